@@ -1,0 +1,100 @@
+package ledger
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// Record is one job as the ledger knows it. Times are in UTC with microseconds.
+type Record struct {
+	ID       string
+	Program  string
+	State    jobs.State
+	Priority uint32
+	// Document is the job document as it was accepted.
+	Document json.RawMessage
+	Labels   map[string]string
+
+	Created   time.Time // by the document; zero if it did not say
+	Accepted  time.Time // by the ledger; with ID the order of every listing
+	NotBefore time.Time // earliest start: the document's, or the end of a backoff
+	Expires   time.Time
+	Started   time.Time // of the newest attempt
+	Finished  time.Time // of the job; zero unless State is final
+	Updated   time.Time // of the last change of state
+
+	// Attempt is the number of the newest attempt; it is the fence: a change
+	// that names another number is refused.
+	Attempt int
+	// Spent counts the attempts that ended in error, Crashes those whose node died.
+	Spent, Crashes int
+	// Node and Instance hold, or held last, the job.
+	Node, Instance string
+	// CancelRequested is set while a running job is to be cancelled.
+	CancelRequested bool
+	// Reason says in words why a job that is not final waits.
+	Reason string
+	// Error is why a job failed or was cancelled, or why its last attempt ended.
+	Error *jobs.Error
+	// Live is what a running program reported last.
+	Live Live
+}
+
+// Live is what a running program last said about itself.
+type Live struct {
+	Progress *float64
+	Message  string
+	Counters map[string]float64
+	Partial  json.RawMessage
+	Updated  time.Time
+}
+
+// Attempt is one run of a job.
+type Attempt struct {
+	Job            string
+	Number         int
+	Node, Instance string
+	ProgramSHA256  string
+	Started        time.Time
+	Finished       time.Time    // zero while it runs
+	Outcome        jobs.Outcome // empty while it runs
+	Message        string
+	ExitCode       int // -1 where there was none
+	Signal         string
+	CPU            time.Duration
+	MaxRSS         int64 // bytes
+}
+
+// Event is one thing that the machine or a person did.
+type Event struct {
+	ID      string // UUIDv7, so that ids sort by time
+	At      time.Time
+	Kind    string // such as accepted, retried, lost, cancelled, conflict
+	Job     string
+	Node    string
+	Message string
+}
+
+// Node is one instance of a node.
+type Node struct {
+	Name     string
+	Instance string
+	BaseURL  string
+	Version  string
+	Slots    int
+	Started  time.Time
+	Beat     time.Time // zero time: has left
+	Left     time.Time
+	Programs []Program
+}
+
+// Program is an installed program as a node announces it.
+type Program struct {
+	Name        string          `json:"name"`
+	SHA256      string          `json:"sha256"`
+	Description string          `json:"description,omitempty"`
+	Input       json.RawMessage `json:"input,omitempty"`  // JSON Schema
+	Result      json.RawMessage `json:"result,omitempty"` // JSON Schema
+}

@@ -1,0 +1,88 @@
+package jobs
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// DefaultPriority is the priority of a job that names none. As in beanstalkd,
+// 0 is the most urgent and 4294967295 the least.
+const DefaultPriority uint32 = 1024
+
+// Job is one self-contained job document: what to run, where its input is and
+// where its result shall be. docs/wire-format.md describes it field by field;
+// the JSON Schema (see [Schema]) is the one source of its rules.
+type Job struct {
+	// ID is a lower-case UUID, version 7 ([NewID] makes one) or 4. It is the
+	// key under which the job is known; putting the same document twice is
+	// harmless.
+	ID string `json:"id"`
+	// Program is the name of an installed program, never a path.
+	Program string `json:"program"`
+	Input   Input  `json:"input"`
+	// Files are fetched into the program's folder inputs/ before it starts.
+	Files  []File `json:"files,omitempty"`
+	Result Target `json:"result"`
+	// Created is when the document was made.
+	Created time.Time `json:"created,omitzero"`
+	// Priority is nil for [DefaultPriority]; lower is more urgent.
+	Priority *uint32 `json:"priority,omitempty"`
+	// NotBefore is the earliest start, Expires the latest: a job that has not
+	// started by then fails.
+	NotBefore time.Time `json:"not_before,omitzero"`
+	Expires   time.Time `json:"expires,omitzero"`
+	// Timeout bounds one attempt; zero leaves it to the program or the node.
+	Timeout Duration `json:"timeout,omitzero"`
+	// Attempts is how many attempts may end in error; zero leaves it to the
+	// program or the node.
+	Attempts int `json:"attempts,omitzero"`
+	// Needs are the ids of jobs that must have succeeded before this one starts.
+	Needs  []string          `json:"needs,omitempty"`
+	Labels map[string]string `json:"labels,omitempty"`
+	// Traceparent is a W3C trace context; the program finds it in its environment.
+	Traceparent string `json:"traceparent,omitempty"`
+}
+
+// Input says where a program's standard input comes from: either URL or Data.
+type Input struct {
+	URL string `json:"url,omitempty"`
+	// SHA256 is the lower-case hex digest that the fetched bytes must have.
+	SHA256 string `json:"sha256,omitempty"`
+	// Data is the input value itself.
+	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// File is an additional input, fetched to inputs/Name.
+type File struct {
+	Name   string `json:"name"`
+	URL    string `json:"url"`
+	SHA256 string `json:"sha256,omitempty"`
+	// Size in bytes, where known; a file of another size is refused.
+	Size int64 `json:"size,omitzero"`
+}
+
+// Target is where the result will be: URL ends in the job's id.
+type Target struct {
+	URL string `json:"url"`
+}
+
+// EffectivePriority is the priority that beanstalkd sees.
+func (j Job) EffectivePriority() uint32 {
+	if j.Priority == nil {
+		return DefaultPriority
+	}
+	return *j.Priority
+}
+
+// Duration is a time span that is written as Go writes it, such as "90m".
+type Duration time.Duration
+
+// MarshalText writes d as [time.Duration.String] does.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText reads what [time.ParseDuration] reads.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	*d = Duration(v)
+	return err
+}

@@ -1,0 +1,76 @@
+package jobs
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Result is what a result URL answers: the final result once there is one,
+// before that the state of the job. Timestamp is always there.
+type Result struct {
+	ID      string `json:"id"`
+	Program string `json:"program"`
+	State   State  `json:"state"`
+	// Timestamp is when this document was made.
+	Timestamp time.Time `json:"timestamp"`
+	Created   time.Time `json:"created,omitzero"`
+	Started   time.Time `json:"started,omitzero"`
+	Finished  time.Time `json:"finished,omitzero"`
+	// Attempt is the number of the newest attempt, from 1; zero before the first.
+	Attempt int    `json:"attempt,omitzero"`
+	Node    string `json:"node,omitempty"`
+
+	// Position is how many queued jobs of the program come before this one,
+	// where that is known.
+	Position *int `json:"position,omitempty"`
+	// NotBefore is when a queued job may start at the earliest.
+	NotBefore time.Time `json:"not_before,omitzero"`
+	// Reason says in words what the job is waiting for.
+	Reason string `json:"reason,omitempty"`
+	// Progress is between 0 and 1, as the program reported it last.
+	Progress *float64           `json:"progress,omitempty"`
+	Message  string             `json:"message,omitempty"`
+	Counters map[string]float64 `json:"counters,omitempty"`
+	// Partial is the newest partial result of a running program.
+	Partial json.RawMessage `json:"partial,omitempty"`
+
+	Provenance *Provenance `json:"provenance,omitempty"`
+	// Result is the program's own output.
+	Result    json.RawMessage `json:"result,omitempty"`
+	Artifacts []Artifact      `json:"artifacts,omitempty"`
+	Error     *Error          `json:"error,omitempty"`
+}
+
+// Provenance says what a result was made from.
+type Provenance struct {
+	ProgramSHA256 string   `json:"program_sha256,omitempty"`
+	Inputs        []Source `json:"inputs,omitempty"`
+}
+
+// Source is one input as it was fetched.
+type Source struct {
+	Name         string    `json:"name,omitempty"`
+	URL          string    `json:"url,omitempty"`
+	SHA256       string    `json:"sha256"`
+	Size         int64     `json:"size"`
+	LastModified time.Time `json:"last_modified,omitzero"`
+}
+
+// Artifact is a file that the program left in out/.
+type Artifact struct {
+	Name   string `json:"name"`
+	URL    string `json:"url"`
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
+}
+
+// Error says why a job did not succeed.
+type Error struct {
+	Class   Outcome `json:"class"`
+	Message string  `json:"message"`
+	// Pointer is the JSON pointer (RFC 6901) of the fault in the job document,
+	// the input or the result, where there is one.
+	Pointer string `json:"pointer,omitempty"`
+	// LogTail is the end of the program's standard error.
+	LogTail string `json:"log_tail,omitempty"`
+}
