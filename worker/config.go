@@ -1,0 +1,186 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/queue"
+)
+
+// Config of a Worker. The zero value of a field means its default.
+type Config struct {
+	// Queue names the beanstalkd servers; the slots are spread over them round
+	// robin, and with fewer slots than servers each slot serves several.
+	// Required unless Slots is 0.
+	Queue queue.Config
+	// Prefix of all tube names. Default "runnerbean".
+	Prefix string
+	// Ledger and Store are closed by the caller. Required.
+	Ledger Ledger
+	Store  Store
+	// Node is the name of this node, Instance the id of this life of it. Required.
+	Node, Instance string
+	// BaseURL is what the result URLs begin with that this node serves itself.
+	// Required.
+	BaseURL string
+	// Programs is the folder of the installed programs. Required.
+	Programs string
+	// Scratch is a folder for this instance alone; what an earlier one left
+	// there is removed. Required unless Slots is 0.
+	Scratch string
+	// Slots is how many programs run at once. 0 runs none; a negative number
+	// stands for one per processor.
+	Slots int
+
+	// Grace is the time between SIGTERM and SIGKILL. Default 10 s.
+	Grace time.Duration
+	// ShutdownGrace is how long running jobs may go on once no more are taken.
+	// Default 30 s; negative: not at all.
+	ShutdownGrace time.Duration
+	// Timeout of one attempt where neither job nor program names one. Default 1 h.
+	Timeout time.Duration
+	// Attempts that may end in error where neither job nor program says.
+	// Default 3.
+	Attempts int
+	// BackoffBase and BackoffMax bound the wait before another attempt, which
+	// doubles from one to the other. Defaults 1 s and 5 min.
+	BackoffBase, BackoffMax time.Duration
+	// Jitter returns a number in [0, 1) that spreads waits. Default random.
+	Jitter func() float64
+
+	// MaxStdout bounds a program's output in bytes. Default 64 MiB.
+	MaxStdout int64
+	// MaxInput bounds each input and each file in bytes. Default 1 GiB.
+	MaxInput int64
+	// FetchTimeout bounds the fetch of one input, tries included. Default 5 min.
+	FetchTimeout time.Duration
+	// FetchAllow are networks beyond the public ones that inputs may come from
+	// and results may go to. Default none.
+	FetchAllow []netip.Prefix
+
+	// Send puts messages for jobs that are queued because another one has
+	// ended. Default: that is left to the reconciler.
+	Send func(context.Context, []ledger.Record) error
+	// OnPrograms is told what is installed whenever that has changed.
+	OnPrograms func([]ledger.Program)
+	// Logger. Default slog.Default().
+	Logger *slog.Logger
+}
+
+// withDefaults fills in what is missing and checks the rest.
+func (c Config) withDefaults() (Config, error) {
+	c.fill()
+	for _, check := range []func() error{c.checkNames, c.checkURL, c.checkFolders} {
+		if err := check(); err != nil {
+			return c, fmt.Errorf("worker: %w", err)
+		}
+	}
+	return c, nil
+}
+
+func (c *Config) fill() {
+	orDefault(&c.Prefix, "runnerbean")
+	orDefault(&c.Grace, 10*time.Second)
+	orDefault(&c.ShutdownGrace, 30*time.Second)
+	orDefault(&c.Timeout, time.Hour)
+	orDefault(&c.Attempts, 3)
+	orDefault(&c.BackoffBase, time.Second)
+	orDefault(&c.BackoffMax, 5*time.Minute)
+	orDefault(&c.MaxStdout, 64<<20)
+	orDefault(&c.MaxInput, 1<<30)
+	orDefault(&c.FetchTimeout, 5*time.Minute)
+	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	if c.Slots < 0 {
+		c.Slots = runtime.NumCPU()
+	}
+	if c.Jitter == nil {
+		c.Jitter = rand.Float64
+	}
+	if c.OnPrograms == nil {
+		c.OnPrograms = func([]ledger.Program) {}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+}
+
+func orDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (c *Config) checkNames() error {
+	switch {
+	case c.Ledger == nil:
+		return errors.New("Config.Ledger is required")
+	case c.Store == nil:
+		return errors.New("Config.Store is required")
+	case c.Node == "" || c.Instance == "":
+		return errors.New("Config.Node and Config.Instance are required")
+	case c.Slots > 0 && len(c.Queue.Addrs) == 0:
+		return errors.New("Config.Queue names no beanstalkd server")
+	case c.Attempts < 1:
+		return errors.New("Config.Attempts must be at least 1")
+	}
+	// The longest program name must still make a good tube name.
+	return queue.ValidTube(queue.RunTube(c.Prefix, strings.Repeat("x", 64)))
+}
+
+func (c *Config) checkURL() error {
+	u, err := url.Parse(c.BaseURL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("Config.BaseURL %q is not an http or https URL", c.BaseURL)
+	}
+	return nil
+}
+
+func (c *Config) checkFolders() error {
+	programs, err := folder(c.Programs)
+	if err != nil {
+		return fmt.Errorf("programs folder: %w", err)
+	}
+	c.Programs = programs
+	if c.Slots == 0 {
+		return nil
+	}
+	if c.Scratch, err = folder(c.Scratch); err != nil {
+		return fmt.Errorf("scratch folder: %w", err)
+	}
+	probe, err := os.MkdirTemp(c.Scratch, "probe-")
+	if err != nil {
+		return fmt.Errorf("scratch folder cannot be written: %w", err)
+	}
+	return os.Remove(probe)
+}
+
+// folder returns path as an absolute path without symbolic links.
+func folder(path string) (string, error) {
+	if path == "" {
+		return "", errors.New("none is named")
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return "", err
+	}
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is not a folder", path)
+	}
+	return path, err
+}

@@ -1,0 +1,28 @@
+package worker
+
+import (
+	"context"
+	"io"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/store"
+)
+
+// Ledger is what a worker needs of the record of jobs; *ledger.Ledger has it.
+type Ledger interface {
+	Get(ctx context.Context, id string) (ledger.Record, error)
+	Claim(ctx context.Context, id string, o ledger.Owner, programSHA256 string) (ledger.Claim, error)
+	Report(ctx context.Context, id string, attempt int, live ledger.Live) error
+	Finish(ctx context.Context, id string, attempt int, e ledger.Ending) ([]ledger.Record, error)
+	Cancelling(ctx context.Context, instance string) ([]string, error)
+	Note(ctx context.Context, e ledger.Event) error
+	OnChange(f func(ids []string)) (remove func())
+}
+
+// Store is what a worker needs of the store of results; *store.Store has it.
+type Store interface {
+	Create(ctx context.Context, key string, data []byte) error
+	CreateFrom(ctx context.Context, key string, r io.Reader) (int64, error)
+	Replace(ctx context.Context, key string, data []byte) error
+	Open(ctx context.Context, key string) (*store.Object, error)
+}
