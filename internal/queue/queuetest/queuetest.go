@@ -1,0 +1,192 @@
+// Package queuetest runs the real beanstalkd for tests, with a binlog of its
+// own, and lets a test stop, kill and restart it.
+package queuetest
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience bounds every wait: a busy machine may be slow, a test must end.
+const patience = 20 * time.Second
+
+// Server is a beanstalkd on a port of its own. Its methods are for one
+// goroutine at a time.
+type Server struct {
+	// Addr is host:port, the same after a Restart.
+	Addr string
+
+	tb   testing.TB
+	dir  string
+	args []string
+	run  *run
+}
+
+// run is one life of the process.
+type run struct {
+	cmd   *exec.Cmd
+	log   bytes.Buffer // read it only once ended is closed
+	ended chan struct{}
+}
+
+// Start starts beanstalkd with a binlog in a folder of the test and waits until
+// it answers. args are added to its command line. The test's end ends it.
+// Without an installed beanstalkd the test is skipped.
+func Start(tb testing.TB, args ...string) *Server {
+	tb.Helper()
+	if _, err := exec.LookPath("beanstalkd"); err != nil {
+		tb.Skip("beanstalkd is not installed: apt install beanstalkd")
+	}
+	s := &Server{tb: tb, dir: tb.TempDir(), args: args}
+	tb.Cleanup(s.Kill)
+	const tries = 10 // another process may take the free port first
+	var err error
+	for range tries {
+		s.Addr = freeAddr(tb)
+		if err = s.start(); err == nil {
+			return s
+		}
+	}
+	tb.Fatalf("queuetest: %v", err)
+	return nil
+}
+
+// Stop ends beanstalkd with SIGTERM and waits for it. Its binlog stays.
+func (s *Server) Stop() {
+	s.tb.Helper()
+	s.end(syscall.SIGTERM)
+}
+
+// Kill ends beanstalkd with SIGKILL and waits for it. Its binlog stays.
+func (s *Server) Kill() {
+	s.tb.Helper()
+	s.end(syscall.SIGKILL)
+}
+
+// Restart starts beanstalkd on the same address and binlog, ending it before if
+// it still runs, and waits until it answers.
+func (s *Server) Restart() {
+	s.tb.Helper()
+	s.Kill()
+	if err := s.start(); err != nil {
+		s.tb.Fatalf("queuetest: %v", err)
+	}
+}
+
+// Signal sends a signal: SIGSTOP and SIGCONT make a server that hangs,
+// SIGUSR1 one that drains.
+func (s *Server) Signal(sig syscall.Signal) {
+	s.tb.Helper()
+	if s.run == nil {
+		s.tb.Fatal("queuetest: beanstalkd does not run")
+	}
+	if err := s.run.cmd.Process.Signal(sig); err != nil {
+		s.tb.Fatalf("queuetest: %v", err)
+	}
+}
+
+func (s *Server) end(sig syscall.Signal) {
+	if s.run == nil {
+		return
+	}
+	_ = s.run.cmd.Process.Signal(sig) // an error means that it has ended already
+	select {
+	case <-s.run.ended:
+	case <-time.After(patience):
+		_ = s.run.cmd.Process.Kill()
+		<-s.run.ended
+		s.tb.Errorf("queuetest: beanstalkd ignored %v", sig)
+	}
+	s.run = nil
+}
+
+func (s *Server) start() error {
+	host, port, err := net.SplitHostPort(s.Addr)
+	if err != nil {
+		return err
+	}
+	args := append([]string{"-l", host, "-p", port, "-b", s.dir}, s.args...)
+	r := &run{cmd: exec.Command("beanstalkd", args...), ended: make(chan struct{})}
+	r.cmd.Stdout, r.cmd.Stderr = &r.log, &r.log
+	tieToParent(r.cmd)
+	if err := r.start(); err != nil {
+		return err
+	}
+	if err := r.ready(s.Addr); err != nil {
+		_ = r.cmd.Process.Kill()
+		<-r.ended
+		return fmt.Errorf("%w: %s", err, strings.TrimSpace(r.log.String()))
+	}
+	s.run = r
+	return nil
+}
+
+// start keeps the thread that made the process until the process has ended:
+// the kernel sends the parent's death signal when that thread goes.
+func (r *run) start() error {
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(r.ended)
+		err := r.cmd.Start()
+		started <- err
+		if err == nil {
+			_ = r.cmd.Wait()
+		}
+	}()
+	return <-started
+}
+
+// ready waits for an answer to stats: beanstalkd accepts connections while it
+// still replays its binlog.
+func (r *run) ready(addr string) error {
+	deadline := time.Now().Add(patience)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if answers(addr, deadline) {
+			return nil
+		}
+		select {
+		case <-r.ended:
+			return fmt.Errorf("beanstalkd ended at start")
+		case <-tick.C:
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("beanstalkd does not answer on %s", addr)
+		}
+	}
+}
+
+func answers(addr string, deadline time.Time) bool {
+	conn, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(deadline)
+	if _, err := conn.Write([]byte("stats\r\n")); err != nil {
+		return false
+	}
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	return err == nil && strings.HasPrefix(line, "OK ")
+}
+
+func freeAddr(tb testing.TB) string {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatalf("queuetest: %v", err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
