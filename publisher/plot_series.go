@@ -1,0 +1,300 @@
+package publisher
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	// maxPlotSource is the size of a result, in bytes, beyond which nothing is plotted.
+	maxPlotSource = 8 << 20
+	// maxSeries bounds how many series of one result are plotted.
+	maxSeries = 4
+	// maxMembers bounds how many members of a result are looked at.
+	maxMembers = 64
+	// plotPoints is about how many points of a series are drawn.
+	plotPoints = 2000
+	// Times lie within 0001 and 9999, values within what a scale can span.
+	minTime, maxTime, maxValue = -62135596800.0, 253402300800.0, 1e300
+)
+
+// series is a time series as it was found in a result. Missing numbers are NaN.
+type series struct {
+	name, unit   string
+	x            []float64 // seconds since 1970, ascending
+	y            []float64
+	lower, upper []float64 // both nil where there is no interval
+	offset       int       // of the series' own clock from UTC, in seconds
+	every        float64   // seconds between values; zero where times are listed
+}
+
+// findSeries looks for time series in a result: the value itself or its
+// members, each an object with start, interval_s and values, or times and
+// values.
+func findSeries(raw json.RawMessage) []series {
+	if len(raw) > maxPlotSource {
+		return nil
+	}
+	top := members(raw)
+	if s, ok := readSeries("", top); ok {
+		return []series{s}
+	}
+	var found []series
+	for _, m := range top {
+		if s, ok := readSeries(m.name, members(m.value)); ok && len(found) < maxSeries {
+			found = append(found, s)
+		}
+	}
+	return found
+}
+
+type member struct {
+	name  string
+	value []byte
+}
+
+// members lists the members of a JSON object in their order; anything else
+// has none. The values share raw's memory.
+func members(raw []byte) []member {
+	d := jsontext.NewDecoder(bytes.NewBuffer(raw))
+	if d.PeekKind() != '{' {
+		return nil
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return nil
+	}
+	var list []member
+	for d.PeekKind() == '"' && len(list) < maxMembers {
+		name, err := d.ReadToken()
+		if err != nil {
+			return nil
+		}
+		m := member{name: name.String()}
+		value, err := d.ReadValue()
+		if err != nil {
+			return nil
+		}
+		end := int(d.InputOffset())
+		m.value = raw[end-len(value) : end]
+		list = append(list, m)
+	}
+	return list
+}
+
+func readSeries(name string, list []member) (series, bool) {
+	m := make(map[string][]byte, len(list))
+	for _, e := range list {
+		m[e.name] = e.value
+	}
+	s := series{name: name, unit: text(m["unit"])}
+	if name == "series" {
+		s.name = ""
+	}
+	if own := text(m["name"]); own != "" {
+		s.name = own
+	}
+	var ok bool
+	if s.y, ok = numbers(m["values"]); !ok {
+		return s, false
+	}
+	if !s.readClock(m) || !s.plottable() {
+		return s, false
+	}
+	s.readInterval(m)
+	return s, true
+}
+
+// readClock fills x from start and interval_s, or from times.
+func (s *series) readClock(m map[string][]byte) bool {
+	if start, offset, ok := clock(m["start"]); ok {
+		every, ok := number(m["interval_s"])
+		if !ok || every <= 0 {
+			return false
+		}
+		s.offset, s.every, s.x = offset, every, make([]float64, len(s.y))
+		for i := range s.x {
+			s.x[i] = start + float64(i)*every
+		}
+		return true
+	}
+	times, ok := elements(m["times"])
+	if !ok || len(times) != len(s.y) {
+		return false
+	}
+	s.x = make([]float64, len(times))
+	for i, t := range times {
+		at, offset, ok := clock(t)
+		if !ok || i > 0 && at <= s.x[i-1] {
+			return false
+		}
+		if i == 0 {
+			s.offset = offset
+		}
+		s.x[i] = at
+	}
+	return true
+}
+
+func (s *series) readInterval(m map[string][]byte) {
+	lower, ok1 := numbers(m["lower"])
+	upper, ok2 := numbers(m["upper"])
+	if ok1 && ok2 && len(lower) == len(s.y) && len(upper) == len(s.y) {
+		s.lower, s.upper = lower, upper
+	}
+}
+
+// plottable reports whether there are two values at least, within times and
+// numbers that an axis can hold.
+func (s *series) plottable() bool {
+	n := 0
+	for _, v := range s.y {
+		if !math.IsNaN(v) {
+			n++
+		}
+	}
+	if n < 2 {
+		return false
+	}
+	first, last := s.x[0], s.x[len(s.x)-1]
+	return first >= minTime && last < maxTime && last-first >= 1e-3
+}
+
+// clock reads a time: RFC 3339, or seconds since 1970. A time without a zone
+// is taken as UTC.
+func clock(raw []byte) (at float64, offset int, ok bool) {
+	if v, ok := number(raw); ok {
+		return v, 0, true
+	}
+	s := text(raw)
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateTime, time.DateOnly} {
+		if t, err := time.Parse(layout, s); err == nil {
+			_, offset = t.Zone()
+			return float64(t.Unix()) + float64(t.Nanosecond())/1e9, offset, true
+		}
+	}
+	return 0, 0, false
+}
+
+// numbers reads an array of numbers and nulls; null is NaN.
+func numbers(raw []byte) ([]float64, bool) {
+	list, ok := elements(raw)
+	if !ok {
+		return nil, false
+	}
+	out := make([]float64, len(list))
+	for i, e := range list {
+		if string(e) == "null" {
+			out[i] = math.NaN()
+		} else if out[i], ok = number(e); !ok {
+			return nil, false
+		}
+	}
+	return out, true
+}
+
+// elements splits an array of scalars. raw is valid JSON, so commas outside
+// strings are all there is to look for; an array within counts as a fault.
+func elements(raw []byte) ([][]byte, bool) {
+	if len(raw) < 2 || raw[0] != '[' {
+		return nil, false
+	}
+	body := bytes.TrimSpace(raw[1 : len(raw)-1])
+	if len(body) == 0 {
+		return nil, true
+	}
+	if bytes.ContainsAny(body, "{[\\") {
+		return nil, false
+	}
+	list := bytes.Split(body, []byte(","))
+	for i := range list {
+		list[i] = bytes.TrimSpace(list[i])
+	}
+	return list, true
+}
+
+func number(raw []byte) (float64, bool) {
+	if len(raw) == 0 || raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
+		return 0, false
+	}
+	v, err := strconv.ParseFloat(string(raw), 64)
+	return v, err == nil && math.Abs(v) <= maxValue
+}
+
+func text(raw []byte) string {
+	if len(raw) < 2 || raw[0] != '"' {
+		return ""
+	}
+	s, err := jsontext.AppendUnquote(nil, raw)
+	if err != nil {
+		return ""
+	}
+	return string(s)
+}
+
+// group puts together what one plot can show: series of the same unit at
+// about the same time.
+func group(all []series) [][]series {
+	var groups [][]series
+next:
+	for _, s := range all {
+		for i, g := range groups {
+			if g[0].unit == s.unit && near(g[0], s) {
+				groups[i] = append(g, s)
+				continue next
+			}
+		}
+		groups = append(groups, []series{s})
+	}
+	return groups
+}
+
+func near(a, b series) bool {
+	a0, a1, b0, b1 := a.x[0], a.x[len(a.x)-1], b.x[0], b.x[len(b.x)-1]
+	gap := max(a0, b0) - min(a1, b1)
+	return gap <= max(a1-a0, b1-b0)
+}
+
+// thin leaves about plotPoints points, the lowest and the highest of each
+// bucket, so that no peak is lost. The interval is widened to cover its bucket.
+func (s *series) thin() series {
+	n := len(s.y)
+	if n <= plotPoints {
+		return *s
+	}
+	out := *s
+	out.x, out.y, out.lower, out.upper = nil, nil, nil, nil
+	buckets := plotPoints / 2
+	for b := range buckets {
+		from, to := b*n/buckets, (b+1)*n/buckets
+		lo, hi := extremes(s.y, from, to)
+		for _, i := range []int{min(lo, hi), max(lo, hi)} {
+			out.x, out.y = append(out.x, s.x[i]), append(out.y, s.y[i])
+			if s.lower != nil {
+				l, _ := extremes(s.lower, from, to)
+				_, u := extremes(s.upper, from, to)
+				out.lower, out.upper = append(out.lower, s.lower[l]), append(out.upper, s.upper[u])
+			}
+		}
+	}
+	return out
+}
+
+// extremes gives the positions of the lowest and the highest of v[from:to],
+// from where all are missing.
+func extremes(v []float64, from, to int) (lo, hi int) {
+	lo, hi = from, from
+	for i := from; i < to; i++ {
+		if math.IsNaN(v[lo]) || v[i] < v[lo] {
+			lo = i
+		}
+		if math.IsNaN(v[hi]) || v[i] > v[hi] {
+			hi = i
+		}
+	}
+	return lo, hi
+}
