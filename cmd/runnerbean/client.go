@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const defaultURL = "http://127.0.0.1:8420"
+
+// maxAnswer bounds what the command line reads of one answer, in bytes.
+const maxAnswer = 64 << 20
+
+// client talks to a node's API.
+type client struct {
+	base, token string
+	http        *http.Client
+}
+
+func newClient() (*client, error) {
+	base := strings.TrimRight(os.Getenv(envPrefix+"URL"), "/")
+	fill(&base, defaultURL)
+	if u, err := url.Parse(base); err != nil || u.Host == "" {
+		return nil, usageError(fmt.Errorf("RUNNERBEAN_URL: %q is no URL such as %s", base, defaultURL))
+	}
+	s := settings{Token: os.Getenv(envPrefix + "TOKEN"), TokenFile: os.Getenv(envPrefix + "TOKEN_FILE")}
+	if err := s.readToken(); err != nil {
+		return nil, usageError(err)
+	}
+	return &client{base: base, token: s.Token, http: &http.Client{Timeout: time.Minute}}, nil
+}
+
+// jobURL is the result URL of an argument: a job's id, or a URL as it is.
+func (c *client) jobURL(arg string) (string, error) {
+	if jobs.ValidID(arg) {
+		return c.base + "/" + arg, nil
+	}
+	if u, err := url.Parse(arg); err == nil && u.Host != "" {
+		return arg, nil
+	}
+	return "", usageError(fmt.Errorf("%q is neither a job's id nor its URL", arg))
+}
+
+// id is the job's id in an argument that is an id or a result URL.
+func (c *client) id(arg string) (string, error) {
+	id := arg[strings.LastIndexByte(arg, '/')+1:]
+	if !jobs.ValidID(id) {
+		return "", usageError(fmt.Errorf("%q is neither a job's id nor its URL", arg))
+	}
+	return id, nil
+}
+
+// get reads the JSON answer of an API path into out.
+func (c *client) get(ctx context.Context, path string, out any) error {
+	return c.call(ctx, http.MethodGet, path, nil, out)
+}
+
+func (c *client) post(ctx context.Context, path string, body []byte, out any) error {
+	return c.call(ctx, http.MethodPost, path, body, out)
+}
+
+func (c *client) call(ctx context.Context, method, path string, body []byte, out any) error {
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Accept", "application/json")
+	if method != http.MethodGet {
+		request.Header.Set("Content-Type", "application/json")
+		c.authorize(request)
+	}
+	answer, err := c.http.Do(request)
+	if err != nil {
+		return fmt.Errorf("%w; is a node running at %s? (see RUNNERBEAN_URL)", err, c.base)
+	}
+	defer answer.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode >= 300 {
+		return problem(answer, data)
+	}
+	return json.Unmarshal(data, out)
+}
+
+func (c *client) authorize(request *http.Request) {
+	if c.token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.token)
+	}
+}
+
+// problem makes an error of an answer that is not a success.
+func problem(answer *http.Response, data []byte) error {
+	p := &jobs.Problem{}
+	if json.Unmarshal(data, p) != nil || p.Title == "" {
+		return errors.New(answer.Status)
+	}
+	if p.Status == http.StatusUnauthorized {
+		return fmt.Errorf("%w; set RUNNERBEAN_TOKEN", p)
+	}
+	return p
+}

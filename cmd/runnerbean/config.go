@@ -1,0 +1,214 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/caarlos0/env/v10"
+	"github.com/lmittmann/tint"
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+)
+
+// settings are all environment variables of a node; the help tags are what
+// "runnerbean help config" prints.
+type settings struct {
+	Beanstalkd    []string      `env:"BEANSTALKD" envDefault:"127.0.0.1:11300" help:"beanstalkd servers, host:port, comma-separated"`
+	Prefix        string        `env:"PREFIX" envDefault:"runnerbean" help:"what all tube names begin with"`
+	Node          string        `env:"NODE" help:"name of this node (default: the host name)"`
+	Data          string        `env:"DATA" help:"folder for ledger, results and scratch (default: $STATE_DIRECTORY, else ~/.local/state/runnerbean)"`
+	Programs      string        `env:"PROGRAMS" help:"folder of the installed programs (default: programs in the data folder)"`
+	Slots         int           `env:"SLOTS" envDefault:"-1" help:"programs that run at once; 0: publish only, -1: one per processor"`
+	Listen        string        `env:"LISTEN" envDefault:"127.0.0.1:8420" help:"address of the HTTP server"`
+	BaseURL       string        `env:"BASE_URL" help:"what result URLs begin with (default: http:// and the listen address)"`
+	Ledger        string        `env:"LEDGER" help:"record of jobs, sqlite:PATH (default: ledger.db in the data folder)"`
+	Store         string        `env:"STORE" help:"results and logs, file:///PATH (default: store in the data folder)"`
+	FetchAllow    []string      `env:"FETCH_ALLOW" help:"networks that inputs may come from beyond the public ones, such as 10.1.0.0/16,127.0.0.1"`
+	Token         string        `env:"TOKEN" secret:"true" help:"bearer token that submitting and cancelling over HTTP asks for"`
+	TokenFile     string        `env:"TOKEN_FILE" help:"file that holds the token, instead of TOKEN"`
+	Timeout       time.Duration `env:"TIMEOUT" envDefault:"1h" help:"limit of one attempt where neither job nor program names one"`
+	Attempts      int           `env:"ATTEMPTS" envDefault:"3" help:"attempts that may end in error where neither job nor program says"`
+	Grace         time.Duration `env:"GRACE" envDefault:"10s" help:"time that a program has to end between SIGTERM and SIGKILL"`
+	ShutdownGrace time.Duration `env:"SHUTDOWN_GRACE" envDefault:"30s" help:"time that running jobs have to finish when the node is stopped"`
+	CORS          []string      `env:"CORS" help:"origins that may use the API from a browser; results may be read from any"`
+	Log           string        `env:"LOG" help:"text or json (default: text on a terminal, else json)"`
+}
+
+const envPrefix = "RUNNERBEAN_"
+
+// readSettings reads the environment and fills in what depends on other settings.
+func readSettings() (settings, error) {
+	var s settings
+	if err := env.ParseWithOptions(&s, env.Options{Prefix: envPrefix}); err != nil {
+		return s, fmt.Errorf("settings: %w; see \"runnerbean help config\"", err)
+	}
+	if err := errors.Join(s.fillNames(), s.readToken(), s.check()); err != nil {
+		return s, fmt.Errorf("settings: %w", err)
+	}
+	return s, nil
+}
+
+func (s *settings) fillNames() error {
+	if s.Node == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			return fmt.Errorf("no host name (%w): set RUNNERBEAN_NODE", err)
+		}
+		s.Node = name
+	}
+	if s.Data == "" {
+		folder, err := defaultData()
+		if err != nil {
+			return err
+		}
+		s.Data = folder
+	}
+	data, err := filepath.Abs(s.Data)
+	if err != nil {
+		return err
+	}
+	s.Data = data
+	fill(&s.Programs, filepath.Join(data, "programs"))
+	fill(&s.Ledger, "sqlite:"+filepath.Join(data, "ledger.db"))
+	fill(&s.Store, "file://"+filepath.Join(data, "store"))
+	if s.Slots < 0 {
+		s.Slots = runtime.NumCPU()
+	}
+	s.BaseURL = strings.TrimRight(s.BaseURL, "/")
+	return nil
+}
+
+func defaultData() (string, error) {
+	if folder := os.Getenv("STATE_DIRECTORY"); folder != "" {
+		return folder, nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("no home folder (%w): set RUNNERBEAN_DATA", err)
+	}
+	return filepath.Join(home, ".local", "state", "runnerbean"), nil
+}
+
+func (s *settings) readToken() error {
+	if s.TokenFile == "" {
+		return nil
+	}
+	if s.Token != "" {
+		return errors.New("set either RUNNERBEAN_TOKEN or RUNNERBEAN_TOKEN_FILE, not both")
+	}
+	text, err := os.ReadFile(s.TokenFile)
+	if err != nil {
+		return fmt.Errorf("RUNNERBEAN_TOKEN_FILE: %w", err)
+	}
+	s.Token = strings.TrimSpace(string(text))
+	if s.Token == "" {
+		return errors.New("RUNNERBEAN_TOKEN_FILE names an empty file")
+	}
+	return nil
+}
+
+func (s *settings) check() error {
+	if len(s.Beanstalkd) == 0 {
+		return errors.New("RUNNERBEAN_BEANSTALKD names no server")
+	}
+	for _, addr := range s.Beanstalkd {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return fmt.Errorf("RUNNERBEAN_BEANSTALKD: %w (host:port is wanted)", err)
+		}
+	}
+	if _, err := s.allowed(); err != nil {
+		return err
+	}
+	if s.Attempts < 1 {
+		return errors.New("RUNNERBEAN_ATTEMPTS must be at least 1")
+	}
+	if s.Log != "" && s.Log != "text" && s.Log != "json" {
+		return errors.New("RUNNERBEAN_LOG must be text or json")
+	}
+	return nil
+}
+
+// allowed are the networks of RUNNERBEAN_FETCH_ALLOW; a bare address is a
+// network of one.
+func (s *settings) allowed() ([]netip.Prefix, error) {
+	var networks []netip.Prefix
+	for _, text := range s.FetchAllow {
+		if addr, err := netip.ParseAddr(text); err == nil {
+			networks = append(networks, netip.PrefixFrom(addr, addr.BitLen()))
+			continue
+		}
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("RUNNERBEAN_FETCH_ALLOW: %w (an address or a network such as 10.1.0.0/16 is wanted)", err)
+		}
+		networks = append(networks, network)
+	}
+	return networks, nil
+}
+
+func fill(setting *string, value string) {
+	if *setting == "" {
+		*setting = value
+	}
+}
+
+// logger writes to stderr: coloured text for people, JSON for machines.
+func (s *settings) logger(stderr *os.File) *slog.Logger {
+	terminal := isatty.IsTerminal(stderr.Fd())
+	if s.Log == "json" || s.Log == "" && !terminal {
+		return slog.New(slog.NewJSONHandler(stderr, nil))
+	}
+	return slog.New(tint.NewHandler(stderr, &tint.Options{TimeFormat: time.TimeOnly, NoColor: !terminal}))
+}
+
+// newHelpConfig is "runnerbean config"; cobra's help command finds it as
+// "runnerbean help config" too, where it prints the same table.
+func newHelpConfig(a *app) *cobra.Command {
+	table := configTable()
+	return &cobra.Command{
+		Use:   "config",
+		Short: "Print the settings (environment variables) with their defaults",
+		Long:  "Settings are environment variables:\n\n" + table,
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprint(a.stdout, table)
+			return err
+		},
+	}
+}
+
+func configTable() string {
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for field := range fieldsOf[settings]() {
+		meaning := field.Tag.Get("help")
+		if value, ok := field.Tag.Lookup("envDefault"); ok {
+			meaning += " (default: " + value + ")"
+		}
+		fmt.Fprintf(w, "%s%s\t%s\n", envPrefix, field.Tag.Get("env"), meaning)
+	}
+	fmt.Fprintf(w, "RUNNERBEAN_URL\t%s\n", "node that the command line talks to as a client (default: "+defaultURL+")")
+	w.Flush()
+	return text.String()
+}
+
+func fieldsOf[T any]() func(yield func(reflect.StructField) bool) {
+	return func(yield func(reflect.StructField) bool) {
+		t := reflect.TypeFor[T]()
+		for i := range t.NumField() {
+			if !yield(t.Field(i)) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func newDev(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "dev",
+		Short: "Run beanstalkd and a node together, for trying things on one machine",
+		Long: `Run the installed beanstalkd as a child, with a binlog in the data folder, and a
+node beside it. Inputs may come from this machine. One Ctrl-C ends both.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			set, err := readSettings()
+			if err != nil {
+				return usageError(err)
+			}
+			set.FetchAllow = append(set.FetchAllow, "127.0.0.0/8", "::1")
+			return runDev(cmd.Context(), a.kill, set)
+		},
+	}
+}
+
+func runDev(stop, kill context.Context, set settings) error {
+	log := set.logger(os.Stderr)
+	if len(set.Beanstalkd) != 1 {
+		return usageError(errors.New("dev starts one beanstalkd: RUNNERBEAN_BEANSTALKD must name one address"))
+	}
+	child, err := startBeanstalkd(set.Beanstalkd[0], filepath.Join(set.Data, "binlog"), log)
+	if err != nil {
+		return err
+	}
+	defer child.stop()
+	stop, cancel := context.WithCancel(stop)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- child.wait(stop, cancel) }()
+	err = runNode(stop, kill, set)
+	cancel()
+	return errors.Join(err, <-ended)
+}
+
+// beanstalkd is a child process that outlives the node by a moment, so that
+// the node's last messages reach it.
+type beanstalkd struct {
+	cmd    *exec.Cmd
+	exited chan struct{}
+	err    error
+}
+
+func startBeanstalkd(addr, binlog string, log *slog.Logger) (*beanstalkd, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, usageError(err)
+	}
+	path, err := exec.LookPath("beanstalkd")
+	if err != nil {
+		return nil, errors.New("beanstalkd is not installed: apt-get install beanstalkd (macOS: brew install beanstalkd)")
+	}
+	if err := free(addr); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(binlog, 0o755); err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(path, "-l", host, "-p", port, "-b", binlog)
+	cmd.Stderr = os.Stderr
+	endWithParent(cmd)
+	b := &beanstalkd{cmd: cmd, exited: make(chan struct{})}
+	started := make(chan error)
+	go b.run(started)
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("beanstalkd: %w", err)
+	}
+	log.Info("beanstalkd is started", "address", addr, "pid", cmd.Process.Pid)
+	return b, nil
+}
+
+// run starts the child and waits for it on one locked thread: the kernel ends
+// the child with the thread that started it, not with the process.
+func (b *beanstalkd) run(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := b.cmd.Start()
+	started <- err
+	if err == nil {
+		b.err = b.cmd.Wait()
+	}
+	close(b.exited)
+}
+
+// free makes sure that the child will be the one that answers on addr.
+func free(addr string) error {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("beanstalkd: %w (another one may be running: set RUNNERBEAN_BEANSTALKD to a free address, or use \"runnerbean worker\" with the one that runs)", err)
+	}
+	return listener.Close()
+}
+
+// wait ends the node where beanstalkd ends before it.
+func (b *beanstalkd) wait(ctx context.Context, cancel context.CancelFunc) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-b.exited:
+		cancel()
+		return fmt.Errorf("beanstalkd has ended: %w", orEnded(b.err))
+	}
+}
+
+func orEnded(err error) error {
+	if err == nil {
+		return errors.New("exit status 0")
+	}
+	return err
+}
+
+// stop ends the child: SIGTERM, and SIGKILL where that does not help.
+func (b *beanstalkd) stop() {
+	b.cmd.Process.Signal(os.Interrupt)
+	select {
+	case <-b.exited:
+	case <-time.After(5 * time.Second):
+		b.cmd.Process.Kill()
+		<-b.exited
+	}
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/worker"
+)
+
+// finding is one thing that doctor looked at.
+type finding struct {
+	Check  string `json:"check"`
+	Status string `json:"status"` // ok, warning or error
+	Detail string `json:"detail"`
+	// Do says what to do about it.
+	Do string `json:"do,omitempty"`
+}
+
+func newDoctor(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Check beanstalkd, folders, permissions, programs, disk and clock, and say what to do",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			set, err := readSettings()
+			if err != nil {
+				return usageError(err)
+			}
+			findings := examine(cmd.Context(), set)
+			if err := printFindings(a, findings); err != nil {
+				return err
+			}
+			for _, f := range findings {
+				if f.Status == "error" {
+					return errors.New("something is wrong: see above")
+				}
+			}
+			return nil
+		},
+	}
+}
+
+func examine(ctx context.Context, set settings) []finding {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	findings := checkBeanstalkd(ctx, set)
+	findings = append(findings, checkFolder("data folder", set.Data, "RUNNERBEAN_DATA"))
+	findings = append(findings, checkDisk(set), checkClock(ctx, set))
+	findings = append(findings, checkPrograms(set)...)
+	return append(findings, checkAccess(set), checkSystem())
+}
+
+func checkBeanstalkd(ctx context.Context, set settings) []finding {
+	const check = "beanstalkd"
+	producer, err := queue.NewProducer(queue.Config{Addrs: set.Beanstalkd})
+	if err != nil {
+		return []finding{{check, "error", err.Error(), "mend RUNNERBEAN_BEANSTALKD"}}
+	}
+	defer producer.Close()
+	servers, err := producer.Servers(ctx)
+	if err != nil {
+		return []finding{{check, "error", err.Error(), ""}}
+	}
+	var findings []finding
+	for _, s := range servers {
+		switch {
+		case s.Err != nil:
+			findings = append(findings, finding{check, "error", fmt.Sprintf("%s: %v", s.Addr, s.Err), startAdvice()})
+		case s.Stats["draining"] == "true":
+			findings = append(findings, finding{check, "warning", s.Addr + " is draining: it takes no jobs", "restart it"})
+		case s.Stats["binlog-max-size"] == "" || s.Stats["binlog-current-index"] == "0":
+			findings = append(findings, finding{check, "warning", s.Addr + " keeps no binlog", "start it with -b FOLDER, so that jobs on the inbox survive its restart"})
+		default:
+			findings = append(findings, finding{check, "ok", fmt.Sprintf("%s answers, version %s", s.Addr, s.Version), ""})
+		}
+	}
+	return findings
+}
+
+func startAdvice() string {
+	if _, err := exec.LookPath("beanstalkd"); err != nil {
+		return "install it (apt-get install beanstalkd), or set RUNNERBEAN_BEANSTALKD to where it runs"
+	}
+	return "start it (beanstalkd -b FOLDER, or \"runnerbean dev\"), or set RUNNERBEAN_BEANSTALKD to where it runs"
+}
+
+// checkFolder makes sure that a file can be made, synced and removed there.
+func checkFolder(check, folder, setting string) finding {
+	do := "make it writable for the user that runs the node, or set " + setting
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return finding{check, "error", err.Error(), do}
+	}
+	file, err := os.CreateTemp(folder, ".doctor-*")
+	if err != nil {
+		return finding{check, "error", err.Error(), do}
+	}
+	defer os.Remove(file.Name())
+	if err := errors.Join(file.Sync(), file.Close()); err != nil {
+		return finding{check, "error", err.Error(), do}
+	}
+	return finding{check, "ok", folder + " can be written", ""}
+}
+
+func checkDisk(set settings) finding {
+	const check, low = "disk", 1 << 30
+	s, err := store.Open(set.Store)
+	if err != nil {
+		return finding{check, "error", err.Error(), "mend RUNNERBEAN_STORE"}
+	}
+	defer s.Close()
+	free, err := s.Free()
+	switch {
+	case err != nil:
+		return finding{check, "warning", err.Error(), ""}
+	case free < low:
+		return finding{check, "warning", fmt.Sprintf("%d MB free for results", free>>20), "make room, or set RUNNERBEAN_STORE to a larger disk"}
+	}
+	return finding{check, "ok", fmt.Sprintf("%.1f GB free for results", float64(free)/1e9), ""}
+}
+
+// checkClock compares this machine's clock with that of the node at
+// RUNNERBEAN_URL, and with the newest file of the data folder.
+func checkClock(ctx context.Context, set settings) finding {
+	const check, much = "clock", 2 * time.Second
+	now := time.Now()
+	if info, err := os.Stat(filepath.Join(set.Data, "ledger.db")); err == nil && info.ModTime().After(now.Add(much)) {
+		return finding{check, "error", "the ledger was written " + info.ModTime().Sub(now).Round(time.Second).String() + " in the future", "set the clock (timedatectl set-ntp true)"}
+	}
+	c, err := newClient()
+	if err != nil {
+		return finding{check, "warning", err.Error(), ""}
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/healthz", nil)
+	if err != nil {
+		return finding{check, "warning", err.Error(), ""}
+	}
+	answer, err := c.http.Do(request)
+	if err != nil {
+		return finding{check, "ok", now.UTC().Format(time.RFC3339) + " (no node runs at " + c.base + " to compare with)", ""}
+	}
+	answer.Body.Close()
+	theirs, err := http.ParseTime(answer.Header.Get("Date"))
+	if off := theirs.Sub(now); err == nil && off.Abs() > much {
+		return finding{check, "error", "the node's clock differs by " + off.Round(time.Second).String(), "set the clocks (timedatectl set-ntp true)"}
+	}
+	return finding{check, "ok", "agrees with the node at " + c.base, ""}
+}
+
+func checkPrograms(set settings) []finding {
+	const check = "program"
+	installed, err := worker.Inspect(set.Programs)
+	if err != nil {
+		return []finding{{"programs", "error", err.Error(), "see RUNNERBEAN_PROGRAMS"}}
+	}
+	if len(installed) == 0 {
+		return []finding{{"programs", "warning", "none in " + set.Programs, "copy an executable there, or set RUNNERBEAN_PROGRAMS; see docs/programs.md"}}
+	}
+	var findings []finding
+	for _, p := range installed {
+		if p.Err != nil {
+			findings = append(findings, finding{check, "error", fmt.Sprintf("%s: %v", clean(p.Name), p.Err), "see docs/programs.md"})
+			continue
+		}
+		findings = append(findings, finding{check, "ok", fmt.Sprintf("%s, sha256 %.12s", p.Name, p.Program.SHA256), ""})
+	}
+	return findings
+}
+
+func checkAccess(set settings) finding {
+	if set.Token == "" {
+		return finding{"access", "warning", "no token: submitting and cancelling over HTTP works on loopback only", "set RUNNERBEAN_TOKEN_FILE to take orders from other machines"}
+	}
+	return finding{"access", "ok", "submitting and cancelling over HTTP asks for the token", ""}
+}
+
+func checkSystem() finding {
+	const check = "system"
+	platform := runtime.GOOS + "/" + runtime.GOARCH
+	if runtime.GOOS != "linux" {
+		return finding{check, "warning", platform + ": programs that leave their process group, or outlive a killed node, are not ended", "run nodes on Linux"}
+	}
+	if os.Geteuid() == 0 {
+		return finding{check, "warning", "programs run as root, as this user does", "run the node as a user of its own"}
+	}
+	return finding{check, "ok", platform, ""}
+}
+
+func printFindings(a *app, findings []finding) error {
+	if a.json {
+		return printJSON(a.stdout, findings)
+	}
+	marks := map[string]string{"ok": "✓", "warning": "!", "error": "✗"}
+	for _, f := range findings {
+		fmt.Fprintf(a.stdout, "%s %-12s %s\n", marks[f.Status], f.Check, f.Detail)
+		if f.Do != "" {
+			fmt.Fprintf(a.stdout, "  %-12s → %s\n", "", f.Do)
+		}
+	}
+	return nil
+}

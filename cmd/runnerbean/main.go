@@ -1,0 +1,110 @@
+// Runnerbean takes long computations off a web server: a worker node, a
+// publisher of results and the command line in one binary.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes, for scripts. docs/operations.md lists them.
+const (
+	exitError     = 1
+	exitUsage     = 2
+	exitFailed    = 3 // the job failed
+	exitCancelled = 4 // the job was cancelled
+)
+
+// exitError ends the process with a code of its own.
+type codeError struct {
+	code int
+	err  error
+}
+
+func (e *codeError) Error() string { return e.err.Error() }
+func (e *codeError) Unwrap() error { return e.err }
+
+func main() {
+	stop, kill, done := signals()
+	err := run(stop, kill, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	done()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "runnerbean:", err)
+		os.Exit(exitCode(err))
+	}
+}
+
+// signals returns a context that ends at the first SIGINT or SIGTERM and one
+// that ends at the second.
+func signals() (stop, kill context.Context, done func()) {
+	stop, cancelStop := context.WithCancel(context.Background())
+	kill, cancelKill := context.WithCancel(context.Background())
+	c := make(chan os.Signal, 2)
+	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-c
+		cancelStop()
+		<-c
+		cancelKill()
+	}()
+	return stop, kill, func() { signal.Stop(c); cancelStop(); cancelKill() }
+}
+
+// run is the whole program: stop ends it in order, kill at once.
+func run(stop, kill context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
+	root := newRoot(&app{kill: kill, stdin: stdin, stdout: stdout, stderr: stderr})
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	return root.ExecuteContext(stop)
+}
+
+// app is what the subcommands share.
+type app struct {
+	kill           context.Context
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	json           bool
+}
+
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "runnerbean",
+		Short: "Take long computations off a web server",
+		Long: `Runnerbean takes long computations off a web server. A web server puts a JSON
+job on beanstalkd; a worker node runs the job's program; the browser reads the
+result at a URL that was known before the job ran.
+
+Settings are environment variables; see "runnerbean help config".`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for scripts")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError(fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help"))
+	})
+	root.AddCommand(
+		newDev(a), newWorker(a),
+		newSubmit(a), newShow(a), newWatch(a), newList(a), newLogs(a), newCancel(a),
+		newDoctor(a), newVersion(a), newHelpConfig(a),
+	)
+	return root
+}
+
+func usageError(err error) error { return &codeError{exitUsage, err} }
+
+func exitCode(err error) int {
+	var code *codeError
+	if errors.As(err, &code) {
+		return code.code
+	}
+	return exitError
+}

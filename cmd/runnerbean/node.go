@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/runnerbean/runnerbean/internal/dispatch"
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher"
+	"github.com/runnerbean/runnerbean/worker"
+)
+
+// node is one life of one node: intake, worker and publisher over one ledger
+// and one store.
+type node struct {
+	set      settings
+	instance string
+	log      *slog.Logger
+
+	lock       *os.File
+	listener   net.Listener
+	ledger     *ledger.Ledger
+	store      *store.Store
+	dispatcher *dispatch.Dispatcher
+	worker     *worker.Worker
+	publisher  *publisher.Publisher
+	// announced is poked when the installed programs have changed.
+	announced chan struct{}
+}
+
+// openNode opens all that a node stands on, and takes back what its last life
+// left running. The caller calls close.
+func openNode(ctx context.Context, set settings, log *slog.Logger) (*node, error) {
+	n := &node{set: set, instance: jobs.NewID(), log: log, announced: make(chan struct{}, 1)}
+	steps := []func(context.Context) error{n.openFolders, n.listen, n.openRecords, n.openParts, n.register}
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			n.close()
+			return nil, err
+		}
+	}
+	return n, nil
+}
+
+// openFolders makes the folders and takes the lock that proves that no other
+// instance of this node is alive.
+func (n *node) openFolders(context.Context) error {
+	for _, folder := range []string{n.set.Data, n.scratch(), n.set.Programs} {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return fmt.Errorf("data folder: %w (see RUNNERBEAN_DATA)", err)
+		}
+	}
+	lock, err := lockFolder(n.set.Data)
+	n.lock = lock
+	return err
+}
+
+func (n *node) scratch() string { return filepath.Join(n.set.Data, "scratch") }
+
+// listen comes early so that a taken port is told before any work is.
+func (n *node) listen(ctx context.Context) error {
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", n.set.Listen)
+	if err != nil {
+		return fmt.Errorf("%w (see RUNNERBEAN_LISTEN)", err)
+	}
+	n.listener = listener
+	if n.set.BaseURL == "" {
+		n.set.BaseURL = "http://" + listener.Addr().String()
+	}
+	return nil
+}
+
+func (n *node) openRecords(ctx context.Context) error {
+	var err error
+	if n.ledger, err = ledger.Open(ctx, ledger.Config{DSN: n.set.Ledger, Logger: n.log}); err != nil {
+		return err
+	}
+	n.store, err = store.Open(n.set.Store)
+	return err
+}
+
+func (n *node) openParts(context.Context) error {
+	allowed, err := n.set.allowed()
+	if err != nil {
+		return err
+	}
+	servers := queue.Config{Addrs: n.set.Beanstalkd, Logger: n.log}
+	n.dispatcher, err = dispatch.New(dispatch.Config{
+		Queue: servers, Prefix: n.set.Prefix, Node: n.set.Node, Ledger: n.ledger, Logger: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.worker, err = worker.New(worker.Config{
+		Queue: servers, Prefix: n.set.Prefix, Ledger: n.ledger, Store: n.store,
+		Node: n.set.Node, Instance: n.instance, BaseURL: n.set.BaseURL,
+		Programs: n.set.Programs, Scratch: n.scratch(), Slots: n.set.Slots,
+		Grace: n.set.Grace, ShutdownGrace: n.set.ShutdownGrace,
+		Timeout: n.set.Timeout, Attempts: n.set.Attempts, FetchAllow: allowed,
+		Send:       n.dispatcher.Send,
+		OnPrograms: func([]ledger.Program) { n.announce() }, Logger: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.publisher, err = publisher.New(publisher.Config{
+		Ledger: n.ledger, Store: n.store, BaseURL: n.set.BaseURL, Node: n.set.Node,
+		Token: n.set.Token, ReadOnly: n.readOnly(), CORS: n.set.CORS,
+		Accept: n.dispatcher.Accept, Cancel: n.ledger.Cancel, Ready: n.ready, Logger: n.log,
+	})
+	return err
+}
+
+// readOnly says why a node that others can reach takes no orders over HTTP.
+func (n *node) readOnly() string {
+	host, _, _ := net.SplitHostPort(n.listener.Addr().String())
+	if ip := net.ParseIP(host); n.set.Token != "" || ip != nil && ip.IsLoopback() {
+		return ""
+	}
+	return "this node listens beyond loopback and has no token: set RUNNERBEAN_TOKEN to submit and cancel over HTTP"
+}
+
+// register announces the node before intake starts, so that a document for an
+// installed program is never taken for a fault.
+func (n *node) register(ctx context.Context) error {
+	if err := n.ledger.Register(ctx, n.row()); err != nil {
+		return err
+	}
+	return n.dispatcher.Recover(ctx, n.instance)
+}
+
+func (n *node) row() ledger.Node {
+	return ledger.Node{
+		Name: n.set.Node, Instance: n.instance, BaseURL: n.set.BaseURL,
+		Version: version(), Slots: n.set.Slots, Programs: n.worker.Programs(),
+	}
+}
+
+func (n *node) announce() {
+	select {
+	case n.announced <- struct{}{}:
+	default:
+	}
+}
+
+// ready is what /readyz asks: whether beanstalkd answers and the ledger can be read.
+func (n *node) ready(ctx context.Context) error {
+	if _, err := n.ledger.Counts(ctx); err != nil {
+		return err
+	}
+	return n.dispatcher.Ping(ctx)
+}
+
+// run serves until stop ends, then lets running jobs finish within the grace
+// period; kill ends it at once. Results are served until the last job has ended.
+func (n *node) run(stop, kill context.Context) error {
+	n.log.Info("node is up", "node", n.set.Node, "url", n.set.BaseURL, "slots", n.set.Slots,
+		"programs", names(n.worker.Programs()), "beanstalkd", strings.Join(n.set.Beanstalkd, ","))
+	defer n.log.Info("node has ended", "node", n.set.Node)
+	serve, stopServing := context.WithCancel(context.WithoutCancel(stop))
+	defer stopServing()
+	failed, fail := context.WithCancel(stop)
+	defer fail()
+	var group errgroup.Group
+	part := func(name string, run func() error) {
+		group.Go(func() error {
+			defer fail() // the first part that ends stops the rest
+			if err := run(); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			return nil
+		})
+	}
+	part("publisher", func() error { return n.publisher.Serve(serve, n.listener) })
+	part("dispatch", func() error { return n.dispatcher.Run(failed) })
+	part("heartbeat", func() error { return n.heartbeat().Run(serve) })
+	part("worker", func() error {
+		defer stopServing()
+		return n.worker.Run(failed, kill)
+	})
+	return group.Wait()
+}
+
+func (n *node) heartbeat() dispatch.Heartbeat {
+	return dispatch.Heartbeat{Ledger: n.ledger, Node: n.row(), Programs: n.worker.Programs, Changed: n.announced, Logger: n.log}
+}
+
+// close gives back what was opened, in reverse order.
+func (n *node) close() error {
+	var errs []error
+	if n.dispatcher != nil {
+		errs = append(errs, n.dispatcher.Close())
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	if n.ledger != nil {
+		errs = append(errs, n.ledger.Close())
+	}
+	if n.listener != nil {
+		n.listener.Close() // already closed where it was served
+	}
+	if n.lock != nil {
+		errs = append(errs, n.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func names(programs []ledger.Program) []string {
+	list := make([]string, 0, len(programs))
+	for _, p := range programs {
+		list = append(list, p.Name)
+	}
+	return list
+}
+
+// version is the module's version, or the commit that it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return info.Main.Version
+}

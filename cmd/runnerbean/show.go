@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+func newShow(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show ID",
+		Short: "Show a job: where it stands, its attempts and what happened",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			details, err := details(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(a.stdout, details)
+			}
+			return printDetails(a.stdout, details)
+		},
+	}
+}
+
+func details(ctx context.Context, arg string) (jobs.Details, error) {
+	c, err := newClient()
+	if err != nil {
+		return jobs.Details{}, err
+	}
+	id, err := c.id(arg)
+	if err != nil {
+		return jobs.Details{}, err
+	}
+	var d jobs.Details
+	return d, c.get(ctx, "/api/v1/jobs/"+id, &d)
+}
+
+func printDetails(out io.Writer, d jobs.Details) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	s := d.Status
+	fmt.Fprintf(w, "job\t%s\n", s.ID)
+	fmt.Fprintf(w, "program\t%s\n", clean(s.Program))
+	fmt.Fprintf(w, "state\t%s\n", describe(s))
+	fmt.Fprintf(w, "result\t%s\n", clean(d.Job.Result.URL))
+	if s.Error != nil {
+		fmt.Fprintf(w, "error\t%s\n", errorText(s.Error))
+	}
+	for _, t := range []struct {
+		name string
+		at   time.Time
+	}{{"created", s.Created}, {"started", s.Started}, {"finished", s.Finished}, {"not before", s.NotBefore}} {
+		if !t.at.IsZero() {
+			fmt.Fprintf(w, "%s\t%s\n", t.name, stamp(t.at))
+		}
+	}
+	for key, value := range d.Job.Labels {
+		fmt.Fprintf(w, "label\t%s=%s\n", clean(key), clean(value))
+	}
+	for _, attempt := range d.Attempts {
+		fmt.Fprintf(w, "attempt %d\t%s\n", attempt.Number, attemptText(attempt))
+	}
+	for _, event := range d.Events {
+		fmt.Fprintf(w, "%s\t%s: %s\n", stamp(event.At), clean(event.Kind), clean(event.Message))
+	}
+	return w.Flush()
+}
+
+func attemptText(a jobs.Attempt) string {
+	if a.Outcome == "" {
+		return fmt.Sprintf("running on %s since %s", clean(a.Node), stamp(a.Started))
+	}
+	text := fmt.Sprintf("%s on %s after %s", a.Outcome, clean(a.Node), a.Finished.Sub(a.Started).Round(time.Millisecond))
+	if a.ExitCode != nil && *a.ExitCode > 0 {
+		text += fmt.Sprintf(", exit code %d", *a.ExitCode)
+	}
+	if a.Signal != "" {
+		text += ", " + a.Signal
+	}
+	if a.Message != "" {
+		text += ": " + clean(a.Message)
+	}
+	return text
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+type submitFlags struct {
+	program, input, data string
+	priority             int64
+	timeout              time.Duration
+	labels               map[string]string
+	wait                 bool
+}
+
+func newSubmit(a *app) *cobra.Command {
+	var flags submitFlags
+	cmd := &cobra.Command{
+		Use:   "submit [FILE]",
+		Short: "Submit a job and print its result URL",
+		Long: `Submit a job to the node at RUNNERBEAN_URL and print its result URL. The job is
+a JSON document in FILE, or on standard input with "-", or made of flags. What
+the document leaves out of id, result.url and created is filled in.`,
+		Example: `  runnerbean submit job.json
+  runnerbean submit --program forecast --input https://example.org/meter.json --wait
+  echo '{"a":1}' | runnerbean submit --program cat --data -`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			document, err := flags.document(a, cmd, args)
+			if err != nil {
+				return err
+			}
+			return submit(cmd.Context(), a, document, flags.wait)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&flags.program, "program", "", "name of the program")
+	f.StringVar(&flags.input, "input", "", "URL of the input")
+	f.StringVar(&flags.data, "data", "", "the input itself, JSON; - reads it from standard input")
+	f.Int64Var(&flags.priority, "priority", int64(jobs.DefaultPriority), "0 is the most urgent")
+	f.DurationVar(&flags.timeout, "timeout", 0, "limit of one attempt (default: the program's or the node's)")
+	f.StringToStringVar(&flags.labels, "label", nil, "label as key=value, may be repeated")
+	f.BoolVar(&flags.wait, "wait", false, "show progress and print the result; exit code 3 if the job fails")
+	return cmd
+}
+
+// document is the job that the arguments or the flags describe.
+func (f *submitFlags) document(a *app, cmd *cobra.Command, args []string) ([]byte, error) {
+	switch {
+	case len(args) == 1 && f.program != "":
+		return nil, usageError(errors.New("give either a file or --program, not both"))
+	case len(args) == 1:
+		return readInput(a.stdin, args[0])
+	case f.program == "":
+		return nil, usageError(errors.New("give a file with a job, or --program with --input or --data"))
+	}
+	document := map[string]any{"program": f.program}
+	input, err := f.inputOf(a)
+	if err != nil {
+		return nil, err
+	}
+	document["input"] = input
+	if cmd.Flags().Changed("priority") {
+		document["priority"] = f.priority
+	}
+	if f.timeout != 0 {
+		document["timeout"] = f.timeout.String()
+	}
+	if len(f.labels) > 0 {
+		document["labels"] = f.labels
+	}
+	return json.Marshal(document)
+}
+
+func (f *submitFlags) inputOf(a *app) (map[string]any, error) {
+	if (f.input == "") == (f.data == "") {
+		return nil, usageError(errors.New("give either --input or --data"))
+	}
+	if f.input != "" {
+		return map[string]any{"url": f.input}, nil
+	}
+	data := []byte(f.data)
+	if f.data == "-" {
+		var err error
+		if data, err = readInput(a.stdin, "-"); err != nil {
+			return nil, err
+		}
+	}
+	if !json.Valid(data) {
+		return nil, usageError(errors.New("--data is not JSON"))
+	}
+	return map[string]any{"data": json.RawMessage(data)}, nil
+}
+
+// readInput reads a file, or standard input for "-", up to what a document may
+// have and one byte, so that the node can say what is wrong.
+func readInput(stdin io.Reader, name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(io.LimitReader(stdin, jobs.MaxDocument+1))
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, jobs.MaxDocument+1))
+}
+
+func submit(ctx context.Context, a *app, document []byte, wait bool) error {
+	c, err := newClient()
+	if err != nil {
+		return err
+	}
+	if len(strings.TrimSpace(string(document))) == 0 {
+		return usageError(errors.New("the document is empty"))
+	}
+	var pending jobs.Result
+	if err := c.post(ctx, "/api/v1/jobs", document, &pending); err != nil {
+		return err
+	}
+	resultURL := c.base + "/" + pending.ID
+	if wait {
+		fmt.Fprintln(a.stderr, resultURL)
+		return watch(ctx, a, resultURL)
+	}
+	if a.json {
+		return printJSON(a.stdout, pending)
+	}
+	_, err = fmt.Fprintln(a.stdout, resultURL)
+	return err
+}

@@ -1,0 +1,63 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// Accept is the durable door: it returns after the ledger's commit. A document
+// with a fault gets a *[jobs.Fault] and is not recorded; an id that is known
+// with another document has Accepted.Err set to [ledger.ErrConflict].
+func (d *Dispatcher) Accept(ctx context.Context, document []byte) (ledger.Accepted, error) {
+	job, err := d.check(ctx, document)
+	if err != nil {
+		return ledger.Accepted{}, err
+	}
+	accepted, err := d.record(ctx, []ledger.Entry{{Job: job, Document: document}})
+	if err != nil {
+		return ledger.Accepted{}, err
+	}
+	return accepted[0], nil
+}
+
+// check decodes a document and makes sure that its program is known.
+func (d *Dispatcher) check(ctx context.Context, document []byte) (jobs.Job, error) {
+	job, err := jobs.Decode(document)
+	if err != nil {
+		return jobs.Job{}, err
+	}
+	if err := d.known.check(ctx, job.Program); err != nil {
+		var unknown *unknownProgram
+		if !errors.As(err, &unknown) {
+			return jobs.Job{}, err
+		}
+		return jobs.Job{}, &jobs.Fault{
+			Pointer: "/program", Message: unknown.Error(),
+			ID: job.ID, Program: job.Program, ResultURL: job.Result.URL,
+		}
+	}
+	return job, nil
+}
+
+// record writes entries in one transaction and sends hints for those that are
+// runnable. Once they are recorded a failure to send is no failure: the
+// reconciler sends them later.
+func (d *Dispatcher) record(ctx context.Context, entries []ledger.Entry) ([]ledger.Accepted, error) {
+	accepted, err := d.cfg.Ledger.Accept(ctx, entries)
+	if err != nil {
+		return nil, err
+	}
+	fresh := make([]ledger.Record, 0, len(accepted))
+	for _, a := range accepted {
+		if a.New {
+			fresh = append(fresh, a.Record)
+		}
+	}
+	if err := d.Send(ctx, fresh); err != nil {
+		d.log.Warn("jobs are recorded but not yet on their run tubes; the reconciler will put them", "jobs", len(fresh), "err", err)
+	}
+	return accepted, nil
+}

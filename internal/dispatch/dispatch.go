@@ -1,0 +1,167 @@
+// Package dispatch turns job documents into messages on run tubes. Documents
+// come in by two doors, the inbox tube and [Dispatcher.Accept]; the ledger
+// records them; a message on a run tube is only a hint that a job may be
+// runnable. The reconciler puts right what a crash left undone.
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// runTTR is how long a node may hold a run message without touching it.
+const runTTR = 120 * time.Second
+
+// Config of a Dispatcher.
+type Config struct {
+	// Queue names the beanstalkd servers. Required.
+	Queue queue.Config
+	// Prefix of all tube names. Default "runnerbean".
+	Prefix string
+	// Node is this node's name: it has an inbox of its own besides the common one.
+	Node string
+	// Ledger is the record of jobs; the caller closes it. Required.
+	Ledger *ledger.Ledger
+	// Batch is how many documents are accepted in one transaction. Default 500.
+	Batch int
+	// Interval between two rounds of the reconciler. Default 5 s.
+	Interval time.Duration
+	// Logger. Default slog.Default().
+	Logger *slog.Logger
+}
+
+// Dispatcher accepts documents and sends hints. Run serves the inbox and the
+// reconciler; Accept and Send may be called at any time before Close.
+type Dispatcher struct {
+	cfg      Config
+	log      *slog.Logger
+	producer *queue.Producer
+	known    programs
+}
+
+// New checks the configuration. It does not wait for beanstalkd.
+func New(cfg Config) (*Dispatcher, error) {
+	if cfg.Ledger == nil {
+		return nil, errors.New("dispatch: Config.Ledger is required")
+	}
+	if cfg.Prefix == "" {
+		cfg.Prefix = "runnerbean"
+	}
+	if cfg.Batch == 0 {
+		cfg.Batch = 500
+	}
+	if cfg.Interval == 0 {
+		cfg.Interval = 5 * time.Second
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	for _, tube := range inboxes(cfg) {
+		if err := queue.ValidTube(tube); err != nil {
+			return nil, fmt.Errorf("dispatch: %w", err)
+		}
+	}
+	producer, err := queue.NewProducer(cfg.Queue)
+	if err != nil {
+		return nil, fmt.Errorf("dispatch: %w", err)
+	}
+	return &Dispatcher{
+		cfg: cfg, log: cfg.Logger, producer: producer,
+		known: programs{ledger: cfg.Ledger},
+	}, nil
+}
+
+// Close ends the connections to beanstalkd.
+func (d *Dispatcher) Close() error { return d.producer.Close() }
+
+// Run serves the inboxes of every beanstalkd server and reconciles until ctx
+// ends; it returns when both have ended.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, addr := range d.cfg.Queue.Addrs {
+		group.Go(func() error { return d.serveInbox(ctx, addr) })
+	}
+	group.Go(func() error { return d.reconcile(ctx) })
+	return group.Wait()
+}
+
+// Send puts a message on the run tube of each queued record and marks it as
+// sent. What could not be put stays unmarked, and the reconciler sends it later.
+func (d *Dispatcher) Send(ctx context.Context, records []ledger.Record) error {
+	messages := make([]queue.Message, 0, len(records))
+	ids := make([]string, 0, len(records))
+	for _, r := range records {
+		if r.State != jobs.Queued {
+			continue
+		}
+		messages = append(messages, d.message(r))
+		ids = append(ids, r.ID)
+	}
+	if len(messages) == 0 {
+		return nil
+	}
+	receipts, putErr := d.producer.PutAll(ctx, messages)
+	sent := make([]ledger.Sent, 0, len(receipts))
+	for i, r := range receipts {
+		if r.ID != 0 {
+			sent = append(sent, ledger.Sent{ID: ids[i], Server: r.Server, Message: r.ID})
+		}
+	}
+	if len(sent) > 0 {
+		if err := d.cfg.Ledger.MarkSent(ctx, sent); err != nil {
+			return errors.Join(putErr, err)
+		}
+	}
+	return putErr
+}
+
+func (d *Dispatcher) message(r ledger.Record) queue.Message {
+	body, err := json.Marshal(struct {
+		ID string `json:"id"`
+	}{r.ID})
+	if err != nil {
+		panic(err) // a string always marshals
+	}
+	m := queue.Message{
+		Tube: queue.RunTube(d.cfg.Prefix, r.Program), Body: body,
+		Priority: r.Priority, TTR: runTTR,
+	}
+	if wait := time.Until(r.NotBefore); wait > 0 {
+		m.Delay = wait
+	}
+	return m
+}
+
+func inboxes(cfg Config) []string {
+	common := queue.InboxTube(cfg.Prefix)
+	if cfg.Node == "" {
+		return []string{common}
+	}
+	return []string{common, common + "/" + cfg.Node}
+}
+
+// Ping returns nil where at least one beanstalkd server answers.
+func (d *Dispatcher) Ping(ctx context.Context) error {
+	servers, err := d.producer.Servers(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, s := range servers {
+		if s.Err == nil {
+			return nil
+		}
+		errs = append(errs, fmt.Errorf("beanstalkd %s: %w", s.Addr, s.Err))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,151 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// retryLater is how long inbox jobs are put aside while the ledger cannot
+// record them, for instance because the disk is full.
+const retryLater = 5 * time.Second
+
+// serveInbox takes documents from one beanstalkd server until ctx ends. The
+// consumer itself waits for a server that is away.
+func (d *Dispatcher) serveInbox(ctx context.Context, addr string) error {
+	cfg := d.cfg.Queue
+	cfg.Addrs = []string{addr}
+	consumer, err := queue.NewConsumer(cfg)
+	if err != nil {
+		return fmt.Errorf("dispatch: %w", err)
+	}
+	defer consumer.Close()
+	for {
+		batch, err := consumer.ReserveBatch(ctx, inboxes(d.cfg), d.cfg.Batch)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			d.log.Warn("cannot reserve from the inbox", "beanstalkd", addr, "err", err)
+			if !sleep(ctx, time.Second) {
+				return nil
+			}
+			continue
+		}
+		// A batch that is in hand is finished even when ctx ends meanwhile.
+		if !d.takeIn(context.WithoutCancel(ctx), batch) && !sleep(ctx, retryLater) {
+			return nil
+		}
+	}
+}
+
+// takeIn records one batch and settles each message: deleted once the ledger
+// has the job, buried where nothing can be read, released where the ledger
+// failed. It reports whether the ledger worked.
+func (d *Dispatcher) takeIn(ctx context.Context, batch []*queue.Delivery) bool {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	entries := make([]ledger.Entry, 0, len(batch))
+	readable := make([]*queue.Delivery, 0, len(batch))
+	for _, delivery := range batch {
+		entry, err := d.entry(ctx, delivery.Body)
+		switch {
+		case err == nil:
+			entries = append(entries, entry)
+			readable = append(readable, delivery)
+		case isFault(err):
+			d.bury(ctx, delivery, err)
+		default:
+			d.release(ctx, batch, err)
+			return false
+		}
+	}
+	if _, err := d.record(ctx, entries); err != nil {
+		d.release(ctx, readable, err)
+		return false
+	}
+	for _, delivery := range readable {
+		if err := delivery.Delete(ctx); err != nil {
+			// The document comes again and changes nothing: its id is known.
+			d.log.Debug("inbox job not deleted", "err", err)
+		}
+	}
+	return true
+}
+
+// entry makes a ledger entry of a document. A fault in a document with a
+// readable id is recorded as a failed job; without one the fault is returned.
+func (d *Dispatcher) entry(ctx context.Context, document []byte) (ledger.Entry, error) {
+	job, err := d.check(ctx, document)
+	if err == nil {
+		return ledger.Entry{Job: job, Document: document}, nil
+	}
+	var fault *jobs.Fault
+	if !errors.As(err, &fault) || fault.ID == "" {
+		return ledger.Entry{}, err
+	}
+	return ledger.Entry{
+		Job:      jobs.Job{ID: fault.ID, Program: fault.Program, Result: jobs.Target{URL: fault.ResultURL}},
+		Document: document,
+		Fault:    &jobs.Error{Class: jobs.ClassDocument, Message: fault.Message, Pointer: fault.Pointer},
+	}, nil
+}
+
+// bury keeps a message that cannot be read where a person can look at it.
+func (d *Dispatcher) bury(ctx context.Context, delivery *queue.Delivery, fault error) {
+	d.log.Warn("an inbox job cannot be read; it is buried", "beanstalkd", delivery.Addr, "job", delivery.ID, "err", fault)
+	note := ledger.Event{
+		Kind: "unreadable", Node: d.cfg.Node,
+		Message: fmt.Sprintf("inbox job %d on %s is buried: %v; it begins %q", delivery.ID, delivery.Addr, fault, beginning(delivery.Body)),
+	}
+	if err := d.cfg.Ledger.Note(ctx, note); err != nil {
+		d.log.Warn("event not recorded", "err", err)
+	}
+	if err := delivery.Bury(ctx, jobs.DefaultPriority); err != nil {
+		d.log.Warn("inbox job not buried; it comes again", "err", err)
+	}
+}
+
+func (d *Dispatcher) release(ctx context.Context, batch []*queue.Delivery, cause error) {
+	d.log.Error("the ledger does not record; inbox jobs stay where they are", "jobs", len(batch), "err", cause)
+	for _, delivery := range batch {
+		if err := delivery.Release(ctx, jobs.DefaultPriority, retryLater); err != nil {
+			d.log.Debug("inbox job not released", "err", err)
+		}
+	}
+}
+
+func isFault(err error) bool {
+	var fault *jobs.Fault
+	return errors.As(err, &fault)
+}
+
+// beginning is the start of a body, short enough for an event.
+func beginning(body []byte) string {
+	const most = 64
+	if len(body) > most {
+		body = body[:most]
+		for len(body) > 0 && !utf8.RuneStart(body[len(body)-1]) {
+			body = body[:len(body)-1]
+		}
+	}
+	return string(body)
+}
+
+// sleep reports whether d passed before ctx ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
