@@ -1,6 +1,14 @@
 package jobs
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/santhosh-tekuri/jsonschema/v5"
+)
 
 const (
 	// MaxDocument is the size in bytes of the largest job document that is
@@ -11,8 +19,121 @@ const (
 	MaxQueued = 65535
 )
 
-// Decode reads a job document strictly. Whatever is wrong with it is reported
-// as a [*Fault].
+// Decode reads a job document strictly: one JSON object of at most
+// [MaxDocument] bytes, nested at most 64 deep, without duplicate names, bad
+// UTF-8 or anything after it, that meets the [Schema] and the two or three
+// rules which a schema cannot say. Input.Data keeps its bytes as they are.
+// Whatever is wrong is reported as a [*Fault].
 func Decode(data []byte) (Job, error) {
-	return Job{}, errors.New("jobs: Decode is not built yet")
+	job, f := decode(data)
+	if f != nil {
+		return Job{}, f
+	}
+	return job, nil
+}
+
+// decode reads the text once; all later steps look at the tree.
+func decode(data []byte) (Job, *Fault) {
+	if f := tooLarge(data); f != nil {
+		return Job{}, f
+	}
+	schema := jobSchema()
+	t, err := readTree(schema.root, data)
+	if err != nil {
+		return Job{}, schema.unreadable(data, err)
+	}
+	job, f := schema.check(t)
+	if f != nil {
+		return Job{}, schema.identify(f, t.root)
+	}
+	return job, nil
+}
+
+// tooLarge is the fault of a document that is not even looked at.
+func tooLarge(data []byte) *Fault {
+	if len(data) <= MaxDocument {
+		return nil
+	}
+	return &Fault{Message: fmt.Sprintf("the document must have at most %d bytes, not %d", MaxDocument, len(data))}
+}
+
+// check validates a tree and makes the job of it.
+func (c *compiled) check(t tree) (Job, *Fault) {
+	if t.fault != nil {
+		return Job{}, t.fault
+	}
+	if err := c.root.Validate(t.root); err != nil {
+		return Job{}, c.invalid(err, t.root)
+	}
+	job, f := convert(t)
+	if f == nil {
+		f = rules(&job)
+	}
+	return job, f
+}
+
+// invalid is the fault of a tree that does not meet the schema.
+func (c *compiled) invalid(err error, root any) *Fault {
+	if report, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
+		return c.explain(report, root)
+	}
+	return &Fault{Message: "the document cannot be checked: " + err.Error()}
+}
+
+// unreadable is the fault of a text that the JSON decoder does not take.
+func (c *compiled) unreadable(data []byte, err error) *Fault {
+	if errors.Is(err, jsontext.ErrDuplicateName) {
+		return c.duplicate(data, err)
+	}
+	if depth(data) > maxDepth {
+		return tooDeep("")
+	}
+	return &Fault{Syntax: true, Message: "the document is not JSON: " + syntaxMessage(data, err)}
+}
+
+// syntaxMessage says where the text stops being JSON.
+func syntaxMessage(data []byte, err error) string {
+	syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
+	switch {
+	case len(strings.TrimSpace(string(data[:min(len(data), 64)]))) == 0 && errors.Is(err, io.EOF):
+		return "it is empty"
+	case errors.Is(err, errTrailing):
+		return "something follows after its end"
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return "it ends too early"
+	case ok:
+		return fmt.Sprintf("%v after byte %d", syntax.Err, syntax.ByteOffset)
+	}
+	return err.Error()
+}
+
+// duplicate is the fault of a name that occurs twice. The identity is read
+// once more, for the decoder stopped there.
+func (c *compiled) duplicate(data []byte, err error) *Fault {
+	f := &Fault{}
+	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		f = fault(string(syntax.JSONPointer), "occurs twice; a name may occur once in an object")
+	}
+	t, err := readTree(c.root, data, jsontext.AllowDuplicateNames(true))
+	if err != nil {
+		return c.unreadable(data, err)
+	}
+	return c.identify(f, t.root)
+}
+
+// identify adds to a fault what the document says about itself, each where it
+// is valid.
+func (c *compiled) identify(f *Fault, root any) *Fault {
+	doc := object(root)
+	if id := text(doc["id"]); ValidID(id) {
+		f.ID = id
+	}
+	if name := text(doc["program"]); c.root.Properties["program"].Pattern.MatchString(name) {
+		f.Program = name
+	}
+	target := Job{ID: f.ID, Result: Target{URL: text(object(doc["result"])["url"])}}
+	if f.ID != "" && c.url().Validate(target.Result.URL) == nil && resultRule(&target) == nil {
+		f.ResultURL = target.Result.URL
+	}
+	return f
 }

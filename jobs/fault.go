@@ -1,5 +1,13 @@
 package jobs
 
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v5"
+)
+
 // Fault says what is wrong with a job document, and where.
 type Fault struct {
 	// Syntax is true where the text is not JSON at all (status 400), false
@@ -22,4 +30,119 @@ func (f *Fault) Error() string {
 		return "job: " + f.Message
 	}
 	return "job: " + f.Message + " (at " + f.Pointer + ")"
+}
+
+// fault makes a fault of the value at pointer; wants is the rest of a sentence
+// that begins with the name of the field.
+func fault(pointer, wants string, args ...any) *Fault {
+	pointer = bounded(pointer)
+	return &Fault{Pointer: pointer, Message: fieldName(pointer) + " " + fmt.Sprintf(wants, args...)}
+}
+
+// tooDeep is the fault of a value that is nested too deep.
+func tooDeep(pointer string) *Fault {
+	return fault(pointer, "must not be nested deeper than %d levels", maxDepth)
+}
+
+// unknown is the fault of a member that s does not name.
+func unknown(s *jsonschema.Schema, pointer, name string) *Fault {
+	msg := fmt.Sprintf("unknown field %s", excerpt(name))
+	if in := parent(bounded(pointer)); in != "" {
+		msg += " in " + fieldName(in)
+	}
+	if near := nearest(name, s.Properties); near != "" {
+		msg += fmt.Sprintf("; did you mean %q?", near)
+	}
+	return &Fault{Pointer: bounded(pointer), Message: msg}
+}
+
+// maxPointer is the length in bytes of the longest pointer that a fault shows.
+const maxPointer = 512
+
+// bounded is the pointer itself or, where a sender's names make it too long,
+// that of the nearest holder that is short enough.
+func bounded(pointer string) string {
+	for len(pointer) > maxPointer {
+		pointer = parent(pointer)
+	}
+	return pointer
+}
+
+// parent is the pointer of the object or array that holds the value at pointer.
+func parent(pointer string) string {
+	return pointer[:max(0, strings.LastIndexByte(pointer, '/'))]
+}
+
+// pointerTokens splits a JSON pointer into its unescaped parts.
+func pointerTokens(pointer string) []string {
+	if pointer == "" {
+		return nil
+	}
+	parts := strings.Split(pointer[1:], "/")
+	for i, p := range parts {
+		parts[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(p)
+	}
+	return parts
+}
+
+// fieldName is a JSON pointer as a person would write it: files[2].url.
+func fieldName(pointer string) string {
+	if pointer == "" {
+		return "the document"
+	}
+	var b strings.Builder
+	for i, t := range pointerTokens(pointer) {
+		_, err := strconv.ParseUint(t, 10, 31)
+		switch {
+		case err == nil && i > 0:
+			fmt.Fprintf(&b, "[%s]", t)
+		case !plain(t):
+			fmt.Fprintf(&b, "[%s]", excerpt(t))
+		case i > 0:
+			b.WriteString("." + t)
+		default:
+			b.WriteString(t)
+		}
+	}
+	return b.String()
+}
+
+// plain reports whether a name can stand in a message without quotes.
+func plain(name string) bool {
+	odd := func(r rune) bool { return !(r == '_' || 'a' <= r && r <= 'z' || '0' <= r && r <= '9') }
+	return name != "" && len(name) <= maxExcerpt && !strings.ContainsFunc(name, odd)
+}
+
+// maxExcerpt is how much of a sender's text a message repeats, in bytes.
+const maxExcerpt = 64
+
+// excerpt is a value in a message: short, quoted, without control characters.
+func excerpt(v any) string {
+	switch v := v.(type) {
+	case string:
+		if len(v) > maxExcerpt {
+			return strconv.QuoteToGraphic(strings.ToValidUTF8(v[:maxExcerpt], "")) + "…"
+		}
+		return strconv.QuoteToGraphic(v)
+	case int64, float64, bool:
+		return fmt.Sprint(v)
+	}
+	return kind(v)
+}
+
+// kind is the JSON type of a value in words.
+func kind(v any) string {
+	switch v.(type) {
+	case string:
+		return "a string"
+	case bool:
+		return "a boolean"
+	case map[string]any:
+		return "an object"
+	case []any:
+		return "an array"
+	case nil:
+		return "null"
+	}
+	return "a number"
 }

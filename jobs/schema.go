@@ -1,7 +1,91 @@
 package jobs
 
-// Schema is the JSON Schema (2020-12) of a job document.
-func Schema() []byte { return nil }
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
 
-// ResultSchema is the JSON Schema (2020-12) of a result document.
-func ResultSchema() []byte { return nil }
+	"github.com/santhosh-tekuri/jsonschema/v5"
+)
+
+const (
+	schemaURL       = "https://runnerbean.github.io/schema/job.json"
+	resultSchemaURL = "https://runnerbean.github.io/schema/result.json"
+)
+
+var (
+	//go:embed schema/job.json
+	schemaText []byte
+	//go:embed schema/result.json
+	resultSchemaText []byte
+)
+
+// Schema is the JSON Schema (2020-12) of a job document. The caller owns the
+// copy.
+func Schema() []byte { return slices.Clone(schemaText) }
+
+// ResultSchema is the JSON Schema (2020-12) of a result document. The caller
+// owns the copy.
+func ResultSchema() []byte { return slices.Clone(resultSchemaText) }
+
+// compiled is a schema with its parts by the location that the validator
+// reports.
+type compiled struct {
+	root  *jsonschema.Schema
+	parts map[string]*jsonschema.Schema
+}
+
+// jobSchema is compiled when the first document is decoded, so that importing
+// the package costs nothing.
+var jobSchema = sync.OnceValue(func() *compiled { return compile(schemaURL, schemaText) })
+
+// compile panics where an embedded schema is broken: no test would pass.
+func compile(url string, text []byte) *compiled {
+	c := jsonschema.NewCompiler()
+	c.Draft = jsonschema.Draft2020
+	c.AssertFormat = true
+	c.ExtractAnnotations = true
+	// The library would read files and, with an import, fetch from the web.
+	c.LoadURL = func(s string) (io.ReadCloser, error) {
+		return nil, fmt.Errorf("jobs: loading of %s is denied", s)
+	}
+	if err := c.AddResource(url, bytes.NewReader(text)); err != nil {
+		panic(err)
+	}
+	out := &compiled{root: c.MustCompile(url), parts: map[string]*jsonschema.Schema{}}
+	out.index(out.root)
+	return out
+}
+
+// index enters s and all below it.
+func (c *compiled) index(s *jsonschema.Schema) {
+	if s == nil || c.parts[s.Location] != nil {
+		return
+	}
+	c.parts[s.Location] = s
+	for _, p := range s.Properties {
+		c.index(p)
+	}
+	for _, p := range s.OneOf {
+		c.index(p)
+	}
+	c.index(s.Ref)
+	c.index(s.Items2020)
+	c.index(s.PropertyNames)
+	c.index(additional(s))
+}
+
+// additional is the schema of members that are not named one by one, if any.
+func additional(s *jsonschema.Schema) *jsonschema.Schema {
+	a, _ := s.AdditionalProperties.(*jsonschema.Schema)
+	return a
+}
+
+// closed reports whether an object may have only the members that s names.
+func closed(s *jsonschema.Schema) bool {
+	allowed, ok := s.AdditionalProperties.(bool)
+	return ok && !allowed
+}

@@ -1,0 +1,140 @@
+package jobs
+
+import (
+	"strconv"
+	"time"
+)
+
+// converter makes a Job of a tree that the schema has passed. Only what the
+// schema cannot promise can still go wrong.
+type converter struct {
+	fault *Fault
+}
+
+// convert reads the fields of a valid tree.
+func convert(t tree) (Job, *Fault) {
+	var c converter
+	doc := object(t.root)
+	job := Job{
+		ID:          text(doc["id"]),
+		Program:     text(doc["program"]),
+		Input:       input(object(doc["input"]), t),
+		Files:       files(array(doc["files"])),
+		Result:      Target{URL: text(object(doc["result"])["url"])},
+		Created:     c.time(doc, "created"),
+		Priority:    priority(doc["priority"]),
+		NotBefore:   c.time(doc, "not_before"),
+		Expires:     c.time(doc, "expires"),
+		Timeout:     c.duration(doc, "timeout"),
+		Attempts:    int(integer(doc["attempts"])),
+		Needs:       texts(array(doc["needs"])),
+		Labels:      labels(object(doc["labels"])),
+		Traceparent: text(doc["traceparent"]),
+	}
+	return job, c.fault
+}
+
+// time reads a time. The schema's format lets leap seconds pass, which Go does
+// not have.
+func (c *converter) time(doc map[string]any, name string) time.Time {
+	var t time.Time
+	s, ok := doc[name].(string)
+	if !ok {
+		return t
+	}
+	if err := t.UnmarshalText([]byte(s)); err != nil && c.fault == nil {
+		c.fault = fault("/"+name, "must be %s, not %s", jobSchema().root.Properties[name].Ref.Title, excerpt(s))
+	}
+	return t
+}
+
+// maxTimeout is the longest that one attempt may take.
+const maxTimeout = 30 * 24 * time.Hour
+
+// duration reads a time span, whose range the schema cannot say.
+func (c *converter) duration(doc map[string]any, name string) Duration {
+	s, ok := doc[name].(string)
+	if !ok {
+		return 0
+	}
+	d, err := time.ParseDuration(s)
+	if (err != nil || d <= 0 || d > maxTimeout) && c.fault == nil {
+		c.fault = fault("/"+name, "must be %s, not %s", jobSchema().root.Properties[name].Title, excerpt(s))
+	}
+	return Duration(d)
+}
+
+func input(m map[string]any, t tree) Input {
+	return Input{URL: text(m["url"]), SHA256: text(m["sha256"]), Data: t.data}
+}
+
+func files(list []any) []File {
+	if list == nil {
+		return nil
+	}
+	out := make([]File, len(list))
+	for i, v := range list {
+		m := object(v)
+		out[i] = File{Name: text(m["name"]), URL: text(m["url"]), SHA256: text(m["sha256"]), Size: integer(m["size"])}
+	}
+	return out
+}
+
+func labels(m map[string]any) map[string]string {
+	if m == nil {
+		return nil
+	}
+	out := make(map[string]string, len(m))
+	for k, v := range m {
+		out[k] = text(v)
+	}
+	return out
+}
+
+func priority(v any) *uint32 {
+	if v == nil {
+		return nil
+	}
+	p := uint32(integer(v))
+	return &p
+}
+
+func texts(list []any) []string {
+	if list == nil {
+		return nil
+	}
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = text(v)
+	}
+	return out
+}
+
+// integer is a number without fraction, which JSON may also write 3.0 or 3e2.
+func integer(v any) int64 {
+	switch n := v.(type) {
+	case int64:
+		return n
+	case float64:
+		return int64(n)
+	}
+	return 0
+}
+
+func text(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+func object(v any) map[string]any {
+	m, _ := v.(map[string]any)
+	return m
+}
+
+func array(v any) []any {
+	a, _ := v.([]any)
+	return a
+}
+
+// element is the pointer of entry i of the list at pointer.
+func element(pointer string, i int) string { return pointer + "/" + strconv.Itoa(i) }

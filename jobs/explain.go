@@ -1,0 +1,200 @@
+package jobs
+
+import (
+	"cmp"
+	"fmt"
+	"math/big"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v5"
+)
+
+// finding is one leaf of the validator's report.
+type finding struct {
+	pointer string
+	// part is the schema that the value does not meet, keyword what of it.
+	part    *jsonschema.Schema
+	keyword string
+	// ofName is true where the name of the member is at fault, not its value.
+	ofName bool
+}
+
+// explain turns the validator's report into one fault. Of several the one
+// highest up and first by name is told, so that the answer is always the same.
+func (c *compiled) explain(err *jsonschema.ValidationError, root any) *Fault {
+	all := c.findings(err, nil)
+	first := slices.MinFunc(all, func(a, b finding) int {
+		return cmp.Or(
+			cmp.Compare(rank(a.pointer), rank(b.pointer)),
+			cmp.Compare(a.pointer, b.pointer),
+			cmp.Compare(a.keyword, b.keyword),
+		)
+	})
+	return first.fault(at(root, first.pointer))
+}
+
+// rank puts short pointers first, so that a field comes before what is in it
+// and [2] before [10], but what is missing from the whole after what is wrong.
+func rank(pointer string) int {
+	if pointer == "" {
+		return 1 << 30
+	}
+	return len(pointer)
+}
+
+// findings collects the leaves of a report.
+func (c *compiled) findings(err *jsonschema.ValidationError, out []finding) []finding {
+	f := c.locate(err)
+	if len(err.Causes) == 0 || f.keyword == "oneOf" {
+		return append(out, f)
+	}
+	for _, cause := range err.Causes {
+		out = c.findings(cause, out)
+	}
+	return out
+}
+
+// locate finds the schema and the keyword that a report names.
+func (c *compiled) locate(err *jsonschema.ValidationError) finding {
+	f := finding{pointer: unescapePath(err.InstanceLocation), part: c.root}
+	f.ofName = strings.Contains(err.KeywordLocation, "/propertyNames/")
+	where, rest := err.AbsoluteKeywordLocation, ""
+	for c.parts[where] == nil {
+		i := strings.LastIndexByte(where, '/')
+		if i < 0 {
+			return f
+		}
+		// The location of the root ends in "#", without a slash.
+		if where[:i] == c.root.Location {
+			f.keyword, _, _ = strings.Cut(where[i+1:]+rest, "/")
+			return f
+		}
+		where, rest = where[:i], where[i:]+rest
+	}
+	f.part = c.parts[where]
+	f.keyword, _, _ = strings.Cut(strings.TrimPrefix(rest, "/"), "/")
+	return f
+}
+
+// unescapePath undoes the escaping as part of a URL that the validator does
+// beyond that of a JSON pointer.
+func unescapePath(location string) string {
+	parts := strings.Split(location, "/")
+	for i, p := range parts {
+		if u, err := url.PathUnescape(p); err == nil {
+			parts[i] = u
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// at is the value at a pointer, nil where there is none.
+func at(v any, pointer string) any {
+	for _, t := range pointerTokens(pointer) {
+		switch holder := v.(type) {
+		case map[string]any:
+			v = holder[t]
+		case []any:
+			i, err := strconv.Atoi(t)
+			if err != nil || i < 0 || i >= len(holder) {
+				return nil
+			}
+			v = holder[i]
+		default:
+			return nil
+		}
+	}
+	return v
+}
+
+// fault says in words what the finding is.
+func (f finding) fault(v any) *Fault {
+	if f.ofName {
+		tokens := pointerTokens(f.pointer)
+		return &Fault{Pointer: bounded(f.pointer), Message: fmt.Sprintf("%s: the name %s must be %s",
+			fieldName(bounded(parent(f.pointer))), excerpt(tokens[len(tokens)-1]), f.part.Title)}
+	}
+	switch f.keyword {
+	case "required":
+		return f.missing(v)
+	case "type":
+		return fault(f.pointer, "must be %s, not %s", typeNames[f.part.Types[0]], kind(v))
+	}
+	if wants := f.limit(); wants != "" {
+		return fault(f.pointer, "%s", wants)
+	}
+	return fault(f.pointer, "must be %s, not %s", f.part.Title, excerpt(v))
+}
+
+var typeNames = map[string]string{
+	"object": "an object", "array": "an array", "string": "a string", "integer": "an integer",
+}
+
+// missing names the fields that are not there.
+func (f finding) missing(v any) *Fault {
+	object, _ := v.(map[string]any)
+	var names []string
+	for _, name := range f.part.Required {
+		if _, ok := object[name]; !ok {
+			names = append(names, strings.TrimPrefix(fieldName(f.pointer+"/"+name), "the document"))
+		}
+	}
+	if len(names) == 1 {
+		return &Fault{Pointer: f.pointer, Message: names[0] + " is missing"}
+	}
+	last := len(names) - 1
+	return &Fault{Pointer: f.pointer, Message: strings.Join(names[:last], ", ") + " and " + names[last] + " are missing"}
+}
+
+// limit is what the schema allows at most or at least, in words.
+func (f finding) limit() string {
+	s := f.part
+	switch f.keyword {
+	case "minimum":
+		return "must be at least " + ratio(s.Minimum)
+	case "maximum":
+		return "must be at most " + ratio(s.Maximum)
+	case "minLength":
+		return fmt.Sprintf("must have at least %s", count(s.MinLength, "character"))
+	case "maxLength":
+		return fmt.Sprintf("must have at most %s", count(s.MaxLength, "character"))
+	case "maxItems":
+		return fmt.Sprintf("must have at most %s", count(s.MaxItems, "entry"))
+	case "maxProperties":
+		return fmt.Sprintf("must have at most %s", count(s.MaxProperties, "entry"))
+	case "uniqueItems":
+		return "must not have the same entry twice"
+	case "oneOf":
+		return "must have either " + s.OneOf[0].Required[0] + " or " + s.OneOf[1].Required[0]
+	case "dependentRequired":
+		return dependent(s)
+	}
+	return ""
+}
+
+// dependent says which member needs which.
+func dependent(s *jsonschema.Schema) string {
+	for name, needs := range s.DependentRequired {
+		return "may have " + name + " only beside " + strings.Join(needs, " and ")
+	}
+	return ""
+}
+
+// ratio writes a limit of the schema.
+func ratio(r *big.Rat) string { return r.RatString() }
+
+// count writes a number of things.
+func count(n int, thing string) string {
+	switch {
+	case n == 1:
+		return "1 " + thing
+	case strings.HasSuffix(thing, "y"):
+		thing = strings.TrimSuffix(thing, "y") + "ies"
+	default:
+		thing += "s"
+	}
+	return strconv.Itoa(n) + " " + thing
+}

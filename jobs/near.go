@@ -1,0 +1,45 @@
+package jobs
+
+import "strings"
+
+// nearest is the name among the known ones that was probably meant, if any is
+// near enough.
+func nearest[T any](name string, known map[string]T) string {
+	if len(name) > 32 {
+		return ""
+	}
+	best, least := "", 1+max(1, len(name)/3)
+	folded := strings.ToLower(strings.ReplaceAll(name, "-", "_"))
+	for k := range known {
+		d := distance(folded, k)
+		if d < least || d == least && best != "" && k < best {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance is how many bytes must be put in, taken out, replaced or swapped
+// with their neighbour to make b of a.
+func distance(a, b string) int {
+	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
+	for j := range rows[1] {
+		rows[1][j] = j
+	}
+	for i := range len(a) {
+		before, last, row := rows[0], rows[1], rows[2]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			row[j+1] = min(row[j]+1, last[j+1]+1, last[j]+cost)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
+		}
+		rows = [3][]int{last, row, before}
+	}
+	return rows[1][len(b)]
+}

@@ -1,0 +1,222 @@
+package jobs
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/santhosh-tekuri/jsonschema/v5"
+)
+
+// maxDepth is how deep objects and arrays may lie in one another.
+const maxDepth = 64
+
+var errTrailing = errors.New("something follows the document")
+
+// tree is a document read once, along its schema: what the validator needs to
+// see, and the input value as it was written.
+type tree struct {
+	root any
+	// data is the raw input.data; the validator sees null in its place.
+	data json.RawMessage
+	// fault is the first member that the schema does not know, or the first
+	// value that lies too deep.
+	fault *Fault
+}
+
+// reader reads a tree.
+type reader struct {
+	tree
+	dec *jsontext.Decoder
+}
+
+// readTree reads one JSON value and nothing after it. The error is the
+// decoder's own.
+func readTree(s *jsonschema.Schema, data []byte, opts ...jsontext.Options) (tree, error) {
+	r := reader{dec: jsontext.NewDecoder(bytes.NewBuffer(data), opts...)}
+	var err error
+	if r.root, err = r.value(s); err != nil {
+		return tree{}, err
+	}
+	switch _, err := r.dec.ReadToken(); {
+	case err == nil:
+		return tree{}, errTrailing
+	case err != io.EOF:
+		return tree{}, err
+	}
+	return r.tree, nil
+}
+
+// value reads the next value. What the schema does not look into is passed
+// over, so that memory and depth are the schema's, not the sender's.
+func (r *reader) value(s *jsonschema.Schema) (any, error) {
+	switch r.dec.PeekKind() {
+	case jsontext.KindBeginObject:
+		if s.Properties != nil || additional(s) != nil {
+			return r.object(s)
+		}
+	case jsontext.KindBeginArray:
+		if s.Items2020 != nil {
+			return r.array(s)
+		}
+	}
+	if len(s.Types) == 0 && s.Ref == nil {
+		return nil, r.keep()
+	}
+	return r.scalar()
+}
+
+// keep takes the next value as it is written.
+func (r *reader) keep() error {
+	raw, err := r.raw()
+	r.data = bytes.Clone(raw)
+	return err
+}
+
+// raw reads the next value, whatever it is, and checks its depth.
+func (r *reader) raw() (jsontext.Value, error) {
+	raw, err := r.dec.ReadValue()
+	if err != nil {
+		return nil, err
+	}
+	if r.fault == nil && r.dec.StackDepth()+depth(raw) > maxDepth {
+		r.fault = tooDeep(string(r.dec.StackPointer()))
+	}
+	return raw, nil
+}
+
+// scalar reads a string, number, boolean or null; of an object or array, which
+// is not what the schema wants, only the kind matters.
+func (r *reader) scalar() (any, error) {
+	switch r.dec.PeekKind() {
+	case jsontext.KindBeginObject:
+		_, err := r.raw()
+		return map[string]any{}, err
+	case jsontext.KindBeginArray:
+		_, err := r.raw()
+		return []any{}, err
+	}
+	tok, err := r.dec.ReadToken()
+	if err != nil {
+		return nil, err
+	}
+	switch tok.Kind() {
+	case jsontext.KindString:
+		return tok.String(), nil
+	case jsontext.KindNumber:
+		return number(tok.String()), nil
+	case jsontext.KindTrue, jsontext.KindFalse:
+		return tok.Bool(), nil
+	}
+	return nil, nil
+}
+
+// number is a bounded value for the validator, which would not survive an
+// exponent of a million.
+func number(s string) any {
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return n
+	}
+	f, _ := strconv.ParseFloat(s, 64)
+	return max(-math.MaxFloat64, min(f, math.MaxFloat64))
+}
+
+// object reads an object along s.
+func (r *reader) object(s *jsonschema.Schema) (any, error) {
+	if _, err := r.dec.ReadToken(); err != nil {
+		return nil, err
+	}
+	out := make(map[string]any, 8)
+	for r.dec.PeekKind() != jsontext.KindEndObject {
+		if err := r.member(s, out); err != nil {
+			return nil, err
+		}
+	}
+	_, err := r.dec.ReadToken()
+	return out, err
+}
+
+// member reads a name and its value into out.
+func (r *reader) member(s *jsonschema.Schema, out map[string]any) error {
+	tok, err := r.dec.ReadToken()
+	if err != nil {
+		return err
+	}
+	name := tok.String()
+	sub := s.Properties[name]
+	if sub == nil {
+		sub = additional(s)
+	}
+	if sub == nil && closed(s) && r.fault == nil {
+		r.fault = unknown(s, string(r.dec.StackPointer()), name)
+	}
+	if full := s.MaxProperties >= 0 && len(out) > s.MaxProperties; sub == nil || full {
+		_, err := r.raw()
+		return err
+	}
+	v, err := r.value(sub)
+	if _, twice := out[name]; twice {
+		v = nil // only where duplicates are let pass, and then neither is trusted
+	}
+	out[name] = v
+	return err
+}
+
+// array reads an array along s. Elements beyond the limit, which is a fault
+// anyhow, are not kept.
+func (r *reader) array(s *jsonschema.Schema) (any, error) {
+	if _, err := r.dec.ReadToken(); err != nil {
+		return nil, err
+	}
+	out := []any{}
+	for r.dec.PeekKind() != jsontext.KindEndArray {
+		if s.MaxItems >= 0 && len(out) > s.MaxItems {
+			if _, err := r.raw(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		v, err := r.value(s.Items2020)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	_, err := r.dec.ReadToken()
+	return out, err
+}
+
+// depth is how deep a valid JSON text is nested: 0 for a scalar.
+func depth(text []byte) int {
+	deepest, level := 0, 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			i += stringEnd(text[i:])
+		case '{', '[':
+			level++
+			deepest = max(deepest, level)
+		case '}', ']':
+			level--
+		}
+	}
+	return deepest
+}
+
+// stringEnd is the index of the quote that ends the string at the start of
+// text.
+func stringEnd(text []byte) int {
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i
+		}
+	}
+	return len(text)
+}
