@@ -2,52 +2,193 @@ package queue
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
 
-// Consumer takes messages from one server.
-type Consumer struct{ cfg Config }
+const (
+	// round is how long one reserve waits; the connection proves itself after it.
+	round = time.Minute
+	// firstPause and longestPause are between two tries to reach a server.
+	firstPause   = 100 * time.Millisecond
+	longestPause = 5 * time.Second
+)
+
+// Consumer takes messages from one server, over one connection that it makes
+// when it first needs it. Reserve is for one goroutine at a time; others wait.
+type Consumer struct {
+	cfg   Config
+	log   *slog.Logger
+	ended context.Context // ends with Close
+	end   context.CancelFunc
+	busy  chan struct{} // held during a reserve; guards what follows
+
+	conn   *conn
+	pauses *backoff.ExponentialBackOff
+	away   time.Time // since when the server is; zero while it is not
+}
 
 // NewConsumer makes a Consumer of cfg.Addrs[0]. Close it.
 func NewConsumer(cfg Config) (*Consumer, error) {
 	cfg, err := cfg.withDefaults()
-	return &Consumer{cfg: cfg}, err
+	if err != nil {
+		return nil, err
+	}
+	c := &Consumer{cfg: cfg, busy: make(chan struct{}, 1), pauses: newPauses()}
+	c.log = cfg.Logger.With("beanstalkd", cfg.Addrs[0])
+	c.ended, c.end = context.WithCancel(context.Background())
+	return c, nil
 }
 
-// Reserve waits for a message on any of the tubes.
+// newPauses returns jittered pauses of which none is over longestPause; the
+// module's own limit is on the pauses before the jitter.
+func newPauses() *backoff.ExponentialBackOff {
+	const jitter = 0.5 // so that 2/3 of the limit becomes at most the limit
+	return &backoff.ExponentialBackOff{
+		InitialInterval: firstPause, RandomizationFactor: jitter, Multiplier: 2,
+		MaxInterval: longestPause * 2 / 3,
+	}
+}
+
+// Reserve waits for a message on any of the tubes until ctx ends, for as long
+// as the server is away, too. It returns ErrTube for a bad name, ErrClosed
+// after Close, or the error of ctx. Messages still held from before are given
+// back to the server: one that waits must hold none.
 func (c *Consumer) Reserve(ctx context.Context, tubes []string) (*Delivery, error) {
-	return nil, errTodo
+	batch, err := c.ReserveBatch(ctx, tubes, 1)
+	if err != nil {
+		return nil, err
+	}
+	return batch[0], nil
 }
 
-// ReserveBatch waits for a message and takes up to limit that are there.
+// ReserveBatch waits for a message as Reserve does, and takes with it what else
+// is ready, up to limit messages in all.
 func (c *Consumer) ReserveBatch(ctx context.Context, tubes []string, limit int) ([]*Delivery, error) {
-	return nil, errTodo
+	if err := validTubes(tubes); err != nil {
+		return nil, err
+	}
+	set := make(map[string]bool, len(tubes))
+	for _, tube := range tubes {
+		set[tube] = true
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(c.ended, cancel)()
+	select {
+	case c.busy <- struct{}{}:
+		defer func() { <-c.busy }()
+	case <-ctx.Done():
+		return nil, c.why(ctx)
+	}
+	return c.untilSome(ctx, set, limit)
 }
 
-// Close ends what is under way.
-func (c *Consumer) Close() error { return nil }
-
-// Delivery is a message that this connection holds.
-type Delivery struct {
-	ID   uint64
-	Body []byte
-	// Addr and Server say where it came from, as in Receipt.
-	Addr, Server string
+func (c *Consumer) untilSome(ctx context.Context, tubes map[string]bool, limit int) ([]*Delivery, error) {
+	for {
+		batch, err := c.attempt(ctx, tubes, limit)
+		switch {
+		case len(batch) > 0:
+			return batch, nil
+		case ctx.Err() != nil:
+			return nil, c.why(ctx)
+		case err != nil:
+			c.pause(ctx, err)
+		}
+	}
 }
 
-// Delete removes the job from the server.
-func (d *Delivery) Delete(ctx context.Context) error { return errTodo }
-
-// Release gives the job back to its tube after delay.
-func (d *Delivery) Release(ctx context.Context, priority uint32, delay time.Duration) error {
-	return errTodo
+// why says what ended ctx.
+func (c *Consumer) why(ctx context.Context) error {
+	if c.ended.Err() != nil {
+		return ErrClosed
+	}
+	return ctx.Err()
 }
 
-// Bury sets the job aside until a person kicks it.
-func (d *Delivery) Bury(ctx context.Context, priority uint32) error { return errTodo }
+// attempt is one round of waiting. A round without a message has no error.
+func (c *Consumer) attempt(ctx context.Context, tubes map[string]bool, limit int) ([]*Delivery, error) {
+	wait, err := c.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	first, err := c.conn.reserve(ctx, tubes, wait)
+	if errors.Is(err, errDeadline) {
+		c.conn.discard() // it would say so again and again
+	}
+	if err != nil && !errors.Is(err, errNone) {
+		return nil, err
+	}
+	c.works()
+	if err != nil {
+		return nil, nil
+	}
+	return c.more(ctx, tubes, []*Delivery{first}, limit)
+}
 
-// Touch starts the job's time to run anew.
-func (d *Delivery) Touch(ctx context.Context) error { return errTodo }
+// connect sees to a connection that holds nothing, and says how long to wait on
+// it: not at all on a new one, so that it proves itself at once.
+func (c *Consumer) connect(ctx context.Context) (wait time.Duration, err error) {
+	if c.conn != nil && !c.conn.dead.Load() {
+		if c.conn.held.empty() {
+			return round, nil
+		}
+		c.log.Debug("messages still held are given back")
+		c.conn.discard()
+	}
+	c.conn, err = dial(ctx, c.cfg, c.cfg.Addrs[0])
+	return 0, err
+}
 
-// Stats returns what the server knows of the job.
-func (d *Delivery) Stats(ctx context.Context) (map[string]string, error) { return nil, errTodo }
+// more adds what is ready to a batch. If the connection fails, all are lost to
+// it, and the server gives them out anew.
+func (c *Consumer) more(ctx context.Context, tubes map[string]bool, batch []*Delivery, limit int) ([]*Delivery, error) {
+	for len(batch) < limit {
+		d, err := c.conn.reserve(ctx, tubes, 0)
+		switch {
+		case errors.Is(err, errNone), errors.Is(err, errDeadline):
+			return batch, nil
+		case err != nil:
+			return nil, err
+		}
+		batch = append(batch, d)
+	}
+	return batch, nil
+}
+
+// works is called at every proper answer; it ends an outage.
+func (c *Consumer) works() {
+	c.pauses.Reset()
+	if !c.away.IsZero() {
+		c.log.Info("beanstalkd is back", "away", time.Since(c.away).Round(time.Millisecond))
+		c.away = time.Time{}
+	}
+}
+
+// pause waits before the next try, longer each time, and reports an outage once.
+func (c *Consumer) pause(ctx context.Context, err error) {
+	if c.away.IsZero() {
+		c.away = time.Now()
+		c.log.Warn("beanstalkd does not answer; trying until it does", "err", err)
+	}
+	timer := time.NewTimer(c.pauses.NextBackOff())
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// Close ends a Reserve that is under way and gives back what is held.
+func (c *Consumer) Close() error {
+	c.end()
+	c.busy <- struct{}{}
+	defer func() { <-c.busy }()
+	if c.conn != nil {
+		c.conn.discard()
+	}
+	return nil
+}

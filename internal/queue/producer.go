@@ -3,25 +3,90 @@ package queue
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
 )
 
-var errTodo = errors.New("queue: not built yet")
-
-// Producer puts messages. It is safe for concurrent use.
-type Producer struct{ cfg Config }
+// Producer puts messages on the first of several servers that takes them,
+// beginning with the one that took the last. It is safe for concurrent use.
+type Producer struct {
+	cfg   Config
+	pools []*pool
+	good  atomic.Int64 // index of the server that worked last
+	close sync.Once
+}
 
 // NewProducer makes a Producer; it connects when it is first used. Close it.
 func NewProducer(cfg Config) (*Producer, error) {
 	cfg, err := cfg.withDefaults()
-	return &Producer{cfg: cfg}, err
+	if err != nil {
+		return nil, err
+	}
+	p := &Producer{cfg: cfg}
+	for _, addr := range cfg.Addrs {
+		p.pools = append(p.pools, newPool(cfg, addr))
+	}
+	return p, nil
 }
 
-// Put puts a message on the first server that takes it.
-func (p *Producer) Put(ctx context.Context, m Message) (Receipt, error) { return Receipt{}, errTodo }
+// Put puts a message on the first server that takes it, trying each once. It
+// waits at most Config.DialTimeout and twice Config.Timeout for each. Errors:
+// ErrTube, ErrTooBig, ErrClosed, that of ctx, or those of all servers joined.
+// After an error it is not known whether the message was put.
+func (p *Producer) Put(ctx context.Context, m Message) (Receipt, error) {
+	m, err := p.checked(m)
+	if err != nil {
+		return Receipt{}, err
+	}
+	var r Receipt
+	err = p.each(ctx, func(s *pool) error {
+		return s.use(ctx, func(c *conn) error {
+			id, err := c.put(ctx, m)
+			if err == nil {
+				r = Receipt{Addr: c.addr, Server: c.server, ID: id}
+			}
+			return err
+		})
+	})
+	return r, err
+}
 
-// PutAll puts many messages, pipelined.
-func (p *Producer) PutAll(ctx context.Context, ms []Message) ([]Receipt, error) {
-	return make([]Receipt, len(ms)), errTodo
+// checked returns the message in a form that the client cannot trip over.
+func (p *Producer) checked(m Message) (Message, error) {
+	if err := ValidTube(m.Tube); err != nil {
+		return m, err
+	}
+	if len(m.Body) > p.cfg.MaxBody {
+		return m, fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooBig, len(m.Body), p.cfg.MaxBody)
+	}
+	if m.Body == nil {
+		m.Body = []byte{} // go-beanstalk takes nil for a command without a body
+	}
+	if m.TTR <= 0 {
+		m.TTR = DefaultTTR
+	}
+	m.Delay, m.TTR = wholeSeconds(m.Delay), wholeSeconds(m.TTR)
+	return m, nil
+}
+
+// each calls f with one server after the other until one succeeds.
+func (p *Producer) each(ctx context.Context, f func(*pool) error) error {
+	var all []error
+	first := int(p.good.Load())
+	for i := range p.pools {
+		at := (first + i) % len(p.pools)
+		err := f(p.pools[at])
+		if err == nil {
+			p.good.Store(int64(at))
+			return nil
+		}
+		all = append(all, err)
+		if ctx.Err() != nil || errors.Is(err, ErrTooBig) || errors.Is(err, ErrClosed) {
+			break
+		}
+	}
+	return errors.Join(all...)
 }
 
 // Server is what one server says of itself.
@@ -31,20 +96,81 @@ type Server struct {
 	ID      string
 	Version string
 	// Err says why the rest is missing.
-	Err   error
+	Err error
+	// Stats are all of the server's statistics, as beanstalkd names them.
 	Stats map[string]string
 }
 
-// Servers asks every server for its statistics, in the order of Config.Addrs.
-func (p *Producer) Servers(ctx context.Context) ([]Server, error) { return nil, errTodo }
+// Servers asks all servers at once for their statistics, and returns them in
+// the order of Config.Addrs. The error is nil if at least one of them answered.
+func (p *Producer) Servers(ctx context.Context) ([]Server, error) {
+	servers := make([]Server, len(p.pools))
+	var wg sync.WaitGroup
+	for i, pool := range p.pools {
+		wg.Go(func() { servers[i] = pool.server(ctx) })
+	}
+	wg.Wait()
+	all := make([]error, 0, len(servers))
+	for _, s := range servers {
+		if s.Err == nil {
+			return servers, nil
+		}
+		all = append(all, s.Err)
+	}
+	return servers, errors.Join(all...)
+}
 
-// TubeStats returns the statistics of a tube on one server.
-func (p *Producer) TubeStats(ctx context.Context, addr, tube string) (map[string]string, error) {
-	return nil, errTodo
+func (p *pool) server(ctx context.Context) Server {
+	s := Server{Addr: p.addr}
+	s.Err = p.use(ctx, func(c *conn) (err error) {
+		s.Stats, err = c.stats(ctx)
+		return err
+	})
+	if s.Err == nil {
+		s.ID, s.Version = s.Stats["id"], s.Stats["version"]
+	}
+	return s
+}
+
+// TubeStats returns the statistics of a tube on one of the servers. A tube
+// that does not exist, for it is empty and unused, has none and no error.
+func (p *Producer) TubeStats(ctx context.Context, addr, tube string) (stats map[string]string, err error) {
+	if err := ValidTube(tube); err != nil {
+		return nil, err
+	}
+	for _, pool := range p.pools {
+		if pool.addr != addr {
+			continue
+		}
+		err = pool.use(ctx, func(c *conn) error {
+			stats, err = c.tubeStats(ctx, tube)
+			return err
+		})
+		if errors.Is(err, ErrGone) {
+			return nil, nil
+		}
+		return stats, err
+	}
+	return nil, fmt.Errorf("queue: %q is not one of the servers", addr)
 }
 
 // Ping returns nil if at least one server answers.
-func (p *Producer) Ping(ctx context.Context) error { return errTodo }
+func (p *Producer) Ping(ctx context.Context) error {
+	return p.each(ctx, func(s *pool) error {
+		return s.use(ctx, func(c *conn) error {
+			_, err := c.stats(ctx)
+			return err
+		})
+	})
+}
 
-// Close ends what is under way and closes all connections.
-func (p *Producer) Close() error { return nil }
+// Close breaks off what is under way and closes all connections. It returns
+// when all callers have their answer.
+func (p *Producer) Close() error {
+	p.close.Do(func() {
+		for _, pool := range p.pools {
+			pool.close()
+		}
+	})
+	return nil
+}

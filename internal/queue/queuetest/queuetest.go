@@ -5,10 +5,13 @@ package queuetest
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -153,12 +156,13 @@ func (r *run) ready(addr string) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if answers(addr, deadline) {
+		// The pid tells our server from another that took the port first.
+		if pid, ok := answers(addr, deadline); ok && pid == r.cmd.Process.Pid {
 			return nil
 		}
 		select {
 		case <-r.ended:
-			return fmt.Errorf("beanstalkd ended at start")
+			return errors.New("beanstalkd ended at start")
 		case <-tick.C:
 		}
 		if time.Now().After(deadline) {
@@ -167,26 +171,39 @@ func (r *run) ready(addr string) error {
 	}
 }
 
-func answers(addr string, deadline time.Time) bool {
+// answers asks for the statistics and returns the server's process id.
+func answers(addr string, deadline time.Time) (pid int, ok bool) {
 	conn, err := net.DialTimeout("tcp", addr, time.Second)
 	if err != nil {
-		return false
+		return 0, false
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(deadline)
 	if _, err := conn.Write([]byte("stats\r\n")); err != nil {
-		return false
+		return 0, false
 	}
-	line, err := bufio.NewReader(conn).ReadString('\n')
-	return err == nil && strings.HasPrefix(line, "OK ")
+	lines := bufio.NewScanner(conn)
+	for lines.Scan() {
+		if digits, found := strings.CutPrefix(lines.Text(), "pid: "); found {
+			pid, err := strconv.Atoi(digits)
+			return pid, err == nil
+		}
+	}
+	return 0, false
 }
 
+// freeAddr returns an address below the range from which the kernel gives ports
+// to outgoing connections: one of those could take it while the server is down.
 func freeAddr(tb testing.TB) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatalf("queuetest: %v", err)
+	const lowest, count, tries = 20000, 12000, 100
+	for range tries {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", lowest+rand.IntN(count)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	tb.Fatal("queuetest: no free port")
+	return ""
 }

@@ -41,7 +41,7 @@ func TestStoppedServerDoesNotAnswer(t *testing.T) {
 	s.Stop()
 	s.Stop() // twice is fine
 	s.Kill()
-	if answers(s.Addr, time.Now().Add(time.Second)) {
+	if _, ok := answers(s.Addr, time.Now().Add(time.Second)); ok {
 		t.Error("a stopped server answers")
 	}
 }

@@ -1,0 +1,194 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/beanstalkd/go-beanstalk"
+)
+
+// conn is one connection. It has one user at a time; discard alone may be
+// called by others. Once dead it stays dead.
+type conn struct {
+	addr, server string
+	timeout      time.Duration
+	wire         *wire
+	client       *beanstalk.Conn
+	turn         chan struct{} // held during a command
+	dead         atomic.Bool
+	watching     int // how many tubes
+	held         held
+	lastUsed     time.Time
+}
+
+// dial connects and waits for an answer to stats: beanstalkd accepts
+// connections while it still replays its binlog.
+func dial(ctx context.Context, cfg Config, addr string) (*conn, error) {
+	nc, err := (&net.Dialer{Timeout: cfg.DialTimeout}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("queue: %s: %w", addr, err)
+	}
+	w := newWire(nc, cfg.MaxBody)
+	c := &conn{
+		addr: addr, timeout: cfg.Timeout,
+		wire: w, client: beanstalk.NewConn(w), watching: 1,
+		turn: make(chan struct{}, 1),
+	}
+	stats, err := c.stats(ctx)
+	if err == nil {
+		c.server, err = instance(stats)
+	}
+	if err != nil {
+		c.discard()
+		return nil, err
+	}
+	return c, nil
+}
+
+// instance is the id that a server gives itself at every start. It is kept in
+// records, so it is not taken on trust.
+func instance(stats map[string]string) (string, error) {
+	const most = 64
+	id := stats["id"]
+	if id == "" || len(id) > most || ValidTube(id) != nil {
+		return "", fmt.Errorf("%w: the server's id is %.64q", ErrReply, id)
+	}
+	return id, nil
+}
+
+// call is one command, or a pipeline of one command.
+type call struct {
+	name    string
+	want    shape
+	notices int
+	wait    time.Duration // how long the server may keep us waiting
+}
+
+// do runs f, which uses the client, within the call's time. The end of ctx, and
+// any error but a reply of the server, ends the connection.
+func (c *conn) do(ctx context.Context, cl call, f func() error) error {
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+	}
+	if err := ctx.Err(); err != nil {
+		return c.failed(cl, err)
+	}
+	if c.dead.Load() {
+		return c.failed(cl, ErrGone)
+	}
+	err := c.wire.begin(cl.want, cl.notices, cl.wait+c.timeout)
+	if err == nil {
+		stop := context.AfterFunc(ctx, c.discard)
+		err = f()
+		if !stop() {
+			c.discard()
+		}
+	}
+	return c.settle(ctx, cl, err)
+}
+
+// settle names the server's replies in our words and discards the connection
+// on everything else.
+func (c *conn) settle(ctx context.Context, cl call, err error) error {
+	if err == nil {
+		return nil
+	}
+	for _, r := range replies {
+		if errors.Is(err, r.theirs) {
+			return c.failed(cl, r.ours)
+		}
+	}
+	c.discard()
+	if ctx.Err() != nil {
+		return c.failed(cl, ctx.Err())
+	}
+	var theirs beanstalk.ConnError // repeats the command's name
+	if errors.As(err, &theirs) {
+		err = theirs.Err
+	}
+	return c.failed(cl, err)
+}
+
+// replies are what a server may say and still be in step with us.
+var replies = []struct{ theirs, ours error }{
+	{beanstalk.ErrTimeout, errNone},
+	{beanstalk.ErrDeadline, errDeadline},
+	{beanstalk.ErrNotFound, ErrGone},
+	{beanstalk.ErrJobTooBig, ErrTooBig},
+	{beanstalk.ErrDraining, ErrDraining},
+	{beanstalk.ErrInternal, ErrRefused},
+	{beanstalk.ErrOOM, ErrFull},
+	{beanstalk.ErrBuried, ErrFull},
+}
+
+var (
+	errNone     = errors.New("queue: no message")
+	errDeadline = fmt.Errorf("%w: DEADLINE_SOON though no job is held", ErrReply)
+)
+
+func (c *conn) failed(cl call, err error) error {
+	return fmt.Errorf("queue: %s: %s: %w", c.addr, cl.name, err)
+}
+
+// discard ends the connection and whatever waits on it. The server takes back
+// the jobs that it held.
+func (c *conn) discard() {
+	c.dead.Store(true)
+	_ = c.wire.Close()
+}
+
+func (c *conn) stats(ctx context.Context) (stats map[string]string, err error) {
+	err = c.do(ctx, call{name: "stats", want: statsShape}, func() error {
+		stats, err = c.client.Stats()
+		return err
+	})
+	return stats, err
+}
+
+func (c *conn) tubeStats(ctx context.Context, tube string) (stats map[string]string, err error) {
+	err = c.do(ctx, call{name: "stats-tube", want: statsShape}, func() error {
+		stats, err = (&beanstalk.Tube{Conn: c.client, Name: tube}).Stats()
+		return err
+	})
+	return stats, err
+}
+
+// put sends a message that was checked before.
+func (c *conn) put(ctx context.Context, m Message) (id uint64, err error) {
+	err = c.do(ctx, call{name: "put", want: putShape, notices: 1}, func() error {
+		id, err = c.send(m)
+		return err
+	})
+	return id, err
+}
+
+func (c *conn) send(m Message) (uint64, error) {
+	tube := beanstalk.Tube{Conn: c.client, Name: m.Tube}
+	return tube.Put(m.Body, m.Priority, m.Delay, m.TTR)
+}
+
+// reserve waits for a message, in whole seconds. Without one it returns errNone.
+func (c *conn) reserve(ctx context.Context, tubes map[string]bool, wait time.Duration) (*Delivery, error) {
+	var d *Delivery
+	cl := call{name: "reserve", want: reserveShape, notices: c.watching + len(tubes), wait: wait}
+	err := c.do(ctx, cl, func() error {
+		set := beanstalk.TubeSet{Conn: c.client, Name: tubes}
+		id, body, err := set.Reserve(wait)
+		c.watching = len(tubes)
+		if err == nil {
+			d = &Delivery{ID: id, Body: body, Size: max(len(body), c.wire.skipped), Addr: c.addr, Server: c.server, conn: c}
+			c.held.add(id)
+		}
+		return err
+	})
+	if err == nil && c.dead.Load() { // ctx ended just as the message came
+		return nil, c.failed(cl, ErrGone)
+	}
+	return d, err
+}

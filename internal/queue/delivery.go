@@ -1,0 +1,119 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Delivery is a message that the connection of a Consumer holds, until it is
+// deleted, released or buried, or until that connection ends: then every method
+// returns ErrGone, and the server has given the message back to its tube. So it
+// has when the end of a method's ctx broke the connection off.
+type Delivery struct {
+	ID uint64
+	// Body is empty where Size is over Config.MaxBody.
+	Body []byte
+	// Size is the length in bytes that the message has on the server.
+	Size int
+	// Addr and Server say where it came from, as in Receipt.
+	Addr, Server string
+
+	conn *conn
+}
+
+// Delete removes the message from the server.
+func (d *Delivery) Delete(ctx context.Context) error {
+	return d.end(ctx, call{name: "delete", want: deleteShape}, func() error {
+		return d.conn.client.Delete(d.ID)
+	})
+}
+
+// Release gives the message back to its tube, where it is ready again after
+// delay, rounded up to whole seconds.
+func (d *Delivery) Release(ctx context.Context, priority uint32, delay time.Duration) error {
+	return d.end(ctx, call{name: "release", want: releaseShape}, func() error {
+		return d.conn.client.Release(d.ID, priority, wholeSeconds(delay))
+	})
+}
+
+// Bury sets the message aside until a person kicks it.
+func (d *Delivery) Bury(ctx context.Context, priority uint32) error {
+	return d.end(ctx, call{name: "bury", want: buryShape}, func() error {
+		return d.conn.client.Bury(d.ID, priority)
+	})
+}
+
+// Touch starts the message's time to run anew.
+func (d *Delivery) Touch(ctx context.Context) error {
+	return d.do(ctx, call{name: "touch", want: touchShape}, func() error {
+		return d.conn.client.Touch(d.ID)
+	})
+}
+
+// Stats returns what the server knows of the message: stats-job.
+func (d *Delivery) Stats(ctx context.Context) (stats map[string]string, err error) {
+	err = d.do(ctx, call{name: "stats-job", want: statsShape}, func() error {
+		stats, err = d.conn.client.StatsJob(d.ID)
+		return err
+	})
+	return stats, err
+}
+
+// end runs a command after which the message is not held any more.
+func (d *Delivery) end(ctx context.Context, cl call, f func() error) error {
+	err := d.do(ctx, cl, f)
+	if err == nil {
+		d.conn.held.remove(d.ID)
+	}
+	return err
+}
+
+func (d *Delivery) do(ctx context.Context, cl call, f func() error) error {
+	if d.conn.dead.Load() || !d.conn.held.has(d.ID) {
+		return d.conn.failed(cl, ErrGone)
+	}
+	err := d.conn.do(ctx, cl, f)
+	switch {
+	case errors.Is(err, ErrGone):
+		d.conn.held.remove(d.ID)
+	case err != nil && d.conn.dead.Load():
+		return fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	return err
+}
+
+// held are the jobs that a connection holds.
+type held struct {
+	mu  sync.Mutex
+	ids map[uint64]bool
+}
+
+func (h *held) add(id uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ids == nil {
+		h.ids = make(map[uint64]bool)
+	}
+	h.ids[id] = true
+}
+
+func (h *held) remove(id uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.ids, id)
+}
+
+func (h *held) has(id uint64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ids[id]
+}
+
+func (h *held) empty() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.ids) == 0
+}

@@ -1,0 +1,164 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// maxConns bounds the connections of a Producer to one server.
+	maxConns = 8
+	// maxIdle is how long an unused connection is trusted; a firewall may have
+	// forgotten it after that.
+	maxIdle = time.Minute
+)
+
+// pool keeps connections to one server, each lent to one user at a time.
+type pool struct {
+	cfg   Config
+	addr  string
+	room  chan struct{}   // one for each connection that is lent
+	ended context.Context // ends with close
+	end   context.CancelFunc
+
+	mu   sync.Mutex
+	idle []*conn
+	lent map[*conn]bool
+}
+
+func newPool(cfg Config, addr string) *pool {
+	p := &pool{cfg: cfg, addr: addr, room: make(chan struct{}, maxConns), lent: make(map[*conn]bool)}
+	p.ended, p.end = context.WithCancel(context.Background())
+	return p
+}
+
+// use lends f a connection. If an idle one turns out to have outlived its
+// server, f is called once more, with a new one.
+func (p *pool) use(ctx context.Context, f func(*conn) error) error {
+	select {
+	case p.room <- struct{}{}:
+		defer func() { <-p.room }()
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-p.ended.Done():
+		return ErrClosed
+	}
+	err := p.tryIdle(f)
+	if !errors.Is(err, errOutlived) {
+		return err
+	}
+	c, err := p.dial(ctx)
+	if err != nil {
+		return err
+	}
+	return p.lend(c, f)
+}
+
+// errOutlived: there was no idle connection, or none that was still good.
+var errOutlived = errors.New("queue: no good idle connection")
+
+func (p *pool) tryIdle(f func(*conn) error) error {
+	c := p.takeIdle()
+	if c == nil {
+		return errOutlived
+	}
+	err := p.lend(c, f)
+	if err != nil && peerLeft(err) {
+		return errOutlived
+	}
+	return err
+}
+
+// peerLeft tells the end of a connection from a server that is slow or talks
+// nonsense.
+func peerLeft(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// lend runs f and keeps the connection if it is still good.
+func (p *pool) lend(c *conn, f func(*conn) error) error {
+	p.mu.Lock()
+	p.lent[c] = true
+	p.mu.Unlock()
+	if p.ended.Err() != nil { // close may have come before the line above
+		c.discard()
+	}
+	err := f(c)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.lent, c)
+	switch {
+	case p.ended.Err() != nil:
+		c.discard()
+		if err != nil {
+			err = errors.Join(ErrClosed, err)
+		}
+	case !c.dead.Load():
+		c.lastUsed = time.Now()
+		p.idle = append(p.idle, c)
+	}
+	return err
+}
+
+// takeIdle returns the connection that was used last, or nil. Those that have
+// been idle for too long are closed.
+func (p *pool) takeIdle() *conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.idle)
+	if n == 0 {
+		return nil
+	}
+	c := p.idle[n-1]
+	p.idle = p.idle[:n-1]
+	if time.Since(c.lastUsed) < maxIdle {
+		return c
+	}
+	c.discard()
+	p.dropIdle()
+	return nil
+}
+
+// dropIdle closes what is idle; the caller holds the lock.
+func (p *pool) dropIdle() {
+	for _, c := range p.idle {
+		c.discard()
+	}
+	p.idle = nil
+}
+
+func (p *pool) dial(ctx context.Context) (*conn, error) {
+	p.mu.Lock()
+	p.dropIdle() // none of them is better than the one that failed
+	p.mu.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.ended, cancel)()
+	c, err := dial(ctx, p.cfg, p.addr)
+	if err != nil && p.ended.Err() != nil {
+		return nil, ErrClosed
+	}
+	return c, err
+}
+
+// close breaks off what is under way, and returns when all have given back
+// their connections.
+func (p *pool) close() {
+	p.end()
+	p.mu.Lock()
+	p.dropIdle()
+	for c := range p.lent {
+		c.discard()
+	}
+	p.mu.Unlock()
+	for range maxConns {
+		p.room <- struct{}{}
+	}
+	for range maxConns {
+		<-p.room
+	}
+}

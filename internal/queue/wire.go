@@ -1,0 +1,167 @@
+package queue
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+)
+
+// wire is the network connection under go-beanstalk. Its Read hands out whole
+// replies only, each checked against what the command may get, so that the
+// client neither allocates what a server states nor takes a part for the whole.
+type wire struct {
+	net.Conn
+	in      *bufio.Reader
+	maxBody int
+
+	want    shape
+	notices int    // how many more may come before the reply
+	out     []byte // checked, and not handed out yet
+	left    int    // bytes of a body that are not handed out yet
+	trailer bool   // the body's line end is still to come
+	skipped int    // size of a body over maxBody that was thrown away
+	fault   error  // the first one is for good
+
+	sent func() // if set, told after every whole command that was written
+	rest int    // bytes of the command in hand that are still to be written
+}
+
+var lineEnd = []byte("\r\n")
+
+func newWire(nc net.Conn, maxBody int) *wire {
+	return &wire{Conn: nc, in: bufio.NewReader(nc), maxBody: maxBody}
+}
+
+// begin prepares for one command, or for a pipeline of the same command: which
+// reply may come, after how many notices, and within what time.
+func (w *wire) begin(want shape, notices int, limit time.Duration) error {
+	if w.fault == nil && (w.in.Buffered() > 0 || len(w.out) > 0 || w.left > 0 || w.trailer) {
+		w.fault = fmt.Errorf("%w: more than was asked for", ErrReply)
+	}
+	if w.fault != nil {
+		return w.fault
+	}
+	w.want, w.notices, w.skipped = want, notices, 0
+	return w.extend(limit)
+}
+
+// extend gives the command, or the rest of the pipeline, that much time from now.
+func (w *wire) extend(limit time.Duration) error {
+	return w.SetDeadline(time.Now().Add(limit))
+}
+
+// Read implements io.Reader for go-beanstalk.
+func (w *wire) Read(p []byte) (int, error) {
+	if w.fault != nil {
+		return 0, w.fault
+	}
+	n, err := w.read(p)
+	w.fault = err
+	return n, err
+}
+
+func (w *wire) read(p []byte) (int, error) {
+	if len(w.out) == 0 && w.left == 0 {
+		if err := w.next(); err != nil {
+			return 0, err
+		}
+	}
+	if len(w.out) > 0 {
+		n := copy(p, w.out)
+		w.out = w.out[n:]
+		return n, nil
+	}
+	n, err := w.in.Read(p[:min(len(p), w.left)])
+	w.left -= n
+	return n, unexpected(err)
+}
+
+// next reads the line after a body, or the next line of a reply, into out.
+func (w *wire) next() error {
+	if w.trailer {
+		w.trailer = false
+		w.out = lineEnd
+		return w.readTrailer()
+	}
+	line, err := w.readLine()
+	if err != nil {
+		return err
+	}
+	r, err := w.want.parse(string(bytes.TrimSuffix(line, lineEnd)))
+	if err != nil {
+		return err
+	}
+	w.out = line
+	switch {
+	case r.notice:
+		return w.countNotice()
+	case r.size >= 0:
+		return w.admit(r)
+	}
+	return nil
+}
+
+// admit lets a body through that is not too big. One over the limit is read and
+// thrown away, and the job goes on without it: a job that breaks the connection
+// would come again, and break the next one.
+func (w *wire) admit(r reply) error {
+	job := w.want.id
+	switch {
+	case !job && r.size > maxStats:
+		return fmt.Errorf("%w: a body of %d bytes", ErrReply, r.size)
+	case !job || r.size <= w.maxBody:
+		w.left, w.trailer = r.size, true
+		return nil
+	}
+	w.skipped = r.size
+	if _, err := w.in.Discard(r.size); err != nil {
+		return unexpected(err)
+	}
+	w.out = fmt.Appendf(nil, "%s %d 0\r\n\r\n", w.want.head, r.id)
+	return w.readTrailer()
+}
+
+func (w *wire) countNotice() error {
+	if w.notices--; w.notices < 0 {
+		return fmt.Errorf("%w: more %s than was asked for", ErrReply, w.want.notice)
+	}
+	return nil
+}
+
+func (w *wire) readLine() ([]byte, error) {
+	line, err := w.in.ReadSlice('\n')
+	switch {
+	case errors.Is(err, bufio.ErrBufferFull), err == nil && len(line) > maxLine:
+		return nil, fmt.Errorf("%w: a line without end", ErrReply)
+	case err != nil && len(line) > 0:
+		return nil, unexpected(err)
+	case err != nil:
+		return nil, err
+	case !bytes.HasSuffix(line, lineEnd):
+		return nil, badReply(string(line))
+	}
+	return line, nil
+}
+
+func (w *wire) readTrailer() error {
+	var end [2]byte
+	if _, err := io.ReadFull(w.in, end[:]); err != nil {
+		return unexpected(err)
+	}
+	if !bytes.Equal(end[:], lineEnd) {
+		return fmt.Errorf("%w: a body that goes on after its end", ErrReply)
+	}
+	return nil
+}
+
+// unexpected turns the end of the stream inside a reply into an error of its own.
+func unexpected(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
