@@ -2,8 +2,10 @@ package publisher
 
 import (
 	"embed"
-	"fmt"
+	"html/template"
 	"io"
+	"net/url"
+	"strings"
 
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -11,14 +13,34 @@ import (
 //go:embed assets
 var assets embed.FS
 
+// asset is one embedded file that is served as it is.
+type asset struct {
+	File string // in assets
+	Type string // media type
+}
+
+// publicAssets says at which path each asset is served. Pages elsewhere
+// import the scripts, so they need Access-Control-Allow-Origin: *.
+var publicAssets = map[string]asset{
+	"/runnerbean.js":      {"assets/runnerbean.js", "text/javascript; charset=utf-8"},
+	"/assets/plot.js":     {"assets/plot.js", "text/javascript; charset=utf-8"},
+	"/assets/page.js":     {"assets/page.js", "text/javascript; charset=utf-8"},
+	"/assets/style.css":   {"assets/style.css", "text/css; charset=utf-8"},
+	"/assets/favicon.svg": {"assets/favicon.svg", "image/svg+xml"},
+}
+
+// pagePolicy is the Content-Security-Policy that the pages work under.
+const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
 // pageData is what a person's page about one job is made from.
 type pageData struct {
 	Result     jobs.Result
 	ResultJSON []byte // the document as published
 	LogTail    []byte // the end of the newest attempt's log, as it was written
-	// LogURL, EventsURL and JSONURL are links of the page; BaseURL is the node's.
+	// LogURL, EventsURL and JSONURL are links of the page, best as paths; what
+	// is empty is left out. The page's assets lie under the path of BaseURL.
 	LogURL, EventsURL, JSONURL, BaseURL string
-	Nonce                               string // unused: no inline script or style
+	Nonce                               string // not needed: nothing is inline
 }
 
 // jobsData is what the list of jobs is made from.
@@ -29,12 +51,25 @@ type jobsData struct {
 	Node   string
 }
 
+var templates = template.Must(template.New("").ParseFS(assets, "assets/*.html"))
+
+// renderPage writes the page about one job. It reads at any width, in light
+// and dark and without scripts; with them it is live.
 func renderPage(w io.Writer, d pageData) error {
-	_, err := fmt.Fprintln(w, d.Result.State)
-	return err
+	return templates.ExecuteTemplate(w, "job.html", newJobView(d))
 }
 
+// renderJobs writes the list of jobs.
 func renderJobs(w io.Writer, d jobsData) error {
-	_, err := fmt.Fprintln(w, len(d.Jobs))
-	return err
+	return templates.ExecuteTemplate(w, "jobs.html", newListView(d))
+}
+
+// root is the path under which the node answers, for links that work under
+// any name of the node.
+func root(base string) string {
+	u, err := url.Parse(base)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimRight(u.EscapedPath(), "/")
 }

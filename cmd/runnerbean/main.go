@@ -94,7 +94,7 @@ Settings are environment variables; see "runnerbean help config".`,
 	root.AddCommand(
 		newDev(a), newWorker(a),
 		newSubmit(a), newShow(a), newWatch(a), newList(a), newLogs(a), newCancel(a),
-		newDoctor(a), newVersion(a), newHelpConfig(a),
+		newBench(a), newDoctor(a), newVersion(a), newHelpConfig(a),
 	)
 	return root
 }

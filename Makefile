@@ -1,0 +1,79 @@
+# `make help` lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := bin
+GO ?= go
+export CGO_ENABLED ?= 1
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | sort | expand -t 14
+
+.PHONY: build
+build: ## Build the binary, the example program and the website into bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o $(BIN)/runnerbean ./cmd/runnerbean
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/website ./examples/website
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/demo ./examples/demo
+	@mkdir -p $(BIN)/programs/forecast && chmod go-w $(BIN) $(BIN)/programs $(BIN)/programs/forecast
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/programs/forecast/run ./examples/forecast
+	@install -m 644 examples/forecast/program.json $(BIN)/programs/forecast/program.json
+	@chmod go-w $(BIN)/programs/forecast/run
+
+.PHONY: demo
+demo: need-beanstalkd build ## Run the main job end to end; DEMO_ONCE=1 runs it once and exits
+	$(BIN)/demo -bin $(BIN)/runnerbean -programs $(BIN)/programs -website $(BIN)/website
+
+.PHONY: test
+test: need-beanstalkd need-chromium check race smoke ## Set up, check and test everything, as CI does
+
+.PHONY: race
+race: ## Run the tests with the race detector
+	$(GO) test -race -timeout 10m ./...
+
+.PHONY: check
+check: lint cross ## Everything that needs no running
+
+.PHONY: lint
+lint: ## gofumpt, vet, staticcheck, go mod tidy
+	@files=$$($(GO) tool gofumpt -l .); if [ -n "$$files" ]; then echo "gofumpt would change:"; echo "$$files"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) mod tidy -diff
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run examples/*.sh; fi
+
+.PHONY: cross
+cross: ## Build for the platforms we ship
+	@for p in linux/amd64 linux/arm64 darwin/arm64; do echo "build $$p"; \
+	  CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null ./cmd/runnerbean && \
+	  CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build ./... || exit 1; done
+
+.PHONY: smoke
+smoke: build ## Run the demo once with the binaries that ship
+	DEMO_ONCE=1 $(BIN)/demo -bin $(BIN)/runnerbean -programs $(BIN)/programs -website $(BIN)/website
+
+.PHONY: bench
+bench: need-beanstalkd build ## Benchmark each stage, then the whole system
+	$(GO) test -run '^$$' -bench . -benchtime 1s ./jobs ./internal/... ./worker/... ./publisher ./examples/...
+	$(BIN)/runnerbean bench
+
+.PHONY: fuzz
+fuzz: ## Fuzz every decoder for FUZZTIME each (default 10s)
+	@for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "fuzz $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-10s} $$pkg || exit 1; \
+	  done; done
+
+.PHONY: need-beanstalkd
+need-beanstalkd:
+	@command -v beanstalkd >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=beanstalkd
+
+.PHONY: need-chromium
+need-chromium:
+	@command -v chromium >/dev/null || $(MAKE) --no-print-directory apt PACKAGES='chromium fonts-dejavu-core'
+
+.PHONY: apt
+apt:
+	@sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	if ! command -v apt-get >/dev/null; then echo "install $(PACKAGES) first"; exit 1; fi; \
+	echo "installing $(PACKAGES)"; \
+	$$sudo apt-get update -q && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(PACKAGES)

@@ -1,0 +1,370 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 20 * time.Second
+
+// fixture is a dispatcher over a real beanstalkd and a real ledger that knows
+// the programs cat and forecast.
+type fixture struct {
+	*Dispatcher
+	server *queuetest.Server
+	ledger *ledger.Ledger
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	server := queuetest.Start(t)
+	l, err := ledger.Open(t.Context(), ledger.Config{DSN: "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	announce(t, l, "forecast", "cat")
+	d, err := New(Config{
+		Queue: queue.Config{Addrs: []string{server.Addr}}, Node: "n1", Ledger: l,
+		Interval: 50 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return &fixture{Dispatcher: d, server: server, ledger: l}
+}
+
+func announce(t *testing.T, l *ledger.Ledger, names ...string) {
+	t.Helper()
+	node := ledger.Node{Name: "n1", Instance: jobs.NewID(), Slots: 1}
+	for _, name := range names {
+		node.Programs = append(node.Programs, ledger.Program{Name: name, SHA256: strings.Repeat("0", 64)})
+	}
+	if err := l.Register(t.Context(), node); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// serve runs the dispatcher until the test ends.
+func (f *fixture) serve(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- f.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+func document(id, program string) string {
+	return fmt.Sprintf(`{"id":%q,"program":%q,"input":{"data":1},"result":{"url":"http://r.example/%s"}}`, id, program, id)
+}
+
+// put places a body on a tube as any beanstalkd client would.
+func (f *fixture) put(t *testing.T, tube, body string) {
+	t.Helper()
+	if _, err := f.producer.Put(t.Context(), queue.Message{Tube: tube, Body: []byte(body), Priority: 1024, TTR: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// state waits until a job is in a state and returns its record.
+func (f *fixture) state(t *testing.T, id string, want jobs.State) ledger.Record {
+	t.Helper()
+	changed := make(chan struct{}, 1)
+	remove := f.ledger.OnChange(func([]string) {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	})
+	defer remove()
+	deadline := time.After(patience)
+	for {
+		r, err := f.ledger.Get(t.Context(), id)
+		if err == nil && r.State == want {
+			return r
+		}
+		if err != nil && !errors.Is(err, ledger.ErrUnknown) {
+			t.Fatal(err)
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			t.Fatalf("job %s is %q, not %q (%v)", id, r.State, want, err)
+		}
+	}
+}
+
+// hint reserves the next message of a program's run tube and returns the id in it.
+func (f *fixture) hint(t *testing.T, program string) string {
+	t.Helper()
+	consumer, err := queue.NewConsumer(queue.Config{Addrs: []string{f.server.Addr}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer consumer.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	delivery, err := consumer.Reserve(ctx, []string{queue.RunTube("runnerbean", program)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var message struct{ ID string }
+	if err := json.Unmarshal(delivery.Body, &message); err != nil {
+		t.Fatal(err)
+	}
+	if err := delivery.Delete(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return message.ID
+}
+
+func TestInboxJobBecomesAHintOnItsRunTube(t *testing.T) {
+	t.Parallel()
+	for _, tube := range []string{"runnerbean/inbox", "runnerbean/inbox/n1"} {
+		f := newFixture(t)
+		f.serve(t)
+		id := jobs.NewID()
+		f.put(t, tube, document(id, "cat"))
+		if got := f.hint(t, "cat"); got != id {
+			t.Errorf("%s: hint names %s, want %s", tube, got, id)
+		}
+		f.state(t, id, jobs.Queued)
+	}
+}
+
+func TestFaultyInboxJobWithAnIDFails(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.serve(t)
+	tests := map[string]struct{ change, to, pointer, says string }{
+		"unknown program": {`"program":"cat"`, `"program":"forecas"`, "/program", "forecast"},
+		"path as program": {`"program":"cat"`, `"program":"../cat"`, "/program", "program"},
+		"unknown field":   {`"program":"cat"`, `"program":"cat","colour":1`, "/colour", "colour"},
+		"no input":        {`"input":{"data":1},`, ``, "", "input"},
+	}
+	for name, test := range tests {
+		id := jobs.NewID()
+		f.put(t, "runnerbean/inbox", strings.Replace(document(id, "cat"), test.change, test.to, 1))
+		r := f.state(t, id, jobs.Failed)
+		if r.Error == nil || r.Error.Class != jobs.ClassDocument || r.Error.Pointer != test.pointer || !strings.Contains(r.Error.Message, test.says) {
+			t.Errorf("%s: error %+v, want pointer %q and a message with %q", name, r.Error, test.pointer, test.says)
+		}
+	}
+}
+
+func TestUnreadableInboxJobIsBuriedWithAnEvent(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.serve(t)
+	bodies := []string{"not JSON", `{"id":"no-uuid","program":"cat"}`, "\x00\x00\x00\x00", `[]`, ""}
+	for _, body := range bodies {
+		f.put(t, "runnerbean/inbox", body)
+	}
+	good := jobs.NewID()
+	f.put(t, "runnerbean/inbox", document(good, "cat"))
+	f.state(t, good, jobs.Queued)
+	waitFor(t, func() bool { return f.buried(t) == len(bodies) })
+	events, err := f.ledger.Events(t.Context(), "", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unreadable := 0
+	for _, e := range events {
+		if e.Kind == "unreadable" {
+			unreadable++
+		}
+	}
+	if unreadable != len(bodies) {
+		t.Errorf("%d events of unreadable documents, want %d", unreadable, len(bodies))
+	}
+}
+
+func (f *fixture) buried(t *testing.T) int {
+	t.Helper()
+	servers, err := f.producer.Servers(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	fmt.Sscan(servers[0].Stats["current-jobs-buried"], &n)
+	return n
+}
+
+// waitFor polls a state of another process, which tells nobody of its changes.
+func waitFor(t *testing.T, done func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.After(patience)
+	for !done() {
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			t.Fatal("did not come to pass")
+		}
+	}
+}
+
+func TestAcceptSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	var fault *jobs.Fault
+	if _, err := f.Accept(t.Context(), []byte("{")); !errors.As(err, &fault) || !fault.Syntax {
+		t.Errorf("half a document: %v, want a syntax fault", err)
+	}
+	_, err := f.Accept(t.Context(), []byte(document(jobs.NewID(), "forcast")))
+	if !errors.As(err, &fault) || fault.Pointer != "/program" || !strings.Contains(fault.Message, "forecast") {
+		t.Errorf("unknown program: %v, want a fault at /program that names forecast", err)
+	}
+}
+
+func TestAcceptTwice(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	id := jobs.NewID()
+	first, err := f.Accept(t.Context(), []byte(document(id, "cat")))
+	if err != nil || !first.New || first.Record.State != jobs.Queued {
+		t.Fatalf("first: %+v, %v", first, err)
+	}
+	again, err := f.Accept(t.Context(), []byte(document(id, "cat")))
+	if err != nil || again.New || again.Err != nil {
+		t.Errorf("the same again: %+v, %v; want nothing new", again, err)
+	}
+	other, err := f.Accept(t.Context(), []byte(document(id, "forecast")))
+	if err != nil || !errors.Is(other.Err, ledger.ErrConflict) {
+		t.Errorf("another document: %+v, %v; want ErrConflict", other, err)
+	}
+	if got := f.hint(t, "cat"); got != id {
+		t.Errorf("hint names %s, want %s", got, id)
+	}
+}
+
+func TestAcceptedWhileBeanstalkdIsAwayIsSentLater(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.server.Kill()
+	id := jobs.NewID()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	accepted, err := f.Accept(ctx, []byte(document(id, "cat")))
+	if err != nil || !accepted.New {
+		t.Fatalf("%+v, %v", accepted, err)
+	}
+	f.server.Restart()
+	f.serve(t)
+	if got := f.hint(t, "cat"); got != id {
+		t.Errorf("hint names %s, want %s", got, id)
+	}
+}
+
+func TestHintsAreSentAgainToAServerThatLostThem(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	ids := map[string]bool{}
+	for range 5 {
+		id := jobs.NewID()
+		ids[id] = true
+		if _, err := f.Accept(t.Context(), []byte(document(id, "cat"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.server.Kill()
+	f.server.Wipe()
+	f.server.Restart()
+	f.serve(t)
+	for range 5 {
+		id := f.hint(t, "cat")
+		if !ids[id] {
+			t.Fatalf("hint names %s, which was not accepted or came before", id)
+		}
+		delete(ids, id)
+	}
+}
+
+func TestNotBeforeDelaysTheHint(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	later, now := jobs.NewID(), jobs.NewID()
+	delayed := strings.Replace(document(later, "cat"), `"program"`, `"not_before":"2999-01-01T00:00:00Z","program"`, 1)
+	for _, doc := range []string{delayed, document(now, "cat")} {
+		if _, err := f.Accept(t.Context(), []byte(doc)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := f.hint(t, "cat"); got != now {
+		t.Errorf("hint names %s, want the job that may run now", got)
+	}
+	servers, err := f.producer.Servers(t.Context())
+	if err != nil || servers[0].Stats["current-jobs-delayed"] != "1" {
+		t.Errorf("delayed messages: %v, %v; want 1", servers[0].Stats["current-jobs-delayed"], err)
+	}
+}
+
+func TestPriorityOrdersHints(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	slow, urgent := jobs.NewID(), jobs.NewID()
+	doc := strings.Replace(document(urgent, "cat"), `"program"`, `"priority":0,"program"`, 1)
+	for _, d := range []string{document(slow, "cat"), doc} {
+		if _, err := f.Accept(t.Context(), []byte(d)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := f.hint(t, "cat"); got != urgent {
+		t.Errorf("hint names %s, want the urgent job", got)
+	}
+}
+
+func TestExpiredJobFails(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.serve(t)
+	id := jobs.NewID()
+	doc := strings.Replace(document(id, "cat"), `"program"`, `"expires":"2020-01-01T00:00:00Z","program"`, 1)
+	if _, err := f.Accept(t.Context(), []byte(doc)); err != nil {
+		t.Fatal(err)
+	}
+	r := f.state(t, id, jobs.Failed)
+	if r.Error == nil || r.Error.Class != jobs.ClassExpired {
+		t.Errorf("error %+v, want class expired", r.Error)
+	}
+}
+
+func TestNearest(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{"forecast": true, "render": true, "cat": true, "sweep": true}
+	if got := nearest("forcast", known); len(got) != 3 || got[0] != "forecast" {
+		t.Errorf("nearest: %v, want forecast first of three", got)
+	}
+	for _, test := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"a", "", 1}, {"", "abc", 3}, {"kitten", "sitting", 3}, {"same", "same", 0}} {
+		if got := edits(test.a, test.b); got != test.want {
+			t.Errorf("edits(%q, %q) = %d, want %d", test.a, test.b, got, test.want)
+		}
+	}
+}
