@@ -1,15 +1,20 @@
 package jobs
 
 import (
-	"context"
+	"cmp"
 	"errors"
-	"iter"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/queue"
 )
 
 // Config says where a client puts its jobs and where their results will be.
+// The zero Config is right for a web server beside a node on one machine.
 type Config struct {
 	// Beanstalkd lists addresses, host:port. A job goes to the first that
 	// answers. Default 127.0.0.1:11300.
@@ -20,14 +25,20 @@ type Config struct {
 	// BaseURL is what result URLs begin with: the address of the node or of
 	// the load balancer before the nodes. Default http://127.0.0.1:8420.
 	BaseURL string
+	// MaxBody is the size in bytes of the largest document that beanstalkd
+	// takes, where its option -z says so. Default [MaxQueued], at most
+	// [MaxDocument].
+	MaxBody int
+	// Timeout bounds one command to beanstalkd and its answer. Default 5 s.
+	Timeout time.Duration
 	// HTTP fetches results. It must not limit the time of a whole answer if
 	// Follow is to use Server-Sent Events. Default a client of its own.
 	HTTP *http.Client
 	// Grace is how long Wait and Follow take "404 not found" for "not yet": a
 	// job that was just put may not have reached the ledger. Default 30 s.
 	Grace time.Duration
-	// Idle is how long a connection may be silent before it is given up; nodes
-	// send a sign of life every 15 s. Default 60 s.
+	// Idle is how long an HTTP connection may be silent before it is given up;
+	// nodes send a sign of life every 15 s. Default 60 s.
 	Idle time.Duration
 	// MaxResult is the size in bytes of the largest result that is read.
 	// Default 64 MiB.
@@ -36,38 +47,86 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// Defaults of Config.
+const (
+	defaultPrefix    = "runnerbean"
+	defaultBaseURL   = "http://127.0.0.1:8420"
+	defaultGrace     = 30 * time.Second
+	defaultIdle      = time.Minute
+	defaultMaxResult = 64 << 20
+)
+
 // Client puts jobs and follows their results. It is safe for concurrent use.
 type Client struct {
-	cfg Config
+	cfg   Config
+	tube  string
+	queue *queue.Producer
+	own   *http.Transport // nil where the caller brought a client
 }
-
-var errNotBuilt = errors.New("jobs: not built yet")
 
 // New makes a client. It connects when it is first used; the caller closes it.
-func New(cfg Config) (*Client, error) { return &Client{cfg: cfg}, nil }
-
-// Close ends the client's connections.
-func (c *Client) Close() error { return nil }
-
-// Enqueue puts a job on the inbox tube and returns it as it was put.
-func (c *Client) Enqueue(ctx context.Context, job Job) (Job, error) { return job, errNotBuilt }
-
-// EnqueueBatch puts many jobs, pipelined.
-func (c *Client) EnqueueBatch(ctx context.Context, batch []Job) ([]Job, error) {
-	return nil, errNotBuilt
+func New(cfg Config) (*Client, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{cfg: cfg, tube: queue.InboxTube(cfg.Prefix)}
+	if err := queue.ValidTube(c.tube); err != nil {
+		return nil, fmt.Errorf("jobs: prefix %q: %w", cfg.Prefix, err)
+	}
+	c.queue, err = queue.NewProducer(queue.Config{
+		Addrs: cfg.Beanstalkd, Timeout: cfg.Timeout, MaxBody: cfg.MaxBody, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("jobs: %w", err)
+	}
+	if c.cfg.HTTP == nil {
+		c.own = http.DefaultTransport.(*http.Transport).Clone()
+		c.own.MaxIdleConnsPerHost = 64 // one web server follows many jobs at one node
+		c.cfg.HTTP = &http.Client{Transport: c.own}
+	}
+	return c, nil
 }
 
-// Result reads the result document at url once, final or not.
-func (c *Client) Result(ctx context.Context, url string) (Result, error) {
-	return Result{}, errNotBuilt
+// withDefaults fills and checks a Config.
+func (cfg Config) withDefaults() (Config, error) {
+	if cfg.Grace < 0 || cfg.Idle < 0 || cfg.Timeout < 0 || cfg.MaxResult < 0 || cfg.MaxBody < 0 {
+		return cfg, errors.New("jobs: negative time or size in Config")
+	}
+	cfg.Prefix = cmp.Or(cfg.Prefix, defaultPrefix)
+	cfg.BaseURL = strings.TrimRight(cmp.Or(cfg.BaseURL, defaultBaseURL), "/")
+	cfg.MaxBody = min(cmp.Or(cfg.MaxBody, MaxQueued), MaxDocument)
+	cfg.Grace = cmp.Or(cfg.Grace, defaultGrace)
+	cfg.Idle = cmp.Or(cfg.Idle, defaultIdle)
+	cfg.MaxResult = cmp.Or(cfg.MaxResult, defaultMaxResult)
+	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
+	u, err := webURL(cfg.BaseURL)
+	if err != nil {
+		return cfg, fmt.Errorf("jobs: BaseURL: %w", err)
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return cfg, errors.New("jobs: BaseURL must have neither user, query nor fragment")
+	}
+	return cfg, nil
 }
 
-// Wait blocks until the job whose result is at url has come to its end.
-func (c *Client) Wait(ctx context.Context, url string) (Result, error) {
-	return Result{}, errNotBuilt
+// webURL parses an absolute http or https URL.
+func webURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil {
+		return nil, err
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return nil, fmt.Errorf("%q is not an absolute http or https URL", s)
+	}
+	return u, nil
 }
 
-// Follow yields the states of the job whose result is at url as they change.
-func (c *Client) Follow(ctx context.Context, url string) iter.Seq2[Result, error] {
-	return func(yield func(Result, error) bool) { yield(Result{}, errNotBuilt) }
+// Close ends the client's connections. A Follow or Wait that is under way ends
+// by its own context.
+func (c *Client) Close() error {
+	if c.own != nil {
+		c.own.CloseIdleConnections()
+	}
+	return c.queue.Close()
 }

@@ -43,7 +43,7 @@ func (c *converter) time(doc map[string]any, name string) time.Time {
 		return t
 	}
 	if err := t.UnmarshalText([]byte(s)); err != nil && c.fault == nil {
-		c.fault = fault("/"+name, "must be %s, not %s", jobSchema().root.Properties[name].Ref.Title, excerpt(s))
+		c.fault = fault("/"+name, "must be %s, not %s", jobSchema().root.Properties[name].Title, excerpt(s))
 	}
 	return t
 }

@@ -49,7 +49,7 @@ type Input struct {
 	// SHA256 is the lower-case hex digest that the fetched bytes must have.
 	SHA256 string `json:"sha256,omitempty"`
 	// Data is the input value itself.
-	Data json.RawMessage `json:"data,omitempty"`
+	Data json.RawMessage `json:"data,omitzero"`
 }
 
 // File is an additional input, fetched to inputs/Name.

@@ -32,11 +32,11 @@ type Result struct {
 	Message  string             `json:"message,omitempty"`
 	Counters map[string]float64 `json:"counters,omitempty"`
 	// Partial is the newest partial result of a running program.
-	Partial json.RawMessage `json:"partial,omitempty"`
+	Partial json.RawMessage `json:"partial,omitzero"`
 
 	Provenance *Provenance `json:"provenance,omitempty"`
 	// Result is the program's own output.
-	Result    json.RawMessage `json:"result,omitempty"`
+	Result    json.RawMessage `json:"result,omitzero"`
 	Artifacts []Artifact      `json:"artifacts,omitempty"`
 	Error     *Error          `json:"error,omitempty"`
 }

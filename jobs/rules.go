@@ -68,7 +68,7 @@ func checkURL(pointer, s string) (*url.URL, *Fault) {
 
 // url is the schema of a URL.
 func (c *compiled) url() *jsonschema.Schema {
-	return c.root.Properties["result"].Properties["url"].Ref
+	return c.root.Properties["result"].Properties["url"]
 }
 
 // fileRules: file names fit into a file system and differ from one another.

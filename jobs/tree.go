@@ -64,7 +64,7 @@ func (r *reader) value(s *jsonschema.Schema) (any, error) {
 			return r.array(s)
 		}
 	}
-	if len(s.Types) == 0 && s.Ref == nil {
+	if len(s.Types) == 0 {
 		return nil, r.keep()
 	}
 	return r.scalar()

@@ -1,0 +1,180 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+
+	jsonv2 "github.com/go-json-experiment/json"
+)
+
+var (
+	// ErrNotResult is returned where a URL answers 200 or 202 with something
+	// else than a result document.
+	ErrNotResult = errors.New("not a result document")
+	// ErrResultTooLarge is returned for a result of more than Config.MaxResult
+	// bytes.
+	ErrResultTooLarge = errors.New("result is too large")
+
+	errIdle = errors.New("nothing came for too long")
+)
+
+const (
+	maxProblem    = 1 << 20 // bytes of an error answer
+	maxRetryAfter = time.Minute
+)
+
+// Result reads the result document at url once, whether the job has come to its
+// end or not. An answer that is an error is a [*Problem]: status 404 means that
+// no node knows the job, or not yet.
+func (c *Client) Result(ctx context.Context, url string) (Result, error) {
+	if _, err := webURL(url); err != nil {
+		return Result{}, fmt.Errorf("jobs: result: %w", err)
+	}
+	a, err := c.get(ctx, url, 0)
+	if err != nil {
+		return Result{}, fmt.Errorf("jobs: result %s: %w", url, err)
+	}
+	return a.result, nil
+}
+
+// answer is what a GET of a result URL gave.
+type answer struct {
+	result Result
+	// retryAfter is when the server wants to be asked again; 0 if it does not
+	// say.
+	retryAfter time.Duration
+}
+
+// get reads a result document. With a hold the server may keep back the answer
+// for so long, until the job's state changes.
+func (c *Client) get(ctx context.Context, url string, hold time.Duration) (answer, error) {
+	header := http.Header{"Accept": {"application/json"}}
+	if hold > 0 {
+		header.Set("Prefer", "wait="+strconv.Itoa(int(hold.Seconds())))
+	}
+	resp, err := c.open(ctx, url, header, max(c.cfg.Idle, hold))
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	a := answer{retryAfter: retryAfter(resp.Header, time.Now())}
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusAccepted {
+		return a, problem(resp)
+	}
+	a.result, err = readResult(resp.Body, c.cfg.MaxResult)
+	return a, err
+}
+
+// readResult reads a result document of at most limit bytes.
+func readResult(r io.Reader, limit int64) (Result, error) {
+	text, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return Result{}, err
+	}
+	if int64(len(text)) > limit {
+		return Result{}, fmt.Errorf("%w: more than %d bytes", ErrResultTooLarge, limit)
+	}
+	return parseResult(text)
+}
+
+// parseResult reads a result document. Members that it does not know are let
+// pass, for they may come from a newer node.
+func parseResult(text []byte) (Result, error) {
+	var res Result
+	if err := jsonv2.Unmarshal(text, &res); err != nil {
+		return Result{}, fmt.Errorf("%w: %w", ErrNotResult, err)
+	}
+	if res.ID == "" || res.State == "" {
+		return Result{}, fmt.Errorf("%w: it has no id or state", ErrNotResult)
+	}
+	return res, nil
+}
+
+// problem reads an error answer.
+func problem(resp *http.Response) *Problem {
+	p := &Problem{}
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if kind == "application/problem+json" {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
+		if jsonv2.Unmarshal(text, p) != nil {
+			p = &Problem{}
+		}
+	}
+	p.Status = resp.StatusCode
+	if p.Title == "" {
+		p.Title = http.StatusText(resp.StatusCode)
+	}
+	return p
+}
+
+// retryAfter reads the header of that name: seconds or a date.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	v := h.Get("Retry-After")
+	var d time.Duration
+	if n, err := strconv.ParseUint(v, 10, 31); err == nil {
+		d = time.Duration(n) * time.Second
+	} else if t, err := http.ParseTime(v); err == nil {
+		d = t.Sub(now)
+	}
+	return min(max(d, 0), maxRetryAfter)
+}
+
+// open sends a GET. The answer fails with errIdle if nothing comes for idle,
+// before or after the header. The caller closes its body.
+func (c *Client) open(ctx context.Context, url string, header http.Header, idle time.Duration) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(idle, func() { cancel(errIdle) })
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err == nil {
+		req.Header = header
+		var resp *http.Response
+		if resp, err = c.cfg.HTTP.Do(req); err == nil {
+			resp.Body = &watched{ReadCloser: resp.Body, ctx: ctx, cancel: cancel, timer: timer, idle: idle}
+			return resp, nil
+		}
+	}
+	timer.Stop()
+	if errors.Is(context.Cause(ctx), errIdle) {
+		err = errIdle
+	}
+	cancel(nil)
+	return nil, err
+}
+
+// watched is a body that is given up when nothing comes for too long.
+type watched struct {
+	io.ReadCloser
+	ctx    context.Context // of the request
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+	idle   time.Duration
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.ReadCloser.Read(p)
+	if n > 0 {
+		w.timer.Reset(w.idle)
+	}
+	if err != nil && err != io.EOF && errors.Is(context.Cause(w.ctx), errIdle) {
+		err = errIdle
+	}
+	return n, err
+}
+
+// allow sets how long the body may be silent from now on.
+func (w *watched) allow(idle time.Duration) {
+	w.idle = idle
+	w.timer.Reset(idle)
+}
+
+func (w *watched) Close() error {
+	w.timer.Stop()
+	w.cancel(nil)
+	return w.ReadCloser.Close()
+}

@@ -1,0 +1,204 @@
+package jobs
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"mime"
+	"net/http"
+	"net/url"
+	"reflect"
+	"time"
+
+	"github.com/tmaxmax/go-sse"
+)
+
+const (
+	// maxEvent bounds one event in bytes; the parser's time grows with the
+	// square of it. A state that is larger is polled.
+	maxEvent = 1 << 20
+	// firstEvent is how soon a stream must speak. One that does not is held
+	// back by some proxy.
+	firstEvent = 10 * time.Second
+	// maxStreams is how many streams in a row may end without an event.
+	maxStreams = 3
+)
+
+var (
+	errNoStream    = errors.New("no event stream to be had")
+	errStreamEnded = errors.New("event stream ended")
+)
+
+// Follow yields the states of the job whose result is at url: the present one,
+// then each that differs from the one before, the last being final. It listens
+// to the node's Server-Sent Events, reconnects, and polls where there are none.
+// Outages are sat out, so give ctx a deadline or break out of the loop. A
+// lasting error, or the end of ctx, is yielded once, as the last.
+func (c *Client) Follow(ctx context.Context, url string) iter.Seq2[Result, error] {
+	return func(yield func(Result, error) bool) {
+		f, err := c.follower(url, yield)
+		if err == nil {
+			err = f.run(ctx)
+		}
+		if err != nil {
+			yield(Result{}, err)
+		}
+	}
+}
+
+// follower is one Follow under way.
+type follower struct {
+	*watch
+	events string // URL of the stream
+	yield  func(Result, error) bool
+	last   Result
+	// done is set after a final state and when the caller wants no more.
+	done bool
+	// polling is set once streams have proved to be of no use, silent counts
+	// those in a row that had no event.
+	polling bool
+	silent  int
+}
+
+func (c *Client) follower(result string, yield func(Result, error) bool) (*follower, error) {
+	w, err := c.watch(result)
+	if err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(result)
+	if err != nil {
+		return nil, w.wrap(err)
+	}
+	return &follower{watch: w, events: u.JoinPath("events").String(), yield: yield}, nil
+}
+
+func (f *follower) run(ctx context.Context) error {
+	for !f.done {
+		step := f.listen
+		if f.polling {
+			step = f.poll
+		}
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// poll asks for the state once. Later answers may be held back by the server
+// until there is news.
+func (f *follower) poll(ctx context.Context) error {
+	res, err := f.next(ctx)
+	if err == nil {
+		f.hold = holdFor
+		f.emit(res)
+	}
+	return err
+}
+
+// listen reads one stream to its end and decides how to go on.
+func (f *follower) listen(ctx context.Context) error {
+	if err := f.pause(ctx); err != nil {
+		return err
+	}
+	err := f.stream(ctx)
+	if f.done {
+		return nil
+	}
+	f.silent++
+	switch {
+	case errors.Is(err, errNoStream), errors.Is(err, bufio.ErrTooLong), f.silent >= maxStreams,
+		errors.Is(err, errIdle) && f.last.State == "":
+		f.polling = true
+		return f.ended(ctx, err)
+	case isStatus(err, http.StatusNotFound):
+		return f.unknown(ctx)
+	}
+	return f.failed(ctx, err, 0)
+}
+
+// unknown tells a job that is not known yet from a server without streams.
+func (f *follower) unknown(ctx context.Context) error {
+	a, err := f.c.get(ctx, f.url, 0)
+	if err != nil {
+		f.silent--
+		return f.failed(ctx, err, a.retryAfter)
+	}
+	f.succeeded()
+	f.emit(a.result)
+	return nil
+}
+
+// stream reads one stream to its end; the error says why it ended and is never
+// nil.
+func (f *follower) stream(ctx context.Context) error {
+	header := http.Header{"Accept": {"text/event-stream"}, "Cache-Control": {"no-store"}}
+	resp, err := f.c.open(ctx, f.events, header, min(firstEvent, f.c.cfg.Idle))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if err := streamError(resp); err != nil {
+		return err
+	}
+	for event, err := range sse.Read(resp.Body, &sse.ReadConfig{MaxEventSize: maxEvent}) {
+		if err != nil {
+			return err
+		}
+		if err := f.event(event); err != nil || f.done {
+			return err
+		}
+		resp.Body.(*watched).allow(f.c.cfg.Idle)
+	}
+	return errStreamEnded
+}
+
+// streamError is what an answer is, if it is not a stream.
+func streamError(resp *http.Response) error {
+	if resp.StatusCode != http.StatusOK {
+		p := problem(resp)
+		if temporary(p) || p.Status == http.StatusNotFound {
+			return p
+		}
+		return fmt.Errorf("%w: %w", errNoStream, p)
+	}
+	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if kind != "text/event-stream" {
+		return errNoStream
+	}
+	return nil
+}
+
+// event takes one event. Other kinds than "state" are for other readers.
+func (f *follower) event(e sse.Event) error {
+	if e.Type != "state" {
+		return nil
+	}
+	res, err := parseResult([]byte(e.Data))
+	if err != nil {
+		// The end of a stream may cut an event in two.
+		return fmt.Errorf("%w: %v", io.ErrUnexpectedEOF, err)
+	}
+	f.silent = 0
+	f.succeeded()
+	f.emit(res)
+	return nil
+}
+
+// emit yields a state unless it says the same as the one before.
+func (f *follower) emit(res Result) {
+	if same(f.last, res) {
+		return
+	}
+	f.last = res
+	f.done = !f.yield(res, nil) || res.State.Final()
+}
+
+// same compares all but the time at which a document was made.
+func same(a, b Result) bool {
+	a.Timestamp, b.Timestamp = time.Time{}, time.Time{}
+	return reflect.DeepEqual(a, b)
+}

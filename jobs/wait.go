@@ -1,0 +1,161 @@
+package jobs
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+const (
+	holdFor      = 30 * time.Second       // what Prefer: wait asks for
+	restDefault  = time.Second            // between two polls where the server does not say
+	restLeast    = 100 * time.Millisecond // whatever the server says
+	backoffFirst = 100 * time.Millisecond
+	backoffMost  = 10 * time.Second
+	unknownMost  = time.Second // between two polls of a job that is not known yet
+	warnAfter    = 3           // failures in a row
+)
+
+// Wait blocks until the job whose result is at url has come to its end, and
+// returns that end: look at its State. Outages of the network or of the server
+// are sat out, so give ctx a deadline. A job that is unknown for longer than
+// Config.Grace, and any other lasting refusal, is a [*Problem].
+func (c *Client) Wait(ctx context.Context, url string) (Result, error) {
+	w, err := c.watch(url)
+	if err != nil {
+		return Result{}, err
+	}
+	w.hold = holdFor
+	for {
+		res, err := w.next(ctx)
+		if err != nil || res.State.Final() {
+			return res, err
+		}
+	}
+}
+
+// watch asks for one result again and again, with measure.
+type watch struct {
+	c   *Client
+	url string
+	// hold is for how long the server may keep back its answer.
+	hold time.Duration
+	// rest is how long to wait before the next request.
+	rest time.Duration
+	// seen is when the job was known last, or the watch began.
+	seen     time.Time
+	failures int // in a row
+}
+
+func (c *Client) watch(url string) (*watch, error) {
+	if _, err := webURL(url); err != nil {
+		return nil, fmt.Errorf("jobs: result: %w", err)
+	}
+	return &watch{c: c, url: url, seen: time.Now()}, nil
+}
+
+// next blocks until the server has given the state of the job, or will not.
+func (w *watch) next(ctx context.Context) (Result, error) {
+	for {
+		if err := w.pause(ctx); err != nil {
+			return Result{}, err
+		}
+		begun := time.Now()
+		a, err := w.c.get(ctx, w.url, w.hold)
+		if err == nil {
+			w.succeeded()
+			// An answer that was held back has waited already.
+			rest := cmp.Or(a.retryAfter, restDefault) - time.Since(begun)
+			w.rest = max(rest, restLeast)
+			return a.result, nil
+		}
+		if err := w.failed(ctx, err, a.retryAfter); err != nil {
+			return Result{}, err
+		}
+	}
+}
+
+// pause waits as long as the last answer asks for.
+func (w *watch) pause(ctx context.Context) error {
+	rest := w.rest
+	w.rest = 0
+	if rest <= 0 {
+		return w.ended(ctx, nil)
+	}
+	timer := time.NewTimer(rest)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return w.ended(ctx, nil)
+	case <-timer.C:
+		return nil
+	}
+}
+
+// ended is the error of a context that has ended, else nil.
+func (w *watch) ended(ctx context.Context, last error) error {
+	switch {
+	case ctx.Err() == nil:
+		return nil
+	case last == nil || errors.Is(last, ctx.Err()):
+		return fmt.Errorf("jobs: result %s: %w", w.url, ctx.Err())
+	}
+	return fmt.Errorf("jobs: result %s: %w; last error: %w", w.url, ctx.Err(), last)
+}
+
+func (w *watch) succeeded() {
+	w.seen, w.failures = time.Now(), 0
+}
+
+// failed decides whether to try again: nil, and w.rest says when.
+func (w *watch) failed(ctx context.Context, err error, after time.Duration) error {
+	if err := w.ended(ctx, err); err != nil {
+		return err
+	}
+	most := backoffMost
+	if isStatus(err, http.StatusNotFound) {
+		most = unknownMost
+		if time.Since(w.seen) >= w.c.cfg.Grace {
+			return w.wrap(err)
+		}
+	} else if !temporary(err) {
+		return w.wrap(err)
+	}
+	w.failures++
+	if w.failures == warnAfter && most == backoffMost {
+		w.c.cfg.Logger.Warn("result cannot be read, will try on", slog.String("url", w.url), slog.Any("err", err))
+	}
+	w.rest = max(backoff(w.failures, most), after)
+	return nil
+}
+
+func (w *watch) wrap(err error) error { return fmt.Errorf("jobs: result %s: %w", w.url, err) }
+
+// temporary reports whether the next request may fare better.
+func temporary(err error) bool {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		switch p.Status {
+		case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+			return true
+		}
+		return p.Status >= 500
+	}
+	return !errors.Is(err, ErrNotResult) && !errors.Is(err, ErrResultTooLarge)
+}
+
+func isStatus(err error, status int) bool {
+	p, ok := errors.AsType[*Problem](err)
+	return ok && p.Status == status
+}
+
+// backoff doubles from failure to failure; half of it is chance, so that many
+// clients of a server that was away do not come back as one.
+func backoff(failures int, most time.Duration) time.Duration {
+	d := min(backoffFirst<<min(failures-1, 16), most)
+	return d/2 + rand.N(d/2+1)
+}
