@@ -7,9 +7,15 @@ package publisher
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
@@ -50,29 +56,70 @@ type Config struct {
 
 // Publisher serves HTTP. Its Handler needs Run, or use Serve, which is both.
 type Publisher struct {
-	cfg Config
+	cfg      Config
+	log      *slog.Logger
+	echo     *echo.Echo
+	cache    *cache
+	flight   singleflight.Group // by id, filling the cache
+	hub      *hub
+	fleet    fleet
+	cors     cors
+	vary     string // of result URLs
+	foreign  *http.CrossOriginProtection
+	failures failures
+	static   map[string]*blob
 }
 
 // New checks the configuration and builds the routes.
 func New(cfg Config) (*Publisher, error) {
-	if cfg.Ledger == nil || cfg.Store == nil {
-		return nil, errors.New("publisher: Config.Ledger and Config.Store are required")
+	if cfg.Ledger == nil || cfg.Store == nil || cfg.BaseURL == "" {
+		return nil, errors.New("publisher: Config.Ledger, Config.Store and Config.BaseURL are required")
 	}
-	return &Publisher{cfg: cfg}, nil
+	fill(&cfg)
+	p := &Publisher{
+		cfg: cfg, log: cfg.Logger, cache: newCache(cfg.CacheBytes), foreign: http.NewCrossOriginProtection(),
+		failures: failures{seen: map[netip.Prefix]time.Time{}},
+	}
+	p.hub = newHub(cfg.MaxStreams, p.read)
+	var err error
+	if p.cors, err = newCORS(cfg.CORS); err != nil {
+		return nil, err
+	}
+	for _, origin := range cfg.CORS {
+		if err := p.foreign.AddTrustedOrigin(origin); err != nil {
+			return nil, fmt.Errorf("publisher: %w", err)
+		}
+	}
+	p.vary = p.cors.vary("Accept-Encoding, Accept")
+	if err := p.loadStatic(time.Now()); err != nil {
+		return nil, fmt.Errorf("publisher: %w", err)
+	}
+	p.echo = p.newEcho()
+	return p, nil
 }
 
-// Handler serves every route. Live events need Run.
-func (p *Publisher) Handler() http.Handler { return http.NotFoundHandler() }
+// fill puts in the defaults.
+func fill(cfg *Config) {
+	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
+	if cfg.Ready == nil {
+		cfg.Ready = func(context.Context) error { return nil }
+	}
+	if cfg.MaxStreams == 0 {
+		cfg.MaxStreams = 20_000
+	}
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = 64 << 20
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+}
 
-// Run feeds the live events until ctx ends, and ends the streams with it.
+// Run feeds the live events until ctx ends, and ends the streams with it. It
+// is called once.
 func (p *Publisher) Run(ctx context.Context) error {
-	<-ctx.Done()
+	remove := p.cfg.Ledger.OnChange(p.hub.changed)
+	defer remove()
+	p.hub.run(ctx)
 	return nil
-}
-
-// Serve is Run and an HTTP server on ln, which it closes. When ctx ends it
-// ends the streams and lets other answers finish for up to ten seconds.
-func (p *Publisher) Serve(ctx context.Context, ln net.Listener) error {
-	defer ln.Close()
-	return p.Run(ctx)
 }

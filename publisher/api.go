@@ -1,0 +1,255 @@
+package publisher
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// maxEvents is how many of a job's events its details show, the newest ones.
+const maxEvents = 200
+
+// postJob is the durable door: it answers after the ledger's commit.
+func (p *Publisher) postJob(c echo.Context) error {
+	if p.cfg.Accept == nil {
+		return problem(http.StatusForbidden, "this node takes no jobs")
+	}
+	body, err := readDocument(c)
+	if err != nil {
+		return err
+	}
+	document, err := jobs.Complete(body, p.cfg.BaseURL, time.Now())
+	if err != nil {
+		return err
+	}
+	accepted, err := p.cfg.Accept(c.Request().Context(), document)
+	if err != nil {
+		return err
+	}
+	if accepted.Err != nil {
+		return accepted.Err
+	}
+	status := http.StatusOK
+	if accepted.New {
+		status = http.StatusCreated
+	}
+	c.Response().Header().Set("Location", p.location(accepted.Record))
+	return p.sendStatus(c, status, accepted.Record)
+}
+
+// readDocument reads the body of a request that bears a job document.
+func readDocument(c echo.Context) ([]byte, error) {
+	r := c.Request()
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != typeJSON {
+		return nil, problem(http.StatusUnsupportedMediaType, "send the job document as Content-Type: application/json")
+	}
+	if r.Header.Get("Content-Encoding") != "" {
+		return nil, problem(http.StatusUnsupportedMediaType, "send the job document without a Content-Encoding")
+	}
+	if r.ContentLength > jobs.MaxDocument {
+		return nil, tooLarge()
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(c.Response().Writer, r.Body, jobs.MaxDocument))
+	var size *http.MaxBytesError
+	if err != nil && !errors.As(err, &size) {
+		return nil, problem(http.StatusBadRequest, "the body did not arrive whole and in time")
+	}
+	return body, err
+}
+
+// location is the job's result URL: what its document says, which may be
+// under another node's address.
+func (p *Publisher) location(rec ledger.Record) string {
+	var doc struct {
+		Result jobs.Target `json:"result"`
+	}
+	if json.Unmarshal(rec.Document, &doc) == nil && doc.Result.URL != "" {
+		return doc.Result.URL
+	}
+	return p.cfg.BaseURL + "/" + rec.ID
+}
+
+func (p *Publisher) sendStatus(c echo.Context, status int, rec ledger.Record) error {
+	r, err := p.status(c.Request().Context(), rec)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, status, r)
+}
+
+// sendJSON answers with what is true only now.
+func sendJSON(c echo.Context, status int, v any) error {
+	body, err := marshal(v)
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set("Cache-Control", noStore)
+	return c.Blob(status, typeJSON, body)
+}
+
+// postCancel ends a job, or asks for the end of one that runs.
+func (p *Publisher) postCancel(c echo.Context) error {
+	if p.cfg.Cancel == nil {
+		return problem(http.StatusForbidden, "this node cancels no jobs")
+	}
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	rec, err := p.cfg.Cancel(c.Request().Context(), id, "API request from "+c.RealIP())
+	if errors.Is(err, ledger.ErrFinal) {
+		return problem(http.StatusConflict, "the job has already come to its end: "+string(rec.State))
+	}
+	if err != nil {
+		return err
+	}
+	return p.sendStatus(c, http.StatusAccepted, rec)
+}
+
+// getJobs lists jobs, newest first.
+func (p *Publisher) getJobs(c echo.Context) error {
+	filter, err := parseFilter(c.QueryParams())
+	if err != nil {
+		return err
+	}
+	page, err := p.list(c.Request().Context(), filter)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, http.StatusOK, page)
+}
+
+func (p *Publisher) list(ctx context.Context, filter ledger.Filter) (jobs.Page, error) {
+	found, err := p.cfg.Ledger.List(ctx, filter)
+	if err != nil {
+		return jobs.Page{}, err
+	}
+	now := time.Now()
+	page := jobs.Page{Jobs: make([]jobs.Result, 0, len(found.Jobs)), Next: found.Next}
+	for _, rec := range found.Jobs {
+		r := summary(rec, now)
+		if r.Error != nil {
+			short := *r.Error
+			short.LogTail = ""
+			r.Error = &short
+		}
+		page.Jobs = append(page.Jobs, r)
+	}
+	return page, nil
+}
+
+// getJob tells all that the ledger knows about one job.
+func (p *Publisher) getJob(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	details, err := p.details(c.Request().Context(), id)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, http.StatusOK, details)
+}
+
+func (p *Publisher) details(ctx context.Context, id string) (jobs.Details, error) {
+	var d jobs.Details
+	rec, err := p.cfg.Ledger.Get(ctx, id)
+	if err != nil {
+		return d, err
+	}
+	if d.Status, err = p.status(ctx, rec); err != nil {
+		return d, err
+	}
+	attempts, err := p.cfg.Ledger.Attempts(ctx, id)
+	if err != nil {
+		return d, err
+	}
+	events, err := p.cfg.Ledger.Events(ctx, id, maxEvents)
+	if err != nil {
+		return d, err
+	}
+	// A document that was recorded with a fault may not be readable as a job.
+	_ = json.Unmarshal(rec.Document, &d.Job)
+	d.Attempts, d.Events = attemptsOf(attempts), eventsOf(events)
+	return d, nil
+}
+
+func attemptsOf(list []ledger.Attempt) []jobs.Attempt {
+	out := make([]jobs.Attempt, 0, len(list))
+	for _, a := range list {
+		attempt := jobs.Attempt{
+			Number: a.Number, Node: a.Node, ProgramSHA256: a.ProgramSHA256, Started: a.Started,
+			Finished: a.Finished, Outcome: a.Outcome, Message: a.Message, Signal: a.Signal,
+			CPUSeconds: a.CPU.Seconds(), MaxRSS: a.MaxRSS,
+		}
+		if !a.Finished.IsZero() && a.ExitCode >= 0 {
+			attempt.ExitCode = &a.ExitCode
+		}
+		out = append(out, attempt)
+	}
+	return out
+}
+
+func eventsOf(list []ledger.Event) []jobs.Event {
+	out := make([]jobs.Event, 0, len(list))
+	for _, e := range list {
+		out = append(out, jobs.Event{At: e.At, Kind: e.Kind, Node: e.Node, Message: e.Message})
+	}
+	return out
+}
+
+// node is a node as the API shows it.
+type node struct {
+	Name     string    `json:"name"`
+	Instance string    `json:"instance"`
+	BaseURL  string    `json:"base_url,omitempty"`
+	Version  string    `json:"version,omitempty"`
+	Up       bool      `json:"up"`
+	Slots    int       `json:"slots"`
+	Programs []string  `json:"programs"`
+	Started  time.Time `json:"started"`
+	Beat     time.Time `json:"beat,omitzero"`
+	Left     time.Time `json:"left,omitzero"`
+}
+
+// getNodes lists the nodes that the ledger knows.
+func (p *Publisher) getNodes(c echo.Context) error {
+	found, err := p.cfg.Ledger.Nodes(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	now, nodes := time.Now(), make([]node, 0, len(found))
+	for _, n := range found {
+		shown := node{
+			Name: n.Name, Instance: n.Instance, BaseURL: n.BaseURL, Version: n.Version, Up: up(n, now),
+			Slots: n.Slots, Programs: make([]string, 0, len(n.Programs)), Started: n.Started, Beat: n.Beat, Left: n.Left,
+		}
+		for _, program := range n.Programs {
+			shown.Programs = append(shown.Programs, program.Name)
+		}
+		nodes = append(nodes, shown)
+	}
+	return sendJSON(c, http.StatusOK, map[string]any{"nodes": nodes})
+}
+
+// getPrograms lists every program that a node has ever announced.
+func (p *Publisher) getPrograms(c echo.Context) error {
+	found, err := p.cfg.Ledger.Programs(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	if found == nil {
+		found = []ledger.Program{}
+	}
+	return sendJSON(c, http.StatusOK, map[string]any{"programs": found})
+}

@@ -1,0 +1,167 @@
+package publisher
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+const (
+	typeJSON = "application/json"
+	forever  = "public, max-age=31536000, immutable"
+	// minGzip is the size in bytes below which compressing does not pay.
+	minGzip = 256
+)
+
+// blob is content in memory that does not change, ready to be sent: its
+// header values are made once, for this is the way of most requests.
+type blob struct {
+	plain, gzip form // gzip.body is nil where it does not pay
+	modified    time.Time
+
+	contentType, cacheControl, lastModified, vary []string
+}
+
+// form is one encoding of a blob.
+type form struct {
+	body         []byte
+	etag, length []string
+}
+
+// newBlob compresses body where that pays. vary lists the request fields that
+// the choice of the form depends on.
+func newBlob(body []byte, modified time.Time, contentType, cacheControl, vary string) *blob {
+	sum := sha256.Sum256(body)
+	tag := hex.EncodeToString(sum[:16])
+	b := &blob{
+		plain:    newForm(body, `"`+tag+`"`),
+		modified: modified, contentType: []string{contentType}, cacheControl: []string{cacheControl},
+		lastModified: []string{modified.UTC().Format(http.TimeFormat)}, vary: []string{vary},
+	}
+	if packed := compress(body); packed != nil {
+		b.gzip = newForm(packed, `"`+tag+`-gz"`)
+	}
+	return b
+}
+
+func newForm(body []byte, etag string) form {
+	return form{body: body, etag: []string{etag}, length: []string{strconv.Itoa(len(body))}}
+}
+
+// packers are kept because a compressor takes a megabyte.
+var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+
+// compress returns nil where gzip saves less than an eighth.
+func compress(body []byte) []byte {
+	if len(body) < minGzip {
+		return nil
+	}
+	var out bytes.Buffer
+	z := packers.Get().(*gzip.Writer)
+	defer packers.Put(z)
+	z.Reset(&out)
+	if _, err := z.Write(body); err != nil {
+		return nil
+	}
+	if err := z.Close(); err != nil || out.Len() > len(body)-len(body)/8 {
+		return nil
+	}
+	return bytes.Clone(out.Bytes())
+}
+
+// size is the memory that b takes, in bytes, give or take a little.
+func (b *blob) size() int64 { return int64(len(b.plain.body)+len(b.gzip.body)) + 1024 }
+
+// serve answers a GET or HEAD. It must not add to the shared header values.
+func (b *blob) serve(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h["Cache-Control"], h["Vary"], h["Last-Modified"] = b.cacheControl, b.vary, b.lastModified
+	if special(r.Header) {
+		b.serveContent(w, r)
+		return
+	}
+	if etag := b.fresh(r.Header); etag != nil {
+		h["Etag"] = etag
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	f := &b.plain
+	if b.gzip.body != nil && acceptsGzip(header(r.Header, "Accept-Encoding")) {
+		f = &b.gzip
+		h["Content-Encoding"] = encodingGzip
+	}
+	h["Etag"], h["Content-Type"], h["Content-Length"] = f.etag, b.contentType, f.length
+	h["Accept-Ranges"] = acceptRanges
+	if r.Method == http.MethodHead {
+		w.WriteHeader(http.StatusOK)
+		return
+	}
+	_, _ = w.Write(f.body) // a client that has gone needs no answer
+}
+
+var (
+	encodingGzip = []string{"gzip"}
+	acceptRanges = []string{"bytes"}
+)
+
+// special reports whether a request has conditions for which the standard
+// library's complete, slower way is right.
+func special(h http.Header) bool {
+	return h["Range"] != nil || h["If-Match"] != nil || h["If-Unmodified-Since"] != nil
+}
+
+// serveContent answers for ranges, of the plain form only: a part of a
+// compressed body is of no use to a client that resumes.
+func (b *blob) serveContent(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h["Etag"], h["Content-Type"] = b.plain.etag, b.contentType
+	http.ServeContent(w, r, "", b.modified, bytes.NewReader(b.plain.body))
+}
+
+// fresh returns the tag of the form that the client holds, or nil.
+func (b *blob) fresh(h http.Header) []string {
+	if lines := h["If-None-Match"]; lines != nil {
+		list := header(h, "If-None-Match")
+		if matches(list, b.plain.etag[0]) {
+			return b.plain.etag
+		}
+		if b.gzip.body != nil && matches(list, b.gzip.etag[0]) {
+			return b.gzip.etag
+		}
+		return nil
+	}
+	if since := h["If-Modified-Since"]; since != nil && !modifiedSince(b.modified, b.lastModified[0], since[0]) {
+		return b.plain.etag
+	}
+	return nil
+}
+
+// modifiedSince compares at the grain of seconds, as the field has it.
+func modifiedSince(modified time.Time, text, since string) bool {
+	if since == text {
+		return false
+	}
+	t, err := http.ParseTime(since)
+	return err != nil || modified.Truncate(time.Second).After(t)
+}
+
+// matches compares a tag with an If-None-Match list, weakly.
+func matches(list, etag string) bool {
+	etag = strings.TrimPrefix(etag, "W/")
+	for list != "" {
+		var item string
+		item, list, _ = strings.Cut(list, ",")
+		item = strings.TrimSpace(item)
+		if item == "*" || strings.TrimPrefix(item, "W/") == etag {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,53 @@
+package publisher
+
+import (
+	"container/list"
+	"sync"
+)
+
+// cache holds succeeded results, the least lately used going first. What it
+// holds never changes, so nothing is ever taken back.
+type cache struct {
+	limit int64 // bytes
+
+	mu      sync.Mutex
+	used    int64
+	recent  *list.List // of *stored, the latest used in front
+	entries map[string]*list.Element
+}
+
+func newCache(limit int64) *cache {
+	return &cache{limit: limit, recent: list.New(), entries: map[string]*list.Element{}}
+}
+
+// get returns nil where the cache does not hold id.
+func (c *cache) get(id string) *stored {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.entries[id]
+	if e == nil {
+		return nil
+	}
+	c.recent.MoveToFront(e)
+	return e.Value.(*stored)
+}
+
+// add holds s and lets go of what there is no more room for.
+func (c *cache) add(s *stored) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.entries[s.id] != nil {
+		return
+	}
+	c.entries[s.id] = c.recent.PushFront(s)
+	c.used += s.cost()
+	for c.used > c.limit && c.recent.Len() > 0 {
+		c.drop(c.recent.Back())
+	}
+}
+
+func (c *cache) drop(e *list.Element) {
+	s := c.recent.Remove(e).(*stored)
+	delete(c.entries, s.id)
+	c.used -= s.cost()
+}

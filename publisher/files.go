@@ -1,0 +1,100 @@
+package publisher
+
+import (
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// fileTypes are the types that a browser shows without running anything. An
+// SVG or a page is not among them. Those marked true are shown in place.
+var fileTypes = map[string]struct {
+	mime   string
+	inline bool
+}{
+	".png":  {"image/png", true},
+	".jpg":  {"image/jpeg", true},
+	".jpeg": {"image/jpeg", true},
+	".webp": {"image/webp", true},
+	".gif":  {"image/gif", true},
+	".txt":  {"text/plain; charset=utf-8", false},
+	".log":  {"text/plain; charset=utf-8", false},
+	".csv":  {"text/csv; charset=utf-8", false},
+	".json": {typeJSON, false},
+	".pdf":  {"application/pdf", false},
+	".mp4":  {"video/mp4", false},
+	".webm": {"video/webm", false},
+	".zip":  {"application/zip", false},
+	".gz":   {"application/gzip", false},
+}
+
+// getFile answers with a file that the program of a succeeded job has left.
+func (p *Publisher) getFile(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	_, name, _ := strings.Cut(c.Request().URL.Path, "/files/")
+	file, attempt, err := p.artifact(c, id, name)
+	if err != nil {
+		return err
+	}
+	object, err := p.cfg.Store.Open(c.Request().Context(), store.FileKey(id, attempt, file.Name))
+	if err != nil {
+		return err
+	}
+	defer object.Close()
+	fileHeader(c.Response().Header(), file)
+	http.ServeContent(rolling(c.Response().Writer), c.Request(), "", object.ModTime, object)
+	return nil
+}
+
+// artifact finds a file in the result document; what that does not name is not served.
+func (p *Publisher) artifact(c echo.Context, id, name string) (jobs.Artifact, int, error) {
+	ctx := c.Request().Context()
+	d := p.read(ctx, id)
+	if d.err != nil {
+		return jobs.Artifact{}, 0, d.err
+	}
+	if d.stored == nil {
+		return jobs.Artifact{}, 0, problem(http.StatusNotFound, "the job has no files; its state is "+string(d.state))
+	}
+	found, err := p.files(ctx, d.stored)
+	if err != nil {
+		return jobs.Artifact{}, 0, err
+	}
+	for _, file := range found.Artifacts {
+		if file.Name == name {
+			return file, found.Attempt, nil
+		}
+	}
+	return jobs.Artifact{}, 0, problem(http.StatusNotFound, "the result names no such file")
+}
+
+func fileHeader(h http.Header, file jobs.Artifact) {
+	kind, known := fileTypes[strings.ToLower(path.Ext(file.Name))]
+	if !known {
+		kind.mime = "application/octet-stream"
+	}
+	disposition := "attachment"
+	if kind.inline {
+		disposition = "inline"
+	}
+	h.Set("Content-Type", kind.mime)
+	h.Set("Content-Disposition", mime.FormatMediaType(disposition, map[string]string{"filename": path.Base(file.Name)}))
+	h.Set("Content-Security-Policy", hostile)
+	h.Set("Cache-Control", forever)
+	if isHex(file.SHA256) {
+		h.Set("ETag", `"`+file.SHA256+`"`)
+	}
+}
+
+func isHex(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789abcdef") == ""
+}

@@ -1,0 +1,106 @@
+package publisher
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const (
+	typeHTML = "text/html; charset=utf-8"
+	// pageTail is how many bytes of a log a page begins with.
+	pageTail = 16 << 10
+)
+
+// servePage answers for a job with a page for a person.
+func (p *Publisher) servePage(c echo.Context, d *document) error {
+	r, err := d.decoded()
+	if err != nil {
+		return err
+	}
+	tail, err := p.logTail(c.Request().Context(), r)
+	if err != nil {
+		return err
+	}
+	path := strings.TrimSuffix(c.Request().URL.Path, "/")
+	var page bytes.Buffer
+	err = renderPage(&page, pageData{
+		Result: r, ResultJSON: d.body, LogTail: tail, BaseURL: p.pageBase(),
+		LogURL: path + "/log", EventsURL: path + "/events", JSONURL: path + "?format=json",
+	})
+	if err != nil {
+		return err
+	}
+	status := http.StatusOK
+	if !d.final() {
+		status = http.StatusAccepted
+	}
+	return sendPage(c, status, page.Bytes())
+}
+
+func sendPage(c echo.Context, status int, page []byte) error {
+	h := c.Response().Header()
+	h.Set("Cache-Control", noStore)
+	h.Set("Content-Security-Policy", pagePolicy)
+	h.Set("Referrer-Policy", "same-origin")
+	return c.Blob(status, typeHTML, page)
+}
+
+// pageBase is the address under which the node's routes are: results may be
+// asked for at a folder of it.
+func (p *Publisher) pageBase() string { return strings.TrimSuffix(p.cfg.BaseURL, "/results") }
+
+// logTail is the end of the newest attempt's log; no log is an empty one.
+func (p *Publisher) logTail(ctx context.Context, r jobs.Result) ([]byte, error) {
+	if r.Attempt == 0 {
+		return nil, nil
+	}
+	object, err := p.cfg.Store.Open(ctx, store.LogKey(r.ID, r.Attempt))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer object.Close()
+	if object.Size > pageTail {
+		if _, err := object.Seek(-pageTail, io.SeekEnd); err != nil {
+			return nil, err
+		}
+	}
+	return io.ReadAll(io.LimitReader(object, pageTail))
+}
+
+// getIndex lists the newest jobs for a person.
+func (p *Publisher) getIndex(c echo.Context) error {
+	filter, err := parseFilter(c.QueryParams())
+	if err != nil {
+		return err
+	}
+	list, err := p.list(c.Request().Context(), filter)
+	if err != nil {
+		return err
+	}
+	counts, err := p.cfg.Ledger.Counts(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	var page bytes.Buffer
+	err = renderJobs(&page, jobsData{
+		Jobs: list.Jobs, Next: list.Next, Counts: counts, Node: p.cfg.Node,
+		BaseURL: p.pageBase(), Query: c.QueryParams(),
+	})
+	if err != nil {
+		return err
+	}
+	return sendPage(c, http.StatusOK, page.Bytes())
+}

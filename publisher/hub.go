@@ -1,0 +1,253 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+var (
+	errBusy    = errors.New("publisher: too many streams")
+	errClosing = errors.New("publisher: shutting down")
+)
+
+const (
+	// hubPause bounds how often one job is read, however often it changes.
+	hubPause = 10 * time.Millisecond
+	// hubTick is how often watched jobs are read for changes by other processes,
+	// hubBudget how much of that time reading may take.
+	hubTick   = time.Second
+	hubBudget = hubTick / 10
+)
+
+// hub tells subscribers when a job's document has changed. One goroutine reads
+// each changed job once for all of them and never waits for any.
+type hub struct {
+	read  func(ctx context.Context, id string) *document
+	limit int
+	wake  chan struct{} // holds one
+	done  chan struct{} // closed at the end
+
+	mu     sync.Mutex
+	ended  bool
+	count  int
+	topics map[string]*topic
+	dirty  map[string]bool // of topics
+
+	rest []string // topics that the sweep has not come to yet; run's own
+}
+
+// topic is one watched job.
+type topic struct {
+	latest *document // nil before the first read
+	subs   map[*subscription]struct{}
+}
+
+// subscription is one watcher of one job; close it.
+type subscription struct {
+	hub *hub
+	id  string
+	// mail holds the newest document only. The first one comes by itself.
+	mail chan *document
+}
+
+func newHub(limit int, read func(context.Context, string) *document) *hub {
+	return &hub{
+		read: read, limit: limit, wake: make(chan struct{}, 1), done: make(chan struct{}),
+		topics: map[string]*topic{}, dirty: map[string]bool{},
+	}
+}
+
+// subscribe watches a job, known or not. errBusy, errClosing.
+func (h *hub) subscribe(id string) (*subscription, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.ended:
+		return nil, errClosing
+	case h.count >= h.limit:
+		return nil, errBusy
+	}
+	s := &subscription{hub: h, id: id, mail: make(chan *document, 1)}
+	t := h.topics[id]
+	if t == nil {
+		t = &topic{subs: map[*subscription]struct{}{}}
+		h.topics[id] = t
+		h.markLocked(id)
+	}
+	if t.latest != nil {
+		s.mail <- t.latest
+	}
+	t.subs[s] = struct{}{}
+	h.count++
+	return s, nil
+}
+
+func (s *subscription) close() {
+	h := s.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.topics[s.id]
+	delete(t.subs, s)
+	h.count--
+	if len(t.subs) == 0 {
+		delete(h.topics, s.id)
+		delete(h.dirty, s.id)
+	}
+}
+
+// changed is called with the ids of changed jobs; it never waits.
+func (h *hub) changed(ids []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, id := range ids {
+		if h.topics[id] != nil {
+			h.markLocked(id)
+		}
+	}
+}
+
+func (h *hub) markLocked(id string) {
+	h.dirty[id] = true
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run reads and tells until ctx ends.
+func (h *hub) run(ctx context.Context) {
+	defer h.end()
+	tick := time.NewTicker(hubTick)
+	defer tick.Stop()
+	tick.Stop()
+	ticking := false
+	for {
+		if watched := h.watched(); watched != ticking {
+			ticking = watched
+			retick(tick, ticking)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			h.sweep(ctx)
+		case <-h.wake:
+			h.refresh(ctx, h.takeDirty())
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(hubPause):
+		}
+	}
+}
+
+func retick(t *time.Ticker, on bool) {
+	if on {
+		t.Reset(hubTick)
+	} else {
+		t.Stop()
+	}
+}
+
+// end ends every stream.
+func (h *hub) end() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.ended {
+		h.ended = true
+		close(h.done)
+	}
+}
+
+func (h *hub) watched() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.topics) > 0
+}
+
+func (h *hub) takeDirty() map[string]bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	dirty := h.dirty
+	h.dirty = make(map[string]bool)
+	return dirty
+}
+
+func (h *hub) refresh(ctx context.Context, ids map[string]bool) {
+	for id := range ids {
+		if ctx.Err() != nil {
+			return
+		}
+		h.tell(h.read(ctx, id))
+	}
+}
+
+// sweep reads watched jobs in turn, as many as the budget allows.
+func (h *hub) sweep(ctx context.Context) {
+	if len(h.rest) == 0 {
+		h.rest = h.ids()
+	}
+	for end := time.Now().Add(hubBudget); len(h.rest) > 0 && time.Now().Before(end) && ctx.Err() == nil; {
+		id := h.rest[len(h.rest)-1]
+		h.rest = h.rest[:len(h.rest)-1]
+		if h.open(id) {
+			h.tell(h.read(ctx, id))
+		}
+	}
+}
+
+// ids lists the topics.
+func (h *hub) ids() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ids := make([]string, 0, len(h.topics))
+	for id := range h.topics {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// open reports whether id is watched and may still change.
+func (h *hub) open(id string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.topics[id]
+	return t != nil && (t.latest == nil || !t.latest.final())
+}
+
+// tell gives a document to the job's subscribers if it is a new one.
+func (h *hub) tell(d *document) {
+	for _, s := range h.publish(d) {
+		select {
+		case <-s.mail: // too late for this one
+		default:
+		}
+		s.mail <- d // nobody else sends
+	}
+}
+
+// publish keeps d as the latest and returns who is to have it.
+func (h *hub) publish(d *document) []*subscription {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.topics[d.id]
+	if t == nil || t.latest != nil && (d.failed() || t.latest.same(d)) {
+		return nil
+	}
+	t.latest = d
+	subs := make([]*subscription, 0, len(t.subs))
+	for s := range t.subs {
+		subs = append(subs, s)
+	}
+	return subs
+}
+
+// failed reports whether the document could not be read; an unknown job is none.
+func (d *document) failed() bool { return d.err != nil && !isUnknown(d.err) }
+
+func (d *document) same(other *document) bool {
+	return d.version == other.version && d.state == other.state && d.failed() == other.failed()
+}

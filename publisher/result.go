@@ -1,0 +1,162 @@
+package publisher
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const (
+	noStore = "no-store"
+	noCache = "no-cache"
+	// young is the age up to which an unknown id may still be on its way
+	// through the inbox.
+	young = time.Minute
+)
+
+func isUnknown(err error) bool { return errors.Is(err, ledger.ErrUnknown) }
+
+// getResult answers for a job: with its result or with how it stands.
+func (p *Publisher) getResult(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	html, err := wantsHTML(c)
+	if err != nil {
+		return err
+	}
+	d, err := p.current(c, id)
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set("Vary", p.vary)
+	switch {
+	case html:
+		return p.servePage(c, d)
+	case d.stored != nil:
+		return p.serveStored(c.Response().Writer, c.Request(), d.stored)
+	case d.final():
+		return serveEnd(c, d)
+	}
+	return servePending(c, d)
+}
+
+// pathID is the id in the path; a path without one is no route.
+func pathID(c echo.Context) (string, error) {
+	id := c.Param("id")
+	if !jobs.ValidID(id) {
+		return "", problem(http.StatusNotFound, "there is nothing at this path; a result URL ends in a lower-case UUID of version 4 or 7")
+	}
+	return id, nil
+}
+
+// wantsHTML is what the query parameter format says, or else the Accept field.
+func wantsHTML(c echo.Context) (bool, error) {
+	switch c.QueryParam("format") {
+	case "":
+		return prefersHTML(header(c.Request().Header, "Accept")), nil
+	case "html":
+		return true, nil
+	case "json":
+		return false, nil
+	}
+	return false, problem(http.StatusBadRequest, "format is html or json")
+}
+
+// current is the document now, or, where the request prefers to wait and the
+// job has not ended, after its next change.
+func (p *Publisher) current(c echo.Context, id string) (*document, error) {
+	wait, ok := preferWait(header(c.Request().Header, "Prefer"))
+	if !ok || p.cache.get(id) != nil {
+		d := p.read(c.Request().Context(), id)
+		return d, d.err
+	}
+	c.Response().Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(wait/time.Second)))
+	d, err := p.hold(c, id, wait)
+	if errors.Is(err, errBusy) {
+		c.Response().Header().Del("Preference-Applied")
+		d = p.read(c.Request().Context(), id)
+		return d, d.err
+	}
+	return d, err
+}
+
+// hold waits until the document of a job changes, the job has ended, the time
+// is up or the node shuts down, and returns the newest document.
+func (p *Publisher) hold(c echo.Context, id string, wait time.Duration) (*document, error) {
+	sub, err := p.hub.subscribe(id)
+	if err != nil {
+		return nil, err
+	}
+	defer sub.close()
+	ctx, cancel := context.WithTimeout(c.Request().Context(), wait)
+	defer cancel()
+	first := p.read(ctx, id)
+	newest := first
+	for !newest.final() && !newest.failed() && newest.same(first) {
+		select {
+		case newest = <-sub.mail:
+			continue
+		case <-ctx.Done():
+		case <-p.hub.done:
+		}
+		break
+	}
+	extend(c.Response().Writer, writeTimeout)
+	return newest, newest.err
+}
+
+// serveEnd answers for a job that failed or was cancelled. It may be retried,
+// so that the answer is kept only with a question.
+func serveEnd(c echo.Context, d *document) error {
+	h, etag := c.Response().Header(), `"`+d.version+`"`
+	h.Set("Cache-Control", noCache)
+	h.Set("ETag", etag)
+	h.Set("Content-Type", typeJSON)
+	http.ServeContent(c.Response(), c.Request(), "", d.result.Finished, bytes.NewReader(d.body))
+	return nil
+}
+
+// servePending answers for a job that has not ended.
+func servePending(c echo.Context, d *document) error {
+	h := c.Response().Header()
+	h.Set("Cache-Control", noStore)
+	h.Set("Retry-After", strconv.Itoa(retryAfter(d.result)))
+	return c.Blob(http.StatusAccepted, typeJSON, d.body)
+}
+
+// retryAfter is in how many seconds it is worth asking again.
+func retryAfter(r jobs.Result) int {
+	switch {
+	case r.State == jobs.Running:
+		return 1
+	case r.NotBefore.After(time.Now()):
+		return min(10, 1+int(time.Until(r.NotBefore)/time.Second))
+	case r.State == jobs.Waiting:
+		return 5
+	case r.Position != nil && *r.Position == 0:
+		return 1
+	}
+	return 2
+}
+
+// isYoung reports whether an id was made so lately that its job may not have
+// been taken in yet.
+func isYoung(id string, now time.Time) bool {
+	u, err := uuid.Parse(id)
+	if err != nil || u.Version() != 7 {
+		return false
+	}
+	made := time.Unix(u.Time().UnixTime())
+	return now.Sub(made).Abs() < young
+}

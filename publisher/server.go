@@ -1,0 +1,90 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	// headerTimeout bounds how long a client may take to send a request's head,
+	// headerBytes how long that may be.
+	headerTimeout = 10 * time.Second
+	headerBytes   = 32 << 10
+	idleTimeout   = 2 * time.Minute
+	// writeTimeout bounds an answer; what may take longer extends it as it goes.
+	writeTimeout = time.Minute
+	// shutdownTimeout is for answers under way when the node stops.
+	shutdownTimeout = 10 * time.Second
+)
+
+// newServer is a server that a slow or silent client cannot exhaust.
+func (p *Publisher) newServer() *http.Server {
+	return &http.Server{
+		Handler:           p.Handler(),
+		ReadHeaderTimeout: headerTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    headerBytes,
+		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// Serve is Run and an HTTP server on ln, which it closes. When ctx ends it
+// ends the streams and lets other answers finish for up to ten seconds.
+func (p *Publisher) Serve(ctx context.Context, ln net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	hub := make(chan error, 1)
+	go func() { hub <- p.Run(ctx) }()
+	server := p.newServer()
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() { stopped <- p.shutdown(server) })
+	err := server.Serve(ln)
+	if !errors.Is(err, http.ErrServerClosed) {
+		stop()
+		cancel()
+		return errors.Join(err, <-hub, server.Close())
+	}
+	return errors.Join(<-stopped, <-hub)
+}
+
+// shutdown lets answers finish, and after a while cuts them off.
+func (p *Publisher) shutdown(server *http.Server) error {
+	p.hub.end()
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	err := server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		p.log.Warn("some answers were cut off at the shutdown")
+		return server.Close()
+	}
+	return err
+}
+
+// extend gives a connection time to write what comes next. Writers that know
+// no deadlines do without.
+func extend(w http.ResponseWriter, timeout time.Duration) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout))
+}
+
+// rollingWriter gives each part of a long answer its own time.
+type rollingWriter struct {
+	http.ResponseWriter
+	until time.Time
+}
+
+func rolling(w http.ResponseWriter) *rollingWriter { return &rollingWriter{ResponseWriter: w} }
+
+func (w *rollingWriter) Write(b []byte) (int, error) {
+	if now := time.Now(); w.until.Sub(now) < writeTimeout/2 {
+		w.until = now.Add(writeTimeout)
+		extend(w.ResponseWriter, writeTimeout)
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+func (w *rollingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

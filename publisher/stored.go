@@ -1,0 +1,197 @@
+package publisher
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const (
+	// maxCached is the size in bytes of the largest result kept in memory.
+	maxCached = 1 << 20
+	// fillTimeout bounds reading a result for the cache: the request that
+	// asked first may be gone while others wait for the same bytes.
+	fillTimeout = 30 * time.Second
+)
+
+// errMissing is a result that the ledger has recorded and the store has not.
+var errMissing = errors.New("publisher: a recorded result is missing from the store")
+
+// stored is a succeeded job's result object.
+type stored struct {
+	id       string
+	blob     *blob // nil where the object is too large to be kept
+	etag     string
+	modified time.Time
+
+	mu    sync.Mutex
+	index *index // read when it is asked for first
+}
+
+// index is what a result document says about its files.
+type index struct {
+	Attempt   int             `json:"attempt"`
+	Artifacts []jobs.Artifact `json:"artifacts"`
+}
+
+func (s *stored) cost() int64 {
+	if s.blob == nil {
+		return 1024
+	}
+	return s.blob.size()
+}
+
+// stored returns the result object of id from the cache or the store.
+// [store.ErrNotExist].
+func (p *Publisher) stored(ctx context.Context, id string) (*stored, error) {
+	if s := p.cache.get(id); s != nil {
+		return s, nil
+	}
+	v, err, _ := p.flight.Do(id, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fillTimeout)
+		defer cancel()
+		return p.load(ctx, id)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v.(*stored), nil
+}
+
+func (p *Publisher) load(ctx context.Context, id string) (*stored, error) {
+	object, err := p.cfg.Store.Open(ctx, store.ResultKey(id))
+	if err != nil {
+		return nil, err
+	}
+	defer object.Close()
+	s := &stored{id: id, modified: object.ModTime.UTC()}
+	if object.Size > maxCached {
+		err = s.digest(object)
+	} else {
+		err = s.read(object, p.vary)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.cache.add(s)
+	return s, nil
+}
+
+func (s *stored) read(object *store.Object, vary string) error {
+	body := make([]byte, object.Size)
+	if _, err := io.ReadFull(object, body); err != nil {
+		return fmt.Errorf("result %s: %w", s.id, err)
+	}
+	s.blob = newBlob(body, s.modified, typeJSON, forever, vary)
+	s.etag = s.blob.plain.etag[0]
+	return nil
+}
+
+func (s *stored) digest(r io.Reader) error {
+	sum := sha256.New()
+	if _, err := io.Copy(sum, r); err != nil {
+		return fmt.Errorf("result %s: %w", s.id, err)
+	}
+	s.etag = `"` + hex.EncodeToString(sum.Sum(nil)[:16]) + `"`
+	return nil
+}
+
+// serveStored answers with a result object, from memory or from the store.
+func (p *Publisher) serveStored(w http.ResponseWriter, r *http.Request, s *stored) error {
+	if s.blob != nil {
+		s.blob.serve(w, r)
+		return nil
+	}
+	object, err := p.cfg.Store.Open(r.Context(), store.ResultKey(s.id))
+	if err != nil {
+		return err
+	}
+	defer object.Close()
+	h := w.Header()
+	h.Set("Cache-Control", forever)
+	h.Set("Content-Type", typeJSON)
+	h.Set("Vary", p.vary)
+	if !special(r.Header) && acceptsGzip(header(r.Header, "Accept-Encoding")) {
+		return s.serveGzip(w, r, object)
+	}
+	h.Set("ETag", s.etag)
+	http.ServeContent(rolling(w), r, "", s.modified, object)
+	return nil
+}
+
+// serveGzip compresses a large result on its way. Its tag is weak, for another
+// release may compress otherwise.
+func (s *stored) serveGzip(w http.ResponseWriter, r *http.Request, object io.Reader) error {
+	h := w.Header()
+	etag := `W/"` + s.etag[1:len(s.etag)-1] + `-gz"`
+	h.Set("ETag", etag)
+	h.Set("Last-Modified", s.modified.Format(http.TimeFormat))
+	if s.fresh(r.Header, etag) {
+		h.Del("Content-Type")
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	h.Set("Content-Encoding", "gzip")
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	z, err := gzip.NewWriterLevel(rolling(w), gzip.BestSpeed)
+	if err != nil {
+		panic(err) // the level is a constant
+	}
+	if _, err := io.Copy(z, object); err != nil {
+		panic(http.ErrAbortHandler) // the client must not take a part for the whole
+	}
+	return z.Close()
+}
+
+func (s *stored) fresh(h http.Header, etag string) bool {
+	if h["If-None-Match"] != nil {
+		list := header(h, "If-None-Match")
+		return matches(list, etag) || matches(list, s.etag)
+	}
+	since := h.Get("If-Modified-Since")
+	return since != "" && !modifiedSince(s.modified, "", since)
+}
+
+// files reads what the result document says about its files; it keeps that.
+func (p *Publisher) files(ctx context.Context, s *stored) (index, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.index != nil {
+		return *s.index, nil
+	}
+	found, err := p.readIndex(ctx, s)
+	if err == nil {
+		s.index = &found
+	}
+	return found, err
+}
+
+func (p *Publisher) readIndex(ctx context.Context, s *stored) (index, error) {
+	var found index
+	if s.blob != nil {
+		err := json.Unmarshal(s.blob.plain.body, &found)
+		return found, err
+	}
+	object, err := p.cfg.Store.Open(ctx, store.ResultKey(s.id))
+	if err != nil {
+		return found, err
+	}
+	defer object.Close()
+	err = json.NewDecoder(object).Decode(&found)
+	return found, err
+}
