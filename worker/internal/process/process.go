@@ -1,22 +1,52 @@
-// Package process runs one program as a process group and ends all of it.
+// Package process runs one program as a process group of its own, takes what
+// it writes within bounds, stops it, and leaves nothing of it behind.
+//
+// Run works on the goroutine of its caller: one loop of poll(2) serves all
+// pipes, the end of the process and the end of the context. That needs no
+// goroutine per pipe, and the thread that started the program stays for as long
+// as the program does, which the parent-death signal of Linux asks for.
+//
+// A program leads a session, and so a process group, of its own. What is ended
+// with it: its group, always; on Linux, after Subreap, also descendants that
+// left the group or the session. One that has a session of its own, its parents
+// dead and its environment cleared cannot be told from those of other programs;
+// it ends once every program that was running with it has ended. Not covered:
+// anybody who runs off without Subreap, one that forks faster than it is killed,
+// and, when this process itself is killed, descendants other than the program's
+// first process (see KillMarked).
 package process
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 )
 
+const (
+	// MaxEventLine is the longest event line in bytes; longer ones are dropped.
+	MaxEventLine = 256 << 10
+	// EventsVar names descriptor 3 in the program's environment.
+	EventsVar = "RUNNERBEAN_EVENTS"
+
+	defaultMaxStdout = 64 << 20
+	defaultGrace     = 10 * time.Second
+	// waitDelay bounds how long pipes are read that somebody still holds after
+	// the whole group is dead.
+	waitDelay = time.Second
+)
+
 // Spec says what to run and within which bounds.
 type Spec struct {
-	// Path is the executable. Name is its argv[0]; default Path.
+	// Path is the executable, best absolute: a relative one is looked up from
+	// Dir. Name is its argv[0]; default Path.
 	Path, Name string
 	// Args are the arguments after argv[0].
 	Args []string
-	// Env is the whole environment; RUNNERBEAN_EVENTS is added.
+	// Env is the whole environment; EventsVar and a mark are added.
 	Env []string
 	// Dir is the working directory; default the caller's.
 	Dir string
@@ -28,17 +58,18 @@ type Spec struct {
 	// MaxStdout is how many bytes of output are kept; a program that writes
 	// more is stopped. Default 64 MiB.
 	MaxStdout int64
-	// Log takes what the program writes to stderr. It must not block for long.
+	// Log takes what the program writes to stderr. It must not block.
 	// Default: dropped.
 	Log io.Writer
-	// Event takes one line from descriptor 3, without its end, valid during the
-	// call only. It is called from one goroutine and must not block for long.
+	// Event takes one line from descriptor 3 without its newline; the bytes are
+	// valid during the call only. All calls come from the goroutine of Run, and
+	// must not block. Default: dropped.
 	Event func(line []byte)
-	// Timeout ends the program; default none.
+	// Timeout stops the program; default never.
 	Timeout time.Duration
 	// Grace is the time between SIGTERM and SIGKILL. Default 10 s.
 	Grace time.Duration
-	// OnStart is told the process id, which is also that of the group.
+	// OnStart is told the process id, which is also the id of the group.
 	OnStart func(pid int)
 }
 
@@ -49,38 +80,57 @@ type Exit struct {
 	// TimedOut, Cancelled (the context ended) and StdoutTooBig say why Run
 	// stopped the program; at most one is set.
 	TimedOut, Cancelled, StdoutTooBig bool
-	Stdout                            []byte
-	CPU                               time.Duration // user and system
-	Wall                              time.Duration
-	MaxRSS                            int64 // bytes
-	EventsDropped                     int   // lines that were too long
-	// Escaped counts descendants that outlived the program's group and could not be ended in time.
+	// Stdout is what the program wrote, at most MaxStdout bytes.
+	Stdout []byte
+	// CPU is user and system time of the program and of the descendants that
+	// it waited for.
+	CPU time.Duration
+	// Wall is from before the start to the end of the last pipe.
+	Wall time.Duration
+	// MaxRSS is the most memory held by one process, in bytes; 0 where the
+	// program was too short and small to measure.
+	MaxRSS int64
+	// EventsDropped counts lines longer than MaxEventLine.
+	EventsDropped int
+	// Escaped counts descendants that left the group and were still alive when
+	// Run gave up on them.
 	Escaped int
 }
 
-// MaxEventLine is the longest event line, in bytes; longer ones are dropped.
-const MaxEventLine = 256 << 10
+// Run runs the program to its end and to that of its process group. When ctx
+// ends, the time is up or there is too much output, the group gets SIGTERM and
+// after the grace period SIGKILL. The error is for a program that could not be
+// started; how one ended is in Exit.
+func Run(ctx context.Context, spec Spec) (Exit, error) {
+	if ctx.Err() != nil {
+		return Exit{}, fmt.Errorf("process: not started: %w", context.Cause(ctx))
+	}
+	spec.setDefaults()
+	// The parent-death signal is sent when the starting thread ends
+	// (golang/go#27505), so the thread must be ours until the program has ended.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	g, err := start(spec)
+	if err != nil {
+		return Exit{}, fmt.Errorf("process: start %s: %w", spec.Path, err)
+	}
+	defer g.release()
+	if ctx.Done() != nil {
+		defer context.AfterFunc(ctx, g.gear.waker.wake)()
+	}
+	g.supervise(ctx)
+	g.finish()
+	return g.exit, nil
+}
 
-// Run runs the program to its end. The error is for a program that could not
-// be started; how one ended is in Exit.
-func Run(ctx context.Context, spec Spec) (Exit, error) { return Exit{}, errors.ErrUnsupported }
-
-// Subreap makes this process the parent of descendants that lose theirs, so
-// that Run can end those that left their group.
-func Subreap() error { return errors.ErrUnsupported }
-
-// Log keeps the head and the tail of what is written to it.
-// The zero value is ready for use.
-type Log struct{}
-
-// Write never fails and never blocks.
-func (l *Log) Write(p []byte) (int, error) { return len(p), nil }
-
-// Total is how many bytes were written.
-func (l *Log) Total() int64 { return 0 }
-
-// Snapshot is a copy of what is kept.
-func (l *Log) Snapshot() []byte { return nil }
-
-// Tail is a copy of the last n bytes, or fewer where fewer are kept.
-func (l *Log) Tail(n int) []byte { return nil }
+func (s *Spec) setDefaults() {
+	if s.Name == "" {
+		s.Name = s.Path
+	}
+	if s.MaxStdout <= 0 {
+		s.MaxStdout = defaultMaxStdout
+	}
+	if s.Grace <= 0 {
+		s.Grace = defaultGrace
+	}
+}

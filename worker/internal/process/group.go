@@ -1,0 +1,205 @@
+//go:build unix
+
+package process
+
+import (
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The descriptors that a group is served by, as places in group.fds.
+const (
+	fdExit = iota // readable when the leader has ended
+	fdWake        // readable when the context has ended
+	fdStdout
+	fdStderr
+	fdEvents
+	fdStdin // writable
+	fdCount
+)
+
+// gear is what a run needs and the next run can use again.
+type gear struct {
+	buf   []byte
+	waker waker
+}
+
+var gears = sync.Pool{New: func() any { return &gear{buf: make([]byte, 64<<10)} }}
+
+// newGear takes a gear from the pool; its waker is opened once and closed by
+// the garbage collector's hand when the pool lets go of it.
+func newGear() (*gear, error) {
+	g := gears.Get().(*gear)
+	if g.waker.open {
+		return g, nil
+	}
+	if err := g.waker.init(); err != nil {
+		return nil, err
+	}
+	runtime.AddCleanup(g, closeWaker, g.waker)
+	return g, nil
+}
+
+// group is one running program: the leader's session and process group, and our
+// ends of its pipes.
+type group struct {
+	spec   Spec
+	gear   *gear
+	mark   string
+	pid    int
+	fds    [fdCount]unix.PollFd // Fd -1 is closed
+	stdin  []byte               // not yet written
+	events lines
+	exit   Exit
+
+	begun    time.Time
+	deadline time.Time // of the program; zero for none
+	killAt   time.Time // end of grace; zero while the program is not being stopped
+	killed   bool
+	meter    meter
+}
+
+// start makes the pipes and starts the program.
+func start(spec Spec) (*group, error) {
+	closeInherited()
+	gear, err := newGear()
+	if err != nil {
+		return nil, err
+	}
+	g := &group{spec: spec, gear: gear, mark: newMark(), begun: time.Now()}
+	g.events.emit = spec.Event
+	if spec.Timeout > 0 {
+		g.deadline = g.begun.Add(spec.Timeout)
+	}
+	for i := range g.fds {
+		g.fds[i] = unix.PollFd{Fd: -1, Events: unix.POLLIN}
+	}
+	g.fds[fdStdin].Events = unix.POLLOUT
+	g.fds[fdWake].Fd = int32(gear.waker.r)
+	if err := g.launch(); err != nil {
+		g.release()
+		return nil, err
+	}
+	if spec.OnStart != nil {
+		spec.OnStart(g.pid)
+	}
+	return g, nil
+}
+
+// launch opens the child's four descriptors, forks, and closes them here.
+func (g *group) launch() error {
+	var child [4]int // the child's 0 to 3
+	for i := range child {
+		child[i] = -1
+	}
+	defer func() {
+		for i, fd := range child {
+			if fd >= 0 && (i > 0 || g.spec.StdinFile == nil) {
+				_ = unix.Close(fd)
+			}
+		}
+	}()
+	if err := g.openStdin(&child[0]); err != nil {
+		return err
+	}
+	for i, at := range [...]int{fdStdout, fdStderr, fdEvents} {
+		r, w, err := pipe()
+		if err != nil {
+			return err
+		}
+		child[i+1], g.fds[at].Fd = w, int32(r)
+		if err := unix.SetNonblock(r, true); err != nil {
+			return err
+		}
+	}
+	err := g.fork([]uintptr{uintptr(child[0]), uintptr(child[1]), uintptr(child[2]), uintptr(child[3])})
+	runtime.KeepAlive(g.spec.StdinFile)
+	return err
+}
+
+// openStdin prepares the child's standard input. What fits into the pipe is
+// written before the child exists, which for most inputs is all.
+func (g *group) openStdin(child *int) error {
+	if g.spec.StdinFile != nil {
+		*child = int(g.spec.StdinFile.Fd())
+		return nil
+	}
+	r, w, err := pipe()
+	if err != nil {
+		return err
+	}
+	*child, g.fds[fdStdin].Fd = r, int32(w)
+	if err := unix.SetNonblock(w, true); err != nil {
+		return err
+	}
+	g.stdin = g.spec.Stdin
+	g.feed()
+	return nil
+}
+
+// fork starts the program, again for a while where its file is still being
+// written.
+func (g *group) fork(files []uintptr) error {
+	env := make([]string, 0, len(g.spec.Env)+2)
+	env = append(env, g.spec.Env...)
+	env = append(env, EventsVar+"=/dev/fd/3", g.mark)
+	argv := append([]string{g.spec.Name}, g.spec.Args...)
+	for try := 0; ; try++ {
+		pidfd := -1
+		attr := &syscall.ProcAttr{Dir: g.spec.Dir, Env: env, Files: files, Sys: sysProcAttr(&pidfd)}
+		leaders.beginFork()
+		pid, err := syscall.ForkExec(g.spec.Path, argv, attr)
+		leaders.endFork(pid)
+		if err == nil {
+			return g.adopt(pid, pidfd)
+		}
+		if err != syscall.ETXTBSY || try == 10 {
+			return &os.PathError{Op: "exec", Path: g.spec.Path, Err: err}
+		}
+		time.Sleep(time.Duration(try+1) * time.Millisecond)
+	}
+}
+
+// adopt takes charge of the new process.
+func (g *group) adopt(pid, pidfd int) error {
+	g.pid = pid
+	fd, err := exitFD(pid, pidfd)
+	if err != nil {
+		g.signal(unix.SIGKILL)
+		reap(pid)
+		leaders.remove(pid)
+		return err
+	}
+	g.fds[fdExit].Fd = int32(fd)
+	return nil
+}
+
+// signal sends sig to the group, and to the leader in case that it changed its
+// group. It is never called after the leader was reaped, when the numbers may
+// belong to somebody else.
+func (g *group) signal(sig syscall.Signal) {
+	_ = unix.Kill(-g.pid, sig)
+	_ = unix.Kill(g.pid, sig)
+}
+
+func (g *group) closeFD(at int) {
+	if fd := g.fds[at].Fd; fd >= 0 {
+		_ = unix.Close(int(fd))
+		g.fds[at].Fd = -1
+	}
+}
+
+// release closes what is open and gives the gear back.
+func (g *group) release() {
+	g.fds[fdWake].Fd = -1 // belongs to the gear
+	for i := range g.fds {
+		g.closeFD(i)
+	}
+	gears.Put(g.gear)
+	g.gear = nil
+}

@@ -1,0 +1,54 @@
+package process
+
+import "bytes"
+
+// lines cuts a stream into lines of at most MaxEventLine bytes. Lines that
+// arrive whole are passed on without a copy.
+type lines struct {
+	emit    func(line []byte)
+	partial []byte
+	skip    bool // inside a line that is too long
+	dropped int
+}
+
+func (l *lines) write(p []byte) {
+	for len(p) > 0 {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			l.keep(p)
+			return
+		}
+		l.end(p[:i])
+		p = p[i+1:]
+	}
+}
+
+// keep holds the beginning of a line until its end arrives.
+func (l *lines) keep(p []byte) {
+	switch {
+	case l.skip:
+	case len(l.partial)+len(p) > MaxEventLine:
+		l.skip, l.partial = true, nil
+	default:
+		l.partial = append(l.partial, p...)
+	}
+}
+
+// end passes on a line whose last piece is p.
+func (l *lines) end(p []byte) {
+	if len(l.partial) > 0 || l.skip {
+		l.keep(p)
+		p = l.partial
+		l.partial = l.partial[:0]
+	}
+	switch {
+	case l.skip || len(p) > MaxEventLine:
+		l.skip = false
+		l.dropped++
+	case len(p) > 0 && l.emit != nil:
+		l.emit(p)
+	}
+}
+
+// close passes on a last line that has no newline.
+func (l *lines) close() { l.end(nil) }

@@ -1,0 +1,102 @@
+package process
+
+import (
+	"fmt"
+	"sync"
+)
+
+// DefaultLogSize is how many bytes of each end a Log keeps where it does not say.
+const DefaultLogSize = 256 << 10
+
+// Log keeps the head and the tail of what is written to it and forgets what
+// lies between, so that its memory is bounded. The zero value is ready for use;
+// all methods may be called at the same time.
+type Log struct {
+	// HeadSize and TailSize are in bytes. Default DefaultLogSize each. They are
+	// not changed after the first Write.
+	HeadSize, TailSize int
+
+	mu    sync.Mutex
+	head  []byte
+	tail  []byte // a ring once it has its full size
+	next  int    // where in a full ring the oldest byte is
+	total int64
+}
+
+// Write keeps what it can of p. It never fails and never waits for anything slow.
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.total += int64(len(p))
+	rest := p
+	if room := size(l.HeadSize) - len(l.head); room > 0 {
+		k := min(room, len(rest))
+		l.head = append(l.head, rest[:k]...)
+		rest = rest[k:]
+	}
+	l.push(rest)
+	return len(p), nil
+}
+
+func size(n int) int {
+	if n <= 0 {
+		return DefaultLogSize
+	}
+	return n
+}
+
+// push adds p to the ring.
+func (l *Log) push(p []byte) {
+	limit := size(l.TailSize)
+	if len(p) >= limit {
+		l.tail, l.next = append(l.tail[:0], p[len(p)-limit:]...), 0
+		return
+	}
+	if room := limit - len(l.tail); room > 0 {
+		k := min(room, len(p))
+		l.tail = append(l.tail, p[:k]...)
+		p = p[k:]
+	}
+	for len(p) > 0 {
+		k := copy(l.tail[l.next:], p)
+		l.next = (l.next + k) % limit
+		p = p[k:]
+	}
+}
+
+// Total is how many bytes were written.
+func (l *Log) Total() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.total
+}
+
+// Snapshot is a copy of what is kept. Where bytes were left out, a line between
+// head and tail says how many.
+func (l *Log) Snapshot() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make([]byte, 0, len(l.head)+len(l.tail)+64)
+	out = append(out, l.head...)
+	if n := l.omitted(); n > 0 {
+		out = fmt.Appendf(out, "\n[... %d bytes left out ...]\n", n)
+	}
+	out = append(out, l.tail[l.next:]...)
+	return append(out, l.tail[:l.next]...)
+}
+
+func (l *Log) omitted() int64 { return l.total - int64(len(l.head)) - int64(len(l.tail)) }
+
+// Tail is a copy of the last n bytes, or of fewer where fewer are kept. It may
+// begin inside a character.
+func (l *Log) Tail(n int) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []byte
+	if l.omitted() == 0 {
+		all = append(all, l.head...)
+	}
+	all = append(all, l.tail[l.next:]...)
+	all = append(all, l.tail[:l.next]...)
+	return all[max(0, len(all)-max(0, n)):]
+}

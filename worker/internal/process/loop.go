@@ -1,0 +1,196 @@
+//go:build unix
+
+package process
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// supervise serves the pipes until the leader has ended.
+func (g *group) supervise(ctx context.Context) {
+	for {
+		now := time.Now()
+		g.check(ctx, now)
+		g.meter.sample(g.pid, now)
+		poll(g.fds[:], g.untilNext(now))
+		g.serve()
+		if g.fds[fdExit].Revents != 0 {
+			return
+		}
+	}
+}
+
+// check stops the program where it is time to, and kills it where that did not
+// help.
+func (g *group) check(ctx context.Context, now time.Time) {
+	switch {
+	case g.killAt.IsZero() && g.exit.StdoutTooBig:
+		g.terminate(now)
+	case g.killAt.IsZero() && ctx.Err() != nil:
+		g.exit.Cancelled = true
+		g.terminate(now)
+	case g.killAt.IsZero() && !g.deadline.IsZero() && !now.Before(g.deadline):
+		g.exit.TimedOut = true
+		g.terminate(now)
+	case !g.killAt.IsZero() && !g.killed && !now.Before(g.killAt):
+		g.killed = true
+		g.signal(unix.SIGKILL)
+	}
+}
+
+// terminate asks the group to end. A stopped process must go on to hear it.
+func (g *group) terminate(now time.Time) {
+	g.killAt = now.Add(g.spec.Grace)
+	g.fds[fdWake].Fd = -1 // it stays readable and would wake the loop again and again
+	g.signal(unix.SIGTERM)
+	g.signal(unix.SIGCONT)
+}
+
+// untilNext is how long the loop may sleep; negative is for ever.
+func (g *group) untilNext(now time.Time) time.Duration {
+	next := g.deadline
+	if !g.killAt.IsZero() {
+		next = g.killAt
+	}
+	if g.killed {
+		next = time.Time{}
+	}
+	if at := g.meter.next; !at.IsZero() && (next.IsZero() || at.Before(next)) {
+		next = at
+	}
+	if next.IsZero() {
+		return -1
+	}
+	return max(0, next.Sub(now))
+}
+
+// poll waits until a descriptor is ready or d is over, and leaves what is ready
+// in fds. An interruption counts as nothing ready.
+func poll(fds []unix.PollFd, d time.Duration) (ready bool) {
+	ms := -1
+	if d >= 0 {
+		ms = int(min((d+time.Millisecond-1)/time.Millisecond, 1<<30))
+	}
+	n, err := unix.Poll(fds, ms)
+	if err != nil {
+		for i := range fds {
+			fds[i].Revents = 0
+		}
+		return err == unix.EINTR
+	}
+	return n > 0
+}
+
+// serve moves bytes on every descriptor that poll found ready.
+func (g *group) serve() {
+	if g.fds[fdWake].Revents != 0 {
+		g.gear.waker.drain()
+	}
+	if g.fds[fdStdin].Revents != 0 {
+		g.feed()
+	}
+	for at := fdStdout; at <= fdEvents; at++ {
+		if g.fds[at].Fd >= 0 && g.fds[at].Revents != 0 {
+			g.read(at)
+		}
+	}
+}
+
+// feed writes what the pipe takes of the input, and closes it after the end or
+// where nobody reads any more.
+func (g *group) feed() {
+	for len(g.stdin) > 0 {
+		n, err := unix.Write(int(g.fds[fdStdin].Fd), g.stdin)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN:
+			return
+		case err != nil:
+			g.stdin = nil
+		default:
+			g.stdin = g.stdin[n:]
+		}
+	}
+	g.closeFD(fdStdin)
+}
+
+// read takes one bufferful from a pipe, or closes it at its end.
+func (g *group) read(at int) {
+	if g.fds[at].Revents&unix.POLLIN == 0 {
+		g.closeFD(at) // hung up and empty
+		return
+	}
+	n, err := unix.Read(int(g.fds[at].Fd), g.gear.buf)
+	switch {
+	case err == unix.EINTR || err == unix.EAGAIN:
+	case n <= 0:
+		g.closeFD(at)
+	default:
+		g.take(at, g.gear.buf[:n])
+	}
+}
+
+func (g *group) take(at int, p []byte) {
+	switch at {
+	case fdStdout:
+		if room := g.spec.MaxStdout - int64(len(g.exit.Stdout)); int64(len(p)) > room {
+			p = p[:room]
+			g.exit.StdoutTooBig = !g.exit.TimedOut && !g.exit.Cancelled
+		}
+		g.exit.Stdout = append(g.exit.Stdout, p...)
+	case fdStderr:
+		if g.spec.Log != nil {
+			_, _ = g.spec.Log.Write(p)
+		}
+	case fdEvents:
+		g.events.write(p)
+	}
+}
+
+// finish ends what is left of the group, reads what is left in the pipes, and
+// only then reaps the leader: until then its numbers cannot be given away.
+func (g *group) finish() {
+	g.closeFD(fdStdin)
+	g.signal(unix.SIGKILL)
+	g.exit.Escaped = sweep(g.pid, g.mark)
+	g.drain()
+	g.events.close()
+	g.exit.EventsDropped = g.events.dropped
+	status, usage := reap(g.pid)
+	leaders.remove(g.pid)
+	g.exit.Code, g.exit.Signal = status.ExitStatus(), 0
+	if status.Signaled() {
+		g.exit.Code, g.exit.Signal = -1, status.Signal()
+	}
+	g.exit.CPU = time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	g.exit.MaxRSS = g.meter.result(usage)
+	g.exit.Wall = time.Since(g.begun)
+}
+
+// drain reads to the end of every pipe, but not for long: somebody who ran off
+// may hold one open.
+func (g *group) drain() {
+	g.fds[fdWake].Fd = -1
+	g.closeFD(fdExit)
+	until := time.Now().Add(waitDelay)
+	for g.fds[fdStdout].Fd >= 0 || g.fds[fdStderr].Fd >= 0 || g.fds[fdEvents].Fd >= 0 {
+		left := time.Until(until)
+		if left <= 0 || !poll(g.fds[:], left) {
+			return
+		}
+		g.serve()
+	}
+}
+
+// reap takes the leader's exit status; it has ended or was killed.
+func reap(pid int) (status unix.WaitStatus, usage unix.Rusage) {
+	for {
+		if _, err := unix.Wait4(pid, &status, 0, &usage); err != unix.EINTR {
+			return status, usage
+		}
+	}
+}
