@@ -1,10 +1,13 @@
 // Package ledger is the record of jobs, attempts, nodes and events in SQL.
 // beanstalkd only carries hints; what the ledger says is so. Every change of
 // state is a compare-and-set inside a transaction.
+//
+// All writing goes through one goroutine, which commits what waits together;
+// an operation is answered after the commit that holds it. Several processes
+// may share one SQLite file; they take turns.
 package ledger
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"time"
@@ -14,14 +17,24 @@ import (
 
 var (
 	// ErrUnknown is returned for an id that the ledger does not hold.
-	ErrUnknown = errors.New("ledger: no such job")
+	ErrUnknown = errors.New("no such job")
 	// ErrStale is returned to an attempt that is no longer the job's newest, or
 	// whose job does not run any more.
-	ErrStale = errors.New("ledger: stale attempt")
+	ErrStale = errors.New("stale attempt")
 	// ErrFinal is returned where a job has already come to its end.
-	ErrFinal = errors.New("ledger: job is final")
+	ErrFinal = errors.New("job is final")
 	// ErrConflict is returned for an id that is known with another document.
-	ErrConflict = errors.New("ledger: id is known with another document")
+	ErrConflict = errors.New("id is known with another document")
+	// ErrTooBig is returned for a value that is larger than the ledger keeps.
+	ErrTooBig = errors.New("value is too big")
+	// ErrInstance is returned for an instance that is not registered or has left.
+	ErrInstance = errors.New("no such instance")
+	// ErrCursor is returned for a cursor that no page has given out.
+	ErrCursor = errors.New("not a cursor of a list of jobs")
+	// ErrNewer is returned by Open for a ledger that a newer version has written.
+	ErrNewer = errors.New("was written by a newer version")
+	// ErrClosed is returned after Close.
+	ErrClosed = errors.New("ledger is closed")
 )
 
 // CrashLimit is how many attempts of a job may be lost with their node before
@@ -52,7 +65,8 @@ type Entry struct {
 type Accepted struct {
 	// New is false where the id was known already.
 	New bool
-	// Err is ErrConflict where it was known with another document.
+	// Err is ErrConflict where it was known with another document, ErrTooBig
+	// where it was not recorded for its size.
 	Err error
 	// Record is the job as it now stands in the ledger.
 	Record Record
@@ -103,14 +117,24 @@ type Filter struct {
 	Label   string // "key=value"
 	// Cursor is the Next of the page before; empty for the newest jobs.
 	Cursor string
-	// Limit is the size of a page. Default 50, at most 1000.
+	// Limit is the most jobs on a page. Default 50, at most 1000.
 	Limit int
 }
 
-// Page is one page of jobs, newest first.
+// Page is one page of jobs, newest first. A page may hold fewer jobs than asked
+// for, even none, with more to come: Next alone says which page is the last.
 type Page struct {
 	Jobs []Record
 	Next string // cursor of the next page; empty on the last
+}
+
+// RecoverScope says whose running jobs are lost: with Node, those of that
+// node's instances other than Except (its data folder is locked, so they are
+// dead); without, those of every instance whose last heartbeat is older than
+// the lease.
+type RecoverScope struct {
+	Node, Except string
+	Limit        int // jobs in one call; default 256
 }
 
 // Recovered says what Recover did with the jobs of one dead instance.
@@ -118,23 +142,3 @@ type Recovered struct {
 	ID    string
 	State jobs.State // queued, failed (crash limit) or cancelled (was asked for)
 }
-
-// The methods, in the order of a job's way, are
-//
-//	Open(ctx, Config) (*Ledger, error); (*Ledger).Close() error
-//	Accept(ctx, []Entry) ([]Accepted, error)          one transaction for all
-//	MarkSent(ctx, []Sent) error
-//	Claim(ctx, id, Owner, programSHA256 string) (Claim, error)
-//	Report(ctx, id string, attempt int, Live) error   ErrStale; merges: nil/empty fields leave what was there
-//	Finish(ctx, id string, attempt int, Ending) (released []Record, err error)
-//	Cancel(ctx, id, by string) (Record, error)
-//	Cancelling(ctx, instance string) ([]string, error)
-//	Register(ctx, Node) error; Beat(ctx, instance string, programs []Program, slots int) error; Leave(ctx, instance string) error
-//	Recover(ctx, RecoverScope) ([]Recovered, error)
-//	Unsent(ctx, servers []string, limit int) ([]Record, error)
-//	Expire(ctx, limit int) ([]string, error)
-//	Get(ctx, id) (Record, error); List(ctx, Filter) (Page, error); Position(ctx, id) (int, error)
-//	Attempts(ctx, id) ([]Attempt, error); Events(ctx, job string, limit int) ([]Event, error); Note(ctx, Event) error
-//	Nodes(ctx) ([]Node, error); Programs(ctx) ([]Program, error); Counts(ctx) (map[jobs.State]int, error)
-//	OnChange(func(ids []string)) (remove func())
-var _ context.Context

@@ -1,0 +1,292 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// Accept records documents in one transaction, as if one after the other. What
+// became of each is in the Accepted with the same index; the error is for all.
+func (l *Ledger) Accept(ctx context.Context, entries []Entry) ([]Accepted, error) {
+	candidates := make([]candidate, len(entries))
+	for i := range entries {
+		candidates[i] = newCandidate(&entries[i])
+	}
+	accepted := make([]Accepted, len(entries))
+	err := l.do(ctx, &op{weight: len(entries), run: func(t *txn) error {
+		for i := range candidates {
+			a, err := t.accept(&candidates[i])
+			if err != nil {
+				return err
+			}
+			accepted[i] = a
+		}
+		return nil
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: accept: %w", err)
+	}
+	return accepted, nil
+}
+
+// candidate is an Entry with all made ready that needs no transaction.
+type candidate struct {
+	*Entry
+	record Record
+	digest [sha256.Size]byte
+	labels string
+	err    error
+}
+
+func newCandidate(e *Entry) candidate {
+	j := &e.Job
+	if e.Document == nil {
+		e.Document = []byte{}
+	}
+	c := candidate{Entry: e, digest: digest(e.Document), labels: labelsText(j.Labels)}
+	c.record = Record{
+		ID: j.ID, Program: clean(j.Program, maxName), Priority: j.EffectivePriority(),
+		Document: e.Document, Labels: j.Labels,
+		Created: trunc(j.Created), NotBefore: trunc(j.NotBefore), Expires: trunc(j.Expires),
+		Error: cleanError(e.Fault),
+	}
+	c.err = c.check()
+	return c
+}
+
+func (c *candidate) check() error {
+	switch {
+	case c.Job.ID == "" || len(c.Job.ID) > maxID || clean(c.Job.ID, maxID) != c.Job.ID:
+		return fmt.Errorf("id: %w", ErrTooBig)
+	case len(c.Document) > maxDocument:
+		return fmt.Errorf("document: %w", ErrTooBig)
+	case len(c.Job.Needs) > maxNeeds:
+		return fmt.Errorf("needs: %w", ErrTooBig)
+	case len(c.Job.Labels) > maxLabels:
+		return fmt.Errorf("labels: %w", ErrTooBig)
+	}
+	for k, v := range c.Job.Labels {
+		if len(k)+len(v) >= maxLabel {
+			return fmt.Errorf("label %q: %w", k, ErrTooBig)
+		}
+	}
+	for _, n := range c.Job.Needs {
+		if len(n) > maxID {
+			return fmt.Errorf("needs: %w", ErrTooBig)
+		}
+	}
+	return nil
+}
+
+// digest is the same for documents that differ in white space only.
+func digest(document []byte) [sha256.Size]byte {
+	var b bytes.Buffer
+	if json.Compact(&b, document) != nil {
+		return sha256.Sum256(document)
+	}
+	return sha256.Sum256(b.Bytes())
+}
+
+var (
+	qInsertJob = newQuery(`INSERT INTO jobs (id, program, state, priority, created, accepted, not_before, expires,
+		started, finished, updated, attempt, spent, crashes, cancel_requested, node, instance, program_sha256,
+		server, message, reason, error)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, ?, ?) ON CONFLICT (id) DO NOTHING`)
+	qInsertDocument = newQuery("INSERT INTO documents (id, digest, labels, document) VALUES (?, ?, ?, ?)")
+	qInsertLabel    = newQuery("INSERT INTO labels (label, accepted, job) VALUES (?, ?, ?)")
+	qInsertNeed     = newQuery("INSERT INTO needs (need, job, missing_since) VALUES (?, ?, ?) ON CONFLICT (need, job) DO NOTHING")
+	qState          = newQuery("SELECT state FROM jobs WHERE id = ?")
+	qDigest         = newQuery("SELECT digest FROM documents WHERE id = ?")
+)
+
+// accept records one candidate or says why not.
+func (t *txn) accept(c *candidate) (Accepted, error) {
+	if c.err != nil {
+		return Accepted{Err: c.err}, nil
+	}
+	r := c.record
+	r.Accepted, r.Updated, r.State = t.now, t.now, jobs.Queued
+	if c.Fault != nil {
+		r.State, r.Finished = jobs.Failed, t.now
+	}
+	n, err := t.exec(qInsertJob, r.ID, r.Program, string(r.State), int64(r.Priority), micros(r.Created), micros(r.Accepted),
+		micros(r.NotBefore), micros(r.Expires), micros(r.Finished), micros(r.Updated), r.Reason, errorText(r.Error))
+	if err != nil {
+		return Accepted{}, err
+	}
+	if n == 0 {
+		return t.known(c)
+	}
+	if err := t.describe(c); err != nil {
+		return Accepted{}, err
+	}
+	t.count("", r.State)
+	t.touched(r.ID)
+	if c.Fault != nil {
+		t.note(KindFault, r.ID, "", faultText(r.Error))
+	} else {
+		t.note(KindAccepted, r.ID, "", "")
+	}
+	if err := t.connect(c, &r); err != nil {
+		return Accepted{}, err
+	}
+	return Accepted{New: true, Record: r}, nil
+}
+
+func faultText(e *jobs.Error) string {
+	if e.Pointer == "" {
+		return e.Message
+	}
+	return e.Message + " (at " + e.Pointer + ")"
+}
+
+// describe writes what never changes.
+func (t *txn) describe(c *candidate) error {
+	if _, err := t.exec(qInsertDocument, c.record.ID, c.digest[:], c.labels, c.Document); err != nil {
+		return err
+	}
+	for k, v := range c.Job.Labels {
+		if _, err := t.exec(qInsertLabel, clean(k+"="+v, maxLabel), micros(t.now), c.record.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// known answers for an id that the ledger holds already.
+func (t *txn) known(c *candidate) (Accepted, error) {
+	r, _, err := t.get(c.record.ID)
+	if err != nil {
+		return Accepted{}, err
+	}
+	var d []byte
+	if _, err := t.row(qDigest, []any{c.record.ID}, &d); err != nil {
+		return Accepted{}, err
+	}
+	if bytes.Equal(d, c.digest[:]) {
+		return Accepted{Record: r}, nil
+	}
+	t.note(KindConflict, r.ID, "", "another document came under this id; the first one stands")
+	return Accepted{Err: ErrConflict, Record: r}, nil
+}
+
+// connect links a new job with those that it needs and those that need it.
+func (t *txn) connect(c *candidate, r *Record) error {
+	wanted, err := t.wanted(r.ID)
+	if err != nil {
+		return err
+	}
+	if c.Fault == nil && len(c.Job.Needs) > 0 {
+		if err := t.need(c, r, wanted); err != nil {
+			return err
+		}
+	}
+	if wanted && r.State == jobs.Failed {
+		_, err = t.settle(r.ID, jobs.Failed)
+	}
+	return err
+}
+
+// need makes a queued job wait, or fail, for the jobs that it needs.
+func (t *txn) need(c *candidate, r *Record, wanted bool) error {
+	open := 0
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(c.Job.Needs))) {
+		state, err := t.state(id)
+		switch {
+		case err != nil:
+			return err
+		case id == r.ID:
+			return t.failNew(r, "it needs itself")
+		case state == jobs.Succeeded:
+			continue
+		case state.Final():
+			return t.failNew(r, needText(id, state))
+		}
+		open++
+		if err := t.addNeed(id, r.ID, state); err != nil {
+			return err
+		}
+	}
+	if open == 0 {
+		return nil
+	}
+	if wanted {
+		if round, err := t.circular(r.ID); err != nil || round != "" {
+			if err == nil {
+				err = t.failNew(r, round)
+			}
+			return err
+		}
+	}
+	return t.waitNew(r, open)
+}
+
+func needText(id string, state jobs.State) string {
+	return fmt.Sprintf("job %s, which it needs, is %s", id, state)
+}
+
+func (t *txn) addNeed(need, job string, state jobs.State) error {
+	missing := int64(0)
+	if state == "" {
+		missing = micros(t.now)
+		t.missing = new(true)
+	}
+	_, err := t.exec(qInsertNeed, need, job, missing)
+	return err
+}
+
+// state is "" for a job that the ledger has never seen.
+func (t *txn) state(id string) (s jobs.State, err error) {
+	_, err = t.row(qState, []any{id}, (*string)(&s))
+	return s, err
+}
+
+var qWait = newQuery("UPDATE jobs SET state = 'waiting', reason = ? WHERE id = ? AND state = 'queued'")
+
+// waitNew turns a job that was just inserted into a waiting one.
+func (t *txn) waitNew(r *Record, open int) error {
+	r.State, r.Reason = jobs.Waiting, "waits for 1 other job"
+	if open > 1 {
+		r.Reason = fmt.Sprintf("waits for %d other jobs", open)
+	}
+	t.count(jobs.Queued, jobs.Waiting)
+	_, err := t.exec(qWait, r.Reason, r.ID)
+	return err
+}
+
+// failNew turns a job that was just inserted into a failed one.
+func (t *txn) failNew(r *Record, why string) error {
+	r.State, r.Finished = jobs.Failed, t.now
+	r.Error = &jobs.Error{Class: jobs.ClassNeeds, Message: why}
+	return t.fail(r.ID, jobs.Queued, r.Error, KindFailed)
+}
+
+var (
+	qAnyMissing = newQuery("SELECT 1 FROM needs WHERE missing_since > 0 LIMIT 1")
+	qFound      = newQuery("UPDATE needs SET missing_since = 0 WHERE need = ? AND missing_since > 0")
+)
+
+// wanted reports whether jobs wait for a new one, and that it is there now.
+// That any job waits for one that nobody has put is rare, so it is asked once
+// in a transaction.
+func (t *txn) wanted(id string) (bool, error) {
+	if t.missing == nil {
+		var one int
+		any, err := t.row(qAnyMissing, nil, &one)
+		if err != nil {
+			return false, err
+		}
+		t.missing = &any
+	}
+	if !*t.missing {
+		return false, nil
+	}
+	n, err := t.exec(qFound, id)
+	return n > 0, err
+}

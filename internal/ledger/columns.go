@@ -1,0 +1,187 @@
+package ledger
+
+import (
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// Bounds of what the ledger keeps; what is longer is cut or refused.
+const (
+	maxDocument = 1 << 20
+	maxID       = 64
+	maxName     = 200
+	maxLabels   = 64
+	maxLabel    = 512
+	maxNeeds    = 1 << 15
+	maxMessage  = 1 << 10
+	maxReason   = 4 << 10
+	maxLogTail  = 64 << 10
+	maxPartial  = 256 << 10
+	maxCounters = 64
+)
+
+// micros is t as the tables keep it; 0 is the zero time.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func fromMicros(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+func microseconds(us int64) time.Duration { return time.Duration(us) * time.Microsecond }
+
+// trunc is t as it comes back from the tables.
+func trunc(t time.Time) time.Time { return fromMicros(micros(t)) }
+
+// clean makes text fit for a column: at most limit bytes of UTF-8 without NUL.
+func clean(s string, limit int) string {
+	if len(s) > limit {
+		for limit > 0 && !utf8.RuneStart(s[limit]) {
+			limit--
+		}
+		s = s[:limit]
+	}
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "?")
+	}
+	if strings.IndexByte(s, 0) >= 0 {
+		s = strings.ReplaceAll(s, "\x00", "?")
+	}
+	return s
+}
+
+// cleanError is a copy of e within bounds; nil stays nil.
+func cleanError(e *jobs.Error) *jobs.Error {
+	if e == nil {
+		return nil
+	}
+	tail := e.LogTail
+	if cut := len(tail) - maxLogTail; cut > 0 {
+		for cut < len(tail) && !utf8.RuneStart(tail[cut]) {
+			cut++
+		}
+		tail = tail[cut:] // the end is what matters of a log
+	}
+	return &jobs.Error{
+		Class:   jobs.Outcome(clean(string(e.Class), maxName)),
+		Message: clean(e.Message, maxReason),
+		Pointer: clean(e.Pointer, maxMessage),
+		LogTail: clean(tail, maxLogTail),
+	}
+}
+
+// errorText is e as JSON; "" for nil.
+func errorText(e *jobs.Error) string {
+	if e == nil {
+		return ""
+	}
+	b, _ := json.Marshal(e)
+	return string(b)
+}
+
+func labelsText(labels map[string]string) string {
+	if len(labels) == 0 {
+		return ""
+	}
+	b, _ := json.Marshal(labels)
+	return string(b)
+}
+
+// recordColumns are the columns of jobs that make a Record.
+const recordColumns = `id, program, state, priority, created, accepted, not_before, expires, started, finished, updated,
+	attempt, spent, crashes, cancel_requested, node, instance, reason, error`
+
+// recordRow is the scan target of recordColumns, and of what some queries add.
+type recordRow struct {
+	Record
+	created, accepted, notBefore, expires, started, finished, updated int64
+	errText, labels                                                   string
+	document                                                          []byte
+	live                                                              liveRow
+}
+
+func (r *recordRow) dest() []any {
+	return []any{
+		&r.ID, &r.Program, (*string)(&r.State), &r.Priority, &r.created, &r.accepted, &r.notBefore, &r.expires,
+		&r.started, &r.finished, &r.updated, &r.Attempt, &r.Spent, &r.Crashes, &r.CancelRequested,
+		&r.Node, &r.Instance, &r.Reason, &r.errText,
+	}
+}
+
+// withDocument is for recordColumns followed by documentColumns.
+func (r *recordRow) withDocument() []any { return append(r.dest(), &r.labels, &r.document) }
+
+// withLabels is for recordColumns followed by the labels and liveColumns.
+func (r *recordRow) withLabels() []any {
+	return append(append(r.dest(), &r.labels), r.live.dest()...)
+}
+
+// withAll is for recordColumns, documentColumns, liveColumns and the partial result.
+func (r *recordRow) withAll() []any {
+	return append(append(r.withDocument(), r.live.dest()...), &r.live.partial)
+}
+
+// documentColumns follow recordColumns of a query on jobs.
+const documentColumns = `(SELECT labels FROM documents WHERE documents.id = jobs.id),
+	(SELECT document FROM documents WHERE documents.id = jobs.id)`
+
+// record finishes what the scan began.
+func (r *recordRow) record() (Record, error) {
+	r.Created, r.Accepted = fromMicros(r.created), fromMicros(r.accepted)
+	r.NotBefore, r.Expires = fromMicros(r.notBefore), fromMicros(r.expires)
+	r.Started, r.Finished, r.Updated = fromMicros(r.started), fromMicros(r.finished), fromMicros(r.updated)
+	r.Document = r.document
+	if r.errText != "" {
+		if err := json.Unmarshal([]byte(r.errText), &r.Record.Error); err != nil {
+			return r.Record, fmt.Errorf("error of job %s: %w", r.ID, err)
+		}
+	}
+	if r.labels != "" {
+		if err := json.Unmarshal([]byte(r.labels), &r.Labels); err != nil {
+			return r.Record, fmt.Errorf("labels of job %s: %w", r.ID, err)
+		}
+	}
+	var err error
+	r.Live, err = r.live.value()
+	return r.Record, err
+}
+
+// liveColumns are the columns of live, outer-joined, without the partial result.
+const liveColumns = `live.progress, live.message, live.counters, live.updated`
+
+// liveRow is the scan target of liveColumns.
+type liveRow struct {
+	progress          sql.NullFloat64
+	message, counters sql.NullString
+	updated           sql.NullInt64
+	partial           []byte
+}
+
+func (r *liveRow) dest() []any { return []any{&r.progress, &r.message, &r.counters, &r.updated} }
+
+func (r *liveRow) value() (v Live, err error) {
+	if r.progress.Valid {
+		v.Progress = &r.progress.Float64
+	}
+	v.Message, v.Updated = r.message.String, fromMicros(r.updated.Int64)
+	if len(r.partial) > 0 {
+		v.Partial = r.partial
+	}
+	if r.counters.String != "" {
+		err = json.Unmarshal([]byte(r.counters.String), &v.Counters)
+	}
+	return v, err
+}

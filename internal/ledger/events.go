@@ -1,0 +1,96 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// The kinds of the events that the ledger writes by itself.
+const (
+	KindAccepted        = "accepted"
+	KindConflict        = "conflict" // a known id came with another document
+	KindFault           = "fault"    // the document has a fault
+	KindReleased        = "released" // all that it waited for has succeeded
+	KindRetrying        = "retrying"
+	KindInterrupted     = "interrupted"
+	KindLost            = "lost"
+	KindExpired         = "expired"
+	KindCancelRequested = "cancel-requested"
+	KindCancelled       = "cancelled"
+	KindFailed          = "failed"
+	KindSucceeded       = "succeeded"
+)
+
+const maxEvents = 1000 // in one answer
+
+// note stages an event of the current operation.
+func (t *txn) note(kind, job, node, message string) {
+	t.staged.events = append(t.staged.events, Event{Kind: kind, Job: job, Node: node, Message: message, At: t.now})
+}
+
+var qNote = newManyRows("INSERT INTO events (id, at, kind, job, node, message) VALUES ", 6, " ON CONFLICT (id) DO NOTHING")
+
+// writeEvents writes the events of all operations with few statements.
+func (t *txn) writeEvents() error {
+	return qNote.split(len(t.all.events), func(q *query, from, to int) error {
+		args := make([]any, 0, 6*(to-from))
+		for _, e := range t.all.events[from:to] {
+			if e.ID == "" {
+				e.ID = jobs.NewID()
+			}
+			args = append(args, e.ID, micros(e.At), e.Kind, e.Job, e.Node, clean(e.Message, maxReason))
+		}
+		_, err := t.w.exec(q, args...)
+		return err
+	})
+}
+
+// Note records an event. ID and At are filled in where they are missing; long
+// texts are cut.
+func (l *Ledger) Note(ctx context.Context, e Event) error {
+	err := l.do(ctx, &op{weight: 1, run: func(t *txn) error {
+		v := Event{ID: clean(e.ID, maxID), At: e.At, Kind: clean(e.Kind, maxName), Job: clean(e.Job, maxID), Node: clean(e.Node, maxName), Message: e.Message}
+		if v.At.IsZero() {
+			v.At = t.now
+		}
+		t.staged.events = append(t.staged.events, v)
+		return nil
+	}})
+	if err != nil {
+		return fmt.Errorf("ledger: note: %w", err)
+	}
+	return nil
+}
+
+var (
+	qEvents    = newQuery("SELECT id, at, kind, job, node, message FROM events ORDER BY id DESC LIMIT ?")
+	qJobEvents = newQuery("SELECT id, at, kind, job, node, message FROM events WHERE job = ? ORDER BY id DESC LIMIT ?")
+)
+
+// Events lists the newest events of a job, or of all for "", newest first; at
+// most 1000, which is also what 0 stands for.
+func (l *Ledger) Events(ctx context.Context, job string, limit int) ([]Event, error) {
+	if limit <= 0 || limit > maxEvents {
+		limit = maxEvents
+	}
+	q, args := qEvents, []any{limit}
+	if job != "" {
+		q, args = qJobEvents, []any{job, limit}
+	}
+	var list []Event
+	err := l.reader.each(ctx, q, args, func(r *sql.Rows) error {
+		var e Event
+		var at int64
+		err := r.Scan(&e.ID, &at, &e.Kind, &e.Job, &e.Node, &e.Message)
+		e.At = fromMicros(at)
+		list = append(list, e)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: events: %w", err)
+	}
+	return list, nil
+}

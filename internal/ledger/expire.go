@@ -1,0 +1,134 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// missingLimit is how long a job waits for one that nobody has put;
+// defaultExpires how many jobs one call fails.
+const (
+	missingLimit   = time.Hour
+	defaultExpires = 256
+)
+
+var (
+	qExpired = newQuery(`SELECT id FROM jobs WHERE expires > 0 AND state IN ('queued', 'waiting')
+		AND expires <= ? ORDER BY expires LIMIT ?`)
+	qNeverCame    = newQuery("SELECT job, need FROM needs WHERE missing_since > 0 AND missing_since <= ? ORDER BY missing_since LIMIT ?")
+	qAnyUnsettled = newQuery("SELECT job FROM unsettled LIMIT 1")
+	qStillMissing = newQuery("SELECT 1 FROM needs WHERE need = ? AND job = ? AND missing_since > 0")
+)
+
+// overdue is a job that may have to fail for its time.
+type overdue struct{ id, need string }
+
+// Expire fails jobs that expired before they started, and jobs that have waited
+// for an hour for one that nobody has put. It returns their ids; limit bounds
+// them (0 is 256).
+func (l *Ledger) Expire(ctx context.Context, limit int) ([]string, error) {
+	if limit <= 0 {
+		limit = defaultExpires
+	}
+	ids, err := l.expire(ctx, limit)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: expire: %w", err)
+	}
+	return ids, nil
+}
+
+// expire looks first and writes only where there is something to do: it is
+// called all the time.
+func (l *Ledger) expire(ctx context.Context, limit int) (ids []string, err error) {
+	now := l.now()
+	list, err := l.overdue(ctx, limit, qExpired, micros(now))
+	if err != nil {
+		return nil, err
+	}
+	late, err := l.overdue(ctx, limit-len(list), qNeverCame, micros(now.Add(-missingLimit)))
+	if err != nil {
+		return nil, err
+	}
+	list = append(list, late...)
+	var rest string
+	left, err := l.reader.row(ctx, qAnyUnsettled, nil, &rest)
+	if err != nil || (len(list) == 0 && !left) {
+		return nil, err
+	}
+	err = l.do(ctx, &op{weight: len(list), run: func(t *txn) error {
+		ids, t.unsettled = nil, t.unsettled || left
+		for _, o := range list {
+			done, err := t.expireOne(o)
+			if err != nil {
+				return err
+			}
+			if done {
+				ids = append(ids, o.id)
+			}
+		}
+		return nil
+	}})
+	return ids, err
+}
+
+func (l *Ledger) overdue(ctx context.Context, limit int, q *query, until int64) (list []overdue, err error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	err = l.reader.each(ctx, q, []any{until, limit}, func(r *sql.Rows) error {
+		var o overdue
+		dest := []any{&o.id, &o.need}
+		if q == qExpired {
+			dest = dest[:1]
+		}
+		err := r.Scan(dest...)
+		list = append(list, o)
+		return err
+	})
+	return list, err
+}
+
+// expireOne fails a job if it still has to.
+func (t *txn) expireOne(o overdue) (bool, error) {
+	r, found, err := t.get(o.id)
+	if err != nil || !found || (r.State != jobs.Queued && r.State != jobs.Waiting) {
+		return false, err
+	}
+	if o.need == "" {
+		if !expired(&r, t) {
+			return false, nil
+		}
+		return true, t.expire(&r)
+	}
+	var one int
+	if missing, err := t.row(qStillMissing, []any{o.need, o.id}, &one); err != nil || !missing {
+		return false, err
+	}
+	if err := t.failWaiting(o.id, "job "+o.need+", which it needs, never came"); err != nil {
+		return false, err
+	}
+	_, err = t.ends(o.id, jobs.Failed)
+	return true, err
+}
+
+func expired(r *Record, t *txn) bool { return !r.Expires.IsZero() && !r.Expires.After(t.now) }
+
+// expire fails a queued or waiting job whose time has passed.
+func (t *txn) expire(r *Record) error {
+	e := &jobs.Error{Class: jobs.ClassExpired, Message: "expired at " + r.Expires.Format(time.RFC3339) + " before it started"}
+	if r.Attempt > 0 {
+		e.Message = fmt.Sprintf("expired at %s before attempt %d started", r.Expires.Format(time.RFC3339), r.Attempt+1)
+		if r.Error != nil {
+			e.Message += "; attempt before: " + r.Error.Message
+		}
+	}
+	if err := t.fail(r.ID, r.State, cleanError(e), KindExpired); err != nil {
+		return err
+	}
+	_, err := t.ends(r.ID, jobs.Failed)
+	return err
+}

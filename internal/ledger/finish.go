@@ -1,0 +1,197 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+var (
+	qFinish = newQuery(`UPDATE jobs SET state = ?, finished = ?, updated = ?, not_before = ?, reason = ?, error = ?,
+		spent = spent + ?, crashes = crashes + ?, cancel_requested = 0
+		WHERE id = ? AND state = 'running' AND attempt = ? AND (cancel_requested = 0 OR 1 = ?)
+		RETURNING node, EXISTS (SELECT 1 FROM needs WHERE need = jobs.id), EXISTS (SELECT 1 FROM live WHERE job = jobs.id)`)
+	qAttempt = newQuery(`INSERT INTO attempts (job, number, node, instance, program_sha256, started, finished, outcome,
+		message, exit_code, signal, cpu_us, max_rss)
+		SELECT id, attempt, node, instance, program_sha256, started, ?, ?, ?, ?, ?, ?, ? FROM jobs WHERE id = ?`)
+	qDropLive    = newQuery("DELETE FROM live WHERE job = ?")
+	qDropPartial = newQuery("DELETE FROM partials WHERE job = ?")
+)
+
+// Finish ends an attempt. It returns the jobs that are queued because of it.
+// Where the job was to be cancelled and the ending would run it again, it is
+// cancelled. ErrStale, ErrUnknown.
+func (l *Ledger) Finish(ctx context.Context, id string, attempt int, e Ending) (released []Record, err error) {
+	e, err = checkEnding(e)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: finish: %w", err)
+	}
+	err = l.do(ctx, &op{weight: 1, run: func(t *txn) (err error) {
+		e := e // finish may turn it into a cancellation
+		released, err = t.finish(id, attempt, &e)
+		return err
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: finish: %w", err)
+	}
+	return released, nil
+}
+
+var errEnding = errors.New("an attempt ends its job or queues it again")
+
+func checkEnding(e Ending) (Ending, error) {
+	if !e.State.Final() && e.State != jobs.Queued {
+		return e, fmt.Errorf("state %q: %w", e.State, errEnding)
+	}
+	if e.State.Final() {
+		e.NotBefore, e.Reason = time.Time{}, ""
+	}
+	if e.State == jobs.Succeeded {
+		e.Error = nil
+	}
+	e.Outcome = jobs.Outcome(clean(string(e.Outcome), maxName))
+	e.Reason = clean(e.Reason, maxReason)
+	e.Signal = clean(e.Signal, maxName)
+	e.Error = cleanError(e.Error)
+	return e, nil
+}
+
+func (t *txn) finish(id string, attempt int, e *Ending) ([]Record, error) {
+	ended, err := t.finishRow(id, attempt, e)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.attempted(id, e); err != nil {
+		return nil, err
+	}
+	t.count(jobs.Running, e.State)
+	t.touched(id)
+	t.note(endKind(e), id, ended.node, endText(e, attempt))
+	if ended.live && e.State == jobs.Succeeded {
+		if err := t.dropLive(id); err != nil {
+			return nil, err
+		}
+	}
+	if !ended.needed || !e.State.Final() {
+		return nil, nil
+	}
+	return t.settle(id, e.State)
+}
+
+// dropLive forgets what a program said: its result says it better.
+func (t *txn) dropLive(id string) error {
+	if _, err := t.exec(qDropLive, id); err != nil {
+		return err
+	}
+	_, err := t.exec(qDropPartial, id)
+	return err
+}
+
+// finished is what finishing a row tells about it.
+type finished struct {
+	node         string
+	needed, live bool
+}
+
+// finishRow changes the job's row if the attempt still owns it. It turns the
+// ending into a cancellation where one was asked for and the job would run again.
+func (t *txn) finishRow(id string, attempt int, e *Ending) (f finished, err error) {
+	for {
+		ok, err := t.change(qFinish, finishArgs(t, id, attempt, e), &f.node, &f.needed, &f.live)
+		if err != nil || ok {
+			return f, err
+		}
+		var cancel bool
+		if cancel, err = t.cancelling(id, attempt); err != nil {
+			return f, err
+		}
+		if !cancel || e.State != jobs.Queued {
+			return f, ErrStale
+		}
+		e.State, e.NotBefore, e.Reason = jobs.Cancelled, time.Time{}, ""
+		e.Error = &jobs.Error{Class: jobs.OutcomeCancelled, Message: "cancelled while it ran"}
+	}
+}
+
+func finishArgs(t *txn, id string, attempt int, e *Ending) []any {
+	var done int64
+	if e.State.Final() {
+		done = micros(t.now)
+	}
+	return []any{
+		string(e.State), done, micros(t.now), micros(e.NotBefore), e.Reason, errorText(e.Error),
+		number(e.Outcome.Spends()), number(e.Outcome == jobs.OutcomeLost), id, attempt, number(e.State.Final()),
+	}
+}
+
+func number(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+var qCancelling = newQuery("SELECT cancel_requested, state = 'running' AND attempt = ? FROM jobs WHERE id = ?")
+
+// cancelling reports whether an attempt is to be cancelled; ErrStale where it
+// does not run.
+func (t *txn) cancelling(id string, attempt int) (bool, error) {
+	var cancel, owns bool
+	found, err := t.row(qCancelling, []any{attempt, id}, &cancel, &owns)
+	switch {
+	case err != nil:
+		return false, err
+	case !found:
+		return false, ErrUnknown
+	case !owns:
+		return false, ErrStale
+	}
+	return cancel, nil
+}
+
+// attempted writes the attempt that has just ended from its job's row.
+func (t *txn) attempted(id string, e *Ending) error {
+	message := ""
+	if e.Error != nil {
+		message = e.Error.Message
+	}
+	if message == "" {
+		message = e.Reason
+	}
+	_, err := t.exec(qAttempt, micros(t.now), string(e.Outcome), message, e.ExitCode, e.Signal,
+		e.CPU.Microseconds(), e.MaxRSS, id)
+	return err
+}
+
+func endKind(e *Ending) string {
+	switch {
+	case e.State == jobs.Succeeded:
+		return KindSucceeded
+	case e.State == jobs.Cancelled:
+		return KindCancelled
+	case e.State == jobs.Failed:
+		return KindFailed
+	case e.Outcome == jobs.OutcomeInterrupted:
+		return KindInterrupted
+	case e.Outcome == jobs.OutcomeLost:
+		return KindLost
+	}
+	return KindRetrying
+}
+
+func endText(e *Ending, attempt int) string {
+	s := fmt.Sprintf("attempt %d: %s", attempt, e.Outcome)
+	if e.Error != nil && e.Error.Message != "" {
+		s += ": " + e.Error.Message
+	}
+	if e.Reason != "" {
+		s += "; " + e.Reason
+	}
+	if e.State == jobs.Queued && !e.NotBefore.IsZero() {
+		s += "; not before " + e.NotBefore.UTC().Format(time.RFC3339)
+	}
+	return s
+}

@@ -1,0 +1,144 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const maxPosition = 1000
+
+var qGet = newQuery("SELECT " + recordColumns + ", " + documentColumns + `,
+	live_progress, live_message, live_counters, live_updated, partial FROM (SELECT jobs.*,
+	live.progress AS live_progress, live.message AS live_message, live.counters AS live_counters,
+	live.updated AS live_updated, partials.partial FROM jobs
+	LEFT JOIN live ON live.job = jobs.id AND live.attempt = jobs.attempt
+	LEFT JOIN partials ON partials.job = jobs.id AND partials.attempt = jobs.attempt
+	WHERE jobs.id = ?) AS jobs`)
+
+// Get returns one job. ErrUnknown.
+func (l *Ledger) Get(ctx context.Context, id string) (Record, error) {
+	var row recordRow
+	found, err := l.reader.row(ctx, qGet, []any{id}, row.withAll()...)
+	if err == nil && !found {
+		err = ErrUnknown
+	}
+	if err != nil {
+		return Record{}, fmt.Errorf("ledger: get: %w", err)
+	}
+	return row.record()
+}
+
+// get is Get within a transaction.
+func (t *txn) get(id string) (Record, bool, error) {
+	var row recordRow
+	found, err := t.row(qGet, []any{id}, row.withAll()...)
+	if err != nil || !found {
+		return Record{}, false, err
+	}
+	r, err := row.record()
+	return r, err == nil, err
+}
+
+var (
+	qNextServer = newQuery("SELECT server FROM jobs WHERE state = 'queued' AND server > ? ORDER BY server LIMIT 1")
+	qPlace      = newQuery("SELECT program, state, priority, accepted FROM jobs WHERE id = ?")
+	qBefore     = newQuery(`SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND server = ? AND program = ?
+		AND (priority, accepted, id) < (?, ?, ?) LIMIT ?) AS sooner`)
+)
+
+// Position counts the queued jobs of the same program that come before a
+// queued one. ok is false where it is not queued or more than 1,000 come
+// before it. ErrUnknown.
+func (l *Ledger) Position(ctx context.Context, id string) (n int, ok bool, err error) {
+	n, ok, err = l.position(ctx, id)
+	if err != nil {
+		return 0, false, fmt.Errorf("ledger: position: %w", err)
+	}
+	return n, ok, nil
+}
+
+func (l *Ledger) position(ctx context.Context, id string) (n int, ok bool, err error) {
+	var program string
+	var state jobs.State
+	var priority, accepted int64
+	found, err := l.reader.row(ctx, qPlace, []any{id}, &program, (*string)(&state), &priority, &accepted)
+	if err == nil && !found {
+		err = ErrUnknown
+	}
+	if err != nil || state != jobs.Queued {
+		return 0, false, err
+	}
+	servers, err := l.queueServers(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	for _, s := range servers {
+		var some int
+		args := []any{s, program, priority, accepted, id, maxPosition + 1 - n}
+		if _, err := l.reader.row(ctx, qBefore, args, &some); err != nil {
+			return 0, false, err
+		}
+		if n += some; n > maxPosition {
+			return 0, false, nil
+		}
+	}
+	return n, true, nil
+}
+
+// queueServers lists "" and the servers that have messages of queued jobs. It
+// leaps from one to the next in the index, so that it costs the same with a
+// million jobs.
+func (l *Ledger) queueServers(ctx context.Context) ([]string, error) {
+	list := []string{""}
+	for len(list) < maxServers {
+		var next string
+		found, err := l.reader.row(ctx, qNextServer, []any{list[len(list)-1]}, &next)
+		if err != nil || !found {
+			return list, err
+		}
+		list = append(list, next)
+	}
+	return list, nil
+}
+
+var (
+	qAttempts = newQuery(`SELECT number, node, instance, program_sha256, started, finished, outcome, message,
+		exit_code, signal, cpu_us, max_rss FROM attempts WHERE job = ?
+		UNION ALL SELECT attempt, node, instance, program_sha256, started, 0, '', '', -1, '', 0, 0
+		FROM jobs WHERE id = ? AND state = 'running' ORDER BY 1`)
+	qCountsNow = newQuery("SELECT waiting, queued, running, succeeded, failed, cancelled FROM counts WHERE one = 1")
+)
+
+// Attempts lists a job's attempts, the first one first.
+func (l *Ledger) Attempts(ctx context.Context, id string) ([]Attempt, error) {
+	var list []Attempt
+	err := l.reader.each(ctx, qAttempts, []any{id, id}, func(r *sql.Rows) error {
+		a := Attempt{Job: id}
+		var started, finished, cpu int64
+		err := r.Scan(&a.Number, &a.Node, &a.Instance, &a.ProgramSHA256, &started, &finished, (*string)(&a.Outcome),
+			&a.Message, &a.ExitCode, &a.Signal, &cpu, &a.MaxRSS)
+		a.Started, a.Finished, a.CPU = fromMicros(started), fromMicros(finished), microseconds(cpu)
+		list = append(list, a)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: attempts: %w", err)
+	}
+	return list, nil
+}
+
+// Counts returns how many jobs are in each state. It does not count them.
+func (l *Ledger) Counts(ctx context.Context) (map[jobs.State]int, error) {
+	n := make([]int, len(jobs.States))
+	if _, err := l.reader.row(ctx, qCountsNow, nil, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5]); err != nil {
+		return nil, fmt.Errorf("ledger: counts: %w", err)
+	}
+	m := make(map[jobs.State]int, len(n))
+	for i, s := range jobs.States {
+		m[s] = n[i]
+	}
+	return m, nil
+}

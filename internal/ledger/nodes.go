@@ -1,0 +1,191 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+const (
+	maxPrograms = 4 << 20 // bytes of all programs of a node as JSON
+	maxNodes    = 1000    // in one answer
+	// forgetNodes is how long an instance that is gone stays listed.
+	forgetNodes = 7 * 24 * time.Hour
+)
+
+var (
+	qRegister = newQuery(`INSERT INTO nodes (instance, name, base_url, version, slots, started, beat, left_at, programs)
+		VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT (instance) DO UPDATE SET name = excluded.name,
+		base_url = excluded.base_url, version = excluded.version, slots = excluded.slots, beat = excluded.beat,
+		left_at = 0, programs = excluded.programs`)
+	qForget = newQuery(`DELETE FROM nodes WHERE beat < ? AND left_at < ?
+		AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND instance = nodes.instance)`)
+	qTwin = newQuery("SELECT instance FROM nodes WHERE name = ? AND instance <> ? AND beat > ? LIMIT 1")
+	qBeat = newQuery("UPDATE nodes SET beat = ?, slots = ? WHERE instance = ? AND left_at = 0 RETURNING programs")
+	qHas  = newQuery("UPDATE nodes SET programs = ? WHERE instance = ?")
+	qKnow = newQuery(`INSERT INTO programs (name, announced, sha256, description, input, result) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (name) DO UPDATE SET announced = excluded.announced, sha256 = excluded.sha256,
+		description = excluded.description, input = excluded.input, result = excluded.result`)
+	qLeave = newQuery("UPDATE nodes SET beat = 0, left_at = ? WHERE instance = ? AND left_at = 0")
+	qNodes = newQuery(`SELECT instance, name, base_url, version, slots, started, beat, left_at, programs FROM nodes
+		ORDER BY name, started DESC, instance LIMIT ?`)
+	qPrograms = newQuery("SELECT name, sha256, description, input, result FROM programs ORDER BY name")
+)
+
+// Register announces an instance of a node; its heartbeat begins. Another live
+// instance of the same name is only logged. Instances that have been gone for
+// a week are forgotten.
+func (l *Ledger) Register(ctx context.Context, n Node) error {
+	programs, err := programsText(n.Programs)
+	if err != nil {
+		return fmt.Errorf("ledger: register: %w", err)
+	}
+	twin := ""
+	err = l.do(ctx, &op{weight: 1, run: func(t *txn) error {
+		twin = ""
+		if _, err := t.row(qTwin, []any{n.Name, n.Instance, micros(t.now.Add(-l.lease))}, &twin); err != nil {
+			return err
+		}
+		return t.register(&n, programs)
+	}})
+	if err != nil {
+		return fmt.Errorf("ledger: register: %w", err)
+	}
+	if twin != "" {
+		l.log.Warn("another live instance has the name of this node", "node", n.Name, "instance", n.Instance, "other", twin)
+	}
+	return nil
+}
+
+func (t *txn) register(n *Node, programs string) error {
+	old := micros(t.now.Add(-forgetNodes))
+	if _, err := t.exec(qForget, old, old); err != nil {
+		return err
+	}
+	started := n.Started
+	if started.IsZero() {
+		started = t.now
+	}
+	_, err := t.exec(qRegister, clean(n.Instance, maxName), clean(n.Name, maxName), clean(n.BaseURL, maxReason),
+		clean(n.Version, maxName), n.Slots, micros(started), micros(t.now), programs)
+	if err != nil {
+		return err
+	}
+	return t.announce(n.Programs)
+}
+
+// announce remembers programs for as long as the ledger lives.
+func (t *txn) announce(list []Program) error {
+	for _, p := range list {
+		_, err := t.exec(qKnow, clean(p.Name, maxName), micros(t.now), clean(p.SHA256, maxName),
+			clean(p.Description, maxReason), string(p.Input), string(p.Result))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func programsText(list []Program) (string, error) {
+	if len(list) == 0 {
+		return "", nil
+	}
+	b, err := json.Marshal(list)
+	if err != nil {
+		return "", err
+	}
+	if len(b) > maxPrograms {
+		return "", fmt.Errorf("programs: %w", ErrTooBig)
+	}
+	return string(b), nil
+}
+
+// Beat renews an instance's heartbeat and replaces what it announces: programs
+// are all that it has now. ErrInstance where it is not registered or has left.
+// It is not synced to the disk.
+func (l *Ledger) Beat(ctx context.Context, instance string, programs []Program, slots int) error {
+	text, err := programsText(programs)
+	if err == nil {
+		err = l.do(ctx, &op{weight: 1, soft: true, run: func(t *txn) error { return t.beat(instance, programs, text, slots) }})
+	}
+	if err != nil {
+		return fmt.Errorf("ledger: beat: %w", err)
+	}
+	return nil
+}
+
+func (t *txn) beat(instance string, programs []Program, text string, slots int) error {
+	var before string
+	found, err := t.change(qBeat, []any{micros(t.now), slots, instance}, &before)
+	if err == nil && !found {
+		err = ErrInstance
+	}
+	if err != nil || before == text {
+		return err
+	}
+	if _, err := t.exec(qHas, text, instance); err != nil {
+		return err
+	}
+	return t.announce(programs)
+}
+
+// Leave says that an instance has ended in good order. What it still runs is
+// lost at the next Recover.
+func (l *Ledger) Leave(ctx context.Context, instance string) error {
+	err := l.do(ctx, &op{weight: 1, run: func(t *txn) error {
+		_, err := t.exec(qLeave, micros(t.now), instance)
+		return err
+	}})
+	if err != nil {
+		return fmt.Errorf("ledger: leave: %w", err)
+	}
+	return nil
+}
+
+// Nodes lists the instances that the ledger knows, by name, the newest first.
+func (l *Ledger) Nodes(ctx context.Context) ([]Node, error) {
+	var list []Node
+	err := l.reader.each(ctx, qNodes, []any{maxNodes}, func(r *sql.Rows) error {
+		var n Node
+		var started, beat, left int64
+		var programs string
+		if err := r.Scan(&n.Instance, &n.Name, &n.BaseURL, &n.Version, &n.Slots, &started, &beat, &left, &programs); err != nil {
+			return err
+		}
+		n.Started, n.Beat, n.Left = fromMicros(started), fromMicros(beat), fromMicros(left)
+		list = append(list, n)
+		if programs == "" {
+			return nil
+		}
+		return json.Unmarshal([]byte(programs), &list[len(list)-1].Programs)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: nodes: %w", err)
+	}
+	return list, nil
+}
+
+// Programs lists every program that any node has ever announced, by name, as
+// it was announced last.
+func (l *Ledger) Programs(ctx context.Context) ([]Program, error) {
+	var list []Program
+	err := l.reader.each(ctx, qPrograms, nil, func(r *sql.Rows) error {
+		var p Program
+		var input, result string
+		err := r.Scan(&p.Name, &p.SHA256, &p.Description, &input, &result)
+		if input != "" {
+			p.Input = json.RawMessage(input)
+		}
+		if result != "" {
+			p.Result = json.RawMessage(result)
+		}
+		list = append(list, p)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: programs: %w", err)
+	}
+	return list, nil
+}

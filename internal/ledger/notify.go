@@ -1,0 +1,55 @@
+package ledger
+
+import (
+	"slices"
+	"sync"
+)
+
+// maxTold is how many ids a listener is told at once.
+const maxTold = 1024
+
+// listeners are told which jobs a commit has changed.
+type listeners struct {
+	mu   sync.Mutex
+	next int
+	list []listener
+}
+
+type listener struct {
+	number int
+	f      func(ids []string)
+}
+
+// OnChange calls f after each commit of this process with the ids of the jobs
+// that it changed, before the callers of the operations are answered. f must
+// return at once, must not call the ledger and must not keep ids. remove ends it.
+func (l *Ledger) OnChange(f func(ids []string)) (remove func()) {
+	return l.listeners.add(f)
+}
+
+func (s *listeners) add(f func(ids []string)) func() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next++
+	number := s.next
+	s.list = append(slices.Clone(s.list), listener{number, f})
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.list = slices.DeleteFunc(slices.Clone(s.list), func(l listener) bool { return l.number == number })
+	}
+}
+
+func (s *listeners) tell(ids []string) {
+	if len(ids) == 0 {
+		return
+	}
+	s.mu.Lock()
+	list := s.list
+	s.mu.Unlock()
+	for piece := range slices.Chunk(ids, maxTold) {
+		for _, l := range list {
+			l.f(piece)
+		}
+	}
+}

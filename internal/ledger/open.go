@@ -1,0 +1,196 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+const (
+	defaultLease = 20 * time.Second
+	readers      = 4 // connections for reading beside the one for writing
+)
+
+// Ledger is an open ledger. It is safe for concurrent use.
+type Ledger struct {
+	lease  time.Duration
+	clock  func() time.Time
+	log    *slog.Logger
+	reader *pool
+	writer *writer
+
+	// gate keeps the door to ops: senders hold it for reading, Close for writing.
+	gate   sync.RWMutex
+	closed bool
+	ops    chan *op
+	done   chan struct{} // closed when the writer has ended
+
+	closing atomic.Bool // tells the writer to leave what may wait
+
+	listeners listeners
+}
+
+// Open opens the ledger and brings its schema up to date; ErrNewer where a
+// newer version of the program has changed it. The caller closes it.
+func Open(ctx context.Context, c Config) (*Ledger, error) {
+	path, ok := strings.CutPrefix(c.DSN, "sqlite:")
+	if !ok || path == "" {
+		return nil, fmt.Errorf("ledger: open %q: want sqlite:PATH", c.DSN)
+	}
+	l := newLedger(c)
+	if err := l.open(ctx, path); err != nil {
+		return nil, fmt.Errorf("ledger: open %s: %w", path, err)
+	}
+	go l.write()
+	return l, nil
+}
+
+func newLedger(c Config) *Ledger {
+	l := &Ledger{lease: c.Lease, clock: c.Now, log: c.Logger, ops: make(chan *op, maxBatch), done: make(chan struct{})}
+	if l.lease <= 0 {
+		l.lease = defaultLease
+	}
+	if l.clock == nil {
+		l.clock = time.Now
+	}
+	if l.log == nil {
+		l.log = slog.Default()
+	}
+	return l
+}
+
+func (l *Ledger) open(ctx context.Context, path string) error {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	// SQLite gives its side files the mode of this one; documents are not for everybody.
+	f, err := os.OpenFile(abs, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if l.writer, err = openWriter(ctx, abs); err != nil {
+		return err
+	}
+	if l.reader, err = openPool(ctx, abs); err != nil {
+		return errors.Join(err, l.writer.close())
+	}
+	return nil
+}
+
+// dsn is what the driver wants to hear.
+func dsn(path string, pragmas ...string) string {
+	q := url.Values{"_txlock": {"immediate"}, "_pragma": pragmas}
+	return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
+}
+
+// Close answers what has been asked for already and closes the ledger.
+func (l *Ledger) Close() error {
+	l.gate.Lock()
+	if l.closed {
+		l.gate.Unlock()
+		return nil
+	}
+	l.closed = true
+	l.closing.Store(true)
+	close(l.ops)
+	l.gate.Unlock()
+	<-l.done
+	if err := errors.Join(l.reader.close(), l.writer.close()); err != nil {
+		return fmt.Errorf("ledger: close: %w", err)
+	}
+	return nil
+}
+
+// now is the clock as the ledger keeps it.
+func (l *Ledger) now() time.Time { return l.clock().UTC().Truncate(time.Microsecond) }
+
+// pool is the connections for reading, with their statements.
+type pool struct {
+	db    *sql.DB
+	mu    sync.RWMutex
+	stmts []*sql.Stmt // by query number
+}
+
+func openPool(ctx context.Context, path string) (*pool, error) {
+	db, err := sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "query_only(1)", "cache_size(-4096)"))
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(readers)
+	db.SetMaxIdleConns(readers)
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &pool{db: db, stmts: make([]*sql.Stmt, len(queries))}, nil
+}
+
+func (p *pool) close() error { return p.db.Close() }
+
+// stmt returns the prepared statement of q; database/sql prepares it again on
+// each connection that meets it.
+func (p *pool) stmt(ctx context.Context, q *query) (*sql.Stmt, error) {
+	p.mu.RLock()
+	s := p.stmts[q.number]
+	p.mu.RUnlock()
+	if s != nil {
+		return s, nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stmts[q.number] != nil {
+		return p.stmts[q.number], nil
+	}
+	s, err := p.db.PrepareContext(ctx, q.text)
+	if err == nil {
+		p.stmts[q.number] = s
+	}
+	return s, err
+}
+
+// each calls scan for every row of q.
+func (p *pool) each(ctx context.Context, q *query, args []any, scan func(*sql.Rows) error) error {
+	s, err := p.stmt(ctx, q)
+	if err != nil {
+		return err
+	}
+	rows, err := s.QueryContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	return eachRow(rows, scan)
+}
+
+// row scans the first row of q, if there is one.
+func (p *pool) row(ctx context.Context, q *query, args []any, dest ...any) (bool, error) {
+	found := false
+	err := p.each(ctx, q, args, func(r *sql.Rows) error {
+		found = true
+		return r.Scan(dest...)
+	})
+	return found, err
+}
+
+func eachRow(rows *sql.Rows, scan func(*sql.Rows) error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}

@@ -1,0 +1,121 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+var (
+	qLive = newQuery(`SELECT jobs.state, jobs.attempt, ` + liveColumns + ` FROM jobs
+		LEFT JOIN live ON live.job = jobs.id AND live.attempt = jobs.attempt WHERE jobs.id = ?`)
+	qReport = newQuery(`INSERT INTO live (job, attempt, progress, message, counters, updated)
+		VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (job) DO UPDATE SET attempt = excluded.attempt,
+		progress = excluded.progress, message = excluded.message, counters = excluded.counters,
+		updated = excluded.updated`)
+	qPartial = newQuery(`INSERT INTO partials (job, attempt, partial) VALUES (?, ?, ?)
+		ON CONFLICT (job) DO UPDATE SET attempt = excluded.attempt, partial = excluded.partial`)
+)
+
+// Report merges what a running program said with what it said before: nil and
+// empty fields leave what was there, counters are merged by name. A long
+// message is cut; ErrTooBig for a partial result above 256 KiB or more than 64
+// counters. ErrStale, ErrUnknown. A report is not synced to the disk.
+func (l *Ledger) Report(ctx context.Context, id string, attempt int, live Live) error {
+	err := checkLive(&live)
+	if err == nil {
+		err = l.do(ctx, &op{weight: 1, soft: true, run: func(t *txn) error { return t.report(id, attempt, &live) }})
+	}
+	if err != nil {
+		return fmt.Errorf("ledger: report: %w", err)
+	}
+	return nil
+}
+
+func checkLive(v *Live) error {
+	v.Message = clean(v.Message, maxMessage)
+	if p := v.Progress; p != nil && (math.IsNaN(*p) || math.IsInf(*p, 0)) {
+		return fmt.Errorf("progress %v: %w", *p, ErrTooBig)
+	}
+	if len(v.Partial) > maxPartial {
+		return fmt.Errorf("partial result of %d bytes: %w", len(v.Partial), ErrTooBig)
+	}
+	for k, n := range v.Counters {
+		if len(k) > maxName || math.IsNaN(n) || math.IsInf(n, 0) {
+			return fmt.Errorf("counter %q: %w", clean(k, maxName), ErrTooBig)
+		}
+	}
+	return nil
+}
+
+func (t *txn) report(id string, attempt int, v *Live) error {
+	var state jobs.State
+	var newest int
+	var row liveRow
+	found, err := t.row(qLive, []any{id}, append([]any{(*string)(&state), &newest}, row.dest()...)...)
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return ErrUnknown
+	case state != jobs.Running || newest != attempt:
+		return ErrStale
+	}
+	old, err := row.value()
+	if err != nil {
+		return err
+	}
+	merged, err := merge(&old, v)
+	if err != nil {
+		return err
+	}
+	t.touched(id)
+	return t.writeLive(id, attempt, merged)
+}
+
+// merge is old with what v says anew.
+func merge(old, v *Live) (*Live, error) {
+	m := *old
+	if v.Progress != nil {
+		m.Progress = v.Progress
+	}
+	if v.Message != "" {
+		m.Message = v.Message
+	}
+	m.Partial = v.Partial
+	if len(v.Counters) > 0 {
+		m.Counters = maps.Clone(old.Counters)
+		if m.Counters == nil {
+			m.Counters = map[string]float64{}
+		}
+		maps.Copy(m.Counters, v.Counters)
+	}
+	if len(m.Counters) > maxCounters {
+		return nil, fmt.Errorf("%d counters: %w", len(m.Counters), ErrTooBig)
+	}
+	return &m, nil
+}
+
+func (t *txn) writeLive(id string, attempt int, v *Live) error {
+	counters := ""
+	if len(v.Counters) > 0 {
+		b, err := json.Marshal(v.Counters)
+		if err != nil {
+			return err
+		}
+		counters = string(b)
+	}
+	var progress any
+	if v.Progress != nil {
+		progress = *v.Progress
+	}
+	_, err := t.exec(qReport, id, attempt, progress, v.Message, counters, micros(t.now))
+	if err == nil && len(v.Partial) > 0 {
+		_, err = t.exec(qPartial, id, attempt, []byte(v.Partial))
+	}
+	return err
+}

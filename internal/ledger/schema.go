@@ -1,0 +1,75 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// onlySQLite finds the parts of a migration that are SQL for SQLite alone and
+// a comment to any other engine.
+var onlySQLite = regexp.MustCompile(`/\*sqlite: (.*?) \*/`)
+
+// migrate brings the schema up to date in one transaction, so that of several
+// nodes that start together one does it and the others find it done.
+func migrate(ctx context.Context, conn *sql.Conn) (err error) {
+	steps, err := fs.ReadDir(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	tx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, tx.Rollback())
+		}
+	}()
+	version, err := schemaVersion(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if version > len(steps) {
+		return fmt.Errorf("schema version %d, this program knows %d: %w", version, len(steps), ErrNewer)
+	}
+	if version == len(steps) {
+		return tx.Rollback()
+	}
+	for _, step := range steps[version:] {
+		if err := apply(ctx, tx, step.Name()); err != nil {
+			return fmt.Errorf("schema %s: %w", step.Name(), err)
+		}
+	}
+	if _, err := tx.ExecContext(ctx, "UPDATE schema_version SET version = "+fmt.Sprint(len(steps))); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+func schemaVersion(ctx context.Context, tx *sql.Tx) (version int, err error) {
+	if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)"); err != nil {
+		return 0, err
+	}
+	err = tx.QueryRowContext(ctx, "SELECT version FROM schema_version").Scan(&version)
+	if errors.Is(err, sql.ErrNoRows) {
+		_, err = tx.ExecContext(ctx, "INSERT INTO schema_version (version) VALUES (0)")
+	}
+	return version, err
+}
+
+func apply(ctx context.Context, tx *sql.Tx, name string) error {
+	text, err := migrations.ReadFile("migrations/" + name)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, onlySQLite.ReplaceAllString(string(text), "$1"))
+	return err
+}

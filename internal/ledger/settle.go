@@ -1,0 +1,191 @@
+package ledger
+
+import (
+	"fmt"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const (
+	// maxSettled is how many dependents one operation settles; the others
+	// follow in transactions of their own.
+	maxSettled = 512
+	// maxChain is how many jobs are visited to see whether needs go round.
+	maxChain = 10_000
+)
+
+var (
+	qDependents = newQuery("SELECT job FROM needs WHERE need = ? LIMIT ?")
+	qMet        = newQuery("DELETE FROM needs WHERE need = ? AND job = ?")
+	qNeedsOf    = newQuery("SELECT need FROM needs WHERE job = ?")
+	qDropNeeds  = newQuery("DELETE FROM needs WHERE job = ?")
+	qAnyNeed    = newQuery("SELECT 1 FROM needs WHERE job = ? LIMIT 1")
+	qAnyNeeding = newQuery("SELECT 1 FROM needs WHERE need = ? LIMIT 1")
+	qRelease    = newQuery(`UPDATE jobs SET state = 'queued', updated = ?, reason = '' WHERE id = ? AND state = 'waiting'
+		RETURNING ` + recordColumns)
+	qLater      = newQuery("INSERT INTO unsettled (job) VALUES (?) ON CONFLICT (job) DO NOTHING")
+	qUnsettled  = newQuery("SELECT job FROM unsettled LIMIT 16")
+	qSettled    = newQuery("DELETE FROM unsettled WHERE job = ?")
+	qFailNoNeed = newQuery(`UPDATE jobs SET state = 'failed', finished = ?, updated = ?, reason = '', error = ?
+		WHERE id = ? AND state = ?`)
+)
+
+// ended is a job that has come to its end, whose dependents are to be told.
+type ended struct {
+	id    string
+	state jobs.State
+}
+
+// settle tells the dependents of a job that has ended, and theirs in turn: a
+// success releases those that wait for nothing else, anything else fails them.
+// It returns the released ones.
+func (t *txn) settle(id string, state jobs.State) (released []Record, err error) {
+	work, budget := []ended{{id, state}}, maxSettled
+	for len(work) > 0 {
+		e := work[0]
+		work = work[1:]
+		list, err := t.strings(qDependents, e.id, budget+1)
+		if err != nil {
+			return nil, err
+		}
+		if len(list) > budget {
+			list = list[:budget]
+			if err := t.later(e.id); err != nil {
+				return nil, err
+			}
+		}
+		budget -= len(list)
+		for _, job := range list {
+			r, next, err := t.settleOne(job, e)
+			if err != nil {
+				return nil, err
+			}
+			released, work = append(released, r...), append(work, next...)
+		}
+	}
+	return released, nil
+}
+
+// settleOne tells one dependent.
+func (t *txn) settleOne(job string, e ended) (released []Record, next []ended, err error) {
+	if _, err := t.exec(qMet, e.id, job); err != nil {
+		return nil, nil, err
+	}
+	if e.state != jobs.Succeeded {
+		return nil, []ended{{job, jobs.Failed}}, t.failWaiting(job, needText(e.id, e.state))
+	}
+	var one int
+	if waits, err := t.row(qAnyNeed, []any{job}, &one); err != nil || waits {
+		return nil, nil, err
+	}
+	r, ok, err := t.release(job)
+	if ok {
+		released = []Record{r}
+	}
+	return released, nil, err
+}
+
+// later leaves the dependents of a job to another transaction.
+func (t *txn) later(id string) error {
+	t.unsettled = true
+	_, err := t.exec(qLater, id)
+	return err
+}
+
+// release queues a job that waits for nothing any more.
+func (t *txn) release(id string) (Record, bool, error) {
+	var row recordRow
+	ok, err := t.change(qRelease, []any{micros(t.now), id}, row.dest()...)
+	if err != nil || !ok {
+		return Record{}, false, err
+	}
+	t.count(jobs.Waiting, jobs.Queued)
+	t.touched(id)
+	t.note(KindReleased, id, "", "all that it waited for has succeeded")
+	r, err := row.record()
+	return r, err == nil, err
+}
+
+// failWaiting fails a job for its needs.
+func (t *txn) failWaiting(id, why string) error {
+	return t.fail(id, jobs.Waiting, &jobs.Error{Class: jobs.ClassNeeds, Message: why}, KindFailed)
+}
+
+// fail ends a job that does not run, if it still is in state from, with its
+// open needs. It does not settle its dependents.
+func (t *txn) fail(id string, from jobs.State, e *jobs.Error, kind string) error {
+	n, err := t.exec(qFailNoNeed, micros(t.now), micros(t.now), errorText(e), id, string(from))
+	if err != nil || n == 0 {
+		return err
+	}
+	t.count(from, jobs.Failed)
+	t.touched(id)
+	t.note(kind, id, "", e.Message)
+	_, err = t.exec(qDropNeeds, id)
+	return err
+}
+
+// ends settles the dependents of a job that has just come to its end, if any.
+func (t *txn) ends(id string, state jobs.State) ([]Record, error) {
+	var one int
+	if found, err := t.row(qAnyNeeding, []any{id}, &one); err != nil || !found {
+		return nil, err
+	}
+	return t.settle(id, state)
+}
+
+// circular follows the open needs of a new job that others wait for already,
+// and says what is wrong if they lead back to it.
+func (t *txn) circular(id string) (string, error) {
+	seen, work := map[string]bool{}, []string{id}
+	for len(work) > 0 {
+		needs, err := t.strings(qNeedsOf, work[len(work)-1])
+		if err != nil {
+			return "", err
+		}
+		work = work[:len(work)-1]
+		for _, n := range needs {
+			if n == id {
+				return "what it needs waits for it: the needs go round in a circle", nil
+			}
+			if !seen[n] {
+				seen[n] = true
+				work = append(work, n)
+			}
+		}
+		if len(seen) > maxChain {
+			return fmt.Sprintf("its needs lead through more than %d waiting jobs", maxChain), nil
+		}
+	}
+	return "", nil
+}
+
+// settleRest goes on with the dependents that were too many for the
+// transaction in which their need ended. It returns whether some may be left.
+func (l *Ledger) settleRest(t *txn) (more bool) {
+	o := &op{weight: maxSettled, run: func(t *txn) error {
+		list, err := t.strings(qUnsettled)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		more = len(list) > 1
+		return t.settleLeft(list[0])
+	}}
+	if err := t.run([]*op{o}); err != nil {
+		l.log.Error("dependents of an ended job are left for later", "err", err)
+		return false
+	}
+	return more || t.unsettled
+}
+
+func (t *txn) settleLeft(id string) error {
+	if _, err := t.exec(qSettled, id); err != nil {
+		return err
+	}
+	state, err := t.state(id)
+	if err != nil || !state.Final() {
+		return err
+	}
+	_, err = t.settle(id, state)
+	return err
+}

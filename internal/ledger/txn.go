@@ -1,0 +1,164 @@
+package ledger
+
+import (
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// txn is the transaction in which operations run. What they count, note and
+// change is staged for each and taken over when the operation has succeeded.
+type txn struct {
+	l   *Ledger
+	w   *writer
+	now time.Time
+
+	wrote  bool // the current operation has changed something
+	broken bool // SQL failed: the transaction may be gone
+	staged effects
+	all    effects
+
+	unsettled bool  // dependents are left for another transaction
+	missing   *bool // whether any job waits for one that nobody has put
+}
+
+// effects is what comes of operations beside their rows.
+type effects struct {
+	delta   [6]int64 // change of counts, in the order of jobs.States
+	events  []Event
+	changed []string // ids
+}
+
+func (e *effects) reset() {
+	*e = effects{events: e.events[:0], changed: e.changed[:0]}
+}
+
+func (e *effects) add(o *effects) {
+	for i, n := range o.delta {
+		e.delta[i] += n
+	}
+	e.events = append(e.events, o.events...)
+	e.changed = append(e.changed, o.changed...)
+}
+
+func (t *txn) reset() {
+	t.now = t.l.now()
+	t.broken, t.unsettled, t.missing = false, false, nil
+	t.all.reset()
+	t.staged.reset()
+}
+
+// operate runs one operation and takes over its effects.
+func (t *txn) operate(o *op) error {
+	t.wrote = false
+	t.staged.reset()
+	if err := o.run(t); err != nil {
+		return err
+	}
+	if len(t.staged.events) > 0 {
+		t.wrote = true // they are written at the end
+	}
+	t.all.add(&t.staged)
+	return nil
+}
+
+// commit writes what was staged and commits.
+func (t *txn) commit() error {
+	if err := t.writeEvents(); err != nil {
+		return err
+	}
+	if err := t.writeCounts(); err != nil {
+		return err
+	}
+	_, err := t.w.exec(qCommit)
+	return err
+}
+
+// exec changes something; it returns the number of rows that it changed.
+func (t *txn) exec(q *query, args ...any) (int64, error) {
+	r, err := t.w.exec(q, args...)
+	if err != nil {
+		t.broken = true
+		return 0, err
+	}
+	n, err := r.RowsAffected()
+	t.wrote = t.wrote || n > 0
+	return n, err
+}
+
+// row scans the first row of q, which may be a change that returns one.
+func (t *txn) row(q *query, args []any, dest ...any) (bool, error) {
+	s, err := t.w.stmt(q)
+	if err == nil {
+		err = s.QueryRowContext(backgroundC, args...).Scan(dest...)
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		t.broken = true
+		return false, err
+	}
+	return true, nil
+}
+
+// change is row for a statement that changes something.
+func (t *txn) change(q *query, args []any, dest ...any) (bool, error) {
+	found, err := t.row(q, args, dest...)
+	t.wrote = t.wrote || found
+	return found, err
+}
+
+// each calls scan for every row of q. The rows are all read before another
+// statement runs.
+func (t *txn) each(q *query, args []any, scan func(*sql.Rows) error) error {
+	s, err := t.w.stmt(q)
+	if err == nil {
+		var rows *sql.Rows
+		if rows, err = s.QueryContext(backgroundC, args...); err == nil {
+			err = eachRow(rows, scan)
+		}
+	}
+	t.broken = t.broken || err != nil
+	return err
+}
+
+// strings reads a column of text.
+func (t *txn) strings(q *query, args ...any) (list []string, err error) {
+	err = t.each(q, args, func(r *sql.Rows) error {
+		var s string
+		err := r.Scan(&s)
+		list = append(list, s)
+		return err
+	})
+	return list, err
+}
+
+// touched says that a job changed.
+func (t *txn) touched(id string) { t.staged.changed = append(t.staged.changed, id) }
+
+// count moves one job from a state to another; "" is none.
+func (t *txn) count(from, to jobs.State) {
+	for i, s := range jobs.States {
+		if s == from {
+			t.staged.delta[i]--
+		}
+		if s == to {
+			t.staged.delta[i]++
+		}
+	}
+}
+
+var qCounts = newQuery(`UPDATE counts SET waiting = waiting + ?, queued = queued + ?, running = running + ?,
+	succeeded = succeeded + ?, failed = failed + ?, cancelled = cancelled + ? WHERE one = 1`)
+
+func (t *txn) writeCounts() error {
+	d := t.all.delta
+	if d == [6]int64{} {
+		return nil
+	}
+	_, err := t.w.exec(qCounts, d[0], d[1], d[2], d[3], d[4], d[5])
+	return err
+}

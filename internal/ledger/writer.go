@@ -1,0 +1,288 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"modernc.org/sqlite"
+)
+
+const (
+	maxBatch  = 256              // operations in one transaction
+	maxWeight = 2048             // jobs that they may change together, about
+	busyLimit = 10 * time.Second // waiting for another process that writes
+
+	sqliteBusy = 5
+)
+
+// writer is the one connection that writes. Only the goroutine of
+// Ledger.write uses it.
+type writer struct {
+	db    *sql.DB
+	conn  *sql.Conn
+	stmts []*sql.Stmt // by query number
+	turn  *turn
+	soft  bool // commits are not synced now
+}
+
+var (
+	qBegin      = newQuery("BEGIN IMMEDIATE")
+	qCommit     = newQuery("COMMIT")
+	qRollback   = newQuery("ROLLBACK")
+	qSynced     = newQuery("PRAGMA synchronous = FULL")
+	qNotSynced  = newQuery("PRAGMA synchronous = NORMAL")
+	backgroundC = context.Background()
+)
+
+// openWriter connects and migrates. Checkpoints are rarer than by default:
+// the same pages change again and again.
+func openWriter(ctx context.Context, path string) (*writer, error) {
+	db, err := sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)",
+		"foreign_keys(1)", "wal_autocheckpoint(4000)", "journal_size_limit(67108864)", "cache_size(-16384)", "temp_store(MEMORY)"))
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{db: db, stmts: make([]*sql.Stmt, len(queries))}
+	if err := w.connect(ctx, path); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return w, nil
+}
+
+func (w *writer) connect(ctx context.Context, path string) (err error) {
+	w.db.SetMaxOpenConns(1)
+	if w.conn, err = w.db.Conn(ctx); err != nil {
+		return err
+	}
+	if err := migrate(ctx, w.conn); err != nil {
+		return err
+	}
+	// From here on waiting is done by begin, which is quicker to notice.
+	if _, err := w.conn.ExecContext(ctx, "PRAGMA busy_timeout = 0"); err != nil {
+		return err
+	}
+	w.turn, err = openTurn(path + "-turn")
+	return err
+}
+
+func (w *writer) close() error {
+	return errors.Join(w.turn.close(), w.conn.Close(), w.db.Close())
+}
+
+func (w *writer) stmt(q *query) (*sql.Stmt, error) {
+	if s := w.stmts[q.number]; s != nil {
+		return s, nil
+	}
+	s, err := w.conn.PrepareContext(backgroundC, q.text)
+	if err != nil {
+		return nil, err
+	}
+	w.stmts[q.number] = s
+	return s, nil
+}
+
+func (w *writer) exec(q *query, args ...any) (sql.Result, error) {
+	s, err := w.stmt(q)
+	if err != nil {
+		return nil, err
+	}
+	return s.ExecContext(backgroundC, args...)
+}
+
+// begin starts a transaction when no other process writes. The turn makes
+// processes alternate: who has just written queues behind who waits.
+func (w *writer) begin(soft bool) error {
+	if err := w.setSoft(soft); err != nil {
+		return err
+	}
+	deadline := time.Now().Add(busyLimit)
+	w.turn.take(deadline)
+	defer w.turn.give()
+	for pause := 100 * time.Microsecond; ; pause = min(2*pause, 4*time.Millisecond) {
+		_, err := w.exec(qBegin)
+		if err == nil || !isBusy(err) || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(pause/2 + rand.N(pause))
+	}
+}
+
+// setSoft chooses whether the next commit is synced to the disk. A soft one
+// survives the death of the process, and is synced by the next that is not.
+func (w *writer) setSoft(soft bool) error {
+	if w.soft == soft {
+		return nil
+	}
+	q := qSynced
+	if soft {
+		q = qNotSynced
+	}
+	_, err := w.exec(q)
+	if err == nil {
+		w.soft = soft
+	}
+	return err
+}
+
+// rollback gives up a transaction. SQLite may have done so by itself.
+func (w *writer) rollback() {
+	_, _ = w.exec(qRollback)
+}
+
+func isBusy(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqliteBusy
+}
+
+// op is one operation on its way through the writer. run may be called again
+// after a rollback and then starts from nothing.
+type op struct {
+	run    func(*txn) error
+	soft   bool
+	weight int
+	state  stage
+	err    error
+	done   chan struct{}
+}
+
+// do hands an operation to the writer and waits for the commit that holds it.
+// A ctx that ends before the operation was begun takes it out.
+func (l *Ledger) do(ctx context.Context, o *op) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	o.done = make(chan struct{})
+	if err := l.send(ctx, o); err != nil {
+		return err
+	}
+	select {
+	case <-o.done:
+		return o.err
+	case <-ctx.Done():
+	}
+	if o.state.abandon() {
+		return ctx.Err()
+	}
+	<-o.done
+	return o.err
+}
+
+func (l *Ledger) send(ctx context.Context, o *op) error {
+	l.gate.RLock()
+	defer l.gate.RUnlock()
+	if l.closed {
+		return ErrClosed
+	}
+	select {
+	case l.ops <- o:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// write is the writer's goroutine: it takes all that waits and commits it
+// together.
+func (l *Ledger) write() {
+	defer close(l.done)
+	batch := make([]*op, 0, maxBatch)
+	t := &txn{l: l, w: l.writer}
+	unsettled := true // a crash may have left some
+	for first := range l.ops {
+		batch = l.collect(append(batch[:0], first))
+		unsettled = l.runBatch(t, batch) || unsettled
+		for unsettled {
+			unsettled = l.settleRest(t)
+			if len(l.ops) > 0 || l.closing.Load() {
+				break
+			}
+		}
+	}
+}
+
+// collect adds to a batch what waits already.
+func (l *Ledger) collect(batch []*op) []*op {
+	weight := batch[0].weight
+	for len(batch) < maxBatch && weight < maxWeight {
+		select {
+		case o, ok := <-l.ops:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, o)
+			weight += o.weight
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// runBatch runs what its callers still wait for and answers them. It returns
+// whether dependents are left to settle.
+func (l *Ledger) runBatch(t *txn, batch []*op) (unsettled bool) {
+	started := batch[:0]
+	for _, o := range batch {
+		if o.state.start() {
+			started = append(started, o)
+		}
+	}
+	if len(started) == 0 {
+		return false
+	}
+	if err := t.run(started); errors.Is(err, errAlone) {
+		// One of them failed after it had written: each gets a transaction of
+		// its own, so that it fails alone.
+		for i := range started {
+			_ = t.run(started[i : i+1])
+			unsettled = unsettled || t.unsettled
+		}
+	}
+	for _, o := range started {
+		close(o.done)
+	}
+	return unsettled || t.unsettled
+}
+
+// errAlone says that a batch has to be taken apart.
+var errAlone = errors.New("operations have to run alone")
+
+// run is one transaction over ops. It sets the err of each, or returns
+// errAlone with nothing done.
+func (t *txn) run(ops []*op) error {
+	t.reset()
+	soft := true
+	for _, o := range ops {
+		soft = soft && o.soft
+	}
+	if err := t.w.begin(soft); err != nil {
+		return failAll(ops, fmt.Errorf("begin: %w", err))
+	}
+	for _, o := range ops {
+		o.err = t.operate(o)
+		if o.err != nil && (t.wrote || t.broken) {
+			t.w.rollback()
+			if len(ops) > 1 {
+				return errAlone
+			}
+			return o.err
+		}
+	}
+	if err := t.commit(); err != nil {
+		t.w.rollback()
+		return failAll(ops, fmt.Errorf("commit: %w", err))
+	}
+	t.l.listeners.tell(t.all.changed)
+	return nil
+}
+
+func failAll(ops []*op, err error) error {
+	for _, o := range ops {
+		o.err = err
+	}
+	return err
+}
