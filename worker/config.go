@@ -22,7 +22,6 @@ import (
 type Config struct {
 	// Queue names the beanstalkd servers; the slots are spread over them round
 	// robin, and with fewer slots than servers each slot serves several.
-	// Required unless Slots is 0.
 	Queue queue.Config
 	// Prefix of all tube names. Default "runnerbean".
 	Prefix string
@@ -61,8 +60,11 @@ type Config struct {
 
 	// MaxStdout bounds a program's output in bytes. Default 64 MiB.
 	MaxStdout int64
-	// MaxInput bounds each input and each file in bytes. Default 1 GiB.
+	// MaxInput bounds an input in bytes. Default 256 MiB.
 	MaxInput int64
+	// MaxFiles bounds the files of one job together, in bytes, and what one
+	// attempt may leave as artifacts. Default 10 GiB.
+	MaxFiles int64
 	// FetchTimeout bounds the fetch of one input, tries included. Default 5 min.
 	FetchTimeout time.Duration
 	// FetchAllow are networks beyond the public ones that inputs may come from
@@ -98,9 +100,13 @@ func (c *Config) fill() {
 	orDefault(&c.BackoffBase, time.Second)
 	orDefault(&c.BackoffMax, 5*time.Minute)
 	orDefault(&c.MaxStdout, 64<<20)
-	orDefault(&c.MaxInput, 1<<30)
+	orDefault(&c.MaxInput, 256<<20)
+	orDefault(&c.MaxFiles, 10<<30)
 	orDefault(&c.FetchTimeout, 5*time.Minute)
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	if len(c.Queue.Addrs) == 0 {
+		c.Queue.Addrs = []string{queue.DefaultAddr}
+	}
 	if c.Slots < 0 {
 		c.Slots = runtime.NumCPU()
 	}
@@ -130,8 +136,6 @@ func (c *Config) checkNames() error {
 		return errors.New("Config.Store is required")
 	case c.Node == "" || c.Instance == "":
 		return errors.New("Config.Node and Config.Instance are required")
-	case c.Slots > 0 && len(c.Queue.Addrs) == 0:
-		return errors.New("Config.Queue names no beanstalkd server")
 	case c.Attempts < 1:
 		return errors.New("Config.Attempts must be at least 1")
 	}

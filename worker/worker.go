@@ -6,13 +6,23 @@ package worker
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/worker/internal/process"
 )
 
 // Worker runs jobs in its slots.
 type Worker struct {
-	cfg Config
+	cfg      Config
+	logger   *slog.Logger
+	programs *registry
+	running  *running
+	backoff  backoff
+	fetcher  *fetcher
 }
 
 // New checks the configuration and looks at the installed programs. It does
@@ -22,16 +32,78 @@ func New(cfg Config) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Worker{cfg: cfg}, nil
+	programs, err := newRegistry(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("worker: programs folder: %w", err)
+	}
+	return &Worker{
+		cfg: cfg, logger: cfg.Logger, programs: programs, running: newRunning(),
+		backoff: backoff{base: cfg.BackoffBase, most: cfg.BackoffMax, jitter: cfg.Jitter},
+		fetcher: &fetcher{
+			client: newClient(cfg.FetchAllow), timeout: cfg.FetchTimeout,
+			backoff: backoff{base: min(cfg.BackoffBase, time.Second), most: 10 * time.Second, jitter: cfg.Jitter},
+		},
+	}, nil
 }
 
 // Programs are the valid programs that are installed now, by name.
-func (w *Worker) Programs() []ledger.Program { return nil }
+func (w *Worker) Programs() []ledger.Program { return w.programs.current().list }
 
 // Run takes work until take ends. Running jobs then go on for ShutdownGrace or
 // until work ends, whichever is first; after that they are interrupted, which
 // costs them nothing. Run returns when all of it has ended.
 func (w *Worker) Run(take, work context.Context) error {
+	slots, err := w.openSlots()
+	if err != nil {
+		return err
+	}
+	defer w.fetcher.client.CloseIdleConnections()
+	take, untake := context.WithCancel(take)
+	defer untake()
+	defer context.AfterFunc(work, untake)()
+	work, interrupt := context.WithCancelCause(work)
+	defer interrupt(nil)
+	aside, stop := context.WithCancel(context.WithoutCancel(take))
+	var watchers, all sync.WaitGroup
+	watchers.Go(func() { w.programs.run(aside) })
+	watchers.Go(func() { w.watchCancels(aside) })
+	watchers.Go(func() { w.shutDown(take, aside, interrupt) })
+	for _, s := range slots {
+		all.Go(func() { s.run(take, work) })
+	}
 	<-take.Done()
+	all.Wait()
+	stop()
+	watchers.Wait()
 	return nil
+}
+
+// shutDown interrupts what still runs some time after take has ended.
+func (w *Worker) shutDown(take, aside context.Context, interrupt context.CancelCauseFunc) {
+	<-take.Done()
+	if sleep(aside, w.cfg.ShutdownGrace) {
+		interrupt(errInterrupted)
+	}
+}
+
+// openSlots makes the scratch folder and the slots.
+func (w *Worker) openSlots() ([]*slot, error) {
+	if w.cfg.Slots == 0 {
+		return nil, nil
+	}
+	if err := process.Subreap(); err != nil {
+		w.logger.Debug("descendants that leave their process group cannot be followed", "err", err)
+	}
+	if err := sweep(w.cfg.Scratch); err != nil {
+		w.logger.Warn("scratch folder not swept", "err", err)
+	}
+	slots := make([]*slot, w.cfg.Slots)
+	for i := range slots {
+		s, err := w.newSlot(i)
+		if err != nil {
+			return nil, fmt.Errorf("worker: %w", err)
+		}
+		slots[i] = s
+	}
+	return slots, nil
 }

@@ -1,0 +1,110 @@
+package worker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// maxArtifacts is how many files a program may leave in out/.
+const maxArtifacts = 1000
+
+// artifacts stores the files in out/, by name. Nothing in it is followed: the
+// program may have put links, devices or pipes there.
+func (a *attempt) artifacts(ctx context.Context) ([]jobs.Artifact, error) {
+	dir, err := openFolder(filepath.Join(a.dir, "out"))
+	if err != nil {
+		return nil, &fault{outcome: jobs.OutcomeError, message: "the folder out cannot be read: " + err.Error()}
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(maxArtifacts + 1)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, nodeFault("the folder out cannot be read", err)
+	}
+	if len(names) > maxArtifacts {
+		return nil, &fault{outcome: jobs.OutcomeError, message: fmt.Sprintf("it left more than %d files in out", maxArtifacts)}
+	}
+	slices.Sort(names)
+	var list []jobs.Artifact
+	left := a.cfg.MaxFiles
+	for _, name := range names {
+		one, err := a.artifact(ctx, dir, name, left)
+		if err != nil {
+			return nil, err
+		}
+		if one != nil {
+			list = append(list, *one)
+			left -= one.Size
+		}
+	}
+	return list, nil
+}
+
+func openFolder(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_DIRECTORY|unix.O_NONBLOCK, 0)
+}
+
+// artifact stores one file; it returns nil for what is none, with a note in
+// the log.
+func (a *attempt) artifact(ctx context.Context, dir *os.File, name string, left int64) (*jobs.Artifact, error) {
+	ignore := func(why string) (*jobs.Artifact, error) {
+		fmt.Fprintf(&a.log, "runnerbean: out/%s is not kept: %s\n", clean(name, maxName), why)
+		return nil, nil
+	}
+	if !utf8.ValidString(name) || clean(name, maxName) != name {
+		return ignore("its name has characters that names cannot have")
+	}
+	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return ignore(err.Error())
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer f.Close()
+	m, err := fstat(f)
+	if err != nil || !m.is(unix.S_IFREG) {
+		return ignore("it is not a regular file")
+	}
+	if m.size > left {
+		return nil, &fault{outcome: jobs.OutcomeError, message: fmt.Sprintf("the files in out are larger than %d bytes together", a.cfg.MaxFiles)}
+	}
+	return a.storeArtifact(ctx, f, name, left)
+}
+
+func (a *attempt) storeArtifact(ctx context.Context, f *os.File, name string, left int64) (*jobs.Artifact, error) {
+	key := store.FileKey(a.record.ID, a.record.Attempt, name)
+	one := &jobs.Artifact{Name: name, URL: a.publicURL() + "/files/" + url.PathEscape(name)}
+	err := a.persist(ctx, func() error {
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		digest := sha256.New()
+		n, err := a.cfg.Store.CreateFrom(ctx, key, io.TeeReader(store.Bounded(f, left), digest))
+		one.Size, one.SHA256 = n, hex.EncodeToString(digest.Sum(nil))
+		return err
+	})
+	if err != nil {
+		return nil, nodeFault("the file "+name+" cannot be stored", err)
+	}
+	return one, nil
+}
+
+// publicURL is where this node serves the job.
+func (a *attempt) publicURL() string {
+	if a.elsewhere() {
+		return a.cfg.BaseURL + "/" + a.job.ID
+	}
+	return a.job.Result.URL
+}

@@ -1,0 +1,223 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/worker/internal/process"
+)
+
+// Why the context of an attempt may end.
+var (
+	errCancelled   = errors.New("the job was cancelled")
+	errInterrupted = errors.New("the node was shut down")
+	// errStale ends an attempt that is not the job's newest any more.
+	errStale = errors.New("the ledger has given the job to another attempt")
+)
+
+// Exit codes by which a program says more than that it failed.
+const (
+	exitFailed = 65 // EX_DATAERR
+	exitLater  = 75 // EX_TEMPFAIL
+)
+
+// attempt is one run of one job in a slot.
+type attempt struct {
+	*Worker
+	slot    *slot
+	record  ledger.Record
+	program *program
+	job     jobs.Job
+	start   time.Time
+	cancel  context.CancelCauseFunc
+
+	dir     string // working directory
+	sources []jobs.Source
+	log     process.Log
+	exit    *process.Exit // nil until the program has run
+	// document is the result as it was published.
+	document []byte
+}
+
+// run takes the attempt from the fetch to the published result. The error is
+// nil for a success, errStale, or a *fault.
+func (a *attempt) run(ctx context.Context) error {
+	if err := json.Unmarshal(a.record.Document, &a.job); err != nil {
+		return &fault{outcome: jobs.OutcomeInput, message: "the job document cannot be read: " + err.Error()}
+	}
+	if a.record.Attempt > 1 {
+		if err := a.adopt(ctx); !errors.Is(err, errNothing) {
+			return err
+		}
+	}
+	err := a.runProgram(ctx)
+	if ctx.Err() != nil && !a.done() {
+		return a.stopped(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	long, cancel := outlive(ctx, settleTime)
+	defer cancel()
+	return a.publish(long)
+}
+
+// done reports whether the program came to its end by itself.
+func (a *attempt) done() bool { return a.exit != nil && !a.exit.Cancelled }
+
+// stopped says why the context of the attempt has ended.
+func (a *attempt) stopped(ctx context.Context) error {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errStale):
+		return errStale
+	case errors.Is(cause, errCancelled):
+		return &fault{outcome: jobs.OutcomeCancelled, message: "cancelled while it ran"}
+	}
+	return &fault{outcome: jobs.OutcomeInterrupted, message: "interrupted: node " + a.cfg.Node + " was shut down"}
+}
+
+// runProgram fetches the inputs and runs the program on them.
+func (a *attempt) runProgram(ctx context.Context) error {
+	var err error
+	if a.dir, err = a.slot.scratch.open(); err != nil {
+		return nodeFault("no scratch folder", err)
+	}
+	in, err := a.fetchInput(ctx)
+	defer in.close()
+	if err != nil {
+		return err
+	}
+	if err := a.fetchFiles(ctx); err != nil {
+		return err
+	}
+	current, err := a.programs.verify(a.program)
+	if err != nil {
+		return a.broken(err)
+	}
+	a.program = current
+	return a.exec(ctx, &in)
+}
+
+// broken is the end of an attempt whose program is not fit to run here.
+func (a *attempt) broken(err error) error {
+	return nodeFault("program "+a.record.Program, err)
+}
+
+func (a *attempt) exec(ctx context.Context, in *input) error {
+	if ctx.Err() != nil {
+		return a.stopped(ctx)
+	}
+	if _, err := in.reader(); err != nil {
+		return nodeFault("the input cannot be read", err)
+	}
+	live := a.reporter(ctx)
+	exit, err := process.Run(ctx, process.Spec{
+		Path: a.program.path, Env: environment(a.program, &a.job, a.record.Attempt, a.dir), Dir: a.dir,
+		Stdin: in.data, StdinFile: in.file, MaxStdout: a.cfg.MaxStdout,
+		Log: &a.log, Event: live.event, Timeout: a.timeout(), Grace: a.cfg.Grace,
+	})
+	live.stop()
+	if err != nil {
+		return a.broken(err)
+	}
+	a.exit = &exit
+	return a.judge(exit)
+}
+
+func (a *attempt) timeout() time.Duration {
+	for _, d := range []jobs.Duration{a.job.Timeout, a.program.manifest.Timeout} {
+		if d > 0 {
+			return time.Duration(d)
+		}
+	}
+	return a.cfg.Timeout
+}
+
+func (a *attempt) attempts() int {
+	for _, n := range []int{a.job.Attempts, a.program.manifest.Attempts} {
+		if n > 0 {
+			return n
+		}
+	}
+	return a.cfg.Attempts
+}
+
+// judge makes of the way in which a program ended the end of the attempt.
+func (a *attempt) judge(exit process.Exit) error {
+	f := &fault{outcome: jobs.OutcomeError}
+	switch {
+	case exit.Cancelled:
+		f.outcome, f.message = jobs.OutcomeInterrupted, "stopped"
+	case exit.TimedOut:
+		f.outcome, f.message = jobs.OutcomeTimeout, fmt.Sprintf("it ran longer than %s", a.timeout())
+	case exit.StdoutTooBig:
+		f.message = fmt.Sprintf("it wrote more than %d bytes to stdout", a.cfg.MaxStdout)
+	case exit.Signal != 0:
+		f.outcome, f.message = jobs.OutcomeKilled, killed(exit.Signal)
+	case exit.Code == 0:
+		return nil
+	case exit.Code == exitFailed:
+		f.outcome, f.message = jobs.OutcomeFailed, a.lastLine("it ended with exit code 65 and said nothing")
+	case exit.Code == exitLater:
+		f.message = "it asked to be run again later (exit code 75)" + a.lastWords()
+	default:
+		f.message = fmt.Sprintf("exit code %d", exit.Code) + a.lastWords()
+	}
+	return f
+}
+
+func killed(s syscall.Signal) string {
+	text := fmt.Sprintf("it was killed by signal %d (%s)", int(s), s)
+	if s == syscall.SIGKILL {
+		text += "; if nobody did that, it may have been for its memory"
+	}
+	return text
+}
+
+func (a *attempt) lastWords() string {
+	if line := a.lastLine(""); line != "" {
+		return ": " + line
+	}
+	return ""
+}
+
+// lastLine is the last line of the log that says anything.
+func (a *attempt) lastLine(none string) string {
+	if a.log.Total() == 0 {
+		return none
+	}
+	tail := bytes.TrimSpace(a.log.Tail(maxLogTail))
+	line := strings.TrimSpace(string(tail[bytes.LastIndexByte(tail, '\n')+1:]))
+	if line == "" {
+		return none
+	}
+	return line
+}
+
+// logTail is the end of the log for an error.
+func (a *attempt) logTail() string {
+	if a.log.Total() == 0 {
+		return ""
+	}
+	return string(a.log.Tail(maxLogTail))
+}
+
+// settleTime is how long what must be written after the end of a context may
+// take.
+const settleTime = 30 * time.Second
+
+// outlive returns a context that ends d after ctx has ended.
+func outlive(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	long, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	unhook := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
+	return long, func() { unhook(); cancel() }
+}

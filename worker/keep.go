@@ -1,0 +1,90 @@
+package worker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/internal/store"
+)
+
+const (
+	// logEvery is how often the log of a running program is stored while it
+	// changes.
+	logEvery = time.Second
+	// touchEvery is a third of the time for which a run message may be held.
+	touchEvery = 40 * time.Second
+)
+
+// keeper does what a long attempt needs from time to time: it stores the log
+// and keeps hold of the message. A short one ends before the first time.
+type keeper struct {
+	a       *attempt
+	ctx     context.Context
+	message *queue.Delivery
+	timer   *time.Timer
+	quit    chan struct{}
+	ended   chan struct{}
+
+	mu     sync.Mutex
+	stored int64 // how much log had been written when it was stored
+	warned bool
+}
+
+func (a *attempt) keep(ctx context.Context, message *queue.Delivery) *keeper {
+	k := &keeper{a: a, ctx: ctx, message: message, quit: make(chan struct{}), ended: make(chan struct{})}
+	k.timer = time.AfterFunc(logEvery, k.run)
+	return k
+}
+
+func (k *keeper) run() {
+	defer close(k.ended)
+	logs, touches := time.NewTicker(logEvery), time.NewTicker(touchEvery)
+	defer logs.Stop()
+	defer touches.Stop()
+	k.storeLog(k.ctx)
+	for {
+		select {
+		case <-k.quit:
+			return
+		case <-logs.C:
+			k.storeLog(k.ctx)
+		case <-touches.C:
+			k.touch()
+		}
+	}
+}
+
+// touch keeps the message ours. If that fails the job goes on: others who get
+// the message ask the ledger, and it says that the job runs.
+func (k *keeper) touch() {
+	if err := k.message.Touch(k.ctx); err != nil && !k.warned && k.ctx.Err() == nil {
+		k.warned = true
+		k.a.logger.Info("the message of a running job is not ours any more; the job goes on", "job", k.a.record.ID, "err", err)
+	}
+}
+
+// storeLog stores the log if there is more of it than when it was stored last.
+func (k *keeper) storeLog(ctx context.Context) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	total := k.a.log.Total()
+	if total == k.stored {
+		return
+	}
+	key := store.LogKey(k.a.record.ID, k.a.record.Attempt)
+	if err := k.a.cfg.Store.Replace(ctx, key, k.a.log.Snapshot()); err != nil {
+		k.a.logger.Warn("log not stored", "job", k.a.record.ID, "err", err)
+		return
+	}
+	k.stored = total
+}
+
+// stop ends the keeper.
+func (k *keeper) stop() {
+	close(k.quit)
+	if !k.timer.Stop() {
+		<-k.ended
+	}
+}

@@ -1,0 +1,114 @@
+package worker
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// maxManifest is the largest program.json, in bytes.
+const maxManifest = 1 << 20
+
+// manifest is program.json: what whoever installed a program says about it.
+type manifest struct {
+	Description string `json:"description"`
+	// Input and Result are JSON Schemas.
+	Input  jsontext.Value `json:"input"`
+	Result jsontext.Value `json:"result"`
+	// Timeout and Attempts hold for jobs that name none themselves.
+	Timeout  jobs.Duration `json:"timeout"`
+	Attempts int           `json:"attempts"`
+	// Environment names variables of the node that the program may see.
+	Environment []string `json:"environment"`
+	// Deterministic says that equal inputs give equal results.
+	Deterministic bool `json:"deterministic"`
+
+	input, result *jsonschema.Schema
+}
+
+var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
+
+// decodeManifest reads program.json strictly: an unknown member is more likely
+// a limit that was misspelt than one that may be ignored.
+func decodeManifest(data []byte) (manifest, error) {
+	var m manifest
+	if err := json.Unmarshal(data, &m, json.RejectUnknownMembers(true)); err != nil {
+		return m, fmt.Errorf("program.json: %w", readable(err))
+	}
+	if err := m.check(); err != nil {
+		return m, fmt.Errorf("program.json: %w", err)
+	}
+	var err error
+	if m.input, err = compile("input", m.Input); err != nil {
+		return m, err
+	}
+	m.result, err = compile("result", m.Result)
+	return m, err
+}
+
+func (m *manifest) check() error {
+	if m.Timeout < 0 || time.Duration(m.Timeout) > 365*24*time.Hour {
+		return errors.New("timeout must be between 0 and 8760h")
+	}
+	if m.Attempts < 0 || m.Attempts > 1000 {
+		return errors.New("attempts must be between 0 and 1000")
+	}
+	for _, name := range m.Environment {
+		if !envName.MatchString(name) {
+			return fmt.Errorf("environment: %q is not the name of a variable", name)
+		}
+		if strings.HasPrefix(name, "RUNNERBEAN_") {
+			return fmt.Errorf("environment: %s: the node's own settings are not passed to programs", name)
+		}
+	}
+	return nil
+}
+
+// compile makes a schema that can load nothing: not from the network, not
+// from this machine's files.
+func compile(member string, schema jsontext.Value) (*jsonschema.Schema, error) {
+	if len(schema) == 0 {
+		return nil, nil
+	}
+	c := jsonschema.NewCompiler()
+	c.Draft = jsonschema.Draft2020
+	c.AssertFormat = true
+	c.LoadURL = func(url string) (io.ReadCloser, error) {
+		return nil, fmt.Errorf("%s: a schema may refer to itself only", url)
+	}
+	name := "mem:///" + member + ".json"
+	if err := c.AddResource(name, bytes.NewReader(schema)); err != nil {
+		return nil, fmt.Errorf("program.json: %s: %w", member, err)
+	}
+	compiled, err := c.Compile(name)
+	if err != nil {
+		return nil, fmt.Errorf("program.json: %s is not a JSON Schema: %w", member, err)
+	}
+	return compiled, nil
+}
+
+// readable drops what a decoding error says about Go types.
+func readable(err error) error {
+	var semantic *json.SemanticError
+	if !errors.As(err, &semantic) {
+		return err
+	}
+	at := string(semantic.JSONPointer)
+	if at == "" {
+		at = "the document"
+	}
+	if semantic.Err != nil {
+		return fmt.Errorf("%s: %w", at, semantic.Err)
+	}
+	return fmt.Errorf("%s: a JSON %s is not what is wanted there", at, semantic.JSONKind)
+}

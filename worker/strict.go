@@ -1,0 +1,191 @@
+package worker
+
+import (
+	"bytes"
+	stdjson "encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/santhosh-tekuri/jsonschema/v5"
+)
+
+// maxDepth is how deep the JSON of inputs and results may be nested.
+const maxDepth = 1000
+
+var (
+	errDepth = fmt.Errorf("nested more than %d deep", maxDepth)
+	errEmpty = errors.New("empty")
+	errMany  = errors.New("more than one JSON value")
+)
+
+// appendValue appends the one JSON value that data holds to dst, white space
+// left out and all else as it is.
+func appendValue(dst, data []byte) ([]byte, error) {
+	if len(bytes.TrimSpace(data)) == 0 {
+		return dst, errEmpty
+	}
+	var depth depthMeter
+	if err := depth.add(data); err != nil {
+		return dst, err
+	}
+	out, err := jsontext.AppendFormat(dst, data,
+		jsontext.AllowDuplicateNames(false), jsontext.AllowInvalidUTF8(false), jsontext.PreserveRawStrings(true))
+	if err != nil {
+		return dst, explain(data, err)
+	}
+	return out, nil
+}
+
+// explain says where in data a fault is, and whether it is a second value.
+func explain(data []byte, err error) error {
+	dec := jsontext.NewDecoder(bytes.NewReader(data))
+	first := dec.SkipValue()
+	var syntax *jsontext.SyntacticError
+	switch {
+	case first == nil:
+		rest := data[dec.InputOffset():]
+		start := len(data) - len(bytes.TrimLeft(rest, " \t\r\n"))
+		return fmt.Errorf("%w; the second begins at %s", errMany, place(data, start))
+	case errors.Is(first, io.EOF), errors.Is(first, io.ErrUnexpectedEOF):
+		return fmt.Errorf("not JSON: it ends in the middle of a value, at %s", place(data, len(data)))
+	case errors.As(first, &syntax):
+		return fmt.Errorf("not JSON: %w at %s", syntax.Err, place(data, int(syntax.ByteOffset)))
+	}
+	return err
+}
+
+// place is a position in data as a person counts.
+func place(data []byte, offset int) string {
+	offset = min(max(offset, 0), len(data))
+	line := bytes.Count(data[:offset], []byte("\n")) + 1
+	column := offset - bytes.LastIndexByte(data[:offset], '\n')
+	return fmt.Sprintf("line %d, column %d (byte %d)", line, column, offset)
+}
+
+// checkValue reads r to its end and says what keeps it from being one JSON
+// value.
+func checkValue(r io.Reader) error {
+	dec := jsontext.NewDecoder(&depthReader{r: r})
+	err := dec.SkipValue()
+	if errors.Is(err, io.EOF) && dec.InputOffset() == 0 {
+		return errEmpty
+	}
+	if err != nil {
+		return streamFault(err)
+	}
+	switch _, err := dec.ReadToken(); {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		return streamFault(err)
+	}
+	return fmt.Errorf("%w; the second begins near byte %d", errMany, dec.InputOffset())
+}
+
+func streamFault(err error) error {
+	var syntax *jsontext.SyntacticError
+	switch {
+	case errors.Is(err, errDepth):
+		return errDepth
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("not JSON: it ends in the middle of a value")
+	case errors.As(err, &syntax):
+		return fmt.Errorf("not JSON: %w at byte %d", syntax.Err, syntax.ByteOffset)
+	}
+	return err
+}
+
+// depthMeter counts how deep brackets are nested in the JSON that it is given.
+type depthMeter struct {
+	depth           int
+	quoted, escaped bool
+}
+
+func (m *depthMeter) add(data []byte) error {
+	for i := 0; i < len(data); i++ {
+		c := data[i]
+		switch {
+		case m.escaped:
+			m.escaped = false
+		case m.quoted:
+			m.escaped, m.quoted = c == '\\', c != '"'
+		case c == '"':
+			m.quoted = true
+		case c == '{' || c == '[':
+			if m.depth++; m.depth > maxDepth {
+				return errDepth
+			}
+		case c == '}' || c == ']':
+			m.depth--
+		}
+	}
+	return nil
+}
+
+type depthReader struct {
+	r io.Reader
+	m depthMeter
+}
+
+func (d *depthReader) Read(p []byte) (int, error) {
+	n, err := d.r.Read(p)
+	if deep := d.m.add(p[:n]); deep != nil {
+		return 0, deep
+	}
+	return n, err
+}
+
+// mismatch is a value that its schema does not allow.
+type mismatch struct{ pointer, message string }
+
+func (m *mismatch) Error() string {
+	if m.pointer == "" {
+		return m.message
+	}
+	return m.pointer + ": " + m.message
+}
+
+// validate checks the JSON value in r against a schema; nil allows all.
+func validate(schema *jsonschema.Schema, r io.Reader) error {
+	if schema == nil {
+		return nil
+	}
+	dec := stdjson.NewDecoder(r)
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		return err
+	}
+	err := schema.Validate(v)
+	var fault *jsonschema.ValidationError
+	if !errors.As(err, &fault) {
+		return err
+	}
+	for len(fault.Causes) > 0 {
+		fault = fault.Causes[0]
+	}
+	return &mismatch{pointer: fault.InstanceLocation, message: fault.Message}
+}
+
+// clean makes text that came from a program fit to be stored and shown: valid
+// UTF-8 without control characters, at most limit bytes.
+func clean(text string, limit int) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, "\uFFFD"))
+	if len(text) <= limit {
+		return text
+	}
+	cut := limit - len("…")
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + "…"
+}
