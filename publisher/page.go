@@ -49,6 +49,10 @@ type jobsData struct {
 	Next   string // cursor of the next page; empty on the last
 	Counts map[jobs.State]int
 	Node   string
+	// BaseURL is the node's; Query holds the filters in force, for the links.
+	// Both may be left out.
+	BaseURL string
+	Query   url.Values
 }
 
 var templates = template.Must(template.New("").ParseFS(assets, "assets/*.html"))

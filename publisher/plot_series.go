@@ -197,8 +197,8 @@ func numbers(raw []byte) ([]float64, bool) {
 	return out, true
 }
 
-// elements splits an array of scalars. raw is valid JSON, so commas outside
-// strings are all there is to look for; an array within counts as a fault.
+// elements splits an array of scalars. raw is valid JSON, so a comma outside
+// a string ends an element; an array or object within counts as a fault.
 func elements(raw []byte) ([][]byte, bool) {
 	if len(raw) < 2 || raw[0] != '[' {
 		return nil, false
@@ -207,14 +207,23 @@ func elements(raw []byte) ([][]byte, bool) {
 	if len(body) == 0 {
 		return nil, true
 	}
-	if bytes.ContainsAny(body, "{[\\") {
-		return nil, false
+	list := make([][]byte, 0, bytes.Count(body, []byte(","))+1)
+	from, inside := 0, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case c == '"':
+			inside = !inside
+		case inside && c == '\\':
+			i++
+		case inside:
+		case c == '[' || c == '{':
+			return nil, false
+		case c == ',':
+			list = append(list, bytes.TrimSpace(body[from:i]))
+			from = i + 1
+		}
 	}
-	list := bytes.Split(body, []byte(","))
-	for i := range list {
-		list[i] = bytes.TrimSpace(list[i])
-	}
-	return list, true
+	return append(list, bytes.TrimSpace(body[from:])), true
 }
 
 func number(raw []byte) (float64, bool) {

@@ -1,1 +1,104 @@
-export {};
+// Keeps the page about a job alive. What a person reads first is written by
+// the server; this follows the result, moves what moves, and asks the server
+// for the page again when more than that has changed.
+
+import {follow, left, visible} from '../runnerbean.js';
+
+const $ = (id) => document.getElementById(id);
+const LOG = 32_768;
+const put = (el, text) => { if (el && el.textContent !== text) el.textContent = text; };
+
+/** Times on the reader's own clock; what the server wrote becomes the title. */
+const localise = () => {
+  const format = new Intl.DateTimeFormat(undefined, {dateStyle: 'medium', timeStyle: 'medium'});
+  for (const t of document.querySelectorAll('time:not([title])')) {
+    t.title = t.textContent;
+    put(t, format.format(new Date(t.dateTime)));
+  }
+};
+
+/** A log without terminal escapes; of a line written over, its last form. */
+const readable = (s) => s
+  .replace(/\x1b(\[[ -?]*[@-~]?|[\]PX^_][^\x07\x1b\n]*(\x07|\x1b\\)?|[ -/]*[0-~]?)/g, '')
+  .split('\n').map((l) => l.replace(/\r+$/, '').replace(/^.*\r/, '')).join('\n')
+  .replaceAll('\t', '    ');
+
+let logBusy = false;
+const tail = async () => {
+  const el = $('log'), url = $('job')?.dataset.log;
+  if (!el || !url || logBusy || document.hidden) return;
+  logBusy = true;
+  try {
+    const answer = await fetch(new URL(url, location).pathname, {headers: {Range: `bytes=-${LOG}`}, cache: 'no-cache'});
+    if (!answer.ok) return;
+    let text = (await answer.text()).slice(-LOG);
+    if (text.length === LOG) text = text.slice(text.indexOf('\n') + 1);
+    const atEnd = el.scrollHeight - el.scrollTop - el.clientHeight < 40;
+    put(el, visible(readable(text).trimEnd(), LOG));
+    if (atEnd) el.scrollTop = el.scrollHeight;
+  } catch { /* the next look may do better */ } finally { logBusy = false; }
+};
+
+const drawn = async (doc) => {
+  const host = $('plots');
+  if (!host) return;
+  const {plot} = await import('./plot.js');
+  plot($('plots') ?? host, doc.result ?? doc.partial);
+};
+
+/** What needs the page anew; the rest is moved in place. */
+const outline = (d) => JSON.stringify([d.state, d.attempt, d.node, d.position, d.not_before, d.started, !!d.partial, Object.keys(d.counters ?? {})]);
+
+const renew = async () => {
+  const answer = await fetch(location.href, {headers: {Accept: 'text/html'}, cache: 'no-cache'});
+  const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+  const fresh = page.getElementById('job'), old = $('job');
+  if (!answer.ok || !fresh) throw new Error('no page');
+  const open = $('document')?.open, focus = document.activeElement?.id;
+  old.replaceWith(document.adoptNode(fresh));
+  if (open && $('document')) $('document').open = true;
+  if (focus) $(focus)?.focus();
+  document.title = page.title;
+  localise();
+  put($('live'), $('verdict')?.textContent ?? '');
+  if ($('log')) $('log').scrollTop = $('log').scrollHeight;
+};
+
+const move = (d) => {
+  const bar = $('progress'), p = d.progress, percent = p >= 0 && p <= 1 ? `${Math.round(p * 100)} %` : '';
+  if (bar) {
+    if (percent) bar.value = p;
+    else bar.removeAttribute('value');
+    put($('percent'), percent);
+    document.title = document.title.replace(/:.*/s, `: ${visible(d.state, 60)} ${percent}`.trimEnd());
+  }
+  put($('message'), visible(d.message || d.reason || ''));
+  put($('left'), left(d));
+};
+
+const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
+
+const watch = async () => {
+  const looking = setInterval(tail, 2000);
+  let shown;
+  try {
+    for await (const doc of follow(location.origin + location.pathname)) {
+      const final = ['succeeded', 'failed', 'cancelled'].includes(doc.state), now = outline(doc);
+      // What the server has just written for a final state needs no second look.
+      if (!shown && final && doc.state === $('job').dataset.state) shown = now;
+      for (let tries = final ? 4 : 1; now !== shown && tries; tries--) {
+        await renew().then(() => { shown = now; }, () => final && pause(2000));
+      }
+      move(doc);
+      await drawn(doc);
+      tail();
+    }
+  } catch (err) {
+    put($('left'), `No news: ${visible(err.message, 200)}`);
+  }
+  clearInterval(looking);
+};
+
+localise();
+if ($('log')) $('log').scrollTop = $('log').scrollHeight;
+if ($('job')) watch();

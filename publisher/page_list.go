@@ -1,0 +1,100 @@
+package publisher
+
+import (
+	"fmt"
+	"net/url"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// listView is the list of jobs with all words chosen.
+type listView struct {
+	Root, Node string
+	Counts     []countView
+	Rows       []rowView
+	Next       string // query of the next page
+}
+
+type countView struct {
+	State   jobs.State
+	Count   string
+	Tone    string
+	Query   string
+	Current bool
+}
+
+type rowView struct {
+	URL, ID, Short, Program, State, Tone, Node, Took string
+	Value, Percent, Note                             string
+	Created                                          piece
+}
+
+func newListView(d jobsData) *listView {
+	v := &listView{Root: root(d.BaseURL), Node: show(d.Node, maxNameRunes)}
+	current := jobs.State(d.Query.Get("state"))
+	for _, s := range jobs.States {
+		c := countView{State: s, Count: thousands(fmt.Sprint(d.Counts[s])), Current: s == current}
+		if d.Counts[s] > 0 {
+			c.Tone = tone(s)
+		}
+		if !c.Current { // the current one leads back to all
+			c.Query = with(d.Query, "state", string(s))
+		} else {
+			c.Query = with(d.Query, "state", "")
+		}
+		v.Counts = append(v.Counts, c)
+	}
+	for _, r := range d.Jobs {
+		v.Rows = append(v.Rows, row(v.Root, r))
+	}
+	if d.Next != "" {
+		v.Next = with(d.Query, "cursor", d.Next)
+	}
+	return v
+}
+
+// with is the query with one filter changed, from the first page unless the
+// cursor is what changes.
+func with(q url.Values, key, value string) string {
+	out := url.Values{}
+	for k, v := range q {
+		if k != "cursor" && k != key && len(v) > 0 {
+			out.Set(k, v[0])
+		}
+	}
+	if value != "" {
+		out.Set(key, value)
+	}
+	return "?" + out.Encode()
+}
+
+func row(root string, r jobs.Result) rowView {
+	v := rowView{
+		URL: root + "/" + url.PathEscape(r.ID), ID: show(r.ID, maxNameRunes), Short: show(r.ID, maxNameRunes),
+		Program: show(r.Program, maxNameRunes), State: show(string(r.State), maxNameRunes), Tone: tone(r.State),
+		Node: show(r.Node, maxNameRunes),
+	}
+	if n := len(r.ID); n == 36 && v.ID == r.ID {
+		v.Short = r.ID[:8] + "…" + r.ID[n-4:]
+	}
+	if !r.Created.IsZero() {
+		v.Created = stamp(r.Created)
+	}
+	if took, ok := duration(r); ok && r.State.Final() {
+		v.Took = span(took)
+	}
+	if p := r.Progress; r.State == jobs.Running && p != nil && *p >= 0 && *p <= 1 {
+		v.Value, v.Percent = fmt.Sprintf("%.4f", *p), fmt.Sprintf("%.0f %%", *p*100)
+		v.Took = left(r)
+	}
+	switch {
+	case r.Error != nil && r.State.Final() && r.State != jobs.Succeeded:
+		v.Note = show(r.Error.Message, 200)
+	case !r.State.Final():
+		v.Note = show(r.Message, 200)
+		if v.Note == "" {
+			v.Note = show(r.Reason, 200)
+		}
+	}
+	return v
+}

@@ -1,0 +1,220 @@
+package publisher
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const (
+	maxMessageRunes = 2000
+	maxRows         = 200 // of artifacts, inputs and figures
+)
+
+// fact is one line of what is known about a job.
+type fact struct {
+	Name string
+	piece
+	Code bool
+}
+
+// fileView is an artifact or an input. URL is empty where it is no link.
+type fileView struct {
+	Name, URL, Size, SHA256, Note string
+}
+
+// jobView is the page about one job with all words chosen: the template only
+// places them.
+type jobView struct {
+	Root, Title, ID, Program string
+	State                    jobs.State
+	Tone                     string
+	Pending, Running         bool
+	Verdict                  []piece
+	Percent, Left            string
+	Value                    string // of the progress bar; empty where unknown
+	Message                  string
+
+	Because, Fault, Pointer string
+
+	Plots   []plot
+	Partial bool
+	Figures []fact // scalars of the result, counters of the program
+	Output  string // the result itself, where it is no plot
+
+	Log, LogURL string
+	Facts       []fact
+	Files       []fileView
+	Inputs      []fileView
+	JSON        string
+	JSONCut     bool
+	JSONURL     string
+	Refresh     int // seconds, for readers without scripts
+}
+
+func newJobView(d pageData) *jobView {
+	r := d.Result
+	v := &jobView{
+		Root: root(d.BaseURL), ID: show(r.ID, maxNameRunes), Program: show(r.Program, maxNameRunes),
+		State: r.State, Tone: tone(r.State), Pending: !r.State.Final(), Running: r.State == jobs.Running,
+		Verdict: verdict(r), Left: left(r), LogURL: link(d.LogURL), JSONURL: link(d.JSONURL),
+	}
+	if v.Program == "" {
+		v.Program = "Job"
+	}
+	v.progress(r)
+	v.reason(r)
+	v.output(r)
+	v.log(d)
+	v.Facts, v.Files, v.Inputs = facts(r), artifacts(r), inputs(r)
+	v.JSON, v.JSONCut = prettyJSON(d.ResultJSON, maxJSONShown)
+	v.Title = fmt.Sprintf("%s: %s", v.Program, show(string(r.State), maxNameRunes))
+	if v.Percent != "" {
+		v.Title += " " + v.Percent
+	}
+	return v
+}
+
+func (v *jobView) progress(r jobs.Result) {
+	if v.Pending {
+		v.Refresh = 5
+		v.Message = clip(visible(r.Message, true), maxMessageRunes)
+	}
+	if p := r.Progress; v.Running && p != nil && *p >= 0 && *p <= 1 {
+		v.Value = strconv.FormatFloat(*p, 'f', 4, 64)
+		v.Percent = fmt.Sprintf("%.0f %%", *p*100)
+	}
+}
+
+// reason says why a job waits, or why it ended as it did.
+func (v *jobView) reason(r jobs.Result) {
+	if v.Pending && v.Message == "" {
+		v.Message = clip(visible(r.Reason, true), maxMessageRunes)
+	}
+	if r.Error == nil || r.State == jobs.Succeeded {
+		return
+	}
+	v.Because = because(r.Error.Class)
+	if v.Pending {
+		v.Because = "The attempt before: " + strings.ToLower(v.Because[:1]) + v.Because[1:]
+	}
+	v.Fault = clip(visible(r.Error.Message, true), maxMessageRunes)
+	v.Pointer = show(r.Error.Pointer, maxMessageRunes)
+}
+
+func (v *jobView) output(r jobs.Result) {
+	value := r.Result
+	if len(value) == 0 {
+		value, v.Partial = r.Partial, len(r.Partial) > 0
+	}
+	v.Plots = plots(value)
+	v.Figures = append(counters(r.Counters), figures(value)...)
+	if len(v.Plots) == 0 && len(v.Figures) == 0 && len(value) > 0 {
+		v.Output, _ = prettyJSON(value, maxOutputShown)
+	}
+}
+
+func (v *jobView) log(d pageData) {
+	v.Log = logText(d.LogTail)
+	if v.Log == "" && d.Result.Error != nil {
+		v.Log = logText([]byte(d.Result.Error.LogTail))
+	}
+}
+
+// facts lists the plain data of a job in the order of its way.
+func facts(r jobs.Result) []fact {
+	var list []fact
+	moment := func(name string, t time.Time) {
+		if !t.IsZero() {
+			list = append(list, fact{Name: name, piece: stamp(t)})
+		}
+	}
+	moment("Created", r.Created)
+	moment("Started", r.Started)
+	moment("Finished", r.Finished)
+	if took, ok := duration(r); ok {
+		list = append(list, fact{Name: "Took", piece: words("%s", span(took))})
+	}
+	if r.Attempt > 0 {
+		list = append(list, fact{Name: "Attempt", piece: words("%d", r.Attempt)})
+	}
+	if r.Node != "" {
+		list = append(list, fact{Name: "Node", piece: piece{Text: show(r.Node, maxNameRunes)}})
+	}
+	if p := r.Provenance; p != nil && p.ProgramSHA256 != "" {
+		list = append(list, fact{Name: "Program SHA-256", piece: piece{Text: show(p.ProgramSHA256, 64)}, Code: true})
+	}
+	moment("This answer", r.Timestamp)
+	return list
+}
+
+func artifacts(r jobs.Result) []fileView {
+	var list []fileView
+	for _, a := range r.Artifacts[:min(len(r.Artifacts), maxRows)] {
+		list = append(list, fileView{Name: show(a.Name, 200), URL: link(a.URL), Size: bytesOf(a.Size), SHA256: show(a.SHA256, 64)})
+	}
+	return list
+}
+
+func inputs(r jobs.Result) []fileView {
+	if r.Provenance == nil {
+		return nil
+	}
+	var list []fileView
+	all := r.Provenance.Inputs
+	for _, s := range all[:min(len(all), maxRows)] {
+		f := fileView{Name: show(s.Name, 200), URL: link(s.URL), Size: bytesOf(s.Size), SHA256: show(s.SHA256, 64)}
+		if f.Name == "" {
+			f.Name = "input"
+		}
+		f.Note = show(s.URL, 200)
+		list = append(list, f)
+	}
+	return list
+}
+
+func counters(m map[string]float64) []fact {
+	var list []fact
+	for _, name := range sortedKeys(m) {
+		if len(list) == maxRows {
+			break
+		}
+		list = append(list, fact{Name: show(name, maxNameRunes), piece: piece{Text: readable(m[name])}})
+	}
+	return list
+}
+
+// figures are the numbers and words at the top of a result, without the
+// members that are parts of a plot.
+func figures(value []byte) []fact {
+	if len(value) > maxPlotSource {
+		return nil
+	}
+	var list []fact
+	for _, m := range members(value) {
+		f := fact{Name: show(m.name, maxNameRunes)}
+		if v, ok := number(m.value); ok {
+			f.Text = readable(v)
+		} else if s := text(m.value); s != "" {
+			f.Text = show(s, 200)
+		} else if s := string(m.value); s == "true" || s == "false" || s == "null" {
+			f.Text = s
+		} else {
+			continue
+		}
+		list = append(list, f)
+	}
+	return list
+}
+
+// readable writes a number with six digits at most where it is not whole.
+func readable(v float64) string {
+	if v == math.Trunc(v) && math.Abs(v) < 1e15 {
+		return minus(thousands(strconv.FormatFloat(v, 'f', 0, 64)))
+	}
+	return minus(strconv.FormatFloat(v, 'g', 6, 64))
+}
