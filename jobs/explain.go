@@ -121,7 +121,7 @@ func (f finding) fault(v any) *Fault {
 	case "required":
 		return f.missing(v)
 	case "type":
-		return fault(f.pointer, "must be %s, not %s", typeNames[f.part.Types[0]], kind(v))
+		return f.otherType(v)
 	}
 	if wants := f.limit(); wants != "" {
 		return fault(f.pointer, "%s", wants)
@@ -131,6 +131,16 @@ func (f finding) fault(v any) *Fault {
 
 var typeNames = map[string]string{
 	"object": "an object", "array": "an array", "string": "a string", "integer": "an integer",
+}
+
+// otherType says what kind of value is wanted. A fraction where an integer is
+// wanted is of the same kind.
+func (f finding) otherType(v any) *Fault {
+	is := kind(v)
+	if _, ok := v.(float64); ok && f.part.Types[0] == "integer" {
+		is = excerpt(v)
+	}
+	return fault(f.pointer, "must be %s, not %s", typeNames[f.part.Types[0]], is)
 }
 
 // missing names the fields that are not there.
@@ -168,7 +178,7 @@ func (f finding) limit() string {
 	case "uniqueItems":
 		return "must not have the same entry twice"
 	case "oneOf":
-		return "must have either " + s.OneOf[0].Required[0] + " or " + s.OneOf[1].Required[0]
+		return "must have exactly one of " + s.OneOf[0].Required[0] + " and " + s.OneOf[1].Required[0]
 	case "dependentRequired":
 		return dependent(s)
 	}
