@@ -347,7 +347,7 @@ func TestPageFollowsAJob(t *testing.T) {
 		r.Provenance = &jobs.Provenance{ProgramSHA256: strings.Repeat("9c41", 16), Inputs: []jobs.Source{{URL: "https://grid.example/meters/42.json", SHA256: strings.Repeat("ab12", 16), Size: 27_412}}}
 		r.Artifacts = []jobs.Artifact{{Name: "residuals.csv", URL: n.url + "/" + testID + "/files/residuals.csv", Size: 81_204, SHA256: strings.Repeat("77aa", 16)}}
 	})
-	b.until(`document.querySelector('#verdict').textContent.startsWith('Succeeded on worker1 after 14 s, on ')`)
+	b.until(`document.querySelector('#verdict').textContent.startsWith('Succeeded on worker1 after 14 s, finished ')`)
 	b.until(`document.querySelectorAll('#plots [role=slider] path.band').length === 1`)
 	b.until(`document.querySelector('#live').textContent.startsWith('Succeeded')`)
 	b.shoot("succeeded")

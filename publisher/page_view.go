@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -21,6 +22,9 @@ type fact struct {
 	piece
 	Code bool
 }
+
+// Long reports whether the text needs more than a figure's usual room.
+func (f fact) Long() bool { return utf8.RuneCountInString(f.Text) > 14 }
 
 // fileView is an artifact or an input. URL is empty where it is no link.
 type fileView struct {

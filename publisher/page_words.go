@@ -47,11 +47,11 @@ func verdict(r jobs.Result) []piece {
 	case jobs.Running:
 		return running(r)
 	case jobs.Succeeded:
-		return ended(r, "Succeeded")
+		return ended(r, "Succeeded", "finished")
 	case jobs.Failed:
-		return ended(r, "Failed")
+		return ended(r, "Failed", "ended")
 	case jobs.Cancelled:
-		return ended(r, "Cancelled")
+		return ended(r, "Cancelled", "ended")
 	}
 	return []piece{words("%s.", show(string(r.State), maxNameRunes))}
 }
@@ -59,7 +59,7 @@ func verdict(r jobs.Result) []piece {
 func queued(r jobs.Result) []piece {
 	switch {
 	case r.NotBefore.After(r.Timestamp):
-		return []piece{words("Queued, starts at the earliest on "), stamp(r.NotBefore), words(".")}
+		return []piece{words("Queued, earliest start "), stamp(r.NotBefore), words(".")}
 	case r.Position == nil:
 		return []piece{words("Queued.")}
 	case *r.Position <= 0:
@@ -81,7 +81,7 @@ func running(r jobs.Result) []piece {
 	return append(s, words("."))
 }
 
-func ended(r jobs.Result, how string) []piece {
+func ended(r jobs.Result, how, finished string) []piece {
 	s := []piece{words("%s%s", how, onNode(r))}
 	if took, ok := duration(r); ok {
 		s = append(s, words(" after %s", span(took)))
@@ -90,7 +90,7 @@ func ended(r jobs.Result, how string) []piece {
 		s = append(s, words(", at attempt %d", r.Attempt))
 	}
 	if !r.Finished.IsZero() {
-		s = append(s, words(", on "), stamp(r.Finished))
+		s = append(s, words(", %s ", finished), stamp(r.Finished))
 	}
 	return append(s, words("."))
 }

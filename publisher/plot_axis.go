@@ -44,9 +44,9 @@ func niceStep(raw float64) float64 {
 	switch m := raw / power; {
 	case m < 1.5:
 		return power
-	case m < 3.5:
+	case m < 3:
 		return 2 * power
-	case m < 7.5:
+	case m < 7:
 		return 5 * power
 	}
 	return 10 * power

@@ -10,10 +10,12 @@ const put = (el, text) => { if (el && el.textContent !== text) el.textContent = 
 
 /** Times on the reader's own clock; what the server wrote becomes the title. */
 const localise = () => {
-  const format = new Intl.DateTimeFormat(undefined, {dateStyle: 'medium', timeStyle: 'medium'});
+  const full = new Intl.DateTimeFormat(undefined, {dateStyle: 'medium', timeStyle: 'medium'});
+  const short = new Intl.DateTimeFormat(undefined, {timeStyle: 'medium'});
   for (const t of document.querySelectorAll('time:not([title])')) {
+    const at = new Date(t.dateTime), today = at.toDateString() === new Date().toDateString();
     t.title = t.textContent;
-    put(t, format.format(new Date(t.dateTime)));
+    put(t, (today && t.closest('.verdict, table') ? short : full).format(at));
   }
 };
 
@@ -54,9 +56,9 @@ const renew = async () => {
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
   const fresh = page.getElementById('job'), old = $('job');
   if (!answer.ok || !fresh) throw new Error('no page');
-  const open = $('document')?.open, focus = document.activeElement?.id;
+  const focus = document.activeElement?.id, open = $('document')?.open;
   old.replaceWith(document.adoptNode(fresh));
-  if (open && $('document')) $('document').open = true;
+  if ($('document')) $('document').open = open;
   if (focus) $(focus)?.focus();
   document.title = page.title;
   localise();

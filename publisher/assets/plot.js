@@ -56,7 +56,7 @@ const group = (all) => all.reduce((groups, s) => {
 
 const niceStep = (raw) => {
   const power = 10 ** Math.floor(Math.log10(raw)), m = raw / power;
-  return power * (m < 1.5 ? 1 : m < 3.5 ? 2 : m < 7.5 ? 5 : 10);
+  return power * (m < 1.5 ? 1 : m < 3 ? 2 : m < 7 ? 5 : 10);
 };
 
 /** The vertical axis: begins and ends on a tick; at zero where that is cheap. */
@@ -253,5 +253,5 @@ svg { display: block; overflow: visible } text { fill: var(--soft); font-size: 1
 path.line { stroke: var(--c); stroke-width: 1.8; stroke-linejoin: round; stroke-linecap: round; fill: none } .band { fill: var(--c); stroke: none; opacity: .18 }
 circle { fill: var(--c); stroke: var(--paper); stroke-width: 2 }
 .c0 { --c: var(--bean) } .c1 { --c: light-dark(#2c62b8, #7aa7f0) } .c2 { --c: light-dark(#7b4ea3, #bf97e6) } .c3 { --c: light-dark(#9a5807, #e0a04a) }
-figcaption { color: var(--soft); font-size: .85rem; min-height: 2.9em; font-variant-numeric: tabular-nums }
-@container (max-width: 640px) { .r2 { display: none } } @container (max-width: 330px) { .r1 { display: none } }`;
+figcaption { color: var(--soft); font-size: .85rem; min-height: 1.5em; font-variant-numeric: tabular-nums }
+@container (max-width: 640px) { .r2 { display: none } figcaption { min-height: 3em } } @container (max-width: 250px) { .r1 { display: none } }`;

@@ -112,7 +112,6 @@ export async function* follow(url, {signal, onState} = {}) {
         fails++;
         wait = Math.max(wait, after);
       } else {
-        stop.abort();
         const problem = await response.json().catch(() => ({}));
         throw Object.assign(new Error(visible(problem.detail || problem.title || `HTTP ${response.status}`)), {status: response.status});
       }

@@ -1,0 +1,191 @@
+package publisher
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// embedder serves a strict page of another origin that holds the element.
+func embedder(t *testing.T, node, body string) string {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/":
+			w.Header().Set("Content-Security-Policy", fmt.Sprintf("default-src 'none'; script-src 'self' %s; connect-src %s; style-src 'self'; img-src data:; require-trusted-types-for 'script'", node, node))
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			fmt.Fprintf(w, `<!doctype html><html lang=en><meta name=viewport content="width=device-width"><link rel=icon href="data:,"><link rel=stylesheet href=/site.css><title>A site</title><script type=module src=%q></script><script type=module src=/site.js></script><h1>Demand</h1>%s`, node+"/runnerbean.js", body)
+		case "/site.css":
+			w.Header().Set("Content-Type", "text/css")
+			fmt.Fprint(w, `:root { color-scheme: light dark; font: 16px/1.5 Georgia, serif } body { max-width: 46rem; margin: 2rem auto; padding: 0 1rem }`)
+		case "/site.js":
+			w.Header().Set("Content-Type", "text/javascript")
+			fmt.Fprint(w, `globalThis.seen = []; for (const type of ['state', 'error']) document.querySelector('runnerbean-result')?.addEventListener(type, (e) => seen.push(e.detail.state ?? e.detail.message));`)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	t.Cleanup(s.Close)
+	t.Cleanup(s.CloseClientConnections)
+	return s.URL
+}
+
+const shadow = `document.querySelector('runnerbean-result').shadowRoot`
+
+func part(name string) string { return shadow + `?.querySelector('[part=` + name + `]')` }
+
+func TestElementFollowsAJobFromAnotherOrigin(t *testing.T) {
+	t.Parallel()
+	n := newFakeNode(t)
+	n.set(func(r *jobs.Result) {
+		*r = jobs.Result{ID: testID, Program: "forecast", State: jobs.Running, Node: "worker1", Started: time.Now().Add(-30 * time.Second), Progress: ptr(0.25), Message: "fitting \u202etxt.exe"}
+	})
+	b := newBrowser(t)
+	b.do(chromedp.Navigate(embedder(t, n.url, `<runnerbean-result src="`+n.url+`/`+testID+`"></runnerbean-result>`)))
+	b.until(part("progress") + `?.value === 0.25`)
+	b.until(part("state") + `.textContent === 'Running on worker1' && ` + part("left") + `.textContent.startsWith('25 %, about 1 min')`)
+	b.until(part("message") + `.textContent === 'fitting \\u{202e}txt.exe'`)
+	b.shoot("element-running")
+
+	n.set(func(r *jobs.Result) {
+		r.State, r.Progress, r.Message, r.Finished, r.Result = jobs.Succeeded, nil, "", r.Started.Add(61*time.Second), forecast(t, 336)
+		r.Artifacts = []jobs.Artifact{
+			{Name: "residuals.csv", URL: n.url + "/" + testID + "/files/residuals.csv", Size: 81_204},
+			{Name: "bad", URL: "javascript:alert(1)", Size: 3},
+		}
+	})
+	b.until(part("state") + `.textContent === 'Succeeded in 1 min 1 s'`)
+	b.until(shadow + `.querySelectorAll('[role=slider] path.line').length === 1`)
+	b.until(part("files") + `.querySelectorAll('a').length === 1 && ` + part("files") + `.querySelectorAll('li').length === 2`)
+	b.until(`seen.join() === 'running,succeeded'`)
+	b.do(chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowRight))
+	b.until(shadow + `.querySelector('figcaption').textContent.startsWith('Mon 31 Jul 2000, 01:00: ')`)
+	b.shoot("element-succeeded")
+	b.checkComplaints()
+}
+
+// TestElementPollsWhereEventsFail has no events and a job that is not known
+// at first.
+func TestElementPollsWhereEventsFail(t *testing.T) {
+	t.Parallel()
+	n := newFakeNode(t)
+	n.noEvents, n.known = true, false
+	n.set(func(r *jobs.Result) {
+		*r = jobs.Result{ID: testID, Program: "forecast", State: jobs.Queued, Position: ptr(0)}
+	})
+	b := newBrowser(t, "Failed to load resource", "MIME type")
+	b.do(chromedp.Navigate(embedder(t, n.url, `<runnerbean-result src="`+n.url+`/`+testID+`"></runnerbean-result>`)))
+	b.until(part("state") + `?.textContent === 'Asking for the result'`)
+	n.mu.Lock()
+	n.known = true
+	n.mu.Unlock()
+	b.until(part("state") + `.textContent === 'Queued, next in line'`)
+	n.set(func(r *jobs.Result) {
+		r.State, r.Position, r.Started, r.Node = jobs.Running, nil, time.Now(), "worker1"
+	})
+	b.until(part("progress") + `.hidden === false && !` + part("progress") + `.hasAttribute('value')`)
+	n.set(func(r *jobs.Result) {
+		r.State, r.Finished = jobs.Failed, time.Now()
+		r.Error = &jobs.Error{Class: jobs.OutcomeFailed, Message: "values: 12 are wanted, 3 are there", Pointer: "/series/values"}
+	})
+	b.until(part("state") + `.textContent === 'Failed'`)
+	b.until(part("error") + `.textContent === 'values: 12 are wanted, 3 are there (at /series/values)'`)
+	b.until(`seen.join() === 'queued,running,failed'`)
+	b.shoot("element-failed")
+	b.checkComplaints()
+}
+
+func TestElementSaysThatThereIsNoResult(t *testing.T) {
+	t.Parallel()
+	gone := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a, ok := publicAssets[r.URL.Path]; ok {
+			data, _ := assets.ReadFile(a.File)
+			w.Header().Set("Content-Type", a.Type)
+			w.Header().Set("Access-Control-Allow-Origin", "*")
+			_, _ = w.Write(data)
+			return
+		}
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusGone)
+		fmt.Fprint(w, `{"title":"Gone","status":410,"detail":"The result was archived"}`)
+	}))
+	t.Cleanup(gone.Close)
+	b := newBrowser(t, "410")
+	b.do(chromedp.Navigate(embedder(t, gone.URL, `<runnerbean-result src="`+gone.URL+`/`+testID+`"></runnerbean-result>`)))
+	b.until(part("error") + `?.textContent === 'The result was archived'`)
+	b.until(`document.querySelector('runnerbean-result').setAttribute('src', 'javascript:1') ?? true`)
+	b.until(part("error") + `.textContent.includes('http(s)')`)
+	b.checkComplaints()
+}
+
+// TestHostilePage shows a job all of whose strings are meant to do harm.
+func TestHostilePage(t *testing.T) {
+	t.Parallel()
+	n := newFakeNode(t)
+	evil := `"><img src=x onerror=alert(1)><script>alert(2)</script>` + "\u202egnp.exe\u0000\u001b[31m" + strings.Repeat("w", 400)
+	n.set(func(r *jobs.Result) {
+		*r = jobs.Result{
+			ID: testID, Program: evil, State: jobs.Failed, Node: evil, Attempt: 2, Started: time.Now().Add(-time.Minute), Finished: time.Now(),
+			Error:      &jobs.Error{Class: jobs.OutcomeError, Message: evil, Pointer: "/" + evil, LogTail: evil + "\nline 2\rline two\n"},
+			Artifacts:  []jobs.Artifact{{Name: evil, URL: "javascript:alert(3)", SHA256: evil}},
+			Provenance: &jobs.Provenance{Inputs: []jobs.Source{{Name: evil, URL: "data:text/html," + evil}}},
+			Counters:   map[string]float64{evil: 1},
+		}
+	})
+	b := newBrowser(t)
+	b.do(chromedp.Navigate(n.url + "/" + testID))
+	b.until(`document.querySelector('time')?.title`)
+	if evaluate[bool](b, `!!document.querySelector('img, main script, a[href^="javascript"], a[href^="data"]')`) {
+		t.Error("markup came through")
+	}
+	b.shoot("hostile")
+	b.checkComplaints()
+}
+
+func TestJobsPage(t *testing.T) {
+	t.Parallel()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if a, ok := publicAssets[r.URL.Path]; ok {
+			data, _ := assets.ReadFile(a.File)
+			w.Header().Set("Content-Type", a.Type)
+			_, _ = w.Write(data)
+			return
+		}
+		w.Header().Set("Content-Security-Policy", pagePolicy)
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		if err := renderJobs(w, sampleJobs(time.Now())); err != nil {
+			t.Error(err)
+		}
+	})
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	b := newBrowser(t)
+	b.do(chromedp.Navigate(s.URL))
+	b.until(`document.querySelectorAll('tbody tr').length === 5 && document.querySelector('time')?.title`)
+	b.shoot("jobs")
+	b.checkComplaints()
+}
+
+func sampleJobs(now time.Time) jobsData {
+	id := func(i int) string { return fmt.Sprintf("019a8f3e-7c21-7b5e-9d3a-2f6f0c1d7f%02d", i) }
+	ago := func(s int) time.Time { return now.Add(-time.Duration(s) * time.Second) }
+	return jobsData{
+		Node: "worker1", Next: "abc", Counts: map[jobs.State]int{jobs.Queued: 312, jobs.Running: 2, jobs.Succeeded: 12840, jobs.Failed: 3},
+		Jobs: []jobs.Result{
+			{ID: id(1), Program: "forecast", State: jobs.Queued, Created: ago(1), Timestamp: now, Reason: "no node has a slot for forecast"},
+			{ID: id(2), Program: "forecast", State: jobs.Running, Created: ago(20), Started: ago(18), Timestamp: now, Progress: ptr(0.72), Node: "worker1"},
+			{ID: id(3), Program: "render", State: jobs.Running, Created: ago(30), Started: ago(3), Timestamp: now, Progress: ptr(0.1), Node: "worker2"},
+			{ID: id(4), Program: "forecast", State: jobs.Succeeded, Created: ago(60), Started: ago(58), Finished: ago(44), Timestamp: now, Node: "worker1"},
+			{ID: id(5), Program: "sweep", State: jobs.Failed, Created: ago(90000), Started: ago(89999), Finished: ago(86000), Timestamp: now, Node: "worker1", Error: &jobs.Error{Class: jobs.OutcomeTimeout, Message: "ran longer than 1h"}},
+		},
+	}
+}
