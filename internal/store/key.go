@@ -1,28 +1,116 @@
 package store
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"io"
 	"strconv"
+	"strings"
 )
 
-// ResultKey is where the result of job id is.
-func ResultKey(id string) string { return "results/" + id[len(id)-2:] + "/" + id + ".json" }
+const (
+	maxKey  = 512 // bytes of a whole key
+	maxPart = 255 // bytes of one part, which is what file systems take
+	// maxName is how long an encoded name may be to be part of a key as it is.
+	maxName = 160
+)
+
+// ResultKey is where the result of a job is.
+func ResultKey(id string) string { return key("results", id, ".json") }
 
 // LogKey is where the log of an attempt is.
 func LogKey(id string, attempt int) string {
-	return "logs/" + id[len(id)-2:] + "/" + id + "." + strconv.Itoa(attempt) + ".log"
+	return key("logs", id, "."+strconv.Itoa(attempt)+".log")
 }
 
-// FileKey is where the artifact name of an attempt is; any name is safe.
+// FileKey is where the artifact name of an attempt is. Any name gives a good
+// key, and different names give different keys, also where the file system does
+// not tell upper from lower case.
 func FileKey(id string, attempt int, name string) string {
-	return "files/" + id[len(id)-2:] + "/" + id + "." + strconv.Itoa(attempt) + "." + name
+	return key("files", id, "."+strconv.Itoa(attempt)+"."+encode(name))
 }
 
-// AsideKey is where a result is kept that came after a different one.
+// AsideKey is where a result is kept that differs from the one published before.
 func AsideKey(id string, attempt int) string {
-	return "aside/" + id[len(id)-2:] + "/" + id + "." + strconv.Itoa(attempt) + ".json"
+	return key("aside", id, "."+strconv.Itoa(attempt)+".json")
 }
 
-// Bounded reads from r and fails with ErrTooBig after limit bytes if there are
-// more, so that CreateFrom makes nothing of a stream that is too long.
-func Bounded(r io.Reader, limit int64) io.Reader { return r }
+// key shards by the end of the id, which is random in every kind of UUID. An id
+// that is too short gives a key that is refused.
+func key(kind, id, rest string) string {
+	shard := id[max(0, len(id)-2):]
+	return kind + "/" + shard + "/" + id + rest
+}
+
+// encode writes all but plain lower-case characters as %xx. A name that becomes
+// too long is cut, and told apart by its digest; "%%" is in no other name.
+func encode(name string) string {
+	var b strings.Builder
+	for i := 0; i < len(name) && b.Len() <= maxName; i++ {
+		if c := name[i]; plain(c) && c != '%' {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02x", c)
+		}
+	}
+	if b.Len() <= maxName {
+		return b.String()
+	}
+	sum := sha256.Sum256([]byte(name))
+	return b.String()[:maxName/2] + "%%" + hex.EncodeToString(sum[:])
+}
+
+// plain characters may stand in a key.
+func plain(c byte) bool {
+	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.' || c == '%'
+}
+
+// checkKey admits two to five parts of plain characters that begin with a letter
+// or a digit. That leaves no way out of the store or into its temporary folder.
+func checkKey(key string) error {
+	parts := strings.Split(key, "/")
+	if len(key) > maxKey || len(parts) < 2 || len(parts) > 5 || parts[0] == tempRoot {
+		return fmt.Errorf("%w: %.64q", ErrKey, key)
+	}
+	for _, p := range parts {
+		if !goodPart(p) {
+			return fmt.Errorf("%w: %.64q", ErrKey, key)
+		}
+	}
+	return nil
+}
+
+func goodPart(p string) bool {
+	if p == "" || len(p) > maxPart || strings.IndexByte("-_.%", p[0]) >= 0 {
+		return false
+	}
+	for i := range len(p) {
+		if !plain(p[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// Bounded reads from r, and fails with ErrTooBig where r has more than limit
+// bytes, so that CreateFrom makes no object of a stream that is too long.
+func Bounded(r io.Reader, limit int64) io.Reader { return &bounded{r: r, left: max(0, limit)} }
+
+type bounded struct {
+	r    io.Reader
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if int64(len(p)) > b.left+1 {
+		p = p[:b.left+1]
+	}
+	n, err := b.r.Read(p)
+	if int64(n) > b.left {
+		n, b.left = int(b.left), 0
+		return n, ErrTooBig
+	}
+	b.left -= int64(n)
+	return n, err
+}

@@ -58,10 +58,10 @@ func sweepOnce(leader int, mark string) (left int) {
 	}
 	sweeping.Lock()
 	defer sweeping.Unlock()
-	born := bornBefore(leader)
+	nobodys := bornBefore(leader)
 	for _, pid := range adopted() {
 		s, ok := readStat(pid)
-		if !ok || s.parent != os.Getpid() || !isStranger(pid) || !belongs(pid, s, leader, mark, born) {
+		if !ok || s.parent != os.Getpid() || !isStranger(pid) || !belongs(pid, s, leader, mark, nobodys) {
 			continue
 		}
 		if !s.dead() {
@@ -90,7 +90,7 @@ func isStranger(pid int) bool {
 // belongs reports whether an orphan comes from the program: it is of its session
 // or bears its mark. One of no program's session that is dead, or older than
 // every other program that runs, can be nobody else's either.
-func belongs(pid int, s procStat, leader int, mark string, born func(uint64) bool) bool {
+func belongs(pid int, s procStat, leader int, mark string, nobodys func(procStat) bool) bool {
 	switch {
 	case s.session == leader:
 		return true
@@ -99,12 +99,13 @@ func belongs(pid int, s procStat, leader int, mark string, born func(uint64) boo
 	case hasEnv(pid, mark):
 		return true
 	}
-	return s.dead() || born(s.started)
+	return nobodys(s)
 }
 
-// bornBefore returns a test for processes older than all programs but one. It
-// answers no where a program may have been started meanwhile.
-func bornBefore(leader int) func(started uint64) bool {
+// bornBefore returns a test for orphans that are dead or older than all programs
+// but one. It answers no where a program was started meanwhile: the process at
+// hand may be just that.
+func bornBefore(leader int) func(procStat) bool {
 	pids, forks, quiet := leaders.others(leader)
 	oldest := uint64(math.MaxUint64)
 	for _, pid := range pids {
@@ -112,9 +113,9 @@ func bornBefore(leader int) func(started uint64) bool {
 		quiet = quiet && ok
 		oldest = min(oldest, s.started)
 	}
-	return func(started uint64) bool {
+	return func(s procStat) bool {
 		_, now, _ := leaders.others(leader)
-		return quiet && now == forks && started < oldest
+		return quiet && now == forks && (s.dead() || s.started < oldest)
 	}
 }
 

@@ -1,0 +1,134 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+)
+
+// chunk is how much of a stream is copied between two looks at the context.
+const chunk = 4 << 20
+
+// Create makes the object key from data where there is none. When it returns,
+// the object is safe on disk. It fails with ErrExists, leaving what is there,
+// and with ErrFull.
+func (s *Store) Create(ctx context.Context, key string, data []byte) error {
+	_, err := s.CreateFrom(ctx, key, bytes.NewReader(data))
+	return err
+}
+
+// CreateFrom is Create for a stream, which it reads to its end, and returns how
+// many bytes the object has. The end of the stream must be bounded by the
+// caller, see Bounded. After a read error there is no object.
+func (s *Store) CreateFrom(ctx context.Context, key string, r io.Reader) (int64, error) {
+	if err := check(ctx, key); err != nil {
+		return 0, err
+	}
+	n, err := s.create(ctx, key, r)
+	if err != nil {
+		return 0, fault(key, err)
+	}
+	return n, nil
+}
+
+func (s *Store) create(ctx context.Context, key string, r io.Reader) (int64, error) {
+	f, err := s.enter(path.Dir(key))
+	if err != nil {
+		return 0, err
+	}
+	defer s.leave(f)
+	n, err := int64(0), error(fs.ErrExist)
+	// A look before saves writing what cannot be linked.
+	if _, missing := s.root.Lstat(key); missing != nil {
+		n, err = s.write(ctx, f, path.Base(key), r)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return 0, err
+	}
+	// Also for an object of somebody else, who may not have come this far yet.
+	if syncErr := f.sync(); syncErr != nil {
+		return 0, syncErr
+	}
+	return n, err
+}
+
+// write puts r into a new file, syncs it, and only then gives it its name.
+func (s *Store) write(ctx context.Context, f *folder, name string, r io.Reader) (n int64, err error) {
+	t, err := s.newTemp(f)
+	if err != nil {
+		return 0, err
+	}
+	defer t.discard()
+	if n, err = fill(ctx, t.File, r); err != nil {
+		return 0, err
+	}
+	if err := t.Sync(); err != nil {
+		return 0, err
+	}
+	return n, t.link(name)
+}
+
+// fill copies r into f. The kernel does it where r is a file.
+func fill(ctx context.Context, f *os.File, r io.Reader) (int64, error) {
+	if b, ok := r.(*bytes.Reader); ok {
+		return b.WriteTo(f)
+	}
+	for total := int64(0); ; {
+		if ctx.Err() != nil {
+			return total, context.Cause(ctx)
+		}
+		n, err := io.CopyN(f, r, chunk)
+		total += n
+		switch {
+		case err == io.EOF:
+			return total, nil
+		case err != nil:
+			return total, err
+		}
+	}
+}
+
+// Replace puts data in place of the object key, whether there is one or not.
+// Readers see the old or the new object. It is not synced: a power cut may leave
+// the old object, or an empty one.
+func (s *Store) Replace(ctx context.Context, key string, data []byte) error {
+	if err := check(ctx, key); err != nil {
+		return err
+	}
+	if err := s.replace(key, data); err != nil {
+		return fmt.Errorf("store: %s: %w", key, full(err))
+	}
+	return nil
+}
+
+func (s *Store) replace(key string, data []byte) error {
+	f, name, err := s.temp.create()
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = s.rename(name, key)
+	}
+	if err != nil {
+		_ = s.root.Remove(name)
+	}
+	return err
+}
+
+// rename makes the folder of key only where it turns out to be absent.
+func (s *Store) rename(from, key string) error {
+	err := s.root.Rename(from, key)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := s.root.MkdirAll(path.Dir(key), folderPerm); err != nil {
+		return err
+	}
+	return s.root.Rename(from, key)
+}

@@ -1,0 +1,147 @@
+package store
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"sync"
+)
+
+// maxKnown bounds how many folders are remembered as safe.
+const maxKnown = 8192
+
+// folder is a folder in which objects are being made. All who use it at the same
+// time share one handle, and the syncs of it.
+type folder struct {
+	path string
+	dir  *os.File
+	refs int // guarded by Store.mu
+
+	mu      sync.Mutex
+	waiting *batch     // for a sync that has not begun
+	syncing sync.Mutex // held during a sync
+}
+
+// batch is one sync of a folder and those who wait for it.
+type batch struct {
+	done chan struct{}
+	err  error
+}
+
+// sync returns when a sync of the folder has ended that began after the call.
+// The first to ask does it for all who ask before it begins.
+func (f *folder) sync() error {
+	f.mu.Lock()
+	b := f.waiting
+	if b != nil {
+		f.mu.Unlock()
+		<-b.done
+		return b.err
+	}
+	b = &batch{done: make(chan struct{})}
+	f.waiting = b
+	f.mu.Unlock()
+
+	f.syncing.Lock()
+	defer f.syncing.Unlock()
+	f.mu.Lock()
+	f.waiting = nil // whoever comes now is too late for this one
+	f.mu.Unlock()
+	b.err = f.dir.Sync()
+	close(b.done)
+	return b.err
+}
+
+// enter gives the handle of a folder and makes the folder where it is absent.
+// The caller leaves it.
+func (s *Store) enter(dir string) (*folder, error) {
+	if err := s.ensure(dir); err != nil {
+		return nil, err
+	}
+	f, err := s.handle(dir)
+	if errors.Is(err, fs.ErrNotExist) { // removed by a person since it was ensured
+		s.forget()
+		if err = s.ensure(dir); err == nil {
+			f, err = s.handle(dir)
+		}
+	}
+	return f, err
+}
+
+func (s *Store) handle(dir string) (*folder, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.folders[dir]
+	if f == nil {
+		d, err := s.root.Open(dir)
+		if err != nil {
+			return nil, err
+		}
+		f = &folder{path: dir, dir: d}
+		s.folders[dir] = f
+	}
+	f.refs++
+	return f, nil
+}
+
+func (s *Store) leave(f *folder) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.refs--; f.refs == 0 {
+		delete(s.folders, f.path)
+		_ = f.dir.Close()
+	}
+}
+
+// ensure makes a folder, and syncs the one it is in, also where another process
+// made it, who may not have come to the sync yet.
+func (s *Store) ensure(dir string) error {
+	if dir == "." || s.isKnown(dir) {
+		return nil
+	}
+	parent, err := s.enter(path.Dir(dir))
+	if err != nil {
+		return err
+	}
+	defer s.leave(parent)
+	if err := s.root.Mkdir(dir, folderPerm); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := parent.sync(); err != nil {
+		return err
+	}
+	s.remember(dir)
+	return nil
+}
+
+func (s *Store) isKnown(dir string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.known[dir]
+	return ok
+}
+
+func (s *Store) remember(dir string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.known) >= maxKnown {
+		clear(s.known)
+	}
+	s.known[dir] = struct{}{}
+}
+
+func (s *Store) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.known)
+}
+
+// syncPath syncs the folder at a path of the machine.
+func syncPath(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

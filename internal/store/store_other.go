@@ -1,0 +1,14 @@
+//go:build !linux
+
+package store
+
+import (
+	"errors"
+	"os"
+)
+
+func (s *Store) canUnnamed() bool { return false }
+
+func openUnnamed(*os.File) (*os.File, error) { return nil, errors.ErrUnsupported }
+
+func linkUnnamed(_, _ *os.File, _ string) error { return errors.ErrUnsupported }

@@ -1,0 +1,139 @@
+package store
+
+import (
+	"crypto/rand"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"sync/atomic"
+)
+
+// tempRoot holds one folder per process that uses the store.
+const tempRoot = "tmp"
+
+// tempFolder is where this process writes before it renames. A lock on the
+// folder, which ends with the process however that ends, keeps others from
+// sweeping it.
+type tempFolder struct {
+	root *os.Root
+	path string
+	lock *os.File
+	next atomic.Uint64
+}
+
+// openTemp sweeps what dead processes left, and makes a folder for this one.
+func openTemp(root *os.Root) (*tempFolder, error) {
+	if err := root.Mkdir(tempRoot, folderPerm); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	if err := sweep(root); err != nil {
+		return nil, err
+	}
+	for {
+		t := &tempFolder{root: root, path: path.Join(tempRoot, strings.ToLower(rand.Text()))}
+		if ok, err := t.claim(); ok || err != nil {
+			return t, err
+		}
+	}
+}
+
+// claim makes and locks the folder. It is false where somebody swept the folder
+// between the two.
+func (t *tempFolder) claim() (bool, error) {
+	if err := t.root.Mkdir(t.path, folderPerm); err != nil {
+		return false, err
+	}
+	lock, err := t.root.Open(t.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	t.lock = lock
+	if locked, err := tryLock(lock); err != nil || !locked || !t.stillThere() {
+		return false, errors.Join(err, lock.Close())
+	}
+	return true, nil
+}
+
+func (t *tempFolder) stillThere() bool {
+	held, err1 := t.lock.Stat()
+	named, err2 := t.root.Stat(t.path)
+	return err1 == nil && err2 == nil && os.SameFile(held, named)
+}
+
+// create makes an empty file; the caller closes it and removes or renames name.
+func (t *tempFolder) create() (f *os.File, name string, err error) {
+	name = path.Join(t.path, strconv.FormatUint(t.next.Add(1), 36))
+	f, err = t.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm)
+	return f, name, err
+}
+
+// close removes the folder before it gives up the lock.
+func (t *tempFolder) close() error {
+	return errors.Join(t.root.RemoveAll(t.path), t.lock.Close())
+}
+
+// sweep removes the folders whose lock can be had: nobody lives there.
+func sweep(root *os.Root) error {
+	entries, err := fs.ReadDir(root.FS(), tempRoot)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := sweepOne(root, path.Join(tempRoot, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+func sweepOne(root *os.Root, name string) error {
+	d, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if locked, err := tryLock(d); err != nil || !locked {
+		return err
+	}
+	return root.RemoveAll(name)
+}
+
+// tempFile is a file on its way to become an object. Discard it in any case.
+type tempFile struct {
+	*os.File
+	store  *Store
+	folder *folder
+	name   string // empty for a file without a name
+}
+
+// newTemp makes a file for an object in f.
+func (s *Store) newTemp(f *folder) (*tempFile, error) {
+	if s.unnamed {
+		file, err := openUnnamed(f.dir)
+		return &tempFile{File: file, store: s, folder: f}, err
+	}
+	file, name, err := s.temp.create()
+	return &tempFile{File: file, store: s, folder: f, name: name}, err
+}
+
+// link gives the file its place in its folder, and fails where that is taken.
+func (t *tempFile) link(name string) error {
+	if t.name == "" {
+		return linkUnnamed(t.File, t.folder.dir, name)
+	}
+	return t.store.root.Link(t.name, path.Join(t.folder.path, name))
+}
+
+// discard closes the file and takes away the name that is not the object's.
+func (t *tempFile) discard() {
+	_ = t.Close()
+	if t.name != "" {
+		_ = t.store.root.Remove(t.name)
+	}
+}
