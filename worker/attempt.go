@@ -21,7 +21,8 @@ var (
 	errCancelled   = errors.New("the job was cancelled")
 	errInterrupted = errors.New("the node was shut down")
 	// errStale ends an attempt that is not the job's newest any more.
-	errStale = errors.New("the ledger has given the job to another attempt")
+	errWrongTube = errors.New("the job is not for it")
+	errStale     = errors.New("the ledger has given the job to another attempt")
 )
 
 // Exit codes by which a program says more than that it failed.
@@ -30,10 +31,10 @@ const (
 	exitLater  = 75 // EX_TEMPFAIL
 )
 
-// attempt is one run of one job in a slot.
+// attempt is one run of one job in a lane.
 type attempt struct {
 	*Worker
-	slot    *slot
+	lane    *lane
 	record  ledger.Record
 	program *program
 	job     jobs.Job
@@ -51,6 +52,9 @@ type attempt struct {
 // run takes the attempt from the fetch to the published result. The error is
 // nil for a success, errStale, or a *fault.
 func (a *attempt) run(ctx context.Context) error {
+	if a.record.Program != a.program.about.Name {
+		return nodeFault("the message came by the run tube of "+a.program.about.Name, errWrongTube)
+	}
 	if err := json.Unmarshal(a.record.Document, &a.job); err != nil {
 		return &fault{outcome: jobs.OutcomeInput, message: "the job document cannot be read: " + err.Error()}
 	}
@@ -88,7 +92,7 @@ func (a *attempt) stopped(ctx context.Context) error {
 // runProgram fetches the inputs and runs the program on them.
 func (a *attempt) runProgram(ctx context.Context) error {
 	var err error
-	if a.dir, err = a.slot.scratch.open(); err != nil {
+	if a.dir, err = a.lane.scratch.open(); err != nil {
 		return nodeFault("no scratch folder", err)
 	}
 	in, err := a.fetchInput(ctx)
@@ -125,6 +129,7 @@ func (a *attempt) exec(ctx context.Context, in *input) error {
 		Stdin: in.data, StdinFile: in.file, MaxStdout: a.cfg.MaxStdout,
 		Log: &a.log, Event: live.event, Timeout: a.timeout(), Grace: a.cfg.Grace,
 	})
+	a.lane.leave()
 	live.stop()
 	if err != nil {
 		return a.broken(err)

@@ -113,7 +113,7 @@ func (a *attempt) inline() {
 }
 
 func (a *attempt) download(ctx context.Context) (input, error) {
-	buffer := &spill{path: a.slot.scratch.spill()}
+	buffer := &spill{path: a.lane.scratch.spill()}
 	src := source{url: a.job.Input.URL, sha256: a.job.Input.SHA256, size: -1, limit: a.cfg.MaxInput}
 	got, err := a.fetcher.fetch(ctx, src, buffer)
 	in := buffer.take()

@@ -11,6 +11,7 @@ import (
 // Ledger is what a worker needs of the record of jobs; *ledger.Ledger has it.
 type Ledger interface {
 	Get(ctx context.Context, id string) (ledger.Record, error)
+	MarkSent(ctx context.Context, sent []ledger.Sent) error
 	Claim(ctx context.Context, id string, o ledger.Owner, programSHA256 string) (ledger.Claim, error)
 	Report(ctx context.Context, id string, attempt int, live ledger.Live) error
 	Finish(ctx context.Context, id string, attempt int, e ledger.Ending) ([]ledger.Record, error)

@@ -16,26 +16,26 @@ import (
 // folders are what a program finds in its working directory.
 var folders = []string{"inputs", "out", "checkpoint", "tmp"}
 
-const slotFolder = "slot-"
+const laneFolder = "lane-"
 
 // settled is how old a folder's last change must be for its time stamp to
 // give away a later one: file systems stamp in ticks of some milliseconds.
 const settled = 50 * time.Millisecond
 
-// scratch is the place of one slot for the files of its attempts. Making and
+// scratch is the place of one lane for the files of its attempts. Making and
 // removing folders costs more than running a small program, so one that was
 // left as it was found serves again.
 type scratch struct {
-	root  string // of the slot
+	root  string // of the lane
 	dir   string // working directory of the attempts; empty if there is none
 	marks []mark // of dir and its folders, when they were made
 	made  time.Time
 	count int
 }
 
-// newScratch makes the place of one slot.
-func newScratch(root string, slot int) (*scratch, error) {
-	s := &scratch{root: filepath.Join(root, slotFolder+strconv.Itoa(slot))}
+// newScratch makes the place of one lane.
+func newScratch(root, lane string) (*scratch, error) {
+	s := &scratch{root: filepath.Join(root, laneFolder+lane)}
 	return s, os.Mkdir(s.root, 0o700)
 }
 
@@ -44,7 +44,7 @@ func sweep(root string) error {
 	list, err := os.ReadDir(root)
 	var errs []error
 	for _, entry := range list {
-		if strings.HasPrefix(entry.Name(), slotFolder) {
+		if strings.HasPrefix(entry.Name(), laneFolder) {
 			errs = append(errs, removeAll(filepath.Join(root, entry.Name())))
 		}
 	}

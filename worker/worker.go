@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -53,7 +54,7 @@ func (w *Worker) Programs() []ledger.Program { return w.programs.current().list 
 // until work ends, whichever is first; after that they are interrupted, which
 // costs them nothing. Run returns when all of it has ended.
 func (w *Worker) Run(take, work context.Context) error {
-	slots, err := w.openSlots()
+	lanes, err := w.openLanes()
 	if err != nil {
 		return err
 	}
@@ -68,8 +69,8 @@ func (w *Worker) Run(take, work context.Context) error {
 	watchers.Go(func() { w.programs.run(aside) })
 	watchers.Go(func() { w.watchCancels(aside) })
 	watchers.Go(func() { w.shutDown(take, aside, interrupt) })
-	for _, s := range slots {
-		all.Go(func() { s.run(take, work) })
+	for _, l := range lanes {
+		all.Go(func() { l.run(take, work) })
 	}
 	<-take.Done()
 	all.Wait()
@@ -86,8 +87,8 @@ func (w *Worker) shutDown(take, aside context.Context, interrupt context.CancelC
 	}
 }
 
-// openSlots makes the scratch folder and the slots.
-func (w *Worker) openSlots() ([]*slot, error) {
+// openLanes sweeps the scratch folder and makes the lanes.
+func (w *Worker) openLanes() ([]*lane, error) {
 	if w.cfg.Slots == 0 {
 		return nil, nil
 	}
@@ -97,13 +98,16 @@ func (w *Worker) openSlots() ([]*slot, error) {
 	if err := sweep(w.cfg.Scratch); err != nil {
 		w.logger.Warn("scratch folder not swept", "err", err)
 	}
-	slots := make([]*slot, w.cfg.Slots)
-	for i := range slots {
-		s, err := w.newSlot(i)
-		if err != nil {
-			return nil, fmt.Errorf("worker: %w", err)
+	var lanes []*lane
+	for i := range w.cfg.Slots {
+		slot := make(chan struct{}, 1)
+		for _, side := range []string{"a", "b"} {
+			l, err := w.newLane(i, strconv.Itoa(i)+side, slot)
+			if err != nil {
+				return nil, fmt.Errorf("worker: %w", err)
+			}
+			lanes = append(lanes, l)
 		}
-		slots[i] = s
 	}
-	return slots, nil
+	return lanes, nil
 }

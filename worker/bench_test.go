@@ -1,0 +1,115 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const benchSlots = 4
+
+// finishing counts the attempts that have ended.
+type finishing struct {
+	Ledger
+	left sync.WaitGroup
+}
+
+func (f *finishing) Finish(ctx context.Context, id string, attempt int, e ledger.Ending) ([]ledger.Record, error) {
+	released, err := f.Ledger.Finish(ctx, id, attempt, e)
+	if err == nil && e.State.Final() {
+		f.left.Done()
+	}
+	return released, err
+}
+
+// BenchmarkCat takes jobs of 10 KiB from the message to its deletion, with four
+// slots, and compares that with spawning the same program as often and as
+// concurrently with nothing around it.
+func BenchmarkCat(b *testing.B) {
+	r := newRig(b, func(c *Config) { c.Slots = benchSlots })
+	r.installCopy("cat", "/bin/cat")
+	count := &finishing{Ledger: r.ledger}
+	r.cfg.Ledger = count
+	input := []byte(`"` + string(bytes.Repeat([]byte("x"), 10<<10)) + `"`)
+	r.queueMany(b.N, "cat", input)
+	count.left.Add(b.N)
+
+	b.ResetTimer()
+	n := r.start()
+	count.left.Wait()
+	whole := b.Elapsed()
+	b.StopTimer()
+	n.stop()
+	n.wait()
+	bare := bareSpawn(b, filepath.Join(r.cfg.Programs, "cat"), input)
+	b.ReportMetric(float64(b.N)/whole.Seconds(), "jobs/s")
+	b.ReportMetric(float64(b.N)/bare.Seconds(), "spawns/s")
+	b.ReportMetric(bare.Seconds()/whole.Seconds(), "ratio")
+}
+
+func (r *rig) installCopy(name, path string) {
+	r.t.Helper()
+	data, err := os.ReadFile(path)
+	r.must(err)
+	r.must(os.WriteFile(filepath.Join(r.cfg.Programs, name), data, 0o700))
+}
+
+// queueMany records n jobs and puts their messages.
+func (r *rig) queueMany(n int, program string, input []byte) {
+	r.t.Helper()
+	const batch = 500
+	for done := 0; done < n; done += batch {
+		var entries []ledger.Entry
+		var messages []queue.Message
+		for range min(batch, n-done) {
+			j := job(program)
+			j.Input.Data = input
+			document, err := json.Marshal(j)
+			r.must(err)
+			entries = append(entries, ledger.Entry{Job: j, Document: document})
+			messages = append(messages, queue.Message{
+				Tube: queue.RunTube(testPrefix, program), Body: []byte(`{"id":"` + j.ID + `"}`),
+				Priority: jobs.DefaultPriority, TTR: 120 * time.Second,
+			})
+		}
+		_, err := r.ledger.Accept(context.Background(), entries)
+		r.must(err)
+		_, err = r.producer.PutAll(context.Background(), messages)
+		r.must(err)
+	}
+}
+
+// bareSpawn runs the program b.N times, benchSlots at once.
+func bareSpawn(b *testing.B, path string, input []byte) time.Duration {
+	b.Helper()
+	work := make(chan struct{})
+	start := time.Now()
+	var group sync.WaitGroup
+	for range benchSlots {
+		group.Go(func() {
+			for range work {
+				cmd := exec.Command(path)
+				cmd.Stdin = bytes.NewReader(input)
+				if out, err := cmd.Output(); err != nil || len(out) != len(input) {
+					b.Errorf("cat: %v, %d bytes", err, len(out))
+				}
+			}
+		})
+	}
+	for range b.N {
+		work <- struct{}{}
+	}
+	close(work)
+	group.Wait()
+	return time.Since(start)
+}

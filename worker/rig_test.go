@@ -1,0 +1,327 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// patience bounds every wait of a test.
+const patience = 30 * time.Second
+
+const (
+	testPrefix = "test"
+	testBase   = "http://node.example"
+)
+
+// rig is everything that a worker stands on, for real.
+type rig struct {
+	t        testing.TB
+	bean     *queuetest.Server
+	ledger   *ledger.Ledger
+	store    *memStore
+	producer *queue.Producer
+	dir      string
+	cfg      Config
+	change   *bell
+}
+
+// bell wakes all who listen.
+type bell struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+func newBell() *bell { return &bell{ch: make(chan struct{})} }
+
+func (b *bell) ring() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.ch)
+	b.ch = make(chan struct{})
+}
+
+func (b *bell) next() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ch
+}
+
+func newRig(t testing.TB, options ...func(*Config)) *rig {
+	t.Helper()
+	return openRig(t, queuetest.Start(t), t.TempDir(), options...)
+}
+
+// openRig builds a rig on the folder dir, which may have been another's.
+func openRig(t testing.TB, bean *queuetest.Server, dir string, options ...func(*Config)) *rig {
+	t.Helper()
+	r := &rig{t: t, bean: bean, dir: dir, change: newBell()}
+	for _, name := range []string{"programs", "scratch", "store"} {
+		r.must(os.MkdirAll(filepath.Join(dir, name), 0o755))
+	}
+	r.openLedger()
+	var err error
+	r.store = &memStore{m: map[string][]byte{}}
+	r.must(err)
+	t.Cleanup(func() { r.store.Close() })
+	r.producer, err = queue.NewProducer(queue.Config{Addrs: []string{r.bean.Addr}})
+	r.must(err)
+	t.Cleanup(func() { r.producer.Close() })
+	r.cfg = r.config()
+	for _, option := range options {
+		option(&r.cfg)
+	}
+	r.must(r.ledger.Register(context.Background(), ledger.Node{Name: r.cfg.Node, Instance: r.cfg.Instance}))
+	return r
+}
+
+func (r *rig) openLedger() {
+	var err error
+	dsn := "sqlite:" + filepath.Join(r.dir, "ledger.db")
+	r.ledger, err = ledger.Open(context.Background(), ledger.Config{DSN: dsn, Logger: quiet()})
+	r.must(err)
+	r.t.Cleanup(func() { r.ledger.Close() })
+	r.ledger.OnChange(func([]string) { r.change.ring() })
+}
+
+func (r *rig) config() Config {
+	return Config{
+		Queue: queue.Config{Addrs: []string{r.bean.Addr}}, Prefix: testPrefix,
+		Ledger: r.ledger, Store: r.store, Node: "n1", Instance: jobs.NewID(), BaseURL: testBase,
+		Programs: filepath.Join(r.dir, "programs"), Scratch: filepath.Join(r.dir, "scratch"),
+		Slots: 2, Grace: 2 * time.Second, BackoffBase: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
+		FetchAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Logger: quiet(),
+	}
+}
+
+func quiet() *slog.Logger {
+	if os.Getenv("WORKER_TEST_LOG") != "" {
+		return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+func (r *rig) must(err error) {
+	r.t.Helper()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// install makes a program of a shell script.
+func (r *rig) install(name, script string) {
+	r.t.Helper()
+	// Renamed into place, as an installer should: nothing runs half a file.
+	temp := filepath.Join(r.dir, "new-program")
+	r.must(os.WriteFile(temp, []byte("#!/bin/sh\n"+script+"\n"), 0o700))
+	r.must(os.Rename(temp, filepath.Join(r.cfg.Programs, name)))
+}
+
+// installFolder makes a program with a program.json.
+func (r *rig) installFolder(name, script, manifest string) {
+	r.t.Helper()
+	dir := filepath.Join(r.cfg.Programs, name)
+	r.must(os.Mkdir(dir, 0o755))
+	r.must(os.WriteFile(filepath.Join(dir, "program.json"), []byte(manifest), 0o600))
+	r.must(os.WriteFile(filepath.Join(dir, "run"), []byte("#!/bin/sh\n"+script+"\n"), 0o700))
+}
+
+// node is a worker that runs.
+type node struct {
+	*Worker
+	r          *rig
+	stop, kill context.CancelFunc
+	ended      chan struct{}
+	err        error
+}
+
+// start runs a worker until the test ends.
+func (r *rig) start() *node {
+	r.t.Helper()
+	w, err := New(r.cfg)
+	r.must(err)
+	n := &node{Worker: w, r: r, ended: make(chan struct{})}
+	var take, work context.Context
+	take, n.stop = context.WithCancel(context.Background())
+	work, n.kill = context.WithCancel(context.Background())
+	go func() {
+		defer close(n.ended)
+		n.err = w.Run(take, work)
+	}()
+	r.t.Cleanup(func() { n.kill(); n.wait() })
+	return n
+}
+
+// wait waits for the end of a worker.
+func (n *node) wait() {
+	n.r.t.Helper()
+	select {
+	case <-n.ended:
+	case <-time.After(patience):
+		n.r.t.Fatal("the worker does not end")
+	}
+	n.r.must(n.err)
+}
+
+// job is a job document with an inline input.
+func job(program string) jobs.Job {
+	id := jobs.NewID()
+	return jobs.Job{
+		ID: id, Program: program, Input: jobs.Input{Data: json.RawMessage(`{"n":1}`)},
+		Result: jobs.Target{URL: testBase + "/" + id}, Created: time.Now().UTC().Truncate(time.Second),
+	}
+}
+
+// submit records a job and puts its message.
+func (r *rig) submit(j jobs.Job) string {
+	r.t.Helper()
+	r.accept(j)
+	r.put(j)
+	return j.ID
+}
+
+func (r *rig) accept(j jobs.Job) {
+	r.t.Helper()
+	document, err := json.Marshal(j)
+	r.must(err)
+	answers, err := r.ledger.Accept(context.Background(), []ledger.Entry{{Job: j, Document: document}})
+	r.must(err)
+	r.must(answers[0].Err)
+}
+
+func (r *rig) put(j jobs.Job) {
+	r.t.Helper()
+	r.putBody(j.Program, `{"id":"`+j.ID+`"}`)
+}
+
+func (r *rig) putBody(program, body string) {
+	r.t.Helper()
+	_, err := r.producer.Put(context.Background(), queue.Message{
+		Tube: queue.RunTube(testPrefix, program), Body: []byte(body), Priority: jobs.DefaultPriority, TTR: 120 * time.Second,
+	})
+	r.must(err)
+}
+
+// until waits until ok holds, looking again whenever the ledger changes.
+func (r *rig) until(what string, ok func() bool) {
+	r.t.Helper()
+	deadline := time.After(patience)
+	for {
+		next := r.change.next()
+		if ok() {
+			return
+		}
+		select {
+		case <-next:
+		case <-time.After(20 * time.Millisecond): // for what the ledger does not tell
+		case <-deadline:
+			r.t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
+func (r *rig) get(id string) ledger.Record {
+	r.t.Helper()
+	record, err := r.ledger.Get(context.Background(), id)
+	r.must(err)
+	return record
+}
+
+// await waits for a state and returns the record.
+func (r *rig) await(id string, state jobs.State) ledger.Record {
+	r.t.Helper()
+	var record ledger.Record
+	deadline := time.After(patience)
+	for {
+		next := r.change.next()
+		if record = r.get(id); record.State == state {
+			return record
+		}
+		select {
+		case <-next:
+		case <-deadline:
+			r.t.Fatalf("job is %s after %s, not %s: %+v", record.State, patience, state, record.Error)
+		}
+	}
+}
+
+// result reads a published result.
+func (r *rig) result(id string) jobs.Result {
+	r.t.Helper()
+	var result jobs.Result
+	r.must(json.Unmarshal(r.object(store.ResultKey(id)), &result))
+	return result
+}
+
+func (r *rig) object(key string) []byte {
+	r.t.Helper()
+	object, err := r.store.Open(context.Background(), key)
+	r.must(err)
+	defer object.Close()
+	data, err := io.ReadAll(object)
+	r.must(err)
+	return data
+}
+
+func (r *rig) attempts(id string) []ledger.Attempt {
+	r.t.Helper()
+	list, err := r.ledger.Attempts(context.Background(), id)
+	r.must(err)
+	return list
+}
+
+func (r *rig) outcomes(id string) []jobs.Outcome {
+	r.t.Helper()
+	var list []jobs.Outcome
+	for _, a := range r.attempts(id) {
+		list = append(list, a.Outcome)
+	}
+	return list
+}
+
+func (r *rig) hasEvent(id, kind string) bool {
+	r.t.Helper()
+	list, err := r.ledger.Events(context.Background(), id, 100)
+	r.must(err)
+	for _, e := range list {
+		if e.Kind == kind {
+			return true
+		}
+	}
+	return false
+}
+
+// tubeEmpty waits until no message is left on a program's run tube.
+func (r *rig) tubeEmpty(program string) {
+	r.t.Helper()
+	r.until("the run tube is empty", func() bool {
+		stats, err := r.producer.TubeStats(context.Background(), r.bean.Addr, queue.RunTube(testPrefix, program))
+		if err != nil {
+			return false
+		}
+		return stats["current-jobs-ready"] == "0" && stats["current-jobs-reserved"] == "0" && stats["current-jobs-delayed"] == "0"
+	})
+}
+
+// serve runs an HTTP server for inputs.
+func serve(t testing.TB, h http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL
+}
