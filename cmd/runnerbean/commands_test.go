@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+func TestCommandsAsAClient(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	p := newNode(t, server.Addr)
+	p.start("worker")
+
+	t.Run("submit a file and wait", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "job.json")
+		if err := os.WriteFile(file, []byte(`{"program":"echo","input":{"data":[7]}}`), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		out, log, code := p.client("", "submit", file, "--wait")
+		var result jobs.Result
+		if err := json.Unmarshal([]byte(out), &result); err != nil || code != 0 || result.State != jobs.Succeeded {
+			t.Errorf("exit code %d, %v\n%s%s", code, err, out, log)
+		}
+	})
+	t.Run("submit standard input", func(t *testing.T) {
+		out, log, code := p.client(`{"program":"echo","input":{"data":[7]}}`, "submit", "-")
+		if code != 0 || !strings.HasPrefix(out, p.url+"/") {
+			t.Errorf("exit code %d\n%s%s", code, out, log)
+		}
+	})
+	t.Run("a failed job", func(t *testing.T) {
+		out, log, code := p.client("", "submit", "--program", "refuses", "--data", "1", "--wait")
+		if code != exitFailed || !strings.Contains(log, "no such meter") || !strings.Contains(out, `"failed"`) {
+			t.Errorf("exit code %d\n%s%s", code, out, log)
+		}
+	})
+	t.Run("unknown program", func(t *testing.T) {
+		_, log, code := p.client("", "submit", "--program", "ecko", "--data", "1")
+		if code != exitError || !strings.Contains(log, "/program") || !strings.Contains(log, "echo") {
+			t.Errorf("exit code %d, %q; want the pointer and the nearest name", code, log)
+		}
+	})
+	t.Run("cancel a running job", func(t *testing.T) {
+		url := p.submit("hangs", "1")
+		p.until("progress", func() bool { r, ok := p.get(url); return ok && r.Message == "holding on" })
+		if out, log, code := p.client("", "cancel", url); code != 0 {
+			t.Errorf("cancel: exit code %d\n%s%s", code, out, log)
+		}
+		if r := p.final(url); r.State != jobs.Cancelled {
+			t.Errorf("state %s", r.State)
+		}
+		if _, _, code := p.client("", "watch", url); code != exitCancelled {
+			t.Errorf("watch: exit code %d, want %d", code, exitCancelled)
+		}
+		if _, log, code := p.client("", "cancel", url); code != exitError || !strings.Contains(log, "409") {
+			t.Errorf("cancel again: exit code %d, %q", code, log)
+		}
+	})
+	t.Run("list, show and logs", func(t *testing.T) {
+		url := p.submit("refuses", "1")
+		p.final(url)
+		id := url[strings.LastIndex(url, "/")+1:]
+		out, _, _ := p.client("", "list", "--state", "failed", "--program", "refuses")
+		if !strings.Contains(out, id) {
+			t.Errorf("list does not name %s:\n%s", id, out)
+		}
+		out, _, _ = p.client("", "show", id, "--json")
+		var details jobs.Details
+		if err := json.Unmarshal([]byte(out), &details); err != nil || len(details.Attempts) != 1 || details.Attempts[0].Outcome != jobs.OutcomeFailed {
+			t.Errorf("show: %v\n%s", err, out)
+		}
+		if out, _, _ = p.client("", "logs", "-f", id); out != "no such meter\n" {
+			t.Errorf("logs: %q", out)
+		}
+	})
+	t.Run("doctor", func(t *testing.T) {
+		out, log, code := p.client("", "doctor")
+		if code != 0 || !strings.Contains(out, "echo") {
+			t.Errorf("exit code %d\n%s%s", code, out, log)
+		}
+	})
+}
+
+func TestDoctorSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	p := newNode(t, freePort(t))
+	for _, kv := range p.env {
+		if folder, ok := strings.CutPrefix(kv, "RUNNERBEAN_PROGRAMS="); ok {
+			if err := os.Chmod(filepath.Join(folder, "echo"), 0o777); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	out, _, code := p.client("", "doctor", "--json")
+	var findings []finding
+	if err := json.Unmarshal([]byte(out), &findings); err != nil || code != exitError {
+		t.Fatalf("exit code %d, %v\n%s", code, err, out)
+	}
+	wrong := map[string]string{}
+	for _, f := range findings {
+		if f.Status == "error" {
+			wrong[f.Check] += f.Detail
+		}
+	}
+	if !strings.Contains(wrong["program"], "echo") || wrong["beanstalkd"] == "" {
+		t.Errorf("errors %v, want one of beanstalkd and one of the program echo", wrong)
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	t.Setenv("RUNNERBEAN_DATA", t.TempDir())
+	tests := map[string]struct {
+		args []string
+		env  map[string]string
+		says string
+	}{
+		"no such flag":       {[]string{"list", "--colour"}, nil, "--colour"},
+		"no job":             {[]string{"submit"}, nil, "--program"},
+		"both":               {[]string{"submit", "x.json", "--program", "p"}, nil, "not both"},
+		"no input":           {[]string{"submit", "--program", "p"}, nil, "--input"},
+		"data is no JSON":    {[]string{"submit", "--program", "p", "--data", "{"}, nil, "JSON"},
+		"no id":              {[]string{"show", "seven"}, nil, "seven"},
+		"bad duration":       {[]string{"worker"}, map[string]string{"RUNNERBEAN_TIMEOUT": "soon"}, "help config"},
+		"bad network":        {[]string{"worker"}, map[string]string{"RUNNERBEAN_FETCH_ALLOW": "everything"}, "RUNNERBEAN_FETCH_ALLOW"},
+		"bad server":         {[]string{"worker"}, map[string]string{"RUNNERBEAN_BEANSTALKD": "localhost"}, "host:port"},
+		"two tokens":         {[]string{"worker"}, map[string]string{"RUNNERBEAN_TOKEN": "a", "RUNNERBEAN_TOKEN_FILE": "b"}, "not both"},
+		"bad attempts":       {[]string{"worker"}, map[string]string{"RUNNERBEAN_ATTEMPTS": "0"}, "RUNNERBEAN_ATTEMPTS"},
+		"two servers in dev": {[]string{"dev"}, map[string]string{"RUNNERBEAN_BEANSTALKD": "a:1,b:2"}, "one address"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			for k, v := range test.env {
+				t.Setenv(k, v)
+			}
+			var out, log bytes.Buffer
+			err := run(t.Context(), t.Context(), test.args, strings.NewReader(""), &out, &log)
+			if err == nil || exitCode(err) != exitUsage || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("%v (exit code %d), want a usage error with %q", err, exitCode(err), test.says)
+			}
+		})
+	}
+}
+
+// TestEverySettingIsDocumented holds docs/operations.md and the table of
+// "help config" to the settings.
+func TestEverySettingIsDocumented(t *testing.T) {
+	t.Parallel()
+	docs, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := configTable()
+	for field := range fieldsOf[settings]() {
+		name := field.Tag.Get("env")
+		if field.Tag.Get("help") == "" || !strings.Contains(table, envPrefix+name) {
+			t.Errorf("%s is not in help config", name)
+		}
+		if !strings.Contains(string(docs), "`"+envPrefix+name+"`") && !strings.Contains(string(docs), "`_"+name+"`") {
+			t.Errorf("%s%s is not in docs/operations.md", envPrefix, name)
+		}
+	}
+}
+
+func TestCleanMakesTextHarmless(t *testing.T) {
+	t.Parallel()
+	tests := map[string]string{
+		"plain – ünïcode": "plain – ünïcode",
+		"\x1b[31mred":     "�[31mred",
+		"a\u202eb":        "a�b",
+		"one\ntwo":        "one�two",
+		"bell\a":          "bell�",
+	}
+	for in, want := range tests {
+		if got := clean(in); got != want {
+			t.Errorf("clean(%q) = %q, want %q", in, got, want)
+		}
+	}
+	if got := cleanLines("one\n\ttwo\r\x1b"); got != "one\n\ttwo��" {
+		t.Errorf("cleanLines: %q", got)
+	}
+}
