@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,7 +36,7 @@ func (p *Publisher) postJob(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if accepted.Err != nil {
+	if accepted.Err != nil && !p.sameAgain(body, accepted.Record) {
 		return accepted.Err
 	}
 	status := http.StatusOK
@@ -44,6 +45,13 @@ func (p *Publisher) postJob(c echo.Context) error {
 	}
 	c.Response().Header().Set("Location", p.location(accepted.Record))
 	return p.sendStatus(c, status, accepted.Record)
+}
+
+// sameAgain reports whether body is the document that the ledger holds, but
+// for the time of creation that each request without one is given.
+func (p *Publisher) sameAgain(body []byte, rec ledger.Record) bool {
+	document, err := jobs.Complete(body, p.cfg.BaseURL, rec.Created)
+	return err == nil && bytes.Equal(document, rec.Document)
 }
 
 // readDocument reads the body of a request that bears a job document.

@@ -2,7 +2,6 @@ package publisher
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -99,14 +98,16 @@ func (p *Publisher) hold(c echo.Context, id string, wait time.Duration) (*docume
 		return nil, err
 	}
 	defer sub.close()
-	ctx, cancel := context.WithTimeout(c.Request().Context(), wait)
-	defer cancel()
+	ctx := c.Request().Context()
 	first := p.read(ctx, id)
+	timeout := time.NewTimer(wait)
+	defer timeout.Stop()
 	newest := first
 	for !newest.final() && !newest.failed() && newest.same(first) {
 		select {
 		case newest = <-sub.mail:
 			continue
+		case <-timeout.C:
 		case <-ctx.Done():
 		case <-p.hub.done:
 		}

@@ -1,0 +1,195 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// fakeJob is a job whose document a test changes.
+type fakeJob struct {
+	version atomic.Int64
+	state   atomic.Value // jobs.State
+	reads   atomic.Int64
+	err     atomic.Value // errorBox
+}
+
+type errorBox struct{ err error }
+
+func (f *fakeJob) read(_ context.Context, id string) *document {
+	f.reads.Add(1)
+	state, _ := f.state.Load().(jobs.State)
+	box, _ := f.err.Load().(errorBox)
+	return &document{id: id, state: state, version: fmt.Sprint(f.version.Load()), err: box.err}
+}
+
+func startHub(t *testing.T, limit int, f *fakeJob) *hub {
+	t.Helper()
+	h := newHub(limit, f.read)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { h.run(ctx); close(ended) }()
+	t.Cleanup(func() { cancel(); <-ended })
+	return h
+}
+
+func await(t *testing.T, s *subscription, version string) *document {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	for {
+		select {
+		case d := <-s.mail:
+			if d.version == version {
+				return d
+			}
+		case <-deadline:
+			t.Fatalf("no document of version %s", version)
+		}
+	}
+}
+
+func TestHubTellsTheFirstAndEachNewDocument(t *testing.T) {
+	t.Parallel()
+	f := &fakeJob{}
+	h := startHub(t, 10, f)
+	a, err := h.subscribe("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.close()
+	await(t, a, "0")
+	b, err := h.subscribe("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.close()
+	await(t, b, "0")
+	f.version.Store(1)
+	h.changed([]string{"other", "a"})
+	await(t, a, "1")
+	await(t, b, "1")
+}
+
+func TestHubKeepsOnlyTheNewestForASlowSubscriber(t *testing.T) {
+	t.Parallel()
+	f := &fakeJob{}
+	h := startHub(t, 10, f)
+	slow, err := h.subscribe("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.close()
+	quick, err := h.subscribe("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer quick.close()
+	for v := range int64(5) {
+		f.version.Store(v)
+		h.changed([]string{"a"})
+		await(t, quick, fmt.Sprint(v))
+	}
+	if d := <-slow.mail; d.version == "0" {
+		t.Errorf("the slow subscriber found version %s", d.version)
+	}
+	select {
+	case d := <-slow.mail:
+		if d.version != "4" {
+			t.Errorf("and then %s", d.version)
+		}
+	default:
+	}
+}
+
+func TestHubSeesChangesOfOtherProcesses(t *testing.T) {
+	t.Parallel()
+	f := &fakeJob{}
+	h := startHub(t, 10, f)
+	s, err := h.subscribe("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	await(t, s, "0")
+	f.version.Store(7) // and nobody says so
+	await(t, s, "7")
+}
+
+func TestHubErrors(t *testing.T) {
+	t.Parallel()
+	f := &fakeJob{}
+	f.err.Store(errorBox{errors.New("locked")})
+	h := startHub(t, 10, f)
+	s, err := h.subscribe("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	if d := await(t, s, "0"); !d.failed() {
+		t.Error("the first reading failed and nobody was told")
+	}
+	f.err.Store(errorBox{ledger.ErrUnknown})
+	h.changed([]string{"a"})
+	if d := await(t, s, "0"); !isUnknown(d.err) {
+		t.Errorf("got %v, want unknown", d.err)
+	}
+	f.err.Store(errorBox{})
+	f.version.Store(1)
+	h.changed([]string{"a"})
+	await(t, s, "1")
+	f.err.Store(errorBox{errors.New("locked")})
+	f.version.Store(2)
+	h.changed([]string{"a"})
+	f.err.Store(errorBox{})
+	h.changed([]string{"a"})
+	if d := await(t, s, "2"); d.failed() {
+		t.Error("an error came in place of a good document")
+	}
+}
+
+func TestHubBounds(t *testing.T) {
+	t.Parallel()
+	h := startHub(t, 1, &fakeJob{})
+	s, err := h.subscribe("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.subscribe("b"); !errors.Is(err, errBusy) {
+		t.Errorf("got %v, want errBusy", err)
+	}
+	s.close()
+	s, err = h.subscribe("b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.close()
+	if len(h.topics) != 0 || h.count != 0 {
+		t.Errorf("%d topics, count %d are left", len(h.topics), h.count)
+	}
+	h.end()
+	if _, err := h.subscribe("b"); !errors.Is(err, errClosing) {
+		t.Errorf("got %v, want errClosing", err)
+	}
+}
+
+func TestHubRestsWithoutWatchers(t *testing.T) {
+	t.Parallel()
+	f := &fakeJob{}
+	h := startHub(t, 1, f)
+	h.changed([]string{"a", "b"})
+	s, err := h.subscribe("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, s, "0")
+	s.close()
+	if n := f.reads.Load(); n > 2 {
+		t.Errorf("%d reads for one watcher", n)
+	}
+}

@@ -1,0 +1,249 @@
+package publisher
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	testNode     = "node1"
+	testInstance = "instance1"
+	testProgram  = "forecast"
+)
+
+// bench is a publisher over a real ledger and a real store.
+type bench struct {
+	t      testing.TB
+	ledger *ledger.Ledger
+	store  *store.Store
+	p      *Publisher
+	logged *lockedBuffer
+}
+
+// newBench starts a publisher; change may alter its configuration.
+func newBench(t testing.TB, change ...func(*Config)) *bench {
+	t.Helper()
+	folder := t.TempDir()
+	b := &bench{t: t, logged: &lockedBuffer{}}
+	quiet := slog.New(slog.NewTextHandler(b.logged, nil))
+	var err error
+	if b.ledger, err = ledger.Open(t.Context(), ledger.Config{DSN: "sqlite:" + folder + "/ledger.db", Logger: quiet}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.ledger.Close() })
+	if b.store, err = store.Open("file://" + folder + "/store"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.store.Close() })
+	cfg := Config{
+		Ledger: b.ledger, Store: b.store, BaseURL: "http://127.0.0.1:8420", Node: testNode,
+		Accept: b.acceptDocument, Cancel: b.ledger.Cancel, Logger: quiet,
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	if b.p, err = New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	b.run()
+	return b
+}
+
+// run runs the hub until the test ends, before the ledger closes.
+func (b *bench) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := b.p.Run(ctx); err != nil {
+			b.t.Error(err)
+		}
+	}()
+	b.t.Cleanup(func() {
+		cancel()
+		<-ended
+	})
+}
+
+// acceptDocument stands for the dispatcher's door.
+func (b *bench) acceptDocument(ctx context.Context, document []byte) (ledger.Accepted, error) {
+	job, err := jobs.Decode(document)
+	if err != nil {
+		return ledger.Accepted{}, err
+	}
+	accepted, err := b.ledger.Accept(ctx, []ledger.Entry{{Job: job, Document: document}})
+	if err != nil {
+		return ledger.Accepted{}, err
+	}
+	return accepted[0], nil
+}
+
+// jobDocument is a document for id with more members.
+func jobDocument(id, more string) []byte {
+	if more != "" {
+		more = "," + more
+	}
+	return fmt.Appendf(nil, `{"id":%q,"program":%q,"input":{"data":1},"result":{"url":"http://127.0.0.1:8420/%s"},"created":"2026-11-22T06:16:00Z"%s}`,
+		id, testProgram, id, more)
+}
+
+// queued puts a job into the ledger and returns its id.
+func (b *bench) queued(more string) string {
+	b.t.Helper()
+	id := jobs.NewID()
+	accepted, err := b.acceptDocument(context.Background(), jobDocument(id, more))
+	if err != nil || accepted.Err != nil {
+		b.t.Fatal(err, accepted.Err)
+	}
+	return id
+}
+
+func (b *bench) running(id string) int {
+	b.t.Helper()
+	claim, err := b.ledger.Claim(context.Background(), id, ledger.Owner{Instance: testInstance, Node: testNode}, "abc")
+	if err != nil || !claim.OK {
+		b.t.Fatalf("claim %s: %v %+v", id, err, claim)
+	}
+	return claim.Record.Attempt
+}
+
+// report says that the running first attempt of a job has got so far.
+func (b *bench) report(id string, progress float64) {
+	b.t.Helper()
+	if err := b.ledger.Report(context.Background(), id, 1, ledger.Live{Progress: &progress}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bench) finish(id string, attempt int, e ledger.Ending) {
+	b.t.Helper()
+	if _, err := b.ledger.Finish(context.Background(), id, attempt, e); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// succeeded makes a job with a result object and returns its id and that.
+func (b *bench) succeeded(result string, artifacts ...jobs.Artifact) (string, []byte) {
+	b.t.Helper()
+	id := b.queued("")
+	attempt := b.running(id)
+	return id, b.succeed(id, attempt, result, artifacts...)
+}
+
+func (b *bench) succeed(id string, attempt int, result string, artifacts ...jobs.Artifact) []byte {
+	b.t.Helper()
+	now := time.Date(2026, 11, 22, 6, 16, 0, 0, time.UTC)
+	body, err := marshal(jobs.Result{
+		ID: id, Program: testProgram, State: jobs.Succeeded, Timestamp: now, Finished: now, Attempt: attempt,
+		Node: testNode, Result: json.RawMessage(result), Artifacts: artifacts,
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := b.store.Create(context.Background(), store.ResultKey(id), body); err != nil {
+		b.t.Fatal(err)
+	}
+	b.finish(id, attempt, ledger.Ending{Outcome: jobs.OutcomeSucceeded, State: jobs.Succeeded})
+	return body
+}
+
+func (b *bench) failed() string {
+	b.t.Helper()
+	id := b.queued("")
+	attempt := b.running(id)
+	b.finish(id, attempt, ledger.Ending{
+		Outcome: jobs.OutcomeFailed, State: jobs.Failed, ExitCode: 65,
+		Error: &jobs.Error{Class: jobs.OutcomeFailed, Message: "no such meter", LogTail: "meter 7?\n"},
+	})
+	return id
+}
+
+// register announces a node with a program, alive now.
+func (b *bench) register(slots int) {
+	b.t.Helper()
+	err := b.ledger.Register(context.Background(), ledger.Node{
+		Name: testNode, Instance: testInstance, Slots: slots, BaseURL: "http://127.0.0.1:8420", Version: "v1",
+		Started: time.Now(), Programs: []ledger.Program{{Name: testProgram, SHA256: "abc", Description: "d"}},
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// ask sends a request straight to the handler; fields are "Name: value".
+func (b *bench) ask(method, target string, body string, fields ...string) *http.Response {
+	b.t.Helper()
+	r := httptest.NewRequestWithContext(context.Background(), method, target, strings.NewReader(body))
+	r.Host = "127.0.0.1:8420"
+	for _, f := range fields {
+		name, value, _ := strings.Cut(f, ": ")
+		if name == "Host" {
+			r.Host = value
+		}
+		r.Header.Add(name, value)
+	}
+	w := httptest.NewRecorder()
+	b.p.Handler().ServeHTTP(w, r)
+	return w.Result()
+}
+
+func (b *bench) get(target string, fields ...string) *http.Response {
+	b.t.Helper()
+	return b.ask(http.MethodGet, target, "", fields...)
+}
+
+func bodyOf(t testing.TB, r *http.Response) string {
+	t.Helper()
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+func decodeAs[T any](t testing.TB, r *http.Response) T {
+	t.Helper()
+	var v T
+	body := bodyOf(t, r)
+	if err := json.Unmarshal([]byte(body), &v); err != nil {
+		t.Fatalf("%v in %q", err, body)
+	}
+	return v
+}
+
+// lockedBuffer is what the log is written to.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}

@@ -1,0 +1,77 @@
+package publisher
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+func TestParseFilter(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		query string
+		want  ledger.Filter
+		fault string // part of the problem's detail
+	}{
+		{"", ledger.Filter{}, ""},
+		{
+			"state=failed&program=forecast&node=n&label=meter%3D42&cursor=abc&limit=1000",
+			ledger.Filter{State: jobs.Failed, Program: "forecast", Node: "n", Label: "meter=42", Cursor: "abc", Limit: 1000},
+			"",
+		},
+		{"state=done", ledger.Filter{}, `"state" is one of`},
+		{"state=", ledger.Filter{}, `"state" is one of`},
+		{"program=../x", ledger.Filter{}, `"program"`},
+		{"program=", ledger.Filter{}, `"program"`},
+		{"node=", ledger.Filter{}, `"node"`},
+		{"node=%00", ledger.Filter{}, `"node"`},
+		{"node=%ff", ledger.Filter{}, `"node"`},
+		{"label=meter", ledger.Filter{}, `"label" is written key=value`},
+		{"label=%3D1", ledger.Filter{}, `"label"`},
+		{"cursor=" + strings.Repeat("x", 513), ledger.Filter{}, `"cursor"`},
+		{"limit=0", ledger.Filter{}, `"limit" is a number from 1 to 1000`},
+		{"limit=1001", ledger.Filter{}, `"limit"`},
+		{"limit=many", ledger.Filter{}, `"limit"`},
+		{"limit=1&limit=2", ledger.Filter{}, `"limit" is given more than once`},
+		{"colour=red", ledger.Filter{}, `"colour" is not known`},
+		{strings.Repeat("y", 100) + "=1", ledger.Filter{}, `"` + strings.Repeat("y", 64) + `"`},
+	} {
+		q, err := url.ParseQuery(test.query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := parseFilter(q)
+		if test.fault == "" {
+			if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
+				t.Errorf("%q: %v %s", test.query, err, diff)
+			}
+			continue
+		}
+		p, ok := problemOf(err)
+		if !ok || p.Status != 400 || !strings.Contains(p.Detail, test.fault) {
+			t.Errorf("%q: got %v, want a 400 with %q", test.query, err, test.fault)
+		}
+	}
+}
+
+func FuzzQuery(f *testing.F) {
+	f.Add("state=failed&limit=5&cursor=x")
+	f.Add("attempt=1&tail=100")
+	f.Fuzz(func(t *testing.T, query string) {
+		q, err := url.ParseQuery(query)
+		if err != nil {
+			return
+		}
+		if filter, err := parseFilter(q); err == nil && (filter.Limit < 0 || filter.Limit > maxPage) {
+			t.Errorf("limit %d", filter.Limit)
+		}
+		if log, err := parseLogQuery(q); err == nil && (log.attempt < 0 || log.tail < -1) {
+			t.Errorf("%+v", log)
+		}
+	})
+}

@@ -1,0 +1,446 @@
+package publisher
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// sized is a result of some size that compresses.
+func sized(n int) string { return "[" + strings.Repeat("1.25,", n) + "0]" }
+
+func TestGetSuccess(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id, body := b.succeeded(sized(1000))
+	for _, path := range []string{"/" + id, "/results/" + id} {
+		for _, warm := range []bool{false, true} {
+			r := b.get(path)
+			got := bodyOf(t, r)
+			if r.StatusCode != http.StatusOK || got != string(body) {
+				t.Errorf("%s, warm %v: %d, %d bytes", path, warm, r.StatusCode, len(got))
+			}
+			for name, want := range map[string]string{
+				"Content-Type": typeJSON, "Cache-Control": forever, "Vary": "Accept-Encoding, Accept",
+				"Access-Control-Allow-Origin": "*", "X-Content-Type-Options": "nosniff",
+				"Referrer-Policy": "no-referrer", "Accept-Ranges": "bytes", "Content-Security-Policy": plainPolicy,
+			} {
+				if got := r.Header.Get(name); got != want {
+					t.Errorf("%s, warm %v: %s is %q, want %q", path, warm, name, got, want)
+				}
+			}
+			if r.Header.Get("Last-Modified") == "" || !strings.HasPrefix(r.Header.Get("ETag"), `"`) {
+				t.Errorf("no validators in %v", r.Header)
+			}
+		}
+	}
+}
+
+// conditional is one request for a result that is there, and what comes.
+type conditional struct {
+	name, method string
+	fields       []string
+	status       int
+	length       string // Content-Length
+}
+
+func TestConditionalRequests(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id, body := b.succeeded(sized(1000))
+	first := b.get("/" + id)
+	etag, modified := first.Header.Get("ETag"), first.Header.Get("Last-Modified")
+	packed := b.get("/"+id, "Accept-Encoding: gzip")
+	gzipTag := packed.Header.Get("ETag")
+	if gzipTag == etag || gzipTag == "" {
+		t.Errorf("the gzip form has the tag %s, the plain one %s", gzipTag, etag)
+	}
+	whole := first.Header.Get("Content-Length")
+	past := time.Now().Add(-24 * time.Hour).UTC().Format(http.TimeFormat)
+	future := time.Now().Add(24 * time.Hour).UTC().Format(http.TimeFormat)
+	for _, test := range []conditional{
+		{"head", "HEAD", nil, 200, whole},
+		{"tag", "GET", []string{"If-None-Match: " + etag}, 304, ""},
+		{"head tag", "HEAD", []string{"If-None-Match: " + etag}, 304, ""},
+		{"weak tag", "GET", []string{"If-None-Match: W/" + etag}, 304, ""},
+		{"tag in a list", "GET", []string{`If-None-Match: "x", ` + etag}, 304, ""},
+		{"tag in lines", "GET", []string{`If-None-Match: "x"`, "If-None-Match: " + etag}, 304, ""},
+		{"tag of the other form", "GET", []string{"If-None-Match: " + gzipTag}, 304, ""},
+		{"any", "GET", []string{"If-None-Match: *"}, 304, ""},
+		{"other tag", "GET", []string{`If-None-Match: "x"`}, 200, whole},
+		{"other tag wins over the date", "GET", []string{`If-None-Match: "x"`, "If-Modified-Since: " + modified}, 200, whole},
+		{"date", "GET", []string{"If-Modified-Since: " + modified}, 304, ""},
+		{"later date", "GET", []string{"If-Modified-Since: " + future}, 304, ""},
+		{"past date", "GET", []string{"If-Modified-Since: " + past}, 200, whole},
+		{"no date", "GET", []string{"If-Modified-Since: yesterday"}, 200, whole},
+		{"match", "GET", []string{"If-Match: " + etag}, 200, whole},
+		{"no match", "GET", []string{`If-Match: "x"`}, 412, ""},
+		{"unmodified", "GET", []string{"If-Unmodified-Since: " + past}, 412, ""},
+		{"range", "GET", []string{"Range: bytes=0-9"}, 206, "10"},
+		{"range of the end", "GET", []string{"Range: bytes=-5"}, 206, "5"},
+		{"range with gzip", "GET", []string{"Range: bytes=0-9", "Accept-Encoding: gzip"}, 206, "10"},
+		{"range too far", "GET", []string{"Range: bytes=999999-"}, 416, ""},
+		{"if-range", "GET", []string{"Range: bytes=0-9", "If-Range: " + etag}, 206, "10"},
+		{"if-range of another", "GET", []string{"Range: bytes=0-9", `If-Range: "x"`}, 200, whole},
+		{"gzip", "GET", []string{"Accept-Encoding: gzip, br"}, 200, packed.Header.Get("Content-Length")},
+		{"no gzip", "GET", []string{"Accept-Encoding: gzip;q=0"}, 200, whole},
+		{"json", "GET", []string{"Accept: application/json"}, 200, whole},
+	} {
+		r := b.ask(test.method, "/"+id, "", test.fields...)
+		got := bodyOf(t, r)
+		if r.StatusCode != test.status || test.length != "" && r.Header.Get("Content-Length") != test.length {
+			t.Errorf("%s: %d, length %s; want %d, %s", test.name, r.StatusCode, r.Header.Get("Content-Length"), test.status, test.length)
+		}
+		if (test.method == "HEAD" || test.status == 304) && got != "" {
+			t.Errorf("%s: a body came: %q", test.name, got)
+		}
+		if r.StatusCode == 304 && (r.Header.Get("ETag") == "" || r.Header.Get("Cache-Control") != forever) {
+			t.Errorf("%s: a 304 with %v", test.name, r.Header)
+		}
+	}
+	if got := unpack(t, packed.Body); !bytes.Equal(got, body) || packed.Header.Get("Content-Encoding") != "gzip" {
+		t.Error("the gzip form is not the result")
+	}
+}
+
+func unpack(t *testing.T, r io.Reader) []byte {
+	t.Helper()
+	z, err := gzip.NewReader(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func TestLargeResultIsStreamed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id, body := b.succeeded(sized(maxCached / 4))
+	r := b.get("/" + id)
+	if got := bodyOf(t, r); got != string(body) || r.Header.Get("Cache-Control") != forever {
+		t.Errorf("%d bytes, want %d; %v", len(got), len(body), r.Header)
+	}
+	etag := r.Header.Get("ETag")
+	if s := b.p.cache.get(id); s == nil || s.blob != nil || b.p.cache.used > 4096 {
+		t.Errorf("the cache holds %d bytes of a large result", b.p.cache.used)
+	}
+	packed := b.get("/"+id, "Accept-Encoding: gzip")
+	if got := unpack(t, packed.Body); !bytes.Equal(got, body) {
+		t.Error("the gzip form is not the result")
+	}
+	for _, test := range []conditional{
+		{"tag", "GET", []string{"If-None-Match: " + etag}, 304, ""},
+		{"gzip tag", "GET", []string{"Accept-Encoding: gzip", "If-None-Match: " + packed.Header.Get("ETag")}, 304, ""},
+		{"gzip date", "GET", []string{"Accept-Encoding: gzip", "If-Modified-Since: " + r.Header.Get("Last-Modified")}, 304, ""},
+		{"gzip head", "HEAD", []string{"Accept-Encoding: gzip"}, 200, ""},
+		{"range", "GET", []string{"Range: bytes=5-9", "Accept-Encoding: gzip"}, 206, "5"},
+	} {
+		if r := b.ask(test.method, "/"+id, "", test.fields...); r.StatusCode != test.status {
+			t.Errorf("%s: %d, want %d", test.name, r.StatusCode, test.status)
+		}
+	}
+	if r := b.get("/"+id, "Accept: text/html"); r.StatusCode != 200 {
+		t.Errorf("the page of a large result: %d", r.StatusCode)
+	}
+}
+
+func TestPendingDocuments(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	alone := b.queued("")
+	r := decodeAs[jobs.Result](t, b.get("/"+alone))
+	if want := `no node that is up has the program "forecast"`; r.Reason != want {
+		t.Errorf("reason %q, want %q", r.Reason, want)
+	}
+	b.register(1)
+	b.p.fleet.read = time.Time{}
+	busy, second := b.queued(""), b.queued("")
+	b.running(alone)
+	progress := 0.5
+	err := b.ledger.Report(t.Context(), alone, 1, ledger.Live{
+		Progress: &progress, Message: "week 3", Counters: map[string]float64{"records": 12}, Partial: json.RawMessage(`{"a":[1]}`),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	delayed := b.queued(`"not_before":"` + later.Format(time.RFC3339) + `"`)
+	waiting := b.queued(`"needs":["` + alone + `"]`)
+	zero, one := 0, 1
+	for name, test := range map[string]struct {
+		id, retry string
+		want      jobs.Result
+	}{
+		"running": {alone, "1", jobs.Result{
+			State: jobs.Running, Attempt: 1, Node: testNode, Progress: &progress, Message: "week 3",
+			Counters: map[string]float64{"records": 12}, Partial: json.RawMessage(`{"a":[1]}`),
+		}},
+		"first":   {busy, "1", jobs.Result{State: jobs.Queued, Position: &zero, Reason: "all slots are busy"}},
+		"second":  {second, "2", jobs.Result{State: jobs.Queued, Position: &one, Reason: "all slots are busy; 1 job comes before it"}},
+		"delayed": {delayed, "10", jobs.Result{State: jobs.Queued, NotBefore: later, Reason: "starts not before " + later.Format(time.RFC3339)}},
+		"waiting": {waiting, "5", jobs.Result{State: jobs.Waiting, Reason: "waits for the jobs that it needs: " + alone + " (running)"}},
+	} {
+		resp := b.get("/" + test.id)
+		if resp.StatusCode != http.StatusAccepted || resp.Header.Get("Cache-Control") != noStore || resp.Header.Get("Retry-After") != test.retry {
+			t.Errorf("%s: %d %v", name, resp.StatusCode, resp.Header)
+		}
+		got := decodeAs[jobs.Result](t, resp)
+		if age := time.Since(got.Timestamp); age < 0 || age > time.Minute {
+			t.Errorf("%s: timestamp %v", name, got.Timestamp)
+		}
+		test.want.ID, test.want.Program, test.want.Timestamp = test.id, testProgram, got.Timestamp
+		test.want.Created, test.want.Started = time.Date(2026, 11, 22, 6, 16, 0, 0, time.UTC), got.Started
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s: -want +got %s", name, diff)
+		}
+	}
+}
+
+func TestEndsOtherThanSuccess(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	cancelled := b.queued("")
+	if _, err := b.ledger.Cancel(t.Context(), cancelled, "a person"); err != nil {
+		t.Fatal(err)
+	}
+	for id, state := range map[string]jobs.State{b.failed(): jobs.Failed, cancelled: jobs.Cancelled} {
+		r := b.get("/" + id)
+		body := bodyOf(t, r)
+		if r.StatusCode != 200 || r.Header.Get("Cache-Control") != noCache || r.Header.Get("ETag") == "" {
+			t.Errorf("%s: %d %v", state, r.StatusCode, r.Header)
+		}
+		var got jobs.Result
+		if err := json.Unmarshal([]byte(body), &got); err != nil {
+			t.Fatal(err)
+		}
+		if got.State != state || got.Error == nil || got.Error.Message == "" || got.Timestamp.IsZero() || !got.Timestamp.Equal(got.Finished) {
+			t.Errorf("got %s", body)
+		}
+		if again := bodyOf(t, b.get("/"+id)); again != body {
+			t.Errorf("the bytes differ: %s, %s", body, again)
+		}
+		if r := b.get("/"+id, "If-None-Match: "+r.Header.Get("ETag")); r.StatusCode != 304 {
+			t.Errorf("%s with its tag: %d", state, r.StatusCode)
+		}
+	}
+}
+
+func TestUnknownJob(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	r := b.get("/" + jobs.NewID())
+	p := decodeAs[jobs.Problem](t, r)
+	if p.Status != 404 || r.StatusCode != 404 || r.Header.Get("Content-Type") != typeProblem || r.Header.Get("Retry-After") != "1" {
+		t.Errorf("a new id: %+v %v", p, r.Header)
+	}
+	if r := b.get("/0190163d-8694-739b-aea5-966c26f8ad91"); r.StatusCode != 404 || r.Header.Get("Retry-After") != "" {
+		t.Errorf("an old id: %d %v", r.StatusCode, r.Header)
+	}
+}
+
+func TestResultThatOnlyTheStoreKnows(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	small, large := jobs.NewID(), jobs.NewID()
+	for id, body := range map[string]string{small: `{"id":"` + small + `"}`, large: sized(maxCached / 4)} {
+		if err := b.store.Create(t.Context(), store.ResultKey(id), []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+		if r := b.get("/" + id); r.StatusCode != 200 || bodyOf(t, r) != body {
+			t.Errorf("%s: %d", id, r.StatusCode)
+		}
+	}
+}
+
+func TestRecordedResultThatTheStoreHasLost(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id, _ := b.succeeded("1")
+	if err := b.store.Delete(t.Context(), store.ResultKey(id)); err != nil {
+		t.Fatal(err)
+	}
+	r := b.get("/" + id)
+	p := decodeAs[jobs.Problem](t, r)
+	if r.StatusCode != 500 || !strings.HasPrefix(p.Instance, "urn:uuid:") || strings.Contains(p.Detail, "store") {
+		t.Errorf("%d %+v", r.StatusCode, p)
+	}
+	if line := b.logged.String(); !strings.Contains(line, errMissing.Error()) || !strings.Contains(line, strings.TrimPrefix(p.Instance, "urn:uuid:")) {
+		t.Errorf("the log has %q", line)
+	}
+}
+
+func TestPreferWaitHoldsUntilAChange(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := b.queued("")
+	answer := make(chan *http.Response, 1)
+	go func() { answer <- b.get("/"+id, "Prefer: wait=60") }()
+	b.watched(1)
+	b.running(id)
+	r := <-answer
+	if got := decodeAs[jobs.Result](t, r); got.State != jobs.Running || r.Header.Get("Preference-Applied") != "wait=60" {
+		t.Errorf("%+v %v", got, r.Header)
+	}
+	go func() { answer <- b.get("/"+id, "Prefer: wait=60") }()
+	b.watched(1)
+	body := b.succeed(id, 1, "[1,2]")
+	if r := <-answer; r.StatusCode != 200 || bodyOf(t, r) != string(body) || r.Header.Get("Cache-Control") != forever {
+		t.Errorf("%d %v", r.StatusCode, r.Header)
+	}
+	b.watched(0)
+}
+
+// watched waits until n subscriptions are open.
+func (b *bench) watched(n int) {
+	b.t.Helper()
+	b.eventually(func() bool {
+		b.p.hub.mu.Lock()
+		defer b.p.hub.mu.Unlock()
+		return b.p.hub.count == n
+	})
+}
+
+func (b *bench) eventually(done func() bool) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			b.t.Fatal("waited in vain")
+		}
+	}
+}
+
+func TestPreferWaitForAJobThatIsYetToCome(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := jobs.NewID()
+	answer := make(chan *http.Response, 1)
+	go func() { answer <- b.get("/"+id, "Prefer: wait=60") }()
+	b.watched(1)
+	if _, err := b.acceptDocument(t.Context(), jobDocument(id, "")); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-answer; r.StatusCode != http.StatusAccepted {
+		t.Errorf("got %d", r.StatusCode)
+	}
+}
+
+func TestPreferWaitEnds(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *Config) { c.MaxStreams = 1 })
+	id := b.queued("")
+	if r := b.get("/"+id, "Prefer: wait=0"); r.StatusCode != http.StatusAccepted {
+		t.Errorf("no time to wait: %d", r.StatusCode)
+	}
+	failed := b.failed()
+	if r := b.get("/"+failed, "Prefer: wait=60"); r.StatusCode != 200 {
+		t.Errorf("an end: %d", r.StatusCode)
+	}
+	sub, err := b.p.hub.subscribe(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := b.get("/"+id, "Prefer: wait=60")
+	if r.StatusCode != http.StatusAccepted || r.Header.Get("Preference-Applied") != "" {
+		t.Errorf("too many: %d %v", r.StatusCode, r.Header)
+	}
+	sub.close()
+	answer := make(chan *http.Response, 1)
+	go func() { answer <- b.get("/"+id, "Prefer: wait=60") }()
+	b.watched(1)
+	b.p.hub.end()
+	if r := <-answer; r.StatusCode != http.StatusAccepted {
+		t.Errorf("at the end: %d", r.StatusCode)
+	}
+}
+
+func TestSingleFlight(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id, body := b.succeeded(sized(100))
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if r := b.get("/" + id); r.StatusCode != 200 || bodyOf(t, r) != string(body) {
+				t.Errorf("got %d", r.StatusCode)
+			}
+		})
+	}
+	all.Wait()
+	if n := b.p.cache.recent.Len(); n != 1 {
+		t.Errorf("%d entries", n)
+	}
+}
+
+func TestCacheIsBounded(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *Config) { c.CacheBytes = 20_000 })
+	var ids []string
+	for range 12 {
+		id, _ := b.succeeded(sized(500))
+		ids = append(ids, id)
+		if r := b.get("/" + id); r.StatusCode != 200 {
+			t.Fatal(r.StatusCode)
+		}
+		b.get("/" + ids[0]) // in use, so it stays
+	}
+	c := b.p.cache
+	if c.used > 20_000 || c.recent.Len() != len(c.entries) || c.get(ids[0]) == nil || c.get(ids[1]) != nil {
+		t.Errorf("%d bytes, %d entries", c.used, len(c.entries))
+	}
+	if r := b.get("/" + ids[1]); r.StatusCode != 200 {
+		t.Errorf("one that was let go: %d", r.StatusCode)
+	}
+}
+
+func TestPages(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id, _ := b.succeeded(`{"a":"</script><script>alert(1)</script>"}`)
+	if err := b.store.Replace(t.Context(), store.LogKey(id, 1), []byte("<b>log</b>\n")); err != nil {
+		t.Fatal(err)
+	}
+	for path, status := range map[string]int{"/": 200, "/" + id: 200, "/" + b.failed(): 200, "/" + b.queued(""): 202, "/?limit=1": 200} {
+		for range 2 {
+			r := b.get(path, "Accept: text/html,*/*;q=0.8")
+			got := bodyOf(t, r)
+			if r.StatusCode != status || r.Header.Get("Content-Type") != typeHTML || r.Header.Get("Content-Security-Policy") != pagePolicy {
+				t.Errorf("%s: %d %v", path, r.StatusCode, r.Header)
+			}
+			if strings.Contains(got, "<script>alert") || strings.Contains(got, "<b>log") {
+				t.Errorf("%s is open to markup", path)
+			}
+			if strings.Contains(path, id) && !strings.Contains(r.Header.Get("Vary"), "Accept") {
+				t.Errorf("%s: Vary is %q", path, r.Header.Get("Vary"))
+			}
+		}
+	}
+	if r := b.get("/" + id + "?format=html"); r.Header.Get("Content-Type") != typeHTML {
+		t.Errorf("format=html gives %s", r.Header.Get("Content-Type"))
+	}
+	if r := b.get("/"+id+"?format=json", "Accept: text/html"); r.Header.Get("Content-Type") != typeJSON {
+		t.Errorf("format=json gives %s", r.Header.Get("Content-Type"))
+	}
+}
