@@ -18,9 +18,10 @@ type folder struct {
 	dir  *os.File
 	refs int // guarded by Store.mu
 
+	fsync   func() error
+	syncing chan struct{} // holds one value during a sync
 	mu      sync.Mutex
-	waiting *batch     // for a sync that has not begun
-	syncing sync.Mutex // held during a sync
+	waiting *batch // for a sync that has not begun
 }
 
 // batch is one sync of a folder and those who wait for it.
@@ -43,12 +44,12 @@ func (f *folder) sync() error {
 	f.waiting = b
 	f.mu.Unlock()
 
-	f.syncing.Lock()
-	defer f.syncing.Unlock()
+	f.syncing <- struct{}{}
+	defer func() { <-f.syncing }()
 	f.mu.Lock()
 	f.waiting = nil // whoever comes now is too late for this one
 	f.mu.Unlock()
-	b.err = f.dir.Sync()
+	b.err = f.fsync()
 	close(b.done)
 	return b.err
 }
@@ -78,7 +79,7 @@ func (s *Store) handle(dir string) (*folder, error) {
 		if err != nil {
 			return nil, err
 		}
-		f = &folder{path: dir, dir: d}
+		f = &folder{path: dir, dir: d, fsync: d.Sync, syncing: make(chan struct{}, 1)}
 		s.folders[dir] = f
 	}
 	f.refs++

@@ -276,5 +276,5 @@ func TestLinksDoNotLeadOut(t *testing.T) {
 
 func ExampleFileKey() {
 	fmt.Println(FileKey("0193b1c2-0000-7000-8000-00000000abcd", 1, "../Plot 1.png"))
-	// Output: files/cd/0193b1c2-0000-7000-8000-00000000abcd.1.%2e%2e%2f%50lot%201.png
+	// Output: files/cd/0193b1c2-0000-7000-8000-00000000abcd.1...%2f%50lot%201.png
 }
