@@ -127,10 +127,11 @@ func (d *Dispatcher) Send(ctx context.Context, records []ledger.Record) error {
 
 func (d *Dispatcher) message(r ledger.Record) queue.Message {
 	body, err := json.Marshal(struct {
-		ID string `json:"id"`
-	}{r.ID})
+		ID      string `json:"id"`
+		Program string `json:"program"`
+	}{r.ID, r.Program})
 	if err != nil {
-		panic(err) // a string always marshals
+		panic(err) // strings always marshal
 	}
 	m := queue.Message{
 		Tube: queue.RunTube(d.cfg.Prefix, r.Program), Body: body,
