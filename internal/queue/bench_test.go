@@ -1,9 +1,17 @@
 package queue
 
 import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
+
+	"github.com/beanstalkd/go-beanstalk"
+	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 )
 
 var document = make([]byte, 1024)
@@ -32,7 +40,7 @@ func BenchmarkPutParallel(b *testing.B) {
 
 func BenchmarkPutAll(b *testing.B) {
 	for _, size := range []int{1, 10, 1000} {
-		b.Run(time.Duration(size).String()[:len(time.Duration(size).String())-2], func(b *testing.B) {
+		b.Run(strconv.Itoa(size), func(b *testing.B) {
 			_, p, _ := pair(b)
 			batch := make([]Message, size)
 			for i := range batch {
@@ -105,4 +113,37 @@ func BenchmarkWake(b *testing.B) {
 	slices.Sort(took)
 	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+}
+
+// BenchmarkBarePut is go-beanstalk without this package around it.
+func BenchmarkBarePut(b *testing.B) {
+	s := queuetest.Start(b)
+	c := must[*beanstalk.Conn](b)(beanstalk.Dial("tcp", s.Addr))
+	defer c.Close()
+	tube := beanstalk.NewTube(c, "bench")
+	for b.Loop() {
+		if _, err := tube.Put(document, 0, 0, time.Minute); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRawPipeline is what a connection can carry: commands are written
+// without an end while the answers are counted.
+func BenchmarkRawPipeline(b *testing.B) {
+	s := queuetest.Start(b)
+	nc := must[net.Conn](b)(net.Dial("tcp", s.Addr))
+	defer nc.Close()
+	command := fmt.Appendf(nil, "put 0 0 60 %d\r\n%s\r\n", len(document), document)
+	many := bytes.Repeat(command, 1000)
+	lines := bufio.NewReader(nc)
+	for b.Loop() {
+		go func() { _, _ = nc.Write(many) }()
+		for range 1000 {
+			if _, err := lines.ReadSlice('\n'); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.N*1000)/b.Elapsed().Seconds(), "puts/s")
 }

@@ -160,17 +160,21 @@ func (c *conn) tubeStats(ctx context.Context, tube string) (stats map[string]str
 }
 
 // put sends a message that was checked before.
-func (c *conn) put(ctx context.Context, m Message) (id uint64, err error) {
+func (c *conn) put(ctx context.Context, m Message) (r Receipt, err error) {
 	err = c.do(ctx, call{name: "put", want: putShape, notices: 1}, func() error {
-		id, err = c.send(m)
+		r, err = c.send(m)
 		return err
 	})
-	return id, err
+	return r, err
 }
 
-func (c *conn) send(m Message) (uint64, error) {
+func (c *conn) send(m Message) (Receipt, error) {
 	tube := beanstalk.Tube{Conn: c.client, Name: m.Tube}
-	return tube.Put(m.Body, m.Priority, m.Delay, m.TTR)
+	id, err := tube.Put(m.Body, m.Priority, m.Delay, m.TTR)
+	if err != nil {
+		return Receipt{}, err
+	}
+	return Receipt{Addr: c.addr, Server: c.server, ID: id}, nil
 }
 
 // reserve waits for a message, in whole seconds. Without one it returns errNone.

@@ -40,14 +40,18 @@ func pair(tb testing.TB, args ...string) (*queuetest.Server, *Producer, *Consume
 	return s, newProducer(tb, cfg), newConsumer(tb, cfg)
 }
 
-// quiet is a logger's place to look at what was logged.
-type records struct{ got chan slog.Record }
+// records is a log that a test can look at.
+type records struct {
+	got  chan slog.Record
+	with []slog.Attr
+}
 
 func (r records) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
-func (r records) WithAttrs([]slog.Attr) slog.Handler           { return r }
+func (r records) WithAttrs(with []slog.Attr) slog.Handler      { return records{r.got, with} }
 func (r records) WithGroup(string) slog.Handler                { return r }
 
 func (r records) Handle(_ context.Context, rec slog.Record) error {
+	rec.AddAttrs(r.with...)
 	r.got <- rec
 	return nil
 }

@@ -7,8 +7,14 @@ import (
 	"sync"
 )
 
-// window is how many puts are under way on one connection.
-const window = 64
+const (
+	// window is how many puts are under way on one connection.
+	window = 128
+	// group is how many are sent at once, unless they have groupBytes before.
+	// With less than a window there is always an answer to wait for.
+	group      = 32
+	groupBytes = 64 << 10
+)
 
 // PutAll puts many messages, in their order, as fast as one connection takes
 // them. It returns as many receipts as there are messages. With an error, those
@@ -17,8 +23,13 @@ const window = 64
 // does. A bad message is found before any is put.
 func (p *Producer) PutAll(ctx context.Context, messages []Message) ([]Receipt, error) {
 	receipts := make([]Receipt, len(messages))
-	if len(messages) == 0 {
+	switch len(messages) {
+	case 0:
 		return receipts, nil
+	case 1:
+		var err error
+		receipts[0], err = p.Put(ctx, messages[0])
+		return receipts, err
 	}
 	checked := make([]Message, len(messages))
 	for i, m := range messages {
@@ -37,9 +48,12 @@ func (p *Producer) PutAll(ctx context.Context, messages []Message) ([]Receipt, e
 func (c *conn) putAll(ctx context.Context, messages []Message, receipts []Receipt) error {
 	cl := call{name: "put", want: putShape, notices: len(messages)}
 	return c.do(ctx, cl, func() error {
-		line := pipeline{conn: c, free: make(chan struct{}, window), written: make(chan struct{}, 1), failed: make(chan struct{})}
-		c.wire.sent = func() { line.written <- struct{}{} }
-		defer func() { c.wire.sent = nil }()
+		line := pipeline{
+			conn: c, free: make(chan struct{}, window),
+			written: make(chan struct{}, 1), failed: make(chan struct{}),
+		}
+		c.wire.gather = &gather{whole: func() { line.written <- struct{}{} }}
+		defer func() { c.wire.gather = nil }()
 		return line.run(messages, receipts)
 	})
 }
@@ -66,14 +80,33 @@ func (l *pipeline) run(messages []Message, receipts []Receipt) error {
 		if !l.enter() {
 			break
 		}
-		wg.Go(func() { receipts[i] = l.put(m) })
+		ended := make(chan struct{})
+		wg.Go(func() {
+			defer close(ended)
+			receipts[i] = l.put(m)
+		})
 		select {
 		case <-l.written:
-		case <-l.failed:
+		case <-ended: // only with an error is it so soon
 		}
+		l.flush(false)
 	}
+	l.flush(true)
 	wg.Wait()
 	return l.err
+}
+
+// flush sends what is gathered, if it is enough or must go. Nobody writes
+// meanwhile.
+func (l *pipeline) flush(now bool) {
+	if err := l.conn.wire.flush(now); err != nil {
+		l.fail(err)
+		l.conn.discard()
+	}
+}
+
+func (l *pipeline) fail(err error) {
+	l.once.Do(func() { l.err = err; close(l.failed) })
 }
 
 // enter waits for room, and reports whether to go on.
@@ -92,33 +125,51 @@ func (l *pipeline) enter() bool {
 
 func (l *pipeline) put(m Message) Receipt {
 	c := l.conn
-	id, err := c.send(m)
+	r, err := c.send(m)
 	if err == nil {
 		err = c.wire.extend(c.timeout)
 	}
 	if err != nil {
-		l.once.Do(func() { l.err = err; close(l.failed) })
+		l.fail(err)
 	}
 	<-l.free
-	if id == 0 {
-		return Receipt{}
-	}
-	return Receipt{Addr: c.addr, Server: c.server, ID: id}
+	return r
+}
+
+// gather is what a wire has of puts that are sent together.
+type gather struct {
+	data  []byte
+	count int    // of whole commands in data
+	rest  int    // bytes that the command in hand still lacks
+	whole func() // told after every whole command
 }
 
 // Write implements io.Writer for go-beanstalk.
 func (w *wire) Write(p []byte) (int, error) {
-	if w.sent == nil {
+	g := w.gather
+	if g == nil {
 		return w.Conn.Write(p)
 	}
-	if w.rest == 0 {
-		w.rest = putLength(p)
+	if g.rest == 0 {
+		g.rest = putLength(p)
 	}
-	n, err := w.Conn.Write(p)
-	if w.rest -= n; w.rest == 0 {
-		w.sent()
+	g.data = append(g.data, p...)
+	if g.rest -= len(p); g.rest == 0 {
+		g.count++
+		g.whole()
 	}
-	return n, err
+	return len(p), nil
+}
+
+// flush sends a group, a smaller one too if it must go now.
+func (w *wire) flush(now bool) error {
+	g := w.gather
+	if g.count == 0 || !now && g.count < group && len(g.data) < groupBytes {
+		return nil
+	}
+	_, err := w.Conn.Write(g.data)
+	g.data, g.count = g.data[:0], 0
+	return err
 }
 
 // putLength is the length of the whole command whose beginning p is: a use, if

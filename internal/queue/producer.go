@@ -42,10 +42,7 @@ func (p *Producer) Put(ctx context.Context, m Message) (Receipt, error) {
 	var r Receipt
 	err = p.each(ctx, func(s *pool) error {
 		return s.use(ctx, func(c *conn) error {
-			id, err := c.put(ctx, m)
-			if err == nil {
-				r = Receipt{Addr: c.addr, Server: c.server, ID: id}
-			}
+			r, err = c.put(ctx, m)
 			return err
 		})
 	})

@@ -26,8 +26,7 @@ type wire struct {
 	skipped int    // size of a body over maxBody that was thrown away
 	fault   error  // the first one is for good
 
-	sent func() // if set, told after every whole command that was written
-	rest int    // bytes of the command in hand that are still to be written
+	gather *gather // nil while commands are sent one by one
 }
 
 var lineEnd = []byte("\r\n")
