@@ -1,0 +1,203 @@
+package publisher
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+func liveOf(progress float64, partial []byte) ledger.Live {
+	return ledger.Live{Progress: &progress, Partial: partial}
+}
+
+const jsonBody = "Content-Type: application/json"
+
+func TestPostJob(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	r := b.ask("POST", "/api/v1/jobs", `{"program":"forecast","input":{"data":[1]}}`, jsonBody)
+	got := decodeAs[jobs.Result](t, r)
+	want := "http://127.0.0.1:8420/" + got.ID
+	if r.StatusCode != http.StatusCreated || r.Header.Get("Location") != want || got.State != jobs.Queued || got.Timestamp.IsZero() {
+		t.Errorf("%d %v %+v", r.StatusCode, r.Header, got)
+	}
+	if r := b.get("/" + got.ID); r.StatusCode != http.StatusAccepted {
+		t.Errorf("the result URL: %d", r.StatusCode)
+	}
+	if r.Header.Get("Access-Control-Allow-Origin") != "" {
+		t.Error("any page may read the answer to a write")
+	}
+}
+
+func TestPostJobAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for name, document := range map[string]string{
+		"whole":        string(jobDocument(jobs.NewID(), "")),
+		"without time": `{"id":"` + jobs.NewID() + `","program":"forecast","input":{"data":1}}`,
+	} {
+		for _, want := range []int{http.StatusCreated, http.StatusOK, http.StatusOK} {
+			r := b.ask("POST", "/api/v1/jobs", document, jsonBody)
+			if r.StatusCode != want || r.Header.Get("Location") == "" {
+				t.Errorf("%s: %d %s, want %d", name, r.StatusCode, bodyOf(t, r), want)
+			}
+		}
+		other := strings.Replace(document, `"data":1`, `"data":2`, 1)
+		r := b.ask("POST", "/api/v1/jobs", other, jsonBody)
+		if p := decodeAs[jobs.Problem](t, r); r.StatusCode != http.StatusConflict || p.Status != http.StatusConflict {
+			t.Errorf("%s: %d %+v", name, r.StatusCode, p)
+		}
+	}
+}
+
+func TestPostJobFaults(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	good := `{"program":"forecast","input":{"data":1}}`
+	for _, test := range []struct {
+		name, body string
+		fields     []string
+		status     int
+		pointer    string
+	}{
+		{"no type", good, nil, 415, ""},
+		{"form", good, []string{"Content-Type: application/x-www-form-urlencoded"}, 415, ""},
+		{"text", good, []string{"Content-Type: text/plain"}, 415, ""},
+		{"packed", good, []string{jsonBody, "Content-Encoding: gzip"}, 415, ""},
+		{"with charset", good, []string{"Content-Type: application/json; charset=utf-8"}, 201, ""},
+		{"nothing", "", []string{jsonBody}, 400, ""},
+		{"not JSON", "{", []string{jsonBody}, 400, ""},
+		{"two values", good + good, []string{jsonBody}, 400, ""},
+		{"array", "[1]", []string{jsonBody}, 422, ""},
+		{"bad program", `{"program":"../x","input":{"data":1}}`, []string{jsonBody}, 422, "/program"},
+		{"unknown field", `{"program":"forecast","input":{"data":1},"colour":1}`, []string{jsonBody}, 422, "/colour"},
+		{"too large", `"` + strings.Repeat("x", jobs.MaxDocument) + `"`, []string{jsonBody}, 413, ""},
+	} {
+		r := b.ask("POST", "/api/v1/jobs", test.body, test.fields...)
+		if r.StatusCode == 201 && test.status == 201 {
+			continue
+		}
+		p := decodeAs[jobs.Problem](t, r)
+		if r.StatusCode != test.status || p.Status != test.status || p.Pointer != test.pointer || p.Title == "" || p.Detail == "" {
+			t.Errorf("%s: %d %+v, want %d at %q", test.name, r.StatusCode, p, test.status, test.pointer)
+		}
+	}
+	r := b.ask("POST", "/api/v1/jobs", "", jsonBody)
+	r.Body.Close()
+	chunked := b.ask("POST", "/api/v1/jobs", strings.Repeat(" ", jobs.MaxDocument+1), jsonBody, "Transfer-Encoding: chunked")
+	if chunked.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("too large without a length: %d", chunked.StatusCode)
+	}
+}
+
+func TestANodeWithoutTheFunctionsSaysSo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *Config) { c.Accept, c.Cancel = nil, nil })
+	for _, path := range []string{"/api/v1/jobs", "/api/v1/jobs/" + jobs.NewID() + "/cancel"} {
+		if r := b.ask("POST", path, "{}", jsonBody); r.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %d", path, r.StatusCode)
+		}
+	}
+}
+
+func TestListJobs(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	var ids []string
+	for range 5 {
+		ids = append(ids, b.queued(`"labels":{"meter":"42"}`))
+	}
+	failed := b.failed()
+	var listed []string
+	cursor := ""
+	for range 10 {
+		page := decodeAs[jobs.Page](t, b.get("/api/v1/jobs?state=queued&label=meter%3D42&limit=2"+cursor))
+		for _, r := range page.Jobs {
+			listed = append(listed, r.ID)
+		}
+		if cursor = "&cursor=" + page.Next; page.Next == "" {
+			break
+		}
+	}
+	slices.Reverse(listed)
+	if !slices.Equal(listed, ids) {
+		t.Errorf("got %v, want %v", listed, ids)
+	}
+	page := decodeAs[jobs.Page](t, b.get("/api/v1/jobs?state=failed"))
+	if len(page.Jobs) != 1 || page.Jobs[0].ID != failed || page.Jobs[0].Error == nil || page.Jobs[0].Error.LogTail != "" {
+		t.Errorf("got %+v", page)
+	}
+	if body := bodyOf(t, b.get("/api/v1/jobs?state=waiting")); body != `{"jobs":[]}` {
+		t.Errorf("an empty list is %s", body)
+	}
+}
+
+func TestJobDetails(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := b.failed()
+	d := decodeAs[jobs.Details](t, b.get("/api/v1/jobs/"+id))
+	if d.Job.ID != id || d.Job.Program != testProgram || d.Status.State != jobs.Failed || len(d.Events) == 0 {
+		t.Errorf("got %+v", d)
+	}
+	if len(d.Attempts) != 1 || d.Attempts[0].Number != 1 || d.Attempts[0].ExitCode == nil || *d.Attempts[0].ExitCode != 65 {
+		t.Errorf("attempts %+v", d.Attempts)
+	}
+	running := b.queued("")
+	b.running(running)
+	if d := decodeAs[jobs.Details](t, b.get("/api/v1/jobs/"+running)); len(d.Attempts) != 1 || d.Attempts[0].ExitCode != nil {
+		t.Errorf("attempts of a running job: %+v", d.Attempts)
+	}
+}
+
+func TestCancelJob(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	queued, running := b.queued(""), b.queued("")
+	b.running(running)
+	for id, want := range map[string]string{queued: "cancelled", running: "running: is being cancelled"} {
+		r := b.ask("POST", "/api/v1/jobs/"+id+"/cancel", "")
+		got := decodeAs[jobs.Result](t, r)
+		said := string(got.State)
+		if got.Reason != "" {
+			said += ": " + got.Reason
+		}
+		if r.StatusCode != http.StatusAccepted || said != want {
+			t.Errorf("%d %s, want %s", r.StatusCode, said, want)
+		}
+	}
+	r := b.ask("POST", "/api/v1/jobs/"+queued+"/cancel", "")
+	if p := decodeAs[jobs.Problem](t, r); r.StatusCode != http.StatusConflict || !strings.Contains(p.Detail, "cancelled") {
+		t.Errorf("again: %d %+v", r.StatusCode, p)
+	}
+}
+
+func TestNodesAndPrograms(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	if body := bodyOf(t, b.get("/api/v1/nodes")); body != `{"nodes":[]}` {
+		t.Errorf("no nodes are %s", body)
+	}
+	if body := bodyOf(t, b.get("/api/v1/programs")); body != `{"programs":[]}` {
+		t.Errorf("no programs are %s", body)
+	}
+	b.register(3)
+	nodes := decodeAs[struct{ Nodes []node }](t, b.get("/api/v1/nodes")).Nodes
+	if len(nodes) != 1 || !nodes[0].Up || nodes[0].Slots != 3 || !slices.Equal(nodes[0].Programs, []string{testProgram}) {
+		t.Errorf("got %+v", nodes)
+	}
+	if err := b.ledger.Leave(t.Context(), testInstance); err != nil {
+		t.Fatal(err)
+	}
+	if nodes := decodeAs[struct{ Nodes []node }](t, b.get("/api/v1/nodes")).Nodes; len(nodes) != 1 || nodes[0].Up {
+		t.Errorf("after it left: %+v", nodes)
+	}
+	programs := decodeAs[struct{ Programs []ledger.Program }](t, b.get("/api/v1/programs")).Programs
+	if len(programs) != 1 || programs[0].Name != testProgram || programs[0].Description != "d" {
+		t.Errorf("got %+v", programs)
+	}
+}

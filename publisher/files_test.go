@@ -1,0 +1,129 @@
+package publisher
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	sum := strings.Repeat("ab", 32)
+	names := []string{"plot.png", "page.html", "drawing.svg", "data.csv", `a "b" ä.txt`, "noext", "odd%2fname.json"}
+	var artifacts []jobs.Artifact
+	for _, name := range names {
+		artifacts = append(artifacts, jobs.Artifact{Name: name, Size: 10, SHA256: sum})
+	}
+	artifacts[5].SHA256 = `"><x`
+	id, _ := b.succeeded("1", artifacts...)
+	for _, name := range names {
+		if err := b.store.Create(t.Context(), store.FileKey(id, 1, name), []byte("0123456789")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string][2]string{
+		"plot.png":        {"image/png", "inline; filename=plot.png"},
+		"page.html":       {"application/octet-stream", "attachment; filename=page.html"},
+		"drawing.svg":     {"application/octet-stream", "attachment; filename=drawing.svg"},
+		"data.csv":        {"text/csv; charset=utf-8", "attachment; filename=data.csv"},
+		`a "b" ä.txt`:     {"text/plain; charset=utf-8", "attachment; filename*=utf-8''a%20%22b%22%20%C3%A4.txt"},
+		"noext":           {"application/octet-stream", "attachment; filename=noext"},
+		"odd%2fname.json": {typeJSON, "attachment; filename=odd%2fname.json"},
+	} {
+		path := "/" + id + "/files/" + url.PathEscape(name)
+		r := b.get(path)
+		h := r.Header
+		if body := bodyOf(t, r); r.StatusCode != 200 || body != "0123456789" {
+			t.Errorf("%s: %d %s", name, r.StatusCode, body)
+		}
+		if h.Get("Content-Type") != want[0] || h.Get("Content-Disposition") != want[1] {
+			t.Errorf("%s: %s, %s", name, h.Get("Content-Type"), h.Get("Content-Disposition"))
+		}
+		if h.Get("Content-Security-Policy") != hostile || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != forever {
+			t.Errorf("%s: %v", name, h)
+		}
+		if r := b.get(path, "Range: bytes=2-4"); r.StatusCode != 206 || bodyOf(t, r) != "234" {
+			t.Errorf("%s: a range gives %d", name, r.StatusCode)
+		}
+		if name == "noext" {
+			continue
+		}
+		if r := b.get(path, `If-None-Match: "`+sum+`"`); r.StatusCode != 304 {
+			t.Errorf("%s with its tag: %d", name, r.StatusCode)
+		}
+	}
+}
+
+func TestFilesOfALargeResult(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id, _ := b.succeeded(sized(maxCached/4), jobs.Artifact{Name: "x.txt"})
+	if err := b.store.Create(t.Context(), store.FileKey(id, 1, "x.txt"), []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if r := b.get("/" + id + "/files/x.txt"); r.StatusCode != 200 || bodyOf(t, r) != "x" {
+			t.Errorf("got %d", r.StatusCode)
+		}
+	}
+}
+
+func TestLogs(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := b.queued(`"attempts":3`)
+	attempt := b.running(id)
+	b.finish(id, attempt, ledger.Ending{Outcome: jobs.OutcomeError, State: jobs.Queued, ExitCode: 1, Reason: "again"})
+	b.running(id)
+	for n, text := range map[int]string{1: "first try\n", 2: "<b>0123456789</b>\n"} {
+		if err := b.store.Replace(t.Context(), store.LogKey(id, n), []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		query, fields string
+		status        int
+		body          string
+	}{
+		{"", "", 200, "<b>0123456789</b>\n"},
+		{"?attempt=1", "", 200, "first try\n"},
+		{"?attempt=2", "", 200, "<b>0123456789</b>\n"},
+		{"?attempt=3", "", 404, ""},
+		{"?tail=5", "", 200, "</b>\n"},
+		{"?tail=0", "", 200, ""},
+		{"?tail=1000", "", 200, "<b>0123456789</b>\n"},
+		{"", "Range: bytes=3-5", 206, "012"},
+		{"", "Range: bytes=-5", 206, "</b>\n"},
+		{"?tail=10", "Range: bytes=0-3", 206, "5678"},
+		{"?tail=-1", "", 400, ""},
+		{"?tail=1&tail=2", "", 400, ""},
+		{"?attempt=x", "", 400, ""},
+	} {
+		r := b.get("/" + id + "/log" + test.query)
+		if test.fields != "" {
+			r = b.get("/"+id+"/log"+test.query, test.fields)
+		}
+		body := bodyOf(t, r)
+		if r.StatusCode != test.status || test.body != "" && body != test.body {
+			t.Errorf("%q %s: %d %q, want %d %q", test.query, test.fields, r.StatusCode, body, test.status, test.body)
+		}
+		if r.StatusCode < 300 && (r.Header.Get("Content-Security-Policy") != hostile || r.Header.Get("Content-Type") != "text/plain; charset=utf-8") {
+			t.Errorf("%q: %v", test.query, r.Header)
+		}
+	}
+	for query, want := range map[string]string{"": noStore, "?attempt=1": noCache} {
+		if got := b.get("/" + id + "/log" + query).Header.Get("Cache-Control"); got != want {
+			t.Errorf("%q: %s, want %s", query, got, want)
+		}
+	}
+	r := b.get("/"+id+"/log?attempt=1", "If-Modified-Since: "+b.get("/"+id+"/log?attempt=1").Header.Get("Last-Modified"))
+	if r.StatusCode != http.StatusNotModified {
+		t.Errorf("the log of an attempt that has ended: %d", r.StatusCode)
+	}
+}

@@ -1,0 +1,144 @@
+package publisher
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const goodJob = `{"program":"forecast","input":{"data":1}}`
+
+func TestWritesAreGuarded(t *testing.T) {
+	t.Parallel()
+	open := newBench(t)
+	token := newBench(t, func(c *Config) { c.Token = "s3cret" })
+	readOnly := newBench(t, func(c *Config) { c.ReadOnly = "set RUNNERBEAN_TOKEN" })
+	listed := newBench(t, func(c *Config) { c.CORS = []string{"https://www.example"} })
+	named := newBench(t, func(c *Config) { c.BaseURL = "https://results.example/x" })
+	for _, test := range []struct {
+		name   string
+		b      *bench
+		fields []string
+		status int
+	}{
+		{"open", open, nil, 201},
+		{"localhost", open, []string{"Host: localhost:8420"}, 201},
+		{"IPv6", open, []string{"Host: [::1]:8420"}, 201},
+		{"a name that is not ours", open, []string{"Host: evil.example"}, 403},
+		{"our name", named, []string{"Host: results.example"}, 201},
+		{"same origin", open, []string{"Sec-Fetch-Site: same-origin"}, 201},
+		{"page of another site", open, []string{"Sec-Fetch-Site: cross-site"}, 403},
+		{"other origin", open, []string{"Origin: https://www.example"}, 403},
+		{"listed origin", listed, []string{"Origin: https://www.example", "Sec-Fetch-Site: cross-site"}, 201},
+		{"origin that is not listed", listed, []string{"Origin: https://other.example", "Sec-Fetch-Site: cross-site"}, 403},
+		{"no token", token, nil, 401},
+		{"wrong token", token, []string{"Authorization: Bearer s3creT"}, 401},
+		{"other scheme", token, []string{"Authorization: Basic s3cret"}, 401},
+		{"token", token, []string{"Authorization: Bearer s3cret"}, 201},
+		{"token, small letters", token, []string{"Authorization: bearer s3cret", "Host: any.example"}, 201},
+		{"read only", readOnly, []string{"Authorization: Bearer s3cret"}, 403},
+	} {
+		r := test.b.ask("POST", "/api/v1/jobs", goodJob, append(test.fields, jsonBody)...)
+		body := bodyOf(t, r)
+		if r.StatusCode != test.status {
+			t.Errorf("%s: %d %s, want %d", test.name, r.StatusCode, body, test.status)
+		}
+		if test.status == 401 && !strings.HasPrefix(r.Header.Get("WWW-Authenticate"), "Bearer") {
+			t.Errorf("%s: no WWW-Authenticate", test.name)
+		}
+		if test.b == readOnly && !strings.Contains(body, "RUNNERBEAN_TOKEN") {
+			t.Errorf("%s: does not say what to set: %s", test.name, body)
+		}
+		if strings.Contains(body, "s3cret") {
+			t.Errorf("%s: tells the token", test.name)
+		}
+	}
+	for _, b := range []*bench{token, readOnly} {
+		if r := b.get("/api/v1/jobs"); r.StatusCode != 200 {
+			t.Errorf("reading: %d", r.StatusCode)
+		}
+	}
+}
+
+func TestWrongTokensAreLimited(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *Config) { c.Token = "s3cret" })
+	last := 0
+	for range failureBurst + 5 {
+		last = b.ask("POST", "/api/v1/jobs", goodJob, jsonBody, "Authorization: Bearer guess").StatusCode
+	}
+	if last != http.StatusTooManyRequests {
+		t.Errorf("the last guess got %d", last)
+	}
+}
+
+func TestFailuresLeakAwayAndAreBounded(t *testing.T) {
+	t.Parallel()
+	f := failures{seen: map[netip.Prefix]time.Time{}}
+	now := time.Date(2026, 11, 22, 6, 16, 0, 0, time.UTC)
+	one := prefixOf("192.0.2.1")
+	for range failureBurst + 1 {
+		f.count(one, now)
+	}
+	if f.wait(one, now) <= 0 || f.wait(prefixOf("192.0.2.2"), now) > 0 {
+		t.Error("the wrong one waits")
+	}
+	if f.wait(one, now.Add(2*time.Second)) > 0 {
+		t.Error("the count does not leak away")
+	}
+	for i := range 2 * failureAddresses {
+		f.count(prefixOf(fmt.Sprintf("2001:db8:%x::1", i)), now)
+	}
+	if len(f.seen) > failureAddresses {
+		t.Errorf("%d addresses are remembered", len(f.seen))
+	}
+	if prefixOf("2001:db8::1") != prefixOf("2001:db8::2") || prefixOf("nonsense").IsValid() {
+		t.Error("prefixes")
+	}
+}
+
+func TestCORS(t *testing.T) {
+	t.Parallel()
+	open := newBench(t)
+	listed := newBench(t, func(c *Config) { c.CORS = []string{"https://www.example"} })
+	const origin, other = "Origin: https://www.example", "Origin: https://other.example"
+	const get, post = "Access-Control-Request-Method: GET", "Access-Control-Request-Method: POST"
+	for _, test := range []struct {
+		name, method string
+		b            *bench
+		fields       []string
+		status       int
+		allow, vary  string
+		methods      string
+	}{
+		{"read", "GET", open, []string{origin}, 404, "*", "", ""},
+		{"read without origin", "GET", open, nil, 404, "*", "", ""},
+		{"ask to read", "OPTIONS", open, []string{origin, get}, 204, "*", "", "GET, HEAD"},
+		{"ask to write", "OPTIONS", open, []string{origin, post}, 204, "", "", ""},
+		{"listed, read", "GET", listed, []string{origin}, 404, "https://www.example", "Origin", ""},
+		{"listed, other", "GET", listed, []string{other}, 404, "", "Origin", ""},
+		{"listed, ask to write", "OPTIONS", listed, []string{origin, post}, 204, "https://www.example", "Origin", "GET, HEAD, POST"},
+		{"listed, other asks", "OPTIONS", listed, []string{other, get}, 204, "", "Origin", ""},
+	} {
+		r := test.b.ask(test.method, "/"+jobs.NewID(), "", test.fields...)
+		h := r.Header
+		if r.StatusCode != test.status || h.Get("Access-Control-Allow-Origin") != test.allow || h.Get("Access-Control-Allow-Methods") != test.methods || h.Get("Vary") != test.vary {
+			t.Errorf("%s: %d %v", test.name, r.StatusCode, h)
+		}
+		if test.allow != "" && test.method == "GET" && !strings.Contains(h.Get("Access-Control-Expose-Headers"), "ETag") {
+			t.Errorf("%s: exposes %q", test.name, h.Get("Access-Control-Expose-Headers"))
+		}
+	}
+	id, _ := listed.succeeded("1")
+	for range 2 {
+		r := listed.get("/"+id, origin)
+		if r.Header.Get("Vary") != "Accept-Encoding, Accept, Origin" || r.Header.Get("Access-Control-Allow-Origin") != "https://www.example" {
+			t.Errorf("a result: %v", r.Header)
+		}
+	}
+}
