@@ -113,7 +113,7 @@ func (f *follower) listen(ctx context.Context) error {
 	case errors.Is(err, errNoStream), errors.Is(err, bufio.ErrTooLong), f.silent >= maxStreams,
 		errors.Is(err, errIdle) && f.last.State == "":
 		f.polling = true
-		return f.ended(ctx, err)
+		return f.ended(ctx)
 	case isStatus(err, http.StatusNotFound):
 		return f.unknown(ctx)
 	}

@@ -50,6 +50,8 @@ type watch struct {
 	// seen is when the job was known last, or the watch began.
 	seen     time.Time
 	failures int // in a row
+	// last is the error of the newest of them.
+	last error
 }
 
 func (c *Client) watch(url string) (*watch, error) {
@@ -85,38 +87,40 @@ func (w *watch) pause(ctx context.Context) error {
 	rest := w.rest
 	w.rest = 0
 	if rest <= 0 {
-		return w.ended(ctx, nil)
+		return w.ended(ctx)
 	}
 	timer := time.NewTimer(rest)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return w.ended(ctx, nil)
+		return w.ended(ctx)
 	case <-timer.C:
 		return nil
 	}
 }
 
-// ended is the error of a context that has ended, else nil.
-func (w *watch) ended(ctx context.Context, last error) error {
+// ended is the error of a context that has ended, with what went wrong last,
+// else nil.
+func (w *watch) ended(ctx context.Context) error {
 	switch {
 	case ctx.Err() == nil:
 		return nil
-	case last == nil || errors.Is(last, ctx.Err()):
-		return fmt.Errorf("jobs: result %s: %w", w.url, ctx.Err())
+	case w.last == nil || errors.Is(w.last, ctx.Err()):
+		return w.wrap(ctx.Err())
 	}
-	return fmt.Errorf("jobs: result %s: %w; last error: %w", w.url, ctx.Err(), last)
+	return w.wrap(fmt.Errorf("%w; last error: %w", ctx.Err(), w.last))
 }
 
 func (w *watch) succeeded() {
-	w.seen, w.failures = time.Now(), 0
+	w.seen, w.failures, w.last = time.Now(), 0, nil
 }
 
 // failed decides whether to try again: nil, and w.rest says when.
 func (w *watch) failed(ctx context.Context, err error, after time.Duration) error {
-	if err := w.ended(ctx, err); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return w.ended(ctx) // err is only what the end of ctx looks like
 	}
+	w.last = err
 	most := backoffMost
 	if isStatus(err, http.StatusNotFound) {
 		most = unknownMost
