@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,14 +19,29 @@ import (
 
 const benchSlots = 4
 
-// finishing counts the attempts that have ended.
+// finishing counts the attempts that have ended, and measures what they waited
+// for.
 type finishing struct {
 	Ledger
-	left sync.WaitGroup
+	Store
+	left                  sync.WaitGroup
+	claims, ends, results atomic.Int64 // nanoseconds
+}
+
+func (f *finishing) Claim(ctx context.Context, id string, o ledger.Owner, sum string) (ledger.Claim, error) {
+	defer func(start time.Time) { f.claims.Add(int64(time.Since(start))) }(time.Now())
+	return f.Ledger.Claim(ctx, id, o, sum)
+}
+
+func (f *finishing) Create(ctx context.Context, key string, data []byte) error {
+	defer func(start time.Time) { f.results.Add(int64(time.Since(start))) }(time.Now())
+	return f.Store.Create(ctx, key, data)
 }
 
 func (f *finishing) Finish(ctx context.Context, id string, attempt int, e ledger.Ending) ([]ledger.Record, error) {
+	start := time.Now()
 	released, err := f.Ledger.Finish(ctx, id, attempt, e)
+	f.ends.Add(int64(time.Since(start)))
 	if err == nil && e.State.Final() {
 		f.left.Done()
 	}
@@ -38,8 +54,8 @@ func (f *finishing) Finish(ctx context.Context, id string, attempt int, e ledger
 func BenchmarkCat(b *testing.B) {
 	r := newRig(b, func(c *Config) { c.Slots = benchSlots })
 	r.installCopy("cat", "/bin/cat")
-	count := &finishing{Ledger: r.ledger}
-	r.cfg.Ledger = count
+	count := &finishing{Ledger: r.ledger, Store: r.store}
+	r.cfg.Ledger, r.cfg.Store = count, count
 	input := []byte(`"` + string(bytes.Repeat([]byte("x"), 10<<10)) + `"`)
 	r.queueMany(b.N, "cat", input)
 	count.left.Add(b.N)
@@ -52,6 +68,9 @@ func BenchmarkCat(b *testing.B) {
 	n.stop()
 	n.wait()
 	bare := bareSpawn(b, filepath.Join(r.cfg.Programs, "cat"), input)
+	for name, n := range map[string]*atomic.Int64{"claim": &count.claims, "publish": &count.results, "finish": &count.ends} {
+		b.ReportMetric(float64(n.Load())/float64(b.N)/1e3, "µs/"+name)
+	}
 	b.ReportMetric(float64(b.N)/whole.Seconds(), "jobs/s")
 	b.ReportMetric(float64(b.N)/bare.Seconds(), "spawns/s")
 	b.ReportMetric(bare.Seconds()/whole.Seconds(), "ratio")

@@ -34,7 +34,7 @@ type rig struct {
 	t        testing.TB
 	bean     *queuetest.Server
 	ledger   *ledger.Ledger
-	store    *memStore
+	store    *store.Store
 	producer *queue.Producer
 	dir      string
 	cfg      Config
@@ -76,7 +76,7 @@ func openRig(t testing.TB, bean *queuetest.Server, dir string, options ...func(*
 	}
 	r.openLedger()
 	var err error
-	r.store = &memStore{m: map[string][]byte{}}
+	r.store, err = store.Open("file://" + filepath.Join(dir, "store"))
 	r.must(err)
 	t.Cleanup(func() { r.store.Close() })
 	r.producer, err = queue.NewProducer(queue.Config{Addrs: []string{r.bean.Addr}})

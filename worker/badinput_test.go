@@ -1,0 +1,280 @@
+package worker
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// files is a server with every kind of bad input.
+func files(t *testing.T) string {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/good", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Last-Modified", "Sat, 21 Nov 2026 06:16:00 GMT")
+		fmt.Fprint(w, `{"n": 2}`)
+	})
+	for _, code := range []int{204, 403, 404, 410, 500} {
+		mux.HandleFunc(fmt.Sprint("/", code), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) })
+	}
+	mux.HandleFunc("/loop", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/loop", http.StatusFound) })
+	mux.HandleFunc("/to-file", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "file:///etc/passwd")
+		w.WriteHeader(http.StatusFound)
+	})
+	mux.HandleFunc("/to-private", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://169.254.169.254/latest/meta-data", http.StatusFound)
+	})
+	mux.HandleFunc("/endless", func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+				return
+			}
+		}
+	})
+	mux.HandleFunc("/drip", func(w http.ResponseWriter, r *http.Request) {
+		for {
+			fmt.Fprint(w, " ")
+			w.(http.Flusher).Flush()
+			select {
+			case <-r.Context().Done():
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	})
+	mux.HandleFunc("/large", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100000000")
+		w.WriteHeader(http.StatusOK)
+	})
+	mux.HandleFunc("/cut", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		fmt.Fprint(w, `{"n":`)
+	})
+	for name, text := range map[string]string{
+		"text": "hello", "two": "1 2", "empty": "", "unfinished": `{"a":`, "twice": `{"a":1,"a":2}`,
+		"deep": strings.Repeat("[", 1001) + strings.Repeat("]", 1001), "bytes": "\"\xff\"", "wrong": `{"n":"x"}`,
+	} {
+		mux.HandleFunc("/"+name, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) })
+	}
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+const otherDigest = "0000000000000000000000000000000000000000000000000000000000000000"
+
+// TestInputFaults fetches every kind of bad input: each ends the job at once,
+// and the error names the URL without its query, the place and what is wrong.
+func TestInputFaults(t *testing.T) {
+	t.Parallel()
+	url := files(t)
+	cases := []struct {
+		name    string
+		input   jobs.Input
+		pointer string
+		message string
+	}{
+		{"204", jobs.Input{URL: url + "/204"}, "/input/url", "answered 204"},
+		{"403", jobs.Input{URL: url + "/403"}, "/input/url", "answered 403"},
+		{"404", jobs.Input{URL: url + "/404?sig=secret"}, "/input/url", "/404: the server answered 404 Not Found"},
+		{"410", jobs.Input{URL: url + "/410"}, "/input/url", "answered 410"},
+		{"500", jobs.Input{URL: url + "/500"}, "/input/url", "answered 500 Internal Server Error (tried 4 times)"},
+		{"gone", jobs.Input{URL: "http://127.0.0.1:1/x?sig=secret"}, "/input/url", "connection refused (tried 4 times)"},
+		{"loop", jobs.Input{URL: url + "/loop"}, "/input/url", "more than 5 in a row"},
+		{"file", jobs.Input{URL: url + "/to-file"}, "/input/url", `"file" is not http or https`},
+		{"redirected", jobs.Input{URL: url + "/to-private?sig=secret"}, "/input/url", "address is not allowed"},
+		{"private", jobs.Input{URL: "http://10.0.0.1/x"}, "/input/url", "address is not allowed"},
+		{"metadata", jobs.Input{URL: "http://169.254.169.254/"}, "/input/url", "RUNNERBEAN_FETCH_ALLOW"},
+		{"mapped", jobs.Input{URL: "http://[::ffff:10.0.0.1]/"}, "/input/url", "address is not allowed"},
+		{"six", jobs.Input{URL: "http://[::1]:1/"}, "/input/url", "address is not allowed"},
+		{"endless", jobs.Input{URL: url + "/endless"}, "/input/url", "larger than 65536 bytes"},
+		{"large", jobs.Input{URL: url + "/large"}, "/input/url", "larger than 65536 bytes"},
+		{"drip", jobs.Input{URL: url + "/drip"}, "/input/url", "did not come within 2s"},
+		{"cut", jobs.Input{URL: url + "/cut"}, "/input/url", "broken off after 5 bytes"},
+		{"digest", jobs.Input{URL: url + "/good", SHA256: otherDigest}, "/input/url", "SHA-256 is"},
+		{"text", jobs.Input{URL: url + "/text"}, "/input/url", "not JSON"},
+		{"empty", jobs.Input{URL: url + "/empty"}, "/input/url", "empty"},
+		{"two", jobs.Input{URL: url + "/two"}, "/input/url", "more than one JSON value"},
+		{"unfinished", jobs.Input{URL: url + "/unfinished"}, "/input/url", "ends in the middle"},
+		{"twice", jobs.Input{URL: url + "/twice"}, "/input/url", "duplicate"},
+		{"deep", jobs.Input{URL: url + "/deep"}, "/input/url", "nested more than 1000 deep"},
+		{"bytes", jobs.Input{URL: url + "/bytes"}, "/input/url", "UTF-8"},
+		{"schema", jobs.Input{URL: url + "/wrong"}, "/n", "expected integer"},
+		{"inline", jobs.Input{Data: []byte(`{"n":"x"}`)}, "/input/data/n", "expected integer"},
+	}
+	r := newRig(t, func(c *Config) { c.Slots, c.MaxInput, c.FetchTimeout = 4, 64<<10, 2*time.Second })
+	r.installFolder("cat", "cat", `{"input":{"type":"object","properties":{"n":{"type":"integer"}}}}`)
+	r.start()
+	ids := make([]string, len(cases))
+	for i, c := range cases {
+		j := job("cat")
+		j.Input = c.input
+		ids[i] = r.submit(j)
+	}
+	for i, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			record := r.await(ids[i], jobs.Failed)
+			if e := record.Error; e.Class != jobs.OutcomeInput || e.Pointer != c.pointer || !strings.Contains(e.Message, c.message) {
+				t.Errorf("error is %+v, want %s at %s", e, c.message, c.pointer)
+			}
+			if strings.Contains(record.Error.Message, "secret") {
+				t.Errorf("the query leaks: %s", record.Error.Message)
+			}
+			if record.Attempt != 1 || record.Spent != 0 {
+				t.Errorf("attempt %d, %d spent; a bad input is final at once", record.Attempt, record.Spent)
+			}
+		})
+	}
+	r.tubeEmpty("cat")
+}
+
+func TestFileFaults(t *testing.T) {
+	t.Parallel()
+	url := files(t)
+	cases := []struct {
+		name    string
+		file    jobs.File
+		message string
+	}{
+		{"missing", jobs.File{Name: "a", URL: url + "/404"}, "answered 404"},
+		{"size", jobs.File{Name: "a", URL: url + "/good", Size: 100}, "8 bytes long, and the job says 100"},
+		{"short", jobs.File{Name: "a", URL: url + "/good", Size: 3}, "larger than 3 bytes"},
+		{"digest", jobs.File{Name: "a", URL: url + "/good", SHA256: otherDigest}, "SHA-256 is"},
+		{"outside", jobs.File{Name: "../a", URL: url + "/good"}, "not the name of a file"},
+		{"long", jobs.File{Name: strings.Repeat("n", 256), URL: url + "/good"}, "not the name of a file"},
+	}
+	r := newRig(t)
+	r.install("cat", "cat")
+	r.start()
+	for _, c := range cases {
+		j := job("cat")
+		j.Files = []jobs.File{{Name: "ok", URL: url + "/good"}, c.file}
+		id := r.submit(j)
+		e := r.await(id, jobs.Failed).Error
+		if e.Class != jobs.OutcomeInput || e.Pointer != "/files/1/url" || !strings.Contains(e.Message, c.message) {
+			t.Errorf("%s: error is %+v", c.name, e)
+		}
+	}
+}
+
+// TestInputFromURL follows a good input into the program and the provenance.
+func TestInputFromURL(t *testing.T) {
+	t.Parallel()
+	url := files(t)
+	r := newRig(t)
+	r.install("list", `cat >got; printf '{"input":%s,"a":"%s","b":%s}' "$(cat got)" "$(ls inputs | tr '\n' ' ')" "$(cat inputs/b)"`)
+	r.start()
+	j := job("list")
+	j.Input = jobs.Input{URL: url + "/good?sig=secret"}
+	j.Files = []jobs.File{{Name: "b", URL: url + "/good"}, {Name: "c", URL: url + "/text", Size: 5}}
+	id := r.submit(j)
+	r.await(id, jobs.Succeeded)
+	result := r.result(id)
+	if got := string(result.Result); got != `{"input":{"n":2},"a":"b c ","b":{"n":2}}` {
+		t.Errorf("result is %s", got)
+	}
+	inputs := result.Provenance.Inputs
+	if len(inputs) != 3 || inputs[0].URL != url+"/good" || inputs[0].Size != 8 || len(inputs[0].SHA256) != 64 ||
+		inputs[0].LastModified.IsZero() || inputs[1].Name != "b" || inputs[2].Size != 5 {
+		t.Errorf("inputs are %+v", inputs)
+	}
+}
+
+// TestLargeInput is one that does not stay in memory.
+func TestLargeInput(t *testing.T) {
+	t.Parallel()
+	text := `"` + strings.Repeat("x", 3<<20) + `"`
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) })
+	r := newRig(t)
+	r.install("cat", "cat")
+	r.start()
+	j := job("cat")
+	j.Input = jobs.Input{URL: url}
+	id := r.submit(j)
+	r.await(id, jobs.Succeeded)
+	if got := r.result(id).Result; string(got) != text {
+		t.Errorf("%d bytes came back of %d", len(got), len(text))
+	}
+}
+
+// TestPassingFaults is a server that recovers while the input is fetched.
+func TestPassingFaults(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int32
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		switch calls.Add(1) {
+		case 1:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case 2:
+			w.WriteHeader(http.StatusTooManyRequests)
+		case 3:
+			w.Header().Set("Content-Length", "100")
+			fmt.Fprint(w, `{"n":1`)
+		default:
+			fmt.Fprint(w, `{"n":4}`)
+		}
+	})
+	r := newRig(t)
+	r.install("cat", "cat")
+	r.start()
+	j := job("cat")
+	j.Input = jobs.Input{URL: url}
+	id := r.submit(j)
+	r.await(id, jobs.Succeeded)
+	if got := string(r.result(id).Result); got != `{"n":4}` {
+		t.Errorf("result is %s", got)
+	}
+}
+
+// TestNoLoopbackByDefault is the fence around what an operator has not allowed.
+func TestNoLoopbackByDefault(t *testing.T) {
+	t.Parallel()
+	url := files(t)
+	r := newRig(t, func(c *Config) { c.FetchAllow = nil })
+	r.install("cat", "cat")
+	r.start()
+	j := job("cat")
+	j.Input = jobs.Input{URL: strings.Replace(url, "127.0.0.1", "localhost", 1) + "/good"}
+	e := r.await(r.submit(j), jobs.Failed).Error
+	if e.Class != jobs.OutcomeInput || !strings.Contains(e.Message, "address is not allowed") {
+		t.Errorf("error is %+v", e)
+	}
+}
+
+func TestRedact(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]string{
+		"https://user:pw@host:8/a/b?sig=x#f": "https://host:8/a/b",
+		"https://host/a%20b?":                "https://host/a%20b",
+		"http://[::1":                        "(unreadable URL)",
+	} {
+		if got := redact(raw); got != want {
+			t.Errorf("redact(%q) = %q, want %q", raw, got, want)
+		}
+	}
+}
+
+// TestRefererIsNotSent keeps signed URLs from the hosts that they redirect to.
+func TestRefererIsNotSent(t *testing.T) {
+	t.Parallel()
+	seen := make(chan string, 1)
+	target := serve(t, func(_ http.ResponseWriter, r *http.Request) { seen <- r.Header.Get("Referer") })
+	from := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, target, http.StatusFound) })
+	client := newClient([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
+	defer client.CloseIdleConnections()
+	answer, err := client.Get(from + "/?sig=secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if got := <-seen; got != "" {
+		t.Errorf("Referer is %q", got)
+	}
+}
