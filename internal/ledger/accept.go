@@ -96,8 +96,9 @@ func digest(document []byte) [sha256.Size]byte {
 var (
 	qInsertJob = newQuery(`INSERT INTO jobs (id, program, state, priority, created, accepted, not_before, expires,
 		started, finished, updated, attempt, spent, crashes, cancel_requested, node, instance, program_sha256,
-		server, message, reason, error)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, ?, ?) ON CONFLICT (id) DO NOTHING`)
+		outcome, exit_code, signal, cpu_us, max_rss, server, message, reason, error)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, '', 0, 0, '', 0, ?, ?)
+		ON CONFLICT (id) DO NOTHING`)
 	qInsertDocument = newQuery("INSERT INTO documents (id, digest, labels, document) VALUES (?, ?, ?, ?)")
 	qInsertLabel    = newQuery("INSERT INTO labels (label, accepted, job) VALUES (?, ?, ?)")
 	qInsertNeed     = newQuery("INSERT INTO needs (need, job, missing_since) VALUES (?, ?, ?) ON CONFLICT (need, job) DO NOTHING")
@@ -130,8 +131,6 @@ func (t *txn) accept(c *candidate) (Accepted, error) {
 	t.touched(r.ID)
 	if c.Fault != nil {
 		t.note(KindFault, r.ID, "", faultText(r.Error))
-	} else {
-		t.note(KindAccepted, r.ID, "", "")
 	}
 	if err := t.connect(c, &r); err != nil {
 		return Accepted{}, err

@@ -3,7 +3,11 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
 
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -68,20 +72,29 @@ func (l *Ledger) Note(ctx context.Context, e Event) error {
 var (
 	qEvents    = newQuery("SELECT id, at, kind, job, node, message FROM events ORDER BY id DESC LIMIT ?")
 	qJobEvents = newQuery("SELECT id, at, kind, job, node, message FROM events WHERE job = ? ORDER BY id DESC LIMIT ?")
+	qRowEvents = newQuery("SELECT accepted, state, finished, attempt, node FROM jobs WHERE id = ?")
 )
 
-// Events lists the newest events of a job, or of all for "", newest first; at
-// most 1000, which is also what 0 stands for.
+// Events lists the newest events of a job, newest first; at most 1000, which is
+// also what 0 stands for. For "" it lists those of all jobs and of none, but
+// leaves out what every good job does: that it was accepted and succeeded.
 func (l *Ledger) Events(ctx context.Context, job string, limit int) ([]Event, error) {
 	if limit <= 0 || limit > maxEvents {
 		limit = maxEvents
 	}
+	list, err := l.events(ctx, job, limit)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: events: %w", err)
+	}
+	return list[:min(limit, len(list))], nil
+}
+
+func (l *Ledger) events(ctx context.Context, job string, limit int) (list []Event, err error) {
 	q, args := qEvents, []any{limit}
 	if job != "" {
 		q, args = qJobEvents, []any{job, limit}
 	}
-	var list []Event
-	err := l.reader.each(ctx, q, args, func(r *sql.Rows) error {
+	err = l.reader.each(ctx, q, args, func(r *sql.Rows) error {
 		var e Event
 		var at int64
 		err := r.Scan(&e.ID, &at, &e.Kind, &e.Job, &e.Node, &e.Message)
@@ -89,8 +102,38 @@ func (l *Ledger) Events(ctx context.Context, job string, limit int) ([]Event, er
 		list = append(list, e)
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("ledger: events: %w", err)
+	if err != nil || job == "" {
+		return list, err
 	}
-	return list, nil
+	rest, err := l.rowEvents(ctx, job)
+	if !slices.ContainsFunc(list, func(e Event) bool { return e.Kind == KindFault }) {
+		list = append(list, rest...)
+	}
+	slices.SortStableFunc(list, func(a, b Event) int { return b.At.Compare(a.At) })
+	return list, err
+}
+
+// rowEvents are the events of a job that its row tells, newest first.
+func (l *Ledger) rowEvents(ctx context.Context, job string) (list []Event, err error) {
+	var accepted, finished int64
+	var state jobs.State
+	var attempt int
+	var node string
+	found, err := l.reader.row(ctx, qRowEvents, []any{job}, &accepted, (*string)(&state), &finished, &attempt, &node)
+	if err != nil || !found {
+		return nil, err
+	}
+	if state == jobs.Succeeded {
+		message := fmt.Sprintf("attempt %d: succeeded", attempt)
+		list = append(list, rowEvent(Event{At: fromMicros(finished), Kind: KindSucceeded, Job: job, Node: node, Message: message}))
+	}
+	return append(list, rowEvent(Event{At: fromMicros(accepted), Kind: KindAccepted, Job: job})), nil
+}
+
+// rowEvent gives an event the same id each time that it is read.
+func rowEvent(e Event) Event {
+	id := uuid.NewSHA1(uuid.NameSpaceOID, []byte(e.Job+" "+e.Kind))
+	binary.BigEndian.PutUint64(id[:8], uint64(e.At.UnixMilli())<<16|uint64(id[6]&0x0f)<<8|uint64(id[7])|0x7000)
+	e.ID = id.String()
+	return e
 }

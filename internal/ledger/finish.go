@@ -11,12 +11,14 @@ import (
 
 var (
 	qFinish = newQuery(`UPDATE jobs SET state = ?, finished = ?, updated = ?, not_before = ?, reason = ?, error = ?,
-		spent = spent + ?, crashes = crashes + ?, cancel_requested = 0
+		spent = spent + ?, crashes = crashes + ?, cancel_requested = 0, outcome = ?, exit_code = ?, signal = ?,
+		cpu_us = ?, max_rss = ?
 		WHERE id = ? AND state = 'running' AND attempt = ? AND (cancel_requested = 0 OR 1 = ?)
 		RETURNING node, EXISTS (SELECT 1 FROM needs WHERE need = jobs.id), EXISTS (SELECT 1 FROM live WHERE job = jobs.id)`)
 	qAttempt = newQuery(`INSERT INTO attempts (job, number, node, instance, program_sha256, started, finished, outcome,
 		message, exit_code, signal, cpu_us, max_rss)
-		SELECT id, attempt, node, instance, program_sha256, started, ?, ?, ?, ?, ?, ?, ? FROM jobs WHERE id = ?`)
+		SELECT id, attempt, node, instance, program_sha256, started, ?, ?, ?, exit_code, signal, cpu_us, max_rss
+		FROM jobs WHERE id = ?`)
 	qDropLive    = newQuery("DELETE FROM live WHERE job = ?")
 	qDropPartial = newQuery("DELETE FROM partials WHERE job = ?")
 )
@@ -64,18 +66,20 @@ func (t *txn) finish(id string, attempt int, e *Ending) ([]Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.attempted(id, e); err != nil {
-		return nil, err
-	}
 	t.count(jobs.Running, e.State)
 	t.touched(id)
-	t.note(endKind(e), id, ended.node, endText(e, attempt))
+	if e.State != jobs.Succeeded {
+		t.note(endKind(e), id, ended.node, endText(e, attempt))
+	}
+	if e.State == jobs.Queued {
+		return nil, t.keepAttempt(id, e)
+	}
 	if ended.live && e.State == jobs.Succeeded {
 		if err := t.dropLive(id); err != nil {
 			return nil, err
 		}
 	}
-	if !ended.needed || !e.State.Final() {
+	if !ended.needed {
 		return nil, nil
 	}
 	return t.settle(id, e.State)
@@ -117,13 +121,15 @@ func (t *txn) finishRow(id string, attempt int, e *Ending) (f finished, err erro
 }
 
 func finishArgs(t *txn, id string, attempt int, e *Ending) []any {
-	var done int64
-	if e.State.Final() {
-		done = micros(t.now)
+	done, outcome := micros(t.now), e.Outcome
+	if e.State == jobs.Queued {
+		done, outcome = 0, ""
 	}
 	return []any{
 		string(e.State), done, micros(t.now), micros(e.NotBefore), e.Reason, errorText(e.Error),
-		number(e.Outcome.Spends()), number(e.Outcome == jobs.OutcomeLost), id, attempt, number(e.State.Final()),
+		number(e.Outcome.Spends()), number(e.Outcome == jobs.OutcomeLost),
+		string(outcome), e.ExitCode, e.Signal, e.CPU.Microseconds(), e.MaxRSS,
+		id, attempt, number(e.State.Final()),
 	}
 }
 
@@ -152,24 +158,19 @@ func (t *txn) cancelling(id string, attempt int) (bool, error) {
 	return cancel, nil
 }
 
-// attempted writes the attempt that has just ended from its job's row.
-func (t *txn) attempted(id string, e *Ending) error {
-	message := ""
-	if e.Error != nil {
+// keepAttempt writes the attempt that has just ended where the next one will
+// not overwrite it.
+func (t *txn) keepAttempt(id string, e *Ending) error {
+	message := e.Reason
+	if e.Error != nil && e.Error.Message != "" {
 		message = e.Error.Message
 	}
-	if message == "" {
-		message = e.Reason
-	}
-	_, err := t.exec(qAttempt, micros(t.now), string(e.Outcome), message, e.ExitCode, e.Signal,
-		e.CPU.Microseconds(), e.MaxRSS, id)
+	_, err := t.exec(qAttempt, micros(t.now), string(e.Outcome), message, id)
 	return err
 }
 
 func endKind(e *Ending) string {
 	switch {
-	case e.State == jobs.Succeeded:
-		return KindSucceeded
 	case e.State == jobs.Cancelled:
 		return KindCancelled
 	case e.State == jobs.Failed:

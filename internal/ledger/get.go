@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 
 	"github.com/runnerbean/runnerbean/jobs"
@@ -106,9 +107,10 @@ func (l *Ledger) queueServers(ctx context.Context) ([]string, error) {
 
 var (
 	qAttempts = newQuery(`SELECT number, node, instance, program_sha256, started, finished, outcome, message,
-		exit_code, signal, cpu_us, max_rss FROM attempts WHERE job = ?
-		UNION ALL SELECT attempt, node, instance, program_sha256, started, 0, '', '', -1, '', 0, 0
-		FROM jobs WHERE id = ? AND state = 'running' ORDER BY 1`)
+		exit_code, signal, cpu_us, max_rss, '' FROM attempts WHERE job = ?
+		UNION ALL SELECT attempt, node, instance, program_sha256, started, finished, outcome, '',
+		exit_code, signal, cpu_us, max_rss, error FROM jobs WHERE id = ? AND (state = 'running' OR outcome <> '')
+		ORDER BY 1`)
 	qCountsNow = newQuery("SELECT waiting, queued, running, succeeded, failed, cancelled FROM counts WHERE one = 1")
 )
 
@@ -116,11 +118,7 @@ var (
 func (l *Ledger) Attempts(ctx context.Context, id string) ([]Attempt, error) {
 	var list []Attempt
 	err := l.reader.each(ctx, qAttempts, []any{id, id}, func(r *sql.Rows) error {
-		a := Attempt{Job: id}
-		var started, finished, cpu int64
-		err := r.Scan(&a.Number, &a.Node, &a.Instance, &a.ProgramSHA256, &started, &finished, (*string)(&a.Outcome),
-			&a.Message, &a.ExitCode, &a.Signal, &cpu, &a.MaxRSS)
-		a.Started, a.Finished, a.CPU = fromMicros(started), fromMicros(finished), microseconds(cpu)
+		a, err := scanAttempt(r, id)
 		list = append(list, a)
 		return err
 	})
@@ -128,6 +126,24 @@ func (l *Ledger) Attempts(ctx context.Context, id string) ([]Attempt, error) {
 		return nil, fmt.Errorf("ledger: attempts: %w", err)
 	}
 	return list, nil
+}
+
+func scanAttempt(r *sql.Rows, id string) (Attempt, error) {
+	a := Attempt{Job: id}
+	var started, finished, cpu int64
+	var errText string
+	err := r.Scan(&a.Number, &a.Node, &a.Instance, &a.ProgramSHA256, &started, &finished, (*string)(&a.Outcome),
+		&a.Message, &a.ExitCode, &a.Signal, &cpu, &a.MaxRSS, &errText)
+	a.Started, a.Finished, a.CPU = fromMicros(started), fromMicros(finished), microseconds(cpu)
+	if a.Outcome == "" { // it runs: these are of the attempt before
+		a.ExitCode, a.Signal, a.CPU, a.MaxRSS = -1, "", 0, 0
+		return a, err
+	}
+	var e jobs.Error
+	if errText != "" && json.Unmarshal([]byte(errText), &e) == nil {
+		a.Message = e.Message
+	}
+	return a, err
 }
 
 // Counts returns how many jobs are in each state. It does not count them.

@@ -6,8 +6,6 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
-
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 const (
@@ -20,30 +18,12 @@ const (
 	maxMerged = 200
 )
 
-// Every way to a page is a walk along an index from a place; only the running
-// jobs, which are few, are sorted.
-const (
-	jobsAfter = " AND (accepted, id) < (?, ?) ORDER BY accepted DESC, id DESC LIMIT ?"
-	place     = "SELECT accepted, id, program, state, node FROM jobs WHERE "
-)
-
-var (
-	qWalkAll     = newQuery(place + "1 = 1" + jobsAfter)
-	qWalkNode    = newQuery(place + "node <> '' AND node = ?" + jobsAfter)
-	qWalkProgram = newQuery(place + "state <> 'running' AND program = ? AND state = ?" + jobsAfter)
-	qWalkRunning = newQuery(place + `state = 'running' AND (accepted, id) < (?, ?)
-		ORDER BY accepted + 0 DESC, id DESC LIMIT ?`)
-	qWalkLabel = newQuery(`SELECT labels.accepted, labels.job, jobs.program, jobs.state, jobs.node
-		FROM labels JOIN jobs ON jobs.id = labels.job WHERE labels.label = ? AND (labels.accepted, labels.job) < (?, ?)
-		ORDER BY labels.accepted DESC, labels.job DESC LIMIT ?`)
-	qNextProgram = newQuery("SELECT program FROM jobs WHERE state <> 'running' AND program > ? ORDER BY program LIMIT 1")
-	qListed      = newQuery("SELECT " + recordColumns + `,
+var qListed = newQuery("SELECT " + recordColumns + `,
 		(SELECT labels FROM documents WHERE documents.id = jobs.id),
 		live_progress, live_message, live_counters, live_updated FROM (SELECT jobs.*,
 		live.progress AS live_progress, live.message AS live_message, live.counters AS live_counters,
 		live.updated AS live_updated FROM jobs
 		LEFT JOIN live ON live.job = jobs.id AND live.attempt = jobs.attempt WHERE jobs.id = ?) AS jobs`)
-)
 
 // List returns one page of jobs, newest first, without Document and
 // Live.Partial. A filter on State, Program or both, on Node or on Label alone
@@ -88,136 +68,10 @@ type listing struct {
 	from   cursor
 
 	found []cursor
+	last  cursor // the last place that was looked at
 	// next is where the next page begins if found does not fill this one; its
 	// zero value says that there is none.
 	next cursor
-}
-
-// collect finds the places of the jobs, at least one more than a page holds if
-// there are as many.
-func (s *listing) collect() error {
-	f := s.filter
-	switch {
-	case f.Label != "":
-		return s.walk(qWalkLabel, f.Label)
-	case f.Node != "":
-		return s.walk(qWalkNode, f.Node)
-	case f.State == jobs.Running:
-		return s.running()
-	case f.Program != "" || f.State != "":
-		return s.merge()
-	}
-	return s.walk(qWalkAll)
-}
-
-// merge lists programs and states apart and sorts them together.
-func (s *listing) merge() error {
-	programs := []string{s.filter.Program}
-	if s.filter.Program == "" {
-		var err error
-		if programs, err = s.programs(); err != nil {
-			return err
-		}
-		if len(programs) > maxMerged {
-			return s.walk(qWalkAll)
-		}
-	}
-	for _, p := range programs {
-		for _, state := range jobs.States {
-			if state == jobs.Running || !s.wants(state) {
-				continue
-			}
-			if err := s.places(qWalkProgram, s.filter.Limit+1, p, string(state)); err != nil {
-				return err
-			}
-		}
-	}
-	if s.wants(jobs.Running) {
-		return s.running()
-	}
-	return nil
-}
-
-func (s *listing) wants(state jobs.State) bool {
-	return s.filter.State == "" || s.filter.State == state
-}
-
-// programs leaps through the index from one program to the next.
-func (s *listing) programs() (list []string, err error) {
-	if found, err := s.program("", true); err != nil {
-		return nil, err
-	} else if found != nil {
-		list = append(list, "")
-	}
-	last := ""
-	for len(list) <= maxMerged {
-		found, err := s.program(last, false)
-		if err != nil || found == nil {
-			return list, err
-		}
-		last = *found
-		list = append(list, last)
-	}
-	return list, nil
-}
-
-var qNoProgram = newQuery("SELECT program FROM jobs WHERE state <> 'running' AND program = ? LIMIT 1")
-
-func (s *listing) program(after string, same bool) (found *string, err error) {
-	q := qNextProgram
-	if same {
-		q = qNoProgram
-	}
-	err = s.each(q, []any{after}, func(r *sql.Rows) error {
-		found = new(string)
-		return r.Scan(found)
-	})
-	return found, err
-}
-
-// running adds the running jobs that the filter wants.
-func (s *listing) running() error {
-	return s.places(qWalkRunning, maxWalk)
-}
-
-// walk adds the jobs along an index that the filter wants.
-func (s *listing) walk(q *query, key ...any) error {
-	limit := s.filter.Limit + 1
-	if s.filtersWalk() {
-		limit = maxWalk
-	}
-	return s.places(q, limit, key...)
-}
-
-// filtersWalk reports whether a walk meets jobs that are not wanted.
-func (s *listing) filtersWalk() bool {
-	f := s.filter
-	return f.State != "" || f.Program != "" || (f.Node != "" && f.Label != "")
-}
-
-// places adds the wanted ones of at most limit jobs that q finds. Where there
-// may be more, next says from where.
-func (s *listing) places(q *query, limit int, key ...any) error {
-	var n int
-	var last cursor
-	err := s.each(q, append(slices.Clone(key), s.from.accepted, s.from.id, limit), func(r *sql.Rows) error {
-		var c cursor
-		var program, node string
-		var state jobs.State
-		if err := r.Scan(&c.accepted, &c.id, &program, (*string)(&state), &node); err != nil {
-			return err
-		}
-		n, last = n+1, c
-		f := s.filter
-		if s.wants(state) && (f.Program == "" || f.Program == program) && (f.Node == "" || f.Node == node) {
-			s.found = append(s.found, c)
-		}
-		return nil
-	})
-	if limit == maxWalk && n == limit {
-		s.next = last
-	}
-	return err
 }
 
 func (s *listing) each(q *query, args []any, scan func(*sql.Rows) error) error {

@@ -17,6 +17,7 @@ type txn struct {
 
 	wrote  bool // the current operation has changed something
 	broken bool // SQL failed: the transaction may be gone
+	hard   bool // something was written that a power cut must not undo
 	staged effects
 	all    effects
 
@@ -45,7 +46,7 @@ func (e *effects) add(o *effects) {
 
 func (t *txn) reset() {
 	t.now = t.l.now()
-	t.broken, t.unsettled, t.missing = false, false, nil
+	t.broken, t.hard, t.unsettled, t.missing = false, false, false, nil
 	t.all.reset()
 	t.staged.reset()
 }
@@ -60,6 +61,7 @@ func (t *txn) operate(o *op) error {
 	if len(t.staged.events) > 0 {
 		t.wrote = true // they are written at the end
 	}
+	t.hard = t.hard || (t.wrote && !o.soft)
 	t.all.add(&t.staged)
 	return nil
 }

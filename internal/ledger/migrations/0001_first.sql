@@ -22,16 +22,25 @@ CREATE TABLE jobs (
     node             TEXT   NOT NULL,
     instance         TEXT   NOT NULL,
     program_sha256   TEXT   NOT NULL,
+    outcome          TEXT   NOT NULL,
+    exit_code        BIGINT NOT NULL,
+    signal           TEXT   NOT NULL,
+    cpu_us           BIGINT NOT NULL,
+    max_rss          BIGINT NOT NULL,
     server           TEXT   NOT NULL,
     message          BIGINT NOT NULL,
     reason           TEXT   NOT NULL,
     error            TEXT   NOT NULL
 ) /*sqlite: WITHOUT ROWID */;
 
+-- Each index that a job enters and leaves on its way costs about a tenth of
+-- all that the job costs, so each serves several questions.
+
 -- Every listing, newest first.
 CREATE INDEX jobs_accepted ON jobs (accepted, id);
--- Listings by program and state. Running jobs are few and found by jobs_running.
-CREATE INDEX jobs_program ON jobs (program, state, accepted, id) WHERE state <> 'running';
+-- Listings by program and state. Jobs enter it when they end or wait: the
+-- running ones are few, the queued ones are found by jobs_queue.
+CREATE INDEX jobs_program ON jobs (program, state, accepted, id) WHERE state NOT IN ('queued', 'running');
 -- Listings by node.
 CREATE INDEX jobs_node ON jobs (node, accepted, id) WHERE node <> '';
 -- The queue: which server has the message, and the order of starting.
@@ -71,7 +80,8 @@ CREATE TABLE unsettled (
     job TEXT NOT NULL PRIMARY KEY
 ) /*sqlite: WITHOUT ROWID */;
 
--- Attempts that have ended; the one that runs is in its job's row.
+-- Attempts that were not their job's last; the newest is in the job's row
+-- while it runs, and where the job ended with it (outcome is not empty).
 CREATE TABLE attempts (
     job            TEXT   NOT NULL,
     number         BIGINT NOT NULL,
@@ -105,6 +115,8 @@ CREATE TABLE partials (
     partial BYTEA  NOT NULL
 ) /*sqlite: WITHOUT ROWID */;
 
+-- What was done. That a job was accepted, and that it succeeded, is in its row
+-- and not written again.
 CREATE TABLE events (
     id      TEXT   NOT NULL PRIMARY KEY,
     at      BIGINT NOT NULL,

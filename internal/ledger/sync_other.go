@@ -1,0 +1,8 @@
+//go:build !linux
+
+package ledger
+
+import "os"
+
+// datasync writes a file's content to the disk.
+func datasync(f *os.File) error { return f.Sync() }
