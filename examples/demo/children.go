@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// stopTime bounds how long a child may take to end in order.
+const stopTime = 15 * time.Second
+
+// family are the processes that the demo has started.
+type family struct {
+	children []*child
+	ended    chan string // names of those that have ended
+}
+
+type child struct {
+	name, log string
+	cmd       *exec.Cmd
+	done      chan struct{}
+}
+
+// start runs a program with its output in a log file.
+func (f *family) start(name, log string, env []string, path string, args ...string) error {
+	file, err := os.Create(log)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	cmd := exec.Command(path, args...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = env, file, file
+	// A terminal's Ctrl-C is for the demo, which ends its children in order.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	c := &child{name: name, log: log, cmd: cmd, done: make(chan struct{})}
+	f.children = append(f.children, c)
+	go func() {
+		cmd.Wait()
+		close(c.done)
+		f.ended <- name
+	}()
+	return nil
+}
+
+// answers waits until url answers 200; a child that ends meanwhile is an error.
+func (f *family) answers(ctx context.Context, url string) error {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		if answer, err := http.DefaultClient.Do(request); err == nil {
+			answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not answer: %w", url, ctx.Err())
+		case name := <-f.ended:
+			return fmt.Errorf("%s has ended by itself: %s", name, f.lastWords(name))
+		case <-ticker.C:
+		}
+	}
+}
+
+// lastWords is the end of a child's log.
+func (f *family) lastWords(name string) string {
+	for _, c := range f.children {
+		if c.name == name {
+			text, _ := os.ReadFile(c.log)
+			return string(text[max(0, len(text)-2000):])
+		}
+	}
+	return ""
+}
+
+// stop ends the children, the newest first, and waits for them.
+func (f *family) stop() error {
+	var errs []error
+	for _, c := range slices.Backward(f.children) {
+		c.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-c.done:
+		case <-time.After(stopTime):
+			errs = append(errs, fmt.Errorf("%s did not end in %s and was killed", c.name, stopTime))
+			c.cmd.Process.Kill()
+			<-c.done
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// port returns the usual address, or a free one where that is taken.
+func port(name, usual string) (string, error) {
+	listener, err := net.Listen("tcp", usual)
+	if err != nil {
+		if listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return "", err
+		}
+		fmt.Printf("%s is taken: %s is at %s\n", usual, name, listener.Addr())
+	}
+	return listener.Addr().String(), listener.Close()
+}

@@ -1,0 +1,117 @@
+// Demo runs the main job as its users would: it starts "runnerbean dev" and
+// the example website, orders a forecast as a browser would, follows the
+// result URL, and compares the forecast with what was held back.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// startTime bounds how long a child may take until it answers.
+const startTime = 30 * time.Second
+
+type config struct {
+	bin, programs, website, data string
+	once                         bool
+}
+
+func main() {
+	var cfg config
+	flag.StringVar(&cfg.bin, "bin", "bin/runnerbean", "the runnerbean binary")
+	flag.StringVar(&cfg.programs, "programs", "bin/programs", "folder of the installed programs")
+	flag.StringVar(&cfg.website, "website", "bin/website", "the website's binary")
+	flag.StringVar(&cfg.data, "data", ".demo", "folder for everything that the demo writes")
+	flag.BoolVar(&cfg.once, "once", os.Getenv("DEMO_ONCE") != "", "run the one job and exit; also by DEMO_ONCE=1")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, cfg)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, cfg config) (err error) {
+	if err := cfg.resolve(); err != nil {
+		return err
+	}
+	var children family
+	defer func() { err = errors.Join(err, children.stop()) }()
+	at, err := start(ctx, cfg, &children)
+	if err != nil {
+		return err
+	}
+	if err := order(ctx, at); err != nil {
+		return err
+	}
+	if cfg.once {
+		return nil
+	}
+	fmt.Printf("\nOpen the website:  %s\nAll jobs:          %s\nCtrl-C ends it all.\n", at.website, at.node)
+	select {
+	case <-ctx.Done():
+		return nil
+	case name := <-children.ended:
+		return fmt.Errorf("%s has ended by itself; its log is in %s", name, cfg.data)
+	}
+}
+
+// resolve makes the paths absolute, for the children may work elsewhere.
+func (c *config) resolve() error {
+	for _, path := range []*string{&c.bin, &c.programs, &c.website, &c.data} {
+		full, err := filepath.Abs(*path)
+		if err != nil {
+			return err
+		}
+		*path = full
+	}
+	return os.MkdirAll(c.data, 0o755)
+}
+
+// addresses are where the parts of the demo answer.
+type addresses struct {
+	beanstalkd, node, website string
+}
+
+// start starts the node and the website and waits until both answer.
+func start(ctx context.Context, cfg config, children *family) (addresses, error) {
+	queue, err := port("beanstalkd", "127.0.0.1:11300")
+	if err != nil {
+		return addresses{}, err
+	}
+	node, err := port("the node", "127.0.0.1:8420")
+	if err != nil {
+		return addresses{}, err
+	}
+	site, err := port("the website", "127.0.0.1:8080")
+	if err != nil {
+		return addresses{}, err
+	}
+	at := addresses{beanstalkd: queue, node: "http://" + node, website: "http://" + site}
+	environment := append(os.Environ(),
+		"RUNNERBEAN_BEANSTALKD="+queue, "RUNNERBEAN_LISTEN="+node, "RUNNERBEAN_BASE_URL="+at.node,
+		"RUNNERBEAN_DATA="+filepath.Join(cfg.data, "data"), "RUNNERBEAN_PROGRAMS="+cfg.programs,
+		"RUNNERBEAN_NODE=demo", "WEBSITE_LISTEN="+site, "WEBSITE_URL="+at.website)
+	children.ended = make(chan string, 2)
+	if err := children.start("node", filepath.Join(cfg.data, "node.log"), environment, cfg.bin, "dev"); err != nil {
+		return at, err
+	}
+	if err := children.start("website", filepath.Join(cfg.data, "website.log"), environment, cfg.website); err != nil {
+		return at, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	if err := children.answers(ctx, at.node+"/readyz"); err != nil {
+		return at, err
+	}
+	return at, children.answers(ctx, at.website+"/")
+}
