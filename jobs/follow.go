@@ -104,11 +104,11 @@ func (f *follower) listen(ctx context.Context) error {
 	if err := f.pause(ctx); err != nil {
 		return err
 	}
+	f.silent++ // until there is an event
 	err := f.stream(ctx)
 	if f.done {
 		return nil
 	}
-	f.silent++
 	switch {
 	case errors.Is(err, errNoStream), errors.Is(err, bufio.ErrTooLong), f.silent >= maxStreams,
 		errors.Is(err, errIdle) && f.last.State == "":

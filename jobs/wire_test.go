@@ -2,6 +2,7 @@ package jobs_test
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -77,6 +78,7 @@ func clientWith(t *testing.T, cfg jobs.Config, h http.HandlerFunc) *jobs.Client 
 	server.Start()
 	transport := &http.Transport{DialContext: m.dial}
 	cfg.HTTP = &http.Client{Transport: transport}
+	cfg.Logger = cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler))
 	c, err := jobs.New(cfg)
 	if err != nil {
 		t.Fatal(err)
