@@ -1,0 +1,83 @@
+package main
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+)
+
+const (
+	// level is the share of values that the prediction interval is to hold.
+	level = 0.95
+	// paths is how many futures are simulated.
+	paths = 1000
+)
+
+// interval gives the limits between which each of the next values lies with
+// the probability level. The model is not linear in its history, so they come
+// from simulation: many futures run through the model, each fed with whole
+// seasons of the errors that it made within the series, drawn with replacement
+// and kept in phase. So they have the errors' own distribution, their size at
+// each time of the day and their dependence. That the parameters are estimates
+// is not counted in. The seed is fixed: the same input gives the same limits.
+func interval(s *state, p params, errors []float64, horizon int, progress func(float64)) (lower, upper []float64) {
+	random := rand.New(rand.NewPCG(1, 2003))
+	blocks := blocksOf(errors, len(s.short))
+	ends := make([]float64, horizon*paths) // all paths of the first step, of the second, ...
+	path := s.clone()
+	for k := range paths {
+		path.reset(s)
+		for h := 0; h < horizon; {
+			for _, e := range blocks[random.IntN(len(blocks))] {
+				if h == horizon {
+					break
+				}
+				y := path.next(p) + e
+				path.step(p, y)
+				ends[h*paths+k] = y
+				h++
+			}
+		}
+		progress(float64(k+1) / paths)
+	}
+	return limits(ends, horizon)
+}
+
+func (s *state) reset(from *state) {
+	short, long := s.short, s.long
+	copy(short, from.short)
+	copy(long, from.long)
+	*s = *from
+	s.short, s.long = short, long
+}
+
+// blocksOf cuts errors into whole seasons that begin in the phase in which the
+// future begins, less their mean. What came while the first seasons were still
+// settling is left out where enough remains.
+func blocksOf(errors []float64, season int) [][]float64 {
+	const enough = 14
+	n := len(errors) / season
+	if settling := n / 4; n-settling >= enough {
+		n -= settling
+	}
+	used := errors[len(errors)-n*season:]
+	centre := mean(used)
+	blocks := make([][]float64, n)
+	for i := range blocks {
+		for _, e := range used[i*season : (i+1)*season] {
+			blocks[i] = append(blocks[i], e-centre)
+		}
+	}
+	return blocks
+}
+
+func limits(ends []float64, horizon int) (lower, upper []float64) {
+	tail := int(math.Round((1 - level) / 2 * paths))
+	for h := range horizon {
+		at := ends[h*paths : (h+1)*paths]
+		slices.Sort(at)
+		lower = append(lower, at[tail])
+		upper = append(upper, at[paths-1-tail])
+	}
+	return lower, upper
+}
