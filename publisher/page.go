@@ -72,8 +72,8 @@ func renderJobs(w io.Writer, d jobsData) error {
 // any name of the node.
 func root(base string) string {
 	u, err := url.Parse(base)
-	if err != nil {
+	if err != nil || u.Host == "" || strings.Trim(u.Path, "/") == "" {
 		return ""
 	}
-	return strings.TrimRight(u.EscapedPath(), "/")
+	return "/" + strings.Trim(u.EscapedPath(), "/")
 }

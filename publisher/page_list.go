@@ -58,7 +58,7 @@ func newListView(d jobsData) *listView {
 func with(q url.Values, key, value string) string {
 	out := url.Values{}
 	for k, v := range q {
-		if k != "cursor" && k != key && len(v) > 0 {
+		if k != "cursor" && k != key && len(v) > 0 && len(k)+len(v[0]) < maxLink {
 			out.Set(k, v[0])
 		}
 	}
@@ -70,7 +70,7 @@ func with(q url.Values, key, value string) string {
 
 func row(root string, r jobs.Result) rowView {
 	v := rowView{
-		URL: root + "/" + url.PathEscape(r.ID), ID: show(r.ID, maxNameRunes), Short: show(r.ID, maxNameRunes),
+		URL: link(root + "/" + url.PathEscape(r.ID)), ID: show(r.ID, maxNameRunes), Short: show(r.ID, maxNameRunes),
 		Program: show(r.Program, maxNameRunes), State: show(string(r.State), maxNameRunes), Tone: tone(r.State),
 		Node: show(r.Node, maxNameRunes),
 	}

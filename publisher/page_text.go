@@ -13,7 +13,7 @@ import (
 // limit runes, with control, bidirectional and invisible characters spelled
 // out, so that nothing can pose as something else.
 func show(s string, limit int) string {
-	return clip(visible(s, false), limit)
+	return visible(clip(s, limit), false)
 }
 
 // clip cuts s after limit runes.
@@ -146,11 +146,14 @@ func stringLen(s string) int {
 	return len(s)
 }
 
+// maxLink bounds the addresses that a page links to, in bytes.
+const maxLink = 4096
+
 // link lets through addresses of the web and paths on this server; anything
 // else is no link.
 func link(s string) string {
-	u, err := url.Parse(s)
-	if err != nil || u.User != nil {
+	u, err := url.Parse(s[:min(len(s), maxLink+1)])
+	if err != nil || u.User != nil || len(s) > maxLink {
 		return ""
 	}
 	web := (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""

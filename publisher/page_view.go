@@ -46,7 +46,7 @@ type jobView struct {
 	Because, Fault, Pointer string
 
 	Plots   []plot
-	Partial bool
+	Heading string // above them
 	Figures []fact // scalars of the result, counters of the program
 	Output  string // the result itself, where it is no plot
 
@@ -86,7 +86,7 @@ func newJobView(d pageData) *jobView {
 func (v *jobView) progress(r jobs.Result) {
 	if v.Pending {
 		v.Refresh = 5
-		v.Message = clip(visible(r.Message, true), maxMessageRunes)
+		v.Message = visible(clip(r.Message, maxMessageRunes), true)
 	}
 	if p := r.Progress; v.Running && p != nil && *p >= 0 && *p <= 1 {
 		v.Value = strconv.FormatFloat(*p, 'f', 4, 64)
@@ -97,7 +97,7 @@ func (v *jobView) progress(r jobs.Result) {
 // reason says why a job waits, or why it ended as it did.
 func (v *jobView) reason(r jobs.Result) {
 	if v.Pending && v.Message == "" {
-		v.Message = clip(visible(r.Reason, true), maxMessageRunes)
+		v.Message = visible(clip(r.Reason, maxMessageRunes), true)
 	}
 	if r.Error == nil || r.State == jobs.Succeeded {
 		return
@@ -106,14 +106,19 @@ func (v *jobView) reason(r jobs.Result) {
 	if v.Pending {
 		v.Because = "The attempt before: " + strings.ToLower(v.Because[:1]) + v.Because[1:]
 	}
-	v.Fault = clip(visible(r.Error.Message, true), maxMessageRunes)
+	v.Fault = visible(clip(r.Error.Message, maxMessageRunes), true)
 	v.Pointer = show(r.Error.Pointer, maxMessageRunes)
 }
 
 func (v *jobView) output(r jobs.Result) {
 	value := r.Result
-	if len(value) == 0 {
-		value, v.Partial = r.Partial, len(r.Partial) > 0
+	switch {
+	case len(r.Result) > 0:
+		v.Heading = "Result"
+	case len(r.Partial) > 0:
+		value, v.Heading = r.Partial, "Result so far"
+	default:
+		v.Heading = "Counted"
 	}
 	v.Plots = plots(value)
 	v.Figures = append(counters(r.Counters), figures(value)...)

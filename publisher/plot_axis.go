@@ -67,19 +67,30 @@ func (s scale) format(v float64, more int) string {
 	digits := more - int(math.Floor(math.Log10(s.step)))
 	if largest := max(math.Abs(s.lo), math.Abs(s.hi)); largest >= 1e9 || s.step < 1e-5 {
 		n := int(math.Floor(math.Log10(largest))) + digits
-		return minus(strconv.FormatFloat(v, 'e', min(max(n, 0), 12), 64))
+		return minus(powers(v, min(max(n, 0), 12)))
 	}
 	return minus(thousands(strconv.FormatFloat(v, 'f', max(digits, 0), 64)))
 }
 
+// minus sets real minus signs, and none before zero.
 func minus(s string) string {
 	if strings.Trim(s, "-0.") == "" {
-		s = strings.TrimPrefix(s, "-")
+		return strings.TrimPrefix(s, "-")
 	}
-	if rest, ok := strings.CutPrefix(s, "-"); ok {
-		return "−" + rest
+	return strings.ReplaceAll(s, "-", "−")
+}
+
+// powers writes v as 1.2e9, with so many decimals at most.
+func powers(v float64, decimals int) string {
+	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(v, 'e', decimals, 64), "e")
+	if strings.Contains(mantissa, ".") {
+		mantissa = strings.TrimRight(strings.TrimRight(mantissa, "0"), ".")
 	}
-	return s
+	n, err := strconv.Atoi(exponent)
+	if err != nil || v == 0 {
+		return "0"
+	}
+	return mantissa + "e" + strconv.Itoa(n)
 }
 
 // thousands puts commas into the whole part of a decimal number.

@@ -81,8 +81,8 @@ const move = (d) => {
 const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 const watch = async () => {
-  const looking = setInterval(tail, 2000);
   let shown;
+  const looking = setInterval(tail, 2000);
   try {
     for await (const doc of follow(location.origin + location.pathname)) {
       const final = ['succeeded', 'failed', 'cancelled'].includes(doc.state), now = outline(doc);
@@ -93,7 +93,7 @@ const watch = async () => {
       }
       move(doc);
       await drawn(doc);
-      tail();
+      if (!final) tail();
     }
   } catch (err) {
     put($('left'), `No news: ${visible(err.message, 200)}`);

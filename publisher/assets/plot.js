@@ -69,10 +69,13 @@ const newScale = (lo, hi) => {
   const step = niceStep((hi - lo) / 5), digits = -Math.floor(Math.log10(step));
   [lo, hi] = [Math.floor(lo / step) * step, Math.ceil(hi / step) * step];
   const largest = Math.max(Math.abs(lo), Math.abs(hi)), power = Math.floor(Math.log10(largest));
-  const format = (v, more = 0) => (largest >= 1e9 || step < 1e-5
-    ? v.toExponential(Math.min(Math.max(power + digits + more, 0), 12))
-    : new Intl.NumberFormat('en', {minimumFractionDigits: Math.min(Math.max(digits + more, 0), 9), maximumFractionDigits: Math.min(Math.max(digits + more, 0), 9)})
-      .format(v)).replace(/^-(?=[0.]*$)/, '').replace('-', '−');
+  const powers = (v, n) => {
+    const [mantissa, exponent] = v.toExponential(Math.min(Math.max(n, 0), 12)).split('e');
+    return v ? `${+mantissa}e${+exponent}` : '0';
+  };
+  const decimals = (v, n) => v.toLocaleString('en', {minimumFractionDigits: n, maximumFractionDigits: n});
+  const format = (v, more = 0) => (largest >= 1e9 || step < 1e-5 ? powers(v, power + digits + more) : decimals(v, Math.max(digits + more, 0)))
+    .replace(/^-(?=[0.]*$)/, '').replaceAll('-', '−');
   const ticks = Array.from({length: Math.min(Math.round((hi - lo) / step), 11) + 1}, (_, i) => lo + i * step);
   return {lo, hi, format, ticks};
 };
@@ -247,7 +250,7 @@ figure { margin: 0; container-type: inline-size } figure + figure { margin-top: 
 .legend { display: flex; flex-wrap: wrap; gap: 0 1rem; font-size: .85rem; color: var(--soft) }
 .legend [class]::before { content: ""; display: inline-block; width: .9rem; height: .2rem; border-radius: 2px; margin-right: .4rem; vertical-align: middle; background: var(--c) }
 .box { padding-left: calc(var(--gutter) * 7px + 14px); padding-right: 5px; touch-action: pan-y; border-radius: 6px }
-.box:focus-visible { outline: 2px solid var(--bean); outline-offset: 2px }
+.box:focus-visible { outline: 2px solid var(--bean); outline-offset: -1px }
 svg { display: block; overflow: visible } text { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums }
 .grid { stroke: var(--line); shape-rendering: crispEdges } .mark { stroke: var(--soft); stroke-dasharray: 2 3 }
 path.line { stroke: var(--c); stroke-width: 1.8; stroke-linejoin: round; stroke-linecap: round; fill: none } .band { fill: var(--c); stroke: none; opacity: .18 }

@@ -34,9 +34,9 @@ const web = (url, base) => {
  * @param {unknown} s @param {number} [limit] characters @returns {string}
  */
 export const visible = (s, limit = 2000) => {
-  s = String(s ?? '').replace(/(?![\u200c\u200d\n])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}]/gu,
+  s = String(s ?? '');
+  return (s.length > limit ? s.slice(0, limit) + '…' : s).replace(/(?![\u200c\u200d\n])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}]/gu,
     (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
-  return s.length > limit ? s.slice(0, limit) + '…' : s;
 };
 
 /**
@@ -294,7 +294,7 @@ class RunnerbeanResult extends (globalThis.HTMLElement ?? Object) {
     if (to) a.href = to;
     a.textContent = visible(name, 200);
     li.append(a);
-    if (size >= 0) li.append(` ${(size / 1000).toFixed(1)} kB`);
+    if (size >= 0) li.append(size < 1e3 ? ` ${size} bytes` : size < 1e6 ? ` ${(size / 1e3).toFixed(1)} kB` : ` ${(size / 1e6).toFixed(1)} MB`);
     return li;
   }
 

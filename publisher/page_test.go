@@ -1,0 +1,334 @@
+package publisher
+
+import (
+	"bytes"
+	"encoding/json"
+	"html"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func render(t *testing.T, d pageData) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := renderPage(&b, d); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+var (
+	tags     = regexp.MustCompile(`<[^>]*>`)
+	blanks   = regexp.MustCompile(`\s+`)
+	sentence = regexp.MustCompile(`(?s)id="verdict">(.*?)</p>`)
+)
+
+// plainWords is what a reader sees of markup.
+func plainWords(markup string) string {
+	return strings.TrimSpace(blanks.ReplaceAllString(html.UnescapeString(tags.ReplaceAllString(markup, "")), " "))
+}
+
+func TestVerdicts(t *testing.T) {
+	t.Parallel()
+	running := jobs.Result{State: jobs.Running, Node: "worker1", Attempt: 1, Started: noon.Add(-30 * time.Second)}
+	with := func(r jobs.Result, change func(*jobs.Result)) jobs.Result { change(&r); return r }
+	ended := func(s jobs.State, e *jobs.Error) jobs.Result {
+		return jobs.Result{State: s, Node: "worker1", Attempt: 1, Started: noon.Add(-90 * time.Second), Finished: noon, Error: e}
+	}
+	tests := map[string]struct {
+		result  jobs.Result
+		verdict string
+		also    []string
+	}{
+		"waiting":     {jobs.Result{State: jobs.Waiting, Reason: "needs 2 jobs"}, "Waiting for other jobs.", []string{"needs 2 jobs", "refresh"}},
+		"queued":      {jobs.Result{State: jobs.Queued}, "Queued.", []string{"refresh"}},
+		"next":        {jobs.Result{State: jobs.Queued, Position: ptr(0)}, "Queued, next in line.", nil},
+		"second":      {jobs.Result{State: jobs.Queued, Position: ptr(1)}, "Queued, 1 job before it.", nil},
+		"third":       {jobs.Result{State: jobs.Queued, Position: ptr(2)}, "Queued, 2 jobs before it.", nil},
+		"later":       {jobs.Result{State: jobs.Queued, NotBefore: noon.Add(time.Hour)}, "Queued, earliest start 22 Nov 2026, 13:00:00 UTC.", nil},
+		"after error": {jobs.Result{State: jobs.Queued, Attempt: 1, Reason: "retried in 20 s", Error: &jobs.Error{Class: jobs.OutcomeError, Message: "exit code 1"}}, "Queued.", []string{"retried in 20 s", "The attempt before: the program ended in error: exit code 1"}},
+		"running":     {running, "Running on worker1 since 22 Nov 2026, 11:59:30 UTC.", []string{"<progress", "refresh"}},
+		"at 25 %": {
+			with(running, func(r *jobs.Result) { r.Progress, r.Message, r.Attempt = ptr(0.25), "week 3", 2 }),
+			"Running on worker1 since 22 Nov 2026, 11:59:30 UTC, attempt 2.",
+			[]string{`value="0.2500"`, "25 %", "week 3", "about 1 min 30 s left", "<title>forecast: running 25 %</title>"},
+		},
+		"nonsense progress":  {with(running, func(r *jobs.Result) { r.Progress = ptr(7.5) }), "Running on worker1 since 22 Nov 2026, 11:59:30 UTC.", nil},
+		"succeeded":          {with(ended(jobs.Succeeded, nil), func(r *jobs.Result) { r.Result = json.RawMessage(`[1,2]`) }), "Succeeded on worker1 after 1 min 30 s, finished 22 Nov 2026, 12:00:00 UTC.", []string{"[1, 2]"}},
+		"failed":             {ended(jobs.Failed, &jobs.Error{Class: jobs.OutcomeTimeout, Message: "1m30s are over", Pointer: "/input/data", LogTail: "last words"}), "Failed on worker1 after 1 min 30 s, ended 22 Nov 2026, 12:00:00 UTC.", []string{"It ran longer than allowed: 1m30s are over", "/input/data", "last words"}},
+		"never started":      {jobs.Result{State: jobs.Failed, Finished: noon, Error: &jobs.Error{Class: jobs.ClassDocument, Message: "program: unknown"}}, "Failed, ended 22 Nov 2026, 12:00:00 UTC.", []string{"The job document has a fault: program: unknown"}},
+		"cancelled":          {ended(jobs.Cancelled, &jobs.Error{Class: jobs.OutcomeCancelled, Message: "by alice"}), "Cancelled on worker1 after 1 min 30 s, ended 22 Nov 2026, 12:00:00 UTC.", []string{"It was cancelled: by alice"}},
+		"a state unheard of": {jobs.Result{State: "dreaming"}, "dreaming.", nil},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := test.result
+			r.ID, r.Program, r.Timestamp = testID, "forecast", noon
+			page := render(t, pageData{Result: r, ResultJSON: []byte(`{"id":"x"}`), BaseURL: "https://results.example/rb"})
+			m := sentence.FindStringSubmatch(page)
+			if m == nil {
+				t.Fatalf("no verdict in %s", page)
+			}
+			if diff := cmp.Diff(test.verdict, plainWords(m[1])); diff != "" {
+				t.Error(diff)
+			}
+			seen := page + plainWords(page)
+			for _, part := range append(test.also, testID, `href="/rb/assets/style.css"`, `src="/rb/assets/page.js"`) {
+				if !strings.Contains(seen, part) {
+					t.Errorf("no %q in %s", part, page)
+				}
+			}
+			if r.State.Final() && strings.Contains(page, "http-equiv") {
+				t.Error("a final page reloads itself")
+			}
+		})
+	}
+}
+
+func TestHostileStringsAreHarmless(t *testing.T) {
+	t.Parallel()
+	tests := map[string]string{
+		"element":     `</title></pre><script>alert(1)</script>`,
+		"attribute":   `" onmouseover="alert(1)" x="`,
+		"single":      `' onmouseover='alert(1)`,
+		"comment":     `--><!--`,
+		"entity":      `&lt;script&gt;`,
+		"bidi":        "a\u202eb\u2066c",
+		"invisible":   "a\u200bb\ufeffc\U000e0041",
+		"control":     "a\x00b\x07c\x7fd\u0085e",
+		"terminal":    "\x1b[2J\x1b]0;title\x07x",
+		"not UTF-8":   "a\xff\xfeb",
+		"separators":  "a\u2028b\u2029c",
+		"very long":   strings.Repeat("long", 100_000),
+		"template":    `{{.Root}}{{template "head"}}`,
+		"url":         `javascript:alert(1)`,
+		"data url":    `data:text/html,<script>alert(1)</script>`,
+		"schemeless":  `//evil.example/x`,
+		"backslashes": `/\evil.example/x`,
+		"userinfo":    `https://trusted.example@evil.example/`,
+	}
+	for name, s := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			doc, err := json.Marshal(map[string]any{"result": s})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, state := range jobs.States {
+				r := jobs.Result{
+					ID: s, Program: s, State: state, Node: s, Message: s, Reason: s, Timestamp: noon, Started: noon, Finished: noon,
+					Counters: map[string]float64{s: 1}, Result: doc, Error: &jobs.Error{Class: jobs.Outcome(s), Message: s, Pointer: s, LogTail: s},
+					Artifacts:  []jobs.Artifact{{Name: s, URL: s, SHA256: s}},
+					Provenance: &jobs.Provenance{ProgramSHA256: s, Inputs: []jobs.Source{{Name: s, URL: s, SHA256: s}}},
+				}
+				checkHarmless(t, render(t, pageData{Result: r, ResultJSON: doc, LogTail: []byte(s), LogURL: s, JSONURL: s, EventsURL: s, BaseURL: s}))
+				var b bytes.Buffer
+				if err := renderJobs(&b, jobsData{Jobs: []jobs.Result{r}, Next: "next", Node: s, BaseURL: s, Query: url.Values{s: {s}}}); err != nil {
+					t.Fatal(err)
+				}
+				checkHarmless(t, b.String())
+			}
+		})
+	}
+}
+
+var (
+	scripts = regexp.MustCompile(`<script[^>]*>`)
+	links   = regexp.MustCompile(`(?:href|src)="([^"]*)"`)
+	quoted  = regexp.MustCompile(`"[^"]*"`)
+	handler = regexp.MustCompile(`<[^>]*\s(?:on\w+|style)\s*=[^>]*>`)
+)
+
+func checkHarmless(t *testing.T, page string) {
+	t.Helper()
+	for _, s := range scripts.FindAllString(page, -1) {
+		if !strings.HasSuffix(s, `/assets/page.js">`) {
+			t.Errorf("a script: %s", s)
+		}
+	}
+	if m := handler.FindString(quoted.ReplaceAllString(page, `""`)); m != "" {
+		t.Errorf("a handler or style: %.200s", m)
+	}
+	for _, m := range links.FindAllStringSubmatch(page, -1) {
+		to := html.UnescapeString(m[1])
+		if to != link(to) && !strings.HasPrefix(to, "?") {
+			t.Errorf("a link to %.100s", to)
+		}
+	}
+	for _, r := range page {
+		if r != '\n' && r != '\t' && (hidden(r) || r == 0x1b) {
+			t.Errorf("%U came through", r)
+			break
+		}
+	}
+	if len(page) > 300_000 {
+		t.Errorf("a page of %d bytes", len(page))
+	}
+}
+
+func TestLogText(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ log, want string }{
+		"plain":           {"one\ntwo\n", "one\ntwo"},
+		"colours":         {"\x1b[1;32mok\x1b[0m fine", "ok fine"},
+		"title":           {"\x1b]0;evil\x07seen\x1b]8;;http://x\x1b\\link", "seenlink"},
+		"open title":      {"\x1b]0;never ends\nnext", "\nnext"},
+		"written over":    {" 10 %\r 20 %\r 30 %\nnext\r\n", " 30 %\nnext"},
+		"charset":         {"\x1b(Bx\x1b=y", "xy"},
+		"lone escape":     {"x\x1b", "x"},
+		"cut escape":      {"x\x1b[31", "x"},
+		"8-bit escape":    {"x\u009b31m", `x\u{9b}31m`},
+		"bidi":            {"\u202etxt", `\u{202e}txt`},
+		"broken UTF-8":    {"a\xffb", `a\xffb`},
+		"tabs and blanks": {"a\tb  c", "a\tb  c"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(test.want, logText([]byte(test.log))); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	long := strings.Repeat("a line of thirty-two characters\n", 5000)
+	got := logText([]byte(long))
+	if len(got) > maxLogShown || !strings.HasPrefix(got, "a line of") {
+		t.Errorf("%d bytes that begin %.20q", len(got), got)
+	}
+}
+
+func TestPrettyJSON(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 90)
+	tests := map[string]struct{ raw, want string }{
+		"scalar":      {`17`, `17`},
+		"short":       {`{"a":1,"b":[1,2,{"c":","}]}`, `{"a": 1, "b": [1, 2, {"c": ","}]}`},
+		"quotes":      {`{"a":"\":,\"","b":"\\"}`, `{"a": "\":,\"", "b": "\\"}`},
+		"object":      {`{"a":"` + long + `","b":{}}`, "{\n  \"a\": \"" + long + "\",\n  \"b\": {}\n}"},
+		"fill":        {`["` + long + `","b,b","c"]`, "[\n  \"" + long + "\",\n  \"b,b\", \"c\"\n]"},
+		"hidden":      {"[\"\u202e\"]", `["\u{202e}"]`},
+		"no JSON":     {"<html>", "<html>"},
+		"nothing":     {"", ""},
+		"cut":         {`{"a":`, `{"a":`},
+		"wrong close": {`{"a":1]`, `{"a": 1]`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, cut := prettyJSON([]byte(test.raw), 1000)
+			if diff := cmp.Diff(test.want, got); diff != "" || cut {
+				t.Errorf("cut: %v %s", cut, diff)
+			}
+		})
+	}
+}
+
+func TestPrettyJSONIsBounded(t *testing.T) {
+	t.Parallel()
+	deep := strings.Repeat(`[`, 9000) + strings.Repeat(`]`, 9000)
+	for name, raw := range map[string]string{
+		"deep": deep, "deep objects": strings.Repeat(`{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa":`, 9000) + "1" + strings.Repeat("}", 9000),
+		"wide": "[" + strings.Repeat("1,", 1_000_000) + "1]", "long": `"` + strings.Repeat("é", 1_000_000) + `"`,
+	} {
+		got, cut := prettyJSON([]byte(raw), 10_000)
+		if len(got) > 10_000 || !cut {
+			t.Errorf("%s: %d bytes, cut %v", name, len(got), cut)
+		}
+	}
+	page := render(t, pageData{Result: jobs.Result{State: jobs.Succeeded}, ResultJSON: []byte(`[` + strings.Repeat("1234567,", 1_000_000) + `1]`), JSONURL: "/x.json"})
+	if !strings.Contains(page, `Cut here: the document is longer. <a href="/x.json">Read all of it</a>`) {
+		t.Error("a cut document does not say so")
+	}
+}
+
+func TestWords(t *testing.T) {
+	t.Parallel()
+	spans := map[time.Duration]string{
+		-time.Second: "0 s", 0: "0 ms", 12 * time.Millisecond: "12 ms", time.Second: "1 s", 2400 * time.Millisecond: "2.4 s", 14200 * time.Millisecond: "14 s",
+		59700 * time.Millisecond: "1 min", 90 * time.Second: "1 min 30 s", 3599700 * time.Millisecond: "1 h", 90 * time.Minute: "1 h 30 min", 26 * time.Hour: "1 d 2 h", 240 * time.Hour: "10 d",
+	}
+	for d, want := range spans {
+		if got := span(d); got != want {
+			t.Errorf("span(%s) = %q, want %q", d, got, want)
+		}
+	}
+	sizes := map[int64]string{0: "0 bytes", 999: "999 bytes", 1000: "1 kB", 81_204: "81.2 kB", 999_999: "1 MB", 5 << 30: "5.37 GB"}
+	for n, want := range sizes {
+		if got := bytesOf(n); got != want {
+			t.Errorf("bytesOf(%d) = %q, want %q", n, got, want)
+		}
+	}
+	numbers := map[float64]string{0: "0", -1: "−1", 1234567: "1,234,567", 0.0411: "0.0411", 1e300: "1e+300", -0.5: "−0.5"}
+	for v, want := range numbers {
+		if got := readable(v); got != want {
+			t.Errorf("readable(%g) = %q, want %q", v, got, want)
+		}
+	}
+}
+
+func TestJobsList(t *testing.T) {
+	t.Parallel()
+	d := sampleJobs(noon)
+	d.Query = url.Values{"state": {"failed"}, "program": {"sweep"}, "cursor": {"old"}}
+	d.BaseURL = "https://results.example/rb/"
+	var b bytes.Buffer
+	if err := renderJobs(&b, d); err != nil {
+		t.Fatal(err)
+	}
+	page := b.String()
+	for _, part := range []string{
+		`href="/rb/019a8f3e-7c21-7b5e-9d3a-2f6f0c1d7f01"`, "12,840", `href="?program=sweep" aria-current="true"`,
+		`href="?program=sweep&amp;state=queued"`, `href="?cursor=abc&amp;program=sweep&amp;state=failed" rel="next"`, "ran longer than 1h", "019a8f3e…7f05",
+	} {
+		if !strings.Contains(page, part) {
+			t.Errorf("no %q in %s", part, page)
+		}
+	}
+	b.Reset()
+	if err := renderJobs(&b, jobsData{}); err != nil || !strings.Contains(b.String(), "No jobs here") {
+		t.Errorf("an empty list: %v %s", err, b.String())
+	}
+}
+
+func TestPublicAssets(t *testing.T) {
+	t.Parallel()
+	for path, a := range publicAssets {
+		if data, err := assets.ReadFile(a.File); err != nil || len(data) == 0 {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+func BenchmarkRenderPage(b *testing.B) {
+	r := jobs.Result{ID: testID, Program: "forecast", State: jobs.Succeeded, Timestamp: noon, Started: noon, Finished: noon, Result: forecast(b, 336)}
+	doc, err := json.Marshal(r)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if err := renderPage(&bytes.Buffer{}, pageData{Result: r, ResultJSON: doc}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func FuzzLogText(f *testing.F) {
+	f.Add([]byte("\x1b[31m\x1b]0;x\x07\r\n\xff\u202e"))
+	f.Fuzz(func(t *testing.T, log []byte) {
+		for _, r := range logText(log) {
+			if r != '\n' && r != '\t' && hidden(r) {
+				t.Fatalf("%U came through", r)
+			}
+		}
+	})
+}
