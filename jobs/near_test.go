@@ -1,0 +1,42 @@
+package jobs
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestNearest(t *testing.T) {
+	t.Parallel()
+	known := jobSchema().root.Properties
+	for name, want := range map[string]string{
+		"programm": "program", "progam": "program", "Program": "program", "prorgam": "program",
+		"notbefore": "not_before", "not-before": "not_before", "expire": "expires", "label": "labels",
+		"i": "id", "attempt": "attempts", "traceParent": "traceparent", "need": "needs",
+		"zebra": "", "x": "", "": "", "program_sha256": "", strings.Repeat("program", 100): "",
+	} {
+		if got := nearest(name, known); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestDistance(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		a, b string
+		want int
+	}{
+		{"", "", 0},
+		{"a", "", 1},
+		{"", "abc", 3},
+		{"abc", "abc", 0},
+		{"abc", "acb", 1},
+		{"kitten", "sitting", 3},
+		{"ab", "ba", 1},
+		{"abcd", "badc", 2},
+	} {
+		if got := distance(tt.a, tt.b); got != tt.want {
+			t.Errorf("%q %q: %d, want %d", tt.a, tt.b, got, tt.want)
+		}
+	}
+}
