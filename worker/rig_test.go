@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -324,4 +325,22 @@ func serve(t testing.TB, h http.HandlerFunc) string {
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
 	return s.URL
+}
+
+// watched is how many connections watch a program's run tube.
+func (r *rig) watched(program string) int {
+	stats, err := r.producer.TubeStats(context.Background(), r.bean.Addr, queue.RunTube(testPrefix, program))
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(stats["current-watching"])
+	return n
+}
+
+// hang is a server that says when it is asked, and never answers.
+func hang(asked chan<- struct{}) http.HandlerFunc {
+	return func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-r.Context().Done()
+	}
 }

@@ -1,0 +1,63 @@
+package worker
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+func TestPolicy(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 22, 6, 16, 0, 0, time.UTC)
+	cases := []struct {
+		name   string
+		record ledger.Record
+		fault  *fault
+		state  jobs.State
+		wait   time.Duration
+		reason string
+	}{
+		{"succeeded", ledger.Record{Attempt: 1}, nil, jobs.Succeeded, 0, ""},
+		{"first error", ledger.Record{Attempt: 1}, &fault{outcome: jobs.OutcomeError, message: "m"}, jobs.Queued, time.Second, "1 of 3 attempts spent; the last one: m"},
+		{"second error", ledger.Record{Attempt: 2, Spent: 1}, &fault{outcome: jobs.OutcomeTimeout, message: "m"}, jobs.Queued, 2 * time.Second, "2 of 3 attempts spent; the last one: m"},
+		{"last error", ledger.Record{Attempt: 3, Spent: 2}, &fault{outcome: jobs.OutcomeKilled}, jobs.Failed, 0, ""},
+		{"failed", ledger.Record{Attempt: 1}, &fault{outcome: jobs.OutcomeFailed}, jobs.Failed, 0, ""},
+		{"input", ledger.Record{Attempt: 1}, &fault{outcome: jobs.OutcomeInput}, jobs.Failed, 0, ""},
+		{"cancelled", ledger.Record{Attempt: 1}, &fault{outcome: jobs.OutcomeCancelled}, jobs.Cancelled, 0, ""},
+		{"interrupted", ledger.Record{Attempt: 9, Spent: 2}, &fault{outcome: jobs.OutcomeInterrupted, message: "m"}, jobs.Queued, 0, "m"},
+		{"node", ledger.Record{Attempt: 3, Spent: 1}, nodeFault("disk", errEmpty), jobs.Queued, 2 * time.Second, "node n: disk: empty"},
+		{"node again and again", ledger.Record{Attempt: 99}, nodeFault("disk", errEmpty), jobs.Queued, time.Minute, "node n: disk: empty"},
+	}
+	p := policy{backoff: backoff{base: time.Second, most: time.Minute, jitter: func() float64 { return 1 }}, node: "n", attempts: 3, now: now}
+	for _, c := range cases {
+		e := p.ending(&c.record, c.fault, "tail")
+		if e.State != c.state || e.Reason != c.reason {
+			t.Errorf("%s: %s %q, want %s %q", c.name, e.State, e.Reason, c.state, c.reason)
+		}
+		if got := e.NotBefore; c.wait == 0 && !got.IsZero() || c.wait > 0 && got != now.Add(c.wait) {
+			t.Errorf("%s: not before %s", c.name, got)
+		}
+		if (e.Error == nil) != (c.fault == nil) {
+			t.Errorf("%s: error is %+v", c.name, e.Error)
+		}
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	var got []time.Duration
+	least := backoff{base: time.Second, most: 5 * time.Second, jitter: func() float64 { return 0 }}
+	most := least
+	most.jitter = func() float64 { return 1 }
+	for _, n := range []int{1, 2, 3, 4, 1 << 30} {
+		got = append(got, least.wait(n), most.wait(n))
+	}
+	want := []time.Duration{500e6, 1e9, 1e9, 2e9, 2e9, 4e9, 2500e6, 5e9, 2500e6, 5e9}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,282 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// lose claims a job for an instance that dies, so that the next attempt is the
+// second one.
+func (r *rig) lose(id string) {
+	r.t.Helper()
+	ctx := context.Background()
+	dead := ledger.Owner{Node: "n0", Instance: jobs.NewID()}
+	claim, err := r.ledger.Claim(ctx, id, dead, "")
+	r.must(err)
+	if !claim.OK {
+		r.t.Fatalf("not claimed: %+v", claim)
+	}
+	lost, err := r.ledger.Recover(ctx, ledger.RecoverScope{Node: "n0", Except: r.cfg.Instance})
+	r.must(err)
+	if len(lost) != 1 {
+		r.t.Fatalf("recovered %v", lost)
+	}
+}
+
+// publishFor stores a result as an attempt does that dies right after.
+func (r *rig) publishFor(j jobs.Job, attempt int, value string) []byte {
+	r.t.Helper()
+	document, err := json.Marshal(jobs.Result{ID: j.ID, Program: j.Program, State: jobs.Succeeded, Attempt: attempt, Result: []byte(value)})
+	r.must(err)
+	r.must(r.store.Create(context.Background(), store.ResultKey(j.ID), document))
+	return document
+}
+
+// TestAdopt finishes a job whose result is there already, without a run.
+func TestAdopt(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.install("p", "echo 2")
+	j := job("p")
+	r.accept(j)
+	r.lose(j.ID)
+	r.publishFor(j, 1, "1")
+	r.put(j)
+	r.start()
+	record := r.await(j.ID, jobs.Succeeded)
+	if got := string(r.result(j.ID).Result); got != "1" || record.Attempt != 2 {
+		t.Errorf("result is %s in attempt %d", got, record.Attempt)
+	}
+	if last := r.attempts(j.ID)[1]; last.ExitCode != -1 {
+		t.Errorf("the program ran: %+v", last)
+	}
+}
+
+// TestSecondResult is a result that comes when there is one: an equal one
+// changes nothing, another one is kept aside.
+func TestSecondResult(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.install("p", `echo '{ "a": 2 }'`)
+	r.start()
+	for _, c := range []struct {
+		first    string
+		conflict bool
+	}{{`{"a":2}`, false}, {`{"a":1}`, true}} {
+		j := job("p")
+		before := r.publishFor(j, 7, c.first)
+		r.submit(j)
+		r.await(j.ID, jobs.Succeeded)
+		if got := r.object(store.ResultKey(j.ID)); string(got) != string(before) {
+			t.Errorf("the first result has become %s", got)
+		}
+		if got := r.hasEvent(j.ID, "conflict"); got != c.conflict {
+			t.Errorf("%s: conflict event: %v", c.first, got)
+		}
+		if c.conflict && !strings.Contains(string(r.object(store.AsideKey(j.ID, 1))), `"result":{"a":2}`) {
+			t.Errorf("aside is %s", r.object(store.AsideKey(j.ID, 1)))
+		}
+	}
+}
+
+// TestResultIsUnchanged keeps what JSON libraries like to change.
+func TestResultIsUnchanged(t *testing.T) {
+	t.Parallel()
+	const out = `{"big":12345678901234567890.10,"html":"<a href='x'>&","esc":"\u00e9\/","empty":{},"null":null}`
+	r := newRig(t)
+	r.install("p", "cat <<'EOF'\n\n "+strings.ReplaceAll(out, ",", " ,\n ")+"\nEOF")
+	r.start()
+	id := r.submit(job("p"))
+	r.await(id, jobs.Succeeded)
+	if got := string(r.result(id).Result); got != out {
+		t.Errorf("result is %s", got)
+	}
+	document := string(r.object(store.ResultKey(id)))
+	for _, want := range []string{`"state":"succeeded"`, `"timestamp":"20`, `"attempt":1`, `"node":"n1"`, `"program_sha256":"`} {
+		if !strings.Contains(document, want) {
+			t.Errorf("%s is not in %s", want, document)
+		}
+	}
+}
+
+// TestEmptyValues are results that look like nothing.
+func TestEmptyValues(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.install("cat", "cat")
+	r.start()
+	for _, value := range []string{"null", `""`, "{}", "[]", "0", "false"} {
+		j := job("cat")
+		j.Input.Data = []byte(value)
+		id := r.submit(j)
+		r.await(id, jobs.Succeeded)
+		if document := string(r.object(store.ResultKey(id))); !strings.HasSuffix(document, `,"result":`+value+"}") {
+			t.Errorf("%s became %s", value, document)
+		}
+	}
+}
+
+func TestResultSchema(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *Config) { c.Attempts = 1 })
+	r.installFolder("p", "cat", `{"result":{"properties":{"list":{"items":{"type":"number"}}}}}`)
+	r.start()
+	j := job("p")
+	j.Input.Data = []byte(`{"list":[1,"x"]}`)
+	e := r.await(r.submit(j), jobs.Failed).Error
+	if e.Class != jobs.OutcomeError || e.Pointer != "/list/1" || !strings.Contains(e.Message, "program.json promises") {
+		t.Errorf("error is %+v", e)
+	}
+}
+
+func TestArtifacts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.install("p", `printf hello >out/b.txt; printf x >'out/a ü?.txt'; mkdir out/sub; ln -s /etc/passwd out/link; mkfifo out/pipe; echo 1`)
+	r.start()
+	j := job("p")
+	id := r.submit(j)
+	r.await(id, jobs.Succeeded)
+	got := r.result(id).Artifacts
+	want := []jobs.Artifact{
+		{Name: "a ü?.txt", Size: 1, URL: j.Result.URL + "/files/a%20%C3%BC%3F.txt", SHA256: "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"},
+		{Name: "b.txt", Size: 5, URL: j.Result.URL + "/files/b.txt", SHA256: "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if text := string(r.object(store.FileKey(id, 1, "b.txt"))); text != "hello" {
+		t.Errorf("the file holds %q", text)
+	}
+	log := string(r.object(store.LogKey(id, 1)))
+	for _, name := range []string{"sub", "link", "pipe"} {
+		if !strings.Contains(log, "out/"+name+" is not kept") {
+			t.Errorf("the log does not mention %s: %s", name, log)
+		}
+	}
+}
+
+func TestTooManyArtifacts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *Config) { c.Attempts, c.MaxFiles = 1, 1000 })
+	r.install("many", "cd out && seq 1 1001 | xargs touch; echo 1")
+	r.install("large", "head -c 1001 /dev/zero >out/x; echo 1")
+	r.install("swapped", "rmdir out; ln -s /etc out; echo 1")
+	r.start()
+	for name, want := range map[string]string{"many": "more than 1000 files", "large": "larger than 1000 bytes", "swapped": "folder out cannot be read"} {
+		if e := r.await(r.submit(job(name)), jobs.Failed).Error; !strings.Contains(e.Message, want) {
+			t.Errorf("%s: error is %+v", name, e)
+		}
+	}
+}
+
+// TestElsewhere puts results where jobs want them, failures included.
+func TestElsewhere(t *testing.T) {
+	t.Parallel()
+	type put struct{ path, body, kind string }
+	puts := make(chan put, 10)
+	var calls atomic.Int32
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if calls.Add(1) == 1 {
+			w.WriteHeader(http.StatusBadGateway) // passes
+			return
+		}
+		puts <- put{r.Method + " " + r.URL.Path, string(body), r.Header.Get("Content-Type")}
+	})
+	r := newRig(t)
+	r.install("good", "echo x >out/f; echo 1")
+	r.install("bad", "echo why >&2; exit 65")
+	r.start()
+	for _, c := range []struct {
+		program string
+		state   jobs.State
+		want    string
+	}{{"good", jobs.Succeeded, `"result":1,"artifacts":[{"name":"f","url":"` + testBase}, {"bad", jobs.Failed, `"error":{"class":"failed","message":"why"`}} {
+		j := job(c.program)
+		j.Result.URL = url + "/results/" + j.ID
+		r.submit(j)
+		r.await(j.ID, c.state)
+		got := <-puts
+		if got.path != "PUT /results/"+j.ID || got.kind != "application/json" || !strings.Contains(got.body, c.want) {
+			t.Errorf("got %+v, want %s", got, c.want)
+		}
+		if c.state == jobs.Succeeded && got.body != string(r.object(store.ResultKey(j.ID))) {
+			t.Error("another document was put than is published")
+		}
+	}
+}
+
+// TestElsewhereRefuses ends well all the same, with an event.
+func TestElsewhereRefuses(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int32
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if calls.Add(1); r.URL.Path == "/gone" {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		} else {
+			w.WriteHeader(http.StatusForbidden)
+		}
+	})
+	r := newRig(t)
+	r.install("p", "echo 1")
+	r.start()
+	for path, want := range map[string]int32{"/gone": deliverTries, "/refused": 1} {
+		calls.Store(0)
+		j := job("p")
+		j.Result.URL = url + path + "?sig=secret/" + j.ID
+		r.submit(j)
+		r.await(j.ID, jobs.Succeeded)
+		if !r.hasEvent(j.ID, "delivery") || calls.Load() != want {
+			t.Errorf("%s: event %v, %d calls, want %d", path, r.hasEvent(j.ID, "delivery"), calls.Load(), want)
+		}
+	}
+}
+
+// fullStore is on a disk that is full for a while.
+type fullStore struct {
+	Store
+	left atomic.Int32
+}
+
+func (s *fullStore) Create(ctx context.Context, key string, data []byte) error {
+	if s.left.Add(-1) >= 0 {
+		return fmt.Errorf("%w: no space left on device", store.ErrFull)
+	}
+	return s.Store.Create(ctx, key, data)
+}
+
+// TestFullDisk keeps the result in hand while the disk is full for a moment,
+// and the job in the queue while it is full for longer.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	for fails, runs := range map[int32]int{persistTries - 1: 1, persistTries: 2} {
+		r := newRig(t, func(c *Config) {
+			full := &fullStore{Store: c.Store}
+			full.left.Store(fails)
+			c.Store = full
+		})
+		r.install("p", "echo 1")
+		r.start()
+		id := r.submit(job("p"))
+		record := r.await(id, jobs.Succeeded)
+		if record.Attempt != runs || record.Spent != 0 {
+			t.Errorf("%d failures: %d attempts, %d spent", fails, record.Attempt, record.Spent)
+		}
+		if first := r.attempts(id)[0]; runs == 2 && !strings.Contains(first.Message, "cannot be stored: store: disk full") {
+			t.Errorf("the first attempt says %q", first.Message)
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package worker
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// gate is a program that says that it runs and goes on when it is let.
+func (r *rig) gate(name string) (open func()) {
+	path := filepath.Join(r.dir, name+".gate")
+	r.install(name, `echo '{"message":"running"}' >&3; while [ ! -e `+path+` ]; do sleep 0.01; done; echo 1`)
+	return func() { r.must(os.WriteFile(path, nil, 0o600)) }
+}
+
+func (r *rig) awaitMessage(id string) {
+	r.until("the program says that it runs", func() bool { return r.get(id).Live.Message == "running" })
+}
+
+// TestShutdownLetsJobsFinish is the first of the two stages.
+func TestShutdownLetsJobsFinish(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	open := r.gate("slow")
+	n := r.start()
+	id := r.submit(job("slow"))
+	r.awaitMessage(id)
+	n.stop()
+	late := r.submit(job("slow"))
+	open()
+	n.wait()
+	if got := r.get(id).State; got != jobs.Succeeded {
+		t.Errorf("the running job is %s", got)
+	}
+	if got := r.get(late).State; got != jobs.Queued {
+		t.Errorf("the job that came after the end of work is %s", got)
+	}
+}
+
+// TestShutdownInterrupts is the second stage, reached by time or by force: the
+// job goes back at no cost, and another node runs it at once.
+func TestShutdownInterrupts(t *testing.T) {
+	t.Parallel()
+	for _, force := range []bool{false, true} {
+		r := newRig(t, func(c *Config) {
+			if c.ShutdownGrace = 50 * time.Millisecond; force {
+				c.ShutdownGrace = time.Hour
+			}
+		})
+		open := r.gate("slow")
+		n := r.start()
+		id := r.submit(job("slow"))
+		r.awaitMessage(id)
+		n.stop()
+		if force {
+			n.kill()
+		}
+		n.wait()
+		record := r.get(id)
+		if record.State != jobs.Queued || record.Spent != 0 || !record.NotBefore.IsZero() {
+			t.Errorf("job is %s, %d spent, not before %s", record.State, record.Spent, record.NotBefore)
+		}
+		open()
+		r.start()
+		r.await(id, jobs.Succeeded)
+		if diff := cmp.Diff([]jobs.Outcome{jobs.OutcomeInterrupted, jobs.OutcomeSucceeded}, r.outcomes(id)); diff != "" {
+			t.Error(diff)
+		}
+		r.tubeEmpty("slow")
+	}
+}
+
+// TestShutdownDuringFetch interrupts a job that has no process yet.
+func TestShutdownDuringFetch(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *Config) { c.ShutdownGrace = -1 })
+	asked := make(chan struct{}, 1)
+	url := serve(t, hang(asked))
+	r.install("cat", "cat")
+	n := r.start()
+	j := job("cat")
+	j.Input = jobs.Input{URL: url}
+	id := r.submit(j)
+	<-asked
+	n.stop()
+	n.wait()
+	if record := r.get(id); record.State != jobs.Queued || record.Spent != 0 {
+		t.Errorf("job is %s: %+v", record.State, record.Error)
+	}
+}
+
+func TestNoSlots(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *Config) { c.Slots, c.Scratch = 0, "" })
+	r.install("cat", "cat")
+	n := r.start()
+	id := r.submit(job("cat"))
+	n.stop()
+	n.wait()
+	if got := r.get(id).State; got != jobs.Queued {
+		t.Errorf("job is %s", got)
+	}
+}
+
+// TestCancel stops a running program and one whose input is on its way.
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.gate("slow")
+	asked := make(chan struct{}, 1)
+	url := serve(t, hang(asked))
+	r.install("cat", "cat")
+	r.start()
+	running := r.submit(job("slow"))
+	r.awaitMessage(running)
+	j := job("cat")
+	j.Input = jobs.Input{URL: url}
+	fetching := r.submit(j)
+	<-asked
+	for _, id := range []string{running, fetching} {
+		if _, err := r.ledger.Cancel(t.Context(), id, "a person"); err != nil {
+			t.Fatal(err)
+		}
+		record := r.await(id, jobs.Cancelled)
+		if record.Error == nil || record.Error.Class != jobs.OutcomeCancelled {
+			t.Errorf("error is %+v", record.Error)
+		}
+	}
+	r.tubeEmpty("slow")
+	r.tubeEmpty("cat")
+}
