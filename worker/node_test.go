@@ -1,3 +1,96 @@
 package worker
 
-func runNode(spec string) int { return 1 }
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// child is what a node in a process of its own needs to know.
+type child struct{ Dir, Addr, Instance string }
+
+// runNode is a node until it is killed.
+func runNode(spec string) int {
+	if err := childNode(spec); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	return 1
+}
+
+func childNode(spec string) error {
+	var c child
+	if err := json.Unmarshal([]byte(spec), &c); err != nil {
+		return err
+	}
+	ctx := context.Background()
+	l, err := ledger.Open(ctx, ledger.Config{DSN: "sqlite:" + filepath.Join(c.Dir, "ledger.db")})
+	if err != nil {
+		return err
+	}
+	s, err := store.Open(filepath.Join(c.Dir, "store"))
+	if err != nil {
+		return err
+	}
+	if err := l.Register(ctx, ledger.Node{Name: "n1", Instance: c.Instance}); err != nil {
+		return err
+	}
+	w, err := New(Config{
+		Queue: queue.Config{Addrs: []string{c.Addr}}, Prefix: testPrefix, Ledger: l, Store: s, Node: "n1", Instance: c.Instance,
+		BaseURL: testBase, Programs: filepath.Join(c.Dir, "programs"), Scratch: filepath.Join(c.Dir, "scratch"), Slots: 1,
+	})
+	if err != nil {
+		return err
+	}
+	return w.Run(ctx, ctx)
+}
+
+// TestKilledNode kills a node with SIGKILL while it runs a job. Its next life
+// takes the job back and runs it at once; there is one result.
+func TestKilledNode(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	open := r.gate("slow")
+	spec, err := json.Marshal(child{Dir: r.dir, Addr: r.bean.Addr, Instance: jobs.NewID()})
+	r.must(err)
+	self, err := os.Executable()
+	r.must(err)
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), nodeEnv+"="+string(spec))
+	cmd.Stderr = os.Stderr
+	r.must(cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	id := r.submit(job("slow"))
+	r.awaitMessage(id)
+	r.must(cmd.Process.Kill())
+	_ = cmd.Wait() // it was killed
+
+	lost, err := r.ledger.Recover(t.Context(), ledger.RecoverScope{Node: "n1", Except: r.cfg.Instance})
+	r.must(err)
+	if len(lost) != 1 || lost[0].State != jobs.Queued {
+		t.Fatalf("recovered %v", lost)
+	}
+	open()
+	r.start()
+	record := r.await(id, jobs.Succeeded)
+	if diff := cmp.Diff([]jobs.Outcome{jobs.OutcomeLost, jobs.OutcomeSucceeded}, r.outcomes(id)); diff != "" {
+		t.Error(diff)
+	}
+	if record.Spent != 0 || r.result(id).Attempt != 2 {
+		t.Errorf("%d spent, result of attempt %d", record.Spent, r.result(id).Attempt)
+	}
+	r.tubeEmpty("slow")
+	if left, _ := filepath.Glob(filepath.Join(r.cfg.Scratch, "lane-0?", "*")); len(left) > 1 {
+		t.Errorf("the scratch folder was not swept: %v", left)
+	}
+}

@@ -1,0 +1,50 @@
+package worker
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/store"
+)
+
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	good := func() Config {
+		return Config{Ledger: &ledger.Ledger{}, Store: &store.Store{}, Node: "n", Instance: "i", BaseURL: "http://h:1/", Programs: dir, Scratch: dir, Slots: 1}
+	}
+	plain := filepath.Join(dir, "file")
+	if err := os.WriteFile(plain, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, spoil := range map[string]func(*Config){
+		"Config.Ledger":    func(c *Config) { c.Ledger = nil },
+		"Config.Store":     func(c *Config) { c.Store = nil },
+		"Config.Node":      func(c *Config) { c.Node = "" },
+		"Config.Attempts":  func(c *Config) { c.Attempts = -1 },
+		"Config.BaseURL":   func(c *Config) { c.BaseURL = "results.example" },
+		"tube":             func(c *Config) { c.Prefix = "my jobs" },
+		"programs folder:": func(c *Config) { c.Programs = filepath.Join(dir, "absent") },
+		"not a folder":     func(c *Config) { c.Programs = plain },
+		"scratch folder:":  func(c *Config) { c.Scratch = "" },
+	} {
+		c := good()
+		spoil(&c)
+		if _, err := New(c); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error is %v, want %s", err, want)
+		}
+	}
+	c := good()
+	c.Slots = -1
+	w, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.cfg.Slots != runtime.NumCPU() || w.cfg.BaseURL != "http://h:1" || w.cfg.Attempts != 3 || w.cfg.Prefix != "runnerbean" {
+		t.Errorf("defaults are %+v", w.cfg)
+	}
+}

@@ -1,0 +1,278 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+func (r *rig) tubeStats(program string) map[string]string {
+	r.t.Helper()
+	stats, err := r.producer.TubeStats(context.Background(), r.bean.Addr, queue.RunTube(testPrefix, program))
+	r.must(err)
+	return stats
+}
+
+// TestForeignMessages are messages that nobody of ours has put.
+func TestForeignMessages(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.install("p", "echo 1")
+	r.install("q", "echo 2")
+	for _, body := range []string{
+		"", "hello", "\x00\x00\x00", `{"id":"../../etc/passwd"}`, `{"id":7}`, `[]`, `{"id":"` + jobs.NewID() + `"}`,
+		`{"id":"` + jobs.NewID() + `","program":"p"}`, `{"id":"a","id":"b"}`,
+	} {
+		r.putBody("p", body)
+	}
+	r.start()
+	r.tubeEmpty("p")
+}
+
+// TestWrongTube is a message that leads to another program: the job waits for a
+// message of its own, and is not run as what it is not.
+func TestWrongTube(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.install("p", "echo 1")
+	j := job("q")
+	r.accept(j)
+	r.putBody("p", `{"id":"`+j.ID+`","program":"p"}`)
+	r.start()
+	r.until("the job says why it waits", func() bool { return r.get(j.ID).Reason != "" })
+	if got := r.get(j.ID); got.State != jobs.Queued || got.Spent != 0 {
+		t.Errorf("job is %s, %d spent", got.State, got.Spent)
+	}
+	r.install("q", "echo 2")
+	r.put(j)
+	r.await(j.ID, jobs.Succeeded)
+	if got := string(r.result(j.ID).Result); got != "2" {
+		t.Errorf("result is %s", got)
+	}
+}
+
+// TestDuplicateMessages run a job once.
+func TestDuplicateMessages(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.install("p", "echo 1")
+	j := job("p")
+	r.accept(j)
+	for range 10 {
+		r.put(j)
+	}
+	r.start()
+	r.await(j.ID, jobs.Succeeded)
+	r.tubeEmptyOrDelayed("p")
+	if diff := cmp.Diff([]jobs.Outcome{jobs.OutcomeSucceeded}, r.outcomes(j.ID)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// tubeEmptyOrDelayed waits until no message is ready or held.
+func (r *rig) tubeEmptyOrDelayed(program string) {
+	r.t.Helper()
+	r.until("nothing is ready", func() bool {
+		s := r.tubeStats(program)
+		return s["current-jobs-ready"] == "0" && s["current-jobs-reserved"] == "0"
+	})
+}
+
+// TestNotYet puts off a job that may not start yet, and one that runs under
+// another instance.
+func TestNotYet(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.install("p", "echo 1")
+	early := job("p")
+	early.NotBefore = time.Now().Add(time.Hour)
+	r.submit(early)
+	other := ledger.Node{Name: "n2", Instance: jobs.NewID()}
+	r.must(r.ledger.Register(t.Context(), other))
+	busy := job("p")
+	r.accept(busy)
+	_, err := r.ledger.Claim(t.Context(), busy.ID, ledger.Owner{Instance: other.Instance, Node: other.Name}, "")
+	r.must(err)
+	r.put(busy)
+	waiting := job("p")
+	waiting.Needs = []string{early.ID}
+	r.submit(waiting)
+	r.start()
+	r.until("two messages are put off and one is deleted", func() bool {
+		s := r.tubeStats("p")
+		return s["current-jobs-delayed"] == "2" && s["current-jobs-ready"] == "0" && s["current-jobs-reserved"] == "0"
+	})
+	for id, want := range map[string]jobs.State{early.ID: jobs.Queued, busy.ID: jobs.Running, waiting.ID: jobs.Waiting} {
+		if got := r.get(id).State; got != want {
+			t.Errorf("job is %s, want %s", got, want)
+		}
+	}
+}
+
+// TestSendsWhatWaited passes on the jobs that a success releases.
+func TestSendsWhatWaited(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.install("p", "echo 1")
+	r.cfg.Send = func(_ context.Context, records []ledger.Record) error {
+		for _, record := range records {
+			r.put(jobs.Job{ID: record.ID, Program: record.Program})
+		}
+		return nil
+	}
+	first := job("p")
+	second := job("p")
+	second.Needs = []string{first.ID}
+	r.accept(first)
+	r.accept(second)
+	r.put(first)
+	r.start()
+	r.await(second.ID, jobs.Succeeded)
+}
+
+// ill is a ledger that fails for a while.
+type ill struct {
+	Ledger
+	claims, ends atomic.Int32 // failures left
+}
+
+var errIll = errors.New("database is locked")
+
+func (i *ill) Claim(ctx context.Context, id string, o ledger.Owner, sum string) (ledger.Claim, error) {
+	if i.claims.Add(-1) >= 0 {
+		return ledger.Claim{}, errIll
+	}
+	return i.Ledger.Claim(ctx, id, o, sum)
+}
+
+func (i *ill) Finish(ctx context.Context, id string, attempt int, e ledger.Ending) ([]ledger.Record, error) {
+	if i.ends.Add(-1) >= 0 {
+		return nil, errIll
+	}
+	return i.Ledger.Finish(ctx, id, attempt, e)
+}
+
+// TestLedgerFails loses nothing and runs nothing twice.
+func TestLedgerFails(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *Config) {
+		i := &ill{Ledger: c.Ledger}
+		i.ends.Store(3)
+		c.Ledger = i
+	})
+	r.install("p", "echo 1")
+	r.start()
+	id := r.submit(job("p"))
+	if record := r.await(id, jobs.Succeeded); record.Attempt != 1 {
+		t.Errorf("%d attempts", record.Attempt)
+	}
+	r.tubeEmpty("p")
+}
+
+// TestLedgerRefuses puts the message off while no claim is possible.
+func TestLedgerRefuses(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *Config) {
+		i := &ill{Ledger: c.Ledger}
+		i.claims.Store(1 << 20)
+		c.Ledger = i
+	})
+	r.install("p", "echo 1")
+	r.start()
+	id := r.submit(job("p"))
+	r.until("the message is put off", func() bool { return r.tubeStats("p")["current-jobs-delayed"] == "1" })
+	if got := r.get(id).State; got != jobs.Queued {
+		t.Errorf("job is %s", got)
+	}
+}
+
+// TestStale stops an attempt that the ledger has given to another one.
+func TestStale(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	open := r.gate("slow")
+	r.install("reports", `while :; do echo '{"message":"running"}' >&3; sleep 0.05; done`)
+	r.start()
+	id := r.submit(job("reports"))
+	r.awaitMessage(id)
+	quiet := r.submit(job("slow"))
+	r.awaitMessage(quiet)
+	// As if this node had been away for too long and come back.
+	_, err := r.ledger.Recover(t.Context(), ledger.RecoverScope{Node: "n1", Except: "another"})
+	r.must(err)
+	open()
+	r.await(quiet, jobs.Succeeded)
+	r.until("the attempt is run anew", func() bool { return r.get(id).Attempt >= 2 })
+	if _, err := r.ledger.Cancel(t.Context(), id, "test"); err != nil {
+		t.Fatal(err)
+	}
+	r.await(id, jobs.Cancelled)
+}
+
+// TestBeanstalkdGone kills and restarts beanstalkd while a job runs.
+func TestBeanstalkdGone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	open := r.gate("slow")
+	r.start()
+	id := r.submit(job("slow"))
+	r.awaitMessage(id)
+	r.bean.Kill()
+	open()
+	r.await(id, jobs.Succeeded)
+	r.bean.Restart()
+	r.await(r.submit(job("slow")), jobs.Succeeded)
+	r.tubeEmpty("slow")
+}
+
+func TestShare(t *testing.T) {
+	t.Parallel()
+	addrs := []string{"a", "b", "c"}
+	for n, want := range map[int][][]string{
+		1: {{"a", "b", "c"}},
+		2: {{"a", "c"}, {"b"}},
+		3: {{"a"}, {"b"}, {"c"}},
+		5: {{"a"}, {"b"}, {"c"}, {"a"}, {"b"}},
+	} {
+		var got [][]string
+		for i := range n {
+			got = append(got, share(addrs, i, n))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+// TestOneSlotTwoServers takes from both, also while one is away.
+func TestOneSlotTwoServers(t *testing.T) {
+	t.Parallel()
+	other := queuetest.Start(t)
+	r := newRig(t, func(c *Config) { c.Slots, c.Queue.Addrs = 1, append(c.Queue.Addrs, other.Addr) })
+	r.install("p", "echo 1")
+	second, err := queue.NewProducer(queue.Config{Addrs: []string{other.Addr}})
+	r.must(err)
+	defer second.Close()
+	first, producers := r.producer, []*queue.Producer{r.producer, second}
+	r.start()
+	var ids []string
+	for i := range 20 {
+		r.producer = producers[i%2]
+		ids = append(ids, r.submit(job("p")))
+	}
+	r.producer = first
+	for _, id := range ids {
+		r.await(id, jobs.Succeeded)
+	}
+	other.Kill()
+	r.await(r.submit(job("p")), jobs.Succeeded)
+}
