@@ -14,16 +14,19 @@ const (
 	// maxWalk is how many jobs one call looks at where no index knows which of
 	// them are wanted.
 	maxWalk = 5000
+	// maxSorted is how long a queue may be that is read whole and sorted.
+	maxSorted = 1000
 	// maxMerged is how many programs are listed apart and merged.
 	maxMerged = 200
 )
 
-var qListed = newQuery("SELECT " + recordColumns + `,
-		(SELECT labels FROM documents WHERE documents.id = jobs.id),
-		live_progress, live_message, live_counters, live_updated FROM (SELECT jobs.*,
-		live.progress AS live_progress, live.message AS live_message, live.counters AS live_counters,
-		live.updated AS live_updated FROM jobs
-		LEFT JOIN live ON live.job = jobs.id AND live.attempt = jobs.attempt WHERE jobs.id = ?) AS jobs`)
+// qListed reads records without what is large.
+var qListed = newManyRows("SELECT "+recordColumns+`, (SELECT labels FROM documents WHERE documents.id = jobs.id),
+	live_progress, live_message, live_counters, live_updated FROM (SELECT jobs.*,
+	live.progress AS live_progress, live.message AS live_message, live.counters AS live_counters,
+	live.updated AS live_updated FROM jobs
+	LEFT JOIN live ON live.job = jobs.id AND live.attempt = jobs.attempt WHERE jobs.id IN (`, 0, `)) AS jobs
+	ORDER BY accepted DESC, id DESC`)
 
 // List returns one page of jobs, newest first, without Document and
 // Live.Partial. A filter on State, Program or both, on Node or on Label alone
@@ -105,20 +108,28 @@ func (s *listing) page() (Page, error) {
 	} else if s.next != (cursor{}) {
 		page.Next = s.next.String()
 	}
-	page.Jobs = make([]Record, 0, len(found))
-	for _, c := range found {
-		err := s.each(qListed, []any{c.id}, func(rows *sql.Rows) error {
+	var err error
+	page.Jobs, err = s.records(found)
+	return page, err
+}
+
+// records reads the jobs at sorted places.
+func (s *listing) records(places []cursor) ([]Record, error) {
+	list := make([]Record, 0, len(places))
+	err := qListed.split(len(places), func(q *query, from, to int) error {
+		var ids []any
+		for _, c := range places[from:to] {
+			ids = append(ids, c.id)
+		}
+		return s.each(q, ids, func(rows *sql.Rows) error {
 			var row recordRow
 			if err := rows.Scan(row.withLabels()...); err != nil {
 				return err
 			}
 			r, err := row.record()
-			page.Jobs = append(page.Jobs, r)
+			list = append(list, r)
 			return err
 		})
-		if err != nil {
-			return Page{}, err
-		}
-	}
-	return page, nil
+	})
+	return list, err
 }

@@ -95,7 +95,7 @@ func (s *listing) queued() (all bool, err error) {
 	if s.filter.Program == "" {
 		var n int
 		err := s.each(qQueuedNow, nil, func(r *sql.Rows) error { return r.Scan(&n) })
-		if err != nil || n > maxWalk {
+		if err != nil || n > maxSorted {
 			return false, err
 		}
 	}
@@ -109,18 +109,18 @@ func (s *listing) queued() (all bool, err error) {
 	}
 	n := 0
 	for _, server := range servers {
-		if err != nil || n > maxWalk {
+		if err != nil || n > maxSorted {
 			break
 		}
-		q, args := qInQueue, []any{server, maxWalk + 1}
+		q, args := qInQueue, []any{server, maxSorted + 1}
 		if s.filter.Program != "" {
-			q, args = qInProgramQueue, []any{server, s.filter.Program, maxWalk + 1}
+			q, args = qInProgramQueue, []any{server, s.filter.Program, maxSorted + 1}
 		}
 		var some int
 		some, err = s.take(q, args)
 		n += some
 	}
-	return n <= maxWalk, err
+	return n <= maxSorted, err
 }
 
 func (s *listing) wants(state jobs.State) bool {

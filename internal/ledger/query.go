@@ -20,9 +20,12 @@ func newQuery(text string) *query {
 	return q
 }
 
-// tuples is n times "(?,?,...)" with width parameters each.
+// tuples is n times "(?,?,...)" with width parameters each, or "?" for width 0.
 func tuples(n, width int) string {
-	one := "(" + strings.TrimSuffix(strings.Repeat("?,", width), ",") + "),"
+	one := "?,"
+	if width > 0 {
+		one = "(" + strings.TrimSuffix(strings.Repeat("?,", width), ",") + "),"
+	}
 	return strings.TrimSuffix(strings.Repeat(one, n), ",")
 }
 

@@ -1,0 +1,187 @@
+package ledger
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+func TestAcceptKeepsTheJob(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	priority := uint32(7)
+	e := entry(func(j *jobs.Job) {
+		j.Priority = &priority
+		j.Created = time.Date(2026, 1, 2, 3, 4, 5, 678999, time.FixedZone("", 3600))
+		j.NotBefore = d.clock.now().Add(time.Hour)
+		j.Expires = d.clock.now().Add(2 * time.Hour)
+		j.Labels = map[string]string{"meter": "42", "site": "Ü"}
+	})
+	got := d.put(e)
+	want := Record{
+		ID: e.Job.ID, Program: "p", State: jobs.Queued, Priority: 7, Document: e.Document, Labels: e.Job.Labels,
+		Created: e.Job.Created.UTC().Truncate(time.Microsecond), Accepted: d.clock.now().UTC(), Updated: d.clock.now().UTC(),
+		NotBefore: e.Job.NotBefore.UTC(), Expires: e.Job.Expires.UTC(),
+	}
+	if diff := cmp.Diff(Accepted{New: true, Record: want}, got); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(want, d.record(e.Job.ID)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{KindAccepted}, d.kinds(e.Job.ID)); diff != "" {
+		t.Error(diff)
+	}
+	d.recount()
+}
+
+func TestAcceptOfAKnownID(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	e := entry(nil)
+	spaced := e
+	spaced.Document = bytes.ReplaceAll(e.Document, []byte(`,`), []byte(" ,\n"))
+	other := e
+	other.Document = bytes.ReplaceAll(e.Document, []byte(`"data":1`), []byte(`"data":2`))
+
+	got, err := d.Accept(t.Context(), []Entry{e, e, spaced, other}) // as if one after the other
+	d.must(err)
+	later, err := d.Accept(t.Context(), []Entry{spaced, other})
+	d.must(err)
+	for i, want := range []struct {
+		new bool
+		err error
+	}{{true, nil}, {false, nil}, {false, nil}, {false, ErrConflict}, {false, nil}, {false, ErrConflict}} {
+		a := append(got, later...)[i]
+		if a.New != want.new || !errors.Is(a.Err, want.err) || a.Record.ID != e.Job.ID {
+			t.Errorf("%d: %+v", i, a)
+		}
+	}
+	if diff := cmp.Diff([]string{KindAccepted, KindConflict, KindConflict}, d.kinds(e.Job.ID)); diff != "" {
+		t.Error(diff)
+	}
+	if got := d.record(e.Job.ID).Document; !bytes.Equal(got, e.Document) {
+		t.Errorf("document changed: %s", got)
+	}
+	d.recount()
+}
+
+func TestAcceptOfAFault(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	id := jobs.NewID()
+	dependent := d.add(func(j *jobs.Job) { j.Needs = []string{id} })
+	a := d.put(Entry{
+		Job: jobs.Job{ID: id}, Document: []byte("{\"id\":\"x\",\xff\x00"),
+		Fault: &jobs.Error{Class: jobs.ClassDocument, Message: "program is missing", Pointer: "/program"},
+	})
+	if !a.New || a.Record.State != jobs.Failed || a.Record.Finished.IsZero() {
+		t.Errorf("%+v", a)
+	}
+	r := d.wantState(id, jobs.Failed)
+	if diff := cmp.Diff(&jobs.Error{Class: jobs.ClassDocument, Message: "program is missing", Pointer: "/program"}, r.Error); diff != "" {
+		t.Error(diff)
+	}
+	if string(r.Document) != "{\"id\":\"x\",\xff\x00" {
+		t.Errorf("document is %q", r.Document)
+	}
+	if diff := cmp.Diff([]string{KindFault}, d.kinds(id)); diff != "" {
+		t.Error(diff)
+	}
+	if r := d.wantState(dependent, jobs.Failed); r.Error.Class != jobs.ClassNeeds {
+		t.Errorf("%+v", r.Error)
+	}
+	d.recount()
+}
+
+func TestAcceptRefusesWhatIsTooBig(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	labels := map[string]string{}
+	for i := range maxLabels + 1 {
+		labels[fmt.Sprint(i)] = ""
+	}
+	long := strings.Repeat("x", maxLabel)
+	for name, e := range map[string]Entry{
+		"no id":         entry(func(j *jobs.Job) { j.ID = "" }),
+		"long id":       entry(func(j *jobs.Job) { j.ID = long }),
+		"id with NUL":   entry(func(j *jobs.Job) { j.ID = "a\x00b" }),
+		"document":      {Job: jobs.Job{ID: jobs.NewID()}, Document: make([]byte, maxDocument+1)},
+		"needs":         entry(func(j *jobs.Job) { j.Needs = make([]string, maxNeeds+1) }),
+		"id of a need":  entry(func(j *jobs.Job) { j.Needs = []string{long} }),
+		"many labels":   entry(func(j *jobs.Job) { j.Labels = labels }),
+		"label of size": entry(func(j *jobs.Job) { j.Labels = map[string]string{"k": long} }),
+	} {
+		if a := d.put(e); !errors.Is(a.Err, ErrTooBig) || a.New {
+			t.Errorf("%s: %+v", name, a)
+		}
+	}
+	d.recount()
+}
+
+func TestAcceptWithNeeds(t *testing.T) {
+	t.Parallel()
+	type need = func(d *desk) string
+	done := func(state jobs.State) need {
+		return func(d *desk) string {
+			id := d.add(nil)
+			d.end(id, d.run(id), state, jobs.OutcomeSucceeded)
+			return id
+		}
+	}
+	waits := func(d *desk) string { return d.add(nil) }
+	never := func(*desk) string { return jobs.NewID() }
+	for name, c := range map[string]struct {
+		needs []need
+		want  jobs.State
+	}{
+		"all succeeded": {[]need{done(jobs.Succeeded), done(jobs.Succeeded)}, jobs.Queued},
+		"one queued":    {[]need{done(jobs.Succeeded), waits}, jobs.Waiting},
+		"one unknown":   {[]need{never}, jobs.Waiting},
+		"one failed":    {[]need{waits, done(jobs.Failed)}, jobs.Failed},
+		"one cancelled": {[]need{never, done(jobs.Cancelled)}, jobs.Failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t)
+			var ids []string
+			for _, n := range c.needs {
+				ids = append(ids, n(d))
+			}
+			a := d.put(entry(func(j *jobs.Job) { j.Needs = append(ids, ids...) }))
+			r := d.wantState(a.Record.ID, c.want)
+			if diff := cmp.Diff(r, a.Record); diff != "" {
+				t.Errorf("answer differs from record: %s", diff)
+			}
+			if c.want == jobs.Failed && r.Error.Class != jobs.ClassNeeds {
+				t.Errorf("%+v", r.Error)
+			}
+			d.recount()
+		})
+	}
+}
+
+func TestAcceptSeesACircleOfNeeds(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	ids := []string{jobs.NewID(), jobs.NewID(), jobs.NewID()}
+	for i, id := range ids {
+		d.put(entry(func(j *jobs.Job) { j.ID, j.Needs = id, []string{ids[(i+1)%3]} }))
+	}
+	for _, id := range ids {
+		if r := d.wantState(id, jobs.Failed); r.Error.Class != jobs.ClassNeeds {
+			t.Errorf("%+v", r.Error)
+		}
+	}
+	self := jobs.NewID()
+	d.put(entry(func(j *jobs.Job) { j.ID, j.Needs = self, []string{self} }))
+	d.wantState(self, jobs.Failed)
+	d.recount()
+}

@@ -1,0 +1,319 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+func TestReport(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	id := d.add(nil)
+	half, most := 0.5, 0.9
+	report := func(attempt int, v Live) error { return d.Report(t.Context(), id, attempt, v) }
+	if err := report(0, Live{Progress: &half}); !errors.Is(err, ErrStale) {
+		t.Errorf("queued: %v", err)
+	}
+	d.run(id)
+	d.must(report(1, Live{Progress: &half, Message: "week 3", Counters: map[string]float64{"a": 1, "b": 2}, Partial: []byte(`{"x":1}`)}))
+	d.must(report(1, Live{Progress: &most, Counters: map[string]float64{"b": 3}}))
+	d.must(report(1, Live{Message: strings.Repeat("ü", maxMessage)}))
+	want := Live{
+		Progress: &most, Message: strings.Repeat("ü", maxMessage/2), Counters: map[string]float64{"a": 1, "b": 3},
+		Partial: []byte(`{"x":1}`), Updated: d.clock.now().UTC(),
+	}
+	if diff := cmp.Diff(want, d.record(id).Live); diff != "" {
+		t.Error(diff)
+	}
+	want.Partial = nil
+	page, err := d.List(t.Context(), Filter{})
+	d.must(err)
+	if diff := cmp.Diff(want, page.Jobs[0].Live); diff != "" {
+		t.Error(diff)
+	}
+
+	d.end(id, 1, jobs.Queued, jobs.OutcomeError)
+	if err := report(1, Live{Message: "late"}); !errors.Is(err, ErrStale) {
+		t.Errorf("late: %v", err)
+	}
+	d.run(id)
+	if diff := cmp.Diff(Live{}, d.record(id).Live); diff != "" {
+		t.Errorf("the next attempt begins with %s", diff)
+	}
+	d.must(report(2, Live{Message: "second"}))
+	d.end(id, 2, jobs.Succeeded, jobs.OutcomeSucceeded)
+	if diff := cmp.Diff(Live{}, d.record(id).Live); diff != "" {
+		t.Error(diff)
+	}
+	if err := d.Report(t.Context(), jobs.NewID(), 1, Live{}); !errors.Is(err, ErrUnknown) {
+		t.Errorf("unknown: %v", err)
+	}
+}
+
+func TestReportBounds(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	id := d.add(nil)
+	d.run(id)
+	many := map[string]float64{}
+	for i := range maxCounters {
+		many[fmt.Sprint(i)] = 1
+	}
+	nan := math.NaN()
+	d.must(d.Report(t.Context(), id, 1, Live{Counters: many, Partial: make([]byte, maxPartial)}))
+	for name, v := range map[string]Live{
+		"one counter more": {Counters: map[string]float64{"more": 1}},
+		"NaN counter":      {Counters: map[string]float64{"1": math.Inf(1)}},
+		"NaN progress":     {Progress: &nan},
+		"partial":          {Partial: make([]byte, maxPartial+1)},
+	} {
+		if err := d.Report(t.Context(), id, 1, v); !errors.Is(err, ErrTooBig) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestUnsentAndMarkSent(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	lost, here, gone := d.add(nil), d.add(nil), d.add(nil)
+	running := d.add(nil)
+	d.run(running)
+	d.must(d.MarkSent(t.Context(), []Sent{{here, "s1", 1}, {gone, "s0", math.MaxUint64}, {running, "s1", 2}, {jobs.NewID(), "s1", 3}}))
+	unsent := func(before time.Duration, limit int, servers ...string) []string {
+		t.Helper()
+		list, err := d.Unsent(t.Context(), servers, d.clock.now().Add(before), limit)
+		d.must(err)
+		return ids(list)
+	}
+	for _, c := range []struct{ got, want []string }{
+		{unsent(0, 10, "s1", "s2"), nil}, // not old enough
+		{unsent(time.Second, 10, "s0", "s1"), []string{lost}},
+		{unsent(time.Second, 10, "s1"), []string{lost, gone}},
+		{unsent(time.Second, 10), []string{lost, here, gone}},
+		{unsent(time.Second, 1), []string{lost}},
+	} {
+		slices.Sort(c.want)
+		if diff := cmp.Diff(c.want, c.got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	// A job that goes back to the queue has no message there any more.
+	d.end(running, 1, jobs.Queued, jobs.OutcomeInterrupted)
+	if got := unsent(time.Second, 10, "s0", "s1"); !slices.Contains(got, running) {
+		t.Error("the mark of a job that ran is still there")
+	}
+}
+
+func TestExpire(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	soon := func(j *jobs.Job) { j.Expires = d.clock.now().Add(time.Minute) }
+	queued, running, again := d.add(soon), d.add(soon), d.add(soon)
+	later := d.add(func(j *jobs.Job) { j.Expires = d.clock.now().Add(time.Hour) })
+	waiting := d.add(func(j *jobs.Job) { soon(j); j.Needs = []string{later} })
+	dependent := d.add(func(j *jobs.Job) { j.Needs = []string{queued} })
+	d.run(running)
+	d.end(again, d.run(again), jobs.Queued, jobs.OutcomeError)
+	expire := func(want ...string) {
+		t.Helper()
+		got, err := d.Expire(t.Context(), 10)
+		d.must(err)
+		slices.Sort(got)
+		slices.Sort(want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	expire()
+	d.clock.advance(time.Minute)
+	expire(queued, waiting, again)
+	for _, id := range []string{queued, waiting, again} {
+		if r := d.wantState(id, jobs.Failed); r.Error.Class != jobs.ClassExpired {
+			t.Errorf("%+v", r.Error)
+		}
+		if kinds := d.kinds(id); kinds[len(kinds)-1] != KindExpired {
+			t.Error(kinds)
+		}
+	}
+	d.wantState(running, jobs.Running)
+	d.wantState(dependent, jobs.Failed)
+	d.recount()
+}
+
+func TestExpireOfANeedThatNeverCame(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	never, comes := jobs.NewID(), jobs.NewID()
+	waits := d.add(func(j *jobs.Job) { j.Needs = []string{never} })
+	dependent := d.add(func(j *jobs.Job) { j.Needs = []string{waits} })
+	lucky := d.add(func(j *jobs.Job) { j.Needs = []string{comes} })
+	d.clock.advance(time.Minute)
+	d.add(func(j *jobs.Job) { j.ID = comes })
+	d.clock.advance(time.Hour)
+	got, err := d.Expire(t.Context(), 0)
+	d.must(err)
+	if diff := cmp.Diff([]string{waits}, got); diff != "" {
+		t.Error(diff)
+	}
+	if r := d.wantState(waits, jobs.Failed); r.Error.Class != jobs.ClassNeeds {
+		t.Errorf("%+v", r.Error)
+	}
+	d.wantState(dependent, jobs.Failed)
+	d.wantState(lucky, jobs.Waiting)
+	d.recount()
+}
+
+func TestPosition(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	put := func(program string, priority uint32) string {
+		d.clock.advance(time.Second)
+		return d.add(func(j *jobs.Job) { j.Program, j.Priority = program, &priority })
+	}
+	a, _, c := put("p", 10), put("q", 0), put("p", 10)
+	urgent := put("p", 1)
+	d.must(d.MarkSent(t.Context(), []Sent{{a, "s1", 1}, {urgent, "s2", 2}}))
+	for id, want := range map[string]int{urgent: 0, a: 1, c: 2} {
+		if n, ok, err := d.Position(t.Context(), id); n != want || !ok || err != nil {
+			t.Errorf("position %d, %v, %v; want %d", n, ok, err, want)
+		}
+	}
+	d.run(a)
+	if _, ok, err := d.Position(t.Context(), a); ok || err != nil {
+		t.Error("a running job has a position", err)
+	}
+	if _, _, err := d.Position(t.Context(), jobs.NewID()); !errors.Is(err, ErrUnknown) {
+		t.Error(err)
+	}
+	many := make([]Entry, maxPosition)
+	for i := range many {
+		many[i] = entry(nil)
+	}
+	_, err := d.Accept(t.Context(), many)
+	d.must(err)
+	last := put("p", math.MaxUint32)
+	if _, ok, err := d.Position(t.Context(), last); ok || err != nil {
+		t.Error("more than 1000 before it, and yet a position", err)
+	}
+}
+
+func TestEventsAndNote(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	id := d.add(nil)
+	d.clock.advance(time.Second)
+	d.must(d.Note(t.Context(), Event{Kind: "buried", Message: strings.Repeat("x", maxReason+1)}))
+	d.must(d.Note(t.Context(), Event{ID: "mine", At: d.clock.now().Add(time.Second), Kind: "seen", Job: id, Node: "n1", Message: "m"}))
+	d.must(d.Note(t.Context(), Event{ID: "mine", Kind: "again"}))
+	d.clock.advance(2 * time.Second)
+	d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
+	if diff := cmp.Diff([]string{KindAccepted, "seen", KindSucceeded}, d.kinds(id)); diff != "" {
+		t.Error(diff)
+	}
+	list, err := d.Events(t.Context(), "", 0)
+	d.must(err)
+	if len(list) != 2 || len(list[0].Message)+len(list[1].Message) != maxReason+1 {
+		t.Errorf("%+v", list)
+	}
+	if list, err = d.Events(t.Context(), id, 1); err != nil || len(list) != 1 || list[0].Kind != KindSucceeded || list[0].ID == "" {
+		t.Error(list, err)
+	}
+}
+
+func TestNodesAndPrograms(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	p := func(name, sum string) Program {
+		return Program{Name: name, SHA256: sum, Input: []byte(`{"type":"object"}`)}
+	}
+	d.must(d.Register(t.Context(), Node{Name: "n2", Instance: "i2", BaseURL: "http://x", Version: "v1", Slots: 4, Programs: []Program{p("a", "1")}}))
+	d.clock.advance(time.Second)
+	d.must(d.Beat(t.Context(), "i2", []Program{p("a", "2"), p("b", "1")}, 5))
+	d.must(d.Beat(t.Context(), "i2", []Program{p("b", "1")}, 5))
+	programs, err := d.Programs(t.Context())
+	d.must(err)
+	if diff := cmp.Diff([]Program{p("a", "2"), p("b", "1")}, programs); diff != "" {
+		t.Error(diff)
+	}
+	now := d.clock.now().UTC()
+	want := Node{Name: "n2", Instance: "i2", BaseURL: "http://x", Version: "v1", Slots: 5, Started: now.Add(-time.Second), Beat: now, Programs: []Program{p("b", "1")}}
+	nodes, err := d.Nodes(t.Context())
+	d.must(err)
+	if diff := cmp.Diff(want, nodes[1]); diff != "" || len(nodes) != 2 {
+		t.Error(diff)
+	}
+	d.must(d.Leave(t.Context(), "i2"))
+	if err := d.Beat(t.Context(), "i2", nil, 1); !errors.Is(err, ErrInstance) {
+		t.Error(err)
+	}
+	nodes, err = d.Nodes(t.Context())
+	if err != nil || !nodes[1].Beat.IsZero() || !nodes[1].Left.Equal(now) {
+		t.Error(nodes, err)
+	}
+	d.clock.advance(forgetNodes + time.Second)
+	d.must(d.Register(t.Context(), Node{Name: "n3", Instance: "i3"}))
+	if nodes, err = d.Nodes(t.Context()); err != nil || len(nodes) != 1 {
+		t.Error(nodes, err)
+	}
+	if err := d.Beat(t.Context(), "i3", []Program{{Name: "big", Description: strings.Repeat("x", maxPrograms)}}, 1); !errors.Is(err, ErrTooBig) {
+		t.Error(err)
+	}
+}
+
+func TestRecover(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	mine, asked := d.add(nil), d.add(nil)
+	d.run(mine)
+	d.run(asked)
+	_, err := d.Cancel(t.Context(), asked, "")
+	d.must(err)
+	recovered := func(scope RecoverScope, want ...Recovered) {
+		t.Helper()
+		got, err := d.Recover(t.Context(), scope)
+		d.must(err)
+		sortByID := func(a, b Recovered) int { return strings.Compare(a.ID, b.ID) }
+		slices.SortFunc(got, sortByID)
+		slices.SortFunc(want, sortByID)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+	recovered(RecoverScope{})                           // alive
+	recovered(RecoverScope{Node: "n1", Except: "i1"})   // its own
+	recovered(RecoverScope{Node: "other", Except: "x"}) // of another node
+	recovered(RecoverScope{Node: "n1", Except: "i9"}, Recovered{mine, jobs.Queued}, Recovered{asked, jobs.Cancelled})
+	r := d.wantState(mine, jobs.Queued)
+	if r.Crashes != 1 || r.Spent != 0 || !r.NotBefore.IsZero() || r.Error.Class != jobs.OutcomeLost {
+		t.Errorf("%+v", r)
+	}
+	for n := 2; n <= CrashLimit; n++ {
+		if attempt := d.run(mine); attempt != n {
+			t.Errorf("attempt %d, want %d", attempt, n)
+		}
+		d.clock.advance(21 * time.Second)
+		want := jobs.Queued
+		if n == CrashLimit {
+			want = jobs.Failed
+		}
+		recovered(RecoverScope{}, Recovered{mine, want})
+		d.must(d.Beat(t.Context(), "i1", nil, 1))
+	}
+	if r := d.wantState(mine, jobs.Failed); r.Error.Class != jobs.OutcomeLost || r.Crashes != CrashLimit {
+		t.Errorf("%+v", r)
+	}
+	if list, err := d.Attempts(t.Context(), mine); err != nil || len(list) != CrashLimit || list[2].Outcome != jobs.OutcomeLost {
+		t.Error(list, err)
+	}
+	d.recount()
+}

@@ -1,0 +1,175 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// hall is a ledger with jobs in every state, as List should show them.
+func hall(t *testing.T, n int) (*desk, []Record) {
+	d := newDesk(t)
+	var list []Record
+	for i := range n {
+		if i%3 == 0 {
+			d.clock.advance(time.Second) // some are accepted in the same microsecond
+		}
+		id := d.add(func(j *jobs.Job) {
+			j.Program = fmt.Sprintf("p%d", i%2)
+			j.Labels = map[string]string{"colour": []string{"red", "blue"}[i%5%2], "i": fmt.Sprint(i)}
+			if i%11 == 5 {
+				j.Needs = []string{jobs.NewID()}
+			}
+		})
+		if i%11 != 5 {
+			d.lead(id, i)
+		}
+		list = append(list, d.record(id))
+	}
+	slices.SortFunc(list, func(a, b Record) int {
+		if c := b.Accepted.Compare(a.Accepted); c != 0 {
+			return c
+		}
+		return strings.Compare(b.ID, a.ID)
+	})
+	for i := range list {
+		list[i].Document = nil
+	}
+	return d, list
+}
+
+// lead takes a queued job some way on.
+func (d *desk) lead(id string, i int) {
+	d.t.Helper()
+	var err error
+	switch i % 7 {
+	case 1, 2:
+		d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
+	case 3:
+		d.end(id, d.run(id), jobs.Failed, jobs.OutcomeFailed)
+	case 4:
+		_, err = d.Cancel(d.t.Context(), id, "")
+	case 5:
+		d.run(id)
+	case 6:
+		_, err = d.Claim(d.t.Context(), id, Owner{Instance: "i2", Node: "n2"}, "")
+	}
+	d.must(err)
+}
+
+func TestListPages(t *testing.T) {
+	t.Parallel()
+	d, all := hall(t, 80)
+	filters := []Filter{{}, {Program: "p1"}, {Program: "none"}, {Node: "n1"}, {Node: "n2"}, {Label: "colour=red"}, {Label: "colour"}}
+	for _, s := range jobs.States {
+		filters = append(filters, Filter{State: s}, Filter{State: s, Program: "p0"}, Filter{State: s, Node: "n1"},
+			Filter{State: s, Label: "colour=blue", Program: "p1", Node: "n2"})
+	}
+	for _, f := range filters {
+		var want []Record
+		for _, r := range all {
+			if matches(&r, &f) {
+				want = append(want, r)
+			}
+		}
+		for _, limit := range []int{1, 7, 0, 5000} {
+			f.Limit = limit
+			if diff := cmp.Diff(want, d.pages(f)); diff != "" {
+				t.Errorf("%+v: %s", f, diff)
+			}
+		}
+	}
+}
+
+func matches(r *Record, f *Filter) bool {
+	key, value, _ := strings.Cut(f.Label, "=")
+	return (f.State == "" || r.State == f.State) && (f.Program == "" || r.Program == f.Program) &&
+		(f.Node == "" || r.Node == f.Node) && (f.Label == "" || (value != "" && r.Labels[key] == value))
+}
+
+// pages collects all pages of a list.
+func (d *desk) pages(f Filter) (list []Record) {
+	d.t.Helper()
+	for range 1000 {
+		p, err := d.List(d.t.Context(), f)
+		d.must(err)
+		if f.Limit > 0 && len(p.Jobs) > f.Limit {
+			d.t.Fatalf("%d jobs on a page of %d", len(p.Jobs), f.Limit)
+		}
+		list = append(list, p.Jobs...)
+		if p.Next == "" {
+			return list
+		}
+		f.Cursor = p.Next
+	}
+	d.t.Fatal("the pages do not end")
+	return nil
+}
+
+// With more jobs than one call looks at, and a queue too long to sort.
+func TestListOfMany(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	var entries []Entry
+	rare := map[int]bool{0: true, 2999: true, 6999: true}
+	for i := range 7000 {
+		entries = append(entries, entry(func(j *jobs.Job) {
+			j.Program = "common"
+			if rare[i] {
+				j.Program = "rare"
+			}
+			j.Labels = map[string]string{"all": "yes"}
+		}))
+	}
+	_, err := d.Accept(t.Context(), entries)
+	d.must(err)
+	for name, c := range map[string]struct {
+		f    Filter
+		want int
+	}{
+		"queued":             {Filter{State: jobs.Queued, Limit: 1000}, 7000},
+		"of a program":       {Filter{Program: "common", Limit: 1000}, 6997},
+		"of a small program": {Filter{Program: "rare"}, 3},
+		"label and program":  {Filter{Label: "all=yes", Program: "rare"}, 3},
+		"label and state":    {Filter{Label: "all=yes", State: jobs.Failed}, 0},
+	} {
+		if got := len(d.pages(c.f)); got != c.want {
+			t.Errorf("%s: %d jobs, want %d", name, got, c.want)
+		}
+	}
+}
+
+func TestListRefusesCursors(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for _, s := range []string{"x", "AAAA", strings.Repeat("A", 500), "_____________w"} {
+		if _, err := d.List(t.Context(), Filter{Cursor: s}); !errors.Is(err, ErrCursor) {
+			t.Errorf("%q: %v", s, err)
+		}
+	}
+}
+
+func FuzzCursor(f *testing.F) {
+	f.Add("")
+	f.Add("not a cursor")
+	f.Add(cursor{accepted: 1795328160123456, id: "01990000-0000-7000-8000-000000000000"}.String())
+	f.Fuzz(func(t *testing.T, s string) {
+		c, err := parseCursor(s)
+		if err != nil || s == "" {
+			return
+		}
+		if got := c.String(); got != s {
+			t.Errorf("%q came back as %q", s, got)
+		}
+		if c.id == "" || c.accepted < 0 || len(c.id) > maxID {
+			t.Errorf("%+v", c)
+		}
+	})
+}

@@ -1,0 +1,167 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// crashEnv turns the test binary into a process that writes until it is killed.
+const crashEnv = "LEDGER_TEST_WRITE_UNTIL_KILLED"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(crashEnv); path != "" {
+		writeUntilKilled(path)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// testClock is a clock that moves only when it is told to.
+type testClock struct{ us atomic.Int64 }
+
+func (c *testClock) now() time.Time          { return time.UnixMicro(c.us.Load()) }
+func (c *testClock) advance(d time.Duration) { c.us.Add(d.Microseconds()) }
+
+// desk is a ledger under test. Its node "n1" is alive as instance "i1".
+type desk struct {
+	*Ledger
+	t     testing.TB
+	clock *testClock
+	path  string
+}
+
+func newDesk(t testing.TB) *desk {
+	t.Helper()
+	d := &desk{t: t, clock: &testClock{}, path: filepath.Join(t.TempDir(), "ledger.db")}
+	d.clock.us.Store(time.Date(2026, 11, 22, 6, 16, 0, 123456000, time.UTC).UnixMicro())
+	d.Ledger = d.open()
+	t.Cleanup(func() { _ = d.Ledger.Close() })
+	d.must(d.Register(t.Context(), Node{Name: "n1", Instance: "i1"}))
+	return d
+}
+
+// open opens the same file once more.
+func (d *desk) open() *Ledger {
+	d.t.Helper()
+	l, err := Open(context.Background(), Config{DSN: "sqlite:" + d.path, Now: d.clock.now, Logger: slog.New(slog.DiscardHandler)})
+	d.must(err)
+	return l
+}
+
+func (d *desk) must(err error) {
+	d.t.Helper()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// entry is a job for program "p" with its document.
+func entry(change func(*jobs.Job)) Entry {
+	j := jobs.Job{ID: jobs.NewID(), Program: "p", Input: jobs.Input{Data: json.RawMessage(`1`)}}
+	j.Result.URL = "https://results.example/" + j.ID
+	if change != nil {
+		change(&j)
+	}
+	return entryOf(j)
+}
+
+func entryOf(j jobs.Job) Entry {
+	b, err := json.Marshal(j)
+	if err != nil {
+		panic(err)
+	}
+	return Entry{Job: j, Document: b}
+}
+
+// add accepts one job and returns its id.
+func (d *desk) add(change func(*jobs.Job)) string {
+	d.t.Helper()
+	e := entry(change)
+	d.put(e)
+	return e.Job.ID
+}
+
+func (d *desk) put(e Entry) Accepted {
+	d.t.Helper()
+	a, err := d.Accept(d.t.Context(), []Entry{e})
+	d.must(err)
+	return a[0]
+}
+
+func (d *desk) record(id string) Record {
+	d.t.Helper()
+	r, err := d.Get(d.t.Context(), id)
+	d.must(err)
+	return r
+}
+
+// run claims a job and returns the number of its attempt.
+func (d *desk) run(id string) int {
+	d.t.Helper()
+	c, err := d.Claim(d.t.Context(), id, Owner{Instance: "i1", Node: "n1"}, "sum")
+	d.must(err)
+	if !c.OK {
+		d.t.Fatalf("claim of %s refused: %+v", id, c)
+	}
+	return c.Record.Attempt
+}
+
+// end finishes an attempt.
+func (d *desk) end(id string, attempt int, state jobs.State, outcome jobs.Outcome) []Record {
+	d.t.Helper()
+	released, err := d.Finish(d.t.Context(), id, attempt, ending(state, outcome))
+	d.must(err)
+	return released
+}
+
+func ending(state jobs.State, outcome jobs.Outcome) Ending {
+	e := Ending{State: state, Outcome: outcome}
+	if state != jobs.Succeeded {
+		e.Error = &jobs.Error{Class: outcome, Message: "it went wrong"}
+	}
+	return e
+}
+
+func (d *desk) wantState(id string, want jobs.State) Record {
+	d.t.Helper()
+	r := d.record(id)
+	if r.State != want {
+		d.t.Errorf("job is %s, want %s (%+v)", r.State, want, r.Error)
+	}
+	return r
+}
+
+// kinds are the kinds of a job's events, the oldest first.
+func (d *desk) kinds(id string) (list []string) {
+	d.t.Helper()
+	events, err := d.Events(d.t.Context(), id, 0)
+	d.must(err)
+	for _, e := range events {
+		list = append([]string{e.Kind}, list...)
+	}
+	return list
+}
+
+// recount counts what Counts claims to know.
+func (d *desk) recount() {
+	d.t.Helper()
+	got, err := d.Counts(d.t.Context())
+	d.must(err)
+	for _, s := range jobs.States {
+		var n int
+		d.must(d.reader.db.QueryRow("SELECT COUNT(*) FROM jobs WHERE state = ?", string(s)).Scan(&n))
+		if got[s] != n {
+			d.t.Errorf("counts say %d jobs are %s, there are %d", got[s], s, n)
+		}
+	}
+}

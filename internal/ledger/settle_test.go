@@ -1,0 +1,150 @@
+package ledger
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+func ids(list []Record) (out []string) {
+	for _, r := range list {
+		out = append(out, r.ID)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func TestSuccessReleasesDependents(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	a, b := d.add(nil), d.add(nil)
+	needsA := d.add(func(j *jobs.Job) { j.Needs = []string{a} })
+	needsBoth := d.add(func(j *jobs.Job) { j.Needs = []string{a, b} })
+	early := jobs.NewID() // is needed before it is there
+	needsEarly := d.add(func(j *jobs.Job) { j.Needs = []string{early} })
+	d.add(func(j *jobs.Job) { j.ID = early })
+
+	d.clock.advance(time.Second)
+	released := d.end(a, d.run(a), jobs.Succeeded, jobs.OutcomeSucceeded)
+	if diff := cmp.Diff([]string{needsA}, ids(released)); diff != "" {
+		t.Error(diff)
+	}
+	r := d.wantState(needsA, jobs.Queued)
+	if !r.Updated.Equal(d.clock.now()) || r.Reason != "" || released[0].State != jobs.Queued {
+		t.Errorf("%+v", r)
+	}
+	if r := d.wantState(needsBoth, jobs.Waiting); r.Reason != "waits for 2 other jobs" {
+		t.Errorf("%+v", r)
+	}
+	if diff := cmp.Diff([]string{needsBoth}, ids(d.end(b, d.run(b), jobs.Succeeded, jobs.OutcomeSucceeded))); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{needsEarly}, ids(d.end(early, d.run(early), jobs.Succeeded, jobs.OutcomeSucceeded))); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{KindAccepted, KindReleased}, d.kinds(needsEarly)); diff != "" {
+		t.Error(diff)
+	}
+	d.recount()
+}
+
+func TestFailureFailsDependentsAndTheirs(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	chain := []string{d.add(nil)}
+	for range 5 {
+		chain = append(chain, d.add(func(j *jobs.Job) { j.Needs = chain[len(chain)-1:] }))
+	}
+	if released := d.end(chain[0], d.run(chain[0]), jobs.Failed, jobs.OutcomeFailed); len(released) > 0 {
+		t.Error(released)
+	}
+	for i, id := range chain[1:] {
+		r := d.wantState(id, jobs.Failed)
+		if want := "job " + chain[i] + ", which it needs, is failed"; r.Error.Class != jobs.ClassNeeds || r.Error.Message != want {
+			t.Errorf("%+v", r.Error)
+		}
+	}
+	d.recount()
+}
+
+// More dependents than one transaction settles, in two layers.
+func TestManyDependents(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		end, first, second jobs.State
+	}{
+		"success": {jobs.Succeeded, jobs.Queued, jobs.Waiting},
+		"failure": {jobs.Failed, jobs.Failed, jobs.Failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t)
+			root := d.add(nil)
+			var first, second []Entry
+			for range maxSettled + 100 {
+				a := entry(func(j *jobs.Job) { j.Needs = []string{root} })
+				first = append(first, a)
+				second = append(second, entry(func(j *jobs.Job) { j.Needs = []string{a.Job.ID} }))
+			}
+			_, err := d.Accept(t.Context(), append(first, second...))
+			d.must(err)
+			d.end(root, d.run(root), c.end, jobs.OutcomeFailed)
+			want := map[jobs.State]int{c.end: 1}
+			want[c.first] += len(first)
+			want[c.second] += len(second)
+			d.until(func() bool {
+				got, err := d.Counts(t.Context())
+				d.must(err)
+				for s, n := range got {
+					if n != want[s] {
+						return false
+					}
+				}
+				return true
+			})
+			d.recount()
+		})
+	}
+}
+
+// until waits for what another goroutine brings about.
+func (d *desk) until(done func() bool) {
+	d.t.Helper()
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			d.t.Fatal("it did not happen in 20 s")
+		}
+	}
+}
+
+// What a process left behind in the middle is done by the next one.
+func TestUnsettledAreSettledLater(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	root := d.add(nil)
+	dependent := d.add(func(j *jobs.Job) { j.Needs = []string{root} })
+	attempt := d.run(root)
+	d.must(d.do(t.Context(), &op{run: func(tx *txn) error {
+		// As if the process had died after the first of two transactions.
+		_, err := tx.exec(qFinish, finishArgs(tx, root, attempt, &Ending{State: jobs.Succeeded})...)
+		if err == nil {
+			_, err = tx.exec(qLater, root)
+		}
+		tx.count(jobs.Running, jobs.Succeeded)
+		return err
+	}}))
+	d.wantState(dependent, jobs.Waiting)
+	_, err := d.Expire(t.Context(), 0)
+	d.must(err)
+	d.until(func() bool { return d.record(dependent).State == jobs.Queued })
+	d.recount()
+}

@@ -1,0 +1,211 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// hold keeps the writer busy until release is called.
+func (d *desk) hold() (release func()) {
+	started, end := make(chan struct{}), make(chan struct{})
+	go func() {
+		_ = d.do(context.Background(), &op{run: func(*txn) error {
+			close(started)
+			<-end
+			return nil
+		}})
+	}()
+	<-started
+	return sync.OnceFunc(func() { close(end) })
+}
+
+// queueUp sends an operation and returns once it waits behind others.
+func (d *desk) queueUp(ctx context.Context, o *op) (result <-chan error) {
+	waiting, c := len(d.ops), make(chan error, 1)
+	go func() { c <- d.do(ctx, o) }()
+	d.until(func() bool { return len(d.ops) > waiting })
+	return c
+}
+
+func TestCallerGoesAwayBeforeItsTurn(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	release := d.hold()
+	defer release()
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := false
+	result := d.queueUp(ctx, &op{run: func(*txn) error { ran = true; return nil }})
+	cancel()
+	if err := <-result; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	release()
+	d.add(nil) // comes after it
+	if ran {
+		t.Error("an operation ran whose caller had been told that it did not")
+	}
+	if _, err := d.Accept(ctx, []Entry{entry(nil)}); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+func TestCallerGoesAwayTooLate(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	err := d.do(ctx, &op{run: func(tx *txn) error {
+		cancel()
+		tx.note("late", "", "", "")
+		return nil
+	}})
+	d.must(err)
+	if list, err := d.Events(t.Context(), "", 0); err != nil || len(list) != 1 {
+		t.Error(list, err)
+	}
+}
+
+// One operation that fails after it has written takes nothing with it.
+func TestFailureOfOneInABatch(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	release := d.hold()
+	defer release()
+	boom := errors.New("boom")
+	write := func(id string, then error) *op {
+		return &op{run: func(tx *txn) error {
+			tx.note("did", id, "", "")
+			if _, err := tx.exec(qLater, id); err != nil {
+				return err
+			}
+			return then
+		}}
+	}
+	bad := &op{run: func(tx *txn) error { _, err := tx.exec(qInsertNeed, nil, "x", 0); return err }}
+	results := []<-chan error{
+		d.queueUp(t.Context(), write("a", nil)), d.queueUp(t.Context(), write("b", boom)),
+		d.queueUp(t.Context(), bad), d.queueUp(t.Context(), write("c", nil)),
+	}
+	release()
+	for i, want := range []string{"", "boom", "NOT NULL", ""} {
+		err := <-results[i]
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%d: %v, want %q", i, err, want)
+		}
+	}
+	list, err := d.Events(t.Context(), "", 0)
+	d.must(err)
+	if len(list) != 2 {
+		t.Errorf("%+v", list)
+	}
+}
+
+func TestCloseDrains(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	release := d.hold()
+	defer release()
+	id := jobs.NewID()
+	result := d.queueUp(t.Context(), &op{run: func(tx *txn) error { tx.note("kept", id, "", ""); return nil }})
+	closed := make(chan error)
+	go func() { closed <- d.Ledger.Close() }()
+	d.until(d.closing.Load)
+	release()
+	d.must(<-result)
+	d.must(<-closed)
+	d.must(d.Ledger.Close()) // again
+	if _, err := d.Accept(t.Context(), []Entry{entry(nil)}); !errors.Is(err, ErrClosed) {
+		t.Error(err)
+	}
+	d.Ledger = d.open()
+	if diff := cmp.Diff([]string{"kept"}, d.kinds(id)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A disk that is full fails what is asked, and nothing is half done; with
+// space, work goes on.
+func TestDiskFull(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.add(nil)
+	limit := func(pages string) {
+		t.Helper()
+		d.must(d.do(t.Context(), &op{run: func(tx *txn) error {
+			_, err := tx.w.conn.ExecContext(t.Context(), "PRAGMA max_page_count = "+pages)
+			return err
+		}}))
+	}
+	limit("1") // means: as many as there are now
+	big := entry(nil)
+	big.Document = []byte(`"` + strings.Repeat("x", 1<<19) + `"`)
+	_, err := d.Accept(t.Context(), []Entry{entry(nil), big})
+	if err == nil || !strings.Contains(err.Error(), "full") {
+		t.Errorf("accepted on a full disk: %v", err)
+	}
+	d.recount()
+	limit("1000000")
+	if a := d.put(big); !a.New {
+		t.Errorf("%+v", a)
+	}
+	d.recount()
+	d.sound()
+}
+
+func TestOnChange(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	var mu sync.Mutex
+	var got []string
+	remove := d.OnChange(func(ids []string) {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, ids...)
+	})
+	id := d.add(nil)
+	dependent := d.add(func(j *jobs.Job) { j.Needs = []string{id} })
+	attempt := d.run(id)
+	d.must(d.Report(t.Context(), id, attempt, Live{Message: "m"}))
+	d.end(id, attempt, jobs.Succeeded, jobs.OutcomeSucceeded)
+	_, err := d.Finish(t.Context(), id, attempt, ending(jobs.Failed, jobs.OutcomeError))
+	if !errors.Is(err, ErrStale) {
+		t.Error(err)
+	}
+	remove()
+	d.add(nil)
+	if diff := cmp.Diff([]string{id, dependent, id, id, id, dependent}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	for _, dsn := range []string{"", "postgres://x", "sqlite:", "sqlite:" + filepath.Join(t.TempDir(), "no", "such")} {
+		if l, err := Open(t.Context(), Config{DSN: dsn}); err == nil {
+			t.Errorf("%q: opened", dsn)
+			_ = l.Close()
+		}
+	}
+	d := newDesk(t)
+	d.must(d.do(t.Context(), &op{run: func(tx *txn) error {
+		_, err := tx.w.conn.ExecContext(t.Context(), "UPDATE schema_version SET version = 999")
+		return err
+	}}))
+	d.must(d.Ledger.Close())
+	if _, err := Open(t.Context(), Config{DSN: "sqlite:" + d.path}); !errors.Is(err, ErrNewer) {
+		t.Error(err)
+	}
+	garbage := filepath.Join(t.TempDir(), "garbage ?#%41.db")
+	d.must(os.WriteFile(garbage, []byte(strings.Repeat("not a database ", 100)), 0o600))
+	if _, err := Open(t.Context(), Config{DSN: "sqlite:" + garbage}); err == nil {
+		t.Error("garbage was opened")
+	}
+}
