@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +28,9 @@ const testID = "019a8f3e-7c21-7b5e-9d3a-2f6f0c1d7f31"
 type fakeNode struct {
 	url      string
 	noEvents bool
+	deaf     atomic.Bool // event streams bring nothing after their beginning
+	broken   atomic.Bool // 503 to everything about the job
+	server   *httptest.Server
 	mu       sync.Mutex
 	result   jobs.Result // guarded
 	known    bool        // guarded
@@ -59,7 +63,7 @@ func newFakeNode(t *testing.T) *fakeNode {
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	t.Cleanup(s.CloseClientConnections)
-	n.url = s.URL
+	n.url, n.server = s.URL, s
 	return n
 }
 
@@ -85,6 +89,10 @@ func (n *fakeNode) serveResult(w http.ResponseWriter, r *http.Request) {
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Access-Control-Expose-Headers", "Retry-After")
 	h.Set("Vary", "Accept")
+	if n.broken.Load() {
+		http.Error(w, "restarting", http.StatusServiceUnavailable)
+		return
+	}
 	if strings.Contains(r.Header.Get("Accept"), "text/html") {
 		h.Set("Content-Type", "text/html; charset=utf-8")
 		h.Set("Content-Security-Policy", pagePolicy)
@@ -115,7 +123,7 @@ func (n *fakeNode) serveResult(w http.ResponseWriter, r *http.Request) {
 
 func (n *fakeNode) serveEvents(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Access-Control-Allow-Origin", "*")
-	if n.noEvents {
+	if n.noEvents || n.broken.Load() {
 		http.Error(w, "no events here", http.StatusServiceUnavailable)
 		return
 	}
@@ -128,6 +136,9 @@ func (n *fakeNode) serveEvents(w http.ResponseWriter, r *http.Request) {
 		if result.State.Final() {
 			return
 		}
+		if n.deaf.Load() {
+			news = nil
+		}
 		select {
 		case <-news:
 		case <-r.Context().Done():
@@ -136,7 +147,55 @@ func (n *fakeNode) serveEvents(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// browser is one headless chromium that notes what its pages complain of.
+// TestInChromium is every test that needs a browser: one chromium for all, a
+// tab for each.
+func TestInChromium(t *testing.T) {
+	t.Parallel()
+	chromium := startChromium(t)
+	for name, test := range map[string]func(*testing.T, context.Context){
+		"page follows a job":                        pageFollowsAJob,
+		"element follows a job from another origin": elementFollowsAJob,
+		"element polls where events fail":           elementPolls,
+		"element says that there is no result":      elementSaysNoResult,
+		"many elements share the connections":       manyElements,
+		"hostile page":                              hostilePage,
+		"list of jobs":                              listOfJobs,
+		"follow survives":                           followSurvives,
+		"follow as an iterator":                     followAsAnIterator,
+		"plots in Go and in JavaScript agree":       bothPlotsAgree,
+		"durations in Go and in JavaScript agree":   bothSpansAgree,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, chromium)
+		})
+	}
+}
+
+// startChromium starts Debian's chromium; where it is missing the test fails.
+func startChromium(t *testing.T) context.Context {
+	t.Helper()
+	options := []chromedp.ExecAllocatorOption{
+		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		chromedp.Flag("disable-renderer-backgrounding", true), chromedp.Flag("disable-background-timer-throttling", true),
+		chromedp.UserDataDir(t.TempDir()),
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("chromium does not start (apt install chromium): %v", err)
+	}
+	t.Cleanup(func() { _ = chromedp.Cancel(ctx) })
+	return ctx
+}
+
+// browser is one tab that notes what its pages complain of.
 type browser struct {
 	t      *testing.T
 	ctx    context.Context
@@ -145,24 +204,13 @@ type browser struct {
 	faults []string // guarded
 }
 
-// newBrowser starts chromium; complaints that contain a text of ignore are
-// expected.
-func newBrowser(t *testing.T, ignore ...string) *browser {
+// newTab opens a tab; complaints that contain a text of ignore are expected.
+func newTab(t *testing.T, chromium context.Context, ignore ...string) *browser {
 	t.Helper()
-	options := []chromedp.ExecAllocatorOption{
-		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.UserDataDir(t.TempDir()),
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
+	ctx, cancel := chromedp.NewContext(chromium)
 	t.Cleanup(cancel)
 	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("chromium does not start (apt install chromium): %v", err)
+		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = chromedp.Cancel(ctx) })
 	b := &browser{t: t, ctx: ctx, ignore: ignore}
@@ -310,13 +358,12 @@ func forecast(t testing.TB, n int) json.RawMessage {
 
 func ptr[T any](v T) *T { return &v }
 
-func TestPageFollowsAJob(t *testing.T) {
-	t.Parallel()
+func pageFollowsAJob(t *testing.T, chromium context.Context) {
 	n := newFakeNode(t)
 	n.set(func(r *jobs.Result) {
 		*r = jobs.Result{ID: testID, Program: "forecast", State: jobs.Queued, Created: time.Now().Add(-9 * time.Second), Position: ptr(3)}
 	})
-	b := newBrowser(t)
+	b := newTab(t, chromium)
 	b.do(chromedp.Navigate(n.url + "/" + testID))
 	b.until(`document.querySelector('#verdict').textContent === 'Queued, 3 jobs before it.'`)
 	b.shoot("queued")

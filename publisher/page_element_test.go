@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -41,13 +42,12 @@ const shadow = `document.querySelector('runnerbean-result').shadowRoot`
 
 func part(name string) string { return shadow + `?.querySelector('[part=` + name + `]')` }
 
-func TestElementFollowsAJobFromAnotherOrigin(t *testing.T) {
-	t.Parallel()
+func elementFollowsAJob(t *testing.T, chromium context.Context) {
 	n := newFakeNode(t)
 	n.set(func(r *jobs.Result) {
 		*r = jobs.Result{ID: testID, Program: "forecast", State: jobs.Running, Node: "worker1", Started: time.Now().Add(-30 * time.Second), Progress: ptr(0.25), Message: "fitting \u202etxt.exe"}
 	})
-	b := newBrowser(t)
+	b := newTab(t, chromium)
 	b.do(chromedp.Navigate(embedder(t, n.url, `<runnerbean-result src="`+n.url+`/`+testID+`"></runnerbean-result>`)))
 	b.until(part("progress") + `?.value === 0.25`)
 	b.until(part("state") + `.textContent === 'Running on worker1' && ` + part("left") + `.textContent.startsWith('25 %, about 1 min')`)
@@ -71,16 +71,15 @@ func TestElementFollowsAJobFromAnotherOrigin(t *testing.T) {
 	b.checkComplaints()
 }
 
-// TestElementPollsWhereEventsFail has no events and a job that is not known
+// elementPolls has no events and a job that is not known
 // at first.
-func TestElementPollsWhereEventsFail(t *testing.T) {
-	t.Parallel()
+func elementPolls(t *testing.T, chromium context.Context) {
 	n := newFakeNode(t)
 	n.noEvents, n.known = true, false
 	n.set(func(r *jobs.Result) {
 		*r = jobs.Result{ID: testID, Program: "forecast", State: jobs.Queued, Position: ptr(0)}
 	})
-	b := newBrowser(t, "Failed to load resource", "MIME type")
+	b := newTab(t, chromium, "Failed to load resource", "MIME type")
 	b.do(chromedp.Navigate(embedder(t, n.url, `<runnerbean-result src="`+n.url+`/`+testID+`"></runnerbean-result>`)))
 	b.until(part("state") + `?.textContent === 'Asking for the result'`)
 	n.mu.Lock()
@@ -102,8 +101,7 @@ func TestElementPollsWhereEventsFail(t *testing.T) {
 	b.checkComplaints()
 }
 
-func TestElementSaysThatThereIsNoResult(t *testing.T) {
-	t.Parallel()
+func elementSaysNoResult(t *testing.T, chromium context.Context) {
 	gone := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if a, ok := publicAssets[r.URL.Path]; ok {
 			data, _ := assets.ReadFile(a.File)
@@ -118,7 +116,7 @@ func TestElementSaysThatThereIsNoResult(t *testing.T) {
 		fmt.Fprint(w, `{"title":"Gone","status":410,"detail":"The result was archived"}`)
 	}))
 	t.Cleanup(gone.Close)
-	b := newBrowser(t, "410")
+	b := newTab(t, chromium, "410")
 	b.do(chromedp.Navigate(embedder(t, gone.URL, `<runnerbean-result src="`+gone.URL+`/`+testID+`"></runnerbean-result>`)))
 	b.until(part("error") + `?.textContent === 'The result was archived'`)
 	b.until(`document.querySelector('runnerbean-result').setAttribute('src', 'javascript:1') ?? true`)
@@ -126,9 +124,27 @@ func TestElementSaysThatThereIsNoResult(t *testing.T) {
 	b.checkComplaints()
 }
 
-// TestHostilePage shows a job all of whose strings are meant to do harm.
-func TestHostilePage(t *testing.T) {
-	t.Parallel()
+// manyElements has more elements on a page than a browser opens connections
+// to one server: none may starve.
+func manyElements(t *testing.T, chromium context.Context) {
+	n := newFakeNode(t)
+	n.set(func(r *jobs.Result) {
+		*r = jobs.Result{ID: testID, Program: "forecast", State: jobs.Running, Progress: ptr(0.5)}
+	})
+	b := newTab(t, chromium)
+	b.do(chromedp.Navigate(embedder(t, n.url, strings.Repeat(`<runnerbean-result src="`+n.url+`/`+testID+`"></runnerbean-result>`, 9))))
+	all := `[...document.querySelectorAll('runnerbean-result')]`
+	b.until(all + `.every((e) => e.result?.progress === 0.5)`)
+	n.set(func(r *jobs.Result) { r.Progress = ptr(0.75) })
+	b.until(all + `.every((e) => e.result?.progress === 0.75)`)
+	evaluate[any](b, all+`.slice(1).forEach((e) => e.remove()), null`)
+	n.set(func(r *jobs.Result) { r.State = jobs.Succeeded })
+	b.until(all + `.every((e) => e.result?.state === 'succeeded')`)
+	b.checkComplaints()
+}
+
+// hostilePage shows a job all of whose strings are meant to do harm.
+func hostilePage(t *testing.T, chromium context.Context) {
 	n := newFakeNode(t)
 	evil := `"><img src=x onerror=alert(1)><script>alert(2)</script>` + "\u202egnp.exe\u0000\u001b[31m" + strings.Repeat("w", 400)
 	n.set(func(r *jobs.Result) {
@@ -140,7 +156,7 @@ func TestHostilePage(t *testing.T) {
 			Counters:   map[string]float64{evil: 1},
 		}
 	})
-	b := newBrowser(t)
+	b := newTab(t, chromium)
 	b.do(chromedp.Navigate(n.url + "/" + testID))
 	b.until(`document.querySelector('time')?.title`)
 	if evaluate[bool](b, `!!document.querySelector('img, main script, a[href^="javascript"], a[href^="data"]')`) {
@@ -150,8 +166,7 @@ func TestHostilePage(t *testing.T) {
 	b.checkComplaints()
 }
 
-func TestJobsPage(t *testing.T) {
-	t.Parallel()
+func listOfJobs(t *testing.T, chromium context.Context) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if a, ok := publicAssets[r.URL.Path]; ok {
@@ -168,7 +183,7 @@ func TestJobsPage(t *testing.T) {
 	})
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
-	b := newBrowser(t)
+	b := newTab(t, chromium)
 	b.do(chromedp.Navigate(s.URL))
 	b.until(`document.querySelectorAll('tbody tr').length === 5 && document.querySelector('time')?.title`)
 	b.shoot("jobs")

@@ -9,7 +9,7 @@
 
 import {visible} from '../runnerbean.js';
 
-const DAY = 86400, HEIGHT = 300, TOP = 12, INNER = 252, POINTS = 2000;
+const DAY = 86_400, HEIGHT = 300, TOP = 12, INNER = 252, POINTS = 2000;
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, DAY, 2 * DAY, 7 * DAY, 14 * DAY];
 
 const numbers = (a) => Array.isArray(a) && a.every((v) => v === null || Number.isFinite(v) && Math.abs(v) <= 1e300)
@@ -90,8 +90,10 @@ const timeTicks = (a, b) => {
   if (step) {
     const origin = step < 7 * DAY ? 0 : 4 * DAY; // a Monday
     for (let k = Math.ceil((a - origin) / step), at; (at = k * step + origin) <= b; k++) {
-      list.push([at, step === DAY || step < DAY && at % DAY === 0 ? `${date(at, {weekday: 'short'})} ${date(at, {day: 'numeric'})}`
-        : date(at, step < 60 ? HMS : step < DAY ? HM : {day: 'numeric', month: 'short'}), k]);
+      const label = step < 60 ? date(at, HMS)
+        : step === DAY || step < DAY && at % DAY === 0 ? `${date(at, {weekday: 'short'})} ${date(at, {day: 'numeric'})}`
+        : date(at, step < DAY ? HM : {day: 'numeric', month: 'short'});
+      list.push([at, label, k]);
     }
     return list;
   }
@@ -101,7 +103,8 @@ const timeTicks = (a, b) => {
   for (let k = Math.floor((first.getUTCFullYear() * 12 + first.getUTCMonth()) / months); list.length < 19; k++) {
     const at = new Date(0).setUTCFullYear(0, k * months, 1) / 1000;
     if (at > b) break;
-    if (at >= a) list.push([at, date(at, long ? {year: 'numeric'} : {month: 'short', year: 'numeric'}), k]);
+    const year = date(at, {year: 'numeric'}).padStart(4, '0');
+    if (at >= a) list.push([at, long ? year : `${date(at, {month: 'short'})} ${year}`, k]);
   }
   return list;
 };
@@ -234,14 +237,21 @@ const draw = (g) => {
   return html('figure', {}, legend, box, caption);
 };
 
+const drawn = new WeakMap();
+
 /**
  * Draws the time series in value into host; false where there are none.
  * @param {Element} host @param {unknown} value @returns {boolean}
  */
 export const plot = (host, value) => {
-  const figures = group(findSeries(value)).map(draw);
-  if (figures.length) host.replaceChildren(...figures);
-  return figures.length > 0;
+  const text = JSON.stringify(value), focus = host.getRootNode().activeElement;
+  if (drawn.get(host) === text) return true; // the reader may be reading it
+  const figures = group(findSeries(value)).map(draw), at = [...host.children].findIndex((f) => f.contains(focus));
+  if (!figures.length) return false;
+  host.replaceChildren(...figures);
+  drawn.set(host, text);
+  figures[at]?.querySelector('.box').focus();
+  return true;
 };
 
 

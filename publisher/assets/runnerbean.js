@@ -19,7 +19,11 @@
  */
 
 const FINAL = ['succeeded', 'failed', 'cancelled'];
-const SILENCE = 60_000, GRACE = 30_000, PACE = 2_000;
+const SILENCE = 60_000, GRACE = 30_000, HIDDEN = 10_000, PACE = 2_000, DAY = 86_400;
+// Browsers open six connections to a server over HTTP/1.1, streams included:
+// a page holds four at most, and a hidden page none.
+const STREAMS = 4;
+let streams = 0;
 
 /** The URL if it is one of the web, else null. @returns {URL|null} */
 const web = (url, base) => {
@@ -52,40 +56,51 @@ export async function* follow(url, {signal, onState} = {}) {
   const src = web(url, globalThis.document?.baseURI);
   if (!src) throw new TypeError('follow: not an http(s) URL');
   const events = new URL(src);
-  events.pathname += '/events';
-  const began = Date.now(), queue = [], stop = new AbortController();
-  let es, wake, last, text, reopen = 0, fails = 0, asked = 0, due = 0;
+  events.pathname = events.pathname.replace(/\/$/, '') + '/events';
+  const began = Date.now(), stop = new AbortController();
+  let es, wake, next, last, text, reopen = 0, fails = 0, asked = 0, due = 0, wanted = false;
 
-  const ask = () => { due = Math.min(due, Math.max(Date.now(), asked + PACE)); wake?.(); };
-  const visibleAgain = () => document.visibilityState === 'visible' && ask();
+  // Asks soon, whatever a stream says until then: it may be about to die.
+  const ask = () => { wanted = true; due = Math.min(due, Math.max(Date.now(), asked + PACE)); wake?.(); };
+  const rest = () => { if (!wanted) due = Date.now() + SILENCE; };
+  const hidden = () => globalThis.document?.visibilityState === 'hidden';
+  const deafen = () => { if (es) { es.close(); es = null; streams--; } };
+  const turned = () => { if (hidden()) deafen(); else reopen = 0; ask(); };
   const abort = () => { stop.abort(); wake?.(); };
   const isNew = (doc) => JSON.stringify({...doc, timestamp: 0}) !== text;
   const valid = (doc) => typeof doc?.state === 'string';
+  // Only the newest counts. Answers may overtake events: what is older is no news.
+  const take = (doc) => {
+    const before = next ?? last, end = FINAL.includes(doc.state);
+    if (FINAL.includes(next?.state) || !end && before && Date.parse(doc.timestamp) < Date.parse(before.timestamp)) return;
+    next = doc;
+    wake?.();
+  };
 
   const heard = (e) => {
     let doc;
     try { doc = JSON.parse(e.data); } catch { return; }
     if (!valid(doc)) return;
-    due = Date.now() + SILENCE;
+    rest();
     // An event may leave out a large result: then the URL has it.
-    if (doc.state === 'succeeded' && !('result' in doc)) due = 0;
-    else queue.push(doc);
-    wake?.();
+    if (doc.state === 'succeeded' && !('result' in doc)) { due = 0; wake?.(); } else take(doc);
   };
   const listen = () => {
-    es?.close();
-    if (!globalThis.EventSource) return;
+    deafen();
+    if (!globalThis.EventSource || hidden() || streams >= STREAMS) return;
+    streams++;
     const mine = es = new EventSource(events);
     for (const type of ['message', 'state', 'progress', 'result']) es.addEventListener(type, heard);
-    es.onopen = () => { due = Date.now() + SILENCE; };
+    es.onopen = rest;
     es.onerror = () => {
       if (mine !== es) return;
-      if (es.readyState === EventSource.CLOSED) { es = null; reopen = Date.now() + GRACE; }
+      if (es.readyState === EventSource.CLOSED) { deafen(); reopen = Date.now() + GRACE; }
       ask();
     };
   };
   const get = async () => {
     asked = Date.now();
+    wanted = false;
     let wait = 1000 * 2 ** Math.min(fails, 5) * (.75 + Math.random() / 2);
     const late = new AbortController(), cut = () => late.abort();
     let timer = setTimeout(cut, GRACE);
@@ -99,13 +114,13 @@ export async function* follow(url, {signal, onState} = {}) {
         const doc = await response.json();
         if (!valid(doc)) throw new Error('not a result document');
         fails = 0;
-        wait = after || PACE;
+        wait = Math.max(after || PACE, hidden() ? HIDDEN : 0);
         if (!FINAL.includes(doc.state)) {
           // News that the open stream did not bring: the stream is deaf.
           if (!es ? Date.now() >= reopen : last && isNew(doc)) listen();
           if (es?.readyState === 1) wait = SILENCE;
         }
-        queue.push(doc);
+        take(doc);
       } else if (response.status === 404 && !last && Date.now() - began < GRACE) {
         wait = after || 1000;
       } else if (response.status >= 500 || [408, 425, 429].includes(response.status)) {
@@ -122,25 +137,23 @@ export async function* follow(url, {signal, onState} = {}) {
       clearTimeout(timer);
       stop.signal.removeEventListener('abort', cut);
     }
-    due = Date.now() + wait;
+    due = Date.now() + (wanted ? Math.min(wait, PACE) : wait);
   };
 
   signal?.addEventListener('abort', abort);
   globalThis.addEventListener?.('online', ask);
-  globalThis.document?.addEventListener('visibilitychange', visibleAgain);
+  globalThis.document?.addEventListener('visibilitychange', turned);
   try {
     while (!signal?.aborted) {
-      const doc = queue.shift();
+      const doc = next;
       if (doc) {
-        const end = FINAL.includes(doc.state);
-        // Answers may overtake events: what is older is no news.
-        const stale = last && !end && Date.parse(doc.timestamp) < Date.parse(last.timestamp);
-        if (stale || !isNew(doc)) continue;
+        next = null;
         last = doc;
+        if (!isNew(doc)) continue;
         text = JSON.stringify({...doc, timestamp: 0});
         onState?.(doc);
         yield doc;
-        if (end) return;
+        if (FINAL.includes(doc.state)) return;
       } else if (Date.now() >= due) {
         await get();
       } else {
@@ -152,10 +165,10 @@ export async function* follow(url, {signal, onState} = {}) {
     }
   } finally {
     stop.abort();
-    es?.close();
+    deafen();
     signal?.removeEventListener('abort', abort);
     globalThis.removeEventListener?.('online', ask);
-    globalThis.document?.removeEventListener('visibilitychange', visibleAgain);
+    globalThis.document?.removeEventListener('visibilitychange', turned);
   }
 }
 
@@ -212,9 +225,16 @@ class RunnerbeanResult extends (globalThis.HTMLElement ?? Object) {
   result = null;
   #stop; #sheet; #ui = {};
 
-  connectedCallback() { this.#start(); }
-  disconnectedCallback() { this.#stop?.abort(); this.#stop = null; }
-  attributeChangedCallback() { if (this.isConnected) this.#start(); }
+  connectedCallback() { this.#restart(); }
+  disconnectedCallback() { this.#stop?.abort(); }
+  attributeChangedCallback() { if (this.isConnected) this.#restart(); }
+
+  // Both callbacks come when a page is read: one start is enough.
+  #restart() {
+    this.#stop?.abort();
+    const stop = this.#stop = new AbortController();
+    queueMicrotask(() => stop.signal.aborted || this.#start(stop));
+  }
 
   #build() {
     const root = this.attachShadow({mode: 'open'}), ui = this.#ui;
@@ -238,9 +258,8 @@ class RunnerbeanResult extends (globalThis.HTMLElement ?? Object) {
     add(root, 'ul', 'files').setAttribute('aria-label', 'Files');
   }
 
-  async #start() {
-    this.#stop?.abort();
-    const stop = this.#stop = new AbortController(), src = this.getAttribute('src');
+  async #start(stop) {
+    const src = this.getAttribute('src');
     if (!this.shadowRoot) this.#build();
     this.result = null;
     for (const el of Object.values(this.#ui)) el.hidden = true;
@@ -286,7 +305,7 @@ class RunnerbeanResult extends (globalThis.HTMLElement ?? Object) {
     this.#text('error', FINAL.includes(doc.state) ? visible(message) + (pointer ? ` (at ${visible(pointer, 200)})` : '') : '');
     files.hidden = !doc.artifacts?.length;
     files.replaceChildren(...(doc.artifacts ?? []).slice(0, 200).map((a) => this.#file(a, src)));
-    this.#plot(doc.result ?? doc.partial);
+    this.#plot(doc);
   }
 
   #file({name, url, size}, src) {
@@ -298,14 +317,19 @@ class RunnerbeanResult extends (globalThis.HTMLElement ?? Object) {
     return li;
   }
 
-  async #plot(value) {
-    const host = this.#ui.plot, stop = this.#stop;
-    if (!value || typeof value !== 'object') return;
-    const {plot, css} = await import('./assets/plot.js');
-    if (stop.signal.aborted) return;
-    host.hidden = !plot(host, value);
-    if (!this.#sheet.plots) this.#sheet.replaceSync(CSS + css);
-    this.#sheet.plots = true;
+  async #plot(doc) {
+    const host = this.#ui.plot, value = doc.result ?? doc.partial;
+    if (!value || typeof value !== 'object') {
+      host.hidden = true;
+      return;
+    }
+    try {
+      const {plot, css} = await import('./assets/plot.js');
+      if (this.result !== doc) return;
+      if (!this.#sheet.plots) this.#sheet.replaceSync(CSS + css);
+      this.#sheet.plots = true;
+      host.hidden = !plot(host, value);
+    } catch (err) { console.warn('runnerbean-result: no plot', err); }
   }
 }
 
