@@ -18,7 +18,8 @@ var (
 	qWalkAll     = newQuery(place + "1 = 1" + jobsAfter)
 	qWalkNode    = newQuery(place + "node <> '' AND node = ?" + jobsAfter)
 	qWalkProgram = newQuery(place + "state NOT IN ('queued', 'running') AND program = ? AND state = ?" + jobsAfter)
-	qWalkRunning = newQuery(place + `state = 'running' AND (accepted, id) < (?, ?)
+	// Arithmetic keeps the planner from walking all jobs in order to save the sort.
+	qWalkRunning = newQuery(place + `state = 'running' AND (accepted + 0, id) < (?, ?)
 		ORDER BY accepted + 0 DESC, id DESC LIMIT ?`)
 	qWalkLabel = newQuery(`SELECT labels.accepted, labels.job, jobs.program, jobs.state, jobs.node
 		FROM labels JOIN jobs ON jobs.id = labels.job WHERE labels.label = ? AND (labels.accepted, labels.job) < (?, ?)

@@ -1,0 +1,65 @@
+package ledger
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Every statement finds its rows by a key or an index; only short tables are
+// read whole.
+func TestNoStatementReadsAllJobs(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	short := []string{"nodes", "programs", "unsettled", "events", "sooner"} // events are read from one end
+	for _, q := range queries {
+		if verb, _, _ := strings.Cut(q.text, " "); slices.Contains([]string{"BEGIN", "COMMIT", "ROLLBACK"}, verb) {
+			continue
+		}
+		for _, step := range d.plan(q) {
+			words := strings.Fields(step)
+			if words[0] == "SCAN" && !slices.Contains(short, words[1]) && !strings.HasSuffix(step, "USING INDEX jobs_running") &&
+				!strings.Contains(step, "VALUES") && !strings.Contains(step, "CONSTANT") {
+				t.Errorf("%s\n%s", q.text, step)
+			}
+		}
+	}
+}
+
+func TestQueriesUseTheirIndex(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for q, want := range map[*query]string{
+		qWalkAll: "jobs_accepted (", qWalkNode: "jobs_node (node=? AND (accepted,id)", qWalkRunning: "jobs_running",
+		qWalkProgram: "jobs_program (program=? AND state=? AND (accepted,id)",
+		qWalkLabel:   "labels USING PRIMARY KEY (label=? AND (accepted,job)",
+		qNextProgram: "COVERING INDEX jobs_program (program>?)", qNextServer: "COVERING INDEX jobs_queue (server>?)",
+		qInQueue: "COVERING INDEX jobs_queue (server=?)", qInProgramQueue: "COVERING INDEX jobs_queue (server=? AND program=?)",
+		qBefore: "COVERING INDEX jobs_queue (server=? AND program=? AND (priority,accepted,id)", qUnsent: "jobs_queue (server=?)",
+		qExpired: "jobs_expires (expires>? AND expires<?)", qCancelWanted: "COVERING INDEX jobs_cancelling (instance=?)",
+		qLostOfNode: "jobs_running", qLostByBeat: "jobs_running", qNeverCame: "COVERING INDEX needs_missing",
+		qAnyMissing: "COVERING INDEX needs_missing", qJobEvents: "events_job (job=?)",
+	} {
+		if plan := strings.Join(d.plan(q), "\n"); !strings.Contains(plan, want) {
+			t.Errorf("%s\n%s\nwant %s", q.text, plan, want)
+		}
+	}
+}
+
+func (d *desk) plan(q *query) (steps []string) {
+	d.t.Helper()
+	args := slices.Repeat([]any{""}, strings.Count(q.text, "?"))
+	rows, err := d.reader.db.Query("EXPLAIN QUERY PLAN "+q.text, args...)
+	if err != nil {
+		d.t.Fatalf("%s: %v", q.text, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var a, b, c int
+		var detail string
+		d.must(rows.Scan(&a, &b, &c, &detail))
+		steps = append(steps, detail)
+	}
+	d.must(rows.Err())
+	return steps
+}
