@@ -50,7 +50,7 @@ func startRaw(t testing.TB, script func(*peer)) *fake {
 		t.Fatal(err)
 	}
 	f := &fake{addr: l.Addr().String()}
-	f.cfg = Config{Addrs: []string{f.addr}}
+	f.cfg = Config{Addrs: []string{f.addr}, Timeout: time.Hour} // a wait for nothing shall be seen
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for n := 0; ; n++ {

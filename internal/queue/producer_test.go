@@ -237,7 +237,8 @@ func TestServerRestarted(t *testing.T) {
 
 func TestHangingServer(t *testing.T) {
 	t.Parallel()
-	s, p, _ := pair(t)
+	s := queuetest.Start(t)
+	p := newProducer(t, Config{Addrs: []string{s.Addr}, Timeout: time.Hour})
 	put := func(ctx context.Context) error {
 		_, err := p.Put(ctx, Message{Tube: "t"})
 		return err

@@ -248,26 +248,92 @@ func TestPutAllCutShort(t *testing.T) {
 	}
 }
 
-// One refusal stops a batch, keeps what was put, and does no harm to the rest.
+// One refusal stops a batch, keeps what was put, and leaves the connection in
+// step and at once ready for more.
 func TestPutAllRefused(t *testing.T) {
 	t.Parallel()
+	const refused = "no"
 	f := startFake(t, func(p *peer) {
-		for i := 0; p.command() != ""; i++ {
-			if i == 3 {
+		if p.number > 0 {
+			t.Error("a second connection was made")
+		}
+		for id := 1; ; id++ {
+			switch line := p.command(); {
+			case line == "":
+				return
+			case strings.HasSuffix(line, fmt.Sprint(" ", len(refused))):
 				p.say("JOB_TOO_BIG\r\n")
-				continue
+			default:
+				p.say(fmt.Sprintf("INSERTED %d\r\n", id))
 			}
-			p.say(fmt.Sprintf("INSERTED %d\r\n", i+1))
 		}
 	})
 	p := newProducer(t, f.cfg)
-	receipts, err := p.PutAll(t.Context(), manyMessages(500, "t"))
-	if !errors.Is(err, ErrTooBig) {
+	for round := range 100 {
+		messages := manyMessages(300, "t")
+		messages[round].Body = []byte(refused)
+		receipts, err := p.PutAll(t.Context(), messages)
+		if !errors.Is(err, ErrTooBig) {
+			t.Fatal(err)
+		}
+		for i, r := range receipts {
+			put := r.ID != 0
+			if i < round && !put || i == round && put || put && i > 0 && i-1 != round && r.ID != receipts[i-1].ID+1 {
+				t.Fatalf("refused %d: receipt %d is %+v after %+v", round, i, r, receipts[max(0, i-1)])
+			}
+		}
+	}
+}
+
+func TestCloseEndsPut(t *testing.T) {
+	t.Parallel()
+	const puts = 3
+	asked := make(chan bool)
+	f := startFake(t, func(p *peer) { p.command(); asked <- true; p.hang() })
+	p := newProducer(t, f.cfg)
+	failed := make(chan error)
+	for range puts {
+		go func() {
+			_, err := p.Put(t.Context(), Message{Tube: "t"})
+			failed <- err
+		}()
+		<-asked
+	}
+	go p.Close()
+	for range puts {
+		if err := <-failed; !errors.Is(err, ErrClosed) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
+// What one server acknowledged is not put again on the next.
+func TestPutAllGoesOnElsewhere(t *testing.T) {
+	t.Parallel()
+	const messages, first = 300, 137
+	script := func(most int) func(*peer) {
+		return func(p *peer) {
+			for i := 0; i < most && p.command() != ""; i++ {
+				p.say(fmt.Sprintf("INSERTED %d\r\n", i+1))
+			}
+			if most > first {
+				p.hang()
+			}
+		}
+	}
+	one, two := startFake(t, script(first)), startFake(t, script(messages))
+	p := newProducer(t, Config{Addrs: []string{one.addr, two.addr}})
+	receipts, err := p.PutAll(t.Context(), manyMessages(messages, "t"))
+	if err != nil {
 		t.Fatal(err)
 	}
 	for i, r := range receipts {
-		if i < 3 && r.ID != uint64(i+1) || i == 3 && r.ID != 0 || i > 3 && r.ID != 0 && r.ID != uint64(i+1) {
-			t.Fatalf("receipt %d: %+v", i, r)
+		want := Receipt{one.addr, "fake", uint64(i + 1)}
+		if i >= first {
+			want = Receipt{two.addr, "fake", uint64(i + 1 - first)}
+		}
+		if r != want {
+			t.Fatalf("receipt %d: %+v, want %+v", i, r, want)
 		}
 	}
 }
