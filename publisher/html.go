@@ -23,7 +23,7 @@ const (
 
 // servePage answers for a job with a page for a person.
 func (p *Publisher) servePage(c echo.Context, d *document) error {
-	r, err := d.decoded()
+	r, body, err := d.whole()
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (p *Publisher) servePage(c echo.Context, d *document) error {
 	path := strings.TrimSuffix(c.Request().URL.Path, "/")
 	var page bytes.Buffer
 	err = renderPage(&page, pageData{
-		Result: r, ResultJSON: d.body, LogTail: tail, BaseURL: p.pageBase(),
+		Result: r, ResultJSON: body, LogTail: tail, BaseURL: p.pageBase(),
 		LogURL: path + "/log", EventsURL: path + "/events", JSONURL: path + "?format=json",
 	})
 	if err != nil {

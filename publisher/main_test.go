@@ -70,10 +70,10 @@ func newBench(t testing.TB, change ...func(*Config)) *bench {
 // run runs the hub until the test ends, before the ledger closes.
 func (b *bench) run() {
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
+	ended, p := make(chan struct{}), b.p
 	go func() {
 		defer close(ended)
-		if err := b.p.Run(ctx); err != nil {
+		if err := p.Run(ctx); err != nil {
 			b.t.Error(err)
 		}
 	}()

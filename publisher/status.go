@@ -87,7 +87,7 @@ type document struct {
 	id     string
 	state  jobs.State // empty where the job is unknown
 	result jobs.Result
-	body   []byte // compact JSON; for a success the stored one where it is small
+	body   []byte // compact JSON; for a success without a result that is large
 	// version tells documents of one job apart, whatever the time they were made.
 	version string
 	stored  *stored // of a success

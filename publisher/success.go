@@ -13,8 +13,12 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
+// maxEvent is the size in bytes of the largest result that an event carries.
+// One that is larger is left out: the client has its URL.
+const maxEvent = 256 << 10
+
 // readSuccess makes the document of a success: the stored bytes, or, where
-// they are too large to hold, the record without the result.
+// they are large, the record without the result.
 func (p *Publisher) readSuccess(ctx context.Context, d *document, rec ledger.Record) error {
 	s, err := p.stored(ctx, rec.ID)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -23,14 +27,8 @@ func (p *Publisher) readSuccess(ctx context.Context, d *document, rec ledger.Rec
 	if err != nil {
 		return err
 	}
-	if s.blob == nil {
-		err = d.render(summaryOf(rec))
-	}
-	d.take(s)
-	return err
+	return d.take(s, summary(rec, rec.Finished))
 }
-
-func summaryOf(rec ledger.Record) jobs.Result { return summary(rec, rec.Finished) }
 
 // readOrphan looks for the result of a job that the ledger does not know, as
 // after it was restored from an older copy. It returns err where there is none.
@@ -42,20 +40,20 @@ func (p *Publisher) readOrphan(ctx context.Context, d *document, err error) erro
 	if missing != nil {
 		return err
 	}
-	if s.blob == nil {
-		_ = d.render(jobs.Result{ID: d.id, State: jobs.Succeeded, Timestamp: s.modified})
-	}
-	d.take(s)
-	return nil
+	return d.take(s, jobs.Result{ID: d.id, State: jobs.Succeeded, Timestamp: s.modified})
 }
 
-// take makes d the document of the stored success s.
-func (d *document) take(s *stored) {
-	d.state, d.stored = jobs.Succeeded, s
-	d.version = strings.Trim(s.etag, `"`)
-	if s.blob != nil {
+// take makes d the document of the stored success s, short being what to say
+// where that is large.
+func (d *document) take(s *stored, short jobs.Result) error {
+	if err := d.render(short); err != nil {
+		return err
+	}
+	d.stored, d.version = s, strings.Trim(s.etag, `"`)
+	if s.blob != nil && len(s.blob.plain.body) <= maxEvent {
 		d.body = oneLine(s.blob.plain.body)
 	}
+	return nil
 }
 
 // oneLine compacts JSON that has line breaks, which an event cannot carry.
@@ -70,12 +68,13 @@ func oneLine(body []byte) []byte {
 	return b.Bytes()
 }
 
-// decoded is the document as a value, for a page.
-func (d *document) decoded() (jobs.Result, error) {
+// whole is the document with its result, unless that is too large for memory.
+func (d *document) whole() (jobs.Result, []byte, error) {
 	if d.stored == nil || d.stored.blob == nil {
-		return d.result, nil
+		return d.result, d.body, nil
 	}
 	var r jobs.Result
-	err := json.Unmarshal(d.body, &r)
-	return r, err
+	body := d.stored.blob.plain.body
+	err := json.Unmarshal(body, &r)
+	return r, body, err
 }
