@@ -32,10 +32,20 @@ type testClock struct{ us atomic.Int64 }
 func (c *testClock) now() time.Time          { return time.UnixMicro(c.us.Load()) }
 func (c *testClock) advance(d time.Duration) { c.us.Add(d.Microseconds()) }
 
+// tester is what testing and rapid have in common.
+type tester interface {
+	Helper()
+	Error(args ...any)
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Context() context.Context
+}
+
 // desk is a ledger under test. Its node "n1" is alive as instance "i1".
 type desk struct {
 	*Ledger
-	t     testing.TB
+	t     tester
 	clock *testClock
 	path  string
 }

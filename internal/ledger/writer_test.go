@@ -209,3 +209,45 @@ func TestOpenRefuses(t *testing.T) {
 		t.Error("garbage was opened")
 	}
 }
+
+// What is acknowledged was on the disk before, but for what may be said twice.
+func TestSyncBeforeTheAnswer(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	syncs := 0
+	broken := errors.New("broken disk")
+	var fail error
+	d.writer.sync = func(f *os.File) error {
+		if filepath.Base(f.Name()) != "ledger.db-wal" {
+			t.Errorf("%s was synced", f.Name())
+		}
+		syncs++
+		return fail
+	}
+	want := func(n int, what string) {
+		t.Helper()
+		if syncs != n {
+			t.Errorf("%s: %d syncs, want %d", what, syncs, n)
+		}
+		syncs = 0
+	}
+	id := d.add(nil)
+	want(1, "accept")
+	d.must(d.MarkSent(t.Context(), []Sent{{ID: id, Server: "s"}}))
+	want(0, "mark")
+	d.run(id)
+	want(1, "claim")
+	d.must(d.Report(t.Context(), id, 1, Live{Message: "m"}))
+	d.must(d.Beat(t.Context(), "i1", nil, 1))
+	want(0, "report and beat")
+	d.end(id, 1, jobs.Succeeded, jobs.OutcomeSucceeded)
+	want(1, "finish")
+	if _, err := d.Claim(t.Context(), id, Owner{}, ""); err != nil {
+		t.Error(err)
+	}
+	want(0, "refused claim")
+	fail = broken
+	if _, err := d.Accept(t.Context(), []Entry{entry(nil)}); !errors.Is(err, broken) {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,96 @@
+package ledger
+
+import (
+	"slices"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// check compares all that the ledger says with the model; it runs after each step.
+func (s *machine) check(rt *rapid.T) {
+	s.t = rt
+	counts := map[jobs.State]int{}
+	for _, state := range jobs.States {
+		counts[state] = 0
+	}
+	for _, id := range s.m.ids {
+		s.checkJob(rt, s.m.jobs[id])
+		counts[s.m.jobs[id].state]++
+	}
+	got, err := s.Counts(rt.Context())
+	s.must(err)
+	if diff := cmp.Diff(counts, got); diff != "" {
+		rt.Fatalf("counts: %s", diff)
+	}
+	s.recount()
+	s.checkUnsent(rt)
+	s.checkNeeds(rt)
+}
+
+func (s *machine) checkJob(rt *rapid.T, j *modelJob) {
+	r := s.record(j.id)
+	type facts struct {
+		State                   jobs.State
+		Attempt, Spent, Crashes int
+		Cancel, Ended           bool
+	}
+	want := facts{j.state, j.attempt, j.spent, j.crashes, j.cancel, j.state.Final()}
+	got := facts{r.State, r.Attempt, r.Spent, r.Crashes, r.CancelRequested, !r.Finished.IsZero()}
+	if diff := cmp.Diff(want, got); diff != "" {
+		rt.Fatalf("job %s: %s", j.id, diff)
+	}
+	if j.state == jobs.Queued && !r.NotBefore.Equal(j.notBefore) {
+		rt.Fatalf("job %s: not before %v, want %v", j.id, r.NotBefore, j.notBefore)
+	}
+	if old, ok := s.final[j.id]; ok {
+		if diff := cmp.Diff(old, r); diff != "" {
+			rt.Fatalf("a final job changed: %s", diff)
+		}
+	} else if j.state.Final() {
+		s.final[j.id] = r
+	}
+	attempts, err := s.Attempts(rt.Context(), j.id)
+	s.must(err)
+	var outcomes []jobs.Outcome
+	for i, a := range attempts {
+		outcomes = append(outcomes, a.Outcome)
+		if a.Number != i+1 || a.Finished.IsZero() != (a.Outcome == "") {
+			rt.Fatalf("attempts of %s: %+v", j.id, attempts)
+		}
+	}
+	if diff := cmp.Diff(j.outcomes, outcomes, cmpopts.EquateEmpty()); diff != "" {
+		rt.Fatalf("attempts of %s: %s", j.id, diff)
+	}
+}
+
+// checkUnsent holds the queue to what the reconciler must see.
+func (s *machine) checkUnsent(rt *rapid.T) {
+	var want []string
+	for _, id := range s.m.ids {
+		if s.m.jobs[id].state == jobs.Queued && !s.sent[id] {
+			want = append(want, id)
+		}
+	}
+	list, err := s.Unsent(rt.Context(), []string{"s"}, s.m.now.AddDate(1, 0, 0), 100)
+	s.must(err)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, ids(list)); diff != "" {
+		rt.Fatalf("unsent: %s", diff)
+	}
+}
+
+// checkNeeds looks for needs that nothing will ever meet.
+func (s *machine) checkNeeds(rt *rapid.T) {
+	var bad int
+	s.must(s.reader.db.QueryRow(`SELECT COUNT(*) FROM needs LEFT JOIN jobs need ON need.id = needs.need
+		JOIN jobs job ON job.id = needs.job
+		WHERE job.state <> 'waiting' OR need.state IN ('succeeded', 'failed', 'cancelled')
+		OR (need.id IS NULL) <> (missing_since > 0)`).Scan(&bad))
+	if bad > 0 {
+		rt.Fatalf("%d needs are left over", bad)
+	}
+}

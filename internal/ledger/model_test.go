@@ -1,0 +1,191 @@
+package ledger
+
+import (
+	"slices"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// model is what the ledger should do, with nothing of how it does it: the
+// states of a job and the rules by which they follow one another.
+type model struct {
+	now  time.Time
+	jobs map[string]*modelJob
+	ids  []string // in the order of acceptance
+	beat map[string]time.Time
+}
+
+type modelJob struct {
+	id                 string
+	document           int // which of several documents under this id
+	state              jobs.State
+	attempt            int
+	spent, crashes     int
+	cancel             bool
+	instance           string
+	notBefore, expires time.Time
+	needs              []string
+	accepted           time.Time
+	missing            map[string]bool // needs that were unknown when it was accepted
+	outcomes           []jobs.Outcome  // of its attempts; "" runs
+}
+
+func (m *model) alive(instance string) bool {
+	b, ok := m.beat[instance]
+	return ok && m.now.Sub(b) < defaultLease
+}
+
+// accept adds a job; fault is one of its document.
+func (m *model) accept(j *modelJob, fault bool) {
+	for _, o := range m.jobs {
+		delete(o.missing, j.id)
+	}
+	j.state, j.accepted, j.missing = jobs.Queued, m.now, map[string]bool{}
+	m.jobs[j.id] = j
+	m.ids = append(m.ids, j.id)
+	if fault {
+		j.state, j.needs = jobs.Failed, nil
+		m.settle()
+		return
+	}
+	for _, n := range j.needs {
+		if m.jobs[n] == nil {
+			j.missing[n] = true
+		}
+		if m.jobs[n] == nil || m.jobs[n].state != jobs.Succeeded {
+			j.state = jobs.Waiting
+		}
+	}
+	if j.state == jobs.Waiting && m.reaches(j.id, j.id, map[string]bool{}) {
+		j.state = jobs.Failed
+	}
+	m.settle()
+}
+
+// reaches follows the needs of waiting jobs.
+func (m *model) reaches(from, to string, seen map[string]bool) bool {
+	j := m.jobs[from]
+	if j == nil || j.state != jobs.Waiting || seen[from] {
+		return false
+	}
+	seen[from] = true
+	return slices.ContainsFunc(j.needs, func(n string) bool { return n == to || m.reaches(n, to, seen) })
+}
+
+// settle lets every ending have its effect on those that wait for it.
+func (m *model) settle() {
+	for again := true; again; {
+		again = false
+		for _, j := range m.jobs {
+			if j.state == jobs.Waiting {
+				j.state = m.waiting(j)
+				again = again || j.state != jobs.Waiting
+			}
+		}
+	}
+}
+
+// waiting is the state in which a waiting job should be.
+func (m *model) waiting(j *modelJob) jobs.State {
+	state := jobs.Queued
+	for _, n := range j.needs {
+		switch need := m.jobs[n]; {
+		case need == nil || !need.state.Final():
+			state = jobs.Waiting
+		case need.state != jobs.Succeeded:
+			return jobs.Failed
+		}
+	}
+	return state
+}
+
+// claim returns whether the claim is granted, and whether the job runs under a
+// live instance.
+func (m *model) claim(j *modelJob, instance string) (ok, alive bool) {
+	switch {
+	case j.state == jobs.Running:
+		return false, m.alive(j.instance)
+	case j.state != jobs.Queued:
+		return false, false
+	case m.expired(j):
+		j.state = jobs.Failed
+		m.settle()
+		return false, false
+	case j.notBefore.After(m.now):
+		return false, false
+	}
+	j.state, j.instance = jobs.Running, instance
+	j.attempt++
+	j.outcomes = append(j.outcomes, "")
+	return true, false
+}
+
+func (m *model) expired(j *modelJob) bool { return !j.expires.IsZero() && !j.expires.After(m.now) }
+
+// finish ends the running attempt.
+func (m *model) finish(j *modelJob, e Ending) {
+	j.outcomes[len(j.outcomes)-1] = e.Outcome
+	if e.Outcome.Spends() {
+		j.spent++
+	}
+	if e.Outcome == jobs.OutcomeLost {
+		j.crashes++
+	}
+	j.state, j.notBefore = e.State, e.NotBefore
+	if j.cancel && e.State == jobs.Queued {
+		j.state, j.notBefore = jobs.Cancelled, time.Time{}
+	}
+	j.cancel = false
+	m.settle()
+}
+
+func (m *model) cancelJob(j *modelJob) {
+	if j.state == jobs.Running {
+		j.cancel = true
+		return
+	}
+	j.state = jobs.Cancelled
+	m.settle()
+}
+
+// lost is whose node is dead, as scope sees it.
+func (m *model) lost(scope RecoverScope, node map[string]string) (list []*modelJob) {
+	for _, id := range m.ids {
+		j := m.jobs[id]
+		if j.state != jobs.Running {
+			continue
+		}
+		if scope.Node == "" && !m.alive(j.instance) || scope.Node != "" && node[j.instance] == scope.Node && j.instance != scope.Except {
+			list = append(list, j)
+		}
+	}
+	return list
+}
+
+func (m *model) lose(j *modelJob) {
+	e := Ending{Outcome: jobs.OutcomeLost, State: jobs.Queued}
+	if !j.cancel && j.crashes+1 >= CrashLimit {
+		e.State = jobs.Failed
+	}
+	m.finish(j, e)
+}
+
+// expire fails what is overdue, and says which.
+func (m *model) expire() (list []string) {
+	var late []*modelJob
+	for _, id := range m.ids {
+		j := m.jobs[id]
+		idle := j.state == jobs.Queued || j.state == jobs.Waiting
+		never := j.state == jobs.Waiting && len(j.missing) > 0 && m.now.Sub(j.accepted) >= missingLimit
+		if idle && m.expired(j) || never {
+			late = append(late, j)
+			list = append(list, id)
+		}
+	}
+	for _, j := range late {
+		j.state = jobs.Failed
+	}
+	m.settle()
+	return list
+}
