@@ -40,7 +40,6 @@ type pageData struct {
 	// LogURL, EventsURL and JSONURL are links of the page, best as paths; what
 	// is empty is left out. The page's assets lie under the path of BaseURL.
 	LogURL, EventsURL, JSONURL, BaseURL string
-	Nonce                               string // not needed: nothing is inline
 }
 
 // jobsData is what the list of jobs is made from.

@@ -349,7 +349,9 @@ func forecast(t testing.TB, n int) json.RawMessage {
 		lower[i], upper[i] = v-width, v+width
 	}
 	series := map[string]any{"start": start, "interval_s": 1800, "unit": "MW", "values": values, "lower": lower, "upper": upper}
-	doc, err := json.Marshal(map[string]any{"series": series, "model": "double seasonal Holt–Winters", "alpha": 0.0411, "gamma": 0.1114, "phi": 0.8719, "mape": 1.62})
+	doc, err := json.Marshal(map[string]any{"series": series, "level": 0.95, "model": map[string]any{
+		"kind": "multiplicative", "seasons": []int{48, 336}, "parameters": map[string]any{"alpha": 0.0411, "gamma": 0.1114, "phi": 0.8719}, "values": 2688,
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

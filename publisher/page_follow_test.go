@@ -13,6 +13,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -100,6 +101,7 @@ func bothPlotsAgree(t *testing.T, chromium context.Context) {
 		"century":   `{"start":-6e10,"interval_s":1e8,"values":` + list(long[:700]) + `}`,
 		"seconds":   `{"start":"2000-01-01T23:59:50.25Z","interval_s":0.5,"values":[0.00001,0.00002,0.00005]}`,
 		"gaps":      `{"start":0,"interval_s":60,"values":[1,2,null,4,null,5,6],"lower":[0,1,null,3,3,4,5],"upper":[2,3,null,5,5,6,null]}`,
+		"autumn":    `{"start":"2000-08-20","interval_s":86400,"values":` + list(long[:50]) + `}`,
 		"flat":      `{"start":0,"interval_s":60,"values":[7,7,7]}`,
 		"zero":      `{"start":0,"interval_s":60,"values":[0,0]}`,
 		"great":     `{"start":0,"interval_s":60,"values":[1e12,-3.5e12]}`,
@@ -118,11 +120,15 @@ func bothPlotsAgree(t *testing.T, chromium context.Context) {
 	evaluate[any](b, `import('/assets/plot.js').then((m) => { globalThis.plot = m.plot; }), null`)
 	b.until(`globalThis.plot`)
 	for name, doc := range docs {
-		var inGo []string
+		var inGo, captions []string
 		for _, p := range plots(json.RawMessage(doc)) {
-			inGo = append(inGo, string(p.SVG))
+			inGo, captions = append(inGo, string(p.SVG)), append(captions, p.Caption)
 		}
 		inJS := evaluate[[]string](b, `(() => { const host = document.createElement('div'); plot(host, `+doc+`); return [...host.querySelectorAll('.box > svg')].map((s) => s.outerHTML); })()`)
+		drawn := evaluate[[]string](b, `(() => { const host = document.createElement('div'); plot(host, `+doc+`); return [...host.querySelectorAll('figcaption')].map((c) => c.textContent); })()`)
+		if diff := cmp.Diff(captions, drawn, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s: captions: %s", name, diff)
+		}
 		if len(inGo) != len(inJS) {
 			t.Errorf("%s: %d plots in Go, %d in JavaScript", name, len(inGo), len(inJS))
 			continue
@@ -139,7 +145,7 @@ func bothSpansAgree(t *testing.T, chromium context.Context) {
 	b.do(chromedp.Navigate(newFakeNode(t).url + "/runnerbean.js"))
 	evaluate[any](b, `import('/runnerbean.js').then((m) => { globalThis.bean = m; }), null`)
 	b.until(`globalThis.bean`)
-	for _, s := range []float64{1, 2.4, 9.94, 14.2, 59, 59.7, 90, 3599.7, 3600, 5400, 86399, 86400, 93600, 864000} {
+	for _, s := range []float64{0.012, 0.5, 1, 2.4, 9.94, 14.2, 59, 59.7, 90, 3599.7, 3600, 5400, 86399, 86400, 93600, 864000} {
 		want := span(time.Duration(s * float64(time.Second)))
 		if got := evaluate[string](b, fmt.Sprintf(`bean.span(%g)`, s)); got != want {
 			t.Errorf("span(%g) is %q in JavaScript and %q in Go", s, got, want)

@@ -233,6 +233,35 @@ func TestPrettyJSON(t *testing.T) {
 	}
 }
 
+func TestFigures(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ doc, want string }{
+		"scalars":      {`{"a":1,"b":"x","c":true,"d":null,"e":""}`, "a=1 b=x c=true"},
+		"nested":       {`{"m":{"p":{"alpha":0.5},"kind":"k"},"z":1234}`, "p · alpha=0.5 m · kind=k z=1,234"},
+		"short lists":  {`{"a":[48,336],"b":[1,2,3,4,5],"c":[],"d":["x","y"],"e":[[1]],"f":[{}]}`, "a=48, 336 d=x, y"},
+		"not a series": {`{"s":{"start":0,"interval_s":60,"unit":"MW","values":[1,2]},"a":1}`, "a=1"},
+		"too deep":     {`{"a":{"b":{"c":{"d":{"e":1}}}}}`, ""},
+		"no object":    {`[1]`, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var got []string
+			for _, f := range figures([]byte(test.doc)).facts {
+				got = append(got, f.Name+"="+f.Text)
+			}
+			if diff := cmp.Diff(test.want, strings.Join(got, " ")); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	for doc, rest := range map[string]bool{`{"a":1}`: false, `{"a":1,"b":[[1]]}`: true, `{"a":{"b":{}}}`: true, `17`: true} {
+		if got := figures([]byte(doc)).rest; got != rest {
+			t.Errorf("%s leaves something: %v", doc, got)
+		}
+	}
+}
+
 func TestPrettyJSONIsBounded(t *testing.T) {
 	t.Parallel()
 	deep := strings.Repeat(`[`, 9000) + strings.Repeat(`]`, 9000)

@@ -34,13 +34,17 @@ func clip(s string, limit int) string {
 // visible spells out what has no glyph of its own as \u{...}. With lines,
 // newlines and tabs stay.
 func visible(s string, lines bool) string {
+	shy := func(r rune) bool { return hidden(r) && !(lines && (r == '\n' || r == '\t')) }
+	if utf8.ValidString(s) && strings.IndexFunc(s, shy) < 0 {
+		return s
+	}
 	var b strings.Builder
 	for len(s) > 0 {
 		r, size := utf8.DecodeRuneInString(s)
 		switch {
 		case r == utf8.RuneError && size == 1:
 			fmt.Fprintf(&b, `\x%02x`, s[0])
-		case hidden(r) && !(lines && (r == '\n' || r == '\t')):
+		case shy(r):
 			fmt.Fprintf(&b, `\u{%x}`, r)
 		default:
 			b.WriteString(s[:size])

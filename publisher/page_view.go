@@ -13,7 +13,10 @@ import (
 
 const (
 	maxMessageRunes = 2000
-	maxRows         = 200 // of artifacts, inputs and figures
+	maxRows         = 200 // of artifacts, inputs and counters
+	maxFigures      = 32
+	maxFigureDepth  = 3
+	maxShortList    = 4
 )
 
 // fact is one line of what is known about a job.
@@ -121,8 +124,9 @@ func (v *jobView) output(r jobs.Result) {
 		v.Heading = "Counted"
 	}
 	v.Plots = plots(value)
-	v.Figures = append(counters(r.Counters), figures(value)...)
-	if len(v.Plots) == 0 && len(v.Figures) == 0 && len(value) > 0 {
+	more := figures(value)
+	v.Figures = append(counters(r.Counters), more.facts...)
+	if len(v.Plots) == 0 && more.rest && len(value) > 0 {
 		v.Output, _ = prettyJSON(value, maxOutputShown)
 	}
 }
@@ -197,27 +201,66 @@ func counters(m map[string]float64) []fact {
 	return list
 }
 
-// figures are the numbers and words at the top of a result, without the
-// members that are parts of a plot.
-func figures(value []byte) []fact {
-	if len(value) > maxPlotSource {
-		return nil
+// figureList collects the single values in a result, without those of its
+// plots. What lies deeper is named with the member that holds it.
+type figureList struct {
+	facts []fact
+	rest  bool // something is left that is neither here nor in a plot
+}
+
+func figures(value []byte) figureList {
+	l := figureList{}
+	if top := members(value); len(top) > 0 && len(value) <= maxPlotSource {
+		l.add("", top, 0)
+	} else {
+		l.rest = true
 	}
-	var list []fact
-	for _, m := range members(value) {
-		f := fact{Name: show(m.name, maxNameRunes)}
-		if v, ok := number(m.value); ok {
-			f.Text = readable(v)
-		} else if s := text(m.value); s != "" {
-			f.Text = show(s, 200)
-		} else if s := string(m.value); s == "true" || s == "false" || s == "null" {
-			f.Text = s
-		} else {
-			continue
+	return l
+}
+
+func (l *figureList) add(holder string, all []member, depth int) {
+	if _, ok := readSeries("", all); ok {
+		return
+	}
+	for _, m := range all {
+		name := show(m.name, maxNameRunes)
+		inner, text := members(m.value), single(m.value)
+		switch {
+		case len(inner) > 0 && depth < maxFigureDepth:
+			l.add(name, inner, depth+1)
+		case text != "" && len(l.facts) < maxFigures:
+			if holder != "" {
+				name = holder + " · " + name
+			}
+			l.facts = append(l.facts, fact{Name: name, piece: piece{Text: text}})
+		default:
+			l.rest = true
 		}
-		list = append(list, f)
 	}
-	return list
+}
+
+// single writes a scalar, or an array of a few.
+func single(raw []byte) string {
+	if v, ok := number(raw); ok {
+		return readable(v)
+	}
+	if s := text(raw); s != "" {
+		return show(s, 200)
+	}
+	if s := string(raw); s == "true" || s == "false" {
+		return s
+	}
+	list, _ := elements(raw)
+	if len(list) > maxShortList {
+		return ""
+	}
+	parts := make([]string, len(list))
+	for i, e := range list {
+		if parts[i] = single(e); parts[i] == "" {
+			return ""
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // readable writes a number with six digits at most where it is not whole.

@@ -7,7 +7,7 @@
  * be there too; null is a missing value.
  */
 
-import {visible} from '../runnerbean.js';
+import {span as words, visible} from '../runnerbean.js';
 
 const DAY = 86_400, HEIGHT = 300, TOP = 12, INNER = 252, POINTS = 2000;
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, DAY, 2 * DAY, 7 * DAY, 14 * DAY];
@@ -37,7 +37,8 @@ const readSeries = (name, o) => {
   let lower = numbers(o.lower), upper = numbers(o.upper);
   if (lower?.length !== y.length || upper?.length !== y.length) lower = upper = null;
   const text = (s) => typeof s === 'string' ? visible(s, 60) : '';
-  return {name: text(o.name) || (name === 'series' ? '' : visible(name, 60)), unit: text(o.unit), x, y, lower, upper, offset: (first ?? times[0])[1]};
+  return {name: text(o.name) || (name === 'series' ? '' : visible(name, 60)), unit: text(o.unit), x, y, lower, upper,
+    offset: (first ?? times[0])[1], every: first && every < 1e9 ? `, every ${words(every)}` : ''};
 };
 
 const findSeries = (v) => {
@@ -80,9 +81,21 @@ const newScale = (lo, hi) => {
   return {lo, hi, format, ticks};
 };
 
-const date = (at, options) => new Intl.DateTimeFormat('en-GB', {timeZone: 'UTC', hourCycle: 'h23', ...options}).format(at * 1000);
-const HM = {hour: '2-digit', minute: '2-digit'}, HMS = {...HM, second: '2-digit'};
-const moment = (at) => `${date(at, {weekday: 'short'})} ${date(at, {day: 'numeric', month: 'short', year: 'numeric'})}, ${date(at, at % 60 ? HMS : HM)}`;
+const MONTHS = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' '), DAYS = 'Sun Mon Tue Wed Thu Fri Sat'.split(' ');
+
+/** The parts of a local time, as the server writes them too. */
+const parts = (at) => {
+  const d = new Date(at * 1000), two = (n) => String(n).padStart(2, '0');
+  const hm = `${two(d.getUTCHours())}:${two(d.getUTCMinutes())}`;
+  return {
+    weekday: DAYS[d.getUTCDay()], day: d.getUTCDate(), month: MONTHS[d.getUTCMonth()], year: String(d.getUTCFullYear()).padStart(4, '0'),
+    hm, hms: `${hm}:${two(d.getUTCSeconds())}`, seconds: d.getUTCSeconds(),
+  };
+};
+const moment = (at) => {
+  const {weekday, day, month, year, hm, hms, seconds} = parts(at);
+  return `${weekday} ${day} ${month} ${year}, ${seconds ? hms : hm}`;
+};
 
 /** Labels from a to b, in local seconds: [at, label, index]. */
 const timeTicks = (a, b) => {
@@ -90,9 +103,8 @@ const timeTicks = (a, b) => {
   if (step) {
     const origin = step < 7 * DAY ? 0 : 4 * DAY; // a Monday
     for (let k = Math.ceil((a - origin) / step), at; (at = k * step + origin) <= b; k++) {
-      const label = step < 60 ? date(at, HMS)
-        : step === DAY || step < DAY && at % DAY === 0 ? `${date(at, {weekday: 'short'})} ${date(at, {day: 'numeric'})}`
-        : date(at, step < DAY ? HM : {day: 'numeric', month: 'short'});
+      const p = parts(at), weekday = `${p.weekday} ${p.day}`;
+      const label = step < 60 ? p.hms : step < DAY && at % DAY ? p.hm : step <= DAY ? weekday : `${p.day} ${p.month}`;
       list.push([at, label, k]);
     }
     return list;
@@ -103,8 +115,8 @@ const timeTicks = (a, b) => {
   for (let k = Math.floor((first.getUTCFullYear() * 12 + first.getUTCMonth()) / months); list.length < 19; k++) {
     const at = new Date(0).setUTCFullYear(0, k * months, 1) / 1000;
     if (at > b) break;
-    const year = date(at, {year: 'numeric'}).padStart(4, '0');
-    if (at >= a) list.push([at, long ? year : `${date(at, {month: 'short'})} ${year}`, k]);
+    const {month, year} = parts(at);
+    if (at >= a) list.push([at, long ? year : `${month} ${year}`, k]);
   }
   return list;
 };
@@ -150,7 +162,7 @@ const draw = (g) => {
   const bands = [...all('lower'), ...all('upper')], low = least(all('y')), high = most(all('y'));
   const x0 = least(g.map((s) => s.x[0])), x1 = most(g.map((s) => s.x.at(-1)));
   const y = newScale(Math.min(low, least(bands)), Math.max(high, most(bands)));
-  const {unit, offset} = g[0];
+  const {unit, offset, every} = g[0];
   const across = (t) => (t - x0) / (x1 - x0), down = (v) => (1 - (v - y.lo) / (y.hi - y.lo)) * INNER;
   const amount = (v) => `${y.format(v, 1)} ${unit}`.trim();
   const at = (x, v) => `${Math.round(across(x) * 1e4)} ${down(v).toFixed(1)}`;
@@ -186,8 +198,8 @@ const draw = (g) => {
         svg('text', {x, y: HEIGHT - 14, 'text-anchor': across(t - offset) > .96 ? 'end' : 'middle'}, label));
     }), inner);
 
-  const zone = offset ? `UTC${offset < 0 ? '-' : '+'}${date(Math.abs(offset), HM)}` : 'UTC';
-  const summary = `${moment(x0 + offset)} to ${moment(x1 + offset)} ${zone}. Lowest ${amount(low)}, highest ${amount(high)}.`;
+  const zone = offset ? `UTC${offset < 0 ? '-' : '+'}${parts(Math.abs(offset)).hm}` : 'UTC';
+  const summary = `${moment(x0 + offset)} to ${moment(x1 + offset)} ${zone}${every}. Lowest ${amount(low)}, highest ${amount(high)}.`;
   const caption = html('figcaption', {}, summary);
   const box = html('div', {className: 'box', tabIndex: 0, role: 'slider', 'aria-label': ['Time series', ...g.map((s) => s.name).filter(Boolean)].join(' '),
     'aria-valuemin': 0, 'aria-valuemax': g[0].x.length - 1, 'aria-valuenow': 0, 'aria-valuetext': summary}, picture);
@@ -200,7 +212,7 @@ const draw = (g) => {
     if (!mark.isConnected) picture.append(mark, ...dots);
     mark.setAttribute('x1', x);
     mark.setAttribute('x2', x);
-    const parts = g.map((s, k) => {
+    const said = g.map((s, k) => {
       const j = k ? s.x.indexOf(t) : now, v = s.y[j], there = v === v && v !== undefined;
       dots[k].setAttribute('visibility', there ? 'visible' : 'hidden');
       if (!there) return '';
@@ -209,7 +221,7 @@ const draw = (g) => {
       const range = s.lower && s.lower[j] === s.lower[j] ? ` (${y.format(s.lower[j], 1)} to ${y.format(s.upper[j], 1)})` : '';
       return `${g.length > 1 ? s.name + ' ' : ''}${amount(v)}${range}`;
     }).filter(Boolean);
-    caption.textContent = `${moment(t + offset)}: ${parts.join(', ') || 'no value'}`;
+    caption.textContent = `${moment(t + offset)}: ${said.join(', ') || 'no value'}`;
     box.setAttribute('aria-valuenow', now);
     box.setAttribute('aria-valuetext', caption.textContent);
   };

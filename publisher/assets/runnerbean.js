@@ -175,6 +175,7 @@ export async function* follow(url, {signal, onState} = {}) {
 /** A duration in words. @param {number} s seconds @returns {string} */
 export const span = (s) => {
   const two = (n, per, a, b) => n % per ? `${Math.floor(n / per)} ${a} ${n % per} ${b}` : `${n / per} ${a}`;
+  if (s > 0 && s < .9995) return `${+(s * 1000).toPrecision(3)} ms`;
   if (s < 9.95) return `${+Math.max(s, 0).toFixed(1)} s`;
   if (s < 59.5) return `${Math.round(s)} s`;
   if (s < 3599.5) return two(Math.round(s), 60, 'min', 's');
