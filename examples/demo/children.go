@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"syscall"
 	"time"
@@ -26,6 +27,7 @@ type child struct {
 	name, log string
 	cmd       *exec.Cmd
 	done      chan struct{}
+	err       error // how it ended; set before done is closed
 }
 
 // start runs a program with its output in a log file.
@@ -38,18 +40,29 @@ func (f *family) start(name, log string, env []string, path string, args ...stri
 	cmd := exec.Command(path, args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = env, file, file
 	// A terminal's Ctrl-C is for the demo, which ends its children in order.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
+	cmd.SysProcAttr = groupOfItsOwn()
+	c := &child{name: name, log: log, cmd: cmd, done: make(chan struct{})}
+	started := make(chan error)
+	go f.keep(c, started)
+	if err := <-started; err != nil {
 		return err
 	}
-	c := &child{name: name, log: log, cmd: cmd, done: make(chan struct{})}
 	f.children = append(f.children, c)
-	go func() {
-		cmd.Wait()
-		close(c.done)
-		f.ended <- name
-	}()
 	return nil
+}
+
+// keep starts a child and waits for it on one locked thread: Linux ends the
+// child with the thread that started it, and so with a demo that is killed.
+func (f *family) keep(c *child, started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := c.cmd.Start()
+	started <- err
+	if err == nil {
+		c.err = c.cmd.Wait()
+		close(c.done)
+		f.ended <- c.name
+	}
 }
 
 // answers waits until url answers 200; a child that ends meanwhile is an error.
@@ -92,9 +105,14 @@ func (f *family) lastWords(name string) string {
 func (f *family) stop() error {
 	var errs []error
 	for _, c := range slices.Backward(f.children) {
-		c.cmd.Process.Signal(syscall.SIGTERM)
+		if c.cmd.Process.Signal(syscall.SIGTERM) != nil {
+			continue // it had ended by itself, which has been told
+		}
 		select {
 		case <-c.done:
+			if c.err != nil {
+				errs = append(errs, fmt.Errorf("%s did not end well (%w): %s", c.name, c.err, f.lastWords(c.name)))
+			}
 		case <-time.After(stopTime):
 			errs = append(errs, fmt.Errorf("%s did not end in %s and was killed", c.name, stopTime))
 			c.cmd.Process.Kill()

@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -32,6 +34,7 @@ func main() {
 	flag.BoolVar(&cfg.once, "once", os.Getenv("DEMO_ONCE") != "", "run the one job and exit; also by DEMO_ONCE=1")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the demo at once
 	err := run(ctx, cfg)
 	stop()
 	if err != nil {
@@ -97,7 +100,7 @@ func start(ctx context.Context, cfg config, children *family) (addresses, error)
 		return addresses{}, err
 	}
 	at := addresses{beanstalkd: queue, node: "http://" + node, website: "http://" + site}
-	environment := append(os.Environ(),
+	environment := append(inherited(),
 		"RUNNERBEAN_BEANSTALKD="+queue, "RUNNERBEAN_LISTEN="+node, "RUNNERBEAN_BASE_URL="+at.node,
 		"RUNNERBEAN_DATA="+filepath.Join(cfg.data, "data"), "RUNNERBEAN_PROGRAMS="+cfg.programs,
 		"RUNNERBEAN_NODE=demo", "WEBSITE_LISTEN="+site, "WEBSITE_URL="+at.website)
@@ -114,4 +117,12 @@ func start(ctx context.Context, cfg config, children *family) (addresses, error)
 		return at, err
 	}
 	return at, children.answers(ctx, at.website+"/")
+}
+
+// inherited is the environment without settings of the person's own, which
+// may be of another node.
+func inherited() []string {
+	return slices.DeleteFunc(os.Environ(), func(setting string) bool {
+		return strings.HasPrefix(setting, "RUNNERBEAN_") || strings.HasPrefix(setting, "WEBSITE_")
+	})
 }

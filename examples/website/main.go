@@ -56,8 +56,8 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (setting
 	add(&s.listen, "listen", "WEBSITE_LISTEN", "127.0.0.1:8080", "address to listen on")
 	add(&s.beanstalkd, "beanstalkd", "RUNNERBEAN_BEANSTALKD", "127.0.0.1:11300", "beanstalkd servers, host:port, comma-separated")
 	add(&s.prefix, "prefix", "RUNNERBEAN_PREFIX", "runnerbean", "what all tube names begin with")
-	add(&s.node, "node", "RUNNERBEAN_URL", "http://127.0.0.1:8420", "a node, or what stands before the nodes, as browsers reach it")
-	add(&s.base, "base-url", "WEBSITE_BASE_URL", "", "this server as the nodes reach it (default http:// and the listen address)")
+	add(&s.node, "node", "RUNNERBEAN_BASE_URL", "http://127.0.0.1:8420", "a node, or what stands before the nodes, as browsers reach it")
+	add(&s.base, "base-url", "WEBSITE_URL", "", "this server as the nodes reach it (default http:// and the listen address)")
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}

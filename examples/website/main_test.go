@@ -185,7 +185,7 @@ func TestReadDemand(t *testing.T) {
 
 func TestSettings(t *testing.T) {
 	t.Parallel()
-	environment := map[string]string{"WEBSITE_LISTEN": "127.0.0.1:9", "RUNNERBEAN_URL": "https://a.example/"}
+	environment := map[string]string{"WEBSITE_LISTEN": "127.0.0.1:9", "RUNNERBEAN_BASE_URL": "https://a.example/"}
 	getenv := func(name string) string { return environment[name] }
 	got, err := parse([]string{"-listen", "127.0.0.1:8"}, getenv, io.Discard)
 	if err != nil {
