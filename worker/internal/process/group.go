@@ -5,6 +5,7 @@ package process
 import (
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -145,9 +146,7 @@ func (g *group) openStdin(child *int) error {
 // fork starts the program, again for a while where its file is still being
 // written.
 func (g *group) fork(files []uintptr) error {
-	env := make([]string, 0, len(g.spec.Env)+2)
-	env = append(env, g.spec.Env...)
-	env = append(env, EventsVar+"=/dev/fd/3", g.mark)
+	env := g.environment()
 	argv := append([]string{g.spec.Name}, g.spec.Args...)
 	for try := 0; ; try++ {
 		pidfd := -1
@@ -163,6 +162,18 @@ func (g *group) fork(files []uintptr) error {
 		}
 		time.Sleep(time.Duration(try+1) * time.Millisecond)
 	}
+}
+
+// environment is that of the caller and what is ours. Of two entries for one
+// name programs take the first or the last as they like, so ours must be alone.
+func (g *group) environment() []string {
+	env := make([]string, 0, len(g.spec.Env)+2)
+	for _, e := range g.spec.Env {
+		if !strings.HasPrefix(e, EventsVar+"=") && !strings.HasPrefix(e, MarkVar+"=") {
+			env = append(env, e)
+		}
+	}
+	return append(env, EventsVar+"=/dev/fd/3", g.mark)
 }
 
 // adopt takes charge of the new process.

@@ -2,7 +2,10 @@ package process
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -21,11 +24,13 @@ type procStat struct {
 	state                  byte
 	parent, group, session int
 	started                uint64 // clock ticks after boot
+	bare                   bool   // no environment in memory, or none that may be seen
 }
 
 // readStat fails for a process that is gone.
-func readStat(pid int) (procStat, bool) {
-	data := procFile(pid, "stat")
+func readStat(pid int) (procStat, bool) { return parseStat(procFile(pid, "stat")) }
+
+func parseStat(data []byte) (procStat, bool) {
 	// The name before the last parenthesis may hold anything.
 	i := bytes.LastIndexByte(data, ')')
 	if i < 0 {
@@ -40,6 +45,7 @@ func readStat(pid int) (procStat, bool) {
 	s.group, _ = strconv.Atoi(f[2])
 	s.session, _ = strconv.Atoi(f[3])
 	s.started, _ = strconv.ParseUint(f[19], 10, 64)
+	s.bare = len(f) > 48 && f[48] == "0" // where the environment ends
 	return s, true
 }
 
@@ -47,8 +53,9 @@ func readStat(pid int) (procStat, bool) {
 func (s procStat) dead() bool { return s.state == 'Z' || s.state == 'X' }
 
 // hasEnv reports whether the process was started with the entry "KEY=VALUE".
-func hasEnv(pid int, entry string) bool {
-	data := procFile(pid, "environ")
+func hasEnv(pid int, entry string) bool { return findEnv(procFile(pid, "environ"), entry) }
+
+func findEnv(data []byte, entry string) bool {
 	for len(data) > 0 {
 		var one []byte
 		one, data, _ = bytes.Cut(data, []byte{0})
@@ -60,8 +67,10 @@ func hasEnv(pid int, entry string) bool {
 }
 
 // highWater is the most memory the process has held so far, in bytes.
-func highWater(pid int) int64 {
-	_, rest, ok := bytes.Cut(procFile(pid, "status"), []byte("\nVmHWM:"))
+func highWater(pid int) int64 { return parseHighWater(procFile(pid, "status")) }
+
+func parseHighWater(data []byte) int64 {
+	_, rest, ok := bytes.Cut(data, []byte("\nVmHWM:"))
 	if !ok {
 		return 0
 	}
@@ -93,17 +102,42 @@ func numbers(words []string) []int {
 
 // adopted lists the children of the main thread: the kernel gives orphans to
 // it. Where it does not keep such lists, all of /proc is searched.
+//
+// A child that is reaped while its list is read can hide the one after it. It is
+// missing from the next reading then, so two that are equal are complete.
 func adopted() []int {
-	self := os.Getpid()
-	data, err := os.ReadFile("/proc/self/task/" + strconv.Itoa(self) + "/children")
-	if err == nil {
-		return numbers(strings.Fields(string(data)))
-	}
-	var pids []int
-	for _, pid := range allPids() {
-		if s, ok := readStat(pid); ok && s.parent == self {
-			pids = append(pids, pid)
+	var before []int
+	for {
+		pids, ok := children()
+		if !ok {
+			return childrenInAll()
 		}
+		if len(pids) == 0 || slices.Equal(pids, before) {
+			return pids
+		}
+		before = pids
 	}
-	return pids
+}
+
+func children() ([]int, bool) {
+	data, err := os.ReadFile("/proc/self/task/" + strconv.Itoa(os.Getpid()) + "/children")
+	return numbers(strings.Fields(string(data))), err == nil
+}
+
+func childrenInAll() []int {
+	return slices.DeleteFunc(allPids(), func(pid int) bool {
+		s, ok := readStat(pid)
+		return !ok || s.parent != os.Getpid()
+	})
+}
+
+// unclear reports a process that has no environment just now: it is in the
+// middle of an exec or of its end. One whose environment may not be read is not
+// unclear, it will never be known.
+func unclear(pid int, s procStat) bool {
+	if s.dead() || !s.bare {
+		return false
+	}
+	_, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+	return !errors.Is(err, fs.ErrPermission)
 }

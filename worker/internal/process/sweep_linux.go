@@ -32,74 +32,107 @@ func Subreap() error {
 
 // sweep kills and reaps the orphans that a program left behind; its group has
 // been killed and its leader is not yet reaped. It returns how many could not
-// be ended in time. A killed orphan's own children are orphans in the next
-// round.
-func sweep(leader int, mark string) (left int) {
-	if !subreaping.Load() {
-		return 0
-	}
-	until := time.Now().Add(sweepFor)
-	for wait := 50 * time.Microsecond; ; wait = min(2*wait, 10*time.Millisecond) {
-		if left = sweepOnce(leader, mark); left == 0 || time.Now().After(until) {
-			return left
+// be ended in time. The children of an orphan that dies, by whatever hand, are
+// orphans in the next round: a round is the last only where it finds nothing
+// and those that are nobody's business have not changed since the one before.
+func sweep(leader int, mark string) int {
+	begun := time.Now()
+	var before []int
+	for wait := 50 * time.Microsecond; subreaping.Load(); wait = min(2*wait, 10*time.Millisecond) {
+		pids := strangers()
+		if len(pids) == 0 {
+			break // the usual case, in the first round
 		}
+		r := sweepOnce(leader, mark)
+		settled := r.found == 0 && r.unsure == 0 && slices.Equal(pids, before)
+		if settled || time.Since(begun) > sweepFor {
+			return r.left
+		}
+		before = pids
 		time.Sleep(wait)
 	}
+	return 0
 }
+
+// round is what one round of a sweep saw: orphans of the program, how many of
+// those are not yet reaped, and processes that may be orphans of it.
+type round struct{ found, left, unsure int }
 
 // sweeping keeps two runs from taking the same orphan, whose number would be free
 // after the first has reaped it.
 var sweeping sync.Mutex
 
-// sweepOnce returns how many orphans of the program are not yet reaped.
-func sweepOnce(leader int, mark string) (left int) {
-	if !slices.ContainsFunc(adopted(), isStranger) {
-		return 0 // the usual case
-	}
+func sweepOnce(leader int, mark string) (r round) {
 	sweeping.Lock()
 	defer sweeping.Unlock()
 	nobodys := bornBefore(leader)
-	for _, pid := range adopted() {
+	for _, pid := range strangers() {
 		s, ok := readStat(pid)
-		if !ok || s.parent != os.Getpid() || !isStranger(pid) || !belongs(pid, s, leader, mark, nobodys) {
+		if !ok || s.parent != os.Getpid() {
 			continue
 		}
-		if !s.dead() {
-			// Children of ours keep their numbers until we reap them, and in a
-			// foreign session a group can only be made of the orphan's kin.
-			_ = unix.Kill(-s.group, unix.SIGKILL)
-			_ = unix.Kill(pid, unix.SIGKILL)
-		}
-		if gone, _ := unix.Wait4(pid, nil, unix.WNOHANG, nil); gone != pid {
-			left++
+		switch belongs(pid, s, leader, mark, nobodys) {
+		case perhaps:
+			r.unsure++
+		case yes:
+			r.found++
+			if !end(pid, s) {
+				r.left++
+			}
 		}
 	}
-	return left
+	return r
 }
 
-// isStranger reports whether a child of ours was not started by us.
-func isStranger(pid int) bool {
-	if leaders.has(pid) {
-		return false
+// end kills an orphan and its group, and reports whether it could be reaped.
+// Children of ours keep their numbers until then, and in a foreign session a
+// group can only be made of kin.
+func end(pid int, s procStat) bool {
+	if !s.dead() {
+		_ = unix.Kill(-s.group, unix.SIGKILL)
+		_ = unix.Kill(pid, unix.SIGKILL)
 	}
+	gone, _ := unix.Wait4(pid, nil, unix.WNOHANG, nil)
+	return gone == pid
+}
+
+// strangers are the children of ours that others made: they are in sessions
+// that are not ours, and lead no program. One that is just gone counts, for it
+// may have left us its children.
+func strangers() []int {
 	own, err := unix.Getsid(0)
-	session, err2 := unix.Getsid(pid)
-	return err == nil && err2 == nil && session != own
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(adopted(), func(pid int) bool {
+		session, err := unix.Getsid(pid)
+		return leaders.has(pid) || err == nil && session == own
+	})
 }
 
-// belongs reports whether an orphan comes from the program: it is of its session
+type answer int
+
+const (
+	no answer = iota
+	yes
+	perhaps // cannot be told yet
+)
+
+// belongs tells whether an orphan comes from the program: it is of its session
 // or bears its mark. One of no program's session that is dead, or older than
 // every other program that runs, can be nobody else's either.
-func belongs(pid int, s procStat, leader int, mark string, nobodys func(procStat) bool) bool {
+func belongs(pid int, s procStat, leader int, mark string, nobodys func(procStat) bool) answer {
 	switch {
 	case s.session == leader:
-		return true
+		return yes
 	case leaders.has(s.session):
-		return false
-	case hasEnv(pid, mark):
-		return true
+		return no
+	case hasEnv(pid, mark), nobodys(s):
+		return yes
+	case unclear(pid, s):
+		return perhaps
 	}
-	return nobodys(s)
+	return no
 }
 
 // bornBefore returns a test for orphans that are dead or older than all programs

@@ -1,0 +1,99 @@
+package process
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// childVar makes the test binary behave as one of programs instead of testing.
+const childVar = "PROCESS_TEST_CHILD"
+
+// programs are what that a test can run; they get what follows their name.
+var programs = map[string]func(args []string){}
+
+func TestMain(m *testing.M) {
+	if name := os.Getenv(childVar); name != "" {
+		programs[name](os.Args[1:])
+		os.Exit(0)
+	}
+	if err := Subreap(); err != nil && canSubreap {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// child says how to run the test binary as one of programs.
+func child(t testing.TB, name string, args ...string) Spec {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Spec{Path: exe, Args: args, Env: childEnv(name), Dir: t.TempDir()}
+}
+
+func childEnv(name string) []string {
+	env := slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, childVar+"=") })
+	return append(env, childVar+"="+name)
+}
+
+// run runs a program that must start. The time is only there to end a test that
+// hangs.
+func run(t testing.TB, spec Spec) Exit {
+	t.Helper()
+	if spec.Timeout == 0 {
+		spec.Timeout = time.Minute
+	}
+	if spec.Log == nil {
+		log := &Log{}
+		spec.Log = log
+		defer func() {
+			if t.Failed() && log.Total() > 0 {
+				t.Logf("%s %v: %s", spec.Path, spec.Args, log.Tail(4096))
+			}
+		}()
+	}
+	exit, err := Run(t.Context(), spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return exit
+}
+
+// pid reads a process id that a program printed.
+func pid(t testing.TB, text []byte) int {
+	t.Helper()
+	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// until waits for something that takes no signal.
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("still not: %s", what)
+		}
+	}
+}
+
+// number is a program's argument.
+func number(args []string, i int) int {
+	n, err := strconv.Atoi(args[i])
+	if err != nil {
+		panic(err)
+	}
+	return n
+}
+
+// hang lives on, for longer than any test.
+func hang() { time.Sleep(10 * time.Minute) }

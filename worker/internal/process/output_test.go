@@ -1,0 +1,167 @@
+package process
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func init() {
+	programs["flood"] = func(args []string) { // descriptor, bytes
+		f := os.NewFile(uintptr(number(args, 0)), "flood")
+		p := bytes.Repeat([]byte("0123456789abcde\n"), 4096)
+		for left := number(args, 1); left > 0; left -= len(p) {
+			if _, err := f.Write(p[:min(left, len(p))]); err != nil {
+				os.Exit(9)
+			}
+		}
+	}
+	programs["lines"] = func([]string) {
+		fmt.Fprint(events(), "one\n\ntwo\n"+strings.Repeat("x", MaxEventLine)+"\n"+strings.Repeat("y", MaxEventLine+1)+"\n")
+		fmt.Fprint(events(), strings.Repeat("z", 3*MaxEventLine), "\n\x00\xff junk\nlast")
+	}
+}
+
+// floodSize is what a program writes to its log; the whole gigabyte takes a
+// second or two.
+func floodSize() int {
+	if testing.Short() {
+		return 256 << 20
+	}
+	return 1 << 30
+}
+
+func TestStderrFlood(t *testing.T) {
+	t.Parallel()
+	var log Log
+	spec := child(t, "flood", "2", fmt.Sprint(floodSize()))
+	spec.Log = &log
+	exit := run(t, spec)
+	if exit.Code != 0 || log.Total() != int64(floodSize()) {
+		t.Errorf("code %d after %d bytes", exit.Code, log.Total())
+	}
+	kept := log.Snapshot()
+	if n := len(kept); n < 2*DefaultLogSize || n > 2*DefaultLogSize+100 {
+		t.Errorf("%d bytes are kept", n)
+	}
+	if want := fmt.Sprintf("\n[... %d bytes left out ...]\n", floodSize()-2*DefaultLogSize); !bytes.Contains(kept, []byte(want)) {
+		t.Errorf("no line %q", want)
+	}
+}
+
+// Without anybody who takes them, floods run at full speed too.
+func TestFloodsNobodyTakes(t *testing.T) {
+	t.Parallel()
+	for _, fd := range []string{"2", "3"} {
+		if exit := run(t, child(t, "flood", fd, fmt.Sprint(64<<20))); exit.Code != 0 {
+			t.Errorf("%s: code %d", fd, exit.Code)
+		}
+	}
+}
+
+func TestStdoutTooBig(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		write  int
+		max    int64
+		tooBig bool
+	}{
+		{100 << 20, 1 << 20, true},
+		{1<<20 + 1, 1 << 20, true},
+		{1 << 20, 1 << 20, false},
+		{1 << 20, 0, false},
+		{1, 1, false},
+		{2, 1, true},
+	}
+	for _, c := range cases {
+		t.Run(fmt.Sprint(c.write, "/", c.max), func(t *testing.T) {
+			t.Parallel()
+			spec := child(t, "flood", "1", fmt.Sprint(c.write))
+			spec.MaxStdout = c.max
+			exit := run(t, spec)
+			kept := c.write
+			if c.tooBig {
+				kept = int(c.max)
+			}
+			if exit.StdoutTooBig != c.tooBig || len(exit.Stdout) != kept || exit.TimedOut || exit.Cancelled {
+				t.Errorf("too big: %v, kept %d", exit.StdoutTooBig, len(exit.Stdout))
+			}
+			if c.write > 10*kept && exit.Signal == 0 {
+				t.Error("it was not stopped")
+			}
+		})
+	}
+}
+
+func TestEvents(t *testing.T) {
+	t.Parallel()
+	var got []string
+	spec := child(t, "lines")
+	spec.Event = func(line []byte) { got = append(got, string(line)) }
+	exit := run(t, spec)
+	want := []string{"one", "two", strings.Repeat("x", MaxEventLine), "\x00\xff junk", "last"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if exit.EventsDropped != 2 {
+		t.Errorf("%d were dropped", exit.EventsDropped)
+	}
+}
+
+func TestEventFlood(t *testing.T) {
+	t.Parallel()
+	n := 0
+	spec := child(t, "flood", "3", fmt.Sprint(64<<20))
+	spec.Event = func([]byte) { n++ }
+	if exit := run(t, spec); n != 64<<20/16 || exit.EventsDropped != 0 {
+		t.Errorf("%d events, %d dropped", n, exit.EventsDropped)
+	}
+}
+
+// The memory of a run does not grow with what its program writes.
+func TestFloodMemory(t *testing.T) {
+	spec := child(t, "flood", "2", fmt.Sprint(64<<20))
+	spec.Log = &Log{}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	run(t, spec)
+	runtime.ReadMemStats(&after)
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 8<<20 {
+		t.Errorf("%d bytes were allocated", grown)
+	}
+}
+
+// However a stream is cut into reads, the lines are the same.
+func FuzzLines(f *testing.F) {
+	f.Add([]byte("a\nbb\n\nccc"), uint8(3), uint8(2))
+	f.Add([]byte("\n\n\n"), uint8(1), uint8(1))
+	f.Add(bytes.Repeat([]byte("long"), 50), uint8(7), uint8(0))
+	f.Fuzz(func(t *testing.T, data []byte, step, repeat uint8) {
+		data = bytes.Repeat(data, 1+int(repeat)*64)
+		var want [][]byte
+		dropped := 0
+		for line := range bytes.SplitSeq(data, []byte("\n")) {
+			switch {
+			case len(line) > MaxEventLine:
+				dropped++
+			case len(line) > 0:
+				want = append(want, line)
+			}
+		}
+		var got [][]byte
+		l := lines{emit: func(line []byte) { got = append(got, bytes.Clone(line)) }}
+		size := 1 + int(step)*(1+len(data)/256)
+		for p := data; len(p) > 0; p = p[min(size, len(p)):] {
+			l.write(p[:min(size, len(p))])
+		}
+		l.close()
+		if diff := cmp.Diff(want, got); diff != "" || l.dropped != dropped {
+			t.Errorf("dropped %d of %d: %s", l.dropped, dropped, diff)
+		}
+	})
+}

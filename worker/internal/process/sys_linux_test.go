@@ -1,0 +1,309 @@
+package process
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const canSubreap = true
+
+func init() {
+	programs["parent"] = func(args []string) { // how, and what to do after
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = childEnv("hang")
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		cmd.ExtraFiles = []*os.File{events()}
+		attr := &syscall.SysProcAttr{}
+		switch args[0] {
+		case "group":
+			attr.Setpgid = true
+		case "session":
+			attr.Setsid = true
+		case "stranger": // neither mark nor group nor pipes
+			attr.Setsid = true
+			cmd = exec.Command("/bin/sleep", "600")
+			cmd.Env = []string{}
+		}
+		cmd.SysProcAttr = attr
+		if err := cmd.Start(); err != nil {
+			panic(err)
+		}
+		fmt.Println(cmd.Process.Pid)
+		fmt.Fprintln(events(), cmd.Process.Pid)
+		if args[1] == "hang" {
+			hang()
+		}
+	}
+	programs["fork"] = func(args []string) { // a chain of sessions; the last one's id is printed
+		n := number(args, 0)
+		if n == 0 {
+			fmt.Println(os.Getpid())
+			_ = os.Stdout.Close()
+			hang()
+		}
+		cmd := exec.Command(os.Args[0], fmt.Sprint(n-1))
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		if out, err := cmd.StdoutPipe(); err == nil && cmd.Start() == nil {
+			_, _ = io.Copy(os.Stdout, out)
+		}
+		_ = os.Stdout.Close()
+	}
+	programs["node"] = func(args []string) { // what a node does, with or without Subreap
+		if args[0] == "subreap" {
+			if err := Subreap(); err != nil {
+				panic(err)
+			}
+		}
+		exe, _ := os.Executable()
+		spec := Spec{Path: exe, Args: args[2:], Env: childEnv(args[1])}
+		if args[1] == "ls" {
+			spec.Path, spec.Args = "/bin/ls", []string{"/proc/self/fd"}
+		}
+		spec.OnStart = func(pid int) {
+			if args[1] == "hang" {
+				fmt.Println(pid)
+			}
+		}
+		exit, err := Run(context.Background(), spec)
+		if err != nil {
+			panic(err)
+		}
+		_, _ = os.Stdout.Write(exit.Stdout)
+	}
+}
+
+func alive(pid int) bool {
+	s, ok := readStat(pid)
+	return ok && !s.dead()
+}
+
+// Whatever a program leaves running is dead when Run returns, and reaped.
+func TestNothingIsLeft(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"plain", "group", "session"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			exit := run(t, child(t, "parent", how, "exit"))
+			if exit.Code != 0 || exit.Escaped != 0 {
+				t.Errorf("%+v", exit)
+			}
+			if _, there := readStat(pid(t, exit.Stdout)); there {
+				t.Error("its child is there")
+			}
+		})
+		t.Run(how+" cancelled", func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			spec := child(t, "parent", how, "hang")
+			spec.Event = func([]byte) { cancel() }
+			exit, err := Run(ctx, spec)
+			if err != nil || !exit.Cancelled || exit.Escaped != 0 {
+				t.Errorf("%+v, %v", exit, err)
+			}
+			if _, there := readStat(pid(t, exit.Stdout)); there {
+				t.Error("its child is there")
+			}
+		})
+	}
+	t.Run("chain", func(t *testing.T) {
+		t.Parallel()
+		exit := run(t, child(t, "fork", "4"))
+		if alive(pid(t, exit.Stdout)) {
+			t.Error("the last of the chain is alive")
+		}
+	})
+}
+
+// A descendant that cannot be told from another program's is spared while such
+// a program runs, and ends with the last of them. Nothing else may run here.
+func TestStranger(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	started, ended := make(chan struct{}), make(chan Exit)
+	go func() {
+		spec := Spec{Path: "/bin/sleep", Args: []string{"600"}, OnStart: func(int) { close(started) }}
+		exit, err := Run(ctx, spec)
+		if err != nil {
+			t.Error(err)
+		}
+		ended <- exit
+	}()
+	<-started
+	stranger := pid(t, run(t, child(t, "parent", "stranger", "exit")).Stdout)
+	if !alive(stranger) {
+		t.Error("it could have been the other program's")
+	}
+	cancel()
+	<-ended
+	if _, there := readStat(stranger); there {
+		t.Error("it is there")
+	}
+}
+
+// Without Subreap, one who left the session and holds the pipes delays Run only
+// for a while. Nothing else may run here.
+func TestWithoutSubreap(t *testing.T) {
+	exit := run(t, child(t, "node", "plain", "parent", "session", "exit"))
+	// The node of this test is gone, and what it left came to us. The mark on
+	// that was the node's.
+	if exit.Code != 0 || exit.Escaped != 0 || alive(pid(t, exit.Stdout)) {
+		t.Errorf("%+v", exit)
+	}
+}
+
+// A node that is killed takes its programs with it.
+func TestParentDeath(t *testing.T) {
+	t.Parallel()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), exe, "subreap", "hang")
+	cmd.Env = childEnv("node")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var program int
+	if _, err := fmt.Fscan(out, &program); err != nil {
+		t.Fatal(err)
+	}
+	if !alive(program) {
+		t.Error("the program is not alive")
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	until(t, "the program is dead", func() bool { return !alive(program) })
+	_, _ = unix.Wait4(program, nil, 0, nil) // it came to us
+}
+
+// Descriptors that the node was started with are not passed on.
+func TestNoOtherDescriptors(t *testing.T) {
+	t.Parallel()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), exe, "plain", "ls")
+	cmd.Env = childEnv("node")
+	for range 5 {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, os.Stdin)
+	}
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Fields(string(out)); len(got) != 5 { // one is that of ls
+		t.Errorf("descriptors %v", got)
+	}
+}
+
+func TestKillMarked(t *testing.T) {
+	t.Parallel()
+	entry := fmt.Sprintf("PROCESS_TEST_ENTRY=%d", rand.Uint64())
+	ended := make(chan Exit)
+	started := make(chan struct{})
+	go func() {
+		exit, err := Run(context.Background(), Spec{
+			Path: "/bin/sleep", Args: []string{"600"}, Env: []string{entry},
+			OnStart: func(int) { close(started) },
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		ended <- exit
+	}()
+	<-started
+	if n, err := KillMarked(t.Context(), entry+"0"); n != 0 || err != nil {
+		t.Errorf("another entry: %d, %v", n, err)
+	}
+	if n, err := KillMarked(t.Context(), entry); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if exit := <-ended; exit.Signal != syscall.SIGKILL || exit.Cancelled {
+		t.Errorf("%+v", exit)
+	}
+}
+
+// Kernels without process descriptors give the same.
+func TestWithoutPidfd(t *testing.T) {
+	withoutPidfd.Store(true)
+	defer withoutPidfd.Store(false)
+	if exit := run(t, child(t, "exit", "7")); exit.Code != 7 {
+		t.Errorf("%+v", exit)
+	}
+	spec := child(t, "hang")
+	spec.Timeout = 100 * time.Millisecond
+	if exit := run(t, spec); !exit.TimedOut || exit.Signal != syscall.SIGTERM {
+		t.Errorf("%+v", exit)
+	}
+}
+
+// Many programs at once, some of which leave orphans and some of which are
+// cancelled: each gets its own end and its own output.
+func TestMany(t *testing.T) {
+	t.Parallel()
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			for i := range 25 {
+				code := (w*31 + i) % 200
+				script := fmt.Sprintf("cat; exit %d", code)
+				if i%5 == 0 {
+					script = "setsid sleep 600 >/dev/null 2>&1 3>&1 & " + script
+				}
+				in := bytes.Repeat([]byte{byte('a' + w)}, 5000+i)
+				ctx, cancel := context.WithCancel(t.Context())
+				if i%7 == 6 {
+					time.AfterFunc(time.Duration(rand.IntN(3000))*time.Microsecond, cancel)
+				}
+				exit, err := Run(ctx, Spec{Path: "/bin/sh", Args: []string{"-c", script}, Stdin: in, Env: []string{"PATH=/usr/bin:/bin"}})
+				cancel()
+				switch {
+				case exit.Cancelled || ctx.Err() != nil && err != nil:
+				case err != nil || exit.Code != code || !bytes.Equal(exit.Stdout, in) || exit.Escaped != 0:
+					t.Errorf("%v: code %d, want %d; %d bytes; %d escaped", err, exit.Code, code, len(exit.Stdout), exit.Escaped)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// The memory of a program is its own, not what it shared with us at its start.
+func TestMaxRSS(t *testing.T) {
+	t.Parallel()
+	exit := run(t, Spec{Path: "/bin/sleep", Args: []string{"0.2"}})
+	if exit.MaxRSS <= 0 || exit.MaxRSS > 8<<20 {
+		t.Errorf("sleep took %d bytes", exit.MaxRSS)
+	}
+}
+
+func FuzzReadStat(f *testing.F) {
+	f.Add("1 (a) b) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21")
+	f.Add("")
+	f.Add(")")
+	f.Fuzz(func(t *testing.T, text string) {
+		_, _ = parseStat([]byte(text))
+		_ = findEnv([]byte(text), "A=B")
+		_ = parseHighWater([]byte(text))
+	})
+}
