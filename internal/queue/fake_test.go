@@ -108,6 +108,12 @@ func (p *peer) say(s string) { _, _ = io.WriteString(p, s) }
 // hang waits until the other side has gone.
 func (p *peer) hang() { _, _ = io.Copy(io.Discard, p.in) }
 
+// leave ends the connection in such a way that all that was said arrives.
+func (p *peer) leave() {
+	_ = p.Conn.(*net.TCPConn).CloseWrite()
+	p.hang()
+}
+
 // reset ends the connection with a RST.
 func (p *peer) reset() {
 	_ = p.Conn.(*net.TCPConn).SetLinger(0)
@@ -115,9 +121,9 @@ func (p *peer) reset() {
 }
 
 // dialFake returns a connection to the fake.
-func dialFake(t testing.TB, f *fake, timeout time.Duration) *conn {
+func dialFake(t testing.TB, f *fake) *conn {
 	t.Helper()
-	cfg, err := Config{Addrs: []string{f.addr}, Timeout: timeout}.withDefaults()
+	cfg, err := f.cfg.withDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}

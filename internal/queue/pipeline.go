@@ -87,13 +87,23 @@ func (l *pipeline) run(messages []Message, receipts []Receipt) error {
 		})
 		select {
 		case <-l.written:
-		case <-ended: // only with an error is it so soon
+		case <-ended: // failed, or answered before it was sent
+			l.forget()
 		}
 		l.flush(false)
 	}
 	l.flush(true)
 	wg.Wait()
 	return l.err
+}
+
+// forget takes back what a put that has ended said of its writing, so that it
+// is not taken for the next one's.
+func (l *pipeline) forget() {
+	select {
+	case <-l.written:
+	default:
+	}
 }
 
 // flush sends what is gathered, if it is enough or must go. Nobody writes
