@@ -43,7 +43,9 @@ func TestLedgerFollowsTheModel(t *testing.T) {
 			_ = os.RemoveAll(s.dir)
 		}()
 		rt.Repeat(map[string]func(*rapid.T){
-			"accept": s.accept, "claim": s.claim, "finish": s.finish, "finish again": s.finishStale, "cancel": s.cancel,
+			// What moves jobs on comes more often.
+			"accept": s.accept, "claim": s.claim, "claim more": s.claim, "finish": s.finish, "finish more": s.finish,
+			"finish again": s.finishStale, "cancel": s.cancel, "cancel running": s.cancelRunning,
 			"report": s.report, "recover": s.recover, "expire": s.expire, "beat": s.beat, "mark": s.mark,
 			"wait": s.wait, "reopen": s.reopen, "crash": s.crash, "": s.check,
 		})
@@ -221,8 +223,11 @@ func (s *machine) finishStale(rt *rapid.T) {
 	}
 }
 
-func (s *machine) cancel(rt *rapid.T) {
-	j := s.some(rt, nil)
+func (s *machine) cancel(rt *rapid.T) { s.cancelOne(rt, s.some(rt, nil)) }
+
+func (s *machine) cancelRunning(rt *rapid.T) { s.cancelOne(rt, s.some(rt, isRunning)) }
+
+func (s *machine) cancelOne(rt *rapid.T, j *modelJob) {
 	r, err := s.Cancel(rt.Context(), j.id, "somebody")
 	if j.state.Final() {
 		if !errors.Is(err, ErrFinal) || r.State != j.state {

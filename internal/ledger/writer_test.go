@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -62,12 +63,19 @@ func TestCallerGoesAwayTooLate(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	err := d.do(ctx, &op{run: func(tx *txn) error {
+	result := make(chan error, 1)
+	o := &op{run: func(tx *txn) error {
 		cancel()
+		select {
+		case <-result:
+			t.Error("the caller was answered before the commit")
+		case <-time.After(20 * time.Millisecond):
+		}
 		tx.note("late", "", "", "")
 		return nil
-	}})
-	d.must(err)
+	}}
+	go func() { result <- d.do(ctx, o) }()
+	d.must(<-result)
 	if list, err := d.Events(t.Context(), "", 0); err != nil || len(list) != 1 {
 		t.Error(list, err)
 	}
