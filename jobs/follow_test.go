@@ -160,8 +160,10 @@ func TestFollow(t *testing.T) {
 				if tt.result == nil {
 					tt.result = never(t)
 				}
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+				defer cancel()
 				begin := time.Now()
-				got := follow(t.Context(), clientOf(t, node(tt.events, tt.result)))
+				got := follow(ctx, clientOf(t, node(tt.events, tt.result)))
 				if got.err != nil {
 					t.Errorf("error %v", got.err)
 				}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,27 +117,30 @@ func TestWait(t *testing.T) {
 		least, most time.Duration
 		state       jobs.State
 	}{
-		"at once":        {answer(jobs.Succeeded, ""), 0, 0, jobs.Succeeded},
-		"failed":         {answer(jobs.Failed, ""), 0, 0, jobs.Failed},
-		"cancelled":      {answer(jobs.Cancelled, ""), 0, 0, jobs.Cancelled},
-		"soon":           {script(answer(jobs.Queued, ""), answer(jobs.Running, ""), answer(jobs.Succeeded, "")), 2 * time.Second, 2 * time.Second, jobs.Succeeded},
-		"retry after":    {script(after("7", answer(jobs.Queued, "")), answer(jobs.Succeeded, "")), 7 * time.Second, 7 * time.Second, jobs.Succeeded},
-		"a date":         {script(afterDate(5*time.Second), answer(jobs.Succeeded, "")), 5 * time.Second, 5 * time.Second, jobs.Succeeded},
-		"a year":         {script(after("31536000", answer(jobs.Queued, "")), answer(jobs.Succeeded, "")), time.Minute, time.Minute, jobs.Succeeded},
-		"nonsense":       {script(after("soon", answer(jobs.Queued, "")), answer(jobs.Succeeded, "")), time.Second, time.Second, jobs.Succeeded},
-		"held":           {script(held(answer(jobs.Queued, "")), answer(jobs.Succeeded, "")), 30100 * time.Millisecond, 30100 * time.Millisecond, jobs.Succeeded},
-		"not known yet":  {script(refuse(404), refuse(404), refuse(404), answer(jobs.Succeeded, "")), 0, 3 * time.Second, jobs.Succeeded},
-		"down":           {hour(refuse(503)), time.Hour, time.Hour + 20*time.Second, jobs.Succeeded},
-		"too many":       {script(after("40", refuse(429)), answer(jobs.Succeeded, "")), 40 * time.Second, 41 * time.Second, jobs.Succeeded},
-		"cut":            {hour(cut), time.Hour, time.Hour + 20*time.Second, jobs.Succeeded},
-		"silent":         {script(silent, answer(jobs.Succeeded, "")), time.Minute, time.Minute + time.Second, jobs.Succeeded},
-		"silent halfway": {script(halfway, answer(jobs.Succeeded, "")), time.Minute, time.Minute + time.Second, jobs.Succeeded},
+		"at once":          {answer(jobs.Succeeded, ""), 0, 0, jobs.Succeeded},
+		"failed":           {answer(jobs.Failed, ""), 0, 0, jobs.Failed},
+		"cancelled":        {answer(jobs.Cancelled, ""), 0, 0, jobs.Cancelled},
+		"soon":             {script(answer(jobs.Queued, ""), answer(jobs.Running, ""), answer(jobs.Succeeded, "")), 2 * time.Second, 2 * time.Second, jobs.Succeeded},
+		"retry after":      {script(after("7", answer(jobs.Queued, "")), answer(jobs.Succeeded, "")), 7 * time.Second, 7 * time.Second, jobs.Succeeded},
+		"a date":           {script(afterDate(5*time.Second), answer(jobs.Succeeded, "")), 5 * time.Second, 5 * time.Second, jobs.Succeeded},
+		"a year":           {script(after("31536000", answer(jobs.Queued, "")), answer(jobs.Succeeded, "")), time.Minute, time.Minute, jobs.Succeeded},
+		"nonsense":         {script(after("soon", answer(jobs.Queued, "")), answer(jobs.Succeeded, "")), time.Second, time.Second, jobs.Succeeded},
+		"held":             {script(held(answer(jobs.Queued, "")), answer(jobs.Succeeded, "")), 30100 * time.Millisecond, 30100 * time.Millisecond, jobs.Succeeded},
+		"not known yet":    {script(refuse(404), refuse(404), refuse(404), answer(jobs.Succeeded, "")), 0, 3 * time.Second, jobs.Succeeded},
+		"lost for a while": {lostForAWhile(), time.Hour, time.Hour + 30*time.Second, jobs.Succeeded},
+		"down":             {hour(refuse(503)), time.Hour, time.Hour + 20*time.Second, jobs.Succeeded},
+		"too many":         {script(after("40", refuse(429)), answer(jobs.Succeeded, "")), 40 * time.Second, 41 * time.Second, jobs.Succeeded},
+		"cut":              {hour(cut), time.Hour, time.Hour + 20*time.Second, jobs.Succeeded},
+		"silent":           {script(silent, answer(jobs.Succeeded, "")), time.Minute, time.Minute + time.Second, jobs.Succeeded},
+		"silent halfway":   {script(halfway, answer(jobs.Succeeded, "")), time.Minute, time.Minute + time.Second, jobs.Succeeded},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := clientOf(t, tt.handler)
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+				defer cancel()
 				begin := time.Now()
-				res, err := c.Wait(t.Context(), resultURL)
+				res, err := c.Wait(ctx, resultURL)
 				if err != nil || res.State != tt.state {
 					t.Errorf("got %q, %v, want %q", res.State, err, tt.state)
 				}
@@ -212,6 +216,22 @@ func TestWaitLogsAnOutageOnce(t *testing.T) {
 			t.Errorf("logged %d times:\n%s", n, log)
 		}
 	})
+}
+
+// lostForAWhile is a job that is known for an hour, then unknown for less than
+// the time of grace.
+func lostForAWhile() http.HandlerFunc {
+	begin := sync.OnceValue(time.Now)
+	return func(w http.ResponseWriter, r *http.Request) {
+		switch age := time.Since(begin()); {
+		case age < time.Hour:
+			after("60", answer(jobs.Queued, ""))(w, r)
+		case age < time.Hour+20*time.Second:
+			refuse(404)(w, r)
+		default:
+			answer(jobs.Succeeded, "")(w, r)
+		}
+	}
 }
 
 func after(v string, h http.HandlerFunc) http.HandlerFunc {
