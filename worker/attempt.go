@@ -21,8 +21,7 @@ var (
 	errCancelled   = errors.New("the job was cancelled")
 	errInterrupted = errors.New("the node was shut down")
 	// errStale ends an attempt that is not the job's newest any more.
-	errWrongTube = errors.New("the job is not for it")
-	errStale     = errors.New("the ledger has given the job to another attempt")
+	errStale = errors.New("the ledger has given the job to another attempt")
 )
 
 // Exit codes by which a program says more than that it failed.
@@ -52,8 +51,8 @@ type attempt struct {
 // run takes the attempt from the fetch to the published result. The error is
 // nil for a success, errStale, or a *fault.
 func (a *attempt) run(ctx context.Context) error {
-	if a.record.Program != a.program.about.Name {
-		return nodeFault("the message came by the run tube of "+a.program.about.Name, errWrongTube)
+	if a.misled() {
+		return &fault{outcome: jobs.OutcomeInterrupted, message: "its message was on the run tube of program " + a.program.about.Name}
 	}
 	if err := json.Unmarshal(a.record.Document, &a.job); err != nil {
 		return &fault{outcome: jobs.OutcomeInput, message: "the job document cannot be read: " + err.Error()}
@@ -74,6 +73,9 @@ func (a *attempt) run(ctx context.Context) error {
 	defer cancel()
 	return a.publish(long)
 }
+
+// misled reports whether the message was about another program than the job is.
+func (a *attempt) misled() bool { return a.record.Program != a.program.about.Name }
 
 // done reports whether the program came to its end by itself.
 func (a *attempt) done() bool { return a.exit != nil && !a.exit.Cancelled }

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/runnerbean/runnerbean/internal/queue"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // feed is where a slot gets its messages from: one server or, where there are
@@ -80,7 +79,7 @@ func (f *feed) reserve(ctx context.Context, tubes []string) (*queue.Delivery, er
 			}
 		case next.message != nil:
 			// If this fails it comes again when the connection ends.
-			_ = next.message.Release(ctx, jobs.DefaultPriority, 0)
+			_ = next.message.Release(ctx, priorityOf(ctx, next.message), 0)
 		}
 	}
 	return got.message, got.err

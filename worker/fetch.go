@@ -126,7 +126,7 @@ func statusFault(answer *http.Response) error {
 	case transientStatus(answer.StatusCode):
 		seconds, _ := strconv.Atoi(answer.Header.Get("Retry-After"))
 		after := time.Duration(min(max(seconds, 0), 3600)) * time.Second
-		return &passing{err: fmt.Errorf("the server answered %s", answer.Status), after: after}
+		return &passing{err: fmt.Errorf("the server answered %s", clean(answer.Status, 100)), after: after}
 	}
 	return fmt.Errorf("the server answered %s", clean(answer.Status, 100))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -126,7 +127,7 @@ func (l *lane) next(watch, work context.Context, tubes []string) bool {
 	message, err := l.queue.reserve(watch, tubes)
 	switch {
 	case err == nil && watch.Err() != nil:
-		l.release(work, message, jobs.DefaultPriority, 0)
+		l.putBack(work, message, 0)
 	case err == nil:
 		return l.handle(work, message)
 	case watch.Err() == nil:
@@ -156,7 +157,7 @@ func (l *lane) handle(ctx context.Context, message *queue.Delivery) bool {
 		return l.refused(ctx, message, hint.ID, err)
 	}
 	if program == nil {
-		l.release(ctx, message, jobs.DefaultPriority, l.spread(elsewhereDelay))
+		l.putBack(ctx, message, l.spread(elsewhereDelay))
 		return true
 	}
 	owner := ledger.Owner{Instance: l.cfg.Instance, Node: l.cfg.Node}
@@ -218,7 +219,7 @@ func (l *lane) refused(ctx context.Context, message *queue.Delivery, id string, 
 	if ctx.Err() == nil {
 		l.logger.Error("the ledger does not answer; no work is taken for a while", "job", id, "err", err)
 	}
-	l.release(ctx, message, jobs.DefaultPriority, l.spread(5*time.Second))
+	l.putBack(ctx, message, l.spread(5*time.Second))
 	return false
 }
 
@@ -289,7 +290,7 @@ func (l *lane) finish(ctx context.Context, a *attempt, err error) *ledger.Ending
 			return &ending
 		}
 		stale := errors.Is(err, ledger.ErrStale) || errors.Is(err, ledger.ErrUnknown) || errors.Is(err, ledger.ErrFinal)
-		if stale || try == 1 || ctx.Err() != nil {
+		if stale || try&(try-1) == 0 || ctx.Err() != nil { // the first, second, fourth …
 			l.logger.Error("the end of an attempt is not recorded", "job", a.record.ID, "attempt", a.record.Attempt, "outcome", ending.Outcome, "err", err)
 		}
 		// While the ledger fails this slot has nothing better to do than to
@@ -342,6 +343,9 @@ func (l *lane) settle(ctx context.Context, message *queue.Delivery, a *attempt, 
 	switch {
 	case e == nil:
 		l.release(ctx, message, a.record.Priority, l.spread(2*time.Second))
+	case a.misled():
+		// The job gets a message of its own, for none is marked as sent.
+		l.remove(ctx, message)
 	case e.State == jobs.Queued:
 		// Marked while we still hold it: it is sure to be there.
 		sent := []ledger.Sent{{ID: a.record.ID, Server: message.Server, Message: message.ID}}
@@ -368,6 +372,24 @@ func (l *lane) release(ctx context.Context, message *queue.Delivery, priority ui
 	if err := message.Release(ctx, priority, time.Duration(seconds)*time.Second); err != nil && !errors.Is(err, queue.ErrGone) {
 		l.logger.Debug("message not released; it comes again by itself", "err", err)
 	}
+}
+
+// putBack releases a message whose job is not known, with the priority that it
+// has.
+func (l *lane) putBack(ctx context.Context, message *queue.Delivery, delay time.Duration) {
+	l.release(ctx, message, priorityOf(ctx, message), delay)
+}
+
+func priorityOf(ctx context.Context, message *queue.Delivery) uint32 {
+	stats, err := message.Stats(ctx)
+	if err != nil {
+		return jobs.DefaultPriority
+	}
+	n, err := strconv.ParseUint(stats["pri"], 10, 32)
+	if err != nil {
+		return jobs.DefaultPriority
+	}
+	return uint32(n)
 }
 
 // spread is d, more or less.

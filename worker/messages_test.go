@@ -48,7 +48,8 @@ func TestWrongTube(t *testing.T) {
 	r.accept(j)
 	r.putBody("p", `{"id":"`+j.ID+`","program":"p"}`)
 	r.start()
-	r.until("the job says why it waits", func() bool { return r.get(j.ID).Reason != "" })
+	r.until("the job says why it waits", func() bool { return r.get(j.ID).Reason == "its message was on the run tube of program p" })
+	r.tubeEmpty("p")
 	if got := r.get(j.ID); got.State != jobs.Queued || got.Spent != 0 {
 		t.Errorf("job is %s, %d spent", got.State, got.Spent)
 	}

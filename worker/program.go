@@ -166,6 +166,9 @@ func (l *loader) sum(f *os.File, m mark) (string, error) {
 	if _, err := io.Copy(hash, f); err != nil {
 		return "", fmt.Errorf("the file cannot be read: %w", err)
 	}
+	if now, err := fstat(f); err != nil || now != m {
+		return "", errors.New("the file is being written")
+	}
 	sum := hex.EncodeToString(hash.Sum(nil))
 	l.sums[m] = sum
 	return sum, nil

@@ -200,6 +200,9 @@ func (a *attempt) conflict(ctx context.Context, document []byte, winner int) {
 	if err := a.cfg.Store.Create(ctx, key, document); err != nil && !errors.Is(err, fs.ErrExist) {
 		message = fmt.Sprintf("attempt %d gave another result than attempt %d, which stays; the other one could not be kept: %v", a.record.Attempt, winner, err)
 	}
+	if a.program.manifest.Deterministic {
+		message += "; program.json says that the program is deterministic"
+	}
 	a.note(ctx, "conflict", message)
 }
 
