@@ -115,13 +115,13 @@ func (f *follower) listen(ctx context.Context) error {
 		f.polling = true
 		return f.ended(ctx)
 	case isStatus(err, http.StatusNotFound):
-		return f.unknown(ctx)
+		return f.notFound(ctx)
 	}
 	return f.failed(ctx, err, 0)
 }
 
-// unknown tells a job that is not known yet from a server without streams.
-func (f *follower) unknown(ctx context.Context) error {
+// notFound tells a job that is not known yet from a server without streams.
+func (f *follower) notFound(ctx context.Context) error {
 	a, err := f.c.get(ctx, f.url, 0)
 	if err != nil {
 		f.silent--

@@ -47,8 +47,8 @@ type watch struct {
 	hold time.Duration
 	// rest is how long to wait before the next request.
 	rest time.Duration
-	// seen is when the job was known last, or the watch began.
-	seen     time.Time
+	// unknown is since when the job is not found; zero while it is.
+	unknown  time.Time
 	failures int // in a row
 	// last is the error of the newest of them.
 	last error
@@ -58,7 +58,7 @@ func (c *Client) watch(url string) (*watch, error) {
 	if _, err := webURL(url); err != nil {
 		return nil, fmt.Errorf("jobs: result: %w", err)
 	}
-	return &watch{c: c, url: url, seen: time.Now()}, nil
+	return &watch{c: c, url: url}, nil
 }
 
 // next blocks until the server has given the state of the job, or will not.
@@ -112,7 +112,7 @@ func (w *watch) ended(ctx context.Context) error {
 }
 
 func (w *watch) succeeded() {
-	w.seen, w.failures, w.last = time.Now(), 0, nil
+	w.unknown, w.failures, w.last = time.Time{}, 0, nil
 }
 
 // failed decides whether to try again: nil, and w.rest says when.
@@ -124,7 +124,10 @@ func (w *watch) failed(ctx context.Context, err error, after time.Duration) erro
 	most := backoffMost
 	if isStatus(err, http.StatusNotFound) {
 		most = unknownMost
-		if time.Since(w.seen) >= w.c.cfg.Grace {
+		if w.unknown.IsZero() {
+			w.unknown = time.Now()
+		}
+		if time.Since(w.unknown) >= w.c.cfg.Grace {
 			return w.wrap(err)
 		}
 	} else if !temporary(err) {
