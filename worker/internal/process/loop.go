@@ -43,6 +43,7 @@ func (g *group) check(ctx context.Context, now time.Time) {
 
 // terminate asks the group to end. A stopped process must go on to hear it.
 func (g *group) terminate(now time.Time) {
+	g.meter.look(g.pid)
 	g.killAt = now.Add(g.spec.Grace)
 	g.fds[fdWake].Fd = -1 // it stays readable and would wake the loop again and again
 	g.signal(unix.SIGTERM)

@@ -37,13 +37,14 @@ func Subreap() error {
 // and those that are nobody's business have not changed since the one before.
 func sweep(leader int, mark string) int {
 	begun := time.Now()
+	s := sweeper{leader: leader, mark: mark, known: map[int]uint64{}}
 	var before []int
 	for wait := 50 * time.Microsecond; subreaping.Load(); wait = min(2*wait, 10*time.Millisecond) {
 		pids := strangers()
 		if len(pids) == 0 {
 			break // the usual case, in the first round
 		}
-		r := sweepOnce(leader, mark)
+		r := s.round()
 		settled := r.found == 0 && r.unsure == 0 && slices.Equal(pids, before)
 		if settled || time.Since(begun) > sweepFor {
 			return r.left
@@ -54,29 +55,37 @@ func sweep(leader int, mark string) int {
 	return 0
 }
 
-// round is what one round of a sweep saw: orphans of the program, how many of
-// those are not yet reaped, and processes that may be orphans of it.
+// sweeper hunts for the orphans of one program.
+type sweeper struct {
+	leader int
+	mark   string
+	known  map[int]uint64 // when those were started that were found to be its orphans
+}
+
+// round is what one round saw: orphans of the program, how many of those are
+// not yet reaped, and processes that may be orphans of it.
 type round struct{ found, left, unsure int }
 
 // sweeping keeps two runs from taking the same orphan, whose number would be free
 // after the first has reaped it.
 var sweeping sync.Mutex
 
-func sweepOnce(leader int, mark string) (r round) {
+func (s *sweeper) round() (r round) {
 	sweeping.Lock()
 	defer sweeping.Unlock()
-	nobodys := bornBefore(leader)
+	nobodys := bornBefore(s.leader)
 	for _, pid := range strangers() {
-		s, ok := readStat(pid)
-		if !ok || s.parent != os.Getpid() {
+		st, ok := readStat(pid)
+		if !ok || st.parent != os.Getpid() {
 			continue
 		}
-		switch belongs(pid, s, leader, mark, nobodys) {
+		switch s.belongs(pid, st, nobodys) {
 		case perhaps:
 			r.unsure++
 		case yes:
 			r.found++
-			if !end(pid, s) {
+			s.known[pid] = st.started
+			if !end(pid, st) {
 				r.left++
 			}
 		}
@@ -119,17 +128,18 @@ const (
 )
 
 // belongs tells whether an orphan comes from the program: it is of its session
-// or bears its mark. One of no program's session that is dead, or older than
-// every other program that runs, can be nobody else's either.
-func belongs(pid int, s procStat, leader int, mark string, nobodys func(procStat) bool) answer {
-	switch {
-	case s.session == leader:
+// or bears its mark, or did so while it lived. One of no program's session that
+// is dead, or older than every other program that runs, can be nobody else's
+// either.
+func (s *sweeper) belongs(pid int, st procStat, nobodys func(procStat) bool) answer {
+	switch started, known := s.known[pid]; {
+	case st.session == s.leader, known && started == st.started:
 		return yes
-	case leaders.has(s.session):
+	case leaders.has(st.session):
 		return no
-	case hasEnv(pid, mark), nobodys(s):
+	case hasEnv(pid, s.mark), nobodys(st):
 		return yes
-	case unclear(pid, s):
+	case unclear(pid, st):
 		return perhaps
 	}
 	return no

@@ -105,11 +105,13 @@ func (m *meter) sample(pid int, now time.Time) {
 	case now.Before(m.next):
 		return
 	default:
-		m.seen = max(m.seen, highWater(pid))
+		m.look(pid)
 		m.step = min(2*m.step, lastLook)
 	}
 	m.next = now.Add(m.step)
 }
+
+func (m *meter) look(pid int) { m.seen = max(m.seen, highWater(pid)) }
 
 func (m *meter) result(usage unix.Rusage) int64 {
 	var self unix.Rusage

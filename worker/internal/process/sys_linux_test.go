@@ -99,8 +99,8 @@ func TestNothingIsLeft(t *testing.T) {
 			if exit.Code != 0 || exit.Escaped != 0 {
 				t.Errorf("%+v", exit)
 			}
-			if _, there := readStat(pid(t, exit.Stdout)); there {
-				t.Error("its child is there")
+			if s, there := readStat(pid(t, exit.Stdout)); there {
+				t.Errorf("its child is there: %+v", s)
 			}
 		})
 		t.Run(how+" cancelled", func(t *testing.T) {
@@ -113,8 +113,8 @@ func TestNothingIsLeft(t *testing.T) {
 			if err != nil || !exit.Cancelled || exit.Escaped != 0 {
 				t.Errorf("%+v, %v", exit, err)
 			}
-			if _, there := readStat(pid(t, exit.Stdout)); there {
-				t.Error("its child is there")
+			if s, there := readStat(pid(t, exit.Stdout)); there {
+				t.Errorf("its child is there: %+v", s)
 			}
 		})
 	}
@@ -291,9 +291,14 @@ func TestMany(t *testing.T) {
 // The memory of a program is its own, not what it shared with us at its start.
 func TestMaxRSS(t *testing.T) {
 	t.Parallel()
-	exit := run(t, Spec{Path: "/bin/sleep", Args: []string{"0.2"}})
-	if exit.MaxRSS <= 0 || exit.MaxRSS > 8<<20 {
-		t.Errorf("sleep took %d bytes", exit.MaxRSS)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	exit, err := Run(ctx, Spec{Path: "/bin/sleep", Args: []string{"600"}, OnStart: func(pid int) {
+		until(t, "it has memory of its own", func() bool { return highWater(pid) > 0 })
+		cancel()
+	}})
+	if err != nil || exit.MaxRSS <= 0 || exit.MaxRSS > 8<<20 {
+		t.Errorf("sleep took %d bytes, %v", exit.MaxRSS, err)
 	}
 }
 

@@ -99,6 +99,8 @@ type meter struct{ next time.Time }
 
 func (m *meter) sample(int, time.Time) {}
 
+func (m *meter) look(int) {}
+
 func (m *meter) result(usage unix.Rusage) int64 { return usage.Maxrss }
 
 // Subreap is not to be had here: descendants that leave their group escape.
