@@ -218,12 +218,14 @@ func TestWaitLogsAnOutageOnce(t *testing.T) {
 	})
 }
 
-// lostForAWhile is a job that is known for an hour, then unknown for less than
-// the time of grace.
+// lostForAWhile is a job that is not known yet, then known for an hour, then
+// unknown for less than the time of grace.
 func lostForAWhile() http.HandlerFunc {
 	begin := sync.OnceValue(time.Now)
 	return func(w http.ResponseWriter, r *http.Request) {
 		switch age := time.Since(begin()); {
+		case age == 0:
+			refuse(404)(w, r)
 		case age < time.Hour:
 			after("60", answer(jobs.Queued, ""))(w, r)
 		case age < time.Hour+20*time.Second:
