@@ -217,7 +217,7 @@ func TestSlowStreamHoldsUpNobody(t *testing.T) {
 	b.watched(1)
 	next := streamOf(t, base, id)
 	large := json.RawMessage(`"` + strings.Repeat("x", 200<<10) + `"`)
-	for i := range 40 {
+	for i := range 30 {
 		progress := float64(i+1) / 100
 		if err := b.ledger.Report(t.Context(), id, attempt, liveOf(progress, large)); err != nil {
 			t.Fatal(err)

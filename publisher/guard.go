@@ -115,7 +115,7 @@ func (f *failures) count(from netip.Prefix, now time.Time) {
 	f.seen[from] = empty.Add(time.Second)
 }
 
-// forget makes room, by force where nothing else helps.
+// forget makes room for many, by force where nothing else helps.
 func (f *failures) forget(now time.Time) {
 	for from, empty := range f.seen {
 		if empty.Before(now) {
@@ -123,7 +123,7 @@ func (f *failures) forget(now time.Time) {
 		}
 	}
 	for from := range f.seen {
-		if len(f.seen) < failureAddresses {
+		if len(f.seen) <= failureAddresses/2 {
 			return
 		}
 		delete(f.seen, from)
