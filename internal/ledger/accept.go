@@ -96,10 +96,10 @@ func digest(document []byte) [sha256.Size]byte {
 var (
 	qInsertJob = newQuery(`INSERT INTO jobs (id, program, state, priority, created, accepted, not_before, expires,
 		started, finished, updated, attempt, spent, crashes, cancel_requested, node, instance, program_sha256,
-		outcome, exit_code, signal, cpu_us, max_rss, server, message, reason, error)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, '', 0, 0, '', 0, ?, ?)
+		outcome, exit_code, signal, cpu_us, max_rss, server, message, reason, error, labels)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, '', 0, 0, '', 0, ?, ?, ?)
 		ON CONFLICT (id) DO NOTHING`)
-	qInsertDocument = newQuery("INSERT INTO documents (id, digest, labels, document) VALUES (?, ?, ?, ?)")
+	qInsertDocument = newQuery("INSERT INTO documents (id, digest, document) VALUES (?, ?, ?)")
 	qInsertLabel    = newQuery("INSERT INTO labels (label, accepted, job) VALUES (?, ?, ?)")
 	qInsertNeed     = newQuery("INSERT INTO needs (need, job, missing_since) VALUES (?, ?, ?) ON CONFLICT (need, job) DO NOTHING")
 	qState          = newQuery("SELECT state FROM jobs WHERE id = ?")
@@ -117,7 +117,7 @@ func (t *txn) accept(c *candidate) (Accepted, error) {
 		r.State, r.Finished = jobs.Failed, t.now
 	}
 	n, err := t.exec(qInsertJob, r.ID, r.Program, string(r.State), int64(r.Priority), micros(r.Created), micros(r.Accepted),
-		micros(r.NotBefore), micros(r.Expires), micros(r.Finished), micros(r.Updated), r.Reason, errorText(r.Error))
+		micros(r.NotBefore), micros(r.Expires), micros(r.Finished), micros(r.Updated), r.Reason, errorText(r.Error), c.labels)
 	if err != nil {
 		return Accepted{}, err
 	}
@@ -147,7 +147,7 @@ func faultText(e *jobs.Error) string {
 
 // describe writes what never changes.
 func (t *txn) describe(c *candidate) error {
-	if _, err := t.exec(qInsertDocument, c.record.ID, c.digest[:], c.labels, c.Document); err != nil {
+	if _, err := t.exec(qInsertDocument, c.record.ID, c.digest[:], c.Document); err != nil {
 		return err
 	}
 	for k, v := range c.Job.Labels {

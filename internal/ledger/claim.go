@@ -11,7 +11,7 @@ var (
 	qClaim = newQuery(`UPDATE jobs SET state = 'running', attempt = attempt + 1, started = ?, updated = ?, node = ?,
 		instance = ?, program_sha256 = ?, server = '', message = 0, reason = ''
 		WHERE id = ? AND state = 'queued' AND not_before <= ? AND (expires = 0 OR expires > ?)
-		RETURNING ` + recordColumns + ", " + documentColumns)
+		RETURNING program, priority, created, accepted, not_before, expires, attempt, spent, crashes, error, labels, ` + documentColumn)
 	qBeatOf = newQuery("SELECT beat FROM nodes WHERE instance = ?")
 )
 
@@ -32,9 +32,10 @@ func (l *Ledger) Claim(ctx context.Context, id string, o Owner, programSHA256 st
 }
 
 func (t *txn) claim(id, node, instance, sum string) (Claim, error) {
-	var row recordRow
+	var r recordRow
 	now := micros(t.now)
-	ok, err := t.change(qClaim, []any{now, now, node, instance, sum, id, now, now}, row.withDocument()...)
+	ok, err := t.change(qClaim, []any{now, now, node, instance, sum, id, now, now}, &r.Program, &r.Priority, &r.created,
+		&r.accepted, &r.notBefore, &r.expires, &r.Attempt, &r.Spent, &r.Crashes, &r.errText, &r.labels, &r.document)
 	if err != nil {
 		return Claim{}, err
 	}
@@ -43,8 +44,10 @@ func (t *txn) claim(id, node, instance, sum string) (Claim, error) {
 	}
 	t.count(jobs.Queued, jobs.Running)
 	t.touched(id)
-	r, err := row.record()
-	return Claim{OK: true, Record: r}, err
+	// The rest was just written, so it need not be read.
+	r.ID, r.State, r.started, r.updated, r.Node, r.Instance = id, jobs.Running, now, now, node, instance
+	record, err := r.record()
+	return Claim{OK: true, Record: record}, err
 }
 
 // refuse says why a job cannot be claimed now.

@@ -102,7 +102,7 @@ func labelsText(labels map[string]string) string {
 
 // recordColumns are the columns of jobs that make a Record.
 const recordColumns = `id, program, state, priority, created, accepted, not_before, expires, started, finished, updated,
-	attempt, spent, crashes, cancel_requested, node, instance, reason, error`
+	attempt, spent, crashes, cancel_requested, node, instance, reason, error, labels`
 
 // recordRow is the scan target of recordColumns, and of what some queries add.
 type recordRow struct {
@@ -117,26 +117,23 @@ func (r *recordRow) dest() []any {
 	return []any{
 		&r.ID, &r.Program, (*string)(&r.State), &r.Priority, &r.created, &r.accepted, &r.notBefore, &r.expires,
 		&r.started, &r.finished, &r.updated, &r.Attempt, &r.Spent, &r.Crashes, &r.CancelRequested,
-		&r.Node, &r.Instance, &r.Reason, &r.errText,
+		&r.Node, &r.Instance, &r.Reason, &r.errText, &r.labels,
 	}
 }
 
-// withDocument is for recordColumns followed by documentColumns.
-func (r *recordRow) withDocument() []any { return append(r.dest(), &r.labels, &r.document) }
+// withDocument is for recordColumns followed by documentColumn.
+func (r *recordRow) withDocument() []any { return append(r.dest(), &r.document) }
 
-// withLabels is for recordColumns followed by the labels and liveColumns.
-func (r *recordRow) withLabels() []any {
-	return append(append(r.dest(), &r.labels), r.live.dest()...)
-}
+// withLive is for recordColumns followed by liveColumns.
+func (r *recordRow) withLive() []any { return append(r.dest(), r.live.dest()...) }
 
-// withAll is for recordColumns, documentColumns, liveColumns and the partial result.
+// withAll is for recordColumns, documentColumn, liveColumns and the partial result.
 func (r *recordRow) withAll() []any {
 	return append(append(r.withDocument(), r.live.dest()...), &r.live.partial)
 }
 
-// documentColumns follow recordColumns of a query on jobs.
-const documentColumns = `(SELECT labels FROM documents WHERE documents.id = jobs.id),
-	(SELECT document FROM documents WHERE documents.id = jobs.id)`
+// documentColumn follows recordColumns of a query on jobs.
+const documentColumn = "(SELECT document FROM documents WHERE documents.id = jobs.id)"
 
 // record finishes what the scan began.
 func (r *recordRow) record() (Record, error) {

@@ -11,7 +11,7 @@ import (
 
 const maxPosition = 1000
 
-var qGet = newQuery("SELECT " + recordColumns + ", " + documentColumns + `,
+var qGet = newQuery("SELECT " + recordColumns + ", " + documentColumn + `,
 	live_progress, live_message, live_counters, live_updated, partial FROM (SELECT jobs.*,
 	live.progress AS live_progress, live.message AS live_message, live.counters AS live_counters,
 	live.updated AS live_updated, partials.partial FROM jobs

@@ -21,7 +21,7 @@ const (
 )
 
 // qListed reads records without what is large.
-var qListed = newManyRows("SELECT "+recordColumns+`, (SELECT labels FROM documents WHERE documents.id = jobs.id),
+var qListed = newManyRows("SELECT "+recordColumns+`,
 	live_progress, live_message, live_counters, live_updated FROM (SELECT jobs.*,
 	live.progress AS live_progress, live.message AS live_message, live.counters AS live_counters,
 	live.updated AS live_updated FROM jobs
@@ -123,7 +123,7 @@ func (s *listing) records(places []cursor) ([]Record, error) {
 		}
 		return s.each(q, ids, func(rows *sql.Rows) error {
 			var row recordRow
-			if err := rows.Scan(row.withLabels()...); err != nil {
+			if err := rows.Scan(row.withLive()...); err != nil {
 				return err
 			}
 			r, err := row.record()

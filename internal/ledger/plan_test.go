@@ -36,7 +36,7 @@ func TestQueriesUseTheirIndex(t *testing.T) {
 		qNextProgram: "COVERING INDEX jobs_program (program>?)", qNextServer: "COVERING INDEX jobs_queue (server>?)",
 		qInQueue: "COVERING INDEX jobs_queue (server=?)", qInProgramQueue: "COVERING INDEX jobs_queue (server=? AND program=?)",
 		qBefore: "COVERING INDEX jobs_queue (server=? AND program=? AND (priority,accepted,id)", qUnsent: "jobs_queue (server=?)",
-		qExpired: "jobs_expires (expires>? AND expires<?)", qCancelWanted: "COVERING INDEX jobs_cancelling (instance=?)",
+		qExpired: "jobs_expires (expires>? AND expires<?)", qCancelWanted: "jobs_running (instance=?)",
 		qLostOfNode: "jobs_running", qLostByBeat: "jobs_running", qNeverCame: "COVERING INDEX needs_missing",
 		qAnyMissing: "COVERING INDEX needs_missing", qJobEvents: "events_job (job=?)",
 	} {

@@ -30,7 +30,8 @@ CREATE TABLE jobs (
     server           TEXT   NOT NULL,
     message          BIGINT NOT NULL,
     reason           TEXT   NOT NULL,
-    error            TEXT   NOT NULL
+    error            TEXT   NOT NULL,
+    labels           TEXT   NOT NULL
 ) /*sqlite: WITHOUT ROWID */;
 
 -- Each index that a job enters and leaves on its way costs about a tenth of
@@ -46,14 +47,12 @@ CREATE INDEX jobs_node ON jobs (node, accepted, id) WHERE node <> '';
 -- The queue: which server has the message, and the order of starting.
 CREATE INDEX jobs_queue ON jobs (server, program, priority, accepted, id, updated) WHERE state = 'queued';
 CREATE INDEX jobs_running ON jobs (instance) WHERE state = 'running';
-CREATE INDEX jobs_cancelling ON jobs (instance) WHERE state = 'running' AND cancel_requested = 1;
 CREATE INDEX jobs_expires ON jobs (expires) WHERE expires > 0 AND state IN ('queued', 'waiting');
 
--- What never changes stands apart, so that a change of state does not write it again.
+-- What is large and never changes stands apart, so that a change of state does not write it again.
 CREATE TABLE documents (
     id       TEXT  NOT NULL PRIMARY KEY,
     digest   BYTEA NOT NULL,
-    labels   TEXT  NOT NULL,
     document BYTEA NOT NULL
 ) /*sqlite: WITHOUT ROWID */;
 
