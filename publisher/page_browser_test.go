@@ -36,7 +36,7 @@ type fakeNode struct {
 	known    bool        // guarded
 	news     chan struct{}
 	log      string // guarded
-	polls    int    // guarded
+	events   atomic.Int32
 }
 
 func newFakeNode(t *testing.T) *fakeNode {
@@ -103,9 +103,6 @@ func (n *fakeNode) serveResult(w http.ResponseWriter, r *http.Request) {
 		_ = renderPage(w, pageData{Result: result, ResultJSON: doc, LogTail: []byte(log), LogURL: "/" + testID + "/log", JSONURL: "/" + testID + "?format=json", BaseURL: n.url})
 		return
 	}
-	n.mu.Lock()
-	n.polls++
-	n.mu.Unlock()
 	h.Set("Cache-Control", "no-store")
 	if !known {
 		h.Set("Content-Type", "application/problem+json")
@@ -132,6 +129,7 @@ func (n *fakeNode) serveEvents(w http.ResponseWriter, r *http.Request) {
 		result, _, news := n.now()
 		doc, _ := json.Marshal(result)
 		fmt.Fprintf(w, "data: %s\n\n", doc)
+		n.events.Add(1)
 		_ = http.NewResponseController(w).Flush()
 		if result.State.Final() {
 			return
@@ -403,5 +401,8 @@ func pageFollowsAJob(t *testing.T, chromium context.Context) {
 	b.do(chromedp.Focus(chromedp.CSS(`#plots [role=slider]`)), chromedp.KeyEvent(kb.End))
 	b.until(`document.querySelector('#plots figcaption').textContent.includes('(')`)
 	b.shoot("reading")
+	if got := n.events.Load(); got < 4 {
+		t.Errorf("%d events were asked for: the page polls", got)
+	}
 	b.checkComplaints()
 }

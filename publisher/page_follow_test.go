@@ -31,6 +31,14 @@ func followSurvives(t *testing.T, chromium context.Context) {
 	step(0.2)
 	b.until(at(0.2)) // the stream works
 
+	n.deaf.Store(true)
+	step(0.25) // the last that the stream brings
+	b.until(at(0.25))
+	step(0.28)
+	evaluate[bool](b, `dispatchEvent(new Event('online'))`)
+	b.until(at(0.28)) // after sleep, with a stream that brings nothing
+	n.deaf.Store(false)
+
 	n.server.CloseClientConnections()
 	step(0.3)
 	b.until(at(0.3)) // after a broken connection
@@ -40,14 +48,6 @@ func followSurvives(t *testing.T, chromium context.Context) {
 	step(0.4)
 	n.broken.Store(false)
 	b.until(at(0.4)) // after a restart
-
-	n.deaf.Store(true)
-	n.server.CloseClientConnections()
-	step(0.5)
-	evaluate[bool](b, `dispatchEvent(new Event('online'))`)
-	b.until(at(0.5)) // after sleep, with a stream that brings nothing
-	n.deaf.Store(false)
-	n.server.CloseClientConnections()
 
 	n.set(func(r *jobs.Result) { r.State, r.Finished = jobs.Succeeded, time.Now() })
 	b.until(part("state") + `.textContent === 'Succeeded'`)

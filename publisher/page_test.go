@@ -176,6 +176,23 @@ func checkHarmless(t *testing.T, page string) {
 	}
 }
 
+func TestLink(t *testing.T) {
+	t.Parallel()
+	for _, good := range []string{"https://a.example/x?y=1&z#f", "http://127.0.0.1:8420/1/files/a%20b.csv", "/1/log", "/"} {
+		if got := link(good); got != good {
+			t.Errorf("link(%q) = %q", good, got)
+		}
+	}
+	for _, bad := range []string{
+		"", "x", "javascript:alert(1)", "JavaScript:alert(1)", "data:text/html,x", "file:///etc/passwd", "ftp://a.example", "mailto:a@b.example",
+		"//evil.example", `/\evil.example`, `\\evil.example`, "https:///x", "https:x", "https://user@a.example/", " https://a.example", "https://a.example/\x00", "https://a.example/" + strings.Repeat("x", 5000),
+	} {
+		if got := link(bad); got != "" {
+			t.Errorf("link(%q) = %q", bad, got)
+		}
+	}
+}
+
 func TestLogText(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ log, want string }{
