@@ -254,7 +254,7 @@ func TestFigures(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ doc, want string }{
 		"scalars":      {`{"a":1,"b":"x","c":true,"d":null,"e":""}`, "a=1 b=x c=true"},
-		"nested":       {`{"m":{"p":{"alpha":0.5},"kind":"k"},"z":1234}`, "p · alpha=0.5 m · kind=k z=1,234"},
+		"nested":       {`{"m":{"p_q":{"alpha":0.5},"the_kind":"k"},"z":1234}`, "p q · alpha=0.5 m · the kind=k z=1,234"},
 		"short lists":  {`{"a":[48,336],"b":[1,2,3,4,5],"c":[],"d":["x","y"],"e":[[1]],"f":[{}]}`, "a=48, 336 d=x, y"},
 		"not a series": {`{"s":{"start":0,"interval_s":60,"unit":"MW","values":[1,2]},"a":1}`, "a=1"},
 		"too deep":     {`{"a":{"b":{"c":{"d":{"e":1}}}}}`, ""},

@@ -26,8 +26,10 @@ type fact struct {
 	Code bool
 }
 
-// Long reports whether the text needs more than a figure's usual room.
-func (f fact) Long() bool { return utf8.RuneCountInString(f.Text) > 14 }
+// Long reports whether a figure needs more than the usual room.
+func (f fact) Long() bool {
+	return utf8.RuneCountInString(f.Text) > 14 || utf8.RuneCountInString(f.Name) > 24
+}
 
 // fileView is an artifact or an input. URL is empty where it is no link.
 type fileView struct {
@@ -223,7 +225,7 @@ func (l *figureList) add(holder string, all []member, depth int) {
 		return
 	}
 	for _, m := range all {
-		name := show(m.name, maxNameRunes)
+		name := strings.ReplaceAll(show(m.name, maxNameRunes), "_", " ")
 		inner, text := members(m.value), single(m.value)
 		switch {
 		case len(inner) > 0 && depth < maxFigureDepth:
