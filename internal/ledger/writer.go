@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"time"
 
 	"modernc.org/sqlite"
@@ -182,6 +183,7 @@ func (l *Ledger) write() {
 	t := &txn{l: l, w: l.writer}
 	unsettled := true // a crash may have left some
 	for first := range l.ops {
+		l.letOthersCome()
 		batch = l.collect(append(batch[:0], first))
 		unsettled = l.runBatch(t, batch) || unsettled
 		for unsettled {
@@ -190,6 +192,16 @@ func (l *Ledger) write() {
 				break
 			}
 		}
+	}
+}
+
+// letOthersCome runs the goroutines that can run, as long as they bring more
+// operations: who was just answered often asks for the next thing at once. It
+// halves the processor time of a job at eight slots.
+func (l *Ledger) letOthersCome() {
+	for n := -1; len(l.ops) > n; {
+		n = len(l.ops)
+		runtime.Gosched()
 	}
 }
 
