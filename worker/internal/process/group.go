@@ -46,8 +46,8 @@ func newGear() (*gear, error) {
 	return g, nil
 }
 
-// group is one running program: the leader's session and process group, and our
-// ends of its pipes.
+// group is one running program: the leader's process group and our ends of its
+// pipes.
 type group struct {
 	spec   Spec
 	gear   *gear
@@ -113,10 +113,8 @@ func (g *group) launch() error {
 		if err != nil {
 			return err
 		}
+		// Our ends may block: they are read only where poll found something.
 		child[i+1], g.fds[at].Fd = w, int32(r)
-		if err := unix.SetNonblock(r, true); err != nil {
-			return err
-		}
 	}
 	err := g.fork([]uintptr{uintptr(child[0]), uintptr(child[1]), uintptr(child[2]), uintptr(child[3])})
 	runtime.KeepAlive(g.spec.StdinFile)
@@ -135,7 +133,7 @@ func (g *group) openStdin(child *int) error {
 		return err
 	}
 	*child, g.fds[fdStdin].Fd = r, int32(w)
-	if err := unix.SetNonblock(w, true); err != nil {
+	if _, err := unix.FcntlInt(uintptr(w), unix.F_SETFL, unix.O_NONBLOCK); err != nil {
 		return err
 	}
 	g.stdin = g.spec.Stdin

@@ -156,7 +156,7 @@ func (g *group) take(at int, p []byte) {
 // only then reaps the leader: until then its numbers cannot be given away.
 func (g *group) finish() {
 	g.closeFD(fdStdin)
-	g.signal(unix.SIGKILL)
+	_ = unix.Kill(-g.pid, unix.SIGKILL)
 	g.exit.Escaped = sweep(g.pid, g.mark)
 	g.drain()
 	g.events.close()

@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // procFile reads a file under /proc of process pid; nil where there is none.
@@ -53,13 +56,21 @@ func parseStat(data []byte) (procStat, bool) {
 func (s procStat) dead() bool { return s.state == 'Z' || s.state == 'X' }
 
 // hasEnv reports whether the process was started with the entry "KEY=VALUE".
-func hasEnv(pid int, entry string) bool { return findEnv(procFile(pid, "environ"), entry) }
+func hasEnv(pid int, entry string) bool {
+	return findEnv(procFile(pid, "environ"), func(e []byte) bool { return string(e) == entry })
+}
 
-func findEnv(data []byte, entry string) bool {
+// hasMark reports whether any program of this process left its mark.
+func hasMark(pid int) bool {
+	own := []byte(MarkVar + "=" + markBase)
+	return findEnv(procFile(pid, "environ"), func(e []byte) bool { return bytes.HasPrefix(e, own) })
+}
+
+func findEnv(data []byte, is func(entry []byte) bool) bool {
 	for len(data) > 0 {
 		var one []byte
 		one, data, _ = bytes.Cut(data, []byte{0})
-		if string(one) == entry {
+		if is(one) {
 			return true
 		}
 	}
@@ -119,9 +130,30 @@ func adopted() []int {
 	}
 }
 
+// childrenFile stays open: every run reads it.
+var childrenFile = sync.OnceValue(func() int {
+	fd, err := unix.Open("/proc/self/task/"+strconv.Itoa(os.Getpid())+"/children", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	return fd
+})
+
 func children() ([]int, bool) {
-	data, err := os.ReadFile("/proc/self/task/" + strconv.Itoa(os.Getpid()) + "/children")
-	return numbers(strings.Fields(string(data))), err == nil
+	var data []byte
+	var buf [4096]byte
+	for {
+		n, err := unix.Pread(childrenFile(), buf[:], int64(len(data)))
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return nil, false
+		case n == 0:
+			return numbers(strings.Fields(string(data))), true
+		default:
+			data = append(data, buf[:n]...)
+		}
+	}
 }
 
 func childrenInAll() []int {

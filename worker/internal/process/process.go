@@ -6,14 +6,14 @@
 // goroutine per pipe, and the thread that started the program stays for as long
 // as the program does, which the parent-death signal of Linux asks for.
 //
-// A program leads a session, and so a process group, of its own. What is ended
-// with it: its group, always; on Linux, after Subreap, also descendants that
-// left the group or the session. One that has a session of its own, its parents
-// dead and its environment cleared cannot be told from those of other programs;
-// it ends once every program that was running with it has ended. Not covered:
-// anybody who runs off without Subreap, one that forks faster than it is killed,
-// and, when this process itself is killed, descendants other than the program's
-// first process (see KillMarked).
+// A program leads a process group of its own. What is ended with it: its group,
+// always; on Linux, after Subreap, also descendants that left the group or the
+// session and bear the mark that is in every program's environment. One in a
+// session of its own whose environment was cleared ends once every program that
+// was running with it has ended. Not covered: one whose environment was cleared
+// and that only changed its group; one that forks faster than it is killed;
+// anybody who runs off without Subreap; and, when this process itself is killed,
+// descendants other than the program's first process (see KillMarked).
 package process
 
 import (

@@ -1,8 +1,6 @@
 package process
 
 import (
-	"context"
-	"errors"
 	"math"
 	"os"
 	"slices"
@@ -13,8 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sweepFor bounds how long Run hunts for descendants that left their group.
-const sweepFor = time.Second
+const (
+	// sweepFor bounds how long Run hunts for descendants that left their group.
+	sweepFor = time.Second
+	// corpseFor is how long a dead child of unknown origin is left to somebody
+	// else of this process to wait for.
+	corpseFor = 5 * time.Second
+)
 
 var subreaping atomic.Bool
 
@@ -60,6 +63,33 @@ type sweeper struct {
 	leader int
 	mark   string
 	known  map[int]uint64 // when those were started that were found to be its orphans
+	now    situation
+}
+
+// situation is what a round goes by. It holds only as long as no program is
+// started: a process at hand may be just that, and not be known as such yet.
+type situation struct {
+	session int    // of this process
+	oldest  uint64 // start of the oldest other program
+	forks   uint64 // programs started so far
+	quiet   bool   // none was being started
+}
+
+func (s *sweeper) look() {
+	session, err := unix.Getsid(0)
+	others, forks, quiet := leaders.others(s.leader)
+	s.now = situation{session: session, oldest: math.MaxUint64, forks: forks, quiet: quiet && err == nil}
+	for _, pid := range others {
+		st, ok := readStat(pid)
+		s.now.quiet = s.now.quiet && ok
+		s.now.oldest = min(s.now.oldest, st.started)
+	}
+}
+
+// certain reports whether the situation still holds.
+func (s *sweeper) certain() bool {
+	_, forks, _ := leaders.others(s.leader)
+	return s.now.quiet && forks == s.now.forks
 }
 
 // round is what one round saw: orphans of the program, how many of those are
@@ -73,19 +103,21 @@ var sweeping sync.Mutex
 func (s *sweeper) round() (r round) {
 	sweeping.Lock()
 	defer sweeping.Unlock()
-	nobodys := bornBefore(s.leader)
-	for _, pid := range strangers() {
+	s.look()
+	pids := strangers()
+	corpses.keep(pids)
+	for _, pid := range pids {
 		st, ok := readStat(pid)
 		if !ok || st.parent != os.Getpid() {
 			continue
 		}
-		switch s.belongs(pid, st, nobodys) {
+		switch s.belongs(pid, st) {
 		case perhaps:
 			r.unsure++
 		case yes:
 			r.found++
 			s.known[pid] = st.started
-			if !end(pid, st) {
+			if !s.end(pid, st) {
 				r.left++
 			}
 		}
@@ -93,30 +125,18 @@ func (s *sweeper) round() (r round) {
 	return r
 }
 
-// end kills an orphan and its group, and reports whether it could be reaped.
-// Children of ours keep their numbers until then, and in a foreign session a
-// group can only be made of kin.
-func end(pid int, s procStat) bool {
-	if !s.dead() {
-		_ = unix.Kill(-s.group, unix.SIGKILL)
+// end kills an orphan, and its group where that is of a foreign session and so
+// can only be made of kin. It reports whether the orphan could be reaped;
+// children of ours keep their numbers until then.
+func (s *sweeper) end(pid int, st procStat) bool {
+	if !st.dead() {
+		if st.session != s.now.session {
+			_ = unix.Kill(-st.group, unix.SIGKILL)
+		}
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}
 	gone, _ := unix.Wait4(pid, nil, unix.WNOHANG, nil)
 	return gone == pid
-}
-
-// strangers are the children of ours that others made: they are in sessions
-// that are not ours, and lead no program. One that is just gone counts, for it
-// may have left us its children.
-func strangers() []int {
-	own, err := unix.Getsid(0)
-	if err != nil {
-		return nil
-	}
-	return slices.DeleteFunc(adopted(), func(pid int) bool {
-		session, err := unix.Getsid(pid)
-		return leaders.has(pid) || err == nil && session == own
-	})
 }
 
 type answer int
@@ -127,81 +147,43 @@ const (
 	perhaps // cannot be told yet
 )
 
-// belongs tells whether an orphan comes from the program: it is of its session
-// or bears its mark, or did so while it lived. One of no program's session that
-// is dead, or older than every other program that runs, can be nobody else's
-// either.
-func (s *sweeper) belongs(pid int, st procStat, nobodys func(procStat) bool) answer {
-	switch started, known := s.known[pid]; {
-	case st.session == s.leader, known && started == st.started:
+// belongs tells whether a child that we did not start as a program comes from
+// the sweeper's program: it is of its group or bears its mark, or did so while
+// it lived.
+func (s *sweeper) belongs(pid int, st procStat) answer {
+	started, known := s.known[pid]
+	switch {
+	case st.group == s.leader, known && started == st.started, hasEnv(pid, s.mark):
 		return yes
-	case leaders.has(st.session):
+	case leaders.has(st.group):
 		return no
-	case hasEnv(pid, s.mark), nobodys(st):
-		return yes
 	case unclear(pid, st):
 		return perhaps
+	case st.session == s.now.session:
+		return s.belongsHere(pid, st)
+	case s.certain() && (st.dead() || st.started < s.now.oldest):
+		return yes // dead, or older than all others that run: it can be nobody else's
 	}
 	return no
 }
 
-// bornBefore returns a test for orphans that are dead or older than all programs
-// but one. It answers no where a program was started meanwhile: the process at
-// hand may be just that.
-func bornBefore(leader int) func(procStat) bool {
-	pids, forks, quiet := leaders.others(leader)
-	oldest := uint64(math.MaxUint64)
-	for _, pid := range pids {
-		s, ok := readStat(pid)
-		quiet = quiet && ok
-		oldest = min(oldest, s.started)
+// belongsHere is for children in our own session, of no program's group. Other
+// parts of this process may have started them.
+func (s *sweeper) belongsHere(pid int, st procStat) answer {
+	switch {
+	case st.dead():
+		if corpses.lain(pid) > corpseFor {
+			return yes
+		}
+	case s.certain() && !hasMark(pid):
+		friends.add(pid)
 	}
-	return func(s procStat) bool {
-		_, now, _ := leaders.others(leader)
-		return quiet && now == forks && (s.dead() || s.started < oldest)
-	}
+	return no
 }
 
-// KillMarked kills every process that was started with the environment entry
-// "KEY=VALUE", and returns how many it found. A node that starts again can so
-// end what a killed one left running; pick an entry that only those have.
-func KillMarked(ctx context.Context, entry string) (int, error) {
-	n := 0
-	var errs []error
-	for _, pid := range allPids() {
-		if ctx.Err() != nil {
-			return n, ctx.Err()
-		}
-		if pid == os.Getpid() || !hasEnv(pid, entry) {
-			continue
-		}
-		killed, err := killIfMarked(pid, entry)
-		if killed {
-			n++
-		}
-		errs = append(errs, err)
-	}
-	return n, errors.Join(errs...)
-}
-
-// killIfMarked holds the process by a descriptor, so that the number cannot
-// pass to another between the look and the kill.
-func killIfMarked(pid int, entry string) (bool, error) {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return false, ignoreGone(err)
-	}
-	defer unix.Close(fd)
-	if !hasEnv(pid, entry) {
-		return false, nil
-	}
-	err = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
-	return err == nil, ignoreGone(err)
-}
-
-func ignoreGone(err error) error {
-	if errors.Is(err, unix.ESRCH) {
-		return nil
-	}
-	return err
+// strangers are the children of ours that lead no program and that we do not
+// know to be friends.
+func strangers() []int {
+	friends.refresh()
+	return slices.DeleteFunc(adopted(), func(pid int) bool { return leaders.has(pid) || friends.has(pid) })
 }

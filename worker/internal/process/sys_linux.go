@@ -18,7 +18,7 @@ var withoutPidfd atomic.Bool
 // sysProcAttr asks for a group of its own, death with this process, and a
 // descriptor for the new process where the kernel has such.
 func sysProcAttr(pidfd *int) *syscall.SysProcAttr {
-	attr := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if !withoutPidfd.Load() {
 		attr.PidFD = pidfd
 	}

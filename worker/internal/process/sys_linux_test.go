@@ -3,11 +3,14 @@ package process
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -84,6 +87,37 @@ func init() {
 	}
 }
 
+// The kernel gives orphans to the main thread, and so this program starts its
+// own children there too.
+func init() {
+	if os.Getenv(childVar) == "friends" {
+		runtime.LockOSThread()
+	}
+	programs["friends"] = func([]string) {
+		if err := Subreap(); err != nil {
+			panic(err)
+		}
+		living, dead := exec.Command("/bin/sleep", "600"), exec.Command("/bin/sh", "-c", "exit 5")
+		dead.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		if err := errors.Join(living.Start(), dead.Start()); err != nil {
+			panic(err)
+		}
+		for s, ok := readStat(dead.Process.Pid); !ok || !s.dead(); s, ok = readStat(dead.Process.Pid) {
+			time.Sleep(time.Millisecond)
+		}
+		for range 5 {
+			if _, err := Run(context.Background(), Spec{Path: "/bin/true"}); err != nil {
+				panic(err)
+			}
+		}
+		if !slices.Contains(adopted(), living.Process.Pid) || !alive(living.Process.Pid) {
+			panic("the living child is not there")
+		}
+		_ = living.Process.Kill()
+		fmt.Printf("%v, %v\n", living.Wait(), dead.Wait())
+	}
+}
+
 func alive(pid int) bool {
 	s, ok := readStat(pid)
 	return ok && !s.dead()
@@ -150,6 +184,14 @@ func TestStranger(t *testing.T) {
 	<-ended
 	if _, there := readStat(stranger); there {
 		t.Error("it is there")
+	}
+}
+
+// Children that other parts of the process started are left alone, dead or alive.
+func TestFriends(t *testing.T) {
+	t.Parallel()
+	if exit := run(t, child(t, "friends")); exit.Code != 0 || string(exit.Stdout) != "signal: killed, exit status 5\n" {
+		t.Errorf("%+v: %s", exit, exit.Stdout)
 	}
 }
 
@@ -308,7 +350,7 @@ func FuzzReadStat(f *testing.F) {
 	f.Add(")")
 	f.Fuzz(func(t *testing.T, text string) {
 		_, _ = parseStat([]byte(text))
-		_ = findEnv([]byte(text), "A=B")
+		_ = findEnv([]byte(text), func(e []byte) bool { return len(e) > len(text) })
 		_ = parseHighWater([]byte(text))
 	})
 }

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func sysProcAttr(*int) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+func sysProcAttr(*int) *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 // pipe holds the fork lock, so that no child started meanwhile inherits an end.
 func pipe() (r, w int, err error) {
