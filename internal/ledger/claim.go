@@ -7,11 +7,14 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
+// Reading first and changing then is quicker than a change that returns what
+// it changed; the WHERE of the change holds what was read.
 var (
-	qClaim = newQuery(`UPDATE jobs SET state = 'running', attempt = attempt + 1, started = ?, updated = ?, node = ?,
+	qClaimable = newQuery(`SELECT program, state, priority, created, accepted, not_before, expires, attempt, spent, crashes,
+		error, labels, document FROM jobs JOIN documents ON documents.id = jobs.id WHERE jobs.id = ?`)
+	qClaim = newQuery(`UPDATE jobs SET state = 'running', attempt = ?, started = ?, updated = ?, node = ?,
 		instance = ?, program_sha256 = ?, server = '', message = 0, reason = ''
-		WHERE id = ? AND state = 'queued' AND not_before <= ? AND (expires = 0 OR expires > ?)
-		RETURNING program, priority, created, accepted, not_before, expires, attempt, spent, crashes, error, labels, ` + documentColumn)
+		WHERE id = ? AND state = 'queued' AND attempt = ?`)
 	qBeatOf = newQuery("SELECT beat FROM nodes WHERE instance = ?")
 )
 
@@ -33,19 +36,29 @@ func (l *Ledger) Claim(ctx context.Context, id string, o Owner, programSHA256 st
 
 func (t *txn) claim(id, node, instance, sum string) (Claim, error) {
 	var r recordRow
+	found, err := t.row(qClaimable, []any{id}, &r.Program, (*string)(&r.State), &r.Priority, &r.created, &r.accepted,
+		&r.notBefore, &r.expires, &r.Attempt, &r.Spent, &r.Crashes, &r.errText, &r.labels, &r.document)
+	switch {
+	case err != nil:
+		return Claim{}, err
+	case !found:
+		return Claim{}, ErrUnknown
+	}
 	now := micros(t.now)
-	ok, err := t.change(qClaim, []any{now, now, node, instance, sum, id, now, now}, &r.Program, &r.Priority, &r.created,
-		&r.accepted, &r.notBefore, &r.expires, &r.Attempt, &r.Spent, &r.Crashes, &r.errText, &r.labels, &r.document)
+	if r.State != jobs.Queued || r.notBefore > now || (r.expires > 0 && r.expires <= now) {
+		return t.refuse(id)
+	}
+	n, err := t.exec(qClaim, r.Attempt+1, now, now, node, instance, sum, id, r.Attempt)
 	if err != nil {
 		return Claim{}, err
 	}
-	if !ok {
+	if n == 0 {
 		return t.refuse(id)
 	}
 	t.count(jobs.Queued, jobs.Running)
 	t.touched(id)
-	// The rest was just written, so it need not be read.
-	r.ID, r.State, r.started, r.updated, r.Node, r.Instance = id, jobs.Running, now, now, node, instance
+	r.ID, r.State, r.Node, r.Instance = id, jobs.Running, node, instance
+	r.Attempt, r.started, r.updated = r.Attempt+1, now, now
 	record, err := r.record()
 	return Claim{OK: true, Record: record}, err
 }

@@ -10,11 +10,12 @@ import (
 )
 
 var (
+	qEnding = newQuery(`SELECT state, attempt, cancel_requested, node, EXISTS (SELECT 1 FROM needs WHERE need = jobs.id),
+		EXISTS (SELECT 1 FROM live WHERE job = jobs.id) FROM jobs WHERE id = ?`)
 	qFinish = newQuery(`UPDATE jobs SET state = ?, finished = ?, updated = ?, not_before = ?, reason = ?, error = ?,
 		spent = spent + ?, crashes = crashes + ?, cancel_requested = 0, outcome = ?, exit_code = ?, signal = ?,
 		cpu_us = ?, max_rss = ?
-		WHERE id = ? AND state = 'running' AND attempt = ? AND (cancel_requested = 0 OR 1 = ?)
-		RETURNING node, EXISTS (SELECT 1 FROM needs WHERE need = jobs.id), EXISTS (SELECT 1 FROM live WHERE job = jobs.id)`)
+		WHERE id = ? AND state = 'running' AND attempt = ? AND cancel_requested = ?`)
 	qAttempt = newQuery(`INSERT INTO attempts (job, number, node, instance, program_sha256, started, finished, outcome,
 		message, exit_code, signal, cpu_us, max_rss)
 		SELECT id, attempt, node, instance, program_sha256, started, ?, ?, ?, exit_code, signal, cpu_us, max_rss
@@ -94,33 +95,49 @@ func (t *txn) dropLive(id string) error {
 	return err
 }
 
-// finished is what finishing a row tells about it.
-type finished struct {
+// running is what is to be known of a job whose attempt ends.
+type running struct {
 	node         string
+	cancel       bool
 	needed, live bool
+}
+
+// running reads a job whose attempt still owns it. ErrStale, ErrUnknown.
+func (t *txn) running(id string, attempt int) (r running, err error) {
+	var state jobs.State
+	var newest int
+	found, err := t.row(qEnding, []any{id}, (*string)(&state), &newest, &r.cancel, &r.node, &r.needed, &r.live)
+	switch {
+	case err != nil:
+		return r, err
+	case !found:
+		return r, ErrUnknown
+	case state != jobs.Running || newest != attempt:
+		return r, ErrStale
+	}
+	return r, nil
 }
 
 // finishRow changes the job's row if the attempt still owns it. It turns the
 // ending into a cancellation where one was asked for and the job would run again.
-func (t *txn) finishRow(id string, attempt int, e *Ending) (f finished, err error) {
+func (t *txn) finishRow(id string, attempt int, e *Ending) (running, error) {
 	for {
-		ok, err := t.change(qFinish, finishArgs(t, id, attempt, e), &f.node, &f.needed, &f.live)
-		if err != nil || ok {
-			return f, err
+		r, err := t.running(id, attempt)
+		if err != nil {
+			return r, err
 		}
-		var cancel bool
-		if cancel, err = t.cancelling(id, attempt); err != nil {
-			return f, err
+		if r.cancel && e.State == jobs.Queued {
+			e.State, e.NotBefore, e.Reason = jobs.Cancelled, time.Time{}, ""
+			e.Error = &jobs.Error{Class: jobs.OutcomeCancelled, Message: "cancelled while it ran"}
 		}
-		if !cancel || e.State != jobs.Queued {
-			return f, ErrStale
+		n, err := t.exec(qFinish, t.finishArgs(id, attempt, e, r.cancel)...)
+		if err != nil || n > 0 {
+			return r, err
 		}
-		e.State, e.NotBefore, e.Reason = jobs.Cancelled, time.Time{}, ""
-		e.Error = &jobs.Error{Class: jobs.OutcomeCancelled, Message: "cancelled while it ran"}
 	}
 }
 
-func finishArgs(t *txn, id string, attempt int, e *Ending) []any {
+func (t *txn) finishArgs(id string, attempt int, e *Ending, cancel bool) []any {
 	done, outcome := micros(t.now), e.Outcome
 	if e.State == jobs.Queued {
 		done, outcome = 0, ""
@@ -129,7 +146,7 @@ func finishArgs(t *txn, id string, attempt int, e *Ending) []any {
 		string(e.State), done, micros(t.now), micros(e.NotBefore), e.Reason, errorText(e.Error),
 		number(e.Outcome.Spends()), number(e.Outcome == jobs.OutcomeLost),
 		string(outcome), e.ExitCode, e.Signal, e.CPU.Microseconds(), e.MaxRSS,
-		id, attempt, number(e.State.Final()),
+		id, attempt, number(cancel),
 	}
 }
 
@@ -138,24 +155,6 @@ func number(b bool) int64 {
 		return 1
 	}
 	return 0
-}
-
-var qCancelling = newQuery("SELECT cancel_requested, state = 'running' AND attempt = ? FROM jobs WHERE id = ?")
-
-// cancelling reports whether an attempt is to be cancelled; ErrStale where it
-// does not run.
-func (t *txn) cancelling(id string, attempt int) (bool, error) {
-	var cancel, owns bool
-	found, err := t.row(qCancelling, []any{attempt, id}, &cancel, &owns)
-	switch {
-	case err != nil:
-		return false, err
-	case !found:
-		return false, ErrUnknown
-	case !owns:
-		return false, ErrStale
-	}
-	return cancel, nil
 }
 
 // keepAttempt writes the attempt that has just ended where the next one will

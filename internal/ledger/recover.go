@@ -87,8 +87,8 @@ func (t *txn) lose(j *lost, scope RecoverScope) (Recovered, bool, error) {
 		Outcome: jobs.OutcomeLost, State: jobs.Queued, ExitCode: -1, Reason: "its node died",
 		Error: &jobs.Error{Class: jobs.OutcomeLost, Message: "node " + j.node + " died while it ran the job"},
 	}
-	cancel, err := t.cancelling(j.id, j.attempt)
-	if err == nil && !cancel && j.crashes+1 >= CrashLimit {
+	r, err := t.running(j.id, j.attempt)
+	if err == nil && !r.cancel && j.crashes+1 >= CrashLimit {
 		e.State, e.Reason = jobs.Failed, ""
 		e.Error.Message += fmt.Sprintf("; %d attempts were lost", j.crashes+1)
 	}
