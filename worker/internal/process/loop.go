@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// exitSoon is how long pipes are left alone after one has ended.
+const exitSoon = 2 * time.Millisecond
+
 // supervise serves the pipes until the leader has ended.
 func (g *group) supervise(ctx context.Context) {
 	for {
@@ -16,7 +19,11 @@ func (g *group) supervise(ctx context.Context) {
 		g.check(ctx, now)
 		g.meter.sample(g.pid, now)
 		poll(g.fds[:], g.untilNext(now))
-		g.serve()
+		if g.serve() {
+			// The end of one pipe is mostly that of the program: to wait for
+			// just that saves being woken for every other pipe.
+			poll(g.fds[:fdWake], exitSoon)
+		}
 		if g.fds[fdExit].Revents != 0 {
 			return
 		}
@@ -85,8 +92,9 @@ func poll(fds []unix.PollFd, d time.Duration) (ready bool) {
 	return n > 0
 }
 
-// serve moves bytes on every descriptor that poll found ready.
-func (g *group) serve() {
+// serve moves bytes on every descriptor that poll found ready, and reports
+// whether a pipe came to its end.
+func (g *group) serve() (ended bool) {
 	if g.fds[fdWake].Revents != 0 {
 		g.gear.waker.drain()
 	}
@@ -96,8 +104,10 @@ func (g *group) serve() {
 	for at := fdStdout; at <= fdEvents; at++ {
 		if g.fds[at].Fd >= 0 && g.fds[at].Revents != 0 {
 			g.read(at)
+			ended = ended || g.fds[at].Fd < 0
 		}
 	}
+	return ended
 }
 
 // feed writes what the pipe takes of the input, and closes it after the end or
