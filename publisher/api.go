@@ -44,7 +44,7 @@ func (p *Publisher) postJob(c echo.Context) error {
 		status = http.StatusCreated
 	}
 	c.Response().Header().Set("Location", p.location(accepted.Record))
-	return p.sendStatus(c, status, accepted.Record)
+	return p.sendDocument(c, status, accepted.Record.ID)
 }
 
 // sameAgain reports whether body is the document that the ledger holds, but
@@ -87,12 +87,14 @@ func (p *Publisher) location(rec ledger.Record) string {
 	return p.cfg.BaseURL + "/" + rec.ID
 }
 
-func (p *Publisher) sendStatus(c echo.Context, status int, rec ledger.Record) error {
-	r, err := p.status(c.Request().Context(), rec)
-	if err != nil {
-		return err
+// sendDocument answers a request that has changed a job with how it stands now.
+func (p *Publisher) sendDocument(c echo.Context, status int, id string) error {
+	d := p.read(c.Request().Context(), id)
+	if d.err != nil {
+		return d.err
 	}
-	return sendJSON(c, status, r)
+	c.Response().Header().Set("Cache-Control", noStore)
+	return c.Blob(status, typeJSON, d.body)
 }
 
 // sendJSON answers with what is true only now.
@@ -121,7 +123,7 @@ func (p *Publisher) postCancel(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return p.sendStatus(c, http.StatusAccepted, rec)
+	return p.sendDocument(c, http.StatusAccepted, id)
 }
 
 // getJobs lists jobs, newest first.

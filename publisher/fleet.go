@@ -98,7 +98,7 @@ func (c capacity) reason(program string, before int, known bool) string {
 	var ahead string
 	switch {
 	case !known:
-		ahead = "more than a thousand jobs come before it"
+		ahead = "many jobs come before it"
 	case before == 1:
 		ahead = "1 job comes before it"
 	case before > 1:

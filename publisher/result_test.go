@@ -290,14 +290,12 @@ func TestPreferWaitHoldsUntilAChange(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	id := b.queued("")
-	answer := make(chan *http.Response, 1)
-	go func() { answer <- b.get("/"+id, "Prefer: wait=60") }()
-	b.watched(1)
 	b.running(id)
-	r := <-answer
+	r := b.hold(id, func(progress float64) { b.report(id, progress) })
 	if got := decodeAs[jobs.Result](t, r); got.State != jobs.Running || r.Header.Get("Preference-Applied") != "wait=60" {
 		t.Errorf("%+v %v", got, r.Header)
 	}
+	answer := make(chan *http.Response, 1)
 	go func() { answer <- b.get("/"+id, "Prefer: wait=60") }()
 	b.watched(1)
 	body := b.succeed(id, 1, "[1,2]")
@@ -305,6 +303,27 @@ func TestPreferWaitHoldsUntilAChange(t *testing.T) {
 		t.Errorf("%d %v", r.StatusCode, r.Header)
 	}
 	b.watched(0)
+}
+
+// hold asks for a job and, once the request waits, makes changes until it is
+// answered: the request may begin to wait only after some of them.
+func (b *bench) hold(id string, change func(progress float64)) *http.Response {
+	b.t.Helper()
+	answer := make(chan *http.Response, 1)
+	go func() { answer <- b.get("/"+id, "Prefer: wait=60") }()
+	b.watched(1)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for n := 1; n < 10_000; n++ {
+		change(float64(n) / 10_000)
+		select {
+		case r := <-answer:
+			return r
+		case <-tick.C:
+		}
+	}
+	b.t.Fatal("no answer")
+	return nil
 }
 
 // watched waits until n subscriptions are open.
@@ -336,13 +355,19 @@ func TestPreferWaitForAJobThatIsYetToCome(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	id := jobs.NewID()
-	answer := make(chan *http.Response, 1)
-	go func() { answer <- b.get("/"+id, "Prefer: wait=60") }()
-	b.watched(1)
-	if _, err := b.acceptDocument(t.Context(), jobDocument(id, "")); err != nil {
-		t.Fatal(err)
-	}
-	if r := <-answer; r.StatusCode != http.StatusAccepted {
+	first := true
+	r := b.hold(id, func(progress float64) {
+		if !first {
+			b.report(id, progress)
+			return
+		}
+		first = false
+		if _, err := b.acceptDocument(context.Background(), jobDocument(id, "")); err != nil {
+			t.Fatal(err)
+		}
+		b.running(id)
+	})
+	if r.StatusCode != http.StatusAccepted {
 		t.Errorf("got %d", r.StatusCode)
 	}
 }

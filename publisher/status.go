@@ -99,6 +99,14 @@ func (d *document) final() bool { return d.state.Final() }
 // read makes the document of a job as it stands now. An unknown job is
 // [ledger.ErrUnknown], unless the store has its result.
 func (p *Publisher) read(ctx context.Context, id string) *document {
+	d := p.readOnce(ctx, id)
+	if d.err == nil && d.state == jobs.Queued && d.result.Position == nil && d.result.NotBefore.IsZero() {
+		return p.readOnce(ctx, id) // it may have left the queue between two questions
+	}
+	return d
+}
+
+func (p *Publisher) readOnce(ctx context.Context, id string) *document {
 	d := &document{id: id}
 	rec, err := p.cfg.Ledger.Get(ctx, id)
 	switch {
