@@ -42,3 +42,43 @@ func TestSyncsAreShared(t *testing.T) {
 		}
 	})
 }
+
+// An object whose folder could not be synced is not reported as safe, neither to
+// the one who made it nor to one who finds it there.
+func TestFolderThatCannotBeSynced(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	f, err := s.enter("results/cd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.leave(f)
+	broken := errors.New("broken")
+	f.fsync = func() error { return broken }
+	for range 2 {
+		if err := s.Create(t.Context(), ResultKey(id1), nil); !errors.Is(err, broken) {
+			t.Errorf("Create: %v", err)
+		}
+	}
+}
+
+// A temporary folder that was swept before it was locked is noticed.
+func TestSweptBeforeLocked(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	if !s.temp.stillThere() {
+		t.Error("a folder that is there")
+	}
+	if err := s.root.Remove(s.temp.path); err != nil {
+		t.Fatal(err)
+	}
+	if s.temp.stillThere() {
+		t.Error("a folder that is gone")
+	}
+	if err := s.root.Mkdir(s.temp.path, folderPerm); err != nil {
+		t.Fatal(err)
+	}
+	if s.temp.stillThere() {
+		t.Error("another folder of the same name")
+	}
+}

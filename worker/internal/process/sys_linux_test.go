@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -84,6 +85,15 @@ func init() {
 			panic(err)
 		}
 		_, _ = os.Stdout.Write(exit.Stdout)
+		if slices.Equal(args, []string{"plain", "parent", "plain", "exit"}) {
+			orphan, _ := strconv.Atoi(strings.TrimSpace(string(exit.Stdout)))
+			for end := time.Now().Add(10 * time.Second); alive(orphan); time.Sleep(time.Millisecond) {
+				if time.Now().After(end) {
+					return
+				}
+			}
+			fmt.Println("gone")
+		}
 	}
 }
 
@@ -191,6 +201,29 @@ func TestStranger(t *testing.T) {
 func TestFriends(t *testing.T) {
 	t.Parallel()
 	if exit := run(t, child(t, "friends")); exit.Code != 0 || string(exit.Stdout) != "signal: killed, exit status 5\n" {
+		t.Errorf("%+v: %s", exit, exit.Stdout)
+	}
+}
+
+// A program that somebody stopped hears that it shall end.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	exit, err := Run(ctx, Spec{Path: "/bin/sleep", Args: []string{"600"}, Grace: time.Hour, OnStart: func(pid int) {
+		_ = unix.Kill(pid, unix.SIGSTOP)
+		until(t, "it is stopped", func() bool { s, ok := readStat(pid); return ok && s.state == 'T' })
+		cancel()
+	}})
+	if err != nil || exit.Signal != syscall.SIGTERM || !exit.Cancelled {
+		t.Errorf("%+v, %v", exit, err)
+	}
+}
+
+// The group ends with its leader, also without Subreap.
+func TestGroupEnds(t *testing.T) {
+	t.Parallel()
+	if exit := run(t, child(t, "node", "plain", "parent", "plain", "exit")); !strings.HasSuffix(string(exit.Stdout), "gone\n") {
 		t.Errorf("%+v: %s", exit, exit.Stdout)
 	}
 }
