@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -191,5 +192,27 @@ func TestHubRestsWithoutWatchers(t *testing.T) {
 	s.close()
 	if n := f.reads.Load(); n > 2 {
 		t.Errorf("%d reads for one watcher", n)
+	}
+}
+
+func TestHubTellsNothingTwice(t *testing.T) {
+	t.Parallel()
+	h := newHub(1, nil)
+	s, err := h.subscribe("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, version := range []string{"0", "0", "1", "1", "0"} {
+		h.tell(&document{id: "a", version: version})
+		select {
+		case d := <-s.mail:
+			got = append(got, d.version)
+		default:
+			got = append(got, "")
+		}
+	}
+	if want := []string{"0", "", "1", "", "0"}; !slices.Equal(got, want) {
+		t.Errorf("told %q, want %q", got, want)
 	}
 }

@@ -52,9 +52,9 @@ func (p *Publisher) Serve(ctx context.Context, ln net.Listener) error {
 	return errors.Join(<-stopped, <-hub)
 }
 
-// shutdown lets answers finish, and after a while cuts them off.
+// shutdown lets answers finish, and after a while cuts them off. Streams and
+// held answers end with the hub.
 func (p *Publisher) shutdown(server *http.Server) error {
-	p.hub.end()
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()
 	err := server.Shutdown(ctx)
