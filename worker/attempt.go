@@ -137,6 +137,9 @@ func (a *attempt) exec(ctx context.Context, in *input) error {
 		return a.broken(err)
 	}
 	a.exit = &exit
+	if exit.EventsDropped > 0 {
+		fmt.Fprintf(&a.log, "runnerbean: %d event lines were too long and are ignored\n", exit.EventsDropped)
+	}
 	return a.judge(exit)
 }
 

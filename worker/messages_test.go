@@ -196,27 +196,48 @@ func TestLedgerRefuses(t *testing.T) {
 	}
 }
 
-// TestStale stops an attempt that the ledger has given to another one.
+// TestStale stops an attempt that the ledger has given to another one, as if
+// this node had been away for too long. The only slot is free only then.
 func TestStale(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
-	open := r.gate("slow")
-	r.install("reports", `while :; do echo '{"message":"running"}' >&3; sleep 0.05; done`)
-	r.start()
-	id := r.submit(job("reports"))
-	r.awaitMessage(id)
-	quiet := r.submit(job("slow"))
-	r.awaitMessage(quiet)
-	// As if this node had been away for too long and come back.
-	_, err := r.ledger.Recover(t.Context(), ledger.RecoverScope{Node: "n1", Except: "another"})
-	r.must(err)
-	open()
-	r.await(quiet, jobs.Succeeded)
-	r.until("the attempt is run anew", func() bool { return r.get(id).Attempt >= 2 })
-	if _, err := r.ledger.Cancel(t.Context(), id, "test"); err != nil {
-		t.Fatal(err)
+	for _, noisy := range []bool{true, false} {
+		r := newRig(t, func(c *Config) { c.Slots = 1 })
+		open := r.gate("p")
+		if noisy {
+			r.install("p", `echo $RUNNERBEAN_ATTEMPT; [ $RUNNERBEAN_ATTEMPT = 2 ] || while :; do echo '{"message":"running"}' >&3; sleep 0.02; done`)
+		}
+		r.start()
+		id := r.submit(job("p"))
+		r.awaitMessage(id)
+		_, err := r.ledger.Recover(t.Context(), ledger.RecoverScope{Node: "n1", Except: "another"})
+		r.must(err)
+		open()
+		r.await(id, jobs.Succeeded)
+		if diff := cmp.Diff([]jobs.Outcome{jobs.OutcomeLost, jobs.OutcomeSucceeded}, r.outcomes(id)); diff != "" {
+			t.Error(diff)
+		}
 	}
-	r.await(id, jobs.Cancelled)
+}
+
+// TestRetryIsMarked keeps the reconciler from putting a second message for a
+// job whose message waits for the next attempt.
+func TestRetryIsMarked(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *Config) { c.BackoffBase, c.BackoffMax = time.Hour, time.Hour })
+	r.install("p", "exit 1")
+	r.start()
+	id := r.submit(job("p"))
+	r.until("the job waits for its second attempt", func() bool { return r.tubeStats("p")["current-jobs-delayed"] == "1" })
+	if record := r.get(id); record.State != jobs.Queued || record.Spent != 1 || record.NotBefore.IsZero() {
+		t.Errorf("job is %+v", record)
+	}
+	servers, err := r.producer.Servers(t.Context())
+	r.must(err)
+	unsent, err := r.ledger.Unsent(t.Context(), []string{servers[0].ID}, time.Now().Add(time.Minute), 10)
+	r.must(err)
+	if len(unsent) != 0 {
+		t.Errorf("%d jobs count as not sent", len(unsent))
+	}
 }
 
 // TestBeanstalkdGone kills and restarts beanstalkd while a job runs.

@@ -167,7 +167,7 @@ func TestNewProgram(t *testing.T) {
 	r.install("late", "echo 1")
 	r.await(id, jobs.Succeeded)
 	first := r.result(id).Provenance.ProgramSHA256
-	if list := <-changes; len(list) != 1 || list[0].SHA256 != first {
+	if list := receive(t, changes); len(list) != 1 || list[0].SHA256 != first {
 		t.Errorf("announced %v, ran %s", list, first)
 	}
 

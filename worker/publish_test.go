@@ -209,7 +209,7 @@ func TestElsewhere(t *testing.T) {
 		j.Result.URL = url + "/results/" + j.ID
 		r.submit(j)
 		r.await(j.ID, c.state)
-		got := <-puts
+		got := receive(t, puts)
 		if got.path != "PUT /results/"+j.ID || got.kind != "application/json" || !strings.Contains(got.body, c.want) {
 			t.Errorf("got %+v, want %s", got, c.want)
 		}

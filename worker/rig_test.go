@@ -344,3 +344,15 @@ func hang(asked chan<- struct{}) http.HandlerFunc {
 		<-r.Context().Done()
 	}
 }
+
+// receive takes one value, with patience.
+func receive[T any](t testing.TB, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(patience):
+		t.Fatal("nothing came")
+		panic("unreachable")
+	}
+}

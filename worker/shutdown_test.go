@@ -86,7 +86,7 @@ func TestShutdownDuringFetch(t *testing.T) {
 	j := job("cat")
 	j.Input = jobs.Input{URL: url}
 	id := r.submit(j)
-	<-asked
+	receive(t, asked)
 	n.stop()
 	n.wait()
 	if record := r.get(id); record.State != jobs.Queued || record.Spent != 0 {
@@ -121,7 +121,7 @@ func TestCancel(t *testing.T) {
 	j := job("cat")
 	j.Input = jobs.Input{URL: url}
 	fetching := r.submit(j)
-	<-asked
+	receive(t, asked)
 	for _, id := range []string{running, fetching} {
 		if _, err := r.ledger.Cancel(t.Context(), id, "a person"); err != nil {
 			t.Fatal(err)
