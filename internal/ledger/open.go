@@ -83,6 +83,10 @@ func (l *Ledger) open(ctx context.Context, path string) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
+	// SQLite's side files stand beside the file itself, not beside a link to it.
+	if abs, err = filepath.EvalSymlinks(abs); err != nil {
+		return err
+	}
 	if l.writer, err = openWriter(ctx, abs); err != nil {
 		return err
 	}

@@ -6,5 +6,12 @@ import "sync/atomic"
 // gives it up: only one of the two succeeds.
 type stage struct{ v atomic.Int32 }
 
-func (s *stage) start() bool   { return s.v.CompareAndSwap(0, 1) }
-func (s *stage) abandon() bool { return s.v.CompareAndSwap(0, 2) }
+const (
+	begun     = 1
+	abandoned = 2
+)
+
+// start reports whether the operation may run, for the first time or again.
+func (s *stage) start() bool { return s.v.CompareAndSwap(0, begun) || s.v.Load() == begun }
+
+func (s *stage) abandon() bool { return s.v.CompareAndSwap(0, abandoned) }

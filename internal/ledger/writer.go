@@ -28,7 +28,10 @@ type writer struct {
 	conn  *sql.Conn
 	stmts []*sql.Stmt // by query number
 	turn  *turn
-	wal   *os.File // the write-ahead log
+	// patience is how long begin waits for other processes that write.
+	patience time.Duration
+
+	wal *os.File // the write-ahead log
 	// sync makes all that was committed survive a power cut. SQLite would do it
 	// within COMMIT at synchronous=FULL, but by fsync, which writes the file's
 	// times as well and costs three times the processor time of fdatasync.
@@ -42,15 +45,16 @@ var (
 	backgroundC = context.Background()
 )
 
-// openWriter connects and migrates. Checkpoints are rarer than by default:
-// the same pages change again and again.
+// openWriter connects and migrates. Checkpoints are half as often as by default,
+// for the same pages change again and again; at a quarter the longest commit
+// takes ten times as long.
 func openWriter(ctx context.Context, path string) (*writer, error) {
 	db, err := sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)",
-		"foreign_keys(1)", "wal_autocheckpoint(4000)", "journal_size_limit(67108864)", "cache_size(-16384)", "temp_store(MEMORY)"))
+		"foreign_keys(1)", "wal_autocheckpoint(2000)", "journal_size_limit(67108864)", "cache_size(-16384)", "temp_store(MEMORY)"))
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{db: db, stmts: make([]*sql.Stmt, len(queries)), sync: datasync}
+	w := &writer{db: db, stmts: make([]*sql.Stmt, len(queries)), sync: datasync, patience: busyLimit}
 	if err := w.connect(ctx, path); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -106,7 +110,7 @@ func (w *writer) exec(q *query, args ...any) (sql.Result, error) {
 // begin starts a transaction when no other process writes. The turn makes
 // processes alternate: who has just written queues behind who waits.
 func (w *writer) begin() error {
-	deadline := time.Now().Add(busyLimit)
+	deadline := time.Now().Add(w.patience)
 	w.turn.take(deadline)
 	defer w.turn.give()
 	for pause := 100 * time.Microsecond; ; pause = min(2*pause, 4*time.Millisecond) {
@@ -223,27 +227,18 @@ func (l *Ledger) collect(batch []*op) []*op {
 	return batch
 }
 
-// runBatch runs what its callers still wait for and answers them. It returns
-// whether dependents are left to settle.
+// runBatch runs operations and answers them. It returns whether dependents are
+// left to settle.
 func (l *Ledger) runBatch(t *txn, batch []*op) (unsettled bool) {
-	started := batch[:0]
-	for _, o := range batch {
-		if o.state.start() {
-			started = append(started, o)
-		}
-	}
-	if len(started) == 0 {
-		return false
-	}
-	if err := t.run(started); errors.Is(err, errAlone) {
+	if err := t.run(batch); errors.Is(err, errAlone) {
 		// One of them failed after it had written: each gets a transaction of
 		// its own, so that it fails alone.
-		for i := range started {
-			_ = t.run(started[i : i+1])
+		for i := range batch {
+			_ = t.run(batch[i : i+1])
 			unsettled = unsettled || t.unsettled
 		}
 	}
-	for _, o := range started {
+	for _, o := range batch {
 		close(o.done)
 	}
 	return unsettled || t.unsettled
@@ -260,6 +255,9 @@ func (t *txn) run(ops []*op) error {
 		return failAll(ops, fmt.Errorf("begin: %w", err))
 	}
 	for _, o := range ops {
+		if !o.state.start() {
+			continue // its caller has gone
+		}
 		o.err = t.operate(o)
 		if o.err != nil && (t.wrote || t.broken) {
 			t.w.rollback()

@@ -259,3 +259,46 @@ func TestSyncBeforeTheAnswer(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestWaitsForAnotherWriter(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	other := &desk{Ledger: d.open(), t: t, clock: d.clock, path: d.path}
+	t.Cleanup(func() { _ = other.Ledger.Close() })
+	release := d.hold()
+	defer release()
+	other.writer.patience = 10 * time.Millisecond
+	a := entry(nil)
+	if _, err := other.Accept(t.Context(), []Entry{a}); !isBusy(err) {
+		t.Errorf("it wrote while another process did: %v", err)
+	}
+	// A caller that gives up while its transaction waits to begin is let go.
+	other.writer.patience = busyLimit
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := other.Accept(ctx, []Entry{a}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("it was not let go: %v", err)
+	}
+	release()
+	if got := other.put(a); !got.New {
+		t.Errorf("%+v", got)
+	}
+	d.record(a.Job.ID)
+}
+
+func TestOpenThroughALink(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	link := filepath.Join(t.TempDir(), "link.db")
+	d.must(os.Symlink(d.path, link))
+	other, err := Open(t.Context(), Config{DSN: "sqlite:" + link, Now: d.clock.now})
+	d.must(err)
+	defer other.Close()
+	id := d.add(nil)
+	if _, err := other.Get(t.Context(), id); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(link + "-wal"); err == nil {
+		t.Error("a log stands beside the link")
+	}
+}
