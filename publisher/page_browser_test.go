@@ -8,17 +8,16 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/runnerbean/runnerbean/internal/browsertest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -149,7 +148,7 @@ func (n *fakeNode) serveEvents(w http.ResponseWriter, r *http.Request) {
 // tab for each.
 func TestInChromium(t *testing.T) {
 	t.Parallel()
-	chromium := startChromium(t)
+	chromium := browsertest.Start(t)
 	for name, test := range map[string]func(*testing.T, context.Context){
 		"page follows a job":                        pageFollowsAJob,
 		"element follows a job from another origin": elementFollowsAJob,
@@ -167,152 +166,6 @@ func TestInChromium(t *testing.T) {
 			t.Parallel()
 			test(t, chromium)
 		})
-	}
-}
-
-// startChromium starts Debian's chromium; where it is missing the test fails.
-func startChromium(t *testing.T) context.Context {
-	t.Helper()
-	options := []chromedp.ExecAllocatorOption{
-		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.Flag("disable-renderer-backgrounding", true), chromedp.Flag("disable-background-timer-throttling", true),
-		chromedp.UserDataDir(t.TempDir()),
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("chromium does not start (apt install chromium): %v", err)
-	}
-	t.Cleanup(func() { _ = chromedp.Cancel(ctx) })
-	return ctx
-}
-
-// browser is one tab that notes what its pages complain of.
-type browser struct {
-	t      *testing.T
-	ctx    context.Context
-	ignore []string
-	mu     sync.Mutex
-	faults []string // guarded
-}
-
-// newTab opens a tab; complaints that contain a text of ignore are expected.
-func newTab(t *testing.T, chromium context.Context, ignore ...string) *browser {
-	t.Helper()
-	ctx, cancel := chromedp.NewContext(chromium)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = chromedp.Cancel(ctx) })
-	b := &browser{t: t, ctx: ctx, ignore: ignore}
-	messages := chromedp.Console(ctx)
-	go func() {
-		for m, err := range messages {
-			if err != nil {
-				return
-			}
-			b.note(m.String() + " " + m.URL)
-		}
-	}()
-	return b
-}
-
-func (b *browser) note(s string) {
-	for _, known := range b.ignore {
-		if strings.Contains(s, known) {
-			return
-		}
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.faults = append(b.faults, s)
-}
-
-func (b *browser) complaints() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return append([]string(nil), b.faults...)
-}
-
-func (b *browser) checkComplaints() {
-	b.t.Helper()
-	for _, f := range b.complaints() {
-		b.t.Errorf("the page complains: %s", f)
-	}
-}
-
-func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
-	b.t.Helper()
-	if err := chromedp.Do(b.ctx, steps...); err != nil {
-		b.t.Fatalf("%v (complaints: %q)", err, b.complaints())
-	}
-}
-
-func evaluate[T any](b *browser, expression string) T {
-	b.t.Helper()
-	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
-	if err != nil {
-		b.t.Fatalf("%s: %v (complaints: %q)", expression, err, b.complaints())
-	}
-	return v
-}
-
-// until waits for a JavaScript expression to become true.
-func (b *browser) until(expression string) {
-	b.t.Helper()
-	deadline := time.After(20 * time.Second)
-	look := time.NewTicker(20 * time.Millisecond)
-	defer look.Stop()
-	for !evaluate[bool](b, "!!("+expression+")") {
-		select {
-		case <-look.C:
-		case <-deadline:
-			b.t.Fatalf("never came true: %s\ncomplaints: %q\npage: %s", expression, b.complaints(), evaluate[string](b, "document.body.innerText"))
-		}
-	}
-}
-
-// shoot takes the page wide and on a phone, light and dark, and checks that
-// nothing sticks out sideways.
-func (b *browser) shoot(name string) {
-	b.t.Helper()
-	dir := os.Getenv("RUNNERBEAN_SCREENSHOTS")
-	if dir == "" {
-		dir = b.t.TempDir()
-	}
-	for _, width := range []int64{1400, 390} {
-		for _, scheme := range []string{"light", "dark"} {
-			b.look(width, scheme)
-			if evaluate[bool](b, `document.documentElement.scrollWidth > innerWidth`) {
-				b.t.Errorf("%s scrolls sideways at %d pixels", name, width)
-			}
-			png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
-			if err != nil {
-				b.t.Fatal(err)
-			}
-			file := filepath.Join(dir, fmt.Sprintf("%s-%d-%s.png", name, width, scheme))
-			if err := os.WriteFile(file, png, 0o644); err != nil {
-				b.t.Fatal(err)
-			}
-		}
-	}
-}
-
-func (b *browser) look(width int64, scheme string) {
-	b.t.Helper()
-	b.do(chromedp.EmulateViewport(width, 844))
-	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
-	})
-	if err != nil {
-		b.t.Fatal(err)
 	}
 }
 
@@ -363,17 +216,17 @@ func pageFollowsAJob(t *testing.T, chromium context.Context) {
 	n.set(func(r *jobs.Result) {
 		*r = jobs.Result{ID: testID, Program: "forecast", State: jobs.Queued, Created: time.Now().Add(-9 * time.Second), Position: ptr(3)}
 	})
-	b := newTab(t, chromium)
-	b.do(chromedp.Navigate(n.url + "/" + testID))
-	b.until(`document.querySelector('#verdict').textContent === 'Queued, 3 jobs before it.'`)
-	b.shoot("queued")
+	b := browsertest.NewTab(t, chromium)
+	b.Do(chromedp.Navigate(n.url + "/" + testID))
+	b.Until(`document.querySelector('#verdict').textContent === 'Queued, 3 jobs before it.'`)
+	b.Shoot("queued")
 
 	n.set(func(r *jobs.Result) {
 		r.State, r.Position, r.Attempt, r.Node = jobs.Running, nil, 1, "worker1"
 		r.Started = time.Now().Add(-8 * time.Second)
 		r.Progress, r.Message = ptr(0.1), "reading 2,688 values"
 	})
-	b.until(`document.querySelector('#progress')?.value === 0.1`)
+	b.Until(`document.querySelector('#progress')?.value === 0.1`)
 	n.mu.Lock()
 	n.log = "\x1b[32mreading\x1b[0m 2,688 values\nfitting 5 parameters\n\x1b[1mstep 17\x1b[0m  mape 0.91 %\n"
 	n.mu.Unlock()
@@ -382,10 +235,10 @@ func pageFollowsAJob(t *testing.T, chromium context.Context) {
 		r.Counters = map[string]float64{"evaluations": 1204}
 		r.Partial = forecast(t, 96)
 	})
-	b.until(`document.querySelector('#progress')?.value === 0.42 && document.title === 'forecast: running 42 %'`)
-	b.until(`document.querySelector('#message').textContent === 'fitting, week 3 of 8' && /left$/.test(document.querySelector('#left').textContent)`)
-	b.until(`document.querySelector('#log').textContent.includes('step 17  mape') && !!document.querySelector('#plots path.line')`)
-	b.shoot("running")
+	b.Until(`document.querySelector('#progress')?.value === 0.42 && document.title === 'forecast: running 42 %'`)
+	b.Until(`document.querySelector('#message').textContent === 'fitting, week 3 of 8' && /left$/.test(document.querySelector('#left').textContent)`)
+	b.Until(`document.querySelector('#log').textContent.includes('step 17  mape') && !!document.querySelector('#plots path.line')`)
+	b.Shoot("running")
 
 	n.set(func(r *jobs.Result) {
 		r.State, r.Progress, r.Message, r.Partial, r.Counters = jobs.Succeeded, nil, "", nil, nil
@@ -394,15 +247,15 @@ func pageFollowsAJob(t *testing.T, chromium context.Context) {
 		r.Provenance = &jobs.Provenance{ProgramSHA256: strings.Repeat("9c41", 16), Inputs: []jobs.Source{{URL: "https://grid.example/meters/42.json", SHA256: strings.Repeat("ab12", 16), Size: 27_412}}}
 		r.Artifacts = []jobs.Artifact{{Name: "residuals.csv", URL: n.url + "/" + testID + "/files/residuals.csv", Size: 81_204, SHA256: strings.Repeat("77aa", 16)}}
 	})
-	b.until(`document.querySelector('#verdict').textContent.startsWith('Succeeded on worker1 after 14 s, finished ')`)
-	b.until(`document.querySelectorAll('#plots [role=slider] path.band').length === 1`)
-	b.until(`document.querySelector('#live').textContent.startsWith('Succeeded')`)
-	b.shoot("succeeded")
-	b.do(chromedp.Focus(chromedp.CSS(`#plots [role=slider]`)), chromedp.KeyEvent(kb.End))
-	b.until(`document.querySelector('#plots figcaption').textContent.includes('(')`)
-	b.shoot("reading")
+	b.Until(`document.querySelector('#verdict').textContent.startsWith('Succeeded on worker1 after 14 s, finished ')`)
+	b.Until(`document.querySelectorAll('#plots [role=slider] path.band').length === 1`)
+	b.Until(`document.querySelector('#live').textContent.startsWith('Succeeded')`)
+	b.Shoot("succeeded")
+	b.Do(chromedp.Focus(chromedp.CSS(`#plots [role=slider]`)), chromedp.KeyEvent(kb.End))
+	b.Until(`document.querySelector('#plots figcaption').textContent.includes('(')`)
+	b.Shoot("reading")
 	if got := n.events.Load(); got < 4 {
 		t.Errorf("%d events were asked for: the page polls", got)
 	}
-	b.checkComplaints()
+	b.CheckComplaints()
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/runnerbean/runnerbean/internal/browsertest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -47,12 +48,12 @@ func elementFollowsAJob(t *testing.T, chromium context.Context) {
 	n.set(func(r *jobs.Result) {
 		*r = jobs.Result{ID: testID, Program: "forecast", State: jobs.Running, Node: "worker1", Started: time.Now().Add(-30 * time.Second), Progress: ptr(0.25), Message: "fitting \u202etxt.exe"}
 	})
-	b := newTab(t, chromium)
-	b.do(chromedp.Navigate(embedder(t, n.url, `<runnerbean-result src="`+n.url+`/`+testID+`"></runnerbean-result>`)))
-	b.until(part("progress") + `?.value === 0.25`)
-	b.until(part("state") + `.textContent === 'Running on worker1' && ` + part("left") + `.textContent.startsWith('25 %, about 1 min')`)
-	b.until(part("message") + `.textContent === 'fitting \\u{202e}txt.exe'`)
-	b.shoot("element-running")
+	b := browsertest.NewTab(t, chromium)
+	b.Do(chromedp.Navigate(embedder(t, n.url, `<runnerbean-result src="`+n.url+`/`+testID+`"></runnerbean-result>`)))
+	b.Until(part("progress") + `?.value === 0.25`)
+	b.Until(part("state") + `.textContent === 'Running on worker1' && ` + part("left") + `.textContent.startsWith('25 %, about 1 min')`)
+	b.Until(part("message") + `.textContent === 'fitting \\u{202e}txt.exe'`)
+	b.Shoot("element-running")
 
 	n.set(func(r *jobs.Result) {
 		r.State, r.Progress, r.Message, r.Finished, r.Result = jobs.Succeeded, nil, "", r.Started.Add(61*time.Second), forecast(t, 336)
@@ -61,14 +62,14 @@ func elementFollowsAJob(t *testing.T, chromium context.Context) {
 			{Name: "bad", URL: "javascript:alert(1)", Size: 3},
 		}
 	})
-	b.until(part("state") + `.textContent === 'Succeeded in 1 min 1 s'`)
-	b.until(shadow + `.querySelectorAll('[role=slider] path.line').length === 1`)
-	b.until(part("files") + `.querySelectorAll('a').length === 1 && ` + part("files") + `.querySelectorAll('li').length === 2`)
-	b.until(`seen.join() === 'running,succeeded'`)
-	b.do(chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowRight))
-	b.until(shadow + `.querySelector('figcaption').textContent.startsWith('Mon 31 Jul 2000, 01:00: ')`)
-	b.shoot("element-succeeded")
-	b.checkComplaints()
+	b.Until(part("state") + `.textContent === 'Succeeded in 1 min 1 s'`)
+	b.Until(shadow + `.querySelectorAll('[role=slider] path.line').length === 1`)
+	b.Until(part("files") + `.querySelectorAll('a').length === 1 && ` + part("files") + `.querySelectorAll('li').length === 2`)
+	b.Until(`seen.join() === 'running,succeeded'`)
+	b.Do(chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowRight))
+	b.Until(shadow + `.querySelector('figcaption').textContent.startsWith('Mon 31 Jul 2000, 01:00: ')`)
+	b.Shoot("element-succeeded")
+	b.CheckComplaints()
 }
 
 // elementPolls has no events and a job that is not known
@@ -79,26 +80,26 @@ func elementPolls(t *testing.T, chromium context.Context) {
 	n.set(func(r *jobs.Result) {
 		*r = jobs.Result{ID: testID, Program: "forecast", State: jobs.Queued, Position: ptr(0)}
 	})
-	b := newTab(t, chromium, "Failed to load resource", "MIME type")
-	b.do(chromedp.Navigate(embedder(t, n.url, `<runnerbean-result src="`+n.url+`/`+testID+`"></runnerbean-result>`)))
-	b.until(part("state") + `?.textContent === 'Asking for the result'`)
+	b := browsertest.NewTab(t, chromium, "Failed to load resource", "MIME type")
+	b.Do(chromedp.Navigate(embedder(t, n.url, `<runnerbean-result src="`+n.url+`/`+testID+`"></runnerbean-result>`)))
+	b.Until(part("state") + `?.textContent === 'Asking for the result'`)
 	n.mu.Lock()
 	n.known = true
 	n.mu.Unlock()
-	b.until(part("state") + `.textContent === 'Queued, next in line'`)
+	b.Until(part("state") + `.textContent === 'Queued, next in line'`)
 	n.set(func(r *jobs.Result) {
 		r.State, r.Position, r.Started, r.Node = jobs.Running, nil, time.Now(), "worker1"
 	})
-	b.until(part("progress") + `.hidden === false && !` + part("progress") + `.hasAttribute('value')`)
+	b.Until(part("progress") + `.hidden === false && !` + part("progress") + `.hasAttribute('value')`)
 	n.set(func(r *jobs.Result) {
 		r.State, r.Finished = jobs.Failed, time.Now()
 		r.Error = &jobs.Error{Class: jobs.OutcomeFailed, Message: "values: 12 are wanted, 3 are there", Pointer: "/series/values"}
 	})
-	b.until(part("state") + `.textContent === 'Failed'`)
-	b.until(part("error") + `.textContent === 'values: 12 are wanted, 3 are there (at /series/values)'`)
-	b.until(`seen.join() === 'queued,running,failed'`)
-	b.shoot("element-failed")
-	b.checkComplaints()
+	b.Until(part("state") + `.textContent === 'Failed'`)
+	b.Until(part("error") + `.textContent === 'values: 12 are wanted, 3 are there (at /series/values)'`)
+	b.Until(`seen.join() === 'queued,running,failed'`)
+	b.Shoot("element-failed")
+	b.CheckComplaints()
 }
 
 func elementSaysNoResult(t *testing.T, chromium context.Context) {
@@ -116,12 +117,12 @@ func elementSaysNoResult(t *testing.T, chromium context.Context) {
 		fmt.Fprint(w, `{"title":"Gone","status":410,"detail":"The result was archived"}`)
 	}))
 	t.Cleanup(gone.Close)
-	b := newTab(t, chromium, "410")
-	b.do(chromedp.Navigate(embedder(t, gone.URL, `<runnerbean-result src="`+gone.URL+`/`+testID+`"></runnerbean-result>`)))
-	b.until(part("error") + `?.textContent === 'The result was archived'`)
-	b.until(`document.querySelector('runnerbean-result').setAttribute('src', 'javascript:1') ?? true`)
-	b.until(part("error") + `.textContent.includes('http(s)')`)
-	b.checkComplaints()
+	b := browsertest.NewTab(t, chromium, "410")
+	b.Do(chromedp.Navigate(embedder(t, gone.URL, `<runnerbean-result src="`+gone.URL+`/`+testID+`"></runnerbean-result>`)))
+	b.Until(part("error") + `?.textContent === 'The result was archived'`)
+	b.Until(`document.querySelector('runnerbean-result').setAttribute('src', 'javascript:1') ?? true`)
+	b.Until(part("error") + `.textContent.includes('http(s)')`)
+	b.CheckComplaints()
 }
 
 // manyElements has more elements on a page than a browser opens connections
@@ -131,16 +132,16 @@ func manyElements(t *testing.T, chromium context.Context) {
 	n.set(func(r *jobs.Result) {
 		*r = jobs.Result{ID: testID, Program: "forecast", State: jobs.Running, Progress: ptr(0.5)}
 	})
-	b := newTab(t, chromium)
-	b.do(chromedp.Navigate(embedder(t, n.url, strings.Repeat(`<runnerbean-result src="`+n.url+`/`+testID+`"></runnerbean-result>`, 9))))
+	b := browsertest.NewTab(t, chromium)
+	b.Do(chromedp.Navigate(embedder(t, n.url, strings.Repeat(`<runnerbean-result src="`+n.url+`/`+testID+`"></runnerbean-result>`, 9))))
 	all := `[...document.querySelectorAll('runnerbean-result')]`
-	b.until(all + `.every((e) => e.result?.progress === 0.5)`)
+	b.Until(all + `.every((e) => e.result?.progress === 0.5)`)
 	n.set(func(r *jobs.Result) { r.Progress = ptr(0.75) })
-	b.until(all + `.every((e) => e.result?.progress === 0.75)`)
-	evaluate[any](b, all+`.slice(1).forEach((e) => e.remove()), null`)
+	b.Until(all + `.every((e) => e.result?.progress === 0.75)`)
+	browsertest.Evaluate[any](b, all+`.slice(1).forEach((e) => e.remove()), null`)
 	n.set(func(r *jobs.Result) { r.State = jobs.Succeeded })
-	b.until(all + `.every((e) => e.result?.state === 'succeeded')`)
-	b.checkComplaints()
+	b.Until(all + `.every((e) => e.result?.state === 'succeeded')`)
+	b.CheckComplaints()
 }
 
 // hostilePage shows a job all of whose strings are meant to do harm.
@@ -156,14 +157,14 @@ func hostilePage(t *testing.T, chromium context.Context) {
 			Counters:   map[string]float64{evil: 1},
 		}
 	})
-	b := newTab(t, chromium)
-	b.do(chromedp.Navigate(n.url + "/" + testID))
-	b.until(`document.querySelector('time')?.title`)
-	if evaluate[bool](b, `!!document.querySelector('img, main script, a[href^="javascript"], a[href^="data"]')`) {
+	b := browsertest.NewTab(t, chromium)
+	b.Do(chromedp.Navigate(n.url + "/" + testID))
+	b.Until(`document.querySelector('time')?.title`)
+	if browsertest.Evaluate[bool](b, `!!document.querySelector('img, main script, a[href^="javascript"], a[href^="data"]')`) {
 		t.Error("markup came through")
 	}
-	b.shoot("hostile")
-	b.checkComplaints()
+	b.Shoot("hostile")
+	b.CheckComplaints()
 }
 
 func listOfJobs(t *testing.T, chromium context.Context) {
@@ -183,11 +184,11 @@ func listOfJobs(t *testing.T, chromium context.Context) {
 	})
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
-	b := newTab(t, chromium)
-	b.do(chromedp.Navigate(s.URL))
-	b.until(`document.querySelectorAll('tbody tr').length === 5 && document.querySelector('time')?.title`)
-	b.shoot("jobs")
-	b.checkComplaints()
+	b := browsertest.NewTab(t, chromium)
+	b.Do(chromedp.Navigate(s.URL))
+	b.Until(`document.querySelectorAll('tbody tr').length === 5 && document.querySelector('time')?.title`)
+	b.Shoot("jobs")
+	b.CheckComplaints()
 }
 
 func sampleJobs(now time.Time) jobsData {

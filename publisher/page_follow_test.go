@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/runnerbean/runnerbean/internal/browsertest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -24,43 +25,43 @@ func followSurvives(t *testing.T, chromium context.Context) {
 	step := func(p float64) { n.set(func(r *jobs.Result) { r.Progress = ptr(p) }) }
 	n.set(func(r *jobs.Result) { *r = jobs.Result{ID: testID, Program: "forecast", State: jobs.Running} })
 	step(0.1)
-	b := newTab(t, chromium, "Failed to load resource", "ERR_", "MIME type")
-	b.do(chromedp.Navigate(embedder(t, n.url, `<runnerbean-result src="`+n.url+`/`+testID+`"></runnerbean-result>`)))
+	b := browsertest.NewTab(t, chromium, "Failed to load resource", "ERR_", "MIME type")
+	b.Do(chromedp.Navigate(embedder(t, n.url, `<runnerbean-result src="`+n.url+`/`+testID+`"></runnerbean-result>`)))
 	at := func(p float64) string { return fmt.Sprintf("%s?.value === %g", part("progress"), p) }
-	b.until(at(0.1))
+	b.Until(at(0.1))
 	step(0.2)
-	b.until(at(0.2)) // the stream works
+	b.Until(at(0.2)) // the stream works
 
 	n.deaf.Store(true)
 	step(0.25) // the last that the stream brings
-	b.until(at(0.25))
+	b.Until(at(0.25))
 	step(0.28)
-	evaluate[bool](b, `dispatchEvent(new Event('online'))`)
-	b.until(at(0.28)) // after sleep, with a stream that brings nothing
+	browsertest.Evaluate[bool](b, `dispatchEvent(new Event('online'))`)
+	b.Until(at(0.28)) // after sleep, with a stream that brings nothing
 	n.deaf.Store(false)
 
 	n.server.CloseClientConnections()
 	step(0.3)
-	b.until(at(0.3)) // after a broken connection
+	b.Until(at(0.3)) // after a broken connection
 
 	n.broken.Store(true)
 	n.server.CloseClientConnections()
 	step(0.4)
 	n.broken.Store(false)
-	b.until(at(0.4)) // after a restart
+	b.Until(at(0.4)) // after a restart
 
 	n.set(func(r *jobs.Result) { r.State, r.Finished = jobs.Succeeded, time.Now() })
-	b.until(part("state") + `.textContent === 'Succeeded'`)
-	b.checkComplaints()
+	b.Until(part("state") + `.textContent === 'Succeeded'`)
+	b.CheckComplaints()
 }
 
 // followAsAnIterator uses the module as a program does.
 func followAsAnIterator(t *testing.T, chromium context.Context) {
 	n := newFakeNode(t)
 	n.set(func(r *jobs.Result) { *r = jobs.Result{ID: testID, Program: "forecast", State: jobs.Queued} })
-	b := newTab(t, chromium, "favicon.ico")
-	b.do(chromedp.Navigate(n.url + "/assets/favicon.svg"))
-	evaluate[any](b, fmt.Sprintf(`(async () => {
+	b := browsertest.NewTab(t, chromium, "favicon.ico")
+	b.Do(chromedp.Navigate(n.url + "/assets/favicon.svg"))
+	browsertest.Evaluate[any](b, fmt.Sprintf(`(async () => {
 		globalThis.log = [];
 		const {follow} = await import('/runnerbean.js');
 		for await (const doc of follow('/%[1]s', {onState: (d) => log.push('on ' + d.state)})) log.push(doc.state);
@@ -71,16 +72,16 @@ func followAsAnIterator(t *testing.T, chromium context.Context) {
 		try { await follow('data:,').next(); } catch (err) { log.push(err.name); }
 		log.push('done');
 	})(), null`, testID))
-	b.until(`globalThis.log?.join() === 'on queued,queued'`)
+	b.Until(`globalThis.log?.join() === 'on queued,queued'`)
 	n.set(func(r *jobs.Result) { r.State = jobs.Running })
-	b.until(`log.at(-1) === 'running'`)
+	b.Until(`log.at(-1) === 'running'`)
 	n.set(func(r *jobs.Result) { r.State = jobs.Cancelled })
-	b.until(`log.at(-1) === 'done'`)
+	b.Until(`log.at(-1) === 'done'`)
 	want := "on queued,queued,on running,running,on cancelled,cancelled,end,TypeError,done"
-	if diff := cmp.Diff(want, evaluate[string](b, `log.join()`)); diff != "" {
+	if diff := cmp.Diff(want, browsertest.Evaluate[string](b, `log.join()`)); diff != "" {
 		t.Error(diff)
 	}
-	b.checkComplaints()
+	b.CheckComplaints()
 }
 
 // bothPlotsAgree draws the same results in Go and in JavaScript: labels
@@ -115,17 +116,17 @@ func bothPlotsAgree(t *testing.T, chromium context.Context) {
 		"disorder":  `{"times":[60,0],"values":[1,2]}`,
 	}
 	n := newFakeNode(t)
-	b := newTab(t, chromium, "favicon.ico")
-	b.do(chromedp.Navigate(n.url + "/runnerbean.js"))
-	evaluate[any](b, `import('/assets/plot.js').then((m) => { globalThis.plot = m.plot; }), null`)
-	b.until(`globalThis.plot`)
+	b := browsertest.NewTab(t, chromium, "favicon.ico")
+	b.Do(chromedp.Navigate(n.url + "/runnerbean.js"))
+	browsertest.Evaluate[any](b, `import('/assets/plot.js').then((m) => { globalThis.plot = m.plot; }), null`)
+	b.Until(`globalThis.plot`)
 	for name, doc := range docs {
 		var inGo, captions []string
 		for _, p := range plots(json.RawMessage(doc)) {
 			inGo, captions = append(inGo, string(p.SVG)), append(captions, p.Caption)
 		}
-		inJS := evaluate[[]string](b, `(() => { const host = document.createElement('div'); plot(host, `+doc+`); return [...host.querySelectorAll('.box > svg')].map((s) => s.outerHTML); })()`)
-		drawn := evaluate[[]string](b, `(() => { const host = document.createElement('div'); plot(host, `+doc+`); return [...host.querySelectorAll('figcaption')].map((c) => c.textContent); })()`)
+		inJS := browsertest.Evaluate[[]string](b, `(() => { const host = document.createElement('div'); plot(host, `+doc+`); return [...host.querySelectorAll('.box > svg')].map((s) => s.outerHTML); })()`)
+		drawn := browsertest.Evaluate[[]string](b, `(() => { const host = document.createElement('div'); plot(host, `+doc+`); return [...host.querySelectorAll('figcaption')].map((c) => c.textContent); })()`)
 		if diff := cmp.Diff(captions, drawn, cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%s: captions: %s", name, diff)
 		}
@@ -137,17 +138,17 @@ func bothPlotsAgree(t *testing.T, chromium context.Context) {
 			comparePlots(t, name, inGo[i], inJS[i])
 		}
 	}
-	b.checkComplaints()
+	b.CheckComplaints()
 }
 
 func bothSpansAgree(t *testing.T, chromium context.Context) {
-	b := newTab(t, chromium, "favicon.ico")
-	b.do(chromedp.Navigate(newFakeNode(t).url + "/runnerbean.js"))
-	evaluate[any](b, `import('/runnerbean.js').then((m) => { globalThis.bean = m; }), null`)
-	b.until(`globalThis.bean`)
+	b := browsertest.NewTab(t, chromium, "favicon.ico")
+	b.Do(chromedp.Navigate(newFakeNode(t).url + "/runnerbean.js"))
+	browsertest.Evaluate[any](b, `import('/runnerbean.js').then((m) => { globalThis.bean = m; }), null`)
+	b.Until(`globalThis.bean`)
 	for _, s := range []float64{0.012, 0.5, 1, 2.4, 9.94, 14.2, 59, 59.7, 90, 3599.7, 3600, 5400, 86399, 86400, 93600, 864000} {
 		want := span(time.Duration(s * float64(time.Second)))
-		if got := evaluate[string](b, fmt.Sprintf(`bean.span(%g)`, s)); got != want {
+		if got := browsertest.Evaluate[string](b, fmt.Sprintf(`bean.span(%g)`, s)); got != want {
 			t.Errorf("span(%g) is %q in JavaScript and %q in Go", s, got, want)
 		}
 		for _, p := range []float64{0.02, 0.5, 0.999} {
@@ -156,7 +157,7 @@ func bothSpansAgree(t *testing.T, chromium context.Context) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := evaluate[string](b, `bean.left(`+string(doc)+`)`); got != left(r) {
+			if got := browsertest.Evaluate[string](b, `bean.left(`+string(doc)+`)`); got != left(r) {
 				t.Errorf("%g after %g s: %q in JavaScript and %q in Go", p, s, got, left(r))
 			}
 		}

@@ -19,6 +19,7 @@ var arrows = map[string][]string{
 	"internal/ledger":          {"jobs"},
 	"internal/queue":           {},
 	"internal/queue/queuetest": {"internal/queue"},
+	"internal/browsertest":     {},
 	"internal/store":           {},
 	"jobs":                     {"internal/queue"},
 	"worker/internal/process":  {},

@@ -1,0 +1,173 @@
+// Package browsertest drives Debian's chromium for the tests of every package
+// that serves pages. A missing chromium fails a test, it does not skip it.
+package browsertest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// patience bounds every wait: a busy machine may be slow, a test must end.
+const patience = 60 * time.Second
+
+// Start starts Debian's chromium; where it is missing the test fails.
+func Start(t *testing.T) context.Context {
+	t.Helper()
+	options := []chromedp.ExecAllocatorOption{
+		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		chromedp.Flag("disable-renderer-backgrounding", true), chromedp.Flag("disable-background-timer-throttling", true),
+		chromedp.UserDataDir(t.TempDir()),
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 5*time.Minute)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("chromium does not start (apt install chromium): %v", err)
+	}
+	t.Cleanup(func() { _ = chromedp.Cancel(ctx) })
+	return ctx
+}
+
+// Tab is one tab that notes what its pages complain of.
+type Tab struct {
+	// Context is the tab's, for what Tab has no method for.
+	Context context.Context
+
+	t      *testing.T
+	ignore []string
+	mu     sync.Mutex
+	faults []string // guarded
+}
+
+// NewTab opens a tab; complaints that contain a text of ignore are expected.
+func NewTab(t *testing.T, chromium context.Context, ignore ...string) *Tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(chromium)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = chromedp.Cancel(ctx) })
+	b := &Tab{Context: ctx, t: t, ignore: ignore}
+	messages := chromedp.Console(ctx)
+	go func() {
+		for m, err := range messages {
+			if err != nil {
+				return
+			}
+			b.note(m.String() + " " + m.URL)
+		}
+	}()
+	return b
+}
+
+func (b *Tab) note(s string) {
+	for _, known := range b.ignore {
+		if strings.Contains(s, known) {
+			return
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.faults = append(b.faults, s)
+}
+
+// Complaints are what the console has said so far.
+func (b *Tab) Complaints() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string(nil), b.faults...)
+}
+
+// CheckComplaints fails the test for each complaint.
+func (b *Tab) CheckComplaints() {
+	b.t.Helper()
+	for _, f := range b.Complaints() {
+		b.t.Errorf("the page complains: %s", f)
+	}
+}
+
+// Do runs steps in the tab.
+func (b *Tab) Do(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b.Context, steps...); err != nil {
+		b.t.Fatalf("%v (complaints: %q)", err, b.Complaints())
+	}
+}
+
+// Evaluate returns the value of a JavaScript expression.
+func Evaluate[T any](b *Tab, expression string) T {
+	b.t.Helper()
+	v, err := chromedp.Run(b.Context, chromedp.Evaluate[T](expression))
+	if err != nil {
+		b.t.Fatalf("%s: %v (complaints: %q)", expression, err, b.Complaints())
+	}
+	return v
+}
+
+// Until waits for a JavaScript expression to become true.
+func (b *Tab) Until(expression string) {
+	b.t.Helper()
+	deadline := time.After(patience)
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for !Evaluate[bool](b, "!!("+expression+")") {
+		select {
+		case <-look.C:
+		case <-deadline:
+			b.t.Fatalf("never came true: %s\ncomplaints: %q\npage: %s", expression, b.Complaints(), Evaluate[string](b, "document.body.innerText"))
+		}
+	}
+}
+
+// Shoot takes the page wide and on a phone, light and dark, into the folder
+// named by RUNNERBEAN_SCREENSHOTS, and checks that nothing sticks out sideways.
+func (b *Tab) Shoot(name string) {
+	b.t.Helper()
+	dir := os.Getenv("RUNNERBEAN_SCREENSHOTS")
+	if dir == "" {
+		dir = b.t.TempDir()
+	}
+	for _, width := range []int64{1400, 390} {
+		for _, scheme := range []string{"light", "dark"} {
+			b.Look(width, scheme)
+			if Evaluate[bool](b, `document.documentElement.scrollWidth > innerWidth`) {
+				b.t.Errorf("%s scrolls sideways at %d pixels", name, width)
+			}
+			png, err := chromedp.Run(b.Context, chromedp.FullScreenshot(100))
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			file := filepath.Join(dir, fmt.Sprintf("%s-%d-%s.png", name, width, scheme))
+			if err := os.WriteFile(file, png, 0o644); err != nil {
+				b.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// Look sets the width of the window and the colour scheme.
+func (b *Tab) Look(width int64, scheme string) {
+	b.t.Helper()
+	b.Do(chromedp.EmulateViewport(width, 844))
+	_, err := chromedp.Call(b.Context, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
