@@ -49,6 +49,7 @@ const (
 // Store is a folder of objects. Its methods may be called at the same time.
 type Store struct {
 	root *os.Root
+	top  *os.File // the same folder
 	temp *tempFolder
 	// unnamed is set where files can be written before they have a name.
 	unnamed bool
@@ -85,12 +86,24 @@ func Open(url string) (*Store, error) {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	s := &Store{root: root, folders: map[string]*folder{}, known: map[string]struct{}{}}
-	if s.temp, err = openTemp(root); err != nil {
+	if err := s.prepare(); err != nil {
 		_ = root.Close()
-		return nil, fmt.Errorf("store: temporary folder: %w", full(err))
+		return nil, fmt.Errorf("store: %w", full(err))
+	}
+	return s, nil
+}
+
+// prepare opens what the store holds on to besides its root.
+func (s *Store) prepare() (err error) {
+	if s.top, err = s.root.Open("."); err != nil {
+		return err
+	}
+	if s.temp, err = openTemp(s.root); err != nil {
+		_ = s.top.Close()
+		return fmt.Errorf("temporary folder: %w", err)
 	}
 	s.unnamed = s.canUnnamed()
-	return s, nil
+	return nil
 }
 
 // folderOf is the folder that url names.
@@ -115,7 +128,7 @@ func (s *Store) Open(ctx context.Context, key string) (*Object, error) {
 	if err := check(ctx, key); err != nil {
 		return nil, err
 	}
-	f, err := s.root.Open(key)
+	f, err := s.openObject(key)
 	if err != nil {
 		return nil, fault(key, err)
 	}
@@ -144,7 +157,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 
 // Close gives up what the store holds. Open objects stay open.
 func (s *Store) Close() error {
-	return errors.Join(s.temp.close(), s.root.Close())
+	return errors.Join(s.temp.close(), s.top.Close(), s.root.Close())
 }
 
 // check is what every method begins with.

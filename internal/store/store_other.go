@@ -12,3 +12,5 @@ func (s *Store) canUnnamed() bool { return false }
 func openUnnamed(*os.File) (*os.File, error) { return nil, errors.ErrUnsupported }
 
 func linkUnnamed(_, _ *os.File, _ string) error { return errors.ErrUnsupported }
+
+func (s *Store) openObject(key string) (*os.File, error) { return s.root.Open(key) }

@@ -272,6 +272,15 @@ func TestLinksDoNotLeadOut(t *testing.T) {
 	if entries, _ := os.ReadDir(outside); len(entries) > 0 {
 		t.Errorf("outside there is %v", entries)
 	}
+	if err := os.MkdirAll(filepath.Join(outside, "aa"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(outside, "aa/secret"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Open(t.Context(), "results/aa/secret"); err == nil {
+		t.Error("an object was opened outside of the store")
+	}
 }
 
 func ExampleFileKey() {

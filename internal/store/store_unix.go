@@ -13,13 +13,8 @@ import (
 // Free is how many bytes an ordinary user may still write to the store's file
 // system.
 func (s *Store) Free() (int64, error) {
-	d, err := s.root.Open(".")
-	if err != nil {
-		return 0, fmt.Errorf("store: %w", err)
-	}
-	defer d.Close()
 	var st unix.Statfs_t
-	if err := unix.Fstatfs(int(d.Fd()), &st); err != nil {
+	if err := unix.Fstatfs(int(s.top.Fd()), &st); err != nil {
 		return 0, fmt.Errorf("store: free space: %w", err)
 	}
 	return int64(st.Bavail) * int64(st.Bsize), nil

@@ -92,11 +92,17 @@ func (l *Log) omitted() int64 { return l.total - int64(len(l.head)) - int64(len(
 func (l *Log) Tail(n int) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var all []byte
+	pieces := [][]byte{l.tail[l.next:], l.tail[:l.next]}
+	skip := len(l.tail) - max(0, n)
 	if l.omitted() == 0 {
-		all = append(all, l.head...)
+		pieces = [][]byte{l.head, pieces[0], pieces[1]}
+		skip += len(l.head)
 	}
-	all = append(all, l.tail[l.next:]...)
-	all = append(all, l.tail[:l.next]...)
-	return all[max(0, len(all)-max(0, n)):]
+	var out []byte
+	for _, p := range pieces {
+		k := min(max(0, skip), len(p))
+		out = append(out, p[k:]...)
+		skip -= k
+	}
+	return out
 }
