@@ -78,6 +78,8 @@ type Config struct {
 	OnPrograms func([]ledger.Program)
 	// Logger. Default slog.Default().
 	Logger *slog.Logger
+
+	scanEvery time.Duration // of the programs folder
 }
 
 // withDefaults fills in what is missing and checks the rest.
@@ -99,6 +101,7 @@ func (c *Config) fill() {
 	orDefault(&c.Attempts, 3)
 	orDefault(&c.BackoffBase, time.Second)
 	orDefault(&c.BackoffMax, 5*time.Minute)
+	orDefault(&c.scanEvery, scanEvery)
 	orDefault(&c.MaxStdout, 64<<20)
 	orDefault(&c.MaxInput, 256<<20)
 	orDefault(&c.MaxFiles, 10<<30)

@@ -201,7 +201,7 @@ func TestLedgerRefuses(t *testing.T) {
 func TestStale(t *testing.T) {
 	t.Parallel()
 	for _, noisy := range []bool{true, false} {
-		r := newRig(t, func(c *Config) { c.Slots = 1 })
+		r := newRig(t, func(c *Config) { c.Slots, c.Jitter = 1, func() float64 { return 0 } })
 		open := r.gate("p")
 		if noisy {
 			r.install("p", `echo $RUNNERBEAN_ATTEMPT; [ $RUNNERBEAN_ATTEMPT = 2 ] || while :; do echo '{"message":"running"}' >&3; sleep 0.02; done`)

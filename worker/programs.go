@@ -16,7 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/queue"
 )
 
-// scanEvery is how often the programs folder is looked at.
+// scanEvery is how often the programs folder is looked at by default.
 const scanEvery = time.Second
 
 // maxPrograms bounds what is looked at in one programs folder.
@@ -25,6 +25,7 @@ const maxPrograms = 4096
 // registry knows the installed programs, and notices when they change.
 type registry struct {
 	prefix   string
+	every    time.Duration
 	log      *slog.Logger
 	onChange func([]ledger.Program)
 	poke     chan struct{} // asks for a scan before its time
@@ -49,7 +50,7 @@ type edition struct {
 
 func newRegistry(cfg Config) (*registry, error) {
 	r := &registry{
-		prefix: cfg.Prefix, log: cfg.Logger, onChange: cfg.OnPrograms,
+		prefix: cfg.Prefix, every: cfg.scanEvery, log: cfg.Logger, onChange: cfg.OnPrograms,
 		poke: make(chan struct{}, 1), loader: newLoader(cfg.Programs),
 		faults: map[string]string{},
 	}
@@ -67,7 +68,7 @@ func (r *registry) current() edition {
 
 // run scans until ctx ends.
 func (r *registry) run(ctx context.Context) {
-	ticker := time.NewTicker(scanEvery)
+	ticker := time.NewTicker(r.every)
 	defer ticker.Stop()
 	failing := false
 	for {

@@ -188,7 +188,7 @@ func TestSpoiledProgram(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.install("p", "echo 1")
-	r.start()
+	n := r.start()
 	r.await(r.submit(job("p")), jobs.Succeeded)
 	path := filepath.Join(r.cfg.Programs, "p")
 	r.must(os.Chmod(path, 0o757))
@@ -197,7 +197,7 @@ func TestSpoiledProgram(t *testing.T) {
 	r.until("the job waits for its program", func() bool {
 		record := r.get(id)
 		return record.State == jobs.Queued && strings.Contains(record.Reason, "program p: the file is writable by others") ||
-			record.Attempt == 0 && r.watched("p") == 0 // the scan was first
+			record.Attempt == 0 && len(n.Programs()) == 0 // the scan was first
 	})
 	r.must(os.Chmod(path, 0o755))
 	if record := r.await(id, jobs.Succeeded); record.Spent != 0 {

@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -107,6 +106,7 @@ func (r *rig) config() Config {
 		Programs: filepath.Join(r.dir, "programs"), Scratch: filepath.Join(r.dir, "scratch"),
 		Slots: 2, Grace: 2 * time.Second, BackoffBase: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
 		FetchAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Logger: quiet(),
+		scanEvery: 100 * time.Millisecond,
 	}
 }
 
@@ -325,16 +325,6 @@ func serve(t testing.TB, h http.HandlerFunc) string {
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
 	return s.URL
-}
-
-// watched is how many connections watch a program's run tube.
-func (r *rig) watched(program string) int {
-	stats, err := r.producer.TubeStats(context.Background(), r.bean.Addr, queue.RunTube(testPrefix, program))
-	if err != nil {
-		return 0
-	}
-	n, _ := strconv.Atoi(stats["current-watching"])
-	return n
 }
 
 // hang is a server that says when it is asked, and never answers.

@@ -3,6 +3,7 @@ package worker
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -92,7 +93,7 @@ func TestRemoveAll(t *testing.T) {
 		if err := os.Symlink("/etc", filepath.Join(top, "link")); err != nil {
 			t.Fatal(err)
 		}
-		deepen(t, filepath.Join(top, "c"), 3000)
+		deepen(t, filepath.Join(top, "c"), 40)
 		if err := os.Chmod(locked, 0); err != nil {
 			t.Fatal(err)
 		}
@@ -112,11 +113,12 @@ func deepen(t *testing.T, dir string, levels int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	name := strings.Repeat("d", 200)
 	for range levels {
-		if err := at.Mkdir("d", 0o700); err != nil {
+		if err := at.Mkdir(name, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		next, err := at.OpenRoot("d")
+		next, err := at.OpenRoot(name)
 		at.Close()
 		if err != nil {
 			t.Fatal(err)
