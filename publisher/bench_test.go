@@ -167,7 +167,6 @@ func TestServeForMeasuring(t *testing.T) {
 	b := newBench(t)
 	addr, stop := b.serve()
 	done, _ := b.succeeded(tenKiB())
-	t.Logf("http://%s/%s %s", addr, done, b.get("/"+done).Header.Get("ETag"))
 	fmt.Fprintf(os.Stderr, "http://%s/%s %s\n", addr, done, b.get("/"+done).Header.Get("ETag"))
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGTERM, os.Interrupt)

@@ -103,6 +103,7 @@ func (b *blob) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
 		return
 	}
+	inOneWrite(r, len(f.body))
 	_, _ = w.Write(f.body) // a client that has gone needs no answer
 }
 

@@ -29,6 +29,7 @@ func (p *Publisher) newServer() *http.Server {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    headerBytes,
+		ConnContext:       withConn,
 		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}
 }
@@ -43,7 +44,7 @@ func (p *Publisher) Serve(ctx context.Context, ln net.Listener) error {
 	server := p.newServer()
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() { stopped <- p.shutdown(server) })
-	err := server.Serve(ln)
+	err := server.Serve(oneWriteListener{ln})
 	if !errors.Is(err, http.ErrServerClosed) {
 		stop()
 		cancel()

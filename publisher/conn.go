@@ -1,0 +1,85 @@
+package publisher
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// headBuffer is the size of the buffer in which net/http collects the head of
+// an answer and the beginning of its body.
+const headBuffer = 4 << 10
+
+// oneWriteListener hands out connections that can send an answer in one piece.
+type oneWriteListener struct{ net.Listener }
+
+func (l oneWriteListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if tcp, ok := c.(*net.TCPConn); ok {
+		return &oneWriteConn{TCPConn: tcp}, err
+	}
+	return c, err
+}
+
+// oneWriteConn sends the head of an answer together with its body. net/http
+// would write its buffer, with the head, and then the rest: a second system
+// call and a second packet to wake the client for, which is much of the cost of
+// an answer from memory. Only the goroutine that answers writes.
+type oneWriteConn struct {
+	*net.TCPConn
+	expect int     // bytes of the body that follows a head; 0: write at once
+	held   *[]byte // a head and the beginning of a body
+}
+
+var heldBuffers = sync.Pool{New: func() any { b := make([]byte, 0, headBuffer); return &b }}
+
+type connKey struct{}
+
+// withConn lets a handler find its connection.
+func withConn(ctx context.Context, c net.Conn) context.Context {
+	if one, ok := c.(*oneWriteConn); ok {
+		return context.WithValue(ctx, connKey{}, one)
+	}
+	return ctx
+}
+
+// inOneWrite announces that the handler writes a body of size bytes in one
+// call, and nothing before that.
+func inOneWrite(r *http.Request, size int) {
+	if c, ok := r.Context().Value(connKey{}).(*oneWriteConn); ok {
+		c.expect = size
+	}
+}
+
+func (c *oneWriteConn) Write(b []byte) (int, error) {
+	if c.held != nil {
+		return c.writeHeld(b)
+	}
+	expect := c.expect
+	c.expect = 0
+	if expect == 0 || len(b) > headBuffer || !moreFollows(b, expect) {
+		return c.TCPConn.Write(b)
+	}
+	c.held = heldBuffers.Get().(*[]byte)
+	*c.held = append((*c.held)[:0], b...)
+	return len(b), nil
+}
+
+// moreFollows reports whether b is a head and not yet the whole of a body of
+// size bytes.
+func moreFollows(b []byte, size int) bool {
+	_, body, ok := bytes.Cut(b, []byte("\r\n\r\n"))
+	return ok && len(body) < size
+}
+
+// writeHeld writes what is held and b.
+func (c *oneWriteConn) writeHeld(b []byte) (int, error) {
+	held := len(*c.held)
+	parts := net.Buffers{*c.held, b}
+	n, err := parts.WriteTo(c.TCPConn)
+	heldBuffers.Put(c.held)
+	c.held = nil
+	return max(0, int(n)-held), err
+}

@@ -1,0 +1,125 @@
+package publisher
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+func TestPreferWaitHoldsUntilAChange(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := b.queued("")
+	b.running(id)
+	r := b.hold(id, func(progress float64) { b.report(id, progress) })
+	if got := decodeAs[jobs.Result](t, r); got.State != jobs.Running || r.Header.Get("Preference-Applied") != "wait=60" {
+		t.Errorf("%+v %v", got, r.Header)
+	}
+	answer := make(chan *http.Response, 1)
+	go func() { answer <- b.get("/"+id, "Prefer: wait=60") }()
+	b.watched(1)
+	body := b.succeed(id, 1, "[1,2]")
+	if r := <-answer; r.StatusCode != 200 || bodyOf(t, r) != string(body) || r.Header.Get("Cache-Control") != forever {
+		t.Errorf("%d %v", r.StatusCode, r.Header)
+	}
+	b.watched(0)
+}
+
+// hold asks for a job and, once the request waits, makes changes until it is
+// answered: the request may begin to wait only after some of them.
+func (b *bench) hold(id string, change func(progress float64)) *http.Response {
+	b.t.Helper()
+	answer := make(chan *http.Response, 1)
+	go func() { answer <- b.get("/"+id, "Prefer: wait=60") }()
+	b.watched(1)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for n := 1; n < 10_000; n++ {
+		change(float64(n) / 10_000)
+		select {
+		case r := <-answer:
+			return r
+		case <-tick.C:
+		}
+	}
+	b.t.Fatal("no answer")
+	return nil
+}
+
+// watched waits until n subscriptions are open.
+func (b *bench) watched(n int) {
+	b.t.Helper()
+	b.eventually(func() bool {
+		b.p.hub.mu.Lock()
+		defer b.p.hub.mu.Unlock()
+		return b.p.hub.count == n
+	})
+}
+
+func (b *bench) eventually(done func() bool) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			b.t.Fatal("waited in vain")
+		}
+	}
+}
+
+func TestPreferWaitForAJobThatIsYetToCome(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := jobs.NewID()
+	first := true
+	r := b.hold(id, func(progress float64) {
+		if !first {
+			b.report(id, progress)
+			return
+		}
+		first = false
+		if _, err := b.acceptDocument(context.Background(), jobDocument(id, "")); err != nil {
+			t.Fatal(err)
+		}
+		b.running(id)
+	})
+	if r.StatusCode != http.StatusAccepted {
+		t.Errorf("got %d", r.StatusCode)
+	}
+}
+
+func TestPreferWaitEnds(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *Config) { c.MaxStreams = 1 })
+	id := b.queued("")
+	if r := b.get("/"+id, "Prefer: wait=0"); r.StatusCode != http.StatusAccepted {
+		t.Errorf("no time to wait: %d", r.StatusCode)
+	}
+	failed := b.failed()
+	if r := b.get("/"+failed, "Prefer: wait=60"); r.StatusCode != 200 {
+		t.Errorf("an end: %d", r.StatusCode)
+	}
+	sub, err := b.p.hub.subscribe(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := b.get("/"+id, "Prefer: wait=60")
+	if r.StatusCode != http.StatusAccepted || r.Header.Get("Preference-Applied") != "" {
+		t.Errorf("too many: %d %v", r.StatusCode, r.Header)
+	}
+	sub.close()
+	answer := make(chan *http.Response, 1)
+	go func() { answer <- b.get("/"+id, "Prefer: wait=60") }()
+	b.watched(1)
+	b.p.hub.end()
+	if r := <-answer; r.StatusCode != http.StatusAccepted {
+		t.Errorf("at the end: %d", r.StatusCode)
+	}
+}
