@@ -39,7 +39,7 @@ lint: ## gofumpt, vet, staticcheck, go mod tidy
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	$(GO) mod tidy -diff
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run examples/*.sh; fi
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run; fi
 
 .PHONY: cross
 cross: ## Build for the platforms we ship

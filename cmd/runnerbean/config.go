@@ -168,7 +168,7 @@ func (s *settings) logger(stderr *os.File) *slog.Logger {
 	if s.Log == "json" || s.Log == "" && !terminal {
 		return slog.New(slog.NewJSONHandler(stderr, nil))
 	}
-	return slog.New(tint.NewHandler(stderr, &tint.Options{TimeFormat: time.TimeOnly, NoColor: !terminal}))
+	return slog.New(tint.NewTextHandler(stderr, &tint.Options{TimeFormat: time.TimeOnly, NoColor: !terminal}))
 }
 
 // newHelpConfig is "runnerbean config"; cobra's help command finds it as

@@ -42,11 +42,11 @@ type run struct {
 
 // Start starts beanstalkd with a binlog in a folder of the test and waits until
 // it answers. args are added to its command line. The test's end ends it.
-// Without an installed beanstalkd the test is skipped.
+// Without an installed beanstalkd the test fails.
 func Start(tb testing.TB, args ...string) *Server {
 	tb.Helper()
 	if _, err := exec.LookPath("beanstalkd"); err != nil {
-		tb.Skip("beanstalkd is not installed: apt install beanstalkd")
+		tb.Fatal("beanstalkd is not installed: apt-get install beanstalkd")
 	}
 	s := &Server{tb: tb, dir: tb.TempDir(), args: args}
 	tb.Cleanup(s.Kill)
