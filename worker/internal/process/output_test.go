@@ -58,7 +58,7 @@ func TestStderrFlood(t *testing.T) {
 func TestFloodsNobodyTakes(t *testing.T) {
 	t.Parallel()
 	for _, fd := range []string{"2", "3"} {
-		if exit := run(t, child(t, "flood", fd, fmt.Sprint(64<<20))); exit.Code != 0 {
+		if exit := run(t, child(t, "flood", fd, fmt.Sprint(32<<20))); exit.Code != 0 {
 			t.Errorf("%s: code %d", fd, exit.Code)
 		}
 	}
@@ -116,9 +116,9 @@ func TestEvents(t *testing.T) {
 func TestEventFlood(t *testing.T) {
 	t.Parallel()
 	n := 0
-	spec := child(t, "flood", "3", fmt.Sprint(64<<20))
+	spec := child(t, "flood", "3", fmt.Sprint(16<<20))
 	spec.Event = func([]byte) { n++ }
-	if exit := run(t, spec); n != 64<<20/16 || exit.EventsDropped != 0 {
+	if exit := run(t, spec); n != 16<<20/16 || exit.EventsDropped != 0 {
 		t.Errorf("%d events, %d dropped", n, exit.EventsDropped)
 	}
 }
