@@ -60,7 +60,7 @@ func TestFullDisk(t *testing.T) {
 
 func fullChild(t *testing.T, name, way string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), childVar+"="+name, "STORE_TEST_DIR="+t.TempDir(), "STORE_TEST_WAY="+way)
+	cmd.Env = append(os.Environ(), childVar+"="+name, "GORACE=atexit_sleep_ms=0", "STORE_TEST_DIR="+t.TempDir(), "STORE_TEST_WAY="+way)
 	return cmd
 }
 

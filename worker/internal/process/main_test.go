@@ -40,7 +40,8 @@ func child(t testing.TB, name string, args ...string) Spec {
 
 func childEnv(name string) []string {
 	env := slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, childVar+"=") })
-	return append(env, childVar+"="+name)
+	// The race detector makes a program sleep for a second at its end.
+	return append(env, childVar+"="+name, "GORACE=atexit_sleep_ms=0")
 }
 
 // run runs a program that must start. The time is only there to end a test that
