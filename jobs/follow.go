@@ -30,6 +30,8 @@ const (
 var (
 	errNoStream    = errors.New("no event stream to be had")
 	errStreamEnded = errors.New("event stream ended")
+	// errLeftOut: a large result is not in its event, but at its URL.
+	errLeftOut = errors.New("result left out of its event")
 )
 
 // Follow yields the states of the job whose result is at url: the present one,
@@ -110,7 +112,7 @@ func (f *follower) listen(ctx context.Context) error {
 		return nil
 	}
 	switch {
-	case errors.Is(err, errNoStream), errors.Is(err, bufio.ErrTooLong), f.silent >= maxStreams,
+	case errors.Is(err, errNoStream), errors.Is(err, errLeftOut), errors.Is(err, bufio.ErrTooLong), f.silent >= maxStreams,
 		errors.Is(err, errIdle) && f.last.State == "":
 		f.polling = true
 		return f.ended(ctx)
@@ -184,6 +186,9 @@ func (f *follower) event(e sse.Event) error {
 	}
 	f.silent = 0
 	f.succeeded()
+	if res.State == Succeeded && res.Result == nil {
+		return errLeftOut
+	}
 	f.emit(res)
 	return nil
 }

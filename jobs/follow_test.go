@@ -116,7 +116,7 @@ func TestFollow(t *testing.T) {
 			want:   "queued, succeeded",
 		},
 		"lines of data": {
-			events: stream("id: 7\nevent: state\ndata: {\"id\":\"" + anID + "\",\ndata: \"state\":\"succeeded\"}\n\n"),
+			events: stream("id: 7\nevent: state\ndata: {\"id\":\"" + anID + "\",\ndata: \"state\":\"succeeded\",\"result\":1}\n\n"),
 			want:   "succeeded",
 		},
 		"in small parts": {
@@ -191,6 +191,23 @@ func endless(w http.ResponseWriter, _ *http.Request) {
 			return
 		}
 	}
+}
+
+// TestFollowFetchesALargeResult: a node leaves a large result out of its event.
+func TestFollowFetchesALargeResult(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := clientOf(t, node(stream(event(jobs.Queued, ""), event(jobs.Succeeded, "")), answer(jobs.Succeeded, `,"result":[1]`)))
+		var last jobs.Result
+		for res, err := range c.Follow(t.Context(), resultURL) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			last = res
+		}
+		if string(last.Result) != "[1]" {
+			t.Errorf("the last state has the result %q, want [1]", last.Result)
+		}
+	})
 }
 
 func TestFollowGivesUp(t *testing.T) {
@@ -288,7 +305,7 @@ func TestFollowAsks(t *testing.T) {
 		var accept string
 		c := clientOf(t, node(func(w http.ResponseWriter, r *http.Request) {
 			accept = r.Header.Get("Accept")
-			stream(event(jobs.Succeeded, ""))(w, r)
+			stream(event(jobs.Succeeded, `,"result":1`))(w, r)
 		}, never(t)))
 		follow(t.Context(), c)
 		if accept != "text/event-stream" {
