@@ -13,7 +13,7 @@ const (
 	maxPage     = 1000
 	// maxWalk is how many jobs one call looks at where no index knows which of
 	// them are wanted.
-	maxWalk = 5000
+	maxWalk = 2000
 	// maxSorted is how long a queue may be that is read whole and sorted.
 	maxSorted = 1000
 	// maxMerged is how many programs are listed apart and merged.
@@ -31,7 +31,7 @@ var qListed = newManyRows("SELECT "+recordColumns+`,
 // List returns one page of jobs, newest first, without Document and
 // Live.Partial. A filter on State, Program or both, on Node or on Label alone
 // fills its pages; with other combinations a page may be short although more
-// follow, because one call looks at 5000 jobs at most. ErrCursor.
+// follow, because one call looks at 2000 jobs at most. ErrCursor.
 func (l *Ledger) List(ctx context.Context, f Filter) (Page, error) {
 	page, err := l.list(ctx, f)
 	if err != nil {

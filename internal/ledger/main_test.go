@@ -2,7 +2,9 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"flag"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/runnerbean/runnerbean/jobs"
@@ -18,10 +21,16 @@ import (
 // crashEnv turns the test binary into a process that writes until it is killed.
 const crashEnv = "LEDGER_TEST_WRITE_UNTIL_KILLED"
 
+// checks is how many runs of the property test there are, unless a flag says more.
+var checks = "100"
+
 func TestMain(m *testing.M) {
 	if path := os.Getenv(crashEnv); path != "" {
 		writeUntilKilled(path)
 		return
+	}
+	if err := flag.Set("rapid.checks", checks); err != nil {
+		panic(err)
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -61,10 +70,15 @@ func newDesk(t testing.TB) *desk {
 }
 
 // open opens the same file once more.
-func (d *desk) open() *Ledger {
+func (d *desk) open() *Ledger { return d.openWith(func(*writer) {}) }
+
+// openWith opens it with a writer that is changed before it begins.
+func (d *desk) openWith(change func(*writer)) *Ledger {
 	d.t.Helper()
-	l, err := Open(context.Background(), Config{DSN: "sqlite:" + d.path, Now: d.clock.now, Logger: slog.New(slog.DiscardHandler)})
-	d.must(err)
+	l := newLedger(Config{Now: d.clock.now, Logger: slog.New(slog.DiscardHandler)})
+	d.must(l.open(context.Background(), d.path))
+	change(l.writer)
+	go l.write()
 	return l
 }
 
@@ -167,11 +181,20 @@ func (d *desk) recount() {
 	d.t.Helper()
 	got, err := d.Counts(d.t.Context())
 	d.must(err)
+	want := map[jobs.State]int{}
 	for _, s := range jobs.States {
+		want[s] = 0
+	}
+	rows, err := d.reader.db.Query("SELECT state, COUNT(*) FROM jobs GROUP BY state")
+	d.must(err)
+	d.must(eachRow(rows, func(r *sql.Rows) error {
+		var s jobs.State
 		var n int
-		d.must(d.reader.db.QueryRow("SELECT COUNT(*) FROM jobs WHERE state = ?", string(s)).Scan(&n))
-		if got[s] != n {
-			d.t.Errorf("counts say %d jobs are %s, there are %d", got[s], s, n)
-		}
+		err := r.Scan((*string)(&s), &n)
+		want[s] = n
+		return err
+	}))
+	if diff := cmp.Diff(want, got); diff != "" {
+		d.t.Errorf("counts differ from the jobs: %s", diff)
 	}
 }

@@ -24,6 +24,8 @@ type machine struct {
 	opens int
 	final map[string]Record // as they were when they became final
 	sent  map[string]bool   // queued jobs whose message is marked
+	seen  map[string]string // the model's jobs as they were compared last
+	steps int
 }
 
 // nodeOf are the instances that take part, with their nodes.
@@ -56,7 +58,7 @@ func newMachine(rt *rapid.T, dir string) *machine {
 	d := &desk{t: rt, clock: &testClock{}}
 	d.clock.us.Store(time.Date(2026, 11, 22, 6, 16, 0, 0, time.UTC).UnixMicro())
 	s := &machine{
-		desk: d, dir: dir, final: map[string]Record{}, sent: map[string]bool{},
+		desk: d, dir: dir, final: map[string]Record{}, sent: map[string]bool{}, seen: map[string]string{},
 		m: &model{now: d.clock.now(), jobs: map[string]*modelJob{}, beat: map[string]time.Time{}},
 	}
 	s.folder()
@@ -70,8 +72,7 @@ func newMachine(rt *rapid.T, dir string) *machine {
 
 // enter opens the ledger. A process that dies needs no disk that is in step.
 func (s *machine) enter() {
-	s.Ledger = s.open()
-	s.writer.sync = func(*os.File) error { return nil }
+	s.Ledger = s.openWith(func(w *writer) { w.sync = func(*os.File) error { return nil } })
 }
 
 // folder makes a new folder for the file.

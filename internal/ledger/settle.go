@@ -9,7 +9,7 @@ import (
 const (
 	// maxSettled is how many dependents one operation settles; the others
 	// follow in transactions of their own.
-	maxSettled = 512
+	maxSettled = 256
 	// maxChain is how many jobs are visited to see whether needs go round.
 	maxChain = 10_000
 )

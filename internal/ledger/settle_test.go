@@ -85,7 +85,7 @@ func TestManyDependents(t *testing.T) {
 			d := newDesk(t)
 			root := d.add(nil)
 			var first, second []Entry
-			for range maxSettled + 100 {
+			for range maxSettled + 20 {
 				a := entry(func(j *jobs.Job) { j.Needs = []string{root} })
 				first = append(first, a)
 				second = append(second, entry(func(j *jobs.Job) { j.Needs = []string{a.Job.ID} }))

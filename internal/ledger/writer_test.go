@@ -225,13 +225,16 @@ func TestSyncBeforeTheAnswer(t *testing.T) {
 	syncs := 0
 	broken := errors.New("broken disk")
 	var fail error
-	d.writer.sync = func(f *os.File) error {
-		if filepath.Base(f.Name()) != "ledger.db-wal" {
-			t.Errorf("%s was synced", f.Name())
+	d.must(d.Ledger.Close())
+	d.Ledger = d.openWith(func(w *writer) {
+		w.sync = func(f *os.File) error {
+			if filepath.Base(f.Name()) != "ledger.db-wal" {
+				t.Errorf("%s was synced", f.Name())
+			}
+			syncs++
+			return fail
 		}
-		syncs++
-		return fail
-	}
+	})
 	want := func(n int, what string) {
 		t.Helper()
 		if syncs != n {
@@ -265,15 +268,15 @@ func TestWaitsForAnotherWriter(t *testing.T) {
 	d := newDesk(t)
 	other := &desk{Ledger: d.open(), t: t, clock: d.clock, path: d.path}
 	t.Cleanup(func() { _ = other.Ledger.Close() })
+	hasty := d.openWith(func(w *writer) { w.patience = 10 * time.Millisecond })
+	t.Cleanup(func() { _ = hasty.Close() })
 	release := d.hold()
 	defer release()
-	other.writer.patience = 10 * time.Millisecond
 	a := entry(nil)
-	if _, err := other.Accept(t.Context(), []Entry{a}); !isBusy(err) {
+	if _, err := hasty.Accept(t.Context(), []Entry{a}); !isBusy(err) {
 		t.Errorf("it wrote while another process did: %v", err)
 	}
 	// A caller that gives up while its transaction waits to begin is let go.
-	other.writer.patience = busyLimit
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	if _, err := other.Accept(ctx, []Entry{a}); !errors.Is(err, context.DeadlineExceeded) {
