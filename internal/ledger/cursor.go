@@ -38,7 +38,8 @@ func parseCursor(s string) (cursor, error) {
 		return cursor{}, ErrCursor
 	}
 	c := cursor{accepted: int64(binary.BigEndian.Uint64(b)), id: string(b[8:])}
-	if c.accepted < 0 || clean(c.id, maxID) != c.id {
+	// The decoder leaves out line ends, so the text is compared as well.
+	if c.accepted < 0 || clean(c.id, maxID) != c.id || c.String() != s {
 		return cursor{}, ErrCursor
 	}
 	return c, nil
