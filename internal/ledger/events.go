@@ -54,13 +54,21 @@ func (t *txn) writeEvents() error {
 
 // Note records an event. ID and At are filled in where they are missing; long
 // texts are cut.
-func (l *Ledger) Note(ctx context.Context, e Event) error {
-	err := l.do(ctx, &op{weight: 1, run: func(t *txn) error {
-		v := Event{ID: clean(e.ID, maxID), At: e.At, Kind: clean(e.Kind, maxName), Job: clean(e.Job, maxID), Node: clean(e.Node, maxName), Message: e.Message}
-		if v.At.IsZero() {
-			v.At = t.now
+func (l *Ledger) Note(ctx context.Context, e Event) error { return l.NoteAll(ctx, []Event{e}) }
+
+// NoteAll is Note for several events at the price of one.
+func (l *Ledger) NoteAll(ctx context.Context, list []Event) error {
+	err := l.do(ctx, &op{weight: len(list), run: func(t *txn) error {
+		for _, e := range list {
+			v := Event{
+				ID: clean(e.ID, maxID), At: e.At, Kind: clean(e.Kind, maxName), Job: clean(e.Job, maxID),
+				Node: clean(e.Node, maxName), Message: e.Message,
+			}
+			if v.At.IsZero() {
+				v.At = t.now
+			}
+			t.staged.events = append(t.staged.events, v)
 		}
-		t.staged.events = append(t.staged.events, v)
 		return nil
 	}})
 	if err != nil {

@@ -52,13 +52,18 @@ func checkEnding(e Ending) (Ending, error) {
 	if e.State.Final() {
 		e.NotBefore, e.Reason = time.Time{}, ""
 	}
-	if e.State == jobs.Succeeded {
-		e.Error = nil
-	}
 	e.Outcome = jobs.Outcome(clean(string(e.Outcome), maxName))
 	e.Reason = clean(e.Reason, maxReason)
 	e.Signal = clean(e.Signal, maxName)
 	e.Error = cleanError(e.Error)
+	switch {
+	case e.State == jobs.Succeeded:
+		e.Error = nil
+	case e.Error == nil && e.State.Final():
+		e.Error = &jobs.Error{Class: e.Outcome, Message: "the attempt ended as " + string(e.Outcome)}
+	case e.Error != nil && e.Error.Class == "":
+		e.Error.Class = e.Outcome
+	}
 	return e, nil
 }
 

@@ -255,3 +255,17 @@ func TestCancel(t *testing.T) {
 	}
 	d.recount()
 }
+
+// An ending that does not say why gets a reason, so that no job fails for nothing.
+func TestFinishFillsInTheError(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for _, given := range []*jobs.Error{nil, {Message: "went wrong"}} {
+		id := d.add(nil)
+		_, err := d.Finish(t.Context(), id, d.run(id), Ending{State: jobs.Failed, Outcome: jobs.OutcomeKilled, Error: given})
+		d.must(err)
+		if r := d.record(id); r.Error == nil || r.Error.Class != jobs.OutcomeKilled || r.Error.Message == "" {
+			t.Errorf("%+v", r.Error)
+		}
+	}
+}

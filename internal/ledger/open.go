@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -87,13 +88,33 @@ func (l *Ledger) open(ctx context.Context, path string) error {
 	if abs, err = filepath.EvalSymlinks(abs); err != nil {
 		return err
 	}
-	if l.writer, err = openWriter(ctx, abs); err != nil {
+	return patiently(ctx, func() error { return l.connect(ctx, abs) })
+}
+
+func (l *Ledger) connect(ctx context.Context, path string) (err error) {
+	if l.writer, err = openWriter(ctx, path); err != nil {
 		return err
 	}
-	if l.reader, err = openPool(ctx, abs); err != nil {
+	if l.reader, err = openPool(ctx, path); err != nil {
 		return errors.Join(err, l.writer.close())
 	}
 	return nil
+}
+
+// patiently tries again while other processes that open or close the file lock
+// it in ways for which SQLite's own busy timeout does not wait.
+func patiently(ctx context.Context, try func() error) error {
+	for deadline := time.Now().Add(busyLimit); ; {
+		err := try()
+		if err == nil || !isBusy(err) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-time.After(rand.N(20 * time.Millisecond)):
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+	}
 }
 
 // dsn is what the driver wants to hear.

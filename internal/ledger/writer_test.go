@@ -305,3 +305,26 @@ func TestOpenThroughALink(t *testing.T) {
 		t.Error("a log stands beside the link")
 	}
 }
+
+// Nodes that start together on a new file all find their tables.
+func TestOpenTogether(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "new.db")
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			l, err := Open(t.Context(), Config{DSN: "sqlite:" + path})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := takeOne(t.Context(), l); err != nil {
+				t.Error(err)
+			}
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
