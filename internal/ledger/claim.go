@@ -24,7 +24,7 @@ var (
 func (l *Ledger) Claim(ctx context.Context, id string, o Owner, programSHA256 string) (Claim, error) {
 	node, instance, sum := clean(o.Node, maxName), clean(o.Instance, maxName), clean(programSHA256, maxName)
 	var claim Claim
-	err := l.do(ctx, &op{weight: 1, run: func(t *txn) (err error) {
+	err := l.do(ctx, &op{weight: 1, soft: true, run: func(t *txn) (err error) {
 		claim, err = t.claim(id, node, instance, sum)
 		return err
 	}})

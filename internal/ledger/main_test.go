@@ -78,7 +78,7 @@ func (d *desk) openWith(change func(*writer)) *Ledger {
 	l := newLedger(Config{Now: d.clock.now, Logger: slog.New(slog.DiscardHandler)})
 	d.must(l.open(context.Background(), d.path))
 	change(l.writer)
-	go l.write()
+	l.start()
 	return l
 }
 

@@ -35,7 +35,8 @@ type Ledger struct {
 	gate   sync.RWMutex
 	closed bool
 	ops    chan *op
-	done   chan struct{} // closed when the writer has ended
+	syncs  chan *op      // done, to be answered once they are on the disk
+	done   chan struct{} // closed when writer and syncer have ended
 
 	closing atomic.Bool // tells the writer to leave what may wait
 
@@ -53,12 +54,18 @@ func Open(ctx context.Context, c Config) (*Ledger, error) {
 	if err := l.open(ctx, path); err != nil {
 		return nil, fmt.Errorf("ledger: open %s: %w", path, err)
 	}
-	go l.write()
+	l.start()
 	return l, nil
 }
 
+// start starts the goroutines that Close ends.
+func (l *Ledger) start() {
+	go l.write()
+	go l.sync()
+}
+
 func newLedger(c Config) *Ledger {
-	l := &Ledger{lease: c.Lease, clock: c.Now, log: c.Logger, ops: make(chan *op, maxBatch), done: make(chan struct{})}
+	l := &Ledger{lease: c.Lease, clock: c.Now, log: c.Logger, ops: make(chan *op, maxBatch), syncs: make(chan *op, 4*maxBatch), done: make(chan struct{})}
 	if l.lease <= 0 {
 		l.lease = defaultLease
 	}

@@ -17,7 +17,6 @@ type txn struct {
 
 	wrote  bool // the current operation has changed something
 	broken bool // SQL failed: the transaction may be gone
-	hard   bool // something was written that a power cut must not undo
 	staged effects
 	all    effects
 
@@ -46,7 +45,7 @@ func (e *effects) add(o *effects) {
 
 func (t *txn) reset() {
 	t.now = t.l.now()
-	t.broken, t.hard, t.unsettled, t.missing = false, false, false, nil
+	t.broken, t.unsettled, t.missing = false, false, nil
 	t.all.reset()
 	t.staged.reset()
 }
@@ -61,7 +60,7 @@ func (t *txn) operate(o *op) error {
 	if len(t.staged.events) > 0 {
 		t.wrote = true // they are written at the end
 	}
-	t.hard = t.hard || (t.wrote && !o.soft)
+	o.hard = t.wrote && !o.soft
 	t.all.add(&t.staged)
 	return nil
 }

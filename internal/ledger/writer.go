@@ -32,9 +32,7 @@ type writer struct {
 	patience time.Duration
 
 	wal *os.File // the write-ahead log
-	// sync makes all that was committed survive a power cut. SQLite would do it
-	// within COMMIT at synchronous=FULL, but by fsync, which writes the file's
-	// times as well and costs three times the processor time of fdatasync.
+	// sync makes all that was committed survive a power cut.
 	sync func(wal *os.File) error
 }
 
@@ -139,6 +137,7 @@ type op struct {
 	soft   bool
 	weight int
 	state  stage
+	hard   bool // wrote something that must be on the disk before the answer
 	err    error
 	done   chan struct{}
 }
@@ -182,7 +181,7 @@ func (l *Ledger) send(ctx context.Context, o *op) error {
 // write is the writer's goroutine: it takes all that waits and commits it
 // together.
 func (l *Ledger) write() {
-	defer close(l.done)
+	defer close(l.syncs)
 	batch := make([]*op, 0, maxBatch)
 	t := &txn{l: l, w: l.writer}
 	unsettled := true // a crash may have left some
@@ -238,9 +237,7 @@ func (l *Ledger) runBatch(t *txn, batch []*op) (unsettled bool) {
 			unsettled = unsettled || t.unsettled
 		}
 	}
-	for _, o := range batch {
-		close(o.done)
-	}
+	l.answer(batch)
 	return unsettled || t.unsettled
 }
 
@@ -270,11 +267,6 @@ func (t *txn) run(ops []*op) error {
 	if err := t.commit(); err != nil {
 		t.w.rollback()
 		return failAll(ops, fmt.Errorf("commit: %w", err))
-	}
-	if t.hard {
-		if err := t.w.sync(t.w.wal); err != nil {
-			return failAll(ops, fmt.Errorf("sync: %w", err))
-		}
 	}
 	t.l.listeners.tell(t.all.changed)
 	return nil
