@@ -43,6 +43,12 @@ func (l *Ledger) Finish(ctx context.Context, id string, attempt int, e Ending) (
 	return released, nil
 }
 
+// finishTries is how often a finish reads a job again that changed after it was
+// read. In SQLite, where one transaction writes at a time, none does.
+const finishTries = 5
+
+var errMoving = errors.New("the job keeps changing")
+
 var errEnding = errors.New("an attempt ends its job or queues it again")
 
 func checkEnding(e Ending) (Ending, error) {
@@ -126,7 +132,7 @@ func (t *txn) running(id string, attempt int) (r running, err error) {
 // finishRow changes the job's row if the attempt still owns it. It turns the
 // ending into a cancellation where one was asked for and the job would run again.
 func (t *txn) finishRow(id string, attempt int, e *Ending) (running, error) {
-	for {
+	for range finishTries {
 		r, err := t.running(id, attempt)
 		if err != nil {
 			return r, err
@@ -140,6 +146,7 @@ func (t *txn) finishRow(id string, attempt int, e *Ending) (running, error) {
 			return r, err
 		}
 	}
+	return running{}, errMoving
 }
 
 func (t *txn) finishArgs(id string, attempt int, e *Ending, cancel bool) []any {

@@ -112,6 +112,10 @@ func TestUnsentAndMarkSent(t *testing.T) {
 	if got := unsent(time.Second, 10, "s0", "s1"); !slices.Contains(got, running) {
 		t.Error("the mark of a job that ran is still there")
 	}
+	d.end(here, d.run(here), jobs.Queued, jobs.OutcomeInterrupted)
+	if got := unsent(time.Second, 10, "s0", "s1"); !slices.Contains(got, here) {
+		t.Error("the mark from before it ran is still there")
+	}
 }
 
 func TestExpire(t *testing.T) {

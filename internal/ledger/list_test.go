@@ -146,6 +146,53 @@ func TestListOfMany(t *testing.T) {
 	}
 }
 
+// More running jobs than one call looks at, among others of their program: the
+// pages hold every job once.
+func TestListOfManyRunning(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	var entries []Entry
+	for i := range maxWalk + 150 {
+		entries = append(entries, entry(func(j *jobs.Job) {
+			if i%30 == 0 {
+				j.Program = "rare"
+			}
+		}))
+	}
+	_, err := d.Accept(t.Context(), entries)
+	d.must(err)
+	d.must(d.do(t.Context(), &op{run: func(tx *txn) error {
+		for i, e := range entries {
+			if i%20 == 0 {
+				continue
+			}
+			if _, err := tx.claim(e.Job.ID, "n1", "i1", ""); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}))
+	for i := 0; i < len(entries); i += 40 {
+		_, err := d.Cancel(t.Context(), entries[i].Job.ID, "")
+		d.must(err)
+	}
+	rare := (len(entries) + 29) / 30
+	for f, want := range map[Filter]int{
+		{Limit: 1000}: len(entries), {Program: "p", Limit: 1000}: len(entries) - rare, {Program: "rare", Limit: 100}: rare,
+	} {
+		seen := map[string]bool{}
+		for _, r := range d.pages(f) {
+			if seen[r.ID] {
+				t.Fatalf("%+v: job %s is listed twice", f, r.ID)
+			}
+			seen[r.ID] = true
+		}
+		if len(seen) != want {
+			t.Errorf("%+v: %d jobs listed, there are %d", f, len(seen), want)
+		}
+	}
+}
+
 func TestListRefusesCursors(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
