@@ -179,9 +179,9 @@ func spawnAlone(ctx context.Context, path string, input []byte, width, count int
 // idle watches this process for a while: CPU in percent of one processor, and
 // resident memory in bytes.
 func idle(ctx context.Context, watch time.Duration) (percent float64, memory int64) {
-	before := cpuTime()
+	before, start := cpuTime(), time.Now()
 	sleepFor(ctx, watch)
-	return float64(cpuTime()-before) / float64(watch) * 100, residentMemory()
+	return float64(cpuTime()-before) / float64(time.Since(start)) * 100, residentMemory()
 }
 
 func sleepFor(ctx context.Context, d time.Duration) {
