@@ -1,5 +1,6 @@
 # `make help` lists what there is.
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 BIN := bin
 GO ?= go
@@ -24,7 +25,7 @@ demo: need-beanstalkd build ## Run the main job end to end; DEMO_ONCE=1 runs it 
 	$(BIN)/demo -bin $(BIN)/runnerbean -programs $(BIN)/programs -website $(BIN)/website
 
 .PHONY: test
-test: need-beanstalkd need-chromium check race smoke ## Set up, check and test everything, as CI does
+test: need-beanstalkd need-chromium check race bench-once smoke ## Set up, check and test everything, as CI does
 
 .PHONY: race
 race: ## Run the tests with the race detector
@@ -55,6 +56,10 @@ smoke: build ## Run the demo once with the binaries that ship
 bench: need-beanstalkd build ## Benchmark each stage, then the whole system
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./jobs ./internal/... ./worker/... ./publisher ./examples/...
 	$(BIN)/runnerbean bench
+
+.PHONY: bench-once
+bench-once: ## Run each benchmark once, so that they stay true
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./... | grep -vE '^(goos|goarch|pkg|cpu|PASS|ok|\?)'
 
 .PHONY: fuzz
 fuzz: ## Fuzz every decoder for FUZZTIME each (default 10s)

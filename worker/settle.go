@@ -64,7 +64,7 @@ func (a *attempt) ending(err error) ledger.Ending {
 func (l *lane) ended(ctx context.Context, a *attempt, e *ledger.Ending, released []ledger.Record) {
 	attrs := []any{
 		"job", a.record.ID, "program", a.record.Program, "attempt", a.record.Attempt,
-		"outcome", string(e.Outcome), "duration", time.Since(a.start).Round(time.Microsecond),
+		"outcome", string(e.Outcome), "duration", time.Since(a.start).Round(time.Microsecond).String(),
 	}
 	if e.Error != nil {
 		attrs = append(attrs, "state", string(e.State), "err", e.Error.Message)

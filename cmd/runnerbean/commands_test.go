@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -164,6 +165,31 @@ func TestEverySettingIsDocumented(t *testing.T) {
 		}
 		if !strings.Contains(string(docs), "`"+envPrefix+name+"`") && !strings.Contains(string(docs), "`_"+name+"`") {
 			t.Errorf("%s%s is not in docs/operations.md", envPrefix, name)
+		}
+	}
+}
+
+// TestContainersUseRealSettings holds Dockerfile and docker-compose.yml to the
+// settings that there are; no engine is needed to see a wrong name.
+func TestContainersUseRealSettings(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{"RUNNERBEAN_URL": true}
+	for field := range fieldsOf[settings]() {
+		known[envPrefix+field.Tag.Get("env")] = true
+	}
+	for _, file := range []string{"../../Dockerfile", "../../docker-compose.yml"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := regexp.MustCompile(`RUNNERBEAN_[A-Z_]+`).FindAllString(string(text), -1)
+		if len(names) == 0 {
+			t.Errorf("%s names no setting", file)
+		}
+		for _, name := range names {
+			if !known[name] {
+				t.Errorf("%s sets %s, which is no setting", file, name)
+			}
 		}
 	}
 }

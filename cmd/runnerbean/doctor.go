@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,7 +83,7 @@ func checkBeanstalkd(ctx context.Context, set settings) []finding {
 		case s.Stats["binlog-max-size"] == "" || s.Stats["binlog-current-index"] == "0":
 			findings = append(findings, finding{check, "warning", s.Addr + " keeps no binlog", "start it with -b FOLDER, so that jobs on the inbox survive its restart"})
 		default:
-			findings = append(findings, finding{check, "ok", fmt.Sprintf("%s answers, version %s", s.Addr, s.Version), ""})
+			findings = append(findings, finding{check, "ok", fmt.Sprintf("%s answers, version %s", s.Addr, strings.Trim(s.Version, `"`)), ""})
 		}
 	}
 	return findings

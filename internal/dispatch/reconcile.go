@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // round is the most jobs of each kind that one round of the reconciler moves.
@@ -87,13 +86,11 @@ func (d *Dispatcher) resend(ctx context.Context) int {
 
 func (d *Dispatcher) note(ctx context.Context, records []ledger.Record) {
 	d.log.Info("messages put again", "jobs", len(records))
-	for _, r := range records {
-		if r.State != jobs.Queued {
-			continue
-		}
-		event := ledger.Event{Kind: "resent", Job: r.ID, Node: d.cfg.Node, Message: "its message cannot be on the run tube any more; a new one was put"}
-		d.warn(ctx, "event not recorded", d.cfg.Ledger.Note(ctx, event))
+	events := make([]ledger.Event, len(records))
+	for i, r := range records {
+		events[i] = ledger.Event{Kind: "resent", Job: r.ID, Node: d.cfg.Node, Message: "its message cannot be on the run tube any more; a new one was put"}
 	}
+	d.warn(ctx, "events not recorded", d.cfg.Ledger.NoteAll(ctx, events))
 }
 
 func (d *Dispatcher) warn(ctx context.Context, what string, err error) {

@@ -21,10 +21,12 @@ var (
 // Claim takes a queued job that is due to running and makes the caller the
 // owner of its next attempt. A job that has expired fails instead. Where the
 // claim is refused, the answer says how the job stands. ErrUnknown.
+// The answer does not wait for the disk, to which the claim is brought at once:
+// a power cut in that moment queues the job again, before its program has run.
 func (l *Ledger) Claim(ctx context.Context, id string, o Owner, programSHA256 string) (Claim, error) {
 	node, instance, sum := clean(o.Node, maxName), clean(o.Instance, maxName), clean(programSHA256, maxName)
 	var claim Claim
-	err := l.do(ctx, &op{weight: 1, soft: true, run: func(t *txn) (err error) {
+	err := l.do(ctx, &op{weight: 1, early: true, run: func(t *txn) (err error) {
 		claim, err = t.claim(id, node, instance, sum)
 		return err
 	}})

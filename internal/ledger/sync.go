@@ -8,9 +8,13 @@ import "fmt"
 // seen may not be on the disk yet.
 func (l *Ledger) answer(batch []*op) {
 	for _, o := range batch {
-		if o.soft {
+		switch {
+		case o.soft:
 			close(o.done)
-		} else {
+		case o.early:
+			close(o.done)
+			l.syncs <- &op{hard: o.hard, done: make(chan struct{})}
+		default:
 			l.syncs <- o
 		}
 	}
@@ -40,6 +44,9 @@ func (l *Ledger) syncBatch(batch []*op) {
 			err = l.writer.sync(l.writer.wal)
 			break
 		}
+	}
+	if err != nil {
+		l.log.Error("the ledger cannot be brought to the disk", "err", err)
 	}
 	for _, o := range batch {
 		if err != nil && o.err == nil {

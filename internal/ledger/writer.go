@@ -137,7 +137,8 @@ type op struct {
 	soft   bool
 	weight int
 	state  stage
-	hard   bool // wrote something that must be on the disk before the answer
+	early  bool // is answered before it is on the disk, where it is brought at once
+	hard   bool // wrote something that must be on the disk
 	err    error
 	done   chan struct{}
 }
