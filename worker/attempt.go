@@ -127,7 +127,7 @@ func (a *attempt) exec(ctx context.Context, in *input) error {
 	}
 	live := a.reporter(ctx)
 	exit, err := process.Run(ctx, process.Spec{
-		Path: a.program.path, Env: environment(a.program, &a.job, a.record.Attempt, a.dir), Dir: a.dir,
+		Path: a.program.path, Env: a.environment(), Dir: a.dir,
 		Stdin: in.data, StdinFile: in.file, MaxStdout: a.cfg.MaxStdout,
 		Log: &a.log, Event: live.event, Timeout: a.timeout(), Grace: a.cfg.Grace,
 	})

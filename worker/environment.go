@@ -3,23 +3,27 @@ package worker
 import (
 	"os"
 	"strconv"
-
-	"github.com/runnerbean/runnerbean/jobs"
 )
+
+// scratchEntry is in the environment of every program of a node, and of no
+// other process: by it the node's next life finds what a killed one left.
+func scratchEntry(scratch string) string { return "RUNNERBEAN_SCRATCH=" + scratch }
 
 // environment is all that a program sees of the node's world: nothing is
 // inherited but what its program.json names.
-func environment(p *program, job *jobs.Job, attempt int, dir string) []string {
-	env := make([]string, 0, 10+len(p.manifest.Environment))
+func (a *attempt) environment() []string {
+	p, job, dir := a.program, &a.job, a.dir
+	env := make([]string, 0, 11+len(p.manifest.Environment))
 	env = append(env,
 		"PATH=/usr/local/bin:/usr/bin:/bin",
 		"LANG=C.UTF-8",
 		"HOME="+dir,
 		"TMPDIR="+dir+"/tmp",
 		"RUNNERBEAN_JOB_ID="+job.ID,
-		"RUNNERBEAN_ATTEMPT="+strconv.Itoa(attempt),
+		"RUNNERBEAN_ATTEMPT="+strconv.Itoa(a.record.Attempt),
 		"RUNNERBEAN_PROGRAM="+p.about.Name,
 		"RUNNERBEAN_RESULT_URL="+job.Result.URL,
+		scratchEntry(a.cfg.Scratch),
 	)
 	if job.Traceparent != "" {
 		env = append(env, "TRACEPARENT="+job.Traceparent)

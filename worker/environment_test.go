@@ -42,6 +42,7 @@ func TestEnvironment(t *testing.T) {
 		"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": got.PWD, "TMPDIR": got.PWD + "/tmp",
 		"RUNNERBEAN_JOB_ID": id, "RUNNERBEAN_ATTEMPT": "1", "RUNNERBEAN_PROGRAM": "env",
 		"RUNNERBEAN_RESULT_URL": j.Result.URL, "RUNNERBEAN_EVENTS": "/dev/fd/3",
+		"RUNNERBEAN_SCRATCH": r.cfg.Scratch,
 		"TRACEPARENT": j.Traceparent, "WORKER_TEST_PASSED": "yes",
 	}
 	if diff := cmp.Diff(want, seen); diff != "" {

@@ -6,6 +6,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -95,6 +96,7 @@ func (w *Worker) openLanes() ([]*lane, error) {
 	if err := process.Subreap(); err != nil {
 		w.logger.Debug("descendants that leave their process group cannot be followed", "err", err)
 	}
+	w.endLeftovers()
 	if err := sweep(w.cfg.Scratch); err != nil {
 		w.logger.Warn("scratch folder not swept", "err", err)
 	}
@@ -110,4 +112,16 @@ func (w *Worker) openLanes() ([]*lane, error) {
 		}
 	}
 	return lanes, nil
+}
+
+// endLeftovers ends the processes that an earlier life of this node left when
+// it was killed. The lock on the data folder proves that none lives now.
+func (w *Worker) endLeftovers() {
+	n, err := process.KillMarked(context.Background(), scratchEntry(w.cfg.Scratch))
+	if n > 0 {
+		w.logger.Warn("processes that an earlier life of this node left were ended", "processes", n)
+	}
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		w.logger.Warn("processes of an earlier life of this node may be left", "err", err)
+	}
 }

@@ -71,6 +71,11 @@ var programs = map[string]string{
 	"hangs": `echo '{"progress":0.5,"message":"holding on"}' >&3
 [ "$RUNNERBEAN_ATTEMPT" = 1 ] && exec sleep 1000
 cat`,
+	// strays leaves a child in a session of its own, and says which.
+	"strays": `[ "$RUNNERBEAN_ATTEMPT" = 1 ] || exec cat
+setsid sleep 1000 </dev/null >/dev/null 2>&1 3>&- &
+echo "{\"message\":\"$!\"}" >&3
+exec sleep 1000`,
 	"refuses": "echo no such meter >&2; exit 65",
 }
 

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// TestRestartedNodeEndsWhatItsLastLifeLeft: a child that left the program's
+// process group outlives a killed node, but not the node's next start.
+func TestRestartedNodeEndsWhatItsLastLifeLeft(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	p := newNode(t, server.Addr)
+	p.start("worker")
+	url := p.submit("strays", "1")
+	var child string
+	p.until("the child's number", func() bool {
+		r, ok := p.get(url)
+		child = r.Message
+		return ok && child != ""
+	})
+	p.end(syscall.SIGKILL)
+	if !alive(child) {
+		t.Fatalf("process %s ended with the node: nothing is left to end", child)
+	}
+	p.start("worker")
+	p.until("the end of process "+child, func() bool { return !alive(child) })
+	if r := p.final(url); r.State != jobs.Succeeded {
+		t.Errorf("state %s", r.State)
+	}
+}
+
+// alive reports whether a process is there and more than a zombie.
+func alive(pid string) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%s/stat", pid))
+	return err == nil && !strings.Contains(string(stat), ") Z ")
+}
