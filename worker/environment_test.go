@@ -43,7 +43,7 @@ func TestEnvironment(t *testing.T) {
 		"RUNNERBEAN_JOB_ID": id, "RUNNERBEAN_ATTEMPT": "1", "RUNNERBEAN_PROGRAM": "env",
 		"RUNNERBEAN_RESULT_URL": j.Result.URL, "RUNNERBEAN_EVENTS": "/dev/fd/3",
 		"RUNNERBEAN_SCRATCH": r.cfg.Scratch,
-		"TRACEPARENT": j.Traceparent, "WORKER_TEST_PASSED": "yes",
+		"TRACEPARENT":        j.Traceparent, "WORKER_TEST_PASSED": "yes",
 	}
 	if diff := cmp.Diff(want, seen); diff != "" {
 		t.Error(diff)
