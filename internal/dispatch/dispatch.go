@@ -32,7 +32,8 @@ type Config struct {
 	Node string
 	// Ledger is the record of jobs; the caller closes it. Required.
 	Ledger *ledger.Ledger
-	// Batch is how many documents are accepted in one transaction. Default 500.
+	// Batch is how many documents are accepted in one transaction. Default 128,
+	// so that even the largest documents together fit into memory.
 	Batch int
 	// Interval between two rounds of the reconciler. Default 5 s.
 	Interval time.Duration
@@ -57,8 +58,12 @@ func New(cfg Config) (*Dispatcher, error) {
 	if cfg.Prefix == "" {
 		cfg.Prefix = "runnerbean"
 	}
+	if cfg.Queue.MaxBody == 0 {
+		// A server with option -z may take all that a document may be.
+		cfg.Queue.MaxBody = jobs.MaxDocument
+	}
 	if cfg.Batch == 0 {
-		cfg.Batch = 500
+		cfg.Batch = 128
 	}
 	if cfg.Interval == 0 {
 		cfg.Interval = 5 * time.Second

@@ -32,9 +32,9 @@ type fixture struct {
 	ledger *ledger.Ledger
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t *testing.T, args ...string) *fixture {
 	t.Helper()
-	server := queuetest.Start(t)
+	server := queuetest.Start(t, args...)
 	l, err := ledger.Open(t.Context(), ledger.Config{DSN: "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")})
 	if err != nil {
 		t.Fatal(err)
@@ -153,6 +153,19 @@ func TestInboxJobBecomesAHintOnItsRunTube(t *testing.T) {
 		}
 		f.state(t, id, jobs.Queued)
 	}
+}
+
+// What the schema allows at most is recorded, not lost on its way.
+func TestLargestInboxJobIsRecorded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, "-z", "1048576")
+	f.serve(t)
+	labels, long := jobs.NewID(), jobs.NewID()
+	label := fmt.Sprintf(`"labels":{%q:%q},"program"`, strings.Repeat("k", 63), strings.Repeat("€", 256))
+	f.put(t, "runnerbean/inbox", strings.Replace(document(labels, "cat"), `"program"`, label, 1))
+	f.put(t, "runnerbean/inbox", strings.Replace(document(long, "cat"), `"data":1`, `"data":"`+strings.Repeat("x", 900_000)+`"`, 1))
+	f.state(t, labels, jobs.Queued)
+	f.state(t, long, jobs.Queued)
 }
 
 func TestFaultyInboxJobWithAnIDFails(t *testing.T) {

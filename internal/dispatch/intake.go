@@ -66,17 +66,28 @@ func (d *Dispatcher) takeIn(ctx context.Context, batch []*queue.Delivery) bool {
 			return false
 		}
 	}
-	if _, err := d.record(ctx, entries); err != nil {
+	accepted, err := d.record(ctx, entries)
+	if err != nil {
 		d.release(ctx, readable, err)
 		return false
 	}
-	for _, delivery := range readable {
-		if err := delivery.Delete(ctx); err != nil {
-			// The document comes again and changes nothing: its id is known.
-			d.log.Debug("inbox job not deleted", "err", err)
-		}
+	for i, delivery := range readable {
+		d.settle(ctx, delivery, accepted[i].Err)
 	}
 	return true
+}
+
+// settle deletes a message whose document the ledger has, or has refused with
+// an event because its id is taken. What it refuses otherwise is kept.
+func (d *Dispatcher) settle(ctx context.Context, delivery *queue.Delivery, refused error) {
+	if refused != nil && !errors.Is(refused, ledger.ErrConflict) {
+		d.bury(ctx, delivery, refused)
+		return
+	}
+	if err := delivery.Delete(ctx); err != nil {
+		// The document comes again and changes nothing: its id is known.
+		d.log.Debug("inbox job not deleted", "err", err)
+	}
 }
 
 // entry makes a ledger entry of a document. A fault in a document with a
@@ -97,9 +108,9 @@ func (d *Dispatcher) entry(ctx context.Context, document []byte) (ledger.Entry, 
 	}, nil
 }
 
-// bury keeps a message that cannot be read where a person can look at it.
+// bury keeps a message that cannot be recorded where a person can look at it.
 func (d *Dispatcher) bury(ctx context.Context, delivery *queue.Delivery, fault error) {
-	d.log.Warn("an inbox job cannot be read; it is buried", "beanstalkd", delivery.Addr, "job", delivery.ID, "err", fault)
+	d.log.Warn("an inbox job cannot be recorded; it is buried", "beanstalkd", delivery.Addr, "job", delivery.ID, "err", fault)
 	note := ledger.Event{
 		Kind: "unreadable", Node: d.cfg.Node,
 		Message: fmt.Sprintf("inbox job %d on %s is buried: %v; it begins %q", delivery.ID, delivery.Addr, fault, beginning(delivery.Body)),

@@ -17,7 +17,7 @@ const (
 	maxID       = 64
 	maxName     = 200
 	maxLabels   = 64
-	maxLabel    = 512
+	maxLabel    = 1152 // bytes: what the schema allows in characters, with the key
 	maxNeeds    = 1 << 15
 	maxMessage  = 1 << 10
 	maxReason   = 4 << 10
