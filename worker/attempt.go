@@ -24,8 +24,6 @@ var (
 	errStale = errors.New("the ledger has given the job to another attempt")
 )
 
-var errWrongTube = errors.New("the job is not for it")
-
 // Exit codes by which a program says more than that it failed.
 const (
 	exitFailed = 65 // EX_DATAERR
