@@ -31,7 +31,8 @@ func (w *writes) Create(ctx context.Context, key string, data []byte) error {
 }
 
 func (w *writes) Replace(ctx context.Context, key string, data []byte) error {
-	w.logs.Add(1)
+	// Counted once it is there, for tests wait for the count and then look.
+	defer w.logs.Add(1)
 	return w.Store.Replace(ctx, key, data)
 }
 
@@ -76,7 +77,9 @@ func TestProgress(t *testing.T) {
 		return live.Progress != nil && *live.Progress == 1 && live.Message == "week 3" &&
 			string(live.Partial) == `{"x":[1,2]}` && live.Counters["n"] == 9 && live.Counters["m"] == 2
 	})
-	r.until("the log of the running program is stored", func() bool { return count.logs.Load() > 0 })
+	r.until("the log of the running program is stored", func() bool {
+		return count.logs.Load() > 0 && strings.Contains(string(r.object(store.LogKey(id, 1))), "working\n")
+	})
 	if text := string(r.object(store.LogKey(id, 1))); !strings.Contains(text, "working\n") || strings.Count(text, "event line is ignored") != 2 {
 		t.Errorf("log is %q", text)
 	}
