@@ -37,7 +37,8 @@ const full = `{"id":"` + anID + `","program":"forecast","input":{"data":{"n": 12
 	"result":{"url":"https://results.example/` + anID + `"},
 	"created":"2026-11-22T06:16:00.123Z","priority":0,"not_before":"2026-11-22T07:00:00+01:00",
 	"expires":"2026-11-23T06:16:00Z","timeout":"1h30m","attempts":3.0,"needs":["` + otherID + `"],
-	"labels":{"meter":"42"},"traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}`
+	"labels":{"meter":"42"},"traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+	"rerun_of":"` + otherID + `"}`
 
 // with is the minimal document with members replaced; a nil value takes one out.
 func with(changes map[string]any) string {
@@ -81,6 +82,7 @@ func TestDecode(t *testing.T) {
 		Needs:       []string{otherID},
 		Labels:      map[string]string{"meter": "42"},
 		Traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+		RerunOf:     otherID,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -256,6 +258,9 @@ func TestDecodeFaults(t *testing.T) {
 		"label key long":     {with(object{"labels": object{strings.Repeat("a", 64): "1"}}), "/labels/" + strings.Repeat("a", 64), "labels: the name"},
 		"label long":         {with(object{"labels": object{"a": strings.Repeat("b", 257)}}), "/labels/a", "labels.a must have at most 256 characters"},
 		"labels too many":    {with(object{"labels": manyLabels}), "/labels", "labels must have at most 64 entries"},
+		"rerun of itself":    {with(object{"rerun_of": anID}), "/rerun_of", "rerun_of must not be the job's own id"},
+		"rerun of no id":     {with(object{"rerun_of": "yesterday's"}), "/rerun_of", "rerun_of must be a lower-case UUID"},
+		"rerun of nothing":   {with(object{"rerun_of": ""}), "/rerun_of", "rerun_of must be a lower-case UUID"},
 		"trace no parent":    {with(object{"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01"}), "/traceparent", "W3C trace context"},
 		"trace no trace":     {with(object{"traceparent": "00-00000000000000000000000000000000-00f067aa0ba902b7-01"}), "/traceparent", "W3C trace context"},
 		"trace version ff":   {with(object{"traceparent": "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}), "/traceparent", "W3C trace context"},

@@ -41,6 +41,8 @@ type Job struct {
 	Labels map[string]string `json:"labels,omitempty"`
 	// Traceparent is a W3C trace context; the program finds it in its environment.
 	Traceparent string `json:"traceparent,omitempty"`
+	// RerunOf is the id of the job that this one repeats, see [Job.Rerun].
+	RerunOf string `json:"rerun_of,omitempty"`
 }
 
 // Input says where a program's standard input comes from: either URL or Data.

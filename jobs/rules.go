@@ -13,7 +13,7 @@ const maxFileName = 255
 
 // rules checks what the schema cannot say.
 func rules(j *Job) *Fault {
-	for _, check := range []func(*Job) *Fault{resultRule, urlRules, fileRules, needsRule, timeRule} {
+	for _, check := range []func(*Job) *Fault{resultRule, urlRules, fileRules, needsRule, rerunRule, timeRule} {
 		if f := check(j); f != nil {
 			return f
 		}
@@ -93,6 +93,14 @@ func needsRule(j *Job) *Fault {
 		if id == j.ID {
 			return fault(element("/needs", i), "must not be the job's own id")
 		}
+	}
+	return nil
+}
+
+// rerunRule: a job is not a repetition of itself.
+func rerunRule(j *Job) *Fault {
+	if j.RerunOf == j.ID {
+		return fault("/rerun_of", "must not be the job's own id")
 	}
 	return nil
 }
