@@ -67,6 +67,20 @@ type Spec struct {
 	Event func(line []byte)
 	// Timeout stops the program; default never.
 	Timeout time.Duration
+	// Stall stops a program that has written nothing for so long while its whole
+	// tree used next to no CPU; default never.
+	Stall time.Duration
+	// Kill, when it ends, kills the program at once, without grace, also while
+	// it is being stopped. Default never.
+	Kill context.Context
+	// MemoryLimit is in bytes: of the whole tree where the kernel lets us (see
+	// Probe), else of each process. Default none.
+	MemoryLimit int64
+	// OpenFiles is how many descriptors a process may have; default as inherited.
+	OpenFiles uint64
+	// FileSize is the largest file that a process may write, in bytes; default
+	// none.
+	FileSize int64
 	// Grace is the time between SIGTERM and SIGKILL. Default 10 s.
 	Grace time.Duration
 	// OnStart is told the process id, which is also the id of the group.
@@ -77,9 +91,14 @@ type Spec struct {
 type Exit struct {
 	Code   int            // -1 when signalled
 	Signal syscall.Signal // 0 unless signalled
-	// TimedOut, Cancelled (the context ended) and StdoutTooBig say why Run
-	// stopped the program; at most one is set.
-	TimedOut, Cancelled, StdoutTooBig bool
+	// TimedOut, Stalled, Cancelled (the context ended) and StdoutTooBig say why
+	// Run stopped the program; at most one is set.
+	TimedOut, Stalled, Cancelled, StdoutTooBig bool
+	// Killed says that Kill ended it, whatever it was being stopped for before.
+	Killed bool
+	// OutOfMemory says that the kernel killed a process of the tree because of
+	// MemoryLimit. A limit on each process just looks like an error exit.
+	OutOfMemory bool
 	// Stdout is what the program wrote, at most MaxStdout bytes.
 	Stdout []byte
 	// CPU is user and system time of the program and of the descendants that
