@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Takes one safeguard at a time out of a copy of the tree and demands that the
+# tests named beside it fail. A safeguard that no test would miss is one that
+# somebody may take away without a word.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+mkdir "$copy/tree"
+# The quotes keep names apart that xargs would split.
+git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' name; do
+	[[ -e $name ]] && printf '%s\0' "$name"
+done | tar --null --files-from=- -cf - | tar -xf - -C "$copy/tree"
+export GOFLAGS=-buildvcs=false
+unnoticed=0
+
+# build TEST-BINARY PACKAGE
+build() { (cd "$copy/tree" && go test -c -o "$1" "./$2"); }
+
+# run TEST-BINARY PACKAGE TESTS: the tests' output goes to $copy/output.
+run() { (cd "$copy/tree/$2" && timeout 120 "$1" -test.v -test.failfast -test.timeout 100s -test.run "^($3)\$") >"$copy/output" 2>&1; }
+
+die() {
+	echo "$*" >&2
+	[[ ! -s $copy/output ]] || tail -n 40 "$copy/output" >&2
+	exit 1
+}
+
+# change FILE OLD NEW: replaces the only place where the file has OLD.
+change() {
+	local text
+	text=$(<"$copy/tree/$1")
+	[[ $text == *"$2"* ]] || die "$1 has no more of: $2"
+	[[ ${text#*"$2"} != *"$2"* ]] || die "$1 has more than one of: $2"
+	printf '%s\n' "${text/"$2"/"$3"}" >"$copy/tree/$1"
+}
+
+# mutant NAME PACKAGE TESTS FILE OLD NEW [FILE OLD NEW]...
+mutant() {
+	local name=$1 package=$2 tests=$3 binary=$copy/test
+	local saved=$copy/saved
+	shift 3
+	build "$binary" "$package" || die "$package does not compile"
+	run "$binary" "$package" "$tests" || die "$name: $tests must pass before anything is changed"
+	grep -q '^--- PASS: ' "$copy/output" || die "$name: there is no test $tests in $package"
+	rm -rf "$saved" && cp -a "$copy/tree/$package" "$saved"
+	while (($#)); do
+		change "$1" "$2" "$3"
+		shift 3
+	done
+	build "$binary" "$package" || die "$name: the change does not compile, so it shows nothing"
+	if run "$binary" "$package" "$tests"; then
+		echo "UNNOTICED  $name ($package: $tests)"
+		unnoticed=$((unnoticed + 1))
+	elif grep -q '^ *--- FAIL: ' "$copy/output"; then
+		echo "noticed    $name ($package: $(grep -o '^--- FAIL: [^ ]*' "$copy/output" | cut -d' ' -f3 | paste -sd' '))"
+	else
+		die "$name: the tests ended without a verdict"
+	fi
+	rm -rf "${copy:?}/tree/$package" && mv "$saved" "$copy/tree/$package"
+}
+
+mutant 'file sync of the store removed' internal/store TestSyncedBeforeAnswer \
+	internal/store/create.go 'err := t.Sync(); err != nil' 'err := ctx.Err(); err != nil'
+
+mutant 'file sync of the ledger removed' internal/ledger TestSyncedBeforeAnswer \
+	internal/ledger/sync_linux.go 'err := syscall.Fdatasync(int(f.Fd())); err' 'err := error(nil); err'
+
+mutant 'folder sync removed' internal/store TestSyncedBeforeAnswer \
+	internal/store/folder.go 'b.err = f.fsync()' 'b.err = nil'
+
+mutant 'create-if-absent turned into replace' internal/store 'TestCreateKeepsTheFirst|TestOneWriterWins' \
+	internal/store/create.go 'if _, missing := s.root.Lstat(key); missing != nil {' 'if _ = s.root.Remove(key); true {'
+
+mutant 'attempt fence of the ledger removed' internal/ledger TestFinishRefused \
+	internal/ledger/finish.go 'state != jobs.Running || newest != attempt' 'state != jobs.Running || newest < attempt' \
+	internal/ledger/finish.go "AND state = 'running' AND attempt = ? AND" "AND state = 'running' AND attempt >= ? AND"
+
+mutant 'final kill of the group removed' worker/internal/process TestGroupEnds \
+	worker/internal/process/loop.go '_ = unix.Kill(-g.pid, unix.SIGKILL)
+	g.exit.Escaped = sweep' 'g.exit.Escaped = sweep'
+
+if ((unnoticed)); then
+	echo "$unnoticed of the changes went unnoticed" >&2
+	exit 1
+fi
