@@ -62,7 +62,7 @@ func addLive(r *jobs.Result, rec ledger.Record) {
 		r.Partial = live.Partial
 	}
 	r.Reason = rec.Reason
-	if rec.CancelRequested {
+	if rec.Asked != "" {
 		r.Reason = "is being cancelled"
 	}
 }

@@ -209,8 +209,7 @@ func TestStale(t *testing.T) {
 		r.start()
 		id := r.submit(job("p"))
 		r.awaitMessage(id)
-		_, err := r.ledger.Recover(t.Context(), ledger.RecoverScope{Node: "n1", Except: "another"})
-		r.must(err)
+		r.recover(r.cfg.Instance)
 		open()
 		r.await(id, jobs.Succeeded)
 		if diff := cmp.Diff([]jobs.Outcome{jobs.OutcomeLost, jobs.OutcomeSucceeded}, r.outcomes(id)); diff != "" {

@@ -15,7 +15,8 @@ type Ledger interface {
 	Claim(ctx context.Context, id string, o ledger.Owner, programSHA256 string) (ledger.Claim, error)
 	Report(ctx context.Context, id string, attempt int, live ledger.Live) error
 	Finish(ctx context.Context, id string, attempt int, e ledger.Ending) ([]ledger.Record, error)
-	Cancelling(ctx context.Context, instance string) ([]string, error)
+	Cancelling(ctx context.Context, instance string) ([]ledger.Stopping, error)
+	Holds(ctx context.Context, id string, attempt int) error
 	Note(ctx context.Context, e ledger.Event) error
 	OnChange(f func(ids []string)) (remove func())
 }

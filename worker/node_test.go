@@ -61,7 +61,8 @@ func TestKilledNode(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	open := r.gate("slow")
-	spec, err := json.Marshal(child{Dir: r.dir, Addr: r.bean.Addr, Instance: jobs.NewID()})
+	instance := jobs.NewID()
+	spec, err := json.Marshal(child{Dir: r.dir, Addr: r.bean.Addr, Instance: instance})
 	r.must(err)
 	self, err := os.Executable()
 	r.must(err)
@@ -75,11 +76,7 @@ func TestKilledNode(t *testing.T) {
 	r.must(cmd.Process.Kill())
 	_ = cmd.Wait() // it was killed
 
-	lost, err := r.ledger.Recover(t.Context(), ledger.RecoverScope{Node: "n1", Except: r.cfg.Instance})
-	r.must(err)
-	if len(lost) != 1 || lost[0].State != jobs.Queued {
-		t.Fatalf("recovered %v", lost)
-	}
+	r.recover(instance)
 	open()
 	r.start()
 	record := r.await(id, jobs.Succeeded)

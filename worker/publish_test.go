@@ -28,9 +28,18 @@ func (r *rig) lose(id string) {
 	if !claim.OK {
 		r.t.Fatalf("not claimed: %+v", claim)
 	}
-	lost, err := r.ledger.Recover(ctx, ledger.RecoverScope{Node: "n0", Except: r.cfg.Instance})
+	r.recover(dead.Instance)
+}
+
+// recover takes back the one job of an instance as if that had died.
+func (r *rig) recover(instance string) {
+	r.t.Helper()
+	ctx := context.Background()
+	r.must(r.ledger.Register(ctx, ledger.Node{Name: "dead-" + instance, Instance: instance}))
+	r.must(r.ledger.Leave(ctx, instance))
+	lost, err := r.ledger.Recover(ctx, 0)
 	r.must(err)
-	if len(lost) != 1 {
+	if len(lost) != 1 || lost[0].State != jobs.Queued {
 		r.t.Fatalf("recovered %v", lost)
 	}
 }

@@ -76,12 +76,12 @@ func (w *Worker) watchCancels(ctx context.Context) {
 		if w.running.none() {
 			continue
 		}
-		ids, err := w.cfg.Ledger.Cancelling(ctx, w.cfg.Instance)
+		list, err := w.cfg.Ledger.Cancelling(ctx, w.cfg.Instance)
 		if err != nil && ctx.Err() == nil {
 			w.logger.Warn("cannot ask which jobs are to be cancelled", "err", err)
 		}
-		for _, id := range ids {
-			if a := w.running.get(id); a != nil {
+		for _, s := range list {
+			if a := w.running.get(s.ID); a != nil {
 				a.cancel(errCancelled)
 			}
 		}

@@ -139,7 +139,7 @@ func (n *node) register(ctx context.Context) error {
 	if err := n.ledger.Register(ctx, n.row()); err != nil {
 		return err
 	}
-	return n.dispatcher.Recover(ctx, n.instance)
+	return n.dispatcher.Recover(ctx)
 }
 
 func (n *node) row() ledger.Node {

@@ -27,7 +27,7 @@ func (d *Dispatcher) reconcile(ctx context.Context) error {
 
 // reconcileOnce makes one round and reports whether there is surely more to do.
 func (d *Dispatcher) reconcileOnce(ctx context.Context) bool {
-	lost, err := d.cfg.Ledger.Recover(ctx, ledger.RecoverScope{Limit: round})
+	lost, err := d.cfg.Ledger.Recover(ctx, round)
 	d.warn(ctx, "cannot recover the jobs of dead nodes", err)
 	for _, r := range lost {
 		d.log.Warn("job lost with its node", "job", r.ID, "state", r.State)
@@ -39,10 +39,10 @@ func (d *Dispatcher) reconcileOnce(ctx context.Context) bool {
 }
 
 // Recover takes back the jobs that earlier instances of this node left
-// running. Only who holds the lock on the node's data folder may call it.
-func (d *Dispatcher) Recover(ctx context.Context, instance string) error {
+// running, once ledger.Register has declared those dead.
+func (d *Dispatcher) Recover(ctx context.Context) error {
 	for {
-		lost, err := d.cfg.Ledger.Recover(ctx, ledger.RecoverScope{Node: d.cfg.Node, Except: instance, Limit: round})
+		lost, err := d.cfg.Ledger.Recover(ctx, round)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -100,7 +101,7 @@ var (
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, '', 0, 0, '', 0, ?, ?, ?)
 		ON CONFLICT (id) DO NOTHING`)
 	qInsertDocument = newQuery("INSERT INTO documents (id, digest, document) VALUES (?, ?, ?)")
-	qInsertLabel    = newQuery("INSERT INTO labels (label, accepted, job) VALUES (?, ?, ?)")
+	qInsertLabel    = newQuery("INSERT INTO labels (label, accepted, job) VALUES (?, ?, ?) ON CONFLICT (label, accepted, job) DO NOTHING")
 	qInsertNeed     = newQuery("INSERT INTO needs (need, job, missing_since) VALUES (?, ?, ?) ON CONFLICT (need, job) DO NOTHING")
 	qState          = newQuery("SELECT state FROM jobs WHERE id = ?")
 	qDigest         = newQuery("SELECT digest FROM documents WHERE id = ?")
@@ -150,8 +151,13 @@ func (t *txn) describe(c *candidate) error {
 	if _, err := t.exec(qInsertDocument, c.record.ID, c.digest[:], c.Document); err != nil {
 		return err
 	}
+	return t.label(c, t.now)
+}
+
+// label lists a job under its labels.
+func (t *txn) label(c *candidate, accepted time.Time) error {
 	for k, v := range c.Job.Labels {
-		if _, err := t.exec(qInsertLabel, clean(k+"="+v, maxLabel), micros(t.now), c.record.ID); err != nil {
+		if _, err := t.exec(qInsertLabel, clean(k+"="+v, maxLabel), micros(accepted), c.record.ID); err != nil {
 			return err
 		}
 	}
@@ -250,13 +256,17 @@ var qWait = newQuery("UPDATE jobs SET state = 'waiting', reason = ? WHERE id = ?
 
 // waitNew turns a job that was just inserted into a waiting one.
 func (t *txn) waitNew(r *Record, open int) error {
-	r.State, r.Reason = jobs.Waiting, "waits for 1 other job"
-	if open > 1 {
-		r.Reason = fmt.Sprintf("waits for %d other jobs", open)
-	}
+	r.State, r.Reason = jobs.Waiting, waitText(open)
 	t.count(jobs.Queued, jobs.Waiting)
 	_, err := t.exec(qWait, r.Reason, r.ID)
 	return err
+}
+
+func waitText(open int) string {
+	if open == 1 {
+		return "waits for 1 other job"
+	}
+	return fmt.Sprintf("waits for %d other jobs", open)
 }
 
 // failNew turns a job that was just inserted into a failed one.

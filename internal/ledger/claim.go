@@ -88,9 +88,3 @@ func (t *txn) refuse(id string) (Claim, error) {
 	return c, err
 }
 
-// alive reports whether an instance has renewed its heartbeat within the lease.
-func (t *txn) alive(instance string) (bool, error) {
-	var beat int64
-	_, err := t.row(qBeatOf, []any{instance}, &beat)
-	return beat > micros(t.now.Add(-t.l.lease)), err
-}

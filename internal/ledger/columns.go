@@ -109,6 +109,7 @@ type recordRow struct {
 	Record
 	created, accepted, notBefore, expires, started, finished, updated int64
 	errText, labels                                                   string
+	asked                                                             int
 	document                                                          []byte
 	live                                                              liveRow
 }
@@ -116,7 +117,7 @@ type recordRow struct {
 func (r *recordRow) dest() []any {
 	return []any{
 		&r.ID, &r.Program, (*string)(&r.State), &r.Priority, &r.created, &r.accepted, &r.notBefore, &r.expires,
-		&r.started, &r.finished, &r.updated, &r.Attempt, &r.Spent, &r.Crashes, &r.CancelRequested,
+		&r.started, &r.finished, &r.updated, &r.Attempt, &r.Spent, &r.Crashes, &r.asked,
 		&r.Node, &r.Instance, &r.Reason, &r.errText, &r.labels,
 	}
 }
@@ -140,7 +141,7 @@ func (r *recordRow) record() (Record, error) {
 	r.Created, r.Accepted = fromMicros(r.created), fromMicros(r.accepted)
 	r.NotBefore, r.Expires = fromMicros(r.notBefore), fromMicros(r.expires)
 	r.Started, r.Finished, r.Updated = fromMicros(r.started), fromMicros(r.finished), fromMicros(r.updated)
-	r.Document = r.document
+	r.Document, r.Asked = r.document, verbOf(r.asked)
 	if r.errText != "" {
 		if err := json.Unmarshal([]byte(r.errText), &r.Record.Error); err != nil {
 			return r.Record, fmt.Errorf("error of job %s: %w", r.ID, err)

@@ -24,6 +24,10 @@ const (
 	KindExpired         = "expired"
 	KindCancelRequested = "cancel-requested"
 	KindCancelled       = "cancelled"
+	KindRetried         = "retried" // by a person
+	KindReset           = "reset"
+	KindDrained         = "drained"
+	KindUndrained       = "undrained"
 	KindFailed          = "failed"
 	KindSucceeded       = "succeeded"
 )

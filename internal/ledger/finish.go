@@ -13,7 +13,7 @@ var (
 	qEnding = newQuery(`SELECT state, attempt, cancel_requested, node, EXISTS (SELECT 1 FROM needs WHERE need = jobs.id),
 		EXISTS (SELECT 1 FROM live WHERE job = jobs.id) FROM jobs WHERE id = ?`)
 	qFinish = newQuery(`UPDATE jobs SET state = ?, finished = ?, updated = ?, not_before = ?, reason = ?, error = ?,
-		spent = spent + ?, crashes = crashes + ?, cancel_requested = 0, outcome = ?, exit_code = ?, signal = ?,
+		spent = (spent + ?) * ?, crashes = (crashes + ?) * ?, cancel_requested = 0, outcome = ?, exit_code = ?, signal = ?,
 		cpu_us = ?, max_rss = ?
 		WHERE id = ? AND state = 'running' AND attempt = ? AND cancel_requested = ?`)
 	qAttempt = newQuery(`INSERT INTO attempts (job, number, node, instance, program_sha256, started, finished, outcome,
@@ -26,7 +26,8 @@ var (
 
 // Finish ends an attempt. It returns the jobs that are queued because of it.
 // Where the job was to be cancelled and the ending would run it again, it is
-// cancelled. ErrStale, ErrUnknown.
+// cancelled; where it was to be reset, anything but a success queues it again
+// with its budgets cleared. ErrStale, ErrUnknown.
 func (l *Ledger) Finish(ctx context.Context, id string, attempt int, e Ending) (released []Record, err error) {
 	e, err = checkEnding(e)
 	if err != nil {
@@ -109,7 +110,7 @@ func (t *txn) dropLive(id string) error {
 // running is what is to be known of a job whose attempt ends.
 type running struct {
 	node         string
-	cancel       bool
+	asked        int // as in cancel_requested
 	needed, live bool
 }
 
@@ -117,7 +118,7 @@ type running struct {
 func (t *txn) running(id string, attempt int) (r running, err error) {
 	var state jobs.State
 	var newest int
-	found, err := t.row(qEnding, []any{id}, (*string)(&state), &newest, &r.cancel, &r.node, &r.needed, &r.live)
+	found, err := t.row(qEnding, []any{id}, (*string)(&state), &newest, &r.asked, &r.node, &r.needed, &r.live)
 	switch {
 	case err != nil:
 		return r, err
@@ -130,18 +131,15 @@ func (t *txn) running(id string, attempt int) (r running, err error) {
 }
 
 // finishRow changes the job's row if the attempt still owns it. It turns the
-// ending into a cancellation where one was asked for and the job would run again.
+// ending into what a person has asked for.
 func (t *txn) finishRow(id string, attempt int, e *Ending) (running, error) {
 	for range finishTries {
 		r, err := t.running(id, attempt)
 		if err != nil {
 			return r, err
 		}
-		if r.cancel && e.State == jobs.Queued {
-			e.State, e.NotBefore, e.Reason = jobs.Cancelled, time.Time{}, ""
-			e.Error = &jobs.Error{Class: jobs.OutcomeCancelled, Message: "cancelled while it ran"}
-		}
-		n, err := t.exec(qFinish, t.finishArgs(id, attempt, e, r.cancel)...)
+		r.obey(e)
+		n, err := t.exec(qFinish, t.finishArgs(id, attempt, e, r.asked)...)
 		if err != nil || n > 0 {
 			return r, err
 		}
@@ -149,16 +147,30 @@ func (t *txn) finishRow(id string, attempt int, e *Ending) (running, error) {
 	return running{}, errMoving
 }
 
-func (t *txn) finishArgs(id string, attempt int, e *Ending, cancel bool) []any {
+// obey turns an ending into what a person has asked for while the program ran,
+// but for a success, which came first.
+func (r *running) obey(e *Ending) {
+	switch verb := verbOf(r.asked); {
+	case verb == "" || e.State == jobs.Succeeded:
+	case verb == VerbReset:
+		e.State, e.NotBefore, e.Reason = jobs.Queued, time.Time{}, "was reset and starts over"
+	case e.State == jobs.Queued:
+		e.State, e.NotBefore, e.Reason = jobs.Cancelled, time.Time{}, ""
+		e.Error = &jobs.Error{Class: jobs.OutcomeCancelled, Message: "cancelled while it ran"}
+	}
+}
+
+func (t *txn) finishArgs(id string, attempt int, e *Ending, asked int) []any {
+	keep := number(verbOf(asked) != VerbReset)
 	done, outcome := micros(t.now), e.Outcome
 	if e.State == jobs.Queued {
 		done, outcome = 0, ""
 	}
 	return []any{
 		string(e.State), done, micros(t.now), micros(e.NotBefore), e.Reason, errorText(e.Error),
-		number(e.Outcome.Spends()), number(e.Outcome == jobs.OutcomeLost),
+		number(e.Outcome.Spends()), keep, number(e.Outcome == jobs.OutcomeLost), keep,
 		string(outcome), e.ExitCode, e.Signal, e.CPU.Microseconds(), e.MaxRSS,
-		id, attempt, number(cancel),
+		id, attempt, asked,
 	}
 }
 

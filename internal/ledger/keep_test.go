@@ -250,7 +250,7 @@ func TestNodesAndPrograms(t *testing.T) {
 		t.Error(diff)
 	}
 	now := d.clock.now().UTC()
-	want := Node{Name: "n2", Instance: "i2", BaseURL: "http://x", Version: "v1", Slots: 5, Started: now.Add(-time.Second), Beat: now, Programs: []Program{p("b", "1")}}
+	want := Node{Name: "n2", Instance: "i2", BaseURL: "http://x", Version: "v1", Slots: 5, Started: now.Add(-time.Second), Beat: now, Alive: true, Programs: []Program{p("b", "1")}}
 	nodes, err := d.Nodes(t.Context())
 	d.must(err)
 	if diff := cmp.Diff(want, nodes[1]); diff != "" || len(nodes) != 2 {
@@ -280,11 +280,11 @@ func TestRecover(t *testing.T) {
 	mine, asked := d.add(nil), d.add(nil)
 	d.run(mine)
 	d.run(asked)
-	_, err := d.Cancel(t.Context(), asked, "")
+	_, err := d.act(VerbCancel, asked)
 	d.must(err)
-	recovered := func(scope RecoverScope, want ...Recovered) {
+	recovered := func(want ...Recovered) {
 		t.Helper()
-		got, err := d.Recover(t.Context(), scope)
+		got, err := d.Recover(t.Context(), 0)
 		d.must(err)
 		sortByID := func(a, b Recovered) int { return strings.Compare(a.ID, b.ID) }
 		slices.SortFunc(got, sortByID)
@@ -293,10 +293,10 @@ func TestRecover(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	recovered(RecoverScope{})                           // alive
-	recovered(RecoverScope{Node: "n1", Except: "i1"})   // its own
-	recovered(RecoverScope{Node: "other", Except: "x"}) // of another node
-	recovered(RecoverScope{Node: "n1", Except: "i9"}, Recovered{mine, jobs.Queued}, Recovered{asked, jobs.Cancelled})
+	recovered() // alive
+	d.clock.advance(21 * time.Second)
+	recovered(Recovered{mine, jobs.Queued}, Recovered{asked, jobs.Cancelled})
+	d.must(d.Beat(t.Context(), "i1", nil, 1))
 	r := d.wantState(mine, jobs.Queued)
 	if r.Crashes != 1 || r.Spent != 0 || !r.NotBefore.IsZero() || r.Error.Class != jobs.OutcomeLost {
 		t.Errorf("%+v", r)
@@ -310,7 +310,7 @@ func TestRecover(t *testing.T) {
 		if n == CrashLimit {
 			want = jobs.Failed
 		}
-		recovered(RecoverScope{}, Recovered{mine, want})
+		recovered(Recovered{mine, want})
 		d.must(d.Beat(t.Context(), "i1", nil, 1))
 	}
 	if r := d.wantState(mine, jobs.Failed); r.Error.Class != jobs.OutcomeLost || r.Crashes != CrashLimit {

@@ -27,6 +27,8 @@ var (
 	ErrConflict = errors.New("id is known with another document")
 	// ErrTooBig is returned for a value that is larger than the ledger keeps.
 	ErrTooBig = errors.New("value is too big")
+	// ErrTwin is returned where another living instance has the name of a node.
+	ErrTwin = errors.New("another node of this name is alive")
 	// ErrInstance is returned for an instance that is not registered or has left.
 	ErrInstance = errors.New("no such instance")
 	// ErrCursor is returned for a cursor that no page has given out.
@@ -45,8 +47,8 @@ const CrashLimit = 5
 type Config struct {
 	// DSN is "sqlite:PATH". Required.
 	DSN string
-	// Lease is how long after its last heartbeat an instance counts as alive.
-	// Default 20 s.
+	// Lease is for how long an instance counts as alive after its heartbeat was
+	// last seen to change. Default 20 s.
 	Lease time.Duration
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
@@ -126,15 +128,6 @@ type Filter struct {
 type Page struct {
 	Jobs []Record
 	Next string // cursor of the next page; empty on the last
-}
-
-// RecoverScope says whose running jobs are lost: with Node, those of that
-// node's instances other than Except (its data folder is locked, so they are
-// dead); without, those of every instance whose last heartbeat is older than
-// the lease.
-type RecoverScope struct {
-	Node, Except string
-	Limit        int // jobs in one call; default 256
 }
 
 // Recovered says what Recover did with the jobs of one dead instance.

@@ -127,7 +127,7 @@ func TestFinish(t *testing.T) {
 			id := d.add(nil)
 			attempt := d.run(id)
 			if c.cancel {
-				_, err := d.Cancel(t.Context(), id, "me")
+				_, err := d.act(VerbCancel, id)
 				d.must(err)
 			}
 			d.clock.advance(time.Second)
@@ -137,7 +137,7 @@ func TestFinish(t *testing.T) {
 			_, err := d.Finish(t.Context(), id, attempt, e)
 			d.must(err)
 			r := d.wantState(id, c.want)
-			if r.Spent != c.spent || r.Crashes != c.crashes || r.CancelRequested || r.Attempt != 1 {
+			if r.Spent != c.spent || r.Crashes != c.crashes || r.Asked != "" || r.Attempt != 1 {
 				t.Errorf("%+v", r)
 			}
 			checkEnd(t, d, &r, &e)
@@ -221,23 +221,23 @@ func TestCancel(t *testing.T) {
 	waiting := d.add(func(j *jobs.Job) { j.Needs = []string{queued, running} })
 	dependent := d.add(func(j *jobs.Job) { j.Needs = []string{waiting} })
 
-	r, err := d.Cancel(t.Context(), waiting, "Ann")
+	r, err := d.act(VerbCancel, waiting)
 	d.must(err)
 	if r.State != jobs.Cancelled || r.Error.Class != jobs.OutcomeCancelled || r.Error.Message != "cancelled by Ann" || r.Finished.IsZero() {
 		t.Errorf("%+v", r)
 	}
 	d.wantState(dependent, jobs.Failed)
-	if _, err := d.Cancel(t.Context(), queued, ""); err != nil {
+	if _, err := d.act(VerbCancel, queued); err != nil {
 		t.Error(err)
 	}
 	d.wantState(queued, jobs.Cancelled)
 	for range 2 {
-		if r, err = d.Cancel(t.Context(), running, "Ann"); err != nil || r.State != jobs.Running || !r.CancelRequested {
+		if r, err = d.act(VerbCancel, running); err != nil || r.State != jobs.Running || r.Asked != VerbCancel {
 			t.Errorf("%+v, %v", r, err)
 		}
 	}
 	list, err := d.Cancelling(t.Context(), "i1")
-	if diff := cmp.Diff([]string{running}, list); diff != "" || err != nil {
+	if diff := cmp.Diff([]Stopping{{running, 1, VerbCancel}}, list); diff != "" || err != nil {
 		t.Error(diff, err)
 	}
 	d.end(running, 1, jobs.Queued, jobs.OutcomeCancelled)
@@ -247,10 +247,10 @@ func TestCancel(t *testing.T) {
 	if list, err := d.Cancelling(t.Context(), "i1"); len(list) > 0 || err != nil {
 		t.Error(list, err)
 	}
-	if r, err := d.Cancel(t.Context(), running, ""); !errors.Is(err, ErrFinal) || r.State != jobs.Cancelled {
+	if r, err := d.act(VerbCancel, running); !errors.Is(err, ErrFinal) || r.State != jobs.Cancelled {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if _, err := d.Cancel(t.Context(), jobs.NewID(), ""); !errors.Is(err, ErrUnknown) {
+	if _, err := d.act(VerbCancel, jobs.NewID()); !errors.Is(err, ErrUnknown) {
 		t.Error(err)
 	}
 	d.recount()

@@ -55,7 +55,7 @@ func (d *desk) lead(id string, i int) {
 	case 3:
 		d.end(id, d.run(id), jobs.Failed, jobs.OutcomeFailed)
 	case 4:
-		_, err = d.Cancel(d.t.Context(), id, "")
+		_, err = d.act(VerbCancel, id)
 	case 5:
 		d.run(id)
 	case 6:
@@ -173,7 +173,7 @@ func TestListOfManyRunning(t *testing.T) {
 		return nil
 	}}))
 	for i := 0; i < len(entries); i += 40 {
-		_, err := d.Cancel(t.Context(), entries[i].Job.ID, "")
+		_, err := d.act(VerbCancel, entries[i].Job.ID)
 		d.must(err)
 	}
 	rare := (len(entries) + 29) / 30

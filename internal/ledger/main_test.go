@@ -156,6 +156,14 @@ func ending(state jobs.State, outcome jobs.Outcome) Ending {
 	return e
 }
 
+// act asks for one job and returns how it stands and why nothing was done.
+func (d *desk) act(verb Verb, id string) (Record, error) {
+	d.t.Helper()
+	list, err := d.Act(d.t.Context(), verb, "Ann", []Target{{ID: id}})
+	d.must(err)
+	return list[0].Record, list[0].Err
+}
+
 func (d *desk) wantState(id string, want jobs.State) Record {
 	d.t.Helper()
 	r := d.record(id)

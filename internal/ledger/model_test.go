@@ -22,7 +22,8 @@ type modelJob struct {
 	state              jobs.State
 	attempt            int
 	spent, crashes     int
-	cancel             bool
+	asked              Verb
+	faulty             bool
 	instance           string
 	notBefore, expires time.Time
 	needs              []string
@@ -45,7 +46,7 @@ func (m *model) accept(j *modelJob, fault bool) {
 	m.jobs[j.id] = j
 	m.ids = append(m.ids, j.id)
 	if fault {
-		j.state, j.needs = jobs.Failed, nil
+		j.state, j.faulty = jobs.Failed, true
 		m.settle()
 		return
 	}
@@ -133,30 +134,66 @@ func (m *model) finish(j *modelJob, e Ending) {
 		j.crashes++
 	}
 	j.state, j.notBefore = e.State, e.NotBefore
-	if j.cancel && e.State == jobs.Queued {
+	switch {
+	case j.asked == VerbReset && e.State != jobs.Succeeded:
+		j.state, j.notBefore, j.spent, j.crashes = jobs.Queued, time.Time{}, 0, 0
+	case j.asked == VerbReset:
+		j.spent, j.crashes = 0, 0
+	case j.asked != "" && e.State == jobs.Queued:
 		j.state, j.notBefore = jobs.Cancelled, time.Time{}
 	}
-	j.cancel = false
+	j.asked = ""
 	m.settle()
 }
 
-func (m *model) cancelJob(j *modelJob) {
-	if j.state == jobs.Running {
-		j.cancel = true
-		return
-	}
-	j.state = jobs.Cancelled
-	m.settle()
-}
-
-// lost is whose node is dead, as scope sees it.
-func (m *model) lost(scope RecoverScope, node map[string]string) (list []*modelJob) {
-	for _, id := range m.ids {
-		j := m.jobs[id]
-		if j.state != jobs.Running {
-			continue
+// act does what a person asks, or says why not.
+func (m *model) act(verb Verb, j *modelJob) error {
+	switch {
+	case j.state == jobs.Succeeded:
+		return ErrFinal
+	case j.state.Final() && (verb == VerbRetry || verb == VerbReset):
+		return m.again(j)
+	case j.state.Final():
+		return ErrFinal
+	case verb == VerbRetry:
+		return ErrNotEnded
+	case j.state == jobs.Running:
+		if verb == VerbStop {
+			verb = VerbCancel
 		}
-		if scope.Node == "" && !m.alive(j.instance) || scope.Node != "" && node[j.instance] == scope.Node && j.instance != scope.Except {
+		if j.asked != VerbTerminate || verb != VerbCancel {
+			j.asked = verb
+		}
+	case verb == VerbStop:
+		return ErrNotRunning
+	case verb == VerbReset:
+		j.spent, j.crashes, j.notBefore = 0, 0, time.Time{}
+	default:
+		j.state = jobs.Cancelled
+		m.settle()
+	}
+	return nil
+}
+
+func (m *model) again(j *modelJob) error {
+	state := jobs.Queued
+	for _, n := range j.needs {
+		switch need := m.jobs[n]; {
+		case need == nil, need.state == jobs.Failed, need.state == jobs.Cancelled:
+			return ErrNeeds
+		case need.state != jobs.Succeeded:
+			state = jobs.Waiting
+		}
+	}
+	j.state, j.spent, j.crashes, j.faulty, j.missing = state, 0, 0, false, nil
+	j.notBefore, j.expires = time.Time{}, time.Time{}
+	return nil
+}
+
+// lost is whose node is dead.
+func (m *model) lost() (list []*modelJob) {
+	for _, id := range m.ids {
+		if j := m.jobs[id]; j.state == jobs.Running && !m.alive(j.instance) {
 			list = append(list, j)
 		}
 	}
@@ -165,7 +202,7 @@ func (m *model) lost(scope RecoverScope, node map[string]string) (list []*modelJ
 
 func (m *model) lose(j *modelJob) {
 	e := Ending{Outcome: jobs.OutcomeLost, State: jobs.Queued}
-	if !j.cancel && j.crashes+1 >= CrashLimit {
+	if j.asked == "" && j.crashes+1 >= CrashLimit {
 		e.State = jobs.Failed
 	}
 	m.finish(j, e)

@@ -13,53 +13,76 @@ const (
 	maxNodes    = 1000    // in one answer
 	// forgetNodes is how long an instance that is gone stays listed.
 	forgetNodes = 7 * 24 * time.Hour
+	// keepInstances is how many instances of one node stay listed that are gone.
+	keepInstances = 20
 )
 
 var (
-	qRegister = newQuery(`INSERT INTO nodes (instance, name, base_url, version, slots, started, beat, left_at, programs)
-		VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT (instance) DO UPDATE SET name = excluded.name,
+	qRegister = newQuery(`INSERT INTO nodes (instance, name, base_url, version, slots, started, beat, left_at, programs, home)
+		VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT (instance) DO UPDATE SET name = excluded.name,
 		base_url = excluded.base_url, version = excluded.version, slots = excluded.slots, beat = excluded.beat,
-		left_at = 0, programs = excluded.programs`)
+		left_at = 0, programs = excluded.programs, home = excluded.home`)
 	qForget = newQuery(`DELETE FROM nodes WHERE beat < ? AND left_at < ?
 		AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND instance = nodes.instance)`)
-	qTwin = newQuery("SELECT instance FROM nodes WHERE name = ? AND instance <> ? AND beat > ? LIMIT 1")
+	qForgetMany = newQuery(`DELETE FROM nodes WHERE name = ? AND left_at > 0
+		AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND instance = nodes.instance)
+		AND instance NOT IN (SELECT instance FROM nodes WHERE name = ? AND left_at > 0 ORDER BY left_at DESC, instance LIMIT ?)`)
+	qNamesakes = newQuery("SELECT instance FROM nodes WHERE name = ? AND instance <> ? AND left_at = 0 AND (home <> ? OR home = '')")
+	qSucceed   = newQuery("UPDATE nodes SET beat = 0, left_at = ? WHERE name = ? AND instance <> ? AND left_at = 0")
 	qBeat = newQuery("UPDATE nodes SET beat = ?, slots = ? WHERE instance = ? AND left_at = 0 RETURNING programs")
 	qHas  = newQuery("UPDATE nodes SET programs = ? WHERE instance = ?")
 	qKnow = newQuery(`INSERT INTO programs (name, announced, sha256, description, input, result) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (name) DO UPDATE SET announced = excluded.announced, sha256 = excluded.sha256,
 		description = excluded.description, input = excluded.input, result = excluded.result`)
 	qLeave = newQuery("UPDATE nodes SET beat = 0, left_at = ? WHERE instance = ? AND left_at = 0")
-	qNodes = newQuery(`SELECT instance, name, base_url, version, slots, started, beat, left_at, programs FROM nodes
+	qNodes = newQuery(`SELECT instance, name, base_url, version, slots, started, beat, left_at, programs, home FROM nodes
 		ORDER BY name, started DESC, instance LIMIT ?`)
 	qPrograms = newQuery("SELECT name, sha256, description, input, result FROM programs ORDER BY name")
 )
 
-// Register announces an instance of a node; its heartbeat begins. Another live
-// instance of the same name is only logged. Instances that have been gone for
-// a week are forgotten.
+// Register announces an instance of a node; its heartbeat begins, and older
+// instances of the node are declared dead. ErrTwin where one of the same name but
+// with another home lives, or may live still: where its heartbeat does not change
+// for the lease, Register succeeds then. Instances that have been gone for a week
+// are forgotten, and all but the newest of a node.
 func (l *Ledger) Register(ctx context.Context, n Node) error {
 	programs, err := programsText(n.Programs)
 	if err != nil {
 		return fmt.Errorf("ledger: register: %w", err)
 	}
-	twin := ""
-	err = l.do(ctx, &op{weight: 1, run: func(t *txn) error {
-		twin = ""
-		if _, err := t.row(qTwin, []any{n.Name, n.Instance, micros(t.now.Add(-l.lease))}, &twin); err != nil {
-			return err
-		}
-		return t.register(&n, programs)
-	}})
+	n.Name, n.Instance, n.Home = clean(n.Name, maxName), clean(n.Instance, maxName), clean(n.Home, maxName)
+	err = l.do(ctx, &op{weight: 1, run: func(t *txn) error { return t.register(&n, programs) }})
 	if err != nil {
 		return fmt.Errorf("ledger: register: %w", err)
-	}
-	if twin != "" {
-		l.log.Warn("another live instance has the name of this node", "node", n.Name, "instance", n.Instance, "other", twin)
 	}
 	return nil
 }
 
+// succeed declares the older instances of a node dead, unless one may live.
+func (t *txn) succeed(n *Node) error {
+	namesakes, err := t.strings(qNamesakes, n.Name, n.Instance, n.Home)
+	for _, other := range namesakes {
+		alive, err := t.alive(other)
+		if err != nil {
+			return err
+		}
+		if alive {
+			return fmt.Errorf("node %s, instance %s: %w", n.Name, other, ErrTwin)
+		}
+	}
+	if err == nil {
+		_, err = t.exec(qSucceed, micros(t.now), n.Name, n.Instance)
+	}
+	if err == nil {
+		_, err = t.exec(qForgetMany, n.Name, n.Name, keepInstances)
+	}
+	return err
+}
+
 func (t *txn) register(n *Node, programs string) error {
+	if err := t.succeed(n); err != nil {
+		return err
+	}
 	old := micros(t.now.Add(-forgetNodes))
 	if _, err := t.exec(qForget, old, old); err != nil {
 		return err
@@ -68,11 +91,12 @@ func (t *txn) register(n *Node, programs string) error {
 	if started.IsZero() {
 		started = t.now
 	}
-	_, err := t.exec(qRegister, clean(n.Instance, maxName), clean(n.Name, maxName), clean(n.BaseURL, maxReason),
-		clean(n.Version, maxName), n.Slots, micros(started), micros(t.now), programs)
+	_, err := t.exec(qRegister, n.Instance, n.Name, clean(n.BaseURL, maxReason),
+		clean(n.Version, maxName), n.Slots, micros(started), micros(t.now), programs, n.Home)
 	if err != nil {
 		return err
 	}
+	t.l.beats.wrote(n.Instance, micros(t.now), t.l.clock())
 	return t.announce(n.Programs)
 }
 
@@ -122,6 +146,9 @@ func (t *txn) beat(instance string, programs []Program, text string, slots int) 
 	if err == nil && !found {
 		err = ErrInstance
 	}
+	if err == nil {
+		t.l.beats.wrote(instance, micros(t.now), t.l.clock())
+	}
 	if err != nil || before == text {
 		return err
 	}
@@ -151,10 +178,11 @@ func (l *Ledger) Nodes(ctx context.Context) ([]Node, error) {
 		var n Node
 		var started, beat, left int64
 		var programs string
-		if err := r.Scan(&n.Instance, &n.Name, &n.BaseURL, &n.Version, &n.Slots, &started, &beat, &left, &programs); err != nil {
+		if err := r.Scan(&n.Instance, &n.Name, &n.BaseURL, &n.Version, &n.Slots, &started, &beat, &left, &programs, &n.Home); err != nil {
 			return err
 		}
 		n.Started, n.Beat, n.Left = fromMicros(started), fromMicros(beat), fromMicros(left)
+		n.Alive = left == 0 && l.seems(n.Instance, beat)
 		list = append(list, n)
 		if programs == "" {
 			return nil

@@ -41,6 +41,7 @@ type Ledger struct {
 	closing atomic.Bool // tells the writer to leave what may wait
 
 	listeners listeners
+	beats     beats
 }
 
 // Open opens the ledger and brings its schema up to date; ErrNewer where a
@@ -66,6 +67,7 @@ func (l *Ledger) start() {
 
 func newLedger(c Config) *Ledger {
 	l := &Ledger{lease: c.Lease, clock: c.Now, log: c.Logger, ops: make(chan *op, maxBatch), syncs: make(chan *op, 4*maxBatch), done: make(chan struct{})}
+	l.beats.seen = map[string]sighting{}
 	if l.lease <= 0 {
 		l.lease = defaultLease
 	}

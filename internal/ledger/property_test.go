@@ -29,7 +29,7 @@ type machine struct {
 }
 
 // nodeOf are the instances that take part, with their nodes.
-var nodeOf = map[string]string{"i1": "n1", "i2": "n1", "j1": "n2"}
+var nodeOf = map[string]string{"i1": "n1", "i2": "n2", "j1": "n3"}
 
 var instances = []string{"i1", "i2", "j1"}
 
@@ -47,7 +47,7 @@ func TestLedgerFollowsTheModel(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			// What moves jobs on comes more often.
 			"accept": s.accept, "claim": s.claim, "claim more": s.claim, "finish": s.finish, "finish more": s.finish,
-			"finish again": s.finishStale, "cancel": s.cancel, "cancel running": s.cancelRunning,
+			"finish again": s.finishStale, "act": s.act, "act on running": s.actRunning,
 			"report": s.report, "recover": s.recover, "expire": s.expire, "beat": s.beat, "mark": s.mark,
 			"wait": s.wait, "reopen": s.reopen, "crash": s.crash, "": s.check,
 		})
@@ -72,6 +72,10 @@ func newMachine(rt *rapid.T, dir string) *machine {
 
 // enter opens the ledger. A process that dies needs no disk that is in step.
 func (s *machine) enter() {
+	// Who has not looked yet takes nobody for dead.
+	for _, i := range instances {
+		s.m.beat[i] = s.m.now
+	}
 	s.Ledger = s.openWith(func(w *writer) { w.sync = func(*os.File) error { return nil } })
 }
 
@@ -224,20 +228,26 @@ func (s *machine) finishStale(rt *rapid.T) {
 	}
 }
 
-func (s *machine) cancel(rt *rapid.T) { s.cancelOne(rt, s.some(rt, nil)) }
+func (s *machine) act(rt *rapid.T) { s.actOn(rt, s.some(rt, nil)) }
 
-func (s *machine) cancelRunning(rt *rapid.T) { s.cancelOne(rt, s.some(rt, isRunning)) }
+func (s *machine) actRunning(rt *rapid.T) { s.actOn(rt, s.some(rt, isRunning)) }
 
-func (s *machine) cancelOne(rt *rapid.T, j *modelJob) {
-	r, err := s.Cancel(rt.Context(), j.id, "somebody")
-	if j.state.Final() {
-		if !errors.Is(err, ErrFinal) || r.State != j.state {
-			rt.Fatalf("cancel of a final job: %v, %+v", err, r)
-		}
-		return
-	}
+func (s *machine) actOn(rt *rapid.T, j *modelJob) {
+	verb := rapid.SampledFrom(Verbs).Draw(rt, "verb")
+	before := *j
+	refusal := s.m.act(verb, j)
+	job := jobs.Job{ID: j.id, Program: "p", Needs: j.needs}
+	list, err := s.Act(rt.Context(), verb, "somebody", []Target{{ID: j.id, Job: &job}})
 	s.must(err)
-	s.m.cancelJob(j)
+	if got := list[0]; !errors.Is(got.Err, refusal) || got.Err != nil && refusal == nil || got.Record.State != j.state {
+		rt.Fatalf("%s of %+v: %v, %+v; want %v, %+v", verb, before, got.Err, got.Record, refusal, j)
+	}
+	if before.state.Final() && !j.state.Final() {
+		delete(s.final, j.id)
+	}
+	if before.state != j.state || verb == VerbReset && before.state == jobs.Queued {
+		delete(s.sent, j.id)
+	}
 }
 
 func (s *machine) report(rt *rapid.T) {
@@ -249,15 +259,12 @@ func (s *machine) report(rt *rapid.T) {
 }
 
 func (s *machine) recover(rt *rapid.T) {
-	scope := rapid.SampledFrom([]RecoverScope{
-		{}, {}, {Node: "n1", Except: "i1"}, {Node: "n1", Except: "i2"}, {Node: "n2", Except: "new"},
-	}).Draw(rt, "scope")
 	want := map[string]jobs.State{}
-	for _, j := range s.m.lost(scope, nodeOf) {
+	for _, j := range s.m.lost() {
 		s.m.lose(j)
 		want[j.id] = j.state
 	}
-	list, err := s.Recover(rt.Context(), scope)
+	list, err := s.Recover(rt.Context(), 0)
 	s.must(err)
 	got := map[string]jobs.State{}
 	for _, r := range list {

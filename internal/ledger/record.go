@@ -32,8 +32,9 @@ type Record struct {
 	Spent, Crashes int
 	// Node and Instance hold, or held last, the job.
 	Node, Instance string
-	// CancelRequested is set while a running job is to be cancelled.
-	CancelRequested bool
+	// Asked is what a person asks of a running job: VerbCancel, VerbTerminate,
+	// VerbReset or nothing.
+	Asked Verb
 	// Reason says in words why a job that is not final waits.
 	Reason string
 	// Error is why a job failed or was cancelled, or why its last attempt ended.
@@ -85,8 +86,13 @@ type Node struct {
 	Version  string
 	Slots    int
 	Started  time.Time
-	Beat     time.Time // zero time: has left
+	Beat     time.Time // by the node's own clock; zero time: has left
 	Left     time.Time
+	// Alive: the heartbeat was seen to change within the lease. Register ignores it.
+	Alive bool
+	// Home is the identity of the instance's data folder; where it is the same,
+	// the lock on it proves that an older instance is dead.
+	Home string
 	Programs []Program
 }
 

@@ -12,11 +12,8 @@ import (
 const defaultRecover = 256
 
 var (
-	qLostOfNode = newQuery(`SELECT id, attempt, instance, node, crashes FROM jobs
-		WHERE state = 'running' AND node = ? AND instance <> ? LIMIT ?`)
-	qLostByBeat = newQuery(`SELECT jobs.id, jobs.attempt, jobs.instance, jobs.node, jobs.crashes FROM jobs
-		LEFT JOIN nodes ON nodes.instance = jobs.instance
-		WHERE jobs.state = 'running' AND COALESCE(nodes.beat, jobs.started) < ? LIMIT ?`)
+	qLostBy = newQuery(`SELECT id, attempt, instance, node, crashes FROM jobs
+		WHERE state = 'running' AND instance = ? LIMIT ?`)
 )
 
 // lost is a running job whose instance is dead.
@@ -29,11 +26,13 @@ type lost struct {
 
 // Recover ends the attempts of dead instances as lost: their jobs are queued
 // again at once, or failed at CrashLimit, or cancelled where that was asked for.
-func (l *Ledger) Recover(ctx context.Context, scope RecoverScope) ([]Recovered, error) {
-	if scope.Limit <= 0 {
-		scope.Limit = defaultRecover
+// It is to be called all the time, for it also watches the heartbeats. limit
+// bounds the jobs of one call; 0 is 256.
+func (l *Ledger) Recover(ctx context.Context, limit int) ([]Recovered, error) {
+	if limit <= 0 {
+		limit = defaultRecover
 	}
-	list, err := l.recover(ctx, scope)
+	list, err := l.recover(ctx, limit)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: recover: %w", err)
 	}
@@ -41,15 +40,15 @@ func (l *Ledger) Recover(ctx context.Context, scope RecoverScope) ([]Recovered, 
 }
 
 // recover looks first and writes only where there is something to do.
-func (l *Ledger) recover(ctx context.Context, scope RecoverScope) (done []Recovered, err error) {
-	list, err := l.lost(ctx, scope)
+func (l *Ledger) recover(ctx context.Context, limit int) (done []Recovered, err error) {
+	list, err := l.lost(ctx, limit)
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
 	err = l.do(ctx, &op{weight: len(list), run: func(t *txn) error {
 		done = nil
 		for i := range list {
-			r, ok, err := t.lose(&list[i], scope)
+			r, ok, err := t.lose(&list[i])
 			if err != nil {
 				return err
 			}
@@ -62,33 +61,33 @@ func (l *Ledger) recover(ctx context.Context, scope RecoverScope) (done []Recove
 	return done, err
 }
 
-func (l *Ledger) lost(ctx context.Context, scope RecoverScope) (list []lost, err error) {
-	q, args := qLostOfNode, []any{scope.Node, scope.Except, scope.Limit}
-	if scope.Node == "" {
-		q, args = qLostByBeat, []any{micros(l.now().Add(-l.lease)), scope.Limit}
+func (l *Ledger) lost(ctx context.Context, limit int) (list []lost, err error) {
+	dead, err := l.dead(ctx)
+	for _, instance := range dead {
+		if err != nil || len(list) >= limit {
+			break
+		}
+		err = l.reader.each(ctx, qLostBy, []any{instance, limit - len(list)}, func(r *sql.Rows) error {
+			var j lost
+			err := r.Scan(&j.id, &j.attempt, &j.instance, &j.node, &j.crashes)
+			list = append(list, j)
+			return err
+		})
 	}
-	err = l.reader.each(ctx, q, args, func(r *sql.Rows) error {
-		var j lost
-		err := r.Scan(&j.id, &j.attempt, &j.instance, &j.node, &j.crashes)
-		list = append(list, j)
-		return err
-	})
 	return list, err
 }
 
 // lose ends one attempt as lost, unless it has ended or come alive meanwhile.
-func (t *txn) lose(j *lost, scope RecoverScope) (Recovered, bool, error) {
-	if scope.Node == "" {
-		if alive, err := t.alive(j.instance); err != nil || alive {
-			return Recovered{}, false, err
-		}
+func (t *txn) lose(j *lost) (Recovered, bool, error) {
+	if alive, err := t.alive(j.instance); err != nil || alive {
+		return Recovered{}, false, err
 	}
 	e := Ending{
 		Outcome: jobs.OutcomeLost, State: jobs.Queued, ExitCode: -1, Reason: "its node died",
 		Error: &jobs.Error{Class: jobs.OutcomeLost, Message: "node " + j.node + " died while it ran the job"},
 	}
 	r, err := t.running(j.id, j.attempt)
-	if err == nil && !r.cancel && j.crashes+1 >= CrashLimit {
+	if err == nil && r.asked == 0 && j.crashes+1 >= CrashLimit {
 		e.State, e.Reason = jobs.Failed, ""
 		e.Error.Message += fmt.Sprintf("; %d attempts were lost", j.crashes+1)
 	}

@@ -135,7 +135,7 @@ func TestUnsettledAreSettledLater(t *testing.T) {
 	attempt := d.run(root)
 	d.must(d.do(t.Context(), &op{run: func(tx *txn) error {
 		// As if the process had died after the first of two transactions.
-		_, err := tx.exec(qFinish, tx.finishArgs(root, attempt, &Ending{State: jobs.Succeeded}, false)...)
+		_, err := tx.exec(qFinish, tx.finishArgs(root, attempt, &Ending{State: jobs.Succeeded}, 0)...)
 		if err == nil {
 			_, err = tx.exec(qLater, root)
 		}

@@ -1,0 +1,303 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// Verb is what a person may ask of jobs.
+type Verb string
+
+const (
+	// VerbCancel ends a job. A running program gets time to end by itself.
+	VerbCancel Verb = "cancel"
+	// VerbStop is VerbCancel for running jobs only.
+	VerbStop Verb = "stop"
+	// VerbTerminate is VerbCancel without any time for a running program.
+	VerbTerminate Verb = "terminate"
+	// VerbRetry queues a failed or cancelled job again under its id, with its
+	// history kept and its budgets as new.
+	VerbRetry Verb = "retry"
+	// VerbReset makes a job that has not succeeded start over: what runs of it
+	// is killed and costs nothing, budgets and backoff are cleared.
+	VerbReset Verb = "reset"
+)
+
+// Verbs are all of them.
+var Verbs = []Verb{VerbCancel, VerbStop, VerbTerminate, VerbRetry, VerbReset}
+
+// asks are the values of cancel_requested.
+var asks = []Verb{"", VerbCancel, VerbTerminate, VerbReset}
+
+func askOf(v Verb) int64 {
+	for i, a := range asks {
+		if a == v {
+			return int64(i)
+		}
+	}
+	return 1
+}
+
+// Why Act refuses a job.
+var (
+	// ErrNotEnded is returned for the retry of a job that has not come to its end.
+	ErrNotEnded = errors.New("job has not ended")
+	// ErrNotRunning is returned where a job that does not run is to be stopped.
+	ErrNotRunning = errors.New("job does not run")
+	// ErrNeeds is returned for the retry of a job that needs one that has not succeeded.
+	ErrNeeds = errors.New("job needs another one that has failed or was cancelled")
+	// ErrDocument is returned for the retry of a job whose document has a fault.
+	ErrDocument = errors.New("job document has a fault")
+)
+
+// Target is a job that Act is about. Job is for a retry of one whose document
+// had a fault: what the document decodes to now.
+type Target struct {
+	ID  string
+	Job *jobs.Job
+}
+
+// Acted is what became of a Target: the job as it now stands, and why nothing
+// was done where that is so: ErrUnknown, ErrFinal, ErrNotEnded, ErrNotRunning,
+// ErrNeeds or ErrDocument.
+type Acted struct {
+	ID     string
+	Record Record
+	Err    error
+}
+
+// Act does what a person asks of jobs, for all targets in one transaction. by
+// names who asks. The error is for all; it is up to the caller to send messages
+// for the jobs that are queued now.
+func (l *Ledger) Act(ctx context.Context, verb Verb, by string, targets []Target) ([]Acted, error) {
+	by = clean(by, maxName)
+	var acted []Acted
+	err := l.do(ctx, &op{weight: len(targets), run: func(t *txn) error {
+		acted = make([]Acted, 0, len(targets))
+		for _, target := range targets {
+			a, err := t.act(verb, by, target)
+			if err != nil {
+				return err
+			}
+			acted = append(acted, a)
+		}
+		return nil
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %s: %w", verb, err)
+	}
+	return acted, nil
+}
+
+func (t *txn) act(verb Verb, by string, target Target) (Acted, error) {
+	a := Acted{ID: target.ID}
+	r, found, err := t.get(target.ID)
+	if err != nil || !found {
+		a.Err = ErrUnknown
+		return a, err
+	}
+	refusal, err := t.do(verb, by, &r, target.Job)
+	if err != nil {
+		return a, err
+	}
+	a.Err = refusal
+	a.Record, _, err = t.get(target.ID)
+	return a, err
+}
+
+// do changes one job or says why not.
+func (t *txn) do(verb Verb, by string, r *Record, job *jobs.Job) (refusal, err error) {
+	again := verb == VerbRetry || verb == VerbReset
+	switch {
+	case r.State == jobs.Succeeded, r.State.Final() && !again:
+		return ErrFinal, nil
+	case r.State.Final():
+		return t.again(verb, by, r, job)
+	case verb == VerbRetry:
+		return ErrNotEnded, nil
+	case r.State == jobs.Running:
+		return nil, t.ask(verb, by, r)
+	case verb == VerbStop:
+		return ErrNotRunning, nil
+	case verb == VerbReset:
+		return nil, t.renew(by, r)
+	}
+	return nil, t.cancelIdle(by, r)
+}
+
+var (
+	// A program that is being killed cannot be asked gently any more.
+	qAsk = newQuery(`UPDATE jobs SET cancel_requested = ? WHERE id = ? AND state = 'running'
+		AND cancel_requested <> ? AND NOT (cancel_requested = 2 AND 1 = ?)`)
+	qCancel = newQuery(`UPDATE jobs SET state = 'cancelled', finished = ?, updated = ?, reason = '', error = ?
+		WHERE id = ? AND state = ?`)
+	qRenew = newQuery(`UPDATE jobs SET spent = 0, crashes = 0, not_before = 0, reason = ?, updated = ?, server = '', message = 0
+		WHERE id = ? AND state = ?`)
+)
+
+// ask leaves word for the instance that runs a job.
+func (t *txn) ask(verb Verb, by string, r *Record) error {
+	code := askOf(verb)
+	n, err := t.exec(qAsk, code, r.ID, code, code)
+	if err != nil || n == 0 {
+		return err
+	}
+	t.touched(r.ID)
+	kind := KindCancelRequested
+	if verb == VerbReset {
+		kind = KindReset
+	}
+	t.note(kind, r.ID, r.Node, string(asks[code])+byText(by))
+	return nil
+}
+
+func (t *txn) cancelIdle(by string, r *Record) error {
+	e := &jobs.Error{Class: jobs.OutcomeCancelled, Message: "cancelled" + byText(by)}
+	n, err := t.exec(qCancel, micros(t.now), micros(t.now), errorText(e), r.ID, string(r.State))
+	if err != nil || n == 0 {
+		return err
+	}
+	t.count(r.State, jobs.Cancelled)
+	t.touched(r.ID)
+	t.note(KindCancelled, r.ID, "", byText(by))
+	if _, err := t.exec(qDropNeeds, r.ID); err != nil {
+		return err
+	}
+	_, err = t.ends(r.ID, jobs.Cancelled)
+	return err
+}
+
+// renew clears the budgets and the backoff of a job that does not run. Its old
+// message may have a delay, so it gets another one.
+func (t *txn) renew(by string, r *Record) error {
+	reason := r.Reason
+	if r.State == jobs.Queued {
+		reason = ""
+	}
+	n, err := t.exec(qRenew, reason, micros(t.now), r.ID, string(r.State))
+	if err != nil || n == 0 {
+		return err
+	}
+	t.touched(r.ID)
+	t.note(KindReset, r.ID, "", "it starts over"+byText(by))
+	return nil
+}
+
+func byText(by string) string {
+	if by == "" {
+		return ""
+	}
+	return " by " + by
+}
+
+var (
+	qKeepLast = newQuery(`INSERT INTO attempts (job, number, node, instance, program_sha256, started, finished, outcome,
+		message, exit_code, signal, cpu_us, max_rss)
+		SELECT id, attempt, node, instance, program_sha256, started, finished, outcome, ?, exit_code, signal, cpu_us, max_rss
+		FROM jobs WHERE id = ? AND outcome <> ''`)
+	qAgain = newQuery(`UPDATE jobs SET state = ?, finished = 0, updated = ?, not_before = 0, expires = 0, spent = 0,
+		crashes = 0, cancel_requested = 0, outcome = '', exit_code = 0, signal = '', cpu_us = 0, max_rss = 0,
+		server = '', message = 0, reason = ?, error = '' WHERE id = ? AND state = ?`)
+	qDescribe = newQuery("UPDATE jobs SET program = ?, priority = ?, created = ?, not_before = ?, labels = ? WHERE id = ?")
+)
+
+// again takes a failed or cancelled job back to the queue. A time at which it
+// was to expire is forgotten: who retries it wants it.
+func (t *txn) again(verb Verb, by string, r *Record, job *jobs.Job) (refusal, err error) {
+	if job == nil && r.Error != nil && r.Error.Class == jobs.ClassDocument {
+		return ErrDocument, nil
+	}
+	needs, err := needsOf(r, job)
+	if err != nil {
+		return ErrDocument, nil
+	}
+	open, refusal, err := t.openNeeds(needs)
+	if refusal != nil || err != nil {
+		return refusal, err
+	}
+	message := ""
+	if r.Error != nil {
+		message = r.Error.Message
+	}
+	if _, err := t.exec(qKeepLast, message, r.ID); err != nil {
+		return nil, err
+	}
+	state, reason := jobs.Queued, ""
+	for _, need := range open {
+		if err := t.addNeed(need, r.ID, jobs.Waiting); err != nil {
+			return nil, err
+		}
+		state, reason = jobs.Waiting, waitText(len(open))
+	}
+	n, err := t.exec(qAgain, string(state), micros(t.now), reason, r.ID, string(r.State))
+	if err != nil || n == 0 {
+		return nil, err
+	}
+	if err := t.redescribe(r, job); err != nil {
+		return nil, err
+	}
+	t.count(r.State, state)
+	t.touched(r.ID)
+	t.note(kindOfAgain(verb), r.ID, "", fmt.Sprintf("was %s; queued again%s", r.State, byText(by)))
+	return nil, t.dropLive(r.ID)
+}
+
+func kindOfAgain(verb Verb) string {
+	if verb == VerbReset {
+		return KindReset
+	}
+	return KindRetried
+}
+
+// needsOf are the jobs that a job needs by its document.
+func needsOf(r *Record, job *jobs.Job) ([]string, error) {
+	if job != nil {
+		return job.Needs, nil
+	}
+	var doc struct {
+		Needs []string `json:"needs"`
+	}
+	err := json.Unmarshal(r.Document, &doc)
+	return doc.Needs, err
+}
+
+// openNeeds are those of needs that have not ended. The refusal names one that
+// has ended without success.
+func (t *txn) openNeeds(needs []string) (open []string, refusal, err error) {
+	for _, need := range needs {
+		state, err := t.state(need)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case state == jobs.Succeeded:
+		case state.Final():
+			return nil, fmt.Errorf("%s, retry that first: %w", needText(need, state), ErrNeeds), nil
+		case state == "":
+			return nil, fmt.Errorf("job %s, which it needs, is not known: %w", need, ErrNeeds), nil
+		default:
+			open = append(open, need)
+		}
+	}
+	return open, nil, nil
+}
+
+// redescribe writes what a document that had a fault could not say before.
+func (t *txn) redescribe(r *Record, job *jobs.Job) error {
+	if job == nil {
+		return nil
+	}
+	c := newCandidate(&Entry{Job: *job, Document: r.Document})
+	if c.err != nil {
+		return c.err
+	}
+	_, err := t.exec(qDescribe, c.record.Program, int64(c.record.Priority), micros(c.record.Created),
+		micros(c.record.NotBefore), c.labels, r.ID)
+	if err != nil {
+		return err
+	}
+	return t.label(&c, r.Accepted)
+}

@@ -1,0 +1,79 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// Drain says that the whole queue, or one node, takes no new work.
+type Drain struct {
+	Node   string // "" is the whole queue
+	Since  time.Time
+	By     string
+	Reason string
+}
+
+var (
+	qDrain = newQuery(`INSERT INTO drains (node, since, asker, reason) VALUES (?, ?, ?, ?)
+		ON CONFLICT (node) DO UPDATE SET asker = excluded.asker, reason = excluded.reason`)
+	qUndrain = newQuery("DELETE FROM drains WHERE node = ?")
+	qDrains  = newQuery("SELECT node, since, asker, reason FROM drains ORDER BY node LIMIT 1000")
+)
+
+// Drain makes a node take no new work, or with "" the queue take no new jobs,
+// until Undrain; it outlives restarts. To drain again changes By and Reason.
+func (l *Ledger) Drain(ctx context.Context, node, by, reason string) error {
+	node, by, reason = clean(node, maxName), clean(by, maxName), clean(reason, maxMessage)
+	err := l.do(ctx, &op{weight: 1, run: func(t *txn) error {
+		if _, err := t.exec(qDrain, node, micros(t.now), by, reason); err != nil {
+			return err
+		}
+		t.note(KindDrained, "", node, drainText(node, by)+": takes no new work; "+reason)
+		return nil
+	}})
+	if err != nil {
+		return fmt.Errorf("ledger: drain: %w", err)
+	}
+	return nil
+}
+
+// Undrain ends a Drain; where there is none it changes nothing.
+func (l *Ledger) Undrain(ctx context.Context, node, by string) error {
+	node, by = clean(node, maxName), clean(by, maxName)
+	err := l.do(ctx, &op{weight: 1, run: func(t *txn) error {
+		n, err := t.exec(qUndrain, node)
+		if n > 0 {
+			t.note(KindUndrained, "", node, drainText(node, by)+": takes work again")
+		}
+		return err
+	}})
+	if err != nil {
+		return fmt.Errorf("ledger: undrain: %w", err)
+	}
+	return nil
+}
+
+func drainText(node, by string) string {
+	if node == "" {
+		return "the queue" + byText(by)
+	}
+	return "node " + node + byText(by)
+}
+
+// Drains lists what is drained, the queue first.
+func (l *Ledger) Drains(ctx context.Context) (list []Drain, err error) {
+	err = l.reader.each(ctx, qDrains, nil, func(r *sql.Rows) error {
+		var d Drain
+		var since int64
+		err := r.Scan(&d.Node, &since, &d.By, &d.Reason)
+		d.Since = fromMicros(since)
+		list = append(list, d)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: drains: %w", err)
+	}
+	return list, nil
+}
