@@ -1,0 +1,94 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/runnerbean/runnerbean/chaos/check"
+)
+
+// history is the file of all that was done and seen. Programs append to it too,
+// each line with one write.
+type history struct {
+	path string
+	file *os.File
+	mu   sync.Mutex
+	err  error // the first failed write
+}
+
+func openHistory(path string) (*history, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	return &history{path: path, file: file}, nil
+}
+
+// note appends an event, now where it has no time.
+func (h *history) note(e check.Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if e.T == 0 {
+		e.T = time.Now().UnixNano()
+	}
+	line, err := json.Marshal(e)
+	if err == nil {
+		_, err = h.file.Write(append(line, '\n'))
+	}
+	if err != nil && h.err == nil {
+		h.err = fmt.Errorf("history: %w", err)
+	}
+}
+
+func (h *history) close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.file.Close(); err != nil {
+		return err
+	}
+	return h.err
+}
+
+// follower reads what was appended to the history since it read last.
+type follower struct {
+	path   string
+	offset int64
+	rest   []byte
+}
+
+func (f *follower) fresh() ([]check.Event, error) {
+	file, err := os.Open(f.path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.NewSectionReader(file, f.offset, 1<<40))
+	if err != nil {
+		return nil, err
+	}
+	f.offset += int64(len(text))
+	return f.events(append(f.rest, text...))
+}
+
+func (f *follower) events(text []byte) (events []check.Event, err error) {
+	for start := 0; ; {
+		end := start
+		for end < len(text) && text[end] != '\n' {
+			end++
+		}
+		if end == len(text) {
+			f.rest = append([]byte(nil), text[start:]...)
+			return events, nil
+		}
+		var e check.Event
+		if err := json.Unmarshal(text[start:end], &e); err != nil {
+			return nil, fmt.Errorf("history: %w", err)
+		}
+		events = append(events, e)
+		start = end + 1
+	}
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	inbox   = "runnerbean/inbox"
+	runTube = "runnerbean/run/"
+	// answerTime bounds each question to a server.
+	answerTime = 5 * time.Second
+	maxAnswer  = 1 << 20
+)
+
+// beanstalk speaks beanstalkd's text protocol over one connection; after an
+// error it is of no more use.
+type beanstalk struct {
+	conn net.Conn
+	r    *bufio.Reader
+	tube string
+}
+
+func dialBeanstalkd(addr string) (*beanstalk, error) {
+	conn, err := net.DialTimeout("tcp", addr, answerTime)
+	if err != nil {
+		return nil, err
+	}
+	return &beanstalk{conn: conn, r: bufio.NewReader(conn), tube: "default"}, nil
+}
+
+func (b *beanstalk) close() { b.conn.Close() }
+
+// ask sends a command and returns the words of the answer's first line.
+func (b *beanstalk) ask(command []byte) ([]string, error) {
+	if err := b.conn.SetDeadline(time.Now().Add(answerTime)); err != nil {
+		return nil, err
+	}
+	if _, err := b.conn.Write(command); err != nil {
+		return nil, err
+	}
+	line, err := b.r.ReadString('\n')
+	if err != nil {
+		return nil, err
+	}
+	words := strings.Fields(line)
+	if len(words) == 0 {
+		return nil, errors.New("beanstalkd answers with an empty line")
+	}
+	return words, nil
+}
+
+// put puts a body on a tube and returns once the server has said INSERTED.
+func (b *beanstalk) put(tube string, body []byte) error {
+	if tube != b.tube {
+		words, err := b.ask([]byte("use " + tube + "\r\n"))
+		if err != nil {
+			return err
+		}
+		if words[0] != "USING" {
+			return fmt.Errorf("use: %v", words)
+		}
+		b.tube = tube
+	}
+	var command bytes.Buffer
+	fmt.Fprintf(&command, "put 1024 0 60 %d\r\n%s\r\n", len(body), body)
+	words, err := b.ask(command.Bytes())
+	if err == nil && words[0] != "INSERTED" {
+		err = fmt.Errorf("put: %v", words)
+	}
+	return err
+}
+
+var errNoTube = errors.New("there is no such tube")
+
+// stats asks for "stats" or "stats-tube NAME".
+func (b *beanstalk) stats(command string) (map[string]string, error) {
+	body, err := b.body(command)
+	if err != nil {
+		return nil, err
+	}
+	stats := map[string]string{}
+	for line := range strings.Lines(body) {
+		if key, value, ok := strings.Cut(line, ": "); ok {
+			stats[key] = strings.Trim(strings.TrimSpace(value), `"`)
+		}
+	}
+	return stats, nil
+}
+
+// body asks for an answer of the form "OK <bytes>".
+func (b *beanstalk) body(command string) (string, error) {
+	words, err := b.ask([]byte(command + "\r\n"))
+	if err != nil {
+		return "", err
+	}
+	if words[0] == "NOT_FOUND" {
+		return "", errNoTube
+	}
+	if words[0] != "OK" || len(words) != 2 {
+		return "", fmt.Errorf("%s: %v", command, words)
+	}
+	n, err := strconv.Atoi(words[1])
+	if err != nil || n < 0 || n > maxAnswer {
+		return "", fmt.Errorf("%s: %v", command, words)
+	}
+	body := make([]byte, n+2)
+	_, err = io.ReadFull(b.r, body)
+	return string(body), err
+}
+
+// messages is how many messages a tube has, in whatever state.
+func (b *beanstalk) messages(tube string) (int, error) {
+	stats, err := b.stats("stats-tube " + tube)
+	if errors.Is(err, errNoTube) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	sum := 0
+	for _, state := range []string{"ready", "reserved", "delayed", "buried"} {
+		n, err := strconv.Atoi(stats["current-jobs-"+state])
+		if err != nil {
+			return 0, fmt.Errorf("stats-tube %s: %w", tube, err)
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+// tubes lists the tubes of the server.
+func (b *beanstalk) tubes() ([]string, error) {
+	body, err := b.body("list-tubes")
+	if err != nil {
+		return nil, err
+	}
+	var tubes []string
+	for line := range strings.Lines(body) {
+		if name, ok := strings.CutPrefix(line, "- "); ok {
+			tubes = append(tubes, strings.TrimSpace(name))
+		}
+	}
+	return tubes, nil
+}
+
+func split(addr string) (host, port string) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		panic(err) // it is one of our own
+	}
+	return host, port
+}
