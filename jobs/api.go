@@ -45,6 +45,79 @@ type Event struct {
 	Message string    `json:"message"`
 }
 
+// Selection is the body of POST /api/v1/jobs/<verb>: the jobs that are meant.
+// At least one of Program, State, Node and Label is set, or All alone.
+type Selection struct {
+	Program string `json:"program,omitempty"`
+	State   State  `json:"state,omitempty"`
+	Node    string `json:"node,omitempty"`
+	Label   string `json:"label,omitempty"` // key=value
+	All     bool   `json:"all,omitempty"`
+	// Cursor is Next of the answer before; empty at first.
+	Cursor string `json:"cursor,omitempty"`
+	// Limit is how many jobs one call takes at most. Default 256, at most 1000.
+	Limit int `json:"limit,omitempty"`
+	// DryRun only counts.
+	DryRun bool `json:"dry_run,omitempty"`
+}
+
+// Selected is the answer to a [Selection]: what one call has done.
+type Selected struct {
+	// Matched is how many jobs were found, Done how many of them the verb was
+	// applied to.
+	Matched int `json:"matched"`
+	Done    int `json:"done"`
+	// Failed names at most 20 of the others.
+	Failed []Refusal `json:"failed"`
+	// Next is the cursor of the next call; empty after the last.
+	Next string `json:"next"`
+}
+
+// Refusal says why a verb could not be applied to a job.
+type Refusal struct {
+	ID     string `json:"id"`
+	Detail string `json:"detail"`
+}
+
+// Drain says since when and why a node, or the queue, takes no work.
+type Drain struct {
+	Node   string    `json:"node,omitempty"` // empty: the whole queue
+	Since  time.Time `json:"since"`
+	By     string    `json:"by,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// Drains is the answer to /api/v1/drain: what is drained now.
+type Drains struct {
+	// Queue is nil where new jobs are accepted.
+	Queue *Drain  `json:"queue"`
+	Nodes []Drain `json:"nodes"`
+}
+
+// Nodes is the answer to GET /api/v1/nodes.
+type Nodes struct {
+	Nodes []Node `json:"nodes"`
+}
+
+// Node is one life of a node.
+type Node struct {
+	Name     string `json:"name"`
+	Instance string `json:"instance"`
+	BaseURL  string `json:"base_url,omitempty"`
+	Version  string `json:"version,omitempty"`
+	// Alive is whether its heartbeat comes.
+	Alive bool `json:"alive"`
+	// Drained is whether nodes of this name take no work.
+	Drained bool `json:"drained"`
+	Slots   int  `json:"slots"`
+	// Running is how many jobs it runs now.
+	Running  int       `json:"running"`
+	Programs []string  `json:"programs"`
+	Started  time.Time `json:"started"`
+	Beat     time.Time `json:"beat,omitzero"` // its newest heartbeat, on its own clock
+	Left     time.Time `json:"left,omitzero"` // when it ended in good order
+}
+
 // Problem is an error answer, application/problem+json (RFC 9457).
 type Problem struct {
 	Type     string `json:"type,omitempty"`

@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
-	"mime"
 	"net/http"
 	"time"
 
@@ -24,7 +21,7 @@ func (p *Publisher) postJob(c echo.Context) error {
 	if p.cfg.Accept == nil {
 		return problem(http.StatusForbidden, "this node takes no jobs")
 	}
-	body, err := readDocument(c)
+	body, err := readBody(c, jobs.MaxDocument)
 	if err != nil {
 		return err
 	}
@@ -39,6 +36,10 @@ func (p *Publisher) postJob(c echo.Context) error {
 	if accepted.Err != nil && !p.sameAgain(body, accepted.Record) {
 		return accepted.Err
 	}
+	return p.sendAccepted(c, accepted)
+}
+
+func (p *Publisher) sendAccepted(c echo.Context, accepted ledger.Accepted) error {
 	status := http.StatusOK
 	if accepted.New {
 		status = http.StatusCreated
@@ -52,27 +53,6 @@ func (p *Publisher) postJob(c echo.Context) error {
 func (p *Publisher) sameAgain(body []byte, rec ledger.Record) bool {
 	document, err := jobs.Complete(body, p.cfg.BaseURL, rec.Created)
 	return err == nil && bytes.Equal(document, rec.Document)
-}
-
-// readDocument reads the body of a request that bears a job document.
-func readDocument(c echo.Context) ([]byte, error) {
-	r := c.Request()
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != typeJSON {
-		return nil, problem(http.StatusUnsupportedMediaType, "send the job document as Content-Type: application/json")
-	}
-	if r.Header.Get("Content-Encoding") != "" {
-		return nil, problem(http.StatusUnsupportedMediaType, "send the job document without a Content-Encoding")
-	}
-	if r.ContentLength > jobs.MaxDocument {
-		return nil, tooLarge()
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response().Writer, r.Body, jobs.MaxDocument))
-	var size *http.MaxBytesError
-	if err != nil && !errors.As(err, &size) {
-		return nil, problem(http.StatusBadRequest, "the body did not arrive whole and in time")
-	}
-	return body, err
 }
 
 // location is the job's result URL: what its document says, which may be
@@ -105,25 +85,6 @@ func sendJSON(c echo.Context, status int, v any) error {
 	}
 	c.Response().Header().Set("Cache-Control", noStore)
 	return c.Blob(status, typeJSON, body)
-}
-
-// postCancel ends a job, or asks for the end of one that runs.
-func (p *Publisher) postCancel(c echo.Context) error {
-	if p.cfg.Cancel == nil {
-		return problem(http.StatusForbidden, "this node cancels no jobs")
-	}
-	id, err := pathID(c)
-	if err != nil {
-		return err
-	}
-	rec, err := p.cfg.Cancel(c.Request().Context(), id, "API request from "+c.RealIP())
-	if errors.Is(err, ledger.ErrFinal) {
-		return problem(http.StatusConflict, "the job has already come to its end: "+string(rec.State))
-	}
-	if err != nil {
-		return err
-	}
-	return p.sendDocument(c, http.StatusAccepted, id)
 }
 
 // getJobs lists jobs, newest first.

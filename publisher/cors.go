@@ -69,7 +69,7 @@ func (c cors) preflight(w http.ResponseWriter, r *http.Request) bool {
 	listed := slices.Contains(c.origins, r.Header.Get("Origin"))
 	switch {
 	case listed:
-		h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST")
+		h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE")
 		h.Set("Access-Control-Allow-Headers", writeRequests)
 		h.Set("Access-Control-Max-Age", "7200")
 	case c.reading() && (method == http.MethodGet || method == http.MethodHead):

@@ -13,8 +13,6 @@ import (
 )
 
 const (
-	// lease is how long after its last heartbeat a node counts as up.
-	lease = 20 * time.Second
 	// fleetAge is how old the picture of the nodes may be.
 	fleetAge = time.Second
 	// needsShown bounds how many jobs are named that another one waits for.
@@ -30,7 +28,8 @@ type fleet struct {
 
 // capacity is a moment of the fleet.
 type capacity struct {
-	slots   map[string]int // by program, on nodes that are up
+	slots   map[string]int  // by program, on nodes that are alive and not drained
+	drained map[string]bool // programs that drained nodes have
 	running int
 }
 
@@ -49,26 +48,30 @@ func (p *Publisher) capacity(ctx context.Context) (capacity, error) {
 	if err != nil {
 		return capacity{}, err
 	}
-	f.now, f.read = capacity{slots: slotsOf(nodes, time.Now()), running: counts[jobs.Running]}, time.Now()
+	drains, err := p.drains(ctx)
+	if err != nil {
+		return capacity{}, err
+	}
+	f.now, f.read = newCapacity(nodes, drains, counts[jobs.Running]), time.Now()
 	return f.now, nil
 }
 
-func slotsOf(nodes []ledger.Node, now time.Time) map[string]int {
-	slots := map[string]int{}
+func newCapacity(nodes []ledger.Node, drains jobs.Drains, running int) capacity {
+	c := capacity{slots: map[string]int{}, drained: map[string]bool{}, running: running}
 	for _, n := range nodes {
-		if !up(n, now) {
+		if !n.Alive {
 			continue
 		}
+		out := drained(drains, n.Name)
 		for _, program := range n.Programs {
-			slots[program.Name] += n.Slots
+			if out {
+				c.drained[program.Name] = true
+			} else {
+				c.slots[program.Name] += n.Slots
+			}
 		}
 	}
-	return slots
-}
-
-// up reports whether a node is alive as far as its heartbeat tells.
-func up(n ledger.Node, now time.Time) bool {
-	return n.Left.IsZero() && now.Sub(n.Beat) < lease
+	return c
 }
 
 // explainQueued says what a queued job waits for and where it stands.
@@ -105,6 +108,8 @@ func (c capacity) reason(program string, before int, known bool) string {
 		ahead = fmt.Sprintf("%d jobs come before it", before)
 	}
 	switch {
+	case slots == 0 && c.drained[program]:
+		return fmt.Sprintf("every node that is up and has the program %q is drained", program)
 	case slots == 0:
 		return fmt.Sprintf("no node that is up has the program %q", program)
 	case c.running >= slots:

@@ -122,7 +122,7 @@ func TestCORS(t *testing.T) {
 		{"ask to write", "OPTIONS", open, []string{origin, post}, 204, "", "", ""},
 		{"listed, read", "GET", listed, []string{origin}, 404, "https://www.example", "Origin", ""},
 		{"listed, other", "GET", listed, []string{other}, 404, "", "Origin", ""},
-		{"listed, ask to write", "OPTIONS", listed, []string{origin, post}, 204, "https://www.example", "Origin", "GET, HEAD, POST"},
+		{"listed, ask to write", "OPTIONS", listed, []string{origin, post}, 204, "https://www.example", "Origin", "GET, HEAD, POST, DELETE"},
 		{"listed, other asks", "OPTIONS", listed, []string{other, get}, 204, "", "Origin", ""},
 	} {
 		r := test.b.ask(test.method, "/"+jobs.NewID(), "", test.fields...)

@@ -31,10 +31,14 @@ func (p *Publisher) servePage(c echo.Context, d *document) error {
 	if err != nil {
 		return err
 	}
+	attempts, err := p.attempts(c.Request().Context(), r)
+	if err != nil {
+		return err
+	}
 	path := strings.TrimSuffix(c.Request().URL.Path, "/")
 	var page bytes.Buffer
 	err = renderPage(&page, pageData{
-		Result: r, ResultJSON: body, LogTail: tail, BaseURL: p.pageBase(),
+		Result: r, ResultJSON: body, LogTail: tail, Attempts: attempts, BaseURL: p.pageBase(),
 		LogURL: path + "/log", EventsURL: path + "/events", JSONURL: path + "?format=json",
 	})
 	if err != nil {
@@ -80,6 +84,15 @@ func (p *Publisher) logTail(ctx context.Context, r jobs.Result) ([]byte, error) 
 	return io.ReadAll(io.LimitReader(object, pageTail))
 }
 
+// attempts are those of a job that has had one before its newest.
+func (p *Publisher) attempts(ctx context.Context, r jobs.Result) ([]jobs.Attempt, error) {
+	if r.Attempt == 0 || r.Attempt == 1 && (r.State.Final() || r.State == jobs.Running) {
+		return nil, nil
+	}
+	found, err := p.cfg.Ledger.Attempts(ctx, r.ID)
+	return attemptsOf(found), err
+}
+
 // getIndex lists the newest jobs for a person.
 func (p *Publisher) getIndex(c echo.Context) error {
 	filter, err := parseFilter(c.QueryParams())
@@ -94,9 +107,13 @@ func (p *Publisher) getIndex(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	drains, err := p.drains(c.Request().Context())
+	if err != nil {
+		return err
+	}
 	var page bytes.Buffer
 	err = renderJobs(&page, jobsData{
-		Jobs: list.Jobs, Next: list.Next, Counts: counts, Node: p.cfg.Node,
+		Jobs: list.Jobs, Next: list.Next, Counts: counts, Node: p.cfg.Node, Drains: drains,
 		BaseURL: p.pageBase(), Query: c.QueryParams(),
 	})
 	if err != nil {

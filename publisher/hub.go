@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
 )
 
 var (
@@ -74,6 +76,12 @@ func (h *hub) subscribe(id string) (*subscription, error) {
 	if t == nil {
 		t = &topic{subs: map[*subscription]struct{}{}}
 		h.topics[id] = t
+		h.markLocked(id)
+	}
+	if t.latest != nil && t.latest.mayRetry() {
+		// Those who have seen this end are leaving; who comes now may come for
+		// what a retry has made of the job since.
+		t.latest = nil
 		h.markLocked(id)
 	}
 	if t.latest != nil {
@@ -237,6 +245,9 @@ func (h *hub) publish(d *document) []*subscription {
 	if t == nil || t.latest != nil && (d.failed() || t.latest.same(d)) {
 		return nil
 	}
+	if d.mayRetry() && h.dirty[d.id] {
+		return nil // it has changed since it was read, and will be read again
+	}
 	t.latest = d
 	subs := make([]*subscription, 0, len(t.subs))
 	for s := range t.subs {
@@ -247,6 +258,9 @@ func (h *hub) publish(d *document) []*subscription {
 
 // failed reports whether the document could not be read; an unknown job is none.
 func (d *document) failed() bool { return d.err != nil && !isUnknown(d.err) }
+
+// mayRetry reports whether the document is of an end that a person may undo.
+func (d *document) mayRetry() bool { return d.final() && d.state != jobs.Succeeded }
 
 func (d *document) same(other *document) bool {
 	return d.version == other.version && d.state == other.state && d.failed() == other.failed()

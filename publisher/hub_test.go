@@ -216,3 +216,58 @@ func TestHubTellsNothingTwice(t *testing.T) {
 		t.Errorf("told %q, want %q", got, want)
 	}
 }
+
+// TestHubForgetsAnEndThatWasUndone: who comes after a retry does not get the
+// failure before it, though others have just been told of that.
+func TestHubForgetsAnEndThatWasUndone(t *testing.T) {
+	t.Parallel()
+	f := &fakeJob{}
+	f.state.Store(jobs.Failed)
+	h := startHub(t, 10, f)
+	before, err := h.subscribe("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer before.close()
+	await(t, before, "0")
+	f.state.Store(jobs.Queued) // by another process: nobody tells the hub
+	f.version.Store(1)
+	after, err := h.subscribe("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer after.close()
+	if d := <-after.mail; d.state != jobs.Queued {
+		t.Errorf("the first document is %s", d.state)
+	}
+	await(t, before, "1")
+}
+
+// TestHubDropsAnEndThatIsUndoneWhileItIsRead: the read began before the retry.
+func TestHubDropsAnEndThatIsUndoneWhileItIsRead(t *testing.T) {
+	t.Parallel()
+	f := &fakeJob{}
+	f.state.Store(jobs.Failed)
+	var h *hub
+	read := func(ctx context.Context, id string) *document {
+		d := f.read(ctx, id)
+		if d.state == jobs.Failed {
+			f.state.Store(jobs.Queued)
+			h.changed([]string{id})
+		}
+		return d
+	}
+	h = newHub(10, read)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { h.run(ctx); close(ended) }()
+	defer func() { cancel(); <-ended }()
+	s, err := h.subscribe("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	if d := <-s.mail; d.state != jobs.Queued {
+		t.Errorf("the first document is %s", d.state)
+	}
+}

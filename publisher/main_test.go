@@ -55,7 +55,7 @@ func newBench(t testing.TB, change ...func(*Config)) *bench {
 	t.Cleanup(func() { b.store.Close() })
 	cfg := Config{
 		Ledger: b.ledger, Store: b.store, BaseURL: "http://127.0.0.1:8420", Node: testNode,
-		Accept: b.acceptDocument, Cancel: b.ledger.Cancel, Logger: quiet,
+		Accept: b.acceptDocument, Act: b.act, Drain: b.ledger.Drain, Undrain: b.ledger.Undrain, Logger: quiet,
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -94,6 +94,24 @@ func (b *bench) acceptDocument(ctx context.Context, document []byte) (ledger.Acc
 		return ledger.Accepted{}, err
 	}
 	return accepted[0], nil
+}
+
+// act stands for the dispatcher's verbs.
+func (b *bench) act(ctx context.Context, verb ledger.Verb, by string, ids []string) ([]ledger.Acted, error) {
+	targets := make([]ledger.Target, 0, len(ids))
+	for _, id := range ids {
+		targets = append(targets, ledger.Target{ID: id})
+	}
+	return b.ledger.Act(ctx, verb, by, targets)
+}
+
+// do applies a verb to a job.
+func (b *bench) do(verb ledger.Verb, id string) {
+	b.t.Helper()
+	acted, err := b.act(context.Background(), verb, "a person", []string{id})
+	if err != nil || acted[0].Err != nil {
+		b.t.Fatal(err, acted)
+	}
 }
 
 // jobDocument is a document for id with more members.

@@ -1,46 +1,68 @@
 package publisher
 
 import (
+	"context"
 	"net/http"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// node is a node as the API shows it.
-type node struct {
-	Name     string    `json:"name"`
-	Instance string    `json:"instance"`
-	BaseURL  string    `json:"base_url,omitempty"`
-	Version  string    `json:"version,omitempty"`
-	Up       bool      `json:"up"`
-	Slots    int       `json:"slots"`
-	Programs []string  `json:"programs"`
-	Started  time.Time `json:"started"`
-	Beat     time.Time `json:"beat,omitzero"`
-	Left     time.Time `json:"left,omitzero"`
-}
+// maxRunningPages bounds how many running jobs are counted, in thousands.
+const maxRunningPages = 8
 
 // getNodes lists the nodes that the ledger knows.
 func (p *Publisher) getNodes(c echo.Context) error {
-	found, err := p.cfg.Ledger.Nodes(c.Request().Context())
+	ctx := c.Request().Context()
+	found, err := p.cfg.Ledger.Nodes(ctx)
 	if err != nil {
 		return err
 	}
-	now, nodes := time.Now(), make([]node, 0, len(found))
-	for _, n := range found {
-		shown := node{
-			Name: n.Name, Instance: n.Instance, BaseURL: n.BaseURL, Version: n.Version, Up: up(n, now),
-			Slots: n.Slots, Programs: make([]string, 0, len(n.Programs)), Started: n.Started, Beat: n.Beat, Left: n.Left,
-		}
-		for _, program := range n.Programs {
-			shown.Programs = append(shown.Programs, program.Name)
-		}
-		nodes = append(nodes, shown)
+	drains, err := p.drains(ctx)
+	if err != nil {
+		return err
 	}
-	return sendJSON(c, http.StatusOK, map[string]any{"nodes": nodes})
+	running, err := p.runningBy(ctx)
+	if err != nil {
+		return err
+	}
+	nodes := make([]jobs.Node, 0, len(found))
+	for _, n := range found {
+		nodes = append(nodes, nodeOf(n, drained(drains, n.Name), running[n.Instance]))
+	}
+	return sendJSON(c, http.StatusOK, jobs.Nodes{Nodes: nodes})
+}
+
+func nodeOf(n ledger.Node, drained bool, running int) jobs.Node {
+	shown := jobs.Node{
+		Name: n.Name, Instance: n.Instance, BaseURL: n.BaseURL, Version: n.Version,
+		Alive: n.Alive, Drained: drained, Slots: n.Slots, Running: running,
+		Programs: make([]string, 0, len(n.Programs)), Started: n.Started, Beat: n.Beat, Left: n.Left,
+	}
+	for _, program := range n.Programs {
+		shown.Programs = append(shown.Programs, program.Name)
+	}
+	return shown
+}
+
+// runningBy counts the running jobs of each instance.
+func (p *Publisher) runningBy(ctx context.Context) (map[string]int, error) {
+	counts, filter := map[string]int{}, ledger.Filter{State: jobs.Running, Limit: maxPage}
+	for range maxRunningPages {
+		page, err := p.cfg.Ledger.List(ctx, filter)
+		if err != nil {
+			return nil, err
+		}
+		for _, rec := range page.Jobs {
+			counts[rec.Instance]++
+		}
+		if filter.Cursor = page.Next; page.Next == "" {
+			break
+		}
+	}
+	return counts, nil
 }
 
 // getPrograms lists every program that a node has ever announced.

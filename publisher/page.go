@@ -37,6 +37,7 @@ type pageData struct {
 	Result     jobs.Result
 	ResultJSON []byte // the document as published
 	LogTail    []byte // the end of the newest attempt's log, as it was written
+	Attempts   []jobs.Attempt
 	// LogURL, EventsURL and JSONURL are links of the page, best as paths; what
 	// is empty is left out. The page's assets lie under the path of BaseURL.
 	LogURL, EventsURL, JSONURL, BaseURL string
@@ -48,6 +49,7 @@ type jobsData struct {
 	Next   string // cursor of the next page; empty on the last
 	Counts map[jobs.State]int
 	Node   string
+	Drains jobs.Drains
 	// BaseURL is the node's; Query holds the filters in force, for the links.
 	// Both may be left out.
 	BaseURL string

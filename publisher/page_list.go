@@ -10,6 +10,7 @@ import (
 // listView is the list of jobs with all words chosen.
 type listView struct {
 	Root, Node string
+	Notices    [][]piece // what a person should know first
 	Counts     []countView
 	Rows       []rowView
 	Next       string // query of the next page
@@ -30,7 +31,7 @@ type rowView struct {
 }
 
 func newListView(d jobsData) *listView {
-	v := &listView{Root: root(d.BaseURL), Node: show(d.Node, maxNameRunes)}
+	v := &listView{Root: root(d.BaseURL), Node: show(d.Node, maxNameRunes), Notices: notices(d.Drains)}
 	current := jobs.State(d.Query.Get("state"))
 	for _, s := range jobs.States {
 		c := countView{State: s, Count: thousands(fmt.Sprint(d.Counts[s])), Current: s == current}
@@ -51,6 +52,30 @@ func newListView(d jobsData) *listView {
 		v.Next = with(d.Query, "cursor", d.Next)
 	}
 	return v
+}
+
+// notices say what is drained.
+func notices(d jobs.Drains) [][]piece {
+	var list [][]piece
+	if d.Queue != nil {
+		list = append(list, append([]piece{words("The queue is drained: no new job is accepted since ")}, drainWords(*d.Queue)...))
+	}
+	for i, node := range d.Nodes {
+		if i == maxNamed {
+			return append(list, []piece{words("So are %d more nodes.", len(d.Nodes)-maxNamed)})
+		}
+		begin := words("Node %s is drained: it takes no new work since ", show(node.Node, maxNameRunes))
+		list = append(list, append([]piece{begin}, drainWords(node)...))
+	}
+	return list
+}
+
+// drainWords is the end of a sentence about a drain.
+func drainWords(d jobs.Drain) []piece {
+	if d.Reason == "" {
+		return []piece{stamp(d.Since), words(".")}
+	}
+	return []piece{stamp(d.Since), words(" (%s).", show(d.Reason, 200))}
 }
 
 // with is the query with one filter changed, from the first page unless the

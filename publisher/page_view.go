@@ -59,6 +59,8 @@ type jobView struct {
 	Facts       []fact
 	Files       []fileView
 	Inputs      []fileView
+	Attempts    []attemptView
+	Earlier     string // attempts that are not listed
 	JSON        string
 	JSONCut     bool
 	JSONURL     string
@@ -79,6 +81,7 @@ func newJobView(d pageData) *jobView {
 	v.reason(r)
 	v.output(r)
 	v.log(d)
+	v.attempts(d)
 	v.Facts, v.Files, v.Inputs = facts(r), artifacts(r), inputs(r)
 	v.JSON, v.JSONCut = prettyJSON(d.ResultJSON, maxJSONShown)
 	v.Title = fmt.Sprintf("%s: %s", v.Program, show(string(r.State), maxNameRunes))

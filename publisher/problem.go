@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,9 +30,11 @@ func badParameter(name, message string) *jobs.Problem {
 }
 
 // shorten bounds what an answer repeats of a request.
-func shorten(s string) string {
-	if len(s) > 64 {
-		s = s[:64]
+func shorten(s string) string { return shortText(s, 64) }
+
+func shortText(s string, limit int) string {
+	if len(s) > limit {
+		s = s[:limit]
 	}
 	return strings.ToValidUTF8(s, "?")
 }
@@ -41,21 +45,22 @@ func problemOf(err error) (p *jobs.Problem, ok bool) {
 	var fault *jobs.Fault
 	var status *echo.HTTPError
 	var size *http.MaxBytesError
+	var held later
 	switch {
 	case errors.As(err, &p):
 		return p, true
 	case errors.As(err, &fault):
 		return faultProblem(fault), true
 	case errors.As(err, &size):
-		return tooLarge(), true
+		return tooLarge(size.Limit), true
+	case errors.As(err, &held):
+		return problem(http.StatusServiceUnavailable, held.Error()), true
 	case errors.As(err, &status):
 		return statusProblem(status), true
 	case errors.Is(err, ledger.ErrUnknown):
 		return problem(http.StatusNotFound, "no job with this id is known"), true
 	case errors.Is(err, ledger.ErrConflict):
 		return problem(http.StatusConflict, "the id is known with another document"), true
-	case errors.Is(err, ledger.ErrFinal):
-		return problem(http.StatusConflict, "the job has already come to its end"), true
 	case errors.Is(err, errBusy):
 		return problem(http.StatusServiceUnavailable, "too many clients follow jobs at this node now"), true
 	case errors.Is(err, errClosing):
@@ -78,9 +83,33 @@ func faultProblem(f *jobs.Fault) *jobs.Problem {
 	return &jobs.Problem{Status: status, Title: title, Detail: f.Message, Pointer: f.Pointer}
 }
 
-func tooLarge() *jobs.Problem {
-	return problem(http.StatusRequestEntityTooLarge,
-		fmt.Sprintf("a job document has at most %d bytes; larger inputs go by URL", jobs.MaxDocument))
+func tooLarge(limit int64) *jobs.Problem {
+	detail := fmt.Sprintf("the body may have at most %d bytes", limit)
+	if limit == jobs.MaxDocument {
+		detail = fmt.Sprintf("a job document has at most %d bytes; larger inputs go by URL", limit)
+	}
+	return problem(http.StatusRequestEntityTooLarge, detail)
+}
+
+// later is an error that passes: the same request is welcome after a while.
+type later interface {
+	error
+	// Retry is after how long it is worth asking again.
+	Retry() time.Duration
+}
+
+// maxRetryAfter bounds what a client is told to wait, in seconds.
+const maxRetryAfter = 3600
+
+// retryLater is the Retry-After field of an error that passes, or of any other
+// that means that the node cannot answer now.
+func retryLater(err error) string {
+	var held later
+	if !errors.As(err, &held) {
+		return "5"
+	}
+	seconds := int(math.Ceil(held.Retry().Seconds()))
+	return strconv.Itoa(max(1, min(seconds, maxRetryAfter)))
 }
 
 func statusProblem(e *echo.HTTPError) *jobs.Problem {
@@ -107,6 +136,9 @@ func (p *Publisher) renderError(err error, c echo.Context) {
 		p.log.LogAttrs(r.Context(), slog.LevelError, "could not answer a request", slog.String("request", request),
 			slog.String("method", r.Method), slog.String("path", shorten(r.URL.Path)), slog.Any("err", err))
 	}
+	if h := c.Response().Header(); answer.Status == http.StatusServiceUnavailable && h.Get("Retry-After") == "" {
+		h.Set("Retry-After", retryLater(err))
+	}
 	p.sendProblem(c, &answer)
 }
 
@@ -120,9 +152,6 @@ func (p *Publisher) sendProblem(c echo.Context, answer *jobs.Problem) {
 		h.Del(name)
 	}
 	h.Set("Cache-Control", noStore)
-	if answer.Status == http.StatusServiceUnavailable && h.Get("Retry-After") == "" {
-		h.Set("Retry-After", "5")
-	}
 	if id := c.Param("id"); answer.Status == http.StatusNotFound && jobs.ValidID(id) && isYoung(id, time.Now()) {
 		h.Set("Retry-After", "1") // it may be on its way through the inbox
 	}

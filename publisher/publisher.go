@@ -33,8 +33,13 @@ type Config struct {
 	// Accept records a document that jobs.Complete has filled in, and returns
 	// after the commit. Default: no documents are taken.
 	Accept func(ctx context.Context, document []byte) (ledger.Accepted, error)
-	// Cancel cancels a job; by says who asked. Default: none can be cancelled.
-	Cancel func(ctx context.Context, id, by string) (ledger.Record, error)
+	// Act applies a verb to at most 256 jobs; by says who asked. Default: none
+	// is applied.
+	Act func(ctx context.Context, verb ledger.Verb, by string, ids []string) ([]ledger.Acted, error)
+	// Drain and Undrain say that a node, or with "" the whole queue, takes no
+	// work, and that it takes work again. Default: nothing is drained.
+	Drain   func(ctx context.Context, node, by, reason string) error
+	Undrain func(ctx context.Context, node, by string) error
 	// Ready says why the node should get no traffic. Default: always ready.
 	Ready func(ctx context.Context) error
 	// Token that writing requests must bear. Default: none is asked for.

@@ -118,13 +118,14 @@ func (p *Publisher) hold(c echo.Context, id string, wait time.Duration) (*docume
 }
 
 // serveEnd answers for a job that failed or was cancelled. It may be retried,
-// so that the answer is kept only with a question.
+// so that the answer is kept only with a question, and that by the tag alone:
+// a retry may end in the same second.
 func serveEnd(c echo.Context, d *document) error {
 	h, etag := c.Response().Header(), `"`+d.version+`"`
 	h.Set("Cache-Control", noCache)
 	h.Set("ETag", etag)
 	h.Set("Content-Type", typeJSON)
-	http.ServeContent(c.Response(), c.Request(), "", d.result.Finished, bytes.NewReader(d.body))
+	http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(d.body))
 	return nil
 }
 

@@ -215,9 +215,7 @@ func TestEndsOtherThanSuccess(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	cancelled := b.queued("")
-	if _, err := b.ledger.Cancel(t.Context(), cancelled, "a person"); err != nil {
-		t.Fatal(err)
-	}
+	b.do(ledger.VerbCancel, cancelled)
 	for id, state := range map[string]jobs.State{b.failed(): jobs.Failed, cancelled: jobs.Cancelled} {
 		r := b.get("/" + id)
 		body := bodyOf(t, r)

@@ -7,40 +7,64 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// routes is every path of a node. GET means HEAD as well.
+// route is one path of a node.
+type route struct {
+	method, path string
+	handler      echo.HandlerFunc
+	writes       bool // and therefore is guarded
+}
+
+// table is every path of a node. GET means HEAD as well.
+func (p *Publisher) table() []route {
+	return append(p.verbRoutes(), []route{
+		{http.MethodGet, "/", p.getIndex, false},
+		{http.MethodGet, "/:id", p.getResult, false},
+		{http.MethodGet, "/:id/events", p.getEvents, false},
+		{http.MethodGet, "/:id/log", p.getLog, false},
+		{http.MethodGet, "/:id/files/*", p.getFile, false},
+		{http.MethodGet, "/results/:id", p.getResult, false},
+		{http.MethodGet, "/results/:id/events", p.getEvents, false},
+		{http.MethodGet, "/results/:id/log", p.getLog, false},
+		{http.MethodGet, "/results/:id/files/*", p.getFile, false},
+
+		{http.MethodGet, "/schema/*", p.getStatic, false},
+		{http.MethodGet, "/assets/*", p.getStatic, false},
+		{http.MethodGet, "/runnerbean.js", p.getStatic, false},
+		{http.MethodGet, "/healthz", getHealth, false},
+		{http.MethodGet, "/readyz", p.getReady, false},
+
+		{http.MethodPost, "/api/v1/jobs", p.postJob, true},
+		{http.MethodGet, "/api/v1/jobs", p.getJobs, false},
+		{http.MethodGet, "/api/v1/jobs/:id", p.getJob, false},
+		{http.MethodGet, "/api/v1/nodes", p.getNodes, false},
+		{http.MethodGet, "/api/v1/programs", p.getPrograms, false},
+		{http.MethodGet, "/api/v1/drain", p.getDrain, false},
+		{http.MethodPost, "/api/v1/drain", p.postDrain, true},
+		{http.MethodDelete, "/api/v1/drain", p.deleteDrain, true},
+	}...)
+}
+
+// verbRoutes are those of the verbs, for one job and for many.
+func (p *Publisher) verbRoutes() []route {
+	var list []route
+	for _, v := range verbs {
+		list = append(list,
+			route{http.MethodPost, "/api/v1/jobs/:id/" + string(v.name), p.postVerb(v), true},
+			route{http.MethodPost, "/api/v1/jobs/" + string(v.name), p.postSelection(v), true})
+	}
+	return list
+}
+
+// routes puts the table into the router.
 func (p *Publisher) routes(e *echo.Echo) {
-	write := p.guard
-	for _, route := range []struct {
-		method, path string
-		handler      echo.HandlerFunc
-		middleware   []echo.MiddlewareFunc
-	}{
-		{http.MethodGet, "/", p.getIndex, nil},
-		{http.MethodGet, "/:id", p.getResult, nil},
-		{http.MethodGet, "/:id/events", p.getEvents, nil},
-		{http.MethodGet, "/:id/log", p.getLog, nil},
-		{http.MethodGet, "/:id/files/*", p.getFile, nil},
-		{http.MethodGet, "/results/:id", p.getResult, nil},
-		{http.MethodGet, "/results/:id/events", p.getEvents, nil},
-		{http.MethodGet, "/results/:id/log", p.getLog, nil},
-		{http.MethodGet, "/results/:id/files/*", p.getFile, nil},
-
-		{http.MethodGet, "/schema/*", p.getStatic, nil},
-		{http.MethodGet, "/assets/*", p.getStatic, nil},
-		{http.MethodGet, "/runnerbean.js", p.getStatic, nil},
-		{http.MethodGet, "/healthz", getHealth, nil},
-		{http.MethodGet, "/readyz", p.getReady, nil},
-
-		{http.MethodPost, "/api/v1/jobs", p.postJob, []echo.MiddlewareFunc{write}},
-		{http.MethodGet, "/api/v1/jobs", p.getJobs, nil},
-		{http.MethodGet, "/api/v1/jobs/:id", p.getJob, nil},
-		{http.MethodPost, "/api/v1/jobs/:id/cancel", p.postCancel, []echo.MiddlewareFunc{write}},
-		{http.MethodGet, "/api/v1/nodes", p.getNodes, nil},
-		{http.MethodGet, "/api/v1/programs", p.getPrograms, nil},
-	} {
-		e.Add(route.method, route.path, route.handler, route.middleware...)
-		if route.method == http.MethodGet {
-			e.Add(http.MethodHead, route.path, route.handler, route.middleware...)
+	for _, r := range p.table() {
+		handler := r.handler
+		if r.writes {
+			handler = p.guard(handler)
+		}
+		e.Add(r.method, r.path, handler)
+		if r.method == http.MethodGet {
+			e.Add(http.MethodHead, r.path, handler)
 		}
 	}
 }

@@ -63,8 +63,15 @@ func addLive(r *jobs.Result, rec ledger.Record) {
 	}
 	r.Reason = rec.Reason
 	if rec.Asked != "" {
-		r.Reason = "is being cancelled"
+		r.Reason = asked[rec.Asked]
 	}
+}
+
+// asked says what is being done to a running job.
+var asked = map[ledger.Verb]string{
+	ledger.VerbCancel:    "is being cancelled",
+	ledger.VerbTerminate: "is being terminated",
+	ledger.VerbReset:     "is being reset and will start over",
 }
 
 // status is summary with what other jobs and the nodes have to do with it.

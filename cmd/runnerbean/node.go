@@ -119,7 +119,8 @@ func (n *node) openParts(context.Context) error {
 	n.publisher, err = publisher.New(publisher.Config{
 		Ledger: n.ledger, Store: n.store, BaseURL: n.set.BaseURL, Node: n.set.Node,
 		Token: n.set.Token, ReadOnly: n.readOnly(), CORS: n.set.CORS,
-		Accept: n.dispatcher.Accept, Cancel: n.ledger.Cancel, Ready: n.ready, Logger: n.log,
+		Accept: n.dispatcher.Accept, Act: n.act, Drain: n.ledger.Drain, Undrain: n.ledger.Undrain,
+		Ready: n.ready, Logger: n.log,
 	})
 	return err
 }

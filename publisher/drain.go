@@ -1,0 +1,158 @@
+package publisher
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// maxNamed bounds how many nodes an answer names.
+const maxNamed = 20
+
+// getDrain says what takes no work, and why.
+func (p *Publisher) getDrain(c echo.Context) error {
+	drains, err := p.drains(c.Request().Context())
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, http.StatusOK, drains)
+}
+
+func (p *Publisher) drains(ctx context.Context) (jobs.Drains, error) {
+	drains := jobs.Drains{Nodes: []jobs.Drain{}}
+	found, err := p.cfg.Ledger.Drains(ctx)
+	for _, d := range found {
+		drain := jobs.Drain{Node: d.Node, Since: d.Since, By: d.By, Reason: d.Reason}
+		if d.Node == "" {
+			drains.Queue = &drain
+		} else {
+			drains.Nodes = append(drains.Nodes, drain)
+		}
+	}
+	return drains, err
+}
+
+// postDrain takes a node, or the queue, out of work.
+func (p *Publisher) postDrain(c echo.Context) error {
+	if p.cfg.Drain == nil {
+		return problem(http.StatusForbidden, "nothing can be drained at this node")
+	}
+	var order struct {
+		Node   *string `json:"node"` // nil is an oversight, not the queue
+		Reason string  `json:"reason"`
+	}
+	if err := readOrder(c, &order); err != nil {
+		return err
+	}
+	if order.Node == nil {
+		return problem(http.StatusUnprocessableEntity, `say which "node" to drain; "node": "" is the whole queue`)
+	}
+	if order.Reason != "" && textFault(order.Reason) != "" {
+		return badMember("/reason", textFault(order.Reason))
+	}
+	ctx := c.Request().Context()
+	if err := p.knownNode(ctx, *order.Node); err != nil {
+		return err
+	}
+	if err := p.cfg.Drain(ctx, *order.Node, asker(c), order.Reason); err != nil {
+		return err
+	}
+	return p.getDrain(c)
+}
+
+// knownNode refuses a name that no node has had: a slip would wait for ever.
+func (p *Publisher) knownNode(ctx context.Context, name string) error {
+	if name == "" {
+		return nil
+	}
+	if complaint := textFault(name); complaint != "" {
+		return badMember("/node", complaint)
+	}
+	nodes, err := p.cfg.Ledger.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(nodes, func(n ledger.Node) bool { return n.Name == name }) {
+		return nil
+	}
+	detail := fmt.Sprintf("no node is named %q; %s", shorten(name), known(nodes))
+	return &jobs.Problem{Status: http.StatusNotFound, Title: "Not Found", Detail: detail, Pointer: "/node"}
+}
+
+// known names nodes, each once.
+func known(nodes []ledger.Node) string {
+	var names []string
+	for _, n := range nodes {
+		if !slices.Contains(names, n.Name) && len(names) < maxNamed {
+			names = append(names, n.Name)
+		}
+	}
+	if len(names) == 0 {
+		return "none is known"
+	}
+	return "known are " + strings.Join(names, ", ")
+}
+
+// deleteDrain lets a node, or the queue, take work again.
+func (p *Publisher) deleteDrain(c echo.Context) error {
+	if p.cfg.Undrain == nil {
+		return problem(http.StatusForbidden, "nothing can be drained at this node")
+	}
+	node, err := drainQuery(c)
+	if err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	before, err := p.drains(ctx)
+	if err != nil {
+		return err
+	}
+	if !drained(before, node) {
+		return problem(http.StatusNotFound, drainSubject(node)+" is not drained: there is nothing to undo")
+	}
+	if err := p.cfg.Undrain(ctx, node, asker(c)); err != nil {
+		return err
+	}
+	return p.getDrain(c)
+}
+
+// drainQuery is the query parameter node, which must be there.
+func drainQuery(c echo.Context) (string, error) {
+	query := c.QueryParams()
+	for name := range query {
+		if name != "node" {
+			return "", badParameter(name, "is not known here; node is")
+		}
+	}
+	switch values, ok := query["node"]; {
+	case !ok:
+		return "", problem(http.StatusBadRequest, "say what takes work again: ?node=NAME, or ?node= for the whole queue")
+	case len(values) != 1:
+		return "", badParameter("node", "is given more than once")
+	case values[0] != "" && textFault(values[0]) != "":
+		return "", badParameter("node", textFault(values[0]))
+	default:
+		return values[0], nil
+	}
+}
+
+func drained(d jobs.Drains, node string) bool {
+	if node == "" {
+		return d.Queue != nil
+	}
+	return slices.ContainsFunc(d.Nodes, func(d jobs.Drain) bool { return d.Node == node })
+}
+
+func drainSubject(node string) string {
+	if node == "" {
+		return "the queue"
+	}
+	return fmt.Sprintf("the node %q", shorten(node))
+}

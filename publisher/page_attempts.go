@@ -1,0 +1,62 @@
+package publisher
+
+import (
+	"fmt"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// maxAttemptsShown is how many attempts a page lists, the newest ones.
+const maxAttemptsShown = 20
+
+// attemptView is one attempt as a page shows it.
+type attemptView struct {
+	Number, Outcome, Tone, LogURL, Message string
+	When                                   []piece
+}
+
+// attempts lists what was tried, the newest first.
+func (v *jobView) attempts(d pageData) {
+	list := d.Attempts
+	if more := len(list) - maxAttemptsShown; more > 0 {
+		list = list[more:]
+		v.Earlier = fmt.Sprintf("%d earlier ones are not listed.", more)
+	}
+	for i := len(list) - 1; i >= 0; i-- {
+		v.Attempts = append(v.Attempts, viewAttempt(list[i], v.LogURL))
+	}
+}
+
+func viewAttempt(a jobs.Attempt, logURL string) attemptView {
+	v := attemptView{
+		Number: fmt.Sprint(a.Number), Outcome: show(string(a.Outcome), maxNameRunes),
+		Tone: outcomeTone(a.Outcome), Message: show(a.Message, 200),
+	}
+	if logURL != "" {
+		v.LogURL = fmt.Sprintf("%s?attempt=%d", logURL, a.Number)
+	}
+	if a.Outcome == "" {
+		v.Outcome = string(jobs.Running)
+	}
+	if a.Node != "" {
+		v.When = append(v.When, words("on %s, ", show(a.Node, maxNameRunes)))
+	}
+	v.When = append(v.When, words("started "), stamp(a.Started))
+	if !a.Finished.IsZero() && !a.Finished.Before(a.Started) {
+		v.When = append(v.When, words(", took %s", span(a.Finished.Sub(a.Started))))
+	}
+	return v
+}
+
+// outcomeTone is how the end of an attempt looks.
+func outcomeTone(o jobs.Outcome) string {
+	switch o {
+	case "":
+		return tone(jobs.Running)
+	case jobs.OutcomeSucceeded:
+		return tone(jobs.Succeeded)
+	case jobs.OutcomeCancelled, jobs.OutcomeInterrupted, jobs.OutcomeLost:
+		return "warn"
+	}
+	return tone(jobs.Failed)
+}

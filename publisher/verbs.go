@@ -1,0 +1,167 @@
+package publisher
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// verb is what may be asked of jobs over HTTP.
+type verb struct {
+	name ledger.Verb
+	done string // as in "can be cancelled"
+	// states are those in which it applies, in the order in which a selection
+	// goes through them: a job that moves on meanwhile is met again.
+	states []jobs.State
+}
+
+var verbs = []verb{
+	{ledger.VerbCancel, "cancelled", []jobs.State{jobs.Waiting, jobs.Queued, jobs.Running}},
+	{ledger.VerbStop, "stopped", []jobs.State{jobs.Running}},
+	{ledger.VerbTerminate, "terminated", []jobs.State{jobs.Waiting, jobs.Queued, jobs.Running}},
+	{ledger.VerbRetry, "retried", []jobs.State{jobs.Failed, jobs.Cancelled}},
+	{ledger.VerbReset, "reset", []jobs.State{jobs.Waiting, jobs.Queued, jobs.Running, jobs.Failed, jobs.Cancelled}},
+}
+
+// postVerb applies a verb to one job.
+func (p *Publisher) postVerb(v verb) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		id, err := pathID(c)
+		if err != nil {
+			return err
+		}
+		asNew, err := readVerb(c, v)
+		if err != nil {
+			return err
+		}
+		if asNew {
+			return p.rerun(c, id)
+		}
+		acted, err := p.act(c, v, []string{id})
+		if err != nil {
+			return err
+		}
+		if err := acted[0].Err; err != nil {
+			return v.refusal(acted[0])
+		}
+		return p.sendDocument(c, http.StatusAccepted, id)
+	}
+}
+
+// readVerb reads the body of a verb about one job. It may be empty; only a
+// retry has something to say in it.
+func readVerb(c echo.Context, v verb) (asNew bool, err error) {
+	r := c.Request()
+	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+		return false, nil
+	}
+	body, err := readBody(c, maxOrder)
+	if err != nil || len(bytes.TrimSpace(body)) == 0 {
+		return false, err
+	}
+	if v.name != ledger.VerbRetry {
+		return false, decodeOrder(body, &struct{}{})
+	}
+	var order struct {
+		AsNew bool `json:"as_new"`
+	}
+	err = decodeOrder(body, &order)
+	return order.AsNew, err
+}
+
+func (p *Publisher) act(c echo.Context, v verb, ids []string) ([]ledger.Acted, error) {
+	if p.cfg.Act == nil {
+		return nil, problem(http.StatusForbidden, fmt.Sprintf("no job can be %s at this node", v.done))
+	}
+	acted, err := p.cfg.Act(c.Request().Context(), v.name, asker(c), ids)
+	if err == nil && len(acted) != len(ids) {
+		err = fmt.Errorf("publisher: %d of %d jobs are answered for", len(acted), len(ids))
+	}
+	return acted, err
+}
+
+// asker names who asks, for the events.
+func asker(c echo.Context) string { return "API request from " + c.RealIP() }
+
+// refusal says why a verb could not be applied to a job, and what to do instead.
+func (v verb) refusal(a ledger.Acted) error {
+	if errors.Is(a.Err, ledger.ErrUnknown) {
+		return a.Err
+	}
+	detail, known := v.advice(a)
+	if !known {
+		return a.Err
+	}
+	return problem(http.StatusConflict, detail)
+}
+
+// advice is the text of a refusal; known is false for an error of another kind.
+func (v verb) advice(a ledger.Acted) (detail string, known bool) {
+	state := a.Record.State
+	switch {
+	case errors.Is(a.Err, ledger.ErrUnknown):
+		return "no job with this id is known", true
+	case errors.Is(a.Err, ledger.ErrFinal) && state == jobs.Succeeded:
+		return `the job has succeeded and its result never changes: POST {"as_new": true} to /api/v1/jobs/` + a.ID +
+			"/retry to run it again as a new job", true
+	case errors.Is(a.Err, ledger.ErrFinal):
+		return fmt.Sprintf("the job has already come to its end: %s; it cannot be %s, but retry runs it again", state, v.done), true
+	case errors.Is(a.Err, ledger.ErrNotEnded):
+		return fmt.Sprintf("the job has not come to its end: it is %s; wait for that, or use reset to let it start over now", state), true
+	case errors.Is(a.Err, ledger.ErrNotRunning):
+		return fmt.Sprintf("the job does not run: it is %s; use cancel to end it before it starts", state), true
+	case errors.Is(a.Err, ledger.ErrNeeds):
+		return "the job cannot run as things are: " + reason(a.Err, ledger.ErrNeeds), true
+	case errors.Is(a.Err, ledger.ErrDocument):
+		return "the job would fail again: " + reason(a.Err, ledger.ErrDocument) + "; submit a corrected document under a new id", true
+	}
+	return "", false
+}
+
+// reason is what an error says beside the sentinel that it wraps.
+func reason(err, sentinel error) string {
+	return strings.TrimSuffix(err.Error(), ": "+sentinel.Error())
+}
+
+// rerun runs a job that has ended again, as a new one.
+func (p *Publisher) rerun(c echo.Context, id string) error {
+	if p.cfg.Accept == nil {
+		return problem(http.StatusForbidden, "this node takes no jobs")
+	}
+	document, err := p.rerunDocument(c.Request().Context(), id)
+	if err != nil {
+		return err
+	}
+	accepted, err := p.cfg.Accept(c.Request().Context(), document)
+	if err == nil {
+		err = accepted.Err
+	}
+	if err != nil {
+		return err
+	}
+	return p.sendAccepted(c, accepted)
+}
+
+func (p *Publisher) rerunDocument(ctx context.Context, id string) ([]byte, error) {
+	rec, err := p.cfg.Ledger.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if !rec.State.Final() {
+		return nil, problem(http.StatusConflict, fmt.Sprintf("the job has not come to its end: it is %s; wait for that", rec.State))
+	}
+	job, err := jobs.Decode(rec.Document)
+	if err != nil {
+		return nil, err
+	}
+	return marshal(job.Rerun(time.Now()))
+}
