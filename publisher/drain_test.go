@@ -1,0 +1,157 @@
+package publisher
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.register(2)
+	if body := bodyOf(t, b.get("/api/v1/drain")); body != `{"queue":null,"nodes":[]}` {
+		t.Errorf("at first: %s", body)
+	}
+	for _, body := range []string{`{"node":"","reason":"new disks"}`, `{"node":"` + testNode + `","reason":""}`} {
+		if r := b.ask("POST", "/api/v1/drain", body, jsonBody); r.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %d %s", body, r.StatusCode, bodyOf(t, r))
+		}
+	}
+	got := decodeAs[jobs.Drains](t, b.get("/api/v1/drain"))
+	if got.Queue == nil || got.Queue.Reason != "new disks" || got.Queue.By == "" || got.Queue.Since.IsZero() {
+		t.Errorf("the queue: %+v", got.Queue)
+	}
+	if len(got.Nodes) != 1 || got.Nodes[0].Node != testNode {
+		t.Errorf("the nodes: %+v", got.Nodes)
+	}
+	if nodes := decodeAs[jobs.Nodes](t, b.get("/api/v1/nodes")).Nodes; len(nodes) != 1 || !nodes[0].Drained {
+		t.Errorf("nodes %+v", nodes)
+	}
+	for _, name := range []string{"", testNode} {
+		if r := b.ask("DELETE", "/api/v1/drain?node="+name, ""); r.StatusCode != http.StatusOK {
+			t.Errorf("%q: %d %s", name, r.StatusCode, bodyOf(t, r))
+		}
+		r := b.ask("DELETE", "/api/v1/drain?node="+name, "")
+		if p := decodeAs[jobs.Problem](t, r); r.StatusCode != http.StatusNotFound || !strings.Contains(p.Detail, "not drained") {
+			t.Errorf("%q again: %d %+v", name, r.StatusCode, p)
+		}
+	}
+	if body := bodyOf(t, b.get("/api/v1/drain")); body != `{"queue":null,"nodes":[]}` {
+		t.Errorf("at last: %s", body)
+	}
+}
+
+func TestDrainIsAskedWithSense(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.register(2)
+	long := strings.Repeat("x", maxText+1)
+	for _, test := range []struct {
+		method, query, body string
+		status              int
+		detail              string
+	}{
+		{"POST", "", `{}`, 422, `"node": "" is the whole queue`},
+		{"POST", "", `{"reason":"because"}`, 422, `"node": "" is the whole queue`},
+		{"POST", "", `{"node":null}`, 422, `"node": "" is the whole queue`},
+		{"POST", "", `{"node":1}`, 422, "/node"},
+		{"POST", "", `{"node":"nobody"}`, 404, "known are " + testNode},
+		{"POST", "", `{"node":"` + long + `"}`, 422, "1 to 512 bytes"},
+		{"POST", "", `{"node":"","reason":"` + long + `"}`, 422, "1 to 512 bytes"},
+		{"POST", "", `{"node":"","reason":"\u0000"}`, 422, "1 to 512 bytes"},
+		{"POST", "", `{"node":"","since":"now"}`, 422, "/since"},
+		{"POST", "", `[]`, 400, "object"},
+		{"DELETE", "", "", 400, "?node=NAME"},
+		{"DELETE", "?name=x", "", 400, "not known here"},
+		{"DELETE", "?node=&node=x", "", 400, "more than once"},
+		{"DELETE", "?node=%00", "", 400, "1 to 512 bytes"},
+		{"DELETE", "?node=nobody", "", 404, "not drained"},
+		{"PUT", "", "{}", 405, ""},
+	} {
+		r := b.ask(test.method, "/api/v1/drain"+test.query, test.body, jsonBody)
+		p := decodeAs[jobs.Problem](t, r)
+		if r.StatusCode != test.status || p.Status != test.status || !strings.Contains(p.Detail, test.detail) {
+			t.Errorf("%s %s %.60s: %d %+v, want %d with %q", test.method, test.query, test.body, r.StatusCode, p, test.status, test.detail)
+		}
+	}
+	if body := bodyOf(t, b.get("/api/v1/drain")); body != `{"queue":null,"nodes":[]}` {
+		t.Errorf("one of these has drained: %s", body)
+	}
+}
+
+func TestDrainIsSeen(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.register(2)
+	id := b.queued("")
+	if page := plainWords(bodyOf(t, b.get("/", "Accept: text/html"))); strings.Contains(page, "drained") {
+		t.Errorf("the list begins with %.300s", page)
+	}
+	for node, reason := range map[string]string{"": "new <b>disks</b>", testNode: ""} {
+		if err := b.ledger.Drain(t.Context(), node, "a person", reason); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page := plainWords(bodyOf(t, b.get("/", "Accept: text/html")))
+	for _, want := range []string{"The queue is drained: no new job is accepted since", "(new <b>disks</b>).", "Node node1 is drained: it takes no new work since"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q in %.600s", want, page)
+		}
+	}
+	got := decodeAs[jobs.Result](t, b.get("/"+id))
+	if want := `every node that is up and has the program "forecast" is drained`; got.Reason != want {
+		t.Errorf("a queued job says %q, want %q", got.Reason, want)
+	}
+}
+
+func TestNodesTellWhatRuns(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.register(3)
+	for range 2 {
+		b.inState(jobs.Running)
+	}
+	b.inState(jobs.Queued)
+	nodes := decodeAs[jobs.Nodes](t, b.get("/api/v1/nodes")).Nodes
+	if len(nodes) != 1 || nodes[0].Running != 2 || nodes[0].Drained || !nodes[0].Alive {
+		t.Errorf("got %+v", nodes)
+	}
+}
+
+// TestEveryWriteIsGuarded goes through all routes, so that none is forgotten.
+func TestEveryWriteIsGuarded(t *testing.T) {
+	t.Parallel()
+	token := newBench(t, func(c *Config) { c.Token = "s3cret" })
+	open := newBench(t)
+	id := token.failed()
+	paths := 0
+	for _, r := range token.p.table() {
+		if r.method == http.MethodGet {
+			continue
+		}
+		paths++
+		path := strings.Replace(r.path, ":id", id, 1)
+		if got := token.ask(r.method, path, "{}", jsonBody); got.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s %s without the token: %d", r.method, path, got.StatusCode)
+		}
+		for name, field := range map[string]string{"another site": "Sec-Fetch-Site: cross-site", "another name": "Host: evil.example"} {
+			if got := open.ask(r.method, path, "{}", jsonBody, field); got.StatusCode != http.StatusForbidden {
+				t.Errorf("%s %s from %s: %d", r.method, path, name, got.StatusCode)
+			}
+		}
+	}
+	if want := 1 + 2*len(ledger.Verbs) + 2; paths != want {
+		t.Errorf("%d writing routes, want %d", paths, want)
+	}
+	if got := decodeAs[jobs.Result](t, token.get("/"+id)); got.State != jobs.Failed {
+		t.Errorf("the job is %s", got.State)
+	}
+	if !slices.ContainsFunc(verbs, func(v verb) bool { return v.name == ledger.VerbTerminate }) || len(verbs) != len(ledger.Verbs) {
+		t.Error("a verb of the ledger has no route")
+	}
+}

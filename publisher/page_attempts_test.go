@@ -1,0 +1,57 @@
+package publisher
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+func TestPageTellsOfEarlierAttempts(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := b.failed()
+	shows := func(wants bool, words ...string) {
+		t.Helper()
+		page := bodyOf(t, b.get("/"+id, "Accept: text/html"))
+		for _, w := range words {
+			if strings.Contains(page, w) != wants {
+				t.Errorf("%q is in the page: %v\n%s", w, !wants, plainWords(page))
+			}
+		}
+	}
+	shows(false, "<h2>Attempts</h2>")
+	b.do(ledger.VerbRetry, id)
+	shows(true, "<h2>Attempts</h2>", "no such meter", "/"+id+"/log?attempt=1", "on node1, started")
+	b.succeed(id, b.running(id), "[1]")
+	shows(true, "<h2>Attempts</h2>", "no such meter", "/"+id+"/log?attempt=2", "Attempt</dt><dd>2")
+}
+
+func TestPageListsABoundedNumberOfAttempts(t *testing.T) {
+	t.Parallel()
+	var list []jobs.Attempt
+	for n := range maxAttemptsShown + 3 {
+		list = append(list, jobs.Attempt{
+			Number: n + 1, Node: "<b>n", Started: noon, Finished: noon.Add(time.Second),
+			Outcome: jobs.OutcomeLost, Message: strings.Repeat("<i>", 200),
+		})
+	}
+	page := render(t, pageData{
+		Result:   jobs.Result{ID: testID, State: jobs.Queued, Attempt: len(list), Timestamp: noon},
+		Attempts: list, LogURL: "/x/log",
+	})
+	if n := strings.Count(page, "/x/log?attempt="); n != maxAttemptsShown {
+		t.Errorf("%d attempts are listed", n)
+	}
+	for _, want := range []string{"3 earlier ones are not listed.", fmt.Sprintf("?attempt=%d\"", len(list)), "on &lt;b&gt;n, started", "took 1 s"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q", want)
+		}
+	}
+	if strings.Contains(page, "<i>") || strings.Contains(page, "?attempt=3\"") {
+		t.Error("markup of a program, or an attempt that is too old")
+	}
+}
