@@ -35,7 +35,8 @@ type Config struct {
 	// Batch is how many documents are accepted in one transaction. Default 128,
 	// so that even the largest documents together fit into memory.
 	Batch int
-	// Interval between two rounds of the reconciler. Default 5 s.
+	// Interval between two rounds of the reconciler. Default 5 s; a negative one
+	// switches it off, for tests that show what it is for.
 	Interval time.Duration
 	// Logger. Default slog.Default().
 	Logger *slog.Logger
@@ -48,6 +49,7 @@ type Dispatcher struct {
 	log      *slog.Logger
 	producer *queue.Producer
 	known    programs
+	hold     *hold
 }
 
 // New checks the configuration. It does not wait for beanstalkd.
@@ -82,9 +84,13 @@ func New(cfg Config) (*Dispatcher, error) {
 	}
 	return &Dispatcher{
 		cfg: cfg, log: cfg.Logger, producer: producer,
-		known: programs{ledger: cfg.Ledger},
+		known: programs{ledger: cfg.Ledger}, hold: newHold(),
 	}, nil
 }
+
+// Hold shuts both doors for a reason, or opens them again where that is empty:
+// inbox jobs stay where they are, Accept returns a *[Held]. What is queued runs.
+func (d *Dispatcher) Hold(reason string) { d.hold.set(reason) }
 
 // Close ends the connections to beanstalkd.
 func (d *Dispatcher) Close() error { return d.producer.Close() }
@@ -96,7 +102,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	for _, addr := range d.cfg.Queue.Addrs {
 		group.Go(func() error { return d.serveInbox(ctx, addr) })
 	}
-	group.Go(func() error { return d.reconcile(ctx) })
+	if d.cfg.Interval > 0 {
+		group.Go(func() error { return d.reconcile(ctx) })
+	}
 	return group.Wait()
 }
 

@@ -27,11 +27,16 @@ func (d *Dispatcher) serveInbox(ctx context.Context, addr string) error {
 	}
 	defer consumer.Close()
 	for {
-		batch, err := consumer.ReserveBatch(ctx, inboxes(d.cfg), d.cfg.Batch)
-		if ctx.Err() != nil {
+		open, leave := d.hold.enter(ctx)
+		batch, err := consumer.ReserveBatch(open, inboxes(d.cfg), d.cfg.Batch)
+		held := open.Err() != nil
+		leave()
+		switch {
+		case ctx.Err() != nil:
 			return nil
-		}
-		if err != nil {
+		case err != nil && held:
+			continue
+		case err != nil:
 			d.log.Warn("cannot reserve from the inbox", "beanstalkd", addr, "err", err)
 			if !sleep(ctx, time.Second) {
 				return nil

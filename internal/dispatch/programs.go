@@ -50,6 +50,13 @@ func (p *programs) check(ctx context.Context, name string) error {
 	return &unknownProgram{name: name, nearest: nearest(name, p.names)}
 }
 
+// doubt makes the next unknown name cause a look into the ledger.
+func (p *programs) doubt() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.read = time.Time{}
+}
+
 func (p *programs) load(ctx context.Context) error {
 	all, err := p.ledger.Programs(ctx)
 	if err != nil {

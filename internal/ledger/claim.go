@@ -87,4 +87,3 @@ func (t *txn) refuse(id string) (Claim, error) {
 	}
 	return c, err
 }
-

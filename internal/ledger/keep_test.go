@@ -93,7 +93,7 @@ func TestUnsentAndMarkSent(t *testing.T) {
 		t.Helper()
 		list, err := d.Unsent(t.Context(), servers, d.clock.now().Add(before), limit)
 		d.must(err)
-		return ids(list)
+		return placedIDs(list)
 	}
 	for _, c := range []struct{ got, want []string }{
 		{unsent(0, 10, "s1", "s2"), nil}, // not old enough

@@ -29,9 +29,9 @@ var (
 		AND instance NOT IN (SELECT instance FROM nodes WHERE name = ? AND left_at > 0 ORDER BY left_at DESC, instance LIMIT ?)`)
 	qNamesakes = newQuery("SELECT instance FROM nodes WHERE name = ? AND instance <> ? AND left_at = 0 AND (home <> ? OR home = '')")
 	qSucceed   = newQuery("UPDATE nodes SET beat = 0, left_at = ? WHERE name = ? AND instance <> ? AND left_at = 0")
-	qBeat = newQuery("UPDATE nodes SET beat = ?, slots = ? WHERE instance = ? AND left_at = 0 RETURNING programs")
-	qHas  = newQuery("UPDATE nodes SET programs = ? WHERE instance = ?")
-	qKnow = newQuery(`INSERT INTO programs (name, announced, sha256, description, input, result) VALUES (?, ?, ?, ?, ?, ?)
+	qBeat      = newQuery("UPDATE nodes SET beat = ?, slots = ? WHERE instance = ? AND left_at = 0 RETURNING programs")
+	qHas       = newQuery("UPDATE nodes SET programs = ? WHERE instance = ?")
+	qKnow      = newQuery(`INSERT INTO programs (name, announced, sha256, description, input, result) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (name) DO UPDATE SET announced = excluded.announced, sha256 = excluded.sha256,
 		description = excluded.description, input = excluded.input, result = excluded.result`)
 	qLeave = newQuery("UPDATE nodes SET beat = 0, left_at = ? WHERE instance = ? AND left_at = 0")

@@ -92,7 +92,7 @@ type Node struct {
 	Alive bool
 	// Home is the identity of the instance's data folder; where it is the same,
 	// the lock on it proves that an older instance is dead.
-	Home string
+	Home     string
 	Programs []Program
 }
 

@@ -11,10 +11,8 @@ import (
 
 const defaultRecover = 256
 
-var (
-	qLostBy = newQuery(`SELECT id, attempt, instance, node, crashes FROM jobs
+var qLostBy = newQuery(`SELECT id, attempt, instance, node, crashes FROM jobs
 		WHERE state = 'running' AND instance = ? LIMIT ?`)
-)
 
 // lost is a running job whose instance is dead.
 type lost struct {

@@ -31,14 +31,29 @@ func (l *Ledger) MarkSent(ctx context.Context, sent []Sent) error {
 	return nil
 }
 
-var qUnsent = newQuery("SELECT " + recordColumns + ` FROM jobs
-	WHERE state = 'queued' AND server = ? AND updated < ? LIMIT ?`)
+// Placed is a queued job with where its message was put; Server is empty where
+// none was. The Record has no Document.
+type Placed struct {
+	Record
+	Server  string
+	Message uint64
+}
+
+const placedColumns = recordColumns + ", server, message"
+
+var (
+	qUnsent = newQuery("SELECT " + placedColumns + ` FROM jobs
+		WHERE state = 'queued' AND server = ? AND updated < ? LIMIT ?`)
+	qNextQueue = newQuery(`SELECT program FROM jobs WHERE state = 'queued' AND server = ? AND program > ?
+		ORDER BY program LIMIT 1`)
+	qQueue = newQuery("SELECT " + placedColumns + ` FROM jobs WHERE state = 'queued' AND server = ? AND program = ?
+		AND (priority, accepted, id) > (?, ?, ?) ORDER BY priority, accepted, id LIMIT ?`)
+)
 
 // Unsent lists queued jobs, unchanged since before, of which no message was put
 // or whose message went to a server instance that is not among servers. Jobs
-// that are not due yet are listed too; their messages want a delay. The records
-// have no Document.
-func (l *Ledger) Unsent(ctx context.Context, servers []string, before time.Time, limit int) ([]Record, error) {
+// that are not due yet are listed too; their messages want a delay.
+func (l *Ledger) Unsent(ctx context.Context, servers []string, before time.Time, limit int) ([]Placed, error) {
 	list, err := l.unsent(ctx, servers, micros(before), limit)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: unsent: %w", err)
@@ -46,7 +61,7 @@ func (l *Ledger) Unsent(ctx context.Context, servers []string, before time.Time,
 	return list, nil
 }
 
-func (l *Ledger) unsent(ctx context.Context, servers []string, before int64, limit int) (list []Record, err error) {
+func (l *Ledger) unsent(ctx context.Context, servers []string, before int64, limit int) (list []Placed, err error) {
 	queued, err := l.queueServers(ctx)
 	if err != nil {
 		return nil, err
@@ -59,8 +74,8 @@ func (l *Ledger) unsent(ctx context.Context, servers []string, before int64, lim
 			continue
 		}
 		err := l.reader.each(ctx, qUnsent, []any{server, before, limit - len(list)}, func(rows *sql.Rows) error {
-			r, err := scanRecord(rows)
-			list = append(list, r)
+			p, err := scanPlaced(rows)
+			list = append(list, p)
 			return err
 		})
 		if err != nil {
@@ -70,11 +85,39 @@ func (l *Ledger) unsent(ctx context.Context, servers []string, before int64, lim
 	return list, nil
 }
 
-// scanRecord reads a row of recordColumns.
-func scanRecord(rows *sql.Rows) (Record, error) {
+// scanPlaced reads a row of placedColumns.
+func scanPlaced(rows *sql.Rows) (p Placed, err error) {
 	var row recordRow
-	if err := rows.Scan(row.dest()...); err != nil {
-		return Record{}, err
+	var message int64
+	if err := rows.Scan(append(row.dest(), &p.Server, &message)...); err != nil {
+		return p, err
 	}
-	return row.record()
+	p.Message = uint64(message)
+	p.Record, err = row.record()
+	return p, err
+}
+
+// NextQueue is the first program after another, by name, that has queued jobs
+// whose messages are on a server; "" where there is none.
+func (l *Ledger) NextQueue(ctx context.Context, server, after string) (program string, err error) {
+	if _, err = l.reader.row(ctx, qNextQueue, []any{server, after}, &program); err != nil {
+		return "", fmt.Errorf("ledger: queue: %w", err)
+	}
+	return program, nil
+}
+
+// Queue lists the queued jobs of a program whose messages are on a server, in
+// the order in which they are to start. after is the job before the first one,
+// or the zero Placed.
+func (l *Ledger) Queue(ctx context.Context, server, program string, after Placed, limit int) (list []Placed, err error) {
+	args := []any{server, program, int64(after.Priority), micros(after.Accepted), after.ID, limit}
+	err = l.reader.each(ctx, qQueue, args, func(rows *sql.Rows) error {
+		p, err := scanPlaced(rows)
+		list = append(list, p)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: queue: %w", err)
+	}
+	return list, nil
 }

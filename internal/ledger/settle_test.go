@@ -10,6 +10,14 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
+func placedIDs(list []Placed) []string {
+	records := make([]Record, len(list))
+	for i, p := range list {
+		records[i] = p.Record
+	}
+	return ids(records)
+}
+
 func ids(list []Record) (out []string) {
 	for _, r := range list {
 		out = append(out, r.ID)

@@ -36,6 +36,7 @@ var (
 	putShape = shape{head: "INSERTED", id: true, notice: "USING", words: []string{"JOB_TOO_BIG", "DRAINING", "INTERNAL_ERROR"}}
 	// DEADLINE_SOON comes only to a connection that holds a job.
 	reserveShape = shape{head: "RESERVED", id: true, body: true, notice: "WATCHING", words: []string{"TIMED_OUT", "DEADLINE_SOON"}}
+	peekShape    = shape{head: "FOUND", id: true, body: true, words: []string{"NOT_FOUND", "OUT_OF_MEMORY"}}
 	deleteShape  = shape{head: "DELETED", words: []string{"NOT_FOUND", "INTERNAL_ERROR"}}
 	releaseShape = shape{head: "RELEASED", words: []string{"NOT_FOUND", "INTERNAL_ERROR", "BURIED"}}
 	buryShape    = shape{head: "BURIED", words: []string{"NOT_FOUND", "INTERNAL_ERROR"}}

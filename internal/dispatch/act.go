@@ -1,0 +1,51 @@
+package dispatch
+
+import (
+	"context"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// Act does what a person asks of jobs and puts messages for those that are
+// queued again. by names who asks. What became of each is in the Acted with the
+// same index; the error is for all.
+func (d *Dispatcher) Act(ctx context.Context, verb ledger.Verb, by string, ids []string) ([]ledger.Acted, error) {
+	again := verb == ledger.VerbRetry || verb == ledger.VerbReset
+	targets := make([]ledger.Target, len(ids))
+	for i, id := range ids {
+		targets[i].ID = id
+		if again {
+			targets[i].Job = d.repaired(ctx, id)
+		}
+	}
+	acted, err := d.cfg.Ledger.Act(ctx, verb, by, targets)
+	if err != nil || !again {
+		return acted, err
+	}
+	queued := make([]ledger.Record, 0, len(acted))
+	for _, a := range acted {
+		if a.Err == nil {
+			queued = append(queued, a.Record)
+		}
+	}
+	if err := d.Send(ctx, queued); err != nil {
+		d.log.Warn("jobs are queued again but not yet on their run tubes; the reconciler will put them", "jobs", len(queued), "err", err)
+	}
+	return acted, nil
+}
+
+// repaired is a job whose document had a fault that is gone: its program has
+// been installed since.
+func (d *Dispatcher) repaired(ctx context.Context, id string) *jobs.Job {
+	r, err := d.cfg.Ledger.Get(ctx, id)
+	if err != nil || r.State != jobs.Failed || r.Error == nil || r.Error.Class != jobs.ClassDocument {
+		return nil
+	}
+	d.known.doubt()
+	job, err := d.check(ctx, r.Document)
+	if err != nil || job.ID != id {
+		return nil
+	}
+	return &job
+}

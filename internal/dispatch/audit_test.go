@@ -1,0 +1,213 @@
+package dispatch
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// queued accepts a job and returns its message on the run tube.
+func (f *fixture) queued(t *testing.T, id string) ledger.Placed {
+	t.Helper()
+	if _, err := f.Accept(t.Context(), []byte(document(id, "cat"))); err != nil {
+		t.Fatal(err)
+	}
+	return f.placed(t, id)
+}
+
+// placed is where the message of a queued job is.
+func (f *fixture) placed(t *testing.T, id string) ledger.Placed {
+	t.Helper()
+	for server := range f.living(t.Context()) {
+		list, err := f.ledger.Queue(t.Context(), server, "cat", ledger.Placed{}, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range list {
+			if p.ID == id {
+				return p
+			}
+		}
+	}
+	t.Fatalf("job %s has no message", id)
+	return ledger.Placed{}
+}
+
+// consumer is a stranger who reserves messages.
+func (f *fixture) consumer(t *testing.T) *queue.Consumer {
+	t.Helper()
+	c, err := queue.NewConsumer(queue.Config{Addrs: []string{f.server.Addr}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func (f *fixture) reserve(t *testing.T) *queue.Delivery {
+	t.Helper()
+	d, err := f.consumer(t).Reserve(t.Context(), []string{queue.RunTube("runnerbean", "cat")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// must fails the test for an error.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// later is an audit at some time from now.
+func (f *fixture) later(a *audit, d time.Duration) {
+	a.now = func() time.Time { return time.Now().Add(d) }
+}
+
+func TestAuditReplacesMessagesThatAreOfNoUse(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		spoil func(f *fixture, p ledger.Placed)
+		want  string // in the event
+		kept  bool   // the old message is still there
+	}{
+		"deleted by a stranger": {
+			spoil: func(f *fixture, p ledger.Placed) {
+				must(t, f.producer.Remove(t.Context(), f.server.Addr, []uint64{p.Message}))
+			},
+			want: "is not on beanstalkd any more",
+		},
+		"buried by a stranger": {
+			spoil: func(f *fixture, p ledger.Placed) { must(t, f.reserve(t).Bury(t.Context(), 1)) },
+			want:  "was buried",
+		},
+		"delayed for hours": {
+			spoil: func(f *fixture, p ledger.Placed) {
+				must(t, f.reserve(t).Release(t.Context(), 1, 2*time.Hour))
+			},
+			want: "more than was asked",
+		},
+		"held by a stranger": {
+			spoil: func(f *fixture, p ledger.Placed) { f.reserve(t) },
+			want:  "held for more than",
+			kept:  true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			a := newAudit(f.Dispatcher)
+			id := jobs.NewID()
+			old := f.queued(t, id)
+			c.spoil(f, old)
+			living := f.living(t.Context())
+			a.run(t.Context(), living)
+			if p := f.placed(t, id); p.Message != old.Message {
+				t.Fatal("a young job was not left alone")
+			}
+			for _, d := range []time.Duration{auditAfter + time.Second, 2*auditAfter + 2*time.Second} {
+				f.later(a, d)
+				a.run(t.Context(), living)
+			}
+			fresh := f.placed(t, id)
+			if fresh.Message == old.Message {
+				t.Fatal("no new message was put")
+			}
+			f.wantResent(t, id, c.want)
+			stats, err := f.producer.MessageStats(t.Context(), f.server.Addr, []uint64{old.Message, fresh.Message})
+			must(t, err)
+			if stats[0] != nil != c.kept || stats[1]["state"] != "ready" {
+				t.Errorf("the messages are %v", stats)
+			}
+			if len(a.suspects) > 0 {
+				t.Errorf("suspects left: %v", a.suspects)
+			}
+		})
+	}
+}
+
+func (f *fixture) wantResent(t *testing.T, id, want string) {
+	t.Helper()
+	events, err := f.ledger.Events(t.Context(), id, 0)
+	must(t, err)
+	for _, e := range events {
+		if e.Kind == "resent" && strings.Contains(e.Message, want) {
+			return
+		}
+	}
+	t.Errorf("no event says %q: %+v", want, events)
+}
+
+// A beanstalkd that does not take a message back in time shows a negative
+// time-left.
+func TestAuditSeesATimeToRunThatDoesNotFire(t *testing.T) {
+	t.Parallel()
+	a := newAudit(nil)
+	p := ledger.Placed{Record: ledger.Record{ID: "a"}, Message: 7}
+	v := a.judge(time.Now(), p, map[string]string{"state": "reserved", "time-left": "-40"})
+	if !strings.Contains(v.reason, "time-left -40") || v.remove {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestAuditLeavesGoodMessagesAlone(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	a := newAudit(f.Dispatcher)
+	var before []ledger.Placed
+	for range atHead + 2*inTurn + 5 {
+		before = append(before, f.queued(t, jobs.NewID()))
+	}
+	f.later(a, time.Minute)
+	for range 5 {
+		a.run(t.Context(), f.living(t.Context()))
+	}
+	for _, p := range before {
+		if now := f.placed(t, p.ID); now.Message != p.Message {
+			t.Errorf("job %s has got message %d instead of %d", p.ID, now.Message, p.Message)
+		}
+	}
+}
+
+// Behind the head of a long queue a missing message is found in turn.
+func TestAuditGoesThroughTheWholeQueue(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	a := newAudit(f.Dispatcher)
+	var last ledger.Placed
+	for range atHead + 3*inTurn {
+		last = f.queued(t, jobs.NewID())
+	}
+	must(t, f.producer.Remove(t.Context(), f.server.Addr, []uint64{last.Message}))
+	f.later(a, time.Minute)
+	for range 4 {
+		a.run(t.Context(), f.living(t.Context()))
+	}
+	if p := f.placed(t, last.ID); p.Message == last.Message {
+		t.Error("its message is still missing")
+	}
+}
+
+// After a restart from its binlog a server has another id and the same messages.
+func TestMessagesThatSurviveARestartAreNotPutAgain(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, "-b", t.TempDir())
+	id := jobs.NewID()
+	old := f.queued(t, id)
+	f.server.Restart()
+	living := f.living(t.Context())
+	list, err := f.ledger.Unsent(t.Context(), nil, time.Now().Add(time.Minute), 10)
+	must(t, err)
+	if rest := f.stillThere(t.Context(), living, list); len(rest) > 0 {
+		t.Errorf("not found: %+v", rest)
+	}
+	if p := f.placed(t, id); p.Message != old.Message || p.Server == old.Server {
+		t.Errorf("%+v, was %+v", p, old)
+	}
+}
