@@ -73,9 +73,10 @@ func (r *rig) get(ctx context.Context, n *node, j *job, plain bool) seen {
 	if plain {
 		req.Header.Set("Accept-Encoding", "identity")
 	}
+	asked := time.Now()
 	status, body := answer(req)
 	s := seen{status: status}
-	e := check.Event{What: check.Get, Who: n.name, Job: j.id, Status: status}
+	e := check.Event{T: asked.UnixNano(), Took: int64(time.Since(asked)), What: check.Get, Who: n.name, Job: j.id, Status: status}
 	if status == http.StatusOK || status == http.StatusAccepted {
 		s.state, e.Text = j.examine(body)
 		sum := sha256.Sum256(body)

@@ -75,6 +75,9 @@ func (p *poller) once(ctx context.Context, chance *rand.Rand, plain bool) {
 }
 
 func (p *poller) ask(ctx context.Context, n *node, j *job, plain bool) {
+	if n.stopped() {
+		return // it would hold the reader up
+	}
 	s := p.rig.get(ctx, n, j, plain)
 	if s.final() {
 		p.end(j)

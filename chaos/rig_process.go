@@ -26,6 +26,7 @@ type process struct {
 	mu    sync.Mutex
 	cmd   *exec.Cmd
 	asked bool // its end was asked for
+	still bool // it is stopped
 	done  chan struct{}
 }
 
@@ -133,6 +134,7 @@ func (p *process) send(cmd *exec.Cmd, sig syscall.Signal) {
 
 // pause stops it with SIGSTOP; resume lets it go on.
 func (p *process) pause() {
+	p.setStill(true)
 	p.send(p.cmd, syscall.SIGSTOP)
 	p.rig.note(check.Event{What: check.Stop, Who: p.name})
 }
@@ -140,6 +142,19 @@ func (p *process) pause() {
 func (p *process) resume() {
 	p.rig.note(check.Event{What: check.Continue, Who: p.name})
 	p.send(p.cmd, syscall.SIGCONT)
+	p.setStill(false)
+}
+
+func (p *process) setStill(still bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.still = still
+}
+
+func (p *process) stopped() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.still
 }
 
 // end ends it at the end of a scenario, whatever its state.

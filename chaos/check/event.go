@@ -14,8 +14,10 @@ import (
 
 // What happened, in the words of a history.
 const (
-	// Scenario is the first line: Who is the scenario, Seed its seed, Text its replay line.
+	// Scenario is the first line: Who is the scenario, Seed its seed, Text its replay
+	// line. Target says that N of what the scenario is about are wanted.
 	Scenario = "scenario"
+	Target   = "target"
 	// Start, Up, Died: process Who was started (N: its slots), answers, has ended although nobody asked it to.
 	Start = "start"
 	Up    = "up"
@@ -59,7 +61,8 @@ const (
 
 // Event is one line of a history.
 type Event struct {
-	T       int64    `json:"t"` // nanoseconds since 1970
+	T       int64    `json:"t"`              // nanoseconds since 1970; of a Get, when it was asked
+	Took    int64    `json:"took,omitempty"` // nanoseconds from there to its answer
 	What    string   `json:"what"`
 	Who     string   `json:"who,omitempty"`
 	Job     string   `json:"job,omitempty"`

@@ -1,0 +1,194 @@
+package check
+
+import (
+	"math"
+	"slices"
+)
+
+// facts are the events of a history in the order of the questions.
+type facts struct {
+	scenario string
+	target   int
+	end      bool
+	jobs     map[string]*job
+	order    []*job
+	polls    int // answered
+	lives    map[string]*lives
+	kills    []Event // and wipes
+	inboxes  []Event
+	tubes    map[string]float64
+	died     []Event
+	cuts     int
+	clocks   int
+	measures []Event
+}
+
+// job is what became of one document.
+type job struct {
+	id      string
+	posted  bool
+	puts    []int64 // times at which beanstalkd said that it has it
+	known   bool    // a result URL has shown that the ledger has it
+	sums    []string
+	success int64 // when it was first seen, answered; 0 = never
+	polls   []Event
+	runs    []run
+	deleted []Event
+}
+
+// run is one run of a job's program; ran is 0 where its end was not reached.
+type run struct {
+	node       string
+	attempt    int
+	began, ran int64
+}
+
+// lives are what happened to one process.
+type lives struct {
+	slots  int
+	starts []int64
+	// trouble are the times in which it was dead or stopped: from the signal to
+	// the moment in which it answered again or was told to go on.
+	trouble []span
+}
+
+type span struct {
+	from, to int64
+	stopped  bool
+}
+
+const never = math.MaxInt64
+
+func gather(events []Event) *facts {
+	f := &facts{jobs: map[string]*job{}, lives: map[string]*lives{}, tubes: map[string]float64{}}
+	for _, e := range events {
+		f.add(e)
+	}
+	for _, j := range f.order {
+		slices.SortStableFunc(j.runs, func(a, b run) int { return int(a.began - b.began) })
+	}
+	return f
+}
+
+func (f *facts) add(e Event) {
+	switch e.What {
+	case Scenario:
+		f.scenario = e.Who
+	case Target:
+		f.target = int(e.N)
+	case End:
+		f.end = true
+	case Post, Put, Get, Run, Ran, Deleted:
+		f.job(e.Job).add(e, f)
+	case Start, Up, Kill, Stop, Continue, Died:
+		f.process(e)
+	case Wipe:
+		f.kills = append(f.kills, e)
+	case Inbox:
+		f.inboxes = append(f.inboxes, e)
+	case Tube:
+		f.tubes[e.Who] = e.N
+	case Cut:
+		f.cuts++
+	case Clock:
+		f.clocks++
+	case Measure:
+		f.measures = append(f.measures, e)
+	}
+}
+
+func (f *facts) job(id string) *job {
+	j, ok := f.jobs[id]
+	if !ok {
+		j = &job{id: id}
+		f.jobs[id] = j
+		f.order = append(f.order, j)
+	}
+	return j
+}
+
+func (j *job) add(e Event, f *facts) {
+	switch e.What {
+	case Post:
+		j.posted = j.posted || e.Status == 201 || e.Status == 200
+	case Put:
+		if e.Status == 0 {
+			j.puts = append(j.puts, e.T)
+		}
+	case Get:
+		j.poll(e, f)
+	case Run:
+		j.runs = append(j.runs, run{node: e.Who, attempt: e.Attempt, began: e.T})
+	case Ran:
+		j.ran(e)
+	case Deleted:
+		j.deleted = append(j.deleted, e)
+	}
+}
+
+func (j *job) poll(e Event, f *facts) {
+	if e.Status == 0 {
+		return
+	}
+	f.polls++
+	j.polls = append(j.polls, e)
+	if e.Status == 200 || e.Status == 202 {
+		j.known = true
+	}
+	if e.State != "succeeded" {
+		return
+	}
+	if answered := e.T + e.Took; j.success == 0 || answered < j.success {
+		j.success = answered
+	}
+	if !slices.Contains(j.sums, e.Sum) {
+		j.sums = append(j.sums, e.Sum)
+	}
+}
+
+// ran marks the end of the run that is meant.
+func (j *job) ran(e Event) {
+	for i := len(j.runs) - 1; i >= 0; i-- {
+		if r := &j.runs[i]; r.attempt == e.Attempt && r.node == e.Who && r.ran == 0 {
+			r.ran = e.T
+			return
+		}
+	}
+}
+
+func (f *facts) process(e Event) {
+	p, ok := f.lives[e.Who]
+	if !ok {
+		p = &lives{}
+		f.lives[e.Who] = p
+	}
+	switch e.What {
+	case Start:
+		p.slots = int(e.N)
+		p.starts = append(p.starts, e.T)
+	case Kill, Died, Stop:
+		p.trouble = append(p.trouble, span{from: e.T, to: never, stopped: e.What == Stop})
+		if e.What == Kill {
+			f.kills = append(f.kills, e)
+		}
+		if e.What == Died {
+			f.died = append(f.died, e)
+		}
+	case Up:
+		p.over(e.T, false)
+	case Continue:
+		p.over(e.T, true)
+	}
+}
+
+// over ends the troubles of a kind that are not over yet.
+func (p *lives) over(t int64, stopped bool) {
+	for i := range p.trouble {
+		if s := &p.trouble[i]; s.to == never && s.stopped == stopped {
+			s.to = t
+		}
+	}
+}
+
+// node reports whether a process runs programs: those that never did are servers.
+func (p *lives) node() bool { return p.slots > 0 }

@@ -1,0 +1,215 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// owed reports whether a job must come to an end: it was accepted over HTTP, or
+// a result URL has shown it, or beanstalkd has taken it and had no chance of
+// losing it by itself.
+func (f *facts) owed(j *job) bool {
+	if j.posted || j.known {
+		return true
+	}
+	return slices.ContainsFunc(j.puts, func(at int64) bool { return !f.mayBeLost(at) })
+}
+
+// mayBeLost reports whether a server was killed or wiped between a put and the
+// first time after it that the inbox was seen empty. A SIGKILL of beanstalkd
+// loses a few acknowledged jobs even with -f0.
+func (f *facts) mayBeLost(put int64) bool {
+	taken := int64(never)
+	for _, e := range f.inboxes {
+		if e.N == 0 && e.T > put {
+			taken = e.T
+			break
+		}
+	}
+	return slices.ContainsFunc(f.kills, func(e Event) bool {
+		p, known := f.lives[e.Who]
+		return known && !p.node() && e.T > put-int64(time.Millisecond) && e.T < taken
+	})
+}
+
+// last is the newest answer of a job's result URL.
+func (j *job) last() Event {
+	if len(j.polls) == 0 {
+		return Event{}
+	}
+	return j.polls[len(j.polls)-1]
+}
+
+func final(state string) bool {
+	return state == "succeeded" || state == "failed" || state == "cancelled"
+}
+
+// accepted says how much the history is about.
+func accepted(f *facts) []Figure {
+	owed, posted := 0, 0
+	for _, j := range f.order {
+		if f.owed(j) {
+			owed++
+		}
+		if j.posted {
+			posted++
+		}
+	}
+	nodes, servers := 0, 0
+	for _, e := range f.kills {
+		switch p := f.lives[e.Who]; {
+		case p == nil || e.What == Wipe:
+		case p.node():
+			nodes++
+		default:
+			servers++
+		}
+	}
+	got := fmt.Sprintf("%d, %d of them by POST, through %d kills of nodes and %d of beanstalkd", owed, posted, nodes, servers)
+	return []Figure{{Name: "jobs accepted", Wanted: "some", Got: got, OK: owed > 0}}
+}
+
+// unfinished counts the jobs that are owed an end and have none.
+func (f *facts) unfinished() (n, of int, example string) {
+	for _, j := range f.order {
+		if !f.owed(j) {
+			continue
+		}
+		of++
+		if last := j.last(); !final(last.State) {
+			n++
+			example = fmt.Sprintf("%s (status %d, %s)", j.id, last.Status, last.State)
+		}
+	}
+	return n, of, example
+}
+
+func ended(f *facts) []Figure {
+	n, of, example := f.unfinished()
+	if of == 0 {
+		return nil
+	}
+	return none("accepted jobs that did not end", n, fmt.Sprint(of), example)
+}
+
+// lossSeen: without the reconciler there must be loss, and it must be seen.
+func lossSeen(f *facts) []Figure {
+	n, of, example := f.unfinished()
+	return least("accepted jobs that did not end", n, 1, fmt.Sprintf(" of %d, such as %s", of, example))
+}
+
+// succeeded: nothing that was done is a reason for a job to fail.
+func succeeded(f *facts) []Figure {
+	n, example := 0, ""
+	for _, j := range f.order {
+		if state := j.last().State; final(state) && state != "succeeded" {
+			n++
+			example = j.id + " (" + state + ")"
+		}
+	}
+	return none("jobs that failed", n, "", example)
+}
+
+// vanished: what was accepted is never unknown again.
+func vanished(f *facts) []Figure {
+	n, example := 0, ""
+	for _, j := range f.order {
+		since := int64(never)
+		for _, e := range j.polls {
+			if e.Status == 200 || e.Status == 202 {
+				since = min(since, e.T+e.Took)
+			}
+		}
+		if slices.ContainsFunc(j.polls, func(e Event) bool { return e.Status == 404 && e.T > since }) {
+			n++
+			example = j.id
+		}
+	}
+	return none("jobs that were known and then unknown", n, "", example)
+}
+
+// contents: one URL, one content, for ever.
+func contents(f *facts) []Figure {
+	urls, bad, example := 0, 0, ""
+	for _, j := range f.order {
+		if len(j.sums) > 0 {
+			urls++
+		}
+		if len(j.sums) > 1 {
+			bad++
+			example = fmt.Sprintf("%s (%d contents)", j.id, len(j.sums))
+		}
+	}
+	if urls == 0 {
+		return nil
+	}
+	return none("result URLs with more than one content", bad, fmt.Sprintf("%d over %d polls", urls, f.polls), example)
+}
+
+// waysBack: once an answer has said succeeded, every later question is answered so.
+func waysBack(f *facts) []Figure {
+	n, example := 0, ""
+	for _, j := range f.order {
+		if j.success == 0 {
+			continue
+		}
+		for _, e := range j.polls {
+			if e.T > j.success && e.State != "succeeded" {
+				n++
+				example = fmt.Sprintf("%s (then status %d, %s, from %s)", j.id, e.Status, e.State, e.Who)
+			}
+		}
+	}
+	if f.polls == 0 {
+		return nil
+	}
+	return none("answers that went back from succeeded", n, "", example)
+}
+
+// bodies: an answer is the result of the job that was asked for.
+func bodies(f *facts) []Figure {
+	n, example := 0, ""
+	for _, j := range f.order {
+		for _, e := range j.polls {
+			if e.Text != "" {
+				n++
+				example = j.id + ": " + e.Text
+			}
+		}
+	}
+	if f.polls == 0 {
+		return nil
+	}
+	return none("wrong answers", n, "", example)
+}
+
+// ownEnds: nothing ends unless it is told to.
+func ownEnds(f *facts) []Figure {
+	example := ""
+	for _, e := range f.died {
+		example = e.Who + ": " + e.Text
+	}
+	return none("processes that ended by themselves", len(f.died), "", example)
+}
+
+// lostPuts are reported, for they are beanstalkd's: the ledger never had them.
+func lostPuts(f *facts) []Figure {
+	puts, lost := 0, 0
+	for _, j := range f.order {
+		if len(j.puts) == 0 {
+			continue
+		}
+		puts++
+		if !f.owed(j) {
+			lost++
+		}
+	}
+	if puts == 0 {
+		return nil
+	}
+	return []Figure{{
+		Name: "inbox jobs that beanstalkd lost when it was killed", Wanted: "(not ours)",
+		Got: fmt.Sprintf("%d of %d put", lost, puts), OK: true,
+	}}
+}

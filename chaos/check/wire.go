@@ -1,0 +1,50 @@
+package check
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// cuts says whether there was enough harm.
+func cuts(f *facts) []Figure {
+	return least("connections cut", f.cuts, f.target, "")
+}
+
+func jumps(f *facts) []Figure {
+	return least("clocks moved", f.clocks, f.target, "")
+}
+
+// wrongDeletes: a message goes when its job has ended. A run that begins after
+// its job's message was deleted shows that the job had not.
+func wrongDeletes(f *facts) []Figure {
+	n, of, example := 0, 0, ""
+	for _, j := range f.order {
+		of += len(j.deleted)
+		for _, e := range j.deleted {
+			if slices.ContainsFunc(j.runs, func(r run) bool { return r.began > e.T }) {
+				n++
+				example = fmt.Sprintf("%s (by %s)", j.id, e.Who)
+			}
+		}
+	}
+	figures := none("messages deleted whose job ran afterwards", n, fmt.Sprint(of), example)
+	figures[0].OK = figures[0].OK && of > 0 // the proxy must have seen them
+	return figures
+}
+
+// tubes: in the end nothing is left on any tube.
+func tubes(f *facts) []Figure {
+	left, example := 0, ""
+	for _, name := range slices.Sorted(maps.Keys(f.tubes)) {
+		left += int(f.tubes[name])
+		if f.tubes[name] > 0 {
+			example = name
+		}
+	}
+	figures := none("messages left in the end", left, "", example)
+	if len(f.tubes) == 0 {
+		figures[0].OK, figures[0].Got = false, "nobody looked"
+	}
+	return figures
+}
