@@ -64,7 +64,7 @@ func (r *rig) startNodes(ctx context.Context, b *server, addr string, slots int,
 		}
 		p.nodes = append(p.nodes, n)
 	}
-	p.poll = r.poll(ctx, 3, 4*time.Millisecond, p.nodes...)
+	p.poll = r.startPolling(ctx, 3, 4*time.Millisecond, p.nodes...)
 	return p, nil
 }
 

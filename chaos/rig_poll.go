@@ -24,8 +24,8 @@ type poller struct {
 	done sync.WaitGroup
 }
 
-// poll starts a poller with so many readers, each of which rests between two polls.
-func (r *rig) poll(ctx context.Context, readers int, rest time.Duration, nodes ...*node) *poller {
+// startPolling starts a poller with so many readers, each of which rests between two polls.
+func (r *rig) startPolling(ctx context.Context, readers int, rest time.Duration, nodes ...*node) *poller {
 	ctx, stop := context.WithCancel(ctx)
 	p := &poller{rig: r, nodes: nodes, where: map[*job]int{}, stop: stop, moved: time.Now()}
 	for i := range readers {
