@@ -78,7 +78,7 @@ func (a *attempt) artifact(ctx context.Context, dir *os.File, name string, left 
 		return ignore("it is not a regular file")
 	}
 	if m.size > left {
-		return nil, &fault{outcome: jobs.OutcomeError, message: fmt.Sprintf("the files in out are larger than %d bytes together", a.cfg.MaxFiles)}
+		return nil, a.tooMuch()
 	}
 	return a.storeArtifact(ctx, f, name, left)
 }
@@ -95,10 +95,18 @@ func (a *attempt) storeArtifact(ctx context.Context, f *os.File, name string, le
 		one.Size, one.SHA256 = n, hex.EncodeToString(digest.Sum(nil))
 		return err
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrTooBig):
+		return nil, a.tooMuch()
+	case err != nil:
 		return nil, nodeFault("the file "+name+" cannot be stored", err)
 	}
+	a.stored = append(a.stored, key)
 	return one, nil
+}
+
+func (a *attempt) tooMuch() error {
+	return &fault{outcome: jobs.OutcomeError, message: fmt.Sprintf("the files in out are larger than %d bytes together", a.cfg.MaxFiles)}
 }
 
 // publicURL is where this node serves the job.

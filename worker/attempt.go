@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"syscall"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -18,7 +18,7 @@ import (
 
 // Why the context of an attempt may end.
 var (
-	errCancelled   = errors.New("the job was cancelled")
+	errAsked       = errors.New("a person has asked for it")
 	errInterrupted = errors.New("the node was shut down")
 	// errStale ends an attempt that is not the job's newest any more.
 	errStale = errors.New("the ledger has given the job to another attempt")
@@ -38,12 +38,17 @@ type attempt struct {
 	program *program
 	job     jobs.Job
 	start   time.Time
-	cancel  context.CancelCauseFunc
+	// cancel ends the attempt, and gives its program time for that; kill ends the
+	// program at once.
+	cancel, kill context.CancelCauseFunc
+	killed       context.Context
+	verb         atomic.Pointer[ledger.Verb] // what a person has asked for
 
 	dir     string // working directory
 	sources []jobs.Source
 	log     process.Log
 	exit    *process.Exit // nil until the program has run
+	stored  []string      // keys of artifacts
 	// document is the result as it was published.
 	document []byte
 }
@@ -67,6 +72,10 @@ func (a *attempt) run(ctx context.Context) error {
 		return a.stopped(ctx)
 	}
 	if err != nil {
+		// An earlier attempt that was given up may have published meanwhile.
+		if a.record.Attempt > 1 && a.adopt(ctx) == nil {
+			return nil
+		}
 		return err
 	}
 	long, cancel := outlive(ctx, settleTime)
@@ -78,14 +87,35 @@ func (a *attempt) run(ctx context.Context) error {
 func (a *attempt) misled() bool { return a.record.Program != a.program.about.Name }
 
 // done reports whether the program came to its end by itself.
-func (a *attempt) done() bool { return a.exit != nil && !a.exit.Cancelled }
+func (a *attempt) done() bool { return a.exit != nil && !a.exit.Cancelled && !a.exit.Killed }
+
+// obey stops the attempt as a person has asked. What they ask later counts,
+// also while the program is being stopped.
+func (a *attempt) obey(verb ledger.Verb) {
+	a.verb.Store(&verb)
+	if verb != ledger.VerbCancel {
+		a.kill(errAsked)
+	}
+	a.cancel(errAsked)
+}
+
+func (a *attempt) asked() ledger.Verb {
+	if verb := a.verb.Load(); verb != nil {
+		return *verb
+	}
+	return ""
+}
 
 // stopped says why the context of the attempt has ended.
 func (a *attempt) stopped(ctx context.Context) error {
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errStale):
 		return errStale
-	case errors.Is(cause, errCancelled):
+	case a.asked() == ledger.VerbReset:
+		return &fault{outcome: jobs.OutcomeInterrupted, message: "reset while it ran"}
+	case a.asked() == ledger.VerbTerminate:
+		return &fault{outcome: jobs.OutcomeCancelled, message: "terminated while it ran"}
+	case a.asked() != "":
 		return &fault{outcome: jobs.OutcomeCancelled, message: "cancelled while it ran"}
 	}
 	return &fault{outcome: jobs.OutcomeInterrupted, message: "interrupted: node " + a.cfg.Node + " was shut down"}
@@ -126,11 +156,14 @@ func (a *attempt) exec(ctx context.Context, in *input) error {
 		return nodeFault("the input cannot be read", err)
 	}
 	live := a.reporter(ctx)
+	unwatch := a.watchScratch(a.room())
 	exit, err := process.Run(ctx, process.Spec{
 		Path: a.program.path, Env: a.environment(), Dir: a.dir,
 		Stdin: in.data, StdinFile: in.file, MaxStdout: a.cfg.MaxStdout,
-		Log: &a.log, Event: live.event, Timeout: a.timeout(), Grace: a.cfg.Grace,
+		Log: &a.log, Event: live.event, Timeout: a.timeout(), Stall: a.stall(), Grace: a.cfg.Grace, Kill: a.killed,
+		MemoryLimit: a.memory(), FileSize: a.room(), OpenFiles: a.cfg.MaxOpenFiles,
 	})
+	unwatch()
 	a.lane.leave()
 	live.stop()
 	if err != nil {
@@ -143,38 +176,26 @@ func (a *attempt) exec(ctx context.Context, in *input) error {
 	return a.judge(exit)
 }
 
-func (a *attempt) timeout() time.Duration {
-	for _, d := range []jobs.Duration{a.job.Timeout, a.program.manifest.Timeout} {
-		if d > 0 {
-			return time.Duration(d)
-		}
-	}
-	return a.cfg.Timeout
-}
-
-func (a *attempt) attempts() int {
-	for _, n := range []int{a.job.Attempts, a.program.manifest.Attempts} {
-		if n > 0 {
-			return n
-		}
-	}
-	return a.cfg.Attempts
-}
-
 // judge makes of the way in which a program ended the end of the attempt.
 func (a *attempt) judge(exit process.Exit) error {
 	f := &fault{outcome: jobs.OutcomeError}
 	switch {
+	case exit.Killed:
+		f.outcome, f.message = jobs.OutcomeKilled, context.Cause(a.killed).Error()
 	case exit.Cancelled:
 		f.outcome, f.message = jobs.OutcomeInterrupted, "stopped"
+	case exit.Stalled:
+		f.outcome, f.message = jobs.OutcomeStalled, fmt.Sprintf("it stalled: for %s there was no output, no event and no CPU time", a.stall())
 	case exit.TimedOut:
 		f.outcome, f.message = jobs.OutcomeTimeout, fmt.Sprintf("it ran longer than %s", a.timeout())
 	case exit.StdoutTooBig:
 		f.message = fmt.Sprintf("it wrote more than %d bytes to stdout", a.cfg.MaxStdout)
-	case exit.Signal != 0:
-		f.outcome, f.message = jobs.OutcomeKilled, killed(exit.Signal)
 	case exit.Code == 0:
 		return nil
+	case exit.OutOfMemory:
+		f.outcome, f.message = jobs.OutcomeKilled, a.overMemory()
+	case exit.Signal != 0:
+		f.outcome, f.message = jobs.OutcomeKilled, a.killedBy(exit.Signal)
 	case exit.Code == exitFailed:
 		f.outcome, f.message = jobs.OutcomeFailed, a.lastLine("it ended with exit code 65 and said nothing")
 	case exit.Code == exitLater:
@@ -183,14 +204,6 @@ func (a *attempt) judge(exit process.Exit) error {
 		f.message = fmt.Sprintf("exit code %d", exit.Code) + a.lastWords()
 	}
 	return f
-}
-
-func killed(s syscall.Signal) string {
-	text := fmt.Sprintf("it was killed by signal %d (%s)", int(s), s)
-	if s == syscall.SIGKILL {
-		text += "; if nobody did that, it may have been for its memory"
-	}
-	return text
 }
 
 func (a *attempt) lastWords() string {

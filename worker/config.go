@@ -58,8 +58,18 @@ type Config struct {
 	// Jitter returns a number in [0, 1) that spreads waits. Default random.
 	Jitter func() float64
 
-	// MaxStdout bounds a program's output in bytes. Default 64 MiB.
+	// Stall is how long a program may give no sign of life (output, event, CPU
+	// time) where its program.json does not say. Default for ever.
+	Stall time.Duration
+	// MaxStdout bounds a program's output in bytes. Default 16 MiB.
 	MaxStdout int64
+	// MaxScratch bounds the working directory of an attempt, inputs included, and
+	// MaxMemory what its program may have of memory, in bytes. A program.json may
+	// say less, not more. Default no limit.
+	MaxScratch, MaxMemory int64
+	// MaxOpenFiles is how many files a process of a program may have open.
+	// Default as the node itself.
+	MaxOpenFiles uint64
 	// MaxInput bounds an input in bytes. Default 256 MiB.
 	MaxInput int64
 	// MaxFiles bounds the files of one job together, in bytes, and what one
@@ -102,7 +112,7 @@ func (c *Config) fill() {
 	orDefault(&c.BackoffBase, time.Second)
 	orDefault(&c.BackoffMax, 5*time.Minute)
 	orDefault(&c.scanEvery, scanEvery)
-	orDefault(&c.MaxStdout, 64<<20)
+	orDefault(&c.MaxStdout, 16<<20)
 	orDefault(&c.MaxInput, 256<<20)
 	orDefault(&c.MaxFiles, 10<<30)
 	orDefault(&c.FetchTimeout, 5*time.Minute)
@@ -141,6 +151,8 @@ func (c *Config) checkNames() error {
 		return errors.New("Config.Node and Config.Instance are required")
 	case c.Attempts < 1:
 		return errors.New("Config.Attempts must be at least 1")
+	case c.Stall < 0 || c.MaxScratch < 0 || c.MaxMemory < 0:
+		return errors.New("Config.Stall, MaxScratch and MaxMemory must not be negative")
 	}
 	// The longest program name must still make a good tube name.
 	return queue.ValidTube(queue.RunTube(c.Prefix, strings.Repeat("x", 64)))

@@ -38,10 +38,15 @@ func (a *attempt) deliver(ctx context.Context, document []byte) {
 	}
 }
 
-// deliverFailure puts the document of a job that has come to its end without a
-// result.
+// deliverFailure puts the document of a job that comes to its end without a
+// result. As with results that is done before the end is recorded: killed in
+// between, it is done again.
 func (a *attempt) deliverFailure(ctx context.Context, e *ledger.Ending) {
-	if !a.elsewhere() || a.document != nil {
+	if !e.State.Final() || !a.elsewhere() || a.document != nil {
+		return
+	}
+	a.lane.leave()
+	if a.fence(ctx) != nil {
 		return
 	}
 	now := time.Now().UTC().Truncate(time.Millisecond)

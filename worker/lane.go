@@ -76,11 +76,15 @@ func (l *lane) run(take, work context.Context) {
 	defer l.close()
 	for take.Err() == nil {
 		edition := l.programs.current()
-		if len(edition.tubes) == 0 {
+		free, turn := l.brake.look()
+		switch {
+		case !free:
+			wait(take, turn)
+		case len(edition.tubes) == 0:
 			wait(take, edition.fresh)
-			continue
+		default:
+			l.serve(take, work, edition, turn)
 		}
-		l.serve(take, work, edition)
 	}
 }
 
@@ -101,10 +105,13 @@ func (l *lane) close() {
 	}
 }
 
-// serve watches the tubes of one edition until there are others.
-func (l *lane) serve(take, work context.Context, e edition) {
-	watch, cancel := context.WithCancel(take)
+// serve watches the tubes of one edition until there are others, or work is
+// held.
+func (l *lane) serve(take, work context.Context, e edition, held context.Context) {
+	// A child ends in the moment in which its parent does.
+	watch, cancel := context.WithCancel(held)
 	defer cancel()
+	defer context.AfterFunc(take, cancel)()
 	defer context.AfterFunc(e.fresh, cancel)()
 	for watch.Err() == nil {
 		if !l.enter(watch) {
@@ -240,7 +247,9 @@ func (l *lane) decline(ctx context.Context, message *queue.Delivery, r ledger.Re
 func (l *lane) attempt(ctx context.Context, message *queue.Delivery, a *attempt) bool {
 	run, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	a.cancel = cancel
+	killed, kill := context.WithCancelCause(context.Background())
+	defer kill(nil)
+	a.cancel, a.kill, a.killed = cancel, kill, killed
 	l.running.add(a)
 	keeper := a.keep(run, message)
 	err := a.run(run)

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -118,7 +117,7 @@ func (r *reporter) send() {
 	defer cancel()
 	err := r.a.cfg.Ledger.Report(ctx, r.a.record.ID, r.a.record.Attempt, live)
 	switch {
-	case errors.Is(err, ledger.ErrStale), errors.Is(err, ledger.ErrUnknown):
+	case stale(err):
 		r.a.cancel(errStale)
 	case err != nil:
 		r.a.logger.Warn("progress not recorded", "job", r.a.record.ID, "err", err)

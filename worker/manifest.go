@@ -16,8 +16,11 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// maxManifest is the largest program.json, in bytes.
-const maxManifest = 1 << 20
+const (
+	maxManifest      = 1 << 20 // bytes of a program.json
+	longest          = 365 * 24 * time.Hour
+	leastLimit  size = 1 << 20
+)
 
 // manifest is program.json: what whoever installed a program says about it.
 type manifest struct {
@@ -28,6 +31,13 @@ type manifest struct {
 	// Timeout and Attempts hold for jobs that name none themselves.
 	Timeout  jobs.Duration `json:"timeout"`
 	Attempts int           `json:"attempts"`
+	// Stall is how long the program may give no sign of life; zero is for ever,
+	// nil the node's default.
+	Stall *jobs.Duration `json:"stall"`
+	// Memory and Scratch bound the program's memory and working directory, where
+	// they are less than the node's own limits.
+	Memory  size `json:"memory"`
+	Scratch size `json:"scratch"`
 	// Environment names variables of the node that the program may see.
 	Environment []string `json:"environment"`
 	// Deterministic says that equal inputs give equal results.
@@ -57,11 +67,14 @@ func decodeManifest(data []byte) (manifest, error) {
 }
 
 func (m *manifest) check() error {
-	if m.Timeout < 0 || time.Duration(m.Timeout) > 365*24*time.Hour {
+	if m.Timeout < 0 || time.Duration(m.Timeout) > longest {
 		return errors.New("timeout must be between 0 and 8760h")
 	}
 	if m.Attempts < 0 || m.Attempts > 1000 {
 		return errors.New("attempts must be between 0 and 1000")
+	}
+	if err := m.checkLimits(); err != nil {
+		return err
 	}
 	for _, name := range m.Environment {
 		if !envName.MatchString(name) {
@@ -70,6 +83,21 @@ func (m *manifest) check() error {
 		if strings.HasPrefix(name, "RUNNERBEAN_") {
 			return fmt.Errorf("environment: %s: the node's own settings are not passed to programs", name)
 		}
+	}
+	return nil
+}
+
+// checkLimits refuses limits with which no program can run: whoever writes 512
+// means mebibytes.
+func (m *manifest) checkLimits() error {
+	if m.Stall != nil && (*m.Stall < 0 || time.Duration(*m.Stall) > longest) {
+		return errors.New("stall must be between 0 and 8760h")
+	}
+	if m.Memory != 0 && m.Memory < leastLimit {
+		return fmt.Errorf(`memory must be at least %s; write it as "512MiB"`, leastLimit)
+	}
+	if m.Scratch != 0 && m.Scratch < leastLimit {
+		return fmt.Errorf(`scratch must be at least %s; write it as "512MiB"`, leastLimit)
 	}
 	return nil
 }

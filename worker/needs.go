@@ -27,4 +27,5 @@ type Store interface {
 	CreateFrom(ctx context.Context, key string, r io.Reader) (int64, error)
 	Replace(ctx context.Context, key string, data []byte) error
 	Open(ctx context.Context, key string) (*store.Object, error)
+	Delete(ctx context.Context, key string) error
 }

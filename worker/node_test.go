@@ -42,7 +42,7 @@ func childNode(spec string) error {
 	if err != nil {
 		return err
 	}
-	if err := l.Register(ctx, ledger.Node{Name: "n1", Instance: c.Instance}); err != nil {
+	if err := l.Register(ctx, ledger.Node{Name: "n1", Instance: c.Instance, Home: c.Dir}); err != nil {
 		return err
 	}
 	w, err := New(Config{

@@ -5,33 +5,30 @@ import (
 	"context"
 	stdjson "encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
-	"slices"
 	"time"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// maxDocument is the largest result that is read back, in bytes.
-const maxDocument = 512 << 20
-
 // persistTries is how often something is stored before the attempt gives up.
 const persistTries = 4
 
-var errNothing = errors.New("nothing is published yet")
-
 // publish makes the program's output the result of the job, unless there is
-// one already: the first one wins.
+// one already: the first one wins. An attempt that the ledger has given up
+// publishes nothing.
 func (a *attempt) publish(ctx context.Context) error {
 	document, err := a.compose(ctx)
 	if err != nil {
+		a.drop(ctx, a.stored)
+		return err
+	}
+	if err := a.fence(ctx); err != nil {
+		if errors.Is(err, errStale) {
+			a.stray(ctx, document)
+		}
 		return err
 	}
 	err = a.persist(ctx, func() error {
@@ -43,9 +40,15 @@ func (a *attempt) publish(ctx context.Context) error {
 	case err != nil:
 		return nodeFault("the result cannot be stored", err)
 	}
+	a.compareStrays(ctx, document)
+	a.won(ctx, document)
+	return nil
+}
+
+// won ends an attempt whose job has this result.
+func (a *attempt) won(ctx context.Context, document []byte) {
 	a.document = document
 	a.deliver(ctx, document)
-	return nil
 }
 
 // persist tries to store something; a disk that is full now may not be so in a
@@ -124,86 +127,6 @@ func outputFault(err error) error {
 		f.message = "stdout must be exactly one JSON value: " + err.Error()
 	}
 	return f
-}
-
-// published is what two results of one job are compared by.
-type published struct {
-	ID        string          `json:"id"`
-	State     jobs.State      `json:"state"`
-	Attempt   int             `json:"attempt"`
-	Result    jsontext.Value  `json:"result"`
-	Artifacts []jobs.Artifact `json:"artifacts"`
-}
-
-func (p published) equal(q published) bool {
-	return bytes.Equal(p.Result, q.Result) && slices.EqualFunc(p.Artifacts, q.Artifacts,
-		func(a, b jobs.Artifact) bool { return a.Name == b.Name && a.Size == b.Size && a.SHA256 == b.SHA256 })
-}
-
-// adopt takes the result that an earlier attempt published before it died;
-// errNothing if there is none.
-func (a *attempt) adopt(ctx context.Context) error {
-	document, _, err := a.readPublished(ctx)
-	if errors.Is(err, fs.ErrNotExist) {
-		return errNothing
-	}
-	if err != nil {
-		return nodeFault("the result of an earlier attempt cannot be read", err)
-	}
-	a.document = document
-	a.deliver(ctx, document)
-	return nil
-}
-
-func (a *attempt) readPublished(ctx context.Context) ([]byte, published, error) {
-	var p published
-	object, err := a.cfg.Store.Open(ctx, store.ResultKey(a.job.ID))
-	if err != nil {
-		return nil, p, err
-	}
-	defer object.Close()
-	document, err := io.ReadAll(io.LimitReader(object, maxDocument))
-	if err != nil {
-		return nil, p, err
-	}
-	if err := json.Unmarshal(document, &p); err != nil {
-		return nil, p, err
-	}
-	if p.ID != a.job.ID || p.State != jobs.Succeeded {
-		return nil, p, fmt.Errorf("it is not a result of job %s", a.job.ID)
-	}
-	return document, p, nil
-}
-
-// second comes after a result that is published already: an equal one changes
-// nothing, another one is kept aside.
-func (a *attempt) second(ctx context.Context, document []byte) error {
-	first, before, err := a.readPublished(ctx)
-	if err != nil {
-		return nodeFault("the result that is published already cannot be read", err)
-	}
-	var now published
-	if err := json.Unmarshal(document, &now); err != nil {
-		return nodeFault("the result cannot be read", err)
-	}
-	if !before.equal(now) {
-		a.conflict(ctx, document, before.Attempt)
-	}
-	a.document = first
-	a.deliver(ctx, first)
-	return nil
-}
-
-func (a *attempt) conflict(ctx context.Context, document []byte, winner int) {
-	key := store.AsideKey(a.job.ID, a.record.Attempt)
-	message := fmt.Sprintf("attempt %d gave another result than attempt %d, which stays; the other one is kept as %s", a.record.Attempt, winner, key)
-	if err := a.cfg.Store.Create(ctx, key, document); err != nil && !errors.Is(err, fs.ErrExist) {
-		message = fmt.Sprintf("attempt %d gave another result than attempt %d, which stays; the other one could not be kept: %v", a.record.Attempt, winner, err)
-	}
-	if a.program.manifest.Deterministic {
-		message += "; program.json says that the program is deterministic"
-	}
-	a.note(ctx, "conflict", message)
 }
 
 // note records an event of the job.

@@ -86,7 +86,7 @@ func openRig(t testing.TB, bean *queuetest.Server, dir string, options ...func(*
 	for _, option := range options {
 		option(&r.cfg)
 	}
-	r.must(r.ledger.Register(context.Background(), ledger.Node{Name: r.cfg.Node, Instance: r.cfg.Instance}))
+	r.must(r.ledger.Register(context.Background(), ledger.Node{Name: r.cfg.Node, Instance: r.cfg.Instance, Home: dir}))
 	return r
 }
 

@@ -22,19 +22,20 @@ func (l *lane) finish(ctx context.Context, a *attempt, err error) *ledger.Ending
 		return nil
 	}
 	ending := a.ending(err)
+	a.deliverFailure(ctx, &ending)
 	for try := 1; ; try++ {
 		released, err := l.cfg.Ledger.Finish(ctx, a.record.ID, a.record.Attempt, ending)
 		if err == nil {
 			l.ended(ctx, a, &ending, released)
 			return &ending
 		}
-		stale := errors.Is(err, ledger.ErrStale) || errors.Is(err, ledger.ErrUnknown) || errors.Is(err, ledger.ErrFinal)
-		if stale || try&(try-1) == 0 || ctx.Err() != nil { // the first, second, fourth …
+		gone := stale(err)
+		if gone || try&(try-1) == 0 || ctx.Err() != nil { // the first, second, fourth …
 			l.logger.Error("the end of an attempt is not recorded", "job", a.record.ID, "attempt", a.record.Attempt, "outcome", ending.Outcome, "err", err)
 		}
 		// While the ledger fails this slot has nothing better to do than to
 		// wait for it: a job whose end is not recorded would run again.
-		if stale || !sleep(ctx, min(l.backoff.wait(try), troubleMost)) {
+		if gone || !sleep(ctx, min(l.backoff.wait(try), troubleMost)) {
 			return nil
 		}
 	}
@@ -94,7 +95,6 @@ func (l *lane) settle(ctx context.Context, message *queue.Delivery, a *attempt, 
 		l.release(ctx, message, a.record.Priority, time.Until(e.NotBefore))
 	default:
 		l.remove(ctx, message)
-		a.deliverFailure(ctx, e)
 	}
 }
 

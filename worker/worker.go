@@ -23,6 +23,7 @@ type Worker struct {
 	logger   *slog.Logger
 	programs *registry
 	running  *running
+	brake    *brake
 	backoff  backoff
 	fetcher  *fetcher
 }
@@ -39,7 +40,7 @@ func New(cfg Config) (*Worker, error) {
 		return nil, fmt.Errorf("worker: programs folder: %w", err)
 	}
 	return &Worker{
-		cfg: cfg, logger: cfg.Logger, programs: programs, running: newRunning(),
+		cfg: cfg, logger: cfg.Logger, programs: programs, running: newRunning(), brake: newBrake(),
 		backoff: backoff{base: cfg.BackoffBase, most: cfg.BackoffMax, jitter: cfg.Jitter},
 		fetcher: &fetcher{
 			client: newClient(cfg.FetchAllow), timeout: cfg.FetchTimeout,
@@ -68,7 +69,7 @@ func (w *Worker) Run(take, work context.Context) error {
 	aside, stop := context.WithCancel(context.WithoutCancel(take))
 	var watchers, all sync.WaitGroup
 	watchers.Go(func() { w.programs.run(aside) })
-	watchers.Go(func() { w.watchCancels(aside) })
+	watchers.Go(func() { w.watchRunning(aside) })
 	watchers.Go(func() { w.shutDown(take, aside, interrupt) })
 	for _, l := range lanes {
 		all.Go(func() { l.run(take, work) })
@@ -78,6 +79,20 @@ func (w *Worker) Run(take, work context.Context) error {
 	stop()
 	watchers.Wait()
 	return nil
+}
+
+// Hold keeps the worker from taking work while reason is not empty; what runs
+// goes on. Nothing is claimed for a message that comes after Hold has returned.
+// It may be called at any time, also before Run and by several at once.
+func (w *Worker) Hold(reason string) {
+	if was := w.brake.set(reason); was == reason {
+		return
+	}
+	if reason == "" {
+		w.logger.Info("work is taken again")
+	} else {
+		w.logger.Warn("no work is taken", "reason", reason)
+	}
 }
 
 // shutDown interrupts what still runs some time after take has ended.
@@ -117,6 +132,9 @@ func (w *Worker) openLanes() ([]*lane, error) {
 // endLeftovers ends the processes that an earlier life of this node left when
 // it was killed. The lock on the data folder proves that none lives now.
 func (w *Worker) endLeftovers() {
+	if err := process.Adopt(w.cfg.Scratch); err != nil {
+		w.logger.Warn("processes of an earlier life of this node may be left", "err", err)
+	}
 	n, err := process.KillMarked(context.Background(), scratchEntry(w.cfg.Scratch))
 	if n > 0 {
 		w.logger.Warn("processes that an earlier life of this node left were ended", "processes", n)
@@ -125,3 +143,7 @@ func (w *Worker) endLeftovers() {
 		w.logger.Warn("processes of an earlier life of this node may be left", "err", err)
 	}
 }
+
+// Isolation says, in a line or two for people, what keeps the descendants of a
+// program together here and by what its limits are in force.
+func Isolation() string { return process.Probe().String() }
