@@ -56,13 +56,17 @@ type group struct {
 	fds    [fdCount]unix.PollFd // Fd -1 is closed
 	stdin  []byte               // not yet written
 	events lines
+	flow   flow
+	cage   *cage // nil for none
 	exit   Exit
 
 	begun    time.Time
 	deadline time.Time // of the program; zero for none
 	killAt   time.Time // end of grace; zero while the program is not being stopped
 	killed   bool
+	hunted   map[int]uint64 // what was killed besides the group, see hunt
 	meter    meter
+	quiet    quiet
 }
 
 // start makes the pipes and starts the program.
@@ -76,6 +80,10 @@ func start(spec Spec) (*group, error) {
 	g.events.emit = spec.Event
 	if spec.Timeout > 0 {
 		g.deadline = g.begun.Add(spec.Timeout)
+	}
+	g.quiet.start(spec.Stall, g.begun)
+	if !spec.uncaged {
+		g.cage = takeCage()
 	}
 	for i := range g.fds {
 		g.fds[i] = unix.PollFd{Fd: -1, Events: unix.POLLIN}
@@ -149,9 +157,7 @@ func (g *group) fork(files []uintptr) error {
 	for try := 0; ; try++ {
 		pidfd := -1
 		attr := &syscall.ProcAttr{Dir: g.spec.Dir, Env: env, Files: files, Sys: sysProcAttr(&pidfd)}
-		leaders.beginFork()
-		pid, err := syscall.ForkExec(g.spec.Path, argv, attr)
-		leaders.endFork(pid)
+		pid, err := g.forkExec(argv, attr)
 		if err == nil {
 			return g.adopt(pid, pidfd)
 		}
@@ -160,6 +166,24 @@ func (g *group) fork(files []uintptr) error {
 		}
 		time.Sleep(time.Duration(try+1) * time.Millisecond)
 	}
+}
+
+// forkExec starts the program in its cage. Where that fails it tries without:
+// the error does not tell which of fork and exec it is about.
+func (g *group) forkExec(argv []string, attr *syscall.ProcAttr) (int, error) {
+	leaders.beginFork()
+	g.cage.limitMemory(g.spec.MemoryLimit)
+	g.cage.join(attr.Sys)
+	pid, err := syscall.ForkExec(g.spec.Path, argv, attr)
+	if g.cage != nil && err != nil && err != syscall.ETXTBSY {
+		leave(attr.Sys)
+		if pid, err = syscall.ForkExec(g.spec.Path, argv, attr); err == nil {
+			g.cage.discard()
+			g.cage = nil
+		}
+	}
+	leaders.endFork(pid)
+	return pid, err
 }
 
 // environment is that of the caller and what is ours. Of two entries for one
@@ -178,14 +202,17 @@ func (g *group) environment() []string {
 func (g *group) adopt(pid, pidfd int) error {
 	g.pid = pid
 	fd, err := exitFD(pid, pidfd)
+	if err == nil {
+		g.fds[fdExit].Fd = int32(fd)
+		err = g.limit()
+	}
 	if err != nil {
-		g.signal(unix.SIGKILL)
+		g.kill()
+		g.cage.end()
 		reap(pid)
 		leaders.remove(pid)
-		return err
 	}
-	g.fds[fdExit].Fd = int32(fd)
-	return nil
+	return err
 }
 
 // signal sends sig to the group, and to the leader in case that it changed its
@@ -194,6 +221,15 @@ func (g *group) adopt(pid, pidfd int) error {
 func (g *group) signal(sig syscall.Signal) {
 	_ = unix.Kill(-g.pid, sig)
 	_ = unix.Kill(g.pid, sig)
+}
+
+// kill ends all that can be found of the program.
+func (g *group) kill() {
+	g.killed = true
+	if !g.cage.kill() {
+		g.hunted = hunt(g.pid, g.mark)
+	}
+	g.signal(unix.SIGKILL)
 }
 
 func (g *group) closeFD(at int) {
@@ -205,10 +241,13 @@ func (g *group) closeFD(at int) {
 
 // release closes what is open and gives the gear back.
 func (g *group) release() {
+	g.unhold()
 	g.fds[fdWake].Fd = -1 // belongs to the gear
 	for i := range g.fds {
 		g.closeFD(i)
 	}
 	gears.Put(g.gear)
 	g.gear = nil
+	g.cage.give()
+	g.cage = nil
 }

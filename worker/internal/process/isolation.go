@@ -1,22 +1,54 @@
 package process
 
+import (
+	"fmt"
+	"strings"
+)
+
+// maxTasks is how many processes and threads a program may have at once where
+// the kernel counts them for us.
+const maxTasks = 4096
+
 // Isolation says what keeps the descendants of a program together, and which
 // limits the kernel enforces how.
 type Isolation struct {
-	// Cgroup is the folder under which programs get cgroups of their own; empty
-	// where they get none, for the reason in Why.
+	// Cgroup is the folder under which each program gets a cgroup of its own;
+	// empty where they get none, for the reason in Why.
 	Cgroup, Why string
-	// Memory and Tasks say that the cgroup limits both for the whole tree.
+	// Memory and Tasks say that a cgroup limits the memory and the processes of
+	// the whole tree.
 	Memory, Tasks bool
+	// Subreaper says that descendants which leave their group come to us, and
+	// Limits that processes can be limited one by one.
+	Subreaper, Limits bool
 }
 
-// Adopt ends and removes what an earlier life of this process, or any that is
-// dead, left running under cgroups, and makes Run use cgroups named after name
-// where that is allowed. Call it once, before the first Run. The error is for
-// leftovers that could not be ended; without cgroups there is none.
-func Adopt(name string) error { return nil }
-
-// Probe finds out what is in force, or would be after Adopt.
-func Probe() Isolation { return Isolation{} }
-
-func (i Isolation) String() string { return "process group" }
+// String is for people, in one line.
+func (i Isolation) String() string {
+	var s strings.Builder
+	switch {
+	case i.Cgroup != "":
+		fmt.Fprintf(&s, "cgroup v2 under %s: the whole tree of a program is killed at once", i.Cgroup)
+	case i.Subreaper:
+		fmt.Fprintf(&s, "no cgroup v2 (%s): process group, subreaper and marks in the environment", i.Why)
+	default:
+		s.WriteString("process group only")
+	}
+	switch {
+	case i.Memory:
+		s.WriteString("; memory of the tree by memory.max")
+	case i.Limits:
+		s.WriteString("; memory of each process by RLIMIT_DATA")
+	default:
+		s.WriteString("; memory not limited")
+	}
+	if i.Tasks {
+		fmt.Fprintf(&s, "; at most %d processes and threads by pids.max", maxTasks)
+	} else {
+		s.WriteString("; number of processes not limited")
+	}
+	if i.Limits {
+		s.WriteString("; open files, file size and core dumps by rlimit")
+	}
+	return s.String()
+}

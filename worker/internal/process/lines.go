@@ -9,6 +9,7 @@ type lines struct {
 	partial []byte
 	skip    bool // inside a line that is too long
 	dropped int
+	ended   int // lines so far
 }
 
 func (l *lines) write(p []byte) {
@@ -36,6 +37,7 @@ func (l *lines) keep(p []byte) {
 
 // end passes on a line whose last piece is p.
 func (l *lines) end(p []byte) {
+	l.ended++
 	if len(l.partial) > 0 || l.skip {
 		l.keep(p)
 		p = l.partial

@@ -18,6 +18,7 @@ func (g *group) supervise(ctx context.Context) {
 		now := time.Now()
 		g.check(ctx, now)
 		g.meter.sample(g.pid, now)
+		g.resume(now)
 		poll(g.fds[:], g.untilNext(now))
 		if g.serve() {
 			// The end of one pipe is mostly that of the program: to wait for
@@ -34,45 +35,76 @@ func (g *group) supervise(ctx context.Context) {
 // help.
 func (g *group) check(ctx context.Context, now time.Time) {
 	switch {
-	case g.killAt.IsZero() && g.exit.StdoutTooBig:
+	case g.killed:
+	case g.spec.Kill != nil && g.spec.Kill.Err() != nil:
+		g.exit.Killed = true
+		g.kill()
+	case !g.killAt.IsZero():
+		if !now.Before(g.killAt) {
+			g.kill()
+		}
+	case g.shallStop(ctx, now):
 		g.terminate(now)
-	case g.killAt.IsZero() && ctx.Err() != nil:
-		g.exit.Cancelled = true
-		g.terminate(now)
-	case g.killAt.IsZero() && !g.deadline.IsZero() && !now.Before(g.deadline):
-		g.exit.TimedOut = true
-		g.terminate(now)
-	case !g.killAt.IsZero() && !g.killed && !now.Before(g.killAt):
-		g.killed = true
-		g.signal(unix.SIGKILL)
 	}
+}
+
+// shallStop looks for a reason to stop the program, and notes it.
+func (g *group) shallStop(ctx context.Context, now time.Time) bool {
+	switch {
+	case g.exit.StdoutTooBig:
+	case ctx.Err() != nil:
+		g.exit.Cancelled = true
+	case !g.deadline.IsZero() && !now.Before(g.deadline):
+		g.exit.TimedOut = true
+	case g.quiet.tooLong(now, g.cpu):
+		g.exit.Stalled = true
+	default:
+		return false
+	}
+	return true
+}
+
+// cpu is what the whole tree has used so far, from an arbitrary beginning.
+func (g *group) cpu() time.Duration {
+	if g.cage != nil {
+		return g.cage.cpu()
+	}
+	return treeCPU(g.pid, g.mark)
 }
 
 // terminate asks the group to end. A stopped process must go on to hear it.
 func (g *group) terminate(now time.Time) {
 	g.meter.look(g.pid)
 	g.killAt = now.Add(g.spec.Grace)
-	g.fds[fdWake].Fd = -1 // it stays readable and would wake the loop again and again
 	g.signal(unix.SIGTERM)
 	g.signal(unix.SIGCONT)
 }
 
 // untilNext is how long the loop may sleep; negative is for ever.
 func (g *group) untilNext(now time.Time) time.Duration {
-	next := g.deadline
-	if !g.killAt.IsZero() {
-		next = g.killAt
-	}
-	if g.killed {
-		next = time.Time{}
-	}
-	if at := g.meter.next; !at.IsZero() && (next.IsZero() || at.Before(next)) {
-		next = at
+	var next time.Time
+	for _, at := range [...]time.Time{g.nextStep(), g.meter.next, g.flow.resume} {
+		if !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
 	}
 	if next.IsZero() {
 		return -1
 	}
 	return max(0, next.Sub(now))
+}
+
+// nextStep is when check has something to do, as far as time alone tells.
+func (g *group) nextStep() time.Time {
+	switch {
+	case g.killed:
+		return time.Time{}
+	case !g.killAt.IsZero():
+		return g.killAt
+	case !g.quiet.next.IsZero() && (g.deadline.IsZero() || g.quiet.next.Before(g.deadline)):
+		return g.quiet.next
+	}
+	return g.deadline
 }
 
 // poll waits until a descriptor is ready or d is over, and leaves what is ready
@@ -135,7 +167,7 @@ func (g *group) read(at int) {
 		g.closeFD(at) // hung up and empty
 		return
 	}
-	n, err := unix.Read(int(g.fds[at].Fd), g.gear.buf)
+	n, err := unix.Read(int(g.fds[at].Fd), g.bufferFor(at))
 	switch {
 	case err == unix.EINTR || err == unix.EAGAIN:
 	case n <= 0:
@@ -146,20 +178,30 @@ func (g *group) read(at int) {
 }
 
 func (g *group) take(at int, p []byte) {
+	g.quiet.heard = true
 	switch at {
 	case fdStdout:
 		if room := g.spec.MaxStdout - int64(len(g.exit.Stdout)); int64(len(p)) > room {
 			p = p[:room]
 			g.exit.StdoutTooBig = !g.exit.TimedOut && !g.exit.Cancelled
 		}
-		g.exit.Stdout = append(g.exit.Stdout, p...)
+		g.exit.Stdout = appendWithin(g.exit.Stdout, p, g.spec.MaxStdout)
 	case fdStderr:
 		if g.spec.Log != nil {
 			_, _ = g.spec.Log.Write(p)
 		}
 	case fdEvents:
-		g.events.write(p)
+		g.takeEvents(p)
 	}
+}
+
+// appendWithin is append for a slice that never gets longer than limit; it does
+// not take more room than that either.
+func appendWithin(s, p []byte, limit int64) []byte {
+	if need := len(s) + len(p); need > cap(s) {
+		s = append(make([]byte, 0, max(need, int(min(int64(2*cap(s)), limit)))), s...)
+	}
+	return append(s, p...)
 }
 
 // finish ends what is left of the group, reads what is left in the pipes, and
@@ -167,7 +209,13 @@ func (g *group) take(at int, p []byte) {
 func (g *group) finish() {
 	g.closeFD(fdStdin)
 	_ = unix.Kill(-g.pid, unix.SIGKILL)
-	g.exit.Escaped = sweep(g.pid, g.mark)
+	left := g.cage.end()
+	g.exit.Escaped = max(left, sweep(g.pid, g.mark, g.cage, g.hunted))
+	g.exit.OutOfMemory = g.cage.ranOut()
+	if left > 0 {
+		g.cage.discard()
+		g.cage = nil
+	}
 	g.drain()
 	g.events.close()
 	g.exit.EventsDropped = g.events.dropped
@@ -185,6 +233,8 @@ func (g *group) finish() {
 // drain reads to the end of every pipe, but not for long: somebody who ran off
 // may hold one open.
 func (g *group) drain() {
+	g.unhold()
+	g.flow.off = true
 	g.fds[fdWake].Fd = -1
 	g.closeFD(fdExit)
 	until := time.Now().Add(waitDelay)

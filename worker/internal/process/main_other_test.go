@@ -3,3 +3,5 @@
 package process
 
 const canSubreap = false
+
+func tidy() {}

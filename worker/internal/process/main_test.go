@@ -1,6 +1,7 @@
 package process
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -25,7 +26,40 @@ func TestMain(m *testing.M) {
 	if err := Subreap(); err != nil && canSubreap {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m)
+	if err := Adopt(fmt.Sprint("a test, process ", os.Getpid())); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		tidy()
+		os.Exit(code)
+	}))
+}
+
+// bothWays runs a test with cgroups and as where there are none.
+func bothWays(t *testing.T, do func(t *testing.T, uncaged bool)) {
+	t.Helper()
+	t.Run("bare", func(t *testing.T) {
+		t.Parallel()
+		do(t, true)
+	})
+	t.Run("cgroup", func(t *testing.T) {
+		t.Parallel()
+		needCgroup(t)
+		do(t, false)
+	})
+}
+
+// needCgroup skips what needs a cgroup, but not where RUNNERBEAN_NEED_CGROUP
+// says that there must be some.
+func needCgroup(t *testing.T) {
+	t.Helper()
+	switch i := Probe(); {
+	case i.Cgroup != "":
+	case os.Getenv("RUNNERBEAN_NEED_CGROUP") != "":
+		t.Fatalf("there are no cgroups: %v", i)
+	default:
+		t.Skipf("there are no cgroups: %v", i)
+	}
 }
 
 // child says how to run the test binary as one of programs.

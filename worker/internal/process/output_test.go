@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -113,13 +114,57 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// A program that writes more events than are read has to wait; none is lost.
 func TestEventFlood(t *testing.T) {
 	t.Parallel()
+	const lines = eventBurst + eventRate
 	n := 0
-	spec := child(t, "flood", "3", fmt.Sprint(16<<20))
+	spec := child(t, "flood", "3", fmt.Sprint(16*lines))
 	spec.Event = func([]byte) { n++ }
-	if exit := run(t, spec); n != 16<<20/16 || exit.EventsDropped != 0 {
-		t.Errorf("%d events, %d dropped", n, exit.EventsDropped)
+	if exit := run(t, spec); n != lines || exit.EventsDropped != 0 || exit.Code != 0 {
+		t.Errorf("%d events, %+v", n, exit)
+	}
+}
+
+func TestFlow(t *testing.T) {
+	t.Parallel()
+	begun := time.Now()
+	steps := []struct {
+		after        time.Duration
+		lines, bytes int
+		wait         time.Duration
+	}{
+		{0, eventBurst, 0, 0},
+		{0, eventRate, 0, time.Second},
+		{time.Second, 0, 0, 0},
+		{0, 0, eventRate * eventBytes / 2, time.Second / 2},
+		{time.Hour, eventBurst, 100, 0},
+	}
+	var f flow
+	now := begun
+	for i, s := range steps {
+		now = now.Add(s.after)
+		var wait time.Duration
+		if at := f.add(s.lines, s.bytes, now); !at.IsZero() {
+			wait = at.Sub(now)
+		}
+		if wait != s.wait {
+			t.Errorf("step %d: wait for %v, want %v", i, wait, s.wait)
+		}
+	}
+}
+
+// The output does not take more room than it may have.
+func TestAppendWithin(t *testing.T) {
+	t.Parallel()
+	const limit = 1 << 20
+	var s []byte
+	piece := make([]byte, 1000)
+	for len(s) < limit {
+		s = appendWithin(s, piece[:min(len(piece), limit-len(s))], limit)
+		if c := cap(s); c > limit || c > 2*len(s)+len(piece) {
+			t.Fatalf("room for %d bytes at %d", c, len(s))
+		}
 	}
 }
 

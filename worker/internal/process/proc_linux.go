@@ -27,6 +27,7 @@ type procStat struct {
 	state                  byte
 	parent, group, session int
 	started                uint64 // clock ticks after boot
+	cpu                    uint64 // clock ticks, with those of children that were waited for
 	bare                   bool   // no environment in memory, or none that may be seen
 }
 
@@ -48,6 +49,10 @@ func parseStat(data []byte) (procStat, bool) {
 	s.group, _ = strconv.Atoi(f[2])
 	s.session, _ = strconv.Atoi(f[3])
 	s.started, _ = strconv.ParseUint(f[19], 10, 64)
+	for _, ticks := range f[11:15] {
+		n, _ := strconv.ParseUint(ticks, 10, 64)
+		s.cpu += n
+	}
 	s.bare = len(f) > 48 && f[48] == "0" // where the environment ends
 	return s, true
 }

@@ -85,6 +85,8 @@ type Spec struct {
 	Grace time.Duration
 	// OnStart is told the process id, which is also the id of the group.
 	OnStart func(pid int)
+
+	uncaged bool // for tests: as where there are no cgroups
 }
 
 // Exit is how a program ended.
@@ -121,8 +123,10 @@ type Exit struct {
 // after the grace period SIGKILL. The error is for a program that could not be
 // started; how one ended is in Exit.
 func Run(ctx context.Context, spec Spec) (Exit, error) {
-	if ctx.Err() != nil {
-		return Exit{}, fmt.Errorf("process: not started: %w", context.Cause(ctx))
+	for _, c := range [...]context.Context{ctx, spec.Kill} {
+		if c != nil && c.Err() != nil {
+			return Exit{}, fmt.Errorf("process: not started: %w", context.Cause(c))
+		}
 	}
 	spec.setDefaults()
 	// The parent-death signal is sent when the starting thread ends
@@ -136,6 +140,9 @@ func Run(ctx context.Context, spec Spec) (Exit, error) {
 	defer g.release()
 	if ctx.Done() != nil {
 		defer context.AfterFunc(ctx, g.gear.waker.wake)()
+	}
+	if spec.Kill != nil {
+		defer context.AfterFunc(spec.Kill, g.gear.waker.wake)()
 	}
 	g.supervise(ctx)
 	g.finish()

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"maps"
 	"math"
 	"os"
 	"slices"
@@ -38,14 +39,20 @@ func Subreap() error {
 // be ended in time. The children of an orphan that dies, by whatever hand, are
 // orphans in the next round: a round is the last only where it finds nothing
 // and those that are nobody's business have not changed since the one before.
-func sweep(leader int, mark string) int {
+//
+// known are processes of the program that were killed already.
+func sweep(leader int, mark string, inside *cage, known map[int]uint64) int {
 	begun := time.Now()
-	s := sweeper{leader: leader, mark: mark, known: map[int]uint64{}}
+	s := sweeper{leader: leader, mark: mark, cage: inside, known: map[int]uint64{}}
+	maps.Copy(s.known, known)
 	var before []int
 	for wait := 50 * time.Microsecond; subreaping.Load(); wait = min(2*wait, 10*time.Millisecond) {
 		pids := strangers()
 		if len(pids) == 0 {
 			break // the usual case, in the first round
+		}
+		if before == nil && inside == nil {
+			maps.Copy(s.known, hunt(leader, mark))
 		}
 		r := s.round()
 		settled := r.found == 0 && r.unsure == 0 && slices.Equal(pids, before)
@@ -62,6 +69,7 @@ func sweep(leader int, mark string) int {
 type sweeper struct {
 	leader int
 	mark   string
+	cage   *cage
 	known  map[int]uint64 // when those were started that were found to be its orphans
 	now    situation
 }
@@ -152,10 +160,11 @@ const (
 // it lived.
 func (s *sweeper) belongs(pid int, st procStat) answer {
 	started, known := s.known[pid]
+	here, elsewhere := s.cage.has(pid)
 	switch {
-	case st.group == s.leader, known && started == st.started, hasEnv(pid, s.mark):
+	case here, st.group == s.leader, known && started == st.started, hasEnv(pid, s.mark):
 		return yes
-	case leaders.has(st.group):
+	case elsewhere, leaders.has(st.group):
 		return no
 	case unclear(pid, st):
 		return perhaps

@@ -25,6 +25,9 @@ func sysProcAttr(pidfd *int) *syscall.SysProcAttr {
 	return attr
 }
 
+// leave makes a process start where this one is.
+func leave(attr *syscall.SysProcAttr) { attr.UseCgroupFD = false }
+
 func pipe() (r, w int, err error) {
 	var p [2]int
 	err = unix.Pipe2(p[:], unix.O_CLOEXEC)

@@ -23,6 +23,12 @@ import (
 
 const canSubreap = true
 
+func tidy() {
+	if h := adoption.home.Load(); h != nil {
+		h.close()
+	}
+}
+
 func init() {
 	programs["parent"] = func(args []string) { // how, and what to do after
 		cmd := exec.Command(os.Args[0])
@@ -136,64 +142,73 @@ func alive(pid int) bool {
 // Whatever a program leaves running is dead when Run returns, and reaped.
 func TestNothingIsLeft(t *testing.T) {
 	t.Parallel()
-	for _, how := range []string{"plain", "group", "session"} {
-		t.Run(how, func(t *testing.T) {
-			t.Parallel()
-			exit := run(t, child(t, "parent", how, "exit"))
-			if exit.Code != 0 || exit.Escaped != 0 {
-				t.Errorf("%+v", exit)
+	bothWays(t, func(t *testing.T, uncaged bool) {
+		for _, how := range []string{"plain", "group", "session"} {
+			for _, then := range []string{"exit", "hang"} {
+				t.Run(how+" "+then, func(t *testing.T) {
+					t.Parallel()
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					spec := child(t, "parent", how, then)
+					spec.uncaged = uncaged
+					if then == "hang" {
+						spec.Event = func([]byte) { cancel() }
+					}
+					exit, err := Run(ctx, spec)
+					if err != nil || exit.Cancelled != (then == "hang") || exit.Escaped != 0 {
+						t.Errorf("%+v, %v", exit, err)
+					}
+					if s, there := readStat(pid(t, exit.Stdout)); there {
+						t.Errorf("its child is there: %+v", s)
+					}
+				})
 			}
-			if s, there := readStat(pid(t, exit.Stdout)); there {
-				t.Errorf("its child is there: %+v", s)
-			}
-		})
-		t.Run(how+" cancelled", func(t *testing.T) {
-			t.Parallel()
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			spec := child(t, "parent", how, "hang")
-			spec.Event = func([]byte) { cancel() }
-			exit, err := Run(ctx, spec)
-			if err != nil || !exit.Cancelled || exit.Escaped != 0 {
-				t.Errorf("%+v, %v", exit, err)
-			}
-			if s, there := readStat(pid(t, exit.Stdout)); there {
-				t.Errorf("its child is there: %+v", s)
-			}
-		})
-	}
-	t.Run("chain", func(t *testing.T) {
-		t.Parallel()
-		exit := run(t, child(t, "fork", "4"))
-		if alive(pid(t, exit.Stdout)) {
-			t.Error("the last of the chain is alive")
 		}
+		t.Run("chain", func(t *testing.T) {
+			t.Parallel()
+			spec := child(t, "fork", "4")
+			spec.uncaged = uncaged
+			if exit := run(t, spec); alive(pid(t, exit.Stdout)) {
+				t.Error("the last of the chain is alive")
+			}
+		})
 	})
 }
 
 // A descendant that cannot be told from another program's is spared while such
-// a program runs, and ends with the last of them. Nothing else may run here.
+// a program runs, and ends with the last of them. In a cgroup there is no such
+// doubt. Nothing else may run here.
 func TestStranger(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	started, ended := make(chan struct{}), make(chan Exit)
-	go func() {
-		spec := Spec{Path: "/bin/sleep", Args: []string{"600"}, OnStart: func(int) { close(started) }}
-		exit, err := Run(ctx, spec)
-		if err != nil {
-			t.Error(err)
-		}
-		ended <- exit
-	}()
-	<-started
-	stranger := pid(t, run(t, child(t, "parent", "stranger", "exit")).Stdout)
-	if !alive(stranger) {
-		t.Error("it could have been the other program's")
-	}
-	cancel()
-	<-ended
-	if _, there := readStat(stranger); there {
-		t.Error("it is there")
+	for _, uncaged := range []bool{true, false} {
+		t.Run(fmt.Sprint("bare=", uncaged), func(t *testing.T) {
+			if !uncaged {
+				needCgroup(t)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			started, ended := make(chan struct{}), make(chan Exit)
+			go func() {
+				exit, err := Run(ctx, Spec{
+					Path: "/bin/sleep", Args: []string{"600"}, OnStart: func(int) { close(started) }, uncaged: uncaged,
+				})
+				if err != nil {
+					t.Error(err)
+				}
+				ended <- exit
+			}()
+			<-started
+			spec := child(t, "parent", "stranger", "exit")
+			spec.uncaged = uncaged
+			stranger := pid(t, run(t, spec).Stdout)
+			if alive(stranger) != uncaged {
+				t.Errorf("it is alive: %v", !uncaged)
+			}
+			cancel()
+			<-ended
+			if _, there := readStat(stranger); there {
+				t.Error("it is there")
+			}
+		})
 	}
 }
 

@@ -106,7 +106,36 @@ func (m *meter) result(usage unix.Rusage) int64 { return usage.Maxrss }
 // Subreap is not to be had here: descendants that leave their group escape.
 func Subreap() error { return fmt.Errorf("process: subreaper: %w", errors.ErrUnsupported) }
 
-func sweep(int, string) int { return 0 }
+func sweep(int, string, *cage, map[int]uint64) int { return 0 }
+
+func hunt(int, string) map[int]uint64 { return nil }
+
+// treeCPU is not to be had here. It always grows, so that no program counts as
+// still.
+func treeCPU(int, string) time.Duration { return time.Duration(time.Now().UnixNano()) }
+
+// limit does nothing: no limit can be set on another process.
+func (g *group) limit() error { return nil }
+
+// cage is a cgroup; there are none here.
+type cage struct{}
+
+func takeCage() *cage                     { return nil }
+func (c *cage) join(*syscall.SysProcAttr) {}
+func leave(*syscall.SysProcAttr)          {}
+func (c *cage) limitMemory(int64) bool    { return false }
+func (c *cage) kill() bool                { return false }
+func (c *cage) end() int                  { return 0 }
+func (c *cage) cpu() time.Duration        { return 0 }
+func (c *cage) ranOut() bool              { return false }
+func (c *cage) give()                     {}
+func (c *cage) discard()                  {}
+
+// Adopt does nothing here.
+func Adopt(string) error { return nil }
+
+// Probe knows that there is only the process group here.
+func Probe() Isolation { return Isolation{} }
 
 // KillMarked is not to be had here.
 func KillMarked(context.Context, string) (int, error) {
