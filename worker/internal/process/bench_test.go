@@ -13,9 +13,9 @@ import (
 
 var block = bytes.Repeat([]byte("0123456789abcdef"), 640)
 
-func catHere() error {
+func catHere(uncaged bool) error {
 	exit, err := Run(context.Background(), Spec{
-		Path: "/bin/cat", Stdin: block, Log: &Log{}, Event: func([]byte) {}, Timeout: time.Hour, Env: []string{"A=b"},
+		Path: "/bin/cat", Stdin: block, Log: &Log{}, Event: func([]byte) {}, Timeout: time.Hour, Env: []string{"A=b"}, uncaged: uncaged,
 	})
 	if err == nil && (exit.Code != 0 || !bytes.Equal(exit.Stdout, block)) {
 		err = fmt.Errorf("%+v", exit)
@@ -42,14 +42,21 @@ func catBare() error {
 // whatever else the machine does meets both alike, and reports the ratio of
 // their speeds.
 func BenchmarkRun(b *testing.B) {
-	for _, parallel := range []int{1, 4} {
-		b.Run(fmt.Sprint("cat/parallel=", parallel), func(b *testing.B) {
+	for _, c := range []struct {
+		way      string
+		parallel int
+	}{{"cgroup", 1}, {"cgroup", 4}, {"bare", 1}, {"bare", 4}} {
+		parallel := c.parallel
+		b.Run(fmt.Sprint("cat/", c.way, "/parallel=", parallel), func(b *testing.B) {
+			if c.way == "cgroup" && Probe().Cgroup == "" {
+				b.Skip("there are no cgroups")
+			}
 			var here, bare time.Duration
 			const turn = 50
 			for done := 0; done < b.N; done += turn {
 				n := min(turn, b.N-done)
 				bare += timed(b, n, parallel, catBare)
-				here += timed(b, n, parallel, catHere)
+				here += timed(b, n, parallel, func() error { return catHere(c.way == "bare") })
 			}
 			b.ReportMetric(float64(b.N)/here.Seconds(), "runs/s")
 			b.ReportMetric(float64(b.N)/bare.Seconds(), "bare/s")

@@ -46,15 +46,17 @@ func sweep(leader int, mark string, inside *cage, known map[int]uint64) int {
 	s := sweeper{leader: leader, mark: mark, cage: inside, known: map[int]uint64{}}
 	maps.Copy(s.known, known)
 	var before []int
+	hunted := false
 	for wait := 50 * time.Microsecond; subreaping.Load(); wait = min(2*wait, 10*time.Millisecond) {
 		pids := strangers()
 		if len(pids) == 0 {
 			break // the usual case, in the first round
 		}
-		if before == nil && inside == nil {
-			maps.Copy(s.known, hunt(leader, mark))
-		}
 		r := s.round()
+		if r.found > 0 && inside == nil && !hunted {
+			maps.Copy(s.known, hunt(leader, mark))
+			hunted = true
+		}
 		settled := r.found == 0 && r.unsure == 0 && slices.Equal(pids, before)
 		if settled || time.Since(begun) > sweepFor {
 			return r.left
