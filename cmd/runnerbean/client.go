@@ -109,5 +109,8 @@ func problem(answer *http.Response, data []byte) error {
 	if p.Status == http.StatusUnauthorized {
 		return fmt.Errorf("%w; set RUNNERBEAN_TOKEN", p)
 	}
+	if after := answer.Header.Get("Retry-After"); after != "" && p.Status == http.StatusServiceUnavailable {
+		return fmt.Errorf("%w; it may be worth trying again in %s s", p, clean(shorten(after, 20)))
+	}
 	return p
 }

@@ -93,9 +93,11 @@ Settings are environment variables; see "runnerbean help config".`,
 	})
 	root.AddCommand(
 		newDev(a), newWorker(a),
-		newSubmit(a), newShow(a), newWatch(a), newList(a), newLogs(a), newCancel(a),
+		newSubmit(a), newShow(a), newWatch(a), newList(a), newLogs(a),
+		newDrain(a), newNodes(a),
 		newBench(a), newDoctor(a), newVersion(a), newHelpConfig(a),
 	)
+	root.AddCommand(newVerbs(a)...)
 	return root
 }
 

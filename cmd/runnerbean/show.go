@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -50,6 +52,9 @@ func printDetails(out io.Writer, d jobs.Details) error {
 	fmt.Fprintf(w, "program\t%s\n", clean(s.Program))
 	fmt.Fprintf(w, "state\t%s\n", describe(s))
 	fmt.Fprintf(w, "result\t%s\n", clean(d.Job.Result.URL))
+	if d.Job.RerunOf != "" {
+		fmt.Fprintf(w, "rerun of\t%s\n", clean(d.Job.RerunOf))
+	}
 	if s.Error != nil {
 		fmt.Fprintf(w, "error\t%s\n", errorText(s.Error))
 	}
@@ -61,8 +66,8 @@ func printDetails(out io.Writer, d jobs.Details) error {
 			fmt.Fprintf(w, "%s\t%s\n", t.name, stamp(t.at))
 		}
 	}
-	for key, value := range d.Job.Labels {
-		fmt.Fprintf(w, "label\t%s=%s\n", clean(key), clean(value))
+	for _, key := range slices.Sorted(maps.Keys(d.Job.Labels)) {
+		fmt.Fprintf(w, "label\t%s=%s\n", clean(key), clean(d.Job.Labels[key]))
 	}
 	for _, attempt := range d.Attempts {
 		fmt.Fprintf(w, "attempt %d\t%s\n", attempt.Number, attemptText(attempt))

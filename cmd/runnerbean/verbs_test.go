@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// expect runs a command and looks for words in what it prints.
+func (p *process) expect(code int, words string, args ...string) (stdout string) {
+	p.t.Helper()
+	out, log, got := p.client("", args...)
+	if got != code || !strings.Contains(out+log, words) {
+		p.t.Errorf("%q: exit code %d, want %d and %q\n%s%s", args, got, code, words, out, log)
+	}
+	return out
+}
+
+func idOf(url string) string { return url[strings.LastIndexByte(url, '/')+1:] }
+
+func (p *process) details(id string) (d jobs.Details) {
+	p.t.Helper()
+	if err := json.Unmarshal([]byte(p.expect(0, "", "show", id, "--json")), &d); err != nil {
+		p.t.Fatal(err)
+	}
+	return d
+}
+
+func TestVerbsOfOneJob(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	p := newNode(t, server.Addr)
+	p.start("worker")
+
+	t.Run("a failed job is retried at its URL", func(t *testing.T) {
+		url := p.submit("refuses", "1")
+		p.final(url)
+		p.expect(0, "is queued again", "retry", url)
+		p.until("a second attempt", func() bool { r, _ := p.get(url); return r.State == jobs.Failed && r.Attempt == 2 })
+		if d := p.details(idOf(url)); len(d.Attempts) != 2 || d.Attempts[0].Outcome != jobs.OutcomeFailed {
+			t.Errorf("attempts %+v", d.Attempts)
+		}
+		p.expect(exitError, "use reset", "retry", p.submit("hangs", "1"))
+	})
+	t.Run("a succeeded job is run again as a new one only", func(t *testing.T) {
+		url := p.submit("echo", `[1, 2]`)
+		first := p.final(url)
+		p.expect(exitError, "runnerbean retry --as-new "+idOf(url), "retry", url)
+		p.expect(exitError, "runnerbean retry --as-new "+idOf(url), "reset", url)
+		out := p.expect(0, "as a new job: "+p.url+"/", "retry", "--as-new", url)
+		again := strings.TrimSpace(out[strings.LastIndexByte(out, ' ')+1:])
+		if r := p.final(again); r.State != jobs.Succeeded || string(r.Result) != string(first.Result) || r.ID == first.ID {
+			t.Errorf("%s %s", r.State, r.Result)
+		}
+		p.expect(0, "rerun of", "show", again)
+		if d := p.details(idOf(again)); d.Job.RerunOf != first.ID {
+			t.Errorf("a rerun of %q", d.Job.RerunOf)
+		}
+	})
+	t.Run("several, one of which is refused", func(t *testing.T) {
+		good, done := p.submit("refuses", "1"), p.submit("echo", "1")
+		p.final(good)
+		p.final(done)
+		p.expect(exitError, done[strings.LastIndexByte(done, '/')+1:]+": 409", "retry", done, good)
+		p.until("the other one", func() bool { r, _ := p.get(good); return r.Attempt == 2 && r.State.Final() })
+	})
+	t.Run("JSON", func(t *testing.T) {
+		url := p.submit("refuses", "1")
+		p.final(url)
+		var status jobs.Result
+		out := p.expect(0, "", "reset", url, "--json")
+		if err := json.Unmarshal([]byte(out), &status); err != nil || status.ID != idOf(url) {
+			t.Errorf("%v in %s", err, out)
+		}
+	})
+}
+
+func TestVerbsOfSelections(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	p := newNode(t, server.Addr)
+	p.env = append(p.env, "RUNNERBEAN_SLOTS=0") // nothing runs
+	p.start("worker")
+	for range 5 {
+		p.submit("echo", "1")
+	}
+	p.submit("refuses", "1")
+
+	p.expect(exitUsage, "5 jobs would be cancelled: nobody is there to be asked, so add --yes", "cancel", "--program", "echo")
+	p.expect(0, "no job is meant", "retry", "--all")
+	p.expect(exitError, "only a job that is failed or cancelled can be retried", "retry", "--state", "queued")
+	p.expect(0, "5 jobs cancelled", "cancel", "--program", "echo", "--state", "queued", "--yes")
+	var sum jobs.Selected
+	if err := json.Unmarshal([]byte(p.expect(0, "", "retry", "--program", "echo", "-y", "--json")), &sum); err != nil || sum.Done != 5 || sum.Matched != 5 {
+		t.Errorf("%v %+v", err, sum)
+	}
+	p.expect(0, "6 jobs terminated", "terminate", "--all", "--yes")
+	if out := p.expect(0, "", "list", "--state", "cancelled"); strings.Count(out, "cancelled") < 6 {
+		t.Errorf("the list has\n%s", out)
+	}
+}
+
+func TestDrainFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	p := newNode(t, server.Addr)
+	p.start("worker")
+	p.expect(0, "nothing is drained", "drain")
+	p.expect(exitError, "known are n1", "drain", "n2")
+	p.expect(0, "runnerbean drain n1 --off", "drain", "n1", "--reason", "new disks")
+	p.expect(0, "new disks", "drain")
+	p.expect(0, "up, drained", "nodes")
+	p.expect(0, "runnerbean drain --queue --off", "drain", "--queue")
+	var drains jobs.Drains
+	if err := json.Unmarshal([]byte(p.expect(0, "", "drain", "--json")), &drains); err != nil || drains.Queue == nil || len(drains.Nodes) != 1 {
+		t.Errorf("%v %+v", err, drains)
+	}
+	p.expect(0, "node n1 takes work again", "drain", "n1", "--off")
+	p.expect(exitError, "not drained", "drain", "n1", "--off")
+	p.expect(0, "the queue takes jobs again", "drain", "--queue", "--off")
+	p.expect(0, "nothing is drained", "drain")
+}
+
+func TestNodesFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	p := newNode(t, server.Addr)
+	p.start("worker")
+	url := p.submit("hangs", "1")
+	p.until("a running job", func() bool { r, _ := p.get(url); return r.State == jobs.Running })
+	p.expect(0, "echo, hangs", "nodes")
+	var list jobs.Nodes
+	if err := json.Unmarshal([]byte(p.expect(0, "", "nodes", "--json")), &list); err != nil || len(list.Nodes) != 1 {
+		t.Fatalf("%v %+v", err, list)
+	}
+	if n := list.Nodes[0]; n.Name != "n1" || !n.Alive || n.Drained || n.Slots != 2 || n.Running != 1 {
+		t.Errorf("%+v", n)
+	}
+}
+
+func TestWrongUsageOfVerbs(t *testing.T) {
+	t.Parallel()
+	const id = "019aae04-9f80-7c61-8d2e-5b1c7a90e1f2"
+	for says, args := range map[string][]string{
+		"say which jobs":         {"cancel"},
+		"not both":               {"cancel", id, "--program", "x"},
+		"stands alone":           {"cancel", "--all", "--program", "x"},
+		"given by their ids":     {"retry", "--as-new", "--state", "failed"},
+		"--as-new":               {"cancel", "--as-new", id},
+		`"seven" is neither`:     {"stop", "seven"},
+		"either a node or":       {"drain", "n1", "--queue"},
+		"a node, or --queue":     {"drain", "--off"},
+		"or --queue; see":        {"drain", "--reason", "x"},
+		"not for --off":          {"drain", "n1", "--off", "--reason", "x"},
+		"the name of the node":   {"drain", ""},
+		`"runnerbean retry --he`: {"retry"},
+	} {
+		var out, log bytes.Buffer
+		err := run(t.Context(), t.Context(), args, strings.NewReader(""), &out, &log)
+		if err == nil || exitCode(err) != exitUsage || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v (exit code %d), want a usage error with %q", args, err, exitCode(err), says)
+		}
+	}
+}
+
+func TestNewestLives(t *testing.T) {
+	t.Parallel()
+	kept := newestLives([]jobs.Node{
+		{Name: "a", Instance: "3"},
+		{Name: "a", Instance: "2", Running: 1},
+		{Name: "a", Instance: "1"},
+		{Name: "b", Instance: "2", Alive: true},
+		{Name: "b", Instance: "1", Alive: true},
+	})
+	var got []string
+	for _, n := range kept {
+		got = append(got, n.Name+n.Instance)
+	}
+	if want := "a3 a2 b2 b1"; strings.Join(got, " ") != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+}
+
+func TestThousands(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567"} {
+		if got := thousands(n); got != want {
+			t.Errorf("%d is %q", n, got)
+		}
+	}
+}
