@@ -40,11 +40,22 @@ type settings struct {
 	Attempts      int           `env:"ATTEMPTS" envDefault:"3" help:"attempts that may end in error where neither job nor program says"`
 	Grace         time.Duration `env:"GRACE" envDefault:"10s" help:"time that a program has to end between SIGTERM and SIGKILL"`
 	ShutdownGrace time.Duration `env:"SHUTDOWN_GRACE" envDefault:"30s" help:"time that running jobs have to finish when the node is stopped"`
+	Lease         time.Duration `env:"LEASE" envDefault:"20s" help:"time without a heartbeat after which a node is taken for dead and its jobs run elsewhere"`
+	Stall         time.Duration `env:"STALL" envDefault:"15m" help:"a program that for so long writes nothing and uses no processor is stopped; 0: never"`
+	MaxResult     size          `env:"MAX_RESULT" envDefault:"16MiB" help:"what a program may write to stdout"`
+	MaxScratch    size          `env:"MAX_SCRATCH" envDefault:"10GiB" help:"what one attempt may keep on disk"`
+	MaxMemory     size          `env:"MAX_MEMORY" envDefault:"0" help:"memory that one program may use; 0: no limit"`
+	MaxOpenFiles  uint64        `env:"MAX_OPEN_FILES" envDefault:"4096" help:"files that one program may have open"`
+	MinFree       size          `env:"MIN_FREE" envDefault:"256MiB" help:"free disk space below which no work and no new jobs are taken"`
 	CORS          []string      `env:"CORS" help:"origins that may use the API from a browser; results may be read from any"`
 	Log           string        `env:"LOG" help:"text or json (default: text on a terminal, else json)"`
+	Chaos         string        `env:"CHAOS" help:"for tests only: no-reconciler leaves undone what a crash left undone"`
 }
 
-const envPrefix = "RUNNERBEAN_"
+const (
+	envPrefix    = "RUNNERBEAN_"
+	noReconciler = "no-reconciler"
+)
 
 // readSettings reads the environment and fills in what depends on other settings.
 func readSettings() (settings, error) {
@@ -131,6 +142,12 @@ func (s *settings) check() error {
 	}
 	if s.Attempts < 1 {
 		return errors.New("RUNNERBEAN_ATTEMPTS must be at least 1")
+	}
+	if s.Lease < time.Second {
+		return errors.New("RUNNERBEAN_LEASE must be at least 1s")
+	}
+	if s.Chaos != "" && s.Chaos != noReconciler {
+		return errors.New("RUNNERBEAN_CHAOS is for tests only and must be " + noReconciler)
 	}
 	if s.Log != "" && s.Log != "text" && s.Log != "json" {
 		return errors.New("RUNNERBEAN_LOG must be text or json")

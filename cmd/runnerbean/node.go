@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/runnerbean/runnerbean/internal/dispatch"
@@ -30,6 +32,8 @@ type node struct {
 	log      *slog.Logger
 
 	lock       *os.File
+	home       string // identity of the data folder
+	gate       *gate
 	listener   net.Listener
 	ledger     *ledger.Ledger
 	store      *store.Store
@@ -62,8 +66,11 @@ func (n *node) openFolders(context.Context) error {
 			return fmt.Errorf("data folder: %w (see RUNNERBEAN_DATA)", err)
 		}
 	}
-	lock, err := lockFolder(n.set.Data)
-	n.lock = lock
+	var err error
+	if n.lock, err = lockFolder(n.set.Data); err != nil {
+		return err
+	}
+	n.home, err = homeOf(n.set.Data)
 	return err
 }
 
@@ -85,7 +92,7 @@ func (n *node) listen(ctx context.Context) error {
 
 func (n *node) openRecords(ctx context.Context) error {
 	var err error
-	if n.ledger, err = ledger.Open(ctx, ledger.Config{DSN: n.set.Ledger, Logger: n.log}); err != nil {
+	if n.ledger, err = ledger.Open(ctx, ledger.Config{DSN: n.set.Ledger, Lease: n.set.Lease, Logger: n.log}); err != nil {
 		return err
 	}
 	n.store, err = store.Open(n.set.Store)
@@ -97,9 +104,11 @@ func (n *node) openParts(context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.gate = &gate{n: n}
 	servers := queue.Config{Addrs: n.set.Beanstalkd, Logger: n.log}
 	n.dispatcher, err = dispatch.New(dispatch.Config{
-		Queue: servers, Prefix: n.set.Prefix, Node: n.set.Node, Ledger: n.ledger, Logger: n.log,
+		Queue: servers, Prefix: n.set.Prefix, Node: n.set.Node, Ledger: n.ledger,
+		Interval: n.reconcileEvery(), Logger: n.log,
 	})
 	if err != nil {
 		return err
@@ -110,6 +119,8 @@ func (n *node) openParts(context.Context) error {
 		Programs: n.set.Programs, Scratch: n.scratch(), Slots: n.set.Slots,
 		Grace: n.set.Grace, ShutdownGrace: n.set.ShutdownGrace,
 		Timeout: n.set.Timeout, Attempts: n.set.Attempts, FetchAllow: allowed,
+		Stall: n.set.Stall, MaxStdout: int64(n.set.MaxResult), MaxScratch: int64(n.set.MaxScratch),
+		MaxMemory: int64(n.set.MaxMemory), MaxOpenFiles: n.set.MaxOpenFiles,
 		Send:       n.dispatcher.Send,
 		OnPrograms: func([]ledger.Program) { n.announce() }, Logger: n.log,
 	})
@@ -119,7 +130,7 @@ func (n *node) openParts(context.Context) error {
 	n.publisher, err = publisher.New(publisher.Config{
 		Ledger: n.ledger, Store: n.store, BaseURL: n.set.BaseURL, Node: n.set.Node,
 		Token: n.set.Token, ReadOnly: n.readOnly(), CORS: n.set.CORS,
-		Accept: n.dispatcher.Accept, Act: n.act, Drain: n.ledger.Drain, Undrain: n.ledger.Undrain,
+		Accept: n.dispatcher.Accept, Act: n.dispatcher.Act, Drain: n.gate.drain, Undrain: n.gate.undrain,
 		Ready: n.ready, Logger: n.log,
 	})
 	return err
@@ -134,18 +145,52 @@ func (n *node) readOnly() string {
 	return "this node listens beyond loopback and has no token: set RUNNERBEAN_TOKEN to submit and cancel over HTTP"
 }
 
+// beatEvery is how often the heartbeat is renewed, and the reconciler looks.
+func (n *node) beatEvery() time.Duration { return min(n.set.Lease/4, 5*time.Second) }
+
+func (n *node) reconcileEvery() time.Duration {
+	if n.set.Chaos == noReconciler {
+		return -1
+	}
+	return n.beatEvery()
+}
+
 // register announces the node before intake starts, so that a document for an
-// installed program is never taken for a fault.
+// installed program is never taken for a fault. Where another node has this name,
+// it waits to see whether that one is alive.
 func (n *node) register(ctx context.Context) error {
-	if err := n.ledger.Register(ctx, n.row()); err != nil {
+	deadline := time.Now().Add(n.set.Lease + 2*time.Second)
+	err := n.ledger.Register(ctx, n.row())
+	if errors.Is(err, ledger.ErrTwin) {
+		n.log.Warn("another node of this name may be alive; waiting to see", "node", n.set.Node, "wait", n.set.Lease, "err", err)
+	}
+	for errors.Is(err, ledger.ErrTwin) && time.Now().Before(deadline) && pause(ctx, n.set.Lease/10) {
+		err = n.ledger.Register(ctx, n.row())
+	}
+	if errors.Is(err, ledger.ErrTwin) {
+		return fmt.Errorf("%w: give this one another name with RUNNERBEAN_NODE", err)
+	}
+	if err != nil || n.set.Chaos == noReconciler {
 		return err
 	}
 	return n.dispatcher.Recover(ctx)
 }
 
+// pause reports whether d passed before ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
 func (n *node) row() ledger.Node {
 	return ledger.Node{
-		Name: n.set.Node, Instance: n.instance, BaseURL: n.set.BaseURL,
+		Name: n.set.Node, Instance: n.instance, Home: n.home, BaseURL: n.set.BaseURL,
 		Version: version(), Slots: n.set.Slots, Programs: n.worker.Programs(),
 	}
 }
@@ -157,8 +202,12 @@ func (n *node) announce() {
 	}
 }
 
-// ready is what /readyz asks: whether beanstalkd answers and the ledger can be read.
+// ready is what /readyz asks: whether there is room on the disks, beanstalkd
+// answers and the ledger can be read.
 func (n *node) ready(ctx context.Context) error {
+	if low := n.gate.low.Load(); low != nil {
+		return errors.New(*low)
+	}
 	if _, err := n.ledger.Counts(ctx); err != nil {
 		return err
 	}
@@ -170,6 +219,8 @@ func (n *node) ready(ctx context.Context) error {
 func (n *node) run(stop, kill context.Context) error {
 	n.log.Info("node is up", "node", n.set.Node, "url", n.set.BaseURL, "slots", n.set.Slots,
 		"programs", names(n.worker.Programs()), "beanstalkd", strings.Join(n.set.Beanstalkd, ","))
+	notify(daemon.SdNotifyReady)
+	defer context.AfterFunc(stop, func() { notify(daemon.SdNotifyStopping) })()
 	defer n.log.Info("node has ended", "node", n.set.Node)
 	serve, stopServing := context.WithCancel(context.WithoutCancel(stop))
 	defer stopServing()
@@ -187,6 +238,7 @@ func (n *node) run(stop, kill context.Context) error {
 	}
 	part("publisher", func() error { return n.publisher.Serve(serve, n.listener) })
 	part("dispatch", func() error { return n.dispatcher.Run(failed) })
+	part("gate", func() error { return n.gate.run(serve) })
 	part("heartbeat", func() error { return n.heartbeat().Run(serve) })
 	part("worker", func() error {
 		defer stopServing()
@@ -195,8 +247,14 @@ func (n *node) run(stop, kill context.Context) error {
 	return group.Wait()
 }
 
+// notify tells the service manager how the node stands, where there is one.
+func notify(state string) { _, _ = daemon.SdNotify(false, state) }
+
 func (n *node) heartbeat() dispatch.Heartbeat {
-	return dispatch.Heartbeat{Ledger: n.ledger, Node: n.row(), Programs: n.worker.Programs, Changed: n.announced, Logger: n.log}
+	return dispatch.Heartbeat{
+		Ledger: n.ledger, Node: n.row(), Every: n.beatEvery(),
+		Programs: n.worker.Programs, Changed: n.announced, Logger: n.log,
+	}
 }
 
 // close gives back what was opened, in reverse order.

@@ -2,20 +2,20 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 )
 
-// HeartbeatEvery is how often an instance renews its row; others count it as
-// dead after the ledger's lease.
-const HeartbeatEvery = 5 * time.Second
-
 // Heartbeat keeps one instance alive in the ledger and announces its programs.
 type Heartbeat struct {
 	Ledger *ledger.Ledger
 	Node   ledger.Node
+	// Every is how often the row is renewed. Default 5 s; it should be at most a
+	// quarter of the ledger's lease.
+	Every time.Duration
 	// Programs returns what is installed now.
 	Programs func() []ledger.Program
 	// Changed wakes the heartbeat when Programs has changed; may be nil.
@@ -24,21 +24,38 @@ type Heartbeat struct {
 }
 
 // Run renews the row until ctx ends, then records that the instance has left.
-// The caller has registered the node.
+// The caller has registered the node. An instance that others have declared dead
+// while it slept registers again; [ledger.ErrTwin] where one has taken its name.
 func (h Heartbeat) Run(ctx context.Context) error {
-	ticker := time.NewTicker(HeartbeatEvery)
+	if h.Every <= 0 {
+		h.Every = 5 * time.Second
+	}
+	ticker := time.NewTicker(h.Every)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), HeartbeatEvery)
+			leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
 			return h.Ledger.Leave(leave, h.Node.Instance)
 		case <-ticker.C:
 		case <-h.Changed:
 		}
-		if err := h.Ledger.Beat(ctx, h.Node.Instance, h.Programs(), h.Node.Slots); err != nil && ctx.Err() == nil {
+		err := h.beat(ctx)
+		if errors.Is(err, ledger.ErrTwin) {
+			return err
+		}
+		if err != nil && ctx.Err() == nil {
 			h.Logger.Warn("heartbeat not recorded; other nodes may take this node for dead", "err", err)
 		}
 	}
+}
+
+func (h Heartbeat) beat(ctx context.Context) error {
+	err := h.Ledger.Beat(ctx, h.Node.Instance, h.Programs(), h.Node.Slots)
+	if errors.Is(err, ledger.ErrInstance) {
+		h.Node.Programs = h.Programs()
+		err = h.Ledger.Register(ctx, h.Node)
+	}
+	return err
 }

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+)
+
+// gateEvery is how often a node looks whether it should take work.
+const gateEvery = time.Second
+
+// gate decides whether a node takes work and new jobs: not while it or the
+// queue is drained, nor while a disk is almost full.
+type gate struct {
+	n   *node
+	low atomic.Pointer[string] // why the disk is too full; nil where it is not
+}
+
+// run looks until ctx ends. Each look that gets through is also the sign of life
+// that a service manager waits for.
+func (g *gate) run(ctx context.Context) error {
+	ticker := time.NewTicker(gateEvery)
+	defer ticker.Stop()
+	for {
+		if err := g.look(ctx); err != nil && ctx.Err() == nil {
+			g.n.log.Warn("cannot ask what is drained", "err", err)
+		}
+		g.alive()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// alive tells systemd that the node works, where it asks for that.
+func (g *gate) alive() {
+	if every, err := daemon.SdWatchdogEnabled(false); err == nil && every > 0 {
+		_, _ = daemon.SdNotify(false, daemon.SdNotifyWatchdog)
+	}
+}
+
+// look opens or shuts both doors of the node. While the ledger cannot be read
+// they stay as they are, but for the disk.
+func (g *gate) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	low := g.n.lowDisk(g.low.Load() != nil)
+	g.low.Store(low)
+	if low != nil {
+		g.n.worker.Hold(*low)
+		g.n.dispatcher.Hold(*low)
+	}
+	drains, err := g.n.ledger.Drains(ctx)
+	if err != nil || low != nil {
+		return err
+	}
+	var node, queue string
+	for _, d := range drains {
+		switch d.Node {
+		case "":
+			queue = drained("the queue", d)
+		case g.n.set.Node:
+			node = drained("node "+d.Node, d)
+		}
+	}
+	g.n.worker.Hold(node)
+	g.n.dispatcher.Hold(queue)
+	return nil
+}
+
+func drained(what string, d ledger.Drain) string {
+	text := what + " is drained"
+	if d.By != "" {
+		text += " by " + d.By
+	}
+	if d.Reason != "" {
+		text += ": " + d.Reason
+	}
+	return text
+}
+
+// lowDisk says which file system has less room than it should; nil where none
+// has. Once one had, it must have a tenth more.
+func (n *node) lowDisk(was bool) *string {
+	want := int64(n.set.MinFree)
+	if was {
+		want += want / 10
+	}
+	folders := map[string]string{"results": "", "data": n.set.Data}
+	if path, ok := strings.CutPrefix(n.set.Ledger, "sqlite:"); ok {
+		folders["the ledger"] = filepath.Dir(path)
+	}
+	for what, folder := range folders {
+		free, err := n.free(folder)
+		if err != nil || free >= want {
+			continue
+		}
+		text := fmt.Sprintf("the disk for %s is almost full: %s free, RUNNERBEAN_MIN_FREE is %s", what, size(max(free, 0)), n.set.MinFree)
+		return &text
+	}
+	return nil
+}
+
+// free is the room on the file system of a folder, or of the store for "".
+func (n *node) free(folder string) (int64, error) {
+	if folder == "" {
+		return n.store.Free()
+	}
+	return freeAt(folder)
+}
+
+// drain drains and has it take effect here at once; other nodes follow in a second.
+func (g *gate) drain(ctx context.Context, node, by, reason string) error {
+	if err := g.n.ledger.Drain(ctx, node, by, reason); err != nil {
+		return err
+	}
+	return g.look(ctx)
+}
+
+func (g *gate) undrain(ctx context.Context, node, by string) error {
+	if err := g.n.ledger.Undrain(ctx, node, by); err != nil {
+		return err
+	}
+	return g.look(ctx)
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// beside prepares another node that shares ledger and store with p.
+func (p *process) beside(name string) *process {
+	p.t.Helper()
+	q := newNode(p.t, p.setting("BEANSTALKD"))
+	data := p.setting("DATA")
+	for _, n := range []*process{p, q} {
+		n.env = append(n.env, "RUNNERBEAN_LEDGER=sqlite:"+filepath.Join(data, "ledger.db"), "RUNNERBEAN_STORE=file://"+filepath.Join(data, "store"))
+	}
+	q.env = append(q.env, "RUNNERBEAN_NODE="+name)
+	return q
+}
+
+// setting is the last value of a setting of the node.
+func (p *process) setting(name string) (value string) {
+	for _, kv := range p.env {
+		if v, ok := strings.CutPrefix(kv, envPrefix+name+"="); ok {
+			value = v
+		}
+	}
+	return value
+}
+
+// post sends a document and returns the answer's status and what it says.
+func (p *process) post(program string) (*http.Response, string) {
+	p.t.Helper()
+	answer, err := http.Post(p.url+"/api/v1/jobs", "application/json", strings.NewReader(`{"program":"`+program+`","input":{"data":1}}`))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, _ := io.ReadAll(answer.Body)
+	return answer, string(body)
+}
+
+// must runs the command line, which has to succeed.
+func (p *process) must(args ...string) string {
+	p.t.Helper()
+	out, log, code := p.client("", args...)
+	if code != 0 {
+		p.t.Fatalf("%v: exit code %d\n%s%s", args, code, out, log)
+	}
+	return out
+}
+
+func TestDrainedQueueTakesNoJobsAndSurvivesARestart(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	p := newNode(t, server.Addr)
+	p.start("worker")
+	running := p.submit("hangs", "1")
+	p.must("drain", "--queue", "--reason", "moving house")
+	for restarted := range 2 {
+		answer, body := p.post("echo")
+		if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" || !strings.Contains(body, "moving house") {
+			t.Errorf("restarted %d times: %s, %v\n%s", restarted, answer.Status, answer.Header, body)
+		}
+		p.end(syscall.SIGKILL)
+		p.start("worker")
+		p.until("the doors are shut", func() bool { answer, _ := p.post("echo"); return answer.StatusCode == http.StatusServiceUnavailable })
+	}
+	id := jobs.NewID()
+	putByHand(t, server.Addr, `{"id":"`+id+`","program":"echo","input":{"data":1},"result":{"url":"`+p.url+`/`+id+`"}}`)
+	if r := p.final(running); r.State != jobs.Succeeded { // what was accepted runs
+		t.Errorf("state %s", r.State)
+	}
+	if r, ok := p.get(p.url + "/" + id); ok {
+		t.Errorf("an inbox job was taken: %+v", r)
+	}
+	if out := p.must("drain"); !strings.Contains(out, "moving house") {
+		t.Errorf("drain does not show it: %s", out)
+	}
+	p.must("drain", "--queue", "--off")
+	if r := p.final(p.url + "/" + id); r.State != jobs.Succeeded {
+		t.Errorf("state %s after the drain", r.State)
+	}
+}
+
+func TestDrainedNodeFinishesWhatRunsAndTakesNothing(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	p := newNode(t, server.Addr)
+	gate := filepath.Join(t.TempDir(), "open")
+	install(t, p, "gated", "until [ -e "+gate+" ]; do sleep 0.02; done; cat")
+	p.start("worker")
+	running := p.submit("gated", "1")
+	p.until("it runs", func() bool { r, _ := p.get(running); return r.State == jobs.Running })
+	p.must("drain", "n1")
+	queued := p.submit("echo", "2")
+	if err := os.WriteFile(gate, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if r := p.final(running); r.State != jobs.Succeeded {
+		t.Errorf("state %s of what ran", r.State)
+	}
+	p.end(syscall.SIGTERM)
+	p.start("worker")
+	if out := p.must("nodes"); !strings.Contains(out, "drained") {
+		t.Errorf("nodes does not show it:\n%s", out)
+	}
+	if r, _ := p.get(queued); r.State != jobs.Queued {
+		t.Errorf("the drained node ran it: %s", r.State)
+	}
+	p.must("drain", "n1", "--off")
+	if r := p.final(queued); r.State != jobs.Succeeded {
+		t.Errorf("state %s after the drain", r.State)
+	}
+}
+
+func install(t *testing.T, p *process, name, script string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(p.setting("PROGRAMS"), name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAlmostFullDiskStopsWorkAndSaysSo(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	p := newNode(t, server.Addr)
+	p.env = append(p.env, "RUNNERBEAN_MIN_FREE=1EiB")
+	p.start("worker")
+	p.until("the doors are shut", func() bool { answer, _ := p.post("echo"); return answer.StatusCode == http.StatusServiceUnavailable })
+	answer, err := http.Get(p.url + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, _ := io.ReadAll(answer.Body)
+	var problem jobs.Problem
+	if json.Unmarshal(body, &problem) != nil || answer.StatusCode != http.StatusServiceUnavailable || !strings.Contains(problem.Detail, "RUNNERBEAN_MIN_FREE") {
+		t.Errorf("%s\n%s", answer.Status, body)
+	}
+}
+
+// A node of a name that a living node has is refused; one of the name of a dead
+// node on another data folder may have it once that is sure to be dead.
+func TestNodesOfOneName(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	p := newNode(t, server.Addr)
+	q := p.beside("n1")
+	for _, n := range []*process{p, q} {
+		n.env = append(n.env, "RUNNERBEAN_LEASE=2s")
+	}
+	p.start("worker")
+	_, log, code := q.client("", "worker")
+	if code != exitError || !strings.Contains(log, "RUNNERBEAN_NODE") {
+		t.Errorf("exit code %d, %q; want 1 and what to do", code, log)
+	}
+	url := p.submit("hangs", "1")
+	p.until("it runs", func() bool { r, _ := p.get(url); return r.State == jobs.Running })
+	p.end(syscall.SIGKILL)
+	q.start("worker")
+	if r := q.final(q.url + url[strings.LastIndex(url, "/"):]); r.State != jobs.Succeeded || r.Attempt != 2 {
+		t.Errorf("%s in attempt %d, want success in attempt 2", r.State, r.Attempt)
+	}
+}
+
+// What was asked of a running job holds although its node dies before it hears.
+func TestVerbsSurviveTheDeathOfTheNode(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	p := newNode(t, server.Addr)
+	q := p.beside("n2")
+	q.env = append(q.env, "RUNNERBEAN_SLOTS=0")
+	for _, n := range []*process{p, q} {
+		n.env = append(n.env, "RUNNERBEAN_LEASE=2s")
+	}
+	p.start("worker")
+	q.start("worker")
+	cancelled, reset := p.submit("hangs", "1"), p.submit("hangs", "2")
+	for _, url := range []string{cancelled, reset} {
+		p.until("it runs", func() bool { r, _ := p.get(url); return r.Message == "holding on" })
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	q.must("terminate", cancelled)
+	q.must("reset", reset)
+	p.end(syscall.SIGKILL)
+	p.start("worker")
+	if r := p.final(cancelled); r.State != jobs.Cancelled {
+		t.Errorf("state %s, want cancelled", r.State)
+	}
+	if r := p.final(reset); r.State != jobs.Succeeded || r.Attempt != 2 {
+		t.Errorf("%s in attempt %d, want success in attempt 2", r.State, r.Attempt)
+	}
+	p.must("retry", cancelled)
+	if r := p.final(cancelled); r.State != jobs.Succeeded || r.Attempt != 2 {
+		t.Errorf("%s in attempt %d after the retry, want success in attempt 2", r.State, r.Attempt)
+	}
+	if out := p.must("show", cancelled); !strings.Contains(out, "retried") || !strings.Contains(out, "lost") {
+		t.Errorf("the history is not kept:\n%s", out)
+	}
+}
