@@ -89,7 +89,8 @@ type Config struct {
 	// Logger. Default slog.Default().
 	Logger *slog.Logger
 
-	scanEvery time.Duration // of the programs folder
+	scanEvery  time.Duration // of the programs folder
+	holdsEvery time.Duration // of running attempts
 }
 
 // withDefaults fills in what is missing and checks the rest.
@@ -112,6 +113,7 @@ func (c *Config) fill() {
 	orDefault(&c.BackoffBase, time.Second)
 	orDefault(&c.BackoffMax, 5*time.Minute)
 	orDefault(&c.scanEvery, scanEvery)
+	orDefault(&c.holdsEvery, holdsEvery)
 	orDefault(&c.MaxStdout, 16<<20)
 	orDefault(&c.MaxInput, 256<<20)
 	orDefault(&c.MaxFiles, 10<<30)

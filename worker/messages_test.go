@@ -143,7 +143,7 @@ func TestSendsWhatWaited(t *testing.T) {
 // ill is a ledger that fails for a while.
 type ill struct {
 	Ledger
-	claims, ends atomic.Int32 // failures left
+	claims, holds, ends atomic.Int32 // failures left
 }
 
 var errIll = errors.New("database is locked")
@@ -153,6 +153,13 @@ func (i *ill) Claim(ctx context.Context, id string, o ledger.Owner, sum string) 
 		return ledger.Claim{}, errIll
 	}
 	return i.Ledger.Claim(ctx, id, o, sum)
+}
+
+func (i *ill) Holds(ctx context.Context, id string, attempt int) error {
+	if i.holds.Add(-1) >= 0 {
+		return errIll
+	}
+	return i.Ledger.Holds(ctx, id, attempt)
 }
 
 func (i *ill) Finish(ctx context.Context, id string, attempt int, e ledger.Ending) ([]ledger.Record, error) {
@@ -167,6 +174,7 @@ func TestLedgerFails(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(c *Config) {
 		i := &ill{Ledger: c.Ledger}
+		i.holds.Store(3)
 		i.ends.Store(3)
 		c.Ledger = i
 	})
@@ -193,28 +201,6 @@ func TestLedgerRefuses(t *testing.T) {
 	r.until("the message is put off", func() bool { return r.tubeStats("p")["current-jobs-delayed"] == "1" })
 	if got := r.get(id).State; got != jobs.Queued {
 		t.Errorf("job is %s", got)
-	}
-}
-
-// TestStale stops an attempt that the ledger has given to another one, as if
-// this node had been away for too long. The only slot is free only then.
-func TestStale(t *testing.T) {
-	t.Parallel()
-	for _, noisy := range []bool{true, false} {
-		r := newRig(t, func(c *Config) { c.Slots, c.Jitter = 1, func() float64 { return 0 } })
-		open := r.gate("p")
-		if noisy {
-			r.install("p", `echo $RUNNERBEAN_ATTEMPT; [ $RUNNERBEAN_ATTEMPT = 2 ] || while :; do echo '{"message":"running"}' >&3; sleep 0.02; done`)
-		}
-		r.start()
-		id := r.submit(job("p"))
-		r.awaitMessage(id)
-		r.recover(r.cfg.Instance)
-		open()
-		r.await(id, jobs.Succeeded)
-		if diff := cmp.Diff([]jobs.Outcome{jobs.OutcomeLost, jobs.OutcomeSucceeded}, r.outcomes(id)); diff != "" {
-			t.Error(diff)
-		}
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -62,15 +61,7 @@ func TestKilledNode(t *testing.T) {
 	r := newRig(t)
 	open := r.gate("slow")
 	instance := jobs.NewID()
-	spec, err := json.Marshal(child{Dir: r.dir, Addr: r.bean.Addr, Instance: instance})
-	r.must(err)
-	self, err := os.Executable()
-	r.must(err)
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), nodeEnv+"="+string(spec))
-	cmd.Stderr = os.Stderr
-	r.must(cmd.Start())
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	cmd := r.startChild(child{Dir: r.dir, Addr: r.bean.Addr, Instance: instance})
 	id := r.submit(job("slow"))
 	r.awaitMessage(id)
 	r.must(cmd.Process.Kill())

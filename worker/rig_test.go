@@ -156,6 +156,10 @@ func (r *rig) start() *node {
 	r.t.Helper()
 	w, err := New(r.cfg)
 	r.must(err)
+	return r.run(w)
+}
+
+func (r *rig) run(w *Worker) *node {
 	n := &node{Worker: w, r: r, ended: make(chan struct{})}
 	var take, work context.Context
 	take, n.stop = context.WithCancel(context.Background())

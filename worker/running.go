@@ -99,7 +99,7 @@ func (w *Worker) watchRunning(ctx context.Context) {
 		w.stopAsked(ctx)
 		// The wall clock also goes on while a machine sleeps. A step of it costs
 		// no more than asking once too often.
-		if d := wallClock().Sub(checked); d < 0 || d >= holdsEvery {
+		if d := wallClock().Sub(checked); d < 0 || d >= w.cfg.holdsEvery {
 			checked = wallClock()
 			w.stopStale(ctx, list)
 		}

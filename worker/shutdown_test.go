@@ -106,31 +106,3 @@ func TestNoSlots(t *testing.T) {
 		t.Errorf("job is %s", got)
 	}
 }
-
-// TestCancel stops a running program and one whose input is on its way.
-func TestCancel(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	r.gate("slow")
-	asked := make(chan struct{}, 1)
-	url := serve(t, hang(asked))
-	r.install("cat", "cat")
-	r.start()
-	running := r.submit(job("slow"))
-	r.awaitMessage(running)
-	j := job("cat")
-	j.Input = jobs.Input{URL: url}
-	fetching := r.submit(j)
-	receive(t, asked)
-	for _, id := range []string{running, fetching} {
-		if _, err := r.ledger.Cancel(t.Context(), id, "a person"); err != nil {
-			t.Fatal(err)
-		}
-		record := r.await(id, jobs.Cancelled)
-		if record.Error == nil || record.Error.Class != jobs.OutcomeCancelled {
-			t.Errorf("error is %+v", record.Error)
-		}
-	}
-	r.tubeEmpty("slow")
-	r.tubeEmpty("cat")
-}
