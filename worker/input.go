@@ -169,6 +169,9 @@ func inputFault(err error, pointer string) error {
 // fetchFiles gets the additional files of a job into the folder inputs.
 func (a *attempt) fetchFiles(ctx context.Context) error {
 	left := a.cfg.MaxFiles
+	if room := a.room(); room > 0 {
+		left = min(left, room)
+	}
 	for i, file := range a.job.Files {
 		got, err := a.fetchFile(ctx, file, left)
 		if err != nil {

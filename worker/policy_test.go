@@ -47,6 +47,41 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
+// TestEveryOutcome holds that each class of failure has the budget that it
+// should: three attempts here, of which two are spent.
+func TestEveryOutcome(t *testing.T) {
+	t.Parallel()
+	type after struct {
+		state  jobs.State
+		spends bool
+	}
+	// The ledger itself makes an attempt lost; that has a limit of its own.
+	if jobs.OutcomeLost.Spends() || jobs.OutcomeSucceeded.Spends() {
+		t.Error("an attempt that was lost, or succeeded, spends one")
+	}
+	for outcome, want := range map[jobs.Outcome]struct{ early, last after }{
+		jobs.OutcomeFailed:      {after{jobs.Failed, false}, after{jobs.Failed, false}},
+		jobs.OutcomeInput:       {after{jobs.Failed, false}, after{jobs.Failed, false}},
+		jobs.OutcomeError:       {after{jobs.Queued, true}, after{jobs.Failed, true}},
+		jobs.OutcomeTimeout:     {after{jobs.Queued, true}, after{jobs.Failed, true}},
+		jobs.OutcomeStalled:     {after{jobs.Queued, true}, after{jobs.Failed, true}},
+		jobs.OutcomeKilled:      {after{jobs.Queued, true}, after{jobs.Failed, true}},
+		jobs.OutcomeInterrupted: {after{jobs.Queued, false}, after{jobs.Queued, false}},
+		jobs.OutcomeCancelled:   {after{jobs.Cancelled, false}, after{jobs.Cancelled, false}},
+	} {
+		p := policy{backoff: backoff{base: time.Second, most: time.Minute, jitter: func() float64 { return 0 }}, node: "n", attempts: 3, now: time.Now()}
+		for spent, want := range map[int]after{0: want.early, 2: want.last} {
+			e := p.ending(&ledger.Record{Attempt: 7, Spent: spent, Crashes: 4}, &fault{outcome: outcome, message: "m"}, "")
+			if got := (after{e.State, e.Outcome.Spends()}); got != want {
+				t.Errorf("%s with %d spent: %+v, want %+v", outcome, spent, got, want)
+			}
+			if waits := !e.NotBefore.IsZero(); waits != (e.State == jobs.Queued && want.spends) || waits && e.Reason == "" {
+				t.Errorf("%s with %d spent: not before %s, because %q", outcome, spent, e.NotBefore, e.Reason)
+			}
+		}
+	}
+}
+
 func TestBackoff(t *testing.T) {
 	t.Parallel()
 	var got []time.Duration

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -194,18 +195,21 @@ func TestTooManyArtifacts(t *testing.T) {
 // TestElsewhere puts results where jobs want them, failures included.
 func TestElsewhere(t *testing.T) {
 	t.Parallel()
-	type put struct{ path, body, kind string }
+	type put struct {
+		path, body, kind string
+		state            jobs.State // at that time
+	}
 	puts := make(chan put, 10)
 	var calls atomic.Int32
-	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
+	r := newRig(t)
+	url := serve(t, func(w http.ResponseWriter, req *http.Request) {
+		body, _ := io.ReadAll(req.Body)
 		if calls.Add(1) == 1 {
 			w.WriteHeader(http.StatusBadGateway) // passes
 			return
 		}
-		puts <- put{r.Method + " " + r.URL.Path, string(body), r.Header.Get("Content-Type")}
+		puts <- put{req.Method + " " + req.URL.Path, string(body), req.Header.Get("Content-Type"), r.get(path.Base(req.URL.Path)).State}
 	})
-	r := newRig(t)
 	r.install("good", "echo x >out/f; echo 1")
 	r.install("bad", "echo why >&2; exit 65")
 	r.start()
@@ -221,6 +225,9 @@ func TestElsewhere(t *testing.T) {
 		got := receive(t, puts)
 		if got.path != "PUT /results/"+j.ID || got.kind != "application/json" || !strings.Contains(got.body, c.want) {
 			t.Errorf("got %+v, want %s", got, c.want)
+		}
+		if got.state != jobs.Running {
+			t.Errorf("it was put only when the job was %s: a node that dies in between would not put it", got.state)
 		}
 		if c.state == jobs.Succeeded && got.body != string(r.object(store.ResultKey(j.ID))) {
 			t.Error("another document was put than is published")

@@ -91,7 +91,7 @@ func FuzzEvent(f *testing.F) {
 
 // FuzzManifest holds that what is accepted is within its bounds.
 func FuzzManifest(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"description":"d","timeout":"1m","attempts":2,"environment":["A"],"input":{"type":"object"},"deterministic":true}`, `{"timeout":"-1s"}`, `{"environment":["RUNNERBEAN_TOKEN"]}`, `{"input":{"$ref":"#"}}`} {
+	for _, seed := range []string{`{}`, `{"description":"d","timeout":"1m","attempts":2,"environment":["A"],"input":{"type":"object"},"deterministic":true}`, `{"timeout":"-1s"}`, `{"environment":["RUNNERBEAN_TOKEN"]}`, `{"stall":"15m","memory":"512MiB","scratch":1073741824}`, `{"input":{"$ref":"#"}}`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -99,7 +99,7 @@ func FuzzManifest(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if m.Timeout < 0 || m.Attempts < 0 {
+		if m.Timeout < 0 || m.Attempts < 0 || m.Memory < 0 || m.Scratch < 0 || m.Stall != nil && *m.Stall < 0 {
 			t.Errorf("accepted %+v", m)
 		}
 		for _, name := range m.Environment {

@@ -1,0 +1,129 @@
+package worker
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/worker/internal/process"
+)
+
+// attemptWith is an attempt on a node with limits, of a program with others.
+func attemptWith(t *testing.T, cfg Config, document string) *attempt {
+	t.Helper()
+	m, err := decodeManifest([]byte(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &attempt{Worker: &Worker{cfg: cfg}, program: &program{manifest: m}}
+}
+
+// TestLimits takes a program's own limits within those of the node, but for
+// the stall limit, which is the program's to know.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	node := Config{Stall: time.Minute, MaxMemory: 2 << 30, MaxScratch: 3 << 30}
+	for document, c := range map[string]struct {
+		cfg          Config
+		stall        time.Duration
+		memory, room int64
+	}{
+		`{}`:                 {node, time.Minute, 2 << 30, 3 << 30},
+		`{"stall":"1h"}`:     {node, time.Hour, 2 << 30, 3 << 30},
+		`{"stall":"0s"}`:     {node, 0, 2 << 30, 3 << 30},
+		`{"memory":"1GiB"}`:  {node, time.Minute, 1 << 30, 3 << 30},
+		`{"memory":"9GiB"}`:  {node, time.Minute, 2 << 30, 3 << 30},
+		`{"scratch":"1GiB"}`: {node, time.Minute, 2 << 30, 1 << 30},
+		`{"scratch":"9GiB"}`: {node, time.Minute, 2 << 30, 3 << 30},
+		`{ }`:                {Config{}, 0, 0, 0},
+		`{"memory":1048576,"scratch":"1MiB","stall":"1s"}`: {Config{}, time.Second, 1 << 20, 1 << 20},
+	} {
+		a := attemptWith(t, c.cfg, document)
+		if a.stall() != c.stall || a.memory() != c.memory || a.room() != c.room {
+			t.Errorf("%s: stall %s, memory %d, room %d", document, a.stall(), a.memory(), a.room())
+		}
+	}
+}
+
+func TestLimitsInManifest(t *testing.T) {
+	t.Parallel()
+	for document, want := range map[string]string{
+		`{"stall":"-1s"}`:    "stall must be between 0 and 8760h",
+		`{"stall":"9000h"}`:  "stall must be between 0 and 8760h",
+		`{"memory":512}`:     `memory must be at least 1MiB; write it as "512MiB"`,
+		`{"memory":"-1MiB"}`: "/memory: must be a number of bytes",
+		`{"scratch":1.5}`:    "/scratch: must be a number of bytes",
+		`{"scratch":"2PiB"}`: "/scratch: must be a number of bytes",
+		`{"scratch":"1B"}`:   `scratch must be at least 1MiB`,
+	} {
+		if _, err := decodeManifest([]byte(document)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error is %v, want %s", document, err, want)
+		}
+	}
+}
+
+// TestJudge makes of each way in which a program may end a class and a message.
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	cfg := Config{Stall: 15 * time.Minute, Timeout: time.Hour, MaxScratch: 10 << 30, MaxStdout: 1 << 20}
+	killed := func(s syscall.Signal, e process.Exit) process.Exit {
+		e.Code, e.Signal = -1, s
+		return e
+	}
+	for name, c := range map[string]struct {
+		exit     process.Exit
+		manifest string
+		outcome  jobs.Outcome
+		message  string
+	}{
+		"good":                {process.Exit{}, `{}`, "", ""},
+		"error":               {process.Exit{Code: 1}, `{}`, jobs.OutcomeError, "exit code 1"},
+		"failed":              {process.Exit{Code: 65}, `{}`, jobs.OutcomeFailed, "it ended with exit code 65 and said nothing"},
+		"later":               {process.Exit{Code: 75}, `{}`, jobs.OutcomeError, "it asked to be run again later (exit code 75)"},
+		"stalled":             {killed(15, process.Exit{Stalled: true}), `{}`, jobs.OutcomeStalled, "it stalled: for 15m0s there was no output, no event and no CPU time"},
+		"stalled, well ended": {process.Exit{Stalled: true}, `{"stall":"1m"}`, jobs.OutcomeStalled, "it stalled: for 1m0s there was no output, no event and no CPU time"},
+		"timeout":             {killed(9, process.Exit{TimedOut: true}), `{}`, jobs.OutcomeTimeout, "it ran longer than 1h0m0s"},
+		"flood":               {killed(15, process.Exit{StdoutTooBig: true}), `{}`, jobs.OutcomeError, "it wrote more than 1048576 bytes to stdout"},
+		"memory":              {killed(9, process.Exit{OutOfMemory: true}), `{"memory":"512MiB"}`, jobs.OutcomeKilled, "it needed more memory than the 512MiB that it may have"},
+		"memory of a child":   {process.Exit{Code: 1, OutOfMemory: true}, `{"memory":"512MiB"}`, jobs.OutcomeKilled, "it needed more memory than the 512MiB that it may have"},
+		"memory, got over":    {process.Exit{OutOfMemory: true}, `{"memory":"512MiB"}`, "", ""},
+		"memory of all":       {killed(9, process.Exit{OutOfMemory: true}), `{}`, jobs.OutcomeKilled, "it was killed because this machine ran out of memory"},
+		"room":                {killed(9, process.Exit{Killed: true}), `{}`, jobs.OutcomeKilled, "too much"},
+		"file size":           {killed(syscall.SIGXFSZ, process.Exit{}), `{"scratch":"2GiB"}`, jobs.OutcomeKilled, "it was killed by signal 25 (file size limit exceeded); a file may have at most 2GiB here"},
+		"signal":              {killed(11, process.Exit{}), `{}`, jobs.OutcomeKilled, "it was killed by signal 11 (segmentation fault)"},
+		"kill":                {killed(9, process.Exit{}), `{}`, jobs.OutcomeKilled, "it was killed by signal 9 (killed); if nobody did that, it may have been for its memory"},
+	} {
+		a := attemptWith(t, cfg, c.manifest)
+		a.killed, a.kill = context.WithCancelCause(context.Background())
+		a.kill(&excess{"too much"})
+		got := &fault{}
+		if err := a.judge(c.exit); err != nil {
+			got = err.(*fault)
+		}
+		if diff := cmp.Diff([]string{string(c.outcome), c.message}, []string{string(got.outcome), got.message}); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// TestFilesFitIntoTheRoom fails a job whose files alone are more than its
+// program may have, before they are on the disk.
+func TestFilesFitIntoTheRoom(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *Config) { c.MaxScratch = 1 << 20 })
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 600<<10)) })
+	r.install("p", "echo 1")
+	r.start()
+	j := job("p")
+	j.Files = []jobs.File{{Name: "a", URL: url}, {Name: "b", URL: url}}
+	e := r.await(r.submit(j), jobs.Failed).Error
+	if e.Class != jobs.OutcomeInput || e.Pointer != "/files/1/url" || !strings.Contains(e.Message, "larger than 434176 bytes") {
+		t.Errorf("error is %+v", e)
+	}
+}
