@@ -158,6 +158,7 @@ func TestInChromium(t *testing.T) {
 		"hostile page":                              hostilePage,
 		"list of jobs":                              listOfJobs,
 		"follow survives":                           followSurvives,
+		"a retry is seen":                           retryIsSeen,
 		"follow as an iterator":                     followAsAnIterator,
 		"plots in Go and in JavaScript agree":       bothPlotsAgree,
 		"durations in Go and in JavaScript agree":   bothSpansAgree,

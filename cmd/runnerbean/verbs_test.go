@@ -39,7 +39,7 @@ func TestVerbsOfOneJob(t *testing.T) {
 	t.Run("a failed job is retried at its URL", func(t *testing.T) {
 		url := p.submit("refuses", "1")
 		p.final(url)
-		p.expect(0, "is queued again", "retry", url)
+		p.expect(0, idOf(url)+" is ", "retry", url)
 		p.until("a second attempt", func() bool { r, _ := p.get(url); return r.State == jobs.Failed && r.Attempt == 2 })
 		if d := p.details(idOf(url)); len(d.Attempts) != 2 || d.Attempts[0].Outcome != jobs.OutcomeFailed {
 			t.Errorf("attempts %+v", d.Attempts)
@@ -59,6 +59,26 @@ func TestVerbsOfOneJob(t *testing.T) {
 		p.expect(0, "rerun of", "show", again)
 		if d := p.details(idOf(again)); d.Job.RerunOf != first.ID {
 			t.Errorf("a rerun of %q", d.Job.RerunOf)
+		}
+	})
+	t.Run("a running job", func(t *testing.T) {
+		running := func() string {
+			url := p.submit("hangs", "1")
+			p.until("it runs", func() bool { r, _ := p.get(url); return r.Message == "holding on" })
+			return url
+		}
+		for _, verb := range []string{"stop", "terminate"} {
+			url := running()
+			p.expect(0, idOf(url)+" is ", verb, url)
+			if r := p.final(url); r.State != jobs.Cancelled || r.Attempt != 1 {
+				t.Errorf("%s: %s in attempt %d", verb, r.State, r.Attempt)
+			}
+			p.expect(exitError, "retry runs it again", verb, url)
+		}
+		url := running()
+		p.expect(0, idOf(url)+" is ", "reset", url)
+		if r := p.final(url); r.State != jobs.Succeeded || r.Attempt != 2 {
+			t.Errorf("reset: %s in attempt %d", r.State, r.Attempt)
 		}
 	})
 	t.Run("several, one of which is refused", func(t *testing.T) {
@@ -115,6 +135,7 @@ func TestDrainFromTheCommandLine(t *testing.T) {
 	p.expect(0, "new disks", "drain")
 	p.expect(0, "up, drained", "nodes")
 	p.expect(0, "runnerbean drain --queue --off", "drain", "--queue")
+	p.expect(exitError, "no new jobs are accepted: the queue is drained", "submit", "--program", "echo", "--data", "1")
 	var drains jobs.Drains
 	if err := json.Unmarshal([]byte(p.expect(0, "", "drain", "--json")), &drains); err != nil || drains.Queue == nil || len(drains.Nodes) != 1 {
 		t.Errorf("%v %+v", err, drains)
