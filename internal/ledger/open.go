@@ -97,7 +97,13 @@ func (l *Ledger) open(ctx context.Context, path string) error {
 	if abs, err = filepath.EvalSymlinks(abs); err != nil {
 		return err
 	}
-	return patiently(ctx, func() error { return l.connect(ctx, abs) })
+	if err := patiently(ctx, func() error { return l.connect(ctx, abs) }); err != nil {
+		return err
+	}
+	if _, err := l.dead(ctx); err != nil { // the first look at the heartbeats
+		return errors.Join(err, l.reader.close(), l.writer.close())
+	}
+	return nil
 }
 
 func (l *Ledger) connect(ctx context.Context, path string) (err error) {

@@ -1,0 +1,271 @@
+package ledger
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// inState makes a job in a state.
+func (d *desk) inState(state jobs.State) string {
+	d.t.Helper()
+	need := d.add(nil)
+	id := d.add(func(j *jobs.Job) {
+		if state == jobs.Waiting {
+			j.Needs = []string{need}
+		}
+	})
+	switch state {
+	case jobs.Running:
+		d.run(id)
+	case jobs.Succeeded:
+		d.end(id, d.run(id), state, jobs.OutcomeSucceeded)
+	case jobs.Failed:
+		d.end(id, d.run(id), state, jobs.OutcomeError)
+	case jobs.Cancelled:
+		_, err := d.act(VerbCancel, id)
+		d.must(err)
+	}
+	d.wantState(id, state)
+	return id
+}
+
+func TestVerbsInEveryState(t *testing.T) {
+	t.Parallel()
+	type answer struct {
+		State jobs.State
+		Asked Verb
+		Err   error
+	}
+	refused := func(state jobs.State, err error) answer { return answer{state, "", err} }
+	for state, c := range map[jobs.State]map[Verb]answer{
+		jobs.Queued: {
+			VerbCancel: {State: jobs.Cancelled}, VerbTerminate: {State: jobs.Cancelled}, VerbReset: {State: jobs.Queued},
+			VerbStop: refused(jobs.Queued, ErrNotRunning), VerbRetry: refused(jobs.Queued, ErrNotEnded),
+		},
+		jobs.Waiting: {
+			VerbCancel: {State: jobs.Cancelled}, VerbTerminate: {State: jobs.Cancelled}, VerbReset: {State: jobs.Waiting},
+			VerbStop: refused(jobs.Waiting, ErrNotRunning), VerbRetry: refused(jobs.Waiting, ErrNotEnded),
+		},
+		jobs.Running: {
+			VerbCancel: {jobs.Running, VerbCancel, nil}, VerbStop: {jobs.Running, VerbCancel, nil},
+			VerbTerminate: {jobs.Running, VerbTerminate, nil}, VerbReset: {jobs.Running, VerbReset, nil},
+			VerbRetry: refused(jobs.Running, ErrNotEnded),
+		},
+		jobs.Succeeded: {
+			VerbCancel: refused(jobs.Succeeded, ErrFinal), VerbStop: refused(jobs.Succeeded, ErrFinal),
+			VerbTerminate: refused(jobs.Succeeded, ErrFinal), VerbRetry: refused(jobs.Succeeded, ErrFinal), VerbReset: refused(jobs.Succeeded, ErrFinal),
+		},
+		jobs.Failed: {
+			VerbCancel: refused(jobs.Failed, ErrFinal), VerbStop: refused(jobs.Failed, ErrFinal),
+			VerbTerminate: refused(jobs.Failed, ErrFinal), VerbRetry: {State: jobs.Queued}, VerbReset: {State: jobs.Queued},
+		},
+		jobs.Cancelled: {
+			VerbCancel: refused(jobs.Cancelled, ErrFinal), VerbStop: refused(jobs.Cancelled, ErrFinal),
+			VerbTerminate: refused(jobs.Cancelled, ErrFinal), VerbRetry: {State: jobs.Queued}, VerbReset: {State: jobs.Queued},
+		},
+	} {
+		t.Run(string(state), func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t)
+			for _, verb := range Verbs {
+				r, err := d.act(verb, d.inState(state))
+				want := c[verb]
+				if r.State != want.State || r.Asked != want.Asked || !errors.Is(err, want.Err) {
+					t.Errorf("%s: %s, asked %q, %v; want %+v", verb, r.State, r.Asked, err, want)
+				}
+			}
+			d.recount()
+		})
+	}
+}
+
+func TestRetryKeepsTheHistoryAndClearsTheBudgets(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	id := d.add(func(j *jobs.Job) { j.Expires = d.clock.now().Add(time.Hour) })
+	e := ending(jobs.Queued, jobs.OutcomeError)
+	e.NotBefore = d.clock.now()
+	_, err := d.Finish(t.Context(), id, d.run(id), e)
+	d.must(err)
+	d.end(id, d.run(id), jobs.Failed, jobs.OutcomeError)
+	d.clock.advance(2 * time.Hour) // past its expiry
+	r, err := d.act(VerbRetry, id)
+	d.must(err)
+	if r.State != jobs.Queued || r.Spent != 0 || r.Attempt != 2 || !r.Expires.IsZero() || !r.Finished.IsZero() || r.Error != nil {
+		t.Errorf("%+v", r)
+	}
+	if attempt := d.run(id); attempt != 3 {
+		t.Errorf("attempt %d, want 3", attempt)
+	}
+	d.clock.advance(time.Second)
+	d.end(id, 3, jobs.Succeeded, jobs.OutcomeSucceeded)
+	attempts, err := d.Attempts(t.Context(), id)
+	d.must(err)
+	var outcomes []jobs.Outcome
+	for _, a := range attempts {
+		outcomes = append(outcomes, a.Outcome)
+	}
+	if diff := cmp.Diff([]jobs.Outcome{jobs.OutcomeError, jobs.OutcomeError, jobs.OutcomeSucceeded}, outcomes); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{KindAccepted, KindRetrying, KindFailed, KindRetried, KindSucceeded}, d.kinds(id)); diff != "" {
+		t.Error(diff)
+	}
+	d.recount()
+}
+
+// A stale attempt from before a retry can end nothing.
+func TestRetryFencesOlderAttempts(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	id := d.add(nil)
+	d.run(id)
+	d.clock.advance(21 * time.Second)
+	_, err := d.Recover(t.Context(), 0)
+	d.must(err)
+	_, err = d.act(VerbCancel, id)
+	d.must(err)
+	_, err = d.act(VerbRetry, id)
+	d.must(err)
+	d.must(d.Beat(t.Context(), "i1", nil, 1))
+	d.run(id)
+	if _, err := d.Finish(t.Context(), id, 1, ending(jobs.Succeeded, jobs.OutcomeSucceeded)); !errors.Is(err, ErrStale) {
+		t.Errorf("finish of attempt 1: %v", err)
+	}
+	if err := d.Holds(t.Context(), id, 1); !errors.Is(err, ErrStale) {
+		t.Errorf("attempt 1 holds the job: %v", err)
+	}
+	if err := d.Holds(t.Context(), id, 2); err != nil {
+		t.Errorf("attempt 2 does not hold the job: %v", err)
+	}
+	if err := d.Holds(t.Context(), jobs.NewID(), 1); !errors.Is(err, ErrUnknown) {
+		t.Errorf("an unknown job is held: %v", err)
+	}
+}
+
+func TestRetryLooksAtTheNeedsAgain(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	need := d.add(nil)
+	id := d.add(func(j *jobs.Job) { j.Needs = []string{need} })
+	d.end(need, d.run(need), jobs.Failed, jobs.OutcomeError)
+	d.wantState(id, jobs.Failed)
+	if _, err := d.act(VerbRetry, id); !errors.Is(err, ErrNeeds) {
+		t.Errorf("retried although what it needs has failed: %v", err)
+	}
+	_, err := d.act(VerbRetry, need)
+	d.must(err)
+	r, err := d.act(VerbRetry, id)
+	d.must(err)
+	if r.State != jobs.Waiting || r.Reason == "" {
+		t.Errorf("%+v", r)
+	}
+	if released := d.end(need, d.run(need), jobs.Succeeded, jobs.OutcomeSucceeded); len(released) != 1 || released[0].ID != id {
+		t.Errorf("released %+v", released)
+	}
+	d.wantState(id, jobs.Queued)
+	d.recount()
+}
+
+func TestRetryOfAFaultyDocument(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	e := entry(nil)
+	e.Fault = &jobs.Error{Class: jobs.ClassDocument, Message: "no such program", Pointer: "/program"}
+	whole := e.Job
+	e.Job = jobs.Job{ID: whole.ID}
+	d.put(e)
+	if _, err := d.act(VerbRetry, whole.ID); !errors.Is(err, ErrDocument) {
+		t.Errorf("retried with its fault: %v", err)
+	}
+	priority := uint32(7)
+	whole.Priority, whole.Labels = &priority, map[string]string{"meter": "42"}
+	list, err := d.Act(t.Context(), VerbRetry, "Ann", []Target{{ID: whole.ID, Job: &whole}})
+	d.must(err)
+	if r := list[0].Record; list[0].Err != nil || r.State != jobs.Queued || r.Program != "p" || r.Priority != 7 || r.Labels["meter"] != "42" {
+		t.Errorf("%+v", list[0])
+	}
+	page, err := d.List(t.Context(), Filter{Label: "meter=42"})
+	d.must(err)
+	if len(page.Jobs) != 1 {
+		t.Errorf("%d jobs have its label", len(page.Jobs))
+	}
+	d.recount()
+}
+
+func TestResetCostsNothing(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	id := d.add(nil)
+	e := ending(jobs.Queued, jobs.OutcomeError)
+	e.NotBefore = d.clock.now().Add(time.Hour)
+	_, err := d.Finish(t.Context(), id, d.run(id), e)
+	d.must(err)
+	r, err := d.act(VerbReset, id) // out of its backoff
+	d.must(err)
+	if r.Spent != 0 || !r.NotBefore.IsZero() || r.Reason != "" {
+		t.Errorf("%+v", r)
+	}
+	attempt := d.run(id)
+	_, err = d.act(VerbReset, id) // while it runs
+	d.must(err)
+	d.end(id, attempt, jobs.Failed, jobs.OutcomeError)
+	if r := d.wantState(id, jobs.Queued); r.Spent != 0 || r.Asked != "" {
+		t.Errorf("%+v", r)
+	}
+	d.recount()
+}
+
+func TestTerminateIsNotTakenBack(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	id := d.add(nil)
+	d.run(id)
+	for _, c := range []struct{ verb, want Verb }{
+		{VerbCancel, VerbCancel}, {VerbTerminate, VerbTerminate}, {VerbStop, VerbTerminate}, {VerbReset, VerbReset}, {VerbCancel, VerbCancel},
+	} {
+		if r, err := d.act(c.verb, id); err != nil || r.Asked != c.want {
+			t.Errorf("%s: %q is asked, want %q (%v)", c.verb, r.Asked, c.want, err)
+		}
+	}
+	list, err := d.Cancelling(t.Context(), "i1")
+	d.must(err)
+	if diff := cmp.Diff([]Stopping{{id, 1, VerbCancel}}, list); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.must(d.Drain(t.Context(), "n1", "Ann", "new disk"))
+	since := d.clock.now().UTC()
+	d.clock.advance(time.Minute)
+	d.must(d.Drain(t.Context(), "", "Ben", "moving"))
+	d.must(d.Drain(t.Context(), "n1", "Cem", "two new disks"))
+	want := []Drain{{Node: "", Since: since.Add(time.Minute), By: "Ben", Reason: "moving"}, {Node: "n1", Since: since, By: "Cem", Reason: "two new disks"}}
+	got, err := d.Drains(t.Context())
+	d.must(err)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	d.must(d.Undrain(t.Context(), "n1", "Ann"))
+	d.must(d.Undrain(t.Context(), "n1", "Ann"))
+	if got, err = d.Drains(t.Context()); err != nil || len(got) != 1 {
+		t.Error(got, err)
+	}
+	events, err := d.Events(t.Context(), "", 0)
+	d.must(err)
+	kinds := map[string]int{}
+	for _, e := range events {
+		kinds[e.Kind]++
+	}
+	if diff := cmp.Diff(map[string]int{KindDrained: 3, KindUndrained: 1}, kinds); diff != "" {
+		t.Error(diff)
+	}
+}
