@@ -69,8 +69,7 @@ func (r *rig) startNodes(ctx context.Context, b *server, addr string, slots int,
 }
 
 // jobs makes jobs of which most are very short.
-func (r *rig) jobs(n int) []*job {
-	chance := r.random("jobs")
+func (r *rig) jobs(chance *rand.Rand, n int) []*job {
 	list := make([]*job, n)
 	for i := range list {
 		work := time.Duration(chance.IntN(30)) * time.Millisecond
@@ -98,7 +97,7 @@ func (k killing) run(ctx context.Context, r *rig) error {
 		return err
 	}
 	defer p.poll.close()
-	list := r.jobs(pick(r, 10_000, 400))
+	list := r.jobs(r.random("jobs"), pick(r, 10_000, 400))
 	over := pick(r, 5*time.Minute, 10*time.Second)
 	killed := make(chan error, 1)
 	fire, cease := context.WithTimeout(ctx, over)
