@@ -32,7 +32,7 @@ func runCuts(ctx context.Context, r *rig) error {
 		}
 	}()
 	defer p.poll.close()
-	target := pick(r, 2000, 60)
+	target := pick(r, 2000, 200)
 	r.note(check.Event{What: check.Target, N: float64(target)})
 	list, err := r.submitUntil(ctx, p, func(ctx context.Context) error { return await(ctx, int64(target), proxies...) })
 	if err != nil {

@@ -66,7 +66,10 @@ func (r *rig) node(name string, at place, slots int, settings map[string]string)
 		all["STORE"] = "file://" + at.store
 	}
 	maps.Copy(all, settings)
-	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "TMPDIR=" + r.dir}
+	env := []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + r.dir, "TMPDIR=" + r.dir,
+		clockVariable + "=" + filepath.Join(r.dir, "clock-"+name),
+	}
 	for _, key := range slices.Sorted(maps.Keys(all)) {
 		env = append(env, "RUNNERBEAN_"+key+"="+all[key])
 	}
