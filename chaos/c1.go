@@ -68,15 +68,19 @@ func (r *rig) startNodes(ctx context.Context, b *server, addr string, slots int,
 	return p, nil
 }
 
-// jobs makes jobs of which most are very short.
+// jobs makes jobs of which most are very short and some fail at first, so that
+// their messages are put off.
 func (r *rig) jobs(chance *rand.Rand, n int) []*job {
 	list := make([]*job, n)
 	for i := range list {
-		work := time.Duration(chance.IntN(30)) * time.Millisecond
-		if chance.IntN(20) == 0 {
-			work = time.Duration(chance.IntN(300)) * time.Millisecond
+		t := task{MS: chance.IntN(30), Pad: chance.IntN(3000)}
+		switch chance.IntN(20) {
+		case 0:
+			t.MS *= 10
+		case 1:
+			t.Fails = 1
 		}
-		list[i] = r.job(chance, "work", work, chance.IntN(3000))
+		list[i] = r.jobFor(chance, "work", t)
 	}
 	return list
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"math/rand/v2"
+	"net/http"
 	"time"
 
 	"github.com/runnerbean/runnerbean/chaos/check"
@@ -30,7 +31,7 @@ func runClocks(ctx context.Context, r *rig) error {
 	target := pick(r, 100, 12)
 	r.note(check.Event{What: check.Target, N: float64(target)})
 	list, err := r.submitUntil(ctx, p, func(ctx context.Context) error {
-		return moveClocks(ctx, r.random("clocks"), clocks, target, pick(r, 2*time.Second, 700*time.Millisecond))
+		return moveClocks(ctx, r.random("clocks"), clocks, p.nodes, target, pick(r, 2*time.Second, 700*time.Millisecond))
 	})
 	if err != nil {
 		return err
@@ -65,16 +66,42 @@ func (r *rig) startMovable(ctx context.Context) (map[string]*clock, *pair, error
 
 // moveClocks moves a clock at random so many times, each to two hours before or
 // after the true time, or back to it.
-func moveClocks(ctx context.Context, chance *rand.Rand, clocks map[string]*clock, times int, rest time.Duration) error {
+func moveClocks(ctx context.Context, chance *rand.Rand, clocks map[string]*clock, nodes []*node, times int, rest time.Duration) error {
 	names := []string{"beanstalkd", "node1", "node2"}
 	offsets := []time.Duration{-2 * time.Hour, 0, 2 * time.Hour}
 	for range times {
 		if !sleep(ctx, rest) {
 			return ctx.Err()
 		}
-		if err := clocks[names[chance.IntN(3)]].move(offsets[chance.IntN(3)]); err != nil {
+		at, by := chance.IntN(3), offsets[chance.IntN(3)]
+		if err := clocks[names[at]].move(by); err != nil {
 			return err
+		}
+		if at > 0 {
+			if err := nodes[at-1].follows(ctx, by); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// follows waits until the clock of a node is off by so much, as its answers say:
+// a clock that cannot be moved would prove nothing.
+func (n *node) follows(ctx context.Context, by time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return until(ctx, 50*time.Millisecond, "the clock of "+n.name+" has moved", func() bool {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.addr+"/healthz", nil)
+		if err != nil {
+			return false
+		}
+		res, err := web.Do(req)
+		if err != nil {
+			return false
+		}
+		defer res.Body.Close()
+		date, err := http.ParseTime(res.Header.Get("Date"))
+		return err == nil && (time.Until(date)-by).Abs() < time.Minute
+	})
 }

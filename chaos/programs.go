@@ -65,6 +65,10 @@ func work(c call) int {
 	}
 	h.note(check.Event{What: check.Run, Who: c.node, Job: c.id, Attempt: c.attempt})
 	time.Sleep(time.Duration(t.MS) * time.Millisecond)
+	if c.attempt <= t.Fails {
+		h.note(check.Event{What: check.Ran, Who: c.node, Job: c.id, Attempt: c.attempt, Status: 75})
+		return 75
+	}
 	h.note(check.Event{What: check.Ran, Who: c.node, Job: c.id, Attempt: c.attempt})
 	err = json.NewEncoder(os.Stdout).Encode(map[string]any{
 		"answer": t.answer(c.id), "attempt": c.attempt, "nonce": rand.Text(),

@@ -20,13 +20,19 @@ type job struct {
 type task struct {
 	History string `json:"history"`
 	Seed    uint64 `json:"seed"`
-	MS      int    `json:"ms"`            // how long it works
-	Pad     int    `json:"pad,omitempty"` // bytes that it adds to its result
+	MS      int    `json:"ms"`              // how long it works
+	Pad     int    `json:"pad,omitempty"`   // bytes that it adds to its result
+	Fails   int    `json:"fails,omitempty"` // attempts that end in EX_TEMPFAIL before one succeeds
 }
 
 // job makes a job of the program "work" that works for so long.
 func (r *rig) job(chance *rand.Rand, program string, work time.Duration, pad int) *job {
-	t := task{History: r.path, Seed: chance.Uint64() >> 11, MS: int(work.Milliseconds()), Pad: pad}
+	return r.jobFor(chance, program, task{MS: int(work.Milliseconds()), Pad: pad})
+}
+
+// jobFor makes a job of a program with this task, to which it adds a seed.
+func (r *rig) jobFor(chance *rand.Rand, program string, t task) *job {
+	t.History, t.Seed = r.path, chance.Uint64()>>11
 	j := r.jobOf(chance, program, t, nil)
 	j.answer = t.answer(j.id)
 	return j

@@ -41,7 +41,8 @@ const (
 	// Get: node Who answered Status, and State and the SHA-256 Sum of the body, to
 	// the result URL of Job; Status 0: it did not answer. Text: what is wrong with the body.
 	Get = "get"
-	// Run, Ran: the program of Job began and ended on node Who as Attempt.
+	// Run, Ran: the program of Job began, and ended with exit code Status, on node
+	// Who as Attempt.
 	Run = "run"
 	Ran = "ran"
 	// Deleted: node Who deleted a message of Job from a run tube.

@@ -41,6 +41,7 @@ type run struct {
 	node       string
 	attempt    int
 	began, ran int64
+	failed     bool // it ended with an exit code that asks for another attempt
 }
 
 // lives are what happened to one process.
@@ -150,7 +151,7 @@ func (j *job) poll(e Event, f *facts) {
 func (j *job) ran(e Event) {
 	for i := len(j.runs) - 1; i >= 0; i-- {
 		if r := &j.runs[i]; r.attempt == e.Attempt && r.node == e.Who && r.ran == 0 {
-			r.ran = e.T
+			r.ran, r.failed = e.T, e.Status != 0
 			return
 		}
 	}

@@ -25,9 +25,13 @@ func (r *run) inFlight(s span, settling time.Duration) bool {
 	return r.began < s.to && (r.ran == 0 || r.ran > s.from-int64(settling))
 }
 
-// explained reports whether a run may be followed by another one: its node was
-// killed or stopped while the run was in flight there, before the next began.
+// explained reports whether a run may be followed by another one: it failed, or
+// its node was killed or stopped while the run was in flight there, before the
+// next began.
 func (f *facts) explained(before, next *run) bool {
+	if before.failed {
+		return true
+	}
 	p, ok := f.lives[before.node]
 	if !ok {
 		return false
@@ -44,7 +48,11 @@ func (f *facts) explained(before, next *run) bool {
 func extraRuns(f *facts) []Figure {
 	extra := 0
 	for _, j := range f.order {
-		extra += max(len(j.runs)-1, 0)
+		for i := range max(len(j.runs)-1, 0) {
+			if !j.runs[i].failed {
+				extra++
+			}
+		}
 	}
 	most := f.mostInFlight()
 	return []Figure{{
