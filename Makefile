@@ -25,7 +25,7 @@ demo: need-beanstalkd build ## Run the main job end to end; DEMO_ONCE=1 runs it 
 	$(BIN)/demo -bin $(BIN)/runnerbean -programs $(BIN)/programs -website $(BIN)/website
 
 .PHONY: test
-test: need-beanstalkd need-chromium check race bench-once smoke ## Set up, check and test everything, as CI does
+test: need-beanstalkd need-chromium need-strace check race bench-once smoke chaos-short ## Set up, check and test everything, as CI does
 
 .PHONY: race
 race: ## Run the tests with the race detector
@@ -40,7 +40,7 @@ lint: ## gofumpt, vet, staticcheck, go mod tidy
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	$(GO) mod tidy -diff
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run; fi
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run chaos/*.sh; fi
 
 .PHONY: cross
 cross: ## Build for the platforms we ship
@@ -69,6 +69,26 @@ fuzz: ## Fuzz every decoder for FUZZTIME each (default 20000x)
 	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
 	    echo "fuzz $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-20000x} $$pkg || exit 1; \
 	  done; done
+
+.PHONY: chaos
+chaos: need-beanstalkd need-strace need-faketime build ## Prove the promise under fire, in full; CHAOS='c1 c5' runs some, SEED=n repeats
+	$(GO) run ./chaos -bin $(BIN)/runnerbean $(if $(SEED),-seed $(SEED)) $(CHAOS)
+
+.PHONY: chaos-short
+chaos-short: need-beanstalkd need-strace need-faketime build ## The same in a few minutes
+	$(GO) run ./chaos -short -bin $(BIN)/runnerbean $(if $(SEED),-seed $(SEED)) $(CHAOS)
+
+.PHONY: mutants
+mutants: need-beanstalkd need-strace ## Take each safeguard away and see a test fail
+	chaos/mutants.sh
+
+.PHONY: need-strace
+need-strace:
+	@command -v strace >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=strace
+
+.PHONY: need-faketime
+need-faketime:
+	@command -v faketime >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=faketime
 
 .PHONY: need-beanstalkd
 need-beanstalkd:
