@@ -59,7 +59,7 @@ func examine(ctx context.Context, set settings) []finding {
 	findings = append(findings, checkFolder("data folder", set.Data, "RUNNERBEAN_DATA"))
 	findings = append(findings, checkDisk(set), checkClock(ctx, set))
 	findings = append(findings, checkPrograms(set)...)
-	return append(findings, checkAccess(set), checkSystem())
+	return append(findings, checkAccess(set), checkIsolation(), checkSystem())
 }
 
 func checkBeanstalkd(ctx context.Context, set settings) []finding {
@@ -114,7 +114,8 @@ func checkFolder(check, folder, setting string) finding {
 }
 
 func checkDisk(set settings) finding {
-	const check, low = "disk", 1 << 30
+	const check = "disk"
+	low := 4 * int64(set.MinFree)
 	s, err := store.Open(set.Store)
 	if err != nil {
 		return finding{check, "error", err.Error(), "mend RUNNERBEAN_STORE"}
@@ -184,6 +185,9 @@ func checkAccess(set settings) finding {
 	}
 	return finding{"access", "ok", "submitting and cancelling over HTTP asks for the token", ""}
 }
+
+// checkIsolation says what keeps programs within bounds.
+func checkIsolation() finding { return finding{"isolation", "ok", worker.Isolation(), ""} }
 
 func checkSystem() finding {
 	const check = "system"
