@@ -3,10 +3,13 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -294,5 +297,51 @@ func TestFullDisk(t *testing.T) {
 		if first := r.attempts(id)[0]; runs == 2 && !strings.Contains(first.Message, "cannot be stored: store: disk full") {
 			t.Errorf("the first attempt says %q", first.Message)
 		}
+	}
+}
+
+// doubtful is a store that once says that it has failed when it has not.
+type doubtful struct {
+	Store
+	said atomic.Bool
+}
+
+func (s *doubtful) Create(ctx context.Context, key string, data []byte) error {
+	err := s.Store.Create(ctx, key, data)
+	if err == nil && !s.said.Swap(true) {
+		return errors.New("input/output error")
+	}
+	return err
+}
+
+// TestDoubtfulStore finds its own result published, which is no reason to
+// remove the files that belong to it.
+func TestDoubtfulStore(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *Config) { c.Store = &doubtful{Store: c.Store} })
+	r.install("p", "echo x >out/f; echo 1")
+	r.start()
+	id := r.submit(job("p"))
+	if record := r.await(id, jobs.Succeeded); record.Attempt != 1 {
+		t.Errorf("%d attempts", record.Attempt)
+	}
+	if !r.has(store.FileKey(id, 1, "f")) || r.hasEvent(id, "conflict") {
+		t.Error("the file is gone, or there is a conflict")
+	}
+}
+
+// TestArtifactThatGrows is the program's fault, not the node's.
+func TestArtifactThatGrows(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
+	r.must(err)
+	defer f.Close()
+	r.must(f.Truncate(2000))
+	a := &attempt{Worker: &Worker{cfg: r.cfg}, record: ledger.Record{ID: jobs.NewID(), Attempt: 1}}
+	_, err = a.storeArtifact(t.Context(), f, "f", 1000)
+	var fault *fault
+	if !errors.As(err, &fault) || fault.outcome != jobs.OutcomeError || len(a.stored) > 0 {
+		t.Errorf("error is %v", err)
 	}
 }

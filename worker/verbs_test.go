@@ -78,7 +78,12 @@ func TestResetStartsOver(t *testing.T) {
 // TestEscalation terminates, or resets, what is being cancelled in vain.
 func TestEscalation(t *testing.T) {
 	t.Parallel()
-	for verb, want := range map[ledger.Verb]jobs.State{ledger.VerbTerminate: jobs.Cancelled, ledger.VerbReset: jobs.Queued} {
+	for verb, c := range map[ledger.Verb]struct {
+		state   jobs.State
+		message string
+	}{
+		ledger.VerbTerminate: {jobs.Cancelled, "terminated while it ran"}, ledger.VerbReset: {jobs.Queued, "reset while it ran"},
+	} {
 		t.Run(string(verb), func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, func(c *Config) { c.Grace = time.Hour })
@@ -90,7 +95,10 @@ func TestEscalation(t *testing.T) {
 			r.act(ledger.VerbCancel, id)
 			r.until("the program was asked", func() bool { return r.get(id).Live.Message == "never" })
 			r.act(verb, id)
-			r.await(id, want)
+			r.await(id, c.state)
+			if got := r.attempts(id)[0].Message; got != c.message {
+				t.Errorf("the attempt says %q", got)
+			}
 		})
 	}
 }
