@@ -181,12 +181,15 @@ func (c *cage) end() int {
 	wait := 20 * time.Microsecond
 	for begun := time.Now(); c.populated(); wait = min(2*wait, 5*time.Millisecond) {
 		if time.Since(begun) > endFor {
-			return max(1, len(c.words("cgroup.procs")))
+			return max(1, len(c.pids()))
 		}
 		time.Sleep(wait)
 	}
 	return 0
 }
+
+// pids are the processes inside.
+func (c *cage) pids() []int { return numbers(c.words("cgroup.procs")) }
 
 func (c *cage) populated() bool { return number64(c.eventsFD, "populated") != 0 }
 
