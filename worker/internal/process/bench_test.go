@@ -15,7 +15,7 @@ var block = bytes.Repeat([]byte("0123456789abcdef"), 640)
 
 func catHere(uncaged bool) error {
 	exit, err := Run(context.Background(), Spec{
-		Path: "/bin/cat", Stdin: block, Log: &Log{}, Event: func([]byte) {}, Timeout: time.Hour, Env: []string{"A=b"}, uncaged: uncaged,
+		Path: "/bin/cat", Stdin: block, Log: &Log{}, Event: func([]byte) {}, Timeout: time.Hour, Env: []string{"A=b"}, OpenFiles: 4096, Stall: time.Hour, uncaged: uncaged,
 	})
 	if err == nil && (exit.Code != 0 || !bytes.Equal(exit.Stdout, block)) {
 		err = fmt.Errorf("%+v", exit)

@@ -32,6 +32,13 @@ type gear struct {
 
 var gears = sync.Pool{New: func() any { return &gear{buf: make([]byte, 64<<10)} }}
 
+// rlimit is one limit of a process.
+type rlimit struct {
+	name  string
+	which int
+	max   uint64
+}
+
 // newGear takes a gear from the pool; its waker is opened once and closed by
 // the garbage collector's hand when the pool lets go of it.
 func newGear() (*gear, error) {
@@ -64,6 +71,7 @@ type group struct {
 	deadline time.Time // of the program; zero for none
 	killAt   time.Time // end of grace; zero while the program is not being stopped
 	killed   bool
+	limits   []rlimit
 	hunted   map[int]uint64 // what was killed besides the group, see hunt
 	meter    meter
 	quiet    quiet

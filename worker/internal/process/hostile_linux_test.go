@@ -61,8 +61,8 @@ var hostiles = map[string]hostile{
 	"events":         {script: `yes $1 >&3`, bound: hurry, ended: terminated},
 	"endless line":   {script: `tr "\0" x </dev/zero >&3`, bound: hurry, ended: terminated},
 	"session floods": {script: `setsid yes $1 & setsid yes $1 >&2 & setsid yes $1 >&3 & exit 3`, ended: func(e Exit) bool { return e.Code == 3 || e.StdoutTooBig }},
-	"memory":         {script: `head -c 400000000 /dev/zero | tail -c 300000000 >/dev/null`, bound: func(s *Spec) { s.MemoryLimit = 32 << 20 }, ended: func(e Exit) bool { return e.Code != 0 }},
-	"file":           {script: `head -c 5000000 /dev/zero >file && exit 9; exit 3`, bound: func(s *Spec) { s.FileSize = 1 << 20 }, ended: code(3)},
+	"memory":         {script: `sleep 0.1; head -c 400000000 /dev/zero | tail -c 300000000 >/dev/null`, bound: func(s *Spec) { s.MemoryLimit = 32 << 20 }, ended: func(e Exit) bool { return e.Code != 0 }},
+	"file":           {script: `(sleep 0.2; head -c 5000000 /dev/zero >file && kill -KILL $$) & wait; exit 3`, bound: func(s *Spec) { s.FileSize = 1 << 20 }, ended: code(3)},
 	"code":           {script: `exit 3`, ended: code(3)},
 	"signal":         {script: `kill -SEGV $$`, ended: func(e Exit) bool { return e.Signal == syscall.SIGSEGV }},
 }

@@ -16,32 +16,55 @@ const noCore = 1
 
 // limit sets what the program may use. It runs already: nobody but the program
 // itself could set its limits before its first instruction. What it has started
-// by now has none yet, and so the limits go on to all its descendants until
-// there are no new ones. Without a cgroup one whose parent is dead is not found,
-// and keeps what it inherited; that takes intent, against which a limit for each
-// process is not much use anyway.
+// by now, or is just starting, has none yet; limitRest finds that, here and once
+// more when forks of this moment have come to their end. What such a process
+// does in those 20 ms is not limited, and without a cgroup one whose parent is
+// dead is not found. That is accepted: rlimits are for each process, and so
+// against accidents only; memory and number of a hostile tree are limited by
+// its cgroup, which it is in from the first instruction.
 //
 // Without a cgroup, memory is what a process may write to and has for itself.
 // Its address space would be the wrong measure: runtimes reserve much more of
 // it than they use.
 func (g *group) limit() error {
-	limits := g.limits()
-	if err := limits.set(g.pid); err != nil {
-		return err
+	g.limits = g.rlimits()
+	// One that changed its user may not be limited, and dumps no core either.
+	_ = lower(g.pid, unix.RLIMIT_CORE, noCore)
+	for _, l := range g.limits {
+		if err := lower(g.pid, l.which, l.max); err != nil {
+			return fmt.Errorf("limit %s: %w", l.name, os.NewSyscallError("prlimit", err))
+		}
 	}
-	if len(limits) == 0 {
-		return nil
+	g.limitRest()
+	return nil
+}
+
+// limitRest limits what the program has started until there is nothing new.
+func (g *group) limitRest() {
+	if len(g.limits) == 0 {
+		return
 	}
 	done := map[int]bool{g.pid: true}
 	for grown := true; grown; {
 		grown = false
 		for _, pid := range g.descendants() {
-			if !done[pid] && limits.set(pid) == nil {
+			if !done[pid] {
 				done[pid], grown = true, true
+				g.limitOne(pid)
 			}
 		}
 	}
-	return nil
+}
+
+// limitOne leaves alone what is as limited as it shall be: it may have limited
+// itself further.
+func (g *group) limitOne(pid int) {
+	for _, l := range g.limits {
+		var now unix.Rlimit
+		if unix.Prlimit(pid, l.which, nil, &now) == nil && now.Max > l.max {
+			_ = lower(pid, l.which, l.max)
+		}
+	}
 }
 
 // descendants are those of the program's processes that are easy to find.
@@ -58,35 +81,17 @@ func (g *group) descendants() []int {
 	return found
 }
 
-type rlimit struct {
-	name  string
-	which int
-	max   uint64
-}
-
-type rlimits []rlimit
-
-func (g *group) limits() rlimits {
+// rlimits are those that are asked for and that no cgroup enforces.
+func (g *group) rlimits() []rlimit {
 	memory := g.spec.MemoryLimit
 	if g.cage.limitMemory(memory) {
 		memory = 0
 	}
-	return slices.DeleteFunc(rlimits{
+	return slices.DeleteFunc([]rlimit{
 		{"memory", unix.RLIMIT_DATA, uint64(max(0, memory))},
 		{"open files", unix.RLIMIT_NOFILE, g.spec.OpenFiles},
 		{"file size", unix.RLIMIT_FSIZE, uint64(max(0, g.spec.FileSize))},
 	}, func(l rlimit) bool { return l.max == 0 })
-}
-
-func (ls rlimits) set(pid int) error {
-	// One that changed its user may not be limited, and dumps no core either.
-	_ = lower(pid, unix.RLIMIT_CORE, noCore)
-	for _, l := range ls {
-		if err := lower(pid, l.which, l.max); err != nil {
-			return fmt.Errorf("limit %s: %w", l.name, os.NewSyscallError("prlimit", err))
-		}
-	}
-	return nil
 }
 
 // lower sets both limits to limit, or to the hard one where that is lower.

@@ -17,7 +17,9 @@ func (g *group) supervise(ctx context.Context) {
 	for {
 		now := time.Now()
 		g.check(ctx, now)
-		g.meter.sample(g.pid, now)
+		if g.meter.sample(g.pid, now) == 1 {
+			g.limitRest()
+		}
 		g.resume(now)
 		poll(g.fds[:], g.untilNext(now))
 		if g.serve() {

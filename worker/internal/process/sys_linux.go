@@ -91,9 +91,10 @@ func closeWaker(w waker) { _ = unix.Close(w.r) }
 // be less than what this process holds, whose memory a program shares between
 // fork and exec; below that, only looks at the living process tell.
 type meter struct {
-	next time.Time
-	step time.Duration
-	seen int64 // bytes
+	next  time.Time
+	step  time.Duration
+	looks int
+	seen  int64 // bytes
 }
 
 const (
@@ -101,17 +102,20 @@ const (
 	lastLook  = 2 * time.Second
 )
 
-func (m *meter) sample(pid int, now time.Time) {
+// sample looks where it is time to, and returns the number of the look, or 0.
+func (m *meter) sample(pid int, now time.Time) int {
 	switch {
 	case m.step == 0:
 		m.step = firstLook
 	case now.Before(m.next):
-		return
+		return 0
 	default:
 		m.look(pid)
+		m.looks++
 		m.step = min(2*m.step, lastLook)
 	}
 	m.next = now.Add(m.step)
+	return m.looks
 }
 
 func (m *meter) look(pid int) { m.seen = max(m.seen, highWater(pid)) }

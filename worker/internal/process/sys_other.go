@@ -97,7 +97,7 @@ func closeWaker(w waker) {
 // meter has the figure of wait4 only.
 type meter struct{ next time.Time }
 
-func (m *meter) sample(int, time.Time) {}
+func (m *meter) sample(int, time.Time) int { return 0 }
 
 func (m *meter) look(int) {}
 
@@ -116,6 +116,8 @@ func treeCPU(int, string) time.Duration { return time.Duration(time.Now().UnixNa
 
 // limit does nothing: no limit can be set on another process.
 func (g *group) limit() error { return nil }
+
+func (g *group) limitRest() {}
 
 // cage is a cgroup; there are none here.
 type cage struct{}
