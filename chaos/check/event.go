@@ -6,6 +6,7 @@ package check
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -94,14 +95,10 @@ func Read(r io.Reader) ([]Event, error) {
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
-	slices.SortStableFunc(events, func(a, b Event) int {
-		switch {
-		case a.T < b.T:
-			return -1
-		case a.T > b.T:
-			return 1
-		}
-		return 0
-	})
-	return events, nil
+	return sorted(events), nil
+}
+
+func sorted(events []Event) []Event {
+	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Compare(a.T, b.T) })
+	return events
 }

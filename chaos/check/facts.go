@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -66,7 +67,7 @@ func gather(events []Event) *facts {
 		f.add(e)
 	}
 	for _, j := range f.order {
-		slices.SortStableFunc(j.runs, func(a, b run) int { return int(a.began - b.began) })
+		slices.SortStableFunc(j.runs, func(a, b run) int { return cmp.Compare(a.began, b.began) })
 	}
 	return f
 }
