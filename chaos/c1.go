@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"github.com/runnerbean/runnerbean/chaos/check"
@@ -172,7 +171,7 @@ func (r *rig) countInbox(b *server) {
 		return
 	}
 	defer c.close()
-	if n, err := c.messages(inbox); err == nil {
+	if n, _, err := c.messages(inbox); err == nil {
 		r.note(check.Event{T: asked, What: check.Inbox, Who: b.name, N: float64(n)})
 	}
 }
@@ -199,53 +198,4 @@ func (r *rig) conclude(ctx context.Context, p *pair, list []*job) error {
 		return errors.New("the time of the scenario is over")
 	}
 	return nil
-}
-
-// drain waits until no message is left on any tube, and records what is.
-func (r *rig) drain(ctx context.Context, b *server, patience time.Duration) error {
-	c, err := dialBeanstalkd(b.addr)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	var counts map[string]int
-	err = until(ctx, 100*time.Millisecond, "the tubes are empty", func() bool {
-		counts, err = c.counts()
-		if err != nil {
-			return true
-		}
-		for _, n := range counts {
-			if n > 0 {
-				return false
-			}
-		}
-		return true
-	})
-	for tube, n := range counts {
-		r.note(check.Event{What: check.Tube, Who: tube, N: float64(n)})
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return nil // the checker sees what is left
-	}
-	return err
-}
-
-// counts has the number of messages on each of Runnerbean's tubes.
-func (b *beanstalk) counts() (map[string]int, error) {
-	tubes, err := b.tubes()
-	if err != nil {
-		return nil, err
-	}
-	counts := map[string]int{inbox: 0}
-	for _, tube := range tubes {
-		if tube != inbox && !strings.HasPrefix(tube, runTube) {
-			continue
-		}
-		if counts[tube], err = b.messages(tube); err != nil {
-			return nil, err
-		}
-	}
-	return counts, nil
 }

@@ -32,7 +32,7 @@ func runCuts(ctx context.Context, r *rig) error {
 		}
 	}()
 	defer p.poll.close()
-	target := pick(r, 2000, 200)
+	target := pick(r, 2000, 150)
 	r.note(check.Event{What: check.Target, N: float64(target)})
 	list, err := r.submitUntil(ctx, p, func(ctx context.Context) error { return await(ctx, int64(target), proxies...) })
 	if err != nil {
@@ -44,7 +44,7 @@ func runCuts(ctx context.Context, r *rig) error {
 	if err := r.conclude(ctx, p, list); err != nil {
 		return err
 	}
-	return r.drain(ctx, b, pick(r, time.Minute, 30*time.Second))
+	return r.drain(ctx, b, time.Minute, r.short)
 }
 
 // startCut starts two nodes, each of which reaches beanstalkd through a proxy.

@@ -57,23 +57,44 @@ func (b *beanstalk) ask(command []byte) ([]string, error) {
 	return words, nil
 }
 
+// use makes a tube the one that is put to.
+func (b *beanstalk) use(tube string) error {
+	if tube == b.tube {
+		return nil
+	}
+	words, err := b.ask([]byte("use " + tube + "\r\n"))
+	if err != nil {
+		return err
+	}
+	if words[0] != "USING" {
+		return fmt.Errorf("use: %v", words)
+	}
+	b.tube = tube
+	return nil
+}
+
 // put puts a body on a tube and returns once the server has said INSERTED.
 func (b *beanstalk) put(tube string, body []byte) error {
-	if tube != b.tube {
-		words, err := b.ask([]byte("use " + tube + "\r\n"))
-		if err != nil {
-			return err
-		}
-		if words[0] != "USING" {
-			return fmt.Errorf("use: %v", words)
-		}
-		b.tube = tube
+	if err := b.use(tube); err != nil {
+		return err
 	}
 	var command bytes.Buffer
 	fmt.Fprintf(&command, "put 1024 0 60 %d\r\n%s\r\n", len(body), body)
 	words, err := b.ask(command.Bytes())
 	if err == nil && words[0] != "INSERTED" {
 		err = fmt.Errorf("put: %v", words)
+	}
+	return err
+}
+
+// kick makes what is delayed on a tube ready.
+func (b *beanstalk) kick(tube string) error {
+	if err := b.use(tube); err != nil {
+		return err
+	}
+	words, err := b.ask([]byte("kick 1000\r\n"))
+	if err == nil && words[0] != "KICKED" {
+		err = fmt.Errorf("kick: %v", words)
 	}
 	return err
 }
@@ -116,24 +137,25 @@ func (b *beanstalk) body(command string) (string, error) {
 	return string(body), err
 }
 
-// messages is how many messages a tube has, in whatever state.
-func (b *beanstalk) messages(tube string) (int, error) {
+// messages is how many messages a tube has, in whatever state, and how many of
+// them are buried.
+func (b *beanstalk) messages(tube string) (all, buried int, err error) {
 	stats, err := b.stats("stats-tube " + tube)
 	if errors.Is(err, errNoTube) {
-		return 0, nil
+		return 0, 0, nil
 	}
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	sum := 0
 	for _, state := range []string{"ready", "reserved", "delayed", "buried"} {
 		n, err := strconv.Atoi(stats["current-jobs-"+state])
 		if err != nil {
-			return 0, fmt.Errorf("stats-tube %s: %w", tube, err)
+			return 0, 0, fmt.Errorf("stats-tube %s: %w", tube, err)
 		}
-		sum += n
+		all += n
+		buried = n // the last one
 	}
-	return sum, nil
+	return all, buried, nil
 }
 
 // tubes lists the tubes of the server.
