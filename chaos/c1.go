@@ -21,7 +21,7 @@ func init() {
 	register(scenario{
 		name: "c3", title: "the same with the reconciler off: the checker must see loss",
 		run: func(ctx context.Context, r *rig) error {
-			return killing{wipe: true, settings: map[string]string{"CHAOS": "no-reconciler"}}.run(ctx, r)
+			return killing{wipe: true, hopeless: true}.run(ctx, r)
 		},
 	})
 }
@@ -86,14 +86,15 @@ func (r *rig) jobs(chance *rand.Rand, n int) []*job {
 
 // killing is C1 to C3.
 type killing struct {
-	wipe     bool
-	settings map[string]string
+	wipe, hopeless bool
 }
 
 func (k killing) run(ctx context.Context, r *rig) error {
 	settings := map[string]string{"LEASE": pick(r, "20s", "5s")}
-	for key, value := range k.settings {
-		settings[key] = value
+	patience := pick(r, time.Minute, 15*time.Second)
+	if k.hopeless {
+		settings["CHAOS"] = "no-reconciler"
+		patience = pick(r, 30*time.Second, 4*time.Second)
 	}
 	p, err := r.startPair(ctx, 2, settings)
 	if err != nil {
@@ -112,7 +113,7 @@ func (k killing) run(ctx context.Context, r *rig) error {
 		return err
 	}
 	<-watch
-	return r.conclude(ctx, p, list)
+	return r.conclude(ctx, p, list, patience)
 }
 
 // fire kills a process at random every half second, and starts it again at
@@ -122,6 +123,21 @@ func (k killing) fire(ctx, fire context.Context, r *rig, p *pair) error {
 	for sleep(fire, 500*time.Millisecond) {
 		if err := k.shot(ctx, r, p, chance); err != nil {
 			return err
+		}
+		if err := p.supervise(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// supervise starts a node that has ended by itself, as systemd would.
+func (p *pair) supervise() error {
+	for _, n := range p.nodes {
+		if !n.alive() {
+			if err := n.start(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -176,22 +192,20 @@ func (r *rig) countInbox(b *server) {
 	}
 }
 
-// conclude waits for all jobs to end, with no more harm done, and looks at each
-// of them once more through every node.
-func (r *rig) conclude(ctx context.Context, p *pair, list []*job) error {
+// conclude waits for all jobs to end, with no more harm done, as long as one
+// does within patience, and looks at each of them once more through every node.
+func (r *rig) conclude(ctx context.Context, p *pair, list []*job, patience time.Duration) error {
 	r.note(check.Event{What: check.Calm})
+	if err := p.supervise(); err != nil {
+		return err
+	}
 	for _, n := range p.nodes {
-		if !n.alive() {
-			if err := n.start(); err != nil {
-				return err
-			}
-		}
 		if err := n.ready(ctx); err != nil {
 			r.say("%s does not answer: %v", n.name, err)
 		}
 	}
 	r.countInbox(p.beanstalkd)
-	p.poll.settle(ctx, pick(r, time.Minute, 15*time.Second))
+	p.poll.settle(ctx, patience)
 	p.poll.close()
 	p.poll.sweep(ctx, list)
 	if ctx.Err() != nil {

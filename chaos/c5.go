@@ -44,7 +44,7 @@ func runStale(ctx context.Context, r *rig) error {
 			return err
 		}
 	}
-	return r.conclude(ctx, p, s.list)
+	return r.conclude(ctx, p, s.list, pick(r, time.Minute, 15*time.Second))
 }
 
 // round stops a node while it runs jobs, some of which end meanwhile, and lets

@@ -41,7 +41,7 @@ func runCuts(ctx context.Context, r *rig) error {
 	for _, x := range proxies {
 		x.calm.Store(true)
 	}
-	if err := r.conclude(ctx, p, list); err != nil {
+	if err := r.conclude(ctx, p, list, pick(r, time.Minute, 15*time.Second)); err != nil {
 		return err
 	}
 	return r.drain(ctx, b, time.Minute, r.short)

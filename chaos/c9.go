@@ -36,7 +36,7 @@ func runClocks(ctx context.Context, r *rig) error {
 	if err != nil {
 		return err
 	}
-	return r.conclude(ctx, p, list)
+	return r.conclude(ctx, p, list, pick(r, time.Minute, 15*time.Second))
 }
 
 // startMovable starts beanstalkd and two nodes, each with a clock of its own.
