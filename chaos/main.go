@@ -56,7 +56,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags.BoolVar(&o.short, "short", false, "run the short forms")
 	flags.BoolVar(&o.json, "json", false, "print the figures as JSON")
 	flags.StringVar(&o.bin, "bin", "", "runnerbean binary (default: built from ./cmd/runnerbean)")
-	flags.StringVar(&o.keep, "keep", "", "folder for histories, logs and data, which stays (default: a temporary one, which stays after a failure)")
+	flags.StringVar(&o.keep, "keep", "", "folder for histories, logs and data (default: a temporary one, removed unless something failed)")
 	flags.Usage = func() {
 		fmt.Fprintln(stderr, "usage: chaos [flags] [c1 c2 ...]\n       chaos check HISTORY")
 		flags.PrintDefaults()
@@ -113,6 +113,8 @@ func runAll(ctx context.Context, o options, chosen []scenario, stdout, stderr io
 	defer func() {
 		if err == nil {
 			err = remove()
+		} else {
+			fmt.Fprintf(stderr, "histories, logs and data stay in %s\n", dir)
 		}
 	}()
 	bin, err := binary(ctx, o.bin, dir)
@@ -191,9 +193,9 @@ func play(ctx context.Context, s scenario, o options, bin, dir string, stderr io
 		v.Figures = append(v.Figures, check.Figure{Name: "the rig did its work", Wanted: "yes", Got: err.Error()})
 	}
 	if !v.ok() {
-		fmt.Fprintf(stderr, "    FAILED; replay: %s\n", v.Replay)
+		fmt.Fprintf(stderr, "    FAILED, replay: %s\n", v.Replay)
 	}
-	fmt.Fprintf(stderr, "    %.1f s, history: %s\n", v.Seconds, v.History)
+	fmt.Fprintf(stderr, "    %.1f s, history: %s (go run ./chaos check FILE judges it again)\n", v.Seconds, v.History)
 	return v
 }
 

@@ -158,7 +158,7 @@ func TestJudge(t *testing.T) {
 		"a stopped node goes on before another has its job": {
 			begin("c5").at(0, Event{What: Target, N: 1}).post(10, "a").run(20, 55, "a", "node1", 1).
 				at(30, Event{What: Stop, Who: "node1"}).at(40, Event{What: Continue, Who: "node1"}).get(70, "a", 200, "succeeded", "aa"),
-			[]string{"attempts that a stopped node had to yield", "of them with a result in hand when the node went on"},
+			[]string{"attempts that a stopped node had to yield", "of them with a program that had ended meanwhile"},
 		},
 		"a message is deleted too early": {
 			begin("c7").post(10, "a").at(20, Event{What: Deleted, Who: "node1", Job: "a"}).run(40, 50, "a", "node2", 1).

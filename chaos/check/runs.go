@@ -123,20 +123,20 @@ func takeovers(f *facts) []Figure {
 func (f *facts) takenOver(before, next *run) bool {
 	p, ok := f.lives[before.node]
 	return ok && before.node != next.node && slices.ContainsFunc(p.trouble, func(s span) bool {
-		return s.stopped && s.from < next.began && next.began < s.to && s.to > before.began
+		return s.stopped && before.began < s.from && s.from < next.began && next.began < s.to
 	})
 }
 
-// asides says how many stale attempts there were whose program came to its end:
-// each had a result of its own to publish.
+// asides says how many of the programs whose node was stopped came to their end
+// meanwhile: each left a result that its node found when it went on.
 func asides(f *facts) []Figure {
 	n := 0
 	for _, j := range f.order {
 		for i := 1; i < len(j.runs); i++ {
-			if f.takenOver(&j.runs[i-1], &j.runs[i]) && j.runs[i-1].ran > 0 {
+			if before := &j.runs[i-1]; f.takenOver(before, &j.runs[i]) && before.ran > 0 {
 				n++
 			}
 		}
 	}
-	return []Figure{{Name: "of them with a result in hand when the node went on", Wanted: "some", Got: fmt.Sprint(n), OK: n > 0}}
+	return []Figure{{Name: "of them with a program that had ended meanwhile", Wanted: "some", Got: fmt.Sprint(n), OK: n > 0}}
 }
