@@ -126,6 +126,27 @@ func (r *rig) checkSecondWon(id string, differs bool) {
 	}
 }
 
+// TestFailsAfterASuccess is a second attempt that fails when the first one, of
+// a node that was away between its last look and its publish, has published.
+func TestFailsAfterASuccess(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	gate := filepath.Join(r.dir, "gate")
+	r.install("p", `echo '{"message":"running"}' >&3; while [ ! -e `+gate+` ]; do sleep 0.01; done; exit 65`)
+	j := job("p")
+	r.accept(j)
+	r.lose(j.ID)
+	r.put(j)
+	r.start()
+	r.awaitMessage(j.ID)
+	r.publishFor(j, 1, "1")
+	r.must(os.WriteFile(gate, nil, 0o600))
+	r.await(j.ID, jobs.Succeeded)
+	if got := r.result(j.ID); got.Attempt != 1 {
+		t.Errorf("the result is of attempt %d", got.Attempt)
+	}
+}
+
 // TestStale stops a program whose attempt was taken for lost, when it reports
 // or when the ledger is asked. The only slot is free only then.
 func TestStale(t *testing.T) {

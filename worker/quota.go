@@ -39,9 +39,15 @@ func (a *attempt) watchScratch(limit int64) (stop func()) {
 	if limit <= 0 {
 		return func() {}
 	}
-	return repeat(quotaEvery, func(ctx context.Context) time.Duration {
+	// Opened before the program can move it away.
+	dir, err := descend(unix.AT_FDCWD, a.dir)
+	if err != nil {
+		a.logger.Warn("the folder of a program cannot be measured", "job", a.record.ID, "err", err)
+		return func() {}
+	}
+	end := repeat(quotaEvery, func(ctx context.Context) time.Duration {
 		start := time.Now()
-		err := measure(ctx, a.dir, limit)
+		err := measure(ctx, dir, limit)
 		var over *excess
 		switch {
 		case errors.As(err, &over):
@@ -51,6 +57,10 @@ func (a *attempt) watchScratch(limit int64) (stop func()) {
 		}
 		return min(max(quotaEvery, quotaShare*time.Since(start)), quotaMost)
 	})
+	return func() {
+		end()
+		dir.Close()
+	}
 }
 
 // repeat calls f after d, and again after as long as it says each time. stop
@@ -80,14 +90,13 @@ func repeat(d time.Duration, f func(context.Context) time.Duration) (stop func()
 // measure adds up what is in dir, and fails with an *excess once that is more
 // than limit bytes, or too many or too deeply nested files. Files count the
 // blocks that they take, so that holes are free.
-func measure(ctx context.Context, dir string, limit int64) error {
-	f, err := descend(unix.AT_FDCWD, dir)
-	if err != nil {
-		return vanished(err)
+func measure(ctx context.Context, dir *os.File, limit int64) error {
+	if _, err := dir.Seek(0, io.SeekStart); err != nil {
+		return err
 	}
-	defer f.Close()
+	reveal(dir)
 	c := census{ctx: ctx, limit: limit}
-	return c.folder(f, 1)
+	return c.folder(dir, 1)
 }
 
 // census is one walk through a tree that others change meanwhile. It works on
@@ -164,10 +173,15 @@ func descend(parent int, name string) (*os.File, error) {
 		return nil, err
 	}
 	f := os.NewFile(uintptr(fd), name)
-	if m, err := fstat(f); err == nil && m.mode&0o500 != 0o500 {
-		_ = f.Chmod(0o700) // what is in it is looked at only with both
-	}
+	reveal(f)
 	return f, nil
+}
+
+// reveal lets the owner of an open folder read it and look at what is in it.
+func reveal(f *os.File) {
+	if m, err := fstat(f); err == nil && m.mode&0o500 != 0o500 {
+		_ = f.Chmod(0o700)
+	}
 }
 
 // vanished drops the errors of files that went away or became something else

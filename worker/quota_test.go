@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestMeasure adds up trees of all kinds. The limit is 1 MiB.
@@ -51,16 +53,35 @@ func TestMeasure(t *testing.T) {
 		"all hidden": {func(dir string) error { return errors.Join(write(dir, "x", 2<<20), os.Chmod(dir, 0)) }, "take more than 1MiB"},
 		"gone":       {os.Remove, ""},
 		"no folder":  {func(dir string) error { return errors.Join(os.Remove(dir), os.Symlink("/usr", dir)) }, ""},
+		"moved away": {func(dir string) error {
+			return errors.Join(write(dir, "x", 2<<20), os.Rename(dir, dir+".x"))
+		}, "take more than 1MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "top")
-			if err := errors.Join(os.Mkdir(dir, 0o700), c.make(dir)); err != nil {
+			if err := os.Mkdir(dir, 0o700); err != nil {
 				t.Fatal(err)
 			}
-			checkExcess(t, measure(t.Context(), dir, 1<<20), c.want)
+			f := openTree(t, dir)
+			if err := c.make(dir); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // the second time it is read anew
+				checkExcess(t, measure(t.Context(), f, 1<<20), c.want)
+			}
 		})
 	}
+}
+
+func openTree(t *testing.T, dir string) *os.File {
+	t.Helper()
+	f, err := descend(unix.AT_FDCWD, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
 }
 
 // checkExcess wants an excess with a message, or no error at all.
@@ -78,11 +99,10 @@ func TestMeasureDeep(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	deepen(t, dir, maxFolders-1)
-	checkExcess(t, measure(t.Context(), dir, 1<<30), "")
-	deepen(t, t.TempDir(), 1)
+	checkExcess(t, measure(t.Context(), openTree(t, dir), 1<<30), "")
 	dir = t.TempDir()
 	deepen(t, dir, maxFolders)
-	checkExcess(t, measure(t.Context(), dir, 1<<30), "nested more than 128 deep")
+	checkExcess(t, measure(t.Context(), openTree(t, dir), 1<<30), "nested more than 128 deep")
 }
 
 // TestMeasureMany bounds how many files there may be.
@@ -94,11 +114,7 @@ func TestMeasureMany(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f, err := openFolder(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
+	f := openTree(t, dir)
 	c := census{ctx: t.Context(), limit: 1 << 30, entries: maxEntries - 2}
 	checkExcess(t, c.folder(f, 1), "more than 1000000 files")
 }
@@ -122,12 +138,13 @@ func TestMeasureWhileItMoves(t *testing.T) {
 			_ = os.Remove(dir + "/a")
 		}
 	}()
+	f := openTree(t, dir)
 	for range 2000 {
-		checkExcess(t, measure(t.Context(), dir, 1<<20), "")
+		checkExcess(t, measure(t.Context(), f, 1<<20), "")
 	}
 	cancel()
 	<-ended
-	if err := measure(ctx, dir, 1<<20); !errors.Is(err, context.Canceled) {
+	if err := measure(ctx, f, 1<<20); !errors.Is(err, context.Canceled) {
 		t.Errorf("the end of the program leaves %v", err)
 	}
 }

@@ -28,7 +28,7 @@ const settled = 50 * time.Millisecond
 type scratch struct {
 	root  string // of the lane
 	dir   string // working directory of the attempts; empty if there is none
-	marks []mark // of dir and its folders, when they were made
+	marks []mark // of root, dir and its folders, when they were made
 	made  time.Time
 	count int
 }
@@ -87,13 +87,15 @@ func (s *scratch) close(start time.Time) error {
 	return s.discard()
 }
 
+// discard removes the directory and what an attempt may have put beside it.
 func (s *scratch) discard() error {
-	dir := s.dir
 	s.dir, s.marks = "", nil
-	if dir == "" {
-		return nil
+	list, err := os.ReadDir(s.root)
+	errs := []error{err}
+	for _, entry := range list {
+		errs = append(errs, removeAll(filepath.Join(s.root, entry.Name())))
 	}
-	return removeAll(dir)
+	return errors.Join(errs...)
 }
 
 func (s *scratch) pristine(start time.Time) bool {
@@ -109,15 +111,15 @@ func (s *scratch) pristine(start time.Time) bool {
 	return start.Sub(s.made) > settled || s.bare()
 }
 
-// look returns the marks of the directory and its folders.
+// look returns the marks of the root, the directory and its folders.
 func (s *scratch) look() ([]mark, error) {
-	marks := make([]mark, 1, 1+len(folders))
-	var err error
-	if marks[0], err = lstat(s.dir); err != nil {
-		return nil, err
-	}
+	marks := make([]mark, 0, 2+len(folders))
+	paths := []string{s.root, s.dir}
 	for _, name := range folders {
-		m, err := lstat(s.dir + "/" + name)
+		paths = append(paths, s.dir+"/"+name)
+	}
+	for _, path := range paths {
+		m, err := lstat(path)
 		if err != nil {
 			return nil, err
 		}
@@ -128,6 +130,9 @@ func (s *scratch) look() ([]mark, error) {
 
 // bare reports whether there is nothing but the empty folders.
 func (s *scratch) bare() bool {
+	if n, err := count(s.root); err != nil || n != 1 {
+		return false
+	}
 	n, err := count(s.dir)
 	if err != nil || n != len(folders) {
 		return false

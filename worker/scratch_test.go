@@ -29,6 +29,8 @@ func TestScratchIsFresh(t *testing.T) {
 		"file":        func(dir string) error { return os.WriteFile(filepath.Join(dir, "x"), nil, 0o600) },
 		"file in out": func(dir string) error { return os.WriteFile(filepath.Join(dir, "out", "x"), nil, 0o600) },
 		"folder":      func(dir string) error { return os.Mkdir(filepath.Join(dir, "tmp", "x"), 0o700) },
+		"beside":      func(dir string) error { return os.WriteFile(dir+".x", nil, 0o600) },
+		"moved away":  func(dir string) error { return os.Rename(dir, dir+".x") },
 		"permission":  func(dir string) error { return os.Chmod(filepath.Join(dir, "inputs"), 0o500) },
 		"own":         func(dir string) error { return os.Chmod(dir, 0o755) },
 		"removed":     func(dir string) error { return os.Remove(filepath.Join(dir, "checkpoint")) },
