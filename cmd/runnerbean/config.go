@@ -34,7 +34,7 @@ type settings struct {
 	Ledger        string        `env:"LEDGER" help:"record of jobs, sqlite:PATH (default: ledger.db in the data folder)"`
 	Store         string        `env:"STORE" help:"results and logs, file:///PATH (default: store in the data folder)"`
 	FetchAllow    []string      `env:"FETCH_ALLOW" help:"networks that inputs may come from beyond the public ones, such as 10.1.0.0/16,127.0.0.1"`
-	Token         string        `env:"TOKEN" secret:"true" help:"bearer token that submitting and cancelling over HTTP asks for"`
+	Token         string        `env:"TOKEN" secret:"true" help:"bearer token that giving orders over HTTP asks for"`
 	TokenFile     string        `env:"TOKEN_FILE" help:"file that holds the token, instead of TOKEN"`
 	Timeout       time.Duration `env:"TIMEOUT" envDefault:"1h" help:"limit of one attempt where neither job nor program names one"`
 	Attempts      int           `env:"ATTEMPTS" envDefault:"3" help:"attempts that may end in error where neither job nor program says"`

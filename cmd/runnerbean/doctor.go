@@ -181,9 +181,9 @@ func checkPrograms(set settings) []finding {
 
 func checkAccess(set settings) finding {
 	if set.Token == "" {
-		return finding{"access", "warning", "no token: submitting and cancelling over HTTP works on loopback only", "set RUNNERBEAN_TOKEN_FILE to take orders from other machines"}
+		return finding{"access", "warning", "no token: giving orders over HTTP works on loopback only", "set RUNNERBEAN_TOKEN_FILE to take orders from other machines"}
 	}
-	return finding{"access", "ok", "submitting and cancelling over HTTP asks for the token", ""}
+	return finding{"access", "ok", "giving orders over HTTP asks for the token", ""}
 }
 
 // checkIsolation says what keeps programs within bounds.

@@ -16,6 +16,9 @@ import (
 // gateEvery is how often a node looks whether it should take work.
 const gateEvery = time.Second
 
+// unknownDrains is why a node takes nothing before it could look.
+const unknownDrains = "it is not known yet what is drained"
+
 // gate decides whether a node takes work and new jobs: not while it or the
 // queue is drained, nor while a disk is almost full.
 type gate struct {

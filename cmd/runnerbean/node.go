@@ -219,6 +219,11 @@ func (n *node) ready(ctx context.Context) error {
 func (n *node) run(stop, kill context.Context) error {
 	n.log.Info("node is up", "node", n.set.Node, "url", n.set.BaseURL, "slots", n.set.Slots,
 		"programs", names(n.worker.Programs()), "beanstalkd", strings.Join(n.set.Beanstalkd, ","))
+	if err := n.gate.look(stop); err != nil {
+		n.log.Warn("cannot ask what is drained; nothing is taken until that is known", "err", err)
+		n.worker.Hold(unknownDrains)
+		n.dispatcher.Hold(unknownDrains)
+	}
 	notify(daemon.SdNotifyReady)
 	defer context.AfterFunc(stop, func() { notify(daemon.SdNotifyStopping) })()
 	defer n.log.Info("node has ended", "node", n.set.Node)

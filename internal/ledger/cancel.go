@@ -6,15 +6,6 @@ import (
 	"fmt"
 )
 
-// Cancel is VerbCancel for one job.
-func (l *Ledger) Cancel(ctx context.Context, id, by string) (Record, error) {
-	list, err := l.Act(ctx, VerbCancel, by, []Target{{ID: id}})
-	if err != nil {
-		return Record{}, err
-	}
-	return list[0].Record, list[0].Err
-}
-
 // Stopping is a running attempt whose end is asked for: Verb is VerbCancel,
 // VerbTerminate or VerbReset.
 type Stopping struct {

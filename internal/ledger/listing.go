@@ -39,10 +39,10 @@ func (s *listing) collect() error {
 	switch {
 	case f.Label != "":
 		return s.walk(qWalkLabel, f.Label)
+	case f.State == jobs.Running:
+		return s.running() // they are few
 	case f.Node != "":
 		return s.walk(qWalkNode, f.Node)
-	case f.State == jobs.Running:
-		return s.running()
 	case f.Program != "" || f.State != "":
 		return s.merge()
 	}
