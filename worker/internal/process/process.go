@@ -6,14 +6,20 @@
 // goroutine per pipe, and the thread that started the program stays for as long
 // as the program does, which the parent-death signal of Linux asks for.
 //
-// A program leads a process group of its own. What is ended with it: its group,
-// always; on Linux, after Subreap, also descendants that left the group or the
-// session and bear the mark that is in every program's environment. One in a
-// session of its own whose environment was cleared ends once every program that
-// was running with it has ended. Not covered: one whose environment was cleared
-// and that only changed its group; one that forks faster than it is killed;
-// anybody who runs off without Subreap; and, when this process itself is killed,
-// descendants other than the program's first process (see KillMarked).
+// A program leads a process group of its own and, on Linux after Adopt and where
+// cgroups of version 2 can be made, runs in a cgroup of its own. That is ended
+// with it, whatever its descendants did to get away; only one with the rights
+// to move itself to another cgroup can.
+//
+// Without cgroups, this is ended with a program: its group, always; on Linux,
+// after Subreap, also descendants that left the group or the session and bear
+// the mark that is in every program's environment. One in a session of its own
+// whose environment was cleared ends once every program that was running with it
+// has ended. Not covered then: one whose environment was cleared and that only
+// changed its group, unless its program had to be killed; one that forks faster
+// than it is killed; anybody who runs off without Subreap; and, when this process
+// itself is killed, descendants other than the program's first process (see
+// KillMarked).
 package process
 
 import (
@@ -63,12 +69,14 @@ type Spec struct {
 	Log io.Writer
 	// Event takes one line from descriptor 3 without its newline; the bytes are
 	// valid during the call only. All calls come from the goroutine of Run, and
-	// must not block. Default: dropped.
+	// must not block. A program that writes more than some thousand lines a second
+	// for long has to wait. Default: dropped.
 	Event func(line []byte)
 	// Timeout stops the program; default never.
 	Timeout time.Duration
 	// Stall stops a program that has written nothing for so long while its whole
-	// tree used next to no CPU; default never.
+	// tree used next to no CPU; it is noticed up to half as much later. Default
+	// never.
 	Stall time.Duration
 	// Kill, when it ends, kills the program at once, without grace, also while
 	// it is being stopped. Default never.
@@ -113,8 +121,8 @@ type Exit struct {
 	MaxRSS int64
 	// EventsDropped counts lines longer than MaxEventLine.
 	EventsDropped int
-	// Escaped counts descendants that left the group and were still alive when
-	// Run gave up on them.
+	// Escaped counts descendants that were still alive when Run gave up on them,
+	// after two seconds at most.
 	Escaped int
 }
 

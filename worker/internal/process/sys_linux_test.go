@@ -41,8 +41,8 @@ func init() {
 			attr.Setpgid = true
 		case "session":
 			attr.Setsid = true
-		case "stranger": // neither mark nor group nor pipes
-			attr.Setsid = true
+		case "stranger", "group stranger": // neither mark nor group nor pipes
+			attr.Setsid, attr.Setpgid = args[0] == "stranger", args[0] != "stranger"
 			cmd = exec.Command("/bin/sleep", "600")
 			cmd.Env = []string{}
 		}
@@ -210,6 +210,31 @@ func TestStranger(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A descendant without mark in a group of its own, which looks like a child that
+// somebody else of this process started, is found by its cgroup or, where the
+// program had to be killed, by its parent.
+func TestGroupStranger(t *testing.T) {
+	t.Parallel()
+	bothWays(t, func(t *testing.T, uncaged bool) {
+		kill, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		spec := child(t, "parent", "group stranger", "hang")
+		if !uncaged {
+			spec.Args[1] = "exit"
+		}
+		spec.uncaged, spec.Kill = uncaged, kill
+		spec.Event = func([]byte) {
+			if uncaged {
+				cancel()
+			}
+		}
+		exit := run(t, spec)
+		if s, there := readStat(pid(t, exit.Stdout)); there || exit.Killed != uncaged {
+			t.Errorf("%+v, %+v", s, exit)
+		}
+	})
 }
 
 // Children that other parts of the process started are left alone, dead or alive.
