@@ -43,7 +43,7 @@ func (a *attempt) room() int64   { return within(a.program.manifest.Scratch, a.c
 
 // within is what a program asks for, or else all that the node allows, and
 // never more than that.
-func within(own size, most int64) int64 {
+func within(own Size, most int64) int64 {
 	switch {
 	case own == 0:
 		return most
@@ -58,7 +58,7 @@ func (a *attempt) killedBy(s syscall.Signal) string {
 	text := fmt.Sprintf("it was killed by signal %d (%s)", int(s), s)
 	switch limit := a.room(); {
 	case s == syscall.SIGXFSZ && limit > 0:
-		text += fmt.Sprintf("; a file may have at most %s here", size(limit))
+		text += fmt.Sprintf("; a file may have at most %s here", Size(limit))
 	case s == syscall.SIGKILL:
 		text += "; if nobody did that, it may have been for its memory"
 	}
@@ -68,7 +68,7 @@ func (a *attempt) killedBy(s syscall.Signal) string {
 // overMemory says why the kernel killed a process of the program.
 func (a *attempt) overMemory() string {
 	if limit := a.memory(); limit > 0 {
-		return fmt.Sprintf("it needed more memory than the %s that it may have", size(limit))
+		return fmt.Sprintf("it needed more memory than the %s that it may have", Size(limit))
 	}
 	return "it was killed because this machine ran out of memory"
 }

@@ -56,11 +56,11 @@ func TestLimitsInManifest(t *testing.T) {
 	for document, want := range map[string]string{
 		`{"stall":"-1s"}`:    "stall must be between 0 and 8760h",
 		`{"stall":"9000h"}`:  "stall must be between 0 and 8760h",
-		`{"memory":512}`:     `memory must be at least 1MiB; write it as "512MiB"`,
-		`{"memory":"-1MiB"}`: "/memory: must be a number of bytes",
-		`{"scratch":1.5}`:    "/scratch: must be a number of bytes",
-		`{"scratch":"2PiB"}`: "/scratch: must be a number of bytes",
-		`{"scratch":"1B"}`:   `scratch must be at least 1MiB`,
+		`{"memory":512}`:     `memory must be at least 1.0 MiB; write it as "512MiB"`,
+		`{"memory":"-1MiB"}`: "/memory: \"-1MiB\" is not a number of bytes",
+		`{"scratch":"x"}`:    "/scratch: \"x\" is not a number of bytes",
+		`{"scratch":"2EiB"}`: "/scratch: \"2EiB\" is not a number of bytes",
+		`{"scratch":"1B"}`:   `scratch must be at least 1.0 MiB`,
 	} {
 		if _, err := decodeManifest([]byte(document)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error is %v, want %s", document, err, want)
@@ -90,8 +90,8 @@ func TestJudge(t *testing.T) {
 		"stalled, well ended": {process.Exit{Stalled: true}, `{"stall":"1m"}`, jobs.OutcomeStalled, "it stalled: for 1m0s there was no output, no event and no CPU time"},
 		"timeout":             {killed(9, process.Exit{TimedOut: true}), `{}`, jobs.OutcomeTimeout, "it ran longer than 1h0m0s"},
 		"flood":               {killed(15, process.Exit{StdoutTooBig: true}), `{}`, jobs.OutcomeError, "it wrote more than 1048576 bytes to stdout"},
-		"memory":              {killed(9, process.Exit{OutOfMemory: true}), `{"memory":"512MiB"}`, jobs.OutcomeKilled, "it needed more memory than the 512MiB that it may have"},
-		"memory of a child":   {process.Exit{Code: 1, OutOfMemory: true}, `{"memory":"512MiB"}`, jobs.OutcomeKilled, "it needed more memory than the 512MiB that it may have"},
+		"memory":              {killed(9, process.Exit{OutOfMemory: true}), `{"memory":"512MiB"}`, jobs.OutcomeKilled, "it needed more memory than the 512 MiB that it may have"},
+		"memory of a child":   {process.Exit{Code: 1, OutOfMemory: true}, `{"memory":"512MiB"}`, jobs.OutcomeKilled, "it needed more memory than the 512 MiB that it may have"},
 		"memory, got over":    {process.Exit{OutOfMemory: true}, `{"memory":"512MiB"}`, "", ""},
 		"memory of all":       {killed(9, process.Exit{OutOfMemory: true}), `{}`, jobs.OutcomeKilled, "it was killed because this machine ran out of memory"},
 		"room":                {killed(9, process.Exit{Killed: true}), `{}`, jobs.OutcomeKilled, "too much"},

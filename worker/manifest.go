@@ -19,7 +19,7 @@ import (
 const (
 	maxManifest      = 1 << 20 // bytes of a program.json
 	longest          = 365 * 24 * time.Hour
-	leastLimit  size = 1 << 20
+	leastLimit  Size = 1 << 20
 )
 
 // manifest is program.json: what whoever installed a program says about it.
@@ -36,8 +36,8 @@ type manifest struct {
 	Stall *jobs.Duration `json:"stall"`
 	// Memory and Scratch bound the program's memory and working directory, where
 	// they are less than the node's own limits.
-	Memory  size `json:"memory"`
-	Scratch size `json:"scratch"`
+	Memory  Size `json:"memory"`
+	Scratch Size `json:"scratch"`
 	// Environment names variables of the node that the program may see.
 	Environment []string `json:"environment"`
 	// Deterministic says that equal inputs give equal results.

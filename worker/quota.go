@@ -140,7 +140,7 @@ func (c *census) entry(parent *os.File, name string, depth int) error {
 	case c.entries > maxEntries:
 		return &excess{fmt.Sprintf("it has more than %d files in its working directory", maxEntries)}
 	case c.bytes > c.limit:
-		return &excess{fmt.Sprintf("the files in its working directory take more than %s", size(c.limit))}
+		return &excess{fmt.Sprintf("the files in its working directory take more than %s", Size(c.limit))}
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
 		return nil
 	}

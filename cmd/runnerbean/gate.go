@@ -11,6 +11,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/worker"
 )
 
 // gateEvery is how often a node looks whether it should take work.
@@ -107,7 +108,7 @@ func (n *node) lowDisk(was bool) *string {
 		if err != nil || free >= want {
 			continue
 		}
-		text := fmt.Sprintf("the disk for %s is almost full: %s free, RUNNERBEAN_MIN_FREE is %s", what, size(max(free, 0)), n.set.MinFree)
+		text := fmt.Sprintf("the disk for %s is almost full: %s free, RUNNERBEAN_MIN_FREE is %s", what, worker.Size(free), n.set.MinFree)
 		return &text
 	}
 	return nil
