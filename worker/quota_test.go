@@ -25,17 +25,17 @@ func TestMeasure(t *testing.T) {
 	}{
 		"empty": {func(string) error { return nil }, ""},
 		"small": {func(dir string) error { return write(dir, "x", 900<<10) }, ""},
-		"large": {func(dir string) error { return write(dir, "x", 1<<20+1) }, "take more than 1MiB"},
+		"large": {func(dir string) error { return write(dir, "x", 1<<20+1) }, "take more than 1.0 MiB"},
 		"several": {func(dir string) error {
 			return errors.Join(os.MkdirAll(dir+"/a/b", 0o700), write(dir, "a/b/x", 600<<10), write(dir, "a/y", 600<<10))
-		}, "take more than 1MiB"},
+		}, "take more than 1.0 MiB"},
 		"many empty folders": {func(dir string) error {
 			var err error
 			for i := range 300 {
 				err = errors.Join(err, os.Mkdir(fmt.Sprint(dir, "/", i), 0o700))
 			}
 			return err
-		}, "take more than 1MiB"},
+		}, "take more than 1.0 MiB"},
 		"hole": {func(dir string) error {
 			return errors.Join(write(dir, "x", 1), os.Truncate(filepath.Join(dir, "x"), 1<<40))
 		}, ""},
@@ -46,16 +46,16 @@ func TestMeasure(t *testing.T) {
 		"link to self": {func(dir string) error { return os.Symlink(".", dir+"/x") }, ""},
 		"hidden": {func(dir string) error {
 			return errors.Join(os.Mkdir(dir+"/a", 0o700), write(dir, "a/x", 2<<20), os.Chmod(dir+"/a", 0o300))
-		}, "take more than 1MiB"},
+		}, "take more than 1.0 MiB"},
 		"half hidden": {func(dir string) error {
 			return errors.Join(os.Mkdir(dir+"/a", 0o700), write(dir, "a/x", 2<<20), os.Chmod(dir+"/a", 0o400))
-		}, "take more than 1MiB"},
-		"all hidden": {func(dir string) error { return errors.Join(write(dir, "x", 2<<20), os.Chmod(dir, 0)) }, "take more than 1MiB"},
+		}, "take more than 1.0 MiB"},
+		"all hidden": {func(dir string) error { return errors.Join(write(dir, "x", 2<<20), os.Chmod(dir, 0)) }, "take more than 1.0 MiB"},
 		"gone":       {os.Remove, ""},
 		"no folder":  {func(dir string) error { return errors.Join(os.Remove(dir), os.Symlink("/usr", dir)) }, ""},
 		"moved away": {func(dir string) error {
 			return errors.Join(write(dir, "x", 2<<20), os.Rename(dir, dir+".x"))
-		}, "take more than 1MiB"},
+		}, "take more than 1.0 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

