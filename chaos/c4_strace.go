@@ -25,7 +25,7 @@ type tracer struct {
 
 // traced is one system call as strace tells it. Calls that did not come back
 // have the result "?".
-type traced struct{ name, args, result string }
+type traced struct{ thread, name, args, result string }
 
 // trace attaches strace to all threads of a process and returns when it has
 // done so. Names are those of the calls to look at; inject may be empty.
@@ -79,9 +79,18 @@ func (t *tracer) attach() error {
 	return nil
 }
 
+// hit reports whether an error was injected.
+func (t *tracer) hit() bool {
+	text, err := os.ReadFile(t.output)
+	return err == nil && strings.Contains(string(text), "(INJECTED)")
+}
+
+// release lets go of the process.
+func (t *tracer) release() { _ = t.cmd.Process.Signal(syscall.SIGTERM) }
+
 // end lets go of the process, and returns the calls in the order of their ends.
 func (t *tracer) end() ([]traced, error) {
-	_ = t.cmd.Process.Signal(syscall.SIGTERM)
+	t.release()
 	<-t.read
 	_ = t.cmd.Wait() // it ends by the signal, or as the process ended
 	text, err := os.ReadFile(t.output)
@@ -105,11 +114,11 @@ func parseTrace(text string) (calls []traced) {
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
 		if m := wholeCall.FindStringSubmatch(line); m != nil {
-			calls = append(calls, traced{m[2], m[3], m[4]})
+			calls = append(calls, traced{m[1], m[2], m[3], m[4]})
 		} else if m := callBegun.FindStringSubmatch(line); m != nil {
-			open[m[1]] = traced{name: m[2], args: m[3]}
+			open[m[1]] = traced{thread: m[1], name: m[2], args: m[3]}
 		} else if m := callEnded.FindStringSubmatch(line); m != nil && open[m[1]].name == m[2] {
-			calls = append(calls, traced{m[2], open[m[1]].args + m[3], m[4]})
+			calls = append(calls, traced{m[1], m[2], open[m[1]].args + m[3], m[4]})
 		}
 	}
 	return calls
@@ -117,7 +126,7 @@ func parseTrace(text string) (calls []traced) {
 
 var (
 	paths   = regexp.MustCompile(`<([^<>]+)>|"([^"]*)"`)
-	changes = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[a-z2-7]{26}|#?\d+( \(deleted\))?|\b[0-9a-f]{2}\b|lane-0[ab]`)
+	changes = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[a-z2-7]{26}|\b[0-9a-f]{2}\b|lane-0[ab]|#?\d+( \(deleted\))?`)
 	// withData are calls whose strings are data.
 	withData = regexp.MustCompile(`^(p?read|p?write|send|recv)`)
 )

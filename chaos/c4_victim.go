@@ -74,8 +74,9 @@ func (r *rig) victim(ctx context.Context, name, folder string) (*victim, error) 
 	if v.node, err = r.node(name, at, 1, nil); err != nil {
 		return nil, err
 	}
-	// With one processor a goroutine seldom changes its thread, which strace counts by.
-	v.node.env = append(v.node.env, "GOMAXPROCS=1")
+	// strace counts by threads. With processors to spare a goroutine stays on its
+	// thread after a slow call.
+	v.node.env = append(v.node.env, "GOMAXPROCS=16")
 	if v.reader, err = r.node(name+"-reader", at, 0, nil); err != nil {
 		return nil, err
 	}
@@ -94,33 +95,59 @@ type outcome struct {
 // deletes the message and empties the scratch folder.
 const afterEnd = 50 * time.Millisecond
 
-// healthy lists the calls of a job that nothing happens to.
+// healthy lists the calls of a job that nothing happens to, the first one that a
+// node runs.
 func (v *victim) healthy(ctx context.Context) (way, error) {
 	w := way{count: map[string]int{}}
-	j, open, err := v.atGate(ctx)
-	if err != nil {
-		return w, err
-	}
-	trace, err := v.rig.trace(ctx, v.node.pid(), "%file,%desc", "")
-	if err != nil {
-		return w, err
-	}
-	open()
-	if !v.follow(ctx, j) {
-		return w, errors.New("the healthy job did not succeed")
-	}
-	sleep(ctx, afterEnd)
-	calls, err := trace.end()
+	calls, err := v.unharmed(ctx, "%file,%desc")
+	of := map[string]int{} // by thread and name
 	for _, c := range calls {
 		if what, ok := v.what(c); ok {
 			w.calls = append(w.calls, what)
-			w.count[c.name]++
+			of[c.thread+c.name]++
+			w.count[c.name] = max(w.count[c.name], of[c.thread+c.name])
 		}
 	}
 	if err == nil && len(w.calls) < 20 {
 		err = fmt.Errorf("only %d calls of a healthy job were seen", len(w.calls))
 	}
 	return w, err
+}
+
+// observe starts the node again and lists which of the calls of one name comes
+// at which place in its thread.
+func (v *victim) observe(ctx context.Context, name string) (map[string]int, error) {
+	v.node.term(10 * time.Second)
+	if err := v.revive(ctx); err != nil {
+		return nil, err
+	}
+	calls, err := v.unharmed(ctx, name)
+	of, at := map[string]int{}, map[string]int{}
+	for _, c := range calls {
+		of[c.thread]++
+		if what, ok := v.what(c); ok {
+			at[what] = of[c.thread]
+		}
+	}
+	return at, err
+}
+
+// unharmed traces a job that nothing happens to.
+func (v *victim) unharmed(ctx context.Context, names string) ([]traced, error) {
+	j, open, err := v.atGate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	trace, err := v.rig.trace(ctx, v.node.pid(), names, "")
+	if err != nil {
+		return nil, err
+	}
+	open()
+	if v.known[j.id] = v.follow(ctx, j, trace); !v.known[j.id] {
+		return nil, errors.New("a healthy job did not succeed")
+	}
+	sleep(ctx, afterEnd)
+	return trace.end()
 }
 
 // atGate posts a job and returns when its program waits; open lets it go on.
@@ -159,7 +186,7 @@ func (v *victim) suffer(ctx context.Context, h harm, hits *hits) error {
 	}
 	began := time.Now()
 	open()
-	ended := v.follow(ctx, j)
+	ended := v.follow(ctx, j, trace)
 	o := outcome{ended: ended, took: time.Since(began)}
 	sleep(ctx, afterEnd)
 	calls, err := trace.end()
@@ -169,6 +196,7 @@ func (v *victim) suffer(ctx context.Context, h harm, hits *hits) error {
 	if err := v.settle(ctx, trace.killed); err != nil {
 		return err
 	}
+	ended = ended && v.rig.get(ctx, v.node, j, false).state == "succeeded"
 	v.known[j.id] = ended
 	o.whole = v.whole(j.id)
 	v.examine(ctx, &o, trace.killed != 0)
@@ -180,8 +208,9 @@ func (v *victim) suffer(ctx context.Context, h harm, hits *hits) error {
 }
 
 // follow reads the result URL all the time, until the job has ended. A node that
-// dies is started again.
-func (v *victim) follow(ctx context.Context, j *job) bool {
+// dies is started again. Each thread counts its calls for itself, so the tracer
+// has to go when the first error was injected.
+func (v *victim) follow(ctx context.Context, j *job, trace *tracer) bool {
 	for end := time.Now().Add(patience); time.Now().Before(end); {
 		if !v.node.alive() {
 			if err := v.revive(ctx); err != nil {
@@ -190,7 +219,10 @@ func (v *victim) follow(ctx context.Context, j *job) bool {
 			}
 		}
 		if s := v.rig.get(ctx, v.reader, j, true); s.final() {
-			return s.state == "succeeded" && v.rig.get(ctx, v.node, j, false).state == "succeeded"
+			return s.state == "succeeded"
+		}
+		if trace.hit() {
+			trace.release()
 		}
 		if !sleep(ctx, 4*time.Millisecond) {
 			return false

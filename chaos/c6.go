@@ -252,6 +252,15 @@ func (c *crowd) children() map[string]string {
 	return found
 }
 
+// rubbish is what is in scratch beside empty working folders, which serve again.
+func (c *crowd) rubbish() []string {
+	root := filepath.Join(c.node.data, "scratch")
+	return slices.DeleteFunc(below(root, 2), func(path string) bool {
+		words := strings.Split(strings.TrimPrefix(path, root+"/"), "/")
+		return len(words) == 2 || len(words) == 3 && slices.Contains([]string{"inputs", "out", "checkpoint", "tmp"}, words[2])
+	})
+}
+
 func (c *crowd) report() error {
 	usage, err := usageOf(c.node.pid())
 	if err != nil {
@@ -266,6 +275,6 @@ func (c *crowd) report() error {
 	c.rig.measure("zombies of the node", float64(zombies(c.node.pid())), 0)
 	c.rig.measure("children whose end was taken for another", float64(c.wrong), 0)
 	c.rig.measure("most memory of the node, in MB", float64(usage.peak)/1e6, 150)
-	c.rig.measure("folders left in scratch", float64(len(below(filepath.Join(c.node.data, "scratch"), 2))), float64(2*c.node.slots*6))
+	c.rig.measure("files and folders left in scratch", float64(len(c.rubbish())), 0)
 	return nil
 }

@@ -70,7 +70,7 @@ var leaves = map[string]func(id string){
 	"chain":        func(id string) { spawn("chain", id, &syscall.SysProcAttr{Setsid: true}, os.Environ()) },
 	"deaf-child":   func(id string) { spawn("deaf", id, nil, os.Environ()) },
 	"flood-err":    func(string) { flood(os.Stderr, 32<<20) },
-	"flood-events": func(string) { flood(os.NewFile(3, "events"), 16<<20) },
+	"flood-events": func(string) { flood(os.NewFile(3, "events"), 256<<10) }, // the node takes them slowly
 	"mess":         func(string) { mess() },
 }
 
