@@ -95,7 +95,7 @@ func TestJudge(t *testing.T) {
 		"memory, got over":    {process.Exit{OutOfMemory: true}, `{"memory":"512MiB"}`, "", ""},
 		"memory of all":       {killed(9, process.Exit{OutOfMemory: true}), `{}`, jobs.OutcomeKilled, "it was killed because this machine ran out of memory"},
 		"room":                {killed(9, process.Exit{Killed: true}), `{}`, jobs.OutcomeKilled, "too much"},
-		"file size":           {killed(syscall.SIGXFSZ, process.Exit{}), `{"scratch":"2GiB"}`, jobs.OutcomeKilled, "it was killed by signal 25 (file size limit exceeded); a file may have at most 2GiB here"},
+		"file size":           {killed(syscall.SIGXFSZ, process.Exit{}), `{"scratch":"2GiB"}`, jobs.OutcomeKilled, "it was killed by signal 25 (file size limit exceeded); a file may have at most 2.0 GiB here"},
 		"signal":              {killed(11, process.Exit{}), `{}`, jobs.OutcomeKilled, "it was killed by signal 11 (segmentation fault)"},
 		"kill":                {killed(9, process.Exit{}), `{}`, jobs.OutcomeKilled, "it was killed by signal 9 (killed); if nobody did that, it may have been for its memory"},
 	} {
