@@ -16,9 +16,9 @@ const noCore = 1
 
 // limit sets what the program may use. It runs already: nobody but the program
 // itself could set its limits before its first instruction. What it has started
-// by now, or is just starting, has none yet; limitRest finds that, here and once
-// more when forks of this moment have come to their end. What such a process
-// does in those 20 ms is not limited, and without a cgroup one whose parent is
+// by now, or is just starting, has none yet; limitRest finds that at the first
+// look at a program that lives so long, when forks of this moment have come to
+// their end. What such a process does in those 20 ms is not limited, and without a cgroup one whose parent is
 // dead is not found. That is accepted: rlimits are for each process, and so
 // against accidents only; memory and number of a hostile tree are limited by
 // its cgroup, which it is in from the first instruction.
@@ -35,7 +35,6 @@ func (g *group) limit() error {
 			return fmt.Errorf("limit %s: %w", l.name, os.NewSyscallError("prlimit", err))
 		}
 	}
-	g.limitRest()
 	return nil
 }
 
