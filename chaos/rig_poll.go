@@ -3,9 +3,14 @@ package main
 import (
 	"context"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"time"
 )
+
+// unknownFor is how long a document may lie in the inbox of a server that is
+// left in peace, put aside for a while included.
+const unknownFor = 7 * time.Second
 
 // poller reads result URLs all the time, through every node: before a job is
 // submitted, while it waits and runs, and long after its end.
@@ -74,14 +79,15 @@ func (p *poller) once(ctx context.Context, chance *rand.Rand, plain bool) {
 	p.ask(ctx, p.nodes[chance.IntN(len(p.nodes))], j, plain)
 }
 
-func (p *poller) ask(ctx context.Context, n *node, j *job, plain bool) {
+func (p *poller) ask(ctx context.Context, n *node, j *job, plain bool) seen {
 	if n.stopped() {
-		return // it would hold the reader up
+		return seen{} // it would hold the reader up
 	}
 	s := p.rig.get(ctx, n, j, plain)
 	if s.final() {
 		p.end(j)
 	}
+	return s
 }
 
 func (p *poller) choose(chance *rand.Rand) *job {
@@ -126,15 +132,20 @@ func (p *poller) left() (open []*job, still time.Duration) {
 }
 
 // settle asks for the jobs that are left, again and again, until all have ended
-// or none has for so long; what is left then is for the checker.
+// or none has for so long; what is left then is for the checker. Jobs that
+// nobody knows, for they were lost with beanstalkd, are waited for less.
 func (p *poller) settle(ctx context.Context, patience time.Duration) {
+	began := time.Now()
 	for turn := 0; ; turn++ {
 		open, still := p.left()
 		if len(open) == 0 || still > patience {
 			return
 		}
 		for i, j := range open {
-			p.ask(ctx, p.nodes[(turn+i)%len(p.nodes)], j, true)
+			s := p.ask(ctx, p.nodes[(turn+i)%len(p.nodes)], j, true)
+			if s.status == http.StatusNotFound && time.Since(began) > unknownFor {
+				p.end(j)
+			}
 		}
 		if !sleep(ctx, 100*time.Millisecond) {
 			return
