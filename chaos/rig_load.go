@@ -81,13 +81,14 @@ func (l *load) puts(ctx context.Context, list []*job, began time.Time, over time
 		}
 		for ctx.Err() == nil {
 			var err error
+			asked := time.Now()
 			if conn == nil {
 				conn, err = dialBeanstalkd(l.inbox)
 			}
 			if err == nil {
 				err = conn.put(inbox, j.document)
 			}
-			e := check.Event{What: check.Put, Who: "beanstalkd", Job: j.id}
+			e := check.Event{T: asked.UnixNano(), Took: int64(time.Since(asked)), What: check.Put, Who: "beanstalkd", Job: j.id}
 			if err == nil {
 				l.rig.note(e)
 				break

@@ -63,7 +63,7 @@ const (
 
 // Event is one line of a history.
 type Event struct {
-	T       int64    `json:"t"`              // nanoseconds since 1970; of a Get, when it was asked
+	T       int64    `json:"t"`              // nanoseconds since 1970; of a Get or Put, when it was asked
 	Took    int64    `json:"took,omitempty"` // nanoseconds from there to its answer
 	What    string   `json:"what"`
 	Who     string   `json:"who,omitempty"`

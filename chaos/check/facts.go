@@ -28,7 +28,7 @@ type facts struct {
 type job struct {
 	id      string
 	posted  bool
-	puts    []int64 // times at which beanstalkd said that it has it
+	puts    []Event // that beanstalkd said it has
 	known   bool    // a result URL has shown that the ledger has it
 	sums    []string
 	success int64 // when it was first seen, answered; 0 = never
@@ -115,7 +115,7 @@ func (j *job) add(e Event, f *facts) {
 		j.posted = j.posted || e.Status == 201 || e.Status == 200
 	case Put:
 		if e.Status == 0 {
-			j.puts = append(j.puts, e.T)
+			j.puts = append(j.puts, e)
 		}
 	case Get:
 		j.poll(e, f)

@@ -138,6 +138,10 @@ func TestJudge(t *testing.T) {
 		"a put is lost with beanstalkd": {
 			begin("c1").good(5, "b").at(10, Event{What: Put, Who: "beanstalkd", Job: "a"}).at(20, Event{What: Kill, Who: "beanstalkd"}), nil,
 		},
+		"a put is lost whose answer came as beanstalkd died": {
+			begin("c1").good(5, "b").at(10, Event{What: Put, Who: "beanstalkd", Job: "a", Took: int64(time.Second)}).
+				at(15, Event{What: Inbox, Who: "beanstalkd"}).at(20, Event{What: Kill, Who: "beanstalkd"}), nil,
+		},
 		"a put is lost without reason": {
 			begin("c1").good(5, "b").at(10, Event{What: Put, Who: "beanstalkd", Job: "a"}), []string{open},
 		},

@@ -3,7 +3,6 @@ package check
 import (
 	"fmt"
 	"slices"
-	"time"
 )
 
 // owed reports whether a job must come to an end: it was accepted over HTTP, or
@@ -13,23 +12,23 @@ func (f *facts) owed(j *job) bool {
 	if j.posted || j.known {
 		return true
 	}
-	return slices.ContainsFunc(j.puts, func(at int64) bool { return !f.mayBeLost(at) })
+	return slices.ContainsFunc(j.puts, func(e Event) bool { return !f.mayBeLost(e) })
 }
 
 // mayBeLost reports whether a server was killed or wiped between a put and the
 // first time after it that the inbox was seen empty. A SIGKILL of beanstalkd
 // loses a few acknowledged jobs even with -f0.
-func (f *facts) mayBeLost(put int64) bool {
+func (f *facts) mayBeLost(put Event) bool {
 	taken := int64(never)
 	for _, e := range f.inboxes {
-		if e.N == 0 && e.T > put {
+		if e.N == 0 && e.T > put.T+put.Took {
 			taken = e.T
 			break
 		}
 	}
 	return slices.ContainsFunc(f.kills, func(e Event) bool {
 		p, known := f.lives[e.Who]
-		return known && !p.node() && e.T > put-int64(time.Millisecond) && e.T < taken
+		return known && !p.node() && e.T > put.T && e.T < taken
 	})
 }
 
