@@ -138,7 +138,9 @@ func (v *victim) what(c traced) (string, bool) {
 	ours := false
 	_, port := split(v.at.beanstalkd)
 	home := filepath.Dir(v.at.store)
-	for _, m := range paths.FindAllStringSubmatch(c.args, -1) {
+	// A call that did not come back has this in place of what it would have given.
+	args := strings.ReplaceAll(c.args, "<unfinished ...>", "")
+	for _, m := range paths.FindAllStringSubmatch(args, -1) {
 		path := m[1] + m[2]
 		if strings.Contains(path, ":"+port+"]") {
 			ours, path = true, "beanstalkd"

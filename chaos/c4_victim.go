@@ -242,7 +242,8 @@ func (v *victim) revive(ctx context.Context) error {
 
 // settle sees to it that the node runs, and that it is known not to be doomed.
 func (v *victim) settle(ctx context.Context, killed int) error {
-	if killed == v.node.pid() {
+	// The tracer may have been let go before it could tell.
+	if killed == v.node.pid() || v.node.alive() && !v.node.answers(ctx) {
 		if err := until(ctx, time.Millisecond, "the node is dead", func() bool { return !v.node.alive() }); err != nil {
 			return err
 		}

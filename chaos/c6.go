@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -113,8 +112,7 @@ func (c *crowd) install() (string, error) {
 		if folderErr != nil {
 			return "", folderErr
 		}
-		script := fmt.Sprintf("#!/bin/sh\nexec '%s'\n", c.exe)
-		if err := os.WriteFile(filepath.Join(folder, "run"), []byte(script), 0o755); err != nil {
+		if err := writeProgram(filepath.Join(folder, "run"), "exec '"+c.exe+"'"); err != nil {
 			return "", err
 		}
 		if err := os.WriteFile(filepath.Join(folder, "program.json"), []byte(manifest), 0o644); err != nil {
@@ -122,6 +120,11 @@ func (c *crowd) install() (string, error) {
 		}
 	}
 	return programs, err
+}
+
+// writeProgram makes a program of one line.
+func writeProgram(path, line string) error {
+	return os.WriteFile(path, []byte("#!/bin/sh\n"+line+"\n"), 0o755)
 }
 
 // send submits jobs, a few more at a time than run, and returns when all have ended.

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -63,4 +66,20 @@ func zombies(pid int) (n int) {
 		}
 	}
 	return n
+}
+
+// ask reads a page of a node, as JSON into a value where there is one.
+func (r *rig) ask(ctx context.Context, n *node, path string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.addr+path, nil)
+	if err != nil {
+		return err
+	}
+	status, body := answer(req)
+	if status != http.StatusOK && status != http.StatusAccepted {
+		return fmt.Errorf("%s: status %d %.300s", path, status, body)
+	}
+	if into == nil {
+		return nil
+	}
+	return json.Unmarshal(body, into)
 }
