@@ -164,7 +164,12 @@ func (n *node) register(ctx context.Context) error {
 	if errors.Is(err, ledger.ErrTwin) {
 		n.log.Warn("another node of this name may be alive; waiting to see", "node", n.set.Node, "wait", n.set.Lease, "err", err)
 	}
-	for errors.Is(err, ledger.ErrTwin) && time.Now().Before(deadline) && pause(ctx, n.set.Lease/10) {
+	for errors.Is(err, ledger.ErrTwin) && time.Now().Before(deadline) {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(n.set.Lease / 10):
+		}
 		err = n.ledger.Register(ctx, n.row())
 	}
 	if errors.Is(err, ledger.ErrTwin) {
@@ -174,18 +179,6 @@ func (n *node) register(ctx context.Context) error {
 		return err
 	}
 	return n.dispatcher.Recover(ctx)
-}
-
-// pause reports whether d passed before ctx ended.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }
 
 func (n *node) row() ledger.Node {
