@@ -305,7 +305,8 @@ func (h *heap) restart(ctx context.Context) error {
 	return h.resent(ctx, began)
 }
 
-// resent tells how the messages of the others come back.
+// resent tells how fast the messages of the others come back. Nobody waits for
+// them, so that there is no bound.
 func (h *heap) resent(ctx context.Context, began time.Time) error {
 	c, err := dialBeanstalkd(h.beanstalkd.addr)
 	if err != nil {
@@ -313,7 +314,7 @@ func (h *heap) resent(ctx context.Context, began time.Time) error {
 	}
 	defer c.close()
 	n := 0
-	for time.Since(began) < 30*time.Second && n < len(h.ids) && sleep(ctx, 200*time.Millisecond) {
+	for first := true; first || time.Since(began) < time.Minute && n < len(h.ids) && sleep(ctx, 200*time.Millisecond); first = false {
 		if n, _, err = c.messages(runTube + "parked"); err != nil {
 			return err
 		}

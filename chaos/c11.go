@@ -30,12 +30,11 @@ const (
 
 // audience is a node and those who listen to it.
 type audience struct {
-	rig      *rig
-	node     *node
-	small    *job // has ended, as has big
-	big      *job
-	pace     *http.Client
-	answered int
+	rig   *rig
+	node  *node
+	small *job // has ended, as has big
+	big   *job
+	pace  *http.Client
 }
 
 func slowClients(ctx context.Context, r *rig) error {

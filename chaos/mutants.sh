@@ -77,9 +77,14 @@ mutant 'attempt fence of the ledger removed' internal/ledger TestFinishRefused \
 	internal/ledger/finish.go 'state != jobs.Running || newest != attempt' 'state != jobs.Running || newest < attempt' \
 	internal/ledger/finish.go "AND state = 'running' AND attempt = ? AND" "AND state = 'running' AND attempt >= ? AND"
 
+mutant 'fence before a publish removed' worker 'TestFence|TestStale' \
+	worker/fence.go 'case stale(err):
+			return errStale' 'case stale(err):
+			return nil'
+
 mutant 'final kill of the group removed' worker/internal/process TestGroupEnds \
 	worker/internal/process/loop.go '_ = unix.Kill(-g.pid, unix.SIGKILL)
-	g.exit.Escaped = sweep' 'g.exit.Escaped = sweep'
+	left := g.cage.end()' 'left := g.cage.end()'
 
 if ((unnoticed)); then
 	echo "$unnoticed of the changes went unnoticed" >&2
