@@ -168,7 +168,7 @@ func flood(w io.Writer, n int) {
 }
 
 func dieBy(n int) int {
-	signals := []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGALRM}
+	signals := []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT}
 	sig := signals[n%len(signals)]
 	signal.Reset(sig)
 	_ = syscall.Kill(os.Getpid(), sig)

@@ -23,8 +23,8 @@ func init() {
 }
 
 // diskSize is that of each file system, in bytes: beanstalkd takes 10 MiB for a
-// file of its binlog, and 30 MiB are some of those.
-const diskSize = 32 << 20
+// file of its binlog, and some of those stay filled.
+const diskSize = 96 << 20
 
 // disk is a small file system and a world that has one of its folders on it.
 type disk struct {
@@ -235,7 +235,10 @@ func (d *disk) recover(ctx context.Context, freed time.Time) error {
 	}
 	waiting, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	probe := d.rig.job(d.chance, "work", 0, 1000)
+	// It does not wait for the turn of all those that could not run before.
+	t := task{History: d.rig.path, Pad: 1000}
+	probe := d.rig.jobOf(d.chance, "work", t, map[string]any{"priority": 0})
+	probe.answer = t.answer(probe.id)
 	err := until(waiting, 20*time.Millisecond, "a job is taken", func() bool {
 		return d.rig.post(waiting, d.node, probe) == http.StatusCreated
 	})
