@@ -58,7 +58,7 @@ func manyQueued(ctx context.Context, r *rig) error {
 	if err != nil {
 		return err
 	}
-	r.measure(fmt.Sprintf("growth of the node's memory at %d jobs, in MB", many), float64(after-before)/1e6, 30)
+	r.measure(fmt.Sprintf("growth of the node's memory at %d jobs, in MB", many), round(float64(after-before)/1e6), 30)
 	atMany, err := h.look(ctx)
 	if err != nil {
 		return err

@@ -45,7 +45,7 @@ func slowClients(ctx context.Context, r *rig) error {
 	if err != nil {
 		return err
 	}
-	over := pick(r, time.Minute, 8*time.Second)
+	over := pick(r, time.Minute, 4*time.Second)
 	// The first life only serves healthy clients: so many goroutines are its own.
 	quiet, err := a.pace99(ctx, over)
 	if err != nil {

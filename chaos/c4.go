@@ -59,7 +59,7 @@ func eachCall(ctx context.Context, r *rig) error {
 	if r.short {
 		chance := r.random("harms")
 		chance.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-		list = list[:min(len(list), 12)]
+		list = list[:min(len(list), 40)]
 	}
 	hits := &hits{kinds: map[bool]map[string]bool{false: {}, true: {}}}
 	if err := r.share(ctx, lanes, list, hits); err != nil {
@@ -250,7 +250,7 @@ func (h *hits) report(ctx context.Context, r *rig, lanes []*victim, w way, plann
 	r.measure("ledgers that SQLite finds damaged", float64(h.unsound), 0)
 	r.measure("results without the file that the program left", float64(h.partial), 0)
 	r.measure("jobs that did not succeed", float64(h.unfinished), 0)
-	r.measure("slowest job after a harm, in seconds", h.slowest.Seconds(), patience.Seconds())
+	r.measure("slowest job after a harm, in seconds", round(h.slowest.Seconds()), patience.Seconds())
 	return nil
 }
 

@@ -277,7 +277,7 @@ func (c *crowd) report() error {
 	c.rig.measure("processes left at the end", float64(len(c.children())), 0)
 	c.rig.measure("zombies of the node", float64(zombies(c.node.pid())), 0)
 	c.rig.measure("children whose end was taken for another", float64(c.wrong), 0)
-	c.rig.measure("most memory of the node, in MB", float64(usage.peak)/1e6, 150)
+	c.rig.measure("most memory of the node, in MB", round(float64(usage.peak)/1e6), 150)
 	c.rig.measure("files and folders left in scratch", float64(len(c.rubbish())), 0)
 	return nil
 }

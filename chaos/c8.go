@@ -178,7 +178,7 @@ func since(t time.Time, happened bool) float64 {
 	if !happened {
 		return 1e6
 	}
-	return time.Since(t).Seconds()
+	return round(time.Since(t).Seconds())
 }
 
 // stuff writes until nothing more goes in, also what others give back, until it
