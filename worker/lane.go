@@ -236,8 +236,8 @@ func (l *lane) decline(ctx context.Context, message *queue.Delivery, r ledger.Re
 		// The longer it has been running, the longer it may go on.
 		age := min(max(time.Since(r.Started)/4, 10*time.Second), 20*time.Second)
 		l.release(ctx, message, r.Priority, l.spread(age))
-	case r.State == jobs.Queued && time.Until(r.NotBefore) > 0:
-		l.release(ctx, message, r.Priority, time.Until(r.NotBefore))
+	case r.State == jobs.Queued && r.Wait(time.Now()) > 0:
+		l.release(ctx, message, r.Priority, r.Wait(time.Now()))
 	default:
 		l.release(ctx, message, r.Priority, l.spread(2*time.Second))
 	}

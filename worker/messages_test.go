@@ -218,7 +218,7 @@ func TestRetryIsMarked(t *testing.T) {
 	}
 	servers, err := r.producer.Servers(t.Context())
 	r.must(err)
-	unsent, err := r.ledger.Unsent(t.Context(), []string{servers[0].ID}, time.Now().Add(time.Minute), 10)
+	unsent, _, err := r.ledger.Unsent(t.Context(), []string{servers[0].ID}, time.Now().Add(time.Minute), 10)
 	r.must(err)
 	if len(unsent) != 0 {
 		t.Errorf("%d jobs count as not sent", len(unsent))

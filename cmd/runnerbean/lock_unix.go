@@ -8,7 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
+
+// lockWait is how long the lock is waited for: what a killed node was starting at
+// that moment holds it until it has become another program or has died too.
+const lockWait = 2 * time.Second
 
 // lockFolder takes the lock on a data folder. The kernel gives it back when
 // the process ends, however it ends.
@@ -17,7 +22,12 @@ func lockFolder(folder string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	for deadline := time.Now().Add(lockWait); ; time.Sleep(20 * time.Millisecond) {
+		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(deadline) {
+			break
+		}
+	}
 	if err == nil {
 		return file, nil
 	}

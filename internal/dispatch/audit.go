@@ -165,7 +165,7 @@ func (a *audit) judge(now time.Time, p ledger.Placed, stats map[string]string) v
 	case "reserved":
 		return a.judgeHeld(now, p, left)
 	case "delayed":
-		if late := left - max(0, p.NotBefore.Sub(now)); late > lateBy {
+		if late := left - p.Wait(now); late > lateBy {
 			return verdict{reason: fmt.Sprintf("message %d is delayed for %s more than was asked; has the clock of beanstalkd been changed?", p.Message, late.Round(time.Second)), remove: true}
 		}
 	case "buried":

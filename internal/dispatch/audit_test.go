@@ -202,7 +202,7 @@ func TestMessagesThatSurviveARestartAreNotPutAgain(t *testing.T) {
 	old := f.queued(t, id)
 	f.server.Restart()
 	living := f.living(t.Context())
-	list, err := f.ledger.Unsent(t.Context(), nil, time.Now().Add(time.Minute), 10)
+	list, _, err := f.ledger.Unsent(t.Context(), nil, time.Now().Add(time.Minute), 10)
 	must(t, err)
 	if rest := f.stillThere(t.Context(), living, list); len(rest) > 0 {
 		t.Errorf("not found: %+v", rest)

@@ -150,9 +150,7 @@ func (d *Dispatcher) message(r ledger.Record) queue.Message {
 		Tube: queue.RunTube(d.cfg.Prefix, r.Program), Body: body,
 		Priority: r.Priority, TTR: runTTR,
 	}
-	if wait := time.Until(r.NotBefore); wait > 0 {
-		m.Delay = wait
-	}
+	m.Delay = r.Wait(time.Now())
 	return m
 }
 

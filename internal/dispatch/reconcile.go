@@ -34,9 +34,9 @@ func (d *Dispatcher) reconcileOnce(ctx context.Context, a *audit) bool {
 	if len(living) == 0 {
 		return len(lost) == round || len(expired) == round
 	}
-	resent := d.resend(ctx, living)
+	more := d.resend(ctx, living)
 	a.run(ctx, living)
-	return len(lost) == round || len(expired) == round || resent == round
+	return len(lost) == round || len(expired) == round || more
 }
 
 // living maps the instances of the beanstalkd servers that answer to their addresses.

@@ -22,16 +22,16 @@ const (
 
 // resend puts messages for queued jobs that can have none: never put, or put
 // on a server that has since restarted or does not answer, unless a restarted
-// one still has them. It returns how many jobs it looked at.
-func (d *Dispatcher) resend(ctx context.Context, living map[string]string) int {
+// one still has them. It reports whether there are more.
+func (d *Dispatcher) resend(ctx context.Context, living map[string]string) (more bool) {
 	instances := slices.Collect(maps.Keys(living))
-	list, err := d.cfg.Ledger.Unsent(ctx, instances, time.Now().Add(-unsentAfter), round)
+	list, more, err := d.cfg.Ledger.Unsent(ctx, instances, time.Now().Add(-unsentAfter), round)
 	d.warn(ctx, "cannot look for jobs without a message", err)
 	missing := d.stillThere(ctx, living, list)
 	if len(missing) > 0 && d.again(ctx, missing, reasonUnsent) != nil {
-		return 0
+		return false
 	}
-	return len(list)
+	return more
 }
 
 func reasonUnsent(p ledger.Placed) string {

@@ -47,7 +47,8 @@ func (t *txn) claim(id, node, instance, sum string) (Claim, error) {
 		return Claim{}, ErrUnknown
 	}
 	now := micros(t.now)
-	if r.State != jobs.Queued || r.notBefore > now || (r.expires > 0 && r.expires <= now) {
+	r.NotBefore = fromMicros(r.notBefore)
+	if r.State != jobs.Queued || r.Wait(t.now) > 0 || (r.expires > 0 && r.expires <= now) {
 		return t.refuse(id)
 	}
 	n, err := t.exec(qClaim, r.Attempt+1, now, now, node, instance, sum, id, r.Attempt)

@@ -94,7 +94,7 @@ func (s *machine) checkUnsent(rt *rapid.T) {
 			want = append(want, id)
 		}
 	}
-	list, err := s.Unsent(rt.Context(), []string{"s"}, s.m.now.AddDate(1, 0, 0), 100)
+	list, _, err := s.Unsent(rt.Context(), []string{"s"}, s.m.now.AddDate(1, 0, 0), 100)
 	s.must(err)
 	slices.Sort(want)
 	if diff := cmp.Diff(want, placedIDs(list)); diff != "" {

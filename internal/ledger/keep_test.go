@@ -91,7 +91,7 @@ func TestUnsentAndMarkSent(t *testing.T) {
 	d.must(d.MarkSent(t.Context(), []Sent{{here, "s1", 1}, {gone, "s0", math.MaxUint64}, {running, "s1", 2}, {jobs.NewID(), "s1", 3}}))
 	unsent := func(before time.Duration, limit int, servers ...string) []string {
 		t.Helper()
-		list, err := d.Unsent(t.Context(), servers, d.clock.now().Add(before), limit)
+		list, _, err := d.Unsent(t.Context(), servers, d.clock.now().Add(before), limit)
 		d.must(err)
 		return placedIDs(list)
 	}
@@ -271,6 +271,55 @@ func TestNodesAndPrograms(t *testing.T) {
 	}
 	if err := d.Beat(t.Context(), "i3", []Program{{Name: "big", Description: strings.Repeat("x", maxPrograms)}}, 1); !errors.Is(err, ErrTooBig) {
 		t.Error(err)
+	}
+}
+
+// No program waits for the messages of a million jobs of another one.
+func TestUnsentIsFair(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	var entries []Entry
+	for i := range 300 {
+		entries = append(entries, entry(func(j *jobs.Job) {
+			if j.Program = "many"; i >= 290 {
+				j.Program = "rare"
+			}
+		}))
+	}
+	_, err := d.Accept(t.Context(), entries)
+	d.must(err)
+	d.clock.advance(time.Minute)
+	list, more, err := d.Unsent(t.Context(), nil, d.clock.now(), 100)
+	d.must(err)
+	got := map[string]int{}
+	for _, p := range list {
+		got[p.Program]++
+	}
+	if diff := cmp.Diff(map[string]int{"many": 50, "rare": 10}, got); diff != "" || !more {
+		t.Errorf("more: %v %s", more, diff)
+	}
+	if list, more, err = d.Unsent(t.Context(), nil, d.clock.now(), 1000); err != nil || len(list) != 300 || more {
+		t.Error(len(list), more, err)
+	}
+}
+
+// A backoff that a node with a clock two hours ahead has set holds up nobody.
+func TestBackoffOfAWrongClock(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	id := d.add(nil)
+	e := ending(jobs.Queued, jobs.OutcomeError)
+	e.NotBefore = d.clock.now().Add(2 * time.Hour)
+	_, err := d.Finish(t.Context(), id, d.run(id), e)
+	d.must(err)
+	r := d.record(id)
+	if wait := r.Wait(d.clock.now()); wait != 0 {
+		t.Errorf("waits for %v", wait)
+	}
+	d.run(id)
+	later := d.add(func(j *jobs.Job) { j.NotBefore = d.clock.now().Add(2 * time.Hour) })
+	if c, err := d.Claim(t.Context(), later, Owner{Instance: "i1", Node: "n1"}, ""); err != nil || c.OK {
+		t.Errorf("a job that shall not start yet was claimed: %v", err)
 	}
 }
 

@@ -35,7 +35,7 @@ func TestQueriesUseTheirIndex(t *testing.T) {
 		qWalkLabel:   "labels USING PRIMARY KEY (label=? AND (accepted,job)",
 		qNextProgram: "COVERING INDEX jobs_program (program>?)", qNextServer: "COVERING INDEX jobs_queue (server>?)",
 		qInQueue: "COVERING INDEX jobs_queue (server=?)", qInProgramQueue: "COVERING INDEX jobs_queue (server=? AND program=?)",
-		qBefore: "COVERING INDEX jobs_queue (server=? AND program=? AND (priority,accepted,id)", qUnsent: "jobs_queue (server=?)",
+		qBefore: "COVERING INDEX jobs_queue (server=? AND program=? AND (priority,accepted,id)", qUnsent: "jobs_queue (server=? AND program=?)",
 		qNextQueue: "COVERING INDEX jobs_queue (server=? AND program>?)", qQueue: "jobs_queue (server=? AND program=? AND (priority,accepted,id)",
 		qExpired: "jobs_expires (expires>? AND expires<?)", qStopping: "jobs_running (instance=?)",
 		qLostBy: "jobs_running (instance=?)", qRunners: "COVERING INDEX jobs_running", qNeverCame: "COVERING INDEX needs_missing",

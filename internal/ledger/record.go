@@ -43,6 +43,20 @@ type Record struct {
 	Live Live
 }
 
+// MaxBackoff is longer than any wait before another attempt.
+const MaxBackoff = 10 * time.Minute
+
+// Wait is how long a queued job has yet to wait at a time; 0 if it may start. A
+// backoff that is longer than any was set by a node whose clock is hours off, and
+// does not count.
+func (r *Record) Wait(now time.Time) time.Duration {
+	wait := max(0, r.NotBefore.Sub(now))
+	if r.Attempt > 0 && wait > MaxBackoff {
+		return 0
+	}
+	return wait
+}
+
 // Live is what a running program last said about itself.
 type Live struct {
 	Progress *float64

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// maxQueues is how many queues are looked at in one call.
+const maxQueues = 500
+
 // maxServers is how many instances of servers may have messages at once; a
 // server makes a new one at each start.
 const maxServers = 256
@@ -43,7 +46,7 @@ const placedColumns = recordColumns + ", server, message"
 
 var (
 	qUnsent = newQuery("SELECT " + placedColumns + ` FROM jobs
-		WHERE state = 'queued' AND server = ? AND updated < ? LIMIT ?`)
+		WHERE state = 'queued' AND server = ? AND program = ? AND updated < ? ORDER BY priority, accepted, id LIMIT ?`)
 	qNextQueue = newQuery(`SELECT program FROM jobs WHERE state = 'queued' AND server = ? AND program > ?
 		ORDER BY program LIMIT 1`)
 	qQueue = newQuery("SELECT " + placedColumns + ` FROM jobs WHERE state = 'queued' AND server = ? AND program = ?
@@ -52,37 +55,52 @@ var (
 
 // Unsent lists queued jobs, unchanged since before, of which no message was put
 // or whose message went to a server instance that is not among servers. Jobs
-// that are not due yet are listed too; their messages want a delay.
-func (l *Ledger) Unsent(ctx context.Context, servers []string, before time.Time, limit int) ([]Placed, error) {
-	list, err := l.unsent(ctx, servers, micros(before), limit)
+// that are not due yet are listed too; their messages want a delay. limit is
+// shared among the programs, so that none waits for a million jobs of another;
+// more says that there are others.
+func (l *Ledger) Unsent(ctx context.Context, servers []string, before time.Time, limit int) (list []Placed, more bool, err error) {
+	queues, err := l.staleQueues(ctx, servers)
 	if err != nil {
-		return nil, fmt.Errorf("ledger: unsent: %w", err)
+		return nil, false, fmt.Errorf("ledger: unsent: %w", err)
 	}
-	return list, nil
-}
-
-func (l *Ledger) unsent(ctx context.Context, servers []string, before int64, limit int) (list []Placed, err error) {
-	queued, err := l.queueServers(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, server := range queued {
+	for i, q := range queues {
 		if len(list) >= limit {
-			break
+			return list, true, nil
 		}
-		if server != "" && slices.Contains(servers, server) {
-			continue
-		}
-		err := l.reader.each(ctx, qUnsent, []any{server, before, limit - len(list)}, func(rows *sql.Rows) error {
+		share := max(1, (limit-len(list))/(len(queues)-i))
+		n := len(list)
+		err := l.reader.each(ctx, qUnsent, []any{q.server, q.program, micros(before), share}, func(rows *sql.Rows) error {
 			p, err := scanPlaced(rows)
 			list = append(list, p)
 			return err
 		})
 		if err != nil {
-			return nil, err
+			return nil, false, fmt.Errorf("ledger: unsent: %w", err)
+		}
+		more = more || len(list)-n == share
+	}
+	return list, more, nil
+}
+
+// staleQueue are the queued jobs of a program whose messages are on a server
+// that is gone, or that have none.
+type staleQueue struct{ server, program string }
+
+func (l *Ledger) staleQueues(ctx context.Context, servers []string) (list []staleQueue, err error) {
+	queued, err := l.queueServers(ctx)
+	for _, server := range queued {
+		if server != "" && slices.Contains(servers, server) {
+			continue
+		}
+		q := staleQueue{server: server}
+		for err == nil && len(list) < maxQueues {
+			if q.program, err = l.NextQueue(ctx, server, q.program); q.program == "" {
+				break
+			}
+			list = append(list, q)
 		}
 	}
-	return list, nil
+	return list, err
 }
 
 // scanPlaced reads a row of placedColumns.
