@@ -74,7 +74,7 @@ fuzz: ## Fuzz every decoder for FUZZTIME each (default 20000x)
 
 .PHONY: chaos
 chaos: need-beanstalkd need-strace need-faketime build ## Prove the promise under fire, in full; CHAOS='c1 c5' runs some, SEED=n repeats
-	$(GO) run ./chaos -bin $(BIN)/runnerbean $(if $(SEED),-seed $(SEED)) $(CHAOS)
+	$(GO) run ./chaos -bin $(BIN)/runnerbean $(if $(SEED),-seed $(SEED)) $(if $(DOC),-doc $(DOC)) $(CHAOS)
 
 .PHONY: chaos-short
 chaos-short: need-beanstalkd need-strace need-faketime build ## The same in a few minutes

@@ -44,6 +44,7 @@ type options struct {
 	json  bool
 	bin   string
 	keep  string
+	doc   string
 	names []string
 }
 
@@ -57,6 +58,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags.BoolVar(&o.json, "json", false, "print the figures as JSON")
 	flags.StringVar(&o.bin, "bin", "", "runnerbean binary (default: built from ./cmd/runnerbean)")
 	flags.StringVar(&o.keep, "keep", "", "folder for histories, logs and data (default: a temporary one, removed unless something failed)")
+	flags.StringVar(&o.doc, "doc", "", "Markdown file to write the figures into")
 	flags.Usage = func() {
 		fmt.Fprintln(stderr, "usage: chaos [flags] [c1 c2 ...]\n       chaos check HISTORY")
 		flags.PrintDefaults()
@@ -174,6 +176,7 @@ type verdict struct {
 	Title    string         `json:"title"`
 	Replay   string         `json:"replay"`
 	History  string         `json:"history"`
+	Began    time.Time      `json:"began"`
 	Seconds  float64        `json:"seconds"`
 	Figures  []check.Figure `json:"figures"`
 }
@@ -188,7 +191,7 @@ func play(ctx context.Context, s scenario, o options, bin, dir string, stderr io
 	fmt.Fprintf(stderr, "%s  %s\n    replay: %s\n", strings.ToUpper(s.name), s.title, v.Replay)
 	began := time.Now()
 	err := perform(ctx, s, o, bin, filepath.Join(dir, s.name), &v)
-	v.Seconds = time.Since(began).Seconds()
+	v.Began, v.Seconds = began, time.Since(began).Seconds()
 	if err != nil {
 		v.Figures = append(v.Figures, check.Figure{Name: "the rig did its work", Wanted: "yes", Got: err.Error()})
 	}
@@ -231,25 +234,38 @@ func perform(ctx context.Context, s scenario, o options, bin, dir string, v *ver
 }
 
 func judge(path string) ([]check.Figure, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	events, err := check.Read(file)
+	events, err := read(path)
 	if err != nil {
 		return nil, err
 	}
 	return check.Judge(events), nil
 }
 
+func read(path string) ([]check.Event, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return check.Read(file)
+}
+
 // judgeOld judges a history again.
 func judgeOld(o options, stdout io.Writer) error {
-	figures, err := judge(o.names[1])
+	events, err := read(o.names[1])
 	if err != nil {
 		return err
 	}
-	return report(o, []verdict{{Scenario: "old", History: o.names[1], Figures: figures}}, stdout)
+	v := verdict{Scenario: "old", History: o.names[1], Figures: check.Judge(events)}
+	if len(events) > 0 && events[0].What == check.Scenario {
+		first := events[0]
+		v.Scenario, v.Replay, v.Began = first.Who, first.Text, time.Unix(0, first.T)
+		v.Seconds = float64(events[len(events)-1].T-first.T) / 1e9
+	}
+	if chosen, err := choose([]string{v.Scenario}); err == nil {
+		v.Title = chosen[0].title
+	}
+	return report(o, []verdict{v}, stdout)
 }
 
 // report prints all figures; its error says that one is not as it should be.
@@ -257,6 +273,11 @@ func report(o options, verdicts []verdict, stdout io.Writer) error {
 	bad := slices.ContainsFunc(verdicts, func(v verdict) bool { return !v.ok() })
 	if err := table(o, verdicts, stdout); err != nil {
 		return err
+	}
+	if o.doc != "" {
+		if err := writeDoc(o.doc, verdicts); err != nil {
+			return err
+		}
 	}
 	if bad {
 		return errFailed
