@@ -1,12 +1,14 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -26,8 +28,11 @@ const maxArtifacts = 1000
 // program may have put links, devices or pipes there.
 func (a *attempt) artifacts(ctx context.Context) ([]jobs.Artifact, error) {
 	dir, err := openFolder(filepath.Join(a.dir, "out"))
-	if err != nil {
+	switch {
+	case byProgram(err):
 		return nil, &fault{outcome: jobs.OutcomeError, message: "the folder out cannot be read: " + err.Error()}
+	case err != nil:
+		return nil, nodeFault("the folder out cannot be read", err)
 	}
 	defer dir.Close()
 	names, err := dir.Readdirnames(maxArtifacts + 1)
@@ -53,6 +58,18 @@ func (a *attempt) artifacts(ctx context.Context) ([]jobs.Artifact, error) {
 	return list, nil
 }
 
+// byProgram tells errors that what a program has put there explains from those
+// that are the node's own, such as a bad disk or too many open files: a file
+// must not be missing from a result for those.
+func byProgram(err error) bool {
+	for _, own := range []error{unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.ENXIO, unix.ENODEV, unix.EACCES} {
+		if errors.Is(err, own) {
+			return true
+		}
+	}
+	return false
+}
+
 func openFolder(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_DIRECTORY|unix.O_NONBLOCK, 0)
 }
@@ -68,13 +85,19 @@ func (a *attempt) artifact(ctx context.Context, dir *os.File, name string, left 
 		return ignore("its name has characters that names cannot have")
 	}
 	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
+	switch {
+	case byProgram(err):
 		return ignore(err.Error())
+	case err != nil:
+		return nil, nodeFault("the file "+name+" cannot be read", err)
 	}
 	f := os.NewFile(uintptr(fd), name)
 	defer f.Close()
 	m, err := fstat(f)
-	if err != nil || !m.is(unix.S_IFREG) {
+	if err != nil {
+		return nil, nodeFault("the file "+name+" cannot be read", err)
+	}
+	if !m.is(unix.S_IFREG) {
 		return ignore("it is not a regular file")
 	}
 	if m.size > left {
@@ -95,6 +118,9 @@ func (a *attempt) storeArtifact(ctx context.Context, f *os.File, name string, le
 		one.Size, one.SHA256 = n, hex.EncodeToString(digest.Sum(nil))
 		return err
 	})
+	if errors.Is(err, fs.ErrExist) {
+		err = a.storedBefore(ctx, f, key, one)
+	}
 	switch {
 	case errors.Is(err, store.ErrTooBig):
 		return nil, a.tooMuch()
@@ -103,6 +129,29 @@ func (a *attempt) storeArtifact(ctx context.Context, f *os.File, name string, le
 	}
 	a.stored = append(a.stored, key)
 	return one, nil
+}
+
+// storedBefore is for a file that a try which seemed to fail has stored all the
+// same.
+func (a *attempt) storedBefore(ctx context.Context, f *os.File, key string, one *jobs.Artifact) error {
+	object, err := a.cfg.Store.Open(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer object.Close()
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	mine, theirs := sha256.New(), sha256.New()
+	n, err := io.Copy(mine, io.LimitReader(f, object.Size+1))
+	if err == nil {
+		_, err = io.Copy(theirs, object)
+	}
+	if err == nil && (n != object.Size || !bytes.Equal(mine.Sum(nil), theirs.Sum(nil))) {
+		err = errors.New("another file is stored under its name")
+	}
+	one.Size, one.SHA256 = n, hex.EncodeToString(mine.Sum(nil))
+	return err
 }
 
 func (a *attempt) tooMuch() error {

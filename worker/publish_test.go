@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
@@ -303,7 +304,15 @@ func TestFullDisk(t *testing.T) {
 // doubtful is a store that once says that it has failed when it has not.
 type doubtful struct {
 	Store
-	said atomic.Bool
+	said, saidOfFile atomic.Bool
+}
+
+func (s *doubtful) CreateFrom(ctx context.Context, key string, r io.Reader) (int64, error) {
+	n, err := s.Store.CreateFrom(ctx, key, r)
+	if err == nil && !s.saidOfFile.Swap(true) {
+		return 0, errors.New("input/output error")
+	}
+	return n, err
 }
 
 func (s *doubtful) Create(ctx context.Context, key string, data []byte) error {
@@ -327,6 +336,22 @@ func TestDoubtfulStore(t *testing.T) {
 	}
 	if !r.has(store.FileKey(id, 1, "f")) || r.hasEvent(id, "conflict") {
 		t.Error("the file is gone, or there is a conflict")
+	}
+	if list := r.result(id).Artifacts; len(list) != 1 || list[0].Size != 2 || list[0].SHA256 == "" {
+		t.Errorf("artifacts %+v", list)
+	}
+}
+
+// A file is left out of a result only for what the program has put there.
+func TestUnreadableArtifactsOfANodeInTrouble(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]bool{
+		unix.ELOOP: true, unix.EACCES: true, unix.ENXIO: true,
+		unix.EIO: false, unix.EMFILE: false, unix.ENFILE: false, unix.ENOMEM: false, nil: false,
+	} {
+		if got := byProgram(err); got != want {
+			t.Errorf("%v: by the program: %v, want %v", err, got, want)
+		}
 	}
 }
 

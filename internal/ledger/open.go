@@ -167,7 +167,7 @@ type pool struct {
 }
 
 func openPool(ctx context.Context, path string) (*pool, error) {
-	db, err := sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "query_only(1)", "cache_size(-2048)"))
+	db, err := sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "query_only(1)", "cache_size(-1024)"))
 	if err != nil {
 		return nil, err
 	}

@@ -48,7 +48,7 @@ var (
 // takes ten times as long.
 func openWriter(ctx context.Context, path string) (*writer, error) {
 	db, err := sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)",
-		"foreign_keys(1)", "wal_autocheckpoint(2000)", "journal_size_limit(67108864)", "cache_size(-8192)", "temp_store(MEMORY)"))
+		"foreign_keys(1)", "wal_autocheckpoint(2000)", "journal_size_limit(67108864)", "cache_size(-4096)", "temp_store(MEMORY)"))
 	if err != nil {
 		return nil, err
 	}

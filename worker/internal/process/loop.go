@@ -138,7 +138,7 @@ func (g *group) serve() (ended bool) {
 	for at := fdStdout; at <= fdEvents; at++ {
 		if g.fds[at].Fd >= 0 && g.fds[at].Revents != 0 {
 			g.read(at)
-			ended = ended || g.fds[at].Fd < 0
+			ended = ended || g.fds[at].Fd < 0 && (at != fdEvents || g.flow.resume.IsZero())
 		}
 	}
 	return ended
