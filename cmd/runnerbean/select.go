@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/dustin/go-humanize"
 	"github.com/mattn/go-isatty"
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/pflag"
@@ -130,7 +131,7 @@ func (v verb) failures(a *app, sum jobs.Selected) error {
 		fmt.Fprintf(a.stderr, "%s: %s\n", clean(f.ID), clean(f.Detail))
 	}
 	if more := refused - len(sum.Failed); more > 0 {
-		fmt.Fprintf(a.stderr, "and %s more\n", thousands(more))
+		fmt.Fprintf(a.stderr, "and %s more\n", humanize.Comma(int64(more)))
 	}
 	return fmt.Errorf("%s: %s does not apply", count(refused), v.name)
 }
@@ -174,16 +175,7 @@ func count(n int) string {
 	if n == 1 {
 		return "1 job"
 	}
-	return thousands(n) + " jobs"
-}
-
-// thousands writes a number that is not negative with commas.
-func thousands(n int) string {
-	text := fmt.Sprint(n)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
+	return humanize.Comma(int64(n)) + " jobs"
 }
 
 // terminal reports whether a stream is one at which a person sits.
