@@ -205,12 +205,3 @@ func TestNewestLives(t *testing.T) {
 		t.Errorf("got %v, want %s", got, want)
 	}
 }
-
-func TestThousands(t *testing.T) {
-	t.Parallel()
-	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567"} {
-		if got := thousands(n); got != want {
-			t.Errorf("%d is %q", n, got)
-		}
-	}
-}
