@@ -148,10 +148,16 @@ func (f *fixture) wantResent(t *testing.T, id, want string) {
 // time-left.
 func TestAuditSeesATimeToRunThatDoesNotFire(t *testing.T) {
 	t.Parallel()
-	a := newAudit(nil)
-	p := ledger.Placed{Record: ledger.Record{ID: "a"}, Message: 7}
-	v := a.judge(time.Now(), p, map[string]string{"state": "reserved", "time-left": "-40"})
+	f := newFixture(t)
+	a := newAudit(f.Dispatcher)
+	p := ledger.Placed{Record: ledger.Record{ID: "a", Program: "cat"}, Message: 7}
+	v := a.judge(time.Now(), p, map[string]string{"tube": "runnerbean/run/cat", "state": "reserved", "time-left": "-40"})
 	if !strings.Contains(v.reason, "time-left -40") || v.remove {
+		t.Errorf("%+v", v)
+	}
+	// A message that turns out to be another's is not touched.
+	v = a.judge(time.Now(), p, map[string]string{"tube": "runnerbean/inbox", "state": "buried"})
+	if v.reason == "" || v.remove {
 		t.Errorf("%+v", v)
 	}
 }
