@@ -170,6 +170,9 @@ func flood(w io.Writer, n int) {
 func dieBy(n int) int {
 	signals := []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT}
 	sig := signals[n%len(signals)]
+	if signal.Ignored(sig) { // as under nohup, which programs inherit
+		sig = syscall.SIGTERM
+	}
 	signal.Reset(sig)
 	_ = syscall.Kill(os.Getpid(), sig)
 	time.Sleep(life)
