@@ -9,7 +9,8 @@ import (
 )
 
 // Accept is the durable door: it returns after the ledger's commit, or *[Held]
-// while no new jobs are accepted. A document with a fault gets a *[jobs.Fault] and is not recorded; an id that is known
+// while no new jobs are accepted. A document with a fault gets a *[jobs.Fault]
+// and is not recorded; an id that is known
 // with another document has Accepted.Err set to [ledger.ErrConflict].
 func (d *Dispatcher) Accept(ctx context.Context, document []byte) (ledger.Accepted, error) {
 	if err := d.hold.err(); err != nil {

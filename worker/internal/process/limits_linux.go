@@ -18,8 +18,8 @@ const noCore = 1
 // itself could set its limits before its first instruction. What it has started
 // by now, or is just starting, has none yet; limitRest finds that at the first
 // look at a program that lives so long, when forks of this moment have come to
-// their end. What such a process does in those 20 ms is not limited, and without a cgroup one whose parent is
-// dead is not found. That is accepted: rlimits are for each process, and so
+// their end. What such a process does in those 20 ms is not limited, and without
+// a cgroup one whose parent is dead is not found. That is accepted: rlimits are for each process, and so
 // against accidents only; memory and number of a hostile tree are limited by
 // its cgroup, which it is in from the first instruction.
 //
