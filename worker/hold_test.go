@@ -1,6 +1,10 @@
 package worker
 
 import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -83,4 +87,20 @@ func TestHoldOnAndOff(t *testing.T) {
 		}
 	}
 	r.tubeEmpty("quick")
+}
+
+// A reason that changes all the time, as the room on a full disk does, must not
+// fill that disk with lines of the log.
+func TestHoldIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	w := &Worker{brake: newBrake(), logger: slog.New(slog.NewTextHandler(&log, nil))}
+	for i := range 10 {
+		w.Hold(fmt.Sprintf("%d MiB free", i))
+	}
+	w.Hold("")
+	w.Hold("")
+	if lines := strings.Count(log.String(), "\n"); lines != 2 {
+		t.Errorf("%d lines: %s", lines, log.String())
+	}
 }

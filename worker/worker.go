@@ -85,12 +85,11 @@ func (w *Worker) Run(take, work context.Context) error {
 // goes on. Nothing is claimed for a message that comes after Hold has returned.
 // It may be called at any time, also before Run and by several at once.
 func (w *Worker) Hold(reason string) {
-	if was := w.brake.set(reason); was == reason {
-		return
-	}
-	if reason == "" {
+	// A reason may change all the time, as with the room that is left on a disk.
+	switch was := w.brake.set(reason); {
+	case was != "" && reason == "":
 		w.logger.Info("work is taken again")
-	} else {
+	case was == "" && reason != "":
 		w.logger.Warn("no work is taken", "reason", reason)
 	}
 }

@@ -99,16 +99,16 @@ func (n *node) lowDisk(was bool) *string {
 	if was {
 		want += want / 10
 	}
-	folders := map[string]string{"results": "", "data": n.set.Data}
+	places := []struct{ what, folder string }{{"results", ""}, {"data", n.set.Data}}
 	if path, ok := strings.CutPrefix(n.set.Ledger, "sqlite:"); ok {
-		folders["the ledger"] = filepath.Dir(path)
+		places = append(places, struct{ what, folder string }{"the ledger", filepath.Dir(path)})
 	}
-	for what, folder := range folders {
-		free, err := n.free(folder)
+	for _, place := range places {
+		free, err := n.free(place.folder)
 		if err != nil || free >= want {
 			continue
 		}
-		text := fmt.Sprintf("the disk for %s is almost full: %s free, RUNNERBEAN_MIN_FREE is %s", what, worker.Size(free), n.set.MinFree)
+		text := fmt.Sprintf("the disk for %s is almost full: %s free, RUNNERBEAN_MIN_FREE is %s", place.what, worker.Size(free), n.set.MinFree)
 		return &text
 	}
 	return nil
