@@ -10,6 +10,9 @@ type Page struct {
 	Jobs []Result `json:"jobs"`
 	// Next is the cursor of the next page; empty on the last.
 	Next string `json:"next,omitempty"`
+	// Back is how far back in time this page has looked, where that is not
+	// plain from its jobs; one call looks at a bounded number of jobs.
+	Back time.Time `json:"back,omitzero"`
 }
 
 // Details is the answer to GET /api/v1/jobs/<id>.
@@ -18,6 +21,13 @@ type Details struct {
 	Status   Result    `json:"status"`
 	Attempts []Attempt `json:"attempts"`
 	Events   []Event   `json:"events"`
+	// Why says in words what a job that is not final waits for; empty while it
+	// runs as it should.
+	Why string `json:"why,omitempty"`
+	// Allowed are the verbs that may be applied now, such as cancel and retry.
+	Allowed []string `json:"allowed"`
+	// Processes that run for it now.
+	Processes []Process `json:"processes,omitempty"`
 }
 
 // Attempt is one run of a job.
@@ -37,12 +47,16 @@ type Attempt struct {
 	MaxRSS     int64   `json:"max_rss_bytes,omitzero"`
 }
 
-// Event is one thing that the machine or a person did to a job.
+// Event is one thing that the machine or a person did.
 type Event struct {
-	At      time.Time `json:"at"`
-	Kind    string    `json:"kind"`
-	Node    string    `json:"node,omitempty"`
-	Message string    `json:"message"`
+	ID   string    `json:"id,omitempty"`
+	At   time.Time `json:"at"`
+	Kind string    `json:"kind"`
+	Job  string    `json:"job,omitempty"`
+	Node string    `json:"node,omitempty"`
+	// By names the person who asked for it; empty where the machine did it by itself.
+	By      string `json:"by,omitempty"`
+	Message string `json:"message"`
 }
 
 // Selection is the body of POST /api/v1/jobs/<verb>: the jobs that are meant.
@@ -52,7 +66,14 @@ type Selection struct {
 	State   State  `json:"state,omitempty"`
 	Node    string `json:"node,omitempty"`
 	Label   string `json:"label,omitempty"` // key=value
-	All     bool   `json:"all,omitempty"`
+	// Since and Until bound when the job was accepted; Text is looked for in id,
+	// labels and messages.
+	Since time.Time `json:"since,omitzero"`
+	Until time.Time `json:"until,omitzero"`
+	Text  string    `json:"text,omitempty"`
+	// IDs, alone, names the jobs; at most 1000.
+	IDs []string `json:"ids,omitempty"`
+	All bool     `json:"all,omitempty"`
 	// Cursor is Next of the answer before; empty at first.
 	Cursor string `json:"cursor,omitempty"`
 	// Limit is how many jobs one call takes at most. Default 256, at most 1000.
@@ -111,11 +132,17 @@ type Node struct {
 	Drained bool `json:"drained"`
 	Slots   int  `json:"slots"`
 	// Running is how many jobs it runs now.
-	Running  int       `json:"running"`
-	Programs []string  `json:"programs"`
-	Started  time.Time `json:"started"`
-	Beat     time.Time `json:"beat,omitzero"` // its newest heartbeat, on its own clock
-	Left     time.Time `json:"left,omitzero"` // when it ended in good order
+	Running  int      `json:"running"`
+	Programs []string `json:"programs"`
+	// Installed are the same with their hashes.
+	Installed []Installed `json:"installed,omitempty"`
+	// Vitals are what it said of itself last; nil where it has said nothing.
+	Vitals *Vitals `json:"vitals,omitempty"`
+	// Control is what persons have set.
+	Control Control   `json:"control"`
+	Started time.Time `json:"started"`
+	Beat    time.Time `json:"beat,omitzero"` // its newest heartbeat, on its own clock
+	Left    time.Time `json:"left,omitzero"` // when it ended in good order
 }
 
 // Problem is an error answer, application/problem+json (RFC 9457).

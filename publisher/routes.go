@@ -7,40 +7,50 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
+// access is who may use a route.
+type access int
+
+const (
+	anyone   access = iota
+	holder          // of the result's URL, or of a signed one where the operator wants that
+	viewer          // of the pages and the API
+	operator        // who changes something
+)
+
 // route is one path of a node.
 type route struct {
 	method, path string
 	handler      echo.HandlerFunc
-	writes       bool // and therefore is guarded
+	needs        access
 }
 
 // table is every path of a node. GET means HEAD as well.
 func (p *Publisher) table() []route {
 	return append(p.verbRoutes(), []route{
-		{http.MethodGet, "/", p.getIndex, false},
-		{http.MethodGet, "/:id", p.getResult, false},
-		{http.MethodGet, "/:id/events", p.getEvents, false},
-		{http.MethodGet, "/:id/log", p.getLog, false},
-		{http.MethodGet, "/:id/files/*", p.getFile, false},
-		{http.MethodGet, "/results/:id", p.getResult, false},
-		{http.MethodGet, "/results/:id/events", p.getEvents, false},
-		{http.MethodGet, "/results/:id/log", p.getLog, false},
-		{http.MethodGet, "/results/:id/files/*", p.getFile, false},
+		{http.MethodGet, "/", p.getIndex, viewer},
+		{http.MethodGet, "/:id", p.getResult, holder},
+		{http.MethodGet, "/:id/events", p.getEvents, holder},
+		{http.MethodGet, "/:id/log", p.getLog, holder},
+		{http.MethodGet, "/:id/files/*", p.getFile, holder},
+		{http.MethodGet, "/results/:id", p.getResult, holder},
+		{http.MethodGet, "/results/:id/events", p.getEvents, holder},
+		{http.MethodGet, "/results/:id/log", p.getLog, holder},
+		{http.MethodGet, "/results/:id/files/*", p.getFile, holder},
 
-		{http.MethodGet, "/schema/*", p.getStatic, false},
-		{http.MethodGet, "/assets/*", p.getStatic, false},
-		{http.MethodGet, "/runnerbean.js", p.getStatic, false},
-		{http.MethodGet, "/healthz", getHealth, false},
-		{http.MethodGet, "/readyz", p.getReady, false},
+		{http.MethodGet, "/schema/*", p.getStatic, anyone},
+		{http.MethodGet, "/assets/*", p.getStatic, anyone},
+		{http.MethodGet, "/runnerbean.js", p.getStatic, anyone},
+		{http.MethodGet, "/healthz", getHealth, anyone},
+		{http.MethodGet, "/readyz", p.getReady, anyone},
 
-		{http.MethodPost, "/api/v1/jobs", p.postJob, true},
-		{http.MethodGet, "/api/v1/jobs", p.getJobs, false},
-		{http.MethodGet, "/api/v1/jobs/:id", p.getJob, false},
-		{http.MethodGet, "/api/v1/nodes", p.getNodes, false},
-		{http.MethodGet, "/api/v1/programs", p.getPrograms, false},
-		{http.MethodGet, "/api/v1/drain", p.getDrain, false},
-		{http.MethodPost, "/api/v1/drain", p.postDrain, true},
-		{http.MethodDelete, "/api/v1/drain", p.deleteDrain, true},
+		{http.MethodPost, "/api/v1/jobs", p.postJob, operator},
+		{http.MethodGet, "/api/v1/jobs", p.getJobs, viewer},
+		{http.MethodGet, "/api/v1/jobs/:id", p.getJob, viewer},
+		{http.MethodGet, "/api/v1/nodes", p.getNodes, viewer},
+		{http.MethodGet, "/api/v1/programs", p.getPrograms, viewer},
+		{http.MethodGet, "/api/v1/drain", p.getDrain, viewer},
+		{http.MethodPost, "/api/v1/drain", p.postDrain, operator},
+		{http.MethodDelete, "/api/v1/drain", p.deleteDrain, operator},
 	}...)
 }
 
@@ -49,8 +59,8 @@ func (p *Publisher) verbRoutes() []route {
 	var list []route
 	for _, v := range verbs {
 		list = append(list,
-			route{http.MethodPost, "/api/v1/jobs/:id/" + string(v.name), p.postVerb(v), true},
-			route{http.MethodPost, "/api/v1/jobs/" + string(v.name), p.postSelection(v), true})
+			route{http.MethodPost, "/api/v1/jobs/:id/" + string(v.name), p.postVerb(v), operator},
+			route{http.MethodPost, "/api/v1/jobs/" + string(v.name), p.postSelection(v), operator})
 	}
 	return list
 }
@@ -59,7 +69,7 @@ func (p *Publisher) verbRoutes() []route {
 func (p *Publisher) routes(e *echo.Echo) {
 	for _, r := range p.table() {
 		handler := r.handler
-		if r.writes {
+		if r.needs == operator {
 			handler = p.guard(handler)
 		}
 		e.Add(r.method, r.path, handler)
