@@ -10,10 +10,25 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// Defaults are what a document gets where it does not say.
+type Defaults struct {
+	// Base is what the result URL begins with.
+	Base string
+	// Now becomes created.
+	Now time.Time
+	// Traceparent, if it is a W3C trace context.
+	Traceparent string
+}
+
 // Complete fills in id, result.url (base + "/" + id) and created where a
 // document has none and leaves the rest as it is, byte for byte. It does not
 // validate: [Decode] does. A text that is not a JSON object is a [*Fault].
 func Complete(data []byte, base string, now time.Time) ([]byte, error) {
+	return Defaults{Base: base, Now: now}.Complete(data)
+}
+
+// Complete is [Complete] with a trace context for a document that has none.
+func (d Defaults) Complete(data []byte) ([]byte, error) {
 	if f := tooLarge(data); f != nil {
 		return nil, f
 	}
@@ -25,7 +40,7 @@ func Complete(data []byte, base string, now time.Time) ([]byte, error) {
 		_, f := decode(data)
 		return nil, f
 	}
-	o.fill(base, now)
+	o.fill(d)
 	return o.insert(data), nil
 }
 
@@ -35,6 +50,7 @@ type outline struct {
 	id                           string
 	hasID, hasCreated, hasResult bool
 	hasResultObject, hasURL      bool
+	hasTraceparent               bool
 	top, result                  hole
 }
 
@@ -93,6 +109,8 @@ func (o *outline) member(dec *jsontext.Decoder, name string) (err error) {
 		}
 	case name == "created":
 		o.hasCreated = true
+	case name == "traceparent":
+		o.hasTraceparent = true
 	case name == "result":
 		o.hasResult = true
 		if kind == jsontext.KindBeginObject {
@@ -119,12 +137,12 @@ func (o *outline) resultMember(dec *jsontext.Decoder, name string) error {
 }
 
 // fill decides what to add. A result URL is not made of an id that is not one.
-func (o *outline) fill(base string, now time.Time) {
+func (o *outline) fill(d Defaults) {
 	if !o.hasID {
 		o.id = NewID()
 		o.top.add = append(o.top.add, `"id":`+quote(o.id))
 	}
-	target := `"url":` + quote(resultURL(base, o.id))
+	target := `"url":` + quote(resultURL(d.Base, o.id))
 	switch {
 	case !ValidID(o.id):
 	case !o.hasResult:
@@ -133,8 +151,17 @@ func (o *outline) fill(base string, now time.Time) {
 		o.result.add = append(o.result.add, target)
 	}
 	if !o.hasCreated {
-		o.top.add = append(o.top.add, `"created":`+quote(createdAt(now).Format(time.RFC3339Nano)))
+		o.top.add = append(o.top.add, `"created":`+quote(createdAt(d.Now).Format(time.RFC3339Nano)))
 	}
+	if !o.hasTraceparent && validTraceparent(d.Traceparent) {
+		o.top.add = append(o.top.add, `"traceparent":`+quote(d.Traceparent))
+	}
+}
+
+// validTraceparent: one that is not a trace context is passed over, for it comes
+// from whoever calls and says nothing about the job.
+func validTraceparent(s string) bool {
+	return s != "" && jobSchema().root.Properties["traceparent"].Validate(s) == nil
 }
 
 // resultURL is where the result of a job will be.

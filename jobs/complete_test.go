@@ -37,6 +37,26 @@ func TestComplete(t *testing.T) {
 	}
 }
 
+func TestCompleteWithATrace(t *testing.T) {
+	t.Parallel()
+	const (
+		has   = `{"id":"x","result":{"url":"y"},"created":1}`
+		trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	)
+	for name, tt := range map[string]struct{ doc, trace, want string }{
+		"none":         {has, "", has},
+		"given":        {has, trace, `{"traceparent":"` + trace + `",` + has[1:]},
+		"has one":      {`{"traceparent":"",` + has[1:], trace, `{"traceparent":"",` + has[1:]},
+		"no such":      {has, "00-x", has},
+		"text with it": {has, trace + `","program":"rm`, has},
+	} {
+		got, err := jobs.Defaults{Base: "http://node", Now: now, Traceparent: tt.trace}.Complete([]byte(tt.doc))
+		if err != nil || string(got) != tt.want {
+			t.Errorf("%s:\n got %s, %v\nwant %s", name, got, err, tt.want)
+		}
+	}
+}
+
 func TestCompleteMakesAJob(t *testing.T) {
 	t.Parallel()
 	for _, doc := range []string{

@@ -30,6 +30,7 @@ func convert(t tree) (Job, *Fault) {
 		Needs:       texts(array(doc["needs"])),
 		Labels:      labels(object(doc["labels"])),
 		Traceparent: text(doc["traceparent"]),
+		Webhook:     text(doc["webhook"]),
 		RerunOf:     text(doc["rerun_of"]),
 	}
 	return job, c.fault

@@ -38,7 +38,7 @@ const full = `{"id":"` + anID + `","program":"forecast","input":{"data":{"n": 12
 	"created":"2026-11-22T06:16:00.123Z","priority":0,"not_before":"2026-11-22T07:00:00+01:00",
 	"expires":"2026-11-23T06:16:00Z","timeout":"1h30m","attempts":3.0,"needs":["` + otherID + `"],
 	"labels":{"meter":"42"},"traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-	"rerun_of":"` + otherID + `"}`
+	"webhook":"https://www.example/done?shop=7","rerun_of":"` + otherID + `"}`
 
 // with is the minimal document with members replaced; a nil value takes one out.
 func with(changes map[string]any) string {
@@ -82,6 +82,7 @@ func TestDecode(t *testing.T) {
 		Needs:       []string{otherID},
 		Labels:      map[string]string{"meter": "42"},
 		Traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+		Webhook:     "https://www.example/done?shop=7",
 		RerunOf:     otherID,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -261,6 +262,8 @@ func TestDecodeFaults(t *testing.T) {
 		"rerun of itself":    {with(object{"rerun_of": anID}), "/rerun_of", "rerun_of must not be the job's own id"},
 		"rerun of no id":     {with(object{"rerun_of": "yesterday's"}), "/rerun_of", "rerun_of must be a lower-case UUID"},
 		"rerun of nothing":   {with(object{"rerun_of": ""}), "/rerun_of", "rerun_of must be a lower-case UUID"},
+		"webhook file":       {with(object{"webhook": "file:///etc/passwd"}), "/webhook", "webhook must be an absolute http or https URL"},
+		"webhook password":   {with(object{"webhook": "https://u:geheim@hooks.example/"}), "/webhook", "webhook must not carry a user name or password"},
 		"trace no parent":    {with(object{"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01"}), "/traceparent", "W3C trace context"},
 		"trace no trace":     {with(object{"traceparent": "00-00000000000000000000000000000000-00f067aa0ba902b7-01"}), "/traceparent", "W3C trace context"},
 		"trace version ff":   {with(object{"traceparent": "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}), "/traceparent", "W3C trace context"},

@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/runnerbean/runnerbean/jobs"
@@ -62,6 +65,45 @@ func ExampleClient_Enqueue() {
 	}
 	fmt.Println(job.Result.URL)
 	// Output: http://127.0.0.1:8420/019aae04-9f80-7c61-8d2e-5b1c7a90e1f2
+}
+
+func ExampleVerifyWebhook() {
+	// The text of the node's RUNNERBEAN_WEBHOOK_KEY_FILE, kept as a secret.
+	const key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<10))
+		if err != nil {
+			http.Error(w, "cannot read it", http.StatusBadRequest)
+			return
+		}
+		hook, err := jobs.VerifyWebhook(r.Header, body, key, time.Now())
+		if err != nil {
+			http.Error(w, "not signed by the key", http.StatusUnauthorized)
+			return
+		}
+		fmt.Println(hook.Data.Program, hook.Data.State)
+		w.WriteHeader(http.StatusNoContent)
+	}
+
+	// What a node sends.
+	body := `{"type":"job.succeeded","data":{"id":"019aae04-9f80-7c61-8d2e-5b1c7a90e1f2","program":"forecast","state":"succeeded"}}`
+	secret, err := jobs.WebhookKey(key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	stamp := strconv.FormatInt(time.Now().Unix(), 10)
+	r := httptest.NewRequest(http.MethodPost, "/done", strings.NewReader(body))
+	r.Header.Set(jobs.HeaderWebhookID, "019aae04-a1b2-7c61-8d2e-5b1c7a90e1f2")
+	r.Header.Set(jobs.HeaderWebhookTimestamp, stamp)
+	r.Header.Set(jobs.HeaderWebhookSignature, jobs.SignWebhook("019aae04-a1b2-7c61-8d2e-5b1c7a90e1f2", stamp, []byte(body), secret))
+
+	w := httptest.NewRecorder()
+	handler(w, r)
+	fmt.Println(w.Code)
+	// Output:
+	// forecast succeeded
+	// 204
 }
 
 func ExampleClient_Enqueue_fault() {

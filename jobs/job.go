@@ -41,6 +41,9 @@ type Job struct {
 	Labels map[string]string `json:"labels,omitempty"`
 	// Traceparent is a W3C trace context; the program finds it in its environment.
 	Traceparent string `json:"traceparent,omitempty"`
+	// Webhook is the URL that is told when the job has come to its end, see
+	// [VerifyWebhook].
+	Webhook string `json:"webhook,omitempty"`
 	// RerunOf is the id of the job that this one repeats, see [Job.Rerun].
 	RerunOf string `json:"rerun_of,omitempty"`
 }

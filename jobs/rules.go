@@ -38,10 +38,15 @@ func resultRule(j *Job) *Fault {
 	return nil
 }
 
-// urlRules: what is fetched has an absolute URL without a password in it.
+// urlRules: what the node asks has an absolute URL without a password in it.
 func urlRules(j *Job) *Fault {
 	if j.Input.URL != "" {
 		if _, f := checkURL("/input/url", j.Input.URL); f != nil {
+			return f
+		}
+	}
+	if j.Webhook != "" {
+		if _, f := checkURL("/webhook", j.Webhook); f != nil {
 			return f
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -245,36 +244,5 @@ func TestNoLoopbackByDefault(t *testing.T) {
 	e := r.await(r.submit(j), jobs.Failed).Error
 	if e.Class != jobs.OutcomeInput || !strings.Contains(e.Message, "address is not allowed") {
 		t.Errorf("error is %+v", e)
-	}
-}
-
-func TestRedact(t *testing.T) {
-	t.Parallel()
-	for raw, want := range map[string]string{
-		"https://user:pw@host:8/a/b?sig=x#f": "https://host:8/a/b",
-		"https://host/a%20b?":                "https://host/a%20b",
-		"http://[::1":                        "(unreadable URL)",
-	} {
-		if got := redact(raw); got != want {
-			t.Errorf("redact(%q) = %q, want %q", raw, got, want)
-		}
-	}
-}
-
-// TestRefererIsNotSent keeps signed URLs from the hosts that they redirect to.
-func TestRefererIsNotSent(t *testing.T) {
-	t.Parallel()
-	seen := make(chan string, 1)
-	target := serve(t, func(_ http.ResponseWriter, r *http.Request) { seen <- r.Header.Get("Referer") })
-	from := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, target, http.StatusFound) })
-	client := newClient([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
-	defer client.CloseIdleConnections()
-	answer, err := client.Get(from + "/?sig=secret")
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer.Body.Close()
-	if got := <-seen; got != "" {
-		t.Errorf("Referer is %q", got)
 	}
 }

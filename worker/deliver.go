@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -34,7 +35,7 @@ func (a *attempt) deliver(ctx context.Context, document []byte) {
 		return
 	}
 	if err := a.fetcher.put(ctx, a.job.Result.URL, document); err != nil {
-		a.note(ctx, "delivery", fmt.Sprintf("the result could not be put to %s: %v; it is at %s", redact(a.job.Result.URL), err, a.publicURL()))
+		a.note(ctx, "delivery", fmt.Sprintf("the result could not be put to %s: %v; it is at %s", outbound.Redact(a.job.Result.URL), err, a.publicURL()))
 	}
 }
 
@@ -81,7 +82,7 @@ func (f *fetcher) putOnce(ctx context.Context, url string, document []byte) erro
 	if err != nil {
 		return errors.New("not a URL")
 	}
-	if err := checkURL(req.URL); err != nil {
+	if err := outbound.CheckURL(req.URL); err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
@@ -93,14 +94,14 @@ func (f *fetcher) putOnce(ctx context.Context, url string, document []byte) erro
 	defer answer.Body.Close()
 	// What is left unread would keep the connection from being used again.
 	if _, err := io.CopyN(io.Discard, answer.Body, 64<<10); err != nil && !errors.Is(err, io.EOF) {
-		return &passing{err: withoutURL(err)}
+		return &passing{err: outbound.WithoutURL(err)}
 	}
 	switch {
 	case answer.Request.Method != http.MethodPut:
 		return errors.New("the server redirected it to a page, and did not take it")
 	case answer.StatusCode/100 == 2:
 		return nil
-	case transientStatus(answer.StatusCode):
+	case outbound.TransientStatus(answer.StatusCode):
 		return &passing{err: fmt.Errorf("the server answered %s", clean(answer.Status, 100))}
 	}
 	return fmt.Errorf("the server answered %s", clean(answer.Status, 100))

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -78,9 +79,9 @@ func (s source) wrap(err error, tries int) error {
 		return nil
 	}
 	if tries > 1 {
-		return fmt.Errorf("%s: %w (tried %d times)", redact(s.url), err, tries)
+		return fmt.Errorf("%s: %w (tried %d times)", outbound.Redact(s.url), err, tries)
 	}
-	return fmt.Errorf("%s: %w", redact(s.url), err)
+	return fmt.Errorf("%s: %w", outbound.Redact(s.url), err)
 }
 
 func (f *fetcher) once(ctx context.Context, src source, dst sink) (jobs.Source, error) {
@@ -88,7 +89,7 @@ func (f *fetcher) once(ctx context.Context, src source, dst sink) (jobs.Source, 
 	if err != nil {
 		return jobs.Source{}, errors.New("not a URL")
 	}
-	if err := checkURL(u); err != nil {
+	if err := outbound.CheckURL(u); err != nil {
 		return jobs.Source{}, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, src.url, nil)
@@ -109,11 +110,11 @@ func (f *fetcher) once(ctx context.Context, src source, dst sink) (jobs.Source, 
 
 // dialFault makes an error of net/http readable, and says if it may pass.
 func dialFault(err error) error {
-	err = withoutURL(err)
+	err = outbound.WithoutURL(err)
 	switch {
-	case forbidden(err):
+	case outbound.Forbidden(err):
 		return fmt.Errorf("the address is not allowed: %w (see RUNNERBEAN_FETCH_ALLOW)", err)
-	case transient(err):
+	case outbound.Transient(err):
 		return &passing{err: err}
 	}
 	return err
@@ -123,7 +124,7 @@ func statusFault(answer *http.Response) error {
 	switch {
 	case answer.StatusCode == http.StatusOK:
 		return nil
-	case transientStatus(answer.StatusCode):
+	case outbound.TransientStatus(answer.StatusCode):
 		seconds, _ := strconv.Atoi(answer.Header.Get("Retry-After"))
 		after := time.Duration(min(max(seconds, 0), 3600)) * time.Second
 		return &passing{err: fmt.Errorf("the server answered %s", clean(answer.Status, 100)), after: after}
@@ -133,7 +134,7 @@ func statusFault(answer *http.Response) error {
 
 // receive copies an answer into dst within the bounds of src.
 func (s source) receive(answer *http.Response, dst sink) (jobs.Source, error) {
-	got := jobs.Source{URL: redact(s.url)}
+	got := jobs.Source{URL: outbound.Redact(s.url)}
 	if answer.ContentLength > s.limit {
 		return got, s.tooLarge()
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/worker/internal/process"
 )
 
@@ -43,7 +44,7 @@ func New(cfg Config) (*Worker, error) {
 		cfg: cfg, logger: cfg.Logger, programs: programs, running: newRunning(), brake: newBrake(),
 		backoff: backoff{base: cfg.BackoffBase, most: cfg.BackoffMax, jitter: cfg.Jitter},
 		fetcher: &fetcher{
-			client: newClient(cfg.FetchAllow), timeout: cfg.FetchTimeout,
+			client: outbound.NewClient(cfg.FetchAllow), timeout: cfg.FetchTimeout,
 			backoff: backoff{base: min(cfg.BackoffBase, time.Second), most: 10 * time.Second, jitter: cfg.Jitter},
 		},
 	}, nil

@@ -13,10 +13,11 @@ const module = "github.com/runnerbean/runnerbean/"
 // docs/architecture.md draws them.
 var arrows = map[string][]string{
 	"cmd/runnerbean":           {"worker", "publisher", "jobs", "internal/dispatch", "internal/ledger", "internal/queue", "internal/store"},
-	"worker":                   {"worker/internal/process", "jobs", "internal/ledger", "internal/queue", "internal/store"},
+	"worker":                   {"worker/internal/process", "jobs", "internal/ledger", "internal/outbound", "internal/queue", "internal/store"},
 	"publisher":                {"jobs", "internal/ledger", "internal/store"},
 	"internal/dispatch":        {"jobs", "internal/ledger", "internal/queue"},
 	"internal/ledger":          {"jobs"},
+	"internal/outbound":        {},
 	"internal/queue":           {},
 	"internal/queue/queuetest": {"internal/queue"},
 	"internal/browsertest":     {},

@@ -1,4 +1,6 @@
-package worker
+// Package outbound makes HTTP requests to addresses that others have written, such
+// as those in job documents, without letting them reach into the own network.
+package outbound
 
 import (
 	"context"
@@ -22,10 +24,10 @@ const headerTimeout = 30 * time.Second
 
 var errRedirect = errors.New("bad redirect")
 
-// newClient makes an HTTP client for addresses that others have written: it
+// NewClient makes an HTTP client for addresses that others have written: it
 // connects to public networks and the allowed ones only. That is decided when
 // it dials, on the address that the name has resolved to.
-func newClient(allow []netip.Prefix) *http.Client {
+func NewClient(allow []netip.Prefix) *http.Client {
 	var v4, v6 []netip.Prefix
 	for _, prefix := range allow {
 		if prefix.Addr().Is4() {
@@ -60,13 +62,15 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	if len(via) > maxRedirects {
 		return fmt.Errorf("%w: more than %d in a row", errRedirect, maxRedirects)
 	}
-	if err := checkURL(req.URL); err != nil {
+	if err := CheckURL(req.URL); err != nil {
 		return fmt.Errorf("%w: %w", errRedirect, err)
 	}
 	return nil
 }
 
-func checkURL(u *url.URL) error {
+// CheckURL says what is wrong with an address that shall be asked; the error does
+// not repeat it.
+func CheckURL(u *url.URL) error {
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
 		return fmt.Errorf("%q is not http or https", u.Scheme)
@@ -78,8 +82,8 @@ func checkURL(u *url.URL) error {
 	return nil
 }
 
-// redact leaves out what a signed URL keeps secret.
-func redact(raw string) string {
+// Redact leaves out what a signed URL keeps secret.
+func Redact(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return "(unreadable URL)"
@@ -88,8 +92,8 @@ func redact(raw string) string {
 	return u.String()
 }
 
-// withoutURL is err without the whole URL that net/http puts before it.
-func withoutURL(err error) error {
+// WithoutURL is err without the whole URL that net/http puts before it.
+func WithoutURL(err error) error {
 	var outer *url.Error
 	if errors.As(err, &outer) {
 		return outer.Err
@@ -97,15 +101,15 @@ func withoutURL(err error) error {
 	return err
 }
 
-// forbidden reports whether the guard refused an address.
-func forbidden(err error) bool {
+// Forbidden reports whether the guard refused an address.
+func Forbidden(err error) bool {
 	return errors.Is(err, ssrf.ErrProhibitedIP) || errors.Is(err, ssrf.ErrProhibitedNetwork)
 }
 
-// transient reports whether trying again may help: the server was not there or
+// Transient reports whether trying again may help: the server was not there or
 // did not answer in time.
-func transient(err error) bool {
-	if forbidden(err) || errors.Is(err, errRedirect) || errors.Is(err, context.Canceled) {
+func Transient(err error) bool {
+	if Forbidden(err) || errors.Is(err, errRedirect) || errors.Is(err, context.Canceled) {
 		return false
 	}
 	var dns *net.DNSError
@@ -116,8 +120,8 @@ func transient(err error) bool {
 	return !errors.As(err, &certificate) && !errors.Is(err, http.ErrSchemeMismatch)
 }
 
-// transientStatus reports whether a server may answer otherwise a moment later.
-func transientStatus(code int) bool {
+// TransientStatus reports whether a server may answer otherwise a moment later.
+func TransientStatus(code int) bool {
 	switch code {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
 		return true

@@ -1,0 +1,113 @@
+package outbound
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestRedact(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]string{
+		"https://user:pw@host:8/a/b?sig=x#f": "https://host:8/a/b",
+		"https://host/a%20b?":                "https://host/a%20b",
+		"http://[::1":                        "(unreadable URL)",
+	} {
+		if got := Redact(raw); got != want {
+			t.Errorf("Redact(%q) = %q, want %q", raw, got, want)
+		}
+	}
+}
+
+func TestCheckURL(t *testing.T) {
+	t.Parallel()
+	for raw, good := range map[string]bool{
+		"https://host/a": true, "http://host:8/": true,
+		"file:///etc/passwd": false, "https:///a": false, "https://user:pw@host/": false,
+	} {
+		u, err := url.Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := CheckURL(u); (err == nil) != good {
+			t.Errorf("CheckURL(%q): %v", raw, err)
+		}
+	}
+}
+
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+
+// get asks url and returns what went wrong.
+func get(t *testing.T, client *http.Client, url string) error {
+	t.Helper()
+	t.Cleanup(client.CloseIdleConnections)
+	answer, err := client.Get(url)
+	if err == nil {
+		answer.Body.Close()
+	}
+	return err
+}
+
+// TestOnlyPublicAddresses: a name is of no help, for what counts is the address
+// that it resolves to.
+func TestOnlyPublicAddresses(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	u, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, address := range []string{server.URL, "http://localhost:" + u.Port()} {
+		err := get(t, NewClient(nil), address)
+		if !Forbidden(err) || Transient(err) {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	if err := get(t, NewClient(loopback), server.URL); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestRefererIsNotSent keeps signed URLs from the hosts that they redirect to.
+func TestRefererIsNotSent(t *testing.T) {
+	t.Parallel()
+	seen := make(chan string, 1)
+	target := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen <- r.Header.Get("Referer") }))
+	t.Cleanup(target.Close)
+	from := httptest.NewServer(http.RedirectHandler(target.URL, http.StatusFound))
+	t.Cleanup(from.Close)
+	if err := get(t, NewClient(loopback), from.URL+"/?sig=secret"); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-seen; got != "" {
+		t.Errorf("Referer is %q", got)
+	}
+}
+
+func TestRedirectsAreChecked(t *testing.T) {
+	t.Parallel()
+	var around string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/file":
+			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
+		default:
+			http.Redirect(w, r, around, http.StatusFound)
+		}
+	}))
+	t.Cleanup(server.Close)
+	around = server.URL + "/around"
+	for _, path := range []string{"/file", "/around"} {
+		if err := get(t, NewClient(loopback), server.URL+path); !errors.Is(err, errRedirect) || Transient(err) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
