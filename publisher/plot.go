@@ -49,7 +49,7 @@ type canvas struct {
 }
 
 func draw(g []series) plot {
-	c := frame(g)
+	c := fitted(g)
 	ticks := c.y.ticks()
 	p := plot{Unit: show(g[0].unit, maxNameRunes), Caption: c.caption(g)}
 	for _, t := range ticks {
@@ -71,8 +71,8 @@ func draw(g []series) plot {
 	return p
 }
 
-// frame finds the ranges that hold all of a group, intervals included.
-func frame(g []series) *canvas {
+// fitted finds the ranges that hold all of a group, intervals included.
+func fitted(g []series) *canvas {
 	c := &canvas{x0: math.Inf(1), x1: math.Inf(-1), b: make([]byte, 0, 24<<10)}
 	lo, hi := math.Inf(1), math.Inf(-1)
 	c.low, c.high = lo, hi

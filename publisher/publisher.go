@@ -73,6 +73,7 @@ type Publisher struct {
 	foreign  *http.CrossOriginProtection
 	failures failures
 	static   map[string]*blob
+	pages    pages
 }
 
 // New checks the configuration and builds the routes.

@@ -70,12 +70,20 @@ func (p *Publisher) routes(e *echo.Echo) {
 	for _, r := range p.table() {
 		handler := r.handler
 		if r.needs == operator {
-			handler = p.guard(handler)
+			handler = p.guard(p.changes(handler))
 		}
 		e.Add(r.method, r.path, handler)
 		if r.method == http.MethodGet {
 			e.Add(http.MethodHead, r.path, handler)
 		}
+	}
+}
+
+// changes makes the next pages show what the handler has changed.
+func (p *Publisher) changes(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		defer p.pages.forget()
+		return next(c)
 	}
 }
 

@@ -1,0 +1,98 @@
+package publisher
+
+import (
+	"context"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// frame is what stands around every page of the dashboard. A page's view embeds
+// it, and its template begins with {{template "top" .}} and ends with
+// {{template "foot" .}}; what is between lies in the element main. An element of
+// it with an id and the attribute data-live is kept up to date by live.js.
+type frame struct {
+	Root  string // of the node's paths
+	Title string
+	Node  string // that answers
+	Nav   []navLink
+	// Verdict is the one sentence about the whole pool.
+	Verdict verdictView
+	// Who is the name of the person who has signed in; empty where nobody has to.
+	Who string
+	// CanAct is whether this person may change something.
+	CanAct bool
+	// ReadOnly says why nobody may; empty where that is not so.
+	ReadOnly string
+}
+
+type navLink struct {
+	Path, Text string
+	Here       bool
+}
+
+type verdictView struct {
+	Tone, Text, Path string
+}
+
+// navigation lists the pages in the order of the header; the first word is what
+// a page names itself by.
+var navigation = []struct{ here, path, text string }{
+	{"overview", "/", "Overview"},
+	{"jobs", "/jobs", "Jobs"},
+	{"nodes", "/nodes", "Nodes"},
+	{"programs", "/programs", "Programs"},
+	{"events", "/events", "Events"},
+}
+
+// frame builds the frame of a page: here is its place in the navigation.
+func (p *Publisher) frame(c echo.Context, here, title string) frame {
+	root := root(p.pageBase())
+	f := frame{
+		Root: root, Title: title, Node: show(p.cfg.Node, maxNameRunes), CanAct: p.canAct(c),
+		ReadOnly: p.cfg.ReadOnly, Verdict: p.verdict(c.Request().Context(), root),
+	}
+	for _, n := range navigation {
+		f.Nav = append(f.Nav, navLink{Path: root + n.path, Text: n.text, Here: n.here == here})
+	}
+	return f
+}
+
+// canAct reports whether the one who asks may change something from a page.
+func (p *Publisher) canAct(echo.Context) bool { return p.cfg.ReadOnly == "" && p.cfg.Token == "" }
+
+// verdict judges the pool in one sentence.
+func (p *Publisher) verdict(ctx context.Context, root string) verdictView {
+	nodes, err := p.cfg.Ledger.Nodes(ctx)
+	if err != nil {
+		return verdictOf(jobs.Verdict{Level: jobs.LevelBad, Text: "The ledger cannot be read."}, root)
+	}
+	for _, n := range nodes {
+		if n.Alive {
+			return verdictOf(jobs.Verdict{Level: jobs.LevelOK, Text: "All is well."}, root)
+		}
+	}
+	return verdictOf(jobs.Verdict{Level: jobs.LevelWarn, Text: "No node is up."}, root)
+}
+
+// verdictOf chooses the look of a verdict. It leads to the page of its first
+// finding.
+func verdictOf(v jobs.Verdict, root string) verdictView {
+	view := verdictView{Tone: levelTone(v.Level), Text: show(v.Text, 200)}
+	if len(v.Findings) > 0 && v.Findings[0].Path != "" {
+		view.Path = link(root + v.Findings[0].Path)
+	}
+	return view
+}
+
+// levelTone is how a level looks.
+func levelTone(l jobs.Level) string {
+	switch l {
+	case jobs.LevelOK:
+		return "ok"
+	case jobs.LevelWarn:
+		return "warn"
+	}
+	return "bad"
+}

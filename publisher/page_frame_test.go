@@ -1,0 +1,118 @@
+package publisher
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// framed renders the frame around nothing for a request.
+func framed(t *testing.T, b *bench, here string) string {
+	t.Helper()
+	c := b.p.echo.NewContext(httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder())
+	f := b.p.frame(c, here, "Nodes")
+	var out bytes.Buffer
+	for _, part := range []string{"top", "foot"} {
+		if err := templates.ExecuteTemplate(&out, part, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out.String()
+}
+
+func TestFrame(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *Config) {
+		c.BaseURL, c.Node, c.ReadOnly = "https://results.example/rb", "<b>n\u202e", "set RUNNERBEAN_TOKEN"
+	})
+	page := framed(t, b, "nodes")
+	for _, part := range []string{
+		`<a href="/rb/nodes" aria-current="page">Nodes</a>`, `<a href="/rb/">Overview</a>`, `<title>Nodes · Runnerbean</title>`,
+		`Read only: set RUNNERBEAN_TOKEN`, "No node is up.", `&lt;b&gt;n\u{202e}`, `href="#main"`, `<main id="main"`,
+	} {
+		if !strings.Contains(page, part) {
+			t.Errorf("no %q in %s", part, page)
+		}
+	}
+	if strings.Count(page, "aria-current") != 1 || strings.Contains(page, "Sign out") {
+		t.Errorf("the frame of nobody on one page: %s", page)
+	}
+}
+
+func TestVerdictLeadsToItsFirstFinding(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{"/nodes/worker3": "/rb/nodes/worker3", "": "", "//evil.example": "/rb//evil.example"} {
+		v := verdictOf(jobs.Verdict{Level: jobs.LevelWarn, Text: "late", Findings: []jobs.Finding{{Path: path}}}, "/rb")
+		if v.Path != want || v.Tone != "warn" {
+			t.Errorf("%q leads to %+v, want %q", path, v, want)
+		}
+	}
+}
+
+func TestPagesAreSharedForAMoment(t *testing.T) {
+	t.Parallel()
+	var s pages
+	made := 0
+	ask := func() *blob {
+		page, err := s.get("a", func() (*blob, error) {
+			made++
+			return newBlob([]byte("x"), noon, typeHTML, livePage, ""), nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return page
+	}
+	if a := ask(); a != ask() || made != 1 {
+		t.Errorf("made %d times, want once", made)
+	}
+	s.forget()
+	if ask(); made != 2 {
+		t.Errorf("made %d times after a change, want twice", made)
+	}
+}
+
+func TestAPageMadeDuringAChangeIsNotKept(t *testing.T) {
+	t.Parallel()
+	var s pages
+	page := newBlob([]byte("x"), noon, typeHTML, livePage, "")
+	_, err := s.get("a", func() (*blob, error) { s.forget(); return page, nil })
+	if held, _ := s.look("a"); err != nil || held != nil || s.used != 0 {
+		t.Errorf("held %v of %d bytes, %v", held, s.used, err)
+	}
+}
+
+func TestSendLivePage(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	send := func(fields ...string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		for _, f := range fields {
+			name, value, _ := strings.Cut(f, ": ")
+			r.Header.Set(name, value)
+		}
+		w := httptest.NewRecorder()
+		c := b.p.echo.NewContext(r, w)
+		err := b.p.sendLivePage(c, "top", func(context.Context) (any, error) { return b.p.frame(c, "jobs", "Jobs"), nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	first := send()
+	tag := first.Header().Get("ETag")
+	if first.Code != http.StatusOK || tag == "" || first.Header().Get("Cache-Control") != livePage || first.Header().Get("Content-Security-Policy") != dashboardPolicy {
+		t.Errorf("%d %v", first.Code, first.Header())
+	}
+	if again := send("If-None-Match: " + tag); again.Code != http.StatusNotModified {
+		t.Errorf("the same page again: %d", again.Code)
+	}
+	if dated := send("If-Modified-Since: " + first.Header().Get("Last-Modified")); dated.Code != http.StatusOK {
+		t.Errorf("a date alone: %d", dated.Code)
+	}
+}
