@@ -1,8 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // clean makes text from a job or a program harmless on a terminal: control
@@ -25,4 +28,24 @@ func cleanLines(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// printable writes what a terminal could obey as escapes of JSON, which leaves
+// the meaning of a JSON text as it is: such characters are in strings only.
+func printable(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for i, r := range string(text) {
+		switch {
+		case r == '\n' || r < 0x7f:
+			out = append(out, byte(r))
+		case unicode.IsControl(r) || unicode.Is(unicode.Cf, r):
+			for _, unit := range utf16.Encode([]rune{r}) {
+				out = fmt.Appendf(out, `\u%04x`, unit)
+			}
+		default:
+			_, size := utf8.DecodeRune(text[i:])
+			out = append(out, text[i:i+size]...)
+		}
+	}
+	return out
 }

@@ -14,8 +14,9 @@ import (
 
 func newList(a *app) *cobra.Command {
 	var filter struct {
-		state, program, node, label, cursor string
-		limit                               int
+		state, program, node, label, text, cursor string
+		since, until                              when
+		limit                                     int
 	}
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -25,7 +26,8 @@ func newList(a *app) *cobra.Command {
 			query := url.Values{"limit": {strconv.Itoa(filter.limit)}}
 			for name, value := range map[string]string{
 				"state": filter.state, "program": filter.program, "node": filter.node,
-				"label": filter.label, "cursor": filter.cursor,
+				"label": filter.label, "since": filter.since.String(), "until": filter.until.String(), "text": filter.text,
+				"cursor": filter.cursor,
 			} {
 				if value != "" {
 					query.Set(name, value)
@@ -47,6 +49,9 @@ func newList(a *app) *cobra.Command {
 	f.StringVar(&filter.program, "program", "", "only jobs of this program")
 	f.StringVar(&filter.node, "node", "", "only jobs that this node holds or held last")
 	f.StringVar(&filter.label, "label", "", "only jobs with this label, key=value")
+	f.Var(&filter.since, "since", "only jobs accepted since then: a time such as 2026-11-22T06:16:00Z, or how long ago, such as 2h")
+	f.Var(&filter.until, "until", "only jobs accepted before then")
+	f.StringVar(&filter.text, "text", "", "only jobs with this in their id, labels or messages")
 	f.StringVar(&filter.cursor, "cursor", "", "where to go on, as the page before said")
 	f.IntVar(&filter.limit, "limit", 50, "at most so many, up to 1000")
 	return cmd
@@ -59,13 +64,16 @@ func printPage(a *app, page jobs.Page) error {
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tPROGRAM\tSTATE\tATTEMPT\tNODE\tCREATED\tNOTE")
 	for _, r := range page.Jobs {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", r.ID, clean(r.Program), r.State, r.Attempt, clean(r.Node), stamp(r.Created), note(r))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", clean(r.ID), clean(r.Program), clean(string(r.State)), r.Attempt, clean(r.Node), stamp(r.Created), note(r))
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	if page.Next != "" && !page.Back.IsZero() {
+		fmt.Fprintf(a.stderr, "looked back to %s\n", stamp(page.Back))
+	}
 	if page.Next != "" {
-		fmt.Fprintf(a.stderr, "more: --cursor %s\n", page.Next)
+		fmt.Fprintf(a.stderr, "more: --cursor %s\n", clean(page.Next))
 	}
 	return nil
 }

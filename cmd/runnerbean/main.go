@@ -36,10 +36,13 @@ func main() {
 	err := run(stop, kill, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	done()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "runnerbean:", err)
+		fmt.Fprintln(os.Stderr, errorLine(err))
 		os.Exit(exitCode(err))
 	}
 }
+
+// errorLine is an error for the terminal. It may quote what others have written.
+func errorLine(err error) string { return "runnerbean: " + cleanLines(err.Error()) }
 
 // signals returns a context that ends at the first SIGINT or SIGTERM and one
 // that ends at the second.
@@ -94,10 +97,11 @@ Settings are environment variables; see "runnerbean help config".`,
 	root.AddCommand(
 		newDev(a), newWorker(a),
 		newSubmit(a), newShow(a), newWatch(a), newList(a), newLogs(a),
-		newDrain(a), newNodes(a),
+		newStats(a), newTop(a), newDrain(a), newNodes(a),
 		newBench(a), newDoctor(a), newVersion(a), newHelpConfig(a),
 	)
 	root.AddCommand(newVerbs(a)...)
+	root.AddCommand(newControls(a)...)
 	return root
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/jobs"
@@ -17,7 +18,9 @@ func newNodes(a *app) *cobra.Command {
 		Short: "List the nodes: which are up, what they run, what is installed there",
 		Long: `List the nodes that have been seen in the last week. A node is up while its
 heartbeat comes; one that is lost has not said good-bye, and its jobs run
-elsewhere. A drained one finishes what it runs and takes nothing new.`,
+elsewhere. A drained one finishes what it runs and takes nothing new; the
+programs of a paused one stand still. A star marks a number of slots that a
+person has set.`,
 		Example: `  runnerbean nodes
   runnerbean nodes --json`,
 		Args: cobra.NoArgs,
@@ -62,12 +65,47 @@ func printNodes(a *app, list jobs.Nodes) error {
 		return nil
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NODE\tSTATE\tLAST SEEN\tSLOTS\tRUNNING\tVERSION\tPROGRAMS")
+	fmt.Fprintln(w, "NODE\tSTATE\tLAST SEEN\tBUSY\tLOAD\tMEMORY\tDISK FREE\tVERSION\tPROGRAMS")
 	for _, n := range list.Nodes {
 		programs := shorten(clean(strings.Join(n.Programs, ", ")), 60)
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", clean(n.Name), nodeState(n), lastSeen(n), n.Slots, n.Running, clean(n.Version), programs)
+		load, memory, disk := vitalsText(n.Vitals)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clean(n.Name), nodeState(n), lastSeen(n), slotsText(n),
+			load, memory, disk, clean(n.Version), programs)
 	}
 	return w.Flush()
+}
+
+// slotsText is how many slots are busy of how many; a star says that a person has
+// set their number.
+func slotsText(n jobs.Node) string {
+	text := fmt.Sprintf("%d of %d", n.Running, n.Slots)
+	if n.Control.Slots != nil {
+		text += "*"
+	}
+	return text
+}
+
+// vitalsText is the load of a minute, the share of memory in use and what is
+// free on the fullest disk.
+func vitalsText(v *jobs.Vitals) (load, memory, disk string) {
+	load, memory, disk = "-", "-", "-"
+	if v == nil {
+		return load, memory, disk
+	}
+	load = fmt.Sprintf("%.1f", v.Load[0])
+	if v.MemoryTotal > 0 {
+		memory = fmt.Sprintf("%.0f %%", 100*(1-float64(v.MemoryAvailable)/float64(v.MemoryTotal)))
+	}
+	least := int64(-1)
+	for _, d := range v.Disks {
+		if least < 0 || d.Free < least {
+			least = max(d.Free, 0)
+		}
+	}
+	if least >= 0 {
+		disk = humanize.IBytes(uint64(least))
+	}
+	return load, memory, disk
 }
 
 func nodeState(n jobs.Node) string {
@@ -80,6 +118,9 @@ func nodeState(n jobs.Node) string {
 	}
 	if n.Drained {
 		state += ", drained"
+	}
+	if n.Control.Paused {
+		state += ", paused"
 	}
 	return state
 }

@@ -20,8 +20,9 @@ import (
 
 // selectionFlags select jobs for a verb.
 type selectionFlags struct {
-	program, state, node, label string
-	all, yes                    bool
+	program, state, node, label, text string
+	since, until                      when
+	all, yes                          bool
 }
 
 func (s *selectionFlags) register(f *pflag.FlagSet) {
@@ -29,12 +30,16 @@ func (s *selectionFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&s.state, "state", "", "jobs in this state (waiting, queued, running, failed, cancelled)")
 	f.StringVar(&s.node, "node", "", "jobs that this node holds or held last")
 	f.StringVar(&s.label, "label", "", "jobs with this label, key=value")
+	f.Var(&s.since, "since", "jobs accepted since then: a time such as 2026-11-22T06:16:00Z, or how long ago, such as 2h")
+	f.Var(&s.until, "until", "jobs accepted before then")
+	f.StringVar(&s.text, "text", "", "jobs with this in their id, labels or messages")
 	f.BoolVar(&s.all, "all", false, "every job to which it applies")
 	f.BoolVarP(&s.yes, "yes", "y", false, "do not ask")
 }
 
 func (s *selectionFlags) some() bool {
-	return s.program != "" || s.state != "" || s.node != "" || s.label != ""
+	return s.program != "" || s.state != "" || s.node != "" || s.label != "" || s.text != "" ||
+		!s.since.IsZero() || !s.until.IsZero()
 }
 
 // check refuses what is neither ids nor a selection, or both.
@@ -45,7 +50,7 @@ func (s *selectionFlags) check(ids []string, asNew bool) error {
 	case len(ids) == 0 && asNew:
 		return errors.New("--as-new is for jobs that are given by their ids")
 	case len(ids) == 0 && !s.some() && !s.all:
-		return errors.New("say which jobs: by id, or with --program, --state, --node, --label or --all")
+		return errors.New("say which jobs: by id, or with --program, --state, --node, --label, --since, --until, --text or --all")
 	case s.some() && s.all:
 		return errors.New("--all stands alone: leave it out to select by the other flags")
 	}
@@ -53,7 +58,10 @@ func (s *selectionFlags) check(ids []string, asNew bool) error {
 }
 
 func (s *selectionFlags) order() jobs.Selection {
-	return jobs.Selection{Program: s.program, State: jobs.State(s.state), Node: s.node, Label: s.label, All: s.all}
+	return jobs.Selection{
+		Program: s.program, State: jobs.State(s.state), Node: s.node, Label: s.label,
+		Since: s.since.Time, Until: s.until.Time, Text: s.text, All: s.all,
+	}
 }
 
 // many counts the selected jobs, asks, and applies the verb to them.

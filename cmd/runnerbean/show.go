@@ -6,9 +6,11 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/jobs"
@@ -48,9 +50,12 @@ func details(ctx context.Context, arg string) (jobs.Details, error) {
 func printDetails(out io.Writer, d jobs.Details) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	s := d.Status
-	fmt.Fprintf(w, "job\t%s\n", s.ID)
+	fmt.Fprintf(w, "job\t%s\n", clean(s.ID))
 	fmt.Fprintf(w, "program\t%s\n", clean(s.Program))
 	fmt.Fprintf(w, "state\t%s\n", describe(s))
+	if d.Why != "" {
+		fmt.Fprintf(w, "why\t%s\n", clean(d.Why))
+	}
 	fmt.Fprintf(w, "result\t%s\n", clean(d.Job.Result.URL))
 	if d.Job.RerunOf != "" {
 		fmt.Fprintf(w, "rerun of\t%s\n", clean(d.Job.RerunOf))
@@ -72,22 +77,65 @@ func printDetails(out io.Writer, d jobs.Details) error {
 	for _, attempt := range d.Attempts {
 		fmt.Fprintf(w, "attempt %d\t%s\n", attempt.Number, attemptText(attempt))
 	}
+	for _, process := range d.Processes {
+		fmt.Fprintf(w, "process %d\t%s\n", process.PID, processText(process, s.Timestamp))
+	}
+	provenance(w, s)
 	for _, event := range d.Events {
-		fmt.Fprintf(w, "%s\t%s: %s\n", stamp(event.At), clean(event.Kind), clean(event.Message))
+		fmt.Fprintf(w, "%s\t%s\n", stamp(event.At), eventText(event))
+	}
+	if len(d.Allowed) > 0 {
+		fmt.Fprintf(w, "you can\t%s\n", clean(strings.Join(d.Allowed, ", ")))
 	}
 	return w.Flush()
+}
+
+func processText(p jobs.Process, now time.Time) string {
+	text := fmt.Sprintf("%s, %.0f %% of a processor, %s, for %s", clean(p.Name), p.CPU*100,
+		humanize.IBytes(uint64(max(p.Memory, 0))), span(now.Sub(p.Started)))
+	if p.Paused {
+		text += ", paused"
+	}
+	return text
+}
+
+// provenance is what a result was made from and of what.
+func provenance(w io.Writer, r jobs.Result) {
+	if p := r.Provenance; p != nil {
+		fmt.Fprintf(w, "program SHA-256\t%s\n", clean(p.ProgramSHA256))
+		for _, input := range p.Inputs {
+			fmt.Fprintf(w, "input\t%s %s\n", clean(input.URL), clean(input.SHA256))
+		}
+	}
+	for _, file := range r.Artifacts {
+		fmt.Fprintf(w, "file\t%s (%s) %s\n", clean(file.Name), humanize.IBytes(uint64(max(file.Size, 0))), clean(file.URL))
+	}
+}
+
+func eventText(e jobs.Event) string {
+	text := clean(e.Kind)
+	if e.Message != "" {
+		text += ": " + clean(e.Message)
+	}
+	if e.By != "" && !strings.Contains(e.Message, e.By) {
+		text += " (" + clean(e.By) + ")"
+	}
+	return text
 }
 
 func attemptText(a jobs.Attempt) string {
 	if a.Outcome == "" {
 		return fmt.Sprintf("running on %s since %s", clean(a.Node), stamp(a.Started))
 	}
-	text := fmt.Sprintf("%s on %s after %s", a.Outcome, clean(a.Node), a.Finished.Sub(a.Started).Round(time.Millisecond))
+	text := fmt.Sprintf("%s on %s after %s", clean(string(a.Outcome)), clean(a.Node), a.Finished.Sub(a.Started).Round(time.Millisecond))
 	if a.ExitCode != nil && *a.ExitCode > 0 {
 		text += fmt.Sprintf(", exit code %d", *a.ExitCode)
 	}
 	if a.Signal != "" {
-		text += ", " + a.Signal
+		text += ", " + clean(a.Signal)
+	}
+	if a.CPUSeconds > 0 || a.MaxRSS > 0 {
+		text += fmt.Sprintf(", %.1f s of CPU, %s", a.CPUSeconds, humanize.IBytes(uint64(max(a.MaxRSS, 0))))
 	}
 	if a.Message != "" {
 		text += ": " + clean(a.Message)

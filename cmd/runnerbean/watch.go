@@ -3,60 +3,144 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"math"
-	"os"
+	"slices"
 	"strings"
+	"sync"
+	"time"
 
-	"github.com/mattn/go-isatty"
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
+// maxWatched is how many jobs one command watches: each takes a connection.
+const maxWatched = 256
+
 func newWatch(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "watch ID",
-		Short: "Show a job's progress until it ends, then print its result",
-		Long: `Show a job's progress until it ends, then print its result document. ID is a
-job's id or its result URL. Exit code 3: the job failed, 4: it was cancelled.`,
-		Args: cobra.ExactArgs(1),
+		Use:   "watch ID...",
+		Short: "Show the progress of jobs until they end, then print their results",
+		Long: `Show the progress of jobs until they have ended, then print their result
+documents, with several jobs one on each line. An ID is a job's id or its result
+URL. Exit code 3: a job failed, 4: one was cancelled and none failed.`,
+		Example: `  runnerbean watch 019aae04-9f80-7c61-8d2e-5b1c7a90e1f2
+  runnerbean list --state running --json | jq -r '.jobs[].id' | xargs runnerbean watch`,
+		Args: cobra.RangeArgs(1, maxWatched),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := newClient()
 			if err != nil {
 				return err
 			}
-			resultURL, err := c.jobURL(args[0])
-			if err != nil {
-				return err
+			urls := make([]string, 0, len(args))
+			for _, arg := range args {
+				resultURL, err := c.jobURL(arg)
+				if err != nil {
+					return err
+				}
+				if !slices.Contains(urls, resultURL) {
+					urls = append(urls, resultURL)
+				}
 			}
-			return watch(cmd.Context(), a, resultURL)
+			return watch(cmd.Context(), a, urls...)
 		},
 	}
 }
 
-// watch follows a result URL; progress goes to stderr, the result to stdout.
-func watch(ctx context.Context, a *app, resultURL string) error {
+// watch follows result URLs to the end; progress goes to stderr, results to
+// stdout.
+func watch(ctx context.Context, a *app, urls ...string) error {
 	follower, err := jobs.New(jobs.Config{})
 	if err != nil {
 		return err
 	}
 	defer follower.Close()
-	show := newProgress(a)
+	w := newWatcher(a, urls)
+	var all sync.WaitGroup
+	for i, resultURL := range urls {
+		all.Go(func() { w.errs[i] = w.follow(ctx, follower, i, resultURL) })
+	}
+	all.Wait()
+	w.bars.clear()
+	if err := errors.Join(w.errs...); err != nil {
+		return err
+	}
+	return w.finish(a)
+}
+
+// watcher shows several jobs that are followed at the same time.
+type watcher struct {
+	json io.Writer // nil: for people
+	mu   sync.Mutex
+	bars *bars
+	ids  []string
+	errs []error
+	ends []jobs.Result
+}
+
+func newWatcher(a *app, urls []string) *watcher {
+	w := &watcher{errs: make([]error, len(urls)), ends: make([]jobs.Result, len(urls))}
+	for _, u := range urls {
+		path, _, _ := strings.Cut(u, "?")
+		w.ids = append(w.ids, clean(path[strings.LastIndexByte(path, '/')+1:]))
+	}
+	w.bars = newBars(a.stderr, w.ids)
+	if a.json {
+		w.json, w.bars = a.stderr, newBars(io.Discard, w.ids)
+	}
+	return w
+}
+
+func (w *watcher) follow(ctx context.Context, follower *jobs.Client, i int, resultURL string) error {
 	for result, err := range follower.Follow(ctx, resultURL) {
 		if err != nil {
-			show.end()
 			return err
 		}
-		show.update(result)
+		w.show(i, result)
 		if result.State.Final() {
-			show.end()
-			return printFinal(a, result)
+			w.ends[i] = result
+			return nil
 		}
 	}
 	return ctx.Err()
+}
+
+func (w *watcher) show(i int, r jobs.Result) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.bars.update(w.ids[i], r, time.Now())
+	if w.json != nil {
+		_ = printLineJSON(w.json, r)
+	}
+}
+
+// finish prints the results and returns the worst end.
+func (w *watcher) finish(a *app) error {
+	if len(w.ends) == 1 {
+		return printFinal(a, w.ends[0])
+	}
+	failed, cancelled := 0, 0
+	for _, r := range w.ends {
+		if err := printLineJSON(a.stdout, r); err != nil {
+			return err
+		}
+		switch r.State {
+		case jobs.Failed:
+			failed++
+		case jobs.Cancelled:
+			cancelled++
+		}
+	}
+	err := fmt.Errorf("of %d jobs %d failed and %d were cancelled", len(w.ends), failed, cancelled)
+	switch {
+	case failed > 0:
+		return &codeError{exitFailed, err}
+	case cancelled > 0:
+		return &codeError{exitCancelled, err}
+	}
+	return nil
 }
 
 // printFinal prints the result document and turns a failure into an exit code.
@@ -77,57 +161,17 @@ func errorText(e *jobs.Error) string {
 	if e == nil {
 		return "no reason is recorded"
 	}
-	text := fmt.Sprintf("%s: %s", e.Class, clean(e.Message))
+	text := clean(string(e.Class)) + ": " + clean(e.Message)
 	if e.Pointer != "" {
 		text += " (at " + clean(e.Pointer) + ")"
 	}
 	return text
 }
 
-// progress is a bar on a terminal and lines elsewhere.
-type progress struct {
-	w    io.Writer
-	json bool
-	bar  *progressbar.ProgressBar
-	last string
-}
-
-func newProgress(a *app) *progress {
-	p := &progress{w: a.stderr, json: a.json}
-	if file, ok := a.stderr.(*os.File); ok && isatty.IsTerminal(file.Fd()) && !a.json {
-		p.bar = progressbar.NewOptions(1000, progressbar.OptionSetWriter(file),
-			progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(30))
-	}
-	return p
-}
-
-func (p *progress) update(r jobs.Result) {
-	text := describe(r)
-	switch {
-	case p.json:
-		line, _ := json.Marshal(r)
-		fmt.Fprintf(p.w, "%s\n", line)
-	case p.bar != nil:
-		p.bar.Describe(text)
-		if r.Progress != nil {
-			p.bar.Set(int(math.Round(*r.Progress * 1000)))
-		}
-	case text != p.last:
-		fmt.Fprintln(p.w, text)
-	}
-	p.last = text
-}
-
-func (p *progress) end() {
-	if p.bar != nil {
-		p.bar.Finish()
-	}
-}
-
 // describe says in one line where a job stands.
 func describe(r jobs.Result) string {
 	var text strings.Builder
-	text.WriteString(string(r.State))
+	text.WriteString(clean(string(r.State)))
 	if r.Progress != nil && !r.State.Final() {
 		fmt.Fprintf(&text, " %3.0f %%", *r.Progress*100)
 	}
@@ -148,6 +192,16 @@ func printJSON(w io.Writer, v any) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "%s\n", data)
+	_, err = fmt.Fprintf(w, "%s\n", printable(data))
+	return err
+}
+
+// printLineJSON prints v on one line.
+func printLineJSON(w io.Writer, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s\n", printable(data))
 	return err
 }

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// newControls are the commands that set something about a node.
+func newControls(a *app) []*cobra.Command {
+	return []*cobra.Command{newPause(a), newResume(a), newSlots(a)}
+}
+
+func newPause(a *app) *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "pause NODE",
+		Short: "Let a node's programs stand still and take no work, until resume",
+		Long: `Pause a node: its running programs stand still where they are, their time limits
+too, and it takes no work. "resume" lets them go on. It lasts over a restart of
+the node. To let what runs come to its end, use "drain" instead.`,
+		Example: `  runnerbean pause worker1 --reason "the machine is needed"`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return control(cmd.Context(), a, args[0], "pause", reason,
+				"node "+clean(args[0])+" is paused. Undo it with: runnerbean resume "+clean(args[0]))
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why; it is shown wherever somebody wonders")
+	return cmd
+}
+
+func newResume(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "resume NODE",
+		Short: "Let the programs of a paused node go on",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return control(cmd.Context(), a, args[0], "resume", "", "node "+clean(args[0])+" goes on")
+		},
+	}
+}
+
+func newSlots(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "slots NODE NUMBER|default",
+		Short: "Set how many programs a node runs at once",
+		Long: `Set how many programs a node runs at once, in place of its setting
+RUNNERBEAN_SLOTS, until it is "default" again. Fewer slots end no program: the
+node just takes nothing new until enough have ended.`,
+		Example: `  runnerbean slots worker1 2
+  runnerbean slots worker1 default`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			body := []byte(`{"slots":null}`)
+			if args[1] != "default" {
+				n, err := strconv.Atoi(args[1])
+				if err != nil || n < 0 {
+					return usageError(errors.New("the number of slots is 0 or more, or default"))
+				}
+				body = fmt.Appendf(nil, `{"slots":%d}`, n)
+			}
+			return patchNode(cmd.Context(), a, args[0], body, "node "+clean(args[0])+" has "+args[1]+" slots now")
+		},
+	}
+}
+
+// control posts a verb about a node.
+func control(ctx context.Context, a *app, node, verb, reason, done string) error {
+	c, err := newClient()
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(struct {
+		Reason string `json:"reason,omitempty"`
+	}{reason})
+	if err != nil {
+		return err
+	}
+	var n jobs.Node
+	if err := c.post(ctx, nodePath(node)+"/"+verb, body, &n); err != nil {
+		return err
+	}
+	return printControl(a, n, done)
+}
+
+func patchNode(ctx context.Context, a *app, node string, body []byte, done string) error {
+	c, err := newClient()
+	if err != nil {
+		return err
+	}
+	var n jobs.Node
+	if err := c.call(ctx, http.MethodPatch, nodePath(node), body, &n); err != nil {
+		return err
+	}
+	return printControl(a, n, done)
+}
+
+func nodePath(node string) string { return "/api/v1/nodes/" + url.PathEscape(node) }
+
+func printControl(a *app, n jobs.Node, done string) error {
+	if a.json {
+		return printJSON(a.stdout, n)
+	}
+	_, err := fmt.Fprintln(a.stdout, done)
+	return err
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+func newStats(a *app) *cobra.Command {
+	var window string
+	cmd := &cobra.Command{
+		Use:   "stats",
+		Short: "Print how the whole system stands: verdict, queue, slots, ends, servers",
+		Long: `Print how the whole system stands, as the overview page shows it. With --json it
+is the answer of /api/v1/overview, for scripts and for monitoring.`,
+		Example: `  runnerbean stats
+  runnerbean stats --range 24h
+  runnerbean stats --json | jq .busy`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := newClient()
+			if err != nil {
+				return err
+			}
+			var o jobs.Overview
+			if err := c.get(cmd.Context(), "/api/v1/overview?range="+url.QueryEscape(window), &o); err != nil {
+				return err
+			}
+			if a.json {
+				return printJSON(a.stdout, o)
+			}
+			return printStats(a.stdout, o)
+		},
+	}
+	cmd.Flags().StringVar(&window, "range", "1h", "span of time for what has ended: 15m, 1h, 6h, 24h, 7d or 30d")
+	return cmd
+}
+
+func printStats(out io.Writer, o jobs.Overview) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "verdict\t%s\n", clean(o.Verdict.Text))
+	for _, f := range o.Verdict.Findings {
+		fmt.Fprintf(w, "\t%s: %s\n", clean(string(f.Level)), clean(f.Text))
+	}
+	fmt.Fprintf(w, "slots\t%d of %d busy\n", o.Busy, o.Slots)
+	fmt.Fprintf(w, "queue\t%s\n", queueText(o.Queue, o.At))
+	fmt.Fprintf(w, "ended, %s\t%s\n", clean(o.Window.Name), endedText(o.Ended))
+	if text := classesText(o.Failures); text != "" {
+		fmt.Fprintf(w, "failures\t%s\n", text)
+	}
+	if text := classesText(o.Unfinished); text != "" {
+		fmt.Fprintf(w, "run again after\t%s\n", text)
+	}
+	for _, s := range o.Servers {
+		fmt.Fprintf(w, "beanstalkd\t%s\n", serverText(s))
+	}
+	for _, p := range o.Queue.Programs {
+		fmt.Fprintf(w, "program %s\t%s queued, %d running, %s waiting\n", clean(p.Program),
+			humanize.Comma(p.Queued), p.Running, humanize.Comma(p.Waiting))
+	}
+	return w.Flush()
+}
+
+// queueText says what is queued, and since when.
+func queueText(q jobs.Queue, now time.Time) string {
+	text := humanize.Comma(q.Queued) + " queued"
+	if !q.Oldest.IsZero() {
+		text += ", the oldest for " + span(now.Sub(q.Oldest))
+	}
+	if q.Waiting > 0 {
+		text += ", " + humanize.Comma(q.Waiting) + " waiting for others"
+	}
+	if q.Drained != nil {
+		text += ", drained"
+	}
+	return text
+}
+
+func endedText(ended map[jobs.State]int64) string {
+	text := fmt.Sprintf("%s succeeded, %s failed, %s cancelled", humanize.Comma(ended[jobs.Succeeded]),
+		humanize.Comma(ended[jobs.Failed]), humanize.Comma(ended[jobs.Cancelled]))
+	if share, ok := successShare(ended); ok {
+		text += fmt.Sprintf(" (%.1f %% succeeded)", share*100)
+	}
+	return text
+}
+
+// successShare is that of the jobs that succeeded or failed; a cancelled one is
+// neither.
+func successShare(ended map[jobs.State]int64) (share float64, ok bool) {
+	all := ended[jobs.Succeeded] + ended[jobs.Failed]
+	return float64(ended[jobs.Succeeded]) / float64(max(all, 1)), all > 0
+}
+
+// classesText lists numbers by class, the largest first.
+func classesText(counts map[jobs.Outcome]int64) string {
+	classes := make([]jobs.Outcome, 0, len(counts))
+	for class := range counts {
+		classes = append(classes, class)
+	}
+	slices.SortFunc(classes, func(x, y jobs.Outcome) int {
+		if counts[x] != counts[y] {
+			return int(counts[y] - counts[x])
+		}
+		return strings.Compare(string(x), string(y))
+	})
+	parts := make([]string, 0, len(classes))
+	for _, class := range classes {
+		parts = append(parts, humanize.Comma(counts[class])+" "+clean(string(class)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func serverText(s jobs.Server) string {
+	text := clean(s.Addr)
+	if !s.OK {
+		return text + ": " + clean(s.Error)
+	}
+	text += fmt.Sprintf(": %s ready, %d reserved, %s delayed, %s buried", humanize.Comma(s.Ready), s.Reserved,
+		humanize.Comma(s.Delayed), humanize.Comma(s.Buried))
+	if s.Overdue > 0 {
+		text += fmt.Sprintf(", %d overdue", s.Overdue)
+	}
+	if s.Memory > 0 {
+		text += ", " + humanize.IBytes(uint64(s.Memory))
+	}
+	return text
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// colours are the escape sequences that top itself writes.
+var colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// topRig is a screen without a terminal; calls are what it asked of the node.
+type topRig struct {
+	t     *testing.T
+	model *topModel
+	data  topData
+	err   error
+	calls []string
+}
+
+func newTopRig(t *testing.T) *topRig {
+	r := &topRig{t: t}
+	share := 0.25
+	at := time.Date(2026, 11, 22, 6, 41, 0, 0, time.UTC)
+	for i := range 3 {
+		r.data.jobs = append(r.data.jobs, jobs.Result{
+			ID: fmt.Sprintf("019aae04-9f80-7c61-8d2e-5b1c7a90e1f%d", i), Program: "forecast", State: jobs.Running,
+			Node: "worker1", Progress: &share, Started: at.Add(-20 * time.Second), Message: "week 3",
+		})
+	}
+	r.data.overview = jobs.Overview{
+		At: at, Verdict: jobs.Verdict{Level: jobs.LevelWarn, Text: "One node is late: worker3"}, Busy: 6, Slots: 8,
+		Queue: jobs.Queue{Queued: 1312, Oldest: at.Add(-130 * time.Second)},
+		Nodes: []jobs.Node{{Name: "worker1", Alive: true, Slots: 4, Running: 3}, {Name: "worker3", Slots: 2, Control: jobs.Control{Paused: true}}},
+	}
+	say := func(verb, target string) (string, error) {
+		r.calls = append(r.calls, verb+" "+target)
+		return "done", nil
+	}
+	r.model = newTopModel(topAPI{
+		load: func(state jobs.State) (topData, error) {
+			r.calls = append(r.calls, "load "+string(state))
+			return r.data, r.err
+		},
+		verb:    say,
+		control: say,
+	}, "http://node")
+	r.run(r.model.Init())
+	return r
+}
+
+// run runs a command and gives its message to the model, but does not wait for
+// ticks.
+func (r *topRig) run(cmd tea.Cmd) {
+	if cmd == nil {
+		return
+	}
+	_, next := r.model.Update(cmd())
+	if _, tick := next, r.model.loaded; next != nil && !tick {
+		r.run(next)
+	}
+}
+
+// press types keys and runs what they ask for.
+func (r *topRig) press(keys ...string) {
+	for _, key := range keys {
+		r.run(r.model.press(key))
+	}
+}
+
+func (r *topRig) shows(want ...string) {
+	r.t.Helper()
+	screen := colours.ReplaceAllString(strings.Join(r.model.screen(), "\n"), "")
+	for _, text := range want {
+		if !strings.Contains(screen, text) {
+			r.t.Errorf("the screen lacks %q:\n%s", text, screen)
+		}
+	}
+}
+
+func (r *topRig) asked(want ...string) {
+	r.t.Helper()
+	if got := strings.Join(r.calls, "; "); got != strings.Join(want, "; ") {
+		r.t.Errorf("asked of the node: %q, want %q", got, strings.Join(want, "; "))
+	}
+	r.calls = nil
+}
+
+func TestTopShowsHowItStands(t *testing.T) {
+	r := newTopRig(t)
+	r.asked("load running")
+	r.shows("One node is late: worker3", "6 of 8 slots busy", "1,312 queued, oldest 2 min 10 s", "worker1", "3/4", "lost, paused",
+		"019aae04…e1f0", "██▌░░░░░░░  25 %", "1 min left", "week 3")
+}
+
+func TestTopActsOnTheSelectedLine(t *testing.T) {
+	r := newTopRig(t)
+	r.calls = nil
+	for _, test := range []struct{ keys, want string }{
+		{"c y", "cancel 019aae04-9f80-7c61-8d2e-5b1c7a90e1f0"},
+		{"down t y", "terminate 019aae04-9f80-7c61-8d2e-5b1c7a90e1f1"},
+		{"j s Y", "reset 019aae04-9f80-7c61-8d2e-5b1c7a90e1f2"},
+		{"down down r", "retry 019aae04-9f80-7c61-8d2e-5b1c7a90e1f2"},
+		{"k k k r", "retry 019aae04-9f80-7c61-8d2e-5b1c7a90e1f0"},
+		{"tab p y", "pause worker1"},
+		{"down p", "resume worker3"},
+		{"d", "drain worker3"},
+	} {
+		r.press(strings.Fields(test.keys)...)
+		r.asked(test.want)
+		r.shows("done")
+	}
+}
+
+func TestTopAsksBeforeItEndsAnything(t *testing.T) {
+	r := newTopRig(t)
+	r.calls = nil
+	for _, key := range []string{"c", "t", "s"} {
+		r.press(key)
+		r.shows("y/N")
+		r.press("x")
+		r.shows("nothing was done")
+	}
+	r.asked()
+}
+
+func TestTopKeepsTheSelectionWhileTheListMoves(t *testing.T) {
+	r := newTopRig(t)
+	r.press("down")
+	r.data.jobs = append([]jobs.Result{{ID: "019aae04-9f80-7c61-8d2e-000000000000", State: jobs.Running}}, r.data.jobs...)
+	r.run(r.model.load())
+	r.calls = nil
+	r.press("r")
+	r.asked("retry 019aae04-9f80-7c61-8d2e-5b1c7a90e1f1")
+	r.data.jobs = nil
+	r.run(r.model.load())
+	r.calls = nil
+	r.press("c", "y")
+	r.asked()
+	r.shows("none")
+}
+
+func TestTopSaysThatTheNodeIsAway(t *testing.T) {
+	r := newTopRig(t)
+	r.err = errors.New("connection refused")
+	r.run(r.model.load())
+	r.shows("not connected since", "connection refused", "019aae04…e1f0")
+	r.err = nil
+	r.run(r.model.load())
+	r.shows("One node is late")
+}
+
+func TestTopFitsAnyTerminal(t *testing.T) {
+	r := newTopRig(t)
+	for range 300 {
+		r.data.jobs = append(r.data.jobs, r.data.jobs[0])
+	}
+	r.run(r.model.load())
+	for _, size := range [][2]int{{40, 10}, {80, 24}, {200, 60}, {20, 5}, {1, 1}} {
+		r.model.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+		lines := r.model.screen()
+		if len(lines) > size[1] {
+			t.Errorf("%v: %d lines", size, len(lines))
+		}
+		for _, line := range lines {
+			if n := ansi.StringWidth(line); n > size[0] {
+				t.Errorf("%v: %d columns: %q", size, n, line)
+			}
+		}
+	}
+}
+
+func TestBar(t *testing.T) {
+	for _, test := range []struct {
+		share float64
+		want  string
+	}{{0, "░░░░"}, {1, "████"}, {0.5, "██░░"}, {0.53125, "██▏░"}, {-3, "░░░░"}, {7, "████"}} {
+		if got := bar(test.share, 4); got != test.want {
+			t.Errorf("%v: %q, want %q", test.share, got, test.want)
+		}
+	}
+}
+
+func TestSpan(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0 s", 40 * time.Millisecond: "40 ms", 40 * time.Second: "40 s", 90 * time.Second: "1 min 30 s",
+		2 * time.Minute: "2 min", 59*time.Minute + 30*time.Second: "59 min", 26 * time.Hour: "26 h 0 min", 72 * time.Hour: "3 days",
+	} {
+		if got := span(d); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/x/ansi"
+	"github.com/dustin/go-humanize"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// The sixteen colours that a person has chosen for the terminal.
+var (
+	soft   = lipgloss.NewStyle().Faint(true)
+	strong = lipgloss.NewStyle().Bold(true)
+	green  = lipgloss.NewStyle().Foreground(lipgloss.Green)
+	amber  = lipgloss.NewStyle().Foreground(lipgloss.Yellow)
+	red    = lipgloss.NewStyle().Foreground(lipgloss.Red)
+	marked = lipgloss.NewStyle().Reverse(true)
+)
+
+const topKeys = "↑↓ tab f choose · c cancel · t terminate · r retry · s start over · ? keys · q quit"
+
+func (m *topModel) View() tea.View {
+	v := tea.NewView(strings.Join(m.screen(), "\n"))
+	v.AltScreen, v.WindowTitle = true, "runnerbean top"
+	return v
+}
+
+// screen is every line, none wider than the terminal.
+func (m *topModel) screen() []string {
+	lines := m.head()
+	foot := m.foot()
+	if m.help {
+		lines = append(lines, strings.Split(newTop(&app{}).Long, "\n")...)
+	} else if m.loaded {
+		lines = append(lines, m.nodeLines(max(2, (m.height-len(lines)-len(foot))/3))...)
+		lines = append(lines, m.jobLines(max(1, m.height-len(lines)-len(foot)))...)
+	}
+	lines = lines[:min(len(lines), max(0, m.height-len(foot)))]
+	for len(lines) < m.height-len(foot) {
+		lines = append(lines, "")
+	}
+	lines = append(lines, foot...)
+	for i := range lines {
+		lines[i] = ansi.Truncate(lines[i], m.width, "…")
+	}
+	return lines
+}
+
+func (m *topModel) head() []string {
+	title := green.Bold(true).Render("runnerbean") + soft.Render(" "+clean(m.base))
+	if !m.loaded {
+		if m.err != nil {
+			return []string{title, red.Render("● ") + clean(m.err.Error()), ""}
+		}
+		return []string{title, soft.Render("reading…"), ""}
+	}
+	o := m.data.overview
+	verdict := levelStyle(o.Verdict.Level).Render("● ") + clean(o.Verdict.Text)
+	if m.err != nil {
+		verdict = red.Render("● not connected since "+o.At.Local().Format(time.TimeOnly)+": ") + clean(m.err.Error())
+	}
+	return []string{title + soft.Render("  "+o.At.Local().Format(time.TimeOnly)), verdict, figures(o), ""}
+}
+
+func levelStyle(l jobs.Level) lipgloss.Style {
+	switch l {
+	case jobs.LevelOK:
+		return green
+	case jobs.LevelWarn:
+		return amber
+	}
+	return red
+}
+
+// figures is the line of numbers.
+func figures(o jobs.Overview) string {
+	parts := []string{
+		strong.Render(fmt.Sprintf("%d of %d", o.Busy, o.Slots)) + soft.Render(" slots busy"),
+		strong.Render(humanize.Comma(o.Queue.Queued)) + soft.Render(" queued"),
+	}
+	if !o.Queue.Oldest.IsZero() {
+		parts[1] += soft.Render(", oldest " + span(o.At.Sub(o.Queue.Oldest)))
+	}
+	if o.Queue.Waiting > 0 {
+		parts = append(parts, strong.Render(humanize.Comma(o.Queue.Waiting))+soft.Render(" waiting"))
+	}
+	parts = append(parts, strong.Render(humanize.Comma(o.LastHour[jobs.Succeeded]))+soft.Render(" succeeded in 1 h"))
+	if n := o.LastHour[jobs.Failed]; n > 0 {
+		parts = append(parts, red.Bold(true).Render(humanize.Comma(n))+soft.Render(" failed"))
+	}
+	return strings.Join(parts, soft.Render("  ·  "))
+}
+
+// nodeLines are at most n lines about nodes.
+func (m *topModel) nodeLines(n int) []string {
+	nodes := m.data.overview.Nodes
+	lines := []string{soft.Render(row(m.width, col("NODE", 16), col("SLOTS", 14), col("LOAD", 6), col("MEMORY", 8), col("STATE", 0)))}
+	from, to := visible(len(nodes), n-2, m.index(m.nodes))
+	for _, node := range nodes[from:to] {
+		lines = append(lines, m.mark(m.nodes && node.Name == m.chosen, m.nodeLine(node)))
+	}
+	if hidden := len(nodes) - (to - from); hidden > 0 {
+		lines = append(lines, soft.Render(fmt.Sprintf("and %d more", hidden)))
+	}
+	return append(lines, "")
+}
+
+func (m *topModel) nodeLine(n jobs.Node) string {
+	load, memory := "-", "-"
+	if v := n.Vitals; v != nil {
+		load = fmt.Sprintf("%.1f", v.Load[0])
+		if v.MemoryTotal > 0 {
+			memory = fmt.Sprintf("%.0f %%", 100*(1-float64(v.MemoryAvailable)/float64(v.MemoryTotal)))
+		}
+	}
+	slots := fmt.Sprintf("%d/%d", n.Running, n.Slots)
+	if n.Slots > 0 && n.Slots <= 8 {
+		slots = bar(float64(n.Running)/float64(n.Slots), n.Slots) + " " + slots
+	}
+	return row(m.width, col(clean(n.Name), 16), col(slots, 14), col(load, 6), col(memory, 8), col(nodeState(n), 0))
+}
+
+// jobLines are at most n lines about jobs.
+func (m *topModel) jobLines(n int) []string {
+	what := string(topFilters[m.filter])
+	if what == "" {
+		what = "all, newest first"
+	}
+	head := row(m.width, col("JOB", 14), col("PROGRAM", 14), col("NODE", 12), col(strings.ToUpper(what), 0))
+	lines, list := []string{soft.Render(head)}, m.data.jobs
+	if len(list) == 0 {
+		return append(lines, soft.Render("none"))
+	}
+	from, to := visible(len(list), n-1, m.index(!m.nodes))
+	for _, r := range list[from:to] {
+		lines = append(lines, m.mark(!m.nodes && r.ID == m.chosen, m.jobLine(r)))
+	}
+	return lines
+}
+
+func (m *topModel) jobLine(r jobs.Result) string {
+	told := note(r)
+	if r.State == jobs.Running && r.Progress != nil {
+		told = fmt.Sprintf("%s %3.0f %%", bar(*r.Progress, 10), *r.Progress*100)
+		if left, ok := timeLeft(r, m.data.overview.At); ok {
+			told += " " + span(left) + " left"
+		}
+		told += " " + clean(r.Message)
+	}
+	if topFilters[m.filter] == "" {
+		told = clean(string(r.State)) + " " + told
+	}
+	return row(m.width, col(shortID(r.ID), 14), col(clean(r.Program), 14), col(clean(r.Node), 12), col(told, 0))
+}
+
+// mark shows where the selection is.
+func (m *topModel) mark(chosen bool, line string) string {
+	if !chosen {
+		return line
+	}
+	return marked.Render(line + strings.Repeat(" ", max(0, m.width-ansi.StringWidth(line))))
+}
+
+func (m *topModel) index(here bool) int {
+	if !here {
+		return 0
+	}
+	return max(slices.Index(m.lines(), m.chosen), 0)
+}
+
+// visible is the part of a list of n lines that is shown in room lines, with one
+// of them in it.
+func visible(n, room, with int) (from, to int) {
+	room = max(room, 1)
+	from = max(0, min(with-room/2, n-room))
+	return from, min(n, from+room)
+}
+
+// foot is the question, what came of an order, or the keys.
+func (m *topModel) foot() []string {
+	switch {
+	case m.ask != nil && m.ask.node:
+		return []string{amber.Render(fmt.Sprintf("%s node %s? y/N", m.ask.verb, clean(m.ask.target)))}
+	case m.ask != nil:
+		return []string{amber.Render(fmt.Sprintf("%s job %s? y/N", m.ask.verb, clean(m.ask.target)))}
+	case m.note != "":
+		return []string{m.note}
+	}
+	return []string{soft.Render(topKeys)}
+}
+
+// column is a text and the room that it has; 0 is the rest of the line.
+type column struct {
+	text  string
+	width int
+}
+
+func col(text string, width int) column { return column{text, width} }
+
+// row lays out columns. Where the terminal is narrow they shrink to what they
+// hold of it at 80 columns.
+func row(width int, columns ...column) string {
+	var line strings.Builder
+	for i, c := range columns {
+		room := c.width
+		if width < 80 {
+			room = room * max(width, 40) / 80
+		}
+		if c.width == 0 || i == len(columns)-1 {
+			line.WriteString(c.text)
+			continue
+		}
+		text := ansi.Truncate(c.text, room-1, "…")
+		line.WriteString(text + strings.Repeat(" ", max(1, room-ansi.StringWidth(text))))
+	}
+	return ansi.Truncate(line.String(), width, "…")
+}
