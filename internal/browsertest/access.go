@@ -1,0 +1,91 @@
+package browsertest
+
+import (
+	_ "embed"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+//go:embed audit.js
+var audit string
+
+// maxStops bounds a walk through a page by keyboard.
+const maxStops = 600
+
+// CheckAccess fails the test for each thing on the page, wide and on a phone,
+// light and dark, that keeps people from using it: names, headings, landmarks,
+// references, contrast, sizes of targets, sideways scrolling.
+func (b *Tab) CheckAccess(name string) {
+	b.t.Helper()
+	for _, width := range []int64{1400, 390} {
+		for _, scheme := range []string{"light", "dark"} {
+			b.Look(width, scheme)
+			for _, fault := range b.Audit() {
+				b.t.Errorf("%s at %d pixels, %s: %s", name, width, scheme, fault)
+			}
+		}
+	}
+}
+
+// Audit lists what [Tab.CheckAccess] finds on the page as it stands.
+func (b *Tab) Audit() []string {
+	b.t.Helper()
+	return Evaluate[[]string](b, audit)
+}
+
+// walk notes what has the focus, and says what is wrong with it; "end" where the
+// walk has come to its end.
+const walk = `(() => {
+  const el = document.activeElement;
+  if (!el || el === document.body || walked.has(el)) return 'end';
+  walked.add(el);
+  const style = getComputedStyle(el), box = el.getBoundingClientRect();
+  if (box.bottom < 0 || box.right < 0 || box.top > innerHeight || box.left > innerWidth) return 'has the focus out of sight: ' + el.outerHTML.slice(0, 120);
+  const ring = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0 || style.boxShadow !== 'none';
+  return ring ? '' : 'does not show that it has the focus: ' + el.outerHTML.slice(0, 120);
+})()`
+
+// missed lists what can be used with a mouse but was not walked to.
+const missed = `[...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]')]
+  .filter((el) => el.checkVisibility({visibilityProperty: true}) && !el.disabled && el.tabIndex >= 0 && !walked.has(el))
+  .filter((el) => !(el.type === 'radio' && [...walked].some((other) => other.type === 'radio' && other.name === el.name)))
+  .map((el) => 'cannot be reached by keyboard: ' + el.outerHTML.slice(0, 120))`
+
+// CheckKeyboard fails the test for each thing that [Tab.Walk] finds.
+func (b *Tab) CheckKeyboard(name string) {
+	b.t.Helper()
+	for _, fault := range b.Walk() {
+		b.t.Errorf("%s: %s", name, fault)
+	}
+}
+
+// Walk goes through the page with the tab key, from its beginning, and lists
+// where the focus does not show and what it does not come to.
+func (b *Tab) Walk() []string {
+	b.t.Helper()
+	b.focusShows()
+	Evaluate[bool](b, `(() => { document.activeElement?.blur(); scrollTo(0, 0); window.walked = new Set(); getSelection().removeAllRanges(); return true; })()`)
+	var faults []string
+	for range maxStops {
+		b.Do(chromedp.KeyEvent(kb.Tab))
+		fault := Evaluate[string](b, walk)
+		if fault == "end" {
+			return append(faults, Evaluate[[]string](b, missed)...)
+		}
+		if fault != "" {
+			faults = append(faults, fault)
+		}
+	}
+	return append(faults, "the walk by keyboard does not end")
+}
+
+// focusShows makes a tab in the background behave as the one in front.
+func (b *Tab) focusShows() {
+	b.t.Helper()
+	_, err := chromedp.Call(b.Context, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
