@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -91,7 +92,8 @@ func (p *Publisher) current(c echo.Context, id string) (*document, error) {
 }
 
 // hold waits until the document of a job changes, the job has ended, the time
-// is up or the node shuts down, and returns the newest document.
+// is up or the node shuts down, and returns the newest document. Who names the
+// document that it has does not wait where that is an older one.
 func (p *Publisher) hold(c echo.Context, id string, wait time.Duration) (*document, error) {
 	sub, err := p.hub.subscribe(id)
 	if err != nil {
@@ -103,6 +105,9 @@ func (p *Publisher) hold(c echo.Context, id string, wait time.Duration) (*docume
 	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
 	newest := first
+	if known := header(c.Request().Header, "If-None-Match"); known != "" && !first.known(known) {
+		return first, first.err
+	}
 	for !newest.final() && !newest.failed() && newest.same(first) {
 		select {
 		case newest = <-sub.mail:
@@ -129,10 +134,22 @@ func serveEnd(c echo.Context, d *document) error {
 	return nil
 }
 
+// tag is weak: two documents of the same version differ in their time.
+func (d *document) tag() string { return `W/"` + d.version + `"` }
+
+// known reports whether an If-None-Match field names this document.
+func (d *document) known(tags string) bool {
+	return d.version != "" && strings.Contains(tags, `"`+d.version+`"`)
+}
+
 // servePending answers for a job that has not ended.
 func servePending(c echo.Context, d *document) error {
 	h := c.Response().Header()
 	h.Set("Cache-Control", noStore)
+	h.Set("ETag", d.tag())
+	if d.known(header(c.Request().Header, "If-None-Match")) {
+		return c.NoContent(http.StatusNotModified)
+	}
 	h.Set("Retry-After", strconv.Itoa(retryAfter(d.result)))
 	return c.Blob(http.StatusAccepted, typeJSON, d.body)
 }

@@ -1,5 +1,6 @@
 /**
- * Follow a Runnerbean result URL from any page.
+ * Follow a Runnerbean result URL from any page. docs/browser.md tells all of
+ * it, with a page to copy.
  *
  *   <script type="module" src="https://NODE/runnerbean.js"></script>
  *   <runnerbean-result src="https://NODE/019…"></runnerbean-result>
@@ -7,9 +8,9 @@
  * The element shows state, progress, message, plots, error and files. Set src
  * at any time; without it the element is empty. It fires `state` (detail: the
  * document) at each news, and `error` (detail: the Error) if it gives up.
- * `element.result` is the newest document. Colours follow color-scheme; set
- * --runnerbean-accent, -ink, -soft, -line, -paper, -bad, -warn, or style
- * ::part(state|progress|message|plot|error|files).
+ * `element.result` is the newest document, `element.refresh()` looks again, as
+ * after a retry. Set --runnerbean-accent, -ink, -soft, -line, -paper, -bad,
+ * -warn, or style ::part(state|left|progress|message|error|plot|files).
  *
  *   import {follow} from 'https://NODE/runnerbean.js';
  *   for await (const doc of follow(url)) console.log(doc.state, doc.progress);
@@ -20,6 +21,11 @@
 
 const FINAL = ['succeeded', 'failed', 'cancelled'];
 const SILENCE = 60_000, GRACE = 30_000, HIDDEN = 10_000, PACE = 2_000, DAY = 86_400;
+// A stream begins with an event at once: one that has brought none after DEAF
+// is held back by a proxy. Then requests wait up to HOLD seconds for news.
+const DEAF = 8_000, BLOCKED = 300_000, HOLD = 20;
+// A timer that is late by LAPSE tells that the machine has slept.
+const NAP = 10_000, LAPSE = 10_000;
 // Browsers open six connections to a server over HTTP/1.1, streams included:
 // a page holds four at most, and a hidden page none.
 const STREAMS = 4;
@@ -33,6 +39,13 @@ const web = (url, base) => {
   } catch { return null; }
 };
 
+/** The address of a file with the query of the result's, which may be signed. */
+const under = (url, src) => {
+  const from = new URL(src, document.baseURI), to = new URL(url, from);
+  if (to.origin === from.origin && to.pathname.startsWith(from.pathname.replace(/\/$/, '') + '/files/')) to.search ||= from.search;
+  return to;
+};
+
 /**
  * Spells out control, bidirectional and invisible characters.
  * @param {unknown} s @param {number} [limit] characters @returns {string}
@@ -43,11 +56,16 @@ export const visible = (s, limit = 2000) => {
     (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
 };
 
+/** Milliseconds to wait after n failures: doubling up to half a minute, never the same for all. */
+const backoff = (n) => 1000 * 2 ** Math.min(n, 5) * (.75 + Math.random() / 2);
+
 /**
  * The documents of a result URL as they change; the last is final. Live by
- * Server-Sent Events, by polling where those fail. A 404 in the first 30 s
- * means that the job is on its way; other refusals throw. Unreachable servers
- * are tried until `signal` aborts, which ends the iteration quietly.
+ * Server-Sent Events, by requests that wait where a proxy holds events back, by
+ * polling where neither works. A 404 in the first 30 s means that the job is on
+ * its way; other refusals throw. Unreachable servers are tried until `signal`
+ * aborts, which ends the iteration quietly. The query of the URL, as a signed
+ * one has it, is kept.
  * @param {string|URL} url
  * @param {{signal?: AbortSignal, onState?: (doc: object) => void}} [options]
  * @returns {AsyncGenerator<object>}
@@ -58,13 +76,26 @@ export async function* follow(url, {signal, onState} = {}) {
   const events = new URL(src);
   events.pathname = events.pathname.replace(/\/$/, '') + '/events';
   const began = Date.now(), stop = new AbortController();
-  let es, wake, next, last, text, reopen = 0, fails = 0, asked = 0, due = 0, wanted = false;
+  let es, hearBy, reopen = 0, breaks = 0, missed = 0; // the stream
+  let flight, redo, tag, held = false, fails = 0, asked = 0, due = 0, wanted = false; // the requests
+  let wake, next, last, text;
 
   // Asks soon, whatever a stream says until then: it may be about to die.
-  const ask = () => { wanted = true; due = Math.min(due, Math.max(Date.now(), asked + PACE)); wake?.(); };
+  const ask = (from = Date.now()) => {
+    wanted = true;
+    due = Math.min(due, Math.max(from, asked + PACE));
+    if (flight && (flight.held || Date.now() - asked > PACE)) { // it may never be answered
+      redo = true;
+      flight.cut();
+    }
+    wake?.();
+  };
   const rest = () => { if (!wanted) due = Date.now() + SILENCE; };
   const hidden = () => globalThis.document?.visibilityState === 'hidden';
   const deafen = () => { if (es) { es.close(); es = null; streams--; } };
+  // What was open before a sleep, or in another network, may be dead and silent.
+  const woken = () => { deafen(); reopen = fails = breaks = 0; ask(); };
+  const shown = (e) => { if (e.persisted) woken(); };
   const turned = () => { if (hidden()) deafen(); else reopen = 0; ask(); };
   const abort = () => { stop.abort(); wake?.(); };
   const isNew = (doc) => JSON.stringify({...doc, timestamp: 0}) !== text;
@@ -81,6 +112,10 @@ export async function* follow(url, {signal, onState} = {}) {
     let doc;
     try { doc = JSON.parse(e.data); } catch { return; }
     if (!valid(doc)) return;
+    if (hearBy === Infinity) missed = 0;
+    hearBy = Infinity;
+    breaks = 0;
+    held = false;
     rest();
     // An event may leave out a large result: then the URL has it.
     if (doc.state === 'succeeded' && !('result' in doc)) { due = 0; wake?.(); } else take(doc);
@@ -89,59 +124,94 @@ export async function* follow(url, {signal, onState} = {}) {
     deafen();
     if (!globalThis.EventSource || hidden() || streams >= STREAMS) return;
     streams++;
+    hearBy = Date.now() + DEAF;
     const mine = es = new EventSource(events);
     for (const type of ['message', 'state', 'progress', 'result']) es.addEventListener(type, heard);
-    es.onopen = rest;
+    // The browser would come back at once and always after the same time.
     es.onerror = () => {
       if (mine !== es) return;
-      if (es.readyState === EventSource.CLOSED) { deafen(); reopen = Date.now() + GRACE; }
-      ask();
+      reopen = Date.now() + (es.readyState === EventSource.CLOSED ? GRACE : backoff(breaks++));
+      deafen();
+      ask(Date.now() + Math.random() * PACE);
     };
+  };
+  const blocked = () => {
+    deafen();
+    reopen = Date.now() + BLOCKED;
+    held = true;
+    due = 0;
+  };
+
+  const request = async () => {
+    const late = new AbortController(), cut = () => late.abort(), hold = held && tag && !hidden() && streams < STREAMS;
+    const headers = {Accept: 'application/json', ...hold && {Prefer: `wait=${HOLD}`, 'If-None-Match': tag}};
+    let timer = setTimeout(cut, GRACE);
+    stop.signal.addEventListener('abort', cut);
+    flight = {cut, held: hold};
+    if (hold) streams++;
+    try {
+      const response = await fetch(src, {headers, cache: hold ? 'no-store' : 'no-cache', signal: late.signal});
+      flight = null;
+      clearTimeout(timer);
+      timer = setTimeout(cut, 20 * GRACE); // a large result on a slow line
+      tag = response.headers.get('ETag');
+      const doc = response.status === 304 ? null : await response.json().catch((err) => { if (response.ok) throw err; });
+      return {response, doc, hold};
+    } finally {
+      flight = null;
+      if (hold) streams--;
+      clearTimeout(timer);
+      stop.signal.removeEventListener('abort', cut);
+    }
+  };
+  // How long to wait after an answer.
+  const answered = ({response, doc, hold}) => {
+    const after = Math.min(+response.headers.get('Retry-After') || 0, 60) * 1000;
+    if (response.ok || response.status === 304) {
+      fails = 0;
+      if (response.ok && !valid(doc)) throw new Error('not a result document');
+      if (!FINAL.includes(doc?.state)) {
+        // News that the open stream did not bring: it is deaf, or held back after its beginning.
+        const deaf = es && last && doc && hearBy === Infinity && isNew(doc);
+        if (deaf && missed++) blocked();
+        else if (deaf || !es && Date.now() >= reopen) listen();
+      }
+      if (doc) take(doc);
+      if (es && hearBy === Infinity) return SILENCE;
+      if (hold || held && tag) return Math.max(asked + PACE - Date.now(), 0);
+      return Math.max(after || PACE, hidden() ? HIDDEN : 0);
+    }
+    if (response.status === 404 && !last && Date.now() - began < GRACE) return after || 1000;
+    if (response.status >= 500 || [408, 425, 429].includes(response.status)) return Math.max(backoff(fails++), after);
+    throw Object.assign(new Error(visible(doc?.detail || doc?.title || `HTTP ${response.status}`)), {status: response.status});
   };
   const get = async () => {
     asked = Date.now();
     wanted = false;
-    let wait = 1000 * 2 ** Math.min(fails, 5) * (.75 + Math.random() / 2);
-    const late = new AbortController(), cut = () => late.abort();
-    let timer = setTimeout(cut, GRACE);
-    stop.signal.addEventListener('abort', cut);
+    let wait;
     try {
-      const response = await fetch(src, {headers: {Accept: 'application/json'}, cache: 'no-cache', signal: late.signal});
-      clearTimeout(timer);
-      timer = setTimeout(cut, 20 * GRACE); // a large result on a slow line
-      const after = Math.min(+response.headers.get('Retry-After') || 0, 60) * 1000;
-      if (response.ok) {
-        const doc = await response.json();
-        if (!valid(doc)) throw new Error('not a result document');
-        fails = 0;
-        wait = Math.max(after || PACE, hidden() ? HIDDEN : 0);
-        if (!FINAL.includes(doc.state)) {
-          // News that the open stream did not bring: the stream is deaf.
-          if (!es ? Date.now() >= reopen : last && isNew(doc)) listen();
-          if (es?.readyState === 1) wait = SILENCE;
-        }
-        take(doc);
-      } else if (response.status === 404 && !last && Date.now() - began < GRACE) {
-        wait = after || 1000;
-      } else if (response.status >= 500 || [408, 425, 429].includes(response.status)) {
-        fails++;
-        wait = Math.max(wait, after);
-      } else {
-        const problem = await response.json().catch(() => ({}));
-        throw Object.assign(new Error(visible(problem.detail || problem.title || `HTTP ${response.status}`)), {status: response.status});
-      }
+      wait = answered(await request());
     } catch (err) {
       if (err.status) throw err;
-      fails++;
-    } finally {
-      clearTimeout(timer);
-      stop.signal.removeEventListener('abort', cut);
+      wait = redo ? 0 : backoff(fails++);
+      tag = null;
     }
+    redo = false;
     due = Date.now() + (wanted ? Math.min(wait, PACE) : wait);
+  };
+  const nap = async () => {
+    const from = Date.now(), time = Math.max(Math.min(due, es ? hearBy : due, from + NAP) - from, 0);
+    let timer;
+    await new Promise((resolve) => { wake = resolve; timer = setTimeout(resolve, time); });
+    clearTimeout(timer);
+    wake = null;
+    if (Date.now() - from > time + LAPSE) woken();
   };
 
   signal?.addEventListener('abort', abort);
-  globalThis.addEventListener?.('online', ask);
+  globalThis.addEventListener?.('online', woken);
+  globalThis.addEventListener?.('pageshow', shown);
+  globalThis.document?.addEventListener('resume', woken);
   globalThis.document?.addEventListener('visibilitychange', turned);
   try {
     while (!signal?.aborted) {
@@ -154,20 +224,21 @@ export async function* follow(url, {signal, onState} = {}) {
         onState?.(doc);
         yield doc;
         if (FINAL.includes(doc.state)) return;
+      } else if (es && Date.now() >= hearBy) {
+        blocked();
       } else if (Date.now() >= due) {
         await get();
       } else {
-        let timer;
-        await new Promise((resolve) => { wake = resolve; timer = setTimeout(resolve, due - Date.now()); });
-        clearTimeout(timer);
-        wake = null;
+        await nap();
       }
     }
   } finally {
     stop.abort();
     deafen();
     signal?.removeEventListener('abort', abort);
-    globalThis.removeEventListener?.('online', ask);
+    globalThis.removeEventListener?.('online', woken);
+    globalThis.removeEventListener?.('pageshow', shown);
+    globalThis.document?.removeEventListener('resume', woken);
     globalThis.document?.removeEventListener('visibilitychange', turned);
   }
 }
@@ -226,15 +297,29 @@ class RunnerbeanResult extends (globalThis.HTMLElement ?? Object) {
   result = null;
   #stop; #sheet; #ui = {};
 
-  connectedCallback() { this.#restart(); }
-  disconnectedCallback() { this.#stop?.abort(); }
+  connectedCallback() {
+    document.addEventListener('visibilitychange', this.#seen);
+    this.#restart();
+  }
+  disconnectedCallback() {
+    document.removeEventListener('visibilitychange', this.#seen);
+    this.#stop?.abort();
+  }
   attributeChangedCallback() { if (this.isConnected) this.#restart(); }
 
+  /** Looks again, also at a job that has ended: a person may have retried it. */
+  refresh() { if (this.isConnected) this.#restart(true); }
+
+  // Who comes back to a page may come because of a retry.
+  #seen = () => {
+    if (document.visibilityState === 'visible' && ['failed', 'cancelled'].includes(this.result?.state)) this.refresh();
+  };
+
   // Both callbacks come when a page is read: one start is enough.
-  #restart() {
+  #restart(again = false) {
     this.#stop?.abort();
     const stop = this.#stop = new AbortController();
-    queueMicrotask(() => stop.signal.aborted || this.#start(stop));
+    queueMicrotask(() => stop.signal.aborted || this.#start(stop, again));
   }
 
   #build() {
@@ -259,17 +344,16 @@ class RunnerbeanResult extends (globalThis.HTMLElement ?? Object) {
     add(root, 'ul', 'files').setAttribute('aria-label', 'Files');
   }
 
-  async #start(stop) {
+  async #start(stop, again) {
     const src = this.getAttribute('src');
     if (!this.shadowRoot) this.#build();
-    this.result = null;
-    for (const el of Object.values(this.#ui)) el.hidden = true;
-    this.#ui.plot.replaceChildren();
+    if (!again) this.#clear();
     if (!src) return;
-    this.#say('Asking for the result', '');
+    if (!this.result) this.#say('Asking for the result', '');
     try {
       for await (const doc of follow(src, {signal: stop.signal})) {
         if (stop.signal.aborted) return;
+        if (again && JSON.stringify(doc) === JSON.stringify(this.result)) continue;
         this.#show(doc, src);
         this.dispatchEvent(new CustomEvent('state', {detail: doc}));
       }
@@ -279,6 +363,12 @@ class RunnerbeanResult extends (globalThis.HTMLElement ?? Object) {
       this.#text('error', err.message);
       this.dispatchEvent(new CustomEvent('error', {detail: err}));
     }
+  }
+
+  #clear() {
+    this.result = null;
+    for (const el of Object.values(this.#ui)) el.hidden = true;
+    this.#ui.plot.replaceChildren();
   }
 
   #say(text, state) {
@@ -310,7 +400,7 @@ class RunnerbeanResult extends (globalThis.HTMLElement ?? Object) {
   }
 
   #file({name, url, size}, src) {
-    const li = document.createElement('li'), to = web(url, new URL(src, document.baseURI)), a = document.createElement(to ? 'a' : 'span');
+    const li = document.createElement('li'), to = web(url, new URL(src, document.baseURI)) && under(url, src), a = document.createElement(to ? 'a' : 'span');
     if (to) a.href = to;
     a.textContent = visible(name, 200);
     li.append(a);
