@@ -141,6 +141,9 @@ func (a *audit) heal(ctx context.Context, addr string, list []ledger.Placed, sta
 		if v.remove {
 			useless = append(useless, p.Message)
 		}
+		if v.overdue {
+			a.health.giveUp(p.Server, p.Message)
+		}
 	}
 	if len(bad) == 0 {
 		return nil
@@ -153,8 +156,9 @@ func (a *audit) heal(ctx context.Context, addr string, list []ledger.Placed, sta
 
 // verdict is why a message is of no use, and whether it can be removed.
 type verdict struct {
-	reason string
-	remove bool
+	reason  string
+	remove  bool
+	overdue bool // held for longer than it may be
 }
 
 // judge says what is wrong with the message of a queued job.
@@ -187,7 +191,7 @@ func (a *audit) judge(now time.Time, p ledger.Placed, stats map[string]string) v
 // negative time-left shows.
 func (a *audit) judgeHeld(now time.Time, p ledger.Placed, left time.Duration) verdict {
 	if left < 0 {
-		return verdict{reason: fmt.Sprintf("message %d is held although its time to run passed %s ago (time-left %d): beanstalkd does not take it back", p.Message, -left, int(left.Seconds()))}
+		return verdict{overdue: true, reason: fmt.Sprintf("message %d is held although its time to run passed %s ago (time-left %d): beanstalkd does not take it back", p.Message, -left, int(left.Seconds()))}
 	}
 	s, known := a.suspects[p.ID]
 	if !known || s.message != p.Message {

@@ -38,6 +38,10 @@ type Config struct {
 	// Interval between two rounds of the reconciler. Default 5 s; a negative one
 	// switches it off, for tests that show what it is for.
 	Interval time.Duration
+	// OnAction is told what the reconciler has done, and to how many jobs: "lost",
+	// "expired", "resent" or "found", its message having outlived a restart.
+	// Default: nobody is.
+	OnAction func(kind string, n int)
 	// Logger. Default slog.Default().
 	Logger *slog.Logger
 }
@@ -50,6 +54,7 @@ type Dispatcher struct {
 	producer *queue.Producer
 	known    programs
 	hold     *hold
+	health   health
 }
 
 // New checks the configuration. It does not wait for beanstalkd.
@@ -69,6 +74,9 @@ func New(cfg Config) (*Dispatcher, error) {
 	}
 	if cfg.Interval == 0 {
 		cfg.Interval = 5 * time.Second
+	}
+	if cfg.OnAction == nil {
+		cfg.OnAction = func(string, int) {}
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
@@ -93,7 +101,11 @@ func New(cfg Config) (*Dispatcher, error) {
 func (d *Dispatcher) Hold(reason string) { d.hold.set(reason) }
 
 // Close ends the connections to beanstalkd.
-func (d *Dispatcher) Close() error { return d.producer.Close() }
+func (d *Dispatcher) Close() error {
+	err := d.producer.Close()
+	d.health.stopLooking()
+	return err
+}
 
 // Run serves the inboxes of every beanstalkd server and reconciles until ctx
 // ends; it returns when both have ended.

@@ -3,6 +3,8 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -48,6 +50,17 @@ func (p *programs) check(ctx context.Context, name string) error {
 		return nil
 	}
 	return &unknownProgram{name: name, nearest: nearest(name, p.names)}
+}
+
+// list returns the known names, in order.
+func (p *programs) list(ctx context.Context) ([]string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var err error
+	if time.Since(p.read) > refresh {
+		err = p.load(ctx)
+	}
+	return slices.Sorted(maps.Keys(p.names)), err
 }
 
 // doubt makes the next unknown name cause a look into the ledger.

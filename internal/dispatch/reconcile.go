@@ -28,8 +28,10 @@ func (d *Dispatcher) reconcileOnce(ctx context.Context, a *audit) bool {
 	for _, r := range lost {
 		d.log.Warn("job lost with its node", "job", r.ID, "state", r.State)
 	}
+	d.acted("lost", len(lost))
 	expired, err := d.cfg.Ledger.Expire(ctx, round)
 	d.warn(ctx, "cannot end expired jobs", err)
+	d.acted("expired", len(expired))
 	living := d.living(ctx)
 	if len(living) == 0 {
 		return len(lost) == round || len(expired) == round
@@ -62,6 +64,7 @@ func (d *Dispatcher) Recover(ctx context.Context) error {
 		for _, r := range lost {
 			d.log.Warn("job was running when its node ended; it is taken back", "job", r.ID, "state", r.State)
 		}
+		d.acted("lost", len(lost))
 		if len(lost) < round {
 			return nil
 		}
@@ -71,6 +74,13 @@ func (d *Dispatcher) Recover(ctx context.Context) error {
 func (d *Dispatcher) warn(ctx context.Context, message string, err error) {
 	if err != nil && ctx.Err() == nil {
 		d.log.Warn(message, "err", err)
+	}
+}
+
+// acted tells what the reconciler has done.
+func (d *Dispatcher) acted(kind string, n int) {
+	if n > 0 {
+		d.cfg.OnAction(kind, n)
 	}
 }
 

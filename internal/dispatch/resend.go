@@ -61,6 +61,7 @@ func (d *Dispatcher) stillThere(ctx context.Context, living map[string]string, l
 		if err := d.cfg.Ledger.MarkSent(ctx, found); err != nil {
 			d.warn(ctx, "messages that are still there are not marked", err)
 		}
+		d.acted("found", len(found))
 	}
 	return append(missing, placed...)
 }
@@ -99,7 +100,8 @@ func (d *Dispatcher) again(ctx context.Context, list []ledger.Placed, reason fun
 		d.warn(ctx, "cannot put messages again", err)
 		return err
 	}
-	d.log.Info("messages put again", "jobs", len(list), "first", list[0].ID, "reason", reason(list[0]))
+	d.acted("resent", len(list))
+	d.log.Info("messages put again", "jobs", len(list), "job", list[0].ID, "reason", reason(list[0]))
 	if len(list) > maxNoted {
 		d.note(ctx, []ledger.Event{{Kind: "resent", Message: fmt.Sprintf("%d messages were put again, the first one for job %s: %s", len(list), list[0].ID, reason(list[0]))}})
 		return nil
