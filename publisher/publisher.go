@@ -55,6 +55,13 @@ type Config struct {
 	MaxStreams int
 	// CacheBytes bounds the memory that holds results. Default 64 MiB.
 	CacheBytes int64
+	// Metrics serves /metrics. Default: there is no such path.
+	Metrics http.Handler
+	// Observe is told of each request that comes to the router, when it has
+	// been answered: route is the path with names for its variable parts, or
+	// "other"; status 0 stands for a connection that was broken off. Default:
+	// nobody is.
+	Observe func(route, method string, status int, took time.Duration)
 	// Logger. Default slog.Default().
 	Logger *slog.Logger
 }

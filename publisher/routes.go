@@ -26,7 +26,7 @@ type route struct {
 
 // table is every path of a node. GET means HEAD as well.
 func (p *Publisher) table() []route {
-	return append(p.verbRoutes(), []route{
+	return append(append(p.verbRoutes(), p.metricsRoute()...), []route{
 		{http.MethodGet, "/", p.getIndex, viewer},
 		{http.MethodGet, "/:id", p.getResult, holder},
 		{http.MethodGet, "/:id/events", p.getEvents, holder},
@@ -95,6 +95,9 @@ func (p *Publisher) newEcho() *echo.Echo {
 	e.Logger.SetOutput(io.Discard)
 	e.HTTPErrorHandler = p.renderError
 	e.IPExtractor = echo.ExtractIPDirect()
+	if p.cfg.Observe != nil {
+		e.Use(p.observed())
+	}
 	e.Use(recovered)
 	p.routes(e)
 	return e
