@@ -28,6 +28,8 @@ type Details struct {
 	Allowed []string `json:"allowed"`
 	// Processes that run for it now.
 	Processes []Process `json:"processes,omitempty"`
+	// Updated is when its state changed last; the ETag stands for it.
+	Updated time.Time `json:"updated"`
 }
 
 // Attempt is one run of a job.

@@ -129,30 +129,9 @@ func (p *Publisher) getJob(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, http.StatusOK, details)
-}
-
-func (p *Publisher) details(ctx context.Context, id string) (jobs.Details, error) {
-	var d jobs.Details
-	rec, err := p.cfg.Ledger.Get(ctx, id)
-	if err != nil {
-		return d, err
-	}
-	if d.Status, err = p.status(ctx, rec); err != nil {
-		return d, err
-	}
-	attempts, err := p.cfg.Ledger.Attempts(ctx, id)
-	if err != nil {
-		return d, err
-	}
-	events, err := p.cfg.Ledger.Events(ctx, id, maxEvents)
-	if err != nil {
-		return d, err
-	}
-	// A document that was recorded with a fault may not be readable as a job.
-	_ = json.Unmarshal(rec.Document, &d.Job)
-	d.Attempts, d.Events = attemptsOf(attempts), eventsOf(events)
-	return d, nil
+	timeless := details
+	timeless.Status.Timestamp = time.Time{} // it is the moment of asking
+	return sendTagged(c, details.Updated, details, timeless)
 }
 
 func attemptsOf(list []ledger.Attempt) []jobs.Attempt {
@@ -174,7 +153,7 @@ func attemptsOf(list []ledger.Attempt) []jobs.Attempt {
 func eventsOf(list []ledger.Event) []jobs.Event {
 	out := make([]jobs.Event, 0, len(list))
 	for _, e := range list {
-		out = append(out, jobs.Event{At: e.At, Kind: e.Kind, Node: e.Node, Message: e.Message})
+		out = append(out, jobs.Event{ID: e.ID, At: e.At, Kind: e.Kind, Job: e.Job, Node: e.Node, Message: e.Message})
 	}
 	return out
 }

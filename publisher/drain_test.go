@@ -104,7 +104,7 @@ func TestDrainIsSeen(t *testing.T) {
 		}
 	}
 	got := decodeAs[jobs.Result](t, b.get("/"+id))
-	if want := `every node that is up and has the program "forecast" is drained`; got.Reason != want {
+	if want := `no node that has the program "forecast" takes work: node1 is drained`; got.Reason != want {
 		t.Errorf("a queued job says %q, want %q", got.Reason, want)
 	}
 }

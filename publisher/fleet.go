@@ -4,8 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
@@ -13,65 +13,127 @@ import (
 )
 
 const (
-	// fleetAge is how old the picture of the nodes may be.
-	fleetAge = time.Second
 	// needsShown bounds how many jobs are named that another one waits for.
 	needsShown = 8
+	// nodesShown bounds how many nodes a reason names.
+	nodesShown = 5
 )
 
-// fleet is what all nodes together can do, read at most once a second.
-type fleet struct {
-	mu   sync.Mutex
-	read time.Time
-	now  capacity
+// places are the nodes that have a program, by what they can do for it.
+type places struct {
+	slots, busy int      // of the nodes that take work
+	working     []string // their names
+	idle        []string // why the others that are up take none
+	gone        []string // those that had it, and since when they are away
 }
 
-// capacity is a moment of the fleet.
-type capacity struct {
-	slots   map[string]int  // by program, on nodes that are alive and not drained
-	drained map[string]bool // programs that drained nodes have
-	running int
-}
-
-func (p *Publisher) capacity(ctx context.Context) (capacity, error) {
-	f := &p.fleet
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if time.Since(f.read) < fleetAge {
-		return f.now, nil
-	}
-	nodes, err := p.cfg.Ledger.Nodes(ctx)
-	if err != nil {
-		return capacity{}, err
-	}
-	counts, err := p.cfg.Ledger.Counts(ctx)
-	if err != nil {
-		return capacity{}, err
-	}
-	drains, err := p.drains(ctx)
-	if err != nil {
-		return capacity{}, err
-	}
-	f.now, f.read = newCapacity(nodes, drains, counts[jobs.Running]), time.Now()
-	return f.now, nil
-}
-
-func newCapacity(nodes []ledger.Node, drains jobs.Drains, running int) capacity {
-	c := capacity{slots: map[string]int{}, drained: map[string]bool{}, running: running}
-	for _, n := range nodes {
-		if !n.Alive {
-			continue
+// placesOf looks for a program on nodes as nodesNow lists them.
+func placesOf(nodes []jobs.Node, program string) places {
+	var p places
+	for i, n := range nodes {
+		if installedAt(n, program) < 0 || i > 0 && nodes[i-1].Name == n.Name {
+			continue // an older life of a node counts no more
 		}
-		out := drained(drains, n.Name)
-		for _, program := range n.Programs {
-			if out {
-				c.drained[program.Name] = true
-			} else {
-				c.slots[program.Name] += n.Slots
-			}
+		name := show(n.Name, maxNameRunes)
+		switch why := offWork(n); {
+		case !n.Alive:
+			p.gone = append(p.gone, name+awaySince(n))
+		case why != "":
+			p.idle = append(p.idle, name+" "+why)
+		default:
+			p.slots, p.busy, p.working = p.slots+slotsOf(n), p.busy+n.Running, append(p.working, name)
 		}
 	}
-	return c
+	return p
+}
+
+// offWork says why a node that is up takes no work; empty where it does.
+func offWork(n jobs.Node) string {
+	switch {
+	case n.Control.Paused:
+		return "is paused"
+	case n.Drained:
+		return "is drained"
+	case slotsOf(n) == 0:
+		return "has no slots"
+	}
+	if d, low := fullest(n); low && d.Free < d.Floor {
+		return "has too little room on its disk " + show(d.Path, maxNameRunes)
+	}
+	return ""
+}
+
+// awaySince is the rest of a sentence about a node that is not up. It must not
+// change while nothing happens.
+func awaySince(n jobs.Node) string {
+	switch {
+	case !n.Left.IsZero():
+		return " (ended at " + n.Left.UTC().Format(time.RFC3339) + ")"
+	case !n.Beat.IsZero():
+		return " (silent since " + n.Beat.UTC().Format(time.RFC3339) + ")"
+	}
+	return ""
+}
+
+// fullest is the disk of a node that has the least room above its floor; low
+// is whether it is nearly full.
+func fullest(n jobs.Node) (d jobs.Disk, low bool) {
+	if n.Vitals == nil || len(n.Vitals.Disks) == 0 {
+		return d, false
+	}
+	d = slices.MinFunc(n.Vitals.Disks, func(a, b jobs.Disk) int { return int(min(1, max(-1, (a.Free-a.Floor)-(b.Free-b.Floor)))) })
+	return d, d.Free < d.Floor || d.Free < 2*d.Floor && d.Free < d.Total/10 || d.Free < d.Total/50
+}
+
+// reason puts into words why a job of the program that is due does not run yet.
+func (p places) reason(program string, before int, known bool) string {
+	switch {
+	case len(p.working) > 0 && p.busy >= p.slots:
+		return join(p.full(), ahead(before, known))
+	case len(p.working) > 0 && known && before == 0:
+		return "is about to start"
+	case len(p.working) > 0:
+		return ahead(before, known)
+	case len(p.idle) > 0:
+		return fmt.Sprintf("no node that has the program %q takes work: %s", program, some(p.idle))
+	case len(p.gone) > 0:
+		return fmt.Sprintf("no node that is up has the program %q; %s had it", program, some(p.gone))
+	}
+	return fmt.Sprintf("no node that is up has the program %q", program)
+}
+
+// full says that every slot is taken.
+func (p places) full() string {
+	where := some(p.working)
+	if len(p.working) > nodesShown {
+		where = fmt.Sprintf("the %d nodes that have the program", len(p.working))
+	}
+	if p.slots == 1 {
+		return "the only slot of " + where + " is busy"
+	}
+	return fmt.Sprintf("all %d slots of %s are busy", p.slots, where)
+}
+
+func ahead(before int, known bool) string {
+	switch {
+	case !known:
+		return "many jobs come before it"
+	case before == 1:
+		return "1 job comes before it"
+	case before > 1:
+		return fmt.Sprintf("%d jobs come before it", before)
+	}
+	return ""
+}
+
+// some joins the first few of a list for a sentence.
+func some(list []string) string {
+	shown := list[:min(len(list), nodesShown)]
+	text := strings.Join(shown, ", ")
+	if more := len(list) - len(shown); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 // explainQueued says what a queued job waits for and where it stands.
@@ -87,37 +149,20 @@ func (p *Publisher) explainQueued(ctx context.Context, r *jobs.Result) error {
 	if known {
 		r.Position = &n
 	}
-	now, err := p.capacity(ctx)
+	nodes, err := p.nodesNow(ctx)
 	if err != nil {
 		return err
 	}
-	r.Reason = join(r.Reason, now.reason(r.Program, n, known))
+	r.Reason = join(r.Reason, placesOf(nodes, r.Program).reason(r.Program, n, known))
 	return nil
 }
 
-// reason puts into words why a job that is due does not run yet.
-func (c capacity) reason(program string, before int, known bool) string {
-	slots := c.slots[program]
-	var ahead string
-	switch {
-	case !known:
-		ahead = "many jobs come before it"
-	case before == 1:
-		ahead = "1 job comes before it"
-	case before > 1:
-		ahead = fmt.Sprintf("%d jobs come before it", before)
+// silent says that no beanstalkd server answers, so that no node hears of work.
+func silent(servers []jobs.Server) string {
+	if len(servers) == 0 || slices.ContainsFunc(servers, func(s jobs.Server) bool { return s.OK }) {
+		return ""
 	}
-	switch {
-	case slots == 0 && c.drained[program]:
-		return fmt.Sprintf("every node that is up and has the program %q is drained", program)
-	case slots == 0:
-		return fmt.Sprintf("no node that is up has the program %q", program)
-	case c.running >= slots:
-		return join("all slots are busy", ahead)
-	case ahead != "":
-		return ahead
-	}
-	return "is about to start"
+	return "beanstalkd does not answer, so that no node hears of the job"
 }
 
 // explainWaiting names the jobs that a job waits for.
@@ -129,11 +174,13 @@ func (p *Publisher) explainWaiting(ctx context.Context, r *jobs.Result, rec ledg
 		return nil
 	}
 	var open []string
+	missing := false
 	for _, id := range doc.Needs[:min(len(doc.Needs), needsShown)] {
 		state, err := p.stateOf(ctx, id)
 		if err != nil {
 			return err
 		}
+		missing = missing || state == notKnown
 		if state != string(jobs.Succeeded) {
 			open = append(open, id+" ("+state+")")
 		}
@@ -144,15 +191,42 @@ func (p *Publisher) explainWaiting(ctx context.Context, r *jobs.Result, rec ledg
 	if len(open) > 0 {
 		r.Reason = "waits for the jobs that it needs: " + strings.Join(open, ", ")
 	}
+	if missing {
+		return p.explainMissing(ctx, r)
+	}
 	return nil
+}
+
+// notKnown is the state of a job that nobody has put yet.
+const notKnown = "not known yet"
+
+// explainMissing says why a job that nobody has put yet may be long in coming.
+func (p *Publisher) explainMissing(ctx context.Context, r *jobs.Result) error {
+	drains, err := p.drains(ctx)
+	if err == nil && drains.Queue != nil {
+		r.Reason = join(r.Reason, "the queue is drained: no new job is accepted")
+	}
+	return err
 }
 
 func (p *Publisher) stateOf(ctx context.Context, id string) (string, error) {
 	rec, err := p.cfg.Ledger.Get(ctx, id)
 	if isUnknown(err) {
-		return "not known yet", nil
+		return notKnown, nil
 	}
 	return string(rec.State), err
+}
+
+// standstill says why a running job does not get on; empty where it does.
+func standstill(n jobs.Node) string {
+	name := show(n.Name, maxNameRunes)
+	switch {
+	case !n.Alive:
+		return "its node " + name + awaySince(n) + " is not up: the job moves to another one"
+	case n.Control.Paused:
+		return "stands still: the node " + name + " is paused"
+	}
+	return ""
 }
 
 // join joins what is said with a semicolon.

@@ -15,22 +15,9 @@ const maxRunningPages = 8
 
 // getNodes lists the nodes that the ledger knows.
 func (p *Publisher) getNodes(c echo.Context) error {
-	ctx := c.Request().Context()
-	found, err := p.cfg.Ledger.Nodes(ctx)
+	nodes, err := p.readNodes(c.Request().Context())
 	if err != nil {
 		return err
-	}
-	drains, err := p.drains(ctx)
-	if err != nil {
-		return err
-	}
-	running, err := p.runningBy(ctx)
-	if err != nil {
-		return err
-	}
-	nodes := make([]jobs.Node, 0, len(found))
-	for _, n := range found {
-		nodes = append(nodes, nodeOf(n, drained(drains, n.Name), running[n.Instance]))
 	}
 	return sendJSON(c, http.StatusOK, jobs.Nodes{Nodes: nodes})
 }
@@ -43,6 +30,7 @@ func nodeOf(n ledger.Node, drained bool, running int) jobs.Node {
 	}
 	for _, program := range n.Programs {
 		shown.Programs = append(shown.Programs, program.Name)
+		shown.Installed = append(shown.Installed, jobs.Installed{Name: program.Name, SHA256: program.SHA256})
 	}
 	return shown
 }
@@ -67,12 +55,9 @@ func (p *Publisher) runningBy(ctx context.Context) (map[string]int, error) {
 
 // getPrograms lists every program that a node has ever announced.
 func (p *Publisher) getPrograms(c echo.Context) error {
-	found, err := p.cfg.Ledger.Programs(c.Request().Context())
+	list, err := p.readPrograms(c.Request().Context())
 	if err != nil {
 		return err
 	}
-	if found == nil {
-		found = []ledger.Program{}
-	}
-	return sendJSON(c, http.StatusOK, map[string]any{"programs": found})
+	return sendJSON(c, http.StatusOK, list)
 }

@@ -64,16 +64,11 @@ func (p *Publisher) canAct(echo.Context) bool { return p.cfg.ReadOnly == "" && p
 
 // verdict judges the pool in one sentence.
 func (p *Publisher) verdict(ctx context.Context, root string) verdictView {
-	nodes, err := p.cfg.Ledger.Nodes(ctx)
+	v, err := p.verdictNow(ctx)
 	if err != nil {
-		return verdictOf(jobs.Verdict{Level: jobs.LevelBad, Text: "The ledger cannot be read."}, root)
+		v = jobs.Verdict{Level: jobs.LevelBad, Text: "The ledger cannot be read."}
 	}
-	for _, n := range nodes {
-		if n.Alive {
-			return verdictOf(jobs.Verdict{Level: jobs.LevelOK, Text: "All is well."}, root)
-		}
-	}
-	return verdictOf(jobs.Verdict{Level: jobs.LevelWarn, Text: "No node is up."}, root)
+	return verdictOf(v, root)
 }
 
 // verdictOf chooses the look of a verdict. It leads to the page of its first

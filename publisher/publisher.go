@@ -19,6 +19,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // Config of a Publisher.
@@ -40,6 +41,9 @@ type Config struct {
 	// work, and that it takes work again. Default: nothing is drained.
 	Drain   func(ctx context.Context, node, by, reason string) error
 	Undrain func(ctx context.Context, node, by string) error
+	// Servers says how each beanstalkd server does, as this node sees it.
+	// Default: none is known.
+	Servers func(ctx context.Context) []jobs.Server
 	// Ready says why the node should get no traffic. Default: always ready.
 	Ready func(ctx context.Context) error
 	// Token that writing requests must bear. Default: none is asked for.
@@ -68,19 +72,19 @@ type Config struct {
 
 // Publisher serves HTTP. Its Handler needs Run, or use Serve, which is both.
 type Publisher struct {
-	cfg      Config
-	log      *slog.Logger
-	echo     *echo.Echo
-	cache    *cache
-	flight   singleflight.Group // by id, filling the cache
-	hub      *hub
-	fleet    fleet
-	cors     cors
-	vary     string // of result URLs
-	foreign  *http.CrossOriginProtection
-	failures failures
-	static   map[string]*blob
-	pages    pages
+	cfg       Config
+	log       *slog.Logger
+	echo      *echo.Echo
+	cache     *cache
+	flight    singleflight.Group // by id, filling the cache
+	hub       *hub
+	collected collected
+	cors      cors
+	vary      string // of result URLs
+	foreign   *http.CrossOriginProtection
+	failures  failures
+	static    map[string]*blob
+	pages     pages
 }
 
 // New checks the configuration and builds the routes.
@@ -116,6 +120,9 @@ func fill(cfg *Config) {
 	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
 	if cfg.Ready == nil {
 		cfg.Ready = func(context.Context) error { return nil }
+	}
+	if cfg.Servers == nil {
+		cfg.Servers = func(context.Context) []jobs.Server { return nil }
 	}
 	if cfg.MaxStreams == 0 {
 		cfg.MaxStreams = 20_000

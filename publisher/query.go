@@ -87,3 +87,12 @@ func textFault(s string) string {
 	}
 	return ""
 }
+
+// and lists the parameters that there are.
+func and(known []string) string {
+	if len(known) == 1 {
+		return known[0] + " is"
+	}
+	last := len(known) - 1
+	return strings.Join(known[:last], ", ") + " and " + known[last] + " are"
+}

@@ -168,7 +168,7 @@ func TestPendingDocuments(t *testing.T) {
 		t.Errorf("reason %q, want %q", r.Reason, want)
 	}
 	b.register(1)
-	b.p.fleet.read = time.Time{}
+	b.p.collected.forget()
 	busy, second := b.queued(""), b.queued("")
 	b.running(alone)
 	progress := 0.5
@@ -190,8 +190,8 @@ func TestPendingDocuments(t *testing.T) {
 			State: jobs.Running, Attempt: 1, Node: testNode, Progress: &progress, Message: "week 3",
 			Counters: map[string]float64{"records": 12}, Partial: json.RawMessage(`{"a":[1]}`),
 		}},
-		"first":   {busy, "1", jobs.Result{State: jobs.Queued, Position: &zero, Reason: "all slots are busy"}},
-		"second":  {second, "2", jobs.Result{State: jobs.Queued, Position: &one, Reason: "all slots are busy; 1 job comes before it"}},
+		"first":   {busy, "1", jobs.Result{State: jobs.Queued, Position: &zero, Reason: "the only slot of node1 is busy"}},
+		"second":  {second, "2", jobs.Result{State: jobs.Queued, Position: &one, Reason: "the only slot of node1 is busy; 1 job comes before it"}},
 		"delayed": {delayed, "10", jobs.Result{State: jobs.Queued, NotBefore: later, Reason: "starts not before " + later.Format(time.RFC3339)}},
 		"waiting": {waiting, "5", jobs.Result{State: jobs.Waiting, Reason: "waits for the jobs that it needs: " + alone + " (running)"}},
 	} {

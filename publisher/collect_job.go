@@ -1,0 +1,76 @@
+package publisher
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// details is all that is known about one job. [ledger.ErrUnknown].
+func (p *Publisher) details(ctx context.Context, id string) (jobs.Details, error) {
+	rec, err := p.cfg.Ledger.Get(ctx, id)
+	if err != nil {
+		return jobs.Details{}, err
+	}
+	d := jobs.Details{Allowed: allowed(rec), Updated: rec.Updated}
+	if d.Status, err = p.status(ctx, rec); err != nil {
+		return d, err
+	}
+	// A document that was recorded with a fault may not be readable as a job.
+	_ = json.Unmarshal(rec.Document, &d.Job)
+	d.Why = d.Status.Reason
+	switch rec.State {
+	case jobs.Running:
+		err = p.addProcesses(ctx, &d, rec)
+	case jobs.Queued:
+		// Only here: a visitor's page must not wait for beanstalkd.
+		d.Why = join(silent(p.serversNow(ctx)), d.Why)
+	}
+	if err == nil {
+		err = p.addHistory(ctx, &d)
+	}
+	return d, err
+}
+
+func (p *Publisher) addHistory(ctx context.Context, d *jobs.Details) error {
+	attempts, err := p.cfg.Ledger.Attempts(ctx, d.Status.ID)
+	if err != nil {
+		return err
+	}
+	events, err := p.cfg.Ledger.Events(ctx, d.Status.ID, maxEvents)
+	d.Attempts, d.Events = attemptsOf(attempts), eventsOf(events)
+	return err
+}
+
+// allowed are the verbs that suit a job as it stands.
+func allowed(rec ledger.Record) []string {
+	list := []string{}
+	for _, v := range verbs {
+		if slices.Contains(v.states, rec.State) {
+			list = append(list, string(v.name))
+		}
+	}
+	return list
+}
+
+// addProcesses adds the processes that the job's node has counted, and why a
+// running job does not get on.
+func (p *Publisher) addProcesses(ctx context.Context, d *jobs.Details, rec ledger.Record) error {
+	nodes, err := p.readNodesWhole(ctx)
+	i := slices.IndexFunc(nodes, func(n jobs.Node) bool { return n.Instance == rec.Instance })
+	if err != nil || i < 0 {
+		return err
+	}
+	if v := nodes[i].Vitals; v != nil {
+		for _, process := range v.Processes {
+			if process.Job == rec.ID {
+				d.Processes = append(d.Processes, process)
+			}
+		}
+	}
+	d.Why = join(d.Why, standstill(nodes[i]))
+	return nil
+}

@@ -1,0 +1,155 @@
+package publisher
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const (
+	// overviewRows is how many running jobs and events an overview shows.
+	overviewRows = 12
+	// overviewRunning is among how many running jobs those are looked for that
+	// end next.
+	overviewRunning = 200
+	badRange        = "is one of 15m, 1h, 6h, 24h, 7d, 30d"
+)
+
+// lookback is a length of time that an overview may look back.
+type lookback struct {
+	name   string
+	length time.Duration
+	age    time.Duration // how old its picture may be
+}
+
+var lookbacks = []lookback{
+	{"15m", 15 * time.Minute, time.Second},
+	{"1h", time.Hour, time.Second},
+	{"6h", 6 * time.Hour, 2 * time.Second},
+	{"24h", 24 * time.Hour, 5 * time.Second},
+	{"7d", 7 * 24 * time.Hour, 15 * time.Second},
+	{"30d", 30 * 24 * time.Hour, 30 * time.Second},
+}
+
+const defaultRange = "1h"
+
+// lookbackOf is one by its name; the default one has none.
+func lookbackOf(name string) (lookback, bool) {
+	i := slices.IndexFunc(lookbacks, func(s lookback) bool { return s.name == cmp.Or(name, defaultRange) })
+	if i < 0 {
+		return lookback{}, false
+	}
+	return lookbacks[i], true
+}
+
+// overview is how the whole pool stands, with what was done in a window of
+// time. The answer is shared and must not be changed.
+func (p *Publisher) overview(ctx context.Context, window string) (jobs.Overview, error) {
+	s, ok := lookbackOf(window)
+	if !ok {
+		return jobs.Overview{}, badParameter("range", badRange)
+	}
+	return p.collected.overviews.get(ctx, s.name, s.age, func(ctx context.Context) (jobs.Overview, error) {
+		return p.readOverview(ctx, s)
+	})
+}
+
+// verdictNow is the judgement of the newest overview, for the top of every page.
+func (p *Publisher) verdictNow(ctx context.Context) (jobs.Verdict, error) {
+	o, err := p.overview(ctx, defaultRange)
+	return o.Verdict, err
+}
+
+func (p *Publisher) readOverview(ctx context.Context, s lookback) (jobs.Overview, error) {
+	o := jobs.Overview{At: time.Now().UTC().Truncate(time.Millisecond), Node: p.cfg.Node}
+	for _, add := range []func(context.Context, *jobs.Overview, lookback) error{
+		p.addCounts, p.addNodes, p.addQueue, p.addActivity, p.addRunning, p.addEvents,
+	} {
+		if err := add(ctx, &o, s); err != nil {
+			return o, err
+		}
+	}
+	o.Servers = p.serversNow(ctx)
+	if o.Servers == nil {
+		o.Servers = []jobs.Server{}
+	}
+	o.Verdict = judge(o)
+	return o, nil
+}
+
+func (p *Publisher) addCounts(ctx context.Context, o *jobs.Overview, _ lookback) error {
+	counts, err := p.cfg.Ledger.Counts(ctx)
+	o.Counts = map[jobs.State]int64{}
+	for state, n := range counts {
+		o.Counts[state] = int64(n)
+	}
+	return err
+}
+
+// addNodes adds the newest life of each node that has not left, and the slots
+// of those that take work.
+func (p *Publisher) addNodes(ctx context.Context, o *jobs.Overview, _ lookback) error {
+	all, err := p.nodesNow(ctx)
+	if err != nil {
+		return err
+	}
+	o.Nodes = present(all)
+	for _, n := range o.Nodes {
+		if n.Alive && !n.Drained && !n.Control.Paused {
+			o.Slots += slotsOf(n)
+			o.Busy += n.Running
+		}
+	}
+	return nil
+}
+
+// present are the newest lives of the nodes that have not left.
+func present(all []jobs.Node) []jobs.Node {
+	list := []jobs.Node{}
+	for i, n := range all {
+		if newest := i == 0 || all[i-1].Name != n.Name; newest && n.Left.IsZero() {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// slotsOf is how many jobs a node may run at once, as persons or its settings say.
+func slotsOf(n jobs.Node) int {
+	if n.Control.Slots != nil {
+		return *n.Control.Slots
+	}
+	return n.Slots
+}
+
+// addRunning adds the running jobs that end next.
+func (p *Publisher) addRunning(ctx context.Context, o *jobs.Overview, _ lookback) error {
+	page, err := p.list(ctx, ledger.Filter{State: jobs.Running, Limit: overviewRunning})
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(page.Jobs, func(a, b jobs.Result) int { return cmp.Compare(rest(a, o.At), rest(b, o.At)) })
+	o.Running = page.Jobs[:min(len(page.Jobs), overviewRows)]
+	return nil
+}
+
+// rest estimates the seconds that a running job still takes; one that says
+// nothing of its progress comes after all that do.
+func rest(r jobs.Result, now time.Time) float64 {
+	const unknown = 1e12
+	passed := now.Sub(r.Started).Seconds()
+	if r.Progress == nil || *r.Progress <= 0 || *r.Progress > 1 || passed < 0 {
+		return unknown - passed
+	}
+	return passed * (1 - *r.Progress) / *r.Progress
+}
+
+func (p *Publisher) addEvents(ctx context.Context, o *jobs.Overview, _ lookback) error {
+	page, err := p.eventPage(ctx, eventFilter{Limit: overviewRows})
+	o.Events = page.Events
+	return err
+}

@@ -1,0 +1,267 @@
+package publisher
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const (
+	// lateAfter is how old the heartbeat of a node is, which comes every 5 s,
+	// that a person hears of.
+	lateAfter = 12 * time.Second
+	// lease is when a node counts as dead and its jobs move.
+	lease = 20 * time.Second
+	// queuedLong is how long a job may be queued while slots are idle.
+	queuedLong = 2 * time.Minute
+	// manyMessages is how many buried or overdue messages are too many.
+	manyMessages = 10
+	// fewFailures are no reason to worry.
+	fewFailures = 5
+	// maxFindings bounds what a verdict lists.
+	maxFindings = 20
+)
+
+// judge says in one sentence how the pool stands, and what is not as it should be.
+func judge(o jobs.Overview) jobs.Verdict {
+	v := jobs.Verdict{Level: jobs.LevelOK, Findings: []jobs.Finding{}}
+	for _, look := range []func(jobs.Overview) []jobs.Finding{
+		judgeNodes, judgeServers, judgeDisks, judgeQueue, judgeFailures, judgeControls,
+	} {
+		for _, f := range look(o) {
+			f.Text += "."
+			v.Findings = append(v.Findings, f)
+		}
+	}
+	slices.SortStableFunc(v.Findings, func(a, b jobs.Finding) int { return cmp.Compare(weight(b.Level), weight(a.Level)) })
+	faults := slices.IndexFunc(v.Findings, func(f jobs.Finding) bool { return f.Level == jobs.LevelOK })
+	if faults < 0 {
+		faults = len(v.Findings)
+	}
+	v.Findings = v.Findings[:min(len(v.Findings), maxFindings)]
+	if faults == 0 {
+		v.Text = allWell(o, v.Findings)
+		return v
+	}
+	v.Level, v.Text = v.Findings[0].Level, v.Findings[0].Text
+	if faults > 1 {
+		v.Text += " And " + count(int64(faults-1), "more fault.", "more faults.")
+	}
+	return v
+}
+
+func weight(l jobs.Level) int {
+	return slices.Index([]jobs.Level{jobs.LevelOK, jobs.LevelWarn, jobs.LevelBad}, l)
+}
+
+// allWell is the sentence of a pool without faults; findings are what persons
+// have set.
+func allWell(o jobs.Overview, findings []jobs.Finding) string {
+	text := fmt.Sprintf("All is well: %s, %d of %s busy", count(int64(len(o.Nodes)), "node", "nodes"), o.Busy, count(int64(o.Slots), "slot", "slots"))
+	if o.Queue.Queued > 0 {
+		text += ", " + count(o.Queue.Queued, "job", "jobs") + " queued"
+	}
+	text += "."
+	for _, f := range findings[:min(len(findings), 2)] {
+		text += " " + f.Text
+	}
+	return text
+}
+
+// count is a number with the word for what is counted.
+func count(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return thousands(fmt.Sprint(n)) + " " + many
+}
+
+func judgeNodes(o jobs.Overview) []jobs.Finding {
+	var late, dead []jobs.Node
+	up := 0
+	for _, n := range o.Nodes {
+		switch age := o.At.Sub(n.Beat); {
+		case !n.Alive:
+			dead = append(dead, n)
+		case age >= lateAfter && age < lease:
+			late = append(late, n)
+		default:
+			up++
+		}
+	}
+	list := append(judgeDead(o, dead), judgeLate(o, late)...)
+	if up+len(late) == 0 && len(dead) == 0 {
+		list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: "No node is up", Path: "/nodes"})
+	}
+	return list
+}
+
+func judgeDead(o jobs.Overview, dead []jobs.Node) []jobs.Finding {
+	if len(dead) == 0 {
+		return nil
+	}
+	f := jobs.Finding{Level: jobs.LevelBad, Path: "/nodes", Text: fmt.Sprintf("%d nodes are dead: %s", len(dead), names(dead))}
+	if len(dead) == 1 {
+		f.Path, f.Text = nodePath(dead[0]), "One node is dead: "+names(dead)
+		if silence := o.At.Sub(dead[0].Beat); !dead[0].Beat.IsZero() && silence > 0 {
+			f.Text += ", silent for " + roughly(silence)
+		}
+	}
+	return []jobs.Finding{f}
+}
+
+func judgeLate(o jobs.Overview, late []jobs.Node) []jobs.Finding {
+	switch len(late) {
+	case 0:
+		return nil
+	case 1:
+		n := late[0]
+		text := fmt.Sprintf("One node is late: %s, silent for %s", names(late), span(o.At.Sub(n.Beat).Round(time.Second)))
+		if n.Running > 0 {
+			left := span((lease - o.At.Sub(n.Beat)).Round(time.Second))
+			text = fmt.Sprintf("One node is late: %s, its %s in %s", names(late), count(int64(n.Running), "job moves", "jobs move"), left)
+		}
+		return []jobs.Finding{{Level: jobs.LevelWarn, Text: text, Path: nodePath(n)}}
+	}
+	return []jobs.Finding{{Level: jobs.LevelWarn, Text: fmt.Sprintf("%d nodes are late: %s", len(late), names(late)), Path: "/nodes"}}
+}
+
+func names(nodes []jobs.Node) string {
+	list := make([]string, len(nodes))
+	for i, n := range nodes {
+		list[i] = show(n.Name, maxNameRunes)
+	}
+	return some(list)
+}
+
+func judgeServers(o jobs.Overview) []jobs.Finding {
+	var list []jobs.Finding
+	down := jobs.LevelWarn
+	if silent(o.Servers) != "" {
+		down = jobs.LevelBad
+	}
+	for _, s := range o.Servers {
+		at := "beanstalkd at " + show(s.Addr, maxNameRunes)
+		switch {
+		case !s.OK:
+			list = append(list, jobs.Finding{Level: down, Text: at + " does not answer"})
+		case s.Draining:
+			list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: at + " is in drain mode: it takes no messages"})
+		}
+		if s.Overdue >= manyMessages {
+			list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: fmt.Sprintf("%s has %s", at, count(s.Overdue, "overdue message", "overdue messages"))})
+		}
+		if s.Buried >= manyMessages {
+			list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: fmt.Sprintf("%s has %s", at, count(s.Buried, "buried message", "buried messages"))})
+		}
+	}
+	return list
+}
+
+func judgeDisks(o jobs.Overview) []jobs.Finding {
+	var list []jobs.Finding
+	for _, n := range o.Nodes {
+		d, low := fullest(n)
+		if !n.Alive || !low {
+			continue
+		}
+		name, path := show(n.Name, maxNameRunes), show(d.Path, maxNameRunes)
+		f := jobs.Finding{Level: jobs.LevelWarn, Path: nodePath(n), Text: fmt.Sprintf("A disk of %s is nearly full: %s free at %s", name, bytesOf(d.Free), path)}
+		if d.Free < d.Floor {
+			f.Level = jobs.LevelBad
+			f.Text = fmt.Sprintf("A disk of %s is full: %s free at %s, and it takes no work below %s", name, bytesOf(d.Free), path, bytesOf(d.Floor))
+		}
+		list = append(list, f)
+	}
+	return list
+}
+
+// judgeQueue looks for jobs that nobody takes.
+func judgeQueue(o jobs.Overview) []jobs.Finding {
+	if o.Queue.Queued == 0 {
+		return nil
+	}
+	if o.Slots == 0 {
+		return []jobs.Finding{{Level: jobs.LevelBad, Path: "/jobs?state=queued", Text: "No node takes work, and " + waits(o.Queue.Queued)}}
+	}
+	var list []jobs.Finding
+	for _, q := range o.Queue.Programs {
+		if f, bad := judgeProgram(o, q); bad {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+func waits(n int64) string { return count(n, "job waits", "jobs wait") }
+
+// judgeProgram finds fault where jobs of a program get old while slots that
+// could run them are idle, or where no node could.
+func judgeProgram(o jobs.Overview, q jobs.ProgramQueue) (jobs.Finding, bool) {
+	f := jobs.Finding{Level: jobs.LevelWarn, Path: "/programs/" + q.Program}
+	places, name := placesOf(o.Nodes, q.Program), show(q.Program, maxNameRunes)
+	age := o.At.Sub(q.Oldest)
+	switch {
+	case q.Queued == 0:
+		return f, false
+	case len(places.working) == 0:
+		f.Text = fmt.Sprintf("%s for the program %s, which no node that takes work has", waits(q.Queued), name)
+		return f, true
+	case q.Oldest.IsZero() || age < queuedLong || places.busy >= places.slots:
+		return f, false
+	}
+	f.Text = fmt.Sprintf("%s queued, the oldest for %s, while %d of %s idle",
+		count(q.Queued, "job of "+name+" is", "jobs of "+name+" are"), roughly(age), places.slots-places.busy, count(int64(places.slots), "slot is", "slots are"))
+	return f, true
+}
+
+// judgeFailures looks at the last hour.
+func judgeFailures(o jobs.Overview) []jobs.Finding {
+	failed := o.LastHour[jobs.Failed]
+	all := failed + o.LastHour[jobs.Succeeded]
+	if failed < fewFailures || failed*5 < all {
+		return nil
+	}
+	f := jobs.Finding{Level: jobs.LevelWarn, Path: "/jobs?state=failed"}
+	if failed*2 >= all {
+		f.Level = jobs.LevelBad
+	}
+	f.Text = fmt.Sprintf("%s of %s failed in the last hour", thousands(fmt.Sprint(failed)), count(all, "job", "jobs"))
+	return []jobs.Finding{f}
+}
+
+// judgeControls tells what persons have set, which is no fault.
+func judgeControls(o jobs.Overview) []jobs.Finding {
+	var list []jobs.Finding
+	if o.Queue.Drained != nil {
+		list = append(list, jobs.Finding{Level: jobs.LevelOK, Text: "The queue is drained: no new job is accepted"})
+	}
+	for _, n := range o.Nodes {
+		text := ""
+		switch {
+		case !n.Alive:
+			continue
+		case n.Control.Paused:
+			text = "is paused" + byWhom(n.Control.By)
+		case n.Drained:
+			text = "is drained: it takes no new work"
+		default:
+			continue
+		}
+		list = append(list, jobs.Finding{Level: jobs.LevelOK, Text: "Node " + show(n.Name, maxNameRunes) + " " + text, Path: nodePath(n)})
+	}
+	return list
+}
+
+func byWhom(by string) string {
+	if by == "" {
+		return ""
+	}
+	return " by " + show(by, maxNameRunes)
+}
+
+func nodePath(n jobs.Node) string { return "/nodes/" + url.PathEscape(n.Name) }
