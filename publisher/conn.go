@@ -35,6 +35,9 @@ type oneWriteConn struct {
 
 var heldBuffers = sync.Pool{New: func() any { b := make([]byte, 0, headBuffer); return &b }}
 
+// Bare is the connection itself, for who keeps it without answers to send.
+func (c *oneWriteConn) Bare() net.Conn { return c.TCPConn }
+
 type connKey struct{}
 
 // withConn lets a handler find its connection.

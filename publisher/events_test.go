@@ -233,31 +233,3 @@ func TestSlowStreamHoldsUpNobody(t *testing.T) {
 		}
 	}
 }
-
-// stuckWriter is a client whose socket takes nothing until its deadline.
-type stuckWriter struct {
-	httptest.ResponseRecorder
-	deadline time.Time
-}
-
-func (s *stuckWriter) SetWriteDeadline(t time.Time) error {
-	s.deadline = t
-	return nil
-}
-
-func (s *stuckWriter) FlushError() error {
-	if s.deadline.IsZero() {
-		return errors.New("no deadline was set")
-	}
-	return context.DeadlineExceeded
-}
-
-func TestEventsHaveADeadline(t *testing.T) {
-	t.Parallel()
-	w := &stuckWriter{}
-	e := newEventWriter(w)
-	err := e.event(&document{version: "v", body: []byte("{}")})
-	if left := time.Until(w.deadline); !errors.Is(err, context.DeadlineExceeded) || left <= 0 || left > eventTimeout {
-		t.Errorf("%v, %v left", err, left)
-	}
-}

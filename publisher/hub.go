@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/stream"
 )
 
 var (
@@ -30,6 +31,11 @@ type hub struct {
 	limit int
 	wake  chan struct{} // holds one
 	done  chan struct{} // closed at the end
+	// streams are those of the subscriptions and all others of the node.
+	streams *stream.Set
+	// foreign reports whether another process may have written since it was
+	// asked last.
+	foreign func() bool
 
 	mu     sync.Mutex
 	ended  bool
@@ -50,27 +56,59 @@ type topic struct {
 type subscription struct {
 	hub *hub
 	id  string
-	// mail holds the newest document only. The first one comes by itself.
-	mail chan *document
+
+	mu sync.Mutex
+	// mail holds the newest document only. The first one comes by itself. It is
+	// nil once a stream gets the documents.
+	mail   chan *document
+	stream *stream.Stream
 }
 
 func newHub(limit int, read func(context.Context, string) *document) *hub {
 	return &hub{
 		read: read, limit: limit, wake: make(chan struct{}, 1), done: make(chan struct{}),
-		topics: map[string]*topic{}, dirty: map[string]bool{},
+		topics: map[string]*topic{}, dirty: map[string]bool{}, streams: stream.New(),
+		foreign: func() bool { return true },
 	}
 }
 
-// subscribe watches a job, known or not. errBusy, errClosing.
-func (h *hub) subscribe(id string) (*subscription, error) {
+// acquire counts one more stream or held answer; release it. Where there is no
+// room, the streams of clients that have gone make some. errBusy, errClosing.
+func (h *hub) acquire() error {
+	err := h.tryAcquire()
+	if errors.Is(err, errBusy) {
+		h.streams.Sweep()
+		err = h.tryAcquire()
+	}
+	return err
+}
+
+func (h *hub) tryAcquire() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
 	case h.ended:
-		return nil, errClosing
+		return errClosing
 	case h.count >= h.limit:
-		return nil, errBusy
+		return errBusy
 	}
+	h.count++
+	return nil
+}
+
+func (h *hub) release() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.count--
+}
+
+// subscribe watches a job, known or not. errBusy, errClosing.
+func (h *hub) subscribe(id string) (*subscription, error) {
+	if err := h.acquire(); err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	s := &subscription{hub: h, id: id, mail: make(chan *document, 1)}
 	t := h.topics[id]
 	if t == nil {
@@ -88,20 +126,57 @@ func (h *hub) subscribe(id string) (*subscription, error) {
 		s.mail <- t.latest
 	}
 	t.subs[s] = struct{}{}
-	h.count++
 	return s, nil
 }
 
+// follow gives a stream, from now on, what would come as mail.
+func (s *subscription) follow(st *stream.Stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stream = st
+	select {
+	case d := <-s.mail:
+		s.send(d)
+	default:
+	}
+	s.mail = nil
+}
+
+// tell gives the subscriber a document. It never waits.
+func (s *subscription) tell(d *document) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stream != nil {
+		s.send(d)
+		return
+	}
+	select {
+	case <-s.mail: // too late for this one
+	default:
+	}
+	s.mail <- d // nobody else sends
+}
+
 func (s *subscription) close() {
-	h := s.hub
+	s.hub.drop(s)
+	s.hub.release()
+}
+
+func (h *hub) drop(s *subscription) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	t := h.topics[s.id]
 	delete(t.subs, s)
-	h.count--
 	if len(t.subs) == 0 {
 		delete(h.topics, s.id)
 		delete(h.dirty, s.id)
+	}
+}
+
+// send leaves out that a document could not be had: that is no event.
+func (s *subscription) send(d *document) {
+	if d.err == nil {
+		s.stream.Send(d.message())
 	}
 }
 
@@ -126,6 +201,9 @@ func (h *hub) markLocked(id string) {
 
 // run reads and tells until ctx ends.
 func (h *hub) run(ctx context.Context) {
+	var tending sync.WaitGroup
+	tending.Go(func() { h.streams.Run(ctx) })
+	defer tending.Wait()
 	defer h.end()
 	tick := time.NewTicker(hubTick)
 	defer tick.Stop()
@@ -140,7 +218,9 @@ func (h *hub) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			h.sweep(ctx)
+			if len(h.rest) > 0 || h.foreign() {
+				h.sweep(ctx)
+			}
 		case <-h.wake:
 			h.refresh(ctx, h.takeDirty())
 		}
@@ -163,11 +243,12 @@ func retick(t *time.Ticker, on bool) {
 // end ends every stream.
 func (h *hub) end() {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	if !h.ended {
 		h.ended = true
 		close(h.done)
 	}
+	h.mu.Unlock()
+	h.streams.End()
 }
 
 func (h *hub) watched() bool {
@@ -229,11 +310,7 @@ func (h *hub) open(id string) bool {
 // tell gives a document to the job's subscribers if it is a new one.
 func (h *hub) tell(d *document) {
 	for _, s := range h.publish(d) {
-		select {
-		case <-s.mail: // too late for this one
-		default:
-		}
-		s.mail <- d // nobody else sends
+		s.tell(d)
 	}
 }
 

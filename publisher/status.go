@@ -7,10 +7,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/stream"
 )
 
 // summary is what a record says by itself, as a listing shows it.
@@ -99,6 +101,9 @@ type document struct {
 	version string
 	stored  *stored // of a success
 	err     error   // why there is no document
+
+	once  sync.Once
+	event *stream.Message // made when it is asked for first
 }
 
 func (d *document) final() bool { return d.state.Final() }

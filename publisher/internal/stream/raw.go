@@ -1,0 +1,56 @@
+package stream
+
+import (
+	"errors"
+	"net"
+	"syscall"
+)
+
+// bare is the connection under what a server has put around it, which may
+// hold more memory than the stream needs.
+func bare(c net.Conn) net.Conn {
+	for {
+		w, ok := c.(interface{ Bare() net.Conn })
+		if !ok {
+			return c
+		}
+		c = w.Bare()
+	}
+}
+
+// write writes what the socket takes now.
+func (s *Stream) write(b []byte) (n int, err error) {
+	if s.raw == nil {
+		return 0, nil
+	}
+	failed := s.raw.Write(func(fd uintptr) bool {
+		n, err = syscall.Write(int(fd), b)
+		return true
+	})
+	if failed != nil {
+		return 0, failed
+	}
+	if wouldWait(err) {
+		return 0, nil
+	}
+	return max(n, 0), err
+}
+
+// departed reports whether the client has closed its end. What it says is of
+// no interest.
+func (s *Stream) departed(scratch []byte) bool {
+	if s.raw == nil {
+		return false
+	}
+	var n int
+	var err error
+	failed := s.raw.Read(func(fd uintptr) bool {
+		n, err = syscall.Read(int(fd), scratch)
+		return true
+	})
+	return failed != nil || n <= 0 && !wouldWait(err)
+}
+
+func wouldWait(err error) bool {
+	return errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EINTR)
+}

@@ -1,0 +1,252 @@
+// Package stream keeps many event streams open at the price of their sockets.
+// A stream of HTTP/1.1 is taken from net/http once its head is written: no
+// goroutine and no buffer stay behind. Messages are written without waiting; a
+// client that does not take one at once gets a goroutine and a deadline for as
+// long as it is behind. Other streams (TLS, HTTP/2) have a goroutine each.
+package stream
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// ContentType of every stream.
+const ContentType = "text/event-stream; charset=utf-8"
+
+const (
+	// Idle is the longest silence of a stream.
+	Idle = 15 * time.Second
+	// Streams are visited in turn, a bucket at a time: every 5 s to see whether
+	// the client is there, and every third time to send a comment.
+	buckets    = 15
+	visitEvery = Idle / 3 / buckets
+	// sweepPause bounds how often all are visited because there is no more room.
+	sweepPause = time.Second
+)
+
+// Set is the open streams of a server. Run tends them.
+type Set struct {
+	wake chan struct{} // holds one
+	done chan struct{} // closed at the end
+	work sync.WaitGroup
+
+	mu      sync.Mutex
+	ended   bool
+	turn    int // of the bucket that gets the next stream
+	count   int
+	members [buckets]map[*Stream]struct{}
+	plain   map[*Stream]struct{}
+
+	sweeping sync.Mutex
+	swept    time.Time
+}
+
+// New is an empty set.
+func New() *Set {
+	s := &Set{wake: make(chan struct{}, 1), done: make(chan struct{}), plain: map[*Stream]struct{}{}}
+	for i := range s.members {
+		s.members[i] = map[*Stream]struct{}{}
+	}
+	return s
+}
+
+// Serve answers a request with the head of an event stream and calls ready,
+// which may send the first messages and keep the stream. It may return while
+// the stream goes on; gone is called once when that has ended. A lifetime of 0
+// has no end.
+func (s *Set) Serve(w http.ResponseWriter, r *http.Request, lifetime time.Duration, ready func(*Stream), gone func()) {
+	st := &Stream{set: s, gone: gone}
+	if lifetime > 0 {
+		st.expires = time.Now().Add(lifetime).Unix()
+	}
+	if err := st.begin(w, r); err != nil || !s.add(st) {
+		st.abandon()
+		return
+	}
+	ready(st)
+	if st.conn == nil {
+		st.serve(r.Context(), w)
+	}
+}
+
+// begin writes the head, and takes the connection where that can be.
+func (s *Stream) begin(w http.ResponseWriter, r *http.Request) error {
+	h, rc := w.Header(), http.NewResponseController(w)
+	h.Set("Content-Type", ContentType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
+	_ = rc.SetWriteDeadline(time.Now().Add(WriteTimeout))
+	own := r.TLS == nil && r.ProtoMajor == 1 && r.ProtoMinor == 1
+	if own {
+		h.Set("Connection", "close")
+	}
+	w.WriteHeader(http.StatusOK)
+	if err := rc.Flush(); err != nil {
+		return err
+	}
+	if own {
+		s.take(rc)
+	}
+	if s.conn == nil {
+		s.wake = make(chan struct{}, 1)
+	}
+	return nil
+}
+
+// take takes the connection from net/http.
+func (s *Stream) take(rc *http.ResponseController) {
+	conn, _, err := rc.Hijack()
+	if err != nil {
+		return
+	}
+	s.conn = bare(conn)
+	if c, ok := s.conn.(syscall.Conn); ok {
+		s.raw, _ = c.SyscallConn()
+	}
+}
+
+// abandon ends a stream that has not begun.
+func (s *Stream) abandon() {
+	if s.conn != nil {
+		s.conn.Close()
+	}
+	s.gone()
+}
+
+func (s *Set) add(st *Stream) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return false
+	}
+	if st.conn == nil {
+		s.plain[st] = struct{}{}
+		return true
+	}
+	st.bucket = s.turn
+	s.turn = (s.turn + 1) % buckets
+	s.members[st.bucket][st] = struct{}{}
+	s.count++
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+func (s *Set) remove(st *Stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st.conn == nil {
+		delete(s.plain, st)
+		return
+	}
+	delete(s.members[st.bucket], st)
+	s.count--
+}
+
+// spawn runs f unless the set has ended.
+func (s *Set) spawn(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended {
+		s.work.Go(f)
+	}
+	return !s.ended
+}
+
+// Run visits the streams until ctx ends, and ends them with it.
+func (s *Set) Run(ctx context.Context) {
+	defer s.End()
+	tick := time.NewTicker(visitEvery)
+	defer tick.Stop()
+	for n := 0; ; n++ {
+		if s.empty() && !s.awaited(ctx) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.done:
+			return
+		case <-tick.C:
+			s.visit(n%buckets, n/buckets%3 == 2)
+		}
+	}
+}
+
+func (s *Set) empty() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.count == 0
+}
+
+// awaited waits for a stream, so that a node without any sleeps.
+func (s *Set) awaited(ctx context.Context) bool {
+	select {
+	case <-s.wake:
+		return true
+	case <-ctx.Done():
+	case <-s.done:
+	}
+	return false
+}
+
+func (s *Set) visit(bucket int, speak bool) {
+	now, scratch := time.Now().Unix(), make([]byte, 512)
+	for _, st := range s.list(bucket) {
+		st.visit(now, scratch, speak)
+	}
+}
+
+func (s *Set) list(bucket int) []*Stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*Stream, 0, len(s.members[bucket]))
+	for st := range s.members[bucket] {
+		list = append(list, st)
+	}
+	return list
+}
+
+// Sweep ends the streams of clients that have gone, at most once a second. It
+// is for a caller that has no room for one more.
+func (s *Set) Sweep() {
+	s.sweeping.Lock()
+	defer s.sweeping.Unlock()
+	if time.Since(s.swept) < sweepPause {
+		return
+	}
+	for i := range buckets {
+		s.visit(i, false)
+	}
+	s.swept = time.Now()
+}
+
+// End ends all streams, and returns when nothing of them runs any more but the
+// handlers of those that net/http has kept, which are about to return.
+func (s *Set) End() {
+	s.mu.Lock()
+	first := !s.ended
+	s.ended = true
+	list := make([]*Stream, 0, s.count+len(s.plain))
+	for st := range s.plain {
+		list = append(list, st)
+	}
+	for _, m := range s.members {
+		for st := range m {
+			list = append(list, st)
+		}
+	}
+	s.mu.Unlock()
+	if first {
+		close(s.done)
+	}
+	for _, st := range list {
+		st.close(true)
+	}
+	s.work.Wait()
+}

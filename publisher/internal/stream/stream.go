@@ -1,0 +1,203 @@
+package stream
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// WriteTimeout bounds how long a client may take to accept one message.
+	WriteTimeout = 10 * time.Second
+	// maxWaiting is how many messages may wait for a client that is behind.
+	// One that falls back further is cut off, and comes again.
+	maxWaiting = 256
+)
+
+// Stream is one client that listens.
+type Stream struct {
+	set     *Set
+	gone    func()
+	expires int64 // Unix time; 0: never
+	bucket  int
+
+	conn net.Conn        // taken from net/http, or nil
+	raw  syscall.RawConn // nil where conn has none
+	wake chan struct{}   // holds one; of a stream that has a goroutine
+
+	mu      sync.Mutex
+	waiting []*Message
+	busy    bool // a goroutine writes, or will
+	ending  bool // the last message has been taken in
+	closed  bool
+}
+
+// Send sends m or lets it wait; it never blocks.
+func (s *Stream) Send(m *Message) {
+	if s.send(m) {
+		s.Close()
+	}
+}
+
+// send reports whether the stream is at its end.
+func (s *Stream) send(m *Message) (end bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.ending {
+		return false
+	}
+	s.ending = m.last
+	switch {
+	case s.busy:
+		return !s.put(m)
+	case s.conn == nil:
+		s.busy = true
+		s.wake <- struct{}{}
+		return !s.put(m)
+	}
+	n, err := s.write(m.chunk)
+	switch {
+	case err != nil:
+		return true
+	case n < len(m.chunk):
+		return !s.continued(m.chunk[n:])
+	}
+	return m.last
+}
+
+// put lets m wait. false: too much waits already.
+func (s *Stream) put(m *Message) bool {
+	if m.key != "" {
+		s.waiting = slices.DeleteFunc(s.waiting, func(old *Message) bool { return old.key == m.key })
+	}
+	s.waiting = append(s.waiting, m)
+	return len(s.waiting) <= maxWaiting
+}
+
+// continued lets a goroutine of its own write what the socket did not take.
+func (s *Stream) continued(rest []byte) bool {
+	s.busy = s.set.spawn(func() {
+		if s.drain(rest) {
+			s.Close()
+		}
+	})
+	return s.busy
+}
+
+// drain writes rest and what waits; it reports whether the stream is at its end.
+func (s *Stream) drain(rest []byte) (end bool) {
+	for {
+		_ = s.conn.SetWriteDeadline(time.Now().Add(WriteTimeout))
+		if _, err := s.conn.Write(rest); err != nil {
+			return true
+		}
+		m, end := s.next()
+		if m == nil {
+			return end
+		}
+		rest = m.chunk
+	}
+}
+
+// next takes what has waited for the longest. Where nothing waits, the
+// goroutine that asks is released.
+func (s *Stream) next() (m *Message, end bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.waiting) > 0 {
+		m = s.waiting[0]
+		s.waiting = s.waiting[1:]
+		return m, false
+	}
+	s.waiting, s.busy = nil, false
+	if s.conn != nil {
+		_ = s.conn.SetWriteDeadline(time.Time{}) // it would end writes that do not wait
+	}
+	return nil, s.ending
+}
+
+// Close ends the stream at once. It may be called more than once.
+func (s *Stream) Close() { s.close(false) }
+
+// close ends the stream, in good order if that needs no waiting.
+func (s *Stream) close(politely bool) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	s.closed, s.waiting = true, nil
+	if politely && s.conn != nil && !s.busy {
+		_, _ = s.write([]byte(endOfBody))
+	}
+	s.mu.Unlock()
+	if s.conn != nil {
+		s.conn.Close()
+	} else {
+		close(s.wake)
+	}
+	s.set.remove(s)
+	s.gone()
+}
+
+// visit sees whether the client is still there, and lets it see the same of us.
+func (s *Stream) visit(now int64, scratch []byte, speak bool) {
+	switch {
+	case s.departed(scratch):
+		s.Close()
+	case s.expires != 0 && now > s.expires:
+		s.close(true)
+	case speak:
+		s.Send(comment)
+	}
+}
+
+// serve writes the messages of a stream whose connection net/http has kept.
+func (s *Stream) serve(ctx context.Context, w http.ResponseWriter) {
+	defer s.Close()
+	lifetime, idle := s.lifetime(), time.NewTicker(Idle)
+	defer idle.Stop()
+	rc := http.NewResponseController(w)
+	for {
+		select {
+		case _, open := <-s.wake:
+			if !open || s.flush(w, rc) {
+				return
+			}
+		case <-idle.C:
+			s.Send(comment)
+		case <-lifetime:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *Stream) lifetime() <-chan time.Time {
+	if s.expires == 0 {
+		return nil
+	}
+	return time.After(time.Until(time.Unix(s.expires, 0)))
+}
+
+// flush writes what waits; it reports whether the stream is at its end.
+func (s *Stream) flush(w http.ResponseWriter, rc *http.ResponseController) (end bool) {
+	for {
+		m, end := s.next()
+		if m == nil {
+			return end
+		}
+		_ = rc.SetWriteDeadline(time.Now().Add(WriteTimeout)) // not every writer knows deadlines
+		if _, err := w.Write(m.text); err != nil {
+			return true
+		}
+		if rc.Flush() != nil {
+			return true
+		}
+	}
+}
