@@ -45,6 +45,8 @@ type canvas struct {
 	y      scale
 	low    float64 // lowest and highest value, without the interval
 	high   float64
+	inner  int  // height of the drawing without its labels, in pixels
+	local  bool // whether live.js may set the hours to the reader's own clock
 	b      []byte
 }
 
@@ -56,10 +58,10 @@ func draw(g []series) plot {
 		p.Gutter = max(p.Gutter, len([]rune(t.label)))
 	}
 	label := template.HTMLEscapeString(c.describe(g))
-	c.add(`<svg class="plot" width="100%" height="`, strconv.Itoa(plotHeight), `" role="img" aria-label="`, label, `">`)
+	c.add(`<svg class="plot" width="100%" height="`, strconv.Itoa(c.height()), `" role="img" aria-label="`, label, `">`)
 	c.axes(ticks, spanTicks(c.x0, c.x1, g[0].offset))
 	c.add(fmt.Sprintf(`<svg y="%d" height="%d" viewBox="0 0 %d %d" preserveAspectRatio="none" overflow="visible">`,
-		plotTop, plotInner, plotAcross, plotInner))
+		plotTop, c.inner, plotAcross, c.inner))
 	for i := range g {
 		if len(g) > 1 {
 			p.Legend = append(p.Legend, show(g[i].name, maxNameRunes))
@@ -73,7 +75,7 @@ func draw(g []series) plot {
 
 // fitted finds the ranges that hold all of a group, intervals included.
 func fitted(g []series) *canvas {
-	c := &canvas{x0: math.Inf(1), x1: math.Inf(-1), b: make([]byte, 0, 24<<10)}
+	c := &canvas{x0: math.Inf(1), x1: math.Inf(-1), inner: plotInner, b: make([]byte, 0, 24<<10)}
 	lo, hi := math.Inf(1), math.Inf(-1)
 	c.low, c.high = lo, hi
 	for _, s := range g {
@@ -109,8 +111,10 @@ func (c *canvas) across(x float64) float64 { return (x - c.x0) / (c.x1 - c.x0) }
 
 // down is in pixels from the top of the inner drawing.
 func (c *canvas) down(y float64) float64 {
-	return (1 - (y-c.y.lo)/(c.y.hi-c.y.lo)) * plotInner
+	return (1 - (y-c.y.lo)/(c.y.hi-c.y.lo)) * float64(c.inner)
 }
+
+func (c *canvas) height() int { return c.inner + plotHeight - plotInner }
 
 func (c *canvas) axes(values, times []tick) {
 	for _, t := range values {
@@ -122,9 +126,17 @@ func (c *canvas) axes(values, times []tick) {
 		if at > 0.96 {
 			anchor = "end"
 		}
-		c.add(fmt.Sprintf(`<g class="r%d"><line class="grid" stroke="currentColor" x1="%.2f%%" x2="%.2f%%" y1="%d" y2="%d"/><text x="%.2f%%" y="%d" text-anchor="%s">%s</text></g>`,
-			t.rank, at*100, at*100, plotTop+plotInner, plotTop+plotInner+6, at*100, plotHeight-14, anchor, t.label))
+		c.add(fmt.Sprintf(`<g class="r%d"><line class="grid" stroke="currentColor" x1="%.2f%%" x2="%.2f%%" y1="%d" y2="%d"/><text x="%.2f%%" y="%d" text-anchor="%s"%s>%s</text></g>`,
+			t.rank, at*100, at*100, plotTop+c.inner, plotTop+c.inner+6, at*100, c.height()-14, anchor, c.clock(t), t.label))
 	}
+}
+
+// clock lets a script translate a label that is a time of day.
+func (c *canvas) clock(t tick) string {
+	if !c.local || !strings.Contains(t.label, ":") {
+		return ""
+	}
+	return ` data-at="` + time.Unix(int64(t.at), 0).UTC().Format(time.RFC3339) + `"`
 }
 
 // series draws the interval and the line. Missing values break both.
