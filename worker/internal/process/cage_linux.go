@@ -23,7 +23,7 @@ type cage struct {
 	cpuFD            int
 	memoryFD         int // -1 without the controller
 	memory, tasks    bool
-	killed           bool
+	killed, frozen   bool  // at some time
 	limit            int64 // memory.max; 0 for none
 	outOfMemory      int64 // count at the start of the run
 }
@@ -58,11 +58,13 @@ func (h *home) pop() *cage {
 // give puts an empty cage back. One that was killed is of no more use: some
 // kernels (6.18) compare how often the cgroup that a process is started in was
 // killed with the cgroup that it is started from, and kill it where they differ.
+// One that was frozen may still be so, and what is started in it would never
+// come to be.
 func (c *cage) give() {
 	if c == nil {
 		return
 	}
-	if c.killed {
+	if c.killed || c.frozen {
 		c.discard()
 		return
 	}
@@ -169,6 +171,20 @@ func (c *cage) kill() bool {
 	c.killed = true
 	_, err := unix.Write(c.killFD, []byte("1"))
 	return err == nil
+}
+
+// freeze has all that is inside stand still, or go on. It reports whether the
+// kernel does that.
+func (c *cage) freeze(still bool) bool {
+	if c == nil {
+		return false
+	}
+	c.frozen = true
+	text := "0"
+	if still {
+		text = "1"
+	}
+	return c.write("cgroup.freeze", text) == nil
 }
 
 // end kills what is left inside and waits until it is gone. It returns how many

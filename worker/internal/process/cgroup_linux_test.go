@@ -36,12 +36,17 @@ func init() {
 // stranger is in one.
 func keeper(t *testing.T, name string) (cmd *exec.Cmd, dir string, stranger int) {
 	t.Helper()
+	return keeperOf(t, "keeper", name)
+}
+
+func keeperOf(t *testing.T, program, name string) (cmd *exec.Cmd, dir string, stranger int) {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd = exec.CommandContext(t.Context(), exe, name)
-	cmd.Env = childEnv("keeper")
+	cmd.Env = childEnv(program)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -75,6 +75,7 @@ type group struct {
 	hunted   map[int]uint64 // what was killed besides the group, see hunt
 	meter    meter
 	quiet    quiet
+	pause    pause
 }
 
 // start makes the pipes and starts the program.

@@ -16,6 +16,7 @@ const exitSoon = 2 * time.Millisecond
 func (g *group) supervise(ctx context.Context) {
 	for {
 		now := time.Now()
+		g.hold(now)
 		g.check(ctx, now)
 		if g.meter.sample(g.pid, now) == 1 {
 			g.limitRest()
@@ -56,6 +57,8 @@ func (g *group) shallStop(ctx context.Context, now time.Time) bool {
 	case g.exit.StdoutTooBig:
 	case ctx.Err() != nil:
 		g.exit.Cancelled = true
+	case !g.pause.since.IsZero():
+		return false
 	case !g.deadline.IsZero() && !now.Before(g.deadline):
 		g.exit.TimedOut = true
 	case g.quiet.tooLong(now, g.cpu):
@@ -74,11 +77,13 @@ func (g *group) cpu() time.Duration {
 	return treeCPU(g.pid, g.mark)
 }
 
-// terminate asks the group to end. A stopped process must go on to hear it.
+// terminate asks the group to end. A stopped process must go on to hear it, and
+// finds the signal there when it does.
 func (g *group) terminate(now time.Time) {
 	g.meter.look(g.pid)
 	g.killAt = now.Add(g.spec.Grace)
 	g.signal(unix.SIGTERM)
+	g.thaw(now)
 	g.signal(unix.SIGCONT)
 }
 
@@ -103,6 +108,8 @@ func (g *group) nextStep() time.Time {
 		return time.Time{}
 	case !g.killAt.IsZero():
 		return g.killAt
+	case !g.pause.since.IsZero():
+		return time.Time{}
 	case !g.quiet.next.IsZero() && (g.deadline.IsZero() || g.quiet.next.Before(g.deadline)):
 		return g.quiet.next
 	}
@@ -210,6 +217,7 @@ func appendWithin(s, p []byte, limit int64) []byte {
 // only then reaps the leader: until then its numbers cannot be given away.
 func (g *group) finish() {
 	g.closeFD(fdStdin)
+	g.still(time.Now())
 	_ = unix.Kill(-g.pid, unix.SIGKILL)
 	left := g.cage.end()
 	g.exit.Escaped = max(left, sweep(g.pid, g.mark, g.cage, g.hunted))

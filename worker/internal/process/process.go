@@ -89,6 +89,10 @@ type Spec struct {
 	// FileSize is the largest file that a process may write, in bytes; default
 	// none.
 	FileSize int64
+	// Pause, while it is shut, has the program and all its descendants stand
+	// still, and Timeout and Stall with them. What it wrote before is read; a
+	// program that is to end for another reason goes on for that. Default never.
+	Pause *Gate
 	// Grace is the time between SIGTERM and SIGKILL. Default 10 s.
 	Grace time.Duration
 	// OnStart is told the process id, which is also the id of the group.
@@ -116,6 +120,8 @@ type Exit struct {
 	CPU time.Duration
 	// Wall is from before the start to the end of the last pipe.
 	Wall time.Duration
+	// Paused is for how long of that it stood still.
+	Paused time.Duration
 	// MaxRSS is the most memory held by one process, in bytes; 0 where the
 	// program was too short and small to measure.
 	MaxRSS int64
@@ -131,6 +137,7 @@ type Exit struct {
 // after the grace period SIGKILL. The error is for a program that could not be
 // started; how one ended is in Exit.
 func Run(ctx context.Context, spec Spec) (Exit, error) {
+	spec.Pause.wait(ctx, spec.Kill)
 	for _, c := range [...]context.Context{ctx, spec.Kill} {
 		if c != nil && c.Err() != nil {
 			return Exit{}, fmt.Errorf("process: not started: %w", context.Cause(c))
@@ -152,6 +159,7 @@ func Run(ctx context.Context, spec Spec) (Exit, error) {
 	if spec.Kill != nil {
 		defer context.AfterFunc(spec.Kill, g.gear.waker.wake)()
 	}
+	defer spec.Pause.enter(&g.gear.waker)()
 	g.supervise(ctx)
 	g.finish()
 	return g.exit, nil

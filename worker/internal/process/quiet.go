@@ -29,6 +29,13 @@ func (q *quiet) start(limit time.Duration, now time.Time) {
 	}
 }
 
+// shift puts the looks off by the time for which the program stood still.
+func (q *quiet) shift(d time.Duration) {
+	if !q.next.IsZero() {
+		q.last, q.next = q.last.Add(d), q.next.Add(d)
+	}
+}
+
 func (q *quiet) step() time.Duration { return max(q.limit/8, time.Millisecond) }
 
 // tooLong looks where it is time to. Time that this process slept through, being

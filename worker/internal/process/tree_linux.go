@@ -62,6 +62,27 @@ func treeCPU(leader int, mark string) time.Duration {
 	return time.Duration(ticks) * clockTick
 }
 
+// halt stops the tree of a program until nothing new appears. It returns what
+// it stopped: what had been stopped before is not to go on with the others.
+func halt(leader int, mark string) map[int]uint64 {
+	stopped := map[int]uint64{}
+	begun := time.Now()
+	for range huntRounds {
+		found := tree(leader, mark)
+		maps.DeleteFunc(found, func(_ int, st procStat) bool { return st.state == 'T' })
+		if !stopNew(found, stopped) || time.Since(begun) > huntFor {
+			break
+		}
+	}
+	return stopped
+}
+
+// isSame reports whether a process is the one that was started then.
+func isSame(pid int, started uint64) bool {
+	st, ok := readStat(pid)
+	return ok && st.started == started
+}
+
 const (
 	huntRounds = 50
 	huntFor    = 500 * time.Millisecond

@@ -1,0 +1,360 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func init() {
+	programs["paused keeper"] = func(args []string) { // a node whose program, with a stranger, is paused
+		if err := Adopt(args[0]); err != nil {
+			panic(err)
+		}
+		exe, _ := os.Executable()
+		gate := NewGate()
+		spec := Spec{Path: exe, Args: []string{"stranger", "hang"}, Env: childEnv("parent"), Pause: gate}
+		spec.Event = func(line []byte) {
+			gate.Set(true)
+			stranger := string(line)
+			go func() {
+				for !frozen(number([]string{stranger}, 0)) {
+					time.Sleep(time.Millisecond)
+				}
+				fmt.Println(Probe().Cgroup, stranger)
+			}()
+		}
+		_, err := Run(context.Background(), spec)
+		panic(err)
+	}
+}
+
+// frozen reports whether the cgroup of a process stands still.
+func frozen(pid int) bool {
+	at := cgroupPath(procFile(pid, "cgroup"))
+	h := adoption.home.Load()
+	if h == nil {
+		return false
+	}
+	events := place{dir: h.dir + strings.TrimPrefix(at, h.path)}.words("cgroup.events")
+	i := slices.Index(events, "frozen")
+	return i >= 0 && events[i+1] == "1"
+}
+
+// work is a program with a child in another session, both of which compute
+// and never end; it tells both numbers.
+const work = `PATH=/usr/bin:/bin; setsid sh -c 'echo $$ >&3; while :; do :; done' & echo $$ >&3; while :; do :; done`
+
+// paused is a program that runs with a gate.
+type paused struct {
+	gate   *Gate
+	cancel context.CancelFunc
+	kill   context.CancelFunc
+	pids   []int
+	exit   chan Exit
+}
+
+// startPaused starts a script that says n numbers of processes as events.
+func startPaused(t *testing.T, script string, n int, bound func(*Spec)) *paused {
+	t.Helper()
+	p := &paused{gate: NewGate(), exit: make(chan Exit, 1)}
+	ctx, cancel := context.WithCancel(t.Context())
+	kill, doKill := context.WithCancel(context.Background())
+	p.cancel, p.kill = cancel, doKill
+	t.Cleanup(doKill)
+	lines := make(chan string, n)
+	spec := Spec{
+		Path: "/bin/sh", Args: []string{"-c", script}, Env: []string{"PATH=/usr/bin:/bin"}, Pause: p.gate, Kill: kill,
+		Grace: 5 * time.Second, Event: func(line []byte) { lines <- string(line) },
+	}
+	if bound != nil {
+		bound(&spec)
+	}
+	go func() {
+		exit, err := Run(ctx, spec)
+		if err != nil {
+			t.Error(err)
+		}
+		p.exit <- exit
+	}()
+	for range n {
+		select {
+		case line := <-lines:
+			p.pids = append(p.pids, pid(t, []byte(line)))
+		case <-time.After(10 * time.Second):
+			t.Fatal("the program does not start")
+		}
+	}
+	return p
+}
+
+func (p *paused) used() (total uint64) {
+	for _, pid := range p.pids {
+		if st, ok := readStat(pid); ok {
+			total += st.cpu
+		}
+	}
+	return total
+}
+
+// stands waits until the program uses no processor, and sees that it stays so.
+func (p *paused) stands(t *testing.T) {
+	t.Helper()
+	before := p.used()
+	until(t, "it stands still", func() bool {
+		time.Sleep(50 * time.Millisecond)
+		now := p.used()
+		defer func() { before = now }()
+		return now == before
+	})
+	time.Sleep(200 * time.Millisecond)
+	if now := p.used(); now != before {
+		t.Errorf("it used %d ticks in a pause", now-before)
+	}
+}
+
+func (p *paused) goesOn(t *testing.T) {
+	t.Helper()
+	for _, pid := range p.pids {
+		before, _ := readStat(pid)
+		until(t, "it goes on", func() bool { st, ok := readStat(pid); return ok && st.cpu > before.cpu })
+	}
+}
+
+func (p *paused) end(t *testing.T) Exit {
+	t.Helper()
+	select {
+	case exit := <-p.exit:
+		until(t, "nothing is left", func() bool { return !slices.ContainsFunc(p.pids, alive) })
+		return exit
+	case <-time.After(10 * time.Second):
+		t.Fatal("it does not end")
+		return Exit{}
+	}
+}
+
+func TestPauseAndResume(t *testing.T) {
+	t.Parallel()
+	bothWays(t, func(t *testing.T, uncaged bool) {
+		p := startPaused(t, work, 2, func(s *Spec) { s.uncaged = uncaged })
+		for range 2 {
+			if !p.gate.Set(true) || p.gate.Set(true) {
+				t.Error("to shut it once is a change, to shut it twice is none")
+			}
+			p.stands(t)
+			p.gate.Set(false)
+			p.goesOn(t)
+		}
+		p.cancel()
+		if exit := p.end(t); !exit.Cancelled || exit.Paused < 400*time.Millisecond || exit.Paused >= exit.Wall {
+			t.Errorf("%+v", exit)
+		}
+	})
+}
+
+// What is stopped in a pause ends as it would otherwise, with the time to do it.
+func TestStopInAPause(t *testing.T) {
+	t.Parallel()
+	const polite = `trap 'echo bye; exit 3' TERM; echo $$ >&3; while :; do :; done`
+	for name, c := range map[string]struct {
+		script string
+		n      int
+		stop   func(*paused)
+		good   func(Exit) bool
+	}{
+		"cancel": {polite, 1, func(p *paused) { p.cancel() }, func(e Exit) bool {
+			return e.Cancelled && e.Code == 3 && string(e.Stdout) == "bye\n"
+		}},
+		"kill": {work, 2, func(p *paused) { p.kill() }, func(e Exit) bool { return e.Killed && e.Signal == syscall.SIGKILL }},
+		"cancel, then resume": {polite, 1, func(p *paused) { p.cancel(); p.gate.Set(false) }, func(e Exit) bool {
+			return e.Cancelled && e.Code == 3
+		}},
+		"another kills it": {work, 2, func(p *paused) {
+			_ = syscall.Kill(p.pids[0], syscall.SIGKILL)
+			_ = syscall.Kill(p.pids[1], syscall.SIGKILL)
+		}, func(e Exit) bool {
+			return e.Signal == syscall.SIGKILL && !e.Killed
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bothWays(t, func(t *testing.T, uncaged bool) {
+				p := startPaused(t, c.script, c.n, func(s *Spec) { s.uncaged = uncaged })
+				p.gate.Set(true)
+				p.stands(t)
+				c.stop(p)
+				if exit := p.end(t); !c.good(exit) || exit.Escaped > 0 || exit.Paused == 0 {
+					t.Errorf("%+v", exit)
+				}
+			})
+		})
+	}
+}
+
+// A program that is being stopped is not paused, or it would never end.
+func TestPauseOfWhatIsBeingStopped(t *testing.T) {
+	t.Parallel()
+	bothWays(t, func(t *testing.T, uncaged bool) {
+		const slow = `trap 'echo $$ >&3; i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; exit 3' TERM; echo $$ >&3; while :; do :; done`
+		asked := make(chan struct{}, 2)
+		p := startPaused(t, slow, 1, func(s *Spec) {
+			s.uncaged = uncaged
+			said := s.Event
+			s.Event = func(line []byte) {
+				select {
+				case asked <- struct{}{}:
+				default:
+				}
+				if len(asked) == 1 {
+					said(line)
+				}
+			}
+		})
+		p.cancel()
+		until(t, "it was asked to end", func() bool { return len(asked) == 2 })
+		p.gate.Set(true)
+		if exit := p.end(t); exit.Code != 3 || exit.Paused != 0 {
+			t.Errorf("%+v", exit)
+		}
+	})
+}
+
+// The clocks stand still with the program.
+func TestClocksInAPause(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		bound func(*Spec)
+		good  func(Exit) bool
+	}{
+		"timeout": {func(s *Spec) { s.Timeout = 500 * time.Millisecond }, func(e Exit) bool { return e.TimedOut }},
+		"stall":   {func(s *Spec) { s.Stall = 500 * time.Millisecond }, func(e Exit) bool { return e.Stalled }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bothWays(t, func(t *testing.T, uncaged bool) {
+				p := startPaused(t, `echo $$ >&3; exec sleep 60`, 1, func(s *Spec) { s.uncaged = uncaged; c.bound(s) })
+				p.gate.Set(true)
+				select {
+				case exit := <-p.exit:
+					t.Fatalf("it was stopped in a pause: %+v", exit)
+				case <-time.After(1500 * time.Millisecond):
+				}
+				p.gate.Set(false)
+				exit := p.end(t)
+				if ran := exit.Wall - exit.Paused; !c.good(exit) || ran < 400*time.Millisecond {
+					t.Errorf("it ran for %s: %+v", ran, exit)
+				}
+			})
+		})
+	}
+}
+
+// What had stopped itself does not go on because a pause ends.
+func TestPauseOfWhatStoppedItself(t *testing.T) {
+	t.Parallel()
+	bothWays(t, func(t *testing.T, uncaged bool) {
+		p := startPaused(t, `setsid sh -c 'echo $$ >&3; kill -STOP $$; echo 7 >&3' & wait`, 1, func(s *Spec) { s.uncaged = uncaged })
+		state := func() byte { st, _ := readStat(p.pids[0]); return st.state }
+		until(t, "it has stopped itself", func() bool { return state() == 'T' })
+		p.gate.Set(true)
+		time.Sleep(100 * time.Millisecond)
+		p.gate.Set(false)
+		time.Sleep(100 * time.Millisecond)
+		if s := state(); s != 'T' {
+			t.Errorf("its state is %c", s)
+		}
+		p.cancel()
+		if exit := p.end(t); !exit.Cancelled || exit.Escaped > 0 {
+			t.Errorf("%+v", exit)
+		}
+	})
+}
+
+// Nothing is started while the gate is shut, and a program that comes in the
+// very moment stands still.
+func TestStartInAPause(t *testing.T) {
+	t.Parallel()
+	gate := NewGate()
+	gate.Set(true)
+	started := make(chan struct{}, 1)
+	spec := Spec{Path: "/bin/true", Pause: gate, OnStart: func(int) { started <- struct{}{} }}
+	why := errors.New("too late")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	failed := make(chan error, 1)
+	go func() { _, err := Run(ctx, spec); failed <- err }()
+	cancel(why)
+	if err := <-failed; !errors.Is(err, why) || len(started) > 0 {
+		t.Errorf("%v, started %d", err, len(started))
+	}
+	ended := make(chan Exit, 1)
+	go func() { exit, _ := Run(t.Context(), spec); ended <- exit }()
+	gate.Set(false)
+	if exit := <-ended; exit.Code != 0 || len(started) != 1 {
+		t.Errorf("%+v", exit)
+	}
+	bothWays(t, func(t *testing.T, uncaged bool) {
+		p := startPaused(t, work, 2, func(s *Spec) {
+			s.uncaged = uncaged
+			s.OnStart = func(int) { s.Pause.Set(true); time.AfterFunc(100*time.Millisecond, func() { s.Pause.Set(false) }) }
+		})
+		p.cancel()
+		if exit := p.end(t); exit.Paused == 0 {
+			t.Errorf("%+v", exit)
+		}
+	})
+}
+
+// A cgroup that was frozen serves no other program: what is started in one that
+// still is would never come to be.
+func TestFrozenCgroupIsNotUsedAgain(t *testing.T) {
+	needCgroup(t)
+	p := startPaused(t, work, 2, nil)
+	p.gate.Set(true)
+	until(t, "it is frozen", func() bool { return frozen(p.pids[0]) })
+	at := cgroupPath(procFile(p.pids[0], "cgroup"))
+	p.kill()
+	p.end(t)
+	if again := cgroupPath(run(t, Spec{Path: "/bin/cat", Args: []string{"/proc/self/cgroup"}}).Stdout); again == at {
+		t.Errorf("%s is used again", at)
+	}
+}
+
+// A node that is killed in a pause leaves nothing that its next life does not
+// find.
+func TestAdoptClearsUpWhatIsFrozen(t *testing.T) {
+	needCgroup(t)
+	dead, dir, left := keeperOf(t, "paused keeper", t.Name())
+	if err := dead.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = dead.Wait()
+	if err := Adopt(t.Name()); err != nil || alive(left) {
+		t.Errorf("the stranger is alive: %v", err)
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("its cgroup: %v", err)
+	}
+}
+
+// KillMarked ends what is stopped as well.
+func TestKillMarkedOfTheStopped(t *testing.T) {
+	t.Parallel()
+	entry := "PROCESS_TEST_TOKEN=" + newToken()
+	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", "kill -STOP $$")
+	cmd.Env = []string{entry}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it has stopped", func() bool { st, _ := readStat(cmd.Process.Pid); return st.state == 'T' })
+	if n, err := KillMarked(t.Context(), entry); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	_ = cmd.Wait()
+}
