@@ -161,6 +161,7 @@ func (a *attempt) exec(ctx context.Context, in *input) error {
 		Path: a.program.path, Env: a.environment(), Dir: a.dir,
 		Stdin: in.data, StdinFile: in.file, MaxStdout: a.cfg.MaxStdout,
 		Log: &a.log, Event: live.event, Timeout: a.timeout(), Stall: a.stall(), Grace: a.cfg.Grace, Kill: a.killed,
+		Pause:       a.gate,
 		MemoryLimit: a.memory(), FileSize: a.room(), OpenFiles: a.cfg.MaxOpenFiles,
 	})
 	unwatch()

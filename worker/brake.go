@@ -7,8 +7,8 @@ import (
 
 // brake keeps lanes from taking work while there is a reason for that.
 type brake struct {
-	mu     sync.Mutex
-	reason string
+	mu           sync.Mutex
+	held, paused string // reasons
 	// turn ends when a reason comes or goes.
 	turn context.Context
 	flip context.CancelFunc
@@ -24,15 +24,18 @@ func newBrake() *brake {
 func (b *brake) look() (free bool, turn context.Context) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.reason == "", b.turn
+	return b.free(), b.turn
 }
 
-// set returns the reason that there was before.
-func (b *brake) set(reason string) (was string) {
+func (b *brake) free() bool { return b.held == "" && b.paused == "" }
+
+// set changes one of the brake's reasons, and returns what it was before.
+func (b *brake) set(which *string, reason string) (was string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	was, b.reason = b.reason, reason
-	if (was == "") != (reason == "") {
+	free := b.free()
+	was, *which = *which, reason
+	if b.free() != free {
 		b.flip()
 		b.turn, b.flip = context.WithCancel(context.Background())
 	}

@@ -36,10 +36,10 @@ type Config struct {
 	// Programs is the folder of the installed programs. Required.
 	Programs string
 	// Scratch is a folder for this instance alone; what an earlier one left
-	// there is removed. Required unless Slots is 0.
+	// there is removed. Required unless Slots is 0 and stays so.
 	Scratch string
-	// Slots is how many programs run at once. 0 runs none; a negative number
-	// stands for one per processor.
+	// Slots is how many programs run at once, until SetSlots says otherwise; at
+	// most MaxSlots. 0 runs none; a negative number stands for one per processor.
 	Slots int
 
 	// Grace is the time between SIGTERM and SIGKILL. Default 10 s.
@@ -151,6 +151,8 @@ func (c *Config) checkNames() error {
 		return errors.New("Config.Store is required")
 	case c.Node == "" || c.Instance == "":
 		return errors.New("Config.Node and Config.Instance are required")
+	case c.Slots > MaxSlots:
+		return fmt.Errorf("Config.Slots must be at most %d", MaxSlots)
 	case c.Attempts < 1:
 		return errors.New("Config.Attempts must be at least 1")
 	case c.Stall < 0 || c.MaxScratch < 0 || c.MaxMemory < 0:
@@ -174,7 +176,7 @@ func (c *Config) checkFolders() error {
 		return fmt.Errorf("programs folder: %w", err)
 	}
 	c.Programs = programs
-	if c.Slots == 0 {
+	if c.Slots == 0 && c.Scratch == "" {
 		return nil
 	}
 	if c.Scratch, err = folder(c.Scratch); err != nil {

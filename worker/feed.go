@@ -26,10 +26,10 @@ func share(addrs []string, i, n int) []string {
 	return mine
 }
 
-// openFeed opens the feed of slot i of n.
-func openFeed(cfg queue.Config, i, n int) (*feed, error) {
+// openFeed opens the feed of some servers.
+func openFeed(cfg queue.Config, addrs []string) (*feed, error) {
 	f := &feed{}
-	for _, addr := range share(cfg.Addrs, i, n) {
+	for _, addr := range addrs {
 		cfg.Addrs = []string{addr}
 		c, err := queue.NewConsumer(cfg)
 		if err != nil {

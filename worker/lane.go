@@ -40,9 +40,10 @@ type lane struct {
 	trouble int           // failures of the ledger or the disk in a row
 }
 
-// newLane makes a lane of slot number i.
-func (w *Worker) newLane(i int, name string, slot chan struct{}) (*lane, error) {
-	consumers, err := openFeed(w.cfg.Queue, i, w.cfg.Slots)
+// newLane makes a lane that serves some servers, under a name that no other has
+// had.
+func (w *Worker) newLane(name string, addrs []string, slot chan struct{}) (*lane, error) {
+	consumers, err := openFeed(w.cfg.Queue, addrs)
 	if err != nil {
 		return nil, err
 	}

@@ -214,6 +214,18 @@ func (r *rig) put(j jobs.Job) {
 	r.putBody(j.Program, `{"id":"`+j.ID+`"}`)
 }
 
+// putTo puts a job's message on one of several servers.
+func (r *rig) putTo(addr string, j jobs.Job) {
+	r.t.Helper()
+	p, err := queue.NewProducer(queue.Config{Addrs: []string{addr}})
+	r.must(err)
+	defer p.Close()
+	_, err = p.Put(context.Background(), queue.Message{
+		Tube: queue.RunTube(testPrefix, j.Program), Body: []byte(`{"id":"` + j.ID + `"}`), Priority: jobs.DefaultPriority, TTR: 120 * time.Second,
+	})
+	r.must(err)
+}
+
 func (r *rig) putBody(program, body string) {
 	r.t.Helper()
 	_, err := r.producer.Put(context.Background(), queue.Message{

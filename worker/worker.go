@@ -5,11 +5,11 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"sync"
 	"time"
 
@@ -25,6 +25,9 @@ type Worker struct {
 	programs *registry
 	running  *running
 	brake    *brake
+	crew     *crew
+	gate     *process.Gate // of the running programs
+	readying sync.Once
 	backoff  backoff
 	fetcher  *fetcher
 }
@@ -42,6 +45,7 @@ func New(cfg Config) (*Worker, error) {
 	}
 	return &Worker{
 		cfg: cfg, logger: cfg.Logger, programs: programs, running: newRunning(), brake: newBrake(),
+		crew: &crew{slots: cfg.Slots}, gate: process.NewGate(),
 		backoff: backoff{base: cfg.BackoffBase, most: cfg.BackoffMax, jitter: cfg.Jitter},
 		fetcher: &fetcher{
 			client: outbound.NewClient(cfg.FetchAllow), timeout: cfg.FetchTimeout,
@@ -57,10 +61,6 @@ func (w *Worker) Programs() []ledger.Program { return w.programs.current().list 
 // until work ends, whichever is first; after that they are interrupted, which
 // costs them nothing. Run returns when all of it has ended.
 func (w *Worker) Run(take, work context.Context) error {
-	lanes, err := w.openLanes()
-	if err != nil {
-		return err
-	}
 	defer w.fetcher.client.CloseIdleConnections()
 	take, untake := context.WithCancel(take)
 	defer untake()
@@ -68,18 +68,19 @@ func (w *Worker) Run(take, work context.Context) error {
 	work, interrupt := context.WithCancelCause(work)
 	defer interrupt(nil)
 	aside, stop := context.WithCancel(context.WithoutCancel(take))
-	var watchers, all sync.WaitGroup
+	var watchers sync.WaitGroup
 	watchers.Go(func() { w.programs.run(aside) })
 	watchers.Go(func() { w.watchRunning(aside) })
 	watchers.Go(func() { w.shutDown(take, aside, interrupt) })
-	for _, l := range lanes {
-		all.Go(func() { l.run(take, work) })
+	err := w.open(take, work)
+	if err != nil {
+		untake()
 	}
 	<-take.Done()
-	all.Wait()
+	w.crew.close()
 	stop()
 	watchers.Wait()
-	return nil
+	return err
 }
 
 // Hold keeps the worker from taking work while reason is not empty; what runs
@@ -87,27 +88,50 @@ func (w *Worker) Run(take, work context.Context) error {
 // It may be called at any time, also before Run and by several at once.
 func (w *Worker) Hold(reason string) {
 	// A reason may change all the time, as with the room that is left on a disk.
-	switch was := w.brake.set(reason); {
+	switch was := w.brake.set(&w.brake.held, reason); {
 	case was != "" && reason == "":
-		w.logger.Info("work is taken again")
+		w.logger.Info("work is taken again", "node", w.cfg.Node)
 	case was == "" && reason != "":
-		w.logger.Warn("no work is taken", "reason", reason)
+		w.logger.Warn("no work is taken", "node", w.cfg.Node, "reason", reason)
 	}
 }
 
-// shutDown interrupts what still runs some time after take has ended.
+// Pause keeps the worker from taking work, for a reason besides that of Hold,
+// and has all running programs stand still until Resume: their clocks (timeout
+// and stall) stand still too. What is to end, because it was cancelled or the
+// worker ends, does so all the same. Both may be called at any time and by
+// several at once; to pause twice is to pause once.
+func (w *Worker) Pause(reason string) {
+	w.brake.set(&w.brake.paused, cmp.Or(reason, "paused"))
+	if w.gate.Set(true) {
+		w.logger.Warn("programs stand still and no work is taken", "node", w.cfg.Node, "reason", reason)
+	}
+}
+
+// Resume ends a Pause.
+func (w *Worker) Resume() {
+	w.brake.set(&w.brake.paused, "")
+	if w.gate.Set(false) {
+		w.logger.Info("programs go on", "node", w.cfg.Node)
+	}
+}
+
+// Paused reports whether the worker is paused.
+func (w *Worker) Paused() bool { return w.gate.Shut() }
+
+// shutDown interrupts what still runs some time after take has ended, or at once
+// where it stands still and so could not end in that time.
 func (w *Worker) shutDown(take, aside context.Context, interrupt context.CancelCauseFunc) {
 	<-take.Done()
-	if sleep(aside, w.cfg.ShutdownGrace) {
+	if w.Paused() || sleep(aside, w.cfg.ShutdownGrace) {
 		interrupt(errInterrupted)
 	}
 }
 
-// openLanes sweeps the scratch folder and makes the lanes.
-func (w *Worker) openLanes() ([]*lane, error) {
-	if w.cfg.Slots == 0 {
-		return nil, nil
-	}
+// prepare clears up after an earlier life of this node, before the first lane.
+func (w *Worker) prepare() { w.readying.Do(w.clearUp) }
+
+func (w *Worker) clearUp() {
 	if err := process.Subreap(); err != nil {
 		w.logger.Debug("descendants that leave their process group cannot be followed", "err", err)
 	}
@@ -115,18 +139,6 @@ func (w *Worker) openLanes() ([]*lane, error) {
 	if err := sweep(w.cfg.Scratch); err != nil {
 		w.logger.Warn("scratch folder not swept", "err", err)
 	}
-	var lanes []*lane
-	for i := range w.cfg.Slots {
-		slot := make(chan struct{}, 1)
-		for _, side := range []string{"a", "b"} {
-			l, err := w.newLane(i, strconv.Itoa(i)+side, slot)
-			if err != nil {
-				return nil, fmt.Errorf("worker: %w", err)
-			}
-			lanes = append(lanes, l)
-		}
-	}
-	return lanes, nil
 }
 
 // endLeftovers ends the processes that an earlier life of this node left when

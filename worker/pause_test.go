@@ -1,0 +1,170 @@
+package worker
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// clock is a program that says its pid and then counts in a file for as long as
+// its gate is shut.
+func (r *rig) clock(name string) (ticks func() int64, open func()) {
+	count, gate := filepath.Join(r.dir, name+".count"), filepath.Join(r.dir, name+".gate")
+	r.install(name, `echo '{"message":"running"}' >&3; while [ ! -e `+gate+` ]; do printf x >>`+count+`; sleep 0.005; done; echo 1`)
+	return func() int64 {
+			info, err := os.Stat(count)
+			if err != nil {
+				return 0
+			}
+			return info.Size()
+		}, func() {
+			r.must(os.WriteFile(gate, nil, 0o600))
+		}
+}
+
+// still waits until the count does not change, and sees that it stays so.
+func (r *rig) still(ticks func() int64) {
+	r.t.Helper()
+	before := ticks()
+	r.until("it stands still", func() bool {
+		time.Sleep(50 * time.Millisecond)
+		now := ticks()
+		defer func() { before = now }()
+		return now == before
+	})
+	time.Sleep(200 * time.Millisecond)
+	if now := ticks(); now != before {
+		r.t.Errorf("it counted %d in a pause", now-before)
+	}
+}
+
+func (r *rig) counts(ticks func() int64) {
+	r.t.Helper()
+	before := ticks()
+	r.until("it goes on", func() bool { return ticks() > before })
+}
+
+// TestPause has programs stand still and takes no work meanwhile.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.install("quick", "echo 1")
+	ticks, open := r.clock("clock")
+	n := r.start()
+	id := r.submit(job("clock"))
+	r.awaitMessage(id)
+	r.counts(ticks)
+	for range 2 {
+		n.Pause("backup")
+		n.Pause("still backup")
+		r.still(ticks)
+		if !n.Paused() {
+			t.Error("it does not say that it is paused")
+		}
+		waits := r.submit(job("quick"))
+		n.Hold("drained")
+		n.Resume()
+		r.counts(ticks)
+		if record := r.get(waits); record.State != jobs.Queued {
+			t.Errorf("a held node that is not paused any more runs a job: %s", record.State)
+		}
+		n.Hold("")
+		r.await(waits, jobs.Succeeded)
+	}
+	open()
+	r.await(id, jobs.Succeeded)
+	if diff := cmp.Diff([]jobs.Outcome{jobs.OutcomeSucceeded}, r.outcomes(id)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestPauseTakesNothing leaves work to others, also what comes in the moment.
+func TestPauseTakesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.install("quick", "echo 1")
+	n := r.start()
+	n.Pause("backup")
+	ids := r.crowd("quick", 10)
+	n.Hold("a reason of its own")
+	n.Hold("")
+	for _, id := range ids {
+		if record := r.get(id); record.State != jobs.Queued {
+			t.Errorf("job is %s", record.State)
+		}
+	}
+	n.Resume()
+	for _, id := range ids {
+		r.await(id, jobs.Succeeded)
+	}
+}
+
+// TestTimeoutInAPause does not count the time of a pause.
+func TestTimeoutInAPause(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	ticks, open := r.clock("clock")
+	n := r.start()
+	j := job("clock")
+	j.Timeout = jobs.Duration(1500 * time.Millisecond)
+	r.submit(j)
+	r.awaitMessage(j.ID)
+	n.Pause("backup")
+	r.still(ticks)
+	time.Sleep(1500 * time.Millisecond)
+	open()
+	n.Resume()
+	if record := r.await(j.ID, jobs.Succeeded); record.Attempt != 1 {
+		t.Errorf("%v", r.outcomes(j.ID))
+	}
+}
+
+// TestVerbsInAPause end what stands still.
+func TestVerbsInAPause(t *testing.T) {
+	t.Parallel()
+	for verb, want := range map[ledger.Verb]jobs.State{
+		ledger.VerbCancel: jobs.Cancelled, ledger.VerbTerminate: jobs.Cancelled, ledger.VerbReset: jobs.Queued,
+	} {
+		t.Run(string(verb), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, func(c *Config) { c.Grace = patience })
+			ticks, _ := r.clock("clock")
+			n := r.start()
+			id := r.submit(job("clock"))
+			r.awaitMessage(id)
+			n.Pause("backup")
+			r.still(ticks)
+			r.act(verb, id)
+			r.await(id, want)
+			n.Resume()
+		})
+	}
+}
+
+// TestPauseAndShutdown ends a node whose programs stand still, without waiting
+// for what cannot happen.
+func TestPauseAndShutdown(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *Config) { c.ShutdownGrace = time.Hour })
+	ticks, _ := r.clock("clock")
+	n := r.start()
+	id := r.submit(job("clock"))
+	r.awaitMessage(id)
+	n.Pause("backup")
+	r.still(ticks)
+	n.stop()
+	n.wait()
+	if record := r.get(id); record.State != jobs.Queued || record.Spent != 0 {
+		t.Errorf("job is %s, %d spent", record.State, record.Spent)
+	}
+	if got := r.attempts(id)[0].Message; !strings.Contains(got, "shut down") {
+		t.Errorf("the attempt says %q", got)
+	}
+}
