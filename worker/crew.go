@@ -41,6 +41,17 @@ func (w *Worker) Slots() int {
 	return w.crew.slots
 }
 
+// Busy is how many slots are taken now, those among them that are too many.
+func (w *Worker) Busy() int {
+	w.crew.mu.Lock()
+	defer w.crew.mu.Unlock()
+	busy := 0
+	for _, s := range w.crew.seats {
+		busy += len(s.slot)
+	}
+	return busy
+}
+
 // SetSlots changes how many programs may run at once, from 0 to MaxSlots. Where
 // there are fewer, what runs in a slot too many goes on to its end. It may be
 // called at any time, also before Run and by several at once. ErrSlots, or why

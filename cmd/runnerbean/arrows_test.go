@@ -12,14 +12,17 @@ const module = "github.com/runnerbean/runnerbean/"
 // arrows are the only imports between the packages of this module, as
 // docs/architecture.md draws them.
 var arrows = map[string][]string{
-	"cmd/runnerbean":            {"worker", "publisher", "jobs", "internal/dispatch", "internal/ledger", "internal/queue", "internal/store"},
+	"cmd/runnerbean":            {"worker", "publisher", "jobs", "internal/dispatch", "internal/ledger", "internal/metrics", "internal/queue", "internal/store", "internal/tracing", "internal/webhook"},
 	"worker":                    {"worker/internal/process", "jobs", "internal/ledger", "internal/outbound", "internal/queue", "internal/store"},
 	"publisher":                 {"jobs", "internal/ledger", "internal/store", "publisher/internal/stream", "publisher/internal/fast"},
 	"publisher/internal/stream": {},
 	"publisher/internal/fast":   {},
 	"internal/dispatch":         {"jobs", "internal/ledger", "internal/queue"},
 	"internal/ledger":           {"jobs"},
+	"internal/metrics":          {"jobs", "worker"},
 	"internal/outbound":         {},
+	"internal/tracing":          {"worker"},
+	"internal/webhook":          {"jobs", "internal/ledger", "internal/outbound"},
 	"internal/queue":            {},
 	"internal/queue/queuetest":  {"internal/queue"},
 	"internal/browsertest":      {},
@@ -54,6 +57,16 @@ func TestOnlyQueueImportsTheBeanstalkdClient(t *testing.T) {
 	for pkg, imports := range list(t, "./...") {
 		if pkg != "internal/queue" && slices.Contains(imports, "github.com/beanstalkd/go-beanstalk") {
 			t.Errorf("%s imports go-beanstalk: only internal/queue may", pkg)
+		}
+	}
+}
+
+func TestOnlyMetricsImportsThePrometheusClient(t *testing.T) {
+	for pkg, imports := range list(t, "./...") {
+		for _, imported := range imports {
+			if pkg != "internal/metrics" && strings.HasPrefix(imported, "github.com/prometheus/") {
+				t.Errorf("%s imports %s: only internal/metrics may", pkg, imported)
+			}
 		}
 	}
 }

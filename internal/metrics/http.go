@@ -1,0 +1,47 @@
+package metrics
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// answerBuckets are from half a millisecond to half a minute, for which an
+// answer may be held back.
+var answerBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1, 5, 30}
+
+var methods = []string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
+}
+
+func (m *Metrics) makeHTTP() {
+	m.requests = m.counter("http_requests_total", "HTTP requests that were answered, by route, method and class of the status.", "route", "method", "code")
+	m.answer = m.histogram("http_request_duration_seconds", "How long answers took, event streams left out.", answerBuckets, "route")
+}
+
+// Request counts one; route is a template of the router, of which there is a
+// bounded number.
+func (m *Metrics) Request(route, method string, status int, took time.Duration) {
+	if !slices.Contains(methods, method) {
+		method = other
+	}
+	m.requests.WithLabelValues(route, method, class(status)).Inc()
+	if !strings.HasSuffix(route, "/events") {
+		m.answer.WithLabelValues(route).Observe(took.Seconds())
+	}
+}
+
+// Requests counts n that were answered without the router.
+func (m *Metrics) Requests(route, method string, status int, n uint64) {
+	m.requests.WithLabelValues(route, method, class(status)).Add(float64(n))
+}
+
+// class of a status, such as 2xx; "broken" where a connection was broken off.
+func class(status int) string {
+	if status < 100 || status > 599 {
+		return "broken"
+	}
+	return strconv.Itoa(status/100) + "xx"
+}

@@ -1,0 +1,148 @@
+// Package metrics counts what a node does and serves it to Prometheus. It is the
+// only importer of client_golang. docs/monitoring.md lists every metric, and a
+// test holds the two together. No label ever has a job's id, and how many
+// values a label takes is bounded.
+package metrics
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const namespace = "runnerbean"
+
+// Config of Metrics. A function that is nil leaves its metrics out.
+type Config struct {
+	// Version of the program.
+	Version string
+	// Slots says how many programs this node can run at once, and how many it does.
+	Slots func() (total, busy int)
+	// Pool reads what all nodes share. It is asked at most every 5 s.
+	Pool func(context.Context) (Pool, error)
+	// Servers says how each beanstalkd server is.
+	Servers func(context.Context) []jobs.Server
+	// Disks that this node writes to.
+	Disks func() []jobs.Disk
+	// Streams is how many event streams are open.
+	Streams func() int
+	// Logger. Default slog.Default().
+	Logger *slog.Logger
+}
+
+// Pool is what all nodes share.
+type Pool struct {
+	// Counts is how many jobs there are in each state.
+	Counts map[jobs.State]int64
+	Queue  jobs.Queue
+	// Nodes that have not left in good order, by name, the newest life of each.
+	Nodes []Node
+}
+
+// Node of the pool.
+type Node struct {
+	Name  string
+	Alive bool
+	// Silent is how long ago its heartbeat was last seen to change.
+	Silent time.Duration
+}
+
+// Metrics are those of one node. Their methods may be called at the same time.
+type Metrics struct {
+	registry *prometheus.Registry
+	log      *slog.Logger
+	programs *names
+
+	ended    *prometheus.CounterVec
+	attempts *prometheus.CounterVec
+	wait     *prometheus.HistogramVec
+	run      *prometheus.HistogramVec
+	cpu      *prometheus.CounterVec
+	fetch    prometheus.Histogram
+	publish  prometheus.Histogram
+
+	actions  *prometheus.CounterVec
+	webhooks *prometheus.CounterVec
+
+	requests *prometheus.CounterVec
+	answer   *prometheus.HistogramVec
+
+	ledger, store operations
+}
+
+// New makes the metrics and registers them.
+func New(cfg Config) *Metrics {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	m := &Metrics{registry: prometheus.NewRegistry(), log: cfg.Logger, programs: newNames(maxPrograms)}
+	m.makeWork()
+	m.makeHTTP()
+	m.ledger, m.store = m.makeOperations("ledger"), m.makeOperations("store")
+	m.registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		buildInfo(cfg.Version),
+	)
+	m.registerReaders(cfg)
+	return m
+}
+
+// registerReaders registers what is read when somebody asks.
+func (m *Metrics) registerReaders(cfg Config) {
+	if cfg.Slots != nil {
+		m.registry.MustRegister(slots{cfg.Slots})
+	}
+	if cfg.Pool != nil {
+		m.registry.MustRegister(&pool{read: cfg.Pool, log: m.log, programs: m.programs})
+	}
+	if cfg.Servers != nil {
+		m.registry.MustRegister(servers{cfg.Servers})
+	}
+	if cfg.Disks != nil {
+		m.registry.MustRegister(disks{cfg.Disks})
+	}
+	if cfg.Streams != nil {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "event_streams", Help: "Event streams that are open on this node.",
+		}, func() float64 { return float64(cfg.Streams()) }))
+	}
+}
+
+// Handler serves the metrics in the formats of Prometheus.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		ErrorLog:            slog.NewLogLogger(m.log.Handler(), slog.LevelWarn),
+		ErrorHandling:       promhttp.ContinueOnError,
+		MaxRequestsInFlight: 4,
+		Timeout:             10 * time.Second,
+	})
+}
+
+func buildInfo(version string) prometheus.Collector {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "build_info", Help: "Always 1; the version of the program and of Go.",
+	}, []string{"version", "goversion"})
+	g.WithLabelValues(version, runtime.Version()).Set(1)
+	return g
+}
+
+func (m *Metrics) counter(name, help string, labels ...string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+	m.registry.MustRegister(c)
+	return c
+}
+
+func (m *Metrics) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets}, labels)
+	m.registry.MustRegister(h)
+	return h
+}

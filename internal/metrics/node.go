@@ -1,0 +1,128 @@
+package metrics
+
+import (
+	"context"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil)
+}
+
+// gauge: a label that is not UTF-8 would take all metrics down with it.
+func gauge(ch chan<- prometheus.Metric, d *prometheus.Desc, value float64, labels ...string) {
+	for i, label := range labels {
+		labels[i] = strings.ToValidUTF8(label, "\ufffd")
+	}
+	ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+// truth is 1 or 0.
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// slots of this node.
+type slots struct{ read func() (total, busy int) }
+
+var (
+	slotsDesc = desc("slots", "Programs that this node can run at once.")
+	busyDesc  = desc("slots_busy", "Slots of this node that run a program.")
+	idleDesc  = desc("slots_idle", "Slots of this node that wait for work.")
+)
+
+// Describe implements prometheus.Collector.
+func (s slots) Describe(ch chan<- *prometheus.Desc) { ch <- slotsDesc; ch <- busyDesc; ch <- idleDesc }
+
+// Collect implements prometheus.Collector.
+func (s slots) Collect(ch chan<- prometheus.Metric) {
+	total, busy := s.read()
+	gauge(ch, slotsDesc, float64(total))
+	gauge(ch, busyDesc, float64(busy))
+	gauge(ch, idleDesc, float64(max(0, total-busy)))
+}
+
+// disks that this node writes to.
+type disks struct{ read func() []jobs.Disk }
+
+var (
+	diskFreeDesc  = desc("disk_free_bytes", "Room on the file system, for this user.", "use")
+	diskSizeDesc  = desc("disk_size_bytes", "Size of the file system.", "use")
+	diskFloorDesc = desc("disk_floor_bytes", "Free room below which no work is taken.", "use")
+)
+
+// Describe implements prometheus.Collector.
+func (d disks) Describe(ch chan<- *prometheus.Desc) {
+	ch <- diskFreeDesc
+	ch <- diskSizeDesc
+	ch <- diskFloorDesc
+}
+
+// Collect implements prometheus.Collector.
+func (d disks) Collect(ch chan<- prometheus.Metric) {
+	seen := map[string]bool{}
+	for _, disk := range d.read() {
+		if seen[disk.Use] {
+			continue
+		}
+		seen[disk.Use] = true
+		gauge(ch, diskFreeDesc, float64(disk.Free), disk.Use)
+		gauge(ch, diskSizeDesc, float64(disk.Total), disk.Use)
+		gauge(ch, diskFloorDesc, float64(disk.Floor), disk.Use)
+	}
+}
+
+// servers are those of beanstalkd.
+type servers struct {
+	read func(context.Context) []jobs.Server
+}
+
+var (
+	serverUpDesc      = desc("beanstalkd_up", "Whether the beanstalkd server answers this node.", "server")
+	serverMessageDesc = desc("beanstalkd_messages", "Messages in this system's tubes on the server: ready, reserved, delayed, buried.", "server", "state")
+	serverOverdueDesc = desc("beanstalkd_overdue_messages", "Messages that are held for longer than they may be, among those looked at.", "server")
+	serverMemoryDesc  = desc("beanstalkd_memory_bytes", "Memory of the server's process, where it runs on this machine.", "server")
+	serverDrainDesc   = desc("beanstalkd_draining", "Whether the server takes no more messages.", "server")
+)
+
+// Describe implements prometheus.Collector.
+func (s servers) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{serverUpDesc, serverMessageDesc, serverOverdueDesc, serverMemoryDesc, serverDrainDesc} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (s servers) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), readLimit)
+	defer cancel()
+	seen := map[string]bool{}
+	for _, server := range s.read(ctx) {
+		if seen[server.Addr] {
+			continue
+		}
+		seen[server.Addr] = true
+		gauge(ch, serverUpDesc, truth(server.OK), server.Addr)
+		if server.OK {
+			collectServer(ch, server)
+		}
+	}
+}
+
+func collectServer(ch chan<- prometheus.Metric, s jobs.Server) {
+	for state, n := range map[string]int64{"ready": s.Ready, "reserved": s.Reserved, "delayed": s.Delayed, "buried": s.Buried} {
+		gauge(ch, serverMessageDesc, float64(n), s.Addr, state)
+	}
+	gauge(ch, serverOverdueDesc, float64(s.Overdue), s.Addr)
+	gauge(ch, serverDrainDesc, truth(s.Draining), s.Addr)
+	if s.Memory > 0 {
+		gauge(ch, serverMemoryDesc, float64(s.Memory), s.Addr)
+	}
+}

@@ -1,0 +1,128 @@
+package metrics
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const (
+	// poolEvery is how long what was read holds.
+	poolEvery = 5 * time.Second
+	// readLimit bounds one reading.
+	readLimit = 5 * time.Second
+	// maxNodes is how many nodes are told of; those that are late come first.
+	maxNodes = 200
+)
+
+// pool reads what all nodes share; each node reports the same.
+type pool struct {
+	read     func(context.Context) (Pool, error)
+	log      *slog.Logger
+	programs *names
+
+	mu   sync.Mutex
+	at   time.Time
+	last Pool
+	ok   bool
+}
+
+var (
+	readableDesc = desc("ledger_readable", "Whether this node could read the ledger for these metrics.")
+	jobsDesc     = desc("jobs", "Jobs in the ledger, of the whole pool, by state.", "state")
+	queueDesc    = desc("queue_jobs", "Jobs that have not ended, of the whole pool, by program and state: queued, running, waiting.", "program", "state")
+	oldestDesc   = desc("queue_oldest_seconds", "How long ago the oldest queued job was accepted, of the whole pool; 0 where none is queued.", "program")
+	nodesDesc    = desc("nodes", "Nodes of the pool: alive, or late with their heartbeat.", "state")
+	silentDesc   = desc("node_heartbeat_age_seconds", "How long ago the node's heartbeat was last seen to change, by the clock of who reports it.", "node")
+)
+
+// Describe implements prometheus.Collector.
+func (p *pool) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{readableDesc, jobsDesc, queueDesc, oldestDesc, nodesDesc, silentDesc} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (p *pool) Collect(ch chan<- prometheus.Metric) {
+	now, ok, at := p.reading()
+	gauge(ch, readableDesc, truth(ok))
+	if !ok {
+		return
+	}
+	for _, state := range []jobs.State{jobs.Waiting, jobs.Queued, jobs.Running, jobs.Succeeded, jobs.Failed, jobs.Cancelled} {
+		gauge(ch, jobsDesc, float64(now.Counts[state]), string(state))
+	}
+	p.collectQueue(ch, now.Queue)
+	collectNodes(ch, now.Nodes, time.Since(at))
+}
+
+// reading is what was read last, or now.
+func (p *pool) reading() (Pool, bool, time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.at) < poolEvery {
+		return p.last, p.ok, p.at
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), readLimit)
+	defer cancel()
+	last, err := p.read(ctx)
+	if err != nil {
+		p.log.Warn("metrics: cannot read the ledger", "err", err)
+	}
+	p.last, p.ok, p.at = last, err == nil, time.Now()
+	return p.last, p.ok, p.at
+}
+
+// queued is what waits for the programs of one label.
+type queued struct {
+	queued, running, waiting int64
+	oldest                   time.Duration
+}
+
+func (p *pool) collectQueue(ch chan<- prometheus.Metric, q jobs.Queue) {
+	sums := map[string]*queued{}
+	for _, one := range q.Programs {
+		label := p.programs.label(one.Program)
+		sum := sums[label]
+		if sum == nil {
+			sum = &queued{}
+			sums[label] = sum
+		}
+		sum.queued, sum.running, sum.waiting = sum.queued+one.Queued, sum.running+one.Running, sum.waiting+one.Waiting
+		if !one.Oldest.IsZero() {
+			sum.oldest = max(sum.oldest, time.Since(one.Oldest))
+		}
+	}
+	for label, sum := range sums {
+		gauge(ch, queueDesc, float64(sum.queued), label, string(jobs.Queued))
+		gauge(ch, queueDesc, float64(sum.running), label, string(jobs.Running))
+		gauge(ch, queueDesc, float64(sum.waiting), label, string(jobs.Waiting))
+		gauge(ch, oldestDesc, sum.oldest.Seconds(), label)
+	}
+}
+
+// collectNodes: age is how long ago the nodes were read.
+func collectNodes(ch chan<- prometheus.Metric, nodes []Node, age time.Duration) {
+	nodes = slices.Clone(nodes)
+	slices.SortStableFunc(nodes, func(a, b Node) int { return cmp.Compare(b.Silent, a.Silent) })
+	alive, seen := 0, map[string]bool{}
+	for _, n := range nodes {
+		if n.Alive {
+			alive++
+		}
+		if !seen[n.Name] && len(seen) < maxNodes {
+			seen[n.Name] = true
+			gauge(ch, silentDesc, (n.Silent + age).Seconds(), n.Name)
+		}
+	}
+	gauge(ch, nodesDesc, float64(alive), "alive")
+	gauge(ch, nodesDesc, float64(len(nodes)-alive), "late")
+}
