@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"strings"
@@ -12,6 +13,8 @@ import (
 
 // Defaults are what a document gets where it does not say.
 type Defaults struct {
+	// ID, or a new one where this is empty too.
+	ID string
 	// Base is what the result URL begins with.
 	Base string
 	// Now becomes created.
@@ -139,7 +142,7 @@ func (o *outline) resultMember(dec *jsontext.Decoder, name string) error {
 // fill decides what to add. A result URL is not made of an id that is not one.
 func (o *outline) fill(d Defaults) {
 	if !o.hasID {
-		o.id = NewID()
+		o.id = cmp.Or(d.ID, NewID())
 		o.top.add = append(o.top.add, `"id":`+quote(o.id))
 	}
 	target := `"url":` + quote(resultURL(d.Base, o.id))

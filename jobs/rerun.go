@@ -9,8 +9,10 @@ import (
 // never changes, so a success is repeated under a new id and URL. The new job
 // names j in RerunOf. What bound j to its own time and to other jobs is left
 // out: NotBefore, Expires and Needs.
-func (j Job) Rerun(now time.Time) Job {
-	id := NewID()
+func (j Job) Rerun(now time.Time) Job { return j.RerunAs(NewID(), now) }
+
+// RerunAs is [Job.Rerun] with the id of the new job.
+func (j Job) RerunAs(id string, now time.Time) Job {
 	j.Result.URL = strings.TrimSuffix(j.Result.URL, j.ID) + id
 	j.ID, j.RerunOf = id, j.ID
 	j.Created, j.NotBefore, j.Expires, j.Needs = createdAt(now), time.Time{}, time.Time{}, nil

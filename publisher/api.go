@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -25,7 +26,11 @@ func (p *Publisher) postJob(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	document, err := jobs.Complete(body, p.cfg.BaseURL, time.Now())
+	id, err := p.newID(c)
+	if err != nil {
+		return err
+	}
+	document, err := jobs.Defaults{ID: id, Base: p.cfg.BaseURL, Now: time.Now()}.Complete(body)
 	if err != nil {
 		return err
 	}
@@ -33,10 +38,19 @@ func (p *Publisher) postJob(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if accepted.Err != nil && !p.sameAgain(body, accepted.Record) {
-		return accepted.Err
+	if accepted.Err != nil && !p.sameAgain(body, id, accepted.Record) {
+		return p.otherDocument(id, accepted)
 	}
 	return p.sendAccepted(c, accepted)
+}
+
+// otherDocument is the error of a document whose id is taken. Where the id was
+// made of an Idempotency-Key, it is the key that is to be changed.
+func (p *Publisher) otherDocument(id string, accepted ledger.Accepted) error {
+	if errors.Is(accepted.Err, ledger.ErrConflict) && accepted.Record.ID == id {
+		return errOtherRequest
+	}
+	return accepted.Err
 }
 
 func (p *Publisher) sendAccepted(c echo.Context, accepted ledger.Accepted) error {
@@ -50,8 +64,8 @@ func (p *Publisher) sendAccepted(c echo.Context, accepted ledger.Accepted) error
 
 // sameAgain reports whether body is the document that the ledger holds, but
 // for the time of creation that each request without one is given.
-func (p *Publisher) sameAgain(body []byte, rec ledger.Record) bool {
-	document, err := jobs.Complete(body, p.cfg.BaseURL, rec.Created)
+func (p *Publisher) sameAgain(body []byte, id string, rec ledger.Record) bool {
+	document, err := jobs.Defaults{ID: id, Base: p.cfg.BaseURL, Now: rec.Created}.Complete(body)
 	return err == nil && bytes.Equal(document, rec.Document)
 }
 

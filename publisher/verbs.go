@@ -3,6 +3,7 @@ package publisher
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -137,12 +138,16 @@ func (p *Publisher) rerun(c echo.Context, id string) error {
 	if p.cfg.Accept == nil {
 		return problem(http.StatusForbidden, "this node takes no jobs")
 	}
-	document, err := p.rerunDocument(c.Request().Context(), id)
+	newID, err := p.newID(c, id)
+	if err != nil {
+		return err
+	}
+	document, err := p.rerunDocument(c.Request().Context(), id, newID)
 	if err != nil {
 		return err
 	}
 	accepted, err := p.cfg.Accept(c.Request().Context(), document)
-	if err == nil {
+	if err == nil && !isRerun(accepted.Record, id) {
 		err = accepted.Err
 	}
 	if err != nil {
@@ -151,7 +156,16 @@ func (p *Publisher) rerun(c echo.Context, id string) error {
 	return p.sendAccepted(c, accepted)
 }
 
-func (p *Publisher) rerunDocument(ctx context.Context, id string) ([]byte, error) {
+// isRerun reports whether a job repeats another one: a request that is sent
+// again differs from the first by the time in its document.
+func isRerun(rec ledger.Record, id string) bool {
+	var doc struct {
+		RerunOf string `json:"rerun_of"`
+	}
+	return json.Unmarshal(rec.Document, &doc) == nil && doc.RerunOf == id
+}
+
+func (p *Publisher) rerunDocument(ctx context.Context, id, newID string) ([]byte, error) {
 	rec, err := p.cfg.Ledger.Get(ctx, id)
 	if err != nil {
 		return nil, err
@@ -163,5 +177,5 @@ func (p *Publisher) rerunDocument(ctx context.Context, id string) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
-	return marshal(job.Rerun(time.Now()))
+	return marshal(job.RerunAs(newID, time.Now()))
 }
