@@ -62,6 +62,7 @@ func (p *Publisher) serveCached(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	s.blob.serve(w, r)
+	p.fromMemory.Add(1)
 	return true
 }
 

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -84,7 +85,9 @@ type Publisher struct {
 	foreign   *http.CrossOriginProtection
 	failures  failures
 	static    map[string]*blob
-	pages     pages
+	// fromMemory counts the results that were served without the router.
+	fromMemory atomic.Uint64
+	pages      pages
 }
 
 // New checks the configuration and builds the routes.
