@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,7 @@ const (
 type attempt struct {
 	*Worker
 	lane    *lane
+	logger  *slog.Logger
 	record  ledger.Record
 	program *program
 	job     jobs.Job
@@ -44,9 +46,13 @@ type attempt struct {
 	killed       context.Context
 	verb         atomic.Pointer[ledger.Verb] // what a person has asked for
 
+	span       span
+	began, ran time.Time // of the program; zero until then
+
 	dir     string // working directory
 	sources []jobs.Source
 	log     process.Log
+	series  series
 	exit    *process.Exit // nil until the program has run
 	stored  []string      // keys of artifacts
 	// document is the result as it was published.
@@ -157,6 +163,7 @@ func (a *attempt) exec(ctx context.Context, in *input) error {
 	}
 	live := a.reporter(ctx)
 	unwatch := a.watchScratch(a.room())
+	a.span, a.began = newSpan(a.job.Traceparent), time.Now()
 	exit, err := process.Run(ctx, process.Spec{
 		Path: a.program.path, Env: a.environment(), Dir: a.dir,
 		Stdin: in.data, StdinFile: in.file, MaxStdout: a.cfg.MaxStdout,
@@ -164,6 +171,7 @@ func (a *attempt) exec(ctx context.Context, in *input) error {
 		Pause:       a.gate,
 		MemoryLimit: a.memory(), FileSize: a.room(), OpenFiles: a.cfg.MaxOpenFiles,
 	})
+	a.ran = time.Now()
 	unwatch()
 	a.lane.leave()
 	live.stop()

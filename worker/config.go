@@ -86,6 +86,10 @@ type Config struct {
 	Send func(context.Context, []ledger.Record) error
 	// OnPrograms is told what is installed whenever that has changed.
 	OnPrograms func([]ledger.Program)
+	// OnEnded is told of every attempt whose end is in the ledger, once, on the
+	// goroutine that ran it: it must not block, or the node runs fewer jobs. It is
+	// called by several at once. Default: nobody is told.
+	OnEnded func(Ended)
 	// Logger. Default slog.Default().
 	Logger *slog.Logger
 

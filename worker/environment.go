@@ -25,8 +25,8 @@ func (a *attempt) environment() []string {
 		"RUNNERBEAN_RESULT_URL="+job.Result.URL,
 		scratchEntry(a.cfg.Scratch),
 	)
-	if job.Traceparent != "" {
-		env = append(env, "TRACEPARENT="+job.Traceparent)
+	if a.span.parent != "" {
+		env = append(env, "TRACEPARENT="+a.span.parent)
 	}
 	for _, name := range p.manifest.Environment {
 		if value, ok := os.LookupEnv(name); ok {

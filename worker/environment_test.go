@@ -43,8 +43,14 @@ func TestEnvironment(t *testing.T) {
 		"RUNNERBEAN_JOB_ID": id, "RUNNERBEAN_ATTEMPT": "1", "RUNNERBEAN_PROGRAM": "env",
 		"RUNNERBEAN_RESULT_URL": j.Result.URL, "RUNNERBEAN_EVENTS": "/dev/fd/3",
 		"RUNNERBEAN_SCRATCH": r.cfg.Scratch,
-		"TRACEPARENT":        j.Traceparent, "WORKER_TEST_PASSED": "yes",
+		"WORKER_TEST_PASSED": "yes",
 	}
+	// The program has a span of its own in the trace of its job.
+	told := strings.Split(seen["TRACEPARENT"], "-")
+	if len(told) != 4 || told[1] != j.Traceparent[3:35] || told[2] == j.Traceparent[36:52] || told[3] != "01" {
+		t.Errorf("TRACEPARENT is %q", seen["TRACEPARENT"])
+	}
+	delete(seen, "TRACEPARENT")
 	if diff := cmp.Diff(want, seen); diff != "" {
 		t.Error(diff)
 	}

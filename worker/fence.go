@@ -38,7 +38,7 @@ func (a *attempt) fence(ctx context.Context) error {
 		case stale(err):
 			return errStale
 		case try&(try-1) == 0: // the first, second, fourth …
-			a.logger.Error("a result waits for the ledger", "job", a.record.ID, "attempt", a.record.Attempt, "err", err)
+			a.logger.Error("a result waits for the ledger", "err", err)
 		}
 		if !sleep(ctx, min(a.backoff.wait(try), troubleMost)) {
 			return nodeFault("the ledger does not answer", err)
@@ -121,13 +121,13 @@ func (a *attempt) second(ctx context.Context, document []byte) error {
 func (a *attempt) stray(ctx context.Context, document []byte) {
 	var mine published
 	if err := json.Unmarshal(document, &mine); err != nil {
-		a.logger.Error("the result of an attempt that came too late cannot be read", "job", a.record.ID, "err", err)
+		a.logger.Error("the result of an attempt that came too late cannot be read", "err", err)
 		return
 	}
 	_, winner, err := a.readPublished(ctx)
 	if err != nil {
 		if err := a.keepAside(ctx, mine.Attempt, document); err != nil {
-			a.logger.Warn("the result of an attempt that came too late is not kept", "job", a.record.ID, "err", err)
+			a.logger.Warn("the result of an attempt that came too late is not kept", "err", err)
 		}
 		_, winner, err = a.readPublished(ctx)
 	}

@@ -13,6 +13,9 @@ const (
 	// logEvery is how often the log of a running program is stored while it
 	// changes.
 	logEvery = time.Second
+	// seriesEvery is how often the series of a running program is stored while it
+	// changes.
+	seriesEvery = 5 * time.Second
 	// touchEvery is a third of the time for which a run message may be held.
 	touchEvery = 40 * time.Second
 )
@@ -29,6 +32,7 @@ type keeper struct {
 
 	mu     sync.Mutex
 	stored int64 // how much log had been written when it was stored
+	said   int   // how often the program had said a number when that was stored
 	warned bool
 }
 
@@ -40,8 +44,9 @@ func (a *attempt) keep(ctx context.Context, message *queue.Delivery) *keeper {
 
 func (k *keeper) run() {
 	defer close(k.ended)
-	logs, touches := time.NewTicker(logEvery), time.NewTicker(touchEvery)
+	logs, series, touches := time.NewTicker(logEvery), time.NewTicker(seriesEvery), time.NewTicker(touchEvery)
 	defer logs.Stop()
+	defer series.Stop()
 	defer touches.Stop()
 	k.storeLog(k.ctx)
 	for {
@@ -50,6 +55,8 @@ func (k *keeper) run() {
 			return
 		case <-logs.C:
 			k.storeLog(k.ctx)
+		case <-series.C:
+			k.storeSeries(k.ctx)
 		case <-touches.C:
 			k.touch()
 		}
@@ -61,7 +68,7 @@ func (k *keeper) run() {
 func (k *keeper) touch() {
 	if err := k.message.Touch(k.ctx); err != nil && !k.warned && k.ctx.Err() == nil {
 		k.warned = true
-		k.a.logger.Info("the message of a running job is not ours any more; the job goes on", "job", k.a.record.ID, "err", err)
+		k.a.logger.Info("the message of a running job is not ours any more; the job goes on", "err", err)
 	}
 }
 
@@ -75,10 +82,30 @@ func (k *keeper) storeLog(ctx context.Context) {
 	}
 	key := store.LogKey(k.a.record.ID, k.a.record.Attempt)
 	if err := k.a.cfg.Store.Replace(ctx, key, k.a.log.Snapshot()); err != nil {
-		k.a.logger.Warn("log not stored", "job", k.a.record.ID, "err", err)
+		k.a.logger.Warn("log not stored", "err", err)
 		return
 	}
 	k.stored = total
+}
+
+// storeSeries stores what the program has said of itself over time, if that is
+// more than when it was stored last.
+func (k *keeper) storeSeries(ctx context.Context) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	said := k.a.series.count()
+	if said == k.said {
+		return
+	}
+	document, err := k.a.series.document(k.a.record.Attempt)
+	if err == nil {
+		err = k.a.cfg.Store.Replace(ctx, store.SeriesKey(k.a.record.ID, k.a.record.Attempt), document)
+	}
+	if err != nil {
+		k.a.logger.Warn("progress over time not stored", "err", err)
+		return
+	}
+	k.said = said
 }
 
 // stop ends the keeper.

@@ -174,7 +174,7 @@ func (l *lane) handle(ctx context.Context, message *queue.Delivery) bool {
 		l.decline(ctx, message, claim.Record, claim.Alive)
 		return true
 	}
-	return l.attempt(ctx, message, &attempt{Worker: l.Worker, lane: l, record: claim.Record, program: program, start: time.Now()})
+	return l.attempt(ctx, message, l.newAttempt(claim.Record, program))
 }
 
 // guess says which program a message is about, before the ledger is asked to
@@ -217,12 +217,12 @@ func readHint(body []byte) (hint, error) {
 // refused puts a message away that the ledger does not answer for.
 func (l *lane) refused(ctx context.Context, message *queue.Delivery, id string, err error) bool {
 	if errors.Is(err, ledger.ErrUnknown) {
-		l.logger.Warn("a message names a job that the ledger does not know; it is deleted", "job", id)
+		l.logger.Warn("a message names a job that the ledger does not know; it is deleted", "job", id, "node", l.cfg.Node)
 		l.remove(ctx, message)
 		return true
 	}
 	if ctx.Err() == nil {
-		l.logger.Error("the ledger does not answer; no work is taken for a while", "job", id, "err", err)
+		l.logger.Error("the ledger does not answer; no work is taken for a while", "job", id, "node", l.cfg.Node, "err", err)
 	}
 	l.putBack(ctx, message, l.spread(5*time.Second))
 	return false
@@ -244,6 +244,12 @@ func (l *lane) decline(ctx context.Context, message *queue.Delivery, r ledger.Re
 	}
 }
 
+// newAttempt is a run of a claimed job that begins now.
+func (l *lane) newAttempt(r ledger.Record, p *program) *attempt {
+	logger := l.logger.With("job", r.ID, "attempt", r.Attempt, "program", r.Program, "node", l.cfg.Node)
+	return &attempt{Worker: l.Worker, lane: l, logger: logger, record: r, program: p, start: time.Now()}
+}
+
 // attempt runs a claimed job and records how that ended.
 func (l *lane) attempt(ctx context.Context, message *queue.Delivery, a *attempt) bool {
 	run, cancel := context.WithCancelCause(ctx)
@@ -259,6 +265,7 @@ func (l *lane) attempt(ctx context.Context, message *queue.Delivery, a *attempt)
 	settle, done := outlive(ctx, settleTime)
 	defer done()
 	keeper.storeLog(settle)
+	keeper.storeSeries(settle)
 	ending := l.finish(settle, a, err)
 	keeper.stop()
 	l.settle(settle, message, a, ending)
@@ -274,10 +281,10 @@ func (l *lane) attempt(ctx context.Context, message *queue.Delivery, a *attempt)
 // tidy removes what the attempt has left on disk.
 func (l *lane) tidy(a *attempt) {
 	if a.exit != nil && a.exit.Escaped > 0 {
-		l.logger.Warn("descendants of a program could not be ended", "job", a.record.ID, "program", a.record.Program, "processes", a.exit.Escaped)
+		a.logger.Warn("descendants of a program could not be ended", "processes", a.exit.Escaped)
 		a.start = time.Time{} // its folder cannot be trusted to stay as it is
 	}
 	if err := l.scratch.close(a.start); err != nil {
-		l.logger.Warn("scratch folder not removed", "err", err)
+		a.logger.Warn("scratch folder not removed", "err", err)
 	}
 }

@@ -39,6 +39,7 @@ func (r *reporter) event(line []byte) {
 		}
 		return
 	}
+	r.a.series.add(time.Since(r.a.start), e.Progress, e.Counters)
 	r.merge(e)
 	if r.quit == nil {
 		r.wake, r.quit, r.ended = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
@@ -120,7 +121,7 @@ func (r *reporter) send() {
 	case stale(err):
 		r.a.cancel(errStale)
 	case err != nil:
-		r.a.logger.Warn("progress not recorded", "job", r.a.record.ID, "err", err)
+		r.a.logger.Warn("progress not recorded", "err", err)
 	}
 }
 

@@ -132,8 +132,8 @@ func outputFault(err error) error {
 // note records an event of the job.
 func (a *attempt) note(ctx context.Context, kind, message string) {
 	e := ledger.Event{Kind: kind, Job: a.record.ID, Node: a.cfg.Node, Message: clean(message, maxMessage)}
-	a.logger.Warn(e.Message, "job", e.Job, "event", kind)
+	a.logger.Warn(e.Message, "event", kind)
 	if err := a.cfg.Ledger.Note(ctx, e); err != nil {
-		a.logger.Warn("event not recorded", "job", e.Job, "event", kind, "err", err)
+		a.logger.Warn("event not recorded", "event", kind, "err", err)
 	}
 }

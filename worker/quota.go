@@ -42,7 +42,7 @@ func (a *attempt) watchScratch(limit int64) (stop func()) {
 	// Opened before the program can move it away.
 	dir, err := descend(unix.AT_FDCWD, a.dir)
 	if err != nil {
-		a.logger.Warn("the folder of a program cannot be measured", "job", a.record.ID, "err", err)
+		a.logger.Warn("the folder of a program cannot be measured", "err", err)
 		return func() {}
 	}
 	end := repeat(quotaEvery, func(ctx context.Context) time.Duration {
@@ -53,7 +53,7 @@ func (a *attempt) watchScratch(limit int64) (stop func()) {
 		case errors.As(err, &over):
 			a.kill(over)
 		case err != nil && ctx.Err() == nil:
-			a.logger.Warn("the folder of a running program cannot be measured", "job", a.record.ID, "err", err)
+			a.logger.Warn("the folder of a running program cannot be measured", "err", err)
 		}
 		return min(max(quotaEvery, quotaShare*time.Since(start)), quotaMost)
 	})

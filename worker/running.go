@@ -129,7 +129,7 @@ func (w *Worker) stopStale(ctx context.Context, list []*attempt) {
 		case stale(err):
 			a.cancel(errStale)
 		case err != nil && ctx.Err() == nil:
-			w.logger.Warn("cannot ask whether an attempt is still the newest", "job", a.record.ID, "err", err)
+			a.logger.Warn("cannot ask whether an attempt is still the newest", "err", err)
 			return
 		}
 	}

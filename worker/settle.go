@@ -18,7 +18,7 @@ import (
 // because the attempt is not the job's newest or because the ledger fails.
 func (l *lane) finish(ctx context.Context, a *attempt, err error) *ledger.Ending {
 	if errors.Is(err, errStale) {
-		l.logger.Warn("an attempt was stopped", "job", a.record.ID, "attempt", a.record.Attempt, "err", err)
+		a.logger.Warn("an attempt was stopped", "err", err)
 		return nil
 	}
 	ending := a.ending(err)
@@ -31,7 +31,7 @@ func (l *lane) finish(ctx context.Context, a *attempt, err error) *ledger.Ending
 		}
 		gone := stale(err)
 		if gone || try&(try-1) == 0 || ctx.Err() != nil { // the first, second, fourth …
-			l.logger.Error("the end of an attempt is not recorded", "job", a.record.ID, "attempt", a.record.Attempt, "outcome", ending.Outcome, "err", err)
+			a.logger.Error("the end of an attempt is not recorded", "outcome", ending.Outcome, "err", err)
 		}
 		// While the ledger fails this slot has nothing better to do than to
 		// wait for it: a job whose end is not recorded would run again.
@@ -63,17 +63,15 @@ func (a *attempt) ending(err error) ledger.Ending {
 
 // ended says that an attempt has ended, and sends the jobs that waited for it.
 func (l *lane) ended(ctx context.Context, a *attempt, e *ledger.Ending, released []ledger.Record) {
-	attrs := []any{
-		"job", a.record.ID, "program", a.record.Program, "attempt", a.record.Attempt,
-		"outcome", string(e.Outcome), "duration", time.Since(a.start).Round(time.Microsecond).String(),
-	}
+	attrs := []any{"outcome", string(e.Outcome), "duration", time.Since(a.start).Round(time.Microsecond).String()}
 	if e.Error != nil {
 		attrs = append(attrs, "state", string(e.State), "err", e.Error.Message)
 	}
-	l.logger.Info("attempt ended", attrs...)
+	a.logger.Info("attempt ended", attrs...)
+	a.tell(e)
 	if len(released) > 0 && l.cfg.Send != nil {
 		if err := l.cfg.Send(ctx, released); err != nil {
-			l.logger.Warn("jobs that waited for this one are not sent yet", "job", a.record.ID, "err", err)
+			a.logger.Warn("jobs that waited for this one are not sent yet", "err", err)
 		}
 	}
 }
@@ -90,7 +88,7 @@ func (l *lane) settle(ctx context.Context, message *queue.Delivery, a *attempt, 
 		// Marked while we still hold it: it is sure to be there.
 		sent := []ledger.Sent{{ID: a.record.ID, Server: message.Server, Message: message.ID}}
 		if err := l.cfg.Ledger.MarkSent(ctx, sent); err != nil {
-			l.logger.Debug("message not marked; the job gets another one", "job", a.record.ID, "err", err)
+			a.logger.Debug("message not marked; the job gets another one", "err", err)
 		}
 		l.release(ctx, message, a.record.Priority, time.Until(e.NotBefore))
 	default:

@@ -24,6 +24,13 @@ func LogKey(id string, attempt int) string {
 	return key("logs", id, "."+strconv.Itoa(attempt)+".log")
 }
 
+// SeriesKey is where the progress and the counters of an attempt are over time, a
+// jobs.JobSeries in JSON. A program that says no number has none. It comes some
+// seconds after the start and changes until the end, as the log does.
+func SeriesKey(id string, attempt int) string {
+	return key("series", id, "."+strconv.Itoa(attempt)+".json")
+}
+
 // FileKey is where the artifact name of an attempt is. Any name gives a good
 // key, and different names give different keys, also where the file system does
 // not tell upper from lower case.

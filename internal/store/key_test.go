@@ -9,7 +9,7 @@ import (
 func TestCheckKey(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a", maxPart)
-	for _, key := range []string{ResultKey(id1), LogKey(id1, 1), AsideKey(id1, 12), "a/b", "a/" + long, "a/b/c/d/e", "results/0a/0.json"} {
+	for _, key := range []string{ResultKey(id1), LogKey(id1, 1), SeriesKey(id1, 1), AsideKey(id1, 12), "a/b", "a/" + long, "a/b/c/d/e", "results/0a/0.json"} {
 		if err := checkKey(key); err != nil {
 			t.Errorf("%q: %v", key, err)
 		}
