@@ -62,7 +62,6 @@ func (p *Publisher) serveCached(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	s.blob.serve(w, r)
-	p.fromMemory.Add(1)
 	return true
 }
 

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -85,9 +84,7 @@ type Publisher struct {
 	foreign   *http.CrossOriginProtection
 	failures  failures
 	static    map[string]*blob
-	// fromMemory counts the results that were served without the router.
-	fromMemory atomic.Uint64
-	pages      pages
+	pages     pages
 }
 
 // New checks the configuration and builds the routes.

@@ -17,7 +17,6 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/internal/metrics"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -35,7 +34,6 @@ type node struct {
 	lock       *os.File
 	home       string // identity of the data folder
 	gate       *gate
-	metrics    *metrics.Metrics
 	listener   net.Listener
 	ledger     *ledger.Ledger
 	store      *store.Store
@@ -94,7 +92,6 @@ func (n *node) listen(ctx context.Context) error {
 
 func (n *node) openRecords(ctx context.Context) error {
 	var err error
-	n.metrics = n.newMetrics()
 	if n.ledger, err = ledger.Open(ctx, ledger.Config{DSN: n.set.Ledger, Lease: n.set.Lease, Logger: n.log}); err != nil {
 		return err
 	}
@@ -111,7 +108,7 @@ func (n *node) openParts(context.Context) error {
 	servers := queue.Config{Addrs: n.set.Beanstalkd, Logger: n.log}
 	n.dispatcher, err = dispatch.New(dispatch.Config{
 		Queue: servers, Prefix: n.set.Prefix, Node: n.set.Node, Ledger: n.ledger,
-		Interval: n.reconcileEvery(), OnAction: n.metrics.Action, Logger: n.log,
+		Interval: n.reconcileEvery(), Logger: n.log,
 	})
 	if err != nil {
 		return err
@@ -134,7 +131,6 @@ func (n *node) openParts(context.Context) error {
 		Ledger: n.ledger, Store: n.store, BaseURL: n.set.BaseURL, Node: n.set.Node,
 		Token: n.set.Token, ReadOnly: n.readOnly(), CORS: n.set.CORS,
 		Accept: n.dispatcher.Accept, Act: n.dispatcher.Act, Drain: n.gate.drain, Undrain: n.gate.undrain,
-		Servers: n.dispatcher.Servers, Metrics: n.metrics.Handler(), Observe: n.metrics.Request,
 		Ready: n.ready, Logger: n.log,
 	})
 	return err

@@ -18,6 +18,9 @@ type Heartbeat struct {
 	Every time.Duration
 	// Programs returns what is installed now.
 	Programs func() []ledger.Program
+	// Vitals returns the JSON of a jobs.Vitals that says how the machine does, or
+	// nil where there is nothing new. Default nil: nothing is said.
+	Vitals func() []byte
 	// Changed wakes the heartbeat when Programs has changed; may be nil.
 	Changed <-chan struct{}
 	Logger  *slog.Logger
@@ -52,7 +55,11 @@ func (h Heartbeat) Run(ctx context.Context) error {
 }
 
 func (h Heartbeat) beat(ctx context.Context) error {
-	err := h.Ledger.Beat(ctx, h.Node.Instance, h.Programs(), h.Node.Slots)
+	var vitals []byte
+	if h.Vitals != nil {
+		vitals = h.Vitals()
+	}
+	err := h.Ledger.Beat(ctx, h.Node.Instance, h.Programs(), h.Node.Slots, vitals)
 	if errors.Is(err, ledger.ErrInstance) {
 		h.Node.Programs = h.Programs()
 		err = h.Ledger.Register(ctx, h.Node)

@@ -20,7 +20,7 @@ func (l *Ledger) Accept(ctx context.Context, entries []Entry) ([]Accepted, error
 		candidates[i] = newCandidate(&entries[i])
 	}
 	accepted := make([]Accepted, len(entries))
-	err := l.do(ctx, &op{weight: len(entries), run: func(t *txn) error {
+	err := l.do(ctx, &op{name: "accept", weight: len(entries), run: func(t *txn) error {
 		for i := range candidates {
 			a, err := t.accept(&candidates[i])
 			if err != nil {
@@ -42,7 +42,9 @@ type candidate struct {
 	record Record
 	digest [sha256.Size]byte
 	labels string
-	err    error
+	// webhook is whom the document wants to be told of the end.
+	webhook string
+	err     error
 }
 
 func newCandidate(e *Entry) candidate {
@@ -50,7 +52,7 @@ func newCandidate(e *Entry) candidate {
 	if e.Document == nil {
 		e.Document = []byte{}
 	}
-	c := candidate{Entry: e, digest: digest(e.Document), labels: labelsText(j.Labels)}
+	c := candidate{Entry: e, digest: digest(e.Document), labels: labelsText(j.Labels), webhook: clean(j.Webhook, maxURL)}
 	c.record = Record{
 		ID: j.ID, Program: clean(j.Program, maxName), Priority: j.EffectivePriority(),
 		Document: e.Document, Labels: j.Labels,
@@ -97,8 +99,8 @@ func digest(document []byte) [sha256.Size]byte {
 var (
 	qInsertJob = newQuery(`INSERT INTO jobs (id, program, state, priority, created, accepted, not_before, expires,
 		started, finished, updated, attempt, spent, crashes, cancel_requested, node, instance, program_sha256,
-		outcome, exit_code, signal, cpu_us, max_rss, server, message, reason, error, labels)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, '', 0, 0, '', 0, ?, ?, ?)
+		outcome, exit_code, signal, cpu_us, max_rss, server, message, reason, error, labels, due, webhook)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, '', 0, 0, '', 0, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO NOTHING`)
 	qInsertDocument = newQuery("INSERT INTO documents (id, digest, document) VALUES (?, ?, ?)")
 	qInsertLabel    = newQuery("INSERT INTO labels (label, accepted, job) VALUES (?, ?, ?) ON CONFLICT (label, accepted, job) DO NOTHING")
@@ -113,12 +115,12 @@ func (t *txn) accept(c *candidate) (Accepted, error) {
 		return Accepted{Err: c.err}, nil
 	}
 	r := c.record
-	r.Accepted, r.Updated, r.State = t.now, t.now, jobs.Queued
+	r.Accepted, r.Updated, r.State, r.Due = t.now, t.now, jobs.Queued, later(t.now, c.record.NotBefore)
 	if c.Fault != nil {
-		r.State, r.Finished = jobs.Failed, t.now
+		r.State, r.Finished, r.Due = jobs.Failed, t.now, time.Time{}
 	}
 	n, err := t.exec(qInsertJob, r.ID, r.Program, string(r.State), int64(r.Priority), micros(r.Created), micros(r.Accepted),
-		micros(r.NotBefore), micros(r.Expires), micros(r.Finished), micros(r.Updated), r.Reason, errorText(r.Error), c.labels)
+		micros(r.NotBefore), micros(r.Expires), micros(r.Finished), micros(r.Updated), r.Reason, errorText(r.Error), c.labels, micros(r.Due), c.webhook)
 	if err != nil {
 		return Accepted{}, err
 	}
@@ -128,10 +130,13 @@ func (t *txn) accept(c *candidate) (Accepted, error) {
 	if err := t.describe(c); err != nil {
 		return Accepted{}, err
 	}
-	t.count("", r.State)
+	t.count(r.Program, "", r.State)
 	t.touched(r.ID)
 	if c.Fault != nil {
 		t.note(KindFault, r.ID, "", faultText(r.Error))
+		if err := t.faulty(&r, c.webhook); err != nil {
+			return Accepted{}, err
+		}
 	}
 	if err := t.connect(c, &r); err != nil {
 		return Accepted{}, err
@@ -252,12 +257,12 @@ func (t *txn) state(id string) (s jobs.State, err error) {
 	return s, err
 }
 
-var qWait = newQuery("UPDATE jobs SET state = 'waiting', reason = ? WHERE id = ? AND state = 'queued'")
+var qWait = newQuery("UPDATE jobs SET state = 'waiting', reason = ?, due = 0 WHERE id = ? AND state = 'queued'")
 
 // waitNew turns a job that was just inserted into a waiting one.
 func (t *txn) waitNew(r *Record, open int) error {
-	r.State, r.Reason = jobs.Waiting, waitText(open)
-	t.count(jobs.Queued, jobs.Waiting)
+	r.State, r.Reason, r.Due = jobs.Waiting, waitText(open), time.Time{}
+	t.count(r.Program, jobs.Queued, jobs.Waiting)
 	_, err := t.exec(qWait, r.Reason, r.ID)
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -59,11 +60,13 @@ var (
 type Target struct {
 	ID  string
 	Job *jobs.Job
+	// Updated refuses a job whose own Updated is another one; zero takes any.
+	Updated time.Time
 }
 
 // Acted is what became of a Target: the job as it now stands, and why nothing
 // was done where that is so: ErrUnknown, ErrFinal, ErrNotEnded, ErrNotRunning,
-// ErrNeeds or ErrDocument.
+// ErrNeeds, ErrDocument or ErrChanged.
 type Acted struct {
 	ID     string
 	Record Record
@@ -76,7 +79,7 @@ type Acted struct {
 func (l *Ledger) Act(ctx context.Context, verb Verb, by string, targets []Target) ([]Acted, error) {
 	by = clean(by, maxName)
 	var acted []Acted
-	err := l.do(ctx, &op{weight: len(targets), run: func(t *txn) error {
+	err := l.do(ctx, &op{name: string(verb), weight: len(targets), run: func(t *txn) error {
 		acted = make([]Acted, 0, len(targets))
 		for _, target := range targets {
 			a, err := t.act(verb, by, target)
@@ -99,6 +102,10 @@ func (t *txn) act(verb Verb, by string, target Target) (Acted, error) {
 	if err != nil || !found {
 		a.Err = ErrUnknown
 		return a, err
+	}
+	if !target.Updated.IsZero() && !target.Updated.Equal(r.Updated) {
+		a.Record, a.Err = r, ErrChanged
+		return a, nil
 	}
 	refusal, err := t.do(verb, by, &r, target.Job)
 	if err != nil {
@@ -134,8 +141,8 @@ var (
 	qAsk = newQuery(`UPDATE jobs SET cancel_requested = ? WHERE id = ? AND state = 'running'
 		AND cancel_requested <> ? AND NOT (cancel_requested = 2 AND 1 = ?)`)
 	qCancel = newQuery(`UPDATE jobs SET state = 'cancelled', finished = ?, updated = ?, reason = '', error = ?
-		WHERE id = ? AND state = ?`)
-	qRenew = newQuery(`UPDATE jobs SET spent = 0, crashes = 0, not_before = 0, reason = ?, updated = ?, server = '', message = 0
+		WHERE id = ? AND state = ? RETURNING program, attempt, webhook`)
+	qRenew = newQuery(`UPDATE jobs SET spent = 0, crashes = 0, not_before = 0, reason = ?, updated = ?, due = ?, server = '', message = 0
 		WHERE id = ? AND state = ?`)
 )
 
@@ -151,19 +158,18 @@ func (t *txn) ask(verb Verb, by string, r *Record) error {
 	if verb == VerbReset {
 		kind = KindReset
 	}
-	t.note(kind, r.ID, r.Node, string(asks[code])+byText(by))
+	t.noteBy(by, kind, r.ID, r.Node, string(asks[code]))
 	return nil
 }
 
 func (t *txn) cancelIdle(by string, r *Record) error {
 	e := &jobs.Error{Class: jobs.OutcomeCancelled, Message: "cancelled" + byText(by)}
-	n, err := t.exec(qCancel, micros(t.now), micros(t.now), errorText(e), r.ID, string(r.State))
-	if err != nil || n == 0 {
+	done, err := t.endIdle(qCancel, r.ID, r.State, jobs.Cancelled, e)
+	if err != nil || !done {
 		return err
 	}
-	t.count(r.State, jobs.Cancelled)
 	t.touched(r.ID)
-	t.note(KindCancelled, r.ID, "", byText(by))
+	t.noteBy(by, KindCancelled, r.ID, "", fmt.Sprintf("was %s", r.State))
 	if _, err := t.exec(qDropNeeds, r.ID); err != nil {
 		return err
 	}
@@ -178,12 +184,12 @@ func (t *txn) renew(by string, r *Record) error {
 	if r.State == jobs.Queued {
 		reason = ""
 	}
-	n, err := t.exec(qRenew, reason, micros(t.now), r.ID, string(r.State))
+	n, err := t.exec(qRenew, reason, micros(t.now), micros(t.now), r.ID, string(r.State))
 	if err != nil || n == 0 {
 		return err
 	}
 	t.touched(r.ID)
-	t.note(KindReset, r.ID, "", "it starts over"+byText(by))
+	t.noteBy(by, KindReset, r.ID, "", "it starts over")
 	return nil
 }
 
@@ -201,8 +207,8 @@ var (
 		FROM jobs WHERE id = ? AND outcome <> ''`)
 	qAgain = newQuery(`UPDATE jobs SET state = ?, finished = 0, updated = ?, not_before = 0, expires = 0, spent = 0,
 		crashes = 0, cancel_requested = 0, outcome = '', exit_code = 0, signal = '', cpu_us = 0, max_rss = 0,
-		server = '', message = 0, reason = ?, error = '' WHERE id = ? AND state = ?`)
-	qDescribe = newQuery("UPDATE jobs SET program = ?, priority = ?, created = ?, not_before = ?, labels = ? WHERE id = ?")
+		server = '', message = 0, reason = ?, error = '', due = ? WHERE id = ? AND state = ?`)
+	qDescribe = newQuery("UPDATE jobs SET program = ?, priority = ?, created = ?, not_before = ?, due = ?, labels = ?, webhook = ? WHERE id = ?")
 )
 
 // again takes a failed or cancelled job back to the queue. A time at which it
@@ -233,16 +239,17 @@ func (t *txn) again(verb Verb, by string, r *Record, job *jobs.Job) (refusal, er
 		}
 		state, reason = jobs.Waiting, waitText(len(open))
 	}
-	n, err := t.exec(qAgain, string(state), micros(t.now), reason, r.ID, string(r.State))
+	n, err := t.exec(qAgain, string(state), micros(t.now), reason, micros(t.now), r.ID, string(r.State))
 	if err != nil || n == 0 {
 		return nil, err
 	}
-	if err := t.redescribe(r, job); err != nil {
+	program, err := t.redescribe(r, job)
+	if err != nil {
 		return nil, err
 	}
-	t.count(r.State, state)
+	t.count(program, r.State, state)
 	t.touched(r.ID)
-	t.note(kindOfAgain(verb), r.ID, "", fmt.Sprintf("was %s; queued again%s", r.State, byText(by)))
+	t.noteBy(by, kindOfAgain(verb), r.ID, "", fmt.Sprintf("was %s; queued again", r.State))
 	return nil, t.dropLive(r.ID)
 }
 
@@ -285,19 +292,20 @@ func (t *txn) openNeeds(needs []string) (open []string, refusal, err error) {
 	return open, nil, nil
 }
 
-// redescribe writes what a document that had a fault could not say before.
-func (t *txn) redescribe(r *Record, job *jobs.Job) error {
+// redescribe writes what a document that had a fault could not say before. It
+// returns the job's program as it is now.
+func (t *txn) redescribe(r *Record, job *jobs.Job) (program string, err error) {
 	if job == nil {
-		return nil
+		return r.Program, nil
 	}
 	c := newCandidate(&Entry{Job: *job, Document: r.Document})
 	if c.err != nil {
-		return c.err
+		return "", c.err
 	}
-	_, err := t.exec(qDescribe, c.record.Program, int64(c.record.Priority), micros(c.record.Created),
-		micros(c.record.NotBefore), c.labels, r.ID)
+	_, err = t.exec(qDescribe, c.record.Program, int64(c.record.Priority), micros(c.record.Created),
+		micros(c.record.NotBefore), micros(later(t.now, c.record.NotBefore)), c.labels, c.webhook, r.ID)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return t.label(&c, r.Accepted)
+	return c.record.Program, t.label(&c, r.Accepted)
 }

@@ -132,7 +132,7 @@ func TestRetryFencesOlderAttempts(t *testing.T) {
 	d.must(err)
 	_, err = d.act(VerbRetry, id)
 	d.must(err)
-	d.must(d.Beat(t.Context(), "i1", nil, 1))
+	d.must(d.Beat(t.Context(), "i1", nil, 1, nil))
 	d.run(id)
 	if _, err := d.Finish(t.Context(), id, 1, ending(jobs.Succeeded, jobs.OutcomeSucceeded)); !errors.Is(err, ErrStale) {
 		t.Errorf("finish of attempt 1: %v", err)

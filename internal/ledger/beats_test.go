@@ -42,7 +42,7 @@ func TestLivenessDoesNotTrustOtherClocks(t *testing.T) {
 		for range 4 {
 			recovered(0)
 			pass()
-			d.must(d.Beat(t.Context(), "i1", nil, 1))
+			d.must(d.Beat(t.Context(), "i1", nil, 1, nil))
 		}
 		recovered(0)
 		nodes, err := o.Nodes(t.Context())
@@ -90,7 +90,7 @@ func TestRegisterRefusesATwin(t *testing.T) {
 		t.Errorf("a stranger took the name of a living node: %v", err)
 	}
 	d.clock.advance(15 * time.Second)
-	d.must(d.Beat(t.Context(), "a", nil, 1))
+	d.must(d.Beat(t.Context(), "a", nil, 1, nil))
 	d.clock.advance(15 * time.Second)
 	if err := d.Register(t.Context(), stranger); !errors.Is(err, ErrTwin) {
 		t.Errorf("a stranger took the name of a living node: %v", err)
@@ -104,7 +104,7 @@ func TestRegisterRefusesATwin(t *testing.T) {
 	}
 	d.clock.advance(21 * time.Second)
 	d.must(d.Register(t.Context(), stranger))
-	if err := d.Beat(t.Context(), "c", nil, 1); !errors.Is(err, ErrInstance) {
+	if err := d.Beat(t.Context(), "c", nil, 1, nil); !errors.Is(err, ErrInstance) {
 		t.Errorf("the dead instance is still there: %v", err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 // it changed; the WHERE of the change holds what was read.
 var (
 	qClaimable = newQuery(`SELECT program, state, priority, created, accepted, not_before, expires, attempt, spent, crashes,
-		error, labels, document FROM jobs JOIN documents ON documents.id = jobs.id WHERE jobs.id = ?`)
+		error, labels, due, document FROM jobs JOIN documents ON documents.id = jobs.id WHERE jobs.id = ?`)
 	qClaim = newQuery(`UPDATE jobs SET state = 'running', attempt = ?, started = ?, updated = ?, node = ?,
 		instance = ?, program_sha256 = ?, server = '', message = 0, reason = ''
 		WHERE id = ? AND state = 'queued' AND attempt = ?`)
@@ -26,7 +26,7 @@ var (
 func (l *Ledger) Claim(ctx context.Context, id string, o Owner, programSHA256 string) (Claim, error) {
 	node, instance, sum := clean(o.Node, maxName), clean(o.Instance, maxName), clean(programSHA256, maxName)
 	var claim Claim
-	err := l.do(ctx, &op{weight: 1, early: true, run: func(t *txn) (err error) {
+	err := l.do(ctx, &op{name: "claim", weight: 1, early: true, run: func(t *txn) (err error) {
 		claim, err = t.claim(id, node, instance, sum)
 		return err
 	}})
@@ -39,7 +39,7 @@ func (l *Ledger) Claim(ctx context.Context, id string, o Owner, programSHA256 st
 func (t *txn) claim(id, node, instance, sum string) (Claim, error) {
 	var r recordRow
 	found, err := t.row(qClaimable, []any{id}, &r.Program, (*string)(&r.State), &r.Priority, &r.created, &r.accepted,
-		&r.notBefore, &r.expires, &r.Attempt, &r.Spent, &r.Crashes, &r.errText, &r.labels, &r.document)
+		&r.notBefore, &r.expires, &r.Attempt, &r.Spent, &r.Crashes, &r.errText, &r.labels, &r.due, &r.document)
 	switch {
 	case err != nil:
 		return Claim{}, err
@@ -58,7 +58,7 @@ func (t *txn) claim(id, node, instance, sum string) (Claim, error) {
 	if n == 0 {
 		return t.refuse(id)
 	}
-	t.count(jobs.Queued, jobs.Running)
+	t.count(r.Program, jobs.Queued, jobs.Running)
 	t.touched(id)
 	r.ID, r.State, r.Node, r.Instance = id, jobs.Running, node, instance
 	r.Attempt, r.started, r.updated = r.Attempt+1, now, now

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"math"
@@ -17,6 +18,11 @@ var newest = cursor{accepted: math.MaxInt64}
 
 func (c cursor) before(o cursor) bool {
 	return c.accepted > o.accepted || (c.accepted == o.accepted && c.id > o.id)
+}
+
+// compare orders places as listings do, the newest first.
+func (c cursor) compare(o cursor) int {
+	return cmp.Or(cmp.Compare(o.accepted, c.accepted), cmp.Compare(o.id, c.id))
 }
 
 // String is the cursor as a caller carries it about.

@@ -26,11 +26,11 @@ var (
 // until Undrain; it outlives restarts. To drain again changes By and Reason.
 func (l *Ledger) Drain(ctx context.Context, node, by, reason string) error {
 	node, by, reason = clean(node, maxName), clean(by, maxName), clean(reason, maxMessage)
-	err := l.do(ctx, &op{weight: 1, run: func(t *txn) error {
+	err := l.do(ctx, &op{name: "drain", weight: 1, run: func(t *txn) error {
 		if _, err := t.exec(qDrain, node, micros(t.now), by, reason); err != nil {
 			return err
 		}
-		t.note(KindDrained, "", node, drainText(node, by)+": takes no new work; "+reason)
+		t.noteBy(by, KindDrained, "", node, sentence(drainText(node)+" takes no new work", reason))
 		return nil
 	}})
 	if err != nil {
@@ -42,10 +42,10 @@ func (l *Ledger) Drain(ctx context.Context, node, by, reason string) error {
 // Undrain ends a Drain; where there is none it changes nothing.
 func (l *Ledger) Undrain(ctx context.Context, node, by string) error {
 	node, by = clean(node, maxName), clean(by, maxName)
-	err := l.do(ctx, &op{weight: 1, run: func(t *txn) error {
+	err := l.do(ctx, &op{name: "undrain", weight: 1, run: func(t *txn) error {
 		n, err := t.exec(qUndrain, node)
 		if n > 0 {
-			t.note(KindUndrained, "", node, drainText(node, by)+": takes work again")
+			t.noteBy(by, KindUndrained, "", node, drainText(node)+" takes work again")
 		}
 		return err
 	}})
@@ -55,11 +55,11 @@ func (l *Ledger) Undrain(ctx context.Context, node, by string) error {
 	return nil
 }
 
-func drainText(node, by string) string {
+func drainText(node string) string {
 	if node == "" {
-		return "the queue" + byText(by)
+		return "the queue"
 	}
-	return "node " + node + byText(by)
+	return "node " + node
 }
 
 // Drains lists what is drained, the queue first.

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -28,6 +29,9 @@ const (
 	KindReset           = "reset"
 	KindDrained         = "drained"
 	KindUndrained       = "undrained"
+	KindPaused          = "paused"
+	KindResumed         = "resumed"
+	KindSlots           = "slots"
 	KindFailed          = "failed"
 	KindSucceeded       = "succeeded"
 )
@@ -35,21 +39,24 @@ const (
 const maxEvents = 1000 // in one answer
 
 // note stages an event of the current operation.
-func (t *txn) note(kind, job, node, message string) {
-	t.staged.events = append(t.staged.events, Event{Kind: kind, Job: job, Node: node, Message: message, At: t.now})
+func (t *txn) note(kind, job, node, message string) { t.noteBy("", kind, job, node, message) }
+
+// noteBy is note for what a person has asked for.
+func (t *txn) noteBy(by, kind, job, node, message string) {
+	t.staged.events = append(t.staged.events, Event{Kind: kind, Job: job, Node: node, By: by, Message: message, At: t.now})
 }
 
-var qNote = newManyRows("INSERT INTO events (id, at, kind, job, node, message) VALUES ", 6, " ON CONFLICT (id) DO NOTHING")
+var qNote = newManyRows("INSERT INTO events (id, at, kind, job, node, asker, message) VALUES ", 7, " ON CONFLICT (id) DO NOTHING")
 
 // writeEvents writes the events of all operations with few statements.
 func (t *txn) writeEvents() error {
 	return qNote.split(len(t.all.events), func(q *query, from, to int) error {
-		args := make([]any, 0, 6*(to-from))
+		args := make([]any, 0, 7*(to-from))
 		for _, e := range t.all.events[from:to] {
 			if e.ID == "" {
 				e.ID = jobs.NewID()
 			}
-			args = append(args, e.ID, micros(e.At), e.Kind, e.Job, e.Node, clean(e.Message, maxReason))
+			args = append(args, e.ID, micros(e.At), e.Kind, e.Job, e.Node, e.By, clean(e.Message, maxReason))
 		}
 		_, err := t.w.exec(q, args...)
 		return err
@@ -62,11 +69,11 @@ func (l *Ledger) Note(ctx context.Context, e Event) error { return l.NoteAll(ctx
 
 // NoteAll is Note for several events at the price of one.
 func (l *Ledger) NoteAll(ctx context.Context, list []Event) error {
-	err := l.do(ctx, &op{weight: len(list), run: func(t *txn) error {
+	err := l.do(ctx, &op{name: "note", weight: len(list), run: func(t *txn) error {
 		for _, e := range list {
 			v := Event{
 				ID: clean(e.ID, maxID), At: e.At, Kind: clean(e.Kind, maxName), Job: clean(e.Job, maxID),
-				Node: clean(e.Node, maxName), Message: e.Message,
+				Node: clean(e.Node, maxName), By: clean(e.By, maxName), Message: e.Message,
 			}
 			if v.At.IsZero() {
 				v.At = t.now
@@ -81,20 +88,30 @@ func (l *Ledger) NoteAll(ctx context.Context, list []Event) error {
 	return nil
 }
 
+const eventColumns = "id, at, kind, job, node, asker, message"
+
+func scanEvent(r *sql.Rows) (e Event, err error) {
+	var at int64
+	err = r.Scan(&e.ID, &at, &e.Kind, &e.Job, &e.Node, &e.By, &e.Message)
+	e.At = fromMicros(at)
+	return e, err
+}
+
 var (
-	qEvents    = newQuery("SELECT id, at, kind, job, node, message FROM events ORDER BY id DESC LIMIT ?")
-	qJobEvents = newQuery("SELECT id, at, kind, job, node, message FROM events WHERE job = ? ORDER BY id DESC LIMIT ?")
+	qEvents    = newQuery("SELECT " + eventColumns + " FROM events ORDER BY id DESC LIMIT ?")
+	qJobEvents = newQuery("SELECT " + eventColumns + " FROM events WHERE job = ? ORDER BY id DESC LIMIT ?")
 	qRowEvents = newQuery("SELECT accepted, state, finished, attempt, node FROM jobs WHERE id = ?")
 )
 
 // Events lists the newest events of a job, newest first; at most 1000, which is
 // also what 0 stands for. For "" it lists those of all jobs and of none, but
 // leaves out what every good job does: that it was accepted and succeeded.
-func (l *Ledger) Events(ctx context.Context, job string, limit int) ([]Event, error) {
+func (l *Ledger) Events(ctx context.Context, job string, limit int) (list []Event, err error) {
+	defer l.watch("events", time.Now(), &err)
 	if limit <= 0 || limit > maxEvents {
 		limit = maxEvents
 	}
-	list, err := l.events(ctx, job, limit)
+	list, err = l.events(ctx, job, limit)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: events: %w", err)
 	}
@@ -107,10 +124,7 @@ func (l *Ledger) events(ctx context.Context, job string, limit int) (list []Even
 		q, args = qJobEvents, []any{job, limit}
 	}
 	err = l.reader.each(ctx, q, args, func(r *sql.Rows) error {
-		var e Event
-		var at int64
-		err := r.Scan(&e.ID, &at, &e.Kind, &e.Job, &e.Node, &e.Message)
-		e.At = fromMicros(at)
+		e, err := scanEvent(r)
 		list = append(list, e)
 		return err
 	})

@@ -59,7 +59,7 @@ func (l *Ledger) expire(ctx context.Context, limit int) (ids []string, err error
 	if err != nil || (len(list) == 0 && !left) {
 		return nil, err
 	}
-	err = l.do(ctx, &op{weight: len(list), run: func(t *txn) error {
+	err = l.do(ctx, &op{name: "expire", weight: len(list), run: func(t *txn) error {
 		ids, t.unsettled = nil, t.unsettled || left
 		for _, o := range list {
 			done, err := t.expireOne(o)

@@ -10,11 +10,11 @@ import (
 )
 
 var (
-	qEnding = newQuery(`SELECT state, attempt, cancel_requested, node, EXISTS (SELECT 1 FROM needs WHERE need = jobs.id),
-		EXISTS (SELECT 1 FROM live WHERE job = jobs.id) FROM jobs WHERE id = ?`)
+	qEnding = newQuery(`SELECT state, attempt, cancel_requested, node, program, started, due, webhook,
+		EXISTS (SELECT 1 FROM needs WHERE need = jobs.id), EXISTS (SELECT 1 FROM live WHERE job = jobs.id) FROM jobs WHERE id = ?`)
 	qFinish = newQuery(`UPDATE jobs SET state = ?, finished = ?, updated = ?, not_before = ?, reason = ?, error = ?,
 		spent = (spent + ?) * ?, crashes = (crashes + ?) * ?, cancel_requested = 0, outcome = ?, exit_code = ?, signal = ?,
-		cpu_us = ?, max_rss = ?
+		cpu_us = ?, max_rss = ?, due = ?
 		WHERE id = ? AND state = 'running' AND attempt = ? AND cancel_requested = ?`)
 	qAttempt = newQuery(`INSERT INTO attempts (job, number, node, instance, program_sha256, started, finished, outcome,
 		message, exit_code, signal, cpu_us, max_rss)
@@ -33,7 +33,7 @@ func (l *Ledger) Finish(ctx context.Context, id string, attempt int, e Ending) (
 	if err != nil {
 		return nil, fmt.Errorf("ledger: finish: %w", err)
 	}
-	err = l.do(ctx, &op{weight: 1, run: func(t *txn) (err error) {
+	err = l.do(ctx, &op{name: "finish", weight: 1, run: func(t *txn) (err error) {
 		e := e // finish may turn it into a cancellation
 		released, err = t.finish(id, attempt, &e)
 		return err
@@ -79,7 +79,8 @@ func (t *txn) finish(id string, attempt int, e *Ending) ([]Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.count(jobs.Running, e.State)
+	t.count(ended.program, jobs.Running, e.State)
+	t.ended(ended.end(id, attempt, e, t.now))
 	t.touched(id)
 	if e.State != jobs.Succeeded {
 		t.note(endKind(e), id, ended.node, endText(e, attempt))
@@ -109,16 +110,18 @@ func (t *txn) dropLive(id string) error {
 
 // running is what is to be known of a job whose attempt ends.
 type running struct {
-	node         string
-	asked        int // as in cancel_requested
-	needed, live bool
+	node, program, webhook string
+	asked                  int   // as in cancel_requested
+	started, due           int64 // as in the row
+	needed, live           bool
 }
 
 // running reads a job whose attempt still owns it. ErrStale, ErrUnknown.
 func (t *txn) running(id string, attempt int) (r running, err error) {
 	var state jobs.State
 	var newest int
-	found, err := t.row(qEnding, []any{id}, (*string)(&state), &newest, &r.asked, &r.node, &r.needed, &r.live)
+	found, err := t.row(qEnding, []any{id}, (*string)(&state), &newest, &r.asked, &r.node,
+		&r.program, &r.started, &r.due, &r.webhook, &r.needed, &r.live)
 	switch {
 	case err != nil:
 		return r, err
@@ -139,7 +142,7 @@ func (t *txn) finishRow(id string, attempt int, e *Ending) (running, error) {
 			return r, err
 		}
 		r.obey(e)
-		n, err := t.exec(qFinish, t.finishArgs(id, attempt, e, r.asked)...)
+		n, err := t.exec(qFinish, t.finishArgs(id, attempt, e, &r)...)
 		if err != nil || n > 0 {
 			return r, err
 		}
@@ -160,17 +163,17 @@ func (r *running) obey(e *Ending) {
 	}
 }
 
-func (t *txn) finishArgs(id string, attempt int, e *Ending, asked int) []any {
-	keep := number(verbOf(asked) != VerbReset)
-	done, outcome := micros(t.now), e.Outcome
+func (t *txn) finishArgs(id string, attempt int, e *Ending, r *running) []any {
+	keep := number(verbOf(r.asked) != VerbReset)
+	done, outcome, due := micros(t.now), e.Outcome, r.due
 	if e.State == jobs.Queued {
-		done, outcome = 0, ""
+		done, outcome, due = 0, "", micros(later(t.now, e.NotBefore))
 	}
 	return []any{
 		string(e.State), done, micros(t.now), micros(e.NotBefore), e.Reason, errorText(e.Error),
 		number(e.Outcome.Spends()), keep, number(e.Outcome == jobs.OutcomeLost), keep,
-		string(outcome), e.ExitCode, e.Signal, e.CPU.Microseconds(), e.MaxRSS,
-		id, attempt, asked,
+		string(outcome), e.ExitCode, e.Signal, e.CPU.Microseconds(), e.MaxRSS, due,
+		id, attempt, r.asked,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -20,7 +21,8 @@ var qGet = newQuery("SELECT " + recordColumns + ", " + documentColumn + `,
 	WHERE jobs.id = ?) AS jobs`)
 
 // Get returns one job. ErrUnknown.
-func (l *Ledger) Get(ctx context.Context, id string) (Record, error) {
+func (l *Ledger) Get(ctx context.Context, id string) (_ Record, err error) {
+	defer l.watch("get", time.Now(), &err)
 	var row recordRow
 	found, err := l.reader.row(ctx, qGet, []any{id}, row.withAll()...)
 	if err == nil && !found {
@@ -54,6 +56,7 @@ var (
 // queued one. ok is false where it is not queued or more than 1,000 come
 // before it. ErrUnknown.
 func (l *Ledger) Position(ctx context.Context, id string) (n int, ok bool, err error) {
+	defer l.watch("position", time.Now(), &err)
 	n, ok, err = l.position(ctx, id)
 	if err != nil {
 		return 0, false, fmt.Errorf("ledger: position: %w", err)
@@ -105,19 +108,16 @@ func (l *Ledger) queueServers(ctx context.Context) ([]string, error) {
 	return list, nil
 }
 
-var (
-	qAttempts = newQuery(`SELECT number, node, instance, program_sha256, started, finished, outcome, message,
+var qAttempts = newQuery(`SELECT number, node, instance, program_sha256, started, finished, outcome, message,
 		exit_code, signal, cpu_us, max_rss, '' FROM attempts WHERE job = ?
 		UNION ALL SELECT attempt, node, instance, program_sha256, started, finished, outcome, '',
 		exit_code, signal, cpu_us, max_rss, error FROM jobs WHERE id = ? AND (state = 'running' OR outcome <> '')
 		ORDER BY 1`)
-	qCountsNow = newQuery("SELECT waiting, queued, running, succeeded, failed, cancelled FROM counts WHERE one = 1")
-)
 
 // Attempts lists a job's attempts, the first one first.
-func (l *Ledger) Attempts(ctx context.Context, id string) ([]Attempt, error) {
-	var list []Attempt
-	err := l.reader.each(ctx, qAttempts, []any{id, id}, func(r *sql.Rows) error {
+func (l *Ledger) Attempts(ctx context.Context, id string) (list []Attempt, err error) {
+	defer l.watch("attempts", time.Now(), &err)
+	err = l.reader.each(ctx, qAttempts, []any{id, id}, func(r *sql.Rows) error {
 		a, err := scanAttempt(r, id)
 		list = append(list, a)
 		return err
@@ -144,17 +144,4 @@ func scanAttempt(r *sql.Rows, id string) (Attempt, error) {
 		a.Message = e.Message
 	}
 	return a, err
-}
-
-// Counts returns how many jobs are in each state. It does not count them.
-func (l *Ledger) Counts(ctx context.Context) (map[jobs.State]int, error) {
-	n := make([]int, len(jobs.States))
-	if _, err := l.reader.row(ctx, qCountsNow, nil, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5]); err != nil {
-		return nil, fmt.Errorf("ledger: counts: %w", err)
-	}
-	m := make(map[jobs.State]int, len(n))
-	for i, s := range jobs.States {
-		m[s] = n[i]
-	}
-	return m, nil
 }

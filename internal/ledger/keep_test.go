@@ -242,8 +242,8 @@ func TestNodesAndPrograms(t *testing.T) {
 	}
 	d.must(d.Register(t.Context(), Node{Name: "n2", Instance: "i2", BaseURL: "http://x", Version: "v1", Slots: 4, Programs: []Program{p("a", "1")}}))
 	d.clock.advance(time.Second)
-	d.must(d.Beat(t.Context(), "i2", []Program{p("a", "2"), p("b", "1")}, 5))
-	d.must(d.Beat(t.Context(), "i2", []Program{p("b", "1")}, 5))
+	d.must(d.Beat(t.Context(), "i2", []Program{p("a", "2"), p("b", "1")}, 5, nil))
+	d.must(d.Beat(t.Context(), "i2", []Program{p("b", "1")}, 5, nil))
 	programs, err := d.Programs(t.Context())
 	d.must(err)
 	if diff := cmp.Diff([]Program{p("a", "2"), p("b", "1")}, programs); diff != "" {
@@ -257,7 +257,7 @@ func TestNodesAndPrograms(t *testing.T) {
 		t.Error(diff)
 	}
 	d.must(d.Leave(t.Context(), "i2"))
-	if err := d.Beat(t.Context(), "i2", nil, 1); !errors.Is(err, ErrInstance) {
+	if err := d.Beat(t.Context(), "i2", nil, 1, nil); !errors.Is(err, ErrInstance) {
 		t.Error(err)
 	}
 	nodes, err = d.Nodes(t.Context())
@@ -269,7 +269,7 @@ func TestNodesAndPrograms(t *testing.T) {
 	if nodes, err = d.Nodes(t.Context()); err != nil || len(nodes) != 1 {
 		t.Error(nodes, err)
 	}
-	if err := d.Beat(t.Context(), "i3", []Program{{Name: "big", Description: strings.Repeat("x", maxPrograms)}}, 1); !errors.Is(err, ErrTooBig) {
+	if err := d.Beat(t.Context(), "i3", []Program{{Name: "big", Description: strings.Repeat("x", maxPrograms)}}, 1, nil); !errors.Is(err, ErrTooBig) {
 		t.Error(err)
 	}
 }
@@ -345,7 +345,7 @@ func TestRecover(t *testing.T) {
 	recovered() // alive
 	d.clock.advance(21 * time.Second)
 	recovered(Recovered{mine, jobs.Queued}, Recovered{asked, jobs.Cancelled})
-	d.must(d.Beat(t.Context(), "i1", nil, 1))
+	d.must(d.Beat(t.Context(), "i1", nil, 1, nil))
 	r := d.wantState(mine, jobs.Queued)
 	if r.Crashes != 1 || r.Spent != 0 || !r.NotBefore.IsZero() || r.Error.Class != jobs.OutcomeLost {
 		t.Errorf("%+v", r)
@@ -360,7 +360,7 @@ func TestRecover(t *testing.T) {
 			want = jobs.Failed
 		}
 		recovered(Recovered{mine, want})
-		d.must(d.Beat(t.Context(), "i1", nil, 1))
+		d.must(d.Beat(t.Context(), "i1", nil, 1, nil))
 	}
 	if r := d.wantState(mine, jobs.Failed); r.Error.Class != jobs.OutcomeLost || r.Crashes != CrashLimit {
 		t.Errorf("%+v", r)

@@ -31,8 +31,11 @@ var (
 	ErrTwin = errors.New("another node of this name is alive")
 	// ErrInstance is returned for an instance that is not registered or has left.
 	ErrInstance = errors.New("no such instance")
+	// ErrChanged is returned where something is not any more as its changer has
+	// seen it.
+	ErrChanged = errors.New("was changed meanwhile")
 	// ErrCursor is returned for a cursor that no page has given out.
-	ErrCursor = errors.New("not a cursor of a list of jobs")
+	ErrCursor = errors.New("not a cursor of this list")
 	// ErrNewer is returned by Open for a ledger that a newer version has written.
 	ErrNewer = errors.New("was written by a newer version")
 	// ErrClosed is returned after Close.
@@ -54,6 +57,13 @@ type Config struct {
 	Now func() time.Time
 	// Logger. Default slog.Default().
 	Logger *slog.Logger
+	// Observe is called at the end of each operation with its name, such as
+	// claim or list, how long it took with its wait, and its error. Default nil:
+	// nobody is told. It must return at once.
+	Observe func(op string, d time.Duration, err error)
+	// Webhook is a URL that is told of the end of every job that comes to its end
+	// in this process. Default "": only those that documents name.
+	Webhook string
 }
 
 // Entry is one document to accept. With a Fault it is recorded as failed.
@@ -117,6 +127,13 @@ type Filter struct {
 	Program string
 	Node    string
 	Label   string // "key=value"
+	// Since and Until bound when the job was accepted: not before Since, and
+	// before Until.
+	Since, Until time.Time
+	// Text is the beginning of an id (at least 8 characters), a label as
+	// "key=value", or else any text in id, program, labels, reason or error
+	// message, where small and capital letters are the same.
+	Text string
 	// Cursor is the Next of the page before; empty for the newest jobs.
 	Cursor string
 	// Limit is the most jobs on a page. Default 50, at most 1000.
@@ -128,6 +145,9 @@ type Filter struct {
 type Page struct {
 	Jobs []Record
 	Next string // cursor of the next page; empty on the last
+	// Back is the place in time at which this page has broken off its search,
+	// where that is not plain from its jobs.
+	Back time.Time
 }
 
 // Recovered says what Recover did with the jobs of one dead instance.

@@ -23,7 +23,7 @@ func TestClaim(t *testing.T) {
 	now := d.clock.now().UTC()
 	want := Record{
 		ID: e.Job.ID, Program: "p", State: jobs.Running, Priority: 1024, Document: e.Document, Labels: e.Job.Labels,
-		Accepted: now.Add(-time.Second), Started: now, Updated: now, Attempt: 1, Node: "n1", Instance: "i1",
+		Accepted: now.Add(-time.Second), Due: now.Add(-time.Second), Started: now, Updated: now, Attempt: 1, Node: "n1", Instance: "i1",
 	}
 	if diff := cmp.Diff(Claim{OK: true, Record: want}, c); diff != "" {
 		t.Error(diff)

@@ -1,11 +1,10 @@
 package ledger
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
-	"slices"
+	"time"
 )
 
 const (
@@ -13,10 +12,8 @@ const (
 	maxPage     = 1000
 	// maxWalk is how many jobs one call looks at where no index knows which of
 	// them are wanted.
-	maxWalk = 2000
-	// maxSorted is how long a queue may be that is read whole and sorted.
-	maxSorted = 1000
-	// maxMerged is how many programs are listed apart and merged.
+	maxWalk = 1000
+	// maxMerged is how many lists are merged.
 	maxMerged = 200
 )
 
@@ -29,11 +26,13 @@ var qListed = newManyRows("SELECT "+recordColumns+`,
 	ORDER BY accepted DESC, id DESC`)
 
 // List returns one page of jobs, newest first, without Document and
-// Live.Partial. A filter on State, Program or both, on Node or on Label alone
-// fills its pages; with other combinations a page may be short although more
-// follow, because one call looks at 2000 jobs at most. ErrCursor.
-func (l *Ledger) List(ctx context.Context, f Filter) (Page, error) {
-	page, err := l.list(ctx, f)
+// Live.Partial. A filter by State, Program or both, or by Node or Label alone or
+// Node and State, fills its pages. With other combinations, and with Text, a page
+// may be short although more follow: one call looks at 1000 jobs at most that no
+// index knows to be wanted. ErrCursor.
+func (l *Ledger) List(ctx context.Context, f Filter) (page Page, err error) {
+	defer l.watch("list", time.Now(), &err)
+	page, err = l.list(ctx, f)
 	if err != nil {
 		return Page{}, fmt.Errorf("ledger: list: %w", err)
 	}
@@ -49,14 +48,20 @@ func (l *Ledger) list(ctx context.Context, f Filter) (Page, error) {
 		f.Limit = defaultPage
 	}
 	f.Limit = min(f.Limit, maxPage)
+	if until := (cursor{accepted: micros(f.Until)}); !f.Until.IsZero() && from.before(until) {
+		from = until
+	}
 	// One transaction, so that no job changes from one list to another between them.
 	tx, err := l.reader.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return Page{}, err
 	}
 	defer func() { _ = tx.Rollback() }()
-	s := &listing{pool: l.reader, tx: tx, ctx: ctx, filter: f, from: from}
-	if err := s.collect(); err != nil {
+	s := &listing{pool: l.reader, tx: tx, ctx: ctx, filter: f, from: from, streams: streams{began: time.Now()}}
+	if err := s.plan(); err != nil {
+		return Page{}, err
+	}
+	if err := s.merge(); err != nil {
 		return Page{}, err
 	}
 	return s.page()
@@ -70,11 +75,11 @@ type listing struct {
 	filter Filter
 	from   cursor
 
-	found []cursor
-	last  cursor // the last place that was looked at
-	// next is where the next page begins if found does not fill this one; its
-	// zero value says that there is none.
-	next cursor
+	streams
+
+	found  []cursor
+	last   cursor // the last place that was looked at
+	broken bool   // it has looked at enough before the page was full
 }
 
 func (s *listing) each(q *query, args []any, scan func(*sql.Rows) error) error {
@@ -89,26 +94,26 @@ func (s *listing) each(q *query, args []any, scan func(*sql.Rows) error) error {
 	return eachRow(rows, scan)
 }
 
-// page reads the records of the places found.
-func (s *listing) page() (Page, error) {
-	slices.SortFunc(s.found, func(a, b cursor) int {
-		if a.accepted != b.accepted {
-			return cmp.Compare(b.accepted, a.accepted)
-		}
-		return cmp.Compare(b.id, a.id)
+// row scans the first row of q, if there is one.
+func (s *listing) row(q *query, args []any, dest ...any) (bool, error) {
+	found := false
+	err := s.each(q, args, func(r *sql.Rows) error {
+		found = true
+		return r.Scan(dest...)
 	})
-	if s.next != (cursor{}) {
-		// What lies behind the place where a walk broke off comes with the next page.
-		s.found = slices.DeleteFunc(s.found, s.next.before)
-	}
-	found, page := s.found, Page{}
-	if len(found) > s.filter.Limit {
+	return found, err
+}
+
+// page reads the records of the places found.
+func (s *listing) page() (page Page, err error) {
+	found := s.found
+	switch {
+	case len(found) > s.filter.Limit:
 		found = found[:s.filter.Limit]
 		page.Next = found[len(found)-1].String()
-	} else if s.next != (cursor{}) {
-		page.Next = s.next.String()
+	case s.broken:
+		page.Next, page.Back = s.last.String(), fromMicros(s.last.accepted)
 	}
-	var err error
 	page.Jobs, err = s.records(found)
 	return page, err
 }
@@ -122,14 +127,53 @@ func (s *listing) records(places []cursor) ([]Record, error) {
 			ids = append(ids, c.id)
 		}
 		return s.each(q, ids, func(rows *sql.Rows) error {
-			var row recordRow
-			if err := rows.Scan(row.withLive()...); err != nil {
-				return err
-			}
-			r, err := row.record()
+			r, err := scanListed(rows)
 			list = append(list, r)
 			return err
 		})
 	})
 	return list, err
+}
+
+// GetMany returns jobs as List does, in the order of ids; those that the ledger
+// does not hold are left out. At most 1000 ids; ErrTooBig.
+func (l *Ledger) GetMany(ctx context.Context, ids []string) (list []Record, err error) {
+	defer l.watch("get-many", time.Now(), &err)
+	if len(ids) > maxPage {
+		return nil, fmt.Errorf("ledger: get %d jobs: %w", len(ids), ErrTooBig)
+	}
+	known := make(map[string]Record, len(ids))
+	err = qListed.split(len(ids), func(q *query, from, to int) error {
+		return l.reader.each(ctx, q, anys(ids[from:to]), func(rows *sql.Rows) error {
+			r, err := scanListed(rows)
+			known[r.ID] = r
+			return err
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: get many: %w", err)
+	}
+	for _, id := range ids {
+		if r, ok := known[id]; ok {
+			list = append(list, r)
+		}
+	}
+	return list, nil
+}
+
+func anys(list []string) []any {
+	args := make([]any, len(list))
+	for i, v := range list {
+		args[i] = v
+	}
+	return args
+}
+
+// scanListed reads a row of qListed.
+func scanListed(rows *sql.Rows) (Record, error) {
+	var row recordRow
+	if err := rows.Scan(row.withLive()...); err != nil {
+		return Record{}, err
+	}
+	return row.record()
 }

@@ -67,12 +67,7 @@ func (d *desk) lead(id string, i int) {
 func TestListPages(t *testing.T) {
 	t.Parallel()
 	d, all := hall(t, 80)
-	filters := []Filter{{}, {Program: "p1"}, {Program: "none"}, {Node: "n1"}, {Node: "n2"}, {Label: "colour=red"}, {Label: "colour"}}
-	for _, s := range jobs.States {
-		filters = append(filters, Filter{State: s}, Filter{State: s, Program: "p0"}, Filter{State: s, Node: "n1"},
-			Filter{State: s, Label: "colour=blue", Program: "p1", Node: "n2"})
-	}
-	for _, f := range filters {
+	for _, f := range filters(all) {
 		var want []Record
 		for _, r := range all {
 			if matches(&r, &f) {
@@ -88,10 +83,58 @@ func TestListPages(t *testing.T) {
 	}
 }
 
+// filters are those by one thing, and by every two things.
+func filters(all []Record) []Filter {
+	since, until := all[len(all)*2/3].Accepted, all[len(all)/4].Accepted
+	parts := [][]func(*Filter){
+		{func(*Filter) {}},
+		{func(f *Filter) { f.Program = "p1" }, func(f *Filter) { f.Program = "none" }},
+		{func(f *Filter) { f.Node = "n1" }, func(f *Filter) { f.Node = "n2" }},
+		{func(f *Filter) { f.Label = "colour=red" }, func(f *Filter) { f.Label = "colour" }},
+		{func(f *Filter) { f.Since = since }, func(f *Filter) { f.Until = until }, func(f *Filter) { f.Since, f.Until = since, until }},
+		{
+			func(f *Filter) { f.Text = "Went WRONG" }, func(f *Filter) { f.Text = "colour=blue" }, func(f *Filter) { f.Text = "Lu" },
+			func(f *Filter) { f.Text = all[9].ID }, func(f *Filter) { f.Text = strings.ToUpper(all[9].ID[:8]) }, func(f *Filter) { f.Text = "P0" },
+		},
+	}
+	states := []func(*Filter){}
+	for _, s := range jobs.States {
+		states = append(states, func(f *Filter) { f.State = s })
+	}
+	parts = append(parts, states)
+	list := []Filter{{State: jobs.Failed, Label: "colour=blue", Program: "p1", Node: "n1", Since: since}}
+	for i, first := range parts {
+		for _, a := range first {
+			for _, second := range parts[:i] {
+				for _, b := range second {
+					var f Filter
+					a(&f)
+					b(&f)
+					list = append(list, f)
+				}
+			}
+		}
+	}
+	return list
+}
+
 func matches(r *Record, f *Filter) bool {
-	key, value, _ := strings.Cut(f.Label, "=")
 	return (f.State == "" || r.State == f.State) && (f.Program == "" || r.Program == f.Program) &&
-		(f.Node == "" || r.Node == f.Node) && (f.Label == "" || (value != "" && r.Labels[key] == value))
+		(f.Node == "" || r.Node == f.Node) && (f.Label == "" || hasLabel(r, f.Label)) && hasText(r, f.Text) &&
+		(f.Since.IsZero() || !r.Accepted.Before(f.Since)) && (f.Until.IsZero() || r.Accepted.Before(f.Until))
+}
+
+func hasLabel(r *Record, label string) bool {
+	key, value, _ := strings.Cut(label, "=")
+	return value != "" && r.Labels[key] == value
+}
+
+func hasText(r *Record, text string) bool {
+	all := r.ID + "\n" + r.Program + "\n" + r.Reason + "\n" + labelsText(r.Labels)
+	if r.Error != nil {
+		all += "\n" + r.Error.Message
+	}
+	return strings.Contains(strings.ToLower(all), strings.ToLower(text)) || hasLabel(r, text)
 }
 
 // pages collects all pages of a list.
@@ -219,4 +262,47 @@ func FuzzCursor(f *testing.F) {
 			t.Errorf("%+v", c)
 		}
 	})
+}
+
+// A search that breaks off says how far it has come, and the next page goes on.
+func TestListSaysHowFarItLooked(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	first := d.add(func(j *jobs.Job) { j.Labels = map[string]string{"say": `"<here>"`} })
+	for range 3 {
+		d.clock.advance(time.Minute)
+		entries := make([]Entry, maxWalk/2)
+		for i := range entries {
+			entries[i] = entry(nil)
+		}
+		_, err := d.Accept(t.Context(), entries)
+		d.must(err)
+	}
+	f := Filter{Text: `"<HERE`}
+	page, err := d.List(t.Context(), f)
+	d.must(err)
+	if len(page.Jobs) != 0 || page.Next == "" || page.Back.IsZero() {
+		t.Fatalf("%+v", page)
+	}
+	if list := d.pages(f); len(list) != 1 || list[0].ID != first {
+		t.Errorf("%+v", list)
+	}
+	f.Since = page.Back.Add(time.Second)
+	if page, err = d.List(t.Context(), f); err != nil || page.Next != "" || !page.Back.IsZero() {
+		t.Errorf("it looked beyond the time that was asked for: %+v, %v", page, err)
+	}
+}
+
+func TestGetMany(t *testing.T) {
+	t.Parallel()
+	d, all := hall(t, 20)
+	ids := []string{all[3].ID, jobs.NewID(), all[17].ID, all[0].ID}
+	got, err := d.GetMany(t.Context(), ids)
+	d.must(err)
+	if diff := cmp.Diff([]Record{all[3], all[17], all[0]}, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := d.GetMany(t.Context(), make([]string, maxPage+1)); !errors.Is(err, ErrTooBig) {
+		t.Error(err)
+	}
 }

@@ -3,211 +3,200 @@ package ledger
 import (
 	"database/sql"
 	"slices"
+	"strings"
 
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Every way to a page is a walk along an index from a place; only the running
-// jobs, which are few, are sorted.
-const (
-	jobsAfter = " AND (accepted, id) < (?, ?) ORDER BY accepted DESC, id DESC LIMIT ?"
-	place     = "SELECT accepted, id, program, state, node FROM jobs WHERE "
-)
-
 var (
-	qWalkAll     = newQuery(place + "1 = 1" + jobsAfter)
-	qWalkNode    = newQuery(place + "node <> '' AND node = ?" + jobsAfter)
-	qWalkProgram = newQuery(place + "state NOT IN ('queued', 'running') AND program = ? AND state = ?" + jobsAfter)
-	// Arithmetic keeps the planner from walking all jobs in order to save the sort.
-	qWalkRunning = newQuery(place + `state = 'running' AND (accepted + 0, id) < (?, ?)
-		ORDER BY accepted + 0 DESC, id DESC LIMIT ?`)
-	qWalkLabel = newQuery(`SELECT labels.accepted, labels.job, jobs.program, jobs.state, jobs.node
-		FROM labels JOIN jobs ON jobs.id = labels.job WHERE labels.label = ? AND (labels.accepted, labels.job) < (?, ?)
-		ORDER BY labels.accepted DESC, labels.job DESC LIMIT ?`)
-	qQueuedNow      = newQuery("SELECT queued FROM counts WHERE one = 1")
-	qInQueue        = newQuery("SELECT accepted, id, program, 'queued', '' FROM jobs WHERE state = 'queued' AND server = ? LIMIT ?")
-	qInProgramQueue = newQuery(`SELECT accepted, id, program, 'queued', '' FROM jobs
-		WHERE state = 'queued' AND server = ? AND program = ? LIMIT ?`)
-	qNoProgram   = newQuery("SELECT program FROM jobs WHERE state NOT IN ('queued', 'running') AND program = '' LIMIT 1")
-	qNextProgram = newQuery("SELECT program FROM jobs WHERE state NOT IN ('queued', 'running') AND program > ? ORDER BY program LIMIT 1")
+	qNextPriority = newQuery(`SELECT priority FROM jobs WHERE state = 'queued' AND server = ? AND program = ? AND priority > ?
+		ORDER BY priority LIMIT 1`)
+	qKnownPrograms = newQuery("SELECT program FROM backlog ORDER BY program LIMIT ?")
+	qAnyLabelled   = newQuery("SELECT 1 FROM labels WHERE label = ? LIMIT 1")
 )
 
-// collect finds the places of the jobs, at least one more than a page holds if
-// there are as many.
-func (s *listing) collect() error {
+// plan chooses the indexes that serve the filter. What they do not know is left
+// to look at.
+func (s *listing) plan() error {
+	if done, err := s.planText(); done || err != nil {
+		return err
+	}
 	f := s.filter
 	switch {
 	case f.Label != "":
-		return s.walk(qWalkLabel, f.Label)
+		s.add(labelJobs, f, f.Label)
 	case f.State == jobs.Running:
-		return s.running() // they are few
+		s.running()
 	case f.Node != "":
-		return s.walk(qWalkNode, f.Node)
-	case f.Program != "" || f.State != "":
-		return s.merge()
+		s.ofNode()
+	case f.Program != "" || f.State == jobs.Queued || f.State == jobs.Succeeded:
+		return s.ofPrograms()
+	case f.State != "":
+		f.State = ""
+		s.add(stateJobs, f, string(s.filter.State))
+	default:
+		s.add(allJobs, f)
 	}
-	return s.walk(qWalkAll)
+	return nil
 }
 
-// merge lists programs and states apart and sorts them together. The queue is
-// in another order; where it is long it makes up most of the newest jobs, so a
-// walk over all does as well.
-func (s *listing) merge() error {
-	if s.wants(jobs.Queued) {
-		if all, err := s.queued(); err != nil {
-			return err
-		} else if !all {
-			return s.walk(qWalkAll)
+// add adds a walk along an index; rest is what it does not know of the filter.
+func (s *listing) add(w walk, rest Filter, key ...any) {
+	s.list = append(s.list, &stream{walk: w, rest: newCriteria(rest), key: key, from: s.from})
+}
+
+// running adds the running jobs.
+func (s *listing) running() {
+	f := s.filter
+	f.State = ""
+	s.add(runningJobs, f)
+}
+
+// ofNode adds the jobs that a node has, or had last.
+func (s *listing) ofNode() {
+	f := s.filter
+	f.Node, f.State = "", ""
+	for _, state := range jobs.States {
+		switch {
+		case !s.wants(state):
+		case state == jobs.Running:
+			s.running()
+		default:
+			s.add(nodeJobs, f, s.filter.Node, string(state))
 		}
 	}
+}
+
+// ofPrograms adds the jobs of a program or all programs, in the state that is
+// wanted. Where there are too many lists to merge, a walk over all jobs does.
+func (s *listing) ofPrograms() error {
 	programs, err := s.programs()
 	if err != nil {
 		return err
 	}
-	if len(programs) > maxMerged {
-		return s.walk(qWalkAll)
-	}
 	for _, p := range programs {
-		if err := s.ended(p); err != nil {
-			return err
-		}
+		s.ended(p)
+	}
+	if s.wants(jobs.Queued) {
+		err = s.queued(programs)
+	}
+	if len(s.list) > maxMerged {
+		s.list = nil
+		s.add(allJobs, s.filter)
+		return err
 	}
 	if s.wants(jobs.Running) {
-		return s.running()
+		s.running()
 	}
-	return nil
+	return err
 }
 
 // ended adds the jobs of a program that do not run and are not queued.
-func (s *listing) ended(program string) error {
+func (s *listing) ended(program string) {
 	for _, state := range jobs.States {
-		if state == jobs.Running || state == jobs.Queued || !s.wants(state) {
-			continue
-		}
-		if err := s.places(qWalkProgram, s.filter.Limit+1, program, string(state)); err != nil {
-			return err
+		if state != jobs.Running && state != jobs.Queued && s.wants(state) {
+			f := s.filter
+			f.Program, f.State = "", ""
+			s.add(programJobs, f, program, string(state))
 		}
 	}
-	return nil
 }
 
-// queued adds the queued jobs, unless they are too many.
-func (s *listing) queued() (all bool, err error) {
-	if s.filter.Program == "" {
-		var n int
-		err := s.each(qQueuedNow, nil, func(r *sql.Rows) error { return r.Scan(&n) })
-		if err != nil || n > maxSorted {
-			return false, err
-		}
-	}
-	servers := []string{""}
-	for err == nil && len(servers) < maxServers {
-		var next []string
-		if next, err = s.text(qNextServer, servers[len(servers)-1]); len(next) == 0 {
-			break
-		}
-		servers = append(servers, next[0])
-	}
-	n := 0
+// queued adds the queued jobs. Those of one server, program and priority are in
+// the order of listings; it leaps through the index from one such list to the next.
+func (s *listing) queued(programs []string) error {
+	servers, err := s.servers()
 	for _, server := range servers {
-		if err != nil || n > maxSorted {
-			break
+		for _, program := range programs {
+			for priority := int64(-1); err == nil && len(s.list) <= maxMerged; {
+				found := false
+				found, err = s.row(qNextPriority, []any{server, program, priority}, &priority)
+				if !found {
+					break
+				}
+				f := s.filter
+				f.Program, f.State = "", ""
+				s.add(queuedJobs, f, server, program, priority)
+			}
 		}
-		q, args := qInQueue, []any{server, maxSorted + 1}
-		if s.filter.Program != "" {
-			q, args = qInProgramQueue, []any{server, s.filter.Program, maxSorted + 1}
-		}
-		var some int
-		some, err = s.take(q, args)
-		n += some
 	}
-	return n <= maxSorted, err
+	return err
+}
+
+func (s *listing) servers() ([]string, error) {
+	list := []string{""}
+	for len(list) < maxServers {
+		var next string
+		found, err := s.row(qNextServer, []any{list[len(list)-1]}, &next)
+		if err != nil || !found {
+			return list, err
+		}
+		list = append(list, next)
+	}
+	return list, nil
 }
 
 func (s *listing) wants(state jobs.State) bool {
 	return s.filter.State == "" || s.filter.State == state
 }
 
-// programs lists the programs to merge; it leaps through the index from one to
-// the next.
-func (s *listing) programs() ([]string, error) {
+// programs are those that have, or had, jobs without a fault.
+func (s *listing) programs() (list []string, err error) {
 	if s.filter.Program != "" {
 		return []string{s.filter.Program}, nil
 	}
-	list, err := s.text(qNoProgram)
-	for err == nil && len(list) <= maxMerged {
-		last := ""
-		if len(list) > 0 {
-			last = list[len(list)-1]
-		}
-		var next []string
-		if next, err = s.text(qNextProgram, last); len(next) == 0 {
-			break
-		}
-		list = append(list, next[0])
-	}
-	return list, err
-}
-
-// text reads a column of text.
-func (s *listing) text(q *query, args ...any) (list []string, err error) {
-	err = s.each(q, args, func(r *sql.Rows) error {
-		var v string
-		err := r.Scan(&v)
-		list = append(list, v)
+	err = s.each(qKnownPrograms, []any{maxMerged + 1}, func(r *sql.Rows) error {
+		var p string
+		err := r.Scan(&p)
+		list = append(list, p)
 		return err
 	})
 	return list, err
 }
 
-// walk adds the wanted jobs along an index, a piece at a time, until they fill
-// the page or it has looked at enough.
-func (s *listing) walk(q *query, key ...any) error {
-	s.found = nil
-	from := s.from
-	for looked := 0; looked < maxWalk && len(s.found) <= s.filter.Limit; {
-		piece := s.filter.Limit + 1
-		n, err := s.take(q, append(slices.Clone(key), from.accepted, from.id, piece))
-		if err != nil || n < piece {
-			return err
+// planText serves a text for which there is an index: a label, or the beginning
+// of an id. It reports whether all is planned.
+func (s *listing) planText() (bool, error) {
+	f := &s.filter
+	if strings.Contains(f.Text, "=") && f.Label == "" {
+		var one int
+		known, err := s.row(qAnyLabelled, []any{f.Text}, &one)
+		if known {
+			f.Label, f.Text = f.Text, ""
 		}
-		from, looked = s.last, looked+n
+		return false, err
 	}
-	s.next = s.last
-	return nil
-}
-
-// running adds the running jobs that the filter wants.
-func (s *listing) running() error {
-	return s.places(qWalkRunning, maxWalk)
-}
-
-// places adds the wanted ones of at most limit jobs that follow the cursor in
-// the order of q. Where there may be more, next says from where.
-func (s *listing) places(q *query, limit int, key ...any) error {
-	n, err := s.take(q, append(slices.Clone(key), s.from.accepted, s.from.id, limit))
-	if limit == maxWalk && n == limit {
-		s.next = s.last
+	if !startsID(f.Text) || f.Label != "" {
+		return false, nil
 	}
-	return err
+	return s.byID(strings.ToLower(f.Text))
 }
 
-// take adds the wanted ones of the jobs that q finds, and returns how many it
-// found; last is the last of them.
-func (s *listing) take(q *query, args []any) (n int, err error) {
-	f := s.filter
-	err = s.each(q, args, func(r *sql.Rows) error {
-		var c cursor
-		var program, node string
-		var state jobs.State
-		if err := r.Scan(&c.accepted, &c.id, &program, (*string)(&state), &node); err != nil {
-			return err
+const minPrefix = 8
+
+// startsID reports whether a text may be the beginning of an id, and long
+// enough that few jobs have it.
+func startsID(text string) bool {
+	return len(text) >= minPrefix && len(text) <= maxID && strings.Trim(strings.ToLower(text), "0123456789abcdef-") == ""
+}
+
+// byID lists the jobs whose ids begin with a text, where those are some and not
+// too many.
+func (s *listing) byID(prefix string) (bool, error) {
+	n, v := 0, &stream{done: true}
+	args := append(newCriteria(s.filter).args(), prefix, prefix+"g", maxWalk+1)
+	err := s.each(qIDs, args, func(r *sql.Rows) error {
+		var c found
+		err := r.Scan(&c.accepted, &c.id, &c.wanted)
+		if n++; s.from.before(c.cursor) && c.accepted >= micros(s.filter.Since) {
+			v.have = append(v.have, c)
 		}
-		n, s.last = n+1, c
-		if s.from.before(c) && s.wants(state) && (f.Program == "" || f.Program == program) && (f.Node == "" || f.Node == node) {
-			s.found = append(s.found, c)
-		}
-		return nil
+		return err
 	})
-	return n, err
+	if err != nil || n == 0 || n > maxWalk {
+		return false, err
+	}
+	slices.SortFunc(v.have, func(a, b found) int { return a.compare(b.cursor) })
+	s.list = append(s.list, v)
+	return true, nil
 }

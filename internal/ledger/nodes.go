@@ -34,9 +34,12 @@ var (
 	qKnow      = newQuery(`INSERT INTO programs (name, announced, sha256, description, input, result) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (name) DO UPDATE SET announced = excluded.announced, sha256 = excluded.sha256,
 		description = excluded.description, input = excluded.input, result = excluded.result`)
-	qLeave = newQuery("UPDATE nodes SET beat = 0, left_at = ? WHERE instance = ? AND left_at = 0")
-	qNodes = newQuery(`SELECT instance, name, base_url, version, slots, started, beat, left_at, programs, home FROM nodes
-		ORDER BY name, started DESC, instance LIMIT ?`)
+	qLeave  = newQuery("UPDATE nodes SET beat = 0, left_at = ? WHERE instance = ? AND left_at = 0")
+	qVitals = newQuery(`INSERT INTO vitals (instance, vitals) VALUES (?, ?)
+		ON CONFLICT (instance) DO UPDATE SET vitals = excluded.vitals`)
+	qForgetVitals = newQuery("DELETE FROM vitals WHERE NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.instance = vitals.instance)")
+	qNodes        = newQuery(`SELECT nodes.instance, name, base_url, version, slots, started, beat, left_at, programs, home, vitals
+		FROM nodes LEFT JOIN vitals ON vitals.instance = nodes.instance ORDER BY name, started DESC, nodes.instance LIMIT ?`)
 	qPrograms = newQuery("SELECT name, sha256, description, input, result FROM programs ORDER BY name")
 )
 
@@ -51,7 +54,7 @@ func (l *Ledger) Register(ctx context.Context, n Node) error {
 		return fmt.Errorf("ledger: register: %w", err)
 	}
 	n.Name, n.Instance, n.Home = clean(n.Name, maxName), clean(n.Instance, maxName), clean(n.Home, maxName)
-	err = l.do(ctx, &op{weight: 1, run: func(t *txn) error { return t.register(&n, programs) }})
+	err = l.do(ctx, &op{name: "register", weight: 1, run: func(t *txn) error { return t.register(&n, programs) }})
 	if err != nil {
 		return fmt.Errorf("ledger: register: %w", err)
 	}
@@ -85,6 +88,9 @@ func (t *txn) register(n *Node, programs string) error {
 	}
 	old := micros(t.now.Add(-forgetNodes))
 	if _, err := t.exec(qForget, old, old); err != nil {
+		return err
+	}
+	if _, err := t.exec(qForgetVitals); err != nil {
 		return err
 	}
 	started := n.Started
@@ -127,12 +133,23 @@ func programsText(list []Program) (string, error) {
 }
 
 // Beat renews an instance's heartbeat and replaces what it announces: programs
-// are all that it has now. ErrInstance where it is not registered or has left.
-// It is not synced to the disk.
-func (l *Ledger) Beat(ctx context.Context, instance string, programs []Program, slots int) error {
+// are all that it has now, vitals the JSON of a jobs.Vitals, where nil leaves
+// what was there. ErrInstance where it is not registered or has left; ErrTooBig
+// for vitals above 256 KiB, with the heartbeat renewed all the same. It is not
+// synced to the disk.
+func (l *Ledger) Beat(ctx context.Context, instance string, programs []Program, slots int, vitals []byte) error {
 	text, err := programsText(programs)
+	dropped := len(vitals) > maxVitals
+	if dropped {
+		vitals = nil
+	}
 	if err == nil {
-		err = l.do(ctx, &op{weight: 1, soft: true, run: func(t *txn) error { return t.beat(instance, programs, text, slots) }})
+		err = l.do(ctx, &op{name: "beat", weight: 1, soft: true, run: func(t *txn) error {
+			return t.beat(instance, programs, text, slots, vitals)
+		}})
+	}
+	if err == nil && dropped {
+		err = fmt.Errorf("vitals: %w", ErrTooBig)
 	}
 	if err != nil {
 		return fmt.Errorf("ledger: beat: %w", err)
@@ -140,7 +157,7 @@ func (l *Ledger) Beat(ctx context.Context, instance string, programs []Program, 
 	return nil
 }
 
-func (t *txn) beat(instance string, programs []Program, text string, slots int) error {
+func (t *txn) beat(instance string, programs []Program, text string, slots int, vitals []byte) error {
 	var before string
 	found, err := t.change(qBeat, []any{micros(t.now), slots, instance}, &before)
 	if err == nil && !found {
@@ -148,6 +165,9 @@ func (t *txn) beat(instance string, programs []Program, text string, slots int) 
 	}
 	if err == nil {
 		t.l.beats.wrote(instance, micros(t.now), t.l.clock())
+	}
+	if err == nil && vitals != nil {
+		_, err = t.exec(qVitals, instance, vitals)
 	}
 	if err != nil || before == text {
 		return err
@@ -161,7 +181,7 @@ func (t *txn) beat(instance string, programs []Program, text string, slots int) 
 // Leave says that an instance has ended in good order. What it still runs is
 // lost at the next Recover.
 func (l *Ledger) Leave(ctx context.Context, instance string) error {
-	err := l.do(ctx, &op{weight: 1, run: func(t *txn) error {
+	err := l.do(ctx, &op{name: "leave", weight: 1, run: func(t *txn) error {
 		_, err := t.exec(qLeave, micros(t.now), instance)
 		return err
 	}})
@@ -172,13 +192,13 @@ func (l *Ledger) Leave(ctx context.Context, instance string) error {
 }
 
 // Nodes lists the instances that the ledger knows, by name, the newest first.
-func (l *Ledger) Nodes(ctx context.Context) ([]Node, error) {
-	var list []Node
-	err := l.reader.each(ctx, qNodes, []any{maxNodes}, func(r *sql.Rows) error {
+func (l *Ledger) Nodes(ctx context.Context) (list []Node, err error) {
+	defer l.watch("nodes", time.Now(), &err)
+	err = l.reader.each(ctx, qNodes, []any{maxNodes}, func(r *sql.Rows) error {
 		var n Node
 		var started, beat, left int64
 		var programs string
-		if err := r.Scan(&n.Instance, &n.Name, &n.BaseURL, &n.Version, &n.Slots, &started, &beat, &left, &programs, &n.Home); err != nil {
+		if err := r.Scan(&n.Instance, &n.Name, &n.BaseURL, &n.Version, &n.Slots, &started, &beat, &left, &programs, &n.Home, (*[]byte)(&n.Vitals)); err != nil {
 			return err
 		}
 		n.Started, n.Beat, n.Left = fromMicros(started), fromMicros(beat), fromMicros(left)
@@ -197,9 +217,9 @@ func (l *Ledger) Nodes(ctx context.Context) ([]Node, error) {
 
 // Programs lists every program that any node has ever announced, by name, as
 // it was announced last.
-func (l *Ledger) Programs(ctx context.Context) ([]Program, error) {
-	var list []Program
-	err := l.reader.each(ctx, qPrograms, nil, func(r *sql.Rows) error {
+func (l *Ledger) Programs(ctx context.Context) (list []Program, err error) {
+	defer l.watch("programs", time.Now(), &err)
+	err = l.reader.each(ctx, qPrograms, nil, func(r *sql.Rows) error {
 		var p Program
 		var input, result string
 		err := r.Scan(&p.Name, &p.SHA256, &p.Description, &input, &result)

@@ -40,6 +40,9 @@ type Ledger struct {
 
 	closing atomic.Bool // tells the writer to leave what may wait
 
+	observe func(op string, d time.Duration, err error)
+	webhook string
+
 	listeners listeners
 	beats     beats
 }
@@ -67,6 +70,7 @@ func (l *Ledger) start() {
 
 func newLedger(c Config) *Ledger {
 	l := &Ledger{lease: c.Lease, clock: c.Now, log: c.Logger, ops: make(chan *op, maxBatch), syncs: make(chan *op, 4*maxBatch), done: make(chan struct{})}
+	l.observe, l.webhook = c.Observe, clean(c.Webhook, maxURL)
 	l.beats.seen = map[string]sighting{}
 	if l.lease <= 0 {
 		l.lease = defaultLease

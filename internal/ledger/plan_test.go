@@ -11,7 +11,7 @@ import (
 func TestNoStatementReadsAllJobs(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	short := []string{"nodes", "programs", "unsettled", "events", "sooner", "drains"} // events are read from one end
+	short := []string{"nodes", "programs", "unsettled", "events", "sooner", "drains", "backlog", "controls", "vitals"} // events are read from one end
 	for _, q := range queries {
 		if verb, _, _ := strings.Cut(q.text, " "); slices.Contains([]string{"BEGIN", "COMMIT", "ROLLBACK"}, verb) {
 			continue
@@ -30,12 +30,22 @@ func TestQueriesUseTheirIndex(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	for q, want := range map[*query]string{
-		qWalkAll: "jobs_accepted (", qWalkNode: "jobs_node (node=? AND (accepted,id)", qWalkRunning: "jobs_running",
-		qWalkProgram: "jobs_program (program=? AND state=? AND (accepted,id)",
-		qWalkLabel:   "labels USING PRIMARY KEY (label=? AND (accepted,job)",
-		qNextProgram: "COVERING INDEX jobs_program (program>?)", qNextServer: "COVERING INDEX jobs_queue (server>?)",
-		qInQueue: "COVERING INDEX jobs_queue (server=?)", qInProgramQueue: "COVERING INDEX jobs_queue (server=? AND program=?)",
-		qBefore: "COVERING INDEX jobs_queue (server=? AND program=? AND (priority,accepted,id)", qUnsent: "jobs_queue (server=? AND program=?)",
+		allJobs[walkIndex]: "COVERING INDEX jobs_accepted (accepted>? AND (accepted,id)<(?,?))",
+		allJobs[walkRest]:  "jobs_accepted (accepted>? AND (accepted,id)<(?,?))", allJobs[walkText]: "jobs_accepted (accepted>? AND (accepted,id)<(?,?))",
+		nodeJobs[walkIndex]:    "COVERING INDEX jobs_node (node=? AND state=? AND accepted>? AND (accepted,id)<(?,?))",
+		nodeJobs[walkText]:     "jobs_node (node=? AND state=? AND accepted>? AND (accepted,id)<(?,?))",
+		programJobs[walkIndex]: "COVERING INDEX jobs_program (program=? AND state=? AND accepted>? AND (accepted,id)<(?,?))",
+		programJobs[walkText]:  "jobs_program (program=? AND state=? AND accepted>? AND (accepted,id)<(?,?))",
+		stateJobs[walkIndex]:   "COVERING INDEX jobs_state (state=? AND accepted>? AND (accepted,id)<(?,?))",
+		stateJobs[walkRest]:    "jobs_state (state=? AND accepted>? AND (accepted,id)<(?,?))",
+		queuedJobs[walkIndex]:  "COVERING INDEX jobs_queue (server=? AND program=? AND priority=? AND accepted>? AND (accepted,id)<(?,?))",
+		runningJobs[walkIndex]: "jobs_running", runningJobs[walkText]: "jobs_running",
+		labelJobs[walkIndex]: "labels USING PRIMARY KEY (label=? AND accepted>? AND (accepted,job)<(?,?))",
+		labelJobs[walkRest]:  "labels USING PRIMARY KEY (label=? AND accepted>? AND (accepted,job)<(?,?))",
+		qIDs:                 "PRIMARY KEY (id>? AND id<?)", qNextPriority: "COVERING INDEX jobs_queue (server=? AND program=? AND priority>?)",
+		qAnyLabelled: "PRIMARY KEY (label=?)",
+		qNextServer:  "COVERING INDEX jobs_queue (server>?)",
+		qBefore:      "COVERING INDEX jobs_queue (server=? AND program=? AND (priority,accepted,id)", qUnsent: "jobs_queue (server=? AND program=?)",
 		qNextQueue: "COVERING INDEX jobs_queue (server=? AND program>?)", qQueue: "jobs_queue (server=? AND program=? AND (priority,accepted,id)",
 		qExpired: "jobs_expires (expires>? AND expires<?)", qStopping: "jobs_running (instance=?)",
 		qLostBy: "jobs_running (instance=?)", qRunners: "COVERING INDEX jobs_running", qNeverCame: "COVERING INDEX needs_missing",

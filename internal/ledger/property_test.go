@@ -290,7 +290,7 @@ func (s *machine) expire(rt *rapid.T) {
 
 func (s *machine) beat(rt *rapid.T) {
 	i := rapid.SampledFrom(instances).Draw(rt, "instance")
-	s.must(s.Beat(rt.Context(), i, nil, 1))
+	s.must(s.Beat(rt.Context(), i, nil, 1, nil))
 	s.m.beat[i] = s.m.now
 }
 

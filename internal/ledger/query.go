@@ -31,7 +31,7 @@ func tuples(n, width int) string {
 
 // sizes are the numbers of rows for which statements over many rows exist, so
 // that few statements serve any number.
-var sizes = [...]int{64, 16, 4, 1}
+var sizes = [...]int{64, 16, 4, 2, 1}
 
 // manyRows is one statement for each of sizes.
 type manyRows [len(sizes)]*query

@@ -21,9 +21,12 @@ type Record struct {
 	Accepted  time.Time // by the ledger; with ID the order of every listing
 	NotBefore time.Time // earliest start: the document's, or the end of a backoff
 	Expires   time.Time
-	Started   time.Time // of the newest attempt
-	Finished  time.Time // of the job; zero unless State is final
-	Updated   time.Time // of the last change of state
+	// Due is since when it can start, or when its newest attempt could: when it
+	// was queued, or NotBefore where that is later. Zero where that is not known.
+	Due      time.Time
+	Started  time.Time // of the newest attempt
+	Finished time.Time // of the job; zero unless State is final
+	Updated  time.Time // of the last change of state
 
 	// Attempt is the number of the newest attempt; it is the fence: a change
 	// that names another number is refused.
@@ -89,6 +92,7 @@ type Event struct {
 	Kind    string // such as accepted, retried, lost, cancelled, conflict
 	Job     string
 	Node    string
+	By      string // who asked for it; empty where the machine did it by itself
 	Message string
 }
 
@@ -108,6 +112,9 @@ type Node struct {
 	// the lock on it proves that an older instance is dead.
 	Home     string
 	Programs []Program
+	// Vitals are what the instance said of its machine last, the JSON of a
+	// jobs.Vitals; nil where it has said nothing. Register ignores them.
+	Vitals json.RawMessage
 }
 
 // Program is an installed program as a node announces it.

@@ -43,7 +43,7 @@ func (l *Ledger) recover(ctx context.Context, limit int) (done []Recovered, err 
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
-	err = l.do(ctx, &op{weight: len(list), run: func(t *txn) error {
+	err = l.do(ctx, &op{name: "recover", weight: len(list), run: func(t *txn) error {
 		done = nil
 		for i := range list {
 			r, ok, err := t.lose(&list[i])

@@ -28,7 +28,7 @@ var (
 func (l *Ledger) Report(ctx context.Context, id string, attempt int, live Live) error {
 	err := checkLive(&live)
 	if err == nil {
-		err = l.do(ctx, &op{weight: 1, soft: true, run: func(t *txn) error { return t.report(id, attempt, &live) }})
+		err = l.do(ctx, &op{name: "report", weight: 1, soft: true, run: func(t *txn) error { return t.report(id, attempt, &live) }})
 	}
 	if err != nil {
 		return fmt.Errorf("ledger: report: %w", err)

@@ -20,7 +20,7 @@ var qSent = newQuery("UPDATE jobs SET server = ?, message = ? WHERE id = ? AND s
 // MarkSent records that messages were put. It ignores jobs that are not queued
 // any more. It is not synced to the disk: a message that is put twice is harmless.
 func (l *Ledger) MarkSent(ctx context.Context, sent []Sent) error {
-	err := l.do(ctx, &op{weight: len(sent), soft: true, run: func(t *txn) error {
+	err := l.do(ctx, &op{name: "mark-sent", weight: len(sent), soft: true, run: func(t *txn) error {
 		for _, s := range sent {
 			if _, err := t.exec(qSent, clean(s.Server, maxName), int64(s.Message), s.ID); err != nil {
 				return err

@@ -21,13 +21,14 @@ var (
 	qDropNeeds  = newQuery("DELETE FROM needs WHERE job = ?")
 	qAnyNeed    = newQuery("SELECT 1 FROM needs WHERE job = ? LIMIT 1")
 	qAnyNeeding = newQuery("SELECT 1 FROM needs WHERE need = ? LIMIT 1")
-	qRelease    = newQuery(`UPDATE jobs SET state = 'queued', updated = ?, reason = '' WHERE id = ? AND state = 'waiting'
+	qRelease    = newQuery(`UPDATE jobs SET state = 'queued', updated = ?, reason = '',
+		due = CASE WHEN not_before > ? THEN not_before ELSE ? END WHERE id = ? AND state = 'waiting'
 		RETURNING ` + recordColumns)
 	qLater      = newQuery("INSERT INTO unsettled (job) VALUES (?) ON CONFLICT (job) DO NOTHING")
 	qUnsettled  = newQuery("SELECT job FROM unsettled LIMIT 16")
 	qSettled    = newQuery("DELETE FROM unsettled WHERE job = ?")
 	qFailNoNeed = newQuery(`UPDATE jobs SET state = 'failed', finished = ?, updated = ?, reason = '', error = ?
-		WHERE id = ? AND state = ?`)
+		WHERE id = ? AND state = ? RETURNING program, attempt, webhook`)
 )
 
 // ended is a job that has come to its end, whose dependents are to be told.
@@ -95,11 +96,11 @@ func (t *txn) later(id string) error {
 // release queues a job that waits for nothing any more.
 func (t *txn) release(id string) (Record, bool, error) {
 	var row recordRow
-	ok, err := t.change(qRelease, []any{micros(t.now), id}, row.dest()...)
+	ok, err := t.change(qRelease, []any{micros(t.now), micros(t.now), micros(t.now), id}, row.dest()...)
 	if err != nil || !ok {
 		return Record{}, false, err
 	}
-	t.count(jobs.Waiting, jobs.Queued)
+	t.count(row.Program, jobs.Waiting, jobs.Queued)
 	t.touched(id)
 	t.note(KindReleased, id, "", "all that it waited for has succeeded")
 	r, err := row.record()
@@ -114,11 +115,10 @@ func (t *txn) failWaiting(id, why string) error {
 // fail ends a job that does not run, if it still is in state from, with its
 // open needs. It does not settle its dependents.
 func (t *txn) fail(id string, from jobs.State, e *jobs.Error, kind string) error {
-	n, err := t.exec(qFailNoNeed, micros(t.now), micros(t.now), errorText(e), id, string(from))
-	if err != nil || n == 0 {
+	done, err := t.endIdle(qFailNoNeed, id, from, jobs.Failed, e)
+	if err != nil || !done {
 		return err
 	}
-	t.count(from, jobs.Failed)
 	t.touched(id)
 	t.note(kind, id, "", e.Message)
 	_, err = t.exec(qDropNeeds, id)

@@ -4,8 +4,6 @@ import (
 	"database/sql"
 	"errors"
 	"time"
-
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // txn is the transaction in which operations run. What they count, note and
@@ -26,18 +24,22 @@ type txn struct {
 
 // effects is what comes of operations beside their rows.
 type effects struct {
-	delta   [6]int64 // change of counts, in the order of jobs.States
+	counts  []count
+	tallies []tally
 	events  []Event
 	changed []string // ids
 }
 
 func (e *effects) reset() {
-	*e = effects{events: e.events[:0], changed: e.changed[:0]}
+	*e = effects{counts: e.counts[:0], tallies: e.tallies[:0], events: e.events[:0], changed: e.changed[:0]}
 }
 
 func (e *effects) add(o *effects) {
-	for i, n := range o.delta {
-		e.delta[i] += n
+	for i := range o.counts {
+		e.counts = addCount(e.counts, &o.counts[i])
+	}
+	for i := range o.tallies {
+		e.tallies = addTally(e.tallies, &o.tallies[i])
 	}
 	e.events = append(e.events, o.events...)
 	e.changed = append(e.changed, o.changed...)
@@ -71,6 +73,9 @@ func (t *txn) commit() error {
 		return err
 	}
 	if err := t.writeCounts(); err != nil {
+		return err
+	}
+	if err := t.writeTallies(); err != nil {
 		return err
 	}
 	_, err := t.w.exec(qCommit)
@@ -139,27 +144,3 @@ func (t *txn) strings(q *query, args ...any) (list []string, err error) {
 
 // touched says that a job changed.
 func (t *txn) touched(id string) { t.staged.changed = append(t.staged.changed, id) }
-
-// count moves one job from a state to another; "" is none.
-func (t *txn) count(from, to jobs.State) {
-	for i, s := range jobs.States {
-		if s == from {
-			t.staged.delta[i]--
-		}
-		if s == to {
-			t.staged.delta[i]++
-		}
-	}
-}
-
-var qCounts = newQuery(`UPDATE counts SET waiting = waiting + ?, queued = queued + ?, running = running + ?,
-	succeeded = succeeded + ?, failed = failed + ?, cancelled = cancelled + ? WHERE one = 1`)
-
-func (t *txn) writeCounts() error {
-	d := t.all.delta
-	if d == [6]int64{} {
-		return nil
-	}
-	_, err := t.w.exec(qCounts, d[0], d[1], d[2], d[3], d[4], d[5])
-	return err
-}

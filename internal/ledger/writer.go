@@ -133,6 +133,7 @@ func isBusy(err error) bool {
 // op is one operation on its way through the writer. run may be called again
 // after a rollback and then starts from nothing.
 type op struct {
+	name   string // for Config.Observe
 	run    func(*txn) error
 	soft   bool
 	weight int
@@ -145,7 +146,8 @@ type op struct {
 
 // do hands an operation to the writer and waits for the commit that holds it.
 // A ctx that ends before the operation was begun takes it out.
-func (l *Ledger) do(ctx context.Context, o *op) error {
+func (l *Ledger) do(ctx context.Context, o *op) (err error) {
+	defer l.watch(o.name, time.Now(), &err)
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -1,0 +1,154 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Control is what persons have set about a node, by its name. It outlives the
+// node's instances.
+type Control struct {
+	// Slots overrides the node's own setting; nil: the setting.
+	Slots *int
+	// Paused: no work is taken and running programs stand still.
+	Paused bool
+	// Since is when Slots or Paused was last changed, By who asked for it.
+	Since  time.Time
+	By     string
+	Reason string
+	// Updated changes with every change, and never goes back.
+	Updated time.Time
+}
+
+const (
+	controlColumns = "node, slots, paused, since, asker, reason, updated"
+	noSlots        = -1
+)
+
+var (
+	qControls = newQuery("SELECT " + controlColumns + " FROM controls ORDER BY node LIMIT 1000")
+	qControl  = newQuery("SELECT " + controlColumns + " FROM controls WHERE node = ?")
+	qSetting  = newQuery("INSERT INTO controls (" + controlColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (node) DO UPDATE SET slots = excluded.slots, paused = excluded.paused, since = excluded.since,
+		asker = excluded.asker, reason = excluded.reason, updated = excluded.updated`)
+)
+
+// Controls are those of all nodes for which any was ever set, by name.
+func (l *Ledger) Controls(ctx context.Context) (_ map[string]Control, err error) {
+	defer l.watch("controls", time.Now(), &err)
+	m := map[string]Control{}
+	err = l.reader.each(ctx, qControls, nil, func(r *sql.Rows) error {
+		var row controlRow
+		err := r.Scan(row.dest()...)
+		m[row.node] = row.control()
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: controls: %w", err)
+	}
+	return m, nil
+}
+
+// SetControl lets change alter the control of a node, writes an event that says
+// what it changed, and returns the control as it now stands. by names who asks.
+// change may be called more than once and sets Slots, Paused and Reason only.
+// ErrChanged where expect is not nil and not the control's Updated.
+func (l *Ledger) SetControl(ctx context.Context, node string, change func(*Control), by string, expect *time.Time) (c Control, err error) {
+	node, by = clean(node, maxName), clean(by, maxName)
+	err = l.do(ctx, &op{name: "control", weight: 1, run: func(t *txn) error {
+		c, err = t.setControl(node, change, by, expect)
+		return err
+	}})
+	if err != nil {
+		return Control{}, fmt.Errorf("ledger: control: %w", err)
+	}
+	return c, nil
+}
+
+func (t *txn) setControl(node string, change func(*Control), by string, expect *time.Time) (Control, error) {
+	var row controlRow
+	if _, err := t.row(qControl, []any{node}, row.dest()...); err != nil {
+		return Control{}, err
+	}
+	old := row.control()
+	if expect != nil && !expect.Equal(old.Updated) {
+		return old, ErrChanged
+	}
+	c := row.control()
+	change(&c)
+	c.Reason, c.By = clean(c.Reason, maxMessage), by
+	if c.Slots != nil && *c.Slots < 0 {
+		c.Slots = nil
+	}
+	what := old.differences(&c)
+	if len(what) > 0 {
+		c.Since = t.now
+	}
+	// A clock that jumps back must not make two versions look the same.
+	c.Updated = later(t.now, old.Updated.Add(time.Microsecond))
+	_, err := t.exec(qSetting, node, c.slots(), number(c.Paused), micros(c.Since), c.By, c.Reason, micros(c.Updated))
+	for _, w := range what {
+		t.noteBy(by, w.kind, "", node, sentence(w.text, c.Reason))
+	}
+	return c, err
+}
+
+// setting is one thing that was changed.
+type setting struct{ kind, text string }
+
+func (c *Control) differences(n *Control) (list []setting) {
+	switch {
+	case n.Paused && !c.Paused:
+		list = append(list, setting{KindPaused, "node takes no work, and its running programs stand still"})
+	case c.Paused && !n.Paused:
+		list = append(list, setting{KindResumed, "node goes on"})
+	}
+	switch {
+	case n.slots() == c.slots():
+	case n.Slots == nil:
+		list = append(list, setting{KindSlots, "slots as in the node's own setting"})
+	default:
+		list = append(list, setting{KindSlots, fmt.Sprintf("slots set to %d", *n.Slots)})
+	}
+	return list
+}
+
+func (c *Control) slots() int {
+	if c.Slots == nil {
+		return noSlots
+	}
+	return *c.Slots
+}
+
+// sentence is a text with the reason that a person gave, if any.
+func sentence(text, reason string) string {
+	if reason = strings.TrimSpace(reason); reason == "" {
+		return text
+	}
+	return text + ": " + reason
+}
+
+// controlRow is the scan target of controlColumns.
+type controlRow struct {
+	Control
+	node           string
+	number         int
+	since, updated int64
+}
+
+func (r *controlRow) dest() []any {
+	r.number = noSlots
+	return []any{&r.node, &r.number, &r.Paused, &r.since, &r.By, &r.Reason, &r.updated}
+}
+
+func (r *controlRow) control() Control {
+	c := r.Control
+	c.Since, c.Updated = fromMicros(r.since), fromMicros(r.updated)
+	if r.number != noSlots {
+		c.Slots = new(r.number)
+	}
+	return c
+}

@@ -1,0 +1,90 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// count is the change of a row of backlog, in the order of jobs.States.
+type count struct {
+	program string
+	delta   [6]int64
+}
+
+// count moves one job of a program from a state to another; "" is none.
+func (t *txn) count(program string, from, to jobs.State) {
+	t.countOne(program, from, -1)
+	t.countOne(program, to, 1)
+}
+
+// countOne keeps jobs that have ended under no program: documents with a fault
+// may name any.
+func (t *txn) countOne(program string, state jobs.State, n int64) {
+	if state == "" {
+		return
+	}
+	c := count{program: program}
+	if state.Final() {
+		c.program = ""
+	}
+	c.delta[slices.Index(jobs.States, state)] = n
+	t.staged.counts = addCount(t.staged.counts, &c)
+}
+
+// addCount adds to the row of the same program; a transaction has few.
+func addCount(list []count, c *count) []count {
+	for i := range list {
+		if list[i].program == c.program {
+			for k, n := range c.delta {
+				list[i].delta[k] += n
+			}
+			return list
+		}
+	}
+	return append(list, *c)
+}
+
+var (
+	qCount = newManyRows("INSERT INTO backlog (program, waiting, queued, running, succeeded, failed, cancelled) VALUES ", 7,
+		` ON CONFLICT (program) DO UPDATE SET waiting = backlog.waiting + excluded.waiting,
+		queued = backlog.queued + excluded.queued, running = backlog.running + excluded.running,
+		succeeded = backlog.succeeded + excluded.succeeded, failed = backlog.failed + excluded.failed,
+		cancelled = backlog.cancelled + excluded.cancelled`)
+	qCountsNow = newQuery(`SELECT COALESCE(SUM(waiting), 0), COALESCE(SUM(queued), 0), COALESCE(SUM(running), 0),
+		COALESCE(SUM(succeeded), 0), COALESCE(SUM(failed), 0), COALESCE(SUM(cancelled), 0) FROM backlog`)
+)
+
+// writeCounts writes in the order of programs, so that engines that lock rows
+// never wait for one another in a circle.
+func (t *txn) writeCounts() error {
+	list := slices.DeleteFunc(t.all.counts, func(c count) bool { return c.delta == [6]int64{} })
+	slices.SortFunc(list, func(a, b count) int { return strings.Compare(a.program, b.program) })
+	return qCount.split(len(list), func(q *query, from, to int) error {
+		args := make([]any, 0, 7*(to-from))
+		for _, c := range list[from:to] {
+			d := c.delta
+			args = append(args, c.program, d[0], d[1], d[2], d[3], d[4], d[5])
+		}
+		_, err := t.w.exec(q, args...)
+		return err
+	})
+}
+
+// Counts returns how many jobs are in each state. It does not count them.
+func (l *Ledger) Counts(ctx context.Context) (_ map[jobs.State]int, err error) {
+	defer l.watch("counts", time.Now(), &err)
+	n := make([]int, len(jobs.States))
+	if _, err := l.reader.row(ctx, qCountsNow, nil, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5]); err != nil {
+		return nil, fmt.Errorf("ledger: counts: %w", err)
+	}
+	m := make(map[jobs.State]int, len(n))
+	for i, s := range jobs.States {
+		m[s] = n[i]
+	}
+	return m, nil
+}

@@ -1,0 +1,101 @@
+package ledger
+
+import (
+	"database/sql"
+	"slices"
+	"time"
+)
+
+// maxLook is how long a call goes on looking where no index knows which jobs
+// are wanted.
+const maxLook = 25 * time.Millisecond
+
+// stream is a walk that is read a piece at a time.
+type stream struct {
+	walk walk
+	rest *criteria // what walk does not know
+	key  []any
+	have []found // read and not taken yet
+	from cursor  // the next piece begins after it
+	done bool
+}
+
+// streams are walks that a listing merges, newest first.
+type streams struct {
+	list  []*stream
+	began time.Time
+	// idle counts the jobs that were looked at in vain.
+	idle int
+}
+
+// head returns the stream whose next job is the newest; nil at the end of all.
+func (s *listing) head() (*stream, error) {
+	var first *stream
+	for _, v := range s.list {
+		if err := s.fill(v); err != nil {
+			return nil, err
+		}
+		if len(v.have) > 0 && (first == nil || v.have[0].before(first.have[0].cursor)) {
+			first = v
+		}
+	}
+	return first, nil
+}
+
+// merge takes jobs from the streams until they fill the page or it has looked
+// at enough.
+func (s *listing) merge() error {
+	for len(s.found) <= s.filter.Limit {
+		v, err := s.head()
+		if err != nil || v == nil {
+			return err
+		}
+		if s.idle >= maxWalk || s.idle > 0 && s.idle%64 == 0 && time.Since(s.began) > maxLook {
+			s.broken = true
+			return nil
+		}
+		f := v.have[0]
+		v.have = v.have[1:]
+		s.last = f.cursor
+		if f.wanted {
+			s.found = append(s.found, f.cursor)
+		} else {
+			s.idle++
+		}
+	}
+	return nil
+}
+
+// fill reads the next piece of a stream that has none left.
+func (s *listing) fill(v *stream) error {
+	if len(v.have) > 0 || v.done {
+		return nil
+	}
+	kind, piece := v.rest.kind(), s.piece(v)
+	args := slices.Clone(v.key)
+	if kind != walkIndex {
+		args = append(v.rest.args(), args...)
+	}
+	args = append(args, v.from.accepted, v.from.id, micros(s.filter.Since), piece)
+	v.have = v.have[:0]
+	err := s.each(v.walk[kind], args, func(r *sql.Rows) error {
+		f, err := v.rest.scan(r)
+		v.have = append(v.have, f)
+		return err
+	})
+	v.done = len(v.have) < piece
+	if len(v.have) > 0 {
+		v.from = v.have[len(v.have)-1].cursor
+	}
+	return err
+}
+
+// piece is how many jobs of a stream are read at once: what the page wants,
+// shared among the streams, and not much more than will be looked at.
+func (s *listing) piece(v *stream) int {
+	n := s.filter.Limit + 1
+	if v.rest.kind() != walkIndex {
+		n = max(n, 128)
+	}
+	return max(8, 2*n/(len(s.list)+1))
+}

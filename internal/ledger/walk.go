@@ -1,0 +1,116 @@
+package ledger
+
+import (
+	"database/sql"
+	"encoding/json"
+	"strings"
+)
+
+// A walk goes along an index, newest first, from a place. It has three texts: one
+// that reads nothing but the index, one that also says which jobs the rest of
+// the filter wants, and one that fetches where a text is looked for as well.
+type walk [3]*query
+
+const (
+	walkIndex = iota
+	walkRest
+	walkText
+)
+
+const (
+	rest = "(? = '' OR jobs.state = ?) AND (? = '' OR jobs.program = ?) AND (? = '' OR jobs.node = ?)"
+	// The log tail, which may follow the message in error, is not wanted.
+	texts = ", jobs.program, jobs.labels, jobs.reason, SUBSTR(jobs.error, 1, 8192)"
+)
+
+// newWalk makes a walk over jobs; where is what the index is searched by.
+func newWalk(where string) walk {
+	return newWalkOn("jobs.accepted", "jobs.id", "jobs", "jobs", where)
+}
+
+// newWalkOn makes a walk over index, which join brings together with jobs.
+func newWalkOn(accepted, id, index, join, where string) (w walk) {
+	tail := " WHERE " + where + " AND (" + accepted + ", " + id + ") < (?, ?) AND " + accepted + " >= ?" +
+		" ORDER BY " + accepted + " DESC, " + id + " DESC LIMIT ?"
+	w[walkIndex] = newQuery("SELECT " + accepted + ", " + id + " FROM " + index + tail)
+	w[walkRest] = newQuery("SELECT " + accepted + ", " + id + ", " + rest + " FROM " + join + tail)
+	w[walkText] = newQuery("SELECT " + accepted + ", " + id + ", " + rest + texts + " FROM " + join + tail)
+	return w
+}
+
+var (
+	allJobs     = newWalk("1 = 1")
+	nodeJobs    = newWalk("jobs.node <> '' AND jobs.state <> 'running' AND jobs.node = ? AND jobs.state = ?")
+	programJobs = newWalk("jobs.state NOT IN ('queued', 'running') AND jobs.program = ? AND jobs.state = ?")
+	stateJobs   = newWalk("jobs.state IN ('waiting', 'failed', 'cancelled') AND jobs.state = ?")
+	queuedJobs  = newWalk("jobs.state = 'queued' AND jobs.server = ? AND jobs.program = ? AND jobs.priority = ?")
+	// Arithmetic keeps the planner from walking all jobs in order to save the
+	// sort: those that run are few.
+	runningJobs = newWalkOn("(jobs.accepted + 0)", "jobs.id", "jobs", "jobs", "jobs.state = 'running'")
+	labelJobs   = newWalkOn("labels.accepted", "labels.job", "labels", "labels JOIN jobs ON jobs.id = labels.job", "labels.label = ?")
+
+	qIDs = newQuery("SELECT jobs.accepted, jobs.id, " + rest + " FROM jobs WHERE jobs.id >= ? AND jobs.id < ? LIMIT ?")
+)
+
+// criteria are what is left of a filter when an index has done its part.
+type criteria struct {
+	Filter
+	text, quoted string // Text in small letters, plain and as JSON writes it
+}
+
+func newCriteria(f Filter) *criteria {
+	c := &criteria{Filter: f, text: strings.ToLower(f.Text)}
+	b, _ := json.Marshal(c.text)
+	c.quoted = string(b[1 : len(b)-1])
+	return c
+}
+
+// kind is the text of a walk that tells all that has to be known.
+func (c *criteria) kind() int {
+	switch {
+	case c.Text != "":
+		return walkText
+	case c.State != "" || c.Program != "" || c.Node != "":
+		return walkRest
+	}
+	return walkIndex
+}
+
+// args are those of rest.
+func (c *criteria) args() []any {
+	return []any{string(c.State), string(c.State), c.Program, c.Program, c.Node, c.Node}
+}
+
+// found is a place that a walk has come by.
+type found struct {
+	cursor
+	wanted bool
+}
+
+// scan reads a row of a walk.
+func (c *criteria) scan(r *sql.Rows) (v found, err error) {
+	var program, labels, reason, failure string
+	dest := []any{&v.accepted, &v.id, &v.wanted, &program, &labels, &reason, &failure}
+	switch c.kind() {
+	case walkIndex:
+		v.wanted = true
+		return v, r.Scan(dest[:2]...)
+	case walkRest:
+		return v, r.Scan(dest[:3]...)
+	}
+	err = r.Scan(dest...)
+	if end := strings.Index(failure, `"log_tail":"`); end >= 0 {
+		failure = failure[:end]
+	}
+	v.wanted = v.wanted && (contains(c.text, v.id, program, reason) || contains(c.quoted, labels, failure))
+	return v, err
+}
+
+func contains(needle string, texts ...string) bool {
+	for _, t := range texts {
+		if strings.Contains(strings.ToLower(t), needle) {
+			return true
+		}
+	}
+	return false
+}
