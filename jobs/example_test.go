@@ -298,3 +298,15 @@ func exampleNode() *httptest.Server {
 	})
 	return httptest.NewServer(mux)
 }
+
+func ExampleSignURL() {
+	// A line of the nodes' RUNNERBEAN_URL_KEY_FILE.
+	key := []byte("Zm9ydHktdHdvIGJ5dGVzIHRoYXQgbm9ib2R5IGtub3dz")
+	result := "https://results.example/019aae04-9f80-7c61-8d2e-5b1c7a90e1f2"
+	signed, err := jobs.SignURL(result, key, time.Unix(1795000000, 0))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(signed)
+	// Output: https://results.example/019aae04-9f80-7c61-8d2e-5b1c7a90e1f2?expires=1795000000&signature=8Cd9SeCyMaLHQLti-nP2FP5_yU-Tx2TBH96v8P4DpWc
+}

@@ -61,7 +61,7 @@ func (p *Publisher) postDrain(c echo.Context) error {
 	if err := p.knownNode(ctx, *order.Node); err != nil {
 		return err
 	}
-	if err := p.cfg.Drain(ctx, *order.Node, asker(c), order.Reason); err != nil {
+	if err := p.cfg.Drain(ctx, *order.Node, p.who(c), order.Reason); err != nil {
 		return err
 	}
 	return p.getDrain(c)
@@ -117,7 +117,7 @@ func (p *Publisher) deleteDrain(c echo.Context) error {
 	if !drained(before, node) {
 		return problem(http.StatusNotFound, drainSubject(node)+" is not drained: there is nothing to undo")
 	}
-	if err := p.cfg.Undrain(ctx, node, asker(c)); err != nil {
+	if err := p.cfg.Undrain(ctx, node, p.who(c)); err != nil {
 		return err
 	}
 	return p.getDrain(c)

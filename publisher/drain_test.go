@@ -131,7 +131,7 @@ func TestEveryWriteIsGuarded(t *testing.T) {
 	id := token.failed()
 	paths := 0
 	for _, r := range token.p.table() {
-		if r.method == http.MethodGet {
+		if r.needs != operator {
 			continue
 		}
 		paths++

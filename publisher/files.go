@@ -50,6 +50,7 @@ func (p *Publisher) getFile(c echo.Context) error {
 		return err
 	}
 	defer object.Close()
+	c.Response().Header().Set("Cache-Control", p.forever)
 	fileHeader(c.Response().Header(), file)
 	http.ServeContent(rolling(c.Response().Writer), c.Request(), "", object.ModTime, object)
 	return nil
@@ -89,7 +90,6 @@ func fileHeader(h http.Header, file jobs.Artifact) {
 	h.Set("Content-Type", kind.mime)
 	h.Set("Content-Disposition", mime.FormatMediaType(disposition, map[string]string{"filename": path.Base(file.Name)}))
 	h.Set("Content-Security-Policy", hostile)
-	h.Set("Cache-Control", forever)
 	if isHex(file.SHA256) {
 		h.Set("ETag", `"`+file.SHA256+`"`)
 	}

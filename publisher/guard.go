@@ -1,46 +1,187 @@
 package publisher
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/internal/access"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// guard lets a writing request through if the node takes any, if no page of
-// another site has sent it, and if it bears the token where there is one.
-func (p *Publisher) guard(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		r := c.Request()
-		if p.cfg.ReadOnly != "" {
-			return problem(http.StatusForbidden, p.cfg.ReadOnly)
+// openAccess reads the files that say who may do what.
+func (p *Publisher) openAccess() error {
+	var err error
+	if p.tokens, err = access.OpenTokens(p.cfg.TokensFile, p.cfg.Token, p.log); err != nil {
+		return err
+	}
+	p.forever = forever
+	if p.cfg.URLKeyFile != "" {
+		// What was read with a signature is asked for again each time: it expires.
+		p.forever = "private, no-cache"
+		if p.keys, err = access.OpenKeys(p.cfg.URLKeyFile, p.log); err != nil {
+			return err
 		}
-		if err := p.foreign.Check(r); err != nil {
+	}
+	if p.cfg.TLSCert != "" {
+		p.tls, err = access.ServerTLS(p.cfg.TLSCert, p.cfg.TLSKey, p.log)
+	}
+	return err
+}
+
+// guard lets a request through to a route if whoever sends it may use that.
+func (p *Publisher) guard(needs level, next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if err := p.foreign.Check(c.Request()); err != nil {
 			return problem(http.StatusForbidden, "a page of another origin has sent this; RUNNERBEAN_CORS lists the origins that may")
 		}
-		if p.cfg.Token == "" {
-			if !p.ownHost(r.Host) {
-				return problem(http.StatusForbidden, "the Host field names none of this node's addresses; set RUNNERBEAN_BASE_URL to the address in use, or RUNNERBEAN_TOKEN")
-			}
-			return next(c)
-		}
-		if err := p.authorize(c); err != nil {
-			return err
+		if err := p.admit(c, needs); err != nil {
+			return p.orLogin(c, err)
 		}
 		return next(c)
 	}
 }
 
-// ownHost defends a node without a token against a name that another site has
+// admit is the one place that decides who may use a route.
+func (p *Publisher) admit(c echo.Context, needs level) error {
+	switch needs {
+	case anyone:
+		p.cors.allow(c.Response().Header(), c.Request())
+		return nil
+	case holder:
+		return p.admitHolder(c)
+	case viewer:
+		return p.admitPerson(c, viewer)
+	case operator:
+		if p.cfg.ReadOnly != "" {
+			return problem(http.StatusForbidden, p.cfg.ReadOnly)
+		}
+		return p.admitPerson(c, operator)
+	}
+	return problem(http.StatusForbidden, "nobody may use this path")
+}
+
+// admitPerson asks for a token or a session of at least that level, where
+// tokens are asked for at all.
+func (p *Publisher) admitPerson(c echo.Context, needs level) error {
+	h := c.Response().Header()
+	p.cors.allowListed(h, c.Request())
+	h.Set("Cache-Control", "private, no-cache") // unless the handler says otherwise
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	someone, err := p.identify(c)
+	if err != nil {
+		return err
+	}
+	if someone.may < needs {
+		h.Set("WWW-Authenticate", challenge+`, error="insufficient_scope"`)
+		return problem(http.StatusForbidden, "this needs the role operator; the token "+someone.name+" has the role viewer")
+	}
+	c.Set(personKey, someone)
+	return nil
+}
+
+// person is who sends a request.
+type person struct {
+	name    string // of the token; empty where none is asked for
+	may     level  // viewer or operator
+	session bool   // a browser that has signed in
+}
+
+const personKey = "person"
+
+// who names who sends a request, for events. It is the token's name or, where
+// none is asked for, the address.
+func (p *Publisher) who(c echo.Context) string {
+	if name := p.person(c).name; name != "" {
+		return name
+	}
+	return "API request from " + c.RealIP()
+}
+
+// person is who sends a request that guard has let through.
+func (p *Publisher) person(c echo.Context) person {
+	someone, _ := c.Get(personKey).(person)
+	return someone
+}
+
+// canAct reports whether a page should offer what changes something.
+func (p *Publisher) canAct(c echo.Context) bool {
+	return p.person(c).may == operator && p.cfg.ReadOnly == ""
+}
+
+// identify finds out who sends a request: by its Authorization field, else by
+// its cookie. Where no tokens are asked for everybody is an operator.
+func (p *Publisher) identify(c echo.Context) (person, error) {
+	r := c.Request()
+	if !p.tokens.Wanted() {
+		if !p.ownHost(r.Host) {
+			return person{}, problem(http.StatusForbidden, "the Host field names none of this node's addresses; set RUNNERBEAN_BASE_URL to the address in use, or RUNNERBEAN_TOKENS_FILE")
+		}
+		return person{may: operator}, nil
+	}
+	if secret, ok := bearer(r); ok {
+		token, err := p.tokenOf(c, secret)
+		return personOf(token, false), err
+	}
+	if cookie, err := r.Cookie(p.cookieName()); err == nil {
+		if token, ok := p.tokens.Session(cookie.Value, time.Now()); ok {
+			return personOf(token, true), nil
+		}
+	}
+	return person{}, unauthorized(c, challenge, "this needs the header Authorization: Bearer TOKEN with a token of this node")
+}
+
+// bearer is the token in a request's Authorization field. Another scheme may be
+// that of a proxy before the node.
+func bearer(r *http.Request) (secret string, ok bool) {
+	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.TrimSpace(secret), strings.EqualFold(scheme, "Bearer")
+}
+
+// tokenOf looks a token up. An address with too many wrong ones has to wait
+// with those that might be guessed.
+func (p *Publisher) tokenOf(c echo.Context, secret string) (access.Token, error) {
+	from, now := c.RealIP(), time.Now()
+	if access.Guessable(secret) && p.failures.TooMany(from, now) {
+		return access.Token{}, tooManyFailures(c)
+	}
+	token, ok := p.tokens.Find(secret, now)
+	if ok {
+		return token, nil
+	}
+	p.failures.Count(from, now)
+	if p.failures.TooMany(from, now) {
+		return access.Token{}, tooManyFailures(c)
+	}
+	return access.Token{}, unauthorized(c, challenge+`, error="invalid_token"`, "the token is not one of this node, or has expired")
+}
+
+func personOf(t access.Token, session bool) person {
+	someone := person{name: t.Name, may: viewer, session: session}
+	if t.Role == access.Operator {
+		someone.may = operator
+	}
+	return someone
+}
+
+const challenge = `Bearer realm="runnerbean"`
+
+func unauthorized(c echo.Context, field, detail string) error {
+	c.Response().Header().Set("WWW-Authenticate", field)
+	return problem(http.StatusUnauthorized, detail)
+}
+
+func tooManyFailures(c echo.Context) *jobs.Problem {
+	c.Response().Header().Set("Retry-After", "2")
+	return problem(http.StatusTooManyRequests, "too many wrong tokens or signatures from this address; wait a few seconds")
+}
+
+// ownHost defends a node without tokens against a name that another site has
 // pointed at it: an address literal or localhost cannot be such a name.
 func (p *Publisher) ownHost(hostport string) bool {
 	base, err := url.Parse(p.cfg.BaseURL)
@@ -53,96 +194,4 @@ func (p *Publisher) ownHost(hostport string) bool {
 	}
 	_, err = netip.ParseAddr(strings.Trim(host, "[]"))
 	return err == nil || strings.EqualFold(host, "localhost")
-}
-
-// authorize checks the token. An address with too many wrong ones has to wait.
-func (p *Publisher) authorize(c echo.Context) error {
-	from := prefixOf(c.RealIP())
-	if wait := p.failures.wait(from, time.Now()); wait > 0 {
-		c.Response().Header().Set("Retry-After", "1")
-		return problem(http.StatusTooManyRequests, "too many wrong tokens from this address")
-	}
-	scheme, token, _ := strings.Cut(c.Request().Header.Get("Authorization"), " ")
-	if strings.EqualFold(scheme, "Bearer") && sameToken(strings.TrimSpace(token), p.cfg.Token) {
-		return nil
-	}
-	if scheme != "" {
-		p.failures.count(from, time.Now())
-	}
-	c.Response().Header().Set("WWW-Authenticate", `Bearer realm="runnerbean"`)
-	return &jobs.Problem{
-		Status: http.StatusUnauthorized, Title: "Unauthorized",
-		Detail: "writing needs the header Authorization: Bearer TOKEN, the token being the node's RUNNERBEAN_TOKEN",
-	}
-}
-
-// sameToken takes the same time wherever the two differ.
-func sameToken(a, b string) bool {
-	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
-	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
-}
-
-const (
-	// failureBurst wrong tokens are free; after that one a second.
-	failureBurst = 20
-	// failureAddresses bounds how many addresses are remembered.
-	failureAddresses = 4096
-)
-
-// failures counts wrong tokens by address. A count leaks away by one a second.
-type failures struct {
-	mu   sync.Mutex
-	seen map[netip.Prefix]time.Time // when the count will be zero
-}
-
-// wait is how long an address has to keep still.
-func (f *failures) wait(from netip.Prefix, now time.Time) time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.seen[from].Sub(now.Add(failureBurst * time.Second))
-}
-
-func (f *failures) count(from netip.Prefix, now time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	empty := f.seen[from]
-	if empty.Before(now) {
-		empty = now
-	}
-	if len(f.seen) >= failureAddresses {
-		f.forget(now)
-	}
-	f.seen[from] = empty.Add(time.Second)
-}
-
-// forget makes room for many, by force where nothing else helps.
-func (f *failures) forget(now time.Time) {
-	for from, empty := range f.seen {
-		if empty.Before(now) {
-			delete(f.seen, from)
-		}
-	}
-	for from := range f.seen {
-		if len(f.seen) <= failureAddresses/2 {
-			return
-		}
-		delete(f.seen, from)
-	}
-}
-
-// prefixOf is the network that one client may be thought to have.
-func prefixOf(ip string) netip.Prefix {
-	addr, err := netip.ParseAddr(ip)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	bits := 64
-	if addr = addr.Unmap(); addr.Is4() {
-		bits = 32
-	}
-	prefix, err := addr.WithZone("").Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return prefix
 }

@@ -16,16 +16,6 @@ import (
 // bodyTimeout bounds how long a request may take to send its body.
 const bodyTimeout = 30 * time.Second
 
-// plainPolicy is for answers that are no page.
-const plainPolicy = "default-src 'none'; frame-ancestors 'none'"
-
-// Shared header values; they are never added to.
-var (
-	nosniff    = []string{"nosniff"}
-	noReferrer = []string{"no-referrer"}
-	noContent  = []string{plainPolicy}
-)
-
 // Handler serves every route. Live events need Run.
 func (p *Publisher) Handler() http.Handler { return http.HandlerFunc(p.serveHTTP) }
 
@@ -38,9 +28,7 @@ func (p *Publisher) serveHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Publisher) serve(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h["X-Content-Type-Options"], h["Referrer-Policy"], h["Content-Security-Policy"] = nosniff, noReferrer, noContent
-	p.cors.allow(h, r)
+	secureHeader(w.Header(), r)
 	if p.serveCached(w, r) || p.cors.preflight(w, r) {
 		return
 	}
@@ -54,13 +42,14 @@ func (p *Publisher) serve(w http.ResponseWriter, r *http.Request) {
 // serveCached answers for results in memory. It stands before the router,
 // since most requests are such.
 func (p *Publisher) serveCached(w http.ResponseWriter, r *http.Request) bool {
-	if r.URL.RawQuery != "" || r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if !p.openResults() || r.URL.RawQuery != "" || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
 	}
 	s := p.cache.get(resultID(r.URL.Path))
 	if s == nil || s.blob == nil || prefersHTML(header(r.Header, "Accept")) {
 		return false
 	}
+	p.cors.allow(w.Header(), r)
 	s.blob.serve(w, r)
 	return true
 }

@@ -33,7 +33,7 @@ func viewAttempt(a jobs.Attempt, logURL string) attemptView {
 		Tone: outcomeTone(a.Outcome), Message: show(a.Message, 200),
 	}
 	if logURL != "" {
-		v.LogURL = fmt.Sprintf("%s?attempt=%d", logURL, a.Number)
+		v.LogURL = carried(logURL, fmt.Sprintf("attempt=%d", a.Number))
 	}
 	if a.Outcome == "" {
 		v.Outcome = string(jobs.Running)

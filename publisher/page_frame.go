@@ -51,16 +51,13 @@ func (p *Publisher) frame(c echo.Context, here, title string) frame {
 	root := root(p.pageBase())
 	f := frame{
 		Root: root, Title: title, Node: show(p.cfg.Node, maxNameRunes), CanAct: p.canAct(c),
-		ReadOnly: p.cfg.ReadOnly, Verdict: p.verdict(c.Request().Context(), root),
+		Who: p.person(c).name, ReadOnly: p.cfg.ReadOnly, Verdict: p.verdict(c.Request().Context(), root),
 	}
 	for _, n := range navigation {
 		f.Nav = append(f.Nav, navLink{Path: root + n.path, Text: n.text, Here: n.here == here})
 	}
 	return f
 }
-
-// canAct reports whether the one who asks may change something from a page.
-func (p *Publisher) canAct(echo.Context) bool { return p.cfg.ReadOnly == "" && p.cfg.Token == "" }
 
 // verdict judges the pool in one sentence.
 func (p *Publisher) verdict(ctx context.Context, root string) verdictView {

@@ -84,7 +84,9 @@ func withoutDates(r *http.Request) *http.Request {
 }
 
 // readerKey tells readers apart who see different pages at one URL.
-func (p *Publisher) readerKey(c echo.Context) string { return fmt.Sprint(p.canAct(c)) }
+func (p *Publisher) readerKey(c echo.Context) string {
+	return fmt.Sprint(p.person(c).name, " ", p.canAct(c))
+}
 
 // get returns the page of key, made by render at most once at a time.
 func (s *pages) get(key string, render func() (*blob, error)) (*blob, error) {

@@ -6,17 +6,18 @@ package publisher
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/runnerbean/runnerbean/internal/access"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -46,11 +47,20 @@ type Config struct {
 	Servers func(ctx context.Context) []jobs.Server
 	// Ready says why the node should get no traffic. Default: always ready.
 	Ready func(ctx context.Context) error
-	// Token that writing requests must bear. Default: none is asked for.
-	Token string
+	// TokensFile holds the tokens of those who may read the pages and the API, or
+	// change something, and Token is one that may do both. Default: none is
+	// asked for, and who reaches the node may do both.
+	TokensFile, Token string
 	// ReadOnly, where it is not empty, says why writing requests are refused
 	// and what to set so that they are not. Default: they are taken.
 	ReadOnly string
+	// URLKeyFile, where it is set, has results served only to who has a URL that
+	// is signed with one of its keys, or may read the pages. Default: whoever knows
+	// a result's URL may read it.
+	URLKeyFile string
+	// TLSCert and TLSKey are the files with which Serve speaks TLS. Default: it
+	// does not.
+	TLSCert, TLSKey string
 	// CORS lists the exact origins whose pages may read, and write with the
 	// token. Default: any origin may read, none may write.
 	CORS []string
@@ -81,8 +91,12 @@ type Publisher struct {
 	collected collected
 	cors      cors
 	vary      string // of result URLs
+	forever   string // Cache-Control of what never changes below a result's URL
 	foreign   *http.CrossOriginProtection
-	failures  failures
+	tokens    *access.Tokens
+	keys      *access.Keys // of signed URLs; nil where results are open
+	tls       *tls.Config  // nil without
+	failures  access.Failures
 	static    map[string]*blob
 	pages     pages
 }
@@ -95,10 +109,12 @@ func New(cfg Config) (*Publisher, error) {
 	fill(&cfg)
 	p := &Publisher{
 		cfg: cfg, log: cfg.Logger, cache: newCache(cfg.CacheBytes), foreign: http.NewCrossOriginProtection(),
-		failures: failures{seen: map[netip.Prefix]time.Time{}},
 	}
 	p.hub = newHub(cfg.MaxStreams, p.read)
-	var err error
+	err := p.openAccess()
+	if err != nil {
+		return nil, fmt.Errorf("publisher: %w", err)
+	}
 	if p.cors, err = newCORS(cfg.CORS); err != nil {
 		return nil, err
 	}

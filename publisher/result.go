@@ -43,6 +43,8 @@ func (p *Publisher) getResult(c echo.Context) error {
 	switch {
 	case html:
 		return p.servePage(c, d)
+	case d.stored != nil && carry(c) != "":
+		return p.serveOpened(c, d.stored)
 	case d.stored != nil:
 		return p.serveStored(c.Response().Writer, c.Request(), d.stored)
 	case d.final():

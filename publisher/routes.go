@@ -7,21 +7,22 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// access is who may use a route.
-type access int
+// level is who may use a route. A route that has none may be used by nobody.
+type level int
 
 const (
-	anyone   access = iota
-	holder          // of the result's URL, or of a signed one where the operator wants that
-	viewer          // of the pages and the API
-	operator        // who changes something
+	_ level = iota
+	anyone
+	holder   // of the result's URL, or of a signed one where the operator wants that
+	viewer   // of the pages and the API
+	operator // who changes something
 )
 
 // route is one path of a node.
 type route struct {
 	method, path string
 	handler      echo.HandlerFunc
-	needs        access
+	needs        level
 }
 
 // table is every path of a node. GET means HEAD as well.
@@ -42,6 +43,10 @@ func (p *Publisher) table() []route {
 		{http.MethodGet, "/runnerbean.js", p.getStatic, anyone},
 		{http.MethodGet, "/healthz", getHealth, anyone},
 		{http.MethodGet, "/readyz", p.getReady, anyone},
+
+		{http.MethodGet, "/login", p.getLogin, anyone},
+		{http.MethodPost, "/login", p.postLogin, anyone},
+		{http.MethodPost, "/logout", p.postLogout, anyone},
 
 		{http.MethodPost, "/api/v1/jobs", p.postJob, operator},
 		{http.MethodGet, "/api/v1/jobs", p.getJobs, viewer},
@@ -73,8 +78,9 @@ func (p *Publisher) routes(e *echo.Echo) {
 	for _, r := range p.table() {
 		handler := r.handler
 		if r.needs == operator {
-			handler = p.guard(p.changes(handler))
+			handler = p.changes(handler)
 		}
+		handler = p.guard(r.needs, handler)
 		e.Add(r.method, r.path, handler)
 		if r.method == http.MethodGet {
 			e.Add(http.MethodHead, r.path, handler)

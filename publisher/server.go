@@ -44,13 +44,23 @@ func (p *Publisher) Serve(ctx context.Context, ln net.Listener) error {
 	server := p.newServer()
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() { stopped <- p.shutdown(server) })
-	err := server.Serve(oneWriteListener{ln})
+	err := p.serveOn(server, ln)
 	if !errors.Is(err, http.ErrServerClosed) {
 		stop()
 		cancel()
 		return errors.Join(err, <-hub, server.Close())
 	}
 	return errors.Join(<-stopped, <-hub)
+}
+
+// serveOn speaks TLS where there is a certificate. What is sent in one piece
+// then is what TLS makes of it.
+func (p *Publisher) serveOn(server *http.Server, ln net.Listener) error {
+	if p.tls == nil {
+		return server.Serve(oneWriteListener{ln})
+	}
+	server.TLSConfig = p.tls.Clone()
+	return server.ServeTLS(ln, "", "")
 }
 
 // shutdown lets answers finish, and after a while cuts them off. Streams and

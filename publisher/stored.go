@@ -80,7 +80,7 @@ func (p *Publisher) load(ctx context.Context, id string) (*stored, error) {
 	if object.Size > maxCached {
 		err = s.digest(object)
 	} else {
-		err = s.read(object, p.vary)
+		err = s.read(object, p.forever, p.vary)
 	}
 	if err != nil {
 		return nil, err
@@ -89,12 +89,12 @@ func (p *Publisher) load(ctx context.Context, id string) (*stored, error) {
 	return s, nil
 }
 
-func (s *stored) read(object *store.Object, vary string) error {
+func (s *stored) read(object *store.Object, cacheControl, vary string) error {
 	body := make([]byte, object.Size)
 	if _, err := io.ReadFull(object, body); err != nil {
 		return fmt.Errorf("result %s: %w", s.id, err)
 	}
-	s.blob = newBlob(body, s.modified, typeJSON, forever, vary)
+	s.blob = newBlob(body, s.modified, typeJSON, cacheControl, vary)
 	s.etag = s.blob.plain.etag[0]
 	return nil
 }
@@ -120,7 +120,7 @@ func (p *Publisher) serveStored(w http.ResponseWriter, r *http.Request, s *store
 	}
 	defer object.Close()
 	h := w.Header()
-	h.Set("Cache-Control", forever)
+	h.Set("Cache-Control", p.forever)
 	h.Set("Content-Type", typeJSON)
 	h.Set("Vary", p.vary)
 	if !special(r.Header) && acceptsGzip(header(r.Header, "Accept-Encoding")) {

@@ -83,15 +83,12 @@ func (p *Publisher) act(c echo.Context, v verb, ids []string) ([]ledger.Acted, e
 	if p.cfg.Act == nil {
 		return nil, problem(http.StatusForbidden, fmt.Sprintf("no job can be %s at this node", v.done))
 	}
-	acted, err := p.cfg.Act(c.Request().Context(), v.name, asker(c), ids)
+	acted, err := p.cfg.Act(c.Request().Context(), v.name, p.who(c), ids)
 	if err == nil && len(acted) != len(ids) {
 		err = fmt.Errorf("publisher: %d of %d jobs are answered for", len(acted), len(ids))
 	}
 	return acted, err
 }
-
-// asker names who asks, for the events.
-func asker(c echo.Context) string { return "API request from " + c.RealIP() }
 
 // refusal says why a verb could not be applied to a job, and what to do instead.
 func (v verb) refusal(a ledger.Acted) error {

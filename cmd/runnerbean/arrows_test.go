@@ -12,11 +12,12 @@ const module = "github.com/runnerbean/runnerbean/"
 // arrows are the only imports between the packages of this module, as
 // docs/architecture.md draws them.
 var arrows = map[string][]string{
-	"cmd/runnerbean":            {"worker", "publisher", "jobs", "internal/dispatch", "internal/ledger", "internal/metrics", "internal/queue", "internal/store", "internal/tracing", "internal/webhook"},
+	"cmd/runnerbean":            {"worker", "publisher", "jobs", "internal/access", "internal/dispatch", "internal/ledger", "internal/metrics", "internal/queue", "internal/store", "internal/tracing", "internal/webhook"},
 	"worker":                    {"worker/internal/process", "jobs", "internal/ledger", "internal/outbound", "internal/queue", "internal/store"},
-	"publisher":                 {"jobs", "internal/ledger", "internal/store", "publisher/internal/stream", "publisher/internal/fast"},
+	"publisher":                 {"jobs", "internal/access", "internal/ledger", "internal/store", "publisher/internal/stream", "publisher/internal/fast"},
 	"publisher/internal/stream": {},
 	"publisher/internal/fast":   {},
+	"internal/access":           {},
 	"internal/dispatch":         {"jobs", "internal/ledger", "internal/queue"},
 	"internal/ledger":           {"jobs"},
 	"internal/metrics":          {"jobs", "worker"},

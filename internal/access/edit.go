@@ -1,0 +1,134 @@
+package access
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// ErrNoToken is a name that is not in the file.
+var ErrNoToken = errors.New("no token has this name")
+
+// ReadTokens is what a file of tokens holds. A file that does not exist holds none.
+func ReadTokens(path string) ([]Token, error) {
+	text, _, err := readFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	list, err := ParseTokens(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return list, nil
+}
+
+// AddToken puts a token's entry at the end of a file, which it makes if need be.
+func AddToken(path string, t Token) error {
+	return edit(path, func(text string) (string, error) {
+		if text != "" && !strings.HasSuffix(text, "\n") {
+			text += "\n"
+		}
+		text += t.String() + "\n"
+		_, err := ParseTokens(text)
+		return text, err
+	})
+}
+
+// RemoveToken takes the entry of a name out of a file; comments stay. [ErrNoToken].
+func RemoveToken(path, name string) error {
+	return edit(path, func(text string) (string, error) {
+		if _, err := ParseTokens(text); err != nil {
+			return "", err
+		}
+		var kept strings.Builder
+		for line := range strings.Lines(text) {
+			words, _, _ := strings.Cut(line, "#")
+			if fields := strings.Fields(words); len(fields) == 0 || fields[0] != name {
+				kept.WriteString(line)
+			}
+		}
+		if kept.Len() == len(text) {
+			return "", fmt.Errorf("%w: %q", ErrNoToken, name)
+		}
+		return kept.String(), nil
+	})
+}
+
+// edit replaces what a file says, at once and on the disk. Others that edit it
+// wait.
+func edit(path string, change func(text string) (string, error)) error {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	if err := lock(folder); err != nil {
+		return err
+	}
+	text, before, err := readFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if text, err = change(text); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := replace(path, text, before); err != nil {
+		return err
+	}
+	return folder.Sync()
+}
+
+// lock holds a folder until it is closed.
+func lock(folder *os.File) error {
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+// replace puts a new file in the place of path, for the same owner and nobody else.
+func replace(path, text string, before fs.FileInfo) error {
+	file, err := os.CreateTemp(filepath.Dir(path), ".tokens-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name()) // what is renamed is not there any more
+	defer file.Close()
+	if before != nil {
+		if err := keepOwner(file, before); err != nil {
+			return fmt.Errorf("%s: its owner cannot be kept: %w; run this as that user", path, err)
+		}
+	}
+	if _, err := file.WriteString(text); err != nil {
+		return err
+	}
+	if err := file.Sync(); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), path)
+}
+
+// keepOwner lets the node go on reading a file that root has changed.
+func keepOwner(file *os.File, before fs.FileInfo) error {
+	owner, ok := before.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	if err := file.Chown(int(owner.Uid), int(owner.Gid)); err != nil {
+		return err
+	}
+	return file.Chmod(before.Mode().Perm() &^ 0o007)
+}

@@ -1,0 +1,51 @@
+package access
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+)
+
+// minKey is the length in bytes of the shortest key that signs URLs.
+const minKey = 32
+
+var errNoKey = errors.New("holds no key: put a line of at least 32 random characters in it, as openssl rand -base64 32 prints")
+
+// Keys sign the URLs of results. The first one of the file signs; all verify,
+// so that a new one can be put before an old one while URLs are about.
+type Keys struct{ file *watched[[][]byte] }
+
+// OpenKeys reads a file with a key in each line.
+func OpenKeys(path string, log *slog.Logger) (*Keys, error) {
+	k := &Keys{file: &watched[[][]byte]{
+		paths: []string{path}, setting: "RUNNERBEAN_URL_KEY_FILE", log: log,
+		parse: func(contents []string) ([][]byte, error) { return parseKeys(contents[0]) },
+	}}
+	return k, k.file.open()
+}
+
+// All are the keys in force, one at least.
+func (k *Keys) All() [][]byte { return k.file.get() }
+
+func parseKeys(text string) ([][]byte, error) {
+	var keys [][]byte
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "":
+		case len(line) < minKey:
+			return nil, fmt.Errorf("line %d: a key has at least %d bytes", number, minKey)
+		case len(keys) == 8:
+			return nil, fmt.Errorf("line %d: more than 8 keys", number)
+		default:
+			keys = append(keys, []byte(line))
+		}
+	}
+	if len(keys) == 0 {
+		return nil, errNoKey
+	}
+	return keys, nil
+}

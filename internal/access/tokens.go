@@ -1,0 +1,72 @@
+package access
+
+import (
+	"crypto/subtle"
+	"log/slog"
+	"time"
+)
+
+// Tokens are those that a node takes: of a file, and the one of RUNNERBEAN_TOKEN.
+type Tokens struct {
+	file   *watched[[]Token] // nil without a file
+	single []Token           // none or one
+}
+
+// OpenTokens reads the file of tokens where path is not empty, and takes the
+// operator's token single where that is not empty. An error names the line.
+func OpenTokens(path, single string, log *slog.Logger) (*Tokens, error) {
+	t := &Tokens{}
+	if single != "" {
+		t.single = []Token{{Name: Single, Role: Operator, Hash: Hash(single)}}
+	}
+	if path == "" {
+		return t, nil
+	}
+	t.file = &watched[[]Token]{
+		paths: []string{path}, setting: "RUNNERBEAN_TOKENS_FILE", log: log,
+		parse: func(contents []string) ([]Token, error) { return ParseTokens(contents[0]) },
+	}
+	return t, t.file.open()
+}
+
+// Wanted reports whether tokens are asked for at all. A file without a token
+// asks for one that nobody has.
+func (t *Tokens) Wanted() bool { return t.file != nil || len(t.single) > 0 }
+
+// each goes through all tokens.
+func (t *Tokens) each(use func(Token)) {
+	for _, token := range t.single {
+		use(token)
+	}
+	if t.file != nil {
+		for _, token := range t.file.get() {
+			use(token)
+		}
+	}
+}
+
+// Find returns the entry of a token that is in force. It takes the same time
+// whichever that is.
+func (t *Tokens) Find(secret string, now time.Time) (found Token, ok bool) {
+	hash := Hash(secret)
+	t.each(func(token Token) {
+		if subtle.ConstantTimeCompare(hash[:], token.Hash[:]) == 1 {
+			found, ok = token, !token.Expired(now)
+		}
+	})
+	return found, ok
+}
+
+// named returns the entry of a name that is in force.
+func (t *Tokens) named(name string, now time.Time) (found Token, ok bool) {
+	t.each(func(token Token) {
+		if token.Name == name {
+			found, ok = token, !token.Expired(now)
+		}
+	})
+	return found, ok
+}
+
+// Guessable reports whether a text could be found by guessing, as one may that
+// a person has made up. One of the form that New gives a token could not.
+func Guessable(secret string) bool { return !made(secret) }

@@ -1,0 +1,125 @@
+package publisher
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// carriedFiles are files whose URLs open with the query that has opened the
+// result. Those elsewhere stay as they are.
+func carriedFiles(id string, files []jobs.Artifact, query string) []jobs.Artifact {
+	if query == "" {
+		return files
+	}
+	files = slices.Clone(files)
+	for i, f := range files {
+		if strings.Contains(f.URL, "/"+id+"/files/") {
+			files[i].URL = carried(f.URL, query)
+		}
+	}
+	return files
+}
+
+// serveOpened answers with a result that a query has opened.
+func (p *Publisher) serveOpened(c echo.Context, s *stored) error {
+	found, err := p.files(c.Request().Context(), s)
+	if err != nil {
+		return err
+	}
+	if len(found.Artifacts) == 0 {
+		return p.serveStored(c.Response().Writer, c.Request(), s)
+	}
+	return p.serveCarried(c.Response().Writer, c.Request(), s, carry(c))
+}
+
+// serveCarried answers with a result whose files are opened by the query that
+// has opened it.
+func (p *Publisher) serveCarried(w http.ResponseWriter, r *http.Request, s *stored, query string) error {
+	source, err := p.source(r, s)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	h, etag := w.Header(), strings.TrimSuffix(s.etag, `"`)+`-q"`
+	h.Set("Cache-Control", p.forever)
+	h.Set("Vary", p.vary)
+	h.Set("ETag", etag)
+	if h := r.Header; h["If-None-Match"] != nil && matches(header(h, "If-None-Match"), etag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	h.Set("Content-Type", typeJSON)
+	if r.Method == http.MethodHead {
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
+	if err := copyCarried(rolling(w), source, s.id, query); err != nil {
+		panic(http.ErrAbortHandler) // the client must not take a part for the whole
+	}
+	return nil
+}
+
+func (p *Publisher) source(r *http.Request, s *stored) (io.ReadCloser, error) {
+	if s.blob != nil {
+		return io.NopCloser(bytes.NewReader(s.blob.plain.body)), nil
+	}
+	return p.cfg.Store.Open(r.Context(), store.ResultKey(s.id))
+}
+
+// copyCarried copies a result document of any size and puts the query to the
+// URLs of its files.
+func copyCarried(w io.Writer, r io.Reader, id, query string) error {
+	d := jsontext.NewDecoder(r, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	e := jsontext.NewEncoder(w, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	for {
+		token, err := d.ReadToken()
+		if err == io.EOF { //nolint:errorlint // as the decoder returns it
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		files := d.StackDepth() == 1 && token.Kind() == '"' && token.String() == "artifacts" && isName(d)
+		if err := e.WriteToken(token); err != nil {
+			return err
+		}
+		if !files {
+			continue
+		}
+		if err := copyFiles(e, d, id, query); err != nil {
+			return err
+		}
+	}
+}
+
+// isName reports whether the string that was read last names a member.
+func isName(d *jsontext.Decoder) bool {
+	kind, read := d.StackIndex(d.StackDepth())
+	return kind == '{' && read%2 == 1
+}
+
+func copyFiles(e *jsontext.Encoder, d *jsontext.Decoder, id, query string) error {
+	value, err := d.ReadValue()
+	if err != nil {
+		return err
+	}
+	var files []jobs.Artifact
+	if err := json.Unmarshal(value, &files); err != nil {
+		return e.WriteValue(value)
+	}
+	body, err := marshal(carriedFiles(id, files, query))
+	if err != nil {
+		return err
+	}
+	return e.WriteValue(body)
+}

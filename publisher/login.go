@@ -1,0 +1,164 @@
+package publisher
+
+import (
+	"bytes"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/internal/access"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// maxLogin bounds the body of a login form, in bytes.
+const maxLogin = 8 << 10
+
+// loginPolicy is pagePolicy for a page whose form may be sent.
+const loginPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+// loginView is the page that asks for a token.
+type loginView struct {
+	Root, Node, Next, Fault string
+}
+
+// getLogin asks for a token.
+func (p *Publisher) getLogin(c echo.Context) error {
+	next := localPath(c.QueryParam("next"))
+	if !p.tokens.Wanted() {
+		return p.redirect(c, next)
+	}
+	return p.sendLogin(c, http.StatusOK, next, "")
+}
+
+func (p *Publisher) sendLogin(c echo.Context, status int, next, fault string) error {
+	var page bytes.Buffer
+	err := templates.ExecuteTemplate(&page, "login.html", loginView{
+		Root: root(p.pageBase()), Node: show(p.cfg.Node, maxNameRunes), Next: next, Fault: fault,
+	})
+	if err != nil {
+		return err
+	}
+	h := c.Response().Header()
+	h.Set("Cache-Control", noStore)
+	h.Set("Content-Security-Policy", loginPolicy)
+	h.Set("Referrer-Policy", "same-origin") // without one, a form has no origin that could be checked
+	return c.Blob(status, typeHTML, page.Bytes())
+}
+
+// postLogin takes a token and gives the browser a session for it.
+func (p *Publisher) postLogin(c echo.Context) error {
+	r := c.Request()
+	r.Body = http.MaxBytesReader(c.Response().Writer, r.Body, maxLogin)
+	if err := r.ParseForm(); err != nil {
+		return problem(http.StatusBadRequest, "the body is a form with the field token")
+	}
+	next := localPath(r.PostForm.Get("next"))
+	if !p.tokens.Wanted() {
+		return p.redirect(c, next)
+	}
+	token, err := p.tokenOf(c, strings.TrimSpace(r.PostForm.Get("token")))
+	if refused, ok := err.(*jobs.Problem); ok { //nolint:errorlint // tokenOf returns nothing else
+		return p.loginRefused(c, refused, next)
+	}
+	session, end := access.Session(token, time.Now())
+	c.SetCookie(p.cookie(session, end))
+	return p.redirect(c, next)
+}
+
+// loginRefused says at the form what is wrong.
+func (p *Publisher) loginRefused(c echo.Context, refused *jobs.Problem, next string) error {
+	h := c.Response().Header()
+	h.Del("WWW-Authenticate")
+	if !prefersHTML(header(c.Request().Header, "Accept")) {
+		return refused
+	}
+	status, fault := http.StatusForbidden, "This token is not one of this node, or has expired."
+	if refused.Status == http.StatusTooManyRequests {
+		status, fault = refused.Status, "Too many wrong tokens came from your address. Wait a few seconds and try again."
+	}
+	return p.sendLogin(c, status, next, fault)
+}
+
+// postLogout takes the session from the browser.
+func (p *Publisher) postLogout(c echo.Context) error {
+	gone := p.cookie("", time.Unix(1, 0))
+	gone.MaxAge = -1
+	c.SetCookie(gone)
+	if !p.tokens.Wanted() {
+		return p.redirect(c, "/")
+	}
+	return p.redirect(c, "/login")
+}
+
+// redirect leads a browser to a path of this node, by GET.
+func (p *Publisher) redirect(c echo.Context, path string) error {
+	c.Response().Header().Set("Cache-Control", noStore)
+	return c.Redirect(http.StatusSeeOther, root(p.pageBase())+path)
+}
+
+// secure reports whether browsers reach this node by https only.
+func (p *Publisher) secure() bool {
+	return p.tls != nil || strings.HasPrefix(p.cfg.BaseURL, "https://")
+}
+
+// cookieName is bound to this host and to https by its prefix where it can be.
+func (p *Publisher) cookieName() string {
+	if p.secure() {
+		return "__Host-runnerbean_session"
+	}
+	return "runnerbean_session"
+}
+
+// cookie is SameSite=Lax: with Strict, whoever follows a link to the node from
+// a mail would be asked for the token again. A GET changes nothing, and writing
+// requests of other sites are refused by their origin besides.
+func (p *Publisher) cookie(value string, end time.Time) *http.Cookie {
+	return &http.Cookie{
+		Name: p.cookieName(), Value: value, Path: "/", Expires: end,
+		Secure: p.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	}
+}
+
+// orLogin leads a browser that has shown nothing to the page that asks for a
+// token; everybody else gets the error.
+func (p *Publisher) orLogin(c echo.Context, err error) error {
+	r := c.Request()
+	_, tried := bearer(r)
+	refused, ok := err.(*jobs.Problem) //nolint:errorlint // it has not been wrapped
+	if !ok || refused.Status != http.StatusUnauthorized || tried || !prefersHTML(header(r.Header, "Accept")) {
+		return err
+	}
+	c.Response().Header().Del("WWW-Authenticate")
+	return p.redirect(c, "/login?"+url.Values{"next": {p.backTo(r)}}.Encode())
+}
+
+// backTo is where a browser goes after the login: what it asked for or, where
+// that was to change something, the page that it came from.
+func (p *Publisher) backTo(r *http.Request) string {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return localPath(r.URL.RequestURI())
+	}
+	from, err := url.Parse(r.Referer())
+	if err != nil || !strings.EqualFold(from.Host, r.Host) {
+		return "/"
+	}
+	return localPath(strings.TrimPrefix(from.RequestURI(), root(p.pageBase())))
+}
+
+// localPath is a path of this node with its query; anything else is "/", for a
+// link to the login page must not lead elsewhere. Browsers take a backslash for
+// a slash, and skip tabs and line breaks.
+func localPath(path string) string {
+	odd := func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }
+	if len(path) > maxLink || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsFunc(path, odd) {
+		return "/"
+	}
+	u, err := url.Parse(path)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Path == "/login" {
+		return "/"
+	}
+	return u.RequestURI()
+}
