@@ -40,6 +40,7 @@ func (r *rig) send(ctx context.Context, n *node, path string, body []byte) (int,
 }
 
 func answer(req *http.Request) (int, []byte) {
+	req.Header.Set("Authorization", "Bearer "+token)
 	res, err := web.Do(req)
 	if err != nil {
 		return 0, nil

@@ -19,6 +19,9 @@ import (
 // this name: the rig asks each node in turn.
 const baseURL = "http://results.chaos.invalid"
 
+// token is what giving orders to a node with such an address asks for.
+const token = "chaos"
+
 // node is a "runnerbean worker".
 type node struct {
 	*process
@@ -56,7 +59,7 @@ func (r *rig) node(name string, at place, slots int, settings map[string]string)
 	}
 	all := map[string]string{
 		"BEANSTALKD": at.beanstalkd, "NODE": name, "DATA": data, "PROGRAMS": at.programs,
-		"SLOTS": strconv.Itoa(slots), "LISTEN": addr, "BASE_URL": baseURL, "LOG": "json",
+		"SLOTS": strconv.Itoa(slots), "LISTEN": addr, "BASE_URL": baseURL, "TOKEN": token, "LOG": "json",
 		"GRACE": "1s", "SHUTDOWN_GRACE": "5s", "FETCH_ALLOW": "127.0.0.0/8", "MIN_FREE": "1MiB",
 	}
 	if at.ledger != "" {

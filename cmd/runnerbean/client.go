@@ -23,8 +23,9 @@ const maxAnswer = 64 << 20
 
 // client talks to a node's API.
 type client struct {
-	base, token string
-	http        *http.Client
+	base      string
+	transport http.RoundTripper
+	http      *http.Client
 }
 
 func newClient() (*client, error) {
@@ -37,7 +38,31 @@ func newClient() (*client, error) {
 	if err := s.readToken(); err != nil {
 		return nil, usageError(err)
 	}
-	return &client{base: base, token: s.Token, http: &http.Client{Timeout: time.Minute}}, nil
+	c := &client{base: base}
+	c.transport = &bearer{base: base + "/", token: s.Token, next: http.DefaultTransport}
+	c.http = &http.Client{Timeout: time.Minute, Transport: c.transport}
+	return c, nil
+}
+
+// reader reads results with the same token, however long that takes. The
+// caller closes it.
+func (c *client) reader() (*jobs.Client, error) {
+	return jobs.New(jobs.Config{BaseURL: c.base, HTTP: &http.Client{Transport: c.transport}})
+}
+
+// bearer shows a token to the node that it is for, and to no other that a URL
+// or a redirect may lead to.
+type bearer struct {
+	base, token string
+	next        http.RoundTripper
+}
+
+func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	if b.token != "" && strings.HasPrefix(r.URL.String(), b.base) {
+		r = r.Clone(r.Context())
+		r.Header.Set("Authorization", "Bearer "+b.token)
+	}
+	return b.next.RoundTrip(r)
 }
 
 // jobURL is the result URL of an argument: a job's id, or a URL as it is.
@@ -53,7 +78,8 @@ func (c *client) jobURL(arg string) (string, error) {
 
 // id is the job's id in an argument that is an id or a result URL.
 func (c *client) id(arg string) (string, error) {
-	id := arg[strings.LastIndexByte(arg, '/')+1:]
+	path, _, _ := strings.Cut(arg, "?")
+	id := path[strings.LastIndexByte(path, '/')+1:]
 	if !jobs.ValidID(id) {
 		return "", usageError(fmt.Errorf("%q is neither a job's id nor its URL", arg))
 	}
@@ -77,7 +103,6 @@ func (c *client) call(ctx context.Context, method, path string, body []byte, out
 	request.Header.Set("Accept", "application/json")
 	if method != http.MethodGet {
 		request.Header.Set("Content-Type", "application/json")
-		c.authorize(request)
 	}
 	answer, err := c.http.Do(request)
 	if err != nil {
@@ -94,12 +119,6 @@ func (c *client) call(ctx context.Context, method, path string, body []byte, out
 	return json.Unmarshal(data, out)
 }
 
-func (c *client) authorize(request *http.Request) {
-	if c.token != "" {
-		request.Header.Set("Authorization", "Bearer "+c.token)
-	}
-}
-
 // problem makes an error of an answer that is not a success.
 func problem(answer *http.Response, data []byte) error {
 	p := &jobs.Problem{}
@@ -107,7 +126,7 @@ func problem(answer *http.Response, data []byte) error {
 		return errors.New(answer.Status)
 	}
 	if p.Status == http.StatusUnauthorized {
-		return fmt.Errorf("%w; set RUNNERBEAN_TOKEN", p)
+		return fmt.Errorf("%w; set RUNNERBEAN_TOKEN to one that its operator has given you", p)
 	}
 	if after := answer.Header.Get("Retry-After"); after != "" && p.Status == http.StatusServiceUnavailable {
 		return fmt.Errorf("%w; it may be worth trying again in %s s", p, clean(shorten(after, 20)))

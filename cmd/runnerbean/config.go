@@ -32,12 +32,17 @@ type settings struct {
 	Programs      string        `env:"PROGRAMS" help:"folder of the installed programs (default: programs in the data folder)"`
 	Slots         int           `env:"SLOTS" envDefault:"-1" help:"programs that run at once; 0: publish only, -1: one per processor"`
 	Listen        string        `env:"LISTEN" envDefault:"127.0.0.1:8420" help:"address of the HTTP server"`
-	BaseURL       string        `env:"BASE_URL" help:"what result URLs begin with (default: http:// and the listen address)"`
+	BaseURL       string        `env:"BASE_URL" help:"what result URLs begin with (default: http:// or, with TLS, https:// and the listen address)"`
 	Ledger        string        `env:"LEDGER" help:"record of jobs, sqlite:PATH (default: ledger.db in the data folder)"`
 	Store         string        `env:"STORE" help:"results and logs, file:///PATH (default: store in the data folder)"`
 	FetchAllow    []string      `env:"FETCH_ALLOW" help:"networks that inputs may come from beyond the public ones, such as 10.1.0.0/16,127.0.0.1"`
-	Token         string        `env:"TOKEN" secret:"true" help:"bearer token that giving orders over HTTP asks for"`
+	Token         string        `env:"TOKEN" secret:"true" help:"a token whose holder may read the pages and give orders; for the command line, the one that it shows"`
 	TokenFile     string        `env:"TOKEN_FILE" help:"file that holds the token, instead of TOKEN"`
+	TokensFile    string        `env:"TOKENS_FILE" help:"file of the tokens of viewers and operators; see \"runnerbean token\""`
+	Results       string        `env:"RESULTS" envDefault:"open" help:"open: who knows a result's URL may read it; signed: the URL must be signed, too"`
+	URLKeyFile    string        `env:"URL_KEY_FILE" help:"file of the keys that sign the URLs of results, one in a line, the newest first"`
+	TLSCert       string        `env:"TLS_CERT" help:"file of the certificate with which the HTTP server speaks TLS"`
+	TLSKey        string        `env:"TLS_KEY" help:"file of the certificate's key"`
 	Timeout       time.Duration `env:"TIMEOUT" envDefault:"1h" help:"limit of one attempt where neither job nor program names one"`
 	Attempts      int           `env:"ATTEMPTS" envDefault:"3" help:"attempts that may end in error where neither job nor program says"`
 	Grace         time.Duration `env:"GRACE" envDefault:"10s" help:"time that a program has to end between SIGTERM and SIGKILL"`
@@ -57,6 +62,9 @@ type settings struct {
 const (
 	envPrefix    = "RUNNERBEAN_"
 	noReconciler = "no-reconciler"
+
+	resultsOpen   = "open"
+	resultsSigned = "signed"
 )
 
 // readSettings reads the environment and fills in what depends on other settings.
@@ -142,6 +150,9 @@ func (s *settings) check() error {
 	if _, err := s.allowed(); err != nil {
 		return err
 	}
+	if err := s.checkAccess(); err != nil {
+		return err
+	}
 	if s.Attempts < 1 {
 		return errors.New("RUNNERBEAN_ATTEMPTS must be at least 1")
 	}
@@ -153,6 +164,21 @@ func (s *settings) check() error {
 	}
 	if s.Log != "" && s.Log != "text" && s.Log != "json" {
 		return errors.New("RUNNERBEAN_LOG must be text or json")
+	}
+	return nil
+}
+
+// checkAccess refuses what would leave open what was meant to be shut.
+func (s *settings) checkAccess() error {
+	switch {
+	case s.Results != resultsOpen && s.Results != resultsSigned:
+		return errors.New("RUNNERBEAN_RESULTS must be open or signed")
+	case s.Results == resultsSigned && s.URLKeyFile == "":
+		return errors.New("RUNNERBEAN_RESULTS=signed needs RUNNERBEAN_URL_KEY_FILE, a file with a line as openssl rand -base64 32 prints")
+	case (s.TLSCert == "") != (s.TLSKey == ""):
+		return errors.New("set both RUNNERBEAN_TLS_CERT and RUNNERBEAN_TLS_KEY, or neither")
+	case s.TLSCert != "" && strings.HasPrefix(s.BaseURL, "http://"):
+		return errors.New("RUNNERBEAN_BASE_URL begins with http://, but the node speaks TLS: begin it with https://")
 	}
 	return nil
 }

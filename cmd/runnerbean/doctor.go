@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/internal/access"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/worker"
@@ -180,10 +182,14 @@ func checkPrograms(set settings) []finding {
 }
 
 func checkAccess(set settings) finding {
-	if set.Token == "" {
-		return finding{"access", "warning", "no token: giving orders over HTTP works on loopback only", "set RUNNERBEAN_TOKEN_FILE to take orders from other machines"}
+	const check = "access"
+	if set.Token == "" && set.TokensFile == "" {
+		return finding{check, "warning", "no tokens: giving orders over HTTP works on loopback only", "set RUNNERBEAN_TOKENS_FILE to take orders from other machines; see \"runnerbean token\""}
 	}
-	return finding{"access", "ok", "giving orders over HTTP asks for the token", ""}
+	if _, err := access.OpenTokens(set.TokensFile, set.Token, slog.New(slog.DiscardHandler)); err != nil {
+		return finding{check, "error", err.Error(), "runnerbean token add NAME --role operator makes the file and a token"}
+	}
+	return finding{check, "ok", "pages and API ask for a token", ""}
 }
 
 // checkIsolation says what keeps programs within bounds.

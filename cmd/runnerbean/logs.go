@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // followEvery is how often "logs --follow" asks for more.
@@ -43,7 +42,7 @@ func newLogs(a *app) *cobra.Command {
 
 // followLog prints what is new until the job is final.
 func (c *client) followLog(ctx context.Context, out io.Writer, resultURL string) error {
-	reader, err := jobs.New(jobs.Config{})
+	reader, err := c.reader()
 	if err != nil {
 		return err
 	}
@@ -73,7 +72,11 @@ func (c *client) followLog(ctx context.Context, out io.Writer, resultURL string)
 
 // copyLog prints a job's log from an offset and returns how many bytes it read.
 func (c *client) copyLog(ctx context.Context, out io.Writer, resultURL string, offset int64) (int64, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, resultURL+"/log", nil)
+	u, err := url.Parse(resultURL)
+	if err != nil {
+		return 0, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.JoinPath("log").String(), nil)
 	if err != nil {
 		return 0, err
 	}

@@ -97,7 +97,7 @@ Settings are environment variables; see "runnerbean help config".`,
 	root.AddCommand(
 		newDev(a), newWorker(a),
 		newSubmit(a), newShow(a), newWatch(a), newList(a), newLogs(a),
-		newStats(a), newTop(a), newDrain(a), newNodes(a),
+		newStats(a), newTop(a), newDrain(a), newToken(a), newSign(a), newNodes(a),
 		newBench(a), newDoctor(a), newVersion(a), newHelpConfig(a),
 	)
 	root.AddCommand(newVerbs(a)...)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -86,6 +87,17 @@ func (n *node) listen(ctx context.Context) error {
 	n.listener = listener
 	if n.set.BaseURL == "" {
 		n.set.BaseURL = "http://" + listener.Addr().String()
+		if n.set.TLSCert != "" {
+			n.set.BaseURL = "https://" + listener.Addr().String()
+		}
+	}
+	return n.checkPrivate()
+}
+
+// checkPrivate refuses to sign URLs of what everybody may read on the pages.
+func (n *node) checkPrivate() error {
+	if n.set.Results == resultsSigned && n.readOnly() != "" {
+		return errors.New("with RUNNERBEAN_RESULTS=signed a node that others can reach needs tokens, or everybody would read the results on its pages: set RUNNERBEAN_TOKENS_FILE")
 	}
 	return nil
 }
@@ -129,20 +141,43 @@ func (n *node) openParts(context.Context) error {
 	}
 	n.publisher, err = publisher.New(publisher.Config{
 		Ledger: n.ledger, Store: n.store, BaseURL: n.set.BaseURL, Node: n.set.Node,
-		Token: n.set.Token, ReadOnly: n.readOnly(), CORS: n.set.CORS,
+		Token: n.set.Token, TokensFile: n.set.TokensFile, ReadOnly: n.readOnly(), CORS: n.set.CORS,
+		URLKeyFile: n.urlKeyFile(), TLSCert: n.set.TLSCert, TLSKey: n.set.TLSKey,
 		Accept: n.dispatcher.Accept, Act: n.dispatcher.Act, Drain: n.gate.drain, Undrain: n.gate.undrain,
 		Ready: n.ready, Logger: n.log,
 	})
 	return err
 }
 
-// readOnly says why a node that others can reach takes no orders over HTTP.
+// readOnly says why a node that others can reach takes no orders over HTTP. A
+// proxy on this machine lets others reach it, too; then its address is that of
+// the result URLs.
 func (n *node) readOnly() string {
-	host, _, _ := net.SplitHostPort(n.listener.Addr().String())
-	if ip := net.ParseIP(host); n.set.Token != "" || ip != nil && ip.IsLoopback() {
+	if n.set.Token != "" || n.set.TokensFile != "" {
 		return ""
 	}
-	return "this node listens beyond loopback and has no token: set RUNNERBEAN_TOKEN to submit and cancel over HTTP"
+	if listen, _, _ := net.SplitHostPort(n.listener.Addr().String()); !loopback(listen) {
+		return "this node listens beyond loopback and has no tokens: set RUNNERBEAN_TOKENS_FILE to submit and cancel over HTTP"
+	}
+	if base, err := url.Parse(n.set.BaseURL); err != nil || !loopback(base.Hostname()) {
+		return "RUNNERBEAN_BASE_URL says that others can reach this node, and it has no tokens: set RUNNERBEAN_TOKENS_FILE to submit and cancel over HTTP"
+	}
+	return ""
+}
+
+// loopback reports whether only this machine can mean a host by it.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback() || strings.EqualFold(host, "localhost")
+}
+
+// urlKeyFile is empty where results are open; then the file only serves the
+// command line.
+func (n *node) urlKeyFile() string {
+	if n.set.Results == resultsOpen {
+		return ""
+	}
+	return n.set.URLKeyFile
 }
 
 // beatEvery is how often the heartbeat is renewed, and the reconciler looks.

@@ -131,7 +131,7 @@ func submit(ctx context.Context, a *app, document []byte, wait bool) error {
 	resultURL := c.base + "/" + pending.ID
 	if wait {
 		fmt.Fprintln(a.stderr, resultURL)
-		return watch(ctx, a, resultURL)
+		return watch(ctx, a, c, resultURL)
 	}
 	if a.json {
 		return printJSON(a.stdout, pending)

@@ -44,15 +44,15 @@ URL. Exit code 3: a job failed, 4: one was cancelled and none failed.`,
 					urls = append(urls, resultURL)
 				}
 			}
-			return watch(cmd.Context(), a, urls...)
+			return watch(cmd.Context(), a, c, urls...)
 		},
 	}
 }
 
 // watch follows result URLs to the end; progress goes to stderr, results to
 // stdout.
-func watch(ctx context.Context, a *app, urls ...string) error {
-	follower, err := jobs.New(jobs.Config{})
+func watch(ctx context.Context, a *app, c *client, urls ...string) error {
+	follower, err := c.reader()
 	if err != nil {
 		return err
 	}
