@@ -1,0 +1,163 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/outbound"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const (
+	// maxAnswer is how much of an answer is read, for the connection's sake.
+	maxAnswer = 16 << 10
+	// maxRetryAfter is the longest wait that a receiver can ask for.
+	maxRetryAfter = 2 * time.Hour
+)
+
+// refused is an answer other than 2xx.
+type refused struct {
+	status int
+	after  time.Duration // as the receiver asks
+}
+
+func (r *refused) Error() string {
+	text := fmt.Sprintf("the receiver answered %d %s", r.status, http.StatusText(r.status))
+	if r.status/100 == 3 {
+		text += "; redirects are not followed, so name the address itself"
+	}
+	return text
+}
+
+// tell makes one try and writes down how it went. It reports whether the host
+// did not answer in time.
+func (d *Deliverer) tell(ctx context.Context, h Hook) (slow bool) {
+	err := d.post(ctx, h)
+	// What is known now is written even if the node stops in this moment.
+	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.cfg.Timeout)
+	defer cancel()
+	if err == nil {
+		d.cfg.Observe("delivered")
+		d.note(h, d.cfg.Outbox.HookDone(settle, h.ID))
+		return false
+	}
+	d.failed(settle, h, err)
+	var answered *refused
+	return !errors.As(err, &answered)
+}
+
+// post sends what there is to tell. The error does not repeat the URL.
+func (d *Deliverer) post(ctx context.Context, h Hook) error {
+	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout)
+	defer cancel()
+	req, err := d.request(ctx, h)
+	if err != nil {
+		return err
+	}
+	answer, err := d.client.Do(req)
+	if err != nil {
+		err = outbound.WithoutURL(err)
+		if outbound.Forbidden(err) {
+			return fmt.Errorf("the address is not allowed: %w (see RUNNERBEAN_FETCH_ALLOW)", err)
+		}
+		return err
+	}
+	defer answer.Body.Close()
+	_, _ = io.CopyN(io.Discard, answer.Body, maxAnswer) // the status says all
+	if answer.StatusCode/100 == 2 {
+		return nil
+	}
+	seconds, _ := strconv.Atoi(answer.Header.Get("Retry-After"))
+	after := min(time.Duration(max(seconds, 0))*time.Second, maxRetryAfter)
+	return &refused{status: answer.StatusCode, after: after}
+}
+
+func (d *Deliverer) request(ctx context.Context, h Hook) (*http.Request, error) {
+	body, err := d.body(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(body))
+	if err != nil {
+		return nil, errors.New("not a URL")
+	}
+	if err := outbound.CheckURL(req.URL); err != nil {
+		return nil, err
+	}
+	stamp := strconv.FormatInt(time.Now().Unix(), 10)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "runnerbean")
+	req.Header.Set(jobs.HeaderWebhookID, h.ID)
+	req.Header.Set(jobs.HeaderWebhookTimestamp, stamp)
+	req.Header.Set(jobs.HeaderWebhookSignature, jobs.SignWebhook(h.ID, stamp, body, d.cfg.Key))
+	return req, nil
+}
+
+// body is far below 64 KiB: the longest thing in it is a URL.
+func (d *Deliverer) body(ctx context.Context, h Hook) ([]byte, error) {
+	result, err := d.cfg.ResultURL(ctx, h.Job)
+	if err != nil {
+		return nil, fmt.Errorf("where the result is cannot be read: %w", err)
+	}
+	at := h.Created.UTC().Truncate(time.Millisecond)
+	hook := jobs.Webhook{Type: "job." + string(h.State), Timestamp: at, Data: jobs.WebhookJob{
+		ID: h.Job, Program: h.Program, State: h.State, Timestamp: at, URL: result,
+	}}
+	if h.State != jobs.Succeeded {
+		hook.Data.Class = h.Class
+	}
+	return json.Marshal(hook)
+}
+
+// failed puts one off, or gives it up.
+func (d *Deliverer) failed(ctx context.Context, h Hook, err error) {
+	wait := d.wait(h.Tries)
+	var answer *refused
+	gone := false
+	if errors.As(err, &answer) {
+		wait, gone = max(wait, answer.after), answer.status == http.StatusGone
+	}
+	next := time.Now().Add(wait)
+	where := outbound.Redact(h.URL)
+	if !gone && next.Sub(h.Created) <= d.cfg.MaxAge {
+		d.cfg.Observe("failed")
+		d.note(h, d.cfg.Outbox.HookFailed(ctx, h.ID, next, err.Error(), false))
+		return
+	}
+	d.cfg.Observe("given_up")
+	d.cfg.Logger.Warn("a webhook was given up", "job", h.Job, "url", where, "tries", h.Tries+1, "err", err)
+	message := fmt.Sprintf("the webhook at %s could not be told of the end, in %d tries: %v", where, h.Tries+1, err)
+	d.note(h, d.cfg.Outbox.HookFailed(ctx, h.ID, next, message, true))
+}
+
+// wait before another try after so many.
+func (d *Deliverer) wait(tries int) time.Duration {
+	wait := d.cfg.Base
+	for range tries {
+		if wait *= 4; wait >= d.cfg.Most {
+			wait = d.cfg.Most
+			break
+		}
+	}
+	return wait*3/4 + time.Duration(d.cfg.Jitter()*float64(wait)/2)
+}
+
+// later puts one off that was not tried.
+func (d *Deliverer) later(ctx context.Context, h Hook, wait time.Duration) {
+	next := time.Now().Add(wait + time.Duration(d.cfg.Jitter()*float64(wait)))
+	d.note(h, d.cfg.Outbox.HookFailed(ctx, h.ID, next, "its host is busy", false))
+}
+
+// note: what could not be written down comes again once the lease is over.
+func (d *Deliverer) note(h Hook, err error) {
+	if err != nil {
+		d.cfg.Logger.Warn("how a webhook went is not recorded; it will be told again", "job", h.Job, "err", err)
+	}
+}

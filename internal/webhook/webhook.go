@@ -1,0 +1,166 @@
+// Package webhook tells URLs that jobs have come to their end. What is to be told
+// is in the ledger's outbox, in which it was written together with the end of the
+// job; so it is told at least once, whatever is killed and whenever.
+package webhook
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/outbound"
+)
+
+const (
+	// maxTogether is how many are told at one time, perHost of them by one host.
+	maxTogether = 16
+	perHost     = 2
+	// batch is how many are taken out of the outbox at once.
+	batch = 64
+	// lease is for how long who has taken one keeps others from it; it is longer
+	// than a try.
+	lease = time.Minute
+	// lastMoment is what tries under way have left when the node stops.
+	lastMoment = 3 * time.Second
+)
+
+// Outbox is the ledger.
+type Outbox interface {
+	// DueHooks takes at most limit that are due; for the lease nobody else gets them.
+	DueHooks(ctx context.Context, owner string, limit int, lease time.Duration) ([]Hook, error)
+	HookDone(ctx context.Context, id string) error
+	// HookFailed puts one off until next, or gives it up with an event.
+	HookFailed(ctx context.Context, id string, next time.Time, message string, giveUp bool) error
+}
+
+// Config of a Deliverer. The zero value of a field means its default.
+type Config struct {
+	// Outbox has what is to be told. Required.
+	Outbox Outbox
+	// Owner is the id of this instance. Required.
+	Owner string
+	// Key signs, see jobs.WebhookKey. Required.
+	Key []byte
+	// ResultURL is where the result of a job is read. Required.
+	ResultURL func(ctx context.Context, job string) (string, error)
+	// Allow are networks beyond the public ones. Default none.
+	Allow []netip.Prefix
+	// Every is how often the outbox is looked into. Default 1 s.
+	Every time.Duration
+	// Timeout bounds one try. Default 15 s.
+	Timeout time.Duration
+	// MaxAge is how long after the job's end it is tried again. Default 24 h.
+	MaxAge time.Duration
+	// Base and Most bound the wait before another try, which grows fourfold.
+	// Defaults 5 s and 4 h.
+	Base, Most time.Duration
+	// Jitter returns a number in [0, 1) that spreads waits. Default random.
+	Jitter func() float64
+	// Observe is told of each try: "delivered", "failed" or "given_up". Default: nobody is.
+	Observe func(outcome string)
+	// Logger. Default slog.Default().
+	Logger *slog.Logger
+}
+
+// Deliverer tells what is in an outbox. Several, in several processes, may share one.
+type Deliverer struct {
+	cfg    Config
+	client *http.Client
+	room   chan struct{} // one for each try under way
+	hosts  hosts
+	tries  sync.WaitGroup
+}
+
+// New checks the configuration.
+func New(cfg Config) (*Deliverer, error) {
+	if cfg.Outbox == nil || cfg.Owner == "" || len(cfg.Key) == 0 || cfg.ResultURL == nil {
+		return nil, errors.New("webhook: Config.Outbox, Owner, Key and ResultURL are required")
+	}
+	fill(&cfg)
+	client := outbound.NewClient(cfg.Allow)
+	// Who redirects could send what is signed for one to another.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &Deliverer{cfg: cfg, client: client, room: make(chan struct{}, maxTogether), hosts: newHosts()}, nil
+}
+
+func fill(cfg *Config) {
+	cfg.Every = cmp.Or(cfg.Every, time.Second)
+	cfg.Timeout = cmp.Or(cfg.Timeout, 15*time.Second)
+	cfg.MaxAge = cmp.Or(cfg.MaxAge, 24*time.Hour)
+	cfg.Base = cmp.Or(cfg.Base, 5*time.Second)
+	cfg.Most = cmp.Or(cfg.Most, 4*time.Hour)
+	if cfg.Jitter == nil {
+		cfg.Jitter = rand.Float64
+	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(string) {}
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+}
+
+// Run tells until ctx ends, and returns when the tries under way have ended.
+func (d *Deliverer) Run(ctx context.Context) error {
+	defer d.client.CloseIdleConnections()
+	defer d.tries.Wait()
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastMoment, cancel) })()
+	ticker := time.NewTicker(d.cfg.Every)
+	defer ticker.Stop()
+	for {
+		for ctx.Err() == nil && d.round(ctx, work) == batch {
+		}
+		select {
+		case <-ctx.Done():
+			d.tries.Wait() // before cancel
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// round takes what is due and starts to tell it. It returns how many it took.
+func (d *Deliverer) round(ctx, work context.Context) int {
+	list, err := d.cfg.Outbox.DueHooks(ctx, d.cfg.Owner, batch, lease)
+	if err != nil {
+		if ctx.Err() == nil {
+			d.cfg.Logger.Warn("cannot ask for the webhooks that are due", "err", err)
+		}
+		return 0
+	}
+	for _, h := range list {
+		d.start(work, h)
+	}
+	return len(list)
+}
+
+// start tells one, or puts it off where its host, or all of them, have enough to
+// do: nobody waits for a slow one.
+func (d *Deliverer) start(ctx context.Context, h Hook) {
+	host := hostOf(h.URL)
+	wait, ok := d.hosts.enter(host, time.Now())
+	if !ok {
+		d.later(ctx, h, wait)
+		return
+	}
+	select {
+	case d.room <- struct{}{}:
+	default:
+		d.hosts.leave(host, false, time.Now())
+		d.later(ctx, h, time.Second)
+		return
+	}
+	d.tries.Go(func() {
+		defer func() { <-d.room }()
+		slow := d.tell(ctx, h)
+		d.hosts.leave(host, slow, time.Now())
+	})
+}

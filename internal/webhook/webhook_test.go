@@ -1,0 +1,402 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	key      = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	patience = 20 * time.Second
+)
+
+// outbox is one in memory.
+type outbox struct {
+	mu      sync.Mutex
+	hooks   map[string]Hook
+	next    map[string]time.Time
+	message map[string]string
+	ended   chan string // ids, as they are done or given up
+	failed  chan string
+}
+
+func newOutbox(hooks ...Hook) *outbox {
+	o := &outbox{
+		hooks: map[string]Hook{}, next: map[string]time.Time{}, message: map[string]string{},
+		ended: make(chan string, 1000), failed: make(chan string, 1000),
+	}
+	for _, h := range hooks {
+		o.hooks[h.ID] = h
+	}
+	return o
+}
+
+func (o *outbox) DueHooks(_ context.Context, _ string, limit int, lease time.Duration) (list []Hook, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for id, h := range o.hooks {
+		if len(list) < limit && !o.next[id].After(time.Now()) {
+			o.next[id] = time.Now().Add(lease)
+			list = append(list, h)
+		}
+	}
+	return list, nil
+}
+
+func (o *outbox) HookDone(_ context.Context, id string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.hooks, id)
+	o.ended <- id
+	return nil
+}
+
+func (o *outbox) HookFailed(_ context.Context, id string, next time.Time, message string, giveUp bool) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	h := o.hooks[id]
+	h.Tries++
+	o.hooks[id], o.next[id], o.message[id] = h, next, message
+	if giveUp {
+		delete(o.hooks, id)
+		o.ended <- id
+	} else {
+		o.failed <- id
+	}
+	return nil
+}
+
+func (o *outbox) said(id string) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.message[id]
+}
+
+// hook is the end of a job, told to url.
+func hook(url string) Hook {
+	return Hook{
+		ID: jobs.NewID(), Job: jobs.NewID(), Program: "forecast", State: jobs.Failed, Class: jobs.OutcomeTimeout,
+		URL: url, Created: time.Now(),
+	}
+}
+
+// rig is a deliverer at work; change may be nil.
+type rig struct {
+	*outbox
+	log  *bytes.Buffer // read it after stop
+	seen map[string]int
+	mu   sync.Mutex
+	stop func()
+}
+
+func newRig(t *testing.T, change func(*Config), hooks ...Hook) *rig {
+	t.Helper()
+	secret, err := jobs.WebhookKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{outbox: newOutbox(hooks...), log: &bytes.Buffer{}, seen: map[string]int{}}
+	cfg := Config{
+		Outbox: r.outbox, Owner: "i1", Key: secret, Every: 5 * time.Millisecond, Base: 10 * time.Millisecond,
+		Allow:     []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		ResultURL: func(_ context.Context, id string) (string, error) { return "https://results.example/" + id, nil },
+		Observe: func(outcome string) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.seen[outcome]++
+		},
+		Logger: slog.New(slog.NewTextHandler(r.log, nil)),
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	d, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	r.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(r.stop)
+	return r
+}
+
+// wait waits for the next id.
+func wait(t *testing.T, ids <-chan string) string {
+	t.Helper()
+	select {
+	case id := <-ids:
+		return id
+	case <-time.After(patience):
+		t.Fatal("nothing has happened")
+		return ""
+	}
+}
+
+func receiver(t *testing.T, handler http.HandlerFunc) string {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// read reads a webhook as its receiver does.
+func read(t *testing.T, r *http.Request) jobs.Webhook {
+	t.Helper()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	got, err := jobs.VerifyWebhook(r.Header, body, key, time.Now())
+	if err != nil || r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" || len(body) > 64<<10 {
+		t.Errorf("%s %v: %v", r.Method, r.Header, err)
+	}
+	return got
+}
+
+func TestToldAndSigned(t *testing.T) {
+	t.Parallel()
+	got := make(chan jobs.Webhook, 1)
+	url := receiver(t, func(w http.ResponseWriter, r *http.Request) { got <- read(t, r) })
+	h := hook(url + "/done?shop=7")
+	r := newRig(t, nil, h)
+	if id := wait(t, r.ended); id != h.ID {
+		t.Errorf("id %s", id)
+	}
+	w := <-got
+	if w.ID != h.ID || w.Type != "job.failed" || w.Data.ID != h.Job || w.Data.Program != "forecast" || w.Data.State != jobs.Failed ||
+		w.Data.Class != jobs.OutcomeTimeout || w.Data.URL != "https://results.example/"+h.Job || w.Data.Timestamp.IsZero() {
+		t.Errorf("got %+v", w)
+	}
+}
+
+func TestASuccessHasNoClass(t *testing.T) {
+	t.Parallel()
+	got := make(chan jobs.Webhook, 1)
+	url := receiver(t, func(w http.ResponseWriter, r *http.Request) { got <- read(t, r) })
+	h := hook(url)
+	h.State, h.Class = jobs.Succeeded, jobs.OutcomeSucceeded
+	newRig(t, nil, h)
+	if w := <-got; w.Type != "job.succeeded" || w.Data.Class != "" {
+		t.Errorf("got %+v", w)
+	}
+}
+
+func TestToldAgainUntilItIsTaken(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var ids []string
+	url := receiver(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		ids = append(ids, read(t, r).ID)
+		if len(ids) < 3 {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	h := hook(url)
+	r := newRig(t, nil, h)
+	wait(t, r.ended)
+	r.stop()
+	if len(ids) != 3 || ids[0] != h.ID || ids[2] != h.ID {
+		t.Errorf("told as %v", ids)
+	}
+	if r.seen["failed"] != 2 || r.seen["delivered"] != 1 {
+		t.Errorf("observed %v", r.seen)
+	}
+}
+
+func TestGivenUp(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		status  int
+		created time.Duration
+		want    string
+	}{
+		"gone":     {http.StatusGone, 0, "410 Gone"},
+		"too old":  {http.StatusInternalServerError, -24 * time.Hour, "500 Internal Server Error"},
+		"too long": {http.StatusServiceUnavailable, -23 * time.Hour, "503 Service Unavailable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := receiver(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Retry-After", "7200") // longer than there is time
+				w.WriteHeader(test.status)
+			})
+			h := hook(url + "/done?token=geheim")
+			h.Created = time.Now().Add(test.created)
+			r := newRig(t, nil, h)
+			wait(t, r.ended)
+			r.stop()
+			if message := r.said(h.ID); !strings.Contains(message, test.want) || !strings.Contains(message, url+"/done") {
+				t.Errorf("the event says %q", message)
+			}
+			if all := r.log.String() + r.said(h.ID); strings.Contains(all, "geheim") || strings.Contains(all, "MfKQ9") || !strings.Contains(all, h.Job) {
+				t.Errorf("log and event: %s", all)
+			}
+			if r.seen["given_up"] != 1 {
+				t.Errorf("observed %v", r.seen)
+			}
+		})
+	}
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	url := receiver(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/" {
+			t.Error("the redirect was followed")
+		}
+		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+	})
+	h := hook(url + "/")
+	r := newRig(t, nil, h)
+	wait(t, r.failed)
+	if message := r.said(h.ID); !strings.Contains(message, "redirects are not followed") {
+		t.Errorf("got %q", message)
+	}
+}
+
+// TestOwnNetworkIsOutOfReach is the fence around what no operator has allowed.
+func TestOwnNetworkIsOutOfReach(t *testing.T) {
+	t.Parallel()
+	url := receiver(t, func(http.ResponseWriter, *http.Request) { t.Error("the receiver was reached") })
+	h := hook(strings.Replace(url, "127.0.0.1", "localhost", 1) + "/?token=geheim")
+	r := newRig(t, func(c *Config) { c.Allow = nil }, h)
+	wait(t, r.failed)
+	if message := r.said(h.ID); !strings.Contains(message, "RUNNERBEAN_FETCH_ALLOW") || strings.Contains(message, "geheim") {
+		t.Errorf("got %q", message)
+	}
+}
+
+// TestASlowReceiverHoldsUpOnlyItself: a hundred hooks for one that never
+// answers, and one for another.
+func TestASlowReceiverHoldsUpOnlyItself(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	var mu sync.Mutex
+	together, most := 0, 0
+	slow := receiver(t, func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		together++
+		most = max(most, together)
+		mu.Unlock()
+		_, _ = io.Copy(io.Discard, r.Body)
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+		mu.Lock()
+		together--
+		mu.Unlock()
+	})
+	quick := receiver(t, func(http.ResponseWriter, *http.Request) {})
+	var list []Hook
+	for range 100 {
+		list = append(list, hook(slow))
+	}
+	h := hook(quick)
+	r := newRig(t, nil, append(list, h)...)
+	if id := wait(t, r.ended); id != h.ID {
+		t.Errorf("%s has ended first", id)
+	}
+	close(release)
+	r.stop()
+	if most > perHost {
+		t.Errorf("%d were told to one host together", most)
+	}
+}
+
+func TestReceiverThatDoesNotAnswerInTime(t *testing.T) {
+	t.Parallel()
+	url := receiver(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	})
+	h := hook(url)
+	r := newRig(t, func(c *Config) { c.Timeout = 20 * time.Millisecond }, h)
+	wait(t, r.failed)
+	if message := r.said(h.ID); !strings.Contains(message, "deadline exceeded") || strings.Contains(message, url) {
+		t.Errorf("got %q", message)
+	}
+}
+
+// TestStopWaitsForTheTriesUnderWay and no longer than they need.
+func TestStopWaitsForTheTriesUnderWay(t *testing.T) {
+	t.Parallel()
+	arrived, release := make(chan struct{}), make(chan struct{})
+	url := receiver(t, func(http.ResponseWriter, *http.Request) { close(arrived); <-release })
+	r := newRig(t, nil, hook(url))
+	<-arrived
+	stopped := make(chan struct{})
+	go func() { r.stop(); close(stopped) }()
+	close(release)
+	<-stopped
+	if len(r.ended) != 1 {
+		t.Error("what was answered is not recorded")
+	}
+}
+
+func TestWaits(t *testing.T) {
+	t.Parallel()
+	cfg := Config{Jitter: func() float64 { return 0.5 }}
+	fill(&cfg)
+	d := &Deliverer{cfg: cfg}
+	total, tries := time.Duration(0), 0
+	for ; total <= d.cfg.MaxAge; tries++ {
+		total += d.wait(tries)
+	}
+	if d.wait(0) != 5*time.Second || d.wait(1) != 20*time.Second || d.wait(1000) != 4*time.Hour || tries < 8 || tries > 20 {
+		t.Errorf("%d tries, the waits begin %s, %s and go up to %s", tries, d.wait(0), d.wait(1), d.wait(1000))
+	}
+}
+
+func TestHosts(t *testing.T) {
+	t.Parallel()
+	h, now := newHosts(), time.Now()
+	for range perHost {
+		if _, ok := h.enter("a", now); !ok {
+			t.Error("no room")
+		}
+	}
+	if wait, ok := h.enter("a", now); ok || wait != putOff {
+		t.Error(wait, ok)
+	}
+	if _, ok := h.enter("b", now); !ok {
+		t.Error("no room at another host")
+	}
+	h.leave("a", true, now)
+	if wait, ok := h.enter("a", now.Add(time.Second)); ok || wait != restAfter-time.Second {
+		t.Error(wait, ok)
+	}
+	if _, ok := h.enter("a", now.Add(restAfter)); !ok {
+		t.Error("no room after the rest")
+	}
+	for range 2 * maxHosts {
+		h.leave(jobs.NewID(), true, now)
+	}
+	if len(h.rest) > maxHosts || len(h.busy) > 2 {
+		t.Errorf("%d and %d are remembered", len(h.rest), len(h.busy))
+	}
+}
