@@ -50,12 +50,23 @@ var qNote = newManyRows("INSERT INTO events (id, at, kind, job, node, asker, mes
 
 // writeEvents writes the events of all operations with few statements.
 func (t *txn) writeEvents() error {
-	return qNote.split(len(t.all.events), func(q *query, from, to int) error {
+	list := t.all.events
+	if len(list) == 0 {
+		return nil
+	}
+	var newest string
+	if _, err := t.row(qNewestEvent, nil, &newest); err != nil {
+		return err
+	}
+	for i := range list {
+		if e := &list[i]; e.ID == "" {
+			e.ID = nextEventID(newest, e.At)
+			newest = e.ID
+		}
+	}
+	return qNote.split(len(list), func(q *query, from, to int) error {
 		args := make([]any, 0, 7*(to-from))
-		for _, e := range t.all.events[from:to] {
-			if e.ID == "" {
-				e.ID = jobs.NewID()
-			}
+		for _, e := range list[from:to] {
 			args = append(args, e.ID, micros(e.At), e.Kind, e.Job, e.Node, e.By, clean(e.Message, maxReason))
 		}
 		_, err := t.w.exec(q, args...)
@@ -123,11 +134,7 @@ func (l *Ledger) events(ctx context.Context, job string, limit int) (list []Even
 	if job != "" {
 		q, args = qJobEvents, []any{job, limit}
 	}
-	err = l.reader.each(ctx, q, args, func(r *sql.Rows) error {
-		e, err := scanEvent(r)
-		list = append(list, e)
-		return err
-	})
+	list, err = l.readEvents(ctx, q, args...)
 	if err != nil || job == "" {
 		return list, err
 	}

@@ -57,7 +57,7 @@ func (l *Ledger) list(ctx context.Context, f Filter) (Page, error) {
 		return Page{}, err
 	}
 	defer func() { _ = tx.Rollback() }()
-	s := &listing{pool: l.reader, tx: tx, ctx: ctx, filter: f, from: from, streams: streams{began: time.Now()}}
+	s := &listing{pool: l.reader, tx: tx, ctx: ctx, filter: f, from: from, streams: streams{began: time.Now(), patience: l.look}}
 	if err := s.plan(); err != nil {
 		return Page{}, err
 	}

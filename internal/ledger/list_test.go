@@ -268,6 +268,7 @@ func FuzzCursor(f *testing.F) {
 func TestListSaysHowFarItLooked(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
+	d.look = time.Hour
 	first := d.add(func(j *jobs.Job) { j.Labels = map[string]string{"say": `"<here>"`} })
 	for range 3 {
 		d.clock.advance(time.Minute)

@@ -42,6 +42,7 @@ type Ledger struct {
 
 	observe func(op string, d time.Duration, err error)
 	webhook string
+	look    time.Duration // maxLook, but for tests
 
 	listeners listeners
 	beats     beats
@@ -70,6 +71,7 @@ func (l *Ledger) start() {
 
 func newLedger(c Config) *Ledger {
 	l := &Ledger{lease: c.Lease, clock: c.Now, log: c.Logger, ops: make(chan *op, maxBatch), syncs: make(chan *op, 4*maxBatch), done: make(chan struct{})}
+	l.look = maxLook
 	l.observe, l.webhook = c.Observe, clean(c.Webhook, maxURL)
 	l.beats.seen = map[string]sighting{}
 	if l.lease <= 0 {

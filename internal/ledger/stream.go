@@ -7,7 +7,7 @@ import (
 )
 
 // maxLook is how long a call goes on looking where no index knows which jobs
-// are wanted.
+// are wanted: rows may be large, and the disk slow.
 const maxLook = 25 * time.Millisecond
 
 // stream is a walk that is read a piece at a time.
@@ -22,8 +22,9 @@ type stream struct {
 
 // streams are walks that a listing merges, newest first.
 type streams struct {
-	list  []*stream
-	began time.Time
+	list     []*stream
+	began    time.Time
+	patience time.Duration
 	// idle counts the jobs that were looked at in vain.
 	idle int
 }
@@ -50,7 +51,7 @@ func (s *listing) merge() error {
 		if err != nil || v == nil {
 			return err
 		}
-		if s.idle >= maxWalk || s.idle > 0 && s.idle%64 == 0 && time.Since(s.began) > maxLook {
+		if s.idle >= maxWalk || s.idle > 0 && s.idle%64 == 0 && time.Since(s.began) > s.patience {
 			s.broken = true
 			return nil
 		}

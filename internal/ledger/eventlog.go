@@ -1,0 +1,179 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// EventFilter selects events; zero fields select all.
+type EventFilter struct {
+	Kind, Node, Job string
+	// Text is looked for in the message, who asked, job and node; small and
+	// capital letters are the same.
+	Text string
+	// Human is true for what persons have asked for, false for what the machine
+	// did by itself.
+	Human *bool
+	// Since and Until bound when it was: not before Since, and before Until.
+	Since, Until time.Time
+	// Cursor is the Next of the page before; empty for the newest events.
+	Cursor string
+	// Limit is the most events on a page. Default 50, at most 1000.
+	Limit int
+}
+
+// EventPage is one page of events, newest first. As with a [Page], Next alone
+// says which page is the last.
+type EventPage struct {
+	Events []Event
+	Next   string
+	Back   time.Time // where the search broke off; zero where it did not
+}
+
+// newEventWalk walks along an index of events.
+func newEventWalk(where string) *query {
+	return newQuery("SELECT " + eventColumns + " FROM events WHERE " + where +
+		" AND (at, id) < (?, ?) AND at >= ? ORDER BY at DESC, id DESC LIMIT ?")
+}
+
+var (
+	allEvents    = newEventWalk("1 = 1")
+	kindEvents   = newEventWalk("kind = ?")
+	nodeEvents   = newEventWalk("node <> '' AND node = ?")
+	humanEvents  = newEventWalk("asker <> ''")
+	qEventsAfter = newQuery("SELECT " + eventColumns + " FROM events WHERE id > ? ORDER BY id LIMIT ?")
+)
+
+// EventLog returns one page of what was done, newest first. As Events does, it
+// leaves out what every good job does, but for the events of one job. A page may
+// be short although more follow: one call looks at 1000 events at most. ErrCursor.
+func (l *Ledger) EventLog(ctx context.Context, f EventFilter) (page EventPage, err error) {
+	defer l.watch("event-log", time.Now(), &err)
+	if f.Limit <= 0 {
+		f.Limit = defaultPage
+	}
+	f.Limit = min(f.Limit, maxPage)
+	from, err := parseCursor(f.Cursor)
+	if err != nil {
+		return page, fmt.Errorf("ledger: event log: %w", err)
+	}
+	if until := (cursor{accepted: micros(f.Until)}); !f.Until.IsZero() && from.before(until) {
+		from = until
+	}
+	s := &eventSearch{ledger: l, ctx: ctx, filter: f, from: from}
+	if f.Job != "" {
+		page, err = s.ofJob()
+	} else {
+		page, err = s.walk()
+	}
+	if err != nil {
+		return EventPage{}, fmt.Errorf("ledger: event log: %w", err)
+	}
+	return page, nil
+}
+
+// EventsAfter lists the events that were written after the one with this id,
+// the first one first; at most 1000, which is also what 0 stands for.
+func (l *Ledger) EventsAfter(ctx context.Context, id string, limit int) (list []Event, err error) {
+	defer l.watch("events-after", time.Now(), &err)
+	if limit <= 0 || limit > maxEvents {
+		limit = maxEvents
+	}
+	list, err = l.readEvents(ctx, qEventsAfter, id, limit)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: events: %w", err)
+	}
+	return list, nil
+}
+
+func (l *Ledger) readEvents(ctx context.Context, q *query, args ...any) (list []Event, err error) {
+	err = l.reader.each(ctx, q, args, func(r *sql.Rows) error {
+		e, err := scanEvent(r)
+		list = append(list, e)
+		return err
+	})
+	return list, err
+}
+
+// eventSearch is one call of EventLog.
+type eventSearch struct {
+	ledger *Ledger
+	ctx    context.Context
+	filter EventFilter
+	from   cursor
+}
+
+// plan chooses the index.
+func (s *eventSearch) plan() (*query, []any) {
+	switch f := &s.filter; {
+	case f.Kind != "":
+		return kindEvents, []any{f.Kind}
+	case f.Node != "":
+		return nodeEvents, []any{f.Node}
+	case f.Human != nil && *f.Human:
+		return humanEvents, nil
+	}
+	return allEvents, nil
+}
+
+// walk reads events a piece at a time until they fill the page or it has looked
+// at enough.
+func (s *eventSearch) walk() (page EventPage, err error) {
+	q, key := s.plan()
+	piece := max(128, s.filter.Limit+1)
+	for looked := 0; ; looked += piece {
+		args := append(slices.Clone(key), s.from.accepted, s.from.id, micros(s.filter.Since), piece)
+		list, err := s.ledger.readEvents(s.ctx, q, args...)
+		if err != nil || s.take(list, &page) || len(list) < piece {
+			return page, err
+		}
+		last := list[len(list)-1]
+		s.from = cursor{micros(last.At), last.ID}
+		if looked+2*piece > maxWalk {
+			page.Next, page.Back = s.from.String(), last.At
+			return page, nil
+		}
+	}
+}
+
+// take adds the wanted ones to a page and reports whether it is full, which it
+// is when there is one more.
+func (s *eventSearch) take(list []Event, page *EventPage) bool {
+	for i := range list {
+		e := &list[i]
+		if !s.wants(e) {
+			continue
+		}
+		if n := len(page.Events); n == s.filter.Limit {
+			last := page.Events[n-1]
+			page.Next = cursor{micros(last.At), last.ID}.String()
+			return true
+		}
+		page.Events = append(page.Events, *e)
+	}
+	return false
+}
+
+// ofJob takes a page of a job's events, which are few.
+func (s *eventSearch) ofJob() (page EventPage, err error) {
+	list, err := s.ledger.events(s.ctx, s.filter.Job, maxEvents)
+	slices.SortStableFunc(list, func(a, b Event) int {
+		return cursor{micros(a.At), a.ID}.compare(cursor{micros(b.At), b.ID})
+	})
+	list = slices.DeleteFunc(list, func(e Event) bool {
+		return !s.from.before(cursor{micros(e.At), e.ID}) || e.At.Before(s.filter.Since)
+	})
+	s.take(list, &page)
+	return page, err
+}
+
+func (s *eventSearch) wants(e *Event) bool {
+	f := &s.filter
+	return (f.Kind == "" || f.Kind == e.Kind) && (f.Node == "" || f.Node == e.Node) &&
+		(f.Human == nil || *f.Human == (e.By != "")) &&
+		(f.Text == "" || contains(strings.ToLower(f.Text), e.Message, e.By, e.Job, e.Node))
+}

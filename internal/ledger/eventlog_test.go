@@ -1,0 +1,154 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// journal is a ledger with n events of all sorts, and these, newest first.
+func journal(t *testing.T, n int) (*desk, []Event) {
+	d := newDesk(t)
+	var list []Event
+	for i := range n {
+		if i%3 == 0 {
+			d.clock.advance(time.Second)
+		}
+		list = append(list, Event{
+			Kind: []string{"lost", "retried", "resent"}[i%3], Node: []string{"", "n1", "n2"}[i%5%3],
+			By: []string{"", "Ann"}[i%7%2], Message: fmt.Sprintf("Number %d", i), At: d.clock.now().UTC(),
+		})
+	}
+	d.must(d.NoteAll(t.Context(), list))
+	slices.Reverse(list)
+	return d, list
+}
+
+// logPages collects all pages of an event log.
+func (d *desk) logPages(f EventFilter) (list []Event) {
+	d.t.Helper()
+	for range 1000 {
+		p, err := d.EventLog(d.t.Context(), f)
+		d.must(err)
+		if f.Limit > 0 && len(p.Events) > f.Limit {
+			d.t.Fatalf("%d events on a page of %d", len(p.Events), f.Limit)
+		}
+		list = append(list, p.Events...)
+		if p.Next == "" {
+			return list
+		}
+		f.Cursor = p.Next
+	}
+	d.t.Fatal("the pages do not end")
+	return nil
+}
+
+func TestEventLog(t *testing.T) {
+	t.Parallel()
+	d, all := journal(t, 2*maxWalk+100)
+	since, until := all[1500].At, all[40].At
+	for name, c := range map[string]struct {
+		f    EventFilter
+		want func(*Event) bool
+	}{
+		"all":            {EventFilter{}, func(*Event) bool { return true }},
+		"kind":           {EventFilter{Kind: "lost"}, func(e *Event) bool { return e.Kind == "lost" }},
+		"node":           {EventFilter{Node: "n1"}, func(e *Event) bool { return e.Node == "n1" }},
+		"kind and node":  {EventFilter{Kind: "lost", Node: "n2"}, func(e *Event) bool { return e.Kind == "lost" && e.Node == "n2" }},
+		"persons":        {EventFilter{Human: new(true)}, func(e *Event) bool { return e.By != "" }},
+		"machine":        {EventFilter{Human: new(false)}, func(e *Event) bool { return e.By == "" }},
+		"since":          {EventFilter{Since: since}, func(e *Event) bool { return !e.At.Before(since) }},
+		"since of kind":  {EventFilter{Since: since, Kind: "resent"}, func(e *Event) bool { return !e.At.Before(since) && e.Kind == "resent" }},
+		"until of human": {EventFilter{Until: until, Human: new(true)}, func(e *Event) bool { return e.At.Before(until) && e.By != "" }},
+		"text":           {EventFilter{Text: "NUMBER 3"}, func(e *Event) bool { return len(e.Message) >= 8 && e.Message[:8] == "Number 3" }},
+		"none":           {EventFilter{Kind: "none"}, func(*Event) bool { return false }},
+	} {
+		var want []string
+		for i := range all {
+			if c.want(&all[i]) {
+				want = append(want, all[i].Message)
+			}
+		}
+		for _, limit := range []int{0, 7, 1000} {
+			c.f.Limit = limit
+			var got []string
+			for _, e := range d.logPages(c.f) {
+				got = append(got, e.Message)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s, limit %d: %s", name, limit, diff)
+			}
+		}
+	}
+	if p, err := d.EventLog(t.Context(), EventFilter{Text: "nowhere"}); err != nil || p.Next == "" || p.Back.IsZero() {
+		t.Errorf("%+v, %v: want a page that says how far it looked", p, err)
+	}
+	if _, err := d.EventLog(t.Context(), EventFilter{Cursor: "x"}); !errors.Is(err, ErrCursor) {
+		t.Error(err)
+	}
+}
+
+func TestEventLogOfAJob(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	id := d.add(nil)
+	for range 3 {
+		d.clock.advance(time.Second)
+		d.end(id, d.run(id), jobs.Failed, jobs.OutcomeFailed)
+		d.clock.advance(time.Second)
+		_, err := d.act(VerbRetry, id)
+		d.must(err)
+	}
+	var got []string
+	for _, e := range d.logPages(EventFilter{Job: id, Limit: 2}) {
+		got = append(got, e.Kind+e.By)
+	}
+	want := []string{"retriedAnn", "failed", "retriedAnn", "failed", "retriedAnn", "failed", "accepted"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if got := d.logPages(EventFilter{Job: id, Human: new(true), Since: d.clock.now()}); len(got) != 1 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Who reads on after the last event that he has seen misses none, also when the
+// clock is set back or two processes write.
+func TestEventsAfter(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	other := d.observer(-time.Hour)
+	defer other.Close()
+	var want []string
+	for i, jump := range []time.Duration{0, time.Second, -3 * time.Hour, time.Minute, 5 * time.Hour, -time.Hour} {
+		d.clock.advance(jump)
+		for k, l := range []*Ledger{d.Ledger, other.Ledger} {
+			message := fmt.Sprint(i, k)
+			d.must(l.Note(t.Context(), Event{Kind: "x", Message: message}))
+			want = append(want, message)
+		}
+	}
+	var got []string
+	for last := ""; ; {
+		list, err := d.EventsAfter(t.Context(), last, 5)
+		d.must(err)
+		if len(list) == 0 {
+			break
+		}
+		for _, e := range list {
+			got, last = append(got, e.Message), e.ID
+			if !jobs.ValidID(e.ID) {
+				t.Errorf("%s is not a UUID", e.ID)
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
