@@ -53,6 +53,7 @@ type attempt struct {
 	sources []jobs.Source
 	log     process.Log
 	series  series
+	handle  process.Handle
 	exit    *process.Exit // nil until the program has run
 	stored  []string      // keys of artifacts
 	// document is the result as it was published.
@@ -168,7 +169,7 @@ func (a *attempt) exec(ctx context.Context, in *input) error {
 		Path: a.program.path, Env: a.environment(), Dir: a.dir,
 		Stdin: in.data, StdinFile: in.file, MaxStdout: a.cfg.MaxStdout,
 		Log: &a.log, Event: live.event, Timeout: a.timeout(), Stall: a.stall(), Grace: a.cfg.Grace, Kill: a.killed,
-		Pause:       a.gate,
+		Pause: a.gate, Handle: &a.handle,
 		MemoryLimit: a.memory(), FileSize: a.room(), OpenFiles: a.cfg.MaxOpenFiles,
 	})
 	a.ran = time.Now()

@@ -28,6 +28,7 @@ type Worker struct {
 	crew     *crew
 	gate     *process.Gate // of the running programs
 	readying sync.Once
+	usage    usage // of processors by the running programs
 	backoff  backoff
 	fetcher  *fetcher
 }

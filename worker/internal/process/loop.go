@@ -217,6 +217,7 @@ func appendWithin(s, p []byte, limit int64) []byte {
 // only then reaps the leader: until then its numbers cannot be given away.
 func (g *group) finish() {
 	g.closeFD(fdStdin)
+	g.spec.Handle.set(0, nil)
 	g.still(time.Now())
 	_ = unix.Kill(-g.pid, unix.SIGKILL)
 	left := g.cage.end()

@@ -33,6 +33,7 @@ func (g *group) hold(now time.Time) {
 // freeze makes the program stand still. From now on its clocks do so too.
 func (g *group) freeze(now time.Time) {
 	g.pause.since = now
+	defer g.spec.Handle.setStill(true)
 	if g.pause.frozen = g.cage.freeze(true); !g.pause.frozen {
 		g.pause.stopped = halt(g.pid, g.mark)
 	}
@@ -54,6 +55,7 @@ func (g *group) thaw(now time.Time) {
 		g.cage.freeze(false)
 	}
 	proceed(g.pause.stopped)
+	g.spec.Handle.setStill(false)
 	g.pause = pause{}
 }
 

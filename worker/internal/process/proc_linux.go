@@ -27,7 +27,8 @@ type procStat struct {
 	state                  byte
 	parent, group, session int
 	started                uint64 // clock ticks after boot
-	cpu                    uint64 // clock ticks, with those of children that were waited for
+	cpu, own               uint64 // clock ticks, with those of children that were waited for, and without
+	resident               int64  // pages
 	bare                   bool   // no environment in memory, or none that may be seen
 }
 
@@ -49,9 +50,14 @@ func parseStat(data []byte) (procStat, bool) {
 	s.group, _ = strconv.Atoi(f[2])
 	s.session, _ = strconv.Atoi(f[3])
 	s.started, _ = strconv.ParseUint(f[19], 10, 64)
-	for _, ticks := range f[11:15] {
+	for i, ticks := range f[11:15] {
 		n, _ := strconv.ParseUint(ticks, 10, 64)
-		s.cpu += n
+		if s.cpu += n; i < 2 {
+			s.own += n
+		}
+	}
+	if len(f) > 21 {
+		s.resident, _ = strconv.ParseInt(f[21], 10, 64)
 	}
 	s.bare = len(f) > 48 && f[48] == "0" // where the environment ends
 	return s, true

@@ -95,6 +95,8 @@ type Spec struct {
 	Pause *Gate
 	// Grace is the time between SIGTERM and SIGKILL. Default 10 s.
 	Grace time.Duration
+	// Handle lets others look at the program while it runs. Default: nobody looks.
+	Handle *Handle
 	// OnStart is told the process id, which is also the id of the group.
 	OnStart func(pid int)
 
@@ -160,6 +162,7 @@ func Run(ctx context.Context, spec Spec) (Exit, error) {
 		defer context.AfterFunc(spec.Kill, g.gear.waker.wake)()
 	}
 	defer spec.Pause.enter(&g.gear.waker)()
+	spec.Handle.set(g.pid, g.cage)
 	g.supervise(ctx)
 	g.finish()
 	return g.exit, nil

@@ -142,6 +142,9 @@ func (c *cage) ranOut() bool              { return false }
 func (c *cage) give()                     {}
 func (c *cage) discard()                  {}
 
+// Processes cannot be listed here.
+func (h *Handle) Processes(int) []Process { return nil }
+
 // Adopt does nothing here.
 func Adopt(string) error { return nil }
 

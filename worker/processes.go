@@ -1,0 +1,103 @@
+package worker
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/worker/internal/process"
+)
+
+const (
+	// maxProcesses is how many processes are told of, of all programs.
+	maxProcesses = 256
+	// maxProcessName bounds the name that a process gives itself, in bytes.
+	maxProcessName = 64
+)
+
+// usage is what the processes had used when they were looked at last, so that
+// the next look can tell what they use now.
+type usage struct {
+	mu   sync.Mutex
+	at   time.Time
+	used map[processKey]time.Duration
+}
+
+type processKey struct {
+	pid int
+	key uint64
+}
+
+// Processes are those of the programs that run now, at most 256: of many
+// programs the first ones of each. What they use of a processor is since the
+// last call. It reads a few files for each process and is meant to be called every
+// few seconds.
+func (w *Worker) Processes() []jobs.Process {
+	attempts := w.running.list()
+	slices.SortFunc(attempts, func(a, b *attempt) int { return strings.Compare(a.record.ID, b.record.ID) })
+	now := time.Now()
+	looked := make([][]process.Process, len(attempts))
+	for i, a := range attempts {
+		looked[i] = a.handle.Processes(maxProcesses)
+	}
+	ration(looked, maxProcesses)
+	shares := w.usage.update(now, looked)
+	list := []jobs.Process{}
+	for i, a := range attempts {
+		for _, p := range looked[i] {
+			list = append(list, jobs.Process{
+				Job: a.record.ID, Attempt: a.record.Attempt, PID: p.PID, Parent: p.Parent,
+				Name: clean(p.Name, maxProcessName), CPU: shares[processKey{p.PID, p.Key}], CPUSeconds: p.CPU.Seconds(),
+				Memory: p.Memory, Started: p.Started.UTC().Truncate(time.Millisecond), Paused: p.Paused,
+			})
+		}
+	}
+	return list
+}
+
+// ration shortens lists until they have no more than limit entries together:
+// each may have as many as the others need not.
+func ration[T any](lists [][]T, limit int) {
+	order := make([]int, len(lists))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return len(lists[a]) - len(lists[b]) })
+	for n, i := range order {
+		most := limit / (len(order) - n)
+		lists[i] = lists[i][:min(len(lists[i]), most)]
+		limit -= len(lists[i])
+	}
+}
+
+// update returns what each process uses of one processor, and remembers what it
+// has used so far.
+func (u *usage) update(now time.Time, looked [][]process.Process) map[processKey]float64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	shares, used := map[processKey]float64{}, map[processKey]time.Duration{}
+	for _, list := range looked {
+		for _, p := range list {
+			key := processKey{p.PID, p.Key}
+			used[key] = p.CPU
+			since := u.at
+			before, known := u.used[key]
+			if !known {
+				since = p.Started
+			}
+			shares[key] = portion(p.CPU-before, now.Sub(since))
+		}
+	}
+	u.at, u.used = now, used
+	return shares
+}
+
+// portion is the share of one processor; 0 where the time was too short to tell.
+func portion(cpu, d time.Duration) float64 {
+	if d < 10*time.Millisecond || cpu <= 0 {
+		return 0
+	}
+	return cpu.Seconds() / d.Seconds()
+}
