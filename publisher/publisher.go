@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -88,6 +89,7 @@ type Publisher struct {
 	cache     *cache
 	flight    singleflight.Group // by id, filling the cache
 	hub       *hub
+	feed      *feed
 	collected collected
 	cors      cors
 	vary      string // of result URLs
@@ -111,6 +113,7 @@ func New(cfg Config) (*Publisher, error) {
 		cfg: cfg, log: cfg.Logger, cache: newCache(cfg.CacheBytes), foreign: http.NewCrossOriginProtection(),
 	}
 	p.hub = newHub(cfg.MaxStreams, p.read)
+	p.feed = newFeed(ledgerSource{cfg.Ledger}, cfg.Logger)
 	err := p.openAccess()
 	if err != nil {
 		return nil, fmt.Errorf("publisher: %w", err)
@@ -154,8 +157,12 @@ func fill(cfg *Config) {
 // Run feeds the live events until ctx ends, and ends the streams with it. It
 // is called once.
 func (p *Publisher) Run(ctx context.Context) error {
-	remove := p.cfg.Ledger.OnChange(p.hub.changed)
-	defer remove()
+	for _, f := range []func([]string){p.hub.changed, p.feed.note} {
+		defer p.cfg.Ledger.OnChange(f)()
+	}
+	var feed sync.WaitGroup
+	feed.Go(func() { p.feed.run(ctx) })
+	defer feed.Wait()
 	p.hub.run(ctx)
 	return nil
 }

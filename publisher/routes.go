@@ -52,6 +52,7 @@ func (p *Publisher) table() []route {
 		{http.MethodGet, "/api/v1/jobs", p.getJobs, viewer},
 		{http.MethodGet, "/api/v1/jobs/:id", p.getJob, viewer},
 		{http.MethodGet, "/api/v1/overview", p.getOverview, viewer},
+		{http.MethodGet, "/api/v1/events", p.getEventStream, viewer},
 		{http.MethodGet, "/api/v1/nodes", p.getNodes, viewer},
 		{http.MethodGet, "/api/v1/nodes/:name", p.getNode, viewer},
 		{http.MethodGet, "/api/v1/programs", p.getPrograms, viewer},

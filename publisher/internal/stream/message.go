@@ -45,6 +45,15 @@ func Opening(id string) *Message {
 	return frame("", b.Bytes())
 }
 
+// Together is several messages in one, which waits and is sent as a whole.
+func Together(list []*Message) *Message {
+	var b bytes.Buffer
+	for _, m := range list {
+		b.Write(m.text)
+	}
+	return frame("", b.Bytes())
+}
+
 var comment = frame("comment", []byte(":\n\n"))
 
 // field writes a line that cannot become two.

@@ -1,0 +1,66 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// ledgerSource reads the feed from the ledger.
+type ledgerSource struct{ ledger *ledger.Ledger }
+
+func (s ledgerSource) records(ctx context.Context, ids []string) ([]ledger.Record, error) {
+	list := make([]ledger.Record, 0, len(ids))
+	for _, id := range ids {
+		rec, err := s.ledger.Get(ctx, id)
+		if errors.Is(err, ledger.ErrUnknown) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, rec)
+	}
+	return list, nil
+}
+
+func (s ledgerSource) eventsAfter(ctx context.Context, id string, limit int) ([]jobs.Event, error) {
+	newest, err := s.ledger.Events(ctx, "", limit)
+	if err != nil {
+		return nil, err
+	}
+	var list []jobs.Event
+	for _, e := range slices.Backward(newest) {
+		if e.ID > id {
+			list = append(list, jobs.Event{ID: e.ID, At: e.At, Kind: e.Kind, Job: e.Job, Node: e.Node, Message: e.Message})
+		}
+	}
+	return list, nil
+}
+
+func (s ledgerSource) nodeNews(ctx context.Context) ([]seenNode, error) {
+	nodes, err := s.ledger.Nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	drains, err := s.ledger.Drains(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]bool{}
+	for _, d := range drains {
+		out[d.Node] = true
+	}
+	list := []seenNode{{news: jobs.NodeNews{Alive: true, Drained: out[""]}}}
+	for _, n := range nodes {
+		list = append(list, seenNode{beat: n.Beat, news: jobs.NodeNews{
+			Name: n.Name, Instance: n.Instance, Alive: n.Alive, Drained: out[n.Name], Slots: n.Slots, Left: n.Left,
+		}})
+	}
+	return list, nil
+}
+
+func (s ledgerSource) foreign() bool { return false }
