@@ -21,6 +21,7 @@ type NodeNews struct {
 	Instance string    `json:"instance,omitempty"`
 	Alive    bool      `json:"alive"`
 	Drained  bool      `json:"drained"`
+	Paused   bool      `json:"paused"`
 	Slots    int       `json:"slots"`
 	Left     time.Time `json:"left,omitzero"`
 }

@@ -2,7 +2,6 @@ package publisher
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
@@ -13,18 +12,7 @@ import (
 type ledgerSource struct{ ledger *ledger.Ledger }
 
 func (s ledgerSource) records(ctx context.Context, ids []string) ([]ledger.Record, error) {
-	list := make([]ledger.Record, 0, len(ids))
-	for _, id := range ids {
-		rec, err := s.ledger.Get(ctx, id)
-		if errors.Is(err, ledger.ErrUnknown) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, rec)
-	}
-	return list, nil
+	return s.ledger.GetMany(ctx, ids)
 }
 
 func (s ledgerSource) eventsAfter(ctx context.Context, id string, limit int) ([]jobs.Event, error) {
@@ -50,6 +38,10 @@ func (s ledgerSource) nodeNews(ctx context.Context) ([]seenNode, error) {
 	if err != nil {
 		return nil, err
 	}
+	controls, err := s.ledger.Controls(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := map[string]bool{}
 	for _, d := range drains {
 		out[d.Node] = true
@@ -57,7 +49,8 @@ func (s ledgerSource) nodeNews(ctx context.Context) ([]seenNode, error) {
 	list := []seenNode{{news: jobs.NodeNews{Alive: true, Drained: out[""]}}}
 	for _, n := range nodes {
 		list = append(list, seenNode{beat: n.Beat, news: jobs.NodeNews{
-			Name: n.Name, Instance: n.Instance, Alive: n.Alive, Drained: out[n.Name], Slots: n.Slots, Left: n.Left,
+			Name: n.Name, Instance: n.Instance, Alive: n.Alive, Drained: out[n.Name], Paused: controls[n.Name].Paused,
+			Slots: n.Slots, Left: n.Left,
 		}})
 	}
 	return list, nil
