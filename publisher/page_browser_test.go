@@ -160,6 +160,7 @@ func TestInChromium(t *testing.T) {
 		"element sees a retry":                      elementSeesARetry,
 		"element keeps the query of a signed URL":   elementKeepsTheSignature,
 		"element is themed and harmless":            elementIsThemed,
+		"jobs, found and cancelled":                 jobsInBrowser,
 		"hostile page":                              hostilePage,
 		"list of jobs":                              listOfJobs,
 		"follow survives":                           followSurvives,

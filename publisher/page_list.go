@@ -99,9 +99,7 @@ func row(root string, r jobs.Result) rowView {
 		Program: show(r.Program, maxNameRunes), State: show(string(r.State), maxNameRunes), Tone: tone(r.State),
 		Node: show(r.Node, maxNameRunes),
 	}
-	if n := len(r.ID); n == 36 && v.ID == r.ID {
-		v.Short = r.ID[:8] + "…" + r.ID[n-4:]
-	}
+	v.Short = shortID(r.ID)
 	if !r.Created.IsZero() {
 		v.Created = stamp(r.Created)
 	}
@@ -122,4 +120,12 @@ func row(root string, r jobs.Result) rowView {
 		}
 	}
 	return v
+}
+
+// shortID is a job's id as a list shows it.
+func shortID(id string) string {
+	if len(id) != 36 || !jobs.ValidID(id) {
+		return show(id, maxNameRunes)
+	}
+	return id[:8] + "…" + id[32:]
 }

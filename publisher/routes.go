@@ -29,6 +29,8 @@ type route struct {
 func (p *Publisher) table() []route {
 	return append(append(p.verbRoutes(), p.metricsRoute()...), []route{
 		{http.MethodGet, "/", p.getIndex, viewer},
+		{http.MethodGet, "/jobs", p.getJobsPage, viewer},
+		{http.MethodPost, "/jobs/act", p.postJobsAct, operator},
 		{http.MethodGet, "/:id", p.getResult, holder},
 		{http.MethodGet, "/:id/events", p.getEvents, holder},
 		{http.MethodGet, "/:id/log", p.getLog, holder},

@@ -46,7 +46,7 @@
   for (const h of headings) if (!h.textContent.trim()) fault(h, 'is an empty heading');
   if (all('main').length !== 1) faults.add(`there are ${all('main').length} main, want one`);
   const navs = all('nav');
-  for (const n of navs) if (navs.length > 1 && !nameOf({...n, getAttribute: (a) => n.getAttribute(a), matches: () => true})) fault(n, 'has no name though there are several');
+  for (const n of navs) if (navs.length > 1 && !n.getAttribute('aria-label')?.trim() && !n.hasAttribute('aria-labelledby')) fault(n, 'has no name though there are several');
   for (const el of document.body.children) {
     const place = el.matches('header, main, footer, nav, aside, dialog, section[aria-label], [role=status], [role=alert], script, noscript, template, a[href^="#"]');
     if (!place && el.textContent.trim() && shown(el)) fault(el, 'is outside all landmarks');
