@@ -61,13 +61,19 @@ func (p *Publisher) readNodesWhole(ctx context.Context) ([]jobs.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	controls, err := p.cfg.Ledger.Controls(ctx)
+	if err != nil {
+		return nil, err
+	}
 	running, err := p.runningBy(ctx)
 	if err != nil {
 		return nil, err
 	}
 	nodes := make([]jobs.Node, 0, len(found))
 	for _, n := range found {
-		nodes = append(nodes, nodeOf(n, drained(drains, n.Name), running[n.Instance]))
+		node := nodeOf(n, drained(drains, n.Name), running[n.Instance])
+		node.Control = controlOf(controls[n.Name])
+		nodes = append(nodes, node)
 	}
 	return nodes, nil
 }

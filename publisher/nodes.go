@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -28,11 +29,21 @@ func nodeOf(n ledger.Node, drained bool, running int) jobs.Node {
 		Alive: n.Alive, Drained: drained, Slots: n.Slots, Running: running,
 		Programs: make([]string, 0, len(n.Programs)), Started: n.Started, Beat: n.Beat, Left: n.Left,
 	}
+	if len(n.Vitals) > 0 {
+		var v jobs.Vitals
+		if json.Unmarshal(n.Vitals, &v) == nil {
+			shown.Vitals = &v
+		}
+	}
 	for _, program := range n.Programs {
 		shown.Programs = append(shown.Programs, program.Name)
 		shown.Installed = append(shown.Installed, jobs.Installed{Name: program.Name, SHA256: program.SHA256})
 	}
 	return shown
+}
+
+func controlOf(c ledger.Control) jobs.Control {
+	return jobs.Control{Slots: c.Slots, Paused: c.Paused, Since: c.Since, By: c.By, Reason: c.Reason}
 }
 
 // runningBy counts the running jobs of each instance.

@@ -24,11 +24,11 @@ type asset struct {
 var publicAssets = map[string]asset{
 	"/runnerbean.js":      {"assets/runnerbean.js", "text/javascript; charset=utf-8"},
 	"/assets/plot.js":     {"assets/plot.js", "text/javascript; charset=utf-8"},
-	"/assets/live.js":     {"assets/live.js", "text/javascript; charset=utf-8"},
-	"/assets/dash.css":    {"assets/dash.css", "text/css; charset=utf-8"},
 	"/assets/jobs.js":     {"assets/jobs.js", "text/javascript; charset=utf-8"},
 	"/assets/page.js":     {"assets/page.js", "text/javascript; charset=utf-8"},
+	"/assets/live.js":     {"assets/live.js", "text/javascript; charset=utf-8"},
 	"/assets/style.css":   {"assets/style.css", "text/css; charset=utf-8"},
+	"/assets/dash.css":    {"assets/dash.css", "text/css; charset=utf-8"},
 	"/assets/favicon.svg": {"assets/favicon.svg", "image/svg+xml"},
 }
 

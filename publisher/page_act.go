@@ -54,18 +54,8 @@ func (p *Publisher) postJobsAct(c echo.Context) error {
 	return p.actOnJobs(c, o)
 }
 
-// readForm reads a form of a page.
-func readForm(c echo.Context) (url.Values, error) {
-	r := c.Request()
-	r.Body = http.MaxBytesReader(c.Response(), r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
-		return nil, problem(http.StatusBadRequest, fmt.Sprintf("the form cannot be read; it may have %d bytes", maxForm))
-	}
-	return r.PostForm, nil
-}
-
 func readJobsOrder(c echo.Context) (*order, error) {
-	form, err := readForm(c)
+	form, err := readForm(c, maxForm)
 	if err != nil {
 		return nil, err
 	}

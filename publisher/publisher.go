@@ -46,6 +46,10 @@ type Config struct {
 	// Servers says how each beanstalkd server does, as this node sees it.
 	// Default: none is known.
 	Servers func(ctx context.Context) []jobs.Server
+	// Control changes what persons have set about a node; by says who asked. A
+	// change is refused where expect is not when it was changed last. Default:
+	// nothing can be set.
+	Control func(ctx context.Context, node string, change func(*ledger.Control), by string, expect *time.Time) (ledger.Control, error)
 	// Ready says why the node should get no traffic. Default: always ready.
 	Ready func(ctx context.Context) error
 	// TokensFile holds the tokens of those who may read the pages and the API, or

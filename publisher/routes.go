@@ -40,6 +40,13 @@ func (p *Publisher) table() []route {
 		{http.MethodGet, "/results/:id/log", p.getLog, holder},
 		{http.MethodGet, "/results/:id/files/*", p.getFile, holder},
 
+		{http.MethodGet, "/nodes", p.getNodesPage, viewer},
+		{http.MethodGet, "/nodes/:name", p.getNodePage, viewer},
+		{http.MethodPost, "/nodes/:name/act", p.postNodeAct, operator},
+		{http.MethodGet, "/programs", p.getProgramsPage, viewer},
+		{http.MethodGet, "/programs/:name", p.getProgramPage, viewer},
+		{http.MethodPost, "/programs/:name/submit", p.postProgram, operator},
+
 		{http.MethodGet, "/schema/*", p.getStatic, anyone},
 		{http.MethodGet, "/assets/*", p.getStatic, anyone},
 		{http.MethodGet, "/runnerbean.js", p.getStatic, anyone},

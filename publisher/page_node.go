@@ -1,0 +1,309 @@
+package publisher
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// nodeView is the page about one node with all words chosen.
+type nodeView struct {
+	frame
+	nodeRow
+	Does     string // what it does now
+	Act      string // where its forms are posted to
+	Paused   bool
+	Drained  bool
+	Alive    bool
+	SlotsNow int
+	SlotsSet bool
+	Figures  []figureView
+	Disks    []diskView
+	Jobs     []nodeJob
+	MoreJobs int
+	Programs []installedView
+	Facts    []fact
+	Lives    []lifeView
+	Events   []eventView
+	AllJobs  string // path of the list of its jobs
+	AllLog   string // path of its events
+}
+
+type figureView struct{ Value, Meaning, Tone string }
+
+type diskView struct {
+	Use, Path, Free, Total, Tone string
+	Value                        string // share in use
+	Percent                      string
+}
+
+// nodeJob is a running job and its processes.
+type nodeJob struct {
+	rowView
+	Path      string
+	Act       string // where it is told to start over
+	Processes []processView
+}
+
+type processView struct {
+	PID          int
+	Indent       int // how many ancestors of it are shown
+	Name         string
+	CPU, Seconds string
+	Memory, Age  string
+	Paused       bool
+}
+
+type installedView struct {
+	Name, Path, SHA256, Short, Note string
+}
+
+type lifeView struct {
+	Instance      string
+	Started, Left piece
+}
+
+type eventView struct {
+	At                    piece
+	Kind, Job, Path, Node string
+	Message, By           string
+}
+
+const (
+	maxNodeJobs   = 64
+	maxNodeEvents = 12
+	maxLives      = 10
+)
+
+// getNodePage is the page about one node.
+func (p *Publisher) getNodePage(c echo.Context) error {
+	name, err := nodeParam(c)
+	if err != nil {
+		return err
+	}
+	f := p.frame(c, "nodes", show(name, maxNameRunes))
+	return p.sendLivePage(c, "node.html", func(ctx context.Context) (any, error) {
+		return p.nodePage(ctx, f, name)
+	})
+}
+
+func nodeParam(c echo.Context) (string, error) {
+	name, err := url.PathUnescape(c.Param("name"))
+	if err != nil || textFault(name) != "" {
+		return "", echo.ErrNotFound
+	}
+	return name, nil
+}
+
+func (p *Publisher) nodePage(ctx context.Context, f frame, name string) (any, error) {
+	node, err := p.nodeNow(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := p.nodesNow(ctx)
+	if err != nil {
+		return nil, err
+	}
+	running, err := p.list(ctx, ledger.Filter{State: jobs.Running, Node: name, Limit: maxNodeJobs})
+	if err != nil {
+		return nil, err
+	}
+	events, err := p.eventPage(ctx, eventFilter{Limit: maxNodeEvents})
+	if err != nil {
+		return nil, err
+	}
+	v := newNodeView(f, node, nodes)
+	v.addJobs(node, running.Jobs)
+	for _, e := range events.Events {
+		v.Events = append(v.Events, newEventView(f.Root, e))
+	}
+	return v, nil
+}
+
+func newNodeView(f frame, n jobs.Node, all []jobs.Node) *nodeView {
+	v := &nodeView{
+		frame: f, nodeRow: newNodeRow(f.Root, n), Paused: n.Control.Paused, Drained: n.Drained, Alive: n.Alive,
+		SlotsNow: n.Slots, SlotsSet: n.Control.Slots != nil, Does: nodeSentence(n),
+		AllJobs: link(f.Root + "/jobs?node=" + url.QueryEscape(n.Name)), AllLog: link(f.Root + "/events?node=" + url.QueryEscape(n.Name)),
+	}
+	v.Act = v.Path + "/act"
+	v.Figures, v.Disks = nodeFigures(n), nodeDisks(n)
+	for _, i := range n.Installed {
+		v.Programs = append(v.Programs, newInstalled(f.Root, i, n, all))
+	}
+	v.Facts = nodeFacts(n)
+	for _, other := range all {
+		if other.Name == n.Name && other.Instance != n.Instance && len(v.Lives) < maxLives {
+			v.Lives = append(v.Lives, lifeView{Instance: show(other.Instance, maxNameRunes), Started: stamp(other.Started), Left: seenAt(other)})
+		}
+	}
+	return v
+}
+
+// nodeSentence says what a node does.
+func nodeSentence(n jobs.Node) string {
+	switch {
+	case !n.Alive && !n.Left.IsZero():
+		return "It was stopped in good order. Nothing runs here."
+	case !n.Alive:
+		return "Its heartbeat does not come. What it ran is run elsewhere, or will be when a node has room."
+	case n.Control.Paused:
+		return fmt.Sprintf("Paused: %s stand still and no work is taken.", plural(n.Running, "job"))
+	case n.Drained:
+		return fmt.Sprintf("Drained: no work is taken; %s still to finish.", plural(n.Running, "job"))
+	case n.Slots == 0:
+		return "It serves results and runs no jobs: it has no slots."
+	case n.Running == 0:
+		return "Up and idle."
+	}
+	return fmt.Sprintf("Up; %d of %d slots busy.", n.Running, n.Slots)
+}
+
+func nodeFigures(n jobs.Node) []figureView {
+	list := []figureView{{fmt.Sprintf("%d of %d", n.Running, n.Slots), "slots busy", ""}}
+	v := n.Vitals
+	if v == nil || !n.Alive {
+		return list
+	}
+	list = append(list,
+		figureView{fmt.Sprintf("%.2f", v.Load[0]), fmt.Sprintf("load of a minute, on %s (%.2f, %.2f before)", plural(v.CPUs, "processor"), v.Load[1], v.Load[2]), ""},
+		figureView{percent(v.CPU), "of all processors in use", ""})
+	if text, tone := memoryWords(v); text != "" {
+		list = append(list, figureView{text, "of " + bytesOf(v.MemoryTotal) + " memory in use", tone})
+	}
+	if text, tone := batteryWords(v.Battery); text != "" {
+		list = append(list, figureView{text, "battery", tone})
+	}
+	return list
+}
+
+func nodeDisks(n jobs.Node) (list []diskView) {
+	if n.Vitals == nil {
+		return nil
+	}
+	for _, d := range n.Vitals.Disks {
+		v := diskView{Use: show(d.Use, maxNameRunes), Path: show(d.Path, 200), Free: bytesOf(d.Free), Total: bytesOf(d.Total), Tone: diskTone(d)}
+		if d.Total > 0 {
+			used := 1 - float64(d.Free)/float64(d.Total)
+			v.Value, v.Percent = fmt.Sprintf("%.3f", min(max(used, 0), 1)), percent(used)
+		}
+		list = append(list, v)
+	}
+	return list
+}
+
+// newInstalled tells whether other nodes have another version of a program.
+func newInstalled(root string, i jobs.Installed, n jobs.Node, all []jobs.Node) installedView {
+	v := installedView{
+		Name: show(i.Name, maxNameRunes), Path: link(root + "/programs/" + url.PathEscape(i.Name)),
+		SHA256: show(i.SHA256, maxNameRunes), Short: shortHash(i.SHA256),
+	}
+	var others []string
+	for _, other := range all {
+		if !other.Alive || other.Name == n.Name {
+			continue
+		}
+		if slices.ContainsFunc(other.Installed, func(o jobs.Installed) bool { return o.Name == i.Name && o.SHA256 != i.SHA256 }) {
+			others = append(others, show(other.Name, 40))
+		}
+	}
+	if len(others) > 0 {
+		v.Note = "another version on " + strings.Join(others[:min(len(others), 5)], ", ")
+	}
+	return v
+}
+
+// shortHash is enough of a hash to tell versions apart.
+func shortHash(sha256 string) string {
+	if len(sha256) < 12 {
+		return show(sha256, 12)
+	}
+	return show(sha256[:8], 12) + "…"
+}
+
+func nodeFacts(n jobs.Node) []fact {
+	list := []fact{
+		{Name: "version", piece: piece{Text: show(n.Version, maxNameRunes)}},
+		{Name: "address", piece: piece{Text: show(n.BaseURL, 200)}},
+		{Name: "started", piece: stamp(n.Started)},
+	}
+	if seen := seenAt(n); seen.Text != "" {
+		list = append(list, fact{Name: "seen", piece: seen})
+	}
+	if n.Control.By != "" {
+		list = append(list, fact{Name: "set by", piece: piece{Text: show(n.Control.By, maxNameRunes)}})
+	}
+	return append(list, fact{Name: "instance", piece: piece{Text: show(n.Instance, maxNameRunes)}, Code: true})
+}
+
+// addJobs puts the processes of a node under its running jobs.
+func (v *nodeView) addJobs(n jobs.Node, running []jobs.Result) {
+	processes := map[string][]jobs.Process{}
+	if n.Vitals != nil && n.Alive {
+		for _, p := range n.Vitals.Processes {
+			processes[p.Job] = append(processes[p.Job], p)
+		}
+	}
+	for _, r := range running {
+		path := v.Root + "/jobs/" + url.PathEscape(r.ID)
+		v.Jobs = append(v.Jobs, nodeJob{
+			rowView: row(v.Root, r), Path: link(path), Act: link(path + "/act"), Processes: processTree(processes[r.ID]),
+		})
+	}
+	v.MoreJobs = max(0, n.Running-len(running))
+}
+
+// processTree orders processes so that each follows its parent.
+func processTree(list []jobs.Process) []processView {
+	known := map[int]bool{}
+	for _, p := range list {
+		known[p.PID] = true
+	}
+	children := map[int][]jobs.Process{}
+	for _, p := range list {
+		parent := p.Parent
+		if !known[parent] || parent == p.PID {
+			parent = 0
+		}
+		children[parent] = append(children[parent], p)
+	}
+	var out []processView
+	var add func(parent, indent int)
+	add = func(parent, indent int) {
+		below := children[parent]
+		delete(children, parent) // what claims to be its own ancestor is listed once
+		for _, p := range below {
+			out = append(out, newProcess(p, min(indent, 6)))
+			add(p.PID, indent+1)
+		}
+	}
+	add(0, 0)
+	for _, p := range list {
+		if _, left := children[p.Parent]; left {
+			add(p.Parent, 0)
+		}
+	}
+	return out
+}
+
+func newProcess(p jobs.Process, indent int) processView {
+	return processView{
+		PID: p.PID, Indent: indent, Name: show(p.Name, 64), CPU: fmt.Sprintf("%.0f %%", max(0, p.CPU)*100),
+		Seconds: fmt.Sprintf("%.1f s", p.CPUSeconds), Memory: bytesOf(p.Memory), Age: age(p.Started), Paused: p.Paused,
+	}
+}
+
+func newEventView(root string, e jobs.Event) eventView {
+	v := eventView{At: stamp(e.At), Kind: show(e.Kind, maxNameRunes), Node: show(e.Node, maxNameRunes), Message: show(e.Message, 300), By: show(e.By, maxNameRunes)}
+	if jobs.ValidID(e.Job) {
+		v.Path, v.Job = root+"/jobs/"+e.Job, e.Job[:8]+"…"+e.Job[32:]
+	}
+	return v
+}

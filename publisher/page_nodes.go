@@ -1,0 +1,205 @@
+package publisher
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// maxSlotMarks is how many slots are drawn one by one.
+const maxSlotMarks = 32
+
+// nodesView is the list of nodes with all words chosen.
+type nodesView struct {
+	frame
+	Rows []nodeRow
+	Gone []nodeRow // that have left in good order
+}
+
+type nodeRow struct {
+	Name, Path    string
+	State, Tone   string
+	Note          string // what persons have set
+	Slots         slotsView
+	Load, Memory  string
+	MemoryTone    string
+	Disk, DiskTip string
+	DiskTone      string
+	Battery       string
+	BatteryTone   string
+	Programs      string
+	Seen          piece
+}
+
+// slotsView draws slots: On of them are busy.
+type slotsView struct {
+	Text string
+	Bars []bool // empty where there are too many to draw
+}
+
+func newSlots(busy, all int) slotsView {
+	v := slotsView{Text: fmt.Sprintf("%d of %d", busy, all)}
+	if all <= maxSlotMarks {
+		for i := range max(all, 0) {
+			v.Bars = append(v.Bars, i < busy)
+		}
+	}
+	return v
+}
+
+// getNodesPage lists the nodes for a person.
+func (p *Publisher) getNodesPage(c echo.Context) error {
+	f := p.frame(c, "nodes", "Nodes")
+	return p.sendLivePage(c, "nodes.html", func(ctx context.Context) (any, error) {
+		nodes, err := p.nodesNow(ctx)
+		return newNodesView(f, nodes), err
+	})
+}
+
+// newNodesView lists each name once, in its newest life, and every other life
+// that still matters.
+func newNodesView(f frame, nodes []jobs.Node) nodesView {
+	v := nodesView{frame: f}
+	seen := map[string]bool{}
+	for _, n := range nodes {
+		if seen[n.Name] && !n.Alive && n.Running == 0 {
+			continue
+		}
+		seen[n.Name] = true
+		row := newNodeRow(f.Root, n)
+		if !n.Alive && !n.Left.IsZero() && n.Running == 0 {
+			v.Gone = append(v.Gone, row)
+		} else {
+			v.Rows = append(v.Rows, row)
+		}
+	}
+	return v
+}
+
+func newNodeRow(root string, n jobs.Node) nodeRow {
+	r := nodeRow{
+		Name: show(n.Name, maxNameRunes), Path: link(root + "/nodes/" + url.PathEscape(n.Name)),
+		Slots: newSlots(n.Running, n.Slots), Programs: thousands(fmt.Sprint(len(n.Programs))), Seen: seenAt(n),
+		Note: setWords(n),
+	}
+	r.State, r.Tone = nodeState(n)
+	v := n.Vitals
+	if v == nil || !n.Alive {
+		return r
+	}
+	r.Load = fmt.Sprintf("%.1f", v.Load[0])
+	r.Memory, r.MemoryTone = memoryWords(v)
+	r.Disk, r.DiskTip, r.DiskTone = tightest(v.Disks)
+	r.Battery, r.BatteryTone = batteryWords(v.Battery)
+	return r
+}
+
+// nodeState is whether a node is there, in a word.
+func nodeState(n jobs.Node) (state, tone string) {
+	switch {
+	case n.Alive && n.Control.Paused:
+		return "paused", "warn"
+	case n.Alive && n.Drained:
+		return "drained", "warn"
+	case n.Alive:
+		return "up", "ok"
+	case !n.Left.IsZero():
+		return "left", "soft"
+	}
+	return "lost", "bad"
+}
+
+// setWords says what persons have set about a node.
+func setWords(n jobs.Node) string {
+	var list []string
+	if n.Control.Paused && n.Drained {
+		list = append(list, "drained too")
+	}
+	if n.Control.Slots != nil {
+		list = append(list, fmt.Sprintf("set to %d slots", *n.Control.Slots))
+	}
+	if n.Control.Reason != "" {
+		list = append(list, show(n.Control.Reason, 80))
+	}
+	words := ""
+	for _, s := range list {
+		words = join(words, s)
+	}
+	return words
+}
+
+// seenAt is when a node was seen for the last time.
+func seenAt(n jobs.Node) piece {
+	at := n.Beat
+	if !n.Left.IsZero() {
+		at = n.Left
+	}
+	if at.IsZero() {
+		return piece{}
+	}
+	return stamp(at)
+}
+
+func memoryWords(v *jobs.Vitals) (text, tone string) {
+	if v.MemoryTotal <= 0 {
+		return "", ""
+	}
+	used := 1 - float64(v.MemoryAvailable)/float64(v.MemoryTotal)
+	if used > 0.92 {
+		tone = "warn"
+	}
+	return percent(used), tone
+}
+
+// tightest is the disk with the least room above its floor.
+func tightest(disks []jobs.Disk) (text, tip, tone string) {
+	if len(disks) == 0 {
+		return "", "", ""
+	}
+	least := slices.MinFunc(disks, func(a, b jobs.Disk) int { return int(clampInt(a.Free - a.Floor - b.Free + b.Floor)) })
+	return bytesOf(least.Free) + " free", show(least.Use, maxNameRunes) + ", " + show(least.Path, 200), diskTone(least)
+}
+
+func clampInt(n int64) int64 { return max(min(n, math.MaxInt32), math.MinInt32) }
+
+// diskTone warns while there is still time to do something.
+func diskTone(d jobs.Disk) string {
+	switch {
+	case d.Free < d.Floor:
+		return "bad"
+	case d.Free < 4*d.Floor || d.Total > 0 && d.Free < d.Total/20:
+		return "warn"
+	}
+	return ""
+}
+
+func batteryWords(b *jobs.Battery) (text, tone string) {
+	if b == nil {
+		return "", ""
+	}
+	text = percent(b.Charge)
+	if b.Charging {
+		return text + ", charging", ""
+	}
+	if b.Charge < 0.2 {
+		tone = "warn"
+	}
+	return text, tone
+}
+
+func percent(share float64) string { return fmt.Sprintf("%.0f %%", min(max(share, 0), 1)*100) }
+
+// age is how long ago something was, on this node's clock.
+func age(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return span(max(0, time.Since(t)))
+}

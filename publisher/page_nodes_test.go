@@ -1,0 +1,165 @@
+package publisher
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/browsertest"
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const weatherSchema = `{"type":"object","required":["town","days"],"additionalProperties":false,"properties":{
+	"town":{"type":"string","maxLength":80,"description":"The nearest town."},
+	"days":{"type":"integer","minimum":1,"maximum":14,"default":7},
+	"model":{"enum":["fast","exact"],"description":"exact takes ten times as long."},
+	"verbose":{"type":"boolean"},
+	"grid":{"type":"object","properties":{"x":{"type":"integer"},"y":{"type":"integer"}}},
+	"heights":{"type":"array","items":{"type":"number"}},
+	"extra":{}}}`
+
+// pool registers nodes with programs, and serves the publisher.
+func (b *bench) pool() string {
+	b.t.Helper()
+	weather := ledger.Program{Name: "weather", SHA256: strings.Repeat("a1", 32), Description: "Weather of some days.", Input: []byte(weatherSchema)}
+	other := weather
+	other.SHA256 = strings.Repeat("b2", 32)
+	for _, n := range []ledger.Node{
+		{Name: testNode, Instance: testInstance, Slots: 4, BaseURL: "http://127.0.0.1:8420", Version: "v1.2.3", Programs: []ledger.Program{weather, {Name: testProgram, SHA256: "abc"}}},
+		{Name: "node2", Instance: "instance2", Slots: 2, Programs: []ledger.Program{other}},
+		{Name: "node3", Instance: "instance3", Slots: 2},
+	} {
+		if err := b.ledger.Register(context.Background(), n); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	if err := b.ledger.Leave(context.Background(), "instance3"); err != nil {
+		b.t.Fatal(err)
+	}
+	s := httptest.NewServer(b.p.Handler())
+	b.t.Cleanup(s.Close)
+	b.t.Cleanup(b.p.hub.end)
+	b.t.Cleanup(s.CloseClientConnections)
+	return s.URL
+}
+
+func TestNodeAndProgramPagesInTheBrowser(t *testing.T) {
+	b := newBench(t)
+	url := b.pool()
+	b.running(b.queued(""))
+	chromium := browsertest.Start(t)
+	for _, page := range []struct{ path, name, holds string }{
+		{"/nodes", "nodes", "node2"},
+		{"/nodes/" + testNode, "node", "another version on node2"},
+		{"/nodes/node3", "node-left", "stopped in good order"},
+		{"/programs", "programs", "Weather of some days."},
+		{"/programs/weather", "program", "The nearest town."},
+	} {
+		t.Run(page.name, func(t *testing.T) {
+			tab := browsertest.NewTab(t, chromium, "types=change")
+			tab.Open(url + page.path)
+			if text := browsertest.Evaluate[string](tab, "document.querySelector('main').innerText"); !strings.Contains(text, page.holds) {
+				t.Errorf("the page lacks %q:\n%s", page.holds, text)
+			}
+			tab.CheckAccess(page.name)
+			tab.Shoot(page.name)
+			tab.CheckKeyboard(page.name)
+			tab.CheckComplaints()
+		})
+	}
+}
+
+// TestNodeActions presses each button of a node's page.
+func TestNodeActions(t *testing.T) {
+	b := newBench(t, func(c *Config) {
+		c.Control = func(ctx context.Context, node string, change func(*ledger.Control), by string, expect *time.Time) (ledger.Control, error) {
+			return c.Ledger.SetControl(ctx, node, change, by, expect)
+		}
+	})
+	url := b.pool()
+	tab := browsertest.NewTab(t, browsertest.Start(t), "types=change")
+	node := func() jobs.Node {
+		n, err := b.p.nodeNow(context.Background(), testNode)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	press := func(text string) {
+		tab.Open(url + "/nodes/" + testNode)
+		tab.Press(text)
+	}
+	press("Pause")
+	tab.Until(`document.querySelector("#node .state")?.textContent.includes("paused")`)
+	if !node().Control.Paused {
+		t.Error("it is not paused")
+	}
+	press("Resume")
+	tab.Until(`document.querySelector("#node .state")?.textContent.includes("up")`)
+	press("Drain")
+	tab.Until(`document.querySelector("#node .state")?.textContent.includes("drained")`)
+	if !node().Drained {
+		t.Error("it is not drained")
+	}
+	press("Take work again")
+	tab.Until(`document.querySelector("#node .state")?.textContent.includes("up")`)
+	tab.Open(url + "/nodes/" + testNode)
+	tab.Fill("input[name=slots]", "7")
+	tab.Press("Set slots")
+	tab.Until(`document.querySelector("#node")?.textContent.includes("set to 7 slots")`)
+	if s := node().Control.Slots; s == nil || *s != 7 {
+		t.Errorf("slots are %v", s)
+	}
+	press("Back to the node's own number of slots")
+	tab.Until(`!document.querySelector("#node")?.textContent.includes("set to 7 slots")`)
+	tab.CheckComplaints()
+}
+
+func TestNodeActRefusesWhatMakesNoSense(t *testing.T) {
+	b := newBench(t)
+	url := b.pool()
+	for body, want := range map[string]int{
+		"do=dance": 400, "do=slots&slots=x": 422, "do=slots&slots=-1": 422, "do=slots&slots=9999": 422, "": 400,
+		"do=pause&reason=" + strings.Repeat("x", 600): 422, "do=pause": 403,
+	} {
+		answer, err := http.Post(url+"/nodes/"+testNode+"/act", "application/x-www-form-urlencoded", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != want {
+			t.Errorf("%.40q: %d, want %d", body, answer.StatusCode, want)
+		}
+	}
+	answer, err := http.Post(url+"/nodes/nobody/act", "application/x-www-form-urlencoded", strings.NewReader("do=drain"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != 404 {
+		t.Errorf("an unknown node: %d", answer.StatusCode)
+	}
+}
+
+func TestProcessTree(t *testing.T) {
+	list := []jobs.Process{
+		{PID: 30, Parent: 20, Name: "c"},
+		{PID: 10, Parent: 1, Name: "a"},
+		{PID: 20, Parent: 10, Name: "b"},
+		{PID: 40, Parent: 10, Name: "d"},
+		{PID: 50, Parent: 50, Name: "itself"},
+		{PID: 60, Parent: 61, Name: "loop"},
+		{PID: 61, Parent: 60, Name: "loop"},
+	}
+	var got []string
+	for _, p := range processTree(list) {
+		got = append(got, strings.Repeat(">", p.Indent)+p.Name)
+	}
+	if s := strings.Join(got, " "); s != "a >b >>c >d itself loop >loop" {
+		t.Errorf("got %s", s)
+	}
+}

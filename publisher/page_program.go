@@ -1,0 +1,171 @@
+package publisher
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/inputform"
+)
+
+// programView is the page about one program with all words chosen.
+type programView struct {
+	frame
+	Row       programRow
+	Figures   []figureView
+	Windows   []navLink
+	Window    string
+	Nodes     []programNode
+	Failures  []classView
+	Finished  linesPlot
+	Durations binsPlot
+	Recent    []rowView
+	AllJobs   string
+	Schema    string // of the input, as JSON
+	Form      *formView
+}
+
+type programNode struct{ Name, Path, SHA256, Short string }
+
+// classView is one bar of a list: Value is its share of the longest.
+type classView struct {
+	Name, N string
+	Bar     template.HTML
+}
+
+// formView is the form with which a person submits a job.
+type formView struct {
+	Action string
+	Root   *inputform.Field
+	// Nonce makes the same form, posted twice, the same job.
+	Nonce  string
+	Fault  string // of the whole
+	URL    string // of the input, instead of the fields
+	Labels string
+	More   bool // the options are shown
+	schema []byte
+}
+
+const maxRecent = 8
+
+// getProgramPage is the page about one program.
+func (p *Publisher) getProgramPage(c echo.Context) error {
+	name := c.Param("name")
+	if !programName.MatchString(name) {
+		return echo.ErrNotFound
+	}
+	view, err := p.programPage(c, name, p.newForm)
+	if err != nil {
+		return err
+	}
+	return sendDashboard(c, http.StatusOK, "program.html", view)
+}
+
+// programPage is not kept for others: each form is a form of its own.
+func (p *Publisher) programPage(c echo.Context, name string, fill func(jobs.ProgramDetails, string) *formView) (*programView, error) {
+	f := p.frame(c, "programs", show(name, maxNameRunes))
+	ctx := c.Request().Context()
+	window := c.QueryParam("range")
+	d, err := p.program(ctx, name, cmp.Or(window, "24h"))
+	if err != nil {
+		return nil, err
+	}
+	v := newProgramView(f, d)
+	if v.Recent, err = p.recentOf(ctx, f.Root, name); err != nil {
+		return nil, err
+	}
+	if f.CanAct {
+		v.Form = fill(d, f.Root)
+	}
+	return v, nil
+}
+
+func (p *Publisher) recentOf(ctx context.Context, root, program string) ([]rowView, error) {
+	page, err := p.list(ctx, ledger.Filter{Program: program, Limit: maxRecent})
+	var rows []rowView
+	for _, r := range page.Jobs {
+		v := row(root, r)
+		v.URL = link(root + "/jobs/" + url.PathEscape(r.ID))
+		rows = append(rows, v)
+	}
+	return rows, err
+}
+
+func newProgramView(f frame, d jobs.ProgramDetails) *programView {
+	v := &programView{
+		frame: f, Row: newProgramRow(f.Root, d.Program), Window: show(d.Window.Name, 8),
+		AllJobs: link(f.Root + "/jobs?program=" + url.QueryEscape(d.Name)),
+	}
+	v.Figures = programFigures(d)
+	for _, w := range lookbacks {
+		v.Windows = append(v.Windows, navLink{Path: "?range=" + w.name, Text: w.name, Here: w.name == d.Window.Name})
+	}
+	for _, n := range d.Nodes {
+		v.Nodes = append(v.Nodes, programNode{
+			Name: show(n.Node, maxNameRunes), Path: link(f.Root + "/nodes/" + url.PathEscape(n.Node)),
+			SHA256: show(n.SHA256, maxNameRunes), Short: shortHash(n.SHA256),
+		})
+	}
+	v.Failures = classes(d.Failures)
+	v.Finished = drawLines("Jobs ended per minute", "a minute", d.Window, d.Finished, false)
+	v.Durations = drawBins("Successes by how long they took", d.Durations, d.Mean)
+	v.Schema = pretty(d.Input)
+	return v
+}
+
+func programFigures(d jobs.ProgramDetails) []figureView {
+	all, share, tone := successWords(d.Ended)
+	list := []figureView{{all, "jobs ended", ""}}
+	if share != "" {
+		list = append(list, figureView{share, "succeeded", tone})
+	}
+	if d.Mean > 0 {
+		list = append(list, figureView{span(secondsOf(d.Mean)), "mean time of a success", ""})
+	}
+	queued := figureView{digits(d.Queue.Queued), "queued", ""}
+	if !d.Queue.Oldest.IsZero() {
+		queued.Meaning += ", the oldest for " + age(d.Queue.Oldest)
+	}
+	return append(list, queued, figureView{digits(d.Queue.Running), "running", ""})
+}
+
+// classes are bars, the longest first.
+func classes(counts map[jobs.Outcome]int64) []classView {
+	var names []jobs.Outcome
+	for class := range counts {
+		names = append(names, class)
+	}
+	slices.SortFunc(names, func(a, b jobs.Outcome) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	var list []classView
+	for _, class := range names {
+		list = append(list, classView{
+			Name: show(string(class), maxNameRunes), N: digits(counts[class]),
+			Bar: share(float64(counts[class]) / float64(max(1, counts[names[0]]))),
+		})
+	}
+	return list
+}
+
+// pretty is a value as JSON with lines; empty for none.
+func pretty(v any) string {
+	if v == nil {
+		return ""
+	}
+	text, err := json.Marshal(v)
+	var out bytes.Buffer
+	if err != nil || json.Indent(&out, text, "", "  ") != nil {
+		return ""
+	}
+	return visible(clip(out.String(), maxLogShown), true)
+}
