@@ -60,7 +60,7 @@ func TestNodeAndProgramPagesInTheBrowser(t *testing.T) {
 		{"/programs/weather", "program", "The nearest town."},
 	} {
 		t.Run(page.name, func(t *testing.T) {
-			tab := browsertest.NewTab(t, chromium, "types=change")
+			tab := browsertest.NewTab(t, chromium)
 			tab.Open(url + page.path)
 			if text := browsertest.Evaluate[string](tab, "document.querySelector('main').innerText"); !strings.Contains(text, page.holds) {
 				t.Errorf("the page lacks %q:\n%s", page.holds, text)
@@ -81,7 +81,7 @@ func TestNodeActions(t *testing.T) {
 		}
 	})
 	url := b.pool()
-	tab := browsertest.NewTab(t, browsertest.Start(t), "types=change")
+	tab := browsertest.NewTab(t, browsertest.Start(t))
 	node := func() jobs.Node {
 		n, err := b.p.nodeNow(context.Background(), testNode)
 		if err != nil {

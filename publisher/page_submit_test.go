@@ -18,7 +18,7 @@ import (
 func TestSubmitFromAForm(t *testing.T) {
 	b := newBench(t)
 	url := b.pool()
-	tab := browsertest.NewTab(t, browsertest.Start(t), "types=change", "422")
+	tab := browsertest.NewTab(t, browsertest.Start(t), "422")
 	tab.Open(url + "/programs/weather")
 	tab.Fill(`[name="input/town"]`, `Oslo "<script>alert(1)</script>`)
 	tab.Fill(`[name="input/days"]`, "3")
@@ -133,7 +133,7 @@ func TestHostileProgramsAndNodes(t *testing.T) {
 	if err := b.ledger.Register(context.Background(), node); err != nil {
 		t.Fatal(err)
 	}
-	tab := browsertest.NewTab(t, browsertest.Start(t), "types=change")
+	tab := browsertest.NewTab(t, browsertest.Start(t))
 	for _, path := range []string{"/nodes", "/nodes/" + url.PathEscape(bad[:100]), "/programs", "/programs/bad"} {
 		tab.Open(base + path)
 		text := browsertest.Evaluate[string](tab, "document.querySelector('main').innerText")
