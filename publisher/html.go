@@ -35,11 +35,12 @@ func (p *Publisher) servePage(c echo.Context, d *document) error {
 	if err != nil {
 		return err
 	}
-	path := strings.TrimSuffix(c.Request().URL.Path, "/")
+	path, query := strings.TrimSuffix(c.Request().URL.Path, "/"), carry(c)
+	r.Artifacts = carriedFiles(r.ID, r.Artifacts, query)
 	var page bytes.Buffer
 	err = renderPage(&page, pageData{
 		Result: r, ResultJSON: body, LogTail: tail, Attempts: attempts, BaseURL: p.pageBase(),
-		LogURL: path + "/log", EventsURL: path + "/events", JSONURL: path + "?format=json",
+		LogURL: carried(path+"/log", query), EventsURL: carried(path+"/events", query), JSONURL: carried(path+"?format=json", query),
 	})
 	if err != nil {
 		return err

@@ -36,13 +36,16 @@ type bench struct {
 	store  *store.Store
 	p      *Publisher
 	logged *lockedBuffer
+	folder string // with ledger.db and store
 }
+
+func (b *bench) ledgerFile() string { return b.folder + "/ledger.db" }
 
 // newBench starts a publisher; change may alter its configuration.
 func newBench(t testing.TB, change ...func(*Config)) *bench {
 	t.Helper()
 	folder := t.TempDir()
-	b := &bench{t: t, logged: &lockedBuffer{}}
+	b := &bench{t: t, logged: &lockedBuffer{}, folder: folder}
 	quiet := slog.New(slog.NewTextHandler(b.logged, nil))
 	var err error
 	if b.ledger, err = ledger.Open(t.Context(), ledger.Config{DSN: "sqlite:" + folder + "/ledger.db", Logger: quiet}); err != nil {

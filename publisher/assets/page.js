@@ -25,13 +25,23 @@ const readable = (s) => s
   .split('\n').map((l) => l.replace(/\r+$/, '').replace(/^.*\r/, '')).join('\n')
   .replaceAll('\t', '    ');
 
+/** An address on this server, with its query. */
+const here = (url) => { const u = new URL(url, location); return u.pathname + u.search; };
+
+/** The result of this page, with the signature that has opened it. */
+const signed = () => {
+  const u = new URL(location.origin + location.pathname), q = new URLSearchParams(location.search);
+  for (const name of ['expires', 'signature']) if (q.has(name)) u.searchParams.set(name, q.get(name));
+  return u;
+};
+
 let logBusy = false;
 const tail = async () => {
   const el = $('log'), url = $('job')?.dataset.log;
   if (!el || !url || logBusy || document.hidden) return;
   logBusy = true;
   try {
-    const answer = await fetch(new URL(url, location).pathname, {headers: {Range: `bytes=-${LOG}`}, cache: 'no-cache'});
+    const answer = await fetch(here(url), {headers: {Range: `bytes=-${LOG}`}, cache: 'no-cache'});
     if (!answer.ok) return;
     let text = (await answer.text()).slice(-LOG);
     if (text.length === LOG) text = text.slice(text.indexOf('\n') + 1);
@@ -84,7 +94,7 @@ const watch = async () => {
   let shown;
   const looking = setInterval(tail, 2000);
   try {
-    for await (const doc of follow(location.origin + location.pathname)) {
+    for await (const doc of follow(signed())) {
       const final = ['succeeded', 'failed', 'cancelled'].includes(doc.state), now = outline(doc);
       // What the server has just written for a final state needs no second look.
       if (!shown && final && doc.state === $('job').dataset.state) shown = now;

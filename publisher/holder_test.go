@@ -1,0 +1,216 @@
+package publisher
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/access"
+	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+var testURLKey = strings.Repeat("k", jobs.MinURLKey)
+
+// newSigned is a bench that asks for tokens and serves signed URLs only.
+func newSigned(t testing.TB) (b *bench, viewing badge) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(path, []byte(strings.Repeat("n", jobs.MinURLKey)+"\n"+testURLKey+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b, viewing, _ = newGuarded(t, func(c *Config) { c.URLKeyFile = path })
+	return b, viewing
+}
+
+// signature is the query that opens a job's result for a while.
+func signature(t testing.TB, id string, lasts time.Duration) string {
+	t.Helper()
+	signed, err := jobs.SignURL("http://127.0.0.1:8420/"+id, []byte(testURLKey), time.Now().Add(lasts))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, query, _ := strings.Cut(signed, "?")
+	return query
+}
+
+// withFile is a finished job with a file and a log.
+func (b *bench) withFile() string {
+	b.t.Helper()
+	id := b.queued("")
+	attempt := b.running(id)
+	png := jobs.Artifact{Name: "plot.png", Size: 3, SHA256: strings.Repeat("a", 64), URL: "http://127.0.0.1:8420/" + id + "/files/plot.png"}
+	b.succeed(id, attempt, `{"artifacts":[{"url":"http://127.0.0.1:8420/`+id+`/files/plot.png"}],"n":1e2}`, png)
+	for key, content := range map[string]string{store.FileKey(id, 1, png.Name): "PNG", store.LogKey(id, 1): "hello\n"} {
+		if err := b.store.Create(b.t.Context(), key, []byte(content)); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	return id
+}
+
+func TestSignedResults(t *testing.T) {
+	t.Parallel()
+	b, vera := newSigned(t)
+	id, other := b.withFile(), b.withFile()
+	good, late, wrong := signature(t, id, time.Hour), signature(t, id, -time.Second), signature(t, other, time.Hour)
+	for _, folder := range []string{"/", "/results/"} {
+		for _, path := range []string{"", "/log", "/events", "/files/plot.png"} {
+			for _, test := range []struct {
+				name, query string
+				field       string
+				status      int
+				says        string
+			}{
+				{"nothing", "", "", 401, ""},
+				{"signed", good, "", 200, ""},
+				{"expired", late, "", 403, "has expired"},
+				{"of another job", wrong, "", 403, "not right"},
+				{"a part", strings.Split(good, "&")[0], "", 403, "not right"},
+				{"expired, but a viewer", late, vera.cookie(), 200, ""},
+				{"token", "", vera.bearer(), 200, ""},
+				{"session", "", vera.cookie(), 200, ""},
+			} {
+				for round := range 2 { // the second one is from memory
+					b.p.failures = access.Failures{}
+					target := folder + id + path
+					if test.query != "" {
+						target += "?" + test.query
+					}
+					r := b.askBriefly("GET", target, "Accept: application/json", test.field)
+					body := bodyOf(t, r)
+					if r.StatusCode != test.status || !strings.Contains(body, test.says) {
+						t.Errorf("%s%s, %s, round %d: %d %.200s", folder, path, test.name, round, r.StatusCode, body)
+					}
+					if cache := r.Header.Get("Cache-Control"); strings.Contains(cache, "public") || cache == "" {
+						t.Errorf("%s%s, %s: Cache-Control: %s", folder, path, test.name, cache)
+					}
+					shared := r.Header.Get("Access-Control-Allow-Origin") != ""
+					if signed := test.name == "signed"; shared != signed {
+						t.Errorf("%s%s, %s: any page may read it: %v", folder, path, test.name, shared)
+					}
+				}
+			}
+		}
+	}
+	if r := b.get("/"+id, asBrowser); r.StatusCode != 303 || r.Header.Get("Location") != "/login?next=%2F"+id {
+		t.Errorf("a browser: %d %s", r.StatusCode, r.Header.Get("Location"))
+	}
+}
+
+// TestASignatureIsForItsJob: a file may have the name of another job.
+func TestASignatureIsForItsJob(t *testing.T) {
+	t.Parallel()
+	b, _ := newSigned(t)
+	mine, theirs := b.withFile(), b.withFile()
+	if r := b.get("/" + theirs + "/files/" + mine + "?" + signature(t, mine, time.Hour)); r.StatusCode != 403 {
+		t.Errorf("got %d", r.StatusCode)
+	}
+}
+
+func TestASignatureIsCarriedOn(t *testing.T) {
+	t.Parallel()
+	b, vera := newSigned(t)
+	id := b.withFile()
+	query := signature(t, id, time.Hour)
+	plain := bodyOf(t, b.get("/"+id, vera.bearer()))
+	r := b.get("/" + id + "?" + query)
+	body := bodyOf(t, r)
+	var got jobs.Result
+	if err := json.Unmarshal([]byte(body), &got); err != nil || len(got.Artifacts) != 1 {
+		t.Fatal(err, body)
+	}
+	u, err := url.Parse(got.Artifacts[0].URL)
+	if err != nil || u.RawQuery != query {
+		t.Errorf("the file is at %s", got.Artifacts[0].URL)
+	}
+	if r := b.get(u.RequestURI()); r.StatusCode != 200 || bodyOf(t, r) != "PNG" {
+		t.Errorf("the file: %d", r.StatusCode)
+	}
+	// Beside that the document is the same, the result in it with its own
+	// "artifacts" to the byte.
+	if back := strings.Replace(body, "?"+strings.ReplaceAll(query, "&", `&`), "", 1); strings.TrimSpace(back) != plain {
+		t.Errorf("%s\nwas\n%s", back, plain)
+	}
+	if r := b.get("/"+id+"?"+query, "If-None-Match: "+r.Header.Get("ETag")); r.StatusCode != 304 {
+		t.Errorf("with its tag: %d", r.StatusCode)
+	}
+	if r := b.ask("HEAD", "/"+id+"?"+query, ""); r.StatusCode != 200 || r.Header.Get("Content-Type") != typeJSON {
+		t.Errorf("HEAD: %d", r.StatusCode)
+	}
+	page := bodyOf(t, b.get("/"+id+"?"+query, asBrowser))
+	escaped := strings.ReplaceAll(query, "&", "&amp;")
+	for _, path := range []string{"/files/plot.png?", "/log?", "?format=json&amp;"} {
+		if !strings.Contains(page, id+path+escaped) {
+			t.Errorf("the page has no link to %s with the signature: %s", path, page)
+		}
+	}
+	if r := b.get("/" + id + "/log?tail=2&" + query); r.StatusCode != 200 || bodyOf(t, r) != "o\n" {
+		t.Errorf("with parameters of its own: %d", r.StatusCode)
+	}
+}
+
+func TestSignedURLsOpenOpenResultsToo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := b.withFile()
+	for _, path := range []string{"", "/log", "/files/plot.png"} {
+		if r := b.get("/" + id + path + "?" + signature(t, id, -time.Hour)); r.StatusCode != 200 {
+			t.Errorf("%s: %d", path, r.StatusCode)
+		}
+	}
+}
+
+func TestWrongSignaturesAreLimited(t *testing.T) {
+	t.Parallel()
+	b, vera := newSigned(t)
+	id := b.withFile()
+	last := 0
+	for range access.FailureBurst + 5 {
+		last = b.get("/" + id + "?expires=9999999999&signature=guess").StatusCode
+	}
+	if last != http.StatusTooManyRequests {
+		t.Errorf("the last guess got %d", last)
+	}
+	for name, r := range map[string]*http.Response{
+		"signed": b.get("/" + id + "?" + signature(t, id, time.Hour)), "token": b.get("/"+id, vera.bearer()),
+	} {
+		if r.StatusCode != 200 {
+			t.Errorf("%s: %d", name, r.StatusCode)
+		}
+	}
+	for range access.FailureBurst + 5 {
+		last = b.get("/" + id + "?" + signature(t, id, -time.Hour)).StatusCode
+	}
+	if last != http.StatusForbidden {
+		t.Errorf("an expired URL, asked for often: %d", last)
+	}
+}
+
+func TestLargeDocumentsAreCarriedOnAsTheyAre(t *testing.T) {
+	t.Parallel()
+	const id = "019aae04-9f80-7c61-8d2e-5b1c7a90e1f2"
+	big := `{"artifacts":[{"name":"x"}],"n":1.50,"s":"é\u2028"},` + strings.Repeat(`[1,"a\"b",{"artifacts":null}],`, 50_000)
+	for _, test := range []struct{ in, out string }{
+		{`{"artifacts":[{"name":"a","url":"https://h/` + id + `/files/a","size":1,"sha256":"x"}]}`, `{"artifacts":[{"name":"a","url":"https://h/` + id + `/files/a?q=1","size":1,"sha256":"x"}]}`},
+		{`{"artifacts":[{"name":"a","url":"https://elsewhere/a","size":1,"sha256":"x"}]}`, `{"artifacts":[{"name":"a","url":"https://elsewhere/a","size":1,"sha256":"x"}]}`},
+		{`{"a":"artifacts","artifacts":7,"result":[` + big + `0]}`, `{"a":"artifacts","artifacts":7,"result":[` + strings.Replace(big, `\u2028`, "\u2028", 1) + `0]}`},
+	} {
+		var out bytes.Buffer
+		if err := copyCarried(&out, strings.NewReader(test.in), id, "q=1"); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.TrimSpace(out.String()); got != test.out {
+			t.Errorf("%.300s became %.300s", test.in, got)
+		}
+	}
+	if err := copyCarried(&bytes.Buffer{}, strings.NewReader(`{"artifacts":[`), id, "q=1"); err == nil {
+		t.Error("half a document is a whole one")
+	}
+}
