@@ -30,7 +30,9 @@ func (p *Publisher) postJob(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	document, err := jobs.Defaults{ID: id, Base: p.cfg.BaseURL, Now: time.Now()}.Complete(body)
+	document, err := jobs.Defaults{
+		ID: id, Base: p.cfg.BaseURL, Now: time.Now(), Traceparent: c.Request().Header.Get("Traceparent"),
+	}.Complete(body)
 	if err != nil {
 		return err
 	}
@@ -63,9 +65,11 @@ func (p *Publisher) sendAccepted(c echo.Context, accepted ledger.Accepted) error
 }
 
 // sameAgain reports whether body is the document that the ledger holds, but
-// for the time of creation that each request without one is given.
+// for the time of creation and the trace that each request without one is given.
 func (p *Publisher) sameAgain(body []byte, id string, rec ledger.Record) bool {
-	document, err := jobs.Defaults{ID: id, Base: p.cfg.BaseURL, Now: rec.Created}.Complete(body)
+	var had struct{ Traceparent string }
+	_ = json.Unmarshal(rec.Document, &had)
+	document, err := jobs.Defaults{ID: id, Base: p.cfg.BaseURL, Now: rec.Created, Traceparent: had.Traceparent}.Complete(body)
 	return err == nil && bytes.Equal(document, rec.Document)
 }
 

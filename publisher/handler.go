@@ -51,6 +51,7 @@ func (p *Publisher) serveCached(w http.ResponseWriter, r *http.Request) bool {
 	}
 	p.cors.allow(w.Header(), r)
 	s.blob.serve(w, r)
+	p.fromMemory.Add(1)
 	return true
 }
 

@@ -37,3 +37,14 @@ func (p *Publisher) metricsRoute() []route {
 	}
 	return []route{{http.MethodGet, "/metrics", echo.WrapHandler(p.cfg.Metrics), viewer}}
 }
+
+// FromMemory is how many results were served from memory: Config.Observe is not
+// told of them.
+func (p *Publisher) FromMemory() uint64 { return p.fromMemory.Load() }
+
+// Streams is how many event streams and held answers there are now.
+func (p *Publisher) Streams() int {
+	p.hub.mu.Lock()
+	defer p.hub.mu.Unlock()
+	return p.hub.count
+}

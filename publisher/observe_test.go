@@ -29,9 +29,15 @@ func TestObserve(t *testing.T) {
 	}
 	b.ask("POST", "/"+id, "").Body.Close()
 	b.ask("BREW", "/"+id, "").Body.Close()
+	done, _ := b.succeeded("[1]")
+	b.get("/" + done).Body.Close() // fills the cache
+	b.get("/" + done).Body.Close()
+	if n := b.p.FromMemory(); n != 1 {
+		t.Errorf("%d from memory", n)
+	}
 	want := []string{
 		"GET /:id 202", "GET /results/:id 202", "GET other 404", "GET /:id 404", "GET /readyz 500", "GET /healthz 200",
-		"GET /metrics 200", "POST /:id 405", "BREW /:id 405",
+		"GET /metrics 200", "POST /:id 405", "BREW /:id 405", "GET /:id 200",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -104,7 +105,9 @@ type Publisher struct {
 	tls       *tls.Config  // nil without
 	failures  access.Failures
 	static    map[string]*blob
-	pages     pages
+	// fromMemory counts the results that were served without the router.
+	fromMemory atomic.Uint64
+	pages      pages
 }
 
 // New checks the configuration and builds the routes.

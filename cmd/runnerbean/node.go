@@ -18,8 +18,10 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/metrics"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/internal/tracing"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher"
 	"github.com/runnerbean/runnerbean/worker"
@@ -35,6 +37,8 @@ type node struct {
 	lock       *os.File
 	home       string // identity of the data folder
 	gate       *gate
+	metrics    *metrics.Metrics
+	tracer     *tracing.Tracer // nil where no collector is named
 	listener   net.Listener
 	ledger     *ledger.Ledger
 	store      *store.Store
@@ -104,11 +108,18 @@ func (n *node) checkPrivate() error {
 
 func (n *node) openRecords(ctx context.Context) error {
 	var err error
-	if n.ledger, err = ledger.Open(ctx, ledger.Config{DSN: n.set.Ledger, Lease: n.set.Lease, Logger: n.log}); err != nil {
+	n.metrics = n.newMetrics()
+	if n.tracer, err = tracing.FromEnvironment(ctx, tracing.Config{Node: n.set.Node, Instance: n.instance, Version: version(), Logger: n.log}); err != nil {
 		return err
 	}
-	n.store, err = store.Open(n.set.Store)
-	return err
+	if n.ledger, err = ledger.Open(ctx, ledger.Config{DSN: n.set.Ledger, Lease: n.set.Lease, Observe: n.metrics.Ledger, Logger: n.log}); err != nil {
+		return err
+	}
+	if n.store, err = store.Open(n.set.Store); err != nil {
+		return err
+	}
+	n.store.Observe(n.metrics.Store)
+	return nil
 }
 
 func (n *node) openParts(context.Context) error {
@@ -120,7 +131,7 @@ func (n *node) openParts(context.Context) error {
 	servers := queue.Config{Addrs: n.set.Beanstalkd, Logger: n.log}
 	n.dispatcher, err = dispatch.New(dispatch.Config{
 		Queue: servers, Prefix: n.set.Prefix, Node: n.set.Node, Ledger: n.ledger,
-		Interval: n.reconcileEvery(), Logger: n.log,
+		Interval: n.reconcileEvery(), OnAction: n.metrics.Action, Logger: n.log,
 	})
 	if err != nil {
 		return err
@@ -134,7 +145,7 @@ func (n *node) openParts(context.Context) error {
 		Stall: n.set.Stall, MaxStdout: int64(n.set.MaxResult), MaxScratch: int64(n.set.MaxScratch),
 		MaxMemory: int64(n.set.MaxMemory), MaxOpenFiles: n.set.MaxOpenFiles,
 		Send:       n.dispatcher.Send,
-		OnPrograms: func([]ledger.Program) { n.announce() }, Logger: n.log,
+		OnPrograms: func([]ledger.Program) { n.announce() }, OnEnded: n.ended, Logger: n.log,
 	})
 	if err != nil {
 		return err
@@ -144,6 +155,7 @@ func (n *node) openParts(context.Context) error {
 		Token: n.set.Token, TokensFile: n.set.TokensFile, ReadOnly: n.readOnly(), CORS: n.set.CORS,
 		URLKeyFile: n.urlKeyFile(), TLSCert: n.set.TLSCert, TLSKey: n.set.TLSKey,
 		Accept: n.dispatcher.Accept, Act: n.dispatcher.Act, Drain: n.gate.drain, Undrain: n.gate.undrain,
+		Servers: n.dispatcher.Servers, Metrics: n.metrics.Handler(), Observe: n.metrics.Request,
 		Ready: n.ready, Logger: n.log,
 	})
 	return err
@@ -292,7 +304,7 @@ func (n *node) heartbeat() dispatch.Heartbeat {
 
 // close gives back what was opened, in reverse order.
 func (n *node) close() error {
-	var errs []error
+	errs := []error{n.tracer.Close()}
 	if n.dispatcher != nil {
 		errs = append(errs, n.dispatcher.Close())
 	}

@@ -33,11 +33,6 @@ func (m *Metrics) Request(route, method string, status int, took time.Duration) 
 	}
 }
 
-// Requests counts n that were answered without the router.
-func (m *Metrics) Requests(route, method string, status int, n uint64) {
-	m.requests.WithLabelValues(route, method, class(status)).Add(float64(n))
-}
-
 // class of a status, such as 2xx; "broken" where a connection was broken off.
 func class(status int) string {
 	if status < 100 || status > 599 {

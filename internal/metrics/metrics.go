@@ -34,6 +34,8 @@ type Config struct {
 	Disks func() []jobs.Disk
 	// Streams is how many event streams are open.
 	Streams func() int
+	// FromMemory is how many results were served from memory, without the router.
+	FromMemory func() uint64
 	// Logger. Default slog.Default().
 	Logger *slog.Logger
 }
@@ -114,6 +116,12 @@ func (m *Metrics) registerReaders(cfg Config) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "event_streams", Help: "Event streams that are open on this node.",
 		}, func() float64 { return float64(cfg.Streams()) }))
+	}
+	if cfg.FromMemory != nil {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Namespace: namespace, Name: "http_memory_results_total",
+			Help: "Results that were served from memory; they are not among runnerbean_http_requests_total.",
+		}, func() float64 { return float64(cfg.FromMemory()) }))
 	}
 }
 

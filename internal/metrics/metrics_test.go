@@ -33,7 +33,7 @@ func full() *Metrics {
 	m := New(Config{
 		Version: "v1.2.3", Logger: silent,
 		Slots:   func() (int, int) { return 4, 3 },
-		Streams: func() int { return 7 },
+		Streams: func() int { return 7 }, FromMemory: func() uint64 { return 12 },
 		Pool: func(context.Context) (Pool, error) {
 			return Pool{
 				Counts: map[jobs.State]int64{jobs.Queued: 2, jobs.Succeeded: 9},
@@ -115,7 +115,7 @@ func TestValues(t *testing.T) {
 		`runnerbean_beanstalkd_memory_bytes{server="127.0.0.1:11300"} 1.048576e+06`,
 		`runnerbean_http_requests_total{code="2xx",method="GET",route="/:id"} 1`,
 		`runnerbean_ledger_errors_total{op="finish"} 0`, `runnerbean_store_errors_total{op="create"} 1`,
-		`runnerbean_event_streams 7`, `runnerbean_disk_free_bytes{use="data"} 40`,
+		`runnerbean_event_streams 7`, `runnerbean_http_memory_results_total 12`, `runnerbean_disk_free_bytes{use="data"} 40`,
 	)
 }
 

@@ -74,7 +74,9 @@ func (d disks) Collect(ch chan<- prometheus.Metric) {
 		}
 		seen[disk.Use] = true
 		gauge(ch, diskFreeDesc, float64(disk.Free), disk.Use)
-		gauge(ch, diskSizeDesc, float64(disk.Total), disk.Use)
+		if disk.Total > 0 {
+			gauge(ch, diskSizeDesc, float64(disk.Total), disk.Use)
+		}
 		gauge(ch, diskFloorDesc, float64(disk.Floor), disk.Use)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"time"
 )
 
 // chunk is how much of a stream is copied between two looks at the context.
@@ -25,11 +26,12 @@ func (s *Store) Create(ctx context.Context, key string, data []byte) error {
 // CreateFrom is Create for a stream, which it reads to its end, and returns how
 // many bytes the object has. The end of the stream must be bounded by the
 // caller, see Bounded. After a read error there is no object.
-func (s *Store) CreateFrom(ctx context.Context, key string, r io.Reader) (int64, error) {
+func (s *Store) CreateFrom(ctx context.Context, key string, r io.Reader) (n int64, err error) {
+	defer s.watch("create", time.Now(), &err)
 	if err := check(ctx, key); err != nil {
 		return 0, err
 	}
-	n, err := s.create(ctx, key, r)
+	n, err = s.create(ctx, key, r)
 	if err != nil {
 		return 0, fault(key, err)
 	}
@@ -96,7 +98,8 @@ func fill(ctx context.Context, f *os.File, r io.Reader) (int64, error) {
 // Replace puts data in place of the object key, whether there is one or not.
 // Readers see the old or the new object. It is not synced: a power cut may leave
 // the old object, or an empty one.
-func (s *Store) Replace(ctx context.Context, key string, data []byte) error {
+func (s *Store) Replace(ctx context.Context, key string, data []byte) (err error) {
+	defer s.watch("replace", time.Now(), &err)
 	if err := check(ctx, key); err != nil {
 		return err
 	}

@@ -48,9 +48,10 @@ const (
 
 // Store is a folder of objects. Its methods may be called at the same time.
 type Store struct {
-	root *os.Root
-	top  *os.File // the same folder
-	temp *tempFolder
+	root    *os.Root
+	top     *os.File // the same folder
+	temp    *tempFolder
+	observe func(op string, took time.Duration, err error) // nil: nobody watches
 	// unnamed is set where files can be written before they have a name.
 	unnamed bool
 
@@ -123,8 +124,26 @@ func folderOf(raw string) (string, error) {
 	return filepath.Clean(u.Path), nil
 }
 
+// Observe has f told of the end of each operation: "create", "open", "replace" or
+// "delete". That an object exists, or does not, is no error here. It is called
+// before the store is used.
+func (s *Store) Observe(f func(op string, took time.Duration, err error)) { s.observe = f }
+
+// watch tells who observes; it is deferred.
+func (s *Store) watch(op string, began time.Time, err *error) {
+	if s.observe == nil {
+		return
+	}
+	failed := *err
+	if errors.Is(failed, ErrExists) || errors.Is(failed, ErrNotExist) {
+		failed = nil
+	}
+	s.observe(op, time.Since(began), failed)
+}
+
 // Open opens the object key for reading; ErrNotExist where there is none.
-func (s *Store) Open(ctx context.Context, key string) (*Object, error) {
+func (s *Store) Open(ctx context.Context, key string) (o *Object, err error) {
+	defer s.watch("open", time.Now(), &err)
 	if err := check(ctx, key); err != nil {
 		return nil, err
 	}
@@ -145,7 +164,8 @@ func (s *Store) Open(ctx context.Context, key string) (*Object, error) {
 
 // Delete removes the object key; ErrNotExist where there is none. It is not
 // synced: a power cut may bring the object back, whole.
-func (s *Store) Delete(ctx context.Context, key string) error {
+func (s *Store) Delete(ctx context.Context, key string) (err error) {
+	defer s.watch("delete", time.Now(), &err)
 	if err := check(ctx, key); err != nil {
 		return err
 	}

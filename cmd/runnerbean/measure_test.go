@@ -1,0 +1,130 @@
+package main
+
+import (
+	"encoding/hex"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// text reads a path of the node.
+func (p *process) text(path string) string {
+	p.t.Helper()
+	answer, err := http.Get(p.url + path)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		p.t.Fatalf("%s: %s %v\n%s", path, answer.Status, err, body)
+	}
+	return string(body)
+}
+
+func TestMetricsOfANodeAtWork(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	p := newNode(t, server.Addr)
+	p.start("worker")
+	if r := p.final(p.submit("echo", `1`)); r.State != jobs.Succeeded {
+		t.Fatalf("%+v", r)
+	}
+	if r := p.final(p.submit("refuses", `1`)); r.State != jobs.Failed {
+		t.Fatalf("%+v", r)
+	}
+	var text string
+	p.until("both are counted", func() bool {
+		text = p.text("/metrics")
+		return strings.Count(text, "\nrunnerbean_jobs_ended_total{") == 2
+	})
+	for _, want := range []string{
+		`runnerbean_beanstalkd_up{server="` + server.Addr + `"} 1`,
+		`runnerbean_slots 2`, `runnerbean_nodes{state="alive"} 1`, `runnerbean_jobs_ended_total{class="succeeded",program="echo",state="succeeded"} 1`,
+		`runnerbean_attempts_total{outcome="failed",program="refuses"} 1`, `runnerbean_run_duration_seconds_count{program="echo"} 1`,
+		`runnerbean_ledger_errors_total{op="finish"} 0`, `runnerbean_store_errors_total{op="create"} 0`,
+		`runnerbean_http_requests_total{code="2xx",method="POST",route="/api/v1/jobs"} 2`, `runnerbean_disk_floor_bytes{use="data"} 2.68435456e+08`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("no %s in\n%s", want, text)
+		}
+	}
+}
+
+// TestSpansOfANodeAtWork: the run is in the trace of who asked for the job, and
+// is the span that the program was told of; of the collector, and of the key to
+// it, the program knows nothing.
+func TestSpansOfANodeAtWork(t *testing.T) {
+	t.Parallel()
+	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+	got := make(chan *collector.ExportTraceServiceRequest, 10)
+	otlp := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		request := &collector.ExportTraceServiceRequest{}
+		if err == nil {
+			err = proto.Unmarshal(body, request)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		got <- request
+	}))
+	t.Cleanup(otlp.Close)
+	p := newNode(t, queuetest.Start(t).Addr)
+	p.env = append(p.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+otlp.URL, "OTEL_EXPORTER_OTLP_HEADERS=x-key=geheim")
+	p.install("environment", `printf '"%s"' "$(env | tr -d '"\\\\' | tr '\n' ' ')"`)
+	p.start("worker")
+	request, err := http.NewRequest(http.MethodPost, p.url+"/api/v1/jobs", strings.NewReader(`{"program":"environment","input":{"data":1}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("traceparent", "00-"+trace+"-00f067aa0ba902b7-01")
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	result := p.final(answer.Header.Get("Location"))
+	told := regexp.MustCompile(`TRACEPARENT=00-` + trace + `-([0-9a-f]{16})-01`).FindStringSubmatch(string(result.Result))
+	if told == nil || strings.Contains(string(result.Result), "OTEL") || strings.Contains(string(result.Result), "geheim") {
+		t.Fatalf("the program sees %s", result.Result)
+	}
+	select {
+	case request := <-got:
+		for _, span := range request.GetResourceSpans()[0].GetScopeSpans()[0].GetSpans() {
+			if hex.EncodeToString(span.GetTraceId()) != trace {
+				t.Errorf("%v is in another trace", span)
+			}
+			if span.GetName() == "run" && hex.EncodeToString(span.GetSpanId()) != told[1] {
+				t.Errorf("the run is %x, and the program was told %s", span.GetSpanId(), told[1])
+			}
+		}
+	case <-time.After(patience):
+		t.Fatalf("no spans\n%s", p.log)
+	}
+}
+
+// install adds a program before the start.
+func (p *process) install(name, text string) {
+	p.t.Helper()
+	for _, entry := range p.env {
+		if folder, ok := strings.CutPrefix(entry, "RUNNERBEAN_PROGRAMS="); ok {
+			if err := os.WriteFile(filepath.Join(folder, name), []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
+				p.t.Fatal(err)
+			}
+		}
+	}
+}
