@@ -163,3 +163,29 @@ func TestProcessTree(t *testing.T) {
 		t.Errorf("got %s", s)
 	}
 }
+
+// TestStyleSheetsAreWhole holds what no browser complains of: a brace that is
+// missing takes all rules after it away.
+func TestStyleSheetsAreWhole(t *testing.T) {
+	for _, name := range []string{"style.css", "dash.css"} {
+		text, err := assets.ReadFile("assets/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		depth := 0
+		for i, r := range string(text) {
+			switch r {
+			case '{':
+				depth++
+			case '}':
+				depth--
+			}
+			if depth < 0 || depth > 2 {
+				t.Fatalf("%s: depth %d at byte %d", name, depth, i)
+			}
+		}
+		if depth != 0 {
+			t.Errorf("%s ends %d rules deep", name, depth)
+		}
+	}
+}
