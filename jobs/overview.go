@@ -141,7 +141,7 @@ type Vitals struct {
 // Disk is a file system that a node writes to.
 type Disk struct {
 	Path  string `json:"path"`
-	Use   string `json:"use"` // data, store, scratch or programs
+	Use   string `json:"use"` // one or more of data, ledger, store, scratch and programs
 	Total int64  `json:"total_bytes"`
 	Free  int64  `json:"free_bytes"` // for this user
 	// Floor is below what free space no work is taken.

@@ -12,7 +12,7 @@ const module = "github.com/runnerbean/runnerbean/"
 // arrows are the only imports between the packages of this module, as
 // docs/architecture.md draws them.
 var arrows = map[string][]string{
-	"cmd/runnerbean":               {"worker", "publisher", "jobs", "internal/access", "internal/dispatch", "internal/ledger", "internal/metrics", "internal/queue", "internal/store", "internal/tracing", "internal/webhook"},
+	"cmd/runnerbean":               {"worker", "publisher", "jobs", "internal/access", "internal/dispatch", "internal/ledger", "internal/metrics", "internal/queue", "internal/store", "internal/tracing", "internal/vitals", "internal/webhook"},
 	"worker":                       {"worker/internal/process", "jobs", "internal/ledger", "internal/outbound", "internal/queue", "internal/store"},
 	"publisher":                    {"jobs", "internal/access", "internal/ledger", "internal/store", "publisher/internal/fast", "publisher/internal/inputform", "publisher/internal/stream"},
 	"publisher/internal/stream":    {},
@@ -30,6 +30,7 @@ var arrows = map[string][]string{
 	"internal/browsertest":         {},
 	"internal/stracetest":          {},
 	"internal/store":               {},
+	"internal/vitals":              {"jobs"},
 	"jobs":                         {"internal/queue"},
 	"worker/internal/process":      {},
 	"examples/forecast":            {},

@@ -156,6 +156,9 @@ func (s *settings) check() error {
 	if s.Attempts < 1 {
 		return errors.New("RUNNERBEAN_ATTEMPTS must be at least 1")
 	}
+	if s.Slots > worker.MaxSlots {
+		return fmt.Errorf("RUNNERBEAN_SLOTS must be at most %d", worker.MaxSlots)
+	}
 	if s.Lease < time.Second {
 		return errors.New("RUNNERBEAN_LEASE must be at least 1s")
 	}

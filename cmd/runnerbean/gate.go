@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,13 +19,16 @@ import (
 const gateEvery = time.Second
 
 // unknownDrains is why a node takes nothing before it could look.
-const unknownDrains = "it is not known yet what is drained"
+const unknownDrains = "it is not known yet what is drained or paused"
 
 // gate decides whether a node takes work and new jobs: not while it or the
-// queue is drained, nor while a disk is almost full.
+// queue is drained, nor while a disk is almost full. It also has the node do what
+// persons have set about it: its slots, and whether it is paused.
 type gate struct {
-	n   *node
-	low atomic.Pointer[string] // why the disk is too full; nil where it is not
+	n     *node
+	mu    sync.Mutex             // so that an older look never comes after a newer one
+	fault string                 // why slots cannot be had
+	low   atomic.Pointer[string] // why the disk is too full; nil where it is not
 }
 
 // run looks until ctx ends. Each look that gets through is also the sign of life
@@ -34,7 +38,7 @@ func (g *gate) run(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		if err := g.look(ctx); err != nil && ctx.Err() == nil {
-			g.n.log.Warn("cannot ask what is drained", "err", err)
+			g.n.log.Warn("cannot ask what is drained or set about this node; it goes on as it does", "node", g.n.set.Node, "err", err)
 		}
 		g.alive()
 		select {
@@ -52,9 +56,11 @@ func (g *gate) alive() {
 	}
 }
 
-// look opens or shuts both doors of the node. While the ledger cannot be read
-// they stay as they are, but for the disk.
+// look opens or shuts both doors of the node, and sets its slots and whether it
+// is paused. While the ledger cannot be read all stays as it is, but for the disk.
 func (g *gate) look(ctx context.Context) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	low := g.n.lowDisk(g.low.Load() != nil)
@@ -62,6 +68,10 @@ func (g *gate) look(ctx context.Context) error {
 	if low != nil {
 		g.n.worker.Hold(*low)
 		g.n.dispatcher.Hold(*low)
+	}
+	// Before the doors open: a node that starts must not take what it is not to.
+	if err := g.obey(ctx); err != nil {
+		return err
 	}
 	drains, err := g.n.ledger.Drains(ctx)
 	if err != nil || low != nil {
@@ -79,6 +89,66 @@ func (g *gate) look(ctx context.Context) error {
 	g.n.worker.Hold(node)
 	g.n.dispatcher.Hold(queue)
 	return nil
+}
+
+// obey does what persons have set about this node, in this life or one before.
+func (g *gate) obey(ctx context.Context) error {
+	controls, err := g.n.ledger.Controls(ctx)
+	if err != nil {
+		return err
+	}
+	c, w := controls[g.n.set.Node], g.n.worker
+	if c.Paused {
+		w.Pause(paused(c))
+	} else {
+		w.Resume()
+	}
+	slots := g.n.set.Slots
+	if c.Slots != nil {
+		slots = min(max(*c.Slots, 0), worker.MaxSlots)
+	}
+	if w.Slots() != slots {
+		defer g.n.announce()
+	}
+	g.told(w.SetSlots(slots))
+	return nil
+}
+
+// told logs why slots cannot be had, once for each reason: it is asked every
+// second.
+func (g *gate) told(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text != "" && text != g.fault {
+		g.n.log.Warn("some slots cannot be had yet", "node", g.n.set.Node, "err", err)
+	}
+	g.fault = text
+}
+
+func paused(c ledger.Control) string {
+	text := "paused"
+	if c.By != "" {
+		text += " by " + c.By
+	}
+	if c.Reason != "" {
+		text += ": " + c.Reason
+	}
+	return text
+}
+
+// control changes what is set about a node. It takes effect here at once, on
+// other nodes in a second.
+func (g *gate) control(ctx context.Context, node string, change func(*ledger.Control), by string, expect *time.Time) (ledger.Control, error) {
+	c, err := g.n.ledger.SetControl(ctx, node, change, by, expect)
+	if err != nil {
+		return c, err
+	}
+	if err := g.look(ctx); err != nil {
+		g.n.log.Warn("what was set about a node is kept and takes effect a little later", "node", node, "err", err)
+	}
+	return c, nil
 }
 
 func drained(what string, d ledger.Drain) string {

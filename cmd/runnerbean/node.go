@@ -22,6 +22,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/internal/tracing"
+	"github.com/runnerbean/runnerbean/internal/vitals"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher"
 	"github.com/runnerbean/runnerbean/worker"
@@ -45,7 +46,8 @@ type node struct {
 	dispatcher *dispatch.Dispatcher
 	worker     *worker.Worker
 	publisher  *publisher.Publisher
-	// announced is poked when the installed programs have changed.
+	machine    *vitals.Collector
+	// announced is poked when the installed programs or the slots have changed.
 	announced chan struct{}
 }
 
@@ -128,6 +130,7 @@ func (n *node) openParts(context.Context) error {
 		return err
 	}
 	n.gate = &gate{n: n}
+	n.machine = vitals.New(vitals.Config{Places: n.places()})
 	servers := queue.Config{Addrs: n.set.Beanstalkd, Logger: n.log}
 	n.dispatcher, err = dispatch.New(dispatch.Config{
 		Queue: servers, Prefix: n.set.Prefix, Node: n.set.Node, Ledger: n.ledger,
@@ -154,7 +157,7 @@ func (n *node) openParts(context.Context) error {
 		Ledger: n.ledger, Store: n.store, BaseURL: n.set.BaseURL, Node: n.set.Node,
 		Token: n.set.Token, TokensFile: n.set.TokensFile, ReadOnly: n.readOnly(), CORS: n.set.CORS,
 		URLKeyFile: n.urlKeyFile(), TLSCert: n.set.TLSCert, TLSKey: n.set.TLSKey,
-		Accept: n.dispatcher.Accept, Act: n.dispatcher.Act, Drain: n.gate.drain, Undrain: n.gate.undrain,
+		Accept: n.dispatcher.Accept, Act: n.dispatcher.Act, Drain: n.gate.drain, Undrain: n.gate.undrain, Control: n.gate.control,
 		Servers: n.dispatcher.Servers, Metrics: n.metrics.Handler(), Observe: n.metrics.Request,
 		Ready: n.ready, Logger: n.log,
 	})
@@ -231,7 +234,7 @@ func (n *node) register(ctx context.Context) error {
 func (n *node) row() ledger.Node {
 	return ledger.Node{
 		Name: n.set.Node, Instance: n.instance, Home: n.home, BaseURL: n.set.BaseURL,
-		Version: version(), Slots: n.set.Slots, Programs: n.worker.Programs(),
+		Version: version(), Slots: n.worker.Slots(), Programs: n.worker.Programs(),
 	}
 }
 
@@ -260,10 +263,11 @@ func (n *node) run(stop, kill context.Context) error {
 	n.log.Info("node is up", "node", n.set.Node, "url", n.set.BaseURL, "slots", n.set.Slots,
 		"programs", names(n.worker.Programs()), "beanstalkd", strings.Join(n.set.Beanstalkd, ","))
 	if err := n.gate.look(stop); err != nil {
-		n.log.Warn("cannot ask what is drained; nothing is taken until that is known", "err", err)
+		n.log.Warn("cannot ask what is drained or paused; nothing is taken until that is known", "node", n.set.Node, "err", err)
 		n.worker.Hold(unknownDrains)
 		n.dispatcher.Hold(unknownDrains)
 	}
+	n.announce() // the first heartbeat says at once how the machine does
 	notify(daemon.SdNotifyReady)
 	defer context.AfterFunc(stop, func() { notify(daemon.SdNotifyStopping) })()
 	defer n.log.Info("node has ended", "node", n.set.Node)
@@ -298,7 +302,7 @@ func notify(state string) { _, _ = daemon.SdNotify(false, state) }
 func (n *node) heartbeat() dispatch.Heartbeat {
 	return dispatch.Heartbeat{
 		Ledger: n.ledger, Node: n.row(), Every: n.beatEvery(),
-		Programs: n.worker.Programs, Changed: n.announced, Logger: n.log,
+		Programs: n.worker.Programs, Slots: n.worker.Slots, Vitals: n.vitals, Changed: n.announced, Logger: n.log,
 	}
 }
 

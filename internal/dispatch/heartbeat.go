@@ -18,6 +18,8 @@ type Heartbeat struct {
 	Every time.Duration
 	// Programs returns what is installed now.
 	Programs func() []ledger.Program
+	// Slots returns how many programs may run at once now; default Node.Slots.
+	Slots func() int
 	// Vitals returns the JSON of a jobs.Vitals that says how the machine does, or
 	// nil where there is nothing new. Default nil: nothing is said.
 	Vitals func() []byte
@@ -58,6 +60,9 @@ func (h Heartbeat) beat(ctx context.Context) error {
 	var vitals []byte
 	if h.Vitals != nil {
 		vitals = h.Vitals()
+	}
+	if h.Slots != nil {
+		h.Node.Slots = h.Slots()
 	}
 	err := h.Ledger.Beat(ctx, h.Node.Instance, h.Programs(), h.Node.Slots, vitals)
 	if errors.Is(err, ledger.ErrInstance) {

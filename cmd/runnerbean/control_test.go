@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// inside is a node that runs in the test's own process.
+type inside struct {
+	*node
+	t    *testing.T
+	stop func()
+}
+
+// startInside starts a node on a folder, which may have been another's.
+func startInside(t *testing.T, folder, beanstalkd string) *inside {
+	t.Helper()
+	set, err := benchSettings(folder, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set.Beanstalkd, set.Lease = []string{beanstalkd}, 4*time.Second
+	n, err := openNode(t.Context(), set, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- n.run(ctx, ctx) }()
+	in := &inside{node: n, t: t}
+	in.stop = func() {
+		cancel()
+		if err := errors.Join(<-ended, n.close()); err != nil {
+			t.Error(err)
+		}
+		in.stop = func() {}
+	}
+	t.Cleanup(func() { in.stop() })
+	return in
+}
+
+func (n *inside) until(what string, ok func() bool) {
+	n.t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			n.t.Fatalf("never came to pass: %s", what)
+		}
+	}
+}
+
+// row is what the ledger knows of the node that runs now.
+func (n *inside) row() (row ledger.Node) {
+	n.t.Helper()
+	list, err := n.ledger.Nodes(n.t.Context())
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	for _, one := range list {
+		if one.Instance == n.instance {
+			row = one
+		}
+	}
+	return row
+}
+
+func (n *inside) submit() string {
+	n.t.Helper()
+	j := jobs.Job{ID: jobs.NewID(), Program: "cat", Input: jobs.Input{Data: json.RawMessage("1")}, Created: time.Now().UTC()}
+	j.Result.URL = n.set.BaseURL + "/" + j.ID
+	document, err := json.Marshal(j)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	if _, err := n.dispatcher.Accept(n.t.Context(), document); err != nil {
+		n.t.Fatal(err)
+	}
+	return j.ID
+}
+
+func (n *inside) state(id string) jobs.State {
+	n.t.Helper()
+	r, err := n.ledger.Get(n.t.Context(), id)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return r.State
+}
+
+func TestControlTakesEffectAndSurvivesARestart(t *testing.T) {
+	t.Parallel()
+	folder, server := t.TempDir(), queuetest.Start(t)
+	n := startInside(t, folder, server.Addr)
+	first := n.submit()
+	n.until("it works", func() bool { return n.state(first) == jobs.Succeeded })
+	c, err := n.gate.control(t.Context(), "bench", func(c *ledger.Control) {
+		c.Slots, c.Paused, c.Reason = new(5), true, "backup"
+	}, "ada", nil)
+	if err != nil || !c.Paused || *c.Slots != 5 {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	if n.worker.Slots() != 5 || !n.worker.Paused() {
+		t.Errorf("%d slots, paused %v", n.worker.Slots(), n.worker.Paused())
+	}
+	n.until("the heartbeat says so", func() bool { return n.row().Slots == 5 })
+	if _, err := n.gate.control(t.Context(), "bench", func(*ledger.Control) {}, "ada", &time.Time{}); !errors.Is(err, ledger.ErrChanged) {
+		t.Errorf("what has changed meanwhile: %v", err)
+	}
+	n.stop()
+
+	n = startInside(t, folder, server.Addr)
+	waits := n.submit()
+	n.until("the heartbeat of the next life says so", func() bool { return n.row().Slots == 5 })
+	if got := n.state(waits); got != jobs.Queued || !n.worker.Paused() {
+		t.Errorf("the job is %s, paused %v", got, n.worker.Paused())
+	}
+	// As another node would: this one finds it by itself.
+	if _, err := n.ledger.SetControl(t.Context(), "bench", func(c *ledger.Control) { c.Slots, c.Paused = nil, false }, "ada", nil); err != nil {
+		t.Fatal(err)
+	}
+	n.until("it works again", func() bool { return n.state(waits) == jobs.Succeeded })
+	n.until("its slots are those of its settings", func() bool { return n.row().Slots == 2 })
+}
+
+// A ledger that cannot be read changes nothing.
+func TestControlStaysWhileTheLedgerCannotBeRead(t *testing.T) {
+	t.Parallel()
+	n := startInside(t, t.TempDir(), queuetest.Start(t).Addr)
+	if _, err := n.gate.control(t.Context(), "bench", func(c *ledger.Control) { c.Slots, c.Paused = new(1), true }, "ada", nil); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := n.gate.look(ctx); err == nil {
+		t.Error("a look that cannot read is none")
+	}
+	if n.worker.Slots() != 1 || !n.worker.Paused() {
+		t.Errorf("%d slots, paused %v", n.worker.Slots(), n.worker.Paused())
+	}
+}
+
+func TestHeartbeatSaysHowTheMachineDoes(t *testing.T) {
+	t.Parallel()
+	n := startInside(t, t.TempDir(), queuetest.Start(t).Addr)
+	n.until("it has said so", func() bool { return len(n.row().Vitals) > 0 })
+	var v jobs.Vitals
+	if err := json.Unmarshal(n.row().Vitals, &v); err != nil {
+		t.Fatal(err)
+	}
+	if v.CPUs < 1 || v.MemoryTotal <= 0 || v.Processes == nil || time.Since(v.At) > patience {
+		t.Errorf("%+v", v)
+	}
+	var uses []string
+	for _, d := range v.Disks {
+		uses = append(uses, strings.Split(d.Use, ", ")...)
+	}
+	if diff := cmp.Diff([]string{"data", "ledger", "store", "scratch", "programs"}, uses); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestPlaces(t *testing.T) {
+	t.Parallel()
+	n := &node{set: settings{Data: "/d", Ledger: "sqlite:/l/ledger.db", Store: "file:///s%20t", Programs: "/p", MinFree: 7}}
+	want := [][2]string{{"/d", "data"}, {"/l", "ledger"}, {"/s t", "store"}, {"/d/scratch", "scratch"}, {"/p", "programs"}}
+	var got [][2]string
+	for _, p := range n.places() {
+		got = append(got, [2]string{p.Path, p.Use})
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}

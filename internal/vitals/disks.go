@@ -1,0 +1,42 @@
+//go:build unix
+
+package vitals
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// disks are the file systems of places; one that serves several is told of once,
+// under the path of the first and with the uses of all. One that cannot be asked
+// is left out.
+func disks(places []Place) []jobs.Disk {
+	list := []jobs.Disk{}
+	var systems []uint64
+	for _, p := range places {
+		var at unix.Stat_t
+		if unix.Stat(p.Path, &at) != nil {
+			continue
+		}
+		device := uint64(at.Dev)
+		if i := slices.Index(systems, device); i >= 0 {
+			list[i].Use += ", " + p.Use
+			list[i].Floor = max(list[i].Floor, p.Floor)
+			continue
+		}
+		if d, err := measured(p); err == nil {
+			list, systems = append(list, d), append(systems, device)
+		}
+	}
+	return list
+}
+
+func measured(p Place) (jobs.Disk, error) {
+	var st unix.Statfs_t
+	err := unix.Statfs(p.Path, &st)
+	block := int64(st.Bsize)
+	return jobs.Disk{Path: p.Path, Use: p.Use, Total: int64(st.Blocks) * block, Free: int64(st.Bavail) * block, Floor: p.Floor}, err
+}
