@@ -1,16 +1,13 @@
 package publisher
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/signal"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -104,58 +101,6 @@ func BenchmarkServed(b *testing.B) {
 	if err := stop(); err != nil {
 		b.Error(err)
 	}
-}
-
-// BenchmarkIdleStreams opens event streams and reports the memory that each
-// takes while it is idle; the client's share is a socket.
-func BenchmarkIdleStreams(b *testing.B) {
-	const streams = 1000
-	s := newBench(b)
-	addr, stop := s.serve()
-	id := s.queued("")
-	before := memory()
-	var each float64
-	for b.Loop() {
-		conns := openStreams(b, addr, id, streams)
-		s.watched(streams)
-		each = float64(memory()-before) / streams
-		for _, c := range conns {
-			c.Close()
-		}
-		s.watched(0)
-	}
-	b.ReportMetric(each, "B/stream")
-	if err := stop(); err != nil {
-		b.Error(err)
-	}
-}
-
-func memory() uint64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapInuse + m.StackInuse
-}
-
-// openStreams opens event streams and reads their first event.
-func openStreams(b *testing.B, addr, id string, n int) []net.Conn {
-	b.Helper()
-	conns := make([]net.Conn, 0, n)
-	for range n {
-		c, err := net.Dial("tcp", addr)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if _, err := fmt.Fprintf(c, "GET /%s/events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n", id); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := readEvent(bufio.NewReaderSize(c, 16)); err != nil {
-			b.Fatal(err)
-		}
-		conns = append(conns, c)
-	}
-	return conns
 }
 
 // TestServeForMeasuring serves one result until interrupted, for a load

@@ -2,7 +2,6 @@ package publisher
 
 import (
 	"context"
-	"slices"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -16,17 +15,8 @@ func (s ledgerSource) records(ctx context.Context, ids []string) ([]ledger.Recor
 }
 
 func (s ledgerSource) eventsAfter(ctx context.Context, id string, limit int) ([]jobs.Event, error) {
-	newest, err := s.ledger.Events(ctx, "", limit)
-	if err != nil {
-		return nil, err
-	}
-	var list []jobs.Event
-	for _, e := range slices.Backward(newest) {
-		if e.ID > id {
-			list = append(list, jobs.Event{ID: e.ID, At: e.At, Kind: e.Kind, Job: e.Job, Node: e.Node, Message: e.Message})
-		}
-	}
-	return list, nil
+	found, err := s.ledger.EventsAfter(ctx, id, limit)
+	return eventsOf(found), err
 }
 
 func (s ledgerSource) nodeNews(ctx context.Context) ([]seenNode, error) {

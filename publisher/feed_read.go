@@ -79,7 +79,7 @@ const (
 	eventOverlap = 5 * time.Second
 	// eventBatch and eventBatches bound how many events are read in one cycle.
 	eventBatch, eventBatches = 1000, 8
-	// maxReplay is how many events a client that comes again is given at most.
+	// maxReplay is how many events are too many for a client that comes again.
 	maxReplay = 1000
 )
 
@@ -217,11 +217,11 @@ func (f *feed) missed(ctx context.Context, id string) []jobs.Event {
 	if !jobs.ValidID(id) {
 		return nil
 	}
-	list, err := f.source.eventsAfter(ctx, id, maxReplay+1)
+	list, err := f.source.eventsAfter(ctx, id, maxReplay)
 	if err != nil {
 		f.complain("events", err)
 	}
-	if err != nil || len(list) > maxReplay {
+	if err != nil || len(list) >= maxReplay {
 		return nil
 	}
 	return slices.DeleteFunc(append([]jobs.Event{}, list...), func(e jobs.Event) bool { return !f.window.had(e.ID) })
