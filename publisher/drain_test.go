@@ -97,8 +97,10 @@ func TestDrainIsSeen(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	b.p.collected.forget()
+	b.p.pages.forget()
 	page := plainWords(bodyOf(t, b.get("/", "Accept: text/html")))
-	for _, want := range []string{"The queue is drained: no new job is accepted since", "(new <b>disks</b>).", "Node node1 is drained: it takes no new work since"} {
+	for _, want := range []string{"The queue is drained: no new job is accepted since", "(new <b>disks</b>).", "Node node1 is drained: it takes no new work."} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %q in %.600s", want, page)
 		}

@@ -93,32 +93,3 @@ func (p *Publisher) attempts(ctx context.Context, r jobs.Result) ([]jobs.Attempt
 	found, err := p.cfg.Ledger.Attempts(ctx, r.ID)
 	return attemptsOf(found), err
 }
-
-// getIndex lists the newest jobs for a person.
-func (p *Publisher) getIndex(c echo.Context) error {
-	filter, err := parseFilter(c.QueryParams())
-	if err != nil {
-		return err
-	}
-	list, err := p.list(c.Request().Context(), filter)
-	if err != nil {
-		return err
-	}
-	counts, err := p.cfg.Ledger.Counts(c.Request().Context())
-	if err != nil {
-		return err
-	}
-	drains, err := p.drains(c.Request().Context())
-	if err != nil {
-		return err
-	}
-	var page bytes.Buffer
-	err = renderJobs(&page, jobsData{
-		Jobs: list.Jobs, Next: list.Next, Counts: counts, Node: p.cfg.Node, Drains: drains,
-		BaseURL: p.pageBase(), Query: c.QueryParams(),
-	})
-	if err != nil {
-		return err
-	}
-	return sendPage(c, http.StatusOK, page.Bytes())
-}

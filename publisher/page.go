@@ -46,30 +46,12 @@ type pageData struct {
 	LogURL, EventsURL, JSONURL, BaseURL string
 }
 
-// jobsData is what the list of jobs is made from.
-type jobsData struct {
-	Jobs   []jobs.Result
-	Next   string // cursor of the next page; empty on the last
-	Counts map[jobs.State]int
-	Node   string
-	Drains jobs.Drains
-	// BaseURL is the node's; Query holds the filters in force, for the links.
-	// Both may be left out.
-	BaseURL string
-	Query   url.Values
-}
-
 var templates = template.Must(template.New("").ParseFS(assets, "assets/*.html"))
 
 // renderPage writes the page about one job. It reads at any width, in light
 // and dark and without scripts; with them it is live.
 func renderPage(w io.Writer, d pageData) error {
 	return templates.ExecuteTemplate(w, "job.html", newJobView(d))
-}
-
-// renderJobs writes the list of jobs.
-func renderJobs(w io.Writer, d jobsData) error {
-	return templates.ExecuteTemplate(w, "jobs.html", newListView(d))
 }
 
 // root is the path under which the node answers, for links that work under

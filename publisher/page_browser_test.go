@@ -150,6 +150,7 @@ func TestInChromium(t *testing.T) {
 	t.Parallel()
 	chromium := browsertest.Start(t)
 	for name, test := range map[string]func(*testing.T, context.Context){
+		"overview looks":                            overviewLooks,
 		"page follows a job":                        pageFollowsAJob,
 		"element follows a job from another origin": elementFollowsAJob,
 		"element polls where events fail":           elementPolls,
@@ -162,7 +163,6 @@ func TestInChromium(t *testing.T) {
 		"element is themed and harmless":            elementIsThemed,
 		"jobs, found and cancelled":                 jobsInBrowser,
 		"hostile page":                              hostilePage,
-		"list of jobs":                              listOfJobs,
 		"follow survives":                           followSurvives,
 		"a retry is seen":                           retryIsSeen,
 		"follow as an iterator":                     followAsAnIterator,

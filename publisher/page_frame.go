@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/labstack/echo/v4"
 
@@ -17,6 +18,9 @@ type frame struct {
 	Title string
 	Node  string // that answers
 	Nav   []navLink
+	// Still is where the page answers to something that was sent: asking for it
+	// again would be another request.
+	Still bool
 	// Verdict is the one sentence about the whole pool.
 	Verdict verdictView
 	// Who is the name of the person who has signed in; empty where nobody has to.
@@ -51,7 +55,7 @@ func (p *Publisher) frame(c echo.Context, here, title string) frame {
 	root := root(p.pageBase())
 	f := frame{
 		Root: root, Title: title, Node: show(p.cfg.Node, maxNameRunes), CanAct: p.canAct(c),
-		Who: p.person(c).name, ReadOnly: p.cfg.ReadOnly, Verdict: p.verdict(c.Request().Context(), root),
+		Still: c.Request().Method != http.MethodGet, Who: p.person(c).name, ReadOnly: p.cfg.ReadOnly, Verdict: p.verdict(c.Request().Context(), root),
 	}
 	for _, n := range navigation {
 		f.Nav = append(f.Nav, navLink{Path: root + n.path, Text: n.text, Here: n.here == here})

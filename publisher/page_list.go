@@ -7,51 +7,10 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// listView is the list of jobs with all words chosen.
-type listView struct {
-	Root, Node string
-	Notices    [][]piece // what a person should know first
-	Counts     []countView
-	Rows       []rowView
-	Next       string // query of the next page
-}
-
-type countView struct {
-	State   jobs.State
-	Count   string
-	Tone    string
-	Query   string
-	Current bool
-}
-
 type rowView struct {
 	URL, ID, Short, Program, State, Tone, Node, Took string
 	Value, Percent, Note                             string
 	Created                                          piece
-}
-
-func newListView(d jobsData) *listView {
-	v := &listView{Root: root(d.BaseURL), Node: show(d.Node, maxNameRunes), Notices: notices(d.Drains)}
-	current := jobs.State(d.Query.Get("state"))
-	for _, s := range jobs.States {
-		c := countView{State: s, Count: thousands(fmt.Sprint(d.Counts[s])), Current: s == current}
-		if d.Counts[s] > 0 {
-			c.Tone = tone(s)
-		}
-		if !c.Current { // the current one leads back to all
-			c.Query = with(d.Query, "state", string(s))
-		} else {
-			c.Query = with(d.Query, "state", "")
-		}
-		v.Counts = append(v.Counts, c)
-	}
-	for _, r := range d.Jobs {
-		v.Rows = append(v.Rows, row(v.Root, r))
-	}
-	if d.Next != "" {
-		v.Next = with(d.Query, "cursor", d.Next)
-	}
-	return v
 }
 
 // notices say what is drained.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"html"
-	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -132,11 +131,6 @@ func TestHostileStringsAreHarmless(t *testing.T) {
 					Provenance: &jobs.Provenance{ProgramSHA256: s, Inputs: []jobs.Source{{Name: s, URL: s, SHA256: s}}},
 				}
 				checkHarmless(t, render(t, pageData{Result: r, ResultJSON: doc, LogTail: []byte(s), LogURL: s, JSONURL: s, EventsURL: s, BaseURL: s}))
-				var b bytes.Buffer
-				if err := renderJobs(&b, jobsData{Jobs: []jobs.Result{r}, Next: "next", Node: s, BaseURL: s, Query: url.Values{s: {s}}}); err != nil {
-					t.Fatal(err)
-				}
-				checkHarmless(t, b.String())
 			}
 		})
 	}
@@ -319,30 +313,6 @@ func TestWords(t *testing.T) {
 		if got := readable(v); got != want {
 			t.Errorf("readable(%g) = %q, want %q", v, got, want)
 		}
-	}
-}
-
-func TestJobsList(t *testing.T) {
-	t.Parallel()
-	d := sampleJobs(noon)
-	d.Query = url.Values{"state": {"failed"}, "program": {"sweep"}, "cursor": {"old"}}
-	d.BaseURL = "https://results.example/rb/"
-	var b bytes.Buffer
-	if err := renderJobs(&b, d); err != nil {
-		t.Fatal(err)
-	}
-	page := b.String()
-	for _, part := range []string{
-		`href="/rb/019a8f3e-7c21-7b5e-9d3a-2f6f0c1d7f01"`, "12,840", `href="?program=sweep" aria-current="true"`,
-		`href="?program=sweep&amp;state=queued"`, `href="?cursor=abc&amp;program=sweep&amp;state=failed" rel="next"`, "ran longer than 1h", "019a8f3e…7f05",
-	} {
-		if !strings.Contains(page, part) {
-			t.Errorf("no %q in %s", part, page)
-		}
-	}
-	b.Reset()
-	if err := renderJobs(&b, jobsData{}); err != nil || !strings.Contains(b.String(), "No jobs here") {
-		t.Errorf("an empty list: %v %s", err, b.String())
 	}
 }
 

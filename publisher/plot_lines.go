@@ -200,7 +200,7 @@ func (c *canvas) ends(lines []line) {
 	c.add(`<g class="ends" aria-hidden="true">`)
 	for i, l := range order {
 		name := template.HTMLEscapeString(show(l.name, endRunes))
-		c.add(fmt.Sprintf(`<text class="c%d" x="100%%" dx="8" y="%.0f">%s</text>`, l.class, at[i]+plotTop+4, name))
+		c.add(fmt.Sprintf(`<text class="c%d" x="100%%" dx="8" y="%.0f">%s %s</text>`, l.class, at[i]+plotTop+4, name, c.known(l.newest)))
 	}
 	c.add(`</g>`)
 }

@@ -28,7 +28,7 @@ type route struct {
 // table is every path of a node. GET means HEAD as well.
 func (p *Publisher) table() []route {
 	return append(append(p.verbRoutes(), p.metricsRoute()...), []route{
-		{http.MethodGet, "/", p.getIndex, viewer},
+		{http.MethodGet, "/", p.getOverviewPage, viewer},
 		{http.MethodGet, "/jobs", p.getJobsPage, viewer},
 		{http.MethodPost, "/jobs/act", p.postJobsAct, operator},
 		{http.MethodGet, "/:id", p.getResult, holder},

@@ -29,8 +29,10 @@ func TestRoutes(t *testing.T) {
 		contentType  string
 	}{
 		{"GET", "/", 200, typeHTML},
-		{"GET", "/?state=failed", 200, typeHTML},
-		{"GET", "/?state=x", 400, typeProblem},
+		{"GET", "/?range=7d&by=program", 200, typeHTML},
+		{"GET", "/?range=2h", 400, typeProblem},
+		{"GET", "/jobs?state=failed", 200, typeHTML},
+		{"GET", "/?by=x", 400, typeProblem},
 		{"GET", "/" + done, 200, typeJSON},
 		{"GET", "/" + failed, 200, typeJSON},
 		{"GET", "/" + queued, 202, typeJSON},
@@ -72,6 +74,8 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/schema/result.json", 200, "application/schema+json"},
 		{"GET", "/schema/x.json", 404, typeProblem},
 		{"GET", "/runnerbean.js", 200, "text/javascript; charset=utf-8"},
+		{"GET", "/assets/dash.css", 200, "text/css; charset=utf-8"},
+		{"GET", "/assets/live.js", 200, "text/javascript; charset=utf-8"},
 		{"HEAD", "/assets/style.css", 200, "text/css; charset=utf-8"},
 		{"GET", "/assets/../page.go", 404, typeProblem},
 		{"GET", "/assets/", 404, typeProblem},

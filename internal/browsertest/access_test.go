@@ -44,6 +44,7 @@ func TestAudit(t *testing.T) {
 		"sticks out":                    `<div style="width:900px">x</div>`,
 		"contrast of":                   `<p style="color:#555;background:#333">x</p>`,
 		"have a contrast":               `<svg role="img" aria-label="x" width="90" height="90"><text y="20" fill="#333">x</text></svg>`,
+		"no name though":                `<nav><a href="/n">n</a></nav>`,
 		"outside all landmarks":         `</main><div>x</div>`,
 	} {
 		page = fmt.Sprintf(good, markup)

@@ -114,7 +114,7 @@ func Evaluate[T any](b *Tab, expression string) T {
 	b.t.Helper()
 	v, err := chromedp.Run(b.Context, chromedp.Evaluate[T](expression))
 	if err != nil {
-		b.t.Fatalf("%s: %v (complaints: %q)", expression, err, b.Complaints())
+		b.t.Fatalf("%.300s: %v (complaints: %q)", expression, err, b.Complaints())
 	}
 	return v
 }

@@ -152,4 +152,4 @@ addEventListener('online', () => { listen(); soon(0); });
 
 times();
 setInterval(() => { if (!document.hidden) document.querySelectorAll('time[data-ago]').forEach(tell); }, 1000);
-if (document.querySelector('[data-live]')) { listen(); soon(POLL); }
+if (!('still' in document.body.dataset)) { listen(); soon(POLL); }

@@ -1,0 +1,177 @@
+package publisher
+
+import (
+	"cmp"
+	"fmt"
+	"html/template"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const (
+	// maxNodeLines is how many nodes the overview shows.
+	maxNodeLines = 12
+	// maxMarks is up to how many slots each has a mark of its own.
+	maxMarks = 24
+)
+
+// nodeLine is a node in few words.
+type nodeLine struct {
+	Name, Path string
+	Tone       string
+	State      string // up, or what is special about it
+	Slots      slotMarks
+	Load       string
+	Machine    []string // what else is known of its machine
+	Beat       piece
+}
+
+// slotMarks is how many slots are busy, as marks or as a bar.
+type slotMarks struct {
+	Label string
+	Marks []bool
+	Bar   template.HTML
+}
+
+func (v *overviewView) nodes(o jobs.Overview) {
+	list := slices.Clone(o.Nodes)
+	slices.SortStableFunc(list, func(a, b jobs.Node) int {
+		return cmp.Or(cmp.Compare(concern(b, o.At), concern(a, o.At)), cmp.Compare(a.Name, b.Name))
+	})
+	for _, n := range list[:min(len(list), maxNodeLines)] {
+		v.Nodes = append(v.Nodes, nodeLineOf(v.Root, n, o.At))
+	}
+	if more := len(list) - maxNodeLines; more > 0 {
+		v.MoreNodes = count(int64(more), "more node", "more nodes")
+	}
+}
+
+// concern is how much a person has to care about a node.
+func concern(n jobs.Node, now time.Time) int {
+	switch {
+	case !n.Alive && n.Left.IsZero():
+		return 3
+	case n.Alive && lateNode(n, now):
+		return 2
+	case n.Control.Paused, n.Drained:
+		return 1
+	}
+	return 0
+}
+
+// standing says how a node is, and how that looks.
+func standing(n jobs.Node, now time.Time) (state, tone string) {
+	switch {
+	case !n.Left.IsZero():
+		return "has left", "soft"
+	case !n.Alive:
+		return "dead", "bad"
+	case lateNode(n, now):
+		return "late", "warn"
+	case n.Control.Paused:
+		return "paused", "warn"
+	case n.Drained:
+		return "drained", "warn"
+	}
+	return "up", "ok"
+}
+
+func nodeLineOf(root string, n jobs.Node, now time.Time) nodeLine {
+	v := nodeLine{
+		Name: show(n.Name, maxNameRunes), Path: link(root + "/nodes/" + url.PathEscape(n.Name)),
+		Slots: slotMarksOf(n.Running, slotsOf(n)),
+	}
+	v.State, v.Tone = standing(n, now)
+	if !n.Beat.IsZero() {
+		v.Beat = stamp(n.Beat)
+	}
+	if m := n.Vitals; m != nil && n.Alive {
+		v.Load = fmt.Sprintf("%.1f", m.Load[0])
+		v.Machine = machine(m)
+	}
+	return v
+}
+
+// machine says how much is left of what a machine has.
+func machine(m *jobs.Vitals) []string {
+	var list []string
+	if m.MemoryTotal > 0 {
+		list = append(list, "memory "+bytesOf(m.MemoryTotal-m.MemoryAvailable)+" of "+bytesOf(m.MemoryTotal))
+	}
+	if d, ok := scarcest(m.Disks); ok {
+		list = append(list, "disk "+bytesOf(d.Free)+" free")
+	}
+	if b := m.Battery; b != nil {
+		words := "battery " + sharePercent(min(max(b.Charge, 0), 1))
+		if !b.Charging {
+			words += ", discharging"
+		}
+		list = append(list, words)
+	}
+	return list
+}
+
+// scarcest is the disk with the least room above its floor.
+func scarcest(disks []jobs.Disk) (jobs.Disk, bool) {
+	if len(disks) == 0 {
+		return jobs.Disk{}, false
+	}
+	return slices.MinFunc(disks, func(a, b jobs.Disk) int { return cmp.Compare(a.Free-a.Floor, b.Free-b.Floor) }), true
+}
+
+// slotMarksOf draws busy slots; more jobs than slots are possible after the
+// number was lowered.
+func slotMarksOf(busy, slots int) slotMarks {
+	busy, slots = max(busy, 0), max(slots, 0)
+	v := slotMarks{Label: strconv.Itoa(busy) + " of " + count(int64(slots), "slot", "slots") + " busy"}
+	n := max(busy, slots)
+	if n > maxMarks {
+		v.Bar = share(float64(busy) / float64(n))
+		return v
+	}
+	for i := range n {
+		v.Marks = append(v.Marks, i < busy)
+	}
+	return v
+}
+
+// serverView is a beanstalkd server with all words chosen.
+type serverView struct {
+	Addr, Tone, State, Version                        string
+	Ready, Reserved, Delayed, Buried, Overdue, Memory string
+	ReservedTone, BuriedTone, OverdueTone             string
+	Since                                             piece
+}
+
+func serverOf(s jobs.Server) serverView {
+	v := serverView{
+		Addr: show(s.Addr, maxNameRunes), Version: show(s.Version, 20), Tone: "ok", State: "ok",
+		Ready: grouped(s.Ready), Reserved: grouped(s.Reserved), Delayed: grouped(s.Delayed), Buried: grouped(s.Buried),
+		Overdue: grouped(s.Overdue), Memory: "–",
+	}
+	if s.Memory > 0 {
+		v.Memory = bytesOf(s.Memory)
+	}
+	if s.Buried > 0 {
+		v.BuriedTone = "warn"
+	}
+	if s.Overdue > 0 {
+		v.OverdueTone = "warn"
+	}
+	switch {
+	case !s.OK:
+		v.Tone, v.State = "bad", "does not answer"
+		if s.Error != "" {
+			v.State += ": " + show(strings.TrimSpace(s.Error), 200)
+		}
+		v.Ready, v.Reserved, v.Delayed, v.Buried, v.Overdue, v.Memory = "–", "–", "–", "–", "–", "–"
+	case s.Draining:
+		v.Tone, v.State = "warn", "drains: takes no messages"
+	}
+	return v
+}

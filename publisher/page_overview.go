@@ -1,0 +1,322 @@
+package publisher
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// overviewView is the overview with all words chosen.
+type overviewView struct {
+	frame
+	Ranges, Kinds []navLink // links to other windows, and to nodes or programs
+	Span          string    // the window in words
+	Figures       []headline
+	Notices       [][]piece // that the queue is drained
+	Findings      []findingView
+	Finished      linesPlot
+	Depth         linesPlot
+	Oldest        piece // when the job was accepted that has been queued the longest
+	Running       []rowView
+	RunningAll    string // how many there are
+	Failures      []partView
+	Unfinished    string
+	Queues        []queueView
+	Nodes         []nodeLine
+	MoreNodes     string
+	Servers       []serverView
+	Events        []happening
+	Begin         []string // commands that help where nothing is there yet
+	BeginWith     string
+}
+
+type headline struct {
+	Number, Of, Meaning, Tone, Path string
+	Since                           piece // follows the meaning
+}
+
+type findingView struct {
+	Tone, Level, Text, Path string
+}
+
+// partView is a part of a whole, with a bar.
+type partView struct {
+	Name, Count, Path string
+	Bar               any
+}
+
+type queueView struct {
+	Program, Path, Queued, Running, Waiting string
+	Oldest                                  piece
+}
+
+// getOverviewPage is the first page of the dashboard.
+func (p *Publisher) getOverviewPage(c echo.Context) error {
+	q := c.QueryParams()
+	for _, name := range paramNames(q) {
+		known := name == "range" || name == "by" && slices.Contains([]string{"node", "program"}, q.Get(name))
+		if !known || len(q[name]) != 1 {
+			return badParameter(name, "is not known here; range is, and by, which is node or program")
+		}
+	}
+	return p.sendLivePage(c, "overview.html", func(ctx context.Context) (any, error) {
+		o, err := p.overview(ctx, q.Get("range"))
+		if err != nil {
+			return nil, err
+		}
+		return newOverviewView(p.frame(c, "overview", "Overview"), o, q.Get("by")), nil
+	})
+}
+
+// ranges are the windows in words.
+var ranges = []struct{ name, short, long string }{
+	{"15m", "15 min", "in 15 minutes"},
+	{"1h", "1 h", "in the last hour"},
+	{"6h", "6 h", "in 6 hours"},
+	{"24h", "24 h", "in 24 hours"},
+	{"7d", "7 d", "in 7 days"},
+	{"30d", "30 d", "in 30 days"},
+}
+
+func newOverviewView(f frame, o jobs.Overview, by string) *overviewView {
+	v := &overviewView{frame: f, RunningAll: grouped(o.Counts[jobs.Running]), Notices: notices(jobs.Drains{Queue: o.Queue.Drained})}
+	v.links(o.Window.Name, by)
+	v.figures(o)
+	if len(o.Verdict.Findings) > 1 { // the verdict tells of the first
+		for _, fault := range o.Verdict.Findings {
+			v.Findings = append(v.Findings, finding(f.Root, fault))
+		}
+	}
+	v.plots(o, by)
+	for _, r := range o.Running {
+		v.Running = append(v.Running, runningRow(f.Root, r))
+	}
+	v.failures(o)
+	v.queues(o)
+	v.nodes(o)
+	for _, s := range o.Servers {
+		v.Servers = append(v.Servers, serverOf(s))
+	}
+	for _, e := range o.Events {
+		v.Events = append(v.Events, eventOf(f.Root, e))
+	}
+	v.begin(o)
+	return v
+}
+
+// links lead to the other windows and to the other way to draw the lines.
+func (v *overviewView) links(window, by string) {
+	query := func(window, by string) string {
+		q := url.Values{}
+		if window != defaultRange {
+			q.Set("range", window)
+		}
+		if by == "program" {
+			q.Set("by", by)
+		}
+		if len(q) == 0 {
+			return v.Root + "/"
+		}
+		return v.Root + "/?" + q.Encode()
+	}
+	for _, r := range ranges {
+		v.Ranges = append(v.Ranges, navLink{Path: query(r.name, by), Text: r.short, Here: r.name == window})
+		if r.name == window {
+			v.Span = r.long
+		}
+	}
+	v.Kinds = []navLink{
+		{Path: query(window, ""), Text: "by node", Here: by != "program"},
+		{Path: query(window, "program"), Text: "by program", Here: by == "program"},
+	}
+}
+
+func (v *overviewView) figures(o jobs.Overview) {
+	jobsIn := func(state jobs.State) string { return v.Root + "/jobs?state=" + string(state) }
+	hour := total(o.LastHour)
+	v.Figures = []headline{
+		{Number: grouped(hour), Meaning: "finished in the last hour", Path: jobsIn(jobs.Succeeded)},
+		{Number: grouped(int64(o.Busy)), Of: "of " + count(int64(o.Slots), "slot", "slots"), Meaning: "busy", Path: jobsIn(jobs.Running)},
+		v.queued(o, jobsIn(jobs.Queued)),
+		v.succeeded(o),
+		v.failed(o, jobsIn(jobs.Failed)),
+	}
+}
+
+func (v *overviewView) queued(o jobs.Overview, path string) headline {
+	f := headline{Number: grouped(o.Queue.Queued), Meaning: "queued", Path: path}
+	if o.Queue.Waiting > 0 {
+		f.Of = "and " + grouped(o.Queue.Waiting) + " waiting"
+	}
+	if !o.Queue.Oldest.IsZero() {
+		f.Meaning, f.Since = "queued, the oldest ", stamp(o.Queue.Oldest)
+	}
+	return f
+}
+
+// succeeded is the share of the jobs that ended in the window; what persons have
+// cancelled counts for neither side.
+func (v *overviewView) succeeded(o jobs.Overview) headline {
+	good, bad := o.Ended[jobs.Succeeded], o.Ended[jobs.Failed]
+	f := headline{Number: "–", Meaning: "no job has ended " + v.Span}
+	if good+bad > 0 {
+		f.Number, f.Meaning = sharePercent(float64(good)/float64(good+bad)), "succeeded "+v.Span
+	}
+	return f
+}
+
+func (v *overviewView) failed(o jobs.Overview, path string) headline {
+	n := o.Ended[jobs.Failed]
+	f := headline{Number: grouped(n), Meaning: "failed " + v.Span, Path: path}
+	if n > 0 {
+		f.Tone = "bad"
+	}
+	if n := o.Ended[jobs.Cancelled]; n > 0 {
+		f.Of = "and " + grouped(n) + " cancelled"
+	}
+	return f
+}
+
+func finding(root string, f jobs.Finding) findingView {
+	v := findingView{Tone: levelTone(f.Level), Text: show(f.Text, 300), Level: map[jobs.Level]string{
+		jobs.LevelOK: "Note", jobs.LevelWarn: "Look at this",
+	}[f.Level]}
+	if v.Level == "" {
+		v.Level = "Act on this"
+	}
+	if f.Path != "" {
+		v.Path = link(root + f.Path)
+	}
+	return v
+}
+
+func (v *overviewView) plots(o jobs.Overview, by string) {
+	list, what := o.FinishedByNode, "Jobs finished by node"
+	if by == "program" {
+		list, what = o.FinishedByProgram, "Jobs finished by program"
+	}
+	v.Finished = drawLines(what, "jobs per minute", o.Window, list, false)
+	v.Depth = drawLines("Jobs that were queued, running and waiting", "jobs", o.Window, o.Depth, true)
+	if !o.Queue.Oldest.IsZero() {
+		v.Oldest = stamp(o.Queue.Oldest)
+	}
+}
+
+func (v *overviewView) failures(o jobs.Overview) {
+	all := total(o.Failures)
+	for _, class := range largest(o.Failures) {
+		n := o.Failures[class]
+		v.Failures = append(v.Failures, partView{
+			Name: because(class), Count: grouped(n), Bar: share(float64(n) / float64(all)),
+		})
+	}
+	for i, outcome := range largest(o.Unfinished) {
+		if i > 0 {
+			v.Unfinished += ", "
+		}
+		v.Unfinished += grouped(o.Unfinished[outcome]) + " " + show(string(outcome), maxNameRunes)
+	}
+}
+
+// largest are the keys of a count that is above zero, the largest first.
+func largest[K ~string](counts map[K]int64) []K {
+	var keys []K
+	for k, n := range counts {
+		if n > 0 {
+			keys = append(keys, k)
+		}
+	}
+	slices.SortFunc(keys, func(a, b K) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	return keys[:min(len(keys), maxParts)]
+}
+
+// maxParts bounds the rows of what a page breaks down.
+const maxParts = 12
+
+func (v *overviewView) queues(o jobs.Overview) {
+	for _, q := range o.Queue.Programs[:min(len(o.Queue.Programs), maxParts)] {
+		line := queueView{
+			Program: show(q.Program, maxNameRunes), Path: link(v.Root + "/programs/" + url.PathEscape(q.Program)),
+			Queued: grouped(q.Queued), Running: grouped(q.Running), Waiting: grouped(q.Waiting),
+		}
+		if !q.Oldest.IsZero() && q.Queued > 0 {
+			line.Oldest = stamp(q.Oldest)
+		}
+		v.Queues = append(v.Queues, line)
+	}
+}
+
+// begin helps where nothing is there yet.
+func (v *overviewView) begin(o jobs.Overview) {
+	switch programs := slices.ContainsFunc(o.Nodes, func(n jobs.Node) bool { return len(n.Programs) > 0 }); {
+	case len(o.Nodes) == 0:
+		v.BeginWith = "No node has said that it is there. Start one on any machine that reaches beanstalkd and the ledger:"
+		v.Begin = []string{"runnerbean worker"}
+	case !programs:
+		v.BeginWith = "No node has a program yet. A program is an executable that reads JSON and prints JSON; put one into the programs folder, where it is found without a restart:"
+		v.Begin = []string{`printf '#!/bin/sh\ncat\n' > programs/echo`, "chmod 755 programs/echo"}
+	case total(o.Counts) == 0:
+		v.BeginWith = "No job has come yet. Submit one from a shell, from your web server, or on the page of a program:"
+		v.Begin = []string{fmt.Sprintf("runnerbean submit --program %s --data '{}' --wait", firstProgram(o.Nodes))}
+	}
+}
+
+func firstProgram(nodes []jobs.Node) string {
+	for _, n := range nodes {
+		if len(n.Programs) > 0 {
+			return show(n.Programs[0], maxNameRunes)
+		}
+	}
+	return "NAME"
+}
+
+// runningRow says how long a job has run where nothing tells how long it will.
+func runningRow(root string, r jobs.Result) rowView {
+	v := row(root, r)
+	v.URL = link(root + "/jobs/" + url.PathEscape(r.ID))
+	v.Took = strings.TrimSuffix(v.Took, " left")
+	if !r.Started.IsZero() {
+		v.Created = stamp(r.Started)
+	}
+	return v
+}
+
+func grouped(n int64) string { return thousands(strconv.FormatInt(n, 10)) }
+
+func total[K ~string](counts map[K]int64) (sum int64) {
+	for _, n := range counts {
+		sum += n
+	}
+	return sum
+}
+
+// sharePercent has decimals where they tell that not all is 100.
+func sharePercent(part float64) string {
+	switch p := part * 100; {
+	case p == 100, p == 0:
+		return fmt.Sprintf("%.0f %%", p)
+	case p > 99.9:
+		return "> 99.9 %"
+	case p > 90:
+		return fmt.Sprintf("%.1f %%", p)
+	default:
+		return fmt.Sprintf("%.0f %%", p)
+	}
+}
+
+// lateNode is how old a heartbeat is that a person should see, against the clock
+// of the overview.
+func lateNode(n jobs.Node, now time.Time) bool {
+	return !n.Beat.IsZero() && now.Sub(n.Beat) >= lateAfter
+}
