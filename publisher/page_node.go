@@ -173,13 +173,14 @@ func nodeFigures(n jobs.Node) []figureView {
 		return list
 	}
 	list = append(list,
-		figureView{fmt.Sprintf("%.2f", v.Load[0]), fmt.Sprintf("load of a minute, on %s (%.2f, %.2f before)", plural(v.CPUs, "processor"), v.Load[1], v.Load[2]), ""},
+		figureView{fmt.Sprintf("%.2f", v.Load[0]), fmt.Sprintf("load on %s; %.2f over 15 min", plural(v.CPUs, "processor"), v.Load[2]), ""},
 		figureView{percent(v.CPU), "of all processors in use", ""})
 	if text, tone := memoryWords(v); text != "" {
 		list = append(list, figureView{text, "of " + bytesOf(v.MemoryTotal) + " memory in use", tone})
 	}
-	if text, tone := batteryWords(v.Battery); text != "" {
-		list = append(list, figureView{text, "battery", tone})
+	if b := v.Battery; b != nil {
+		_, tone := batteryWords(b)
+		list = append(list, figureView{percent(b.Charge), "of the battery" + map[bool]string{true: ", charging"}[b.Charging], tone})
 	}
 	return list
 }

@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -22,14 +23,18 @@ const weatherSchema = `{"type":"object","required":["town","days"],"additionalPr
 	"heights":{"type":"array","items":{"type":"number"}},
 	"extra":{}}}`
 
+var testPrograms = []ledger.Program{
+	{Name: "weather", SHA256: strings.Repeat("a1", 32), Description: "Weather of some days.", Input: []byte(weatherSchema)},
+	{Name: testProgram, SHA256: "abc"},
+}
+
 // pool registers nodes with programs, and serves the publisher.
 func (b *bench) pool() string {
 	b.t.Helper()
-	weather := ledger.Program{Name: "weather", SHA256: strings.Repeat("a1", 32), Description: "Weather of some days.", Input: []byte(weatherSchema)}
-	other := weather
+	other := testPrograms[0]
 	other.SHA256 = strings.Repeat("b2", 32)
 	for _, n := range []ledger.Node{
-		{Name: testNode, Instance: testInstance, Slots: 4, BaseURL: "http://127.0.0.1:8420", Version: "v1.2.3", Programs: []ledger.Program{weather, {Name: testProgram, SHA256: "abc"}}},
+		{Name: testNode, Instance: testInstance, Slots: 4, BaseURL: "http://127.0.0.1:8420", Version: "v1.2.3", Programs: testPrograms},
 		{Name: "node2", Instance: "instance2", Slots: 2, Programs: []ledger.Program{other}},
 		{Name: "node3", Instance: "instance3", Slots: 2},
 	} {
@@ -47,14 +52,40 @@ func (b *bench) pool() string {
 	return s.URL
 }
 
+// beat is a heartbeat of a node with what it says of its machine.
+func (b *bench) beat(instance string, slots int, v jobs.Vitals) {
+	b.t.Helper()
+	text, err := json.Marshal(v)
+	if err == nil {
+		err = b.ledger.Beat(context.Background(), instance, testPrograms, slots, text)
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 func TestNodeAndProgramPagesInTheBrowser(t *testing.T) {
 	b := newBench(t)
 	url := b.pool()
-	b.running(b.queued(""))
+	id := b.queued("")
+	b.running(id)
+	at := time.Now().Add(-90 * time.Second)
+	b.beat(testInstance, 4, jobs.Vitals{
+		At: time.Now(), Load: [3]float64{2.84, 2.5, 1.9}, CPUs: 4, CPU: 0.71, MemoryTotal: 16 << 30, MemoryAvailable: 9 << 30,
+		Disks: []jobs.Disk{
+			{Path: "/var/lib/runnerbean", Use: "data, store", Total: 500 << 30, Free: 212 << 30, Floor: 256 << 20},
+			{Path: "/tmp", Use: "scratch", Total: 8 << 30, Free: 300 << 20, Floor: 256 << 20},
+		},
+		Battery: &jobs.Battery{Charge: 0.83, Charging: true},
+		Processes: []jobs.Process{
+			{Job: id, Attempt: 1, PID: 4711, Parent: 1, Name: "forecast", CPU: 0.02, CPUSeconds: 0.4, Memory: 12 << 20, Started: at},
+			{Job: id, Attempt: 1, PID: 4712, Parent: 4711, Name: "solver", CPU: 0.98, CPUSeconds: 81.3, Memory: 612 << 20, Started: at},
+		},
+	})
 	chromium := browsertest.Start(t)
 	for _, page := range []struct{ path, name, holds string }{
 		{"/nodes", "nodes", "node2"},
-		{"/nodes/" + testNode, "node", "another version on node2"},
+		{"/nodes/" + testNode, "node", "solver"},
 		{"/nodes/node3", "node-left", "stopped in good order"},
 		{"/programs", "programs", "Weather of some days."},
 		{"/programs/weather", "program", "The nearest town."},
