@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -16,8 +18,9 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// child is what a node in a process of its own needs to know.
-type child struct{ Dir, Addr, Instance string }
+// child is what a node in a process of its own needs to know. It pauses once
+// the file PauseAt is there.
+type child struct{ Dir, Addr, Instance, PauseAt string }
 
 // runNode is a node until it is killed.
 func runNode(spec string) int {
@@ -51,7 +54,63 @@ func childNode(spec string) error {
 	if err != nil {
 		return err
 	}
+	if c.PauseAt != "" {
+		go pauseAt(w, c.PauseAt)
+	}
 	return w.Run(ctx, ctx)
+}
+
+func pauseAt(w *Worker, path string) {
+	for {
+		if _, err := os.Stat(path); err == nil {
+			w.Pause("a test")
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// TestKilledInAPause kills a node whose program, with a child in a session of
+// its own, stands still. Its next life ends both.
+func TestKilledInAPause(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	count, pause := filepath.Join(r.dir, "count"), filepath.Join(r.dir, "pause")
+	r.install("p", `setsid sh -c 'while :; do printf x >>`+count+`; sleep 0.005; done' &
+		echo '{"message":"running"}' >&3; wait`)
+	instance := jobs.NewID()
+	cmd := r.startChild(child{Dir: r.dir, Addr: r.bean.Addr, Instance: instance, PauseAt: pause})
+	r.awaitMessage(r.submit(job("p")))
+	ticks := func() int64 {
+		info, err := os.Stat(count)
+		if err != nil {
+			return 0
+		}
+		return info.Size()
+	}
+	r.counts(ticks)
+	r.must(os.WriteFile(pause, nil, 0o600))
+	r.still(ticks)
+	r.must(cmd.Process.Kill())
+	_ = cmd.Wait() // it was killed
+	left := func() (found []string) {
+		files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+		for _, f := range files {
+			if text, _ := os.ReadFile(f); strings.Contains(string(text), count) {
+				found = append(found, f)
+			}
+		}
+		return found
+	}
+	if len(left()) == 0 {
+		t.Log("the kill left nothing, so there is nothing to see here")
+	}
+	r.recover(instance)
+	w, err := New(r.cfg)
+	r.must(err)
+	w.Hold("so that nothing is started")
+	r.run(w)
+	r.until("nothing is left", func() bool { return len(left()) == 0 })
 }
 
 // TestKilledNode kills a node with SIGKILL while it runs a job. Its next life
