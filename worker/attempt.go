@@ -177,13 +177,23 @@ func (a *attempt) exec(ctx context.Context, in *input) error {
 	a.lane.leave()
 	live.stop()
 	if err != nil {
-		return a.broken(err)
+		return a.notStarted(err)
 	}
 	a.exit = &exit
 	if exit.EventsDropped > 0 {
 		fmt.Fprintf(&a.log, "runnerbean: %d event lines were too long and are ignored\n", exit.EventsDropped)
 	}
 	return a.judge(exit)
+}
+
+// notStarted is the end of an attempt without a program: a node that was paused
+// before it could start may have had a reason to kill it meanwhile.
+func (a *attempt) notStarted(err error) error {
+	a.span, a.began = span{}, time.Time{}
+	if a.killed.Err() != nil {
+		return &fault{outcome: jobs.OutcomeKilled, message: context.Cause(a.killed).Error()}
+	}
+	return a.broken(err)
 }
 
 // judge makes of the way in which a program ended the end of the attempt.

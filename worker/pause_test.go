@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -166,5 +167,39 @@ func TestPauseAndShutdown(t *testing.T) {
 	}
 	if got := r.attempts(id)[0].Message; !strings.Contains(got, "shut down") {
 		t.Errorf("the attempt says %q", got)
+	}
+}
+
+// TestKilledBeforeItCouldStart is a job that a pause keeps from starting, and
+// whose files take more room than they may: that is its own fault, not the node's.
+func TestKilledBeforeItCouldStart(t *testing.T) {
+	t.Parallel()
+	told := make(chan Ended, 1)
+	r := newRig(t, func(c *Config) {
+		c.Attempts, c.MaxScratch = 1, 64<<10
+		c.OnEnded = func(e Ended) { told <- e }
+	})
+	r.install("quick", "echo 1")
+	asked, release := make(chan struct{}, 1), make(chan struct{})
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+		_, _ = w.Write(make([]byte, 64<<10))
+	})
+	n := r.start()
+	j := job("quick")
+	j.Files = []jobs.File{{Name: "f", URL: url}}
+	r.submit(j)
+	receive(t, asked)
+	n.Pause("backup")
+	close(release)
+	if record := r.await(j.ID, jobs.Failed); record.Error.Class != jobs.OutcomeKilled || !strings.Contains(record.Error.Message, "64 KiB") {
+		t.Errorf("%+v", record.Error)
+	}
+	if e := receive(t, told); e.Run != 0 || e.SpanID != "" {
+		t.Errorf("%+v", e)
 	}
 }
