@@ -25,7 +25,7 @@ demo: need-beanstalkd build ## Run the main job end to end; DEMO_ONCE=1 runs it 
 	$(BIN)/demo -bin $(BIN)/runnerbean -programs $(BIN)/programs -website $(BIN)/website
 
 .PHONY: test
-test: need-beanstalkd need-chromium need-strace check race bench-once smoke chaos-short mutants ## Set up, check and test everything, as CI does
+test: need-beanstalkd need-chromium need-strace need-promtool check race bench-once smoke chaos-short mutants ## Set up, check and test everything, as CI does
 
 .PHONY: race
 # Where control groups can be had, a test that finds none fails.
@@ -34,7 +34,7 @@ race: ## Run the tests with the race detector
 	$(GO) test -race -timeout 10m ./...
 
 .PHONY: check
-check: lint cross ## Everything that needs no running
+check: lint cross rules ## Everything that needs no running
 
 .PHONY: lint
 lint: ## gofumpt, vet, staticcheck, go mod tidy
@@ -43,6 +43,11 @@ lint: ## gofumpt, vet, staticcheck, go mod tidy
 	$(GO) tool staticcheck ./...
 	$(GO) mod tidy -diff
 	@if command -v shellcheck >/dev/null; then shellcheck .ci/run chaos/*.sh; fi
+
+.PHONY: rules
+rules: need-promtool ## Check the example configuration of Prometheus and test its alert rules
+	promtool check config examples/monitoring/prometheus.yml
+	promtool test rules examples/monitoring/alerts_test.yml
 
 .PHONY: cross
 cross: ## Build for the platforms we ship
@@ -95,6 +100,10 @@ need-faketime:
 .PHONY: need-beanstalkd
 need-beanstalkd:
 	@command -v beanstalkd >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=beanstalkd
+
+.PHONY: need-promtool
+need-promtool:
+	@command -v promtool >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=prometheus
 
 .PHONY: need-chromium
 need-chromium:

@@ -21,6 +21,13 @@ func (m *Metrics) makeWork() {
 	m.publish = m.single("publish_duration_seconds", "How long it took to publish a result.")
 	m.actions = m.counter("reconciler_actions_total", "Jobs that the reconciler of this node has put right, by what it did.", "kind")
 	m.webhooks = m.counter("webhooks_total", "Tries to tell a webhook of a job's end, by outcome: delivered, failed, given_up.", "outcome")
+	// An alert on the first of something needs a 0 to rise from.
+	for _, kind := range []string{"lost", "expired", "resent", "found"} {
+		m.actions.WithLabelValues(kind)
+	}
+	for _, outcome := range []string{"delivered", "failed", "given_up"} {
+		m.webhooks.WithLabelValues(outcome)
+	}
 }
 
 func (m *Metrics) single(name, help string) prometheus.Histogram {
