@@ -1,8 +1,13 @@
 package ledger
 
 import (
+	"context"
+	"database/sql"
+	"fmt"
 	"slices"
 	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // bins are the upper ends of the histogram of durations: 1, 2 and 5 times each
@@ -12,7 +17,7 @@ var bins = func() (list []time.Duration) {
 	for d := time.Millisecond; d <= 1e6*time.Second; d *= 10 {
 		list = append(list, d, 2*d, 5*d)
 	}
-	return list
+	return list[:len(list)-2]
 }()
 
 // noBin is for ends that are not in the histogram.
@@ -22,4 +27,50 @@ const noBin = -1
 func binOf(d time.Duration) int {
 	i, _ := slices.BinarySearch(bins, d)
 	return i
+}
+
+var qDurations = newQuery(`SELECT bin, n, run_us FROM durations WHERE program = ? AND at >= ?
+	UNION ALL SELECT bin, n, run_us FROM tallies WHERE program = ? AND at >= ? AND bin >= 0`)
+
+// Durations is the histogram of how long the successes of a program ran, and
+// their mean, since the beginning of a day in UTC; it is kept for 31 days. Bins
+// are those from the first to the last that is not empty; none where there was
+// no success.
+func (l *Ledger) Durations(ctx context.Context, program string, since time.Time) (list []jobs.Bin, mean time.Duration, err error) {
+	defer l.watch("durations", time.Now(), &err)
+	from := micros(since.UTC().Truncate(day))
+	counts, total, sum := make([]int64, len(bins)+1), int64(0), int64(0)
+	err = l.reader.each(ctx, qDurations, []any{program, from, program, from}, func(r *sql.Rows) error {
+		var bin int
+		var n, run int64
+		err := r.Scan(&bin, &n, &run)
+		counts[min(max(bin, 0), len(bins))] += n
+		total, sum = total+n, sum+run
+		return err
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("ledger: durations: %w", err)
+	}
+	if total == 0 {
+		return nil, 0, nil
+	}
+	return histogram(counts), microseconds(sum / total), nil
+}
+
+// histogram leaves out the empty bins at both ends.
+func histogram(counts []int64) (list []jobs.Bin) {
+	first := slices.IndexFunc(counts, func(n int64) bool { return n > 0 })
+	for i, n := range counts {
+		b := jobs.Bin{N: n}
+		if i < len(bins) {
+			b.UpTo = bins[i].Seconds()
+		}
+		if i >= first {
+			list = append(list, b)
+		}
+	}
+	for len(list) > 0 && list[len(list)-1].N == 0 {
+		list = list[:len(list)-1]
+	}
+	return list
 }

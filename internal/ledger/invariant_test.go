@@ -27,6 +27,7 @@ func (s *machine) check(rt *rapid.T) {
 	s.recount()
 	s.checkUnsent(rt)
 	s.checkNeeds(rt)
+	s.checkCounters(rt)
 }
 
 // checkStates compares the state and attempt of every job at one stroke.
@@ -84,6 +85,7 @@ func (s *machine) checkJob(rt *rapid.T, j *modelJob) {
 	if diff := cmp.Diff(j.outcomes, outcomes, cmpopts.EquateEmpty()); diff != "" {
 		rt.Fatalf("attempts of %s: %s", j.id, diff)
 	}
+	s.ends.see(&r, attempts)
 }
 
 // checkUnsent holds the queue to what the reconciler must see.

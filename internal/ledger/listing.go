@@ -78,7 +78,7 @@ func (s *listing) ofPrograms() error {
 		s.ended(p)
 	}
 	if s.wants(jobs.Queued) {
-		err = s.queued(programs)
+		err = s.queued()
 	}
 	if len(s.list) > maxMerged {
 		s.list = nil
@@ -104,20 +104,35 @@ func (s *listing) ended(program string) {
 
 // queued adds the queued jobs. Those of one server, program and priority are in
 // the order of listings; it leaps through the index from one such list to the next.
-func (s *listing) queued(programs []string) error {
+func (s *listing) queued() error {
+	f := s.filter
+	f.Program, f.State = "", ""
+	if s.filter.Program != "" {
+		return s.queuedOf(f)
+	}
+	server, program, priority := "", "", int64(-1)
+	for len(s.list) <= maxMerged {
+		var accepted int64
+		found, err := s.row(qNextKey, []any{server, program, priority}, &server, &program, &priority, &accepted)
+		if err != nil || !found {
+			return err
+		}
+		s.add(queuedJobs, f, server, program, priority)
+	}
+	return nil
+}
+
+// queuedOf adds those of one program.
+func (s *listing) queuedOf(rest Filter) error {
 	servers, err := s.servers()
 	for _, server := range servers {
-		for _, program := range programs {
-			for priority := int64(-1); err == nil && len(s.list) <= maxMerged; {
-				found := false
-				found, err = s.row(qNextPriority, []any{server, program, priority}, &priority)
-				if !found {
-					break
-				}
-				f := s.filter
-				f.Program, f.State = "", ""
-				s.add(queuedJobs, f, server, program, priority)
+		for priority := int64(-1); err == nil && len(s.list) <= maxMerged; {
+			found := false
+			found, err = s.row(qNextPriority, []any{server, s.filter.Program, priority}, &priority)
+			if !found {
+				break
 			}
+			s.add(queuedJobs, rest, server, s.filter.Program, priority)
 		}
 	}
 	return err

@@ -205,4 +205,32 @@ func (d *desk) recount() {
 	if diff := cmp.Diff(want, got); diff != "" {
 		d.t.Errorf("counts differ from the jobs: %s", diff)
 	}
+	d.recountBacklog()
+}
+
+// recountBacklog counts what Backlog claims to know.
+func (d *desk) recountBacklog() {
+	d.t.Helper()
+	got, err := d.Backlog(d.t.Context())
+	d.must(err)
+	var want Backlog
+	rows, err := d.reader.db.Query(`SELECT program, SUM(state = 'queued'), SUM(state = 'running'), SUM(state = 'waiting'),
+		COALESCE(MIN(CASE WHEN state = 'queued' THEN accepted END), 0) FROM jobs
+		WHERE state IN ('queued', 'running', 'waiting') GROUP BY program ORDER BY program`)
+	d.must(err)
+	d.must(eachRow(rows, func(r *sql.Rows) error {
+		var p ProgramBacklog
+		var oldest int64
+		err := r.Scan(&p.Program, &p.Queued, &p.Running, &p.Waiting, &oldest)
+		p.Oldest = fromMicros(oldest)
+		want.Programs = append(want.Programs, p)
+		want.Queued, want.Running, want.Waiting = want.Queued+p.Queued, want.Running+p.Running, want.Waiting+p.Waiting
+		if oldest > 0 {
+			want.Oldest = earlier(want.Oldest, p.Oldest)
+		}
+		return err
+	}))
+	if diff := cmp.Diff(want, got); diff != "" {
+		d.t.Errorf("the backlog differs from the jobs: %s", diff)
+	}
 }

@@ -11,7 +11,7 @@ import (
 func TestNoStatementReadsAllJobs(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	short := []string{"nodes", "programs", "unsettled", "events", "sooner", "drains", "backlog", "controls", "vitals"} // events are read from one end
+	short := []string{"nodes", "programs", "unsettled", "events", "sooner", "drains", "backlog", "controls", "vitals", "tallies", "minutes", "steps", "sums", "durations"} // tallies are of a minute or two // events are read from one end
 	for _, q := range queries {
 		if verb, _, _ := strings.Cut(q.text, " "); slices.Contains([]string{"BEGIN", "COMMIT", "ROLLBACK"}, verb) {
 			continue
@@ -45,7 +45,11 @@ func TestQueriesUseTheirIndex(t *testing.T) {
 		allEvents:            "events_at (at>? AND (at,id)<(?,?))", kindEvents: "events_kind (kind=? AND at>? AND (at,id)<(?,?))",
 		nodeEvents: "events_node (node=? AND at>? AND (at,id)<(?,?))", humanEvents: "events_human (at>? AND (at,id)<(?,?))",
 		qEventsAfter: "PRIMARY KEY (id>?)",
-		qIDs:         "PRIMARY KEY (id>? AND id<?)", qNextPriority: "COVERING INDEX jobs_queue (server=? AND program=? AND priority>?)",
+		qNextKey:     "COVERING INDEX jobs_queue ((server,program,priority)>(?,?,?))",
+		qByNode:      "activity USING PRIMARY KEY (grain=? AND axis=? AND at>? AND at<?)", qByProgram: "tallies USING PRIMARY KEY (at>? AND at<?)",
+		qPruneActivity: "PRIMARY KEY (grain=? AND axis=? AND at<?)", qPruneDurations: "durations_at (at<?)",
+		qDurations: "durations USING PRIMARY KEY (program=? AND at>?)",
+		qIDs:       "PRIMARY KEY (id>? AND id<?)", qNextPriority: "COVERING INDEX jobs_queue (server=? AND program=? AND priority>?)",
 		qAnyLabelled: "PRIMARY KEY (label=?)",
 		qNextServer:  "COVERING INDEX jobs_queue (server>?)",
 		qBefore:      "COVERING INDEX jobs_queue (server=? AND program=? AND (priority,accepted,id)", qUnsent: "jobs_queue (server=? AND program=?)",

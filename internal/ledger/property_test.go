@@ -25,6 +25,7 @@ type machine struct {
 	final map[string]Record // as they were when they became final
 	sent  map[string]bool   // queued jobs whose message is marked
 	seen  map[string]string // the model's jobs as they were compared last
+	ends  ends
 	steps int
 }
 
@@ -49,7 +50,7 @@ func TestLedgerFollowsTheModel(t *testing.T) {
 			"accept": s.accept, "claim": s.claim, "claim more": s.claim, "finish": s.finish, "finish more": s.finish,
 			"finish again": s.finishStale, "act": s.act, "act on running": s.actRunning,
 			"report": s.report, "recover": s.recover, "expire": s.expire, "beat": s.beat, "mark": s.mark,
-			"wait": s.wait, "reopen": s.reopen, "crash": s.crash, "": s.check,
+			"wait": s.wait, "rollup": s.rollup, "reopen": s.reopen, "crash": s.crash, "": s.check,
 		})
 	})
 }
@@ -58,7 +59,7 @@ func newMachine(rt *rapid.T, dir string) *machine {
 	d := &desk{t: rt, clock: &testClock{}}
 	d.clock.us.Store(time.Date(2026, 11, 22, 6, 16, 0, 0, time.UTC).UnixMicro())
 	s := &machine{
-		desk: d, dir: dir, final: map[string]Record{}, sent: map[string]bool{}, seen: map[string]string{},
+		desk: d, dir: dir, final: map[string]Record{}, sent: map[string]bool{}, seen: map[string]string{}, ends: newEnds(),
 		m: &model{now: d.clock.now(), jobs: map[string]*modelJob{}, beat: map[string]time.Time{}},
 	}
 	s.folder()
@@ -88,6 +89,9 @@ func (s *machine) folder() {
 }
 
 func jobID(n int) string { return fmt.Sprintf("01990000-0000-7000-8000-%012d", n) }
+
+// programOf makes jobs of two programs.
+func programOf(id string) string { return []string{"p", "q"}[id[len(id)-1]%2] }
 
 // some picks a job, or skips the step.
 func (s *machine) some(rt *rapid.T, want func(*modelJob) bool) *modelJob {
@@ -119,7 +123,7 @@ func (s *machine) newJob(rt *rapid.T) (*modelJob, Entry) {
 	if rapid.IntRange(0, 4).Draw(rt, "expiring") == 0 {
 		j.expires = s.m.now.Add(15 * time.Second)
 	}
-	doc := jobs.Job{ID: j.id, Program: "p", Needs: j.needs, NotBefore: j.notBefore, Expires: j.expires}
+	doc := jobs.Job{ID: j.id, Program: programOf(j.id), Needs: j.needs, NotBefore: j.notBefore, Expires: j.expires}
 	e := Entry{Job: doc, Document: fmt.Appendf(nil, `{"id":%q,"n":%d}`, j.id, j.document)}
 	if rapid.IntRange(0, 9).Draw(rt, "faulty") == 0 {
 		e.Fault = &jobs.Error{Class: jobs.ClassDocument, Message: "bad"}
@@ -236,7 +240,7 @@ func (s *machine) actOn(rt *rapid.T, j *modelJob) {
 	verb := rapid.SampledFrom(Verbs).Draw(rt, "verb")
 	before := *j
 	refusal := s.m.act(verb, j)
-	job := jobs.Job{ID: j.id, Program: "p", Needs: j.needs}
+	job := jobs.Job{ID: j.id, Program: programOf(j.id), Needs: j.needs}
 	list, err := s.Act(rt.Context(), verb, "somebody", []Target{{ID: j.id, Job: &job}})
 	s.must(err)
 	if got := list[0]; !errors.Is(got.Err, refusal) || got.Err != nil && refusal == nil || got.Record.State != j.state {
@@ -305,6 +309,17 @@ func (s *machine) mark(rt *rapid.T) {
 func (s *machine) wait(rt *rapid.T) {
 	s.clock.advance(rapid.SampledFrom([]time.Duration{time.Second, 6 * time.Second, 21 * time.Second, time.Hour}).Draw(rt, "wait"))
 	s.m.now = s.clock.now()
+}
+
+func (s *machine) rollup(rt *rapid.T) {
+	for range maxRollups {
+		more, err := s.rollMinutes(rt.Context())
+		s.must(err)
+		if !more {
+			return
+		}
+	}
+	rt.Fatal("the rollup does not end")
 }
 
 func (s *machine) reopen(*rapid.T) {

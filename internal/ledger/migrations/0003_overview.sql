@@ -74,6 +74,7 @@ CREATE TABLE durations (
     run_us  BIGINT NOT NULL,
     PRIMARY KEY (program, at, bin)
 ) /*sqlite: WITHOUT ROWID */;
+CREATE INDEX durations_at ON durations (at);
 
 -- The most jobs that were seen in a state during a step of grain seconds.
 CREATE TABLE depths (

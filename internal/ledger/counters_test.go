@@ -1,0 +1,86 @@
+package ledger
+
+import (
+	"database/sql"
+	"fmt"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// ends are what the rows of jobs and attempts say of what has ended, step by
+// step; the counters have to say the same.
+type ends struct {
+	final    map[string]bool // jobs, as they were seen last
+	attempts map[string]int  // ended attempts of a job that were seen
+	n        map[string]map[string]int
+	bins     int
+}
+
+func newEnds() ends {
+	return ends{final: map[string]bool{}, attempts: map[string]int{}, n: map[string]map[string]int{"n": {}, "p": {}}}
+}
+
+// see looks at a job after each step that has changed it.
+func (e *ends) see(r *Record, attempts []Attempt) {
+	last := Attempt{}
+	for _, a := range attempts {
+		if a.Outcome == "" || a.Number <= e.attempts[r.ID] {
+			continue
+		}
+		e.attempts[r.ID] = a.Number
+		if last = a; a.Number < len(attempts) || !r.State.Final() {
+			e.add(a.Node, r.Program, "", a.Outcome)
+		}
+	}
+	ended := r.State.Final() && !e.final[r.ID]
+	e.final[r.ID] = r.State.Final()
+	switch {
+	case !ended:
+	case last.Outcome != "":
+		e.add(last.Node, r.Program, r.State, last.Outcome)
+	case r.Error.Class == jobs.ClassDocument:
+		e.add("", "", r.State, r.Error.Class) // its program is not announced
+	default:
+		e.add("", r.Program, r.State, r.Error.Class)
+	}
+}
+
+func (e *ends) add(node, program string, state jobs.State, class jobs.Outcome) {
+	e.n["n"][fmt.Sprint(node, " ", state, " ", class)]++
+	e.n["p"][fmt.Sprint(program, " ", state, " ", class)]++
+	if state == jobs.Succeeded {
+		e.bins++
+	}
+}
+
+// checkCounters compares the counters of every length of steps, rolled up or not.
+func (s *machine) checkCounters(rt *rapid.T) {
+	for _, g := range grains {
+		for axis, column := range map[string]string{"n": "node", "p": "program"} {
+			rows, err := s.reader.db.Query(`SELECT name, state, class, SUM(n) FROM (
+				SELECT name, state, class, n FROM activity WHERE grain = ? AND axis = ?
+				UNION ALL SELECT `+column+`, state, class, n FROM tallies) GROUP BY name, state, class`, g.seconds, axis)
+			s.must(err)
+			got := map[string]int{}
+			s.must(eachRow(rows, func(r *sql.Rows) error {
+				var name, state, class string
+				var n int
+				err := r.Scan(&name, &state, &class, &n)
+				got[fmt.Sprint(name, " ", state, " ", class)] = n
+				return err
+			}))
+			if diff := cmp.Diff(s.ends.n[axis], got); diff != "" {
+				rt.Fatalf("counters by %s in steps of %d s: %s", column, g.seconds, diff)
+			}
+		}
+	}
+	bins := 0
+	s.must(s.reader.db.QueryRow(`SELECT COALESCE(SUM(n), 0) FROM (SELECT n FROM durations
+		UNION ALL SELECT n FROM tallies WHERE bin >= 0)`).Scan(&bins))
+	if bins != s.ends.bins {
+		rt.Fatalf("%d successes in the histograms, there were %d", bins, s.ends.bins)
+	}
+}
