@@ -120,6 +120,7 @@ type Drains struct {
 // Nodes is the answer to GET /api/v1/nodes.
 type Nodes struct {
 	Nodes []Node `json:"nodes"`
+	Next  string `json:"next,omitempty"` // cursor of the next page
 }
 
 // Node is one life of a node.

@@ -186,6 +186,8 @@ type Control struct {
 	Since  time.Time `json:"since,omitzero"`
 	By     string    `json:"by,omitempty"`
 	Reason string    `json:"reason,omitempty"`
+	// Updated changes with every change; the ETag of the node stands for it.
+	Updated time.Time `json:"updated,omitzero"`
 }
 
 // ProgramDetails is the answer to GET /api/v1/programs/<name>.
@@ -216,6 +218,7 @@ type Bin struct {
 // Programs is the answer to GET /api/v1/programs.
 type Programs struct {
 	Programs []Program `json:"programs"`
+	Next     string    `json:"next,omitempty"` // cursor of the next page
 }
 
 // Program is one that a node has announced at some time.
@@ -245,6 +248,9 @@ type InstalledOn struct {
 type EventPage struct {
 	Events []Event `json:"events"`
 	Next   string  `json:"next,omitempty"` // cursor of the next page
+	// Back is how far back in time this page has looked, where that is not
+	// plain from its events.
+	Back time.Time `json:"back,omitzero"`
 }
 
 // JobSeries is the answer to GET /api/v1/jobs/<id>/series: what the newest

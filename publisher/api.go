@@ -124,7 +124,7 @@ func (p *Publisher) list(ctx context.Context, filter ledger.Filter) (jobs.Page, 
 		return jobs.Page{}, err
 	}
 	now := time.Now()
-	page := jobs.Page{Jobs: make([]jobs.Result, 0, len(found.Jobs)), Next: found.Next}
+	page := jobs.Page{Jobs: make([]jobs.Result, 0, len(found.Jobs)), Next: found.Next, Back: found.Back}
 	for _, rec := range found.Jobs {
 		r := summary(rec, now)
 		if r.Error != nil {
@@ -149,7 +149,7 @@ func (p *Publisher) getJob(c echo.Context) error {
 	}
 	timeless := details
 	timeless.Status.Timestamp = time.Time{} // it is the moment of asking
-	return sendTagged(c, details.Updated, details, timeless)
+	return sendTagged(c, changePart(details.Updated), details, timeless)
 }
 
 func attemptsOf(list []ledger.Attempt) []jobs.Attempt {
@@ -171,7 +171,7 @@ func attemptsOf(list []ledger.Attempt) []jobs.Attempt {
 func eventsOf(list []ledger.Event) []jobs.Event {
 	out := make([]jobs.Event, 0, len(list))
 	for _, e := range list {
-		out = append(out, jobs.Event{ID: e.ID, At: e.At, Kind: e.Kind, Job: e.Job, Node: e.Node, Message: e.Message})
+		out = append(out, jobs.Event{ID: e.ID, At: e.At, Kind: e.Kind, Job: e.Job, Node: e.Node, By: e.By, Message: e.Message})
 	}
 	return out
 }

@@ -5,11 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"time"
 
 	"github.com/labstack/echo/v4"
-
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // onlyParameters refuses a query with parameters other than those named, or
@@ -79,11 +76,8 @@ func (p *Publisher) sendNode(c echo.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return sendTagged(c, controlled(n), n, n)
+	return sendTagged(c, controlPart(n), n, n)
 }
-
-// controlled is when a person last set something about a node.
-func controlled(n jobs.Node) time.Time { return n.Control.Since }
 
 // pathName is the name in a path. The router has read its escapes, unless the
 // path has one that changes its parts, such as that of a slash.
@@ -113,4 +107,20 @@ func (p *Publisher) getProgram(c echo.Context) error {
 		return err
 	}
 	return sendJSON(c, http.StatusOK, d)
+}
+
+// getSeries tells what a job said of itself over time.
+func (p *Publisher) getSeries(c echo.Context) error {
+	if err := onlyParameters(c.QueryParams()); err != nil {
+		return err
+	}
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	s, err := p.series(c.Request().Context(), id)
+	if err != nil {
+		return err
+	}
+	return sendJSON(c, http.StatusOK, s)
 }

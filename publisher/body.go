@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -36,6 +37,16 @@ func readBody(c echo.Context, limit int64) ([]byte, error) {
 		return nil, problem(http.StatusBadRequest, "the body did not arrive whole and in time")
 	}
 	return body, err
+}
+
+// readMaybe reads a body that may be empty.
+func readMaybe(c echo.Context) ([]byte, error) {
+	r := c.Request()
+	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+		return nil, nil
+	}
+	body, err := readBody(c, maxOrder)
+	return bytes.TrimSpace(body), err
 }
 
 // readOrder reads a request's body into v, strictly.

@@ -61,19 +61,17 @@ func (p *Publisher) readNodesWhole(ctx context.Context) ([]jobs.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	controls, err := p.cfg.Ledger.Controls(ctx)
+	running, err := p.runningBy(ctx)
 	if err != nil {
 		return nil, err
 	}
-	running, err := p.runningBy(ctx)
+	controls, err := p.cfg.Ledger.Controls(ctx)
 	if err != nil {
 		return nil, err
 	}
 	nodes := make([]jobs.Node, 0, len(found))
 	for _, n := range found {
-		node := nodeOf(n, drained(drains, n.Name), running[n.Instance])
-		node.Control = controlOf(controls[n.Name])
-		nodes = append(nodes, node)
+		nodes = append(nodes, nodeOf(n, drained(drains, n.Name), running[n.Instance], controls[n.Name]))
 	}
 	return nodes, nil
 }
@@ -177,7 +175,7 @@ func (p *Publisher) readProgram(ctx context.Context, name string, back lookback)
 }
 
 // eventPage lists what was done, newest first.
-func (p *Publisher) eventPage(ctx context.Context, f eventFilter) (jobs.EventPage, error) {
-	found, err := p.cfg.Ledger.Events(ctx, f.Job, f.Limit)
-	return jobs.EventPage{Events: eventsOf(found)}, err
+func (p *Publisher) eventPage(ctx context.Context, f ledger.EventFilter) (jobs.EventPage, error) {
+	found, err := p.cfg.Ledger.EventLog(ctx, f)
+	return jobs.EventPage{Events: eventsOf(found.Events), Next: found.Next, Back: found.Back}, err
 }

@@ -6,12 +6,6 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// eventFilter selects events.
-type eventFilter struct {
-	Job   string
-	Limit int
-}
-
 func (p *Publisher) addQueue(ctx context.Context, o *jobs.Overview, _ lookback) error {
 	drains, err := p.drains(ctx)
 	o.Queue = jobs.Queue{

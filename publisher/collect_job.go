@@ -3,11 +3,18 @@ package publisher
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
 	"slices"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 )
+
+// maxSeriesBytes is the size in bytes of the largest series that is read.
+const maxSeriesBytes = 4 << 20
 
 // details is all that is known about one job. [ledger.ErrUnknown].
 func (p *Publisher) details(ctx context.Context, id string) (jobs.Details, error) {
@@ -73,4 +80,26 @@ func (p *Publisher) addProcesses(ctx context.Context, d *jobs.Details, rec ledge
 	}
 	d.Why = join(d.Why, standstill(nodes[i]))
 	return nil
+}
+
+// series is what the newest attempt of a job said about itself, over time. It
+// is empty where that said no number. [ledger.ErrUnknown].
+func (p *Publisher) series(ctx context.Context, id string) (jobs.JobSeries, error) {
+	none := jobs.JobSeries{Seconds: []float64{}, Series: []jobs.Series{}}
+	rec, err := p.cfg.Ledger.Get(ctx, id)
+	if err != nil {
+		return none, err
+	}
+	none.Attempt = rec.Attempt
+	object, err := p.cfg.Store.Open(ctx, store.SeriesKey(id, rec.Attempt))
+	if errors.Is(err, fs.ErrNotExist) {
+		return none, nil
+	}
+	if err != nil {
+		return none, err
+	}
+	defer object.Close()
+	var found jobs.JobSeries
+	err = json.NewDecoder(io.LimitReader(object, maxSeriesBytes)).Decode(&found)
+	return found, err
 }

@@ -149,7 +149,7 @@ func rest(r jobs.Result, now time.Time) float64 {
 }
 
 func (p *Publisher) addEvents(ctx context.Context, o *jobs.Overview, _ lookback) error {
-	page, err := p.eventPage(ctx, eventFilter{Limit: overviewRows})
+	page, err := p.eventPage(ctx, ledger.EventFilter{Limit: overviewRows})
 	o.Events = page.Events
 	return err
 }

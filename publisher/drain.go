@@ -48,7 +48,11 @@ func (p *Publisher) postDrain(c echo.Context) error {
 		Node   *string `json:"node"` // nil is an oversight, not the queue
 		Reason string  `json:"reason"`
 	}
-	if err := readOrder(c, &order); err != nil {
+	body, err := readBody(c, maxOrder)
+	if err != nil {
+		return err
+	}
+	if err := decodeOrder(body, &order); err != nil {
 		return err
 	}
 	if order.Node == nil {
@@ -57,14 +61,17 @@ func (p *Publisher) postDrain(c echo.Context) error {
 	if order.Reason != "" && textFault(order.Reason) != "" {
 		return badMember("/reason", textFault(order.Reason))
 	}
-	ctx := c.Request().Context()
-	if err := p.knownNode(ctx, *order.Node); err != nil {
-		return err
-	}
-	if err := p.cfg.Drain(ctx, *order.Node, p.who(c), order.Reason); err != nil {
-		return err
-	}
-	return p.getDrain(c)
+	return p.once(c, body, func() (int, any, error) {
+		ctx := c.Request().Context()
+		if err := p.knownNode(ctx, *order.Node); err != nil {
+			return 0, nil, err
+		}
+		if err := p.cfg.Drain(ctx, *order.Node, p.who(c), order.Reason); err != nil {
+			return 0, nil, err
+		}
+		drains, err := p.drains(ctx)
+		return http.StatusOK, drains, err
+	})
 }
 
 // knownNode refuses a name that no node has had: a slip would wait for ever.

@@ -17,14 +17,6 @@ import (
 // who listens shows again that they may, and comes with the id of the last event.
 const feedLifetime = time.Hour
 
-// getEventStream answers for /api/v1/events.
-func (p *Publisher) getEventStream(c echo.Context) error {
-	if !wantsStream(c.Request()) {
-		return problem(http.StatusNotAcceptable, "this path has text/event-stream; name it in the Accept field")
-	}
-	return p.streamEvents(c)
-}
-
 // wantsStream reports whether a request ranks an event stream above JSON.
 func wantsStream(r *http.Request) bool {
 	accept := header(r.Header, "Accept")

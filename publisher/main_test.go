@@ -58,7 +58,7 @@ func newBench(t testing.TB, change ...func(*Config)) *bench {
 	t.Cleanup(func() { b.store.Close() })
 	cfg := Config{
 		Ledger: b.ledger, Store: b.store, BaseURL: "http://127.0.0.1:8420", Node: testNode,
-		Accept: b.acceptDocument, Act: b.act, Drain: b.ledger.Drain, Undrain: b.ledger.Undrain, Logger: quiet,
+		Accept: b.acceptDocument, Act: b.act, Drain: b.ledger.Drain, Undrain: b.ledger.Undrain, Control: b.ledger.SetControl, Logger: quiet,
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -100,18 +100,14 @@ func (b *bench) acceptDocument(ctx context.Context, document []byte) (ledger.Acc
 }
 
 // act stands for the dispatcher's verbs.
-func (b *bench) act(ctx context.Context, verb ledger.Verb, by string, ids []string) ([]ledger.Acted, error) {
-	targets := make([]ledger.Target, 0, len(ids))
-	for _, id := range ids {
-		targets = append(targets, ledger.Target{ID: id})
-	}
+func (b *bench) act(ctx context.Context, verb ledger.Verb, by string, targets []ledger.Target) ([]ledger.Acted, error) {
 	return b.ledger.Act(ctx, verb, by, targets)
 }
 
 // do applies a verb to a job.
 func (b *bench) do(verb ledger.Verb, id string) {
 	b.t.Helper()
-	acted, err := b.act(context.Background(), verb, "a person", []string{id})
+	acted, err := b.act(context.Background(), verb, "a person", []ledger.Target{{ID: id}})
 	if err != nil || acted[0].Err != nil {
 		b.t.Fatal(err, acted)
 	}

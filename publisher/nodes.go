@@ -3,6 +3,8 @@ package publisher
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"math"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -16,34 +18,58 @@ const maxRunningPages = 8
 
 // getNodes lists the nodes that the ledger knows.
 func (p *Publisher) getNodes(c echo.Context) error {
+	at, err := parsePaging(c.QueryParams())
+	if err != nil {
+		return err
+	}
 	nodes, err := p.readNodes(c.Request().Context())
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, http.StatusOK, jobs.Nodes{Nodes: nodes})
+	var list jobs.Nodes
+	list.Nodes, list.Next = cut(at, nodes, lifeKey)
+	return sendJSON(c, http.StatusOK, list)
 }
 
-func nodeOf(n ledger.Node, drained bool, running int) jobs.Node {
+// lifeKey sorts lives of nodes by name, the newest first.
+func lifeKey(n jobs.Node) string {
+	return fmt.Sprintf("%s\x00%016x%s", n.Name, math.MaxInt64-n.Started.UnixMicro(), n.Instance)
+}
+
+func nodeOf(n ledger.Node, drained bool, running int, control ledger.Control) jobs.Node {
 	shown := jobs.Node{
 		Name: n.Name, Instance: n.Instance, BaseURL: n.BaseURL, Version: n.Version,
-		Alive: n.Alive, Drained: drained, Slots: n.Slots, Running: running,
+		Alive: n.Alive, Drained: drained, Slots: n.Slots, Running: running, Control: controlOf(control),
 		Programs: make([]string, 0, len(n.Programs)), Started: n.Started, Beat: n.Beat, Left: n.Left,
-	}
-	if len(n.Vitals) > 0 {
-		var v jobs.Vitals
-		if json.Unmarshal(n.Vitals, &v) == nil {
-			shown.Vitals = &v
-		}
 	}
 	for _, program := range n.Programs {
 		shown.Programs = append(shown.Programs, program.Name)
 		shown.Installed = append(shown.Installed, jobs.Installed{Name: program.Name, SHA256: program.SHA256})
 	}
+	if n.Left.IsZero() { // what a machine was like that is gone helps nobody
+		shown.Vitals = vitalsOf(n.Vitals)
+	}
 	return shown
 }
 
+// vitalsOf reads what a node said of its machine; nil where it said nothing
+// that can be read.
+func vitalsOf(text json.RawMessage) *jobs.Vitals {
+	v := &jobs.Vitals{}
+	if len(text) == 0 || json.Unmarshal(text, v) != nil {
+		return nil
+	}
+	if v.Disks == nil {
+		v.Disks = []jobs.Disk{}
+	}
+	if v.Processes == nil {
+		v.Processes = []jobs.Process{}
+	}
+	return v
+}
+
 func controlOf(c ledger.Control) jobs.Control {
-	return jobs.Control{Slots: c.Slots, Paused: c.Paused, Since: c.Since, By: c.By, Reason: c.Reason}
+	return jobs.Control{Slots: c.Slots, Paused: c.Paused, Since: c.Since, By: c.By, Reason: c.Reason, Updated: c.Updated}
 }
 
 // runningBy counts the running jobs of each instance.
@@ -66,9 +92,14 @@ func (p *Publisher) runningBy(ctx context.Context) (map[string]int, error) {
 
 // getPrograms lists every program that a node has ever announced.
 func (p *Publisher) getPrograms(c echo.Context) error {
+	at, err := parsePaging(c.QueryParams())
+	if err != nil {
+		return err
+	}
 	list, err := p.readPrograms(c.Request().Context())
 	if err != nil {
 		return err
 	}
+	list.Programs, list.Next = cut(at, list.Programs, func(l jobs.Program) string { return l.Name })
 	return sendJSON(c, http.StatusOK, list)
 }

@@ -29,6 +29,7 @@ var publicAssets = map[string]asset{
 	"/assets/live.js":     {"assets/live.js", "text/javascript; charset=utf-8"},
 	"/assets/style.css":   {"assets/style.css", "text/css; charset=utf-8"},
 	"/assets/dash.css":    {"assets/dash.css", "text/css; charset=utf-8"},
+	"/openapi.json":       {"assets/openapi.json", typeJSON},
 	"/assets/favicon.svg": {"assets/favicon.svg", "image/svg+xml"},
 }
 

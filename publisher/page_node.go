@@ -115,7 +115,7 @@ func (p *Publisher) nodePage(ctx context.Context, f frame, name string) (any, er
 	if err != nil {
 		return nil, err
 	}
-	events, err := p.eventPage(ctx, eventFilter{Limit: maxNodeEvents})
+	events, err := p.eventPage(ctx, ledger.EventFilter{Node: name, Limit: maxNodeEvents})
 	if err != nil {
 		return nil, err
 	}

@@ -151,7 +151,7 @@ func TestNodeActions(t *testing.T) {
 }
 
 func TestNodeActRefusesWhatMakesNoSense(t *testing.T) {
-	b := newBench(t)
+	b := newBench(t, func(c *Config) { c.Control = nil })
 	url := b.pool()
 	for body, want := range map[string]int{
 		"do=dance": 400, "do=slots&slots=x": 422, "do=slots&slots=-1": 422, "do=slots&slots=9999": 422, "": 400,

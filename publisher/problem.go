@@ -59,6 +59,8 @@ func problemOf(err error) (p *jobs.Problem, ok bool) {
 		return statusProblem(status), true
 	case errors.Is(err, ledger.ErrUnknown):
 		return problem(http.StatusNotFound, "no job with this id is known"), true
+	case errors.Is(err, ledger.ErrChanged):
+		return problem(http.StatusPreconditionFailed, "it was changed meanwhile: read it again, and send the request with its new ETag if it is still wanted"), true
 	case errors.Is(err, ledger.ErrConflict):
 		return problem(http.StatusConflict, "the id is known with another document"), true
 	case errors.Is(err, errBusy):

@@ -39,7 +39,7 @@ type Config struct {
 	Accept func(ctx context.Context, document []byte) (ledger.Accepted, error)
 	// Act applies a verb to at most 256 jobs; by says who asked. Default: none
 	// is applied.
-	Act func(ctx context.Context, verb ledger.Verb, by string, ids []string) ([]ledger.Acted, error)
+	Act func(ctx context.Context, verb ledger.Verb, by string, targets []ledger.Target) ([]ledger.Acted, error)
 	// Drain and Undrain say that a node, or with "" the whole queue, takes no
 	// work, and that it takes work again. Default: nothing is drained.
 	Drain   func(ctx context.Context, node, by, reason string) error
@@ -96,6 +96,7 @@ type Publisher struct {
 	hub       *hub
 	feed      *feed
 	collected collected
+	underWay  sync.Map // Idempotency-Keys of requests that are being answered
 	cors      cors
 	vary      string // of result URLs
 	forever   string // Cache-Control of what never changes below a result's URL

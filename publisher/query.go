@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
@@ -65,6 +66,13 @@ func setFilter(f *ledger.Filter, name, value string) string {
 			return "is written key=value"
 		}
 		return textFault(value)
+	case "since":
+		return setTime(&f.Since, value)
+	case "until":
+		return setTime(&f.Until, value)
+	case "text":
+		f.Text = value
+		return textFault(value)
 	case "cursor":
 		f.Cursor = value
 		return textFault(value)
@@ -75,7 +83,16 @@ func setFilter(f *ledger.Filter, name, value string) string {
 			return "is a number from 1 to 1000"
 		}
 	default:
-		return "is not known here; state, program, node, label, cursor and limit are"
+		return "is not known here; state, program, node, label, since, until, text, cursor and limit are"
+	}
+	return ""
+}
+
+// setTime sets a time and returns what is wrong with the value, if anything.
+func setTime(t *time.Time, value string) string {
+	var err error
+	if *t, err = time.Parse(time.RFC3339, value); err != nil || t.Year() < 1970 || t.Year() > 9999 {
+		return "is a time as in RFC 3339, such as 2026-11-22T06:16:00Z"
 	}
 	return ""
 }

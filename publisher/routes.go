@@ -3,6 +3,8 @@ package publisher
 import (
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 )
@@ -27,7 +29,7 @@ type route struct {
 
 // table is every path of a node. GET means HEAD as well.
 func (p *Publisher) table() []route {
-	return append(append(p.verbRoutes(), p.metricsRoute()...), []route{
+	return slices.Concat(p.verbRoutes(), p.nodeRoutes(), p.metricsRoute(), []route{
 		{http.MethodGet, "/", p.getOverviewPage, viewer},
 		{http.MethodGet, "/jobs", p.getJobsPage, viewer},
 		{http.MethodPost, "/jobs/act", p.postJobsAct, operator},
@@ -50,6 +52,7 @@ func (p *Publisher) table() []route {
 		{http.MethodGet, "/schema/*", p.getStatic, anyone},
 		{http.MethodGet, "/assets/*", p.getStatic, anyone},
 		{http.MethodGet, "/runnerbean.js", p.getStatic, anyone},
+		{http.MethodGet, "/openapi.json", p.getStatic, anyone},
 		{http.MethodGet, "/healthz", getHealth, anyone},
 		{http.MethodGet, "/readyz", p.getReady, anyone},
 
@@ -60,16 +63,17 @@ func (p *Publisher) table() []route {
 		{http.MethodPost, "/api/v1/jobs", p.postJob, operator},
 		{http.MethodGet, "/api/v1/jobs", p.getJobs, viewer},
 		{http.MethodGet, "/api/v1/jobs/:id", p.getJob, viewer},
+		{http.MethodGet, "/api/v1/jobs/:id/series", p.getSeries, viewer},
 		{http.MethodGet, "/api/v1/overview", p.getOverview, viewer},
-		{http.MethodGet, "/api/v1/events", p.getEventStream, viewer},
 		{http.MethodGet, "/api/v1/nodes", p.getNodes, viewer},
 		{http.MethodGet, "/api/v1/nodes/:name", p.getNode, viewer},
 		{http.MethodGet, "/api/v1/programs", p.getPrograms, viewer},
 		{http.MethodGet, "/api/v1/programs/:name", p.getProgram, viewer},
+		{http.MethodGet, eventsPath, p.getEventLog, viewer},
 		{http.MethodGet, "/api/v1/drain", p.getDrain, viewer},
 		{http.MethodPost, "/api/v1/drain", p.postDrain, operator},
 		{http.MethodDelete, "/api/v1/drain", p.deleteDrain, operator},
-	}...)
+	})
 }
 
 // verbRoutes are those of the verbs, for one job and for many.
@@ -87,6 +91,9 @@ func (p *Publisher) verbRoutes() []route {
 func (p *Publisher) routes(e *echo.Echo) {
 	for _, r := range p.table() {
 		handler := r.handler
+		if strings.HasPrefix(r.path, "/api/") {
+			handler = speaksJSON(handler)
+		}
 		if r.needs == operator {
 			handler = p.changes(handler)
 		}
@@ -102,6 +109,7 @@ func (p *Publisher) routes(e *echo.Echo) {
 func (p *Publisher) changes(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		defer p.pages.forget()
+		defer p.collected.forget()
 		return next(c)
 	}
 }

@@ -22,10 +22,14 @@ const (
 	maxRefusals = 20
 )
 
+// maxSelection is the size in bytes of the largest selection: a thousand ids.
+const maxSelection = 64 << 10
+
 // selection is what a request to change many jobs means.
 type selection struct {
 	filter ledger.Filter // its State is empty
 	states []jobs.State  // that are still to be gone through, in this order
+	ids    []string      // instead of the two
 	dryRun bool
 }
 
@@ -33,19 +37,22 @@ type selection struct {
 // number in each call.
 func (p *Publisher) postSelection(v verb) echo.HandlerFunc {
 	return func(c echo.Context) error {
+		body, err := readBody(c, maxSelection)
+		if err != nil {
+			return err
+		}
 		var order jobs.Selection
-		if err := readOrder(c, &order); err != nil {
+		if err := decodeOrder(body, &order); err != nil {
 			return err
 		}
 		s, err := newSelection(v, order)
 		if err != nil {
 			return err
 		}
-		answer, err := p.apply(c, v, s)
-		if err != nil {
-			return err
-		}
-		return sendJSON(c, http.StatusOK, answer)
+		return p.once(c, body, func() (int, any, error) {
+			answer, err := p.apply(c, v, s)
+			return http.StatusOK, answer, err
+		})
 	}
 }
 
@@ -55,13 +62,15 @@ func newSelection(v verb, order jobs.Selection) (selection, error) {
 	if err := s.setFilter(order); err != nil {
 		return s, err
 	}
-	some := order.Program != "" || order.State != "" || order.Node != "" || order.Label != ""
+	some := s.filter != ledger.Filter{Limit: s.filter.Limit} || order.State != ""
 	switch {
+	case order.IDs != nil:
+		return s, s.setIDs(order, some)
 	case some && order.All:
 		return s, badMember("/all", "stands alone: leave it out where other members select the jobs")
 	case !some && !order.All:
 		return s, problem(http.StatusUnprocessableEntity,
-			`select the jobs by program, state, node or label, or say "all": true for every job`)
+			`select the jobs by program, state, node, label, since, until, text or ids, or say "all": true for every job`)
 	case order.State != "" && !slices.Contains(v.states, order.State):
 		return s, badMember("/state", fmt.Sprintf("is %s, but only a job that is %s can be %s", order.State, oneOf(v.states), v.done))
 	case order.State != "":
@@ -73,10 +82,36 @@ func newSelection(v verb, order jobs.Selection) (selection, error) {
 	return s, s.resume(order.Cursor)
 }
 
+// setIDs takes the jobs that are named, each once.
+func (s *selection) setIDs(order jobs.Selection, some bool) error {
+	switch {
+	case some || order.All || order.Cursor != "" || order.Limit != 0:
+		return badMember("/ids", "stands alone: leave it out where other members select the jobs")
+	case len(order.IDs) == 0 || len(order.IDs) > maxPage:
+		return badMember("/ids", "is a list of 1 to 1000 ids")
+	}
+	seen := map[string]bool{}
+	for i, id := range order.IDs {
+		if !jobs.ValidID(id) {
+			return badMember(fmt.Sprintf("/ids/%d", i), "is no job's id, a lower-case UUID")
+		}
+		if !seen[id] {
+			s.ids = append(s.ids, id)
+		}
+		seen[id] = true
+	}
+	return nil
+}
+
 // setFilter sets what the order names, by the rules of a listing's query.
 func (s *selection) setFilter(order jobs.Selection) error {
+	s.filter.Since, s.filter.Until = order.Since, order.Until
 	members := []struct{ name, value string }{
-		{"program", order.Program}, {"state", string(order.State)}, {"node", order.Node}, {"label", order.Label},
+		{"program", order.Program},
+		{"state", string(order.State)},
+		{"node", order.Node},
+		{"label", order.Label},
+		{"text", order.Text},
 	}
 	if order.Limit != 0 {
 		members = append(members, struct{ name, value string }{"limit", fmt.Sprint(order.Limit)})
@@ -133,13 +168,9 @@ func (p *Publisher) apply(c echo.Context, v verb, s selection) (jobs.Selected, e
 		answer.Matched = n
 		return answer, err
 	}
-	ids, next, err := p.find(c.Request().Context(), s)
-	if err != nil {
+	ids, err := p.choose(c.Request().Context(), v, s, &answer)
+	if err != nil || s.dryRun {
 		return answer, err
-	}
-	answer.Matched, answer.Next = len(ids), next
-	if s.dryRun {
-		return answer, nil
 	}
 	for batch := range slices.Chunk(ids, actBatch) {
 		acted, err := p.act(c, v, batch)
@@ -151,9 +182,58 @@ func (p *Publisher) apply(c echo.Context, v verb, s selection) (jobs.Selected, e
 	return answer, nil
 }
 
+// choose finds the jobs of one call, and enters in the answer how many they are.
+func (p *Publisher) choose(ctx context.Context, v verb, s selection, answer *jobs.Selected) (ids []string, err error) {
+	if s.ids != nil {
+		ids, err = p.suited(ctx, v, s.ids, answer)
+	} else {
+		ids, answer.Next, err = p.find(ctx, s)
+	}
+	answer.Matched = len(ids)
+	return ids, err
+}
+
+// suited are those of the named jobs to which a verb applies; the answer says
+// why it does not apply to the others.
+func (p *Publisher) suited(ctx context.Context, v verb, ids []string, answer *jobs.Selected) (list []string, err error) {
+	found, err := p.cfg.Ledger.GetMany(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string]ledger.Record, len(found))
+	for _, rec := range found {
+		known[rec.ID] = rec
+	}
+	for _, id := range ids {
+		a := ledger.Acted{ID: id, Record: known[id], Err: ledger.ErrUnknown}
+		if rec, ok := known[id]; ok {
+			a.Err = v.suits(rec.State)
+		}
+		if a.Err == nil {
+			list = append(list, id)
+		} else {
+			v.report(answer, []ledger.Acted{a})
+		}
+	}
+	return list, nil
+}
+
+// suits says why a verb does not apply to a job in a state, as the ledger would.
+func (v verb) suits(state jobs.State) error {
+	switch {
+	case slices.Contains(v.states, state):
+		return nil
+	case v.name == ledger.VerbRetry && !state.Final():
+		return ledger.ErrNotEnded
+	case state.Final():
+		return ledger.ErrFinal
+	}
+	return ledger.ErrNotRunning
+}
+
 // whole reports whether the counts of the states say how many jobs there are.
 func (s *selection) whole() bool {
-	return s.filter.Program == "" && s.filter.Node == "" && s.filter.Label == "" && s.filter.Cursor == ""
+	return s.ids == nil && s.filter == ledger.Filter{Limit: s.filter.Limit}
 }
 
 func (p *Publisher) countOf(ctx context.Context, states []jobs.State) (n int, err error) {

@@ -213,7 +213,7 @@ func TestSelectionsAreAskedWithSense(t *testing.T) {
 		{"cancel", `{"all":true}{"all":true}`, 400, "", "object"},
 		{"cancel", `{"node":"` + "\xff" + `"}`, 400, "", "UTF-8"},
 		{"cancel", ``, 400, "", "object"},
-		{"cancel", `{"node":"` + strings.Repeat("x", maxOrder) + `"}`, 413, "", "bytes"},
+		{"cancel", `{"node":"` + strings.Repeat("x", maxSelection) + `"}`, 413, "", "bytes"},
 		{"explode", `{"all":true}`, 405, "", ""},
 	} {
 		r := b.ask("POST", "/api/v1/jobs/"+test.verb, test.body, jsonBody)
@@ -265,7 +265,14 @@ func checkProblem(t *testing.T, err error) {
 
 func checkSelection(t *testing.T, v verb, order jobs.Selection, s selection) {
 	t.Helper()
-	whole := order.Program == "" && order.State == "" && order.Node == "" && order.Label == ""
+	if order.IDs != nil {
+		if len(s.ids) == 0 || len(s.ids) > len(order.IDs) || order.All || order.State != "" || order.Text != "" {
+			t.Errorf("%+v has become %+v", order, s)
+		}
+		return
+	}
+	whole := order.Program == "" && order.State == "" && order.Node == "" && order.Label == "" && order.Text == "" &&
+		order.Since.IsZero() && order.Until.IsZero()
 	if whole != order.All {
 		t.Errorf("%+v is taken", order)
 	}

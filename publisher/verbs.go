@@ -1,7 +1,6 @@
 package publisher
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,59 +39,93 @@ func (p *Publisher) postVerb(v verb) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		asNew, err := readVerb(c, v)
+		body, asNew, err := readVerb(c, v)
 		if err != nil {
 			return err
 		}
 		if asNew {
 			return p.rerun(c, id)
 		}
-		acted, err := p.act(c, v, []string{id})
-		if err != nil {
-			return err
-		}
-		if err := acted[0].Err; err != nil {
-			return v.refusal(acted[0])
-		}
-		return p.sendDocument(c, http.StatusAccepted, id)
+		return p.once(c, body, func() (int, any, error) {
+			answer, err := p.doVerb(c, v, id)
+			return http.StatusAccepted, answer, err
+		})
 	}
+}
+
+// doVerb applies a verb to one job and returns how that stands now.
+func (p *Publisher) doVerb(c echo.Context, v verb, id string) (json.RawMessage, error) {
+	target, err := p.target(c, id)
+	if err != nil {
+		return nil, err
+	}
+	acted, err := p.actOn(c, v, []ledger.Target{target})
+	if err != nil {
+		return nil, err
+	}
+	if acted[0].Err != nil {
+		return nil, v.refusal(acted[0])
+	}
+	d := p.read(c.Request().Context(), id)
+	return d.body, d.err
+}
+
+// target is the job that a request is about, in the state that its If-Match
+// field names.
+func (p *Publisher) target(c echo.Context, id string) (ledger.Target, error) {
+	target := ledger.Target{ID: id}
+	wanted := ifMatch(c.Request())
+	if !wanted.given || wanted.any {
+		return target, nil
+	}
+	rec, err := p.cfg.Ledger.Get(c.Request().Context(), id)
+	if err == nil && !wanted.holds(changePart(rec.Updated)) {
+		err = ledger.ErrChanged
+	}
+	target.Updated = rec.Updated
+	return target, err
 }
 
 // readVerb reads the body of a verb about one job. It may be empty; only a
 // retry has something to say in it.
-func readVerb(c echo.Context, v verb) (asNew bool, err error) {
-	r := c.Request()
-	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
-		return false, nil
-	}
-	body, err := readBody(c, maxOrder)
-	if err != nil || len(bytes.TrimSpace(body)) == 0 {
-		return false, err
+func readVerb(c echo.Context, v verb) (body []byte, asNew bool, err error) {
+	body, err = readMaybe(c)
+	if err != nil || len(body) == 0 {
+		return nil, false, err
 	}
 	if v.name != ledger.VerbRetry {
-		return false, decodeOrder(body, &struct{}{})
+		return body, false, decodeOrder(body, &struct{}{})
 	}
 	var order struct {
 		AsNew bool `json:"as_new"`
 	}
 	err = decodeOrder(body, &order)
-	return order.AsNew, err
+	return body, order.AsNew, err
 }
 
+// act applies a verb to jobs, whatever they are now.
 func (p *Publisher) act(c echo.Context, v verb, ids []string) ([]ledger.Acted, error) {
+	targets := make([]ledger.Target, len(ids))
+	for i, id := range ids {
+		targets[i].ID = id
+	}
+	return p.actOn(c, v, targets)
+}
+
+func (p *Publisher) actOn(c echo.Context, v verb, targets []ledger.Target) ([]ledger.Acted, error) {
 	if p.cfg.Act == nil {
 		return nil, problem(http.StatusForbidden, fmt.Sprintf("no job can be %s at this node", v.done))
 	}
-	acted, err := p.cfg.Act(c.Request().Context(), v.name, p.who(c), ids)
-	if err == nil && len(acted) != len(ids) {
-		err = fmt.Errorf("publisher: %d of %d jobs are answered for", len(acted), len(ids))
+	acted, err := p.cfg.Act(c.Request().Context(), v.name, p.who(c), targets)
+	if err == nil && len(acted) != len(targets) {
+		err = fmt.Errorf("publisher: %d of %d jobs are answered for", len(acted), len(targets))
 	}
 	return acted, err
 }
 
 // refusal says why a verb could not be applied to a job, and what to do instead.
 func (v verb) refusal(a ledger.Acted) error {
-	if errors.Is(a.Err, ledger.ErrUnknown) {
+	if errors.Is(a.Err, ledger.ErrUnknown) || errors.Is(a.Err, ledger.ErrChanged) {
 		return a.Err
 	}
 	detail, known := v.advice(a)

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"slices"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -10,13 +11,12 @@ import (
 // Act does what a person asks of jobs and puts messages for those that are
 // queued again. by names who asks. What became of each is in the Acted with the
 // same index; the error is for all.
-func (d *Dispatcher) Act(ctx context.Context, verb ledger.Verb, by string, ids []string) ([]ledger.Acted, error) {
+func (d *Dispatcher) Act(ctx context.Context, verb ledger.Verb, by string, targets []ledger.Target) ([]ledger.Acted, error) {
 	again := verb == ledger.VerbRetry || verb == ledger.VerbReset
-	targets := make([]ledger.Target, len(ids))
-	for i, id := range ids {
-		targets[i].ID = id
-		if again {
-			targets[i].Job = d.repaired(ctx, id)
+	if again {
+		targets = slices.Clone(targets)
+		for i := range targets {
+			targets[i].Job = d.repaired(ctx, targets[i].ID)
 		}
 	}
 	acted, err := d.cfg.Ledger.Act(ctx, verb, by, targets)

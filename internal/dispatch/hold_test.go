@@ -45,7 +45,7 @@ func TestRetrySendsAMessageAndRepairsWhatWasUnknown(t *testing.T) {
 	f.state(t, id, jobs.Failed)
 	act := func() ledger.Acted {
 		t.Helper()
-		list, err := f.Act(t.Context(), ledger.VerbRetry, "Ann", []string{id})
+		list, err := f.Act(t.Context(), ledger.VerbRetry, "Ann", []ledger.Target{{ID: id}})
 		must(t, err)
 		return list[0]
 	}

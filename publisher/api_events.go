@@ -1,0 +1,80 @@
+package publisher
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// getEventLog answers with what was done as a list, or with what happens as a
+// stream, whichever the client likes better.
+func (p *Publisher) getEventLog(c echo.Context) error {
+	if wantsStream(c.Request()) {
+		return p.streamEvents(c)
+	}
+	filter, err := parseEventFilter(c.QueryParams())
+	if err != nil {
+		return err
+	}
+	page, err := p.eventPage(c.Request().Context(), filter)
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set("Vary", p.cors.vary("Accept"))
+	return sendJSON(c, http.StatusOK, page)
+}
+
+// parseEventFilter reads the query of a list of events. Whatever it does not
+// know, or finds twice, is an error that names the parameter.
+func parseEventFilter(q url.Values) (ledger.EventFilter, error) {
+	var f ledger.EventFilter
+	for _, name := range paramNames(q) {
+		if len(q[name]) != 1 {
+			return f, badParameter(name, "is given more than once")
+		}
+		if complaint := setEventFilter(&f, name, q[name][0]); complaint != "" {
+			return f, badParameter(name, complaint)
+		}
+	}
+	return f, nil
+}
+
+// setEventFilter sets one field and returns what is wrong with the value, if anything.
+func setEventFilter(f *ledger.EventFilter, name, value string) string {
+	switch name {
+	case "kind":
+		f.Kind = value
+	case "node":
+		f.Node = value
+	case "text":
+		f.Text = value
+	case "cursor":
+		f.Cursor = value
+	case "job":
+		if f.Job = value; !jobs.ValidID(value) {
+			return "is a job's id, a lower-case UUID"
+		}
+	case "by":
+		human := value == "human"
+		if f.Human = &human; !human && value != "machine" {
+			return "is human or machine"
+		}
+	case "since":
+		return setTime(&f.Since, value)
+	case "until":
+		return setTime(&f.Until, value)
+	case "limit":
+		n, err := strconv.Atoi(value)
+		if f.Limit = n; err != nil || n < 1 || n > maxPage {
+			return "is a number from 1 to 1000"
+		}
+	default:
+		return "is not known here; kind, node, job, by, since, until, text, cursor and limit are"
+	}
+	return textFault(value)
+}
