@@ -161,6 +161,7 @@ func TestInChromium(t *testing.T) {
 		"element sees a retry":                      elementSeesARetry,
 		"element keeps the query of a signed URL":   elementKeepsTheSignature,
 		"element is themed and harmless":            elementIsThemed,
+		"login":                                     loginInBrowser,
 		"jobs, found and cancelled":                 jobsInBrowser,
 		"hostile page":                              hostilePage,
 		"follow survives":                           followSurvives,

@@ -70,7 +70,6 @@ func newTokenAdd(a *app, path func() (string, error)) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&role, "role", "", "viewer or operator")
 	cmd.Flags().StringVar(&expires, "expires", "", "after how long it is of no more use, such as 90d or 12h (default: never)")
-	_ = cmd.MarkFlagRequired("role")
 	return cmd
 }
 

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// as is the same command line with another token.
+func (p *process) as(token string) *process {
+	other := *p
+	other.env = append(append([]string{}, p.env...), "RUNNERBEAN_TOKEN="+token)
+	return &other
+}
+
+// TestAccessFromTheCommandLine makes tokens, works with them at a node that
+// wants its URLs signed, and takes one back.
+func TestAccessFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	p := newNode(t, server.Addr)
+	folder := t.TempDir()
+	tokens, key := filepath.Join(folder, "tokens"), filepath.Join(folder, "key")
+	if err := os.WriteFile(key, []byte(strings.Repeat("k", jobs.MinURLKey)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.env = append(p.env, "RUNNERBEAN_TOKENS_FILE="+tokens, "RUNNERBEAN_RESULTS=signed", "RUNNERBEAN_URL_KEY_FILE="+key)
+	viewing := strings.TrimSpace(p.expect(0, "", "token", "add", "vera", "--role", "viewer", "--expires", "90d"))
+	operating := strings.TrimSpace(p.expect(0, "", "token", "add", "otto", "--role", "operator"))
+	if list := p.expect(0, "vera", "token", "list"); !strings.Contains(list, "otto") || strings.Contains(list, viewing) {
+		t.Errorf("the list is %s", list)
+	}
+	p.start("worker")
+	vera, otto := p.as(viewing), p.as(operating)
+
+	p.expect(exitError, "set RUNNERBEAN_TOKEN", "list")
+	p.as("rb_wrong").expect(exitError, "not one of this node", "list")
+	vera.expect(exitError, "needs the role operator", "submit", "--program", "echo", "--data", "[7]")
+	out := otto.expect(0, "", "submit", "--program", "echo", "--data", "[7]")
+	url := strings.TrimSpace(out)
+	vera.expect(0, "succeeded", "watch", url)
+	vera.expect(0, idOf(url), "list")
+	vera.expect(0, "succeeded", "show", url)
+	vera.expect(0, "n1", "nodes")
+	vera.expect(0, "", "logs", "-f", idOf(url))
+
+	p.expect(exitError, "401", "watch", url)
+	signed := strings.TrimSpace(p.expect(0, "signature=", "sign", url, "--expires", "1h"))
+	p.expect(0, "succeeded", "watch", signed)
+	p.expect(0, "", "logs", signed)
+	if r := statusOf(t, signed+"x"); r != http.StatusForbidden {
+		t.Errorf("a wrong signature: %d", r)
+	}
+
+	p.expect(0, "of no more use", "token", "remove", "vera")
+	p.until("takes the token back", func() bool { _, _, code := vera.client("", "list"); return code == exitError })
+	otto.expect(0, "", "list")
+	if log := p.log.String(); strings.Contains(log, viewing) || strings.Contains(log, operating) {
+		t.Error("a token is in the log")
+	}
+}
+
+func statusOf(t *testing.T, url string) int {
+	t.Helper()
+	answer, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	return answer.StatusCode
+}
+
+func TestWrongUsageOfTokens(t *testing.T) {
+	t.Parallel()
+	p := newNode(t, "127.0.0.1:9")
+	p.expect(exitUsage, "RUNNERBEAN_TOKENS_FILE", "token", "list")
+	file := filepath.Join(t.TempDir(), "tokens")
+	in := func(args ...string) []string { return append(append([]string{"token"}, args...), "--file", file) }
+	p.expect(0, "nobody has a token", in("list")...)
+	p.expect(exitUsage, "viewer or operator", in("add", "vera")...)
+	p.expect(exitUsage, "viewer or operator", in("add", "vera", "--role", "root")...)
+	p.expect(exitUsage, "a name has", in("add", "a b", "--role", "viewer")...)
+	p.expect(exitUsage, "90d", in("add", "vera", "--role", "viewer", "--expires", "soon")...)
+	p.expect(exitUsage, "between", in("add", "vera", "--role", "viewer", "--expires", "-1h")...)
+	p.expect(exitError, "nobody has a token with the name", in("remove", "vera")...)
+	p.expect(0, "", in("add", "vera", "--role", "viewer")...)
+	p.expect(exitError, "line 2", in("add", "vera", "--role", "viewer")...)
+	p.expect(exitUsage, "RUNNERBEAN_URL_KEY_FILE", "sign", jobs.NewID())
+	var listed struct{ Tokens []tokenLine }
+	if err := json.Unmarshal([]byte(p.expect(0, "", in("list", "--json")...)), &listed); err != nil || len(listed.Tokens) != 1 || listed.Tokens[0].Role != "viewer" {
+		t.Errorf("%v %+v", err, listed)
+	}
+}
+
+func TestSettingsThatWouldLeaveDoorsOpen(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		env  []string
+		says string
+	}{
+		"signed without a key":    {[]string{"RESULTS=signed"}, "RUNNERBEAN_URL_KEY_FILE"},
+		"neither open nor signed": {[]string{"RESULTS=shut"}, "open or signed"},
+		"half of TLS":             {[]string{"TLS_CERT=/x"}, "RUNNERBEAN_TLS_KEY"},
+		"TLS under http":          {[]string{"TLS_CERT=/x", "TLS_KEY=/x", "BASE_URL=http://a.example"}, "https://"},
+		"signed for everybody":    {[]string{"RESULTS=signed", "URL_KEY_FILE=/x", "LISTEN=0.0.0.0:0"}, "RUNNERBEAN_TOKENS_FILE"},
+		"signed behind a proxy":   {[]string{"RESULTS=signed", "URL_KEY_FILE=/x", "BASE_URL=https://a.example"}, "RUNNERBEAN_TOKENS_FILE"},
+		"tokens that are missing": {[]string{"TOKENS_FILE=/missing"}, "RUNNERBEAN_TOKENS_FILE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newNode(t, "127.0.0.1:9")
+			for _, setting := range test.env {
+				p.env = append(p.env, "RUNNERBEAN_"+setting)
+			}
+			if _, log, code := p.client("", "worker"); code == 0 || !strings.Contains(log, test.says) {
+				t.Errorf("exit code %d: %s", code, log)
+			}
+		})
+	}
+}
+
+func TestANodeThatOthersReachIsReadOnlyWithoutTokens(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	p := newNode(t, server.Addr)
+	p.env = append(p.env, "RUNNERBEAN_BASE_URL=https://results.example")
+	p.start("worker")
+	p.expect(exitError, "RUNNERBEAN_TOKENS_FILE", "submit", "--program", "echo", "--data", "1")
+	p.expect(0, "", "list")
+}
+
+// TestTokenGoesToItsNodeOnly: a URL or a redirect may lead elsewhere.
+func TestTokenGoesToItsNodeOnly(t *testing.T) {
+	t.Parallel()
+	got := map[string]string{}
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		got["elsewhere"] = r.Header.Get("Authorization")
+	}))
+	defer elsewhere.Close()
+	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got["node"] = r.Header.Get("Authorization")
+		http.Redirect(w, r, elsewhere.URL+"/"+r.Host, http.StatusFound)
+	}))
+	defer node.Close()
+	c := &http.Client{Transport: &bearer{base: node.URL + "/", token: "s3cret", next: http.DefaultTransport}}
+	answer, err := c.Get(node.URL + "/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if got["node"] != "Bearer s3cret" || got["elsewhere"] != "" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestParseExpiry(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 22, 6, 16, 0, 0, time.UTC)
+	for text, want := range map[string]time.Duration{"90d": 90 * 24 * time.Hour, "12h": 12 * time.Hour, "1h30m": 90 * time.Minute} {
+		if got, err := parseExpiry(text, now); err != nil || got != now.Add(want) {
+			t.Errorf("%s: %s %v", text, got, err)
+		}
+	}
+	if got, err := parseExpiry("", now); err != nil || !got.IsZero() {
+		t.Errorf("never: %s %v", got, err)
+	}
+	for _, text := range []string{"0d", "-1h", "d", "1.5d", "90", "99999d", "40000d", "tomorrow"} {
+		if got, err := parseExpiry(text, now); err == nil {
+			t.Errorf("%s: %s", text, got)
+		}
+	}
+}
