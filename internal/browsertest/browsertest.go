@@ -125,13 +125,24 @@ func (b *Tab) Until(expression string) {
 	deadline := time.After(patience)
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
-	for !Evaluate[bool](b, "!!("+expression+")") {
+	for !b.true(expression) {
 		select {
 		case <-look.C:
 		case <-deadline:
 			b.t.Fatalf("never came true: %s\ncomplaints: %q\npage: %s", expression, b.Complaints(), Evaluate[string](b, "document.body.innerText"))
 		}
 	}
+}
+
+// true evaluates a condition. One page may be gone and the next not there yet:
+// then it is not true so far.
+func (b *Tab) true(condition string) bool {
+	b.t.Helper()
+	is, err := chromedp.Run(b.Context, chromedp.Evaluate[bool]("!!("+condition+")"))
+	if err != nil && !strings.Contains(err.Error(), "navigated") && !strings.Contains(err.Error(), "context was destroyed") && !strings.Contains(err.Error(), "Cannot find context") {
+		b.t.Fatalf("%.300s: %v (complaints: %q)", condition, err, b.Complaints())
+	}
+	return err == nil && is
 }
 
 // Shoot takes the page wide and on a phone, light and dark, into the folder
