@@ -115,7 +115,7 @@ func (d *Dispatcher) entry(ctx context.Context, document []byte) (ledger.Entry, 
 
 // bury keeps a message that cannot be recorded where a person can look at it.
 func (d *Dispatcher) bury(ctx context.Context, delivery *queue.Delivery, fault error) {
-	d.log.Warn("an inbox job cannot be recorded; it is buried", "beanstalkd", delivery.Addr, "job", delivery.ID, "err", fault)
+	d.log.Warn("an inbox job cannot be recorded; it is buried", "beanstalkd", delivery.Addr, "message", delivery.ID, "err", fault)
 	note := ledger.Event{
 		Kind: "unreadable", Node: d.cfg.Node,
 		Message: fmt.Sprintf("inbox job %d on %s is buried: %v; it begins %q", delivery.ID, delivery.Addr, fault, beginning(delivery.Body)),

@@ -101,7 +101,7 @@ func (d *Dispatcher) again(ctx context.Context, list []ledger.Placed, reason fun
 		return err
 	}
 	d.acted("resent", len(list))
-	d.log.Info("messages put again", "jobs", len(list), "job", list[0].ID, "reason", reason(list[0]))
+	d.log.Info("messages put again", "jobs", len(list), "job", list[0].ID, "program", list[0].Program, "reason", reason(list[0]))
 	if len(list) > maxNoted {
 		d.note(ctx, []ledger.Event{{Kind: "resent", Message: fmt.Sprintf("%d messages were put again, the first one for job %s: %s", len(list), list[0].ID, reason(list[0]))}})
 		return nil
