@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,19 +31,30 @@ func (r *rig) clock(name string) (ticks func() int64, open func()) {
 		}
 }
 
-// still waits until the count does not change, and sees that it stays so.
+// still waits until the count does not change for a while.
 func (r *rig) still(ticks func() int64) {
 	r.t.Helper()
 	before := ticks()
 	r.until("it stands still", func() bool {
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond)
 		now := ticks()
 		defer func() { before = now }()
 		return now == before
 	})
+}
+
+// stands waits until all programs stand still, and sees that they do.
+func (n *node) stands(ticks func() int64) {
+	n.r.t.Helper()
+	n.r.until("they are paused", func() bool {
+		list := n.Processes()
+		return len(list) > 0 && !slices.ContainsFunc(list, func(p jobs.Process) bool { return !p.Paused })
+	})
+	n.r.still(ticks)
+	before := ticks()
 	time.Sleep(200 * time.Millisecond)
 	if now := ticks(); now != before {
-		r.t.Errorf("it counted %d in a pause", now-before)
+		n.r.t.Errorf("it counted %d in a pause", now-before)
 	}
 }
 
@@ -65,7 +77,7 @@ func TestPause(t *testing.T) {
 	for range 2 {
 		n.Pause("backup")
 		n.Pause("still backup")
-		r.still(ticks)
+		n.stands(ticks)
 		if !n.Paused() {
 			t.Error("it does not say that it is paused")
 		}
@@ -118,7 +130,7 @@ func TestTimeoutInAPause(t *testing.T) {
 	r.submit(j)
 	r.awaitMessage(j.ID)
 	n.Pause("backup")
-	r.still(ticks)
+	n.stands(ticks)
 	time.Sleep(1500 * time.Millisecond)
 	open()
 	n.Resume()
@@ -141,7 +153,7 @@ func TestVerbsInAPause(t *testing.T) {
 			id := r.submit(job("clock"))
 			r.awaitMessage(id)
 			n.Pause("backup")
-			r.still(ticks)
+			n.stands(ticks)
 			r.act(verb, id)
 			r.await(id, want)
 			n.Resume()
@@ -159,7 +171,7 @@ func TestPauseAndShutdown(t *testing.T) {
 	id := r.submit(job("clock"))
 	r.awaitMessage(id)
 	n.Pause("backup")
-	r.still(ticks)
+	n.stands(ticks)
 	n.stop()
 	n.wait()
 	if record := r.get(id); record.State != jobs.Queued || record.Spent != 0 {
