@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -180,4 +181,20 @@ func TestPlaces(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// What the pages draw over time is counted while a node runs.
+func TestNodeCounts(t *testing.T) {
+	t.Parallel()
+	n := startInside(t, t.TempDir(), queuetest.Start(t).Addr)
+	begun := time.Now()
+	id := n.submit()
+	n.until("the job has ended", func() bool { return n.state(id) == jobs.Succeeded })
+	n.until("the length of the queue is noted", func() bool {
+		a, err := n.ledger.Activity(t.Context(), begun.Add(-time.Minute), time.Now().Add(time.Minute), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(a.Depth, func(d ledger.Depth) bool { return d.Queued >= 0 })
+	})
 }

@@ -289,6 +289,7 @@ func (n *node) run(stop, kill context.Context) error {
 	part("dispatch", func() error { return n.dispatcher.Run(failed) })
 	part("gate", func() error { return n.gate.run(serve) })
 	part("heartbeat", func() error { return n.heartbeat().Run(serve) })
+	part("counters", func() error { return n.count(serve) })
 	part("worker", func() error {
 		defer stopServing()
 		return n.worker.Run(failed, kill)
