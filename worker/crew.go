@@ -41,15 +41,17 @@ func (w *Worker) Slots() int {
 	return w.crew.slots
 }
 
-// Busy is how many slots are taken now, those among them that are too many.
+// Busy is how many slots have a job, those among them that are too many. A slot
+// is taken by who waits for a job, too, and an attempt may go on after it has
+// left its slot, so that it is the lesser of the two.
 func (w *Worker) Busy() int {
 	w.crew.mu.Lock()
 	defer w.crew.mu.Unlock()
-	busy := 0
+	taken := 0
 	for _, s := range w.crew.seats {
-		busy += len(s.slot)
+		taken += len(s.slot)
 	}
-	return busy
+	return min(taken, len(w.running.list()))
 }
 
 // SetSlots changes how many programs may run at once, from 0 to MaxSlots. Where

@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"path/filepath"
-	"strings"
-	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/metrics"
@@ -39,16 +36,23 @@ func (n *node) pool(ctx context.Context) (metrics.Pool, error) {
 	if err != nil {
 		return metrics.Pool{}, err
 	}
+	backlog, err := n.ledger.Backlog(ctx)
+	if err != nil {
+		return metrics.Pool{}, err
+	}
 	nodes, err := n.ledger.Nodes(ctx)
-	p := metrics.Pool{Counts: map[jobs.State]int64{}, Nodes: present(nodes)}
+	p := metrics.Pool{Counts: map[jobs.State]int64{}, Nodes: n.present(nodes)}
 	for state, count := range counts {
 		p.Counts[state] = int64(count)
+	}
+	for _, b := range backlog.Programs {
+		p.Queue.Programs = append(p.Queue.Programs, jobs.ProgramQueue(b))
 	}
 	return p, err
 }
 
 // present are the newest lives of the nodes that have not left.
-func present(nodes []ledger.Node) []metrics.Node {
+func (n *node) present(nodes []ledger.Node) []metrics.Node {
 	var list []metrics.Node
 	last := ""
 	for _, one := range nodes { // by name, the newest first
@@ -57,22 +61,15 @@ func present(nodes []ledger.Node) []metrics.Node {
 			continue
 		}
 		last = one.Name
-		list = append(list, metrics.Node{Name: one.Name, Alive: one.Alive, Silent: max(0, time.Since(one.Beat))})
+		list = append(list, metrics.Node{Name: one.Name, Alive: one.Alive, Silent: max(0, n.ledger.Silent(one))})
 	}
 	return list
 }
 
-// disks are the file systems that this node writes to.
+// disks are the file systems that this node writes to. One that does not answer
+// is left out in time.
 func (n *node) disks() []jobs.Disk {
-	places := []struct{ use, folder string }{{"data", n.set.Data}, {"store", ""}, {"scratch", n.scratch()}, {"programs", n.set.Programs}}
-	if path, ok := strings.CutPrefix(n.set.Ledger, "sqlite:"); ok {
-		places = append(places, struct{ use, folder string }{"ledger", filepath.Dir(path)})
-	}
-	var list []jobs.Disk
-	for _, place := range places {
-		if free, err := n.free(place.folder); err == nil {
-			list = append(list, jobs.Disk{Use: place.use, Free: free, Floor: int64(n.set.MinFree)})
-		}
-	}
-	return list
+	ctx, cancel := context.WithTimeout(context.Background(), vitalsWait)
+	defer cancel()
+	return n.machine.Read(ctx).Disks
 }

@@ -131,3 +131,14 @@ func (l *Ledger) seems(instance string, beat int64) bool {
 	}
 	return now.Sub(s.at) < l.lease
 }
+
+// Silent is how long ago the heartbeat of a node was last seen to change; before
+// one was, its date has to do.
+func (l *Ledger) Silent(n Node) time.Duration {
+	now := l.clock()
+	s := l.beats.see(n.Instance, micros(n.Beat), now)
+	if !s.renewed {
+		return max(now.Sub(s.at), now.Sub(n.Beat))
+	}
+	return now.Sub(s.at)
+}

@@ -132,3 +132,18 @@ func TestOldInstancesAreForgotten(t *testing.T) {
 		t.Errorf("%d are alive, want the newest", alive)
 	}
 }
+
+// TestSilence: what counts is when a heartbeat was seen to change, by one's own
+// clock; before it was, its date.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	n := Node{Name: "n9", Instance: "i9", Beat: d.now().Add(-time.Hour)}
+	if got := d.Silent(n); got != time.Hour {
+		t.Errorf("%s before it was seen to change", got)
+	}
+	n.Beat = d.now().Add(-2 * time.Hour) // its clock is hours off
+	if got := d.Silent(n); got != 0 {
+		t.Errorf("%s just after it was", got)
+	}
+}
