@@ -32,6 +32,7 @@ const (
 	KindPaused          = "paused"
 	KindResumed         = "resumed"
 	KindSlots           = "slots"
+	KindHookGivenUp     = "webhook-given-up"
 	KindFailed          = "failed"
 	KindSucceeded       = "succeeded"
 )

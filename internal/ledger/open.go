@@ -45,6 +45,7 @@ type Ledger struct {
 	look    time.Duration // maxLook, but for tests
 
 	listeners listeners
+	foreign   foreign
 	beats     beats
 }
 
@@ -71,7 +72,7 @@ func (l *Ledger) start() {
 
 func newLedger(c Config) *Ledger {
 	l := &Ledger{lease: c.Lease, clock: c.Now, log: c.Logger, ops: make(chan *op, maxBatch), syncs: make(chan *op, 4*maxBatch), done: make(chan struct{})}
-	l.look = maxLook
+	l.look, l.foreign.every, l.foreign.ask = maxLook, foreignEvery, make(chan chan int64)
 	l.observe, l.webhook = c.Observe, clean(c.Webhook, maxURL)
 	l.beats.seen = map[string]sighting{}
 	if l.lease <= 0 {
@@ -156,6 +157,7 @@ func (l *Ledger) Close() error {
 	close(l.ops)
 	l.gate.Unlock()
 	<-l.done
+	l.foreign.wg.Wait()
 	if err := errors.Join(l.reader.close(), l.writer.close()); err != nil {
 		return fmt.Errorf("ledger: close: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -106,7 +107,8 @@ func oldTables() (list []old) {
 			old{qOldestActivity, qPruneActivity, []any{g.seconds, "p"}, g.keep, g.step()},
 			old{qOldestDepth, qPruneDepths, []any{g.seconds}, g.keep, g.step()})
 	}
-	return append(list, old{qOldestDurations, qPruneDurations, nil, keepDurations, day})
+	return append(list, old{qOldestDurations, qPruneDurations, nil, keepDurations, day},
+		old{qOldestHook, qPruneHooks, nil, keepHooks, day}, old{qOldestReplay, qPruneReplays, nil, KeepReplays, time.Hour})
 }
 
 // prune looks first and writes only where there is something to delete.
@@ -116,20 +118,33 @@ func (l *Ledger) prune(ctx context.Context) error {
 		var oldest int64
 		found, err := l.reader.row(ctx, o.oldest, o.key, &oldest)
 		limit := now.Add(-o.keep)
-		if err != nil || !found || oldest >= micros(limit) {
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		until := min(micros(limit), oldest+pruneSteps*o.step.Microseconds())
-		err = l.do(ctx, &op{name: "rollup", weight: maxSettled, soft: true, run: func(t *txn) error {
-			_, err := t.exec(o.delete, append(o.key, until)...)
-			return err
-		}})
 		if err != nil {
 			return err
 		}
+		if !found || oldest >= micros(limit) {
+			continue
+		}
+		until := min(micros(limit), oldest+pruneSteps*o.step.Microseconds())
+		if err := l.delete(ctx, o.delete, append(slices.Clone(o.key), until)...); err != nil {
+			return err
+		}
 	}
-	return nil
+	return l.pruneReplays(ctx)
+}
+
+// pruneReplays keeps the newest answers where there are too many.
+func (l *Ledger) pruneReplays(ctx context.Context) error {
+	var past int64
+	many, err := l.reader.row(ctx, qReplayPast, []any{maxReplays}, &past)
+	if err != nil || !many {
+		return err
+	}
+	return l.delete(ctx, qPruneReplays, past+1)
+}
+
+func (l *Ledger) delete(ctx context.Context, q *query, args ...any) error {
+	return l.do(ctx, &op{name: "rollup", weight: maxSettled, soft: true, run: func(t *txn) error {
+		_, err := t.exec(q, args...)
+		return err
+	}})
 }

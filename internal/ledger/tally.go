@@ -65,6 +65,9 @@ func (r *running) end(job string, attempt int, e *Ending, now time.Time) *end {
 func (t *txn) ended(e *end) {
 	e.at = minute(t.now)
 	t.staged.tallies = addTally(t.staged.tallies, &e.tally)
+	if e.state.Final() {
+		t.hook(e)
+	}
 }
 
 // addTally adds to the row of the same key; a transaction has few.

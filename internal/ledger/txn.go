@@ -26,12 +26,13 @@ type txn struct {
 type effects struct {
 	counts  []count
 	tallies []tally
+	hooks   []Hook
 	events  []Event
 	changed []string // ids
 }
 
 func (e *effects) reset() {
-	*e = effects{counts: e.counts[:0], tallies: e.tallies[:0], events: e.events[:0], changed: e.changed[:0]}
+	*e = effects{counts: e.counts[:0], tallies: e.tallies[:0], hooks: e.hooks[:0], events: e.events[:0], changed: e.changed[:0]}
 }
 
 func (e *effects) add(o *effects) {
@@ -41,6 +42,7 @@ func (e *effects) add(o *effects) {
 	for i := range o.tallies {
 		e.tallies = addTally(e.tallies, &o.tallies[i])
 	}
+	e.hooks = append(e.hooks, o.hooks...)
 	e.events = append(e.events, o.events...)
 	e.changed = append(e.changed, o.changed...)
 }
@@ -76,6 +78,9 @@ func (t *txn) commit() error {
 		return err
 	}
 	if err := t.writeTallies(); err != nil {
+		return err
+	}
+	if err := t.writeHooks(); err != nil {
 		return err
 	}
 	_, err := t.w.exec(qCommit)

@@ -188,7 +188,11 @@ func (l *Ledger) write() {
 	batch := make([]*op, 0, maxBatch)
 	t := &txn{l: l, w: l.writer}
 	unsettled := true // a crash may have left some
-	for first := range l.ops {
+	for {
+		first, ok := l.next()
+		if !ok {
+			return
+		}
 		l.letOthersCome()
 		batch = l.collect(append(batch[:0], first))
 		unsettled = l.runBatch(t, batch) || unsettled
@@ -197,6 +201,19 @@ func (l *Ledger) write() {
 			if len(l.ops) > 0 || l.closing.Load() {
 				break
 			}
+		}
+	}
+}
+
+// next waits for an operation; meanwhile it answers who asks for the version of
+// the file. ok is false when the ledger is closed.
+func (l *Ledger) next() (o *op, ok bool) {
+	for {
+		select {
+		case o, ok = <-l.ops:
+			return o, ok
+		case answer := <-l.foreign.ask:
+			answer <- l.writer.version()
 		}
 	}
 }

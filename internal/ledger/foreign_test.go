@@ -1,0 +1,60 @@
+package ledger
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestOnForeign(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.foreign.every = time.Millisecond
+	other := d.open()
+	defer other.Close()
+	told := make(chan struct{}, 1000)
+	remove := d.OnForeign(func() { told <- struct{}{} })
+	looks := func(n int64) { // waits until it has looked n times more
+		t.Helper()
+		n += d.foreign.looks.Load()
+		d.until(func() bool { return d.foreign.looks.Load() >= n })
+	}
+	looks(3)
+	d.add(nil)
+	looks(3)
+	if len(told) > 0 {
+		t.Fatal("told of its own commit")
+	}
+	for range 3 {
+		d.must(other.Note(t.Context(), Event{Kind: "x"}))
+		select {
+		case <-told:
+		case <-time.After(10 * time.Second):
+			t.Fatal("not told of another process's commit")
+		}
+	}
+	remove()
+	looks(3)
+	for len(told) > 0 {
+		<-told
+	}
+	d.must(other.Note(t.Context(), Event{Kind: "x"}))
+	looks(3)
+	if len(told) > 0 {
+		t.Error("told after it was removed")
+	}
+}
+
+// Closing ends the goroutine (goleak looks), and what comes later does nothing.
+func TestOnForeignAndClose(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	var n atomic.Int32
+	remove := d.OnForeign(func() { n.Add(1) })
+	d.must(d.Ledger.Close())
+	remove()
+	d.OnForeign(func() { n.Add(1) })()
+	if n.Load() != 0 {
+		t.Errorf("told %d times", n.Load())
+	}
+}

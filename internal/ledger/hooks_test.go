@@ -1,0 +1,216 @@
+package ledger
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const hookURL = "https://web.example/told"
+
+func hooked(j *jobs.Job) { j.Webhook = hookURL }
+
+func (d *desk) due(lease time.Duration) []Hook {
+	d.t.Helper()
+	list, err := d.DueHooks(d.t.Context(), "i1", 0, lease)
+	d.must(err)
+	return list
+}
+
+// Whatever way a job comes to its end, its URL is told, each time anew.
+func TestEveryEndIsToldToItsWebhook(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		end   func(d *desk) string
+		state jobs.State
+		class jobs.Outcome
+	}{
+		"succeeded": {func(d *desk) string {
+			id := d.add(hooked)
+			d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
+			return id
+		}, jobs.Succeeded, jobs.OutcomeSucceeded},
+		"failed after another attempt": {func(d *desk) string {
+			id := d.add(hooked)
+			d.end(id, d.run(id), jobs.Queued, jobs.OutcomeError)
+			d.end(id, d.run(id), jobs.Failed, jobs.OutcomeTimeout)
+			return id
+		}, jobs.Failed, jobs.OutcomeTimeout},
+		"cancelled": {func(d *desk) string {
+			id := d.add(hooked)
+			_, err := d.act(VerbCancel, id)
+			d.must(err)
+			return id
+		}, jobs.Cancelled, jobs.OutcomeCancelled},
+		"expired": {func(d *desk) string {
+			id := d.add(func(j *jobs.Job) { hooked(j); j.Expires = d.clock.now().Add(time.Second) })
+			d.clock.advance(time.Minute)
+			_, err := d.Expire(t.Context(), 0)
+			d.must(err)
+			return id
+		}, jobs.Failed, jobs.ClassExpired},
+		"needs": {func(d *desk) string {
+			need := d.add(nil)
+			id := d.add(func(j *jobs.Job) { hooked(j); j.Needs = []string{need} })
+			d.end(need, d.run(need), jobs.Failed, jobs.OutcomeFailed)
+			return id
+		}, jobs.Failed, jobs.ClassNeeds},
+		"fault": {func(d *desk) string {
+			e := entry(hooked)
+			e.Fault = &jobs.Error{Class: jobs.ClassDocument, Message: "bad"}
+			d.put(e)
+			return e.Job.ID
+		}, jobs.Failed, jobs.ClassDocument},
+		"lost too often": {func(d *desk) string {
+			id := d.add(hooked)
+			for range CrashLimit {
+				d.run(id)
+				d.clock.advance(time.Hour)
+				_, err := d.Recover(t.Context(), 0)
+				d.must(err)
+			}
+			return id
+		}, jobs.Failed, jobs.OutcomeLost},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDesk(t)
+			id := c.end(d)
+			list := d.due(time.Minute)
+			want := []Hook{{URL: hookURL, Job: id, State: c.state, Class: c.class, Ended: d.record(id).Finished, Attempt: d.record(id).Attempt}}
+			if diff := cmp.Diff(want, list, cmpopts.IgnoreFields(Hook{}, "ID", "Program")); diff != "" {
+				t.Fatal(diff)
+			}
+			if c.state == jobs.Succeeded || c.class == jobs.ClassDocument {
+				return
+			}
+			d.must(d.HookDone(t.Context(), list[0].ID))
+			if _, err := d.act(VerbRetry, id); err != nil {
+				return // of a job whose need has failed
+			}
+			d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
+			if again := d.due(time.Minute); len(again) != 1 || again[0].State != jobs.Succeeded || again[0].ID == list[0].ID {
+				t.Errorf("after a retry: %+v", again)
+			}
+		})
+	}
+}
+
+func TestHookIsLeasedTriedAgainAndGivenUp(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.webhook = "https://ops.example/all"
+	id := d.add(hooked)
+	d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
+	list := d.due(time.Minute)
+	if len(list) != 2 || list[0].URL == list[1].URL {
+		t.Fatalf("%+v: want the job's and the node's", list)
+	}
+	if again := d.due(time.Minute); again != nil {
+		t.Errorf("leased hooks were given out again: %+v", again)
+	}
+	d.must(d.HookDone(t.Context(), list[0].ID))
+	d.clock.advance(time.Minute)
+	if again := d.due(time.Minute); len(again) != 1 || again[0].ID != list[1].ID {
+		t.Fatalf("after the lease: %+v", again)
+	}
+	d.must(d.HookFailed(t.Context(), list[1].ID, d.clock.now().Add(time.Hour), "503", false))
+	if again := d.due(time.Minute); again != nil {
+		t.Errorf("before its time: %+v", again)
+	}
+	d.clock.advance(time.Hour)
+	again := d.due(time.Minute)
+	if len(again) != 1 || again[0].Tries != 1 || again[0].Message != "503" {
+		t.Fatalf("%+v", again)
+	}
+	// The clock was days ahead when the next try was set.
+	d.clock.advance(72 * time.Hour)
+	d.must(d.HookFailed(t.Context(), list[1].ID, d.clock.now().Add(time.Hour), "503", false))
+	d.clock.advance(-72 * time.Hour)
+	if again := d.due(time.Minute); len(again) != 1 {
+		t.Errorf("it waits for a clock that was wrong: %+v", again)
+	}
+	d.must(d.HookFailed(t.Context(), list[1].ID, time.Time{}, "gone", true))
+	d.must(d.HookFailed(t.Context(), list[1].ID, time.Time{}, "gone", true))
+	d.clock.advance(48 * time.Hour)
+	if again := d.due(time.Minute); again != nil {
+		t.Errorf("%+v", again)
+	}
+	log := d.logPages(EventFilter{Kind: KindHookGivenUp})
+	if len(log) != 1 || log[0].Job != id || log[0].Message != d.webhook+" was not told of the end after 3 tries: gone" {
+		t.Errorf("%+v", log)
+	}
+}
+
+func TestHooksThatNobodyDeliversArePruned(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	id := d.add(hooked)
+	d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
+	d.clock.advance(keepHooks + time.Hour)
+	d.must(d.Rollup(t.Context()))
+	if list := d.due(time.Minute); list != nil {
+		t.Errorf("%+v", list)
+	}
+}
+
+func TestReplays(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	answer := Replayed{Digest: []byte{1}, Status: 201, Body: []byte(`{"id":"x"}`)}
+	if _, found, err := d.Replay(t.Context(), "k"); found || err != nil {
+		t.Error(found, err)
+	}
+	d.must(d.Remember(t.Context(), "k", answer))
+	d.must(d.Remember(t.Context(), "k", Replayed{Digest: []byte{1}, Status: 200}))
+	if err := d.Remember(t.Context(), "k", Replayed{Digest: []byte{2}}); !errors.Is(err, ErrConflict) {
+		t.Errorf("another request under the same key: %v", err)
+	}
+	if err := d.Remember(t.Context(), "big", Replayed{Body: make([]byte, maxReplay+1)}); !errors.Is(err, ErrTooBig) {
+		t.Error(err)
+	}
+	got, found, err := d.Replay(t.Context(), "k")
+	d.must(err)
+	if diff := cmp.Diff(answer, got); diff != "" || !found {
+		t.Error(found, diff)
+	}
+	d.clock.advance(KeepReplays + time.Second)
+	if _, found, err := d.Replay(t.Context(), "k"); found || err != nil {
+		t.Error("an answer is kept for too long", err)
+	}
+	d.must(d.Remember(t.Context(), "k", Replayed{Digest: []byte{2}}))
+	d.clock.advance(KeepReplays + time.Hour)
+	d.must(d.Rollup(t.Context()))
+	d.wantRows("replays", 0)
+}
+
+func (d *desk) wantRows(table string, want int) {
+	d.t.Helper()
+	n := 0
+	d.must(d.reader.db.QueryRow("SELECT COUNT(*) FROM " + table).Scan(&n))
+	if n != want {
+		d.t.Errorf("%d rows in %s, want %d", n, table, want)
+	}
+}
+
+func TestReplaysAreBounded(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.must(d.do(t.Context(), &op{run: func(tx *txn) error {
+		for i := range maxReplays + 100 {
+			if _, err := tx.exec(qRemember, fmt.Sprint(i), micros(tx.now)+int64(i), []byte{}, 200, bytes.Repeat([]byte("x"), 10)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}))
+	d.must(d.Rollup(t.Context()))
+	d.wantRows("replays", maxReplays)
+}
