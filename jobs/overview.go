@@ -98,6 +98,9 @@ type ProgramQueue struct {
 	Running int64     `json:"running"`
 	Waiting int64     `json:"waiting"`
 	Oldest  time.Time `json:"oldest,omitzero"`
+	// Due is since when a job could have started that has been queued for some
+	// minutes; zero where none could.
+	Due time.Time `json:"due,omitzero"`
 }
 
 // Server is one beanstalkd server as a node sees it.

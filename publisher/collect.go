@@ -117,7 +117,7 @@ func (p *Publisher) readPrograms(ctx context.Context) (jobs.Programs, error) {
 	for _, program := range found {
 		list.Programs = append(list.Programs, programOf(program, nodes))
 	}
-	return list, nil
+	return list, p.addProgramCounts(ctx, list.Programs)
 }
 
 func programOf(program ledger.Program, nodes []jobs.Node) jobs.Program {

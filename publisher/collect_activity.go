@@ -1,32 +1,243 @@
 package publisher
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const (
+	// mostLines is how many lines a plot has before the rest becomes one.
+	mostLines = 8
+	// oldPrograms is of how many programs the old jobs are looked at, oldJobs at
+	// how many of each.
+	oldPrograms = 20
+	oldJobs     = 50
 )
 
 func (p *Publisher) addQueue(ctx context.Context, o *jobs.Overview, _ lookback) error {
 	drains, err := p.drains(ctx)
+	if err != nil {
+		return err
+	}
+	b, err := p.cfg.Ledger.Backlog(ctx)
+	if err != nil {
+		return err
+	}
 	o.Queue = jobs.Queue{
-		Queued: o.Counts[jobs.Queued], Waiting: o.Counts[jobs.Waiting], Drained: drains.Queue,
-		Programs: []jobs.ProgramQueue{},
+		Queued: b.Queued, Waiting: b.Waiting, Oldest: b.Oldest, Drained: drains.Queue, Programs: []jobs.ProgramQueue{},
+	}
+	looked := 0
+	for _, q := range b.Programs {
+		queue := queueOf(q)
+		if q.Queued > 0 && o.At.Sub(q.Oldest) >= queuedLong && looked < oldPrograms {
+			if queue.Due, err = p.dueSince(ctx, q.Program, o.At); err != nil {
+				return err
+			}
+			looked++
+		}
+		o.Queue.Programs = append(o.Queue.Programs, queue)
+	}
+	return nil
+}
+
+func queueOf(b ledger.ProgramBacklog) jobs.ProgramQueue {
+	return jobs.ProgramQueue{Program: b.Program, Queued: b.Queued, Running: b.Running, Waiting: b.Waiting, Oldest: b.Oldest}
+}
+
+// dueSince is since when a job of a program could have started that was
+// accepted long ago: a start that was set for tomorrow is no reason to worry.
+func (p *Publisher) dueSince(ctx context.Context, program string, now time.Time) (due time.Time, err error) {
+	page, err := p.cfg.Ledger.List(ctx, ledger.Filter{
+		State: jobs.Queued, Program: program, Until: now.Add(-queuedLong), Limit: oldJobs,
+	})
+	for _, rec := range page.Jobs {
+		since := cmp.Or(rec.Due, rec.Accepted)
+		if since.Before(now) && rec.Wait(now) == 0 && (due.IsZero() || since.Before(due)) {
+			due = since
+		}
+	}
+	return due, err
+}
+
+func (p *Publisher) addActivity(ctx context.Context, o *jobs.Overview, back lookback) error {
+	a, err := p.cfg.Ledger.Activity(ctx, o.At.Add(-back.length), o.At, "")
+	if err != nil {
+		return err
+	}
+	hour, err := p.cfg.Ledger.Activity(ctx, o.At.Add(-time.Hour), o.At, "")
+	if err != nil {
+		return err
+	}
+	o.Window = spanned(back, a)
+	o.Ended, o.Failures, o.Unfinished = sums(a.Programs)
+	o.LastHour, _, _ = sums(hour.Programs)
+	o.FinishedByNode = lines(a, a.Nodes, o.At, func(t ledger.Tally) string { return t.Node })
+	o.FinishedByProgram = lines(a, a.Programs, o.At, func(t ledger.Tally) string { return t.Program })
+	o.Depth = depthLines(a.Depth)
+	return nil
+}
+
+func spanned(back lookback, a ledger.Activity) jobs.Window {
+	return jobs.Window{
+		Name: back.name, From: a.From, Until: a.From.Add(time.Duration(a.Steps) * a.Step), Step: a.Step.Seconds(),
+	}
+}
+
+// sums counts ends of jobs by state, failures by class, and attempts that did
+// not end their job by outcome.
+func sums(list []ledger.Tally) (ended map[jobs.State]int64, failures, unfinished map[jobs.Outcome]int64) {
+	ended, failures, unfinished = map[jobs.State]int64{}, map[jobs.Outcome]int64{}, map[jobs.Outcome]int64{}
+	for _, t := range list {
+		switch t.State {
+		case "":
+			unfinished[t.Class] += t.N
+		case jobs.Failed:
+			failures[t.Class] += t.N
+			fallthrough
+		default:
+			ended[t.State] += t.N
+		}
+	}
+	return ended, failures, unfinished
+}
+
+// lines are jobs that ended per minute, by a name; what has none is left out.
+func lines(a ledger.Activity, list []ledger.Tally, now time.Time, name func(ledger.Tally) string) []jobs.Series {
+	counts, totals := map[string][]float64{}, map[string]float64{}
+	for _, t := range list {
+		n := name(t)
+		if n == "" || t.State == "" || t.Step < 0 || t.Step >= a.Steps {
+			continue
+		}
+		if counts[n] == nil {
+			counts[n] = make([]float64, a.Steps)
+		}
+		counts[n][t.Step] += float64(t.N)
+		totals[n] += float64(t.N)
+	}
+	out := []jobs.Series{}
+	for _, n := range busiest(counts, totals) {
+		out = append(out, jobs.Series{Name: n, Points: perMinute(a, counts[n], now)})
+	}
+	return out
+}
+
+// busiest are the names in the order of their lines. Of many, the last ones are
+// added up as one.
+func busiest(counts map[string][]float64, totals map[string]float64) []string {
+	names := make([]string, 0, len(counts))
+	for n := range counts {
+		names = append(names, n)
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(totals[b], totals[a]), cmp.Compare(a, b)) })
+	if len(names) <= mostLines {
+		return names
+	}
+	var rest []float64
+	for _, n := range names[mostLines:] {
+		if rest == nil {
+			rest = make([]float64, len(counts[n]))
+		}
+		for i, v := range counts[n] {
+			rest[i] += v
+		}
+	}
+	names = names[:mostLines]
+	if slices.Contains(names, others) { // a node or program may have that name
+		counts["other "+others] = rest
+		return append(names, "other "+others)
+	}
+	counts[others] = rest
+	return append(names, others)
+}
+
+// perMinute divides counts by the length of their steps. Of the step that is
+// not over, as much counts as has passed; where that is little, nothing is known.
+func perMinute(a ledger.Activity, counts []float64, now time.Time) []*float64 {
+	points := make([]*float64, len(counts))
+	for i, n := range counts {
+		passed := min(now.Sub(a.From)-time.Duration(i)*a.Step, a.Step)
+		if passed >= a.Step/3 {
+			points[i] = new(n / passed.Minutes())
+		}
+	}
+	return points
+}
+
+// depthLines are the lengths of the queue, with gaps where nobody looked.
+func depthLines(list []ledger.Depth) []jobs.Series {
+	out := []jobs.Series{{Name: "queued"}, {Name: "running"}, {Name: "waiting"}}
+	for i := range out {
+		out[i].Points = make([]*float64, len(list))
+	}
+	for step, d := range list {
+		for i, n := range []int64{d.Queued, d.Running, d.Waiting} {
+			if n >= 0 {
+				out[i].Points[step] = new(float64(n))
+			}
+		}
+	}
+	return out
+}
+
+func (p *Publisher) addProgramActivity(ctx context.Context, d *jobs.ProgramDetails, back lookback) error {
+	now := time.Now().UTC()
+	a, err := p.cfg.Ledger.Activity(ctx, now.Add(-back.length), now, d.Name)
+	if err != nil {
+		return err
+	}
+	d.Window = spanned(back, a)
+	d.Ended, d.Failures, d.Unfinished = sums(a.Programs)
+	d.Finished = lines(a, a.Programs, now, func(t ledger.Tally) string { return string(t.State) })
+	bins, mean, err := p.cfg.Ledger.Durations(ctx, d.Name, now.Add(-back.length))
+	if err != nil {
+		return err
+	}
+	d.Durations, d.Mean = append([]jobs.Bin{}, bins...), mean.Seconds()
+	return p.addProgramQueue(ctx, d)
+}
+
+func (p *Publisher) addProgramQueue(ctx context.Context, d *jobs.ProgramDetails) error {
+	b, err := p.cfg.Ledger.Backlog(ctx)
+	for _, q := range b.Programs {
+		if q.Program == d.Name {
+			d.Queue = queueOf(q)
+			d.Queued, d.Running = q.Queued, q.Running
+		}
 	}
 	return err
 }
 
-func (p *Publisher) addActivity(_ context.Context, o *jobs.Overview, s lookback) error {
-	o.Window = jobs.Window{Name: s.name, From: o.At.Add(-s.length), Until: o.At, Step: 60}
-	o.Ended, o.LastHour = map[jobs.State]int64{}, map[jobs.State]int64{}
-	o.Failures, o.Unfinished = map[jobs.Outcome]int64{}, map[jobs.Outcome]int64{}
-	o.FinishedByNode, o.FinishedByProgram, o.Depth = []jobs.Series{}, []jobs.Series{}, []jobs.Series{}
-	return nil
-}
-
-func (p *Publisher) addProgramActivity(_ context.Context, d *jobs.ProgramDetails, s lookback) error {
-	d.Window = jobs.Window{Name: s.name, Step: 60}
-	d.Ended = map[jobs.State]int64{}
-	d.Failures, d.Unfinished = map[jobs.Outcome]int64{}, map[jobs.Outcome]int64{}
-	d.Finished, d.Durations = []jobs.Series{}, []jobs.Bin{}
+// addProgramCounts adds what programs have done in a day, and what waits for them.
+func (p *Publisher) addProgramCounts(ctx context.Context, list []jobs.Program) error {
+	now := time.Now()
+	a, err := p.cfg.Ledger.Activity(ctx, now.Add(-24*time.Hour), now, "")
+	if err != nil {
+		return err
+	}
+	b, err := p.cfg.Ledger.Backlog(ctx)
+	if err != nil {
+		return err
+	}
+	places := make(map[string]*jobs.Program, len(list))
+	for i := range list {
+		list[i].Ended = map[jobs.State]int64{}
+		places[list[i].Name] = &list[i]
+	}
+	for _, t := range a.Programs {
+		if l := places[t.Program]; l != nil && t.State != "" {
+			l.Ended[t.State] += t.N
+		}
+	}
+	for _, q := range b.Programs {
+		if l := places[q.Program]; l != nil {
+			l.Queued, l.Running = q.Queued, q.Running
+		}
+	}
 	return nil
 }

@@ -204,14 +204,14 @@ func waits(n int64) string { return count(n, "job waits", "jobs wait") }
 func judgeProgram(o jobs.Overview, q jobs.ProgramQueue) (jobs.Finding, bool) {
 	f := jobs.Finding{Level: jobs.LevelWarn, Path: "/programs/" + q.Program}
 	places, name := placesOf(o.Nodes, q.Program), show(q.Program, maxNameRunes)
-	age := o.At.Sub(q.Oldest)
+	age := o.At.Sub(q.Due)
 	switch {
 	case q.Queued == 0:
 		return f, false
 	case len(places.working) == 0:
 		f.Text = fmt.Sprintf("%s for the program %s, which no node that takes work has", waits(q.Queued), name)
 		return f, true
-	case q.Oldest.IsZero() || age < queuedLong || places.busy >= places.slots:
+	case q.Due.IsZero() || age < queuedLong || places.busy >= places.slots:
 		return f, false
 	}
 	f.Text = fmt.Sprintf("%s queued, the oldest for %s, while %d of %s idle",

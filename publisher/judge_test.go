@@ -35,7 +35,7 @@ func TestJudge(t *testing.T) {
 	queue := func(age time.Duration, program string) func(*jobs.Overview) {
 		return func(o *jobs.Overview) {
 			o.Queue.Queued = 1200
-			o.Queue.Programs = []jobs.ProgramQueue{{Program: program, Queued: 1200, Oldest: o.At.Add(-age)}}
+			o.Queue.Programs = []jobs.ProgramQueue{{Program: program, Queued: 1200, Oldest: o.At.Add(-time.Hour), Due: o.At.Add(-age)}}
 		}
 	}
 	ended := func(succeeded, failed int64) func(*jobs.Overview) {
@@ -92,6 +92,10 @@ func TestJudge(t *testing.T) {
 			jobs.LevelBad, "A disk of worker2 is full: 500 MB free at /data, and it takes no work below 1 GB.", "/nodes/worker2",
 		},
 		"queue that moves": {queue(time.Minute, "forecast"), jobs.LevelOK, "All is well: 3 nodes, 6 of 8 slots busy, 1,200 jobs queued.", ""},
+		"queue that is for tomorrow": {
+			func(o *jobs.Overview) { queue(time.Hour, "forecast")(o); o.Queue.Programs[0].Due = time.Time{} },
+			jobs.LevelOK, "All is well: 3 nodes, 6 of 8 slots busy, 1,200 jobs queued.", "",
+		},
 		"queue that does not": {
 			queue(5*time.Minute, "forecast"), jobs.LevelWarn,
 			"1,200 jobs of forecast are queued, the oldest for 5 min, while 6 of 12 slots are idle.", "/programs/forecast",

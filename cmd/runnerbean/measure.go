@@ -46,7 +46,9 @@ func (n *node) pool(ctx context.Context) (metrics.Pool, error) {
 		p.Counts[state] = int64(count)
 	}
 	for _, b := range backlog.Programs {
-		p.Queue.Programs = append(p.Queue.Programs, jobs.ProgramQueue(b))
+		p.Queue.Programs = append(p.Queue.Programs, jobs.ProgramQueue{
+			Program: b.Program, Queued: b.Queued, Running: b.Running, Waiting: b.Waiting, Oldest: b.Oldest,
+		})
 	}
 	return p, err
 }
