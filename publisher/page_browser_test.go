@@ -151,6 +151,10 @@ func TestInChromium(t *testing.T) {
 	chromium := browsertest.Start(t)
 	for name, test := range map[string]func(*testing.T, context.Context){
 		"overview looks":                            overviewLooks,
+		"events look":                               eventsLook,
+		"hostile dashboard":                         hostileDashboard,
+		"without scripts":                           withoutScripts,
+		"live keeps what a person does":             liveKeepsWhatAPersonDoes,
 		"page follows a job":                        pageFollowsAJob,
 		"element follows a job from another origin": elementFollowsAJob,
 		"element polls where events fail":           elementPolls,

@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/runnerbean/runnerbean/internal/browsertest"
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -19,9 +20,11 @@ type pretender struct {
 	url string
 
 	mu   sync.Mutex
-	page string // guarded
-	down bool   // guarded; 503 to everything but the assets
-	news chan struct{}
+	page string        // guarded
+	down bool          // guarded; 503 to everything but the assets
+	news chan struct{} // guarded
+
+	server *httptest.Server
 }
 
 func newPretender(t *testing.T, b *bench, page string) *pretender {
@@ -34,7 +37,7 @@ func newPretender(t *testing.T, b *bench, page string) *pretender {
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	t.Cleanup(s.CloseClientConnections)
-	n.url = s.URL
+	n.url, n.server = s.URL, s
 	return n
 }
 
@@ -69,6 +72,8 @@ func (n *pretender) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func (n *pretender) closeStreams() { n.server.CloseClientConnections() }
+
 func (n *pretender) set(page string, down bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -91,7 +96,34 @@ func overviewLooks(t *testing.T, chromium context.Context) {
 	b := browsertest.NewTab(t, chromium)
 	b.Do(chromedp.Navigate(n.url))
 	looks(b, "overview")
+	program := sampleOverview(time.Now())
+	program.Verdict = judge(jobs.Overview{Nodes: program.Nodes[:1], At: program.At, Slots: 8, Busy: 6})
+	n.set(renderOverview(t, program, "program"), false)
+	b.Do(chromedp.Navigate(n.url))
+	b.Shoot("overview-by-program")
 	n.set(renderOverview(t, jobs.Overview{At: noon, Window: jobs.Window{Name: "1h", From: noon, Until: noon, Step: 60}}, ""), false)
 	b.Do(chromedp.Navigate(n.url))
 	looks(b, "overview-empty")
+}
+
+func eventsLook(t *testing.T, chromium context.Context) {
+	bench := newBench(t)
+	bench.register(2)
+	bench.failed()
+	noteEvents(t, bench, 130)
+	s := httptest.NewServer(bench.p.Handler())
+	t.Cleanup(s.Close)
+	t.Cleanup(s.CloseClientConnections)
+	b := browsertest.NewTab(t, chromium)
+	b.Do(chromedp.Navigate(s.URL + "/events?until=2026-11-22T12:01&by="))
+	looks(b, "events")
+	b.Do(chromedp.Navigate(s.URL + "/events?text=no+such+thing"))
+	looks(b, "events-none")
+	bench.failed()
+	b.Do(chromedp.Navigate(s.URL + "/"))
+	b.Until(`document.querySelectorAll('#events li').length === 12`)
+	looks(b, "overview-real")
+	bench.do(ledger.VerbCancel, bench.queued(""))
+	b.Until(`document.querySelector('#events li:first-child').textContent.includes('cancelled')`)
+	b.CheckComplaints()
 }

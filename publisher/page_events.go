@@ -1,8 +1,13 @@
 package publisher
 
 import (
+	"context"
+	"errors"
 	"net/url"
 	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -44,4 +49,144 @@ func eventTone(kind string) string {
 		return "warn"
 	}
 	return ""
+}
+
+// eventsPageSize is how many events a page shows.
+const eventsPageSize = 100
+
+// eventsView is the log of events with all words chosen.
+type eventsView struct {
+	frame
+	Filter        eventsFilter
+	Events        []happening
+	Empty         string
+	Back          piece // how far a search has looked that found no more
+	Older, Newest string
+}
+
+// eventsFilter is the form, as it was filled in.
+type eventsFilter struct {
+	Kind, Node, Job, By, Since, Until, Text string
+
+	Kinds, Nodes []string // to choose from
+	Active, More bool
+	Fault        string
+}
+
+// eventNames are the fields of the form.
+var eventNames = []string{"kind", "node", "job", "by", "since", "until", "text"}
+
+// eventKinds are those that a person may look for first.
+var eventKinds = []string{
+	ledger.KindFailed, ledger.KindRetrying, ledger.KindLost, ledger.KindFault, ledger.KindConflict, ledger.KindExpired, ledger.KindInterrupted,
+	ledger.KindCancelRequested, ledger.KindCancelled, ledger.KindRetried, ledger.KindReset, ledger.KindReleased,
+	ledger.KindDrained, ledger.KindUndrained, ledger.KindPaused, ledger.KindResumed, ledger.KindSlots,
+}
+
+// getEventsPage is the log of what the machine and persons have done.
+func (p *Publisher) getEventsPage(c echo.Context) error {
+	q := c.QueryParams()
+	return p.sendLivePage(c, "events.html", func(ctx context.Context) (any, error) {
+		v := &eventsView{frame: p.frame(c, "events", "Events")}
+		return v, p.fillEvents(ctx, v, q)
+	})
+}
+
+func (p *Publisher) fillEvents(ctx context.Context, v *eventsView, q url.Values) error {
+	nodes, err := p.nodesNow(ctx)
+	if err != nil {
+		return err
+	}
+	given := eventValues(q)
+	v.Filter = newEventsFilter(given, present(nodes))
+	f, fault := readEvents(given)
+	f.Cursor, f.Limit = q.Get("cursor"), eventsPageSize
+	if v.Filter.Fault = fault; fault != "" {
+		return nil
+	}
+	page, err := p.cfg.Ledger.EventLog(ctx, f)
+	if errors.Is(err, ledger.ErrCursor) {
+		f.Cursor = ""
+		page, err = p.cfg.Ledger.EventLog(ctx, f)
+	}
+	v.list(page, given, f.Cursor)
+	return err
+}
+
+// eventValues is what a query says of the filters, without empty fields.
+func eventValues(q url.Values) url.Values {
+	given := url.Values{}
+	for _, name := range eventNames {
+		value := strings.TrimSpace(q.Get(name))
+		switch {
+		case value == "" || len(value) > maxText:
+			continue
+		case name == "since" || name == "until":
+			value = momentOf(value)
+		case name == "kind":
+			value = strings.ReplaceAll(value, " ", "-")
+		}
+		given.Set(name, value)
+	}
+	return given
+}
+
+// readEvents is the filter, or what a person has to change about it.
+func readEvents(q url.Values) (f ledger.EventFilter, fault string) {
+	f = ledger.EventFilter{Kind: q.Get("kind"), Node: q.Get("node"), Job: q.Get("job"), Text: q.Get("text")}
+	for name, at := range map[string]*time.Time{"since": &f.Since, "until": &f.Until} {
+		if value := q.Get(name); value != "" {
+			t, err := time.Parse(time.RFC3339, value)
+			if err != nil {
+				return f, "“" + show(value, maxNameRunes) + "” is no time: write it like 2026-11-22T06:16."
+			}
+			*at = t
+		}
+	}
+	switch by := q.Get("by"); by {
+	case "":
+	case "human", "machine":
+		human := by == "human"
+		f.Human = &human
+	default:
+		return f, "By is human or machine."
+	}
+	for name := range q {
+		if textFault(q.Get(name)) != "" {
+			return f, "A filter holds what no event can hold."
+		}
+	}
+	return f, ""
+}
+
+func newEventsFilter(q url.Values, nodes []jobs.Node) eventsFilter {
+	get := func(name string) string { return show(q.Get(name), maxText) }
+	f := eventsFilter{
+		Kind: get("kind"), Node: get("node"), Job: get("job"), By: get("by"), Text: get("text"),
+		Since: formTime(q.Get("since")), Until: formTime(q.Get("until")), Kinds: eventKinds, Active: len(q) > 0,
+	}
+	f.More = f.Node+f.Job+f.Since+f.Until != ""
+	for _, n := range nodes {
+		f.Nodes = append(f.Nodes, show(n.Name, maxNameRunes))
+	}
+	return f
+}
+
+func (v *eventsView) list(page ledger.EventPage, given url.Values, cursor string) {
+	for _, e := range eventsOf(page.Events) {
+		v.Events = append(v.Events, eventOf(v.Root, e))
+	}
+	v.Empty = "Nothing has happened yet."
+	if len(given) > 0 {
+		v.Empty = "No event is like that."
+	}
+	if page.Next != "" {
+		v.Older = v.Root + "/events" + with(given, "cursor", page.Next)
+	}
+	if cursor != "" {
+		v.Newest = v.Root + "/events" + with(given, "", "")
+	}
+	if !page.Back.IsZero() {
+		v.Back = stamp(page.Back)
+	}
 }

@@ -91,11 +91,7 @@ func newOverviewView(f frame, o jobs.Overview, by string) *overviewView {
 	v := &overviewView{frame: f, RunningAll: grouped(o.Counts[jobs.Running]), Notices: notices(jobs.Drains{Queue: o.Queue.Drained})}
 	v.links(o.Window.Name, by)
 	v.figures(o)
-	if len(o.Verdict.Findings) > 1 { // the verdict tells of the first
-		for _, fault := range o.Verdict.Findings {
-			v.Findings = append(v.Findings, finding(f.Root, fault))
-		}
-	}
+	v.findings(o.Verdict.Findings)
 	v.plots(o, by)
 	for _, r := range o.Running {
 		v.Running = append(v.Running, runningRow(f.Root, r))
@@ -186,12 +182,22 @@ func (v *overviewView) failed(o jobs.Overview, path string) headline {
 	return f
 }
 
+// findings lists the faults where there are several; the verdict tells of one.
+func (v *overviewView) findings(list []jobs.Finding) {
+	for _, f := range list {
+		if f.Level != jobs.LevelOK {
+			v.Findings = append(v.Findings, finding(v.Root, f))
+		}
+	}
+	if len(v.Findings) < 2 {
+		v.Findings = nil
+	}
+}
+
 func finding(root string, f jobs.Finding) findingView {
-	v := findingView{Tone: levelTone(f.Level), Text: show(f.Text, 300), Level: map[jobs.Level]string{
-		jobs.LevelOK: "Note", jobs.LevelWarn: "Look at this",
-	}[f.Level]}
-	if v.Level == "" {
-		v.Level = "Act on this"
+	v := findingView{Tone: levelTone(f.Level), Text: show(f.Text, 300), Level: "Act on this"}
+	if f.Level == jobs.LevelWarn {
+		v.Level = "Look at this"
 	}
 	if f.Path != "" {
 		v.Path = link(root + f.Path)

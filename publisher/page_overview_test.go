@@ -68,7 +68,7 @@ func sampleOverview(now time.Time) jobs.Overview {
 
 func renderOverview(t testing.TB, o jobs.Overview, by string) string {
 	t.Helper()
-	f := frame{Title: "Overview", Node: o.Node, Verdict: verdictOf(o.Verdict, ""), CanAct: true, Who: "alice"}
+	f := frame{Title: "Overview", Node: show(o.Node, maxNameRunes), Verdict: verdictOf(o.Verdict, ""), CanAct: true, Who: "alice"}
 	for _, n := range navigation {
 		f.Nav = append(f.Nav, navLink{Path: n.path, Text: n.text, Here: n.here == "overview"})
 	}

@@ -33,6 +33,7 @@ func (p *Publisher) table() []route {
 		{http.MethodGet, "/", p.getOverviewPage, viewer},
 		{http.MethodGet, "/jobs", p.getJobsPage, viewer},
 		{http.MethodPost, "/jobs/act", p.postJobsAct, operator},
+		{http.MethodGet, "/events", p.getEventsPage, viewer},
 		{http.MethodGet, "/:id", p.getResult, holder},
 		{http.MethodGet, "/:id/events", p.getEvents, holder},
 		{http.MethodGet, "/:id/log", p.getLog, holder},

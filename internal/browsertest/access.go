@@ -39,8 +39,10 @@ func (b *Tab) Audit() []string {
 // walk has come to its end.
 const walk = `(() => {
   const el = document.activeElement;
-  if (!el || el === document.body || walked.has(el)) return 'end';
-  walked.add(el);
+  if (!el || el === document.body) return 'end';
+  if (el === walked.last) return ''; // a field for a date has a stop for each part
+  if (walked.has(el)) return 'end';
+  walked.add(walked.last = el);
   const style = getComputedStyle(el), box = el.getBoundingClientRect();
   if (box.bottom < 0 || box.right < 0 || box.top > innerHeight || box.left > innerWidth) return 'has the focus out of sight: ' + el.outerHTML.slice(0, 120);
   const ring = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0 || style.boxShadow !== 'none';

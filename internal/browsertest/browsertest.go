@@ -145,6 +145,15 @@ func (b *Tab) true(condition string) bool {
 	return err == nil && is
 }
 
+// ForbidScripts makes the pages of the tab run no script of their own.
+func (b *Tab) ForbidScripts() {
+	b.t.Helper()
+	_, err := chromedp.Call(b.Context, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // Shoot takes the page wide and on a phone, light and dark, into the folder
 // named by RUNNERBEAN_SCREENSHOTS, and checks that nothing sticks out sideways.
 func (b *Tab) Shoot(name string) {

@@ -1,0 +1,107 @@
+package publisher
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// noteEvents puts n events into the ledger, a second apart, every third by a person.
+func noteEvents(t *testing.T, b *bench, n int) {
+	t.Helper()
+	var list []ledger.Event
+	for i := range n {
+		e := ledger.Event{At: noon.Add(time.Duration(i) * time.Second), Kind: ledger.KindLost, Node: fmt.Sprint("worker", i%2), Message: fmt.Sprintf("number %d.", i)}
+		if i%3 == 0 {
+			e.Kind, e.By = ledger.KindDrained, "alice"
+		}
+		list = append(list, e)
+	}
+	if err := b.ledger.NoteAll(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEventsPageFilters(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	noteEvents(t, b, 12)
+	for query, want := range map[string][]int{
+		"":                                  {11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0},
+		"?by=human":                         {9, 6, 3, 0},
+		"?by=machine":                       {11, 10, 8, 7, 5, 4, 2, 1},
+		"?kind=drained&node=worker1":        {9, 3},
+		"?text=NUMBER+1.":                   {1},
+		"?since=2026-11-22T12:00:10Z&kind=": {11, 10},
+		"?until=2026-11-22T12:00":           nil,
+		"?job=" + jobs.NewID():              nil,
+	} {
+		r := b.get("/events"+query, "Accept: text/html")
+		page := bodyOf(t, r)
+		var got []int
+		for _, part := range strings.Split(page, "number ")[1:] {
+			var n int
+			if _, err := fmt.Sscanf(part, "%d.", &n); err == nil {
+				got = append(got, n)
+			}
+		}
+		if r.StatusCode != 200 || fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("/events%s: %d %v, want %v", query, r.StatusCode, got, want)
+		}
+		if len(want) == 0 && !strings.Contains(page, "No event is like that.") {
+			t.Errorf("/events%s says nothing of finding nothing", query)
+		}
+	}
+}
+
+func TestEventsPageSaysWhoAndWhere(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := b.failed()
+	noteEvents(t, b, 1)
+	page := bodyOf(t, b.get("/events"))
+	for _, part := range []string{`href="/jobs/` + id + `"`, `<span class="by">by alice</span>`, `href="/nodes/worker0"`, `<b class="bad">failed</b>`, `datetime="2026-11-22T12:00:00Z"`} {
+		if !strings.Contains(page, part) {
+			t.Errorf("no %q in %s", part, page)
+		}
+	}
+}
+
+func TestEventsPageTurns(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	noteEvents(t, b, eventsPageSize+20)
+	first := bodyOf(t, b.get("/events?by=human"))
+	if strings.Contains(first, `rel="next"`) {
+		t.Error("40 events are on two pages")
+	}
+	first = bodyOf(t, b.get("/events?kind="))
+	_, next, ok := strings.Cut(first, `class="button" href="`)
+	next, _, _ = strings.Cut(next, `"`)
+	if !ok || strings.Count(first, "<li ") != eventsPageSize {
+		t.Fatalf("%d events and next %q", strings.Count(first, "<li "), next)
+	}
+	second := bodyOf(t, b.get(strings.ReplaceAll(next, "&amp;", "&")))
+	if strings.Count(second, "<li ") != 20 || !strings.Contains(second, ">Newest</a>") || strings.Contains(second, `rel="next"`) {
+		t.Errorf("the second page: %s", second)
+	}
+}
+
+func TestEventsPageSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for query, want := range map[string]string{
+		"since=yesterday": "“yesterday” is no time", "by=nobody": "By is human or machine.", "text=%00": "A filter holds", "cursor=x": "Nothing has happened yet",
+		"until=" + url.QueryEscape(`"><script>x`): "&lt;script&gt;x” is no time",
+	} {
+		r := b.get("/events?" + query)
+		if page := bodyOf(t, r); r.StatusCode != 200 || !strings.Contains(page, want) || strings.Contains(page, "<script>x") {
+			t.Errorf("%s: %d, no %q in %s", query, r.StatusCode, want, page)
+		}
+	}
+}
