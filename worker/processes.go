@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -99,5 +100,5 @@ func portion(cpu, d time.Duration) float64 {
 	if d < 10*time.Millisecond || cpu <= 0 {
 		return 0
 	}
-	return cpu.Seconds() / d.Seconds()
+	return math.Round(cpu.Seconds()/d.Seconds()*1e4) / 1e4
 }

@@ -98,6 +98,9 @@ func (g *gate) obey(ctx context.Context) error {
 		return err
 	}
 	c, w := controls[g.n.set.Node], g.n.worker
+	if w.Paused() != c.Paused {
+		defer g.n.announce()
+	}
 	if c.Paused {
 		w.Pause(paused(c))
 	} else {

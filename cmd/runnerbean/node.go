@@ -47,7 +47,7 @@ type node struct {
 	worker     *worker.Worker
 	publisher  *publisher.Publisher
 	machine    *vitals.Collector
-	// announced is poked when the installed programs or the slots have changed.
+	// announced is poked when the heartbeat has something to say at once.
 	announced chan struct{}
 }
 

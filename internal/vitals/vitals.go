@@ -4,6 +4,7 @@ package vitals
 
 import (
 	"context"
+	"math"
 	"runtime"
 	"sync"
 	"time"
@@ -111,7 +112,7 @@ func inUse(before, now cpu.TimesStat) float64 {
 	if all <= 0 || busy <= 0 {
 		return 0
 	}
-	return min(busy/all, 1)
+	return math.Round(min(busy/all, 1)*1e4) / 1e4
 }
 
 // working is time that was not idle; that of guests is in it already.
