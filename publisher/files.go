@@ -12,8 +12,9 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// fileTypes are the types that a browser shows without running anything. An
-// SVG or a page is not among them. Those marked true are shown in place.
+// fileTypes are the types that a browser shows without running anything. A page
+// is not among them; an SVG is shown as an image only, in which no script runs,
+// and saved where it is opened. Those marked true are shown in place.
 var fileTypes = map[string]struct {
 	mime   string
 	inline bool
@@ -23,6 +24,8 @@ var fileTypes = map[string]struct {
 	".jpeg": {"image/jpeg", true},
 	".webp": {"image/webp", true},
 	".gif":  {"image/gif", true},
+	".avif": {"image/avif", true},
+	".svg":  {"image/svg+xml", false},
 	".txt":  {"text/plain; charset=utf-8", false},
 	".log":  {"text/plain; charset=utf-8", false},
 	".csv":  {"text/csv; charset=utf-8", false},

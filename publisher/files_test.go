@@ -30,7 +30,7 @@ func TestFiles(t *testing.T) {
 	for name, want := range map[string][2]string{
 		"plot.png":        {"image/png", "inline; filename=plot.png"},
 		"page.html":       {"application/octet-stream", "attachment; filename=page.html"},
-		"drawing.svg":     {"application/octet-stream", "attachment; filename=drawing.svg"},
+		"drawing.svg":     {"image/svg+xml", "attachment; filename=drawing.svg"},
 		"data.csv":        {"text/csv; charset=utf-8", "attachment; filename=data.csv"},
 		`a "b" ä.txt`:     {"text/plain; charset=utf-8", "attachment; filename*=utf-8''a%20%22b%22%20%C3%A4.txt"},
 		"noext":           {"application/octet-stream", "attachment; filename=noext"},

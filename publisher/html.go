@@ -35,13 +35,13 @@ func (p *Publisher) servePage(c echo.Context, d *document) error {
 	if err != nil {
 		return err
 	}
-	path, query := strings.TrimSuffix(c.Request().URL.Path, "/"), carry(c)
-	r.Artifacts = carriedFiles(r.ID, r.Artifacts, query)
+	data := pageData{Result: r, ResultJSON: body, LogTail: tail, Attempts: attempts, BaseURL: p.pageBase()}
+	data.below(strings.TrimSuffix(c.Request().URL.Path, "/"), carry(c))
+	if data.Large, err = p.addLarge(c.Request().Context(), d, &data.Result); err != nil {
+		return err
+	}
 	var page bytes.Buffer
-	err = renderPage(&page, pageData{
-		Result: r, ResultJSON: body, LogTail: tail, Attempts: attempts, BaseURL: p.pageBase(),
-		LogURL: carried(path+"/log", query), EventsURL: carried(path+"/events", query), JSONURL: carried(path+"?format=json", query),
-	})
+	err = renderPage(&page, data)
 	if err != nil {
 		return err
 	}
@@ -50,6 +50,23 @@ func (p *Publisher) servePage(c echo.Context, d *document) error {
 		status = http.StatusAccepted
 	}
 	return sendPage(c, status, page.Bytes())
+}
+
+// below sets the links to what lies below a result's address.
+func (d *pageData) below(path, query string) {
+	d.LogURL, d.EventsURL = carried(path+"/log", query), carried(path+"/events", query)
+	d.JSONURL, d.FilesURL, d.Query = carried(path+"?format=json", query), path+"/files/", query
+}
+
+// addLarge adds the files of a result that is too large for memory, and returns
+// its size.
+func (p *Publisher) addLarge(ctx context.Context, d *document, r *jobs.Result) (int64, error) {
+	if d.stored == nil || d.stored.blob != nil {
+		return 0, nil
+	}
+	found, err := p.files(ctx, d.stored)
+	r.Artifacts = found.Artifacts
+	return d.stored.size, err
 }
 
 func sendPage(c echo.Context, status int, page []byte) error {

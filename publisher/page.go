@@ -24,6 +24,7 @@ type asset struct {
 var publicAssets = map[string]asset{
 	"/runnerbean.js":      {"assets/runnerbean.js", "text/javascript; charset=utf-8"},
 	"/assets/plot.js":     {"assets/plot.js", "text/javascript; charset=utf-8"},
+	"/assets/log.js":      {"assets/log.js", "text/javascript; charset=utf-8"},
 	"/assets/jobs.js":     {"assets/jobs.js", "text/javascript; charset=utf-8"},
 	"/assets/page.js":     {"assets/page.js", "text/javascript; charset=utf-8"},
 	"/assets/live.js":     {"assets/live.js", "text/javascript; charset=utf-8"},
@@ -45,6 +46,10 @@ type pageData struct {
 	// LogURL, EventsURL and JSONURL are links of the page, best as paths; what
 	// is empty is left out. The page's assets lie under the path of BaseURL.
 	LogURL, EventsURL, JSONURL, BaseURL string
+	// FilesURL is the path below which the files are, Query what opens them.
+	FilesURL, Query string
+	// Large is the size in bytes of a result that is not here for its size.
+	Large int64
 }
 
 var templates = template.Must(template.New("").ParseFS(assets, "assets/*.html"))

@@ -121,6 +121,7 @@ type outcomeView struct {
 	Action   string
 	Hidden   []field // of the form that goes on; empty where all is done
 	Back     string
+	BackText string
 }
 
 type refusalView struct{ URL, Short, Detail string }
@@ -180,7 +181,7 @@ func (p *Publisher) actOnBatch(c echo.Context, o *order, d *deed, list []ledger.
 
 func (p *Publisher) outcome(c echo.Context, o *order, d *deed) outcomeView {
 	o.done += d.Done
-	v := outcomeView{frame: p.frame(c, "jobs", "Jobs "+o.verb.done)}
+	v := outcomeView{frame: p.frame(c, "jobs", "Jobs "+o.verb.done), BackText: "To the list"}
 	v.Heading = fmt.Sprintf("%s %s.", sentenceCase(jobsText(o.done)), verbWords[o.verb.name].did)
 	if o.done == 0 && !d.more {
 		v.Heading = "Nothing has been done."

@@ -166,6 +166,8 @@ func TestInChromium(t *testing.T) {
 		"element keeps the query of a signed URL":   elementKeepsTheSignature,
 		"element is themed and harmless":            elementIsThemed,
 		"login":                                     loginInBrowser,
+		"work, from queue to result":                workInBrowser,
+		"work that failed":                          failedWork,
 		"jobs, found and cancelled":                 jobsInBrowser,
 		"hostile page":                              hostilePage,
 		"follow survives":                           followSurvives,

@@ -184,29 +184,35 @@ func jobsInBrowser(t *testing.T, chromium context.Context) {
 	b.register(4)
 	b.many(72)
 	base := b.listen()
-	tab := browsertest.NewTab(t, chromium, "api/v1/events")
+	tab := browsertest.NewTab(t, chromium)
 	tab.Do(chromedp.Navigate(base + "/jobs"))
 	tab.Until(`document.querySelectorAll('.joblist tbody tr').length === 50 && document.querySelector('#tick')?.hidden === false`)
 	tab.Shoot("jobs")
 	tab.CheckAccess("jobs")
 	tab.CheckKeyboard("jobs")
 	tab.Look(1400, "light")
-	tab.Do(chromedp.Click(chromedp.CSS(`.pager a[rel=next]`)))
+	press(tab, `.pager a[rel=next]`)
 	tab.Until(`document.querySelectorAll('.joblist tbody tr').length === 22 && [...document.querySelectorAll('.pager a')].map((a) => a.textContent).join() === 'Newest'`)
 
-	tab.Do(chromedp.Click(chromedp.CSS(`.chips a[href*="state=queued"]`)))
+	press(tab, `.chips a[href*="state=queued"]`)
 	tab.Until(`document.querySelector('.chips [aria-current]')?.textContent.startsWith('queued') && document.querySelectorAll('.joblist tbody tr').length === 12`)
-	tab.Do(chromedp.Click(chromedp.CSS(`#tick`)))
+	press(tab, `#tick:not([hidden])`)
 	tab.Until(`document.querySelectorAll('input[name=id]:checked').length === 12`)
-	tab.Do(chromedp.Click(chromedp.CSS(`button[value=cancel]`)))
+	press(tab, `button[value=cancel]`)
 	tab.Until(`document.querySelector('h1')?.textContent === '12 jobs will be cancelled.'`)
 	tab.Shoot("jobs-confirm")
 	tab.CheckAccess("confirm")
 	tab.Look(1400, "light")
-	tab.Do(chromedp.Click(chromedp.CSS(`.ask button`)))
+	press(tab, `.ask button`)
 	tab.Until(`document.querySelector('h1')?.textContent === '12 jobs cancelled.'`)
 	tab.Shoot("jobs-outcome")
 	tab.CheckAccess("outcome")
 	b.counts(map[jobs.State]int{jobs.Running: 12, jobs.Succeeded: 24, jobs.Failed: 12, jobs.Cancelled: 24})
 	tab.CheckComplaints()
+}
+
+// press clicks at what a selector finds, once it is there: a page that is kept
+// up to date may write it anew between the look and the click.
+func press(tab *browsertest.Tab, selector string) {
+	tab.Until(fmt.Sprintf(`(() => { const el = document.querySelector(%q); el?.click(); return el; })()`, selector))
 }

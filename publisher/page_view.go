@@ -50,10 +50,7 @@ type jobView struct {
 
 	Because, Fault, Pointer string
 
-	Plots   []plot
-	Heading string // above them
-	Figures []fact // scalars of the result, counters of the program
-	Output  string // the result itself, where it is no plot
+	outputView
 
 	Log, LogURL string
 	Facts       []fact
@@ -80,9 +77,13 @@ func newJobView(d pageData) *jobView {
 	v.progress(r)
 	v.reason(r)
 	v.output(r)
+	v.images(r, d.FilesURL, d.Query)
+	if d.Large > 0 {
+		v.TooBig = "The result has " + bytesOf(d.Large) + " and is too large for this page."
+	}
 	v.log(d)
 	v.attempts(d)
-	v.Facts, v.Files, v.Inputs = facts(r), artifacts(r), inputs(r)
+	v.Facts, v.Files, v.Inputs = facts(r), artifacts(r, d.FilesURL, d.Query), inputs(r)
 	v.JSON, v.JSONCut = prettyJSON(d.ResultJSON, maxJSONShown)
 	v.Title = fmt.Sprintf("%s: %s", v.Program, show(string(r.State), maxNameRunes))
 	if v.Percent != "" {
@@ -118,30 +119,15 @@ func (v *jobView) reason(r jobs.Result) {
 	v.Pointer = show(r.Error.Pointer, maxMessageRunes)
 }
 
-func (v *jobView) output(r jobs.Result) {
-	value := r.Result
-	switch {
-	case len(r.Result) > 0:
-		v.Heading = "Result"
-	case len(r.Partial) > 0:
-		value, v.Heading = r.Partial, "Result so far"
-	default:
-		v.Heading = "Counted"
-	}
-	v.Plots = plots(value)
-	more := figures(value)
-	v.Figures = append(counters(r.Counters), more.facts...)
-	if len(v.Plots) == 0 && more.rest && len(value) > 0 {
-		v.Output, _ = prettyJSON(value, maxOutputShown)
-	}
-}
-
 func (v *jobView) log(d pageData) {
 	v.Log = logText(d.LogTail)
 	if v.Log == "" && d.Result.Error != nil {
 		v.Log = logText([]byte(d.Result.Error.LogTail))
 	}
 }
+
+// madeAt is the fact that says when the page was made.
+const madeAt = "This answer"
 
 // facts lists the plain data of a job in the order of its way.
 func facts(r jobs.Result) []fact {
@@ -166,14 +152,20 @@ func facts(r jobs.Result) []fact {
 	if p := r.Provenance; p != nil && p.ProgramSHA256 != "" {
 		list = append(list, fact{Name: "Program SHA-256", piece: piece{Text: show(p.ProgramSHA256, 64)}, Code: true})
 	}
-	moment("This answer", r.Timestamp)
+	moment(madeAt, r.Timestamp)
 	return list
 }
 
-func artifacts(r jobs.Result) []fileView {
+// artifacts lists the files. Those of this node are asked for below the page's
+// own address, so that a signed one opens them too.
+func artifacts(r jobs.Result, base, query string) []fileView {
 	var list []fileView
 	for _, a := range r.Artifacts[:min(len(r.Artifacts), maxRows)] {
-		list = append(list, fileView{Name: show(a.Name, 200), URL: link(a.URL), Size: bytesOf(a.Size), SHA256: show(a.SHA256, 64)})
+		to := a.URL
+		if base != "" {
+			to = carried(base+escapePath(a.Name), query)
+		}
+		list = append(list, fileView{Name: show(a.Name, 200), URL: link(to), Size: bytesOf(a.Size), SHA256: show(a.SHA256, 64)})
 	}
 	return list
 }

@@ -34,6 +34,8 @@ func (p *Publisher) table() []route {
 		{http.MethodGet, "/jobs", p.getJobsPage, viewer},
 		{http.MethodPost, "/jobs/act", p.postJobsAct, operator},
 		{http.MethodGet, "/events", p.getEventsPage, viewer},
+		{http.MethodGet, "/jobs/:id", p.getWorkPage, viewer},
+		{http.MethodPost, "/jobs/:id/act", p.postWorkAct, operator},
 		{http.MethodGet, "/:id", p.getResult, holder},
 		{http.MethodGet, "/:id/events", p.getEvents, holder},
 		{http.MethodGet, "/:id/log", p.getLog, holder},

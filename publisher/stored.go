@@ -33,6 +33,7 @@ var errMissing = errors.New("publisher: a recorded result is missing from the st
 type stored struct {
 	id       string
 	blob     *blob // nil where the object is too large to be kept
+	size     int64
 	etag     string
 	modified time.Time
 
@@ -76,7 +77,7 @@ func (p *Publisher) load(ctx context.Context, id string) (*stored, error) {
 		return nil, err
 	}
 	defer object.Close()
-	s := &stored{id: id, modified: object.ModTime.UTC()}
+	s := &stored{id: id, size: object.Size, modified: object.ModTime.UTC()}
 	if object.Size > maxCached {
 		err = s.digest(object)
 	} else {

@@ -1,5 +1,19 @@
 // What makes the pages about jobs handier; they work without it.
 
+import {follow, tail} from './log.js';
+
+// The log of a job that runs.
+const log = document.getElementById('log');
+if (log) {
+  const runs = () => !!document.getElementById('progress');
+  let ran = runs();
+  log.scrollTop = log.scrollHeight;
+  follow(() => {
+    if (runs() || ran) tail(log, log.dataset.log);
+    ran = runs(); // once more after its end
+  });
+}
+
 // The box in the head of the list ticks all of the page.
 const boxes = () => [...document.querySelectorAll('input[name=id]')];
 const shown = () => {

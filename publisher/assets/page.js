@@ -3,9 +3,9 @@
 // for the page again when more than that has changed.
 
 import {follow, left, visible} from '../runnerbean.js';
+import {tail as readTail} from './log.js';
 
 const $ = (id) => document.getElementById(id);
-const LOG = 32_768;
 const put = (el, text) => { if (el && el.textContent !== text) el.textContent = text; };
 
 /** Times on the reader's own clock; what the server wrote becomes the title. */
@@ -19,15 +19,6 @@ const localise = () => {
   }
 };
 
-/** A log without terminal escapes; of a line written over, its last form. */
-const readable = (s) => s
-  .replace(/\x1b(\[[ -?]*[@-~]?|[\]PX^_][^\x07\x1b\n]*(\x07|\x1b\\)?|[ -/]*[0-~]?)/g, '')
-  .split('\n').map((l) => l.replace(/\r+$/, '').replace(/^.*\r/, '')).join('\n')
-  .replaceAll('\t', '    ');
-
-/** An address on this server, with its query. */
-const here = (url) => { const u = new URL(url, location); return u.pathname + u.search; };
-
 /** The result of this page, with the signature that has opened it. */
 const signed = () => {
   const u = new URL(location.origin + location.pathname), q = new URLSearchParams(location.search);
@@ -35,21 +26,7 @@ const signed = () => {
   return u;
 };
 
-let logBusy = false;
-const tail = async () => {
-  const el = $('log'), url = $('job')?.dataset.log;
-  if (!el || !url || logBusy || document.hidden) return;
-  logBusy = true;
-  try {
-    const answer = await fetch(here(url), {headers: {Range: `bytes=-${LOG}`}, cache: 'no-cache'});
-    if (!answer.ok) return;
-    let text = (await answer.text()).slice(-LOG);
-    if (text.length === LOG) text = text.slice(text.indexOf('\n') + 1);
-    const atEnd = el.scrollHeight - el.scrollTop - el.clientHeight < 40;
-    put(el, visible(readable(text).trimEnd(), LOG));
-    if (atEnd) el.scrollTop = el.scrollHeight;
-  } catch { /* the next look may do better */ } finally { logBusy = false; }
-};
+const tail = () => readTail($('log'), $('job')?.dataset.log);
 
 const drawn = async (doc) => {
   const host = $('plots');

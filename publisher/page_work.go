@@ -1,0 +1,206 @@
+package publisher
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const (
+	maxProcesses = 100
+)
+
+// workPage is the operator's page about one job.
+type workPage struct {
+	frame
+	Job       *jobView
+	ResultURL string // where visitors read of it
+	Why       string // what it waits for
+	Verbs     []verbButton
+	Action    string
+	Tries     []tryView
+	Earlier   string
+	Series    []plot
+	Processes []processView
+	Labels    []linkView
+	Needs     []linkView
+	Rerun     linkView // the job of which this is a copy
+	Events    []happened
+	Document  string // as it was accepted
+	DocCut    bool
+	APIURL    string
+}
+
+// tryView is one attempt as the operator sees it.
+type tryView struct {
+	attemptView
+	Started                           piece
+	Took, End, CPU, Memory, Node, SHA string
+	NodeURL                           string
+}
+
+type linkView struct{ Text, URL string }
+
+// happened is one event.
+type happened struct {
+	At             piece
+	Kind, By, Text string
+}
+
+// getWorkPage answers with the operator's page about a job.
+func (p *Publisher) getWorkPage(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	return p.sendLivePage(c, "work", func(ctx context.Context) (any, error) {
+		return p.workPage(ctx, c, id)
+	})
+}
+
+func (p *Publisher) workPage(ctx context.Context, c echo.Context, id string) (*workPage, error) {
+	rec, err := p.cfg.Ledger.Get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	details, err := p.details(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	v := &workPage{}
+	if v.Job, err = p.workJob(ctx, id, details); err != nil {
+		return nil, err
+	}
+	v.frame = p.frame(c, "jobs", v.Job.Title)
+	v.Root, v.Job.Root = v.frame.Root, v.frame.Root
+	v.tell(details, rec)
+	v.links(details)
+	told, err := p.series(ctx, id)
+	if n := len(details.Attempts); err == nil && n > 0 {
+		v.Series = seriesPlots(told, details.Attempts[n-1].Started)
+	}
+	return v, err
+}
+
+// workJob is the part that visitors see as well, with the present state.
+func (p *Publisher) workJob(ctx context.Context, id string, details jobs.Details) (*jobView, error) {
+	d := p.read(ctx, id)
+	if d.err != nil {
+		return nil, d.err
+	}
+	r, body, err := d.whole()
+	if err != nil {
+		return nil, err
+	}
+	if !r.State.Final() {
+		r = details.Status
+	}
+	tail, err := p.logTail(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	data := pageData{Result: r, ResultJSON: body, LogTail: tail, BaseURL: p.pageBase()}
+	data.below(root(p.pageBase())+"/"+id, "")
+	data.Large, err = p.addLarge(ctx, d, &data.Result)
+	return newJobView(data), err
+}
+
+// tell puts into words what only the operator sees.
+func (v *workPage) tell(d jobs.Details, rec ledger.Record) {
+	if v.Why = show(sentenceCase(d.Why), maxMessageRunes); v.Why != "" {
+		v.Why += "."
+		v.Job.Message = visible(clip(d.Status.Message, maxMessageRunes), true)
+	}
+	if v.CanAct {
+		v.Verbs = jobButtons(d, rec)
+		v.Action = v.Root + "/jobs/" + rec.ID + "/act?seen=" + seen(rec)
+	}
+	list := d.Attempts
+	if more := len(list) - maxAttemptsShown; more > 0 {
+		list, v.Earlier = list[more:], fmt.Sprintf("%d earlier ones are not listed.", more)
+	}
+	for _, a := range slices.Backward(list) {
+		v.Tries = append(v.Tries, v.try(a))
+	}
+	v.Processes = processTree(d.Processes[:min(len(d.Processes), maxProcesses)])
+	for _, e := range slices.Backward(newest(d.Events)) {
+		v.Events = append(v.Events, happened{stamp(e.At), show(e.Kind, maxNameRunes), show(e.By, maxNameRunes), show(e.Message, 400)})
+	}
+	// A page that says when it was made is never the same again.
+	v.Job.Facts = slices.DeleteFunc(v.Job.Facts, func(f fact) bool { return f.Name == madeAt })
+	v.Document, v.DocCut = prettyJSON(rec.Document, maxJSONShown)
+}
+
+// newest keeps the last events of a job that has had many, oldest first.
+func newest(list []jobs.Event) []jobs.Event {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b jobs.Event) int { return a.At.Compare(b.At) })
+	return list[max(0, len(list)-maxRows):]
+}
+
+// links are to other pages.
+func (v *workPage) links(d jobs.Details) {
+	id := url.PathEscape(d.Status.ID)
+	v.ResultURL, v.APIURL = link(v.Root+"/"+id), link(v.Root+"/api/v1/jobs/"+id)
+	for _, key := range sortedKeys(d.Job.Labels) {
+		if len(v.Labels) == maxRows {
+			break
+		}
+		pair := key + "=" + d.Job.Labels[key]
+		v.Labels = append(v.Labels, linkView{show(pair, 200), v.Root + "/jobs" + with(url.Values{}, "label", pair)})
+	}
+	for _, need := range d.Job.Needs[:min(len(d.Job.Needs), maxRows)] {
+		v.Needs = append(v.Needs, v.jobLink(need))
+	}
+	if d.Job.RerunOf != "" {
+		v.Rerun = v.jobLink(d.Job.RerunOf)
+	}
+}
+
+func (v *workPage) jobLink(id string) linkView {
+	if !jobs.ValidID(id) {
+		return linkView{Text: show(id, maxNameRunes)}
+	}
+	return linkView{shortID(id), v.Root + "/jobs/" + id}
+}
+
+func (v *workPage) try(a jobs.Attempt) tryView {
+	t := tryView{
+		attemptView: viewAttempt(a, v.Job.LogURL), Started: stamp(a.Started), End: ending(a),
+		Node: show(a.Node, maxNameRunes), SHA: show(a.ProgramSHA256, 64),
+	}
+	if a.Node != "" {
+		t.NodeURL = link(v.Root + "/nodes/" + url.PathEscape(a.Node))
+	}
+	if !a.Finished.IsZero() && !a.Finished.Before(a.Started) {
+		t.Took = span(a.Finished.Sub(a.Started))
+	}
+	if a.CPUSeconds > 0 {
+		t.CPU = span(time.Duration(a.CPUSeconds * float64(time.Second)))
+	}
+	if a.MaxRSS > 0 {
+		t.Memory = bytesOf(a.MaxRSS)
+	}
+	return t
+}
+
+// Short is the beginning of the program's hash.
+func (t tryView) Short() string { return t.SHA[:min(len(t.SHA), 12)] }
+
+// ending is how the process of an attempt ended.
+func ending(a jobs.Attempt) string {
+	switch {
+	case a.Signal != "":
+		return show(a.Signal, maxNameRunes)
+	case a.ExitCode != nil:
+		return fmt.Sprintf("exit code %d", *a.ExitCode)
+	}
+	return ""
+}

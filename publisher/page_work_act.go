@@ -1,0 +1,160 @@
+package publisher
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// verbRerun is not one of the ledger's: it makes a new job.
+const verbRerun = "rerun"
+
+// jobButtons are what is allowed now, the harmless first.
+func jobButtons(d jobs.Details, rec ledger.Record) []verbButton {
+	var list []verbButton
+	offer := func(name ledger.Verb, text string) {
+		if slices.Contains(d.Allowed, string(name)) {
+			list = append(list, verbButton{Verb: string(name), Text: text, Grave: grave(name, rec.State)})
+		}
+	}
+	switch rec.State {
+	case jobs.Waiting:
+		offer(ledger.VerbCancel, "Cancel")
+	case jobs.Queued:
+		if rec.Wait(time.Now()) > 0 {
+			offer(ledger.VerbReset, "Do not wait")
+		}
+		offer(ledger.VerbCancel, "Cancel")
+	case jobs.Running:
+		offer(ledger.VerbReset, "Restart")
+		offer(ledger.VerbCancel, "Cancel")
+		offer(ledger.VerbTerminate, "Terminate")
+	case jobs.Failed, jobs.Cancelled:
+		offer(ledger.VerbRetry, "Retry")
+	}
+	if rec.State.Final() && d.Job.ID != "" {
+		list = append(list, verbButton{Verb: verbRerun, Text: "Run again as a new job"})
+	}
+	return list
+}
+
+// grave reports whether a verb may lose something, so that a person is asked
+// first.
+func grave(name ledger.Verb, state jobs.State) bool {
+	return verbWords[name].grave && (name != ledger.VerbReset || state == jobs.Running)
+}
+
+// postWorkAct does what a button on a job's page says, and leads back there.
+func (p *Publisher) postWorkAct(c echo.Context) error {
+	id, err := pathID(c)
+	if err != nil {
+		return err
+	}
+	form, err := readForm(c, maxForm)
+	if err != nil {
+		return err
+	}
+	if form.Get("verb") == verbRerun {
+		return p.rerunFromPage(c, id)
+	}
+	v, err := verbNamed(form.Get("verb"))
+	if err != nil {
+		return err
+	}
+	rec, err := p.cfg.Ledger.Get(c.Request().Context(), id)
+	if err != nil {
+		return err
+	}
+	if stale(c, v, rec, form.Get("confirm") == "yes") {
+		return p.sayRefusal(c, id, fmt.Sprintf("The job has changed since you looked: it is %s now.", rec.State))
+	}
+	if form.Get("confirm") != "yes" && (grave(v.name, rec.State) || c.QueryParam("seen") == "") && slices.Contains(v.states, rec.State) {
+		return p.confirmJob(c, v, rec)
+	}
+	return p.actOnJob(c, v, id)
+}
+
+// stale reports whether a job is not any more what the person saw, where doing
+// the same twice would be something else than doing it once. A form that does
+// not say what was seen has to be confirmed on a page that does.
+func stale(c echo.Context, v verb, rec ledger.Record, confirmed bool) bool {
+	given := c.QueryParam("seen")
+	if v.name != ledger.VerbRetry && v.name != ledger.VerbReset || given == "" && !confirmed {
+		return false
+	}
+	return given != seen(rec)
+}
+
+// seen stands for a job as it is now.
+func seen(rec ledger.Record) string { return strconv.FormatInt(rec.Updated.UnixMicro(), 10) }
+
+func (p *Publisher) actOnJob(c echo.Context, v verb, id string) error {
+	acted, err := p.act(c, v, []string{id})
+	if err != nil {
+		return err
+	}
+	if acted[0].Err != nil {
+		detail, known := v.advice(acted[0])
+		if !known {
+			return acted[0].Err
+		}
+		return p.sayRefusal(c, id, sentenceCase(detail)+".")
+	}
+	return p.seeJob(c, id)
+}
+
+// seeJob leads to the page of a job.
+func (p *Publisher) seeJob(c echo.Context, id string) error {
+	return c.Redirect(http.StatusSeeOther, root(p.pageBase())+"/jobs/"+id)
+}
+
+func (p *Publisher) confirmJob(c echo.Context, v verb, rec ledger.Record) error {
+	words := verbWords[v.name]
+	n := counted{states: map[jobs.State]int{rec.State: 1}}
+	view := confirmView{
+		frame: p.frame(c, "jobs", words.button), Heading: words.button + " this job?", After: words.after,
+		Button: words.button, Grave: true, Hidden: []field{{"verb", string(v.name)}, {"confirm", "yes"}},
+	}
+	view.Consequences = append([]string{show(rec.Program, maxNameRunes) + " " + shortID(rec.ID)}, n.consequences(v)...)
+	view.Back = view.Root + "/jobs/" + rec.ID
+	view.Action = view.Back + "/act?seen=" + seen(rec)
+	return p.sendForm(c, http.StatusOK, "confirm", view)
+}
+
+// sayRefusal says why a button did nothing.
+func (p *Publisher) sayRefusal(c echo.Context, id, detail string) error {
+	v := outcomeView{frame: p.frame(c, "jobs", "Not done"), Heading: "Nothing has been done.", Note: show(detail, 600)}
+	v.Back, v.BackText = v.Root+"/jobs/"+id, "To the job"
+	return p.sendForm(c, http.StatusConflict, "outcome", v)
+}
+
+// rerunSlack is within what time the same button makes the same new job.
+const rerunSlack = 10 * time.Second
+
+// rerunFromPage runs a job that has ended again as a new one. Its id is made of
+// the old one and the time, so that a button pressed twice makes one job.
+func (p *Publisher) rerunFromPage(c echo.Context, id string) error {
+	if p.cfg.Accept == nil {
+		return problem(http.StatusForbidden, "this node takes no jobs")
+	}
+	again := derivedID("page", id, time.Now().Truncate(rerunSlack).String())
+	document, err := p.rerunDocument(c.Request().Context(), id, again)
+	if err != nil {
+		return err
+	}
+	accepted, err := p.cfg.Accept(c.Request().Context(), document)
+	if err == nil && !isRerun(accepted.Record, id) {
+		err = accepted.Err
+	}
+	if err != nil {
+		return err
+	}
+	return p.seeJob(c, again)
+}
