@@ -1,6 +1,8 @@
 package publisher
 
 import (
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -32,6 +34,25 @@ func (p *Publisher) openAccess() error {
 		p.tls, err = access.ServerTLS(p.cfg.TLSCert, p.cfg.TLSKey, p.log)
 	}
 	return err
+}
+
+// trust says which origins may send what changes something. The node's own is
+// named too, for a proxy may put another Host field in the place of the browser's.
+func (p *Publisher) trust() error {
+	base, err := url.Parse(p.cfg.BaseURL)
+	if err != nil {
+		return err
+	}
+	origin := base.Scheme + "://" + base.Host
+	if err := errors.Join(p.ownPages.AddTrustedOrigin(origin), p.foreign.AddTrustedOrigin(origin)); err != nil {
+		return fmt.Errorf("Config.BaseURL: %w", err)
+	}
+	for _, origin := range p.cfg.CORS {
+		if err := p.foreign.AddTrustedOrigin(origin); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // guard lets a request through to a route if whoever sends it may use that.
@@ -128,12 +149,20 @@ func (p *Publisher) identify(c echo.Context) (person, error) {
 		token, err := p.tokenOf(c, secret)
 		return personOf(token, false), err
 	}
-	if cookie, err := r.Cookie(p.cookieName()); err == nil {
-		if token, ok := p.tokens.Session(cookie.Value, time.Now()); ok {
-			return personOf(token, true), nil
-		}
+	if token, ok := p.sessionOf(r); ok {
+		return personOf(token, true), nil
 	}
 	return person{}, unauthorized(c, challenge, "this needs the header Authorization: Bearer TOKEN with a token of this node")
+}
+
+// sessionOf is who has signed in with this browser. To change something only the
+// node's own pages may use that: another origin, trusted or not, needs a token.
+func (p *Publisher) sessionOf(r *http.Request) (access.Token, bool) {
+	cookie, err := r.Cookie(p.cookieName())
+	if err != nil || p.ownPages.Check(r) != nil {
+		return access.Token{}, false
+	}
+	return p.tokens.Session(cookie.Value, time.Now())
 }
 
 // bearer is the token in a request's Authorization field. Another scheme may be

@@ -104,6 +104,55 @@ func TestSignedResults(t *testing.T) {
 	}
 }
 
+// TestAServerHoldsSignedResultsBack asks over one connection of a real server,
+// which may answer before the router does.
+func TestAServerHoldsSignedResultsBack(t *testing.T) {
+	t.Parallel()
+	b, _ := newSigned(t)
+	id := b.withFile()
+	addr, stop := b.serve()
+	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
+	query := signature(t, id, time.Hour)
+	for round := range 3 {
+		for target, want := range map[string]int{"/" + id: 401, "/results/" + id: 401, "/" + id + "?" + query: 200, "/" + id + "?" + query + "x": 403} {
+			r := do(t, client, "GET", "http://"+addr+target)
+			bodyOf(t, r)
+			if r.StatusCode != want || r.Header.Get("X-Frame-Options") != "DENY" || r.Header.Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf("round %d, %s: %d %v", round, target, r.StatusCode, r.Header)
+			}
+		}
+	}
+	client.CloseIdleConnections()
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAnOpenResultHasItsHeaders looks at what a real server sends from memory.
+func TestAnOpenResultHasItsHeaders(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id, _ := b.succeeded(sized(3000))
+	addr, stop := b.serve()
+	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
+	for range 3 {
+		r := do(t, client, "GET", "http://"+addr+"/"+id)
+		bodyOf(t, r)
+		for name, want := range map[string]string{
+			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Content-Security-Policy": plainPolicy, "Referrer-Policy": "no-referrer",
+			"Cross-Origin-Opener-Policy": "same-origin", "Permissions-Policy": noFeatures[0], "Access-Control-Allow-Origin": "*",
+		} {
+			if got := r.Header.Get(name); got != want {
+				t.Errorf("%s: %q, want %q", name, got, want)
+			}
+		}
+	}
+	client.CloseIdleConnections()
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestASignatureIsForItsJob: a file may have the name of another job.
 func TestASignatureIsForItsJob(t *testing.T) {
 	t.Parallel()

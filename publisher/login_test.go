@@ -109,6 +109,37 @@ func TestASessionEndsWithItsToken(t *testing.T) {
 	}
 }
 
+// TestOtherOriginsNeedATokenOfTheirOwn: a browser may send the cookie along
+// from another origin of the same site, listed or not.
+func TestOtherOriginsNeedATokenOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	b, _, otto := newGuarded(t, func(c *Config) {
+		c.CORS, c.BaseURL = []string{"https://www.example"}, "https://results.example"
+	})
+	cookie := strings.Replace(otto.cookie(), "runnerbean", "__Host-runnerbean", 1)
+	for _, test := range []struct {
+		credentials, origin, site string
+		status                    int
+	}{
+		{otto.bearer(), "https://www.example", "same-site", 201},
+		{otto.bearer(), "https://other.example", "same-site", 403},
+		{cookie, "https://www.example", "same-site", 401},
+		{cookie, "https://other.example", "same-site", 403},
+		{cookie, "https://results.example", "same-origin", 201},
+		{cookie, "https://results.example", "", 201}, // behind a proxy with a Host field of its own
+		{cookie, "null", "", 403},
+	} {
+		fields := []string{jsonBody, test.credentials, "Origin: " + test.origin}
+		if test.site != "" {
+			fields = append(fields, "Sec-Fetch-Site: "+test.site)
+		}
+		r := b.ask("POST", "/api/v1/jobs", goodJob, fields...)
+		if r.StatusCode != test.status || r.Header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%+v: %d", test, r.StatusCode)
+		}
+	}
+}
+
 func TestCookiesOverHTTPS(t *testing.T) {
 	t.Parallel()
 	b, _, otto := newGuarded(t, func(c *Config) { c.BaseURL = "https://results.example" })

@@ -98,9 +98,10 @@ type Publisher struct {
 	collected collected
 	underWay  sync.Map // Idempotency-Keys of requests that are being answered
 	cors      cors
-	vary      string // of result URLs
-	forever   string // Cache-Control of what never changes below a result's URL
-	foreign   *http.CrossOriginProtection
+	vary      string                      // of result URLs
+	forever   string                      // Cache-Control of what never changes below a result's URL
+	foreign   *http.CrossOriginProtection // trusts those of Config.CORS
+	ownPages  *http.CrossOriginProtection // trusts nobody else
 	tokens    *access.Tokens
 	keys      *access.Keys // of signed URLs; nil where results are open
 	tls       *tls.Config  // nil without
@@ -118,7 +119,8 @@ func New(cfg Config) (*Publisher, error) {
 	}
 	fill(&cfg)
 	p := &Publisher{
-		cfg: cfg, log: cfg.Logger, cache: newCache(cfg.CacheBytes), foreign: http.NewCrossOriginProtection(),
+		cfg: cfg, log: cfg.Logger, cache: newCache(cfg.CacheBytes),
+		foreign: http.NewCrossOriginProtection(), ownPages: http.NewCrossOriginProtection(),
 	}
 	p.hub = newHub(cfg.MaxStreams, p.read)
 	p.feed = newFeed(ledgerSource{cfg.Ledger}, cfg.Logger)
@@ -129,10 +131,8 @@ func New(cfg Config) (*Publisher, error) {
 	if p.cors, err = newCORS(cfg.CORS); err != nil {
 		return nil, err
 	}
-	for _, origin := range cfg.CORS {
-		if err := p.foreign.AddTrustedOrigin(origin); err != nil {
-			return nil, fmt.Errorf("publisher: %w", err)
-		}
+	if err := p.trust(); err != nil {
+		return nil, fmt.Errorf("publisher: %w", err)
 	}
 	p.vary = p.cors.vary("Accept-Encoding, Accept")
 	if err := p.loadStatic(time.Now()); err != nil {
