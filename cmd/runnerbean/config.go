@@ -36,6 +36,8 @@ type settings struct {
 	Ledger        string        `env:"LEDGER" help:"record of jobs, sqlite:PATH (default: ledger.db in the data folder)"`
 	Store         string        `env:"STORE" help:"results and logs, file:///PATH (default: store in the data folder)"`
 	FetchAllow    []string      `env:"FETCH_ALLOW" help:"networks that inputs may come from beyond the public ones, such as 10.1.0.0/16,127.0.0.1"`
+	Webhook       string        `env:"WEBHOOK" help:"URL that is told of the end of every job, besides those that jobs name"`
+	WebhookKey    string        `env:"WEBHOOK_KEY_FILE" help:"file of the key that signs webhooks (default: webhook.key in the data folder, made at the first start)"`
 	Token         string        `env:"TOKEN" secret:"true" help:"a token whose holder may read the pages and give orders; for the command line, the one that it shows"`
 	TokenFile     string        `env:"TOKEN_FILE" help:"file that holds the token, instead of TOKEN"`
 	TokensFile    string        `env:"TOKENS_FILE" help:"file of the tokens of viewers and operators; see \"runnerbean token\""`
@@ -100,6 +102,7 @@ func (s *settings) fillNames() error {
 	}
 	s.Data = data
 	fill(&s.Programs, filepath.Join(data, "programs"))
+	fill(&s.WebhookKey, filepath.Join(data, "webhook.key"))
 	fill(&s.Ledger, "sqlite:"+filepath.Join(data, "ledger.db"))
 	fill(&s.Store, "file://"+filepath.Join(data, "store"))
 	if s.Slots < 0 {
@@ -150,7 +153,7 @@ func (s *settings) check() error {
 	if _, err := s.allowed(); err != nil {
 		return err
 	}
-	if err := s.checkAccess(); err != nil {
+	if err := errors.Join(s.checkAccess(), s.checkWebhook()); err != nil {
 		return err
 	}
 	if s.Attempts < 1 {

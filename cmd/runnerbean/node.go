@@ -23,6 +23,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/internal/tracing"
 	"github.com/runnerbean/runnerbean/internal/vitals"
+	"github.com/runnerbean/runnerbean/internal/webhook"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher"
 	"github.com/runnerbean/runnerbean/worker"
@@ -46,6 +47,7 @@ type node struct {
 	dispatcher *dispatch.Dispatcher
 	worker     *worker.Worker
 	publisher  *publisher.Publisher
+	hooks      *webhook.Deliverer
 	machine    *vitals.Collector
 	// announced is poked when the heartbeat has something to say at once.
 	announced chan struct{}
@@ -55,7 +57,7 @@ type node struct {
 // left running. The caller calls close.
 func openNode(ctx context.Context, set settings, log *slog.Logger) (*node, error) {
 	n := &node{set: set, instance: jobs.NewID(), log: log, announced: make(chan struct{}, 1)}
-	steps := []func(context.Context) error{n.openFolders, n.listen, n.openRecords, n.openParts, n.register}
+	steps := []func(context.Context) error{n.openFolders, n.listen, n.openRecords, n.openParts, n.openWebhooks, n.register}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			n.close()
@@ -114,7 +116,7 @@ func (n *node) openRecords(ctx context.Context) error {
 	if n.tracer, err = tracing.FromEnvironment(ctx, tracing.Config{Node: n.set.Node, Instance: n.instance, Version: version(), Logger: n.log}); err != nil {
 		return err
 	}
-	if n.ledger, err = ledger.Open(ctx, ledger.Config{DSN: n.set.Ledger, Lease: n.set.Lease, Observe: n.metrics.Ledger, Logger: n.log}); err != nil {
+	if n.ledger, err = ledger.Open(ctx, ledger.Config{DSN: n.set.Ledger, Lease: n.set.Lease, Observe: n.metrics.Ledger, Webhook: n.set.Webhook, Logger: n.log}); err != nil {
 		return err
 	}
 	if n.store, err = store.Open(n.set.Store); err != nil {
@@ -287,6 +289,7 @@ func (n *node) run(stop, kill context.Context) error {
 	}
 	part("publisher", func() error { return n.publisher.Serve(serve, n.listener) })
 	part("dispatch", func() error { return n.dispatcher.Run(failed) })
+	part("webhooks", func() error { return n.hooks.Run(serve) })
 	part("gate", func() error { return n.gate.run(serve) })
 	part("heartbeat", func() error { return n.heartbeat().Run(serve) })
 	part("counters", func() error { return n.count(serve) })

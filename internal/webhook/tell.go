@@ -106,7 +106,7 @@ func (d *Deliverer) body(ctx context.Context, h Hook) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("where the result is cannot be read: %w", err)
 	}
-	at := h.Created.UTC().Truncate(time.Millisecond)
+	at := h.Ended.UTC().Truncate(time.Millisecond)
 	hook := jobs.Webhook{Type: "job." + string(h.State), Timestamp: at, Data: jobs.WebhookJob{
 		ID: h.Job, Program: h.Program, State: h.State, Timestamp: at, URL: result,
 	}}
@@ -118,7 +118,7 @@ func (d *Deliverer) body(ctx context.Context, h Hook) ([]byte, error) {
 
 // failed puts one off, or gives it up.
 func (d *Deliverer) failed(ctx context.Context, h Hook, err error) {
-	wait := d.wait(h.Tries)
+	wait := d.wait(h.Tries, time.Since(h.Ended))
 	var answer *refused
 	gone := false
 	if errors.As(err, &answer) {
@@ -126,26 +126,28 @@ func (d *Deliverer) failed(ctx context.Context, h Hook, err error) {
 	}
 	next := time.Now().Add(wait)
 	where := outbound.Redact(h.URL)
-	if !gone && next.Sub(h.Created) <= d.cfg.MaxAge {
+	if !gone && next.Sub(h.Ended) <= d.cfg.MaxAge {
 		d.cfg.Observe("failed")
 		d.note(h, d.cfg.Outbox.HookFailed(ctx, h.ID, next, err.Error(), false))
 		return
 	}
 	d.cfg.Observe("given_up")
-	d.cfg.Logger.Warn("a webhook was given up", "job", h.Job, "url", where, "tries", h.Tries+1, "err", err)
-	message := fmt.Sprintf("the webhook at %s could not be told of the end, in %d tries: %v", where, h.Tries+1, err)
-	d.note(h, d.cfg.Outbox.HookFailed(ctx, h.ID, next, message, true))
+	d.cfg.Logger.Warn("a webhook was given up", "job", h.Job, "url", where, "err", err)
+	d.note(h, d.cfg.Outbox.HookFailed(ctx, h.ID, next, where+": "+err.Error(), true))
 }
 
-// wait before another try after so many.
-func (d *Deliverer) wait(tries int) time.Duration {
+// wait before another try: it doubles with each, and is not longer than what has
+// passed since the job's end. One that was only put off counts as a try, and one
+// that lay while all nodes were away as old, but seldom both.
+func (d *Deliverer) wait(tries int, age time.Duration) time.Duration {
 	wait := d.cfg.Base
 	for range tries {
-		if wait *= 4; wait >= d.cfg.Most {
+		if wait *= 2; wait >= d.cfg.Most {
 			wait = d.cfg.Most
 			break
 		}
 	}
+	wait = min(wait, max(d.cfg.Base, age))
 	return wait*3/4 + time.Duration(d.cfg.Jitter()*float64(wait)/2)
 }
 

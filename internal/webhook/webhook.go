@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 )
 
@@ -29,6 +30,9 @@ const (
 	// lastMoment is what tries under way have left when the node stops.
 	lastMoment = 3 * time.Second
 )
+
+// Hook is the end of a job that a URL is to be told of.
+type Hook = ledger.Hook
 
 // Outbox is the ledger.
 type Outbox interface {
@@ -57,7 +61,7 @@ type Config struct {
 	Timeout time.Duration
 	// MaxAge is how long after the job's end it is tried again. Default 24 h.
 	MaxAge time.Duration
-	// Base and Most bound the wait before another try, which grows fourfold.
+	// Base and Most bound the wait before another try, which doubles.
 	// Defaults 5 s and 4 h.
 	Base, Most time.Duration
 	// Jitter returns a number in [0, 1) that spreads waits. Default random.

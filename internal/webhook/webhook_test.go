@@ -91,7 +91,7 @@ func (o *outbox) said(id string) string {
 func hook(url string) Hook {
 	return Hook{
 		ID: jobs.NewID(), Job: jobs.NewID(), Program: "forecast", State: jobs.Failed, Class: jobs.OutcomeTimeout,
-		URL: url, Created: time.Now(),
+		URL: url, Ended: time.Now(),
 	}
 }
 
@@ -245,14 +245,14 @@ func TestGivenUp(t *testing.T) {
 				w.WriteHeader(test.status)
 			})
 			h := hook(url + "/done?token=geheim")
-			h.Created = time.Now().Add(test.created)
+			h.Ended = time.Now().Add(test.created)
 			r := newRig(t, nil, h)
 			wait(t, r.ended)
 			r.stop()
-			if message := r.said(h.ID); !strings.Contains(message, test.want) || !strings.Contains(message, url+"/done") {
+			if message := r.said(h.ID); !strings.Contains(message, test.want) || !strings.HasPrefix(message, url+"/done: ") {
 				t.Errorf("the event says %q", message)
 			}
-			if all := r.log.String() + r.said(h.ID); strings.Contains(all, "geheim") || strings.Contains(all, "MfKQ9") || !strings.Contains(all, h.Job) {
+			if all := r.log.String() + r.said(h.ID); strings.Contains(all, "geheim") || strings.Contains(all, "MfKQ9") || !strings.Contains(all, h.Job) || !strings.Contains(all, url+"/done") {
 				t.Errorf("log and event: %s", all)
 			}
 			if r.seen["given_up"] != 1 {
@@ -363,12 +363,26 @@ func TestWaits(t *testing.T) {
 	cfg := Config{Jitter: func() float64 { return 0.5 }}
 	fill(&cfg)
 	d := &Deliverer{cfg: cfg}
-	total, tries := time.Duration(0), 0
-	for ; total <= d.cfg.MaxAge; tries++ {
-		total += d.wait(tries)
+	age, tries := time.Duration(0), 0
+	for ; age <= d.cfg.MaxAge; tries++ {
+		age += d.wait(tries, age)
 	}
-	if d.wait(0) != 5*time.Second || d.wait(1) != 20*time.Second || d.wait(1000) != 4*time.Hour || tries < 8 || tries > 20 {
-		t.Errorf("%d tries, the waits begin %s, %s and go up to %s", tries, d.wait(0), d.wait(1), d.wait(1000))
+	if tries < 12 || tries > 24 {
+		t.Errorf("%d tries in %s", tries, age)
+	}
+	for _, test := range []struct {
+		tries     int
+		age, want time.Duration
+	}{
+		{0, 0, 5 * time.Second},
+		{1, 10 * time.Second, 10 * time.Second},
+		{1000, 1000 * time.Hour, 4 * time.Hour},
+		{0, 10 * time.Hour, 5 * time.Second}, // all nodes were away
+		{1000, time.Second, 5 * time.Second}, // put off many times
+	} {
+		if got := d.wait(test.tries, test.age); got != test.want {
+			t.Errorf("%+v: %s", test, got)
+		}
 	}
 }
 

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// listener is a receiver of webhooks, which may be out of order.
+type listener struct {
+	mu     sync.Mutex
+	broken bool
+	tried  int
+	got    []jobs.Webhook
+}
+
+// listen starts one; key is asked when there is something to verify.
+func listen(t *testing.T, l *listener, key func() string) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.tried++
+		if l.broken || err != nil {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		hook, err := jobs.VerifyWebhook(r.Header, body, key(), time.Now())
+		if err != nil {
+			t.Errorf("%v: %s", err, body)
+		}
+		l.got = append(l.got, hook)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func (l *listener) repair() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.broken = false
+}
+
+func (l *listener) tries() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tried
+}
+
+func (l *listener) heard() []jobs.Webhook {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]jobs.Webhook(nil), l.got...)
+}
+
+// webhookKeyOf is the key that a node has made for itself.
+func webhookKeyOf(t *testing.T, p *process) func() string {
+	return func() string {
+		text, err := os.ReadFile(filepath.Join(p.setting("DATA"), "webhook.key"))
+		if err != nil {
+			t.Error(err)
+		}
+		return string(text)
+	}
+}
+
+// TestWebhookOutlivesTheNode: the node is killed when the end of the job is
+// recorded and before anybody has been told of it; the next life tells.
+func TestWebhookOutlivesTheNode(t *testing.T) {
+	t.Parallel()
+	p := newNode(t, queuetest.Start(t).Addr)
+	hears := &listener{broken: true}
+	url := listen(t, hears, webhookKeyOf(t, p))
+	p.env = append(p.env, "RUNNERBEAN_FETCH_ALLOW=127.0.0.1")
+	p.start("worker")
+	answer, err := http.Post(p.url+"/api/v1/jobs", "application/json", strings.NewReader(`{"program":"refuses","input":{"data":1},"webhook":"`+url+`/done?key=geheim"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	result := p.final(answer.Header.Get("Location"))
+	p.until("a try", func() bool { return hears.tries() > 0 })
+	p.end(syscall.SIGKILL)
+	if strings.Contains(p.log.String(), "geheim") {
+		t.Errorf("the log has the URL's secret:\n%s", p.log)
+	}
+	hears.repair()
+	p.start("worker")
+	var got []jobs.Webhook
+	p.until("the webhook is told", func() bool { got = hears.heard(); return len(got) > 0 })
+	if w := got[0]; w.Type != "job.failed" || w.Data.ID != result.ID || w.Data.Class != jobs.OutcomeFailed || w.Data.URL != answer.Header.Get("Location") {
+		t.Errorf("told %+v", w)
+	}
+}
+
+func TestNodeTellsItsOwnWebhookOfEveryEnd(t *testing.T) {
+	t.Parallel()
+	p := newNode(t, queuetest.Start(t).Addr)
+	hears := &listener{}
+	url := listen(t, hears, webhookKeyOf(t, p))
+	p.env = append(p.env, "RUNNERBEAN_FETCH_ALLOW=127.0.0.1", "RUNNERBEAN_WEBHOOK="+url)
+	p.start("worker")
+	id := p.final(p.submit("echo", `1`)).ID
+	var got []jobs.Webhook
+	p.until("the webhook is told", func() bool { got = hears.heard(); return len(got) > 0 })
+	if w := got[0]; w.Type != "job.succeeded" || w.Data.ID != id {
+		t.Errorf("told %+v", w)
+	}
+	p.until("it is counted", func() bool {
+		return strings.Contains(p.text("/metrics"), "\nrunnerbean_webhooks_total{outcome=\"delivered\"} 1\n")
+	})
+}
+
+func TestWebhookKeyIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "webhook.key")
+	first, err := webhookKey(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := webhookKey(path)
+	if err != nil || string(again) != string(first) || len(first) != 32 {
+		t.Errorf("%x, then %x, %v", first, again, err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info, err)
+	}
+	if err := os.WriteFile(path, []byte("hello\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := webhookKey(path); err == nil || strings.Contains(err.Error(), "hello") {
+		t.Errorf("a bad key: %v", err)
+	}
+}
+
+func TestWebhookSetting(t *testing.T) {
+	t.Parallel()
+	for text, good := range map[string]bool{
+		"": true, "https://www.example/done?x=1": true, "ftp://www.example/": false, "https://u:geheim@www.example/": false, "x": false,
+	} {
+		err := (&settings{Webhook: text}).checkWebhook()
+		if (err == nil) != good || err != nil && strings.Contains(err.Error(), "geheim") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
