@@ -64,6 +64,15 @@ bench: need-beanstalkd build ## Benchmark each stage, then the whole system
 	$(GO) test -run '^$$' -bench . -benchtime 1s ./jobs ./internal/... ./worker/... ./publisher ./examples/...
 	$(BIN)/runnerbean bench
 
+.PHONY: bench-nginx
+bench-nginx: need-nginx need-wrk ## Compare a result of 10 KiB with the same file served by nginx
+	RUNNERBEAN_BENCH_ROUNDS=$${RUNNERBEAN_BENCH_ROUNDS:-5} $(GO) test -run '^$$' -bench Nginx -benchtime 1x ./publisher
+
+.PHONY: bench-streams
+bench-streams: ## Hold 10,000 event streams and 1,000 dashboards open
+	RUNNERBEAN_BENCH_STREAMS=10000 RUNNERBEAN_BENCH_DASHBOARDS=1000 RUNNERBEAN_BENCH_SECONDS=20 \
+	  $(GO) test -run '^$$' -bench 'Streams|Dashboards' -benchtime 1x ./publisher
+
 .PHONY: bench-once
 bench-once: ## Run each benchmark once, so that they stay true
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./... | grep -vE '^(goos|goarch|pkg|cpu|PASS|ok|\?)'
@@ -104,6 +113,14 @@ need-beanstalkd:
 .PHONY: need-promtool
 need-promtool:
 	@command -v promtool >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=prometheus
+
+.PHONY: need-nginx
+need-nginx:
+	@command -v nginx >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=nginx
+
+.PHONY: need-wrk
+need-wrk:
+	@command -v wrk >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=wrk
 
 .PHONY: need-chromium
 need-chromium:

@@ -8,9 +8,12 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/runnerbean/runnerbean/publisher/internal/fast"
 )
 
 const (
@@ -27,6 +30,8 @@ type blob struct {
 	modified    time.Time
 
 	contentType, cacheControl, lastModified, vary []string
+
+	ready [variants]atomic.Pointer[fast.Answer] // made when they are asked for first
 }
 
 // form is one encoding of a blob.
@@ -77,7 +82,7 @@ func compress(body []byte) []byte {
 }
 
 // size is the memory that b takes, in bytes, give or take a little.
-func (b *blob) size() int64 { return int64(len(b.plain.body)+len(b.gzip.body)) + 1024 }
+func (b *blob) size() int64 { return int64(len(b.plain.body)+len(b.gzip.body)) + 4096 }
 
 // serve answers a GET or HEAD. It must not add to the shared header values.
 func (b *blob) serve(w http.ResponseWriter, r *http.Request) {

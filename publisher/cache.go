@@ -32,6 +32,18 @@ func (c *cache) get(id string) *stored {
 	return e.Value.(*stored)
 }
 
+// find is get for an id that is part of something larger.
+func (c *cache) find(id []byte) *stored {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.entries[string(id)]
+	if e == nil {
+		return nil
+	}
+	c.recent.MoveToFront(e)
+	return e.Value.(*stored)
+}
+
 // add holds s and lets go of what there is no more room for.
 func (c *cache) add(s *stored) {
 	c.mu.Lock()

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"sync"
+
+	"github.com/runnerbean/runnerbean/publisher/internal/fast"
 )
 
 // headBuffer is the size of the buffer in which net/http collects the head of
@@ -13,14 +15,22 @@ import (
 const headBuffer = 4 << 10
 
 // oneWriteListener hands out connections that can send an answer in one piece.
-type oneWriteListener struct{ net.Listener }
+type oneWriteListener struct {
+	net.Listener
+	fast *fast.Server // nil: net/http answers for everything
+}
 
 func (l oneWriteListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
-	if tcp, ok := c.(*net.TCPConn); ok {
-		return &oneWriteConn{TCPConn: tcp}, err
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return c, err
 	}
-	return c, err
+	one := &oneWriteConn{TCPConn: tcp}
+	if l.fast != nil {
+		one.fast = l.fast.Wrap(tcp)
+	}
+	return one, err
 }
 
 // oneWriteConn sends the head of an answer together with its body. net/http
@@ -31,6 +41,29 @@ type oneWriteConn struct {
 	*net.TCPConn
 	expect int     // bytes of the body that follows a head; 0: write at once
 	held   *[]byte // a head and the beginning of a body
+	fast   *fast.Conn
+}
+
+func (c *oneWriteConn) Read(b []byte) (int, error) {
+	if c.fast != nil {
+		return c.fast.Read(b)
+	}
+	return c.TCPConn.Read(b)
+}
+
+// Close of the same connection by two is nothing unusual.
+func (c *oneWriteConn) Close() error {
+	if c.fast != nil {
+		return c.fast.Close()
+	}
+	return c.TCPConn.Close()
+}
+
+// tellState tells of what net/http does with a connection.
+func tellState(c net.Conn, state http.ConnState) {
+	if one, ok := c.(*oneWriteConn); ok && one.fast != nil {
+		one.fast.State(state)
+	}
 }
 
 var heldBuffers = sync.Pool{New: func() any { b := make([]byte, 0, headBuffer); return &b }}

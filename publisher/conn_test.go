@@ -30,7 +30,7 @@ func TestOneWrite(t *testing.T) {
 		b := &blob{plain: newForm(content[:size], `"x"`), contentType: []string{typeJSON}}
 		b.serve(w, r)
 	})
-	go server.Serve(oneWriteListener{ln}) //nolint:errcheck // ends with Close
+	go server.Serve(oneWriteListener{Listener: ln}) //nolint:errcheck // ends with Close
 	t.Cleanup(func() { server.Close() })
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -69,7 +69,7 @@ func TestOneWriteHoldsOnlyWhatIsContinued(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer peer.Close()
-	accepted, err := oneWriteListener{ln}.Accept()
+	accepted, err := oneWriteListener{Listener: ln}.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -144,6 +144,16 @@ func (f *feed) note(ids []string) {
 	}
 }
 
+// outside is called when another process has written; it never waits.
+func (f *feed) outside() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.members > 0 {
+		f.changed = true
+		f.rouse()
+	}
+}
+
 // pend reports whether there is something to read that was not before.
 func (f *feed) pend(ids []string) bool {
 	idle := len(f.pending) == 0
@@ -217,9 +227,6 @@ func (f *feed) takeWork() work {
 // cycle tells what there is to tell, and returns when to look again.
 func (f *feed) cycle(ctx context.Context, now time.Time) time.Duration {
 	w := f.takeWork()
-	if f.source.foreign() {
-		w.changed = true
-	}
 	if w.wants[newsEvent] && f.tellEvents(ctx, now) {
 		w.changed = true
 	}

@@ -45,5 +45,3 @@ func (s ledgerSource) nodeNews(ctx context.Context) ([]seenNode, error) {
 	}
 	return list, nil
 }
-
-func (s ledgerSource) foreign() bool { return false }

@@ -21,8 +21,6 @@ type source interface {
 	// eventsAfter lists at most limit events with greater ids, in their order.
 	eventsAfter(ctx context.Context, id string, limit int) ([]jobs.Event, error)
 	nodeNews(ctx context.Context) ([]seenNode, error)
-	// foreign reports whether another process has written since it was asked last.
-	foreign() bool
 }
 
 // readBatch is how many jobs are read at once.

@@ -21,7 +21,6 @@ type fakeSource struct {
 	reads    int
 	events   []jobs.Event
 	nodes    []seenNode
-	others   bool
 	err      error
 }
 
@@ -46,7 +45,6 @@ func (s *fakeSource) eventsAfter(_ context.Context, id string, limit int) (list 
 }
 
 func (s *fakeSource) nodeNews(context.Context) ([]seenNode, error) { return s.nodes, s.err }
-func (s *fakeSource) foreign() bool                                { return s.others }
 
 // heard is what a follower was sent.
 type heard struct{ text []string }
@@ -149,7 +147,7 @@ func TestFeedSaysOnceASecondThatSomethingHasChanged(t *testing.T) {
 	h.expect(t, "change")
 	r.cycle(time.Second)
 	h.expect(t)
-	r.source.others = true
+	r.feed.outside()
 	r.cycle(time.Second)
 	h.expect(t, "change")
 	if r.source.reads != 0 {

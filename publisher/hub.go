@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/runnerbean/runnerbean/jobs"
@@ -18,9 +19,11 @@ var (
 const (
 	// hubPause bounds how often one job is read, however often it changes.
 	hubPause = 10 * time.Millisecond
-	// hubTick is how often watched jobs are read for changes by other processes,
-	// hubBudget how much of that time reading may take.
+	// hubTick is how often watched jobs are read of which nobody has said that
+	// they have changed, if there is a reason to; every tenth time without one.
+	// hubBudget is how much of that time reading may take.
 	hubTick   = time.Second
+	hubAnyway = 10
 	hubBudget = hubTick / 10
 )
 
@@ -33,9 +36,9 @@ type hub struct {
 	done  chan struct{} // closed at the end
 	// streams are those of the subscriptions and all others of the node.
 	streams *stream.Set
-	// foreign reports whether another process may have written since it was
-	// asked last.
-	foreign func() bool
+	// others: another process has written. moved: this one has, which may have
+	// moved queued jobs along.
+	others, moved atomic.Bool
 
 	mu     sync.Mutex
 	ended  bool
@@ -43,7 +46,8 @@ type hub struct {
 	topics map[string]*topic
 	dirty  map[string]bool // of topics
 
-	rest []string // topics that the sweep has not come to yet; run's own
+	rest  []string // topics that the sweep has not come to yet; run's own
+	ticks int      // run's own
 }
 
 // topic is one watched job.
@@ -68,7 +72,6 @@ func newHub(limit int, read func(context.Context, string) *document) *hub {
 	return &hub{
 		read: read, limit: limit, wake: make(chan struct{}, 1), done: make(chan struct{}),
 		topics: map[string]*topic{}, dirty: map[string]bool{}, streams: stream.New(),
-		foreign: func() bool { return true },
 	}
 }
 
@@ -182,6 +185,7 @@ func (s *subscription) send(d *document) {
 
 // changed is called with the ids of changed jobs; it never waits.
 func (h *hub) changed(ids []string) {
+	h.moved.Store(true)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, id := range ids {
@@ -218,9 +222,7 @@ func (h *hub) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if len(h.rest) > 0 || h.foreign() {
-				h.sweep(ctx)
-			}
+			h.tick(ctx)
 		case <-h.wake:
 			h.refresh(ctx, h.takeDirty())
 		}
@@ -274,11 +276,22 @@ func (h *hub) refresh(ctx context.Context, ids map[string]bool) {
 	}
 }
 
+// tick sweeps where there is a reason to: what another process has written may
+// be about any job; what this one has, and in the end time itself, changes what
+// queued jobs wait for.
+func (h *hub) tick(ctx context.Context) {
+	h.ticks++
+	if len(h.rest) == 0 {
+		others, moved := h.others.Swap(false), h.moved.Swap(false)
+		if others || moved || h.ticks%hubAnyway == 0 {
+			h.rest = h.ids(others)
+		}
+	}
+	h.sweep(ctx)
+}
+
 // sweep reads watched jobs in turn, as many as the budget allows.
 func (h *hub) sweep(ctx context.Context) {
-	if len(h.rest) == 0 {
-		h.rest = h.ids()
-	}
 	for end := time.Now().Add(hubBudget); len(h.rest) > 0 && time.Now().Before(end) && ctx.Err() == nil; {
 		id := h.rest[len(h.rest)-1]
 		h.rest = h.rest[:len(h.rest)-1]
@@ -288,13 +301,15 @@ func (h *hub) sweep(ctx context.Context) {
 	}
 }
 
-// ids lists the topics.
-func (h *hub) ids() []string {
+// ids lists the topics, or only those of jobs that do not run yet.
+func (h *hub) ids(all bool) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	ids := make([]string, 0, len(h.topics))
-	for id := range h.topics {
-		ids = append(ids, id)
+	for id, t := range h.topics {
+		if all || t.latest == nil || t.latest.state != jobs.Running {
+			ids = append(ids, id)
+		}
 	}
 	return ids
 }

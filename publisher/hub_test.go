@@ -119,7 +119,47 @@ func TestHubSeesChangesOfOtherProcesses(t *testing.T) {
 	defer s.close()
 	await(t, s, "0")
 	f.version.Store(7) // and nobody says so
+	h.others.Store(true)
 	await(t, s, "7")
+}
+
+// TestHubSweepsForAReason counts the reads of a job that runs and of one that waits.
+func TestHubSweepsForAReason(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		state jobs.State
+		cause func(h *hub)
+		ticks int
+		reads int64
+	}{
+		"none":                      {jobs.Queued, func(*hub) {}, hubAnyway - 1, 0},
+		"time":                      {jobs.Queued, func(*hub) {}, hubAnyway, 1},
+		"own change, queued":        {jobs.Queued, func(h *hub) { h.changed([]string{"other"}) }, 3, 1},
+		"own change, running":       {jobs.Running, func(h *hub) { h.changed([]string{"other"}) }, 3, 0},
+		"another process, running":  {jobs.Running, func(h *hub) { h.others.Store(true) }, 3, 1},
+		"another process, finished": {jobs.Succeeded, func(h *hub) { h.others.Store(true) }, 3, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := &fakeJob{}
+			f.state.Store(test.state)
+			h := newHub(1, f.read)
+			s, err := h.subscribe("a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.close()
+			h.refresh(t.Context(), h.takeDirty())
+			before := f.reads.Load()
+			test.cause(h)
+			for range test.ticks {
+				h.tick(t.Context())
+			}
+			if n := f.reads.Load() - before; n != test.reads {
+				t.Errorf("%d reads, want %d", n, test.reads)
+			}
+		})
+	}
 }
 
 func TestHubErrors(t *testing.T) {
@@ -230,8 +270,9 @@ func TestHubForgetsAnEndThatWasUndone(t *testing.T) {
 	}
 	defer before.close()
 	await(t, before, "0")
-	f.state.Store(jobs.Queued) // by another process: nobody tells the hub
+	f.state.Store(jobs.Queued) // by another process: nobody names the job
 	f.version.Store(1)
+	h.others.Store(true)
 	after, err := h.subscribe("a")
 	if err != nil {
 		t.Fatal(err)

@@ -110,6 +110,7 @@ type Publisher struct {
 	// fromMemory counts the results that were served without the router.
 	fromMemory atomic.Uint64
 	pages      pages
+	served     atomic.Int64 // below net/http
 }
 
 // New checks the configuration and builds the routes.
@@ -168,6 +169,10 @@ func (p *Publisher) Run(ctx context.Context) error {
 	for _, f := range []func([]string){p.hub.changed, p.feed.note} {
 		defer p.cfg.Ledger.OnChange(f)()
 	}
+	defer p.cfg.Ledger.OnForeign(func() {
+		p.hub.others.Store(true)
+		p.feed.outside()
+	})()
 	var feed sync.WaitGroup
 	feed.Go(func() { p.feed.run(ctx) })
 	defer feed.Wait()

@@ -30,6 +30,7 @@ func (p *Publisher) newServer() *http.Server {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    headerBytes,
 		ConnContext:       withConn,
+		ConnState:         tellState,
 		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}
 }
@@ -57,7 +58,7 @@ func (p *Publisher) Serve(ctx context.Context, ln net.Listener) error {
 // then is what TLS makes of it.
 func (p *Publisher) serveOn(server *http.Server, ln net.Listener) error {
 	if p.tls == nil {
-		return server.Serve(oneWriteListener{ln})
+		return p.serveFast(server, ln)
 	}
 	server.TLSConfig = p.tls.Clone()
 	return server.ServeTLS(ln, "", "")

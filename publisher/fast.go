@@ -1,0 +1,137 @@
+package publisher
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/runnerbean/runnerbean/publisher/internal/fast"
+)
+
+// The answers that are made ready for a result.
+const (
+	plainOK = iota
+	gzipOK
+	plainSame // 304
+	gzipSame
+	variants
+)
+
+// serveFast serves with results in memory answered for below net/http, where
+// whoever has their URL may read them.
+func (p *Publisher) serveFast(server *http.Server, ln net.Listener) error {
+	if !p.openResults() || p.log.Enabled(context.Background(), slog.LevelDebug) {
+		return server.Serve(oneWriteListener{Listener: ln})
+	}
+	f := &fast.Server{
+		Answer: p.fastAnswer, Served: &p.served,
+		HeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, WriteTimeout: writeTimeout,
+	}
+	server.RegisterOnShutdown(f.Shutdown)
+	defer f.Wait()
+	return server.Serve(oneWriteListener{Listener: ln, fast: f})
+}
+
+// ServedFast counts the requests for results that were answered before they
+// came to the router, of which Config.Observe is not told.
+func (p *Publisher) ServedFast() int64 { return p.served.Load() }
+
+// fastAnswer is what serveCached would answer.
+func (p *Publisher) fastAnswer(r *fast.Request) fast.Answer {
+	if r.Origin != nil && !p.cors.reading() {
+		return fast.Answer{}
+	}
+	s := p.cache.find(r.ID)
+	if s == nil || s.blob == nil {
+		return fast.Answer{}
+	}
+	switch string(r.Accept) {
+	case "", "*/*", "application/json":
+	default:
+		if prefersHTML(string(r.Accept)) {
+			return fast.Answer{}
+		}
+	}
+	v := s.blob.variant(r)
+	if v < 0 {
+		return fast.Answer{}
+	}
+	if a := s.blob.ready[v].Load(); a != nil {
+		return *a
+	}
+	return p.prepare(s, v)
+}
+
+// variant is which answer a request gets; -1 where its tag is no known one.
+func (b *blob) variant(r *fast.Request) int {
+	switch {
+	case r.IfNoneMatch != nil && string(r.IfNoneMatch) == b.plain.etag[0]:
+		return plainSame
+	case r.IfNoneMatch != nil && b.gzip.body != nil && string(r.IfNoneMatch) == b.gzip.etag[0]:
+		return gzipSame
+	case r.IfNoneMatch != nil:
+		return -1
+	case b.gzip.body != nil && len(r.AcceptEncoding) > 0 && acceptsGzip(string(r.AcceptEncoding)):
+		return gzipOK
+	}
+	return plainOK
+}
+
+// prepare has the usual way answer, and keeps that.
+func (p *Publisher) prepare(s *stored, v int) fast.Answer {
+	r, err := http.NewRequest(http.MethodGet, "/"+s.id, nil)
+	if err != nil {
+		return fast.Answer{}
+	}
+	switch v {
+	case gzipOK:
+		r.Header.Set("Accept-Encoding", "gzip")
+	case plainSame:
+		r.Header.Set("If-None-Match", s.blob.plain.etag[0])
+	case gzipSame:
+		r.Header.Set("If-None-Match", s.blob.gzip.etag[0])
+	}
+	w := answerWriter{h: http.Header{}, status: http.StatusOK}
+	secureHeader(w.h, r)
+	if !p.serveCached(&w, r) {
+		return fast.Answer{} // it has just been dropped
+	}
+	a := fast.Answer{Head: w.head(), Body: w.body}
+	s.blob.ready[v].Store(&a)
+	return a
+}
+
+// answerWriter keeps an answer.
+type answerWriter struct {
+	h      http.Header
+	status int
+	body   []byte // as it was written, in one call
+}
+
+func (w *answerWriter) Header() http.Header    { return w.h }
+func (w *answerWriter) WriteHeader(status int) { w.status = status }
+
+func (w *answerWriter) Write(b []byte) (int, error) {
+	w.body = b
+	return len(b), nil
+}
+
+// head is what net/http would send, but for the Date.
+func (w *answerWriter) head() []byte {
+	b := fmt.Appendf(nil, "HTTP/1.1 %d %s\r\n", w.status, http.StatusText(w.status))
+	names := make([]string, 0, len(w.h))
+	for name := range w.h {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		for _, value := range w.h[name] {
+			b = append(b, name+": "+strings.TrimSpace(value)+"\r\n"...)
+		}
+	}
+	return b
+}

@@ -1,0 +1,161 @@
+package fast
+
+import "bytes"
+
+// Request is a simple GET. Its slices are those of the connection's buffer.
+type Request struct {
+	// ID is the path without its slash: 36 bytes, which nobody has looked at.
+	ID []byte
+	// Fields that the answer may depend on; nil where they are missing.
+	Accept, AcceptEncoding, IfNoneMatch, Origin []byte
+}
+
+const (
+	idLength = 36
+	opening  = "GET /"
+	version  = " HTTP/1.1\r\n"
+	start    = len(opening) + idLength + len(version)
+)
+
+// parse reads b where it is the head of exactly one request that is as simple as
+// can be. For all others it is for net/http to say what they mean, even if
+// only one byte is unusual.
+func parse(b []byte, r *Request) bool {
+	if len(b) < start+4 || string(b[:len(opening)]) != opening || string(b[start-len(version):start]) != version {
+		return false
+	}
+	*r = Request{ID: b[len(opening) : len(opening)+idLength]}
+	host := false
+	for b = b[start:]; ; {
+		end := bytes.IndexByte(b, '\r')
+		if end < 0 || end+1 >= len(b) || b[end+1] != '\n' {
+			return false
+		}
+		if end == 0 {
+			return host && len(b) == 2
+		}
+		name, value, ok := field(b[:end])
+		if !ok || !r.take(name, value, &host) {
+			return false
+		}
+		b = b[end+2:]
+	}
+}
+
+// field splits a line of printable ASCII.
+func field(line []byte) (name, value []byte, ok bool) {
+	colon := -1
+	for i, c := range line {
+		if c < ' ' || c > '~' {
+			return nil, nil, false
+		}
+		if colon < 0 {
+			if c == ':' {
+				colon = i
+			} else if !nameByte[c] {
+				return nil, nil, false
+			}
+		}
+	}
+	if colon <= 0 {
+		return nil, nil, false
+	}
+	return line[:colon], bytes.Trim(line[colon+1:], " "), true
+}
+
+var nameByte, hostByte = set("-_"), set(".:-[]")
+
+// set is letters, digits and more.
+func set(more string) (s [256]bool) {
+	for c := range s {
+		letter := byte(c) | 0x20
+		s[c] = c < 128 && (letter >= 'a' && letter <= 'z' || c >= '0' && c <= '9')
+	}
+	for _, c := range []byte(more) {
+		s[c] = true
+	}
+	return s
+}
+
+// take reads one field; false where it makes the request one for net/http.
+func (r *Request) take(name, value []byte, host *bool) bool {
+	switch len(name) {
+	case 4:
+		if is(name, "host") {
+			return once(host, value)
+		}
+	case 6:
+		switch {
+		case is(name, "accept"):
+			return keep(&r.Accept, value)
+		case is(name, "origin"):
+			return keep(&r.Origin, value)
+		case is(name, "expect"), is(name, "prefer"):
+			return false
+		}
+	case 15:
+		if is(name, "accept-encoding") {
+			return keep(&r.AcceptEncoding, value)
+		}
+	case 13:
+		if is(name, "if-none-match") {
+			return keep(&r.IfNoneMatch, value)
+		}
+		return !is(name, "authorization")
+	case 10:
+		if is(name, "connection") {
+			return is(value, "keep-alive")
+		}
+	}
+	return !unusual(name)
+}
+
+// unusual reports whether a field may change what the answer is.
+func unusual(name []byte) bool {
+	for _, u := range [...]string{
+		"content-length", "transfer-encoding", "upgrade", "range", "if-range", "if-match", "if-modified-since",
+		"if-unmodified-since", "trailer", "te", "http2-settings", "access-control-request-method",
+	} {
+		if is(name, u) {
+			return true
+		}
+	}
+	return false
+}
+
+// is compares without regard to case; lower is in lower case.
+func is(b []byte, lower string) bool {
+	if len(b) != len(lower) {
+		return false
+	}
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// once reads the one Host field.
+func once(host *bool, value []byte) bool {
+	for _, c := range value {
+		if !hostByte[c] {
+			return false
+		}
+	}
+	first := !*host
+	*host = true
+	return first && len(value) > 0
+}
+
+// keep keeps a field that may come once.
+func keep(to *[]byte, value []byte) bool {
+	if *to != nil {
+		return false
+	}
+	*to = value[:len(value):len(value)]
+	return *to != nil
+}
