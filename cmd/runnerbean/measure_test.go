@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,9 +21,17 @@ import (
 )
 
 // text reads a path of the node.
-func (p *process) text(path string) string {
+func (p *process) text(path string) string { return p.textAs("", path) }
+
+// textAs reads it with a token.
+func (p *process) textAs(token, path string) string {
 	p.t.Helper()
-	answer, err := http.Get(p.url + path)
+	request, err := http.NewRequest(http.MethodGet, p.url+path, nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -86,7 +95,8 @@ func TestSpansOfANodeAtWork(t *testing.T) {
 	}))
 	t.Cleanup(otlp.Close)
 	p := newNode(t, queuetest.Start(t).Addr)
-	p.env = append(p.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+otlp.URL, "OTEL_EXPORTER_OTLP_HEADERS=x-key=geheim")
+	p.env = append(p.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+otlp.URL, "OTEL_EXPORTER_OTLP_HEADERS=x-key=geheim",
+		"RUNNERBEAN_TOKEN=geheimnis", "RUNNERBEAN_WEBHOOK=http://127.0.0.1:1/?key=geheim", "RUNNERBEAN_LOG=json")
 	p.install("environment", `printf '"%s"' "$(env | tr -d '"\\\\' | tr '\n' ' ')"`)
 	p.start("worker")
 	request, err := http.NewRequest(http.MethodPost, p.url+"/api/v1/jobs", strings.NewReader(`{"program":"environment","input":{"data":1}}`))
@@ -94,6 +104,7 @@ func TestSpansOfANodeAtWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Authorization", "Bearer geheimnis")
 	request.Header.Set("traceparent", "00-"+trace+"-00f067aa0ba902b7-01")
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
@@ -117,6 +128,18 @@ func TestSpansOfANodeAtWork(t *testing.T) {
 		}
 	case <-time.After(patience):
 		t.Fatalf("no spans\n%s", p.log)
+	}
+	p.until("the webhook is tried", func() bool {
+		return strings.Contains(p.textAs("geheimnis", "/metrics"), `runnerbean_webhooks_total{outcome="failed"} 1`)
+	})
+	if answer, err := http.Get(p.url + "/metrics"); err != nil || answer.StatusCode != http.StatusUnauthorized {
+		t.Errorf("without the token: %v %v", answer, err)
+	} else {
+		answer.Body.Close()
+	}
+	p.end(syscall.SIGTERM)
+	if log := p.log.String(); strings.Contains(log, "geheim") || !strings.Contains(log, `"job":"`+result.ID) {
+		t.Errorf("the log has a secret, or not the job:\n%s", log)
 	}
 }
 
