@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/runnerbean/runnerbean/jobs"
@@ -209,14 +210,16 @@ func endKind(e *Ending) string {
 	return KindRetrying
 }
 
+// endText says how an attempt ended and what follows, each thing once.
 func endText(e *Ending, attempt int) string {
-	s := fmt.Sprintf("attempt %d: %s", attempt, e.Outcome)
-	if e.Error != nil && e.Error.Message != "" {
-		s += ": " + e.Error.Message
+	text := e.Reason
+	if e.Error != nil && !strings.Contains(text, e.Error.Message) {
+		text = strings.TrimSuffix(e.Error.Message+"; "+text, "; ")
 	}
-	if e.Reason != "" {
-		s += "; " + e.Reason
+	if !strings.HasPrefix(text, string(e.Outcome)) {
+		text = strings.TrimSuffix(string(e.Outcome)+": "+text, ": ")
 	}
+	s := fmt.Sprintf("attempt %d: %s", attempt, text)
 	if e.State == jobs.Queued && !e.NotBefore.IsZero() {
 		s += "; not before " + e.NotBefore.UTC().Format(time.RFC3339)
 	}
