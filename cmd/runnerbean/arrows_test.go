@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 	"internal/tracing":             {"worker"},
 	"internal/webhook":             {"jobs", "internal/ledger", "internal/outbound"},
 	"internal/queue":               {},
+	"internal/ledger/ledgertest":   {"internal/ledger"},
 	"internal/queue/queuetest":     {"internal/queue"},
 	"internal/browsertest":         {},
 	"internal/stracetest":          {},

@@ -42,7 +42,7 @@ var (
 	allJobs     = newWalk("1 = 1")
 	nodeJobs    = newWalk("jobs.node <> '' AND jobs.state <> 'running' AND jobs.node = ? AND jobs.state = ?")
 	programJobs = newWalk("jobs.state NOT IN ('queued', 'running') AND jobs.program = ? AND jobs.state = ?")
-	stateJobs   = newWalk("jobs.state IN ('waiting', 'failed', 'cancelled') AND jobs.state = ?")
+	stateJobs   = newWalk("jobs.state <> 'queued' AND jobs.state <> 'running' AND jobs.state <> 'succeeded' AND jobs.state = ?")
 	queuedJobs  = newWalk("jobs.state = 'queued' AND jobs.server = ? AND jobs.program = ? AND jobs.priority = ?")
 	// Arithmetic keeps the planner from walking all jobs in order to save the
 	// sort: those that run are few.

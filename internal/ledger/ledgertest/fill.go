@@ -1,0 +1,138 @@
+// Package ledgertest makes ledgers with many jobs quickly, for benchmarks and
+// tests of what a long history costs.
+package ledgertest
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+)
+
+// What a filled ledger has, whatever its size.
+const (
+	Nodes    = 8  // node0, node1, …
+	Programs = 12 // program0, program1, …; the first has most of the jobs
+	// Customers are the values of the label customer: c0, c1, …
+	Customers = 8
+	// Every is how far apart in time the jobs were accepted.
+	Every = 2500 * time.Millisecond
+)
+
+// Fill makes a ledger with n jobs of a natural mixture in a new SQLite file: most
+// have succeeded, some failed or were cancelled, a few percent wait or are queued,
+// at most 24 run. The newest was accepted just now.
+func Fill(ctx context.Context, path string, n int) error { return fill(ctx, path, n, mixture) }
+
+// FillQueue makes one whose jobs are all queued, but for the oldest hundredth.
+func FillQueue(ctx context.Context, path string, n int) error {
+	return fill(ctx, path, n, "CASE WHEN i < total / 100 THEN 'succeeded' ELSE 'queued' END")
+}
+
+// FillEnded makes one whose jobs have all ended.
+func FillEnded(ctx context.Context, path string, n int) error {
+	return fill(ctx, path, n, "CASE WHEN dice < 950 THEN 'succeeded' WHEN dice < 985 THEN 'failed' ELSE 'cancelled' END")
+}
+
+// dice is from 0 to 999. The newest hundredth is where most of what has not ended is.
+const mixture = `CASE WHEN i >= total - 24 THEN 'running' WHEN i >= total - total / 50 AND dice < 600 THEN 'queued'
+	WHEN dice < 930 THEN 'succeeded' WHEN dice < 970 THEN 'failed' WHEN dice < 990 THEN 'cancelled' ELSE 'waiting' END`
+
+func fill(ctx context.Context, path string, n int, state string) (err error) {
+	l, err := ledger.Open(ctx, ledger.Config{DSN: "sqlite:" + path})
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(register(ctx, l), l.Close()); err != nil {
+		return err
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	db.SetMaxOpenConns(1)
+	words := strings.NewReplacer("$total", fmt.Sprint(n), "$state", state, "$every", fmt.Sprint(Every.Microseconds()),
+		"$first", fmt.Sprint(time.Now().Add(-time.Duration(n)*Every).UnixMicro()), "$now", fmt.Sprint(time.Now().UnixMicro()),
+		"$nodes", fmt.Sprint(Nodes), "$programs", fmt.Sprint(Programs), "$customers", fmt.Sprint(Customers))
+	for _, text := range append(rows, activity()...) {
+		if _, err := db.ExecContext(ctx, words.Replace(text)); err != nil {
+			return fmt.Errorf("%w: %s", err, text)
+		}
+	}
+	return nil
+}
+
+func register(ctx context.Context, l *ledger.Ledger) error {
+	var programs []ledger.Program
+	for i := range Programs {
+		programs = append(programs, ledger.Program{Name: fmt.Sprintf("program%d", i), SHA256: "0123456789abcdef"})
+	}
+	for i := range Nodes {
+		n := ledger.Node{Name: fmt.Sprintf("node%d", i), Instance: fmt.Sprintf("instance%d", i), Slots: 4, Programs: programs}
+		if err := l.Register(ctx, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var rows = []string{
+	"PRAGMA synchronous = OFF", "PRAGMA cache_size = -200000",
+	`WITH RECURSIVE numbers (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM numbers WHERE i + 1 < $total),
+	thrown AS (SELECT i, $total AS total, (i * 2654435761 % 4294967296) % 1000 AS dice, $first + i * $every AS at FROM numbers),
+	made AS (SELECT i, dice, at, $state AS state,
+		'program' || (CASE WHEN dice % 10 < 6 THEN 0 ELSE i % $programs END) AS program, 'node' || (i % $nodes) AS node,
+		printf('%08x-%04x-7%03x-8%03x-%012x', at / 1000 >> 16, at / 1000 & 65535, i % 4096, i / 4096 % 4096, i) AS id FROM thrown)
+	INSERT INTO jobs (id, program, state, priority, created, accepted, not_before, expires, started, finished, updated,
+		attempt, spent, crashes, cancel_requested, node, instance, program_sha256, outcome, exit_code, signal, cpu_us, max_rss,
+		server, message, reason, error, labels, due, webhook)
+	SELECT id, program, state, 1024, at, at, 0, 0,
+		CASE WHEN state IN ('queued', 'waiting') THEN 0 ELSE at + 1000000 END,
+		CASE WHEN state IN ('queued', 'waiting', 'running') THEN 0 ELSE at + 1000000 + dice * dice * 100 END, at + 1000000,
+		state NOT IN ('queued', 'waiting'), 0, 0, 0,
+		CASE WHEN state IN ('queued', 'waiting') THEN '' ELSE node END,
+		CASE WHEN state IN ('queued', 'waiting') THEN '' ELSE 'instance' || (i % $nodes) END, '0123456789abcdef',
+		CASE state WHEN 'succeeded' THEN 'succeeded' WHEN 'failed' THEN 'error' WHEN 'cancelled' THEN 'cancelled' ELSE '' END,
+		state = 'failed', '', 100000, 10000000, CASE state WHEN 'queued' THEN '0123456789abcdef' ELSE '' END, i,
+		CASE state WHEN 'waiting' THEN 'waits for 1 other job' ELSE '' END,
+		CASE state WHEN 'failed' THEN '{"class":"error","message":"exit status 1","log_tail":"' || printf('%.1000c', 'x') || '"}'
+			WHEN 'cancelled' THEN '{"class":"cancelled","message":"cancelled by Ann"}' ELSE '' END,
+		'{"customer":"c' || (i / 3 % $customers) || '","meter":"' || (i % 5000) || '"}', at, '' FROM made`,
+	"INSERT INTO labels SELECT 'customer=' || json_extract(labels, '$.customer'), accepted, id FROM jobs",
+	"INSERT INTO labels SELECT 'meter=' || json_extract(labels, '$.meter'), accepted, id FROM jobs",
+	`INSERT INTO documents SELECT id, x'00', CAST('{"id":"' || id || '","program":"' || program || '","input":{"data":' ||
+		message || '},"result":{"url":"https://results.example/' || id || '"},"labels":' || labels || '}' AS BLOB) FROM jobs`,
+	`INSERT INTO live SELECT id, attempt, 0.5, 'half of it', '{"records":12}', updated FROM jobs WHERE state = 'running'`,
+	`INSERT INTO needs SELECT (SELECT id FROM jobs ORDER BY accepted DESC LIMIT 1), id, 0 FROM jobs WHERE state = 'waiting'`,
+	`INSERT INTO events SELECT id, finished, CASE state WHEN 'failed' THEN 'failed' ELSE 'cancelled' END, id,
+		CASE state WHEN 'failed' THEN node ELSE '' END, 'attempt 1: error: exit status 1',
+		CASE state WHEN 'failed' THEN '' ELSE 'Ann' END FROM jobs WHERE state IN ('failed', 'cancelled')`,
+	`INSERT INTO backlog SELECT program, SUM(state = 'waiting'), SUM(state = 'queued'), SUM(state = 'running'), 0, 0, 0
+		FROM jobs GROUP BY program`,
+	`INSERT OR REPLACE INTO backlog SELECT '', 0, 0, 0, SUM(state = 'succeeded'), SUM(state = 'failed'), SUM(state = 'cancelled') FROM jobs`,
+	`INSERT INTO durations SELECT program, finished - finished % 86400000000, 10 + id % 7, COUNT(*), SUM(finished - started)
+		FROM jobs WHERE state = 'succeeded' GROUP BY 1, 2, 3`,
+}
+
+// activity counts the jobs as the ledger does.
+func activity() (list []string) {
+	for _, grain := range []struct {
+		seconds int64
+		keep    time.Duration
+	}{{60, 26 * time.Hour}, {600, 8 * 24 * time.Hour}, {7200, 31 * 24 * time.Hour}} {
+		step, since := grain.seconds*1e6, grain.keep.Microseconds()
+		for axis, name := range map[string]string{"n": "node", "p": "program"} {
+			list = append(list, fmt.Sprintf(`INSERT INTO activity SELECT %d, '%s', finished - finished %% %d, %s, state, outcome,
+				COUNT(*), SUM(finished - started), SUM(cpu_us), SUM(started - due) FROM jobs
+				WHERE finished > $now - %d GROUP BY 3, 4, 5, 6`, grain.seconds, axis, step, name, since))
+		}
+		list = append(list, fmt.Sprintf(`INSERT INTO depths SELECT %d, accepted - accepted %% %d, 1, 2, 3 FROM jobs
+			WHERE accepted > $now - %d GROUP BY 2`, grain.seconds, step, since))
+	}
+	return list
+}

@@ -1,0 +1,137 @@
+package ledger_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/ledgertest"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// sizesEnv names the sizes of the ledgers of BenchmarkReads, such as
+// "1000,1000000"; without it they have 1,000 jobs.
+const sizesEnv = "LEDGER_BENCH_JOBS"
+
+// BenchmarkReads measures what pages ask of the ledger, on ledgers with a natural
+// mixture, with all jobs queued and with all ended.
+func BenchmarkReads(b *testing.B) {
+	for size := range strings.SplitSeq(os.Getenv(sizesEnv), ",") {
+		n, err := strconv.Atoi(size)
+		if err != nil {
+			n = 1000
+		}
+		for name, fill := range map[string]func(context.Context, string, int) error{
+			"mixed": ledgertest.Fill, "queued": ledgertest.FillQueue, "ended": ledgertest.FillEnded,
+		} {
+			b.Run(fmt.Sprintf("%s-%d", name, n), func(b *testing.B) { benchReads(b, n, fill) })
+		}
+	}
+}
+
+func benchReads(b *testing.B, n int, fill func(context.Context, string, int) error) {
+	path := filepath.Join(b.TempDir(), "ledger.db")
+	if err := fill(b.Context(), path, n); err != nil {
+		b.Fatal(err)
+	}
+	l, err := ledger.Open(b.Context(), ledger.Config{DSN: "sqlite:" + path})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	for _, c := range readCases(b, l) {
+		b.Run(c.name, func(b *testing.B) { benchRead(b, c.read) })
+	}
+}
+
+// benchRead reports the median and the 99th percentile of single calls.
+func benchRead(b *testing.B, read func() error) {
+	var took []time.Duration
+	for b.Loop() {
+		began := time.Now()
+		if err := read(); err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	b.ReportMetric(took[len(took)/2].Seconds()*1e3, "p50-ms")
+	b.ReportMetric(took[len(took)*99/100].Seconds()*1e3, "p99-ms")
+}
+
+type readCase struct {
+	name string
+	read func() error
+}
+
+// readCases are all filters of one and of two things, and the other reads.
+func readCases(b *testing.B, l *ledger.Ledger) (list []readCase) {
+	ctx := b.Context()
+	now := time.Now()
+	add := func(name string, read func() error) { list = append(list, readCase{name, read}) }
+	for name, f := range listFilters(now) {
+		add("list-"+name, func() error { _, err := l.List(ctx, f); return err })
+	}
+	add("counts", func() error { _, err := l.Counts(ctx); return err })
+	add("backlog", func() error { _, err := l.Backlog(ctx); return err })
+	for _, hours := range []int{1, 6, 24, 168, 720} {
+		from := now.Add(-time.Duration(hours) * time.Hour)
+		add(fmt.Sprintf("activity-%dh", hours), func() error { _, err := l.Activity(ctx, from, now, ""); return err })
+	}
+	add("durations", func() error { _, _, err := l.Durations(ctx, "program0", now.AddDate(0, 0, -30)); return err })
+	add("nodes", func() error { _, err := l.Nodes(ctx); return err })
+	for name, f := range map[string]ledger.EventFilter{
+		"all": {}, "kind": {Kind: "failed"}, "node": {Node: "node1"}, "human": {Human: new(true)}, "machine": {Human: new(false)},
+		"since": {Since: now.Add(-20 * time.Minute)}, "text": {Text: "nowhere"}, "kind+node": {Kind: "cancelled", Node: "node1"},
+	} {
+		add("events-"+name, func() error { _, err := l.EventLog(ctx, f); return err })
+	}
+	slices.SortFunc(list, func(a, b readCase) int { return strings.Compare(a.name, b.name) })
+	return list
+}
+
+func listFilters(now time.Time) map[string]ledger.Filter {
+	parts := [][]struct {
+		name string
+		set  func(*ledger.Filter)
+	}{
+		{
+			{"program", func(f *ledger.Filter) { f.Program = "program0" }},
+			{"smallprogram", func(f *ledger.Filter) { f.Program = "program7" }},
+		},
+		{{"node", func(f *ledger.Filter) { f.Node = "node3" }}},
+		{{"label", func(f *ledger.Filter) { f.Label = "customer=c1" }}, {"rarelabel", func(f *ledger.Filter) { f.Label = "meter=7" }}},
+		{{"since", func(f *ledger.Filter) { f.Since = now.Add(-20 * time.Minute) }}, {"until", func(f *ledger.Filter) { f.Until = now.Add(-10 * time.Minute) }}},
+		{{"text", func(f *ledger.Filter) { f.Text = "status 1" }}, {"notext", func(f *ledger.Filter) { f.Text = "nowhere" }}},
+		nil,
+	}
+	for _, s := range jobs.States {
+		parts[5] = append(parts[5], struct {
+			name string
+			set  func(*ledger.Filter)
+		}{string(s), func(f *ledger.Filter) { f.State = s }})
+	}
+	m := map[string]ledger.Filter{"all": {}}
+	for i, first := range parts {
+		for _, a := range first {
+			var one ledger.Filter
+			a.set(&one)
+			m[a.name] = one
+			for _, second := range parts[:i] {
+				for _, b := range second {
+					two := one
+					b.set(&two)
+					m[b.name+"+"+a.name] = two
+				}
+			}
+		}
+	}
+	return m
+}

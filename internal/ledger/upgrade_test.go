@@ -1,0 +1,79 @@
+package ledger
+
+import (
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// A ledger of the version before opens with its jobs counted and listed.
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "old.db")
+	oldLedger(t, path)
+	l, err := Open(t.Context(), Config{DSN: "sqlite:" + path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	d := &desk{t: t, Ledger: l, path: path}
+	d.recount()
+	for _, f := range []Filter{{State: jobs.Queued}, {State: jobs.Succeeded}, {Node: "n1"}, {State: jobs.Failed}, {State: jobs.Failed, Node: "n1"}} {
+		list := d.pages(f)
+		if len(list) != 1 || f.State != "" && list[0].State != f.State {
+			t.Errorf("%+v: %+v", f, list)
+		}
+	}
+	// It goes on from there.
+	if _, err := l.Claim(t.Context(), "q", Owner{Instance: "i", Node: "n2"}, ""); err != nil {
+		t.Error(err)
+	}
+	_, err = l.Finish(t.Context(), "q", 1, ending(jobs.Succeeded, jobs.OutcomeSucceeded))
+	d.must(err)
+	d.recount()
+	b, err := l.Backlog(t.Context())
+	d.must(err)
+	if diff := cmp.Diff(Backlog{}, b); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// oldLedger makes a ledger as version 2 of the schema had it.
+func oldLedger(t *testing.T, path string) {
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	exec := func(text string, args ...any) {
+		t.Helper()
+		if _, err := db.Exec(text, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"0001_first.sql", "0002_controls.sql"} {
+		text, err := os.ReadFile(filepath.Join("migrations", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		exec(onlySQLite.ReplaceAllString(string(text), "$1"))
+	}
+	exec("CREATE TABLE schema_version (version BIGINT NOT NULL)")
+	exec("INSERT INTO schema_version (version) VALUES (2)")
+	for i, state := range []string{"queued", "succeeded", "failed"} {
+		node := ""
+		if state == "failed" {
+			node = "n1"
+		}
+		exec(fmt.Sprintf(`INSERT INTO jobs VALUES ('%c', 'p', ?, 1, 1, %d, 0, 0, 1, 1, 1, 0, 0, 0, 0, ?, 'i', '', '', 0, '', 0, 0, '', 0, '', '', '')`,
+			state[0], i+1), state, node)
+		exec(fmt.Sprintf("INSERT INTO documents VALUES ('%c', x'00', '{}')", state[0]))
+	}
+	exec("UPDATE counts SET queued = 1, succeeded = 1, failed = 1")
+}
