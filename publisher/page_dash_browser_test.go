@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -122,6 +123,11 @@ func eventsLook(t *testing.T, chromium context.Context) {
 	bench.failed()
 	b.Do(chromedp.Navigate(s.URL + "/"))
 	b.Until(`document.querySelectorAll('#events li').length === 12`)
+	for what, want := range map[string]string{"now": "2finished in the last hour", "failures": "2The program said that it cannot do this job"} {
+		if got := browsertest.Evaluate[string](b, `[...document.getElementById("`+what+`").querySelectorAll("div")].map((d) => d.querySelector("dd").textContent + d.querySelector("dt").textContent).join()`); !strings.Contains(got, want) {
+			t.Errorf("%s says %q, want %q", what, got, want)
+		}
+	}
 	looks(b, "overview-real")
 	bench.do(ledger.VerbCancel, bench.queued(""))
 	b.Until(`document.querySelector('#events li:first-child').textContent.includes('cancelled')`)

@@ -86,7 +86,7 @@ func TestOverviewSaysWhatIs(t *testing.T) {
 	t.Parallel()
 	page := aloud(renderOverview(t, sampleOverview(noon), ""))
 	for _, part := range []string{
-		"finished in the last hour 1,284", "busy 6 of 8 slots", "queued, the oldest 22 Nov 2026, 11:57:50 UTC", "312 and 4 waiting", "succeeded in the last hour 99.8 %",
+		"finished in the last hour 1,284", "busy 6 of 8 slots", "queued, the oldest " + stamp(noon.Add(-130*time.Second)).Brief(), "312 and 4 waiting", "succeeded in the last hour 99.8 %",
 		"failed in the last hour 3", "One node is late: worker3", "beanstalkd at 10.0.0.6:11300 does not answer", "The queue is drained: no new job is accepted since", "(new <b>disks</b>)", "week 3", "about 40 s",
 		"The input could not be used 2", "It ran longer than allowed 1", "Attempts that did not end their job: 5 error, 1 lost",
 		"memory 3.1 GB of 8 GB", "disk 61 GB free", "battery 83 %, discharging", "cancel requested 019a8f3e…7f31 : no longer needed by alice", "does not answer: dial tcp",
@@ -124,6 +124,16 @@ func TestOverviewHelpsToBegin(t *testing.T) {
 	o.Counts = map[jobs.State]int64{jobs.Succeeded: 1}
 	if page := renderOverview(t, o, ""); strings.Contains(page, "Where to begin") {
 		t.Errorf("a pool with jobs is told how to begin: %s", page)
+	}
+}
+
+func TestBriefMoments(t *testing.T) {
+	t.Parallel()
+	if got := stamp(noon.AddDate(-1, 0, 0)).Brief(); got != "22 Nov 2025" {
+		t.Errorf("another day is %q", got)
+	}
+	if now := time.Now().UTC(); stamp(now).Brief() != now.Format("15:04:05")+" UTC" && now.Day() == time.Now().UTC().Day() {
+		t.Errorf("today is %q", stamp(now).Brief())
 	}
 }
 

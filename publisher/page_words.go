@@ -22,6 +22,18 @@ func stamp(t time.Time) piece {
 	return piece{Text: t.Format("2 Jan 2006, 15:04:05") + " UTC", ISO: t.Format(time.RFC3339Nano)}
 }
 
+// Brief is the moment in few characters: the time alone if it is of today.
+func (p piece) Brief() string {
+	t, err := time.Parse(time.RFC3339Nano, p.ISO)
+	switch {
+	case err != nil:
+		return p.Text
+	case t.Format(time.DateOnly) == time.Now().UTC().Format(time.DateOnly):
+		return t.Format("15:04:05") + " UTC"
+	}
+	return t.Format("2 Jan 2006")
+}
+
 // tone is how a state looks.
 func tone(s jobs.State) string {
 	switch s {
