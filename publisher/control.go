@@ -193,6 +193,9 @@ func (p *Publisher) nodeChanged(c echo.Context, name string) (jobs.Node, error) 
 	if err != nil {
 		return n, err
 	}
+	if n.Vitals != nil {
+		n.Vitals.Processes = []jobs.Process{} // as in a list: an answer that is kept has its bounds
+	}
 	body, err := marshal(n)
 	c.Response().Header().Set("ETag", tagOf(controlPart(n), body))
 	return n, err

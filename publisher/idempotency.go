@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -80,7 +81,7 @@ func (p *Publisher) once(c echo.Context, body []byte, do func() (status int, ans
 
 func (p *Publisher) onceUnder(c echo.Context, key string, digest []byte, do func() (int, any, error)) error {
 	ctx := c.Request().Context()
-	before, found, err := p.replay(ctx, key)
+	before, found, err := p.cfg.Ledger.Replay(ctx, key)
 	switch {
 	case err != nil:
 		return err
@@ -98,15 +99,15 @@ func (p *Publisher) onceUnder(c echo.Context, key string, digest []byte, do func
 		return err
 	}
 	// What was done must be remembered even if nobody waits for the answer any more.
-	answered := replayed{Digest: digest, Status: status, Body: text}
-	if err := p.remember(context.WithoutCancel(ctx), key, answered); err != nil {
+	answered := ledger.Replayed{Digest: digest, Status: status, Body: text}
+	if err := p.cfg.Ledger.Remember(context.WithoutCancel(ctx), key, answered); err != nil {
 		p.log.Warn("the answer to a request with an Idempotency-Key could not be kept", "err", err)
 	}
 	c.Response().Header().Set("Cache-Control", noStore)
 	return c.Blob(status, typeJSON, text)
 }
 
-func sendReplayed(c echo.Context, before replayed) error {
+func sendReplayed(c echo.Context, before ledger.Replayed) error {
 	c.Response().Header().Set("Cache-Control", noStore)
 	c.Response().Header().Set("Idempotency-Replayed", "true")
 	return c.Blob(before.Status, typeJSON, before.Body)
@@ -133,16 +134,3 @@ func derivedID(parts ...string) string {
 	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80
 	return id.String()
 }
-
-// replayed is an answer to a request that carried a key.
-type replayed struct {
-	Digest []byte
-	Status int
-	Body   []byte
-}
-
-func (p *Publisher) replay(context.Context, string) (replayed, bool, error) {
-	return replayed{}, false, nil
-}
-
-func (p *Publisher) remember(context.Context, string, replayed) error { return nil }

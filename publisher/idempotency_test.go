@@ -1,12 +1,14 @@
 package publisher
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -117,5 +119,74 @@ func TestDerivedIDs(t *testing.T) {
 		if id := derivedID(fmt.Sprint(i)); !jobs.ValidID(id) {
 			t.Fatal(id)
 		}
+	}
+}
+
+// Under one key a verb is applied once, whatever has become of the job since.
+func TestIdempotentVerbs(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.register(1)
+	id := b.failed()
+	for _, test := range []struct{ path, body, other string }{
+		{"/api/v1/jobs/" + id + "/retry", "", `{"as_new":false}`},
+		{"/api/v1/jobs/cancel", `{"program":"forecast"}`, `{"all":true}`},
+		{"/api/v1/nodes/" + testNode + "/pause", `{"reason":"hot"}`, ""},
+		{"/api/v1/nodes/" + testNode + "/drain", "", `{"reason":"hot"}`},
+		{"/api/v1/drain", `{"node":""}`, `{"node":"node1"}`},
+	} {
+		key := "Idempotency-Key: " + test.path
+		first := b.ask("POST", test.path, test.body, jsonBody, key)
+		text := bodyOf(t, first)
+		if first.StatusCode >= 300 || first.Header.Get("Idempotency-Replayed") != "" {
+			t.Fatalf("%s: %d %s", test.path, first.StatusCode, text)
+		}
+		events := len(decodeAs[jobs.EventPage](t, b.get("/api/v1/events")).Events)
+		again := b.ask("POST", test.path, test.body, jsonBody, key)
+		if got := bodyOf(t, again); again.StatusCode != first.StatusCode || got != text || again.Header.Get("Idempotency-Replayed") != "true" {
+			t.Errorf("%s again: %d %s, want %s", test.path, again.StatusCode, got, text)
+		}
+		if n := len(decodeAs[jobs.EventPage](t, b.get("/api/v1/events")).Events); n != events {
+			t.Errorf("%s again: %d events, before %d", test.path, n, events)
+		}
+		if r := b.ask("POST", test.path, test.other, jsonBody, key); r.StatusCode != 422 {
+			t.Errorf("%s with another body: %d", test.path, r.StatusCode)
+		}
+	}
+	refused := func() int {
+		return b.ask("POST", "/api/v1/jobs/"+jobs.NewID()+"/cancel", "", "Idempotency-Key: new").StatusCode
+	}
+	if one, two := refused(), refused(); one != 404 || two != 404 {
+		t.Errorf("what was refused is remembered: %d, %d", one, two)
+	}
+}
+
+func TestTwoRequestsWithOneKeyAtOnce(t *testing.T) {
+	t.Parallel()
+	var b *bench
+	begun, end := make(chan struct{}), make(chan struct{})
+	b = newBench(t, func(c *Config) {
+		act := c.Act
+		c.Act = func(ctx context.Context, verb ledger.Verb, by string, targets []ledger.Target) ([]ledger.Acted, error) {
+			close(begun)
+			<-end
+			return act(ctx, verb, by, targets)
+		}
+	})
+	id := b.queued("")
+	first := make(chan int)
+	go func() {
+		first <- b.ask("POST", "/api/v1/jobs/"+id+"/cancel", "", "Idempotency-Key: k").StatusCode
+	}()
+	<-begun
+	if r := b.ask("POST", "/api/v1/jobs/"+id+"/cancel", "", "Idempotency-Key: k"); r.StatusCode != 409 {
+		t.Errorf("while the first is under way: %d", r.StatusCode)
+	}
+	close(end)
+	if status := <-first; status != 202 {
+		t.Errorf("the first: %d", status)
+	}
+	if r := b.ask("POST", "/api/v1/jobs/"+id+"/cancel", "", "Idempotency-Key: k"); r.StatusCode != 202 {
+		t.Errorf("after it: %d", r.StatusCode)
 	}
 }

@@ -67,7 +67,12 @@ func (p *Publisher) doVerb(c echo.Context, v verb, id string) (json.RawMessage, 
 		return nil, v.refusal(acted[0])
 	}
 	d := p.read(c.Request().Context(), id)
-	return d.body, d.err
+	if d.err != nil || len(d.result.Partial) == 0 {
+		return d.body, d.err
+	}
+	short := d.result
+	short.Partial = nil // it is large, and nobody has asked for it
+	return marshal(short)
 }
 
 // target is the job that a request is about, in the state that its If-Match

@@ -1,0 +1,454 @@
+package publisher
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/gorillamux"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// strict makes every object of a schema refuse members that it does not name,
+// so that the test notices what the document leaves out.
+func strict(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		if _, named := v["properties"].(map[string]any); named && v["additionalProperties"] == nil {
+			v["additionalProperties"] = false
+		}
+		for key, part := range v {
+			switch key {
+			case "if", "then", "else", "not", "allOf", "examples", "example":
+			case "properties":
+				for _, member := range part.(map[string]any) {
+					strict(member)
+				}
+			default:
+				strict(part)
+			}
+		}
+	case []any:
+		for _, part := range v {
+			strict(part)
+		}
+	}
+}
+
+// described loads the document, strict or as it is.
+func described(t testing.TB, narrow bool) *openapi3.T {
+	t.Helper()
+	text, err := assets.ReadFile("assets/openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tree map[string]any
+	if err := json.Unmarshal(text, &tree); err != nil {
+		t.Fatal(err)
+	}
+	if narrow {
+		strict(tree["components"].(map[string]any)["schemas"])
+	}
+	if text, err = json.Marshal(tree); err != nil {
+		t.Fatal(err)
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+func TestOpenAPIIsValid(t *testing.T) {
+	t.Parallel()
+	doc := described(t, false)
+	if err := doc.Validate(t.Context(), openapi3.EnableExamplesValidation()); err != nil {
+		t.Fatal(err)
+	}
+	if !doc.IsOpenAPI31OrLater() {
+		t.Error(doc.OpenAPI)
+	}
+	seen := map[string]bool{}
+	for path, item := range doc.Paths.Map() {
+		for method, o := range item.Operations() {
+			if o.OperationID == "" || seen[o.OperationID] || o.Summary == "" || len(o.Tags) != 1 {
+				t.Errorf("%s %s: %q %q %v", method, path, o.OperationID, o.Summary, o.Tags)
+			}
+			seen[o.OperationID] = true
+		}
+	}
+}
+
+// TestOpenAPIHasEveryRoute and no other one.
+func TestOpenAPIHasEveryRoute(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *Config) { c.Metrics = http.NotFoundHandler() })
+	routes := map[string]bool{}
+	for _, r := range b.p.table() {
+		path := strings.NewReplacer(":id", "{id}", ":name", "{name}", "files/*", "files/{name}").Replace(r.path)
+		switch {
+		case path == "/schema/*":
+			routes["GET /schema/job.json"], routes["GET /schema/result.json"] = true, true
+		case strings.HasPrefix(path, "/api/"), strings.HasPrefix(path, "/{id}"), strings.HasPrefix(path, "/results/"),
+			slices.Contains([]string{"/healthz", "/readyz", "/metrics", "/openapi.json"}, path):
+			routes[r.method+" "+path] = true
+		}
+	}
+	written := map[string]bool{}
+	for path, item := range described(t, false).Paths.Map() {
+		for method := range item.Operations() {
+			written[method+" "+path] = true
+		}
+	}
+	if diff := cmp.Diff(routes, written); diff != "" {
+		t.Errorf("-routes +document: %s", diff)
+	}
+}
+
+// TestOpenAPIHasThePublishedSchemas: what it says of jobs and results is what
+// the schemas say that are published on their own.
+func TestOpenAPIHasThePublishedSchemas(t *testing.T) {
+	t.Parallel()
+	text, err := assets.ReadFile("assets/openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		Components struct {
+			Schemas map[string]map[string]any
+		}
+	}
+	if err := json.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	names := strings.NewReplacer("#/$defs/id", "#/components/schemas/JobID", "#/$defs/sha256", "#/components/schemas/SHA256",
+		"#/$defs/url", "#/components/schemas/WebURL", "#/$defs/time", "#/components/schemas/Time")
+	for name, published := range map[string][]byte{"Job": jobs.Schema(), "Result": jobs.ResultSchema()} {
+		var want map[string]any
+		if err := json.Unmarshal([]byte(names.Replace(string(published))), &want); err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range []string{"$schema", "$id", "$defs"} {
+			delete(want, key)
+		}
+		if diff := cmp.Diff(want, doc.Components.Schemas[name]); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// inspector checks requests and answers against the document.
+type inspector struct {
+	*bench
+	router routers.Router
+	seen   map[string]bool // operations that have answered well
+}
+
+func newInspector(b *bench) *inspector {
+	b.t.Helper()
+	for _, kind := range []string{"text/event-stream", "text/html", "image/png"} {
+		openapi3filter.RegisterBodyDecoder(kind, openapi3filter.PlainBodyDecoder)
+	}
+	openapi3filter.RegisterBodyDecoder("application/schema+json", openapi3filter.JSONBodyDecoder)
+	router, err := gorillamux.NewRouter(described(b.t, true))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return &inspector{bench: b, router: router, seen: map[string]bool{}}
+}
+
+// try sends a request that must be answered with a status, as the document has
+// it. A request that is answered well must be as the document has it, too.
+func (i *inspector) try(status int, method, target, body string, fields ...string) *http.Response {
+	i.t.Helper()
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	if body == "" {
+		r = httptest.NewRequest(method, target, nil)
+	}
+	for _, f := range fields {
+		name, value, _ := strings.Cut(f, ": ")
+		r.Header.Add(name, value)
+	}
+	if body != "" && r.Header.Get("Content-Type") == "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	r.Host = "127.0.0.1:8420"
+	route, params, err := i.router.FindRoute(r)
+	if err != nil {
+		i.t.Errorf("%s %s: %v", method, target, err)
+		return nil
+	}
+	input := &openapi3filter.RequestValidationInput{
+		Request: r, PathParams: params, Route: route,
+		Options: &openapi3filter.Options{
+			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true, RejectWhenRequestBodyNotSpecified: true,
+		},
+	}
+	if status < 400 {
+		if err := openapi3filter.ValidateRequest(i.t.Context(), input); err != nil {
+			i.t.Errorf("the request %s %s %s: %v", method, target, body, err)
+		}
+		r.Body = io.NopCloser(strings.NewReader(body))
+	}
+	w := httptest.NewRecorder()
+	i.p.Handler().ServeHTTP(w, r)
+	if w.Code != status {
+		i.t.Errorf("%s %s %s: %d %.300s, want %d", method, target, body, w.Code, w.Body, status)
+	}
+	answer := &openapi3filter.ResponseValidationInput{RequestValidationInput: input, Status: w.Code, Header: w.Header(), Options: input.Options}
+	answer.SetBodyBytes(w.Body.Bytes())
+	if err := openapi3filter.ValidateResponse(i.t.Context(), answer); err != nil && w.Code != http.StatusNotModified {
+		i.t.Errorf("%s %s: %d %.1500s: %v", method, target, w.Code, w.Body, err)
+	}
+	if w.Code < 300 {
+		i.seen[route.Operation.OperationID] = true
+	}
+	return w.Result()
+}
+
+// populated has jobs in all states, nodes with all that they can say, and a
+// beanstalkd.
+func populated(t *testing.T) *inspector {
+	t.Helper()
+	b := newBench(t, func(c *Config) {
+		c.Servers = func(context.Context) []jobs.Server {
+			return []jobs.Server{{Addr: "127.0.0.1:11300", OK: true, Version: "1.12", ID: "x", Uptime: 3, Ready: 1, Memory: 4096}, {Addr: "b:1", Error: "refused"}}
+		}
+		c.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+			_, _ = io.WriteString(w, "up 1\n")
+		})
+	})
+	b.register(3)
+	for _, s := range jobs.States {
+		b.inState(s)
+	}
+	id := b.inState(jobs.Running)
+	b.report(id, 0.5)
+	vitals, err := marshal(jobs.Vitals{
+		At: time.Now(), CPUs: 2, Disks: []jobs.Disk{{Path: "/", Use: "data", Total: 9, Free: 1, Floor: 1}}, Battery: &jobs.Battery{Charge: 1},
+		Processes: []jobs.Process{{Job: id, Attempt: 1, PID: 7, Name: "x", Started: time.Now()}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs := []ledger.Program{{Name: testProgram, SHA256: "abc", Description: "d", Input: json.RawMessage(`{"type":"object"}`)}}
+	if err := b.ledger.Beat(t.Context(), testInstance, programs, 3, vitals); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.ledger.SampleDepth(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.registerAs("gone", "1")
+	if err := b.ledger.Leave(t.Context(), "gone-1"); err != nil {
+		t.Fatal(err)
+	}
+	return newInspector(b)
+}
+
+// TestOpenAPIIsTrue goes through every operation of a node with real jobs, in
+// right and wrong ways.
+func TestOpenAPIIsTrue(t *testing.T) {
+	t.Parallel()
+	i := populated(t)
+	const api = "/api/v1"
+	i.reads(api)
+	i.changes(api)
+	i.faults(api)
+	for path, item := range described(t, false).Paths.Map() {
+		for method, o := range item.Operations() {
+			if !i.seen[o.OperationID] && !strings.Contains(path, "/results/") && o.OperationID != "followResult" {
+				t.Errorf("%s %s has never answered well", method, path)
+			}
+		}
+	}
+}
+
+func (i *inspector) reads(api string) {
+	for _, back := range lookbacks {
+		i.try(200, "GET", api+"/overview?range="+back.name, "")
+		i.try(200, "GET", api+"/programs/"+testProgram+"?range="+back.name, "")
+	}
+	png := jobs.Artifact{Name: "plot.png", URL: "http://127.0.0.1:8420/x", Size: 3, SHA256: strings.Repeat("a", 64)}
+	done, _ := i.succeeded("[1]", png)
+	if err := i.store.Create(context.Background(), store.FileKey(done, 1, png.Name), []byte("PNG")); err != nil {
+		i.t.Fatal(err)
+	}
+	if err := i.store.Create(context.Background(), store.LogKey(done, 1), []byte("log\n")); err != nil {
+		i.t.Fatal(err)
+	}
+	i.try(200, "GET", "/"+done+"/log?tail=2", "")
+	i.try(200, "GET", "/"+done+"/files/plot.png", "")
+	for _, q := range []string{"", "?limit=2", "?state=failed", "?program=" + testProgram, "?node=" + testNode, "?label=a%3Db", "?text=forecast", "?since=2020-01-01T00:00:00Z&until=2099-01-01T00:00:00Z"} {
+		i.try(200, "GET", api+"/jobs"+q, "")
+	}
+	for _, r := range decodeAs[jobs.Page](i.t, i.get(api+"/jobs")).Jobs {
+		tag := i.try(200, "GET", api+"/jobs/"+r.ID, "").Header.Get("ETag")
+		i.try(304, "GET", api+"/jobs/"+r.ID, "", "If-None-Match: "+tag)
+		i.try(200, "GET", api+"/jobs/"+r.ID+"/series", "")
+		status := 202
+		if r.State.Final() {
+			status = 200
+		}
+		i.try(status, "GET", "/"+r.ID, "")
+		i.try(status, "GET", "/results/"+r.ID, "", "Accept: text/html")
+	}
+	tag := i.try(200, "GET", api+"/nodes/"+testNode, "").Header.Get("ETag")
+	i.try(304, "GET", api+"/nodes/"+testNode, "", "If-None-Match: "+tag)
+	for _, path := range []string{
+		api + "/nodes", api + "/nodes?limit=1", api + "/nodes/gone", api + "/drain", api + "/programs", api + "/programs?limit=1", api + "/events", api + "/events?limit=1&by=machine&node=" + testNode,
+		"/schema/job.json", "/schema/result.json", "/openapi.json", "/healthz", "/readyz", "/metrics",
+	} {
+		i.try(200, "GET", path, "")
+	}
+}
+
+func (i *inspector) changes(api string) {
+	i.try(201, "POST", api+"/jobs", goodJob, "Idempotency-Key: 1")
+	i.try(200, "POST", api+"/jobs", goodJob, "Idempotency-Key: 1")
+	i.try(422, "POST", api+"/jobs", `{"program":"forecast","input":{"data":2}}`, "Idempotency-Key: 1")
+	whole := string(jobDocument(jobs.NewID(), ""))
+	i.try(201, "POST", api+"/jobs", whole)
+	i.try(409, "POST", api+"/jobs", strings.Replace(whole, `"data":1`, `"data":2`, 1))
+	failed := i.failed()
+	i.try(201, "POST", api+"/jobs/"+failed+"/retry", `{"as_new":true}`, "Idempotency-Key: 2")
+	i.try(200, "POST", api+"/jobs/"+failed+"/retry", `{"as_new":true}`, "Idempotency-Key: 2")
+	for verb, state := range map[string]jobs.State{"cancel": jobs.Queued, "stop": jobs.Running, "terminate": jobs.Running, "retry": jobs.Failed, "reset": jobs.Queued} {
+		id := i.inState(state)
+		tag := i.get(api + "/jobs/" + id).Header.Get("ETag")
+		i.try(412, "POST", api+"/jobs/"+id+"/"+verb, "", `If-Match: "1-1"`)
+		i.try(202, "POST", api+"/jobs/"+id+"/"+verb, "", "If-Match: "+tag, "Idempotency-Key: "+id)
+		i.try(409, "POST", api+"/jobs/"+i.inState(jobs.Succeeded)+"/"+verb, "")
+		i.try(200, "POST", api+"/jobs/"+verb, `{"all":true,"dry_run":true}`)
+		i.try(200, "POST", api+"/jobs/"+verb, `{"ids":["`+id+`","`+jobs.NewID()+`"]}`)
+		i.try(200, "POST", api+"/jobs/"+verb, `{"program":"forecast","node":"node1","label":"a=b","text":"x","since":"2020-01-01T00:00:00Z","until":"2099-01-01T00:00:00Z","limit":3}`)
+		i.try(422, "POST", api+"/jobs/"+verb, `{}`)
+		i.try(413, "POST", api+"/jobs/"+verb, `{"text":"`+strings.Repeat("x", maxSelection)+`"}`)
+	}
+	i.try(200, "PATCH", api+"/nodes/"+testNode, `{"slots":2,"reason":"hot"}`)
+	i.try(200, "GET", api+"/nodes/"+testNode, "")
+	i.try(200, "PATCH", api+"/nodes/"+testNode, `{"slots":null}`)
+	i.try(412, "PATCH", api+"/nodes/"+testNode, `{"slots":1}`, `If-Match: "1-1"`)
+	for _, v := range nodeVerbs {
+		i.try(200, "POST", api+"/nodes/"+testNode+"/"+v.name, "", "Idempotency-Key: "+v.name)
+		i.try(200, "POST", api+"/nodes/"+testNode+"/"+v.name, `{"reason":"why"}`)
+		i.try(412, "POST", api+"/nodes/"+testNode+"/"+v.name, "", `If-Match: "1-1"`)
+		i.try(404, "POST", api+"/nodes/nobody/"+v.name, "")
+		i.try(200, "GET", api+"/overview?range=15m", "")
+	}
+	i.try(200, "POST", api+"/drain", `{"node":"","reason":"why"}`)
+	i.try(200, "POST", api+"/drain", `{"node":"`+testNode+`"}`)
+	i.try(200, "GET", api+"/drain", "")
+	i.try(200, "GET", api+"/overview?range=6h", "")
+	i.try(200, "DELETE", api+"/drain?node=", "")
+	i.try(404, "DELETE", api+"/drain?node=", "")
+}
+
+// faults are answered with a problem that the document has.
+func (i *inspector) faults(api string) {
+	id, nobody := i.queued(""), jobs.NewID()
+	long := strings.Repeat("x", maxText+1)
+	for _, test := range []struct {
+		status         int
+		method, target string
+		body           string
+		fields         []string
+	}{
+		{404, "GET", "/jobs/" + nobody, "", nil},
+		{404, "GET", "/jobs/x", "", nil},
+		{404, "GET", "/jobs/" + nobody + "/series", "", nil},
+		{404, "GET", "/nodes/nobody", "", nil},
+		{404, "GET", "/programs/nothing", "", nil},
+		{400, "GET", "/overview?range=2h", "", nil},
+		{400, "GET", "/overview?x=1", "", nil},
+		{400, "GET", "/jobs?state=done", "", nil},
+		{400, "GET", "/jobs?state=failed&state=failed", "", nil},
+		{400, "GET", "/jobs?limit=0", "", nil},
+		{400, "GET", "/jobs?limit=1e3", "", nil},
+		{400, "GET", "/jobs?cursor=x", "", nil},
+		{400, "GET", "/jobs?since=now", "", nil},
+		{400, "GET", "/jobs?until=2026-11-22", "", nil},
+		{400, "GET", "/jobs?text=", "", nil},
+		{400, "GET", "/jobs?text=" + long, "", nil},
+		{400, "GET", "/jobs?node=%ff", "", nil},
+		{400, "GET", "/jobs?label=x", "", nil},
+		{400, "GET", "/jobs?program=..%2F", "", nil},
+		{400, "GET", "/jobs?colour=red", "", nil},
+		{400, "GET", "/jobs/" + id + "/series?x=1", "", nil},
+		{400, "GET", "/nodes?name=x", "", nil},
+		{400, "GET", "/nodes/" + testNode + "?x=1", "", nil},
+		{400, "GET", "/programs?range=1h", "", nil},
+		{400, "GET", "/programs/" + testProgram + "?range=", "", nil},
+		{400, "GET", "/events?by=me", "", nil},
+		{400, "GET", "/events?job=x", "", nil},
+		{400, "GET", "/events?cursor=x", "", nil},
+		{400, "GET", "/events?limit=1001", "", nil},
+		{400, "GET", "/events?types=job", "", nil},
+		{400, "DELETE", "/drain", "", nil},
+		{400, "POST", "/jobs", "{", nil},
+		{400, "POST", "/jobs", goodJob + goodJob, nil},
+		{400, "POST", "/jobs", goodJob, []string{"Idempotency-Key: ü"}},
+		{422, "POST", "/jobs", `{"program":"forecast","input":{"data":1},"colour":1}`, nil},
+		{422, "POST", "/jobs", `{"program":7,"input":{"data":1}}`, nil},
+		{413, "POST", "/jobs", `"` + strings.Repeat("x", jobs.MaxDocument) + `"`, nil},
+		{415, "POST", "/jobs", goodJob, []string{"Content-Type: text/plain"}},
+		{404, "POST", "/jobs/" + nobody + "/cancel", "", nil},
+		{422, "POST", "/jobs/" + id + "/retry", `{"as_new":1}`, nil},
+		{422, "POST", "/jobs/" + id + "/cancel", `{"as_new":true}`, nil},
+		{415, "POST", "/jobs/" + id + "/cancel", `{}`, []string{"Content-Type: text/plain"}},
+		{413, "POST", "/jobs/" + id + "/cancel", strings.Repeat(" ", maxOrder+1), nil},
+		{400, "POST", "/jobs/cancel", `[]`, nil},
+		{422, "POST", "/jobs/cancel", `{"ids":["x"]}`, nil},
+		{422, "POST", "/jobs/cancel", `{"all":true,"state":"queued"}`, nil},
+		{422, "PATCH", "/nodes/" + testNode, `{"slots":-1}`, nil},
+		{415, "PATCH", "/nodes/" + testNode, `{"slots":1}`, []string{"Content-Type: text/plain"}},
+		{404, "PATCH", "/nodes/nobody", `{"slots":1}`, nil},
+		{422, "POST", "/nodes/" + testNode + "/pause", `{"reason":7}`, nil},
+		{404, "POST", "/drain", `{"node":"nobody"}`, nil},
+		{422, "POST", "/drain", `{}`, nil},
+		{406, "GET", "/jobs", "", []string{"Accept: text/html"}},
+		{406, "GET", "/overview", "", []string{"Accept: image/png"}},
+		{406, "POST", "/jobs", goodJob, []string{"Accept: text/csv"}},
+		{403, "POST", "/jobs", goodJob, []string{"Origin: https://evil.example", "Sec-Fetch-Site: cross-site"}},
+	} {
+		r := i.try(test.status, test.method, api+test.target, test.body, test.fields...)
+		if r != nil && r.Header.Get("Content-Type") != typeProblem {
+			i.t.Errorf("%s %s: %v", test.method, test.target, r.Header)
+		}
+	}
+}
+
+// A document that names less than a node says is found out.
+func TestOpenAPITestIsStrict(t *testing.T) {
+	t.Parallel()
+	doc := described(t, true)
+	schema := doc.Components.Schemas["Verdict"].Value
+	for text, good := range map[string]bool{
+		`{"level":"ok","text":"x","findings":[]}`:         true,
+		`{"level":"ok","text":"x","findings":[],"new":1}`: false,
+		`{"level":"ok","findings":[]}`:                    false,
+		`{"level":"good","text":"x","findings":[]}`:       false,
+	} {
+		var v any
+		if err := json.NewDecoder(bytes.NewReader([]byte(text))).Decode(&v); err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.VisitJSON(v, openapi3.EnableJSONSchema2020()); (err == nil) != good {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
