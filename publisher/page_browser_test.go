@@ -167,6 +167,7 @@ func TestInChromium(t *testing.T) {
 		"element is themed and harmless":            elementIsThemed,
 		"login":                                     loginInBrowser,
 		"work, from queue to result":                workInBrowser,
+		"hostile work":                              hostileWork,
 		"work that failed":                          failedWork,
 		"jobs, found and cancelled":                 jobsInBrowser,
 		"hostile page":                              hostilePage,

@@ -164,8 +164,9 @@ func TestFormsOfJobsAreRefused(t *testing.T) {
 		"bad filter": {"verb": {"cancel"}, "all": {"yes"}, "label": {"x"}, "confirm": {"yes"}},
 		"bad cursor": {"verb": {"cancel"}, "all": {"yes"}, "cursor": {"x"}, "confirm": {"yes"}},
 	} {
-		if r := b.post("/jobs/act", form); r.StatusCode != http.StatusBadRequest {
-			t.Errorf("%s: %d", name, r.StatusCode)
+		r := b.post("/jobs/act", form)
+		if page := bodyOf(t, r); r.StatusCode != http.StatusBadRequest || !strings.Contains(page, "To the list of jobs") {
+			t.Errorf("%s: %d %s", name, r.StatusCode, page)
 		}
 	}
 	evil := b.ask(http.MethodPost, "/jobs/act", "verb=cancel&confirm=yes&all=yes", "Content-Type: application/x-www-form-urlencoded", "Sec-Fetch-Site: cross-site")

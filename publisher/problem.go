@@ -157,5 +157,8 @@ func (p *Publisher) sendProblem(c echo.Context, answer *jobs.Problem) {
 	if id := c.Param("id"); answer.Status == http.StatusNotFound && jobs.ValidID(id) && isYoung(id, time.Now()) {
 		h.Set("Retry-After", "1") // it may be on its way through the inbox
 	}
+	if p.sendProblemPage(c, answer) {
+		return
+	}
 	_ = c.Blob(answer.Status, typeProblem, body) // a client that has gone needs no answer
 }

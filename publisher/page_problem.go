@@ -1,0 +1,40 @@
+package publisher
+
+import (
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// problemView is an error as a person at the dashboard reads it.
+type problemView struct {
+	frame
+	Heading, Detail, Instance, Back string
+}
+
+// sendProblemPage answers with a page where a person at the dashboard has run
+// into the error. Others, and whoever has not shown that they may read the
+// pages, get problem+json.
+func (p *Publisher) sendProblemPage(c echo.Context, answer *jobs.Problem) bool {
+	if c.Get(personKey) == nil || !isDashboard(c.Path()) || !prefersHTML(header(c.Request().Header, "Accept")) {
+		return false
+	}
+	v := problemView{
+		frame: p.frame(c, "", show(answer.Title, maxNameRunes)), Heading: show(answer.Title, maxNameRunes),
+		Detail: show(sentenceCase(answer.Detail), 1000), Instance: show(answer.Instance, 100),
+	}
+	v.Still, v.Back = true, v.Root+"/jobs"
+	return p.sendForm(c, answer.Status, "problem", v) == nil
+}
+
+// isDashboard reports whether a route is one of the pages that need a person.
+func isDashboard(path string) bool {
+	for _, page := range []string{"/jobs", "/nodes", "/programs", "/events"} {
+		if path == page || strings.HasPrefix(path, page+"/") {
+			return true
+		}
+	}
+	return path == "/"
+}
