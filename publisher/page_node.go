@@ -31,7 +31,7 @@ type nodeView struct {
 	Programs []installedView
 	Facts    []fact
 	Lives    []lifeView
-	Events   []eventView
+	Events   []happening
 	AllJobs  string // path of the list of its jobs
 	AllLog   string // path of its events
 }
@@ -68,12 +68,6 @@ type installedView struct {
 type lifeView struct {
 	Instance      string
 	Started, Left piece
-}
-
-type eventView struct {
-	At                    piece
-	Kind, Job, Path, Node string
-	Message, By           string
 }
 
 const (
@@ -122,7 +116,7 @@ func (p *Publisher) nodePage(ctx context.Context, f frame, name string) (any, er
 	v := newNodeView(f, node, nodes)
 	v.addJobs(node, running.Jobs)
 	for _, e := range events.Events {
-		v.Events = append(v.Events, newEventView(f.Root, e))
+		v.Events = append(v.Events, eventOf(f.Root, e))
 	}
 	return v, nil
 }
@@ -299,12 +293,4 @@ func newProcess(p jobs.Process, indent int) processView {
 		PID: p.PID, Indent: indent, Name: show(p.Name, 64), CPU: fmt.Sprintf("%.0f %%", max(0, p.CPU)*100),
 		Seconds: fmt.Sprintf("%.1f s", p.CPUSeconds), Memory: bytesOf(p.Memory), Age: age(p.Started), Paused: p.Paused,
 	}
-}
-
-func newEventView(root string, e jobs.Event) eventView {
-	v := eventView{At: stamp(e.At), Kind: show(e.Kind, maxNameRunes), Node: show(e.Node, maxNameRunes), Message: show(e.Message, 300), By: show(e.By, maxNameRunes)}
-	if jobs.ValidID(e.Job) {
-		v.Path, v.Job = root+"/jobs/"+e.Job, e.Job[:8]+"…"+e.Job[32:]
-	}
-	return v
 }

@@ -116,7 +116,7 @@ func newProgramView(f frame, d jobs.ProgramDetails) *programView {
 		})
 	}
 	v.Failures = classes(d.Failures)
-	v.Finished = drawLines("Jobs ended per minute", "a minute", d.Window, d.Finished, false)
+	v.Finished = drawLines("Jobs ended per minute", "jobs per minute", d.Window, d.Finished, false)
 	v.Durations = drawBins("Successes by how long they took", d.Durations, d.Mean)
 	v.Schema = pretty(d.Input)
 	return v

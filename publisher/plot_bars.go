@@ -127,12 +127,16 @@ func (c *canvas) binEnd(i, n int, at, upTo float64) {
 	if upTo <= 0 || i%every != every-1 && i != 0 {
 		return
 	}
+	rank := 2 - 2*min(1, i%(2*every)/every)
+	if n <= 4 {
+		rank = 0 // there is room for all of them
+	}
 	anchor := "middle"
 	if at > 94 {
 		anchor = "end"
 	}
 	c.add(fmt.Sprintf(`<g class="r%d"><text x="%.2f%%" y="%d" text-anchor="%s">%s</text></g>`,
-		2-2*min(1, i%(2*every)/every), at, c.height()-16, anchor, span(secondsOf(upTo))))
+		rank, at, c.height()-16, anchor, span(secondsOf(upTo))))
 }
 
 // spark is a line of words' height without axes: label says what it shows.
