@@ -1,0 +1,92 @@
+package publisher
+
+import (
+	"cmp"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/ledgertest"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// filled is a publisher over a ledger with n jobs.
+func filled(b *testing.B, n int) *bench {
+	b.Helper()
+	path := b.TempDir() + "/filled.db"
+	if err := ledgertest.Fill(b.Context(), path, n); err != nil {
+		b.Fatal(err)
+	}
+	l, err := ledger.Open(b.Context(), ledger.Config{DSN: "sqlite:" + path, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { l.Close() })
+	return newBench(b, func(c *Config) { c.Ledger = l })
+}
+
+// BenchmarkPages asks every page and list of a node with many jobs, with no help
+// from what was read a moment ago, and reports the 99th percentile of each.
+// BENCH_JOBS lists the sizes of the ledger, such as 1000,1000000.
+func BenchmarkPages(b *testing.B) {
+	for text := range strings.SplitSeq(cmp.Or(os.Getenv("BENCH_JOBS"), "1000"), ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(text, func(b *testing.B) {
+			s := filled(b, n)
+			for _, target := range s.targets() {
+				b.Run(strings.ReplaceAll(strings.TrimPrefix(target, "/"), "/", "."), func(b *testing.B) { s.percentile(b, target) })
+			}
+		})
+	}
+}
+
+// targets are the paths of all pages and lists, and some filters.
+func (b *bench) targets() []string {
+	b.t.Helper()
+	page := decodeAs[jobs.Page](b.t, b.get("/api/v1/jobs?state=failed"))
+	if len(page.Jobs) == 0 {
+		b.t.Fatal("no job has failed")
+	}
+	var list []string
+	for _, r := range b.p.table() {
+		name := "node0"
+		if strings.Contains(r.path, "program") {
+			name = "program0"
+		}
+		path := strings.NewReplacer(":id", page.Jobs[0].ID, ":name", name).Replace(r.path)
+		if r.method == http.MethodGet && r.needs == viewer && !strings.Contains(path, "*") && path != "/metrics" {
+			list = append(list, path)
+		}
+	}
+	for _, q := range []string{"state=queued", "state=failed&program=program1", "node=node1", "label=customer%3Dc1", "text=nothing", "state=succeeded&node=node2&program=program3"} {
+		list = append(list, "/jobs?"+q, "/api/v1/jobs?"+q)
+	}
+	return append(list, "/api/v1/overview?range=30d", "/api/v1/events?by=human", "/"+page.Jobs[0].ID)
+}
+
+// percentile asks a path again and again.
+func (b *bench) percentile(t *testing.B, target string) {
+	var took []time.Duration
+	for t.Loop() {
+		b.p.collected.forget()
+		b.p.pages.forget()
+		began := time.Now()
+		r := b.get(target, "Accept: text/html, application/json;q=0.9")
+		took = append(took, time.Since(began))
+		if _, err := io.Copy(io.Discard, r.Body); err != nil || r.StatusCode != http.StatusOK {
+			t.Fatalf("%s: %d %v", target, r.StatusCode, err)
+		}
+	}
+	slices.Sort(took)
+	t.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+}
