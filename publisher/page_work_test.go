@@ -65,6 +65,12 @@ func workInBrowser(t *testing.T, chromium context.Context) {
 	if err := b.store.Replace(context.Background(), store.LogKey(id, 1), []byte("\x1b[32mreading\x1b[0m 2,688 values\nfitting 5 parameters\n")); err != nil {
 		t.Fatal(err)
 	}
+	told := `{"attempt":1,"seconds":[0,20,40,60],"series":[{"name":"progress","points":[0,0.1,0.3,0.42]},{"name":"evaluations","points":[null,120,900,1204]},{"name":"flat","points":[null,null,1,null]}]}`
+	if err := b.store.Replace(context.Background(), store.SeriesKey(id, 1), []byte(told)); err != nil {
+		t.Fatal(err)
+	}
+	b.report(id, 0.43)
+	tab.Until(`document.querySelectorAll('#told figure').length === 2`)
 	tab.Until(`document.querySelector('#log')?.textContent === 'reading 2,688 values\nfitting 5 parameters'`)
 	tab.Shoot("job-running")
 	tab.CheckAccess("running job")

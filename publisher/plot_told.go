@@ -57,13 +57,17 @@ func drawable(s series) bool {
 
 func drawTold(s series) plot {
 	c := fitted([]series{s})
-	c.inner, c.local = toldInner, true
+	// The reader's own clock is written without seconds, which a short time needs.
+	c.inner, c.local = toldInner, c.x1-c.x0 > 600
 	ticks := c.y.ticks()
 	p := plot{Unit: show(s.unit, maxNameRunes)}
 	for _, t := range ticks {
 		p.Gutter = max(p.Gutter, len([]rune(t.label)))
 	}
 	p.Caption = fmt.Sprintf("Lowest %s, highest %s.", c.y.format(c.low, 1), c.y.format(c.high, 1))
+	if !c.local {
+		p.Caption += " Times are in UTC."
+	}
 	label := template.HTMLEscapeString(p.Unit + " over time. " + p.Caption)
 	c.add(`<svg class="plot" width="100%" height="`, strconv.Itoa(c.height()), `" role="img" aria-label="`, label, `">`)
 	c.axes(ticks, spanTicks(c.x0, c.x1, 0))
