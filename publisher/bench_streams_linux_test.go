@@ -129,6 +129,9 @@ func TestOtherSide(t *testing.T) {
 	case "dashboards":
 		dashboards(t, args[1], n)
 	}
+	if t.Failed() {
+		os.Exit(1)
+	}
 	os.Exit(0) // without what go test would print
 }
 
@@ -309,7 +312,10 @@ func dashboard(ctx context.Context, t *testing.T, addr string, asked, same *atom
 		}
 		_, _ = io.Copy(io.Discard, resp.Body)
 		resp.Body.Close()
-		asked.Add(1)
+		if asked.Add(1); resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNotModified {
+			t.Errorf("the page answers %d", resp.StatusCode)
+			return
+		}
 		if tag = resp.Header.Get("ETag"); resp.StatusCode == http.StatusNotModified {
 			same.Add(1)
 		}
@@ -346,10 +352,10 @@ func listenForChange(ctx context.Context, client *http.Client, addr string, news
 }
 
 // BenchmarkDashboards has 20 dashboards open, or RUNNERBEAN_BENCH_DASHBOARDS,
-// for two seconds, or RUNNERBEAN_BENCH_SECONDS, while ten jobs a second come to
+// for four seconds, or RUNNERBEAN_BENCH_SECONDS, while ten jobs a second come to
 // their end, and reports what share of a core they cost beyond the jobs.
 func BenchmarkDashboards(b *testing.B) {
-	n, span := envInt("RUNNERBEAN_BENCH_DASHBOARDS", 20), time.Duration(envInt("RUNNERBEAN_BENCH_SECONDS", 2))*time.Second
+	n, span := envInt("RUNNERBEAN_BENCH_DASHBOARDS", 20), time.Duration(envInt("RUNNERBEAN_BENCH_SECONDS", 4))*time.Second
 	allowFiles(b)
 	s := newBench(b)
 	s.register(2)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/fast"
 )
 
 // listenPlain serves the same publisher by net/http alone.
@@ -137,4 +138,37 @@ func TestSignedURLsAreNeverFast(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
+}
+
+// FuzzFastAnswer: what is answered for below net/http is answered for in the
+// same way above it.
+func FuzzFastAnswer(f *testing.F) {
+	b := newBench(f)
+	id, _ := b.succeeded(tenKiB())
+	etag := b.get("/" + id).Header.Get("ETag")
+	for _, fields := range []string{
+		"", "Accept: */*\r\n", "Accept: text/html, */*;q=0.8\r\n", "Accept-Encoding: gzip\r\n", "If-None-Match: " + etag + "\r\n", "Origin: null\r\n",
+	} {
+		f.Add("Host: x\r\n" + fields)
+	}
+	f.Fuzz(func(t *testing.T, fields string) {
+		text := strings.ReplaceAll("GET /"+id+" HTTP/1.1\r\n"+fields+"\r\n", "TAG", etag)
+		var r fast.Request
+		if !fast.Parse([]byte(text), &r) {
+			return
+		}
+		got := b.p.fastAnswer(&r)
+		if got.Head == nil {
+			return
+		}
+		request, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := answerWriter{h: http.Header{}, status: http.StatusOK}
+		b.p.serve(&want, request)
+		if !bytes.Equal(got.Head, want.head()) || !bytes.Equal(got.Body, want.body) {
+			t.Errorf("got %q with %d bytes, want %q with %d", got.Head, len(got.Body), want.head(), len(want.body))
+		}
+	})
 }

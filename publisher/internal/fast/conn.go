@@ -64,7 +64,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 			c.pass(b[:n], len(b) == 1)
 			return n, err
 		}
-		if !parse(b[:n], &r) || !c.server.answers() {
+		if !Parse(b[:n], &r) || !c.server.answers() {
 			return n, c.hand(b[:n])
 		}
 		a := c.server.Answer(&r)

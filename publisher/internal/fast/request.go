@@ -17,10 +17,10 @@ const (
 	start    = len(opening) + idLength + len(version)
 )
 
-// parse reads b where it is the head of exactly one request that is as simple as
+// Parse reads b where it is the head of exactly one request that is as simple as
 // can be. For all others it is for net/http to say what they mean, even if
 // only one byte is unusual.
-func parse(b []byte, r *Request) bool {
+func Parse(b []byte, r *Request) bool {
 	if len(b) < start+4 || string(b[:len(opening)]) != opening || string(b[start-len(version):start]) != version {
 		return false
 	}

@@ -23,7 +23,7 @@ func TestParse(t *testing.T) {
 		line + host + "Connection: Keep-Alive\r\nKeep-Alive: timeout=5\r\n\r\n":                                         "|||",
 	} {
 		var r Request
-		if !parse([]byte(head), &r) || string(r.ID) != anID {
+		if !Parse([]byte(head), &r) || string(r.ID) != anID {
 			t.Errorf("%q is not taken", head)
 		}
 		got := strings.Join([]string{string(r.Accept), string(r.AcceptEncoding), string(r.IfNoneMatch), string(r.Origin)}, "|")
@@ -49,7 +49,7 @@ func TestParseLeavesAllElseToNetHTTP(t *testing.T) {
 		line + host + " folded: x\r\n\r\n", line + host + "Name : x\r\n\r\n", line + host + ": x\r\n\r\n", line + host + "no colon\r\n\r\n",
 		line + host + "A: \x00\r\n\r\n", line + host + "A: \x7f\r\n\r\n", line + host + "A: é\r\n\r\n", line + host + "A: b\rc\r\n\r\n", line + host + "A: b\nC: d\r\n\r\n",
 	} {
-		if parse([]byte(head), new(Request)) {
+		if Parse([]byte(head), new(Request)) {
 			t.Errorf("%q is taken", head)
 		}
 	}
@@ -59,7 +59,7 @@ func TestParseLeavesAllElseToNetHTTP(t *testing.T) {
 		"Authorization: Bearer x", "Trailer: x", "TE: trailers", "HTTP2-Settings: x",
 	} {
 		for _, field := range []string{field, strings.ToUpper(field)} {
-			if parse([]byte(line+host+field+"\r\n\r\n"), new(Request)) {
+			if Parse([]byte(line+host+field+"\r\n\r\n"), new(Request)) {
 				t.Errorf("%s is taken", field)
 			}
 		}
@@ -72,7 +72,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(line + host + "Connection: keep-alive\r\nX: y\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var got Request
-		if !parse(b, &got) {
+		if !Parse(b, &got) {
 			return
 		}
 		in := bufio.NewReader(bytes.NewReader(b))
