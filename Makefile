@@ -25,7 +25,7 @@ demo: need-beanstalkd build ## Run the main job end to end; DEMO_ONCE=1 runs it 
 	$(BIN)/demo -bin $(BIN)/runnerbean -programs $(BIN)/programs -website $(BIN)/website
 
 .PHONY: test
-test: need-beanstalkd need-chromium need-strace need-promtool check race bench-once smoke chaos-short mutants ## Set up, check and test everything, as CI does
+test: need-beanstalkd need-chromium need-strace need-promtool need-nginx need-wrk check race bench-once smoke chaos-short mutants ## Set up, check and test everything, as CI does
 
 .PHONY: race
 # Where control groups can be had, a test that finds none fails.

@@ -87,7 +87,9 @@ func TestNothingOfAProgramIsRendered(t *testing.T) {
 			t.Errorf("%s: %d %v", name, r.StatusCode, h)
 		}
 		inline := strings.HasPrefix(h.Get("Content-Disposition"), "inline")
-		if inline && !strings.HasPrefix(kind, "image/") || strings.Contains(kind, "html") || strings.Contains(kind, "svg") || strings.Contains(kind, "xml") || strings.Contains(kind, "script") {
+		// A page shows an SVG as an image, which runs no script; by itself it is saved.
+		active := strings.Contains(kind, "html") || strings.Contains(kind, "xml") && (inline || kind != "image/svg+xml") || strings.Contains(kind, "script")
+		if inline && !strings.HasPrefix(kind, "image/") || active {
 			t.Errorf("%s: %s %s", name, kind, h.Get("Content-Disposition"))
 		}
 	}
