@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -124,9 +123,8 @@ func eventsLook(t *testing.T, chromium context.Context) {
 	b.Do(chromedp.Navigate(s.URL + "/"))
 	b.Until(`document.querySelectorAll('#events li').length === 12`)
 	for what, want := range map[string]string{"now": "2finished in the last hour", "failures": "2The program said that it cannot do this job"} {
-		if got := browsertest.Evaluate[string](b, `[...document.getElementById("`+what+`").querySelectorAll("div")].map((d) => d.querySelector("dd").textContent + d.querySelector("dt").textContent).join()`); !strings.Contains(got, want) {
-			t.Errorf("%s says %q, want %q", what, got, want)
-		}
+		// The node may have read the overview just before the second job failed; the page looks again.
+		b.Until(`[...document.getElementById("` + what + `").querySelectorAll("div")].map((d) => d.querySelector("dd").textContent + d.querySelector("dt").textContent).join().includes("` + want + `")`)
 	}
 	looks(b, "overview-real")
 	bench.do(ledger.VerbCancel, bench.queued(""))

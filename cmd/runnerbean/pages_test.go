@@ -63,13 +63,14 @@ func TestEveryActionOfThePagesOnARealNode(t *testing.T) {
 	v.Until(`document.querySelector('#why')?.textContent.startsWith('All 2 slots of n1 are busy')`)
 	v.does("cancel", "Cancel this job?")
 	v.sees("cancelled")
-	v.does("retry", "")
-	v.sees("queued")
 
 	v.at(one) // hangs: it starts over and ends
 	v.does("reset", "Restart this job?")
 	v.sees("succeeded")
 	v.Until(`document.querySelectorAll('.tries tbody tr').length >= 2`)
+	v.at(three)
+	v.does("retry", "")
+	v.sees("running")
 	v.at(two)
 	v.does("cancel", "Cancel this job?")
 	v.sees("cancelled")

@@ -125,7 +125,7 @@ const listen = () => {
   source = undefined;
   if (document.hidden) return; // a browser has few connections for all its tabs
   source = new EventSource(new URL('../api/v1/events?types=change', import.meta.url));
-  source.onopen = () => { soon(LATE); };
+  source.onopen = () => { soon(CALM); }; // what the page began with may have been a second old
   source.onerror = () => { soon(CALM); };
   // Once more a little later, for what the server had in mind when it wrote the page.
   source.addEventListener('change', () => { soon(LATE + Math.random() * LATE); clearTimeout(again); again = setTimeout(soon, 2 * CALM, 0); });
