@@ -94,6 +94,7 @@ func (b *blob) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if etag := b.fresh(r.Header); etag != nil {
 		h["Etag"] = etag
+		unchanged(h)
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
@@ -110,6 +111,19 @@ func (b *blob) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	inOneWrite(r, len(f.body))
 	_, _ = w.Write(f.body) // a client that has gone needs no answer
+}
+
+// unchanged leaves out of a 304 what is about the content: the client has that
+// with these fields, and keeps them (RFC 9111, section 3.2).
+func unchanged(h http.Header) {
+	for _, name := range aboutContent {
+		delete(h, name)
+	}
+}
+
+var aboutContent = []string{
+	"X-Content-Type-Options", "Referrer-Policy", "Content-Security-Policy", "X-Frame-Options",
+	"Cross-Origin-Opener-Policy", "Permissions-Policy",
 }
 
 var (
