@@ -88,7 +88,23 @@ func (c *Conn) hand(b []byte) error {
 	return c.SetReadDeadline(time.Now().Add(c.server.HeaderTimeout))
 }
 
-var endOfHead = []byte("\r\n\r\n")
+// behindHead is where net/http sees the end of the first head in b, or -1. It
+// takes a bare line feed for the end of a line, too.
+func behindHead(b []byte) int {
+	for at := 0; ; {
+		n := bytes.IndexByte(b[at:], '\n')
+		if n < 0 {
+			return -1
+		}
+		at += n + 1
+		switch rest := b[at:]; {
+		case bytes.HasPrefix(rest, []byte("\n")):
+			return at + 1
+		case bytes.HasPrefix(rest, []byte("\r\n")):
+			return at + 2
+		}
+	}
+}
 
 // pass notes whether what net/http gets is a whole head. While a handler runs,
 // net/http waits for one byte, which may be the first of the next request.
@@ -98,8 +114,7 @@ func (c *Conn) pass(b []byte, waiting bool) {
 	case waiting && c.whole && !c.ahead:
 		c.ahead = true
 	default:
-		at := bytes.Index(b, endOfHead)
-		c.spoiled = c.whole || at < 0 || at+len(endOfHead) != len(b)
+		c.spoiled = c.whole || behindHead(b) != len(b)
 		c.whole, c.ahead = !c.spoiled, false
 	}
 }

@@ -153,6 +153,30 @@ func TestBothWaysOnOneConnection(t *testing.T) {
 	}
 }
 
+// TestABodyBehindBareLineFeeds: net/http takes a bare line feed for the end of a
+// line, so what ends like one head may be two, and a body may follow.
+func TestABodyBehindBareLineFeeds(t *testing.T) {
+	t.Parallel()
+	post := "POST /p HTTP/1.1\r\n" + host + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(quick))
+	for _, first := range []string{
+		"GET /other HTTP/1.1\nHost: x\n\n",
+		"GET /other HTTP/1.1\r\nHost: x\n\r\n",
+		"GET /other HTTP/1.1\nHost: x\r\n\n",
+	} {
+		r := newRig(t, "fast", long, long, long)
+		c, in := r.dial()
+		r.send(c, first+post)
+		r.expect(in, "slow GET /other")
+		r.send(c, quick)
+		r.expect(in, "slow POST /p"+quick)
+		r.send(c, quick)
+		r.expect(in, "slow GET /"+anID)
+		if n := r.count.Load(); n != 0 {
+			t.Errorf("%q: %d requests were answered below net/http", first, n)
+		}
+	}
+}
+
 // TestTurnByTurn: after an answer of net/http the next request is answered by
 // either, as it happens to come before or after net/http has noticed the end of
 // its own; in time it is the fast way again.
