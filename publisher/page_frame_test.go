@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -74,6 +75,33 @@ func TestPagesAreSharedForAMoment(t *testing.T) {
 	s.forget()
 	if ask(); made != 2 {
 		t.Errorf("made %d times after a change, want twice", made)
+	}
+}
+
+// A person named 1a must not lend the page to one named a, ten changes later.
+func TestNoTwoPeopleWaitForOnePage(t *testing.T) {
+	t.Parallel()
+	s := pages{age: 1}
+	mine, theirs := newBlob([]byte("x"), noon, typeHTML, livePage, ""), newBlob([]byte("y"), noon, typeHTML, livePage, "")
+	got := make(chan *blob, 1)
+	_, err := s.get("1a", func() (*blob, error) {
+		s.age = 11
+		go func() {
+			page, _ := s.get("a", func() (*blob, error) { return theirs, nil })
+			got <- page
+		}()
+		select {
+		case page := <-got:
+			if page != theirs {
+				t.Error("got the page of somebody else")
+			}
+		case <-time.After(5 * time.Second):
+			t.Error("waits for the page of somebody else")
+		}
+		return mine, nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

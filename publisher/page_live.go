@@ -94,7 +94,7 @@ func (s *pages) get(key string, render func() (*blob, error)) (*blob, error) {
 	if page != nil {
 		return page, nil
 	}
-	v, err, _ := s.flight.Do(fmt.Sprint(age, key), func() (any, error) {
+	v, err, _ := s.flight.Do(fmt.Sprint(age, " ", key), func() (any, error) {
 		made := time.Now()
 		page, err := render()
 		if err == nil {
