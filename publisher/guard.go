@@ -111,6 +111,7 @@ type person struct {
 	name    string // of the token; empty where none is asked for
 	may     level  // viewer or operator
 	session bool   // a browser that has signed in
+	secret  string // the token's hash; never shown
 }
 
 const personKey = "person"
@@ -191,7 +192,7 @@ func (p *Publisher) tokenOf(c echo.Context, secret string) (access.Token, error)
 }
 
 func personOf(t access.Token, session bool) person {
-	someone := person{name: t.Name, may: viewer, session: session}
+	someone := person{name: t.Name, may: viewer, session: session, secret: string(t.Hash[:])}
 	if t.Role == access.Operator {
 		someone.may = operator
 	}

@@ -38,7 +38,7 @@ func keyOf(r *http.Request) (string, error) {
 }
 
 // newID is the id of a job that a request makes. A request with an
-// Idempotency-Key makes the same one each time that the same caller sends it,
+// Idempotency-Key makes the same one each time that the same token sends it,
 // so that the ledger itself takes the job only once; of are what else makes the
 // request another one.
 func (p *Publisher) newID(c echo.Context, of ...string) (string, error) {
@@ -46,7 +46,13 @@ func (p *Publisher) newID(c echo.Context, of ...string) (string, error) {
 	if err != nil || key == "" {
 		return jobs.NewID(), err
 	}
-	return derivedID(append([]string{p.caller(c), key}, of...)...), nil
+	return p.secretID(c, append([]string{p.caller(c), key}, of...)...), nil
+}
+
+// secretID is derivedID with what only the token's holder and the nodes know:
+// whoever knows a job's id may read its result, and a key may be guessed.
+func (p *Publisher) secretID(c echo.Context, parts ...string) string {
+	return derivedID(append(parts, p.person(c).secret)...)
 }
 
 // caller is who sends a request, as far as that stays the same when they send

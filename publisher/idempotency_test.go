@@ -105,6 +105,25 @@ func TestIdempotentRerun(t *testing.T) {
 	}
 }
 
+// The id of a job is the secret of its result's URL: who guesses a key and knows
+// a name must not be able to work it out.
+func TestIDsMadeOfKeysAreSecret(t *testing.T) {
+	t.Parallel()
+	one, _, otto := newGuarded(t)
+	two, _, namesake := newGuarded(t)
+	post := func(b *bench, as string) string {
+		r := b.ask("POST", "/api/v1/jobs", goodJob, jsonBody, "Idempotency-Key: order-1", as)
+		return decodeAs[jobs.Result](t, r).ID
+	}
+	id := post(one, otto.bearer())
+	if again := post(one, otto.cookie()); !jobs.ValidID(id) || again != id {
+		t.Errorf("the same person gets the jobs %s and %s", id, again)
+	}
+	if other := post(two, namesake.bearer()); other == id || !jobs.ValidID(other) {
+		t.Errorf("another token of the same name makes the same id %s", other)
+	}
+}
+
 func TestDerivedIDs(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}

@@ -144,7 +144,7 @@ func (p *Publisher) rerunFromPage(c echo.Context, id string) error {
 	if p.cfg.Accept == nil {
 		return problem(http.StatusForbidden, "this node takes no jobs")
 	}
-	again := derivedID("page", id, time.Now().Truncate(rerunSlack).String())
+	again := p.secretID(c, "page", id, time.Now().Truncate(rerunSlack).String())
 	document, err := p.rerunDocument(c.Request().Context(), id, again)
 	if err != nil {
 		return err
