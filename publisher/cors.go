@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	exposed       = "ETag, Last-Modified, Retry-After, Location, Preference-Applied, Accept-Ranges, Content-Range, Content-Disposition, Allow"
+	exposed       = "ETag, Last-Modified, Retry-After, Location, Preference-Applied, Idempotency-Replayed, Accept-Ranges, Content-Range, Content-Disposition, Allow"
 	readRequests  = "Accept, Cache-Control, If-Modified-Since, If-None-Match, If-Range, Last-Event-ID, Prefer, Range"
-	writeRequests = readRequests + ", Authorization, Content-Type"
+	writeRequests = readRequests + ", Authorization, Content-Type, Idempotency-Key, If-Match"
 )
 
 var (
@@ -79,7 +79,7 @@ func (c cors) preflight(w http.ResponseWriter, r *http.Request) bool {
 	listed := slices.Contains(c.origins, r.Header.Get("Origin"))
 	switch {
 	case listed:
-		h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE")
+		h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PATCH, DELETE")
 		h.Set("Access-Control-Allow-Headers", writeRequests)
 		h.Set("Access-Control-Max-Age", "7200")
 	case c.reading() && (method == http.MethodGet || method == http.MethodHead):

@@ -93,13 +93,16 @@ func TestCORS(t *testing.T) {
 		{"ask to write", "OPTIONS", open, []string{origin, post}, 204, "", "", ""},
 		{"listed, read", "GET", listed, []string{origin}, 404, "https://www.example", "Origin", ""},
 		{"listed, other", "GET", listed, []string{other}, 404, "", "Origin", ""},
-		{"listed, ask to write", "OPTIONS", listed, []string{origin, post}, 204, "https://www.example", "Origin", "GET, HEAD, POST, DELETE"},
+		{"listed, ask to write", "OPTIONS", listed, []string{origin, post}, 204, "https://www.example", "Origin", "GET, HEAD, POST, PATCH, DELETE"},
 		{"listed, other asks", "OPTIONS", listed, []string{other, get}, 204, "", "Origin", ""},
 	} {
 		r := test.b.ask(test.method, "/"+jobs.NewID(), "", test.fields...)
 		h := r.Header
 		if r.StatusCode != test.status || h.Get("Access-Control-Allow-Origin") != test.allow || h.Get("Access-Control-Allow-Methods") != test.methods || h.Get("Vary") != test.vary {
 			t.Errorf("%s: %d %v", test.name, r.StatusCode, h)
+		}
+		if asks := h.Get("Access-Control-Allow-Headers"); strings.Contains(test.methods, "PATCH") && (!strings.Contains(asks, "If-Match") || !strings.Contains(asks, "Idempotency-Key")) {
+			t.Errorf("%s: may send %q", test.name, asks)
 		}
 		if test.allow != "" && test.method == "GET" && !strings.Contains(h.Get("Access-Control-Expose-Headers"), "ETag") {
 			t.Errorf("%s: exposes %q", test.name, h.Get("Access-Control-Expose-Headers"))
