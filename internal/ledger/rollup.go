@@ -84,7 +84,7 @@ func (l *Ledger) rollMinutes(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	return true, l.do(ctx, &op{name: "rollup", weight: maxSettled, soft: true, run: func(t *txn) error {
-		for _, q := range append(rollInsert, qRolled) {
+		for _, q := range slices.Concat(rollInsert, []*query{qRolled}) {
 			if _, err := t.exec(q, first.Int64, last.Int64, now); err != nil {
 				return err
 			}
