@@ -97,13 +97,10 @@ func (l *Ledger) Activity(ctx context.Context, from, until time.Time, program st
 	a.Steps = int(max(0, (until.Sub(a.From)+a.Step-1)/a.Step))
 	start, end := micros(a.From), micros(a.From.Add(time.Duration(a.Steps)*a.Step))
 	if program == "" {
-		a.Nodes, err = l.tallies(ctx, &a, qByNode, g.seconds, start, end, start, end)
-		for i := range a.Nodes {
-			a.Nodes[i].Node, a.Nodes[i].Program = a.Nodes[i].Program, ""
-		}
+		a.Nodes, err = l.tallies(ctx, &a, stepsKey{g.seconds, byNode}, start, end, "")
 	}
 	if err == nil {
-		a.Programs, err = l.tallies(ctx, &a, qByProgram, g.seconds, start, end, program, program, start, end, program, program)
+		a.Programs, err = l.tallies(ctx, &a, stepsKey{g.seconds, byProgram}, start, end, program)
 	}
 	if err == nil {
 		a.Depth, err = l.depths(ctx, &a, g.seconds, start, end)
@@ -114,31 +111,22 @@ func (l *Ledger) Activity(ctx context.Context, from, until time.Time, program st
 	return a, nil
 }
 
-// tallies reads counters into steps; the name is in Program.
-func (l *Ledger) tallies(ctx context.Context, a *Activity, q *query, args ...any) (list []Tally, err error) {
-	type key struct {
-		step  int
-		name  string
-		state jobs.State
-		class jobs.Outcome
-	}
-	places := map[key]int{}
-	err = l.reader.each(ctx, q, args, func(r *sql.Rows) error {
-		var v Tally
-		var at, run, cpu, wait int64
-		err := r.Scan(&at, &v.Program, (*string)(&v.State), (*string)(&v.Class), &v.N, &run, &cpu, &wait)
-		v.Step, v.Run, v.CPU, v.Wait = a.step(at), microseconds(run), microseconds(cpu), microseconds(wait)
-		k := key{v.Step, v.Program, v.State, v.Class}
-		i, known := places[k]
-		if !known {
-			places[k] = len(list)
-			list = append(list, v)
-			return err
+// tallies are the counters of the steps by an axis, of one program where one is named.
+func (l *Ledger) tallies(ctx context.Context, a *Activity, k stepsKey, start, end int64, program string) ([]Tally, error) {
+	old, fresh, err := l.counters(ctx, k, start, end, program)
+	list := make([]Tally, 0, len(old)+len(fresh))
+	for _, rows := range [][]counter{old, fresh} {
+		for _, c := range rows {
+			if program != "" && c.Program != program {
+				continue
+			}
+			c.Step = a.step(c.at)
+			if k.axis == byNode {
+				c.Node, c.Program = c.Program, ""
+			}
+			list = append(list, c.Tally)
 		}
-		o := &list[i]
-		o.N, o.Run, o.CPU, o.Wait = o.N+v.N, o.Run+v.Run, o.CPU+v.CPU, o.Wait+v.Wait
-		return err
-	})
+	}
 	return list, err
 }
 

@@ -3,6 +3,7 @@ package ledger
 import (
 	"database/sql"
 	"fmt"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -77,10 +78,27 @@ func (s *machine) checkCounters(rt *rapid.T) {
 			}
 		}
 	}
+	s.checkActivity(rt)
 	bins := 0
 	s.must(s.reader.db.QueryRow(`SELECT COALESCE(SUM(n), 0) FROM (SELECT n FROM durations
 		UNION ALL SELECT n FROM tallies WHERE bin >= 0)`).Scan(&bins))
 	if bins != s.ends.bins {
 		rt.Fatalf("%d successes in the histograms, there were %d", bins, s.ends.bins)
+	}
+}
+
+// checkActivity asks for all that has ended, of which the ledger may hold a part.
+func (s *machine) checkActivity(rt *rapid.T) {
+	now := s.clock.now()
+	a, err := s.Activity(s.t.Context(), now.Add(-30*24*time.Hour), now.Add(24*time.Hour), "")
+	s.must(err)
+	for axis, list := range map[string][]Tally{"n": a.Nodes, "p": a.Programs} {
+		got := map[string]int{}
+		for _, v := range list {
+			got[fmt.Sprint(v.Node+v.Program, " ", v.State, " ", v.Class)] += int(v.N)
+		}
+		if diff := cmp.Diff(s.ends.n[axis], got); diff != "" {
+			rt.Fatalf("activity by %s: %s", axis, diff)
+		}
 	}
 }

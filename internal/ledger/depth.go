@@ -28,8 +28,9 @@ var (
 	qBacklog = newQuery(`SELECT program, queued, running, waiting FROM backlog
 		WHERE queued > 0 OR running > 0 OR waiting > 0 ORDER BY program`)
 	// Leaps from one queue to the next: those of a server, program and priority.
+	// Without the last number, SQLite would walk over all of the queue that is left.
 	qNextKey = newQuery(`SELECT server, program, priority, accepted FROM jobs
-		WHERE state = 'queued' AND (server, program, priority) > (?, ?, ?)
+		WHERE state = 'queued' AND (server, program, priority, accepted) > (?, ?, ?, 9223372036854775807)
 		ORDER BY server, program, priority, accepted LIMIT 1`)
 	qDepth = newQuery(fmt.Sprintf(`INSERT INTO depths (grain, at, waiting, queued, running)
 		SELECT steps.grain, steps.at, sums.waiting, sums.queued, sums.running

@@ -47,6 +47,7 @@ type Ledger struct {
 	listeners listeners
 	foreign   foreign
 	beats     beats
+	steps     steps
 }
 
 // Open opens the ledger and brings its schema up to date; ErrNewer where a
@@ -74,6 +75,7 @@ func newLedger(c Config) *Ledger {
 	l := &Ledger{lease: c.Lease, clock: c.Now, log: c.Logger, ops: make(chan *op, maxBatch), syncs: make(chan *op, 4*maxBatch), done: make(chan struct{})}
 	l.look, l.foreign.every, l.foreign.ask = maxLook, foreignEvery, make(chan chan int64)
 	l.observe, l.webhook = c.Observe, clean(c.Webhook, maxURL)
+	l.steps.held, l.steps.check = map[stepsKey]heldSteps{}, stepsCheck
 	l.beats.seen = map[string]sighting{}
 	if l.lease <= 0 {
 		l.lease = defaultLease

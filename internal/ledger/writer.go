@@ -288,6 +288,7 @@ func (t *txn) run(ops []*op) error {
 		t.w.rollback()
 		return failAll(ops, fmt.Errorf("commit: %w", err))
 	}
+	t.l.lateEnd(t.all.tallies)
 	t.l.listeners.tell(t.all.changed)
 	return nil
 }

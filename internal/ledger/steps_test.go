@@ -1,0 +1,89 @@
+package ledger
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// endOne lets one job succeed now.
+func (d *desk) endOne() {
+	d.t.Helper()
+	id := d.add(nil)
+	d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
+}
+
+// Steps that are over are held, and an activity is the same with them as without,
+// whatever spans were asked for before and wherever the counters lie.
+func TestHeldStepsAreTheSame(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for round := range 12 {
+		d.endOne()
+		d.clock.advance(time.Duration(round) * 7 * time.Minute)
+		if round%3 == 0 {
+			d.must(d.Rollup(t.Context()))
+		}
+		for _, span := range []time.Duration{time.Hour, 15 * time.Minute, 5 * time.Hour, 24 * time.Hour, 20 * time.Minute, 720 * time.Hour} {
+			for _, program := range []string{"", "none"} {
+				got := d.activity(span, program)
+				held := d.steps.held
+				d.steps.held = map[stepsKey]heldSteps{}
+				want := d.activity(span, program)
+				d.steps.held = held
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Fatalf("round %d, %v: %s", round, span, diff)
+				}
+			}
+		}
+	}
+	if len(d.steps.held) == 0 {
+		t.Error("nothing is held")
+	}
+}
+
+// A clock that was set back counts in steps that are over already: this ledger
+// sees it at once, others of the same file a moment later.
+func TestLateEndsAreSeen(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	other := d.open()
+	t.Cleanup(func() { _ = other.Close() })
+	ends := func(l *Ledger) int64 {
+		t.Helper()
+		now := d.clock.now()
+		a, err := l.Activity(t.Context(), now.Add(-time.Hour), now.Add(time.Minute), "")
+		d.must(err)
+		if total(a.Nodes) != total(a.Programs) {
+			t.Errorf("%d ends by node, %d by program", total(a.Nodes), total(a.Programs))
+		}
+		return total(a.Nodes)
+	}
+	d.endOne()
+	d.clock.advance(10 * time.Minute)
+	for _, l := range []*Ledger{d.Ledger, other} {
+		if n := ends(l); n != 1 {
+			t.Fatalf("%d ends, want 1", n)
+		}
+		if len(l.steps.held) == 0 {
+			t.Fatal("nothing is held")
+		}
+	}
+	d.clock.advance(-10 * time.Minute)
+	d.endOne()
+	d.clock.advance(10 * time.Minute)
+	if n := ends(d.Ledger); n != 2 {
+		t.Errorf("%d ends, want 2", n)
+	}
+	other.steps.check = 0 // the moment has passed
+	if n := ends(other); n != 2 {
+		t.Errorf("another ledger of the file has %d ends, want 2", n)
+	}
+	d.must(d.Rollup(t.Context()))
+	if n := ends(other); n != 2 {
+		t.Errorf("rolled up, it has %d ends, want 2", n)
+	}
+}
