@@ -153,7 +153,7 @@ func (d *Deliverer) wait(tries int, age time.Duration) time.Duration {
 
 // later puts one off that was not tried.
 func (d *Deliverer) later(ctx context.Context, h Hook, wait time.Duration) {
-	next := time.Now().Add(wait + time.Duration(d.cfg.Jitter()*float64(wait)))
+	next := time.Now().Add(wait + time.Duration(d.cfg.Jitter()*float64(putOff)))
 	d.note(h, d.cfg.Outbox.HookFailed(ctx, h.ID, next, "its host is busy", false))
 }
 

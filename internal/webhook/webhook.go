@@ -25,8 +25,10 @@ const (
 	// batch is how many are taken out of the outbox at once.
 	batch = 64
 	// lease is for how long who has taken one keeps others from it; it is longer
-	// than a try.
+	// than a turn and two tries.
 	lease = time.Minute
+	// turnTime is how long one host is told before others may have the room.
+	turnTime = 5 * time.Second
 	// lastMoment is what tries under way have left when the node stops.
 	lastMoment = 3 * time.Second
 )
@@ -141,30 +143,58 @@ func (d *Deliverer) round(ctx, work context.Context) int {
 		return 0
 	}
 	for _, h := range list {
-		d.start(work, h)
+		d.start(ctx, work, h)
 	}
 	return len(list)
 }
 
-// start tells one, or puts it off where its host, or all of them, have enough to
-// do: nobody waits for a slow one.
-func (d *Deliverer) start(ctx context.Context, h Hook) {
-	host := hostOf(h.URL)
-	wait, ok := d.hosts.enter(host, time.Now())
-	if !ok {
-		d.later(ctx, h, wait)
-		return
+// start has one told, or puts it off where its host, or all of them, have enough
+// to do: nobody waits for a slow one.
+func (d *Deliverer) start(ctx, work context.Context, h Hook) {
+	name := hostOf(h.URL)
+	next, wait := d.hosts.enter(name, h, time.Now())
+	switch {
+	case wait > 0:
+		d.later(work, h, wait)
+	case next != nil:
+		d.begin(ctx, work, name, h)
 	}
+}
+
+// begin tells one and what comes in line after it, if there is room.
+func (d *Deliverer) begin(ctx, work context.Context, name string, h Hook) {
 	select {
 	case d.room <- struct{}{}:
 	default:
-		d.hosts.leave(host, false, time.Now())
-		d.later(ctx, h, time.Second)
+		_, left := d.hosts.next(name, true, time.Now())
+		d.putOff(work, name, append(left, h))
 		return
 	}
 	d.tries.Go(func() {
 		defer func() { <-d.room }()
-		slow := d.tell(ctx, h)
-		d.hosts.leave(host, slow, time.Now())
+		d.turn(ctx, work, name, h)
 	})
+}
+
+// turn tells a host one after the other for a while; then it is for other hosts
+// to have the room. What the end of ctx leaves is due again after the lease.
+func (d *Deliverer) turn(ctx, work context.Context, name string, h Hook) {
+	end := time.Now().Add(turnTime)
+	for next, left := &h, []Hook(nil); next != nil; {
+		began := time.Now()
+		slow := d.tell(work, *next)
+		now := time.Now()
+		d.hosts.told(name, slow, now.Sub(began), now)
+		next, left = d.hosts.next(name, ctx.Err() != nil || now.After(end), now)
+		if ctx.Err() == nil {
+			d.putOff(work, name, left)
+		}
+	}
+}
+
+// putOff puts off what has been in line.
+func (d *Deliverer) putOff(ctx context.Context, name string, list []Hook) {
+	for _, h := range list {
+		d.later(ctx, h, d.hosts.again(name, time.Now()))
+	}
 }

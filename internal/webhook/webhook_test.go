@@ -388,29 +388,91 @@ func TestWaits(t *testing.T) {
 
 func TestHosts(t *testing.T) {
 	t.Parallel()
-	h, now := newHosts(), time.Now()
+	h, now, one := newHosts(), time.Now(), hook("http://a/")
 	for range perHost {
-		if _, ok := h.enter("a", now); !ok {
+		if next, _ := h.enter("a", one, now); next == nil {
 			t.Error("no room")
 		}
 	}
-	if wait, ok := h.enter("a", now); ok || wait != putOff {
-		t.Error(wait, ok)
+	for range maxLine {
+		if next, wait := h.enter("a", one, now); next != nil || wait != 0 {
+			t.Fatal(next, wait)
+		}
 	}
-	if _, ok := h.enter("b", now); !ok {
+	if _, wait := h.enter("a", one, now); wait != putOff {
+		t.Error(wait)
+	}
+	if next, _ := h.enter("b", one, now); next == nil {
 		t.Error("no room at another host")
 	}
-	h.leave("a", true, now)
-	if wait, ok := h.enter("a", now.Add(time.Second)); ok || wait != restAfter-time.Second {
-		t.Error(wait, ok)
+	if next, left := h.next("a", false, now); next == nil || left != nil || len(h.known["a"].line) != maxLine-1 {
+		t.Error("it is the turn of nobody")
 	}
-	if _, ok := h.enter("a", now.Add(restAfter)); !ok {
+	if next, left := h.next("a", true, now); next != nil || left != nil {
+		t.Error("nobody is left to tell those in line")
+	}
+	h.told("a", true, time.Second, now)
+	if next, left := h.next("a", false, now); next != nil || len(left) != maxLine-1 || h.known["a"].busy != 0 {
+		t.Errorf("%d are left of a host that rests", len(left))
+	}
+	h.known["a"].turn = time.Time{}
+	if _, wait := h.enter("a", one, now.Add(time.Second)); wait != restAfter-time.Second {
+		t.Error(wait)
+	}
+	if next, _ := h.enter("a", one, now.Add(restAfter)); next == nil {
 		t.Error("no room after the rest")
 	}
 	for range 2 * maxHosts {
-		h.leave(jobs.NewID(), true, now)
+		h.told(jobs.NewID(), true, time.Second, now)
 	}
-	if len(h.rest) > maxHosts || len(h.busy) > 2 {
-		t.Errorf("%d and %d are remembered", len(h.rest), len(h.busy))
+	if len(h.known) > maxHosts || h.known["a"] == nil {
+		t.Errorf("%d are remembered", len(h.known))
+	}
+}
+
+// Who waits in line is not told twice because its lease is over.
+func TestNobodyWaitsInLineUntilTheLeaseIsOver(t *testing.T) {
+	t.Parallel()
+	h, now := newHosts(), time.Now()
+	old, young := hook("http://a/1"), hook("http://a/2")
+	for range perHost {
+		h.enter("a", old, now)
+	}
+	h.enter("a", old, now)
+	h.enter("a", young, now.Add(lease/2))
+	if next, _ := h.next("a", false, now.Add(lease/2+1)); next == nil || next.ID != young.ID {
+		t.Errorf("the next one is %v", next)
+	}
+}
+
+// TestManyForOneHost: those that are put off come back about when they can be
+// told, and all within a few minutes.
+func TestManyForOneHost(t *testing.T) {
+	t.Parallel()
+	h, now := newHosts(), time.Now()
+	r := h.of("a")
+	for i := range 10_000 {
+		if wait := r.later(now); wait < putOff || wait > putOff+longestWait {
+			t.Fatal(wait)
+		} else if i == 1000 && (wait < 20*time.Second || wait > 30*time.Second) {
+			t.Errorf("after 1000 of %s, two at a time: %s", usual, wait)
+		}
+	}
+}
+
+// TestManyAreToldOverOneLine rather than put off again and again.
+func TestManyAreToldOverOneLine(t *testing.T) {
+	t.Parallel()
+	url := receiver(t, func(http.ResponseWriter, *http.Request) {})
+	var list []Hook
+	for range maxLine {
+		list = append(list, hook(url))
+	}
+	r := newRig(t, nil, list...)
+	for range list {
+		wait(t, r.ended)
+	}
+	if n := len(r.failed); n > 0 {
+		t.Errorf("%d were put off", n)
 	}
 }
