@@ -17,6 +17,7 @@ const nowAge = time.Second
 // collected is what pages, API and streams share of a moment.
 type collected struct {
 	overviews readings[jobs.Overview]
+	verdicts  readings[jobs.Verdict]
 	bodies    readings[[]byte] // of overviews
 	nodes     readings[[]jobs.Node]
 	servers   readings[[]jobs.Server]
@@ -28,6 +29,7 @@ type collected struct {
 // something and wants to see it.
 func (c *collected) forget() {
 	c.overviews.forget()
+	c.verdicts.forget()
 	c.bodies.forget()
 	c.nodes.forget()
 	c.programs.forget()

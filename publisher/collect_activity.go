@@ -34,11 +34,16 @@ func (p *Publisher) addQueue(ctx context.Context, o *jobs.Overview, _ lookback) 
 	looked := 0
 	for _, q := range b.Programs {
 		queue := queueOf(q)
-		if q.Queued > 0 && o.At.Sub(q.Oldest) >= queuedLong && looked < oldPrograms {
-			if queue.Due, err = p.dueSince(ctx, q.Program, o.At); err != nil {
-				return err
+		if q.Queued > 0 && o.At.Sub(q.Oldest) >= queuedLong {
+			queue.Due = q.Due
+			if o.At.Sub(cmp.Or(q.Due, o.At)) < queuedLong && looked < oldPrograms {
+				behind, err := p.dueSince(ctx, q.Program, o.At)
+				if err != nil {
+					return err
+				}
+				queue.Due = cmp.Or(behind, q.Due)
+				looked++
 			}
-			looked++
 		}
 		o.Queue.Programs = append(o.Queue.Programs, queue)
 	}
@@ -49,8 +54,9 @@ func queueOf(b ledger.ProgramBacklog) jobs.ProgramQueue {
 	return jobs.ProgramQueue{Program: b.Program, Queued: b.Queued, Running: b.Running, Waiting: b.Waiting, Oldest: b.Oldest}
 }
 
-// dueSince is since when a job of a program could have started that was
-// accepted long ago: a start that was set for tomorrow is no reason to worry.
+// dueSince is since when a job of a program could have started that was accepted
+// long ago and stands behind those whose start was set for later, which are no
+// reason to worry.
 func (p *Publisher) dueSince(ctx context.Context, program string, now time.Time) (due time.Time, err error) {
 	page, err := p.cfg.Ledger.List(ctx, ledger.Filter{
 		State: jobs.Queued, Program: program, Until: now.Add(-queuedLong), Limit: oldJobs,
@@ -69,17 +75,22 @@ func (p *Publisher) addActivity(ctx context.Context, o *jobs.Overview, back look
 	if err != nil {
 		return err
 	}
-	hour, err := p.cfg.Ledger.Activity(ctx, o.At.Add(-time.Hour), o.At, "")
-	if err != nil {
-		return err
-	}
 	o.Window = spanned(back, a)
 	o.Ended, o.Failures, o.Unfinished = sums(a.Programs)
-	o.LastHour, _, _ = sums(hour.Programs)
 	o.FinishedByNode = lines(a, a.Nodes, o.At, func(t ledger.Tally) string { return t.Node })
 	o.FinishedByProgram = lines(a, a.Programs, o.At, func(t ledger.Tally) string { return t.Program })
 	o.Depth = depthLines(a.Depth)
-	return nil
+	if back.length == time.Hour {
+		o.LastHour, _, _ = sums(a.Programs)
+		return nil
+	}
+	return p.addLastHour(ctx, o, back)
+}
+
+func (p *Publisher) addLastHour(ctx context.Context, o *jobs.Overview, _ lookback) error {
+	hour, err := p.cfg.Ledger.Activity(ctx, o.At.Add(-time.Hour), o.At, "")
+	o.LastHour, _, _ = sums(hour.Programs)
+	return err
 }
 
 func spanned(back lookback, a ledger.Activity) jobs.Window {

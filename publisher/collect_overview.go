@@ -58,27 +58,51 @@ func (p *Publisher) overview(ctx context.Context, window string) (jobs.Overview,
 	})
 }
 
-// verdictNow is the judgement of the newest overview, for the top of every page.
+// verdictNow is the judgement of the pool, for the top of every page. It reads no
+// more than it takes, and nothing where there is an overview.
 func (p *Publisher) verdictNow(ctx context.Context) (jobs.Verdict, error) {
-	o, err := p.overview(ctx, defaultRange)
-	return o.Verdict, err
+	if o, ok := p.collected.overviews.fresh(defaultRange); ok {
+		return o.Verdict, nil
+	}
+	return p.collected.verdicts.get(ctx, "", nowAge, func(ctx context.Context) (jobs.Verdict, error) {
+		o := p.newOverview()
+		err := p.addParts(ctx, &o, lookback{}, p.addNodes, p.addQueue, p.addLastHour, p.addServers)
+		return judge(o), err
+	})
+}
+
+func (p *Publisher) newOverview() jobs.Overview {
+	return jobs.Overview{At: time.Now().UTC().Truncate(time.Millisecond), Node: p.cfg.Node}
+}
+
+// overviewPart adds something to an overview.
+type overviewPart func(context.Context, *jobs.Overview, lookback) error
+
+func (p *Publisher) addParts(ctx context.Context, o *jobs.Overview, s lookback, parts ...overviewPart) error {
+	for _, add := range parts {
+		if err := add(ctx, o, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *Publisher) readOverview(ctx context.Context, s lookback) (jobs.Overview, error) {
-	o := jobs.Overview{At: time.Now().UTC().Truncate(time.Millisecond), Node: p.cfg.Node}
-	for _, add := range []func(context.Context, *jobs.Overview, lookback) error{
-		p.addCounts, p.addNodes, p.addQueue, p.addActivity, p.addRunning, p.addEvents,
-	} {
-		if err := add(ctx, &o, s); err != nil {
-			return o, err
-		}
+	o := p.newOverview()
+	err := p.addParts(ctx, &o, s,
+		p.addCounts, p.addNodes, p.addQueue, p.addActivity, p.addRunning, p.addEvents, p.addServers)
+	if err == nil {
+		o.Verdict = judge(o)
 	}
+	return o, err
+}
+
+func (p *Publisher) addServers(ctx context.Context, o *jobs.Overview, _ lookback) error {
 	o.Servers = p.serversNow(ctx)
 	if o.Servers == nil {
 		o.Servers = []jobs.Server{}
 	}
-	o.Verdict = judge(o)
-	return o, nil
+	return nil
 }
 
 func (p *Publisher) addCounts(ctx context.Context, o *jobs.Overview, _ lookback) error {

@@ -245,11 +245,15 @@ func TestBacklogOldest(t *testing.T) {
 	d.clock.advance(time.Second)
 	d.add(func(j *jobs.Job) { j.Program = "a"; j.Priority = &urgent })
 	id := d.add(func(j *jobs.Job) { j.Program = "b" })
+	tomorrow := d.clock.now().Add(24 * time.Hour)
+	d.add(func(j *jobs.Job) { j.Program, j.NotBefore = "c", tomorrow })
 	d.must(d.MarkSent(t.Context(), []Sent{{ID: id, Server: "s", Message: 1}}))
 	b, err := d.Backlog(t.Context())
 	d.must(err)
-	want := Backlog{Queued: 3, Oldest: start, Programs: []ProgramBacklog{
-		{Program: "a", Queued: 2, Oldest: start}, {Program: "b", Queued: 1, Oldest: start.Add(time.Second)},
+	want := Backlog{Queued: 4, Oldest: start, Programs: []ProgramBacklog{
+		{Program: "a", Queued: 2, Oldest: start, Due: start},
+		{Program: "b", Queued: 1, Oldest: start.Add(time.Second), Due: start.Add(time.Second)},
+		{Program: "c", Queued: 1, Oldest: start.Add(time.Second)},
 	}}
 	if diff := cmp.Diff(want, b); diff != "" {
 		t.Error(diff)

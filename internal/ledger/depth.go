@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -22,6 +23,9 @@ type ProgramBacklog struct {
 	Program                  string
 	Queued, Running, Waiting int64
 	Oldest                   time.Time
+	// Due is since when a job could have started that is the first of its queue;
+	// zero where the first ones have a start that is set for later.
+	Due time.Time
 }
 
 var (
@@ -30,6 +34,10 @@ var (
 	// Leaps from one queue to the next: those of a server, program and priority.
 	// Without the last number, SQLite would walk over all of the queue that is left.
 	qNextKey = newQuery(`SELECT server, program, priority, accepted FROM jobs
+		WHERE state = 'queued' AND (server, program, priority, accepted) > (?, ?, ?, 9223372036854775807)
+		ORDER BY server, program, priority, accepted LIMIT 1`)
+	// The same leaps, with what says when the first job of a queue may start.
+	qNextHead = newQuery(`SELECT server, program, priority, accepted, due, not_before, attempt FROM jobs
 		WHERE state = 'queued' AND (server, program, priority, accepted) > (?, ?, ?, 9223372036854775807)
 		ORDER BY server, program, priority, accepted LIMIT 1`)
 	qDepth = newQuery(fmt.Sprintf(`INSERT INTO depths (grain, at, waiting, queued, running)
@@ -61,10 +69,17 @@ func (l *Ledger) Backlog(ctx context.Context) (b Backlog, err error) {
 	if err != nil {
 		return Backlog{}, fmt.Errorf("ledger: backlog: %w", err)
 	}
-	err = l.heads(ctx, func(program string, accepted time.Time) {
-		b.Oldest = earlier(b.Oldest, accepted)
-		if i, ok := places[program]; ok {
-			b.Programs[i].Oldest = earlier(b.Programs[i].Oldest, accepted)
+	now := l.now()
+	err = l.heads(ctx, func(r *Record) {
+		b.Oldest = earlier(b.Oldest, r.Accepted)
+		i, ok := places[r.Program]
+		if !ok {
+			return
+		}
+		p := &b.Programs[i]
+		p.Oldest = earlier(p.Oldest, r.Accepted)
+		if r.Wait(now) == 0 && !r.Due.After(now) {
+			p.Due = earlier(p.Due, cmp.Or(r.Due, r.Accepted))
 		}
 	})
 	if err != nil {
@@ -73,16 +88,19 @@ func (l *Ledger) Backlog(ctx context.Context) (b Backlog, err error) {
 	return b, nil
 }
 
-// heads looks at the first job of each queue.
-func (l *Ledger) heads(ctx context.Context, see func(program string, accepted time.Time)) error {
+// heads looks at the first job of each queue, of which it knows the times.
+func (l *Ledger) heads(ctx context.Context, see func(r *Record)) error {
 	server, program, priority := "", "", int64(-1)
 	for range maxQueues {
-		var accepted int64
-		found, err := l.reader.row(ctx, qNextKey, []any{server, program, priority}, &server, &program, &priority, &accepted)
+		var accepted, due, notBefore int64
+		var r Record
+		found, err := l.reader.row(ctx, qNextHead, []any{server, program, priority},
+			&server, &program, &priority, &accepted, &due, &notBefore, &r.Attempt)
 		if err != nil || !found {
 			return err
 		}
-		see(program, fromMicros(accepted))
+		r.Program, r.Accepted, r.Due, r.NotBefore = program, fromMicros(accepted), fromMicros(due), fromMicros(notBefore)
+		see(&r)
 	}
 	return nil
 }

@@ -46,6 +46,7 @@ func TestQueriesUseTheirIndex(t *testing.T) {
 		nodeEvents: "events_node (node=? AND at>? AND (at,id)<(?,?))", humanEvents: "events_human (at>? AND (at,id)<(?,?))",
 		qEventsAfter: "PRIMARY KEY (id>?)",
 		qNextKey:     "COVERING INDEX jobs_queue ((server,program,priority,accepted)>(?,?,?,?))",
+		qNextHead:    "INDEX jobs_queue ((server,program,priority,accepted)>(?,?,?,?))",
 		qByNode:      "activity USING PRIMARY KEY (grain=? AND axis=? AND at>? AND at<?)", qByProgram: "tallies USING PRIMARY KEY (at>? AND at<?)",
 		qPruneActivity: "PRIMARY KEY (grain=? AND axis=? AND at<?)", qPruneDurations: "durations_at (at<?)",
 		qDurations: "durations USING PRIMARY KEY (program=? AND at>?)",

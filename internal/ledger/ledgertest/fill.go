@@ -19,13 +19,14 @@ const (
 	Programs = 12 // program0, program1, …; the first has most of the jobs
 	// Customers are the values of the label customer: c0, c1, …
 	Customers = 8
-	// Every is how far apart in time the jobs were accepted.
-	Every = 2500 * time.Millisecond
+	// Span is the time in which the jobs were accepted: as long as the ledger
+	// remembers what has ended.
+	Span = 29 * 24 * time.Hour
 )
 
 // Fill makes a ledger with n jobs of a natural mixture in a new SQLite file: most
 // have succeeded, some failed or were cancelled, a few percent wait or are queued,
-// at most 24 run. The newest was accepted just now.
+// at most 24 run. They were accepted in equal steps over the same time.
 func Fill(ctx context.Context, path string, n int) error { return fill(ctx, path, n, mixture) }
 
 // FillQueue makes one whose jobs are all queued, but for the oldest hundredth.
@@ -38,8 +39,9 @@ func FillEnded(ctx context.Context, path string, n int) error {
 	return fill(ctx, path, n, "CASE WHEN dice < 950 THEN 'succeeded' WHEN dice < 985 THEN 'failed' ELSE 'cancelled' END")
 }
 
-// dice is from 0 to 999. The newest hundredth is where most of what has not ended is.
-const mixture = `CASE WHEN i >= total - 24 THEN 'running' WHEN i >= total - total / 50 AND dice < 600 THEN 'queued'
+// dice is from 0 to 999. The newest fiftieth is where most of what has not ended is,
+// or more where that would not fill a page.
+const mixture = `CASE WHEN i >= total - 24 THEN 'running' WHEN i >= total - MAX(total / 50, 200) AND dice < 600 THEN 'queued'
 	WHEN dice < 930 THEN 'succeeded' WHEN dice < 970 THEN 'failed' WHEN dice < 990 THEN 'cancelled' ELSE 'waiting' END`
 
 func fill(ctx context.Context, path string, n int, state string) (err error) {
@@ -56,8 +58,8 @@ func fill(ctx context.Context, path string, n int, state string) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	db.SetMaxOpenConns(1)
-	words := strings.NewReplacer("$total", fmt.Sprint(n), "$state", state, "$every", fmt.Sprint(Every.Microseconds()),
-		"$first", fmt.Sprint(time.Now().Add(-time.Duration(n)*Every).UnixMicro()), "$now", fmt.Sprint(time.Now().UnixMicro()),
+	words := strings.NewReplacer("$total", fmt.Sprint(n), "$state", state, "$every", fmt.Sprint((Span / time.Duration(max(n, 1))).Microseconds()),
+		"$first", fmt.Sprint(time.Now().Add(-Span).UnixMicro()), "$now", fmt.Sprint(time.Now().UnixMicro()),
 		"$nodes", fmt.Sprint(Nodes), "$programs", fmt.Sprint(Programs), "$customers", fmt.Sprint(Customers))
 	for _, text := range append(rows, activity()...) {
 		if _, err := db.ExecContext(ctx, words.Replace(text)); err != nil {
@@ -131,8 +133,8 @@ func activity() (list []string) {
 				COUNT(*), SUM(finished - started), SUM(cpu_us), SUM(started - due) FROM jobs
 				WHERE finished > $now - %d GROUP BY 3, 4, 5, 6`, grain.seconds, axis, step, name, since))
 		}
-		list = append(list, fmt.Sprintf(`INSERT INTO depths SELECT %d, accepted - accepted %% %d, 1, 2, 3 FROM jobs
-			WHERE accepted > $now - %d GROUP BY 2`, grain.seconds, step, since))
+		list = append(list, fmt.Sprintf(`WITH RECURSIVE steps (at) AS (SELECT $now - $now %% %d UNION ALL
+			SELECT at - %d FROM steps WHERE at > $now - %d) INSERT INTO depths SELECT %d, at, 1, 2, 3 FROM steps`, step, step, since, grain.seconds))
 	}
 	return list
 }
