@@ -1,11 +1,13 @@
 package worker
 
 import (
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/worker/internal/process"
 )
 
 // clock is a program that says its pid and then counts in a file for as long as
@@ -213,5 +216,23 @@ func TestKilledBeforeItCouldStart(t *testing.T) {
 	}
 	if e := receive(t, told); e.Run != 0 || e.SpanID != "" {
 		t.Errorf("%+v", e)
+	}
+}
+
+// Whoever comes last has both: no programs that go on while no work is taken,
+// and none that stand still while it is.
+func TestPauseAndResumeAtOnce(t *testing.T) {
+	t.Parallel()
+	for range 5000 {
+		w := &Worker{logger: slog.New(slog.DiscardHandler), brake: newBrake(), gate: process.NewGate()}
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() { w.Pause("") })
+			all.Go(w.Resume)
+		}
+		all.Wait()
+		if free, _ := w.brake.look(); free == w.Paused() {
+			t.Fatalf("paused is %v, and work is taken is %v", w.Paused(), free)
+		}
 	}
 }

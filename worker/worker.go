@@ -27,6 +27,7 @@ type Worker struct {
 	brake    *brake
 	crew     *crew
 	gate     *process.Gate // of the running programs
+	pausing  sync.Mutex    // for brake and gate to say the same
 	readying sync.Once
 	usage    usage // of processors by the running programs
 	backoff  backoff
@@ -103,6 +104,8 @@ func (w *Worker) Hold(reason string) {
 // worker ends, does so all the same. Both may be called at any time and by
 // several at once; to pause twice is to pause once.
 func (w *Worker) Pause(reason string) {
+	w.pausing.Lock()
+	defer w.pausing.Unlock()
 	w.brake.set(&w.brake.paused, cmp.Or(reason, "paused"))
 	if w.gate.Set(true) {
 		w.logger.Warn("programs stand still and no work is taken", "node", w.cfg.Node, "reason", reason)
@@ -111,6 +114,8 @@ func (w *Worker) Pause(reason string) {
 
 // Resume ends a Pause.
 func (w *Worker) Resume() {
+	w.pausing.Lock()
+	defer w.pausing.Unlock()
 	w.brake.set(&w.brake.paused, "")
 	if w.gate.Set(false) {
 		w.logger.Info("programs go on", "node", w.cfg.Node)

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/runnerbean/runnerbean/jobs"
 )
 
 const (
@@ -72,7 +74,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(line + host + "Connection: keep-alive\r\nX: y\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var got Request
-		if !Parse(b, &got) {
+		if !Parse(b, &got) || !jobs.ValidID(string(got.ID)) { // only those are ever answered for
 			return
 		}
 		in := bufio.NewReader(bytes.NewReader(b))
