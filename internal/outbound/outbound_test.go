@@ -65,7 +65,11 @@ func TestOnlyPublicAddresses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, address := range []string{server.URL, "http://localhost:" + u.Port()} {
+	for _, address := range []string{
+		server.URL, "http://localhost:" + u.Port(), "http://[::ffff:127.0.0.1]:" + u.Port(), "http://0.0.0.0:" + u.Port(),
+		"http://[::1]:1", "http://[::]:1", "http://[::127.0.0.1]:1", "http://[64:ff9b::7f00:1]:1", "http://[2002:7f00:1::]:1", "http://[fe80::1]:1",
+		"http://[fd00::1]:1", "http://[ff02::1]:1", "http://169.254.169.254/", "http://10.0.0.1/", "http://100.64.0.1/", "http://224.0.0.1/", "http://255.255.255.255/",
+	} {
 		err := get(t, NewClient(nil), address)
 		if !Forbidden(err) || Transient(err) {
 			t.Errorf("%s: %v", address, err)

@@ -125,14 +125,14 @@ func (d *Deliverer) failed(ctx context.Context, h Hook, err error) {
 		wait, gone = max(wait, answer.after), answer.status == http.StatusGone
 	}
 	next := time.Now().Add(wait)
-	where := outbound.Redact(h.URL)
+	where := hostOf(h.URL) // the path may be the secret, as those of chat services are
 	if !gone && next.Sub(h.Ended) <= d.cfg.MaxAge {
 		d.cfg.Observe("failed")
 		d.note(h, d.cfg.Outbox.HookFailed(ctx, h.ID, next, err.Error(), false))
 		return
 	}
 	d.cfg.Observe("given_up")
-	d.cfg.Logger.Warn("a webhook was given up", "job", h.Job, "url", where, "err", err)
+	d.cfg.Logger.Warn("a webhook was given up", "job", h.Job, "host", where, "err", err)
 	d.note(h, d.cfg.Outbox.HookFailed(ctx, h.ID, next, where+": "+err.Error(), true))
 }
 

@@ -244,15 +244,16 @@ func TestGivenUp(t *testing.T) {
 				w.Header().Set("Retry-After", "7200") // longer than there is time
 				w.WriteHeader(test.status)
 			})
-			h := hook(url + "/done?token=geheim")
+			h := hook(url + "/done/geheim?token=geheim")
+			host := strings.TrimPrefix(url, "http://")
 			h.Ended = time.Now().Add(test.created)
 			r := newRig(t, nil, h)
 			wait(t, r.ended)
 			r.stop()
-			if message := r.said(h.ID); !strings.Contains(message, test.want) || !strings.HasPrefix(message, url+"/done: ") {
+			if message := r.said(h.ID); !strings.Contains(message, test.want) || !strings.HasPrefix(message, host+": ") {
 				t.Errorf("the event says %q", message)
 			}
-			if all := r.log.String() + r.said(h.ID); strings.Contains(all, "geheim") || strings.Contains(all, "MfKQ9") || !strings.Contains(all, h.Job) || !strings.Contains(all, url+"/done") {
+			if all := r.log.String() + r.said(h.ID); strings.Contains(all, "geheim") || strings.Contains(all, "MfKQ9") || !strings.Contains(all, h.Job) || !strings.Contains(all, "host="+host) {
 				t.Errorf("log and event: %s", all)
 			}
 			if r.seen["given_up"] != 1 {
