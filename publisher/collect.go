@@ -112,7 +112,7 @@ func (p *Publisher) readPrograms(ctx context.Context) (jobs.Programs, error) {
 	if err != nil {
 		return list, err
 	}
-	nodes, err := p.readNodes(ctx)
+	nodes, err := p.nodesNow(ctx)
 	if err != nil {
 		return list, err
 	}
