@@ -18,6 +18,9 @@ import (
 const (
 	// maxAnswer is how much of an answer is read, for the connection's sake.
 	maxAnswer = 16 << 10
+	// manyTries were put off for the better part of an hour: one that lay while all
+	// nodes were away has had its chance, too.
+	manyTries = 12
 	// maxRetryAfter is the longest wait that a receiver can ask for.
 	maxRetryAfter = 2 * time.Hour
 )
@@ -125,15 +128,21 @@ func (d *Deliverer) failed(ctx context.Context, h Hook, err error) {
 		wait, gone = max(wait, answer.after), answer.status == http.StatusGone
 	}
 	next := time.Now().Add(wait)
-	where := hostOf(h.URL) // the path may be the secret, as those of chat services are
 	if !gone && next.Sub(h.Ended) <= d.cfg.MaxAge {
 		d.cfg.Observe("failed")
 		d.note(h, d.cfg.Outbox.HookFailed(ctx, h.ID, next, err.Error(), false))
 		return
 	}
+	d.giveUp(ctx, h, err)
+}
+
+// giveUp says that nobody will be told. It names the host only: the path may be
+// the secret, as those of chat services are.
+func (d *Deliverer) giveUp(ctx context.Context, h Hook, err error) {
+	where := hostOf(h.URL)
 	d.cfg.Observe("given_up")
 	d.cfg.Logger.Warn("a webhook was given up", "job", h.Job, "host", where, "err", err)
-	d.note(h, d.cfg.Outbox.HookFailed(ctx, h.ID, next, where+": "+err.Error(), true))
+	d.note(h, d.cfg.Outbox.HookFailed(ctx, h.ID, time.Now(), where+": "+err.Error(), true))
 }
 
 // wait before another try: it doubles with each, and is not longer than what has
@@ -151,10 +160,18 @@ func (d *Deliverer) wait(tries int, age time.Duration) time.Duration {
 	return wait*3/4 + time.Duration(d.cfg.Jitter()*float64(wait)/2)
 }
 
-// later puts one off that was not tried.
+// errBusy is why one is put off, or given up, that was not tried.
+var errBusy = errors.New("its host is busy or does not answer")
+
+// later puts one off that was not tried, and gives it up where that has gone on
+// for too long: of many for a host that is away, few come to be tried.
 func (d *Deliverer) later(ctx context.Context, h Hook, wait time.Duration) {
 	next := time.Now().Add(wait + time.Duration(d.cfg.Jitter()*float64(putOff)))
-	d.note(h, d.cfg.Outbox.HookFailed(ctx, h.ID, next, "its host is busy", false))
+	if h.Tries >= manyTries && next.Sub(h.Ended) > d.cfg.MaxAge {
+		d.giveUp(ctx, h, errBusy)
+		return
+	}
+	d.note(h, d.cfg.Outbox.HookFailed(ctx, h.ID, next, errBusy.Error(), false))
 }
 
 // note: what could not be written down comes again once the lease is over.

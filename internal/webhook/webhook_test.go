@@ -477,3 +477,30 @@ func TestManyAreToldOverOneLine(t *testing.T) {
 		t.Errorf("%d were put off", n)
 	}
 }
+
+// Of many for a host that is away few are ever tried; the others are given up,
+// too, when their time is over.
+func TestWhatIsPutOffForTooLongIsGivenUp(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		tries  int
+		age    time.Duration
+		giveUp bool
+	}{
+		"old and put off often":   {manyTries, 24 * time.Hour, true},
+		"all nodes were away":     {1, 48 * time.Hour, false},
+		"young and put off often": {100, time.Hour, false},
+	} {
+		h := hook("http://a.example/geheim")
+		h.Tries, h.Ended = test.tries, time.Now().Add(-test.age)
+		o := newOutbox(h)
+		d, err := New(Config{Outbox: o, Owner: "i1", Key: []byte(key), ResultURL: func(context.Context, string) (string, error) { return "", nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.later(t.Context(), h, putOff)
+		if got := len(o.ended) == 1; got != test.giveUp || len(o.ended)+len(o.failed) != 1 || strings.Contains(o.said(h.ID), "geheim") {
+			t.Errorf("%s: given up is %v, the message is %q", name, got, o.said(h.ID))
+		}
+	}
+}
