@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// foreignEvery is how often it is looked whether another process has written.
-const foreignEvery = 100 * time.Millisecond
+// foreignEvery is how often it is looked whether another process has written. A
+// tenth of it would cost an idle node three times what all the rest does.
+const foreignEvery = time.Second
 
 var qDataVersion = newQuery("PRAGMA data_version")
 
@@ -23,7 +24,7 @@ type foreign struct {
 
 // OnForeign calls f soon after another process, or another Ledger of this one,
 // has committed to the same file; what it changed is not known. Several commits
-// in a tenth of a second are told once. f must return at once and must not call
+// in a second are told once. f must return at once and must not call
 // the ledger. remove ends it.
 func (l *Ledger) OnForeign(f func()) (remove func()) {
 	l.gate.RLock()
