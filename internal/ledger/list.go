@@ -56,8 +56,8 @@ func (l *Ledger) list(ctx context.Context, f Filter) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	defer func() { _ = tx.Rollback() }()
 	s := &listing{pool: l.reader, tx: tx, ctx: ctx, filter: f, from: from, streams: streams{began: time.Now(), patience: l.look}}
+	defer s.end()
 	if err := s.plan(); err != nil {
 		return Page{}, err
 	}
@@ -67,6 +67,14 @@ func (l *Ledger) list(ctx context.Context, f Filter) (Page, error) {
 	return s.page()
 }
 
+// end gives the connection back, and then prepares for the next call.
+func (s *listing) end() {
+	_ = s.tx.Rollback()
+	for _, q := range s.unknown {
+		_, _ = s.pool.stmt(s.ctx, q) // whoever needs it tries again
+	}
+}
+
 // listing is one call of List.
 type listing struct {
 	pool   *pool
@@ -74,6 +82,8 @@ type listing struct {
 	ctx    context.Context
 	filter Filter
 	from   cursor
+	// unknown are the queries that were not prepared yet.
+	unknown []*query
 
 	streams
 
@@ -83,11 +93,14 @@ type listing struct {
 }
 
 func (s *listing) each(q *query, args []any, scan func(*sql.Rows) error) error {
-	stmt, err := s.pool.stmt(s.ctx, q)
-	if err != nil {
-		return err
+	var rows *sql.Rows
+	var err error
+	if stmt := s.pool.known(q); stmt != nil {
+		rows, err = s.tx.StmtContext(s.ctx, stmt).QueryContext(s.ctx, args...)
+	} else { // to prepare it takes a second connection, which others may wait for, too
+		s.unknown = append(s.unknown, q)
+		rows, err = s.tx.QueryContext(s.ctx, q.text, args...)
 	}
-	rows, err := s.tx.StmtContext(s.ctx, stmt).QueryContext(s.ctx, args...)
 	if err != nil {
 		return err
 	}

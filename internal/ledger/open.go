@@ -191,25 +191,31 @@ func openPool(ctx context.Context, path string) (*pool, error) {
 
 func (p *pool) close() error { return p.db.Close() }
 
-// stmt returns the prepared statement of q; database/sql prepares it again on
-// each connection that meets it.
-func (p *pool) stmt(ctx context.Context, q *query) (*sql.Stmt, error) {
+// known is the prepared statement of q, if there is one yet.
+func (p *pool) known(q *query) *sql.Stmt {
 	p.mu.RLock()
-	s := p.stmts[q.number]
-	p.mu.RUnlock()
-	if s != nil {
+	defer p.mu.RUnlock()
+	return p.stmts[q.number]
+}
+
+// stmt returns the prepared statement of q; database/sql prepares it again on
+// each connection that meets it. It may wait for a connection, so nobody may
+// call it who holds one, and it holds no lock meanwhile.
+func (p *pool) stmt(ctx context.Context, q *query) (*sql.Stmt, error) {
+	if s := p.known(q); s != nil {
 		return s, nil
+	}
+	s, err := p.db.PrepareContext(ctx, q.text)
+	if err != nil {
+		return nil, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.stmts[q.number] != nil {
-		return p.stmts[q.number], nil
+	if first := p.stmts[q.number]; first != nil {
+		return first, s.Close()
 	}
-	s, err := p.db.PrepareContext(ctx, q.text)
-	if err == nil {
-		p.stmts[q.number] = s
-	}
-	return s, err
+	p.stmts[q.number] = s
+	return s, nil
 }
 
 // each calls scan for every row of q.

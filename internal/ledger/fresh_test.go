@@ -1,0 +1,39 @@
+package ledger
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// TestManyListsOnAFreshLedger: a list holds a connection while it needs
+// statements that nobody has prepared yet.
+func TestManyListsOnAFreshLedger(t *testing.T) {
+	for range 5 {
+		l, err := Open(t.Context(), Config{DSN: "sqlite:" + t.TempDir() + "/ledger.db"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		var all sync.WaitGroup
+		for i := range 64 {
+			all.Go(func() {
+				f := []Filter{{}, {State: jobs.Failed}, {Node: "a"}, {Label: "a=b"}, {Program: "p"}, {State: jobs.Queued}, {Text: "x"}}[i%7]
+				if _, err := l.List(ctx, f); err != nil {
+					t.Error(err)
+				}
+				if _, err := l.Controls(ctx); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		cancel()
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
