@@ -145,15 +145,7 @@ func (p *Publisher) rerunFromPage(c echo.Context, id string) error {
 		return problem(http.StatusForbidden, "this node takes no jobs")
 	}
 	again := p.secretID(c, "page", id, time.Now().Truncate(rerunSlack).String())
-	document, err := p.rerunDocument(c.Request().Context(), id, again)
-	if err != nil {
-		return err
-	}
-	accepted, err := p.cfg.Accept(c.Request().Context(), document)
-	if err == nil && !isRerun(accepted.Record, id) {
-		err = accepted.Err
-	}
-	if err != nil {
+	if _, err := p.runAgain(c.Request().Context(), id, again); err != nil {
 		return err
 	}
 	return p.seeJob(c, again)

@@ -177,18 +177,24 @@ func (p *Publisher) rerun(c echo.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	document, err := p.rerunDocument(c.Request().Context(), id, newID)
-	if err != nil {
-		return err
-	}
-	accepted, err := p.cfg.Accept(c.Request().Context(), document)
-	if err == nil && !isRerun(accepted.Record, id) {
-		err = accepted.Err
-	}
+	accepted, err := p.runAgain(c.Request().Context(), id, newID)
 	if err != nil {
 		return err
 	}
 	return p.sendAccepted(c, accepted)
+}
+
+// runAgain submits the job id once more, under another id.
+func (p *Publisher) runAgain(ctx context.Context, id, newID string) (ledger.Accepted, error) {
+	document, err := p.rerunDocument(ctx, id, newID)
+	if err != nil {
+		return ledger.Accepted{}, err
+	}
+	accepted, err := p.cfg.Accept(ctx, document)
+	if err == nil && !isRerun(accepted.Record, id) {
+		err = accepted.Err
+	}
+	return accepted, err
 }
 
 // isRerun reports whether a job repeats another one: a request that is sent
