@@ -4,7 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := bin
 GO ?= go
-export CGO_ENABLED ?= 1
+# One configuration for all that needs no race detector, so that it is compiled once.
+BUILD := CGO_ENABLED=0 GOFLAGS=-trimpath
 
 .PHONY: help
 help: ## List the targets
@@ -12,11 +13,11 @@ help: ## List the targets
 
 .PHONY: build
 build: ## Build the binary, the example program and the website into bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o $(BIN)/runnerbean ./cmd/runnerbean
-	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/website ./examples/website
-	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/demo ./examples/demo
+	$(BUILD) $(GO) build -ldflags='-s -w' -o $(BIN)/runnerbean ./cmd/runnerbean
+	$(BUILD) $(GO) build -o $(BIN)/website ./examples/website
+	$(BUILD) $(GO) build -o $(BIN)/demo ./examples/demo
 	@mkdir -p $(BIN)/programs/forecast && chmod go-w $(BIN) $(BIN)/programs $(BIN)/programs/forecast
-	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/programs/forecast/run ./examples/forecast
+	$(BUILD) $(GO) build -o $(BIN)/programs/forecast/run ./examples/forecast
 	@install -m 644 examples/forecast/program.json $(BIN)/programs/forecast/program.json
 	@chmod go-w $(BIN)/programs/forecast/run
 
@@ -24,23 +25,53 @@ build: ## Build the binary, the example program and the website into bin/
 demo: need-beanstalkd build ## Run the main job end to end; DEMO_ONCE=1 runs it once and exits
 	$(BIN)/demo -bin $(BIN)/runnerbean -programs $(BIN)/programs -website $(BIN)/website
 
+# What drives a browser is slow under the race detector, so "make ci" does that.
+BROWSER := ./publisher ./cmd/runnerbean ./examples/demo ./internal/browsertest
+
 .PHONY: test
-test: need-beanstalkd need-chromium need-strace need-promtool need-nginx need-wrk check race bench-once smoke chaos-short mutants ## Set up, check and test everything, as CI does
+test: need-beanstalkd need-chromium need-strace ## Set up and test, in at most 10 minutes on 2 cores
+	@$(call parts,build format vet race-quick test-browser smoke)
+
+.PHONY: ci
+ci: need-promtool need-nginx need-wrk ## What CI checks besides: lint, other platforms, races, benchmarks, chaos, mutants
+	@$(call parts,lint cross rules race-browser bench-once chaos-short mutants)
+
+# parts makes one target after the other and says how long each took.
+parts = for part in $(1); do echo "== $$part"; start=$$SECONDS; $(MAKE) --no-print-directory $$part || exit 1; \
+	echo "== $$part took $$((SECONDS - start)) s"; done
+
+# Where control groups can be had, a test that finds none fails.
+cgroup = if [ "$$(id -u)" = 0 ] && grep -q ' - cgroup2 ' /proc/self/mountinfo 2>/dev/null; then export RUNNERBEAN_NEED_CGROUP=1; fi
 
 .PHONY: race
-# Where control groups can be had, a test that finds none fails.
-race: ## Run the tests with the race detector
-	@if [ "$$(id -u)" = 0 ] && grep -q ' - cgroup2 ' /proc/self/mountinfo 2>/dev/null; then export RUNNERBEAN_NEED_CGROUP=1; fi; \
-	$(GO) test -race -timeout 10m ./...
+race: race-quick race-browser ## Run all tests with the race detector
+
+.PHONY: race-quick
+race-quick: ## The same without what drives a browser
+	@$(cgroup); $(GO) test -race -timeout 10m $$($(GO) list ./... | grep -vxE '$(subst $() ,|,$(patsubst ./%,github.com/runnerbean/runnerbean/%,$(BROWSER)))')
+
+.PHONY: race-browser
+race-browser: ## The same for what drives a browser alone
+	@$(cgroup); $(GO) test -race -timeout 15m $(BROWSER)
+
+.PHONY: test-browser
+test-browser: ## Test what drives a browser, without the race detector
+	@$(cgroup); $(BUILD) $(GO) test -timeout 10m $(BROWSER)
 
 .PHONY: check
-check: lint cross rules ## Everything that needs no running
+check: lint cross rules ## All that runs nothing of it
+
+.PHONY: format
+format: ## gofumpt
+	@files=$$($(BUILD) $(GO) tool gofumpt -l .); if [ -n "$$files" ]; then echo "gofumpt would change:"; echo "$$files"; exit 1; fi
+
+.PHONY: vet
+vet: ## go vet
+	$(BUILD) $(GO) vet ./...
 
 .PHONY: lint
-lint: ## gofumpt, vet, staticcheck, go mod tidy
-	@files=$$($(GO) tool gofumpt -l .); if [ -n "$$files" ]; then echo "gofumpt would change:"; echo "$$files"; exit 1; fi
-	$(GO) vet ./...
-	$(GO) tool staticcheck ./...
+lint: format vet ## The same, staticcheck, go mod tidy and shellcheck
+	$(BUILD) $(GO) tool staticcheck ./...
 	$(GO) mod tidy -diff
 	@if command -v shellcheck >/dev/null; then shellcheck .ci/run chaos/*.sh; fi
 
@@ -52,8 +83,8 @@ rules: need-promtool ## Check the example configuration of Prometheus and test i
 .PHONY: cross
 cross: ## Build for the platforms we ship
 	@for p in linux/amd64 linux/arm64 darwin/arm64; do echo "build $$p"; \
-	  CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null ./cmd/runnerbean && \
-	  CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build ./... || exit 1; done
+	  $(BUILD) GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null ./cmd/runnerbean && \
+	  $(BUILD) GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build ./... || exit 1; done
 
 .PHONY: smoke
 smoke: build ## Run the demo once with the binaries that ship
@@ -75,7 +106,7 @@ bench-streams: ## Hold 10,000 event streams and 1,000 dashboards open
 
 .PHONY: bench-once
 bench-once: ## Run each benchmark once, so that they stay true
-	$(GO) test -run '^$$' -bench . -benchtime 1x ./... | grep -vE '^(goos|goarch|pkg|cpu|PASS|ok|\?)'
+	$(BUILD) $(GO) test -run '^$$' -bench . -benchtime 1x ./... | grep -vE '^(goos|goarch|pkg|cpu|PASS|ok|\?)'
 
 .PHONY: fuzz
 # A number of runs, not a time: go test reports the end of a time as a failure
@@ -88,15 +119,15 @@ fuzz: ## Fuzz every decoder for FUZZTIME each (default 20000x)
 
 .PHONY: chaos
 chaos: need-beanstalkd need-strace need-faketime build ## Prove the promise under fire, in full; CHAOS='c1 c5' runs some, SEED=n repeats
-	$(GO) run ./chaos -bin $(BIN)/runnerbean $(if $(SEED),-seed $(SEED)) $(if $(DOC),-doc $(DOC)) $(CHAOS)
+	$(BUILD) $(GO) run ./chaos -bin $(BIN)/runnerbean $(if $(SEED),-seed $(SEED)) $(if $(DOC),-doc $(DOC)) $(CHAOS)
 
 .PHONY: chaos-short
 chaos-short: need-beanstalkd need-strace need-faketime build ## The same in a few minutes
-	$(GO) run ./chaos -short -bin $(BIN)/runnerbean $(if $(SEED),-seed $(SEED)) $(CHAOS)
+	$(BUILD) $(GO) run ./chaos -short -bin $(BIN)/runnerbean $(if $(SEED),-seed $(SEED)) $(CHAOS)
 
 .PHONY: mutants
 mutants: need-beanstalkd need-strace ## Take each safeguard away and see a test fail
-	chaos/mutants.sh
+	CGO_ENABLED=0 chaos/mutants.sh
 
 .PHONY: need-strace
 need-strace:

@@ -12,7 +12,7 @@ mkdir "$copy/tree"
 git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' name; do
 	[[ -e $name ]] && printf '%s\0' "$name"
 done | tar --null --files-from=- -cf - | tar -xf - -C "$copy/tree"
-export GOFLAGS=-buildvcs=false
+export GOFLAGS='-buildvcs=false -trimpath'
 unnoticed=0
 
 # build TEST-BINARY PACKAGE
