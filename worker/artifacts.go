@@ -30,7 +30,7 @@ func (a *attempt) artifacts(ctx context.Context) ([]jobs.Artifact, error) {
 	dir, err := openFolder(filepath.Join(a.dir, "out"))
 	switch {
 	case byProgram(err):
-		return nil, &fault{outcome: jobs.OutcomeError, message: "the folder out cannot be read: " + err.Error()}
+		return nil, &fault{outcome: jobs.OutcomeError, final: true, message: "the folder out cannot be read: " + err.Error()}
 	case err != nil:
 		return nil, nodeFault("the folder out cannot be read", err)
 	}
@@ -40,7 +40,7 @@ func (a *attempt) artifacts(ctx context.Context) ([]jobs.Artifact, error) {
 		return nil, nodeFault("the folder out cannot be read", err)
 	}
 	if len(names) > maxArtifacts {
-		return nil, &fault{outcome: jobs.OutcomeError, message: fmt.Sprintf("it left more than %d files in out", maxArtifacts)}
+		return nil, &fault{outcome: jobs.OutcomeError, final: true, message: fmt.Sprintf("it left more than %d files in out", maxArtifacts)}
 	}
 	slices.Sort(names)
 	var list []jobs.Artifact
@@ -155,7 +155,7 @@ func (a *attempt) storedBefore(ctx context.Context, f *os.File, key string, one 
 }
 
 func (a *attempt) tooMuch() error {
-	return &fault{outcome: jobs.OutcomeError, message: fmt.Sprintf("the files in out are larger than %d bytes together", a.cfg.MaxFiles)}
+	return &fault{outcome: jobs.OutcomeError, final: true, message: fmt.Sprintf("the files in out are larger than %d bytes together", a.cfg.MaxFiles)}
 }
 
 // publicURL is where this node serves the job.

@@ -4,29 +4,37 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
+
+type programFault struct {
+	name, script string
+	outcome      jobs.Outcome
+	runs         int
+	message      string
+}
 
 // TestProgramFaults runs every kind of misbehaving program: each gives a clear
 // message, and only those that may be luckier next time run again.
 func TestProgramFaults(t *testing.T) {
 	t.Parallel()
-	cases := []struct {
-		name, script string
-		outcome      jobs.Outcome
-		runs         int
-		message      string
-	}{
-		{"nothing", "exit 0", jobs.OutcomeError, 2, "wrote nothing to stdout"},
-		{"space", "echo; echo", jobs.OutcomeError, 2, "wrote nothing to stdout"},
-		{"text", "echo hello", jobs.OutcomeError, 2, "line 1, column 1 (byte 0)"},
-		{"cut", `printf '{"a":\n[1,'`, jobs.OutcomeError, 2, "ends in the middle of a value, at line 2"},
-		{"two", `printf '{"a":1}\n{"a":2}\n'`, jobs.OutcomeError, 2, "the second begins at line 2, column 1 (byte 8)"},
-		{"nan", `echo '{"a":NaN}'`, jobs.OutcomeError, 2, "line 1, column 6"},
-		{"twice", `echo '{"a":1,"a":2}'`, jobs.OutcomeError, 2, "duplicate"},
-		{"bytes", `printf '"\377"'`, jobs.OutcomeError, 2, "UTF-8"},
-		{"deep", `head -c 2000 /dev/zero | tr '\0' '['`, jobs.OutcomeError, 2, "nested more than 1000 deep"},
-		{"huge", `head -c 2000000 /dev/zero | tr '\0' '1'`, jobs.OutcomeError, 2, "more than 1048576 bytes to stdout"},
+	cases := []programFault{
+		{"nothing", "exit 0", jobs.OutcomeError, 1, "wrote nothing to stdout"},
+		{"space", "echo; echo", jobs.OutcomeError, 1, "wrote nothing to stdout"},
+		{"text", "echo hello", jobs.OutcomeError, 1, "at line 1, column 1 (byte 0), in the line 'hello'; write logs to standard error"},
+		{"before", `echo 'Loading model…'; echo '{"a":1}'`, jobs.OutcomeError, 1, "it printed 'Loading model…' before the result; write logs to standard error"},
+		{"after", `echo '{"a":1}'; echo done`, jobs.OutcomeError, 1, "it printed 'done' after the result; write logs to standard error"},
+		{"cut", `printf '{"a":\n[1,'`, jobs.OutcomeError, 1, "ends in the middle of a value, at line 2"},
+		{"two", `printf '{"a":1}\n{"a":2}\n'`, jobs.OutcomeError, 1, `'{"a":1}' and then '{"a":2}'; the second begins at line 2, column 1 (byte 8)`},
+		{"nan", `echo '{"a":NaN}'`, jobs.OutcomeError, 1, "the result has NaN at /a, at line 1, column 6"},
+		{"twice", `echo '{"a":1,"a":2}'`, jobs.OutcomeError, 1, "duplicate object member name at /a"},
+		{"bytes", `printf '"\377"'`, jobs.OutcomeError, 1, "UTF-8"},
+		{"deep", `head -c 2000 /dev/zero | tr '\0' '['`, jobs.OutcomeError, 1, "nested more than 1000 deep"},
+		{"huge", `head -c 2000000 /dev/zero | tr '\0' '1'`, jobs.OutcomeError, 1, "more than 1048576 bytes to stdout"},
+		{"many", `seq 1001 | (cd out && xargs touch); echo 1`, jobs.OutcomeError, 1, "more than 1000 files in out"},
+		{"heavy", `head -c 3000000 /dev/zero >out/a; echo 1`, jobs.OutcomeError, 1, "larger than 2097152 bytes together"},
+		{"no-folder", `rmdir out; echo >out; echo 1`, jobs.OutcomeError, 1, "the folder out cannot be read"},
 		{"one", "echo first >&2; echo 'no such meter' >&2; exit 1", jobs.OutcomeError, 2, "exit code 1: no such meter"},
 		{"silent", "exit 3", jobs.OutcomeError, 2, "exit code 3"},
 		{"failed", "echo 'the series is empty' >&2; exit 65", jobs.OutcomeFailed, 1, "the series is empty"},
@@ -37,11 +45,15 @@ func TestProgramFaults(t *testing.T) {
 		{"stubborn", "trap '' TERM; while :; do sleep 0.05; done", jobs.OutcomeTimeout, 2, "longer than 200ms"},
 		{"nul", `printf 'a\000b\n' >&2; exit 1`, jobs.OutcomeError, 2, "exit code 1: ab"},
 	}
-	r := newRig(t, func(c *Config) { c.Slots, c.Attempts, c.MaxStdout, c.Grace = 4, 2, 1<<20, 100_000_000 })
-	ids := make([]string, len(cases))
+	r := newRig(t, func(c *Config) {
+		c.Slots, c.Attempts, c.MaxStdout, c.Grace, c.MaxFiles = 4, 2, 1<<20, 100_000_000, 2<<20
+	})
 	for _, c := range cases {
 		r.install(c.name, c.script)
 	}
+	r.installFolder("schema", `echo '{"mape":"x"}'`, `{"result":{"properties":{"mape":{"type":"number"}}}}`)
+	cases = append(cases, programFault{"schema", "", jobs.OutcomeError, 1, "/mape: expected number"})
+	ids := make([]string, len(cases))
 	r.start()
 	for i, c := range cases {
 		j := job(c.name)
@@ -75,4 +87,21 @@ func TestChildThatHoldsStdout(t *testing.T) {
 	if got := string(r.result(id).Result); got != "1" {
 		t.Errorf("result is %s", got)
 	}
+}
+
+// TestRetryAfterFinalFault is a person who has repaired the program and asks for
+// another attempt of a job that failed at once.
+func TestRetryAfterFinalFault(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.install("p", "echo Loading; echo 1")
+	r.start()
+	id := r.submit(job("p"))
+	if record := r.await(id, jobs.Failed); record.Attempt != 1 || record.Spent != 1 {
+		t.Errorf("attempt %d, %d spent, want one", record.Attempt, record.Spent)
+	}
+	r.install("p", "echo Loading >&2; echo 1")
+	r.act(ledger.VerbRetry, id)
+	r.put(jobs.Job{ID: id, Program: "p"})
+	r.await(id, jobs.Succeeded)
 }

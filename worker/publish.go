@@ -114,21 +114,6 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-// outputFault is the end of an attempt whose stdout is not one good JSON value.
-func outputFault(err error) error {
-	f := &fault{outcome: jobs.OutcomeError}
-	var wrong *mismatch
-	switch {
-	case errors.As(err, &wrong):
-		f.message, f.pointer = "the result is not what program.json promises: "+wrong.Error(), wrong.pointer
-	case errors.Is(err, errEmpty):
-		f.message = "it ended well but wrote nothing to stdout, where its result, one JSON value, is expected"
-	default:
-		f.message = "stdout must be exactly one JSON value: " + err.Error()
-	}
-	return f
-}
-
 // note records an event of the job.
 func (a *attempt) note(ctx context.Context, kind, message string) {
 	e := ledger.Event{Kind: kind, Job: a.record.ID, Node: a.cfg.Node, Message: clean(message, maxMessage)}

@@ -50,6 +50,8 @@ type fault struct {
 	message, pointer string
 	// node is set where the node is at fault: the job is not charged for it.
 	node bool
+	// final is set where another attempt would end in the same way.
+	final bool
 }
 
 func (f *fault) Error() string { return f.message }
@@ -83,7 +85,7 @@ func (p policy) ending(rec *ledger.Record, f *fault, logTail string) ledger.Endi
 		p.again(&e, p.backoff.wait(max(1, rec.Attempt-rec.Spent-rec.Crashes)), "node "+p.node+": "+f.message)
 	case f.outcome == jobs.OutcomeInterrupted:
 		p.again(&e, 0, f.message)
-	case f.outcome.Spends() && rec.Spent+1 < p.attempts:
+	case !f.final && f.outcome.Spends() && rec.Spent+1 < p.attempts:
 		p.again(&e, p.backoff.wait(rec.Spent+1),
 			fmt.Sprintf("%d of %d attempts spent; the last one: %s", rec.Spent+1, p.attempts, f.message))
 	}

@@ -35,35 +35,9 @@ func appendValue(dst, data []byte) ([]byte, error) {
 	out, err := jsontext.AppendFormat(dst, data,
 		jsontext.AllowDuplicateNames(false), jsontext.AllowInvalidUTF8(false), jsontext.PreserveRawStrings(true))
 	if err != nil {
-		return dst, explain(data, err)
+		return dst, explainOutput(data, err)
 	}
 	return out, nil
-}
-
-// explain says where in data a fault is, and whether it is a second value.
-func explain(data []byte, err error) error {
-	dec := jsontext.NewDecoder(bytes.NewReader(data))
-	first := dec.SkipValue()
-	var syntax *jsontext.SyntacticError
-	switch {
-	case first == nil:
-		rest := data[dec.InputOffset():]
-		start := len(data) - len(bytes.TrimLeft(rest, " \t\r\n"))
-		return fmt.Errorf("%w; the second begins at %s", errMany, place(data, start))
-	case errors.Is(first, io.EOF), errors.Is(first, io.ErrUnexpectedEOF):
-		return fmt.Errorf("not JSON: it ends in the middle of a value, at %s", place(data, len(data)))
-	case errors.As(first, &syntax):
-		return fmt.Errorf("not JSON: %w at %s", syntax.Err, place(data, int(syntax.ByteOffset)))
-	}
-	return err
-}
-
-// place is a position in data as a person counts.
-func place(data []byte, offset int) string {
-	offset = min(max(offset, 0), len(data))
-	line := bytes.Count(data[:offset], []byte("\n")) + 1
-	column := offset - bytes.LastIndexByte(data[:offset], '\n')
-	return fmt.Sprintf("line %d, column %d (byte %d)", line, column, offset)
 }
 
 // checkValue reads r to its end and says what keeps it from being one JSON
