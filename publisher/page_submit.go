@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -93,7 +94,7 @@ func (p *Publisher) postProgram(c echo.Context) error {
 
 // submit returns the id of the job, or none where the form says what is wrong.
 func (p *Publisher) submit(c echo.Context, program string, f *formView, posted url.Values) (string, error) {
-	document, ok := f.document(program, posted)
+	document, ok := f.document(c.Request().Context(), program, posted)
 	if !ok {
 		return "", nil
 	}
@@ -114,13 +115,13 @@ func (p *Publisher) submit(c echo.Context, program string, f *formView, posted u
 }
 
 // document makes the job of what was filled in.
-func (f *formView) document(program string, posted url.Values) (document []byte, ok bool) {
+func (f *formView) document(ctx context.Context, program string, posted url.Values) (document []byte, ok bool) {
 	f.URL, f.Labels = strings.TrimSpace(posted.Get("url")), posted.Get("labels")
 	f.More = f.URL != "" || f.Labels != ""
 	if nonce := posted.Get("nonce"); jobs.ValidID(nonce) {
 		f.Nonce = nonce
 	}
-	input, ok := f.input(posted)
+	input, ok := f.input(ctx, posted)
 	labels, fault := readLabels(f.Labels)
 	if fault != "" {
 		f.Fault = fault
@@ -143,13 +144,13 @@ func (f *formView) document(program string, posted url.Values) (document []byte,
 }
 
 // input is the input's URL where one is given, else what the fields hold.
-func (f *formView) input(posted url.Values) (any, bool) {
+func (f *formView) input(ctx context.Context, posted url.Values) (any, bool) {
 	if f.URL != "" {
 		return map[string]string{"url": f.URL}, true
 	}
 	value, ok := f.Root.Read(posted)
 	if ok {
-		if pointer, fault := inputform.Check(f.schema, value); fault != "" {
+		if pointer, fault := inputform.Check(ctx, f.schema, value); fault != "" {
 			ok = false
 			if !f.Root.Blame(pointer, show(fault, 200)) {
 				f.Fault = show(fault, 200)

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/runnerbean/runnerbean/internal/validate"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -100,7 +101,7 @@ func (a *attempt) fetchInput(ctx context.Context) (input, error) {
 			return in, inputFault(err, pointer)
 		}
 	}
-	if err := a.checkInput(&in); err != nil {
+	if err := a.checkInput(ctx, &in); err != nil {
 		return in, inputFault(err, pointer)
 	}
 	return in, nil
@@ -131,19 +132,26 @@ func (a *attempt) download(ctx context.Context) (input, error) {
 	return in, nil
 }
 
-func (a *attempt) checkInput(in *input) error {
-	schema := a.program.manifest.input
-	if schema == nil {
+// checkInput checks an input against the program's schema.
+func (a *attempt) checkInput(ctx context.Context, in *input) error {
+	want := a.program.manifest.input
+	if want == nil {
 		return nil
 	}
 	if size := a.sources[0].Size; size > maxWithSchema {
 		return fmt.Errorf("it has %d bytes, and a program with an input schema takes at most %d", size, maxWithSchema)
 	}
-	r, err := in.reader()
-	if err != nil {
-		return &local{err}
+	data := in.data
+	if in.file != nil {
+		r, err := in.reader()
+		if err != nil {
+			return &local{err}
+		}
+		if data, err = io.ReadAll(r); err != nil {
+			return &local{err}
+		}
 	}
-	return validate(schema, r)
+	return want.Check(ctx, data)
 }
 
 // inputFault makes of err the end of an attempt. A value that does not fit the
@@ -154,13 +162,13 @@ func inputFault(err error, pointer string) error {
 		return nodeFault("the input cannot be stored", err)
 	}
 	message := "the input cannot be had: " + err.Error()
-	var wrong *mismatch
+	var wrong *validate.Mismatch
 	if errors.As(err, &wrong) {
 		message = "the input is not what the program takes: " + wrong.Error()
 		if pointer == "/input/data" {
-			pointer += wrong.pointer
-		} else if wrong.pointer != "" {
-			pointer = wrong.pointer
+			pointer += wrong.Pointer
+		} else if wrong.Pointer != "" {
+			pointer = wrong.Pointer
 		}
 	}
 	return &fault{outcome: jobs.OutcomeInput, message: message, pointer: pointer}

@@ -1,18 +1,16 @@
 package worker
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/santhosh-tekuri/jsonschema/v5"
 
+	"github.com/runnerbean/runnerbean/internal/validate"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -43,7 +41,7 @@ type manifest struct {
 	// Deterministic says that equal inputs give equal results.
 	Deterministic bool `json:"deterministic"`
 
-	input, result *jsonschema.Schema
+	input, result *validate.Schema
 }
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
@@ -102,25 +100,15 @@ func (m *manifest) checkLimits() error {
 	return nil
 }
 
-// compile makes a schema that can load nothing: not from the network, not
-// from this machine's files.
-func compile(member string, schema jsontext.Value) (*jsonschema.Schema, error) {
-	if len(schema) == 0 {
+// compile compiles a member of program.json that is a schema; nil where there
+// is none.
+func compile(member string, text jsontext.Value) (*validate.Schema, error) {
+	if len(text) == 0 {
 		return nil, nil
 	}
-	c := jsonschema.NewCompiler()
-	c.Draft = jsonschema.Draft2020
-	c.AssertFormat = true
-	c.LoadURL = func(url string) (io.ReadCloser, error) {
-		return nil, fmt.Errorf("%s: a schema may refer to itself only", url)
-	}
-	name := "mem:///" + member + ".json"
-	if err := c.AddResource(name, bytes.NewReader(schema)); err != nil {
-		return nil, fmt.Errorf("program.json: %s: %w", member, err)
-	}
-	compiled, err := c.Compile(name)
+	compiled, err := validate.Compile(text)
 	if err != nil {
-		return nil, fmt.Errorf("program.json: %s is not a JSON Schema: %w", member, err)
+		return nil, fmt.Errorf("program.json: %s: %w", member, err)
 	}
 	return compiled, nil
 }

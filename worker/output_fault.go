@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/runnerbean/runnerbean/internal/validate"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -34,11 +35,11 @@ func (e *outputError) Error() string { return e.message }
 // Another attempt would print the same.
 func outputFault(err error) error {
 	f := &fault{outcome: jobs.OutcomeError, final: true}
-	var wrong *mismatch
+	var wrong *validate.Mismatch
 	var bad *outputError
 	switch {
 	case errors.As(err, &wrong):
-		f.message, f.pointer = "the result is not what program.json promises: "+wrong.Error(), wrong.pointer
+		f.message, f.pointer = "the result is not what program.json promises: "+wrong.Error(), wrong.Pointer
 	case errors.As(err, &bad):
 		f.message, f.pointer = bad.message, bad.pointer
 	case errors.Is(err, errEmpty):

@@ -83,7 +83,7 @@ func (a *attempt) compose(ctx context.Context) ([]byte, error) {
 	if document, err = appendValue(document, a.exit.Stdout); err != nil {
 		return nil, outputFault(err)
 	}
-	if err := validate(a.program.manifest.result, bytes.NewReader(a.exit.Stdout)); err != nil {
+	if err := a.program.manifest.result.Check(ctx, a.exit.Stdout); err != nil {
 		return nil, outputFault(err)
 	}
 	artifacts, err := a.artifacts(ctx)

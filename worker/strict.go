@@ -2,7 +2,6 @@ package worker
 
 import (
 	"bytes"
-	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/santhosh-tekuri/jsonschema/v5"
 )
 
 // maxDepth is how deep the JSON of inputs and results may be nested.
@@ -111,38 +109,6 @@ func (d *depthReader) Read(p []byte) (int, error) {
 		return 0, deep
 	}
 	return n, err
-}
-
-// mismatch is a value that its schema does not allow.
-type mismatch struct{ pointer, message string }
-
-func (m *mismatch) Error() string {
-	if m.pointer == "" {
-		return m.message
-	}
-	return m.pointer + ": " + m.message
-}
-
-// validate checks the JSON value in r against a schema; nil allows all.
-func validate(schema *jsonschema.Schema, r io.Reader) error {
-	if schema == nil {
-		return nil
-	}
-	dec := stdjson.NewDecoder(r)
-	dec.UseNumber()
-	var v any
-	if err := dec.Decode(&v); err != nil {
-		return err
-	}
-	err := schema.Validate(v)
-	var fault *jsonschema.ValidationError
-	if !errors.As(err, &fault) {
-		return err
-	}
-	for len(fault.Causes) > 0 {
-		fault = fault.Causes[0]
-	}
-	return &mismatch{pointer: fault.InstanceLocation, message: fault.Message}
 }
 
 // clean makes text that came from a program fit to be stored and shown: valid

@@ -13,11 +13,11 @@ const module = "github.com/runnerbean/runnerbean/"
 // docs/architecture.md draws them.
 var arrows = map[string][]string{
 	"cmd/runnerbean":               {"worker", "publisher", "jobs", "internal/access", "internal/dispatch", "internal/ledger", "internal/metrics", "internal/queue", "internal/store", "internal/tracing", "internal/vitals", "internal/webhook"},
-	"worker":                       {"worker/internal/process", "jobs", "internal/ledger", "internal/outbound", "internal/queue", "internal/store"},
+	"worker":                       {"worker/internal/process", "jobs", "internal/ledger", "internal/outbound", "internal/queue", "internal/validate", "internal/store"},
 	"publisher":                    {"jobs", "internal/access", "internal/ledger", "internal/store", "publisher/internal/fast", "publisher/internal/inputform", "publisher/internal/stream"},
 	"publisher/internal/stream":    {},
 	"publisher/internal/fast":      {},
-	"publisher/internal/inputform": {},
+	"publisher/internal/inputform": {"internal/validate"},
 	"internal/access":              {},
 	"internal/dispatch":            {"jobs", "internal/ledger", "internal/queue"},
 	"internal/ledger":              {"jobs"},
@@ -30,6 +30,7 @@ var arrows = map[string][]string{
 	"internal/queue/queuetest":     {"internal/queue"},
 	"internal/browsertest":         {},
 	"internal/stracetest":          {},
+	"internal/validate":            {},
 	"internal/store":               {},
 	"internal/vitals":              {"jobs"},
 	"jobs":                         {"internal/queue"},

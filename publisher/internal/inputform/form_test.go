@@ -161,3 +161,14 @@ func FuzzForm(f *testing.F) {
 		}
 	})
 }
+
+func TestCheckBoundsNumbers(t *testing.T) {
+	for _, value := range []string{`{"days":1e1000001}`, `{"days":-1e-1000001}`, `{"days":` + strings.Repeat("9", 2000) + `}`} {
+		if pointer, fault := Check(t.Context(), []byte(weather), []byte(value)); pointer != "/days" || !strings.Contains(fault, "number") {
+			t.Errorf("%.40s: %q at %q", value, fault, pointer)
+		}
+	}
+	if pointer, fault := Check(t.Context(), []byte(`{"maxLength":1e1000001}`), []byte(`"a"`)); pointer != "" || fault != "" {
+		t.Errorf("a schema that cannot be used is held against the input: %q at %q", fault, pointer)
+	}
+}

@@ -1,0 +1,105 @@
+package validate
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Bounds of the numbers in values and in schemas. Arithmetic on a number takes
+// time and memory with its size, and a short text such as 1e1000000 can stand
+// for a very large one.
+const (
+	maxDigits   = 1000
+	maxExponent = 1000 // in either direction
+)
+
+// maxNesting is how deep objects and arrays of a value may lie in one another.
+const maxNesting = 1000
+
+// measures are what a scan of a JSON text counts.
+type measures struct{ depth, values int }
+
+// measure goes through one well-formed JSON text and refuses what cannot be
+// checked in bounded time: numbers beyond the bounds and deep nesting.
+func measure(ctx context.Context, text []byte, deepest int) (measures, error) {
+	var m measures
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		if i%step == 0 && ctx.Err() != nil {
+			return m, context.Cause(ctx)
+		}
+		switch c := text[i]; {
+		case c == '"':
+			i = stringEnd(text, i) - 1
+			m.values++
+		case c == '{' || c == '[':
+			m.values++
+			if depth++; depth > deepest {
+				return m, &Mismatch{Message: fmt.Sprintf("nested more than %d deep", deepest)}
+			}
+			m.depth = max(m.depth, depth)
+		case c == '}' || c == ']':
+			depth--
+		case c == '-' || c >= '0' && c <= '9':
+			end := numberEnd(text, i)
+			if fault := numberFault(text[i:end]); fault != "" {
+				return m, &Mismatch{Pointer: pointerAt(text, i), Message: fault}
+			}
+			m.values++
+			i = end - 1
+		}
+	}
+	return m, nil
+}
+
+// numberFault says what keeps a JSON number from being checked, if anything.
+func numberFault(text []byte) string {
+	mantissa, exponent, _ := bytes.Cut(bytes.ToLower(text), []byte("e"))
+	digits := len(mantissa) - bytes.Count(mantissa, []byte(".")) - bytes.Count(mantissa, []byte("-"))
+	if digits > maxDigits {
+		return fmt.Sprintf("the number has %d digits; at most %d can be checked", digits, maxDigits)
+	}
+	if len(exponent) == 0 {
+		return ""
+	}
+	n, err := strconv.Atoi(string(exponent))
+	if err != nil || n > maxExponent || n < -maxExponent {
+		return fmt.Sprintf("the number %.40s has an exponent beyond %d, which cannot be checked", text, maxExponent)
+	}
+	return ""
+}
+
+// pointerAt is the JSON pointer (RFC 6901) of the value that begins at offset.
+func pointerAt(text []byte, offset int) string {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	for {
+		if _, err := dec.ReadToken(); err != nil || dec.InputOffset() > int64(offset) {
+			return string(dec.StackPointer())
+		}
+	}
+}
+
+// stringEnd is where the string that begins at i has ended.
+func stringEnd(text []byte, i int) int {
+	for i++; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(text)
+}
+
+// numberEnd is where the number that begins at i has ended.
+func numberEnd(text []byte, i int) int {
+	for i < len(text) && (text[i] >= '0' && text[i] <= '9' || text[i] == '-' || text[i] == '+' || text[i] == '.' || text[i]|0x20 == 'e') {
+		i++
+	}
+	return i
+}
