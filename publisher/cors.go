@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	exposed       = "ETag, Last-Modified, Retry-After, Location, Preference-Applied, Idempotency-Replayed, Accept-Ranges, Content-Range, Content-Disposition, Allow"
+	exposed       = "ETag, Last-Modified, Retry-After, Location, Preference-Applied, Idempotency-Replayed, Accept-Ranges, Content-Range, Content-Disposition, Allow, Log-Attempt, Log-Position, Log-Total"
 	readRequests  = "Accept, Cache-Control, If-Modified-Since, If-None-Match, If-Range, Last-Event-ID, Prefer, Range"
 	writeRequests = readRequests + ", Authorization, Content-Type, Idempotency-Key, If-Match"
 )

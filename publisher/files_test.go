@@ -1,12 +1,16 @@
 package publisher
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -104,6 +108,15 @@ func TestLogs(t *testing.T) {
 		{"?tail=-1", "", 400, ""},
 		{"?tail=1&tail=2", "", 400, ""},
 		{"?attempt=x", "", 400, ""},
+		{"?from=4", "", 200, "123456789</b>\n"},
+		{"?from=18", "", 200, ""},
+		{"?from=99", "", 200, ""},
+		{"?attempt=1&from=6", "", 200, "try\n"},
+		{"?from=-1", "", 400, ""},
+		{"?from=1&tail=1", "", 400, ""},
+		{"?from=1&rendered=true", "", 400, ""},
+		{"?rendered=yes", "", 400, ""},
+		{"?rendered=false&attempt=1", "", 200, "first try\n"},
 	} {
 		r := b.get("/" + id + "/log" + test.query)
 		if test.fields != "" {
@@ -125,5 +138,58 @@ func TestLogs(t *testing.T) {
 	r := b.get("/"+id+"/log?attempt=1", "If-Modified-Since: "+b.get("/"+id+"/log?attempt=1").Header.Get("Last-Modified"))
 	if r.StatusCode != http.StatusNotModified {
 		t.Errorf("the log of an attempt that has ended: %d", r.StatusCode)
+	}
+}
+
+// TestLongLog asks for a log by position, of which the middle was left out, and
+// for its end, which begins inside a character.
+func TestLongLog(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := b.queued("")
+	b.running(id)
+	all := strings.Repeat("größer\n", 100_000) // 9 bytes each
+	head, tail := string(logtext.Head([]byte(all[:logtext.EndSize]))), string(logtext.Tail([]byte(all[len(all)-logtext.EndSize:])))
+	omitted := int64(len(all) - len(head) - len(tail))
+	if err := b.store.Replace(t.Context(), store.LogKey(id, 1), []byte(head+logtext.Gap(omitted)+tail)); err != nil {
+		t.Fatal(err)
+	}
+	for from, want := range map[int]string{0: head, 100: head[100:], len(head): tail, len(head) + 5: tail, len(all) - 10: all[len(all)-10:]} {
+		r := b.get(fmt.Sprintf("/%s/log?from=%d", id, from))
+		body := bodyOf(t, r)
+		position, _ := strconv.Atoi(r.Header.Get("Log-Position"))
+		if body != want || all[position:position+len(body)] != body {
+			t.Errorf("from %d: %d bytes that are not those at %d", from, len(body), position)
+		}
+		if r.Header.Get("Log-Total") != strconv.Itoa(len(all)) || r.Header.Get("Log-Attempt") != "1" {
+			t.Errorf("from %d: %v", from, r.Header)
+		}
+	}
+	for n := range 12 {
+		if body := bodyOf(t, b.get(fmt.Sprintf("/%s/log?tail=%d", id, n))); !utf8.ValidString(body) || !strings.HasSuffix(all, body) || n-len(body) > 1 {
+			t.Errorf("the last %d bytes are %q", n, body)
+		}
+	}
+}
+
+// TestRenderedLog is what a terminal would show.
+func TestRenderedLog(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := b.queued("")
+	b.running(id)
+	log := []byte("Parsing\r\n\x1b[1m 5 %\x1b[0m\r99 % größer\r\nM\xfcll \u202e\n")
+	if err := b.store.Replace(t.Context(), store.LogKey(id, 1), log); err != nil {
+		t.Fatal(err)
+	}
+	want := "Parsing\n99 % größer\nM\\xfcll \\u{202e}\n"
+	if got := bodyOf(t, b.get("/"+id+"/log?rendered=true")); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := bodyOf(t, b.get("/"+id+"/log")); got != string(log) {
+		t.Errorf("%q is not what was written", got)
+	}
+	if page := bodyOf(t, b.get("/"+id, asBrowser)); !strings.Contains(page, ">"+strings.TrimSpace(want)+"</pre>") {
+		t.Errorf("the page does not show %q", want)
 	}
 }

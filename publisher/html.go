@@ -11,14 +11,16 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
 const (
 	typeHTML = "text/html; charset=utf-8"
-	// pageTail is how many bytes of a log a page begins with.
-	pageTail = 16 << 10
+	// pageTail is how many bytes of a log are read for a page. What is shown of
+	// them may be far less, where a progress is written over again and again.
+	pageTail = 64 << 10
 )
 
 // servePage answers for a job with a page for a person.
@@ -94,12 +96,14 @@ func (p *Publisher) logTail(ctx context.Context, r jobs.Result) ([]byte, error) 
 		return nil, err
 	}
 	defer object.Close()
-	if object.Size > pageTail {
-		if _, err := object.Seek(-pageTail, io.SeekEnd); err != nil {
-			return nil, err
-		}
+	if object.Size <= pageTail {
+		return io.ReadAll(io.LimitReader(object, pageTail))
 	}
-	return io.ReadAll(io.LimitReader(object, pageTail))
+	if _, err := object.Seek(-pageTail, io.SeekEnd); err != nil {
+		return nil, err
+	}
+	tail, err := io.ReadAll(io.LimitReader(object, pageTail))
+	return logtext.Tail(tail), err
 }
 
 // attempts are those of a job that has had one before its newest.

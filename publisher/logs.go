@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -9,18 +10,30 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/store"
 )
 
 // hostile keeps a browser from running what a program has written.
 const hostile = "sandbox; default-src 'none'; frame-ancestors 'none'"
 
+const (
+	// logAttempt, logPosition and logTotal tell where the part of a log belongs
+	// that an answer has: to which attempt, at which of the bytes that its program
+	// wrote, and how many those are so far.
+	logAttempt  = "Log-Attempt"
+	logPosition = "Log-Position"
+	logTotal    = "Log-Total"
+)
+
 // getLog answers with the log of the newest attempt, or of ?attempt=N, and of
-// that the last ?tail=BYTES.
+// that the last ?tail=BYTES, or what was written from position ?from=BYTES on.
+// With ?rendered=true it is as a terminal shows it.
 func (p *Publisher) getLog(c echo.Context) error {
 	id, err := pathID(c)
 	if err != nil {
@@ -34,24 +47,26 @@ func (p *Publisher) getLog(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	attempt, err := query.of(rec)
-	if err != nil {
+	if query.attempt, err = query.of(rec); err != nil {
 		return err
 	}
 	h := c.Response().Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Content-Security-Policy", hostile)
 	h.Set("Cache-Control", noCache)
-	if attempt == rec.Attempt && !rec.State.Final() {
+	if query.attempt == rec.Attempt && !rec.State.Final() {
 		h.Set("Cache-Control", noStore)
 	}
-	return p.sendLog(c, id, attempt, query.tail)
+	h.Set(logAttempt, strconv.Itoa(query.attempt))
+	return p.sendLog(c, id, query)
 }
 
-func (p *Publisher) sendLog(c echo.Context, id string, attempt int, tail int64) error {
+func (p *Publisher) sendLog(c echo.Context, id string, query logQuery) error {
 	w := rolling(c.Response().Writer)
-	object, err := p.cfg.Store.Open(c.Request().Context(), store.LogKey(id, attempt))
+	object, err := p.cfg.Store.Open(c.Request().Context(), store.LogKey(id, query.attempt))
 	if errors.Is(err, fs.ErrNotExist) {
+		c.Response().Header().Set(logPosition, "0")
+		c.Response().Header().Set(logTotal, "0")
 		http.ServeContent(w, c.Request(), "", time.Time{}, strings.NewReader(""))
 		return nil
 	}
@@ -59,37 +74,101 @@ func (p *Publisher) sendLog(c echo.Context, id string, attempt int, tail int64) 
 		return err
 	}
 	defer object.Close()
-	content := io.ReadSeeker(object)
-	if tail >= 0 && tail < object.Size {
-		content = &window{r: object, off: object.Size - tail, size: tail}
+	content, err := query.part(c.Response().Header(), object)
+	if err != nil {
+		return err
 	}
+	if query.rendered {
+		raw, err := io.ReadAll(io.LimitReader(content, maxLogRead))
+		if err != nil {
+			return err
+		}
+		content = strings.NewReader(logtext.Visible(logtext.Render(string(raw)), true))
+	}
+	// A log may change twice within the second that Last-Modified can tell.
+	c.Response().Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, object.ModTime.UnixNano(), object.Size))
 	http.ServeContent(w, c.Request(), "", object.ModTime, content)
 	return nil
 }
 
-// logQuery says which log, and how much of its end; tail is -1 for all.
+// maxLogRead bounds what is rendered of a log; a stored one is shorter.
+const maxLogRead int64 = 2*logtext.EndSize + logtext.GapSize
+
+// part is what is asked for of a log.
+func (q logQuery) part(h http.Header, object *store.Object) (io.ReadSeeker, error) {
+	kept, err := layoutOf(object)
+	if err != nil {
+		return nil, err
+	}
+	h.Set(logTotal, strconv.FormatInt(kept.Total(), 10))
+	switch {
+	case q.from >= 0:
+		position, offset, length := kept.Part(q.from)
+		h.Set(logPosition, strconv.FormatInt(position, 10))
+		return &window{r: object, off: offset, size: length}, nil
+	case q.tail >= 0 && q.tail < object.Size:
+		offset, err := characterAt(object, object.Size-q.tail)
+		return &window{r: object, off: offset, size: object.Size - offset}, err
+	}
+	_, err = object.Seek(0, io.SeekStart)
+	return object, err
+}
+
+// layoutOf says what a stored log has.
+func layoutOf(object *store.Object) (logtext.Kept, error) {
+	if object.Size <= logtext.GapOffset {
+		return logtext.LayoutOf(object.Size, nil), nil
+	}
+	if _, err := object.Seek(logtext.GapOffset, io.SeekStart); err != nil {
+		return logtext.Kept{}, err
+	}
+	gap, err := io.ReadAll(io.LimitReader(object, logtext.GapSize))
+	return logtext.LayoutOf(object.Size, gap), err
+}
+
+// characterAt is where the first whole character begins from offset on.
+func characterAt(object *store.Object, offset int64) (int64, error) {
+	if _, err := object.Seek(offset, io.SeekStart); err != nil {
+		return 0, err
+	}
+	first, err := io.ReadAll(io.LimitReader(object, utf8.UTFMax))
+	return offset + int64(len(first)-len(logtext.Tail(first))), err
+}
+
+// logQuery says which log, and how much of it.
 type logQuery struct {
-	attempt int
-	tail    int64
+	attempt  int
+	tail     int64 // bytes from the end; -1: all
+	from     int64 // position in what the program wrote; -1: as stored
+	rendered bool
 }
 
 func parseLogQuery(q url.Values) (logQuery, error) {
-	out := logQuery{tail: -1}
+	out := logQuery{tail: -1, from: -1}
 	for name, values := range q {
 		n, err := strconv.ParseInt(values[0], 10, 64)
-		valid := err == nil && len(values) == 1
+		valid := err == nil && len(values) == 1 && n >= 0
 		switch {
 		case name == "attempt" && valid && n >= 1 && n <= 1<<31:
 			out.attempt = int(n)
-		case name == "tail" && valid && n >= 0:
+		case name == "tail" && valid:
 			out.tail = n
+		case name == "from" && valid:
+			out.from = n
+		case name == "rendered" && len(values) == 1 && (values[0] == "true" || values[0] == "false"):
+			out.rendered = values[0] == "true"
 		case name == "attempt":
 			return out, badParameter(name, "is a number from 1, once")
-		case name == "tail":
+		case name == "tail" || name == "from":
 			return out, badParameter(name, "is a number of bytes, once")
+		case name == "rendered":
+			return out, badParameter(name, "is true or false, once")
 		default:
-			return out, badParameter(name, "is not known here; attempt and tail are")
+			return out, badParameter(name, "is not known here; attempt, tail, from and rendered are")
 		}
+	}
+	if out.from >= 0 && (out.tail >= 0 || out.rendered) {
+		return out, badParameter("from", "goes with neither tail nor rendered")
 	}
 	return out, nil
 }

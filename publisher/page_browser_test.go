@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/runnerbean/runnerbean/internal/browsertest"
+	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -57,7 +58,11 @@ func newFakeNode(t *testing.T) *fakeNode {
 	mux.HandleFunc("GET /"+testID+"/log", func(w http.ResponseWriter, r *http.Request) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		http.ServeContent(w, r, "log.txt", time.Time{}, strings.NewReader(n.log))
+		text := n.log
+		if r.URL.Query().Get("rendered") == "true" {
+			text = logtext.Render(text)
+		}
+		http.ServeContent(w, r, "log.txt", time.Time{}, strings.NewReader(text))
 	})
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)

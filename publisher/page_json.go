@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/runnerbean/runnerbean/internal/logtext"
 )
 
 const (
@@ -35,7 +37,7 @@ func prettyJSON(raw []byte, limit int) (string, bool) {
 	if p.cut {
 		s = s[:limit]
 	}
-	return visible(strings.ToValidUTF8(s, ""), true), p.cut
+	return logtext.Visible(strings.ToValidUTF8(s, ""), true), p.cut
 }
 
 type jsonPrinter struct {

@@ -13,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/inputform"
 )
@@ -167,5 +168,5 @@ func pretty(v any) string {
 	if err != nil || json.Indent(&out, text, "", "  ") != nil {
 		return ""
 	}
-	return visible(clip(out.String(), maxLogShown), true)
+	return logtext.Visible(clip(out.String(), maxLogShown), true)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/inputform"
 )
@@ -38,7 +39,7 @@ func harmless(f *inputform.Field) {
 	for i, label := range f.Labels {
 		f.Labels[i] = show(label, 100)
 	}
-	if visible(f.Value, true) != f.Value {
+	if logtext.Visible(f.Value, true) != f.Value {
 		f.Value = ""
 	}
 	for _, m := range f.Fields {

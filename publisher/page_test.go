@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -160,7 +161,7 @@ func checkHarmless(t *testing.T, page string) {
 		}
 	}
 	for _, r := range page {
-		if r != '\n' && r != '\t' && (hidden(r) || r == 0x1b) {
+		if r != '\n' && r != '\t' && (logtext.Hidden(r) || r == 0x1b) {
 			t.Errorf("%U came through", r)
 			break
 		}
@@ -342,7 +343,7 @@ func FuzzLogText(f *testing.F) {
 	f.Add([]byte("\x1b[31m\x1b]0;x\x07\r\n\xff\u202e"))
 	f.Fuzz(func(t *testing.T, log []byte) {
 		for _, r := range logText(log) {
-			if r != '\n' && r != '\t' && hidden(r) {
+			if r != '\n' && r != '\t' && logtext.Hidden(r) {
 				t.Fatalf("%U came through", r)
 			}
 		}

@@ -5,15 +5,15 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/runnerbean/runnerbean/internal/logtext"
 )
 
 // show makes a string of unknown origin fit for one line of a page: at most
 // limit runes, with control, bidirectional and invisible characters spelled
 // out, so that nothing can pose as something else.
 func show(s string, limit int) string {
-	return visible(clip(s, limit), false)
+	return logtext.Visible(clip(s, limit), false)
 }
 
 // clip cuts s after limit runes.
@@ -31,123 +31,20 @@ func clip(s string, limit int) string {
 	return s
 }
 
-// visible spells out what has no glyph of its own as \u{...}. With lines,
-// newlines and tabs stay.
-func visible(s string, lines bool) string {
-	shy := func(r rune) bool { return hidden(r) && !(lines && (r == '\n' || r == '\t')) }
-	if utf8.ValidString(s) && strings.IndexFunc(s, shy) < 0 {
-		return s
-	}
-	var b strings.Builder
-	for len(s) > 0 {
-		r, size := utf8.DecodeRuneInString(s)
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[0])
-		case shy(r):
-			fmt.Fprintf(&b, `\u{%x}`, r)
-		default:
-			b.WriteString(s[:size])
-		}
-		s = s[size:]
-	}
-	return b.String()
-}
-
-// hidden reports runes that reorder, hide or imitate. The joiners U+200C and
-// U+200D stay, for scripts and emoji need them.
-func hidden(r rune) bool {
-	if r < 0x7f {
-		return r < 0x20
-	}
-	return r != 0x200c && r != 0x200d && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co)
-}
-
 // maxLogShown is how much of a log a page holds, in bytes.
 const maxLogShown = 32 << 10
 
-// logText makes the end of a log readable: whole lines, no terminal escapes,
-// and of a line that was written over only its last form.
+// logText is the end of a log, as a terminal shows it, in whole lines.
 func logText(tail []byte) string {
-	s := string(tail)
-	if len(s) > maxLogShown {
-		s = s[len(s)-maxLogShown:]
-		if i := strings.IndexByte(s, '\n'); i >= 0 && i < len(s)-1 {
-			s = s[i+1:]
-		}
-	}
-	lines := strings.Split(plain(s), "\n")
-	for i, line := range lines {
-		line = strings.TrimRight(line, "\r")
-		lines[i] = line[strings.LastIndexByte(line, '\r')+1:]
-	}
-	return strings.TrimRight(visible(strings.Join(lines, "\n"), true), "\n")
-}
-
-// plain leaves out the escape sequences of terminals (ECMA-48).
-func plain(s string) string {
-	if !strings.Contains(s, "\x1b") {
+	s := strings.TrimRight(logtext.Visible(logtext.Render(string(tail)), true), "\n")
+	if len(s) <= maxLogShown {
 		return s
 	}
-	var b strings.Builder
-	for {
-		i := strings.IndexByte(s, 0x1b)
-		if i < 0 {
-			b.WriteString(s)
-			return b.String()
-		}
-		b.WriteString(s[:i])
-		s = s[i+escapeLen(s[i:]):]
+	s = logtext.Last(s, maxLogShown)
+	if i := strings.IndexByte(s, '\n'); i >= 0 && i < len(s)-1 {
+		s = s[i+1:]
 	}
-}
-
-// escapeLen is the length of the escape sequence that s begins with.
-func escapeLen(s string) int {
-	if len(s) < 2 {
-		return len(s)
-	}
-	switch s[1] {
-	case '[':
-		return csiLen(s)
-	case ']', 'P', 'X', '^', '_':
-		return stringLen(s)
-	}
-	i := 1
-	for i < len(s) && s[i] >= 0x20 && s[i] <= 0x2f {
-		i++
-	}
-	if i < len(s) && s[i] >= 0x30 && s[i] < 0x7f {
-		i++
-	}
-	return i
-}
-
-// csiLen ends at the final byte; anything that cannot be part of the sequence
-// stays.
-func csiLen(s string) int {
-	i := 2
-	for i < len(s) && s[i] >= 0x20 && s[i] <= 0x3f {
-		i++
-	}
-	if i < len(s) && s[i] >= 0x40 && s[i] < 0x7f {
-		i++
-	}
-	return i
-}
-
-// stringLen ends at BEL or ST, or with the line.
-func stringLen(s string) int {
-	for i := 2; i < len(s); i++ {
-		switch {
-		case s[i] == 0x07:
-			return i + 1
-		case s[i] == 0x1b && i+1 < len(s) && s[i+1] == '\\':
-			return i + 2
-		case s[i] == '\n' || s[i] == 0x1b:
-			return i
-		}
-	}
-	return len(s)
+	return s
 }
 
 // maxLink bounds the addresses that a page links to, in bytes.

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -95,7 +96,7 @@ func newJobView(d pageData) *jobView {
 func (v *jobView) progress(r jobs.Result) {
 	if v.Pending {
 		v.Refresh = 5
-		v.Message = visible(clip(r.Message, maxMessageRunes), true)
+		v.Message = logtext.Visible(clip(r.Message, maxMessageRunes), true)
 	}
 	if p := r.Progress; v.Running && p != nil && *p >= 0 && *p <= 1 {
 		v.Value = strconv.FormatFloat(*p, 'f', 4, 64)
@@ -106,7 +107,7 @@ func (v *jobView) progress(r jobs.Result) {
 // reason says why a job waits, or why it ended as it did.
 func (v *jobView) reason(r jobs.Result) {
 	if v.Pending && v.Message == "" {
-		v.Message = visible(clip(r.Reason, maxMessageRunes), true)
+		v.Message = logtext.Visible(clip(r.Reason, maxMessageRunes), true)
 	}
 	if r.Error == nil || r.State == jobs.Succeeded {
 		return
@@ -115,7 +116,7 @@ func (v *jobView) reason(r jobs.Result) {
 	if v.Pending {
 		v.Because = "The attempt before: " + strings.ToLower(v.Because[:1]) + v.Because[1:]
 	}
-	v.Fault = visible(clip(r.Error.Message, maxMessageRunes), true)
+	v.Fault = logtext.Visible(clip(r.Error.Message, maxMessageRunes), true)
 	v.Pointer = show(r.Error.Pointer, maxMessageRunes)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -116,7 +117,7 @@ func (p *Publisher) workJob(ctx context.Context, id string, details jobs.Details
 func (v *workPage) tell(d jobs.Details, rec ledger.Record) {
 	if v.Why = show(sentenceCase(d.Why), maxMessageRunes); v.Why != "" {
 		v.Why += "."
-		v.Job.Message = visible(clip(d.Status.Message, maxMessageRunes), true)
+		v.Job.Message = logtext.Visible(clip(d.Status.Message, maxMessageRunes), true)
 	}
 	if v.CanAct {
 		v.Verbs = jobButtons(d, rec)

@@ -1,18 +1,17 @@
 package worker
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/worker/internal/process"
 )
@@ -236,23 +235,18 @@ func (a *attempt) lastWords() string {
 
 // lastLine is the last line of the log that says anything.
 func (a *attempt) lastLine(none string) string {
-	if a.log.Total() == 0 {
-		return none
+	if line := logtext.Line(a.logTail()); line != "" {
+		return line
 	}
-	tail := bytes.TrimSpace(a.log.Tail(maxLogTail))
-	line := strings.TrimSpace(string(tail[bytes.LastIndexByte(tail, '\n')+1:]))
-	if line == "" {
-		return none
-	}
-	return line
+	return none
 }
 
-// logTail is the end of the log for an error.
+// logTail is the end of the log for an error, as a terminal shows it.
 func (a *attempt) logTail() string {
 	if a.log.Total() == 0 {
 		return ""
 	}
-	return string(a.log.Tail(maxLogTail))
+	return logtext.Last(logtext.Render(string(a.log.Tail(maxRendered))), maxLogTail)
 }
 
 // settleTime is how long what must be written after the end of a context may

@@ -107,6 +107,32 @@ func TestLogOfAShortJob(t *testing.T) {
 	}
 }
 
+// TestProgressOverwritten is of a program that writes its progress over itself
+// with carriage returns, more of it than an error keeps, as POV-Ray does.
+func TestProgressOverwritten(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.install("p", `printf 'Szene wird gelesen …\r\n' >&2
+i=0; while [ $i -lt 400 ]; do printf 'Gerendert: %3d von 400 Zeilen — größter Wert\r' $i >&2; i=$((i+1)); done
+printf '\r\nFatal error: kein Licht für „Küche“\r\n' >&2
+exit 65`)
+	r.start()
+	record := r.await(r.submit(job("p")), jobs.Failed)
+	if got, want := record.Error.Message, "Fatal error: kein Licht für „Küche“"; got != want {
+		t.Errorf("message is %q, want %q", got, want)
+	}
+	want := "Szene wird gelesen …\nGerendert: 399 von 400 Zeilen — größter Wert\nFatal error: kein Licht für „Küche“\n"
+	if got := record.Error.LogTail; got != want {
+		t.Errorf("tail is %q, want %q", got, want)
+	}
+	if log := string(r.object(store.LogKey(record.ID, 1))); !strings.Contains(log, "Gerendert:  17 von 400 Zeilen — größter Wert\r") {
+		t.Error("the log is not stored as it was written")
+	}
+	if e, err := decodeEvent([]byte(`{"message":"1 %\r2 %\r"}`)); err != nil || *e.Message != "2 %" {
+		t.Errorf("the live message is %q, %v", *e.Message, err)
+	}
+}
+
 // TestFloodedLog floods stderr: the log is bounded and the program never waits.
 func TestFloodedLog(t *testing.T) {
 	t.Parallel()

@@ -12,6 +12,9 @@ import (
 const (
 	maxMessage = 1 << 10 // of an error, in bytes
 	maxLogTail = 4 << 10 // in an error, in bytes
+	// maxRendered is how much of a log is rendered for maxLogTail: a progress that
+	// is written over again and again takes much of it.
+	maxRendered = 64 << 10
 )
 
 // backoff is a wait that doubles with each try, with jitter so that many who

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/runnerbean/runnerbean/internal/logtext"
 )
 
 // maxDepth is how deep the JSON of inputs and results may be nested.
@@ -111,15 +113,15 @@ func (d *depthReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// clean makes text that came from a program fit to be stored and shown: valid
-// UTF-8 without control characters, at most limit bytes.
+// clean makes text that came from a program fit to be stored and shown: as a
+// terminal shows it, valid UTF-8 without control characters, at most limit bytes.
 func clean(text string, limit int) string {
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f {
 			return -1
 		}
 		return r
-	}, strings.ToValidUTF8(text, "\uFFFD"))
+	}, logtext.Render(text))
 	if len(text) <= limit {
 		return text
 	}

@@ -12,15 +12,16 @@ const module = "github.com/runnerbean/runnerbean/"
 // arrows are the only imports between the packages of this module, as
 // docs/architecture.md draws them.
 var arrows = map[string][]string{
-	"cmd/runnerbean":               {"worker", "publisher", "jobs", "internal/access", "internal/dispatch", "internal/ledger", "internal/metrics", "internal/queue", "internal/store", "internal/tracing", "internal/vitals", "internal/webhook"},
-	"worker":                       {"worker/internal/process", "jobs", "internal/ledger", "internal/outbound", "internal/queue", "internal/validate", "internal/store"},
-	"publisher":                    {"jobs", "internal/access", "internal/ledger", "internal/store", "publisher/internal/fast", "publisher/internal/inputform", "publisher/internal/stream"},
+	"cmd/runnerbean":               {"worker", "publisher", "jobs", "internal/access", "internal/dispatch", "internal/ledger", "internal/logtext", "internal/metrics", "internal/queue", "internal/store", "internal/tracing", "internal/vitals", "internal/webhook"},
+	"worker":                       {"worker/internal/process", "jobs", "internal/ledger", "internal/logtext", "internal/outbound", "internal/queue", "internal/validate", "internal/store"},
+	"publisher":                    {"jobs", "internal/access", "internal/ledger", "internal/logtext", "internal/store", "publisher/internal/fast", "publisher/internal/inputform", "publisher/internal/stream"},
 	"publisher/internal/stream":    {},
 	"publisher/internal/fast":      {},
 	"publisher/internal/inputform": {"internal/validate"},
 	"internal/access":              {},
 	"internal/dispatch":            {"jobs", "internal/ledger", "internal/queue"},
 	"internal/ledger":              {"jobs"},
+	"internal/logtext":             {},
 	"internal/metrics":             {"jobs", "worker"},
 	"internal/outbound":            {},
 	"internal/tracing":             {"worker"},
@@ -34,7 +35,7 @@ var arrows = map[string][]string{
 	"internal/store":               {},
 	"internal/vitals":              {"jobs"},
 	"jobs":                         {"internal/queue"},
-	"worker/internal/process":      {},
+	"worker/internal/process":      {"internal/logtext"},
 	"examples/forecast":            {},
 	"examples/website":             {"jobs"},
 	"examples/demo":                {"jobs"},

@@ -2,33 +2,19 @@ package main
 
 import (
 	"fmt"
-	"strings"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/runnerbean/runnerbean/internal/logtext"
 )
 
-// clean makes text from a job or a program harmless on a terminal: control
-// characters (ANSI sequences begin with one) and marks that change the
-// direction of writing are shown as a replacement character.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
-			return '�'
-		}
-		return r
-	}, text)
-}
+// clean makes text from a job or a program harmless on a terminal: as the
+// terminal would have left it, with what could command or mislead spelled out.
+func clean(text string) string { return logtext.Visible(logtext.Render(text), false) }
 
 // cleanLines is clean for a text of several lines: line ends and tabs stay.
-func cleanLines(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) {
-			return '�'
-		}
-		return r
-	}, text)
-}
+func cleanLines(text string) string { return logtext.Visible(logtext.Render(text), true) }
 
 // printable writes what a terminal could obey as escapes of JSON, which leaves
 // the meaning of a JSON text as it is: such characters are in strings only.

@@ -1,19 +1,17 @@
 package process
 
 import (
-	"fmt"
 	"sync"
-)
 
-// DefaultLogSize is how many bytes of each end a Log keeps where it does not say.
-const DefaultLogSize = 256 << 10
+	"github.com/runnerbean/runnerbean/internal/logtext"
+)
 
 // Log keeps the head and the tail of what is written to it and forgets what
 // lies between, so that its memory is bounded. The zero value is ready for use;
 // all methods may be called at the same time.
 type Log struct {
-	// HeadSize and TailSize are in bytes. Default DefaultLogSize each. They are
-	// not changed after the first Write.
+	// HeadSize and TailSize are in bytes. Default logtext.EndSize each, which
+	// readers of stored logs rely on. They are not changed after the first Write.
 	HeadSize, TailSize int
 
 	mu    sync.Mutex
@@ -40,7 +38,7 @@ func (l *Log) Write(p []byte) (int, error) {
 
 func size(n int) int {
 	if n <= 0 {
-		return DefaultLogSize
+		return logtext.EndSize
 	}
 	return n
 }
@@ -72,23 +70,27 @@ func (l *Log) Total() int64 {
 }
 
 // Snapshot is a copy of what is kept. Where bytes were left out, a line between
-// head and tail says how many.
+// head and tail says how many, and neither ends inside a character.
 func (l *Log) Snapshot() []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := make([]byte, 0, len(l.head)+len(l.tail)+64)
 	out = append(out, l.head...)
-	if n := l.omitted(); n > 0 {
-		out = fmt.Appendf(out, "\n[... %d bytes left out ...]\n", n)
+	n := l.omitted()
+	if n == 0 {
+		out = append(out, l.tail[l.next:]...)
+		return append(out, l.tail[:l.next]...)
 	}
-	out = append(out, l.tail[l.next:]...)
-	return append(out, l.tail[:l.next]...)
+	out = logtext.Head(out)
+	tail := logtext.Tail(append(append(make([]byte, 0, len(l.tail)), l.tail[l.next:]...), l.tail[:l.next]...))
+	n = l.total - int64(len(out)) - int64(len(tail))
+	return append(append(out, logtext.Gap(n)...), tail...)
 }
 
 func (l *Log) omitted() int64 { return l.total - int64(len(l.head)) - int64(len(l.tail)) }
 
-// Tail is a copy of the last n bytes, or of fewer where fewer are kept. It may
-// begin inside a character.
+// Tail is a copy of the last n bytes, or of fewer where fewer are kept. It does
+// not begin inside a character.
 func (l *Log) Tail(n int) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -103,6 +105,9 @@ func (l *Log) Tail(n int) []byte {
 		k := min(max(0, skip), len(p))
 		out = append(out, p[k:]...)
 		skip -= k
+	}
+	if int64(len(out)) < l.total {
+		out = logtext.Tail(out)
 	}
 	return out
 }

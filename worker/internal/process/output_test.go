@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/internal/logtext"
 )
 
 func init() {
@@ -47,10 +49,10 @@ func TestStderrFlood(t *testing.T) {
 		t.Errorf("code %d after %d bytes", exit.Code, log.Total())
 	}
 	kept := log.Snapshot()
-	if n := len(kept); n < 2*DefaultLogSize || n > 2*DefaultLogSize+100 {
+	if n := len(kept); n < 2*logtext.EndSize || n > 2*logtext.EndSize+100 {
 		t.Errorf("%d bytes are kept", n)
 	}
-	if want := fmt.Sprintf("\n[... %d bytes left out ...]\n", floodSize()-2*DefaultLogSize); !bytes.Contains(kept, []byte(want)) {
+	if want := fmt.Sprintf("\n[... %d bytes left out ...]\n", floodSize()-2*logtext.EndSize); !bytes.Contains(kept, []byte(want)) {
 		t.Errorf("no line %q", want)
 	}
 }
