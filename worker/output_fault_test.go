@@ -17,7 +17,7 @@ func TestOutputFault(t *testing.T) {
 		"date":         {"2026-11-26 12:00 start\n{\"a\":1}", "it printed '2026-11-26 12:00 start' before the result; write logs to standard error", ""},
 		"progress":     {"10%\r100%\r\n{\"a\":1}", "it printed '100%' before the result; write logs to standard error", ""},
 		"long":         {strings.Repeat("x", 500) + "\n1", "it printed '" + strings.Repeat("x", 117) + "…' before the result; write logs to standard error", ""},
-		"control":      {"\x1b[32mok\x07\n1", "it printed '[32mok' before the result; write logs to standard error", ""},
+		"control":      {"\x1b[32mok\x07\n1", "it printed 'ok' before the result; write logs to standard error", ""},
 		"line after":   {"{\"a\":1}\ndone in 3 s\n", "it printed 'done in 3 s' after the result; write logs to standard error (line 2, column 1 (byte 8))", ""},
 		"two":          {"{\"a\":1}\n{\"a\":2}\n", `stdout must be exactly one JSON value: more than one JSON value, '{"a":1}' and then '{"a":2}'; the second begins at line 2, column 1 (byte 8); write logs to standard error`, ""},
 		"many":         {"1\n2\n3\n", "stdout must be exactly one JSON value: more than one JSON value, '1' and then '2'; the second begins at line 2, column 1 (byte 2); write logs to standard error", ""},
