@@ -13,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/internal/access"
+	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -90,6 +91,9 @@ func (p *Publisher) admit(c echo.Context, needs level) error {
 // admitPerson asks for a token or a session of at least that level, where
 // tokens are asked for at all.
 func (p *Publisher) admitPerson(c echo.Context, needs level) error {
+	if c.Request().Header.Get(outbound.Header) != "" {
+		return problem(http.StatusForbidden, "a job's URL leads to this node, which gives jobs nothing but results")
+	}
 	h := c.Response().Header()
 	p.cors.allowListed(h, c.Request())
 	h.Set("Cache-Control", "private, no-cache") // unless the handler says otherwise

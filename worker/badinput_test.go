@@ -236,7 +236,7 @@ func TestPassingFaults(t *testing.T) {
 func TestNoLoopbackByDefault(t *testing.T) {
 	t.Parallel()
 	url := files(t)
-	r := newRig(t, func(c *Config) { c.FetchAllow = nil })
+	r := newRig(t, func(c *Config) { c.Outbound.Allow = nil })
 	r.install("cat", "cat")
 	r.start()
 	j := job("cat")

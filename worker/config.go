@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/queue"
 )
 
@@ -77,9 +77,8 @@ type Config struct {
 	MaxFiles int64
 	// FetchTimeout bounds the fetch of one input, tries included. Default 5 min.
 	FetchTimeout time.Duration
-	// FetchAllow are networks beyond the public ones that inputs may come from
-	// and results may go to. Default none.
-	FetchAllow []netip.Prefix
+	// Outbound says where inputs may come from.
+	Outbound outbound.Config
 
 	// Send puts messages for jobs that are queued because another one has
 	// ended. Default: that is left to the reconciler.

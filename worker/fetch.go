@@ -111,10 +111,7 @@ func (f *fetcher) once(ctx context.Context, src source, dst sink) (jobs.Source, 
 // dialFault makes an error of net/http readable, and says if it may pass.
 func dialFault(err error) error {
 	err = outbound.WithoutURL(err)
-	switch {
-	case outbound.Forbidden(err):
-		return fmt.Errorf("the address is not allowed: %w (see RUNNERBEAN_FETCH_ALLOW)", err)
-	case outbound.Transient(err):
+	if outbound.Transient(err) {
 		return &passing{err: err}
 	}
 	return err

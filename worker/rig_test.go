@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/internal/store"
@@ -105,7 +106,7 @@ func (r *rig) config() Config {
 		Ledger: r.ledger, Store: r.store, Node: "n1", Instance: jobs.NewID(), BaseURL: testBase,
 		Programs: filepath.Join(r.dir, "programs"), Scratch: filepath.Join(r.dir, "scratch"),
 		Slots: 2, Grace: 2 * time.Second, BackoffBase: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
-		FetchAllow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Logger: quiet(),
+		Outbound: outbound.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Logger: quiet(),
 		scanEvery: 100 * time.Millisecond,
 	}
 }

@@ -50,7 +50,7 @@ func New(cfg Config) (*Worker, error) {
 		crew: &crew{slots: cfg.Slots}, gate: process.NewGate(),
 		backoff: backoff{base: cfg.BackoffBase, most: cfg.BackoffMax, jitter: cfg.Jitter},
 		fetcher: &fetcher{
-			client: outbound.NewClient(cfg.FetchAllow), timeout: cfg.FetchTimeout,
+			client: outbound.NewClient(cfg.Outbound), timeout: cfg.FetchTimeout,
 			backoff: backoff{base: min(cfg.BackoffBase, time.Second), most: 10 * time.Second, jitter: cfg.Jitter},
 		},
 	}, nil

@@ -12,9 +12,9 @@ const module = "github.com/runnerbean/runnerbean/"
 // arrows are the only imports between the packages of this module, as
 // docs/architecture.md draws them.
 var arrows = map[string][]string{
-	"cmd/runnerbean":               {"worker", "publisher", "jobs", "internal/access", "internal/dispatch", "internal/ledger", "internal/logtext", "internal/metrics", "internal/queue", "internal/store", "internal/tracing", "internal/vitals", "internal/webhook"},
+	"cmd/runnerbean":               {"worker", "publisher", "jobs", "internal/access", "internal/dispatch", "internal/ledger", "internal/logtext", "internal/metrics", "internal/outbound", "internal/queue", "internal/store", "internal/tracing", "internal/vitals", "internal/webhook"},
 	"worker":                       {"worker/internal/process", "jobs", "internal/ledger", "internal/logtext", "internal/outbound", "internal/queue", "internal/validate", "internal/store"},
-	"publisher":                    {"jobs", "internal/access", "internal/ledger", "internal/logtext", "internal/store", "publisher/internal/fast", "publisher/internal/inputform", "publisher/internal/stream"},
+	"publisher":                    {"jobs", "internal/access", "internal/ledger", "internal/logtext", "internal/outbound", "internal/store", "publisher/internal/fast", "publisher/internal/inputform", "publisher/internal/stream"},
 	"publisher/internal/stream":    {},
 	"publisher/internal/fast":      {},
 	"publisher/internal/inputform": {"internal/validate"},

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -36,6 +35,7 @@ type settings struct {
 	Ledger        string        `env:"LEDGER" help:"record of jobs, sqlite:PATH (default: ledger.db in the data folder)"`
 	Store         string        `env:"STORE" help:"results and logs, file:///PATH (default: store in the data folder)"`
 	FetchAllow    []string      `env:"FETCH_ALLOW" help:"networks that inputs may come from beyond the public ones, such as 10.1.0.0/16,127.0.0.1"`
+	FetchProxy    string        `env:"FETCH_PROXY" secret:"true" help:"proxy for inputs, deliveries and webhooks, http://[USER:PASSWORD@]HOST:PORT; those of the environment are not used"`
 	Webhook       string        `env:"WEBHOOK" help:"URL that is told of the end of every job, besides those that jobs name"`
 	WebhookKey    string        `env:"WEBHOOK_KEY_FILE" help:"file of the key that signs webhooks (default: webhook.key in the data folder, made at the first start)"`
 	Token         string        `env:"TOKEN" secret:"true" help:"a token whose holder may read the pages and give orders; for the command line, the one that it shows"`
@@ -150,10 +150,9 @@ func (s *settings) check() error {
 			return fmt.Errorf("RUNNERBEAN_BEANSTALKD: %w (host:port is wanted)", err)
 		}
 	}
-	if _, err := s.allowed(); err != nil {
-		return err
-	}
-	if err := errors.Join(s.checkAccess(), s.checkWebhook()); err != nil {
+	_, badNetwork := s.allowed()
+	_, badProxy := s.proxy()
+	if err := errors.Join(badNetwork, badProxy, s.checkAccess(), s.checkWebhook()); err != nil {
 		return err
 	}
 	if s.Attempts < 1 {
@@ -187,24 +186,6 @@ func (s *settings) checkAccess() error {
 		return errors.New("RUNNERBEAN_BASE_URL begins with http://, but the node speaks TLS: begin it with https://")
 	}
 	return nil
-}
-
-// allowed are the networks of RUNNERBEAN_FETCH_ALLOW; a bare address is a
-// network of one.
-func (s *settings) allowed() ([]netip.Prefix, error) {
-	var networks []netip.Prefix
-	for _, text := range s.FetchAllow {
-		if addr, err := netip.ParseAddr(text); err == nil {
-			networks = append(networks, netip.PrefixFrom(addr, addr.BitLen()))
-			continue
-		}
-		network, err := netip.ParsePrefix(text)
-		if err != nil {
-			return nil, fmt.Errorf("RUNNERBEAN_FETCH_ALLOW: %w (an address or a network such as 10.1.0.0/16 is wanted)", err)
-		}
-		networks = append(networks, network)
-	}
-	return networks, nil
 }
 
 func fill(setting *string, value string) {

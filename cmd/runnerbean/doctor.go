@@ -61,7 +61,7 @@ func examine(ctx context.Context, set settings) []finding {
 	findings = append(findings, checkFolder("data folder", set.Data, "RUNNERBEAN_DATA"))
 	findings = append(findings, checkDisk(set), checkClock(ctx, set))
 	findings = append(findings, checkPrograms(set)...)
-	return append(findings, checkAccess(set), checkIsolation(), checkSystem())
+	return append(findings, checkAccess(set), checkProxy(set), checkIsolation(), checkSystem())
 }
 
 func checkBeanstalkd(ctx context.Context, set settings) []finding {

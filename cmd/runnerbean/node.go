@@ -127,7 +127,7 @@ func (n *node) openRecords(ctx context.Context) error {
 }
 
 func (n *node) openParts(context.Context) error {
-	allowed, err := n.set.allowed()
+	out, err := n.outbound()
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (n *node) openParts(context.Context) error {
 		Node: n.set.Node, Instance: n.instance, BaseURL: n.set.BaseURL,
 		Programs: n.set.Programs, Scratch: n.scratch(), Slots: n.set.Slots,
 		Grace: n.set.Grace, ShutdownGrace: n.set.ShutdownGrace,
-		Timeout: n.set.Timeout, Attempts: n.set.Attempts, FetchAllow: allowed,
+		Timeout: n.set.Timeout, Attempts: n.set.Attempts, Outbound: out,
 		Stall: n.set.Stall, MaxStdout: int64(n.set.MaxResult), MaxScratch: int64(n.set.MaxScratch),
 		MaxMemory: int64(n.set.MaxMemory), MaxOpenFiles: n.set.MaxOpenFiles,
 		Send:       n.dispatcher.Send,

@@ -17,7 +17,7 @@ import (
 
 // openWebhooks prepares to tell URLs of the ends of jobs.
 func (n *node) openWebhooks(context.Context) error {
-	allowed, err := n.set.allowed()
+	out, err := n.outbound()
 	if err != nil {
 		return err
 	}
@@ -26,7 +26,7 @@ func (n *node) openWebhooks(context.Context) error {
 		return fmt.Errorf("RUNNERBEAN_WEBHOOK_KEY_FILE: %w", err)
 	}
 	n.hooks, err = webhook.New(webhook.Config{
-		Outbox: n.ledger, Owner: n.instance, Key: key, Allow: allowed,
+		Outbox: n.ledger, Owner: n.instance, Key: key, Outbound: out,
 		ResultURL: n.resultURL, Observe: n.metrics.Webhook, Logger: n.log,
 	})
 	return err

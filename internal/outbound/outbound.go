@@ -7,54 +7,97 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"time"
-
-	"code.dny.dev/ssrf"
 )
 
-// maxRedirects is how many redirects in a row are followed.
-const maxRedirects = 5
+const (
+	// Header marks the requests of this package. A node answers those with results
+	// only, so that no job reads or commands a node by a way around the own network,
+	// such as a proxy before it.
+	Header = "Runnerbean-Outbound"
 
-// headerTimeout is how long a server may take to begin its answer.
-const headerTimeout = 30 * time.Second
+	// maxRedirects is how many redirects in a row are followed.
+	maxRedirects = 5
+	// headerTimeout is how long a server may take to begin its answer.
+	headerTimeout = 30 * time.Second
+)
 
-var errRedirect = errors.New("bad redirect")
+// Config says who may be asked. With the zero value that are public addresses,
+// but for port 11300.
+type Config struct {
+	// Allow are networks beyond the public ones.
+	Allow []netip.Prefix
+	// Beanstalkd and Listener, each host:port, are never asked, whatever Allow
+	// says: the beanstalkd servers, and where this process itself listens. An empty
+	// Listener is none.
+	Beanstalkd []string
+	Listener   string
+	// Proxy asks in place of this process, but for what is in Allow. Its user name
+	// and password are shown to it. Default none.
+	Proxy *url.URL
+}
 
-// NewClient makes an HTTP client for addresses that others have written: it
-// connects to public networks and the allowed ones only. That is decided when
-// it dials, on the address that the name has resolved to.
-func NewClient(allow []netip.Prefix) *http.Client {
-	var v4, v6 []netip.Prefix
-	for _, prefix := range allow {
-		if prefix.Addr().Is4() {
-			v4 = append(v4, prefix)
-		} else {
-			v6 = append(v6, prefix)
-		}
-	}
-	guardian := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(v4...), ssrf.WithAllowedV6Prefixes(v6...))
-	dialer := &net.Dialer{Timeout: 10 * time.Second, Control: guardian.Safe}
+// NewClient makes an HTTP client for addresses that others have written. Its
+// errors name hosts as they did, and no address that a name has resolved to. Close
+// it with CloseIdleConnections.
+func NewClient(cfg Config) *http.Client {
+	g := newGuard(cfg)
 	return &http.Client{
 		CheckRedirect: checkRedirect,
-		Transport: &http.Transport{
-			// A proxy would resolve names itself, behind the guard's back.
-			Proxy:                  nil,
-			DialContext:            dialer.DialContext,
+		Transport: &transport{&http.Transport{
+			Proxy:                  g.route,
+			OnProxyConnectResponse: checkConnect,
+			DialContext:            g.dial,
 			ForceAttemptHTTP2:      true,
 			TLSHandshakeTimeout:    10 * time.Second,
 			ResponseHeaderTimeout:  headerTimeout,
 			MaxResponseHeaderBytes: 64 << 10,
 			MaxIdleConns:           16,
 			IdleConnTimeout:        30 * time.Second,
-			// Digests and sizes are those of the bytes that were sent.
-			DisableCompression: true,
-		},
+			DisableCompression:     true,
+		}},
 	}
 }
+
+// transport marks requests, and makes errors readable.
+type transport struct{ base *http.Transport }
+
+// RoundTrip sends one request.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.Header.Set(Header, "1")
+	answer, err := t.base.RoundTrip(req)
+	if err != nil {
+		return nil, readable(err, req.URL)
+	}
+	if answer.StatusCode == http.StatusProxyAuthRequired {
+		answer.Body.Close()
+		return nil, &proxyFault{answer.StatusCode}
+	}
+	answer.Body = &body{answer.Body, req.URL}
+	return answer, nil
+}
+
+// CloseIdleConnections is what http.Client's own calls.
+func (t *transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
+
+// body is that of an answer, whose errors are readable.
+type body struct {
+	io.ReadCloser
+	url *url.URL
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	return n, readable(err, b.url)
+}
+
+var errRedirect = errors.New("bad redirect")
 
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	// The URL that sent us here may be signed: the next host must not see it.
@@ -74,7 +117,7 @@ func CheckURL(u *url.URL) error {
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
 		return fmt.Errorf("%q is not http or https", u.Scheme)
-	case u.Host == "":
+	case u.Hostname() == "":
 		return errors.New("it names no host")
 	case u.User != nil:
 		return errors.New("it holds a user name or password")
@@ -92,32 +135,20 @@ func Redact(raw string) string {
 	return u.String()
 }
 
-// WithoutURL is err without the whole URL that net/http puts before it.
-func WithoutURL(err error) error {
-	var outer *url.Error
-	if errors.As(err, &outer) {
-		return outer.Err
-	}
-	return err
-}
-
-// Forbidden reports whether the guard refused an address.
-func Forbidden(err error) bool {
-	return errors.Is(err, ssrf.ErrProhibitedIP) || errors.Is(err, ssrf.ErrProhibitedNetwork)
-}
-
 // Transient reports whether trying again may help: the server was not there or
 // did not answer in time.
 func Transient(err error) bool {
 	if Forbidden(err) || errors.Is(err, errRedirect) || errors.Is(err, context.Canceled) {
 		return false
 	}
-	var dns *net.DNSError
-	if errors.As(err, &dns) {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return !dns.IsNotFound
 	}
-	var certificate *tls.CertificateVerificationError
-	return !errors.As(err, &certificate) && !errors.Is(err, http.ErrSchemeMismatch)
+	if proxy, ok := errors.AsType[*proxyFault](err); ok {
+		return proxy.status == http.StatusProxyAuthRequired || TransientStatus(proxy.status)
+	}
+	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
+	return !certificate && !errors.Is(err, http.ErrSchemeMismatch)
 }
 
 // TransientStatus reports whether a server may answer otherwise a moment later.

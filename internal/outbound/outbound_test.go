@@ -42,7 +42,11 @@ func TestCheckURL(t *testing.T) {
 	}
 }
 
-var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+var (
+	loopback = Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}}
+	// everything allows all networks there are.
+	everything = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0"), nat64, nat64Local, netip.MustParsePrefix("::ffff:0:0/96")}
+)
 
 // get asks url and returns what went wrong.
 func get(t *testing.T, client *http.Client, url string) error {
@@ -70,7 +74,7 @@ func TestOnlyPublicAddresses(t *testing.T) {
 		"http://[::1]:1", "http://[::]:1", "http://[::127.0.0.1]:1", "http://[64:ff9b::7f00:1]:1", "http://[2002:7f00:1::]:1", "http://[fe80::1]:1",
 		"http://[fd00::1]:1", "http://[ff02::1]:1", "http://169.254.169.254/", "http://10.0.0.1/", "http://100.64.0.1/", "http://224.0.0.1/", "http://255.255.255.255/",
 	} {
-		err := get(t, NewClient(nil), address)
+		err := get(t, NewClient(Config{}), address)
 		if !Forbidden(err) || Transient(err) {
 			t.Errorf("%s: %v", address, err)
 		}

@@ -66,11 +66,7 @@ func (d *Deliverer) post(ctx context.Context, h Hook) error {
 	}
 	answer, err := d.client.Do(req)
 	if err != nil {
-		err = outbound.WithoutURL(err)
-		if outbound.Forbidden(err) {
-			return fmt.Errorf("the address is not allowed: %w (see RUNNERBEAN_FETCH_ALLOW)", err)
-		}
-		return err
+		return outbound.WithoutURL(err)
 	}
 	defer answer.Body.Close()
 	_, _ = io.CopyN(io.Discard, answer.Body, maxAnswer) // the status says all

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -55,8 +54,8 @@ type Config struct {
 	Key []byte
 	// ResultURL is where the result of a job is read. Required.
 	ResultURL func(ctx context.Context, job string) (string, error)
-	// Allow are networks beyond the public ones. Default none.
-	Allow []netip.Prefix
+	// Outbound says who may be told.
+	Outbound outbound.Config
 	// Every is how often the outbox is looked into. Default 1 s.
 	Every time.Duration
 	// Timeout bounds one try. Default 15 s.
@@ -89,7 +88,7 @@ func New(cfg Config) (*Deliverer, error) {
 		return nil, errors.New("webhook: Config.Outbox, Owner, Key and ResultURL are required")
 	}
 	fill(&cfg)
-	client := outbound.NewClient(cfg.Allow)
+	client := outbound.NewClient(cfg.Outbound)
 	// Who redirects could send what is signed for one to another.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Deliverer{cfg: cfg, client: client, room: make(chan struct{}, maxTogether), hosts: newHosts()}, nil

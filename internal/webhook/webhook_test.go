@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -113,7 +114,7 @@ func newRig(t *testing.T, change func(*Config), hooks ...Hook) *rig {
 	r := &rig{outbox: newOutbox(hooks...), log: &bytes.Buffer{}, seen: map[string]int{}}
 	cfg := Config{
 		Outbox: r.outbox, Owner: "i1", Key: secret, Every: 5 * time.Millisecond, Base: 10 * time.Millisecond,
-		Allow:     []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		Outbound:  outbound.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
 		ResultURL: func(_ context.Context, id string) (string, error) { return "https://results.example/" + id, nil },
 		Observe: func(outcome string) {
 			r.mu.Lock()
@@ -284,7 +285,7 @@ func TestOwnNetworkIsOutOfReach(t *testing.T) {
 	t.Parallel()
 	url := receiver(t, func(http.ResponseWriter, *http.Request) { t.Error("the receiver was reached") })
 	h := hook(strings.Replace(url, "127.0.0.1", "localhost", 1) + "/?token=geheim")
-	r := newRig(t, func(c *Config) { c.Allow = nil }, h)
+	r := newRig(t, func(c *Config) { c.Outbound.Allow = nil }, h)
 	wait(t, r.failed)
 	if message := r.said(h.ID); !strings.Contains(message, "RUNNERBEAN_FETCH_ALLOW") || strings.Contains(message, "geheim") {
 		t.Errorf("got %q", message)

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// order puts a job through the durable door and returns its URL.
+func (p *process) order(document string) string {
+	p.t.Helper()
+	answer, err := http.Post(p.url+"/api/v1/jobs", "application/json", strings.NewReader(document))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusCreated {
+		p.t.Fatalf("%s: %s", document, answer.Status)
+	}
+	return answer.Header.Get("Location")
+}
+
+// TestJobsReachNeitherNodeNorBeanstalkd, whatever the operator allows and however
+// they are named.
+func TestJobsReachNeitherNodeNorBeanstalkd(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	p := newNode(t, server.Addr)
+	p.env = append(p.env, "RUNNERBEAN_FETCH_ALLOW=0.0.0.0/0,::/0")
+	p.start("worker")
+	first := p.submit("echo", "[1]")
+	p.final(first)
+	own, err := url.Parse(p.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := httptest.NewServer(httputil.NewSingleHostReverseProxy(own))
+	t.Cleanup(before.Close)
+	from := httptest.NewServer(http.RedirectHandler(p.url+"/api/v1/jobs", http.StatusFound))
+	t.Cleanup(from.Close)
+	isNode, isBeanstalkd := "is this node", "is a beanstalkd server"
+	cases := map[string]string{
+		p.url + "/api/v1/jobs": isNode, first: isNode, from.URL: isNode,
+		"http://localhost:" + own.Port() + "/metrics": isNode, "http://0.0.0.0:" + own.Port(): isNode,
+		"http://[::ffff:127.0.0.1]:" + own.Port(): "not allowed",
+		"http://" + server.Addr:                   isBeanstalkd, "http://127.0.0.1:11300/": "port 11300",
+		before.URL + "/api/v1/jobs": "403", before.URL + "/metrics": "403", before.URL + "/": "403",
+	}
+	urls := map[string]string{}
+	for input := range cases {
+		urls[input] = p.order(fmt.Sprintf(`{"program":"echo","attempts":1,"input":{"url":%q}}`, input))
+	}
+	for input, says := range cases {
+		r := p.final(urls[input])
+		if r.State != jobs.Failed || r.Error == nil || !strings.Contains(r.Error.Message, says) {
+			t.Errorf("%s: %s, %+v, want %q", input, r.State, r.Error, says)
+		}
+	}
+	// A result may come by a way around, for whoever has its URL may read it.
+	chained := p.final(p.order(fmt.Sprintf(`{"program":"echo","input":{"url":%q}}`, before.URL+own.Path+strings.TrimPrefix(first, p.url))))
+	var read jobs.Result
+	if err := json.Unmarshal(chained.Result, &read); err != nil || string(read.Result) != "[1]" {
+		t.Errorf("%+v, %v", chained, err)
+	}
+}
+
+func TestNetworks(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"10.1.2.3": "10.1.2.3/32", "10.0.0.0/8": "10.0.0.0/8", " 10.0.0.0/8 ": "10.0.0.0/8", "::1": "::1/128", "fd00::/8": "fd00::/8",
+		"::ffff:10.0.0.0/104": "10.0.0.0/8", "::ffff:10.0.0.1": "10.0.0.1/32",
+		"everything": "", "fe80::1%eth0": "", "10.0.0.0/33": "",
+	} {
+		s := settings{FetchAllow: []string{text}}
+		got, err := s.allowed()
+		if want == "" {
+			if err == nil {
+				t.Errorf("%q is taken", text)
+			}
+			continue
+		}
+		if err != nil || !slices.Equal(got, []netip.Prefix{netip.MustParsePrefix(want)}) {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+}
+
+func TestDoctorSpeaksOfProxies(t *testing.T) {
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"} {
+		t.Setenv(name, "")
+	}
+	if f := checkProxy(settings{}); f.Status != "ok" {
+		t.Errorf("without one: %+v", f)
+	}
+	t.Setenv("http_proxy", "http://u:geheim@proxy.example:3128")
+	if f := checkProxy(settings{}); f.Status != "warning" || !strings.Contains(f.Detail, "http_proxy") || !strings.Contains(f.Do, "RUNNERBEAN_FETCH_PROXY") || strings.Contains(f.Detail+f.Do, "geheim") {
+		t.Errorf("with that of the environment: %+v", f)
+	}
+	if f := checkProxy(settings{FetchProxy: "http://u:geheim@proxy.example:3128"}); f.Status != "ok" || !strings.Contains(f.Detail, "http://proxy.example:3128") || strings.Contains(f.Detail, "geheim") {
+		t.Errorf("with its own: %+v", f)
+	}
+	if f := checkProxy(settings{FetchProxy: "proxy.example:geheim@x"}); f.Status != "error" || strings.Contains(f.Detail, "geheim") {
+		t.Errorf("with a bad one: %+v", f)
+	}
+}
