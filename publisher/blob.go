@@ -31,7 +31,7 @@ type blob struct {
 
 	contentType, cacheControl, lastModified, vary []string
 
-	ready [variants]atomic.Pointer[fast.Answer] // made when they are asked for first
+	ready [2 * variants]atomic.Pointer[fast.Answer] // made when they are asked for first
 }
 
 // form is one encoding of a blob.
@@ -41,7 +41,7 @@ type form struct {
 }
 
 // newBlob compresses body where that pays. vary lists the request fields that
-// the choice of the form depends on.
+// the answer depends on, unless the handler has said more.
 func newBlob(body []byte, modified time.Time, contentType, cacheControl, vary string) *blob {
 	sum := sha256.Sum256(body)
 	tag := hex.EncodeToString(sum[:16])
@@ -87,7 +87,10 @@ func (b *blob) size() int64 { return int64(len(b.plain.body)+len(b.gzip.body)) +
 // serve answers a GET or HEAD. It must not add to the shared header values.
 func (b *blob) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	h["Cache-Control"], h["Vary"], h["Last-Modified"] = b.cacheControl, b.vary, b.lastModified
+	h["Cache-Control"], h["Last-Modified"] = b.cacheControl, b.lastModified
+	if h["Vary"] == nil {
+		h["Vary"] = b.vary
+	}
 	if special(r.Header) {
 		b.serveContent(w, r)
 		return

@@ -52,7 +52,6 @@ func (p *Publisher) serveCarried(w http.ResponseWriter, r *http.Request, s *stor
 	defer source.Close()
 	h, etag := w.Header(), strings.TrimSuffix(s.etag, `"`)+`-q"`
 	h.Set("Cache-Control", p.forever)
-	h.Set("Vary", p.vary)
 	h.Set("ETag", etag)
 	if h := r.Header; h["If-None-Match"] != nil && matches(header(h, "If-None-Match"), etag) {
 		w.WriteHeader(http.StatusNotModified)

@@ -12,7 +12,8 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/fast"
 )
 
-// The answers that are made ready for a result.
+// The answers that are made ready for a result, each once for Accept fields that
+// leave no choice and once for the others.
 const (
 	plainOK = iota
 	gzipOK
@@ -42,23 +43,20 @@ func (p *Publisher) ServedFast() int64 { return p.served.Load() }
 
 // fastAnswer is what serveCached would answer.
 func (p *Publisher) fastAnswer(r *fast.Request) fast.Answer {
-	if r.Origin != nil && !p.cors.reading() {
-		return fast.Answer{}
-	}
 	s := p.cache.find(r.ID)
 	if s == nil || s.blob == nil {
 		return fast.Answer{}
 	}
-	switch string(r.Accept) {
-	case "", "*/*", "application/json":
-	default:
-		if prefersHTML(string(r.Accept)) {
-			return fast.Answer{}
-		}
+	open := chosen(string(r.Accept)) != choseJSON
+	if open && isForPage(string(r.Accept), string(r.UserAgent)) {
+		return fast.Answer{}
 	}
 	v := s.blob.variant(r)
 	if v < 0 {
 		return fast.Answer{}
+	}
+	if open {
+		v += variants
 	}
 	if a := s.blob.ready[v].Load(); a != nil {
 		return *a
@@ -87,7 +85,10 @@ func (p *Publisher) prepare(s *stored, v int) fast.Answer {
 	if err != nil {
 		return fast.Answer{}
 	}
-	switch v {
+	if v >= variants {
+		r.Header.Set("Accept", "*/*")
+	}
+	switch v % variants {
 	case gzipOK:
 		r.Header.Set("Accept-Encoding", "gzip")
 	case plainSame:

@@ -74,8 +74,11 @@ func TestFastAnswersAreThoseOfTheUsualWay(t *testing.T) {
 			for fields, quick := range map[string]bool{
 				"": true, "Accept: */*": true, "Accept: application/json;q=0.9, text/html;q=0.1": true, "Accept-Encoding: gzip, deflate, br": true,
 				"Accept-Encoding: identity": true, "Accept-Encoding: gzip;q=0": true, "If-None-Match: " + etag: true, "If-None-Match: " + gz: id != "",
-				"Origin: https://www.example": origins == nil, "Origin: https://evil.example": origins == nil, "Origin: null": origins == nil,
-				"User-Agent: x\r\nAccept-Language: en\r\nCookie: a=b\r\nSec-Fetch-Mode: cors": true,
+				"Origin: https://www.example": true, "Origin: https://evil.example": true, "Origin: null": true,
+				"Accept: */*\r\nUser-Agent: curl/8.5.0": true, "Accept: */*\r\nUser-Agent: Links (2.29; Linux)": false,
+				"Accept: text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2\r\nUser-Agent: Java/17.0.9": true,
+				"Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\nUser-Agent: Mozilla/5.0":            false,
+				"User-Agent: x\r\nAccept-Language: en\r\nCookie: a=b\r\nSec-Fetch-Mode: cors":             true,
 				"Accept: text/html": false, "If-None-Match: W/" + etag: false, "If-None-Match: *": false, "If-None-Match: \"x\", " + etag: false,
 				"Range: bytes=0-9": false, "If-Modified-Since: Sun, 22 Nov 2099 06:16:00 GMT": false, "Prefer: wait=1": false, "Connection: close": false,
 			} {
@@ -148,6 +151,7 @@ func FuzzFastAnswer(f *testing.F) {
 	etag := b.get("/" + id).Header.Get("ETag")
 	for _, fields := range []string{
 		"", "Accept: */*\r\n", "Accept: text/html, */*;q=0.8\r\n", "Accept-Encoding: gzip\r\n", "If-None-Match: " + etag + "\r\n", "Origin: null\r\n",
+		"User-Agent: Links (2.29)\r\nAccept: */*\r\n", "Accept: text/html, *; q=.2\r\nUser-Agent: Java/17\r\n",
 	} {
 		f.Add("Host: x\r\n" + fields)
 	}
@@ -169,6 +173,31 @@ func FuzzFastAnswer(f *testing.F) {
 		b.p.serve(&want, request)
 		if !bytes.Equal(got.Head, want.head()) || !bytes.Equal(got.Body, want.body) {
 			t.Errorf("got %q with %d bytes, want %q with %d", got.Head, len(got.Body), want.head(), len(want.body))
+		}
+	})
+}
+
+// FuzzResultPath: however a path is spelled, the router and what stands before
+// it take it for the same.
+func FuzzResultPath(f *testing.F) {
+	b := newBench(f)
+	id, body := b.succeeded(tenKiB())
+	b.get("/" + id)
+	for _, path := range []string{"/ID", "/results/ID", "/results%2fID", "/results%252FID", "/%49D", "//ID", "/results//ID", "/./ID", "/x/../ID", "/ID/", "/ID%2f", "/ID;x", "/results/ID?"} {
+		f.Add(path)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		request, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET " + strings.ReplaceAll(path, "ID", id) + " HTTP/1.1\r\nHost: x\r\n\r\n")))
+		if err != nil {
+			return
+		}
+		got, want := answerWriter{h: http.Header{}, status: http.StatusOK}, answerWriter{h: http.Header{}, status: http.StatusOK}
+		if !b.p.serveCached(&got, request) {
+			return
+		}
+		b.p.echo.ServeHTTP(&want, request)
+		if got.status != want.status || !bytes.Equal(want.body, body) || !bytes.Equal(got.body, body) {
+			t.Errorf("%s: %d with %d bytes, by the router %d with %d", path, got.status, len(got.body), want.status, len(want.body))
 		}
 	})
 }

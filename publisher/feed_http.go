@@ -17,10 +17,15 @@ import (
 // who listens shows again that they may, and comes with the id of the last event.
 const feedLifetime = time.Hour
 
+// eventsPath has two forms: a list, and a stream.
+const eventsPath = "/api/v1/events"
+
 // wantsStream reports whether a request ranks an event stream above JSON.
 func wantsStream(r *http.Request) bool {
 	accept := header(r.Header, "Accept")
-	return mediaQuality(accept, "text", "event-stream") > mediaQuality(accept, "application", "json")
+	stream, _ := mediaQuality(accept, "text", "event-stream")
+	data, _ := mediaQuality(accept, "application", "json")
+	return stream > data
 }
 
 // streamEvents answers with the feed as Server-Sent Events.

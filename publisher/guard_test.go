@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/runnerbean/runnerbean/internal/access"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 const goodJob = `{"program":"forecast","input":{"data":1}}`
@@ -70,49 +69,5 @@ func TestWrongTokensAreLimited(t *testing.T) {
 	}
 	if last != http.StatusTooManyRequests {
 		t.Errorf("the last guess got %d", last)
-	}
-}
-
-func TestCORS(t *testing.T) {
-	t.Parallel()
-	open := newBench(t)
-	listed := newBench(t, func(c *Config) { c.CORS = []string{"https://www.example"} })
-	const origin, other = "Origin: https://www.example", "Origin: https://other.example"
-	const get, post = "Access-Control-Request-Method: GET", "Access-Control-Request-Method: POST"
-	for _, test := range []struct {
-		name, method string
-		b            *bench
-		fields       []string
-		status       int
-		allow, vary  string
-		methods      string
-	}{
-		{"read", "GET", open, []string{origin}, 404, "*", "", ""},
-		{"read without origin", "GET", open, nil, 404, "*", "", ""},
-		{"ask to read", "OPTIONS", open, []string{origin, get}, 204, "*", "", "GET, HEAD"},
-		{"ask to write", "OPTIONS", open, []string{origin, post}, 204, "", "", ""},
-		{"listed, read", "GET", listed, []string{origin}, 404, "https://www.example", "Origin", ""},
-		{"listed, other", "GET", listed, []string{other}, 404, "", "Origin", ""},
-		{"listed, ask to write", "OPTIONS", listed, []string{origin, post}, 204, "https://www.example", "Origin", "GET, HEAD, POST, PATCH, DELETE"},
-		{"listed, other asks", "OPTIONS", listed, []string{other, get}, 204, "", "Origin", ""},
-	} {
-		r := test.b.ask(test.method, "/"+jobs.NewID(), "", test.fields...)
-		h := r.Header
-		if r.StatusCode != test.status || h.Get("Access-Control-Allow-Origin") != test.allow || h.Get("Access-Control-Allow-Methods") != test.methods || h.Get("Vary") != test.vary {
-			t.Errorf("%s: %d %v", test.name, r.StatusCode, h)
-		}
-		if asks := h.Get("Access-Control-Allow-Headers"); strings.Contains(test.methods, "PATCH") && (!strings.Contains(asks, "If-Match") || !strings.Contains(asks, "Idempotency-Key")) {
-			t.Errorf("%s: may send %q", test.name, asks)
-		}
-		if test.allow != "" && test.method == "GET" && !strings.Contains(h.Get("Access-Control-Expose-Headers"), "ETag") {
-			t.Errorf("%s: exposes %q", test.name, h.Get("Access-Control-Expose-Headers"))
-		}
-	}
-	id, _ := listed.succeeded("1")
-	for range 2 {
-		r := listed.get("/"+id, origin)
-		if r.Header.Get("Vary") != "Accept-Encoding, Accept, Origin" || r.Header.Get("Access-Control-Allow-Origin") != "https://www.example" {
-			t.Errorf("a result: %v", r.Header)
-		}
 	}
 }

@@ -29,7 +29,7 @@ func (p *Publisher) serveHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (p *Publisher) serve(w http.ResponseWriter, r *http.Request) {
 	secureHeader(w.Header(), r)
-	if p.serveCached(w, r) || p.cors.preflight(w, r) {
+	if p.serveCached(w, r) || p.preflight(w, r) {
 		return
 	}
 	if r.ContentLength != 0 {
@@ -42,20 +42,22 @@ func (p *Publisher) serve(w http.ResponseWriter, r *http.Request) {
 // serveCached answers for results in memory. It stands before the router,
 // since most requests are such.
 func (p *Publisher) serveCached(w http.ResponseWriter, r *http.Request) bool {
-	if !p.openResults() || r.URL.RawQuery != "" || r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if !p.openResults() || r.URL.RawQuery != "" || r.URL.RawPath != "" || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
 	}
 	s := p.cache.get(resultID(r.URL.Path))
-	if s == nil || s.blob == nil || prefersHTML(header(r.Header, "Accept")) {
+	if s == nil || s.blob == nil || wantsPage(r) {
 		return false
 	}
-	p.cors.allow(w.Header(), r)
+	allowAny(w.Header(), r)
+	w.Header()["Vary"] = p.varyOf(r)
 	s.blob.serve(w, r)
 	p.fromMemory.Add(1)
 	return true
 }
 
-// resultID is the rest of a path that may be a result's; the cache knows ids only.
+// resultID is the rest of a path that may be a result's; the cache knows ids
+// only. A path that was sent in another spelling is for the router.
 func resultID(path string) string {
 	const folder = "/results/"
 	switch len(path) {

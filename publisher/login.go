@@ -72,7 +72,7 @@ func (p *Publisher) postLogin(c echo.Context) error {
 func (p *Publisher) loginRefused(c echo.Context, refused *jobs.Problem, next string) error {
 	h := c.Response().Header()
 	h.Del("WWW-Authenticate")
-	if !prefersHTML(header(c.Request().Header, "Accept")) {
+	if !wantsPage(c.Request()) {
 		return refused
 	}
 	status, fault := http.StatusForbidden, "This token is not one of this node, or has expired."
@@ -128,7 +128,7 @@ func (p *Publisher) orLogin(c echo.Context, err error) error {
 	r := c.Request()
 	_, tried := bearer(r)
 	refused, ok := err.(*jobs.Problem) //nolint:errorlint // it has not been wrapped
-	if !ok || refused.Status != http.StatusUnauthorized || tried || !prefersHTML(header(r.Header, "Accept")) {
+	if !ok || refused.Status != http.StatusUnauthorized || tried || !wantsPage(r) {
 		return err
 	}
 	c.Response().Header().Del("WWW-Authenticate")

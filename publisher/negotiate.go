@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -21,44 +22,114 @@ func header(h http.Header, key string) string {
 	}
 }
 
-// prefersHTML reports whether an Accept field ranks a page above JSON.
-func prefersHTML(accept string) bool {
+// choice is what an Accept field says by itself about a page and JSON.
+type choice int
+
+const (
+	choseJSON choice = iota
+	chosePage
+	// undecided: both would do, so that it depends on who asks.
+	undecided
+)
+
+// chosen reads an Accept field. Where JSON is asked for by name and no page is
+// liked better, and where none is asked for at all, it is JSON. Where JSON is
+// left out and a page is not, it is a page.
+func chosen(accept string) choice {
 	switch accept {
-	case "", "*/*", "application/json":
-		return false
+	case "", "application/json":
+		return choseJSON
+	case "*/*":
+		return undecided
 	}
-	return mediaQuality(accept, "text", "html") > mediaQuality(accept, "application", "json")
+	page, _ := mediaQuality(accept, "text", "html")
+	data, fit := mediaQuality(accept, "application", "json")
+	switch {
+	case page == 0, page < data, page == data && fit == fitType:
+		return choseJSON
+	case data == 0:
+		return chosePage
+	}
+	return undecided
 }
 
-// mediaQuality is the weight, in thousandths, that an Accept field gives a
-// media type by its most specific range.
-func mediaQuality(accept, main, sub string) int {
-	best, quality := 0, 0
-	for accept != "" {
-		var item string
-		item, accept, _ = strings.Cut(accept, ",")
-		name, q, ok := weighted(item)
-		if fit := mediaFit(name, main, sub); ok && fit > best {
-			best, quality = fit, q
+// wantsPage reports whether a request is answered with a page.
+func wantsPage(r *http.Request) bool {
+	return isForPage(header(r.Header, "Accept"), r.UserAgent())
+}
+
+// isForPage is wantsPage by the two fields that it depends on. Browsers name XHTML, which libraries do not, or are known by their
+// name; Java's library likes text/html best and can read none.
+func isForPage(accept, agent string) bool {
+	switch chosen(accept) {
+	case choseJSON:
+		return false
+	case chosePage:
+		return true
+	}
+	if isTextBrowser(agent) {
+		return true
+	}
+	if _, fit := mediaQuality(accept, "application", "xhtml+xml"); fit == fitType {
+		return !hasPrefixFold(agent, "wget/") // version 2 asks as browsers do
+	}
+	page, fit := mediaQuality(accept, "text", "html")
+	data, _ := mediaQuality(accept, "application", "json")
+	return fit == fitType && page > data && hasPrefixFold(agent, "mozilla/") && !strings.Contains(agent, "Java/")
+}
+
+// isTextBrowser knows browsers that may ask for */* by their User-Agent field.
+func isTextBrowser(agent string) bool {
+	for _, name := range [...]string{"lynx/", "w3m/", "links ", "links/", "elinks/", "elinks ", "dillo/", "netsurf/", "edbrowse/", "opera/"} {
+		if hasPrefixFold(agent, name) {
+			return true
 		}
 	}
-	return quality
+	return false
 }
 
-// mediaFit says how specifically a media range names a media type; 0 is not at all.
-func mediaFit(name, main, sub string) int {
-	m, s, ok := strings.Cut(name, "/")
-	switch {
-	case !ok:
-		return 0
-	case strings.EqualFold(m, main) && strings.EqualFold(s, sub):
-		return 3
-	case strings.EqualFold(m, main) && s == "*":
-		return 2
-	case m == "*" && s == "*":
-		return 1
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
+// How specifically a media range names a media type.
+const (
+	fitNone = iota
+	fitAny
+	fitMain
+	fitType
+)
+
+// mediaQuality is the weight, in thousandths, that an Accept field gives a
+// media type by its most specific range, and how specific that is. Of equal
+// ranges the one with the highest weight counts.
+func mediaQuality(accept, main, sub string) (quality, fit int) {
+	for accept != "" {
+		var item string
+		item, accept = cutItem(accept, ',')
+		name, q := weighted(item)
+		if f := mediaFit(name, main, sub); f > fit || f == fit && f > fitNone && q > quality {
+			quality, fit = q, f
+		}
 	}
-	return 0
+	return quality, fit
+}
+
+// mediaFit says how specifically a media range names a media type. A range
+// without a subtype is one of all its subtypes.
+func mediaFit(name, main, sub string) int {
+	m, s, _ := strings.Cut(name, "/")
+	m, s = strings.TrimSpace(m), strings.TrimSpace(s)
+	anySub := s == "*" || s == ""
+	switch {
+	case strings.EqualFold(m, main) && strings.EqualFold(s, sub):
+		return fitType
+	case strings.EqualFold(m, main) && anySub:
+		return fitMain
+	case m == "*" && anySub:
+		return fitAny
+	}
+	return fitNone
 }
 
 // acceptsGzip reports whether an Accept-Encoding field takes gzip and does not
@@ -67,10 +138,9 @@ func acceptsGzip(accept string) bool {
 	gzip, identity, any := -1, -1, -1
 	for accept != "" {
 		var item string
-		item, accept, _ = strings.Cut(accept, ",")
-		name, q, ok := weighted(item)
+		item, accept = cutItem(accept, ',')
+		name, q := weighted(item)
 		switch {
-		case !ok:
 		case strings.EqualFold(name, "gzip"), strings.EqualFold(name, "x-gzip"):
 			gzip = q
 		case strings.EqualFold(name, "identity"):
@@ -85,39 +155,58 @@ func acceptsGzip(accept string) bool {
 	return gzip > 0 && gzip >= identity
 }
 
-// weighted splits "name;q=0.5" and forgets other parameters. ok is false where
-// the weight is not well formed.
-func weighted(item string) (name string, q int, ok bool) {
-	name, params, more := strings.Cut(item, ";")
-	name, q = strings.TrimSpace(name), 1000
-	for more {
+// weighted splits "name;q=0.5" and forgets other parameters.
+func weighted(item string) (name string, q int) {
+	name, params := cutItem(item, ';')
+	q = 1000
+	for params != "" {
 		var param string
-		param, params, more = strings.Cut(params, ";")
-		key, value, _ := strings.Cut(param, "=")
-		if !strings.EqualFold(strings.TrimSpace(key), "q") {
-			continue
-		}
-		if q, ok = thousandths(strings.TrimSpace(value)); !ok {
-			return name, 0, false
+		param, params = cutItem(params, ';')
+		key, value, ok := strings.Cut(param, "=")
+		if ok && strings.EqualFold(strings.TrimSpace(key), "q") {
+			q = thousandths(strings.Trim(value, " \t\""))
 		}
 	}
-	return name, q, name != ""
+	return strings.TrimSpace(name), q
 }
 
-// thousandths reads a weight of RFC 9110: 0 or 1 with up to three decimals.
-func thousandths(s string) (int, bool) {
-	if len(s) == 0 || len(s) > 5 || s[0] < '0' || s[0] > '1' || len(s) > 1 && s[1] != '.' {
-		return 0, false
-	}
-	q, unit := int(s[0]-'0')*1000, 100
-	for _, c := range []byte(s[min(2, len(s)):]) {
-		if c < '0' || c > '9' {
-			return 0, false
+// cutItem cuts s at the first sep that is not within a quoted string. A quote
+// that is never closed is none.
+func cutItem(s string, sep byte) (item, rest string) {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == '\\' && quoted:
+			i++
+		case s[i] == sep && !quoted:
+			return s[:i], s[i+1:]
 		}
-		q += int(c-'0') * unit
-		unit /= 10
 	}
-	return q, q <= 1000
+	if quoted {
+		item, rest, _ = strings.Cut(s, string(sep))
+		return item, rest
+	}
+	return s, ""
+}
+
+// thousandths reads a weight, also one with fewer or more digits than RFC 9110
+// allows; one beyond the bounds is that of the bound. What is no number is as
+// if it were not there: who names a thing takes it.
+func thousandths(s string) int {
+	if strings.HasPrefix(s, "-") {
+		return 0
+	}
+	whole, part, _ := strings.Cut(s, ".")
+	if whole+part == "" || strings.Trim(whole+part, "0123456789") != "" || strings.Trim(whole, "0") != "" {
+		return 1000
+	}
+	q, _ := strconv.Atoi((part + "000")[:3])
+	if q == 0 && strings.Trim(part, "0") != "" {
+		return 1
+	}
+	return q
 }
 
 // preferWait reads wait=SECONDS from a Prefer field (RFC 7240); the first one

@@ -1,34 +1,143 @@
 package publisher
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
 
-func TestPrefersHTML(t *testing.T) {
+// clients are what common clients send, and whether a page is what they can use.
+var clients = []struct {
+	name, accept, agent string
+	page                bool
+}{
+	{"Chrome", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36", true},
+	{"Firefox", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0", true},
+	{"Internet Explorer 11", "text/html, application/xhtml+xml, */*", "Mozilla/5.0 (Windows NT 6.1; Trident/7.0; rv:11.0) like Gecko", true},
+	{"a browser that names itself in no way", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "", true},
+	{"Konqueror", "text/html, text/*;q=0.9, image/jpeg;q=0.9, image/png;q=0.9, image/*;q=0.9, */*;q=0.8", "Mozilla/5.0 (compatible; Konqueror/4.14; Linux) KHTML/4.14 (like Gecko)", true},
+	{"Lynx", "text/html, text/plain, text/sgml, text/css, application/xhtml+xml, */*;q=0.01", "Lynx/2.9.0dev.12 libwww-FM/2.14", true},
+	{"older Lynx", "text/html, text/plain, text/css, text/sgml, */*;q=0.01", "Lynx/2.8.5rel.1", true},
+	{"w3m", "text/html, text/*;q=0.5, image/*, application/*", "w3m/0.5.3+git20230121", true},
+	{"older w3m", "text/html, text/*;q=0.5, image/*", "w3m/0.5.3", true},
+	{"Links", "*/*", "Links (2.29; Linux 6.1 x86_64; GNU C 12.2; text)", true},
+	{"ELinks", "*/*", "ELinks/0.16.1.1 (textmode; Linux 6.1 x86_64; 80x24-2)", true},
+	{"Opera 12", "text/html, application/xml;q=0.9, application/xhtml+xml, image/png, */*;q=0.1", "Opera/9.80 (X11; Linux x86_64) Presto/2.12.388 Version/12.16", true},
+	{"a browser's image", "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8", "Mozilla/5.0 (X11; Linux x86_64)", false},
+	{"a browser's fetch", "*/*", "Mozilla/5.0 (X11; Linux x86_64)", false},
+	{"axios", "application/json, text/plain, */*", "Mozilla/5.0 (X11; Linux x86_64)", false},
+	{"jQuery for JSON", "application/json, text/javascript, */*; q=0.01", "Mozilla/5.0 (X11; Linux x86_64)", false},
+	{"jQuery for HTML", "text/html, */*; q=0.01", "Mozilla/5.0 (X11; Linux x86_64)", true},
+	{"who asks for nothing but a page", "text/html", "curl/8.5.0", true},
+	{"curl", "*/*", "curl/8.5.0", false},
+	{"wget", "*/*", "Wget/1.21.4", false},
+	{"wget 2", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "Wget/2.1.0", false},
+	{"HTTPie", "application/json, */*;q=0.5", "HTTPie/3.2.2", false},
+	{"Java 8 to 17", "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", "Java/17.0.9", false},
+	{"Java from 18 on", "text/html, image/gif, image/jpeg, */*; q=0.2", "Java/21.0.1", false},
+	{"Java with an http.agent", "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", "Mozilla/4.0 (compatible) Java/1.8.0_392", false},
+	{"MATLAB", "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", "MATLAB 9.14.0.2206163 (R2023a)", false},
+	{"Delphi", "text/html, */*", "Mozilla/3.0 (compatible; Indy Library)", false},
+	{"Java's HttpClient", "", "Java-http-client/21.0.1", false},
+	{"Python requests", "*/*", "python-requests/2.31.0", false},
+	{"Python urllib", "", "Python-urllib/3.12", false},
+	{"aiohttp", "*/*", "Python/3.12 aiohttp/3.9.1", false},
+	{"Go", "", "Go-http-client/1.1", false},
+	{".NET HttpClient", "", "", false},
+	{"PowerShell", "", "Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1.19041.3803", false},
+	{"PowerShell 7", "*/*", "Mozilla/5.0 (Windows NT 10.0; Microsoft Windows 10.0.19045; en-US) PowerShell/7.4.0", false},
+	{"Node fetch", "*/*", "node", false},
+	{"Node got", "", "got (https://github.com/sindresorhus/got)", false},
+	{"Ruby", "*/*", "Ruby", false},
+	{"PHP", "", "", false},
+	{"Guzzle", "", "GuzzleHttp/7", false},
+	{"Perl", "", "libwww-perl/6.72", false},
+	{"R", "application/json, text/xml, application/xml, */*", "libcurl/8.5.0 r-curl/5.2.0 httr/1.4.7", false},
+	{"Slack's preview", "*/*", "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)", false},
+	{"Facebook's preview", "*/*", "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)", false},
+	{"Prometheus", "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", "Prometheus/2.48.0", false},
+}
+
+func TestClientsGetWhatTheyCanUse(t *testing.T) {
 	t.Parallel()
-	for accept, want := range map[string]bool{
-		"":                 false,
-		"*/*":              false,
-		"application/json": false,
-		"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8": true,
-		"text/html":                         true,
-		"TEXT/HTML":                         true,
-		"text/*":                            true,
-		"text/html;q=0.5, application/json": false,
-		"text/html;q=0.5, application/json;q=0.4": true,
-		"text/html, application/json":             false,
-		"text/html;level=1;q=0.9, */*;q=0.1":      true,
-		"text/html;q=0, */*":                      false,
-		"text/html;q=2":                           false,
-		"text/html;q=":                            false,
-		"application/*;q=0.1, text/html;q=0.2":    true,
-		";q=1, text":                              false,
-		"text/html ; q=0.7 , */* ; q=0.8":         false,
-	} {
-		if got := prefersHTML(accept); got != want {
-			t.Errorf("prefersHTML(%q) = %v, want %v", accept, got, want)
+	b := newBench(t)
+	ended, _ := b.succeeded("[1]")
+	queued := b.queued("")
+	for _, c := range clients {
+		fields := []string{}
+		if c.accept != "" {
+			fields = append(fields, "Accept: "+c.accept)
 		}
+		if c.agent != "" {
+			fields = append(fields, "User-Agent: "+c.agent)
+		}
+		for _, id := range []string{ended, queued} {
+			r := b.get("/"+id, fields...)
+			if got := r.Header.Get("Content-Type") == typeHTML; got != c.page {
+				t.Errorf("%s: the result comes as %s", c.name, r.Header.Get("Content-Type"))
+			}
+			if vary := r.Header.Get("Vary"); !strings.Contains(vary, "Accept") || strings.Contains(vary, "User-Agent") != (chosen(c.accept) != choseJSON) {
+				t.Errorf("%s: Vary is %q", c.name, vary)
+			}
+		}
+		if r := b.get("/api/v1/jobs", fields...); r.StatusCode != 200 || r.Header.Get("Content-Type") != typeJSON {
+			t.Errorf("%s: the API answers %d with %s", c.name, r.StatusCode, r.Header.Get("Content-Type"))
+		}
+	}
+}
+
+func TestChosen(t *testing.T) {
+	t.Parallel()
+	for accept, want := range map[string]choice{
+		"":                                  choseJSON,
+		"*/*":                               undecided,
+		"*":                                 undecided,
+		"application/json":                  choseJSON,
+		"text/html":                         chosePage,
+		"TEXT/HTML":                         chosePage,
+		" text / html ":                     chosePage,
+		"text/*":                            chosePage,
+		"text":                              chosePage,
+		"text/":                             chosePage,
+		"text/html;q=0.5, application/json": choseJSON,
+		"text/html;q=0.5, application/json;q=0.4":     undecided,
+		"text/html, application/json":                 choseJSON,
+		"text/html, application/*":                    undecided,
+		"text/html;level=1;q=0.9, */*;q=0.1":          undecided,
+		"text/html;q=0.5;level=1, */*;q=.7":           choseJSON,
+		"text/html;q=0, */*":                          choseJSON,
+		"text/html;q=-1, */*":                         choseJSON,
+		"text/html;q=2":                               chosePage,
+		"text/html;q=":                                chosePage,
+		"text/html;q=1,0":                             chosePage,
+		"text/html; Q = \"0.5\" , */*;q=0.60000":      choseJSON,
+		"text/html;q=1.00000, */*;q=0.99999":          undecided,
+		"text/html;q=0.0001":                          chosePage,
+		"text/html\t;\tq=.2,*;q=.3":                   choseJSON,
+		`text/html;x="a,b;q=0.1";q=0.4, */*;q=0.3`:    undecided,
+		`text/html;x="a, */*;q=0.3`:                   undecided,
+		"application/*;q=0.1, text/html;q=0.2":        undecided,
+		"text/html;q=0.2, text/html;q=0.9, */*;q=0.5": undecided,
+		";q=1, text":                                  chosePage,
+		",,, ;; =, text/html,":                        chosePage,
+		"image/png, text/csv":                         choseJSON,
+		"text/html ; q=0.7 , */* ; q=0.8":             choseJSON,
+	} {
+		if got := chosen(accept); got != want {
+			t.Errorf("%q: %d, want %d", accept, got, want)
+		}
+	}
+}
+
+func TestAcceptFieldsOnSeveralLines(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id, _ := b.succeeded("[1]")
+	if r := b.get("/"+id, "Accept: text/html", "Accept: application/xhtml+xml", "Accept: */*;q=0.8"); r.Header.Get("Content-Type") != typeHTML {
+		t.Errorf("got %s", r.Header.Get("Content-Type"))
+	}
+	if r := b.get("/"+id, "Accept: text/html;q=0.1", "Accept: application/json"); r.Header.Get("Content-Type") != typeJSON {
+		t.Errorf("got %s", r.Header.Get("Content-Type"))
 	}
 }
 
@@ -48,8 +157,10 @@ func TestAcceptsGzip(t *testing.T) {
 		"identity;q=1, gzip;q=0.5":   false,
 		"identity;q=0.5, gzip;q=1.0": true,
 		"gzip;q=0.001":               true,
-		"gzip;q=1.001":               false,
-		"gzip;q=abc":                 false,
+		"gzip;q=.5":                  true,
+		"gzip;q=1.001":               true,
+		"gzip;q=0.0":                 false,
+		"gzip;q=-1":                  false,
 	} {
 		if got := acceptsGzip(accept); got != want {
 			t.Errorf("acceptsGzip(%q) = %v, want %v", accept, got, want)
@@ -88,10 +199,13 @@ func FuzzNegotiate(f *testing.F) {
 	f.Add("text/html;q=0.5, */*", "text/html")
 	f.Add("gzip;q=1.000;x, identity;q=0", "wait=5;a, wait")
 	f.Fuzz(func(t *testing.T, a, b string) {
-		prefersHTML(a)
 		acceptsGzip(a)
-		if q := mediaQuality(a, "text", "html"); q < 0 || q > 1000 {
-			t.Errorf("quality %d of %q", q, a)
+		q, fit := mediaQuality(a, "text", "html")
+		if q < 0 || q > 1000 || (fit == fitNone) && q != 0 {
+			t.Errorf("quality %d, fit %d of %q", q, fit, a)
+		}
+		if page := isForPage(a, b); page && (q == 0 || chosen(a) == choseJSON) || !page && chosen(a) == chosePage {
+			t.Errorf("%q of %q: page %v", a, b, page)
 		}
 		if wait, ok := preferWait(b); wait < 0 || wait > maxWait || !ok && wait != 0 {
 			t.Errorf("wait %v, %v of %q", wait, ok, b)

@@ -169,6 +169,7 @@ func TestInChromium(t *testing.T) {
 		"element after a sleep":                     elementThawed,
 		"element sees a retry":                      elementSeesARetry,
 		"element keeps the query of a signed URL":   elementKeepsTheSignature,
+		"any origin reads results":                  anyOriginReads,
 		"element is themed and harmless":            elementIsThemed,
 		"login":                                     loginInBrowser,
 		"work, from queue to result":                workInBrowser,

@@ -18,7 +18,7 @@ type problemView struct {
 // into the error. Others, and whoever has not shown that they may read the
 // pages, get problem+json.
 func (p *Publisher) sendProblemPage(c echo.Context, answer *jobs.Problem) bool {
-	if c.Get(personKey) == nil || !isDashboard(c.Path()) || !prefersHTML(header(c.Request().Header, "Accept")) {
+	if c.Get(personKey) == nil || !isDashboard(c.Path()) || !wantsPage(c.Request()) {
 		return false
 	}
 	v := problemView{

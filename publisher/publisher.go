@@ -67,8 +67,9 @@ type Config struct {
 	// TLSCert and TLSKey are the files with which Serve speaks TLS. Default: it
 	// does not.
 	TLSCert, TLSKey string
-	// CORS lists the exact origins whose pages may read, and write with the
-	// token. Default: any origin may read, none may write.
+	// CORS lists the exact origins whose pages may use the API, each with a token
+	// of its own. Results, schemas and scripts may be read by pages of any origin.
+	// Default: none may use the API.
 	CORS []string
 	// MaxStreams bounds the event streams and held answers at one time.
 	// Default 20,000.
@@ -98,7 +99,9 @@ type Publisher struct {
 	collected collected
 	underWay  sync.Map // Idempotency-Keys of requests that are being answered
 	cors      cors
-	vary      string                      // of result URLs
+	vary      []string                    // of result URLs, where the Accept field leaves no choice
+	varyOpen  []string                    // and where it does
+	levels    map[string]level            // of the GET routes, by path
 	forever   string                      // Cache-Control of what never changes below a result's URL
 	foreign   *http.CrossOriginProtection // trusts those of Config.CORS
 	ownPages  *http.CrossOriginProtection // trusts nobody else
@@ -135,7 +138,7 @@ func New(cfg Config) (*Publisher, error) {
 	if err := p.trust(); err != nil {
 		return nil, fmt.Errorf("publisher: %w", err)
 	}
-	p.vary = p.cors.vary("Accept-Encoding, Accept")
+	p.setVary()
 	if err := p.loadStatic(time.Now()); err != nil {
 		return nil, fmt.Errorf("publisher: %w", err)
 	}

@@ -31,6 +31,7 @@ func (p *Publisher) getResult(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	c.Response().Header()["Vary"] = p.varyOf(c.Request())
 	html, err := wantsHTML(c)
 	if err != nil {
 		return err
@@ -39,7 +40,6 @@ func (p *Publisher) getResult(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Response().Header().Set("Vary", p.vary)
 	switch {
 	case html:
 		return p.servePage(c, d)
@@ -66,7 +66,7 @@ func pathID(c echo.Context) (string, error) {
 func wantsHTML(c echo.Context) (bool, error) {
 	switch c.QueryParam("format") {
 	case "":
-		return prefersHTML(header(c.Request().Header, "Accept")), nil
+		return wantsPage(c.Request()), nil
 	case "html":
 		return true, nil
 	case "json":

@@ -291,7 +291,7 @@ func TestPages(t *testing.T) {
 	}
 	for path, status := range map[string]int{"/" + id: 200, "/" + b.failed(): 200, "/" + b.queued(""): 202} {
 		for range 2 {
-			r := b.get(path, "Accept: text/html,*/*;q=0.8")
+			r := b.get(path, asBrowser)
 			got := bodyOf(t, r)
 			if r.StatusCode != status || r.Header.Get("Content-Type") != typeHTML || r.Header.Get("Content-Security-Policy") != pagePolicy {
 				t.Errorf("%s: %d %v", path, r.StatusCode, r.Header)
@@ -309,5 +309,30 @@ func TestPages(t *testing.T) {
 	}
 	if r := b.get("/"+id+"?format=json", "Accept: text/html"); r.Header.Get("Content-Type") != typeJSON {
 		t.Errorf("format=json gives %s", r.Header.Get("Content-Type"))
+	}
+}
+
+// TestPathsThatOnlyLookLikeAResult: a path is not decoded before it is taken
+// apart.
+func TestPathsThatOnlyLookLikeAResult(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id, _ := b.succeeded(sized(10))
+	for range 2 { // from the store, from memory
+		for _, path := range []string{
+			"/results%2f" + id, "/results%2F" + id, "/results%252f" + id, "/%2f" + id, "/%2F" + id, "/results/%2f" + id, "/results/" + id + "%2f", "/" + id + "%2F",
+			"/" + id + "/", "/results/" + id + "/", "//" + id, "//results/" + id, "/results//" + id, "/./" + id, "/results/./" + id, "/x/../" + id, "/results/../" + id,
+			"/%2e/" + id, "/results/%2e%2e/" + id, "/" + id + ";x=1", "/" + id + "%00", "/" + id + "%20", "/" + id + "%0a", "/" + strings.ReplaceAll(id, "-", "%252d"),
+			"/results%5c" + id, "/" + strings.ToUpper(id), "/" + id + "%2flog", "/" + id + "%2fevents", "/RESULTS/" + id, "/" + strings.ReplaceAll(id, "-", "%2d"), "/%72esults/" + id,
+		} {
+			if r := b.get(path); r.StatusCode != http.StatusNotFound || r.Header.Get("Content-Type") != typeProblem {
+				t.Errorf("%s: %d %s", path, r.StatusCode, r.Header.Get("Content-Type"))
+			}
+		}
+		for _, path := range []string{"/" + id, "/results/" + id} {
+			if r := b.get(path); r.StatusCode != http.StatusOK {
+				t.Errorf("%s: %d", path, r.StatusCode)
+			}
+		}
 	}
 }

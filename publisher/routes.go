@@ -4,7 +4,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/labstack/echo/v4"
 )
@@ -92,17 +91,16 @@ func (p *Publisher) verbRoutes() []route {
 
 // routes puts the table into the router.
 func (p *Publisher) routes(e *echo.Echo) {
+	p.levels = map[string]level{}
 	for _, r := range p.table() {
 		handler := r.handler
-		if strings.HasPrefix(r.path, "/api/") {
-			handler = speaksJSON(handler)
-		}
 		if r.needs == operator {
 			handler = p.changes(handler)
 		}
 		handler = p.guard(r.needs, handler)
 		e.Add(r.method, r.path, handler)
 		if r.method == http.MethodGet {
+			p.levels[r.path] = r.needs
 			e.Add(http.MethodHead, r.path, handler)
 		}
 	}

@@ -16,10 +16,9 @@ const staticCache = "public, max-age=300"
 // loadStatic reads what is embedded, by path. It was modified when the process
 // started, as far as a client can tell.
 func (p *Publisher) loadStatic(now time.Time) error {
-	vary := p.cors.vary("Accept-Encoding")
 	p.static = map[string]*blob{}
 	add := func(path string, body []byte, contentType string) {
-		p.static[path] = newBlob(body, now, contentType, staticCache, vary)
+		p.static[path] = newBlob(body, now, contentType, staticCache, "Accept-Encoding")
 	}
 	add("/schema/job.json", jobs.Schema(), "application/schema+json")
 	add("/schema/result.json", jobs.ResultSchema(), "application/schema+json")

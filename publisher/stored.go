@@ -81,7 +81,7 @@ func (p *Publisher) load(ctx context.Context, id string) (*stored, error) {
 	if object.Size > maxCached {
 		err = s.digest(object)
 	} else {
-		err = s.read(object, p.forever, p.vary)
+		err = s.read(object, p.forever)
 	}
 	if err != nil {
 		return nil, err
@@ -90,12 +90,12 @@ func (p *Publisher) load(ctx context.Context, id string) (*stored, error) {
 	return s, nil
 }
 
-func (s *stored) read(object *store.Object, cacheControl, vary string) error {
+func (s *stored) read(object *store.Object, cacheControl string) error {
 	body := make([]byte, object.Size)
 	if _, err := io.ReadFull(object, body); err != nil {
 		return fmt.Errorf("result %s: %w", s.id, err)
 	}
-	s.blob = newBlob(body, s.modified, typeJSON, cacheControl, vary)
+	s.blob = newBlob(body, s.modified, typeJSON, cacheControl, "")
 	s.etag = s.blob.plain.etag[0]
 	return nil
 }
@@ -123,7 +123,6 @@ func (p *Publisher) serveStored(w http.ResponseWriter, r *http.Request, s *store
 	h := w.Header()
 	h.Set("Cache-Control", p.forever)
 	h.Set("Content-Type", typeJSON)
-	h.Set("Vary", p.vary)
 	if !special(r.Header) && acceptsGzip(header(r.Header, "Accept-Encoding")) {
 		return s.serveGzip(w, r, object)
 	}

@@ -56,7 +56,7 @@ type settings struct {
 	MaxMemory     worker.Size   `env:"MAX_MEMORY" envDefault:"0" help:"memory that one program may use; 0: no limit"`
 	MaxOpenFiles  uint64        `env:"MAX_OPEN_FILES" envDefault:"4096" help:"files that one program may have open"`
 	MinFree       worker.Size   `env:"MIN_FREE" envDefault:"256MiB" help:"free disk space below which no work and no new jobs are taken"`
-	CORS          []string      `env:"CORS" help:"origins that may use the API from a browser; results may be read from any"`
+	CORS          []string      `env:"CORS" help:"origins whose pages may use the API; results, schemas and scripts may be read from any"`
 	Log           string        `env:"LOG" help:"text or json (default: text on a terminal, else json)"`
 	Chaos         string        `env:"CHAOS" help:"for tests only: no-reconciler leaves undone what a crash left undone"`
 }

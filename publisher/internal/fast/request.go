@@ -7,7 +7,7 @@ type Request struct {
 	// ID is the path without its slash: 36 bytes, which nobody has looked at.
 	ID []byte
 	// Fields that the answer may depend on; nil where they are missing.
-	Accept, AcceptEncoding, IfNoneMatch, Origin []byte
+	Accept, AcceptEncoding, IfNoneMatch, UserAgent []byte
 }
 
 const (
@@ -88,8 +88,6 @@ func (r *Request) take(name, value []byte, host *bool) bool {
 		switch {
 		case is(name, "accept"):
 			return keep(&r.Accept, value)
-		case is(name, "origin"):
-			return keep(&r.Origin, value)
 		case is(name, "expect"), is(name, "prefer"):
 			return false
 		}
@@ -103,8 +101,11 @@ func (r *Request) take(name, value []byte, host *bool) bool {
 		}
 		return !is(name, "authorization")
 	case 10:
-		if is(name, "connection") {
+		switch {
+		case is(name, "connection"):
 			return is(value, "keep-alive")
+		case is(name, "user-agent"):
+			return keep(&r.UserAgent, value)
 		}
 	}
 	return !unusual(name)
