@@ -59,7 +59,7 @@ func (c *converter) duration(doc map[string]any, name string) Duration {
 	if !ok {
 		return 0
 	}
-	d, err := time.ParseDuration(s)
+	d, err := ParseDuration(s)
 	if (err != nil || d <= 0 || d > maxTimeout) && c.fault == nil {
 		c.fault = fault("/"+name, "must be %s, not %s", jobSchema().root.Properties[name].Title, excerpt(s))
 	}

@@ -78,16 +78,3 @@ func (j Job) EffectivePriority() uint32 {
 	}
 	return *j.Priority
 }
-
-// Duration is a time span that is written as Go writes it, such as "90m".
-type Duration time.Duration
-
-// MarshalText writes d as [time.Duration.String] does.
-func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
-
-// UnmarshalText reads what [time.ParseDuration] reads.
-func (d *Duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
-	*d = Duration(v)
-	return err
-}

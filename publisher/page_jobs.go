@@ -111,10 +111,8 @@ func formFilter(query url.Values) url.Values {
 
 // momentOf makes a time of a form one as the API takes it.
 func momentOf(s string) string {
-	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", time.DateOnly} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC().Format(time.RFC3339)
-		}
+	if t, err := jobs.ParseTime(s, time.UTC); err == nil {
+		return t.UTC().Format(time.RFC3339)
 	}
 	return s
 }

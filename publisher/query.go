@@ -91,8 +91,8 @@ func setFilter(f *ledger.Filter, name, value string) string {
 // setTime sets a time and returns what is wrong with the value, if anything.
 func setTime(t *time.Time, value string) string {
 	var err error
-	if *t, err = time.Parse(time.RFC3339, value); err != nil || t.Year() < 1970 || t.Year() > 9999 {
-		return "is a time as in RFC 3339, such as 2026-11-22T06:16:00Z"
+	if *t, err = jobs.ParseTime(value, time.UTC); err != nil {
+		return "is a date or a time (UTC if it does not say), such as 2026-11-22 or 2026-11-22T06:16:00Z"
 	}
 	return ""
 }

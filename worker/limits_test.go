@@ -54,8 +54,8 @@ func TestLimits(t *testing.T) {
 func TestLimitsInManifest(t *testing.T) {
 	t.Parallel()
 	for document, want := range map[string]string{
-		`{"stall":"-1s"}`:    "stall must be between 0 and 8760h",
-		`{"stall":"9000h"}`:  "stall must be between 0 and 8760h",
+		`{"stall":"-1s"}`:    "stall must be between 0 and 365d",
+		`{"stall":"9000h"}`:  "stall must be between 0 and 365d",
 		`{"memory":512}`:     `memory must be at least 1.0 MiB; write it as "512MiB"`,
 		`{"memory":"-1MiB"}`: "/memory: \"-1MiB\" is not a number of bytes",
 		`{"scratch":"x"}`:    "/scratch: \"x\" is not a number of bytes",

@@ -66,7 +66,7 @@ func decodeManifest(data []byte) (manifest, error) {
 
 func (m *manifest) check() error {
 	if m.Timeout < 0 || time.Duration(m.Timeout) > longest {
-		return errors.New("timeout must be between 0 and 8760h")
+		return errors.New("timeout must be between 0 and 365d")
 	}
 	if m.Attempts < 0 || m.Attempts > 1000 {
 		return errors.New("attempts must be between 0 and 1000")
@@ -89,7 +89,7 @@ func (m *manifest) check() error {
 // means mebibytes.
 func (m *manifest) checkLimits() error {
 	if m.Stall != nil && (*m.Stall < 0 || time.Duration(*m.Stall) > longest) {
-		return errors.New("stall must be between 0 and 8760h")
+		return errors.New("stall must be between 0 and 365d")
 	}
 	if m.Memory != 0 && m.Memory < leastLimit {
 		return fmt.Errorf(`memory must be at least %s; write it as "512MiB"`, leastLimit)

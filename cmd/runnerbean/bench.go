@@ -17,7 +17,7 @@ import (
 
 type benchFlags struct {
 	jobs, slots, rounds, samples int
-	idle                         time.Duration
+	idle                         spanFlag
 }
 
 // benchReport is what "runnerbean bench" prints.
@@ -69,7 +69,8 @@ message, and as a ratio to starting the same program alone in the same run.`,
 	f.IntVar(&flags.slots, "slots", 4, "slots of the node")
 	f.IntVar(&flags.rounds, "rounds", 3, "rounds of both kinds, in turn")
 	f.IntVar(&flags.samples, "samples", 200, "jobs whose latency is measured")
-	f.DurationVar(&flags.idle, "idle", 10*time.Second, "how long the idle node is watched")
+	flags.idle = spanFlag(10 * time.Second)
+	f.Var(&flags.idle, "idle", "how long the idle node is watched")
 	return cmd
 }
 
@@ -163,8 +164,8 @@ func measure(ctx context.Context, progress io.Writer, n *node, flags benchFlags)
 	if _, err := b.throughput(ctx, flags.slots); err != nil { // wait until all is up
 		return report, err
 	}
-	fmt.Fprintf(progress, "idle for %s ...\n", flags.idle)
-	report.IdleCPU, report.IdleMemory = idle(ctx, flags.idle)
+	fmt.Fprintf(progress, "idle for %s ...\n", &flags.idle)
+	report.IdleCPU, report.IdleMemory = idle(ctx, time.Duration(flags.idle))
 	fmt.Fprintf(progress, "latency of %d jobs ...\n", flags.samples)
 	if report.PutToStart, err = b.latency(ctx, flags.samples); err != nil {
 		return report, err

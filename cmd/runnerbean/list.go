@@ -49,7 +49,7 @@ func newList(a *app) *cobra.Command {
 	f.StringVar(&filter.program, "program", "", "only jobs of this program")
 	f.StringVar(&filter.node, "node", "", "only jobs that this node holds or held last")
 	f.StringVar(&filter.label, "label", "", "only jobs with this label, key=value")
-	f.Var(&filter.since, "since", "only jobs accepted since then: a time such as 2026-11-22T06:16:00Z, or how long ago, such as 2h")
+	f.Var(&filter.since, "since", "only jobs accepted since then: "+whenHelp)
 	f.Var(&filter.until, "until", "only jobs accepted before then")
 	f.StringVar(&filter.text, "text", "", "only jobs with this in their id, labels or messages")
 	f.StringVar(&filter.cursor, "cursor", "", "where to go on, as the page before said")

@@ -30,7 +30,7 @@ func (s *selectionFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&s.state, "state", "", "jobs in this state (waiting, queued, running, failed, cancelled)")
 	f.StringVar(&s.node, "node", "", "jobs that this node holds or held last")
 	f.StringVar(&s.label, "label", "", "jobs with this label, key=value")
-	f.Var(&s.since, "since", "jobs accepted since then: a time such as 2026-11-22T06:16:00Z, or how long ago, such as 2h")
+	f.Var(&s.since, "since", "jobs accepted since then: "+whenHelp)
 	f.Var(&s.until, "until", "jobs accepted before then")
 	f.StringVar(&s.text, "text", "", "jobs with this in their id, labels or messages")
 	f.BoolVar(&s.all, "all", false, "every job to which it applies")

@@ -40,7 +40,7 @@ URL is one of the node at RUNNERBEAN_URL. Web servers sign with jobs.SignURL.`,
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&expires, "expires", "24h", "for how long the URL is good, such as 90d, 12h or 30m")
+	cmd.Flags().StringVar(&expires, "expires", "24h", "how long the URL is good, such as 90d, 12h or 30m, or until when, such as 2027-01-31")
 	return cmd
 }
 

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +17,7 @@ import (
 type submitFlags struct {
 	program, input, data string
 	priority             int64
-	timeout              time.Duration
+	timeout              spanFlag
 	labels               map[string]string
 	wait                 bool
 }
@@ -48,7 +47,7 @@ the document leaves out of id, result.url and created is filled in.`,
 	f.StringVar(&flags.input, "input", "", "URL of the input")
 	f.StringVar(&flags.data, "data", "", "the input itself, JSON; - reads it from standard input")
 	f.Int64Var(&flags.priority, "priority", int64(jobs.DefaultPriority), "0 is the most urgent")
-	f.DurationVar(&flags.timeout, "timeout", 0, "limit of one attempt (default: the program's or the node's)")
+	f.Var(&flags.timeout, "timeout", "limit of one attempt, such as 90s, 1h30m or 2d (default: the program's or the node's)")
 	f.StringToStringVar(&flags.labels, "label", nil, "label as key=value, may be repeated")
 	f.BoolVar(&flags.wait, "wait", false, "show progress and print the result; exit code 3 if the job fails")
 	return cmd

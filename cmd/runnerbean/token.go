@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strconv"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -69,7 +67,7 @@ func newTokenAdd(a *app, path func() (string, error)) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&role, "role", "", "viewer or operator")
-	cmd.Flags().StringVar(&expires, "expires", "", "after how long it is of no more use, such as 90d or 12h (default: never)")
+	cmd.Flags().StringVar(&expires, "expires", "", "when it is of no more use: after a time span such as 90d or 12h, or on a date such as 2027-01-31 (default: never)")
 	return cmd
 }
 
@@ -91,36 +89,6 @@ func article(r access.Role) string {
 		return "an operator"
 	}
 	return "a viewer"
-}
-
-// parseExpiry reads a time from now on, with days as well as what Go knows.
-func parseExpiry(text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	d, err := parseDays(text)
-	if err == nil && (d <= 0 || d > 100*365*24*time.Hour) {
-		err = errors.New("it must be between 1s and 36500d")
-	}
-	if err != nil {
-		return time.Time{}, err
-	}
-	return now.Add(d), nil
-}
-
-func parseDays(text string) (time.Duration, error) {
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		if err != nil {
-			return 0, fmt.Errorf("%q is not a number of days such as 90d", text)
-		}
-		return time.Duration(n) * 24 * time.Hour, nil
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not a time such as 90d, 12h or 30m", text)
-	}
-	return d, nil
 }
 
 // tokenLine is what a listing says of a token.

@@ -2,23 +2,23 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// when is a flag for a moment: a time (RFC 3339), or a duration ago.
+// whenHelp is how a flag for a moment in the past is given.
+const whenHelp = "a date or time such as 2026-11-22 or 2026-11-22T06:16:00Z, or how long ago, such as 2h or 90d"
+
+// when is a flag for a moment in the past: a date or time, that of this machine's
+// zone if it does not say, or a time span ago.
 type when struct{ time.Time }
 
 func (w *when) Set(text string) error {
-	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
-		w.Time = time.Now().Add(-ago).UTC()
-		return nil
-	}
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return errors.New("a time such as 2026-11-22T06:16:00Z or a duration such as 2h is wanted")
-	}
+	at, err := moment(text, time.Now(), -1)
 	w.Time = at.UTC()
-	return nil
+	return err
 }
 
 func (w *when) String() string {
@@ -29,3 +29,50 @@ func (w *when) String() string {
 }
 
 func (w *when) Type() string { return "time" }
+
+// moment is a date or time, or a time span from now on: sign is -1 where it lies in
+// the past, else 1.
+func moment(text string, now time.Time, sign time.Duration) (time.Time, error) {
+	if d, err := jobs.ParseDuration(text); err == nil {
+		if d < 0 {
+			return time.Time{}, fmt.Errorf("%q is negative: write the time span alone, such as 2h or 90d", text)
+		}
+		return now.Add(sign * d), nil
+	}
+	at, err := jobs.ParseTime(text, time.Local)
+	if err != nil {
+		return at, fmt.Errorf("%q is neither a time span such as 2h, 90d or 1w nor a date or time such as 2026-11-22 or 2026-11-22T06:16:00Z", clean(shorten(text, 70)))
+	}
+	return at, nil
+}
+
+// spanFlag is a flag for a time span.
+type spanFlag time.Duration
+
+func (s *spanFlag) Set(text string) error {
+	d, err := jobs.ParseDuration(text)
+	*s = spanFlag(d)
+	return err
+}
+
+func (s *spanFlag) String() string { return time.Duration(*s).String() }
+func (s *spanFlag) Type() string   { return "duration" }
+
+// maxExpiry is how far ahead an end may lie.
+const maxExpiry = 100 * 365 * 24 * time.Hour
+
+// parseExpiry reads when something ends: a time span from now, or a date or time;
+// the zero time for "".
+func parseExpiry(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	end, err := moment(text, now, 1)
+	if err == nil && (!end.After(now) || end.Sub(now) > maxExpiry) {
+		err = errors.New("it must lie ahead, by 36500d at most")
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	return end, nil
+}
