@@ -11,23 +11,25 @@ import (
 // it changed; the WHERE of the change holds what was read.
 var (
 	qClaimable = newQuery(`SELECT program, state, priority, created, accepted, not_before, expires, attempt, spent, crashes,
-		error, labels, due, document FROM jobs JOIN documents ON documents.id = jobs.id WHERE jobs.id = ?`)
+		alone_crashes, error, labels, due, document FROM jobs JOIN documents ON documents.id = jobs.id WHERE jobs.id = ?`)
 	qClaim = newQuery(`UPDATE jobs SET state = 'running', attempt = ?, started = ?, updated = ?, node = ?,
-		instance = ?, program_sha256 = ?, server = '', message = 0, reason = ''
+		instance = ?, program_sha256 = ?, server = '', message = 0, reason = '', quarantine = ?
 		WHERE id = ? AND state = 'queued' AND attempt = ?`)
 	qBeatOf = newQuery("SELECT beat FROM nodes WHERE instance = ?")
 )
 
 // Claim takes a queued job that is due to running and makes the caller the
-// owner of its next attempt. A job that has expired fails instead. Where the
-// claim is refused, the answer says how the job stands. ErrUnknown.
+// owner of its next attempt. A job that has expired fails instead, and one in
+// quarantine goes only to an owner who runs it alone. Where the claim is refused,
+// the answer says how the job stands. ErrUnknown.
 // The answer does not wait for the disk, to which the claim is brought at once:
 // a power cut in that moment queues the job again, before its program has run.
 func (l *Ledger) Claim(ctx context.Context, id string, o Owner, programSHA256 string) (Claim, error) {
-	node, instance, sum := clean(o.Node, maxName), clean(o.Instance, maxName), clean(programSHA256, maxName)
+	o.Node, o.Instance = clean(o.Node, maxName), clean(o.Instance, maxName)
+	sum := clean(programSHA256, maxName)
 	var claim Claim
 	err := l.do(ctx, &op{name: "claim", weight: 1, early: true, run: func(t *txn) (err error) {
-		claim, err = t.claim(id, node, instance, sum)
+		claim, err = t.claim(id, o, sum)
 		return err
 	}})
 	if err != nil {
@@ -36,10 +38,10 @@ func (l *Ledger) Claim(ctx context.Context, id string, o Owner, programSHA256 st
 	return claim, nil
 }
 
-func (t *txn) claim(id, node, instance, sum string) (Claim, error) {
+func (t *txn) claim(id string, o Owner, sum string) (Claim, error) {
 	var r recordRow
 	found, err := t.row(qClaimable, []any{id}, &r.Program, (*string)(&r.State), &r.Priority, &r.created, &r.accepted,
-		&r.notBefore, &r.expires, &r.Attempt, &r.Spent, &r.Crashes, &r.errText, &r.labels, &r.due, &r.document)
+		&r.notBefore, &r.expires, &r.Attempt, &r.Spent, &r.Crashes, &r.AloneCrashes, &r.errText, &r.labels, &r.due, &r.document)
 	switch {
 	case err != nil:
 		return Claim{}, err
@@ -51,7 +53,12 @@ func (t *txn) claim(id, node, instance, sum string) (Claim, error) {
 	if r.State != jobs.Queued || r.Wait(t.now) > 0 || (r.expires > 0 && r.expires <= now) {
 		return t.refuse(id)
 	}
-	n, err := t.exec(qClaim, r.Attempt+1, now, now, node, instance, sum, id, r.Attempt)
+	if r.RunsAlone() && !o.Alone {
+		claim, err := t.refuse(id)
+		claim.Quarantine = claim.Record.State == jobs.Queued
+		return claim, err
+	}
+	n, err := t.exec(qClaim, r.Attempt+1, now, now, o.Node, o.Instance, sum, number(r.RunsAlone()), id, r.Attempt)
 	if err != nil {
 		return Claim{}, err
 	}
@@ -60,7 +67,7 @@ func (t *txn) claim(id, node, instance, sum string) (Claim, error) {
 	}
 	t.count(r.Program, jobs.Queued, jobs.Running)
 	t.touched(id)
-	r.ID, r.State, r.Node, r.Instance = id, jobs.Running, node, instance
+	r.ID, r.State, r.Node, r.Instance, r.Quarantined = id, jobs.Running, o.Node, o.Instance, r.RunsAlone()
 	r.Attempt, r.started, r.updated = r.Attempt+1, now, now
 	record, err := r.record()
 	return Claim{OK: true, Record: record}, err

@@ -104,7 +104,7 @@ func labelsText(labels map[string]string) string {
 
 // recordColumns are the columns of jobs that make a Record.
 const recordColumns = `id, program, state, priority, created, accepted, not_before, expires, started, finished, updated,
-	attempt, spent, crashes, cancel_requested, node, instance, reason, error, labels, due`
+	attempt, spent, crashes, cancel_requested, node, instance, reason, error, labels, due, quarantine, alone_crashes`
 
 // recordRow is the scan target of recordColumns, and of what some queries add.
 type recordRow struct {
@@ -120,7 +120,7 @@ func (r *recordRow) dest() []any {
 	return []any{
 		&r.ID, &r.Program, (*string)(&r.State), &r.Priority, &r.created, &r.accepted, &r.notBefore, &r.expires,
 		&r.started, &r.finished, &r.updated, &r.Attempt, &r.Spent, &r.Crashes, &r.asked,
-		&r.Node, &r.Instance, &r.Reason, &r.errText, &r.labels, &r.due,
+		&r.Node, &r.Instance, &r.Reason, &r.errText, &r.labels, &r.due, &r.Quarantined, &r.AloneCrashes,
 	}
 }
 

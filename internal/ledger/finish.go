@@ -11,15 +11,15 @@ import (
 )
 
 var (
-	qEnding = newQuery(`SELECT state, attempt, cancel_requested, node, program, started, due, webhook,
+	qEnding = newQuery(`SELECT state, attempt, cancel_requested, node, program, started, due, webhook, crashes, alone_crashes, quarantine,
 		EXISTS (SELECT 1 FROM needs WHERE need = jobs.id), EXISTS (SELECT 1 FROM live WHERE job = jobs.id) FROM jobs WHERE id = ?`)
 	qFinish = newQuery(`UPDATE jobs SET state = ?, finished = ?, updated = ?, not_before = ?, reason = ?, error = ?,
-		spent = (spent + ?) * ?, crashes = (crashes + ?) * ?, cancel_requested = 0, outcome = ?, exit_code = ?, signal = ?,
+		spent = (spent + ?) * ?, crashes = (crashes + ?) * ?, alone_crashes = (alone_crashes + ?) * ?, cancel_requested = 0, outcome = ?, exit_code = ?, signal = ?,
 		cpu_us = ?, max_rss = ?, due = ?
 		WHERE id = ? AND state = 'running' AND attempt = ? AND cancel_requested = ?`)
 	qAttempt = newQuery(`INSERT INTO attempts (job, number, node, instance, program_sha256, started, finished, outcome,
-		message, exit_code, signal, cpu_us, max_rss)
-		SELECT id, attempt, node, instance, program_sha256, started, ?, ?, ?, exit_code, signal, cpu_us, max_rss
+		message, exit_code, signal, cpu_us, max_rss, quarantine)
+		SELECT id, attempt, node, instance, program_sha256, started, ?, ?, ?, exit_code, signal, cpu_us, max_rss, quarantine
 		FROM jobs WHERE id = ?`)
 	qDropLive    = newQuery("DELETE FROM live WHERE job = ?")
 	qDropPartial = newQuery("DELETE FROM partials WHERE job = ?")
@@ -114,6 +114,8 @@ type running struct {
 	node, program, webhook string
 	asked                  int   // as in cancel_requested
 	started, due           int64 // as in the row
+	crashes, alone         int   // attempts that were lost, and in quarantine
+	quarantined            bool
 	needed, live           bool
 }
 
@@ -122,7 +124,7 @@ func (t *txn) running(id string, attempt int) (r running, err error) {
 	var state jobs.State
 	var newest int
 	found, err := t.row(qEnding, []any{id}, (*string)(&state), &newest, &r.asked, &r.node,
-		&r.program, &r.started, &r.due, &r.webhook, &r.needed, &r.live)
+		&r.program, &r.started, &r.due, &r.webhook, &r.crashes, &r.alone, &r.quarantined, &r.needed, &r.live)
 	switch {
 	case err != nil:
 		return r, err
@@ -143,6 +145,7 @@ func (t *txn) finishRow(id string, attempt int, e *Ending) (running, error) {
 			return r, err
 		}
 		r.obey(e)
+		r.isolate(e)
 		n, err := t.exec(qFinish, t.finishArgs(id, attempt, e, &r)...)
 		if err != nil || n > 0 {
 			return r, err
@@ -164,15 +167,26 @@ func (r *running) obey(e *Ending) {
 	}
 }
 
+// isolate says of a job that runs again why it does so alone.
+func (r *running) isolate(e *Ending) {
+	crashes := r.crashes + int(number(e.Outcome == jobs.OutcomeLost))
+	if e.State != jobs.Queued || crashes < QuarantineAfter || verbOf(r.asked) == VerbReset {
+		return
+	}
+	text := fmt.Sprintf("runs alone after %d losses with its node; waits for an idle node", crashes)
+	e.Reason = clean(strings.TrimPrefix(e.Reason+"; "+text, "; "), maxReason)
+}
+
 func (t *txn) finishArgs(id string, attempt int, e *Ending, r *running) []any {
 	keep := number(verbOf(r.asked) != VerbReset)
+	lost := e.Outcome == jobs.OutcomeLost
 	done, outcome, due := micros(t.now), e.Outcome, r.due
 	if e.State == jobs.Queued {
 		done, outcome, due = 0, "", micros(later(t.now, e.NotBefore))
 	}
 	return []any{
 		string(e.State), done, micros(t.now), micros(e.NotBefore), e.Reason, errorText(e.Error),
-		number(e.Outcome.Spends()), keep, number(e.Outcome == jobs.OutcomeLost), keep,
+		number(e.Outcome.Spends()), keep, number(lost), keep, number(lost && r.quarantined), keep,
 		string(outcome), e.ExitCode, e.Signal, e.CPU.Microseconds(), e.MaxRSS, due,
 		id, attempt, r.asked,
 	}

@@ -109,9 +109,9 @@ func (l *Ledger) queueServers(ctx context.Context) ([]string, error) {
 }
 
 var qAttempts = newQuery(`SELECT number, node, instance, program_sha256, started, finished, outcome, message,
-		exit_code, signal, cpu_us, max_rss, '' FROM attempts WHERE job = ?
+		exit_code, signal, cpu_us, max_rss, quarantine, '' FROM attempts WHERE job = ?
 		UNION ALL SELECT attempt, node, instance, program_sha256, started, finished, outcome, '',
-		exit_code, signal, cpu_us, max_rss, error FROM jobs WHERE id = ? AND (state = 'running' OR outcome <> '')
+		exit_code, signal, cpu_us, max_rss, quarantine, error FROM jobs WHERE id = ? AND (state = 'running' OR outcome <> '')
 		ORDER BY 1`)
 
 // Attempts lists a job's attempts, the first one first.
@@ -133,7 +133,7 @@ func scanAttempt(r *sql.Rows, id string) (Attempt, error) {
 	var started, finished, cpu int64
 	var errText string
 	err := r.Scan(&a.Number, &a.Node, &a.Instance, &a.ProgramSHA256, &started, &finished, (*string)(&a.Outcome),
-		&a.Message, &a.ExitCode, &a.Signal, &cpu, &a.MaxRSS, &errText)
+		&a.Message, &a.ExitCode, &a.Signal, &cpu, &a.MaxRSS, &a.Quarantined, &errText)
 	a.Started, a.Finished, a.CPU = fromMicros(started), fromMicros(finished), microseconds(cpu)
 	if a.Outcome == "" { // it runs: these are of the attempt before
 		a.ExitCode, a.Signal, a.CPU, a.MaxRSS = -1, "", 0, 0

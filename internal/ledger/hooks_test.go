@@ -70,7 +70,7 @@ func TestEveryEndIsToldToItsWebhook(t *testing.T) {
 		}, jobs.Failed, jobs.ClassDocument},
 		"lost too often": {func(d *desk) string {
 			id := d.add(hooked)
-			for range CrashLimit {
+			for range QuarantineAfter + QuarantineLimit {
 				d.run(id)
 				d.clock.advance(time.Hour)
 				_, err := d.Recover(t.Context(), 0)

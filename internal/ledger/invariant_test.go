@@ -55,11 +55,13 @@ func (s *machine) checkJob(rt *rapid.T, j *modelJob) {
 	type facts struct {
 		State                   jobs.State
 		Attempt, Spent, Crashes int
+		Alone                   int
+		Quarantined             bool
 		Ended                   bool
 		Asked                   Verb
 	}
-	want := facts{j.state, j.attempt, j.spent, j.crashes, j.state.Final(), j.asked}
-	got := facts{r.State, r.Attempt, r.Spent, r.Crashes, !r.Finished.IsZero(), r.Asked}
+	want := facts{j.state, j.attempt, j.spent, j.crashes, j.alone, j.quarantined, j.state.Final(), j.asked}
+	got := facts{r.State, r.Attempt, r.Spent, r.Crashes, r.AloneCrashes, r.Quarantined, !r.Finished.IsZero(), r.Asked}
 	if diff := cmp.Diff(want, got); diff != "" {
 		rt.Fatalf("job %s: %s", j.id, diff)
 	}

@@ -350,22 +350,23 @@ func TestRecover(t *testing.T) {
 	if r.Crashes != 1 || r.Spent != 0 || !r.NotBefore.IsZero() || r.Error.Class != jobs.OutcomeLost {
 		t.Errorf("%+v", r)
 	}
-	for n := 2; n <= CrashLimit; n++ {
+	limit := QuarantineAfter + QuarantineLimit
+	for n := 2; n <= limit; n++ {
 		if attempt := d.run(mine); attempt != n {
 			t.Errorf("attempt %d, want %d", attempt, n)
 		}
 		d.clock.advance(21 * time.Second)
 		want := jobs.Queued
-		if n == CrashLimit {
+		if n == limit {
 			want = jobs.Failed
 		}
 		recovered(Recovered{mine, want})
 		d.must(d.Beat(t.Context(), "i1", nil, 1, nil))
 	}
-	if r := d.wantState(mine, jobs.Failed); r.Error.Class != jobs.OutcomeLost || r.Crashes != CrashLimit {
+	if r := d.wantState(mine, jobs.Failed); r.Error.Class != jobs.OutcomeLost || r.Crashes != limit || r.AloneCrashes != QuarantineLimit {
 		t.Errorf("%+v", r)
 	}
-	if list, err := d.Attempts(t.Context(), mine); err != nil || len(list) != CrashLimit || list[2].Outcome != jobs.OutcomeLost {
+	if list, err := d.Attempts(t.Context(), mine); err != nil || len(list) != limit || list[2].Outcome != jobs.OutcomeLost {
 		t.Error(list, err)
 	}
 	d.recount()

@@ -42,9 +42,15 @@ var (
 	ErrClosed = errors.New("ledger is closed")
 )
 
-// CrashLimit is how many attempts of a job may be lost with their node before
-// the job fails.
-const CrashLimit = 5
+const (
+	// QuarantineAfter is how many attempts of a job may be lost with their node
+	// until it runs in quarantine: with nothing beside it on its node. Any job that
+	// ran there may be what ended the node.
+	QuarantineAfter = 2
+	// QuarantineLimit is how many attempts may be lost in quarantine before the job
+	// fails. Then it is what ends nodes, and no other job.
+	QuarantineLimit = 3
+)
 
 // Config opens a ledger.
 type Config struct {
@@ -94,6 +100,9 @@ type Sent struct {
 // Owner names the instance that claims a job.
 type Owner struct {
 	Instance, Node string
+	// Alone is true where nothing else of the node runs, or will, until the attempt
+	// has ended: a job in quarantine is given to no other.
+	Alone bool
 }
 
 // Claim is the answer to a request to run a job.
@@ -102,6 +111,8 @@ type Claim struct {
 	OK bool
 	// Alive is true where the job runs under a live instance.
 	Alive bool
+	// Quarantine is true where the job may run now, but only alone.
+	Quarantine bool
 	// Record is the job as it now stands.
 	Record Record
 }
@@ -153,5 +164,5 @@ type Page struct {
 // Recovered says what Recover did with the jobs of one dead instance.
 type Recovered struct {
 	ID    string
-	State jobs.State // queued, failed (crash limit) or cancelled (was asked for)
+	State jobs.State // queued, failed (QuarantineLimit) or cancelled (was asked for)
 }

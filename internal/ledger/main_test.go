@@ -132,7 +132,7 @@ func (d *desk) record(id string) Record {
 // run claims a job and returns the number of its attempt.
 func (d *desk) run(id string) int {
 	d.t.Helper()
-	c, err := d.Claim(d.t.Context(), id, Owner{Instance: "i1", Node: "n1"}, "sum")
+	c, err := d.Claim(d.t.Context(), id, Owner{Instance: "i1", Node: "n1", Alone: true}, "sum")
 	d.must(err)
 	if !c.OK {
 		d.t.Fatalf("claim of %s refused: %+v", id, c)

@@ -22,6 +22,8 @@ type modelJob struct {
 	state              jobs.State
 	attempt            int
 	spent, crashes     int
+	alone              int  // losses in quarantine
+	quarantined        bool // the newest attempt
 	asked              Verb
 	faulty             bool
 	instance           string
@@ -103,7 +105,7 @@ func (m *model) waiting(j *modelJob) jobs.State {
 
 // claim returns whether the claim is granted, and whether the job runs under a
 // live instance.
-func (m *model) claim(j *modelJob, instance string) (ok, alive bool) {
+func (m *model) claim(j *modelJob, instance string, alone bool) (ok, alive bool) {
 	switch {
 	case j.state == jobs.Running:
 		return false, m.alive(j.instance)
@@ -115,8 +117,10 @@ func (m *model) claim(j *modelJob, instance string) (ok, alive bool) {
 		return false, false
 	case j.notBefore.After(m.now):
 		return false, false
+	case j.crashes >= QuarantineAfter && !alone:
+		return false, false
 	}
-	j.state, j.instance = jobs.Running, instance
+	j.state, j.instance, j.quarantined = jobs.Running, instance, j.crashes >= QuarantineAfter
 	j.attempt++
 	j.outcomes = append(j.outcomes, "")
 	return true, false
@@ -132,13 +136,14 @@ func (m *model) finish(j *modelJob, e Ending) {
 	}
 	if e.Outcome == jobs.OutcomeLost {
 		j.crashes++
+		j.alone += int(number(j.quarantined))
 	}
 	j.state, j.notBefore = e.State, e.NotBefore
 	switch {
 	case j.asked == VerbReset && e.State != jobs.Succeeded:
-		j.state, j.notBefore, j.spent, j.crashes = jobs.Queued, time.Time{}, 0, 0
+		j.state, j.notBefore, j.spent, j.crashes, j.alone = jobs.Queued, time.Time{}, 0, 0, 0
 	case j.asked == VerbReset:
-		j.spent, j.crashes = 0, 0
+		j.spent, j.crashes, j.alone = 0, 0, 0
 	case j.asked != "" && e.State == jobs.Queued:
 		j.state, j.notBefore = jobs.Cancelled, time.Time{}
 	}
@@ -167,7 +172,7 @@ func (m *model) act(verb Verb, j *modelJob) error {
 	case verb == VerbStop:
 		return ErrNotRunning
 	case verb == VerbReset:
-		j.spent, j.crashes, j.notBefore = 0, 0, time.Time{}
+		j.spent, j.crashes, j.alone, j.notBefore = 0, 0, 0, time.Time{}
 	default:
 		j.state = jobs.Cancelled
 		m.settle()
@@ -185,7 +190,7 @@ func (m *model) again(j *modelJob) error {
 			state = jobs.Waiting
 		}
 	}
-	j.state, j.spent, j.crashes, j.faulty, j.missing = state, 0, 0, false, nil
+	j.state, j.spent, j.crashes, j.alone, j.faulty, j.missing = state, 0, 0, 0, false, nil
 	j.notBefore, j.expires = time.Time{}, time.Time{}
 	return nil
 }
@@ -202,7 +207,7 @@ func (m *model) lost() (list []*modelJob) {
 
 func (m *model) lose(j *modelJob) {
 	e := Ending{Outcome: jobs.OutcomeLost, State: jobs.Queued}
-	if j.asked == "" && j.crashes+1 >= CrashLimit {
+	if j.asked == "" && j.quarantined && j.alone+1 >= QuarantineLimit {
 		e.State = jobs.Failed
 	}
 	m.finish(j, e)

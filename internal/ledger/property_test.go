@@ -158,10 +158,11 @@ func (s *machine) accept(rt *rapid.T) {
 func (s *machine) claim(rt *rapid.T) {
 	j := s.some(rt, nil)
 	instance := rapid.SampledFrom(instances).Draw(rt, "instance")
-	got, err := s.Claim(rt.Context(), j.id, Owner{Instance: instance, Node: nodeOf[instance]}, "")
+	alone := rapid.Bool().Draw(rt, "alone")
+	got, err := s.Claim(rt.Context(), j.id, Owner{Instance: instance, Node: nodeOf[instance], Alone: alone}, "")
 	s.must(err)
 	before := j.attempt
-	ok, alive := s.m.claim(j, instance)
+	ok, alive := s.m.claim(j, instance, alone)
 	if got.OK != ok || got.Alive != alive || got.Record.State != j.state {
 		rt.Fatalf("claim: %+v, want ok %v, alive %v, %+v", got, ok, alive, j)
 	}

@@ -33,6 +33,11 @@ type Record struct {
 	Attempt int
 	// Spent counts the attempts that ended in error, Crashes those whose node died.
 	Spent, Crashes int
+	// AloneCrashes counts those among Crashes that ran in quarantine.
+	AloneCrashes int
+	// Quarantined is whether the newest attempt runs, or ran, with nothing beside
+	// it on its node.
+	Quarantined bool
 	// Node and Instance hold, or held last, the job.
 	Node, Instance string
 	// Asked is what a person asks of a running job: VerbCancel, VerbTerminate,
@@ -45,6 +50,9 @@ type Record struct {
 	// Live is what a running program reported last.
 	Live Live
 }
+
+// RunsAlone reports whether the job's next attempt is to run in quarantine.
+func (r *Record) RunsAlone() bool { return r.Crashes >= QuarantineAfter }
 
 // MaxBackoff is longer than any wait before another attempt.
 const MaxBackoff = 10 * time.Minute
@@ -83,6 +91,7 @@ type Attempt struct {
 	Signal         string
 	CPU            time.Duration
 	MaxRSS         int64 // bytes
+	Quarantined    bool  // nothing ran beside it on its node
 }
 
 // Event is one thing that the machine or a person did.

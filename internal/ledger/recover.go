@@ -11,7 +11,7 @@ import (
 
 const defaultRecover = 256
 
-var qLostBy = newQuery(`SELECT id, attempt, instance, node, crashes FROM jobs
+var qLostBy = newQuery(`SELECT id, attempt, instance, node FROM jobs
 		WHERE state = 'running' AND instance = ? LIMIT ?`)
 
 // lost is a running job whose instance is dead.
@@ -19,11 +19,10 @@ type lost struct {
 	id             string
 	attempt        int
 	instance, node string
-	crashes        int
 }
 
 // Recover ends the attempts of dead instances as lost: their jobs are queued
-// again at once, or failed at CrashLimit, or cancelled where that was asked for.
+// again at once, or failed at QuarantineLimit, or cancelled where that was asked for.
 // It is to be called all the time, for it also watches the heartbeats. limit
 // bounds the jobs of one call; 0 is 256.
 func (l *Ledger) Recover(ctx context.Context, limit int) ([]Recovered, error) {
@@ -67,7 +66,7 @@ func (l *Ledger) lost(ctx context.Context, limit int) (list []lost, err error) {
 		}
 		err = l.reader.each(ctx, qLostBy, []any{instance, limit - len(list)}, func(r *sql.Rows) error {
 			var j lost
-			err := r.Scan(&j.id, &j.attempt, &j.instance, &j.node, &j.crashes)
+			err := r.Scan(&j.id, &j.attempt, &j.instance, &j.node)
 			list = append(list, j)
 			return err
 		})
@@ -85,9 +84,13 @@ func (t *txn) lose(j *lost) (Recovered, bool, error) {
 		Error: &jobs.Error{Class: jobs.OutcomeLost, Message: "node " + j.node + " died while it ran the job"},
 	}
 	r, err := t.running(j.id, j.attempt)
-	if err == nil && r.asked == 0 && j.crashes+1 >= CrashLimit {
+	if r.quarantined {
+		e.Error.Message += " with nothing beside it"
+	}
+	if r.quarantined && r.asked == 0 && r.alone+1 >= QuarantineLimit {
 		e.State, e.Reason = jobs.Failed, ""
-		e.Error.Message += fmt.Sprintf("; %d attempts were lost", j.crashes+1)
+		e.Error.Message += fmt.Sprintf("; it was lost %d times beside other jobs and %d times alone: it seems to end the nodes that run it",
+			r.crashes-r.alone, r.alone+1)
 	}
 	if err == nil {
 		_, err = t.finish(j.id, j.attempt, &e)
