@@ -139,6 +139,16 @@ type Vitals struct {
 	Battery         *Battery `json:"battery,omitempty"`
 	// Processes of the running jobs, at most 256.
 	Processes []Process `json:"processes"`
+	// Quarantine is the job for which the node takes no other; nil where none is.
+	Quarantine *Quarantine `json:"quarantine,omitempty"`
+}
+
+// Quarantine is a job that was lost with its nodes and so runs with nothing
+// beside it.
+type Quarantine struct {
+	Job string `json:"job"`
+	// Running is false while what runs beside it comes to its end first.
+	Running bool `json:"running"`
 }
 
 // Disk is a file system that a node writes to.

@@ -92,8 +92,9 @@ type Config struct {
 	// Logger. Default slog.Default().
 	Logger *slog.Logger
 
-	scanEvery  time.Duration // of the programs folder
-	holdsEvery time.Duration // of running attempts
+	quarantineAfter time.Duration // of a job that is due
+	scanEvery       time.Duration // of the programs folder
+	holdsEvery      time.Duration // of running attempts
 }
 
 // withDefaults fills in what is missing and checks the rest.
@@ -115,6 +116,7 @@ func (c *Config) fill() {
 	orDefault(&c.Attempts, 3)
 	orDefault(&c.BackoffBase, time.Second)
 	orDefault(&c.BackoffMax, 5*time.Minute)
+	orDefault(&c.quarantineAfter, quarantineAfter)
 	orDefault(&c.scanEvery, scanEvery)
 	orDefault(&c.holdsEvery, holdsEvery)
 	orDefault(&c.MaxStdout, 16<<20)

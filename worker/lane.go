@@ -118,7 +118,7 @@ func (l *lane) serve(take, work context.Context, e edition, held context.Context
 		if !l.enter(watch) {
 			return
 		}
-		if l.next(watch, work, e.tubes) {
+		if l.next(watch, take, work, e.tubes) {
 			l.trouble = 0
 		} else {
 			sleep(watch, l.pause())
@@ -128,13 +128,13 @@ func (l *lane) serve(take, work context.Context, e edition, held context.Context
 }
 
 // next waits for one message and handles it.
-func (l *lane) next(watch, work context.Context, tubes []string) bool {
+func (l *lane) next(watch, take, work context.Context, tubes []string) bool {
 	message, err := l.queue.reserve(watch, tubes)
 	switch {
 	case err == nil && watch.Err() != nil:
 		l.putBack(work, message, 0)
 	case err == nil:
-		return l.handle(work, message)
+		return l.handle(take, work, message)
 	case watch.Err() == nil:
 		l.logger.Warn("cannot reserve", "err", err)
 		return false
@@ -150,7 +150,7 @@ func (l *lane) pause() time.Duration {
 
 // handle does what a message hints at. It reports false where this node is in
 // trouble and should take no more for a while.
-func (l *lane) handle(ctx context.Context, message *queue.Delivery) bool {
+func (l *lane) handle(take, ctx context.Context, message *queue.Delivery) bool {
 	hint, err := readHint(message.Body)
 	if err != nil {
 		l.logger.Warn("a message on a run tube is not one of ours; it is deleted", "beanstalkd", message.Addr, "message", message.ID, "err", err)
@@ -165,16 +165,28 @@ func (l *lane) handle(ctx context.Context, message *queue.Delivery) bool {
 		l.putBack(ctx, message, l.spread(elsewhereDelay))
 		return true
 	}
-	owner := ledger.Owner{Instance: l.cfg.Instance, Node: l.cfg.Node}
-	claim, err := l.cfg.Ledger.Claim(ctx, hint.ID, owner, program.about.SHA256)
-	if err != nil {
-		return l.refused(ctx, message, hint.ID, err)
-	}
-	if !claim.OK {
-		l.decline(ctx, message, claim.Record, claim.Alive)
+	if !l.quarantine.beside.TryAcquire(1) {
+		l.putBack(ctx, message, time.Second) // a job runs alone from this moment on
 		return true
 	}
-	return l.attempt(ctx, message, l.newAttempt(claim.Record, program))
+	claim, err := l.cfg.Ledger.Claim(ctx, hint.ID, l.owner(false), program.about.SHA256)
+	if err == nil && claim.OK {
+		defer l.quarantine.beside.Release(1)
+		return l.attempt(ctx, message, l.newAttempt(claim.Record, program))
+	}
+	l.quarantine.beside.Release(1)
+	switch {
+	case err != nil:
+		return l.refused(ctx, message, hint.ID, err)
+	case claim.Quarantine:
+		return l.isolate(take, ctx, message, claim.Record, program)
+	}
+	l.decline(ctx, message, claim.Record, claim.Alive)
+	return true
+}
+
+func (l *lane) owner(alone bool) ledger.Owner {
+	return ledger.Owner{Instance: l.cfg.Instance, Node: l.cfg.Node, Alone: alone}
 }
 
 // guess says which program a message is about, before the ledger is asked to

@@ -20,18 +20,19 @@ import (
 
 // Worker runs jobs in its slots.
 type Worker struct {
-	cfg      Config
-	logger   *slog.Logger
-	programs *registry
-	running  *running
-	brake    *brake
-	crew     *crew
-	gate     *process.Gate // of the running programs
-	pausing  sync.Mutex    // for brake and gate to say the same
-	readying sync.Once
-	usage    usage // of processors by the running programs
-	backoff  backoff
-	fetcher  *fetcher
+	cfg        Config
+	logger     *slog.Logger
+	programs   *registry
+	running    *running
+	brake      *brake
+	crew       *crew
+	quarantine *quarantine
+	gate       *process.Gate // of the running programs
+	pausing    sync.Mutex    // for brake and gate to say the same
+	readying   sync.Once
+	usage      usage // of processors by the running programs
+	backoff    backoff
+	fetcher    *fetcher
 }
 
 // New checks the configuration and looks at the installed programs. It does
@@ -46,7 +47,7 @@ func New(cfg Config) (*Worker, error) {
 		return nil, fmt.Errorf("worker: programs folder: %w", err)
 	}
 	return &Worker{
-		cfg: cfg, logger: cfg.Logger, programs: programs, running: newRunning(), brake: newBrake(),
+		cfg: cfg, logger: cfg.Logger, programs: programs, running: newRunning(), brake: newBrake(), quarantine: newQuarantine(),
 		crew: &crew{slots: cfg.Slots}, gate: process.NewGate(),
 		backoff: backoff{base: cfg.BackoffBase, most: cfg.BackoffMax, jitter: cfg.Jitter},
 		fetcher: &fetcher{

@@ -44,7 +44,7 @@ func (n *node) vitals() []byte {
 	if v.At.IsZero() {
 		return nil
 	}
-	v.Processes = n.worker.Processes()
+	v.Processes, v.Quarantine = n.worker.Processes(), n.worker.Quarantine()
 	text, err := json.Marshal(v)
 	if err != nil {
 		n.log.Error("what this machine does cannot be said", "node", n.set.Node, "err", err)

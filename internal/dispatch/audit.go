@@ -193,6 +193,9 @@ func (a *audit) judgeHeld(now time.Time, p ledger.Placed, left time.Duration) ve
 	if left < 0 {
 		return verdict{overdue: true, reason: fmt.Sprintf("message %d is held although its time to run passed %s ago (time-left %d): beanstalkd does not take it back", p.Message, -left, int(left.Seconds()))}
 	}
+	if p.RunsAlone() {
+		return verdict{} // the node keeps hold of it until nothing else runs there
+	}
 	s, known := a.suspects[p.ID]
 	if !known || s.message != p.Message {
 		if len(a.suspects) < maxSuspects {

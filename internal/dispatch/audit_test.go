@@ -217,3 +217,34 @@ func TestMessagesThatSurviveARestartAreNotPutAgain(t *testing.T) {
 		t.Errorf("%+v, was %+v", p, old)
 	}
 }
+
+// TestAuditLeavesQuarantinedMessageWithNode does not take a message from a node
+// that lets its other jobs end before it runs the job.
+func TestAuditLeavesQuarantinedMessageWithNode(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	id := jobs.NewID()
+	f.queued(t, id)
+	must(t, f.reserve(t).Delete(t.Context()))
+	for range ledger.QuarantineAfter {
+		instance := jobs.NewID()
+		must(t, f.ledger.Register(t.Context(), ledger.Node{Name: instance, Instance: instance}))
+		_, err := f.ledger.Claim(t.Context(), id, ledger.Owner{Instance: instance, Node: instance}, "")
+		must(t, err)
+		must(t, f.ledger.Leave(t.Context(), instance))
+		must(t, f.Recover(t.Context()))
+	}
+	r, err := f.ledger.Get(t.Context(), id)
+	must(t, err)
+	must(t, f.Send(t.Context(), []ledger.Record{r}))
+	old := f.placed(t, id)
+	f.reserve(t)
+	a := newAudit(f.Dispatcher)
+	for _, d := range []time.Duration{auditAfter + time.Second, 2*auditAfter + 2*time.Second} {
+		f.later(a, d)
+		a.run(t.Context(), f.living(t.Context()))
+	}
+	if p := f.placed(t, id); p.Message != old.Message {
+		t.Error("a new message was put")
+	}
+}
