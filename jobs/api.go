@@ -47,6 +47,9 @@ type Attempt struct {
 	// CPUSeconds is user and system time together.
 	CPUSeconds float64 `json:"cpu_seconds,omitzero"`
 	MaxRSS     int64   `json:"max_rss_bytes,omitzero"`
+	// Quarantine is whether nothing ran beside it on its node, because the job had
+	// been lost with its nodes before.
+	Quarantine bool `json:"quarantine,omitzero"`
 }
 
 // Event is one thing that the machine or a person did.

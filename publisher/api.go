@@ -158,7 +158,7 @@ func attemptsOf(list []ledger.Attempt) []jobs.Attempt {
 		attempt := jobs.Attempt{
 			Number: a.Number, Node: a.Node, ProgramSHA256: a.ProgramSHA256, Started: a.Started,
 			Finished: a.Finished, Outcome: a.Outcome, Message: a.Message, Signal: a.Signal,
-			CPUSeconds: a.CPU.Seconds(), MaxRSS: a.MaxRSS,
+			CPUSeconds: a.CPU.Seconds(), MaxRSS: a.MaxRSS, Quarantine: a.Quarantined,
 		}
 		if !a.Finished.IsZero() && a.ExitCode >= 0 {
 			attempt.ExitCode = &a.ExitCode

@@ -41,10 +41,19 @@ func placesOf(nodes []jobs.Node, program string) places {
 		case why != "":
 			p.idle = append(p.idle, name+" "+why)
 		default:
-			p.slots, p.busy, p.working = p.slots+slotsOf(n), p.busy+n.Running, append(p.working, name)
+			p.slots, p.busy, p.working = p.slots+slotsOf(n), p.busy+busyOf(n), append(p.working, name)
 		}
 	}
 	return p
+}
+
+// busyOf is how many slots of a node are taken, or kept free for a job that runs
+// alone.
+func busyOf(n jobs.Node) int {
+	if quarantineOf(n) != nil {
+		return slotsOf(n)
+	}
+	return n.Running
 }
 
 // offWork says why a node that is up takes no work; empty where it does.

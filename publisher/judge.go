@@ -30,7 +30,7 @@ const (
 func judge(o jobs.Overview) jobs.Verdict {
 	v := jobs.Verdict{Level: jobs.LevelOK, Findings: []jobs.Finding{}}
 	for _, look := range []func(jobs.Overview) []jobs.Finding{
-		judgeNodes, judgeServers, judgeDisks, judgeQueue, judgeFailures, judgeControls,
+		judgeNodes, judgeServers, judgeDisks, judgeQueue, judgeFailures, judgeControls, judgeQuarantine,
 	} {
 		for _, f := range look(o) {
 			f.Text += "."
@@ -253,6 +253,26 @@ func judgeControls(o jobs.Overview) []jobs.Finding {
 			continue
 		}
 		list = append(list, jobs.Finding{Level: jobs.LevelOK, Text: "Node " + show(n.Name, maxNameRunes) + " " + text, Path: nodePath(n)})
+	}
+	return list
+}
+
+// judgeQuarantine tells which nodes take one job alone.
+func judgeQuarantine(o jobs.Overview) []jobs.Finding {
+	var list []jobs.Finding
+	for _, n := range o.Nodes {
+		q := quarantineOf(n)
+		if q == nil {
+			continue
+		}
+		does := "is to run"
+		if q.Running {
+			does = "runs"
+		}
+		list = append(list, jobs.Finding{
+			Level: jobs.LevelOK, Path: nodePath(n),
+			Text: fmt.Sprintf("Node %s %s job %s alone, which was lost with its nodes before", show(n.Name, maxNameRunes), does, shortID(q.Job)),
+		})
 	}
 	return list
 }

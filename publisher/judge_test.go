@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -120,6 +121,20 @@ func TestJudge(t *testing.T) {
 		"paused": {
 			func(o *jobs.Overview) { o.Nodes[0].Control = jobs.Control{Paused: true, By: "Ann"} },
 			jobs.LevelOK, well + " Node worker1 is paused by Ann.", "/nodes/worker1",
+		},
+		"a job in quarantine": {
+			func(o *jobs.Overview) { o.Nodes[0].Vitals.Quarantine = &jobs.Quarantine{Job: "seven", Running: true} },
+			jobs.LevelOK, well + " Node worker1 runs job seven alone, which was lost with its nodes before.", "/nodes/worker1",
+		},
+		"queue behind jobs in quarantine": {
+			func(o *jobs.Overview) {
+				queue(5*time.Hour, "forecast")(o)
+				for i := range o.Nodes {
+					o.Nodes[i].Vitals = &jobs.Vitals{Quarantine: &jobs.Quarantine{Job: fmt.Sprint(i)}}
+				}
+			}, jobs.LevelOK,
+			"All is well: 3 nodes, 6 of 8 slots busy, 1,200 jobs queued. Node worker1 is to run job 0 alone, which was lost with its nodes before. Node worker2 is to run job 1 alone, which was lost with its nodes before.",
+			"/nodes/worker1",
 		},
 		"drained": {
 			func(o *jobs.Overview) { o.Nodes[0].Drained = true }, jobs.LevelOK, well + " Node worker1 is drained: it takes no new work.", "/nodes/worker1",

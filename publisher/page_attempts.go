@@ -41,6 +41,9 @@ func viewAttempt(a jobs.Attempt, logURL string) attemptView {
 	if a.Node != "" {
 		v.When = append(v.When, words("on %s, ", show(a.Node, maxNameRunes)))
 	}
+	if a.Quarantine {
+		v.When = append(v.When, words("with nothing beside it, "))
+	}
 	v.When = append(v.When, words("started "), stamp(a.Started))
 	if !a.Finished.IsZero() && !a.Finished.Before(a.Started) {
 		v.When = append(v.When, words(", took %s", span(a.Finished.Sub(a.Started))))

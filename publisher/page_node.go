@@ -152,12 +152,30 @@ func nodeSentence(n jobs.Node) string {
 		return fmt.Sprintf("Paused: %s stand still and no work is taken.", plural(n.Running, "job"))
 	case n.Drained:
 		return fmt.Sprintf("Drained: no work is taken; %s still to finish.", plural(n.Running, "job"))
+	case quarantineOf(n) != nil:
+		return quarantineSentence(*quarantineOf(n), n.Running)
 	case n.Slots == 0:
 		return "It serves results and runs no jobs: it has no slots."
 	case n.Running == 0:
 		return "Up and idle."
 	}
 	return fmt.Sprintf("Up; %d of %d slots busy.", n.Running, n.Slots)
+}
+
+// quarantineOf is the job for which a node takes no other; nil where none is.
+func quarantineOf(n jobs.Node) *jobs.Quarantine {
+	if n.Vitals == nil || !n.Alive {
+		return nil
+	}
+	return n.Vitals.Quarantine
+}
+
+func quarantineSentence(q jobs.Quarantine, running int) string {
+	if q.Running {
+		return fmt.Sprintf("It runs job %s alone, which was lost with its nodes before. No other work is taken until that has ended.", shortID(q.Job))
+	}
+	return fmt.Sprintf("No work is taken until %s to finish have ended: then it runs job %s alone, which was lost with its nodes before.",
+		plural(running, "job"), shortID(q.Job))
 }
 
 func nodeFigures(n jobs.Node) []figureView {

@@ -202,6 +202,8 @@ func ending(a jobs.Attempt) string {
 		return show(a.Signal, maxNameRunes)
 	case a.ExitCode != nil:
 		return fmt.Sprintf("exit code %d", *a.ExitCode)
+	case a.Quarantine:
+		return "alone on its node"
 	}
 	return ""
 }

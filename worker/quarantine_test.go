@@ -186,7 +186,10 @@ func TestCleanRestartsAreNoLosses(t *testing.T) {
 	var want []jobs.Outcome
 	for n := range ledger.QuarantineAfter + ledger.QuarantineLimit {
 		w := r.start()
-		r.until("it runs", func() bool { g := r.get(id); return g.State == jobs.Running && g.Attempt == n+1 && g.Live.Message == "running" })
+		r.until("it runs", func() bool {
+			g := r.get(id)
+			return g.State == jobs.Running && g.Attempt == n+1 && g.Live.Message == "running"
+		})
 		w.stop()
 		w.wait()
 		want = append(want, jobs.OutcomeInterrupted)

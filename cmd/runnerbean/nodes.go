@@ -122,6 +122,9 @@ func nodeState(n jobs.Node) string {
 	if n.Control.Paused {
 		state += ", paused"
 	}
+	if n.Alive && n.Vitals != nil && n.Vitals.Quarantine != nil {
+		state += ", one job alone"
+	}
 	return state
 }
 

@@ -125,7 +125,11 @@ func eventText(e jobs.Event) string {
 
 func attemptText(a jobs.Attempt) string {
 	if a.Outcome == "" {
-		return fmt.Sprintf("running on %s since %s", clean(a.Node), stamp(a.Started))
+		text := fmt.Sprintf("running on %s since %s", clean(a.Node), stamp(a.Started))
+		if a.Quarantine {
+			text += ", with nothing beside it"
+		}
+		return text
 	}
 	text := fmt.Sprintf("%s on %s after %s", clean(string(a.Outcome)), clean(a.Node), a.Finished.Sub(a.Started).Round(time.Millisecond))
 	if a.ExitCode != nil && *a.ExitCode > 0 {
@@ -136,6 +140,9 @@ func attemptText(a jobs.Attempt) string {
 	}
 	if a.CPUSeconds > 0 || a.MaxRSS > 0 {
 		text += fmt.Sprintf(", %.1f s of CPU, %s", a.CPUSeconds, humanize.IBytes(uint64(max(a.MaxRSS, 0))))
+	}
+	if a.Quarantine {
+		text += ", with nothing beside it"
 	}
 	if a.Message != "" {
 		text += ": " + clean(a.Message)
