@@ -97,6 +97,9 @@ type Selected struct {
 	Failed []Refusal `json:"failed"`
 	// Next is the cursor of the next call; empty after the last.
 	Next string `json:"next"`
+	// Stopped says why the call ended before it had done all that it found;
+	// empty where it did not.
+	Stopped string `json:"stopped,omitempty"`
 }
 
 // Refusal says why a verb could not be applied to a job.

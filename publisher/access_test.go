@@ -111,7 +111,10 @@ func TestEveryRouteHasItsLevel(t *testing.T) {
 	} {
 		id := b.failed()
 		for _, r := range b.p.table() {
-			want, known := who.want[r.needs]
+			if r.path == "/logout" {
+				continue // it ends the sessions
+			}
+			want, known := who.want[r.needs.role()]
 			if !known {
 				t.Fatalf("%s %s has no level: say in routes.go who may use it", r.method, r.path)
 			}

@@ -36,14 +36,31 @@ func (p *Publisher) postJob(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	accepted, err := p.cfg.Accept(c.Request().Context(), document)
+	accepted, err := p.cfg.Accept(c.Request().Context(), document, p.who(c))
 	if err != nil {
+		return err
+	}
+	if err := p.hidden(c, accepted); err != nil {
 		return err
 	}
 	if accepted.Err != nil && !p.sameAgain(body, id, accepted.Record) {
 		return p.otherDocument(id, accepted)
 	}
 	return p.sendAccepted(c, accepted)
+}
+
+// hidden is ErrConflict for a job that was known already and that the sender,
+// with the role submit, may not read.
+func (p *Publisher) hidden(c echo.Context, accepted ledger.Accepted) error {
+	someone := p.person(c)
+	if someone.may != submit || accepted.New {
+		return nil
+	}
+	submitter, err := p.cfg.Ledger.Submitter(c.Request().Context(), accepted.Record.ID)
+	if err == nil && submitter != someone.name {
+		err = ledger.ErrConflict
+	}
+	return err
 }
 
 // otherDocument is the error of a document whose id is taken. Where the id was
@@ -146,6 +163,9 @@ func (p *Publisher) getJob(c echo.Context) error {
 	details, err := p.details(c.Request().Context(), id)
 	if err != nil {
 		return err
+	}
+	if !p.seesSecrets(c) {
+		redact(&details.Job)
 	}
 	timeless := details
 	timeless.Status.Timestamp = time.Time{} // it is the moment of asking

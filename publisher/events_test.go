@@ -156,7 +156,7 @@ func TestEventsWaitForAJobOnItsWay(t *testing.T) {
 		first <- e
 	}()
 	b.watched(1)
-	if _, err := b.acceptDocument(t.Context(), jobDocument(id, "")); err != nil {
+	if _, err := b.acceptDocument(t.Context(), jobDocument(id, ""), ""); err != nil {
 		t.Fatal(err)
 	}
 	if r := (<-first).result(t); r.State != jobs.Queued {

@@ -13,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/internal/access"
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -77,13 +78,13 @@ func (p *Publisher) admit(c echo.Context, needs level) error {
 		return nil
 	case holder:
 		return p.admitHolder(c)
-	case viewer:
-		return p.admitPerson(c, viewer)
-	case operator:
+	case viewer, ownReader:
+		return p.admitPerson(c, needs)
+	case operator, ownActor:
 		if p.cfg.ReadOnly != "" {
 			return problem(http.StatusForbidden, p.cfg.ReadOnly)
 		}
-		return p.admitPerson(c, operator)
+		return p.admitPerson(c, needs)
 	}
 	return problem(http.StatusForbidden, "nobody may use this path")
 }
@@ -102,20 +103,58 @@ func (p *Publisher) admitPerson(c echo.Context, needs level) error {
 	if err != nil {
 		return err
 	}
-	if someone.may < needs {
+	if someone.may == submit && (needs == ownReader || needs == ownActor) {
+		err = p.admitSubmitter(c, someone)
+	} else if someone.may < needs.role() {
 		h.Set("WWW-Authenticate", challenge+`, error="insufficient_scope"`)
-		return problem(http.StatusForbidden, "this needs the role operator; the token "+someone.name+" has the role viewer")
+		err = problem(http.StatusForbidden, "this needs the role "+needs.role().String()+"; the token "+someone.name+" has the role "+someone.may.String())
 	}
-	c.Set(personKey, someone)
-	return nil
+	if err == nil {
+		c.Set(personKey, someone)
+	}
+	return err
+}
+
+// admitSubmitter lets a token with the role submit use a route about a job that
+// it has submitted. Other jobs are unknown to it.
+func (p *Publisher) admitSubmitter(c echo.Context, someone person) error {
+	id := c.Param("id")
+	if id == "" {
+		return nil
+	}
+	submitter, err := p.cfg.Ledger.Submitter(c.Request().Context(), id)
+	if err == nil && submitter != someone.name {
+		err = ledger.ErrUnknown
+	}
+	return err
+}
+
+// role is the role that a level asks for.
+func (l level) role() level {
+	switch l {
+	case ownReader:
+		return viewer
+	case ownActor:
+		return operator
+	}
+	return l
+}
+
+func (l level) String() string {
+	switch l {
+	case submit:
+		return string(access.Submit)
+	case viewer:
+		return string(access.Viewer)
+	}
+	return string(access.Operator)
 }
 
 // person is who sends a request.
 type person struct {
-	name    string // of the token; empty where none is asked for
-	may     level  // viewer or operator
-	session bool   // a browser that has signed in
-	secret  string // the token's hash; never shown
+	name   string // of the token; empty where none is asked for
+	may    level  // submit, viewer or operator
+	secret string // the token's hash; never shown
 }
 
 const personKey = "person"
@@ -152,22 +191,30 @@ func (p *Publisher) identify(c echo.Context) (person, error) {
 	}
 	if secret, ok := bearer(r); ok {
 		token, err := p.tokenOf(c, secret)
-		return personOf(token, false), err
+		return personOf(token), err
 	}
-	if token, ok := p.sessionOf(r); ok {
-		return personOf(token, true), nil
+	session, ok, err := p.sessionOf(r)
+	if err != nil {
+		return person{}, err
+	}
+	if ok {
+		return personOf(session.Token), nil
 	}
 	return person{}, unauthorized(c, challenge, "this needs the header Authorization: Bearer TOKEN with a token of this node")
 }
 
 // sessionOf is who has signed in with this browser. To change something only the
 // node's own pages may use that: another origin, trusted or not, needs a token.
-func (p *Publisher) sessionOf(r *http.Request) (access.Token, bool) {
+func (p *Publisher) sessionOf(r *http.Request) (session access.SessionEntry, ok bool, err error) {
 	cookie, err := r.Cookie(p.cookieName())
 	if err != nil || p.ownPages.Check(r) != nil {
-		return access.Token{}, false
+		return session, false, nil
 	}
-	return p.tokens.Session(cookie.Value, time.Now())
+	if session, ok = p.tokens.Session(cookie.Value, time.Now()); !ok {
+		return session, false, nil
+	}
+	ended, err := p.cfg.Ledger.SessionEnded(r.Context(), session.ID)
+	return session, err == nil && !ended, err
 }
 
 // bearer is the token in a request's Authorization field. Another scheme may be
@@ -189,16 +236,20 @@ func (p *Publisher) tokenOf(c echo.Context, secret string) (access.Token, error)
 		return token, nil
 	}
 	p.failures.Count(from, now)
+	p.noteRefused(c, token)
 	if p.failures.TooMany(from, now) {
 		return access.Token{}, tooManyFailures(c)
 	}
 	return access.Token{}, unauthorized(c, challenge+`, error="invalid_token"`, "the token is not one of this node, or has expired")
 }
 
-func personOf(t access.Token, session bool) person {
-	someone := person{name: t.Name, may: viewer, session: session, secret: string(t.Hash[:])}
-	if t.Role == access.Operator {
+func personOf(t access.Token) person {
+	someone := person{name: t.Name, may: viewer, secret: string(t.Hash[:])}
+	switch t.Role {
+	case access.Operator:
 		someone.may = operator
+	case access.Submit:
+		someone.may = submit
 	}
 	return someone
 }

@@ -33,7 +33,7 @@ func (p *Publisher) admitHolder(c echo.Context) error {
 		allowAny(c.Response().Header(), c.Request())
 		return nil
 	}
-	if refused := p.admitPerson(c, viewer); refused == nil || len(signature) == 0 {
+	if refused := p.admitPerson(c, ownReader); refused == nil || len(signature) == 0 {
 		return refused
 	}
 	return p.badSignature(c, err)

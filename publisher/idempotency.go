@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
@@ -62,9 +63,13 @@ func (p *Publisher) caller(c echo.Context) string { return p.person(c).name }
 // errTwice is for a request that comes while one with the same key is under way.
 var errTwice = problem(http.StatusConflict, "a request with this Idempotency-Key is under way: ask again for its answer in a moment")
 
+// onceTime bounds what is done under an Idempotency-Key when the client has gone.
+const onceTime = 30 * time.Second
+
 // once does what a request asks for and answers. Under an Idempotency-Key it is
-// done once, and who asks again gets the answer of the first time. What was
-// refused has done nothing, so it is not remembered and may be tried again.
+// done once, and the same request gets the answer of the first time again. do
+// returns an error only if it has changed nothing, so an error is not remembered
+// and the request may be sent again.
 func (p *Publisher) once(c echo.Context, body []byte, do func() (status int, answer any, err error)) error {
 	key, err := keyOf(c.Request())
 	if err != nil {
@@ -82,6 +87,10 @@ func (p *Publisher) once(c echo.Context, body []byte, do func() (status int, ans
 		return errTwice
 	}
 	defer p.underWay.Delete(key)
+	// A client that hangs up in the middle must not leave half of it undone.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), onceTime)
+	defer cancel()
+	c.SetRequest(c.Request().WithContext(ctx))
 	return p.onceUnder(c, key, digestOf(c.Request(), body), do)
 }
 
@@ -104,9 +113,8 @@ func (p *Publisher) onceUnder(c echo.Context, key string, digest []byte, do func
 	if err != nil {
 		return err
 	}
-	// What was done must be remembered even if nobody waits for the answer any more.
 	answered := ledger.Replayed{Digest: digest, Status: status, Body: text}
-	if err := p.cfg.Ledger.Remember(context.WithoutCancel(ctx), key, answered); err != nil {
+	if err := p.cfg.Ledger.Remember(ctx, key, answered); err != nil {
 		p.log.Warn("the answer to a request with an Idempotency-Key could not be kept", "err", err)
 	}
 	c.Response().Header().Set("Cache-Control", noStore)

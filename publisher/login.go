@@ -63,6 +63,9 @@ func (p *Publisher) postLogin(c echo.Context) error {
 	if refused, ok := err.(*jobs.Problem); ok { //nolint:errorlint // tokenOf returns nothing else
 		return p.loginRefused(c, refused, next)
 	}
+	if token.Role == access.Submit {
+		return p.loginRefused(c, problem(http.StatusForbidden, "a token with the role submit is for programs and opens no pages"), next)
+	}
 	session, end := access.Session(token, time.Now())
 	c.SetCookie(p.cookie(session, end))
 	return p.redirect(c, next)
@@ -76,14 +79,24 @@ func (p *Publisher) loginRefused(c echo.Context, refused *jobs.Problem, next str
 		return refused
 	}
 	status, fault := http.StatusForbidden, "This token is not one of this node, or has expired."
-	if refused.Status == http.StatusTooManyRequests {
+	switch refused.Status {
+	case http.StatusTooManyRequests:
 		status, fault = refused.Status, "Too many wrong tokens came from your address. Wait a few seconds and try again."
+	case http.StatusForbidden:
+		fault = sentenceCase(refused.Detail) + "."
 	}
 	return p.sendLogin(c, status, next, fault)
 }
 
-// postLogout takes the session from the browser.
+// postLogout ends the session, for copies of it too, and takes it from the browser.
 func (p *Publisher) postLogout(c echo.Context) error {
+	if session, ok, err := p.sessionOf(c.Request()); ok {
+		if err := p.cfg.Ledger.EndSession(c.Request().Context(), session.ID, session.End); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
 	gone := p.cookie("", time.Unix(1, 0))
 	gone.MaxAge = -1
 	c.SetCookie(gone)

@@ -26,7 +26,7 @@ func (b *bench) login(secret, next string, fields ...string) *http.Response {
 func TestABrowserIsLedToTheLogin(t *testing.T) {
 	t.Parallel()
 	b, vera, _ := newGuarded(t)
-	below := newBench(t, func(c *Config) { c.Token, c.BaseURL = "s3cret", "https://www.example/beans" })
+	below := newBench(t, func(c *Config) { c.Token, c.BaseURL = "s3cret-s3cret-s3cret", "https://www.example/beans" })
 	for _, test := range []struct {
 		name, method, path string
 		b                  *bench

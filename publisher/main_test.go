@@ -87,12 +87,12 @@ func (b *bench) run() {
 }
 
 // acceptDocument stands for the dispatcher's door.
-func (b *bench) acceptDocument(ctx context.Context, document []byte) (ledger.Accepted, error) {
+func (b *bench) acceptDocument(ctx context.Context, document []byte, submitter string) (ledger.Accepted, error) {
 	job, err := jobs.Decode(document)
 	if err != nil {
 		return ledger.Accepted{}, err
 	}
-	accepted, err := b.ledger.Accept(ctx, []ledger.Entry{{Job: job, Document: document}})
+	accepted, err := b.ledger.Accept(ctx, []ledger.Entry{{Job: job, Document: document, Submitter: submitter}})
 	if err != nil {
 		return ledger.Accepted{}, err
 	}
@@ -126,7 +126,7 @@ func jobDocument(id, more string) []byte {
 func (b *bench) queued(more string) string {
 	b.t.Helper()
 	id := jobs.NewID()
-	accepted, err := b.acceptDocument(context.Background(), jobDocument(id, more))
+	accepted, err := b.acceptDocument(context.Background(), jobDocument(id, more), "")
 	if err != nil || accepted.Err != nil {
 		b.t.Fatal(err, accepted.Err)
 	}

@@ -133,20 +133,27 @@ type deed struct {
 	passed  int // left alone because they have changed
 	running int // asked to end
 	more    bool
+	stopped bool // by an error, after some were done
 }
 
 // actOnJobs acts in batches until all is done or the time is up.
 func (p *Publisher) actOnJobs(c echo.Context, o *order) error {
 	d, end := &deed{more: true}, time.Now().Add(actTime)
 	for d.more && time.Now().Before(end) {
+		before := *o
 		list, more, err := o.next(c.Request().Context(), p.cfg.Ledger)
-		if err != nil {
+		if err == nil {
+			err = p.actOnBatch(c, o, d, list)
+		}
+		if err != nil && d.Done+d.refused+d.passed == 0 {
 			return err
+		}
+		if err != nil {
+			p.log.Error("a form was carried out in part", "verb", o.verb.name, "done", d.Done, "err", err)
+			*o, d.stopped = before, true
+			break
 		}
 		d.more = more
-		if err := p.actOnBatch(c, o, d, list); err != nil {
-			return err
-		}
 	}
 	p.pages.forget()
 	return p.sendForm(c, http.StatusOK, "outcome", p.outcome(c, o, d))
@@ -186,7 +193,9 @@ func (p *Publisher) outcome(c echo.Context, o *order, d *deed) outcomeView {
 	if o.done == 0 && !d.more {
 		v.Heading = "Nothing has been done."
 	}
-	if d.running > 0 && o.verb.name != ledger.VerbReset {
+	if d.stopped {
+		v.Note = "The node could not go on. What is counted here is done; go on with the rest in a moment."
+	} else if d.running > 0 && o.verb.name != ledger.VerbReset {
 		v.Note = fmt.Sprintf("%s still running: their programs are ending.", isAre(jobsText(d.running), d.running))
 	}
 	if d.passed > 0 {

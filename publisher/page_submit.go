@@ -102,7 +102,7 @@ func (p *Publisher) submit(c echo.Context, program string, f *formView, posted u
 	document, err := jobs.Complete(document, p.cfg.BaseURL, time.Now())
 	var accepted ledger.Accepted
 	if err == nil {
-		accepted, err = p.cfg.Accept(c.Request().Context(), document)
+		accepted, err = p.cfg.Accept(c.Request().Context(), document, p.who(c))
 	}
 	if err == nil && accepted.Err != nil && !errors.Is(accepted.Err, ledger.ErrConflict) {
 		err = accepted.Err

@@ -136,7 +136,20 @@ func (v *workPage) tell(d jobs.Details, rec ledger.Record) {
 	}
 	// A page that says when it was made is never the same again.
 	v.Job.Facts = slices.DeleteFunc(v.Job.Facts, func(f fact) bool { return f.Name == madeAt })
-	v.Document, v.DocCut = prettyJSON(rec.Document, maxJSONShown)
+	v.Document, v.DocCut = prettyJSON(v.document(d, rec), maxJSONShown)
+}
+
+// document is the job's document, without secrets for those who may only look.
+func (v *workPage) document(d jobs.Details, rec ledger.Record) []byte {
+	if v.CanAct {
+		return rec.Document
+	}
+	redact(&d.Job)
+	text, err := marshal(d.Job)
+	if err != nil {
+		return nil
+	}
+	return text
 }
 
 // newest keeps the last events of a job that has had many, oldest first.

@@ -145,7 +145,7 @@ func (p *Publisher) rerunFromPage(c echo.Context, id string) error {
 		return problem(http.StatusForbidden, "this node takes no jobs")
 	}
 	again := p.secretID(c, "page", id, time.Now().Truncate(rerunSlack).String())
-	if _, err := p.runAgain(c.Request().Context(), id, again); err != nil {
+	if _, err := p.runAgain(c.Request().Context(), id, again, p.who(c)); err != nil {
 		return err
 	}
 	return p.seeJob(c, again)

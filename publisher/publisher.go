@@ -35,8 +35,9 @@ type Config struct {
 	// Node is this node's name, for the pages.
 	Node string
 	// Accept records a document that jobs.Complete has filled in, and returns
-	// after the commit. Default: no documents are taken.
-	Accept func(ctx context.Context, document []byte) (ledger.Accepted, error)
+	// after the commit; submitter says who sent it. Default: no documents are
+	// taken.
+	Accept func(ctx context.Context, document []byte, submitter string) (ledger.Accepted, error)
 	// Act applies a verb to at most 256 jobs; by says who asked. Default: none
 	// is applied.
 	Act func(ctx context.Context, verb ledger.Verb, by string, targets []ledger.Target) ([]ledger.Acted, error)
@@ -109,6 +110,7 @@ type Publisher struct {
 	keys      *access.Keys // of signed URLs; nil where results are open
 	tls       *tls.Config  // nil without
 	failures  access.Failures
+	refused   failedLogins
 	static    map[string]*blob
 	// fromMemory counts the results that were served without the router.
 	fromMemory atomic.Uint64

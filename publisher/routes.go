@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
 )
 
 // level is who may use a route. A route that has none may be used by nobody.
@@ -15,8 +17,13 @@ const (
 	_ level = iota
 	anyone
 	holder   // of the result's URL, or of a signed one where the operator wants that
+	submit   // what the role submit may do; no route needs it alone
 	viewer   // of the pages and the API
 	operator // who changes something
+	// ownReader is viewer, and ownActor operator, or the role submit for jobs of
+	// the same token.
+	ownReader
+	ownActor
 )
 
 // route is one path of a node.
@@ -62,9 +69,9 @@ func (p *Publisher) table() []route {
 		{http.MethodPost, "/login", p.postLogin, anyone},
 		{http.MethodPost, "/logout", p.postLogout, anyone},
 
-		{http.MethodPost, "/api/v1/jobs", p.postJob, operator},
+		{http.MethodPost, "/api/v1/jobs", p.postJob, ownActor},
 		{http.MethodGet, "/api/v1/jobs", p.getJobs, viewer},
-		{http.MethodGet, "/api/v1/jobs/:id", p.getJob, viewer},
+		{http.MethodGet, "/api/v1/jobs/:id", p.getJob, ownReader},
 		{http.MethodGet, "/api/v1/jobs/:id/series", p.getSeries, viewer},
 		{http.MethodGet, "/api/v1/overview", p.getOverview, viewer},
 		{http.MethodGet, "/api/v1/nodes", p.getNodes, viewer},
@@ -82,8 +89,12 @@ func (p *Publisher) table() []route {
 func (p *Publisher) verbRoutes() []route {
 	var list []route
 	for _, v := range verbs {
+		needs := operator
+		if v.name == ledger.VerbCancel {
+			needs = ownActor
+		}
 		list = append(list,
-			route{http.MethodPost, "/api/v1/jobs/:id/" + string(v.name), p.postVerb(v), operator},
+			route{http.MethodPost, "/api/v1/jobs/:id/" + string(v.name), p.postVerb(v), needs},
 			route{http.MethodPost, "/api/v1/jobs/" + string(v.name), p.postSelection(v), operator})
 	}
 	return list
@@ -94,7 +105,7 @@ func (p *Publisher) routes(e *echo.Echo) {
 	p.levels = map[string]level{}
 	for _, r := range p.table() {
 		handler := r.handler
-		if r.needs == operator {
+		if r.needs == operator || r.needs == ownActor {
 			handler = p.changes(handler)
 		}
 		handler = p.guard(r.needs, handler)

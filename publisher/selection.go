@@ -160,7 +160,8 @@ func oneOf(states []jobs.State) string {
 }
 
 // apply goes through the selection until it has found as many jobs as it may
-// or has looked at enough.
+// or has looked at enough. An error means that nothing was done; where only a
+// part could be done, the answer says so and has the cursor of the rest.
 func (p *Publisher) apply(c echo.Context, v verb, s selection) (jobs.Selected, error) {
 	answer := jobs.Selected{Failed: []jobs.Refusal{}}
 	if s.dryRun && s.whole() {
@@ -168,29 +169,74 @@ func (p *Publisher) apply(c echo.Context, v verb, s selection) (jobs.Selected, e
 		answer.Matched = n
 		return answer, err
 	}
-	ids, err := p.choose(c.Request().Context(), v, s, &answer)
-	if err != nil || s.dryRun {
-		return answer, err
+	if s.ids != nil {
+		return answer, p.applyNamed(c, v, s, &answer)
 	}
-	for batch := range slices.Chunk(ids, actBatch) {
-		acted, err := p.act(c, v, batch)
-		if err != nil {
+	limit, wanted := s.filter.Limit, 0
+	for answer.Matched == wanted && wanted < limit { // a piece is short at the end, or where enough was looked at
+		s.filter.Limit = min(limit-wanted, actBatch)
+		wanted += s.filter.Limit
+		next, err := p.applyPiece(c, v, s, &answer)
+		if err != nil && answer.Matched > 0 {
+			p.log.Error("a selection was applied in part", "verb", v.name, "done", answer.Done, "err", err)
+			answer.Stopped = partDone
+			return answer, nil
+		}
+		if answer.Next = next; err != nil || next == "" {
 			return answer, err
 		}
-		v.report(&answer, acted)
+		if err := s.resume(next); err != nil {
+			return answer, err
+		}
 	}
 	return answer, nil
 }
 
-// choose finds the jobs of one call, and enters in the answer how many they are.
-func (p *Publisher) choose(ctx context.Context, v verb, s selection, answer *jobs.Selected) (ids []string, err error) {
-	if s.ids != nil {
-		ids, err = p.suited(ctx, v, s.ids, answer)
-	} else {
-		ids, answer.Next, err = p.find(ctx, s)
+// partDone is why a call ended before it had done all that it found.
+const partDone = "the node could not go on; what is counted as done is done, and the cursor leads to the rest"
+
+// applyPiece finds the next jobs of a selection and applies the verb to them in
+// one transaction. next is the cursor behind them; empty at the end.
+func (p *Publisher) applyPiece(c echo.Context, v verb, s selection, answer *jobs.Selected) (next string, err error) {
+	ids, next, err := p.find(c.Request().Context(), s)
+	if err == nil && !s.dryRun && len(ids) > 0 {
+		err = p.applyTo(c, v, ids, answer)
 	}
-	answer.Matched = len(ids)
-	return ids, err
+	if err == nil {
+		answer.Matched += len(ids)
+	}
+	return next, err
+}
+
+func (p *Publisher) applyTo(c echo.Context, v verb, ids []string, answer *jobs.Selected) error {
+	acted, err := p.act(c, v, ids)
+	if err == nil {
+		v.report(answer, acted)
+	}
+	return err
+}
+
+// applyNamed applies a verb to named jobs. Those that were not come to are
+// reported as failed.
+func (p *Publisher) applyNamed(c echo.Context, v verb, s selection, answer *jobs.Selected) error {
+	ids, err := p.suited(c.Request().Context(), v, s.ids, answer)
+	if answer.Matched = len(ids); err != nil || s.dryRun {
+		return err
+	}
+	for done := 0; done < len(ids); done += actBatch {
+		err := p.applyTo(c, v, ids[done:min(done+actBatch, len(ids))], answer)
+		if err != nil && done == 0 {
+			return err
+		}
+		if err != nil {
+			answer.Stopped = "the node could not go on; name the jobs that are not done again"
+			for _, id := range ids[done:] {
+				v.report(answer, []ledger.Acted{{ID: id, Err: err}})
+			}
+			return nil
+		}
+	}
+	return nil
 }
 
 // suited are those of the named jobs to which a verb applies; the answer says

@@ -67,8 +67,11 @@ func (p *Publisher) doVerb(c echo.Context, v verb, id string) (json.RawMessage, 
 		return nil, v.refusal(acted[0])
 	}
 	d := p.read(c.Request().Context(), id)
-	if d.err != nil || len(d.result.Partial) == 0 {
-		return d.body, d.err
+	switch {
+	case d.err != nil: // the verb is done all the same
+		return marshal(summary(acted[0].Record, time.Now()))
+	case len(d.result.Partial) == 0:
+		return d.body, nil
 	}
 	short := d.result
 	short.Partial = nil // it is large, and nobody has asked for it
@@ -177,20 +180,20 @@ func (p *Publisher) rerun(c echo.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	accepted, err := p.runAgain(c.Request().Context(), id, newID)
+	accepted, err := p.runAgain(c.Request().Context(), id, newID, p.who(c))
 	if err != nil {
 		return err
 	}
 	return p.sendAccepted(c, accepted)
 }
 
-// runAgain submits the job id once more, under another id.
-func (p *Publisher) runAgain(ctx context.Context, id, newID string) (ledger.Accepted, error) {
+// runAgain submits the job id once more, under another id; by says who asks.
+func (p *Publisher) runAgain(ctx context.Context, id, newID, by string) (ledger.Accepted, error) {
 	document, err := p.rerunDocument(ctx, id, newID)
 	if err != nil {
 		return ledger.Accepted{}, err
 	}
-	accepted, err := p.cfg.Accept(ctx, document)
+	accepted, err := p.cfg.Accept(ctx, document, by)
 	if err == nil && !isRerun(accepted.Record, id) {
 		err = accepted.Err
 	}

@@ -229,7 +229,7 @@ func TestHeldIntakeSaysWhenToComeBack(t *testing.T) {
 	t.Parallel()
 	held := &heldIntake{}
 	b := newBench(t, func(c *Config) {
-		c.Accept = func(context.Context, []byte) (ledger.Accepted, error) {
+		c.Accept = func(context.Context, []byte, string) (ledger.Accepted, error) {
 			return ledger.Accepted{}, fmt.Errorf("accept: %w", held)
 		}
 	})

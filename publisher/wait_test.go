@@ -85,7 +85,7 @@ func TestPreferWaitForAJobThatIsYetToCome(t *testing.T) {
 			return
 		}
 		first = false
-		if _, err := b.acceptDocument(context.Background(), jobDocument(id, "")); err != nil {
+		if _, err := b.acceptDocument(context.Background(), jobDocument(id, ""), ""); err != nil {
 			t.Fatal(err)
 		}
 		b.running(id)

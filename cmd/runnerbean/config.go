@@ -40,7 +40,7 @@ type settings struct {
 	WebhookKey    string        `env:"WEBHOOK_KEY_FILE" help:"file of the key that signs webhooks (default: webhook.key in the data folder, made at the first start)"`
 	Token         string        `env:"TOKEN" secret:"true" help:"a token whose holder may read the pages and give orders; for the command line, the one that it shows"`
 	TokenFile     string        `env:"TOKEN_FILE" help:"file that holds the token, instead of TOKEN"`
-	TokensFile    string        `env:"TOKENS_FILE" help:"file of the tokens of viewers and operators; see \"runnerbean token\""`
+	TokensFile    string        `env:"TOKENS_FILE" help:"file of the tokens of viewers, operators and submitters; see \"runnerbean token\""`
 	Results       string        `env:"RESULTS" envDefault:"open" help:"open: who knows a result's URL may read it; signed: the URL must be signed, too"`
 	URLKeyFile    string        `env:"URL_KEY_FILE" help:"file of the keys that sign the URLs of results, one in a line, the newest first"`
 	TLSCert       string        `env:"TLS_CERT" help:"file of the certificate with which the HTTP server speaks TLS"`

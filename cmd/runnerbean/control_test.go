@@ -83,7 +83,7 @@ func (n *inside) submit() string {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	if _, err := n.dispatcher.Accept(n.t.Context(), document); err != nil {
+	if _, err := n.dispatcher.Accept(n.t.Context(), document, ""); err != nil {
 		n.t.Fatal(err)
 	}
 	return j.ID

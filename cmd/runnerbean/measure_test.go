@@ -96,7 +96,7 @@ func TestSpansOfANodeAtWork(t *testing.T) {
 	t.Cleanup(otlp.Close)
 	p := newNode(t, queuetest.Start(t).Addr)
 	p.env = append(p.env, "OTEL_EXPORTER_OTLP_ENDPOINT="+otlp.URL, "OTEL_EXPORTER_OTLP_HEADERS=x-key=geheim",
-		"RUNNERBEAN_TOKEN=geheimnis", "RUNNERBEAN_WEBHOOK=http://127.0.0.1:1/?key=geheim", "RUNNERBEAN_LOG=json")
+		"RUNNERBEAN_TOKEN=geheimnis-geheimnis", "RUNNERBEAN_WEBHOOK=http://127.0.0.1:1/?key=geheim", "RUNNERBEAN_LOG=json")
 	p.install("environment", `printf '"%s"' "$(env | tr -d '"\\\\' | tr '\n' ' ')"`)
 	p.start("worker")
 	request, err := http.NewRequest(http.MethodPost, p.url+"/api/v1/jobs", strings.NewReader(`{"program":"environment","input":{"data":1}}`))
@@ -104,7 +104,7 @@ func TestSpansOfANodeAtWork(t *testing.T) {
 		t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Authorization", "Bearer geheimnis")
+	request.Header.Set("Authorization", "Bearer geheimnis-geheimnis")
 	request.Header.Set("traceparent", "00-"+trace+"-00f067aa0ba902b7-01")
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
@@ -130,7 +130,7 @@ func TestSpansOfANodeAtWork(t *testing.T) {
 		t.Fatalf("no spans\n%s", p.log)
 	}
 	p.until("the webhook is tried", func() bool {
-		return strings.Contains(p.textAs("geheimnis", "/metrics"), `runnerbean_webhooks_total{outcome="failed"} 1`)
+		return strings.Contains(p.textAs("geheimnis-geheimnis", "/metrics"), `runnerbean_webhooks_total{outcome="failed"} 1`)
 	})
 	if answer, err := http.Get(p.url + "/metrics"); err != nil || answer.StatusCode != http.StatusUnauthorized {
 		t.Errorf("without the token: %v %v", answer, err)

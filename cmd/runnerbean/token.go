@@ -20,13 +20,15 @@ func newToken(a *app) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "token",
-		Short: "Make, list and remove tokens of viewers and operators",
+		Short: "Make, list and remove tokens of viewers, operators and submitters",
 		Long: `Make, list and remove the tokens in the file RUNNERBEAN_TOKENS_FILE. A viewer
 reads the pages and the API, an operator also submits, cancels and so on. The
-file holds hashes; a token is printed once, when it is made. Running nodes read
+role submit is for web servers: it submits jobs, reads and cancels those of the
+same token, and can do nothing else. The file holds hashes; a token is printed once, when it is made. Running nodes read
 the file again when it has changed.`,
 		Example: `  runnerbean token add ann --role operator
   runnerbean token add wall-screen --role viewer --expires 90d
+  runnerbean token add shop --role submit
   runnerbean token remove ann`,
 	}
 	cmd.PersistentFlags().StringVar(&file, "file", "", "file of tokens (default: RUNNERBEAN_TOKENS_FILE)")
@@ -66,7 +68,7 @@ func newTokenAdd(a *app, path func() (string, error)) *cobra.Command {
 			return printToken(a, secret, entry)
 		},
 	}
-	cmd.Flags().StringVar(&role, "role", "", "viewer or operator")
+	cmd.Flags().StringVar(&role, "role", "", "viewer, operator or submit")
 	cmd.Flags().StringVar(&expires, "expires", "", "when it is of no more use: after a time span such as 90d or 12h, or on a date such as 2027-01-31 (default: never)")
 	return cmd
 }
@@ -85,8 +87,11 @@ func printToken(a *app, secret string, entry access.Token) error {
 }
 
 func article(r access.Role) string {
-	if r == access.Operator {
+	switch r {
+	case access.Operator:
 		return "an operator"
+	case access.Submit:
+		return "a submitter"
 	}
 	return "a viewer"
 }

@@ -85,8 +85,8 @@ func TestWrongUsageOfTokens(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "tokens")
 	in := func(args ...string) []string { return append(append([]string{"token"}, args...), "--file", file) }
 	p.expect(0, "nobody has a token", in("list")...)
-	p.expect(exitUsage, "viewer or operator", in("add", "vera")...)
-	p.expect(exitUsage, "viewer or operator", in("add", "vera", "--role", "root")...)
+	p.expect(exitUsage, "viewer, operator or submit", in("add", "vera")...)
+	p.expect(exitUsage, "viewer, operator or submit", in("add", "vera", "--role", "root")...)
 	p.expect(exitUsage, "a name has", in("add", "a b", "--role", "viewer")...)
 	p.expect(exitUsage, "90d", in("add", "vera", "--role", "viewer", "--expires", "soon")...)
 	p.expect(exitUsage, "negative", in("add", "vera", "--role", "viewer", "--expires", "-1h")...)

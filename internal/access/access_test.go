@@ -90,7 +90,7 @@ func TestParseTokens(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
 		}
-		if err != nil && strings.Contains(err.Error(), "s3cret") {
+		if err != nil && strings.Contains(err.Error(), "s3cret-s3cret-s3cret") {
 			t.Errorf("tells what may be a secret: %v", err)
 		}
 	}
@@ -147,8 +147,8 @@ func TestTokensAreFound(t *testing.T) {
 	ann, annEntry := newToken(t, "ann", Viewer, time.Time{})
 	old, oldEntry := newToken(t, "old", Operator, now)
 	write(t, path, annEntry.String()+"\n"+oldEntry.String()+"\n")
-	tokens, _ := openTokens(t, path, "s3cret")
-	for secret, want := range map[string]Role{ann: Viewer, "s3cret": Operator, "": "", ann[1:]: "", "S3cret": ""} {
+	tokens, _ := openTokens(t, path, "s3cret-s3cret-s3cret")
+	for secret, want := range map[string]Role{ann: Viewer, "s3cret-s3cret-s3cret": Operator, "": "", ann[1:]: "", "S3cret": ""} {
 		if got, ok := tokens.Find(secret, now); ok != (want != "") || ok && got.Role != want {
 			t.Errorf("%q: %v %v", secret, got, ok)
 		}
@@ -238,12 +238,12 @@ func TestSessions(t *testing.T) {
 	_, ann := newToken(t, "ann", Viewer, time.Time{})
 	_, bob := newToken(t, "bob", Operator, now.Add(time.Hour))
 	write(t, path, ann.String()+"\n"+bob.String())
-	tokens, _ := openTokens(t, path, "s3cret")
+	tokens, _ := openTokens(t, path, "s3cret-s3cret-s3cret")
 	session, end := Session(ann, now)
 	if end != now.Add(SessionTime) {
 		t.Errorf("ends %s", end)
 	}
-	if got, ok := tokens.Session(session, end.Add(-time.Second)); !ok || got.Name != "ann" || got.Role != Viewer {
+	if got, ok := tokens.Session(session, end.Add(-time.Second)); !ok || got.Token.Name != "ann" || got.Token.Role != Viewer {
 		t.Errorf("%v %v", got, ok)
 	}
 	short, end := Session(bob, now)
@@ -271,10 +271,10 @@ func TestSessions(t *testing.T) {
 	if got, ok := tokens.Session(session, now); ok {
 		t.Errorf("the session outlives its token, as one of %v", got)
 	}
-	other, _ := openTokens(t, path, "s3cret")
-	single, _ := other.Find("s3cret", now)
+	other, _ := openTokens(t, path, "s3cret-s3cret-s3cret")
+	single, _ := other.Find("s3cret-s3cret-s3cret", now)
 	text, _ := Session(single, now)
-	if got, ok := tokens.Session(text, now); !ok || got.Role != Operator {
+	if got, ok := tokens.Session(text, now); !ok || got.Token.Role != Operator {
 		t.Error("another node does not take the session")
 	}
 }

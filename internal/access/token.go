@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,11 +21,15 @@ import (
 // Role is what the holder of a token may do.
 type Role string
 
-// The roles. An operator may all that a viewer may.
+// The roles. An operator may do all that the others may.
 const (
 	Viewer   Role = "viewer"   // read the pages and the API
-	Operator Role = "operator" // and change something
+	Operator Role = "operator" // read and change everything
+	Submit   Role = "submit"   // submit jobs; read and cancel those that the same token has submitted
 )
+
+// Roles are all roles.
+var Roles = []Role{Viewer, Operator, Submit}
 
 // Token is one line of a file of tokens: who may do what, and how to know them.
 type Token struct {
@@ -37,8 +42,12 @@ type Token struct {
 // Expired reports whether the token is of no more use.
 func (t Token) Expired(now time.Time) bool { return !t.Expires.IsZero() && !now.Before(t.Expires) }
 
-// Single is the name of the one token that RUNNERBEAN_TOKEN sets.
-const Single = "token"
+// Single is the name of the one token that RUNNERBEAN_TOKEN sets, MinSingle the
+// fewest bytes that it may have.
+const (
+	Single    = "token"
+	MinSingle = 16
+)
 
 const (
 	// tokenMark begins a token that New has made, so that people and scanners
@@ -57,7 +66,7 @@ func New(name string, role Role, expires time.Time) (string, Token, error) {
 	if !tokenName.MatchString(name) || name == Single {
 		return "", Token{}, fmt.Errorf("%w: %q", errName, name)
 	}
-	if role != Viewer && role != Operator {
+	if !slices.Contains(Roles, role) {
 		return "", Token{}, fmt.Errorf("%w: %q", errRole, role)
 	}
 	secret := make([]byte, tokenBytes)
@@ -80,7 +89,7 @@ func made(token string) bool {
 
 var (
 	errName = errors.New("a name has letters, digits, underscore and hyphen, at most 64, and is not \"" + Single + "\", which is that of RUNNERBEAN_TOKEN")
-	errRole = errors.New("a role is viewer or operator")
+	errRole = errors.New("a role is viewer, operator or submit")
 	errLine = errors.New("a line is: name role sha256 [expires], the last one as 2027-01-31T00:00:00Z")
 	errHash = errors.New("the third word is the SHA-256 of the token, 64 hexadecimal digits")
 )
@@ -130,7 +139,7 @@ func parseToken(fields []string) (t Token, err error) {
 	if !tokenName.MatchString(t.Name) || t.Name == Single {
 		return t, errName
 	}
-	if t.Role != Viewer && t.Role != Operator {
+	if !slices.Contains(Roles, t.Role) {
 		return t, errRole
 	}
 	if len(fields[2]) != hex.EncodedLen(len(t.Hash)) {

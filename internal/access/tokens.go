@@ -2,6 +2,7 @@ package access
 
 import (
 	"crypto/subtle"
+	"fmt"
 	"log/slog"
 	"time"
 )
@@ -16,6 +17,9 @@ type Tokens struct {
 // operator's token single where that is not empty. An error names the line.
 func OpenTokens(path, single string, log *slog.Logger) (*Tokens, error) {
 	t := &Tokens{}
+	if single != "" && len(single) < MinSingle {
+		return nil, fmt.Errorf("the token of RUNNERBEAN_TOKEN has %d characters and needs at least %d; make one with: openssl rand -base64 24", len(single), MinSingle)
+	}
 	if single != "" {
 		t.single = []Token{{Name: Single, Role: Operator, Hash: Hash(single)}}
 	}
@@ -45,8 +49,8 @@ func (t *Tokens) each(use func(Token)) {
 	}
 }
 
-// Find returns the entry of a token that is in force. It takes the same time
-// whichever that is.
+// Find returns the entry of a token, and whether it is in force: an expired one
+// is found too. It takes the same time whichever that is.
 func (t *Tokens) Find(secret string, now time.Time) (found Token, ok bool) {
 	hash := Hash(secret)
 	t.each(func(token Token) {

@@ -9,10 +9,11 @@ import (
 )
 
 // Accept is the durable door: it returns after the ledger's commit, or *[Held]
-// while no new jobs are accepted. A document with a fault gets a *[jobs.Fault]
+// while no new jobs are accepted. submitter is the name of the token that sent
+// the document, or empty. A document with a fault gets a *[jobs.Fault]
 // and is not recorded; an id that is known
 // with another document has Accepted.Err set to [ledger.ErrConflict].
-func (d *Dispatcher) Accept(ctx context.Context, document []byte) (ledger.Accepted, error) {
+func (d *Dispatcher) Accept(ctx context.Context, document []byte, submitter string) (ledger.Accepted, error) {
 	if err := d.hold.err(); err != nil {
 		return ledger.Accepted{}, err
 	}
@@ -20,7 +21,7 @@ func (d *Dispatcher) Accept(ctx context.Context, document []byte) (ledger.Accept
 	if err != nil {
 		return ledger.Accepted{}, err
 	}
-	accepted, err := d.record(ctx, []ledger.Entry{{Job: job, Document: document}})
+	accepted, err := d.record(ctx, []ledger.Entry{{Job: job, Document: document, Submitter: submitter}})
 	if err != nil {
 		return ledger.Accepted{}, err
 	}

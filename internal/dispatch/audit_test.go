@@ -13,7 +13,7 @@ import (
 // queued accepts a job and returns its message on the run tube.
 func (f *fixture) queued(t *testing.T, id string) ledger.Placed {
 	t.Helper()
-	if _, err := f.Accept(t.Context(), []byte(document(id, "cat"))); err != nil {
+	if _, err := f.Accept(t.Context(), []byte(document(id, "cat")), ""); err != nil {
 		t.Fatal(err)
 	}
 	return f.placed(t, id)

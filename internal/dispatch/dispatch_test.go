@@ -245,10 +245,10 @@ func TestAcceptSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	var fault *jobs.Fault
-	if _, err := f.Accept(t.Context(), []byte("{")); !errors.As(err, &fault) || !fault.Syntax {
+	if _, err := f.Accept(t.Context(), []byte("{"), ""); !errors.As(err, &fault) || !fault.Syntax {
 		t.Errorf("half a document: %v, want a syntax fault", err)
 	}
-	_, err := f.Accept(t.Context(), []byte(document(jobs.NewID(), "forcast")))
+	_, err := f.Accept(t.Context(), []byte(document(jobs.NewID(), "forcast")), "")
 	if !errors.As(err, &fault) || fault.Pointer != "/program" || !strings.Contains(fault.Message, "forecast") {
 		t.Errorf("unknown program: %v, want a fault at /program that names forecast", err)
 	}
@@ -258,15 +258,15 @@ func TestAcceptTwice(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	id := jobs.NewID()
-	first, err := f.Accept(t.Context(), []byte(document(id, "cat")))
+	first, err := f.Accept(t.Context(), []byte(document(id, "cat")), "")
 	if err != nil || !first.New || first.Record.State != jobs.Queued {
 		t.Fatalf("first: %+v, %v", first, err)
 	}
-	again, err := f.Accept(t.Context(), []byte(document(id, "cat")))
+	again, err := f.Accept(t.Context(), []byte(document(id, "cat")), "")
 	if err != nil || again.New || again.Err != nil {
 		t.Errorf("the same again: %+v, %v; want nothing new", again, err)
 	}
-	other, err := f.Accept(t.Context(), []byte(document(id, "forecast")))
+	other, err := f.Accept(t.Context(), []byte(document(id, "forecast")), "")
 	if err != nil || !errors.Is(other.Err, ledger.ErrConflict) {
 		t.Errorf("another document: %+v, %v; want ErrConflict", other, err)
 	}
@@ -282,7 +282,7 @@ func TestAcceptedWhileBeanstalkdIsAwayIsSentLater(t *testing.T) {
 	id := jobs.NewID()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	accepted, err := f.Accept(ctx, []byte(document(id, "cat")))
+	accepted, err := f.Accept(ctx, []byte(document(id, "cat")), "")
 	if err != nil || !accepted.New {
 		t.Fatalf("%+v, %v", accepted, err)
 	}
@@ -300,7 +300,7 @@ func TestHintsAreSentAgainToAServerThatLostThem(t *testing.T) {
 	for range 5 {
 		id := jobs.NewID()
 		ids[id] = true
-		if _, err := f.Accept(t.Context(), []byte(document(id, "cat"))); err != nil {
+		if _, err := f.Accept(t.Context(), []byte(document(id, "cat")), ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -323,7 +323,7 @@ func TestNotBeforeDelaysTheHint(t *testing.T) {
 	later, now := jobs.NewID(), jobs.NewID()
 	delayed := strings.Replace(document(later, "cat"), `"program"`, `"not_before":"2999-01-01T00:00:00Z","program"`, 1)
 	for _, doc := range []string{delayed, document(now, "cat")} {
-		if _, err := f.Accept(t.Context(), []byte(doc)); err != nil {
+		if _, err := f.Accept(t.Context(), []byte(doc), ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -342,7 +342,7 @@ func TestPriorityOrdersHints(t *testing.T) {
 	slow, urgent := jobs.NewID(), jobs.NewID()
 	doc := strings.Replace(document(urgent, "cat"), `"program"`, `"priority":0,"program"`, 1)
 	for _, d := range []string{document(slow, "cat"), doc} {
-		if _, err := f.Accept(t.Context(), []byte(d)); err != nil {
+		if _, err := f.Accept(t.Context(), []byte(d), ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -357,7 +357,7 @@ func TestExpiredJobFails(t *testing.T) {
 	f.serve(t)
 	id := jobs.NewID()
 	doc := strings.Replace(document(id, "cat"), `"program"`, `"expires":"2020-01-01T00:00:00Z","program"`, 1)
-	if _, err := f.Accept(t.Context(), []byte(doc)); err != nil {
+	if _, err := f.Accept(t.Context(), []byte(doc), ""); err != nil {
 		t.Fatal(err)
 	}
 	r := f.state(t, id, jobs.Failed)

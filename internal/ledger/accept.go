@@ -99,8 +99,8 @@ func digest(document []byte) [sha256.Size]byte {
 var (
 	qInsertJob = newQuery(`INSERT INTO jobs (id, program, state, priority, created, accepted, not_before, expires,
 		started, finished, updated, attempt, spent, crashes, cancel_requested, node, instance, program_sha256,
-		outcome, exit_code, signal, cpu_us, max_rss, server, message, reason, error, labels, due, webhook)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, '', 0, 0, '', 0, ?, ?, ?, ?, ?)
+		outcome, exit_code, signal, cpu_us, max_rss, server, message, reason, error, labels, due, webhook, submitter)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, '', 0, 0, '', 0, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO NOTHING`)
 	qInsertDocument = newQuery("INSERT INTO documents (id, digest, document) VALUES (?, ?, ?)")
 	qInsertLabel    = newQuery("INSERT INTO labels (label, accepted, job) VALUES (?, ?, ?) ON CONFLICT (label, accepted, job) DO NOTHING")
@@ -120,7 +120,8 @@ func (t *txn) accept(c *candidate) (Accepted, error) {
 		r.State, r.Finished, r.Due = jobs.Failed, t.now, time.Time{}
 	}
 	n, err := t.exec(qInsertJob, r.ID, r.Program, string(r.State), int64(r.Priority), micros(r.Created), micros(r.Accepted),
-		micros(r.NotBefore), micros(r.Expires), micros(r.Finished), micros(r.Updated), r.Reason, errorText(r.Error), c.labels, micros(r.Due), c.webhook)
+		micros(r.NotBefore), micros(r.Expires), micros(r.Finished), micros(r.Updated), r.Reason, errorText(r.Error), c.labels, micros(r.Due), c.webhook,
+		clean(c.Submitter, maxName))
 	if err != nil {
 		return Accepted{}, err
 	}

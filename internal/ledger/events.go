@@ -112,7 +112,7 @@ func scanEvent(r *sql.Rows) (e Event, err error) {
 var (
 	qEvents    = newQuery("SELECT " + eventColumns + " FROM events ORDER BY id DESC LIMIT ?")
 	qJobEvents = newQuery("SELECT " + eventColumns + " FROM events WHERE job = ? ORDER BY id DESC LIMIT ?")
-	qRowEvents = newQuery("SELECT accepted, state, finished, attempt, node FROM jobs WHERE id = ?")
+	qRowEvents = newQuery("SELECT accepted, state, finished, attempt, node, submitter FROM jobs WHERE id = ?")
 )
 
 // Events lists the newest events of a job, newest first; at most 1000, which is
@@ -152,8 +152,8 @@ func (l *Ledger) rowEvents(ctx context.Context, job string) (list []Event, err e
 	var accepted, finished int64
 	var state jobs.State
 	var attempt int
-	var node string
-	found, err := l.reader.row(ctx, qRowEvents, []any{job}, &accepted, (*string)(&state), &finished, &attempt, &node)
+	var node, submitter string
+	found, err := l.reader.row(ctx, qRowEvents, []any{job}, &accepted, (*string)(&state), &finished, &attempt, &node, &submitter)
 	if err != nil || !found {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (l *Ledger) rowEvents(ctx context.Context, job string) (list []Event, err e
 		message := fmt.Sprintf("attempt %d: succeeded", attempt)
 		list = append(list, rowEvent(Event{At: fromMicros(finished), Kind: KindSucceeded, Job: job, Node: node, Message: message}))
 	}
-	return append(list, rowEvent(Event{At: fromMicros(accepted), Kind: KindAccepted, Job: job})), nil
+	return append(list, rowEvent(Event{At: fromMicros(accepted), Kind: KindAccepted, Job: job, By: submitter})), nil
 }
 
 // rowEvent gives an event the same id each time that it is read.

@@ -77,6 +77,9 @@ type Entry struct {
 	Job      jobs.Job
 	Document []byte
 	Fault    *jobs.Error
+	// Submitter is the name of the token that submitted the document; empty
+	// where it came by the inbox or no token was asked for.
+	Submitter string
 }
 
 // Accepted is what became of an Entry.

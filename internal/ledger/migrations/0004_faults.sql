@@ -17,3 +17,12 @@ ALTER TABLE attempts ADD COLUMN quarantine BIGINT NOT NULL DEFAULT 0;
 -- Delivery: results that are put to URLs elsewhere.
 
 -- Access: submitters and ended sessions.
+-- jobs.submitter is the name of the token that submitted the job; '' where it
+-- came by the inbox or no token was asked for.
+ALTER TABLE jobs ADD COLUMN submitter TEXT NOT NULL DEFAULT '';
+-- Sessions of browsers that have signed out before their end.
+CREATE TABLE ended_sessions (
+    session TEXT   NOT NULL PRIMARY KEY,
+    expires BIGINT NOT NULL
+) /*sqlite: WITHOUT ROWID */;
+CREATE INDEX ended_sessions_expires ON ended_sessions (expires);

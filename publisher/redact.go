@@ -1,0 +1,41 @@
+package publisher
+
+import (
+	"net/url"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/internal/outbound"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// seesSecrets reports whether a request may read what opens something else, such
+// as the signed URL of an input: an operator's, or that of a job's submitter.
+func (p *Publisher) seesSecrets(c echo.Context) bool {
+	return p.canAct(c) || p.person(c).may == submit
+}
+
+// redact leaves out of a job what its URLs keep secret: the query of each, and
+// the path of the webhook.
+func redact(j *jobs.Job) {
+	j.Input.URL = redactURL(j.Input.URL)
+	j.Result.URL = redactURL(j.Result.URL)
+	files := make([]jobs.File, len(j.Files))
+	for i, file := range j.Files {
+		file.URL = redactURL(file.URL)
+		files[i] = file
+	}
+	j.Files = files
+	if u, err := url.Parse(j.Webhook); j.Webhook != "" && err == nil {
+		j.Webhook = u.Scheme + "://" + u.Host + "/…"
+	} else if err != nil {
+		j.Webhook = "(unreadable URL)"
+	}
+}
+
+func redactURL(raw string) string {
+	if raw == "" {
+		return ""
+	}
+	return outbound.Redact(raw)
+}
