@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,19 +50,32 @@ func (d Defaults) Complete(data []byte) ([]byte, error) {
 
 // outline is what a document has of the things to complete.
 type outline struct {
-	isObject                     bool
-	id                           string
-	hasID, hasCreated, hasResult bool
-	hasResultObject, hasURL      bool
-	hasTraceparent               bool
-	top, result                  hole
+	isObject                                  bool
+	id, created, traceparent, result, address place
+	top, in                                   hole // the document, and its result
+	edits                                     []edit
 }
 
-// hole is the place just behind an opening brace, and what goes there.
+// place is a member of the document.
+type place struct {
+	there    bool   // it has a value, even if that stands for none
+	text     string // the value, where it is a string
+	from, to int64  // where the value is that stands for none; else 0
+}
+
+func (p place) none() bool { return !p.there || p.to > 0 }
+
+// hole is the place just behind an opening brace.
 type hole struct {
 	at    int64
 	empty bool // nothing else is between the braces
 	add   []string
+}
+
+// edit puts text in the place of a part of the document.
+type edit struct {
+	from, to int64
+	text     string
 }
 
 // readOutline passes over the document once.
@@ -104,61 +118,78 @@ func members(dec *jsontext.Decoder, visit func(*jsontext.Decoder, string) error)
 
 // member notes one member of the document.
 func (o *outline) member(dec *jsontext.Decoder, name string) (err error) {
-	switch kind := dec.PeekKind(); {
-	case name == "id":
-		o.hasID = true
-		if kind == jsontext.KindString {
-			return o.readID(dec)
+	switch name {
+	case "id":
+		return o.id.read(dec, `""`)
+	case "created":
+		return o.created.read(dec)
+	case "traceparent":
+		return o.traceparent.read(dec)
+	case "result":
+		if dec.PeekKind() != jsontext.KindBeginObject {
+			return o.result.read(dec, "[]")
 		}
-	case name == "created":
-		o.hasCreated = true
-	case name == "traceparent":
-		o.hasTraceparent = true
-	case name == "result":
-		o.hasResult = true
-		if kind == jsontext.KindBeginObject {
-			o.hasResultObject = true
-			o.result, err = members(dec, o.resultMember)
-			return err
-		}
+		o.result.there = true
+		o.in, err = members(dec, o.resultMember)
+		return err
 	}
 	return dec.SkipValue()
-}
-
-func (o *outline) readID(dec *jsontext.Decoder) error {
-	tok, err := dec.ReadToken()
-	if err == nil {
-		o.id = tok.String()
-	}
-	return err
 }
 
 // resultMember notes one member of result.
 func (o *outline) resultMember(dec *jsontext.Decoder, name string) error {
-	o.hasURL = o.hasURL || name == "url"
+	if name == "url" {
+		return o.address.read(dec, `""`)
+	}
 	return dec.SkipValue()
+}
+
+// read notes a value; null and what else is in none stand for no value.
+func (p *place) read(dec *jsontext.Decoder, none ...string) error {
+	raw, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	p.there = true
+	if to := dec.InputOffset(); raw.Kind() == jsontext.KindNull || slices.Contains(none, withoutSpace(raw)) {
+		p.from, p.to = to-int64(len(raw)), to
+	}
+	if raw.Kind() == jsontext.KindString {
+		_ = json.Unmarshal(raw, &p.text) // it is a valid string
+	}
+	return nil
 }
 
 // fill decides what to add. A result URL is not made of an id that is not one.
 func (o *outline) fill(d Defaults) {
-	if !o.hasID {
-		o.id = cmp.Or(d.ID, NewID())
-		o.top.add = append(o.top.add, `"id":`+quote(o.id))
+	id := o.id.text
+	if o.id.none() {
+		id = cmp.Or(d.ID, NewID())
+		o.put(&o.top, o.id, "id", quote(id))
 	}
-	target := `"url":` + quote(resultURL(d.Base, o.id))
+	target := quote(resultURL(d.Base, id))
 	switch {
-	case !ValidID(o.id):
-	case !o.hasResult:
-		o.top.add = append(o.top.add, `"result":{`+target+`}`)
-	case o.hasResultObject && !o.hasURL:
-		o.result.add = append(o.result.add, target)
+	case !ValidID(id):
+	case o.result.none():
+		o.put(&o.top, o.result, "result", `{"url":`+target+`}`)
+	case o.address.none() && o.in.at > 0:
+		o.put(&o.in, o.address, "url", target)
 	}
-	if !o.hasCreated {
-		o.top.add = append(o.top.add, `"created":`+quote(createdAt(d.Now).Format(time.RFC3339Nano)))
+	if o.created.none() {
+		o.put(&o.top, o.created, "created", quote(createdAt(d.Now).Format(time.RFC3339Nano)))
 	}
-	if !o.hasTraceparent && validTraceparent(d.Traceparent) {
-		o.top.add = append(o.top.add, `"traceparent":`+quote(d.Traceparent))
+	if o.traceparent.none() && validTraceparent(d.Traceparent) {
+		o.put(&o.top, o.traceparent, "traceparent", quote(d.Traceparent))
 	}
+}
+
+// put gives a member its value, where it is or behind the brace of its holder.
+func (o *outline) put(h *hole, p place, name, value string) {
+	if p.there {
+		o.edits = append(o.edits, edit{p.from, p.to, value})
+		return
+	}
+	h.add = append(h.add, quote(name)+":"+value)
 }
 
 // validTraceparent: one that is not a trace context is passed over, for it comes
@@ -178,20 +209,24 @@ func quote(s string) string {
 	return string(b)
 }
 
-// insert puts the additions into their holes.
+// insert makes the document with all that was put.
 func (o *outline) insert(data []byte) []byte {
-	out := make([]byte, 0, len(data)+256)
-	from := int64(0)
-	for _, h := range []hole{o.top, o.result} {
+	for _, h := range []hole{o.top, o.in} {
 		if len(h.add) == 0 {
 			continue
 		}
-		out = append(out, data[from:h.at]...)
-		out = append(out, strings.Join(h.add, ",")...)
+		text := strings.Join(h.add, ",")
 		if !h.empty {
-			out = append(out, ',')
+			text += ","
 		}
-		from = h.at
+		o.edits = append(o.edits, edit{h.at, h.at, text})
+	}
+	slices.SortFunc(o.edits, func(a, b edit) int { return cmp.Compare(a.from, b.from) })
+	out := make([]byte, 0, len(data)+256)
+	from := int64(0)
+	for _, e := range o.edits {
+		out = append(append(out, data[from:e.from]...), e.text...)
+		from = e.to
 	}
 	return append(out, data[from:]...)
 }

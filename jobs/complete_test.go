@@ -25,8 +25,8 @@ func TestComplete(t *testing.T) {
 		"both":           {`{"id":"` + anID + `","result":{}}`, `{` + created + `,"id":"` + anID + `","result":{"url":"http://node/results/` + anID + `"}}`},
 		"bad id":         {`{"id":"\"x","created":1}`, `{"id":"\"x","created":1}`},
 		"id a number":    {`{"id":1,"created":1}`, `{"id":1,"created":1}`},
-		"result null":    {`{"id":"` + anID + `","created":1,"result":null}`, `{"id":"` + anID + `","created":1,"result":null}`},
-		"null stays":     {`{"id":null,"created":null,"result":{"url":null}}`, `{"id":null,"created":null,"result":{"url":null}}`},
+		"result null":    {`{"id":"` + anID + `","created":1,"result":null}`, `{"id":"` + anID + `","created":1,"result":{"url":"http://node/results/` + anID + `"}}`},
+		"null stays":     {`{"id":"x","created":1,"result":{"url":null}}`, `{"id":"x","created":1,"result":{"url":null}}`},
 		"numbers stay":   {`{"id":"x","created":1,"input":{"data":1.10e400}}`, `{"id":"x","created":1,"input":{"data":1.10e400}}`},
 		"escaped name":   {`{"\u0069d":"x","created":1}`, `{"\u0069d":"x","created":1}`},
 	} {

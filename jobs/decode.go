@@ -32,6 +32,18 @@ func Decode(data []byte) (Job, error) {
 	return job, nil
 }
 
+// Read reads a document that is on record. It does not validate: what is not as the
+// schema wants it is left out. The error is that of a text that is not JSON.
+func Read(document []byte) (Job, error) {
+	schema := jobSchema()
+	t, err := readTree(schema.root, document)
+	if err != nil {
+		return Job{}, schema.unreadable(document, err)
+	}
+	job, _ := convert(t)
+	return job, nil
+}
+
 // decode reads the text once; all later steps look at the tree.
 func decode(data []byte) (Job, *Fault) {
 	if f := tooLarge(data); f != nil {

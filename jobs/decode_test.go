@@ -194,7 +194,7 @@ func TestDecodeFaults(t *testing.T) {
 
 		"input a string":    {with(object{"input": "x"}), "/input", "input must be an object, not a string"},
 		"input empty":       {with(object{"input": object{}}), "/input", "input must have exactly one of url and data"},
-		"input both":        {with(object{"input": object{"url": "http://a/b", "data": nil}}), "/input", "input must have exactly one of url and data"},
+		"input both":        {with(object{"input": object{"url": "http://a/b", "data": 0}}), "/input", "input must have exactly one of url and data"},
 		"digest of data":    {with(object{"input": object{"data": 1, "sha256": digest}}), "/input", "input may have sha256 only beside url"},
 		"digest short":      {with(object{"input": object{"url": "http://a/b", "sha256": digest[1:]}}), "/input/sha256", "input.sha256 must be a SHA-256 digest"},
 		"digest upper case": {with(object{"input": object{"url": "http://a/b", "sha256": strings.ToUpper(digest)}}), "/input/sha256", "64 lower-case"},
@@ -215,7 +215,7 @@ func TestDecodeFaults(t *testing.T) {
 		"result id in query":   {with(object{"result": object{"url": "http://a/?b=/" + anID}}), "/result/url", "neither query nor fragment"},
 		"result id in anchor":  {with(object{"result": object{"url": "http://a/#/" + anID}}), "/result/url", "neither query nor fragment"},
 		"result user":          {with(object{"result": object{"url": "http://u@a/" + anID}}), "/result/url", "must not carry a user name"},
-		"files an object":      {with(object{"files": object{}}), "/files", "files must be an array, not an object"},
+		"files an object":      {with(object{"files": object{"a": 1}}), "/files", "files must be an array, not an object"},
 		"files too many":       {with(object{"files": manyFiles}), "/files", "files must have at most 1000 entries"},
 		"file no url":          {with(object{"files": []object{{"name": "a"}}}), "/files/0", "files[0].url is missing"},
 		"file slash":           {file(object{"name": "a/b"}), "/files/1/name", "files[1].name must be a plain file name"},

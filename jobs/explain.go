@@ -33,7 +33,44 @@ func (c *compiled) explain(err *jsonschema.ValidationError, root any) *Fault {
 			cmp.Compare(a.keyword, b.keyword),
 		)
 	})
-	return first.fault(at(root, first.pointer))
+	v := at(root, first.pointer)
+	f := first.fault(v)
+	f.Message += c.remedy(first, v)
+	return f
+}
+
+// remedy says what to write instead of a value that stands for none, where none is
+// needed.
+func (c *compiled) remedy(f finding, v any) string {
+	holder := c.root
+	tokens := pointerTokens(f.pointer)
+	for _, name := range tokens[:max(0, len(tokens)-1)] {
+		if holder = target(holder.Properties[name]); holder == nil {
+			return ""
+		}
+	}
+	if len(tokens) == 0 || f.ofName || slices.Contains(holder.Required, tokens[len(tokens)-1]) || !empty(v) {
+		return ""
+	}
+	switch {
+	case slices.Equal(f.part.Types, []string{"object"}):
+		return "; write {} or leave it out"
+	case slices.Equal(f.part.Types, []string{"array"}):
+		return "; write [] or leave it out"
+	}
+	return "; leave it out where there is none"
+}
+
+// empty reports whether a value is what languages have for none. Of an object or
+// array that was not wanted nothing but the kind is known.
+func empty(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		return len(v) == 0
+	case []any:
+		return len(v) == 0
+	}
+	return v == nil || v == "" || v == false || v == int64(0)
 }
 
 // rank puts short pointers first, so that a field comes before what is in it

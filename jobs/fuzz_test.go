@@ -15,6 +15,8 @@ import (
 func seeds() []string {
 	return []string{
 		"", "{}", "[]", "null", `"x"`, "\x00\x00", minimal, ordinary, full, deep(64), deep(66), minimal + minimal,
+		with(object{"labels": json.RawMessage(`[ ]`), "needs": json.RawMessage(`{}`), "files": json.RawMessage(`null`), "timeout": json.RawMessage(`""`)}),
+		with(object{"input": json.RawMessage(`{"url":"http://a/b","data":null}`), "id": json.RawMessage("null")}),
 		strings.Replace(minimal, `"id"`, `"\u0069d"`, 1),
 		`{"id":"` + anID + `","id":"` + otherID + `"}`,
 		with(object{"priority": json.RawMessage("1e999999999")}),

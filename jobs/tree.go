@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -48,6 +49,11 @@ func readTree(s *jsonschema.Schema, data []byte, opts ...jsontext.Options) (tree
 	case err != io.EOF:
 		return tree{}, err
 	}
+	// Beside a URL null is no data.
+	if in := object(object(r.root)["input"]); text(in["url"]) != "" && string(r.data) == "null" {
+		delete(in, "data")
+		r.data = nil
+	}
 	return r.tree, nil
 }
 
@@ -59,15 +65,41 @@ func (r *reader) value(s *jsonschema.Schema) (any, error) {
 		if s.Properties != nil || additional(s) != nil {
 			return r.object(s)
 		}
+		if s.Items2020 != nil {
+			return r.empty("{}", []any{}, map[string]any{})
+		}
 	case jsontext.KindBeginArray:
 		if s.Items2020 != nil {
 			return r.array(s)
+		}
+		if s.Properties != nil && r.dec.StackDepth() > 0 || additional(s) != nil {
+			return r.empty("[]", map[string]any{}, []any{})
 		}
 	}
 	if len(s.Types) == 0 {
 		return nil, r.keep()
 	}
 	return r.scalar()
+}
+
+// empty reads a value that is of another kind than the schema wants: one without
+// members stands for none of the right kind, for languages with one kind of table
+// write both alike.
+func (r *reader) empty(text string, none, other any) (any, error) {
+	raw, err := r.raw()
+	if withoutSpace(raw) == text {
+		return none, err
+	}
+	return other, err
+}
+
+// withoutSpace is the beginning of a value, as far as it tells an empty one.
+func withoutSpace(raw jsontext.Value) string {
+	text := bytes.TrimSpace(raw)
+	if len(text) < 2 {
+		return string(text)
+	}
+	return string(text[:1]) + string(bytes.TrimSpace(text[1:]))
 }
 
 // keep takes the next value as it is written.
@@ -159,6 +191,9 @@ func (r *reader) member(s *jsonschema.Schema, out map[string]any) error {
 		return err
 	}
 	v, err := r.value(sub)
+	if v == nil && len(sub.Types) > 0 && !slices.Contains(s.Required, name) {
+		return err // null stands for no value
+	}
 	if _, twice := out[name]; twice {
 		v = nil // only where duplicates are let pass, and then neither is trusted
 	}

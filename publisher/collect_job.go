@@ -27,7 +27,7 @@ func (p *Publisher) details(ctx context.Context, id string) (jobs.Details, error
 		return d, err
 	}
 	// A document that was recorded with a fault may not be readable as a job.
-	_ = json.Unmarshal(rec.Document, &d.Job)
+	d.Job, _ = jobs.Read(rec.Document)
 	d.Why = d.Status.Reason
 	switch rec.State {
 	case jobs.Running:

@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -65,7 +63,8 @@ func (a *attempt) run(ctx context.Context) error {
 	if a.misled() {
 		return &fault{outcome: jobs.OutcomeInterrupted, message: "its message was on the run tube of program " + a.program.about.Name}
 	}
-	if err := json.Unmarshal(a.record.Document, &a.job); err != nil {
+	var err error
+	if a.job, err = jobs.Read(a.record.Document); err != nil {
 		return &fault{outcome: jobs.OutcomeInput, message: "the job document cannot be read: " + err.Error()}
 	}
 	if a.record.Attempt > 1 {
@@ -73,7 +72,7 @@ func (a *attempt) run(ctx context.Context) error {
 			return err
 		}
 	}
-	err := a.runProgram(ctx)
+	err = a.runProgram(ctx)
 	if ctx.Err() != nil && !a.done() {
 		return a.stopped(ctx)
 	}

@@ -103,7 +103,7 @@ func (m *manifest) checkLimits() error {
 // compile compiles a member of program.json that is a schema; nil where there
 // is none.
 func compile(member string, text jsontext.Value) (*validate.Schema, error) {
-	if len(text) == 0 {
+	if len(text) == 0 || string(text) == "null" {
 		return nil, nil
 	}
 	compiled, err := validate.Compile(text)

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -265,10 +264,7 @@ func needsOf(r *Record, job *jobs.Job) ([]string, error) {
 	if job != nil {
 		return job.Needs, nil
 	}
-	var doc struct {
-		Needs []string `json:"needs"`
-	}
-	err := json.Unmarshal(r.Document, &doc)
+	doc, err := jobs.Read(r.Document)
 	return doc.Needs, err
 }
 
