@@ -72,7 +72,7 @@ func (p *Publisher) source(r *http.Request, s *stored) (io.ReadCloser, error) {
 	if s.blob != nil {
 		return io.NopCloser(bytes.NewReader(s.blob.plain.body)), nil
 	}
-	return p.cfg.Store.Open(r.Context(), store.ResultKey(s.id))
+	return p.openRecorded(r.Context(), store.ResultKey(s.id), errMissing)
 }
 
 // copyCarried copies a result document of any size and puts the query to the

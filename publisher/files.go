@@ -48,7 +48,7 @@ func (p *Publisher) getFile(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	object, err := p.cfg.Store.Open(c.Request().Context(), store.FileKey(id, attempt, file.Name))
+	object, err := p.openRecorded(c.Request().Context(), store.FileKey(id, attempt, file.Name), errMissingFile)
 	if err != nil {
 		return err
 	}

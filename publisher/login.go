@@ -136,12 +136,13 @@ func (p *Publisher) cookie(value string, end time.Time) *http.Cookie {
 }
 
 // orLogin leads a browser that has shown nothing to the page that asks for a
-// token; everybody else gets the error.
+// token; everybody else gets the error. Who asks for a result may be a visitor
+// and have none.
 func (p *Publisher) orLogin(c echo.Context, err error) error {
 	r := c.Request()
 	_, tried := bearer(r)
 	refused, ok := err.(*jobs.Problem) //nolint:errorlint // it has not been wrapped
-	if !ok || refused.Status != http.StatusUnauthorized || tried || !wantsPage(r) {
+	if !ok || refused.Status != http.StatusUnauthorized || tried || !wantsPage(r) || p.levels[c.Path()] == holder {
 		return err
 	}
 	c.Response().Header().Del("WWW-Authenticate")

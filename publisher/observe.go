@@ -30,12 +30,14 @@ func (p *Publisher) observed() echo.MiddlewareFunc {
 	}
 }
 
+const metricsPath = "/metrics"
+
 // metricsRoute is /metrics, where the node has any.
 func (p *Publisher) metricsRoute() []route {
 	if p.cfg.Metrics == nil {
 		return nil
 	}
-	return []route{{http.MethodGet, "/metrics", echo.WrapHandler(p.cfg.Metrics), viewer}}
+	return []route{{http.MethodGet, metricsPath, echo.WrapHandler(p.cfg.Metrics), viewer}}
 }
 
 // FromMemory is how many results were served from memory: Config.Observe is not

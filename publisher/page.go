@@ -27,6 +27,7 @@ var publicAssets = map[string]asset{
 	"/assets/log.js":      {"assets/log.js", "text/javascript; charset=utf-8"},
 	"/assets/jobs.js":     {"assets/jobs.js", "text/javascript; charset=utf-8"},
 	"/assets/page.js":     {"assets/page.js", "text/javascript; charset=utf-8"},
+	"/assets/arrival.js":  {"assets/arrival.js", "text/javascript; charset=utf-8"},
 	"/assets/live.js":     {"assets/live.js", "text/javascript; charset=utf-8"},
 	"/assets/style.css":   {"assets/style.css", "text/css; charset=utf-8"},
 	"/assets/dash.css":    {"assets/dash.css", "text/css; charset=utf-8"},

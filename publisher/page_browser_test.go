@@ -169,6 +169,8 @@ func TestInChromium(t *testing.T) {
 		"element after a sleep":                     elementThawed,
 		"element sees a retry":                      elementSeesARetry,
 		"element keeps the query of a signed URL":   elementKeepsTheSignature,
+		"job that is yet to come":                   awaitInBrowser,
+		"job that is yet to come, without scripts":  awaitWithoutScripts,
 		"any origin reads results":                  anyOriginReads,
 		"element is themed and harmless":            elementIsThemed,
 		"login":                                     loginInBrowser,

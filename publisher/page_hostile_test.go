@@ -39,7 +39,7 @@ func hostileWork(t *testing.T, chromium context.Context) {
 	})
 	page, _ := b.succeeded(`[{"`+"html"+`":`+quoted("<!doctype html>"+evil)+`},{"html":`+quoted(evil)+`}]`, jobs.Artifact{Name: evil + ".png", URL: "javascript:alert(4)", Size: 3})
 	base := b.listen()
-	tab := browsertest.NewTab(t, chromium, "status of 500") // the file is not in the store
+	tab := browsertest.NewTab(t, chromium, "status of 503") // the file is not in the store
 	for _, path := range []string{"/jobs", "/jobs?label=" + "%22%3E%3Cimg%20src%3Dx%3E=1", "/jobs?text=%3Cscript%3Ealert(1)%3C/script%3E", "/jobs/" + running, "/jobs/" + failed, "/jobs/" + page, "/" + page} {
 		tab.Do(chromedp.Navigate(base + path))
 		tab.Until(`document.querySelector('h1') && document.readyState === 'complete'`)

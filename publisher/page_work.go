@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -93,6 +94,9 @@ func (p *Publisher) workPage(ctx context.Context, c echo.Context, id string) (*w
 // workJob is the part that visitors see as well, with the present state.
 func (p *Publisher) workJob(ctx context.Context, id string, details jobs.Details) (*jobView, error) {
 	d := p.read(ctx, id)
+	if errors.Is(d.err, errMissing) {
+		return p.workWithoutResult(details)
+	}
 	if d.err != nil {
 		return nil, d.err
 	}
@@ -111,6 +115,14 @@ func (p *Publisher) workJob(ctx context.Context, id string, details jobs.Details
 	data.below(root(p.pageBase())+"/"+id, "")
 	data.Large, err = p.addLarge(ctx, d, &data.Result)
 	return newJobView(data), err
+}
+
+// workWithoutResult is workJob for a success that the store has lost.
+func (p *Publisher) workWithoutResult(details jobs.Details) (*jobView, error) {
+	body, err := marshal(details.Status)
+	v := newJobView(pageData{Result: details.Status, ResultJSON: body, BaseURL: p.pageBase()})
+	v.Tone, v.Because, v.Fault = "bad", "Its result is missing", "the store of this node does not have it"
+	return v, err
 }
 
 // tell puts into words what only the operator sees.

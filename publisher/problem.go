@@ -29,6 +29,18 @@ func badParameter(name, message string) *jobs.Problem {
 	return problem(http.StatusBadRequest, fmt.Sprintf("the query parameter %q %s", shorten(name), message))
 }
 
+// missing is the answer to errMissing. The store may come back, as a file system
+// that was not mounted.
+func missing(err error) *jobs.Problem {
+	what := "result"
+	if errors.Is(err, errMissingFile) {
+		what = "file"
+	}
+	p := problem(http.StatusServiceUnavailable, "the job has succeeded, but its "+what+" is missing from the store of this node; who runs the node finds this in its log")
+	p.Title = "The " + what + " is missing"
+	return p
+}
+
 // shorten bounds what an answer repeats of a request.
 func shorten(s string) string { return shortText(s, 64) }
 
@@ -57,6 +69,8 @@ func problemOf(err error) (p *jobs.Problem, ok bool) {
 		return problem(http.StatusServiceUnavailable, held.Error()), true
 	case errors.As(err, &status):
 		return statusProblem(status), true
+	case errors.Is(err, errMissing):
+		return missing(err), true
 	case errors.Is(err, ledger.ErrUnknown):
 		return problem(http.StatusNotFound, "no job with this id is known"), true
 	case errors.Is(err, ledger.ErrChanged):
@@ -107,7 +121,10 @@ const maxRetryAfter = 3600
 // that means that the node cannot answer now.
 func retryLater(err error) string {
 	var held later
-	if !errors.As(err, &held) {
+	switch {
+	case errors.Is(err, errMissing):
+		return "60"
+	case !errors.As(err, &held):
 		return "5"
 	}
 	seconds := int(math.Ceil(held.Retry().Seconds()))
@@ -132,7 +149,7 @@ func (p *Publisher) renderError(err error, c echo.Context) {
 	}
 	found, ok := problemOf(err)
 	answer := *found
-	if !ok {
+	if !ok || errors.Is(err, errMissing) {
 		request := uuid.NewString()
 		answer.Instance = "urn:uuid:" + request
 		p.log.LogAttrs(r.Context(), slog.LevelError, "could not answer a request", slog.String("request", request),
@@ -141,10 +158,10 @@ func (p *Publisher) renderError(err error, c echo.Context) {
 	if h := c.Response().Header(); answer.Status == http.StatusServiceUnavailable && h.Get("Retry-After") == "" {
 		h.Set("Retry-After", retryLater(err))
 	}
-	p.sendProblem(c, &answer)
+	p.sendProblem(c, &answer, err)
 }
 
-func (p *Publisher) sendProblem(c echo.Context, answer *jobs.Problem) {
+func (p *Publisher) sendProblem(c echo.Context, answer *jobs.Problem, cause error) {
 	body, err := marshal(answer)
 	if err != nil {
 		body = []byte(`{"title":"Internal Server Error","status":500}`)
@@ -157,7 +174,7 @@ func (p *Publisher) sendProblem(c echo.Context, answer *jobs.Problem) {
 	if id := c.Param("id"); answer.Status == http.StatusNotFound && jobs.ValidID(id) && isYoung(id, time.Now()) {
 		h.Set("Retry-After", "1") // it may be on its way through the inbox
 	}
-	if p.sendProblemPage(c, answer) {
+	if p.sendProblemPage(c, answer) || p.sendNotice(c, answer, cause) {
 		return
 	}
 	_ = c.Blob(answer.Status, typeProblem, body) // a client that has gone needs no answer

@@ -274,7 +274,7 @@ func TestRecordedResultThatTheStoreHasLost(t *testing.T) {
 	}
 	r := b.get("/" + id)
 	p := decodeAs[jobs.Problem](t, r)
-	if r.StatusCode != 500 || !strings.HasPrefix(p.Instance, "urn:uuid:") || strings.Contains(p.Detail, "store") {
+	if r.StatusCode != 503 || r.Header.Get("Retry-After") != "60" || !strings.HasPrefix(p.Instance, "urn:uuid:") || !strings.Contains(p.Detail, "its result is missing from the store") {
 		t.Errorf("%d %+v", r.StatusCode, p)
 	}
 	if line := b.logged.String(); !strings.Contains(line, errMissing.Error()) || !strings.Contains(line, strings.TrimPrefix(p.Instance, "urn:uuid:")) {

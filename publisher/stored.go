@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"sync"
 	"time"
@@ -26,8 +27,21 @@ const (
 	fillTimeout = 30 * time.Second
 )
 
-// errMissing is a result that the ledger has recorded and the store has not.
-var errMissing = errors.New("publisher: a recorded result is missing from the store")
+// errMissing is a result that the ledger has recorded and the store has not, or
+// errMissingFile, one of its files.
+var (
+	errMissing     = errors.New("publisher: a recorded result is missing from the store")
+	errMissingFile = fmt.Errorf("%w: one of its files", errMissing)
+)
+
+// openRecorded opens an object that is recorded to be there: else it is missing.
+func (p *Publisher) openRecorded(ctx context.Context, key string, missing error) (*store.Object, error) {
+	object, err := p.cfg.Store.Open(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s", missing, key)
+	}
+	return object, err
+}
 
 // stored is a succeeded job's result object.
 type stored struct {
@@ -115,7 +129,7 @@ func (p *Publisher) serveStored(w http.ResponseWriter, r *http.Request, s *store
 		s.blob.serve(w, r)
 		return nil
 	}
-	object, err := p.cfg.Store.Open(r.Context(), store.ResultKey(s.id))
+	object, err := p.openRecorded(r.Context(), store.ResultKey(s.id), errMissing)
 	if err != nil {
 		return err
 	}
@@ -187,7 +201,7 @@ func (p *Publisher) readIndex(ctx context.Context, s *stored) (index, error) {
 		err := json.Unmarshal(s.blob.plain.body, &found)
 		return found, err
 	}
-	object, err := p.cfg.Store.Open(ctx, store.ResultKey(s.id))
+	object, err := p.openRecorded(ctx, store.ResultKey(s.id), errMissing)
 	if err != nil {
 		return found, err
 	}
