@@ -67,7 +67,7 @@ func TestAJobThatIsYetToComeHasAPage(t *testing.T) {
 	}
 	id := jobs.NewID()
 	b.get("/"+id, asBrowser)
-	if _, err := b.acceptDocument(t.Context(), jobDocument(id, "")); err != nil {
+	if _, err := b.acceptDocument(t.Context(), jobDocument(id, ""), ""); err != nil {
 		t.Fatal(err)
 	}
 	if r := b.get("/"+id, asBrowser); r.StatusCode != 202 || !strings.Contains(bodyOf(t, r), "Queued") {
@@ -173,7 +173,7 @@ func awaitInBrowser(t *testing.T, chromium context.Context) {
 	tab.Until(`document.querySelector('h1').textContent === 'Your order has not arrived yet' && !document.querySelector('#late').hidden`)
 	tab.CheckAccess("not arrived")
 	tab.Shoot("not-arrived")
-	if _, err := b.acceptDocument(context.Background(), jobDocument(id, "")); err != nil {
+	if _, err := b.acceptDocument(context.Background(), jobDocument(id, ""), ""); err != nil {
 		t.Fatal(err)
 	}
 	tab.Until(`document.querySelector('#job')?.dataset.state === 'queued'`)
@@ -202,7 +202,7 @@ func awaitWithoutScripts(t *testing.T, chromium context.Context) {
 	tab.ForbidScripts()
 	tab.Open("http://" + addr + "/" + id)
 	tab.Until(`document.querySelector('h1').textContent === 'Your order is on its way'`)
-	if _, err := b.acceptDocument(context.Background(), jobDocument(id, "")); err != nil {
+	if _, err := b.acceptDocument(context.Background(), jobDocument(id, ""), ""); err != nil {
 		t.Fatal(err)
 	}
 	tab.Until(`document.querySelector('#job')?.dataset.state === 'queued'`)
