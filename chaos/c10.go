@@ -318,7 +318,11 @@ func (h *heap) resent(ctx context.Context, began time.Time) error {
 	defer c.close()
 	n := 0
 	for first := true; first || time.Since(began) < time.Minute && n < len(h.ids) && sleep(ctx, 200*time.Millisecond); first = false {
-		if n, _, err = c.messages(runTube + "parked"); err != nil {
+		tube, err := c.runTube("parked")
+		if err != nil {
+			return err
+		}
+		if n, _, err = c.messages(tube); err != nil {
 			return err
 		}
 	}

@@ -50,7 +50,7 @@ func (b *beanstalk) counts(kick bool) (map[string]int, error) {
 	}
 	counts := map[string]int{inbox: 0}
 	for _, tube := range tubes {
-		if tube != inbox && !strings.HasPrefix(tube, runTube) {
+		if tube != inbox && !strings.HasPrefix(tube, runTubes) {
 			continue
 		}
 		all, buried, err := b.messages(tube)

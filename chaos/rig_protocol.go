@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	inbox   = "runnerbean/inbox"
-	runTube = "runnerbean/run/"
+	inbox    = "runnerbean/inbox"
+	runTubes = "runnerbean/run/"
 	// answerTime bounds each question to a server.
 	answerTime = 5 * time.Second
 	maxAnswer  = 1 << 20
@@ -171,6 +171,21 @@ func (b *beanstalk) tubes() ([]string, error) {
 		}
 	}
 	return tubes, nil
+}
+
+// runTube is the run tube of a program, of whatever ledger, or a name that no
+// tube has.
+func (b *beanstalk) runTube(program string) (string, error) {
+	tubes, err := b.tubes()
+	if err != nil {
+		return "", err
+	}
+	for _, tube := range tubes {
+		if strings.HasPrefix(tube, runTubes) && strings.HasSuffix(tube, "/"+program) {
+			return tube, nil
+		}
+	}
+	return runTubes + program, nil
 }
 
 func split(addr string) (host, port string) {

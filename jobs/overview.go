@@ -123,6 +123,17 @@ type Server struct {
 	// Memory of the server's process in bytes; 0 where it is not on this machine.
 	Memory   int64 `json:"memory_bytes,omitzero"`
 	Draining bool  `json:"draining,omitempty"`
+	// Shared are inboxes from which nodes of other ledgers take documents, too.
+	Shared []SharedInbox `json:"shared,omitempty"`
+}
+
+// SharedInbox is an inbox from which nodes of several ledgers take documents: a
+// job may run on a node whose results are not at the job's URL.
+type SharedInbox struct {
+	Tube  string   `json:"tube"`
+	Nodes []string `json:"nodes"` // of other ledgers
+	// Text says what that means and what to do.
+	Text string `json:"text"`
 }
 
 // Vitals are how the machine of a node does.

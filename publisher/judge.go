@@ -22,6 +22,8 @@ const (
 	manyMessages = 10
 	// fewFailures are no reason to worry.
 	fewFailures = 5
+	// maxSharedRunes bounds what is said of an inbox that others read, too.
+	maxSharedRunes = 600
 	// maxFindings bounds what a verdict lists.
 	maxFindings = 20
 )
@@ -151,6 +153,9 @@ func judgeServers(o jobs.Overview) []jobs.Finding {
 			list = append(list, jobs.Finding{Level: down, Text: at + " does not answer"})
 		case s.Draining:
 			list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: at + " is in drain mode: it takes no messages"})
+		}
+		for _, shared := range s.Shared {
+			list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: show(shared.Text, maxSharedRunes)})
 		}
 		if s.Overdue >= manyMessages {
 			list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: fmt.Sprintf("%s has %s", at, count(s.Overdue, "overdue message", "overdue messages"))})

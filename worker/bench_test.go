@@ -100,7 +100,7 @@ func (r *rig) queueMany(n int, program string, input []byte) {
 			r.must(err)
 			entries = append(entries, ledger.Entry{Job: j, Document: document})
 			messages = append(messages, queue.Message{
-				Tube: queue.RunTube(testPrefix, program), Body: []byte(`{"id":"` + j.ID + `"}`),
+				Tube: queue.RunTube(testPrefix, r.ledger.ID(), program), Body: []byte(`{"id":"` + j.ID + `"}`),
 				Priority: jobs.DefaultPriority, TTR: 120 * time.Second,
 			})
 		}

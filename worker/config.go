@@ -164,7 +164,7 @@ func (c *Config) checkNames() error {
 		return errors.New("Config.Stall, MaxScratch and MaxMemory must not be negative")
 	}
 	// The longest program name must still make a good tube name.
-	return queue.ValidTube(queue.RunTube(c.Prefix, strings.Repeat("x", 64)))
+	return queue.ValidTube(queue.RunTube(c.Prefix, c.Ledger.ID(), strings.Repeat("x", 64)))
 }
 
 func (c *Config) checkURL() error {

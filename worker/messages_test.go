@@ -17,7 +17,7 @@ import (
 
 func (r *rig) tubeStats(program string) map[string]string {
 	r.t.Helper()
-	stats, err := r.producer.TubeStats(context.Background(), r.bean.Addr, queue.RunTube(testPrefix, program))
+	stats, err := r.producer.TubeStats(context.Background(), r.bean.Addr, queue.RunTube(testPrefix, r.ledger.ID(), program))
 	r.must(err)
 	return stats
 }

@@ -10,6 +10,7 @@ import (
 
 // Ledger is what a worker needs of the record of jobs; *ledger.Ledger has it.
 type Ledger interface {
+	ID() string
 	Get(ctx context.Context, id string) (ledger.Record, error)
 	MarkSent(ctx context.Context, sent []ledger.Sent) error
 	Claim(ctx context.Context, id string, o ledger.Owner, programSHA256 string) (ledger.Claim, error)

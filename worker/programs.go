@@ -25,6 +25,7 @@ const maxPrograms = 4096
 // registry knows the installed programs, and notices when they change.
 type registry struct {
 	prefix   string
+	ledger   string // its id
 	every    time.Duration
 	log      *slog.Logger
 	onChange func([]ledger.Program)
@@ -50,7 +51,7 @@ type edition struct {
 
 func newRegistry(cfg Config) (*registry, error) {
 	r := &registry{
-		prefix: cfg.Prefix, every: cfg.scanEvery, log: cfg.Logger, onChange: cfg.OnPrograms,
+		prefix: cfg.Prefix, ledger: cfg.Ledger.ID(), every: cfg.scanEvery, log: cfg.Logger, onChange: cfg.OnPrograms,
 		poke: make(chan struct{}, 1), loader: newLoader(cfg.Programs),
 		faults: map[string]string{},
 	}
@@ -147,7 +148,7 @@ func (r *registry) replace(programs map[string]*program) bool {
 	next := edition{programs: programs}
 	for _, name := range slices.Sorted(maps.Keys(programs)) {
 		next.list = append(next.list, programs[name].about)
-		next.tubes = append(next.tubes, queue.RunTube(r.prefix, name))
+		next.tubes = append(next.tubes, queue.RunTube(r.prefix, r.ledger, name))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

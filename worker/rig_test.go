@@ -222,7 +222,7 @@ func (r *rig) putTo(addr string, j jobs.Job) {
 	r.must(err)
 	defer p.Close()
 	_, err = p.Put(context.Background(), queue.Message{
-		Tube: queue.RunTube(testPrefix, j.Program), Body: []byte(`{"id":"` + j.ID + `"}`), Priority: jobs.DefaultPriority, TTR: 120 * time.Second,
+		Tube: queue.RunTube(testPrefix, r.ledger.ID(), j.Program), Body: []byte(`{"id":"` + j.ID + `"}`), Priority: jobs.DefaultPriority, TTR: 120 * time.Second,
 	})
 	r.must(err)
 }
@@ -230,7 +230,7 @@ func (r *rig) putTo(addr string, j jobs.Job) {
 func (r *rig) putBody(program, body string) {
 	r.t.Helper()
 	_, err := r.producer.Put(context.Background(), queue.Message{
-		Tube: queue.RunTube(testPrefix, program), Body: []byte(body), Priority: jobs.DefaultPriority, TTR: 120 * time.Second,
+		Tube: queue.RunTube(testPrefix, r.ledger.ID(), program), Body: []byte(body), Priority: jobs.DefaultPriority, TTR: 120 * time.Second,
 	})
 	r.must(err)
 }
@@ -328,7 +328,7 @@ func (r *rig) hasEvent(id, kind string) bool {
 func (r *rig) tubeEmpty(program string) {
 	r.t.Helper()
 	r.until("the run tube is empty", func() bool {
-		stats, err := r.producer.TubeStats(context.Background(), r.bean.Addr, queue.RunTube(testPrefix, program))
+		stats, err := r.producer.TubeStats(context.Background(), r.bean.Addr, queue.RunTube(testPrefix, r.ledger.ID(), program))
 		if err != nil {
 			return false
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/worker"
 )
 
@@ -26,6 +27,7 @@ import (
 type settings struct {
 	Beanstalkd    []string      `env:"BEANSTALKD" envDefault:"127.0.0.1:11300" help:"beanstalkd servers, host:port, comma-separated"`
 	Prefix        string        `env:"PREFIX" envDefault:"runnerbean" help:"what all tube names begin with"`
+	Inbox         string        `env:"INBOX" envDefault:"shared" help:"shared: documents are taken from the inbox of all nodes and from the node's own; node: from its own alone"`
 	Node          string        `env:"NODE" help:"name of this node (default: the host name)"`
 	Data          string        `env:"DATA" help:"folder for ledger, results and scratch (default: $STATE_DIRECTORY, else ~/.local/state/runnerbean)"`
 	Programs      string        `env:"PROGRAMS" help:"folder of the installed programs (default: programs in the data folder)"`
@@ -154,6 +156,9 @@ func (s *settings) check() error {
 	_, badProxy := s.proxy()
 	if err := errors.Join(badNetwork, badProxy, s.checkAccess(), s.checkWebhook()); err != nil {
 		return err
+	}
+	if s.Inbox != dispatch.InboxShared && s.Inbox != dispatch.InboxNode {
+		return errors.New("RUNNERBEAN_INBOX must be " + dispatch.InboxShared + " or " + dispatch.InboxNode)
 	}
 	if s.Attempts < 1 {
 		return errors.New("RUNNERBEAN_ATTEMPTS must be at least 1")

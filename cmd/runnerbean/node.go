@@ -135,7 +135,7 @@ func (n *node) openParts(context.Context) error {
 	n.machine = vitals.New(vitals.Config{Places: n.places()})
 	servers := queue.Config{Addrs: n.set.Beanstalkd, Logger: n.log}
 	n.dispatcher, err = dispatch.New(dispatch.Config{
-		Queue: servers, Prefix: n.set.Prefix, Node: n.set.Node, Ledger: n.ledger,
+		Queue: servers, Prefix: n.set.Prefix, Node: n.set.Node, Inbox: n.set.Inbox, Ledger: n.ledger,
 		Interval: n.reconcileEvery(), OnAction: n.metrics.Action, Logger: n.log,
 	})
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/internal/queue"
 )
 
 const (
@@ -31,7 +30,6 @@ const (
 // message is found at the latest when it is its turn, and at a part of the rest.
 type audit struct {
 	*Dispatcher
-	prefix   string                      // of tubes
 	place    map[queueName]ledger.Placed // where the next part of a queue begins
 	suspects map[string]suspect          // by job
 	last     queueName                   // the queue that was looked at last
@@ -47,7 +45,7 @@ type suspect struct {
 }
 
 func newAudit(d *Dispatcher) *audit {
-	return &audit{Dispatcher: d, prefix: d.cfg.Prefix, place: map[queueName]ledger.Placed{}, suspects: map[string]suspect{}, now: time.Now}
+	return &audit{Dispatcher: d, place: map[queueName]ledger.Placed{}, suspects: map[string]suspect{}, now: time.Now}
 }
 
 // run looks at some messages on each server.
@@ -166,7 +164,7 @@ func (a *audit) judge(now time.Time, p ledger.Placed, stats map[string]string) v
 	if stats == nil {
 		return verdict{reason: fmt.Sprintf("message %d is not on beanstalkd any more", p.Message)}
 	}
-	if tube := stats["tube"]; tube != queue.RunTube(a.prefix, p.Program) {
+	if tube := stats["tube"]; tube != a.runTube(p.Program) {
 		return verdict{reason: fmt.Sprintf("message %d is not its own: it is on tube %s", p.Message, tube)}
 	}
 	left := seconds(stats["time-left"])

@@ -50,7 +50,7 @@ func (f *fixture) consumer(t *testing.T) *queue.Consumer {
 
 func (f *fixture) reserve(t *testing.T) *queue.Delivery {
 	t.Helper()
-	d, err := f.consumer(t).Reserve(t.Context(), []string{queue.RunTube("runnerbean", "cat")})
+	d, err := f.consumer(t).Reserve(t.Context(), []string{f.runTube("cat")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestAuditSeesATimeToRunThatDoesNotFire(t *testing.T) {
 	f := newFixture(t)
 	a := newAudit(f.Dispatcher)
 	p := ledger.Placed{Record: ledger.Record{ID: "a", Program: "cat"}, Message: 7}
-	v := a.judge(time.Now(), p, map[string]string{"tube": "runnerbean/run/cat", "state": "reserved", "time-left": "-40"})
+	v := a.judge(time.Now(), p, map[string]string{"tube": f.runTube("cat"), "state": "reserved", "time-left": "-40"})
 	if !strings.Contains(v.reason, "time-left -40") || v.remove {
 		t.Errorf("%+v", v)
 	}

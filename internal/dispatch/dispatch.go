@@ -30,6 +30,9 @@ type Config struct {
 	Prefix string
 	// Node is this node's name: it has an inbox of its own besides the common one.
 	Node string
+	// Inbox says what the node takes documents from: InboxShared (default) or
+	// InboxNode, which wants a Node.
+	Inbox string
 	// Ledger is the record of jobs; the caller closes it. Required.
 	Ledger *ledger.Ledger
 	// Batch is how many documents are accepted in one transaction. Default 128,
@@ -55,6 +58,7 @@ type Dispatcher struct {
 	known    programs
 	hold     *hold
 	health   health
+	survey   survey
 }
 
 // New checks the configuration. It does not wait for beanstalkd.
@@ -81,19 +85,24 @@ func New(cfg Config) (*Dispatcher, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	for _, tube := range inboxes(cfg) {
+	if cfg.Inbox == "" {
+		cfg.Inbox = InboxShared
+	}
+	if cfg.Inbox != InboxShared && cfg.Inbox != InboxNode || cfg.Inbox == InboxNode && cfg.Node == "" {
+		return nil, fmt.Errorf("dispatch: Config.Inbox is %q for node %q", cfg.Inbox, cfg.Node)
+	}
+	d := &Dispatcher{cfg: cfg, log: cfg.Logger, known: programs{ledger: cfg.Ledger}, hold: newHold()}
+	for _, tube := range d.inboxes() {
 		if err := queue.ValidTube(tube); err != nil {
 			return nil, fmt.Errorf("dispatch: %w", err)
 		}
 	}
-	producer, err := queue.NewProducer(cfg.Queue)
-	if err != nil {
+	var err error
+	if d.producer, err = queue.NewProducer(cfg.Queue); err != nil {
 		return nil, fmt.Errorf("dispatch: %w", err)
 	}
-	return &Dispatcher{
-		cfg: cfg, log: cfg.Logger, producer: producer,
-		known: programs{ledger: cfg.Ledger}, hold: newHold(),
-	}, nil
+	d.survey.old.Dispatcher = d
+	return d, nil
 }
 
 // Hold shuts both doors for a reason, or opens them again where that is empty:
@@ -150,6 +159,11 @@ func (d *Dispatcher) Send(ctx context.Context, records []ledger.Record) error {
 	return putErr
 }
 
+// runTube is the tube of this ledger's jobs of a program.
+func (d *Dispatcher) runTube(program string) string {
+	return queue.RunTube(d.cfg.Prefix, d.cfg.Ledger.ID(), program)
+}
+
 func (d *Dispatcher) message(r ledger.Record) queue.Message {
 	body, err := json.Marshal(struct {
 		ID      string `json:"id"`
@@ -159,19 +173,11 @@ func (d *Dispatcher) message(r ledger.Record) queue.Message {
 		panic(err) // strings always marshal
 	}
 	m := queue.Message{
-		Tube: queue.RunTube(d.cfg.Prefix, r.Program), Body: body,
+		Tube: d.runTube(r.Program), Body: body,
 		Priority: r.Priority, TTR: runTTR,
 	}
 	m.Delay = r.Wait(time.Now())
 	return m
-}
-
-func inboxes(cfg Config) []string {
-	common := queue.InboxTube(cfg.Prefix)
-	if cfg.Node == "" {
-		return []string{common}
-	}
-	return []string{common, common + "/" + cfg.Node}
 }
 
 // Ping returns nil where at least one beanstalkd server answers.

@@ -28,7 +28,7 @@ func (d *Dispatcher) serveInbox(ctx context.Context, addr string) error {
 	defer consumer.Close()
 	for {
 		open, leave := d.hold.enter(ctx)
-		batch, err := consumer.ReserveBatch(open, inboxes(d.cfg), d.cfg.Batch)
+		batch, err := consumer.ReserveBatch(open, d.inboxes(), d.cfg.Batch)
 		held := open.Err() != nil
 		leave()
 		switch {

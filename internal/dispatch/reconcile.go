@@ -38,6 +38,7 @@ func (d *Dispatcher) reconcileOnce(ctx context.Context, a *audit) bool {
 	}
 	more := d.resend(ctx, living)
 	a.run(ctx, living)
+	d.survey.run(ctx, d, living)
 	return len(lost) == round || len(expired) == round || more
 }
 

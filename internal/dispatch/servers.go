@@ -102,6 +102,7 @@ func (d *Dispatcher) readServers(ctx context.Context) []jobs.Server {
 	var group sync.WaitGroup
 	for i, s := range found {
 		list[i] = serverOf(s)
+		list[i].Shared = d.survey.sharedInboxes(s.Addr)
 		if s.Err == nil {
 			group.Go(func() { d.count(ctx, &list[i], tubes) })
 		}
@@ -123,18 +124,22 @@ func serverOf(s queue.Server) jobs.Server {
 
 // tubes are those that this system uses, as far as the ledger knows.
 func (d *Dispatcher) tubes(ctx context.Context) []string {
-	tubes := []string{queue.InboxTube(d.cfg.Prefix)}
+	common := queue.InboxTube(d.cfg.Prefix)
+	var tubes []string
+	if d.cfg.Inbox == InboxShared {
+		tubes = append(tubes, common)
+	}
 	nodes, err := d.cfg.Ledger.Nodes(ctx)
 	d.warn(ctx, "cannot ask for the nodes' inboxes", err)
 	for _, n := range nodes {
 		if n.Alive || n.Name == d.cfg.Node {
-			tubes = append(tubes, tubes[0]+"/"+n.Name)
+			tubes = append(tubes, common+"/"+n.Name)
 		}
 	}
 	names, err := d.known.list(ctx)
 	d.warn(ctx, "cannot ask for the programs", err)
 	for _, name := range names {
-		tubes = append(tubes, queue.RunTube(d.cfg.Prefix, name))
+		tubes = append(tubes, d.runTube(name))
 	}
 	return tubes[:min(len(tubes), maxTubes)]
 }

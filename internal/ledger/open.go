@@ -25,6 +25,7 @@ const (
 
 // Ledger is an open ledger. It is safe for concurrent use.
 type Ledger struct {
+	id     string // made with the file
 	lease  time.Duration
 	clock  func() time.Time
 	log    *slog.Logger
@@ -109,7 +110,11 @@ func (l *Ledger) open(ctx context.Context, path string) error {
 	if err := patiently(ctx, func() error { return l.connect(ctx, abs) }); err != nil {
 		return err
 	}
-	if _, err := l.dead(ctx); err != nil { // the first look at the heartbeats
+	err = l.readID(ctx)
+	if err == nil {
+		_, err = l.dead(ctx) // the first look at the heartbeats
+	}
+	if err != nil {
 		return errors.Join(err, l.reader.close(), l.writer.close())
 	}
 	return nil

@@ -48,6 +48,9 @@ func migrate(ctx context.Context, conn *sql.Conn) (err error) {
 			return fmt.Errorf("schema %s: %w", step.Name(), err)
 		}
 	}
+	if err := identify(ctx, tx); err != nil {
+		return err
+	}
 	if _, err := tx.ExecContext(ctx, "UPDATE schema_version SET version = "+fmt.Sprint(len(steps))); err != nil {
 		return err
 	}

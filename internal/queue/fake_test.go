@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -169,6 +170,15 @@ var operations = []struct {
 		_, err := holding(c).Stats(tb.Context())
 		return err
 	}},
+	{"list-tubes", "OK 14\r\n---\n- default\n\r\n", func(tb testing.TB, c *conn) error {
+		tubes, err := c.tubes(tb.Context())
+		if err == nil && !slices.Equal(tubes, []string{"default"}) {
+			tb.Errorf("tubes %q", tubes)
+		}
+		return err
+	}},
+	{"pause-tube", "PAUSED\r\n", func(tb testing.TB, c *conn) error { return c.unpause(tb.Context(), "t") }},
+	{"kick", "KICKED 0\r\n", func(tb testing.TB, c *conn) error { return c.kick(tb.Context(), "t", 10) }},
 	{"putAll", "INSERTED 1\r\nINSERTED 2\r\n", func(tb testing.TB, c *conn) error {
 		receipts := make([]Receipt, 2)
 		messages := []Message{{Tube: "t", Body: []byte("x")}, {Tube: "t", Body: []byte("x")}}

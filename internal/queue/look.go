@@ -3,7 +3,6 @@ package queue
 import (
 	"context"
 	"errors"
-	"fmt"
 )
 
 // MessageStats is what a server knows of messages: stats-job for each of ids,
@@ -36,11 +35,8 @@ func (p *Producer) Remove(ctx context.Context, addr string, ids []uint64) error 
 // every calls f for each of ids on one connection to a server. A message that
 // is not there is no error.
 func (p *Producer) every(ctx context.Context, addr string, ids []uint64, f func(c *conn, i int) error) error {
-	for _, pool := range p.pools {
-		if pool.addr != addr {
-			continue
-		}
-		return pool.use(ctx, func(c *conn) error {
+	return p.on(addr, func(s *pool) error {
+		return s.use(ctx, func(c *conn) error {
 			for i := range ids {
 				if err := f(c, i); err != nil && (!errors.Is(err, ErrGone) || c.dead.Load()) {
 					return err
@@ -48,8 +44,7 @@ func (p *Producer) every(ctx context.Context, addr string, ids []uint64, f func(
 			}
 			return nil
 		})
-	}
-	return fmt.Errorf("queue: %q is not one of the servers", addr)
+	})
 }
 
 func (c *conn) messageStats(ctx context.Context, id uint64) (stats map[string]string, err error) {

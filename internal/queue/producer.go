@@ -129,28 +129,6 @@ func (p *pool) server(ctx context.Context) Server {
 	return s
 }
 
-// TubeStats returns the statistics of a tube on one of the servers. A tube
-// that does not exist, for it is empty and unused, has none and no error.
-func (p *Producer) TubeStats(ctx context.Context, addr, tube string) (stats map[string]string, err error) {
-	if err := ValidTube(tube); err != nil {
-		return nil, err
-	}
-	for _, pool := range p.pools {
-		if pool.addr != addr {
-			continue
-		}
-		err = pool.use(ctx, func(c *conn) error {
-			stats, err = c.tubeStats(ctx, tube)
-			return err
-		})
-		if errors.Is(err, ErrGone) {
-			return nil, nil
-		}
-		return stats, err
-	}
-	return nil, fmt.Errorf("queue: %q is not one of the servers", addr)
-}
-
 // Ping returns nil if at least one server answers.
 func (p *Producer) Ping(ctx context.Context) error {
 	return p.each(ctx, func(s *pool) error {

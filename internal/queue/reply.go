@@ -15,6 +15,8 @@ const (
 	maxJob = 1 << 30
 	// maxStats is more than any answer to stats, stats-job or stats-tube.
 	maxStats = 64 << 10
+	// maxTubes is for 20,000 tubes with the longest names.
+	maxTubes = 4 << 20
 )
 
 // A shape says which replies a command may get. go-beanstalk takes the last
@@ -23,8 +25,11 @@ const (
 type shape struct {
 	// head is the first word of the good reply.
 	head string
-	// id: a job's number follows; body: a size follows, and that many bytes.
-	id, body bool
+	// id: a job's number follows, or one that may be zero; body: a size follows,
+	// and that many bytes.
+	id, zero, body bool
+	// most is how long a body may be that is not a job.
+	most int
 	// notice is the first word of replies that may come before, to the use,
 	// watch and ignore commands that go-beanstalk puts in front.
 	notice string
@@ -41,7 +46,10 @@ var (
 	releaseShape = shape{head: "RELEASED", words: []string{"NOT_FOUND", "INTERNAL_ERROR", "BURIED"}}
 	buryShape    = shape{head: "BURIED", words: []string{"NOT_FOUND", "INTERNAL_ERROR"}}
 	touchShape   = shape{head: "TOUCHED", words: []string{"NOT_FOUND", "INTERNAL_ERROR"}}
-	statsShape   = shape{head: "OK", body: true, words: []string{"NOT_FOUND", "INTERNAL_ERROR", "OUT_OF_MEMORY"}}
+	tubesShape   = shape{head: "OK", body: true, most: maxTubes, words: []string{"INTERNAL_ERROR", "OUT_OF_MEMORY"}}
+	pauseShape   = shape{head: "PAUSED", words: []string{"NOT_FOUND", "INTERNAL_ERROR"}}
+	kickShape    = shape{head: "KICKED", id: true, zero: true, notice: "USING", words: []string{"INTERNAL_ERROR"}}
+	statsShape   = shape{head: "OK", body: true, most: maxStats, words: []string{"NOT_FOUND", "INTERNAL_ERROR", "OUT_OF_MEMORY"}}
 )
 
 // reply is what a line was found to be.
@@ -74,7 +82,7 @@ func (s shape) parseNumbers(line, rest string, more bool) (reply, error) {
 	r := reply{size: -1}
 	var ok bool
 	if s.id {
-		if r.id, rest, more, ok = number(rest, more); !ok || r.id == 0 {
+		if r.id, rest, more, ok = number(rest, more); !ok || r.id == 0 && !s.zero {
 			return reply{}, badReply(line)
 		}
 	}

@@ -33,7 +33,7 @@ func TestPutLength(t *testing.T) {
 	}
 }
 
-var shapes = []shape{putShape, reserveShape, deleteShape, releaseShape, buryShape, touchShape, statsShape}
+var shapes = []shape{putShape, reserveShape, deleteShape, releaseShape, buryShape, touchShape, statsShape, tubesShape, pauseShape, kickShape}
 
 // pattern says the same as a shape, slowly.
 func pattern(s shape) *regexp.Regexp {
@@ -92,7 +92,7 @@ func plausible(s shape, numbers []string) bool {
 	for i, digits := range numbers {
 		n, err := strconv.ParseUint(digits, 10, 64)
 		isSize := s.body && i == len(numbers)-1
-		if err != nil || isSize && n > maxJob || !isSize && n == 0 {
+		if err != nil || isSize && n > maxJob || !isSize && n == 0 && !s.zero {
 			return false
 		}
 	}

@@ -98,7 +98,7 @@ func TestGarbage(t *testing.T) {
 		"INSERTED  1\r\n", "INSERTED 18446744073709551616\r\n", "inserted 1\r\n",
 		"RESERVED\r\n", "RESERVED 1\r\n", "RESERVED 1 -1\r\nx\r\n", "RESERVED 1 -3\r\n", "RESERVED 0 1\r\nx\r\n",
 		"RESERVED 1 9223372036854775807\r\n", "RESERVED 1 1073741825\r\n", "RESERVED 1 2 3\r\nab\r\n", "RESERVED 1 2\r\nabcd\r\n",
-		"OK\r\n", "OK -5\r\n", "OK 9223372036854775807\r\n", "OK 65537\r\n", "OK x\r\n", "OK 2\r\nabcd\r\n", "OK 1 1\r\n",
+		"OK\r\n", "OK -5\r\n", "OK 9223372036854775807\r\n", "OK 4194305\r\n", "OK x\r\n", "OK 2\r\nabcd\r\n", "OK 1 1\r\n",
 		"FOUND 1 1\r\nx\r\n", "NOT_FOUND 99999999999\r\n", "TIMED_OUT 99999999999\r\n",
 		"BAD_FORMAT\r\n", "UNKNOWN_COMMAND\r\n", "EXPECTED_CRLF\r\n", "NOT_IGNORED\r\n",
 		"WATCHING\r\n", "USING\r\n",

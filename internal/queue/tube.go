@@ -15,8 +15,13 @@ const tubeChars = "-+/;.$_()0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 // InboxTube is the tube on which documents arrive.
 func InboxTube(prefix string) string { return prefix + "/inbox" }
 
-// RunTube is the tube of the runnable jobs of a program.
-func RunTube(prefix, program string) string { return prefix + "/run/" + program }
+// RunTube is the tube of the runnable jobs that one ledger has of a program.
+func RunTube(prefix, ledger, program string) string { return RunTubes(prefix) + ledger + "/" + program }
+
+// RunTubes is what the names of all run tubes begin with. Where no other slash
+// follows, a tube is one of schema version 3 and before: of a program, whatever
+// the ledger.
+func RunTubes(prefix string) string { return prefix + "/run/" }
 
 // ValidTube returns an error that wraps ErrTube and says why, if name cannot be
 // the name of a tube.

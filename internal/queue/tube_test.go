@@ -11,7 +11,7 @@ import (
 func TestValidTube(t *testing.T) {
 	t.Parallel()
 	good := []string{
-		"a", "default", InboxTube("runnerbean"), RunTube("runnerbean", "forecast"),
+		"a", "default", InboxTube("runnerbean"), RunTube("runnerbean", "abcdefghij", "forecast"),
 		"Az09-+/;.$_()", "+", strings.Repeat("x", maxTube),
 	}
 	for _, name := range good {
@@ -35,7 +35,7 @@ func TestTubeNames(t *testing.T) {
 	if got := InboxTube("p"); got != "p/inbox" {
 		t.Error(got)
 	}
-	if got := RunTube("p", "x"); got != "p/run/x" {
+	if got := RunTube("p", "l", "x"); got != "p/run/l/x" {
 		t.Error(got)
 	}
 }

@@ -110,7 +110,7 @@ func (w *wire) next() error {
 func (w *wire) admit(r reply) error {
 	job := w.want.id
 	switch {
-	case !job && r.size > maxStats:
+	case !job && r.size > w.want.most:
 		return fmt.Errorf("%w: a body of %d bytes", ErrReply, r.size)
 	case !job || r.size <= w.maxBody:
 		w.left, w.trailer = r.size, true

@@ -1,6 +1,12 @@
 -- A part for each subject.
 
--- Identity: which ledger this is.
+-- Identity: which ledger this is. The program puts the one row.
+CREATE TABLE identity (
+    one BIGINT NOT NULL PRIMARY KEY,
+    id  TEXT   NOT NULL
+);
+-- The messages of queued jobs are on tubes that no node reads any more.
+UPDATE jobs SET server = '', message = 0 WHERE state = 'queued' AND server <> '';
 
 -- Quarantine: jobs whose attempts were lost with their nodes.
 -- quarantine is 1 for an attempt that runs, or ran, with nothing beside it on

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// Nodes with ledgers of their own that have nothing in common but beanstalkd, the
+// name of a program and a web server that picks the node: no job is touched by
+// another node than the one whose inbox it was put on, and none waits for the
+// reconciler.
+func TestNodesThatShareBeanstalkdOnly(t *testing.T) {
+	t.Parallel()
+	const all = 500
+	for _, nodes := range []int{1, 2, 3} {
+		t.Run(fmt.Sprint(nodes), func(t *testing.T) {
+			server := queuetest.Start(t)
+			pool := make([]*process, nodes)
+			for i := range pool {
+				pool[i] = newNode(t, server.Addr)
+				pool[i].install("who", "cat >/dev/null; echo '\"'w"+fmt.Sprint(i+1)+"'\"'")
+				pool[i].env = append(pool[i].env, fmt.Sprintf("RUNNERBEAN_NODE=w%d", i+1))
+				pool[i].start("worker")
+			}
+			began := time.Now()
+			ids := putInTurn(t, server.Addr, pool, all)
+			for i, p := range pool {
+				for n := -1; n < len(ids[i]); {
+					p.until("more of its jobs end", func() bool { return p.succeeded() > n })
+					n = p.succeeded()
+				}
+				t.Logf("node %d of %d: %d jobs ended after %v", i+1, nodes, len(ids[i]), time.Since(began).Round(time.Millisecond))
+			}
+			for i, p := range pool {
+				p.wantOwn(fmt.Sprintf("w%d", i+1), ids[i])
+			}
+			pool[0].wantEmptyTubes(server.Addr)
+		})
+	}
+}
+
+// putInTurn puts documents on the inbox of one node after the other, and returns
+// the ids that each has got.
+func putInTurn(t *testing.T, addr string, pool []*process, n int) [][]string {
+	t.Helper()
+	producer, err := queue.NewProducer(queue.Config{Addrs: []string{addr}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	ids := make([][]string, len(pool))
+	messages := make([]queue.Message, n)
+	for i := range messages {
+		at, id := i%len(pool), jobs.NewID()
+		ids[at] = append(ids[at], id)
+		document := fmt.Sprintf(`{"id":%q,"program":"who","input":{"data":%d},"result":{"url":"%s/%s"}}`, id, i, pool[at].url, id)
+		messages[i] = queue.Message{Tube: fmt.Sprintf("runnerbean/inbox/w%d", at+1), Body: []byte(document), Priority: jobs.DefaultPriority}
+	}
+	if _, err := producer.PutAll(t.Context(), messages); err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+// succeeded is how many jobs of the node's ledger have.
+func (p *process) succeeded() int {
+	p.t.Helper()
+	var overview jobs.Overview
+	p.api("/api/v1/overview", &overview)
+	return int(overview.Counts[jobs.Succeeded])
+}
+
+// wantOwn makes sure that jobs ran on a node, once, and that nothing else was
+// done with them.
+func (p *process) wantOwn(node string, ids []string) {
+	p.t.Helper()
+	for _, id := range ids {
+		r, ok := p.get(p.url + "/" + id)
+		if !ok || r.State != jobs.Succeeded || r.Attempt != 1 || string(r.Result) != `"`+node+`"` {
+			p.t.Errorf("job %s of %s: %s in attempt %d with %s", id, node, r.State, r.Attempt, r.Result)
+		}
+	}
+	var page jobs.EventPage
+	p.api("/api/v1/events?limit=1000", &page)
+	for _, e := range page.Events {
+		// On a busy machine it may take seconds until a message is put.
+		if (e.Job != "" || e.Kind == "resent") && !strings.Contains(e.Message, "no message was put for it yet") {
+			p.t.Errorf("%s: %s of job %s: %s", node, e.Kind, e.Job, e.Message)
+		}
+	}
+	if log := p.log.String(); strings.Contains(log, "does not know") {
+		p.t.Errorf("%s says:\n%s", node, log)
+	}
+}
+
+// api gets JSON from the node.
+func (p *process) api(path string, to any) {
+	p.t.Helper()
+	answer, err := http.Get(p.url + path)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if err := json.NewDecoder(answer.Body).Decode(to); err != nil {
+		p.t.Fatalf("%s: %v", path, err)
+	}
+}
+
+// wantEmptyTubes waits until the server has no message of ours.
+func (p *process) wantEmptyTubes(addr string) {
+	p.t.Helper()
+	producer, err := queue.NewProducer(queue.Config{Addrs: []string{addr}})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer producer.Close()
+	p.until("all tubes are empty", func() bool {
+		servers, err := producer.Servers(p.t.Context())
+		if err != nil {
+			return false
+		}
+		states := []string{"ready", "reserved", "delayed", "buried"}
+		return !slices.ContainsFunc(states, func(state string) bool { return servers[0].Stats["current-jobs-"+state] != "0" })
+	})
+}
+
+// Who takes from an inbox together with nodes of another ledger is told so at
+// start, by doctor and on the overview, and what to do; doing it ends the warning.
+func TestWarningOfASharedInbox(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	first, second := newNode(t, server.Addr), newNode(t, server.Addr)
+	second.env = append(second.env, "RUNNERBEAN_NODE=n2")
+	first.start("worker")
+	out, _, _ := first.client("", "doctor")
+	if strings.Contains(out, "nother ledger") {
+		t.Errorf("doctor warns of nobody:\n%s", out)
+	}
+	const want = "Another ledger (node n1) also takes documents from runnerbean/inbox"
+	// A node that is not there yet can ask, too.
+	if out, _, _ := second.client("", "doctor"); !strings.Contains(out, want) || !strings.Contains(out, "RUNNERBEAN_PREFIX") {
+		t.Errorf("doctor before the start:\n%s", out)
+	}
+	second.start("worker")
+	second.until("a warning in the log", func() bool { return strings.Contains(second.log.String(), want) })
+	second.until("a warning on the overview", func() bool { return second.finds(want) })
+	out, _, _ = second.client("", "doctor")
+	if !strings.Contains(out, want) || !strings.Contains(out, "RUNNERBEAN_INBOX=node") {
+		t.Errorf("doctor:\n%s", out)
+	}
+	first.until("a warning on the first node", func() bool { return first.finds("Another ledger (node n2)") })
+
+	second.end(syscall.SIGTERM)
+	second.env = append(second.env, "RUNNERBEAN_INBOX=node")
+	second.start("worker")
+	first.until("the end of the warning", func() bool { return !first.finds("nother ledger") })
+	if out, _, _ = second.client("", "doctor"); strings.Contains(out, "nother ledger") {
+		t.Errorf("doctor warns still:\n%s", out)
+	}
+	if second.finds("nother ledger") {
+		t.Error("the overview warns still")
+	}
+}
+
+// finds reports whether the verdict on the overview says so.
+func (p *process) finds(text string) bool {
+	p.t.Helper()
+	var overview jobs.Overview
+	p.api("/api/v1/overview", &overview)
+	return slices.ContainsFunc(overview.Verdict.Findings, func(f jobs.Finding) bool { return strings.Contains(f.Text, text) })
+}

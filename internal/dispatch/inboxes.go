@@ -1,0 +1,144 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// What a node takes documents from.
+const (
+	// InboxShared: the inbox of all nodes, and its own.
+	InboxShared = "shared"
+	// InboxNode: its own alone.
+	InboxNode = "node"
+)
+
+// maxTakers is how many nodes of other ledgers one look asks about.
+const maxTakers = 200
+
+// inboxes are the tubes that this node takes documents from. The last one gets
+// none: that somebody watches it tells others who takes from here.
+func (d *Dispatcher) inboxes() []string {
+	common := queue.InboxTube(d.cfg.Prefix)
+	if d.cfg.Node == "" {
+		return []string{common}
+	}
+	own := []string{common + "/" + d.cfg.Node, d.taker().tube(d.cfg.Prefix)}
+	if d.cfg.Inbox == InboxNode {
+		return own
+	}
+	return append([]string{common}, own...)
+}
+
+func (d *Dispatcher) taker() Taker {
+	return Taker{Inbox: d.cfg.Inbox, Ledger: d.cfg.Ledger.ID(), Node: d.cfg.Node}
+}
+
+// Taker is a node that takes documents from inboxes, of whatever ledger.
+type Taker struct {
+	Inbox  string // InboxShared or InboxNode
+	Ledger string
+	Node   string
+}
+
+// intake is what the names of the tubes begin with that tell of takers.
+func intake(prefix string) string { return prefix + "/intake/" }
+
+func (t Taker) tube(prefix string) string {
+	return intake(prefix) + t.Inbox + "/" + t.Ledger + "/" + t.Node
+}
+
+func takerOf(prefix, tube string) (t Taker, ok bool) {
+	rest, ok := strings.CutPrefix(tube, intake(prefix))
+	parts := strings.SplitN(rest, "/", 3)
+	if !ok || len(parts) < 3 {
+		return t, false
+	}
+	t = Taker{Inbox: parts[0], Ledger: parts[1], Node: parts[2]}
+	return t, (t.Inbox == InboxShared || t.Inbox == InboxNode) && t.Ledger != "" && t.Node != ""
+}
+
+// Takers lists the nodes that take from inboxes on a server now, but those of
+// the ledger own.
+func Takers(ctx context.Context, p *queue.Producer, addr, prefix, own string) ([]Taker, error) {
+	tubes, err := p.Tubes(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	return takersAmong(ctx, p, addr, prefix, own, tubes)
+}
+
+func takersAmong(ctx context.Context, p *queue.Producer, addr, prefix, own string, tubes []string) (list []Taker, err error) {
+	slices.Sort(tubes)
+	asked := 0
+	for _, tube := range tubes {
+		t, ok := takerOf(prefix, tube)
+		if !ok || t.Ledger == own {
+			continue
+		}
+		if asked++; asked > maxTakers {
+			break
+		}
+		stats, err := p.TubeStats(ctx, addr, tube)
+		if err != nil {
+			return nil, err
+		}
+		if integer(stats["current-watching"]) > 0 {
+			list = append(list, t)
+		}
+	}
+	return list, nil
+}
+
+// Sharing is what a node has to know of nodes of other ledgers that take from
+// the same inboxes of a server.
+func Sharing(addr, prefix string, own Taker, others []Taker) (list []jobs.SharedInbox) {
+	common := queue.InboxTube(prefix)
+	all := slices.DeleteFunc(slices.Clone(others), func(t Taker) bool { return own.Inbox == InboxNode || t.Inbox == InboxNode })
+	twins := slices.DeleteFunc(slices.Clone(others), func(t Taker) bool { return t.Node != own.Node })
+	if len(all) > 0 {
+		list = append(list, sharedInbox(addr, common, all, "put documents on the inboxes of the nodes, "+common+
+			"/NODE, and set RUNNERBEAN_INBOX=node, or give each system a RUNNERBEAN_PREFIX of its own, or have the nodes share one ledger"))
+	}
+	if len(twins) > 0 {
+		list = append(list, sharedInbox(addr, common+"/"+own.Node, twins, "give one of the nodes another name with RUNNERBEAN_NODE"))
+	}
+	return list
+}
+
+func sharedInbox(addr, tube string, others []Taker, do string) jobs.SharedInbox {
+	var nodes, ledgers []string
+	for _, t := range others {
+		nodes, ledgers = append(nodes, t.Node), append(ledgers, t.Ledger)
+	}
+	slices.Sort(nodes)
+	slices.Sort(ledgers)
+	nodes = slices.Compact(nodes)
+	who := "Another ledger"
+	also := "also takes"
+	if n := len(slices.Compact(ledgers)); n > 1 {
+		who, also = fmt.Sprintf("%d other ledgers", n), "also take"
+	}
+	text := fmt.Sprintf("%s (%s) %s documents from %s on %s, so that a job may run where its result URL does not lead; %s",
+		who, namesOf(nodes), also, tube, addr, do)
+	return jobs.SharedInbox{Tube: tube, Nodes: nodes, Text: text}
+}
+
+// namesOf names a few nodes.
+func namesOf(names []string) string {
+	const most = 5
+	text := "node "
+	if len(names) > 1 {
+		text = "nodes "
+	}
+	text += strings.Join(names[:min(len(names), most)], ", ")
+	if more := len(names) - most; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}

@@ -1,0 +1,149 @@
+package dispatch
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// beside is a dispatcher with a ledger of its own on the beanstalkd of another.
+func (f *fixture) beside(t *testing.T, node, inbox string) *fixture {
+	t.Helper()
+	l, err := ledger.Open(t.Context(), ledger.Config{DSN: "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")})
+	must(t, err)
+	t.Cleanup(func() { l.Close() })
+	announce(t, l, "forecast", "cat")
+	d, err := New(Config{
+		Queue: queue.Config{Addrs: []string{f.server.Addr}}, Node: node, Inbox: inbox, Ledger: l,
+		Interval: 50 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	must(t, err)
+	t.Cleanup(func() { d.Close() })
+	return &fixture{Dispatcher: d, server: f.server, ledger: l}
+}
+
+// surveyed makes a look at once and returns what it found.
+func (f *fixture) surveyed(t *testing.T) []jobs.SharedInbox {
+	t.Helper()
+	s := &survey{old: oldTubes{Dispatcher: f.Dispatcher}}
+	s.run(t.Context(), f.Dispatcher, f.living(t.Context()))
+	return s.sharedInboxes(f.server.Addr)
+}
+
+// takes waits until so many others take from inboxes, as a dispatcher sees it.
+func (f *fixture) takes(t *testing.T, n int) {
+	t.Helper()
+	waitFor(t, func() bool {
+		others, err := Takers(t.Context(), f.producer, f.server.Addr, f.cfg.Prefix, f.ledger.ID())
+		return err == nil && len(others) == n
+	})
+}
+
+// Nodes of several ledgers that take from one inbox are told of each other.
+func TestSharedInboxIsFound(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	if got := f.surveyed(t); len(got) > 0 {
+		t.Errorf("alone: %+v", got)
+	}
+	f.serve(t)
+	for name, c := range map[string]struct {
+		node, inbox string
+		tubes       []string // that both take from
+		do          string
+	}{
+		"the common inbox":         {"n2", InboxShared, []string{"runnerbean/inbox"}, "RUNNERBEAN_INBOX=node"},
+		"the name of a node":       {"n1", InboxNode, []string{"runnerbean/inbox/n1"}, "RUNNERBEAN_NODE"},
+		"both":                     {"n1", InboxShared, []string{"runnerbean/inbox", "runnerbean/inbox/n1"}, "RUNNERBEAN_PREFIX"},
+		"an inbox of its own":      {"n3", InboxNode, nil, ""},
+		"a name that has slashes.": {"n1/inbox/n1", InboxNode, nil, ""},
+	} {
+		other := f.beside(t, c.node, c.inbox)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- other.Run(ctx) }()
+		f.takes(t, 1)
+		other.takes(t, 1)
+		var tubes []string
+		var text string
+		for _, s := range other.surveyed(t) {
+			tubes, text = append(tubes, s.Tube), text+s.Text
+			if diff := cmp.Diff([]string{"n1"}, s.Nodes); diff != "" {
+				t.Errorf("%s: %s", name, diff)
+			}
+		}
+		if diff := cmp.Diff(c.tubes, tubes); diff != "" || !strings.Contains(text, c.do) {
+			t.Errorf("%s: %s\n%s", name, text, diff)
+		}
+		cancel()
+		must(t, <-ended)
+		f.takes(t, 0)
+	}
+	if got := f.surveyed(t); len(got) > 0 {
+		t.Errorf("alone again: %+v", got)
+	}
+}
+
+// A node that shares the ledger is no stranger, nor is a message on such a tube.
+func TestInboxOfOneLedgerIsNotShared(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.serve(t)
+	f.put(t, "runnerbean/intake/shared/strangerxx/n9", "x")
+	f.put(t, "runnerbean/intake/x", "x")
+	if got := f.surveyed(t); len(got) > 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// With an inbox of its own a node leaves the documents of the common one alone.
+func TestNodeInboxAlone(t *testing.T) {
+	t.Parallel()
+	f := (&fixture{server: queuetest.Start(t)}).beside(t, "n1", InboxNode)
+	f.serve(t)
+	common, own := jobs.NewID(), jobs.NewID()
+	f.put(t, "runnerbean/inbox", document(common, "cat"))
+	f.put(t, "runnerbean/inbox/n1", document(own, "cat"))
+	f.state(t, own, jobs.Queued)
+	stats, err := f.producer.TubeStats(t.Context(), f.server.Addr, "runnerbean/inbox")
+	must(t, err)
+	if stats["current-jobs-ready"] != "1" {
+		t.Errorf("the common inbox: %v", stats)
+	}
+}
+
+func TestBadInbox(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, c := range []Config{
+		{Inbox: "both", Node: "n1"}, {Inbox: InboxNode}, {Node: "n 1"}, {Node: strings.Repeat("x", 170)},
+	} {
+		c.Ledger = f.ledger
+		if d, err := New(c); err == nil {
+			d.Close()
+			t.Errorf("%+v is taken", c)
+		}
+	}
+}
+
+func FuzzTakerOf(f *testing.F) {
+	for _, seed := range []string{"p/intake/shared/abc/n1", "p/intake/node/abc/a/b", "p/intake/", "p/intake/node//", "x"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, tube string) {
+		if taker, ok := takerOf("p", tube); ok && taker.tube("p") != tube {
+			t.Errorf("%q becomes %+v", tube, taker)
+		}
+	})
+}

@@ -1,0 +1,66 @@
+package dispatch
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// surveyEvery is how often the lists of the servers' tubes are looked at.
+const surveyEvery = 10 * time.Second
+
+// survey finds out from the list of a server's tubes who else is there.
+type survey struct {
+	next time.Time
+	old  oldTubes
+
+	mu     sync.Mutex
+	shared map[string][]jobs.SharedInbox // by the server's address
+}
+
+// run looks at the tubes of every server, if it is time.
+func (s *survey) run(ctx context.Context, d *Dispatcher, living map[string]string) {
+	if now := time.Now(); now.Before(s.next) {
+		return
+	}
+	s.next = time.Now().Add(surveyEvery)
+	for _, addr := range living {
+		tubes, err := d.producer.Tubes(ctx, addr)
+		if err != nil {
+			d.warn(ctx, "cannot list the tubes of beanstalkd", err)
+			continue
+		}
+		s.old.empty(ctx, addr, tubes)
+		others, err := takersAmong(ctx, d.producer, addr, d.cfg.Prefix, d.cfg.Ledger.ID(), tubes)
+		if err != nil {
+			d.warn(ctx, "cannot ask beanstalkd who takes from the inbox", err)
+			continue
+		}
+		s.tell(d, addr, Sharing(addr, d.cfg.Prefix, d.taker(), others))
+	}
+}
+
+// tell keeps what was found and logs what is new.
+func (s *survey) tell(d *Dispatcher, addr string, found []jobs.SharedInbox) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range found {
+		if !slices.ContainsFunc(s.shared[addr], func(old jobs.SharedInbox) bool { return old.Text == f.Text }) {
+			d.log.Warn(f.Text, "node", d.cfg.Node)
+		}
+	}
+	if s.shared == nil {
+		s.shared = map[string][]jobs.SharedInbox{}
+	}
+	s.shared[addr] = found
+}
+
+// sharedInboxes is what the last look has found on a server.
+func (s *survey) sharedInboxes(addr string) []jobs.SharedInbox {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shared[addr]
+}

@@ -1,0 +1,112 @@
+package ledger
+
+import (
+	"database/sql"
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// A ledger has one id for ever, and no two have the same.
+func TestIdentity(t *testing.T) {
+	t.Parallel()
+	a, b := newDesk(t), newDesk(t)
+	if !regexp.MustCompile(`^[a-z2-7]{10}$`).MatchString(a.ID()) || a.ID() == b.ID() {
+		t.Errorf("ids %q and %q", a.ID(), b.ID())
+	}
+	read := func(path string) string {
+		t.Helper()
+		id, err := ReadID(t.Context(), "sqlite:"+path)
+		a.must(err)
+		return id
+	}
+	again := a.open()
+	if again.ID() != a.ID() || read(a.path) != a.ID() {
+		t.Errorf("%q, opened again %q, read %q", a.ID(), again.ID(), read(a.path))
+	}
+	a.must(again.Close())
+	a.must(a.Close())
+	// Read by another user it must not leave anything behind that the node cannot write.
+	before, err := os.ReadDir(filepath.Dir(a.path))
+	a.must(err)
+	if id := read(a.path); id != a.ID() {
+		t.Errorf("closed: %q", id)
+	}
+	if after, err := os.ReadDir(filepath.Dir(a.path)); err != nil || len(after) != len(before) {
+		t.Errorf("files %v, before %v, %v", after, before, err)
+	}
+	if id := read(filepath.Join(t.TempDir(), "none.db")); id != "" {
+		t.Errorf("of nothing: %q", id)
+	}
+	old := filepath.Join(t.TempDir(), "old.db")
+	oldLedger(t, old)
+	if id := read(old); id != "" {
+		t.Errorf("of an old ledger: %q", id)
+	}
+	if id, err := ReadID(t.Context(), "sqlite:"+t.TempDir()); err == nil {
+		t.Errorf("of a folder: %q", id)
+	}
+}
+
+// What is queued in a ledger of schema version 3 has messages on tubes that no
+// node reads any more: it gets new ones. What runs goes on.
+func TestUpgradePutsMessagesAnew(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "old.db")
+	oldLedger(t, path)
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	third, err := os.ReadFile("migrations/0003_overview.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{
+		onlySQLite.ReplaceAllString(string(third), "$1"), "UPDATE schema_version SET version = 3",
+		"UPDATE jobs SET server = 'before', message = 7, not_before = 99 WHERE id = 'q'",
+		"UPDATE jobs SET state = 'running', attempt = 1, instance = 'i1', node = 'n1' WHERE id = 's'",
+	} {
+		if _, err := db.Exec(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Open(t.Context(), Config{DSN: "sqlite:" + path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	list, _, err := l.Unsent(t.Context(), []string{"before"}, time.Now(), 10)
+	if err != nil || len(list) != 1 || list[0].ID != "q" || list[0].Server != "" || list[0].Message != 0 {
+		t.Errorf("without a message: %+v, %v", list, err)
+	}
+	if r, err := l.Get(t.Context(), "s"); err != nil || r.State != jobs.Running || r.Attempt != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if len(l.ID()) != IDLength {
+		t.Errorf("id %q", l.ID())
+	}
+}
+
+// A ledger that has lost its id is not opened: its jobs have messages under it.
+func TestLostIdentity(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.must(d.Close())
+	db, err := sql.Open("sqlite", d.path)
+	d.must(err)
+	_, err = db.Exec("DELETE FROM identity")
+	d.must(errors.Join(err, db.Close()))
+	if l, err := Open(t.Context(), Config{DSN: "sqlite:" + d.path}); err == nil {
+		l.Close()
+		t.Error("it is opened")
+	}
+}

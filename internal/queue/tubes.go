@@ -1,0 +1,108 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/beanstalkd/go-beanstalk"
+)
+
+// Tubes lists the tubes of a server: those that have messages, or of which a
+// connection takes or to which it puts. Whatever cannot be a tube's name is left
+// out.
+func (p *Producer) Tubes(ctx context.Context, addr string) (tubes []string, err error) {
+	err = p.on(addr, func(s *pool) error {
+		return s.use(ctx, func(c *conn) error {
+			tubes, err = c.tubes(ctx)
+			return err
+		})
+	})
+	return tubes, err
+}
+
+// TubeStats returns the statistics of a tube on one of the servers. A tube
+// that does not exist, for it is empty and unused, has none and no error.
+func (p *Producer) TubeStats(ctx context.Context, addr, tube string) (stats map[string]string, err error) {
+	if err := ValidTube(tube); err != nil {
+		return nil, err
+	}
+	err = p.on(addr, func(s *pool) error {
+		return s.use(ctx, func(c *conn) error {
+			stats, err = c.tubeStats(ctx, tube)
+			return err
+		})
+	})
+	if errors.Is(err, ErrGone) {
+		return nil, nil
+	}
+	return stats, err
+}
+
+// Unpause ends the pause of a tube. One that does not exist is no error.
+func (p *Producer) Unpause(ctx context.Context, addr, tube string) error {
+	if err := ValidTube(tube); err != nil {
+		return err
+	}
+	err := p.on(addr, func(s *pool) error {
+		return s.use(ctx, func(c *conn) error { return c.unpause(ctx, tube) })
+	})
+	if errors.Is(err, ErrGone) {
+		return nil
+	}
+	return err
+}
+
+// Kick makes up to n buried messages of a tube ready, or delayed ones where none
+// is buried. Its connection ends with it: one that has used a tube keeps the tube
+// in existence.
+func (p *Producer) Kick(ctx context.Context, addr, tube string, n int) error {
+	if err := ValidTube(tube); err != nil {
+		return err
+	}
+	return p.on(addr, func(s *pool) error {
+		c, err := dial(ctx, s.cfg, s.addr)
+		if err != nil {
+			return err
+		}
+		defer c.discard()
+		return c.kick(ctx, tube, n)
+	})
+}
+
+// on calls f with the pool of one of the servers.
+func (p *Producer) on(addr string, f func(*pool) error) error {
+	for _, pool := range p.pools {
+		if pool.addr == addr {
+			return f(pool)
+		}
+	}
+	return fmt.Errorf("queue: %q is not one of the servers", addr)
+}
+
+func (c *conn) tubes(ctx context.Context) (tubes []string, err error) {
+	var all []string
+	err = c.do(ctx, call{name: "list-tubes", want: tubesShape}, func() error {
+		all, err = c.client.ListTubes()
+		return err
+	})
+	for _, name := range all {
+		if ValidTube(name) == nil {
+			tubes = append(tubes, name)
+		}
+	}
+	return tubes, err
+}
+
+func (c *conn) unpause(ctx context.Context, tube string) error {
+	return c.do(ctx, call{name: "pause-tube", want: pauseShape}, func() error {
+		return (&beanstalk.Tube{Conn: c.client, Name: tube}).Pause(0)
+	})
+}
+
+func (c *conn) kick(ctx context.Context, tube string, n int) error {
+	return c.do(ctx, call{name: "kick", want: kickShape, notices: 1}, func() error {
+		_, err := (&beanstalk.Tube{Conn: c.client, Name: tube}).Kick(n)
+		return err
+	})
+}
