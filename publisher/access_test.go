@@ -206,7 +206,7 @@ func TestWithoutTokens(t *testing.T) {
 			t.Errorf("%s %s may be read by pages of any origin", r.method, path)
 		}
 		got = readOnly.askBriefly(r.method, path)
-		if refused := got.StatusCode == 403; refused != (r.needs == operator) {
+		if refused := got.StatusCode == 403; refused != (r.needs.role() == operator) {
 			t.Errorf("read only: %s %s: %d", r.method, path, got.StatusCode)
 		}
 	}
