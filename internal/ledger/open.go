@@ -39,6 +39,7 @@ type Ledger struct {
 	syncs  chan *op      // done, to be answered once they are on the disk
 	done   chan struct{} // closed when writer and syncer have ended
 
+	failure failure
 	closing atomic.Bool // tells the writer to leave what may wait
 
 	observe func(op string, d time.Duration, err error)
@@ -74,6 +75,7 @@ func (l *Ledger) start() {
 
 func newLedger(c Config) *Ledger {
 	l := &Ledger{lease: c.Lease, clock: c.Now, log: c.Logger, ops: make(chan *op, maxBatch), syncs: make(chan *op, 4*maxBatch), done: make(chan struct{})}
+	l.failure.failed = make(chan struct{})
 	l.look, l.foreign.every, l.foreign.ask = maxLook, foreignEvery, make(chan chan int64)
 	l.observe, l.webhook = c.Observe, clean(c.Webhook, maxURL)
 	l.steps.held, l.steps.check = map[stepsKey]heldSteps{}, stepsCheck

@@ -38,15 +38,14 @@ func (l *Ledger) sync() {
 }
 
 func (l *Ledger) syncBatch(batch []*op) {
-	var err error
+	err := l.Err() // a sync that succeeds after one that failed proves nothing
 	for _, o := range batch {
-		if o.hard && o.err == nil {
-			err = l.writer.sync(l.writer.wal)
+		if o.hard && o.err == nil && err == nil {
+			if err = l.writer.sync(l.writer.wal); err != nil {
+				err = l.fail("sync", err)
+			}
 			break
 		}
-	}
-	if err != nil {
-		l.log.Error("the ledger cannot be brought to the disk", "err", err)
 	}
 	for _, o := range batch {
 		if err != nil && o.err == nil {

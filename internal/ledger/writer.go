@@ -31,6 +31,8 @@ type writer struct {
 	// patience is how long begin waits for other processes that write.
 	patience time.Duration
 
+	statements int // since it was looked how long the log is
+
 	wal *os.File // the write-ahead log
 	// sync makes all that was committed survive a power cut.
 	sync func(wal *os.File) error
@@ -43,12 +45,10 @@ var (
 	backgroundC = context.Background()
 )
 
-// openWriter connects and migrates. Checkpoints are half as often as by default,
-// for the same pages change again and again; at a quarter the longest commit
-// takes ten times as long.
+// openWriter connects and migrates.
 func openWriter(ctx context.Context, path string) (*writer, error) {
 	db, err := sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)",
-		"foreign_keys(1)", "wal_autocheckpoint(2000)", "journal_size_limit(67108864)", "cache_size(-4096)", "temp_store(MEMORY)"))
+		"foreign_keys(1)", "wal_autocheckpoint(0)", "journal_size_limit(67108864)", "cache_size(-4096)", "temp_store(MEMORY)"))
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +65,11 @@ func (w *writer) connect(ctx context.Context, path string) (err error) {
 		return err
 	}
 	if err := migrate(ctx, w.conn); err != nil {
+		return err
+	}
+	// What an earlier life has left in the log goes into the file, and is synced
+	// there: after a sync that failed nothing may stand on the log's pages.
+	if _, _, err := w.walk(qCheckpoint); err != nil {
 		return err
 	}
 	// From here on waiting is done by begin, which is quicker to notice.
@@ -98,6 +103,7 @@ func (w *writer) stmt(q *query) (*sql.Stmt, error) {
 }
 
 func (w *writer) exec(q *query, args ...any) (sql.Result, error) {
+	w.statements++
 	s, err := w.stmt(q)
 	if err != nil {
 		return nil, err
@@ -196,6 +202,7 @@ func (l *Ledger) write() {
 		l.letOthersCome()
 		batch = l.collect(append(batch[:0], first))
 		unsettled = l.runBatch(t, batch) || unsettled
+		l.checkpoint()
 		for unsettled {
 			unsettled = l.settleRest(t)
 			if len(l.ops) > 0 || l.closing.Load() {
@@ -268,6 +275,9 @@ var errAlone = errors.New("operations have to run alone")
 // errAlone with nothing done.
 func (t *txn) run(ops []*op) error {
 	t.reset()
+	if err := t.l.Err(); err != nil {
+		return failAll(ops, err)
+	}
 	if err := t.w.begin(); err != nil {
 		return failAll(ops, fmt.Errorf("begin: %w", err))
 	}
@@ -286,6 +296,9 @@ func (t *txn) run(ops []*op) error {
 	}
 	if err := t.commit(); err != nil {
 		t.w.rollback()
+		if isIOError(err) {
+			err = t.l.fail("commit", err)
+		}
 		return failAll(ops, fmt.Errorf("commit: %w", err))
 	}
 	t.l.lateEnd(t.all.tallies)

@@ -58,6 +58,30 @@ func Run(t testing.TB, cmd *exec.Cmd, names ...string) []Call {
 	return parse(string(text))
 }
 
+// Inject runs a command, which has not been started and must succeed, while
+// calls on a file fail as strace's option -e inject says. It returns what the
+// command printed, and reports whether a call was made to fail.
+func Inject(t testing.TB, cmd *exec.Cmd, file, inject string) (printed string, hit bool) {
+	t.Helper()
+	path, err := exec.LookPath("strace")
+	if err != nil {
+		t.Fatalf("%v: install the package strace", err)
+	}
+	output := filepath.Join(t.TempDir(), "strace")
+	names, _, _ := strings.Cut(inject, ":")
+	cmd.Args = append([]string{path, "-f", "-qq", "-e", "signal=none", "-e", "trace=" + names, "-P", file, "-e", "inject=" + inject, "-o", output, cmd.Path}, cmd.Args[1:]...)
+	cmd.Path = path
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	text, err := os.ReadFile(output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out), strings.Contains(string(text), "(INJECTED)")
+}
+
 var (
 	whole   = regexp.MustCompile(`^(\d+) +(\w+)\((.*)\) += (.+)$`)
 	begun   = regexp.MustCompile(`^(\d+) +(\w+)\((.*) <unfinished \.\.\.>$`)

@@ -1,0 +1,51 @@
+package ledger
+
+import "fmt"
+
+const (
+	// checkpointFrames is how many pages of the log are brought into the file at
+	// once. It is twice SQLite's default, for the same pages change again and again;
+	// at four times the longest commit takes ten times as long.
+	checkpointFrames = 2000
+	// checkpointLook is after how many statements the length of the log is asked for.
+	checkpointLook = 200
+)
+
+var (
+	qLogLength  = newQuery("PRAGMA wal_checkpoint(NOOP)")
+	qCheckpoint = newQuery("PRAGMA wal_checkpoint(PASSIVE)")
+)
+
+// checkpoint brings the log into the file where it has become long. SQLite would
+// do so by itself within COMMIT, and say nothing of a sync that fails there.
+func (l *Ledger) checkpoint() {
+	w := l.writer
+	if w.statements < checkpointLook || l.Err() != nil {
+		return
+	}
+	w.statements = 0
+	length, done, err := w.walk(qLogLength)
+	if err == nil && length-done >= checkpointFrames {
+		_, _, err = w.walk(qCheckpoint)
+	}
+	switch {
+	case isIOError(err):
+		_ = l.fail("checkpoint", err)
+	case err != nil && !isBusy(err):
+		l.log.Warn("the ledger's log is not brought into its file yet", "err", err)
+	}
+}
+
+// walk runs a checkpoint of some kind, and returns how long the log is, in
+// pages, and how much of it the file has.
+func (w *writer) walk(q *query) (length, done int, err error) {
+	s, err := w.stmt(q)
+	if err != nil {
+		return 0, 0, err
+	}
+	var busy int
+	if err := s.QueryRowContext(backgroundC).Scan(&busy, &length, &done); err != nil {
+		return 0, 0, fmt.Errorf("checkpoint: %w", err)
+	}
+	return length, done, nil
+}

@@ -1,0 +1,158 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/runnerbean/runnerbean/internal/stracetest"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// failureEnv turns the test binary into a process that writes until the ledger
+// refuses, and then once more.
+const failureEnv = "LEDGER_TEST_FAILURE"
+
+func init() {
+	if path := os.Getenv(failureEnv); path != "" {
+		writeUntilRefused(path)
+		os.Exit(0)
+	}
+}
+
+func writeUntilRefused(path string) {
+	ctx := context.Background()
+	l, err := Open(ctx, Config{DSN: "sqlite:" + path, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		panic(err)
+	}
+	for range 3000 {
+		e := entry(nil)
+		if _, err = l.Accept(ctx, []Entry{e}); err != nil {
+			break
+		}
+		fmt.Println("accepted", e.Job.ID)
+	}
+	fmt.Println("refused:", err)
+	_, again := l.Accept(ctx, []Entry{entry(nil)})
+	fmt.Println("reopen:", errors.Is(err, ErrReopen) && errors.Is(again, ErrReopen) && errors.Is(l.Err(), ErrReopen))
+}
+
+// Whatever fails on the way to the disk, by whatever call, nothing more is
+// written, and what was acknowledged is there when the ledger is opened again.
+func TestFailedDiskEndsWriting(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ file, inject string }{
+		"sync of the log":                  {"-wal", "fdatasync:error=EIO:when=10"},
+		"sync of the log, disk full":       {"-wal", "fdatasync:error=ENOSPC:when=10"},
+		"sync of the log by SQLite":         {"-wal", "fsync:error=EIO:when=1+"},
+		"sync of the file at a checkpoint": {"", "fsync:error=EIO:when=1+"},
+		"write at a commit":                {"-wal", "pwrite64:error=EIO:when=200"},
+		"write at a checkpoint":            {"", "pwrite64:error=EIO:when=1+"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, err := filepath.EvalSymlinks(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(dir, "ledger.db")
+			first, err := Open(t.Context(), Config{DSN: "sqlite:" + path}) // it makes the file, and closes it in good order
+			if err != nil || first.Close() != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = append(os.Environ(), failureEnv+"="+path)
+			printed, hit := stracetest.Inject(t, cmd, path+c.file, c.inject)
+			if !hit {
+				t.Fatal("no call was made to fail")
+			}
+			if !strings.Contains(printed, "reopen: true\n") {
+				t.Errorf("%s", printed[max(0, len(printed)-1000):])
+			}
+			l, err := Open(t.Context(), Config{DSN: "sqlite:" + path})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			for line := range strings.Lines(printed) {
+				id, ok := strings.CutPrefix(strings.TrimSpace(line), "accepted ")
+				if !ok {
+					continue
+				}
+				if r, err := l.Get(t.Context(), id); err != nil || r.State != jobs.Queued {
+					t.Errorf("%s was acknowledged: %s, %v", id, r.State, err)
+				}
+			}
+			if _, err := l.Accept(t.Context(), []Entry{entry(nil)}); err != nil {
+				t.Errorf("opened again: %v", err)
+			}
+		})
+	}
+}
+
+// A disk that fails once is not asked a second time.
+func TestFailedSyncIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.must(d.Ledger.Close())
+	syncs := 0
+	d.Ledger = d.openWith(func(w *writer) {
+		w.sync = func(*os.File) error {
+			if syncs++; syncs == 1 {
+				return errors.New("broken disk")
+			}
+			return nil
+		}
+	})
+	select {
+	case <-d.Failed():
+		t.Fatal("it has failed before it wrote")
+	default:
+	}
+	e := entry(nil)
+	if _, err := d.Accept(t.Context(), []Entry{e}); !errors.Is(err, ErrReopen) || !strings.Contains(err.Error(), "broken disk") {
+		t.Errorf("%v", err)
+	}
+	<-d.Failed()
+	for range 3 {
+		if _, err := d.Accept(t.Context(), []Entry{entry(nil)}); !errors.Is(err, ErrReopen) {
+			t.Errorf("%v", err)
+		}
+		if err := d.Beat(t.Context(), "i1", nil, 1, nil); !errors.Is(err, ErrReopen) {
+			t.Errorf("%v", err)
+		}
+	}
+	if syncs != 1 {
+		t.Errorf("%d syncs", syncs)
+	}
+	if _, err := d.Nodes(t.Context()); err != nil {
+		t.Errorf("it cannot be read: %v", err)
+	}
+	d.must(d.Ledger.Close())
+	d.Ledger = d.open()
+	if a := d.put(e); a.Record.ID != e.Job.ID || d.Err() != nil {
+		t.Errorf("%+v, %v", a, d.Err())
+	}
+}
+
+// A claim is answered before it is on the disk; nothing else is after it has
+// failed to get there.
+func TestClaimThatIsNotSynced(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	id := d.add(nil)
+	d.must(d.Ledger.Close())
+	d.Ledger = d.openWith(func(w *writer) { w.sync = func(*os.File) error { return errors.New("broken disk") } })
+	d.run(id)
+	<-d.Failed()
+	if _, err := d.Finish(t.Context(), id, 1, ending(jobs.Succeeded, jobs.OutcomeSucceeded)); !errors.Is(err, ErrReopen) {
+		t.Errorf("%v", err)
+	}
+}
