@@ -62,7 +62,7 @@ mutant() {
 }
 
 mutant 'file sync of the store removed' internal/store TestSyncedBeforeAnswer \
-	internal/store/create.go 'err := t.Sync(); err != nil' 'err := ctx.Err(); err != nil'
+	internal/store/create.go 'err := s.fsync(t.File); err != nil' 'err := ctx.Err(); err != nil'
 
 mutant 'file sync of the ledger removed' internal/ledger TestSyncedBeforeAnswer \
 	internal/ledger/sync_linux.go 'err := syscall.Fdatasync(int(f.Fd())); err' 'err := error(nil); err'

@@ -67,7 +67,7 @@ func (p *Publisher) verdictNow(ctx context.Context) (jobs.Verdict, error) {
 	return p.collected.verdicts.get(ctx, "", nowAge, func(ctx context.Context) (jobs.Verdict, error) {
 		o := p.newOverview()
 		err := p.addParts(ctx, &o, lookback{}, p.addNodes, p.addQueue, p.addLastHour, p.addServers)
-		return judge(o), err
+		return p.judgeDisk(judge(o)), err
 	})
 }
 
@@ -92,7 +92,7 @@ func (p *Publisher) readOverview(ctx context.Context, s lookback) (jobs.Overview
 	err := p.addParts(ctx, &o, s,
 		p.addCounts, p.addNodes, p.addQueue, p.addActivity, p.addRunning, p.addEvents, p.addServers)
 	if err == nil {
-		o.Verdict = judge(o)
+		o.Verdict = p.judgeDisk(judge(o))
 	}
 	return o, err
 }

@@ -28,6 +28,18 @@ const (
 	maxFindings = 20
 )
 
+// judgeDisk is for a node whose disk has failed its ledger or store: it ends.
+func (p *Publisher) judgeDisk(v jobs.Verdict) jobs.Verdict {
+	err := cmp.Or(p.cfg.Ledger.Err(), p.cfg.Store.Err())
+	if err == nil {
+		return v
+	}
+	f := jobs.Finding{Level: jobs.LevelBad, Path: "/nodes/" + url.PathEscape(p.cfg.Node), Text: "The disk has failed node " + show(p.cfg.Node, maxNameRunes) + ", which ends: " + show(err.Error(), 200) + "."}
+	v.Findings = append([]jobs.Finding{f}, v.Findings[:min(len(v.Findings), maxFindings-1)]...)
+	v.Level, v.Text = f.Level, f.Text
+	return v
+}
+
 // judge says in one sentence how the pool stands, and what is not as it should be.
 func judge(o jobs.Overview) jobs.Verdict {
 	v := jobs.Verdict{Level: jobs.LevelOK, Findings: []jobs.Finding{}}

@@ -86,7 +86,9 @@ func (a *attempt) readPublished(ctx context.Context) ([]byte, published, error) 
 }
 
 // adopt takes the result that an earlier attempt published before it died;
-// errNothing if there is none.
+// errNothing if there is none. That attempt may not have come to the sync of the
+// folder, so that the result is created again: where it is there, that is just
+// the sync.
 func (a *attempt) adopt(ctx context.Context) error {
 	document, _, err := a.readPublished(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -94,6 +96,10 @@ func (a *attempt) adopt(ctx context.Context) error {
 	}
 	if err != nil {
 		return nodeFault("the result of an earlier attempt cannot be read", err)
+	}
+	err = a.cfg.Store.Create(ctx, store.ResultKey(a.record.ID), document)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return nodeFault("the result of an earlier attempt cannot be brought to the disk", err)
 	}
 	a.won(ctx, document)
 	return nil

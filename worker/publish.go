@@ -56,7 +56,7 @@ func (a *attempt) won(ctx context.Context, document []byte) {
 func (a *attempt) persist(ctx context.Context, write func() error) error {
 	for try := 1; ; try++ {
 		err := write()
-		if err == nil || errors.Is(err, fs.ErrExist) || errors.Is(err, store.ErrTooBig) {
+		if err == nil || errors.Is(err, fs.ErrExist) || errors.Is(err, store.ErrTooBig) || errors.Is(err, store.ErrReopen) {
 			return err
 		}
 		if try == persistTries || !sleep(ctx, a.backoff.wait(try)) {

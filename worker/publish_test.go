@@ -58,6 +58,37 @@ func (r *rig) publishFor(j jobs.Job, attempt int, value string) []byte {
 	return document
 }
 
+// creator notes what is created.
+type creator struct {
+	Store
+	keys chan string
+}
+
+func (c *creator) Create(ctx context.Context, key string, data []byte) error {
+	c.keys <- key
+	return c.Store.Create(ctx, key, data)
+}
+
+// TestAdoptIsSynced brings a result to the disk whose attempt may have died
+// before it did so.
+func TestAdoptIsSynced(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	keys := make(chan string, 10)
+	r.cfg.Store = &creator{r.store, keys}
+	r.install("p", "echo 2")
+	j := job("p")
+	r.accept(j)
+	r.lose(j.ID)
+	r.publishFor(j, 1, "1")
+	r.put(j)
+	r.start()
+	r.await(j.ID, jobs.Succeeded)
+	if got := receive(t, keys); got != store.ResultKey(j.ID) {
+		t.Errorf("created %s", got)
+	}
+}
+
 // TestAdopt finishes a job whose result is there already, without a run.
 func TestAdopt(t *testing.T) {
 	t.Parallel()

@@ -29,7 +29,8 @@ func (l *lane) finish(ctx context.Context, a *attempt, err error) *ledger.Ending
 			l.ended(ctx, a, &ending, released)
 			return &ending
 		}
-		gone := stale(err)
+		// A ledger that the disk has failed takes nothing more in this life.
+		gone := stale(err) || errors.Is(err, ledger.ErrReopen)
 		if gone || try&(try-1) == 0 || ctx.Err() != nil { // the first, second, fourth …
 			a.logger.Error("the end of an attempt is not recorded", "outcome", ending.Outcome, "err", err)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -253,6 +254,9 @@ func (n *node) ready(ctx context.Context) error {
 	if low := n.gate.low.Load(); low != nil {
 		return errors.New(*low)
 	}
+	if err := n.diskFailure(); err != nil {
+		return err
+	}
 	if _, err := n.ledger.Counts(ctx); err != nil {
 		return err
 	}
@@ -287,6 +291,12 @@ func (n *node) run(stop, kill context.Context) error {
 			return nil
 		})
 	}
+	working, give := context.WithCancel(kill)
+	defer give()
+	part("disk", func() error {
+		defer give()
+		return n.watchDisk(serve)
+	})
 	part("publisher", func() error { return n.publisher.Serve(serve, n.listener) })
 	part("dispatch", func() error { return n.dispatcher.Run(failed) })
 	part("webhooks", func() error { return n.hooks.Run(serve) })
@@ -295,10 +305,28 @@ func (n *node) run(stop, kill context.Context) error {
 	part("counters", func() error { return n.count(serve) })
 	part("worker", func() error {
 		defer stopServing()
-		return n.worker.Run(failed, kill)
+		return n.worker.Run(failed, working)
 	})
 	return group.Wait()
 }
+
+// watchDisk returns an error when the disk has failed the ledger or the store,
+// which nothing but opening them again can mend: the node ends, and its service
+// manager starts it again. What runs is interrupted, for its end could not be
+// recorded.
+func (n *node) watchDisk(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-n.ledger.Failed():
+	case <-n.store.Failed():
+	}
+	err := n.diskFailure()
+	n.log.Error("the disk has failed this node; it ends, so that it is started again and opens its files anew", "node", n.set.Node, "err", err)
+	return err
+}
+
+func (n *node) diskFailure() error { return cmp.Or(n.ledger.Err(), n.store.Err()) }
 
 // notify tells the service manager how the node stands, where there is one.
 func notify(state string) { _, _ = daemon.SdNotify(false, state) }

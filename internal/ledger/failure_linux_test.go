@@ -51,7 +51,7 @@ func TestFailedDiskEndsWriting(t *testing.T) {
 	for name, c := range map[string]struct{ file, inject string }{
 		"sync of the log":                  {"-wal", "fdatasync:error=EIO:when=10"},
 		"sync of the log, disk full":       {"-wal", "fdatasync:error=ENOSPC:when=10"},
-		"sync of the log by SQLite":         {"-wal", "fsync:error=EIO:when=1+"},
+		"sync of the log by SQLite":        {"-wal", "fsync:error=EIO:when=1+"},
 		"sync of the file at a checkpoint": {"", "fsync:error=EIO:when=1+"},
 		"write at a commit":                {"-wal", "pwrite64:error=EIO:when=200"},
 		"write at a checkpoint":            {"", "pwrite64:error=EIO:when=1+"},

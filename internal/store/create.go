@@ -17,7 +17,7 @@ const chunk = 4 << 20
 
 // Create makes the object key from data where there is none. When it returns,
 // the object is safe on disk. It fails with ErrExists, leaving what is there,
-// and with ErrFull.
+// with ErrFull, and with ErrReopen.
 func (s *Store) Create(ctx context.Context, key string, data []byte) error {
 	_, err := s.CreateFrom(ctx, key, bytes.NewReader(data))
 	return err
@@ -39,6 +39,9 @@ func (s *Store) CreateFrom(ctx context.Context, key string, r io.Reader) (n int6
 }
 
 func (s *Store) create(ctx context.Context, key string, r io.Reader) (int64, error) {
+	if err := s.Err(); err != nil {
+		return 0, err
+	}
 	f, err := s.enter(path.Dir(key))
 	if err != nil {
 		return 0, err
@@ -53,7 +56,7 @@ func (s *Store) create(ctx context.Context, key string, r io.Reader) (int64, err
 		return 0, err
 	}
 	// Also for an object of somebody else, who may not have come this far yet.
-	if syncErr := f.sync(); syncErr != nil {
+	if syncErr := s.keep(f); syncErr != nil {
 		return 0, syncErr
 	}
 	return n, err
@@ -69,7 +72,7 @@ func (s *Store) write(ctx context.Context, f *folder, name string, r io.Reader) 
 	if n, err = fill(ctx, t.File, r); err != nil {
 		return 0, err
 	}
-	if err := t.Sync(); err != nil {
+	if err := s.fsync(t.File); err != nil {
 		return 0, err
 	}
 	return n, t.link(name)

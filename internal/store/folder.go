@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -52,6 +53,32 @@ func (f *folder) sync() error {
 	b.err = f.fsync()
 	close(b.done)
 	return b.err
+}
+
+// Failed is closed when the disk has failed to keep the names in a folder. Then
+// Create returns ErrReopen; Err says why.
+func (s *Store) Failed() <-chan struct{} { return s.failed }
+
+// Err is an ErrReopen with its cause; nil while the store works.
+func (s *Store) Err() error {
+	select {
+	case <-s.failed:
+		return s.failure
+	default:
+		return nil
+	}
+}
+
+// keep syncs the names in a folder. What has failed once is not tried again.
+func (s *Store) keep(f *folder) error {
+	err := f.sync()
+	if err != nil {
+		s.failing.Do(func() {
+			s.failure = fmt.Errorf("%w: %s: %w", ErrReopen, f.path, err)
+			close(s.failed)
+		})
+	}
+	return s.Err()
 }
 
 // enter gives the handle of a folder and makes the folder where it is absent.
@@ -109,7 +136,7 @@ func (s *Store) ensure(dir string) error {
 	if err := s.root.Mkdir(dir, folderPerm); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if err := parent.sync(); err != nil {
+	if err := s.keep(parent); err != nil {
 		return err
 	}
 	s.remember(dir)

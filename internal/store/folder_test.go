@@ -2,6 +2,8 @@ package store
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -56,8 +58,51 @@ func TestFolderThatCannotBeSynced(t *testing.T) {
 	broken := errors.New("broken")
 	f.fsync = func() error { return broken }
 	for range 2 {
-		if err := s.Create(t.Context(), ResultKey(id1), nil); !errors.Is(err, broken) {
+		if err := s.Create(t.Context(), ResultKey(id1), nil); !errors.Is(err, broken) || !errors.Is(err, ErrReopen) {
 			t.Errorf("Create: %v", err)
+		}
+	}
+	// A sync that succeeds later proves nothing.
+	f.fsync = func() error { return nil }
+	for _, id := range []string{id1, id2} {
+		if err := s.Create(t.Context(), ResultKey(id), nil); !errors.Is(err, ErrReopen) {
+			t.Errorf("Create: %v", err)
+		}
+	}
+	<-s.Failed()
+}
+
+// A file that could not be synced never becomes an object; another try writes
+// another file.
+func TestFileThatCannotBeSynced(t *testing.T) {
+	t.Parallel()
+	for _, way := range []string{"unnamed", "temporary"} {
+		s := open(t, t.TempDir())
+		s.unnamed = s.unnamed && way == "unnamed"
+		broken := errors.New("broken")
+		var files []string
+		s.fsync = func(f *os.File) error {
+			info, err := f.Stat()
+			if err != nil {
+				t.Error(err)
+			}
+			files = append(files, fmt.Sprintf("%p %d", f, info.Size()))
+			if len(files) == 1 {
+				return broken
+			}
+			return f.Sync()
+		}
+		if err := s.Create(t.Context(), ResultKey(id1), []byte("body")); !errors.Is(err, broken) {
+			t.Errorf("%s: %v", way, err)
+		}
+		if _, err := s.Open(t.Context(), ResultKey(id1)); !errors.Is(err, ErrNotExist) {
+			t.Errorf("%s: there is an object: %v", way, err)
+		}
+		if err := s.Create(t.Context(), ResultKey(id1), []byte("body")); err != nil {
+			t.Errorf("%s: %v", way, err)
+		}
+		if len(files) != 2 || files[0] == files[1] || s.Err() != nil {
+			t.Errorf("%s: synced %v, %v", way, files, s.Err())
 		}
 	}
 }

@@ -28,6 +28,10 @@ var (
 	ErrFull = errors.New("store: disk full")
 	// ErrKey is returned for a key that is not well formed.
 	ErrKey = errors.New("store: bad key")
+	// ErrReopen is returned by Create and CreateFrom after the disk has failed to
+	// sync a folder: the kernel tells of that once, so that a later sync that
+	// succeeds proves nothing. It ends when the store is opened again.
+	ErrReopen = errors.New("store: the disk has failed to keep a name: nothing more is created until the store is opened again")
 	// ErrTooBig is returned by a reader from Bounded, and so by CreateFrom.
 	ErrTooBig = errors.New("store: object too big")
 )
@@ -52,8 +56,13 @@ type Store struct {
 	top     *os.File // the same folder
 	temp    *tempFolder
 	observe func(op string, took time.Duration, err error) // nil: nobody watches
+	fsync   func(*os.File) error                           // of objects
 	// unnamed is set where files can be written before they have a name.
 	unnamed bool
+
+	failing sync.Once
+	failed  chan struct{} // closed once failure is set
+	failure error
 
 	mu      sync.Mutex
 	folders map[string]*folder  // those in use now
@@ -86,7 +95,7 @@ func Open(url string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	s := &Store{root: root, folders: map[string]*folder{}, known: map[string]struct{}{}}
+	s := &Store{root: root, fsync: (*os.File).Sync, failed: make(chan struct{}), folders: map[string]*folder{}, known: map[string]struct{}{}}
 	if err := s.prepare(); err != nil {
 		_ = root.Close()
 		return nil, fmt.Errorf("store: %w", full(err))
