@@ -188,15 +188,15 @@ func (c *cage) freeze(still bool) bool {
 }
 
 // end kills what is left inside and waits until it is gone. It returns how many
-// are not, in time.
-func (c *cage) end() int {
+// are not, by then.
+func (c *cage) end(by time.Time) int {
 	if c == nil || !c.populated() {
 		return 0
 	}
 	c.kill()
 	wait := 20 * time.Microsecond
-	for begun := time.Now(); c.populated(); wait = min(2*wait, 5*time.Millisecond) {
-		if time.Since(begun) > endFor {
+	for ; c.populated(); wait = min(2*wait, 5*time.Millisecond) {
+		if time.Now().After(by) {
 			return max(1, len(c.pids()))
 		}
 		time.Sleep(wait)

@@ -217,7 +217,7 @@ func (g *group) adopt(pid, pidfd int) error {
 	}
 	if err != nil {
 		g.kill()
-		g.cage.end()
+		g.cage.end(time.Now().Add(endFor))
 		reap(pid)
 		leaders.remove(pid)
 	}

@@ -22,9 +22,6 @@ import (
 // homePrefix begins the names of the cgroups under which programs run.
 const homePrefix = "runnerbean-run-"
 
-// endFor bounds how long the end of a killed cgroup is waited for.
-const endFor = 2 * time.Second
-
 // home is the cgroup whose children this process runs programs in. The lock on
 // its folder lasts as long as the process, and so tells the living from the
 // dead, whatever process ids have come again since.

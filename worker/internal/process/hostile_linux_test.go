@@ -17,11 +17,12 @@ import (
 )
 
 // hostile is one way to misbehave: a shell script whose $1 is a number of its
-// own, which everything it leaves behind bears on its command line. Nothing
-// lives longer than 20 s.
+// own, which everything it leaves behind bears on its command line, and whose $2
+// says whether it is without a cgroup. Nothing lives longer than 20 s.
 type hostile struct {
 	script string
 	bound  func(*Spec)
+	ready  func(stop, kill func()) // at its first event
 	ended  func(Exit) bool
 	only   string // the way that it can be ended in; default both
 }
@@ -43,11 +44,11 @@ var hostiles = map[string]hostile{
 	"double fork":    {script: `(setsid sh -c 'sleep 19.$0 & sleep 19.$0' $1 &); exit 3`, ended: code(3)},
 	"holds pipes":    {script: `setsid sleep 19.$1 & exit 3`, ended: code(3)},
 	"no environment": {script: `setsid env -i sleep 19.$1 >/dev/null & exit 3`, ended: code(3), only: "cgroup"},
-	"deaf":           {script: `trap "" TERM; sleep 19.$1; sleep 19.$1`, bound: hurry, ended: killed},
-	"deaf session":   {script: `trap "" TERM; setsid sleep 19.$1 & sleep 19.$1`, bound: hurry, ended: killed},
+	"deaf":           {script: `trap "" TERM; echo ready >&3; sleep 19.$1; sleep 19.$1`, bound: hasty, ready: stop, ended: killed},
+	"deaf session":   {script: `trap "" TERM; setsid sleep 19.$1 & echo ready >&3; sleep 19.$1`, bound: hasty, ready: stop, ended: killed},
 	"stopped":        {script: `kill -STOP $$`, bound: hurry, ended: terminated},
 	"stalled":        {script: `kill -STOP $$`, bound: func(s *Spec) { s.Stall = 300 * time.Millisecond }, ended: func(e Exit) bool { return e.Stalled }},
-	"to be killed":   {script: `trap "" TERM; setsid sleep 19.$1 & sleep 19.$1`, bound: killSoon, ended: func(e Exit) bool { return e.Killed && e.Signal == syscall.SIGKILL }},
+	"to be killed":   {script: `trap "" TERM; setsid sleep 19.$1 & echo ready >&3; sleep 19.$1`, ready: func(_, kill func()) { kill() }, ended: func(e Exit) bool { return e.Killed && e.Signal == syscall.SIGKILL }},
 	"chain": {
 		script: `for i in 1 2 3 4; do setsid sh ./chain $1 1000 & done; sleep 19.$1`, bound: hurry,
 		ended: terminated,
@@ -61,8 +62,8 @@ var hostiles = map[string]hostile{
 	"events":         {script: `yes $1 >&3`, bound: hurry, ended: terminated},
 	"endless line":   {script: `tr "\0" x </dev/zero >&3`, bound: hurry, ended: terminated},
 	"session floods": {script: `setsid yes $1 & setsid yes $1 >&2 & setsid yes $1 >&3 & exit 3`, ended: func(e Exit) bool { return e.Code == 3 || e.StdoutTooBig }},
-	"memory":         {script: `sleep 0.1; head -c 400000000 /dev/zero | tail -c 300000000 >/dev/null`, bound: func(s *Spec) { s.MemoryLimit = 32 << 20 }, ended: func(e Exit) bool { return e.Code != 0 }},
-	"file":           {script: `(sleep 0.2; head -c 5000000 /dev/zero >file && kill -KILL $$) & wait; exit 3`, bound: func(s *Spec) { s.FileSize = 1 << 20 }, ended: code(3)},
+	"memory":         {script: `while [ $2 = true ] && [ "$(ulimit -d)" = unlimited ]; do sleep 0.02; done; head -c 400000000 /dev/zero | tail -c 300000000 >/dev/null`, bound: func(s *Spec) { s.MemoryLimit = 32 << 20 }, ended: func(e Exit) bool { return e.Code != 0 }},
+	"file":           {script: `(while [ "$(ulimit -f)" = unlimited ]; do sleep 0.02; done; head -c 5000000 /dev/zero >file && kill -KILL $$) & wait; exit 3`, bound: func(s *Spec) { s.FileSize = 1 << 20 }, ended: code(3)},
 	"code":           {script: `exit 3`, ended: code(3)},
 	"signal":         {script: `kill -SEGV $$`, ended: func(e Exit) bool { return e.Signal == syscall.SIGSEGV }},
 }
@@ -71,16 +72,13 @@ func code(n int) func(Exit) bool { return func(e Exit) bool { return e.Code == n
 
 func hurry(s *Spec) { s.Timeout, s.Grace = 150*time.Millisecond, 50*time.Millisecond }
 
-func killSoon(s *Spec) {
-	s.Grace = time.Hour
-	ctx, cancel := context.WithCancel(context.Background())
-	time.AfterFunc(150*time.Millisecond, cancel)
-	s.Kill = ctx
-}
+func hasty(s *Spec) { s.Grace = 50 * time.Millisecond }
+
+func stop(stop, _ func()) { stop() }
 
 func terminated(e Exit) bool { return e.TimedOut && e.Signal != 0 }
 
-func killed(e Exit) bool { return e.TimedOut && e.Signal == syscall.SIGKILL }
+func killed(e Exit) bool { return e.Cancelled && e.Signal == syscall.SIGKILL }
 
 // misbehave runs a hostile program and sees what is left of it. It returns what
 // is wrong.
@@ -90,26 +88,30 @@ func misbehave(h hostile, dir, token string, uncaged bool) error {
 			return err
 		}
 	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	toKill, kill := context.WithCancel(context.Background())
+	defer kill()
 	spec := Spec{
-		Path: "/bin/sh", Args: []string{"-c", h.script, "hostile", token}, Dir: dir, uncaged: uncaged,
-		Env: []string{"PATH=/usr/bin:/bin"}, MaxStdout: 1 << 20, Timeout: 20 * time.Second,
+		Path: "/bin/sh", Args: []string{"-c", h.script, "hostile", token, strconv.FormatBool(uncaged)}, Dir: dir, uncaged: uncaged,
+		Env: []string{"PATH=/usr/bin:/bin"}, MaxStdout: 1 << 20, Timeout: time.Minute, Kill: toKill,
 		Log: &Log{HeadSize: 1 << 10, TailSize: 1 << 10}, Event: func([]byte) {},
+	}
+	if h.ready != nil {
+		spec.Event = func([]byte) { h.ready(cancel, kill) }
 	}
 	if h.bound != nil {
 		h.bound(&spec)
 	}
-	exit, err := Run(context.Background(), spec)
+	exit, err := Run(ctx, spec)
 	left := traces(token)
-	for end := time.Now().Add(2 * time.Second); len(traces(token)) > 0 && time.Now().Before(end); {
-		time.Sleep(10 * time.Millisecond)
-	}
 	exit.Stdout = nil
-	switch still := traces(token); {
+	switch {
 	case err != nil:
 		return err
-	case len(still) > 0:
-		return fmt.Errorf("left behind for 2 s: %v; at first %d; %+v", still, len(left), exit)
-	case exit.Escaped > 0 && len(left) == 0:
+	case len(left) > 0:
+		return fmt.Errorf("left behind: %v; %+v", left, exit)
+	case exit.Escaped > 0:
 		return fmt.Errorf("%d are said to have escaped", exit.Escaped)
 	case !h.ended(exit):
 		return fmt.Errorf("it ended like this: %+v", exit)

@@ -220,8 +220,9 @@ func (g *group) finish() {
 	g.spec.Handle.set(0, nil)
 	g.still(time.Now())
 	_ = unix.Kill(-g.pid, unix.SIGKILL)
-	left := g.cage.end()
-	g.exit.Escaped = max(left, sweep(g.pid, g.mark, g.cage, g.hunted))
+	until := time.Now().Add(endFor)
+	left := g.cage.end(until)
+	g.exit.Escaped = max(left, sweep(g.pid, g.mark, g.cage, g.hunted, until))
 	g.exit.OutOfMemory = g.cage.ranOut()
 	if left > 0 {
 		g.cage.discard()

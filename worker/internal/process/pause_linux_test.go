@@ -72,7 +72,7 @@ func startPaused(t *testing.T, script string, n int, bound func(*Spec)) *paused 
 	lines := make(chan string, n)
 	spec := Spec{
 		Path: "/bin/sh", Args: []string{"-c", script}, Env: []string{"PATH=/usr/bin:/bin"}, Pause: p.gate, Kill: kill,
-		Grace: 5 * time.Second, Event: func(line []byte) { lines <- string(line) },
+		Grace: time.Minute, Event: func(line []byte) { lines <- string(line) },
 	}
 	if bound != nil {
 		bound(&spec)
@@ -206,7 +206,7 @@ func TestPauseOfWhatIsBeingStopped(t *testing.T) {
 		const slow = `trap 'echo $$ >&3; i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; exit 3' TERM; echo $$ >&3; while :; do :; done`
 		asked := make(chan struct{}, 2)
 		p := startPaused(t, slow, 1, func(s *Spec) {
-			s.uncaged = uncaged
+			s.uncaged, s.Grace = uncaged, time.Hour
 			said := s.Event
 			s.Event = func(line []byte) {
 				select {

@@ -43,6 +43,9 @@ const (
 	// waitDelay bounds how long pipes are read that somebody still holds after
 	// the whole group is dead.
 	waitDelay = time.Second
+	// endFor bounds how long killed processes are waited for, and hunted for
+	// where they left their group. On a busy machine they may take seconds to die.
+	endFor = 30 * time.Second
 )
 
 // Spec says what to run and within which bounds.
@@ -130,7 +133,7 @@ type Exit struct {
 	// EventsDropped counts lines longer than MaxEventLine.
 	EventsDropped int
 	// Escaped counts descendants that were still alive when Run gave up on them,
-	// after two seconds at most.
+	// after half a minute.
 	Escaped int
 }
 

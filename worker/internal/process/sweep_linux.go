@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// sweepFor bounds how long Run hunts for descendants that left their group.
-	sweepFor = time.Second
+	// calmLooks is how many looks in a row that find nothing of the program end
+	// the hunt for it, while children of this process that are not its own come
+	// and go.
+	calmLooks = 30
 	// corpseFor is how long a dead child of unknown origin is left to somebody
 	// else of this process to wait for.
 	corpseFor = 5 * time.Second
@@ -36,17 +38,18 @@ func Subreap() error {
 
 // sweep kills and reaps the orphans that a program left behind; its group has
 // been killed and its leader is not yet reaped. It returns how many could not
-// be ended in time. The children of an orphan that dies, by whatever hand, are
-// orphans in the next round: a round is the last only where it finds nothing
-// and those that are nobody's business have not changed since the one before.
+// be ended before until. The children of an orphan that dies, by whatever hand,
+// are orphans in the next round: a round is the last only where it finds nothing
+// and those that are nobody's business have not changed since the one before,
+// or where many rounds in a row have found nothing. What was killed is waited
+// for: on a busy machine it may take seconds to die.
 //
 // known are processes of the program that were killed already.
-func sweep(leader int, mark string, inside *cage, known map[int]uint64) int {
-	begun := time.Now()
+func sweep(leader int, mark string, inside *cage, known map[int]uint64, until time.Time) int {
 	s := sweeper{leader: leader, mark: mark, cage: inside, known: map[int]uint64{}}
 	maps.Copy(s.known, known)
 	var before []int
-	hunted := false
+	hunted, calm := false, 0
 	for wait := 50 * time.Microsecond; subreaping.Load(); wait = min(2*wait, 10*time.Millisecond) {
 		pids := strangers()
 		if len(pids) == 0 {
@@ -57,8 +60,10 @@ func sweep(leader int, mark string, inside *cage, known map[int]uint64) int {
 			maps.Copy(s.known, hunt(leader, mark))
 			hunted = true
 		}
-		settled := r.found == 0 && r.unsure == 0 && slices.Equal(pids, before)
-		if settled || time.Since(begun) > sweepFor {
+		if calm++; r.found > 0 || r.unsure > 0 {
+			calm = 0
+		}
+		if calm > 0 && slices.Equal(pids, before) || calm == calmLooks || time.Now().After(until) {
 			return r.left
 		}
 		before = pids

@@ -106,7 +106,7 @@ func (m *meter) result(usage unix.Rusage) int64 { return usage.Maxrss }
 // Subreap is not to be had here: descendants that leave their group escape.
 func Subreap() error { return fmt.Errorf("process: subreaper: %w", errors.ErrUnsupported) }
 
-func sweep(int, string, *cage, map[int]uint64) int { return 0 }
+func sweep(int, string, *cage, map[int]uint64, time.Time) int { return 0 }
 
 func hunt(int, string) map[int]uint64 { return nil }
 
@@ -136,7 +136,7 @@ func leave(*syscall.SysProcAttr)          {}
 func (c *cage) limitMemory(int64) bool    { return false }
 func (c *cage) kill() bool                { return false }
 func (c *cage) freeze(bool) bool          { return false }
-func (c *cage) end() int                  { return 0 }
+func (c *cage) end(time.Time) int         { return 0 }
 func (c *cage) cpu() time.Duration        { return 0 }
 func (c *cage) ranOut() bool              { return false }
 func (c *cage) give()                     {}

@@ -67,11 +67,11 @@ func treeCPU(leader int, mark string) time.Duration {
 func halt(leader int, mark string) map[int]uint64 {
 	stopped := map[int]uint64{}
 	begun := time.Now()
-	for range huntRounds {
+	for calm := 0; calm < huntCalm && time.Since(begun) < huntFor; calm++ {
 		found := tree(leader, mark)
 		maps.DeleteFunc(found, func(_ int, st procStat) bool { return st.state == 'T' })
-		if !stopNew(found, stopped) || time.Since(begun) > huntFor {
-			break
+		if stopNew(found, stopped) {
+			calm = -1
 		}
 	}
 	return stopped
@@ -84,8 +84,10 @@ func isSame(pid int, started uint64) bool {
 }
 
 const (
-	huntRounds = 50
-	huntFor    = 500 * time.Millisecond
+	// huntCalm is how many looks in a row that find nothing new end a hunt, and
+	// huntFor how long it takes at most.
+	huntCalm = 2
+	huntFor  = 2 * time.Second
 )
 
 // hunt kills the tree of a program where no cgroup does it. All that is found is
@@ -95,9 +97,9 @@ const (
 func hunt(leader int, mark string) map[int]uint64 {
 	stopped := map[int]uint64{}
 	begun := time.Now()
-	for range huntRounds {
-		if !stopNew(tree(leader, mark), stopped) || time.Since(begun) > huntFor {
-			break
+	for calm := 0; calm < huntCalm && time.Since(begun) < huntFor; calm++ {
+		if stopNew(tree(leader, mark), stopped) {
+			calm = -1
 		}
 	}
 	for pid, started := range stopped {
