@@ -187,11 +187,12 @@ func (c *Config) checkFolders() error {
 	if c.Scratch, err = folder(c.Scratch); err != nil {
 		return fmt.Errorf("scratch folder: %w", err)
 	}
-	probe, err := os.MkdirTemp(c.Scratch, "probe-")
+	probe, err := newScratchFolder(c.Scratch, nil).add()
 	if err != nil {
 		return fmt.Errorf("scratch folder cannot be written: %w", err)
 	}
-	return os.Remove(probe)
+	_ = os.Remove(probe)
+	return nil
 }
 
 // folder returns path as an absolute path without symbolic links.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 )
 
@@ -21,7 +20,6 @@ type crew struct {
 	mu         sync.Mutex
 	slots      int             // in force
 	seats      []*seat         // one for each slot that ever was
-	made       int             // lanes so far
 	take, work context.Context // nil where no lanes run
 	lanes      sync.WaitGroup
 }
@@ -139,12 +137,11 @@ func (w *Worker) staff(s *seat, addrs []string) error {
 	take, end := context.WithCancel(c.take)
 	s.addrs, s.end = addrs, end
 	for range 2 {
-		l, err := w.newLane(strconv.Itoa(c.made), addrs, s.slot)
+		l, err := w.newLane(addrs, s.slot)
 		if err != nil {
 			s.stop()
 			return fmt.Errorf("worker: %w", err)
 		}
-		c.made++
 		work := c.work
 		c.lanes.Go(func() { l.run(take, work) })
 	}

@@ -63,7 +63,7 @@ func TestSetSlots(t *testing.T) {
 	}
 	r.tubeEmpty("slow")
 	r.until("the folders of the lanes that ended are gone", func() bool {
-		left, _ := filepath.Glob(filepath.Join(r.cfg.Scratch, laneFolder+"*"))
+		left, _ := filepath.Glob(filepath.Join(r.cfg.Scratch, lanePrefix+"*"))
 		return len(left) == 2
 	})
 }

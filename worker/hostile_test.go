@@ -86,7 +86,7 @@ func TestHostile(t *testing.T) {
 // scratchIsBare reports whether there is nothing but empty folders for the next
 // attempts.
 func scratchIsBare(root string) bool {
-	entries, _ := filepath.Glob(filepath.Join(root, laneFolder+"*", "*"))
+	entries, _ := filepath.Glob(filepath.Join(root, lanePrefix+"*", "*"))
 	for _, dir := range entries {
 		list, err := os.ReadDir(dir)
 		if err != nil || len(list) != len(folders) {

@@ -40,18 +40,13 @@ type lane struct {
 	trouble int           // failures of the ledger or the disk in a row
 }
 
-// newLane makes a lane that serves some servers, under a name that no other has
-// had.
-func (w *Worker) newLane(name string, addrs []string, slot chan struct{}) (*lane, error) {
+// newLane makes a lane that serves some servers.
+func (w *Worker) newLane(addrs []string, slot chan struct{}) (*lane, error) {
 	consumers, err := openFeed(w.cfg.Queue, addrs)
 	if err != nil {
 		return nil, err
 	}
-	room, err := newScratch(w.cfg.Scratch, name)
-	if err != nil {
-		return nil, errors.Join(err, consumers.close())
-	}
-	return &lane{Worker: w, queue: consumers, scratch: room, slot: slot}, nil
+	return &lane{Worker: w, queue: consumers, scratch: &scratch{in: w.scratch}, slot: slot}, nil
 }
 
 // enter waits for the slot. It reports false if ctx ends first.
@@ -101,9 +96,7 @@ func (l *lane) close() {
 	if err := l.queue.close(); err != nil {
 		l.logger.Debug("connection to beanstalkd not closed in good order", "err", err)
 	}
-	if err := removeAll(l.scratch.root); err != nil {
-		l.logger.Warn("scratch folder not removed", "err", err)
-	}
+	l.scratch.leave()
 }
 
 // serve watches the tubes of one edition until there are others, or work is
@@ -296,7 +289,5 @@ func (l *lane) tidy(a *attempt) {
 		a.logger.Warn("descendants of a program could not be ended", "processes", a.exit.Escaped)
 		a.start = time.Time{} // its folder cannot be trusted to stay as it is
 	}
-	if err := l.scratch.close(a.start); err != nil {
-		a.logger.Warn("scratch folder not removed", "err", err)
-	}
+	l.scratch.close(a.start)
 }

@@ -10,10 +10,7 @@ import (
 
 func openScratch(t *testing.T) *scratch {
 	t.Helper()
-	s, err := newScratch(t.TempDir(), "0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := &scratch{in: newScratchFolder(t.TempDir(), quiet())}
 	if _, err := s.open(); err != nil {
 		t.Fatal(err)
 	}
@@ -56,9 +53,7 @@ func TestScratchIsFresh(t *testing.T) {
 			if !old && name != "removed" && name != "permission" && name != "own" && name != "replaced" {
 				s.marks, _ = s.look()
 			}
-			if err := s.close(start); err != nil {
-				t.Fatal(err)
-			}
+			s.close(start)
 			after, err := s.open()
 			if err != nil {
 				t.Fatal(err)
@@ -139,9 +134,7 @@ func TestSweep(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := sweep(root); err != nil {
-		t.Fatal(err)
-	}
+	newScratchFolder(root, quiet()).sweep()
 	if list, _ := os.ReadDir(root); len(list) != 1 || list[0].Name() != "precious" {
 		t.Errorf("left: %v", list)
 	}

@@ -33,6 +33,7 @@ type Worker struct {
 	usage      usage // of processors by the running programs
 	backoff    backoff
 	fetcher    *fetcher
+	scratch    *scratchFolder
 }
 
 // New checks the configuration and looks at the installed programs. It does
@@ -49,6 +50,7 @@ func New(cfg Config) (*Worker, error) {
 	return &Worker{
 		cfg: cfg, logger: cfg.Logger, programs: programs, running: newRunning(), brake: newBrake(), quarantine: newQuarantine(),
 		crew: &crew{slots: cfg.Slots}, gate: process.NewGate(),
+		scratch: newScratchFolder(cfg.Scratch, cfg.Logger),
 		backoff: backoff{base: cfg.BackoffBase, most: cfg.BackoffMax, jitter: cfg.Jitter},
 		fetcher: &fetcher{
 			client: outbound.NewClient(cfg.Outbound), timeout: cfg.FetchTimeout,
@@ -73,6 +75,7 @@ func (w *Worker) Run(take, work context.Context) error {
 	aside, stop := context.WithCancel(context.WithoutCancel(take))
 	var watchers sync.WaitGroup
 	watchers.Go(func() { w.programs.run(aside) })
+	watchers.Go(func() { w.scratch.watch(aside) })
 	watchers.Go(func() { w.watchRunning(aside) })
 	watchers.Go(func() { w.shutDown(take, aside, interrupt) })
 	err := w.open(take, work)
@@ -143,9 +146,7 @@ func (w *Worker) clearUp() {
 		w.logger.Debug("descendants that leave their process group cannot be followed", "err", err)
 	}
 	w.endLeftovers()
-	if err := sweep(w.cfg.Scratch); err != nil {
-		w.logger.Warn("scratch folder not swept", "err", err)
-	}
+	w.scratch.sweep()
 }
 
 // endLeftovers ends the processes that an earlier life of this node left when
