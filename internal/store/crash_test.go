@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -198,5 +199,25 @@ func TestManyOpenAtOnce(t *testing.T) {
 	wg.Wait()
 	if entries, err := os.ReadDir(path.Join(dir, tempRoot)); len(entries) > 0 || err != nil {
 		t.Errorf("left: %v, %v", entries, err)
+	}
+}
+
+// What somebody has put among the temporary folders, and what cannot be removed
+// there, keeps no store from being opened.
+func TestOpenBesideLeftovers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := errors.Join(os.Mkdir(path.Join(dir, tempRoot), 0o700), os.Symlink("/etc", path.Join(dir, tempRoot, "left"))); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open("file://" + dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat("/etc/passwd"); err != nil {
+		t.Error(err)
 	}
 }

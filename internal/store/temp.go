@@ -29,9 +29,7 @@ func openTemp(root *os.Root) (*tempFolder, error) {
 	if err := root.Mkdir(tempRoot, folderPerm); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	if err := sweep(root); err != nil {
-		return nil, err
-	}
+	sweep(root)
 	for {
 		t := &tempFolder{root: root, path: path.Join(tempRoot, strings.ToLower(rand.Text()))}
 		if ok, err := t.claim(); ok || err != nil {
@@ -78,18 +76,13 @@ func (t *tempFolder) close() error {
 	return errors.Join(t.root.RemoveAll(t.path), t.lock.Close())
 }
 
-// sweep removes the folders whose lock can be had: nobody lives there.
-func sweep(root *os.Root) error {
-	entries, err := fs.ReadDir(root.FS(), tempRoot)
-	if err != nil {
-		return err
-	}
+// sweep removes the folders whose lock can be had: nobody lives there. What
+// cannot be removed stays, and keeps no store from being opened.
+func sweep(root *os.Root) {
+	entries, _ := fs.ReadDir(root.FS(), tempRoot)
 	for _, e := range entries {
-		if err := sweepOne(root, path.Join(tempRoot, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+		_ = sweepOne(root, path.Join(tempRoot, e.Name()))
 	}
-	return nil
 }
 
 func sweepOne(root *os.Root, name string) error {
