@@ -126,7 +126,7 @@ func TestSchemaStates(t *testing.T) {
 	classes := result.Properties["error"].Properties["class"].Enum
 	for _, o := range []Outcome{
 		OutcomeFailed, OutcomeError, OutcomeTimeout, OutcomeStalled, OutcomeKilled, OutcomeLost, OutcomeInput,
-		OutcomeCancelled, OutcomeInterrupted, ClassDocument, ClassExpired, ClassNeeds,
+		OutcomeCancelled, OutcomeInterrupted, OutcomeInternal, ClassDocument, ClassExpired, ClassNeeds,
 	} {
 		if !slices.Contains(classes, any(string(o))) {
 			t.Errorf("class %s is not in the schema", o)

@@ -37,6 +37,7 @@ const (
 	OutcomeInput       Outcome = "input"       // the input could not be had or is not valid
 	OutcomeCancelled   Outcome = "cancelled"   // a person cancelled the job
 	OutcomeInterrupted Outcome = "interrupted" // its node shut down
+	OutcomeInternal    Outcome = "internal"    // a defect of the node: handling the job ended in a panic
 )
 
 // Classes of an [Error] that no attempt ends with.

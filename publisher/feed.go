@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/publisher/internal/stream"
 )
 
@@ -185,7 +186,7 @@ func (f *feed) run(ctx context.Context) {
 		case <-f.wake:
 		case <-timer.C:
 		}
-		timer.Reset(f.cycle(ctx, time.Now()))
+		timer.Reset(f.cycleSafely(ctx, time.Now()))
 		select {
 		case <-ctx.Done():
 			return
@@ -222,6 +223,19 @@ func (f *feed) takeWork() work {
 	f.joining, f.lost, f.changed = nil, false, false
 	clear(f.pending)
 	return w
+}
+
+// cycleSafely is cycle. After a panic those who follow are to read everything
+// again, for what they have missed is not known.
+func (f *feed) cycleSafely(ctx context.Context, now time.Time) time.Duration {
+	again := feedTick
+	if caught := panics.Catch(func() { again = f.cycle(ctx, now) }); caught != nil {
+		f.log.Error("a panic was caught", "stage", "events", "err", caught, "stack", caught.Stack)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.lost = true
+	}
+	return again
 }
 
 // cycle tells what there is to tell, and returns when to look again.

@@ -318,3 +318,20 @@ func TestFeedTellsOfNodes(t *testing.T) {
 	h.expect(t, "node one", "node two")
 	c.expect(t, "change")
 }
+
+// A panic in one cycle has everybody read anew in the next.
+func TestFeedOutlivesAPanic(t *testing.T) {
+	t.Parallel()
+	r := newFeedRig(t)
+	_, h := r.follow(follower{types: []string{newsJob}})
+	r.cycle(0)
+	h.take()
+	r.feed.source = nil
+	r.feed.note([]string{"a"})
+	if wait := r.feed.cycleSafely(t.Context(), r.now); wait != feedTick {
+		t.Errorf("looks again after %s", wait)
+	}
+	r.feed.source = r.source
+	r.cycle(time.Second)
+	h.expect(t, "reset")
+}

@@ -3,10 +3,12 @@ package publisher
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/stream"
 )
@@ -272,7 +274,7 @@ func (h *hub) refresh(ctx context.Context, ids map[string]bool) {
 		if ctx.Err() != nil {
 			return
 		}
-		h.tell(h.read(ctx, id))
+		h.update(ctx, id)
 	}
 }
 
@@ -296,7 +298,7 @@ func (h *hub) sweep(ctx context.Context) {
 		id := h.rest[len(h.rest)-1]
 		h.rest = h.rest[:len(h.rest)-1]
 		if h.open(id) {
-			h.tell(h.read(ctx, id))
+			h.update(ctx, id)
 		}
 	}
 }
@@ -320,6 +322,14 @@ func (h *hub) open(id string) bool {
 	defer h.mu.Unlock()
 	t := h.topics[id]
 	return t != nil && (t.latest == nil || !t.latest.final())
+}
+
+// update reads a job and tells of it. A panic over one job keeps nobody from
+// hearing of others.
+func (h *hub) update(ctx context.Context, id string) {
+	if caught := panics.Catch(func() { h.tell(h.read(ctx, id)) }); caught != nil {
+		slog.Error("a panic was caught", "job", id, "stage", "live events", "err", caught, "stack", caught.Stack)
+	}
 }
 
 // tell gives a document to the job's subscribers if it is a new one.

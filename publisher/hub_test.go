@@ -312,3 +312,28 @@ func TestHubDropsAnEndThatIsUndoneWhileItIsRead(t *testing.T) {
 		t.Errorf("the first document is %s", d.state)
 	}
 }
+
+func TestHubOutlivesAPanicOverOneJob(t *testing.T) {
+	t.Parallel()
+	f := &fakeJob{}
+	h := newHub(10, func(ctx context.Context, id string) *document {
+		if id == "bad" {
+			panic("a mine")
+		}
+		return f.read(ctx, id)
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { h.run(ctx); close(ended) }()
+	defer func() { cancel(); <-ended }()
+	for _, id := range []string{"bad", "good"} {
+		s, err := h.subscribe(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.close()
+		if id == "good" {
+			await(t, s, "0")
+		}
+	}
+}

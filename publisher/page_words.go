@@ -160,6 +160,8 @@ func because(class jobs.Outcome) string {
 		return "It was cancelled"
 	case jobs.OutcomeInterrupted:
 		return "Its node shut down"
+	case jobs.OutcomeInternal:
+		return "The node failed while it handled this job"
 	case jobs.ClassDocument:
 		return "The job document has a fault"
 	case jobs.ClassExpired:

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/stream"
 )
@@ -120,16 +121,16 @@ func (p *Publisher) read(ctx context.Context, id string) *document {
 
 func (p *Publisher) readOnce(ctx context.Context, id string) *document {
 	d := &document{id: id}
-	rec, err := p.cfg.Ledger.Get(ctx, id)
-	switch {
-	case err != nil:
-		err = p.readOrphan(ctx, d, err)
-	case rec.State == jobs.Succeeded:
-		err = p.readSuccess(ctx, d, rec)
-	default:
-		err = p.readStatus(ctx, d, rec)
-	}
-	d.err = err
+	d.err = panics.Call(func() error {
+		rec, err := p.cfg.Ledger.Get(ctx, id)
+		switch {
+		case err != nil:
+			return p.readOrphan(ctx, d, err)
+		case rec.State == jobs.Succeeded:
+			return p.readSuccess(ctx, d, rec)
+		}
+		return p.readStatus(ctx, d, rec)
+	})
 	return d
 }
 

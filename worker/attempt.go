@@ -10,6 +10,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/logtext"
+	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/worker/internal/process"
 )
@@ -41,7 +42,8 @@ type attempt struct {
 	// program at once.
 	cancel, kill context.CancelCauseFunc
 	killed       context.Context
-	verb         atomic.Pointer[ledger.Verb] // what a person has asked for
+	verb         atomic.Pointer[ledger.Verb]  // what a person has asked for
+	panic        atomic.Pointer[panics.Error] // in another goroutine
 
 	span       span
 	began, ran time.Time // of the program; zero until then
@@ -160,6 +162,7 @@ func (a *attempt) exec(ctx context.Context, in *input) error {
 	if _, err := in.reader(); err != nil {
 		return nodeFault("the input cannot be read", err)
 	}
+	a.pass("start")
 	live := a.reporter(ctx)
 	unwatch := a.watchScratch(a.room())
 	a.span, a.began = newSpan(a.job.Traceparent), time.Now()
@@ -181,6 +184,7 @@ func (a *attempt) exec(ctx context.Context, in *input) error {
 	if exit.EventsDropped > 0 {
 		fmt.Fprintf(&a.log, "runnerbean: %d event lines were too long and are ignored\n", exit.EventsDropped)
 	}
+	a.pass("output")
 	return a.judge(exit)
 }
 

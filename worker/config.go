@@ -95,6 +95,7 @@ type Config struct {
 	quarantineAfter time.Duration // of a job that is due
 	scanEvery       time.Duration // of the programs folder
 	holdsEvery      time.Duration // of running attempts
+	stage           func(string)  // is called at some stages of an attempt; for tests that panic there
 }
 
 // withDefaults fills in what is missing and checks the rest.

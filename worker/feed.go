@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/queue"
 )
 
@@ -64,8 +65,9 @@ func (f *feed) reserve(ctx context.Context, tubes []string) (*queue.Delivery, er
 	answers := make(chan answer, len(f.consumers))
 	for _, c := range f.consumers {
 		go func() {
-			message, err := c.Reserve(first, tubes)
-			answers <- answer{message, err}
+			var a answer
+			a.err = panics.Call(func() (err error) { a.message, err = c.Reserve(first, tubes); return err })
+			answers <- a
 		}()
 	}
 	var got answer

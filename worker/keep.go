@@ -38,12 +38,11 @@ type keeper struct {
 
 func (a *attempt) keep(ctx context.Context, message *queue.Delivery) *keeper {
 	k := &keeper{a: a, ctx: ctx, message: message, quit: make(chan struct{}), ended: make(chan struct{})}
-	k.timer = time.AfterFunc(logEvery, k.run)
+	k.timer = time.AfterFunc(logEvery, func() { defer close(k.ended); a.aside(k.run) })
 	return k
 }
 
 func (k *keeper) run() {
-	defer close(k.ended)
 	logs, series, touches := time.NewTicker(logEvery), time.NewTicker(seriesEvery), time.NewTicker(touchEvery)
 	defer logs.Stop()
 	defer series.Stop()

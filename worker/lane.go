@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -111,7 +112,7 @@ func (l *lane) serve(take, work context.Context, e edition, held context.Context
 		if !l.enter(watch) {
 			return
 		}
-		if l.next(watch, take, work, e.tubes) {
+		if l.nextSafely(watch, take, work, e.tubes) {
 			l.trouble = 0
 		} else {
 			sleep(watch, l.pause())
@@ -127,7 +128,7 @@ func (l *lane) next(watch, take, work context.Context, tubes []string) bool {
 	case err == nil && watch.Err() != nil:
 		l.putBack(work, message, 0)
 	case err == nil:
-		return l.handle(take, work, message)
+		return l.handleSafely(take, work, message)
 	case watch.Err() == nil:
 		l.logger.Warn("cannot reserve", "err", err)
 		return false
@@ -162,7 +163,7 @@ func (l *lane) handle(take, ctx context.Context, message *queue.Delivery) bool {
 		l.putBack(ctx, message, time.Second) // a job runs alone from this moment on
 		return true
 	}
-	claim, err := l.cfg.Ledger.Claim(ctx, hint.ID, l.owner(false), program.about.SHA256)
+	claim, err := l.claim(ctx, hint.ID, false, program)
 	if err == nil && claim.OK {
 		defer l.quarantine.beside.Release(1)
 		return l.attempt(ctx, message, l.newAttempt(claim.Record, program))
@@ -176,6 +177,11 @@ func (l *lane) handle(take, ctx context.Context, message *queue.Delivery) bool {
 	}
 	l.decline(ctx, message, claim.Record, claim.Alive)
 	return true
+}
+
+func (l *lane) claim(ctx context.Context, id string, alone bool, p *program) (claim ledger.Claim, err error) {
+	defer panics.Recover(&err)
+	return l.cfg.Ledger.Claim(ctx, id, l.owner(alone), p.about.SHA256)
 }
 
 func (l *lane) owner(alone bool) ledger.Owner {
@@ -221,6 +227,11 @@ func readHint(body []byte) (hint, error) {
 
 // refused puts a message away that the ledger does not answer for.
 func (l *lane) refused(ctx context.Context, message *queue.Delivery, id string, err error) bool {
+	var caught *panics.Error
+	if errors.As(err, &caught) {
+		l.unclaimed(ctx, message, id, caught)
+		return true
+	}
 	if errors.Is(err, ledger.ErrUnknown) {
 		l.logger.Warn("a message names a job that the ledger does not know; it is deleted", "job", id, "node", l.cfg.Node)
 		l.remove(ctx, message)
@@ -264,17 +275,20 @@ func (l *lane) attempt(ctx context.Context, message *queue.Delivery, a *attempt)
 	a.cancel, a.kill, a.killed = cancel, kill, killed
 	l.running.add(a)
 	keeper := a.keep(run, message)
-	err := a.run(run)
+	err := a.runSafely(run)
 	l.running.remove(a)
 
 	settle, done := outlive(ctx, settleTime)
 	defer done()
-	keeper.storeLog(settle)
-	keeper.storeSeries(settle)
-	ending := l.finish(settle, a, err)
+	l.safely(settle, a, "log", func() { keeper.storeLog(settle); keeper.storeSeries(settle) })
+	ending := l.finishSafely(settle, a, err)
 	keeper.stop()
-	l.settle(settle, message, a, ending)
-	l.tidy(a)
+	if !l.safely(settle, a, "settle", func() { l.settle(settle, message, a, ending) }) {
+		l.release(settle, message, a.record.Priority, l.spread(elsewhereDelay))
+	}
+	if !l.safely(settle, a, "tidy", func() { l.tidy(a) }) {
+		l.safely(settle, a, "tidy", func() { _ = l.scratch.close(time.Time{}) })
+	}
 	var f *fault
 	if errors.As(err, &f) && f.node {
 		a.note(settle, "trouble", f.message)

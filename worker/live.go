@@ -31,7 +31,10 @@ type reporter struct {
 func (a *attempt) reporter(ctx context.Context) *reporter { return &reporter{a: a, ctx: ctx} }
 
 // event takes one line. It is called from one goroutine.
-func (r *reporter) event(line []byte) {
+func (r *reporter) event(line []byte) { r.a.aside(func() { r.take(line) }) }
+
+func (r *reporter) take(line []byte) {
+	r.a.pass("event")
 	e, err := decodeEvent(line)
 	if err != nil {
 		if r.bad++; r.bad <= 3 {
@@ -43,7 +46,7 @@ func (r *reporter) event(line []byte) {
 	r.merge(e)
 	if r.quit == nil {
 		r.wake, r.quit, r.ended = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
-		go r.run()
+		go func() { defer close(r.ended); r.a.aside(r.run) }()
 	}
 	select {
 	case r.wake <- struct{}{}:
@@ -87,7 +90,6 @@ func (r *reporter) count(counters map[string]float64) {
 }
 
 func (r *reporter) run() {
-	defer close(r.ended)
 	for {
 		select {
 		case <-r.quit:

@@ -6,6 +6,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // Ledger is what a worker needs of the record of jobs; *ledger.Ledger has it.
@@ -16,6 +17,7 @@ type Ledger interface {
 	Claim(ctx context.Context, id string, o ledger.Owner, programSHA256 string) (ledger.Claim, error)
 	Report(ctx context.Context, id string, attempt int, live ledger.Live) error
 	Finish(ctx context.Context, id string, attempt int, e ledger.Ending) ([]ledger.Record, error)
+	Fail(ctx context.Context, id string, e jobs.Error) error
 	Cancelling(ctx context.Context, instance string) ([]ledger.Stopping, error)
 	Holds(ctx context.Context, id string, attempt int) error
 	Note(ctx context.Context, e ledger.Event) error

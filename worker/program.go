@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
 var programName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
@@ -40,11 +41,12 @@ type loader struct {
 func newLoader(root string) *loader { return &loader{root: root, sums: map[mark]string{}} }
 
 // load checks the program <root>/<name> or <root>/<name>/run.
-func (l *loader) load(name string) (*program, error) {
+func (l *loader) load(name string) (p *program, err error) {
+	defer panics.Recover(&err) // what a program's author wrote costs that program only
 	if !programName.MatchString(name) {
 		return nil, fmt.Errorf("the name does not match %s", programName)
 	}
-	p := &program{files: map[string]mark{}, folders: map[string]mark{}}
+	p = &program{files: map[string]mark{}, folders: map[string]mark{}}
 	p.about.Name = name
 	if err := l.find(p, filepath.Join(l.root, name)); err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -64,7 +65,7 @@ func (l *lane) isolate(take, work context.Context, message *queue.Delivery, r le
 		return true
 	}
 	l.occupy(&r, true)
-	claim, err := l.cfg.Ledger.Claim(work, r.ID, l.owner(true), p.about.SHA256)
+	claim, err := l.claim(work, r.ID, true, p)
 	if err != nil {
 		return l.refused(work, message, r.ID, err)
 	}
@@ -106,7 +107,7 @@ func (l *lane) empty(take context.Context, message *queue.Delivery, r *ledger.Re
 	var err error
 	watch.Go(func() {
 		defer cancel()
-		err = l.wanted(wait, message, r.ID)
+		err = panics.Call(func() error { return l.wanted(wait, message, r.ID) })
 	})
 	empty := l.quarantine.beside.Acquire(wait, besideAll) == nil
 	cancel()

@@ -47,19 +47,24 @@ func (a *attempt) watchScratch(limit int64) (stop func()) {
 	}
 	end := repeat(quotaEvery, func(ctx context.Context) time.Duration {
 		start := time.Now()
-		err := measure(ctx, dir, limit)
-		var over *excess
-		switch {
-		case errors.As(err, &over):
-			a.kill(over)
-		case err != nil && ctx.Err() == nil:
-			a.logger.Warn("the folder of a running program cannot be measured", "err", err)
-		}
+		a.aside(func() { a.checkScratch(ctx, dir, limit) })
 		return min(max(quotaEvery, quotaShare*time.Since(start)), quotaMost)
 	})
 	return func() {
 		end()
 		dir.Close()
+	}
+}
+
+// checkScratch kills a program whose folder has become too large.
+func (a *attempt) checkScratch(ctx context.Context, dir *os.File, limit int64) {
+	err := measure(ctx, dir, limit)
+	var over *excess
+	switch {
+	case errors.As(err, &over):
+		a.kill(over)
+	case err != nil && ctx.Err() == nil:
+		a.logger.Warn("the folder of a running program cannot be measured", "err", err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
 const (
@@ -92,18 +93,27 @@ func (w *Worker) watchRunning(ctx context.Context) {
 		case <-ticker.C:
 		case <-w.running.poke:
 		}
-		list := w.running.list()
-		if len(list) == 0 {
-			continue
-		}
-		w.stopAsked(ctx)
-		// The wall clock also goes on while a machine sleeps. A step of it costs
-		// no more than asking once too often.
-		if d := wallClock().Sub(checked); d < 0 || d >= w.cfg.holdsEvery {
-			checked = wallClock()
-			w.stopStale(ctx, list)
+		if caught := panics.Catch(func() { checked = w.stopSome(ctx, checked) }); caught != nil {
+			w.caught(ctx, "", "stop", caught)
 		}
 	}
+}
+
+// stopSome stops the attempts that are to be stopped now. checked is when it was
+// last asked whether attempts are stale.
+func (w *Worker) stopSome(ctx context.Context, checked time.Time) time.Time {
+	list := w.running.list()
+	if len(list) == 0 {
+		return checked
+	}
+	w.stopAsked(ctx)
+	// The wall clock also goes on while a machine sleeps. A step of it costs
+	// no more than asking once too often.
+	if d := wallClock().Sub(checked); d < 0 || d >= w.cfg.holdsEvery {
+		checked = wallClock()
+		w.stopStale(ctx, list)
+	}
+	return checked
 }
 
 func wallClock() time.Time { return time.Now().Round(0) }

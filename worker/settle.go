@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -22,12 +23,16 @@ func (l *lane) finish(ctx context.Context, a *attempt, err error) *ledger.Ending
 		return nil
 	}
 	ending := a.ending(err)
-	a.deliverFailure(ctx, &ending)
+	l.safely(ctx, a, "deliver", func() { a.deliverFailure(ctx, &ending) })
 	for try := 1; ; try++ {
 		released, err := l.cfg.Ledger.Finish(ctx, a.record.ID, a.record.Attempt, ending)
 		if err == nil {
-			l.ended(ctx, a, &ending, released)
+			l.safely(ctx, a, "ended", func() { l.ended(ctx, a, &ending, released) })
 			return &ending
+		}
+		var caught *panics.Error
+		if errors.As(err, &caught) {
+			return l.finishBare(ctx, a, caught)
 		}
 		// A ledger that the disk has failed takes nothing more in this life.
 		gone := stale(err) || errors.Is(err, ledger.ErrReopen)

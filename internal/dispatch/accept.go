@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -30,7 +31,7 @@ func (d *Dispatcher) Accept(ctx context.Context, document []byte, submitter stri
 
 // check decodes a document and makes sure that its program is known.
 func (d *Dispatcher) check(ctx context.Context, document []byte) (jobs.Job, error) {
-	job, err := jobs.Decode(document)
+	job, err := d.cfg.decode(document)
 	if err != nil {
 		return jobs.Job{}, err
 	}
@@ -51,7 +52,8 @@ func (d *Dispatcher) check(ctx context.Context, document []byte) (jobs.Job, erro
 // runnable. Once they are recorded a failure to send is no failure: the
 // reconciler sends them later.
 func (d *Dispatcher) record(ctx context.Context, entries []ledger.Entry) ([]ledger.Accepted, error) {
-	accepted, err := d.cfg.Ledger.Accept(ctx, entries)
+	var accepted []ledger.Accepted
+	err := panics.Call(func() (err error) { accepted, err = d.cfg.Ledger.Accept(ctx, entries); return err })
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +63,7 @@ func (d *Dispatcher) record(ctx context.Context, entries []ledger.Entry) ([]ledg
 			fresh = append(fresh, a.Record)
 		}
 	}
-	if err := d.Send(ctx, fresh); err != nil {
+	if err := panics.Call(func() error { return d.Send(ctx, fresh) }); err != nil {
 		d.log.Warn("jobs are recorded but not yet on their run tubes; the reconciler will put them", "jobs", len(fresh), "err", err)
 	}
 	return accepted, nil

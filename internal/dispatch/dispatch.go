@@ -47,6 +47,8 @@ type Config struct {
 	OnAction func(kind string, n int)
 	// Logger. Default slog.Default().
 	Logger *slog.Logger
+
+	decode func(document []byte) (jobs.Job, error) // default jobs.Decode
 }
 
 // Dispatcher accepts documents and sends hints. Run serves the inbox and the
@@ -78,6 +80,9 @@ func New(cfg Config) (*Dispatcher, error) {
 	}
 	if cfg.Interval == 0 {
 		cfg.Interval = 5 * time.Second
+	}
+	if cfg.decode == nil {
+		cfg.decode = jobs.Decode
 	}
 	if cfg.OnAction == nil {
 		cfg.OnAction = func(string, int) {}

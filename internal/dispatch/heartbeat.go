@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
 // Heartbeat keeps one instance alive in the ledger and announces its programs.
@@ -46,7 +47,7 @@ func (h Heartbeat) Run(ctx context.Context) error {
 		case <-ticker.C:
 		case <-h.Changed:
 		}
-		err := h.beat(ctx)
+		err := panics.Call(func() error { return h.beat(ctx) })
 		if errors.Is(err, ledger.ErrTwin) {
 			return err
 		}

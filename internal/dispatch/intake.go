@@ -44,7 +44,7 @@ func (d *Dispatcher) serveInbox(ctx context.Context, addr string) error {
 			continue
 		}
 		// A batch that is in hand is finished even when ctx ends meanwhile.
-		if !d.takeIn(context.WithoutCancel(ctx), batch) && !sleep(ctx, retryLater) {
+		if !d.takeInSafely(context.WithoutCancel(ctx), batch) && !sleep(ctx, retryLater) {
 			return nil
 		}
 	}
@@ -59,7 +59,7 @@ func (d *Dispatcher) takeIn(ctx context.Context, batch []*queue.Delivery) bool {
 	entries := make([]ledger.Entry, 0, len(batch))
 	readable := make([]*queue.Delivery, 0, len(batch))
 	for _, delivery := range batch {
-		entry, err := d.entry(ctx, delivery.Body)
+		entry, err := d.entrySafely(ctx, delivery.Body)
 		switch {
 		case err == nil:
 			entries = append(entries, entry)
@@ -72,7 +72,13 @@ func (d *Dispatcher) takeIn(ctx context.Context, batch []*queue.Delivery) bool {
 		}
 	}
 	accepted, err := d.record(ctx, entries)
-	if err != nil {
+	switch {
+	case panicked(err) && len(entries) > 1:
+		return d.takeInAlone(ctx, readable)
+	case panicked(err):
+		d.bury(ctx, readable[0], err)
+		return true
+	case err != nil:
 		d.release(ctx, readable, err)
 		return false
 	}

@@ -13,7 +13,8 @@ const round = 1000
 func (d *Dispatcher) reconcile(ctx context.Context) error {
 	a := newAudit(d)
 	for {
-		full := d.reconcileOnce(ctx, a)
+		full := false
+		d.guard(ctx, "reconciler", func() { full = d.reconcileOnce(ctx, a) })
 		// A round that moved all it may is followed by the next one at once.
 		if !full && !sleep(ctx, d.cfg.Interval) || ctx.Err() != nil {
 			return nil
@@ -36,9 +37,10 @@ func (d *Dispatcher) reconcileOnce(ctx context.Context, a *audit) bool {
 	if len(living) == 0 {
 		return len(lost) == round || len(expired) == round
 	}
-	more := d.resend(ctx, living)
-	a.run(ctx, living)
-	d.survey.run(ctx, d, living)
+	more := false
+	d.guard(ctx, "resend", func() { more = d.resend(ctx, living) })
+	d.guard(ctx, "audit", func() { a.run(ctx, living) })
+	d.guard(ctx, "survey", func() { d.survey.run(ctx, d, living) })
 	return len(lost) == round || len(expired) == round || more
 }
 

@@ -74,7 +74,8 @@ func (d *Dispatcher) look(ctx context.Context) <-chan struct{} {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serversLimit)
 		defer cancel()
-		list := d.readServers(ctx)
+		var list []jobs.Server
+		d.guard(ctx, "servers", func() { list = d.readServers(ctx) })
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.list, h.at, h.looking = list, time.Now(), nil
@@ -104,7 +105,7 @@ func (d *Dispatcher) readServers(ctx context.Context) []jobs.Server {
 		list[i] = serverOf(s)
 		list[i].Shared = d.survey.sharedInboxes(s.Addr)
 		if s.Err == nil {
-			group.Go(func() { d.count(ctx, &list[i], tubes) })
+			group.Go(func() { d.guard(ctx, "servers", func() { d.count(ctx, &list[i], tubes) }) })
 		}
 	}
 	group.Wait()

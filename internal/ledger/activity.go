@@ -138,9 +138,13 @@ func (l *Ledger) depths(ctx context.Context, a *Activity, args ...any) ([]Depth,
 	err := l.reader.each(ctx, qDepths, args, func(r *sql.Rows) error {
 		var at int64
 		var d Depth
-		err := r.Scan(&at, &d.Queued, &d.Running, &d.Waiting)
-		list[a.step(at)] = d
-		return err
+		if err := r.Scan(&at, &d.Queued, &d.Running, &d.Waiting); err != nil {
+			return err
+		}
+		if i := a.step(at); i >= 0 && i < len(list) {
+			list[i] = d
+		}
+		return nil
 	})
 	return list, err
 }

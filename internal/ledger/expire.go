@@ -59,8 +59,17 @@ func (l *Ledger) expire(ctx context.Context, limit int) (ids []string, err error
 	if err != nil || (len(list) == 0 && !left) {
 		return nil, err
 	}
+	err = separately(list, func(list []overdue) error {
+		done, err := l.expireAll(ctx, list, left)
+		ids = append(ids, done...)
+		return err
+	})
+	return ids, err
+}
+
+func (l *Ledger) expireAll(ctx context.Context, list []overdue, unsettled bool) (ids []string, err error) {
 	err = l.do(ctx, &op{name: "expire", weight: len(list), run: func(t *txn) error {
-		ids, t.unsettled = nil, t.unsettled || left
+		ids, t.unsettled = nil, t.unsettled || unsettled
 		for _, o := range list {
 			done, err := t.expireOne(o)
 			if err != nil {

@@ -49,7 +49,7 @@ func (l *Ledger) watchForeign() {
 		var now int64
 		if now, ok = l.dataVersion(); ok && now != known {
 			known = now
-			l.foreign.tell([]string{""})
+			l.foreign.tell(l.log, []string{""})
 		}
 		l.foreign.looks.Add(1)
 	}

@@ -1,8 +1,11 @@
 package ledger
 
 import (
+	"log/slog"
 	"slices"
 	"sync"
+
+	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
 // maxTold is how many ids a listener is told at once.
@@ -40,7 +43,7 @@ func (s *listeners) add(f func(ids []string)) func() {
 	}
 }
 
-func (s *listeners) tell(ids []string) {
+func (s *listeners) tell(log *slog.Logger, ids []string) {
 	if len(ids) == 0 {
 		return
 	}
@@ -49,7 +52,9 @@ func (s *listeners) tell(ids []string) {
 	s.mu.Unlock()
 	for piece := range slices.Chunk(ids, maxTold) {
 		for _, l := range list {
-			l.f(piece)
+			if caught := panics.Catch(func() { l.f(piece) }); caught != nil {
+				log.Error("who is told of changed jobs panicked", "err", caught, "stack", caught.Stack)
+			}
 		}
 	}
 }

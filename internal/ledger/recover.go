@@ -42,6 +42,15 @@ func (l *Ledger) recover(ctx context.Context, limit int) (done []Recovered, err 
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
+	err = separately(list, func(list []lost) error {
+		some, err := l.loseAll(ctx, list)
+		done = append(done, some...)
+		return err
+	})
+	return done, err
+}
+
+func (l *Ledger) loseAll(ctx context.Context, list []lost) (done []Recovered, err error) {
 	err = l.do(ctx, &op{name: "recover", weight: len(list), run: func(t *txn) error {
 		done = nil
 		for i := range list {

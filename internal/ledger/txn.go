@@ -4,6 +4,8 @@ import (
 	"database/sql"
 	"errors"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
 // txn is the transaction in which operations run. What they count, note and
@@ -58,7 +60,9 @@ func (t *txn) reset() {
 func (t *txn) operate(o *op) error {
 	t.wrote = false
 	t.staged.reset()
-	if err := o.run(t); err != nil {
+	if err := panics.Call(func() error { return o.run(t) }); err != nil {
+		// Nobody knows how far an operation came that panicked.
+		t.broken = t.broken || panicked(t.l, o.name, err)
 		return err
 	}
 	if len(t.staged.events) > 0 {
@@ -69,8 +73,19 @@ func (t *txn) operate(o *op) error {
 	return nil
 }
 
+// panicked reports whether err is a panic, and logs it.
+func panicked(l *Ledger, op string, err error) bool {
+	var caught *panics.Error
+	if !errors.As(err, &caught) {
+		return false
+	}
+	l.log.Error("an operation of the ledger panicked; it was rolled back", "op", op, "err", caught, "stack", caught.Stack)
+	return true
+}
+
 // commit writes what was staged and commits.
-func (t *txn) commit() error {
+func (t *txn) commit() (err error) {
+	defer panics.Recover(&err)
 	if err := t.writeEvents(); err != nil {
 		return err
 	}
@@ -83,7 +98,7 @@ func (t *txn) commit() error {
 	if err := t.writeHooks(); err != nil {
 		return err
 	}
-	_, err := t.w.exec(qCommit)
+	_, err = t.w.exec(qCommit)
 	return err
 }
 

@@ -296,13 +296,16 @@ func (t *txn) run(ops []*op) error {
 	}
 	if err := t.commit(); err != nil {
 		t.w.rollback()
-		if isIOError(err) {
+		switch {
+		case panicked(t.l, "commit", err) && len(ops) > 1:
+			return errAlone
+		case isIOError(err):
 			err = t.l.fail("commit", err)
 		}
 		return failAll(ops, fmt.Errorf("commit: %w", err))
 	}
 	t.l.lateEnd(t.all.tallies)
-	t.l.listeners.tell(t.all.changed)
+	t.l.listeners.tell(t.l.log, t.all.changed)
 	return nil
 }
 

@@ -101,16 +101,16 @@ func New(cfg Config) *Metrics {
 // registerReaders registers what is read when somebody asks.
 func (m *Metrics) registerReaders(cfg Config) {
 	if cfg.Slots != nil {
-		m.registry.MustRegister(slots{cfg.Slots})
+		m.registry.MustRegister(guarded{slots{cfg.Slots}, m.log})
 	}
 	if cfg.Pool != nil {
-		m.registry.MustRegister(&pool{read: cfg.Pool, log: m.log, programs: m.programs})
+		m.registry.MustRegister(guarded{&pool{read: cfg.Pool, log: m.log, programs: m.programs}, m.log})
 	}
 	if cfg.Servers != nil {
-		m.registry.MustRegister(servers{cfg.Servers})
+		m.registry.MustRegister(guarded{servers{cfg.Servers}, m.log})
 	}
 	if cfg.Disks != nil {
-		m.registry.MustRegister(disks{cfg.Disks})
+		m.registry.MustRegister(guarded{disks{cfg.Disks}, m.log})
 	}
 	if cfg.Streams != nil {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -2,10 +2,12 @@ package metrics
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -19,6 +21,20 @@ func gauge(ch chan<- prometheus.Metric, d *prometheus.Desc, value float64, label
 		labels[i] = strings.ToValidUTF8(label, "\ufffd")
 	}
 	ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+// guarded is a collector whose panics cost its own metrics only: the registry
+// collects in goroutines of its own.
+type guarded struct {
+	prometheus.Collector
+	log *slog.Logger
+}
+
+// Collect implements prometheus.Collector.
+func (g guarded) Collect(ch chan<- prometheus.Metric) {
+	if caught := panics.Catch(func() { g.Collector.Collect(ch) }); caught != nil {
+		g.log.Error("a panic was caught", "stage", "metrics", "err", caught, "stack", caught.Stack)
+	}
 }
 
 // truth is 1 or 0.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"strconv"
 	"sync"
+
+	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
 const (
@@ -83,7 +85,9 @@ func (l *pipeline) run(messages []Message, receipts []Receipt) error {
 		ended := make(chan struct{})
 		wg.Go(func() {
 			defer close(ended)
-			receipts[i] = l.put(m)
+			if err := panics.Call(func() error { receipts[i] = l.put(m); return nil }); err != nil {
+				l.fail(err)
+			}
 		})
 		select {
 		case <-l.written:

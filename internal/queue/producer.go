@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+
+	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
 // Producer puts messages on the first of several servers that takes them,
@@ -104,7 +106,11 @@ func (p *Producer) Servers(ctx context.Context) ([]Server, error) {
 	servers := make([]Server, len(p.pools))
 	var wg sync.WaitGroup
 	for i, pool := range p.pools {
-		wg.Go(func() { servers[i] = pool.server(ctx) })
+		wg.Go(func() {
+			if err := panics.Call(func() error { servers[i] = pool.server(ctx); return nil }); err != nil {
+				servers[i] = Server{Addr: pool.addr, Err: err}
+			}
+		})
 	}
 	wg.Wait()
 	all := make([]error, 0, len(servers))

@@ -12,6 +12,8 @@ import (
 	"io"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
 // Bounds of a schema. Compiling one takes time with the square of its values,
@@ -45,7 +47,7 @@ func (m *Mismatch) Error() string {
 // Compile compiles a schema that may refer to itself only: nothing is loaded from
 // the network or from files. The text must be one JSON value.
 func Compile(text []byte) (compiled *Schema, err error) {
-	defer recovered(&err)
+	defer panics.Recover(&err)
 	m, err := measure(context.Background(), text, maxSchemaNesting)
 	if err != nil {
 		return nil, err
@@ -72,11 +74,10 @@ func Compile(text []byte) (compiled *Schema, err error) {
 
 // Check checks a well-formed JSON value; nil allows all. The error is a
 // [*Mismatch], or the cause of the context's end.
-func (s *Schema) Check(ctx context.Context, value []byte) (err error) {
+func (s *Schema) Check(ctx context.Context, value []byte) error {
 	if s == nil {
 		return nil
 	}
-	defer recovered(&err)
 	if _, err := measure(ctx, value, maxNesting); err != nil {
 		return err
 	}
@@ -94,11 +95,4 @@ func (s *Schema) Check(ctx context.Context, value []byte) (err error) {
 		fault = fault.Causes[0]
 	}
 	return &Mismatch{Pointer: fault.InstanceLocation, Message: fault.Message}
-}
-
-// recovered makes an error of a panic.
-func recovered(err *error) {
-	if r := recover(); r != nil {
-		*err = fmt.Errorf("it cannot be checked: %v", r)
-	}
 }

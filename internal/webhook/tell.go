@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/outbound"
+	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -130,6 +131,17 @@ func (d *Deliverer) failed(ctx context.Context, h Hook, err error) {
 		return
 	}
 	d.giveUp(ctx, h, err)
+}
+
+// caught gives up one that could not be told because of a defect of this node.
+func (d *Deliverer) caught(ctx context.Context, h Hook, caught *panics.Error) {
+	d.cfg.Logger.Error("a panic was caught", "job", h.Job, "stage", "webhook", "err", caught, "stack", caught.Stack)
+	err := panics.Call(func() error {
+		return d.cfg.Outbox.HookFailed(ctx, h.ID, time.Now(), "a defect of the node: "+caught.Error()+"\n"+caught.Stack, true)
+	})
+	if err != nil {
+		d.cfg.Logger.Warn("a webhook is not given up; it will be told again", "job", h.Job, "err", err)
+	}
 }
 
 // giveUp says that nobody will be told. It names the host only: the path may be

@@ -15,6 +15,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/outbound"
+	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
 const (
@@ -134,7 +135,8 @@ func (d *Deliverer) Run(ctx context.Context) error {
 
 // round takes what is due and starts to tell it. It returns how many it took.
 func (d *Deliverer) round(ctx, work context.Context) int {
-	list, err := d.cfg.Outbox.DueHooks(ctx, d.cfg.Owner, batch, lease)
+	var list []Hook
+	err := panics.Call(func() (err error) { list, err = d.cfg.Outbox.DueHooks(ctx, d.cfg.Owner, batch, lease); return err })
 	if err != nil {
 		if ctx.Err() == nil {
 			d.cfg.Logger.Warn("cannot ask for the webhooks that are due", "err", err)
@@ -142,7 +144,9 @@ func (d *Deliverer) round(ctx, work context.Context) int {
 		return 0
 	}
 	for _, h := range list {
-		d.start(ctx, work, h)
+		if caught := panics.Catch(func() { d.start(ctx, work, h) }); caught != nil {
+			d.caught(work, h, caught)
+		}
 	}
 	return len(list)
 }
@@ -181,7 +185,10 @@ func (d *Deliverer) turn(ctx, work context.Context, name string, h Hook) {
 	end := time.Now().Add(turnTime)
 	for next, left := &h, []Hook(nil); next != nil; {
 		began := time.Now()
-		slow := d.tell(work, *next)
+		slow := false
+		if caught := panics.Catch(func() { slow = d.tell(work, *next) }); caught != nil {
+			d.caught(work, *next, caught)
+		}
 		now := time.Now()
 		d.hosts.told(name, slow, now.Sub(began), now)
 		next, left = d.hosts.next(name, ctx.Err() != nil || now.After(end), now)

@@ -67,7 +67,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 		if !Parse(b[:n], &r) || !c.server.answers() {
 			return n, c.hand(b[:n])
 		}
-		a := c.server.Answer(&r)
+		a := c.server.answer(&r)
 		if a.Head == nil {
 			return n, c.hand(b[:n])
 		}

@@ -109,6 +109,17 @@ func (s *Server) Wait() {
 // answers reports whether requests are still answered here.
 func (s *Server) answers() bool { return !s.ended.Load() }
 
+// answer is Answer. Where that panics net/http gets the request, and the handler
+// finds the same defect where it is told of.
+func (s *Server) answer(r *Request) (a Answer) {
+	defer func() {
+		if recover() != nil {
+			a = Answer{}
+		}
+	}()
+	return s.Answer(r)
+}
+
 // maxCopied is the size in bytes up to which copying an answer into one piece
 // costs less than sending it in pieces.
 const maxCopied = 16 << 10

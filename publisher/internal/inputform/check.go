@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/validate"
 )
 
@@ -31,7 +32,7 @@ func Check(ctx context.Context, text, input []byte) (pointer, fault string) {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	var wrong *validate.Mismatch
-	if !errors.As(compiled.Check(ctx, input), &wrong) {
+	if !errors.As(panics.Call(func() error { return compiled.Check(ctx, input) }), &wrong) {
 		return "", ""
 	}
 	return wrong.Pointer, wrong.Message

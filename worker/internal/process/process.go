@@ -166,7 +166,16 @@ func Run(ctx context.Context, spec Spec) (Exit, error) {
 	}
 	defer spec.Pause.enter(&g.gear.waker)()
 	spec.Handle.set(g.pid, g.cage)
+	ended := false
+	defer func() {
+		if !ended { // a panic is on its way to the caller
+			g.kill()
+			g.spec.Log, g.events.emit = nil, nil
+			g.finish()
+		}
+	}()
 	g.supervise(ctx)
+	ended = true
 	g.finish()
 	return g.exit, nil
 }

@@ -1,0 +1,61 @@
+package dispatch
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// A document that intake panics on costs the others of its batch nothing.
+func TestADocumentThatPanicsHurtsNoOther(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	bad, nameless := jobs.NewID(), `{"nameless":true}`
+	f.cfg.decode = func(document []byte) (jobs.Job, error) {
+		if strings.Contains(string(document), bad) || string(document) == nameless {
+			panic("a mine")
+		}
+		return jobs.Decode(document)
+	}
+	inbox := queue.InboxTube("runnerbean")
+	var good []string
+	for range 20 {
+		good = append(good, jobs.NewID())
+		f.put(t, inbox, document(good[len(good)-1], "cat"))
+		if len(good) == 10 {
+			f.put(t, inbox, document(bad, "cat"))
+			f.put(t, inbox, nameless)
+		}
+	}
+	f.serve(t)
+	for _, id := range good {
+		f.state(t, id, jobs.Queued)
+	}
+	if r := f.state(t, bad, jobs.Failed); r.Error.Class != jobs.OutcomeInternal || !strings.Contains(r.Error.Message, "a defect of the node") {
+		t.Errorf("error is %+v", r.Error)
+	}
+	deadline := time.Now().Add(patience)
+	for buried := ""; buried != "1"; {
+		stats, err := f.producer.TubeStats(t.Context(), f.server.Addr, inbox)
+		if time.Now().After(deadline) {
+			t.Fatalf("the document without an id is not buried: %v, %v", stats, err)
+		}
+		buried = stats["current-jobs-buried"]
+	}
+	events, err := f.ledger.Events(t.Context(), "", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stacks := 0
+	for _, e := range events {
+		if e.Kind == "panic" && strings.Contains(e.Message, "panics_test.go:") {
+			stacks++
+		}
+	}
+	if stacks != 2 {
+		t.Errorf("%d events have a stack: %+v", stacks, events)
+	}
+}

@@ -1,0 +1,48 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/runnerbean/runnerbean/internal/panics"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// Fail ends a job that is queued or waiting and that no node can handle. A job
+// that runs or has ended is left as it is. ErrUnknown.
+func (l *Ledger) Fail(ctx context.Context, id string, e jobs.Error) error {
+	err := l.do(ctx, &op{name: "fail", weight: 1, run: func(t *txn) error {
+		state, err := t.state(id)
+		switch {
+		case err == nil && state == "":
+			return ErrUnknown
+		case err != nil || state != jobs.Queued && state != jobs.Waiting:
+			return err
+		}
+		if err := t.fail(id, state, cleanError(&e), KindFailed); err != nil {
+			return err
+		}
+		_, err = t.ends(id, jobs.Failed)
+		return err
+	}})
+	if err != nil {
+		return fmt.Errorf("ledger: fail: %w", err)
+	}
+	return nil
+}
+
+// separately calls do with a list, and where that panics with each of its
+// elements alone, so that one of them does not hold up the others.
+func separately[T any](list []T, do func([]T) error) error {
+	err := do(list)
+	var caught *panics.Error
+	if len(list) < 2 || !errors.As(err, &caught) {
+		return err
+	}
+	var errs []error
+	for i := range list {
+		errs = append(errs, do(list[i:i+1]))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,178 @@
+package worker
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/panics"
+	"github.com/runnerbean/runnerbean/internal/validate"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// mine panics in calls about one job.
+type mine struct {
+	Ledger
+	Store
+	at  string // the call
+	job atomic.Pointer[string]
+
+	finished atomic.Bool
+}
+
+func (m *mine) step(call, text string) {
+	if id := m.job.Load(); m.at == call && id != nil && strings.Contains(text, *id) {
+		panic("a mine")
+	}
+}
+
+func (m *mine) Claim(ctx context.Context, id string, o ledger.Owner, sum string) (ledger.Claim, error) {
+	if id := m.job.Load(); m.at == "claim inside" && id != nil {
+		return ledger.Claim{}, panics.Call(func() error { m.at = "claim"; m.step("claim", *id); return nil })
+	}
+	m.step("claim", id)
+	return m.Ledger.Claim(ctx, id, o, sum)
+}
+
+func (m *mine) Report(ctx context.Context, id string, attempt int, live ledger.Live) error {
+	m.step("report", id)
+	return m.Ledger.Report(ctx, id, attempt, live)
+}
+
+func (m *mine) Finish(ctx context.Context, id string, attempt int, e ledger.Ending) ([]ledger.Record, error) {
+	if !m.finished.Swap(true) {
+		m.step("finish", id)
+	}
+	return m.Ledger.Finish(ctx, id, attempt, e)
+}
+
+func (m *mine) Cancelling(ctx context.Context, instance string) ([]ledger.Stopping, error) {
+	if id := m.job.Load(); id != nil {
+		m.step("stop", *id)
+	}
+	return m.Ledger.Cancelling(ctx, instance)
+}
+
+func (m *mine) Create(ctx context.Context, key string, data []byte) error {
+	m.step("publish", key)
+	err := m.Store.Create(ctx, key, data)
+	m.step("published", key)
+	return err
+}
+
+func (m *mine) Replace(ctx context.Context, key string, data []byte) error {
+	m.step("log", key)
+	return m.Store.Replace(ctx, key, data)
+}
+
+// RoundTrip is what fetches.
+func (m *mine) RoundTrip(*http.Request) (*http.Response, error) { panic("a mine") }
+
+// TestPanics plants a panic in each stage of a job. The job fails, or succeeds
+// where its result was published; an event has the stack; the only slot, the
+// message and the folder are free again, and the next job of the program runs.
+func TestPanics(t *testing.T) {
+	t.Parallel()
+	const waits = `echo '{"progress":0.5}' >&3; echo waiting >&2; exec sleep 1000`
+	cases := map[string]struct {
+		script string
+		state  jobs.State
+		plant  func(*Config, *mine)  // before the start
+		arm    func(*Worker, string) // when the worker is made
+	}{
+		"claim": {}, "claim inside": {}, "publish": {},
+		"finish":    {state: jobs.Succeeded},
+		"published": {state: jobs.Succeeded}, "stop": {state: jobs.Succeeded, script: `sleep 1.5; cat`},
+		"report": {script: waits}, "log": {script: waits},
+		"start":  {plant: func(c *Config, m *mine) { c.stage = m.stage("start") }},
+		"event":  {script: waits, plant: func(c *Config, m *mine) { c.stage = m.stage("event") }},
+		"output": {plant: func(c *Config, m *mine) { c.stage = m.stage("output") }},
+		"ended": {state: jobs.Succeeded, plant: func(c *Config, m *mine) {
+			c.OnEnded = func(e Ended) { m.step("ended", e.Job) }
+		}},
+		"input":  {arm: func(w *Worker, _ string) { w.programs.now.programs["bad"].manifest.input = &validate.Schema{} }},
+		"result": {arm: func(w *Worker, _ string) { w.programs.now.programs["bad"].manifest.result = &validate.Schema{} }},
+		"fetch":  {},
+	}
+	for at, c := range cases {
+		t.Run(strings.ReplaceAll(at, " ", "-"), func(t *testing.T) {
+			t.Parallel()
+			m := &mine{at: at}
+			r := newRig(t, func(cfg *Config) {
+				m.Ledger, m.Store = cfg.Ledger, cfg.Store
+				cfg.Ledger, cfg.Store, cfg.Slots = m, m, 1
+				if c.plant != nil {
+					c.plant(cfg, m)
+				}
+			})
+			script := c.script
+			if script == "" {
+				script = "cat"
+			}
+			r.install("bad", script)
+			r.install("good", "cat")
+			w, err := New(r.cfg)
+			r.must(err)
+			j := job("bad")
+			if at == "fetch" {
+				w.fetcher.client.Transport = m
+				j.Input = jobs.Input{URL: "http://127.0.0.1/x"}
+			}
+			if c.arm != nil {
+				c.arm(w, j.ID)
+			}
+			m.job.Store(&j.ID)
+			bad := r.submit(j)
+			n := r.run(w)
+			want := c.state
+			if want == "" {
+				want = jobs.Failed
+			}
+			record := r.await(bad, want)
+			if e := record.Error; want == jobs.Failed && (e.Class != jobs.OutcomeInternal || !strings.Contains(e.Message, "a defect of the node: panic")) {
+				t.Errorf("error is %+v", e)
+			}
+			r.until("an event has the stack", func() bool { return r.hasStack(bad) || at == "stop" && r.hasStack("") })
+			m.job.Store(nil)
+			r.await(r.submit(job("good")), jobs.Succeeded)
+			r.tubeEmpty("bad")
+			r.until("no file is left", func() bool { return scratchIsBare(r.cfg.Scratch) })
+			n.stop()
+			n.wait()
+		})
+	}
+}
+
+// stage panics at a stage of an attempt while the mine is armed.
+func (m *mine) stage(name string) func(string) {
+	return func(stage string) {
+		if stage == name && m.job.Load() != nil {
+			panic("a mine")
+		}
+	}
+}
+
+func (r *rig) hasStack(job string) bool {
+	r.t.Helper()
+	list, err := r.ledger.Events(context.Background(), job, 100)
+	r.must(err)
+	return slices.ContainsFunc(list, func(e ledger.Event) bool {
+		return e.Kind == kindPanic && strings.Contains(e.Message, ".go:") && !strings.Contains(e.Message, "a mine")
+	})
+}
+
+// TestAProgramThatPanicsTheLoader is one whose check ends in a panic.
+func TestAProgramThatPanicsTheLoader(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.install("cat", "cat")
+	l := newLoader(r.cfg.Programs)
+	l.sums = nil
+	if _, err := l.load("cat"); err == nil || !strings.Contains(err.Error(), "panic") {
+		t.Errorf("the loader says %v", err)
+	}
+}
