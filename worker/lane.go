@@ -287,7 +287,7 @@ func (l *lane) attempt(ctx context.Context, message *queue.Delivery, a *attempt)
 		l.release(settle, message, a.record.Priority, l.spread(elsewhereDelay))
 	}
 	if !l.safely(settle, a, "tidy", func() { l.tidy(a) }) {
-		l.safely(settle, a, "tidy", func() { _ = l.scratch.close(time.Time{}) })
+		l.safely(settle, a, "tidy", func() { l.scratch.close(time.Time{}) })
 	}
 	var f *fault
 	if errors.As(err, &f) && f.node {
