@@ -30,7 +30,7 @@ type settings struct {
 	Inbox         string        `env:"INBOX" envDefault:"shared" help:"shared: documents are taken from the inbox of all nodes and from the node's own; node: from its own alone"`
 	Node          string        `env:"NODE" help:"name of this node (default: the host name)"`
 	Data          string        `env:"DATA" help:"folder for ledger, results and scratch (default: $STATE_DIRECTORY, else ~/.local/state/runnerbean)"`
-	Programs      string        `env:"PROGRAMS" help:"folder of the installed programs (default: programs in the data folder)"`
+	Programs      string        `env:"PROGRAMS" help:"folder of the installed programs (default: ~/.local/share/runnerbean/programs, for a system service /usr/local/lib/runnerbean/programs)"`
 	Slots         int           `env:"SLOTS" envDefault:"-1" help:"programs that run at once; 0: publish only, -1: one per processor"`
 	Listen        string        `env:"LISTEN" envDefault:"127.0.0.1:8420" help:"address of the HTTP server"`
 	BaseURL       string        `env:"BASE_URL" help:"what result URLs begin with (default: http:// or, with TLS, https:// and the listen address)"`
@@ -103,7 +103,7 @@ func (s *settings) fillNames() error {
 		return err
 	}
 	s.Data = data
-	fill(&s.Programs, filepath.Join(data, "programs"))
+	fill(&s.Programs, defaultPrograms(data))
 	fill(&s.WebhookKey, filepath.Join(data, "webhook.key"))
 	fill(&s.Ledger, "sqlite:"+filepath.Join(data, "ledger.db"))
 	fill(&s.Store, "file://"+filepath.Join(data, "store"))

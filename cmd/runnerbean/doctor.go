@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -167,13 +168,19 @@ func checkClock(ctx context.Context, set settings) finding {
 func checkPrograms(set settings) []finding {
 	const check = "program"
 	installed, err := worker.Inspect(set.Programs)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return []finding{{"programs", "error", set.Programs + " does not exist", "make it (install -d " + set.Programs + "), or set RUNNERBEAN_PROGRAMS"}}
+	case err != nil:
 		return []finding{{"programs", "error", err.Error(), "see RUNNERBEAN_PROGRAMS"}}
 	}
-	if len(installed) == 0 {
-		return []finding{{"programs", "warning", "none in " + set.Programs, "copy an executable there, or set RUNNERBEAN_PROGRAMS; see docs/programs.md"}}
-	}
 	var findings []finding
+	if exposed := set.exposedPrograms(); exposed != "" {
+		findings = append(findings, finding{"programs", "warning", exposed, movePrograms})
+	}
+	if len(installed) == 0 {
+		findings = append(findings, finding{"programs", "warning", "none in " + set.Programs, "copy an executable there, or set RUNNERBEAN_PROGRAMS; see docs/programs.md"})
+	}
 	for _, p := range installed {
 		if p.Err != nil {
 			findings = append(findings, finding{check, "error", fmt.Sprintf("%s: %v", clean(p.Name), p.Err), "see docs/programs.md"})

@@ -71,12 +71,15 @@ func openNode(ctx context.Context, set settings, log *slog.Logger) (*node, error
 // openFolders makes the folders and takes the lock that proves that no other
 // instance of this node is alive.
 func (n *node) openFolders(context.Context) error {
-	for _, folder := range []string{n.set.Data, n.scratch(), n.set.Programs} {
+	for _, folder := range []string{n.set.Data, n.scratch()} {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			return fmt.Errorf("data folder: %w (see RUNNERBEAN_DATA)", err)
 		}
 	}
-	var err error
+	err := n.set.openPrograms(n.log)
+	if err != nil {
+		return err
+	}
 	if n.lock, err = lockFolder(n.set.Data); err != nil {
 		return err
 	}

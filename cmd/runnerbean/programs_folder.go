@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// systemPrograms is the programs folder of a node that is a system service.
+const systemPrograms = "/usr/local/lib/runnerbean/programs"
+
+// defaultPrograms is the programs folder where none is named. It is not in the
+// data folder, in which programs write. It used to be there: programs that are in
+// it are still found.
+func defaultPrograms(data string) string {
+	old := filepath.Join(data, "programs")
+	if list, err := os.ReadDir(old); err == nil && len(list) > 0 {
+		return old
+	}
+	share := os.Getenv("XDG_DATA_HOME")
+	if home, err := os.UserHomeDir(); !filepath.IsAbs(share) && err == nil && filepath.IsAbs(home) && home != "/" {
+		share = filepath.Join(home, ".local", "share")
+	}
+	service := strings.HasPrefix(os.Getenv("STATE_DIRECTORY"), "/var/")
+	if service || !filepath.IsAbs(share) {
+		return systemPrograms
+	}
+	return filepath.Join(share, "runnerbean", "programs")
+}
+
+// exposedPrograms says what is wrong with a programs folder in the data folder;
+// nothing where it is elsewhere.
+func (s *settings) exposedPrograms() string {
+	rest, err := filepath.Rel(resolved(s.Data), resolved(s.Programs))
+	if err != nil || rest == ".." || strings.HasPrefix(rest, "../") {
+		return ""
+	}
+	return fmt.Sprintf("the programs folder %s is in the data folder, where a program may replace others", s.Programs)
+}
+
+const movePrograms = "move it, for example to " + systemPrograms + ", and set RUNNERBEAN_PROGRAMS"
+
+// resolved is path without symbolic links, as far as it exists.
+func resolved(path string) string {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return path
+	}
+	return real
+}
+
+// openPrograms makes the programs folder where there is none.
+func (s *settings) openPrograms(log *slog.Logger) error {
+	if err := os.MkdirAll(s.Programs, 0o755); err != nil {
+		return fmt.Errorf("programs folder: %w: make it (sudo install -d %s) or set RUNNERBEAN_PROGRAMS", err, s.Programs)
+	}
+	if exposed := s.exposedPrograms(); exposed != "" {
+		log.Warn(exposed, "do", movePrograms)
+	}
+	return nil
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+)
+
+func TestDefaultPrograms(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	for name, c := range map[string]struct{ home, share, state, want string }{
+		"a person":             {home: "/home/a", want: "/home/a/.local/share/runnerbean/programs"},
+		"a person's choice":    {home: "/home/a", share: "/mine", want: "/mine/runnerbean/programs"},
+		"not absolute":         {home: "/home/a", share: "mine", want: "/home/a/.local/share/runnerbean/programs"},
+		"a person's service":   {home: "/home/a", state: "/home/a/.local/state/runnerbean", want: "/home/a/.local/share/runnerbean/programs"},
+		"a service":            {home: "/home/a", state: "/var/lib/runnerbean", want: systemPrograms},
+		"a user without home":  {want: systemPrograms},
+		"a user of containers": {home: "/", want: systemPrograms},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("HOME", c.home)
+			t.Setenv("XDG_DATA_HOME", c.share)
+			t.Setenv("STATE_DIRECTORY", c.state)
+			if got := defaultPrograms(data); got != c.want {
+				t.Errorf("%s, want %s", got, c.want)
+			}
+		})
+	}
+	t.Run("programs in the data folder", func(t *testing.T) {
+		t.Setenv("HOME", "/home/a")
+		old := filepath.Join(data, "programs")
+		if err := os.MkdirAll(old, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if got := defaultPrograms(data); got == old {
+			t.Error("an empty folder is taken")
+		}
+		if err := os.WriteFile(filepath.Join(old, "upper"), nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if got := defaultPrograms(data); got != old {
+			t.Errorf("%s, want %s", got, old)
+		}
+	})
+}
+
+// A node makes its programs folder, outside the data folder, and warns of one
+// that is inside, wherever a link leads.
+func TestProgramsFolderOfANode(t *testing.T) {
+	t.Parallel()
+	p := newNode(t, queuetest.Start(t).Addr)
+	home := t.TempDir()
+	p.env = append(p.env, "RUNNERBEAN_PROGRAMS=", "HOME="+home, "XDG_DATA_HOME=", "STATE_DIRECTORY=")
+	p.start("worker")
+	if _, err := os.Stat(filepath.Join(home, ".local/share/runnerbean/programs")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestExposedPrograms(t *testing.T) {
+	t.Parallel()
+	data, link := t.TempDir(), filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(data, link); err != nil {
+		t.Fatal(err)
+	}
+	for programs, want := range map[string]bool{
+		data: true, filepath.Join(data, "programs"): true, filepath.Join(data, "..programs"): true, link: true,
+		filepath.Dir(data): false, data + "2": false, "/usr/local/lib/runnerbean/programs": false,
+	} {
+		s := settings{Data: data, Programs: programs}
+		if got := s.exposedPrograms(); (got != "") != want {
+			t.Errorf("%s: %q", programs, got)
+		}
+	}
+	s := settings{Data: data, Programs: data}
+	findings := checkPrograms(s)
+	if len(findings) == 0 || findings[0].Status != "warning" || !strings.Contains(findings[0].Detail, "is in the data folder") {
+		t.Errorf("%+v", findings)
+	}
+	s.Programs = filepath.Join(data, "absent")
+	if findings := checkPrograms(s); findings[0].Status != "error" || !strings.Contains(findings[0].Do, "install -d") {
+		t.Errorf("%+v", findings)
+	}
+}
