@@ -59,8 +59,12 @@ func (a *attempt) runSafely(ctx context.Context) error {
 	if err == nil || errors.Is(err, errStale) {
 		return err
 	}
-	if panics.Call(func() error { return a.adopt(long) }) == nil {
+	var f *fault
+	switch err := panics.Call(func() error { return a.adopt(long) }); {
+	case err == nil:
 		return nil
+	case errors.As(err, &f): // nobody knows whether there is a result
+		return f
 	}
 	return internalFault(caught)
 }

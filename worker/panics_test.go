@@ -21,7 +21,7 @@ type mine struct {
 	at  string // the call
 	job atomic.Pointer[string]
 
-	finished atomic.Bool
+	stepped atomic.Bool // into those that wait for one step only
 }
 
 func (m *mine) step(call, text string) {
@@ -44,7 +44,7 @@ func (m *mine) Report(ctx context.Context, id string, attempt int, live ledger.L
 }
 
 func (m *mine) Finish(ctx context.Context, id string, attempt int, e ledger.Ending) ([]ledger.Record, error) {
-	if !m.finished.Swap(true) {
+	if m.at == "finish" && !m.stepped.Swap(true) {
 		m.step("finish", id)
 	}
 	return m.Ledger.Finish(ctx, id, attempt, e)
@@ -60,7 +60,9 @@ func (m *mine) Cancelling(ctx context.Context, instance string) ([]ledger.Stoppi
 func (m *mine) Create(ctx context.Context, key string, data []byte) error {
 	m.step("publish", key)
 	err := m.Store.Create(ctx, key, data)
-	m.step("published", key)
+	if m.at == "published" && !m.stepped.Swap(true) {
+		m.step("published", key)
+	}
 	return err
 }
 
