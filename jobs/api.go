@@ -152,6 +152,11 @@ type Node struct {
 	Started time.Time `json:"started"`
 	Beat    time.Time `json:"beat,omitzero"` // its newest heartbeat, on its own clock
 	Left    time.Time `json:"left,omitzero"` // when it ended in good order
+	// Seen is when the node that answers saw its heartbeat change last, and Lapses
+	// when it counts as dead unless that changes before, both on the clock of the
+	// node that answers. Zero where it has left.
+	Seen   time.Time `json:"seen,omitzero"`
+	Lapses time.Time `json:"lapses,omitzero"`
 }
 
 // Problem is an error answer, application/problem+json (RFC 9457).

@@ -78,8 +78,8 @@ func awaySince(n jobs.Node) string {
 	switch {
 	case !n.Left.IsZero():
 		return " (ended at " + n.Left.UTC().Format(time.RFC3339) + ")"
-	case !n.Beat.IsZero():
-		return " (silent since " + n.Beat.UTC().Format(time.RFC3339) + ")"
+	case !n.Seen.IsZero():
+		return " (silent since " + n.Seen.UTC().Format(time.RFC3339) + ")"
 	}
 	return ""
 }

@@ -11,11 +11,6 @@ import (
 )
 
 const (
-	// lateAfter is how old the heartbeat of a node is, which comes every 5 s,
-	// that a person hears of.
-	lateAfter = 12 * time.Second
-	// lease is when a node counts as dead and its jobs move.
-	lease = 20 * time.Second
 	// queuedLong is how long a job may be queued while slots are idle.
 	queuedLong = 2 * time.Minute
 	// manyMessages is how many buried or overdue messages are too many.
@@ -98,10 +93,10 @@ func judgeNodes(o jobs.Overview) []jobs.Finding {
 	var late, dead []jobs.Node
 	up := 0
 	for _, n := range o.Nodes {
-		switch age := o.At.Sub(n.Beat); {
+		switch {
 		case !n.Alive:
 			dead = append(dead, n)
-		case age >= lateAfter && age < lease:
+		case lateNode(n, o.At):
 			late = append(late, n)
 		default:
 			up++
@@ -121,7 +116,7 @@ func judgeDead(o jobs.Overview, dead []jobs.Node) []jobs.Finding {
 	f := jobs.Finding{Level: jobs.LevelBad, Path: "/nodes", Text: fmt.Sprintf("%d nodes are dead: %s", len(dead), names(dead))}
 	if len(dead) == 1 {
 		f.Path, f.Text = nodePath(dead[0]), "One node is dead: "+names(dead)
-		if silence := o.At.Sub(dead[0].Beat); !dead[0].Beat.IsZero() && silence > 0 {
+		if silence := o.At.Sub(dead[0].Seen); !dead[0].Seen.IsZero() && silence > 0 {
 			f.Text += ", silent for " + roughly(silence)
 		}
 	}
@@ -134,9 +129,9 @@ func judgeLate(o jobs.Overview, late []jobs.Node) []jobs.Finding {
 		return nil
 	case 1:
 		n := late[0]
-		text := fmt.Sprintf("One node is late: %s, silent for %s", names(late), span(o.At.Sub(n.Beat).Round(time.Second)))
+		text := fmt.Sprintf("One node is late: %s, silent for %s", names(late), span(o.At.Sub(n.Seen).Round(time.Second)))
 		if n.Running > 0 {
-			left := span((lease - o.At.Sub(n.Beat)).Round(time.Second))
+			left := span(max(0, n.Lapses.Sub(o.At)).Round(time.Second))
 			text = fmt.Sprintf("One node is late: %s, its %s in %s", names(late), count(int64(n.Running), "job moves", "jobs move"), left)
 		}
 		return []jobs.Finding{{Level: jobs.LevelWarn, Text: text, Path: nodePath(n)}}

@@ -15,7 +15,8 @@ func pool(f func(*jobs.Overview)) jobs.Overview {
 	o := jobs.Overview{At: at, Slots: 8, Busy: 6, LastHour: map[jobs.State]int64{}}
 	for _, name := range []string{"worker1", "worker2", "worker3"} {
 		o.Nodes = append(o.Nodes, jobs.Node{
-			Name: name, Alive: true, Slots: 4, Running: 2, Beat: at.Add(-time.Second),
+			Name: name, Alive: true, Slots: 4, Running: 2, Beat: at.Add(-time.Hour), // on a clock that is off
+			Seen: at.Add(-time.Second), Lapses: at.Add(19 * time.Second),
 			Installed: []jobs.Installed{{Name: "forecast"}},
 			Vitals:    &jobs.Vitals{Disks: []jobs.Disk{{Path: "/data", Total: 100e9, Free: 50e9, Floor: 1e9}}},
 		})
@@ -31,7 +32,9 @@ func TestJudge(t *testing.T) {
 	t.Parallel()
 	well := "All is well: 3 nodes, 6 of 8 slots busy."
 	silentFor := func(n int, d time.Duration, alive bool) func(*jobs.Overview) {
-		return func(o *jobs.Overview) { o.Nodes[n].Beat, o.Nodes[n].Alive = o.At.Add(-d), alive }
+		return func(o *jobs.Overview) {
+			o.Nodes[n].Seen, o.Nodes[n].Lapses, o.Nodes[n].Alive = o.At.Add(-d), o.At.Add(20*time.Second-d), alive
+		}
 	}
 	queue := func(age time.Duration, program string) func(*jobs.Overview) {
 		return func(o *jobs.Overview) {
@@ -50,13 +53,34 @@ func TestJudge(t *testing.T) {
 		text   string
 		path   string // of the first finding
 	}{
-		"all well":     {nil, jobs.LevelOK, well, ""},
-		"nothing":      {func(o *jobs.Overview) { *o = jobs.Overview{} }, jobs.LevelWarn, "No node is up.", "/nodes"},
-		"late":         {silentFor(2, 12*time.Second, true), jobs.LevelWarn, "One node is late: worker3, its 2 jobs move in 8 s.", "/nodes/worker3"},
-		"late, idle":   {func(o *jobs.Overview) { silentFor(2, 13*time.Second, true)(o); o.Nodes[2].Running = 0 }, jobs.LevelWarn, "One node is late: worker3, silent for 13 s.", "/nodes/worker3"},
-		"another zone": {silentFor(2, 3*time.Hour, true), jobs.LevelOK, well, ""},
-		"ahead":        {silentFor(2, -time.Minute, true), jobs.LevelOK, well, ""},
-		"dead":         {silentFor(0, 3*time.Minute, false), jobs.LevelBad, "One node is dead: worker1, silent for 3 min.", "/nodes/worker1"},
+		"all well":      {nil, jobs.LevelOK, well, ""},
+		"nothing":       {func(o *jobs.Overview) { *o = jobs.Overview{} }, jobs.LevelWarn, "No node is up.", "/nodes"},
+		"late":          {silentFor(2, 12*time.Second, true), jobs.LevelWarn, "One node is late: worker3, its 2 jobs move in 8 s.", "/nodes/worker3"},
+		"late, idle":    {func(o *jobs.Overview) { silentFor(2, 13*time.Second, true)(o); o.Nodes[2].Running = 0 }, jobs.LevelWarn, "One node is late: worker3, silent for 13 s.", "/nodes/worker3"},
+		"another zone":  {func(o *jobs.Overview) { o.Nodes[2].Beat = o.At.Add(-3 * time.Hour) }, jobs.LevelOK, well, ""},
+		"a clock ahead": {func(o *jobs.Overview) { o.Nodes[2].Beat = o.At.Add(3 * time.Hour) }, jobs.LevelOK, well, ""},
+		"a long lease": {
+			func(o *jobs.Overview) {
+				silentFor(2, 30*time.Second, true)(o)
+				o.Nodes[2].Lapses = o.At.Add(time.Minute)
+			}, jobs.LevelOK, well, "",
+		},
+		"a long lease, late": {
+			func(o *jobs.Overview) {
+				silentFor(2, time.Minute, true)(o)
+				o.Nodes[2].Lapses = o.At.Add(30 * time.Second)
+			},
+			jobs.LevelWarn, "One node is late: worker3, its 2 jobs move in 30 s.", "/nodes/worker3",
+		},
+		"a short lease": {
+			func(o *jobs.Overview) {
+				silentFor(2, 4*time.Second, true)(o)
+				o.Nodes[2].Lapses = o.At.Add(time.Second)
+			},
+			jobs.LevelWarn, "One node is late: worker3, its 2 jobs move in 1 s.", "/nodes/worker3",
+		},
+		"ahead": {silentFor(2, -time.Minute, true), jobs.LevelOK, well, ""},
+		"dead":  {silentFor(0, 3*time.Minute, false), jobs.LevelBad, "One node is dead: worker1, silent for 3 min.", "/nodes/worker1"},
 		"two dead": {
 			func(o *jobs.Overview) { silentFor(0, time.Hour, false)(o); silentFor(1, time.Hour, false)(o) },
 			jobs.LevelBad, "2 nodes are dead: worker1, worker2.", "/nodes",
@@ -170,7 +194,7 @@ func TestPlacesSayWhyAJobWaits(t *testing.T) {
 	beat := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	zero, two := 0, 2
 	node := func(name string, f func(*jobs.Node)) jobs.Node {
-		n := jobs.Node{Name: name, Alive: true, Slots: 1, Installed: []jobs.Installed{{Name: "forecast"}}, Beat: beat}
+		n := jobs.Node{Name: name, Alive: true, Slots: 1, Installed: []jobs.Installed{{Name: "forecast"}}, Seen: beat}
 		if f != nil {
 			f(&n)
 		}

@@ -56,7 +56,7 @@ func concern(n jobs.Node, now time.Time) int {
 	switch {
 	case !n.Alive && n.Left.IsZero():
 		return 3
-	case n.Alive && lateNode(n, now):
+	case lateNode(n, now):
 		return 2
 	case n.Control.Paused, n.Drained:
 		return 1
@@ -87,8 +87,8 @@ func nodeLineOf(root string, n jobs.Node, now time.Time) nodeLine {
 		Slots: slotMarksOf(n.Running, slotsOf(n)),
 	}
 	v.State, v.Tone = standing(n, now)
-	if !n.Beat.IsZero() {
-		v.Beat = stamp(n.Beat)
+	if !n.Seen.IsZero() {
+		v.Beat = stamp(n.Seen)
 	}
 	if m := n.Vitals; m != nil && n.Alive {
 		v.Load = fmt.Sprintf("%.1f", m.Load[0])

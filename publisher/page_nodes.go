@@ -137,7 +137,7 @@ func setWords(n jobs.Node) string {
 
 // seenAt is when a node was seen for the last time.
 func seenAt(n jobs.Node) piece {
-	at := n.Beat
+	at := n.Seen
 	if !n.Left.IsZero() {
 		at = n.Left
 	}

@@ -321,8 +321,9 @@ func sharePercent(part float64) string {
 	}
 }
 
-// lateNode is how old a heartbeat is that a person should see, against the clock
-// of the overview.
+// lateNode reports whether a node that is alive has been silent for so much of its
+// lease that a person should see it: a heartbeat comes, and is looked for, in
+// every quarter of it.
 func lateNode(n jobs.Node, now time.Time) bool {
-	return !n.Beat.IsZero() && now.Sub(n.Beat) >= lateAfter
+	return n.Alive && now.Sub(n.Seen) >= n.Lapses.Sub(n.Seen)*3/5
 }

@@ -28,7 +28,7 @@ func sampleOverview(now time.Time) jobs.Overview {
 		}
 	}
 	node := func(name string, slots, running int, beat time.Duration, v *jobs.Vitals) jobs.Node {
-		return jobs.Node{Name: name, Instance: name + "i", Alive: true, Slots: slots, Running: running, Programs: []string{"forecast", "render"}, Vitals: v, Installed: []jobs.Installed{{Name: "forecast"}, {Name: "render"}}, Started: now.Add(-time.Hour), Beat: now.Add(-beat)}
+		return jobs.Node{Name: name, Instance: name + "i", Alive: true, Slots: slots, Running: running, Programs: []string{"forecast", "render"}, Vitals: v, Installed: []jobs.Installed{{Name: "forecast"}, {Name: "render"}}, Started: now.Add(-time.Hour), Beat: now.Add(-beat), Seen: now.Add(-beat), Lapses: now.Add(20*time.Second - beat)}
 	}
 	o := jobs.Overview{
 		At: now, Node: "worker1", Window: jobs.Window{Name: "1h", From: now.Add(-time.Hour), Until: now, Step: 60},

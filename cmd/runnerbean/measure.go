@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/metrics"
@@ -63,7 +64,7 @@ func (n *node) present(nodes []ledger.Node) []metrics.Node {
 			continue
 		}
 		last = one.Name
-		list = append(list, metrics.Node{Name: one.Name, Alive: one.Alive, Silent: max(0, n.ledger.Silent(one))})
+		list = append(list, metrics.Node{Name: one.Name, Alive: one.Alive, Silent: max(0, time.Since(one.Seen))})
 	}
 	return list
 }

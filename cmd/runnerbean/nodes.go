@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -135,5 +136,5 @@ func lastSeen(n jobs.Node) string {
 	case !n.Left.IsZero():
 		return stamp(n.Left)
 	}
-	return stamp(n.Beat)
+	return stamp(cmp.Or(n.Seen, n.Beat)) // older nodes do not say Seen
 }

@@ -121,24 +121,17 @@ func (t *txn) alive(instance string) (bool, error) {
 	return now.Sub(t.l.beats.see(instance, beat, now).at) < t.l.lease, nil
 }
 
-// seems is alive for those who only look. Before a heartbeat was seen to change,
-// its date has to do.
-func (l *Ledger) seems(instance string, beat int64) bool {
-	now := l.clock()
-	s := l.beats.see(instance, beat, now)
-	if !s.renewed && now.Sub(fromMicros(beat)).Abs() > l.lease {
-		return false
-	}
-	return now.Sub(s.at) < l.lease
-}
-
-// Silent is how long ago the heartbeat of a node was last seen to change; before
-// one was, its date has to do.
-func (l *Ledger) Silent(n Node) time.Duration {
+// sight says of an instance that has not left when its heartbeat was seen to
+// change, and whether it is alive, for those who only look. Before a heartbeat was
+// seen to change, its date has to do.
+func (l *Ledger) sight(n *Node) {
 	now := l.clock()
 	s := l.beats.see(n.Instance, micros(n.Beat), now)
-	if !s.renewed {
-		return max(now.Sub(s.at), now.Sub(n.Beat))
+	age := now.Sub(s.at)
+	if off := now.Sub(n.Beat); !s.renewed && off.Abs() > l.lease {
+		age = max(age, off, l.lease)
 	}
-	return now.Sub(s.at)
+	n.Alive = age < l.lease
+	n.Seen = now.Add(-age).UTC().Round(100 * time.Millisecond) // the clock may have been set meanwhile
+	n.Lapses = n.Seen.Add(l.lease)
 }

@@ -139,11 +139,20 @@ func TestSilence(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	n := Node{Name: "n9", Instance: "i9", Beat: d.now().Add(-time.Hour)}
-	if got := d.Silent(n); got != time.Hour {
-		t.Errorf("%s before it was seen to change", got)
+	seen := func(ago time.Duration, alive bool) {
+		t.Helper()
+		d.sight(&n)
+		if got := d.now().Sub(n.Seen).Round(time.Second); got != ago || n.Alive != alive || n.Lapses.Sub(n.Seen) != defaultLease {
+			t.Errorf("seen %s ago, %+v; want %s", got, n, ago)
+		}
 	}
+	seen(time.Hour, false)
 	n.Beat = d.now().Add(-2 * time.Hour) // its clock is hours off
-	if got := d.Silent(n); got != 0 {
-		t.Errorf("%s just after it was", got)
-	}
+	seen(0, true)
+	d.clock.advance(15 * time.Second)
+	seen(15*time.Second, true)
+	d.clock.advance(5 * time.Second)
+	seen(20*time.Second, false)
+	n = Node{Name: "n8", Instance: "i8", Beat: d.now().Add(time.Hour)} // ahead, and never seen to change
+	seen(defaultLease, false)
 }

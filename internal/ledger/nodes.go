@@ -202,7 +202,9 @@ func (l *Ledger) Nodes(ctx context.Context) (list []Node, err error) {
 			return err
 		}
 		n.Started, n.Beat, n.Left = fromMicros(started), fromMicros(beat), fromMicros(left)
-		n.Alive = left == 0 && l.seems(n.Instance, beat)
+		if left == 0 {
+			l.sight(&n)
+		}
 		list = append(list, n)
 		if programs == "" {
 			return nil

@@ -115,6 +115,10 @@ type Node struct {
 	Started  time.Time
 	Beat     time.Time // by the node's own clock; zero time: has left
 	Left     time.Time
+	// Seen is when the heartbeat was seen to change last, and Lapses when the
+	// instance counts as dead unless it changes before, both by the clock of this
+	// process. Register ignores them.
+	Seen, Lapses time.Time
 	// Alive: the heartbeat was seen to change within the lease. Register ignores it.
 	Alive bool
 	// Home is the identity of the instance's data folder; where it is the same,
