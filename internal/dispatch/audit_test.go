@@ -210,8 +210,8 @@ func TestMessagesThatSurviveARestartAreNotPutAgain(t *testing.T) {
 	living := f.living(t.Context())
 	list, _, err := f.ledger.Unsent(t.Context(), nil, time.Now().Add(time.Minute), 10)
 	must(t, err)
-	if rest := f.stillThere(t.Context(), living, list); len(rest) > 0 {
-		t.Errorf("not found: %+v", rest)
+	if rest, err := f.stillThere(t.Context(), living, list); len(rest) > 0 || err != nil {
+		t.Errorf("not found: %+v, %v", rest, err)
 	}
 	if p := f.placed(t, id); p.Message != old.Message || p.Server == old.Server {
 		t.Errorf("%+v, was %+v", p, old)

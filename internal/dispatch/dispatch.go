@@ -61,6 +61,7 @@ type Dispatcher struct {
 	hold     *hold
 	health   health
 	survey   survey
+	unmarked unmarked
 }
 
 // New checks the configuration. It does not wait for beanstalkd.
@@ -156,12 +157,7 @@ func (d *Dispatcher) Send(ctx context.Context, records []ledger.Record) error {
 			sent = append(sent, ledger.Sent{ID: ids[i], Server: r.Server, Message: r.ID})
 		}
 	}
-	if len(sent) > 0 {
-		if err := d.cfg.Ledger.MarkSent(ctx, sent); err != nil {
-			return errors.Join(putErr, err)
-		}
-	}
-	return putErr
+	return errors.Join(putErr, d.mark(ctx, sent))
 }
 
 // runTube is the tube of this ledger's jobs of a program.

@@ -30,12 +30,14 @@ type fixture struct {
 	*Dispatcher
 	server *queuetest.Server
 	ledger *ledger.Ledger
+	path   string // of the ledger
 }
 
 func newFixture(t *testing.T, args ...string) *fixture {
 	t.Helper()
 	server := queuetest.Start(t, args...)
-	l, err := ledger.Open(t.Context(), ledger.Config{DSN: "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")})
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l, err := ledger.Open(t.Context(), ledger.Config{DSN: "sqlite:" + path})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +51,7 @@ func newFixture(t *testing.T, args ...string) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Close() })
-	return &fixture{Dispatcher: d, server: server, ledger: l}
+	return &fixture{Dispatcher: d, server: server, ledger: l, path: path}
 }
 
 func announce(t *testing.T, l *ledger.Ledger, names ...string) {

@@ -37,10 +37,14 @@ func (d *Dispatcher) reconcileOnce(ctx context.Context, a *audit) bool {
 	if len(living) == 0 {
 		return len(lost) == round || len(expired) == round
 	}
+	d.guard(ctx, "survey", func() { d.survey.run(ctx, d, living) })
+	if err := d.markRest(ctx); err != nil {
+		d.warn(ctx, "the ledger does not take in where messages are; none is put again until it does", err)
+		return false
+	}
 	more := false
 	d.guard(ctx, "resend", func() { more = d.resend(ctx, living) })
 	d.guard(ctx, "audit", func() { a.run(ctx, living) })
-	d.guard(ctx, "survey", func() { d.survey.run(ctx, d, living) })
 	return len(lost) == round || len(expired) == round || more
 }
 

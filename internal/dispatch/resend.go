@@ -27,11 +27,12 @@ func (d *Dispatcher) resend(ctx context.Context, living map[string]string) (more
 	instances := slices.Collect(maps.Keys(living))
 	list, more, err := d.cfg.Ledger.Unsent(ctx, instances, time.Now().Add(-unsentAfter), round)
 	d.warn(ctx, "cannot look for jobs without a message", err)
-	missing := d.stillThere(ctx, living, list)
+	missing, markErr := d.stillThere(ctx, living, list)
+	d.warn(ctx, "messages that are still there are not marked", markErr)
 	if len(missing) > 0 && d.again(ctx, missing, reasonUnsent) != nil {
 		return false
 	}
-	return more
+	return more && markErr == nil
 }
 
 func reasonUnsent(p ledger.Placed) string {
@@ -43,7 +44,7 @@ func reasonUnsent(p ledger.Placed) string {
 
 // stillThere marks the jobs whose messages have survived a restart of their
 // server in its binlog, and returns the others.
-func (d *Dispatcher) stillThere(ctx context.Context, living map[string]string, list []ledger.Placed) (missing []ledger.Placed) {
+func (d *Dispatcher) stillThere(ctx context.Context, living map[string]string, list []ledger.Placed) (missing []ledger.Placed, err error) {
 	var placed []ledger.Placed
 	for _, p := range list {
 		if p.Server == "" {
@@ -54,16 +55,17 @@ func (d *Dispatcher) stillThere(ctx context.Context, living map[string]string, l
 	}
 	for server, addr := range living {
 		if len(placed) == 0 {
-			return missing
+			break
 		}
 		found, rest := d.findOn(ctx, server, addr, placed)
 		placed = rest
-		if err := d.cfg.Ledger.MarkSent(ctx, found); err != nil {
-			d.warn(ctx, "messages that are still there are not marked", err)
+		if fault := d.mark(ctx, found); fault != nil {
+			err = fault
+			continue
 		}
 		d.acted("found", len(found))
 	}
-	return append(missing, placed...)
+	return append(missing, placed...), err
 }
 
 // findOn looks on one server for the messages of jobs. Their numbers prove

@@ -1,0 +1,98 @@
+package dispatch
+
+import (
+	"database/sql"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// accept records jobs of one program without messages, as many as one round of
+// the reconciler moves.
+func (f *fixture) acceptRound(t *testing.T) {
+	t.Helper()
+	entries := make([]ledger.Entry, round)
+	for i := range entries {
+		id := jobs.NewID()
+		doc := document(id, "cat")
+		entries[i] = ledger.Entry{Document: []byte(doc)}
+		must(t, json.Unmarshal([]byte(doc), &entries[i].Job))
+	}
+	_, err := f.ledger.Accept(t.Context(), entries)
+	must(t, err)
+	// Young ones are left alone: they are about to be sent.
+	f.sql(t, "UPDATE jobs SET updated = updated - 60000000")
+}
+
+// sql changes the ledger behind its back.
+func (f *fixture) sql(t *testing.T, text string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+f.path+"?_pragma=busy_timeout(10000)")
+	must(t, err)
+	defer db.Close()
+	_, err = db.Exec(text)
+	must(t, err)
+}
+
+const refuseMarks = "CREATE TRIGGER refuse BEFORE UPDATE OF server ON jobs BEGIN SELECT RAISE(FAIL, 'the disk is full'); END"
+
+// messages is how many messages a server was given for a program in all.
+func (f *fixture) messages(t *testing.T) string {
+	t.Helper()
+	stats, err := f.producer.TubeStats(t.Context(), f.server.Addr, f.runTube("cat"))
+	must(t, err)
+	return stats["total-jobs"]
+}
+
+// A ledger that does not take in that messages were put is asked again after the
+// interval, not at once, and the messages are not put a second time.
+func TestMarksThatAreRefusedNeitherSpinNorPutAgain(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.acceptRound(t)
+	f.sql(t, refuseMarks)
+	a := newAudit(f.Dispatcher)
+	for range 3 {
+		if f.reconcileOnce(t.Context(), a) {
+			t.Fatal("the next round follows at once")
+		}
+		if n := f.messages(t); n != "1000" {
+			t.Fatalf("%s messages were put", n)
+		}
+	}
+	f.sql(t, "DROP TRIGGER refuse")
+	f.reconcileOnce(t.Context(), a)
+	if n := f.messages(t); n != "1000" {
+		t.Errorf("%s messages were put", n)
+	}
+	for server := range f.living(t.Context()) {
+		list, _, err := f.ledger.Unsent(t.Context(), []string{server}, time.Now(), 10)
+		if err != nil || len(list) > 0 {
+			t.Errorf("not marked: %d, %v", len(list), err)
+		}
+	}
+}
+
+// The same where the messages are found on a server that was started again.
+func TestFoundMessagesThatCannotBeMarkedDoNotSpin(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.acceptRound(t)
+	a := newAudit(f.Dispatcher)
+	f.reconcileOnce(t.Context(), a)
+	f.server.Restart()
+	f.sql(t, refuseMarks)
+	for range 2 {
+		if f.reconcileOnce(t.Context(), a) {
+			t.Fatal("the next round follows at once")
+		}
+	}
+	f.sql(t, "DROP TRIGGER refuse")
+	f.reconcileOnce(t.Context(), a)
+	if f.reconcileOnce(t.Context(), a) {
+		t.Error("there is more to do")
+	}
+}
