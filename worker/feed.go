@@ -81,7 +81,7 @@ func (f *feed) reserve(ctx context.Context, tubes []string) (*queue.Delivery, er
 			}
 		case next.message != nil:
 			// If this fails it comes again when the connection ends.
-			_ = next.message.Release(ctx, priorityOf(ctx, next.message), 0)
+			_ = next.message.Return(ctx, 0)
 		}
 	}
 	return got.message, got.err

@@ -151,6 +151,7 @@ func (l *lane) handle(take, ctx context.Context, message *queue.Delivery) bool {
 		l.remove(ctx, message)
 		return true
 	}
+	message, hint = l.moreUrgent(ctx, message, hint)
 	program, err := l.guess(ctx, hint)
 	if err != nil {
 		return l.refused(ctx, message, hint.ID, err)

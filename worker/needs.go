@@ -15,6 +15,7 @@ type Ledger interface {
 	Get(ctx context.Context, id string) (ledger.Record, error)
 	MarkSent(ctx context.Context, sent []ledger.Sent) error
 	Claim(ctx context.Context, id string, o ledger.Owner, programSHA256 string) (ledger.Claim, error)
+	MoreUrgent(ctx context.Context, id, server string) ([]ledger.Urgent, error)
 	Report(ctx context.Context, id string, attempt int, live ledger.Live) error
 	Finish(ctx context.Context, id string, attempt int, e ledger.Ending) ([]ledger.Record, error)
 	Fail(ctx context.Context, id string, e jobs.Error) error

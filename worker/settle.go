@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -120,19 +119,9 @@ func (l *lane) release(ctx context.Context, message *queue.Delivery, priority ui
 // putBack releases a message whose job is not known, with the priority that it
 // has.
 func (l *lane) putBack(ctx context.Context, message *queue.Delivery, delay time.Duration) {
-	l.release(ctx, message, priorityOf(ctx, message), delay)
-}
-
-func priorityOf(ctx context.Context, message *queue.Delivery) uint32 {
-	stats, err := message.Stats(ctx)
-	if err != nil {
-		return jobs.DefaultPriority
+	if err := message.Return(ctx, min(delay, longestDelay)); err != nil && !errors.Is(err, queue.ErrGone) {
+		l.logger.Debug("message not released; it comes again by itself", "err", err)
 	}
-	n, err := strconv.ParseUint(stats["pri"], 10, 32)
-	if err != nil {
-		return jobs.DefaultPriority
-	}
-	return uint32(n)
 }
 
 // spread is d, more or less.

@@ -137,7 +137,7 @@ func (d *Dispatcher) bury(ctx context.Context, delivery *queue.Delivery, fault e
 func (d *Dispatcher) release(ctx context.Context, batch []*queue.Delivery, cause error) {
 	d.log.Error("the ledger does not record; inbox jobs stay where they are", "jobs", len(batch), "err", cause)
 	for _, delivery := range batch {
-		if err := delivery.Release(ctx, jobs.DefaultPriority, retryLater); err != nil {
+		if err := delivery.Return(ctx, retryLater); err != nil {
 			d.log.Debug("inbox job not released", "err", err)
 		}
 	}

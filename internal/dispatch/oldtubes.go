@@ -4,13 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/queue"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 const (
@@ -148,25 +146,13 @@ func (o *oldTubes) putAway(ctx context.Context, batch []*queue.Delivery) (delete
 			err = m.Delete(ctx)
 			deleted++
 		default:
-			err = m.Release(ctx, priorityOf(ctx, m), 0)
+			err = m.Return(ctx, 0)
 		}
 		if err != nil && !errors.Is(err, queue.ErrGone) {
 			return deleted, err
 		}
 	}
 	return deleted, nil
-}
-
-func priorityOf(ctx context.Context, m *queue.Delivery) uint32 {
-	stats, err := m.Stats(ctx)
-	if err != nil {
-		return jobs.DefaultPriority
-	}
-	n, err := strconv.ParseUint(stats["pri"], 10, 32)
-	if err != nil {
-		return jobs.DefaultPriority
-	}
-	return uint32(n)
 }
 
 // knows reports whether a message is about a job of this ledger.

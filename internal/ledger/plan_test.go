@@ -11,7 +11,7 @@ import (
 func TestNoStatementReadsAllJobs(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	short := []string{"nodes", "programs", "unsettled", "events", "sooner", "drains", "backlog", "controls", "vitals", "tallies", "minutes", "steps", "sums", "durations", "replays", "hooks"} // tallies are of a minute or two // events are read from one end
+	short := []string{"nodes", "programs", "unsettled", "events", "sooner", "drains", "backlog", "controls", "vitals", "tallies", "minutes", "steps", "sums", "due", "durations", "replays", "hooks"} // tallies are of a minute or two // events are read from one end
 	for _, q := range queries {
 		if verb, _, _ := strings.Cut(q.text, " "); slices.Contains([]string{"BEGIN", "COMMIT", "ROLLBACK"}, verb) {
 			continue
@@ -54,7 +54,8 @@ func TestQueriesUseTheirIndex(t *testing.T) {
 		qAnyLabelled: "PRIMARY KEY (label=?)",
 		qNextServer:  "COVERING INDEX jobs_queue (server>?)",
 		qBefore:      "COVERING INDEX jobs_queue (server=? AND program=? AND (priority,accepted,id)", qUnsent: "jobs_queue (server=? AND program=?)",
-		qNextQueue: "COVERING INDEX jobs_queue (server=? AND program>?)", qQueue: "jobs_queue (server=? AND program=? AND (priority,accepted,id)",
+		qMoreUrgent: "COVERING INDEX jobs_due (server=? AND not_before>? AND not_before<?)",
+		qNextQueue:  "COVERING INDEX jobs_queue (server=? AND program>?)", qQueue: "jobs_queue (server=? AND program=? AND (priority,accepted,id)",
 		qExpired: "jobs_expires (expires>? AND expires<?)", qStopping: "jobs_running (instance=?)",
 		qLostBy: "jobs_running (instance=?)", qRunners: "COVERING INDEX jobs_running", qNeverCame: "COVERING INDEX needs_missing",
 		qAnyMissing: "COVERING INDEX needs_missing", qJobEvents: "events_job (job=?)",

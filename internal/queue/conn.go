@@ -120,6 +120,7 @@ var replies = []struct{ theirs, ours error }{
 	{beanstalk.ErrTimeout, errNone},
 	{beanstalk.ErrDeadline, errDeadline},
 	{beanstalk.ErrNotFound, ErrGone},
+	{beanstalk.ErrUnknown, ErrGone},
 	{beanstalk.ErrJobTooBig, ErrTooBig},
 	{beanstalk.ErrDraining, ErrDraining},
 	{beanstalk.ErrInternal, ErrRefused},
@@ -185,6 +186,24 @@ func (c *conn) reserve(ctx context.Context, tubes map[string]bool, wait time.Dur
 		set := beanstalk.TubeSet{Conn: c.client, Name: tubes}
 		id, body, err := set.Reserve(wait)
 		c.watching = len(tubes)
+		if err == nil {
+			d = &Delivery{ID: id, Body: body, Size: max(len(body), c.wire.skipped), Addr: c.addr, Server: c.server, conn: c}
+			c.held.add(id)
+		}
+		return err
+	})
+	if err == nil && c.dead.Load() { // ctx ended just as the message came
+		return nil, c.failed(cl, ErrGone)
+	}
+	return d, err
+}
+
+// reserveJob reserves one message by its number.
+func (c *conn) reserveJob(ctx context.Context, id uint64) (*Delivery, error) {
+	var d *Delivery
+	cl := call{name: "reserve-job", want: reserveJobShape}
+	err := c.do(ctx, cl, func() error {
+		body, err := c.client.ReserveJob(id)
 		if err == nil {
 			d = &Delivery{ID: id, Body: body, Size: max(len(body), c.wire.skipped), Addr: c.addr, Server: c.server, conn: c}
 			c.held.add(id)

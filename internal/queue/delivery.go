@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -24,6 +25,17 @@ type Delivery struct {
 	conn *conn
 }
 
+// Other reserves another message of the same server over the same connection,
+// whether it is ready, delayed or buried. ErrGone where somebody has it, where it
+// is not there, and where the server is older than version 1.12.
+func (d *Delivery) Other(ctx context.Context, id uint64) (*Delivery, error) {
+	c := d.conn
+	if c.dead.Load() {
+		return nil, c.failed(call{name: "reserve-job"}, ErrGone)
+	}
+	return c.reserveJob(ctx, id)
+}
+
 // Delete removes the message from the server.
 func (d *Delivery) Delete(ctx context.Context) error {
 	return d.end(ctx, call{name: "delete", want: deleteShape}, func() error {
@@ -37,6 +49,19 @@ func (d *Delivery) Release(ctx context.Context, priority uint32, delay time.Dura
 	return d.end(ctx, call{name: "release", want: releaseShape}, func() error {
 		return d.conn.client.Release(d.ID, priority, wholeSeconds(delay))
 	})
+}
+
+// Return gives the message back as Release does, with the priority that it has.
+func (d *Delivery) Return(ctx context.Context, delay time.Duration) error {
+	stats, err := d.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	priority, err := strconv.ParseUint(stats["pri"], 10, 32)
+	if err != nil {
+		return fmt.Errorf("%w: priority %.20q", ErrReply, stats["pri"])
+	}
+	return d.Release(ctx, uint32(priority), delay)
 }
 
 // Bury sets the message aside until a person kicks it.

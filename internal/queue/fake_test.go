@@ -155,6 +155,13 @@ var operations = []struct {
 		}
 		return err
 	}},
+	{"reserve-job", "RESERVED 1234 2\r\nhi\r\n", func(tb testing.TB, c *conn) error {
+		d, err := c.reserveJob(tb.Context(), 1234)
+		if err == nil && (d.ID != 1234 || string(d.Body) != "hi") {
+			tb.Errorf("delivery %+v", d)
+		}
+		return err
+	}},
 	{"stats", greeting, func(tb testing.TB, c *conn) error {
 		stats, err := c.stats(tb.Context())
 		if err == nil && stats["id"] != "fake" {

@@ -41,15 +41,17 @@ var (
 	putShape = shape{head: "INSERTED", id: true, notice: "USING", words: []string{"JOB_TOO_BIG", "DRAINING", "INTERNAL_ERROR"}}
 	// DEADLINE_SOON comes only to a connection that holds a job.
 	reserveShape = shape{head: "RESERVED", id: true, body: true, notice: "WATCHING", words: []string{"TIMED_OUT", "DEADLINE_SOON"}}
-	peekShape    = shape{head: "FOUND", id: true, body: true, words: []string{"NOT_FOUND", "OUT_OF_MEMORY"}}
-	deleteShape  = shape{head: "DELETED", words: []string{"NOT_FOUND", "INTERNAL_ERROR"}}
-	releaseShape = shape{head: "RELEASED", words: []string{"NOT_FOUND", "INTERNAL_ERROR", "BURIED"}}
-	buryShape    = shape{head: "BURIED", words: []string{"NOT_FOUND", "INTERNAL_ERROR"}}
-	touchShape   = shape{head: "TOUCHED", words: []string{"NOT_FOUND", "INTERNAL_ERROR"}}
-	tubesShape   = shape{head: "OK", body: true, most: maxTubes, words: []string{"INTERNAL_ERROR", "OUT_OF_MEMORY"}}
-	pauseShape   = shape{head: "PAUSED", words: []string{"NOT_FOUND", "INTERNAL_ERROR"}}
-	kickShape    = shape{head: "KICKED", id: true, zero: true, notice: "USING", words: []string{"INTERNAL_ERROR"}}
-	statsShape   = shape{head: "OK", body: true, most: maxStats, words: []string{"NOT_FOUND", "INTERNAL_ERROR", "OUT_OF_MEMORY"}}
+	// A server before 1.12 does not know the command.
+	reserveJobShape = shape{head: "RESERVED", id: true, body: true, words: []string{"NOT_FOUND", "UNKNOWN_COMMAND"}}
+	peekShape       = shape{head: "FOUND", id: true, body: true, words: []string{"NOT_FOUND", "OUT_OF_MEMORY"}}
+	deleteShape     = shape{head: "DELETED", words: []string{"NOT_FOUND", "INTERNAL_ERROR"}}
+	releaseShape    = shape{head: "RELEASED", words: []string{"NOT_FOUND", "INTERNAL_ERROR", "BURIED"}}
+	buryShape       = shape{head: "BURIED", words: []string{"NOT_FOUND", "INTERNAL_ERROR"}}
+	touchShape      = shape{head: "TOUCHED", words: []string{"NOT_FOUND", "INTERNAL_ERROR"}}
+	tubesShape      = shape{head: "OK", body: true, most: maxTubes, words: []string{"INTERNAL_ERROR", "OUT_OF_MEMORY"}}
+	pauseShape      = shape{head: "PAUSED", words: []string{"NOT_FOUND", "INTERNAL_ERROR"}}
+	kickShape       = shape{head: "KICKED", id: true, zero: true, notice: "USING", words: []string{"INTERNAL_ERROR"}}
+	statsShape      = shape{head: "OK", body: true, most: maxStats, words: []string{"NOT_FOUND", "INTERNAL_ERROR", "OUT_OF_MEMORY"}}
 )
 
 // reply is what a line was found to be.

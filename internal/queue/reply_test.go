@@ -33,7 +33,7 @@ func TestPutLength(t *testing.T) {
 	}
 }
 
-var shapes = []shape{putShape, reserveShape, deleteShape, releaseShape, buryShape, touchShape, statsShape, tubesShape, pauseShape, kickShape}
+var shapes = []shape{putShape, reserveShape, reserveJobShape, deleteShape, releaseShape, buryShape, touchShape, statsShape, tubesShape, pauseShape, kickShape}
 
 // pattern says the same as a shape, slowly.
 func pattern(s shape) *regexp.Regexp {

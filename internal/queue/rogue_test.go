@@ -100,7 +100,7 @@ func TestGarbage(t *testing.T) {
 		"RESERVED 1 9223372036854775807\r\n", "RESERVED 1 1073741825\r\n", "RESERVED 1 2 3\r\nab\r\n", "RESERVED 1 2\r\nabcd\r\n",
 		"OK\r\n", "OK -5\r\n", "OK 9223372036854775807\r\n", "OK 4194305\r\n", "OK x\r\n", "OK 2\r\nabcd\r\n", "OK 1 1\r\n",
 		"FOUND 1 1\r\nx\r\n", "NOT_FOUND 99999999999\r\n", "TIMED_OUT 99999999999\r\n",
-		"BAD_FORMAT\r\n", "UNKNOWN_COMMAND\r\n", "EXPECTED_CRLF\r\n", "NOT_IGNORED\r\n",
+		"BAD_FORMAT\r\n", "UNKNOWN_COMMAND 1\r\n", "EXPECTED_CRLF\r\n", "NOT_IGNORED\r\n",
 		"WATCHING\r\n", "USING\r\n",
 		strings.Repeat("USING t\r\n", 10), strings.Repeat("WATCHING 1\r\n", 10),
 		strings.Repeat("x", maxLine) + "\r\n", strings.Repeat("x", 10_000),

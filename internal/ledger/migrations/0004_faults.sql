@@ -8,6 +8,10 @@ CREATE TABLE identity (
 -- The messages of queued jobs are on tubes that no node reads any more.
 UPDATE jobs SET server = '', message = 0 WHERE state = 'queued' AND server <> '';
 
+-- Order: which jobs have become due just now, and the most urgent of them. A job
+-- without not_before never enters it.
+CREATE INDEX jobs_due ON jobs (server, not_before DESC, priority) WHERE state = 'queued' AND not_before > 0;
+
 -- Quarantine: jobs whose attempts were lost with their nodes.
 -- quarantine is 1 for an attempt that runs, or ran, with nothing beside it on
 -- its node; of jobs it is of the newest attempt. crashes counts all attempts

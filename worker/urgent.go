@@ -1,0 +1,35 @@
+package worker
+
+import (
+	"context"
+
+	"github.com/runnerbean/runnerbean/internal/queue"
+)
+
+// moreUrgent trades a message for that of a more urgent job that has become due
+// and whose message is delayed still: among due jobs the priority decides. It
+// returns the message in hand where there is none that can be had.
+func (l *lane) moreUrgent(ctx context.Context, message *queue.Delivery, h hint) (*queue.Delivery, hint) {
+	jobs, err := l.cfg.Ledger.MoreUrgent(ctx, h.ID, message.Server)
+	if err != nil {
+		l.logger.Debug("cannot ask for more urgent jobs", "err", err) // the claim will tell
+		return message, h
+	}
+	programs := l.programs.current().programs
+	for _, job := range jobs {
+		if programs[job.Program] == nil {
+			continue
+		}
+		other, err := message.Other(ctx, job.Message)
+		if err != nil {
+			continue // another lane was quicker
+		}
+		if found, err := readHint(other.Body); err != nil || found.ID != job.ID {
+			l.putBack(ctx, other, 0) // the numbers begin again where a binlog was lost
+			continue
+		}
+		l.putBack(ctx, message, 0)
+		return other, hint{ID: job.ID, Program: job.Program}
+	}
+	return message, h
+}
