@@ -28,8 +28,33 @@ type Details struct {
 	Allowed []string `json:"allowed"`
 	// Processes that run for it now.
 	Processes []Process `json:"processes,omitempty"`
+	// Delivery is that of the final document to result.url, where no node serves it.
+	Delivery *Delivery `json:"delivery,omitempty"`
 	// Updated is when its state changed last; the ETag stands for it.
 	Updated time.Time `json:"updated"`
+}
+
+// DeliveryState is how a delivery stands.
+type DeliveryState string
+
+const (
+	DeliveryPending DeliveryState = "pending"
+	DeliveryDone    DeliveryState = "delivered"
+	DeliveryGivenUp DeliveryState = "given_up"
+)
+
+// Delivery is how it stands with the PUT of a job's final document to the result.url
+// of its document. The job's state does not depend on it.
+type Delivery struct {
+	State DeliveryState `json:"state"`
+	// URL is without its query.
+	URL string `json:"url"`
+	// At is when it was delivered or given up, Next when a pending one is tried next.
+	At   time.Time `json:"at,omitzero"`
+	Next time.Time `json:"next,omitzero"`
+	// Tries is how many have failed, Message what went wrong with the last of them.
+	Tries   int    `json:"tries,omitzero"`
+	Message string `json:"message,omitempty"`
 }
 
 // Attempt is one run of a job.

@@ -49,6 +49,9 @@ func (p *Publisher) addHistory(ctx context.Context, d *jobs.Details) error {
 	}
 	events, err := p.cfg.Ledger.Events(ctx, d.Status.ID, maxEvents)
 	d.Attempts, d.Events = attemptsOf(attempts), eventsOf(events)
+	if err == nil {
+		d.Delivery, err = p.delivery(ctx, d.Status.ID)
+	}
 	return err
 }
 

@@ -34,6 +34,7 @@ type workPage struct {
 	Labels    []linkView
 	Needs     []linkView
 	Rerun     linkView // the job of which this is a copy
+	Delivery  deliveryView
 	Events    []happened
 	Document  string // as it was accepted
 	DocCut    bool
@@ -84,6 +85,7 @@ func (p *Publisher) workPage(ctx context.Context, c echo.Context, id string) (*w
 	v.Root, v.Job.Root = v.frame.Root, v.frame.Root
 	v.tell(details, rec)
 	v.links(details)
+	v.Delivery = viewDelivery(details.Delivery)
 	told, err := p.series(ctx, id)
 	if n := len(details.Attempts); err == nil && n > 0 {
 		v.Series = seriesPlots(told, details.Attempts[n-1].Started)

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
@@ -156,6 +157,13 @@ func (a *attempt) storedBefore(ctx context.Context, f *os.File, key string, one 
 
 func (a *attempt) tooMuch() error {
 	return &fault{outcome: jobs.OutcomeError, final: true, message: fmt.Sprintf("the files in out are larger than %d bytes together", a.cfg.MaxFiles)}
+}
+
+// elsewhere reports whether the result shall be at a URL that this node does not
+// serve; then it is put there, too, out of the ledger's outbox.
+func (a *attempt) elsewhere() bool {
+	url := a.job.Result.URL
+	return url != "" && !strings.HasPrefix(url, a.cfg.BaseURL+"/")
 }
 
 // publicURL is where this node serves the job.

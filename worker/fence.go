@@ -101,7 +101,7 @@ func (a *attempt) adopt(ctx context.Context) error {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nodeFault("the result of an earlier attempt cannot be brought to the disk", err)
 	}
-	a.won(ctx, document)
+	a.document = document
 	return nil
 }
 
@@ -117,7 +117,7 @@ func (a *attempt) second(ctx context.Context, document []byte) error {
 		return nodeFault("the result cannot be read", err)
 	}
 	a.compare(ctx, document, now, before)
-	a.won(ctx, first)
+	a.document = first
 	return nil
 }
 

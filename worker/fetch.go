@@ -24,7 +24,7 @@ const (
 	fetchWait  = 30 * time.Second
 )
 
-// fetcher gets inputs from elsewhere and delivers results there.
+// fetcher gets inputs from elsewhere.
 type fetcher struct {
 	client  *http.Client
 	timeout time.Duration

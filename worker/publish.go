@@ -41,14 +41,8 @@ func (a *attempt) publish(ctx context.Context) error {
 		return nodeFault("the result cannot be stored", err)
 	}
 	a.compareStrays(ctx, document)
-	a.won(ctx, document)
-	return nil
-}
-
-// won ends an attempt whose job has this result.
-func (a *attempt) won(ctx context.Context, document []byte) {
 	a.document = document
-	a.deliver(ctx, document)
+	return nil
 }
 
 // persist tries to store something; a disk that is full now may not be so in a

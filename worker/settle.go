@@ -22,7 +22,6 @@ func (l *lane) finish(ctx context.Context, a *attempt, err error) *ledger.Ending
 		return nil
 	}
 	ending := a.ending(err)
-	l.safely(ctx, a, "deliver", func() { a.deliverFailure(ctx, &ending) })
 	for try := 1; ; try++ {
 		released, err := l.cfg.Ledger.Finish(ctx, a.record.ID, a.record.Attempt, ending)
 		if err == nil {

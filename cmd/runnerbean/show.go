@@ -57,6 +57,9 @@ func printDetails(out io.Writer, d jobs.Details) error {
 		fmt.Fprintf(w, "why\t%s\n", clean(d.Why))
 	}
 	fmt.Fprintf(w, "result\t%s\n", clean(d.Job.Result.URL))
+	if d.Delivery != nil {
+		fmt.Fprintf(w, "delivery\t%s\n", deliveryText(d.Delivery))
+	}
 	if d.Job.RerunOf != "" {
 		fmt.Fprintf(w, "rerun of\t%s\n", clean(d.Job.RerunOf))
 	}
@@ -88,6 +91,23 @@ func printDetails(out io.Writer, d jobs.Details) error {
 		fmt.Fprintf(w, "you can\t%s\n", clean(strings.Join(d.Allowed, ", ")))
 	}
 	return w.Flush()
+}
+
+func deliveryText(d *jobs.Delivery) string {
+	text := clean(strings.ReplaceAll(string(d.State), "_", " "))
+	if !d.At.IsZero() {
+		text += ", " + stamp(d.At)
+	}
+	if !d.Next.IsZero() {
+		text += ", next try " + stamp(d.Next)
+	}
+	if d.Tries > 0 {
+		text += fmt.Sprintf(", %d failed", d.Tries)
+	}
+	if d.Message != "" {
+		text += ": " + clean(d.Message)
+	}
+	return text
 }
 
 func processText(p jobs.Process, now time.Time) string {

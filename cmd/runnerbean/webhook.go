@@ -1,18 +1,22 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
 
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/internal/webhook"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher"
 )
 
 // openWebhooks prepares to tell URLs of the ends of jobs.
@@ -27,20 +31,51 @@ func (n *node) openWebhooks(context.Context) error {
 	}
 	n.hooks, err = webhook.New(webhook.Config{
 		Outbox: n.ledger, Owner: n.instance, Key: key, Outbound: out,
-		ResultURL: n.resultURL, Observe: n.metrics.Webhook, Logger: n.log,
+		ResultURL: n.resultURL, Document: n.finalDocument, Observe: n.observeHook, Logger: n.log,
 	})
 	return err
 }
 
-// resultURL is where the result of a job is read: what its document says.
+func (n *node) observeHook(kind, outcome string) {
+	if kind == ledger.KindDelivery {
+		n.metrics.Delivery(outcome)
+	} else {
+		n.metrics.Webhook(outcome)
+	}
+}
+
+// finalDocument is what is delivered of a job: its result, or how else it has ended.
+func (n *node) finalDocument(ctx context.Context, id string) (io.ReadCloser, int64, error) {
+	rec, err := n.ledger.Get(ctx, id)
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case !rec.State.Final():
+		return nil, 0, webhook.ErrGoesOn
+	case rec.State == jobs.Succeeded:
+		object, err := n.store.Open(ctx, store.ResultKey(id))
+		if err != nil {
+			return nil, 0, err
+		}
+		return object, object.Size, nil
+	}
+	text, err := publisher.EndDocument(rec)
+	return io.NopCloser(bytes.NewReader(text)), int64(len(text)), err
+}
+
+// resultURL is where the result of a job can be read now: what its document says,
+// unless it has yet to be delivered there.
 func (n *node) resultURL(ctx context.Context, id string) (string, error) {
 	rec, err := n.ledger.Get(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	var doc struct{ Result jobs.Target }
-	if json.Unmarshal(rec.Document, &doc) == nil && doc.Result.URL != "" {
-		return doc.Result.URL, nil
+	d, err := n.ledger.Delivery(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if job, _ := jobs.Read(rec.Document); job.Result.URL != "" && (d.State == "" || d.State == jobs.DeliveryDone) {
+		return job.Result.URL, nil
 	}
 	return n.set.BaseURL + "/" + id, nil
 }

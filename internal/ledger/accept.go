@@ -44,7 +44,9 @@ type candidate struct {
 	labels string
 	// webhook is whom the document wants to be told of the end.
 	webhook string
-	err     error
+	// target is where the document wants its result.
+	target string
+	err    error
 }
 
 func newCandidate(e *Entry) candidate {
@@ -52,7 +54,7 @@ func newCandidate(e *Entry) candidate {
 	if e.Document == nil {
 		e.Document = []byte{}
 	}
-	c := candidate{Entry: e, digest: digest(e.Document), labels: labelsText(j.Labels), webhook: clean(j.Webhook, maxURL)}
+	c := candidate{Entry: e, digest: digest(e.Document), labels: labelsText(j.Labels), webhook: clean(j.Webhook, maxURL), target: clean(j.Result.URL, maxURL)}
 	c.record = Record{
 		ID: j.ID, Program: clean(j.Program, maxName), Priority: j.EffectivePriority(),
 		Document: e.Document, Labels: j.Labels,
@@ -99,8 +101,8 @@ func digest(document []byte) [sha256.Size]byte {
 var (
 	qInsertJob = newQuery(`INSERT INTO jobs (id, program, state, priority, created, accepted, not_before, expires,
 		started, finished, updated, attempt, spent, crashes, cancel_requested, node, instance, program_sha256,
-		outcome, exit_code, signal, cpu_us, max_rss, server, message, reason, error, labels, due, webhook, submitter)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, '', 0, 0, '', 0, ?, ?, ?, ?, ?, ?)
+		outcome, exit_code, signal, cpu_us, max_rss, server, message, reason, error, labels, due, webhook, target, submitter)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, '', 0, 0, '', 0, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO NOTHING`)
 	qInsertDocument = newQuery("INSERT INTO documents (id, digest, document) VALUES (?, ?, ?)")
 	qInsertLabel    = newQuery("INSERT INTO labels (label, accepted, job) VALUES (?, ?, ?) ON CONFLICT (label, accepted, job) DO NOTHING")
@@ -120,7 +122,7 @@ func (t *txn) accept(c *candidate) (Accepted, error) {
 		r.State, r.Finished, r.Due = jobs.Failed, t.now, time.Time{}
 	}
 	n, err := t.exec(qInsertJob, r.ID, r.Program, string(r.State), int64(r.Priority), micros(r.Created), micros(r.Accepted),
-		micros(r.NotBefore), micros(r.Expires), micros(r.Finished), micros(r.Updated), r.Reason, errorText(r.Error), c.labels, micros(r.Due), c.webhook,
+		micros(r.NotBefore), micros(r.Expires), micros(r.Finished), micros(r.Updated), r.Reason, errorText(r.Error), c.labels, micros(r.Due), c.webhook, elsewhere(c.target, t.l.base),
 		clean(c.Submitter, maxName))
 	if err != nil {
 		return Accepted{}, err
@@ -135,7 +137,7 @@ func (t *txn) accept(c *candidate) (Accepted, error) {
 	t.touched(r.ID)
 	if c.Fault != nil {
 		t.note(KindFault, r.ID, "", faultText(r.Error))
-		if err := t.faulty(&r, c.webhook); err != nil {
+		if err := t.faulty(&r, c); err != nil {
 			return Accepted{}, err
 		}
 	}

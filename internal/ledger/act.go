@@ -140,7 +140,7 @@ var (
 	qAsk = newQuery(`UPDATE jobs SET cancel_requested = ? WHERE id = ? AND state = 'running'
 		AND cancel_requested <> ? AND NOT (cancel_requested = 2 AND 1 = ?)`)
 	qCancel = newQuery(`UPDATE jobs SET state = 'cancelled', finished = ?, updated = ?, reason = '', error = ?
-		WHERE id = ? AND state = ? RETURNING program, attempt, webhook`)
+		WHERE id = ? AND state = ? RETURNING program, attempt, webhook, target`)
 	qRenew = newQuery(`UPDATE jobs SET spent = 0, crashes = 0, alone_crashes = 0, not_before = 0, reason = ?, updated = ?, due = ?, server = '', message = 0
 		WHERE id = ? AND state = ?`)
 )
@@ -207,7 +207,7 @@ var (
 	qAgain = newQuery(`UPDATE jobs SET state = ?, finished = 0, updated = ?, not_before = 0, expires = 0, spent = 0,
 		crashes = 0, alone_crashes = 0, cancel_requested = 0, outcome = '', exit_code = 0, signal = '', cpu_us = 0, max_rss = 0,
 		server = '', message = 0, reason = ?, error = '', due = ? WHERE id = ? AND state = ?`)
-	qDescribe = newQuery("UPDATE jobs SET program = ?, priority = ?, created = ?, not_before = ?, due = ?, labels = ?, webhook = ? WHERE id = ?")
+	qDescribe = newQuery("UPDATE jobs SET program = ?, priority = ?, created = ?, not_before = ?, due = ?, labels = ?, webhook = ?, target = ? WHERE id = ?")
 )
 
 // again takes a failed or cancelled job back to the queue. A time at which it
@@ -299,7 +299,7 @@ func (t *txn) redescribe(r *Record, job *jobs.Job) (program string, err error) {
 		return "", c.err
 	}
 	_, err = t.exec(qDescribe, c.record.Program, int64(c.record.Priority), micros(c.record.Created),
-		micros(c.record.NotBefore), micros(later(t.now, c.record.NotBefore)), c.labels, c.webhook, r.ID)
+		micros(c.record.NotBefore), micros(later(t.now, c.record.NotBefore)), c.labels, c.webhook, elsewhere(c.target, t.l.base), r.ID)
 	if err != nil {
 		return "", err
 	}

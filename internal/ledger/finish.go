@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	qEnding = newQuery(`SELECT state, attempt, cancel_requested, node, program, started, due, webhook, crashes, alone_crashes, quarantine,
+	qEnding = newQuery(`SELECT state, attempt, cancel_requested, node, program, started, due, webhook, target, crashes, alone_crashes, quarantine,
 		EXISTS (SELECT 1 FROM needs WHERE need = jobs.id), EXISTS (SELECT 1 FROM live WHERE job = jobs.id) FROM jobs WHERE id = ?`)
 	qFinish = newQuery(`UPDATE jobs SET state = ?, finished = ?, updated = ?, not_before = ?, reason = ?, error = ?,
 		spent = (spent + ?) * ?, crashes = (crashes + ?) * ?, alone_crashes = (alone_crashes + ?) * ?, cancel_requested = 0, outcome = ?, exit_code = ?, signal = ?,
@@ -111,12 +111,12 @@ func (t *txn) dropLive(id string) error {
 
 // running is what is to be known of a job whose attempt ends.
 type running struct {
-	node, program, webhook string
-	asked                  int   // as in cancel_requested
-	started, due           int64 // as in the row
-	crashes, alone         int   // attempts that were lost, and in quarantine
-	quarantined            bool
-	needed, live           bool
+	node, program, webhook, target string
+	asked                          int   // as in cancel_requested
+	started, due                   int64 // as in the row
+	crashes, alone                 int   // attempts that were lost, and in quarantine
+	quarantined                    bool
+	needed, live                   bool
 }
 
 // running reads a job whose attempt still owns it. ErrStale, ErrUnknown.
@@ -124,7 +124,7 @@ func (t *txn) running(id string, attempt int) (r running, err error) {
 	var state jobs.State
 	var newest int
 	found, err := t.row(qEnding, []any{id}, (*string)(&state), &newest, &r.asked, &r.node,
-		&r.program, &r.started, &r.due, &r.webhook, &r.crashes, &r.alone, &r.quarantined, &r.needed, &r.live)
+		&r.program, &r.started, &r.due, &r.webhook, &r.target, &r.crashes, &r.alone, &r.quarantined, &r.needed, &r.live)
 	switch {
 	case err != nil:
 		return r, err

@@ -9,8 +9,10 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Hook is the end of a job that a URL has yet to be told of.
+// Hook is the end of a job that a URL has yet to be told of, or whose document has
+// yet to be put there.
 type Hook struct {
+	Kind    string // "" for a webhook, or KindDelivery
 	ID      string // a UUID, the same however often it is tried
 	URL     string
 	Job     string
@@ -33,21 +35,30 @@ const (
 	keepHooks = 7 * 24 * time.Hour
 )
 
-const hookColumns = "id, url, job, program, state, class, attempt, created, tries, message"
+const hookColumns = "id, url, job, program, state, class, attempt, created, tries, message, kind"
 
 var (
-	qHook = newManyRows("INSERT INTO hooks ("+hookColumns+", next, owner) VALUES ", 12, "")
+	qHook = newManyRows("INSERT INTO hooks ("+hookColumns+", next, owner) VALUES ", 13, "")
 	// Two ranges of the index rather than one OR.
 	qDueHooks = newQuery("SELECT " + hookColumns + ` FROM hooks WHERE id IN (
 		SELECT id FROM hooks WHERE next <= ? UNION ALL SELECT id FROM hooks WHERE next > ? LIMIT ?) ORDER BY created, id`)
-	qAnyHook     = newQuery("SELECT 1 WHERE EXISTS (SELECT 1 FROM hooks WHERE next <= ?) OR EXISTS (SELECT 1 FROM hooks WHERE next > ?)")
-	qLeaseHook   = newQuery("UPDATE hooks SET next = ?, owner = ? WHERE id = ?")
-	qHookDone    = newQuery("DELETE FROM hooks WHERE id = ?")
-	qHookAgain   = newQuery("UPDATE hooks SET next = ?, owner = '', tries = tries + 1, message = ? WHERE id = ?")
-	qHookGivenUp = newQuery("DELETE FROM hooks WHERE id = ? RETURNING job")
-	qOldestHook  = newQuery("SELECT created FROM hooks ORDER BY created LIMIT 1")
-	qPruneHooks  = newQuery("DELETE FROM hooks WHERE id IN (SELECT id FROM hooks WHERE created < ? ORDER BY created LIMIT 10000)")
+	qAnyHook   = newQuery("SELECT 1 WHERE EXISTS (SELECT 1 FROM hooks WHERE next <= ?) OR EXISTS (SELECT 1 FROM hooks WHERE next > ?)")
+	qLeaseHook = newQuery("UPDATE hooks SET next = ?, owner = ? WHERE id = ?")
+	qHookDone  = newQuery("DELETE FROM hooks WHERE id = ? AND created = ?")
+	qHookAgain = newQuery("UPDATE hooks SET next = ?, owner = '', tries = tries + 1, message = ? WHERE id = ? AND created = ?")
+	// The end that was told is not the newest one any more.
+	qHookNewer  = newQuery("UPDATE hooks SET next = ?, owner = '' WHERE id = ?")
+	qOldestHook = newQuery("SELECT created FROM hooks ORDER BY created LIMIT 1")
+	qPruneHooks = newQuery("DELETE FROM hooks WHERE id IN (SELECT id FROM hooks WHERE created < ? ORDER BY created LIMIT 10000)")
 )
+
+// args are those of hookColumns, next and owner.
+func (h *Hook) args() []any {
+	return []any{
+		h.ID, h.URL, h.Job, h.Program, string(h.State), string(h.Class), h.Attempt, micros(h.Ended),
+		0, "", h.Kind, micros(h.Ended), "",
+	}
+}
 
 // hook stages what URLs are to be told of the end of a job: the one that its
 // document names, and the node's own.
@@ -64,11 +75,18 @@ func (t *txn) hook(e *end) {
 }
 
 func (t *txn) writeHooks() error {
-	return qHook.split(len(t.all.hooks), func(q *query, from, to int) error {
-		args := make([]any, 0, 12*(to-from))
-		for _, h := range t.all.hooks[from:to] {
-			args = append(args, h.ID, h.URL, h.Job, h.Program, string(h.State), string(h.Class), h.Attempt, micros(h.Ended),
-				0, "", micros(h.Ended), "")
+	var list []Hook
+	for _, h := range t.all.hooks {
+		if h.Kind != KindDelivery {
+			list = append(list, h)
+		} else if err := t.writeDelivery(&h); err != nil {
+			return err
+		}
+	}
+	return qHook.split(len(list), func(q *query, from, to int) error {
+		args := make([]any, 0, 13*(to-from))
+		for _, h := range list[from:to] {
+			args = append(args, h.args()...)
 		}
 		_, err := t.w.exec(q, args...)
 		return err
@@ -103,7 +121,7 @@ func (t *txn) dueHooks(owner string, limit int, lease time.Duration) (list []Hoo
 	err = t.each(qDueHooks, args, func(r *sql.Rows) error {
 		var h Hook
 		var ended int64
-		err := r.Scan(&h.ID, &h.URL, &h.Job, &h.Program, (*string)(&h.State), (*string)(&h.Class), &h.Attempt, &ended, &h.Tries, &h.Message)
+		err := r.Scan(&h.ID, &h.URL, &h.Job, &h.Program, (*string)(&h.State), (*string)(&h.Class), &h.Attempt, &ended, &h.Tries, &h.Message, &h.Kind)
 		h.Ended = fromMicros(ended)
 		list = append(list, h)
 		return err
@@ -116,30 +134,41 @@ func (t *txn) dueHooks(owner string, limit int, lease time.Duration) (list []Hoo
 	return list, err
 }
 
-// HookDone forgets a hook whose URL has been told.
-func (l *Ledger) HookDone(ctx context.Context, id string) error {
-	err := l.do(ctx, &op{name: "hook-done", weight: 1, soft: true, run: func(t *txn) error {
-		_, err := t.exec(qHookDone, id)
-		return err
-	}})
-	if err != nil {
-		return fmt.Errorf("ledger: hook done: %w", err)
-	}
-	return nil
+// HookDone forgets a hook whose URL has been told. Where the job has meanwhile come
+// to another end, its delivery is due again.
+func (l *Ledger) HookDone(ctx context.Context, h Hook) error {
+	return l.settleHook(ctx, "hook-done", true, h, func(t *txn) error {
+		if h.Kind != KindDelivery {
+			return nil
+		}
+		return t.settleDelivery(h, false, "")
+	})
+}
+
+// HookMoot forgets a delivery of a job that has been retried: its next end brings
+// another one.
+func (l *Ledger) HookMoot(ctx context.Context, h Hook) error {
+	return l.settleHook(ctx, "hook-moot", true, h, func(*txn) error { return nil })
 }
 
 // HookFailed notes a try that has failed. The hook is due again at next, at most
 // a day away; with giveUp it is forgotten, and an event says so.
-func (l *Ledger) HookFailed(ctx context.Context, id string, next time.Time, message string, giveUp bool) error {
+func (l *Ledger) HookFailed(ctx context.Context, h Hook, next time.Time, message string, giveUp bool) error {
 	message = clean(message, maxMessage)
-	err := l.do(ctx, &op{name: "hook-failed", weight: 1, soft: !giveUp, run: func(t *txn) error {
-		if giveUp {
-			return t.giveUpHook(id, message)
-		}
+	if giveUp {
+		return l.giveUpHook(ctx, h, message)
+	}
+	err := l.do(ctx, &op{name: "hook-failed", weight: 1, soft: true, run: func(t *txn) error {
 		if limit := t.now.Add(maxHookWait); next.After(limit) {
 			next = limit
 		}
-		_, err := t.exec(qHookAgain, micros(next), message, id)
+		n, err := t.exec(qHookAgain, micros(next), message, h.ID, micros(h.Ended))
+		if err == nil && n == 0 {
+			_, err = t.exec(qHookNewer, micros(t.now), h.ID)
+		}
+		if h.Kind == KindDelivery {
+			t.touched(h.Job)
+		}
 		return err
 	}})
 	if err != nil {
@@ -150,11 +179,34 @@ func (l *Ledger) HookFailed(ctx context.Context, id string, next time.Time, mess
 
 // giveUpHook does not name the URL, whose query may be a secret: message does as
 // far as that is good.
-func (t *txn) giveUpHook(id, message string) error {
-	var job string
-	found, err := t.change(qHookGivenUp, []any{id}, &job)
-	if found {
-		t.note(KindHookGivenUp, job, "", "a webhook was not told of the end: "+message)
+func (l *Ledger) giveUpHook(ctx context.Context, h Hook, message string) error {
+	return l.settleHook(ctx, "hook-failed", false, h, func(t *txn) error {
+		if h.Kind == KindDelivery {
+			h.Tries++
+			t.note(KindDelivery, h.Job, "", "the result was not delivered; it stays at its node: "+message)
+			return t.settleDelivery(h, true, message)
+		}
+		t.note(KindHookGivenUp, h.Job, "", "a webhook was not told of the end: "+message)
+		return nil
+	})
+}
+
+// settleHook takes a hook out, and does then what its end asks for. One that has been
+// replaced by a newer end meanwhile stays, and is due.
+func (l *Ledger) settleHook(ctx context.Context, name string, soft bool, h Hook, then func(*txn) error) error {
+	err := l.do(ctx, &op{name: name, weight: 1, soft: soft, run: func(t *txn) error {
+		n, err := t.exec(qHookDone, h.ID, micros(h.Ended))
+		switch {
+		case err != nil:
+			return err
+		case n > 0:
+			return then(t)
+		}
+		_, err = t.exec(qHookNewer, micros(t.now), h.ID)
+		return err
+	}})
+	if err != nil {
+		return fmt.Errorf("ledger: %s: %w", name, err)
 	}
-	return err
+	return nil
 }

@@ -91,7 +91,7 @@ func TestEveryEndIsToldToItsWebhook(t *testing.T) {
 			if c.state == jobs.Succeeded || c.class == jobs.ClassDocument {
 				return
 			}
-			d.must(d.HookDone(t.Context(), list[0].ID))
+			d.must(d.HookDone(t.Context(), list[0]))
 			if _, err := d.act(VerbRetry, id); err != nil {
 				return // of a job whose need has failed
 			}
@@ -116,12 +116,12 @@ func TestHookIsLeasedTriedAgainAndGivenUp(t *testing.T) {
 	if again := d.due(time.Minute); again != nil {
 		t.Errorf("leased hooks were given out again: %+v", again)
 	}
-	d.must(d.HookDone(t.Context(), list[0].ID))
+	d.must(d.HookDone(t.Context(), list[0]))
 	d.clock.advance(time.Minute)
 	if again := d.due(time.Minute); len(again) != 1 || again[0].ID != list[1].ID {
 		t.Fatalf("after the lease: %+v", again)
 	}
-	d.must(d.HookFailed(t.Context(), list[1].ID, d.clock.now().Add(time.Hour), "503", false))
+	d.must(d.HookFailed(t.Context(), list[1], d.clock.now().Add(time.Hour), "503", false))
 	if again := d.due(time.Minute); again != nil {
 		t.Errorf("before its time: %+v", again)
 	}
@@ -132,13 +132,13 @@ func TestHookIsLeasedTriedAgainAndGivenUp(t *testing.T) {
 	}
 	// The clock was days ahead when the next try was set.
 	d.clock.advance(72 * time.Hour)
-	d.must(d.HookFailed(t.Context(), list[1].ID, d.clock.now().Add(time.Hour), "503", false))
+	d.must(d.HookFailed(t.Context(), list[1], d.clock.now().Add(time.Hour), "503", false))
 	d.clock.advance(-72 * time.Hour)
 	if again := d.due(time.Minute); len(again) != 1 {
 		t.Errorf("it waits for a clock that was wrong: %+v", again)
 	}
-	d.must(d.HookFailed(t.Context(), list[1].ID, time.Time{}, "gone", true))
-	d.must(d.HookFailed(t.Context(), list[1].ID, time.Time{}, "gone", true))
+	d.must(d.HookFailed(t.Context(), list[1], time.Time{}, "gone", true))
+	d.must(d.HookFailed(t.Context(), list[1], time.Time{}, "gone", true))
 	d.clock.advance(48 * time.Hour)
 	if again := d.due(time.Minute); again != nil {
 		t.Errorf("%+v", again)

@@ -44,6 +44,7 @@ type Ledger struct {
 
 	observe func(op string, d time.Duration, err error)
 	webhook string
+	base    string        // of result URLs
 	look    time.Duration // maxLook, but for tests
 
 	listeners listeners
@@ -77,7 +78,7 @@ func newLedger(c Config) *Ledger {
 	l := &Ledger{lease: c.Lease, clock: c.Now, log: c.Logger, ops: make(chan *op, maxBatch), syncs: make(chan *op, 4*maxBatch), done: make(chan struct{})}
 	l.failure.failed = make(chan struct{})
 	l.look, l.foreign.every, l.foreign.ask = maxLook, foreignEvery, make(chan chan int64)
-	l.observe, l.webhook = c.Observe, clean(c.Webhook, maxURL)
+	l.observe, l.webhook, l.base = c.Observe, clean(c.Webhook, maxURL), strings.TrimRight(c.BaseURL, "/")
 	l.steps.held, l.steps.check = map[stepsKey]heldSteps{}, stepsCheck
 	l.beats.seen = map[string]sighting{}
 	if l.lease <= 0 {

@@ -28,7 +28,7 @@ var (
 	qUnsettled  = newQuery("SELECT job FROM unsettled LIMIT 16")
 	qSettled    = newQuery("DELETE FROM unsettled WHERE job = ?")
 	qFailNoNeed = newQuery(`UPDATE jobs SET state = 'failed', finished = ?, updated = ?, reason = '', error = ?
-		WHERE id = ? AND state = ? RETURNING program, attempt, webhook`)
+		WHERE id = ? AND state = ? RETURNING program, attempt, webhook, target`)
 )
 
 // ended is a job that has come to its end, whose dependents are to be told.

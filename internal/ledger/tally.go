@@ -29,6 +29,7 @@ type end struct {
 	job     string
 	attempt int
 	webhook string
+	target  string // as in the row
 }
 
 // later is the later one of two times.
@@ -45,7 +46,7 @@ func minute(t time.Time) int64 { return micros(t.Truncate(time.Minute)) }
 // end is how an attempt ended that was running. Clocks may jump while it runs.
 func (r *running) end(job string, attempt int, e *Ending, now time.Time) *end {
 	run := max(0, micros(now)-r.started)
-	v := &end{job: job, attempt: attempt, webhook: r.webhook, tally: tally{
+	v := &end{job: job, attempt: attempt, webhook: r.webhook, target: r.target, tally: tally{
 		tallyKey: tallyKey{node: r.node, program: r.program, class: e.Outcome, bin: noBin},
 		n:        1, run: run, cpu: max(0, e.CPU.Microseconds()),
 	}}
@@ -67,6 +68,7 @@ func (t *txn) ended(e *end) {
 	t.staged.tallies = addTally(t.staged.tallies, &e.tally)
 	if e.state.Final() {
 		t.hook(e)
+		t.deliver(e)
 	}
 }
 
@@ -109,11 +111,11 @@ func compareTallies(a, b tally) int {
 }
 
 // endIdle ends a job that does not run, by an update that returns its program,
-// attempt and webhook, if it still is in state from.
+// attempt, webhook and target, if it still is in state from.
 func (t *txn) endIdle(q *query, id string, from, to jobs.State, e *jobs.Error) (bool, error) {
 	v := &end{job: id, tally: tally{tallyKey: tallyKey{state: to, class: e.Class, bin: noBin}, n: 1}}
 	args := []any{micros(t.now), micros(t.now), errorText(e), id, string(from)}
-	done, err := t.change(q, args, &v.program, &v.attempt, &v.webhook)
+	done, err := t.change(q, args, &v.program, &v.attempt, &v.webhook, &v.target)
 	if err != nil || !done {
 		return false, err
 	}
@@ -124,8 +126,8 @@ func (t *txn) endIdle(q *query, id string, from, to jobs.State, e *jobs.Error) (
 
 // faulty counts a job whose document has a fault. Its program may be any text,
 // so that one that no node has announced is not told from others.
-func (t *txn) faulty(r *Record, webhook string) error {
-	v := &end{job: r.ID, webhook: webhook, tally: tally{
+func (t *txn) faulty(r *Record, c *candidate) error {
+	v := &end{job: r.ID, webhook: c.webhook, target: elsewhere(c.target, t.l.base), tally: tally{
 		tallyKey: tallyKey{program: r.Program, state: r.State, class: r.Error.Class, bin: noBin}, n: 1,
 	}}
 	var one int

@@ -71,8 +71,9 @@ type Metrics struct {
 	fetch    prometheus.Histogram
 	publish  prometheus.Histogram
 
-	actions  *prometheus.CounterVec
-	webhooks *prometheus.CounterVec
+	actions    *prometheus.CounterVec
+	webhooks   *prometheus.CounterVec
+	deliveries *prometheus.CounterVec
 
 	requests *prometheus.CounterVec
 	answer   *prometheus.HistogramVec

@@ -21,12 +21,14 @@ func (m *Metrics) makeWork() {
 	m.publish = m.single("publish_duration_seconds", "How long it took to publish a result.")
 	m.actions = m.counter("reconciler_actions_total", "Jobs that the reconciler of this node has put right, by what it did.", "kind")
 	m.webhooks = m.counter("webhooks_total", "Tries to tell a webhook of a job's end, by outcome: delivered, failed, given_up.", "outcome")
+	m.deliveries = m.counter("deliveries_total", "Tries to put a job's document to its URL elsewhere, by outcome: delivered, failed, given_up.", "outcome")
 	// An alert on the first of something needs a 0 to rise from.
 	for _, kind := range []string{"lost", "expired", "resent", "found"} {
 		m.actions.WithLabelValues(kind)
 	}
 	for _, outcome := range []string{"delivered", "failed", "given_up"} {
 		m.webhooks.WithLabelValues(outcome)
+		m.deliveries.WithLabelValues(outcome)
 	}
 }
 
@@ -61,6 +63,9 @@ func observe(o prometheus.Observer, d time.Duration) {
 
 // Action counts what the reconciler did to n jobs.
 func (m *Metrics) Action(kind string, n int) { m.actions.WithLabelValues(kind).Add(float64(n)) }
+
+// Delivery counts a try: "delivered", "failed" or "given_up".
+func (m *Metrics) Delivery(outcome string) { m.deliveries.WithLabelValues(outcome).Inc() }
 
 // Webhook counts a try: "delivered", "failed" or "given_up".
 func (m *Metrics) Webhook(outcome string) { m.webhooks.WithLabelValues(outcome).Inc() }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -43,13 +44,21 @@ func (r *refused) Error() string {
 // tell makes one try and writes down how it went. It reports whether the host
 // did not answer in time.
 func (d *Deliverer) tell(ctx context.Context, h Hook) (slow bool) {
-	err := d.post(ctx, h)
+	send := d.post
+	if h.Kind == ledger.KindDelivery {
+		send = d.put
+	}
+	err := send(ctx, h)
 	// What is known now is written even if the node stops in this moment.
 	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.cfg.Timeout)
 	defer cancel()
-	if err == nil {
-		d.cfg.Observe("delivered")
-		d.note(h, d.cfg.Outbox.HookDone(settle, h.ID))
+	switch {
+	case err == nil:
+		d.cfg.Observe(h.Kind, "delivered")
+		d.note(h, d.cfg.Outbox.HookDone(settle, h))
+		return false
+	case errors.Is(err, ErrGoesOn):
+		d.note(h, d.cfg.Outbox.HookMoot(settle, h))
 		return false
 	}
 	d.failed(settle, h, err)
@@ -69,6 +78,11 @@ func (d *Deliverer) post(ctx context.Context, h Hook) error {
 	if err != nil {
 		return outbound.WithoutURL(err)
 	}
+	return judge(answer)
+}
+
+// judge reads an answer to its end, or nearly so.
+func judge(answer *http.Response) error {
 	defer answer.Body.Close()
 	_, _ = io.CopyN(io.Discard, answer.Body, maxAnswer) // the status says all
 	if answer.StatusCode/100 == 2 {
@@ -120,14 +134,14 @@ func (d *Deliverer) body(ctx context.Context, h Hook) ([]byte, error) {
 func (d *Deliverer) failed(ctx context.Context, h Hook, err error) {
 	wait := d.wait(h.Tries, time.Since(h.Ended))
 	var answer *refused
-	gone := false
+	gone := h.Kind == ledger.KindDelivery && final(err)
 	if errors.As(err, &answer) {
-		wait, gone = max(wait, answer.after), answer.status == http.StatusGone
+		wait, gone = max(wait, answer.after), gone || answer.status == http.StatusGone
 	}
 	next := time.Now().Add(wait)
 	if !gone && next.Sub(h.Ended) <= d.cfg.MaxAge {
-		d.cfg.Observe("failed")
-		d.note(h, d.cfg.Outbox.HookFailed(ctx, h.ID, next, err.Error(), false))
+		d.cfg.Observe(h.Kind, "failed")
+		d.note(h, d.cfg.Outbox.HookFailed(ctx, h, next, err.Error(), false))
 		return
 	}
 	d.giveUp(ctx, h, err)
@@ -137,7 +151,7 @@ func (d *Deliverer) failed(ctx context.Context, h Hook, err error) {
 func (d *Deliverer) caught(ctx context.Context, h Hook, caught *panics.Error) {
 	d.cfg.Logger.Error("a panic was caught", "job", h.Job, "stage", "webhook", "err", caught, "stack", caught.Stack)
 	err := panics.Call(func() error {
-		return d.cfg.Outbox.HookFailed(ctx, h.ID, time.Now(), "a defect of the node: "+caught.Error()+"\n"+caught.Stack, true)
+		return d.cfg.Outbox.HookFailed(ctx, h, time.Now(), "a defect of the node: "+caught.Error()+"\n"+caught.Stack, true)
 	})
 	if err != nil {
 		d.cfg.Logger.Warn("a webhook is not given up; it will be told again", "job", h.Job, "err", err)
@@ -148,9 +162,9 @@ func (d *Deliverer) caught(ctx context.Context, h Hook, caught *panics.Error) {
 // the secret, as those of chat services are.
 func (d *Deliverer) giveUp(ctx context.Context, h Hook, err error) {
 	where := hostOf(h.URL)
-	d.cfg.Observe("given_up")
-	d.cfg.Logger.Warn("a webhook was given up", "job", h.Job, "host", where, "err", err)
-	d.note(h, d.cfg.Outbox.HookFailed(ctx, h.ID, time.Now(), where+": "+err.Error(), true))
+	d.cfg.Observe(h.Kind, "given_up")
+	d.cfg.Logger.Warn("a "+nameOf(h)+" was given up", "job", h.Job, "host", where, "err", err)
+	d.note(h, d.cfg.Outbox.HookFailed(ctx, h, time.Now(), where+": "+err.Error(), true))
 }
 
 // wait before another try: it doubles with each, and is not longer than what has
@@ -179,12 +193,12 @@ func (d *Deliverer) later(ctx context.Context, h Hook, wait time.Duration) {
 		d.giveUp(ctx, h, errBusy)
 		return
 	}
-	d.note(h, d.cfg.Outbox.HookFailed(ctx, h.ID, next, errBusy.Error(), false))
+	d.note(h, d.cfg.Outbox.HookFailed(ctx, h, next, errBusy.Error(), false))
 }
 
 // note: what could not be written down comes again once the lease is over.
 func (d *Deliverer) note(h Hook, err error) {
 	if err != nil {
-		d.cfg.Logger.Warn("how a webhook went is not recorded; it will be told again", "job", h.Job, "err", err)
+		d.cfg.Logger.Warn("how a "+nameOf(h)+" went is not recorded; it will come again", "job", h.Job, "err", err)
 	}
 }

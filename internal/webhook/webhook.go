@@ -1,12 +1,14 @@
-// Package webhook tells URLs that jobs have come to their end. What is to be told
-// is in the ledger's outbox, in which it was written together with the end of the
-// job; so it is told at least once, whatever is killed and whenever.
+// Package webhook tells URLs that jobs have come to their end, and puts their final
+// documents where those want them. What is to be told is in the ledger's outbox, in
+// which it was written together with the end of the job; so it is told at least once,
+// whatever is killed and whenever.
 package webhook
 
 import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -26,7 +28,7 @@ const (
 	batch = 64
 	// lease is for how long who has taken one keeps others from it; it is longer
 	// than a turn and two tries.
-	lease = time.Minute
+	lease = 90 * time.Second
 	// turnTime is how long one host is told before others may have the room.
 	turnTime = 5 * time.Second
 	// lastMoment is what tries under way have left when the node stops.
@@ -40,9 +42,11 @@ type Hook = ledger.Hook
 type Outbox interface {
 	// DueHooks takes at most limit that are due; for the lease nobody else gets them.
 	DueHooks(ctx context.Context, owner string, limit int, lease time.Duration) ([]Hook, error)
-	HookDone(ctx context.Context, id string) error
+	HookDone(ctx context.Context, h Hook) error
+	// HookMoot forgets a delivery whose job goes on.
+	HookMoot(ctx context.Context, h Hook) error
 	// HookFailed puts one off until next, or gives it up with an event.
-	HookFailed(ctx context.Context, id string, next time.Time, message string, giveUp bool) error
+	HookFailed(ctx context.Context, h Hook, next time.Time, message string, giveUp bool) error
 }
 
 // Config of a Deliverer. The zero value of a field means its default.
@@ -55,6 +59,9 @@ type Config struct {
 	Key []byte
 	// ResultURL is where the result of a job is read. Required.
 	ResultURL func(ctx context.Context, job string) (string, error)
+	// Document is the final document of a job as it now stands, and its size in
+	// bytes; the caller closes it. ErrGoesOn. Required.
+	Document func(ctx context.Context, job string) (io.ReadCloser, int64, error)
 	// Outbound says who may be told.
 	Outbound outbound.Config
 	// Every is how often the outbox is looked into. Default 1 s.
@@ -68,8 +75,9 @@ type Config struct {
 	Base, Most time.Duration
 	// Jitter returns a number in [0, 1) that spreads waits. Default random.
 	Jitter func() float64
-	// Observe is told of each try: "delivered", "failed" or "given_up". Default: nobody is.
-	Observe func(outcome string)
+	// Observe is told of each try, the Hook's kind and "delivered", "failed" or
+	// "given_up". Default: nobody is.
+	Observe func(kind, outcome string)
 	// Logger. Default slog.Default().
 	Logger *slog.Logger
 }
@@ -85,13 +93,19 @@ type Deliverer struct {
 
 // New checks the configuration.
 func New(cfg Config) (*Deliverer, error) {
-	if cfg.Outbox == nil || cfg.Owner == "" || len(cfg.Key) == 0 || cfg.ResultURL == nil {
-		return nil, errors.New("webhook: Config.Outbox, Owner, Key and ResultURL are required")
+	if cfg.Outbox == nil || cfg.Owner == "" || len(cfg.Key) == 0 || cfg.ResultURL == nil || cfg.Document == nil {
+		return nil, errors.New("webhook: Config.Outbox, Owner, Key, ResultURL and Document are required")
 	}
 	fill(&cfg)
 	client := outbound.NewClient(cfg.Outbound)
-	// Who redirects could send what is signed for one to another.
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	follow := client.CheckRedirect
+	client.CheckRedirect = func(req *http.Request, via []*http.Request) error {
+		if via[0].Method == http.MethodPut && req.Method == http.MethodPut {
+			return follow(req, via)
+		}
+		// Who redirects could send what is signed for one to another.
+		return http.ErrUseLastResponse
+	}
 	return &Deliverer{cfg: cfg, client: client, room: make(chan struct{}, maxTogether), hosts: newHosts()}, nil
 }
 
@@ -105,7 +119,7 @@ func fill(cfg *Config) {
 		cfg.Jitter = rand.Float64
 	}
 	if cfg.Observe == nil {
-		cfg.Observe = func(string) {}
+		cfg.Observe = func(string, string) {}
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()

@@ -34,12 +34,13 @@ type outbox struct {
 	message map[string]string
 	ended   chan string // ids, as they are done or given up
 	failed  chan string
+	moot    chan string
 }
 
 func newOutbox(hooks ...Hook) *outbox {
 	o := &outbox{
 		hooks: map[string]Hook{}, next: map[string]time.Time{}, message: map[string]string{},
-		ended: make(chan string, 1000), failed: make(chan string, 1000),
+		ended: make(chan string, 1000), failed: make(chan string, 1000), moot: make(chan string, 1000),
 	}
 	for _, h := range hooks {
 		o.hooks[h.ID] = h
@@ -59,7 +60,8 @@ func (o *outbox) DueHooks(_ context.Context, _ string, limit int, lease time.Dur
 	return list, nil
 }
 
-func (o *outbox) HookDone(_ context.Context, id string) error {
+func (o *outbox) HookDone(_ context.Context, h Hook) error {
+	id := h.ID
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.hooks, id)
@@ -67,10 +69,19 @@ func (o *outbox) HookDone(_ context.Context, id string) error {
 	return nil
 }
 
-func (o *outbox) HookFailed(_ context.Context, id string, next time.Time, message string, giveUp bool) error {
+func (o *outbox) HookMoot(_ context.Context, h Hook) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	h := o.hooks[id]
+	delete(o.hooks, h.ID)
+	o.moot <- h.ID
+	return nil
+}
+
+func (o *outbox) HookFailed(_ context.Context, h Hook, next time.Time, message string, giveUp bool) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	id := h.ID
+	h = o.hooks[id]
 	h.Tries++
 	o.hooks[id], o.next[id], o.message[id] = h, next, message
 	if giveUp {
@@ -116,7 +127,10 @@ func newRig(t *testing.T, change func(*Config), hooks ...Hook) *rig {
 		Outbox: r.outbox, Owner: "i1", Key: secret, Every: 5 * time.Millisecond, Base: 10 * time.Millisecond,
 		Outbound:  outbound.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
 		ResultURL: func(_ context.Context, id string) (string, error) { return "https://results.example/" + id, nil },
-		Observe: func(outcome string) {
+		Document: func(context.Context, string) (io.ReadCloser, int64, error) {
+			return io.NopCloser(strings.NewReader("{}")), 2, nil
+		},
+		Observe: func(_, outcome string) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.seen[outcome]++
@@ -495,7 +509,10 @@ func TestWhatIsPutOffForTooLongIsGivenUp(t *testing.T) {
 		h := hook("http://a.example/geheim")
 		h.Tries, h.Ended = test.tries, time.Now().Add(-test.age)
 		o := newOutbox(h)
-		d, err := New(Config{Outbox: o, Owner: "i1", Key: []byte(key), ResultURL: func(context.Context, string) (string, error) { return "", nil }})
+		d, err := New(Config{
+			Outbox: o, Owner: "i1", Key: []byte(key), ResultURL: func(context.Context, string) (string, error) { return "", nil },
+			Document: func(context.Context, string) (io.ReadCloser, int64, error) { return nil, 0, ErrGoesOn },
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

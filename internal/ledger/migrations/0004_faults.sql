@@ -25,6 +25,20 @@ ALTER TABLE attempts ADD COLUMN quarantine BIGINT NOT NULL DEFAULT 0;
 -- Programs that no node has announced yet.
 
 -- Delivery: results that are put to URLs elsewhere.
+-- jobs.target is the URL to which the final document is put; '' where a node
+-- serves it, '?' where the document has yet to be asked.
+ALTER TABLE jobs ADD COLUMN target TEXT NOT NULL DEFAULT '?';
+-- hooks.kind is '' for a webhook and 'delivery' for a put, whose id is the job's.
+ALTER TABLE hooks ADD COLUMN kind TEXT NOT NULL DEFAULT '';
+-- How deliveries have ended.
+CREATE TABLE deliveries (
+    job      TEXT   NOT NULL PRIMARY KEY,
+    url      TEXT   NOT NULL,
+    at       BIGINT NOT NULL,
+    given_up BIGINT NOT NULL,
+    tries    BIGINT NOT NULL,
+    message  TEXT   NOT NULL
+) /*sqlite: WITHOUT ROWID */;
 
 -- Access: submitters and ended sessions.
 -- jobs.submitter is the name of the token that submitted the job; '' where it

@@ -1,0 +1,111 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// KindDelivery is the kind of a Hook that puts the job's final document to the URL
+// that its own document names as the place of the result. A job has at most one,
+// whose ID is the job's, so that no two are sent together and an older end never
+// comes after a newer one.
+const KindDelivery = "delivery"
+
+// unread is the target of a job that was accepted before targets were written down.
+const unread = "?"
+
+var (
+	qTarget = newQuery("SELECT document FROM documents WHERE id = ?")
+	// A pool serves what lies under the address of any of its nodes.
+	qServed = newQuery("SELECT 1 FROM nodes WHERE base_url <> '' AND substr(?, 1, length(base_url) + 1) = base_url || '/' LIMIT 1")
+	// One that is being sent keeps its lease: the newer end is sent after it.
+	qDelivery = newQuery("INSERT INTO hooks (" + hookColumns + `, next, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET url = excluded.url, program = excluded.program, state = excluded.state, class = excluded.class,
+		attempt = excluded.attempt, created = excluded.created, tries = 0, message = '',
+		next = CASE WHEN hooks.owner = '' THEN excluded.next ELSE hooks.next END`)
+	qDelivering = newQuery("SELECT url, created, tries, next, message FROM hooks WHERE id = ? AND kind = '" + KindDelivery + "'")
+	qDelivered  = newQuery(`INSERT INTO deliveries (job, url, at, given_up, tries, message) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (job) DO UPDATE SET url = excluded.url, at = excluded.at, given_up = excluded.given_up, tries = excluded.tries, message = excluded.message`)
+	qDelivery1 = newQuery("SELECT url, at, given_up, tries, message FROM deliveries WHERE job = ?")
+)
+
+// Delivery is how it stands with the delivery of a job's final document.
+type Delivery struct {
+	URL string
+	// State is "" where none is due: the result is served here, or the job has not ended.
+	State jobs.DeliveryState
+	// At is when it was delivered or given up; Next is the next try of a pending one.
+	At, Next time.Time
+	Tries    int    // those that failed
+	Message  string // what went wrong last
+}
+
+// elsewhere is url if it does not lie under base.
+func elsewhere(url, base string) string {
+	if base == "" || strings.HasPrefix(url, base+"/") {
+		return ""
+	}
+	return url
+}
+
+// deliver stages the delivery of a job that has ended, if its result is to be elsewhere.
+func (t *txn) deliver(e *end) {
+	if e.target == "" || t.l.base == "" {
+		return
+	}
+	t.staged.hooks = append(t.staged.hooks, Hook{
+		Kind: KindDelivery, ID: e.job, URL: e.target, Job: e.job, Program: e.program, State: e.state, Class: e.class,
+		Attempt: e.attempt, Ended: t.now,
+	})
+}
+
+// writeDelivery writes one that was staged, unless the pool itself serves its URL.
+func (t *txn) writeDelivery(h *Hook) error {
+	if h.URL == unread {
+		var document []byte
+		if _, err := t.row(qTarget, []any{h.Job}, &document); err != nil {
+			return err
+		}
+		job, _ := jobs.Read(document)
+		h.URL = elsewhere(clean(job.Result.URL, maxURL), t.l.base)
+	}
+	var one int
+	if served, err := t.row(qServed, []any{h.URL}, &one); served || err != nil || h.URL == "" {
+		return err
+	}
+	_, err := t.w.exec(qDelivery, h.args()...)
+	return err
+}
+
+// settleDelivery writes down how a delivery went for good.
+func (t *txn) settleDelivery(h Hook, givenUp bool, message string) error {
+	_, err := t.exec(qDelivered, h.Job, h.URL, micros(t.now), number(givenUp), h.Tries, message)
+	t.touched(h.Job)
+	return err
+}
+
+// Delivery is how it stands with the delivery of a job.
+func (l *Ledger) Delivery(ctx context.Context, job string) (d Delivery, err error) {
+	var at, next int64
+	pending, err := l.reader.row(ctx, qDelivering, []any{job}, &d.URL, &at, &d.Tries, &next, &d.Message)
+	if err == nil && pending {
+		d.State, d.Next = jobs.DeliveryPending, fromMicros(next)
+		return d, nil
+	}
+	var givenUp int64
+	known, err := l.reader.row(ctx, qDelivery1, []any{job}, &d.URL, &at, &givenUp, &d.Tries, &d.Message)
+	if err != nil {
+		return d, fmt.Errorf("ledger: delivery: %w", err)
+	}
+	if known {
+		d.State, d.At = jobs.DeliveryDone, fromMicros(at)
+		if givenUp != 0 {
+			d.State = jobs.DeliveryGivenUp
+		}
+	}
+	return d, nil
+}

@@ -1,0 +1,181 @@
+package ledger
+
+import (
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const ownBase, farBase = "https://own.example", "https://far.example/results"
+
+// newDeliveryDesk is a desk whose node serves ownBase.
+func newDeliveryDesk(t *testing.T) *desk {
+	t.Helper()
+	d := newDesk(t)
+	d.base = ownBase
+	return d
+}
+
+func at(base string) func(*jobs.Job) {
+	return func(j *jobs.Job) { j.Result.URL = base + "/" + j.ID }
+}
+
+func (d *desk) delivery(id string) Delivery {
+	d.t.Helper()
+	v, err := d.Delivery(d.t.Context(), id)
+	d.must(err)
+	return v
+}
+
+// forgetTarget leaves a job as an older version has written it.
+func (d *desk) forgetTarget(id string) {
+	d.t.Helper()
+	d.must(d.do(d.t.Context(), &op{name: "test", weight: 1, run: func(tx *txn) error {
+		_, err := tx.w.conn.ExecContext(d.t.Context(), "UPDATE jobs SET target = '?' WHERE id = ?", id)
+		return err
+	}}))
+}
+
+// TestEveryEndIsDelivered whose result is to be elsewhere, in the transaction that ends it.
+func TestEveryEndIsDelivered(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		end   func(d *desk) string
+		state jobs.State
+	}{
+		"succeeded": {func(d *desk) string {
+			id := d.add(at(farBase))
+			d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
+			return id
+		}, jobs.Succeeded},
+		"failed": {func(d *desk) string {
+			id := d.add(at(farBase))
+			d.end(id, d.run(id), jobs.Queued, jobs.OutcomeError)
+			d.end(id, d.run(id), jobs.Failed, jobs.OutcomeTimeout)
+			return id
+		}, jobs.Failed},
+		"cancelled in the queue": {func(d *desk) string {
+			id := d.add(at(farBase))
+			_, err := d.act(VerbCancel, id)
+			d.must(err)
+			return id
+		}, jobs.Cancelled},
+		"expired": {func(d *desk) string {
+			id := d.add(func(j *jobs.Job) { at(farBase)(j); j.Expires = d.clock.now().Add(time.Second) })
+			d.clock.advance(time.Minute)
+			_, err := d.Expire(t.Context(), 0)
+			d.must(err)
+			return id
+		}, jobs.Failed},
+		"needs": {func(d *desk) string {
+			need := d.add(at(ownBase))
+			id := d.add(func(j *jobs.Job) { at(farBase)(j); j.Needs = []string{need} })
+			d.end(need, d.run(need), jobs.Failed, jobs.OutcomeFailed)
+			return id
+		}, jobs.Failed},
+		"fault": {func(d *desk) string {
+			e := entry(at(farBase))
+			e.Fault = &jobs.Error{Class: jobs.ClassDocument, Message: "bad"}
+			d.put(e)
+			return e.Job.ID
+		}, jobs.Failed},
+		"accepted by an older version": {func(d *desk) string {
+			id := d.add(at(farBase))
+			d.forgetTarget(id)
+			d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
+			return id
+		}, jobs.Succeeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDeliveryDesk(t)
+			id := c.end(d)
+			list := d.due(time.Minute)
+			if len(list) != 1 || list[0].Kind != KindDelivery || list[0].ID != id || list[0].URL != farBase+"/"+id || list[0].State != c.state {
+				t.Fatalf("due are %+v", list)
+			}
+			if v := d.delivery(id); v.State != jobs.DeliveryPending || v.URL != list[0].URL {
+				t.Errorf("it stands as %+v", v)
+			}
+			d.must(d.HookDone(t.Context(), list[0]))
+			if v := d.delivery(id); v.State != jobs.DeliveryDone || !v.At.Equal(d.clock.now()) {
+				t.Errorf("it stands as %+v", v)
+			}
+		})
+	}
+}
+
+// TestNoDeliveryOfWhatIsServedHere by this node or another one of the pool.
+func TestNoDeliveryOfWhatIsServedHere(t *testing.T) {
+	t.Parallel()
+	d := newDeliveryDesk(t)
+	d.must(d.Register(t.Context(), Node{Name: "n7", Instance: jobs.NewID(), BaseURL: "https://n7.example/r"}))
+	for _, base := range []string{ownBase, "https://n7.example/r"} {
+		id := d.add(at(base))
+		d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
+	}
+	old := d.add(at(ownBase))
+	d.forgetTarget(old)
+	d.end(old, d.run(old), jobs.Succeeded, jobs.OutcomeSucceeded)
+	if list := d.due(time.Minute); len(list) > 0 {
+		t.Errorf("due are %+v", list)
+	}
+	if v := d.delivery(old); v.State != "" {
+		t.Errorf("it stands as %+v", v)
+	}
+}
+
+// TestNewestEndIsDeliveredLast: a failure that is being sent while its job is
+// retried and succeeds is not sent after the success, nor together with it.
+func TestNewestEndIsDeliveredLast(t *testing.T) {
+	t.Parallel()
+	d := newDeliveryDesk(t)
+	id := d.add(at(farBase))
+	d.end(id, d.run(id), jobs.Failed, jobs.OutcomeFailed)
+	first := d.due(time.Minute)[0]
+	d.clock.advance(time.Second)
+	_, err := d.act(VerbRetry, id)
+	d.must(err)
+	d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
+	if list := d.due(time.Minute); len(list) > 0 {
+		t.Fatalf("two are sent together: %+v", list)
+	}
+	for name, settle := range map[string]func() error{
+		"done":     func() error { return d.HookDone(t.Context(), first) },
+		"failed":   func() error { return d.HookFailed(t.Context(), first, d.clock.now().Add(time.Hour), "503", false) },
+		"given up": func() error { return d.HookFailed(t.Context(), first, time.Time{}, "403", true) },
+		"moot":     func() error { return d.HookMoot(t.Context(), first) },
+	} {
+		d.must(settle())
+		list := d.due(time.Minute)
+		if len(list) != 1 || list[0].State != jobs.Succeeded || list[0].Tries != 0 {
+			t.Errorf("%s: then due are %+v", name, list)
+		}
+	}
+	d.clock.advance(2 * time.Minute)
+	last := d.due(time.Minute)[0]
+	d.must(d.HookFailed(t.Context(), last, time.Time{}, "far.example: 403", true))
+	v := d.delivery(id)
+	if v.State != jobs.DeliveryGivenUp || v.Message != "far.example: 403" || len(d.logPages(EventFilter{Kind: KindDelivery})) != 1 {
+		t.Errorf("it stands as %+v", v)
+	}
+}
+
+func TestMootDeliveryIsForgotten(t *testing.T) {
+	t.Parallel()
+	d := newDeliveryDesk(t)
+	id := d.add(at(farBase))
+	d.end(id, d.run(id), jobs.Failed, jobs.OutcomeFailed)
+	h := d.due(time.Minute)[0]
+	_, err := d.act(VerbRetry, id)
+	d.must(err)
+	d.must(d.HookMoot(t.Context(), h))
+	if v := d.delivery(id); v.State != "" {
+		t.Errorf("it stands as %+v", v)
+	}
+	d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
+	if list := d.due(time.Minute); len(list) != 1 || list[0].State != jobs.Succeeded {
+		t.Errorf("due are %+v", list)
+	}
+}

@@ -1,0 +1,121 @@
+package webhook
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+)
+
+func delivery(url string) Hook {
+	h := hook(url)
+	h.Kind, h.ID = ledger.KindDelivery, h.Job
+	return h
+}
+
+// document has Config.Document answer with text.
+func document(text string) func(*Config) {
+	return func(c *Config) {
+		c.Document = func(context.Context, string) (io.ReadCloser, int64, error) {
+			return io.NopCloser(strings.NewReader(text)), int64(len(text)), nil
+		}
+	}
+}
+
+func TestPut(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var seen []string
+	url := receiver(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		seen = append(seen, r.Method+" "+r.URL.Path+" "+r.Header.Get("Content-Type")+" "+string(body))
+		switch {
+		case len(seen) == 1:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case r.URL.Path == "/a":
+			http.Redirect(w, r, "/b", http.StatusTemporaryRedirect)
+		}
+	})
+	h := delivery(url + "/a")
+	r := newRig(t, document(`{"n":1}`), h)
+	if id := wait(t, r.ended); id != h.ID {
+		t.Error(id)
+	}
+	r.stop()
+	want := "PUT /a application/json {\"n\":1}, PUT /a application/json {\"n\":1}, PUT /b application/json {\"n\":1}"
+	if got := strings.Join(seen, ", "); got != want {
+		t.Errorf("the server has seen %s", got)
+	}
+	if r.seen["delivered"] != 1 || r.seen["failed"] != 1 {
+		t.Errorf("observed %v", r.seen)
+	}
+}
+
+// TestPutIsGivenUpAtOnce where another try would fail again.
+func TestPutIsGivenUpAtOnce(t *testing.T) {
+	t.Parallel()
+	url := receiver(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/login":
+			http.Redirect(w, r, "/page", http.StatusFound)
+		case "/page":
+			t.Error("a page was asked for")
+		default:
+			w.WriteHeader(http.StatusForbidden)
+		}
+	})
+	for path, want := range map[string]string{url + "/x?sig=geheim": "403", url + "/login": "302", "http://10.0.0.1/x": "not allowed", "ftp://a/b": "not http"} {
+		h := delivery(path)
+		r := newRig(t, nil, h)
+		wait(t, r.ended)
+		r.stop()
+		if said := r.said(h.ID); !strings.Contains(said, want) || strings.Contains(said, "geheim") || r.seen["given_up"] != 1 {
+			t.Errorf("%s: it says %q", path, said)
+		}
+	}
+}
+
+func TestPutOfAJobThatGoesOn(t *testing.T) {
+	t.Parallel()
+	url := receiver(t, func(http.ResponseWriter, *http.Request) { t.Error("it was put") })
+	h := delivery(url)
+	r := newRig(t, func(c *Config) {
+		c.Document = func(context.Context, string) (io.ReadCloser, int64, error) { return nil, 0, ErrGoesOn }
+	}, h)
+	select {
+	case <-r.moot:
+	case <-r.ended:
+		t.Error("it is taken for delivered")
+	}
+}
+
+// TestSlowPutsHoldUpOnlyTheirHost: webhooks and deliveries share the limits per host.
+func TestSlowPutsHoldUpOnlyTheirHost(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	slow := receiver(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	})
+	quick := receiver(t, func(http.ResponseWriter, *http.Request) {})
+	list := []Hook{hook(quick), delivery(quick)}
+	for range 50 {
+		list = append(list, delivery(slow))
+	}
+	r := newRig(t, nil, list...)
+	for range 2 {
+		if id := wait(t, r.ended); id != list[0].ID && id != list[1].ID {
+			t.Errorf("%s has ended first", id)
+		}
+	}
+	close(release)
+}

@@ -1,0 +1,52 @@
+package publisher
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/outbound"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// EndDocument is the document of a job that has ended without a result, as its result
+// URL answers.
+func EndDocument(rec ledger.Record) ([]byte, error) { return marshal(summary(rec, rec.Finished)) }
+
+// delivery is how it stands with a job's delivery; nil where there is none.
+func (p *Publisher) delivery(ctx context.Context, id string) (*jobs.Delivery, error) {
+	d, err := p.cfg.Ledger.Delivery(ctx, id)
+	if err != nil || d.State == "" {
+		return nil, err
+	}
+	return &jobs.Delivery{
+		State: d.State, URL: outbound.Redact(d.URL), At: d.At, Next: d.Next, Tries: d.Tries, Message: d.Message,
+	}, nil
+}
+
+// deliveryView is what a page says of a delivery: a time between two texts.
+type deliveryView struct {
+	Before, After string
+	At            piece
+}
+
+func viewDelivery(d *jobs.Delivery) (v deliveryView) {
+	if d == nil {
+		return v
+	}
+	where := show(d.URL, 200)
+	if v.After = "."; d.Message != "" {
+		v.After = ": " + show(d.Message, 400)
+	}
+	switch {
+	case d.State == jobs.DeliveryDone:
+		v.Before, v.At = "The result was put to "+where+" at ", stamp(d.At)
+	case d.State == jobs.DeliveryGivenUp:
+		v.Before, v.At = "The result could not be put to "+where+". That was given up at ", stamp(d.At)
+	case d.Tries == 0:
+		v.Before = "The result is about to be put to " + where
+	default:
+		v.Before, v.At = fmt.Sprintf("The result is not at %s yet; %d tries have failed. The next one is at ", where, d.Tries), stamp(d.Next)
+	}
+	return v
+}
