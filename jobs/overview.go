@@ -198,6 +198,8 @@ type Process struct {
 type Installed struct {
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"`
+	// Problem says why it cannot be started there; empty for a good one.
+	Problem string `json:"problem,omitempty"`
 }
 
 // Control is what persons have set about a node, by its name; it outlives the
@@ -266,6 +268,8 @@ type Program struct {
 type InstalledOn struct {
 	Node   string `json:"node"`
 	SHA256 string `json:"sha256"`
+	// Problem says why it cannot be started there; empty for a good one.
+	Problem string `json:"problem,omitempty"`
 }
 
 // EventPage is the answer to GET /api/v1/events, newest first.

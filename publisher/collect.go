@@ -135,7 +135,7 @@ func programOf(program ledger.Program, nodes []jobs.Node) jobs.Program {
 	}
 	for _, n := range nodes {
 		if i := installedAt(n, program.Name); n.Alive && i >= 0 {
-			shown.Nodes = append(shown.Nodes, jobs.InstalledOn{Node: n.Name, SHA256: n.Installed[i].SHA256})
+			shown.Nodes = append(shown.Nodes, jobs.InstalledOn{Node: n.Name, SHA256: n.Installed[i].SHA256, Problem: n.Installed[i].Problem})
 		}
 	}
 	return shown

@@ -45,7 +45,7 @@ func nodeOf(n ledger.Node, drained bool, running int, control ledger.Control) jo
 	}
 	for _, program := range n.Programs {
 		shown.Programs = append(shown.Programs, program.Name)
-		shown.Installed = append(shown.Installed, jobs.Installed{Name: program.Name, SHA256: program.SHA256})
+		shown.Installed = append(shown.Installed, jobs.Installed{Name: program.Name, SHA256: program.SHA256, Problem: program.Problem})
 	}
 	if n.Left.IsZero() { // what a machine was like that is gone helps nobody
 		shown.Vitals = vitalsOf(n.Vitals)

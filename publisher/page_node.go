@@ -62,7 +62,7 @@ type processView struct {
 }
 
 type installedView struct {
-	Name, Path, SHA256, Short, Note string
+	Name, Path, SHA256, Short, Note, NoteTone string
 }
 
 type lifeView struct {
@@ -229,6 +229,9 @@ func newInstalled(root string, i jobs.Installed, n jobs.Node, all []jobs.Node) i
 	}
 	if len(others) > 0 {
 		v.Note = "another version on " + strings.Join(others[:min(len(others), 5)], ", ")
+	}
+	if v.NoteTone = "warn"; i.Problem != "" {
+		v.Note, v.NoteTone = "cannot be started: "+show(i.Problem, 300), "bad"
 	}
 	return v
 }

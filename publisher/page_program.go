@@ -21,21 +21,23 @@ import (
 // programView is the page about one program with all words chosen.
 type programView struct {
 	frame
-	Row       programRow
-	Figures   []figureView
-	Windows   []navLink
-	Window    string
-	Nodes     []programNode
-	Failures  []classView
-	Finished  linesPlot
-	Durations binsPlot
-	Recent    []rowView
-	AllJobs   string
-	Schema    string // of the input, as JSON
-	Form      *formView
+	Row         programRow
+	Trouble     string
+	TroubleTone string
+	Figures     []figureView
+	Windows     []navLink
+	Window      string
+	Nodes       []programNode
+	Failures    []classView
+	Finished    linesPlot
+	Durations   binsPlot
+	Recent      []rowView
+	AllJobs     string
+	Schema      string // of the input, as JSON
+	Form        *formView
 }
 
-type programNode struct{ Name, Path, SHA256, Short string }
+type programNode struct{ Name, Path, SHA256, Short, Problem string }
 
 // classView is one bar of a list: Value is its share of the longest.
 type classView struct {
@@ -106,6 +108,7 @@ func newProgramView(f frame, d jobs.ProgramDetails) *programView {
 		frame: f, Row: newProgramRow(f.Root, d.Program), Window: show(d.Window.Name, 8),
 		AllJobs: link(f.Root + "/jobs?program=" + url.QueryEscape(d.Name)),
 	}
+	v.Trouble, v.TroubleTone = programTrouble(d.Program)
 	v.Figures = programFigures(d)
 	for _, w := range lookbacks {
 		v.Windows = append(v.Windows, navLink{Path: "?range=" + w.name, Text: w.name, Here: w.name == d.Window.Name})
@@ -113,7 +116,7 @@ func newProgramView(f frame, d jobs.ProgramDetails) *programView {
 	for _, n := range d.Nodes {
 		v.Nodes = append(v.Nodes, programNode{
 			Name: show(n.Node, maxNameRunes), Path: link(f.Root + "/nodes/" + url.PathEscape(n.Node)),
-			SHA256: show(n.SHA256, maxNameRunes), Short: shortHash(n.SHA256),
+			SHA256: show(n.SHA256, maxNameRunes), Short: shortHash(n.SHA256), Problem: show(n.Problem, 300),
 		})
 	}
 	v.Failures = classes(d.Failures)
@@ -121,6 +124,26 @@ func newProgramView(f frame, d jobs.ProgramDetails) *programView {
 	v.Durations = drawBins("Successes by how long they took", d.Durations, d.Mean)
 	v.Schema = pretty(d.Input)
 	return v
+}
+
+// programTrouble says at the top of the page what keeps jobs from running.
+func programTrouble(p jobs.Program) (text, tone string) {
+	text, tone = installedWords(p)
+	i := slices.IndexFunc(p.Nodes, func(n jobs.InstalledOn) bool { return n.Problem != "" })
+	switch {
+	case i >= 0:
+		text = "It " + text + ": " + show(p.Nodes[i].Problem, 300) + "."
+		if brokenNodes(p) == len(p.Nodes) {
+			text += " Its jobs fail at once."
+		} else {
+			text += " Its jobs are left to the others."
+		}
+	case tone != "":
+		text += ": jobs for it wait."
+	default:
+		text = ""
+	}
+	return text, tone
 }
 
 func programFigures(d jobs.ProgramDetails) []figureView {

@@ -54,6 +54,9 @@ func newProgramRow(root string, p jobs.Program) programRow {
 func digits(n int64) string { return thousands(fmt.Sprint(n)) }
 
 func installedWords(p jobs.Program) (text, tone string) {
+	if n := brokenNodes(p); n > 0 {
+		return fmt.Sprintf("cannot be started on %d of %s", n, plural(len(p.Nodes), "node")), "bad"
+	}
 	switch len(p.Nodes) {
 	case 0:
 		if p.Queued > 0 {
@@ -64,6 +67,16 @@ func installedWords(p jobs.Program) (text, tone string) {
 		return show(p.Nodes[0].Node, maxNameRunes), ""
 	}
 	return plural(len(p.Nodes), "node"), ""
+}
+
+// brokenNodes is on how many nodes a program cannot be started.
+func brokenNodes(p jobs.Program) (n int) {
+	for _, on := range p.Nodes {
+		if on.Problem != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // versionWords is the hash of a program, or how many there are.

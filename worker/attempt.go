@@ -74,6 +74,9 @@ func (a *attempt) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if a.program.about.Problem != "" {
+		return a.unstartable(a.program.about.Problem)
+	}
 	err = a.runProgram(ctx)
 	if ctx.Err() != nil && !a.done() {
 		return a.stopped(ctx)
@@ -144,15 +147,13 @@ func (a *attempt) runProgram(ctx context.Context) error {
 	}
 	current, err := a.programs.verify(a.program)
 	if err != nil {
-		return a.broken(err)
+		return &fault{outcome: jobs.OutcomeInterrupted, message: "program " + a.record.Program + ": " + err.Error(), program: true}
+	}
+	if current.about.Problem != "" {
+		return a.unstartable(current.about.Problem)
 	}
 	a.program = current
 	return a.exec(ctx, &in)
-}
-
-// broken is the end of an attempt whose program is not fit to run here.
-func (a *attempt) broken(err error) error {
-	return nodeFault("program "+a.record.Program, err)
 }
 
 func (a *attempt) exec(ctx context.Context, in *input) error {
@@ -178,7 +179,7 @@ func (a *attempt) exec(ctx context.Context, in *input) error {
 	a.lane.leave()
 	live.stop()
 	if err != nil {
-		return a.notStarted(err)
+		return a.notStarted(ctx, err)
 	}
 	a.exit = &exit
 	if exit.EventsDropped > 0 {
@@ -190,12 +191,15 @@ func (a *attempt) exec(ctx context.Context, in *input) error {
 
 // notStarted is the end of an attempt without a program: a node that was paused
 // before it could start may have had a reason to kill it meanwhile.
-func (a *attempt) notStarted(err error) error {
+func (a *attempt) notStarted(ctx context.Context, err error) error {
 	a.span, a.began = span{}, time.Time{}
-	if a.killed.Err() != nil {
+	switch {
+	case a.killed.Err() != nil:
 		return &fault{outcome: jobs.OutcomeKilled, message: context.Cause(a.killed).Error()}
+	case a.byNode(err):
+		return nodeFault("program "+a.record.Program, err)
 	}
-	return a.broken(err)
+	return a.startFault(ctx, err)
 }
 
 // judge makes of the way in which a program ended the end of the attempt.

@@ -96,6 +96,7 @@ type Config struct {
 	scanEvery       time.Duration // of the programs folder
 	holdsEvery      time.Duration // of running attempts
 	stage           func(string)  // is called at some stages of an attempt; for tests that panic there
+	onPause         func()        // told when a slot takes no work for a while
 }
 
 // withDefaults fills in what is missing and checks the rest.
@@ -120,6 +121,9 @@ func (c *Config) fill() {
 	orDefault(&c.quarantineAfter, quarantineAfter)
 	orDefault(&c.scanEvery, scanEvery)
 	orDefault(&c.holdsEvery, holdsEvery)
+	if c.onPause == nil {
+		c.onPause = func() {}
+	}
 	orDefault(&c.MaxStdout, 16<<20)
 	orDefault(&c.MaxInput, 256<<20)
 	orDefault(&c.MaxFiles, 10<<30)

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"os"
+	"slices"
 	"strconv"
 )
 
@@ -9,13 +10,21 @@ import (
 // other process: by it the node's next life finds what a killed one left.
 func scratchEntry(scratch string) string { return "RUNNERBEAN_SCRATCH=" + scratch }
 
+// path is where the program looks for others.
+func (m *manifest) path() string {
+	if path, ok := os.LookupEnv("PATH"); ok && slices.Contains(m.Environment, "PATH") {
+		return path
+	}
+	return defaultPath
+}
+
 // environment is all that a program sees of the node's world: nothing is
 // inherited but what its program.json names.
 func (a *attempt) environment() []string {
 	p, job, dir := a.program, &a.job, a.dir
 	env := make([]string, 0, 11+len(p.manifest.Environment))
 	env = append(env,
-		"PATH=/usr/local/bin:/usr/bin:/bin",
+		"PATH="+defaultPath,
 		"LANG=C.UTF-8",
 		"HOME="+dir,
 		"TMPDIR="+dir+"/tmp",

@@ -139,6 +139,7 @@ func (l *lane) next(watch, take, work context.Context, tubes []string) bool {
 // pause is how long to take no work after another failure.
 func (l *lane) pause() time.Duration {
 	l.trouble++
+	l.cfg.onPause()
 	return backoff{base: troubleBase, most: troubleMost, jitter: l.cfg.Jitter}.wait(l.trouble)
 }
 
@@ -158,6 +159,13 @@ func (l *lane) handle(take, ctx context.Context, message *queue.Delivery) bool {
 	}
 	if program == nil {
 		l.putBack(ctx, message, l.spread(elsewhereDelay))
+		return true
+	}
+	switch left, err := l.leftToOthers(ctx, program); {
+	case err != nil:
+		return l.refused(ctx, message, hint.ID, err)
+	case left:
+		l.putBack(ctx, message, l.spread(2*time.Second))
 		return true
 	}
 	if !l.quarantine.beside.TryAcquire(1) {

@@ -13,6 +13,7 @@ import (
 type Ledger interface {
 	ID() string
 	Get(ctx context.Context, id string) (ledger.Record, error)
+	Nodes(ctx context.Context) ([]ledger.Node, error)
 	MarkSent(ctx context.Context, sent []ledger.Sent) error
 	Claim(ctx context.Context, id string, o ledger.Owner, programSHA256 string) (ledger.Claim, error)
 	MoreUrgent(ctx context.Context, id, server string) ([]ledger.Urgent, error)

@@ -25,10 +25,12 @@ type program struct {
 	about    ledger.Program
 	manifest manifest
 	path     string // of the executable, without symbolic links
+	inFolder bool   // of its own
 	// What was found when it was checked; a program is as it was while these are.
 	executable mark
 	files      map[string]mark // the entry, its links and its program.json
 	folders    map[string]mark
+	outside    map[string]mark // what starting it depends on elsewhere, links followed
 }
 
 // loader checks programs in one folder. sums holds the digests of executables
@@ -46,7 +48,7 @@ func (l *loader) load(name string) (p *program, err error) {
 	if !programName.MatchString(name) {
 		return nil, fmt.Errorf("the name does not match %s", programName)
 	}
-	p = &program{files: map[string]mark{}, folders: map[string]mark{}}
+	p = &program{files: map[string]mark{}, folders: map[string]mark{}, outside: map[string]mark{}}
 	p.about.Name = name
 	if err := l.find(p, filepath.Join(l.root, name)); err != nil {
 		return nil, err
@@ -72,6 +74,7 @@ func (l *loader) find(p *program, entry string) error {
 		p.path, p.executable = path, m
 		return nil
 	}
+	p.inFolder = true
 	if err := l.readManifest(p, filepath.Join(path, "program.json")); err != nil {
 		return err
 	}
@@ -153,11 +156,18 @@ func (l *loader) checkExecutable(p *program) error {
 		return fmt.Errorf("the file %w", err)
 	}
 	if m.mode&0o111 == 0 || unix.Access(p.path, unix.X_OK) != nil {
-		return fmt.Errorf("the file is not executable (mode %04o; chmod +x)", m.mode&0o7777)
+		if !p.inFolder { // it may be no program, but a file that lies about
+			return fmt.Errorf("the file is not executable%s", whyNotExecutable(p.path, m))
+		}
+		p.about.Problem = "it is not executable" + whyNotExecutable(p.path, m)
 	}
 	p.executable = m
-	p.about.SHA256, err = l.sum(f, m)
-	return err
+	if p.about.SHA256, err = l.sum(f, m); err != nil || p.about.Problem != "" {
+		return err
+	}
+	s := starter{path: p.manifest.path(), seen: p.outside}
+	p.about.Problem = clean(s.problem(f, 0), maxMessage)
+	return nil
 }
 
 func (l *loader) sum(f *os.File, m mark) (string, error) {
@@ -198,6 +208,12 @@ func (p *program) unchanged() bool {
 	}
 	for path, want := range p.files {
 		if got, err := lstat(path); err != nil && !errors.Is(err, fs.ErrNotExist) || got != want {
+			return false
+		}
+	}
+	for path, want := range p.outside {
+		var st unix.Stat_t
+		if err := unix.Stat(path, &st); err != nil && want != (mark{}) || err == nil && markOf(&st) != want {
 			return false
 		}
 	}

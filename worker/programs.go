@@ -37,7 +37,13 @@ type registry struct {
 
 	mu  sync.Mutex
 	now edition
+	// left holds until when the jobs of programs are left to other nodes.
+	left map[string]time.Time
 }
+
+// leaveTime is for how long the jobs of a program that cannot start here are
+// left to other nodes, until it is looked at again.
+const leaveTime = 30 * time.Second
 
 // edition is what is installed between two changes.
 type edition struct {
@@ -53,7 +59,7 @@ func newRegistry(cfg Config) (*registry, error) {
 	r := &registry{
 		prefix: cfg.Prefix, ledger: cfg.Ledger.ID(), every: cfg.scanEvery, log: cfg.Logger, onChange: cfg.OnPrograms,
 		poke: make(chan struct{}, 1), loader: newLoader(cfg.Programs),
-		faults: map[string]string{},
+		faults: map[string]string{}, left: map[string]time.Time{},
 	}
 	r.now.fresh, r.now.expire = context.WithCancel(context.Background())
 	_, err := r.scan()
@@ -120,6 +126,7 @@ func (r *registry) scan() (changed bool, err error) {
 		}
 	}
 	if maps.Equal(found, old) && maps.Equal(faults, r.faults) {
+		r.watchTubes()
 		return false, nil
 	}
 	r.tell(found, faults)
@@ -139,31 +146,73 @@ func (r *registry) tell(found map[string]*program, faults map[string]string) {
 			r.log.Info("a program can be used again", "program", name)
 		}
 	}
+	old := r.current().programs
+	for name, p := range found {
+		before := ""
+		if old[name] != nil {
+			before = old[name].about.Problem
+		}
+		switch problem := p.about.Problem; {
+		case problem != "" && problem != before:
+			r.log.Warn("a program cannot be started", "program", name, "err", problem)
+		case problem == "" && before != "":
+			r.log.Info("a program can be started again", "program", name)
+		}
+	}
 	r.faults = faults
 }
 
 // replace makes programs the current edition, and wakes the slots if there are
 // other tubes to watch.
 func (r *registry) replace(programs map[string]*program) bool {
-	next := edition{programs: programs}
+	var list []ledger.Program
 	for _, name := range slices.Sorted(maps.Keys(programs)) {
-		next.list = append(next.list, programs[name].about)
-		next.tubes = append(next.tubes, queue.RunTube(r.prefix, r.ledger, name))
+		list = append(list, programs[name].about)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	same := slices.EqualFunc(next.list, r.now.list, sameProgram)
-	next.fresh, next.expire = r.now.fresh, r.now.expire
-	if !slices.Equal(next.tubes, r.now.tubes) {
-		r.now.expire()
-		next.fresh, next.expire = context.WithCancel(context.Background())
-	}
-	r.now = next
+	same := slices.EqualFunc(list, r.now.list, sameProgram)
+	r.now.programs, r.now.list = programs, list
+	r.retube()
 	return !same
 }
 
+// watchTubes is for tubes that are to be watched again because time has passed.
+func (r *registry) watchTubes() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.retube()
+}
+
+// leave has this node leave the jobs of a program to other nodes for a while.
+func (r *registry) leave(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.left[name] = time.Now().Add(leaveTime)
+	r.retube()
+}
+
+// retube chooses the tubes to watch, and wakes the slots if they are others than
+// before. The caller holds mu.
+func (r *registry) retube() {
+	now := time.Now()
+	var tubes []string
+	for _, p := range r.now.list {
+		if until, left := r.left[p.Name]; left && p.Problem != "" && now.Before(until) {
+			continue
+		}
+		delete(r.left, p.Name)
+		tubes = append(tubes, queue.RunTube(r.prefix, r.ledger, p.Name))
+	}
+	if !slices.Equal(tubes, r.now.tubes) {
+		r.now.expire()
+		r.now.tubes = tubes
+		r.now.fresh, r.now.expire = context.WithCancel(context.Background())
+	}
+}
+
 func sameProgram(a, b ledger.Program) bool {
-	return a.Name == b.Name && a.SHA256 == b.SHA256 && a.Description == b.Description &&
+	return a.Name == b.Name && a.SHA256 == b.SHA256 && a.Problem == b.Problem && a.Description == b.Description &&
 		string(a.Input) == string(b.Input) && string(a.Result) == string(b.Result)
 }
 
@@ -230,4 +279,11 @@ func (r *registry) verify(p *program) (*program, error) {
 		err = errors.New("it was replaced after the attempt had begun")
 	}
 	return next, err
+}
+
+// look loads a program anew, whatever is known of it.
+func (r *registry) look(name string) (*program, error) {
+	r.scanning.Lock()
+	defer r.scanning.Unlock()
+	return r.loader.load(name)
 }

@@ -91,7 +91,7 @@ func TestInspect(t *testing.T) {
 		{"bad schema", func(tr *tree) {
 			tr.file("p/run", 0o755, "x")
 			tr.file("p/program.json", 0o644, `{"input":{"type":"nothing"}}`)
-		}, "input is not a JSON Schema"},
+		}, "input: it is not a JSON Schema"},
 		{"schema that loads", func(tr *tree) {
 			tr.file("p/run", 0o755, "x")
 			tr.file("p/program.json", 0o644, `{"input":{"$ref":"file:///etc/passwd"}}`)
@@ -203,21 +203,4 @@ func TestSpoiledProgram(t *testing.T) {
 	if record := r.await(id, jobs.Succeeded); record.Spent != 0 {
 		t.Errorf("a fault of the node has cost the job %d attempts", record.Spent)
 	}
-}
-
-// TestBrokenInterpreter is a program that cannot be started: a fault of whoever
-// installed it, for which no job is failed.
-func TestBrokenInterpreter(t *testing.T) {
-	t.Parallel()
-	r := newRig(t, func(c *Config) { c.Jitter = func() float64 { return 0 } })
-	r.must(os.WriteFile(filepath.Join(r.cfg.Programs, "p"), []byte("#!/no/such/shell\n"), 0o755))
-	r.start()
-	id := r.submit(job("p"))
-	r.until("the job says what it waits for", func() bool {
-		record := r.get(id)
-		return record.State == jobs.Queued && strings.Contains(record.Reason, "node n1: program p:") && record.Spent == 0
-	})
-	r.until("an event says so", func() bool { return r.hasEvent(id, "trouble") })
-	r.install("p", "echo 1")
-	r.await(id, jobs.Succeeded)
 }

@@ -53,6 +53,9 @@ type fault struct {
 	message, pointer string
 	// node is set where the node is at fault: the job is not charged for it.
 	node bool
+	// program is set where the installation of the job's program changes under
+	// it: the job is not charged for that either, and other programs go on.
+	program bool
 	// final is set where another attempt would end in the same way.
 	final bool
 }
@@ -84,7 +87,7 @@ func (p policy) ending(rec *ledger.Record, f *fault, logTail string) ledger.Endi
 	switch {
 	case f.outcome == jobs.OutcomeCancelled:
 		e.State = jobs.Cancelled
-	case f.node:
+	case f.node, f.program:
 		p.again(&e, p.backoff.wait(max(1, rec.Attempt-rec.Spent-rec.Crashes)), "node "+p.node+": "+f.message)
 	case f.outcome == jobs.OutcomeInterrupted:
 		p.again(&e, 0, f.message)

@@ -213,3 +213,36 @@ func TestCleanMakesTextHarmless(t *testing.T) {
 		t.Errorf("cleanLines: %q", got)
 	}
 }
+
+// TestProgramThatCannotStart holds that doctor, the lists and the page of a
+// program say what is wrong with it before any job runs.
+func TestProgramThatCannotStart(t *testing.T) {
+	t.Parallel()
+	p := newNode(t, queuetest.Start(t).Addr)
+	const problem = "its interpreter /opt/venv/bin/python does not exist"
+	file := filepath.Join(p.setting("PROGRAMS"), "venv")
+	if err := os.WriteFile(file, []byte("#!/opt/venv/bin/python\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if out, _, code := p.client("", "doctor"); code != exitError || !strings.Contains(out, "venv cannot be started: "+problem) {
+		t.Errorf("doctor: exit code %d\n%s", code, out)
+	}
+	p.start("worker")
+	p.until("the node announces its programs", func() bool {
+		var details jobs.ProgramDetails
+		p.api("/api/v1/programs/venv", &details)
+		return len(details.Nodes) == 1 && details.Nodes[0].Problem == problem
+	})
+	if page := p.text("/programs/venv"); !strings.Contains(page, problem) || !strings.Contains(page, "Its jobs fail at once") {
+		t.Errorf("the program's page:\n%s", page)
+	}
+	if list := p.text("/programs"); !strings.Contains(list, "cannot be started on 1 of 1 node") {
+		t.Errorf("the page of programs:\n%s", list)
+	}
+	if out, _, _ := p.client("", "nodes"); !strings.Contains(out, "venv (cannot start)") {
+		t.Errorf("nodes:\n%s", out)
+	}
+	if r := p.final(p.submit("venv", "1")); r.State != jobs.Failed || r.Error.Class != jobs.OutcomeError || !strings.Contains(r.Error.Message, problem) {
+		t.Errorf("%s: %+v", r.State, r.Error)
+	}
+}

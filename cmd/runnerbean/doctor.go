@@ -186,6 +186,10 @@ func checkPrograms(set settings) []finding {
 			findings = append(findings, finding{check, "error", fmt.Sprintf("%s: %v", clean(p.Name), p.Err), "see docs/programs.md"})
 			continue
 		}
+		if p.Program.Problem != "" {
+			findings = append(findings, finding{check, "error", fmt.Sprintf("%s cannot be started: %s", p.Name, clean(p.Program.Problem)), "its jobs fail until that is put right"})
+			continue
+		}
 		findings = append(findings, finding{check, "ok", fmt.Sprintf("%s, sha256 %.12s", p.Name, p.Program.SHA256), ""})
 	}
 	return findings

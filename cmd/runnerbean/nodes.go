@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -68,12 +69,23 @@ func printNodes(a *app, list jobs.Nodes) error {
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NODE\tSTATE\tLAST SEEN\tBUSY\tLOAD\tMEMORY\tDISK FREE\tVERSION\tPROGRAMS")
 	for _, n := range list.Nodes {
-		programs := shorten(clean(strings.Join(n.Programs, ", ")), 60)
+		programs := shorten(clean(programsText(n)), 60)
 		load, memory, disk := vitalsText(n.Vitals)
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clean(n.Name), nodeState(n), lastSeen(n), slotsText(n),
 			load, memory, disk, clean(n.Version), programs)
 	}
 	return w.Flush()
+}
+
+// programsText names the programs of a node, and those that it cannot start.
+func programsText(n jobs.Node) string {
+	names := slices.Clone(n.Programs)
+	for i, name := range names {
+		if slices.ContainsFunc(n.Installed, func(p jobs.Installed) bool { return p.Name == name && p.Problem != "" }) {
+			names[i] += " (cannot start)"
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // slotsText is how many slots are busy of how many; a star says that a person has

@@ -137,4 +137,6 @@ type Program struct {
 	Description string          `json:"description,omitempty"`
 	Input       json.RawMessage `json:"input,omitempty"`  // JSON Schema
 	Result      json.RawMessage `json:"result,omitempty"` // JSON Schema
+	// Problem says why the node cannot start it; empty for a good one.
+	Problem string `json:"problem,omitempty"`
 }
