@@ -84,7 +84,7 @@ func TestReadingsAreShared(t *testing.T) {
 		}
 	}
 	r.forget()
-	if _, ok := r.fresh("k"); ok {
+	if _, ok, _ := r.fresh("k"); ok {
 		t.Error("it is remembered")
 	}
 	for i := range 3 * maxReadings {
@@ -94,6 +94,46 @@ func TestReadingsAreShared(t *testing.T) {
 	}
 	if len(r.kept) > maxReadings {
 		t.Errorf("%d are kept", len(r.kept))
+	}
+}
+
+// TestAReadingFromBeforeAChangeIsNotKept: what was being read when a visitor
+// changed something serves those who have asked before, and nobody later.
+func TestAReadingFromBeforeAChangeIsNotKept(t *testing.T) {
+	t.Parallel()
+	var r readings[string]
+	begun, end := make(chan struct{}), make(chan struct{})
+	first := make(chan string, 1)
+	go func() {
+		v, _ := r.get(t.Context(), "k", time.Hour, func(context.Context) (string, error) {
+			close(begun)
+			<-end
+			return "before", nil
+		})
+		first <- v
+	}()
+	<-begun
+	r.forget()
+	after := func(context.Context) (string, error) { return "after", nil }
+	second := make(chan string, 1)
+	go func() {
+		v, _ := r.get(t.Context(), "k", 0, after)
+		second <- v
+	}()
+	select {
+	case v := <-second:
+		if v != "after" {
+			t.Errorf("while the old reading is under way: %q", v)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("who asks after the change waits for the old reading")
+	}
+	close(end)
+	if v := <-first; v != "before" {
+		t.Errorf("who asked before got %q", v)
+	}
+	if v, err := r.get(t.Context(), "k", time.Hour, after); v != "after" || err != nil {
+		t.Errorf("when the old reading has ended: %q, %v", v, err)
 	}
 }
 

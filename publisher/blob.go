@@ -40,15 +40,18 @@ type form struct {
 	etag, length []string
 }
 
-// newBlob compresses body where that pays. vary lists the request fields that
-// the answer depends on, unless the handler has said more.
+// newBlob compresses body where that pays. vary lists the request fields that the
+// choice of the form depends on; where it is empty, the handler says so.
 func newBlob(body []byte, modified time.Time, contentType, cacheControl, vary string) *blob {
 	sum := sha256.Sum256(body)
 	tag := hex.EncodeToString(sum[:16])
 	b := &blob{
 		plain:    newForm(body, `"`+tag+`"`),
 		modified: modified, contentType: []string{contentType}, cacheControl: []string{cacheControl},
-		lastModified: []string{modified.UTC().Format(http.TimeFormat)}, vary: []string{vary},
+		lastModified: []string{modified.UTC().Format(http.TimeFormat)},
+	}
+	if vary != "" {
+		b.vary = []string{vary}
 	}
 	if packed := compress(body); packed != nil {
 		b.gzip = newForm(packed, `"`+tag+`-gz"`)
@@ -88,8 +91,12 @@ func (b *blob) size() int64 { return int64(len(b.plain.body)+len(b.gzip.body)) +
 func (b *blob) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["Cache-Control"], h["Last-Modified"] = b.cacheControl, b.lastModified
-	if h["Vary"] == nil {
+	switch {
+	case b.vary == nil:
+	case h["Vary"] == nil:
 		h["Vary"] = b.vary
+	default:
+		h["Vary"] = append(h["Vary"], b.vary...)
 	}
 	if special(r.Header) {
 		b.serveContent(w, r)

@@ -61,7 +61,7 @@ func (p *Publisher) overview(ctx context.Context, window string) (jobs.Overview,
 // verdictNow is the judgement of the pool, for the top of every page. It reads no
 // more than it takes, and nothing where there is an overview.
 func (p *Publisher) verdictNow(ctx context.Context) (jobs.Verdict, error) {
-	if o, ok := p.collected.overviews.fresh(defaultRange); ok {
+	if o, ok, _ := p.collected.overviews.fresh(defaultRange); ok {
 		return o.Verdict, nil
 	}
 	return p.collected.verdicts.get(ctx, "", nowAge, func(ctx context.Context) (jobs.Verdict, error) {

@@ -29,7 +29,11 @@ func (p *Publisher) serveHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (p *Publisher) serve(w http.ResponseWriter, r *http.Request) {
 	secureHeader(w.Header(), r)
-	if p.serveCached(w, r) || p.preflight(w, r) {
+	if p.serveCached(w, r) {
+		p.fromMemory.Add(1)
+		return
+	}
+	if p.preflight(w, r) {
 		return
 	}
 	if r.ContentLength != 0 {
@@ -52,7 +56,6 @@ func (p *Publisher) serveCached(w http.ResponseWriter, r *http.Request) bool {
 	allowAny(w.Header(), r)
 	w.Header()["Vary"] = p.varyOf(r)
 	s.blob.serve(w, r)
-	p.fromMemory.Add(1)
 	return true
 }
 

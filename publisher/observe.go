@@ -40,9 +40,9 @@ func (p *Publisher) metricsRoute() []route {
 	return []route{{http.MethodGet, metricsPath, echo.WrapHandler(p.cfg.Metrics), viewer}}
 }
 
-// FromMemory is how many results were served from memory: Config.Observe is not
-// told of them.
-func (p *Publisher) FromMemory() uint64 { return p.fromMemory.Load() }
+// FromMemory is how many results were served from memory, by net/http or below
+// it: Config.Observe is not told of them.
+func (p *Publisher) FromMemory() int64 { return p.fromMemory.Load() + p.served.Load() }
 
 // Streams is how many event streams and held answers there are now.
 func (p *Publisher) Streams() int {

@@ -51,3 +51,27 @@ func TestNoMetricsWithoutThem(t *testing.T) {
 		t.Errorf("status %d", r.StatusCode)
 	}
 }
+
+// TestEveryResultFromMemoryIsCounted, whether net/http serves it or not, once.
+func TestEveryResultFromMemoryIsCounted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	addr, stop := b.serve()
+	id, _ := b.succeeded(tenKiB())
+	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
+	const asked = 20
+	for range asked + 1 { // the first one comes from the store
+		bodyOf(t, do(t, client, "GET", "http://"+addr+"/"+id))
+	}
+	bodyOf(t, do(t, client, "HEAD", "http://"+addr+"/results/"+id))
+	if b.p.ServedFast() == 0 {
+		t.Error("none was served below net/http")
+	}
+	if n := b.p.FromMemory(); n != asked+1 {
+		t.Errorf("%d results were counted of %d", n, asked+1)
+	}
+	client.CloseIdleConnections()
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}

@@ -112,8 +112,8 @@ type Publisher struct {
 	failures  access.Failures
 	refused   failedLogins
 	static    map[string]*blob
-	// fromMemory counts the results that were served without the router.
-	fromMemory atomic.Uint64
+	// fromMemory counts the results that net/http served without the router.
+	fromMemory atomic.Int64
 	pages      pages
 	served     atomic.Int64 // below net/http
 }

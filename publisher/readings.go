@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ const (
 // serves for a moment. What they hold is shared and must not be changed.
 type readings[T any] struct {
 	mu     sync.Mutex
+	age    int // counts the calls of forget
 	kept   map[string]reading[T]
 	flight singleflight.Group
 }
@@ -31,47 +33,54 @@ type reading[T any] struct {
 // get is the answer to key, which may be as old as age. The first who asks
 // reads for all, so one who goes away does not end the reading.
 func (r *readings[T]) get(ctx context.Context, key string, age time.Duration, read func(context.Context) (T, error)) (T, error) {
-	if v, ok := r.fresh(key); ok {
+	v, ok, since := r.fresh(key)
+	if ok {
 		return v, nil
 	}
-	v, err, _ := r.flight.Do(key, func() (any, error) {
-		if v, ok := r.fresh(key); ok { // a reading has ended just now
+	got, err, _ := r.flight.Do(fmt.Sprint(since, " ", key), func() (any, error) {
+		if v, ok, _ := r.fresh(key); ok { // a reading has ended just now
 			return v, nil
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readingTimeout)
 		defer cancel()
 		v, err := read(ctx)
 		if err == nil {
-			r.keep(key, reading[T]{v, time.Now().Add(age)})
+			r.keep(key, since, reading[T]{v, time.Now().Add(age)})
 		}
 		return v, err
 	})
-	value, _ := v.(T)
+	value, _ := got.(T)
 	return value, err
 }
 
-func (r *readings[T]) fresh(key string) (v T, ok bool) {
+// fresh returns what is kept of key, and the age of the readings.
+func (r *readings[T]) fresh(key string) (v T, ok bool, age int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	kept, ok := r.kept[key]
 	if !ok || !time.Now().Before(kept.until) {
-		return v, false
+		return v, false, r.age
 	}
-	return kept.value, true
+	return kept.value, true, r.age
 }
 
-func (r *readings[T]) keep(key string, v reading[T]) {
+// keep keeps what was read since a call of forget, if there was none after it.
+func (r *readings[T]) keep(key string, since int, v reading[T]) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.age != since {
+		return
+	}
 	if r.kept == nil || len(r.kept) >= maxReadings {
 		r.kept = map[string]reading[T]{}
 	}
 	r.kept[key] = v
 }
 
-// forget makes the next one who asks read anew.
+// forget makes the next one who asks read anew, also while somebody reads.
 func (r *readings[T]) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.age++
 	clear(r.kept)
 }

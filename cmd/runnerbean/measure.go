@@ -20,7 +20,7 @@ func (n *node) newMetrics() *metrics.Metrics {
 		Servers:    func(ctx context.Context) []jobs.Server { return n.dispatcher.Servers(ctx) },
 		Disks:      n.disks,
 		Streams:    func() int { return n.publisher.Streams() },
-		FromMemory: func() uint64 { return n.publisher.FromMemory() },
+		FromMemory: func() int64 { return n.publisher.FromMemory() },
 		Logger:     n.log,
 	})
 }

@@ -35,7 +35,7 @@ type Config struct {
 	// Streams is how many event streams are open.
 	Streams func() int
 	// FromMemory is how many results were served from memory, without the router.
-	FromMemory func() uint64
+	FromMemory func() int64
 	// Logger. Default slog.Default().
 	Logger *slog.Logger
 }
