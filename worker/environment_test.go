@@ -2,6 +2,10 @@ package worker
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,6 +42,12 @@ func TestEnvironment(t *testing.T) {
 	for _, shell := range []string{"_", "PWD", "OLDPWD", "SHLVL", "RUNNERBEAN_MARK"} {
 		delete(seen, shell)
 	}
+	for _, name := range threadVars {
+		if seen[name] != fmt.Sprint(max(1, runtime.NumCPU()/2)) {
+			t.Errorf("%s is %q for one of 2 slots", name, seen[name])
+		}
+		delete(seen, name)
+	}
 	want := map[string]string{
 		"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": got.PWD, "TMPDIR": got.PWD + "/tmp",
 		"RUNNERBEAN_JOB_ID": id, "RUNNERBEAN_ATTEMPT": "1", "RUNNERBEAN_PROGRAM": "env",
@@ -53,5 +63,58 @@ func TestEnvironment(t *testing.T) {
 	delete(seen, "TRACEPARENT")
 	if diff := cmp.Diff(want, seen); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestEnvironmentOnce gives a program one entry for each name, the operator's
+// where there is one, whatever its program.json names, and how often.
+func TestEnvironmentOnce(t *testing.T) {
+	t.Setenv("PATH", "/operator:/usr/bin:/bin")
+	t.Setenv("HOME", "/operator")
+	t.Setenv("LANG", "")
+	t.Setenv("TRACEPARENT", "the operator's")
+	t.Setenv("OMP_NUM_THREADS", "7")
+	for _, name := range []string{"TMPDIR", "GOMAXPROCS", "MKL_NUM_THREADS"} {
+		t.Setenv(name, "") // so that it is put back
+		if err := os.Unsetenv(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := newRig(t)
+	// The shell would show one entry of two: the kernel has them all.
+	r.installFolder("env", `tr '\0' '\n' </proc/$$/environ | sed 's/.*/"&"/' | paste -sd, | sed 's/.*/[&]/'`,
+		`{"environment":["PATH","HOME","PATH","LANG","TMPDIR","TRACEPARENT","OMP_NUM_THREADS","GOMAXPROCS","MKL_NUM_THREADS"]}`)
+	r.start()
+	j := job("env")
+	j.Traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	id := r.submit(j)
+	r.await(id, jobs.Succeeded)
+	var entries []string
+	r.must(json.Unmarshal(r.result(id).Result, &entries))
+	seen := map[string]string{}
+	for _, entry := range entries {
+		name, value, _ := strings.Cut(entry, "=")
+		if _, twice := seen[name]; twice {
+			t.Errorf("%s is there twice", name)
+		}
+		seen[name] = value
+	}
+	for name, want := range map[string]string{
+		"PATH": "/operator:/usr/bin:/bin", "HOME": "/operator", "LANG": "", "TRACEPARENT": "the operator's", "OMP_NUM_THREADS": "7",
+	} {
+		if got, there := seen[name]; got != want || !there {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if !strings.HasSuffix(seen["TMPDIR"], "/tmp") {
+		t.Errorf("TMPDIR, which the node has not, is %q", seen["TMPDIR"])
+	}
+	for _, name := range []string{"GOMAXPROCS", "MKL_NUM_THREADS"} {
+		if value, there := seen[name]; there {
+			t.Errorf("%s is %q; program.json leaves it to the node, which has none", name, value)
+		}
+	}
+	if !slices.Contains(entries, "OPENBLAS_NUM_THREADS="+fmt.Sprint(max(1, runtime.NumCPU()/2))) {
+		t.Errorf("no share of the processors in %q", entries)
 	}
 }
