@@ -164,6 +164,11 @@ func (w *Worker) endLeftovers() {
 	}
 }
 
+// Protect closes the memory and the environment of this process to the programs
+// that it starts, where the kernel can: they run as the same user. Call it before
+// Run.
+func Protect() error { return process.Protect() }
+
 // Isolation says, in a line or two for people, what keeps the descendants of a
 // program together here and by what its limits are in force.
 func Isolation() string { return process.Probe().String() }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,12 +39,15 @@ const patience = 30 * time.Second
 
 // process is a node that runs as a process of its own.
 type process struct {
-	t    *testing.T
-	env  []string
-	url  string
-	cmd  *exec.Cmd
-	log  *lockedBuffer
-	done chan struct{}
+	t      *testing.T
+	folder string // of the node
+	env    []string
+	url    string
+	self   string               // the executable; default the test's own
+	attr   *syscall.SysProcAttr // of the node
+	cmd    *exec.Cmd
+	log    *lockedBuffer
+	done   chan struct{}
 }
 
 // lockedBuffer is written by a process and read by a test.
@@ -97,7 +101,7 @@ func newNode(t *testing.T, beanstalkd string) *process {
 		"RUNNERBEAN_BEANSTALKD="+beanstalkd, "RUNNERBEAN_NODE=n1", "RUNNERBEAN_LISTEN="+listen,
 		"RUNNERBEAN_DATA="+filepath.Join(folder, "data"), "RUNNERBEAN_PROGRAMS="+installed,
 		"RUNNERBEAN_SLOTS=2", "RUNNERBEAN_URL=http://"+listen, "RUNNERBEAN_LOG=text")
-	return &process{t: t, env: env, url: "http://" + listen}
+	return &process{t: t, folder: folder, env: env, url: "http://" + listen}
 }
 
 func freePort(t *testing.T) string {
@@ -130,8 +134,8 @@ func (p *process) launch(args ...string) {
 		p.t.Fatal(err)
 	}
 	p.log = &lockedBuffer{}
-	p.cmd = exec.Command(self, args...)
-	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = p.env, p.log, p.log
+	p.cmd = exec.Command(cmp.Or(p.self, self), args...)
+	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = p.env, p.log, p.log, p.attr
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}

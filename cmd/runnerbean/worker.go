@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"github.com/runnerbean/runnerbean/worker"
 )
 
 func newWorker(a *app) *cobra.Command {
@@ -29,7 +31,11 @@ they are interrupted, which costs them no attempt.`,
 
 // runNode opens a node, runs it and closes it.
 func runNode(stop, kill context.Context, set settings) error {
-	n, err := openNode(stop, set, set.logger(os.Stderr))
+	log := set.logger(os.Stderr)
+	if err := worker.Protect(); err != nil {
+		log.Warn("programs that run as this user can read the memory of the node", "err", err)
+	}
+	n, err := openNode(stop, set, log)
 	if err != nil {
 		return err
 	}

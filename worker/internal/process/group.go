@@ -159,8 +159,11 @@ func (g *group) openStdin(child *int) error {
 }
 
 // fork starts the program, again for a while where its file is still being
-// written.
+// written. The thread is that of Run, which is locked.
 func (g *group) fork(files []uintptr) error {
+	if err := noNewPrivileges(); err != nil {
+		return err
+	}
 	env := g.environment()
 	argv := append([]string{g.spec.Name}, g.spec.Args...)
 	for try := 0; ; try++ {

@@ -2,6 +2,7 @@ package process
 
 import (
 	"fmt"
+	"os"
 	"strings"
 )
 
@@ -48,7 +49,14 @@ func (i Isolation) String() string {
 		s.WriteString("; number of processes not limited")
 	}
 	if i.Limits {
-		s.WriteString("; open files, file size and core dumps by rlimit")
+		s.WriteString("; open files, file size and core dumps by rlimit; no new privileges (no_new_privs)")
+	}
+	switch {
+	case !i.Limits:
+	case os.Geteuid() == 0:
+		s.WriteString("; programs run as root and can read and change everything, the node's memory too")
+	default:
+		s.WriteString("; programs run as the node's user: the node's memory and environment are closed to them, its files are not")
 	}
 	return s.String()
 }

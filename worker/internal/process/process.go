@@ -6,19 +6,19 @@
 // goroutine per pipe, and the thread that started the program stays for as long
 // as the program does, which the parent-death signal of Linux asks for.
 //
-// A program leads a process group of its own and, on Linux after Adopt and where
-// cgroups of version 2 can be made, runs in a cgroup of its own. That is ended
-// with it, whatever its descendants did to get away; only one with the rights
-// to move itself to another cgroup can.
+// A program leads a session and a process group of its own, without a terminal;
+// it gets no more privileges than it has (no_new_privs). On Linux after Adopt and
+// where cgroups of version 2 can be made, it runs in a cgroup of its own. That is
+// ended with it, whatever its descendants did to get away; only one with the
+// rights to move itself to another cgroup can.
 //
 // Without cgroups, this is ended with a program: its group, always; on Linux,
-// after Subreap, also descendants that left the group or the session and bear
-// the mark that is in every program's environment. One in a session of its own
-// whose environment was cleared ends once every program that was running with it
-// has ended. Not covered then: one whose environment was cleared and that only
-// changed its group, unless its program had to be killed; one that forks faster
-// than it is killed; anybody who runs off without Subreap; and, when this process
-// itself is killed, descendants other than the program's first process (see
+// after Subreap, also descendants that left the group, and those that left the
+// session and bear the mark that is in every program's environment. One in a
+// session of its own whose environment was cleared ends once every program that
+// was running with it has ended. Not covered then: one that forks faster than it
+// is killed; anybody who runs off without Subreap; and, when this process itself
+// is killed, descendants other than the program's first process (see
 // KillMarked).
 package process
 

@@ -163,15 +163,15 @@ const (
 )
 
 // belongs tells whether a child that we did not start as a program comes from
-// the sweeper's program: it is of its group or bears its mark, or did so while
-// it lived.
+// the sweeper's program: it is of its group or session or bears its mark, or did
+// so while it lived.
 func (s *sweeper) belongs(pid int, st procStat) answer {
 	started, known := s.known[pid]
 	here, elsewhere := s.cage.has(pid)
 	switch {
-	case here, st.group == s.leader, known && started == st.started, hasEnv(pid, s.mark):
+	case here, st.group == s.leader, st.session == s.leader, known && started == st.started, hasEnv(pid, s.mark):
 		return yes
-	case elsewhere, leaders.has(st.group):
+	case elsewhere, leaders.has(st.group), leaders.has(st.session):
 		return no
 	case unclear(pid, st):
 		return perhaps

@@ -15,14 +15,28 @@ import (
 // withoutPidfd lets a test take the way of kernels before 5.3.
 var withoutPidfd atomic.Bool
 
-// sysProcAttr asks for a group of its own, death with this process, and a
-// descriptor for the new process where the kernel has such.
+// sysProcAttr asks for a session and so a group of its own, death with this
+// process, and a descriptor for the new process where the kernel has such. A
+// session of its own has no terminal: one that reads ours would be stopped.
 func sysProcAttr(pidfd *int) *syscall.SysProcAttr {
-	attr := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	attr := &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	if !withoutPidfd.Load() {
 		attr.PidFD = pidfd
 	}
 	return attr
+}
+
+// Protect closes the memory and the environment of this process, where secrets
+// are, to other processes of the same user, which programs are. It dumps no core
+// any more. Call it before the first program is started.
+func Protect() error {
+	return os.NewSyscallError("prctl", unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0))
+}
+
+// noNewPrivileges keeps what this thread starts from getting more rights by
+// set-user-ID files and the like. It cannot be undone.
+func noNewPrivileges() error {
+	return os.NewSyscallError("prctl", unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 }
 
 // leave makes a process start where this one is.

@@ -78,8 +78,11 @@ func init() {
 		}
 		exe, _ := os.Executable()
 		spec := Spec{Path: exe, Args: args[2:], Env: childEnv(args[1])}
-		if args[1] == "ls" {
+		switch args[1] {
+		case "ls":
 			spec.Path, spec.Args = "/bin/ls", []string{"/proc/self/fd"}
+		case "sh":
+			spec.Path, spec.Args = "/bin/sh", []string{"-c", args[2]}
 		}
 		spec.OnStart = func(pid int) {
 			if args[1] == "hang" {
@@ -212,26 +215,15 @@ func TestStranger(t *testing.T) {
 	}
 }
 
-// A descendant without mark in a group of its own, which looks like a child that
-// somebody else of this process started, is found by its cgroup or, where the
-// program had to be killed, by its parent.
+// A descendant without mark in a group of its own is found by its cgroup or its
+// session.
 func TestGroupStranger(t *testing.T) {
 	t.Parallel()
 	bothWays(t, func(t *testing.T, uncaged bool) {
-		kill, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		spec := child(t, "parent", "group stranger", "hang")
-		if !uncaged {
-			spec.Args[1] = "exit"
-		}
-		spec.uncaged, spec.Kill = uncaged, kill
-		spec.Event = func([]byte) {
-			if uncaged {
-				cancel()
-			}
-		}
+		spec := child(t, "parent", "group stranger", "exit")
+		spec.uncaged = uncaged
 		exit := run(t, spec)
-		if s, there := readStat(pid(t, exit.Stdout)); there || exit.Killed != uncaged {
+		if s, there := readStat(pid(t, exit.Stdout)); there || exit.Code != 0 {
 			t.Errorf("%+v, %+v", s, exit)
 		}
 	})
@@ -308,6 +300,54 @@ func TestParentDeath(t *testing.T) {
 	_ = cmd.Wait()
 	until(t, "the program is dead", func() bool { return !alive(program) })
 	_, _ = unix.Wait4(program, nil, 0, nil) // it came to us
+}
+
+// A program has no terminal, though the node has one: it would be stopped for
+// ever when it reads from that.
+func TestNoTerminal(t *testing.T) {
+	t.Parallel()
+	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer keyboard.Close()
+	n, err := unix.IoctlGetInt(int(keyboard.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetPointerInt(int(keyboard.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tty.Close()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), exe, "subreap", "sh", "(read x </dev/tty) 2>/dev/null; echo $?; ps -o tty= -p $$; (setsid true; read x </dev/tty) 2>/dev/null; echo $?")
+	cmd.Env = childEnv("node")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, &out, tty
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Fields(out.String())
+	if len(got) != 3 || got[0] == "0" || got[1] != "?" || got[2] == "0" {
+		t.Errorf("%q", got)
+	}
+}
+
+// What a program starts gets no rights that it has not.
+func TestNoNewPrivileges(t *testing.T) {
+	t.Parallel()
+	exit := run(t, Spec{Path: "/bin/sh", Args: []string{"-c", "grep NoNewPrivs /proc/self/status; exit 0"}, Env: []string{"PATH=/usr/bin:/bin"}})
+	if got := strings.Fields(string(exit.Stdout)); len(got) != 2 || got[1] != "1" {
+		t.Errorf("%q", exit.Stdout)
+	}
 }
 
 // Descriptors that the node was started with are not passed on.
