@@ -125,6 +125,19 @@ type Server struct {
 	Draining bool  `json:"draining,omitempty"`
 	// Shared are inboxes from which nodes of other ledgers take documents, too.
 	Shared []SharedInbox `json:"shared,omitempty"`
+	// Paused are tubes from which the server gives out nothing, for somebody has
+	// paused them there.
+	Paused []PausedTube `json:"paused,omitempty"`
+}
+
+// PausedTube is a tube that somebody has paused with beanstalkd's pause-tube. The
+// nodes that take from it resume it within seconds.
+type PausedTube struct {
+	Tube string `json:"tube"`
+	Addr string `json:"addr"` // of the server
+	// Program is whose run tube it is; empty for an inbox.
+	Program string    `json:"program,omitempty"`
+	Until   time.Time `json:"until"`
 }
 
 // SharedInbox is an inbox from which nodes of several ledgers take documents: a

@@ -158,12 +158,27 @@ func (p *Publisher) explainQueued(ctx context.Context, r *jobs.Result) error {
 	if known {
 		r.Position = &n
 	}
+	if why := pausedTube(p.cfg.Paused(), r.Program); why != "" {
+		r.Reason = join(r.Reason, why)
+		return nil
+	}
 	nodes, err := p.nodesNow(ctx)
 	if err != nil {
 		return err
 	}
 	r.Reason = join(r.Reason, placesOf(nodes, r.Program).reason(r.Program, n, known))
 	return nil
+}
+
+// pausedTube says that beanstalkd gives out no jobs of a program; empty where it
+// does.
+func pausedTube(paused []jobs.PausedTube, program string) string {
+	for _, t := range paused {
+		if t.Program == program {
+			return fmt.Sprintf("beanstalkd at %s gives out none of the program's jobs until %s: somebody has paused their tube, which the nodes resume", t.Addr, t.Until.UTC().Format(time.RFC3339))
+		}
+	}
+	return ""
 }
 
 // silent says that no beanstalkd server answers, so that no node hears of work.

@@ -161,6 +161,14 @@ func judgeServers(o jobs.Overview) []jobs.Finding {
 		case s.Draining:
 			list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: at + " is in drain mode: it takes no messages"})
 		}
+		for _, t := range s.Paused {
+			what := "documents"
+			if t.Program != "" {
+				what = "jobs of " + show(t.Program, maxNameRunes)
+			}
+			list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: fmt.Sprintf("%s gives out no %s until %s, for somebody has paused the tube %s: the nodes resume it",
+				at, what, t.Until.UTC().Format(time.RFC3339), show(t.Tube, maxSharedRunes))})
+		}
 		for _, shared := range s.Shared {
 			list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: show(shared.Text, maxSharedRunes)})
 		}

@@ -96,6 +96,15 @@ func TestJudge(t *testing.T) {
 		"beanstalkd": {
 			func(o *jobs.Overview) { o.Servers[0].OK = false }, jobs.LevelBad, "beanstalkd at 127.0.0.1:11300 does not answer.", "",
 		},
+		"paused tubes": {
+			func(o *jobs.Overview) {
+				o.Servers[0].Paused = []jobs.PausedTube{{Tube: "r/run/x/cat", Addr: "127.0.0.1:11300", Program: "cat", Until: o.At}, {Tube: "r/inbox", Until: o.At}}
+			}, jobs.LevelWarn,
+			"beanstalkd at 127.0.0.1:11300 gives out no jobs of cat until 2026-11-22T12:00:00Z, for somebody has paused the tube r/run/x/cat: the nodes resume it. And 1 more fault.", "",
+		},
+		"shared inbox": {
+			func(o *jobs.Overview) { o.Servers[0].Shared = []jobs.SharedInbox{{Text: "Another ledger also takes"}} }, jobs.LevelWarn, "Another ledger also takes.", "",
+		},
 		"one of two": {
 			func(o *jobs.Overview) { o.Servers = append(o.Servers, jobs.Server{Addr: "b:1"}) }, jobs.LevelWarn, "beanstalkd at b:1 does not answer.", "",
 		},

@@ -48,6 +48,9 @@ type Config struct {
 	// Servers says how each beanstalkd server does, as this node sees it.
 	// Default: none is known.
 	Servers func(ctx context.Context) []jobs.Server
+	// Paused lists the tubes that somebody has paused on beanstalkd, as far as is
+	// known; it must return at once. Default: none is known.
+	Paused func() []jobs.PausedTube
 	// Control changes what persons have set about a node; by says who asked. A
 	// change is refused where expect is not when it was changed last. Default:
 	// nothing can be set.
@@ -153,6 +156,9 @@ func fill(cfg *Config) {
 	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
 	if cfg.Ready == nil {
 		cfg.Ready = func(context.Context) error { return nil }
+	}
+	if cfg.Paused == nil {
+		cfg.Paused = func() []jobs.PausedTube { return nil }
 	}
 	if cfg.Servers == nil {
 		cfg.Servers = func(context.Context) []jobs.Server { return nil }

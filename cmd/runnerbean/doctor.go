@@ -89,7 +89,7 @@ func checkBeanstalkd(ctx context.Context, set settings) []finding {
 			findings = append(findings, finding{check, "ok", fmt.Sprintf("%s answers, version %s", s.Addr, strings.Trim(s.Version, `"`)), ""})
 		}
 		if s.Err == nil {
-			findings = append(findings, checkInboxes(ctx, set, producer, s.Addr)...)
+			findings = append(findings, checkTubes(ctx, set, producer, s.Addr)...)
 		}
 	}
 	return findings

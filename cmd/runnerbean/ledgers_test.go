@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -178,4 +180,60 @@ func (p *process) finds(text string) bool {
 	var overview jobs.Overview
 	p.api("/api/v1/overview", &overview)
 	return slices.ContainsFunc(overview.Verdict.Findings, func(f jobs.Finding) bool { return strings.Contains(f.Text, text) })
+}
+
+// Tubes that a stranger has paused for an hour stop nothing for longer than a
+// moment, and leave an event; doctor sees them while no node runs.
+func TestPausedTubesOfANode(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	p := newNode(t, server.Addr)
+	p.start("worker")
+	producer, err := queue.NewProducer(queue.Config{Addrs: []string{server.Addr}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	var run string
+	p.until("the node takes from its tubes", func() bool {
+		tubes, err := producer.Tubes(t.Context(), server.Addr)
+		at := slices.IndexFunc(tubes, func(tube string) bool { return strings.HasSuffix(tube, "/echo") })
+		if err != nil || at < 0 || !slices.Contains(tubes, "runnerbean/inbox") {
+			return false
+		}
+		run = tubes[at]
+		return true
+	})
+	stranger, err := net.Dial("tcp", server.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	pause := func() {
+		t.Helper()
+		answers := bufio.NewReader(stranger)
+		for _, command := range []string{"watch " + run, "watch runnerbean/inbox", "pause-tube " + run + " 3600", "pause-tube runnerbean/inbox 3600"} {
+			fmt.Fprint(stranger, command+"\r\n")
+			if line, err := answers.ReadString('\n'); err != nil || !strings.HasPrefix(line, "WATCHING") && !strings.HasPrefix(line, "PAUSED") {
+				t.Fatalf("%s: %q, %v", command, line, err)
+			}
+		}
+	}
+	pause()
+	id := jobs.NewID()
+	putByHand(t, server.Addr, fmt.Sprintf(`{"id":%q,"program":"echo","input":{"data":1},"result":{"url":"%s/%s"}}`, id, p.url, id))
+	if r := p.final(p.url + "/" + id); r.State != jobs.Succeeded {
+		t.Errorf("state %s", r.State)
+	}
+	var page jobs.EventPage
+	p.api("/api/v1/events?kind=unpaused", &page)
+	if len(page.Events) == 0 {
+		t.Error("no event tells of it")
+	}
+	p.end(syscall.SIGTERM)
+	pause()
+	out, _, _ := p.client("", "doctor")
+	if !strings.Contains(out, run+" on "+server.Addr+" is paused") || !strings.Contains(out, "runnerbean/inbox on "+server.Addr+" is paused") {
+		t.Errorf("doctor:\n%s", out)
+	}
 }

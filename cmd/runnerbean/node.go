@@ -164,7 +164,7 @@ func (n *node) openParts(context.Context) error {
 		Token: n.set.Token, TokensFile: n.set.TokensFile, ReadOnly: n.readOnly(), CORS: n.set.CORS,
 		URLKeyFile: n.urlKeyFile(), TLSCert: n.set.TLSCert, TLSKey: n.set.TLSKey,
 		Accept: n.dispatcher.Accept, Act: n.dispatcher.Act, Drain: n.gate.drain, Undrain: n.gate.undrain, Control: n.gate.control,
-		Servers: n.dispatcher.Servers, Metrics: n.metrics.Handler(), Observe: n.metrics.Request,
+		Servers: n.dispatcher.Servers, Paused: n.dispatcher.Paused, Metrics: n.metrics.Handler(), Observe: n.metrics.Request,
 		Ready: n.ready, Logger: n.log,
 	})
 	return err

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -210,9 +211,10 @@ func (a *audit) judgeHeld(now time.Time, p ledger.Placed, left time.Duration) ve
 
 // seconds reads a number of seconds as beanstalkd gives it.
 func seconds(text string) time.Duration {
-	n, err := strconv.ParseInt(text, 10, 32)
+	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
 		return 0
 	}
-	return time.Duration(n) * time.Second
+	const most = math.MaxUint32 // of any time that beanstalkd can be told
+	return time.Duration(min(max(n, -most), most)) * time.Second
 }

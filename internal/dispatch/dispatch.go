@@ -62,6 +62,7 @@ type Dispatcher struct {
 	health   health
 	survey   survey
 	unmarked unmarked
+	pauses   pauses
 }
 
 // New checks the configuration. It does not wait for beanstalkd.

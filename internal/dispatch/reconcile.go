@@ -38,6 +38,7 @@ func (d *Dispatcher) reconcileOnce(ctx context.Context, a *audit) bool {
 		return len(lost) == round || len(expired) == round
 	}
 	d.guard(ctx, "survey", func() { d.survey.run(ctx, d, living) })
+	d.guard(ctx, "pauses", func() { d.pauses.run(ctx, d) })
 	if err := d.markRest(ctx); err != nil {
 		d.warn(ctx, "the ledger does not take in where messages are; none is put again until it does", err)
 		return false

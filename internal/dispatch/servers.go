@@ -158,11 +158,13 @@ func (d *Dispatcher) count(ctx context.Context, s *jobs.Server, tubes []string) 
 			s.OK, s.Error = false, err.Error()
 			return
 		}
+		d.pauses.see(s.Addr, tube, d.programOf(tube), stats)
 		s.Ready += integer(stats["current-jobs-ready"])
 		s.Reserved += integer(stats["current-jobs-reserved"])
 		s.Delayed += integer(stats["current-jobs-delayed"])
 		s.Buried += integer(stats["current-jobs-buried"])
 	}
+	s.Paused = d.pauses.of(s.Addr)
 	if s.Reserved > 0 {
 		s.Overdue = d.countOverdue(ctx, s)
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // surveyEvery is how often the lists of the servers' tubes are looked at.
-const surveyEvery = 10 * time.Second
+const surveyEvery = 5 * time.Second
 
 // survey finds out from the list of a server's tubes who else is there.
 type survey struct {

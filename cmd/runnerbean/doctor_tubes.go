@@ -3,16 +3,17 @@ package main
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/queue"
 )
 
-// checkInboxes looks for nodes of other ledgers that take documents from the
-// inboxes of this node.
-func checkInboxes(ctx context.Context, set settings, producer *queue.Producer, addr string) []finding {
-	const check = "inbox"
+// checkTubes looks for nodes of other ledgers that take documents from the
+// inboxes of this node, and for tubes that somebody has paused.
+func checkTubes(ctx context.Context, set settings, producer *queue.Producer, addr string) []finding {
+	const check = "tubes"
 	id, err := ledger.ReadID(ctx, set.Ledger)
 	if err != nil {
 		return []finding{{check, "warning", err.Error(), "run doctor as the user of the node"}}
@@ -26,6 +27,16 @@ func checkInboxes(ctx context.Context, set settings, producer *queue.Producer, a
 	for _, shared := range dispatch.Sharing(addr, set.Prefix, own, others) {
 		detail, do, _ := strings.Cut(shared.Text, "; ")
 		findings = append(findings, finding{check, "warning", clean(detail), do})
+	}
+	paused, err := dispatch.PausedTubes(ctx, producer, addr, set.Prefix, id)
+	if err != nil {
+		return append(findings, finding{check, "warning", err.Error(), ""})
+	}
+	for _, t := range paused {
+		findings = append(findings, finding{
+			check, "warning", t.Tube + " on " + addr + " is paused until " + t.Until.Format(time.RFC3339) + ": nothing is given out of it",
+			"a node that runs resumes its tubes within seconds; to stop work use \"runnerbean drain\"",
+		})
 	}
 	return findings
 }
