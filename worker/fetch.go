@@ -144,16 +144,24 @@ func (s source) receive(answer *http.Response, dst sink) (jobs.Source, error) {
 		return got, err
 	}
 	if s.size >= 0 && n != s.size {
-		return got, fmt.Errorf("it is %d bytes long, and the job says %d", n, s.size)
+		return got, fmt.Errorf("it is %d bytes long%s, and the job says %d", n, asDecoded(answer), s.size)
 	}
 	got.Size, got.SHA256 = n, hex.EncodeToString(digest.Sum(nil))
 	if s.sha256 != "" && got.SHA256 != s.sha256 {
-		return got, fmt.Errorf("its SHA-256 is %s, and the job says %s", got.SHA256, s.sha256)
+		return got, fmt.Errorf("its SHA-256%s is %s, and the job says %s", asDecoded(answer), got.SHA256, s.sha256)
 	}
 	if t, err := http.ParseTime(answer.Header.Get("Last-Modified")); err == nil {
 		got.LastModified = t.UTC()
 	}
 	return got, nil
+}
+
+// asDecoded says that size and digest are not those of the bytes that were sent.
+func asDecoded(answer *http.Response) string {
+	if answer.Uncompressed {
+		return " once its Content-Encoding is decoded"
+	}
+	return ""
 }
 
 // local is a fault of this node while it stores what it fetches.
@@ -175,6 +183,9 @@ func (s source) copy(dst io.Writer, digest hash.Hash, body io.Reader) (int64, er
 		}
 		if errors.Is(err, io.EOF) {
 			return n, nil
+		}
+		if err != nil && !outbound.Transient(err) && !errors.Is(err, context.Canceled) {
+			return n, err
 		}
 		if err != nil {
 			return n, &passing{err: fmt.Errorf("broken off after %d bytes: %w", n, err)}

@@ -43,8 +43,10 @@ type Config struct {
 }
 
 // NewClient makes an HTTP client for addresses that others have written. Its
-// errors name hosts as they did, and no address that a name has resolved to. Close
-// it with CloseIdleConnections.
+// errors name hosts as they did, and no address that a name has resolved to. It asks
+// for answers as they are, and decodes those to GET that come in another
+// Content-Encoding: what is read may be much larger than what was sent. Close it with
+// CloseIdleConnections.
 func NewClient(cfg Config) *http.Client {
 	g := newGuard(cfg)
 	return &http.Client{
@@ -64,13 +66,14 @@ func NewClient(cfg Config) *http.Client {
 	}
 }
 
-// transport marks requests, and makes errors readable.
+// transport marks requests, decodes answers to GET, and makes errors readable.
 type transport struct{ base *http.Transport }
 
 // RoundTrip sends one request.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	req.Header.Set(Header, "1")
+	req.Header.Set("Accept-Encoding", "identity")
 	answer, err := t.base.RoundTrip(req)
 	if err != nil {
 		return nil, readable(err, req.URL)
@@ -80,6 +83,12 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, &proxyFault{answer.StatusCode}
 	}
 	answer.Body = &body{answer.Body, req.URL}
+	if req.Method == http.MethodGet && answer.StatusCode == http.StatusOK {
+		if err := decode(answer); err != nil {
+			answer.Body.Close()
+			return nil, err
+		}
+	}
 	return answer, nil
 }
 
@@ -143,6 +152,9 @@ func Transient(err error) bool {
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return !dns.IsNotFound
+	}
+	if _, ok := errors.AsType[*codingFault](err); ok {
+		return false
 	}
 	if proxy, ok := errors.AsType[*proxyFault](err); ok {
 		return proxy.status == http.StatusProxyAuthRequired || TransientStatus(proxy.status)
