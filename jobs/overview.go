@@ -82,7 +82,7 @@ type Series struct {
 // Queue is what waits to be run.
 type Queue struct {
 	Queued  int64 `json:"queued"`
-	Waiting int64 `json:"waiting"` // for other jobs
+	Waiting int64 `json:"waiting"` // for other jobs, or for a program that no node has announced yet
 	// Oldest is when the job that has been queued for the longest was accepted;
 	// zero where none is queued.
 	Oldest time.Time `json:"oldest,omitzero"`

@@ -7,7 +7,7 @@ type State string
 
 // The states of a job.
 const (
-	Waiting   State = "waiting" // on other jobs
+	Waiting   State = "waiting" // on other jobs, or on a node that has its program
 	Queued    State = "queued"
 	Running   State = "running"
 	Succeeded State = "succeeded"

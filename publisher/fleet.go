@@ -215,6 +215,13 @@ func (p *Publisher) explainWaiting(ctx context.Context, r *jobs.Result, rec ledg
 	if len(open) > 0 {
 		r.Reason = "waits for the jobs that it needs: " + strings.Join(open, ", ")
 	}
+	// It may wait for its program besides.
+	if _, program, ok := strings.Cut(rec.Reason, "; "); ok && strings.HasPrefix(rec.Reason, "waits for ") {
+		r.Reason = program
+		if len(open) > 0 {
+			r.Reason = join("waits for the jobs that it needs: "+strings.Join(open, ", "), program)
+		}
+	}
 	if missing {
 		return p.explainMissing(ctx, r)
 	}

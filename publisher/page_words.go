@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/runnerbean/runnerbean/jobs"
@@ -53,6 +54,9 @@ func tone(s jobs.State) string {
 func verdict(r jobs.Result) []piece {
 	switch r.State {
 	case jobs.Waiting:
+		if strings.HasPrefix(r.Reason, "no node has") {
+			return []piece{words("Waiting for a node that has its program.")}
+		}
 		return []piece{words("Waiting for other jobs.")}
 	case jobs.Queued:
 		return queued(r)

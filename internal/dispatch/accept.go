@@ -19,6 +19,13 @@ func (d *Dispatcher) Accept(ctx context.Context, document []byte, submitter stri
 		return ledger.Accepted{}, err
 	}
 	job, err := d.check(ctx, document)
+	var unknown *unknownProgram
+	if errors.As(err, &unknown) {
+		err = &jobs.Fault{
+			Pointer: "/program", Message: unknown.Error(),
+			ID: job.ID, Program: job.Program, ResultURL: job.Result.URL,
+		}
+	}
 	if err != nil {
 		return ledger.Accepted{}, err
 	}
@@ -29,23 +36,14 @@ func (d *Dispatcher) Accept(ctx context.Context, document []byte, submitter stri
 	return accepted[0], nil
 }
 
-// check decodes a document and makes sure that its program is known.
+// check decodes a document and makes sure that its program is known. With an
+// *unknownProgram, nothing else is wrong with it.
 func (d *Dispatcher) check(ctx context.Context, document []byte) (jobs.Job, error) {
 	job, err := d.cfg.decode(document)
 	if err != nil {
 		return jobs.Job{}, err
 	}
-	if err := d.known.check(ctx, job.Program); err != nil {
-		var unknown *unknownProgram
-		if !errors.As(err, &unknown) {
-			return jobs.Job{}, err
-		}
-		return jobs.Job{}, &jobs.Fault{
-			Pointer: "/program", Message: unknown.Error(),
-			ID: job.ID, Program: job.Program, ResultURL: job.Result.URL,
-		}
-	}
-	return job, nil
+	return job, d.known.check(ctx, job.Program)
 }
 
 // record writes entries in one transaction and sends hints for those that are

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
@@ -16,7 +17,7 @@ func (d *Dispatcher) Act(ctx context.Context, verb ledger.Verb, by string, targe
 	if again {
 		targets = slices.Clone(targets)
 		for i := range targets {
-			targets[i].Job = d.repaired(ctx, targets[i].ID)
+			targets[i].Job, targets[i].Awaits = d.repaired(ctx, targets[i].ID)
 		}
 	}
 	acted, err := d.cfg.Ledger.Act(ctx, verb, by, targets)
@@ -36,16 +37,21 @@ func (d *Dispatcher) Act(ctx context.Context, verb ledger.Verb, by string, targe
 }
 
 // repaired is a job whose document had a fault that is gone: its program has
-// been installed since.
-func (d *Dispatcher) repaired(ctx context.Context, id string) *jobs.Job {
+// been installed since. awaits is for one that was cancelled while it waited for
+// its program, and says that no node has announced that yet.
+func (d *Dispatcher) repaired(ctx context.Context, id string) (job *jobs.Job, awaits string) {
 	r, err := d.cfg.Ledger.Get(ctx, id)
-	if err != nil || r.State != jobs.Failed || r.Error == nil || r.Error.Class != jobs.ClassDocument {
-		return nil
+	if err != nil || !r.State.Final() || r.State == jobs.Succeeded || r.Attempt > 0 {
+		return nil, ""
 	}
 	d.known.doubt()
-	job, err := d.check(ctx, r.Document)
-	if err != nil || job.ID != id {
-		return nil
+	found, err := d.check(ctx, r.Document)
+	var unknown *unknownProgram
+	switch faulty := r.Error != nil && r.Error.Class == jobs.ClassDocument; {
+	case errors.As(err, &unknown) && !faulty:
+		return nil, unknown.Error()
+	case err != nil || found.ID != id || !faulty:
+		return nil, ""
 	}
-	return &job
+	return &found, ""
 }

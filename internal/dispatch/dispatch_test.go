@@ -175,7 +175,6 @@ func TestFaultyInboxJobWithAnIDFails(t *testing.T) {
 	f := newFixture(t)
 	f.serve(t)
 	tests := map[string]struct{ change, to, pointer, says string }{
-		"unknown program": {`"program":"cat"`, `"program":"forecas"`, "/program", "forecast"},
 		"path as program": {`"program":"cat"`, `"program":"../cat"`, "/program", "program"},
 		"unknown field":   {`"program":"cat"`, `"program":"cat","colour":1`, "/colour", "colour"},
 		"no input":        {`"input":{"data":1},`, ``, "", "input"},
@@ -365,21 +364,5 @@ func TestExpiredJobFails(t *testing.T) {
 	r := f.state(t, id, jobs.Failed)
 	if r.Error == nil || r.Error.Class != jobs.ClassExpired {
 		t.Errorf("error %+v, want class expired", r.Error)
-	}
-}
-
-func TestNearest(t *testing.T) {
-	t.Parallel()
-	known := map[string]bool{"forecast": true, "render": true, "cat": true, "sweep": true}
-	if got := nearest("forcast", known); len(got) != 3 || got[0] != "forecast" {
-		t.Errorf("nearest: %v, want forecast first of three", got)
-	}
-	for _, test := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"a", "", 1}, {"", "abc", 3}, {"kitten", "sitting", 3}, {"same", "same", 0}} {
-		if got := edits(test.a, test.b); got != test.want {
-			t.Errorf("edits(%q, %q) = %d, want %d", test.a, test.b, got, test.want)
-		}
 	}
 }

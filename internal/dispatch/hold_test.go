@@ -35,28 +35,3 @@ func TestHeldInboxJobsStayWhereTheyAre(t *testing.T) {
 	f.Hold("")
 	f.state(t, second, jobs.Queued)
 }
-
-func TestRetrySendsAMessageAndRepairsWhatWasUnknown(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	f.serve(t)
-	id := jobs.NewID()
-	f.put(t, "runnerbean/inbox", document(id, "late"))
-	f.state(t, id, jobs.Failed)
-	act := func() ledger.Acted {
-		t.Helper()
-		list, err := f.Act(t.Context(), ledger.VerbRetry, "Ann", []ledger.Target{{ID: id}})
-		must(t, err)
-		return list[0]
-	}
-	if a := act(); !errors.Is(a.Err, ledger.ErrDocument) {
-		t.Errorf("retried although no node has its program: %+v", a)
-	}
-	must(t, f.ledger.Register(t.Context(), ledger.Node{Name: "n2", Instance: jobs.NewID(), Programs: []ledger.Program{{Name: "late", SHA256: "00"}}}))
-	if a := act(); a.Err != nil || a.Record.State != jobs.Queued || a.Record.Program != "late" {
-		t.Errorf("%+v", a)
-	}
-	if got := f.hint(t, "late"); got != id {
-		t.Errorf("message for %s, want %s", got, id)
-	}
-}

@@ -108,6 +108,11 @@ func (d *Dispatcher) entry(ctx context.Context, document []byte) (ledger.Entry, 
 	if err == nil {
 		return ledger.Entry{Job: job, Document: document}, nil
 	}
+	// When a pool starts, nodes come up in any order.
+	var unknown *unknownProgram
+	if errors.As(err, &unknown) {
+		return ledger.Entry{Job: job, Document: document, Awaits: unknown.Error()}, nil
+	}
 	var fault *jobs.Fault
 	if !errors.As(err, &fault) || fault.ID == "" {
 		return ledger.Entry{}, err

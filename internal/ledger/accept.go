@@ -106,7 +106,7 @@ var (
 		ON CONFLICT (id) DO NOTHING`)
 	qInsertDocument = newQuery("INSERT INTO documents (id, digest, document) VALUES (?, ?, ?)")
 	qInsertLabel    = newQuery("INSERT INTO labels (label, accepted, job) VALUES (?, ?, ?) ON CONFLICT (label, accepted, job) DO NOTHING")
-	qInsertNeed     = newQuery("INSERT INTO needs (need, job, missing_since) VALUES (?, ?, ?) ON CONFLICT (need, job) DO NOTHING")
+	qInsertNeed     = newQuery("INSERT INTO needs (need, job, deadline) VALUES (?, ?, ?) ON CONFLICT (need, job) DO NOTHING")
 	qState          = newQuery("SELECT state FROM jobs WHERE id = ?")
 	qDigest         = newQuery("SELECT digest FROM documents WHERE id = ?")
 )
@@ -200,6 +200,11 @@ func (t *txn) connect(c *candidate, r *Record) error {
 			return err
 		}
 	}
+	if c.Awaits != "" && !r.State.Final() {
+		if err := t.awaitNew(r, c.Awaits); err != nil {
+			return err
+		}
+	}
 	if wanted && r.State == jobs.Failed {
 		_, err = t.settle(r.ID, jobs.Failed)
 	}
@@ -245,12 +250,12 @@ func needText(id string, state jobs.State) string {
 }
 
 func (t *txn) addNeed(need, job string, state jobs.State) error {
-	missing := int64(0)
+	deadline := int64(0)
 	if state == "" {
-		missing = micros(t.now)
+		deadline = micros(t.now.Add(missingLimit))
 		t.missing = new(true)
 	}
-	_, err := t.exec(qInsertNeed, need, job, missing)
+	_, err := t.exec(qInsertNeed, need, job, deadline)
 	return err
 }
 
@@ -260,13 +265,35 @@ func (t *txn) state(id string) (s jobs.State, err error) {
 	return s, err
 }
 
-var qWait = newQuery("UPDATE jobs SET state = 'waiting', reason = ?, due = 0 WHERE id = ? AND state = 'queued'")
+var (
+	qWait  = newQuery("UPDATE jobs SET state = 'waiting', reason = ?, due = 0 WHERE id = ? AND state = 'queued'")
+	qAwait = newQuery("UPDATE jobs SET state = 'waiting', reason = ?, due = 0 WHERE id = ? AND state IN ('queued', 'waiting')")
+)
 
 // waitNew turns a job that was just inserted into a waiting one.
 func (t *txn) waitNew(r *Record, open int) error {
 	r.State, r.Reason, r.Due = jobs.Waiting, waitText(open), time.Time{}
 	t.count(r.Program, jobs.Queued, jobs.Waiting)
 	_, err := t.exec(qWait, r.Reason, r.ID)
+	return err
+}
+
+// awaitNew makes a new job wait for its program, unless a node has announced it
+// meanwhile.
+func (t *txn) awaitNew(r *Record, reason string) error {
+	if known, err := t.announced(r.Program); err != nil || known {
+		return err
+	}
+	if err := t.await(r); err != nil {
+		return err
+	}
+	t.countOne(r.Program, r.State, -1)
+	t.countOne("", jobs.Waiting, 1)
+	if r.Reason != "" {
+		reason = r.Reason + "; " + reason
+	}
+	r.State, r.Reason, r.Due = jobs.Waiting, clean(reason, maxReason), time.Time{}
+	_, err := t.exec(qAwait, r.Reason, r.ID)
 	return err
 }
 
@@ -285,8 +312,8 @@ func (t *txn) failNew(r *Record, why string) error {
 }
 
 var (
-	qAnyMissing = newQuery("SELECT 1 FROM needs WHERE missing_since > 0 LIMIT 1")
-	qFound      = newQuery("UPDATE needs SET missing_since = 0 WHERE need = ? AND missing_since > 0")
+	qAnyMissing = newQuery("SELECT 1 FROM needs WHERE deadline > 0 LIMIT 1")
+	qFound      = newQuery("UPDATE needs SET deadline = 0 WHERE need = ? AND deadline > 0")
 )
 
 // wanted reports whether jobs wait for a new one, and that it is there now.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/runnerbean/runnerbean/jobs"
@@ -59,6 +60,9 @@ var (
 type Target struct {
 	ID  string
 	Job *jobs.Job
+	// Awaits is for a retry of one whose program no node has announced, and says so
+	// in words, as in an Entry.
+	Awaits string
 	// Updated refuses a job whose own Updated is another one; zero takes any.
 	Updated time.Time
 }
@@ -106,7 +110,7 @@ func (t *txn) act(verb Verb, by string, target Target) (Acted, error) {
 		a.Record, a.Err = r, ErrChanged
 		return a, nil
 	}
-	refusal, err := t.do(verb, by, &r, target.Job)
+	refusal, err := t.do(verb, by, &r, &target)
 	if err != nil {
 		return a, err
 	}
@@ -116,13 +120,13 @@ func (t *txn) act(verb Verb, by string, target Target) (Acted, error) {
 }
 
 // do changes one job or says why not.
-func (t *txn) do(verb Verb, by string, r *Record, job *jobs.Job) (refusal, err error) {
+func (t *txn) do(verb Verb, by string, r *Record, target *Target) (refusal, err error) {
 	again := verb == VerbRetry || verb == VerbReset
 	switch {
 	case r.State == jobs.Succeeded, r.State.Final() && !again:
 		return ErrFinal, nil
 	case r.State.Final():
-		return t.again(verb, by, r, job)
+		return t.again(verb, by, r, target)
 	case verb == VerbRetry:
 		return ErrNotEnded, nil
 	case r.State == jobs.Running:
@@ -212,7 +216,8 @@ var (
 
 // again takes a failed or cancelled job back to the queue. A time at which it
 // was to expire is forgotten: who retries it wants it.
-func (t *txn) again(verb Verb, by string, r *Record, job *jobs.Job) (refusal, err error) {
+func (t *txn) again(verb Verb, by string, r *Record, target *Target) (refusal, err error) {
+	job := target.Job
 	if job == nil && r.Error != nil && r.Error.Class == jobs.ClassDocument {
 		return ErrDocument, nil
 	}
@@ -238,18 +243,38 @@ func (t *txn) again(verb Verb, by string, r *Record, job *jobs.Job) (refusal, er
 		}
 		state, reason = jobs.Waiting, waitText(len(open))
 	}
+	counted, err := t.awaitAgain(r, target, &state, &reason)
+	if err != nil {
+		return nil, err
+	}
 	n, err := t.exec(qAgain, string(state), micros(t.now), reason, micros(t.now), r.ID, string(r.State))
 	if err != nil || n == 0 {
 		return nil, err
 	}
-	program, err := t.redescribe(r, job)
-	if err != nil {
+	if err := t.redescribe(r, job); err != nil {
 		return nil, err
 	}
-	t.count(program, r.State, state)
+	t.count(counted, r.State, state)
 	t.touched(r.ID)
 	t.noteBy(by, kindOfAgain(verb), r.ID, "", fmt.Sprintf("was %s; queued again", r.State))
 	return nil, t.dropLive(r.ID)
+}
+
+// awaitAgain makes a job wait for its program that was cancelled while it did,
+// and returns under what program it is counted.
+func (t *txn) awaitAgain(r *Record, target *Target, state *jobs.State, reason *string) (counted string, err error) {
+	next := Record{ID: r.ID, Program: r.Program}
+	if target.Job != nil {
+		next.Program = clean(target.Job.Program, maxName)
+	}
+	if target.Awaits == "" {
+		return next.Program, nil
+	}
+	if known, err := t.announced(next.Program); err != nil || known {
+		return next.Program, err
+	}
+	*state, *reason = jobs.Waiting, strings.TrimPrefix(*reason+"; "+target.Awaits, "; ")
+	return "", t.await(&next)
 }
 
 func kindOfAgain(verb Verb) string {
@@ -288,20 +313,19 @@ func (t *txn) openNeeds(needs []string) (open []string, refusal, err error) {
 	return open, nil, nil
 }
 
-// redescribe writes what a document that had a fault could not say before. It
-// returns the job's program as it is now.
-func (t *txn) redescribe(r *Record, job *jobs.Job) (program string, err error) {
+// redescribe writes what a document that had a fault could not say before.
+func (t *txn) redescribe(r *Record, job *jobs.Job) error {
 	if job == nil {
-		return r.Program, nil
+		return nil
 	}
 	c := newCandidate(&Entry{Job: *job, Document: r.Document})
 	if c.err != nil {
-		return "", c.err
+		return c.err
 	}
-	_, err = t.exec(qDescribe, c.record.Program, int64(c.record.Priority), micros(c.record.Created),
+	_, err := t.exec(qDescribe, c.record.Program, int64(c.record.Priority), micros(c.record.Created),
 		micros(c.record.NotBefore), micros(later(t.now, c.record.NotBefore)), c.labels, c.webhook, elsewhere(c.target, t.l.base), r.ID)
 	if err != nil {
-		return "", err
+		return err
 	}
-	return c.record.Program, t.label(&c, r.Accepted)
+	return t.label(&c, r.Accepted)
 }

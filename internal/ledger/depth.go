@@ -62,6 +62,9 @@ func (l *Ledger) Backlog(ctx context.Context) (b Backlog, err error) {
 		var p ProgramBacklog
 		err := r.Scan(&p.Program, &p.Queued, &p.Running, &p.Waiting)
 		b.Queued, b.Running, b.Waiting = b.Queued+p.Queued, b.Running+p.Running, b.Waiting+p.Waiting
+		if p.Program == "" {
+			return err // jobs whose programs no node has announced yet
+		}
 		places[p.Program] = len(b.Programs)
 		b.Programs = append(b.Programs, p)
 		return err

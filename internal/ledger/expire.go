@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/runnerbean/runnerbean/jobs"
@@ -19,16 +20,17 @@ const (
 var (
 	qExpired = newQuery(`SELECT id FROM jobs WHERE expires > 0 AND state IN ('queued', 'waiting')
 		AND expires <= ? ORDER BY expires LIMIT ?`)
-	qNeverCame    = newQuery("SELECT job, need FROM needs WHERE missing_since > 0 AND missing_since <= ? ORDER BY missing_since LIMIT ?")
+	qNeverCame    = newQuery("SELECT job, need FROM needs WHERE deadline > 0 AND deadline <= ? ORDER BY deadline LIMIT ?")
 	qAnyUnsettled = newQuery("SELECT job FROM unsettled LIMIT 1")
-	qStillMissing = newQuery("SELECT 1 FROM needs WHERE need = ? AND job = ? AND missing_since > 0")
+	qStillMissing = newQuery("SELECT 1 FROM needs WHERE need = ? AND job = ? AND deadline > 0")
 )
 
 // overdue is a job that may have to fail for its time.
 type overdue struct{ id, need string }
 
 // Expire fails jobs that expired before they started, and jobs that have waited
-// for an hour for one that nobody has put. It returns their ids; limit bounds
+// for an hour for one that nobody has put, or for some minutes for a program that
+// no node has announced. It returns their ids; limit bounds
 // them (0 is 256).
 func (l *Ledger) Expire(ctx context.Context, limit int) ([]string, error) {
 	if limit <= 0 {
@@ -49,7 +51,7 @@ func (l *Ledger) expire(ctx context.Context, limit int) (ids []string, err error
 	if err != nil {
 		return nil, err
 	}
-	late, err := l.overdue(ctx, limit-len(list), qNeverCame, micros(now.Add(-missingLimit)))
+	late, err := l.overdue(ctx, limit-len(list), qNeverCame, micros(now))
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +119,12 @@ func (t *txn) expireOne(o overdue) (bool, error) {
 	if missing, err := t.row(qStillMissing, []any{o.need, o.id}, &one); err != nil || !missing {
 		return false, err
 	}
-	if err := t.failWaiting(o.id, "job "+o.need+", which it needs, never came"); err != nil {
+	if program, ok := strings.CutPrefix(o.need, programPrefix); ok {
+		err = t.failUnannounced(o.id, program)
+	} else {
+		err = t.failWaiting(o.id, "job "+o.need+", which it needs, never came")
+	}
+	if err != nil {
 		return false, err
 	}
 	_, err = t.ends(o.id, jobs.Failed)

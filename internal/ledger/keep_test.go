@@ -253,6 +253,8 @@ func TestNodesAndPrograms(t *testing.T) {
 	want := Node{Name: "n2", Instance: "i2", BaseURL: "http://x", Version: "v1", Slots: 5, Started: now.Add(-time.Second), Beat: now, Alive: true, Programs: []Program{p("b", "1")}}
 	nodes, err := d.Nodes(t.Context())
 	d.must(err)
+	want.Seen = now.Round(100 * time.Millisecond)
+	want.Lapses = want.Seen.Add(defaultLease)
 	if diff := cmp.Diff(want, nodes[1]); diff != "" || len(nodes) != 2 {
 		t.Error(diff)
 	}

@@ -75,11 +75,14 @@ type Config struct {
 	BaseURL string
 }
 
-// Entry is one document to accept. With a Fault it is recorded as failed.
+// Entry is one document to accept. With a Fault it is recorded as failed. With
+// Awaits it waits for some minutes for a node to announce its program, unless one
+// has; Awaits says so in words.
 type Entry struct {
 	Job      jobs.Job
 	Document []byte
 	Fault    *jobs.Error
+	Awaits   string
 	// Submitter is the name of the token that submitted the document; empty
 	// where it came by the inbox or no token was asked for.
 	Submitter string

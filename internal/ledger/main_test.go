@@ -217,16 +217,19 @@ func (d *desk) recountBacklog() {
 		got.Programs[i].Due = time.Time{} // TestBacklogOldest looks at it
 	}
 	var want Backlog
-	rows, err := d.reader.db.Query(`SELECT program, SUM(state = 'queued'), SUM(state = 'running'), SUM(state = 'waiting'),
+	rows, err := d.reader.db.Query(`SELECT CASE WHEN EXISTS (SELECT 1 FROM needs WHERE need = 'program ' || program AND job = id) THEN '' ELSE program END AS counted,
+		SUM(state = 'queued'), SUM(state = 'running'), SUM(state = 'waiting'),
 		COALESCE(MIN(CASE WHEN state = 'queued' THEN accepted END), 0) FROM jobs
-		WHERE state IN ('queued', 'running', 'waiting') GROUP BY program ORDER BY program`)
+		WHERE state IN ('queued', 'running', 'waiting') GROUP BY counted ORDER BY counted`)
 	d.must(err)
 	d.must(eachRow(rows, func(r *sql.Rows) error {
 		var p ProgramBacklog
 		var oldest int64
 		err := r.Scan(&p.Program, &p.Queued, &p.Running, &p.Waiting, &oldest)
 		p.Oldest = fromMicros(oldest)
-		want.Programs = append(want.Programs, p)
+		if p.Program != "" {
+			want.Programs = append(want.Programs, p)
+		}
 		want.Queued, want.Running, want.Waiting = want.Queued+p.Queued, want.Running+p.Running, want.Waiting+p.Waiting
 		if oldest > 0 {
 			want.Oldest = earlier(want.Oldest, p.Oldest)

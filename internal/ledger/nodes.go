@@ -111,6 +111,9 @@ func (t *txn) announce(list []Program) error {
 	for _, p := range list {
 		_, err := t.exec(qKnow, clean(p.Name, maxName), micros(t.now), clean(p.SHA256, maxName),
 			clean(p.Description, maxReason), string(p.Input), string(p.Result))
+		if err == nil {
+			err = t.arrived(clean(p.Name, maxName))
+		}
 		if err != nil {
 			return err
 		}

@@ -57,8 +57,8 @@ func TestQueriesUseTheirIndex(t *testing.T) {
 		qMoreUrgent: "COVERING INDEX jobs_due (server=? AND not_before>? AND not_before<?)",
 		qNextQueue:  "COVERING INDEX jobs_queue (server=? AND program>?)", qQueue: "jobs_queue (server=? AND program=? AND (priority,accepted,id)",
 		qExpired: "jobs_expires (expires>? AND expires<?)", qStopping: "jobs_running (instance=?)",
-		qLostBy: "jobs_running (instance=?)", qRunners: "COVERING INDEX jobs_running", qNeverCame: "COVERING INDEX needs_missing",
-		qAnyMissing: "COVERING INDEX needs_missing", qJobEvents: "events_job (job=?)",
+		qLostBy: "jobs_running (instance=?)", qRunners: "COVERING INDEX jobs_running", qNeverCame: "COVERING INDEX needs_deadline",
+		qAnyMissing: "COVERING INDEX needs_deadline", qJobEvents: "events_job (job=?)",
 	} {
 		if plan := strings.Join(d.plan(q), "\n"); !strings.Contains(plan, want) {
 			t.Errorf("%s\n%s\nwant %s", q.text, plan, want)

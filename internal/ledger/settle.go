@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -69,8 +70,12 @@ func (t *txn) settle(id string, state jobs.State) (released []Record, err error)
 
 // settleOne tells one dependent.
 func (t *txn) settleOne(job string, e ended) (released []Record, next []ended, err error) {
-	if _, err := t.exec(qMet, e.id, job); err != nil {
+	met, err := t.exec(qMet, e.id, job)
+	if err != nil {
 		return nil, nil, err
+	}
+	if program, ok := strings.CutPrefix(e.id, programPrefix); ok && met > 0 {
+		t.recount(program)
 	}
 	if e.state != jobs.Succeeded {
 		return nil, []ended{{job, jobs.Failed}}, t.failWaiting(job, needText(e.id, e.state))
@@ -183,6 +188,9 @@ func (t *txn) settleLeft(id string) error {
 		return err
 	}
 	state, err := t.state(id)
+	if strings.HasPrefix(id, programPrefix) {
+		state = jobs.Succeeded // it has been announced
+	}
 	if err != nil || !state.Final() {
 		return err
 	}

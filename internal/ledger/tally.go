@@ -119,6 +119,15 @@ func (t *txn) endIdle(q *query, id string, from, to jobs.State, e *jobs.Error) (
 	if err != nil || !done {
 		return false, err
 	}
+	if from == jobs.Waiting {
+		awaits, err := t.awaits(id, v.program)
+		if err != nil {
+			return false, err
+		}
+		if awaits {
+			v.program = ""
+		}
+	}
 	t.count(v.program, from, to)
 	t.ended(v)
 	return true, nil
@@ -130,8 +139,7 @@ func (t *txn) faulty(r *Record, c *candidate) error {
 	v := &end{job: r.ID, webhook: c.webhook, target: elsewhere(c.target, t.l.base), tally: tally{
 		tallyKey: tallyKey{program: r.Program, state: r.State, class: r.Error.Class, bin: noBin}, n: 1,
 	}}
-	var one int
-	known, err := t.row(qAnnounced, []any{r.Program}, &one)
+	known, err := t.announced(r.Program)
 	if !known {
 		v.program = ""
 	}

@@ -23,6 +23,14 @@ ALTER TABLE attempts ADD COLUMN quarantine BIGINT NOT NULL DEFAULT 0;
 -- Waiting for inputs: servers that cannot give them yet.
 
 -- Programs that no node has announced yet.
+-- A need may also be such a program, as 'program ' and its name. deadline is when
+-- the job fails unless its need is put, or announced, before; 0 where it is there.
+-- Jobs that wait for their programs are counted under no program in backlog.
+ALTER TABLE needs ADD COLUMN deadline BIGINT NOT NULL DEFAULT 0;
+UPDATE needs SET deadline = missing_since + 3600000000 WHERE missing_since > 0;
+DROP INDEX needs_missing;
+ALTER TABLE needs DROP COLUMN missing_since;
+CREATE INDEX needs_deadline ON needs (deadline) WHERE deadline > 0;
 
 -- Delivery: results that are put to URLs elsewhere.
 -- jobs.target is the URL to which the final document is put; '' where a node

@@ -1,0 +1,84 @@
+package ledger
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// announceLimit is how long a job that is due waits for a node to announce its
+// program: when a pool starts, nodes come up in any order.
+const announceLimit = 10 * time.Minute
+
+// programPrefix begins a need that is not a job but a program that no node has
+// announced yet. No id of a job has a blank.
+const programPrefix = "program "
+
+func programNeed(program string) string { return programPrefix + program }
+
+var qAwaits = newQuery("SELECT 1 FROM needs WHERE need = ? AND job = ?")
+
+// announced reports whether any node has ever announced a program.
+func (t *txn) announced(program string) (bool, error) {
+	var one int
+	return t.row(qAnnounced, []any{program}, &one)
+}
+
+// awaits reports whether a job waits for its program. Such a job is counted
+// under no program, for documents may name any.
+func (t *txn) awaits(id, program string) (bool, error) {
+	var one int
+	return t.row(qAwaits, []any{programNeed(program), id}, &one)
+}
+
+// await makes a job wait for its program, which no node has announced, until
+// some time after it is due.
+func (t *txn) await(r *Record) error {
+	deadline := later(t.now, r.NotBefore).Add(announceLimit)
+	_, err := t.exec(qInsertNeed, programNeed(r.Program), r.ID, micros(deadline))
+	t.missing = new(true)
+	return err
+}
+
+// arrived releases the jobs that wait for a program that a node announces.
+func (t *txn) arrived(program string) error {
+	var one int
+	need := programNeed(program)
+	waited, err := t.row(qAnyNeeding, []any{need}, &one)
+	if err == nil && waited {
+		_, err = t.settle(need, jobs.Succeeded)
+	}
+	return err
+}
+
+// recount counts a job under its program that did not wait for it any more.
+func (t *txn) recount(program string) {
+	t.countOne("", jobs.Waiting, -1)
+	t.countOne(program, jobs.Waiting, 1)
+}
+
+// failUnannounced fails a job whose program no node has announced in time.
+func (t *txn) failUnannounced(id, program string) error {
+	known, err := t.strings(qProgramNames)
+	if err != nil {
+		return err
+	}
+	e := &jobs.Error{
+		Class: jobs.ClassDocument, Pointer: "/program",
+		Message: fmt.Sprintf("%s; it was waited for for %s", UnknownProgram(program, known), announceLimit),
+	}
+	return t.fail(id, jobs.Waiting, e, KindFault)
+}
+
+var qProgramNames = newQuery("SELECT name FROM programs ORDER BY name")
+
+// UnknownProgram says that no node has announced a program, and which of the
+// known ones are the nearest.
+func UnknownProgram(name string, known []string) string {
+	if len(known) == 0 {
+		return fmt.Sprintf("no node has a program %q, nor any other; install one in the programs folder", name)
+	}
+	return fmt.Sprintf("no node has ever had a program %q; the nearest known: %s", name, strings.Join(nearest(name, known), ", "))
+}
