@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -69,8 +70,12 @@ func (p *Publisher) postDrain(c echo.Context) error {
 		if err := p.cfg.Drain(ctx, *order.Node, p.who(c), order.Reason); err != nil {
 			return 0, nil, err
 		}
-		drains, err := p.drains(ctx)
-		return http.StatusOK, drains, err
+		drain := jobs.Drain{Node: *order.Node, Since: time.Now().UTC(), By: p.who(c), Reason: order.Reason}
+		known := jobs.Drains{Nodes: []jobs.Drain{drain}}
+		if drain.Node == "" {
+			known = jobs.Drains{Queue: &drain, Nodes: []jobs.Drain{}}
+		}
+		return http.StatusOK, p.drainsNow(ctx, known), nil
 	})
 }
 
@@ -127,7 +132,22 @@ func (p *Publisher) deleteDrain(c echo.Context) error {
 	if err := p.cfg.Undrain(ctx, node, p.who(c)); err != nil {
 		return err
 	}
-	return p.getDrain(c)
+	if node == "" {
+		before.Queue = nil
+	}
+	before.Nodes = slices.DeleteFunc(before.Nodes, func(d jobs.Drain) bool { return node != "" && d.Node == node })
+	return sendJSON(c, http.StatusOK, p.drainsNow(ctx, before))
+}
+
+// drainsNow is what is drained after an order that the ledger has taken in: as it
+// says, or as far as is known where it cannot be asked. The order has not failed.
+func (p *Publisher) drainsNow(ctx context.Context, known jobs.Drains) jobs.Drains {
+	drains, err := p.drains(ctx)
+	if err != nil {
+		p.log.Warn("what is drained cannot be read after it was changed", "err", err)
+		return known
+	}
+	return drains
 }
 
 // drainQuery is the query parameter node, which must be there.

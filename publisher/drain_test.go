@@ -1,6 +1,9 @@
 package publisher
 
 import (
+	"context"
+	"database/sql"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -44,6 +47,47 @@ func TestDrain(t *testing.T) {
 	if body := bodyOf(t, b.get("/api/v1/drain")); body != `{"queue":null,"nodes":[]}` {
 		t.Errorf("at last: %s", body)
 	}
+}
+
+// An order that the ledger has taken in has not failed, though the ledger cannot
+// be read after it.
+func TestDrainIsNoFailureOnceItIsRecorded(t *testing.T) {
+	t.Parallel()
+	var b *bench
+	blind := func(err error) error { return errors.Join(err, b.rename("drains", "hidden")) }
+	b = newBench(t, func(c *Config) {
+		drain, undrain := c.Drain, c.Undrain
+		c.Drain = func(ctx context.Context, node, by, reason string) error { return blind(drain(ctx, node, by, reason)) }
+		c.Undrain = func(ctx context.Context, node, by string) error { return blind(undrain(ctx, node, by)) }
+	})
+	b.register(2)
+	for _, name := range []string{"", testNode} {
+		r := b.ask("POST", "/api/v1/drain", `{"node":"`+name+`","reason":"new disks"}`, jsonBody)
+		got := decodeAs[jobs.Drains](t, r)
+		if drained := got.Queue != nil && name == "" || len(got.Nodes) == 1 && got.Nodes[0].Node == name; r.StatusCode != http.StatusOK || !drained {
+			t.Errorf("drain %q: %d %+v", name, r.StatusCode, got)
+		}
+		if err := b.rename("hidden", "drains"); err != nil {
+			t.Fatal(err)
+		}
+		r = b.ask("DELETE", "/api/v1/drain?node="+name, "")
+		if got := decodeAs[jobs.Drains](t, r); r.StatusCode != http.StatusOK || got.Queue != nil || len(got.Nodes) > 0 {
+			t.Errorf("undrain %q: %d %+v", name, r.StatusCode, got)
+		}
+		if err := b.rename("hidden", "drains"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// rename takes a table away from the ledger, or gives it back.
+func (b *bench) rename(from, to string) error {
+	db, err := sql.Open("sqlite", "file:"+b.ledgerFile()+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		return err
+	}
+	_, err = db.Exec("ALTER TABLE " + from + " RENAME TO " + to)
+	return errors.Join(err, db.Close())
 }
 
 func TestDrainIsAskedWithSense(t *testing.T) {

@@ -101,7 +101,7 @@ func (r *rig) queueMany(n int, program string, input []byte) {
 			entries = append(entries, ledger.Entry{Job: j, Document: document})
 			messages = append(messages, queue.Message{
 				Tube: queue.RunTube(testPrefix, r.ledger.ID(), program), Body: []byte(`{"id":"` + j.ID + `"}`),
-				Priority: jobs.DefaultPriority, TTR: 120 * time.Second,
+				Priority: jobs.DefaultPriority, TTR: queue.RunTTR,
 			})
 		}
 		_, err := r.ledger.Accept(context.Background(), entries)

@@ -16,8 +16,6 @@ const (
 	// seriesEvery is how often the series of a running program is stored while it
 	// changes.
 	seriesEvery = 5 * time.Second
-	// touchEvery is a third of the time for which a run message may be held.
-	touchEvery = 40 * time.Second
 )
 
 // keeper does what a long attempt needs from time to time: it stores the log
@@ -43,7 +41,7 @@ func (a *attempt) keep(ctx context.Context, message *queue.Delivery) *keeper {
 }
 
 func (k *keeper) run() {
-	logs, series, touches := time.NewTicker(logEvery), time.NewTicker(seriesEvery), time.NewTicker(touchEvery)
+	logs, series, touches := time.NewTicker(logEvery), time.NewTicker(seriesEvery), time.NewTicker(queue.TouchEvery)
 	defer logs.Stop()
 	defer series.Stop()
 	defer touches.Stop()

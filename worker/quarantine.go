@@ -120,7 +120,7 @@ func (l *lane) empty(take context.Context, message *queue.Delivery, r *ledger.Re
 // at all, or when ctx ends. Meanwhile it keeps hold of the message, so that only
 // one node stands still for a job.
 func (l *lane) wanted(ctx context.Context, message *queue.Delivery, id string) error {
-	look, touch := time.NewTicker(quarantineLook), time.NewTicker(touchEvery)
+	look, touch := time.NewTicker(quarantineLook), time.NewTicker(queue.TouchEvery)
 	defer look.Stop()
 	defer touch.Stop()
 	for {

@@ -222,7 +222,7 @@ func (r *rig) putTo(addr string, j jobs.Job) {
 	r.must(err)
 	defer p.Close()
 	_, err = p.Put(context.Background(), queue.Message{
-		Tube: queue.RunTube(testPrefix, r.ledger.ID(), j.Program), Body: []byte(`{"id":"` + j.ID + `"}`), Priority: jobs.DefaultPriority, TTR: 120 * time.Second,
+		Tube: queue.RunTube(testPrefix, r.ledger.ID(), j.Program), Body: []byte(`{"id":"` + j.ID + `"}`), Priority: jobs.DefaultPriority, TTR: queue.RunTTR,
 	})
 	r.must(err)
 }
@@ -230,7 +230,7 @@ func (r *rig) putTo(addr string, j jobs.Job) {
 func (r *rig) putBody(program, body string) {
 	r.t.Helper()
 	_, err := r.producer.Put(context.Background(), queue.Message{
-		Tube: queue.RunTube(testPrefix, r.ledger.ID(), program), Body: []byte(body), Priority: jobs.DefaultPriority, TTR: 120 * time.Second,
+		Tube: queue.RunTube(testPrefix, r.ledger.ID(), program), Body: []byte(body), Priority: jobs.DefaultPriority, TTR: queue.RunTTR,
 	})
 	r.must(err)
 }

@@ -148,9 +148,7 @@ func (g *gate) control(ctx context.Context, node string, change func(*ledger.Con
 	if err != nil {
 		return c, err
 	}
-	if err := g.look(ctx); err != nil {
-		g.n.log.Warn("what was set about a node is kept and takes effect a little later", "node", node, "err", err)
-	}
+	g.lookNow(ctx)
 	return c, nil
 }
 
@@ -200,12 +198,22 @@ func (g *gate) drain(ctx context.Context, node, by, reason string) error {
 	if err := g.n.ledger.Drain(ctx, node, by, reason); err != nil {
 		return err
 	}
-	return g.look(ctx)
+	g.lookNow(ctx)
+	return nil
 }
 
 func (g *gate) undrain(ctx context.Context, node, by string) error {
 	if err := g.n.ledger.Undrain(ctx, node, by); err != nil {
 		return err
 	}
-	return g.look(ctx)
+	g.lookNow(ctx)
+	return nil
+}
+
+// lookNow has an order that the ledger has taken in take effect at once. Where
+// that fails the next look will do: the order itself has not failed.
+func (g *gate) lookNow(ctx context.Context) {
+	if err := g.look(ctx); err != nil {
+		g.n.log.Warn("an order is kept and takes effect a little later", "node", g.n.set.Node, "err", err)
+	}
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -120,6 +122,34 @@ func TestDrainedNodeFinishesWhatRunsAndTakesNothing(t *testing.T) {
 	if r := p.final(queued); r.State != jobs.Succeeded {
 		t.Errorf("state %s after the drain", r.State)
 	}
+}
+
+// A drain that is recorded has not failed, though the node cannot look yet what is
+// set about it.
+func TestDrainIsNoFailureOnceItIsRecorded(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	p := newNode(t, server.Addr)
+	p.start("worker")
+	rename := func(from, to string) {
+		t.Helper()
+		db, err := sql.Open("sqlite", "file:"+filepath.Join(p.setting("DATA"), "ledger.db")+"?_pragma=busy_timeout(10000)")
+		if err == nil {
+			_, err = db.Exec("ALTER TABLE " + from + " RENAME TO " + to)
+			err = errors.Join(err, db.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename("controls", "hidden")
+	p.must("drain", "--queue", "--reason", "moving house")
+	rename("hidden", "controls")
+	p.until("the doors are shut", func() bool { answer, _ := p.post("echo"); return answer.StatusCode == http.StatusServiceUnavailable })
+	rename("controls", "hidden")
+	p.must("drain", "--queue", "--off")
+	rename("hidden", "controls")
+	p.until("the doors are open", func() bool { answer, _ := p.post("echo"); return answer.StatusCode == http.StatusCreated })
 }
 
 func install(t *testing.T, p *process, name, script string) {

@@ -19,9 +19,6 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// runTTR is how long a node may hold a run message without touching it.
-const runTTR = 120 * time.Second
-
 // Config of a Dispatcher.
 type Config struct {
 	// Queue names the beanstalkd servers. Required.
@@ -176,7 +173,7 @@ func (d *Dispatcher) message(r ledger.Record) queue.Message {
 	}
 	m := queue.Message{
 		Tube: d.runTube(r.Program), Body: body,
-		Priority: r.Priority, TTR: runTTR,
+		Priority: r.Priority, TTR: queue.RunTTR,
 	}
 	m.Delay = r.Wait(time.Now())
 	return m

@@ -318,6 +318,18 @@ func TestHintsAreSentAgainToAServerThatLostThem(t *testing.T) {
 	}
 }
 
+// A message is put with the time to run that the nodes' touches are made for.
+func TestHintsMayBeHeldForTwoMissedTouches(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	p := f.queued(t, jobs.NewID())
+	stats, err := f.producer.MessageStats(t.Context(), f.server.Addr, []uint64{p.Message})
+	must(t, err)
+	if ttr := seconds(stats[0]["ttr"]); ttr != queue.RunTTR || ttr < 3*queue.TouchEvery {
+		t.Errorf("messages may be held for %s and are touched every %s", ttr, queue.TouchEvery)
+	}
+}
+
 func TestNotBeforeDelaysTheHint(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -16,6 +16,15 @@ import (
 	"time"
 )
 
+const (
+	// RunTTR is for how long a node may hold a message of a run tube without
+	// touching it.
+	RunTTR = 120 * time.Second
+	// TouchEvery is how often a node touches what it holds: a touch that comes
+	// late, and one that fails, cost it nothing.
+	TouchEvery = RunTTR / 3
+)
+
 // Defaults of Config and Message.
 const (
 	// DefaultAddr is where beanstalkd listens by default.
