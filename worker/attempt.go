@@ -50,6 +50,7 @@ type attempt struct {
 
 	dir     string // working directory
 	sources []jobs.Source
+	fetched bool // all inputs are there
 	log     process.Log
 	series  series
 	handle  process.Handle
@@ -145,6 +146,7 @@ func (a *attempt) runProgram(ctx context.Context) error {
 	if err := a.fetchFiles(ctx); err != nil {
 		return err
 	}
+	a.fetched = true
 	current, err := a.programs.verify(a.program)
 	if err != nil {
 		return &fault{outcome: jobs.OutcomeInterrupted, message: "program " + a.record.Program + ": " + err.Error(), program: true}

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -19,7 +21,7 @@ func files(t *testing.T) string {
 		w.Header().Set("Last-Modified", "Sat, 21 Nov 2026 06:16:00 GMT")
 		fmt.Fprint(w, `{"n": 2}`)
 	})
-	for _, code := range []int{204, 403, 404, 410, 500} {
+	for _, code := range []int{204, 403, 404, 408, 410, 425, 429, 500, 501, 503} {
 		mux.HandleFunc(fmt.Sprint("/", code), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) })
 	}
 	mux.HandleFunc("/loop", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/loop", http.StatusFound) })
@@ -84,8 +86,7 @@ func TestInputFaults(t *testing.T) {
 		{"403", jobs.Input{URL: url + "/403"}, "/input/url", "answered 403"},
 		{"404", jobs.Input{URL: url + "/404?sig=secret"}, "/input/url", "/404: the server answered 404 Not Found"},
 		{"410", jobs.Input{URL: url + "/410"}, "/input/url", "answered 410"},
-		{"500", jobs.Input{URL: url + "/500"}, "/input/url", "answered 500 Internal Server Error (tried 4 times)"},
-		{"gone", jobs.Input{URL: "http://127.0.0.1:1/x?sig=secret"}, "/input/url", "connection refused (tried 4 times)"},
+		{"501", jobs.Input{URL: url + "/501"}, "/input/url", "answered 501 Not Implemented"},
 		{"loop", jobs.Input{URL: url + "/loop"}, "/input/url", "more than 5 in a row"},
 		{"file", jobs.Input{URL: url + "/to-file"}, "/input/url", `"file" is not http or https`},
 		{"redirected", jobs.Input{URL: url + "/to-private?sig=secret"}, "/input/url", "address is not allowed"},
@@ -95,8 +96,6 @@ func TestInputFaults(t *testing.T) {
 		{"six", jobs.Input{URL: "http://[::1]:1/"}, "/input/url", "address is not allowed"},
 		{"endless", jobs.Input{URL: url + "/endless"}, "/input/url", "larger than 65536 bytes"},
 		{"large", jobs.Input{URL: url + "/large"}, "/input/url", "larger than 65536 bytes"},
-		{"drip", jobs.Input{URL: url + "/drip"}, "/input/url", "did not come within 2s"},
-		{"cut", jobs.Input{URL: url + "/cut"}, "/input/url", "broken off after 5 bytes"},
 		{"digest", jobs.Input{URL: url + "/good", SHA256: otherDigest}, "/input/url", "SHA-256 is"},
 		{"text", jobs.Input{URL: url + "/text"}, "/input/url", "not JSON"},
 		{"empty", jobs.Input{URL: url + "/empty"}, "/input/url", "empty"},
@@ -144,6 +143,7 @@ func TestFileFaults(t *testing.T) {
 	}{
 		{"missing", jobs.File{Name: "a", URL: url + "/404"}, "answered 404"},
 		{"size", jobs.File{Name: "a", URL: url + "/good", Size: 100}, "8 bytes long, and the job says 100"},
+		{"again", jobs.File{Name: "ok", URL: url + "/good"}, "no file can have its name here"},
 		{"short", jobs.File{Name: "a", URL: url + "/good", Size: 3}, "larger than 3 bytes"},
 		{"digest", jobs.File{Name: "a", URL: url + "/good", SHA256: otherDigest}, "SHA-256 is"},
 		{"outside", jobs.File{Name: "../a", URL: url + "/good"}, "not the name of a file"},
@@ -203,6 +203,109 @@ func TestLargeInput(t *testing.T) {
 	}
 }
 
+// TestPassingInputFaults lets every kind of passing fault last for too long.
+func TestPassingInputFaults(t *testing.T) {
+	t.Parallel()
+	url := files(t)
+	r := newRig(t, func(c *Config) { c.Slots, c.FetchTimeout, c.inputPatience = 4, 200*time.Millisecond, 1 })
+	r.install("cat", "cat")
+	r.start()
+	ids := map[string]string{}
+	cases := map[string]string{
+		url + "/408": "answered 408", url + "/425": "answered 425", url + "/429": "answered 429",
+		url + "/500": "answered 500 Internal Server Error (tried 3 times)", url + "/503": "answered 503",
+		"http://127.0.0.1:1/x?sig=secret": "connection refused (tried 3 times)",
+		url + "/drip":                     "did not come within 200ms", url + "/cut": "broken off after 5 bytes",
+	}
+	for at := range cases {
+		j := job("cat")
+		j.Input = jobs.Input{URL: at}
+		ids[at] = r.submit(j)
+	}
+	for at, message := range cases {
+		record := r.await(ids[at], jobs.Failed)
+		e := record.Error
+		if e.Class != jobs.OutcomeInput || e.Pointer != "/input/url" || !strings.Contains(e.Message, message) ||
+			!strings.Contains(e.Message, "given up after 3 attempts since 20") || strings.Contains(e.Message, "secret") {
+			t.Errorf("error is %+v, want %s", e, message)
+		}
+		if record.Attempt != 3 || record.Spent != 0 {
+			t.Errorf("%s: attempt %d, %d spent", at, record.Attempt, record.Spent)
+		}
+	}
+}
+
+// TestAwaitedInput is a server that asks to wait: the job waits in the queue
+// with the reason, costs nothing and holds no slot.
+func TestAwaitedInput(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int32
+	busy := atomic.Bool{}
+	busy.Store(true)
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if calls.Add(1); busy.Load() {
+			w.Header().Set("Retry-After", "60")
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		fmt.Fprint(w, `{"n":4}`)
+	})
+	r := newRig(t, func(c *Config) { c.Slots = 1 })
+	r.install("cat", "cat")
+	n := r.start()
+	j := job("cat")
+	j.Input, j.Files = jobs.Input{Data: []byte("4")}, []jobs.File{{Name: "a", URL: url + "/a?sig=secret"}}
+	id := r.submit(j)
+	r.until("the job waits", func() bool { rec := r.get(id); return rec.State == jobs.Queued && rec.Attempt == 1 })
+	record, attempts := r.get(id), r.attempts(id)
+	if wait := record.NotBefore.Sub(attempts[0].Started); wait < time.Minute || wait > 10*time.Minute || record.Wait(attempts[0].Finished) == 0 {
+		t.Errorf("waits %s", wait)
+	}
+	if want := strings.TrimPrefix(url, "http://") + " asks to wait 60 s: the file a cannot be had: " + url + "/a: the server answered 429"; !strings.HasPrefix(record.Reason, want) {
+		t.Errorf("reason is %q, want %q", record.Reason, want)
+	}
+	if record.Spent != 0 || record.FetchTries != 1 || record.FetchSince.IsZero() || attempts[0].Outcome != jobs.OutcomeInput || calls.Load() != 1 {
+		t.Errorf("%d spent, %d attempts in vain, outcome %s, asked %d times", record.Spent, record.FetchTries, attempts[0].Outcome, calls.Load())
+	}
+	r.await(r.submit(job("cat")), jobs.Succeeded) // in the one slot
+	busy.Store(false)
+	n.stop()
+	n.wait()
+	r.act(ledger.VerbReset, id) // it need not wait longer
+	if record := r.get(id); record.FetchTries != 0 || !record.FetchSince.IsZero() {
+		t.Errorf("after a reset: %+v", record)
+	}
+	r.start()
+	r.put(j)
+	r.await(id, jobs.Succeeded)
+}
+
+// TestRestartedServer is one that refuses connections for a while, longer than
+// an attempt tries.
+func TestRestartedServer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.install("retried", `[ "$RUNNERBEAN_ATTEMPT" -gt 4 ] || exit 1; cat`)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	r.must(err)
+	address := listener.Addr().String()
+	r.must(listener.Close())
+	r.start()
+	j := job("retried")
+	j.Attempts, j.Input = 2, jobs.Input{URL: "http://" + address + "/x"}
+	id := r.submit(j)
+	r.until("some attempts were in vain", func() bool { return r.get(id).FetchTries >= 3 })
+	listener, err = net.Listen("tcp", address)
+	r.must(err)
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "4") })}}
+	server.Start()
+	t.Cleanup(server.Close)
+	record := r.await(id, jobs.Succeeded)
+	if record.FetchTries != 0 || !record.FetchSince.IsZero() || record.Spent > 1 {
+		t.Errorf("%d attempts in vain since %s, %d spent", record.FetchTries, record.FetchSince, record.Spent)
+	}
+}
+
 // TestPassingFaults is a server that recovers while the input is fetched.
 func TestPassingFaults(t *testing.T) {
 	t.Parallel()
@@ -210,10 +313,9 @@ func TestPassingFaults(t *testing.T) {
 	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		switch calls.Add(1) {
 		case 1:
+			w.Header().Set("Retry-After", "0")
 			w.WriteHeader(http.StatusServiceUnavailable)
 		case 2:
-			w.WriteHeader(http.StatusTooManyRequests)
-		case 3:
 			w.Header().Set("Content-Length", "100")
 			fmt.Fprint(w, `{"n":1`)
 		default:

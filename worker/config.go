@@ -96,6 +96,7 @@ type Config struct {
 	scanEvery       time.Duration // of the programs folder
 	holdsEvery      time.Duration // of running attempts
 	stage           func(string)  // is called at some stages of an attempt; for tests that panic there
+	inputPatience   time.Duration // with servers that cannot give inputs yet
 	onPause         func()        // told when a slot takes no work for a while
 }
 
@@ -120,6 +121,7 @@ func (c *Config) fill() {
 	orDefault(&c.BackoffMax, 5*time.Minute)
 	orDefault(&c.quarantineAfter, quarantineAfter)
 	orDefault(&c.scanEvery, scanEvery)
+	orDefault(&c.inputPatience, inputPatience)
 	orDefault(&c.holdsEvery, holdsEvery)
 	if c.onPause == nil {
 		c.onPause = func() {}

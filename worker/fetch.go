@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/outbound"
@@ -18,10 +17,11 @@ import (
 )
 
 const (
-	// fetchTries is how often one input is asked for while its server has
-	// passing faults; fetchWait bounds the waits between the tries together.
-	fetchTries = 4
-	fetchWait  = 30 * time.Second
+	// fetchTries is how often one input is asked for in an attempt while its server
+	// has passing faults. Where it asks to wait longer than fetchWait, or all tries
+	// are in vain, the job waits in the queue.
+	fetchTries = 3
+	fetchWait  = 2 * time.Second
 )
 
 // fetcher gets inputs from elsewhere.
@@ -44,20 +44,10 @@ type source struct {
 	limit       int64
 }
 
-// passing is a fault that may be over a moment later.
-type passing struct {
-	err   error
-	after time.Duration // as the server asks
-}
-
-func (p *passing) Error() string { return p.err.Error() }
-func (p *passing) Unwrap() error { return p.err }
-
 // fetch writes src to dst. Its errors name the URL without its query.
 func (f *fetcher) fetch(ctx context.Context, src source, dst sink) (jobs.Source, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	waited := time.Duration(0)
 	for try := 1; ; try++ {
 		got, err := f.once(ctx, src, dst)
 		var soon *passing
@@ -65,10 +55,9 @@ func (f *fetcher) fetch(ctx context.Context, src source, dst sink) (jobs.Source,
 			return got, src.wrap(err, try)
 		}
 		if ctx.Err() != nil {
-			return got, src.wrap(fmt.Errorf("it did not come within %s", f.timeout), try)
+			return got, src.wrap(&passing{err: fmt.Errorf("it did not come within %s", f.timeout)}, try)
 		}
-		wait := max(f.backoff.wait(try), soon.after)
-		if waited += wait; try == fetchTries || waited > fetchWait || !sleep(ctx, wait) {
+		if try == fetchTries || soon.after > fetchWait || !sleep(ctx, max(f.backoff.wait(try), soon.after)) {
 			return got, src.wrap(err, try)
 		}
 	}
@@ -122,9 +111,10 @@ func statusFault(answer *http.Response) error {
 	case answer.StatusCode == http.StatusOK:
 		return nil
 	case outbound.TransientStatus(answer.StatusCode):
-		seconds, _ := strconv.Atoi(answer.Header.Get("Retry-After"))
-		after := time.Duration(min(max(seconds, 0), 3600)) * time.Second
-		return &passing{err: fmt.Errorf("the server answered %s", clean(answer.Status, 100)), after: after}
+		return &passing{
+			err:  fmt.Errorf("the server answered %s", clean(answer.Status, 100)),
+			host: clean(answer.Request.URL.Host, 100), after: retryAfter(answer.Header, time.Now()),
+		}
 	}
 	return fmt.Errorf("the server answered %s", clean(answer.Status, 100))
 }

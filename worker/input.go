@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/runnerbean/runnerbean/internal/validate"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -171,7 +173,15 @@ func inputFault(err error, pointer string) error {
 			pointer = wrong.Pointer
 		}
 	}
-	return &fault{outcome: jobs.OutcomeInput, message: message, pointer: pointer}
+	return &fault{outcome: jobs.OutcomeInput, message: message, pointer: pointer, awaits: passingFault(err)}
+}
+
+// passingFault is the fault in err that may be over later; nil where it is
+// final.
+func passingFault(err error) *passing {
+	var soon *passing
+	errors.As(err, &soon)
+	return soon
 }
 
 // fetchFiles gets the additional files of a job into the folder inputs.
@@ -197,7 +207,10 @@ func (a *attempt) fetchFile(ctx context.Context, file jobs.File, limit int64) (j
 		return jobs.Source{}, fmt.Errorf("%q is not the name of a file", file.Name)
 	}
 	f, err := os.OpenFile(filepath.Join(a.dir, "inputs", file.Name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
+	switch {
+	case badName(err):
+		return jobs.Source{}, fmt.Errorf("no file can have its name here: %w", err)
+	case err != nil:
 		return jobs.Source{}, &local{err}
 	}
 	src := source{url: file.URL, sha256: file.SHA256, size: -1, limit: limit}
@@ -212,6 +225,18 @@ func (a *attempt) fetchFile(ctx context.Context, file jobs.File, limit int64) (j
 	return got, err
 }
 
+// badName reports whether the file system refuses a name: another file of the
+// job has it, or one that differs in upper and lower case alone, or it is too
+// long or has characters that are not allowed.
+func badName(err error) bool {
+	for _, refused := range []error{unix.EEXIST, unix.ENAMETOOLONG, unix.EINVAL, unix.EILSEQ} {
+		if errors.Is(err, refused) {
+			return true
+		}
+	}
+	return false
+}
+
 func fileFault(err error, i int, name string) error {
 	var here *local
 	if errors.As(err, &here) {
@@ -221,6 +246,7 @@ func fileFault(err error, i int, name string) error {
 		outcome: jobs.OutcomeInput,
 		message: fmt.Sprintf("the file %s cannot be had: %s", name, err),
 		pointer: "/files/" + strconv.Itoa(i) + "/url",
+		awaits:  passingFault(err),
 	}
 }
 

@@ -56,6 +56,9 @@ type fault struct {
 	// program is set where the installation of the job's program changes under
 	// it: the job is not charged for that either, and other programs go on.
 	program bool
+	// awaits is set where the inputs cannot be had yet: the job waits for them and
+	// is not charged for that.
+	awaits *passing
 	// final is set where another attempt would end in the same way.
 	final bool
 }
@@ -72,6 +75,10 @@ type policy struct {
 	node     string
 	attempts int // that may end in error
 	now      time.Time
+	// inputs is the wait for inputs that cannot be had yet, which ends after
+	// patience.
+	inputs   backoff
+	patience time.Duration
 }
 
 // ending decides for an attempt of the job rec, whose fault is nil if it
@@ -89,6 +96,8 @@ func (p policy) ending(rec *ledger.Record, f *fault, logTail string) ledger.Endi
 		e.State = jobs.Cancelled
 	case f.node, f.program:
 		p.again(&e, p.backoff.wait(max(1, rec.Attempt-rec.Spent-rec.Crashes)), "node "+p.node+": "+f.message)
+	case f.awaits != nil:
+		p.awaitInputs(&e, rec, f)
 	case f.outcome == jobs.OutcomeInterrupted:
 		p.again(&e, 0, f.message)
 	case !f.final && f.outcome.Spends() && rec.Spent+1 < p.attempts:

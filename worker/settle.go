@@ -51,11 +51,17 @@ func (a *attempt) ending(err error) ledger.Ending {
 	if err != nil && !errors.As(err, &f) {
 		f = &fault{outcome: jobs.OutcomeError, message: err.Error()}
 	}
-	p := policy{backoff: a.backoff, node: a.cfg.Node, now: time.Now(), attempts: a.cfg.Attempts}
+	p := policy{
+		backoff: a.backoff, node: a.cfg.Node, now: time.Now(), attempts: a.cfg.Attempts,
+		inputs: a.inputBackoff, patience: a.cfg.inputPatience,
+	}
 	if a.program != nil {
 		p.attempts = a.attempts()
 	}
 	e := p.ending(&a.record, f, a.logTail())
+	if a.fetched {
+		e.Inputs = ledger.InputsHad
+	}
 	if exit := a.exit; exit != nil {
 		e.ExitCode, e.CPU, e.MaxRSS = exit.Code, exit.CPU, exit.MaxRSS
 		if exit.Signal != 0 {

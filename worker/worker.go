@@ -32,8 +32,10 @@ type Worker struct {
 	readying   sync.Once
 	usage      usage // of processors by the running programs
 	backoff    backoff
-	fetcher    *fetcher
-	scratch    *scratchFolder
+	// inputBackoff is the wait for inputs that cannot be had yet.
+	inputBackoff backoff
+	fetcher      *fetcher
+	scratch      *scratchFolder
 }
 
 // New checks the configuration and looks at the installed programs. It does
@@ -50,8 +52,9 @@ func New(cfg Config) (*Worker, error) {
 	return &Worker{
 		cfg: cfg, logger: cfg.Logger, programs: programs, running: newRunning(), brake: newBrake(), quarantine: newQuarantine(),
 		crew: &crew{slots: cfg.Slots}, gate: process.NewGate(),
-		scratch: newScratchFolder(cfg.Scratch, cfg.Logger),
-		backoff: backoff{base: cfg.BackoffBase, most: cfg.BackoffMax, jitter: cfg.Jitter},
+		scratch:      newScratchFolder(cfg.Scratch, cfg.Logger),
+		backoff:      backoff{base: cfg.BackoffBase, most: cfg.BackoffMax, jitter: cfg.Jitter},
+		inputBackoff: backoff{base: 5 * cfg.BackoffBase, most: 3 * cfg.BackoffMax, jitter: cfg.Jitter},
 		fetcher: &fetcher{
 			client: outbound.NewClient(cfg.Outbound), timeout: cfg.FetchTimeout,
 			backoff: backoff{base: min(cfg.BackoffBase, time.Second), most: 10 * time.Second, jitter: cfg.Jitter},

@@ -145,7 +145,7 @@ var (
 		AND cancel_requested <> ? AND NOT (cancel_requested = 2 AND 1 = ?)`)
 	qCancel = newQuery(`UPDATE jobs SET state = 'cancelled', finished = ?, updated = ?, reason = '', error = ?
 		WHERE id = ? AND state = ? RETURNING program, attempt, webhook, target`)
-	qRenew = newQuery(`UPDATE jobs SET spent = 0, crashes = 0, alone_crashes = 0, not_before = 0, reason = ?, updated = ?, due = ?, server = '', message = 0
+	qRenew = newQuery(`UPDATE jobs SET spent = 0, crashes = 0, alone_crashes = 0, fetch_since = 0, fetch_tries = 0, not_before = 0, reason = ?, updated = ?, due = ?, server = '', message = 0
 		WHERE id = ? AND state = ?`)
 )
 
@@ -209,7 +209,7 @@ var (
 		SELECT id, attempt, node, instance, program_sha256, started, finished, outcome, ?, exit_code, signal, cpu_us, max_rss, quarantine
 		FROM jobs WHERE id = ? AND outcome <> ''`)
 	qAgain = newQuery(`UPDATE jobs SET state = ?, finished = 0, updated = ?, not_before = 0, expires = 0, spent = 0,
-		crashes = 0, alone_crashes = 0, cancel_requested = 0, outcome = '', exit_code = 0, signal = '', cpu_us = 0, max_rss = 0,
+		crashes = 0, alone_crashes = 0, fetch_since = 0, fetch_tries = 0, cancel_requested = 0, outcome = '', exit_code = 0, signal = '', cpu_us = 0, max_rss = 0,
 		server = '', message = 0, reason = ?, error = '', due = ? WHERE id = ? AND state = ?`)
 	qDescribe = newQuery("UPDATE jobs SET program = ?, priority = ?, created = ?, not_before = ?, due = ?, labels = ?, webhook = ?, target = ? WHERE id = ?")
 )

@@ -11,7 +11,7 @@ import (
 // it changed; the WHERE of the change holds what was read.
 var (
 	qClaimable = newQuery(`SELECT program, state, priority, created, accepted, not_before, expires, attempt, spent, crashes,
-		alone_crashes, error, labels, due, document FROM jobs JOIN documents ON documents.id = jobs.id WHERE jobs.id = ?`)
+		alone_crashes, error, labels, due, fetch_since, fetch_tries, document FROM jobs JOIN documents ON documents.id = jobs.id WHERE jobs.id = ?`)
 	qClaim = newQuery(`UPDATE jobs SET state = 'running', attempt = ?, started = ?, updated = ?, node = ?,
 		instance = ?, program_sha256 = ?, server = '', message = 0, reason = '', quarantine = ?
 		WHERE id = ? AND state = 'queued' AND attempt = ?`)
@@ -41,7 +41,7 @@ func (l *Ledger) Claim(ctx context.Context, id string, o Owner, programSHA256 st
 func (t *txn) claim(id string, o Owner, sum string) (Claim, error) {
 	var r recordRow
 	found, err := t.row(qClaimable, []any{id}, &r.Program, (*string)(&r.State), &r.Priority, &r.created, &r.accepted,
-		&r.notBefore, &r.expires, &r.Attempt, &r.Spent, &r.Crashes, &r.AloneCrashes, &r.errText, &r.labels, &r.due, &r.document)
+		&r.notBefore, &r.expires, &r.Attempt, &r.Spent, &r.Crashes, &r.AloneCrashes, &r.errText, &r.labels, &r.due, &r.fetchSince, &r.FetchTries, &r.document)
 	switch {
 	case err != nil:
 		return Claim{}, err

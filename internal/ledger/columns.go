@@ -104,16 +104,17 @@ func labelsText(labels map[string]string) string {
 
 // recordColumns are the columns of jobs that make a Record.
 const recordColumns = `id, program, state, priority, created, accepted, not_before, expires, started, finished, updated,
-	attempt, spent, crashes, cancel_requested, node, instance, reason, error, labels, due, quarantine, alone_crashes`
+	attempt, spent, crashes, cancel_requested, node, instance, reason, error, labels, due, quarantine, alone_crashes,
+	fetch_since, fetch_tries`
 
 // recordRow is the scan target of recordColumns, and of what some queries add.
 type recordRow struct {
 	Record
-	created, accepted, notBefore, expires, started, finished, updated, due int64
-	errText, labels                                                        string
-	asked                                                                  int
-	document                                                               []byte
-	live                                                                   liveRow
+	created, accepted, notBefore, expires, started, finished, updated, due, fetchSince int64
+	errText, labels                                                                    string
+	asked                                                                              int
+	document                                                                           []byte
+	live                                                                               liveRow
 }
 
 func (r *recordRow) dest() []any {
@@ -121,6 +122,7 @@ func (r *recordRow) dest() []any {
 		&r.ID, &r.Program, (*string)(&r.State), &r.Priority, &r.created, &r.accepted, &r.notBefore, &r.expires,
 		&r.started, &r.finished, &r.updated, &r.Attempt, &r.Spent, &r.Crashes, &r.asked,
 		&r.Node, &r.Instance, &r.Reason, &r.errText, &r.labels, &r.due, &r.Quarantined, &r.AloneCrashes,
+		&r.fetchSince, &r.FetchTries,
 	}
 }
 
@@ -143,7 +145,7 @@ func (r *recordRow) record() (Record, error) {
 	r.Created, r.Accepted = fromMicros(r.created), fromMicros(r.accepted)
 	r.NotBefore, r.Expires = fromMicros(r.notBefore), fromMicros(r.expires)
 	r.Started, r.Finished, r.Updated = fromMicros(r.started), fromMicros(r.finished), fromMicros(r.updated)
-	r.Due = fromMicros(r.due)
+	r.Due, r.FetchSince = fromMicros(r.due), fromMicros(r.fetchSince)
 	r.Document, r.Asked = r.document, verbOf(r.asked)
 	if r.errText != "" {
 		if err := json.Unmarshal([]byte(r.errText), &r.Record.Error); err != nil {

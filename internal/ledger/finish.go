@@ -11,11 +11,11 @@ import (
 )
 
 var (
-	qEnding = newQuery(`SELECT state, attempt, cancel_requested, node, program, started, due, webhook, target, crashes, alone_crashes, quarantine,
+	qEnding = newQuery(`SELECT state, attempt, cancel_requested, node, program, started, due, webhook, target, crashes, alone_crashes, quarantine, fetch_since, fetch_tries,
 		EXISTS (SELECT 1 FROM needs WHERE need = jobs.id), EXISTS (SELECT 1 FROM live WHERE job = jobs.id) FROM jobs WHERE id = ?`)
 	qFinish = newQuery(`UPDATE jobs SET state = ?, finished = ?, updated = ?, not_before = ?, reason = ?, error = ?,
 		spent = (spent + ?) * ?, crashes = (crashes + ?) * ?, alone_crashes = (alone_crashes + ?) * ?, cancel_requested = 0, outcome = ?, exit_code = ?, signal = ?,
-		cpu_us = ?, max_rss = ?, due = ?
+		cpu_us = ?, max_rss = ?, due = ?, fetch_since = ?, fetch_tries = ?
 		WHERE id = ? AND state = 'running' AND attempt = ? AND cancel_requested = ?`)
 	qAttempt = newQuery(`INSERT INTO attempts (job, number, node, instance, program_sha256, started, finished, outcome,
 		message, exit_code, signal, cpu_us, max_rss, quarantine)
@@ -115,6 +115,7 @@ type running struct {
 	asked                          int   // as in cancel_requested
 	started, due                   int64 // as in the row
 	crashes, alone                 int   // attempts that were lost, and in quarantine
+	fetchSince, fetchTries         int64 // as in the row
 	quarantined                    bool
 	needed, live                   bool
 }
@@ -124,7 +125,7 @@ func (t *txn) running(id string, attempt int) (r running, err error) {
 	var state jobs.State
 	var newest int
 	found, err := t.row(qEnding, []any{id}, (*string)(&state), &newest, &r.asked, &r.node,
-		&r.program, &r.started, &r.due, &r.webhook, &r.target, &r.crashes, &r.alone, &r.quarantined, &r.needed, &r.live)
+		&r.program, &r.started, &r.due, &r.webhook, &r.target, &r.crashes, &r.alone, &r.quarantined, &r.fetchSince, &r.fetchTries, &r.needed, &r.live)
 	switch {
 	case err != nil:
 		return r, err
@@ -177,6 +178,19 @@ func (r *running) isolate(e *Ending) {
 	e.Reason = clean(strings.TrimPrefix(e.Reason+"; "+text, "; "), maxReason)
 }
 
+// inputs counts the attempts in a row whose inputs could not be had yet.
+func (r *running) inputs(e *Ending, now int64) (since, tries int64) {
+	switch {
+	case e.Inputs == InputsHad || verbOf(r.asked) == VerbReset:
+		return 0, 0
+	case e.Inputs == InputsUnknown:
+		return r.fetchSince, r.fetchTries
+	case r.fetchTries == 0:
+		return now, 1
+	}
+	return r.fetchSince, r.fetchTries + 1
+}
+
 func (t *txn) finishArgs(id string, attempt int, e *Ending, r *running) []any {
 	keep := number(verbOf(r.asked) != VerbReset)
 	lost := e.Outcome == jobs.OutcomeLost
@@ -184,10 +198,11 @@ func (t *txn) finishArgs(id string, attempt int, e *Ending, r *running) []any {
 	if e.State == jobs.Queued {
 		done, outcome, due = 0, "", micros(later(t.now, e.NotBefore))
 	}
+	since, tries := r.inputs(e, micros(t.now))
 	return []any{
 		string(e.State), done, micros(t.now), micros(e.NotBefore), e.Reason, errorText(e.Error),
 		number(e.Outcome.Spends()), keep, number(lost), keep, number(lost && r.quarantined), keep,
-		string(outcome), e.ExitCode, e.Signal, e.CPU.Microseconds(), e.MaxRSS, due,
+		string(outcome), e.ExitCode, e.Signal, e.CPU.Microseconds(), e.MaxRSS, due, since, tries,
 		id, attempt, r.asked,
 	}
 }

@@ -139,7 +139,18 @@ type Ending struct {
 	Signal    string
 	CPU       time.Duration
 	MaxRSS    int64 // bytes
+	// Inputs says whether the attempt could have the inputs of its job.
+	Inputs Inputs
 }
+
+// Inputs is whether an attempt could have the inputs of its job.
+type Inputs int
+
+const (
+	InputsUnknown Inputs = iota // it ended before that was known
+	InputsHad
+	InputsAwaited // not yet: another attempt may
+)
 
 // Filter selects jobs; zero fields select all.
 type Filter struct {

@@ -38,6 +38,10 @@ type Record struct {
 	// Quarantined is whether the newest attempt runs, or ran, with nothing beside
 	// it on its node.
 	Quarantined bool
+	// FetchTries counts the attempts in a row whose inputs could not be had yet,
+	// and FetchSince is when the first of them ended; zero where there is none.
+	FetchTries int
+	FetchSince time.Time
 	// Node and Instance hold, or held last, the job.
 	Node, Instance string
 	// Asked is what a person asks of a running job: VerbCancel, VerbTerminate,
@@ -54,15 +58,23 @@ type Record struct {
 // RunsAlone reports whether the job's next attempt is to run in quarantine.
 func (r *Record) RunsAlone() bool { return r.Crashes >= QuarantineAfter }
 
-// MaxBackoff is longer than any wait before another attempt.
-const MaxBackoff = 10 * time.Minute
+const (
+	// MaxBackoff is longer than any wait before another attempt, but for a job
+	// whose inputs cannot be had yet.
+	MaxBackoff = 10 * time.Minute
+	// MaxInputWait is the longest wait before another attempt to have the inputs.
+	MaxInputWait = 7 * time.Hour
+)
 
 // Wait is how long a queued job has yet to wait at a time; 0 if it may start. A
 // backoff that is longer than any was set by a node whose clock is hours off, and
 // does not count.
 func (r *Record) Wait(now time.Time) time.Duration {
-	wait := max(0, r.NotBefore.Sub(now))
-	if r.Attempt > 0 && wait > MaxBackoff {
+	wait, most := max(0, r.NotBefore.Sub(now)), MaxBackoff
+	if r.FetchTries > 0 {
+		most = MaxInputWait
+	}
+	if r.Attempt > 0 && wait > most {
 		return 0
 	}
 	return wait

@@ -21,6 +21,10 @@ ALTER TABLE jobs ADD COLUMN alone_crashes BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE attempts ADD COLUMN quarantine BIGINT NOT NULL DEFAULT 0;
 
 -- Waiting for inputs: servers that cannot give them yet.
+-- fetch_since is when the inputs of a job could not be had for the first time in
+-- a row, fetch_tries how many attempts have ended so since; 0 where they could.
+ALTER TABLE jobs ADD COLUMN fetch_since BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN fetch_tries BIGINT NOT NULL DEFAULT 0;
 
 -- Programs that no node has announced yet.
 -- A need may also be such a program, as 'program ' and its name. deadline is when

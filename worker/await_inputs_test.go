@@ -1,0 +1,111 @@
+package worker
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 26, 8, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		header, date string
+		want         time.Duration
+	}{
+		{"60", "", time.Minute},
+		{" 0 ", "", 0},
+		{"", "", 0},
+		{"-5", "", 0},
+		{"1.5", "", 0},
+		{"soon", "", 0},
+		{"86400", "", 6 * time.Hour},
+		{"99999999999999999999", "", 6 * time.Hour},
+		{"Thu, 26 Nov 2026 08:01:00 GMT", "", time.Minute},
+		{"Thu, 26 Nov 2026 07:01:00 GMT", "", 0},
+		{"Thu, 26 Nov 2026 10:01:00 GMT", "Thu, 26 Nov 2026 10:00:30 GMT", 30 * time.Second},
+		{"Thursday, 26-Nov-26 08:02:00 GMT", "not a date", 2 * time.Minute},
+		{"Fri, 26 Nov 2100 10:01:00 GMT", "", 6 * time.Hour},
+	} {
+		h := http.Header{"Retry-After": {c.header}, "Date": {c.date}}
+		if got := retryAfter(h, now); got != c.want {
+			t.Errorf("%q at %q: %s, want %s", c.header, c.date, got, c.want)
+		}
+	}
+}
+
+func FuzzRetryAfter(f *testing.F) {
+	f.Add("60", "")
+	f.Add("Thu, 26 Nov 2026 10:01:00 GMT", "Thu, 26 Nov 2026 10:00:30 GMT")
+	f.Fuzz(func(t *testing.T, after, date string) {
+		if got := retryAfter(http.Header{"Retry-After": {after}, "Date": {date}}, time.Now()); got < 0 || got > maxRetryAfter {
+			t.Errorf("%s", got)
+		}
+	})
+}
+
+func TestWaitText(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		time.Second: "1 s", time.Minute: "60 s", 90 * time.Second: "90 s", 10 * time.Minute: "10 min",
+		601 * time.Second: "601 s", time.Hour: "1 h", 90 * time.Minute: "1 h 30 min", 6 * time.Hour: "6 h",
+	} {
+		if got := waitText(d); got != want {
+			t.Errorf("%s: %q, want %q", d, got, want)
+		}
+	}
+}
+
+// TestAwaitInputs follows the wait for inputs over all of its budget.
+func TestAwaitInputs(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 11, 26, 8, 0, 0, 0, time.UTC)
+	p := policy{
+		backoff: backoff{base: time.Second, most: time.Minute, jitter: func() float64 { return 1 }}, attempts: 3, patience: inputPatience,
+		inputs: backoff{base: 5 * time.Second, most: 15 * time.Minute, jitter: func() float64 { return 1 }},
+	}
+	refused := &fault{outcome: jobs.OutcomeInput, message: "refused", awaits: &passing{err: errors.New("refused")}}
+	asked := &fault{outcome: jobs.OutcomeInput, message: "429", awaits: &passing{err: errors.New("429"), host: "example.org", after: time.Hour}}
+	for _, c := range []struct {
+		name   string
+		fault  *fault
+		tries  int // before this one
+		since  time.Duration
+		wait   time.Duration // 0 where the job fails
+		reason string
+	}{
+		{"first", refused, 0, 0, 5 * time.Second, "refused"},
+		{"second", refused, 1, 5 * time.Second, 10 * time.Second, "refused; attempt 2 since 2026-11-26T08:00:00Z"},
+		{"later", refused, 12, 3 * time.Hour, 15 * time.Minute, "refused; attempt 13 since 2026-11-26T08:00:00Z"},
+		{"almost", refused, 30, 6*time.Hour - 1, 15 * time.Minute, "refused; attempt 31 since 2026-11-26T08:00:00Z"},
+		{"given up", refused, 30, 6 * time.Hour, 0, ""},
+		{"a clock that jumps", refused, 1, 7 * time.Hour, 10 * time.Second, "refused; attempt 2 since 2026-11-26T08:00:00Z"},
+		{"a clock that stands still", refused, 99, 0, 0, ""},
+		{"asked to wait", asked, 0, 0, time.Hour + 5*time.Minute, "example.org asks to wait 1 h: 429"},
+		{
+			"asked to wait for less", &fault{outcome: jobs.OutcomeInput, message: "503", awaits: &passing{host: "example.org", after: time.Second}},
+			12, time.Hour, 15 * time.Minute, "example.org asks to wait 1 s: 503; attempt 13 since 2026-11-26T08:00:00Z",
+		},
+	} {
+		p.now = start.Add(c.since)
+		rec := ledger.Record{Attempt: 50, Spent: 2, FetchTries: c.tries}
+		if c.tries > 0 {
+			rec.FetchSince = start
+		}
+		e := p.ending(&rec, c.fault, "")
+		if e.Inputs != ledger.InputsAwaited || e.Outcome != jobs.OutcomeInput || e.Reason != c.reason {
+			t.Errorf("%s: %+v", c.name, e)
+		}
+		switch {
+		case c.wait > 0 && (e.State != jobs.Queued || !e.NotBefore.Equal(p.now.Add(c.wait))):
+			t.Errorf("%s: %s, not before %s", c.name, e.State, e.NotBefore)
+		case c.wait == 0 && (e.State != jobs.Failed || !strings.Contains(e.Error.Message, "attempts since 2026-11-26T08:00:00Z")):
+			t.Errorf("%s: %s, %+v", c.name, e.State, e.Error)
+		}
+	}
+}
