@@ -30,10 +30,10 @@ BROWSER := ./publisher ./cmd/runnerbean ./examples/demo ./internal/browsertest
 
 .PHONY: test
 test: need-beanstalkd need-chromium need-strace ## Set up and test, in at most 10 minutes on 2 cores
-	@$(call parts,build format vet race-quick test-browser smoke)
+	@$(call parts,build race-quick test-browser smoke)
 
 .PHONY: ci
-ci: need-promtool need-nginx need-wrk ## What CI checks besides: lint, other platforms, races, benchmarks, chaos, mutants
+ci: need-promtool need-nginx need-wrk ## What CI checks besides: format, vet, staticcheck, other platforms, races, benchmarks, chaos, mutants
 	@$(call parts,lint cross rules race-browser bench-once chaos-short mutants)
 
 # parts makes one target after the other and says how long each took.
