@@ -84,7 +84,7 @@ func checkBeanstalkd(ctx context.Context, set settings) []finding {
 		case s.Stats["draining"] == "true":
 			findings = append(findings, finding{check, "warning", s.Addr + " is draining: it takes no jobs", "restart it"})
 		case s.Stats["binlog-max-size"] == "" || s.Stats["binlog-current-index"] == "0":
-			findings = append(findings, finding{check, "warning", s.Addr + " keeps no binlog", "start it with -b FOLDER, so that jobs on the inbox survive its restart"})
+			findings = append(findings, finding{check, "warning", s.Addr + " keeps no binlog", "start it with -b FOLDER, so that jobs on the inbox survive its restart; Debian's beanstalkd.service keeps none: see \"As a service\" in docs/operations.md"})
 		default:
 			findings = append(findings, finding{check, "ok", fmt.Sprintf("%s answers, version %s", s.Addr, strings.Trim(s.Version, `"`)), ""})
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -235,5 +236,28 @@ func TestPausedTubesOfANode(t *testing.T) {
 	out, _, _ := p.client("", "doctor")
 	if !strings.Contains(out, run+" on "+server.Addr+" is paused") || !strings.Contains(out, "runnerbean/inbox on "+server.Addr+" is paused") {
 		t.Errorf("doctor:\n%s", out)
+	}
+}
+
+// A server without a binlog, as Debian's package starts it, is told from one that
+// has one.
+func TestDoctorSeesAServerWithoutABinlog(t *testing.T) {
+	t.Parallel()
+	addr := freePort(t)
+	host, port, _ := net.SplitHostPort(addr)
+	bare := exec.CommandContext(t.Context(), "beanstalkd", "-l", host, "-p", port)
+	if err := bare.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { bare.Process.Kill(); bare.Wait() })
+	p := newNode(t, addr)
+	const want = "keeps no binlog"
+	p.until("doctor warns", func() bool {
+		out, _, _ := p.client("", "doctor")
+		return strings.Contains(out, want) && strings.Contains(out, "-b FOLDER")
+	})
+	good := newNode(t, queuetest.Start(t).Addr)
+	if out, _, _ := good.client("", "doctor"); strings.Contains(out, want) {
+		t.Errorf("with a binlog:\n%s", out)
 	}
 }
