@@ -16,7 +16,7 @@ import (
 // Config says where a client puts its jobs and where their results will be.
 // The zero Config is right for a web server beside a node on one machine.
 type Config struct {
-	// Beanstalkd lists addresses, host:port. A job goes to the first that
+	// Beanstalkd lists addresses, host:port or unix:/PATH. A job goes to the first that
 	// answers. Default 127.0.0.1:11300.
 	Beanstalkd []string
 	// Prefix begins every tube name; the nodes must have the same. Default

@@ -293,7 +293,7 @@ func TestNew(t *testing.T) {
 	for name, cfg := range map[string]jobs.Config{
 		"prefix":      {Prefix: "a b"},
 		"long prefix": {Prefix: strings.Repeat("a", 200)},
-		"address":     {Beanstalkd: []string{"nowhere"}},
+		"address":     {Beanstalkd: []string{"no where"}},
 		"base":        {BaseURL: "results.example"},
 		"base user":   {BaseURL: "http://u@results.example"},
 		"base query":  {BaseURL: "http://results.example?a=b"},

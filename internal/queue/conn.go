@@ -28,7 +28,8 @@ type conn struct {
 // dial connects and waits for an answer to stats: beanstalkd accepts
 // connections while it still replays its binlog.
 func dial(ctx context.Context, cfg Config, addr string) (*conn, error) {
-	nc, err := (&net.Dialer{Timeout: cfg.DialTimeout}).DialContext(ctx, "tcp", addr)
+	network, address := Network(addr)
+	nc, err := (&net.Dialer{Timeout: cfg.DialTimeout}).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, fmt.Errorf("queue: %s: %w", addr, err)
 	}

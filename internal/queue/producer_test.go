@@ -309,3 +309,24 @@ func TestServerWithoutID(t *testing.T) {
 		}
 	}
 }
+
+// TestUnixSocket talks to beanstalkd -l unix:/PATH, also over its restart.
+func TestUnixSocket(t *testing.T) {
+	t.Parallel()
+	s := queuetest.StartUnix(t)
+	p := must[*Producer](t)(NewProducer(Config{Addrs: []string{strings.Replace(s.Addr, "unix:", " UNIX://", 1)}}))
+	defer p.Close()
+	c := must[*Consumer](t)(NewConsumer(Config{Addrs: []string{s.Addr}}))
+	defer c.Close()
+	for range 2 {
+		r := must[Receipt](t)(p.Put(t.Context(), Message{Tube: "t", Body: []byte("ü")}))
+		d := must[*Delivery](t)(c.Reserve(t.Context(), []string{"t"}))
+		if string(d.Body) != "ü" || d.Addr != s.Addr || r.Addr != s.Addr || d.Server != r.Server || d.Server == "" {
+			t.Errorf("receipt %+v, delivery %+v", r, d)
+		}
+		if err := d.Delete(t.Context()); err != nil {
+			t.Error(err)
+		}
+		s.Restart()
+	}
+}

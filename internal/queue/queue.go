@@ -9,9 +9,7 @@ package queue
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"slices"
 	"time"
 )
@@ -61,7 +59,7 @@ var (
 
 // Config says which servers to use and how long to wait for them.
 type Config struct {
-	// Addrs are host:port of the servers. Default: DefaultAddr alone.
+	// Addrs are the servers, as [ParseAddr] reads them. Default: DefaultAddr alone.
 	Addrs []string
 	// DialTimeout bounds the making of a connection. Default: DefaultDialTimeout.
 	DialTimeout time.Duration
@@ -78,9 +76,10 @@ func (c Config) withDefaults() (Config, error) {
 		c.Addrs = []string{DefaultAddr}
 	}
 	c.Addrs = slices.Clone(c.Addrs)
-	for _, addr := range c.Addrs {
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			return c, fmt.Errorf("queue: server %q: want host:port: %w", addr, err)
+	for i, text := range c.Addrs {
+		var err error
+		if c.Addrs[i], err = ParseAddr(text); err != nil {
+			return c, err
 		}
 	}
 	if c.DialTimeout < 0 || c.Timeout < 0 || c.MaxBody < 0 {

@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -24,7 +26,7 @@ const patience = 20 * time.Second
 // Server is a beanstalkd on a port of its own. Its methods are for one
 // goroutine at a time.
 type Server struct {
-	// Addr is host:port, the same after a Restart.
+	// Addr is host:port or unix:/PATH, the same after a Restart.
 	Addr string
 
 	tb   testing.TB
@@ -60,6 +62,30 @@ func Start(tb testing.TB, args ...string) *Server {
 	}
 	tb.Fatalf("queuetest: %v", err)
 	return nil
+}
+
+// dialed is what to dial for an address.
+func dialed(addr string) (network, address string) {
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		return "unix", path
+	}
+	return "tcp", addr
+}
+
+// StartUnix is Start for a beanstalkd that listens on a socket.
+func StartUnix(tb testing.TB) *Server {
+	tb.Helper()
+	folder, err := os.MkdirTemp("", "rb") // a socket's path must be short
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := &Server{tb: tb, dir: tb.TempDir(), Addr: "unix:" + filepath.Join(folder, "b.sock")}
+	tb.Cleanup(func() { os.RemoveAll(folder) })
+	tb.Cleanup(s.Kill)
+	if err := s.start(); err != nil {
+		tb.Fatalf("queuetest: %v", err)
+	}
+	return s
 }
 
 // Stop ends beanstalkd with SIGTERM and waits for it. Its binlog stays.
@@ -112,11 +138,15 @@ func (s *Server) end(sig syscall.Signal) {
 }
 
 func (s *Server) start() error {
-	host, port, err := net.SplitHostPort(s.Addr)
-	if err != nil {
-		return err
+	listen := []string{"-l", s.Addr}
+	if network, _ := dialed(s.Addr); network == "tcp" {
+		host, port, err := net.SplitHostPort(s.Addr)
+		if err != nil {
+			return err
+		}
+		listen = []string{"-l", host, "-p", port}
 	}
-	args := append([]string{"-l", host, "-p", port, "-b", s.dir}, s.args...)
+	args := append(append(listen, "-b", s.dir), s.args...)
 	r := &run{cmd: exec.Command("beanstalkd", args...), ended: make(chan struct{})}
 	r.cmd.Stdout, r.cmd.Stderr = &r.log, &r.log
 	tieToParent(r.cmd)
@@ -173,7 +203,8 @@ func (r *run) ready(addr string) error {
 
 // answers asks for the statistics and returns the server's process id.
 func answers(addr string, deadline time.Time) (pid int, ok bool) {
-	conn, err := net.DialTimeout("tcp", addr, time.Second)
+	network, address := dialed(addr)
+	conn, err := net.DialTimeout(network, address, time.Second)
 	if err != nil {
 		return 0, false
 	}
