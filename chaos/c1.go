@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"path/filepath"
 	"time"
 
 	"github.com/runnerbean/runnerbean/chaos/check"
@@ -93,7 +94,10 @@ func (k killing) run(ctx context.Context, r *rig) error {
 	settings := map[string]string{"LEASE": pick(r, "20s", "5s")}
 	patience := pick(r, time.Minute, 15*time.Second)
 	if k.hopeless {
-		settings["CHAOS"] = "no-reconciler"
+		r.bin = filepath.Join(r.dir, "runnerbean-no-reconciler")
+		if err := build(ctx, r.bin, "-tags", "no_reconciler"); err != nil {
+			return err
+		}
 		patience = pick(r, 30*time.Second, 4*time.Second)
 	}
 	p, err := r.startPair(ctx, 2, settings)

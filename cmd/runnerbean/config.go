@@ -60,12 +60,10 @@ type settings struct {
 	MinFree       worker.Size   `env:"MIN_FREE" envDefault:"256MiB" help:"free disk space below which no work and no new jobs are taken"`
 	CORS          []string      `env:"CORS" help:"origins whose pages may use the API; results, schemas and scripts may be read from any"`
 	Log           string        `env:"LOG" help:"text or json (default: text on a terminal, else json)"`
-	Chaos         string        `env:"CHAOS" help:"for tests only: no-reconciler leaves undone what a crash left undone"`
 }
 
 const (
-	envPrefix    = "RUNNERBEAN_"
-	noReconciler = "no-reconciler"
+	envPrefix = "RUNNERBEAN_"
 
 	resultsOpen   = "open"
 	resultsSigned = "signed"
@@ -168,9 +166,6 @@ func (s *settings) check() error {
 	}
 	if s.Lease < time.Second {
 		return errors.New("RUNNERBEAN_LEASE must be at least 1s")
-	}
-	if s.Chaos != "" && s.Chaos != noReconciler {
-		return errors.New("RUNNERBEAN_CHAOS is for tests only and must be " + noReconciler)
 	}
 	if s.Log != "" && s.Log != "text" && s.Log != "json" {
 		return errors.New("RUNNERBEAN_LOG must be text or json")

@@ -205,7 +205,7 @@ func (n *node) urlKeyFile() string {
 func (n *node) beatEvery() time.Duration { return min(n.set.Lease/4, 5*time.Second) }
 
 func (n *node) reconcileEvery() time.Duration {
-	if n.set.Chaos == noReconciler {
+	if !reconciles {
 		return -1
 	}
 	return n.beatEvery()
@@ -231,7 +231,7 @@ func (n *node) register(ctx context.Context) error {
 	if errors.Is(err, ledger.ErrTwin) {
 		return fmt.Errorf("%w: give this one another name with RUNNERBEAN_NODE", err)
 	}
-	if err != nil || n.set.Chaos == noReconciler {
+	if err != nil || !reconciles {
 		return err
 	}
 	return n.dispatcher.Recover(ctx)

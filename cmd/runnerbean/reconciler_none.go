@@ -1,0 +1,5 @@
+//go:build no_reconciler
+
+package main
+
+const reconciles = false
