@@ -154,6 +154,9 @@ type Nodes struct {
 	Next  string `json:"next,omitempty"` // cursor of the next page
 }
 
+// MaxSlots is the most slots that a node may have.
+const MaxSlots = 1024
+
 // Node is one life of a node.
 type Node struct {
 	Name     string `json:"name"`

@@ -50,7 +50,7 @@ func unknown(s *jsonschema.Schema, pointer, name string) *Fault {
 	if in := parent(bounded(pointer)); in != "" {
 		msg += " in " + fieldName(in)
 	}
-	if near := nearest(name, s.Properties); near != "" {
+	if near := Nearest(name, s.Properties); near != "" {
 		msg += fmt.Sprintf("; did you mean %q?", near)
 	}
 	return &Fault{Pointer: bounded(pointer), Message: msg}

@@ -2,9 +2,9 @@ package jobs
 
 import "strings"
 
-// nearest is the name among the known ones that was probably meant, if any is
-// near enough.
-func nearest[T any](name string, known map[string]T) string {
+// Nearest is the name among the known ones, in lower case, that was probably meant
+// by another; "" where none is near enough.
+func Nearest[T any](name string, known map[string]T) string {
 	if len(name) > 32 {
 		return ""
 	}

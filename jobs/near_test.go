@@ -14,7 +14,7 @@ func TestNearest(t *testing.T) {
 		"i": "id", "attempt": "attempts", "traceParent": "traceparent", "need": "needs",
 		"zebra": "", "x": "", "": "", "program_sha256": "", strings.Repeat("program", 100): "",
 	} {
-		if got := nearest(name, known); got != want {
+		if got := Nearest(name, known); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)
 		}
 	}

@@ -101,7 +101,7 @@ func readSlots(c echo.Context) (slots *int, reason string, err error) {
 	if order.Slots == nil {
 		return nil, "", badMember("/slots", wanted)
 	}
-	if err := jsonv2.Unmarshal(order.Slots, &slots); err != nil || slots != nil && (*slots < 0 || *slots > maxSlots) {
+	if err := jsonv2.Unmarshal(order.Slots, &slots); err != nil || slots != nil && (*slots < 0 || *slots > jobs.MaxSlots) {
 		return nil, "", badMember("/slots", wanted)
 	}
 	reason, err = reasonText(order.Reason)

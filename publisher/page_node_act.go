@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -9,10 +10,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
 )
-
-// maxSlots is the largest number of slots that a person may set.
-const maxSlots = 1024
 
 // postNodeAct does what a button of a node's page says, and goes back to it.
 func (p *Publisher) postNodeAct(c echo.Context) error {
@@ -68,8 +67,8 @@ func nodeChange(do, slots, reason string) (func(*ledger.Control), error) {
 		return func(c *ledger.Control) { c.Slots = nil }, nil
 	case "slots":
 		n, err := strconv.Atoi(slots)
-		if err != nil || n < 0 || n > maxSlots {
-			return nil, badMember("/slots", "is a number from 0 to 1024")
+		if err != nil || n < 0 || n > jobs.MaxSlots {
+			return nil, badMember("/slots", fmt.Sprintf("is a number from 0 to %d", jobs.MaxSlots))
 		}
 		return func(c *ledger.Control) { c.Slots = &n }, nil
 	}

@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+
+	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// MaxSlots is the most slots that a worker may have.
-const MaxSlots = 1024
-
 // ErrSlots is returned by SetSlots for a number of slots that cannot be.
-var ErrSlots = fmt.Errorf("worker: slots must be between 0 and %d", MaxSlots)
+var ErrSlots = fmt.Errorf("worker: slots must be between 0 and %d", jobs.MaxSlots)
 
 // crew is the lanes of a worker: two for each slot, which change in number
 // while they work.
@@ -52,13 +51,13 @@ func (w *Worker) Busy() int {
 	return min(taken, len(w.running.list()))
 }
 
-// SetSlots changes how many programs may run at once, from 0 to MaxSlots. Where
+// SetSlots changes how many programs may run at once, from 0 to jobs.MaxSlots. Where
 // there are fewer, what runs in a slot too many goes on to its end. It may be
 // called at any time, also before Run and by several at once. ErrSlots, or why
 // a lane cannot be made: those that could be work, and another call tries again.
 func (w *Worker) SetSlots(n int) error {
 	switch {
-	case n < 0 || n > MaxSlots:
+	case n < 0 || n > jobs.MaxSlots:
 		return fmt.Errorf("%w: %d", ErrSlots, n)
 	case n > 0 && w.cfg.Scratch == "":
 		return errors.New("worker: slots need a folder to work in: set Config.Scratch")

@@ -72,7 +72,7 @@ func TestSetSlotsRefuses(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	n := r.start()
-	for _, slots := range []int{-1, MaxSlots + 1} {
+	for _, slots := range []int{-1, jobs.MaxSlots + 1} {
 		if err := n.SetSlots(slots); !errors.Is(err, ErrSlots) {
 			t.Errorf("%d slots: %v", slots, err)
 		}
@@ -86,7 +86,7 @@ func TestSetSlotsRefuses(t *testing.T) {
 	if err := bare.SetSlots(1); err == nil {
 		t.Error("there are slots without a folder to work in")
 	}
-	r.cfg.Slots = MaxSlots + 1
+	r.cfg.Slots = jobs.MaxSlots + 1
 	if _, err := New(r.cfg); err == nil {
 		t.Error("New takes too many slots")
 	}

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/dustin/go-humanize"
@@ -17,7 +18,8 @@ const maxSize Size = 1 << 60
 // UnmarshalText reads a number of bytes, or text such as 512MiB or 10GB.
 func (s *Size) UnmarshalText(text []byte) error {
 	n, err := humanize.ParseBytes(string(text))
-	if err != nil || n > uint64(maxSize) {
+	// A comma may be meant as that of 1,000 or of 1,5 GiB.
+	if err != nil || n > uint64(maxSize) || bytes.ContainsRune(text, ',') {
 		return fmt.Errorf("%q is not a number of bytes, nor text such as 512MiB", clean(string(text), 64))
 	}
 	*s = Size(n)

@@ -29,10 +29,14 @@ type client struct {
 }
 
 func newClient() (*client, error) {
-	base := strings.TrimRight(os.Getenv(envPrefix+"URL"), "/")
-	fill(&base, defaultURL)
-	if u, err := url.Parse(base); err != nil || u.Host == "" {
-		return nil, usageError(fmt.Errorf("RUNNERBEAN_URL: %q is no URL such as %s", base, defaultURL))
+	text := strings.TrimSpace(os.Getenv(envPrefix + "URL"))
+	fill(&text, defaultURL)
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	base, err := baseURL(text)
+	if err != nil {
+		return nil, usageError(fmt.Errorf("RUNNERBEAN_URL: %w", err))
 	}
 	s := settings{Token: os.Getenv(envPrefix + "TOKEN"), TokenFile: os.Getenv(envPrefix + "TOKEN_FILE")}
 	if err := s.readToken(); err != nil {

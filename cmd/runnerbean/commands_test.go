@@ -131,7 +131,7 @@ func TestWrongUsage(t *testing.T) {
 		"bad duration":       {[]string{"worker"}, map[string]string{"RUNNERBEAN_TIMEOUT": "soon"}, "help config"},
 		"bad network":        {[]string{"worker"}, map[string]string{"RUNNERBEAN_FETCH_ALLOW": "everything"}, "RUNNERBEAN_FETCH_ALLOW"},
 		"bad proxy":          {[]string{"worker"}, map[string]string{"RUNNERBEAN_FETCH_PROXY": "proxy:3128"}, "RUNNERBEAN_FETCH_PROXY"},
-		"bad server":         {[]string{"worker"}, map[string]string{"RUNNERBEAN_BEANSTALKD": "localhost"}, "host:port"},
+		"bad server":         {[]string{"worker"}, map[string]string{"RUNNERBEAN_BEANSTALKD": "http://localhost"}, "host:port"},
 		"two tokens":         {[]string{"worker"}, map[string]string{"RUNNERBEAN_TOKEN": "a", "RUNNERBEAN_TOKEN_FILE": "b"}, "not both"},
 		"bad attempts":       {[]string{"worker"}, map[string]string{"RUNNERBEAN_ATTEMPTS": "0"}, "RUNNERBEAN_ATTEMPTS"},
 		"two servers in dev": {[]string{"dev"}, map[string]string{"RUNNERBEAN_BEANSTALKD": "a:1,b:2"}, "one address"},

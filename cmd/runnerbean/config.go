@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -18,14 +18,13 @@ import (
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
-	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/worker"
 )
 
 // settings are all environment variables of a node; the help tags are what
 // "runnerbean help config" prints.
 type settings struct {
-	Beanstalkd    []string      `env:"BEANSTALKD" envDefault:"127.0.0.1:11300" help:"beanstalkd servers, host:port, comma-separated"`
+	Beanstalkd    []string      `env:"BEANSTALKD" envDefault:"127.0.0.1:11300" help:"beanstalkd servers, host:port or unix:/PATH, comma-separated"`
 	Prefix        string        `env:"PREFIX" envDefault:"runnerbean" help:"what all tube names begin with"`
 	Inbox         string        `env:"INBOX" envDefault:"shared" help:"shared: documents are taken from the inbox of all nodes and from the node's own; node: from its own alone"`
 	Node          string        `env:"NODE" help:"name of this node (default: the host name)"`
@@ -54,7 +53,7 @@ type settings struct {
 	Lease         time.Duration `env:"LEASE" envDefault:"20s" help:"time without a heartbeat after which a node is taken for dead and its jobs run elsewhere"`
 	Stall         time.Duration `env:"STALL" envDefault:"15m" help:"a program that for so long writes nothing and uses no processor is stopped; 0: never"`
 	MaxResult     worker.Size   `env:"MAX_RESULT" envDefault:"16MiB" help:"what a program may write to stdout"`
-	MaxScratch    worker.Size   `env:"MAX_SCRATCH" envDefault:"10GiB" help:"what one attempt may keep on disk"`
+	MaxScratch    worker.Size   `env:"MAX_SCRATCH" envDefault:"10GiB" help:"what one attempt may keep on disk; 0: no limit"`
 	MaxMemory     worker.Size   `env:"MAX_MEMORY" envDefault:"0" help:"memory that one program may use; 0: no limit"`
 	MaxOpenFiles  uint64        `env:"MAX_OPEN_FILES" envDefault:"4096" help:"files that one program may have open"`
 	MinFree       worker.Size   `env:"MIN_FREE" envDefault:"256MiB" help:"free disk space below which no work and no new jobs are taken"`
@@ -65,18 +64,22 @@ type settings struct {
 const (
 	envPrefix = "RUNNERBEAN_"
 
+	webhookKeyName = "webhook.key" // in the data folder
+
 	resultsOpen   = "open"
 	resultsSigned = "signed"
 )
 
 // readSettings reads the environment and fills in what depends on other settings.
+// Errors name every setting that cannot work.
 func readSettings() (settings, error) {
 	var s settings
-	if err := env.ParseWithOptions(&s, env.Options{Prefix: envPrefix}); err != nil {
-		return s, fmt.Errorf("settings: %w; see \"runnerbean help config\"", err)
+	options := env.Options{Prefix: envPrefix, Environment: givenSettings(os.Environ()), FuncMap: settingParsers}
+	if err := env.ParseWithOptions(&s, options); err != nil {
+		return s, fmt.Errorf("settings: %w; see \"runnerbean help config\"", namedSettings(err))
 	}
-	if err := errors.Join(s.fillNames(), s.readToken(), s.check()); err != nil {
-		return s, fmt.Errorf("settings: %w", err)
+	if err := errors.Join(s.tidy(), s.fillNames(), s.readToken(), s.check()); err != nil {
+		return s, fmt.Errorf("settings: %w; see \"runnerbean help config\"", err)
 	}
 	return s, nil
 }
@@ -102,18 +105,18 @@ func (s *settings) fillNames() error {
 	}
 	s.Data = data
 	fill(&s.Programs, defaultPrograms(data))
-	fill(&s.WebhookKey, filepath.Join(data, "webhook.key"))
+	fill(&s.WebhookKey, filepath.Join(data, webhookKeyName))
 	fill(&s.Ledger, "sqlite:"+filepath.Join(data, "ledger.db"))
-	fill(&s.Store, "file://"+filepath.Join(data, "store"))
-	if s.Slots < 0 {
+	fill(&s.Store, (&url.URL{Scheme: "file", Path: filepath.Join(data, "store")}).String())
+	if s.Slots == -1 {
 		s.Slots = runtime.NumCPU()
 	}
-	s.BaseURL = strings.TrimRight(s.BaseURL, "/")
 	return nil
 }
 
 func defaultData() (string, error) {
-	if folder := os.Getenv("STATE_DIRECTORY"); folder != "" {
+	// systemd lists several folders between colons.
+	if folder, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":"); folder != "" {
 		return folder, nil
 	}
 	home, err := os.UserHomeDir()
@@ -137,38 +140,6 @@ func (s *settings) readToken() error {
 	s.Token = strings.TrimSpace(string(text))
 	if s.Token == "" {
 		return errors.New("RUNNERBEAN_TOKEN_FILE names an empty file")
-	}
-	return nil
-}
-
-func (s *settings) check() error {
-	if len(s.Beanstalkd) == 0 {
-		return errors.New("RUNNERBEAN_BEANSTALKD names no server")
-	}
-	for _, addr := range s.Beanstalkd {
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			return fmt.Errorf("RUNNERBEAN_BEANSTALKD: %w (host:port is wanted)", err)
-		}
-	}
-	_, badNetwork := s.allowed()
-	_, badProxy := s.proxy()
-	if err := errors.Join(badNetwork, badProxy, s.checkAccess(), s.checkWebhook()); err != nil {
-		return err
-	}
-	if s.Inbox != dispatch.InboxShared && s.Inbox != dispatch.InboxNode {
-		return errors.New("RUNNERBEAN_INBOX must be " + dispatch.InboxShared + " or " + dispatch.InboxNode)
-	}
-	if s.Attempts < 1 {
-		return errors.New("RUNNERBEAN_ATTEMPTS must be at least 1")
-	}
-	if s.Slots > worker.MaxSlots {
-		return fmt.Errorf("RUNNERBEAN_SLOTS must be at most %d", worker.MaxSlots)
-	}
-	if s.Lease < time.Second {
-		return errors.New("RUNNERBEAN_LEASE must be at least 1s")
-	}
-	if s.Log != "" && s.Log != "text" && s.Log != "json" {
-		return errors.New("RUNNERBEAN_LOG must be text or json")
 	}
 	return nil
 }

@@ -32,16 +32,30 @@ type finding struct {
 }
 
 func newDoctor(a *app) *cobra.Command {
-	return &cobra.Command{
+	var asService string
+	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check beanstalkd, folders, permissions, programs, disk and clock, and say what to do",
-		Args:  cobra.NoArgs,
+		Long: `Check beanstalkd, folders, permissions, programs, disk and clock, and say what to
+do. The settings are those of the environment and of --env-file. Where neither
+has any, and systemd has a unit runnerbean.service, they are those of the unit;
+root then checks with the rights of the user that the unit names.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			service := []finding{{"service", "ok", asService, ""}}
+			if asService == "" {
+				var done bool
+				var err error
+				if service, done, err = a.consultService(cmd.Context(), unitFolders); done || err != nil {
+					return err
+				}
+			}
 			set, err := readSettings()
 			if err != nil {
 				return usageError(err)
 			}
-			findings := examine(cmd.Context(), set)
+			findings := append(service, checkUnknown()...)
+			findings = append(findings, examine(cmd.Context(), set)...)
 			if err := printFindings(a, findings); err != nil {
 				return err
 			}
@@ -53,6 +67,18 @@ func newDoctor(a *app) *cobra.Command {
 			return nil
 		},
 	}
+	cmd.Flags().StringVar(&asService, asServiceFlag, "", "what is said of the service whose settings and user these are")
+	_ = cmd.Flags().MarkHidden(asServiceFlag)
+	return cmd
+}
+
+// checkUnknown names variables that are probably meant as settings.
+func checkUnknown() []finding {
+	var findings []finding
+	for _, said := range unknownSettings(os.Environ()) {
+		findings = append(findings, finding{"settings", "warning", said, "see \"runnerbean help config\""})
+	}
+	return findings
 }
 
 func examine(ctx context.Context, set settings) []finding {
@@ -69,7 +95,7 @@ func checkBeanstalkd(ctx context.Context, set settings) []finding {
 	const check = "beanstalkd"
 	producer, err := queue.NewProducer(queue.Config{Addrs: set.Beanstalkd})
 	if err != nil {
-		return []finding{{check, "error", err.Error(), "mend RUNNERBEAN_BEANSTALKD"}}
+		return []finding{{check, "error", err.Error(), "correct RUNNERBEAN_BEANSTALKD"}}
 	}
 	defer producer.Close()
 	servers, err := producer.Servers(ctx)
@@ -124,7 +150,7 @@ func checkDisk(set settings) finding {
 	low := 4 * int64(set.MinFree)
 	s, err := store.Open(set.Store)
 	if err != nil {
-		return finding{check, "error", err.Error(), "mend RUNNERBEAN_STORE"}
+		return finding{check, "error", err.Error(), "correct RUNNERBEAN_STORE"}
 	}
 	defer s.Close()
 	free, err := s.Free()

@@ -22,7 +22,10 @@ const (
 	exitCancelled = 4 // the job was cancelled
 )
 
-// exitError ends the process with a code of its own.
+// errSaid is an error that has been told already.
+var errSaid = errors.New("see above")
+
+// codeError ends the process with a code of its own.
 type codeError struct {
 	code int
 	err  error
@@ -36,7 +39,9 @@ func main() {
 	err := run(stop, kill, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	done()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, errorLine(err))
+		if !errors.Is(err, errSaid) {
+			fmt.Fprintln(os.Stderr, errorLine(err))
+		}
 		os.Exit(exitCode(err))
 	}
 }
@@ -76,6 +81,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	json           bool
+	envFile        string // of settings, already read
 }
 
 func newRoot(a *app) *cobra.Command {
@@ -86,11 +92,21 @@ func newRoot(a *app) *cobra.Command {
 job on beanstalkd; a worker node runs the job's program; the browser reads the
 result at a URL that was known before the job ran.
 
-Settings are environment variables; see "runnerbean help config".`,
+Settings are environment variables, which --env-file reads from a file, too; see
+"runnerbean help config".`,
+		Version:       versionLine(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for scripts")
+	root.PersistentFlags().StringVar(&a.envFile, "env-file", "", "file of settings, NAME=value lines; what is set in the environment counts more")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if a.envFile == "" {
+			return nil
+		}
+		return loadEnvFile(a.envFile)
+	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError(fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help"))
 	})

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -94,7 +95,11 @@ func (n *node) listen(ctx context.Context) error {
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", n.set.Listen)
 	if err != nil {
-		return fmt.Errorf("%w (see RUNNERBEAN_LISTEN)", err)
+		err = fmt.Errorf("RUNNERBEAN_LISTEN: %w", err)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("%w: another node or program has this address", err)
+		}
+		return usageError(err)
 	}
 	n.listener = listener
 	if n.set.BaseURL == "" {
@@ -149,7 +154,7 @@ func (n *node) openParts(context.Context) error {
 		Queue: servers, Prefix: n.set.Prefix, Ledger: n.ledger, Store: n.store,
 		Node: n.set.Node, Instance: n.instance, BaseURL: n.set.BaseURL,
 		Programs: n.set.Programs, Scratch: n.scratch(), Slots: n.set.Slots,
-		Grace: n.set.Grace, ShutdownGrace: n.set.ShutdownGrace,
+		Grace: max(n.set.Grace, 1), ShutdownGrace: noneBelowZero(n.set.ShutdownGrace),
 		Timeout: n.set.Timeout, Attempts: n.set.Attempts, Outbound: out,
 		Stall: n.set.Stall, MaxStdout: int64(n.set.MaxResult), MaxScratch: int64(n.set.MaxScratch),
 		MaxMemory: int64(n.set.MaxMemory), MaxOpenFiles: n.set.MaxOpenFiles,
@@ -168,6 +173,15 @@ func (n *node) openParts(context.Context) error {
 		Ready: n.ready, Logger: n.log,
 	})
 	return err
+}
+
+// noneBelowZero is a time of which none is meant by 0, for a field whose zero
+// value is its default.
+func noneBelowZero(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 // readOnly says why a node that others can reach takes no orders over HTTP. A

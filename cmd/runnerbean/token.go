@@ -21,7 +21,8 @@ func newToken(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token",
 		Short: "Make, list and remove tokens of viewers, operators and submitters",
-		Long: `Make, list and remove the tokens in the file RUNNERBEAN_TOKENS_FILE. A viewer
+		Long: `Make, list and remove the tokens in the file RUNNERBEAN_TOKENS_FILE, of the
+environment, of --env-file or of the unit runnerbean.service of systemd. A viewer
 reads the pages and the API, an operator also submits, cancels and so on. The
 role submit is for web servers: it submits jobs, reads and cancels those of the
 same token, and can do nothing else. The file holds hashes; a token is printed once, when it is made. Running nodes read
@@ -34,8 +35,11 @@ the file again when it has changed.`,
 	cmd.PersistentFlags().StringVar(&file, "file", "", "file of tokens (default: RUNNERBEAN_TOKENS_FILE)")
 	path := func() (string, error) {
 		fill(&file, os.Getenv(envPrefix+"TOKENS_FILE"))
+		if service := findService(unitFolders); file == "" && service != nil {
+			file = service.setting("TOKENS_FILE")
+		}
 		if file == "" {
-			return "", usageError(errors.New("say which file: set RUNNERBEAN_TOKENS_FILE, as for the node, or use --file"))
+			return "", usageError(errors.New("say which file: set RUNNERBEAN_TOKENS_FILE, as for the node, or use --env-file or --file"))
 		}
 		return file, nil
 	}
@@ -62,8 +66,14 @@ func newTokenAdd(a *app, path func() (string, error)) *cobra.Command {
 			if err != nil {
 				return usageError(err)
 			}
+			_, absent := os.Stat(file)
 			if err := access.AddToken(file, entry); err != nil {
 				return err
+			}
+			if service := findService(unitFolders); absent != nil && service != nil && service.setting("TOKENS_FILE") == file {
+				if err := service.own(file); err != nil {
+					return fmt.Errorf("%s: the service cannot read it: %w", file, err)
+				}
 			}
 			return printToken(a, secret, entry)
 		},

@@ -102,6 +102,10 @@ func TestWrongUsageOfTokens(t *testing.T) {
 
 func TestSettingsThatWouldLeaveDoorsOpen(t *testing.T) {
 	t.Parallel()
+	key := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, []byte(strings.Repeat("k", 44)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, test := range map[string]struct {
 		env  []string
 		says string
@@ -110,8 +114,8 @@ func TestSettingsThatWouldLeaveDoorsOpen(t *testing.T) {
 		"neither open nor signed": {[]string{"RESULTS=shut"}, "open or signed"},
 		"half of TLS":             {[]string{"TLS_CERT=/x"}, "RUNNERBEAN_TLS_KEY"},
 		"TLS under http":          {[]string{"TLS_CERT=/x", "TLS_KEY=/x", "BASE_URL=http://a.example"}, "https://"},
-		"signed for everybody":    {[]string{"RESULTS=signed", "URL_KEY_FILE=/x", "LISTEN=0.0.0.0:0"}, "RUNNERBEAN_TOKENS_FILE"},
-		"signed behind a proxy":   {[]string{"RESULTS=signed", "URL_KEY_FILE=/x", "BASE_URL=https://a.example"}, "RUNNERBEAN_TOKENS_FILE"},
+		"signed for everybody":    {[]string{"RESULTS=signed", "URL_KEY_FILE=" + key, "LISTEN=0.0.0.0:0"}, "RUNNERBEAN_TOKENS_FILE"},
+		"signed behind a proxy":   {[]string{"RESULTS=signed", "URL_KEY_FILE=" + key, "BASE_URL=https://a.example"}, "RUNNERBEAN_TOKENS_FILE"},
 		"tokens that are missing": {[]string{"TOKENS_FILE=/missing"}, "RUNNERBEAN_TOKENS_FILE"},
 	} {
 		t.Run(name, func(t *testing.T) {

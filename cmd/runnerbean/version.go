@@ -13,12 +13,18 @@ func newVersion(a *app) *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			about := map[string]string{"version": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}
 			if a.json {
-				return printJSON(a.stdout, about)
+				return printJSON(a.stdout, map[string]string{"version": version(), "go": runtime.Version(), "platform": platform()})
 			}
-			_, err := fmt.Fprintf(a.stdout, "runnerbean %s %s %s\n", about["version"], about["go"], about["platform"])
+			_, err := fmt.Fprintln(a.stdout, versionLine())
 			return err
 		},
 	}
 }
+
+// versionLine is what "version" and --version print.
+func versionLine() string {
+	return fmt.Sprintf("runnerbean %s %s %s", version(), runtime.Version(), platform())
+}
+
+func platform() string { return runtime.GOOS + "/" + runtime.GOARCH }

@@ -35,6 +35,9 @@ func runNode(stop, kill context.Context, set settings) error {
 	if err := worker.Protect(); err != nil {
 		log.Warn("programs that run as this user can read the memory of the node", "err", err)
 	}
+	for _, said := range unknownSettings(os.Environ()) {
+		log.Warn(said)
+	}
 	n, err := openNode(stop, set, log)
 	if err != nil {
 		return err

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/access"
+	"github.com/runnerbean/runnerbean/internal/dispatch"
+	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/worker"
+)
+
+const (
+	year = 365 * 24 * time.Hour
+	// maxPrefix leaves room in a tube's name for what follows it.
+	maxPrefix = 64
+	maxNode   = 64
+	// fewestFiles is what a program needs to start at all.
+	fewestFiles = 16
+	maxAttempts = 100
+)
+
+// check refuses what cannot work; all errors name their settings.
+func (s *settings) check() error {
+	_, badNetwork := s.allowed()
+	_, badProxy := s.proxy()
+	return errors.Join(badNetwork, badProxy, s.checkNames(), s.checkNumbers(), s.checkSizes(), s.checkFolders(), s.checkFiles(),
+		s.checkOrigins(), s.checkAccess(), s.checkWebhook())
+}
+
+func (s *settings) checkNames() error {
+	var errs []error
+	if err := queue.ValidTube(queue.InboxTube(s.Prefix)); err != nil || s.Prefix == "" || len(s.Prefix) > maxPrefix {
+		errs = append(errs, fmt.Errorf("RUNNERBEAN_PREFIX: tube names begin with it: 1 to %d letters, digits and -+/;.$_(), and no - at its beginning", maxPrefix))
+	}
+	letters := strings.Trim(s.Node, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == ""
+	if !letters || s.Node == "" || len(s.Node) > maxNode || s.Node == "." || s.Node == ".." {
+		errs = append(errs, fmt.Errorf("RUNNERBEAN_NODE: %.70q is no name of a node: 1 to %d letters, digits, dots, hyphens and underscores", s.Node, maxNode))
+	}
+	if s.Inbox != dispatch.InboxShared && s.Inbox != dispatch.InboxNode {
+		errs = append(errs, errors.New("RUNNERBEAN_INBOX must be "+dispatch.InboxShared+" or "+dispatch.InboxNode))
+	}
+	if s.Log != "" && s.Log != "text" && s.Log != "json" {
+		errs = append(errs, errors.New("RUNNERBEAN_LOG must be text or json"))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *settings) checkNumbers() error {
+	var errs []error
+	if s.Attempts < 1 || s.Attempts > maxAttempts {
+		errs = append(errs, fmt.Errorf("RUNNERBEAN_ATTEMPTS must be between 1 and %d", maxAttempts))
+	}
+	if s.Slots < -1 || s.Slots > jobs.MaxSlots {
+		errs = append(errs, fmt.Errorf("RUNNERBEAN_SLOTS must be between 0 and %d, or -1 for one per processor", jobs.MaxSlots))
+	}
+	for _, d := range []struct {
+		name               string
+		value, least, most time.Duration
+		bounds             string
+	}{
+		{"TIMEOUT", s.Timeout, time.Millisecond, year, "more than 0 and at most 365d"},
+		{"GRACE", s.Grace, 0, 24 * time.Hour, "between 0 and 1d"},
+		{"SHUTDOWN_GRACE", s.ShutdownGrace, 0, 7 * 24 * time.Hour, "between 0 and 7d"},
+		{"LEASE", s.Lease, time.Second, 24 * time.Hour, "between 1s and 1d"},
+		{"STALL", s.Stall, 0, year, "between 0 and 365d; 0 is never"},
+	} {
+		if d.value < d.least || d.value > d.most {
+			errs = append(errs, fmt.Errorf("%s%s must be %s", envPrefix, d.name, d.bounds))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *settings) checkSizes() error {
+	var errs []error
+	for _, size := range []struct {
+		name         string
+		value, least worker.Size
+		none         string // what 0 means
+	}{
+		{"MAX_RESULT", s.MaxResult, 1, ""},
+		{"MAX_SCRATCH", s.MaxScratch, 64 << 10, "no limit"},
+		{"MAX_MEMORY", s.MaxMemory, 1 << 20, "no limit"},
+	} {
+		switch {
+		case size.value == 0 && size.none != "" || size.value >= size.least:
+		case size.none == "":
+			errs = append(errs, fmt.Errorf("%s%s must be at least %s", envPrefix, size.name, size.least))
+		default:
+			errs = append(errs, fmt.Errorf("%s%s must be at least %s, or 0 for %s", envPrefix, size.name, size.least, size.none))
+		}
+	}
+	if s.MaxOpenFiles < fewestFiles {
+		errs = append(errs, fmt.Errorf("RUNNERBEAN_MAX_OPEN_FILES must be at least %d: no program starts with fewer", fewestFiles))
+	}
+	return errors.Join(errs...)
+}
+
+// checkFolders refuses folders that are files, and folders below files.
+func (s *settings) checkFolders() error {
+	ledger := strings.TrimPrefix(s.Ledger, "sqlite:")
+	folders := map[string]string{"DATA": s.Data, "PROGRAMS": s.Programs, "LEDGER": filepath.Dir(ledger)}
+	if u, err := url.Parse(s.Store); err == nil {
+		folders["STORE"] = u.Path
+	}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(folders)) {
+		if err := folderFault(folders[name]); err != nil {
+			errs = append(errs, fmt.Errorf("%s%s: %w", envPrefix, name, err))
+		}
+	}
+	if info, err := os.Stat(ledger); err == nil && !info.Mode().IsRegular() {
+		errs = append(errs, fmt.Errorf("RUNNERBEAN_LEDGER: %s is no file", ledger))
+	}
+	return errors.Join(errs...)
+}
+
+// folderFault is why a path can never be a folder, or nil. What is not there yet
+// may be made.
+func folderFault(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && !info.IsDir():
+		return fmt.Errorf("%s is a file, a folder is wanted", path)
+	case errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("%s lies below a file", path)
+	case errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ELOOP):
+		return err
+	}
+	return nil
+}
+
+// checkFiles reads the files that settings name.
+func (s *settings) checkFiles() error {
+	quiet := slog.New(slog.DiscardHandler)
+	var errs []error
+	if s.TLSCert != "" && s.TLSKey != "" {
+		if _, err := tls.LoadX509KeyPair(s.TLSCert, s.TLSKey); err != nil {
+			errs = append(errs, fmt.Errorf("RUNNERBEAN_TLS_CERT, RUNNERBEAN_TLS_KEY: %w", err))
+		}
+	}
+	if s.URLKeyFile != "" {
+		if _, err := access.OpenKeys(s.URLKeyFile, quiet); err != nil {
+			errs = append(errs, err) // names the setting
+		}
+	}
+	if s.TokensFile != "" {
+		if _, err := os.ReadFile(s.TokensFile); err != nil {
+			errs = append(errs, fmt.Errorf("RUNNERBEAN_TOKENS_FILE: %w; \"runnerbean token add NAME --role operator\" makes the file and a token", err))
+		}
+	}
+	if err := s.checkWebhookKey(); err != nil {
+		errs = append(errs, fmt.Errorf("RUNNERBEAN_WEBHOOK_KEY_FILE: %w", err))
+	}
+	return errors.Join(errs...)
+}
+
+// checkWebhookKey reads a key that is named. That in the data folder is the node's.
+func (s *settings) checkWebhookKey() error {
+	if s.WebhookKey == filepath.Join(s.Data, webhookKeyName) {
+		return nil
+	}
+	text, err := os.ReadFile(s.WebhookKey)
+	switch {
+	case err == nil:
+		_, err = jobs.WebhookKey(string(text))
+		return err
+	case errors.Is(err, fs.ErrNotExist): // it is made at the first start
+		_, err = os.Stat(filepath.Dir(s.WebhookKey))
+	}
+	return err
+}
+
+func (s *settings) checkOrigins() error {
+	for _, origin := range s.CORS {
+		u, err := url.Parse(origin)
+		if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin {
+			return fmt.Errorf("RUNNERBEAN_CORS: %.100q is no origin such as https://www.example", origin)
+		}
+	}
+	return nil
+}

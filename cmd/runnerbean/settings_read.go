@@ -1,0 +1,247 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v10"
+
+	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// defaultListenPort is where a node listens if only a host is given.
+const defaultListenPort = "8420"
+
+// settingParsers read types that are written in more ways than Go knows.
+var settingParsers = map[reflect.Type]env.ParserFunc{
+	reflect.TypeFor[time.Duration](): func(text string) (any, error) { return jobs.ParseDuration(text) },
+}
+
+// givenSettings is an environment without blanks around values. A variable that
+// is empty is one that is not set.
+func givenSettings(environ []string) map[string]string {
+	given := map[string]string{}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if value = strings.TrimSpace(value); value != "" {
+			given[name] = value
+		}
+	}
+	return given
+}
+
+// namedSettings names the variables in the errors of the library, which knows the
+// names of fields.
+func namedSettings(err error) error {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return err
+	}
+	var named []error
+	for _, err := range all.Errors {
+		var one env.ParseError
+		if !errors.As(err, &one) {
+			named = append(named, err)
+			continue
+		}
+		field, _ := reflect.TypeFor[settings]().FieldByName(one.Name)
+		named = append(named, fmt.Errorf("%s%s: %w", envPrefix, field.Tag.Get("env"), readable(one.Err)))
+	}
+	return errors.Join(named...)
+}
+
+// readable says of a number what is wrong with it in words of people.
+func readable(err error) error {
+	var number *strconv.NumError
+	if errors.As(err, &number) {
+		return fmt.Errorf("%.70q is no number that it can have", number.Num)
+	}
+	return err
+}
+
+// tidy brings settings that may be written in several ways into the one form in
+// which the rest knows them.
+func (s *settings) tidy() error {
+	s.FetchAllow, s.CORS = listed(s.FetchAllow), listed(s.CORS)
+	for i, origin := range s.CORS {
+		s.CORS[i] = strings.ToLower(strings.TrimRight(origin, "/"))
+	}
+	s.Log, s.Results, s.Inbox = strings.ToLower(s.Log), strings.ToLower(s.Results), strings.ToLower(s.Inbox)
+	s.Prefix = strings.Trim(s.Prefix, "/")
+	var errs []error
+	said := func(name string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s%s: %w", envPrefix, name, err))
+		}
+	}
+	var err error
+	s.Beanstalkd, err = servers(s.Beanstalkd)
+	said("BEANSTALKD", err)
+	s.Listen, err = listenAddr(s.Listen)
+	said("LISTEN", err)
+	s.BaseURL, err = baseURL(s.BaseURL)
+	said("BASE_URL", err)
+	s.Ledger, err = ledgerName(s.Ledger)
+	said("LEDGER", err)
+	s.Store, err = storeName(s.Store)
+	said("STORE", err)
+	for name, path := range s.paths() {
+		*path, err = absolute(*path)
+		said(name, err)
+	}
+	return errors.Join(errs...)
+}
+
+// paths are the settings that name files and folders.
+func (s *settings) paths() map[string]*string {
+	return map[string]*string{
+		"DATA": &s.Data, "PROGRAMS": &s.Programs, "TOKEN_FILE": &s.TokenFile, "TOKENS_FILE": &s.TokensFile, "WEBHOOK_KEY_FILE": &s.WebhookKey,
+		"URL_KEY_FILE": &s.URLKeyFile, "TLS_CERT": &s.TLSCert, "TLS_KEY": &s.TLSKey,
+	}
+}
+
+// absolute is a path from the root; ~ is the home folder, which a shell does not
+// put in where a file of settings is read.
+func absolute(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	if rest, ok := strings.CutPrefix(path, "~/"); ok {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", err
+		}
+		path = filepath.Join(home, rest)
+	}
+	return filepath.Abs(path)
+}
+
+// listed is a list without blanks around its entries and without empty ones.
+func listed(list []string) []string {
+	var out []string
+	for _, entry := range list {
+		if entry = strings.TrimSpace(entry); entry != "" {
+			out = append(out, entry)
+		}
+	}
+	return out
+}
+
+// servers are those of beanstalkd, each once.
+func servers(list []string) ([]string, error) {
+	var out []string
+	known := map[string]bool{}
+	for _, text := range listed(list) {
+		addr, err := queue.ParseAddr(text)
+		if err != nil {
+			return nil, err
+		}
+		if !known[addr] {
+			out = append(out, addr)
+		}
+		known[addr] = true
+	}
+	if len(out) == 0 {
+		return nil, errors.New("it names no server")
+	}
+	return out, nil
+}
+
+// listenAddr is host:port of an address that may lack one of both.
+func listenAddr(text string) (string, error) {
+	const wanted = "an address such as 127.0.0.1:8420 or 0.0.0.0:8420 is wanted"
+	host, port := strings.Trim(text, "[]"), defaultListenPort
+	switch _, err := netip.ParseAddr(host); {
+	case err == nil:
+	case strings.Trim(text, "0123456789") == "":
+		host, port = "127.0.0.1", text
+	case strings.Contains(text, ":"):
+		if host, port, err = net.SplitHostPort(text); err != nil {
+			return "", fmt.Errorf("%w: %s", err, wanted)
+		}
+	}
+	if host == "*" {
+		host = ""
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n > 65535 {
+		return "", fmt.Errorf("%.70q is no port: %s", port, wanted)
+	}
+	if strings.ContainsAny(host, "/@ ,") {
+		return "", fmt.Errorf("%.70q is no host: %s", host, wanted)
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// baseURL is what result URLs begin with, without a slash at its end; "" stays.
+func baseURL(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return "", errors.New("it is no URL such as https://results.example")
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Hostname() == "":
+		return "", fmt.Errorf("%.100q is no URL such as https://results.example: it begins with http:// or https:// and a host", text)
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#"):
+		return "", errors.New("result URLs are made by adding an id: it has neither a user, a query nor a fragment")
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return "", fmt.Errorf("%q is no port", port)
+		}
+	}
+	return strings.TrimRight(u.String(), "/"), nil
+}
+
+// ledgerName is sqlite:PATH; "" stays.
+func ledgerName(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	scheme, path, found := strings.Cut(text, ":")
+	switch {
+	case filepath.IsAbs(text):
+		path = text
+	case !found || !strings.EqualFold(scheme, "sqlite"):
+		return "", fmt.Errorf("%.40q is no ledger that this version knows: write sqlite:/PATH", scheme)
+	case strings.HasPrefix(path, "///"):
+		path = path[2:]
+	}
+	if path == "" || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "?#") {
+		return "", errors.New("write sqlite:/PATH")
+	}
+	path, err := absolute(path)
+	return "sqlite:" + path, err
+}
+
+// storeName is file:///PATH; "" stays.
+func storeName(text string) (string, error) {
+	scheme, path, found := strings.Cut(text, ":")
+	switch {
+	case text == "":
+		return "", nil
+	case filepath.IsAbs(text):
+		path = text
+	case !found || !strings.EqualFold(scheme, "file"):
+		return "", fmt.Errorf("%.40q is no store that this version knows: write file:///PATH", scheme)
+	case strings.HasPrefix(path, "//"):
+		u, err := url.Parse("file:" + path)
+		if err != nil || u.Host != "" && u.Host != "localhost" || u.RawQuery != "" || u.Fragment != "" || u.Path == "" {
+			return "", errors.New("write file:///PATH")
+		}
+		path = u.Path
+	}
+	path, err := absolute(path)
+	return (&url.URL{Scheme: "file", Path: path}).String(), err
+}

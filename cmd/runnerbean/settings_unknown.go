@@ -1,0 +1,58 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// clientVariables are known besides the settings of a node.
+var clientVariables = []string{envPrefix + "URL"}
+
+// programVariables are what a node sets for programs; see docs/programs.md.
+var programVariables = []string{"JOB_ID", "ATTEMPT", "PROGRAM", "RESULT_URL", "SCRATCH"}
+
+// unknownSettings says of variables that look like settings and are none what was
+// probably meant. Inside a program those of programs are known.
+func unknownSettings(environ []string) []string {
+	known := map[string]string{}
+	for field := range fieldsOf[settings]() {
+		name := envPrefix + field.Tag.Get("env")
+		known[strings.ToLower(name)] = name
+	}
+	for _, name := range clientVariables {
+		known[strings.ToLower(name)] = name
+	}
+	given := givenSettings(environ)
+	if _, inside := given[envPrefix+"JOB_ID"]; inside {
+		for _, name := range programVariables {
+			delete(given, envPrefix+name)
+		}
+	}
+	var said []string
+	for name := range given {
+		lower := strings.ToLower(name)
+		if !strings.HasPrefix(lower, strings.ToLower(envPrefix)) || known[lower] == name {
+			continue
+		}
+		text := fmt.Sprintf("%s is no setting and is not read", clean(shorten(name, 80)))
+		if near := nearestSetting(lower, known); near != "" {
+			text += "; " + near + " is probably meant"
+		}
+		said = append(said, text)
+	}
+	slices.Sort(said)
+	return said
+}
+
+// nearestSetting compares what follows the prefix, which all have in common.
+func nearestSetting(lower string, known map[string]string) string {
+	prefix := strings.ToLower(envPrefix)
+	rests := map[string]string{}
+	for name, setting := range known {
+		rests[strings.TrimPrefix(name, prefix)] = setting
+	}
+	return rests[jobs.Nearest(strings.TrimPrefix(lower, prefix), rests)]
+}
