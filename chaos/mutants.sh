@@ -82,6 +82,15 @@ mutant 'fence before a publish removed' worker 'TestFence|TestStale' \
 			return errStale' 'case stale(err):
 			return nil'
 
+mutant 'wrapped private addresses are asked' internal/outbound TestReachable \
+	internal/outbound/address.go 'if !public(v4) {' 'if !public(v4) && false {'
+
+mutant 'this node and beanstalkd are asked' internal/outbound 'TestReservedServers|TestListenerIsNeverAsked' \
+	internal/outbound/guard.go 'if err := g.checkReserved(ctx, to); err != nil {' 'if err := error(nil); err != nil {'
+
+mutant 'an older end is delivered beside a newer one' internal/ledger TestNewestEndIsDeliveredLast \
+	internal/ledger/delivery.go "CASE WHEN hooks.owner = '' THEN excluded.next ELSE hooks.next END" 'excluded.next'
+
 mutant 'final kill of the group removed' worker/internal/process TestGroupEnds \
 	worker/internal/process/loop.go '_ = unix.Kill(-g.pid, unix.SIGKILL)
 	left := g.cage.end()' 'left := g.cage.end()'

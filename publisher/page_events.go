@@ -45,7 +45,7 @@ func eventTone(kind string) string {
 	switch kind {
 	case ledger.KindFailed, ledger.KindLost, ledger.KindFault, ledger.KindConflict:
 		return "bad"
-	case ledger.KindRetrying, ledger.KindExpired, ledger.KindInterrupted:
+	case ledger.KindRetrying, ledger.KindExpired, ledger.KindInterrupted, ledger.KindHookGivenUp, ledger.KindDeliveryGivenUp:
 		return "warn"
 	}
 	return ""
@@ -80,7 +80,7 @@ var eventNames = []string{"kind", "node", "job", "by", "since", "until", "text"}
 var eventKinds = []string{
 	ledger.KindFailed, ledger.KindRetrying, ledger.KindLost, ledger.KindFault, ledger.KindConflict, ledger.KindExpired, ledger.KindInterrupted,
 	ledger.KindCancelRequested, ledger.KindCancelled, ledger.KindRetried, ledger.KindReset, ledger.KindReleased,
-	ledger.KindDrained, ledger.KindUndrained, ledger.KindPaused, ledger.KindResumed, ledger.KindSlots,
+	ledger.KindDrained, ledger.KindUndrained, ledger.KindPaused, ledger.KindResumed, ledger.KindSlots, ledger.KindHookGivenUp, ledger.KindDeliveryGivenUp,
 }
 
 // getEventsPage is the log of what the machine and persons have done.

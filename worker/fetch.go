@@ -100,8 +100,11 @@ func (f *fetcher) once(ctx context.Context, src source, dst sink) (jobs.Source, 
 // dialFault makes an error of net/http readable, and says if it may pass.
 func dialFault(err error) error {
 	err = outbound.WithoutURL(err)
-	if outbound.Transient(err) {
+	switch {
+	case outbound.Transient(err):
 		return &passing{err: err}
+	case outbound.ItselfForbidden(err):
+		return fmt.Errorf("%w; put the result of another job into input.data", err)
 	}
 	return err
 }

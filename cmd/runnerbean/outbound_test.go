@@ -66,6 +66,22 @@ func TestJobsReachNeitherNodeNorBeanstalkd(t *testing.T) {
 			t.Errorf("%s: %s, %+v, want %q", input, r.State, r.Error, says)
 		}
 	}
+	if m := p.final(urls[first]).Error.Message; !strings.Contains(m, "input.data") {
+		t.Errorf("it does not say what to do: %s", m)
+	}
+	// Neither are they told nor given anything.
+	told := map[string]string{}
+	for url, says := range map[string]string{p.url + "/api/v1/jobs?x=/": isNode, "http://" + server.Addr + "/": isBeanstalkd, "http://localhost:11300/": "port 11300"} {
+		id := jobs.NewID()
+		p.order(fmt.Sprintf(`{"id":%q,"program":"echo","input":{"data":1},"result":{"url":"%s/%s"}}`, id, strings.TrimSuffix(strings.Replace(url, "127.0.0.1", "localhost", 1), "/api/v1/jobs?x=/"), id))
+		told[id] = says
+	}
+	for id, says := range told {
+		p.until("it is given up: "+says, func() bool {
+			out, _, _ := p.client("", "show", id)
+			return strings.Contains(out, "delivery-given-up") && strings.Contains(out, says)
+		})
+	}
 	// A result may come by a way around, for whoever has its URL may read it.
 	chained := p.final(p.order(fmt.Sprintf(`{"program":"echo","input":{"url":%q}}`, before.URL+own.Path+strings.TrimPrefix(first, p.url))))
 	var read jobs.Result

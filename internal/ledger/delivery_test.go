@@ -157,7 +157,7 @@ func TestNewestEndIsDeliveredLast(t *testing.T) {
 	last := d.due(time.Minute)[0]
 	d.must(d.HookFailed(t.Context(), last, time.Time{}, "far.example: 403", true))
 	v := d.delivery(id)
-	if v.State != jobs.DeliveryGivenUp || v.Message != "far.example: 403" || len(d.logPages(EventFilter{Kind: KindDelivery})) != 1 {
+	if v.State != jobs.DeliveryGivenUp || v.Message != "far.example: 403" || len(d.logPages(EventFilter{Kind: KindDeliveryGivenUp})) != 1 {
 		t.Errorf("it stands as %+v", v)
 	}
 }

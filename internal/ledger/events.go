@@ -33,6 +33,7 @@ const (
 	KindResumed         = "resumed"
 	KindSlots           = "slots"
 	KindHookGivenUp     = "webhook-given-up"
+	KindDeliveryGivenUp = "delivery-given-up"
 	KindFailed          = "failed"
 	KindSucceeded       = "succeeded"
 )

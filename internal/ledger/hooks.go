@@ -183,7 +183,7 @@ func (l *Ledger) giveUpHook(ctx context.Context, h Hook, message string) error {
 	return l.settleHook(ctx, "hook-failed", false, h, func(t *txn) error {
 		if h.Kind == KindDelivery {
 			h.Tries++
-			t.note(KindDelivery, h.Job, "", "the result was not delivered; it stays at its node: "+message)
+			t.note(KindDeliveryGivenUp, h.Job, "", "the result was not delivered; it stays at its node: "+message)
 			return t.settleDelivery(h, true, message)
 		}
 		t.note(KindHookGivenUp, h.Job, "", "a webhook was not told of the end: "+message)

@@ -27,6 +27,12 @@ func Forbidden(err error) bool {
 	return ok
 }
 
+// ItselfForbidden reports whether an address was refused that leads to this node.
+func ItselfForbidden(err error) bool {
+	r, ok := errors.AsType[*refusal](err)
+	return ok && r.why == isThisNode
+}
+
 // fault is an error in words for those who have written the URL: it names hosts as
 // they did, and never an address, a name server or a certificate's other names, for
 // those may be of the own network.

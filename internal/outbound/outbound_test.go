@@ -82,6 +82,12 @@ func TestOnlyPublicAddresses(t *testing.T) {
 	if err := get(t, NewClient(loopback), server.URL); err != nil {
 		t.Error(err)
 	}
+	// What is allowed is not opened in another form.
+	for _, host := range []string{"[::ffff:127.0.0.1]:", "[::ffff:7f00:1]:", "[0:0:0:0:0:ffff:127.0.0.1]:"} {
+		if err := get(t, NewClient(loopback), "http://"+host+u.Port()); !Forbidden(err) {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
 }
 
 // TestRefererIsNotSent keeps signed URLs from the hosts that they redirect to.

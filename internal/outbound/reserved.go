@@ -20,7 +20,7 @@ const lookupTimeout = 5 * time.Second
 const (
 	portRefused  = "has port 11300, that of beanstalkd, which is never asked"
 	isBeanstalkd = "is a beanstalkd server, which is never asked"
-	isThisNode   = "is this node, which never asks itself; put the result of another job into input.data"
+	isThisNode   = "is this node, which never asks itself"
 )
 
 // reserved is a server that is never asked.

@@ -74,8 +74,11 @@ func TestListenerIsNeverAsked(t *testing.T) {
 		}
 	}
 	err = get(t, NewClient(Config{Allow: everything, Listener: u.Host}), server.URL)
-	if !strings.Contains(err.Error(), "this node") || !strings.Contains(err.Error(), "input.data") {
+	if !ItselfForbidden(err) || !strings.Contains(err.Error(), "this node") {
 		t.Errorf("it says %v", err)
+	}
+	if err := get(t, NewClient(Config{}), server.URL); ItselfForbidden(err) {
+		t.Errorf("of a private address it says %v", err)
 	}
 }
 
