@@ -42,11 +42,13 @@ type attempt struct {
 	// program at once.
 	cancel, kill context.CancelCauseFunc
 	killed       context.Context
+	alive        context.Context              // ends with cancel
 	verb         atomic.Pointer[ledger.Verb]  // what a person has asked for
 	panic        atomic.Pointer[panics.Error] // in another goroutine
 
 	span       span
-	began, ran time.Time // of the program; zero until then
+	began, ran time.Time     // of the program; zero until then
+	checked    time.Duration // what checks against schemas took
 
 	dir     string // working directory
 	sources []jobs.Source
@@ -172,7 +174,7 @@ func (a *attempt) exec(ctx context.Context, in *input) error {
 	exit, err := process.Run(ctx, process.Spec{
 		Path: a.program.path, Env: a.environment(), Dir: a.dir,
 		Stdin: in.data, StdinFile: in.file, MaxStdout: a.cfg.MaxStdout,
-		Log: &a.log, Event: live.event, Timeout: a.timeout(), Stall: a.stall(), Grace: a.cfg.Grace, Kill: a.killed,
+		Log: &a.log, Event: live.event, Timeout: max(a.timeout()-a.checked, time.Millisecond), Stall: a.stall(), Grace: a.cfg.Grace, Kill: a.killed,
 		Pause: a.gate, Handle: &a.handle,
 		MemoryLimit: a.memory(), FileSize: a.room(), OpenFiles: a.cfg.MaxOpenFiles,
 	})

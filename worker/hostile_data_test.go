@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -77,4 +79,72 @@ func TestHostileSchema(t *testing.T) {
 	}
 	r.start()
 	r.await(r.submit(job("good")), jobs.Succeeded)
+}
+
+// TestEndlessChecks are values and schemas whose check would not come to its
+// end in time. Timeout, cancel and the end of the node end it.
+func TestEndlessChecks(t *testing.T) {
+	t.Parallel()
+	// Each level is checked twice for each of the two alternatives.
+	const tree = `{"$ref":"#/$defs/t","$defs":{"t":{"anyOf":[{"items":{"$ref":"#/$defs/t"},"maxItems":0},{"allOf":[
+		{"items":{"$ref":"#/$defs/t"}},{"items":{"$ref":"#/$defs/t"}}]}]}}}`
+	value := strings.Repeat("[", 60) + strings.Repeat("]", 60)
+	for _, side := range []string{"input", "result"} {
+		t.Run(side, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, func(c *Config) { c.Slots, c.ShutdownGrace = 4, time.Millisecond })
+			r.installFolder("twice", "cat", `{"`+side+`":`+tree+`}`)
+			n := r.start()
+			submit := func(timeout time.Duration) string {
+				j := job("twice")
+				j.Input.Data, j.Timeout = []byte(value), jobs.Duration(timeout)
+				return r.submit(j)
+			}
+			late, cancelled, interrupted := submit(300*time.Millisecond), submit(0), submit(0)
+			if e := r.await(late, jobs.Failed).Error; e.Class != jobs.OutcomeTimeout || !strings.Contains(e.Message, "check against the schema took too long") {
+				t.Errorf("error is %+v", e)
+			}
+			r.await(cancelled, jobs.Running)
+			_, err := r.ledger.Act(t.Context(), ledger.VerbCancel, "", []ledger.Target{{ID: cancelled}})
+			r.must(err)
+			r.await(cancelled, jobs.Cancelled)
+			r.await(interrupted, jobs.Running)
+			n.stop()
+			n.wait()
+			if outcomes := r.outcomes(interrupted); r.get(interrupted).State != jobs.Queued || len(outcomes) != 1 || outcomes[0] != jobs.OutcomeInterrupted {
+				t.Errorf("outcomes are %v", outcomes)
+			}
+		})
+	}
+}
+
+// TestLargeChecks are values that took minutes and gigabytes once.
+func TestLargeChecks(t *testing.T) {
+	t.Parallel()
+	zeros := "[" + strings.Repeat("0,", 4<<20) + "0]"
+	exponents := "[" + strings.Repeat("1e999999,", 4000) + "1]"
+	url := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/zeros" {
+			fmt.Fprint(w, zeros)
+			return
+		}
+		fmt.Fprint(w, exponents)
+	})
+	r := newRig(t)
+	r.installFolder("numbers", "wc -c", `{"input":{"items":{"type":"integer","minimum":0,"multipleOf":1}}}`)
+	r.installFolder("unique", "cat", `{"input":{"uniqueItems":true}}`)
+	r.start()
+	submit := func(program, path string) string {
+		j := job(program)
+		j.Input = jobs.Input{URL: url + path}
+		return r.submit(j)
+	}
+	good, twice, bad := submit("numbers", "/zeros"), submit("unique", "/zeros"), submit("numbers", "/exponents")
+	r.await(good, jobs.Succeeded)
+	if e := r.await(twice, jobs.Failed).Error; e.Class != jobs.OutcomeInput || !strings.Contains(e.Message, "index 1 is equal") {
+		t.Errorf("error is %+v", e)
+	}
+	if e := r.await(bad, jobs.Failed).Error; e.Class != jobs.OutcomeInput || e.Pointer != "/0" {
+		t.Errorf("error is %+v", e)
+	}
 }

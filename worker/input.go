@@ -128,40 +128,22 @@ func (a *attempt) download(ctx context.Context) (input, error) {
 	if err != nil {
 		return in, &local{err}
 	}
-	if err := checkValue(r); err != nil {
+	if err := checkValue(ctx, r); err != nil {
 		return in, fmt.Errorf("%s: %w", got.URL, err)
 	}
 	return in, nil
-}
-
-// checkInput checks an input against the program's schema.
-func (a *attempt) checkInput(ctx context.Context, in *input) error {
-	want := a.program.manifest.input
-	if want == nil {
-		return nil
-	}
-	if size := a.sources[0].Size; size > maxWithSchema {
-		return fmt.Errorf("it has %d bytes, and a program with an input schema takes at most %d", size, maxWithSchema)
-	}
-	data := in.data
-	if in.file != nil {
-		r, err := in.reader()
-		if err != nil {
-			return &local{err}
-		}
-		if data, err = io.ReadAll(r); err != nil {
-			return &local{err}
-		}
-	}
-	return want.Check(ctx, data)
 }
 
 // inputFault makes of err the end of an attempt. A value that does not fit the
 // schema is pointed at itself, within the job document where it is part of it.
 func inputFault(err error, pointer string) error {
 	var here *local
-	if errors.As(err, &here) {
+	var over *fault
+	switch {
+	case errors.As(err, &here):
 		return nodeFault("the input cannot be stored", err)
+	case errors.As(err, &over):
+		return over
 	}
 	message := "the input cannot be had: " + err.Error()
 	var wrong *validate.Mismatch

@@ -281,7 +281,7 @@ func (l *lane) attempt(ctx context.Context, message *queue.Delivery, a *attempt)
 	defer cancel(nil)
 	killed, kill := context.WithCancelCause(context.Background())
 	defer kill(nil)
-	a.cancel, a.kill, a.killed = cancel, kill, killed
+	a.cancel, a.alive, a.kill, a.killed = cancel, run, kill, killed
 	l.running.add(a)
 	keeper := a.keep(run, message)
 	err := a.runSafely(run)

@@ -34,6 +34,10 @@ func (e *outputError) Error() string { return e.message }
 // outputFault is the end of an attempt whose stdout is not one good JSON value.
 // Another attempt would print the same.
 func outputFault(err error) error {
+	var over *fault
+	if errors.As(err, &over) {
+		return over
+	}
 	f := &fault{outcome: jobs.OutcomeError, final: true}
 	var wrong *validate.Mismatch
 	var bad *outputError

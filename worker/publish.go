@@ -77,7 +77,10 @@ func (a *attempt) compose(ctx context.Context) ([]byte, error) {
 	if document, err = appendValue(document, a.exit.Stdout); err != nil {
 		return nil, outputFault(err)
 	}
-	if err := a.program.manifest.result.Check(ctx, a.exit.Stdout); err != nil {
+	if err := a.checkResult(a.alive); err != nil {
+		if a.alive.Err() != nil {
+			return nil, a.stopped(a.alive)
+		}
 		return nil, outputFault(err)
 	}
 	artifacts, err := a.artifacts(ctx)

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,13 +14,18 @@ import (
 	"github.com/runnerbean/runnerbean/internal/logtext"
 )
 
-// maxDepth is how deep the JSON of inputs and results may be nested.
-const maxDepth = 1000
+const (
+	// maxDepth is how deep the JSON of inputs and results may be nested.
+	maxDepth = 1000
+	// maxMembers is how many members one object may have.
+	maxMembers = 1_000_000
+)
 
 var (
-	errDepth = fmt.Errorf("nested more than %d deep", maxDepth)
-	errEmpty = errors.New("empty")
-	errMany  = errors.New("more than one JSON value")
+	errDepth   = fmt.Errorf("nested more than %d deep", maxDepth)
+	errMembers = fmt.Errorf("it has an object with more than %d members", maxMembers)
+	errEmpty   = errors.New("empty")
+	errMany    = errors.New("more than one JSON value")
 )
 
 // appendValue appends the one JSON value that data holds to dst, white space
@@ -42,8 +48,8 @@ func appendValue(dst, data []byte) ([]byte, error) {
 
 // checkValue reads r to its end and says what keeps it from being one JSON
 // value.
-func checkValue(r io.Reader) error {
-	dec := jsontext.NewDecoder(&depthReader{r: r})
+func checkValue(ctx context.Context, r io.Reader) error {
+	dec := jsontext.NewDecoder(&depthReader{ctx: ctx, r: r})
 	err := dec.SkipValue()
 	if errors.Is(err, io.EOF) && dec.InputOffset() == 0 {
 		return errEmpty
@@ -65,6 +71,8 @@ func streamFault(err error) error {
 	switch {
 	case errors.Is(err, errDepth):
 		return errDepth
+	case errors.Is(err, errMembers):
+		return errMembers
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New("not JSON: it ends in the middle of a value")
 	case errors.As(err, &syntax):
@@ -73,10 +81,12 @@ func streamFault(err error) error {
 	return err
 }
 
-// depthMeter counts how deep brackets are nested in the JSON that it is given.
+// depthMeter counts how deep brackets are nested in the JSON that it is given,
+// and how many members an object has: the decoder remembers their names.
 type depthMeter struct {
 	depth           int
 	quoted, escaped bool
+	members         [maxDepth + 1]int32 // of the object at each depth
 }
 
 func (m *depthMeter) add(data []byte) error {
@@ -93,19 +103,28 @@ func (m *depthMeter) add(data []byte) error {
 			if m.depth++; m.depth > maxDepth {
 				return errDepth
 			}
+			m.members[max(m.depth, 0)] = 0
 		case c == '}' || c == ']':
 			m.depth--
+		case c == ':' && m.depth > 0:
+			if m.members[m.depth]++; m.members[m.depth] > maxMembers {
+				return errMembers
+			}
 		}
 	}
 	return nil
 }
 
 type depthReader struct {
-	r io.Reader
-	m depthMeter
+	ctx context.Context
+	r   io.Reader
+	m   depthMeter
 }
 
 func (d *depthReader) Read(p []byte) (int, error) {
+	if d.ctx.Err() != nil {
+		return 0, context.Cause(d.ctx)
+	}
 	n, err := d.r.Read(p)
 	if deep := d.m.add(p[:n]); deep != nil {
 		return 0, deep

@@ -40,7 +40,7 @@ func FuzzOutput(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		out, err := appendValue(nil, data)
-		if stream := checkValue(bytes.NewReader(data)); (stream == nil) != (err == nil) {
+		if stream := checkValue(t.Context(), bytes.NewReader(data)); (stream == nil) != (err == nil) {
 			t.Fatalf("at once: %v, as a stream: %v", err, stream)
 		}
 		if err != nil {

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/worker/internal/process"
@@ -36,6 +38,7 @@ type Worker struct {
 	inputBackoff backoff
 	fetcher      *fetcher
 	scratch      *scratchFolder
+	checks       *semaphore.Weighted // bytes of inputs in memory for checks
 }
 
 // New checks the configuration and looks at the installed programs. It does
@@ -55,6 +58,7 @@ func New(cfg Config) (*Worker, error) {
 		scratch:      newScratchFolder(cfg.Scratch, cfg.Logger),
 		backoff:      backoff{base: cfg.BackoffBase, most: cfg.BackoffMax, jitter: cfg.Jitter},
 		inputBackoff: backoff{base: 5 * cfg.BackoffBase, most: 3 * cfg.BackoffMax, jitter: cfg.Jitter},
+		checks:       semaphore.NewWeighted(maxChecked),
 		fetcher: &fetcher{
 			client: outbound.NewClient(cfg.Outbound), timeout: cfg.FetchTimeout,
 			backoff: backoff{base: min(cfg.BackoffBase, time.Second), most: 10 * time.Second, jitter: cfg.Jitter},

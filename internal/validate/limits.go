@@ -27,10 +27,13 @@ type measures struct{ depth, values int }
 // checked in bounded time: numbers beyond the bounds and deep nesting.
 func measure(ctx context.Context, text []byte, deepest int) (measures, error) {
 	var m measures
-	depth := 0
+	depth, look := 0, 0
 	for i := 0; i < len(text); i++ {
-		if i%step == 0 && ctx.Err() != nil {
-			return m, context.Cause(ctx)
+		if i >= look {
+			if ctx.Err() != nil {
+				return m, context.Cause(ctx)
+			}
+			look = i + step
 		}
 		switch c := text[i]; {
 		case c == '"':
@@ -47,7 +50,7 @@ func measure(ctx context.Context, text []byte, deepest int) (measures, error) {
 		case c == '-' || c >= '0' && c <= '9':
 			end := numberEnd(text, i)
 			if fault := numberFault(text[i:end]); fault != "" {
-				return m, &Mismatch{Pointer: pointerAt(text, i), Message: fault}
+				return m, &Mismatch{Pointer: pointerAt(ctx, text, i), Message: fault}
 			}
 			m.values++
 			i = end - 1
@@ -58,7 +61,13 @@ func measure(ctx context.Context, text []byte, deepest int) (measures, error) {
 
 // numberFault says what keeps a JSON number from being checked, if anything.
 func numberFault(text []byte) string {
-	mantissa, exponent, _ := bytes.Cut(bytes.ToLower(text), []byte("e"))
+	if len(text) <= 4 {
+		return "" // at most 9e99, mostly a digit or two
+	}
+	mantissa, exponent := text, []byte(nil)
+	if i := bytes.IndexAny(text, "eE"); i >= 0 {
+		mantissa, exponent = text[:i], text[i+1:]
+	}
 	digits := len(mantissa) - bytes.Count(mantissa, []byte(".")) - bytes.Count(mantissa, []byte("-"))
 	if digits > maxDigits {
 		return fmt.Sprintf("the number has %d digits; at most %d can be checked", digits, maxDigits)
@@ -73,11 +82,13 @@ func numberFault(text []byte) string {
 	return ""
 }
 
-// pointerAt is the JSON pointer (RFC 6901) of the value that begins at offset.
-func pointerAt(text []byte, offset int) string {
+// pointerAt is the JSON pointer (RFC 6901) of the value or name that begins at
+// offset, or of one before it where ctx ends.
+func pointerAt(ctx context.Context, text []byte, offset int) string {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	for {
-		if _, err := dec.ReadToken(); err != nil || dec.InputOffset() > int64(offset) {
+	for n := 0; ; n++ {
+		_, err := dec.ReadToken()
+		if err != nil || dec.InputOffset() > int64(offset) || n%step == 0 && ctx.Err() != nil {
 			return string(dec.StackPointer())
 		}
 	}

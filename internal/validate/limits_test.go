@@ -75,7 +75,7 @@ func compile(t testing.TB, text string) *Schema {
 	t.Helper()
 	s, err := Compile([]byte(text))
 	if err != nil {
-		t.Fatalf("%s: %v", text, err)
+		t.Fatalf("%.200s: %v", text, err)
 	}
 	return s
 }

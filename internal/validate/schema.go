@@ -28,7 +28,7 @@ const step = 1 << 12
 
 // Schema is a compiled JSON Schema: 2020-12, unless its $schema names an older
 // draft. It may be used by several goroutines.
-type Schema struct{ root *jsonschema.Schema }
+type Schema struct{ root *rule }
 
 // Mismatch is the error of a value that its schema does not allow, or that is
 // beyond what can be checked.
@@ -44,6 +44,9 @@ func (m *Mismatch) Error() string {
 	return m.Pointer + ": " + m.Message
 }
 
+// schemaName is how a schema is called while it is compiled.
+const schemaName = "mem:///schema.json"
+
 // Compile compiles a schema that may refer to itself only: nothing is loaded from
 // the network or from files. The text must be one JSON value.
 func Compile(text []byte) (compiled *Schema, err error) {
@@ -55,25 +58,42 @@ func Compile(text []byte) (compiled *Schema, err error) {
 	if m.values > maxSchemaValues {
 		return nil, fmt.Errorf("it has more than %d values", maxSchemaValues)
 	}
+	var document any
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	if err := dec.Decode(&document); err != nil {
+		return nil, err
+	}
+	if err := new(patterns).walk(document); err != nil {
+		return nil, err
+	}
 	c := jsonschema.NewCompiler()
 	c.Draft = jsonschema.Draft2020
 	c.AssertFormat = true
 	c.LoadURL = func(url string) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("%s: a schema may refer to itself only", url)
 	}
-	const name = "mem:///schema.json"
-	if err := c.AddResource(name, bytes.NewReader(text)); err != nil {
+	if err := c.AddResource(schemaName, bytes.NewReader(text)); err != nil {
 		return nil, err
 	}
-	root, err := c.Compile(name)
+	root, err := c.Compile(schemaName)
 	if err != nil {
 		return nil, fmt.Errorf("it is not a JSON Schema: %w", err)
 	}
-	return &Schema{root: root}, nil
+	return newSchema(root, document)
 }
 
-// Check checks a well-formed JSON value; nil allows all. The error is a
-// [*Mismatch], or the cause of the context's end.
+func newSchema(root *jsonschema.Schema, document any) (*Schema, error) {
+	b := &rules{made: map[*jsonschema.Schema]*rule{}, anchors: map[string]int{}}
+	b.count(document)
+	s := &Schema{root: b.rule(root)}
+	return s, b.err
+}
+
+// Check checks a JSON value that is well-formed and in which no name occurs
+// twice in an object; nil allows all. It takes time with the size of the value
+// and what the schema asks, and memory for itemwise comparison only. The error is
+// a [*Mismatch], or the cause of the context's end.
 func (s *Schema) Check(ctx context.Context, value []byte) error {
 	if s == nil {
 		return nil
@@ -81,18 +101,13 @@ func (s *Schema) Check(ctx context.Context, value []byte) error {
 	if _, err := measure(ctx, value, maxNesting); err != nil {
 		return err
 	}
-	dec := json.NewDecoder(bytes.NewReader(value))
-	dec.UseNumber()
-	var v any
-	if err := dec.Decode(&v); err != nil {
+	r := run{ctx: ctx, text: value, left: step}
+	ok, err := r.check(s.root)
+	switch {
+	case errors.Is(err, errApplied):
+		return &Mismatch{Message: err.Error()}
+	case err != nil || ok:
 		return err
 	}
-	var fault *jsonschema.ValidationError
-	if err := s.root.Validate(v); !errors.As(err, &fault) {
-		return err
-	}
-	for len(fault.Causes) > 0 {
-		fault = fault.Causes[0]
-	}
-	return &Mismatch{Pointer: fault.InstanceLocation, Message: fault.Message}
+	return r.mismatch(ctx)
 }

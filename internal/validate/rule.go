@@ -1,0 +1,344 @@
+package validate
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v5"
+)
+
+// rule is a compiled schema in the form in which values are checked. The library
+// reads and resolves schemas; it checks values with time and memory without
+// bounds, and cannot be stopped.
+type rule struct {
+	never, always bool // the schemas false and true
+
+	kinds              kind
+	typeText           string
+	enum, constant     map[fingerprint]struct{} // nil: any value
+	enumText           string
+	format             func(any) bool
+	formatName         string
+	minimum, maximum   *limit
+	above, below       *limit // exclusive
+	multiple           *limit
+	minText, maxText   int // -1: none
+	pattern            *pattern
+	object             *objectRule // nil: nothing is asked of objects
+	array              *arrayRule
+	all, any, one      []*rule // all holds references, too
+	not, when          *rule
+	then, otherwise    *rule
+	restNames          *rule // unevaluatedProperties
+	restItems          *rule // unevaluatedItems
+	textual, numerical bool  // something is asked of strings, of numbers
+}
+
+type objectRule struct {
+	min, max   int
+	required   []string
+	named      map[string]*rule
+	patterns   []namedRule
+	others     *rule // additionalProperties; nil: any
+	closed     bool  // others are counted as evaluated
+	names      *rule
+	needs      map[string][]string
+	dependents map[string]*rule
+	wanted     map[string]bool // names whose presence matters
+}
+
+type namedRule struct {
+	*pattern
+	rule *rule
+}
+
+type arrayRule struct {
+	min, max    int
+	unique      bool
+	first       []*rule
+	rest        *rule // of the items behind the first; nil: any
+	closed      bool  // the rest are counted as evaluated
+	contains    *rule
+	least, most int
+	counts      bool // what contains finds is counted as evaluated
+}
+
+// rules turns compiled schemas into rules, each once.
+type rules struct {
+	made    map[*jsonschema.Schema]*rule
+	anchors map[string]int // how often each $dynamicAnchor is set
+	err     error
+}
+
+func (b *rules) rule(s *jsonschema.Schema) *rule {
+	if s == nil {
+		return nil
+	}
+	if r := b.made[s]; r != nil {
+		return r
+	}
+	r := &rule{}
+	b.made[s] = r
+	if s.Always != nil {
+		r.always, r.never = *s.Always, !*s.Always
+		return r
+	}
+	for _, n := range []int{s.MinLength, s.MaxLength, s.MinItems, s.MaxItems, s.MinProperties, s.MaxProperties, s.MinContains, s.MaxContains} {
+		if n < -1 {
+			b.fail(s, "a length or count is out of range")
+		}
+	}
+	b.scalars(r, s)
+	b.objects(r, s)
+	b.arrays(r, s)
+	b.inPlace(r, s)
+	return r
+}
+
+func (b *rules) fail(s *jsonschema.Schema, what string) {
+	if b.err == nil {
+		_, at, _ := strings.Cut(s.Location, "#")
+		b.err = fmt.Errorf("%s%s", strings.TrimSuffix(at+": ", "/: "), what)
+	}
+}
+
+func (b *rules) list(schemas []*jsonschema.Schema) []*rule {
+	var list []*rule
+	for _, s := range schemas {
+		list = append(list, b.rule(s))
+	}
+	return list
+}
+
+// scalars is what does not lead to other schemas.
+func (b *rules) scalars(r *rule, s *jsonschema.Schema) {
+	for _, name := range s.Types {
+		r.kinds |= kindNames[name]
+	}
+	r.typeText = strings.Join(s.Types, " or ")
+	r.constant, r.enum = b.prints(s, s.Constant), b.prints(s, s.Enum)
+	r.enumText = valuesText(s.Constant)
+	if len(s.Enum) > 0 {
+		r.enumText = valuesText(s.Enum)
+	}
+	r.format, r.formatName = formatOf(s.Format), s.Format
+	r.minimum, r.maximum, r.multiple = newLimit(s.Minimum), newLimit(s.Maximum), newLimit(s.MultipleOf)
+	r.above, r.below = newLimit(s.ExclusiveMinimum), newLimit(s.ExclusiveMaximum)
+	r.minText, r.maxText, r.pattern = s.MinLength, s.MaxLength, newPattern(s.Pattern)
+	r.textual = r.minText > 0 || r.maxText >= 0 || r.pattern != nil || r.format != nil
+	for _, l := range []*limit{r.minimum, r.maximum, r.above, r.below, r.multiple} {
+		r.numerical = r.numerical || l != nil
+	}
+}
+
+// prints are the fingerprints of values; nil where there are none.
+func (b *rules) prints(s *jsonschema.Schema, values []any) map[fingerprint]struct{} {
+	if len(values) == 0 {
+		return nil
+	}
+	set := make(map[fingerprint]struct{}, len(values))
+	for _, v := range values {
+		text, err := json.Marshal(v)
+		if err != nil {
+			b.fail(s, err.Error())
+			continue
+		}
+		r := run{text: text}
+		f, _ := r.print(0)
+		set[f] = struct{}{}
+	}
+	return set
+}
+
+// maxValues is how many values of an enum a message names, and maxValueText how
+// long they may be together.
+const (
+	maxValues    = 12
+	maxValueText = 200
+)
+
+// valuesText lists values as a message says them; empty where they are too many
+// or too long.
+func valuesText(values []any) string {
+	if len(values) > maxValues {
+		return ""
+	}
+	var list []string
+	for _, v := range values {
+		text, _ := json.Marshal(v)
+		list = append(list, string(text))
+	}
+	text := strings.Join(list, ", ")
+	if len(text) > maxValueText {
+		return ""
+	}
+	return text
+}
+
+func (b *rules) objects(r *rule, s *jsonschema.Schema) {
+	o := &objectRule{
+		min: s.MinProperties, max: s.MaxProperties, required: s.Required, names: b.rule(s.PropertyNames),
+		named: map[string]*rule{}, needs: map[string][]string{}, dependents: map[string]*rule{}, wanted: map[string]bool{},
+	}
+	for name, sub := range s.Properties {
+		o.named[name] = b.rule(sub)
+	}
+	for re, sub := range s.PatternProperties {
+		o.patterns = append(o.patterns, namedRule{newPattern(re), b.rule(sub)})
+	}
+	slices.SortFunc(o.patterns, func(x, y namedRule) int { return strings.Compare(x.String(), y.String()) })
+	switch others := s.AdditionalProperties.(type) {
+	case bool:
+		o.closed = true
+		if !others {
+			o.others = &rule{never: true}
+		}
+	case *jsonschema.Schema:
+		o.closed, o.others = true, b.rule(others)
+	}
+	for name, needs := range s.DependentRequired {
+		o.needs[name] = needs
+	}
+	for name, sub := range s.DependentSchemas {
+		o.dependents[name] = b.rule(sub)
+	}
+	for name, what := range s.Dependencies {
+		switch what := what.(type) {
+		case []string:
+			o.needs[name] = what
+		case *jsonschema.Schema:
+			o.dependents[name] = b.rule(what)
+		}
+	}
+	o.want()
+	if o.min > 0 || o.max >= 0 || o.names != nil || o.closed || len(o.named)+len(o.patterns)+len(o.wanted) > 0 {
+		r.object = o
+	}
+}
+
+// want notes the names whose presence matters.
+func (o *objectRule) want() {
+	for _, name := range o.required {
+		o.wanted[name] = true
+	}
+	for name, needs := range o.needs {
+		o.wanted[name] = true
+		for _, n := range needs {
+			o.wanted[n] = true
+		}
+	}
+	for name := range o.dependents {
+		o.wanted[name] = true
+	}
+}
+
+func (b *rules) arrays(r *rule, s *jsonschema.Schema) {
+	a := &arrayRule{min: s.MinItems, max: s.MaxItems, unique: s.UniqueItems, contains: b.rule(s.Contains), least: s.MinContains, most: s.MaxContains, counts: s.ContainsEval}
+	a.first, a.rest = b.list(s.PrefixItems), b.rule(s.Items2020)
+	switch items := s.Items.(type) { // of the drafts before 2020-12
+	case *jsonschema.Schema:
+		a.rest = b.rule(items)
+	case []*jsonschema.Schema:
+		a.first = b.list(items)
+		switch others := s.AdditionalItems.(type) {
+		case bool:
+			a.closed = true
+			if !others {
+				a.rest = &rule{never: true}
+			}
+		case *jsonschema.Schema:
+			a.rest = b.rule(others)
+		}
+	}
+	a.closed = a.closed || a.rest != nil
+	if a.min > 0 || a.max >= 0 || a.unique || a.contains != nil || a.closed || len(a.first) > 0 {
+		r.array = a
+	}
+}
+
+// inPlace is what is asked of the same value by other schemas.
+func (b *rules) inPlace(r *rule, s *jsonschema.Schema) {
+	for _, ref := range []*jsonschema.Schema{s.Ref, b.fixed(s, s.RecursiveRef), b.fixed(s, s.DynamicRef)} {
+		if ref != nil {
+			r.all = append(r.all, b.rule(ref))
+		}
+	}
+	r.all = append(r.all, b.list(s.AllOf)...)
+	r.any, r.one, r.not = b.list(s.AnyOf), b.list(s.OneOf), b.rule(s.Not)
+	r.when, r.then, r.otherwise = b.rule(s.If), b.rule(s.Then), b.rule(s.Else)
+	r.restNames, r.restItems = b.rule(s.UnevaluatedProperties), b.rule(s.UnevaluatedItems)
+}
+
+// fixed is what a dynamic reference leads to, which must not depend on the way
+// to it: one that several schemas can be meant by is refused.
+func (b *rules) fixed(s, ref *jsonschema.Schema) *jsonschema.Schema {
+	if ref == nil {
+		return nil
+	}
+	own := !strings.HasPrefix(ref.Location, "https://json-schema.org/")
+	if !own || ref.DynamicAnchor != "" && b.anchors[ref.DynamicAnchor] > 1 || ref.RecursiveAnchor && b.anchors[""] > 1 {
+		b.fail(s, "a dynamic reference that may lead to several schemas is not supported; use $ref")
+	}
+	return ref
+}
+
+// count finds the dynamic anchors in a schema.
+func (b *rules) count(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			b.count(e)
+		}
+	case map[string]any:
+		if name, ok := v["$dynamicAnchor"].(string); ok {
+			b.anchors[name]++
+		}
+		if v["$recursiveAnchor"] == true {
+			b.anchors[""]++
+		}
+		for _, e := range v {
+			b.count(e)
+		}
+	}
+}
+
+const (
+	// maxFormatted bounds the strings that are checked against a format, but for
+	// URIs and pointers, whose check takes time with their length only.
+	maxFormatted = 8 << 10
+	// maxNamedRegex bounds regular expressions that are values.
+	maxNamedRegex = 1 << 10
+)
+
+// formatOf is the check of a format; nil where it is not known.
+func formatOf(name string) func(any) bool {
+	check := jsonschema.Formats[name]
+	switch name {
+	case "uri", "iri", "uri-reference", "uriref", "iri-reference", "json-pointer", "relative-json-pointer":
+		return check
+	case "regex":
+		return isRegex
+	}
+	if check == nil {
+		return nil
+	}
+	return func(v any) bool {
+		content, _ := v.(string)
+		return len(content) <= maxFormatted && check(v)
+	}
+}
+
+func isRegex(v any) bool {
+	content, _ := v.(string)
+	if len(content) > maxNamedRegex || patternSize(content) > maxPattern {
+		return false
+	}
+	_, err := regexp.Compile(content)
+	return err == nil
+}
+
+var errEnd = errors.New("the end")

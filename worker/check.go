@@ -1,0 +1,88 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const (
+	// maxChecked is how many bytes of inputs that are kept in files may be in
+	// memory at one time, of all slots, to be checked against schemas.
+	maxChecked = 4 * maxWithSchema
+	// leastCheck is what is left at least of an attempt's time for the check of its
+	// result, so that work that just came to its end in time is not lost.
+	leastCheck = 10 * time.Second
+)
+
+// errCheckTime is the cause of the end of a check that took too long.
+var errCheckTime = errors.New("the check against the schema took too long")
+
+// checkInput checks an input against the program's schema.
+func (a *attempt) checkInput(ctx context.Context, in *input) error {
+	want := a.program.manifest.input
+	if want == nil {
+		return nil
+	}
+	ctx, done := a.checking(ctx, a.timeout())
+	defer done()
+	data := in.data
+	if in.file != nil {
+		info, err := in.file.Stat()
+		if err != nil {
+			return &local{err}
+		}
+		if info.Size() > maxWithSchema {
+			return fmt.Errorf("it has %d bytes, and a program with an input schema takes at most %d", info.Size(), maxWithSchema)
+		}
+		if err := a.checks.Acquire(ctx, info.Size()); err != nil {
+			return a.checkFault(context.Cause(ctx))
+		}
+		defer a.checks.Release(info.Size())
+		r, err := in.reader()
+		if err != nil {
+			return &local{err}
+		}
+		data = make([]byte, info.Size())
+		if _, err := io.ReadFull(r, data); err != nil {
+			return &local{err}
+		}
+	}
+	return a.checkFault(want.Check(ctx, data))
+}
+
+// checkResult checks what the program printed against its schema.
+func (a *attempt) checkResult(ctx context.Context) error {
+	want := a.program.manifest.result
+	if want == nil {
+		return nil
+	}
+	left := a.timeout() - a.checked - a.ran.Sub(a.began)
+	ctx, done := a.checking(ctx, max(left, min(leastCheck, a.timeout())))
+	defer done()
+	return a.checkFault(want.Check(ctx, a.exit.Stdout))
+}
+
+// checking is the context of a check that may take as long as left. The time
+// until done counts as time of the attempt.
+func (a *attempt) checking(ctx context.Context, left time.Duration) (_ context.Context, done func()) {
+	start := time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, left, errCheckTime)
+	return ctx, func() {
+		cancel()
+		a.checked += time.Since(start)
+	}
+}
+
+// checkFault makes a time-out of a check the end of the attempt: another one
+// would take as long.
+func (a *attempt) checkFault(err error) error {
+	if !errors.Is(err, errCheckTime) {
+		return err
+	}
+	return &fault{outcome: jobs.OutcomeTimeout, final: true, message: fmt.Sprintf("%v: an attempt may take %s", errCheckTime, a.timeout())}
+}
