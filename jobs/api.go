@@ -75,6 +75,10 @@ type Attempt struct {
 	// Quarantine is whether nothing ran beside it on its node, because the job had
 	// been lost with its nodes before.
 	Quarantine bool `json:"quarantine,omitzero"`
+	// Artifacts are the files that it left without a success, kept of the newest
+	// attempts, and LeftOut what is not kept of them.
+	Artifacts []Artifact `json:"artifacts,omitempty"`
+	LeftOut   []LeftOut  `json:"left_out,omitempty"`
 }
 
 // Event is one thing that the machine or a person did.

@@ -38,6 +38,7 @@ type Result struct {
 	// Result is the program's own output.
 	Result    json.RawMessage `json:"result,omitzero"`
 	Artifacts []Artifact      `json:"artifacts,omitempty"`
+	LeftOut   []LeftOut       `json:"left_out,omitempty"`
 	Error     *Error          `json:"error,omitempty"`
 }
 
@@ -56,12 +57,31 @@ type Source struct {
 	LastModified time.Time `json:"last_modified,omitzero"`
 }
 
-// Artifact is a file that the program left in out/.
+// Artifact is a file that the program left in out/. Its name has the folders
+// that it is in, such as "plots/week.png".
 type Artifact struct {
 	Name   string `json:"name"`
 	URL    string `json:"url"`
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
+}
+
+// LeftOut is something in out/ that is not kept. Where there are more of them
+// than are listed, the last one has no name and says how many.
+type LeftOut struct {
+	Name   string `json:"name,omitempty"`
+	Reason string `json:"reason"`
+}
+
+// MaxOutputs is of how many attempts of a job, the newest ones, the files are kept
+// that they left without a success.
+const MaxOutputs = 3
+
+// Output is what is kept of the files that an attempt left in out/.
+type Output struct {
+	Attempt   int        `json:"attempt,omitzero"`
+	Artifacts []Artifact `json:"artifacts,omitempty"`
+	LeftOut   []LeftOut  `json:"left_out,omitempty"`
 }
 
 // Error says why a job did not succeed.

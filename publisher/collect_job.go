@@ -43,12 +43,12 @@ func (p *Publisher) details(ctx context.Context, id string) (jobs.Details, error
 }
 
 func (p *Publisher) addHistory(ctx context.Context, d *jobs.Details) error {
-	attempts, err := p.cfg.Ledger.Attempts(ctx, d.Status.ID)
-	if err != nil {
+	var err error
+	if d.Attempts, err = p.attemptsWhole(ctx, d.Status.ID); err != nil {
 		return err
 	}
 	events, err := p.cfg.Ledger.Events(ctx, d.Status.ID, maxEvents)
-	d.Attempts, d.Events = attemptsOf(attempts), eventsOf(events)
+	d.Events = eventsOf(events)
 	if err == nil {
 		d.Delivery, err = p.delivery(ctx, d.Status.ID)
 	}

@@ -1,9 +1,11 @@
 package publisher
 
 import (
+	"fmt"
 	"mime"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -37,14 +39,19 @@ var fileTypes = map[string]struct {
 	".gz":   {"application/gzip", false},
 }
 
-// getFile answers with a file that the program of a succeeded job has left.
+// getFile answers with a file that the program of a succeeded job has left, or,
+// with ?attempt=N, an attempt that was no success.
 func (p *Publisher) getFile(c echo.Context) error {
 	id, err := pathID(c)
 	if err != nil {
 		return err
 	}
 	_, name, _ := strings.Cut(c.Request().URL.Path, "/files/")
-	file, attempt, err := p.artifact(c, id, name)
+	find := p.artifact
+	if _, of := c.QueryParams()["attempt"]; of {
+		find = p.leftFile
+	}
+	file, attempt, err := find(c, id, name)
 	if err != nil {
 		return err
 	}
@@ -79,6 +86,25 @@ func (p *Publisher) artifact(c echo.Context, id, name string) (jobs.Artifact, in
 		}
 	}
 	return jobs.Artifact{}, 0, problem(http.StatusNotFound, "the result names no such file")
+}
+
+// leftFile finds a file in the list of what an attempt has left.
+func (p *Publisher) leftFile(c echo.Context, id, name string) (jobs.Artifact, int, error) {
+	values := c.QueryParams()["attempt"]
+	attempt, err := strconv.Atoi(values[0])
+	if err != nil || len(values) > 1 || attempt < 1 || attempt > 1<<31-1 {
+		return jobs.Artifact{}, 0, badParameter("attempt", "is a number from 1, once")
+	}
+	left, err := p.leftBy(c.Request().Context(), id, attempt)
+	if err != nil {
+		return jobs.Artifact{}, 0, err
+	}
+	for _, file := range left.Artifacts {
+		if file.Name == name {
+			return file, attempt, nil
+		}
+	}
+	return jobs.Artifact{}, 0, problem(http.StatusNotFound, fmt.Sprintf("of attempt %d no such file is kept", attempt))
 }
 
 func fileHeader(h http.Header, file jobs.Artifact) {

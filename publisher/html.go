@@ -67,7 +67,7 @@ func (p *Publisher) addLarge(ctx context.Context, d *document, r *jobs.Result) (
 		return 0, nil
 	}
 	found, err := p.files(ctx, d.stored)
-	r.Artifacts = found.Artifacts
+	r.Artifacts, r.LeftOut = found.Artifacts, found.LeftOut
 	return d.stored.size, err
 }
 
@@ -106,11 +106,15 @@ func (p *Publisher) logTail(ctx context.Context, r jobs.Result) ([]byte, error) 
 	return logtext.Tail(tail), err
 }
 
-// attempts are those of a job that has had one before its newest.
+// attempts are those of a job that has had one before its newest, or files of
+// one that was no success.
 func (p *Publisher) attempts(ctx context.Context, r jobs.Result) ([]jobs.Attempt, error) {
-	if r.Attempt == 0 || r.Attempt == 1 && (r.State.Final() || r.State == jobs.Running) {
+	if r.Attempt == 0 || r.Attempt == 1 && (r.State == jobs.Succeeded || r.State == jobs.Running) {
 		return nil, nil
 	}
-	found, err := p.cfg.Ledger.Attempts(ctx, r.ID)
-	return attemptsOf(found), err
+	found, err := p.attemptsWhole(ctx, r.ID)
+	if len(found) == 1 && r.State.Final() && len(found[0].Artifacts)+len(found[0].LeftOut) == 0 {
+		return nil, err
+	}
+	return found, err
 }

@@ -13,6 +13,8 @@ const maxAttemptsShown = 20
 type attemptView struct {
 	Number, Outcome, Tone, LogURL, Message string
 	When                                   []piece
+	Files                                  []fileView // kept although it is no success
+	NotKept                                string
 }
 
 // attempts lists what was tried, the newest first.
@@ -23,18 +25,23 @@ func (v *jobView) attempts(d pageData) {
 		v.Earlier = fmt.Sprintf("%d earlier ones are not listed.", more)
 	}
 	for i := len(list) - 1; i >= 0; i-- {
-		v.Attempts = append(v.Attempts, viewAttempt(list[i], v.LogURL))
+		v.Attempts = append(v.Attempts, viewAttempt(list[i], d))
 	}
 }
 
-func viewAttempt(a jobs.Attempt, logURL string) attemptView {
+func viewAttempt(a jobs.Attempt, d pageData) attemptView {
 	v := attemptView{
 		Number: fmt.Sprint(a.Number), Outcome: show(string(a.Outcome), maxNameRunes),
 		Tone: outcomeTone(a.Outcome), Message: show(a.Message, 200),
 	}
-	if logURL != "" {
-		v.LogURL = carried(logURL, fmt.Sprintf("attempt=%d", a.Number))
+	of := fmt.Sprintf("attempt=%d", a.Number)
+	if logURL := link(d.LogURL); logURL != "" {
+		v.LogURL = carried(logURL, of)
 	}
+	if d.Query != "" {
+		of = d.Query + "&" + of
+	}
+	v.Files, v.NotKept = artifacts(a.Artifacts, d.FilesURL, of), notKept(a.LeftOut)
 	if a.Outcome == "" {
 		v.Outcome = string(jobs.Running)
 	}

@@ -56,6 +56,7 @@ type jobView struct {
 	Log, LogURL string
 	Facts       []fact
 	Files       []fileView
+	NotKept     string // of the files
 	Inputs      []fileView
 	Attempts    []attemptView
 	Earlier     string // attempts that are not listed
@@ -84,7 +85,8 @@ func newJobView(d pageData) *jobView {
 	}
 	v.log(d)
 	v.attempts(d)
-	v.Facts, v.Files, v.Inputs = facts(r), artifacts(r, d.FilesURL, d.Query), inputs(r)
+	v.Facts, v.Files, v.Inputs = facts(r), artifacts(r.Artifacts, d.FilesURL, d.Query), inputs(r)
+	v.NotKept = notKept(r.LeftOut)
 	v.JSON, v.JSONCut = prettyJSON(d.ResultJSON, maxJSONShown)
 	v.Title = fmt.Sprintf("%s: %s", v.Program, show(string(r.State), maxNameRunes))
 	if v.Percent != "" {
@@ -159,9 +161,9 @@ func facts(r jobs.Result) []fact {
 
 // artifacts lists the files. Those of this node are asked for below the page's
 // own address, so that a signed one opens them too.
-func artifacts(r jobs.Result, base, query string) []fileView {
+func artifacts(files []jobs.Artifact, base, query string) []fileView {
 	var list []fileView
-	for _, a := range r.Artifacts[:min(len(r.Artifacts), maxRows)] {
+	for _, a := range files[:min(len(files), maxRows)] {
 		to := a.URL
 		if base != "" {
 			to = carried(base+escapePath(a.Name), query)

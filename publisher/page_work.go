@@ -200,8 +200,9 @@ func (v *workPage) jobLink(id string) linkView {
 }
 
 func (v *workPage) try(a jobs.Attempt) tryView {
+	links := pageData{LogURL: v.Job.LogURL, FilesURL: v.Root + "/" + v.Job.ID + "/files/"}
 	t := tryView{
-		attemptView: viewAttempt(a, v.Job.LogURL), Started: stamp(a.Started), End: ending(a),
+		attemptView: viewAttempt(a, links), Started: stamp(a.Started), End: ending(a),
 		Node: show(a.Node, maxNameRunes), SHA: show(a.ProgramSHA256, 64),
 	}
 	if a.Node != "" {

@@ -59,6 +59,7 @@ type stored struct {
 type index struct {
 	Attempt   int             `json:"attempt"`
 	Artifacts []jobs.Artifact `json:"artifacts"`
+	LeftOut   []jobs.LeftOut  `json:"left_out"`
 }
 
 func (s *stored) cost() int64 {

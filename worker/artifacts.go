@@ -5,16 +5,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	stdjson "encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"net/url"
 	"os"
-	"path/filepath"
-	"slices"
+	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -22,114 +20,101 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// maxArtifacts is how many files a program may leave in out/.
-const maxArtifacts = 1000
+const (
+	// maxLost is how many attempts in a row dropOutput looks at.
+	maxLost = 10
+	// maxOutputList is the size in bytes of the largest list of files.
+	maxOutputList = 8 << 20
+)
 
-// artifacts stores the files in out/, by name. Nothing in it is followed: the
-// program may have put links, devices or pipes there.
-func (a *attempt) artifacts(ctx context.Context) ([]jobs.Artifact, error) {
-	dir, err := openFolder(filepath.Join(a.dir, "out"))
-	switch {
-	case byProgram(err):
-		return nil, &fault{outcome: jobs.OutcomeError, final: true, message: "the folder out cannot be read: " + err.Error()}
-	case err != nil:
-		return nil, nodeFault("the folder out cannot be read", err)
-	}
-	defer dir.Close()
-	names, err := dir.Readdirnames(maxArtifacts + 1)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, nodeFault("the folder out cannot be read", err)
-	}
-	if len(names) > maxArtifacts {
-		return nil, &fault{outcome: jobs.OutcomeError, final: true, message: fmt.Sprintf("it left more than %d files in out", maxArtifacts)}
-	}
-	slices.Sort(names)
-	var list []jobs.Artifact
-	left := a.cfg.MaxFiles
-	for _, name := range names {
-		one, err := a.artifact(ctx, dir, name, left)
-		if err != nil {
-			return nil, err
-		}
-		if one != nil {
-			list = append(list, *one)
-			left -= one.Size
-		}
-	}
-	return list, nil
+// artifacts stores the files in out/, for a result.
+func (a *attempt) artifacts(ctx context.Context) (*outFolder, error) {
+	out := &outFolder{attempt: a, strict: true, room: a.cfg.MaxFiles, at: a.fileURL}
+	return out, out.collect(ctx)
 }
 
-// byProgram tells errors that what a program has put there explains from those
-// that are the node's own, such as a bad disk or too many open files: a file
-// must not be missing from a result for those.
-func byProgram(err error) bool {
-	for _, own := range []error{unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.ENXIO, unix.ENODEV, unix.EACCES} {
-		if errors.Is(err, own) {
-			return true
-		}
+// keepOutput stores the files in out/ of an attempt that is not a success, as
+// far as they are within the limits, and a list of them. What is interrupted runs
+// again and leaves nothing.
+func (a *attempt) keepOutput(ctx context.Context, end error) {
+	var f *fault
+	if a.exit == nil || !errors.As(end, &f) || f.outcome == jobs.OutcomeInterrupted {
+		return
 	}
-	return false
-}
-
-func openFolder(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_DIRECTORY|unix.O_NONBLOCK, 0)
-}
-
-// artifact stores one file; it returns nil for what is none, with a note in
-// the log.
-func (a *attempt) artifact(ctx context.Context, dir *os.File, name string, left int64) (*jobs.Artifact, error) {
-	ignore := func(why string) (*jobs.Artifact, error) {
-		fmt.Fprintf(&a.log, "runnerbean: out/%s is not kept: %s\n", clean(name, maxName), why)
-		return nil, nil
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	out := &outFolder{attempt: a, room: a.cfg.MaxFiles, at: func(name string) string {
+		return a.fileURL(name) + "?attempt=" + strconv.Itoa(a.record.Attempt)
+	}}
+	if err := out.collect(ctx); err != nil {
+		a.logger.Warn("files that a program left are not kept", "err", err)
 	}
-	if !utf8.ValidString(name) || clean(name, maxName) != name {
-		return ignore("its name has characters that names cannot have")
+	if len(out.list)+len(out.left) == 0 {
+		return
 	}
-	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	switch {
-	case byProgram(err):
-		return ignore(err.Error())
-	case err != nil:
-		return nil, nodeFault("the file "+name+" cannot be read", err)
+	list, err := marshal(jobs.Output{Attempt: a.record.Attempt, Artifacts: out.list, LeftOut: out.leftOut()})
+	if err == nil {
+		err = a.cfg.Store.Replace(ctx, store.OutputKey(a.record.ID, a.record.Attempt), list)
 	}
-	f := os.NewFile(uintptr(fd), name)
-	defer f.Close()
-	m, err := fstat(f)
 	if err != nil {
-		return nil, nodeFault("the file "+name+" cannot be read", err)
+		a.logger.Warn("files that a program left are not kept", "err", err)
+		a.drop(context.WithoutCancel(ctx), a.stored)
 	}
-	if !m.is(unix.S_IFREG) {
-		return ignore("it is not a regular file")
-	}
-	if m.size > left {
-		return nil, a.tooMuch()
-	}
-	return a.storeArtifact(ctx, f, name, left)
 }
 
-func (a *attempt) storeArtifact(ctx context.Context, f *os.File, name string, left int64) (*jobs.Artifact, error) {
-	key := store.FileKey(a.record.ID, a.record.Attempt, name)
-	one := &jobs.Artifact{Name: name, URL: a.publicURL() + "/files/" + url.PathEscape(name)}
+// dropOutput removes the files of earlier attempts but the newest few. An attempt
+// whose node died has removed none, so it looks further back.
+func (a *attempt) dropOutput(ctx context.Context) {
+	last := a.record.Attempt - jobs.MaxOutputs
+	for n := last; n > 0 && n > last-maxLost; n-- {
+		key := store.OutputKey(a.record.ID, n)
+		object, err := a.cfg.Store.Open(ctx, key)
+		if err != nil {
+			continue
+		}
+		var old jobs.Output
+		err = stdjson.NewDecoder(io.LimitReader(object, maxOutputList)).Decode(&old)
+		_ = object.Close()
+		if err != nil {
+			a.logger.Warn("a list of files cannot be read; they stay", "key", key, "err", err)
+			continue
+		}
+		keys := make([]string, 0, len(old.Artifacts)+1)
+		for _, file := range old.Artifacts {
+			keys = append(keys, store.FileKey(a.record.ID, n, file.Name))
+		}
+		a.drop(ctx, append(keys, key)) // the list last: killed before, it is found again
+	}
+}
+
+// fileURL is where a file of the job is served.
+func (a *attempt) fileURL(name string) string {
+	parts := strings.Split(name, "/")
+	for i := range parts {
+		parts[i] = url.PathEscape(parts[i])
+	}
+	return a.publicURL() + "/files/" + strings.Join(parts, "/")
+}
+
+// storeArtifact stores one file, of at most room bytes.
+func (a *attempt) storeArtifact(ctx context.Context, f *os.File, one *jobs.Artifact, room int64) error {
+	key := store.FileKey(a.record.ID, a.record.Attempt, one.Name)
 	err := a.persist(ctx, func() error {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
 		digest := sha256.New()
-		n, err := a.cfg.Store.CreateFrom(ctx, key, io.TeeReader(store.Bounded(f, left), digest))
+		n, err := a.cfg.Store.CreateFrom(ctx, key, io.TeeReader(store.Bounded(f, room), digest))
 		one.Size, one.SHA256 = n, hex.EncodeToString(digest.Sum(nil))
 		return err
 	})
 	if errors.Is(err, fs.ErrExist) {
 		err = a.storedBefore(ctx, f, key, one)
 	}
-	switch {
-	case errors.Is(err, store.ErrTooBig):
-		return nil, a.tooMuch()
-	case err != nil:
-		return nil, nodeFault("the file "+name+" cannot be stored", err)
+	if err == nil {
+		a.stored = append(a.stored, key)
 	}
-	a.stored = append(a.stored, key)
-	return one, nil
+	return err
 }
 
 // storedBefore is for a file that a try which seemed to fail has stored all the
@@ -155,8 +140,20 @@ func (a *attempt) storedBefore(ctx context.Context, f *os.File, key string, one 
 	return err
 }
 
-func (a *attempt) tooMuch() error {
-	return &fault{outcome: jobs.OutcomeError, final: true, message: fmt.Sprintf("the files in out are larger than %d bytes together", a.cfg.MaxFiles)}
+// byProgram tells errors that what a program has put there explains from those
+// that are the node's own, such as a bad disk or too many open files: a file
+// must not be missing from a result for those.
+func byProgram(err error) bool {
+	for _, own := range []error{unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.ENXIO, unix.ENODEV, unix.EACCES} {
+		if errors.Is(err, own) {
+			return true
+		}
+	}
+	return false
+}
+
+func openFolder(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_DIRECTORY|unix.O_NONBLOCK, 0)
 }
 
 // elsewhere reports whether the result shall be at a URL that this node does not

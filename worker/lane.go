@@ -289,6 +289,7 @@ func (l *lane) attempt(ctx context.Context, message *queue.Delivery, a *attempt)
 
 	settle, done := outlive(ctx, settleTime)
 	defer done()
+	l.safely(settle, a, "files", func() { a.keepOutput(settle, err); a.dropOutput(settle) })
 	l.safely(settle, a, "log", func() { keeper.storeLog(settle); keeper.storeSeries(settle) })
 	ending := l.finishSafely(settle, a, err)
 	keeper.stop()

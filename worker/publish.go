@@ -83,23 +83,18 @@ func (a *attempt) compose(ctx context.Context) ([]byte, error) {
 		}
 		return nil, outputFault(err)
 	}
-	artifacts, err := a.artifacts(ctx)
+	out, err := a.artifacts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return a.complete(document, artifacts)
-}
-
-func (a *attempt) complete(document []byte, artifacts []jobs.Artifact) ([]byte, error) {
-	if len(artifacts) == 0 {
-		return append(document, '}'), nil
-	}
-	list, err := marshal(artifacts)
+	files, err := marshal(jobs.Output{Artifacts: out.list, LeftOut: out.leftOut()})
 	if err != nil {
 		return nil, nodeFault("the result cannot be written", err)
 	}
-	document = append(document, `,"artifacts":`...)
-	return append(append(document, list...), '}'), nil
+	if len(files) > len("{}") {
+		document = append(document, ',')
+	}
+	return append(document, files[1:]...), nil
 }
 
 // marshal is compact JSON as browsers and people read it, <, > and & included.

@@ -188,24 +188,36 @@ func TestResultSchema(t *testing.T) {
 func TestArtifacts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.install("p", `printf hello >out/b.txt; printf x >'out/a ü?.txt'; mkdir out/sub; ln -s /etc/passwd out/link; mkfifo out/pipe; echo 1`)
+	r.install("p", `printf hello >out/b.txt; printf x >'out/a ü?.txt'; mkdir -p out/empty out/plots/week; printf y >out/plots/week/1.png
+ln -s /etc/passwd out/link; ln -s /etc out/plots/etc; mkfifo out/pipe; echo 1`)
 	r.start()
 	j := job("p")
 	id := r.submit(j)
 	r.await(id, jobs.Succeeded)
-	got := r.result(id).Artifacts
+	got := r.result(id)
 	want := []jobs.Artifact{
 		{Name: "a ü?.txt", Size: 1, URL: j.Result.URL + "/files/a%20%C3%BC%3F.txt", SHA256: "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"},
 		{Name: "b.txt", Size: 5, URL: j.Result.URL + "/files/b.txt", SHA256: "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"},
+		{Name: "plots/week/1.png", Size: 1, URL: j.Result.URL + "/files/plots/week/1.png", SHA256: "a1fce4363854ff888cff4b8e7875d600c2682390412a8cf79b37d0b11148b0fa"},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got.Artifacts); diff != "" {
 		t.Error(diff)
 	}
-	if text := string(r.object(store.FileKey(id, 1, "b.txt"))); text != "hello" {
-		t.Errorf("the file holds %q", text)
+	left := []jobs.LeftOut{
+		{Name: "link", Reason: "it is a symbolic link"},
+		{Name: "pipe", Reason: "it is not a regular file"},
+		{Name: "plots/etc", Reason: "it is a symbolic link"},
+	}
+	if diff := cmp.Diff(left, got.LeftOut); diff != "" {
+		t.Error(diff)
+	}
+	for name, content := range map[string]string{"b.txt": "hello", "plots/week/1.png": "y"} {
+		if text := string(r.object(store.FileKey(id, 1, name))); text != content {
+			t.Errorf("%s holds %q", name, text)
+		}
 	}
 	log := string(r.object(store.LogKey(id, 1)))
-	for _, name := range []string{"sub", "link", "pipe"} {
+	for _, name := range []string{"link", "pipe", "plots/etc"} {
 		if !strings.Contains(log, "out/"+name+" is not kept") {
 			t.Errorf("the log does not mention %s: %s", name, log)
 		}
@@ -342,7 +354,8 @@ func TestArtifactThatGrows(t *testing.T) {
 	defer f.Close()
 	r.must(f.Truncate(2000))
 	a := &attempt{Worker: &Worker{cfg: r.cfg}, record: ledger.Record{ID: jobs.NewID(), Attempt: 1}}
-	_, err = a.storeArtifact(t.Context(), f, "f", 1000)
+	out := &outFolder{attempt: a, strict: true, room: 1000, at: a.fileURL}
+	err = out.store(t.Context(), f, "f")
 	var fault *fault
 	if !errors.As(err, &fault) || fault.outcome != jobs.OutcomeError || len(a.stored) > 0 {
 		t.Errorf("error is %v", err)

@@ -110,6 +110,7 @@ type census struct {
 	ctx          context.Context
 	limit, bytes int64
 	entries      int
+	links        map[uint64]uint64 // of files with several names, those seen; nil where nobody asks
 }
 
 func (c *census) folder(f *os.File, depth int) error {
@@ -141,6 +142,9 @@ func (c *census) entry(parent *os.File, name string, depth int) error {
 	}
 	c.entries++
 	c.bytes += taken(&st)
+	if c.links != nil && st.Nlink > 1 && st.Mode&unix.S_IFMT == unix.S_IFREG {
+		c.links[st.Ino]++
+	}
 	switch {
 	case c.entries > maxEntries:
 		return &excess{fmt.Sprintf("it has more than %d files in its working directory", maxEntries)}

@@ -79,6 +79,7 @@ func printDetails(out io.Writer, d jobs.Details) error {
 	}
 	for _, attempt := range d.Attempts {
 		fmt.Fprintf(w, "attempt %d\t%s\n", attempt.Number, attemptText(attempt))
+		filesText(w, attempt.Artifacts, attempt.LeftOut)
 	}
 	for _, process := range d.Processes {
 		fmt.Fprintf(w, "process %d\t%s\n", process.PID, processText(process, s.Timestamp))
@@ -127,8 +128,16 @@ func provenance(w io.Writer, r jobs.Result) {
 			fmt.Fprintf(w, "input\t%s %s\n", clean(input.URL), clean(input.SHA256))
 		}
 	}
-	for _, file := range r.Artifacts {
+	filesText(w, r.Artifacts, r.LeftOut)
+}
+
+// filesText lists what a program has left in out/.
+func filesText(w io.Writer, kept []jobs.Artifact, left []jobs.LeftOut) {
+	for _, file := range kept {
 		fmt.Fprintf(w, "file\t%s (%s) %s\n", clean(file.Name), humanize.IBytes(uint64(max(file.Size, 0))), clean(file.URL))
+	}
+	for _, l := range left {
+		fmt.Fprintf(w, "not kept\t%s: %s\n", clean(l.Name), clean(l.Reason))
 	}
 }
 

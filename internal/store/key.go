@@ -38,6 +38,12 @@ func FileKey(id string, attempt int, name string) string {
 	return key("files", id, "."+strconv.Itoa(attempt)+"."+encode(name))
 }
 
+// OutputKey is where the list is of the files that an attempt left which is no
+// success, a jobs.Output in JSON.
+func OutputKey(id string, attempt int) string {
+	return key("outputs", id, "."+strconv.Itoa(attempt)+".json")
+}
+
 // AsideKey is where a result is kept that differs from the one published before.
 func AsideKey(id string, attempt int) string {
 	return key("aside", id, "."+strconv.Itoa(attempt)+".json")
