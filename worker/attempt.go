@@ -237,11 +237,14 @@ func (a *attempt) judge(exit process.Exit) error {
 	return f
 }
 
-func (a *attempt) lastWords() string {
-	if line := a.lastLine(""); line != "" {
-		return ": " + line
+// lastWords is the line of the log that names the error.
+func (a *attempt) lastWords() string { return after(errorLine(a.rendered())) }
+
+func after(words string) string {
+	if words == "" {
+		return ""
 	}
-	return ""
+	return ": " + words
 }
 
 // lastLine is the last line of the log that says anything.
@@ -254,10 +257,15 @@ func (a *attempt) lastLine(none string) string {
 
 // logTail is the end of the log for an error, as a terminal shows it.
 func (a *attempt) logTail() string {
+	return logtext.Last(a.rendered(), maxLogTail)
+}
+
+// rendered is the end of the log as a terminal shows it.
+func (a *attempt) rendered() string {
 	if a.log.Total() == 0 {
 		return ""
 	}
-	return logtext.Last(logtext.Render(string(a.log.Tail(maxRendered))), maxLogTail)
+	return logtext.Render(string(a.log.Tail(maxRendered)))
 }
 
 // settleTime is how long what must be written after the end of a context may

@@ -36,6 +36,8 @@ func TestProgramFaults(t *testing.T) {
 		{"heavy", `head -c 3000000 /dev/zero >out/a; echo 1`, jobs.OutcomeError, 1, "larger than 2097152 bytes together"},
 		{"no-folder", `rmdir out; echo >out; echo 1`, jobs.OutcomeError, 1, "the folder out cannot be read"},
 		{"one", "echo first >&2; echo 'no such meter' >&2; exit 1", jobs.OutcomeError, 2, "exit code 1: no such meter"},
+		{"node", `printf 'Error: no such meter\n    at f (a.js:1)\n\nNode.js v20.20.2\n' >&2; exit 1`, jobs.OutcomeError, 2, "exit code 1: Error: no such meter"},
+		{"abort", `printf "terminate called after throwing an instance of 'E'\n  what():  no such meter\n" >&2; kill -ABRT $$`, jobs.OutcomeKilled, 2, "signal 6 (aborted): terminate called after throwing an instance of 'E': no such meter"},
 		{"silent", "exit 3", jobs.OutcomeError, 2, "exit code 3"},
 		{"failed", "echo 'the series is empty' >&2; exit 65", jobs.OutcomeFailed, 1, "the series is empty"},
 		{"mute", "exit 65", jobs.OutcomeFailed, 1, "exit code 65"},

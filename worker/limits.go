@@ -61,6 +61,8 @@ func (a *attempt) killedBy(s syscall.Signal) string {
 		text += fmt.Sprintf("; a file may have at most %s here", Size(limit))
 	case s == syscall.SIGKILL:
 		text += "; if nobody did that, it may have been for its memory"
+	case s == syscall.SIGABRT, s == syscall.SIGSEGV, s == syscall.SIGBUS, s == syscall.SIGFPE, s == syscall.SIGILL, s == syscall.SIGTRAP:
+		text += after(namedError(a.rendered()))
 	}
 	return text
 }
