@@ -129,7 +129,7 @@ func (o *outFolder) folder(ctx context.Context, dir *os.File, prefix string, dep
 // entry stores what is at path if that is a file, and goes into it if it is a
 // folder. It opens nothing else: to open a device may do something.
 func (o *outFolder) entry(ctx context.Context, dir *os.File, path, name string, depth int) error {
-	if reason := badName(path); reason != "" {
+	if reason := badPath(path); reason != "" {
 		return o.leave(path, reason)
 	}
 	var st unix.Stat_t
@@ -163,8 +163,8 @@ func (o *outFolder) unreadable(path string, err error) error {
 	return nodeFault("the file "+path+" cannot be read", err)
 }
 
-// badName says why a file cannot have that name; nothing where it can.
-func badName(path string) string {
+// badPath says why a file cannot have that name; nothing where it can.
+func badPath(path string) string {
 	switch {
 	case !utf8.ValidString(path) || strings.ContainsFunc(path, invisible):
 		return "its name has characters that names cannot have"
