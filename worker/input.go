@@ -190,7 +190,7 @@ func (a *attempt) fetchFile(ctx context.Context, file jobs.File, limit int64) (j
 	}
 	f, err := os.OpenFile(filepath.Join(a.dir, "inputs", file.Name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	switch {
-	case badName(err):
+	case nameRefused(err):
 		return jobs.Source{}, fmt.Errorf("no file can have its name here: %w", err)
 	case err != nil:
 		return jobs.Source{}, &local{err}
@@ -207,10 +207,10 @@ func (a *attempt) fetchFile(ctx context.Context, file jobs.File, limit int64) (j
 	return got, err
 }
 
-// badName reports whether the file system refuses a name: another file of the
+// nameRefused reports whether the file system refuses a name: another file of the
 // job has it, or one that differs in upper and lower case alone, or it is too
 // long or has characters that are not allowed.
-func badName(err error) bool {
+func nameRefused(err error) bool {
 	for _, refused := range []error{unix.EEXIST, unix.ENAMETOOLONG, unix.EINVAL, unix.EILSEQ} {
 		if errors.Is(err, refused) {
 			return true
