@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -27,6 +28,13 @@ func checkTubes(ctx context.Context, set settings, producer *queue.Producer, add
 	for _, shared := range dispatch.Sharing(addr, set.Prefix, own, others) {
 		detail, do, _ := strings.Cut(shared.Text, "; ")
 		findings = append(findings, finding{check, "warning", clean(detail), do})
+	}
+	untaken, err := dispatch.Untaken(ctx, producer, addr, set.Prefix)
+	if err == nil && untaken > 0 && set.Inbox == dispatch.InboxNode {
+		findings = append(findings, finding{
+			check, "warning", fmt.Sprintf("%d documents on the common inbox %s on %s, from which no node takes", untaken, queue.InboxTube(set.Prefix), addr),
+			"put them on the inbox of a node, or set RUNNERBEAN_INBOX=shared",
+		})
 	}
 	paused, err := dispatch.PausedTubes(ctx, producer, addr, set.Prefix, id)
 	if err != nil {

@@ -95,6 +95,16 @@ func takersAmong(ctx context.Context, p *queue.Producer, addr, prefix, own strin
 	return list, nil
 }
 
+// Untaken is how many documents are on the common inbox of a server, if no node
+// takes from it.
+func Untaken(ctx context.Context, p *queue.Producer, addr, prefix string) (int64, error) {
+	stats, err := p.TubeStats(ctx, addr, queue.InboxTube(prefix))
+	if err != nil || stats["current-watching"] != "0" {
+		return 0, err
+	}
+	return integer(stats["current-jobs-ready"]), nil
+}
+
 // Sharing is what a node has to know of nodes of other ledgers that take from
 // the same inboxes of a server.
 func Sharing(addr, prefix string, own Taker, others []Taker) (list []jobs.SharedInbox) {

@@ -121,6 +121,11 @@ func TestNodeInboxAlone(t *testing.T) {
 	if stats["current-jobs-ready"] != "1" {
 		t.Errorf("the common inbox: %v", stats)
 	}
+	if n := f.fresh(t)[0].Untaken; n != 1 {
+		t.Errorf("%d documents are not taken", n)
+	}
+	f.beside(t, "n2", InboxShared).serve(t)
+	waitFor(t, func() bool { return f.fresh(t)[0].Untaken == 0 })
 }
 
 func TestBadInbox(t *testing.T) {

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"bufio"
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -95,6 +96,33 @@ func TestPausedTubesAreResumed(t *testing.T) {
 	}
 	if got := f.Paused(); len(got) > 0 {
 		t.Errorf("still paused: %+v", got)
+	}
+}
+
+// Every server is looked at, and one that does not answer keeps no other waiting.
+func TestPausesOnSeveralServers(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	gone, second := queuetest.Start(t), queuetest.Start(t)
+	d, err := New(Config{
+		Queue: queue.Config{Addrs: []string{gone.Addr, f.server.Addr, second.Addr}}, Node: "n1", Ledger: f.ledger,
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	must(t, err)
+	defer d.Close()
+	gone.Kill()
+	for _, server := range []*queuetest.Server{f.server, second} {
+		newPauser(t, server.Addr).pause(3600, f.runTube("cat"))
+	}
+	d.pauses.run(t.Context(), d)
+	for _, server := range []*queuetest.Server{f.server, second} {
+		list, err := PausedTubes(t.Context(), d.producer, server.Addr, "runnerbean", f.ledger.ID())
+		if err != nil || len(list) > 0 {
+			t.Errorf("%s: %+v, %v", server.Addr, list, err)
+		}
+	}
+	if got := f.kinds(t, "unpaused"); len(got) != 2 {
+		t.Errorf("events: %q", got)
 	}
 }
 
