@@ -26,9 +26,12 @@ func (s *Size) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// UnmarshalJSON is UnmarshalText of a number or a string.
+// UnmarshalJSON is UnmarshalText of a number or a string; null stands for none.
 func (s *Size) UnmarshalJSON(data []byte) error {
 	text := string(data)
+	if text == "null" {
+		return nil
+	}
 	if len(data) > 0 && data[0] == '"' {
 		if err := json.Unmarshal(data, &text); err != nil {
 			return err
