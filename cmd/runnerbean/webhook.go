@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
@@ -63,8 +64,11 @@ func (n *node) finalDocument(ctx context.Context, id string) (io.ReadCloser, int
 	return io.NopCloser(bytes.NewReader(text)), int64(len(text)), err
 }
 
-// resultURL is where the result of a job can be read now: what its document says,
-// unless it has yet to be delivered there.
+// deliveredFirst is for how long a webhook waits for the delivery of its job.
+const deliveredFirst = time.Minute
+
+// resultURL is where the result of a job can be read: what its document says, or, if
+// it does not come there soon, here.
 func (n *node) resultURL(ctx context.Context, id string) (string, error) {
 	rec, err := n.ledger.Get(ctx, id)
 	if err != nil {
@@ -74,7 +78,11 @@ func (n *node) resultURL(ctx context.Context, id string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if job, _ := jobs.Read(rec.Document); job.Result.URL != "" && (d.State == "" || d.State == jobs.DeliveryDone) {
+	job, _ := jobs.Read(rec.Document)
+	switch {
+	case d.State == jobs.DeliveryPending && time.Since(rec.Finished) < deliveredFirst:
+		return "", webhook.ErrNotYet
+	case job.Result.URL != "" && (d.State == "" || d.State == jobs.DeliveryDone):
 		return job.Result.URL, nil
 	}
 	return n.set.BaseURL + "/" + id, nil

@@ -91,6 +91,9 @@ func TestWebhookOutlivesTheNode(t *testing.T) {
 	answer.Body.Close()
 	result := p.final(answer.Header.Get("Location"))
 	p.until("a try", func() bool { return hears.tries() > 0 })
+	p.until("it is noted", func() bool {
+		return !strings.Contains(p.text("/metrics"), "\nrunnerbean_webhooks_total{outcome=\"failed\"} 0\n")
+	})
 	p.end(syscall.SIGKILL)
 	if strings.Contains(p.log.String(), "geheim") {
 		t.Errorf("the log has the URL's secret:\n%s", p.log)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
 )
 
 func delivery(url string) Hook {
@@ -92,6 +93,35 @@ func TestPutOfAJobThatGoesOn(t *testing.T) {
 	case <-r.moot:
 	case <-r.ended:
 		t.Error("it is taken for delivered")
+	}
+}
+
+// TestWebhookWaitsForTheDelivery that its receiver may want to read.
+func TestWebhookWaitsForTheDelivery(t *testing.T) {
+	t.Parallel()
+	got := make(chan jobs.Webhook, 1)
+	url := receiver(t, func(_ http.ResponseWriter, r *http.Request) { got <- read(t, r) })
+	h := hook(url)
+	var mu sync.Mutex
+	ready := false
+	r := newRig(t, func(c *Config) {
+		c.ResultURL = func(context.Context, string) (string, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if !ready {
+				return "", ErrNotYet
+			}
+			return "https://far.example/x", nil
+		}
+	}, h)
+	wait(t, r.failed)
+	mu.Lock()
+	ready = true
+	mu.Unlock()
+	wait(t, r.ended)
+	r.stop()
+	if w := <-got; w.Data.URL != "https://far.example/x" || r.seen["failed"] != 0 {
+		t.Errorf("told %+v, observed %v", w, r.seen)
 	}
 }
 

@@ -27,6 +27,10 @@ const (
 	maxRetryAfter = 2 * time.Hour
 )
 
+// ErrNotYet is returned by Config.ResultURL where the result is about to be delivered:
+// the webhook is put off for a moment.
+var ErrNotYet = errors.New("its result is about to be delivered")
+
 // refused is an answer other than 2xx.
 type refused struct {
 	status int
@@ -59,6 +63,9 @@ func (d *Deliverer) tell(ctx context.Context, h Hook) (slow bool) {
 		return false
 	case errors.Is(err, ErrGoesOn):
 		d.note(h, d.cfg.Outbox.HookMoot(settle, h))
+		return false
+	case errors.Is(err, ErrNotYet):
+		d.later(settle, h, putOff)
 		return false
 	}
 	d.failed(settle, h, err)
@@ -140,8 +147,8 @@ func (d *Deliverer) failed(ctx context.Context, h Hook, err error) {
 	}
 	next := time.Now().Add(wait)
 	if !gone && next.Sub(h.Ended) <= d.cfg.MaxAge {
-		d.cfg.Observe(h.Kind, "failed")
 		d.note(h, d.cfg.Outbox.HookFailed(ctx, h, next, err.Error(), false))
+		d.cfg.Observe(h.Kind, "failed")
 		return
 	}
 	d.giveUp(ctx, h, err)

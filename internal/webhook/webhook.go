@@ -57,7 +57,7 @@ type Config struct {
 	Owner string
 	// Key signs, see jobs.WebhookKey. Required.
 	Key []byte
-	// ResultURL is where the result of a job is read. Required.
+	// ResultURL is where the result of a job is read. ErrNotYet. Required.
 	ResultURL func(ctx context.Context, job string) (string, error)
 	// Document is the final document of a job as it now stands, and its size in
 	// bytes; the caller closes it. ErrGoesOn. Required.
