@@ -19,8 +19,9 @@ const (
 	leastCheck = 10 * time.Second
 )
 
-// errCheckTime is the cause of the end of a check that took too long.
-var errCheckTime = errors.New("the check against the schema took too long")
+// errCheckTime is the cause of the end of a check that took too long: whether a
+// value is JSON, and whether it is what its schema wants.
+var errCheckTime = errors.New("the check of its data took too long")
 
 // checkInput checks an input against the program's schema.
 func (a *attempt) checkInput(ctx context.Context, in *input) error {
@@ -28,7 +29,7 @@ func (a *attempt) checkInput(ctx context.Context, in *input) error {
 	if want == nil {
 		return nil
 	}
-	ctx, done := a.checking(ctx, a.timeout())
+	ctx, done := a.checking(ctx, a.timeout()-a.checked)
 	defer done()
 	data := in.data
 	if in.file != nil {

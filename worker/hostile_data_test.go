@@ -101,7 +101,7 @@ func TestEndlessChecks(t *testing.T) {
 				return r.submit(j)
 			}
 			late, cancelled, interrupted := submit(300*time.Millisecond), submit(0), submit(0)
-			if e := r.await(late, jobs.Failed).Error; e.Class != jobs.OutcomeTimeout || !strings.Contains(e.Message, "check against the schema took too long") {
+			if e := r.await(late, jobs.Failed).Error; e.Class != jobs.OutcomeTimeout || !strings.Contains(e.Message, "the check of its data took too long") {
 				t.Errorf("error is %+v", e)
 			}
 			r.await(cancelled, jobs.Running)

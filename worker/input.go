@@ -128,8 +128,10 @@ func (a *attempt) download(ctx context.Context) (input, error) {
 	if err != nil {
 		return in, &local{err}
 	}
+	ctx, done := a.checking(ctx, a.timeout())
+	defer done()
 	if err := checkValue(ctx, r); err != nil {
-		return in, fmt.Errorf("%s: %w", got.URL, err)
+		return in, fmt.Errorf("%s: %w", got.URL, a.checkFault(err))
 	}
 	return in, nil
 }

@@ -2,7 +2,10 @@ package worker
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -29,6 +32,29 @@ func TestAppendValue(t *testing.T) {
 		if err != nil && string(got) != "x" {
 			t.Errorf("%q: something was appended: %q", in, got)
 		}
+	}
+}
+
+// TestBoundsOfValues are what the decoder would take memory for, or time without
+// end.
+func TestBoundsOfValues(t *testing.T) {
+	t.Parallel()
+	var members strings.Builder
+	for i := range maxMembers {
+		fmt.Fprintf(&members, `"%x":{"x":1},`, i)
+	}
+	for _, value := range []string{"{" + members.String() + `"":1}`, `[{"a":{` + members.String() + `"":1}}]`} {
+		if _, err := appendValue(nil, []byte(value)); !errors.Is(err, errMembers) {
+			t.Errorf("at once: %v", err)
+		}
+		if err := checkValue(t.Context(), strings.NewReader(value)); !errors.Is(err, errMembers) {
+			t.Errorf("as a stream: %v", err)
+		}
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errAsked)
+	if err := checkValue(ctx, strings.NewReader("[1]")); !errors.Is(err, errAsked) {
+		t.Errorf("after its context: %v", err)
 	}
 }
 

@@ -246,3 +246,27 @@ func TestProgramThatCannotStart(t *testing.T) {
 		t.Errorf("%s: %+v", r.State, r.Error)
 	}
 }
+
+// TestProgramWithAHostileSchema holds that a number in a program.json costs its
+// program only: doctor names the place, and the node comes up without it.
+func TestProgramWithAHostileSchema(t *testing.T) {
+	t.Parallel()
+	p := newNode(t, queuetest.Start(t).Addr)
+	dir := filepath.Join(p.setting("PROGRAMS"), "bad")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"run": "#!/bin/sh\ncat\n", "program.json": `{"input":{"properties":{"a":{"maxLength":1e1000001}}}}`} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const problem = "program.json: input: /properties/a/maxLength: the number 1e1000001 has an exponent beyond 1000"
+	if out, _, _ := p.client("", "doctor"); !strings.Contains(out, problem) {
+		t.Errorf("doctor:\n%s", out)
+	}
+	p.start("worker")
+	if list := p.text("/programs"); strings.Contains(list, ">bad<") {
+		t.Errorf("the page of programs has it:\n%s", list)
+	}
+}
