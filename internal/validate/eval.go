@@ -20,6 +20,7 @@ type run struct {
 	left    int // until the next look at the context
 	applied int // schemas, within one another
 	fault   fault
+	way     []*resource // those in which the rules lie that are being applied
 	digits  [64]byte
 	written [96]byte
 }
@@ -122,6 +123,10 @@ func (r *run) eval(s *rule, i int, seen *marks) int {
 	if r.applied++; r.applied > maxApplied {
 		panic(stop{errApplied})
 	}
+	deep := len(r.way)
+	if s.home != nil && (deep == 0 || r.way[deep-1] != s.home) {
+		r.way = append(r.way, s.home)
+	}
 	k := kindOf(r.text[i])
 	m, own := seen, marks{}
 	rest := k == object && s.restNames != nil || k == array && s.restItems != nil
@@ -139,6 +144,7 @@ func (r *run) eval(s *rule, i int, seen *marks) int {
 		}
 	}
 	r.applied--
+	r.way = r.way[:deep]
 	return end
 }
 
@@ -221,6 +227,11 @@ func (r *run) string(s *rule, i int) int {
 func (r *run) inPlace(s *rule, i, end int, m *marks) int {
 	for _, sub := range s.all {
 		if r.also(sub, i, m) < 0 {
+			return -1
+		}
+	}
+	for _, d := range s.dynamic {
+		if r.also(r.resolve(d), i, m) < 0 {
 			return -1
 		}
 	}

@@ -65,7 +65,11 @@ var schemas = []string{
 	`{"oneOf":[{"properties":{"a":{"type":"integer"}}},{"properties":{"b":{"type":"string"}}}],"unevaluatedProperties":false}`,
 	`{"unevaluatedItems":false}`, `{"prefixItems":[true],"unevaluatedItems":{"type":"integer"}}`, `{"contains":{"type":"string"},"unevaluatedItems":false}`,
 	`{"allOf":[{"prefixItems":[true,true]}],"unevaluatedItems":false}`, `{"not":{"not":{"properties":{"a":true}}},"unevaluatedProperties":false}`,
-	`{"$dynamicAnchor":"n","items":{"$dynamicRef":"#n"},"type":["array","integer"]}`,
+	`{"$dynamicAnchor":"n","items":{"$dynamicRef":"#n"},"type":["array","integer"]}`, `{"$ref":"https://json-schema.org/draft/2020-12/schema"}`,
+	`{"$id":"http://x.org/a","$ref":"list","$defs":{"t":{"$dynamicAnchor":"t","type":"integer"},"list":{"$id":"list","items":{"$dynamicRef":"#t"},"$defs":{"d":{"$dynamicAnchor":"t"}}}}}`,
+	`{"$id":"http://x.org/b","$ref":"list","$defs":{"t":{"$anchor":"t","type":"integer"},"list":{"$id":"list","items":{"$dynamicRef":"#t"},"$defs":{"d":{"$dynamicAnchor":"t"}}}}}`,
+	`{"$schema":"https://json-schema.org/draft/2019-09/schema","$id":"http://x.org/c","$recursiveAnchor":true,"$ref":"tree","properties":{"b":false},"$defs":{"x":{"$id":"tree","$recursiveAnchor":true,"additionalProperties":{"$recursiveRef":"#"}}}}`,
+	`{"$schema":"https://json-schema.org/draft/2019-09/schema","$ref":"https://json-schema.org/draft/2019-09/schema"}`,
 	`{"$schema":"http://json-schema.org/draft-07/schema#","items":[{"type":"integer"}],"additionalItems":{"type":"string"}}`,
 	`{"$schema":"http://json-schema.org/draft-07/schema#","items":[true],"additionalItems":false}`, `{"$schema":"http://json-schema.org/draft-07/schema#","items":{"type":"integer"}}`,
 	`{"$schema":"http://json-schema.org/draft-07/schema#","dependencies":{"a":["b"],"c":{"required":["a"]}}}`,
@@ -78,7 +82,7 @@ var values = []string{
 	`123456789012345678901234567890`, `-9223372036854775808`, `-9223372036854775809`, `9007199254740993`, `1e308`, `1e400`, `4.9e-324`,
 	`""`, `"a"`, `"aa"`, `"äö"`, `"\u0061\u0061"`, `"😀😀😀"`, `"\ud83d\ude00"`, `"x(y"`, `"2026-11-26T08:00:00Z"`, `"https://example.org/?a=b"`, `"a@example.org"`, `"1"`, `"b"`,
 	`[]`, `[1]`, `[1,2]`, `[1,"a"]`, `["a",1]`, `[1,1.0]`, `[1,2,3]`, `[[],[]]`, `[[1],[[1]]]`, `[{"a":1,"b":2},{"b":2.0,"a":1}]`, `[{"a":1},{"a":2}]`, `["a","\u0061"]`, `[0,-0.0]`, `[null,false,0,""]`, ` [ 1 , 2 ] `, `["a","b"]`,
-	`{}`, `{"a":1}`, `{"a":"x"}`, `{"b":1}`, `{"a":1,"b":2}`, `{"a":1,"b":[1,"x"]}`, `{"b":[1.0,"\u0078"],"a":1.0}`, `{"a":{}}`, `{"a":{"a":{"c":1}}}`, `{"\u0061":1}`, `{"ab":1}`, `{"ab":2,"c":"x"}`, `{"c":1}`, `{"a":1,"b":2,"c":3}`, "{ \"a\" :\t1 ,\n\"c\" : [ ] }", `{"b":"x"}`, `{"ä":1}`,
+	`{}`, `{"a":1}`, `{"a":"x"}`, `{"b":1}`, `{"a":1,"b":2}`, `{"a":1,"b":[1,"x"]}`, `{"b":[1.0,"\u0078"],"a":1.0}`, `{"a":{}}`, `{"a":{"a":{"c":1}}}`, `{"\u0061":1}`, `{"ab":1}`, `{"ab":2,"c":"x"}`, `{"c":1}`, `{"a":1,"b":2,"c":3}`, "{ \"a\" :\t1 ,\n\"c\" : [ ] }", `{"b":"x"}`, `{"ä":1}`, `{"type":7}`, `{"properties":{"a":{"minLength":-1}}}`, `{"items":{"type":"array"}}`, `{"a":{"b":1}}`,
 }
 
 // TestCheckAgreesWithTheLibrary compares what is valid for all of these.
@@ -123,7 +127,9 @@ func FuzzCheck(f *testing.F) {
 			}
 			return
 		}
-		if _, out := measure(ctx, value, maxNesting); out != nil || len(value) > 4<<10 || strings.Contains(string(schema), "content") {
+		// The library looks for dynamic anchors where the standard does not.
+		known := !bytes.Contains(schema, []byte("content")) && !bytes.Contains(schema, []byte("$dynamic")) && !bytes.Contains(schema, []byte("$recursive"))
+		if _, out := measure(ctx, value, maxNesting); out != nil || len(value) > 4<<10 || !known {
 			return
 		}
 		if want, usable := reference(schema, value); usable && want != (err == nil) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
@@ -16,6 +17,11 @@ import (
 // bounds, and cannot be stopped.
 type rule struct {
 	never, always bool // the schemas false and true
+
+	// home is the resource to which the rule belongs; nil where no reference of
+	// the schema is dynamic.
+	home    *resource
+	dynamic []*dynamic
 
 	kinds              kind
 	typeText           string
@@ -69,9 +75,11 @@ type arrayRule struct {
 
 // rules turns compiled schemas into rules, each once.
 type rules struct {
-	made    map[*jsonschema.Schema]*rule
-	anchors map[string]int // how often each $dynamicAnchor is set
-	err     error
+	made      map[*jsonschema.Schema]*rule
+	resources *resources
+	document  any
+	depends   bool // there are dynamic references
+	err       error
 }
 
 func (b *rules) rule(s *jsonschema.Schema) *rule {
@@ -262,10 +270,14 @@ func (b *rules) arrays(r *rule, s *jsonschema.Schema) {
 
 // inPlace is what is asked of the same value by other schemas.
 func (b *rules) inPlace(r *rule, s *jsonschema.Schema) {
-	for _, ref := range []*jsonschema.Schema{s.Ref, b.fixed(s, s.RecursiveRef), b.fixed(s, s.DynamicRef)} {
-		if ref != nil {
-			r.all = append(r.all, b.rule(ref))
-		}
+	if s.Ref != nil {
+		r.all = append(r.all, b.rule(s.Ref))
+	}
+	if ref := s.RecursiveRef; ref != nil {
+		b.dynamic(r, ref, ref.RecursiveAnchor, recursive)
+	}
+	if ref := s.DynamicRef; ref != nil {
+		b.dynamic(r, ref, ref.DynamicAnchor != "" && b.byAnchor(s), ref.DynamicAnchor)
 	}
 	r.all = append(r.all, b.list(s.AllOf)...)
 	r.any, r.one, r.not = b.list(s.AnyOf), b.list(s.OneOf), b.rule(s.Not)
@@ -273,36 +285,16 @@ func (b *rules) inPlace(r *rule, s *jsonschema.Schema) {
 	r.restNames, r.restItems = b.rule(s.UnevaluatedProperties), b.rule(s.UnevaluatedItems)
 }
 
-// fixed is what a dynamic reference leads to, which must not depend on the way
-// to it: one that several schemas can be meant by is refused.
-func (b *rules) fixed(s, ref *jsonschema.Schema) *jsonschema.Schema {
-	if ref == nil {
-		return nil
-	}
-	own := !strings.HasPrefix(ref.Location, "https://json-schema.org/")
-	if !own || ref.DynamicAnchor != "" && b.anchors[ref.DynamicAnchor] > 1 || ref.RecursiveAnchor && b.anchors[""] > 1 {
-		b.fail(s, "a dynamic reference that may lead to several schemas is not supported; use $ref")
-	}
-	return ref
-}
-
-// count finds the dynamic anchors in a schema.
-func (b *rules) count(v any) {
-	switch v := v.(type) {
-	case []any:
-		for _, e := range v {
-			b.count(e)
-		}
-	case map[string]any:
-		if name, ok := v["$dynamicAnchor"].(string); ok {
-			b.anchors[name]++
-		}
-		if v["$recursiveAnchor"] == true {
-			b.anchors[""]++
-		}
-		for _, e := range v {
-			b.count(e)
-		}
+// dynamic takes a reference for a plain one where its target has no anchor that
+// could be found elsewhere.
+func (b *rules) dynamic(r *rule, ref *jsonschema.Schema, found bool, name string) {
+	switch {
+	case ref == nil:
+	case found:
+		r.dynamic = append(r.dynamic, &dynamic{name: name, target: b.rule(ref)})
+		b.depends = true
+	default:
+		r.all = append(r.all, b.rule(ref))
 	}
 }
 
@@ -339,6 +331,30 @@ func isRegex(v any) bool {
 	}
 	_, err := regexp.Compile(content)
 	return err == nil
+}
+
+// byAnchor reports whether the $dynamicRef of a schema names an anchor: a pointer
+// is a plain reference. Those of metaschemas do.
+func (b *rules) byAnchor(s *jsonschema.Schema) bool {
+	at, pointer, _ := strings.Cut(s.Location, "#")
+	if at != b.resources.url {
+		return true
+	}
+	v := b.document
+	for _, token := range strings.Split(strings.TrimPrefix(pointer, "/"), "/") {
+		switch holder := v.(type) {
+		case map[string]any:
+			v = holder[unescape(token)]
+		case []any:
+			if i, err := strconv.Atoi(token); err == nil && i >= 0 && i < len(holder) {
+				v = holder[i]
+			}
+		}
+	}
+	m, _ := v.(map[string]any)
+	ref, _ := m["$dynamicRef"].(string)
+	_, fragment, _ := strings.Cut(ref, "#")
+	return fragment != "" && fragment[0] != '/'
 }
 
 var errEnd = errors.New("the end")

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
@@ -80,13 +81,20 @@ func Compile(text []byte) (compiled *Schema, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("it is not a JSON Schema: %w", err)
 	}
-	return newSchema(root, document)
+	return newSchema(c, root, document)
 }
 
-func newSchema(root *jsonschema.Schema, document any) (*Schema, error) {
-	b := &rules{made: map[*jsonschema.Schema]*rule{}, anchors: map[string]int{}}
-	b.count(document)
+func newSchema(c *jsonschema.Compiler, root *jsonschema.Schema, document any) (*Schema, error) {
+	b := &rules{made: map[*jsonschema.Schema]*rule{}, document: document, resources: newResources(c, root, document)}
 	s := &Schema{root: b.rule(root)}
+	for size := 0; b.depends && size < len(b.made); { // anchors may lead to more rules
+		size = len(b.made)
+		for from, r := range maps.Clone(b.made) {
+			if r.home == nil {
+				r.home = b.resources.of(b, from)
+			}
+		}
+	}
 	return s, b.err
 }
 
