@@ -1,0 +1,89 @@
+package worker
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// guideProgram is the program in that language in docs/programs.md.
+func guideProgram(t *testing.T, language string) string {
+	t.Helper()
+	text, err := os.ReadFile("../docs/programs.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "\n```"+language+"\n")
+	program, _, closed := strings.Cut(rest, "\n```\n")
+	if !found || !closed {
+		t.Fatalf("docs/programs.md has no program in %s", language)
+	}
+	return program + "\n"
+}
+
+// TestGuidePrograms runs the whole programs of docs/programs.md as they stand
+// there. The one in R runs where R and jsonlite are: they are too large for CI.
+func TestGuidePrograms(t *testing.T) {
+	t.Parallel()
+	for language, test := range map[string][]string{
+		"python": {"python3", "-c", "import json"},
+		"r":      {"Rscript", "-e", "library(jsonlite)"},
+	} {
+		t.Run(language, func(t *testing.T) {
+			t.Parallel()
+			if err := exec.CommandContext(t.Context(), test[0], test[1:]...).Run(); err != nil {
+				t.Skipf("%s cannot be run here: %v", test[0], err)
+			}
+			r := newRig(t)
+			dir := filepath.Join(r.cfg.Programs, "smooth")
+			r.must(os.Mkdir(dir, 0o755))
+			r.must(os.WriteFile(filepath.Join(dir, "program.json"), []byte(`{"environment":["PATH"]}`), 0o600))
+			r.must(os.WriteFile(filepath.Join(dir, "run"), []byte(guideProgram(t, language)), 0o700))
+			r.start()
+			smooths(r, language)
+		})
+	}
+}
+
+func smooths(r *rig, language string) {
+	t := r.t
+	t.Helper()
+	j := job("smooth")
+	j.Input.Data = []byte(`{"values":[null,1,2.5,4],"window":2}`)
+	id := r.submit(j)
+	if record := r.await(id, jobs.Succeeded); record.Error != nil {
+		t.Fatalf("%+v", record.Error)
+	}
+	got := r.result(id)
+	var result struct {
+		Smoothed []*float64
+		Last     float64
+	}
+	r.must(json.Unmarshal(got.Result, &result))
+	a, b, c := 1.0, 1.75, 3.25
+	if diff := cmp.Diff([]*float64{nil, &a, &b, &c}, result.Smoothed); diff != "" || result.Last != 3.25 {
+		t.Errorf("%s: %s", got.Result, diff)
+	}
+	if len(got.Artifacts) != 1 || got.Artifacts[0].Name != "smoothed.csv" {
+		t.Errorf("files %+v", got.Artifacts)
+	}
+	if series := string(r.object(store.SeriesKey(id, 1))); !strings.Contains(series, `"progress"`) {
+		t.Errorf("its events: %s", series)
+	}
+	if log := string(r.object(store.LogKey(id, 1))); language == "python" && log != "smoothing 4 values\n" {
+		t.Errorf("its log: %q", log)
+	}
+	j = job("smooth")
+	j.Input.Data = []byte(`{"values":[]}`)
+	if e := r.await(r.submit(j), jobs.Failed).Error; e.Class != jobs.OutcomeFailed || e.Message != `the input has no list "values"` {
+		t.Errorf("%+v", e)
+	}
+}
