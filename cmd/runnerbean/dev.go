@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/runnerbean/runnerbean/internal/queue"
 )
 
 func newDev(a *app) *cobra.Command {
@@ -61,9 +63,13 @@ type beanstalkd struct {
 }
 
 func startBeanstalkd(addr, binlog string, log *slog.Logger) (*beanstalkd, error) {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, usageError(err)
+	listen := []string{"-l", addr}
+	if network, _ := queue.Network(addr); network == "tcp" {
+		host, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, usageError(err)
+		}
+		listen = []string{"-l", host, "-p", port}
 	}
 	path, err := exec.LookPath("beanstalkd")
 	if err != nil {
@@ -75,7 +81,7 @@ func startBeanstalkd(addr, binlog string, log *slog.Logger) (*beanstalkd, error)
 	if err := os.MkdirAll(binlog, 0o755); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(path, "-l", host, "-p", port, "-b", binlog)
+	cmd := exec.Command(path, append(listen, "-b", binlog)...)
 	cmd.Stderr = os.Stderr
 	endWithParent(cmd)
 	b := &beanstalkd{cmd: cmd, exited: make(chan struct{})}
@@ -103,7 +109,18 @@ func (b *beanstalkd) run(started chan<- error) {
 
 // free makes sure that the child will be the one that answers on addr.
 func free(addr string) error {
-	listener, err := net.Listen("tcp", addr)
+	network, address := queue.Network(addr)
+	if network == "unix" {
+		// The socket of one that was killed stays, and answers nobody.
+		if conn, err := net.Dial(network, address); err == nil {
+			return errors.Join(conn.Close(), fmt.Errorf("beanstalkd: another one answers at %s: set RUNNERBEAN_BEANSTALKD to another address, or use \"runnerbean worker\"", addr))
+		}
+		if info, err := os.Lstat(address); err == nil && info.Mode().Type() == os.ModeSocket {
+			return os.Remove(address)
+		}
+		return nil
+	}
+	listener, err := net.Listen(network, address)
 	if err != nil {
 		return fmt.Errorf("beanstalkd: %w (another one may be running: set RUNNERBEAN_BEANSTALKD to a free address, or use \"runnerbean worker\" with the one that runs)", err)
 	}

@@ -394,6 +394,25 @@ func TestDevEndsAllWithOneSignal(t *testing.T) {
 	}
 }
 
+// TestDevOnASocket runs beanstalkd at unix:/PATH, where a killed one has left its
+// socket.
+func TestDevOnASocket(t *testing.T) {
+	t.Parallel()
+	folder, err := os.MkdirTemp("", "rb") // a socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	p := newNode(t, " UNIX://"+folder+"/b.sock")
+	for range 2 {
+		p.start("dev")
+		if r := p.final(p.submit("echo", "1")); r.State != jobs.Succeeded {
+			t.Errorf("state %s", r.State)
+		}
+		p.end(syscall.SIGKILL)
+	}
+}
+
 func TestKilledDevLeavesNoBeanstalkd(t *testing.T) {
 	t.Parallel()
 	addr := freePort(t)

@@ -55,7 +55,8 @@ func install(t *testing.T) (cfg config, open func()) {
 		t.Fatal(err)
 	}
 	cfg = config{
-		bin: filepath.Join(folder, "runnerbean"), website: filepath.Join(folder, "website"),
+		once: true, // on ports of its own
+		bin:  filepath.Join(folder, "runnerbean"), website: filepath.Join(folder, "website"),
 		programs: filepath.Dir(program), data: filepath.Join(folder, "data"),
 	}
 	real, gate := filepath.Join(folder, "forecast"), filepath.Join(folder, "gate")
@@ -74,7 +75,7 @@ func install(t *testing.T) (cfg config, open func()) {
 			t.Fatal(err)
 		}
 	}
-	if err := cfg.resolve(); err != nil {
+	if _, err := cfg.resolve(); err != nil {
 		t.Fatal(err)
 	}
 	return cfg, func() {

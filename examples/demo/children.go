@@ -122,6 +122,15 @@ func (f *family) stop() error {
 	return errors.Join(errs...)
 }
 
+// port returns the usual address, or a free one where that is taken or the demo
+// runs once, as tests do.
+func (c *config) port(name, usual string) (string, error) {
+	if c.once {
+		return port(name, "127.0.0.1:0")
+	}
+	return port(name, usual)
+}
+
 // port returns the usual address, or a free one where that is taken.
 func port(name, usual string) (string, error) {
 	listener, err := net.Listen("tcp", usual)

@@ -30,8 +30,8 @@ func main() {
 	flag.StringVar(&cfg.bin, "bin", "bin/runnerbean", "the runnerbean binary")
 	flag.StringVar(&cfg.programs, "programs", "bin/programs", "folder of the installed programs")
 	flag.StringVar(&cfg.website, "website", "bin/website", "the website's binary")
-	flag.StringVar(&cfg.data, "data", ".demo", "folder for everything that the demo writes")
-	flag.BoolVar(&cfg.once, "once", os.Getenv("DEMO_ONCE") != "", "run the one job and exit; also by DEMO_ONCE=1")
+	flag.StringVar(&cfg.data, "data", "", "folder for everything that the demo writes (default: .demo; with -once one of its own, which goes with it)")
+	flag.BoolVar(&cfg.once, "once", os.Getenv("DEMO_ONCE") != "", "run the one job, on ports of its own, and exit; also by DEMO_ONCE=1")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the demo at once
@@ -44,9 +44,15 @@ func main() {
 }
 
 func run(ctx context.Context, cfg config) (err error) {
-	if err := cfg.resolve(); err != nil {
+	remove, err := cfg.resolve()
+	if err != nil {
 		return err
 	}
+	defer func() {
+		if err == nil {
+			err = remove()
+		}
+	}()
 	var children family
 	defer func() { err = errors.Join(err, children.stop()) }()
 	at, err := start(ctx, cfg, &children)
@@ -68,16 +74,29 @@ func run(ctx context.Context, cfg config) (err error) {
 	}
 }
 
-// resolve makes the paths absolute, for the children may work elsewhere.
-func (c *config) resolve() error {
+// resolve makes the paths absolute, for the children may work elsewhere, and the
+// folder of data; remove takes that away again if it is this run's own.
+func (c *config) resolve() (remove func() error, err error) {
+	remove = func() error { return nil }
+	switch {
+	case c.data == "" && c.once:
+		// A demo may be running beside this one.
+		if c.data, err = os.MkdirTemp("", "runnerbean-demo-"); err != nil {
+			return nil, err
+		}
+		own := c.data
+		remove = func() error { return os.RemoveAll(own) }
+	case c.data == "":
+		c.data = ".demo"
+	}
 	for _, path := range []*string{&c.bin, &c.programs, &c.website, &c.data} {
 		full, err := filepath.Abs(*path)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		*path = full
 	}
-	return os.MkdirAll(c.data, 0o755)
+	return remove, os.MkdirAll(c.data, 0o755)
 }
 
 // addresses are where the parts of the demo answer.
@@ -87,15 +106,15 @@ type addresses struct {
 
 // start starts the node and the website and waits until both answer.
 func start(ctx context.Context, cfg config, children *family) (addresses, error) {
-	queue, err := port("beanstalkd", "127.0.0.1:11300")
+	queue, err := cfg.port("beanstalkd", "127.0.0.1:11300")
 	if err != nil {
 		return addresses{}, err
 	}
-	node, err := port("the node", "127.0.0.1:8420")
+	node, err := cfg.port("the node", "127.0.0.1:8420")
 	if err != nil {
 		return addresses{}, err
 	}
-	site, err := port("the website", "127.0.0.1:8080")
+	site, err := cfg.port("the website", "127.0.0.1:8080")
 	if err != nil {
 		return addresses{}, err
 	}
