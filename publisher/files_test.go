@@ -161,12 +161,16 @@ func TestLongLog(t *testing.T) {
 		if body != want || all[position:position+len(body)] != body {
 			t.Errorf("from %d: %d bytes that are not those at %d", from, len(body), position)
 		}
+		if got := r.Header.Get("Content-Length"); got != strconv.Itoa(len(body)) {
+			t.Errorf("from %d: %s bytes are promised, %d come", from, got, len(body))
+		}
 		if r.Header.Get("Log-Total") != strconv.Itoa(len(all)) || r.Header.Get("Log-Attempt") != "1" {
 			t.Errorf("from %d: %v", from, r.Header)
 		}
 	}
 	for n := range 12 {
-		if body := bodyOf(t, b.get(fmt.Sprintf("/%s/log?tail=%d", id, n))); !utf8.ValidString(body) || !strings.HasSuffix(all, body) || n-len(body) > 1 {
+		r := b.get(fmt.Sprintf("/%s/log?tail=%d", id, n))
+		if body := bodyOf(t, r); r.Header.Get("Content-Length") != strconv.Itoa(len(body)) || !utf8.ValidString(body) || !strings.HasSuffix(all, body) || n-len(body) > 1 {
 			t.Errorf("the last %d bytes are %q", n, body)
 		}
 	}

@@ -209,7 +209,8 @@ func (s *window) Seek(offset int64, whence int) (int64, error) {
 		return 0, errors.New("publisher: seek before the start")
 	}
 	s.at = offset
-	return s.r.Seek(s.off+offset, io.SeekStart)
+	_, err := s.r.Seek(s.off+offset, io.SeekStart)
+	return offset, err
 }
 
 func (s *window) Read(p []byte) (int, error) {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -67,27 +66,6 @@ func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 		r.Header.Set("Authorization", "Bearer "+b.token)
 	}
 	return b.next.RoundTrip(r)
-}
-
-// jobURL is the result URL of an argument: a job's id, or a URL as it is.
-func (c *client) jobURL(arg string) (string, error) {
-	if jobs.ValidID(arg) {
-		return c.base + "/" + arg, nil
-	}
-	if u, err := url.Parse(arg); err == nil && u.Host != "" {
-		return arg, nil
-	}
-	return "", usageError(fmt.Errorf("%q is neither a job's id nor its URL", arg))
-}
-
-// id is the job's id in an argument that is an id or a result URL.
-func (c *client) id(arg string) (string, error) {
-	path, _, _ := strings.Cut(arg, "?")
-	id := path[strings.LastIndexByte(path, '/')+1:]
-	if !jobs.ValidID(id) {
-		return "", usageError(fmt.Errorf("%q is neither a job's id nor its URL", arg))
-	}
-	return id, nil
 }
 
 // get reads the JSON answer of an API path into out.

@@ -1,14 +1,21 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
+
+	"github.com/runnerbean/runnerbean/internal/logtext"
 )
 
 // followEvery is how often "logs --follow" asks for more.
@@ -16,89 +23,242 @@ const followEvery = time.Second
 
 func newLogs(a *app) *cobra.Command {
 	var follow bool
+	var attempt int
 	cmd := &cobra.Command{
 		Use:   "logs ID",
 		Short: "Print what a job's program wrote to standard error",
-		Args:  cobra.ExactArgs(1),
+		Long: `Print what a job's program wrote to standard error, as a terminal shows it: of a
+line that was written over with carriage returns its last state. Of a long log
+the node keeps both ends; what is left out is said on standard error, as is with
+--follow which attempt is shown.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := newClient()
 			if err != nil {
 				return err
 			}
-			resultURL, err := c.jobURL(args[0])
+			resultURL, err := c.jobURL(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
+			l := &logReader{c: c, url: resultURL, out: &logPrinter{out: a.stdout, live: follow && terminal(a.stdout)}, said: a.stderr, attempt: attempt}
 			if follow {
-				return c.followLog(cmd.Context(), a.stdout, resultURL)
+				return stopped(cmd.Context(), l.follow(cmd.Context()), "stopped following; the job goes on: "+resultURL)
 			}
-			_, err = c.copyLog(cmd.Context(), a.stdout, resultURL, 0)
-			return err
+			return l.rest(cmd.Context())
 		},
 	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the job ends")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the job ends, through all of its attempts from now on")
+	cmd.Flags().IntVar(&attempt, "attempt", 0, "number of the attempt (default: the newest)")
 	return cmd
 }
 
-// followLog prints what is new until the job is final.
-func (c *client) followLog(ctx context.Context, out io.Writer, resultURL string) error {
-	reader, err := c.reader()
+// logReader reads a log by position in what the program wrote.
+type logReader struct {
+	c        *client
+	url      string
+	out      *logPrinter
+	said     io.Writer
+	attempt  int   // 0: the newest
+	position int64 // where to go on
+}
+
+// follow prints what is new until the job is final.
+func (l *logReader) follow(ctx context.Context) error {
+	reader, err := l.c.reader()
 	if err != nil {
 		return err
 	}
 	defer reader.Close()
-	var printed int64
 	for {
 		// The state is asked first: what a final job logged is all there.
-		result, err := reader.Result(ctx, resultURL)
+		result, err := reader.Result(ctx, l.url)
 		if err != nil {
 			return err
 		}
-		n, err := c.copyLog(ctx, out, resultURL, printed)
-		if err != nil {
+		if err := l.upTo(ctx, result.Attempt); err != nil {
 			return err
 		}
-		printed += n
 		if result.State.Final() {
-			return nil
+			return l.out.end()
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return errors.Join(ctx.Err(), l.out.end())
 		case <-time.After(followEvery):
 		}
 	}
 }
 
-// copyLog prints a job's log from an offset and returns how many bytes it read.
-func (c *client) copyLog(ctx context.Context, out io.Writer, resultURL string, offset int64) (int64, error) {
-	u, err := url.Parse(resultURL)
-	if err != nil {
-		return 0, err
+// upTo prints all that there is of the attempts up to the newest one.
+func (l *logReader) upTo(ctx context.Context, newest int) error {
+	if newest == 0 {
+		return nil
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.JoinPath("log").String(), nil)
-	if err != nil {
-		return 0, err
+	if l.attempt == 0 {
+		l.attempt = newest
+		if newest > 1 {
+			fmt.Fprintf(l.said, "attempt %d:\n", newest)
+		}
 	}
-	if offset > 0 {
-		request.Header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
+	for {
+		if err := l.parts(ctx); err != nil {
+			return err
+		}
+		if l.attempt >= newest {
+			return nil
+		}
+		if err := l.out.end(); err != nil {
+			return err
+		}
+		l.attempt, l.position = l.attempt+1, 0
+		fmt.Fprintf(l.said, "attempt %d:\n", l.attempt)
 	}
-	answer, err := c.http.Do(request)
+}
+
+// rest prints all that there is of one attempt.
+func (l *logReader) rest(ctx context.Context) error {
+	return errors.Join(l.parts(ctx), l.out.end())
+}
+
+// parts prints one part after another, until there is no more now.
+func (l *logReader) parts(ctx context.Context) error {
+	for {
+		more, err := l.part(ctx)
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// part prints the part of the log that begins where the last one ended, or after
+// what is left out there.
+func (l *logReader) part(ctx context.Context) (more bool, err error) {
+	answer, err := l.ask(ctx)
 	if err != nil {
-		return 0, err
+		return false, err
 	}
 	defer answer.Body.Close()
-	switch {
-	case answer.StatusCode == http.StatusRequestedRangeNotSatisfiable, offset > 0 && answer.StatusCode == http.StatusOK:
-		return 0, nil // nothing new
-	case answer.StatusCode >= 300:
-		data, _ := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
-		return 0, problem(answer, data)
+	attempt, errAttempt := strconv.Atoi(answer.Header.Get("Log-Attempt"))
+	position, errPosition := strconv.ParseInt(answer.Header.Get("Log-Position"), 10, 64)
+	total, errTotal := strconv.ParseInt(answer.Header.Get("Log-Total"), 10, 64)
+	if err := errors.Join(errAttempt, errPosition, errTotal); err != nil {
+		return false, fmt.Errorf("the node at %s does not serve logs by position: %w", l.c.base, err)
 	}
-	data, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	if l.attempt == 0 {
+		l.attempt = attempt
+	}
+	if gap := position - l.position; gap > 0 {
+		if err := l.out.gap(); err != nil {
+			return false, err
+		}
+		fmt.Fprintf(l.said, "… %s left out …\n", humanize.IBytes(uint64(gap)))
+	}
+	n, err := io.Copy(l.out, io.LimitReader(answer.Body, maxAnswer))
+	before := l.position
+	l.position = max(position, l.position) + n
+	return l.position < total && l.position > before, err
+}
+
+func (l *logReader) ask(ctx context.Context) (*http.Response, error) {
+	u, err := url.Parse(l.url)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	_, err = io.WriteString(out, cleanLines(string(data)))
-	return int64(len(data)), err
+	u = u.JoinPath("log")
+	query := u.Query()
+	query.Set("from", strconv.FormatInt(l.position, 10))
+	if l.attempt > 0 {
+		query.Set("attempt", strconv.Itoa(l.attempt))
+	}
+	u.RawQuery = query.Encode()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := l.c.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if answer.StatusCode != http.StatusOK {
+		defer answer.Body.Close()
+		data, _ := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+		return nil, problem(answer, data)
+	}
+	return answer, nil
+}
+
+// maxLine bounds what is held back of a line that has not ended, in bytes.
+const maxLine = 64 << 10
+
+// logPrinter prints a log that comes in pieces, as a terminal shows it. What has
+// not ended is held back; on a terminal it is shown and written over.
+type logPrinter struct {
+	out   io.Writer
+	live  bool
+	held  []byte // of the last line, as it was written
+	shown bool   // some of it stands on the terminal
+	first bool   // the next bytes follow a gap
+}
+
+func (p *logPrinter) Write(b []byte) (int, error) {
+	n := len(b)
+	if p.first {
+		b, p.first = logtext.Tail(b), false
+	}
+	p.held = append(p.held, b...)
+	if end := bytes.LastIndexByte(p.held, '\n') + 1; end > 0 {
+		if err := p.print(p.held[:end]); err != nil {
+			return 0, err
+		}
+		p.held = append(p.held[:0], p.held[end:]...)
+	}
+	if len(p.held) > maxLine {
+		p.held = append(p.held[:0], logtext.Tail(p.held[len(p.held)-maxLine/2:])...)
+	}
+	if p.live && len(p.held) > 0 {
+		p.shown = true
+		// Cut to one line, which the next state can be written over.
+		_, err := fmt.Fprintf(p.out, "\r\x1b[K%s", shorten(cleanLines(string(logtext.Head(p.held))), 79))
+		return n, err
+	}
+	return n, nil
+}
+
+// print prints whole lines.
+func (p *logPrinter) print(text []byte) error {
+	var out strings.Builder
+	if p.shown {
+		out.WriteString("\r\x1b[K")
+		p.shown = false
+	}
+	out.WriteString(cleanLines(string(text)))
+	_, err := io.WriteString(p.out, out.String())
+	return err
+}
+
+// gap ends a line before what is left out.
+func (p *logPrinter) gap() error {
+	p.held = logtext.Head(p.held)
+	err := p.end()
+	p.first = true
+	return err
+}
+
+// end prints a last line that has no end.
+func (p *logPrinter) end() error {
+	if len(p.held) == 0 {
+		return nil
+	}
+	text := append(p.held, '\n')
+	p.held = nil
+	return p.print(text)
+}
+
+// stopped is what a person is told who has ended the waiting for something.
+func stopped(ctx context.Context, err error, text string) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	return &codeError{exitStopped, errors.New(text)}
 }

@@ -18,8 +18,9 @@ import (
 const (
 	exitError     = 1
 	exitUsage     = 2
-	exitFailed    = 3 // the job failed
-	exitCancelled = 4 // the job was cancelled
+	exitFailed    = 3   // the job failed
+	exitCancelled = 4   // the job was cancelled
+	exitStopped   = 130 // by Ctrl-C, before it was done
 )
 
 // errSaid is an error that has been told already.
@@ -72,7 +73,12 @@ func run(stop, kill context.Context, args []string, stdin io.Reader, stdout, std
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	return root.ExecuteContext(stop)
+	err := root.ExecuteContext(stop)
+	var code *codeError
+	if errors.Is(err, context.Canceled) && stop.Err() != nil && !errors.As(err, &code) {
+		return &codeError{exitStopped, errors.New("interrupted")}
+	}
+	return err
 }
 
 // app is what the subcommands share.

@@ -39,7 +39,7 @@ func details(ctx context.Context, arg string) (jobs.Details, error) {
 	if err != nil {
 		return jobs.Details{}, err
 	}
-	id, err := c.id(arg)
+	id, err := c.id(ctx, arg)
 	if err != nil {
 		return jobs.Details{}, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,12 +25,12 @@ to whoever has the signed URL, until it expires. URL may be a job's id; then the
 URL is one of the node at RUNNERBEAN_URL. Web servers sign with jobs.SignURL.`,
 		Example: `  runnerbean sign https://results.example/019aae04-9f80-7c61-8d2e-5b1c7a90e1f2 --expires 7d`,
 		Args:    cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			end, err := parseExpiry(expires, time.Now())
 			if err != nil {
 				return usageError(fmt.Errorf("--expires: %w", err))
 			}
-			signed, err := sign(args[0], end)
+			signed, err := sign(cmd.Context(), args[0], end)
 			if err != nil {
 				return usageError(err)
 			}
@@ -44,7 +45,7 @@ URL is one of the node at RUNNERBEAN_URL. Web servers sign with jobs.SignURL.`,
 	return cmd
 }
 
-func sign(arg string, expires time.Time) (string, error) {
+func sign(ctx context.Context, arg string, expires time.Time) (string, error) {
 	path := os.Getenv(envPrefix + "URL_KEY_FILE")
 	if path == "" {
 		return "", errors.New("set RUNNERBEAN_URL_KEY_FILE, as for the node")
@@ -56,7 +57,7 @@ func sign(arg string, expires time.Time) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	resultURL, err := c.jobURL(arg)
+	resultURL, err := c.jobURL(ctx, arg)
 	if err != nil {
 		return "", err
 	}

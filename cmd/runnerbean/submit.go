@@ -130,7 +130,7 @@ func submit(ctx context.Context, a *app, document []byte, wait bool) error {
 	resultURL := c.base + "/" + pending.ID
 	if wait {
 		fmt.Fprintln(a.stderr, resultURL)
-		return watch(ctx, a, c, resultURL)
+		return stopped(ctx, watch(ctx, a, c, resultURL), "stopped waiting; the job goes on: "+resultURL)
 	}
 	if a.json {
 		return printJSON(a.stdout, pending)

@@ -112,7 +112,7 @@ func newVerb(a *app, v verb) *cobra.Command {
 func (v verb) each(ctx context.Context, a *app, c *client, args []string, asNew bool) error {
 	ids := make([]string, 0, len(args))
 	for _, arg := range args {
-		id, err := c.id(arg)
+		id, err := c.id(ctx, arg)
 		if err != nil {
 			return err
 		}

@@ -24,8 +24,8 @@ func newWatch(a *app) *cobra.Command {
 		Use:   "watch ID...",
 		Short: "Show the progress of jobs until they end, then print their results",
 		Long: `Show the progress of jobs until they have ended, then print their result
-documents, with several jobs one on each line. An ID is a job's id or its result
-URL. Exit code 3: a job failed, 4: one was cancelled and none failed.`,
+documents, with several jobs one on each line. An ID is a job's id, its result
+URL, or so much of the id as tells it from others. Exit code 3: a job failed, 4: one was cancelled and none failed.`,
 		Example: `  runnerbean watch 019aae04-9f80-7c61-8d2e-5b1c7a90e1f2
   runnerbean list --state running --json | jq -r '.jobs[].id' | xargs runnerbean watch`,
 		Args: cobra.RangeArgs(1, maxWatched),
@@ -36,7 +36,7 @@ URL. Exit code 3: a job failed, 4: one was cancelled and none failed.`,
 			}
 			urls := make([]string, 0, len(args))
 			for _, arg := range args {
-				resultURL, err := c.jobURL(arg)
+				resultURL, err := c.jobURL(cmd.Context(), arg)
 				if err != nil {
 					return err
 				}
@@ -44,7 +44,7 @@ URL. Exit code 3: a job failed, 4: one was cancelled and none failed.`,
 					urls = append(urls, resultURL)
 				}
 			}
-			return watch(cmd.Context(), a, c, urls...)
+			return stopped(cmd.Context(), watch(cmd.Context(), a, c, urls...), "stopped watching; what is not done goes on: "+strings.Join(urls, " "))
 		},
 	}
 }

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const (
+	// leastOfID is how many characters of an id must be given.
+	leastOfID = 6
+	// maxCandidates is how many jobs are named that may be meant.
+	maxCandidates = 10
+	// maxLooks bounds how many pages of jobs are read for one id.
+	maxLooks = 50
+)
+
+// jobURL is the result URL of an argument: a URL as it is, else that of the job
+// which [client.id] finds.
+func (c *client) jobURL(ctx context.Context, arg string) (string, error) {
+	if u, err := url.Parse(arg); err == nil && u.Host != "" {
+		return arg, nil
+	}
+	id, err := c.id(ctx, arg)
+	return c.base + "/" + id, err
+}
+
+// id is the job's id in an argument that is an id, a result URL, or a part of an
+// id: its beginning, its end, or both around … or ..., as listings show it. An
+// argument that may mean several jobs is an error that names them.
+func (c *client) id(ctx context.Context, arg string) (string, error) {
+	path, _, _ := strings.Cut(arg, "?")
+	id := strings.ToLower(path[strings.LastIndexByte(path, '/')+1:])
+	if jobs.ValidID(id) {
+		return id, nil
+	}
+	part, ok := partOfID(arg)
+	if !ok {
+		return "", usageError(fmt.Errorf("%q is neither a job's id, nor %d characters of one, nor its URL", clean(shorten(arg, 70)), leastOfID))
+	}
+	found, err := c.candidates(ctx, part)
+	switch {
+	case err != nil:
+		return "", err
+	case len(found) == 0:
+		return "", fmt.Errorf("no job has an id with %q; \"runnerbean list\" shows them", arg)
+	case len(found) == 1:
+		return found[0].ID, nil
+	}
+	var text strings.Builder
+	for _, r := range found[:min(len(found), maxCandidates)] {
+		fmt.Fprintf(&text, "\n  %s  %s  %s  %s", clean(r.ID), clean(r.Program), clean(string(r.State)), stamp(r.Created))
+	}
+	if len(found) > maxCandidates {
+		text.WriteString("\n  and more")
+	}
+	return "", usageError(fmt.Errorf("%q may mean several jobs, so nothing is done; give more of the id:%s", arg, &text))
+}
+
+// idPart is what is known of an id: where it is one piece, that is its beginning
+// or its end.
+type idPart struct {
+	head, tail string
+	one        bool
+}
+
+func partOfID(arg string) (idPart, bool) {
+	text := strings.ToLower(strings.TrimSpace(arg))
+	head, tail, two := strings.Cut(strings.Replace(text, "...", "…", 1), "…")
+	p := idPart{head, tail, !two}
+	given := strings.ReplaceAll(head+tail, "-", "")
+	return p, len(given) >= leastOfID && len(head+tail) <= 36 && strings.Trim(given, "0123456789abcdef") == ""
+}
+
+func (p idPart) matches(id string) bool {
+	if p.one {
+		return strings.HasPrefix(id, p.head) || strings.HasSuffix(id, p.head)
+	}
+	return strings.HasPrefix(id, p.head) && strings.HasSuffix(id, p.tail)
+}
+
+// candidates are the jobs that may be meant, one more than are named at most.
+func (c *client) candidates(ctx context.Context, part idPart) ([]jobs.Result, error) {
+	text := part.head
+	if len(part.tail) > len(text) {
+		text = part.tail
+	}
+	query := url.Values{"text": {text}, "limit": {"1000"}}
+	var found []jobs.Result
+	for range maxLooks {
+		var page jobs.Page
+		if err := c.get(ctx, "/api/v1/jobs?"+query.Encode(), &page); err != nil {
+			return nil, err
+		}
+		for _, r := range page.Jobs {
+			if part.matches(r.ID) {
+				found = append(found, r)
+			}
+		}
+		if page.Next == "" || len(found) > maxCandidates {
+			return found, nil
+		}
+		query.Set("cursor", page.Next)
+	}
+	return nil, errors.New("there are too many jobs to look through: give the whole id")
+}
