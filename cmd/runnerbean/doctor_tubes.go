@@ -20,7 +20,7 @@ func checkTubes(ctx context.Context, set settings, producer *queue.Producer, add
 		return []finding{{check, "warning", err.Error(), "run doctor as the user of the node"}}
 	}
 	own := dispatch.Taker{Inbox: set.Inbox, Ledger: id, Node: set.Node}
-	others, err := dispatch.Takers(ctx, producer, addr, set.Prefix, id)
+	others, err := dispatch.Takers(ctx, producer, addr, set.Prefix)
 	if err != nil {
 		return []finding{{check, "warning", err.Error(), ""}}
 	}

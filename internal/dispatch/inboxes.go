@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -63,22 +64,21 @@ func takerOf(prefix, tube string) (t Taker, ok bool) {
 	return t, (t.Inbox == InboxShared || t.Inbox == InboxNode) && t.Ledger != "" && t.Node != ""
 }
 
-// Takers lists the nodes that take from inboxes on a server now, but those of
-// the ledger own.
-func Takers(ctx context.Context, p *queue.Producer, addr, prefix, own string) ([]Taker, error) {
+// Takers lists the nodes that take from inboxes on a server now, of all ledgers.
+func Takers(ctx context.Context, p *queue.Producer, addr, prefix string) ([]Taker, error) {
 	tubes, err := p.Tubes(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
-	return takersAmong(ctx, p, addr, prefix, own, tubes)
+	return takersAmong(ctx, p, addr, prefix, tubes)
 }
 
-func takersAmong(ctx context.Context, p *queue.Producer, addr, prefix, own string, tubes []string) (list []Taker, err error) {
+func takersAmong(ctx context.Context, p *queue.Producer, addr, prefix string, tubes []string) (list []Taker, err error) {
 	slices.Sort(tubes)
 	asked := 0
 	for _, tube := range tubes {
 		t, ok := takerOf(prefix, tube)
-		if !ok || t.Ledger == own {
+		if !ok {
 			continue
 		}
 		if asked++; asked > maxTakers {
@@ -107,8 +107,9 @@ func Untaken(ctx context.Context, p *queue.Producer, addr, prefix string) (int64
 
 // Sharing is what a node has to know of nodes of other ledgers that take from
 // the same inboxes of a server.
-func Sharing(addr, prefix string, own Taker, others []Taker) (list []jobs.SharedInbox) {
+func Sharing(addr, prefix string, own Taker, takers []Taker) (list []jobs.SharedInbox) {
 	common := queue.InboxTube(prefix)
+	others := slices.DeleteFunc(slices.Clone(takers), func(t Taker) bool { return t.Ledger == own.Ledger })
 	all := slices.DeleteFunc(slices.Clone(others), func(t Taker) bool { return own.Inbox == InboxNode || t.Inbox == InboxNode })
 	twins := slices.DeleteFunc(slices.Clone(others), func(t Taker) bool { return t.Node != own.Node })
 	if len(all) > 0 {
@@ -137,6 +138,33 @@ func sharedInbox(addr, tube string, others []Taker, do string) jobs.SharedInbox 
 	text := fmt.Sprintf("%s (%s) %s documents from %s on %s, so that a job may run where its result URL does not lead; %s",
 		who, namesOf(nodes), also, tube, addr, do)
 	return jobs.SharedInbox{Tube: tube, Nodes: nodes, Text: text}
+}
+
+// copies are the nodes that have a ledger of our id which is not ours: ours knows
+// every node that works with it.
+func (d *Dispatcher) copies(ctx context.Context, takers []Taker) (names []string, err error) {
+	takers = slices.DeleteFunc(slices.Clone(takers), func(t Taker) bool { return t.Ledger != d.cfg.Ledger.ID() || t.Node == d.cfg.Node })
+	if len(takers) == 0 {
+		return nil, nil
+	}
+	nodes, err := d.cfg.Ledger.Nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range takers {
+		if !slices.ContainsFunc(nodes, func(n ledger.Node) bool { return n.Name == t.Node }) {
+			names = append(names, t.Node)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// copyOf warns of a ledger that was copied with its data folder.
+func copyOf(addr, tubes string, nodes []string) jobs.SharedInbox {
+	text := fmt.Sprintf("A copy of this node's ledger is in use (%s), so that both take and delete each other's messages from %s… on %s; start the copy with an empty RUNNERBEAN_DATA or give it a RUNNERBEAN_PREFIX of its own",
+		namesOf(nodes), tubes, addr)
+	return jobs.SharedInbox{Tube: tubes, Nodes: nodes, Text: text}
 }
 
 // namesOf names a few nodes.

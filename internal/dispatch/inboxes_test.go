@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,7 +46,8 @@ func (f *fixture) surveyed(t *testing.T) []jobs.SharedInbox {
 func (f *fixture) takes(t *testing.T, n int) {
 	t.Helper()
 	waitFor(t, func() bool {
-		others, err := Takers(t.Context(), f.producer, f.server.Addr, f.cfg.Prefix, f.ledger.ID())
+		takers, err := Takers(t.Context(), f.producer, f.server.Addr, f.cfg.Prefix)
+		others := slices.DeleteFunc(takers, func(taker Taker) bool { return taker.Ledger == f.ledger.ID() })
 		return err == nil && len(others) == n
 	})
 }
@@ -104,6 +106,38 @@ func TestInboxOfOneLedgerIsNotShared(t *testing.T) {
 	f.put(t, "runnerbean/intake/x", "x")
 	if got := f.surveyed(t); len(got) > 0 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// A node that works with a copy of the ledger, as of a data folder that was copied
+// to another machine, is found; one that shares the ledger itself is not.
+func TestCopiedLedgerIsFound(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	path := filepath.Join(t.TempDir(), "copy.db")
+	f.sql(t, "VACUUM INTO '"+path+"'")
+	l, err := ledger.Open(t.Context(), ledger.Config{DSN: "sqlite:" + path})
+	must(t, err)
+	defer l.Close()
+	join := func(l *ledger.Ledger, node string) {
+		d, err := New(Config{Queue: f.cfg.Queue, Node: node, Ledger: l, Interval: -1, Logger: slog.New(slog.DiscardHandler)})
+		must(t, err)
+		t.Cleanup(func() { d.Close() })
+		must(t, l.Register(t.Context(), ledger.Node{Name: node, Instance: jobs.NewID()}))
+		(&fixture{Dispatcher: d}).serve(t)
+		waitFor(t, func() bool {
+			takers, err := Takers(t.Context(), f.producer, f.server.Addr, f.cfg.Prefix)
+			return err == nil && slices.ContainsFunc(takers, func(taker Taker) bool { return taker.Node == node })
+		})
+	}
+	join(f.ledger, "n2")
+	if got := f.surveyed(t); len(got) > 0 {
+		t.Errorf("one ledger: %+v", got)
+	}
+	join(l, "n3")
+	got := f.surveyed(t)
+	if len(got) != 1 || !strings.Contains(got[0].Text, "A copy of this node's ledger is in use (node n3)") {
+		t.Errorf("a copy: %+v", got)
 	}
 }
 

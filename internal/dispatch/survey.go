@@ -34,12 +34,18 @@ func (s *survey) run(ctx context.Context, d *Dispatcher, living map[string]strin
 			continue
 		}
 		s.old.empty(ctx, addr, tubes)
-		others, err := takersAmong(ctx, d.producer, addr, d.cfg.Prefix, d.cfg.Ledger.ID(), tubes)
+		takers, err := takersAmong(ctx, d.producer, addr, d.cfg.Prefix, tubes)
 		if err != nil {
 			d.warn(ctx, "cannot ask beanstalkd who takes from the inbox", err)
 			continue
 		}
-		s.tell(d, addr, Sharing(addr, d.cfg.Prefix, d.taker(), others))
+		found := Sharing(addr, d.cfg.Prefix, d.taker(), takers)
+		copies, err := d.copies(ctx, takers)
+		d.warn(ctx, "cannot ask which nodes have this ledger", err)
+		if len(copies) > 0 {
+			found = append(found, copyOf(addr, d.runTube(""), copies))
+		}
+		s.tell(d, addr, found)
 	}
 }
 
