@@ -45,7 +45,7 @@ func (p *Publisher) serveOpened(c echo.Context, s *stored) error {
 // serveCarried answers with a result whose files are opened by the query that
 // has opened it.
 func (p *Publisher) serveCarried(w http.ResponseWriter, r *http.Request, s *stored, query string) error {
-	source, err := p.source(r, s)
+	source, err := p.source(w, r, s)
 	if err != nil {
 		return err
 	}
@@ -68,11 +68,11 @@ func (p *Publisher) serveCarried(w http.ResponseWriter, r *http.Request, s *stor
 	return nil
 }
 
-func (p *Publisher) source(r *http.Request, s *stored) (io.ReadCloser, error) {
+func (p *Publisher) source(w http.ResponseWriter, r *http.Request, s *stored) (io.ReadCloser, error) {
 	if s.blob != nil {
 		return io.NopCloser(bytes.NewReader(s.blob.plain.body)), nil
 	}
-	return p.openRecorded(r.Context(), store.ResultKey(s.id), errMissing)
+	return p.openRecorded(w, r, store.ResultKey(s.id), errMissing)
 }
 
 // copyCarried copies a result document of any size and puts the query to the

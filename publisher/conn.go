@@ -3,9 +3,12 @@ package publisher
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/runnerbean/runnerbean/publisher/internal/fast"
 )
@@ -14,23 +17,32 @@ import (
 // an answer and the beginning of its body.
 const headBuffer = 4 << 10
 
-// oneWriteListener hands out connections that can send an answer in one piece.
+// oneWriteListener hands out connections that can send an answer in one piece,
+// as many as there are places.
 type oneWriteListener struct {
 	net.Listener
-	fast *fast.Server // nil: net/http answers for everything
+	admission *admission
+	fast      *fast.Server // nil: net/http answers for everything
 }
 
 func (l oneWriteListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	tcp, ok := c.(*net.TCPConn)
-	if !ok {
-		return c, err
+	for {
+		c, err := l.Listener.Accept()
+		tcp, ok := c.(*net.TCPConn)
+		if !ok {
+			return c, err
+		}
+		one := &oneWriteConn{TCPConn: tcp}
+		if l.fast != nil {
+			one.fast = l.fast.Wrap(tcp)
+		}
+		if l.admission.admit(one) {
+			return one, err
+		}
+		if one.fast != nil {
+			one.fast.Forget()
+		}
 	}
-	one := &oneWriteConn{TCPConn: tcp}
-	if l.fast != nil {
-		one.fast = l.fast.Wrap(tcp)
-	}
-	return one, err
 }
 
 // oneWriteConn sends the head of an answer together with its body. net/http
@@ -42,6 +54,11 @@ type oneWriteConn struct {
 	expect int     // bytes of the body that follows a head; 0: write at once
 	held   *[]byte // a head and the beginning of a body
 	fast   *fast.Conn
+
+	shares   *shares
+	place    *place
+	since    atomic.Int64 // Unix time in nanoseconds of the latest change of state
+	handlers atomic.Int32 // that are answering
 }
 
 func (c *oneWriteConn) Read(b []byte) (int, error) {
@@ -53,6 +70,7 @@ func (c *oneWriteConn) Read(b []byte) (int, error) {
 
 // Close of the same connection by two is nothing unusual.
 func (c *oneWriteConn) Close() error {
+	c.shares.leave(c.place)
 	if c.fast != nil {
 		return c.fast.Close()
 	}
@@ -61,21 +79,40 @@ func (c *oneWriteConn) Close() error {
 
 // tellState tells of what net/http does with a connection.
 func tellState(c net.Conn, state http.ConnState) {
-	if one, ok := c.(*oneWriteConn); ok && one.fast != nil {
+	one := connBelow(c)
+	if one == nil {
+		return
+	}
+	one.since.Store(time.Now().UnixNano())
+	if state == http.StateHijacked { // its streams have places of their own
+		one.shares.settle(one.place, nil, nil)
+	}
+	if one.fast != nil {
 		one.fast.State(state)
 	}
+}
+
+// connBelow is the connection below TLS, or nil where it is of another kind.
+func connBelow(c net.Conn) *oneWriteConn {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	one, _ := c.(*oneWriteConn)
+	return one
 }
 
 var heldBuffers = sync.Pool{New: func() any { b := make([]byte, 0, headBuffer); return &b }}
 
 // Bare is the connection itself, for who keeps it without answers to send.
-func (c *oneWriteConn) Bare() net.Conn { return c.TCPConn }
+func (c *oneWriteConn) Bare() net.Conn {
+	return &bareConn{TCPConn: c.TCPConn, shares: c.shares, place: c.place}
+}
 
 type connKey struct{}
 
 // withConn lets a handler find its connection.
 func withConn(ctx context.Context, c net.Conn) context.Context {
-	if one, ok := c.(*oneWriteConn); ok {
+	if one := connBelow(c); one != nil {
 		return context.WithValue(ctx, connKey{}, one)
 	}
 	return ctx
@@ -84,7 +121,7 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 // inOneWrite announces that the handler writes a body of size bytes in one
 // call, and nothing before that.
 func inOneWrite(r *http.Request, size int) {
-	if c, ok := r.Context().Value(connKey{}).(*oneWriteConn); ok {
+	if c := connOf(r.Context()); c != nil && r.TLS == nil {
 		c.expect = size
 	}
 }

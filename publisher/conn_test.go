@@ -30,7 +30,7 @@ func TestOneWrite(t *testing.T) {
 		b := &blob{plain: newForm(content[:size], `"x"`), contentType: []string{typeJSON}}
 		b.serve(w, r)
 	})
-	go server.Serve(oneWriteListener{Listener: ln}) //nolint:errcheck // ends with Close
+	go server.Serve(oneWriteListener{Listener: ln, admission: roomy()}) //nolint:errcheck // ends with Close
 	t.Cleanup(func() { server.Close() })
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -69,7 +69,7 @@ func TestOneWriteHoldsOnlyWhatIsContinued(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer peer.Close()
-	accepted, err := oneWriteListener{Listener: ln}.Accept()
+	accepted, err := oneWriteListener{Listener: ln, admission: roomy()}.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,4 +98,9 @@ func TestOneWriteHoldsOnlyWhatIsContinued(t *testing.T) {
 	if _, err := io.ReadFull(peer, got); err != nil || string(got) != want {
 		t.Errorf("%v: %q", err, got)
 	}
+}
+
+// roomy admits every connection of a test.
+func roomy() *admission {
+	return &admission{shares: newShares(func() int { return MaxConnections })}
 }

@@ -19,7 +19,7 @@ func (p *Publisher) getEvents(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	sub, err := p.hub.subscribe(id)
+	sub, err := p.hub.subscribe(id, networkOf(c.Request()))
 	if err != nil {
 		return err
 	}

@@ -24,9 +24,9 @@ const (
 
 // serveFast serves with results in memory answered for below net/http, where
 // whoever has their URL may read them.
-func (p *Publisher) serveFast(server *http.Server, ln net.Listener) error {
+func (p *Publisher) serveFast(server *http.Server, ln net.Listener, admission *admission) error {
 	if !p.openResults() || p.log.Enabled(context.Background(), slog.LevelDebug) {
-		return server.Serve(oneWriteListener{Listener: ln})
+		return server.Serve(oneWriteListener{Listener: ln, admission: admission})
 	}
 	f := &fast.Server{
 		Answer: p.fastAnswer, Served: &p.served,
@@ -34,7 +34,7 @@ func (p *Publisher) serveFast(server *http.Server, ln net.Listener) error {
 	}
 	server.RegisterOnShutdown(f.Shutdown)
 	defer f.Wait()
-	return server.Serve(oneWriteListener{Listener: ln, fast: f})
+	return server.Serve(oneWriteListener{Listener: ln, admission: admission, fast: f})
 }
 
 // ServedFast counts the requests for results that were answered before they

@@ -38,17 +38,19 @@ func (p *Publisher) streamEvents(c echo.Context) error {
 	if c.Request().Method == http.MethodHead {
 		return headOfEvents(c)
 	}
-	if err := p.hub.acquire(); err != nil {
+	place, err := p.hub.acquire(networkOf(c.Request()))
+	if err != nil {
 		return err
 	}
 	lifetime := feedLifetime + rand.N(feedLifetime/6)
 	p.hub.streams.Serve(c.Response().Writer, c.Request(), lifetime, func(s *stream.Stream) {
 		w.stream = s
+		p.hub.places.settle(place, s.Close, nil)
 		s.Send(opening)
 		p.feed.join(w)
 	}, func() {
 		p.feed.leave(w)
-		p.hub.release()
+		p.hub.release(place)
 	})
 	return nil
 }

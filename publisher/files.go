@@ -55,7 +55,7 @@ func (p *Publisher) getFile(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	object, err := p.openRecorded(c.Request().Context(), store.FileKey(id, attempt, file.Name), errMissingFile)
+	object, err := p.openRecorded(c.Response().Writer, c.Request(), store.FileKey(id, attempt, file.Name), errMissingFile)
 	if err != nil {
 		return err
 	}

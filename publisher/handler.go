@@ -20,6 +20,7 @@ const bodyTimeout = 30 * time.Second
 func (p *Publisher) Handler() http.Handler { return http.HandlerFunc(p.serveHTTP) }
 
 func (p *Publisher) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	defer serving(r)()
 	if p.log.Enabled(r.Context(), slog.LevelDebug) {
 		p.serveLogged(w, r)
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,10 +33,11 @@ const (
 // hub tells subscribers when a job's document has changed. One goroutine reads
 // each changed job once for all of them and never waits for any.
 type hub struct {
-	read  func(ctx context.Context, id string) *document
-	limit int
-	wake  chan struct{} // holds one
-	done  chan struct{} // closed at the end
+	read func(ctx context.Context, id string) *document
+	// places are those of streams and held answers.
+	places *shares
+	wake   chan struct{} // holds one
+	done   chan struct{} // closed at the end
 	// streams are those of the subscriptions and all others of the node.
 	streams *stream.Set
 	// others: another process has written. moved: this one has, which may have
@@ -44,7 +46,6 @@ type hub struct {
 
 	mu     sync.Mutex
 	ended  bool
-	count  int
 	topics map[string]*topic
 	dirty  map[string]bool // of topics
 
@@ -60,8 +61,9 @@ type topic struct {
 
 // subscription is one watcher of one job; close it.
 type subscription struct {
-	hub *hub
-	id  string
+	hub   *hub
+	id    string
+	place *place
 
 	mu sync.Mutex
 	// mail holds the newest document only. The first one comes by itself. It is
@@ -70,51 +72,44 @@ type subscription struct {
 	stream *stream.Stream
 }
 
-func newHub(limit int, read func(context.Context, string) *document) *hub {
+func newHub(limit func() int, read func(context.Context, string) *document) *hub {
 	return &hub{
-		read: read, limit: limit, wake: make(chan struct{}, 1), done: make(chan struct{}),
+		read: read, places: newShares(limit), wake: make(chan struct{}, 1), done: make(chan struct{}),
 		topics: map[string]*topic{}, dirty: map[string]bool{}, streams: stream.New(),
 	}
 }
 
-// acquire counts one more stream or held answer; release it. Where there is no
-// room, the streams of clients that have gone make some. errBusy, errClosing.
-func (h *hub) acquire() error {
-	err := h.tryAcquire()
-	if errors.Is(err, errBusy) {
+// acquire takes a place for a stream or a held answer of a client; release it.
+// Where there is no room, the streams of clients that have gone make some, and
+// then those of a client with more. errBusy, errClosing.
+func (h *hub) acquire(from netip.Prefix) (*place, error) {
+	h.mu.Lock()
+	ended := h.ended
+	h.mu.Unlock()
+	if ended {
+		return nil, errClosing
+	}
+	if h.places.size() >= h.places.limit() {
 		h.streams.Sweep()
-		err = h.tryAcquire()
 	}
-	return err
-}
-
-func (h *hub) tryAcquire() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	switch {
-	case h.ended:
-		return errClosing
-	case h.count >= h.limit:
-		return errBusy
+	p := &place{from: from}
+	if !h.places.take(p) {
+		return nil, errBusy
 	}
-	h.count++
-	return nil
+	return p, nil
 }
 
-func (h *hub) release() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.count--
-}
+func (h *hub) release(p *place) { h.places.leave(p) }
 
-// subscribe watches a job, known or not. errBusy, errClosing.
-func (h *hub) subscribe(id string) (*subscription, error) {
-	if err := h.acquire(); err != nil {
+// subscribe watches a job, known or not, for a client. errBusy, errClosing.
+func (h *hub) subscribe(id string, from netip.Prefix) (*subscription, error) {
+	p, err := h.acquire(from)
+	if err != nil {
 		return nil, err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := &subscription{hub: h, id: id, mail: make(chan *document, 1)}
+	s := &subscription{hub: h, id: id, place: p, mail: make(chan *document, 1)}
 	t := h.topics[id]
 	if t == nil {
 		t = &topic{subs: map[*subscription]struct{}{}}
@@ -139,6 +134,7 @@ func (s *subscription) follow(st *stream.Stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stream = st
+	s.hub.places.settle(s.place, st.Close, nil)
 	select {
 	case d := <-s.mail:
 		s.send(d)
@@ -164,7 +160,7 @@ func (s *subscription) tell(d *document) {
 
 func (s *subscription) close() {
 	s.hub.drop(s)
-	s.hub.release()
+	s.hub.release(s.place)
 }
 
 func (h *hub) drop(s *subscription) {

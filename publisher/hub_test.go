@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -32,7 +33,7 @@ func (f *fakeJob) read(_ context.Context, id string) *document {
 
 func startHub(t *testing.T, limit int, f *fakeJob) *hub {
 	t.Helper()
-	h := newHub(limit, f.read)
+	h := newHub(func() int { return limit }, f.read)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { h.run(ctx); close(ended) }()
@@ -59,13 +60,13 @@ func TestHubTellsTheFirstAndEachNewDocument(t *testing.T) {
 	t.Parallel()
 	f := &fakeJob{}
 	h := startHub(t, 10, f)
-	a, err := h.subscribe("a")
+	a, err := h.subscribe("a", netip.Prefix{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer a.close()
 	await(t, a, "0")
-	b, err := h.subscribe("a")
+	b, err := h.subscribe("a", netip.Prefix{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,12 +82,12 @@ func TestHubKeepsOnlyTheNewestForASlowSubscriber(t *testing.T) {
 	t.Parallel()
 	f := &fakeJob{}
 	h := startHub(t, 10, f)
-	slow, err := h.subscribe("a")
+	slow, err := h.subscribe("a", netip.Prefix{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer slow.close()
-	quick, err := h.subscribe("a")
+	quick, err := h.subscribe("a", netip.Prefix{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +113,7 @@ func TestHubSeesChangesOfOtherProcesses(t *testing.T) {
 	t.Parallel()
 	f := &fakeJob{}
 	h := startHub(t, 10, f)
-	s, err := h.subscribe("a")
+	s, err := h.subscribe("a", netip.Prefix{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,8 +144,8 @@ func TestHubSweepsForAReason(t *testing.T) {
 			t.Parallel()
 			f := &fakeJob{}
 			f.state.Store(test.state)
-			h := newHub(1, f.read)
-			s, err := h.subscribe("a")
+			h := newHub(func() int { return 1 }, f.read)
+			s, err := h.subscribe("a", netip.Prefix{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -167,7 +168,7 @@ func TestHubErrors(t *testing.T) {
 	f := &fakeJob{}
 	f.err.Store(errorBox{errors.New("locked")})
 	h := startHub(t, 10, f)
-	s, err := h.subscribe("a")
+	s, err := h.subscribe("a", netip.Prefix{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,24 +198,24 @@ func TestHubErrors(t *testing.T) {
 func TestHubBounds(t *testing.T) {
 	t.Parallel()
 	h := startHub(t, 1, &fakeJob{})
-	s, err := h.subscribe("a")
+	s, err := h.subscribe("a", netip.Prefix{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.subscribe("b"); !errors.Is(err, errBusy) {
+	if _, err := h.subscribe("b", netip.Prefix{}); !errors.Is(err, errBusy) {
 		t.Errorf("got %v, want errBusy", err)
 	}
 	s.close()
-	s, err = h.subscribe("b")
+	s, err = h.subscribe("b", netip.Prefix{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.close()
-	if len(h.topics) != 0 || h.count != 0 {
-		t.Errorf("%d topics, count %d are left", len(h.topics), h.count)
+	if len(h.topics) != 0 || h.places.size() != 0 {
+		t.Errorf("%d topics, count %d are left", len(h.topics), h.places.size())
 	}
 	h.end()
-	if _, err := h.subscribe("b"); !errors.Is(err, errClosing) {
+	if _, err := h.subscribe("b", netip.Prefix{}); !errors.Is(err, errClosing) {
 		t.Errorf("got %v, want errClosing", err)
 	}
 }
@@ -224,7 +225,7 @@ func TestHubRestsWithoutWatchers(t *testing.T) {
 	f := &fakeJob{}
 	h := startHub(t, 1, f)
 	h.changed([]string{"a", "b"})
-	s, err := h.subscribe("a")
+	s, err := h.subscribe("a", netip.Prefix{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,8 +238,8 @@ func TestHubRestsWithoutWatchers(t *testing.T) {
 
 func TestHubTellsNothingTwice(t *testing.T) {
 	t.Parallel()
-	h := newHub(1, nil)
-	s, err := h.subscribe("a")
+	h := newHub(func() int { return 1 }, nil)
+	s, err := h.subscribe("a", netip.Prefix{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +265,7 @@ func TestHubForgetsAnEndThatWasUndone(t *testing.T) {
 	f := &fakeJob{}
 	f.state.Store(jobs.Failed)
 	h := startHub(t, 10, f)
-	before, err := h.subscribe("a")
+	before, err := h.subscribe("a", netip.Prefix{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +274,7 @@ func TestHubForgetsAnEndThatWasUndone(t *testing.T) {
 	f.state.Store(jobs.Queued) // by another process: nobody names the job
 	f.version.Store(1)
 	h.others.Store(true)
-	after, err := h.subscribe("a")
+	after, err := h.subscribe("a", netip.Prefix{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,12 +299,12 @@ func TestHubDropsAnEndThatIsUndoneWhileItIsRead(t *testing.T) {
 		}
 		return d
 	}
-	h = newHub(10, read)
+	h = newHub(func() int { return 10 }, read)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { h.run(ctx); close(ended) }()
 	defer func() { cancel(); <-ended }()
-	s, err := h.subscribe("a")
+	s, err := h.subscribe("a", netip.Prefix{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +317,7 @@ func TestHubDropsAnEndThatIsUndoneWhileItIsRead(t *testing.T) {
 func TestHubOutlivesAPanicOverOneJob(t *testing.T) {
 	t.Parallel()
 	f := &fakeJob{}
-	h := newHub(10, func(ctx context.Context, id string) *document {
+	h := newHub(func() int { return 10 }, func(ctx context.Context, id string) *document {
 		if id == "bad" {
 			panic("a mine")
 		}
@@ -327,7 +328,7 @@ func TestHubOutlivesAPanicOverOneJob(t *testing.T) {
 	go func() { h.run(ctx); close(ended) }()
 	defer func() { cancel(); <-ended }()
 	for _, id := range []string{"bad", "good"} {
-		s, err := h.subscribe(id)
+		s, err := h.subscribe(id, netip.Prefix{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,7 +63,7 @@ func (p *Publisher) getLog(c echo.Context) error {
 
 func (p *Publisher) sendLog(c echo.Context, id string, query logQuery) error {
 	w := rolling(c.Response().Writer)
-	object, err := p.cfg.Store.Open(c.Request().Context(), store.LogKey(id, query.attempt))
+	object, err := p.open(c.Response().Writer, c.Request(), store.LogKey(id, query.attempt))
 	if errors.Is(err, fs.ErrNotExist) {
 		c.Response().Header().Set(logPosition, "0")
 		c.Response().Header().Set(logTotal, "0")
@@ -95,8 +95,8 @@ func (p *Publisher) sendLog(c echo.Context, id string, query logQuery) error {
 const maxLogRead int64 = 2*logtext.EndSize + logtext.GapSize
 
 // part is what is asked for of a log.
-func (q logQuery) part(h http.Header, object *store.Object) (io.ReadSeeker, error) {
-	kept, err := layoutOf(object)
+func (q logQuery) part(h http.Header, o *object) (io.ReadSeeker, error) {
+	kept, err := layoutOf(o.Object)
 	if err != nil {
 		return nil, err
 	}
@@ -105,13 +105,13 @@ func (q logQuery) part(h http.Header, object *store.Object) (io.ReadSeeker, erro
 	case q.from >= 0:
 		position, offset, length := kept.Part(q.from)
 		h.Set(logPosition, strconv.FormatInt(position, 10))
-		return &window{r: object, off: offset, size: length}, nil
-	case q.tail >= 0 && q.tail < object.Size:
-		offset, err := characterAt(object, object.Size-q.tail)
-		return &window{r: object, off: offset, size: object.Size - offset}, err
+		return &window{r: o, off: offset, size: length}, nil
+	case q.tail >= 0 && q.tail < o.Size:
+		offset, err := characterAt(o.Object, o.Size-q.tail)
+		return &window{r: o, off: offset, size: o.Size - offset}, err
 	}
-	_, err = object.Seek(0, io.SeekStart)
-	return object, err
+	_, err = o.Seek(0, io.SeekStart)
+	return o, err
 }
 
 // layoutOf says what a stored log has.

@@ -46,7 +46,5 @@ func (p *Publisher) FromMemory() int64 { return p.fromMemory.Load() + p.served.L
 
 // Streams is how many event streams and held answers there are now.
 func (p *Publisher) Streams() int {
-	p.hub.mu.Lock()
-	defer p.hub.mu.Unlock()
-	return p.hub.count
+	return p.hub.places.size()
 }

@@ -79,6 +79,8 @@ func problemOf(err error) (p *jobs.Problem, ok bool) {
 		return problem(http.StatusConflict, "the id is known with another document"), true
 	case errors.Is(err, errBusy):
 		return problem(http.StatusServiceUnavailable, "too many clients follow jobs at this node now"), true
+	case errors.Is(err, errFiles):
+		return problem(http.StatusServiceUnavailable, "too many files are being read at this node now"), true
 	case errors.Is(err, errClosing):
 		return problem(http.StatusServiceUnavailable, "the node is shutting down"), true
 	case errors.Is(err, ledger.ErrClosed):

@@ -25,6 +25,10 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
+// MaxConnections is how many connections a node should have at most, whatever it
+// could open.
+const MaxConnections = 32 << 10
+
 // Config of a Publisher.
 type Config struct {
 	// Ledger and Store are read only; the caller closes them. Required.
@@ -78,6 +82,10 @@ type Config struct {
 	// MaxStreams bounds the event streams and held answers at one time.
 	// Default 20,000.
 	MaxStreams int
+	// Connections is how many connections there may be at one time; it is asked
+	// for each new one. Event streams and held answers are at most seven eighths
+	// of them, and a seventh as many files are sent. Default [MaxConnections].
+	Connections func() int
 	// CacheBytes bounds the memory that holds results. Default 64 MiB.
 	CacheBytes int64
 	// Metrics serves /metrics. Default: there is no such path.
@@ -99,6 +107,8 @@ type Publisher struct {
 	cache     *cache
 	flight    singleflight.Group // by id, filling the cache
 	hub       *hub
+	conns     *shares
+	sending   *shares // objects of the store that are being sent
 	feed      *feed
 	collected collected
 	underWay  sync.Map // Idempotency-Keys of requests that are being answered
@@ -131,7 +141,9 @@ func New(cfg Config) (*Publisher, error) {
 		cfg: cfg, log: cfg.Logger, cache: newCache(cfg.CacheBytes),
 		foreign: http.NewCrossOriginProtection(), ownPages: http.NewCrossOriginProtection(),
 	}
-	p.hub = newHub(cfg.MaxStreams, p.read)
+	p.conns = newShares(cfg.Connections)
+	p.sending = newShares(func() int { return max(4, cfg.Connections()/7) })
+	p.hub = newHub(func() int { return min(cfg.MaxStreams, max(1, cfg.Connections()*7/8)) }, p.read)
 	p.feed = newFeed(ledgerSource{cfg.Ledger}, cfg.Logger)
 	err := p.openAccess()
 	if err != nil {
@@ -165,6 +177,9 @@ func fill(cfg *Config) {
 	}
 	if cfg.MaxStreams == 0 {
 		cfg.MaxStreams = 20_000
+	}
+	if cfg.Connections == nil {
+		cfg.Connections = func() int { return MaxConnections }
 	}
 	if cfg.CacheBytes == 0 {
 		cfg.CacheBytes = 64 << 20

@@ -85,8 +85,10 @@ func (p *Publisher) current(c echo.Context, id string) (*document, error) {
 	}
 	c.Response().Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(wait/time.Second)))
 	d, err := p.hold(c, id, wait)
-	if errors.Is(err, errBusy) {
+	if errors.Is(err, errBusy) || isUnknown(err) {
 		c.Response().Header().Del("Preference-Applied")
+	}
+	if errors.Is(err, errBusy) {
 		d = p.read(c.Request().Context(), id)
 		return d, d.err
 	}
@@ -94,14 +96,17 @@ func (p *Publisher) current(c echo.Context, id string) (*document, error) {
 }
 
 // hold waits until the document of a job changes, the job has ended, the time
-// is up or the node shuts down, and returns the newest document. Who names the
-// document that it has does not wait where that is an older one.
+// is up, the node shuts down or another client needs the place, and returns the
+// newest document. Who names the document that it has does not wait where that
+// is an older one.
 func (p *Publisher) hold(c echo.Context, id string, wait time.Duration) (*document, error) {
-	sub, err := p.hub.subscribe(id)
+	sub, err := p.hub.subscribe(id, networkOf(c.Request()))
 	if err != nil {
 		return nil, err
 	}
 	defer sub.close()
+	evicted := make(chan struct{})
+	p.hub.places.settle(sub.place, func() { close(evicted) }, nil)
 	ctx := c.Request().Context()
 	first := p.read(ctx, id)
 	timeout := time.NewTimer(wait)
@@ -110,6 +115,9 @@ func (p *Publisher) hold(c echo.Context, id string, wait time.Duration) (*docume
 	if known := header(c.Request().Header, "If-None-Match"); known != "" && !first.known(known) {
 		return first, first.err
 	}
+	if isUnknown(first.err) {
+		return first, first.err // it would be held for anybody who makes up an id
+	}
 	for !newest.final() && !newest.failed() && newest.same(first) {
 		select {
 		case newest = <-sub.mail:
@@ -117,6 +125,7 @@ func (p *Publisher) hold(c echo.Context, id string, wait time.Duration) (*docume
 		case <-timeout.C:
 		case <-ctx.Done():
 		case <-p.hub.done:
+		case <-evicted:
 		}
 		break
 	}

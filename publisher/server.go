@@ -57,11 +57,13 @@ func (p *Publisher) Serve(ctx context.Context, ln net.Listener) error {
 // serveOn speaks TLS where there is a certificate. What is sent in one piece
 // then is what TLS makes of it.
 func (p *Publisher) serveOn(server *http.Server, ln net.Listener) error {
+	admission := p.newAdmission(p.tls != nil)
+	defer admission.refusing.Wait()
 	if p.tls == nil {
-		return p.serveFast(server, ln)
+		return p.serveFast(server, ln, admission)
 	}
 	server.TLSConfig = p.tls.Clone()
-	return server.ServeTLS(ln, "", "")
+	return server.ServeTLS(oneWriteListener{Listener: ln, admission: admission}, "", "")
 }
 
 // shutdown lets answers finish, and after a while cuts them off. Streams and

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"sync"
 	"time"
@@ -33,15 +32,6 @@ var (
 	errMissing     = errors.New("publisher: a recorded result is missing from the store")
 	errMissingFile = fmt.Errorf("%w: one of its files", errMissing)
 )
-
-// openRecorded opens an object that is recorded to be there: else it is missing.
-func (p *Publisher) openRecorded(ctx context.Context, key string, missing error) (*store.Object, error) {
-	object, err := p.cfg.Store.Open(ctx, key)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %s", missing, key)
-	}
-	return object, err
-}
 
 // stored is a succeeded job's result object.
 type stored struct {
@@ -130,7 +120,7 @@ func (p *Publisher) serveStored(w http.ResponseWriter, r *http.Request, s *store
 		s.blob.serve(w, r)
 		return nil
 	}
-	object, err := p.openRecorded(r.Context(), store.ResultKey(s.id), errMissing)
+	object, err := p.openRecorded(w, r, store.ResultKey(s.id), errMissing)
 	if err != nil {
 		return err
 	}
@@ -202,9 +192,9 @@ func (p *Publisher) readIndex(ctx context.Context, s *stored) (index, error) {
 		err := json.Unmarshal(s.blob.plain.body, &found)
 		return found, err
 	}
-	object, err := p.openRecorded(ctx, store.ResultKey(s.id), errMissing)
+	object, err := p.cfg.Store.Open(ctx, store.ResultKey(s.id))
 	if err != nil {
-		return found, err
+		return found, orMissing(err, store.ResultKey(s.id), errMissing)
 	}
 	defer object.Close()
 	err = json.NewDecoder(object).Decode(&found)

@@ -22,7 +22,7 @@ import (
 )
 
 // newTLS is a server with a certificate of its own, and what trusts that.
-func newTLS(t *testing.T) (b *bench, addr string, trust *x509.CertPool, stop func() error) {
+func newTLS(t *testing.T, change ...func(*Config)) (b *bench, addr string, trust *x509.CertPool, stop func() error) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -52,9 +52,9 @@ func newTLS(t *testing.T) (b *bench, addr string, trust *x509.CertPool, stop fun
 	}
 	trust = x509.NewCertPool()
 	trust.AddCert(cert)
-	b = newBench(t, func(c *Config) {
+	b = newBench(t, append(change, func(c *Config) {
 		c.TLSCert, c.TLSKey = filepath.Join(folder, "cert"), filepath.Join(folder, "key")
-	})
+	})...)
 	addr, stop = b.serve()
 	return b, addr, trust, stop
 }

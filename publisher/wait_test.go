@@ -3,6 +3,7 @@ package publisher
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -53,9 +54,7 @@ func (b *bench) hold(id string, change func(progress float64)) *http.Response {
 func (b *bench) watched(n int) {
 	b.t.Helper()
 	b.eventually(func() bool {
-		b.p.hub.mu.Lock()
-		defer b.p.hub.mu.Unlock()
-		return b.p.hub.count == n
+		return b.p.hub.places.size() == n
 	})
 }
 
@@ -74,25 +73,18 @@ func (b *bench) eventually(done func() bool) {
 	}
 }
 
+// TestPreferWaitForAJobThatIsYetToCome is answered at once: anybody can make up
+// ids.
 func TestPreferWaitForAJobThatIsYetToCome(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	id := jobs.NewID()
-	first := true
-	r := b.hold(id, func(progress float64) {
-		if !first {
-			b.report(id, progress)
-			return
+	for range 3 {
+		r := b.get("/"+jobs.NewID(), "Prefer: wait=60")
+		if r.StatusCode != http.StatusNotFound || r.Header.Get("Preference-Applied") != "" || r.Header.Get("Retry-After") != "1" {
+			t.Errorf("%d %v", r.StatusCode, r.Header)
 		}
-		first = false
-		if _, err := b.acceptDocument(context.Background(), jobDocument(id, ""), ""); err != nil {
-			t.Fatal(err)
-		}
-		b.running(id)
-	})
-	if r.StatusCode != http.StatusAccepted {
-		t.Errorf("got %d", r.StatusCode)
 	}
+	b.watched(0)
 }
 
 func TestPreferWaitEnds(t *testing.T) {
@@ -106,7 +98,7 @@ func TestPreferWaitEnds(t *testing.T) {
 	if r := b.get("/"+failed, "Prefer: wait=60"); r.StatusCode != 200 {
 		t.Errorf("an end: %d", r.StatusCode)
 	}
-	sub, err := b.p.hub.subscribe(id)
+	sub, err := b.p.hub.subscribe(id, netip.Prefix{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,7 +86,7 @@ func examine(ctx context.Context, set settings) []finding {
 	defer cancel()
 	findings := checkBeanstalkd(ctx, set)
 	findings = append(findings, checkFolder("data folder", set.Data, "RUNNERBEAN_DATA"))
-	findings = append(findings, checkDisk(set), checkReady(ctx), checkClock(ctx, set))
+	findings = append(findings, checkDisk(set), checkOpenFiles(set), checkReady(ctx), checkClock(ctx, set))
 	findings = append(findings, checkPrograms(set)...)
 	return append(findings, checkAccess(set), checkProxy(set), checkIsolation(), checkSystem())
 }

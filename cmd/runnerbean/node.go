@@ -171,6 +171,7 @@ func (n *node) openParts(context.Context) error {
 		Accept: n.dispatcher.Accept, Act: n.dispatcher.Act, Drain: n.gate.drain, Undrain: n.gate.undrain, Control: n.gate.control,
 		Servers: n.dispatcher.Servers, Paused: n.dispatcher.Paused, Metrics: n.metrics.Handler(), Observe: n.metrics.Request,
 		Ready: n.ready, Logger: n.log,
+		Connections: func() int { return httpConnections(openFiles(), n.worker.Slots()) },
 	})
 	return err
 }

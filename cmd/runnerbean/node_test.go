@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -48,6 +49,8 @@ type process struct {
 	cmd    *exec.Cmd
 	log    *lockedBuffer
 	done   chan struct{}
+	// openFiles bounds the files that the process may open; 0: as the test.
+	openFiles int
 }
 
 // lockedBuffer is written by a process and read by a test.
@@ -135,6 +138,10 @@ func (p *process) launch(args ...string) {
 	}
 	p.log = &lockedBuffer{}
 	p.cmd = exec.Command(cmp.Or(p.self, self), args...)
+	if p.openFiles > 0 {
+		limited := []string{"-c", `ulimit -n "$1" && shift && exec "$@"`, "sh", strconv.Itoa(p.openFiles), cmp.Or(p.self, self)}
+		p.cmd = exec.Command("/bin/sh", append(limited, args...)...)
+	}
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = p.env, p.log, p.log, p.attr
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)

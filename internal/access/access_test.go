@@ -367,7 +367,7 @@ func TestFailuresLeakAwayAndAreBounded(t *testing.T) {
 	if len(f.seen) > failureAddresses {
 		t.Errorf("%d addresses are remembered", len(f.seen))
 	}
-	if prefixOf("2001:db8::1") != prefixOf("2001:db8::2") || prefixOf("nonsense").IsValid() {
+	if NetworkOf("2001:db8::1") != NetworkOf("2001:db8::2") || NetworkOf("nonsense").IsValid() {
 		t.Error("prefixes")
 	}
 }

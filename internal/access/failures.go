@@ -24,12 +24,12 @@ type Failures struct {
 func (f *Failures) TooMany(ip string, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.seen[prefixOf(ip)].Sub(now) > FailureBurst*time.Second
+	return f.seen[NetworkOf(ip)].Sub(now) > FailureBurst*time.Second
 }
 
 // Count remembers a failure.
 func (f *Failures) Count(ip string, now time.Time) {
-	from := prefixOf(ip)
+	from := NetworkOf(ip)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.seen == nil {
@@ -64,8 +64,9 @@ func (f *Failures) forget(now time.Time) {
 	}
 }
 
-// prefixOf is the network that one client may be thought to have.
-func prefixOf(ip string) netip.Prefix {
+// NetworkOf is the network that the client at an address may be thought to have:
+// of IPv6 a /64. It is not valid where ip is no address.
+func NetworkOf(ip string) netip.Prefix {
 	addr, err := netip.ParseAddr(ip)
 	if err != nil {
 		return netip.Prefix{}

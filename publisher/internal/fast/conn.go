@@ -28,6 +28,8 @@ type Conn struct {
 	// unknown: net/http takes this for a connection that has yet to ask.
 	unknown atomic.Bool
 	phase   atomic.Int32
+	// answered is the Unix time in nanoseconds of the latest answer.
+	answered atomic.Int64
 }
 
 // The phases of a connection. One that is to be closed while it is answering
@@ -38,6 +40,15 @@ const (
 	closing
 	closed
 )
+
+// Resting reports whether no answer is under way here.
+func (c *Conn) Resting() bool { return c.phase.Load() == resting }
+
+// Answered is the Unix time in nanoseconds of the latest answer; 0: there was none.
+func (c *Conn) Answered() int64 { return c.answered.Load() }
+
+// Forget lets go of a connection that nobody is going to serve.
+func (c *Conn) Forget() { c.server.forget(c) }
 
 // State is to be told what net/http does with the connection; it is for
 // [http.Server.ConnState].
@@ -129,6 +140,7 @@ func (c *Conn) send(a Answer) error {
 		return net.ErrClosed
 	}
 	c.server.Served.Add(1)
+	c.answered.Store(now.UnixNano())
 	err := c.server.write(c.TCPConn, a, now)
 	if !c.phase.CompareAndSwap(answering, resting) {
 		c.TCPConn.Close()

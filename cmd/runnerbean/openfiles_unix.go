@@ -1,0 +1,49 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/runnerbean/runnerbean/publisher"
+)
+
+// What a node needs of the files that it may open, apart from HTTP: ledger,
+// beanstalkd, webhooks and the like, and for each slot the program's pipes, its
+// inputs and outputs, and what is waiting for the disk.
+const (
+	ownFiles  = 96
+	slotFiles = 24
+	// roomyFiles is what doctor wants to be left for HTTP.
+	roomyFiles = 1024
+)
+
+// openFiles is how many files the process may have open at one time.
+func openFiles() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 1024 // the least that is usual
+	}
+	return int(min(limit.Cur, 1<<30))
+}
+
+// httpConnections is how many connections HTTP may have, where so many files
+// may be open: what the work leaves, but a quarter of all even if that is less.
+// An eighth of that is for the files that are sent.
+func httpConnections(files, slots int) int {
+	left := max(files-ownFiles-slots*slotFiles, files/4)
+	return min(max(left*7/8, 8), publisher.MaxConnections)
+}
+
+// checkOpenFiles says whether there are enough for HTTP beside the work.
+func checkOpenFiles(set settings) finding {
+	const check = "open files"
+	files := openFiles()
+	detail := fmt.Sprintf("%d may be open at one time; HTTP takes %d connections beside %d slots", files, httpConnections(files, set.Slots), set.Slots)
+	if files < ownFiles+set.Slots*slotFiles+roomyFiles {
+		return finding{check, "warning", detail, "raise the limit (ulimit -n, or LimitNOFILE in the systemd unit)"}
+	}
+	return finding{check, "ok", detail, ""}
+}

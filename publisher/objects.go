@@ -1,0 +1,72 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/store"
+)
+
+// errFiles: as many files are being sent as may be.
+var errFiles = errors.New("publisher: too many files are being sent")
+
+// object is one of the store that is sent as slowly as its client reads.
+type object struct {
+	*store.Object
+	sending *shares
+	place   place
+	cut     atomic.Bool
+}
+
+// open opens an object to be sent as the answer to r; the caller closes it.
+// [store.ErrNotExist], errFiles.
+func (p *Publisher) open(w http.ResponseWriter, r *http.Request, key string) (*object, error) {
+	o := &object{sending: p.sending}
+	o.place.from = networkOf(r)
+	if !o.sending.take(&o.place) {
+		return nil, errFiles
+	}
+	var err error
+	if o.Object, err = p.cfg.Store.Open(r.Context(), key); err != nil {
+		o.sending.leave(&o.place)
+		return nil, err
+	}
+	o.sending.settle(&o.place, func() {
+		o.cut.Store(true)
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now())
+	}, nil)
+	return o, nil
+}
+
+// openRecorded is open for an object that is recorded to be there: else it is
+// missing.
+func (p *Publisher) openRecorded(w http.ResponseWriter, r *http.Request, key string, missing error) (*object, error) {
+	o, err := p.open(w, r, key)
+	return o, orMissing(err, key, missing)
+}
+
+// orMissing is err, or missing where that says that there is no such object.
+func orMissing(err error, key string, missing error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %s", missing, key)
+	}
+	return err
+}
+
+// Read ends where another client needs the place.
+func (o *object) Read(b []byte) (int, error) {
+	if o.cut.Load() {
+		return 0, context.Canceled
+	}
+	return o.Object.Read(b)
+}
+
+func (o *object) Close() error {
+	o.sending.leave(&o.place)
+	return o.Object.Close()
+}
