@@ -134,6 +134,20 @@ func TestCompleteAbsent(t *testing.T) {
 	}
 }
 
+// TestByteOrderMark is what some tools on Windows write before all else.
+func TestByteOrderMark(t *testing.T) {
+	t.Parallel()
+	for mark, want := range map[string]string{"\xef\xbb\xbf": "byte order mark", "\xff\xfe": "UTF-16", "\xfe\xff": "UTF-16"} {
+		_, decoding := jobs.Decode([]byte(mark + minimal))
+		_, completing := jobs.Complete([]byte(mark+minimal), "http://a", time.Now())
+		for _, err := range []error{decoding, completing} {
+			if f, ok := errors.AsType[*jobs.Fault](err); !ok || !f.Syntax || !strings.Contains(f.Message, want) {
+				t.Errorf("%q: %v", mark, err)
+			}
+		}
+	}
+}
+
 // TestReadLeavesOut what is not as the schema wants it.
 func TestReadLeavesOut(t *testing.T) {
 	t.Parallel()

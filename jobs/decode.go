@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -107,6 +108,10 @@ func (c *compiled) unreadable(data []byte, err error) *Fault {
 func syntaxMessage(data []byte, err error) string {
 	syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
 	switch {
+	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
+		return "it begins with a byte order mark; write UTF-8 without one"
+	case bytes.HasPrefix(data, []byte("\xff\xfe")), bytes.HasPrefix(data, []byte("\xfe\xff")):
+		return "it is UTF-16; write UTF-8"
 	case len(strings.TrimSpace(string(data[:min(len(data), 64)]))) == 0 && errors.Is(err, io.EOF):
 		return "it is empty"
 	case errors.Is(err, errTrailing):

@@ -317,7 +317,7 @@ func TestDecodeNotJSON(t *testing.T) {
 		"{\"id\":\"\xff\"}":            "invalid UTF-8",
 		`{"id":"\ud800"}`:              "surrogate",
 		strings.Repeat("\x00", 300):    "invalid character",
-		"\xef\xbb\xbf" + minimal:       "invalid character",
+		"\xef\xbb\xbf" + minimal:       "byte order mark",
 		`{"id":"` + anID + `","id":1,`: "it ends too early",
 	} {
 		f := mustFault(t, doc)
