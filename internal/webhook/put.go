@@ -59,7 +59,7 @@ func (d *Deliverer) put(ctx context.Context, h Hook) error {
 	if err != nil {
 		return outbound.WithoutURL(err)
 	}
-	return judge(answer)
+	return answerFault(answer)
 }
 
 var errNoURL = errors.New("result.url cannot be asked")

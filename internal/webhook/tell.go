@@ -85,11 +85,11 @@ func (d *Deliverer) post(ctx context.Context, h Hook) error {
 	if err != nil {
 		return outbound.WithoutURL(err)
 	}
-	return judge(answer)
+	return answerFault(answer)
 }
 
-// judge reads an answer to its end, or nearly so.
-func judge(answer *http.Response) error {
+// answerFault is what is wrong with an answer, which it reads to its end, or nearly so.
+func answerFault(answer *http.Response) error {
 	defer answer.Body.Close()
 	_, _ = io.CopyN(io.Discard, answer.Body, maxAnswer) // the status says all
 	if answer.StatusCode/100 == 2 {
