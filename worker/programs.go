@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/queue"
 )
 
@@ -85,15 +86,21 @@ func (r *registry) run(ctx context.Context) {
 		case <-ticker.C:
 		case <-r.poke:
 		}
-		changed, err := r.scan()
+		err := panics.Call(r.round)
 		if err != nil && !failing {
 			r.log.Error("the programs folder cannot be read; what was installed stays", "err", err)
 		}
 		failing = err != nil
-		if changed {
-			r.onChange(r.current().list)
-		}
 	}
+}
+
+// round scans, and says what has changed.
+func (r *registry) round() error {
+	changed, err := r.scan()
+	if changed {
+		r.onChange(r.current().list)
+	}
+	return err
 }
 
 // recheck asks for a scan now, because a program is not what it was.

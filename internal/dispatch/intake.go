@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -28,7 +29,8 @@ func (d *Dispatcher) serveInbox(ctx context.Context, addr string) error {
 	defer consumer.Close()
 	for {
 		open, leave := d.hold.enter(ctx)
-		batch, err := consumer.ReserveBatch(open, d.inboxes(), d.cfg.Batch)
+		var batch []*queue.Delivery
+		err := panics.Call(func() (err error) { batch, err = consumer.ReserveBatch(open, d.inboxes(), d.cfg.Batch); return err })
 		held := open.Err() != nil
 		leave()
 		switch {
