@@ -1,0 +1,164 @@
+package main
+
+import (
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// block is a piece of code in a page.
+type block struct{ page, language, code string }
+
+var fence = regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$")
+
+// blocks are those of all pages for readers.
+func blocks(t *testing.T) []block {
+	t.Helper()
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []block
+	for _, page := range append(pages, "../../README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range fence.FindAllStringSubmatch(string(text), -1) {
+			list = append(list, block{filepath.Base(page), m[1], m[2]})
+		}
+	}
+	return list
+}
+
+// interpreters run what a page has in a language.
+var interpreters = map[string]string{"sh": "bash", "bash": "bash", "python": "python3", "php": "php", "perl": "perl", "ruby": "ruby"}
+
+// TestRecipesPutJobs runs every recipe of the pages that submits a job, as it is
+// written but for the ports.
+func TestRecipesPutJobs(t *testing.T) {
+	t.Parallel()
+	server := queuetest.Start(t)
+	p := newNode(t, server.Addr)
+	p.install("forecast", "cat")
+	p.start("worker")
+	_, queuePort, err := net.SplitHostPort(server.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodePort := p.url[strings.LastIndex(p.url, ":")+1:]
+	id := regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	ran := 0
+	for _, b := range blocks(t) {
+		name, known := interpreters[b.language]
+		if !known || !strings.Contains(b.code, "runnerbean/inbox") && !strings.Contains(b.code, "/api/v1/jobs") {
+			continue
+		}
+		code := strings.NewReplacer("11300", queuePort, "8420", nodePort).Replace(b.code)
+		if _, err := exec.LookPath(name); err != nil || strings.Contains(code, "curl ") && !installed("curl") {
+			t.Logf("%s: %s is not installed", b.page, b.language)
+			continue
+		}
+		cmd := exec.CommandContext(t.Context(), name)
+		cmd.Stdin = strings.NewReader(code)
+		cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
+		out, err := cmd.CombinedOutput()
+		found := id.FindAllString(string(out), -1)
+		if err != nil || len(found) == 0 {
+			t.Errorf("%s, %s: %v\n%s", b.page, b.language, err, out)
+			continue
+		}
+		ran++
+		r := p.final(p.url + "/" + found[len(found)-1])
+		if r.State != jobs.Succeeded {
+			t.Errorf("%s, %s: %s, %+v", b.page, b.language, r.State, r.Error)
+			continue
+		}
+		if labels := p.details(r.ID).Job.Labels; len(labels) != 1 || labels["customer"] != "Müller" {
+			t.Errorf("%s, %s: labels are %v", b.page, b.language, labels)
+		}
+	}
+	if ran < 2 {
+		t.Errorf("%d recipes ran", ran)
+	}
+}
+
+func installed(name string) bool {
+	_, err := exec.LookPath(name)
+	return err == nil
+}
+
+// TestGoOfReadme compiles the Go code of the README.
+func TestGoOfReadme(t *testing.T) {
+	t.Parallel()
+	for _, b := range blocks(t) {
+		if b.language != "go" {
+			continue
+		}
+		if _, data, ok := strings.Cut(b.code, "// or the input itself: "); ok {
+			data, _, _ = strings.Cut(data, "\n")
+			b.code += "_ = " + data + "\n"
+		}
+		code := strings.ReplaceAll(b.code, "// ...", "if err != nil {\n\tpanic(err)\n}")
+		text := "package main\nimport (\n\"encoding/json\"\n\"net/http\"\n\"github.com/runnerbean/runnerbean/jobs\"\n)\n" +
+			"func main() { http.HandleFunc(\"/\", answer) }\nvar _ = json.RawMessage(nil)\nfunc answer(w http.ResponseWriter, r *http.Request) {\nctx := r.Context()\n" + code + "}\n"
+		path := filepath.Join(t.TempDir(), "main.go")
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(t.Context(), "go", "vet", path)
+		cmd.Dir = "../.."
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s\n%s", b.page, err, out, text)
+		}
+	}
+}
+
+// TestCommandsOfThePages holds the commands in README and docs to those that there
+// are, and their flags.
+func TestCommandsOfThePages(t *testing.T) {
+	t.Parallel()
+	line := regexp.MustCompile(`(?m)^    (?:sudo |RUNNERBEAN_[A-Z_]+=\S+ )*runnerbean ([^#&\n]+)`)
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, page := range append(pages, "../../README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), "@latest") {
+			t.Errorf("%s installs a release, and there is none yet", page)
+		}
+		for _, m := range line.FindAllStringSubmatch(string(text), -1) {
+			found++
+			root := newRoot(&app{stdout: io.Discard, stderr: io.Discard})
+			cmd, rest, err := root.Find(words(m[1]))
+			if err == nil && cmd == root {
+				t.Errorf("%s: there is no command %q", page, m[1])
+			}
+			if err == nil {
+				err = cmd.ParseFlags(rest)
+			}
+			if err == nil && cmd.Args != nil {
+				err = cmd.Args(cmd, cmd.Flags().Args())
+			}
+			if err != nil {
+				t.Errorf("%s: %s: %v", page, m[1], err)
+			}
+		}
+	}
+	if found < 10 {
+		t.Errorf("%d commands are found", found)
+	}
+}
