@@ -1,10 +1,13 @@
 package worker
 
 import (
+	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -186,7 +189,7 @@ func TestNewProgram(t *testing.T) {
 // the job waits and says why, and runs once that is put right.
 func TestSpoiledProgram(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newRig(t, func(c *Config) { c.onPause = func() { t.Error("a slot has stopped taking work") } })
 	r.install("p", "echo 1")
 	n := r.start()
 	r.await(r.submit(job("p")), jobs.Succeeded)
@@ -202,5 +205,47 @@ func TestSpoiledProgram(t *testing.T) {
 	r.must(os.Chmod(path, 0o755))
 	if record := r.await(id, jobs.Succeeded); record.Spent != 0 {
 		t.Errorf("a fault of the node has cost the job %d attempts", record.Spent)
+	}
+}
+
+// TestReplacedMeanwhile replaces and spoils a program while the inputs of its
+// jobs are fetched: they run again at no cost, and no slot stops for it.
+func TestReplacedMeanwhile(t *testing.T) {
+	t.Parallel()
+	asked, answer := make(chan struct{}, 10), make(chan struct{})
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		asked <- struct{}{}
+		<-answer
+		fmt.Fprint(w, "1")
+	})
+	r := newRig(t, func(c *Config) {
+		c.scanEvery = time.Hour // the attempts find out
+		c.onPause = func() { t.Error("a slot has stopped taking work") }
+	})
+	r.install("replaced", "echo 1")
+	r.install("spoiled", "echo 1")
+	r.start()
+	var ids []string
+	for _, name := range []string{"replaced", "spoiled"} {
+		j := job(name)
+		j.Input = jobs.Input{URL: url}
+		ids = append(ids, r.submit(j))
+		receive(t, asked)
+	}
+	r.install("replaced", "echo 2")
+	path := filepath.Join(r.cfg.Programs, "spoiled")
+	r.must(os.Chmod(path, 0o757))
+	close(answer)
+	if r.await(ids[0], jobs.Succeeded); string(r.result(ids[0]).Result) != "2" {
+		t.Errorf("result is %s", r.result(ids[0]).Result)
+	}
+	r.until("the other job waits", func() bool {
+		record := r.get(ids[1])
+		return record.State == jobs.Queued && strings.Contains(record.Reason, "program spoiled: the file is writable by others")
+	})
+	for _, id := range ids {
+		if record := r.get(id); record.Spent != 0 || r.hasEvent(id, "trouble") {
+			t.Errorf("%d attempts spent, or booked to the node", record.Spent)
+		}
 	}
 }
