@@ -81,7 +81,7 @@ func TestPauses(t *testing.T) {
 func TestConfig(t *testing.T) {
 	t.Parallel()
 	bad := []Config{
-		{Addrs: []string{"nowhere"}},
+		{Addrs: []string{"nowhere:"}},
 		{Addrs: []string{DefaultAddr, ""}},
 		{Timeout: -1},
 		{DialTimeout: -1},
