@@ -83,8 +83,11 @@ type Series struct {
 type Queue struct {
 	Queued  int64 `json:"queued"`
 	Waiting int64 `json:"waiting"` // for other jobs, or for a program that no node has announced yet
-	// Oldest is when the job that has been queued for the longest was accepted;
-	// zero where none is queued.
+	// Scheduled is how many of Queued are not due: their start is set for later, or
+	// they back off. It is counted up to 10,000 for each program.
+	Scheduled int64 `json:"scheduled"`
+	// Oldest is since when the job could have started that has been due for the
+	// longest; zero where none is due.
 	Oldest time.Time `json:"oldest,omitzero"`
 	// Programs are those that have jobs which have not ended.
 	Programs []ProgramQueue `json:"programs"`
@@ -93,15 +96,21 @@ type Queue struct {
 
 // ProgramQueue is what waits for one program.
 type ProgramQueue struct {
-	Program string    `json:"program"`
-	Queued  int64     `json:"queued"`
-	Running int64     `json:"running"`
-	Waiting int64     `json:"waiting"`
-	Oldest  time.Time `json:"oldest,omitzero"`
-	// Due is since when a job could have started that has been queued for some
-	// minutes; zero where none could.
+	Program   string    `json:"program"`
+	Queued    int64     `json:"queued"`
+	Scheduled int64     `json:"scheduled"`
+	Running   int64     `json:"running"`
+	Waiting   int64     `json:"waiting"`
+	Oldest    time.Time `json:"oldest,omitzero"`
+	// Due is the same as Oldest.
 	Due time.Time `json:"due,omitzero"`
 }
+
+// DueNow is how many of the queued jobs could start now.
+func (q ProgramQueue) DueNow() int64 { return max(0, q.Queued-q.Scheduled) }
+
+// DueNow is how many of the queued jobs could start now.
+func (q Queue) DueNow() int64 { return max(0, q.Queued-q.Scheduled) }
 
 // Server is one beanstalkd server as a node sees it.
 type Server struct {

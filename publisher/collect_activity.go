@@ -13,10 +13,6 @@ import (
 const (
 	// mostLines is how many lines a plot has before the rest becomes one.
 	mostLines = 8
-	// oldPrograms is of how many programs the old jobs are looked at, oldJobs at
-	// how many of each.
-	oldPrograms = 20
-	oldJobs     = 50
 )
 
 func (p *Publisher) addQueue(ctx context.Context, o *jobs.Overview, _ lookback) error {
@@ -29,45 +25,19 @@ func (p *Publisher) addQueue(ctx context.Context, o *jobs.Overview, _ lookback) 
 		return err
 	}
 	o.Queue = jobs.Queue{
-		Queued: b.Queued, Waiting: b.Waiting, Oldest: b.Oldest, Drained: drains.Queue, Programs: []jobs.ProgramQueue{},
+		Queued: b.Queued, Scheduled: b.Scheduled, Waiting: b.Waiting, Oldest: b.Oldest, Drained: drains.Queue, Programs: []jobs.ProgramQueue{},
 	}
-	looked := 0
 	for _, q := range b.Programs {
-		queue := queueOf(q)
-		if q.Queued > 0 && o.At.Sub(q.Oldest) >= queuedLong {
-			queue.Due = q.Due
-			if o.At.Sub(cmp.Or(q.Due, o.At)) < queuedLong && looked < oldPrograms {
-				behind, err := p.dueSince(ctx, q.Program, o.At)
-				if err != nil {
-					return err
-				}
-				queue.Due = cmp.Or(behind, q.Due)
-				looked++
-			}
-		}
-		o.Queue.Programs = append(o.Queue.Programs, queue)
+		o.Queue.Programs = append(o.Queue.Programs, queueOf(q))
 	}
 	return nil
 }
 
 func queueOf(b ledger.ProgramBacklog) jobs.ProgramQueue {
-	return jobs.ProgramQueue{Program: b.Program, Queued: b.Queued, Running: b.Running, Waiting: b.Waiting, Oldest: b.Oldest}
-}
-
-// dueSince is since when a job of a program could have started that was accepted
-// long ago and stands behind those whose start was set for later, which are no
-// reason to worry.
-func (p *Publisher) dueSince(ctx context.Context, program string, now time.Time) (due time.Time, err error) {
-	page, err := p.cfg.Ledger.List(ctx, ledger.Filter{
-		State: jobs.Queued, Program: program, Until: now.Add(-queuedLong), Limit: oldJobs,
-	})
-	for _, rec := range page.Jobs {
-		since := cmp.Or(rec.Due, rec.Accepted)
-		if since.Before(now) && rec.Wait(now) == 0 && (due.IsZero() || since.Before(due)) {
-			due = since
-		}
+	return jobs.ProgramQueue{
+		Program: b.Program, Queued: b.Queued, Scheduled: b.Scheduled, Running: b.Running, Waiting: b.Waiting,
+		Oldest: b.Oldest, Due: b.Oldest,
 	}
-	return due, err
 }
 
 func (p *Publisher) addActivity(ctx context.Context, o *jobs.Overview, back lookback) error {

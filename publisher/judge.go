@@ -71,8 +71,11 @@ func weight(l jobs.Level) int {
 // have set.
 func allWell(o jobs.Overview, findings []jobs.Finding) string {
 	text := fmt.Sprintf("All is well: %s, %d of %s busy", count(int64(len(o.Nodes)), "node", "nodes"), o.Busy, count(int64(o.Slots), "slot", "slots"))
-	if o.Queue.Queued > 0 {
-		text += ", " + count(o.Queue.Queued, "job", "jobs") + " queued"
+	if n := o.Queue.DueNow(); n > 0 {
+		text += ", " + count(n, "job", "jobs") + " queued"
+	}
+	if n := o.Queue.Scheduled; n > 0 {
+		text += ", " + count(n, "job", "jobs") + " scheduled"
 	}
 	text += "."
 	for _, f := range findings[:min(len(findings), 2)] {
@@ -207,11 +210,11 @@ func judgeDisks(o jobs.Overview) []jobs.Finding {
 
 // judgeQueue looks for jobs that nobody takes.
 func judgeQueue(o jobs.Overview) []jobs.Finding {
-	if o.Queue.Queued == 0 {
+	if o.Queue.DueNow() == 0 {
 		return nil
 	}
 	if o.Slots == 0 {
-		return []jobs.Finding{{Level: jobs.LevelBad, Path: "/jobs?state=queued", Text: "No node takes work, and " + waits(o.Queue.Queued)}}
+		return []jobs.Finding{{Level: jobs.LevelBad, Path: "/jobs?state=queued", Text: "No node takes work, and " + waits(o.Queue.DueNow())}}
 	}
 	var list []jobs.Finding
 	for _, q := range o.Queue.Programs {
@@ -231,16 +234,16 @@ func judgeProgram(o jobs.Overview, q jobs.ProgramQueue) (jobs.Finding, bool) {
 	places, name := placesOf(o.Nodes, q.Program), show(q.Program, maxNameRunes)
 	age := o.At.Sub(q.Due)
 	switch {
-	case q.Queued == 0:
+	case q.DueNow() == 0:
 		return f, false
 	case len(places.working) == 0:
-		f.Text = fmt.Sprintf("%s for the program %s, which no node that takes work has", waits(q.Queued), name)
+		f.Text = fmt.Sprintf("%s for the program %s, which no node that takes work has", waits(q.DueNow()), name)
 		return f, true
 	case q.Due.IsZero() || age < queuedLong || places.busy >= places.slots:
 		return f, false
 	}
 	f.Text = fmt.Sprintf("%s queued, the oldest for %s, while %d of %s idle",
-		count(q.Queued, "job of "+name+" is", "jobs of "+name+" are"), roughly(age), places.slots-places.busy, count(int64(places.slots), "slot is", "slots are"))
+		count(q.DueNow(), "job of "+name+" is", "jobs of "+name+" are"), roughly(age), places.slots-places.busy, count(int64(places.slots), "slot is", "slots are"))
 	return f, true
 }
 

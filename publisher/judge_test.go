@@ -42,6 +42,9 @@ func TestJudge(t *testing.T) {
 			o.Queue.Programs = []jobs.ProgramQueue{{Program: program, Queued: 1200, Oldest: o.At.Add(-time.Hour), Due: o.At.Add(-age)}}
 		}
 	}
+	scheduled := func(o *jobs.Overview, n int64) {
+		o.Queue.Scheduled, o.Queue.Programs[0].Scheduled, o.Queue.Programs[0].Due = n, n, time.Time{}
+	}
 	ended := func(succeeded, failed int64) func(*jobs.Overview) {
 		return func(o *jobs.Overview) {
 			o.LastHour = map[jobs.State]int64{jobs.Succeeded: succeeded, jobs.Failed: failed, jobs.Cancelled: 99}
@@ -131,8 +134,24 @@ func TestJudge(t *testing.T) {
 		},
 		"queue that moves": {queue(time.Minute, "forecast"), jobs.LevelOK, "All is well: 3 nodes, 6 of 8 slots busy, 1,200 jobs queued.", ""},
 		"queue that is for tomorrow": {
-			func(o *jobs.Overview) { queue(time.Hour, "forecast")(o); o.Queue.Programs[0].Due = time.Time{} },
-			jobs.LevelOK, "All is well: 3 nodes, 6 of 8 slots busy, 1,200 jobs queued.", "",
+			func(o *jobs.Overview) { queue(time.Hour, "forecast")(o); scheduled(o, 1200) },
+			jobs.LevelOK, "All is well: 3 nodes, 6 of 8 slots busy, 1,200 jobs scheduled.", "",
+		},
+		"some are for tomorrow": {
+			func(o *jobs.Overview) {
+				queue(5*time.Minute, "forecast")(o)
+				due := o.Queue.Programs[0].Due
+				scheduled(o, 1199)
+				o.Queue.Programs[0].Due = due
+			}, jobs.LevelWarn, "1 job of forecast is queued, the oldest for 5 min, while 6 of 12 slots are idle.", "/programs/forecast",
+		},
+		"for tomorrow, and no node has it yet": {
+			func(o *jobs.Overview) { queue(time.Hour, "rare")(o); scheduled(o, 1200) },
+			jobs.LevelOK, "All is well: 3 nodes, 6 of 8 slots busy, 1,200 jobs scheduled.", "",
+		},
+		"for tomorrow, and no slots": {
+			func(o *jobs.Overview) { queue(time.Hour, "forecast")(o); scheduled(o, 1200); o.Slots, o.Busy = 0, 0 },
+			jobs.LevelOK, "All is well: 3 nodes, 0 of 0 slots busy, 1,200 jobs scheduled.", "",
 		},
 		"queue that does not": {
 			queue(5*time.Minute, "forecast"), jobs.LevelWarn,

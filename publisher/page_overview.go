@@ -55,8 +55,8 @@ type partView struct {
 }
 
 type queueView struct {
-	Program, Path, Queued, Running, Waiting string
-	Oldest                                  piece
+	Program, Path, Queued, Scheduled, Running, Waiting string
+	Oldest                                             piece
 }
 
 // getOverviewPage is the first page of the dashboard.
@@ -149,9 +149,15 @@ func (v *overviewView) figures(o jobs.Overview) {
 }
 
 func (v *overviewView) queued(o jobs.Overview, path string) headline {
-	f := headline{Number: grouped(o.Queue.Queued), Meaning: "queued", Path: path}
+	f := headline{Number: grouped(o.Queue.DueNow()), Meaning: "queued", Path: path}
+	if o.Queue.Scheduled > 0 {
+		f.Of = "and " + grouped(o.Queue.Scheduled) + " scheduled"
+	}
 	if o.Queue.Waiting > 0 {
-		f.Of = "and " + grouped(o.Queue.Waiting) + " waiting"
+		f.Of = strings.TrimPrefix(f.Of+", "+grouped(o.Queue.Waiting)+" waiting", ", ")
+		if o.Queue.Scheduled == 0 {
+			f.Of = "and " + f.Of
+		}
 	}
 	if !o.Queue.Oldest.IsZero() {
 		f.Meaning, f.Since = "queued, the oldest ", stamp(o.Queue.Oldest)
@@ -254,9 +260,9 @@ func (v *overviewView) queues(o jobs.Overview) {
 	for _, q := range o.Queue.Programs[:min(len(o.Queue.Programs), maxParts)] {
 		line := queueView{
 			Program: show(q.Program, maxNameRunes), Path: link(v.Root + "/programs/" + url.PathEscape(q.Program)),
-			Queued: grouped(q.Queued), Running: grouped(q.Running), Waiting: grouped(q.Waiting),
+			Queued: grouped(q.DueNow()), Scheduled: grouped(q.Scheduled), Running: grouped(q.Running), Waiting: grouped(q.Waiting),
 		}
-		if !q.Oldest.IsZero() && q.Queued > 0 {
+		if !q.Oldest.IsZero() {
 			line.Oldest = stamp(q.Oldest)
 		}
 		v.Queues = append(v.Queues, line)

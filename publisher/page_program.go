@@ -155,7 +155,10 @@ func programFigures(d jobs.ProgramDetails) []figureView {
 	if d.Mean > 0 {
 		list = append(list, figureView{span(secondsOf(d.Mean)), "mean time of a success", ""})
 	}
-	queued := figureView{digits(d.Queue.Queued), "queued", ""}
+	queued := figureView{digits(d.Queue.DueNow()), "queued", ""}
+	if d.Queue.Scheduled > 0 {
+		queued.Meaning += " and " + digits(d.Queue.Scheduled) + " scheduled"
+	}
 	if !d.Queue.Oldest.IsZero() {
 		queued.Meaning += ", the oldest for " + age(d.Queue.Oldest)
 	}

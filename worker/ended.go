@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
@@ -50,15 +51,11 @@ func (a *attempt) tell(e *ledger.Ending) {
 	a.cfg.OnEnded(told)
 }
 
-// queued is since when the job could have been run. What it waited for before
-// another attempt without a backoff is not known, and short.
+// queued is since when the job could have been run.
 func (a *attempt) queued() time.Time {
-	r := &a.record
-	switch {
-	case r.NotBefore.After(r.Accepted) && !r.NotBefore.After(a.start):
-		return r.NotBefore
-	case r.Attempt > 1:
+	due := cmp.Or(a.record.Due, a.record.Accepted)
+	if due.After(a.start) { // by another node's clock
 		return a.start
 	}
-	return r.Accepted
+	return due
 }

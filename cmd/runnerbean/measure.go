@@ -48,7 +48,7 @@ func (n *node) pool(ctx context.Context) (metrics.Pool, error) {
 	}
 	for _, b := range backlog.Programs {
 		p.Queue.Programs = append(p.Queue.Programs, jobs.ProgramQueue{
-			Program: b.Program, Queued: b.Queued, Running: b.Running, Waiting: b.Waiting, Oldest: b.Oldest,
+			Program: b.Program, Queued: b.Queued, Scheduled: b.Scheduled, Running: b.Running, Waiting: b.Waiting, Oldest: b.Oldest,
 		})
 	}
 	return p, err

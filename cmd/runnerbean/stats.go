@@ -64,17 +64,20 @@ func printStats(out io.Writer, o jobs.Overview) error {
 		fmt.Fprintf(w, "beanstalkd\t%s\n", serverText(s))
 	}
 	for _, p := range o.Queue.Programs {
-		fmt.Fprintf(w, "program %s\t%s queued, %d running, %s waiting\n", clean(p.Program),
-			humanize.Comma(p.Queued), p.Running, humanize.Comma(p.Waiting))
+		fmt.Fprintf(w, "program %s\t%s queued, %s scheduled, %d running, %s waiting\n", clean(p.Program),
+			humanize.Comma(p.DueNow()), humanize.Comma(p.Scheduled), p.Running, humanize.Comma(p.Waiting))
 	}
 	return w.Flush()
 }
 
 // queueText says what is queued, and since when.
 func queueText(q jobs.Queue, now time.Time) string {
-	text := humanize.Comma(q.Queued) + " queued"
+	text := humanize.Comma(q.DueNow()) + " queued"
 	if !q.Oldest.IsZero() {
 		text += ", the oldest for " + span(now.Sub(q.Oldest))
+	}
+	if q.Scheduled > 0 {
+		text += ", " + humanize.Comma(q.Scheduled) + " scheduled"
 	}
 	if q.Waiting > 0 {
 		text += ", " + humanize.Comma(q.Waiting) + " waiting for others"

@@ -83,10 +83,13 @@ func levelStyle(l jobs.Level) lipgloss.Style {
 func figures(o jobs.Overview) string {
 	parts := []string{
 		strong.Render(fmt.Sprintf("%d of %d", o.Busy, o.Slots)) + soft.Render(" slots busy"),
-		strong.Render(humanize.Comma(o.Queue.Queued)) + soft.Render(" queued"),
+		strong.Render(humanize.Comma(o.Queue.DueNow())) + soft.Render(" queued"),
 	}
 	if !o.Queue.Oldest.IsZero() {
 		parts[1] += soft.Render(", oldest " + span(o.At.Sub(o.Queue.Oldest)))
+	}
+	if o.Queue.Scheduled > 0 {
+		parts = append(parts, strong.Render(humanize.Comma(o.Queue.Scheduled))+soft.Render(" scheduled"))
 	}
 	if o.Queue.Waiting > 0 {
 		parts = append(parts, strong.Render(humanize.Comma(o.Queue.Waiting))+soft.Render(" waiting"))

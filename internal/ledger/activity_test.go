@@ -236,29 +236,52 @@ func TestRollupByMany(t *testing.T) {
 	}
 }
 
+// TestBacklogOldest counts from when jobs are due: not those whose start is set
+// for later or that back off, and not the time before a retry.
 func TestBacklogOldest(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	start := d.clock.now().UTC()
 	urgent := uint32(1)
+	tomorrow := start.Add(24 * time.Hour)
+	d.add(func(j *jobs.Job) { j.Program, j.NotBefore, j.Priority = "a", tomorrow, &urgent })
+	d.add(func(j *jobs.Job) { j.Program, j.NotBefore = "a", tomorrow })
+	again, backs := d.add(func(j *jobs.Job) { j.Program = "d" }), d.add(func(j *jobs.Job) { j.Program = "e" })
+	d.end(again, d.run(again), jobs.Failed, jobs.OutcomeError)
+	d.clock.advance(time.Second)
 	d.add(func(j *jobs.Job) { j.Program = "a" })
 	d.clock.advance(time.Second)
 	d.add(func(j *jobs.Job) { j.Program = "a"; j.Priority = &urgent })
 	id := d.add(func(j *jobs.Job) { j.Program = "b" })
-	tomorrow := d.clock.now().Add(24 * time.Hour)
 	d.add(func(j *jobs.Job) { j.Program, j.NotBefore = "c", tomorrow })
 	d.must(d.MarkSent(t.Context(), []Sent{{ID: id, Server: "s", Message: 1}}))
-	b, err := d.Backlog(t.Context())
+	_, err := d.act(VerbRetry, again)
 	d.must(err)
-	want := Backlog{Queued: 4, Oldest: start, Programs: []ProgramBacklog{
-		{Program: "a", Queued: 2, Oldest: start, Due: start},
-		{Program: "b", Queued: 1, Oldest: start.Add(time.Second), Due: start.Add(time.Second)},
-		{Program: "c", Queued: 1, Oldest: start.Add(time.Second)},
+	e := ending(jobs.Queued, jobs.OutcomeError)
+	e.NotBefore = d.clock.now().Add(time.Minute)
+	_, err = d.Finish(t.Context(), backs, d.run(backs), e)
+	d.must(err)
+	second := start.Add(2 * time.Second)
+	want := Backlog{Queued: 8, Scheduled: 4, Oldest: start.Add(time.Second), Programs: []ProgramBacklog{
+		{Program: "a", Queued: 4, Scheduled: 2, Oldest: start.Add(time.Second)},
+		{Program: "b", Queued: 1, Oldest: second},
+		{Program: "c", Queued: 1, Scheduled: 1},
+		{Program: "d", Queued: 1, Oldest: second},
+		{Program: "e", Queued: 1, Scheduled: 1},
 	}}
-	if diff := cmp.Diff(want, b); diff != "" {
-		t.Error(diff)
+	check := func() {
+		t.Helper()
+		b, err := d.Backlog(t.Context())
+		d.must(err)
+		if diff := cmp.Diff(want, b); diff != "" {
+			t.Error(diff)
+		}
+		d.recount()
 	}
-	d.recount()
+	check()
+	d.clock.advance(time.Minute) // the backoff is over
+	want.Scheduled, want.Programs[4].Scheduled, want.Programs[4].Oldest = 3, 0, second.Add(time.Minute)
+	check()
 }
 
 // Documents with a fault may name any program; they do not make counters for each.

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -11,8 +10,11 @@ import (
 // Backlog is what has not ended, now.
 type Backlog struct {
 	Queued, Running, Waiting int64
-	// Oldest is when the job that has been queued for the longest was accepted;
-	// zero where none is queued.
+	// Scheduled is how many of the queued ones are not due: their start is set for
+	// later, or they back off.
+	Scheduled int64
+	// Oldest is since when the job could have started that has been due for the
+	// longest; zero where none is due.
 	Oldest time.Time
 	// Programs are those that have such jobs, by name.
 	Programs []ProgramBacklog
@@ -22,11 +24,13 @@ type Backlog struct {
 type ProgramBacklog struct {
 	Program                  string
 	Queued, Running, Waiting int64
-	Oldest                   time.Time
-	// Due is since when a job could have started that is the first of its queue;
-	// zero where the first ones have a start that is set for later.
-	Due time.Time
+	// Scheduled is counted up to 10,000.
+	Scheduled int64
+	Oldest    time.Time
 }
+
+// maxScheduled bounds how many jobs of a program are counted that are not due.
+const maxScheduled = 10_000
 
 var (
 	qBacklog = newQuery(`SELECT program, queued, running, waiting FROM backlog
@@ -36,10 +40,8 @@ var (
 	qNextKey = newQuery(`SELECT server, program, priority, accepted FROM jobs
 		WHERE state = 'queued' AND (server, program, priority, accepted) > (?, ?, ?, 9223372036854775807)
 		ORDER BY server, program, priority, accepted LIMIT 1`)
-	// The same leaps, with what says when the first job of a queue may start.
-	qNextHead = newQuery(`SELECT server, program, priority, accepted, due, not_before, attempt FROM jobs
-		WHERE state = 'queued' AND (server, program, priority, accepted) > (?, ?, ?, 9223372036854775807)
-		ORDER BY server, program, priority, accepted LIMIT 1`)
+	qNextDue   = newQuery("SELECT program, due FROM jobs WHERE state = 'queued' AND program > ? ORDER BY program, due LIMIT 1")
+	qScheduled = newQuery("SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND program = ? AND due > ? LIMIT ?) AS later")
 	qDepth = newQuery(fmt.Sprintf(`INSERT INTO depths (grain, at, waiting, queued, running)
 		SELECT steps.grain, steps.at, sums.waiting, sums.queued, sums.running
 		FROM (SELECT %d AS grain, ? AS at UNION ALL SELECT %d, ? UNION ALL SELECT %d, ?) AS steps
@@ -53,8 +55,8 @@ var (
 )
 
 // Backlog returns how many jobs have not ended, by program, and since when they
-// are queued. The numbers are counters; for the times it looks at the head of
-// each queue, at 500 queues at most.
+// are due. The numbers are counters; the times are looked for in 500 programs at
+// most.
 func (l *Ledger) Backlog(ctx context.Context) (b Backlog, err error) {
 	defer l.watch("backlog", time.Now(), &err)
 	places := map[string]int{}
@@ -72,17 +74,11 @@ func (l *Ledger) Backlog(ctx context.Context) (b Backlog, err error) {
 	if err != nil {
 		return Backlog{}, fmt.Errorf("ledger: backlog: %w", err)
 	}
-	now := l.now()
-	err = l.heads(ctx, func(r *Record) {
-		b.Oldest = earlier(b.Oldest, r.Accepted)
-		i, ok := places[r.Program]
-		if !ok {
-			return
-		}
-		p := &b.Programs[i]
-		p.Oldest = earlier(p.Oldest, r.Accepted)
-		if r.Wait(now) == 0 && !r.Due.After(now) {
-			p.Due = earlier(p.Due, cmp.Or(r.Due, r.Accepted))
+	err = l.dues(ctx, func(program string, oldest time.Time, scheduled int64) {
+		b.Scheduled += scheduled
+		b.Oldest = earlier(b.Oldest, oldest)
+		if i, ok := places[program]; ok {
+			b.Programs[i].Scheduled, b.Programs[i].Oldest = scheduled, oldest
 		}
 	})
 	if err != nil {
@@ -91,26 +87,30 @@ func (l *Ledger) Backlog(ctx context.Context) (b Backlog, err error) {
 	return b, nil
 }
 
-// heads looks at the first job of each queue, of which it knows the times.
-func (l *Ledger) heads(ctx context.Context, see func(r *Record)) error {
-	server, program, priority := "", "", int64(-1)
+// dues tells of each program with queued jobs since when the first one is due,
+// which is zero where none is, and how many are not.
+func (l *Ledger) dues(ctx context.Context, see func(program string, oldest time.Time, scheduled int64)) error {
+	now, program := micros(l.now()), ""
 	for range maxQueues {
-		var accepted, due, notBefore int64
-		var r Record
-		found, err := l.reader.row(ctx, qNextHead, []any{server, program, priority},
-			&server, &program, &priority, &accepted, &due, &notBefore, &r.Attempt)
+		var due, scheduled int64
+		found, err := l.reader.row(ctx, qNextDue, []any{program}, &program, &due)
+		if err == nil && found {
+			_, err = l.reader.row(ctx, qScheduled, []any{program, now, maxScheduled}, &scheduled)
+		}
 		if err != nil || !found {
 			return err
 		}
-		r.Program, r.Accepted, r.Due, r.NotBefore = program, fromMicros(accepted), fromMicros(due), fromMicros(notBefore)
-		see(&r)
+		if due > now {
+			due = 0
+		}
+		see(program, fromMicros(due), scheduled)
 	}
 	return nil
 }
 
-// earlier is the earlier one of two times, of which the first may be zero.
+// earlier is the earlier one of two times; zero is none.
 func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || b.Before(a) {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
 	}
 	return a

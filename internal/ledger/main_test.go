@@ -213,27 +213,22 @@ func (d *desk) recountBacklog() {
 	d.t.Helper()
 	got, err := d.Backlog(d.t.Context())
 	d.must(err)
-	for i := range got.Programs {
-		got.Programs[i].Due = time.Time{} // TestBacklogOldest looks at it
-	}
 	var want Backlog
 	rows, err := d.reader.db.Query(`SELECT CASE WHEN EXISTS (SELECT 1 FROM needs WHERE need = 'program ' || program AND job = id) THEN '' ELSE program END AS counted,
 		SUM(state = 'queued'), SUM(state = 'running'), SUM(state = 'waiting'),
-		COALESCE(MIN(CASE WHEN state = 'queued' THEN accepted END), 0) FROM jobs
-		WHERE state IN ('queued', 'running', 'waiting') GROUP BY counted ORDER BY counted`)
+		COALESCE(SUM(state = 'queued' AND due > $1), 0), COALESCE(MIN(CASE WHEN state = 'queued' AND due <= $1 THEN due END), 0) FROM jobs
+		WHERE state IN ('queued', 'running', 'waiting') GROUP BY counted ORDER BY counted`, micros(d.now()))
 	d.must(err)
 	d.must(eachRow(rows, func(r *sql.Rows) error {
 		var p ProgramBacklog
 		var oldest int64
-		err := r.Scan(&p.Program, &p.Queued, &p.Running, &p.Waiting, &oldest)
+		err := r.Scan(&p.Program, &p.Queued, &p.Running, &p.Waiting, &p.Scheduled, &oldest)
 		p.Oldest = fromMicros(oldest)
 		if p.Program != "" {
 			want.Programs = append(want.Programs, p)
 		}
 		want.Queued, want.Running, want.Waiting = want.Queued+p.Queued, want.Running+p.Running, want.Waiting+p.Waiting
-		if oldest > 0 {
-			want.Oldest = earlier(want.Oldest, p.Oldest)
-		}
+		want.Oldest, want.Scheduled = earlier(want.Oldest, p.Oldest), want.Scheduled+p.Scheduled
 		return err
 	}))
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -38,7 +38,7 @@ func full() *Metrics {
 			return Pool{
 				Counts: map[jobs.State]int64{jobs.Queued: 2, jobs.Succeeded: 9},
 				Queue: jobs.Queue{Programs: []jobs.ProgramQueue{
-					{Program: "forecast", Queued: 2, Running: 1, Oldest: time.Now().Add(-time.Hour)},
+					{Program: "forecast", Queued: 5, Scheduled: 3, Running: 1, Oldest: time.Now().Add(-time.Hour)},
 				}},
 				Nodes: []Node{{Name: "n1", Alive: true, Silent: time.Second}, {Name: "n2", Silent: time.Minute}},
 			}, nil
@@ -108,6 +108,8 @@ func TestValues(t *testing.T) {
 		`runnerbean_slots 4`, `runnerbean_slots_busy 3`, `runnerbean_slots_idle 1`,
 		`runnerbean_jobs{state="succeeded"} 9`, `runnerbean_jobs{state="failed"} 0`,
 		`runnerbean_queue_jobs{program="forecast",state="running"} 1`,
+		`runnerbean_queue_jobs{program="forecast",state="queued"} 2`,
+		`runnerbean_queue_jobs{program="forecast",state="scheduled"} 3`,
 		`runnerbean_nodes{state="alive"} 1`, `runnerbean_nodes{state="late"} 1`,
 		`runnerbean_reconciler_actions_total{kind="lost"} 2`,
 		`runnerbean_beanstalkd_up{server="127.0.0.1:11300"} 1`, `runnerbean_beanstalkd_up{server="10.0.0.1:11300"} 0`,

@@ -38,7 +38,7 @@ var (
 	readableDesc = desc("ledger_readable", "Whether this node could read the ledger for these metrics.")
 	jobsDesc     = desc("jobs", "Jobs in the ledger, of the whole pool, by state.", "state")
 	queueDesc    = desc("queue_jobs", "Jobs that have not ended, of the whole pool, by program and state: queued, running, waiting.", "program", "state")
-	oldestDesc   = desc("queue_oldest_seconds", "How long ago the oldest queued job was accepted, of the whole pool; 0 where none is queued.", "program")
+	oldestDesc   = desc("queue_oldest_seconds", "For how long the queued job has been due that has waited the longest, of the whole pool; 0 where none is due.", "program")
 	nodesDesc    = desc("nodes", "Nodes of the pool: alive, or late with their heartbeat.", "state")
 	silentDesc   = desc("node_heartbeat_age_seconds", "How long ago the node's heartbeat was last seen to change, by the clock of who reports it.", "node")
 )
@@ -83,8 +83,8 @@ func (p *pool) reading() (Pool, bool, time.Time) {
 
 // queued is what waits for the programs of one label.
 type queued struct {
-	queued, running, waiting int64
-	oldest                   time.Duration
+	queued, scheduled, running, waiting int64
+	oldest                              time.Duration
 }
 
 func (p *pool) collectQueue(ch chan<- prometheus.Metric, q jobs.Queue) {
@@ -96,13 +96,15 @@ func (p *pool) collectQueue(ch chan<- prometheus.Metric, q jobs.Queue) {
 			sum = &queued{}
 			sums[label] = sum
 		}
-		sum.queued, sum.running, sum.waiting = sum.queued+one.Queued, sum.running+one.Running, sum.waiting+one.Waiting
+		sum.queued, sum.scheduled = sum.queued+one.DueNow(), sum.scheduled+one.Scheduled
+		sum.running, sum.waiting = sum.running+one.Running, sum.waiting+one.Waiting
 		if !one.Oldest.IsZero() {
 			sum.oldest = max(sum.oldest, time.Since(one.Oldest))
 		}
 	}
 	for label, sum := range sums {
 		gauge(ch, queueDesc, float64(sum.queued), label, string(jobs.Queued))
+		gauge(ch, queueDesc, float64(sum.scheduled), label, "scheduled")
 		gauge(ch, queueDesc, float64(sum.running), label, string(jobs.Running))
 		gauge(ch, queueDesc, float64(sum.waiting), label, string(jobs.Waiting))
 		gauge(ch, oldestDesc, sum.oldest.Seconds(), label)

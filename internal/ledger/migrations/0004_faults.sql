@@ -36,6 +36,10 @@ DROP INDEX needs_missing;
 ALTER TABLE needs DROP COLUMN missing_since;
 CREATE INDEX needs_deadline ON needs (deadline) WHERE deadline > 0;
 
+-- The queue by since when jobs are due: its age, and what is scheduled for later.
+UPDATE jobs SET due = CASE WHEN not_before > accepted THEN not_before ELSE accepted END WHERE state = 'queued' AND due = 0;
+CREATE INDEX jobs_age ON jobs (program, due) WHERE state = 'queued';
+
 -- Delivery: results that are put to URLs elsewhere.
 -- jobs.target is the URL to which the final document is put; '' where a node
 -- serves it, '?' where the document has yet to be asked.
