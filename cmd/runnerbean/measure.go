@@ -15,7 +15,7 @@ import (
 func (n *node) newMetrics() *metrics.Metrics {
 	return metrics.New(metrics.Config{
 		Version:    version(),
-		Slots:      func() (total, busy int) { return n.worker.Slots(), n.worker.Busy() },
+		Slots:      n.slotsNow,
 		Pool:       n.pool,
 		Servers:    func(ctx context.Context) []jobs.Server { return n.dispatcher.Servers(ctx) },
 		Disks:      n.disks,
@@ -52,6 +52,16 @@ func (n *node) pool(ctx context.Context) (metrics.Pool, error) {
 		})
 	}
 	return p, err
+}
+
+// slotsNow are the slots and those that are taken, or kept free for a job that
+// runs alone.
+func (n *node) slotsNow() (total, busy int) {
+	total = n.worker.Slots()
+	if n.worker.Quarantine() != nil {
+		return total, total
+	}
+	return total, n.worker.Busy()
 }
 
 // present are the newest lives of the nodes that have not left.

@@ -42,7 +42,7 @@ var (
 		ORDER BY server, program, priority, accepted LIMIT 1`)
 	qNextDue   = newQuery("SELECT program, due FROM jobs WHERE state = 'queued' AND program > ? ORDER BY program, due LIMIT 1")
 	qScheduled = newQuery("SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND program = ? AND due > ? LIMIT ?) AS later")
-	qDepth = newQuery(fmt.Sprintf(`INSERT INTO depths (grain, at, waiting, queued, running)
+	qDepth     = newQuery(fmt.Sprintf(`INSERT INTO depths (grain, at, waiting, queued, running)
 		SELECT steps.grain, steps.at, sums.waiting, sums.queued, sums.running
 		FROM (SELECT %d AS grain, ? AS at UNION ALL SELECT %d, ? UNION ALL SELECT %d, ?) AS steps
 		CROSS JOIN (SELECT COALESCE(SUM(waiting), 0) AS waiting, COALESCE(SUM(queued), 0) AS queued,
