@@ -93,7 +93,7 @@ mutant 'an older end is delivered beside a newer one' internal/ledger TestNewest
 
 mutant 'final kill of the group removed' worker/internal/process TestGroupEnds \
 	worker/internal/process/loop.go '_ = unix.Kill(-g.pid, unix.SIGKILL)
-	left := g.cage.end()' 'left := g.cage.end()'
+	until := ' 'until := '
 
 if ((unnoticed)); then
 	echo "$unnoticed of the changes went unnoticed" >&2
