@@ -106,7 +106,8 @@ func readable(err error, u *url.URL) error {
 		}
 		return &fault{"the connection broke: " + cause(err), err}
 	}
-	if strings.Contains(err.Error(), "malformed HTTP") {
+	// The second is net/http's word for a server that speaks before it is asked.
+	if text := err.Error(); strings.Contains(text, "malformed HTTP") || strings.Contains(text, "readLoopPeekFailLocked") {
 		return &fault{"what it answers is not HTTP", err}
 	}
 	return err

@@ -43,6 +43,11 @@ func TestNoAddressInErrors(t *testing.T) {
 	}
 	reset := serve(func(c net.Conn) { c.(*net.TCPConn).SetLinger(0); c.Close() })
 	banner := serve(func(c net.Conn) { c.Write([]byte("SSH-2.0-internal-host-7\r\n\r\n")); c.Close() })
+	asked := serve(func(c net.Conn) {
+		c.Read(make([]byte, 4096))
+		c.Write([]byte("SSH-2.0-internal-host-7\r\n\r\n"))
+		c.Close()
+	})
 	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
 	secure.StartTLS()
@@ -56,7 +61,8 @@ func TestNoAddressInErrors(t *testing.T) {
 		"refused":   {"http://localhost:" + nobody, loopback, "localhost:" + nobody + ": connection refused"},
 		"unknown":   {"http://no-such-name.invalid/", loopback, "no-such-name.invalid"},
 		"reset":     {"http://localhost:" + reset, loopback, ""},
-		"no HTTP":   {"http://localhost:" + banner, loopback, "not HTTP"},
+		"no HTTP":   {"http://localhost:" + asked, loopback, "not HTTP"},
+		"greeting":  {"http://localhost:" + banner, loopback, ""}, // it may have gone before it is asked
 		"TLS":       {strings.Replace(secure.URL, "127.0.0.1", "localhost", 1), loopback, "certificate"},
 		"no TLS":    {"https://localhost:" + banner, loopback, ""},
 	} {
