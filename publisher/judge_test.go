@@ -126,11 +126,11 @@ func TestJudge(t *testing.T) {
 		},
 		"few buried": {func(o *jobs.Overview) { o.Servers[0].Buried = 2 }, jobs.LevelOK, well, ""},
 		"disk nearly full": {
-			func(o *jobs.Overview) { o.Nodes[1].Vitals.Disks[0].Free = 1500e6 }, jobs.LevelWarn, "A disk of worker2 is nearly full: 1.5 GB free at /data.", "/nodes/worker2",
+			func(o *jobs.Overview) { o.Nodes[1].Vitals.Disks[0].Free = 1500e6 }, jobs.LevelWarn, "A disk of worker2 is nearly full: 1.4 GiB free at /data.", "/nodes/worker2",
 		},
 		"disk full": {
 			func(o *jobs.Overview) { o.Nodes[1].Vitals.Disks[0].Free = 500e6 },
-			jobs.LevelBad, "A disk of worker2 is full: 500 MB free at /data, and it takes no work below 1 GB.", "/nodes/worker2",
+			jobs.LevelBad, "A disk of worker2 is full: 477 MiB free at /data, and it takes no work below 954 MiB.", "/nodes/worker2",
 		},
 		"queue that moves": {queue(time.Minute, "forecast"), jobs.LevelOK, "All is well: 3 nodes, 6 of 8 slots busy, 1,200 jobs queued.", ""},
 		"queue that is for tomorrow": {

@@ -89,7 +89,7 @@ func TestOverviewSaysWhatIs(t *testing.T) {
 		"finished in the last hour 1,284", "busy 6 of 8 slots", "queued, the oldest " + stamp(noon.Add(-130*time.Second)).Brief(), "312 and 4 waiting", "succeeded in the last hour 99.8 %",
 		"failed in the last hour 3", "One node is late: worker3", "beanstalkd at 10.0.0.6:11300 does not answer", "The queue is drained: no new job is accepted since", "(new <b>disks</b>)", "week 3", "about 40 s",
 		"The input could not be used 2", "It ran longer than allowed 1", "Attempts that did not end their job: 5 error, 1 lost",
-		"memory 3.1 GB of 8 GB", "disk 61 GB free", "battery 83 %, discharging", "cancel requested 019a8f3e…7f31 : no longer needed by alice", "does not answer: dial tcp",
+		"memory 2.9 GiB of 7.5 GiB", "disk 57 GiB free", "battery 83 %, discharging", "cancel requested 019a8f3e…7f31 : no longer needed by alice", "does not answer: dial tcp",
 	} {
 		if !strings.Contains(page, part) {
 			t.Errorf("no %q in %s", part, page)

@@ -303,7 +303,7 @@ func TestWords(t *testing.T) {
 			t.Errorf("span(%s) = %q, want %q", d, got, want)
 		}
 	}
-	sizes := map[int64]string{0: "0 bytes", 999: "999 bytes", 1000: "1 kB", 81_204: "81.2 kB", 999_999: "1 MB", 5 << 30: "5.37 GB"}
+	sizes := map[int64]string{0: "0 B", 999: "999 B", 1024: "1.0 KiB", 81_204: "79 KiB", 999_999: "977 KiB", 5 << 30: "5.0 GiB"}
 	for n, want := range sizes {
 		if got := bytesOf(n); got != want {
 			t.Errorf("bytesOf(%d) = %q, want %q", n, got, want)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/runnerbean/runnerbean/internal/logtext"
 )
 
@@ -107,14 +109,6 @@ func roughly(d time.Duration) string {
 	return span(d.Round(10 * time.Minute))
 }
 
-// bytesOf writes a size in bytes with a decimal prefix.
-func bytesOf(n int64) string {
-	v, unit := float64(n), 0
-	for v >= 999.5 && unit < 5 {
-		v, unit = v/1000, unit+1
-	}
-	if unit == 0 {
-		return fmt.Sprintf("%d bytes", n)
-	}
-	return fmt.Sprintf("%.3g %cB", v, "kMGTP"[unit-1])
-}
+// bytesOf writes a size in bytes in units of 1024, as everything does that shows
+// one.
+func bytesOf(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }

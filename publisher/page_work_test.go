@@ -240,7 +240,7 @@ func TestHugeOutputIsCut(t *testing.T) {
 	b.succeed(id, 1, `"`+strings.Repeat("<b>", 4<<20)+`"`, jobs.Artifact{Name: "a.csv"})
 	for _, path := range []string{"/" + id + "?format=html", "/jobs/" + id} {
 		page := bodyOf(t, b.get(path))
-		if len(page) > 300_000 || !strings.Contains(page, "The result has 12.6 MB and is too large for this page.") || !strings.Contains(page, "?format=json") || !strings.Contains(page, "a.csv") {
+		if len(page) > 300_000 || !strings.Contains(page, "The result has 12 MiB and is too large for this page.") || !strings.Contains(page, "?format=json") || !strings.Contains(page, "a.csv") {
 			t.Errorf("%s: a page of %d bytes", path, len(page))
 		}
 	}

@@ -219,7 +219,7 @@ func (a *attempt) judge(exit process.Exit) error {
 	case exit.TimedOut:
 		f.outcome, f.message = jobs.OutcomeTimeout, fmt.Sprintf("it ran longer than %s", a.timeout())
 	case exit.StdoutTooBig:
-		f.message = fmt.Sprintf("it wrote more than %d bytes to stdout (RUNNERBEAN_MAX_RESULT); leave what is larger as files in out", a.cfg.MaxStdout)
+		f.message = fmt.Sprintf("it wrote more than %s to stdout (RUNNERBEAN_MAX_RESULT); leave what is larger as files in out", Size(a.cfg.MaxStdout))
 		f.final = true
 	case exit.Code == 0:
 		return nil

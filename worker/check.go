@@ -38,7 +38,7 @@ func (a *attempt) checkInput(ctx context.Context, in *input) error {
 			return &local{err}
 		}
 		if info.Size() > maxWithSchema {
-			return fmt.Errorf("it has %d bytes, and a program with an input schema takes at most %d", info.Size(), maxWithSchema)
+			return fmt.Errorf("it has %s, and a program with an input schema takes at most %s", Size(info.Size()), Size(maxWithSchema))
 		}
 		if err := a.checks.Acquire(ctx, info.Size()); err != nil {
 			return a.checkFault(context.Cause(ctx))

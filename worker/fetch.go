@@ -187,5 +187,5 @@ func (s source) copy(dst io.Writer, digest hash.Hash, body io.Reader) (int64, er
 }
 
 func (s source) tooLarge() error {
-	return fmt.Errorf("it is larger than %d bytes", s.limit)
+	return fmt.Errorf("it is larger than %s", Size(s.limit))
 }

@@ -25,7 +25,7 @@ var hostile = map[string]struct {
 	"deaf-child":  {`trap '' TERM; setsid sh -c 'while :; do sleep 0.02; done' & wait; wait`, `{"timeout":"300ms"}`, jobs.OutcomeTimeout, "longer than 300ms"},
 	"stopped":     {`kill -STOP $$`, `{"timeout":"300ms"}`, jobs.OutcomeTimeout, "longer than 300ms"},
 	"silent":      {`exec sleep 1000`, `{"stall":"400ms"}`, jobs.OutcomeStalled, "for 400ms there was no output"},
-	"stdout":      {`exec yes`, ``, jobs.OutcomeError, "more than 1048576 bytes to stdout"},
+	"stdout":      {`exec yes`, ``, jobs.OutcomeError, "more than 1.0 MiB to stdout"},
 	"stderr":      {`yes >&2 & exec yes >&2`, `{"timeout":"300ms"}`, jobs.OutcomeTimeout, "longer"},
 	"events":      {`yes '{"message":"x","counters":{"n":1}}' >&3 & exec yes nonsense >&3`, `{"timeout":"300ms"}`, jobs.OutcomeTimeout, "longer"},
 	"one-line":    {`exec tr '\0' x </dev/zero >&3`, `{"timeout":"300ms"}`, jobs.OutcomeTimeout, "longer"},

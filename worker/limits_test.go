@@ -89,7 +89,7 @@ func TestJudge(t *testing.T) {
 		"stalled":             {killed(15, process.Exit{Stalled: true}), `{}`, jobs.OutcomeStalled, "it stalled: for 15m0s there was no output, no event and no CPU time"},
 		"stalled, well ended": {process.Exit{Stalled: true}, `{"stall":"1m"}`, jobs.OutcomeStalled, "it stalled: for 1m0s there was no output, no event and no CPU time"},
 		"timeout":             {killed(9, process.Exit{TimedOut: true}), `{}`, jobs.OutcomeTimeout, "it ran longer than 1h0m0s"},
-		"flood":               {killed(15, process.Exit{StdoutTooBig: true}), `{}`, jobs.OutcomeError, "it wrote more than 1048576 bytes to stdout (RUNNERBEAN_MAX_RESULT); leave what is larger as files in out"},
+		"flood":               {killed(15, process.Exit{StdoutTooBig: true}), `{}`, jobs.OutcomeError, "it wrote more than 1.0 MiB to stdout (RUNNERBEAN_MAX_RESULT); leave what is larger as files in out"},
 		"memory":              {killed(9, process.Exit{OutOfMemory: true}), `{"memory":"512MiB"}`, jobs.OutcomeKilled, "it needed more memory than the 512 MiB that it may have"},
 		"memory of a child":   {process.Exit{Code: 1, OutOfMemory: true}, `{"memory":"512MiB"}`, jobs.OutcomeKilled, "it needed more memory than the 512 MiB that it may have"},
 		"memory, got over":    {process.Exit{OutOfMemory: true}, `{"memory":"512MiB"}`, "", ""},
@@ -123,7 +123,7 @@ func TestFilesFitIntoTheRoom(t *testing.T) {
 	j := job("p")
 	j.Files = []jobs.File{{Name: "a", URL: url}, {Name: "b", URL: url}}
 	e := r.await(r.submit(j), jobs.Failed).Error
-	if e.Class != jobs.OutcomeInput || e.Pointer != "/files/1/url" || !strings.Contains(e.Message, "larger than 434176 bytes") {
+	if e.Class != jobs.OutcomeInput || e.Pointer != "/files/1/url" || !strings.Contains(e.Message, "larger than 424 KiB") {
 		t.Errorf("error is %+v", e)
 	}
 }

@@ -219,8 +219,8 @@ func (o *outFolder) store(ctx context.Context, f *os.File, path string) error {
 }
 
 func (o *outFolder) tooLarge(path string) error {
-	return o.tooMuch(path, fmt.Sprintf("the files in out are larger than %d bytes together", o.cfg.MaxFiles),
-		fmt.Sprintf("the files together are larger than %d bytes", o.cfg.MaxFiles))
+	return o.tooMuch(path, fmt.Sprintf("the files in out are larger than %s together", Size(o.cfg.MaxFiles)),
+		fmt.Sprintf("the files together are larger than %s", Size(o.cfg.MaxFiles)))
 }
 
 // allInside reports whether all names of a file are in the working directory:

@@ -86,7 +86,7 @@ func TestOutputOfFailures(t *testing.T) {
 			for _, l := range out.LeftOut {
 				left[l.Name] = l.Reason
 			}
-			if left["link"] != "it is a symbolic link" || (name == "too much") != strings.Contains(left["zeros"], "larger than 1048576 bytes") {
+			if left["link"] != "it is a symbolic link" || (name == "too much") != strings.Contains(left["zeros"], "larger than 1.0 MiB") {
 				t.Errorf("left out: %v", left)
 			}
 			if text := r.object(store.FileKey(id, 1, "deep/checkpoint.txt")); string(text) != "of attempt 1\n" {

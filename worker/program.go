@@ -122,7 +122,7 @@ func (l *loader) readManifest(p *program, path string) error {
 		return err
 	}
 	if len(data) > maxManifest {
-		return fmt.Errorf("program.json is larger than %d bytes", maxManifest)
+		return fmt.Errorf("program.json is larger than %s", Size(maxManifest))
 	}
 	p.manifest, err = decodeManifest(data)
 	return err

@@ -231,7 +231,7 @@ func TestTooManyArtifacts(t *testing.T) {
 	r.install("large", "head -c 1001 /dev/zero >out/x; echo 1")
 	r.install("swapped", "rmdir out; ln -s /etc out; echo 1")
 	r.start()
-	for name, want := range map[string]string{"many": "more than 1000 files", "large": "larger than 1000 bytes", "swapped": "folder out cannot be read"} {
+	for name, want := range map[string]string{"many": "more than 1000 files", "large": "larger than 1000 B", "swapped": "folder out cannot be read"} {
 		if e := r.await(r.submit(job(name)), jobs.Failed).Error; !strings.Contains(e.Message, want) {
 			t.Errorf("%s: error is %+v", name, e)
 		}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 )
 
@@ -75,12 +76,12 @@ message, and as a ratio to starting the same program alone in the same run.`,
 }
 
 func (r benchReport) print(w io.Writer) error {
-	_, err := fmt.Fprintf(w, `idle node        %.2f %% of a processor, %.0f MB
+	_, err := fmt.Fprintf(w, `idle node        %.2f %% of a processor, %s
 put to start     p50 %.2f ms, p99 %.2f ms, max %.2f ms
 spawn alone      %.0f /s
 whole system     %.0f jobs/s with %d slots
 ratio            %.2f
-`, r.IdleCPU, float64(r.IdleMemory)/1e6, r.PutToStart.P50, r.PutToStart.P99, r.PutToStart.Max, r.Spawn, r.Whole, r.Slots, r.Ratio)
+`, r.IdleCPU, humanize.IBytes(uint64(max(r.IdleMemory, 0))), r.PutToStart.P50, r.PutToStart.P99, r.PutToStart.Max, r.Spawn, r.Whole, r.Slots, r.Ratio)
 	return err
 }
 

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/internal/access"
@@ -158,9 +159,9 @@ func checkDisk(set settings) finding {
 	case err != nil:
 		return finding{check, "warning", err.Error(), ""}
 	case free < low:
-		return finding{check, "warning", fmt.Sprintf("%d MB free for results", free>>20), "make room, or set RUNNERBEAN_STORE to a larger disk"}
+		return finding{check, "warning", humanize.IBytes(uint64(max(free, 0))) + " free for results", "make room, or set RUNNERBEAN_STORE to a larger disk"}
 	}
-	return finding{check, "ok", fmt.Sprintf("%.1f GB free for results", float64(free)/1e9), ""}
+	return finding{check, "ok", humanize.IBytes(uint64(max(free, 0))) + " free for results", ""}
 }
 
 // checkClock compares this machine's clock with that of the node at

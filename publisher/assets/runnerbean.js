@@ -56,6 +56,13 @@ export const visible = (s, limit = 2000) => {
     (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
 };
 
+/** A size in units of 1024. @param {number} n bytes @returns {string} */
+const sizeOf = (n) => {
+  let unit = 0;
+  for (; n >= 1024 && unit < 6; unit++) n /= 1024;
+  return `${n < 10 && unit ? n.toFixed(1) : Math.round(n)} ${['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'][unit]}`;
+};
+
 /** Milliseconds to wait after n failures: doubling up to half a minute, never the same for all. */
 const backoff = (n) => 1000 * 2 ** Math.min(n, 5) * (.75 + Math.random() / 2);
 
@@ -404,7 +411,7 @@ class RunnerbeanResult extends (globalThis.HTMLElement ?? Object) {
     if (to) a.href = to;
     a.textContent = visible(name, 200);
     li.append(a);
-    if (size >= 0) li.append(size < 1e3 ? ` ${size} bytes` : size < 1e6 ? ` ${(size / 1e3).toFixed(1)} kB` : ` ${(size / 1e6).toFixed(1)} MB`);
+    if (size >= 0) li.append(` ${sizeOf(size)}`);
     return li;
   }
 
