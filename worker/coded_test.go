@@ -62,7 +62,7 @@ func TestCodedInputs(t *testing.T) {
 		t.Errorf("the file has %s", got)
 	}
 	for want, in := range map[string]jobs.Input{
-		"larger than 64 KiB":          {URL: bomb},
+		"larger than 64 KiB":               {URL: bomb},
 		`Content-Encoding "br"`:            {URL: url + "/br"},
 		"ends too early":                   {URL: url + "/cut"},
 		"once its Content-Encoding is dec": {URL: url, SHA256: strings.Repeat("0", 64)},
