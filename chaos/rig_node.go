@@ -20,7 +20,7 @@ import (
 const baseURL = "http://results.chaos.invalid"
 
 // token is what giving orders to a node with such an address asks for.
-const token = "chaos"
+const token = "chaos-chaos-chaos-chaos"
 
 // node is a "runnerbean worker".
 type node struct {
