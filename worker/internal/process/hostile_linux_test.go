@@ -18,7 +18,7 @@ import (
 
 // hostile is one way to misbehave: a shell script whose $1 is a number of its
 // own, which everything it leaves behind bears on its command line, and whose $2
-// says whether it is without a cgroup. Nothing lives longer than 20 s.
+// says whether its memory is limited by rlimit, some time after its start. Nothing lives longer than 20 s.
 type hostile struct {
 	script string
 	bound  func(*Spec)
@@ -93,7 +93,7 @@ func misbehave(h hostile, dir, token string, uncaged bool) error {
 	toKill, kill := context.WithCancel(context.Background())
 	defer kill()
 	spec := Spec{
-		Path: "/bin/sh", Args: []string{"-c", h.script, "hostile", token, strconv.FormatBool(uncaged)}, Dir: dir, uncaged: uncaged,
+		Path: "/bin/sh", Args: []string{"-c", h.script, "hostile", token, strconv.FormatBool(uncaged || !Probe().Memory)}, Dir: dir, uncaged: uncaged,
 		Env: []string{"PATH=/usr/bin:/bin"}, MaxStdout: 1 << 20, Timeout: time.Minute, Kill: toKill,
 		Log: &Log{HeadSize: 1 << 10, TailSize: 1 << 10}, Event: func([]byte) {},
 	}
