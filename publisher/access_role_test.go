@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -177,6 +178,22 @@ func TestWrongTokensLeaveABoundedNumberOfEvents(t *testing.T) {
 	}
 	if secrets > 0 {
 		t.Errorf("%d events hold what was sent as a token", secrets)
+	}
+}
+
+func TestWrongTokenBehindAProxyNamesBothAddresses(t *testing.T) {
+	t.Parallel()
+	b, _, _ := newGuarded(t)
+	for range 3 {
+		r := httptest.NewRequest(http.MethodGet, "/api/v1/jobs", nil)
+		r.RemoteAddr, r.Host = "10.0.0.9:1234", "127.0.0.1:8420"
+		r.Header.Set("X-Forwarded-For", "203.0.113.7")
+		r.Header.Set("Authorization", "Bearer wrong-wrong-wrong-wrong")
+		b.p.Handler().ServeHTTP(httptest.NewRecorder(), r)
+	}
+	page, err := b.ledger.EventLog(t.Context(), ledger.EventFilter{Kind: "login-failed"})
+	if err != nil || len(page.Events) == 0 || !strings.Contains(page.Events[0].Message, "203.0.113.7 through 10.0.0.9") {
+		t.Errorf("%v %+v", err, page.Events)
 	}
 }
 

@@ -41,9 +41,13 @@ func (p *Publisher) noteRefused(c echo.Context, expired access.Token) {
 	if !ok {
 		return
 	}
-	message := "a wrong token came from " + c.RealIP()
+	from := c.RealIP()
+	if behind := forwarded(c.Request()); behind != from {
+		from = behind + " through " + from // a private address may be a proxy, or claim to be one
+	}
+	message := "a wrong token came from " + from
 	if expired.Name != "" {
-		message = "the token " + expired.Name + ", which has expired, came from " + c.RealIP()
+		message = "the token " + expired.Name + ", which has expired, came from " + from
 	}
 	message += ", for " + c.Request().Method + " " + c.Path()
 	if last {
