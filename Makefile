@@ -29,7 +29,7 @@ demo: need-beanstalkd build ## Run the main job end to end; DEMO_ONCE=1 runs it 
 BROWSER := ./publisher ./cmd/runnerbean ./examples/demo ./internal/browsertest
 
 .PHONY: test
-test: need-beanstalkd need-chromium need-strace ## Set up and test, in at most 10 minutes on 2 cores
+test: need-beanstalkd need-chromium need-strace need-php ## Set up and test, in at most 10 minutes on 2 cores
 	@$(call parts,build race-quick test-browser smoke)
 
 .PHONY: ci
@@ -140,6 +140,11 @@ need-faketime:
 .PHONY: need-beanstalkd
 need-beanstalkd:
 	@command -v beanstalkd >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=beanstalkd
+
+# The recipes of the docs are run in each language that they are given in.
+.PHONY: need-php
+need-php:
+	@command -v php >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=php-cli
 
 .PHONY: need-promtool
 need-promtool:

@@ -290,8 +290,7 @@ func TestShares(t *testing.T) {
 	t.Parallel()
 	const limit = 20
 	rnd := rand.New(rand.NewPCG(1, 2))
-	var s *shares
-	s = newShares(func() int { return limit })
+	s := newShares(func() int { return limit })
 	var held []*place
 	for step := range 20_000 {
 		if len(held) > 0 && rnd.IntN(3) == 0 {

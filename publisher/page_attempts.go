@@ -36,7 +36,7 @@ func viewAttempt(a jobs.Attempt, d pageData) attemptView {
 	}
 	of := fmt.Sprintf("attempt=%d", a.Number)
 	if logURL := link(d.LogURL); logURL != "" {
-		v.LogURL = carried(logURL, of)
+		v.LogURL = carried(logURL, of+"&"+asShown)
 	}
 	if d.Query != "" {
 		of = d.Query + "&" + of

@@ -25,7 +25,7 @@ func TestPageTellsOfEarlierAttempts(t *testing.T) {
 	}
 	shows(false, "<h2>Attempts</h2>")
 	b.do(ledger.VerbRetry, id)
-	shows(true, "<h2>Attempts</h2>", "no such meter", "/"+id+"/log?attempt=1", "on node1, started")
+	shows(true, "<h2>Attempts</h2>", "no such meter", "/"+id+"/log?attempt=1&amp;rendered=true", "on node1, started")
 	b.succeed(id, b.running(id), "[1]")
 	shows(true, "<h2>Attempts</h2>", "no such meter", "/"+id+"/log?attempt=2", "Attempt</dt><dd>2")
 }

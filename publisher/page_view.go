@@ -20,6 +20,9 @@ const (
 	maxShortList    = 4
 )
 
+// asShown asks for a log as a terminal shows it.
+const asShown = "rendered=true"
+
 // fact is one line of what is known about a job.
 type fact struct {
 	Name string
@@ -54,16 +57,18 @@ type jobView struct {
 	outputView
 
 	Log, LogURL string
-	Facts       []fact
-	Files       []fileView
-	NotKept     string // of the files
-	Inputs      []fileView
-	Attempts    []attemptView
-	Earlier     string // attempts that are not listed
-	JSON        string
-	JSONCut     bool
-	JSONURL     string
-	Refresh     int // seconds, for readers without scripts
+	// LogLink is the whole log as a terminal shows it, for people.
+	LogLink  string
+	Facts    []fact
+	Files    []fileView
+	NotKept  string // of the files
+	Inputs   []fileView
+	Attempts []attemptView
+	Earlier  string // attempts that are not listed
+	JSON     string
+	JSONCut  bool
+	JSONURL  string
+	Refresh  int // seconds, for readers without scripts
 }
 
 func newJobView(d pageData) *jobView {
@@ -71,7 +76,7 @@ func newJobView(d pageData) *jobView {
 	v := &jobView{
 		Root: root(d.BaseURL), ID: show(r.ID, maxNameRunes), Program: show(r.Program, maxNameRunes),
 		State: r.State, Tone: tone(r.State), Pending: !r.State.Final(), Running: r.State == jobs.Running,
-		Verdict: verdict(r), Left: left(r), LogURL: link(d.LogURL), JSONURL: link(d.JSONURL),
+		Verdict: verdict(r), Left: left(r), LogURL: link(d.LogURL), LogLink: carried(link(d.LogURL), asShown), JSONURL: link(d.JSONURL),
 	}
 	if v.Program == "" {
 		v.Program = "Job"

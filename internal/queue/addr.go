@@ -62,9 +62,7 @@ func parseAddr(text string) (string, error) {
 }
 
 func socketAddr(path string) (string, error) {
-	if strings.HasPrefix(path, "//") {
-		path = path[2:]
-	}
+	path = strings.TrimPrefix(path, "//")
 	switch {
 	case !filepath.IsAbs(path):
 		return "", fmt.Errorf("%q is no absolute path", path)
