@@ -64,7 +64,7 @@ type follower struct {
 	resume       bool
 	after        string // the last event that the client has had
 	stream       sender
-	joined       bool
+	joined, left bool
 }
 
 // sender is a stream.
@@ -77,10 +77,14 @@ func newFeed(s source, log *slog.Logger) *feed {
 	}
 }
 
-// join adds a follower; leave it.
+// join adds a follower; leave it. One that has left already, as its stream ended
+// while it began, stays away.
 func (f *feed) join(w *follower) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if w.left {
+		return
+	}
 	w.joined = true
 	f.count(w, 1)
 	f.joining = append(f.joining, w)
@@ -91,6 +95,7 @@ func (f *feed) join(w *follower) {
 func (f *feed) leave(w *follower) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	w.left = true
 	if !w.joined {
 		return
 	}

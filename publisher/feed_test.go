@@ -183,6 +183,19 @@ func TestFeedReadsJobsThatSomebodyFollows(t *testing.T) {
 	}
 }
 
+// TestFeedForgetsWhoLeftBeforeJoining: the stream ended while it began.
+func TestFeedForgetsWhoLeftBeforeJoining(t *testing.T) {
+	t.Parallel()
+	r := newFeedRig(t)
+	w := &follower{types: []string{newsJob}, stream: &heard{}}
+	r.feed.leave(w)
+	r.feed.join(w)
+	r.cycle(0)
+	if r.feed.followed() || len(r.feed.followers) != 0 || r.feed.wants[newsJob] != 0 {
+		t.Errorf("%d members, %v, %v", r.feed.members, r.feed.followers, r.feed.wants)
+	}
+}
+
 func TestFeedBoundsWhatWaitsToBeRead(t *testing.T) {
 	t.Parallel()
 	r := newFeedRig(t)
