@@ -2,6 +2,7 @@ package publisher
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"strings"
@@ -341,6 +343,128 @@ func TestShares(t *testing.T) {
 	if s.size() != 0 || len(s.taken) != 0 {
 		t.Errorf("%d are left", s.size())
 	}
+}
+
+// TestSharesEvictAsTheyFound: what settles a place while it is evicted (a
+// connection that becomes a stream) changes nothing about its eviction.
+func TestSharesEvictAsTheyFound(t *testing.T) {
+	t.Parallel()
+	limit, evicted := 2, 0
+	s := newShares(func() int { return limit })
+	many, one := netip.MustParsePrefix("10.0.0.1/32"), netip.MustParsePrefix("10.0.0.2/32")
+	places := []*place{{from: many}, {from: many}}
+	for _, p := range places {
+		p.idle = func() (int64, bool) { return 0, true }
+		p.evict = func() {
+			evicted++
+			for _, p := range places {
+				if s.settle(p, nil, nil) {
+					t.Error("an evicted place is said to be held")
+				}
+			}
+		}
+		if !s.take(p) || !s.settle(p, p.evict, p.idle) {
+			t.Fatal("no place")
+		}
+	}
+	limit = 1
+	if !s.take(&place{from: one}) || evicted != 2 {
+		t.Errorf("%d were evicted", evicted)
+	}
+}
+
+// TestSharesSettleWhileTheyEvict does so from another goroutine.
+func TestSharesSettleWhileTheyEvict(t *testing.T) {
+	t.Parallel()
+	s := newShares(func() int { return 1 })
+	from := netip.MustParsePrefix("10.0.0.1/32")
+	idle := func() (int64, bool) { return 0, true }
+	for range 2000 {
+		p, ended := &place{from: from, evict: func() {}, idle: idle}, make(chan struct{})
+		s.take(p)
+		go func() { s.settle(p, nil, nil); close(ended) }()
+		next := &place{from: from}
+		s.take(next)
+		<-ended
+		s.leave(p)
+		s.leave(next)
+	}
+}
+
+// TestUnknownIDsMakeRoom: streams of made-up ids wait for their jobs for a while,
+// but not with places that others need.
+func TestUnknownIDsMakeRoom(t *testing.T) {
+	t.Parallel()
+	const limit = 3
+	b := newBench(t, func(c *Config) { c.MaxStreams = limit })
+	addr, stop := b.serve()
+	id := b.queued("")
+	answers := make(chan *http.Response, limit)
+	var all sync.WaitGroup
+	for range limit {
+		c := dialFrom(t, "127.0.0.1", addr)
+		all.Go(func() {
+			r, err := askOn(t, c, "/"+jobs.NewID()+"/events")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			answers <- r
+		})
+	}
+	b.watched(limit)
+	mustAsk(t, "127.0.0.2", addr, "/"+id+"/events", 200)
+	if r := <-answers; r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" {
+		t.Errorf("what gave way got %d %v", r.StatusCode, r.Header)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	all.Wait()
+}
+
+// TestStreamEvictedBeforeItBegins ends when it begins, and holds nothing.
+func TestStreamEvictedBeforeItBegins(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *Config) { c.MaxStreams = 2 })
+	many, one := netip.MustParsePrefix("10.0.0.1/32"), netip.MustParsePrefix("10.0.0.2/32")
+	var subs []*subscription
+	for range 2 {
+		sub, err := b.p.hub.subscribe(b.queued(""), many)
+		if err != nil {
+			t.Fatal(err)
+		}
+		subs = append(subs, sub)
+	}
+	place, err := b.p.hub.acquire(one, func() {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	evicted := subs[0]
+	select {
+	case <-subs[0].evicted:
+		subs[1].close()
+	case <-subs[1].evicted:
+		evicted = subs[1]
+		subs[0].close()
+	}
+	ended := make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		defer close(ended)
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
+		b.p.hub.streams.Serve(httptest.NewRecorder(), r, 0, evicted.follow, evicted.close)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		t.Error("the stream goes on without a place")
+		cancel()
+		<-ended
+	}
+	b.p.hub.release(place)
+	b.watched(0)
 }
 
 // TestUnknownIDsHoldNothing, neither as events nor as held answers, for longer

@@ -81,6 +81,8 @@ func (p *Publisher) arrived(c echo.Context, sub *subscription) (*document, error
 			return nil, err
 		case <-p.hub.done:
 			return nil, errClosing
+		case <-sub.evicted:
+			return nil, errBusy
 		case <-c.Request().Context().Done():
 			return nil, c.Request().Context().Err()
 		}

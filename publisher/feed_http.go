@@ -38,14 +38,16 @@ func (p *Publisher) streamEvents(c echo.Context) error {
 	if c.Request().Method == http.MethodHead {
 		return headOfEvents(c)
 	}
-	place, err := p.hub.acquire(networkOf(c.Request()))
+	place, err := p.hub.acquire(networkOf(c.Request()), func() {}) // one that is evicted early ends when it begins
 	if err != nil {
 		return err
 	}
 	lifetime := feedLifetime + rand.N(feedLifetime/6)
 	p.hub.streams.Serve(c.Response().Writer, c.Request(), lifetime, func(s *stream.Stream) {
 		w.stream = s
-		p.hub.places.settle(place, s.Close, nil)
+		if !p.hub.places.settle(place, s.Close, nil) {
+			s.Close()
+		}
 		s.Send(opening)
 		p.feed.join(w)
 	}, func() {

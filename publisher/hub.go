@@ -64,6 +64,9 @@ type subscription struct {
 	hub   *hub
 	id    string
 	place *place
+	// evicted is closed when another client needs the place of one that has no
+	// stream yet.
+	evicted chan struct{}
 
 	mu sync.Mutex
 	// mail holds the newest document only. The first one comes by itself. It is
@@ -81,8 +84,9 @@ func newHub(limit func() int, read func(context.Context, string) *document) *hub
 
 // acquire takes a place for a stream or a held answer of a client; release it.
 // Where there is no room, the streams of clients that have gone make some, and
-// then those of a client with more. errBusy, errClosing.
-func (h *hub) acquire(from netip.Prefix) (*place, error) {
+// then those of a client with more. evict ends what holds the place, until settle
+// names something else. errBusy, errClosing.
+func (h *hub) acquire(from netip.Prefix, evict func()) (*place, error) {
 	h.mu.Lock()
 	ended := h.ended
 	h.mu.Unlock()
@@ -92,7 +96,7 @@ func (h *hub) acquire(from netip.Prefix) (*place, error) {
 	if h.places.size() >= h.places.limit() {
 		h.streams.Sweep()
 	}
-	p := &place{from: from}
+	p := &place{from: from, evict: evict}
 	if !h.places.take(p) {
 		return nil, errBusy
 	}
@@ -103,13 +107,14 @@ func (h *hub) release(p *place) { h.places.leave(p) }
 
 // subscribe watches a job, known or not, for a client. errBusy, errClosing.
 func (h *hub) subscribe(id string, from netip.Prefix) (*subscription, error) {
-	p, err := h.acquire(from)
+	evicted := make(chan struct{})
+	p, err := h.acquire(from, func() { close(evicted) })
 	if err != nil {
 		return nil, err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := &subscription{hub: h, id: id, place: p, mail: make(chan *document, 1)}
+	s := &subscription{hub: h, id: id, place: p, evicted: evicted, mail: make(chan *document, 1)}
 	t := h.topics[id]
 	if t == nil {
 		t = &topic{subs: map[*subscription]struct{}{}}
@@ -129,18 +134,21 @@ func (h *hub) subscribe(id string, from netip.Prefix) (*subscription, error) {
 	return s, nil
 }
 
-// follow gives a stream, from now on, what would come as mail.
+// follow gives a stream, from now on, what would come as mail. One whose place was
+// taken while it began ends.
 func (s *subscription) follow(st *stream.Stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stream = st
-	s.hub.places.settle(s.place, st.Close, nil)
+	if !s.hub.places.settle(s.place, st.Close, nil) {
+		st.Close()
+	}
 	select {
 	case d := <-s.mail:
 		s.send(d)
 	default:
 	}
-	s.mail = nil
+	s.mail, s.evicted = nil, nil
 }
 
 // tell gives the subscriber a document. It never waits.

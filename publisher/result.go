@@ -105,8 +105,6 @@ func (p *Publisher) hold(c echo.Context, id string, wait time.Duration) (*docume
 		return nil, err
 	}
 	defer sub.close()
-	evicted := make(chan struct{})
-	p.hub.places.settle(sub.place, func() { close(evicted) }, nil)
 	ctx := c.Request().Context()
 	first := p.read(ctx, id)
 	timeout := time.NewTimer(wait)
@@ -125,7 +123,7 @@ func (p *Publisher) hold(c echo.Context, id string, wait time.Duration) (*docume
 		case <-timeout.C:
 		case <-ctx.Done():
 		case <-p.hub.done:
-		case <-evicted:
+		case <-sub.evicted:
 		}
 		break
 	}

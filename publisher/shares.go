@@ -41,23 +41,25 @@ func newShares(limit func() int) *shares {
 // take takes p, or reports that there is no room for it. What it takes the place
 // of is evicted.
 func (s *shares) take(p *place) bool {
-	victims, ok := s.makeRoom(p)
-	for _, v := range victims {
-		v.evict()
+	evictions, ok := s.makeRoom(p)
+	for _, evict := range evictions {
+		evict()
 	}
 	return ok
 }
 
-func (s *shares) makeRoom(p *place) (victims []*place, ok bool) {
+// makeRoom returns what evicts those whose places are taken, as it is now: settle
+// may change it at any time.
+func (s *shares) makeRoom(p *place) (evictions []func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for limit := s.limit(); s.count >= limit; {
 		v := s.victim(p.from)
 		if v == nil {
-			return victims, false
+			return evictions, false
 		}
 		s.drop(v)
-		victims = append(victims, v)
+		evictions = append(evictions, v.evict)
 	}
 	if s.taken[p.from] == nil {
 		s.taken[p.from] = map[*place]struct{}{}
@@ -65,7 +67,7 @@ func (s *shares) makeRoom(p *place) (victims []*place, ok bool) {
 	s.taken[p.from][p] = struct{}{}
 	s.count++
 	p.held = true
-	return victims, true
+	return evictions, true
 }
 
 // victim is the place that a client from some network may take: the one that has
@@ -118,11 +120,14 @@ func (s *shares) leave(p *place) {
 	}
 }
 
-// settle says how a place that was taken can be evicted from now on.
-func (s *shares) settle(p *place, evict func(), idle func() (int64, bool)) {
+// settle says how a place that was taken can be evicted from now on. It reports
+// false where the place has been given back or evicted already: the caller then
+// ends what it is of.
+func (s *shares) settle(p *place, evict func(), idle func() (int64, bool)) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p.evict, p.idle = evict, idle
+	return p.held
 }
 
 func (s *shares) size() int {
