@@ -183,6 +183,11 @@ func TestContainersUseRealSettings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		for check := range strings.SplitSeq(string(text), "\n") {
+			if strings.Contains(check, `"doctor"`) && !strings.Contains(check, `"env", "-u", "RUNNERBEAN_TOKEN"`) {
+				t.Errorf("%s gives a check a token, as the user that programs run as: %s", file, check)
+			}
+		}
 		names := regexp.MustCompile(`RUNNERBEAN_[A-Z_]+`).FindAllString(string(text), -1)
 		if len(names) == 0 {
 			t.Errorf("%s names no setting", file)

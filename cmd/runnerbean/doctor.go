@@ -33,8 +33,7 @@ type finding struct {
 }
 
 func newDoctor(a *app) *cobra.Command {
-	var asService string
-	cmd := &cobra.Command{
+	return &cobra.Command{
 		Use:   "doctor",
 		Short: "Check beanstalkd, folders, permissions, programs, disk and clock, and say what to do",
 		Long: `Check beanstalkd, folders, permissions, programs, disk and clock, and say what to
@@ -43,13 +42,9 @@ has any, and systemd has a unit runnerbean.service, they are those of the unit;
 root then checks with the rights of the user that the unit names.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			service := []finding{{"service", "ok", asService, ""}}
-			if asService == "" {
-				var done bool
-				var err error
-				if service, done, err = a.consultService(cmd.Context(), unitFolders); done || err != nil {
-					return err
-				}
+			service, err := a.consultService(unitFolders)
+			if err != nil {
+				return err
 			}
 			set, err := readSettings()
 			if err != nil {
@@ -68,9 +63,6 @@ root then checks with the rights of the user that the unit names.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&asService, asServiceFlag, "", "what is said of the service whose settings and user these are")
-	_ = cmd.Flags().MarkHidden(asServiceFlag)
-	return cmd
 }
 
 // checkUnknown names variables that are probably meant as settings.

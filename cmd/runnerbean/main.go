@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/runnerbean/runnerbean/worker"
 )
 
 // Exit codes, for scripts. docs/operations.md lists them.
@@ -23,9 +25,6 @@ const (
 	exitStopped   = 130 // by Ctrl-C, before it was done
 )
 
-// errSaid is an error that has been told already.
-var errSaid = errors.New("see above")
-
 // codeError ends the process with a code of its own.
 type codeError struct {
 	code int
@@ -36,13 +35,12 @@ func (e *codeError) Error() string { return e.err.Error() }
 func (e *codeError) Unwrap() error { return e.err }
 
 func main() {
+	_ = worker.Protect() // every command may hold a token; a node says where that fails
 	stop, kill, done := signals()
 	err := run(stop, kill, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	done()
 	if err != nil {
-		if !errors.Is(err, errSaid) {
-			fmt.Fprintln(os.Stderr, errorLine(err))
-		}
+		fmt.Fprintln(os.Stderr, errorLine(err))
 		os.Exit(exitCode(err))
 	}
 }

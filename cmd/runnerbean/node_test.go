@@ -24,11 +24,18 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// asRunnerbean makes the test binary behave as the real one.
-const asRunnerbean = "TEST_AS_RUNNERBEAN"
+// asRunnerbean makes the test binary behave as the real one, and unitsIn is where
+// that finds units.
+const (
+	asRunnerbean = "TEST_AS_RUNNERBEAN"
+	unitsIn      = "TEST_UNITS_IN"
+)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asRunnerbean) != "" {
+		if folders := os.Getenv(unitsIn); folders != "" {
+			unitFolders = filepath.SplitList(folders)
+		}
 		main()
 		return
 	}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -104,5 +106,52 @@ func TestNodeIsClosedToItsPrograms(t *testing.T) {
 		if !strings.Contains(string(text), "\n"+name+" ") {
 			t.Errorf("the node does not know its own %s", name)
 		}
+	}
+}
+
+// TestCommandsAreClosedToPrograms: not only a node holds secrets. A doctor waits for
+// a beanstalkd that never answers, as the node's user, and as root that has become
+// this user; a process of the same user cannot read its environment.
+func TestCommandsAreClosedToPrograms(t *testing.T) {
+	t.Parallel()
+	for name, asRoot := range map[string]bool{"as the service's user": false, "as root": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if asRoot && os.Geteuid() != 0 {
+				t.Skip("only root may become another user")
+			}
+			silent, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer silent.Close()
+			p := newNode(t, silent.Addr().String())
+			p.env = append(p.env, "RUNNERBEAN_TOKEN=a-token-that-is-long-enough")
+			p.asOrdinaryUser()
+			user := p.attr
+			if asRoot {
+				folders := putUnit(t, "[Service]\nUser=nobody\nEnvironment=RUNNERBEAN_BEANSTALKD="+silent.Addr().String()+" RUNNERBEAN_DATA="+p.folder+"\n", nil)
+				p.env = append(withoutSettings(), asRunnerbean+"=1", "SECRET=of root", unitsIn+"="+folders[1])
+				p.attr = nil
+			}
+			p.launch("doctor")
+			conn, err := silent.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			proc := "/proc/" + strconv.Itoa(p.cmd.Process.Pid)
+			status, err := os.ReadFile(proc + "/status")
+			if err != nil || strings.Contains(string(status), "\nUid:\t0") {
+				t.Errorf("it runs as root: %v\n%s", err, status)
+			}
+			for _, file := range []string{"environ", "maps"} {
+				cat := exec.CommandContext(t.Context(), "cat", proc+"/"+file)
+				cat.SysProcAttr = user
+				if out, err := cat.CombinedOutput(); err == nil || !strings.Contains(string(out), "denied") {
+					t.Errorf("%s can be read: %v %.200s", file, err, out)
+				}
+			}
+		})
 	}
 }

@@ -1,11 +1,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
-	"os/exec"
 	"os/user"
 	"path/filepath"
 	"slices"
@@ -14,12 +13,11 @@ import (
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/unit"
+
+	"github.com/runnerbean/runnerbean/worker"
 )
 
-const (
-	serviceName   = "runnerbean.service"
-	asServiceFlag = "as-service"
-)
+const serviceName = "runnerbean.service"
 
 // unitFolders are where systemd finds units, the first one first.
 var unitFolders = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
@@ -184,7 +182,8 @@ func (s *service) credential() (*user.User, *syscall.Credential, error) {
 	return who, c, nil
 }
 
-// own gives a file that root has made to the service's user.
+// own gives a file that root has made to the service's user. A link, which that user
+// may have put in its place, is not followed.
 func (s *service) own(path string) error {
 	if os.Geteuid() != 0 || s.user == "" {
 		return nil
@@ -193,38 +192,54 @@ func (s *service) own(path string) error {
 	if err != nil {
 		return err
 	}
-	return os.Chown(path, int(c.Uid), int(c.Gid))
+	return os.Lchown(path, int(c.Uid), int(c.Gid))
+}
+
+// reads reports whether a file is one of the service's settings, by whatever path.
+func (s *service) reads(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && slices.ContainsFunc(s.files, func(own string) bool {
+		other, err := os.Stat(own)
+		return err == nil && os.SameFile(info, other)
+	})
 }
 
 // consultService takes the settings of the service where nobody has given others,
-// and says what it has found. Root starts this program again as the service's user;
-// then done is true.
-func (a *app) consultService(ctx context.Context, folders []string) (findings []finding, done bool, err error) {
+// and says what it has found. Root becomes the service's user.
+func (a *app) consultService(folders []string) (findings []finding, err error) {
 	service := findService(folders)
-	if service == nil || a.envFile != "" && !slices.Contains(service.files, a.envFile) || a.envFile == "" && configured(os.Environ()) {
-		return nil, false, nil
+	if service == nil || a.envFile != "" && !service.reads(a.envFile) || a.envFile == "" && configured(os.Environ()) {
+		return nil, nil
 	}
 	if err := setMissing(service.variables); err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	const check = "service"
+	root := os.Geteuid() == 0
 	for _, fault := range service.faults {
-		findings = append(findings, finding{check, "warning", fault, "run this as root to see what the service sees"})
+		f := finding{check, "warning", fault, "run this as root to see what the service sees"}
+		if root {
+			f.Do = "fix it: systemd reads it, too"
+		}
+		findings = append(findings, f)
 	}
 	detail := fmt.Sprintf("settings of %s; user %s", strings.Join(append([]string{service.path}, service.files...), ", "), service.user)
 	if service.user == "" || service.user == "root" {
-		return append(findings, finding{check, "ok", detail, ""}), false, nil
+		return append(findings, finding{check, "ok", detail, ""}), nil
 	}
 	who, credential, err := service.credential()
 	switch {
 	case err != nil:
-		return append(findings, finding{check, "error", err.Error(), ""}), false, nil
+		return append(findings, finding{check, "error", err.Error(), ""}), nil
 	case os.Geteuid() == int(credential.Uid):
-		return append(findings, finding{check, "ok", detail, ""}), false, nil
-	case os.Geteuid() != 0:
-		return append(findings, finding{check, "warning", detail + ", but this is another user", "run this as root, which checks with the rights of " + service.user}), false, nil
+	case !root:
+		return append(findings, finding{check, "warning", detail + ", but this is another user", "run this as root, which checks with the rights of " + service.user}), nil
+	default:
+		if err := service.become(who, credential); err != nil {
+			return nil, fmt.Errorf("cannot check as %s: %w", who.Username, err)
+		}
 	}
-	return nil, true, a.doctorAs(ctx, who, credential, detail)
+	return append(findings, finding{check, "ok", detail, ""}), nil
 }
 
 // configured reports whether an environment has settings of a node.
@@ -239,29 +254,48 @@ func configured(environ []string) bool {
 	return false
 }
 
-// doctorAs runs "runnerbean doctor" with this environment as another user.
-func (a *app) doctorAs(ctx context.Context, who *user.User, credential *syscall.Credential, detail string) error {
-	self := "/proc/self/exe" // which that user may run wherever the file lies
-	if _, err := os.Stat(self); err != nil {
-		if self, err = os.Executable(); err != nil {
-			return err
+// become gives this process of root the rights and the environment of the service,
+// for good. The service's programs run as the same user: its memory stays closed to
+// them.
+func (s *service) become(who *user.User, c *syscall.Credential) error {
+	groups := make([]int, 0, len(c.Groups))
+	for _, id := range c.Groups {
+		groups = append(groups, int(id))
+	}
+	if err := syscall.Setgroups(groups); err != nil {
+		return os.NewSyscallError("setgroups", err)
+	}
+	if err := syscall.Setgid(int(c.Gid)); err != nil {
+		return os.NewSyscallError("setgid", err)
+	}
+	if err := syscall.Setuid(int(c.Uid)); err != nil {
+		return os.NewSyscallError("setuid", err)
+	}
+	errs := []error{worker.Protect(), os.Chdir("/")}
+	environ := s.environ(who, os.Environ())
+	os.Clearenv()
+	for name, value := range environ {
+		errs = append(errs, os.Setenv(name, value))
+	}
+	return errors.Join(errs...)
+}
+
+// environ is the environment of the service. Of the given one only PATH, LANG and
+// the settings are kept, which count more.
+func (s *service) environ(who *user.User, given []string) map[string]string {
+	out := map[string]string{"HOME": who.HomeDir, "USER": who.Username, "LOGNAME": who.Username}
+	settings := map[string]string{}
+	for _, entry := range given {
+		switch name, value, _ := strings.Cut(entry, "="); {
+		case name == "PATH", name == "LANG":
+			out[name] = value
+		case strings.HasPrefix(name, envPrefix):
+			settings[name] = value
 		}
 	}
-	args := []string{"doctor", "--" + asServiceFlag, detail}
-	if a.json {
-		args = append(args, "--json")
+	for _, v := range s.variables {
+		out[v.name] = v.value
 	}
-	cmd := exec.CommandContext(ctx, self, args...)
-	cmd.Stdout, cmd.Stderr, cmd.Dir = a.stdout, a.stderr, "/"
-	cmd.Env = append(os.Environ(), "HOME="+who.HomeDir, "USER="+who.Username, "LOGNAME="+who.Username)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential}
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return &codeError{exit.ExitCode(), errSaid}
-	}
-	if err != nil {
-		return fmt.Errorf("cannot check as %s: %w", who.Username, err)
-	}
-	return nil
+	maps.Copy(out, settings)
+	return out
 }

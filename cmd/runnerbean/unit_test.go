@@ -1,12 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
+	"errors"
+	"maps"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -57,13 +60,18 @@ func TestFindService(t *testing.T) {
 	}
 }
 
+// withoutSettings is the environment without those of a node.
+func withoutSettings() []string {
+	return slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, envPrefix) })
+}
+
 // TestDoctorAsTheService checks with the rights of the service's user, for which
 // root's folder is closed.
 func TestDoctorAsTheService(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root may become another user")
 	}
-	t.Setenv(asRunnerbean, "1")
 	data := t.TempDir()
 	if err := os.Chmod(filepath.Dir(data), 0o755); err != nil {
 		t.Fatal(err)
@@ -71,26 +79,14 @@ func TestDoctorAsTheService(t *testing.T) {
 	folders := putUnit(t, "[Service]\nUser=nobody\nEnvironmentFile=@/node.env\n", map[string]string{
 		"node.env": "RUNNERBEAN_DATA=" + data + "\nRUNNERBEAN_PROGRAMS=" + data + "\nRUNNERBEAN_BEANSTALKD=127.0.0.1:9\nRUNNERBEAN_SLOT=2\n",
 	})
-	for _, entry := range os.Environ() {
-		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, envPrefix) {
-			t.Setenv(name, "")
-			os.Unsetenv(name)
-		}
-	}
-	for _, name := range []string{"DATA", "PROGRAMS", "BEANSTALKD", "SLOT"} {
-		t.Setenv(envPrefix+name, "") // so that the test's end takes away what the file sets
-		os.Unsetenv(envPrefix + name)
-	}
-	examined := func() map[string]finding {
+	p := newNode(t, "127.0.0.1:9")
+	p.env = append(withoutSettings(), asRunnerbean+"=1", unitsIn+"="+strings.Join(folders, string(filepath.ListSeparator)))
+	examined := func(args ...string) map[string]finding {
 		t.Helper()
-		var out, log bytes.Buffer
-		a := &app{stdout: &out, stderr: &log, json: true}
-		if _, done, err := a.consultService(t.Context(), folders); !done || exitCode(err) != exitError {
-			t.Fatalf("done is %t, %v\n%s%s", done, err, &out, &log)
-		}
+		out, log, code := p.client("", append([]string{"doctor", "--json"}, args...)...)
 		var list []finding
-		if err := json.Unmarshal(out.Bytes(), &list); err != nil {
-			t.Fatalf("%v\n%s%s", err, &out, &log)
+		if err := json.Unmarshal([]byte(out), &list); err != nil || code != exitError {
+			t.Fatalf("exit code %d, %v\n%s%s", code, err, out, log)
 		}
 		found := map[string]finding{}
 		for _, f := range list {
@@ -108,9 +104,6 @@ func TestDoctorAsTheService(t *testing.T) {
 	if f := found["settings"]; f.Status != "warning" || !strings.Contains(f.Detail, "RUNNERBEAN_SLOTS") {
 		t.Errorf("%+v", f)
 	}
-	for _, name := range []string{"DATA", "PROGRAMS", "BEANSTALKD", "SLOT"} {
-		os.Unsetenv(envPrefix + name)
-	}
 	_, credential, err := findService(folders).credential()
 	if err != nil {
 		t.Fatal(err)
@@ -118,8 +111,66 @@ func TestDoctorAsTheService(t *testing.T) {
 	if err := os.Chown(data, int(credential.Uid), int(credential.Gid)); err != nil {
 		t.Fatal(err)
 	}
-	if f := examined()["data folder"]; f.Status != "ok" {
+	// The same file by a path that is not the unit's.
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	relative, err := filepath.Rel(here, filepath.Join(folders[1], "node.env"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found = examined("--env-file", relative)
+	if f := found["data folder"]; f.Status != "ok" {
 		t.Errorf("its own data folder: %+v", f)
+	}
+	if f := found["service"]; f.Status != "ok" {
+		t.Errorf("with a relative path of its settings: %+v", f)
+	}
+}
+
+// TestEnvironmentOfAService holds nothing of root's but settings.
+func TestEnvironmentOfAService(t *testing.T) {
+	t.Parallel()
+	s := findService(putUnit(t, "[Service]\nStateDirectory=beans\nEnvironment=RUNNERBEAN_NODE=w1 LANG=C.UTF-8 OTEL_X=1\n", nil))
+	who := &user.User{Username: "beans", HomeDir: "/var/lib/beans"}
+	got := s.environ(who, []string{
+		"PATH=/bin", "LANG=de_DE", "HOME=/root", "USER=root", "SSH_AUTH_SOCK=/x", "AWS_SECRET_ACCESS_KEY=x",
+		"RUNNERBEAN_NODE=w2", "RUNNERBEAN_URL=http://a", "RUNNERBEAN_TOKEN=t",
+	})
+	want := map[string]string{
+		"PATH": "/bin", "LANG": "C.UTF-8", "HOME": "/var/lib/beans", "USER": "beans", "LOGNAME": "beans", "OTEL_X": "1",
+		"STATE_DIRECTORY": "/var/lib/beans", "RUNNERBEAN_NODE": "w2", "RUNNERBEAN_URL": "http://a", "RUNNERBEAN_TOKEN": "t",
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// TestServiceOwnsNoTargetOfALink: its user may put a link where root makes a file.
+func TestServiceOwnsNoTargetOfALink(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives files away")
+	}
+	folder := t.TempDir()
+	target, link := filepath.Join(folder, "target"), filepath.Join(folder, "link")
+	if err := errors.Join(os.WriteFile(target, nil, 0o600), os.Symlink(target, link)); err != nil {
+		t.Fatal(err)
+	}
+	s := &service{user: "nobody"}
+	if err := s.own(link); err != nil {
+		t.Fatal(err)
+	}
+	owner := func(path string) uint32 {
+		info, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Sys().(*syscall.Stat_t).Uid
+	}
+	if owner(target) != 0 || owner(link) == 0 {
+		t.Errorf("the target is of %d, the link of %d", owner(target), owner(link))
 	}
 }
 
