@@ -12,21 +12,24 @@ import (
 )
 
 const (
-	// maxOldTubes and maxOldMessages bound what one look takes from the run tubes
-	// of an older version.
-	maxOldTubes    = 100
-	maxOldMessages = 5000
+	// maxOldTubes and oldBatch bound what one look takes from the run tubes of an
+	// older version on one server: the reconciler waits for it.
+	maxOldTubes = 100
+	oldBatch    = 1000
+	// maxKicked is how many buried messages of a tube are made ready, and how many
+	// delayed ones.
+	maxKicked = 5000
 	// maxHint is more than a message on a run tube has, in bytes.
 	maxHint = 4 << 10
-	// strangersRest is how long a tube is left alone after a look that found
+	// otherLedgerPause is how long a tube is left alone after a look that found
 	// messages of other ledgers only.
-	strangersRest = 5 * time.Minute
+	otherLedgerPause = 5 * time.Minute
 )
 
 // oldTubes empties the run tubes of schema version 3 and before, which nodes of
 // all ledgers read. The jobs of this ledger have messages on tubes of their own,
-// or get them; those of others are left, for a node of an older version may wait
-// for them.
+// or get them; those of others are left, because a node of an older version may
+// wait for them.
 type oldTubes struct {
 	*Dispatcher
 	known map[string]oldTube // by address and name
@@ -37,7 +40,8 @@ type oldTube struct {
 	next   time.Time // when to look again
 }
 
-// empty deletes what is ours on the old tubes among those of a server.
+// empty deletes what is ours on the old tubes among those of a server. What is
+// more than a batch is left for the next look.
 func (o *oldTubes) empty(ctx context.Context, addr string, tubes []string) {
 	var old []string
 	for _, tube := range tubes {
@@ -47,12 +51,14 @@ func (o *oldTubes) empty(ctx context.Context, addr string, tubes []string) {
 		}
 	}
 	o.forget(addr, old)
+	room := oldBatch
 	for _, tube := range old {
 		state := o.known[addr+" "+tube]
-		if time.Now().Before(state.next) {
+		if room == 0 || time.Now().Before(state.next) {
 			continue
 		}
-		err := o.emptyOne(ctx, addr, tube, &state)
+		taken, err := o.emptyOne(ctx, addr, tube, room, &state)
+		room -= taken
 		o.warn(ctx, "the run tube "+tube+" of an older version is not emptied yet", err)
 		o.known[addr+" "+tube] = state
 	}
@@ -72,56 +78,48 @@ func (o *oldTubes) forget(addr string, tubes []string) {
 	o.known = kept
 }
 
-func (o *oldTubes) emptyOne(ctx context.Context, addr, tube string, state *oldTube) error {
+// emptyOne takes at most room messages from one tube, and says how many it took.
+func (o *oldTubes) emptyOne(ctx context.Context, addr, tube string, room int, state *oldTube) (taken int, err error) {
 	cfg := o.cfg.Queue
 	cfg.Addrs, cfg.MaxBody = []string{addr}, maxHint
 	consumer, err := queue.NewConsumer(cfg)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer consumer.Close()
 	if !state.kicked {
 		if err := o.kickAll(ctx, addr, tube); err != nil {
-			return err
+			return 0, err
 		}
 		state.kicked = true
 	}
-	all := 0
-	defer func() {
-		if all > 0 {
-			o.log.Info("messages of an older version are deleted; their jobs have others", "tube", tube, "beanstalkd", addr, "messages", all)
-		}
-	}()
-	for {
-		batch, err := o.reserveReady(ctx, consumer, addr, tube)
-		if err != nil || len(batch) == 0 {
-			return err
-		}
-		deleted, err := o.putAway(ctx, batch)
-		all += deleted
-		if deleted == 0 {
-			state.next = time.Now().Add(strangersRest)
-		}
-		if err != nil || deleted < len(batch) {
-			return err
-		}
+	batch, err := o.reserveReady(ctx, consumer, addr, tube, room)
+	if err != nil || len(batch) == 0 {
+		return 0, err
 	}
+	deleted, err := o.putAway(ctx, batch)
+	if deleted > 0 {
+		o.log.Info("messages of an older version are deleted; their jobs have others", "tube", tube, "beanstalkd", addr, "messages", deleted)
+	} else if err == nil {
+		state.next = time.Now().Add(otherLedgerPause)
+	}
+	return len(batch), err
 }
 
 // kickAll makes ready what is delayed or buried.
 func (o *oldTubes) kickAll(ctx context.Context, addr, tube string) error {
 	for range 2 { // the buried ones, then the delayed ones
-		if err := o.producer.Kick(ctx, addr, tube, maxOldMessages); err != nil {
+		if err := o.producer.Kick(ctx, addr, tube, maxKicked); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// reserveReady reserves what is ready and waits for nothing else.
-func (o *oldTubes) reserveReady(ctx context.Context, consumer *queue.Consumer, addr, tube string) ([]*queue.Delivery, error) {
+// reserveReady reserves what is ready, up to room, and waits for nothing else.
+func (o *oldTubes) reserveReady(ctx context.Context, consumer *queue.Consumer, addr, tube string, room int) ([]*queue.Delivery, error) {
 	stats, err := o.producer.TubeStats(ctx, addr, tube)
-	ready := int(min(integer(stats["current-jobs-ready"]), maxOldMessages))
+	ready := int(min(integer(stats["current-jobs-ready"]), int64(room)))
 	if err != nil || ready == 0 {
 		return nil, err
 	}

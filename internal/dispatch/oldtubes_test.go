@@ -2,9 +2,11 @@ package dispatch
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -43,6 +45,46 @@ func TestOldTubesAreEmptied(t *testing.T) {
 		if stats, _ := f.producer.TubeStats(t.Context(), f.server.Addr, tube); stats["current-jobs-ready"] != "1" {
 			t.Errorf("%s: %v", tube, stats)
 		}
+	}
+}
+
+// More messages than one batch do not hold up the reconciler: between two looks
+// it puts messages for jobs that have none.
+func TestOldTubesHoldUpNothing(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.acceptRound(t)
+	page, err := f.ledger.List(t.Context(), ledger.Filter{Limit: 1})
+	must(t, err)
+	const more = 10
+	messages := make([]queue.Message, oldBatch+more)
+	for i := range messages {
+		messages[i] = queue.Message{
+			Tube: []string{"runnerbean/run/cat", "runnerbean/run/forecast"}[i%2], TTR: time.Minute,
+			Body: fmt.Appendf(nil, `{"id":%q}`, page.Jobs[0].ID),
+		}
+	}
+	_, err = f.producer.PutAll(t.Context(), messages)
+	must(t, err)
+	left := func() (n int64) {
+		for _, tube := range []string{"runnerbean/run/cat", "runnerbean/run/forecast"} {
+			stats, err := f.producer.TubeStats(t.Context(), f.server.Addr, tube)
+			must(t, err)
+			n += integer(stats["current-jobs-ready"])
+		}
+		return n
+	}
+	a := newAudit(f.Dispatcher)
+	f.reconcileOnce(t.Context(), a)
+	if n := left(); n != more {
+		t.Errorf("%d old messages are left after one look", n)
+	}
+	if n := f.messages(t); n != strconv.Itoa(round) {
+		t.Errorf("%s messages were put in the same round", n)
+	}
+	f.surveyed(t)
+	if n := left(); n != 0 {
+		t.Errorf("%d old messages are left after two looks", n)
 	}
 }
 
