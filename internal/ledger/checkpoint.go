@@ -29,7 +29,7 @@ func (l *Ledger) checkpoint() {
 		_, _, err = w.walk(qCheckpoint)
 	}
 	switch {
-	case isIOError(err):
+	case isLostWrite(err):
 		_ = l.fail("checkpoint", err)
 	case err != nil && !isBusy(err):
 		l.log.Warn("the ledger's log is not brought into its file yet", "err", err)

@@ -3,9 +3,11 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // ErrReopen is returned for every write after the disk has failed one. The
@@ -13,8 +15,6 @@ import (
 // one proves nothing, and what is written after lost pages may be lost with
 // them. Open reads again what the file really holds.
 var ErrReopen = errors.New("the disk has failed the ledger: it takes nothing more until it is opened again")
-
-const sqliteIOErr = 10
 
 // failure is why a ledger takes nothing more.
 type failure struct {
@@ -49,7 +49,15 @@ func (l *Ledger) fail(what string, err error) error {
 	return l.failure.err
 }
 
-func isIOError(err error) bool {
+// lostWrites are the codes of SQLite for a write that the kernel may have lost. A
+// full disk is none of them: SQLite undoes what does not fit and can go on, as it
+// can after a read, a lock or an allocation that failed.
+var lostWrites = []int{
+	sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC,
+	sqlite3.SQLITE_IOERR_TRUNCATE, sqlite3.SQLITE_IOERR_CLOSE,
+}
+
+func isLostWrite(err error) bool {
 	var e *sqlite.Error
-	return errors.As(err, &e) && e.Code()&0xff == sqliteIOErr
+	return errors.As(err, &e) && slices.Contains(lostWrites, e.Code())
 }

@@ -19,10 +19,99 @@ import (
 // refuses, and then once more.
 const failureEnv = "LEDGER_TEST_FAILURE"
 
+// passingEnv turns it into one that goes on to write after a refusal.
+const passingEnv = "LEDGER_TEST_PASSING"
+
 func init() {
 	if path := os.Getenv(failureEnv); path != "" {
 		writeUntilRefused(path)
 		os.Exit(0)
+	}
+	if path := os.Getenv(passingEnv); path != "" {
+		writeThroughRefusals(path)
+		os.Exit(0)
+	}
+}
+
+func writeThroughRefusals(path string) {
+	ctx := context.Background()
+	l, err := Open(ctx, Config{DSN: "sqlite:" + path, Logger: slog.New(slog.NewTextHandler(os.Stdout, nil))})
+	if err != nil {
+		panic(err)
+	}
+	for range 2000 {
+		e := entry(nil)
+		if _, err = l.Accept(ctx, []Entry{e}); err != nil {
+			fmt.Println("refused:", err)
+			continue
+		}
+		fmt.Println("accepted", e.Job.ID)
+	}
+	fmt.Println("at the end:", err, l.Err())
+}
+
+// Faults that lose no write, such as a disk that is full for a while or a read
+// that fails once, do not end the ledger.
+func TestPassingDiskFaultEndsNothing(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ file, inject string }{
+		"disk full at a commit":     {"-wal", "pwrite64:error=ENOSPC:when=200"},
+		"disk full at a checkpoint": {"", "pwrite64:error=ENOSPC:when=3"},
+		"read at a checkpoint":      {"-wal", "pread64:error=ENOMEM:when=20"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := emptyLedger(t)
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = append(os.Environ(), passingEnv+"="+path)
+			printed, hit := stracetest.Inject(t, cmd, path+c.file, c.inject)
+			if !hit {
+				t.Fatal("no call was made to fail")
+			}
+			if !strings.Contains(printed, "at the end: <nil> <nil>\n") || !strings.Contains(printed, "refused:") && !strings.Contains(printed, "is not brought into its file yet") {
+				t.Errorf("%s", printed[max(0, len(printed)-1000):])
+			}
+			wantAccepted(t, path, printed)
+		})
+	}
+}
+
+// emptyLedger makes the file of a ledger, closes it in good order, and returns
+// its path.
+func emptyLedger(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "ledger.db")
+	l, err := Open(t.Context(), Config{DSN: "sqlite:" + path})
+	if err != nil || l.Close() != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// wantAccepted opens a ledger again, which must have what was acknowledged and
+// take more.
+func wantAccepted(t *testing.T, path, printed string) {
+	t.Helper()
+	l, err := Open(t.Context(), Config{DSN: "sqlite:" + path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for line := range strings.Lines(printed) {
+		id, ok := strings.CutPrefix(strings.TrimSpace(line), "accepted ")
+		if !ok {
+			continue
+		}
+		if r, err := l.Get(t.Context(), id); err != nil || r.State != jobs.Queued {
+			t.Errorf("%s was acknowledged: %s, %v", id, r.State, err)
+		}
+	}
+	if _, err := l.Accept(t.Context(), []Entry{entry(nil)}); err != nil {
+		t.Errorf("opened again: %v", err)
 	}
 }
 
@@ -58,15 +147,7 @@ func TestFailedDiskEndsWriting(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dir, err := filepath.EvalSymlinks(t.TempDir())
-			if err != nil {
-				t.Fatal(err)
-			}
-			path := filepath.Join(dir, "ledger.db")
-			first, err := Open(t.Context(), Config{DSN: "sqlite:" + path}) // it makes the file, and closes it in good order
-			if err != nil || first.Close() != nil {
-				t.Fatal(err)
-			}
+			path := emptyLedger(t)
 			cmd := exec.Command(os.Args[0])
 			cmd.Env = append(os.Environ(), failureEnv+"="+path)
 			printed, hit := stracetest.Inject(t, cmd, path+c.file, c.inject)
@@ -76,23 +157,7 @@ func TestFailedDiskEndsWriting(t *testing.T) {
 			if !strings.Contains(printed, "reopen: true\n") {
 				t.Errorf("%s", printed[max(0, len(printed)-1000):])
 			}
-			l, err := Open(t.Context(), Config{DSN: "sqlite:" + path})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer l.Close()
-			for line := range strings.Lines(printed) {
-				id, ok := strings.CutPrefix(strings.TrimSpace(line), "accepted ")
-				if !ok {
-					continue
-				}
-				if r, err := l.Get(t.Context(), id); err != nil || r.State != jobs.Queued {
-					t.Errorf("%s was acknowledged: %s, %v", id, r.State, err)
-				}
-			}
-			if _, err := l.Accept(t.Context(), []Entry{entry(nil)}); err != nil {
-				t.Errorf("opened again: %v", err)
-			}
+			wantAccepted(t, path, printed)
 		})
 	}
 }

@@ -299,7 +299,7 @@ func (t *txn) run(ops []*op) error {
 		switch {
 		case panicked(t.l, "commit", err) && len(ops) > 1:
 			return errAlone
-		case isIOError(err):
+		case isLostWrite(err):
 			err = t.l.fail("commit", err)
 		}
 		return failAll(ops, fmt.Errorf("commit: %w", err))
