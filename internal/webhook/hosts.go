@@ -132,7 +132,7 @@ func (h *hosts) next(name string, stop bool, now time.Time) (next *Hook, left []
 // trim forgets who has waited for so long that others may soon have it, too: it
 // is due again when the lease is over.
 func (r *host) trim(now time.Time) {
-	r.line = slices.DeleteFunc(r.line, func(w waiting) bool { return now.Sub(w.since) > lease/2 })
+	r.line = slices.DeleteFunc(r.line, func(w waiting) bool { return now.Sub(w.since) > maxInLine })
 }
 
 // again says when one is to come back that was taken in vain.

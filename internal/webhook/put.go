@@ -18,9 +18,10 @@ var ErrGoesOn = errors.New("the job goes on")
 
 const (
 	// putTimeout bounds one delivery of a small document; a large one has a second
-	// more for each putRate bytes.
+	// more for each putRate bytes, up to maxPut in all.
 	putTimeout = 30 * time.Second
 	putRate    = 256 << 10
+	maxPut     = 2 * time.Minute
 )
 
 func nameOf(h Hook) string {
@@ -33,11 +34,13 @@ func nameOf(h Hook) string {
 // put sends the document of a job as it stands now, which is its newest. The error
 // does not repeat the URL.
 func (d *Deliverer) put(ctx context.Context, h Hook) error {
+	ctx, cancel := context.WithTimeout(ctx, maxPut)
+	defer cancel()
 	body, size, err := d.cfg.Document(ctx, h.Job)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, putTimeout+time.Duration(size/putRate)*time.Second)
+	ctx, cancel = context.WithTimeout(ctx, putTimeout+time.Duration(size/putRate)*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, h.URL, body)
 	if err != nil {

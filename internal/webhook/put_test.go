@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -79,6 +80,31 @@ func TestPutIsGivenUpAtOnce(t *testing.T) {
 		if said := r.said(h.ID); !strings.Contains(said, want) || strings.Contains(said, "geheim") || r.seen["given_up"] != 1 {
 			t.Errorf("%s: it says %q", path, said)
 		}
+	}
+}
+
+// A try ends before its lease does, however large the document is, so that no
+// other node sends it at the same time.
+func TestPutEndsBeforeItsLease(t *testing.T) {
+	t.Parallel()
+	var left time.Duration
+	r := newRig(t, func(c *Config) {
+		c.Document = func(ctx context.Context, _ string) (io.ReadCloser, int64, error) {
+			if end, ok := ctx.Deadline(); ok {
+				left = time.Until(end)
+			}
+			return nil, 0, ErrGoesOn
+		}
+	}, delivery("http://127.0.0.1:1/"))
+	wait(t, r.moot)
+	r.stop()
+	if left <= 0 || left > maxPut {
+		t.Errorf("a try may take %s", left)
+	}
+	var cfg Config
+	fill(&cfg)
+	if most := maxInLine + max(maxPut, cfg.Timeout) + cfg.Timeout; most >= lease {
+		t.Errorf("with its time in line it may take %s, and the lease is %s", most, lease)
 	}
 }
 

@@ -26,9 +26,11 @@ const (
 	perHost     = 2
 	// batch is how many are taken out of the outbox at once.
 	batch = 64
-	// lease is for how long who has taken one keeps others from it; it is longer
-	// than a turn and two tries.
-	lease = 90 * time.Second
+	// lease is how long a hook that was taken is kept from others. It is longer
+	// than the time in line, one try and the write of its outcome together.
+	lease = 5 * time.Minute
+	// maxInLine is how long a hook waits for its turn at a host.
+	maxInLine = 2 * time.Minute
 	// turnTime is how long one host is told before others may have the room.
 	turnTime = 5 * time.Second
 	// lastMoment is what tries under way have left when the node stops.

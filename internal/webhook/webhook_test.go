@@ -455,8 +455,8 @@ func TestNobodyWaitsInLineUntilTheLeaseIsOver(t *testing.T) {
 		h.enter("a", old, now)
 	}
 	h.enter("a", old, now)
-	h.enter("a", young, now.Add(lease/2))
-	if next, _ := h.next("a", false, now.Add(lease/2+1)); next == nil || next.ID != young.ID {
+	h.enter("a", young, now.Add(maxInLine))
+	if next, _ := h.next("a", false, now.Add(maxInLine+1)); next == nil || next.ID != young.ID {
 		t.Errorf("the next one is %v", next)
 	}
 }
