@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,12 +15,20 @@ const systemPrograms = "/usr/local/lib/runnerbean/programs"
 
 // defaultPrograms is the programs folder where none is named. It is not in the
 // data folder, in which programs write. It used to be there: programs that are in
-// it are still found.
+// it are still found where there are none in the new folder, else a program could
+// put some there.
 func defaultPrograms(data string) string {
-	old := filepath.Join(data, "programs")
+	old, folder := filepath.Join(data, "programs"), newPrograms()
+	if list, err := os.ReadDir(folder); len(list) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return folder
+	}
 	if list, err := os.ReadDir(old); err == nil && len(list) > 0 {
 		return old
 	}
+	return folder
+}
+
+func newPrograms() string {
 	share := os.Getenv("XDG_DATA_HOME")
 	if home, err := os.UserHomeDir(); !filepath.IsAbs(share) && err == nil && filepath.IsAbs(home) && home != "/" {
 		share = filepath.Join(home, ".local", "share")

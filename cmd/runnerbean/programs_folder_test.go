@@ -44,6 +44,21 @@ func TestDefaultPrograms(t *testing.T) {
 		if got := defaultPrograms(data); got != old {
 			t.Errorf("%s, want %s", got, old)
 		}
+		share := t.TempDir()
+		t.Setenv("XDG_DATA_HOME", share)
+		folder := filepath.Join(share, "runnerbean", "programs")
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if got := defaultPrograms(data); got != old {
+			t.Errorf("%s, want %s: the new folder is empty", got, old)
+		}
+		if err := os.WriteFile(filepath.Join(folder, "lower"), nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if got := defaultPrograms(data); got != folder {
+			t.Errorf("%s, want %s: it holds programs, and a program may have made the other", got, folder)
+		}
 	})
 }
 
