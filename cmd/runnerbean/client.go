@@ -37,7 +37,10 @@ func newClient() (*client, error) {
 	if err != nil {
 		return nil, usageError(fmt.Errorf("RUNNERBEAN_URL: %w", err))
 	}
-	s := settings{Token: os.Getenv(envPrefix + "TOKEN"), TokenFile: os.Getenv(envPrefix + "TOKEN_FILE")}
+	s := settings{Token: strings.TrimSpace(os.Getenv(envPrefix + "TOKEN"))}
+	if s.TokenFile, err = pathSetting("TOKEN_FILE"); err != nil {
+		return nil, err
+	}
 	if err := s.readToken(); err != nil {
 		return nil, usageError(err)
 	}

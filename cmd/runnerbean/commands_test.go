@@ -127,6 +127,8 @@ func TestWrongUsage(t *testing.T) {
 		"both":               {[]string{"submit", "x.json", "--program", "p"}, nil, "not both"},
 		"no input":           {[]string{"submit", "--program", "p"}, nil, "--input"},
 		"data is no JSON":    {[]string{"submit", "--program", "p", "--data", "{"}, nil, "JSON"},
+		"attempt 0":          {[]string{"logs", jobs.NewID(), "--attempt", "0"}, nil, "counted from 1"},
+		"attempt -1":         {[]string{"logs", jobs.NewID(), "--attempt=-1"}, nil, "counted from 1"},
 		"no id":              {[]string{"show", "seven"}, nil, "seven"},
 		"bad duration":       {[]string{"worker"}, map[string]string{"RUNNERBEAN_TIMEOUT": "soon"}, "help config"},
 		"bad network":        {[]string{"worker"}, map[string]string{"RUNNERBEAN_FETCH_ALLOW": "everything"}, "RUNNERBEAN_FETCH_ALLOW"},

@@ -90,10 +90,8 @@ func (p *envParser) entry() (v variable, ok bool, err error) {
 	name, _, found := strings.Cut(line, "=")
 	v.name = strings.TrimSpace(name)
 	switch {
-	case !found: // not quoted: it may be a piece of a secret
-		return v, false, errors.New("it is no NAME=value")
-	case !variableName.MatchString(v.name):
-		return v, false, fmt.Errorf("%.70q is no name of a variable", v.name)
+	case !found, !variableName.MatchString(v.name): // not quoted: it may be a piece of a secret
+		return v, false, errors.New("it is no NAME=value, with a name of letters, digits and underscores")
 	}
 	p.rest = p.rest[len(name)+1:]
 	v.value, err = p.value()

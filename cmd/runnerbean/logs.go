@@ -33,6 +33,9 @@ the node keeps both ends; what is left out is said on standard error, as is with
 --follow which attempt is shown.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("attempt") && attempt < 1 {
+				return usageError(fmt.Errorf("--attempt %d: attempts are counted from 1", attempt))
+			}
 			c, err := newClient()
 			if err != nil {
 				return err

@@ -114,7 +114,7 @@ func (n *node) listen(ctx context.Context) error {
 // checkPrivate refuses to sign URLs of what everybody may read on the pages.
 func (n *node) checkPrivate() error {
 	if n.set.Results == resultsSigned && n.readOnly() != "" {
-		return errors.New("with RUNNERBEAN_RESULTS=signed a node that others can reach needs tokens, or everybody would read the results on its pages: set RUNNERBEAN_TOKENS_FILE")
+		return usageError(errors.New("with RUNNERBEAN_RESULTS=signed a node that others can reach needs tokens, or everybody would read the results on its pages: set RUNNERBEAN_TOKENS_FILE"))
 	}
 	return nil
 }

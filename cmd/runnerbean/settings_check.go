@@ -157,10 +157,14 @@ func (s *settings) checkFiles() error {
 			errs = append(errs, err) // names the setting
 		}
 	}
-	if s.TokensFile != "" {
-		if _, err := os.ReadFile(s.TokensFile); err != nil {
-			errs = append(errs, fmt.Errorf("RUNNERBEAN_TOKENS_FILE: %w; \"runnerbean token add NAME --role operator\" makes the file and a token", err))
-		}
+	if _, err := access.OpenTokens("", s.Token, quiet); err != nil {
+		errs = append(errs, err) // names the setting
+	}
+	switch _, err := access.OpenTokens(s.TokensFile, "", quiet); {
+	case errors.Is(err, fs.ErrNotExist):
+		errs = append(errs, fmt.Errorf("%w; \"runnerbean token add NAME --role operator\" makes the file and a token", err))
+	case err != nil:
+		errs = append(errs, err)
 	}
 	if err := s.checkWebhookKey(); err != nil {
 		errs = append(errs, fmt.Errorf("RUNNERBEAN_WEBHOOK_KEY_FILE: %w", err))

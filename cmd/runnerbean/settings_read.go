@@ -126,6 +126,16 @@ func absolute(path string) (string, error) {
 	return filepath.Abs(path)
 }
 
+// pathSetting is a setting that names a file, for commands that need no other; "" is
+// not set.
+func pathSetting(name string) (string, error) {
+	path, err := absolute(strings.TrimSpace(os.Getenv(envPrefix + name)))
+	if err != nil {
+		return "", usageError(fmt.Errorf("%s%s: %w", envPrefix, name, err))
+	}
+	return path, nil
+}
+
 // listed is a list without blanks around its entries and without empty ones.
 func listed(list []string) []string {
 	var out []string

@@ -45,7 +45,8 @@ func TestBadSettings(t *testing.T) {
 		"WEBHOOK":          {"hooks.example", "ftp://hooks.example", "https://u:p@hooks.example"},
 		"WEBHOOK_KEY_FILE": {file, file + "/below", "/no/such/folder/key"},
 		"TOKEN_FILE":       {file + ".absent", os.TempDir()},
-		"TOKENS_FILE":      {file + ".absent", os.TempDir()},
+		"TOKEN":            {"short", "x"},
+		"TOKENS_FILE":      {file, file + ".absent", os.TempDir()},
 		"RESULTS":          {"closed", "signed"},
 		"URL_KEY_FILE":     {file, file + ".absent"},
 		"TLS_CERT":         {file},
@@ -185,7 +186,7 @@ func TestEnvFile(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", name, got, err, test.want)
 		}
 	}
-	for text, want := range map[string]string{"A=1\nexport B=2": "line 2", "A": "line 1", "A='x": "no end", "1A=x": "name", "A=\xff": "UTF-8", "A=\x00": "UTF-8", "s3cret\n": "line 1"} {
+	for text, want := range map[string]string{"A=1\nexport B=2": "line 2", "A": "line 1", "A='x": "no end", "1A=x": "name", "A=\xff": "UTF-8", "A=\x00": "UTF-8", "s3cret\n": "line 1", "A=1\ns3cret+/x==\n": "line 2"} {
 		if _, err := parseEnvFile(text); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}

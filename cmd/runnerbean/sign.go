@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -46,7 +45,10 @@ URL is one of the node at RUNNERBEAN_URL. Web servers sign with jobs.SignURL.`,
 }
 
 func sign(ctx context.Context, arg string, expires time.Time) (string, error) {
-	path := os.Getenv(envPrefix + "URL_KEY_FILE")
+	path, err := pathSetting("URL_KEY_FILE")
+	if err != nil {
+		return "", err
+	}
 	if path == "" {
 		return "", errors.New("set RUNNERBEAN_URL_KEY_FILE, as for the node")
 	}

@@ -34,7 +34,11 @@ the file again when it has changed.`,
 	}
 	cmd.PersistentFlags().StringVar(&file, "file", "", "file of tokens (default: RUNNERBEAN_TOKENS_FILE)")
 	path := func() (string, error) {
-		fill(&file, os.Getenv(envPrefix+"TOKENS_FILE"))
+		set, err := pathSetting("TOKENS_FILE")
+		if err != nil {
+			return "", err
+		}
+		fill(&file, set)
 		if service := findService(unitFolders); file == "" && service != nil {
 			file = service.setting("TOKENS_FILE")
 		}

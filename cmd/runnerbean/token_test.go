@@ -100,6 +100,38 @@ func TestWrongUsageOfTokens(t *testing.T) {
 	}
 }
 
+// TestPathsOfTheCommandLine are written as those of a node are.
+func TestPathsOfTheCommandLine(t *testing.T) {
+	home := t.TempDir()
+	for name, text := range map[string]string{"token": "a token\n", "key": strings.Repeat("k", jobs.MinURLKey) + "\n"} {
+		if err := os.WriteFile(filepath.Join(home, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, value := range map[string]string{
+		"HOME": home, "RUNNERBEAN_TOKEN": " ", "RUNNERBEAN_TOKEN_FILE": " ~/token ",
+		"RUNNERBEAN_TOKENS_FILE": "~/tokens ", "RUNNERBEAN_URL_KEY_FILE": " ~/key",
+	} {
+		t.Setenv(name, value)
+	}
+	c, err := newClient()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.transport.(*bearer).token; got != "a token" {
+		t.Errorf("the token is %q", got)
+	}
+	for _, args := range [][]string{{"token", "add", "ann", "--role", "viewer"}, {"sign", jobs.NewID()}} {
+		var out, log strings.Builder
+		if err := run(t.Context(), t.Context(), args, strings.NewReader(""), &out, &log); err != nil {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(home, "tokens")); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestSettingsThatWouldLeaveDoorsOpen(t *testing.T) {
 	t.Parallel()
 	key := filepath.Join(t.TempDir(), "key")
@@ -117,6 +149,8 @@ func TestSettingsThatWouldLeaveDoorsOpen(t *testing.T) {
 		"signed for everybody":    {[]string{"RESULTS=signed", "URL_KEY_FILE=" + key, "LISTEN=0.0.0.0:0"}, "RUNNERBEAN_TOKENS_FILE"},
 		"signed behind a proxy":   {[]string{"RESULTS=signed", "URL_KEY_FILE=" + key, "BASE_URL=https://a.example"}, "RUNNERBEAN_TOKENS_FILE"},
 		"tokens that are missing": {[]string{"TOKENS_FILE=/missing"}, "RUNNERBEAN_TOKENS_FILE"},
+		"tokens that are none":    {[]string{"TOKENS_FILE=" + key}, "RUNNERBEAN_TOKENS_FILE"},
+		"a token to be guessed":   {[]string{"TOKEN=short"}, "RUNNERBEAN_TOKEN"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -124,7 +158,7 @@ func TestSettingsThatWouldLeaveDoorsOpen(t *testing.T) {
 			for _, setting := range test.env {
 				p.env = append(p.env, "RUNNERBEAN_"+setting)
 			}
-			if _, log, code := p.client("", "worker"); code == 0 || !strings.Contains(log, test.says) {
+			if _, log, code := p.client("", "worker"); code != exitUsage || !strings.Contains(log, test.says) {
 				t.Errorf("exit code %d: %s", code, log)
 			}
 		})
