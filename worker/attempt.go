@@ -77,9 +77,6 @@ func (a *attempt) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if a.program.about.Problem != "" {
-		return a.unstartable(a.program.about.Problem)
-	}
 	err = a.runProgram(ctx)
 	if ctx.Err() != nil && !a.done() {
 		return a.stopped(ctx)
@@ -136,6 +133,9 @@ func (a *attempt) stopped(ctx context.Context) error {
 
 // runProgram fetches the inputs and runs the program on them.
 func (a *attempt) runProgram(ctx context.Context) error {
+	if problem := a.program.about.Problem; problem != "" {
+		return a.cannotStart(ctx, problem)
+	}
 	var err error
 	if a.dir, err = a.lane.scratch.open(); err != nil {
 		return nodeFault("no scratch folder", err)
@@ -153,8 +153,8 @@ func (a *attempt) runProgram(ctx context.Context) error {
 	if err != nil {
 		return &fault{outcome: jobs.OutcomeInterrupted, message: "program " + a.record.Program + ": " + err.Error(), program: true}
 	}
-	if current.about.Problem != "" {
-		return a.unstartable(current.about.Problem)
+	if problem := current.about.Problem; problem != "" {
+		return a.cannotStart(ctx, problem)
 	}
 	a.program = current
 	return a.exec(ctx, &in)

@@ -25,15 +25,24 @@ func (a *attempt) unstartable(problem string) *fault {
 // although nothing was wrong with it when it was looked at last.
 func (a *attempt) startFault(ctx context.Context, err error) error {
 	a.programs.recheck()
+	if now, load := a.programs.look(a.program.about.Name); load == nil && now.about.Problem != "" {
+		return a.cannotStart(ctx, now.about.Problem)
+	}
+	// Other nodes may announce the program as good for no better reason than
+	// this one did: it is not left to them.
 	f := a.unstartable(reason(err))
 	f.final = errors.Is(err, unix.ENOEXEC)
-	if now, load := a.programs.look(a.program.about.Name); load == nil && now.about.Problem != "" {
-		f = a.unstartable(now.about.Problem)
-	}
-	if !f.final {
-		return f
-	}
-	if left, err := a.lane.leaveToOthers(ctx, a.record.Program); err == nil && left {
+	return f
+}
+
+// cannotStart is the end of an attempt whose program has a problem that this node
+// announces: the job is left to another node with a good copy, or fails.
+func (a *attempt) cannotStart(ctx context.Context, problem string) error {
+	f := a.unstartable(problem)
+	switch left, err := a.lane.leaveToOthers(ctx, a.record.Program); {
+	case err != nil:
+		return nodeFault("whether another node has a good copy of its program is not known", err)
+	case left:
 		return &fault{outcome: jobs.OutcomeInterrupted, message: f.message + "; it is left to nodes that have a good copy", program: true}
 	}
 	return f

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -353,5 +355,81 @@ func TestLeftToOthers(t *testing.T) {
 		if record := r.await(id, jobs.Succeeded); record.Node != r.cfg.Node || record.Attempt != 1 {
 			t.Errorf("attempt %d on %s", record.Attempt, record.Node)
 		}
+	}
+}
+
+// announceElsewhere has another node announce a good copy of a program.
+func (r *rig) announceElsewhere(program string) {
+	r.t.Helper()
+	r.must(r.ledger.Register(r.t.Context(), ledger.Node{
+		Name: "n2", Instance: jobs.NewID(), Home: r.t.TempDir(), Slots: 1,
+		Programs: []ledger.Program{{Name: program, SHA256: otherDigest}},
+	}))
+}
+
+// TestProgramThatOnlyTheKernelRefuses is announced as good by every node, so
+// that its job is left to none.
+func TestProgramThatOnlyTheKernelRefuses(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("executables of Linux")
+	}
+	binary, err := os.ReadFile("/bin/true")
+	if err != nil || !bytes.HasPrefix(binary, []byte("\x7fELF\x02\x01")) {
+		t.Skipf("/bin/true is not a 64-bit executable: %v", err)
+	}
+	binary[56], binary[57] = 0, 0 // the number of program headers
+	r := newRig(t)
+	r.must(os.WriteFile(filepath.Join(r.cfg.Programs, "p"), binary, 0o755))
+	r.announceElsewhere("p")
+	n := r.start()
+	if list := n.Programs(); len(list) != 1 || list[0].Problem != "" {
+		t.Fatalf("announced %+v", list)
+	}
+	record := r.await(r.submit(job("p")), jobs.Failed)
+	if want := "program p cannot be started: it is not in a format"; record.Attempt != 1 || !strings.Contains(record.Error.Message, want) {
+		t.Errorf("attempt %d: %+v, want %q", record.Attempt, record.Error, want)
+	}
+}
+
+// TestInterpreterVanishesMeanwhile takes an interpreter away while the input of a
+// job is fetched: the job fails only where no other node has a good copy.
+func TestInterpreterVanishesMeanwhile(t *testing.T) {
+	t.Parallel()
+	for name, elsewhere := range map[string]bool{"here alone": false, "good elsewhere": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked, answer := make(chan struct{}, 10), make(chan struct{})
+			url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				asked <- struct{}{}
+				<-answer
+				fmt.Fprint(w, "1")
+			})
+			r := newRig(t, func(c *Config) { c.scanEvery = time.Hour }) // the attempt finds out
+			python := filepath.Join(r.dir, "python")
+			r.must(os.Symlink("/bin/sh", python))
+			r.must(os.WriteFile(filepath.Join(r.cfg.Programs, "p"), []byte("#!"+python+"\necho 1\n"), 0o755))
+			r.start()
+			j := job("p")
+			j.Input = jobs.Input{URL: url}
+			id := r.submit(j)
+			receive(t, asked)
+			r.must(os.Remove(python))
+			if elsewhere {
+				r.announceElsewhere("p")
+			}
+			close(answer)
+			want := "program p cannot be started: its interpreter " + python + " does not exist"
+			if !elsewhere {
+				if e := r.await(id, jobs.Failed).Error; !strings.Contains(e.Message, want) {
+					t.Errorf("%+v", e)
+				}
+				return
+			}
+			want += "; it is left to nodes that have a good copy"
+			if record := r.await(id, jobs.Queued); !strings.Contains(record.Reason, want) || record.Spent != 0 || r.hasEvent(id, "trouble") {
+				t.Errorf("%d attempts spent, reason %q", record.Spent, record.Reason)
+			}
+		})
 	}
 }
