@@ -17,7 +17,7 @@ func (l *lane) moreUrgent(ctx context.Context, message *queue.Delivery, h hint) 
 	}
 	programs := l.programs.current().programs
 	for _, job := range jobs {
-		if programs[job.Program] == nil {
+		if p := programs[job.Program]; p == nil || p.about.Problem != "" {
 			continue
 		}
 		other, err := message.Other(ctx, job.Message)

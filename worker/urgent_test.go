@@ -33,10 +33,17 @@ func (r *rig) order(programs ...string) (lines func() []string) {
 // delay.
 func (r *rig) placed(program, says string, priority uint32, delay time.Duration) string {
 	r.t.Helper()
+	return r.placedAfter(func(string) {}, program, says, priority, delay)
+}
+
+// placedAfter is placed, of a job that has a past.
+func (r *rig) placedAfter(past func(id string), program, says string, priority uint32, delay time.Duration) string {
+	r.t.Helper()
 	j := job(program)
 	j.Priority, j.NotBefore = &priority, time.Now().UTC().Add(-time.Millisecond)
 	j.Input = jobs.Input{Data: []byte(says)}
 	r.accept(j)
+	past(j.ID)
 	receipt, err := r.producer.Put(r.t.Context(), queue.Message{
 		Tube: queue.RunTube(testPrefix, r.ledger.ID(), program), Body: []byte(`{"id":"` + j.ID + `","program":"` + program + `"}`),
 		Priority: priority, Delay: delay, TTR: time.Minute,
@@ -96,4 +103,52 @@ func TestMoreUrgentMessageThatCannotBeHad(t *testing.T) {
 	if stats[0]["state"] != "ready" || stats[0]["pri"] != "9" {
 		t.Errorf("the other's message: %v", stats[0])
 	}
+}
+
+// failAlone loses a job with its nodes until it runs alone, and then has it fail
+// so that it is due again now.
+func (r *rig) failAlone(id string) {
+	r.t.Helper()
+	for range ledger.QuarantineAfter {
+		r.lose(id)
+	}
+	claim, err := r.ledger.Claim(r.t.Context(), id, ledger.Owner{Node: "n0", Instance: jobs.NewID(), Alone: true}, "")
+	r.must(err)
+	_, err = r.ledger.Finish(r.t.Context(), id, claim.Record.Attempt, ledger.Ending{
+		Outcome: jobs.OutcomeError, State: jobs.Queued, NotBefore: time.Now().Add(-time.Millisecond),
+	})
+	r.must(err)
+}
+
+// A more urgent job that this node will not run now keeps no other one waiting:
+// its program is bad here and good on another node, or it is to run alone and the
+// node is busy.
+func TestMoreUrgentJobThatIsNotRunHere(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, patient)
+	lines := r.order("good")
+	open := r.gate("slow")
+	r.must(os.WriteFile(filepath.Join(r.cfg.Programs, "bad"), []byte("#!/no/such/shell\n"), 0o755))
+	r.announceElsewhere("bad")
+	r.start()
+	slow := r.submit(job("slow"))
+	r.awaitMessage(slow)
+	left := []string{
+		r.placed("bad", "1", 1, time.Hour),
+		r.placedAfter(r.failAlone, "good", "2", 2, time.Hour),
+	}
+	ids := []string{r.placed("good", "3", 3, 0), r.placed("good", "4", 4, 0)}
+	for _, id := range ids {
+		r.await(id, jobs.Succeeded)
+	}
+	for _, id := range left {
+		if record := r.get(id); record.State != jobs.Queued {
+			t.Errorf("job is %s", record.State)
+		}
+	}
+	if diff := cmp.Diff([]string{"3", "4"}, lines()); diff != "" {
+		t.Error(diff)
+	}
+	open()
+	r.await(slow, jobs.Succeeded)
 }

@@ -27,12 +27,13 @@ var qMoreUrgent = newQuery(fmt.Sprintf(`SELECT id, program, message FROM jobs WH
 			WHERE state = 'queued' AND not_before > 0 AND server = ? AND not_before > ? AND not_before <= ?
 			ORDER BY not_before DESC, priority LIMIT %d) AS due
 		WHERE priority < (SELECT priority FROM jobs WHERE id = ?) ORDER BY priority LIMIT %d)
-	ORDER BY priority, accepted, id`, maxJustDue, maxUrgent))
+	AND crashes < %d ORDER BY priority, accepted, id`, maxJustDue, maxUrgent, QuarantineAfter))
 
 // MoreUrgent lists jobs that became due in the last minute, have messages on a
-// server and are more urgent than a job, the most urgent first. Such messages may
-// come later than those of jobs that are less urgent: beanstalkd counts delays in
-// whole seconds, from when each message was put.
+// server and are more urgent than a job, the most urgent first; none in
+// quarantine, which a busy node does not run. Such messages may come later than
+// those of jobs that are less urgent: beanstalkd counts delays in whole seconds,
+// from when each message was put.
 func (l *Ledger) MoreUrgent(ctx context.Context, id, server string) (list []Urgent, err error) {
 	now := l.now()
 	err = l.reader.each(ctx, qMoreUrgent, []any{server, micros(now.Add(-justDue)), micros(now), id}, func(r *sql.Rows) error {
