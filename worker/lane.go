@@ -143,16 +143,19 @@ func (l *lane) pause() time.Duration {
 	return backoff{base: troubleBase, most: troubleMost, jitter: l.cfg.Jitter}.wait(l.trouble)
 }
 
-// handle does what a message hints at. It reports false where this node is in
-// trouble and should take no more for a while.
-func (l *lane) handle(take, ctx context.Context, message *queue.Delivery) bool {
+// handle does what the message that is held hints at, and may trade it. It
+// reports false where this node is in trouble and should take no more for a
+// while.
+func (l *lane) handle(take, ctx context.Context, held **queue.Delivery) bool {
+	message := *held
 	hint, err := readHint(message.Body)
 	if err != nil {
 		l.logger.Warn("a message on a run tube is not one of ours; it is deleted", "beanstalkd", message.Addr, "message", message.ID, "err", err)
 		l.remove(ctx, message)
 		return true
 	}
-	message, hint = l.moreUrgent(ctx, message, hint)
+	hint = l.moreUrgent(ctx, held, hint)
+	message = *held
 	program, err := l.guess(ctx, hint)
 	if err != nil {
 		return l.refused(ctx, message, hint.ID, err)

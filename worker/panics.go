@@ -88,9 +88,10 @@ func (l *lane) nextSafely(watch, take, work context.Context, tubes []string) (fi
 }
 
 // handleSafely is handle. Where that panics before there is an attempt, the job
-// fails, and its message is put back: whoever reserves it finds that out.
+// of the message that is held then fails, and the message is put back: the next
+// lane that reserves it finds that out.
 func (l *lane) handleSafely(take, ctx context.Context, message *queue.Delivery) (fine bool) {
-	caught := panics.Catch(func() { fine = l.handle(take, ctx, message) })
+	caught := panics.Catch(func() { fine = l.handle(take, ctx, &message) })
 	if caught == nil {
 		return fine
 	}

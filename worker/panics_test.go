@@ -5,8 +5,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/panics"
@@ -176,5 +178,29 @@ func TestAProgramThatPanicsTheLoader(t *testing.T) {
 	l.sums = nil
 	if _, err := l.load("cat"); err == nil || !strings.Contains(err.Error(), "panic") {
 		t.Errorf("the loader says %v", err)
+	}
+}
+
+// TestPanicAfterATrade fails the job whose message is held then.
+func TestPanicAfterATrade(t *testing.T) {
+	t.Parallel()
+	var once sync.Once
+	r := newRig(t, func(c *Config) {
+		c.Slots = 1
+		c.stage = func(stage string) {
+			if stage == "trade" {
+				once.Do(func() { panic("planted") })
+			}
+		}
+	})
+	r.order("p")
+	urgent, other := r.placed("p", "1", 1, time.Hour), r.placed("p", "2", 2, 0)
+	r.start()
+	if e := r.await(urgent, jobs.Failed).Error; e.Class != jobs.OutcomeInternal {
+		t.Errorf("error is %+v", e)
+	}
+	r.await(other, jobs.Succeeded)
+	if !r.hasEvent(urgent, kindPanic) || r.hasEvent(other, kindPanic) {
+		t.Error("the event is not of the job that failed")
 	}
 }

@@ -6,14 +6,15 @@ import (
 	"github.com/runnerbean/runnerbean/internal/queue"
 )
 
-// moreUrgent trades a message for that of a more urgent job that has become due
-// and whose message is delayed still: among due jobs the priority decides. It
-// returns the message in hand where there is none that can be had.
-func (l *lane) moreUrgent(ctx context.Context, message *queue.Delivery, h hint) (*queue.Delivery, hint) {
+// moreUrgent trades the message that is held for that of a more urgent job that
+// has become due and whose message is delayed still: among due jobs the priority
+// decides. It returns what the message that is held then hints at.
+func (l *lane) moreUrgent(ctx context.Context, held **queue.Delivery, h hint) hint {
+	message := *held
 	jobs, err := l.cfg.Ledger.MoreUrgent(ctx, h.ID, message.Server)
 	if err != nil {
 		l.logger.Debug("cannot ask for more urgent jobs", "err", err) // the claim will tell
-		return message, h
+		return h
 	}
 	programs := l.programs.current().programs
 	for _, job := range jobs {
@@ -28,8 +29,10 @@ func (l *lane) moreUrgent(ctx context.Context, message *queue.Delivery, h hint) 
 			l.putBack(ctx, other, 0) // the numbers begin again where a binlog was lost
 			continue
 		}
+		*held = other
 		l.putBack(ctx, message, 0)
-		return other, hint{ID: job.ID, Program: job.Program}
+		l.pass("trade")
+		return hint{ID: job.ID, Program: job.Program}
 	}
-	return message, h
+	return h
 }
