@@ -84,7 +84,8 @@ type Queue struct {
 	Queued  int64 `json:"queued"`
 	Waiting int64 `json:"waiting"` // for other jobs, or for a program that no node has announced yet
 	// Scheduled is how many of Queued are not due: their start is set for later, or
-	// they back off. It is counted up to 10,000 for each program.
+	// they back off. Of a program with more than 10,000 such jobs and 100,000 that
+	// are due, at least 10,000 are counted.
 	Scheduled int64 `json:"scheduled"`
 	// Oldest is since when the job could have started that has been due for the
 	// longest; zero where none is due.

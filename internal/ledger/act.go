@@ -254,6 +254,9 @@ func (t *txn) again(verb Verb, by string, r *Record, target *Target) (refusal, e
 	if err := t.redescribe(r, job); err != nil {
 		return nil, err
 	}
+	if _, err := t.exec(qForgetDelivery, r.ID); err != nil {
+		return nil, err
+	}
 	t.count(counted, r.State, state)
 	t.touched(r.ID)
 	t.noteBy(by, kindOfAgain(verb), r.ID, "", fmt.Sprintf("was %s; queued again", r.State))

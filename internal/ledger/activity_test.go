@@ -284,6 +284,33 @@ func TestBacklogOldest(t *testing.T) {
 	check()
 }
 
+// TestManyScheduledJobsAreNotDue: past the bound of what is counted they are
+// told from the number of all.
+func TestManyScheduledJobsAreNotDue(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.maxScheduled = 2
+	add := func(n int, notBefore time.Time) {
+		for range n {
+			d.add(func(j *jobs.Job) { j.NotBefore = notBefore })
+		}
+	}
+	want := func(scheduled int64) {
+		t.Helper()
+		b, err := d.Backlog(t.Context())
+		d.must(err)
+		if b.Scheduled != scheduled || b.Programs[0].Scheduled != scheduled {
+			t.Errorf("%d scheduled, want %d: %+v", b.Scheduled, scheduled, b)
+		}
+	}
+	add(5, d.clock.now().Add(time.Hour))
+	want(5)
+	add(3, time.Time{})
+	want(5)
+	add(dueTimes*2, time.Time{}) // too many of both: at least the bound
+	want(2)
+}
+
 // Documents with a fault may name any program; they do not make counters for each.
 func TestFaultsAreCountedTogether(t *testing.T) {
 	t.Parallel()

@@ -30,7 +30,8 @@ var (
 	qDelivering = newQuery("SELECT url, created, tries, next, message FROM hooks WHERE id = ? AND kind = '" + KindDelivery + "'")
 	qDelivered  = newQuery(`INSERT INTO deliveries (job, url, at, given_up, tries, message) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (job) DO UPDATE SET url = excluded.url, at = excluded.at, given_up = excluded.given_up, tries = excluded.tries, message = excluded.message`)
-	qDelivery1 = newQuery("SELECT url, at, given_up, tries, message FROM deliveries WHERE job = ?")
+	qForgetDelivery = newQuery("DELETE FROM deliveries WHERE job = ?")
+	qDelivery1      = newQuery("SELECT url, at, given_up, tries, message FROM deliveries WHERE job = ?")
 )
 
 // Delivery is how it stands with the delivery of a job's final document.
@@ -58,7 +59,7 @@ func (t *txn) deliver(e *end) {
 		return
 	}
 	t.staged.hooks = append(t.staged.hooks, Hook{
-		Kind: KindDelivery, ID: e.job, URL: e.target, Job: e.job, Program: e.program, State: e.state, Class: e.class,
+		Kind: KindDelivery, ID: e.job, URL: e.target, Job: e.job, Program: e.name, State: e.state, Class: e.class,
 		Attempt: e.attempt, Ended: t.now,
 	})
 }

@@ -162,6 +162,27 @@ func TestNewestEndIsDeliveredLast(t *testing.T) {
 	}
 }
 
+// TestRetryForgetsTheFormerDelivery: what was delivered is not what comes next.
+func TestRetryForgetsTheFormerDelivery(t *testing.T) {
+	t.Parallel()
+	for _, givenUp := range []bool{false, true} {
+		d := newDeliveryDesk(t)
+		id := d.add(at(farBase))
+		d.end(id, d.run(id), jobs.Failed, jobs.OutcomeFailed)
+		h := d.due(time.Minute)[0]
+		if givenUp {
+			d.must(d.HookFailed(t.Context(), h, time.Time{}, "403", true))
+		} else {
+			d.must(d.HookDone(t.Context(), h))
+		}
+		_, err := d.act(VerbRetry, id)
+		d.must(err)
+		if v := d.delivery(id); v != (Delivery{}) {
+			t.Errorf("after the retry it stands as %+v", v)
+		}
+	}
+}
+
 func TestMootDeliveryIsForgotten(t *testing.T) {
 	t.Parallel()
 	d := newDeliveryDesk(t)

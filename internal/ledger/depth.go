@@ -24,13 +24,17 @@ type Backlog struct {
 type ProgramBacklog struct {
 	Program                  string
 	Queued, Running, Waiting int64
-	// Scheduled is counted up to 10,000.
+	// Scheduled is at least 10,000 where more are scheduled and 100,000 are due.
 	Scheduled int64
 	Oldest    time.Time
 }
 
-// maxScheduled bounds how many jobs of a program are counted that are not due.
-const maxScheduled = 10_000
+const (
+	// maxScheduled bounds how many jobs of a program are counted that are not due.
+	// Where there are more, the due ones are counted, up to dueTimes as many.
+	maxScheduled = 10_000
+	dueTimes     = 10
+)
 
 var (
 	qBacklog = newQuery(`SELECT program, queued, running, waiting FROM backlog
@@ -42,6 +46,7 @@ var (
 		ORDER BY server, program, priority, accepted LIMIT 1`)
 	qNextDue   = newQuery("SELECT program, due FROM jobs WHERE state = 'queued' AND program > ? ORDER BY program, due LIMIT 1")
 	qScheduled = newQuery("SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND program = ? AND due > ? LIMIT ?) AS later")
+	qDue       = newQuery("SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND program = ? AND due <= ? LIMIT ?) AS due")
 	qDepth     = newQuery(fmt.Sprintf(`INSERT INTO depths (grain, at, waiting, queued, running)
 		SELECT steps.grain, steps.at, sums.waiting, sums.queued, sums.running
 		FROM (SELECT %d AS grain, ? AS at UNION ALL SELECT %d, ? UNION ALL SELECT %d, ?) AS steps
@@ -74,12 +79,16 @@ func (l *Ledger) Backlog(ctx context.Context) (b Backlog, err error) {
 	if err != nil {
 		return Backlog{}, fmt.Errorf("ledger: backlog: %w", err)
 	}
-	err = l.dues(ctx, func(program string, oldest time.Time, scheduled int64) {
-		b.Scheduled += scheduled
-		b.Oldest = earlier(b.Oldest, oldest)
-		if i, ok := places[program]; ok {
-			b.Programs[i].Scheduled, b.Programs[i].Oldest = scheduled, oldest
+	err = l.dues(ctx, func(program string, oldest time.Time) error {
+		i, known := places[program]
+		if !known {
+			return nil // queued just now
 		}
+		p := &b.Programs[i]
+		p.Oldest, b.Oldest = oldest, earlier(b.Oldest, oldest)
+		n, err := l.scheduled(ctx, p)
+		p.Scheduled, b.Scheduled = n, b.Scheduled+n
+		return err
 	})
 	if err != nil {
 		return Backlog{}, fmt.Errorf("ledger: backlog: %w", err)
@@ -88,24 +97,41 @@ func (l *Ledger) Backlog(ctx context.Context) (b Backlog, err error) {
 }
 
 // dues tells of each program with queued jobs since when the first one is due,
-// which is zero where none is, and how many are not.
-func (l *Ledger) dues(ctx context.Context, see func(program string, oldest time.Time, scheduled int64)) error {
+// which is zero where none is.
+func (l *Ledger) dues(ctx context.Context, see func(program string, oldest time.Time) error) error {
 	now, program := micros(l.now()), ""
 	for range maxQueues {
-		var due, scheduled int64
+		var due int64
 		found, err := l.reader.row(ctx, qNextDue, []any{program}, &program, &due)
-		if err == nil && found {
-			_, err = l.reader.row(ctx, qScheduled, []any{program, now, maxScheduled}, &scheduled)
-		}
 		if err != nil || !found {
 			return err
 		}
 		if due > now {
 			due = 0
 		}
-		see(program, fromMicros(due), scheduled)
+		if err := see(program, fromMicros(due)); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// scheduled is how many queued jobs of a program are not due.
+func (l *Ledger) scheduled(ctx context.Context, p *ProgramBacklog) (n int64, err error) {
+	if p.Oldest.IsZero() {
+		return p.Queued, nil
+	}
+	now := micros(l.now())
+	_, err = l.reader.row(ctx, qScheduled, []any{p.Program, now, l.maxScheduled}, &n)
+	if err != nil || n < l.maxScheduled {
+		return n, err
+	}
+	var due int64
+	_, err = l.reader.row(ctx, qDue, []any{p.Program, now, dueTimes * l.maxScheduled}, &due)
+	if due < dueTimes*l.maxScheduled {
+		n = max(n, p.Queued-due)
+	}
+	return n, err
 }
 
 // earlier is the earlier one of two times; zero is none.

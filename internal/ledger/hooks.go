@@ -31,7 +31,8 @@ const (
 	// maxHookWait is longer than any wait before another try: a next try that is
 	// further away was set by a clock that was ahead.
 	maxHookWait = 24 * time.Hour
-	// keepHooks is how long a hook is kept that nobody delivers.
+	// keepHooks is how long a webhook is kept that nobody tells. A delivery stays
+	// until it is given up, with an event.
 	keepHooks = 7 * 24 * time.Hour
 )
 
@@ -48,8 +49,8 @@ var (
 	qHookAgain = newQuery("UPDATE hooks SET next = ?, owner = '', tries = tries + 1, message = ? WHERE id = ? AND created = ?")
 	// The end that was told is not the newest one any more.
 	qHookNewer  = newQuery("UPDATE hooks SET next = ?, owner = '' WHERE id = ?")
-	qOldestHook = newQuery("SELECT created FROM hooks ORDER BY created LIMIT 1")
-	qPruneHooks = newQuery("DELETE FROM hooks WHERE id IN (SELECT id FROM hooks WHERE created < ? ORDER BY created LIMIT 10000)")
+	qOldestHook = newQuery("SELECT created FROM hooks WHERE kind = '' ORDER BY created LIMIT 1")
+	qPruneHooks = newQuery("DELETE FROM hooks WHERE id IN (SELECT id FROM hooks WHERE kind = '' AND created < ? ORDER BY created LIMIT 10000)")
 )
 
 // args are those of hookColumns, next and owner.
@@ -68,7 +69,7 @@ func (t *txn) hook(e *end) {
 			continue
 		}
 		t.staged.hooks = append(t.staged.hooks, Hook{
-			ID: jobs.NewID(), URL: url, Job: e.job, Program: e.program, State: e.state, Class: e.class,
+			ID: jobs.NewID(), URL: url, Job: e.job, Program: e.name, State: e.state, Class: e.class,
 			Attempt: e.attempt, Ended: t.now,
 		})
 	}

@@ -161,6 +161,19 @@ func TestHooksThatNobodyDeliversArePruned(t *testing.T) {
 	}
 }
 
+// TestPendingDeliveryIsNotPruned: the try that gives it up says so in an event.
+func TestPendingDeliveryIsNotPruned(t *testing.T) {
+	t.Parallel()
+	d := newDeliveryDesk(t)
+	id := d.add(func(j *jobs.Job) { at(farBase)(j); hooked(j) })
+	d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
+	d.clock.advance(keepHooks + time.Hour)
+	d.must(d.Rollup(t.Context()))
+	if list := d.due(time.Minute); len(list) != 1 || list[0].Kind != KindDelivery {
+		t.Errorf("%+v", list)
+	}
+}
+
 func TestReplays(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

@@ -47,6 +47,8 @@ type Ledger struct {
 	base    string        // of result URLs
 	look    time.Duration // maxLook, but for tests
 
+	maxScheduled int64 // the constant, but for tests
+
 	listeners listeners
 	foreign   foreign
 	beats     beats
@@ -77,6 +79,7 @@ func (l *Ledger) start() {
 func newLedger(c Config) *Ledger {
 	l := &Ledger{lease: c.Lease, clock: c.Now, log: c.Logger, ops: make(chan *op, maxBatch), syncs: make(chan *op, 4*maxBatch), done: make(chan struct{})}
 	l.failure.failed = make(chan struct{})
+	l.maxScheduled = maxScheduled
 	l.look, l.foreign.every, l.foreign.ask = maxLook, foreignEvery, make(chan chan int64)
 	l.observe, l.webhook, l.base = c.Observe, clean(c.Webhook, maxURL), strings.TrimRight(c.BaseURL, "/")
 	l.steps.held, l.steps.check = map[stepsKey]heldSteps{}, stepsCheck

@@ -25,8 +25,9 @@ type tally struct {
 
 // end is the end of an attempt, of a job, or of both.
 type end struct {
-	tally
+	tally   // its program is "" where jobs are counted under none
 	job     string
+	name    string // of the program
 	attempt int
 	webhook string
 	target  string // as in the row
@@ -46,7 +47,7 @@ func minute(t time.Time) int64 { return micros(t.Truncate(time.Minute)) }
 // end is how an attempt ended that was running. Clocks may jump while it runs.
 func (r *running) end(job string, attempt int, e *Ending, now time.Time) *end {
 	run := max(0, micros(now)-r.started)
-	v := &end{job: job, attempt: attempt, webhook: r.webhook, target: r.target, tally: tally{
+	v := &end{job: job, name: r.program, attempt: attempt, webhook: r.webhook, target: r.target, tally: tally{
 		tallyKey: tallyKey{node: r.node, program: r.program, class: e.Outcome, bin: noBin},
 		n:        1, run: run, cpu: max(0, e.CPU.Microseconds()),
 	}}
@@ -115,12 +116,13 @@ func compareTallies(a, b tally) int {
 func (t *txn) endIdle(q *query, id string, from, to jobs.State, e *jobs.Error) (bool, error) {
 	v := &end{job: id, tally: tally{tallyKey: tallyKey{state: to, class: e.Class, bin: noBin}, n: 1}}
 	args := []any{micros(t.now), micros(t.now), errorText(e), id, string(from)}
-	done, err := t.change(q, args, &v.program, &v.attempt, &v.webhook, &v.target)
+	done, err := t.change(q, args, &v.name, &v.attempt, &v.webhook, &v.target)
 	if err != nil || !done {
 		return false, err
 	}
+	v.program = v.name
 	if from == jobs.Waiting {
-		awaits, err := t.awaits(id, v.program)
+		awaits, err := t.awaits(id, v.name)
 		if err != nil {
 			return false, err
 		}
@@ -136,7 +138,7 @@ func (t *txn) endIdle(q *query, id string, from, to jobs.State, e *jobs.Error) (
 // faulty counts a job whose document has a fault. Its program may be any text,
 // so that one that no node has announced is not told from others.
 func (t *txn) faulty(r *Record, c *candidate) error {
-	v := &end{job: r.ID, webhook: c.webhook, target: elsewhere(c.target, t.l.base), tally: tally{
+	v := &end{job: r.ID, name: r.Program, webhook: c.webhook, target: elsewhere(c.target, t.l.base), tally: tally{
 		tallyKey: tallyKey{program: r.Program, state: r.State, class: r.Error.Class, bin: noBin}, n: 1,
 	}}
 	known, err := t.announced(r.Program)

@@ -139,6 +139,34 @@ func TestCancelledWhileItWaitsForItsProgram(t *testing.T) {
 	d.recount()
 }
 
+// TestHooksNameProgramsThatNobodyHasAnnounced, though counters do not.
+func TestHooksNameProgramsThatNobodyHasAnnounced(t *testing.T) {
+	t.Parallel()
+	d := newDeliveryDesk(t)
+	both := func(j *jobs.Job) { at(farBase)(j); hooked(j) }
+	cancelled := d.put(awaiting(both)).Record.ID
+	_, err := d.act(VerbCancel, cancelled)
+	d.must(err)
+	d.put(awaiting(both))
+	d.clock.advance(announceLimit)
+	if ids, err := d.Expire(t.Context(), 0); err != nil || len(ids) != 1 {
+		t.Fatalf("%v, %v", ids, err)
+	}
+	faulty := entry(func(j *jobs.Job) { both(j); j.Program = "late" })
+	faulty.Fault = &jobs.Error{Class: jobs.ClassDocument, Message: "bad"}
+	d.put(faulty)
+	list := d.due(time.Minute)
+	if len(list) != 6 {
+		t.Fatalf("%+v", list)
+	}
+	for _, h := range list {
+		if h.Program != "late" {
+			t.Errorf("a hook of kind %q names the program %q: %+v", h.Kind, h.Program, h)
+		}
+	}
+	d.recount()
+}
+
 // TestManyUnannouncedPrograms leaves nothing behind of names that anybody may
 // make up, and releases many jobs of one.
 func TestManyUnannouncedPrograms(t *testing.T) {

@@ -46,6 +46,8 @@ CREATE INDEX jobs_age ON jobs (program, due) WHERE state = 'queued';
 ALTER TABLE jobs ADD COLUMN target TEXT NOT NULL DEFAULT '?';
 -- hooks.kind is '' for a webhook and 'delivery' for a put, whose id is the job's.
 ALTER TABLE hooks ADD COLUMN kind TEXT NOT NULL DEFAULT '';
+DROP INDEX hooks_created;
+CREATE INDEX hooks_created ON hooks (kind, created);
 -- How deliveries have ended.
 CREATE TABLE deliveries (
     job      TEXT   NOT NULL PRIMARY KEY,
