@@ -169,7 +169,7 @@ func judgeServers(o jobs.Overview) []jobs.Finding {
 			if t.Program != "" {
 				what = "jobs of " + show(t.Program, maxNameRunes)
 			}
-			list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: fmt.Sprintf("%s gives out no %s until %s, for somebody has paused the tube %s: the nodes resume it",
+			list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: fmt.Sprintf("%s gives out no %s until %s: somebody has paused the tube %s. The nodes resume it",
 				at, what, t.Until.UTC().Format(time.RFC3339), show(t.Tube, maxSharedRunes))})
 		}
 		if s.Untaken > 0 {

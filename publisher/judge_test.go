@@ -103,7 +103,7 @@ func TestJudge(t *testing.T) {
 			func(o *jobs.Overview) {
 				o.Servers[0].Paused = []jobs.PausedTube{{Tube: "r/run/x/cat", Addr: "127.0.0.1:11300", Program: "cat", Until: o.At}, {Tube: "r/inbox", Until: o.At}}
 			}, jobs.LevelWarn,
-			"beanstalkd at 127.0.0.1:11300 gives out no jobs of cat until 2026-11-22T12:00:00Z, for somebody has paused the tube r/run/x/cat: the nodes resume it. And 1 more fault.", "",
+			"beanstalkd at 127.0.0.1:11300 gives out no jobs of cat until 2026-11-22T12:00:00Z: somebody has paused the tube r/run/x/cat. The nodes resume it. And 1 more fault.", "",
 		},
 		"untaken documents": {
 			func(o *jobs.Overview) { o.Servers[0].Untaken = 2 }, jobs.LevelWarn,

@@ -162,3 +162,23 @@ func TestCommandsOfThePages(t *testing.T) {
 		t.Errorf("%d commands are found", found)
 	}
 }
+
+// TestSudoCoversNoRedirection: a recipe with sudo writes nothing as an ordinary user.
+func TestSudoCoversNoRedirection(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatal(pages, err)
+	}
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for part := range strings.SplitSeq(string(text), "\n\n") {
+			if strings.HasPrefix(part, "    ") && strings.Contains(part, "sudo ") && regexp.MustCompile(`> ?/(etc|usr|var)/`).MatchString(part) {
+				t.Errorf("%s: an ordinary user cannot do this:\n%s", filepath.Base(page), part)
+			}
+		}
+	}
+}

@@ -86,7 +86,7 @@ func checkBeanstalkd(ctx context.Context, set settings) []finding {
 	const check = "beanstalkd"
 	producer, err := queue.NewProducer(queue.Config{Addrs: set.Beanstalkd})
 	if err != nil {
-		return []finding{{check, "error", err.Error(), "correct RUNNERBEAN_BEANSTALKD"}}
+		return []finding{{check, "error", err.Error(), "fix RUNNERBEAN_BEANSTALKD"}}
 	}
 	defer producer.Close()
 	servers, err := producer.Servers(ctx)
@@ -141,7 +141,7 @@ func checkDisk(set settings) finding {
 	low := 4 * int64(set.MinFree)
 	s, err := store.Open(set.Store)
 	if err != nil {
-		return finding{check, "error", err.Error(), "correct RUNNERBEAN_STORE"}
+		return finding{check, "error", err.Error(), "fix RUNNERBEAN_STORE"}
 	}
 	defer s.Close()
 	free, err := s.Free()
@@ -204,7 +204,7 @@ func checkPrograms(set settings) []finding {
 			continue
 		}
 		if p.Program.Problem != "" {
-			findings = append(findings, finding{check, "error", fmt.Sprintf("%s cannot be started: %s", p.Name, clean(p.Program.Problem)), "its jobs fail until that is put right"})
+			findings = append(findings, finding{check, "error", fmt.Sprintf("%s cannot be started: %s", p.Name, clean(p.Program.Problem)), "fix it: its jobs fail until then"})
 			continue
 		}
 		findings = append(findings, finding{check, "ok", fmt.Sprintf("%s, sha256 %.12s", p.Name, p.Program.SHA256), ""})

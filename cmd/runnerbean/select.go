@@ -73,7 +73,7 @@ func (v verb) many(ctx context.Context, a *app, c *client, s selectionFlags) err
 		return err
 	}
 	if counted.Matched == 0 {
-		fmt.Fprintf(a.stderr, "no job is meant: nothing to %s\n", v.name)
+		fmt.Fprintf(a.stderr, "No jobs matched: nothing to %s\n", v.name)
 		return v.print(a, counted)
 	}
 	if err := v.confirm(a, counted.Matched, s.yes); err != nil {
