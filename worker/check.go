@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"os"
 	"time"
 
 	"github.com/runnerbean/runnerbean/jobs"
@@ -23,37 +23,41 @@ const (
 // value is JSON, and whether it is what its schema wants.
 var errCheckTime = errors.New("the check of its data took too long")
 
-// checkInput checks an input against the program's schema.
+// checkInput checks an input against the program's schema. The wait for the
+// memory that others use is not time of the attempt.
 func (a *attempt) checkInput(ctx context.Context, in *input) error {
 	want := a.program.manifest.input
 	if want == nil {
 		return nil
 	}
+	if in.file != nil {
+		size, err := sizeToCheck(in.file)
+		if err != nil {
+			return err
+		}
+		if err := a.checks.Acquire(ctx, size); err != nil {
+			return err
+		}
+		defer a.checks.Release(size)
+	}
 	ctx, done := a.checking(ctx, a.timeout()-a.checked)
 	defer done()
-	data := in.data
-	if in.file != nil {
-		info, err := in.file.Stat()
-		if err != nil {
-			return &local{err}
-		}
-		if info.Size() > maxWithSchema {
-			return fmt.Errorf("it has %s, and a program with an input schema takes at most %s", Size(info.Size()), Size(maxWithSchema))
-		}
-		if err := a.checks.Acquire(ctx, info.Size()); err != nil {
-			return a.checkFault(context.Cause(ctx))
-		}
-		defer a.checks.Release(info.Size())
-		r, err := in.reader()
-		if err != nil {
-			return &local{err}
-		}
-		data = make([]byte, info.Size())
-		if _, err := io.ReadFull(r, data); err != nil {
-			return &local{err}
-		}
+	data, err := in.all()
+	if err != nil {
+		return &local{err}
 	}
 	return a.checkFault(want.Check(ctx, data))
+}
+
+func sizeToCheck(f *os.File) (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, &local{err}
+	}
+	if info.Size() > maxWithSchema {
+		return 0, fmt.Errorf("it has %s, and a program with an input schema takes at most %s", Size(info.Size()), Size(maxWithSchema))
+	}
+	return info.Size(), nil
 }
 
 // checkResult checks what the program printed against its schema.

@@ -46,6 +46,20 @@ func (in *input) reader() (io.Reader, error) {
 	return in.file, err
 }
 
+// all is the whole input in memory.
+func (in *input) all() ([]byte, error) {
+	if in.file == nil {
+		return in.data, nil
+	}
+	info, err := in.file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	data := make([]byte, info.Size())
+	_, err = in.file.ReadAt(data, 0)
+	return data, err
+}
+
 func (in *input) close() {
 	if in.file != nil {
 		in.file.Close()
