@@ -51,7 +51,7 @@ func NewClient(cfg Config) *http.Client {
 	g := newGuard(cfg)
 	return &http.Client{
 		CheckRedirect: checkRedirect,
-		Transport: &transport{&http.Transport{
+		Transport: &transport{guard: g, base: &http.Transport{
 			Proxy:                  g.route,
 			OnProxyConnectResponse: checkConnect,
 			DialContext:            g.dial,
@@ -67,7 +67,10 @@ func NewClient(cfg Config) *http.Client {
 }
 
 // transport marks requests, decodes answers to GET, and makes errors readable.
-type transport struct{ base *http.Transport }
+type transport struct {
+	guard *guard
+	base  *http.Transport
+}
 
 // RoundTrip sends one request.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -78,7 +81,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, readable(err, req.URL)
 	}
-	if answer.StatusCode == http.StatusProxyAuthRequired {
+	if answer.StatusCode == http.StatusProxyAuthRequired && t.guard.answersItself(req) {
 		answer.Body.Close()
 		return nil, &proxyFault{answer.StatusCode}
 	}

@@ -83,6 +83,13 @@ func (g *guard) route(req *http.Request) (*url.URL, error) {
 	return way, nil
 }
 
+// answersItself reports whether an answer to req may be the proxy's own: over TLS and
+// SOCKS a proxy says only whether it makes a connection.
+func (g *guard) answersItself(req *http.Request) bool {
+	way, err := g.route(req)
+	return err == nil && way != nil && req.URL.Scheme == "http" && (way.Scheme == "http" || way.Scheme == "https")
+}
+
 // addresses are those of a host that are known here: none of a name that only the
 // proxy knows. why says that it is refused as it is written.
 func (g *guard) addresses(ctx context.Context, host string, port uint16) (list []netip.Addr, why string) {

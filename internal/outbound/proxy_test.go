@@ -167,6 +167,48 @@ func TestProxyFaults(t *testing.T) {
 	}
 }
 
+// TestStatusOfAProxyFromAServer: a server that answers 407 itself is not the proxy,
+// and answers so again.
+func TestStatusOfAProxyFromAServer(t *testing.T) {
+	t.Parallel()
+	for name, server := range map[string]*httptest.Server{
+		"http":  httptest.NewServer(refuse407),
+		"https": httptest.NewTLSServer(refuse407),
+	} {
+		t.Cleanup(server.Close)
+		p := newProxy(t, server.Listener.Addr().String())
+		for way, cfg := range map[string]Config{
+			"no proxy": loopback, "around it": {Proxy: p.url, Allow: loopback.Allow}, "through it": {Proxy: p.url},
+		} {
+			address := server.URL
+			if way == "through it" {
+				if name == "http" {
+					continue // there it may be the proxy's
+				}
+				address = "https://files.invalid/"
+			}
+			client := NewClient(cfg)
+			if server.TLS != nil {
+				tls := server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+				tls.ServerName = "example.com" // as in its certificate
+				client.Transport.(*transport).base.TLSClientConfig = tls
+			}
+			t.Cleanup(client.CloseIdleConnections)
+			answer, err := client.Get(address)
+			if err != nil {
+				t.Errorf("%s, %s: %v", name, way, err)
+				continue
+			}
+			answer.Body.Close()
+			if answer.StatusCode != http.StatusProxyAuthRequired || TransientStatus(answer.StatusCode) {
+				t.Errorf("%s, %s: %s", name, way, answer.Status)
+			}
+		}
+	}
+}
+
+var refuse407 = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusProxyAuthRequired) })
+
 // TestSOCKS: net/http speaks it by itself.
 func TestSOCKS(t *testing.T) {
 	t.Parallel()
@@ -192,7 +234,8 @@ func TestSOCKS(t *testing.T) {
 		name <- string(host[:len(host)-2])
 		conn.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
 		if _, err := http.ReadRequest(r); err == nil {
-			io.WriteString(conn, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+			// The server behind it says so: a proxy of this kind speaks no HTTP.
+			io.WriteString(conn, "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 		}
 	}()
 	proxy, err := url.Parse("socks5://" + listener.Addr().String())
