@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +19,7 @@ import (
 
 const (
 	// maxCodings is how many codings may lie in one another.
-	maxCodings = 3
+	maxCodings = 2
 	// maxWindow is what RFC 9659 lets zstd keep in memory over HTTP, in bytes.
 	maxWindow = 8 << 20
 )
@@ -60,8 +61,9 @@ func codings(answer *http.Response) (list []string, _ error) {
 }
 
 // decode makes the body of an answer what was encoded. As net/http does it then says
-// that the answer is uncompressed, and nothing of its length.
-func decode(answer *http.Response) error {
+// that the answer is uncompressed, and nothing of its length. Reading the body ends
+// with ctx.
+func decode(ctx context.Context, answer *http.Response) error {
 	if answer.ContentLength == 0 {
 		return nil
 	}
@@ -69,7 +71,7 @@ func decode(answer *http.Response) error {
 	if err != nil || len(list) == 0 {
 		return err
 	}
-	answer.Body = &decoded{names: list, r: answer.Body, whole: answer.Body}
+	answer.Body = &decoded{ctx: ctx, names: list, r: answer.Body, whole: answer.Body}
 	answer.Uncompressed, answer.ContentLength = true, -1
 	answer.Header.Del("Content-Encoding")
 	answer.Header.Del("Content-Length")
@@ -79,6 +81,7 @@ func decode(answer *http.Response) error {
 // decoded is a body that is decoded as it is read. Its memory is bounded by maxCodings
 // windows.
 type decoded struct {
+	ctx    context.Context
 	names  []string // that have yet to be begun
 	r      io.Reader
 	whole  io.Closer
@@ -101,7 +104,7 @@ func (d *decoded) Read(p []byte) (int, error) {
 
 // begin puts one decoder over what there is. It reads the beginning of the body.
 func (d *decoded) begin(name string) {
-	from := &coded{bufio.NewReader(d.r), nil}
+	from := &coded{bufio.NewReader(&until{d.ctx, d.r}), nil}
 	r, stop, err := decoders[name](from)
 	d.r = &coding{name, r, from}
 	if stop != nil {
@@ -119,6 +122,20 @@ func (d *decoded) Close() error {
 	}
 	d.closes, d.err = nil, http.ErrBodyReadAfterClose
 	return d.whole.Close()
+}
+
+// until reads until ctx ends. A decoder may read on and on without giving anything,
+// as with empty members of gzip, from another one that has enough in memory.
+type until struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (u *until) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.Reader.Read(p)
 }
 
 // coded is what a decoder reads. It remembers an error that is not the decoder's.

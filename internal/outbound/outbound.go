@@ -87,7 +87,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	answer.Body = &body{answer.Body, req.URL}
 	if req.Method == http.MethodGet && answer.StatusCode == http.StatusOK {
-		if err := decode(answer); err != nil {
+		if err := decode(req.Context(), answer); err != nil {
 			answer.Body.Close()
 			return nil, err
 		}
