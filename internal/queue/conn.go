@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/beanstalkd/go-beanstalk"
+
+	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
 // conn is one connection. It has one user at a time; discard alone may be
@@ -69,8 +71,9 @@ type call struct {
 	wait    time.Duration // how long the server may keep us waiting
 }
 
-// do runs f, which uses the client, within the call's time. The end of ctx, and
-// any error but a reply of the server, ends the connection.
+// do runs f, which uses the client, within the call's time. The end of ctx, a
+// panic, which becomes an error, and any error but a reply of the server end the
+// connection.
 func (c *conn) do(ctx context.Context, cl call, f func() error) error {
 	select {
 	case c.turn <- struct{}{}:
@@ -86,7 +89,7 @@ func (c *conn) do(ctx context.Context, cl call, f func() error) error {
 	err := c.wire.begin(cl.want, cl.notices, cl.wait+c.timeout)
 	if err == nil {
 		stop := context.AfterFunc(ctx, c.discard)
-		err = f()
+		err = panics.Call(f)
 		if !stop() {
 			c.discard()
 		}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
 const (
@@ -79,7 +81,8 @@ func peerLeft(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// lend runs f and keeps the connection if it is still good.
+// lend runs f, of whose panic it makes an error, and keeps the connection if it
+// is still good.
 func (p *pool) lend(c *conn, f func(*conn) error) error {
 	p.mu.Lock()
 	p.lent[c] = true
@@ -87,7 +90,7 @@ func (p *pool) lend(c *conn, f func(*conn) error) error {
 	if p.ended.Err() != nil { // close may have come before the line above
 		c.discard()
 	}
-	err := f(c)
+	err := panics.Call(func() error { return f(c) })
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.lent, c)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
 func TestProperReplies(t *testing.T) {
@@ -303,6 +305,35 @@ func TestPutAllRefused(t *testing.T) {
 				t.Fatalf("refused %d: receipt %d is %+v after %+v", round, i, r, receipts[max(0, i-1)])
 			}
 		}
+	}
+}
+
+// A panic in the midst of a command leaves nothing of it behind: the connection
+// may be out of step, so it is used no more; others take its place.
+func TestPanicEndsItsConnection(t *testing.T) {
+	t.Parallel()
+	_, p, _ := pair(t)
+	pool := p.pools[0]
+	var caught *panics.Error
+	for range 2 * maxConns {
+		var used *conn
+		err := pool.use(t.Context(), func(c *conn) error {
+			used = c
+			return c.do(t.Context(), call{name: "stats", want: statsShape}, func() error { panic("a mine") })
+		})
+		if !errors.As(err, &caught) || !used.dead.Load() {
+			t.Fatalf("%v, discarded is %v", err, used.dead.Load())
+		}
+		err = pool.use(t.Context(), func(*conn) error { panic("a mine") })
+		if !errors.As(err, &caught) {
+			t.Fatal(err)
+		}
+	}
+	if len(pool.lent) > 0 {
+		t.Errorf("%d connections are still lent", len(pool.lent))
+	}
+	if err := p.Ping(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 
