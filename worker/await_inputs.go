@@ -2,8 +2,6 @@ package worker
 
 import (
 	"fmt"
-	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -71,25 +69,4 @@ func waitText(d time.Duration) string {
 	}
 	d = d.Round(time.Minute)
 	return strings.TrimSuffix(fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute), " 0 min")
-}
-
-// retryAfter reads Retry-After in both its forms; 0 where it says nothing. A
-// date is compared with the server's own clock.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	text := strings.TrimSpace(h.Get("Retry-After"))
-	if digits := strings.TrimLeft(text, "0123456789"); text != "" && digits == "" {
-		seconds, err := strconv.Atoi(text)
-		if limit := int(maxRetryAfter / time.Second); err != nil || seconds > limit {
-			seconds = limit
-		}
-		return time.Duration(seconds) * time.Second
-	}
-	at, err := http.ParseTime(text)
-	if err != nil {
-		return 0
-	}
-	if theirs, err := http.ParseTime(h.Get("Date")); err == nil {
-		now = theirs
-	}
-	return min(max(0, at.Sub(now)), maxRetryAfter)
 }

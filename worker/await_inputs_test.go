@@ -2,7 +2,6 @@ package worker
 
 import (
 	"errors"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -10,44 +9,6 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
-
-func TestRetryAfter(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 11, 26, 8, 0, 0, 0, time.UTC)
-	for _, c := range []struct {
-		header, date string
-		want         time.Duration
-	}{
-		{"60", "", time.Minute},
-		{" 0 ", "", 0},
-		{"", "", 0},
-		{"-5", "", 0},
-		{"1.5", "", 0},
-		{"soon", "", 0},
-		{"86400", "", 6 * time.Hour},
-		{"99999999999999999999", "", 6 * time.Hour},
-		{"Thu, 26 Nov 2026 08:01:00 GMT", "", time.Minute},
-		{"Thu, 26 Nov 2026 07:01:00 GMT", "", 0},
-		{"Thu, 26 Nov 2026 10:01:00 GMT", "Thu, 26 Nov 2026 10:00:30 GMT", 30 * time.Second},
-		{"Thursday, 26-Nov-26 08:02:00 GMT", "not a date", 2 * time.Minute},
-		{"Fri, 26 Nov 2100 10:01:00 GMT", "", 6 * time.Hour},
-	} {
-		h := http.Header{"Retry-After": {c.header}, "Date": {c.date}}
-		if got := retryAfter(h, now); got != c.want {
-			t.Errorf("%q at %q: %s, want %s", c.header, c.date, got, c.want)
-		}
-	}
-}
-
-func FuzzRetryAfter(f *testing.F) {
-	f.Add("60", "")
-	f.Add("Thu, 26 Nov 2026 10:01:00 GMT", "Thu, 26 Nov 2026 10:00:30 GMT")
-	f.Fuzz(func(t *testing.T, after, date string) {
-		if got := retryAfter(http.Header{"Retry-After": {after}, "Date": {date}}, time.Now()); got < 0 || got > maxRetryAfter {
-			t.Errorf("%s", got)
-		}
-	})
-}
 
 func TestWaitText(t *testing.T) {
 	t.Parallel()

@@ -116,7 +116,7 @@ func statusFault(answer *http.Response) error {
 	case outbound.TransientStatus(answer.StatusCode):
 		return &passing{
 			err:  fmt.Errorf("the server answered %s", clean(answer.Status, 100)),
-			host: clean(answer.Request.URL.Host, 100), after: retryAfter(answer.Header, time.Now()),
+			host: clean(answer.Request.URL.Host, 100), after: outbound.RetryAfter(answer.Header, time.Now(), maxRetryAfter),
 		}
 	}
 	return fmt.Errorf("the server answered %s", clean(answer.Status, 100))

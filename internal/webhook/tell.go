@@ -95,9 +95,7 @@ func answerFault(answer *http.Response) error {
 	if answer.StatusCode/100 == 2 {
 		return nil
 	}
-	seconds, _ := strconv.Atoi(answer.Header.Get("Retry-After"))
-	after := min(time.Duration(max(seconds, 0))*time.Second, maxRetryAfter)
-	return &refused{status: answer.StatusCode, after: after}
+	return &refused{status: answer.StatusCode, after: outbound.RetryAfter(answer.Header, time.Now(), maxRetryAfter)}
 }
 
 func (d *Deliverer) request(ctx context.Context, h Hook) (*http.Request, error) {

@@ -278,6 +278,24 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
+// TestRetryAfterIsKept in both its forms.
+func TestRetryAfterIsKept(t *testing.T) {
+	t.Parallel()
+	for name, after := range map[string]string{"seconds": "600", "date": time.Now().Add(10 * time.Minute).UTC().Format(http.TimeFormat)} {
+		url := receiver(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", after)
+			w.WriteHeader(http.StatusServiceUnavailable)
+		})
+		h := hook(url)
+		r := newRig(t, nil, h)
+		wait(t, r.failed)
+		r.stop()
+		if wait := r.next[h.ID].Sub(h.Ended); wait < 9*time.Minute {
+			t.Errorf("%s: the next try is after %s", name, wait)
+		}
+	}
+}
+
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	url := receiver(t, func(w http.ResponseWriter, r *http.Request) {
