@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/panics"
@@ -27,9 +28,12 @@ func (w *Worker) pass(stage string) {
 	}
 }
 
-// caught writes down a panic with its stack.
+// caught logs a panic with its stack, and records it at most once an hour.
 func (w *Worker) caught(ctx context.Context, job, stage string, caught *panics.Error) {
 	w.logger.Error("a panic was caught", "job", job, "node", w.cfg.Node, "stage", stage, "err", caught, "stack", caught.Stack)
+	if !w.panics.Allow(stage, job, caught, time.Now()) {
+		return
+	}
 	e := ledger.Event{Kind: kindPanic, Job: job, Node: w.cfg.Node, Message: stage + ": " + caught.Error() + "\n" + caught.Stack}
 	if err := panics.Call(func() error { return w.cfg.Ledger.Note(ctx, e) }); err != nil {
 		w.logger.Warn("event not recorded", "event", kindPanic, "err", err)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/outbound"
+	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/worker/internal/process"
 )
 
@@ -39,6 +40,7 @@ type Worker struct {
 	fetcher      *fetcher
 	scratch      *scratchFolder
 	checks       *semaphore.Weighted // bytes of inputs in memory for checks
+	panics       panics.Limit
 }
 
 // New checks the configuration and looks at the installed programs. It does

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -60,6 +61,7 @@ type Dispatcher struct {
 	survey   survey
 	unmarked unmarked
 	pauses   pauses
+	panics   panics.Limit
 }
 
 // New checks the configuration. It does not wait for beanstalkd.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/panics"
@@ -23,9 +24,13 @@ func (d *Dispatcher) guard(ctx context.Context, stage string, f func()) {
 	}
 }
 
-// caught writes down a panic with its stack.
+// caught logs a panic with its stack, and records it at most once an hour: one in
+// the reconciler comes with each round.
 func (d *Dispatcher) caught(ctx context.Context, job, stage string, caught *panics.Error) {
 	d.log.Error("a panic was caught", "job", job, "stage", stage, "err", caught, "stack", caught.Stack)
+	if !d.panics.Allow(stage, job, caught, time.Now()) {
+		return
+	}
 	d.note(ctx, []ledger.Event{{Kind: "panic", Job: job, Message: stage + ": " + caught.Error() + "\n" + caught.Stack}})
 }
 

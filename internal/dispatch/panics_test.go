@@ -1,6 +1,8 @@
 package dispatch
 
 import (
+	"bytes"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +10,23 @@ import (
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
 )
+
+// A panic that comes with each round is recorded once, and logged each time.
+func TestRepeatedPanicIsRecordedOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	var log bytes.Buffer
+	f.log = slog.New(slog.NewTextHandler(&log, nil))
+	for range 3 {
+		f.guard(t.Context(), "audit", func() { panic("a mine") })
+		f.guard(t.Context(), "resend", func() { panic("a mine") })
+	}
+	events, err := f.ledger.Events(t.Context(), "", 100)
+	must(t, err)
+	if n := strings.Count(log.String(), "a panic was caught"); len(events) != 2 || n != 6 {
+		t.Errorf("%d panics are logged, the events are %+v", n, events)
+	}
+}
 
 // A document that intake panics on costs the others of its batch nothing.
 func TestADocumentThatPanicsHurtsNoOther(t *testing.T) {
