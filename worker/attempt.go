@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/panics"
@@ -199,7 +201,7 @@ func (a *attempt) notStarted(ctx context.Context, err error) error {
 	a.span, a.began = span{}, time.Time{}
 	switch {
 	case a.killed.Err() != nil:
-		return &fault{outcome: jobs.OutcomeKilled, message: context.Cause(a.killed).Error()}
+		return a.killedHere()
 	case a.byNode(err):
 		return nodeFault("program "+a.record.Program, err)
 	}
@@ -211,7 +213,7 @@ func (a *attempt) judge(exit process.Exit) error {
 	f := &fault{outcome: jobs.OutcomeError}
 	switch {
 	case exit.Killed:
-		f.outcome, f.message = jobs.OutcomeKilled, context.Cause(a.killed).Error()
+		return a.killedHere()
 	case exit.Cancelled:
 		f.outcome, f.message = jobs.OutcomeInterrupted, "stopped"
 	case exit.Stalled:
@@ -227,6 +229,7 @@ func (a *attempt) judge(exit process.Exit) error {
 		f.outcome, f.message = jobs.OutcomeKilled, a.overMemory()
 	case exit.Signal != 0:
 		f.outcome, f.message = jobs.OutcomeKilled, a.killedBy(exit.Signal)
+		f.final = exit.Signal == unix.SIGXFSZ // another attempt would write as much
 	case exit.Code == exitFailed:
 		f.outcome, f.message = jobs.OutcomeFailed, a.lastLine("it ended with exit code 65 and said nothing")
 	case exit.Code == exitLater:

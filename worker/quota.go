@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/runnerbean/runnerbean/jobs"
 )
 
 const (
@@ -54,6 +56,14 @@ func (a *attempt) watchScratch(limit int64) (stop func()) {
 		end()
 		dir.Close()
 	}
+}
+
+// killedHere is the end of an attempt whose program this node has killed. One whose
+// files are too much would be killed again.
+func (a *attempt) killedHere() error {
+	cause := context.Cause(a.killed)
+	_, over := errors.AsType[*excess](cause)
+	return &fault{outcome: jobs.OutcomeKilled, final: over, message: cause.Error()}
 }
 
 // checkScratch kills a program whose folder has become too large.
