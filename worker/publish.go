@@ -22,7 +22,7 @@ const persistTries = 4
 func (a *attempt) publish(ctx context.Context) error {
 	document, err := a.compose(ctx)
 	if err != nil {
-		a.drop(ctx, a.stored)
+		a.drop(context.WithoutCancel(ctx), a.stored)
 		return err
 	}
 	if err := a.fence(ctx); err != nil {
@@ -84,7 +84,10 @@ func (a *attempt) compose(ctx context.Context) ([]byte, error) {
 		return nil, outputFault(err)
 	}
 	out, err := a.artifacts(ctx)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, a.stopped(a.alive)
+	case err != nil:
 		return nil, err
 	}
 	files, err := marshal(jobs.Output{Artifacts: out.list, LeftOut: out.leftOut()})

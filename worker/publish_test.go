@@ -19,6 +19,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/worker/internal/process"
 )
 
 // lose claims a job for an instance that dies, so that the next attempt is the
@@ -359,5 +360,48 @@ func TestArtifactThatGrows(t *testing.T) {
 	var fault *fault
 	if !errors.As(err, &fault) || fault.outcome != jobs.OutcomeError || len(a.stored) > 0 {
 		t.Errorf("error is %v", err)
+	}
+}
+
+// stopping is a store that ends a context while the second file is stored.
+type stopping struct {
+	Store
+	end   func()
+	files int
+}
+
+func (s *stopping) CreateFrom(ctx context.Context, key string, r io.Reader) (int64, error) {
+	if s.files++; s.files == 2 {
+		s.end()
+		return 0, ctx.Err()
+	}
+	return s.Store.CreateFrom(ctx, key, r)
+}
+
+// TestStoppedWhileFilesAreStored is a person's doing and no trouble of the node,
+// and what was stored is removed.
+func TestStoppedWhileFilesAreStored(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	r := newRig(t, func(c *Config) { c.Store = &stopping{Store: c.Store, end: cancel} })
+	w, err := New(r.cfg)
+	r.must(err)
+	j := job("p")
+	a := &attempt{
+		Worker: w, logger: quiet(), job: j, record: ledger.Record{ID: j.ID, Program: "p", Attempt: 1},
+		program: &program{}, exit: &process.Exit{Stdout: []byte("1")}, dir: t.TempDir(), alive: ctx,
+	}
+	verb := ledger.VerbCancel
+	a.verb.Store(&verb)
+	r.must(os.Mkdir(filepath.Join(a.dir, "out"), 0o700))
+	for _, name := range []string{"a", "b"} {
+		r.must(os.WriteFile(filepath.Join(a.dir, "out", name), []byte(name), 0o600))
+	}
+	f, _ := errors.AsType[*fault](a.publish(ctx))
+	if f == nil || f.node || f.outcome != jobs.OutcomeCancelled {
+		t.Errorf("it ends with %+v", f)
+	}
+	if len(a.stored) != 1 || r.has(a.stored[0]) {
+		t.Errorf("%q stays", a.stored)
 	}
 }
