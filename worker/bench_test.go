@@ -60,7 +60,7 @@ func BenchmarkCat(b *testing.B) {
 	r.queueMany(b.N, "cat", input)
 	count.left.Add(b.N)
 
-	// Half before and half after, for the machine may not stay as busy.
+	// Half before and half after, because the machine may not stay as busy.
 	path := filepath.Join(r.cfg.Programs, "cat")
 	bare := bareSpawn(b, b.N/2, path, input)
 	b.ResetTimer()

@@ -123,7 +123,7 @@ func (a *attempt) second(ctx context.Context, document []byte) error {
 
 // stray puts away the result of an attempt that is not its job's newest any
 // more. Where nothing is published yet it is kept aside for the winner to
-// compare, and looked at once more, for there may be one by now.
+// compare, and looked at once more, because there may be one by now.
 func (a *attempt) stray(ctx context.Context, document []byte) {
 	var mine published
 	if err := json.Unmarshal(document, &mine); err != nil {

@@ -23,8 +23,8 @@ const (
 	// maxInMemory is how much of an input is held in memory; a larger one is
 	// kept in a file.
 	maxInMemory = 1 << 20
-	// maxWithSchema is the largest input that is checked against a schema, for
-	// that takes all of it in memory many times over.
+	// maxWithSchema is the largest input that is checked against a schema: all of
+	// it is in memory then.
 	maxWithSchema = 64 << 20
 	// maxName is the longest name that a file can have, in bytes.
 	maxName = 255

@@ -31,7 +31,7 @@ func (w *writes) Create(ctx context.Context, key string, data []byte) error {
 }
 
 func (w *writes) Replace(ctx context.Context, key string, data []byte) error {
-	// Counted once it is there, for tests wait for the count and then look.
+	// Counted once it is there, because tests wait for the count and then look.
 	defer w.logs.Add(1)
 	return w.Store.Replace(ctx, key, data)
 }

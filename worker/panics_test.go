@@ -16,8 +16,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// mine panics in calls about one job.
-type mine struct {
+// panicking panics in calls about one job.
+type panicking struct {
 	Ledger
 	Store
 	at  string // the call
@@ -26,13 +26,13 @@ type mine struct {
 	stepped atomic.Bool // into those that wait for one step only
 }
 
-func (m *mine) step(call, text string) {
+func (m *panicking) step(call, text string) {
 	if id := m.job.Load(); m.at == call && id != nil && strings.Contains(text, *id) {
-		panic("a mine")
+		panic("planted")
 	}
 }
 
-func (m *mine) Claim(ctx context.Context, id string, o ledger.Owner, sum string) (ledger.Claim, error) {
+func (m *panicking) Claim(ctx context.Context, id string, o ledger.Owner, sum string) (ledger.Claim, error) {
 	if id := m.job.Load(); m.at == "claim inside" && id != nil {
 		return ledger.Claim{}, panics.Call(func() error { m.at = "claim"; m.step("claim", *id); return nil })
 	}
@@ -40,26 +40,26 @@ func (m *mine) Claim(ctx context.Context, id string, o ledger.Owner, sum string)
 	return m.Ledger.Claim(ctx, id, o, sum)
 }
 
-func (m *mine) Report(ctx context.Context, id string, attempt int, live ledger.Live) error {
+func (m *panicking) Report(ctx context.Context, id string, attempt int, live ledger.Live) error {
 	m.step("report", id)
 	return m.Ledger.Report(ctx, id, attempt, live)
 }
 
-func (m *mine) Finish(ctx context.Context, id string, attempt int, e ledger.Ending) ([]ledger.Record, error) {
+func (m *panicking) Finish(ctx context.Context, id string, attempt int, e ledger.Ending) ([]ledger.Record, error) {
 	if m.at == "finish" && !m.stepped.Swap(true) {
 		m.step("finish", id)
 	}
 	return m.Ledger.Finish(ctx, id, attempt, e)
 }
 
-func (m *mine) Cancelling(ctx context.Context, instance string) ([]ledger.Stopping, error) {
+func (m *panicking) Cancelling(ctx context.Context, instance string) ([]ledger.Stopping, error) {
 	if id := m.job.Load(); id != nil {
 		m.step("stop", *id)
 	}
 	return m.Ledger.Cancelling(ctx, instance)
 }
 
-func (m *mine) Create(ctx context.Context, key string, data []byte) error {
+func (m *panicking) Create(ctx context.Context, key string, data []byte) error {
 	m.step("publish", key)
 	err := m.Store.Create(ctx, key, data)
 	if m.at == "published" && !m.stepped.Swap(true) {
@@ -68,13 +68,13 @@ func (m *mine) Create(ctx context.Context, key string, data []byte) error {
 	return err
 }
 
-func (m *mine) Replace(ctx context.Context, key string, data []byte) error {
+func (m *panicking) Replace(ctx context.Context, key string, data []byte) error {
 	m.step("log", key)
 	return m.Store.Replace(ctx, key, data)
 }
 
 // RoundTrip is what fetches.
-func (m *mine) RoundTrip(*http.Request) (*http.Response, error) { panic("a mine") }
+func (m *panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("planted") }
 
 // TestPanics plants a panic in each stage of a job. The job fails, or succeeds
 // where its result was published; an event has the stack; the only slot, the
@@ -85,17 +85,17 @@ func TestPanics(t *testing.T) {
 	cases := map[string]struct {
 		script string
 		state  jobs.State
-		plant  func(*Config, *mine)  // before the start
-		arm    func(*Worker, string) // when the worker is made
+		plant  func(*Config, *panicking) // before the start
+		arm    func(*Worker, string)     // when the worker is made
 	}{
 		"claim": {}, "claim inside": {}, "publish": {},
 		"finish":    {state: jobs.Succeeded},
 		"published": {state: jobs.Succeeded}, "stop": {state: jobs.Succeeded, script: `sleep 1.5; cat`},
 		"report": {script: waits}, "log": {script: waits},
-		"start":  {plant: func(c *Config, m *mine) { c.stage = m.stage("start") }},
-		"event":  {script: waits, plant: func(c *Config, m *mine) { c.stage = m.stage("event") }},
-		"output": {plant: func(c *Config, m *mine) { c.stage = m.stage("output") }},
-		"ended": {state: jobs.Succeeded, plant: func(c *Config, m *mine) {
+		"start":  {plant: func(c *Config, m *panicking) { c.stage = m.stage("start") }},
+		"event":  {script: waits, plant: func(c *Config, m *panicking) { c.stage = m.stage("event") }},
+		"output": {plant: func(c *Config, m *panicking) { c.stage = m.stage("output") }},
+		"ended": {state: jobs.Succeeded, plant: func(c *Config, m *panicking) {
 			c.OnEnded = func(e Ended) { m.step("ended", e.Job) }
 		}},
 		"input":  {arm: func(w *Worker, _ string) { w.programs.now.programs["bad"].manifest.input = &validate.Schema{} }},
@@ -105,7 +105,7 @@ func TestPanics(t *testing.T) {
 	for at, c := range cases {
 		t.Run(strings.ReplaceAll(at, " ", "-"), func(t *testing.T) {
 			t.Parallel()
-			m := &mine{at: at}
+			m := &panicking{at: at}
 			r := newRig(t, func(cfg *Config) {
 				m.Ledger, m.Store = cfg.Ledger, cfg.Store
 				cfg.Ledger, cfg.Store, cfg.Slots = m, m, 1
@@ -151,11 +151,11 @@ func TestPanics(t *testing.T) {
 	}
 }
 
-// stage panics at a stage of an attempt while the mine is armed.
-func (m *mine) stage(name string) func(string) {
+// stage panics at a stage of an attempt while a job is set.
+func (m *panicking) stage(name string) func(string) {
 	return func(stage string) {
 		if stage == name && m.job.Load() != nil {
-			panic("a mine")
+			panic("planted")
 		}
 	}
 }
@@ -165,7 +165,7 @@ func (r *rig) hasStack(job string) bool {
 	list, err := r.ledger.Events(context.Background(), job, 100)
 	r.must(err)
 	return slices.ContainsFunc(list, func(e ledger.Event) bool {
-		return e.Kind == kindPanic && strings.Contains(e.Message, ".go:") && !strings.Contains(e.Message, "a mine")
+		return e.Kind == kindPanic && strings.Contains(e.Message, ".go:") && !strings.Contains(e.Message, "planted")
 	})
 }
 

@@ -33,8 +33,9 @@ const (
 // others: what it does to the node then harms nobody else.
 type quarantine struct {
 	beside *semaphore.Weighted // what is handled from claim to end
-	turn   sync.Mutex          // one job at a time runs alone, or is about to
-	job    atomic.Pointer[jobs.Quarantine]
+	// exclusive is locked while a job runs alone, or is about to.
+	exclusive sync.Mutex
+	job       atomic.Pointer[jobs.Quarantine]
 }
 
 func newQuarantine() *quarantine {
@@ -47,12 +48,12 @@ func (w *Worker) Quarantine() *jobs.Quarantine { return w.quarantine.job.Load() 
 
 // isolate runs a job in quarantine, or puts its message off for other nodes.
 func (l *lane) isolate(take, work context.Context, message *queue.Delivery, r ledger.Record, p *program) bool {
-	if !l.quarantine.turn.TryLock() {
+	if !l.quarantine.exclusive.TryLock() {
 		l.release(work, message, r.Priority, l.spread(quarantineDelay))
 		return true
 	}
-	defer l.quarantine.turn.Unlock()
-	defer l.vacate()
+	defer l.quarantine.exclusive.Unlock()
+	defer l.clearQuarantine()
 	empty, err := l.empty(take, message, &r)
 	if empty {
 		defer l.quarantine.beside.Release(besideAll)
@@ -64,7 +65,7 @@ func (l *lane) isolate(take, work context.Context, message *queue.Delivery, r le
 		l.release(work, message, r.Priority, l.spread(quarantineDelay))
 		return true
 	}
-	l.occupy(&r, true)
+	l.setQuarantine(&r, true)
 	claim, err := l.claim(work, r.ID, true, p)
 	if err != nil {
 		return l.refused(work, message, r.ID, err)
@@ -76,15 +77,15 @@ func (l *lane) isolate(take, work context.Context, message *queue.Delivery, r le
 	return l.attempt(work, message, l.newAttempt(claim.Record, p))
 }
 
-// occupy has all lanes take no work because of a job, until vacate.
-func (l *lane) occupy(r *ledger.Record, running bool) {
+// setQuarantine has all lanes take no work because of a job, until clearQuarantine.
+func (l *lane) setQuarantine(r *ledger.Record, running bool) {
 	l.quarantine.job.Store(&jobs.Quarantine{Job: r.ID, Running: running})
 	l.brake.set(&l.brake.alone, r.ID)
 	l.logger.Info("no other work is taken for a job that runs alone after it was lost with its node",
 		"job", r.ID, "losses", r.Crashes, "running", running, "node", l.cfg.Node)
 }
 
-func (l *lane) vacate() {
+func (l *lane) clearQuarantine() {
 	l.quarantine.job.Store(nil)
 	l.brake.set(&l.brake.alone, "")
 }
@@ -100,7 +101,7 @@ func (l *lane) empty(take context.Context, message *queue.Delivery, r *ledger.Re
 	if time.Since(r.Due).Abs() < l.cfg.quarantineAfter {
 		return false, nil
 	}
-	l.occupy(r, false)
+	l.setQuarantine(r, false)
 	wait, cancel := context.WithCancel(take)
 	defer cancel()
 	var watch sync.WaitGroup
@@ -115,7 +116,7 @@ func (l *lane) empty(take context.Context, message *queue.Delivery, r *ledger.Re
 	return empty, err
 }
 
-// wanted returns when a job need not wait for this node any more, for another
+// wanted returns when a job need not wait for this node any more, because another
 // one has it or a person wants something else, when the node is to take no work
 // at all, or when ctx ends. Meanwhile it keeps hold of the message, so that only
 // one node stands still for a job.
@@ -134,7 +135,7 @@ func (l *lane) wanted(ctx context.Context, message *queue.Delivery, id string) e
 		case <-turn.Done():
 		case <-touch.C:
 			if err := message.Touch(ctx); err != nil {
-				return nil // whose message it is now sees to the job
+				return nil // the node that has the message now runs the job
 			}
 		case <-look.C:
 			r, err := l.cfg.Ledger.Get(ctx, id)

@@ -92,7 +92,7 @@ func (l *lane) settle(ctx context.Context, message *queue.Delivery, a *attempt, 
 	case e == nil:
 		l.release(ctx, message, a.record.Priority, l.spread(2*time.Second))
 	case a.misled():
-		// The job gets a message of its own, for none is marked as sent.
+		// The job gets a message of its own, because none is marked as sent.
 		l.remove(ctx, message)
 	case e.State == jobs.Queued:
 		// Marked while we still hold it: it is sure to be there.

@@ -1,6 +1,6 @@
 // Package logtext makes what programs have written readable: a log as a
 // terminal shows it, without characters that hide or imitate. Logs are stored
-// as they were written; whoever shows one renders it here.
+// as they were written, and rendered here to be shown.
 package logtext
 
 import (

@@ -25,7 +25,7 @@ var (
 
 // reachable reports whether an address may be asked: it is public, or in a network
 // of allow. An IPv4 address that is wrapped in addr must be public whatever allow
-// says, for a gateway would send what is meant for addr to it.
+// says: a gateway would send what is meant for addr to it.
 func reachable(addr netip.Addr, allow []netip.Prefix) bool {
 	if addr.Zone() != "" {
 		return false
@@ -68,8 +68,8 @@ func wrapped(addr netip.Addr) (inner []netip.Addr, gateway bool) {
 	return inner, false
 }
 
-// localNAT64 reads an address of the local-use prefix in all ways of RFC 6052, for
-// the length of the gateway's prefix is not known. What then is in 0.0.0.0/8 is the
+// localNAT64 reads an address of the local-use prefix in all ways of RFC 6052: the
+// length of the gateway's prefix is not known. What then is in 0.0.0.0/8 is the
 // rest of a prefix or zeros behind the address.
 func localNAT64(b [16]byte) []netip.Addr {
 	all := []netip.Addr{

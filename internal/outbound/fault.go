@@ -33,8 +33,8 @@ func ItselfForbidden(err error) bool {
 	return ok && r.why == isThisNode
 }
 
-// fault is an error in words for those who have written the URL: it names hosts as
-// they did, and never an address, a name server or a certificate's other names, for
+// fault is an error in words for the author of the URL: it names hosts as the URL
+// does, and never an address, a name server or a certificate's other names, because
 // those may be of the own network.
 type fault struct {
 	text string
@@ -86,8 +86,7 @@ func isTimeout(err error) bool {
 	return ok && timeout.Timeout()
 }
 
-// readable makes an error of a request or its answer fit for those who have
-// written the URL.
+// readable makes an error of a request or its answer fit for the author of the URL.
 func readable(err error, u *url.URL) error {
 	var said *fault
 	switch {

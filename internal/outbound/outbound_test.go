@@ -59,7 +59,7 @@ func get(t *testing.T, client *http.Client, url string) error {
 	return err
 }
 
-// TestOnlyPublicAddresses: a name is of no help, for what counts is the address
+// TestOnlyPublicAddresses: a name is of no help, because what counts is the address
 // that it resolves to.
 func TestOnlyPublicAddresses(t *testing.T) {
 	t.Parallel()

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// beanstalkdPort is never asked, whoever listens there: a request of HTTP can be
-// written so that beanstalkd, which asks nobody for a password, takes it for commands.
+// beanstalkdPort is never asked, whatever listens there: a request of HTTP can be
+// written so that beanstalkd, which wants no password, takes it for commands.
 const beanstalkdPort = 11300
 
 // lookupTimeout bounds how long a name is looked up that a decision depends on.
@@ -49,7 +49,7 @@ func reservedOf(cfg Config) []reserved {
 }
 
 // checkReserved refuses a server that is never asked. Its name is looked up each
-// time, for it may have moved.
+// time, because the server may have moved.
 func (g *guard) checkReserved(ctx context.Context, to netip.AddrPort) error {
 	if to.Port() == beanstalkdPort {
 		return &refusal{why: portRefused}

@@ -183,7 +183,7 @@ func TestTheEndOfItsContextEndsACheck(t *testing.T) {
 	}
 }
 
-// TestACheckTakesLittleMemory is not parallel, for it counts what is allocated.
+// TestACheckTakesLittleMemory is not parallel, because it counts what is allocated.
 func TestACheckTakesLittleMemory(t *testing.T) {
 	s := compile(t, `{"items":{"type":"integer","minimum":0,"multipleOf":1,"enum":[0,1]},"minItems":1}`)
 	value := []byte(zeros(1 << 20))

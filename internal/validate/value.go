@@ -122,8 +122,8 @@ func (r *run) unquote(i int) (content []byte, end int) {
 
 // fingerprint is the same for equal values, whatever the order of members and
 // the way in which numbers and strings are written. That others have the same is
-// less likely than a fault of the memory, also where somebody tries, for the
-// seeds are not known.
+// less likely than a fault of the memory, also where somebody tries, because
+// the seeds are not known.
 type fingerprint [2]uint64
 
 var seeds [int(object) + 1][2]maphash.Seed
