@@ -133,8 +133,8 @@ type Server struct {
 	// Memory of the server's process in bytes; 0 where it is not on this machine.
 	Memory   int64 `json:"memory_bytes,omitzero"`
 	Draining bool  `json:"draining,omitempty"`
-	// Untaken counts documents on the common inbox where no node takes from it.
-	Untaken int64 `json:"untaken,omitzero"`
+	// UnreadInbox counts documents on the common inbox where no node takes from it.
+	UnreadInbox int64 `json:"unread_inbox,omitzero"`
 	// Shared are inboxes from which nodes of other ledgers take documents, too.
 	Shared []SharedInbox `json:"shared,omitempty"`
 	// Paused are tubes from which the server gives out nothing, for somebody has

@@ -172,10 +172,10 @@ func judgeServers(o jobs.Overview) []jobs.Finding {
 			list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: fmt.Sprintf("%s gives out no %s until %s: somebody has paused the tube %s. The nodes resume it",
 				at, what, t.Until.UTC().Format(time.RFC3339), show(t.Tube, maxSharedRunes))})
 		}
-		if s.Untaken > 0 {
+		if s.UnreadInbox > 0 {
 			list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: fmt.Sprintf(
 				"%s has %s on the common inbox, from which no node takes: put them on the inbox of a node, or set RUNNERBEAN_INBOX=shared",
-				at, count(s.Untaken, "document", "documents"))})
+				at, count(s.UnreadInbox, "document", "documents"))})
 		}
 		for _, shared := range s.Shared {
 			list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: show(shared.Text, maxSharedRunes)})

@@ -105,8 +105,8 @@ func TestJudge(t *testing.T) {
 			}, jobs.LevelWarn,
 			"beanstalkd at 127.0.0.1:11300 gives out no jobs of cat until 2026-11-22T12:00:00Z: somebody has paused the tube r/run/x/cat. The nodes resume it. And 1 more fault.", "",
 		},
-		"untaken documents": {
-			func(o *jobs.Overview) { o.Servers[0].Untaken = 2 }, jobs.LevelWarn,
+		"documents on an inbox that is not read": {
+			func(o *jobs.Overview) { o.Servers[0].UnreadInbox = 2 }, jobs.LevelWarn,
 			"beanstalkd at 127.0.0.1:11300 has 2 documents on the common inbox, from which no node takes: put them on the inbox of a node, or set RUNNERBEAN_INBOX=shared.", "",
 		},
 		"shared inbox": {

@@ -19,8 +19,8 @@ func checkTubes(ctx context.Context, set settings, producer *queue.Producer, add
 	if err != nil {
 		return []finding{{check, "warning", err.Error(), "run doctor as the user of the node"}}
 	}
-	own := dispatch.Taker{Inbox: set.Inbox, Ledger: id, Node: set.Node}
-	others, err := dispatch.Takers(ctx, producer, addr, set.Prefix)
+	own := dispatch.InboxReader{Inbox: set.Inbox, Ledger: id, Node: set.Node}
+	others, err := dispatch.InboxReaders(ctx, producer, addr, set.Prefix)
 	if err != nil {
 		return []finding{{check, "warning", err.Error(), ""}}
 	}
@@ -29,10 +29,10 @@ func checkTubes(ctx context.Context, set settings, producer *queue.Producer, add
 		detail, do, _ := strings.Cut(shared.Text, "; ")
 		findings = append(findings, finding{check, "warning", clean(detail), do})
 	}
-	untaken, err := dispatch.Untaken(ctx, producer, addr, set.Prefix)
-	if err == nil && untaken > 0 && set.Inbox == dispatch.InboxNode {
+	unread, err := dispatch.UnreadInbox(ctx, producer, addr, set.Prefix)
+	if err == nil && unread > 0 && set.Inbox == dispatch.InboxNode {
 		findings = append(findings, finding{
-			check, "warning", fmt.Sprintf("%d documents on the common inbox %s on %s, from which no node takes", untaken, queue.InboxTube(set.Prefix), addr),
+			check, "warning", fmt.Sprintf("%d documents on the common inbox %s on %s, from which no node takes", unread, queue.InboxTube(set.Prefix), addr),
 			"put them on the inbox of a node, or set RUNNERBEAN_INBOX=shared",
 		})
 	}

@@ -176,8 +176,8 @@ func (n *node) openParts(context.Context) error {
 	return err
 }
 
-// noneBelowZero is a time of which none is meant by 0, for a field whose zero
-// value is its default.
+// noneBelowZero returns -1 for 0: the worker takes 0 for its default and a
+// negative time for none.
 func noneBelowZero(d time.Duration) time.Duration {
 	if d == 0 {
 		return -1
@@ -330,8 +330,8 @@ func (n *node) run(stop, kill context.Context) error {
 
 // watchDisk returns an error when the disk has failed the ledger or the store,
 // which nothing but opening them again can mend: the node ends, and its service
-// manager starts it again. What runs is interrupted, for its end could not be
-// recorded.
+// manager starts it again. What runs is interrupted because its end could not
+// be recorded.
 func (n *node) watchDisk(ctx context.Context) error {
 	select {
 	case <-ctx.Done():

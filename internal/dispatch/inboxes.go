@@ -19,8 +19,8 @@ const (
 	InboxNode = "node"
 )
 
-// maxTakers is how many nodes of other ledgers one look asks about.
-const maxTakers = 200
+// maxReaders is how many nodes of other ledgers one look asks about.
+const maxReaders = 200
 
 // inboxes are the tubes that this node takes documents from. The last one gets
 // none: that somebody watches it tells others who takes from here.
@@ -29,59 +29,59 @@ func (d *Dispatcher) inboxes() []string {
 	if d.cfg.Node == "" {
 		return []string{common}
 	}
-	own := []string{common + "/" + d.cfg.Node, d.taker().tube(d.cfg.Prefix)}
+	own := []string{common + "/" + d.cfg.Node, d.inboxReader().tube(d.cfg.Prefix)}
 	if d.cfg.Inbox == InboxNode {
 		return own
 	}
 	return append([]string{common}, own...)
 }
 
-func (d *Dispatcher) taker() Taker {
-	return Taker{Inbox: d.cfg.Inbox, Ledger: d.cfg.Ledger.ID(), Node: d.cfg.Node}
+func (d *Dispatcher) inboxReader() InboxReader {
+	return InboxReader{Inbox: d.cfg.Inbox, Ledger: d.cfg.Ledger.ID(), Node: d.cfg.Node}
 }
 
-// Taker is a node that takes documents from inboxes, of whatever ledger.
-type Taker struct {
+// InboxReader is a node that takes documents from inboxes, of whatever ledger.
+type InboxReader struct {
 	Inbox  string // InboxShared or InboxNode
 	Ledger string
 	Node   string
 }
 
-// intake is what the names of the tubes begin with that tell of takers.
+// intake is what the names of the tubes begin with that tell of readers.
 func intake(prefix string) string { return prefix + "/intake/" }
 
-func (t Taker) tube(prefix string) string {
+func (t InboxReader) tube(prefix string) string {
 	return intake(prefix) + t.Inbox + "/" + t.Ledger + "/" + t.Node
 }
 
-func takerOf(prefix, tube string) (t Taker, ok bool) {
+func readerOf(prefix, tube string) (t InboxReader, ok bool) {
 	rest, ok := strings.CutPrefix(tube, intake(prefix))
 	parts := strings.SplitN(rest, "/", 3)
 	if !ok || len(parts) < 3 {
 		return t, false
 	}
-	t = Taker{Inbox: parts[0], Ledger: parts[1], Node: parts[2]}
+	t = InboxReader{Inbox: parts[0], Ledger: parts[1], Node: parts[2]}
 	return t, (t.Inbox == InboxShared || t.Inbox == InboxNode) && t.Ledger != "" && t.Node != ""
 }
 
-// Takers lists the nodes that take from inboxes on a server now, of all ledgers.
-func Takers(ctx context.Context, p *queue.Producer, addr, prefix string) ([]Taker, error) {
+// InboxReaders lists the nodes that take from inboxes on a server now, of all ledgers.
+func InboxReaders(ctx context.Context, p *queue.Producer, addr, prefix string) ([]InboxReader, error) {
 	tubes, err := p.Tubes(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
-	return takersAmong(ctx, p, addr, prefix, tubes)
+	return readersAmong(ctx, p, addr, prefix, tubes)
 }
 
-func takersAmong(ctx context.Context, p *queue.Producer, addr, prefix string, tubes []string) (list []Taker, err error) {
+func readersAmong(ctx context.Context, p *queue.Producer, addr, prefix string, tubes []string) (list []InboxReader, err error) {
 	slices.Sort(tubes)
 	asked := 0
 	for _, tube := range tubes {
-		t, ok := takerOf(prefix, tube)
+		t, ok := readerOf(prefix, tube)
 		if !ok {
 			continue
 		}
-		if asked++; asked > maxTakers {
+		if asked++; asked > maxReaders {
 			break
 		}
 		stats, err := p.TubeStats(ctx, addr, tube)
@@ -95,9 +95,9 @@ func takersAmong(ctx context.Context, p *queue.Producer, addr, prefix string, tu
 	return list, nil
 }
 
-// Untaken is how many documents are on the common inbox of a server, if no node
+// UnreadInbox is how many documents are on the common inbox of a server, if no node
 // takes from it.
-func Untaken(ctx context.Context, p *queue.Producer, addr, prefix string) (int64, error) {
+func UnreadInbox(ctx context.Context, p *queue.Producer, addr, prefix string) (int64, error) {
 	stats, err := p.TubeStats(ctx, addr, queue.InboxTube(prefix))
 	if err != nil || stats["current-watching"] != "0" {
 		return 0, err
@@ -107,11 +107,11 @@ func Untaken(ctx context.Context, p *queue.Producer, addr, prefix string) (int64
 
 // Sharing is what a node has to know of nodes of other ledgers that take from
 // the same inboxes of a server.
-func Sharing(addr, prefix string, own Taker, takers []Taker) (list []jobs.SharedInbox) {
+func Sharing(addr, prefix string, own InboxReader, readers []InboxReader) (list []jobs.SharedInbox) {
 	common := queue.InboxTube(prefix)
-	others := slices.DeleteFunc(slices.Clone(takers), func(t Taker) bool { return t.Ledger == own.Ledger })
-	all := slices.DeleteFunc(slices.Clone(others), func(t Taker) bool { return own.Inbox == InboxNode || t.Inbox == InboxNode })
-	twins := slices.DeleteFunc(slices.Clone(others), func(t Taker) bool { return t.Node != own.Node })
+	others := slices.DeleteFunc(slices.Clone(readers), func(t InboxReader) bool { return t.Ledger == own.Ledger })
+	all := slices.DeleteFunc(slices.Clone(others), func(t InboxReader) bool { return own.Inbox == InboxNode || t.Inbox == InboxNode })
+	twins := slices.DeleteFunc(slices.Clone(others), func(t InboxReader) bool { return t.Node != own.Node })
 	if len(all) > 0 {
 		list = append(list, sharedInbox(addr, common, all, "put documents on the inboxes of the nodes, "+common+
 			"/NODE, and set RUNNERBEAN_INBOX=node, or give each system a RUNNERBEAN_PREFIX of its own, or have the nodes share one ledger"))
@@ -122,7 +122,7 @@ func Sharing(addr, prefix string, own Taker, takers []Taker) (list []jobs.Shared
 	return list
 }
 
-func sharedInbox(addr, tube string, others []Taker, do string) jobs.SharedInbox {
+func sharedInbox(addr, tube string, others []InboxReader, do string) jobs.SharedInbox {
 	var nodes, ledgers []string
 	for _, t := range others {
 		nodes, ledgers = append(nodes, t.Node), append(ledgers, t.Ledger)
@@ -142,16 +142,16 @@ func sharedInbox(addr, tube string, others []Taker, do string) jobs.SharedInbox 
 
 // copies are the nodes that have a ledger of our id which is not ours: ours knows
 // every node that works with it.
-func (d *Dispatcher) copies(ctx context.Context, takers []Taker) (names []string, err error) {
-	takers = slices.DeleteFunc(slices.Clone(takers), func(t Taker) bool { return t.Ledger != d.cfg.Ledger.ID() || t.Node == d.cfg.Node })
-	if len(takers) == 0 {
+func (d *Dispatcher) copies(ctx context.Context, readers []InboxReader) (names []string, err error) {
+	readers = slices.DeleteFunc(slices.Clone(readers), func(t InboxReader) bool { return t.Ledger != d.cfg.Ledger.ID() || t.Node == d.cfg.Node })
+	if len(readers) == 0 {
 		return nil, nil
 	}
 	nodes, err := d.cfg.Ledger.Nodes(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range takers {
+	for _, t := range readers {
 		if !slices.ContainsFunc(nodes, func(n ledger.Node) bool { return n.Name == t.Node }) {
 			names = append(names, t.Node)
 		}

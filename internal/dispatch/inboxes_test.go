@@ -46,8 +46,8 @@ func (f *fixture) surveyed(t *testing.T) []jobs.SharedInbox {
 func (f *fixture) takes(t *testing.T, n int) {
 	t.Helper()
 	waitFor(t, func() bool {
-		takers, err := Takers(t.Context(), f.producer, f.server.Addr, f.cfg.Prefix)
-		others := slices.DeleteFunc(takers, func(taker Taker) bool { return taker.Ledger == f.ledger.ID() })
+		readers, err := InboxReaders(t.Context(), f.producer, f.server.Addr, f.cfg.Prefix)
+		others := slices.DeleteFunc(readers, func(reader InboxReader) bool { return reader.Ledger == f.ledger.ID() })
 		return err == nil && len(others) == n
 	})
 }
@@ -126,8 +126,8 @@ func TestCopiedLedgerIsFound(t *testing.T) {
 		must(t, l.Register(t.Context(), ledger.Node{Name: node, Instance: jobs.NewID()}))
 		(&fixture{Dispatcher: d}).serve(t)
 		waitFor(t, func() bool {
-			takers, err := Takers(t.Context(), f.producer, f.server.Addr, f.cfg.Prefix)
-			return err == nil && slices.ContainsFunc(takers, func(taker Taker) bool { return taker.Node == node })
+			readers, err := InboxReaders(t.Context(), f.producer, f.server.Addr, f.cfg.Prefix)
+			return err == nil && slices.ContainsFunc(readers, func(reader InboxReader) bool { return reader.Node == node })
 		})
 	}
 	join(f.ledger, "n2")
@@ -155,11 +155,11 @@ func TestNodeInboxAlone(t *testing.T) {
 	if stats["current-jobs-ready"] != "1" {
 		t.Errorf("the common inbox: %v", stats)
 	}
-	if n := f.fresh(t)[0].Untaken; n != 1 {
+	if n := f.fresh(t)[0].UnreadInbox; n != 1 {
 		t.Errorf("%d documents are not taken", n)
 	}
 	f.beside(t, "n2", InboxShared).serve(t)
-	waitFor(t, func() bool { return f.fresh(t)[0].Untaken == 0 })
+	waitFor(t, func() bool { return f.fresh(t)[0].UnreadInbox == 0 })
 }
 
 func TestBadInbox(t *testing.T) {
@@ -176,13 +176,13 @@ func TestBadInbox(t *testing.T) {
 	}
 }
 
-func FuzzTakerOf(f *testing.F) {
+func FuzzReaderOf(f *testing.F) {
 	for _, seed := range []string{"p/intake/shared/abc/n1", "p/intake/node/abc/a/b", "p/intake/", "p/intake/node//", "x"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, tube string) {
-		if taker, ok := takerOf("p", tube); ok && taker.tube("p") != tube {
-			t.Errorf("%q becomes %+v", tube, taker)
+		if reader, ok := readerOf("p", tube); ok && reader.tube("p") != tube {
+			t.Errorf("%q becomes %+v", tube, reader)
 		}
 	})
 }

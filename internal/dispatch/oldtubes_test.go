@@ -89,7 +89,7 @@ func TestOldTubesHoldUpNothing(t *testing.T) {
 }
 
 // A tube with nothing of ours is left alone for a while.
-func TestOldTubesOfStrangersAreLeftAlone(t *testing.T) {
+func TestOldTubesOfOtherLedgersAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	o := oldTubes{Dispatcher: f.Dispatcher}

@@ -166,9 +166,9 @@ func (d *Dispatcher) count(ctx context.Context, s *jobs.Server, tubes []string) 
 	}
 	s.Paused = d.pauses.of(s.Addr)
 	if d.cfg.Inbox == InboxNode {
-		n, err := Untaken(ctx, d.producer, s.Addr, d.cfg.Prefix)
+		n, err := UnreadInbox(ctx, d.producer, s.Addr, d.cfg.Prefix)
 		d.warn(ctx, "cannot look at the common inbox", err)
-		s.Untaken = n
+		s.UnreadInbox = n
 	}
 	if s.Reserved > 0 {
 		s.Overdue = d.countOverdue(ctx, s)

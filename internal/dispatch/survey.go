@@ -34,13 +34,13 @@ func (s *survey) run(ctx context.Context, d *Dispatcher, living map[string]strin
 			continue
 		}
 		s.old.empty(ctx, addr, tubes)
-		takers, err := takersAmong(ctx, d.producer, addr, d.cfg.Prefix, tubes)
+		readers, err := readersAmong(ctx, d.producer, addr, d.cfg.Prefix, tubes)
 		if err != nil {
 			d.warn(ctx, "cannot ask beanstalkd who takes from the inbox", err)
 			continue
 		}
-		found := Sharing(addr, d.cfg.Prefix, d.taker(), takers)
-		copies, err := d.copies(ctx, takers)
+		found := Sharing(addr, d.cfg.Prefix, d.inboxReader(), readers)
+		copies, err := d.copies(ctx, readers)
 		d.warn(ctx, "cannot ask which nodes have this ledger", err)
 		if len(copies) > 0 {
 			found = append(found, copyOf(addr, d.runTube(""), copies))

@@ -4,10 +4,10 @@ import "fmt"
 
 const (
 	// checkpointFrames is how many pages of the log are brought into the file at
-	// once. It is twice SQLite's default, for the same pages change again and again;
-	// at four times the longest commit takes ten times as long.
+	// once. It is twice SQLite's default because the same pages change again and
+	// again; at four times the longest commit takes ten times as long.
 	checkpointFrames = 2000
-	// checkpointLook is after how many statements the length of the log is asked for.
+	// The log's length is read after every checkpointLook statements.
 	checkpointLook = 200
 )
 

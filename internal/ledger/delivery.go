@@ -15,8 +15,8 @@ import (
 // comes after a newer one.
 const KindDelivery = "delivery"
 
-// unread is the target of a job that was accepted before targets were written down.
-const unread = "?"
+// targetUnknown is the target of a job that was accepted before targets were written down.
+const targetUnknown = "?"
 
 var (
 	qTarget = newQuery("SELECT document FROM documents WHERE id = ?")
@@ -66,7 +66,7 @@ func (t *txn) deliver(e *end) {
 
 // writeDelivery writes one that was staged, unless the pool itself serves its URL.
 func (t *txn) writeDelivery(h *Hook) error {
-	if h.URL == unread {
+	if h.URL == targetUnknown {
 		var document []byte
 		if _, err := t.row(qTarget, []any{h.Job}, &document); err != nil {
 			return err

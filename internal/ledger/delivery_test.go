@@ -145,7 +145,7 @@ func TestNewestEndIsDeliveredLast(t *testing.T) {
 		"done":     func() error { return d.HookDone(t.Context(), first) },
 		"failed":   func() error { return d.HookFailed(t.Context(), first, d.clock.now().Add(time.Hour), "503", false) },
 		"given up": func() error { return d.HookFailed(t.Context(), first, time.Time{}, "403", true) },
-		"moot":     func() error { return d.HookMoot(t.Context(), first) },
+		"obsolete": func() error { return d.HookObsolete(t.Context(), first) },
 	} {
 		d.must(settle())
 		list := d.due(time.Minute)
@@ -183,7 +183,7 @@ func TestRetryForgetsTheFormerDelivery(t *testing.T) {
 	}
 }
 
-func TestMootDeliveryIsForgotten(t *testing.T) {
+func TestObsoleteDeliveryIsForgotten(t *testing.T) {
 	t.Parallel()
 	d := newDeliveryDesk(t)
 	id := d.add(at(farBase))
@@ -191,7 +191,7 @@ func TestMootDeliveryIsForgotten(t *testing.T) {
 	h := d.due(time.Minute)[0]
 	_, err := d.act(VerbRetry, id)
 	d.must(err)
-	d.must(d.HookMoot(t.Context(), h))
+	d.must(d.HookObsolete(t.Context(), h))
 	if v := d.delivery(id); v.State != "" {
 		t.Errorf("it stands as %+v", v)
 	}

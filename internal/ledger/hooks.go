@@ -146,10 +146,10 @@ func (l *Ledger) HookDone(ctx context.Context, h Hook) error {
 	})
 }
 
-// HookMoot forgets a delivery of a job that has been retried: its next end brings
+// HookObsolete forgets a delivery of a job that has been retried: its next end brings
 // another one.
-func (l *Ledger) HookMoot(ctx context.Context, h Hook) error {
-	return l.settleHook(ctx, "hook-moot", true, h, func(*txn) error { return nil })
+func (l *Ledger) HookObsolete(ctx context.Context, h Hook) error {
+	return l.settleHook(ctx, "hook-obsolete", true, h, func(*txn) error { return nil })
 }
 
 // HookFailed notes a try that has failed. The hook is due again at next, at most

@@ -70,8 +70,8 @@ type Config struct {
 	// Webhook is a URL that is told of the end of every job that comes to its end
 	// in this process. Default "": only those that documents name.
 	Webhook string
-	// BaseURL is what result URLs begin with that need no delivery, for this node
-	// serves them. Default "": nothing is delivered.
+	// BaseURL is what result URLs begin with that need no delivery because this
+	// node serves them. Default "": nothing is delivered.
 	BaseURL string
 }
 

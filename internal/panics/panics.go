@@ -17,8 +17,8 @@ const (
 
 // Error is a panic that was caught.
 type Error struct {
-	// What is the text of a runtime error; of anything else only its type, for it
-	// may hold data.
+	// What is the text of a runtime error; of anything else only its type,
+	// because it may hold data.
 	What string
 	// Stack has one line for each of the innermost functions, without arguments.
 	Stack string

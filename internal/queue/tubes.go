@@ -22,7 +22,7 @@ func (p *Producer) Tubes(ctx context.Context, addr string) (tubes []string, err 
 }
 
 // TubeStats returns the statistics of a tube on one of the servers. A tube
-// that does not exist, for it is empty and unused, has none and no error.
+// that does not exist, because it is empty and unused, has none and no error.
 func (p *Producer) TubeStats(ctx context.Context, addr, tube string) (stats map[string]string, err error) {
 	if err := ValidTube(tube); err != nil {
 		return nil, err

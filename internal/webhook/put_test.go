@@ -96,7 +96,7 @@ func TestPutEndsBeforeItsLease(t *testing.T) {
 			return nil, 0, ErrGoesOn
 		}
 	}, delivery("http://127.0.0.1:1/"))
-	wait(t, r.moot)
+	wait(t, r.obsolete)
 	r.stop()
 	if left <= 0 || left > maxPut {
 		t.Errorf("a try may take %s", left)
@@ -116,7 +116,7 @@ func TestPutOfAJobThatGoesOn(t *testing.T) {
 		c.Document = func(context.Context, string) (io.ReadCloser, int64, error) { return nil, 0, ErrGoesOn }
 	}, h)
 	select {
-	case <-r.moot:
+	case <-r.obsolete:
 	case <-r.ended:
 		t.Error("it is taken for delivered")
 	}

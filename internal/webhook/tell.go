@@ -62,7 +62,7 @@ func (d *Deliverer) tell(ctx context.Context, h Hook) (slow bool) {
 		d.note(h, d.cfg.Outbox.HookDone(settle, h))
 		return false
 	case errors.Is(err, ErrGoesOn):
-		d.note(h, d.cfg.Outbox.HookMoot(settle, h))
+		d.note(h, d.cfg.Outbox.HookObsolete(settle, h))
 		return false
 	case errors.Is(err, ErrNotYet):
 		d.later(settle, h, putOff)

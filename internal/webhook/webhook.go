@@ -45,8 +45,8 @@ type Outbox interface {
 	// DueHooks takes at most limit that are due; for the lease nobody else gets them.
 	DueHooks(ctx context.Context, owner string, limit int, lease time.Duration) ([]Hook, error)
 	HookDone(ctx context.Context, h Hook) error
-	// HookMoot forgets a delivery whose job goes on.
-	HookMoot(ctx context.Context, h Hook) error
+	// HookObsolete forgets a delivery whose job goes on.
+	HookObsolete(ctx context.Context, h Hook) error
 	// HookFailed puts one off until next, or gives it up with an event.
 	HookFailed(ctx context.Context, h Hook, next time.Time, message string, giveUp bool) error
 }

@@ -28,19 +28,19 @@ const (
 
 // outbox is one in memory.
 type outbox struct {
-	mu      sync.Mutex
-	hooks   map[string]Hook
-	next    map[string]time.Time
-	message map[string]string
-	ended   chan string // ids, as they are done or given up
-	failed  chan string
-	moot    chan string
+	mu       sync.Mutex
+	hooks    map[string]Hook
+	next     map[string]time.Time
+	message  map[string]string
+	ended    chan string // ids, as they are done or given up
+	failed   chan string
+	obsolete chan string
 }
 
 func newOutbox(hooks ...Hook) *outbox {
 	o := &outbox{
 		hooks: map[string]Hook{}, next: map[string]time.Time{}, message: map[string]string{},
-		ended: make(chan string, 1000), failed: make(chan string, 1000), moot: make(chan string, 1000),
+		ended: make(chan string, 1000), failed: make(chan string, 1000), obsolete: make(chan string, 1000),
 	}
 	for _, h := range hooks {
 		o.hooks[h.ID] = h
@@ -69,11 +69,11 @@ func (o *outbox) HookDone(_ context.Context, h Hook) error {
 	return nil
 }
 
-func (o *outbox) HookMoot(_ context.Context, h Hook) error {
+func (o *outbox) HookObsolete(_ context.Context, h Hook) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.hooks, h.ID)
-	o.moot <- h.ID
+	o.obsolete <- h.ID
 	return nil
 }
 
