@@ -83,7 +83,7 @@ func (g *group) terminate(now time.Time) {
 	g.meter.look(g.pid)
 	g.killAt = now.Add(g.spec.Grace)
 	g.signal(unix.SIGTERM)
-	g.thaw(now)
+	g.thaw()
 	g.signal(unix.SIGCONT)
 }
 

@@ -26,7 +26,7 @@ func (g *group) hold(now time.Time) {
 	case shut && g.pause.since.IsZero():
 		g.freeze(now)
 	case !shut && !g.pause.since.IsZero():
-		g.thaw(now)
+		g.thaw()
 	}
 }
 
@@ -40,12 +40,12 @@ func (g *group) freeze(now time.Time) {
 }
 
 // thaw lets the program go on, and puts off its deadlines by the time that it
-// stood still.
-func (g *group) thaw(now time.Time) {
+// stood still. Stopping it may have taken a while, so the clock is read anew.
+func (g *group) thaw() {
 	if g.pause.since.IsZero() {
 		return
 	}
-	d := now.Sub(g.pause.since)
+	d := time.Since(g.pause.since)
 	g.exit.Paused += d
 	if !g.deadline.IsZero() {
 		g.deadline = g.deadline.Add(d)
