@@ -183,6 +183,7 @@ func (b *Tab) Shoot(name string) {
 // Look sets the width of the window and the colour scheme.
 func (b *Tab) Look(width int64, scheme string) {
 	b.t.Helper()
+	b.Until(`document.readyState === 'complete'`) // the page stands before its styles do
 	b.Do(chromedp.EmulateViewport(width, 844))
 	_, err := chromedp.Call(b.Context, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
