@@ -326,14 +326,15 @@ func TestLimits(t *testing.T) {
 }
 
 // A program that waits for a descendant at work is not stalled, wherever that
-// one went: here to another session, and to us as its parent.
+// one went: here to another session, and to us as its parent. It works for longer
+// than the limit; the limit is long enough for a busy machine.
 func TestNotStalled(t *testing.T) {
 	t.Parallel()
-	const work = `(setsid sh -c 'i=0; while [ $i -lt 1500000 ]; do i=$((i+1)); done; echo done; kill $0' $$ &); sleep 60 & wait`
+	const work = `(setsid sh -c 'i=0; while [ $i -lt 6000000 ]; do i=$((i+1)); done; echo done; kill $0' $$ &); sleep 60 & wait`
 	bothWays(t, func(t *testing.T, uncaged bool) {
 		exit := run(t, Spec{
 			Path: "/bin/sh", Args: []string{"-c", work}, Env: []string{"PATH=/usr/bin:/bin"},
-			Stall: time.Second, uncaged: uncaged,
+			Stall: 4 * time.Second, uncaged: uncaged,
 		})
 		if exit.Stalled || exit.Signal != syscall.SIGTERM || string(exit.Stdout) != "done\n" {
 			t.Errorf("%+v", exit)
