@@ -170,14 +170,15 @@ func (p *Publisher) apply(c echo.Context, v verb, s selection) (jobs.Selected, e
 		return answer, err
 	}
 	if s.ids != nil {
-		return answer, p.applyNamed(c, v, s, &answer)
+		err := p.applyNamed(c, v, s, &answer) // first, so that the answer returned is the one it fills in
+		return answer, err
 	}
 	limit, wanted := s.filter.Limit, 0
 	for answer.Matched == wanted && wanted < limit { // a piece is short at the end, or where enough was looked at
 		s.filter.Limit = min(limit-wanted, actBatch)
 		wanted += s.filter.Limit
 		next, err := p.applyPiece(c, v, s, &answer)
-		if err != nil && answer.Matched > 0 {
+		if err != nil && answer.Matched > 0 && !s.dryRun {
 			p.log.Error("a selection was applied in part", "verb", v.name, "done", answer.Done, "err", err)
 			answer.Stopped = partDone
 			return answer, nil
