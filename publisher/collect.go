@@ -173,7 +173,8 @@ func (p *Publisher) readProgram(ctx context.Context, name string, back lookback)
 		return jobs.ProgramDetails{}, noProgram(name)
 	}
 	d := jobs.ProgramDetails{Program: list.Programs[i], Queue: jobs.ProgramQueue{Program: name}}
-	return d, p.addProgramActivity(ctx, &d, back)
+	err = p.addProgramActivity(ctx, &d, back)
+	return d, err
 }
 
 // eventPage lists what was done, newest first.

@@ -94,13 +94,15 @@ func (f drainFlags) run(ctx context.Context, a *app, args []string) error {
 func (f drainFlags) send(ctx context.Context, c *client, node string) (drains jobs.Drains, err error) {
 	if f.off {
 		query := url.Values{"node": {node}}
-		return drains, c.call(ctx, http.MethodDelete, "/api/v1/drain?"+query.Encode(), nil, &drains)
+		err := c.call(ctx, http.MethodDelete, "/api/v1/drain?"+query.Encode(), nil, &drains)
+		return drains, err
 	}
 	body, err := json.Marshal(map[string]string{"node": node, "reason": f.reason})
 	if err != nil {
 		return drains, err
 	}
-	return drains, c.post(ctx, "/api/v1/drain", body, &drains)
+	err = c.post(ctx, "/api/v1/drain", body, &drains)
+	return drains, err
 }
 
 // text says what is so now and how to undo it.

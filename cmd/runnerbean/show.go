@@ -44,7 +44,8 @@ func details(ctx context.Context, arg string) (jobs.Details, error) {
 		return jobs.Details{}, err
 	}
 	var d jobs.Details
-	return d, c.get(ctx, "/api/v1/jobs/"+id, &d)
+	err = c.get(ctx, "/api/v1/jobs/"+id, &d)
+	return d, err
 }
 
 func printDetails(out io.Writer, d jobs.Details) error {
