@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/access"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -47,8 +48,8 @@ func TestSubmitterSubmitsReadsAndCancelsItsOwnJobsOnly(t *testing.T) {
 		t.Fatalf("%d %s", r.StatusCode, bodyOf(t, r))
 	}
 	id := decodeAs[jobs.Result](t, r).ID
-	d := decodeAs[jobs.Details](t, b.get("/api/v1/jobs/"+id, shop.bearer()))
-	if d.Status.ID != id || !slices.ContainsFunc(d.Events, func(e jobs.Event) bool { return e.Kind == ledger.KindAccepted && e.By == "shop" }) {
+	d := decodeAs[api.Details](t, b.get("/api/v1/jobs/"+id, shop.bearer()))
+	if d.Status.ID != id || !slices.ContainsFunc(d.Events, func(e api.Event) bool { return e.Kind == ledger.KindAccepted && e.By == "shop" }) {
 		t.Errorf("no event says that shop has submitted the job: %+v", d.Events)
 	}
 	for _, test := range []struct {
@@ -240,7 +241,7 @@ func TestSelectionThatStopsHalfWayLeadsToTheRest(t *testing.T) {
 		b.queued("")
 	}
 	const key = "Idempotency-Key: half"
-	first := decodeAs[jobs.Selected](t, b.ask("POST", "/api/v1/jobs/cancel", `{"all":true,"limit":1000}`, jsonBody, key))
+	first := decodeAs[api.Selected](t, b.ask("POST", "/api/v1/jobs/cancel", `{"all":true,"limit":1000}`, jsonBody, key))
 	if first.Done == 0 || first.Done > actBatch || first.Stopped == "" || first.Next == "" {
 		t.Fatalf("%+v; want a part, why it stopped, and a cursor", first)
 	}
@@ -248,7 +249,7 @@ func TestSelectionThatStopsHalfWayLeadsToTheRest(t *testing.T) {
 	if again.Header.Get("Idempotency-Replayed") != "true" {
 		t.Error("a part that is done is done again under the same key")
 	}
-	rest := decodeAs[jobs.Selected](t, b.ask("POST", "/api/v1/jobs/cancel", fmt.Sprintf(`{"all":true,"limit":1000,"cursor":%q}`, first.Next), jsonBody))
+	rest := decodeAs[api.Selected](t, b.ask("POST", "/api/v1/jobs/cancel", fmt.Sprintf(`{"all":true,"limit":1000,"cursor":%q}`, first.Next), jsonBody))
 	if left := b.statesOf()[jobs.Queued]; left != 0 || rest.Done == 0 {
 		t.Errorf("%d jobs are queued still; the second call did %+v", left, rest)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -135,13 +136,13 @@ func (p *Publisher) getJobs(c echo.Context) error {
 	return sendJSON(c, http.StatusOK, page)
 }
 
-func (p *Publisher) list(ctx context.Context, filter ledger.Filter) (jobs.Page, error) {
+func (p *Publisher) list(ctx context.Context, filter ledger.Filter) (api.Page, error) {
 	found, err := p.cfg.Ledger.List(ctx, filter)
 	if err != nil {
-		return jobs.Page{}, err
+		return api.Page{}, err
 	}
 	now := time.Now()
-	page := jobs.Page{Jobs: make([]jobs.Result, 0, len(found.Jobs)), Next: found.Next, Back: found.Back}
+	page := api.Page{Jobs: make([]jobs.Result, 0, len(found.Jobs)), Next: found.Next, Back: found.Back}
 	for _, rec := range found.Jobs {
 		r := summary(rec, now)
 		if r.Error != nil {
@@ -172,10 +173,10 @@ func (p *Publisher) getJob(c echo.Context) error {
 	return sendTagged(c, changePart(details.Updated), details, timeless)
 }
 
-func attemptsOf(list []ledger.Attempt) []jobs.Attempt {
-	out := make([]jobs.Attempt, 0, len(list))
+func attemptsOf(list []ledger.Attempt) []api.Attempt {
+	out := make([]api.Attempt, 0, len(list))
 	for _, a := range list {
-		attempt := jobs.Attempt{
+		attempt := api.Attempt{
 			Number: a.Number, Node: a.Node, ProgramSHA256: a.ProgramSHA256, Started: a.Started,
 			Finished: a.Finished, Outcome: a.Outcome, Message: a.Message, Signal: a.Signal,
 			CPUSeconds: a.CPU.Seconds(), MaxRSS: a.MaxRSS, Quarantine: a.Quarantined,
@@ -188,10 +189,10 @@ func attemptsOf(list []ledger.Attempt) []jobs.Attempt {
 	return out
 }
 
-func eventsOf(list []ledger.Event) []jobs.Event {
-	out := make([]jobs.Event, 0, len(list))
+func eventsOf(list []ledger.Event) []api.Event {
+	out := make([]api.Event, 0, len(list))
 	for _, e := range list {
-		out = append(out, jobs.Event{ID: e.ID, At: e.At, Kind: e.Kind, Job: e.Job, Node: e.Node, By: e.By, Message: e.Message})
+		out = append(out, api.Event{ID: e.ID, At: e.At, Kind: e.Kind, Job: e.Job, Node: e.Node, By: e.By, Message: e.Message})
 	}
 	return out
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -18,7 +19,7 @@ import (
 func TestOverview(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(c *Config) {
-		c.Servers = func(context.Context) []jobs.Server { return []jobs.Server{{Addr: "127.0.0.1:11300", OK: true}} }
+		c.Servers = func(context.Context) []api.Server { return []api.Server{{Addr: "127.0.0.1:11300", OK: true}} }
 	})
 	b.register(2)
 	b.failed()
@@ -31,7 +32,7 @@ func TestOverview(t *testing.T) {
 	b.running(silent)
 	b.queued("")
 	r := b.get("/api/v1/overview?range=24h")
-	o := decodeAs[jobs.Overview](t, r)
+	o := decodeAs[api.Overview](t, r)
 	if r.StatusCode != 200 || o.Window.Name != "24h" || o.Node != testNode || o.Slots != 2 || o.Busy != 4 || len(o.Nodes) != 1 || len(o.Servers) != 1 {
 		t.Errorf("%d %+v", r.StatusCode, o)
 	}
@@ -45,7 +46,7 @@ func TestOverview(t *testing.T) {
 	if !slices.Equal(order, []float64{0.9, 0.5, 0.1}) || o.Running[3].ID != silent {
 		t.Errorf("the running jobs come as %v", order)
 	}
-	if again := decodeAs[jobs.Overview](t, b.get("/api/v1/overview?range=24h")); !again.At.Equal(o.At) {
+	if again := decodeAs[api.Overview](t, b.get("/api/v1/overview?range=24h")); !again.At.Equal(o.At) {
 		t.Error("it was read twice in a second")
 	}
 }
@@ -158,7 +159,7 @@ func TestNodeByName(t *testing.T) {
 	}
 	r := b.get("/api/v1/nodes/" + url.PathEscape(odd))
 	tag := r.Header.Get("ETag")
-	if n := decodeAs[jobs.Node](t, r); r.StatusCode != 200 || n.Name != odd || n.Slots != 3 || tag == "" {
+	if n := decodeAs[api.Node](t, r); r.StatusCode != 200 || n.Name != odd || n.Slots != 3 || tag == "" {
 		t.Errorf("%d %+v", r.StatusCode, n)
 	}
 	if r := b.get("/api/v1/nodes/"+url.PathEscape(odd), "If-None-Match: "+tag); r.StatusCode != http.StatusNotModified {

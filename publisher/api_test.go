@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -124,7 +125,7 @@ func TestListJobs(t *testing.T) {
 	var listed []string
 	cursor := ""
 	for range 10 {
-		page := decodeAs[jobs.Page](t, b.get("/api/v1/jobs?state=queued&label=meter%3D42&limit=2"+cursor))
+		page := decodeAs[api.Page](t, b.get("/api/v1/jobs?state=queued&label=meter%3D42&limit=2"+cursor))
 		for _, r := range page.Jobs {
 			listed = append(listed, r.ID)
 		}
@@ -136,7 +137,7 @@ func TestListJobs(t *testing.T) {
 	if !slices.Equal(listed, ids) {
 		t.Errorf("got %v, want %v", listed, ids)
 	}
-	page := decodeAs[jobs.Page](t, b.get("/api/v1/jobs?state=failed"))
+	page := decodeAs[api.Page](t, b.get("/api/v1/jobs?state=failed"))
 	if len(page.Jobs) != 1 || page.Jobs[0].ID != failed || page.Jobs[0].Error == nil || page.Jobs[0].Error.LogTail != "" {
 		t.Errorf("got %+v", page)
 	}
@@ -149,7 +150,7 @@ func TestJobDetails(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	id := b.failed()
-	d := decodeAs[jobs.Details](t, b.get("/api/v1/jobs/"+id))
+	d := decodeAs[api.Details](t, b.get("/api/v1/jobs/"+id))
 	if d.Job.ID != id || d.Job.Program != testProgram || d.Status.State != jobs.Failed || len(d.Events) == 0 {
 		t.Errorf("got %+v", d)
 	}
@@ -158,7 +159,7 @@ func TestJobDetails(t *testing.T) {
 	}
 	running := b.queued("")
 	b.running(running)
-	if d := decodeAs[jobs.Details](t, b.get("/api/v1/jobs/"+running)); len(d.Attempts) != 1 || d.Attempts[0].ExitCode != nil {
+	if d := decodeAs[api.Details](t, b.get("/api/v1/jobs/"+running)); len(d.Attempts) != 1 || d.Attempts[0].ExitCode != nil {
 		t.Errorf("attempts of a running job: %+v", d.Attempts)
 	}
 }
@@ -173,14 +174,14 @@ func TestNodesAndPrograms(t *testing.T) {
 		t.Errorf("no programs are %s", body)
 	}
 	b.register(3)
-	nodes := decodeAs[jobs.Nodes](t, b.get("/api/v1/nodes")).Nodes
+	nodes := decodeAs[api.Nodes](t, b.get("/api/v1/nodes")).Nodes
 	if len(nodes) != 1 || !nodes[0].Alive || nodes[0].Slots != 3 || !slices.Equal(nodes[0].Programs, []string{testProgram}) {
 		t.Errorf("got %+v", nodes)
 	}
 	if err := b.ledger.Leave(t.Context(), testInstance); err != nil {
 		t.Fatal(err)
 	}
-	if nodes := decodeAs[jobs.Nodes](t, b.get("/api/v1/nodes")).Nodes; len(nodes) != 1 || nodes[0].Alive {
+	if nodes := decodeAs[api.Nodes](t, b.get("/api/v1/nodes")).Nodes; len(nodes) != 1 || nodes[0].Alive {
 		t.Errorf("after it left: %+v", nodes)
 	}
 	programs := decodeAs[struct{ Programs []ledger.Program }](t, b.get("/api/v1/programs")).Programs

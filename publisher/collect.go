@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // nowAge is how old what is shown as now may be.
@@ -16,13 +16,13 @@ const nowAge = time.Second
 
 // collected is what pages, API and streams share of a moment.
 type collected struct {
-	overviews readings[jobs.Overview]
-	verdicts  readings[jobs.Verdict]
+	overviews readings[api.Overview]
+	verdicts  readings[api.Verdict]
 	bodies    readings[[]byte] // of overviews
-	nodes     readings[[]jobs.Node]
-	servers   readings[[]jobs.Server]
-	programs  readings[jobs.Programs]
-	details   readings[jobs.ProgramDetails]
+	nodes     readings[[]api.Node]
+	servers   readings[[]api.Server]
+	programs  readings[api.Programs]
+	details   readings[api.ProgramDetails]
 }
 
 // forget makes the next reading of everything a new one: somebody has changed
@@ -39,22 +39,22 @@ func (c *collected) forget() {
 // nodesNow lists every life of every node as of a second ago, by name, the
 // newest life first. The processes are left out: nodeNow has them. The answer
 // is shared and must not be changed.
-func (p *Publisher) nodesNow(ctx context.Context) ([]jobs.Node, error) {
+func (p *Publisher) nodesNow(ctx context.Context) ([]api.Node, error) {
 	return p.collected.nodes.get(ctx, "", nowAge, p.readNodes)
 }
 
 // readNodes is nodesNow as of now.
-func (p *Publisher) readNodes(ctx context.Context) ([]jobs.Node, error) {
+func (p *Publisher) readNodes(ctx context.Context) ([]api.Node, error) {
 	list, err := p.readNodesWhole(ctx)
 	for i := range list {
 		if v := list[i].Vitals; v != nil {
-			v.Processes = []jobs.Process{}
+			v.Processes = []api.Process{}
 		}
 	}
 	return list, err
 }
 
-func (p *Publisher) readNodesWhole(ctx context.Context) ([]jobs.Node, error) {
+func (p *Publisher) readNodesWhole(ctx context.Context) ([]api.Node, error) {
 	found, err := p.cfg.Ledger.Nodes(ctx)
 	if err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func (p *Publisher) readNodesWhole(ctx context.Context) ([]jobs.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	nodes := make([]jobs.Node, 0, len(found))
+	nodes := make([]api.Node, 0, len(found))
 	for _, n := range found {
 		nodes = append(nodes, nodeOf(n, drained(drains, n.Name), running[n.Instance], controls[n.Name]))
 	}
@@ -80,21 +80,21 @@ func (p *Publisher) readNodesWhole(ctx context.Context) ([]jobs.Node, error) {
 
 // nodeNow is the newest life of a node as of now, with its processes. A name
 // that no node has had is a problem.
-func (p *Publisher) nodeNow(ctx context.Context, name string) (jobs.Node, error) {
+func (p *Publisher) nodeNow(ctx context.Context, name string) (api.Node, error) {
 	list, err := p.readNodesWhole(ctx)
 	if err != nil {
-		return jobs.Node{}, err
+		return api.Node{}, err
 	}
-	i := slices.IndexFunc(list, func(n jobs.Node) bool { return n.Name == name })
+	i := slices.IndexFunc(list, func(n api.Node) bool { return n.Name == name })
 	if i < 0 {
-		return jobs.Node{}, problem(http.StatusNotFound, fmt.Sprintf("no node is named %q", shorten(name)))
+		return api.Node{}, problem(http.StatusNotFound, fmt.Sprintf("no node is named %q", shorten(name)))
 	}
 	return list[i], nil
 }
 
 // serversNow is how beanstalkd does, as of a few seconds ago.
-func (p *Publisher) serversNow(ctx context.Context) []jobs.Server {
-	list, _ := p.collected.servers.get(ctx, "", 3*time.Second, func(ctx context.Context) ([]jobs.Server, error) {
+func (p *Publisher) serversNow(ctx context.Context) []api.Server {
+	list, _ := p.collected.servers.get(ctx, "", 3*time.Second, func(ctx context.Context) ([]api.Server, error) {
 		return p.cfg.Servers(ctx), nil
 	})
 	return list
@@ -102,12 +102,12 @@ func (p *Publisher) serversNow(ctx context.Context) []jobs.Server {
 
 // programsNow lists every program that a node has announced at some time. The
 // answer is shared and must not be changed.
-func (p *Publisher) programsNow(ctx context.Context) (jobs.Programs, error) {
+func (p *Publisher) programsNow(ctx context.Context) (api.Programs, error) {
 	return p.collected.programs.get(ctx, "", nowAge, p.readPrograms)
 }
 
-func (p *Publisher) readPrograms(ctx context.Context) (jobs.Programs, error) {
-	list := jobs.Programs{Programs: []jobs.Program{}}
+func (p *Publisher) readPrograms(ctx context.Context) (api.Programs, error) {
+	list := api.Programs{Programs: []api.Program{}}
 	found, err := p.cfg.Ledger.Programs(ctx)
 	if err != nil {
 		return list, err
@@ -122,10 +122,10 @@ func (p *Publisher) readPrograms(ctx context.Context) (jobs.Programs, error) {
 	return list, p.addProgramCounts(ctx, list.Programs)
 }
 
-func programOf(program ledger.Program, nodes []jobs.Node) jobs.Program {
-	shown := jobs.Program{
+func programOf(program ledger.Program, nodes []api.Node) api.Program {
+	shown := api.Program{
 		Name: program.Name, Description: program.Description, SHA256: program.SHA256,
-		Nodes: []jobs.InstalledOn{},
+		Nodes: []api.InstalledOn{},
 	}
 	if len(program.Input) > 0 {
 		shown.Input = program.Input
@@ -135,26 +135,26 @@ func programOf(program ledger.Program, nodes []jobs.Node) jobs.Program {
 	}
 	for _, n := range nodes {
 		if i := installedAt(n, program.Name); n.Alive && i >= 0 {
-			shown.Nodes = append(shown.Nodes, jobs.InstalledOn{Node: n.Name, SHA256: n.Installed[i].SHA256, Problem: n.Installed[i].Problem})
+			shown.Nodes = append(shown.Nodes, api.InstalledOn{Node: n.Name, SHA256: n.Installed[i].SHA256, Problem: n.Installed[i].Problem})
 		}
 	}
 	return shown
 }
 
-func installedAt(n jobs.Node, program string) int {
-	return slices.IndexFunc(n.Installed, func(i jobs.Installed) bool { return i.Name == program })
+func installedAt(n api.Node, program string) int {
+	return slices.IndexFunc(n.Installed, func(i api.Installed) bool { return i.Name == program })
 }
 
 // program tells all about one program in a window of time.
-func (p *Publisher) program(ctx context.Context, name, window string) (jobs.ProgramDetails, error) {
+func (p *Publisher) program(ctx context.Context, name, window string) (api.ProgramDetails, error) {
 	if !programName.MatchString(name) {
-		return jobs.ProgramDetails{}, noProgram(name)
+		return api.ProgramDetails{}, noProgram(name)
 	}
 	back, ok := lookbackOf(window)
 	if !ok {
-		return jobs.ProgramDetails{}, badParameter("range", badRange)
+		return api.ProgramDetails{}, badParameter("range", badRange)
 	}
-	return p.collected.details.get(ctx, name+" "+window, back.age, func(ctx context.Context) (jobs.ProgramDetails, error) {
+	return p.collected.details.get(ctx, name+" "+window, back.age, func(ctx context.Context) (api.ProgramDetails, error) {
 		return p.readProgram(ctx, name, back)
 	})
 }
@@ -163,22 +163,22 @@ func noProgram(name string) error {
 	return problem(http.StatusNotFound, fmt.Sprintf("no node has ever had a program %q; GET /api/v1/programs lists those that are known", shorten(name)))
 }
 
-func (p *Publisher) readProgram(ctx context.Context, name string, back lookback) (jobs.ProgramDetails, error) {
+func (p *Publisher) readProgram(ctx context.Context, name string, back lookback) (api.ProgramDetails, error) {
 	list, err := p.programsNow(ctx)
 	if err != nil {
-		return jobs.ProgramDetails{}, err
+		return api.ProgramDetails{}, err
 	}
-	i := slices.IndexFunc(list.Programs, func(l jobs.Program) bool { return l.Name == name })
+	i := slices.IndexFunc(list.Programs, func(l api.Program) bool { return l.Name == name })
 	if i < 0 {
-		return jobs.ProgramDetails{}, noProgram(name)
+		return api.ProgramDetails{}, noProgram(name)
 	}
-	d := jobs.ProgramDetails{Program: list.Programs[i], Queue: jobs.ProgramQueue{Program: name}}
+	d := api.ProgramDetails{Program: list.Programs[i], Queue: api.ProgramQueue{Program: name}}
 	err = p.addProgramActivity(ctx, &d, back)
 	return d, err
 }
 
 // eventPage lists what was done, newest first.
-func (p *Publisher) eventPage(ctx context.Context, f ledger.EventFilter) (jobs.EventPage, error) {
+func (p *Publisher) eventPage(ctx context.Context, f ledger.EventFilter) (api.EventPage, error) {
 	found, err := p.cfg.Ledger.EventLog(ctx, f)
-	return jobs.EventPage{Events: eventsOf(found.Events), Next: found.Next, Back: found.Back}, err
+	return api.EventPage{Events: eventsOf(found.Events), Next: found.Next, Back: found.Back}, err
 }

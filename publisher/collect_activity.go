@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -15,7 +16,7 @@ const (
 	mostLines = 8
 )
 
-func (p *Publisher) addQueue(ctx context.Context, o *jobs.Overview, _ lookback) error {
+func (p *Publisher) addQueue(ctx context.Context, o *api.Overview, _ lookback) error {
 	drains, err := p.drains(ctx)
 	if err != nil {
 		return err
@@ -24,8 +25,8 @@ func (p *Publisher) addQueue(ctx context.Context, o *jobs.Overview, _ lookback) 
 	if err != nil {
 		return err
 	}
-	o.Queue = jobs.Queue{
-		Queued: b.Queued, Scheduled: b.Scheduled, Waiting: b.Waiting, Oldest: b.Oldest, Drained: drains.Queue, Programs: []jobs.ProgramQueue{},
+	o.Queue = api.Queue{
+		Queued: b.Queued, Scheduled: b.Scheduled, Waiting: b.Waiting, Oldest: b.Oldest, Drained: drains.Queue, Programs: []api.ProgramQueue{},
 	}
 	for _, q := range b.Programs {
 		o.Queue.Programs = append(o.Queue.Programs, queueOf(q))
@@ -33,14 +34,14 @@ func (p *Publisher) addQueue(ctx context.Context, o *jobs.Overview, _ lookback) 
 	return nil
 }
 
-func queueOf(b ledger.ProgramBacklog) jobs.ProgramQueue {
-	return jobs.ProgramQueue{
+func queueOf(b ledger.ProgramBacklog) api.ProgramQueue {
+	return api.ProgramQueue{
 		Program: b.Program, Queued: b.Queued, Scheduled: b.Scheduled, Running: b.Running, Waiting: b.Waiting,
 		Oldest: b.Oldest, Due: b.Oldest,
 	}
 }
 
-func (p *Publisher) addActivity(ctx context.Context, o *jobs.Overview, back lookback) error {
+func (p *Publisher) addActivity(ctx context.Context, o *api.Overview, back lookback) error {
 	a, err := p.cfg.Ledger.Activity(ctx, o.At.Add(-back.length), o.At, "")
 	if err != nil {
 		return err
@@ -57,14 +58,14 @@ func (p *Publisher) addActivity(ctx context.Context, o *jobs.Overview, back look
 	return p.addLastHour(ctx, o, back)
 }
 
-func (p *Publisher) addLastHour(ctx context.Context, o *jobs.Overview, _ lookback) error {
+func (p *Publisher) addLastHour(ctx context.Context, o *api.Overview, _ lookback) error {
 	hour, err := p.cfg.Ledger.Activity(ctx, o.At.Add(-time.Hour), o.At, "")
 	o.LastHour, _, _ = sums(hour.Programs)
 	return err
 }
 
-func spanned(back lookback, a ledger.Activity) jobs.Window {
-	return jobs.Window{
+func spanned(back lookback, a ledger.Activity) api.Window {
+	return api.Window{
 		Name: back.name, From: a.From, Until: a.From.Add(time.Duration(a.Steps) * a.Step), Step: a.Step.Seconds(),
 	}
 }
@@ -166,7 +167,7 @@ func depthLines(list []ledger.Depth) []jobs.Series {
 	return out
 }
 
-func (p *Publisher) addProgramActivity(ctx context.Context, d *jobs.ProgramDetails, back lookback) error {
+func (p *Publisher) addProgramActivity(ctx context.Context, d *api.ProgramDetails, back lookback) error {
 	now := time.Now().UTC()
 	a, err := p.cfg.Ledger.Activity(ctx, now.Add(-back.length), now, d.Name)
 	if err != nil {
@@ -179,11 +180,11 @@ func (p *Publisher) addProgramActivity(ctx context.Context, d *jobs.ProgramDetai
 	if err != nil {
 		return err
 	}
-	d.Durations, d.Mean = append([]jobs.Bin{}, bins...), mean.Seconds()
+	d.Durations, d.Mean = append([]api.Bin{}, bins...), mean.Seconds()
 	return p.addProgramQueue(ctx, d)
 }
 
-func (p *Publisher) addProgramQueue(ctx context.Context, d *jobs.ProgramDetails) error {
+func (p *Publisher) addProgramQueue(ctx context.Context, d *api.ProgramDetails) error {
 	b, err := p.cfg.Ledger.Backlog(ctx)
 	for _, q := range b.Programs {
 		if q.Program == d.Name {
@@ -195,7 +196,7 @@ func (p *Publisher) addProgramQueue(ctx context.Context, d *jobs.ProgramDetails)
 }
 
 // addProgramCounts adds what programs have done in a day, and what waits for them.
-func (p *Publisher) addProgramCounts(ctx context.Context, list []jobs.Program) error {
+func (p *Publisher) addProgramCounts(ctx context.Context, list []api.Program) error {
 	now := time.Now()
 	a, err := p.cfg.Ledger.Activity(ctx, now.Add(-24*time.Hour), now, "")
 	if err != nil {
@@ -205,7 +206,7 @@ func (p *Publisher) addProgramCounts(ctx context.Context, list []jobs.Program) e
 	if err != nil {
 		return err
 	}
-	places := make(map[string]*jobs.Program, len(list))
+	places := make(map[string]*api.Program, len(list))
 	for i := range list {
 		list[i].Ended = map[jobs.State]int64{}
 		places[list[i].Name] = &list[i]

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -26,7 +27,7 @@ func TestOverviewCountsWhatEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, back := range lookbacks {
-		o := decodeAs[jobs.Overview](t, b.get("/api/v1/overview?range="+back.name))
+		o := decodeAs[api.Overview](t, b.get("/api/v1/overview?range="+back.name))
 		want := map[jobs.State]int64{jobs.Succeeded: 3, jobs.Failed: 1, jobs.Cancelled: 1}
 		if diff := cmp.Diff(want, o.Ended) + cmp.Diff(want, o.LastHour); diff != "" {
 			t.Errorf("%s: %s", back.name, diff)
@@ -45,11 +46,11 @@ func TestOverviewCountsWhatEnded(t *testing.T) {
 			t.Errorf("%s: %+v", back.name, o.Queue)
 		}
 	}
-	d := decodeAs[jobs.ProgramDetails](t, b.get("/api/v1/programs/"+testProgram+"?range=24h"))
+	d := decodeAs[api.ProgramDetails](t, b.get("/api/v1/programs/"+testProgram+"?range=24h"))
 	if d.Ended[jobs.Succeeded] != 3 || d.Queue.Queued != 1 || d.Failures[jobs.OutcomeFailed] != 1 || len(d.Finished) != 3 || len(d.Durations) == 0 {
 		t.Errorf("%+v", d)
 	}
-	l := decodeAs[jobs.Programs](t, b.get("/api/v1/programs")).Programs
+	l := decodeAs[api.Programs](t, b.get("/api/v1/programs")).Programs
 	if len(l) != 1 || l[0].Ended[jobs.Succeeded] != 3 || l[0].Queued != 1 || len(l[0].Nodes) != 1 {
 		t.Errorf("%+v", l)
 	}

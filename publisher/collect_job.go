@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -17,12 +18,12 @@ import (
 const maxSeriesBytes = 4 << 20
 
 // details is all that is known about one job. [ledger.ErrUnknown].
-func (p *Publisher) details(ctx context.Context, id string) (jobs.Details, error) {
+func (p *Publisher) details(ctx context.Context, id string) (api.Details, error) {
 	rec, err := p.cfg.Ledger.Get(ctx, id)
 	if err != nil {
-		return jobs.Details{}, err
+		return api.Details{}, err
 	}
-	d := jobs.Details{Allowed: allowed(rec), Updated: rec.Updated}
+	d := api.Details{Allowed: allowed(rec), Updated: rec.Updated}
 	if d.Status, err = p.status(ctx, rec); err != nil {
 		return d, err
 	}
@@ -42,7 +43,7 @@ func (p *Publisher) details(ctx context.Context, id string) (jobs.Details, error
 	return d, err
 }
 
-func (p *Publisher) addHistory(ctx context.Context, d *jobs.Details) error {
+func (p *Publisher) addHistory(ctx context.Context, d *api.Details) error {
 	var err error
 	if d.Attempts, err = p.attemptsWhole(ctx, d.Status.ID); err != nil {
 		return err
@@ -68,9 +69,9 @@ func allowed(rec ledger.Record) []string {
 
 // addProcesses adds the processes that the job's node has counted, and why a
 // running job does not get on.
-func (p *Publisher) addProcesses(ctx context.Context, d *jobs.Details, rec ledger.Record) error {
+func (p *Publisher) addProcesses(ctx context.Context, d *api.Details, rec ledger.Record) error {
 	nodes, err := p.readNodesWhole(ctx)
-	i := slices.IndexFunc(nodes, func(n jobs.Node) bool { return n.Instance == rec.Instance })
+	i := slices.IndexFunc(nodes, func(n api.Node) bool { return n.Instance == rec.Instance })
 	if err != nil || i < 0 {
 		return err
 	}

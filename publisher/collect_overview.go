@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -48,37 +49,37 @@ func lookbackOf(name string) (lookback, bool) {
 
 // overview is how the whole pool stands, with what was done in a window of
 // time. The answer is shared and must not be changed.
-func (p *Publisher) overview(ctx context.Context, window string) (jobs.Overview, error) {
+func (p *Publisher) overview(ctx context.Context, window string) (api.Overview, error) {
 	s, ok := lookbackOf(window)
 	if !ok {
-		return jobs.Overview{}, badParameter("range", badRange)
+		return api.Overview{}, badParameter("range", badRange)
 	}
-	return p.collected.overviews.get(ctx, s.name, s.age, func(ctx context.Context) (jobs.Overview, error) {
+	return p.collected.overviews.get(ctx, s.name, s.age, func(ctx context.Context) (api.Overview, error) {
 		return p.readOverview(ctx, s)
 	})
 }
 
 // verdictNow is the judgement of the pool, for the top of every page. It reads no
 // more than it takes, and nothing where there is an overview.
-func (p *Publisher) verdictNow(ctx context.Context) (jobs.Verdict, error) {
+func (p *Publisher) verdictNow(ctx context.Context) (api.Verdict, error) {
 	if o, ok, _ := p.collected.overviews.fresh(defaultRange); ok {
 		return o.Verdict, nil
 	}
-	return p.collected.verdicts.get(ctx, "", nowAge, func(ctx context.Context) (jobs.Verdict, error) {
+	return p.collected.verdicts.get(ctx, "", nowAge, func(ctx context.Context) (api.Verdict, error) {
 		o := p.newOverview()
 		err := p.addParts(ctx, &o, lookback{}, p.addNodes, p.addQueue, p.addLastHour, p.addServers)
 		return p.judgeDisk(judge(o)), err
 	})
 }
 
-func (p *Publisher) newOverview() jobs.Overview {
-	return jobs.Overview{At: time.Now().UTC().Truncate(time.Millisecond), Node: p.cfg.Node}
+func (p *Publisher) newOverview() api.Overview {
+	return api.Overview{At: time.Now().UTC().Truncate(time.Millisecond), Node: p.cfg.Node}
 }
 
 // overviewPart adds something to an overview.
-type overviewPart func(context.Context, *jobs.Overview, lookback) error
+type overviewPart func(context.Context, *api.Overview, lookback) error
 
-func (p *Publisher) addParts(ctx context.Context, o *jobs.Overview, s lookback, parts ...overviewPart) error {
+func (p *Publisher) addParts(ctx context.Context, o *api.Overview, s lookback, parts ...overviewPart) error {
 	for _, add := range parts {
 		if err := add(ctx, o, s); err != nil {
 			return err
@@ -87,7 +88,7 @@ func (p *Publisher) addParts(ctx context.Context, o *jobs.Overview, s lookback, 
 	return nil
 }
 
-func (p *Publisher) readOverview(ctx context.Context, s lookback) (jobs.Overview, error) {
+func (p *Publisher) readOverview(ctx context.Context, s lookback) (api.Overview, error) {
 	o := p.newOverview()
 	err := p.addParts(ctx, &o, s,
 		p.addCounts, p.addNodes, p.addQueue, p.addActivity, p.addRunning, p.addEvents, p.addServers)
@@ -97,15 +98,15 @@ func (p *Publisher) readOverview(ctx context.Context, s lookback) (jobs.Overview
 	return o, err
 }
 
-func (p *Publisher) addServers(ctx context.Context, o *jobs.Overview, _ lookback) error {
+func (p *Publisher) addServers(ctx context.Context, o *api.Overview, _ lookback) error {
 	o.Servers = p.serversNow(ctx)
 	if o.Servers == nil {
-		o.Servers = []jobs.Server{}
+		o.Servers = []api.Server{}
 	}
 	return nil
 }
 
-func (p *Publisher) addCounts(ctx context.Context, o *jobs.Overview, _ lookback) error {
+func (p *Publisher) addCounts(ctx context.Context, o *api.Overview, _ lookback) error {
 	counts, err := p.cfg.Ledger.Counts(ctx)
 	o.Counts = map[jobs.State]int64{}
 	for state, n := range counts {
@@ -116,7 +117,7 @@ func (p *Publisher) addCounts(ctx context.Context, o *jobs.Overview, _ lookback)
 
 // addNodes adds the newest life of each node that has not left, and the slots
 // of those that take work.
-func (p *Publisher) addNodes(ctx context.Context, o *jobs.Overview, _ lookback) error {
+func (p *Publisher) addNodes(ctx context.Context, o *api.Overview, _ lookback) error {
 	all, err := p.nodesNow(ctx)
 	if err != nil {
 		return err
@@ -132,8 +133,8 @@ func (p *Publisher) addNodes(ctx context.Context, o *jobs.Overview, _ lookback) 
 }
 
 // present are the newest lives of the nodes that have not left.
-func present(all []jobs.Node) []jobs.Node {
-	list := []jobs.Node{}
+func present(all []api.Node) []api.Node {
+	list := []api.Node{}
 	for i, n := range all {
 		if newest := i == 0 || all[i-1].Name != n.Name; newest && n.Left.IsZero() {
 			list = append(list, n)
@@ -143,7 +144,7 @@ func present(all []jobs.Node) []jobs.Node {
 }
 
 // slotsOf is how many jobs a node may run at once, as persons or its settings say.
-func slotsOf(n jobs.Node) int {
+func slotsOf(n api.Node) int {
 	if n.Control.Slots != nil {
 		return *n.Control.Slots
 	}
@@ -151,7 +152,7 @@ func slotsOf(n jobs.Node) int {
 }
 
 // addRunning adds the running jobs that end next.
-func (p *Publisher) addRunning(ctx context.Context, o *jobs.Overview, _ lookback) error {
+func (p *Publisher) addRunning(ctx context.Context, o *api.Overview, _ lookback) error {
 	page, err := p.list(ctx, ledger.Filter{State: jobs.Running, Limit: overviewRunning})
 	if err != nil {
 		return err
@@ -172,7 +173,7 @@ func rest(r jobs.Result, now time.Time) float64 {
 	return passed * (1 - *r.Progress) / *r.Progress
 }
 
-func (p *Publisher) addEvents(ctx context.Context, o *jobs.Overview, _ lookback) error {
+func (p *Publisher) addEvents(ctx context.Context, o *api.Overview, _ lookback) error {
 	page, err := p.eventPage(ctx, ledger.EventFilter{Limit: overviewRows})
 	o.Events = page.Events
 	return err

@@ -9,8 +9,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // nodeVerb is what may be asked of a node.
@@ -37,7 +37,7 @@ func (p *Publisher) nodeRoutes() []route {
 }
 
 // controlPart is the part of a node's tag that stands for what persons have set.
-func controlPart(n jobs.Node) string {
+func controlPart(n api.Node) string {
 	part := changePart(n.Control.Updated)
 	if n.Drained {
 		part += "d"
@@ -47,7 +47,7 @@ func controlPart(n jobs.Node) string {
 
 // nodeOrder is a node that somebody wants to change, as they have seen it.
 type nodeOrder struct {
-	node   jobs.Node
+	node   api.Node
 	expect *time.Time // nil: as it is
 }
 
@@ -101,7 +101,7 @@ func readSlots(c echo.Context) (slots *int, reason string, err error) {
 	if order.Slots == nil {
 		return nil, "", badMember("/slots", wanted)
 	}
-	if err := jsonv2.Unmarshal(order.Slots, &slots); err != nil || slots != nil && (*slots < 0 || *slots > jobs.MaxSlots) {
+	if err := jsonv2.Unmarshal(order.Slots, &slots); err != nil || slots != nil && (*slots < 0 || *slots > api.MaxSlots) {
 		return nil, "", badMember("/slots", wanted)
 	}
 	reason, err = reasonText(order.Reason)
@@ -157,21 +157,21 @@ func reasonText(reason *string) (string, error) {
 }
 
 // control changes what persons have set about a node, and returns it.
-func (p *Publisher) control(c echo.Context, o nodeOrder, reason string, change func(*ledger.Control)) (jobs.Node, error) {
+func (p *Publisher) control(c echo.Context, o nodeOrder, reason string, change func(*ledger.Control)) (api.Node, error) {
 	if p.cfg.Control == nil {
-		return jobs.Node{}, problem(http.StatusForbidden, "no node can be controlled at this node")
+		return api.Node{}, problem(http.StatusForbidden, "no node can be controlled at this node")
 	}
 	_, err := p.cfg.Control(c.Request().Context(), o.node.Name, func(c *ledger.Control) {
 		change(c)
 		c.Reason = reason
 	}, p.who(c), o.expect)
 	if err != nil {
-		return jobs.Node{}, err
+		return api.Node{}, err
 	}
 	return p.nodeChanged(c, o.node.Name)
 }
 
-func (p *Publisher) drainNode(c echo.Context, name, reason string, drain bool) (n jobs.Node, err error) {
+func (p *Publisher) drainNode(c echo.Context, name, reason string, drain bool) (n api.Node, err error) {
 	if p.cfg.Drain == nil || p.cfg.Undrain == nil {
 		return n, problem(http.StatusForbidden, "nothing can be drained at this node")
 	}
@@ -188,13 +188,13 @@ func (p *Publisher) drainNode(c echo.Context, name, reason string, drain bool) (
 }
 
 // nodeChanged is a node after it was changed, under its new tag.
-func (p *Publisher) nodeChanged(c echo.Context, name string) (jobs.Node, error) {
+func (p *Publisher) nodeChanged(c echo.Context, name string) (api.Node, error) {
 	n, err := p.nodeNow(c.Request().Context(), name)
 	if err != nil {
 		return n, err
 	}
 	if n.Vitals != nil {
-		n.Vitals.Processes = []jobs.Process{} // as in a list: an answer that is kept has its bounds
+		n.Vitals.Processes = []api.Process{} // as in a list: an answer that is kept has its bounds
 	}
 	body, err := marshal(n)
 	c.Response().Header().Set("ETag", tagOf(controlPart(n), body))

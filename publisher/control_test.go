@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -14,7 +15,7 @@ func TestNodesAreControlled(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.register(3)
-	ask := func(method, path, body string, fields ...string) jobs.Node {
+	ask := func(method, path, body string, fields ...string) api.Node {
 		t.Helper()
 		if body != "" {
 			fields = append(fields, jsonBody)
@@ -23,7 +24,7 @@ func TestNodesAreControlled(t *testing.T) {
 		if r.StatusCode != 200 || r.Header.Get("ETag") == "" && method != http.MethodPatch {
 			t.Fatalf("%s %s: %d %v %s", method, path, r.StatusCode, r.Header, bodyOf(t, r))
 		}
-		return decodeAs[jobs.Node](t, r)
+		return decodeAs[api.Node](t, r)
 	}
 	if n := ask("POST", "/pause", `{"reason":"it is hot"}`); !n.Control.Paused || n.Control.Reason != "it is hot" || n.Control.By == "" {
 		t.Errorf("%+v", n.Control)
@@ -44,7 +45,7 @@ func TestNodesAreControlled(t *testing.T) {
 		t.Errorf("%+v", n)
 	}
 	kinds := map[string]int{}
-	for _, e := range decodeAs[jobs.EventPage](t, b.get("/api/v1/events?by=human&node="+testNode)).Events {
+	for _, e := range decodeAs[api.EventPage](t, b.get("/api/v1/events?by=human&node="+testNode)).Events {
 		kinds[e.Kind]++
 	}
 	for _, kind := range []string{"paused", "resumed", "drained", "undrained"} {
@@ -131,7 +132,7 @@ func TestControlsAreAskedWithSense(t *testing.T) {
 			t.Errorf("%s %s %s: %d %+v, want %d at %q", test.method, test.path, test.body, r.StatusCode, p, test.status, test.pointer)
 		}
 	}
-	if n := decodeAs[jobs.Node](t, b.get("/api/v1/nodes/"+testNode)); n.Control != (jobs.Control{}) || n.Drained {
+	if n := decodeAs[api.Node](t, b.get("/api/v1/nodes/"+testNode)); n.Control != (api.Control{}) || n.Drained {
 		t.Errorf("one of these has changed the node: %+v", n)
 	}
 }
@@ -142,7 +143,7 @@ func TestSelectionByIDs(t *testing.T) {
 	queued, running, failed, nobody := b.queued(""), b.inState(jobs.Running), b.failed(), jobs.NewID()
 	body := `{"ids":["` + strings.Join([]string{queued, running, failed, nobody, queued}, `","`) + `"]`
 	for _, more := range []string{`,"dry_run":true}`, `}`} {
-		got := decodeAs[jobs.Selected](t, b.ask("POST", "/api/v1/jobs/cancel", body+more, jsonBody))
+		got := decodeAs[api.Selected](t, b.ask("POST", "/api/v1/jobs/cancel", body+more, jsonBody))
 		if got.Matched != 2 || len(got.Failed) != 2 || got.Next != "" || got.Done != 0 && more != "}" {
 			t.Errorf("%s: %+v", more, got)
 		}
@@ -178,12 +179,12 @@ func TestSelectionByTimeAndText(t *testing.T) {
 		`{"until":"2020-01-01T00:00:00Z"`:                     0,
 		`{"since":"2020-01-01T00:00:00Z","program":"nothing"`: 0,
 	} {
-		got := decodeAs[jobs.Selected](t, b.ask("POST", "/api/v1/jobs/cancel", body+`,"dry_run":true}`, jsonBody))
+		got := decodeAs[api.Selected](t, b.ask("POST", "/api/v1/jobs/cancel", body+`,"dry_run":true}`, jsonBody))
 		if got.Matched != want {
 			t.Errorf("%s: %+v, want %d", body, got, want)
 		}
 	}
-	if got := decodeAs[jobs.Selected](t, b.ask("POST", "/api/v1/jobs/cancel", `{"text":"aubergine"}`, jsonBody)); got.Done != 1 {
+	if got := decodeAs[api.Selected](t, b.ask("POST", "/api/v1/jobs/cancel", `{"text":"aubergine"}`, jsonBody)); got.Done != 1 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -212,7 +213,7 @@ func TestListsHavePages(t *testing.T) {
 	var got []string
 	cursor := ""
 	for range 10 {
-		page := decodeAs[jobs.Nodes](t, b.get("/api/v1/nodes?limit=2"+cursor))
+		page := decodeAs[api.Nodes](t, b.get("/api/v1/nodes?limit=2"+cursor))
 		for _, n := range page.Nodes {
 			got = append(got, n.Name+n.Instance[len(n.Instance)-1:])
 		}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/outbound"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // EndDocument is the document of a job that has ended without a result, as its result
@@ -14,12 +14,12 @@ import (
 func EndDocument(rec ledger.Record) ([]byte, error) { return marshal(summary(rec, rec.Finished)) }
 
 // delivery is how it stands with a job's delivery; nil where there is none.
-func (p *Publisher) delivery(ctx context.Context, id string) (*jobs.Delivery, error) {
+func (p *Publisher) delivery(ctx context.Context, id string) (*api.Delivery, error) {
 	d, err := p.cfg.Ledger.Delivery(ctx, id)
 	if err != nil || d.State == "" {
 		return nil, err
 	}
-	return &jobs.Delivery{
+	return &api.Delivery{
 		State: d.State, URL: outbound.Redact(d.URL), At: d.At, Next: d.Next, Tries: d.Tries, Message: d.Message,
 	}, nil
 }
@@ -30,7 +30,7 @@ type deliveryView struct {
 	At            piece
 }
 
-func viewDelivery(d *jobs.Delivery) (v deliveryView) {
+func viewDelivery(d *api.Delivery) (v deliveryView) {
 	if d == nil {
 		return v
 	}
@@ -39,9 +39,9 @@ func viewDelivery(d *jobs.Delivery) (v deliveryView) {
 		v.After = ": " + show(d.Message, 400)
 	}
 	switch {
-	case d.State == jobs.DeliveryDone:
+	case d.State == api.DeliveryDone:
 		v.Before, v.At = "The result was put to "+where+" at ", stamp(d.At)
-	case d.State == jobs.DeliveryGivenUp:
+	case d.State == api.DeliveryGivenUp:
 		v.Before, v.At = "The result could not be put to "+where+". That was given up at ", stamp(d.At)
 	case d.Tries == 0:
 		v.Before = "The result is about to be put to " + where

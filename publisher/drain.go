@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -26,11 +27,11 @@ func (p *Publisher) getDrain(c echo.Context) error {
 	return sendJSON(c, http.StatusOK, drains)
 }
 
-func (p *Publisher) drains(ctx context.Context) (jobs.Drains, error) {
-	drains := jobs.Drains{Nodes: []jobs.Drain{}}
+func (p *Publisher) drains(ctx context.Context) (api.Drains, error) {
+	drains := api.Drains{Nodes: []api.Drain{}}
 	found, err := p.cfg.Ledger.Drains(ctx)
 	for _, d := range found {
-		drain := jobs.Drain{Node: d.Node, Since: d.Since, By: d.By, Reason: d.Reason}
+		drain := api.Drain{Node: d.Node, Since: d.Since, By: d.By, Reason: d.Reason}
 		if d.Node == "" {
 			drains.Queue = &drain
 		} else {
@@ -70,10 +71,10 @@ func (p *Publisher) postDrain(c echo.Context) error {
 		if err := p.cfg.Drain(ctx, *order.Node, p.who(c), order.Reason); err != nil {
 			return 0, nil, err
 		}
-		drain := jobs.Drain{Node: *order.Node, Since: time.Now().UTC(), By: p.who(c), Reason: order.Reason}
-		known := jobs.Drains{Nodes: []jobs.Drain{drain}}
+		drain := api.Drain{Node: *order.Node, Since: time.Now().UTC(), By: p.who(c), Reason: order.Reason}
+		known := api.Drains{Nodes: []api.Drain{drain}}
 		if drain.Node == "" {
-			known = jobs.Drains{Queue: &drain, Nodes: []jobs.Drain{}}
+			known = api.Drains{Queue: &drain, Nodes: []api.Drain{}}
 		}
 		return http.StatusOK, p.drainsNow(ctx, known), nil
 	})
@@ -135,13 +136,13 @@ func (p *Publisher) deleteDrain(c echo.Context) error {
 	if node == "" {
 		before.Queue = nil
 	}
-	before.Nodes = slices.DeleteFunc(before.Nodes, func(d jobs.Drain) bool { return node != "" && d.Node == node })
+	before.Nodes = slices.DeleteFunc(before.Nodes, func(d api.Drain) bool { return node != "" && d.Node == node })
 	return sendJSON(c, http.StatusOK, p.drainsNow(ctx, before))
 }
 
 // drainsNow is what is drained after an order that the ledger has taken in: as it
 // says, or as far as is known where it cannot be asked. The order has not failed.
-func (p *Publisher) drainsNow(ctx context.Context, known jobs.Drains) jobs.Drains {
+func (p *Publisher) drainsNow(ctx context.Context, known api.Drains) api.Drains {
 	drains, err := p.drains(ctx)
 	if err != nil {
 		p.log.Warn("what is drained cannot be read after it was changed", "err", err)
@@ -170,11 +171,11 @@ func drainQuery(c echo.Context) (string, error) {
 	}
 }
 
-func drained(d jobs.Drains, node string) bool {
+func drained(d api.Drains, node string) bool {
 	if node == "" {
 		return d.Queue != nil
 	}
-	return slices.ContainsFunc(d.Nodes, func(d jobs.Drain) bool { return d.Node == node })
+	return slices.ContainsFunc(d.Nodes, func(d api.Drain) bool { return d.Node == node })
 }
 
 func drainSubject(node string) string {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -25,14 +26,14 @@ func TestDrain(t *testing.T) {
 			t.Fatalf("%s: %d %s", body, r.StatusCode, bodyOf(t, r))
 		}
 	}
-	got := decodeAs[jobs.Drains](t, b.get("/api/v1/drain"))
+	got := decodeAs[api.Drains](t, b.get("/api/v1/drain"))
 	if got.Queue == nil || got.Queue.Reason != "new disks" || got.Queue.By == "" || got.Queue.Since.IsZero() {
 		t.Errorf("the queue: %+v", got.Queue)
 	}
 	if len(got.Nodes) != 1 || got.Nodes[0].Node != testNode {
 		t.Errorf("the nodes: %+v", got.Nodes)
 	}
-	if nodes := decodeAs[jobs.Nodes](t, b.get("/api/v1/nodes")).Nodes; len(nodes) != 1 || !nodes[0].Drained {
+	if nodes := decodeAs[api.Nodes](t, b.get("/api/v1/nodes")).Nodes; len(nodes) != 1 || !nodes[0].Drained {
 		t.Errorf("nodes %+v", nodes)
 	}
 	for _, name := range []string{"", testNode} {
@@ -63,7 +64,7 @@ func TestDrainIsNoFailureOnceItIsRecorded(t *testing.T) {
 	b.register(2)
 	for _, name := range []string{"", testNode} {
 		r := b.ask("POST", "/api/v1/drain", `{"node":"`+name+`","reason":"new disks"}`, jsonBody)
-		got := decodeAs[jobs.Drains](t, r)
+		got := decodeAs[api.Drains](t, r)
 		if drained := got.Queue != nil && name == "" || len(got.Nodes) == 1 && got.Nodes[0].Node == name; r.StatusCode != http.StatusOK || !drained {
 			t.Errorf("drain %q: %d %+v", name, r.StatusCode, got)
 		}
@@ -71,7 +72,7 @@ func TestDrainIsNoFailureOnceItIsRecorded(t *testing.T) {
 			t.Fatal(err)
 		}
 		r = b.ask("DELETE", "/api/v1/drain?node="+name, "")
-		if got := decodeAs[jobs.Drains](t, r); r.StatusCode != http.StatusOK || got.Queue != nil || len(got.Nodes) > 0 {
+		if got := decodeAs[api.Drains](t, r); r.StatusCode != http.StatusOK || got.Queue != nil || len(got.Nodes) > 0 {
 			t.Errorf("undrain %q: %d %+v", name, r.StatusCode, got)
 		}
 		if err := b.rename("hidden", "drains"); err != nil {
@@ -163,7 +164,7 @@ func TestNodesTellWhatRuns(t *testing.T) {
 		b.inState(jobs.Running)
 	}
 	b.inState(jobs.Queued)
-	nodes := decodeAs[jobs.Nodes](t, b.get("/api/v1/nodes")).Nodes
+	nodes := decodeAs[api.Nodes](t, b.get("/api/v1/nodes")).Nodes
 	if len(nodes) != 1 || nodes[0].Running != 2 || nodes[0].Drained || !nodes[0].Alive {
 		t.Errorf("got %+v", nodes)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -63,7 +64,7 @@ func TestFeedOverHTTP(t *testing.T) {
 	id := b.queued("")
 	in := func(s jobs.State) func(string) bool {
 		return func(data string) bool {
-			var n jobs.JobNews
+			var n api.JobNews
 			return json.Unmarshal([]byte(data), &n) == nil && n.ID == id && n.State == s && n.Program == testProgram
 		}
 	}
@@ -72,7 +73,7 @@ func TestFeedOverHTTP(t *testing.T) {
 	until(t, next, newsJob, in(jobs.Running))
 	b.report(id, 0.5)
 	until(t, next, newsJob, func(data string) bool {
-		var n jobs.JobNews
+		var n api.JobNews
 		return json.Unmarshal([]byte(data), &n) == nil && n.Progress != nil && *n.Progress == 0.5
 	})
 	b.succeed(id, attempt, "1")
@@ -81,12 +82,12 @@ func TestFeedOverHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	drainedEvent := func(data string) bool {
-		var e jobs.Event
+		var e api.Event
 		return json.Unmarshal([]byte(data), &e) == nil && e.Kind == ledger.KindDrained && e.Node == testNode
 	}
 	had := until(t, next, newsEvent, drainedEvent)
 	until(t, next, newsNode, func(data string) bool {
-		var n jobs.NodeNews
+		var n api.NodeNews
 		return json.Unmarshal([]byte(data), &n) == nil && n.Name == testNode && n.Drained && n.Alive
 	})
 	stop()

@@ -3,8 +3,8 @@ package publisher
 import (
 	"context"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // ledgerSource reads the feed from the ledger.
@@ -14,7 +14,7 @@ func (s ledgerSource) records(ctx context.Context, ids []string) ([]ledger.Recor
 	return s.ledger.GetMany(ctx, ids)
 }
 
-func (s ledgerSource) eventsAfter(ctx context.Context, id string, limit int) ([]jobs.Event, error) {
+func (s ledgerSource) eventsAfter(ctx context.Context, id string, limit int) ([]api.Event, error) {
 	found, err := s.ledger.EventsAfter(ctx, id, limit)
 	return eventsOf(found), err
 }
@@ -36,9 +36,9 @@ func (s ledgerSource) nodeNews(ctx context.Context) ([]seenNode, error) {
 	for _, d := range drains {
 		out[d.Node] = true
 	}
-	list := []seenNode{{news: jobs.NodeNews{Alive: true, Drained: out[""]}}}
+	list := []seenNode{{news: api.NodeNews{Alive: true, Drained: out[""]}}}
 	for _, n := range nodes {
-		list = append(list, seenNode{beat: n.Beat, news: jobs.NodeNews{
+		list = append(list, seenNode{beat: n.Beat, news: api.NodeNews{
 			Name: n.Name, Instance: n.Instance, Alive: n.Alive, Drained: out[n.Name], Paused: controls[n.Name].Paused,
 			Slots: n.Slots, Left: n.Left,
 		}})

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/stream"
@@ -19,7 +20,7 @@ type source interface {
 	// records returns those of the jobs that are known.
 	records(ctx context.Context, ids []string) ([]ledger.Record, error)
 	// eventsAfter lists at most limit events with greater ids, in their order.
-	eventsAfter(ctx context.Context, id string, limit int) ([]jobs.Event, error)
+	eventsAfter(ctx context.Context, id string, limit int) ([]api.Event, error)
 	nodeNews(ctx context.Context) ([]seenNode, error)
 }
 
@@ -42,8 +43,8 @@ func (f *feed) tellJobs(ctx context.Context, ids []string) {
 	}
 }
 
-func newsOf(rec ledger.Record) jobs.JobNews {
-	n := jobs.JobNews{ID: rec.ID, Program: rec.Program, State: rec.State, Node: rec.Node, Attempt: rec.Attempt, Updated: rec.Updated}
+func newsOf(rec ledger.Record) api.JobNews {
+	n := api.JobNews{ID: rec.ID, Program: rec.Program, State: rec.State, Node: rec.Node, Attempt: rec.Attempt, Updated: rec.Updated}
 	if rec.State == jobs.Running {
 		n.Progress = rec.Live.Progress
 		if rec.Live.Updated.After(n.Updated) {
@@ -135,7 +136,7 @@ func (f *feed) tellEvents(ctx context.Context, now time.Time) bool {
 }
 
 // freshEvents reads the window and what came after it.
-func (f *feed) freshEvents(ctx context.Context, now time.Time) (fresh []jobs.Event, err error) {
+func (f *feed) freshEvents(ctx context.Context, now time.Time) (fresh []api.Event, err error) {
 	e := &f.window
 	if e.seen == nil {
 		e.seen, e.from = map[string]bool{}, idAt(now.Add(-eventOverlap))
@@ -168,7 +169,7 @@ func (f *feed) asksForProgram() bool {
 }
 
 // programsOf are the programs of the jobs that events are about, where asked for.
-func (f *feed) programsOf(ctx context.Context, list []jobs.Event, asked bool) map[string]string {
+func (f *feed) programsOf(ctx context.Context, list []api.Event, asked bool) map[string]string {
 	if !asked {
 		return nil
 	}
@@ -193,7 +194,7 @@ func (f *feed) programsOf(ctx context.Context, list []jobs.Event, asked bool) ma
 // welcome gives those who come again the events that they have missed, and all
 // the id to come again with. From then on they hear what is told.
 func (f *feed) welcome(ctx context.Context, joining []*follower) {
-	missed := map[string][]jobs.Event{} // by what they have had
+	missed := map[string][]api.Event{} // by what they have had
 	for _, w := range joining {
 		switch {
 		case !slices.Contains(w.types, newsEvent):
@@ -211,7 +212,7 @@ func (f *feed) welcome(ctx context.Context, joining []*follower) {
 
 // missed lists the events after id that followers have been told already; nil
 // where they are too many or cannot be had.
-func (f *feed) missed(ctx context.Context, id string) []jobs.Event {
+func (f *feed) missed(ctx context.Context, id string) []api.Event {
 	if !jobs.ValidID(id) {
 		return nil
 	}
@@ -222,10 +223,10 @@ func (f *feed) missed(ctx context.Context, id string) []jobs.Event {
 	if err != nil || len(list) >= maxReplay {
 		return nil
 	}
-	return slices.DeleteFunc(append([]jobs.Event{}, list...), func(e jobs.Event) bool { return !f.window.had(e.ID) })
+	return slices.DeleteFunc(append([]api.Event{}, list...), func(e api.Event) bool { return !f.window.had(e.ID) })
 }
 
-func (f *feed) replay(ctx context.Context, w *follower, list []jobs.Event) {
+func (f *feed) replay(ctx context.Context, w *follower, list []api.Event) {
 	if list == nil {
 		w.stream.Send(stream.Event(newsReset, f.window.newest(), []byte("{}"), newsReset))
 		return
@@ -245,7 +246,7 @@ const nodesEvery = 2 * time.Second
 
 // seenNode is a node and when it was heard of last.
 type seenNode struct {
-	news jobs.NodeNews
+	news api.NodeNews
 	beat time.Time
 }
 

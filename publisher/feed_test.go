@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/stream"
@@ -19,7 +20,7 @@ import (
 type fakeSource struct {
 	programs map[string]string // by job
 	reads    int
-	events   []jobs.Event
+	events   []api.Event
 	nodes    []seenNode
 	err      error
 }
@@ -34,13 +35,13 @@ func (s *fakeSource) records(_ context.Context, ids []string) (list []ledger.Rec
 	return list, s.err
 }
 
-func (s *fakeSource) eventsAfter(_ context.Context, id string, limit int) (list []jobs.Event, err error) {
+func (s *fakeSource) eventsAfter(_ context.Context, id string, limit int) (list []api.Event, err error) {
 	for _, e := range s.events {
 		if e.ID > id && len(list) < limit {
 			list = append(list, e)
 		}
 	}
-	slices.SortFunc(list, func(a, b jobs.Event) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(list, func(a, b api.Event) int { return strings.Compare(a.ID, b.ID) })
 	return list, s.err
 }
 
@@ -120,9 +121,9 @@ func (r *feedRig) cycle(after time.Duration) time.Duration {
 }
 
 // event is one that was made so long ago.
-func (r *feedRig) event(ago time.Duration, last string, job string) jobs.Event {
+func (r *feedRig) event(ago time.Duration, last string, job string) api.Event {
 	id := idAt(r.now.Add(-ago))
-	return jobs.Event{ID: id[:len(id)-3] + last, Kind: "noted", Job: job}
+	return api.Event{ID: id[:len(id)-3] + last, Kind: "noted", Job: job}
 }
 
 func TestFeedSaysOnceASecondThatSomethingHasChanged(t *testing.T) {
@@ -219,7 +220,7 @@ func TestFeedTellsEachEventOnce(t *testing.T) {
 	t.Parallel()
 	r := newFeedRig(t)
 	r.source.programs = map[string]string{"a": "x", "b": "y"}
-	r.source.events = []jobs.Event{r.event(time.Hour, "001", ""), r.event(time.Second, "002", "a")}
+	r.source.events = []api.Event{r.event(time.Hour, "001", ""), r.event(time.Second, "002", "a")}
 	_, h := r.follow(follower{types: []string{newsEvent}})
 	_, some := r.follow(follower{types: []string{newsEvent}, program: "y"})
 	r.cycle(0)
@@ -250,7 +251,7 @@ func TestFeedTellsVeryManyEvents(t *testing.T) {
 	total := eventBatch*eventBatches + 10
 	for i := range total {
 		id := idAt(r.now)
-		r.source.events = append(r.source.events, jobs.Event{ID: id[:24] + fmt.Sprintf("%012d", i+1), Kind: "noted"})
+		r.source.events = append(r.source.events, api.Event{ID: id[:24] + fmt.Sprintf("%012d", i+1), Kind: "noted"})
 	}
 	r.cycle(0)
 	r.cycle(0)
@@ -263,7 +264,7 @@ func TestFeedReplays(t *testing.T) {
 	t.Parallel()
 	r := newFeedRig(t)
 	old := r.event(time.Hour, "001", "")
-	r.source.events = []jobs.Event{old, r.event(time.Minute, "002", "a"), r.event(time.Second, "003", "b")}
+	r.source.events = []api.Event{old, r.event(time.Minute, "002", "a"), r.event(time.Second, "003", "b")}
 	_, first := r.follow(follower{types: []string{newsEvent}})
 	_, back := r.follow(follower{types: []string{newsEvent}, resume: true, after: old.ID})
 	_, ofJob := r.follow(follower{types: []string{newsEvent}, resume: true, after: old.ID, job: "b"})
@@ -312,7 +313,7 @@ func TestFeedForgetsWhoLeavesBeforeItIsAdmitted(t *testing.T) {
 func TestFeedTellsOfNodes(t *testing.T) {
 	t.Parallel()
 	r := newFeedRig(t)
-	node := seenNode{news: jobs.NodeNews{Name: "one", Alive: true, Slots: 2}}
+	node := seenNode{news: api.NodeNews{Name: "one", Alive: true, Slots: 2}}
 	r.source.nodes = []seenNode{node}
 	_, h := r.follow(follower{types: []string{newsNode}})
 	_, c := r.follow(follower{types: []string{newsChange}})
@@ -326,7 +327,7 @@ func TestFeedTellsOfNodes(t *testing.T) {
 	h.expect(t)
 	c.expect(t, "change")
 	node.news.Slots = 3
-	r.source.nodes = []seenNode{node, {news: jobs.NodeNews{Name: "two"}}}
+	r.source.nodes = []seenNode{node, {news: api.NodeNews{Name: "two"}}}
 	r.cycle(nodesEvery)
 	h.expect(t, "node one", "node two")
 	c.expect(t, "change")

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -28,7 +29,7 @@ type places struct {
 }
 
 // placesOf looks for a program on nodes as nodesNow lists them.
-func placesOf(nodes []jobs.Node, program string) places {
+func placesOf(nodes []api.Node, program string) places {
 	var p places
 	for i, n := range nodes {
 		if installedAt(n, program) < 0 || i > 0 && nodes[i-1].Name == n.Name {
@@ -49,7 +50,7 @@ func placesOf(nodes []jobs.Node, program string) places {
 
 // busyOf is how many slots of a node are taken, or kept free for a job that runs
 // alone.
-func busyOf(n jobs.Node) int {
+func busyOf(n api.Node) int {
 	if quarantineOf(n) != nil {
 		return slotsOf(n)
 	}
@@ -57,7 +58,7 @@ func busyOf(n jobs.Node) int {
 }
 
 // offWork says why a node that is up takes no work; empty where it does.
-func offWork(n jobs.Node) string {
+func offWork(n api.Node) string {
 	switch {
 	case n.Control.Paused:
 		return "is paused"
@@ -74,7 +75,7 @@ func offWork(n jobs.Node) string {
 
 // awaySince is the rest of a sentence about a node that is not up. It must not
 // change while nothing happens.
-func awaySince(n jobs.Node) string {
+func awaySince(n api.Node) string {
 	switch {
 	case !n.Left.IsZero():
 		return " (ended at " + n.Left.UTC().Format(time.RFC3339) + ")"
@@ -86,11 +87,11 @@ func awaySince(n jobs.Node) string {
 
 // fullest is the disk of a node that has the least room above its floor; low
 // is whether it is nearly full.
-func fullest(n jobs.Node) (d jobs.Disk, low bool) {
+func fullest(n api.Node) (d api.Disk, low bool) {
 	if n.Vitals == nil || len(n.Vitals.Disks) == 0 {
 		return d, false
 	}
-	d = slices.MinFunc(n.Vitals.Disks, func(a, b jobs.Disk) int { return int(min(1, max(-1, (a.Free-a.Floor)-(b.Free-b.Floor)))) })
+	d = slices.MinFunc(n.Vitals.Disks, func(a, b api.Disk) int { return int(min(1, max(-1, (a.Free-a.Floor)-(b.Free-b.Floor)))) })
 	return d, d.Free < d.Floor || d.Free < 2*d.Floor && d.Free < d.Total/10 || d.Free < d.Total/50
 }
 
@@ -172,7 +173,7 @@ func (p *Publisher) explainQueued(ctx context.Context, r *jobs.Result) error {
 
 // pausedTube says that beanstalkd gives out no jobs of a program; empty where it
 // does.
-func pausedTube(paused []jobs.PausedTube, program string) string {
+func pausedTube(paused []api.PausedTube, program string) string {
 	for _, t := range paused {
 		if t.Program == program {
 			return fmt.Sprintf("beanstalkd at %s gives out none of the program's jobs until %s: somebody has paused their tube, which the nodes resume", t.Addr, t.Until.UTC().Format(time.RFC3339))
@@ -182,8 +183,8 @@ func pausedTube(paused []jobs.PausedTube, program string) string {
 }
 
 // silent says that no beanstalkd server answers, so that no node hears of work.
-func silent(servers []jobs.Server) string {
-	if len(servers) == 0 || slices.ContainsFunc(servers, func(s jobs.Server) bool { return s.OK }) {
+func silent(servers []api.Server) string {
+	if len(servers) == 0 || slices.ContainsFunc(servers, func(s api.Server) bool { return s.OK }) {
 		return ""
 	}
 	return "beanstalkd does not answer, so that no node hears of the job"
@@ -249,7 +250,7 @@ func (p *Publisher) stateOf(ctx context.Context, id string) (string, error) {
 }
 
 // standstill says why a running job does not get on; empty where it does.
-func standstill(n jobs.Node) string {
+func standstill(n api.Node) string {
 	name := show(n.Name, maxNameRunes)
 	switch {
 	case !n.Alive:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -108,7 +109,7 @@ func (p *Publisher) logTail(ctx context.Context, r jobs.Result) ([]byte, error) 
 
 // attempts are those of a job that has had one before its newest, or files of
 // one that was no success.
-func (p *Publisher) attempts(ctx context.Context, r jobs.Result) ([]jobs.Attempt, error) {
+func (p *Publisher) attempts(ctx context.Context, r jobs.Result) ([]api.Attempt, error) {
 	if r.Attempt == 0 || r.Attempt == 1 && (r.State == jobs.Succeeded || r.State == jobs.Running) {
 		return nil, nil
 	}

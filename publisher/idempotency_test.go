@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -160,12 +161,12 @@ func TestIdempotentVerbs(t *testing.T) {
 		if first.StatusCode >= 300 || first.Header.Get("Idempotency-Replayed") != "" {
 			t.Fatalf("%s: %d %s", test.path, first.StatusCode, text)
 		}
-		events := len(decodeAs[jobs.EventPage](t, b.get("/api/v1/events")).Events)
+		events := len(decodeAs[api.EventPage](t, b.get("/api/v1/events")).Events)
 		again := b.ask("POST", test.path, test.body, jsonBody, key)
 		if got := bodyOf(t, again); again.StatusCode != first.StatusCode || got != text || again.Header.Get("Idempotency-Replayed") != "true" {
 			t.Errorf("%s again: %d %s, want %s", test.path, again.StatusCode, got, text)
 		}
-		if n := len(decodeAs[jobs.EventPage](t, b.get("/api/v1/events")).Events); n != events {
+		if n := len(decodeAs[api.EventPage](t, b.get("/api/v1/events")).Events); n != events {
 			t.Errorf("%s again: %d events, before %d", test.path, n, events)
 		}
 		if r := b.ask("POST", test.path, test.other, jsonBody, key); r.StatusCode != 422 {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -24,21 +25,21 @@ const (
 )
 
 // judgeDisk is for a node whose disk has failed its ledger or store: it ends.
-func (p *Publisher) judgeDisk(v jobs.Verdict) jobs.Verdict {
+func (p *Publisher) judgeDisk(v api.Verdict) api.Verdict {
 	err := cmp.Or(p.cfg.Ledger.Err(), p.cfg.Store.Err())
 	if err == nil {
 		return v
 	}
-	f := jobs.Finding{Level: jobs.LevelBad, Path: "/nodes/" + url.PathEscape(p.cfg.Node), Text: "The disk has failed node " + show(p.cfg.Node, maxNameRunes) + ", which ends: " + show(err.Error(), 200) + "."}
-	v.Findings = append([]jobs.Finding{f}, v.Findings[:min(len(v.Findings), maxFindings-1)]...)
+	f := api.Finding{Level: api.LevelBad, Path: "/nodes/" + url.PathEscape(p.cfg.Node), Text: "The disk has failed node " + show(p.cfg.Node, maxNameRunes) + ", which ends: " + show(err.Error(), 200) + "."}
+	v.Findings = append([]api.Finding{f}, v.Findings[:min(len(v.Findings), maxFindings-1)]...)
 	v.Level, v.Text = f.Level, f.Text
 	return v
 }
 
 // judge says in one sentence how the pool stands, and what is not as it should be.
-func judge(o jobs.Overview) jobs.Verdict {
-	v := jobs.Verdict{Level: jobs.LevelOK, Findings: []jobs.Finding{}}
-	for _, look := range []func(jobs.Overview) []jobs.Finding{
+func judge(o api.Overview) api.Verdict {
+	v := api.Verdict{Level: api.LevelOK, Findings: []api.Finding{}}
+	for _, look := range []func(api.Overview) []api.Finding{
 		judgeNodes, judgeServers, judgeDisks, judgeQueue, judgeFailures, judgeControls, judgeQuarantine,
 	} {
 		for _, f := range look(o) {
@@ -46,8 +47,8 @@ func judge(o jobs.Overview) jobs.Verdict {
 			v.Findings = append(v.Findings, f)
 		}
 	}
-	slices.SortStableFunc(v.Findings, func(a, b jobs.Finding) int { return cmp.Compare(weight(b.Level), weight(a.Level)) })
-	faults := slices.IndexFunc(v.Findings, func(f jobs.Finding) bool { return f.Level == jobs.LevelOK })
+	slices.SortStableFunc(v.Findings, func(a, b api.Finding) int { return cmp.Compare(weight(b.Level), weight(a.Level)) })
+	faults := slices.IndexFunc(v.Findings, func(f api.Finding) bool { return f.Level == api.LevelOK })
 	if faults < 0 {
 		faults = len(v.Findings)
 	}
@@ -63,13 +64,13 @@ func judge(o jobs.Overview) jobs.Verdict {
 	return v
 }
 
-func weight(l jobs.Level) int {
-	return slices.Index([]jobs.Level{jobs.LevelOK, jobs.LevelWarn, jobs.LevelBad}, l)
+func weight(l api.Level) int {
+	return slices.Index([]api.Level{api.LevelOK, api.LevelWarn, api.LevelBad}, l)
 }
 
 // allWell is the sentence of a pool without faults; findings are what persons
 // have set.
-func allWell(o jobs.Overview, findings []jobs.Finding) string {
+func allWell(o api.Overview, findings []api.Finding) string {
 	text := fmt.Sprintf("All is well: %s, %d of %s busy", count(int64(len(o.Nodes)), "node", "nodes"), o.Busy, count(int64(o.Slots), "slot", "slots"))
 	if n := o.Queue.DueNow(); n > 0 {
 		text += ", " + count(n, "job", "jobs") + " queued"
@@ -92,8 +93,8 @@ func count(n int64, one, many string) string {
 	return thousands(fmt.Sprint(n)) + " " + many
 }
 
-func judgeNodes(o jobs.Overview) []jobs.Finding {
-	var late, dead []jobs.Node
+func judgeNodes(o api.Overview) []api.Finding {
+	var late, dead []api.Node
 	up := 0
 	for _, n := range o.Nodes {
 		switch {
@@ -107,26 +108,26 @@ func judgeNodes(o jobs.Overview) []jobs.Finding {
 	}
 	list := append(judgeDead(o, dead), judgeLate(o, late)...)
 	if up+len(late) == 0 && len(dead) == 0 {
-		list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: "No node is up", Path: "/nodes"})
+		list = append(list, api.Finding{Level: api.LevelWarn, Text: "No node is up", Path: "/nodes"})
 	}
 	return list
 }
 
-func judgeDead(o jobs.Overview, dead []jobs.Node) []jobs.Finding {
+func judgeDead(o api.Overview, dead []api.Node) []api.Finding {
 	if len(dead) == 0 {
 		return nil
 	}
-	f := jobs.Finding{Level: jobs.LevelBad, Path: "/nodes", Text: fmt.Sprintf("%d nodes are dead: %s", len(dead), names(dead))}
+	f := api.Finding{Level: api.LevelBad, Path: "/nodes", Text: fmt.Sprintf("%d nodes are dead: %s", len(dead), names(dead))}
 	if len(dead) == 1 {
 		f.Path, f.Text = nodePath(dead[0]), "One node is dead: "+names(dead)
 		if silence := o.At.Sub(dead[0].Seen); !dead[0].Seen.IsZero() && silence > 0 {
 			f.Text += ", silent for " + roughly(silence)
 		}
 	}
-	return []jobs.Finding{f}
+	return []api.Finding{f}
 }
 
-func judgeLate(o jobs.Overview, late []jobs.Node) []jobs.Finding {
+func judgeLate(o api.Overview, late []api.Node) []api.Finding {
 	switch len(late) {
 	case 0:
 		return nil
@@ -137,12 +138,12 @@ func judgeLate(o jobs.Overview, late []jobs.Node) []jobs.Finding {
 			left := span(max(0, n.Lapses.Sub(o.At)).Round(time.Second))
 			text = fmt.Sprintf("One node is late: %s, its %s in %s", names(late), count(int64(n.Running), "job moves", "jobs move"), left)
 		}
-		return []jobs.Finding{{Level: jobs.LevelWarn, Text: text, Path: nodePath(n)}}
+		return []api.Finding{{Level: api.LevelWarn, Text: text, Path: nodePath(n)}}
 	}
-	return []jobs.Finding{{Level: jobs.LevelWarn, Text: fmt.Sprintf("%d nodes are late: %s", len(late), names(late)), Path: "/nodes"}}
+	return []api.Finding{{Level: api.LevelWarn, Text: fmt.Sprintf("%d nodes are late: %s", len(late), names(late)), Path: "/nodes"}}
 }
 
-func names(nodes []jobs.Node) string {
+func names(nodes []api.Node) string {
 	list := make([]string, len(nodes))
 	for i, n := range nodes {
 		list[i] = show(n.Name, maxNameRunes)
@@ -150,57 +151,57 @@ func names(nodes []jobs.Node) string {
 	return some(list)
 }
 
-func judgeServers(o jobs.Overview) []jobs.Finding {
-	var list []jobs.Finding
-	down := jobs.LevelWarn
+func judgeServers(o api.Overview) []api.Finding {
+	var list []api.Finding
+	down := api.LevelWarn
 	if silent(o.Servers) != "" {
-		down = jobs.LevelBad
+		down = api.LevelBad
 	}
 	for _, s := range o.Servers {
 		at := "beanstalkd at " + show(s.Addr, maxNameRunes)
 		switch {
 		case !s.OK:
-			list = append(list, jobs.Finding{Level: down, Text: at + " does not answer"})
+			list = append(list, api.Finding{Level: down, Text: at + " does not answer"})
 		case s.Draining:
-			list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: at + " is in drain mode: it takes no messages"})
+			list = append(list, api.Finding{Level: api.LevelWarn, Text: at + " is in drain mode: it takes no messages"})
 		}
 		for _, t := range s.Paused {
 			what := "documents"
 			if t.Program != "" {
 				what = "jobs of " + show(t.Program, maxNameRunes)
 			}
-			list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: fmt.Sprintf("%s gives out no %s until %s: somebody has paused the tube %s. The nodes resume it",
+			list = append(list, api.Finding{Level: api.LevelWarn, Text: fmt.Sprintf("%s gives out no %s until %s: somebody has paused the tube %s. The nodes resume it",
 				at, what, t.Until.UTC().Format(time.RFC3339), show(t.Tube, maxSharedRunes))})
 		}
 		if s.UnreadInbox > 0 {
-			list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: fmt.Sprintf(
+			list = append(list, api.Finding{Level: api.LevelWarn, Text: fmt.Sprintf(
 				"%s has %s on the common inbox, from which no node takes: put them on the inbox of a node, or set RUNNERBEAN_INBOX=shared",
 				at, count(s.UnreadInbox, "document", "documents"))})
 		}
 		for _, shared := range s.Shared {
-			list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: show(shared.Text, maxSharedRunes)})
+			list = append(list, api.Finding{Level: api.LevelWarn, Text: show(shared.Text, maxSharedRunes)})
 		}
 		if s.Overdue >= manyMessages {
-			list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: fmt.Sprintf("%s has %s", at, count(s.Overdue, "overdue message", "overdue messages"))})
+			list = append(list, api.Finding{Level: api.LevelWarn, Text: fmt.Sprintf("%s has %s", at, count(s.Overdue, "overdue message", "overdue messages"))})
 		}
 		if s.Buried >= manyMessages {
-			list = append(list, jobs.Finding{Level: jobs.LevelWarn, Text: fmt.Sprintf("%s has %s", at, count(s.Buried, "buried message", "buried messages"))})
+			list = append(list, api.Finding{Level: api.LevelWarn, Text: fmt.Sprintf("%s has %s", at, count(s.Buried, "buried message", "buried messages"))})
 		}
 	}
 	return list
 }
 
-func judgeDisks(o jobs.Overview) []jobs.Finding {
-	var list []jobs.Finding
+func judgeDisks(o api.Overview) []api.Finding {
+	var list []api.Finding
 	for _, n := range o.Nodes {
 		d, low := fullest(n)
 		if !n.Alive || !low {
 			continue
 		}
 		name, path := show(n.Name, maxNameRunes), show(d.Path, maxNameRunes)
-		f := jobs.Finding{Level: jobs.LevelWarn, Path: nodePath(n), Text: fmt.Sprintf("A disk of %s is nearly full: %s free at %s", name, bytesOf(d.Free), path)}
+		f := api.Finding{Level: api.LevelWarn, Path: nodePath(n), Text: fmt.Sprintf("A disk of %s is nearly full: %s free at %s", name, bytesOf(d.Free), path)}
 		if d.Free < d.Floor {
-			f.Level = jobs.LevelBad
+			f.Level = api.LevelBad
 			f.Text = fmt.Sprintf("A disk of %s is full: %s free at %s, and it takes no work below %s", name, bytesOf(d.Free), path, bytesOf(d.Floor))
 		}
 		list = append(list, f)
@@ -209,14 +210,14 @@ func judgeDisks(o jobs.Overview) []jobs.Finding {
 }
 
 // judgeQueue looks for jobs that nobody takes.
-func judgeQueue(o jobs.Overview) []jobs.Finding {
+func judgeQueue(o api.Overview) []api.Finding {
 	if o.Queue.DueNow() == 0 {
 		return nil
 	}
 	if o.Slots == 0 {
-		return []jobs.Finding{{Level: jobs.LevelBad, Path: "/jobs?state=queued", Text: "No node takes work, and " + waits(o.Queue.DueNow())}}
+		return []api.Finding{{Level: api.LevelBad, Path: "/jobs?state=queued", Text: "No node takes work, and " + waits(o.Queue.DueNow())}}
 	}
-	var list []jobs.Finding
+	var list []api.Finding
 	for _, q := range o.Queue.Programs {
 		if f, bad := judgeProgram(o, q); bad {
 			list = append(list, f)
@@ -229,8 +230,8 @@ func waits(n int64) string { return count(n, "job waits", "jobs wait") }
 
 // judgeProgram finds fault where jobs of a program get old while slots that
 // could run them are idle, or where no node could.
-func judgeProgram(o jobs.Overview, q jobs.ProgramQueue) (jobs.Finding, bool) {
-	f := jobs.Finding{Level: jobs.LevelWarn, Path: "/programs/" + q.Program}
+func judgeProgram(o api.Overview, q api.ProgramQueue) (api.Finding, bool) {
+	f := api.Finding{Level: api.LevelWarn, Path: "/programs/" + q.Program}
 	places, name := placesOf(o.Nodes, q.Program), show(q.Program, maxNameRunes)
 	age := o.At.Sub(q.Due)
 	switch {
@@ -248,25 +249,25 @@ func judgeProgram(o jobs.Overview, q jobs.ProgramQueue) (jobs.Finding, bool) {
 }
 
 // judgeFailures looks at the last hour.
-func judgeFailures(o jobs.Overview) []jobs.Finding {
+func judgeFailures(o api.Overview) []api.Finding {
 	failed := o.LastHour[jobs.Failed]
 	all := failed + o.LastHour[jobs.Succeeded]
 	if failed < fewFailures || failed*5 < all {
 		return nil
 	}
-	f := jobs.Finding{Level: jobs.LevelWarn, Path: "/jobs?state=failed"}
+	f := api.Finding{Level: api.LevelWarn, Path: "/jobs?state=failed"}
 	if failed*2 >= all {
-		f.Level = jobs.LevelBad
+		f.Level = api.LevelBad
 	}
 	f.Text = fmt.Sprintf("%s of %s failed in the last hour", thousands(fmt.Sprint(failed)), count(all, "job", "jobs"))
-	return []jobs.Finding{f}
+	return []api.Finding{f}
 }
 
 // judgeControls tells what persons have set, which is no fault.
-func judgeControls(o jobs.Overview) []jobs.Finding {
-	var list []jobs.Finding
+func judgeControls(o api.Overview) []api.Finding {
+	var list []api.Finding
 	if o.Queue.Drained != nil {
-		list = append(list, jobs.Finding{Level: jobs.LevelOK, Text: "The queue is drained: no new job is accepted"})
+		list = append(list, api.Finding{Level: api.LevelOK, Text: "The queue is drained: no new job is accepted"})
 	}
 	for _, n := range o.Nodes {
 		text := ""
@@ -280,14 +281,14 @@ func judgeControls(o jobs.Overview) []jobs.Finding {
 		default:
 			continue
 		}
-		list = append(list, jobs.Finding{Level: jobs.LevelOK, Text: "Node " + show(n.Name, maxNameRunes) + " " + text, Path: nodePath(n)})
+		list = append(list, api.Finding{Level: api.LevelOK, Text: "Node " + show(n.Name, maxNameRunes) + " " + text, Path: nodePath(n)})
 	}
 	return list
 }
 
 // judgeQuarantine tells which nodes take one job alone.
-func judgeQuarantine(o jobs.Overview) []jobs.Finding {
-	var list []jobs.Finding
+func judgeQuarantine(o api.Overview) []api.Finding {
+	var list []api.Finding
 	for _, n := range o.Nodes {
 		q := quarantineOf(n)
 		if q == nil {
@@ -297,8 +298,8 @@ func judgeQuarantine(o jobs.Overview) []jobs.Finding {
 		if q.Running {
 			does = "runs"
 		}
-		list = append(list, jobs.Finding{
-			Level: jobs.LevelOK, Path: nodePath(n),
+		list = append(list, api.Finding{
+			Level: api.LevelOK, Path: nodePath(n),
 			Text: fmt.Sprintf("Node %s %s job %s alone, which was lost with its nodes before", show(n.Name, maxNameRunes), does, shortID(q.Job)),
 		})
 	}
@@ -312,4 +313,4 @@ func byWhom(by string) string {
 	return " by " + show(by, maxNameRunes)
 }
 
-func nodePath(n jobs.Node) string { return "/nodes/" + url.PathEscape(n.Name) }
+func nodePath(n api.Node) string { return "/nodes/" + url.PathEscape(n.Name) }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -26,18 +27,18 @@ func (p *Publisher) getNodes(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	var list jobs.Nodes
+	var list api.Nodes
 	list.Nodes, list.Next = cut(at, nodes, lifeKey)
 	return sendJSON(c, http.StatusOK, list)
 }
 
 // lifeKey sorts lives of nodes by name, the newest first.
-func lifeKey(n jobs.Node) string {
+func lifeKey(n api.Node) string {
 	return fmt.Sprintf("%s\x00%016x%s", n.Name, math.MaxInt64-n.Started.UnixMicro(), n.Instance)
 }
 
-func nodeOf(n ledger.Node, drained bool, running int, control ledger.Control) jobs.Node {
-	shown := jobs.Node{
+func nodeOf(n ledger.Node, drained bool, running int, control ledger.Control) api.Node {
+	shown := api.Node{
 		Name: n.Name, Instance: n.Instance, BaseURL: n.BaseURL, Version: n.Version,
 		Alive: n.Alive, Drained: drained, Slots: n.Slots, Running: running, Control: controlOf(control),
 		Programs: make([]string, 0, len(n.Programs)), Started: n.Started, Beat: n.Beat, Left: n.Left,
@@ -45,7 +46,7 @@ func nodeOf(n ledger.Node, drained bool, running int, control ledger.Control) jo
 	}
 	for _, program := range n.Programs {
 		shown.Programs = append(shown.Programs, program.Name)
-		shown.Installed = append(shown.Installed, jobs.Installed{Name: program.Name, SHA256: program.SHA256, Problem: program.Problem})
+		shown.Installed = append(shown.Installed, api.Installed{Name: program.Name, SHA256: program.SHA256, Problem: program.Problem})
 	}
 	if n.Left.IsZero() { // what a machine was like that is gone helps nobody
 		shown.Vitals = vitalsOf(n.Vitals)
@@ -55,22 +56,22 @@ func nodeOf(n ledger.Node, drained bool, running int, control ledger.Control) jo
 
 // vitalsOf reads what a node said of its machine; nil where it said nothing
 // that can be read.
-func vitalsOf(text json.RawMessage) *jobs.Vitals {
-	v := &jobs.Vitals{}
+func vitalsOf(text json.RawMessage) *api.Vitals {
+	v := &api.Vitals{}
 	if len(text) == 0 || json.Unmarshal(text, v) != nil {
 		return nil
 	}
 	if v.Disks == nil {
-		v.Disks = []jobs.Disk{}
+		v.Disks = []api.Disk{}
 	}
 	if v.Processes == nil {
-		v.Processes = []jobs.Process{}
+		v.Processes = []api.Process{}
 	}
 	return v
 }
 
-func controlOf(c ledger.Control) jobs.Control {
-	return jobs.Control{Slots: c.Slots, Paused: c.Paused, Since: c.Since, By: c.By, Reason: c.Reason, Updated: c.Updated}
+func controlOf(c ledger.Control) api.Control {
+	return api.Control{Slots: c.Slots, Paused: c.Paused, Since: c.Since, By: c.By, Reason: c.Reason, Updated: c.Updated}
 }
 
 // runningBy counts the running jobs of each instance.
@@ -101,6 +102,6 @@ func (p *Publisher) getPrograms(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	list.Programs, list.Next = cut(at, list.Programs, func(l jobs.Program) string { return l.Name })
+	list.Programs, list.Next = cut(at, list.Programs, func(l api.Program) string { return l.Name })
 	return sendJSON(c, http.StatusOK, list)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -225,8 +226,8 @@ func (i *inspector) try(status int, method, target, body string, fields ...strin
 func populated(t *testing.T) *inspector {
 	t.Helper()
 	b := newBench(t, func(c *Config) {
-		c.Servers = func(context.Context) []jobs.Server {
-			return []jobs.Server{{Addr: "127.0.0.1:11300", OK: true, Version: "1.12", ID: "x", Uptime: 3, Ready: 1, Memory: 4096}, {Addr: "b:1", Error: "refused"}}
+		c.Servers = func(context.Context) []api.Server {
+			return []api.Server{{Addr: "127.0.0.1:11300", OK: true, Version: "1.12", ID: "x", Uptime: 3, Ready: 1, Memory: 4096}, {Addr: "b:1", Error: "refused"}}
 		}
 		c.Metrics = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
@@ -239,9 +240,9 @@ func populated(t *testing.T) *inspector {
 	}
 	id := b.inState(jobs.Running)
 	b.report(id, 0.5)
-	vitals, err := marshal(jobs.Vitals{
-		At: time.Now(), CPUs: 2, Disks: []jobs.Disk{{Path: "/", Use: "data", Total: 9, Free: 1, Floor: 1}}, Battery: &jobs.Battery{Charge: 1},
-		Processes: []jobs.Process{{Job: id, Attempt: 1, PID: 7, Name: "x", Started: time.Now()}},
+	vitals, err := marshal(api.Vitals{
+		At: time.Now(), CPUs: 2, Disks: []api.Disk{{Path: "/", Use: "data", Total: 9, Free: 1, Floor: 1}}, Battery: &api.Battery{Charge: 1},
+		Processes: []api.Process{{Job: id, Attempt: 1, PID: 7, Name: "x", Started: time.Now()}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -278,10 +279,10 @@ func TestOpenAPIIsTrue(t *testing.T) {
 	}
 }
 
-func (i *inspector) reads(api string) {
+func (i *inspector) reads(base string) {
 	for _, back := range lookbacks {
-		i.try(200, "GET", api+"/overview?range="+back.name, "")
-		i.try(200, "GET", api+"/programs/"+testProgram+"?range="+back.name, "")
+		i.try(200, "GET", base+"/overview?range="+back.name, "")
+		i.try(200, "GET", base+"/programs/"+testProgram+"?range="+back.name, "")
 	}
 	png := jobs.Artifact{Name: "plot.png", URL: "http://127.0.0.1:8420/x", Size: 3, SHA256: strings.Repeat("a", 64)}
 	done, _ := i.succeeded("[1]", png)
@@ -294,12 +295,12 @@ func (i *inspector) reads(api string) {
 	i.try(200, "GET", "/"+done+"/log?tail=2", "")
 	i.try(200, "GET", "/"+done+"/files/plot.png", "")
 	for _, q := range []string{"", "?limit=2", "?state=failed", "?program=" + testProgram, "?node=" + testNode, "?label=a%3Db", "?text=forecast", "?since=2020-01-01T00:00:00Z&until=2099-01-01T00:00:00Z"} {
-		i.try(200, "GET", api+"/jobs"+q, "")
+		i.try(200, "GET", base+"/jobs"+q, "")
 	}
-	for _, r := range decodeAs[jobs.Page](i.t, i.get(api+"/jobs")).Jobs {
-		tag := i.try(200, "GET", api+"/jobs/"+r.ID, "").Header.Get("ETag")
-		i.try(304, "GET", api+"/jobs/"+r.ID, "", "If-None-Match: "+tag)
-		i.try(200, "GET", api+"/jobs/"+r.ID+"/series", "")
+	for _, r := range decodeAs[api.Page](i.t, i.get(base+"/jobs")).Jobs {
+		tag := i.try(200, "GET", base+"/jobs/"+r.ID, "").Header.Get("ETag")
+		i.try(304, "GET", base+"/jobs/"+r.ID, "", "If-None-Match: "+tag)
+		i.try(200, "GET", base+"/jobs/"+r.ID+"/series", "")
 		status := 202
 		if r.State.Final() {
 			status = 200
@@ -307,10 +308,10 @@ func (i *inspector) reads(api string) {
 		i.try(status, "GET", "/"+r.ID, "")
 		i.try(status, "GET", "/results/"+r.ID, "", "Accept: text/html")
 	}
-	tag := i.try(200, "GET", api+"/nodes/"+testNode, "").Header.Get("ETag")
-	i.try(304, "GET", api+"/nodes/"+testNode, "", "If-None-Match: "+tag)
+	tag := i.try(200, "GET", base+"/nodes/"+testNode, "").Header.Get("ETag")
+	i.try(304, "GET", base+"/nodes/"+testNode, "", "If-None-Match: "+tag)
 	for _, path := range []string{
-		api + "/nodes", api + "/nodes?limit=1", api + "/nodes/gone", api + "/drain", api + "/programs", api + "/programs?limit=1", api + "/events", api + "/events?limit=1&by=machine&node=" + testNode,
+		base + "/nodes", base + "/nodes?limit=1", base + "/nodes/gone", base + "/drain", base + "/programs", base + "/programs?limit=1", base + "/events", base + "/events?limit=1&by=machine&node=" + testNode,
 		"/schema/job.json", "/schema/result.json", "/openapi.json", "/healthz", "/readyz", "/metrics",
 	} {
 		i.try(200, "GET", path, "")

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -18,7 +19,7 @@ const maxOutputBytes = 8 << 20
 
 // attemptsWhole are the attempts of a job, with the files that those have left
 // which are no success.
-func (p *Publisher) attemptsWhole(ctx context.Context, id string) ([]jobs.Attempt, error) {
+func (p *Publisher) attemptsWhole(ctx context.Context, id string) ([]api.Attempt, error) {
 	found, err := p.cfg.Ledger.Attempts(ctx, id)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -70,7 +71,7 @@ func TestFilesOfAFailure(t *testing.T) {
 			t.Errorf("%s: %d", name, r.StatusCode)
 		}
 	}
-	var d jobs.Details
+	var d api.Details
 	if err := json.Unmarshal([]byte(bodyOf(t, b.get("/api/v1/jobs/"+id))), &d); err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -43,7 +44,7 @@ type pageData struct {
 	Result     jobs.Result
 	ResultJSON []byte // the document as published
 	LogTail    []byte // the end of the newest attempt's log, as it was written
-	Attempts   []jobs.Attempt
+	Attempts   []api.Attempt
 	// LogURL, EventsURL and JSONURL are links of the page, best as paths; what
 	// is empty is left out. The page's assets lie under the path of BaseURL.
 	LogURL, EventsURL, JSONURL, BaseURL string

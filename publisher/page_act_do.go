@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -128,7 +129,7 @@ type refusalView struct{ URL, Short, Detail string }
 
 // deed is what one press of a button has done.
 type deed struct {
-	jobs.Selected
+	api.Selected
 	refused int
 	passed  int // left alone because they have changed
 	running int // asked to end

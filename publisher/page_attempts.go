@@ -3,6 +3,7 @@ package publisher
 import (
 	"fmt"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -29,7 +30,7 @@ func (v *jobView) attempts(d pageData) {
 	}
 }
 
-func viewAttempt(a jobs.Attempt, d pageData) attemptView {
+func viewAttempt(a api.Attempt, d pageData) attemptView {
 	v := attemptView{
 		Number: fmt.Sprint(a.Number), Outcome: show(string(a.Outcome), maxNameRunes),
 		Tone: outcomeTone(a.Outcome), Message: show(a.Message, 200),

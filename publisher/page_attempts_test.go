@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -32,9 +33,9 @@ func TestPageTellsOfEarlierAttempts(t *testing.T) {
 
 func TestPageListsABoundedNumberOfAttempts(t *testing.T) {
 	t.Parallel()
-	var list []jobs.Attempt
+	var list []api.Attempt
 	for n := range maxAttemptsShown + 3 {
-		list = append(list, jobs.Attempt{
+		list = append(list, api.Attempt{
 			Number: n + 1, Node: "<b>n", Started: noon, Finished: noon.Add(time.Second),
 			Outcome: jobs.OutcomeLost, Message: strings.Repeat("<i>", 200),
 		})

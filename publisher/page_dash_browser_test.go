@@ -10,9 +10,9 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/browsertest"
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // pretender serves one page of the dashboard from made-up data, and the assets.
@@ -97,11 +97,11 @@ func overviewLooks(t *testing.T, chromium context.Context) {
 	b.Do(chromedp.Navigate(n.url))
 	looks(b, "overview")
 	program := sampleOverview(time.Now())
-	program.Verdict = judge(jobs.Overview{Nodes: program.Nodes[:1], At: program.At, Slots: 8, Busy: 6})
+	program.Verdict = judge(api.Overview{Nodes: program.Nodes[:1], At: program.At, Slots: 8, Busy: 6})
 	n.set(renderOverview(t, program, "program"), false)
 	b.Do(chromedp.Navigate(n.url))
 	b.Shoot("overview-by-program")
-	n.set(renderOverview(t, jobs.Overview{At: noon, Window: jobs.Window{Name: "1h", From: noon, Until: noon, Step: 60}}, ""), false)
+	n.set(renderOverview(t, api.Overview{At: noon, Window: api.Window{Name: "1h", From: noon, Until: noon, Step: 60}}, ""), false)
 	b.Do(chromedp.Navigate(n.url))
 	looks(b, "overview-empty")
 }

@@ -9,8 +9,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // happening is an event with all words chosen.
@@ -25,7 +25,7 @@ type happening struct {
 // maxEventRunes bounds what is shown of an event's message.
 const maxEventRunes = 400
 
-func eventOf(root string, e jobs.Event) happening {
+func eventOf(root string, e api.Event) happening {
 	v := happening{
 		ID: show(e.ID, maxNameRunes), Kind: show(strings.ReplaceAll(e.Kind, "-", " "), maxNameRunes), Tone: eventTone(e.Kind),
 		Message: show(e.Message, maxEventRunes), At: stamp(e.At), By: show(e.By, maxNameRunes),
@@ -159,7 +159,7 @@ func readEvents(q url.Values) (f ledger.EventFilter, fault string) {
 	return f, ""
 }
 
-func newEventsFilter(q url.Values, nodes []jobs.Node) eventsFilter {
+func newEventsFilter(q url.Values, nodes []api.Node) eventsFilter {
 	get := func(name string) string { return show(q.Get(name), maxText) }
 	f := eventsFilter{
 		Kind: get("kind"), Node: get("node"), Job: get("job"), By: get("by"), Text: get("text"),

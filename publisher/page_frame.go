@@ -6,7 +6,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/api"
 )
 
 // frame is what stands around every page of the dashboard. A page's view embeds
@@ -67,14 +67,14 @@ func (p *Publisher) frame(c echo.Context, here, title string) frame {
 func (p *Publisher) verdict(ctx context.Context, root string) verdictView {
 	v, err := p.verdictNow(ctx)
 	if err != nil {
-		v = jobs.Verdict{Level: jobs.LevelBad, Text: "The ledger cannot be read."}
+		v = api.Verdict{Level: api.LevelBad, Text: "The ledger cannot be read."}
 	}
 	return verdictOf(v, root)
 }
 
 // verdictOf chooses the look of a verdict. It leads to the page of its first
 // finding.
-func verdictOf(v jobs.Verdict, root string) verdictView {
+func verdictOf(v api.Verdict, root string) verdictView {
 	view := verdictView{Tone: levelTone(v.Level), Text: show(v.Text, 200)}
 	if len(v.Findings) > 0 && v.Findings[0].Path != "" {
 		view.Path = link(root + v.Findings[0].Path)
@@ -83,11 +83,11 @@ func verdictOf(v jobs.Verdict, root string) verdictView {
 }
 
 // levelTone is how a level looks.
-func levelTone(l jobs.Level) string {
+func levelTone(l api.Level) string {
 	switch l {
-	case jobs.LevelOK:
+	case api.LevelOK:
 		return "ok"
-	case jobs.LevelWarn:
+	case api.LevelWarn:
 		return "warn"
 	}
 	return "bad"

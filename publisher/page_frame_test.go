@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/api"
 )
 
 // framed renders the frame around nothing for a request.
@@ -48,7 +48,7 @@ func TestFrame(t *testing.T) {
 func TestVerdictLeadsToItsFirstFinding(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{"/nodes/worker3": "/rb/nodes/worker3", "": "", "//evil.example": "/rb//evil.example"} {
-		v := verdictOf(jobs.Verdict{Level: jobs.LevelWarn, Text: "late", Findings: []jobs.Finding{{Path: path}}}, "/rb")
+		v := verdictOf(api.Verdict{Level: api.LevelWarn, Text: "late", Findings: []api.Finding{{Path: path}}}, "/rb")
 		if v.Path != want || v.Tone != "warn" {
 			t.Errorf("%q leads to %+v, want %q", path, v, want)
 		}

@@ -12,9 +12,9 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/browsertest"
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // hostileTexts are what an attacker may write into any string.
@@ -72,7 +72,7 @@ func poisonedEvents(t *testing.T, s string) string {
 		q.Set(name, s)
 	}
 	q = eventValues(q)
-	v := &eventsView{frame: frame{Title: "Events"}, Filter: newEventsFilter(q, []jobs.Node{{Name: s}})}
+	v := &eventsView{frame: frame{Title: "Events"}, Filter: newEventsFilter(q, []api.Node{{Name: s}})}
 	v.list(page, q, q.Get("text"))
 	var b bytes.Buffer
 	if err := templates.ExecuteTemplate(&b, "events.html", v); err != nil {

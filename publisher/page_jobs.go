@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -201,7 +202,7 @@ func chips(counts map[jobs.State]int, q url.Values) []chip {
 	return list
 }
 
-func (v *jobsPage) rows(page jobs.Page, q url.Values, cursor string) {
+func (v *jobsPage) rows(page api.Page, q url.Values, cursor string) {
 	for _, r := range page.Jobs {
 		row := row(v.Root, r)
 		row.URL = link(v.Root + "/jobs/" + url.PathEscape(r.ID))
@@ -249,7 +250,7 @@ func verbButtons(state jobs.State) []verbButton {
 
 // addReasons says of queued jobs why they wait where that has to do with all of
 // their program.
-func (p *Publisher) addReasons(ctx context.Context, v *jobsPage, page jobs.Page) error {
+func (p *Publisher) addReasons(ctx context.Context, v *jobsPage, page api.Page) error {
 	nodes, err := p.nodesNow(ctx)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -14,7 +15,7 @@ type rowView struct {
 }
 
 // notices say what is drained.
-func notices(d jobs.Drains) [][]piece {
+func notices(d api.Drains) [][]piece {
 	var list [][]piece
 	if d.Queue != nil {
 		list = append(list, append([]piece{words("The queue is drained: no new job is accepted since ")}, drainWords(*d.Queue)...))
@@ -30,7 +31,7 @@ func notices(d jobs.Drains) [][]piece {
 }
 
 // drainWords is the end of a sentence about a drain.
-func drainWords(d jobs.Drain) []piece {
+func drainWords(d api.Drain) []piece {
 	if d.Reason == "" {
 		return []piece{stamp(d.Since), words(".")}
 	}

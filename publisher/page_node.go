@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -121,7 +122,7 @@ func (p *Publisher) nodePage(ctx context.Context, f frame, name string) (any, er
 	return v, nil
 }
 
-func newNodeView(f frame, n jobs.Node, all []jobs.Node) *nodeView {
+func newNodeView(f frame, n api.Node, all []api.Node) *nodeView {
 	v := &nodeView{
 		frame: f, nodeRow: newNodeRow(f.Root, n), Paused: n.Control.Paused, Drained: n.Drained, Alive: n.Alive,
 		SlotsNow: n.Slots, SlotsSet: n.Control.Slots != nil, Does: nodeSentence(n),
@@ -142,7 +143,7 @@ func newNodeView(f frame, n jobs.Node, all []jobs.Node) *nodeView {
 }
 
 // nodeSentence says what a node does.
-func nodeSentence(n jobs.Node) string {
+func nodeSentence(n api.Node) string {
 	switch {
 	case !n.Alive && !n.Left.IsZero():
 		return "It was stopped in good order. Nothing runs here."
@@ -163,14 +164,14 @@ func nodeSentence(n jobs.Node) string {
 }
 
 // quarantineOf is the job for which a node takes no other; nil where none is.
-func quarantineOf(n jobs.Node) *jobs.Quarantine {
+func quarantineOf(n api.Node) *api.Quarantine {
 	if n.Vitals == nil || !n.Alive {
 		return nil
 	}
 	return n.Vitals.Quarantine
 }
 
-func quarantineSentence(q jobs.Quarantine, running int) string {
+func quarantineSentence(q api.Quarantine, running int) string {
 	if q.Running {
 		return fmt.Sprintf("It runs job %s alone, which was lost with its nodes before. No other work is taken until that has ended.", shortID(q.Job))
 	}
@@ -178,7 +179,7 @@ func quarantineSentence(q jobs.Quarantine, running int) string {
 		plural(running, "job"), shortID(q.Job))
 }
 
-func nodeFigures(n jobs.Node) []figureView {
+func nodeFigures(n api.Node) []figureView {
 	list := []figureView{{fmt.Sprintf("%d of %d", n.Running, n.Slots), "slots busy", ""}}
 	v := n.Vitals
 	if v == nil || !n.Alive {
@@ -197,7 +198,7 @@ func nodeFigures(n jobs.Node) []figureView {
 	return list
 }
 
-func nodeDisks(n jobs.Node) (list []diskView) {
+func nodeDisks(n api.Node) (list []diskView) {
 	if n.Vitals == nil {
 		return nil
 	}
@@ -213,7 +214,7 @@ func nodeDisks(n jobs.Node) (list []diskView) {
 }
 
 // newInstalled tells whether other nodes have another version of a program.
-func newInstalled(root string, i jobs.Installed, n jobs.Node, all []jobs.Node) installedView {
+func newInstalled(root string, i api.Installed, n api.Node, all []api.Node) installedView {
 	v := installedView{
 		Name: show(i.Name, maxNameRunes), Path: link(root + "/programs/" + url.PathEscape(i.Name)),
 		SHA256: show(i.SHA256, maxNameRunes), Short: shortHash(i.SHA256),
@@ -223,7 +224,7 @@ func newInstalled(root string, i jobs.Installed, n jobs.Node, all []jobs.Node) i
 		if !other.Alive || other.Name == n.Name {
 			continue
 		}
-		if slices.ContainsFunc(other.Installed, func(o jobs.Installed) bool { return o.Name == i.Name && o.SHA256 != i.SHA256 }) {
+		if slices.ContainsFunc(other.Installed, func(o api.Installed) bool { return o.Name == i.Name && o.SHA256 != i.SHA256 }) {
 			others = append(others, show(other.Name, 40))
 		}
 	}
@@ -244,7 +245,7 @@ func shortHash(sha256 string) string {
 	return show(sha256[:8], 12) + "…"
 }
 
-func nodeFacts(n jobs.Node) []fact {
+func nodeFacts(n api.Node) []fact {
 	list := []fact{
 		{Name: "version", piece: piece{Text: show(n.Version, maxNameRunes)}},
 		{Name: "address", piece: piece{Text: show(n.BaseURL, 200)}},
@@ -260,8 +261,8 @@ func nodeFacts(n jobs.Node) []fact {
 }
 
 // addJobs puts the processes of a node under its running jobs.
-func (v *nodeView) addJobs(n jobs.Node, running []jobs.Result) {
-	processes := map[string][]jobs.Process{}
+func (v *nodeView) addJobs(n api.Node, running []jobs.Result) {
+	processes := map[string][]api.Process{}
 	if n.Vitals != nil && n.Alive {
 		for _, p := range n.Vitals.Processes {
 			processes[p.Job] = append(processes[p.Job], p)
@@ -277,12 +278,12 @@ func (v *nodeView) addJobs(n jobs.Node, running []jobs.Result) {
 }
 
 // processTree orders processes so that each follows its parent.
-func processTree(list []jobs.Process) []processView {
+func processTree(list []api.Process) []processView {
 	known := map[int]bool{}
 	for _, p := range list {
 		known[p.PID] = true
 	}
-	children := map[int][]jobs.Process{}
+	children := map[int][]api.Process{}
 	for _, p := range list {
 		parent := p.Parent
 		if !known[parent] || parent == p.PID {
@@ -309,7 +310,7 @@ func processTree(list []jobs.Process) []processView {
 	return out
 }
 
-func newProcess(p jobs.Process, indent int) processView {
+func newProcess(p api.Process, indent int) processView {
 	return processView{
 		PID: p.PID, Indent: indent, Name: show(p.Name, 64), CPU: fmt.Sprintf("%.0f %%", max(0, p.CPU)*100),
 		Seconds: fmt.Sprintf("%.1f s", p.CPUSeconds), Memory: bytesOf(p.Memory), Age: age(p.Started), Paused: p.Paused,

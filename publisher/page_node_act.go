@@ -9,8 +9,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // postNodeAct does what a button of a node's page says, and goes back to it.
@@ -67,8 +67,8 @@ func nodeChange(do, slots, reason string) (func(*ledger.Control), error) {
 		return func(c *ledger.Control) { c.Slots = nil }, nil
 	case "slots":
 		n, err := strconv.Atoi(slots)
-		if err != nil || n < 0 || n > jobs.MaxSlots {
-			return nil, badMember("/slots", fmt.Sprintf("is a number from 0 to %d", jobs.MaxSlots))
+		if err != nil || n < 0 || n > api.MaxSlots {
+			return nil, badMember("/slots", fmt.Sprintf("is a number from 0 to %d", api.MaxSlots))
 		}
 		return func(c *ledger.Control) { c.Slots = &n }, nil
 	}

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/api"
 )
 
 const (
@@ -38,9 +38,9 @@ type slotMarks struct {
 	Bar   template.HTML
 }
 
-func (v *overviewView) nodes(o jobs.Overview) {
+func (v *overviewView) nodes(o api.Overview) {
 	list := slices.Clone(o.Nodes)
-	slices.SortStableFunc(list, func(a, b jobs.Node) int {
+	slices.SortStableFunc(list, func(a, b api.Node) int {
 		return cmp.Or(cmp.Compare(concern(b, o.At), concern(a, o.At)), cmp.Compare(a.Name, b.Name))
 	})
 	for _, n := range list[:min(len(list), maxNodeLines)] {
@@ -52,7 +52,7 @@ func (v *overviewView) nodes(o jobs.Overview) {
 }
 
 // concern is how much a person has to care about a node.
-func concern(n jobs.Node, now time.Time) int {
+func concern(n api.Node, now time.Time) int {
 	switch {
 	case !n.Alive && n.Left.IsZero():
 		return 3
@@ -65,7 +65,7 @@ func concern(n jobs.Node, now time.Time) int {
 }
 
 // standing says how a node is, and how that looks.
-func standing(n jobs.Node, now time.Time) (state, tone string) {
+func standing(n api.Node, now time.Time) (state, tone string) {
 	switch {
 	case !n.Left.IsZero():
 		return "has left", "soft"
@@ -81,7 +81,7 @@ func standing(n jobs.Node, now time.Time) (state, tone string) {
 	return "up", "ok"
 }
 
-func nodeLineOf(root string, n jobs.Node, now time.Time) nodeLine {
+func nodeLineOf(root string, n api.Node, now time.Time) nodeLine {
 	v := nodeLine{
 		Name: show(n.Name, maxNameRunes), Path: link(root + "/nodes/" + url.PathEscape(n.Name)),
 		Slots: slotMarksOf(n.Running, slotsOf(n)),
@@ -98,7 +98,7 @@ func nodeLineOf(root string, n jobs.Node, now time.Time) nodeLine {
 }
 
 // machine says how much is left of what a machine has.
-func machine(m *jobs.Vitals) []string {
+func machine(m *api.Vitals) []string {
 	var list []string
 	if m.MemoryTotal > 0 {
 		list = append(list, "memory "+bytesOf(m.MemoryTotal-m.MemoryAvailable)+" of "+bytesOf(m.MemoryTotal))
@@ -117,11 +117,11 @@ func machine(m *jobs.Vitals) []string {
 }
 
 // scarcest is the disk with the least room above its floor.
-func scarcest(disks []jobs.Disk) (jobs.Disk, bool) {
+func scarcest(disks []api.Disk) (api.Disk, bool) {
 	if len(disks) == 0 {
-		return jobs.Disk{}, false
+		return api.Disk{}, false
 	}
-	return slices.MinFunc(disks, func(a, b jobs.Disk) int { return cmp.Compare(a.Free-a.Floor, b.Free-b.Floor) }), true
+	return slices.MinFunc(disks, func(a, b api.Disk) int { return cmp.Compare(a.Free-a.Floor, b.Free-b.Floor) }), true
 }
 
 // slotMarksOf draws busy slots; more jobs than slots are possible after the
@@ -148,7 +148,7 @@ type serverView struct {
 	Since                                             piece
 }
 
-func serverOf(s jobs.Server) serverView {
+func serverOf(s api.Server) serverView {
 	v := serverView{
 		Addr: show(s.Addr, maxNameRunes), Version: show(s.Version, 20), Tone: "ok", State: "ok",
 		Ready: grouped(s.Ready), Reserved: grouped(s.Reserved), Delayed: grouped(s.Delayed), Buried: grouped(s.Buried),

@@ -10,7 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/api"
 )
 
 // maxSlotMarks is how many slots are drawn one by one.
@@ -65,7 +65,7 @@ func (p *Publisher) getNodesPage(c echo.Context) error {
 
 // newNodesView lists each name once, in its newest life, and every other life
 // that still matters.
-func newNodesView(f frame, nodes []jobs.Node) nodesView {
+func newNodesView(f frame, nodes []api.Node) nodesView {
 	v := nodesView{frame: f}
 	seen := map[string]bool{}
 	for _, n := range nodes {
@@ -83,7 +83,7 @@ func newNodesView(f frame, nodes []jobs.Node) nodesView {
 	return v
 }
 
-func newNodeRow(root string, n jobs.Node) nodeRow {
+func newNodeRow(root string, n api.Node) nodeRow {
 	r := nodeRow{
 		Name: show(n.Name, maxNameRunes), Path: link(root + "/nodes/" + url.PathEscape(n.Name)),
 		Slots: newSlots(n.Running, n.Slots), Programs: thousands(fmt.Sprint(len(n.Programs))), Seen: seenAt(n),
@@ -102,7 +102,7 @@ func newNodeRow(root string, n jobs.Node) nodeRow {
 }
 
 // nodeState is whether a node is there, in a word.
-func nodeState(n jobs.Node) (state, tone string) {
+func nodeState(n api.Node) (state, tone string) {
 	switch {
 	case n.Alive && n.Control.Paused:
 		return "paused", "warn"
@@ -117,7 +117,7 @@ func nodeState(n jobs.Node) (state, tone string) {
 }
 
 // setWords says what persons have set about a node.
-func setWords(n jobs.Node) string {
+func setWords(n api.Node) string {
 	var list []string
 	if n.Control.Paused && n.Drained {
 		list = append(list, "drained too")
@@ -136,7 +136,7 @@ func setWords(n jobs.Node) string {
 }
 
 // seenAt is when a node was seen for the last time.
-func seenAt(n jobs.Node) piece {
+func seenAt(n api.Node) piece {
 	at := n.Seen
 	if !n.Left.IsZero() {
 		at = n.Left
@@ -147,7 +147,7 @@ func seenAt(n jobs.Node) piece {
 	return stamp(at)
 }
 
-func memoryWords(v *jobs.Vitals) (text, tone string) {
+func memoryWords(v *api.Vitals) (text, tone string) {
 	if v.MemoryTotal <= 0 {
 		return "", ""
 	}
@@ -159,18 +159,18 @@ func memoryWords(v *jobs.Vitals) (text, tone string) {
 }
 
 // tightest is the disk with the least room above its floor.
-func tightest(disks []jobs.Disk) (text, tip, tone string) {
+func tightest(disks []api.Disk) (text, tip, tone string) {
 	if len(disks) == 0 {
 		return "", "", ""
 	}
-	least := slices.MinFunc(disks, func(a, b jobs.Disk) int { return int(clampInt(a.Free - a.Floor - b.Free + b.Floor)) })
+	least := slices.MinFunc(disks, func(a, b api.Disk) int { return int(clampInt(a.Free - a.Floor - b.Free + b.Floor)) })
 	return bytesOf(least.Free) + " free", show(least.Use, maxNameRunes) + ", " + show(least.Path, 200), diskTone(least)
 }
 
 func clampInt(n int64) int64 { return max(min(n, math.MaxInt32), math.MinInt32) }
 
 // diskTone warns while there is still time to do something.
-func diskTone(d jobs.Disk) string {
+func diskTone(d api.Disk) string {
 	switch {
 	case d.Free < d.Floor:
 		return "bad"
@@ -180,7 +180,7 @@ func diskTone(d jobs.Disk) string {
 	return ""
 }
 
-func batteryWords(b *jobs.Battery) (text, tone string) {
+func batteryWords(b *api.Battery) (text, tone string) {
 	if b == nil {
 		return "", ""
 	}

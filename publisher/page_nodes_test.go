@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/browsertest"
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 const weatherSchema = `{"type":"object","required":["town","days"],"additionalProperties":false,"properties":{
@@ -53,7 +53,7 @@ func (b *bench) pool() string {
 }
 
 // beat is a heartbeat of a node with what it says of its machine.
-func (b *bench) beat(instance string, slots int, v jobs.Vitals) {
+func (b *bench) beat(instance string, slots int, v api.Vitals) {
 	b.t.Helper()
 	text, err := json.Marshal(v)
 	if err == nil {
@@ -70,14 +70,14 @@ func TestNodeAndProgramPagesInTheBrowser(t *testing.T) {
 	id := b.queued("")
 	b.running(id)
 	at := time.Now().Add(-90 * time.Second)
-	b.beat(testInstance, 4, jobs.Vitals{
+	b.beat(testInstance, 4, api.Vitals{
 		At: time.Now(), Load: [3]float64{2.84, 2.5, 1.9}, CPUs: 4, CPU: 0.71, MemoryTotal: 16 << 30, MemoryAvailable: 9 << 30,
-		Disks: []jobs.Disk{
+		Disks: []api.Disk{
 			{Path: "/var/lib/runnerbean", Use: "data, store", Total: 500 << 30, Free: 212 << 30, Floor: 256 << 20},
 			{Path: "/tmp", Use: "scratch", Total: 8 << 30, Free: 300 << 20, Floor: 256 << 20},
 		},
-		Battery: &jobs.Battery{Charge: 0.83, Charging: true},
-		Processes: []jobs.Process{
+		Battery: &api.Battery{Charge: 0.83, Charging: true},
+		Processes: []api.Process{
 			{Job: id, Attempt: 1, PID: 4711, Parent: 1, Name: "forecast", CPU: 0.02, CPUSeconds: 0.4, Memory: 12 << 20, Started: at},
 			{Job: id, Attempt: 1, PID: 4712, Parent: 4711, Name: "solver", CPU: 0.98, CPUSeconds: 81.3, Memory: 612 << 20, Started: at},
 		},
@@ -113,7 +113,7 @@ func TestNodeActions(t *testing.T) {
 	})
 	url := b.pool()
 	tab := browsertest.NewTab(t, browsertest.Start(t))
-	node := func() jobs.Node {
+	node := func() api.Node {
 		n, err := b.p.nodeNow(context.Background(), testNode)
 		if err != nil {
 			t.Fatal(err)
@@ -177,7 +177,7 @@ func TestNodeActRefusesWhatMakesNoSense(t *testing.T) {
 }
 
 func TestProcessTree(t *testing.T) {
-	list := []jobs.Process{
+	list := []api.Process{
 		{PID: 30, Parent: 20, Name: "c"},
 		{PID: 10, Parent: 1, Name: "a"},
 		{PID: 20, Parent: 10, Name: "b"},

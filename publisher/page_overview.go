@@ -12,6 +12,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -87,8 +88,8 @@ var ranges = []struct{ name, short, long string }{
 	{"30d", "30 d", "in 30 days"},
 }
 
-func newOverviewView(f frame, o jobs.Overview, by string) *overviewView {
-	v := &overviewView{frame: f, RunningAll: grouped(o.Counts[jobs.Running]), Notices: notices(jobs.Drains{Queue: o.Queue.Drained})}
+func newOverviewView(f frame, o api.Overview, by string) *overviewView {
+	v := &overviewView{frame: f, RunningAll: grouped(o.Counts[jobs.Running]), Notices: notices(api.Drains{Queue: o.Queue.Drained})}
 	v.links(o.Window.Name, by)
 	v.figures(o)
 	v.findings(o.Verdict.Findings)
@@ -136,7 +137,7 @@ func (v *overviewView) links(window, by string) {
 	}
 }
 
-func (v *overviewView) figures(o jobs.Overview) {
+func (v *overviewView) figures(o api.Overview) {
 	jobsIn := func(state jobs.State) string { return v.Root + "/jobs?state=" + string(state) }
 	hour := total(o.LastHour)
 	v.Figures = []headline{
@@ -148,7 +149,7 @@ func (v *overviewView) figures(o jobs.Overview) {
 	}
 }
 
-func (v *overviewView) queued(o jobs.Overview, path string) headline {
+func (v *overviewView) queued(o api.Overview, path string) headline {
 	f := headline{Number: grouped(o.Queue.DueNow()), Meaning: "queued", Path: path}
 	if o.Queue.Scheduled > 0 {
 		f.Of = "and " + grouped(o.Queue.Scheduled) + " scheduled"
@@ -167,7 +168,7 @@ func (v *overviewView) queued(o jobs.Overview, path string) headline {
 
 // succeeded is the share of the jobs that ended in the window; what persons have
 // cancelled counts for neither side.
-func (v *overviewView) succeeded(o jobs.Overview) headline {
+func (v *overviewView) succeeded(o api.Overview) headline {
 	good, bad := o.Ended[jobs.Succeeded], o.Ended[jobs.Failed]
 	f := headline{Number: "–", Meaning: "no job has ended " + v.Span}
 	if good+bad > 0 {
@@ -176,7 +177,7 @@ func (v *overviewView) succeeded(o jobs.Overview) headline {
 	return f
 }
 
-func (v *overviewView) failed(o jobs.Overview, path string) headline {
+func (v *overviewView) failed(o api.Overview, path string) headline {
 	n := o.Ended[jobs.Failed]
 	f := headline{Number: grouped(n), Meaning: "failed " + v.Span, Path: path}
 	if n > 0 {
@@ -189,9 +190,9 @@ func (v *overviewView) failed(o jobs.Overview, path string) headline {
 }
 
 // findings lists the faults where there are several; the verdict tells of one.
-func (v *overviewView) findings(list []jobs.Finding) {
+func (v *overviewView) findings(list []api.Finding) {
 	for _, f := range list {
-		if f.Level != jobs.LevelOK {
+		if f.Level != api.LevelOK {
 			v.Findings = append(v.Findings, finding(v.Root, f))
 		}
 	}
@@ -200,9 +201,9 @@ func (v *overviewView) findings(list []jobs.Finding) {
 	}
 }
 
-func finding(root string, f jobs.Finding) findingView {
+func finding(root string, f api.Finding) findingView {
 	v := findingView{Tone: levelTone(f.Level), Text: show(f.Text, 300), Level: "Act on this"}
-	if f.Level == jobs.LevelWarn {
+	if f.Level == api.LevelWarn {
 		v.Level = "Look at this"
 	}
 	if f.Path != "" {
@@ -211,7 +212,7 @@ func finding(root string, f jobs.Finding) findingView {
 	return v
 }
 
-func (v *overviewView) plots(o jobs.Overview, by string) {
+func (v *overviewView) plots(o api.Overview, by string) {
 	list, what := o.FinishedByNode, "Jobs finished by node"
 	if by == "program" {
 		list, what = o.FinishedByProgram, "Jobs finished by program"
@@ -223,7 +224,7 @@ func (v *overviewView) plots(o jobs.Overview, by string) {
 	}
 }
 
-func (v *overviewView) failures(o jobs.Overview) {
+func (v *overviewView) failures(o api.Overview) {
 	all := total(o.Failures)
 	for _, class := range largest(o.Failures) {
 		n := o.Failures[class]
@@ -256,7 +257,7 @@ func largest[K ~string](counts map[K]int64) []K {
 // maxParts bounds the rows of what a page breaks down.
 const maxParts = 12
 
-func (v *overviewView) queues(o jobs.Overview) {
+func (v *overviewView) queues(o api.Overview) {
 	for _, q := range o.Queue.Programs[:min(len(o.Queue.Programs), maxParts)] {
 		line := queueView{
 			Program: show(q.Program, maxNameRunes), Path: link(v.Root + "/programs/" + url.PathEscape(q.Program)),
@@ -270,8 +271,8 @@ func (v *overviewView) queues(o jobs.Overview) {
 }
 
 // begin helps where nothing is there yet.
-func (v *overviewView) begin(o jobs.Overview) {
-	switch programs := slices.ContainsFunc(o.Nodes, func(n jobs.Node) bool { return len(n.Programs) > 0 }); {
+func (v *overviewView) begin(o api.Overview) {
+	switch programs := slices.ContainsFunc(o.Nodes, func(n api.Node) bool { return len(n.Programs) > 0 }); {
 	case len(o.Nodes) == 0:
 		v.BeginWith = "No node has said that it is there. Start one on any machine that reaches beanstalkd and the ledger:"
 		v.Begin = []string{"runnerbean worker"}
@@ -284,7 +285,7 @@ func (v *overviewView) begin(o jobs.Overview) {
 	}
 }
 
-func firstProgram(nodes []jobs.Node) string {
+func firstProgram(nodes []api.Node) string {
 	for _, n := range nodes {
 		if len(n.Programs) > 0 {
 			return show(n.Programs[0], maxNameRunes)
@@ -330,6 +331,6 @@ func sharePercent(part float64) string {
 // lateNode reports whether a node that is alive has been silent for so much of its
 // lease that a person should see it: a heartbeat comes, and is looked for, in
 // every quarter of it.
-func lateNode(n jobs.Node, now time.Time) bool {
+func lateNode(n api.Node, now time.Time) bool {
 	return n.Alive && now.Sub(n.Seen) >= n.Lapses.Sub(n.Seen)*3/5
 }

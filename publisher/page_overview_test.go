@@ -6,11 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // sampleOverview is a pool in the midst of its work.
-func sampleOverview(now time.Time) jobs.Overview {
+func sampleOverview(now time.Time) api.Overview {
 	job := func(n, program, node string, progress float64, message string, began time.Duration) jobs.Result {
 		r := jobs.Result{
 			ID: "019a8f3e-7c21-7b5e-9d3a-2f6f0c1d7f" + n, Program: program, State: jobs.Running, Timestamp: now, Created: now.Add(-began), Started: now.Add(-began),
@@ -21,19 +22,19 @@ func sampleOverview(now time.Time) jobs.Overview {
 		}
 		return r
 	}
-	vitals := func(load float64, battery *jobs.Battery) *jobs.Vitals {
-		return &jobs.Vitals{
+	vitals := func(load float64, battery *api.Battery) *api.Vitals {
+		return &api.Vitals{
 			At: now, Load: [3]float64{load, load, load}, CPUs: 4, CPU: load / 4, MemoryTotal: 8_000_000_000, MemoryAvailable: 4_900_000_000,
-			Disks: []jobs.Disk{{Path: "/data", Use: "data", Total: 200e9, Free: 61e9, Floor: 1e9}}, Battery: battery,
+			Disks: []api.Disk{{Path: "/data", Use: "data", Total: 200e9, Free: 61e9, Floor: 1e9}}, Battery: battery,
 		}
 	}
-	node := func(name string, slots, running int, beat time.Duration, v *jobs.Vitals) jobs.Node {
-		return jobs.Node{Name: name, Instance: name + "i", Alive: true, Slots: slots, Running: running, Programs: []string{"forecast", "render"}, Vitals: v, Installed: []jobs.Installed{{Name: "forecast"}, {Name: "render"}}, Started: now.Add(-time.Hour), Beat: now.Add(-beat), Seen: now.Add(-beat), Lapses: now.Add(20*time.Second - beat)}
+	node := func(name string, slots, running int, beat time.Duration, v *api.Vitals) api.Node {
+		return api.Node{Name: name, Instance: name + "i", Alive: true, Slots: slots, Running: running, Programs: []string{"forecast", "render"}, Vitals: v, Installed: []api.Installed{{Name: "forecast"}, {Name: "render"}}, Started: now.Add(-time.Hour), Beat: now.Add(-beat), Seen: now.Add(-beat), Lapses: now.Add(20*time.Second - beat)}
 	}
-	o := jobs.Overview{
-		At: now, Node: "worker1", Window: jobs.Window{Name: "1h", From: now.Add(-time.Hour), Until: now, Step: 60},
+	o := api.Overview{
+		At: now, Node: "worker1", Window: api.Window{Name: "1h", From: now.Add(-time.Hour), Until: now, Step: 60},
 		Counts: map[jobs.State]int64{jobs.Succeeded: 128_400, jobs.Queued: 312, jobs.Running: 6, jobs.Failed: 301}, Slots: 8, Busy: 6,
-		Queue: jobs.Queue{Queued: 312, Waiting: 4, Oldest: now.Add(-130 * time.Second), Programs: []jobs.ProgramQueue{
+		Queue: api.Queue{Queued: 312, Waiting: 4, Oldest: now.Add(-130 * time.Second), Programs: []api.ProgramQueue{
 			{Program: "forecast", Queued: 300, Running: 2, Oldest: now.Add(-130 * time.Second)}, {Program: "render", Queued: 12, Running: 1, Waiting: 4, Oldest: now.Add(-20 * time.Second)},
 		}},
 		Ended: map[jobs.State]int64{jobs.Succeeded: 1281, jobs.Failed: 3}, LastHour: map[jobs.State]int64{jobs.Succeeded: 1281, jobs.Failed: 3},
@@ -42,11 +43,11 @@ func sampleOverview(now time.Time) jobs.Overview {
 		FinishedByNode:    waves([]string{"worker1", "worker2", "worker3"}, 60),
 		FinishedByProgram: waves([]string{"forecast", "render"}, 60),
 		Depth:             waves([]string{"queued", "running", "waiting"}, 60),
-		Nodes: []jobs.Node{
-			node("worker1", 3, 3, 2*time.Second, vitals(2.8, nil)), node("worker2", 3, 2, 4*time.Second, vitals(1.9, &jobs.Battery{Charge: 0.83})),
+		Nodes: []api.Node{
+			node("worker1", 3, 3, 2*time.Second, vitals(2.8, nil)), node("worker2", 3, 2, 4*time.Second, vitals(1.9, &api.Battery{Charge: 0.83})),
 			node("worker3", 2, 1, 13*time.Second, nil),
 		},
-		Servers: []jobs.Server{
+		Servers: []api.Server{
 			{Addr: "10.0.0.5:11300", OK: true, Version: "1.12", Ready: 312, Reserved: 6, Memory: 1_900_000},
 			{Addr: "10.0.0.6:11300", Error: "dial tcp 10.0.0.6:11300: connect: connection refused"},
 		},
@@ -54,19 +55,19 @@ func sampleOverview(now time.Time) jobs.Overview {
 			job("01", "forecast", "worker1", 0.72, "week 3", 100*time.Second), job("02", "forecast", "worker1", 0.35, "", 50*time.Second),
 			job("03", "render", "worker2", 0.9, "frame 23", 45*time.Second), job("04", "sweep", "worker3", 0, "", 400*time.Second),
 		},
-		Events: []jobs.Event{
+		Events: []api.Event{
 			{ID: "e1", At: now.Add(-9 * time.Second), Kind: "cancel-requested", Job: testID, By: "alice", Message: "no longer needed"},
 			{ID: "e2", At: now.Add(-3 * time.Minute), Kind: "retrying", Job: testID, Node: "worker2", Message: "attempt 1: exit code 1; again in 20 s"},
 			{ID: "e3", At: now.Add(-11 * time.Minute), Kind: "put-again", Message: "beanstalkd restarted; 14 messages put again"},
 			{ID: "e4", At: now.Add(-29 * time.Minute), Kind: "lost", Job: testID, Node: "worker3", Message: "its node died"},
 		},
 	}
-	o.Queue.Drained = &jobs.Drain{Since: now.Add(-time.Minute), Reason: "new <b>disks</b>"}
+	o.Queue.Drained = &api.Drain{Since: now.Add(-time.Minute), Reason: "new <b>disks</b>"}
 	o.Verdict = judge(o)
 	return o
 }
 
-func renderOverview(t testing.TB, o jobs.Overview, by string) string {
+func renderOverview(t testing.TB, o api.Overview, by string) string {
 	t.Helper()
 	f := frame{Title: "Overview", Node: show(o.Node, maxNameRunes), Verdict: verdictOf(o.Verdict, ""), CanAct: true, Who: "alice"}
 	for _, n := range navigation {
@@ -109,11 +110,11 @@ func TestOverviewByProgram(t *testing.T) {
 
 func TestOverviewHelpsToBegin(t *testing.T) {
 	t.Parallel()
-	o := jobs.Overview{At: noon, Window: jobs.Window{Name: "1h", From: noon, Until: noon, Step: 60}}
+	o := api.Overview{At: noon, Window: api.Window{Name: "1h", From: noon, Until: noon, Step: 60}}
 	steps := []string{"runnerbean worker", "programs/echo", "runnerbean submit --program forecast"}
 	for i, change := range []func(){
 		func() {},
-		func() { o.Nodes = []jobs.Node{{Name: "worker1", Alive: true}} },
+		func() { o.Nodes = []api.Node{{Name: "worker1", Alive: true}} },
 		func() { o.Nodes[0].Programs = []string{"forecast"} },
 	} {
 		change()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -74,7 +75,7 @@ func (p *Publisher) getProgramPage(c echo.Context) error {
 }
 
 // programPage is not kept for others: each form is a form of its own.
-func (p *Publisher) programPage(c echo.Context, name string, fill func(jobs.ProgramDetails, string) *formView) (*programView, error) {
+func (p *Publisher) programPage(c echo.Context, name string, fill func(api.ProgramDetails, string) *formView) (*programView, error) {
 	f := p.frame(c, "programs", show(name, maxNameRunes))
 	ctx := c.Request().Context()
 	window := c.QueryParam("range")
@@ -103,7 +104,7 @@ func (p *Publisher) recentOf(ctx context.Context, root, program string) ([]rowVi
 	return rows, err
 }
 
-func newProgramView(f frame, d jobs.ProgramDetails) *programView {
+func newProgramView(f frame, d api.ProgramDetails) *programView {
 	v := &programView{
 		frame: f, Row: newProgramRow(f.Root, d.Program), Window: show(d.Window.Name, 8),
 		AllJobs: link(f.Root + "/jobs?program=" + url.QueryEscape(d.Name)),
@@ -127,9 +128,9 @@ func newProgramView(f frame, d jobs.ProgramDetails) *programView {
 }
 
 // programTrouble says at the top of the page what keeps jobs from running.
-func programTrouble(p jobs.Program) (text, tone string) {
+func programTrouble(p api.Program) (text, tone string) {
 	text, tone = installedWords(p)
-	i := slices.IndexFunc(p.Nodes, func(n jobs.InstalledOn) bool { return n.Problem != "" })
+	i := slices.IndexFunc(p.Nodes, func(n api.InstalledOn) bool { return n.Problem != "" })
 	switch {
 	case i >= 0:
 		text = "It " + text + ": " + show(p.Nodes[i].Problem, 300) + "."
@@ -146,7 +147,7 @@ func programTrouble(p jobs.Program) (text, tone string) {
 	return text, tone
 }
 
-func programFigures(d jobs.ProgramDetails) []figureView {
+func programFigures(d api.ProgramDetails) []figureView {
 	all, share, tone := successWords(d.Ended)
 	list := []figureView{{all, "jobs ended", ""}}
 	if share != "" {

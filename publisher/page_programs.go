@@ -7,6 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -38,7 +39,7 @@ func (p *Publisher) getProgramsPage(c echo.Context) error {
 	})
 }
 
-func newProgramRow(root string, p jobs.Program) programRow {
+func newProgramRow(root string, p api.Program) programRow {
 	r := programRow{
 		Name: show(p.Name, maxNameRunes), Path: link(root + "/programs/" + url.PathEscape(p.Name)),
 		Description: show(p.Description, 300), SHA256: show(p.SHA256, maxNameRunes),
@@ -53,7 +54,7 @@ func newProgramRow(root string, p jobs.Program) programRow {
 // digits is a count as it is written for people.
 func digits(n int64) string { return thousands(fmt.Sprint(n)) }
 
-func installedWords(p jobs.Program) (text, tone string) {
+func installedWords(p api.Program) (text, tone string) {
 	if n := brokenNodes(p); n > 0 {
 		return fmt.Sprintf("cannot be started on %d of %s", n, plural(len(p.Nodes), "node")), "bad"
 	}
@@ -70,7 +71,7 @@ func installedWords(p jobs.Program) (text, tone string) {
 }
 
 // brokenNodes is on how many nodes a program cannot be started.
-func brokenNodes(p jobs.Program) (n int) {
+func brokenNodes(p api.Program) (n int) {
 	for _, on := range p.Nodes {
 		if on.Problem != "" {
 			n++
@@ -80,7 +81,7 @@ func brokenNodes(p jobs.Program) (n int) {
 }
 
 // versionWords is the hash of a program, or how many there are.
-func versionWords(p jobs.Program) string {
+func versionWords(p api.Program) string {
 	versions := map[string]bool{}
 	for _, n := range p.Nodes {
 		versions[n.SHA256] = true

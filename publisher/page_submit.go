@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -22,7 +23,7 @@ import (
 )
 
 // newForm is an empty form for a program.
-func (p *Publisher) newForm(d jobs.ProgramDetails, root string) *formView {
+func (p *Publisher) newForm(d api.ProgramDetails, root string) *formView {
 	schema := schemaOf(d.Input)
 	fields := inputform.New(schema)
 	harmless(fields)
@@ -73,7 +74,7 @@ func (p *Publisher) postProgram(c echo.Context) error {
 		return err
 	}
 	var filled *formView
-	view, err := p.programPage(c, name, func(d jobs.ProgramDetails, root string) *formView {
+	view, err := p.programPage(c, name, func(d api.ProgramDetails, root string) *formView {
 		filled = p.newForm(d, root)
 		return filled
 	})

@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -94,7 +95,7 @@ func (p *Publisher) workPage(ctx context.Context, c echo.Context, id string) (*w
 }
 
 // workJob is the part that visitors see as well, with the present state.
-func (p *Publisher) workJob(ctx context.Context, id string, details jobs.Details) (*jobView, error) {
+func (p *Publisher) workJob(ctx context.Context, id string, details api.Details) (*jobView, error) {
 	d := p.read(ctx, id)
 	if errors.Is(d.err, errMissing) {
 		return p.workWithoutResult(details)
@@ -120,7 +121,7 @@ func (p *Publisher) workJob(ctx context.Context, id string, details jobs.Details
 }
 
 // workWithoutResult is workJob for a success that the store has lost.
-func (p *Publisher) workWithoutResult(details jobs.Details) (*jobView, error) {
+func (p *Publisher) workWithoutResult(details api.Details) (*jobView, error) {
 	body, err := marshal(details.Status)
 	v := newJobView(pageData{Result: details.Status, ResultJSON: body, BaseURL: p.pageBase()})
 	v.Tone, v.Because, v.Fault = "bad", "Its result is missing", "the store of this node does not have it"
@@ -128,7 +129,7 @@ func (p *Publisher) workWithoutResult(details jobs.Details) (*jobView, error) {
 }
 
 // tell puts into words what only the operator sees.
-func (v *workPage) tell(d jobs.Details, rec ledger.Record) {
+func (v *workPage) tell(d api.Details, rec ledger.Record) {
 	if v.Why = show(sentenceCase(d.Why), maxMessageRunes); v.Why != "" {
 		v.Why += "."
 		v.Job.Message = logtext.Visible(clip(d.Status.Message, maxMessageRunes), true)
@@ -154,7 +155,7 @@ func (v *workPage) tell(d jobs.Details, rec ledger.Record) {
 }
 
 // document is the job's document, without secrets for those who may only look.
-func (v *workPage) document(d jobs.Details, rec ledger.Record) []byte {
+func (v *workPage) document(d api.Details, rec ledger.Record) []byte {
 	if v.CanAct {
 		return rec.Document
 	}
@@ -167,14 +168,14 @@ func (v *workPage) document(d jobs.Details, rec ledger.Record) []byte {
 }
 
 // newest keeps the last events of a job that has had many, oldest first.
-func newest(list []jobs.Event) []jobs.Event {
+func newest(list []api.Event) []api.Event {
 	list = slices.Clone(list)
-	slices.SortStableFunc(list, func(a, b jobs.Event) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(list, func(a, b api.Event) int { return a.At.Compare(b.At) })
 	return list[max(0, len(list)-maxRows):]
 }
 
 // links are to other pages.
-func (v *workPage) links(d jobs.Details) {
+func (v *workPage) links(d api.Details) {
 	id := url.PathEscape(d.Status.ID)
 	v.ResultURL, v.APIURL = link(v.Root+"/"+id), link(v.Root+"/api/v1/jobs/"+id)
 	for _, key := range sortedKeys(d.Job.Labels) {
@@ -199,7 +200,7 @@ func (v *workPage) jobLink(id string) linkView {
 	return linkView{shortID(id), v.Root + "/jobs/" + id}
 }
 
-func (v *workPage) try(a jobs.Attempt) tryView {
+func (v *workPage) try(a api.Attempt) tryView {
 	links := pageData{LogURL: v.Job.LogURL, FilesURL: v.Root + "/" + v.Job.ID + "/files/"}
 	t := tryView{
 		attemptView: viewAttempt(a, links), Started: stamp(a.Started), End: ending(a),
@@ -224,7 +225,7 @@ func (v *workPage) try(a jobs.Attempt) tryView {
 func (t tryView) Short() string { return t.SHA[:min(len(t.SHA), 12)] }
 
 // ending is how the process of an attempt ended.
-func ending(a jobs.Attempt) string {
+func ending(a api.Attempt) string {
 	switch {
 	case a.Signal != "":
 		return show(a.Signal, maxNameRunes)

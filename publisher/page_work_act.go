@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -17,7 +18,7 @@ import (
 const verbRerun = "rerun"
 
 // jobButtons are what is allowed now, the harmless first.
-func jobButtons(d jobs.Details, rec ledger.Record) []verbButton {
+func jobButtons(d api.Details, rec ledger.Record) []verbButton {
 	var list []verbButton
 	offer := func(name ledger.Verb, text string) {
 		if slices.Contains(d.Allowed, string(name)) {

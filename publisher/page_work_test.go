@@ -12,6 +12,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/browsertest"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
@@ -152,7 +153,7 @@ func TestWorkActions(t *testing.T) {
 	if status != http.StatusSeeOther || first == "/jobs/"+id || !strings.HasPrefix(first, "/jobs/") {
 		t.Fatalf("a new job: %d %s", status, first)
 	}
-	if details := decodeAs[jobs.Details](t, b.get("/api/v1"+first)); details.Job.RerunOf != id || details.Status.State != jobs.Queued {
+	if details := decodeAs[api.Details](t, b.get("/api/v1"+first)); details.Job.RerunOf != id || details.Status.State != jobs.Queued {
 		t.Errorf("%+v", details.Job)
 	}
 	if status, said := act("/jobs/"+jobs.NewID()+"/act", url.Values{"verb": {"retry"}}); status != http.StatusNotFound {

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/ledgertest"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // filled is a publisher over a ledger with n jobs.
@@ -56,7 +56,7 @@ func BenchmarkPages(b *testing.B) {
 // targets are the paths of all pages and lists, and some filters.
 func (b *bench) targets() []string {
 	b.t.Helper()
-	page := decodeAs[jobs.Page](b.t, b.get("/api/v1/jobs?state=failed"))
+	page := decodeAs[api.Page](b.t, b.get("/api/v1/jobs?state=failed"))
 	if len(page.Jobs) == 0 {
 		b.t.Fatal("no job has failed")
 	}

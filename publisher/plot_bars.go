@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -33,7 +34,7 @@ type binRow struct {
 }
 
 // drawBins draws how many took how long; mean is in seconds, 0 where unknown.
-func drawBins(what string, bins []jobs.Bin, mean float64) binsPlot {
+func drawBins(what string, bins []api.Bin, mean float64) binsPlot {
 	bins = trim(bins[:min(len(bins), maxBins)])
 	var total, most int64
 	for _, b := range bins {
@@ -61,7 +62,7 @@ func drawBins(what string, bins []jobs.Bin, mean float64) binsPlot {
 func secondsOf(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // trim leaves out the empty bins at both ends.
-func trim(bins []jobs.Bin) []jobs.Bin {
+func trim(bins []api.Bin) []api.Bin {
 	from, to := 0, len(bins)
 	for from < to && bins[from].N <= 0 {
 		from++
@@ -75,7 +76,7 @@ func trim(bins []jobs.Bin) []jobs.Bin {
 	return bins[from:to]
 }
 
-func binRange(bins []jobs.Bin, i int) string {
+func binRange(bins []api.Bin, i int) string {
 	switch up := bins[i].UpTo; {
 	case up <= 0 && i == 0:
 		return "any"
@@ -100,7 +101,7 @@ func (p *binsPlot) say() string {
 }
 
 // drawBins returns the width of the widest label in characters.
-func (c *canvas) drawBins(label string, bins []jobs.Bin) (gutter int) {
+func (c *canvas) drawBins(label string, bins []api.Bin) (gutter int) {
 	c.add(`<svg class="plot" width="100%" height="`, strconv.Itoa(c.height()), `" role="img" aria-label="`, template.HTMLEscapeString(label), `">`)
 	ticks := c.y.ticks()
 	for _, t := range ticks {

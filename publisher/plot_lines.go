@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -57,7 +58,7 @@ type line struct {
 
 // drawLines draws series of a unit over a window; what names the plot for those
 // who do not see it. With whole, only whole numbers are counted.
-func drawLines(what, unit string, w jobs.Window, list []jobs.Series, whole bool) linesPlot {
+func drawLines(what, unit string, w api.Window, list []jobs.Series, whole bool) linesPlot {
 	lines := linesOf(list)
 	p := linesPlot{Unit: unit, From: stamp(w.From), Until: stamp(w.Until), Step: span(stepOf(w))}
 	if len(lines) == 0 || w.Step <= 0 {
@@ -81,7 +82,7 @@ func drawLines(what, unit string, w jobs.Window, list []jobs.Series, whole bool)
 	return p
 }
 
-func stepOf(w jobs.Window) time.Duration {
+func stepOf(w api.Window) time.Duration {
 	return time.Duration(min(max(w.Step, 0), 1e9) * float64(time.Second))
 }
 
@@ -124,7 +125,7 @@ func paint(lines []line) {
 
 // fitLines finds the ranges and returns how many points there are. A step's
 // value stands at its end, when it was known.
-func (c *canvas) fitLines(w jobs.Window, lines []line, whole bool) int {
+func (c *canvas) fitLines(w api.Window, lines []line, whole bool) int {
 	n, high := 0, 0.0
 	for _, l := range lines {
 		n = max(n, len(l.y))

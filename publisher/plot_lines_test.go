@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -17,8 +18,8 @@ var hostileNames = []string{
 	`"><script>alert(1)</script>`, "\x1b[31mred\x1b]0;x\x07", "evil\u202etxt.exe", `' onload='x`, strings.Repeat("W", 1<<20), "", "]]>", "&lt;", "\xff\xfe",
 }
 
-func windowOf(step time.Duration, n int) jobs.Window {
-	return jobs.Window{Name: "1h", From: noon, Until: noon.Add(time.Duration(n) * step), Step: step.Seconds()}
+func windowOf(step time.Duration, n int) api.Window {
+	return api.Window{Name: "1h", From: noon, Until: noon.Add(time.Duration(n) * step), Step: step.Seconds()}
 }
 
 func points(values ...float64) []*float64 {
@@ -167,7 +168,7 @@ func TestTicksOfEachWindow(t *testing.T) {
 
 func TestBins(t *testing.T) {
 	t.Parallel()
-	p := drawBins("Durations", []jobs.Bin{{UpTo: 0.1, N: 0}, {UpTo: 0.2, N: 0}, {UpTo: 0.5, N: 3}, {UpTo: 1, N: 10}, {UpTo: 2, N: 0}, {UpTo: 0, N: 1}}, 0.7)
+	p := drawBins("Durations", []api.Bin{{UpTo: 0.1, N: 0}, {UpTo: 0.2, N: 0}, {UpTo: 0.5, N: 3}, {UpTo: 1, N: 10}, {UpTo: 2, N: 0}, {UpTo: 0, N: 1}}, 0.7)
 	want := []binRow{{"up to 200 ms", "0"}, {"200 ms to 500 ms", "3"}, {"500 ms to 1 s", "10"}, {"1 s to 2 s", "0"}, {"over 2 s", "1"}}
 	if diff := cmp.Diff(want, p.Rows); diff != "" {
 		t.Error(diff)
@@ -176,10 +177,10 @@ func TestBins(t *testing.T) {
 	if p.Total != "14" || p.Mean != "700 ms" || strings.Count(string(p.SVG), "<rect") != 3 {
 		t.Errorf("%+v", p)
 	}
-	if none := drawBins("Durations", []jobs.Bin{{UpTo: 1, N: 0}}, 0); !none.Empty {
+	if none := drawBins("Durations", []api.Bin{{UpTo: 1, N: 0}}, 0); !none.Empty {
 		t.Errorf("%+v", none)
 	}
-	for _, odd := range [][]jobs.Bin{{{UpTo: 0, N: 5}}, {{UpTo: 1, N: -4}, {UpTo: 2, N: 1}}, {{UpTo: math.Inf(1), N: 1}}, {{UpTo: 1e-9, N: 1}, {UpTo: 1e12, N: math.MaxInt64}}} {
+	for _, odd := range [][]api.Bin{{{UpTo: 0, N: 5}}, {{UpTo: 1, N: -4}, {UpTo: 2, N: 1}}, {{UpTo: math.Inf(1), N: 1}}, {{UpTo: 1e-9, N: 1}, {UpTo: 1e12, N: math.MaxInt64}}} {
 		checkSVG(t, string(drawBins("x", odd, math.NaN()).SVG))
 	}
 }
@@ -200,7 +201,7 @@ func TestSparkAndShare(t *testing.T) {
 func FuzzLines(f *testing.F) {
 	f.Add("a", 1.0, -2.0, 60.0)
 	f.Fuzz(func(t *testing.T, name string, a, b, step float64) {
-		w := jobs.Window{From: noon, Until: noon.Add(time.Hour), Step: step}
+		w := api.Window{From: noon, Until: noon.Add(time.Hour), Step: step}
 		p := drawLines("Jobs", "jobs", w, []jobs.Series{{Name: name, Points: []*float64{&a, nil, &b}}}, false)
 		checkSVG(t, string(p.SVG))
 		checkSVG(t, string(p.Table))

@@ -5,7 +5,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/api"
 )
 
 // tableRows is how many rows the table of a plot has at most.
@@ -13,7 +13,7 @@ const tableRows = 40
 
 // table is the plot in numbers, the newest first. Where there are more steps
 // than rows, a row is the mean of several.
-func (c *canvas) table(w jobs.Window, lines []line) template.HTML {
+func (c *canvas) table(w api.Window, lines []line) template.HTML {
 	t := &canvas{y: c.y, b: make([]byte, 0, 8<<10)}
 	t.add(`<table><thead><tr><th scope="col">until</th>`)
 	n := 0

@@ -19,10 +19,10 @@ import (
 	"github.com/labstack/echo/v4"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/access"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // MaxConnections is how many connections a node should have at most, whatever it
@@ -51,10 +51,10 @@ type Config struct {
 	Undrain func(ctx context.Context, node, by string) error
 	// Servers says how each beanstalkd server does, as this node sees it.
 	// Default: none is known.
-	Servers func(ctx context.Context) []jobs.Server
+	Servers func(ctx context.Context) []api.Server
 	// Paused lists the tubes that somebody has paused on beanstalkd, as far as is
 	// known; it must return at once. Default: none is known.
-	Paused func() []jobs.PausedTube
+	Paused func() []api.PausedTube
 	// Control changes what persons have set about a node; by says who asked. A
 	// change is refused where expect is not when it was changed last. Default:
 	// nothing can be set.
@@ -170,10 +170,10 @@ func fill(cfg *Config) {
 		cfg.Ready = func(context.Context) error { return nil }
 	}
 	if cfg.Paused == nil {
-		cfg.Paused = func() []jobs.PausedTube { return nil }
+		cfg.Paused = func() []api.PausedTube { return nil }
 	}
 	if cfg.Servers == nil {
-		cfg.Servers = func(context.Context) []jobs.Server { return nil }
+		cfg.Servers = func(context.Context) []api.Server { return nil }
 	}
 	if cfg.MaxStreams == 0 {
 		cfg.MaxStreams = 20_000

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -340,15 +341,15 @@ func TestPathsThatOnlyLookLikeAResult(t *testing.T) {
 // A job whose tube somebody has paused is not about to start.
 func TestPausedTubeIsTheReason(t *testing.T) {
 	t.Parallel()
-	paused := []jobs.PausedTube{{Tube: "x", Addr: "a:1", Program: "other"}, {Tube: "runnerbean/inbox", Addr: "a:1"}}
-	b := newBench(t, func(c *Config) { c.Paused = func() []jobs.PausedTube { return paused } })
+	paused := []api.PausedTube{{Tube: "x", Addr: "a:1", Program: "other"}, {Tube: "runnerbean/inbox", Addr: "a:1"}}
+	b := newBench(t, func(c *Config) { c.Paused = func() []api.PausedTube { return paused } })
 	b.register(1)
 	id := b.queued("")
 	reason := func() string { return decodeAs[jobs.Result](t, b.get("/"+id)).Reason }
 	if got := reason(); got != "is about to start" {
 		t.Errorf("reason %q", got)
 	}
-	paused = append(paused, jobs.PausedTube{Tube: "y", Addr: "b:1", Program: testProgram, Until: time.Unix(0, 0)})
+	paused = append(paused, api.PausedTube{Tube: "y", Addr: "b:1", Program: testProgram, Until: time.Unix(0, 0)})
 	if got := reason(); got != "beanstalkd at b:1 gives out none of the program's jobs until 1970-01-01T00:00:00Z: somebody has paused their tube, which the nodes resume" {
 		t.Errorf("reason %q", got)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -41,7 +42,7 @@ func (p *Publisher) postSelection(v verb) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		var order jobs.Selection
+		var order api.Selection
 		if err := decodeOrder(body, &order); err != nil {
 			return err
 		}
@@ -57,7 +58,7 @@ func (p *Publisher) postSelection(v verb) echo.HandlerFunc {
 }
 
 // newSelection checks a selection. What is wrong is a problem.
-func newSelection(v verb, order jobs.Selection) (selection, error) {
+func newSelection(v verb, order api.Selection) (selection, error) {
 	s := selection{states: v.states, dryRun: order.DryRun}
 	if err := s.setFilter(order); err != nil {
 		return s, err
@@ -83,7 +84,7 @@ func newSelection(v verb, order jobs.Selection) (selection, error) {
 }
 
 // setIDs takes the jobs that are named, each once.
-func (s *selection) setIDs(order jobs.Selection, some bool) error {
+func (s *selection) setIDs(order api.Selection, some bool) error {
 	switch {
 	case some || order.All || order.Cursor != "" || order.Limit != 0:
 		return badMember("/ids", "stands alone: leave it out where other members select the jobs")
@@ -104,7 +105,7 @@ func (s *selection) setIDs(order jobs.Selection, some bool) error {
 }
 
 // setFilter sets what the order names, by the rules of a listing's query.
-func (s *selection) setFilter(order jobs.Selection) error {
+func (s *selection) setFilter(order api.Selection) error {
 	s.filter.Since, s.filter.Until = order.Since, order.Until
 	members := []struct{ name, value string }{
 		{"program", order.Program},
@@ -162,8 +163,8 @@ func oneOf(states []jobs.State) string {
 // apply goes through the selection until it has found as many jobs as it may
 // or has looked at enough. An error means that nothing was done; where only a
 // part could be done, the answer says so and has the cursor of the rest.
-func (p *Publisher) apply(c echo.Context, v verb, s selection) (jobs.Selected, error) {
-	answer := jobs.Selected{Failed: []jobs.Refusal{}}
+func (p *Publisher) apply(c echo.Context, v verb, s selection) (api.Selected, error) {
+	answer := api.Selected{Failed: []api.Refusal{}}
 	if s.dryRun && s.whole() {
 		n, err := p.countOf(c.Request().Context(), s.states)
 		answer.Matched = n
@@ -198,7 +199,7 @@ const partDone = "the node could not go on; what is counted as done is done, and
 
 // applyPiece finds the next jobs of a selection and applies the verb to them in
 // one transaction. next is the cursor behind them; empty at the end.
-func (p *Publisher) applyPiece(c echo.Context, v verb, s selection, answer *jobs.Selected) (next string, err error) {
+func (p *Publisher) applyPiece(c echo.Context, v verb, s selection, answer *api.Selected) (next string, err error) {
 	ids, next, err := p.find(c.Request().Context(), s)
 	if err == nil && !s.dryRun && len(ids) > 0 {
 		err = p.applyTo(c, v, ids, answer)
@@ -209,7 +210,7 @@ func (p *Publisher) applyPiece(c echo.Context, v verb, s selection, answer *jobs
 	return next, err
 }
 
-func (p *Publisher) applyTo(c echo.Context, v verb, ids []string, answer *jobs.Selected) error {
+func (p *Publisher) applyTo(c echo.Context, v verb, ids []string, answer *api.Selected) error {
 	acted, err := p.act(c, v, ids)
 	if err == nil {
 		v.report(answer, acted)
@@ -219,7 +220,7 @@ func (p *Publisher) applyTo(c echo.Context, v verb, ids []string, answer *jobs.S
 
 // applyNamed applies a verb to named jobs. Those that were not come to are
 // reported as failed.
-func (p *Publisher) applyNamed(c echo.Context, v verb, s selection, answer *jobs.Selected) error {
+func (p *Publisher) applyNamed(c echo.Context, v verb, s selection, answer *api.Selected) error {
 	ids, err := p.suited(c.Request().Context(), v, s.ids, answer)
 	if answer.Matched = len(ids); err != nil || s.dryRun {
 		return err
@@ -242,7 +243,7 @@ func (p *Publisher) applyNamed(c echo.Context, v verb, s selection, answer *jobs
 
 // suited are those of the named jobs to which a verb applies; the answer says
 // why it does not apply to the others.
-func (p *Publisher) suited(ctx context.Context, v verb, ids []string, answer *jobs.Selected) (list []string, err error) {
+func (p *Publisher) suited(ctx context.Context, v verb, ids []string, answer *api.Selected) (list []string, err error) {
 	found, err := p.cfg.Ledger.GetMany(ctx, ids)
 	if err != nil {
 		return nil, err
@@ -318,7 +319,7 @@ func (p *Publisher) find(ctx context.Context, s selection) (ids []string, next s
 }
 
 // report adds what became of some jobs to an answer.
-func (v verb) report(answer *jobs.Selected, acted []ledger.Acted) {
+func (v verb) report(answer *api.Selected, acted []ledger.Acted) {
 	for _, a := range acted {
 		if a.Err == nil {
 			answer.Done++
@@ -329,7 +330,7 @@ func (v verb) report(answer *jobs.Selected, acted []ledger.Acted) {
 			detail = "the node could not do it"
 		}
 		if len(answer.Failed) < maxRefusals {
-			answer.Failed = append(answer.Failed, jobs.Refusal{ID: a.ID, Detail: detail})
+			answer.Failed = append(answer.Failed, api.Refusal{ID: a.ID, Detail: detail})
 		}
 	}
 }

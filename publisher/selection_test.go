@@ -10,13 +10,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // selectAll asks a verb of a selection until there is no next call, and returns
 // the sum of the answers and how many calls it took.
-func (b *bench) selectAll(verb ledger.Verb, order jobs.Selection) (sum jobs.Selected, calls int) {
+func (b *bench) selectAll(verb ledger.Verb, order api.Selection) (sum api.Selected, calls int) {
 	b.t.Helper()
 	for calls = 1; calls < 100; calls++ {
 		body, err := json.Marshal(order)
@@ -27,7 +28,7 @@ func (b *bench) selectAll(verb ledger.Verb, order jobs.Selection) (sum jobs.Sele
 		if r.StatusCode != http.StatusOK {
 			b.t.Fatalf("%s: %d %s", body, r.StatusCode, bodyOf(b.t, r))
 		}
-		got := decodeAs[jobs.Selected](b.t, r)
+		got := decodeAs[api.Selected](b.t, r)
 		sum.Matched, sum.Done, sum.Failed = sum.Matched+got.Matched, sum.Done+got.Done, append(sum.Failed, got.Failed...)
 		if order.Limit > 0 && got.Matched > order.Limit && !order.DryRun {
 			b.t.Errorf("one call took %d jobs, the limit being %d", got.Matched, order.Limit)
@@ -44,7 +45,7 @@ func (b *bench) selectAll(verb ledger.Verb, order jobs.Selection) (sum jobs.Sele
 func (b *bench) statesOf() map[jobs.State]int {
 	b.t.Helper()
 	counts := map[jobs.State]int{}
-	for _, r := range decodeAs[jobs.Page](b.t, b.get("/api/v1/jobs?limit=1000")).Jobs {
+	for _, r := range decodeAs[api.Page](b.t, b.get("/api/v1/jobs?limit=1000")).Jobs {
 		counts[r.State]++
 	}
 	return counts
@@ -55,67 +56,67 @@ func TestSelections(t *testing.T) {
 	const red = `"labels":{"colour":"red"}`
 	for name, test := range map[string]struct {
 		verb  ledger.Verb
-		order jobs.Selection
+		order api.Selection
 		done  int
 		left  map[jobs.State]int
 	}{
 		"queued ones": {
 			ledger.VerbCancel,
-			jobs.Selection{State: jobs.Queued},
+			api.Selection{State: jobs.Queued},
 			6,
 			map[jobs.State]int{jobs.Running: 2, jobs.Succeeded: 1, jobs.Failed: 3, jobs.Cancelled: 7},
 		},
 		"all that can be": {
 			ledger.VerbTerminate,
-			jobs.Selection{All: true},
+			api.Selection{All: true},
 			8,
 			map[jobs.State]int{jobs.Running: 2, jobs.Succeeded: 1, jobs.Failed: 3, jobs.Cancelled: 7},
 		},
 		"of a program, in small steps": {
 			ledger.VerbCancel,
-			jobs.Selection{Program: testProgram, Limit: 2},
+			api.Selection{Program: testProgram, Limit: 2},
 			8,
 			map[jobs.State]int{jobs.Running: 2, jobs.Succeeded: 1, jobs.Failed: 3, jobs.Cancelled: 7},
 		},
 		"of a program that has none": {
 			ledger.VerbCancel,
-			jobs.Selection{Program: "other"},
+			api.Selection{Program: "other"},
 			0,
 			map[jobs.State]int{jobs.Queued: 6, jobs.Running: 2, jobs.Succeeded: 1, jobs.Failed: 3, jobs.Cancelled: 1},
 		},
 		"by label": {
 			ledger.VerbCancel,
-			jobs.Selection{Label: "colour=red", Limit: 1},
+			api.Selection{Label: "colour=red", Limit: 1},
 			3,
 			map[jobs.State]int{jobs.Queued: 3, jobs.Running: 2, jobs.Succeeded: 1, jobs.Failed: 3, jobs.Cancelled: 4},
 		},
 		"of a node": {
 			ledger.VerbRetry,
-			jobs.Selection{Node: testNode, Limit: 1},
+			api.Selection{Node: testNode, Limit: 1},
 			3,
 			map[jobs.State]int{jobs.Queued: 9, jobs.Running: 2, jobs.Succeeded: 1, jobs.Cancelled: 1},
 		},
 		"by state and label": {
 			ledger.VerbCancel,
-			jobs.Selection{State: jobs.Running, Label: "colour=red"},
+			api.Selection{State: jobs.Running, Label: "colour=red"},
 			0,
 			map[jobs.State]int{jobs.Queued: 6, jobs.Running: 2, jobs.Succeeded: 1, jobs.Failed: 3, jobs.Cancelled: 1},
 		},
 		"retry all": {
 			ledger.VerbRetry,
-			jobs.Selection{All: true, Limit: 3},
+			api.Selection{All: true, Limit: 3},
 			4,
 			map[jobs.State]int{jobs.Queued: 10, jobs.Running: 2, jobs.Succeeded: 1},
 		},
 		"stop all": {
 			ledger.VerbStop,
-			jobs.Selection{All: true},
+			api.Selection{All: true},
 			2,
 			map[jobs.State]int{jobs.Queued: 6, jobs.Running: 2, jobs.Succeeded: 1, jobs.Failed: 3, jobs.Cancelled: 1},
 		},
 		"reset all": {
 			ledger.VerbReset,
-			jobs.Selection{All: true, Limit: 5},
+			api.Selection{All: true, Limit: 5},
 			12,
 			map[jobs.State]int{jobs.Queued: 10, jobs.Running: 2, jobs.Succeeded: 1},
 		},
@@ -165,7 +166,7 @@ func TestSelectionNamesWhatFailed(t *testing.T) {
 	b.do(ledger.VerbRetry, lost) // now all but this one have failed
 	b.do(ledger.VerbCancel, lost)
 	r := b.ask("POST", "/api/v1/jobs/retry", `{"state":"failed","limit":1000}`, jsonBody)
-	got := decodeAs[jobs.Selected](t, r)
+	got := decodeAs[api.Selected](t, r)
 	if got.Matched != maxRefusals+5 || got.Done != 0 || len(got.Failed) != maxRefusals || got.Next != "" {
 		t.Fatalf("%d %+v", r.StatusCode, got)
 	}
@@ -240,7 +241,7 @@ func FuzzSelection(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body string) {
 		for _, v := range verbs {
-			var order jobs.Selection
+			var order api.Selection
 			err := decodeOrder([]byte(body), &order)
 			var s selection
 			if err == nil {
@@ -263,7 +264,7 @@ func checkProblem(t *testing.T, err error) {
 	}
 }
 
-func checkSelection(t *testing.T, v verb, order jobs.Selection, s selection) {
+func checkSelection(t *testing.T, v verb, order api.Selection, s selection) {
 	t.Helper()
 	if order.IDs != nil {
 		if len(s.ids) == 0 || len(s.ids) > len(order.IDs) || order.All || order.State != "" || order.Text != "" {

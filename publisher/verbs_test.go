@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -183,7 +184,7 @@ func TestRetryAtTheSameURL(t *testing.T) {
 	if got := bodyOf(t, r); r.StatusCode != 200 || got != string(body) || r.Header.Get("Cache-Control") != forever {
 		t.Errorf("%d %v %s", r.StatusCode, r.Header, got)
 	}
-	d := decodeAs[jobs.Details](t, b.get("/api/v1/jobs/"+id))
+	d := decodeAs[api.Details](t, b.get("/api/v1/jobs/"+id))
 	if len(d.Attempts) != 2 || d.Attempts[0].Outcome != jobs.OutcomeFailed || d.Attempts[1].Outcome != jobs.OutcomeSucceeded {
 		t.Errorf("attempts %+v", d.Attempts)
 	}
@@ -200,8 +201,8 @@ func TestRetryAsNew(t *testing.T) {
 	if r.StatusCode != http.StatusCreated || got.ID == old || got.State != jobs.Queued || r.Header.Get("Location") != "http://127.0.0.1:8420/"+got.ID {
 		t.Fatalf("%d %v %+v", r.StatusCode, r.Header, got)
 	}
-	before := decodeAs[jobs.Details](t, b.get("/api/v1/jobs/"+old)).Job
-	after := decodeAs[jobs.Details](t, b.get("/api/v1/jobs/"+got.ID)).Job
+	before := decodeAs[api.Details](t, b.get("/api/v1/jobs/"+old)).Job
+	after := decodeAs[api.Details](t, b.get("/api/v1/jobs/"+got.ID)).Job
 	if after.RerunOf != old || after.Needs != nil || !after.Expires.IsZero() || !after.Created.After(before.Created) {
 		t.Errorf("the new document: %+v", after)
 	}

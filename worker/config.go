@@ -13,10 +13,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/queue"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // Config of a Worker. The zero value of a field means its default.
@@ -40,7 +40,7 @@ type Config struct {
 	// there is removed. Required unless Slots is 0 and stays so.
 	Scratch string
 	// Slots is how many programs run at once, until SetSlots says otherwise; at
-	// most jobs.MaxSlots. 0 runs none; a negative number stands for one per processor.
+	// most api.MaxSlots. 0 runs none; a negative number stands for one per processor.
 	Slots int
 
 	// Grace is the time between SIGTERM and SIGKILL. Default 10 s.
@@ -164,8 +164,8 @@ func (c *Config) checkNames() error {
 		return errors.New("Config.Store is required")
 	case c.Node == "" || c.Instance == "":
 		return errors.New("Config.Node and Config.Instance are required")
-	case c.Slots > jobs.MaxSlots:
-		return fmt.Errorf("Config.Slots must be at most %d", jobs.MaxSlots)
+	case c.Slots > api.MaxSlots:
+		return fmt.Errorf("Config.Slots must be at most %d", api.MaxSlots)
 	case c.Attempts < 1:
 		return errors.New("Config.Attempts must be at least 1")
 	case c.Stall < 0 || c.MaxScratch < 0 || c.MaxMemory < 0:

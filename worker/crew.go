@@ -7,11 +7,11 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/api"
 )
 
 // ErrSlots is returned by SetSlots for a number of slots that cannot be.
-var ErrSlots = fmt.Errorf("worker: slots must be between 0 and %d", jobs.MaxSlots)
+var ErrSlots = fmt.Errorf("worker: slots must be between 0 and %d", api.MaxSlots)
 
 // crew is the lanes of a worker: two for each slot, which change in number
 // while they work.
@@ -51,13 +51,13 @@ func (w *Worker) Busy() int {
 	return min(taken, len(w.running.list()))
 }
 
-// SetSlots changes how many programs may run at once, from 0 to jobs.MaxSlots. Where
+// SetSlots changes how many programs may run at once, from 0 to api.MaxSlots. Where
 // there are fewer, what runs in a slot too many goes on to its end. It may be
 // called at any time, also before Run and by several at once. ErrSlots, or why
 // a lane cannot be made: those that could be work, and another call tries again.
 func (w *Worker) SetSlots(n int) error {
 	switch {
-	case n < 0 || n > jobs.MaxSlots:
+	case n < 0 || n > api.MaxSlots:
 		return fmt.Errorf("%w: %d", ErrSlots, n)
 	case n > 0 && w.cfg.Scratch == "":
 		return errors.New("worker: slots need a folder to work in: set Config.Scratch")

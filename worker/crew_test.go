@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -72,7 +73,7 @@ func TestSetSlotsRefuses(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	n := r.start()
-	for _, slots := range []int{-1, jobs.MaxSlots + 1} {
+	for _, slots := range []int{-1, api.MaxSlots + 1} {
 		if err := n.SetSlots(slots); !errors.Is(err, ErrSlots) {
 			t.Errorf("%d slots: %v", slots, err)
 		}
@@ -86,7 +87,7 @@ func TestSetSlotsRefuses(t *testing.T) {
 	if err := bare.SetSlots(1); err == nil {
 		t.Error("there are slots without a folder to work in")
 	}
-	r.cfg.Slots = jobs.MaxSlots + 1
+	r.cfg.Slots = api.MaxSlots + 1
 	if _, err := New(r.cfg); err == nil {
 		t.Error("New takes too many slots")
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/worker/internal/process"
@@ -51,7 +52,7 @@ func (n *node) stands(ticks func() int64) {
 	n.r.t.Helper()
 	n.r.until("they are paused", func() bool {
 		list := n.Processes()
-		return len(list) > 0 && !slices.ContainsFunc(list, func(p jobs.Process) bool { return !p.Paused })
+		return len(list) > 0 && !slices.ContainsFunc(list, func(p api.Process) bool { return !p.Paused })
 	})
 	n.r.still(ticks)
 	before := ticks()

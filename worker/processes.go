@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/worker/internal/process"
 )
 
@@ -35,7 +35,7 @@ type processKey struct {
 // programs the first ones of each. What they use of a processor is since the
 // last call. It reads a few files for each process and is meant to be called every
 // few seconds.
-func (w *Worker) Processes() []jobs.Process {
+func (w *Worker) Processes() []api.Process {
 	attempts := w.running.list()
 	slices.SortFunc(attempts, func(a, b *attempt) int { return strings.Compare(a.record.ID, b.record.ID) })
 	now := time.Now()
@@ -45,10 +45,10 @@ func (w *Worker) Processes() []jobs.Process {
 	}
 	ration(looked, maxProcesses)
 	shares := w.usage.update(now, looked)
-	list := []jobs.Process{}
+	list := []api.Process{}
 	for i, a := range attempts {
 		for _, p := range looked[i] {
-			list = append(list, jobs.Process{
+			list = append(list, api.Process{
 				Job: a.record.ID, Attempt: a.record.Attempt, PID: p.PID, Parent: p.Parent,
 				Name: clean(p.Name, maxProcessName), CPU: shares[processKey{p.PID, p.Key}], CPUSeconds: p.CPU.Seconds(),
 				Memory: p.Memory, Started: p.Started.UTC().Truncate(time.Millisecond), Paused: p.Paused,

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/worker/internal/process"
 )
 
@@ -29,7 +29,7 @@ func TestProcesses(t *testing.T) {
 	busy, idle := r.submit(job("busy")), r.submit(job("idle"))
 	r.awaitMessage(busy)
 	r.awaitMessage(idle)
-	of := func(id string) (list []jobs.Process) {
+	of := func(id string) (list []api.Process) {
 		for _, p := range n.Processes() {
 			if p.Job == id {
 				list = append(list, p)
@@ -56,7 +56,7 @@ func TestProcesses(t *testing.T) {
 	}
 	n.Pause("backup")
 	r.until("they are paused", func() bool {
-		return !slices.ContainsFunc(n.Processes(), func(p jobs.Process) bool { return !p.Paused })
+		return !slices.ContainsFunc(n.Processes(), func(p api.Process) bool { return !p.Paused })
 	})
 }
 

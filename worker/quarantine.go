@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/queue"
@@ -35,7 +36,7 @@ type quarantine struct {
 	beside *semaphore.Weighted // what is handled from claim to end
 	// exclusive is locked while a job runs alone, or is about to.
 	exclusive sync.Mutex
-	job       atomic.Pointer[jobs.Quarantine]
+	job       atomic.Pointer[api.Quarantine]
 }
 
 func newQuarantine() *quarantine {
@@ -44,7 +45,7 @@ func newQuarantine() *quarantine {
 
 // Quarantine says which job keeps this node from taking others, and whether it
 // runs already; nil where none does.
-func (w *Worker) Quarantine() *jobs.Quarantine { return w.quarantine.job.Load() }
+func (w *Worker) Quarantine() *api.Quarantine { return w.quarantine.job.Load() }
 
 // isolate runs a job in quarantine, or puts its message off for other nodes.
 func (l *lane) isolate(take, work context.Context, message *queue.Delivery, r ledger.Record, p *program) bool {
@@ -79,7 +80,7 @@ func (l *lane) isolate(take, work context.Context, message *queue.Delivery, r le
 
 // setQuarantine has all lanes take no work because of a job, until clearQuarantine.
 func (l *lane) setQuarantine(r *ledger.Record, running bool) {
-	l.quarantine.job.Store(&jobs.Quarantine{Job: r.ID, Running: running})
+	l.quarantine.job.Store(&api.Quarantine{Job: r.ID, Running: running})
 	l.brake.set(&l.brake.alone, r.ID)
 	l.logger.Info("no other work is taken for a job that runs alone after it was lost with its node",
 		"job", r.ID, "losses", r.Crashes, "running", running, "node", l.cfg.Node)

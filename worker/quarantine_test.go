@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -30,7 +31,7 @@ func (n *node) quarantines(id string, running bool) {
 	n.r.t.Helper()
 	n.r.until("the node takes no work for a job that runs alone", func() bool {
 		q := n.Quarantine()
-		return q != nil && *q == jobs.Quarantine{Job: id, Running: running}
+		return q != nil && *q == api.Quarantine{Job: id, Running: running}
 	})
 }
 

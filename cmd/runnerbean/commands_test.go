@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -73,7 +74,7 @@ func TestCommandsAsAClient(t *testing.T) {
 			t.Errorf("list does not name %s:\n%s", id, out)
 		}
 		out, _, _ = p.client("", "show", id, "--json")
-		var details jobs.Details
+		var details api.Details
 		if err := json.Unmarshal([]byte(out), &details); err != nil || len(details.Attempts) != 1 || details.Attempts[0].Outcome != jobs.OutcomeFailed {
 			t.Errorf("show: %v\n%s", err, out)
 		}
@@ -236,7 +237,7 @@ func TestProgramThatCannotStart(t *testing.T) {
 	}
 	p.start("worker")
 	p.until("the node announces its programs", func() bool {
-		var details jobs.ProgramDetails
+		var details api.ProgramDetails
 		p.api("/api/v1/programs/venv", &details)
 		return len(details.Nodes) == 1 && details.Nodes[0].Problem == problem
 	})

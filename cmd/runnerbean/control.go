@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/api"
 )
 
 // newControls are the commands that set something about a node.
@@ -85,7 +85,7 @@ func control(ctx context.Context, a *app, node, verb, reason, done string) error
 	if err != nil {
 		return err
 	}
-	var n jobs.Node
+	var n api.Node
 	if err := c.post(ctx, nodePath(node)+"/"+verb, body, &n); err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func patchNode(ctx context.Context, a *app, node string, body []byte, done strin
 	if err != nil {
 		return err
 	}
-	var n jobs.Node
+	var n api.Node
 	if err := c.call(ctx, http.MethodPatch, nodePath(node), body, &n); err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func patchNode(ctx context.Context, a *app, node string, body []byte, done strin
 
 func nodePath(node string) string { return "/api/v1/nodes/" + url.PathEscape(node) }
 
-func printControl(a *app, n jobs.Node, done string) error {
+func printControl(a *app, n api.Node, done string) error {
 	if a.json {
 		return printJSON(a.stdout, n)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -154,7 +155,7 @@ func TestHeartbeatSaysHowTheMachineDoes(t *testing.T) {
 	t.Parallel()
 	n := startInside(t, t.TempDir(), queuetest.Start(t).Addr)
 	n.until("it has said so", func() bool { return len(n.row().Vitals) > 0 })
-	var v jobs.Vitals
+	var v api.Vitals
 	if err := json.Unmarshal(n.row().Vitals, &v); err != nil {
 		t.Fatal(err)
 	}

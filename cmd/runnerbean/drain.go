@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/api"
 )
 
 type drainFlags struct {
@@ -69,7 +69,7 @@ func (f drainFlags) run(ctx context.Context, a *app, args []string) error {
 	if err != nil {
 		return err
 	}
-	var drains jobs.Drains
+	var drains api.Drains
 	if len(args) == 0 && !f.queue {
 		if err := c.get(ctx, "/api/v1/drain", &drains); err != nil {
 			return err
@@ -91,7 +91,7 @@ func (f drainFlags) run(ctx context.Context, a *app, args []string) error {
 }
 
 // send drains a node, or with "" the queue, or ends that.
-func (f drainFlags) send(ctx context.Context, c *client, node string) (drains jobs.Drains, err error) {
+func (f drainFlags) send(ctx context.Context, c *client, node string) (drains api.Drains, err error) {
 	if f.off {
 		query := url.Values{"node": {node}}
 		err := c.call(ctx, http.MethodDelete, "/api/v1/drain?"+query.Encode(), nil, &drains)
@@ -118,7 +118,7 @@ func (f drainFlags) text(node string) string {
 	return "node " + clean(node) + " finishes what it runs and takes no new work. Undo it with: runnerbean drain " + clean(node) + " --off"
 }
 
-func printDrains(a *app, d jobs.Drains) error {
+func printDrains(a *app, d api.Drains) error {
 	if a.json {
 		return printJSON(a.stdout, d)
 	}
@@ -128,7 +128,7 @@ func printDrains(a *app, d jobs.Drains) error {
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "DRAINED\tSINCE\tBY\tREASON")
-	row := func(what string, d jobs.Drain) {
+	row := func(what string, d api.Drain) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", what, stamp(d.Since), clean(d.By), clean(d.Reason))
 	}
 	if d.Queue != nil {

@@ -11,8 +11,8 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/worker"
 )
 
@@ -109,7 +109,7 @@ func (g *gate) obey(ctx context.Context) error {
 	}
 	slots := g.n.set.Slots
 	if c.Slots != nil {
-		slots = min(max(*c.Slots, 0), jobs.MaxSlots)
+		slots = min(max(*c.Slots, 0), api.MaxSlots)
 	}
 	if w.Slots() != slots {
 		defer g.n.announce()

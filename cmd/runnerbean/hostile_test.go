@@ -16,6 +16,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -81,12 +82,12 @@ const hostileID = "019aae04-9f80-7c61-8d2e-5b1c7a90e1f2"
 func hostileNode(t *testing.T) string {
 	result := filled[jobs.Result]()
 	result.ID, result.State = hostileID, jobs.Failed
-	page := filled[jobs.Page]()
+	page := filled[api.Page]()
 	page.Jobs[0].State, page.Jobs[1].State = jobs.Running, jobs.Failed
-	details := filled[jobs.Details]()
+	details := filled[api.Details]()
 	answers := map[string]any{
-		"/api/v1/jobs": page, "/api/v1/jobs/" + hostileID: details, "/api/v1/nodes": filled[jobs.Nodes](),
-		"/api/v1/overview": filled[jobs.Overview](), "/api/v1/drain": filled[jobs.Drains](), "/" + hostileID: result,
+		"/api/v1/jobs": page, "/api/v1/jobs/" + hostileID: details, "/api/v1/nodes": filled[api.Nodes](),
+		"/api/v1/overview": filled[api.Overview](), "/api/v1/drain": filled[api.Drains](), "/" + hostileID: result,
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/log") {
@@ -159,7 +160,7 @@ func TestHostileStringsAreHarmlessInTheTerminal(t *testing.T) {
 }
 
 func TestHostileStringsAreHarmlessInTop(t *testing.T) {
-	data := topData{overview: filled[jobs.Overview](), jobs: filled[jobs.Page]().Jobs}
+	data := topData{overview: filled[api.Overview](), jobs: filled[api.Page]().Jobs}
 	for name, m := range map[string]*topModel{
 		"shown":      {data: data, loaded: true},
 		"nodes":      {data: data, loaded: true, nodes: true, chosen: hostile},

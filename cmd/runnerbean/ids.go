@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -92,7 +93,7 @@ func (c *client) candidates(ctx context.Context, part idPart) ([]jobs.Result, er
 	query := url.Values{"text": {text}, "limit": {"1000"}}
 	var found []jobs.Result
 	for range maxLooks {
-		var page jobs.Page
+		var page api.Page
 		if err := c.get(ctx, "/api/v1/jobs?"+query.Encode(), &page); err != nil {
 			return nil, err
 		}

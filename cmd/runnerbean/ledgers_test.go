@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -78,7 +79,7 @@ func putInTurn(t *testing.T, addr string, pool []*process, n int) [][]string {
 // succeeded is how many jobs of the node's ledger have.
 func (p *process) succeeded() int {
 	p.t.Helper()
-	var overview jobs.Overview
+	var overview api.Overview
 	p.api("/api/v1/overview", &overview)
 	return int(overview.Counts[jobs.Succeeded])
 }
@@ -93,7 +94,7 @@ func (p *process) wantOwn(node string, ids []string) {
 			p.t.Errorf("job %s of %s: %s in attempt %d with %s", id, node, r.State, r.Attempt, r.Result)
 		}
 	}
-	var page jobs.EventPage
+	var page api.EventPage
 	p.api("/api/v1/events?limit=1000", &page)
 	for _, e := range page.Events {
 		// On a busy machine it may take seconds until a message is put.
@@ -178,9 +179,9 @@ func TestWarningOfASharedInbox(t *testing.T) {
 // finds reports whether the verdict on the overview says so.
 func (p *process) finds(text string) bool {
 	p.t.Helper()
-	var overview jobs.Overview
+	var overview api.Overview
 	p.api("/api/v1/overview", &overview)
-	return slices.ContainsFunc(overview.Verdict.Findings, func(f jobs.Finding) bool { return strings.Contains(f.Text, text) })
+	return slices.ContainsFunc(overview.Verdict.Findings, func(f api.Finding) bool { return strings.Contains(f.Text, text) })
 }
 
 // Tubes that a stranger has paused for an hour stop nothing for longer than a
@@ -226,7 +227,7 @@ func TestPausedTubesOfANode(t *testing.T) {
 	if r := p.final(p.url + "/" + id); r.State != jobs.Succeeded {
 		t.Errorf("state %s", r.State)
 	}
-	var page jobs.EventPage
+	var page api.EventPage
 	p.api("/api/v1/events?kind=unpaused", &page)
 	if len(page.Events) == 0 {
 		t.Error("no event tells of it")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -37,7 +38,7 @@ func newList(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var page jobs.Page
+			var page api.Page
 			if err := c.get(cmd.Context(), "/api/v1/jobs?"+query.Encode(), &page); err != nil {
 				return err
 			}
@@ -57,7 +58,7 @@ func newList(a *app) *cobra.Command {
 	return cmd
 }
 
-func printPage(a *app, page jobs.Page) error {
+func printPage(a *app, page api.Page) error {
 	if a.json {
 		return printJSON(a.stdout, page)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/metrics"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -17,7 +18,7 @@ func (n *node) newMetrics() *metrics.Metrics {
 		Version:    version(),
 		Slots:      n.slotsNow,
 		Pool:       n.pool,
-		Servers:    func(ctx context.Context) []jobs.Server { return n.dispatcher.Servers(ctx) },
+		Servers:    func(ctx context.Context) []api.Server { return n.dispatcher.Servers(ctx) },
 		Disks:      n.disks,
 		Streams:    func() int { return n.publisher.Streams() },
 		FromMemory: func() int64 { return n.publisher.FromMemory() },
@@ -47,7 +48,7 @@ func (n *node) pool(ctx context.Context) (metrics.Pool, error) {
 		p.Counts[state] = int64(count)
 	}
 	for _, b := range backlog.Programs {
-		p.Queue.Programs = append(p.Queue.Programs, jobs.ProgramQueue{
+		p.Queue.Programs = append(p.Queue.Programs, api.ProgramQueue{
 			Program: b.Program, Queued: b.Queued, Scheduled: b.Scheduled, Running: b.Running, Waiting: b.Waiting, Oldest: b.Oldest,
 		})
 	}
@@ -81,7 +82,7 @@ func (n *node) present(nodes []ledger.Node) []metrics.Node {
 
 // disks are the file systems that this node writes to. One that does not answer
 // is left out in time.
-func (n *node) disks() []jobs.Disk {
+func (n *node) disks() []api.Disk {
 	ctx, cancel := context.WithTimeout(context.Background(), vitalsWait)
 	defer cancel()
 	return n.machine.Read(ctx).Disks

@@ -10,7 +10,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/api"
 )
 
 func newNodes(a *app) *cobra.Command {
@@ -31,7 +31,7 @@ person has set.`,
 			if err != nil {
 				return err
 			}
-			var list jobs.Nodes
+			var list api.Nodes
 			if err := c.get(cmd.Context(), "/api/v1/nodes", &list); err != nil {
 				return err
 			}
@@ -47,8 +47,8 @@ person has set.`,
 
 // newestLives keeps the newest life of each node, and what else still matters.
 // The newest of a name comes first.
-func newestLives(nodes []jobs.Node) []jobs.Node {
-	kept, seen := []jobs.Node{}, map[string]bool{}
+func newestLives(nodes []api.Node) []api.Node {
+	kept, seen := []api.Node{}, map[string]bool{}
 	for _, n := range nodes {
 		if !seen[n.Name] || n.Alive || n.Running > 0 {
 			kept = append(kept, n)
@@ -58,7 +58,7 @@ func newestLives(nodes []jobs.Node) []jobs.Node {
 	return kept
 }
 
-func printNodes(a *app, list jobs.Nodes) error {
+func printNodes(a *app, list api.Nodes) error {
 	if a.json {
 		return printJSON(a.stdout, list)
 	}
@@ -78,10 +78,10 @@ func printNodes(a *app, list jobs.Nodes) error {
 }
 
 // programsText names the programs of a node, and those that it cannot start.
-func programsText(n jobs.Node) string {
+func programsText(n api.Node) string {
 	names := slices.Clone(n.Programs)
 	for i, name := range names {
-		if slices.ContainsFunc(n.Installed, func(p jobs.Installed) bool { return p.Name == name && p.Problem != "" }) {
+		if slices.ContainsFunc(n.Installed, func(p api.Installed) bool { return p.Name == name && p.Problem != "" }) {
 			names[i] += " (cannot start)"
 		}
 	}
@@ -90,7 +90,7 @@ func programsText(n jobs.Node) string {
 
 // slotsText is how many slots are busy of how many; a star says that a person has
 // set their number.
-func slotsText(n jobs.Node) string {
+func slotsText(n api.Node) string {
 	text := fmt.Sprintf("%d of %d", n.Running, n.Slots)
 	if n.Control.Slots != nil {
 		text += "*"
@@ -100,7 +100,7 @@ func slotsText(n jobs.Node) string {
 
 // vitalsText is the load of a minute, the share of memory in use and what is
 // free on the fullest disk.
-func vitalsText(v *jobs.Vitals) (load, memory, disk string) {
+func vitalsText(v *api.Vitals) (load, memory, disk string) {
 	load, memory, disk = "-", "-", "-"
 	if v == nil {
 		return load, memory, disk
@@ -121,7 +121,7 @@ func vitalsText(v *jobs.Vitals) (load, memory, disk string) {
 	return load, memory, disk
 }
 
-func nodeState(n jobs.Node) string {
+func nodeState(n api.Node) string {
 	state := "lost"
 	switch {
 	case n.Alive:
@@ -141,7 +141,7 @@ func nodeState(n jobs.Node) string {
 	return state
 }
 
-func lastSeen(n jobs.Node) string {
+func lastSeen(n api.Node) string {
 	switch {
 	case n.Alive:
 		return "now"

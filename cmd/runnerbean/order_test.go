@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -42,7 +43,7 @@ func TestMostUrgentDueJobStartsFirst(t *testing.T) {
 		want = append(want, fmt.Sprintf("%05d", priority))
 	}
 	p.until("all are accepted", func() bool {
-		var overview jobs.Overview
+		var overview api.Overview
 		p.api("/api/v1/overview", &overview)
 		return overview.Queue.Queued == int64(len(want)) && time.Now().After(due)
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/pflag"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -57,8 +58,8 @@ func (s *selectionFlags) check(ids []string, asNew bool) error {
 	return nil
 }
 
-func (s *selectionFlags) order() jobs.Selection {
-	return jobs.Selection{
+func (s *selectionFlags) order() api.Selection {
+	return api.Selection{
 		Program: s.program, State: jobs.State(s.state), Node: s.node, Label: s.label,
 		Since: s.since.Time, Until: s.until.Time, Text: s.text, All: s.all,
 	}
@@ -68,7 +69,7 @@ func (s *selectionFlags) order() jobs.Selection {
 func (v verb) many(ctx context.Context, a *app, c *client, s selectionFlags) error {
 	order := s.order()
 	order.DryRun = true
-	counted, err := v.run(ctx, c, order, func(jobs.Selected) {})
+	counted, err := v.run(ctx, c, order, func(api.Selected) {})
 	if err != nil {
 		return err
 	}
@@ -94,14 +95,14 @@ func (v verb) many(ctx context.Context, a *app, c *client, s selectionFlags) err
 
 // run makes one call after another until the selection is at its end, and adds
 // up the answers.
-func (v verb) run(ctx context.Context, c *client, order jobs.Selection, seen func(jobs.Selected)) (jobs.Selected, error) {
-	sum := jobs.Selected{Failed: []jobs.Refusal{}}
+func (v verb) run(ctx context.Context, c *client, order api.Selection, seen func(api.Selected)) (api.Selected, error) {
+	sum := api.Selected{Failed: []api.Refusal{}}
 	for {
 		body, err := json.Marshal(order)
 		if err != nil {
 			return sum, err
 		}
-		var answer jobs.Selected
+		var answer api.Selected
 		if err := c.post(ctx, "/api/v1/jobs/"+v.name, body, &answer); err != nil {
 			return sum, err
 		}
@@ -118,7 +119,7 @@ func (v verb) run(ctx context.Context, c *client, order jobs.Selection, seen fun
 // maxFailures is how many jobs are named that could not be changed.
 const maxFailures = 20
 
-func (v verb) print(a *app, sum jobs.Selected) error {
+func (v verb) print(a *app, sum api.Selected) error {
 	if a.json {
 		return printJSON(a.stdout, sum)
 	}
@@ -130,7 +131,7 @@ func (v verb) print(a *app, sum jobs.Selected) error {
 }
 
 // failures names jobs that could not be changed, as an error.
-func (v verb) failures(a *app, sum jobs.Selected) error {
+func (v verb) failures(a *app, sum api.Selected) error {
 	refused := sum.Matched - sum.Done
 	if refused == 0 {
 		return nil
@@ -206,7 +207,7 @@ func newCountBar(a *app, what string, total int) countBar {
 	return countBar{bar}
 }
 
-func (b countBar) set(sum jobs.Selected) {
+func (b countBar) set(sum api.Selected) {
 	if b.bar != nil {
 		b.bar.Set(min(sum.Matched, b.bar.GetMax())) // more may have come since they were counted
 	}

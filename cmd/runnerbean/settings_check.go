@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/access"
 	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/internal/queue"
@@ -63,8 +64,8 @@ func (s *settings) checkNumbers() error {
 	if s.Attempts < 1 || s.Attempts > maxAttempts {
 		errs = append(errs, fmt.Errorf("RUNNERBEAN_ATTEMPTS must be between 1 and %d", maxAttempts))
 	}
-	if s.Slots < -1 || s.Slots > jobs.MaxSlots {
-		errs = append(errs, fmt.Errorf("RUNNERBEAN_SLOTS must be between 0 and %d, or -1 for one per processor", jobs.MaxSlots))
+	if s.Slots < -1 || s.Slots > api.MaxSlots {
+		errs = append(errs, fmt.Errorf("RUNNERBEAN_SLOTS must be between 0 and %d, or -1 for one per processor", api.MaxSlots))
 	}
 	for _, d := range []struct {
 		name               string

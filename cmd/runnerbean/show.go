@@ -13,6 +13,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -34,21 +35,21 @@ func newShow(a *app) *cobra.Command {
 	}
 }
 
-func details(ctx context.Context, arg string) (jobs.Details, error) {
+func details(ctx context.Context, arg string) (api.Details, error) {
 	c, err := newClient()
 	if err != nil {
-		return jobs.Details{}, err
+		return api.Details{}, err
 	}
 	id, err := c.id(ctx, arg)
 	if err != nil {
-		return jobs.Details{}, err
+		return api.Details{}, err
 	}
-	var d jobs.Details
+	var d api.Details
 	err = c.get(ctx, "/api/v1/jobs/"+id, &d)
 	return d, err
 }
 
-func printDetails(out io.Writer, d jobs.Details) error {
+func printDetails(out io.Writer, d api.Details) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	s := d.Status
 	fmt.Fprintf(w, "job\t%s\n", clean(s.ID))
@@ -95,7 +96,7 @@ func printDetails(out io.Writer, d jobs.Details) error {
 	return w.Flush()
 }
 
-func deliveryText(d *jobs.Delivery) string {
+func deliveryText(d *api.Delivery) string {
 	text := clean(strings.ReplaceAll(string(d.State), "_", " "))
 	if !d.At.IsZero() {
 		text += ", " + stamp(d.At)
@@ -112,7 +113,7 @@ func deliveryText(d *jobs.Delivery) string {
 	return text
 }
 
-func processText(p jobs.Process, now time.Time) string {
+func processText(p api.Process, now time.Time) string {
 	text := fmt.Sprintf("%s, %.0f %% of a processor, %s, for %s", clean(p.Name), p.CPU*100,
 		humanize.IBytes(uint64(max(p.Memory, 0))), span(now.Sub(p.Started)))
 	if p.Paused {
@@ -142,7 +143,7 @@ func filesText(w io.Writer, kept []jobs.Artifact, left []jobs.LeftOut) {
 	}
 }
 
-func eventText(e jobs.Event) string {
+func eventText(e api.Event) string {
 	text := clean(e.Kind)
 	if e.Message != "" {
 		text += ": " + clean(e.Message)
@@ -153,7 +154,7 @@ func eventText(e jobs.Event) string {
 	return text
 }
 
-func attemptText(a jobs.Attempt) string {
+func attemptText(a api.Attempt) string {
 	if a.Outcome == "" {
 		text := fmt.Sprintf("running on %s since %s", clean(a.Node), stamp(a.Started))
 		if a.Quarantine {

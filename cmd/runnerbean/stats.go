@@ -12,6 +12,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -31,7 +32,7 @@ is the answer of /api/v1/overview, for scripts and for monitoring.`,
 			if err != nil {
 				return err
 			}
-			var o jobs.Overview
+			var o api.Overview
 			if err := c.get(cmd.Context(), "/api/v1/overview?range="+url.QueryEscape(window), &o); err != nil {
 				return err
 			}
@@ -45,7 +46,7 @@ is the answer of /api/v1/overview, for scripts and for monitoring.`,
 	return cmd
 }
 
-func printStats(out io.Writer, o jobs.Overview) error {
+func printStats(out io.Writer, o api.Overview) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "verdict\t%s\n", clean(o.Verdict.Text))
 	for _, f := range o.Verdict.Findings {
@@ -71,7 +72,7 @@ func printStats(out io.Writer, o jobs.Overview) error {
 }
 
 // queueText says what is queued, and since when.
-func queueText(q jobs.Queue, now time.Time) string {
+func queueText(q api.Queue, now time.Time) string {
 	text := humanize.Comma(q.DueNow()) + " queued"
 	if !q.Oldest.IsZero() {
 		text += ", the oldest for " + span(now.Sub(q.Oldest))
@@ -123,7 +124,7 @@ func classesText(counts map[jobs.Outcome]int64) string {
 	return strings.Join(parts, ", ")
 }
 
-func serverText(s jobs.Server) string {
+func serverText(s api.Server) string {
 	text := clean(s.Addr)
 	if !s.OK {
 		return text + ": " + clean(s.Error)

@@ -12,6 +12,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -62,7 +63,7 @@ func runTop(ctx context.Context, a *app, api topAPI, base string) error {
 
 // topData is what the screen shows.
 type topData struct {
-	overview jobs.Overview
+	overview api.Overview
 	jobs     []jobs.Result
 }
 
@@ -100,7 +101,7 @@ func newTopAPI(ctx context.Context, c *client) topAPI {
 				if err != nil {
 					return err
 				}
-				return c.post(ctx, nodePath(node)+"/"+verb, body, &jobs.Node{})
+				return c.post(ctx, nodePath(node)+"/"+verb, body, &api.Node{})
 			})
 		},
 	}
@@ -115,7 +116,7 @@ func loadTop(ctx context.Context, c *client, state jobs.State) (topData, error) 
 	if state != "" {
 		query.Set("state", string(state))
 	}
-	var page jobs.Page
+	var page api.Page
 	err := c.get(ctx, "/api/v1/jobs?"+query.Encode(), &page)
 	data.jobs = page.Jobs
 	return data, err

@@ -6,6 +6,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -193,7 +194,7 @@ func (m *topModel) order(key string) tea.Cmd {
 	return nil
 }
 
-func (m *topModel) node() *jobs.Node {
+func (m *topModel) node() *api.Node {
 	for i, n := range m.data.overview.Nodes {
 		if n.Name == m.chosen {
 			return &m.data.overview.Nodes[i]
@@ -203,7 +204,7 @@ func (m *topModel) node() *jobs.Node {
 }
 
 // nodeVerb is what a key does to a node as it stands.
-func nodeVerb(key string, n jobs.Node) string {
+func nodeVerb(key string, n api.Node) string {
 	switch {
 	case key == "p" && n.Control.Paused:
 		return "resume"

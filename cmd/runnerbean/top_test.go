@@ -11,6 +11,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -36,10 +37,10 @@ func newTopRig(t *testing.T) *topRig {
 			Node: "worker1", Progress: &share, Started: at.Add(-20 * time.Second), Message: "week 3",
 		})
 	}
-	r.data.overview = jobs.Overview{
-		At: at, Verdict: jobs.Verdict{Level: jobs.LevelWarn, Text: "One node is late: worker3"}, Busy: 6, Slots: 8,
-		Queue: jobs.Queue{Queued: 1312, Oldest: at.Add(-130 * time.Second)},
-		Nodes: []jobs.Node{{Name: "worker1", Alive: true, Slots: 4, Running: 3}, {Name: "worker3", Slots: 2, Control: jobs.Control{Paused: true}}},
+	r.data.overview = api.Overview{
+		At: at, Verdict: api.Verdict{Level: api.LevelWarn, Text: "One node is late: worker3"}, Busy: 6, Slots: 8,
+		Queue: api.Queue{Queued: 1312, Oldest: at.Add(-130 * time.Second)},
+		Nodes: []api.Node{{Name: "worker1", Alive: true, Slots: 4, Running: 3}, {Name: "worker3", Slots: 2, Control: api.Control{Paused: true}}},
 	}
 	say := func(verb, target string) (string, error) {
 		r.calls = append(r.calls, verb+" "+target)

@@ -11,6 +11,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/dustin/go-humanize"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -69,18 +70,18 @@ func (m *topModel) head() []string {
 	return []string{title + soft.Render("  "+o.At.Local().Format(time.TimeOnly)), verdict, figures(o), ""}
 }
 
-func levelStyle(l jobs.Level) lipgloss.Style {
+func levelStyle(l api.Level) lipgloss.Style {
 	switch l {
-	case jobs.LevelOK:
+	case api.LevelOK:
 		return green
-	case jobs.LevelWarn:
+	case api.LevelWarn:
 		return amber
 	}
 	return red
 }
 
 // figures is the line of numbers.
-func figures(o jobs.Overview) string {
+func figures(o api.Overview) string {
 	parts := []string{
 		strong.Render(fmt.Sprintf("%d of %d", o.Busy, o.Slots)) + soft.Render(" slots busy"),
 		strong.Render(humanize.Comma(o.Queue.DueNow())) + soft.Render(" queued"),
@@ -115,7 +116,7 @@ func (m *topModel) nodeLines(n int) []string {
 	return append(lines, "")
 }
 
-func (m *topModel) nodeLine(n jobs.Node) string {
+func (m *topModel) nodeLine(n api.Node) string {
 	load, memory := "-", "-"
 	if v := n.Vitals; v != nil {
 		load = fmt.Sprintf("%.1f", v.Load[0])

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -22,7 +23,7 @@ func (p *process) expect(code int, words string, args ...string) (stdout string)
 
 func idOf(url string) string { return url[strings.LastIndexByte(url, '/')+1:] }
 
-func (p *process) details(id string) (d jobs.Details) {
+func (p *process) details(id string) (d api.Details) {
 	p.t.Helper()
 	if err := json.Unmarshal([]byte(p.expect(0, "", "show", id, "--json")), &d); err != nil {
 		p.t.Fatal(err)
@@ -114,7 +115,7 @@ func TestVerbsOfSelections(t *testing.T) {
 	p.expect(0, "No jobs matched", "retry", "--all")
 	p.expect(exitError, "only a job that is failed or cancelled can be retried", "retry", "--state", "queued")
 	p.expect(0, "5 jobs cancelled", "cancel", "--program", "echo", "--state", "queued", "--yes")
-	var sum jobs.Selected
+	var sum api.Selected
 	if err := json.Unmarshal([]byte(p.expect(0, "", "retry", "--program", "echo", "-y", "--json")), &sum); err != nil || sum.Done != 5 || sum.Matched != 5 {
 		t.Errorf("%v %+v", err, sum)
 	}
@@ -136,7 +137,7 @@ func TestDrainFromTheCommandLine(t *testing.T) {
 	p.expect(0, "up, drained", "nodes")
 	p.expect(0, "runnerbean drain --queue --off", "drain", "--queue")
 	p.expect(exitError, "no new jobs are accepted: the queue is drained", "submit", "--program", "echo", "--data", "1")
-	var drains jobs.Drains
+	var drains api.Drains
 	if err := json.Unmarshal([]byte(p.expect(0, "", "drain", "--json")), &drains); err != nil || drains.Queue == nil || len(drains.Nodes) != 1 {
 		t.Errorf("%v %+v", err, drains)
 	}
@@ -154,7 +155,7 @@ func TestNodesFromTheCommandLine(t *testing.T) {
 	url := p.submit("hangs", "1")
 	p.until("a running job", func() bool { r, _ := p.get(url); return r.State == jobs.Running })
 	p.expect(0, "echo, hangs", "nodes")
-	var list jobs.Nodes
+	var list api.Nodes
 	if err := json.Unmarshal([]byte(p.expect(0, "", "nodes", "--json")), &list); err != nil || len(list.Nodes) != 1 {
 		t.Fatalf("%v %+v", err, list)
 	}
@@ -190,7 +191,7 @@ func TestWrongUsageOfVerbs(t *testing.T) {
 
 func TestNewestLives(t *testing.T) {
 	t.Parallel()
-	kept := newestLives([]jobs.Node{
+	kept := newestLives([]api.Node{
 		{Name: "a", Instance: "3"},
 		{Name: "a", Instance: "2", Running: 1},
 		{Name: "a", Instance: "1"},

@@ -13,6 +13,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/internal/webhook"
@@ -80,9 +81,9 @@ func (n *node) resultURL(ctx context.Context, id string) (string, error) {
 	}
 	job, _ := jobs.Read(rec.Document)
 	switch {
-	case d.State == jobs.DeliveryPending && time.Since(rec.Finished) < deliveredFirst:
+	case d.State == api.DeliveryPending && time.Since(rec.Finished) < deliveredFirst:
 		return "", webhook.ErrNotYet
-	case job.Result.URL != "" && (d.State == "" || d.State == jobs.DeliveryDone):
+	case job.Result.URL != "" && (d.State == "" || d.State == api.DeliveryDone):
 		return job.Result.URL, nil
 	}
 	return n.set.BaseURL + "/" + id, nil

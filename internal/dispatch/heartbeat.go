@@ -21,7 +21,7 @@ type Heartbeat struct {
 	Programs func() []ledger.Program
 	// Slots returns how many programs may run at once now; default Node.Slots.
 	Slots func() int
-	// Vitals returns the JSON of a jobs.Vitals that says how the machine does, or
+	// Vitals returns the JSON of a api.Vitals that says how the machine does, or
 	// nil where there is nothing new. Default nil: nothing is said.
 	Vitals func() []byte
 	// Changed wakes the heartbeat when Programs has changed; may be nil.

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/queue"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // What a node takes documents from.
@@ -107,7 +107,7 @@ func UnreadInbox(ctx context.Context, p *queue.Producer, addr, prefix string) (i
 
 // Sharing is what a node has to know of nodes of other ledgers that take from
 // the same inboxes of a server.
-func Sharing(addr, prefix string, own InboxReader, readers []InboxReader) (list []jobs.SharedInbox) {
+func Sharing(addr, prefix string, own InboxReader, readers []InboxReader) (list []api.SharedInbox) {
 	common := queue.InboxTube(prefix)
 	others := slices.DeleteFunc(slices.Clone(readers), func(t InboxReader) bool { return t.Ledger == own.Ledger })
 	all := slices.DeleteFunc(slices.Clone(others), func(t InboxReader) bool { return own.Inbox == InboxNode || t.Inbox == InboxNode })
@@ -122,7 +122,7 @@ func Sharing(addr, prefix string, own InboxReader, readers []InboxReader) (list 
 	return list
 }
 
-func sharedInbox(addr, tube string, others []InboxReader, do string) jobs.SharedInbox {
+func sharedInbox(addr, tube string, others []InboxReader, do string) api.SharedInbox {
 	var nodes, ledgers []string
 	for _, t := range others {
 		nodes, ledgers = append(nodes, t.Node), append(ledgers, t.Ledger)
@@ -137,7 +137,7 @@ func sharedInbox(addr, tube string, others []InboxReader, do string) jobs.Shared
 	}
 	text := fmt.Sprintf("%s (%s) %s documents from %s on %s, so that a job may run where its result URL does not lead; %s",
 		who, namesOf(nodes), also, tube, addr, do)
-	return jobs.SharedInbox{Tube: tube, Nodes: nodes, Text: text}
+	return api.SharedInbox{Tube: tube, Nodes: nodes, Text: text}
 }
 
 // copies are the nodes that have a ledger of our id which is not ours: ours knows
@@ -161,10 +161,10 @@ func (d *Dispatcher) copies(ctx context.Context, readers []InboxReader) (names [
 }
 
 // copyOf warns of a ledger that was copied with its data folder.
-func copyOf(addr, tubes string, nodes []string) jobs.SharedInbox {
+func copyOf(addr, tubes string, nodes []string) api.SharedInbox {
 	text := fmt.Sprintf("A copy of this node's ledger is in use (%s), so that both take and delete each other's messages from %s… on %s; start the copy with an empty RUNNERBEAN_DATA or give it a RUNNERBEAN_PREFIX of its own",
 		namesOf(nodes), tubes, addr)
-	return jobs.SharedInbox{Tube: tubes, Nodes: nodes, Text: text}
+	return api.SharedInbox{Tube: tubes, Nodes: nodes, Text: text}
 }
 
 // namesOf names a few nodes.

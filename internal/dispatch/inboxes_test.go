@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
@@ -35,7 +36,7 @@ func (f *fixture) beside(t *testing.T, node, inbox string) *fixture {
 }
 
 // surveyed makes a look at once and returns what it found.
-func (f *fixture) surveyed(t *testing.T) []jobs.SharedInbox {
+func (f *fixture) surveyed(t *testing.T) []api.SharedInbox {
 	t.Helper()
 	s := &survey{old: oldTubes{Dispatcher: f.Dispatcher}}
 	s.run(t.Context(), f.Dispatcher, f.living(t.Context()))

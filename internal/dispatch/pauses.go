@@ -10,9 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/queue"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 const (
@@ -33,7 +33,7 @@ type pauses struct {
 	noted map[string]time.Time // by address and tube
 
 	mu  sync.Mutex
-	now map[string]map[string]jobs.PausedTube // by address and tube
+	now map[string]map[string]api.PausedTube // by address and tube
 }
 
 // pauseLook is what a server said when its tubes were looked at.
@@ -130,28 +130,28 @@ func (p *pauses) see(addr, tube, program string, stats map[string]string) bool {
 		until = old.Until // whoever reads of it shall see no change
 	}
 	if p.now == nil {
-		p.now = map[string]map[string]jobs.PausedTube{}
+		p.now = map[string]map[string]api.PausedTube{}
 	}
 	if p.now[addr] == nil {
-		p.now[addr] = map[string]jobs.PausedTube{}
+		p.now[addr] = map[string]api.PausedTube{}
 	}
-	p.now[addr][tube] = jobs.PausedTube{Tube: tube, Addr: addr, Program: program, Until: until}
+	p.now[addr][tube] = api.PausedTube{Tube: tube, Addr: addr, Program: program, Until: until}
 	return true
 }
 
 // of lists what is paused on a server, as of the last look, by name.
-func (p *pauses) of(addr string) []jobs.PausedTube {
+func (p *pauses) of(addr string) []api.PausedTube {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now().Add(-2 * time.Second) // beanstalkd counts in whole seconds
-	maps.DeleteFunc(p.now[addr], func(_ string, t jobs.PausedTube) bool { return t.Until.Before(now) })
-	return slices.SortedFunc(maps.Values(p.now[addr]), func(a, b jobs.PausedTube) int { return strings.Compare(a.Tube, b.Tube) })
+	maps.DeleteFunc(p.now[addr], func(_ string, t api.PausedTube) bool { return t.Until.Before(now) })
+	return slices.SortedFunc(maps.Values(p.now[addr]), func(a, b api.PausedTube) int { return strings.Compare(a.Tube, b.Tube) })
 }
 
 // Paused lists the tubes of this system that somebody has paused, on every server,
 // as far as is known without asking. Those from which this node takes are resumed
 // in the next round of the reconciler.
-func (d *Dispatcher) Paused() (list []jobs.PausedTube) {
+func (d *Dispatcher) Paused() (list []api.PausedTube) {
 	for _, addr := range d.cfg.Queue.Addrs {
 		list = append(list, d.pauses.of(addr)...)
 	}
@@ -160,7 +160,7 @@ func (d *Dispatcher) Paused() (list []jobs.PausedTube) {
 
 // PausedTubes asks a server for the paused tubes among all inboxes of a prefix and
 // the run tubes of a ledger.
-func PausedTubes(ctx context.Context, producer *queue.Producer, addr, prefix, ledger string) ([]jobs.PausedTube, error) {
+func PausedTubes(ctx context.Context, producer *queue.Producer, addr, prefix, ledger string) ([]api.PausedTube, error) {
 	tubes, err := producer.Tubes(ctx, addr)
 	if err != nil {
 		return nil, err

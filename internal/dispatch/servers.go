@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/queue"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 const (
@@ -30,7 +30,7 @@ const (
 type health struct {
 	mu      sync.Mutex
 	at      time.Time
-	list    []jobs.Server
+	list    []api.Server
 	looking chan struct{} // closed at the end of the look under way; nil without one
 	closed  bool
 	// overdue are messages that were given up since nobody gives them back, by
@@ -40,7 +40,7 @@ type health struct {
 
 // Servers says how each beanstalkd server is, in the order of Config.Queue. It
 // is at most some seconds old, or as it was known last where one does not answer.
-func (d *Dispatcher) Servers(ctx context.Context) []jobs.Server {
+func (d *Dispatcher) Servers(ctx context.Context) []api.Server {
 	if looking := d.look(ctx); looking != nil {
 		timer := time.NewTimer(serversWait)
 		defer timer.Stop()
@@ -52,7 +52,7 @@ func (d *Dispatcher) Servers(ctx context.Context) []jobs.Server {
 	}
 	d.health.mu.Lock()
 	defer d.health.mu.Unlock()
-	return append([]jobs.Server(nil), d.health.list...)
+	return append([]api.Server(nil), d.health.list...)
 }
 
 // look starts a look at the servers if it is time for one, and returns what is
@@ -66,7 +66,7 @@ func (d *Dispatcher) look(ctx context.Context) <-chan struct{} {
 	}
 	if h.list == nil {
 		for _, addr := range d.cfg.Queue.Addrs {
-			h.list = append(h.list, jobs.Server{Addr: addr, Error: "it has not answered yet"})
+			h.list = append(h.list, api.Server{Addr: addr, Error: "it has not answered yet"})
 		}
 	}
 	looking := make(chan struct{})
@@ -74,7 +74,7 @@ func (d *Dispatcher) look(ctx context.Context) <-chan struct{} {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), serversLimit)
 		defer cancel()
-		var list []jobs.Server
+		var list []api.Server
 		d.guard(ctx, "servers", func() { list = d.readServers(ctx) })
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -96,10 +96,10 @@ func (h *health) stopLooking() {
 	}
 }
 
-func (d *Dispatcher) readServers(ctx context.Context) []jobs.Server {
+func (d *Dispatcher) readServers(ctx context.Context) []api.Server {
 	found, _ := d.producer.Servers(ctx) // each has its own error
 	tubes := d.tubes(ctx)
-	list := make([]jobs.Server, len(found))
+	list := make([]api.Server, len(found))
 	var group sync.WaitGroup
 	for i, s := range found {
 		list[i] = serverOf(s)
@@ -112,11 +112,11 @@ func (d *Dispatcher) readServers(ctx context.Context) []jobs.Server {
 	return list
 }
 
-func serverOf(s queue.Server) jobs.Server {
+func serverOf(s queue.Server) api.Server {
 	if s.Err != nil {
-		return jobs.Server{Addr: s.Addr, Error: s.Err.Error()}
+		return api.Server{Addr: s.Addr, Error: s.Err.Error()}
 	}
-	return jobs.Server{
+	return api.Server{
 		Addr: s.Addr, OK: true, Version: unquoted(s.Version), ID: s.ID,
 		Uptime: float64(integer(s.Stats["uptime"])), Draining: s.Stats["draining"] == "true",
 		Memory: memoryOf(unquoted(s.Stats["hostname"]), int(integer(s.Stats["pid"]))),
@@ -146,7 +146,7 @@ func (d *Dispatcher) tubes(ctx context.Context) []string {
 }
 
 // count adds up the tubes of one server and looks for overdue messages.
-func (d *Dispatcher) count(ctx context.Context, s *jobs.Server, tubes []string) {
+func (d *Dispatcher) count(ctx context.Context, s *api.Server, tubes []string) {
 	seen := map[string]bool{}
 	for _, tube := range tubes {
 		if seen[tube] || queue.ValidTube(tube) != nil {
@@ -176,7 +176,7 @@ func (d *Dispatcher) count(ctx context.Context, s *jobs.Server, tubes []string) 
 }
 
 // countOverdue looks at the heads of the queues, and at what was given up before.
-func (d *Dispatcher) countOverdue(ctx context.Context, s *jobs.Server) int64 {
+func (d *Dispatcher) countOverdue(ctx context.Context, s *api.Server) int64 {
 	messages := slices.Concat(d.heads(ctx, s.ID), d.health.givenUp(s.ID))
 	slices.Sort(messages)
 	messages = slices.Compact(messages)
@@ -246,9 +246,9 @@ func (h *health) forget(server string, message uint64) {
 }
 
 // keep forgets the instances of servers that have ended.
-func (h *health) keep(list []jobs.Server) {
+func (h *health) keep(list []api.Server) {
 	for id := range h.overdue {
-		if !slices.ContainsFunc(list, func(s jobs.Server) bool { return s.ID == id || !s.OK }) {
+		if !slices.ContainsFunc(list, func(s api.Server) bool { return s.ID == id || !s.OK }) {
 			delete(h.overdue, id)
 		}
 	}

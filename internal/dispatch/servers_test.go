@@ -12,13 +12,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // fresh is Servers without what was known before.
-func (f *fixture) fresh(t *testing.T) []jobs.Server {
+func (f *fixture) fresh(t *testing.T) []api.Server {
 	t.Helper()
 	f.health.mu.Lock()
 	f.health.at = time.Time{}
@@ -35,8 +36,8 @@ func TestServersCountOurTubes(t *testing.T) {
 	f.put(t, "runnerbean/inbox/n1", "x")
 	f.put(t, "somebody/else", "x")
 	got := f.fresh(t)
-	want := []jobs.Server{{Addr: f.server.Addr, OK: true, Ready: 2, Reserved: 1}}
-	ignore := cmpopts.IgnoreFields(jobs.Server{}, "Version", "ID", "Uptime", "Memory")
+	want := []api.Server{{Addr: f.server.Addr, OK: true, Ready: 2, Reserved: 1}}
+	ignore := cmpopts.IgnoreFields(api.Server{}, "Version", "ID", "Uptime", "Memory")
 	if diff := cmp.Diff(want, got, ignore); diff != "" {
 		t.Error(diff)
 	}
@@ -102,7 +103,7 @@ func TestOverdueMessagesAreForgotten(t *testing.T) {
 	f := newFixture(t)
 	p := f.queued(t, jobs.NewID())
 	f.reserve(t)
-	server := jobs.Server{ID: p.Server, Addr: f.server.Addr}
+	server := api.Server{ID: p.Server, Addr: f.server.Addr}
 	f.health.giveUp(p.Server, p.Message)
 	f.health.giveUp(p.Server, 4711) // is not there
 	if n := f.countOverdue(t.Context(), &server); n != 0 {

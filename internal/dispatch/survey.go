@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/api"
 )
 
 // surveyEvery is how often the lists of the servers' tubes are looked at.
@@ -18,7 +18,7 @@ type survey struct {
 	old  oldTubes
 
 	mu     sync.Mutex
-	shared map[string][]jobs.SharedInbox // by the server's address
+	shared map[string][]api.SharedInbox // by the server's address
 }
 
 // run looks at the tubes of every server, if it is time.
@@ -50,22 +50,22 @@ func (s *survey) run(ctx context.Context, d *Dispatcher, living map[string]strin
 }
 
 // tell keeps what was found and logs what is new.
-func (s *survey) tell(d *Dispatcher, addr string, found []jobs.SharedInbox) {
+func (s *survey) tell(d *Dispatcher, addr string, found []api.SharedInbox) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range found {
-		if !slices.ContainsFunc(s.shared[addr], func(old jobs.SharedInbox) bool { return old.Text == f.Text }) {
+		if !slices.ContainsFunc(s.shared[addr], func(old api.SharedInbox) bool { return old.Text == f.Text }) {
 			d.log.Warn(f.Text, "node", d.cfg.Node)
 		}
 	}
 	if s.shared == nil {
-		s.shared = map[string][]jobs.SharedInbox{}
+		s.shared = map[string][]api.SharedInbox{}
 	}
 	s.shared[addr] = found
 }
 
 // sharedInboxes is what the last look has found on a server.
-func (s *survey) sharedInboxes(addr string) []jobs.SharedInbox {
+func (s *survey) sharedInboxes(addr string) []api.SharedInbox {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.shared[addr]

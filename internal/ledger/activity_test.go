@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -126,10 +127,10 @@ func TestDurations(t *testing.T) {
 	if len(got) != len(bins)+1-2 || mean != (48*time.Millisecond+30*24*time.Hour)/4 {
 		t.Errorf("%d bins, mean %v", len(got), mean)
 	}
-	if diff := cmp.Diff([]jobs.Bin{{UpTo: 0.005, N: 2}, {UpTo: 0.01}, {UpTo: 0.02}, {UpTo: 0.05, N: 1}}, got[:4]); diff != "" {
+	if diff := cmp.Diff([]api.Bin{{UpTo: 0.005, N: 2}, {UpTo: 0.01}, {UpTo: 0.02}, {UpTo: 0.05, N: 1}}, got[:4]); diff != "" {
 		t.Error(diff)
 	}
-	if last := got[len(got)-1]; last != (jobs.Bin{N: 1}) {
+	if last := got[len(got)-1]; last != (api.Bin{N: 1}) {
 		t.Errorf("%+v", last)
 	}
 	if got, _, err := d.Durations(t.Context(), "none", since); got != nil || err != nil {

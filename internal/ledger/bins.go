@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/api"
 )
 
 // bins are the upper ends of the histogram of durations: 1, 2 and 5 times each
@@ -36,7 +36,7 @@ var qDurations = newQuery(`SELECT bin, n, run_us FROM durations WHERE program = 
 // their mean, since the beginning of a day in UTC; it is kept for 31 days. Bins
 // are those from the first to the last that is not empty; none where there was
 // no success.
-func (l *Ledger) Durations(ctx context.Context, program string, since time.Time) (list []jobs.Bin, mean time.Duration, err error) {
+func (l *Ledger) Durations(ctx context.Context, program string, since time.Time) (list []api.Bin, mean time.Duration, err error) {
 	defer l.watch("durations", time.Now(), &err)
 	from := micros(since.UTC().Truncate(day))
 	counts, total, sum := make([]int64, len(bins)+1), int64(0), int64(0)
@@ -58,10 +58,10 @@ func (l *Ledger) Durations(ctx context.Context, program string, since time.Time)
 }
 
 // histogram leaves out the empty bins at both ends.
-func histogram(counts []int64) (list []jobs.Bin) {
+func histogram(counts []int64) (list []api.Bin) {
 	first := slices.IndexFunc(counts, func(n int64) bool { return n > 0 })
 	for i, n := range counts {
-		b := jobs.Bin{N: n}
+		b := api.Bin{N: n}
 		if i < len(bins) {
 			b.UpTo = bins[i].Seconds()
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -38,7 +39,7 @@ var (
 type Delivery struct {
 	URL string
 	// State is "" where none is due: the result is served here, or the job has not ended.
-	State jobs.DeliveryState
+	State api.DeliveryState
 	// At is when it was delivered or given up; Next is the next try of a pending one.
 	At, Next time.Time
 	Tries    int    // those that failed
@@ -94,7 +95,7 @@ func (l *Ledger) Delivery(ctx context.Context, job string) (d Delivery, err erro
 	var at, next int64
 	pending, err := l.reader.row(ctx, qDelivering, []any{job}, &d.URL, &at, &d.Tries, &next, &d.Message)
 	if err == nil && pending {
-		d.State, d.Next = jobs.DeliveryPending, fromMicros(next)
+		d.State, d.Next = api.DeliveryPending, fromMicros(next)
 		return d, nil
 	}
 	var givenUp int64
@@ -103,9 +104,9 @@ func (l *Ledger) Delivery(ctx context.Context, job string) (d Delivery, err erro
 		return d, fmt.Errorf("ledger: delivery: %w", err)
 	}
 	if known {
-		d.State, d.At = jobs.DeliveryDone, fromMicros(at)
+		d.State, d.At = api.DeliveryDone, fromMicros(at)
 		if givenUp != 0 {
-			d.State = jobs.DeliveryGivenUp
+			d.State = api.DeliveryGivenUp
 		}
 	}
 	return d, nil

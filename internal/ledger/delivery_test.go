@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -95,11 +96,11 @@ func TestEveryEndIsDelivered(t *testing.T) {
 			if len(list) != 1 || list[0].Kind != KindDelivery || list[0].ID != id || list[0].URL != farBase+"/"+id || list[0].State != c.state {
 				t.Fatalf("due are %+v", list)
 			}
-			if v := d.delivery(id); v.State != jobs.DeliveryPending || v.URL != list[0].URL {
+			if v := d.delivery(id); v.State != api.DeliveryPending || v.URL != list[0].URL {
 				t.Errorf("it stands as %+v", v)
 			}
 			d.must(d.HookDone(t.Context(), list[0]))
-			if v := d.delivery(id); v.State != jobs.DeliveryDone || !v.At.Equal(d.clock.now()) {
+			if v := d.delivery(id); v.State != api.DeliveryDone || !v.At.Equal(d.clock.now()) {
 				t.Errorf("it stands as %+v", v)
 			}
 		})
@@ -157,7 +158,7 @@ func TestNewestEndIsDeliveredLast(t *testing.T) {
 	last := d.due(time.Minute)[0]
 	d.must(d.HookFailed(t.Context(), last, time.Time{}, "far.example: 403", true))
 	v := d.delivery(id)
-	if v.State != jobs.DeliveryGivenUp || v.Message != "far.example: 403" || len(d.logPages(EventFilter{Kind: KindDeliveryGivenUp})) != 1 {
+	if v.State != api.DeliveryGivenUp || v.Message != "far.example: 403" || len(d.logPages(EventFilter{Kind: KindDeliveryGivenUp})) != 1 {
 		t.Errorf("it stands as %+v", v)
 	}
 }

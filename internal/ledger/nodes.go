@@ -136,7 +136,7 @@ func programsText(list []Program) (string, error) {
 }
 
 // Beat renews an instance's heartbeat and replaces what it announces: programs
-// are all that it has now, vitals the JSON of a jobs.Vitals, where nil leaves
+// are all that it has now, vitals the JSON of a api.Vitals, where nil leaves
 // what was there. ErrInstance where it is not registered or has left; ErrTooBig
 // for vitals above 256 KiB, with the heartbeat renewed all the same. It is not
 // synced to the disk.

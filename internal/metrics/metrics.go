@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -29,9 +30,9 @@ type Config struct {
 	// Pool reads what all nodes share. It is asked at most every 5 s.
 	Pool func(context.Context) (Pool, error)
 	// Servers says how each beanstalkd server is.
-	Servers func(context.Context) []jobs.Server
+	Servers func(context.Context) []api.Server
 	// Disks that this node writes to.
-	Disks func() []jobs.Disk
+	Disks func() []api.Disk
 	// Streams is how many event streams are open.
 	Streams func() int
 	// FromMemory is how many results were served from memory, without the router.
@@ -44,7 +45,7 @@ type Config struct {
 type Pool struct {
 	// Counts is how many jobs there are in each state.
 	Counts map[jobs.State]int64
-	Queue  jobs.Queue
+	Queue  api.Queue
 	// Nodes that have not left in good order, by name, the newest life of each.
 	Nodes []Node
 }

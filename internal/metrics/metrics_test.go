@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/worker"
 )
@@ -37,19 +38,19 @@ func full() *Metrics {
 		Pool: func(context.Context) (Pool, error) {
 			return Pool{
 				Counts: map[jobs.State]int64{jobs.Queued: 2, jobs.Succeeded: 9},
-				Queue: jobs.Queue{Programs: []jobs.ProgramQueue{
+				Queue: api.Queue{Programs: []api.ProgramQueue{
 					{Program: "forecast", Queued: 5, Scheduled: 3, Running: 1, Oldest: time.Now().Add(-time.Hour)},
 				}},
 				Nodes: []Node{{Name: "n1", Alive: true, Silent: time.Second}, {Name: "n2", Silent: time.Minute}},
 			}, nil
 		},
-		Servers: func(context.Context) []jobs.Server {
-			return []jobs.Server{
+		Servers: func(context.Context) []api.Server {
+			return []api.Server{
 				{Addr: "127.0.0.1:11300", OK: true, Ready: 5, Reserved: 1, Overdue: 1, Memory: 1 << 20},
 				{Addr: "10.0.0.1:11300", Error: "refused"},
 			}
 		},
-		Disks: func() []jobs.Disk { return []jobs.Disk{{Use: "data", Total: 100, Free: 40, Floor: 10}} },
+		Disks: func() []api.Disk { return []api.Disk{{Use: "data", Total: 100, Free: 40, Floor: 10}} },
 	})
 	m.Ended(attempt("forecast"))
 	m.Action("lost", 2)
@@ -140,7 +141,7 @@ func TestLabelsAreBounded(t *testing.T) {
 		Logger: silent, Pool: func(context.Context) (Pool, error) {
 			var p Pool
 			for i := range 300 {
-				p.Queue.Programs = append(p.Queue.Programs, jobs.ProgramQueue{Program: fmt.Sprint("p", i), Queued: 1, Oldest: time.Now().Add(-time.Hour)})
+				p.Queue.Programs = append(p.Queue.Programs, api.ProgramQueue{Program: fmt.Sprint("p", i), Queued: 1, Oldest: time.Now().Add(-time.Hour)})
 				p.Nodes = append(p.Nodes, Node{Name: fmt.Sprint("n", i), Alive: i > 0, Silent: time.Duration(300-i) * time.Second})
 			}
 			return p, nil

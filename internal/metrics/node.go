@@ -7,8 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/panics"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -66,7 +66,7 @@ func (s slots) Collect(ch chan<- prometheus.Metric) {
 }
 
 // disks that this node writes to.
-type disks struct{ read func() []jobs.Disk }
+type disks struct{ read func() []api.Disk }
 
 var (
 	diskFreeDesc  = desc("disk_free_bytes", "Room on the file system, for this user.", "use")
@@ -99,7 +99,7 @@ func (d disks) Collect(ch chan<- prometheus.Metric) {
 
 // servers are those of beanstalkd.
 type servers struct {
-	read func(context.Context) []jobs.Server
+	read func(context.Context) []api.Server
 }
 
 var (
@@ -134,7 +134,7 @@ func (s servers) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-func collectServer(ch chan<- prometheus.Metric, s jobs.Server) {
+func collectServer(ch chan<- prometheus.Metric, s api.Server) {
 	for state, n := range map[string]int64{"ready": s.Ready, "reserved": s.Reserved, "delayed": s.Delayed, "buried": s.Buried} {
 		gauge(ch, serverMessageDesc, float64(n), s.Addr, state)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -87,7 +88,7 @@ type queued struct {
 	oldest                              time.Duration
 }
 
-func (p *pool) collectQueue(ch chan<- prometheus.Metric, q jobs.Queue) {
+func (p *pool) collectQueue(ch chan<- prometheus.Metric, q api.Queue) {
 	sums := map[string]*queued{}
 	for _, one := range q.Programs {
 		label := p.programs.label(one.Program)

@@ -7,15 +7,15 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/api"
 )
 
 // battery is what all batteries of this machine have left together, each by its
 // size; nil where there is none. Those of mice and the like do not count.
-func battery(folder string) *jobs.Battery {
+func battery(folder string) *api.Battery {
 	names, _ := filepath.Glob(filepath.Join(folder, "*"))
 	var charge, size float64
-	b := jobs.Battery{Charging: true}
+	b := api.Battery{Charging: true}
 	for _, dir := range names {
 		if text(dir, "type") != "Battery" || text(dir, "scope") == "Device" {
 			continue

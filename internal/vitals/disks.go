@@ -7,14 +7,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/api"
 )
 
 // disks are the file systems of places; one that serves several is told of once,
 // under the path of the first and with the uses of all. One that cannot be asked
 // is left out.
-func disks(places []Place) []jobs.Disk {
-	list := []jobs.Disk{}
+func disks(places []Place) []api.Disk {
+	list := []api.Disk{}
 	var systems []uint64
 	for _, p := range places {
 		var at unix.Stat_t
@@ -34,9 +34,9 @@ func disks(places []Place) []jobs.Disk {
 	return list
 }
 
-func measured(p Place) (jobs.Disk, error) {
+func measured(p Place) (api.Disk, error) {
 	var st unix.Statfs_t
 	err := unix.Statfs(p.Path, &st)
 	block := int64(st.Bsize)
-	return jobs.Disk{Path: p.Path, Use: p.Use, Total: int64(st.Blocks) * block, Free: int64(st.Bavail) * block, Floor: p.Floor}, err
+	return api.Disk{Path: p.Path, Use: p.Use, Total: int64(st.Blocks) * block, Free: int64(st.Bavail) * block, Floor: p.Floor}, err
 }

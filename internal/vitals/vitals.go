@@ -13,7 +13,7 @@ import (
 	"github.com/shirou/gopsutil/v4/load"
 	"github.com/shirou/gopsutil/v4/mem"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/api"
 )
 
 // DefaultPower is where Linux tells of batteries.
@@ -39,7 +39,7 @@ type Collector struct {
 	cfg Config
 
 	mu     sync.Mutex
-	last   jobs.Vitals
+	last   api.Vitals
 	done   chan struct{} // of the look that is under way; nil for none
 	before cpu.TimesStat
 }
@@ -57,7 +57,7 @@ func New(cfg Config) *Collector {
 // Read measures the machine. What cannot be known is zero. A disk may not answer:
 // when ctx ends before it does, Read returns what was known last, which At tells.
 // What is used of the processors is since the look before.
-func (c *Collector) Read(ctx context.Context) jobs.Vitals {
+func (c *Collector) Read(ctx context.Context) api.Vitals {
 	select {
 	case <-c.look():
 	case <-ctx.Done():
@@ -80,7 +80,7 @@ func (c *Collector) look() (done <-chan struct{}) {
 
 func (c *Collector) measure(done chan struct{}) {
 	ctx := context.Background() // these read files that answer at once
-	v := jobs.Vitals{At: time.Now().UTC(), CPUs: runtime.NumCPU(), Disks: disks(c.cfg.Places), Battery: battery(c.cfg.Power), Processes: []jobs.Process{}}
+	v := api.Vitals{At: time.Now().UTC(), CPUs: runtime.NumCPU(), Disks: disks(c.cfg.Places), Battery: battery(c.cfg.Power), Processes: []api.Process{}}
 	if avg, err := load.AvgWithContext(ctx); err == nil {
 		v.Load = [3]float64{avg.Load1, avg.Load5, avg.Load15}
 	}

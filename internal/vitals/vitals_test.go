@@ -14,7 +14,7 @@ import (
 	"github.com/shirou/gopsutil/v4/cpu"
 	"go.uber.org/goleak"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/api"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -153,17 +153,17 @@ func TestBattery(t *testing.T) {
 	type supplies map[string]map[string]string
 	for name, c := range map[string]struct {
 		supplies supplies
-		want     *jobs.Battery
+		want     *api.Battery
 	}{
 		"none":   {supplies{"AC": {"type": "Mains", "online": "1"}}, nil},
 		"mouse":  {supplies{"hid-1": {"type": "Battery", "scope": "Device", "capacity": "10", "status": "Discharging"}}, nil},
-		"full":   {supplies{"BAT0": {"type": "Battery", "capacity": "100", "status": "Full"}}, &jobs.Battery{Charge: 1, Charging: true}},
-		"in use": {supplies{"BAT0": {"type": "Battery", "capacity": "25", "status": "Discharging"}}, &jobs.Battery{Charge: 0.25}},
+		"full":   {supplies{"BAT0": {"type": "Battery", "capacity": "100", "status": "Full"}}, &api.Battery{Charge: 1, Charging: true}},
+		"in use": {supplies{"BAT0": {"type": "Battery", "capacity": "25", "status": "Discharging"}}, &api.Battery{Charge: 0.25}},
 		"two, by size": {supplies{
 			"BAT0": {"type": "Battery", "capacity": "100", "status": "Not charging", "energy_full": "10000000"},
 			"BAT1": {"type": "Battery", "capacity": "0", "status": "Discharging", "energy_full": "30000000"},
-		}, &jobs.Battery{Charge: 0.25}},
-		"above all":  {supplies{"BAT0": {"type": "Battery", "capacity": "104", "status": "Charging"}}, &jobs.Battery{Charge: 1, Charging: true}},
+		}, &api.Battery{Charge: 0.25}},
+		"above all":  {supplies{"BAT0": {"type": "Battery", "capacity": "104", "status": "Charging"}}, &api.Battery{Charge: 1, Charging: true}},
 		"unreadable": {supplies{"BAT0": {"type": "Battery", "capacity": "much"}}, nil},
 	} {
 		power := t.TempDir()

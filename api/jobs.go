@@ -1,13 +1,14 @@
-package jobs
+package api
 
 import (
-	"fmt"
 	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // Page is the answer to GET /api/v1/jobs, newest first.
 type Page struct {
-	Jobs []Result `json:"jobs"`
+	Jobs []jobs.Result `json:"jobs"`
 	// Next is the cursor of the next page; empty on the last.
 	Next string `json:"next,omitempty"`
 	// Back is how far back in time this page has looked, where that is not
@@ -17,10 +18,10 @@ type Page struct {
 
 // Details is the answer to GET /api/v1/jobs/<id>.
 type Details struct {
-	Job      Job       `json:"job"`
-	Status   Result    `json:"status"`
-	Attempts []Attempt `json:"attempts"`
-	Events   []Event   `json:"events"`
+	Job      jobs.Job    `json:"job"`
+	Status   jobs.Result `json:"status"`
+	Attempts []Attempt   `json:"attempts"`
+	Events   []Event     `json:"events"`
 	// Why says in words what a job that is not final waits for; empty while it
 	// runs as it should.
 	Why string `json:"why,omitempty"`
@@ -65,10 +66,10 @@ type Attempt struct {
 	Started       time.Time `json:"started"`
 	Finished      time.Time `json:"finished,omitzero"`
 	// Outcome is empty while the attempt runs.
-	Outcome  Outcome `json:"outcome,omitempty"`
-	Message  string  `json:"message,omitempty"`
-	ExitCode *int    `json:"exit_code,omitempty"`
-	Signal   string  `json:"signal,omitempty"`
+	Outcome  jobs.Outcome `json:"outcome,omitempty"`
+	Message  string       `json:"message,omitempty"`
+	ExitCode *int         `json:"exit_code,omitempty"`
+	Signal   string       `json:"signal,omitempty"`
 	// CPUSeconds is user and system time together.
 	CPUSeconds float64 `json:"cpu_seconds,omitzero"`
 	MaxRSS     int64   `json:"max_rss_bytes,omitzero"`
@@ -77,29 +78,17 @@ type Attempt struct {
 	Quarantine bool `json:"quarantine,omitzero"`
 	// Artifacts are the files that it left without a success, kept of the newest
 	// attempts, and LeftOut what is not kept of them.
-	Artifacts []Artifact `json:"artifacts,omitempty"`
-	LeftOut   []LeftOut  `json:"left_out,omitempty"`
-}
-
-// Event is one thing that the machine or a person did.
-type Event struct {
-	ID   string    `json:"id,omitempty"`
-	At   time.Time `json:"at"`
-	Kind string    `json:"kind"`
-	Job  string    `json:"job,omitempty"`
-	Node string    `json:"node,omitempty"`
-	// By names the person who asked for it; empty where the machine did it by itself.
-	By      string `json:"by,omitempty"`
-	Message string `json:"message"`
+	Artifacts []jobs.Artifact `json:"artifacts,omitempty"`
+	LeftOut   []jobs.LeftOut  `json:"left_out,omitempty"`
 }
 
 // Selection is the body of POST /api/v1/jobs/<verb>: the jobs that are meant.
 // At least one of Program, State, Node and Label is set, or All alone.
 type Selection struct {
-	Program string `json:"program,omitempty"`
-	State   State  `json:"state,omitempty"`
-	Node    string `json:"node,omitempty"`
-	Label   string `json:"label,omitempty"` // key=value
+	Program string     `json:"program,omitempty"`
+	State   jobs.State `json:"state,omitempty"`
+	Node    string     `json:"node,omitempty"`
+	Label   string     `json:"label,omitempty"` // key=value
 	// Since and Until bound when the job was accepted; Text is looked for in id,
 	// labels and messages.
 	Since time.Time `json:"since,omitzero"`
@@ -135,80 +124,4 @@ type Selected struct {
 type Refusal struct {
 	ID     string `json:"id"`
 	Detail string `json:"detail"`
-}
-
-// Drain says since when and why a node, or the queue, takes no work.
-type Drain struct {
-	Node   string    `json:"node,omitempty"` // empty: the whole queue
-	Since  time.Time `json:"since"`
-	By     string    `json:"by,omitempty"`
-	Reason string    `json:"reason,omitempty"`
-}
-
-// Drains is the answer to /api/v1/drain: what is drained now.
-type Drains struct {
-	// Queue is nil where new jobs are accepted.
-	Queue *Drain  `json:"queue"`
-	Nodes []Drain `json:"nodes"`
-}
-
-// Nodes is the answer to GET /api/v1/nodes.
-type Nodes struct {
-	Nodes []Node `json:"nodes"`
-	Next  string `json:"next,omitempty"` // cursor of the next page
-}
-
-// MaxSlots is the most slots that a node may have.
-const MaxSlots = 1024
-
-// Node is one life of a node.
-type Node struct {
-	Name     string `json:"name"`
-	Instance string `json:"instance"`
-	BaseURL  string `json:"base_url,omitempty"`
-	Version  string `json:"version,omitempty"`
-	// Alive is whether its heartbeat comes.
-	Alive bool `json:"alive"`
-	// Drained is whether nodes of this name take no work.
-	Drained bool `json:"drained"`
-	Slots   int  `json:"slots"`
-	// Running is how many jobs it runs now.
-	Running  int      `json:"running"`
-	Programs []string `json:"programs"`
-	// Installed are the same with their hashes.
-	Installed []Installed `json:"installed,omitempty"`
-	// Vitals are what it said of itself last; nil where it has said nothing.
-	Vitals *Vitals `json:"vitals,omitempty"`
-	// Control is what persons have set.
-	Control Control   `json:"control"`
-	Started time.Time `json:"started"`
-	Beat    time.Time `json:"beat,omitzero"` // its newest heartbeat, on its own clock
-	Left    time.Time `json:"left,omitzero"` // when it ended in good order
-	// Seen is when the node that answers saw its heartbeat change last, and Lapses
-	// when it counts as dead unless that changes before, both on the clock of the
-	// node that answers. Zero where it has left.
-	Seen   time.Time `json:"seen,omitzero"`
-	Lapses time.Time `json:"lapses,omitzero"`
-}
-
-// Problem is an error answer, application/problem+json (RFC 9457).
-type Problem struct {
-	Type     string `json:"type,omitempty"`
-	Title    string `json:"title"`
-	Status   int    `json:"status"`
-	Detail   string `json:"detail,omitempty"`
-	Instance string `json:"instance,omitempty"`
-	// Pointer is the JSON pointer of the fault in the document that was sent.
-	Pointer string `json:"pointer,omitempty"`
-}
-
-func (p *Problem) Error() string {
-	s := fmt.Sprintf("%d %s", p.Status, p.Title)
-	if p.Detail != "" {
-		s += ": " + p.Detail
-	}
-	if p.Pointer != "" {
-		s += " (at " + p.Pointer + ")"
-	}
-	return s
 }

@@ -1,0 +1,137 @@
+package api
+
+import "time"
+
+// Drain says since when and why a node, or the queue, takes no work.
+type Drain struct {
+	Node   string    `json:"node,omitempty"` // empty: the whole queue
+	Since  time.Time `json:"since"`
+	By     string    `json:"by,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+}
+
+// Drains is the answer to /api/v1/drain: what is drained now.
+type Drains struct {
+	// Queue is nil where new jobs are accepted.
+	Queue *Drain  `json:"queue"`
+	Nodes []Drain `json:"nodes"`
+}
+
+// Nodes is the answer to GET /api/v1/nodes.
+type Nodes struct {
+	Nodes []Node `json:"nodes"`
+	Next  string `json:"next,omitempty"` // cursor of the next page
+}
+
+// MaxSlots is the most slots that a node may have.
+const MaxSlots = 1024
+
+// Node is one life of a node.
+type Node struct {
+	Name     string `json:"name"`
+	Instance string `json:"instance"`
+	BaseURL  string `json:"base_url,omitempty"`
+	Version  string `json:"version,omitempty"`
+	// Alive is whether its heartbeat comes.
+	Alive bool `json:"alive"`
+	// Drained is whether nodes of this name take no work.
+	Drained bool `json:"drained"`
+	Slots   int  `json:"slots"`
+	// Running is how many jobs it runs now.
+	Running  int      `json:"running"`
+	Programs []string `json:"programs"`
+	// Installed are the same with their hashes.
+	Installed []Installed `json:"installed,omitempty"`
+	// Vitals are what it said of itself last; nil where it has said nothing.
+	Vitals *Vitals `json:"vitals,omitempty"`
+	// Control is what persons have set.
+	Control Control   `json:"control"`
+	Started time.Time `json:"started"`
+	Beat    time.Time `json:"beat,omitzero"` // its newest heartbeat, on its own clock
+	Left    time.Time `json:"left,omitzero"` // when it ended in good order
+	// Seen is when the node that answers saw its heartbeat change last, and Lapses
+	// when it counts as dead unless that changes before, both on the clock of the
+	// node that answers. Zero where it has left.
+	Seen   time.Time `json:"seen,omitzero"`
+	Lapses time.Time `json:"lapses,omitzero"`
+}
+
+// Vitals are how the machine of a node does.
+type Vitals struct {
+	At time.Time `json:"at"` // on the node's own clock
+	// Load is the load average of 1, 5 and 15 minutes.
+	Load [3]float64 `json:"load"`
+	CPUs int        `json:"cpus"`
+	// CPU is the share of all processors that is in use, from 0 to 1.
+	CPU             float64  `json:"cpu"`
+	MemoryTotal     int64    `json:"memory_total_bytes"`
+	MemoryAvailable int64    `json:"memory_available_bytes"`
+	Disks           []Disk   `json:"disks"`
+	Battery         *Battery `json:"battery,omitempty"`
+	// Processes of the running jobs, at most 256.
+	Processes []Process `json:"processes"`
+	// Quarantine is the job for which the node takes no other; nil where none is.
+	Quarantine *Quarantine `json:"quarantine,omitempty"`
+}
+
+// Quarantine is a job that was lost with its nodes and so runs with nothing
+// beside it.
+type Quarantine struct {
+	Job string `json:"job"`
+	// Running is false while what runs beside it comes to its end first.
+	Running bool `json:"running"`
+}
+
+// Disk is a file system that a node writes to.
+type Disk struct {
+	Path  string `json:"path"`
+	Use   string `json:"use"` // one or more of data, ledger, store, scratch and programs
+	Total int64  `json:"total_bytes"`
+	Free  int64  `json:"free_bytes"` // for this user
+	// Floor is below what free space no work is taken.
+	Floor int64 `json:"floor_bytes"`
+}
+
+// Battery of a node.
+type Battery struct {
+	Charge   float64 `json:"charge"`   // from 0 to 1
+	Charging bool    `json:"charging"` // or on the mains
+}
+
+// Process is one process of a running job.
+type Process struct {
+	Job     string `json:"job"`
+	Attempt int    `json:"attempt"`
+	PID     int    `json:"pid"`
+	Parent  int    `json:"parent_pid"`
+	Name    string `json:"name"`
+	// CPU is the share of one processor that it uses now; CPUSeconds all that it
+	// has used.
+	CPU        float64   `json:"cpu"`
+	CPUSeconds float64   `json:"cpu_seconds"`
+	Memory     int64     `json:"memory_bytes"` // resident
+	Started    time.Time `json:"started"`
+	Paused     bool      `json:"paused,omitempty"`
+}
+
+// Installed is a program on a node.
+type Installed struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+	// Problem says why it cannot be started there; empty for a good one.
+	Problem string `json:"problem,omitempty"`
+}
+
+// Control is what persons have set about a node, by its name; it outlives the
+// instance.
+type Control struct {
+	// Slots overrides the node's own setting; null: the setting.
+	Slots *int `json:"slots"`
+	// Paused: no work is taken and running programs stand still.
+	Paused bool      `json:"paused"`
+	Since  time.Time `json:"since,omitzero"`
+	By     string    `json:"by,omitempty"`
+	Reason string    `json:"reason,omitempty"`
+	// Updated changes with every change; the ETag of the node stands for it.
+	Updated time.Time `json:"updated,omitzero"`
+}
