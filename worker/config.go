@@ -17,6 +17,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/internal/report"
 )
 
 // Config of a Worker. The zero value of a field means its default.
@@ -89,7 +90,7 @@ type Config struct {
 	// OnEnded is told of every attempt whose end is in the ledger, once, on the
 	// goroutine that ran it: it must not block, or the node runs fewer jobs. It is
 	// called by several at once. Default: nobody is told.
-	OnEnded func(Ended)
+	OnEnded func(report.Attempt)
 	// Logger. Default slog.Default().
 	Logger *slog.Logger
 

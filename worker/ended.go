@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/report"
 )
 
 // tell says that an attempt has ended and its end is in the ledger.
@@ -13,7 +14,7 @@ func (a *attempt) tell(e *ledger.Ending) {
 		return
 	}
 	end := time.Now()
-	told := Ended{
+	told := report.Attempt{
 		Job: a.record.ID, Program: a.record.Program, Attempt: a.record.Attempt, Outcome: e.Outcome, State: e.State,
 		Queued: a.queued(), Start: a.start, End: end, CPU: e.CPU, MaxRSS: e.MaxRSS, Traceparent: a.job.Traceparent, SpanID: a.span.id,
 	}

@@ -10,18 +10,19 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/report"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // TestOnEnded is told once of every attempt, after its end is in the ledger.
 func TestOnEnded(t *testing.T) {
 	t.Parallel()
-	told := make(chan Ended, 100)
+	told := make(chan report.Attempt, 100)
 	var states sync.Map
 	var r *rig
 	r = newRig(t, func(c *Config) {
 		c.Attempts = 2
-		c.OnEnded = func(e Ended) {
+		c.OnEnded = func(e report.Attempt) {
 			states.Store(e.Job, r.get(e.Job).State)
 			told <- e
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/panics"
+	"github.com/runnerbean/runnerbean/internal/report"
 	"github.com/runnerbean/runnerbean/internal/validate"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -96,7 +97,7 @@ func TestPanics(t *testing.T) {
 		"event":  {script: waits, plant: func(c *Config, m *panicking) { c.stage = m.stage("event") }},
 		"output": {plant: func(c *Config, m *panicking) { c.stage = m.stage("output") }},
 		"ended": {state: jobs.Succeeded, plant: func(c *Config, m *panicking) {
-			c.OnEnded = func(e Ended) { m.step("ended", e.Job) }
+			c.OnEnded = func(e report.Attempt) { m.step("ended", e.Job) }
 		}},
 		"input":  {arm: func(w *Worker, _ string) { w.programs.now.programs["bad"].manifest.input = &validate.Schema{} }},
 		"result": {arm: func(w *Worker, _ string) { w.programs.now.programs["bad"].manifest.result = &validate.Schema{} }},

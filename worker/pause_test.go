@@ -15,6 +15,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/report"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/worker/internal/process"
 )
@@ -190,10 +191,10 @@ func TestPauseAndShutdown(t *testing.T) {
 // whose files take more room than they may: that is its own fault, not the node's.
 func TestKilledBeforeItCouldStart(t *testing.T) {
 	t.Parallel()
-	told := make(chan Ended, 1)
+	told := make(chan report.Attempt, 1)
 	r := newRig(t, func(c *Config) {
 		c.Attempts, c.MaxScratch = 1, 64<<10
-		c.OnEnded = func(e Ended) { told <- e }
+		c.OnEnded = func(e report.Attempt) { told <- e }
 	})
 	r.install("quick", "echo 1")
 	asked, release := make(chan struct{}, 1), make(chan struct{})

@@ -7,8 +7,8 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/metrics"
+	"github.com/runnerbean/runnerbean/internal/report"
 	"github.com/runnerbean/runnerbean/jobs"
-	"github.com/runnerbean/runnerbean/worker"
 )
 
 // newMetrics makes what /metrics shows of this node. Its parts may be opened
@@ -27,7 +27,7 @@ func (n *node) newMetrics() *metrics.Metrics {
 }
 
 // ended counts an attempt and sends its spans.
-func (n *node) ended(e worker.Ended) {
+func (n *node) ended(e report.Attempt) {
 	n.metrics.Ended(e)
 	n.tracer.Ended(e)
 }

@@ -21,8 +21,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/report"
 	"github.com/runnerbean/runnerbean/jobs"
-	"github.com/runnerbean/runnerbean/worker"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -61,9 +61,9 @@ func full() *Metrics {
 	return m
 }
 
-func attempt(program string) worker.Ended {
+func attempt(program string) report.Attempt {
 	start := time.Now()
-	return worker.Ended{
+	return report.Attempt{
 		Program: program, Outcome: jobs.OutcomeTimeout, State: jobs.Failed, Queued: start.Add(-2 * time.Second), Start: start,
 		Fetch: time.Second, Run: time.Minute, Publish: time.Millisecond, CPU: 3 * time.Second,
 	}
@@ -127,7 +127,7 @@ func TestValues(t *testing.T) {
 func TestOnlyWhatHappenedCounts(t *testing.T) {
 	t.Parallel()
 	m := New(Config{Logger: silent})
-	m.Ended(worker.Ended{Program: "p", Outcome: jobs.OutcomeInput, State: jobs.Queued})
+	m.Ended(report.Attempt{Program: "p", Outcome: jobs.OutcomeInput, State: jobs.Queued})
 	text := scrape(t, m)
 	wantLines(t, text, `runnerbean_fetch_duration_seconds_count 0`, `runnerbean_run_duration_seconds_count{program="p"} 0`)
 	if strings.Contains(text, "runnerbean_jobs_ended_total{") {

@@ -5,7 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/runnerbean/runnerbean/worker"
+	"github.com/runnerbean/runnerbean/internal/report"
 )
 
 // workBuckets are from 10 ms to 10 hours.
@@ -39,7 +39,7 @@ func (m *Metrics) single(name, help string) prometheus.Histogram {
 }
 
 // Ended counts an attempt.
-func (m *Metrics) Ended(e worker.Ended) {
+func (m *Metrics) Ended(e report.Attempt) {
 	program := m.programs.label(e.Program)
 	m.attempts.WithLabelValues(program, string(e.Outcome)).Inc()
 	if e.State.Final() {

@@ -10,12 +10,12 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	api "go.opentelemetry.io/otel/trace"
 
-	"github.com/runnerbean/runnerbean/worker"
+	"github.com/runnerbean/runnerbean/internal/report"
 )
 
 // Ended sends the spans of one attempt: the job, and under it what came one after
 // the other, queued, fetch, run and publish. It does not wait.
-func (t *Tracer) Ended(e worker.Ended) {
+func (t *Tracer) Ended(e report.Attempt) {
 	if t == nil {
 		return
 	}
@@ -39,7 +39,7 @@ func (t *Tracer) Ended(e worker.Ended) {
 	job.End(api.WithTimestamp(e.End))
 }
 
-func attributes(e worker.Ended) []attribute.KeyValue {
+func attributes(e report.Attempt) []attribute.KeyValue {
 	return []attribute.KeyValue{
 		attribute.String("runnerbean.job.id", e.Job),
 		attribute.String("runnerbean.program", e.Program),

@@ -18,8 +18,8 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/runnerbean/runnerbean/internal/report"
 	"github.com/runnerbean/runnerbean/jobs"
-	"github.com/runnerbean/runnerbean/worker"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -62,9 +62,9 @@ func newTracer(t *testing.T, log io.Writer) *Tracer {
 }
 
 // succeeded is an attempt of which everything is known.
-func succeeded() worker.Ended {
+func succeeded() report.Attempt {
 	start := time.Unix(1_795_500_000, 0)
-	return worker.Ended{
+	return report.Attempt{
 		Job: jobs.NewID(), Program: "forecast", Attempt: 2, Outcome: jobs.OutcomeSucceeded, State: jobs.Succeeded,
 		Queued: start.Add(-time.Minute), Start: start, End: start.Add(13 * time.Second),
 		Fetch: time.Second, Run: 10 * time.Second, Publish: 2 * time.Second,
@@ -132,7 +132,7 @@ func TestAttemptThatFailedEarly(t *testing.T) {
 	got := collect(t)
 	tracer := newTracer(t, io.Discard)
 	start := time.Now()
-	tracer.Ended(worker.Ended{Program: "p", Outcome: jobs.OutcomeInput, State: jobs.Failed, Start: start, End: start.Add(time.Second), Fetch: time.Second})
+	tracer.Ended(report.Attempt{Program: "p", Outcome: jobs.OutcomeInput, State: jobs.Failed, Start: start, End: start.Add(time.Second), Fetch: time.Second})
 	tracer.Close()
 	list := spans(<-got)
 	job := list["job p"]

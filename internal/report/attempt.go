@@ -1,4 +1,6 @@
-package worker
+// Package report describes the attempts that ended on this node to those that
+// count or trace them.
+package report
 
 import (
 	"time"
@@ -6,9 +8,9 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Ended is one attempt that has come to its end on this node, as
+// Attempt is one attempt that has come to its end on this node, as
 // Config.OnEnded is told of it.
-type Ended struct {
+type Attempt struct {
 	Job, Program string
 	Attempt      int
 	Outcome      jobs.Outcome
