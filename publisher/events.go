@@ -6,7 +6,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/runnerbean/runnerbean/publisher/internal/stream"
+	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
 
 // arrival is how long a stream waits for a job that is not known yet.
@@ -32,7 +32,7 @@ func (p *Publisher) getEvents(c echo.Context) error {
 		sub.close()
 		return headOfEvents(c)
 	}
-	p.hub.streams.Serve(c.Response().Writer, c.Request(), 0, func(s *stream.Stream) {
+	p.hub.streams.Serve(c.Response().Writer, c.Request(), 0, func(s *live.Stream) {
 		s.Send(opening)
 		s.Send(first.message())
 		sub.follow(s)
@@ -40,12 +40,12 @@ func (p *Publisher) getEvents(c echo.Context) error {
 	return nil
 }
 
-var opening = stream.Opening("")
+var opening = live.Opening("")
 
 // message is the document as an event, made once for everybody.
-func (d *document) message() *stream.Message {
+func (d *document) message() *live.Message {
 	d.once.Do(func() {
-		d.event = stream.Event("state", d.version, d.body, "state")
+		d.event = live.Event("state", d.version, d.body, "state")
 		if d.final() {
 			d.event.Last()
 		}
@@ -56,7 +56,7 @@ func (d *document) message() *stream.Message {
 // headOfEvents answers a HEAD request.
 func headOfEvents(c echo.Context) error {
 	h := c.Response().Header()
-	h.Set("Content-Type", stream.ContentType)
+	h.Set("Content-Type", live.ContentType)
 	h.Set("Cache-Control", noStore)
 	c.Response().WriteHeader(http.StatusOK)
 	return nil

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/panics"
-	"github.com/runnerbean/runnerbean/publisher/internal/stream"
+	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
 
 // The types of what /api/v1/events tells.
@@ -68,7 +68,7 @@ type follower struct {
 }
 
 // sender is a stream.
-type sender interface{ Send(m *stream.Message) }
+type sender interface{ Send(m *live.Message) }
 
 func newFeed(s source, log *slog.Logger) *feed {
 	return &feed{
@@ -251,7 +251,7 @@ func (f *feed) cycle(ctx context.Context, now time.Time) time.Duration {
 	}
 	f.welcome(ctx, w.joining)
 	if w.lost {
-		f.tell(stream.Event(newsReset, "", []byte("{}"), newsReset), newsJob, nil)
+		f.tell(live.Event(newsReset, "", []byte("{}"), newsReset), newsJob, nil)
 	}
 	f.tellJobs(ctx, w.jobs)
 	if (w.wants[newsNode] || w.wants[newsChange]) && f.tellNodes(ctx, now) {
@@ -260,7 +260,7 @@ func (f *feed) cycle(ctx context.Context, now time.Time) time.Duration {
 	return f.tellChange(w.changed, now)
 }
 
-var change = stream.Event(newsChange, "", []byte("{}"), newsChange)
+var change = live.Event(newsChange, "", []byte("{}"), newsChange)
 
 // tellChange says that something has changed, unless it has just said so.
 func (f *feed) tellChange(changed bool, now time.Time) time.Duration {
@@ -280,7 +280,7 @@ func (f *feed) tellChange(changed bool, now time.Time) time.Duration {
 
 // tell sends m to those who follow its type and whom want, unless it is nil,
 // names.
-func (f *feed) tell(m *stream.Message, kind string, want func(*follower) bool) {
+func (f *feed) tell(m *live.Message, kind string, want func(*follower) bool) {
 	for _, s := range f.audience(kind, want) {
 		s.Send(m)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/jobs"
-	"github.com/runnerbean/runnerbean/publisher/internal/stream"
+	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
 
 // feedLifetime is when a stream of the feed ends, give or take some minutes:
@@ -43,7 +43,7 @@ func (p *Publisher) streamEvents(c echo.Context) error {
 		return err
 	}
 	lifetime := feedLifetime + rand.N(feedLifetime/6)
-	p.hub.streams.Serve(c.Response().Writer, c.Request(), lifetime, func(s *stream.Stream) {
+	p.hub.streams.Serve(c.Response().Writer, c.Request(), lifetime, func(s *live.Stream) {
 		w.stream = s
 		if !p.hub.places.settle(place, s.Close, nil) {
 			s.Close()

@@ -12,7 +12,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
-	"github.com/runnerbean/runnerbean/publisher/internal/stream"
+	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
 
 // source is what the feed reads.
@@ -65,12 +65,12 @@ func (f *feed) complain(what string, err error) {
 	}
 }
 
-func message(kind, id string, v any, key string) *stream.Message {
+func message(kind, id string, v any, key string) *live.Message {
 	body, err := marshal(v)
 	if err != nil {
 		return nil // a value that cannot be written is no news
 	}
-	return stream.Event(kind, id, body, key)
+	return live.Event(kind, id, body, key)
 }
 
 const (
@@ -204,7 +204,7 @@ func (f *feed) welcome(ctx context.Context, joining []*follower) {
 			}
 			f.replay(ctx, w, missed[w.after])
 		default:
-			w.stream.Send(stream.Opening(f.window.newest()))
+			w.stream.Send(live.Opening(f.window.newest()))
 		}
 		f.admit(w)
 	}
@@ -228,17 +228,17 @@ func (f *feed) missed(ctx context.Context, id string) []api.Event {
 
 func (f *feed) replay(ctx context.Context, w *follower, list []api.Event) {
 	if list == nil {
-		w.stream.Send(stream.Event(newsReset, f.window.newest(), []byte("{}"), newsReset))
+		w.stream.Send(live.Event(newsReset, f.window.newest(), []byte("{}"), newsReset))
 		return
 	}
-	var past []*stream.Message
+	var past []*live.Message
 	programs := f.programsOf(ctx, list, w.program != "")
 	for _, e := range list {
 		if m := message(newsEvent, e.ID, e, ""); m != nil && w.concerns(e.Job, programs[e.Job]) {
 			past = append(past, m)
 		}
 	}
-	w.stream.Send(stream.Together(append(past, stream.Opening(f.window.newest()))))
+	w.stream.Send(live.Together(append(past, live.Opening(f.window.newest()))))
 }
 
 // nodesEvery is how often nodes are looked at; they beat every few seconds.

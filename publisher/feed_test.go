@@ -13,7 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
-	"github.com/runnerbean/runnerbean/publisher/internal/stream"
+	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
 
 // fakeSource is a ledger whose contents a test sets.
@@ -50,7 +50,7 @@ func (s *fakeSource) nodeNews(context.Context) ([]seenNode, error) { return s.no
 // heard is what a follower was sent.
 type heard struct{ text []string }
 
-func (h *heard) Send(m *stream.Message) { h.text = append(h.text, string(m.Text())) }
+func (h *heard) Send(m *live.Message) { h.text = append(h.text, string(m.Text())) }
 
 // take returns what was sent since it was called last: "type what" of each event.
 func (h *heard) take() (list []string) {

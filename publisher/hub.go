@@ -11,7 +11,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
-	"github.com/runnerbean/runnerbean/publisher/internal/stream"
+	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
 
 var (
@@ -39,7 +39,7 @@ type hub struct {
 	wake   chan struct{} // holds one
 	done   chan struct{} // closed at the end
 	// streams are those of the subscriptions and all others of the node.
-	streams *stream.Set
+	streams *live.Streams
 	// others: another process has written. moved: this one has, which may have
 	// moved queued jobs along.
 	others, moved atomic.Bool
@@ -72,13 +72,13 @@ type subscription struct {
 	// mail holds the newest document only. The first one comes by itself. It is
 	// nil once a stream gets the documents.
 	mail   chan *document
-	stream *stream.Stream
+	stream *live.Stream
 }
 
 func newHub(limit func() int, read func(context.Context, string) *document) *hub {
 	return &hub{
 		read: read, places: newShares(limit), wake: make(chan struct{}, 1), done: make(chan struct{}),
-		topics: map[string]*topic{}, dirty: map[string]bool{}, streams: stream.New(),
+		topics: map[string]*topic{}, dirty: map[string]bool{}, streams: live.NewStreams(),
 	}
 }
 
@@ -136,7 +136,7 @@ func (h *hub) subscribe(id string, from netip.Prefix) (*subscription, error) {
 
 // follow gives a stream, from now on, what would come as mail. One whose place was
 // taken while it began ends.
-func (s *subscription) follow(st *stream.Stream) {
+func (s *subscription) follow(st *live.Stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stream = st

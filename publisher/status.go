@@ -13,7 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
-	"github.com/runnerbean/runnerbean/publisher/internal/stream"
+	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
 
 // summary is what a record says by itself, as a listing shows it.
@@ -104,7 +104,7 @@ type document struct {
 	err     error   // why there is no document
 
 	once  sync.Once
-	event *stream.Message // made when it is asked for first
+	event *live.Message // made when it is asked for first
 }
 
 func (d *document) final() bool { return d.state.Final() }

@@ -1,9 +1,9 @@
-// Package stream keeps many event streams open at the price of their sockets.
+// Package live keeps many event streams open at the price of their sockets.
 // A stream of HTTP/1.1 is taken from net/http once its head is written: no
 // goroutine and no buffer stay behind. Messages are written without waiting; a
 // client that does not take one at once gets a goroutine and a deadline for as
 // long as it is behind. Other streams (TLS, HTTP/2) have a goroutine each.
-package stream
+package live
 
 import (
 	"context"
@@ -27,8 +27,8 @@ const (
 	sweepPause = time.Second
 )
 
-// Set is the open streams of a server. Run tends them.
-type Set struct {
+// Streams is the open streams of a server. Run tends them.
+type Streams struct {
 	wake chan struct{} // holds one
 	done chan struct{} // closed at the end
 	work sync.WaitGroup
@@ -44,9 +44,9 @@ type Set struct {
 	swept    time.Time
 }
 
-// New is an empty set.
-func New() *Set {
-	s := &Set{wake: make(chan struct{}, 1), done: make(chan struct{}), plain: map[*Stream]struct{}{}}
+// NewStreams is an empty set.
+func NewStreams() *Streams {
+	s := &Streams{wake: make(chan struct{}, 1), done: make(chan struct{}), plain: map[*Stream]struct{}{}}
 	for i := range s.members {
 		s.members[i] = map[*Stream]struct{}{}
 	}
@@ -57,7 +57,7 @@ func New() *Set {
 // which may send the first messages and keep the stream. It may return while
 // the stream goes on; gone is called once when that has ended. A lifetime of 0
 // has no end.
-func (s *Set) Serve(w http.ResponseWriter, r *http.Request, lifetime time.Duration, ready func(*Stream), gone func()) {
+func (s *Streams) Serve(w http.ResponseWriter, r *http.Request, lifetime time.Duration, ready func(*Stream), gone func()) {
 	st := &Stream{set: s, gone: gone}
 	if lifetime > 0 {
 		st.expires = time.Now().Add(lifetime).Unix()
@@ -116,7 +116,7 @@ func (s *Stream) abandon() {
 	s.gone()
 }
 
-func (s *Set) add(st *Stream) bool {
+func (s *Streams) add(st *Stream) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
@@ -137,7 +137,7 @@ func (s *Set) add(st *Stream) bool {
 	return true
 }
 
-func (s *Set) remove(st *Stream) {
+func (s *Streams) remove(st *Stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st.conn == nil {
@@ -149,7 +149,7 @@ func (s *Set) remove(st *Stream) {
 }
 
 // spawn runs f unless the set has ended.
-func (s *Set) spawn(f func()) bool {
+func (s *Streams) spawn(f func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.ended {
@@ -159,7 +159,7 @@ func (s *Set) spawn(f func()) bool {
 }
 
 // Run visits the streams until ctx ends, and ends them with it.
-func (s *Set) Run(ctx context.Context) {
+func (s *Streams) Run(ctx context.Context) {
 	defer s.End()
 	tick := time.NewTicker(visitEvery)
 	defer tick.Stop()
@@ -178,14 +178,14 @@ func (s *Set) Run(ctx context.Context) {
 	}
 }
 
-func (s *Set) empty() bool {
+func (s *Streams) empty() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.count == 0
 }
 
 // awaited waits for a stream, so that a node without any sleeps.
-func (s *Set) awaited(ctx context.Context) bool {
+func (s *Streams) awaited(ctx context.Context) bool {
 	select {
 	case <-s.wake:
 		return true
@@ -195,14 +195,14 @@ func (s *Set) awaited(ctx context.Context) bool {
 	return false
 }
 
-func (s *Set) visit(bucket int, speak bool) {
+func (s *Streams) visit(bucket int, speak bool) {
 	now, scratch := time.Now().Unix(), make([]byte, 512)
 	for _, st := range s.list(bucket) {
 		st.visit(now, scratch, speak)
 	}
 }
 
-func (s *Set) list(bucket int) []*Stream {
+func (s *Streams) list(bucket int) []*Stream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := make([]*Stream, 0, len(s.members[bucket]))
@@ -214,7 +214,7 @@ func (s *Set) list(bucket int) []*Stream {
 
 // Sweep ends the streams of clients that have gone, at most once a second. It
 // is for a caller that has no room for one more.
-func (s *Set) Sweep() {
+func (s *Streams) Sweep() {
 	s.sweeping.Lock()
 	defer s.sweeping.Unlock()
 	if time.Since(s.swept) < sweepPause {
@@ -228,7 +228,7 @@ func (s *Set) Sweep() {
 
 // End ends all streams, and returns when nothing of them runs any more but the
 // handlers of those that net/http has kept, which are about to return.
-func (s *Set) End() {
+func (s *Streams) End() {
 	s.mu.Lock()
 	first := !s.ended
 	s.ended = true

@@ -1,4 +1,4 @@
-package stream
+package live
 
 import (
 	"bufio"
@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // rig is a server whose every answer is a stream.
 type rig struct {
 	t    *testing.T
-	set  *Set
+	set  *Streams
 	addr string
 	// open gets each stream once it has begun; gone counts those that ended.
 	open chan *Stream
@@ -27,7 +27,7 @@ type rig struct {
 
 func newRig(t *testing.T, lifetime time.Duration, tls bool) (*rig, *httptest.Server) {
 	t.Helper()
-	r := &rig{t: t, set: New(), open: make(chan *Stream, 10)}
+	r := &rig{t: t, set: NewStreams(), open: make(chan *Stream, 10)}
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		r.set.Serve(w, req, lifetime, func(s *Stream) {
 			s.Send(Opening("first"))

@@ -1,4 +1,4 @@
-package stream
+package live
 
 import (
 	"context"
@@ -20,7 +20,7 @@ const (
 
 // Stream is one client that listens.
 type Stream struct {
-	set     *Set
+	set     *Streams
 	gone    func()
 	expires int64 // Unix time; 0: never
 	bucket  int
@@ -147,7 +147,7 @@ func (s *Stream) close(politely bool) {
 // visit sees whether the client is still there, and lets it see the same of us.
 func (s *Stream) visit(now int64, scratch []byte, speak bool) {
 	switch {
-	case s.departed(scratch):
+	case s.hasGone(scratch):
 		s.Close()
 	case s.expires != 0 && now > s.expires:
 		s.close(true)

@@ -1,4 +1,4 @@
-package stream
+package live
 
 import (
 	"bufio"
@@ -196,7 +196,7 @@ func (s *stuckWriter) FlushError() error {
 
 func TestStreamsHaveADeadline(t *testing.T) {
 	t.Parallel()
-	w, set := &stuckWriter{}, New()
+	w, set := &stuckWriter{}, NewStreams()
 	var gone bool
 	set.Serve(w, httptest.NewRequest(http.MethodGet, "/", nil), 0, func(*Stream) { t.Error("it has begun") }, func() { gone = true })
 	if left := time.Until(w.deadline); !gone || left <= 0 || left > WriteTimeout {
@@ -206,7 +206,7 @@ func TestStreamsHaveADeadline(t *testing.T) {
 
 func TestNoStreamAfterTheEnd(t *testing.T) {
 	t.Parallel()
-	set := New()
+	set := NewStreams()
 	set.End()
 	var gone bool
 	set.Serve(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), 0, func(*Stream) { t.Error("it has begun") }, func() { gone = true })

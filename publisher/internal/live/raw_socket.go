@@ -1,4 +1,4 @@
-package stream
+package live
 
 import (
 	"errors"
@@ -36,9 +36,9 @@ func (s *Stream) write(b []byte) (n int, err error) {
 	return max(n, 0), err
 }
 
-// departed reports whether the client has closed its end. What it says is of
+// hasGone reports whether the client has closed its end. What it says is of
 // no interest.
-func (s *Stream) departed(scratch []byte) bool {
+func (s *Stream) hasGone(scratch []byte) bool {
 	if s.raw == nil {
 		return false
 	}
