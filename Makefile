@@ -33,12 +33,15 @@ test: need-beanstalkd need-chromium need-strace need-php ## Set up and test, in 
 	@$(call parts,build race-quick test-browser smoke)
 
 .PHONY: ci
-ci: need-promtool need-nginx need-wrk ## What CI checks besides: format, vet, staticcheck, other platforms, races, benchmarks, chaos, mutants
+ci: need-promtool need-nginx need-wrk ## Check what takes longer: staticcheck, other platforms, races, benchmarks, chaos, mutants
 	@$(call parts,lint cross rules race-browser bench-once chaos-short mutants)
 
-# parts makes one target after the other and says how long each took.
-parts = for part in $(1); do echo "== $$part"; start=$$SECONDS; $(MAKE) --no-print-directory $$part || exit 1; \
-	echo "== $$part took $$((SECONDS - start)) s"; done
+# parts makes one target after the other. It says what each does, by its help text, and at the end how long each took.
+parts = took=; for part in $(1); do \
+	  echo "== $$part: $$(sed -n "s/^$$part:.*\#\# //p" Makefile)"; start=$$SECONDS; \
+	  $(MAKE) --no-print-directory $$part || { echo "== $$part failed after $$((SECONDS - start)) s"; exit 1; }; \
+	  took="$$took$$part $$((SECONDS - start)) s, "; done; \
+	echo "== took $$took$$SECONDS s in all"
 
 # Where control groups can be had, a test that finds none fails.
 cgroup = if [ "$$(id -u)" = 0 ] && grep -q ' - cgroup2 ' /proc/self/mountinfo 2>/dev/null; then export RUNNERBEAN_NEED_CGROUP=1; fi
@@ -47,30 +50,30 @@ cgroup = if [ "$$(id -u)" = 0 ] && grep -q ' - cgroup2 ' /proc/self/mountinfo 2>
 race: race-quick race-browser ## Run all tests with the race detector
 
 .PHONY: race-quick
-race-quick: ## The same without what drives a browser
+race-quick: ## Run all tests but those that drive a browser, with the race detector
 	@$(cgroup); $(GO) test -race -timeout 10m $$($(GO) list ./... | grep -vxE '$(subst $() ,|,$(patsubst ./%,github.com/runnerbean/runnerbean/%,$(BROWSER)))')
 
 .PHONY: race-browser
-race-browser: ## The same for what drives a browser alone
+race-browser: ## Run the tests that drive a browser, with the race detector
 	@$(cgroup); $(GO) test -race -timeout 15m $(BROWSER)
 
 .PHONY: test-browser
-test-browser: ## Test what drives a browser, without the race detector
+test-browser: ## Run the tests that drive a browser, without the race detector
 	@$(cgroup); $(BUILD) $(GO) test -timeout 10m $(BROWSER)
 
 .PHONY: check
-check: lint cross rules ## All that runs nothing of it
+check: lint cross rules ## Check the code without running it
 
 .PHONY: format
-format: ## gofumpt
+format: ## Check that gofumpt would change nothing
 	@files=$$($(BUILD) $(GO) tool gofumpt -l .); if [ -n "$$files" ]; then echo "gofumpt would change:"; echo "$$files"; exit 1; fi
 
 .PHONY: vet
-vet: ## go vet
+vet: ## Run go vet
 	$(BUILD) $(GO) vet ./...
 
 .PHONY: lint
-lint: format vet ## The same, staticcheck, go mod tidy and shellcheck
+lint: format vet ## Run gofumpt, vet, staticcheck, go mod tidy and shellcheck
 	$(BUILD) $(GO) tool staticcheck ./...
 	$(GO) mod tidy -diff
 	@if command -v shellcheck >/dev/null; then shellcheck .ci/run chaos/*.sh; fi
@@ -81,7 +84,7 @@ rules: need-promtool ## Check the example configuration of Prometheus and test i
 	promtool test rules examples/monitoring/alerts_test.yml
 
 .PHONY: cross
-cross: ## Build for the platforms we ship
+cross: ## Build for each platform that is released
 	@for p in linux/amd64 linux/arm64 darwin/arm64; do echo "build $$p"; \
 	  $(BUILD) GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -o /dev/null ./cmd/runnerbean && \
 	  $(BUILD) GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build ./... || exit 1; done
@@ -118,15 +121,15 @@ fuzz: ## Fuzz every decoder for FUZZTIME each (default 20000x)
 	  done; done
 
 .PHONY: chaos
-chaos: need-beanstalkd need-strace need-faketime build ## Prove the promise under fire, in full; CHAOS='c1 c5' runs some, SEED=n repeats
+chaos: need-beanstalkd need-strace need-faketime build ## Run the fault scenarios in full; CHAOS='c1 c5' runs some, SEED=n repeats
 	$(BUILD) $(GO) run ./chaos -bin $(BIN)/runnerbean $(if $(SEED),-seed $(SEED)) $(if $(DOC),-doc $(DOC)) $(CHAOS)
 
 .PHONY: chaos-short
-chaos-short: need-beanstalkd need-strace need-faketime build ## The same in a few minutes
+chaos-short: need-beanstalkd need-strace need-faketime build ## Run the fault scenarios in a few minutes
 	$(BUILD) $(GO) run ./chaos -short -bin $(BIN)/runnerbean $(if $(SEED),-seed $(SEED)) $(CHAOS)
 
 .PHONY: mutants
-mutants: need-beanstalkd need-strace ## Take each safeguard away and see a test fail
+mutants: need-beanstalkd need-strace ## Remove each safeguard once: a test must fail
 	CGO_ENABLED=0 chaos/mutants.sh
 
 .PHONY: need-strace
