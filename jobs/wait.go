@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/retry"
 )
 
 const (
@@ -89,14 +90,10 @@ func (w *watch) pause(ctx context.Context) error {
 	if rest <= 0 {
 		return w.ended(ctx)
 	}
-	timer := time.NewTimer(rest)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
+	if !retry.Sleep(ctx, rest) {
 		return w.ended(ctx)
-	case <-timer.C:
-		return nil
 	}
+	return nil
 }
 
 // ended is the error of a context that has ended, with what went wrong last,
@@ -137,7 +134,7 @@ func (w *watch) failed(ctx context.Context, err error, after time.Duration) erro
 	if w.failures == warnAfter && most == backoffMost {
 		w.c.cfg.Logger.Warn("result cannot be read, will try on", slog.String("url", w.url), slog.Any("err", err))
 	}
-	w.rest = max(backoff(w.failures, most), after)
+	w.rest = max(retry.Backoff{Base: backoffFirst, Max: most}.Wait(w.failures), after)
 	return nil
 }
 
@@ -158,11 +155,4 @@ func temporary(err error) bool {
 func isStatus(err error, status int) bool {
 	p, ok := errors.AsType[*Problem](err)
 	return ok && p.Status == status
-}
-
-// backoff doubles from failure to failure; half of it is chance, so that many
-// clients of a server that was away do not come back as one.
-func backoff(failures int, most time.Duration) time.Duration {
-	d := min(backoffFirst<<min(failures-1, 16), most)
-	return d/2 + rand.N(d/2+1)
 }

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/runnerbean/runnerbean/internal/retry"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -180,15 +181,8 @@ func spawnAlone(ctx context.Context, path string, input []byte, width, count int
 // resident memory in bytes.
 func idle(ctx context.Context, watch time.Duration) (percent float64, memory int64) {
 	before, start := cpuTime(), time.Now()
-	sleepFor(ctx, watch)
+	retry.Sleep(ctx, watch)
 	return float64(cpuTime()-before) / float64(time.Since(start)) * 100, residentMemory()
-}
-
-func sleepFor(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
 }
 
 // residentMemory reads Linux's /proc; elsewhere it is unknown, 0.

@@ -10,6 +10,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/internal/retry"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -40,13 +41,13 @@ func (d *Dispatcher) serveInbox(ctx context.Context, addr string) error {
 			continue
 		case err != nil:
 			d.log.Warn("cannot reserve from the inbox", "beanstalkd", addr, "err", err)
-			if !sleep(ctx, time.Second) {
+			if !retry.Sleep(ctx, time.Second) {
 				return nil
 			}
 			continue
 		}
 		// A batch that is in hand is finished even when ctx ends meanwhile.
-		if !d.takeInSafely(context.WithoutCancel(ctx), batch) && !sleep(ctx, retryLater) {
+		if !d.takeInSafely(context.WithoutCancel(ctx), batch) && !retry.Sleep(ctx, retryLater) {
 			return nil
 		}
 	}
@@ -165,16 +166,4 @@ func beginning(body []byte) string {
 		}
 	}
 	return string(body)
-}
-
-// sleep reports whether d passed before ctx ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/retry"
 )
 
 // round is the most jobs of each kind that one round of the reconciler moves.
@@ -16,7 +17,7 @@ func (d *Dispatcher) reconcile(ctx context.Context) error {
 		full := false
 		d.guard(ctx, "reconciler", func() { full = d.reconcileOnce(ctx, a) })
 		// A round that moved all it may is followed by the next one at once.
-		if !full && !sleep(ctx, d.cfg.Interval) || ctx.Err() != nil {
+		if !full && !retry.Sleep(ctx, d.cfg.Interval) || ctx.Err() != nil {
 			return nil
 		}
 	}

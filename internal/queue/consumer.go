@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
+	"github.com/runnerbean/runnerbean/internal/retry"
 )
 
 const (
@@ -26,9 +26,9 @@ type Consumer struct {
 	end   context.CancelFunc
 	busy  chan struct{} // held during a reserve; guards what follows
 
-	conn   *conn
-	pauses *backoff.ExponentialBackOff
-	away   time.Time // since when the server is; zero while it is not
+	conn     *conn
+	failures int       // in a row
+	away     time.Time // since when the server is; zero while it is not
 }
 
 // NewConsumer makes a Consumer of cfg.Addrs[0]. Close it.
@@ -37,20 +37,10 @@ func NewConsumer(cfg Config) (*Consumer, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Consumer{cfg: cfg, busy: make(chan struct{}, 1), pauses: newPauses()}
+	c := &Consumer{cfg: cfg, busy: make(chan struct{}, 1)}
 	c.log = cfg.Logger.With("beanstalkd", cfg.Addrs[0])
 	c.ended, c.end = context.WithCancel(context.Background())
 	return c, nil
-}
-
-// newPauses returns jittered pauses of which none is over longestPause; the
-// module's own limit is on the pauses before the jitter.
-func newPauses() *backoff.ExponentialBackOff {
-	const jitter = 0.5 // so that 2/3 of the limit becomes at most the limit
-	return &backoff.ExponentialBackOff{
-		InitialInterval: firstPause, RandomizationFactor: jitter, Multiplier: 2,
-		MaxInterval: longestPause * 2 / 3,
-	}
 }
 
 // Reserve waits for a message on any of the tubes until ctx ends, for as long
@@ -161,7 +151,7 @@ func (c *Consumer) more(ctx context.Context, tubes map[string]bool, batch []*Del
 
 // works is called at every proper answer; it ends an outage.
 func (c *Consumer) works() {
-	c.pauses.Reset()
+	c.failures = 0
 	if !c.away.IsZero() {
 		c.log.Info("beanstalkd is back", "away", time.Since(c.away).Round(time.Millisecond))
 		c.away = time.Time{}
@@ -174,12 +164,8 @@ func (c *Consumer) pause(ctx context.Context, err error) {
 		c.away = time.Now()
 		c.log.Warn("beanstalkd does not answer; trying until it does", "err", err)
 	}
-	timer := time.NewTimer(c.pauses.NextBackOff())
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	c.failures++
+	retry.Sleep(ctx, retry.Backoff{Base: firstPause, Max: longestPause}.Wait(c.failures))
 }
 
 // Close ends a Reserve that is under way and gives back what is held.

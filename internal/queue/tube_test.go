@@ -63,21 +63,6 @@ func TestWholeSeconds(t *testing.T) {
 	}
 }
 
-func TestPauses(t *testing.T) {
-	t.Parallel()
-	pauses := newPauses()
-	var last time.Duration
-	for range 1000 {
-		last = pauses.NextBackOff()
-		if last <= 0 || last > longestPause {
-			t.Fatalf("a pause of %v", last)
-		}
-	}
-	if last < longestPause/4 {
-		t.Errorf("after many tries the pause is only %v", last)
-	}
-}
-
 func TestConfig(t *testing.T) {
 	t.Parallel()
 	bad := []Config{

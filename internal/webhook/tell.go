@@ -14,6 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/panics"
+	"github.com/runnerbean/runnerbean/internal/retry"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -176,14 +177,7 @@ func (d *Deliverer) giveUp(ctx context.Context, h Hook, err error) {
 // passed since the job's end. One that was only put off counts as a try, and one
 // that lay while all nodes were away as old, but seldom both.
 func (d *Deliverer) wait(tries int, age time.Duration) time.Duration {
-	wait := d.cfg.Base
-	for range tries {
-		if wait *= 2; wait >= d.cfg.Most {
-			wait = d.cfg.Most
-			break
-		}
-	}
-	wait = min(wait, max(d.cfg.Base, age))
+	wait := min(retry.Backoff{Base: d.cfg.Base, Max: d.cfg.Most}.Full(tries+1), max(d.cfg.Base, age))
 	return wait*3/4 + time.Duration(d.cfg.Jitter()*float64(wait)/2)
 }
 
