@@ -11,6 +11,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -35,7 +36,7 @@ func (p *Publisher) details(ctx context.Context, id string) (api.Details, error)
 		err = p.addProcesses(ctx, &d, rec)
 	case jobs.Queued:
 		// Only here: a visitor's page must not wait for beanstalkd.
-		d.Why = join(silent(p.serversNow(ctx)), d.Why)
+		d.Why = text.JoinClauses(silent(p.serversNow(ctx)), d.Why)
 	}
 	if err == nil {
 		err = p.addHistory(ctx, &d)
@@ -82,7 +83,7 @@ func (p *Publisher) addProcesses(ctx context.Context, d *api.Details, rec ledger
 			}
 		}
 	}
-	d.Why = join(d.Why, standstill(nodes[i]))
+	d.Why = text.JoinClauses(d.Why, standstill(nodes[i]))
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/outbound"
+	"github.com/runnerbean/runnerbean/internal/text"
 )
 
 // EndDocument is the document of a job that has ended without a result, as its result
@@ -27,26 +28,26 @@ func (p *Publisher) delivery(ctx context.Context, id string) (*api.Delivery, err
 // deliveryView is what a page says of a delivery: a time between two texts.
 type deliveryView struct {
 	Before, After string
-	At            piece
+	At            text.Piece
 }
 
 func viewDelivery(d *api.Delivery) (v deliveryView) {
 	if d == nil {
 		return v
 	}
-	where := show(d.URL, 200)
+	where := text.Line(d.URL, 200)
 	if v.After = "."; d.Message != "" {
-		v.After = ": " + show(d.Message, 400)
+		v.After = ": " + text.Line(d.Message, 400)
 	}
 	switch {
 	case d.State == api.DeliveryDone:
-		v.Before, v.At = "The result was put to "+where+" at ", stamp(d.At)
+		v.Before, v.At = "The result was put to "+where+" at ", text.Moment(d.At)
 	case d.State == api.DeliveryGivenUp:
-		v.Before, v.At = "The result could not be put to "+where+". That was given up at ", stamp(d.At)
+		v.Before, v.At = "The result could not be put to "+where+". That was given up at ", text.Moment(d.At)
 	case d.Tries == 0:
 		v.Before = "The result is about to be put to " + where
 	default:
-		v.Before, v.At = fmt.Sprintf("The result is not at %s yet; %d tries have failed. The next one is at ", where, d.Tries), stamp(d.Next)
+		v.Before, v.At = fmt.Sprintf("The result is not at %s yet; %d tries have failed. The next one is at ", where, d.Tries), text.Moment(d.Next)
 	}
 	return v
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -35,7 +36,7 @@ func placesOf(nodes []api.Node, program string) places {
 		if installedAt(n, program) < 0 || i > 0 && nodes[i-1].Name == n.Name {
 			continue // an older life of a node counts no more
 		}
-		name := show(n.Name, maxNameRunes)
+		name := text.Line(n.Name, text.NameLimit)
 		switch why := offWork(n); {
 		case !n.Alive:
 			p.gone = append(p.gone, name+awaySince(n))
@@ -68,7 +69,7 @@ func offWork(n api.Node) string {
 		return "has no slots"
 	}
 	if d, low := fullest(n); low && d.Free < d.Floor {
-		return "has too little room on its disk " + show(d.Path, maxNameRunes)
+		return "has too little room on its disk " + text.Line(d.Path, text.NameLimit)
 	}
 	return ""
 }
@@ -99,22 +100,22 @@ func fullest(n api.Node) (d api.Disk, low bool) {
 func (p places) reason(program string, before int, known bool) string {
 	switch {
 	case len(p.working) > 0 && p.busy >= p.slots:
-		return join(p.full(), ahead(before, known))
+		return text.JoinClauses(p.full(), ahead(before, known))
 	case len(p.working) > 0 && known && before == 0:
 		return "is about to start"
 	case len(p.working) > 0:
 		return ahead(before, known)
 	case len(p.idle) > 0:
-		return fmt.Sprintf("no node that has the program %q takes work: %s", program, some(p.idle))
+		return fmt.Sprintf("no node that has the program %q takes work: %s", program, text.Some(p.idle, nodesShown))
 	case len(p.gone) > 0:
-		return fmt.Sprintf("no node that is up has the program %q; %s had it", program, some(p.gone))
+		return fmt.Sprintf("no node that is up has the program %q; %s had it", program, text.Some(p.gone, nodesShown))
 	}
 	return fmt.Sprintf("no node that is up has the program %q", program)
 }
 
 // full says that every slot is taken.
 func (p places) full() string {
-	where := some(p.working)
+	where := text.Some(p.working, nodesShown)
 	if len(p.working) > nodesShown {
 		where = fmt.Sprintf("the %d nodes that have the program", len(p.working))
 	}
@@ -136,20 +137,10 @@ func ahead(before int, known bool) string {
 	return ""
 }
 
-// some joins the first few of a list for a sentence.
-func some(list []string) string {
-	shown := list[:min(len(list), nodesShown)]
-	text := strings.Join(shown, ", ")
-	if more := len(list) - len(shown); more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
-	}
-	return text
-}
-
 // explainQueued says what a queued job waits for and where it stands.
 func (p *Publisher) explainQueued(ctx context.Context, r *jobs.Result) error {
 	if !r.NotBefore.IsZero() {
-		r.Reason = join(r.Reason, "starts not before "+r.NotBefore.UTC().Format(time.RFC3339))
+		r.Reason = text.JoinClauses(r.Reason, "starts not before "+r.NotBefore.UTC().Format(time.RFC3339))
 		return nil
 	}
 	n, known, err := p.cfg.Ledger.Position(ctx, r.ID)
@@ -160,14 +151,14 @@ func (p *Publisher) explainQueued(ctx context.Context, r *jobs.Result) error {
 		r.Position = &n
 	}
 	if why := pausedTube(p.cfg.Paused(), r.Program); why != "" {
-		r.Reason = join(r.Reason, why)
+		r.Reason = text.JoinClauses(r.Reason, why)
 		return nil
 	}
 	nodes, err := p.nodesNow(ctx)
 	if err != nil {
 		return err
 	}
-	r.Reason = join(r.Reason, placesOf(nodes, r.Program).reason(r.Program, n, known))
+	r.Reason = text.JoinClauses(r.Reason, placesOf(nodes, r.Program).reason(r.Program, n, known))
 	return nil
 }
 
@@ -220,7 +211,7 @@ func (p *Publisher) explainWaiting(ctx context.Context, r *jobs.Result, rec ledg
 	if _, program, ok := strings.Cut(rec.Reason, "; "); ok && strings.HasPrefix(rec.Reason, "waits for ") {
 		r.Reason = program
 		if len(open) > 0 {
-			r.Reason = join("waits for the jobs that it needs: "+strings.Join(open, ", "), program)
+			r.Reason = text.JoinClauses("waits for the jobs that it needs: "+strings.Join(open, ", "), program)
 		}
 	}
 	if missing {
@@ -236,7 +227,7 @@ const notKnown = "not known yet"
 func (p *Publisher) explainMissing(ctx context.Context, r *jobs.Result) error {
 	drains, err := p.drains(ctx)
 	if err == nil && drains.Queue != nil {
-		r.Reason = join(r.Reason, "the queue is drained: no new job is accepted")
+		r.Reason = text.JoinClauses(r.Reason, "the queue is drained: no new job is accepted")
 	}
 	return err
 }
@@ -251,7 +242,7 @@ func (p *Publisher) stateOf(ctx context.Context, id string) (string, error) {
 
 // standstill says why a running job does not get on; empty where it does.
 func standstill(n api.Node) string {
-	name := show(n.Name, maxNameRunes)
+	name := text.Line(n.Name, text.NameLimit)
 	switch {
 	case !n.Alive:
 		return "its node " + name + awaySince(n) + " is not up: the job moves to another one"
@@ -259,12 +250,4 @@ func standstill(n api.Node) string {
 		return "stands still: the node " + name + " is paused"
 	}
 	return ""
-}
-
-// join joins what is said with a semicolon.
-func join(a, b string) string {
-	if a == "" || b == "" {
-		return a + b
-	}
-	return a + "; " + b
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -30,7 +31,7 @@ func (p *Publisher) judgeDisk(v api.Verdict) api.Verdict {
 	if err == nil {
 		return v
 	}
-	f := api.Finding{Level: api.LevelBad, Path: "/nodes/" + url.PathEscape(p.cfg.Node), Text: "The disk has failed node " + show(p.cfg.Node, maxNameRunes) + ", which ends: " + show(err.Error(), 200) + "."}
+	f := api.Finding{Level: api.LevelBad, Path: "/nodes/" + url.PathEscape(p.cfg.Node), Text: "The disk has failed node " + text.Line(p.cfg.Node, text.NameLimit) + ", which ends: " + text.Line(err.Error(), 200) + "."}
 	v.Findings = append([]api.Finding{f}, v.Findings[:min(len(v.Findings), maxFindings-1)]...)
 	v.Level, v.Text = f.Level, f.Text
 	return v
@@ -59,7 +60,7 @@ func judge(o api.Overview) api.Verdict {
 	}
 	v.Level, v.Text = v.Findings[0].Level, v.Findings[0].Text
 	if faults > 1 {
-		v.Text += " And " + count(int64(faults-1), "more fault.", "more faults.")
+		v.Text += " And " + text.Count(faults-1, "more fault.", "more faults.")
 	}
 	return v
 }
@@ -71,26 +72,18 @@ func weight(l api.Level) int {
 // allWell is the sentence of a pool without faults; findings are what persons
 // have set.
 func allWell(o api.Overview, findings []api.Finding) string {
-	text := fmt.Sprintf("All is well: %s, %d of %s busy", count(int64(len(o.Nodes)), "node", "nodes"), o.Busy, count(int64(o.Slots), "slot", "slots"))
+	sentence := fmt.Sprintf("All is well: %s, %d of %s busy", text.Count(len(o.Nodes), "node", "nodes"), o.Busy, text.Count(o.Slots, "slot", "slots"))
 	if n := o.Queue.DueNow(); n > 0 {
-		text += ", " + count(n, "job", "jobs") + " queued"
+		sentence += ", " + text.Count(n, "job", "jobs") + " queued"
 	}
 	if n := o.Queue.Scheduled; n > 0 {
-		text += ", " + count(n, "job", "jobs") + " scheduled"
+		sentence += ", " + text.Count(n, "job", "jobs") + " scheduled"
 	}
-	text += "."
+	sentence += "."
 	for _, f := range findings[:min(len(findings), 2)] {
-		text += " " + f.Text
+		sentence += " " + f.Text
 	}
-	return text
-}
-
-// count is a number with the word for what is counted.
-func count(n int64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return thousands(fmt.Sprint(n)) + " " + many
+	return sentence
 }
 
 func judgeNodes(o api.Overview) []api.Finding {
@@ -121,7 +114,7 @@ func judgeDead(o api.Overview, dead []api.Node) []api.Finding {
 	if len(dead) == 1 {
 		f.Path, f.Text = nodePath(dead[0]), "One node is dead: "+names(dead)
 		if silence := o.At.Sub(dead[0].Seen); !dead[0].Seen.IsZero() && silence > 0 {
-			f.Text += ", silent for " + roughly(silence)
+			f.Text += ", silent for " + text.RoughDuration(silence)
 		}
 	}
 	return []api.Finding{f}
@@ -133,12 +126,12 @@ func judgeLate(o api.Overview, late []api.Node) []api.Finding {
 		return nil
 	case 1:
 		n := late[0]
-		text := fmt.Sprintf("One node is late: %s, silent for %s", names(late), span(o.At.Sub(n.Seen).Round(time.Second)))
+		sentence := fmt.Sprintf("One node is late: %s, silent for %s", names(late), text.Duration(o.At.Sub(n.Seen).Round(time.Second)))
 		if n.Running > 0 {
-			left := span(max(0, n.Lapses.Sub(o.At)).Round(time.Second))
-			text = fmt.Sprintf("One node is late: %s, its %s in %s", names(late), count(int64(n.Running), "job moves", "jobs move"), left)
+			left := text.Duration(max(0, n.Lapses.Sub(o.At)).Round(time.Second))
+			sentence = fmt.Sprintf("One node is late: %s, its %s in %s", names(late), text.Count(n.Running, "job moves", "jobs move"), left)
 		}
-		return []api.Finding{{Level: api.LevelWarn, Text: text, Path: nodePath(n)}}
+		return []api.Finding{{Level: api.LevelWarn, Text: sentence, Path: nodePath(n)}}
 	}
 	return []api.Finding{{Level: api.LevelWarn, Text: fmt.Sprintf("%d nodes are late: %s", len(late), names(late)), Path: "/nodes"}}
 }
@@ -146,9 +139,9 @@ func judgeLate(o api.Overview, late []api.Node) []api.Finding {
 func names(nodes []api.Node) string {
 	list := make([]string, len(nodes))
 	for i, n := range nodes {
-		list[i] = show(n.Name, maxNameRunes)
+		list[i] = text.Line(n.Name, text.NameLimit)
 	}
-	return some(list)
+	return text.Some(list, nodesShown)
 }
 
 func judgeServers(o api.Overview) []api.Finding {
@@ -158,7 +151,7 @@ func judgeServers(o api.Overview) []api.Finding {
 		down = api.LevelBad
 	}
 	for _, s := range o.Servers {
-		at := "beanstalkd at " + show(s.Addr, maxNameRunes)
+		at := "beanstalkd at " + text.Line(s.Addr, text.NameLimit)
 		switch {
 		case !s.OK:
 			list = append(list, api.Finding{Level: down, Text: at + " does not answer"})
@@ -168,24 +161,24 @@ func judgeServers(o api.Overview) []api.Finding {
 		for _, t := range s.Paused {
 			what := "documents"
 			if t.Program != "" {
-				what = "jobs of " + show(t.Program, maxNameRunes)
+				what = "jobs of " + text.Line(t.Program, text.NameLimit)
 			}
 			list = append(list, api.Finding{Level: api.LevelWarn, Text: fmt.Sprintf("%s gives out no %s until %s: somebody has paused the tube %s. The nodes resume it",
-				at, what, t.Until.UTC().Format(time.RFC3339), show(t.Tube, maxSharedRunes))})
+				at, what, t.Until.UTC().Format(time.RFC3339), text.Line(t.Tube, maxSharedRunes))})
 		}
 		if s.UnreadInbox > 0 {
 			list = append(list, api.Finding{Level: api.LevelWarn, Text: fmt.Sprintf(
 				"%s has %s on the common inbox, from which no node takes: put them on the inbox of a node, or set RUNNERBEAN_INBOX=shared",
-				at, count(s.UnreadInbox, "document", "documents"))})
+				at, text.Count(s.UnreadInbox, "document", "documents"))})
 		}
 		for _, shared := range s.Shared {
-			list = append(list, api.Finding{Level: api.LevelWarn, Text: show(shared.Text, maxSharedRunes)})
+			list = append(list, api.Finding{Level: api.LevelWarn, Text: text.Line(shared.Text, maxSharedRunes)})
 		}
 		if s.Overdue >= manyMessages {
-			list = append(list, api.Finding{Level: api.LevelWarn, Text: fmt.Sprintf("%s has %s", at, count(s.Overdue, "overdue message", "overdue messages"))})
+			list = append(list, api.Finding{Level: api.LevelWarn, Text: fmt.Sprintf("%s has %s", at, text.Count(s.Overdue, "overdue message", "overdue messages"))})
 		}
 		if s.Buried >= manyMessages {
-			list = append(list, api.Finding{Level: api.LevelWarn, Text: fmt.Sprintf("%s has %s", at, count(s.Buried, "buried message", "buried messages"))})
+			list = append(list, api.Finding{Level: api.LevelWarn, Text: fmt.Sprintf("%s has %s", at, text.Count(s.Buried, "buried message", "buried messages"))})
 		}
 	}
 	return list
@@ -198,11 +191,11 @@ func judgeDisks(o api.Overview) []api.Finding {
 		if !n.Alive || !low {
 			continue
 		}
-		name, path := show(n.Name, maxNameRunes), show(d.Path, maxNameRunes)
-		f := api.Finding{Level: api.LevelWarn, Path: nodePath(n), Text: fmt.Sprintf("A disk of %s is nearly full: %s free at %s", name, bytesOf(d.Free), path)}
+		name, path := text.Line(n.Name, text.NameLimit), text.Line(d.Path, text.NameLimit)
+		f := api.Finding{Level: api.LevelWarn, Path: nodePath(n), Text: fmt.Sprintf("A disk of %s is nearly full: %s free at %s", name, text.Bytes(d.Free), path)}
 		if d.Free < d.Floor {
 			f.Level = api.LevelBad
-			f.Text = fmt.Sprintf("A disk of %s is full: %s free at %s, and it takes no work below %s", name, bytesOf(d.Free), path, bytesOf(d.Floor))
+			f.Text = fmt.Sprintf("A disk of %s is full: %s free at %s, and it takes no work below %s", name, text.Bytes(d.Free), path, text.Bytes(d.Floor))
 		}
 		list = append(list, f)
 	}
@@ -226,13 +219,13 @@ func judgeQueue(o api.Overview) []api.Finding {
 	return list
 }
 
-func waits(n int64) string { return count(n, "job waits", "jobs wait") }
+func waits(n int64) string { return text.Count(n, "job waits", "jobs wait") }
 
 // judgeProgram finds fault where jobs of a program get old while slots that
 // could run them are idle, or where no node could.
 func judgeProgram(o api.Overview, q api.ProgramQueue) (api.Finding, bool) {
 	f := api.Finding{Level: api.LevelWarn, Path: "/programs/" + q.Program}
-	places, name := placesOf(o.Nodes, q.Program), show(q.Program, maxNameRunes)
+	places, name := placesOf(o.Nodes, q.Program), text.Line(q.Program, text.NameLimit)
 	age := o.At.Sub(q.Due)
 	switch {
 	case q.DueNow() == 0:
@@ -244,7 +237,7 @@ func judgeProgram(o api.Overview, q api.ProgramQueue) (api.Finding, bool) {
 		return f, false
 	}
 	f.Text = fmt.Sprintf("%s queued, the oldest for %s, while %d of %s idle",
-		count(q.DueNow(), "job of "+name+" is", "jobs of "+name+" are"), roughly(age), places.slots-places.busy, count(int64(places.slots), "slot is", "slots are"))
+		text.Count(q.DueNow(), "job of "+name+" is", "jobs of "+name+" are"), text.RoughDuration(age), places.slots-places.busy, text.Count(places.slots, "slot is", "slots are"))
 	return f, true
 }
 
@@ -259,7 +252,7 @@ func judgeFailures(o api.Overview) []api.Finding {
 	if failed*2 >= all {
 		f.Level = api.LevelBad
 	}
-	f.Text = fmt.Sprintf("%s of %s failed in the last hour", thousands(fmt.Sprint(failed)), count(all, "job", "jobs"))
+	f.Text = fmt.Sprintf("%s of %s failed in the last hour", text.Grouped(failed), text.Count(all, "job", "jobs"))
 	return []api.Finding{f}
 }
 
@@ -270,18 +263,18 @@ func judgeControls(o api.Overview) []api.Finding {
 		list = append(list, api.Finding{Level: api.LevelOK, Text: "The queue is drained: no new job is accepted"})
 	}
 	for _, n := range o.Nodes {
-		text := ""
+		sentence := ""
 		switch {
 		case !n.Alive:
 			continue
 		case n.Control.Paused:
-			text = "is paused" + byWhom(n.Control.By)
+			sentence = "is paused" + byWhom(n.Control.By)
 		case n.Drained:
-			text = "is drained: it takes no new work"
+			sentence = "is drained: it takes no new work"
 		default:
 			continue
 		}
-		list = append(list, api.Finding{Level: api.LevelOK, Text: "Node " + show(n.Name, maxNameRunes) + " " + text, Path: nodePath(n)})
+		list = append(list, api.Finding{Level: api.LevelOK, Text: "Node " + text.Line(n.Name, text.NameLimit) + " " + sentence, Path: nodePath(n)})
 	}
 	return list
 }
@@ -300,7 +293,7 @@ func judgeQuarantine(o api.Overview) []api.Finding {
 		}
 		list = append(list, api.Finding{
 			Level: api.LevelOK, Path: nodePath(n),
-			Text: fmt.Sprintf("Node %s %s job %s alone, which was lost with its nodes before", show(n.Name, maxNameRunes), does, shortID(q.Job)),
+			Text: fmt.Sprintf("Node %s %s job %s alone, which was lost with its nodes before", text.Line(n.Name, text.NameLimit), does, text.ShortID(q.Job)),
 		})
 	}
 	return list
@@ -310,7 +303,7 @@ func byWhom(by string) string {
 	if by == "" {
 		return ""
 	}
-	return " by " + show(by, maxNameRunes)
+	return " by " + text.Line(by, text.NameLimit)
 }
 
 func nodePath(n api.Node) string { return "/nodes/" + url.PathEscape(n.Name) }

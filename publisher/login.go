@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/internal/access"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -36,7 +37,7 @@ func (p *Publisher) getLogin(c echo.Context) error {
 func (p *Publisher) sendLogin(c echo.Context, status int, next, fault string) error {
 	var page bytes.Buffer
 	err := templates.ExecuteTemplate(&page, "login.html", loginView{
-		Root: root(p.pageBase()), Node: show(p.cfg.Node, maxNameRunes), Next: next, Fault: fault,
+		Root: root(p.pageBase()), Node: text.Line(p.cfg.Node, text.NameLimit), Next: next, Fault: fault,
 	})
 	if err != nil {
 		return err
@@ -83,7 +84,7 @@ func (p *Publisher) loginRefused(c echo.Context, refused *jobs.Problem, next str
 	case http.StatusTooManyRequests:
 		status, fault = refused.Status, "Too many wrong tokens came from your address. Wait a few seconds and try again."
 	case http.StatusForbidden:
-		fault = sentenceCase(refused.Detail) + "."
+		fault = text.Capitalize(refused.Detail) + "."
 	}
 	return p.sendLogin(c, status, next, fault)
 }
@@ -167,7 +168,7 @@ func (p *Publisher) backTo(r *http.Request) string {
 // a slash, and skip tabs and line breaks.
 func localPath(path string) string {
 	odd := func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }
-	if len(path) > maxLink || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsFunc(path, odd) {
+	if len(path) > text.LinkLimit || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsFunc(path, odd) {
 		return "/"
 	}
 	u, err := url.Parse(path)

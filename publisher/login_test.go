@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/access"
+	"github.com/runnerbean/runnerbean/internal/text"
 )
 
 const (
@@ -194,7 +195,7 @@ func TestLocalPath(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"", "x", "//evil.example", "///evil.example", `/\evil.example`, "\\\\evil.example", "https://evil.example", "/\t/evil.example", "/\n/evil",
-		" /x", "/x y", "javascript:alert(1)", "/" + strings.Repeat("a", maxLink), "/login?next=/login", "/%zz", "//user@evil.example",
+		" /x", "/x y", "javascript:alert(1)", "/" + strings.Repeat("a", text.LinkLimit), "/login?next=/login", "/%zz", "//user@evil.example",
 	} {
 		if got := localPath(bad); got != "/" {
 			t.Errorf("%q became %q", bad, got)

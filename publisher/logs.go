@@ -17,6 +17,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/internal/text"
 )
 
 // hostile keeps a browser from running what a program has written.
@@ -179,16 +180,9 @@ func (q logQuery) of(rec ledger.Record) (int, error) {
 		return rec.Attempt, nil
 	}
 	if q.attempt > rec.Attempt {
-		return 0, problem(http.StatusNotFound, "the job has had "+plural(rec.Attempt, "attempt"))
+		return 0, problem(http.StatusNotFound, "the job has had "+text.Plural(rec.Attempt, "attempt"))
 	}
 	return q.attempt, nil
-}
-
-func plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return strconv.Itoa(n) + " " + thing + "s"
 }
 
 // window is the part of r that begins at off.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -60,10 +61,10 @@ func notKept(list []jobs.LeftOut) string {
 	var words []string
 	for _, l := range list[:min(len(list), most)] {
 		if l.Name == "" {
-			words = append(words, show(l.Reason, 200))
+			words = append(words, text.Line(l.Reason, 200))
 			continue
 		}
-		words = append(words, show(l.Name, 200)+" ("+show(l.Reason, 200)+")")
+		words = append(words, text.Line(l.Name, 200)+" ("+text.Line(l.Reason, 200)+")")
 	}
 	if more := len(list) - most; more > 0 {
 		words = append(words, fmt.Sprintf("%d more", more))

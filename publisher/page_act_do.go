@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -80,7 +80,7 @@ func (p *Publisher) confirmJobs(c echo.Context, o *order) error {
 	}
 	words := verbWords[o.verb.name]
 	v := confirmView{
-		frame: p.frame(c, "jobs", words.button+" jobs"), Heading: fmt.Sprintf("%s %s.", sentenceCase(n.text()), words.does),
+		frame: p.frame(c, "jobs", words.button+" jobs"), Heading: fmt.Sprintf("%s %s.", text.Capitalize(n.text()), words.does),
 		Consequences: n.consequences(o.verb), After: n.after(o.verb), Button: words.button + " " + n.text(), Grave: words.grave,
 		Nothing: n.total() == 0, Hidden: append(o.fields(), field{"as_of", fmt.Sprint(time.Now().UnixMilli())}),
 	}
@@ -190,17 +190,17 @@ func (p *Publisher) actOnBatch(c echo.Context, o *order, d *deed, list []ledger.
 func (p *Publisher) outcome(c echo.Context, o *order, d *deed) outcomeView {
 	o.done += d.Done
 	v := outcomeView{frame: p.frame(c, "jobs", "Jobs "+o.verb.done), BackText: "To the list"}
-	v.Heading = fmt.Sprintf("%s %s.", sentenceCase(jobsText(o.done)), verbWords[o.verb.name].did)
+	v.Heading = fmt.Sprintf("%s %s.", text.Capitalize(jobsText(o.done)), verbWords[o.verb.name].did)
 	if o.done == 0 && !d.more {
 		v.Heading = "Nothing has been done."
 	}
 	if d.stopped {
 		v.Note = "The node could not go on. What is counted here is done; go on with the rest in a moment."
 	} else if d.running > 0 && o.verb.name != ledger.VerbReset {
-		v.Note = fmt.Sprintf("%s still running: their programs are ending.", isAre(jobsText(d.running), d.running))
+		v.Note = fmt.Sprintf("%s still running: their programs are ending.", text.IsAre(jobsText(d.running), d.running))
 	}
 	if d.passed > 0 {
-		v.Passed = isAre(jobsText(d.passed), d.passed) + " left alone: changed since you looked."
+		v.Passed = text.IsAre(jobsText(d.passed), d.passed) + " left alone: changed since you looked."
 	}
 	v.refusals(d)
 	v.Action, v.Back = v.Root+"/jobs/act", v.Root+"/jobs"+with(o.query, "", "")
@@ -215,25 +215,11 @@ func (p *Publisher) outcome(c echo.Context, o *order, d *deed) outcomeView {
 
 func (v *outcomeView) refusals(d *deed) {
 	for _, f := range d.Failed {
-		v.Refusals = append(v.Refusals, refusalView{URL: link(v.Root + "/jobs/" + f.ID), Short: shortID(f.ID), Detail: show(f.Detail, 300)})
+		v.Refusals = append(v.Refusals, refusalView{URL: text.Link(v.Root + "/jobs/" + f.ID), Short: text.ShortID(f.ID), Detail: text.Line(f.Detail, 300)})
 	}
 	if rest := d.refused - len(d.Failed); rest > 0 {
-		v.Rest = fmt.Sprintf("And %s more were refused.", thousands(fmt.Sprint(rest)))
+		v.Rest = fmt.Sprintf("And %s more were refused.", text.Grouped(rest))
 	}
-}
-
-func isAre(s string, n int) string {
-	if n == 1 {
-		return s + " is"
-	}
-	return s + " are"
-}
-
-func sentenceCase(s string) string {
-	if s == "" {
-		return s
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 // sendForm answers with a page of the dashboard that is for this request only.

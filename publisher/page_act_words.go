@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -78,12 +79,7 @@ func (n counted) text() string {
 	return s
 }
 
-func jobsText(n int) string {
-	if n == 1 {
-		return "1 job"
-	}
-	return thousands(fmt.Sprint(n)) + " jobs"
-}
+func jobsText(n int) string { return text.Count(n, "job", "jobs") }
 
 // after is what a person should know; where nothing runs, nothing can be lost.
 func (n counted) after(v verb) string {
@@ -99,11 +95,11 @@ func (n counted) consequences(v verb) []string {
 	words := verbWords[v.name]
 	for _, state := range v.states {
 		if k := n.states[state]; k > 0 {
-			list = append(list, fmt.Sprintf("%s %s %s.", thousands(fmt.Sprint(k)), state, singular(words.each[state], k)))
+			list = append(list, fmt.Sprintf("%s %s %s.", text.Grouped(k), state, singular(words.each[state], k)))
 		}
 	}
 	if n.passed > 0 {
-		list = append(list, fmt.Sprintf("%s left alone: only a job that is %s can be %s.", isAre(jobsText(n.passed), n.passed), oneOf(v.states), v.done))
+		list = append(list, fmt.Sprintf("%s left alone: only a job that is %s can be %s.", text.IsAre(jobsText(n.passed), n.passed), oneOf(v.states), v.done))
 	}
 	return list
 }

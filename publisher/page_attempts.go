@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -13,7 +14,7 @@ const maxAttemptsShown = 20
 // attemptView is one attempt as a page shows it.
 type attemptView struct {
 	Number, Outcome, Tone, LogURL, Message string
-	When                                   []piece
+	When                                   []text.Piece
 	Files                                  []fileView // kept although it is no success
 	NotKept                                string
 }
@@ -32,11 +33,11 @@ func (v *jobView) attempts(d pageData) {
 
 func viewAttempt(a api.Attempt, d pageData) attemptView {
 	v := attemptView{
-		Number: fmt.Sprint(a.Number), Outcome: show(string(a.Outcome), maxNameRunes),
-		Tone: outcomeTone(a.Outcome), Message: show(a.Message, 200),
+		Number: fmt.Sprint(a.Number), Outcome: text.Line(string(a.Outcome), text.NameLimit),
+		Tone: outcomeTone(a.Outcome), Message: text.Line(a.Message, 200),
 	}
 	of := fmt.Sprintf("attempt=%d", a.Number)
-	if logURL := link(d.LogURL); logURL != "" {
+	if logURL := text.Link(d.LogURL); logURL != "" {
 		v.LogURL = carried(logURL, of+"&"+asShown)
 	}
 	if d.Query != "" {
@@ -47,14 +48,14 @@ func viewAttempt(a api.Attempt, d pageData) attemptView {
 		v.Outcome = string(jobs.Running)
 	}
 	if a.Node != "" {
-		v.When = append(v.When, words("on %s, ", show(a.Node, maxNameRunes)))
+		v.When = append(v.When, text.Words("on %s, ", text.Line(a.Node, text.NameLimit)))
 	}
 	if a.Quarantine {
-		v.When = append(v.When, words("with nothing beside it, "))
+		v.When = append(v.When, text.Words("with nothing beside it, "))
 	}
-	v.When = append(v.When, words("started "), stamp(a.Started))
+	v.When = append(v.When, text.Words("started "), text.Moment(a.Started))
 	if !a.Finished.IsZero() && !a.Finished.Before(a.Started) {
-		v.When = append(v.When, words(", took %s", span(a.Finished.Sub(a.Started))))
+		v.When = append(v.When, text.Words(", took %s", text.Duration(a.Finished.Sub(a.Started))))
 	}
 	return v
 }

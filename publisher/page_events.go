@@ -11,12 +11,13 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/text"
 )
 
 // happening is an event with all words chosen.
 type happening struct {
 	ID, Kind, Tone, Message string
-	At                      piece
+	At                      text.Piece
 	Job, JobPath            string
 	Node, NodePath          string
 	By                      string
@@ -27,15 +28,15 @@ const maxEventRunes = 400
 
 func eventOf(root string, e api.Event) happening {
 	v := happening{
-		ID: show(e.ID, maxNameRunes), Kind: show(strings.ReplaceAll(e.Kind, "-", " "), maxNameRunes), Tone: eventTone(e.Kind),
-		Message: show(e.Message, maxEventRunes), At: stamp(e.At), By: show(e.By, maxNameRunes),
-		Job: shortID(e.Job), Node: show(e.Node, maxNameRunes),
+		ID: text.Line(e.ID, text.NameLimit), Kind: text.Line(strings.ReplaceAll(e.Kind, "-", " "), text.NameLimit), Tone: eventTone(e.Kind),
+		Message: text.Line(e.Message, maxEventRunes), At: text.Moment(e.At), By: text.Line(e.By, text.NameLimit),
+		Job: text.ShortID(e.Job), Node: text.Line(e.Node, text.NameLimit),
 	}
 	if e.Job != "" {
-		v.JobPath = link(root + "/jobs/" + url.PathEscape(e.Job))
+		v.JobPath = text.Link(root + "/jobs/" + url.PathEscape(e.Job))
 	}
 	if e.Node != "" {
-		v.NodePath = link(root + "/nodes/" + url.PathEscape(e.Node))
+		v.NodePath = text.Link(root + "/nodes/" + url.PathEscape(e.Node))
 	}
 	return v
 }
@@ -60,7 +61,7 @@ type eventsView struct {
 	Filter        eventsFilter
 	Events        []happening
 	Empty         string
-	Back          piece // how far a search has looked that found no more
+	Back          text.Piece // how far a search has looked that found no more
 	Older, Newest string
 }
 
@@ -138,7 +139,7 @@ func readEvents(q url.Values) (f ledger.EventFilter, fault string) {
 		if value := q.Get(name); value != "" {
 			t, err := time.Parse(time.RFC3339, value)
 			if err != nil {
-				return f, "“" + show(value, maxNameRunes) + "” is no time: write it like 2026-11-22T06:16."
+				return f, "“" + text.Line(value, text.NameLimit) + "” is no time: write it like 2026-11-22T06:16."
 			}
 			*at = t
 		}
@@ -160,14 +161,14 @@ func readEvents(q url.Values) (f ledger.EventFilter, fault string) {
 }
 
 func newEventsFilter(q url.Values, nodes []api.Node) eventsFilter {
-	get := func(name string) string { return show(q.Get(name), maxText) }
+	get := func(name string) string { return text.Line(q.Get(name), maxText) }
 	f := eventsFilter{
 		Kind: get("kind"), Node: get("node"), Job: get("job"), By: get("by"), Text: get("text"),
 		Since: formTime(q.Get("since")), Until: formTime(q.Get("until")), Kinds: eventKinds, Active: len(q) > 0,
 	}
 	f.More = f.Node+f.Job+f.Since+f.Until != ""
 	for _, n := range nodes {
-		f.Nodes = append(f.Nodes, show(n.Name, maxNameRunes))
+		f.Nodes = append(f.Nodes, text.Line(n.Name, text.NameLimit))
 	}
 	return f
 }
@@ -187,6 +188,6 @@ func (v *eventsView) list(page ledger.EventPage, given url.Values, cursor string
 		v.Newest = v.Root + "/events" + with(given, "", "")
 	}
 	if !page.Back.IsZero() {
-		v.Back = stamp(page.Back)
+		v.Back = text.Moment(page.Back)
 	}
 }

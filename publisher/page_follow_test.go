@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/runnerbean/runnerbean/internal/browsertest"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -147,7 +148,7 @@ func bothSpansAgree(t *testing.T, chromium context.Context) {
 	browsertest.Evaluate[any](b, `import('/runnerbean.js').then((m) => { globalThis.bean = m; }), null`)
 	b.Until(`globalThis.bean`)
 	for _, s := range []float64{0.012, 0.5, 1, 2.4, 9.94, 14.2, 59, 59.7, 90, 3599.7, 3600, 5400, 86399, 86400, 93600, 864000} {
-		want := span(time.Duration(s * float64(time.Second)))
+		want := text.Duration(time.Duration(s * float64(time.Second)))
 		if got := browsertest.Evaluate[string](b, fmt.Sprintf(`bean.span(%g)`, s)); got != want {
 			t.Errorf("span(%g) is %q in JavaScript and %q in Go", s, got, want)
 		}

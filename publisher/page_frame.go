@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/text"
 )
 
 // frame is what stands around every page of the dashboard. A page's view embeds
@@ -54,7 +55,7 @@ var navigation = []struct{ here, path, text string }{
 func (p *Publisher) frame(c echo.Context, here, title string) frame {
 	root := root(p.pageBase())
 	f := frame{
-		Root: root, Title: title, Node: show(p.cfg.Node, maxNameRunes), CanAct: p.canAct(c),
+		Root: root, Title: title, Node: text.Line(p.cfg.Node, text.NameLimit), CanAct: p.canAct(c),
 		Still: c.Request().Method != http.MethodGet, Who: p.person(c).name, ReadOnly: p.cfg.ReadOnly, Verdict: p.verdict(c.Request().Context(), root),
 	}
 	for _, n := range navigation {
@@ -75,9 +76,9 @@ func (p *Publisher) verdict(ctx context.Context, root string) verdictView {
 // verdictOf chooses the look of a verdict. It leads to the page of its first
 // finding.
 func verdictOf(v api.Verdict, root string) verdictView {
-	view := verdictView{Tone: levelTone(v.Level), Text: show(v.Text, 200)}
+	view := verdictView{Tone: levelTone(v.Level), Text: text.Line(v.Text, 200)}
 	if len(v.Findings) > 0 && v.Findings[0].Path != "" {
-		view.Path = link(root + v.Findings[0].Path)
+		view.Path = text.Link(root + v.Findings[0].Path)
 	}
 	return view
 }

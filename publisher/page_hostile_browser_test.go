@@ -15,6 +15,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/browsertest"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/text"
 )
 
 // hostileTexts are what an attacker may write into any string.
@@ -130,10 +131,10 @@ func withoutScripts(t *testing.T, chromium context.Context) {
 	b := browsertest.NewTab(t, chromium)
 	b.ForbidScripts()
 	b.Do(chromedp.Navigate(n.url))
-	text := browsertest.Evaluate[string](b, `document.body.innerText`)
-	for _, want := range []string{"1,284", "One node is late", "since 22 Nov 2026, 11:59:00 UTC", stamp(noon.Add(-9 * time.Second)).Brief(), "forecast", "worker2", "no longer needed"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("without scripts there is no %q in %s", want, text)
+	page := browsertest.Evaluate[string](b, `document.body.innerText`)
+	for _, want := range []string{"1,284", "One node is late", "since 22 Nov 2026, 11:59:00 UTC", text.Moment(noon.Add(-9 * time.Second)).Brief(), "forecast", "worker2", "no longer needed"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("without scripts there is no %q in %s", want, page)
 		}
 	}
 	if w := browsertest.Evaluate[string](b, `document.querySelector('#rest time').textContent`); strings.HasSuffix(w, "ago") {

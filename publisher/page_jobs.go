@@ -12,6 +12,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -26,7 +27,7 @@ type jobsPage struct {
 	Rows     []rowView
 	Older    string // addresses of other pages; empty where there is none
 	Newest   string
-	Back     piece // how far this page has looked; empty where its jobs say it
+	Back     text.Piece // how far this page has looked; empty where its jobs say it
 	Verbs    []verbButton
 	All      string // what ticking "all that match" means
 	Empty    string
@@ -123,7 +124,7 @@ func readFormFilter(q url.Values) (f ledger.Filter, fault string) {
 	for _, name := range filterNames {
 		if value := q.Get(name); value != "" {
 			if complaint := setFilter(&f, name, value); complaint != "" {
-				return f, fmt.Sprintf("%s “%s” %s.", formNames[name], show(value, maxNameRunes), strings.TrimSuffix(complaint, "."))
+				return f, fmt.Sprintf("%s “%s” %s.", formNames[name], text.Line(value, text.NameLimit), strings.TrimSuffix(complaint, "."))
 			}
 		}
 	}
@@ -135,7 +136,7 @@ var formNames = map[string]string{
 }
 
 func viewFilter(q url.Values) filterView {
-	get := func(name string) string { return show(q.Get(name), maxText) }
+	get := func(name string) string { return text.Line(q.Get(name), maxText) }
 	v := filterView{
 		State: get("state"), Program: get("program"), Node: get("node"), Label: get("label"),
 		Since: formTime(q.Get("since")), Until: formTime(q.Get("until")), Text: get("text"), Active: len(q) > 0,
@@ -167,11 +168,11 @@ func (p *Publisher) addNames(ctx context.Context, v *filterView) error {
 		return err
 	}
 	for _, program := range programs.Programs[:min(len(programs.Programs), maxRows)] {
-		v.Programs = append(v.Programs, show(program.Name, maxNameRunes))
+		v.Programs = append(v.Programs, text.Line(program.Name, text.NameLimit))
 	}
 	for _, n := range nodes {
-		if len(v.Nodes) < maxRows && !slices.Contains(v.Nodes, show(n.Name, maxNameRunes)) {
-			v.Nodes = append(v.Nodes, show(n.Name, maxNameRunes))
+		if len(v.Nodes) < maxRows && !slices.Contains(v.Nodes, text.Line(n.Name, text.NameLimit)) {
+			v.Nodes = append(v.Nodes, text.Line(n.Name, text.NameLimit))
 		}
 	}
 	return nil
@@ -185,7 +186,7 @@ func chips(counts map[jobs.State]int, q url.Values) []chip {
 		if others {
 			return ""
 		}
-		return thousands(fmt.Sprint(n))
+		return text.Grouped(n)
 	}
 	total := 0
 	for _, n := range counts {
@@ -205,7 +206,7 @@ func chips(counts map[jobs.State]int, q url.Values) []chip {
 func (v *jobsPage) rows(page api.Page, q url.Values, cursor string) {
 	for _, r := range page.Jobs {
 		row := row(v.Root, r)
-		row.URL = link(v.Root + "/jobs/" + url.PathEscape(r.ID))
+		row.URL = text.Link(v.Root + "/jobs/" + url.PathEscape(r.ID))
 		v.Rows = append(v.Rows, row)
 	}
 	if page.Next != "" {
@@ -215,7 +216,7 @@ func (v *jobsPage) rows(page api.Page, q url.Values, cursor string) {
 		v.Newest = with(q, "cursor", "")
 	}
 	if !page.Back.IsZero() && page.Next != "" {
-		v.Back = stamp(page.Back)
+		v.Back = text.Moment(page.Back)
 	}
 	v.Empty = emptyList(v.Filter.Active, cursor != "")
 	if v.CanAct {
@@ -269,7 +270,7 @@ func (p *Publisher) addReasons(ctx context.Context, v *jobsPage, page api.Page) 
 			reason = placesOf(nodes, r.Program).reason(r.Program, 0, true)
 			known[r.Program] = reason
 		}
-		v.Rows[i].Note = show(reason, 200)
+		v.Rows[i].Note = text.Line(reason, 200)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -68,7 +69,7 @@ type installedView struct {
 
 type lifeView struct {
 	Instance      string
-	Started, Left piece
+	Started, Left text.Piece
 }
 
 const (
@@ -83,7 +84,7 @@ func (p *Publisher) getNodePage(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	f := p.frame(c, "nodes", show(name, maxNameRunes))
+	f := p.frame(c, "nodes", text.Line(name, text.NameLimit))
 	return p.sendLivePage(c, "node.html", func(ctx context.Context) (any, error) {
 		return p.nodePage(ctx, f, name)
 	})
@@ -126,7 +127,7 @@ func newNodeView(f frame, n api.Node, all []api.Node) *nodeView {
 	v := &nodeView{
 		frame: f, nodeRow: newNodeRow(f.Root, n), Paused: n.Control.Paused, Drained: n.Drained, Alive: n.Alive,
 		SlotsNow: n.Slots, SlotsSet: n.Control.Slots != nil, Does: nodeSentence(n),
-		AllJobs: link(f.Root + "/jobs?node=" + url.QueryEscape(n.Name)), AllLog: link(f.Root + "/events?node=" + url.QueryEscape(n.Name)),
+		AllJobs: text.Link(f.Root + "/jobs?node=" + url.QueryEscape(n.Name)), AllLog: text.Link(f.Root + "/events?node=" + url.QueryEscape(n.Name)),
 	}
 	v.Act = v.Path + "/act"
 	v.Figures, v.Disks = nodeFigures(n), nodeDisks(n)
@@ -136,7 +137,7 @@ func newNodeView(f frame, n api.Node, all []api.Node) *nodeView {
 	v.Facts = nodeFacts(n)
 	for _, other := range all {
 		if other.Name == n.Name && other.Instance != n.Instance && len(v.Lives) < maxLives {
-			v.Lives = append(v.Lives, lifeView{Instance: show(other.Instance, maxNameRunes), Started: stamp(other.Started), Left: seenAt(other)})
+			v.Lives = append(v.Lives, lifeView{Instance: text.Line(other.Instance, text.NameLimit), Started: text.Moment(other.Started), Left: seenAt(other)})
 		}
 	}
 	return v
@@ -150,9 +151,9 @@ func nodeSentence(n api.Node) string {
 	case !n.Alive:
 		return "Its heartbeat does not come. What it ran is run elsewhere, or will be when a node has room."
 	case n.Control.Paused:
-		return fmt.Sprintf("Paused: %s stand still and no work is taken.", plural(n.Running, "job"))
+		return fmt.Sprintf("Paused: %s stand still and no work is taken.", text.Plural(n.Running, "job"))
 	case n.Drained:
-		return fmt.Sprintf("Drained: no work is taken; %s still to finish.", plural(n.Running, "job"))
+		return fmt.Sprintf("Drained: no work is taken; %s still to finish.", text.Plural(n.Running, "job"))
 	case quarantineOf(n) != nil:
 		return quarantineSentence(*quarantineOf(n), n.Running)
 	case n.Slots == 0:
@@ -173,10 +174,10 @@ func quarantineOf(n api.Node) *api.Quarantine {
 
 func quarantineSentence(q api.Quarantine, running int) string {
 	if q.Running {
-		return fmt.Sprintf("It runs job %s alone, which was lost with its nodes before. No other work is taken until that has ended.", shortID(q.Job))
+		return fmt.Sprintf("It runs job %s alone, which was lost with its nodes before. No other work is taken until that has ended.", text.ShortID(q.Job))
 	}
 	return fmt.Sprintf("No work is taken until %s to finish have ended: then it runs job %s alone, which was lost with its nodes before.",
-		plural(running, "job"), shortID(q.Job))
+		text.Plural(running, "job"), text.ShortID(q.Job))
 }
 
 func nodeFigures(n api.Node) []figureView {
@@ -186,14 +187,14 @@ func nodeFigures(n api.Node) []figureView {
 		return list
 	}
 	list = append(list,
-		figureView{fmt.Sprintf("%.2f", v.Load[0]), fmt.Sprintf("load on %s; %.2f over 15 min", plural(v.CPUs, "processor"), v.Load[2]), ""},
-		figureView{percent(v.CPU), "of all processors in use", ""})
-	if text, tone := memoryWords(v); text != "" {
-		list = append(list, figureView{text, "of " + bytesOf(v.MemoryTotal) + " memory in use", tone})
+		figureView{fmt.Sprintf("%.2f", v.Load[0]), fmt.Sprintf("load on %s; %.2f over 15 min", text.Plural(v.CPUs, "processor"), v.Load[2]), ""},
+		figureView{text.Percent(v.CPU), "of all processors in use", ""})
+	if value, tone := memoryWords(v); value != "" {
+		list = append(list, figureView{value, "of " + text.Bytes(v.MemoryTotal) + " memory in use", tone})
 	}
 	if b := v.Battery; b != nil {
 		_, tone := batteryWords(b)
-		list = append(list, figureView{percent(b.Charge), "of the battery" + map[bool]string{true: ", charging"}[b.Charging], tone})
+		list = append(list, figureView{text.Percent(b.Charge), "of the battery" + map[bool]string{true: ", charging"}[b.Charging], tone})
 	}
 	return list
 }
@@ -203,10 +204,10 @@ func nodeDisks(n api.Node) (list []diskView) {
 		return nil
 	}
 	for _, d := range n.Vitals.Disks {
-		v := diskView{Use: show(d.Use, maxNameRunes), Path: show(d.Path, 200), Free: bytesOf(d.Free), Total: bytesOf(d.Total), Tone: diskTone(d)}
+		v := diskView{Use: text.Line(d.Use, text.NameLimit), Path: text.Line(d.Path, 200), Free: text.Bytes(d.Free), Total: text.Bytes(d.Total), Tone: diskTone(d)}
 		if d.Total > 0 {
 			used := 1 - float64(d.Free)/float64(d.Total)
-			v.Value, v.Percent = fmt.Sprintf("%.3f", min(max(used, 0), 1)), percent(used)
+			v.Value, v.Percent = fmt.Sprintf("%.3f", min(max(used, 0), 1)), text.Percent(used)
 		}
 		list = append(list, v)
 	}
@@ -216,8 +217,8 @@ func nodeDisks(n api.Node) (list []diskView) {
 // newInstalled tells whether other nodes have another version of a program.
 func newInstalled(root string, i api.Installed, n api.Node, all []api.Node) installedView {
 	v := installedView{
-		Name: show(i.Name, maxNameRunes), Path: link(root + "/programs/" + url.PathEscape(i.Name)),
-		SHA256: show(i.SHA256, maxNameRunes), Short: shortHash(i.SHA256),
+		Name: text.Line(i.Name, text.NameLimit), Path: text.Link(root + "/programs/" + url.PathEscape(i.Name)),
+		SHA256: text.Line(i.SHA256, text.NameLimit), Short: shortHash(i.SHA256),
 	}
 	var others []string
 	for _, other := range all {
@@ -225,14 +226,14 @@ func newInstalled(root string, i api.Installed, n api.Node, all []api.Node) inst
 			continue
 		}
 		if slices.ContainsFunc(other.Installed, func(o api.Installed) bool { return o.Name == i.Name && o.SHA256 != i.SHA256 }) {
-			others = append(others, show(other.Name, 40))
+			others = append(others, text.Line(other.Name, 40))
 		}
 	}
 	if len(others) > 0 {
 		v.Note = "another version on " + strings.Join(others[:min(len(others), 5)], ", ")
 	}
 	if v.NoteTone = "warn"; i.Problem != "" {
-		v.Note, v.NoteTone = "cannot be started: "+show(i.Problem, 300), "bad"
+		v.Note, v.NoteTone = "cannot be started: "+text.Line(i.Problem, 300), "bad"
 	}
 	return v
 }
@@ -240,24 +241,24 @@ func newInstalled(root string, i api.Installed, n api.Node, all []api.Node) inst
 // shortHash is enough of a hash to tell versions apart.
 func shortHash(sha256 string) string {
 	if len(sha256) < 12 {
-		return show(sha256, 12)
+		return text.Line(sha256, 12)
 	}
-	return show(sha256[:8], 12) + "…"
+	return text.Line(sha256[:8], 12) + "…"
 }
 
 func nodeFacts(n api.Node) []fact {
 	list := []fact{
-		{Name: "version", piece: piece{Text: show(n.Version, maxNameRunes)}},
-		{Name: "address", piece: piece{Text: show(n.BaseURL, 200)}},
-		{Name: "started", piece: stamp(n.Started)},
+		{Name: "version", Piece: text.Piece{Text: text.Line(n.Version, text.NameLimit)}},
+		{Name: "address", Piece: text.Piece{Text: text.Line(n.BaseURL, 200)}},
+		{Name: "started", Piece: text.Moment(n.Started)},
 	}
 	if seen := seenAt(n); seen.Text != "" {
-		list = append(list, fact{Name: "seen", piece: seen})
+		list = append(list, fact{Name: "seen", Piece: seen})
 	}
 	if n.Control.By != "" {
-		list = append(list, fact{Name: "set by", piece: piece{Text: show(n.Control.By, maxNameRunes)}})
+		list = append(list, fact{Name: "set by", Piece: text.Piece{Text: text.Line(n.Control.By, text.NameLimit)}})
 	}
-	return append(list, fact{Name: "instance", piece: piece{Text: show(n.Instance, maxNameRunes)}, Code: true})
+	return append(list, fact{Name: "instance", Piece: text.Piece{Text: text.Line(n.Instance, text.NameLimit)}, Code: true})
 }
 
 // addJobs puts the processes of a node under its running jobs.
@@ -271,7 +272,7 @@ func (v *nodeView) addJobs(n api.Node, running []jobs.Result) {
 	for _, r := range running {
 		path := v.Root + "/jobs/" + url.PathEscape(r.ID)
 		v.Jobs = append(v.Jobs, nodeJob{
-			rowView: row(v.Root, r), Path: link(path), Act: link(path + "/act"), Processes: processTree(processes[r.ID]),
+			rowView: row(v.Root, r), Path: text.Link(path), Act: text.Link(path + "/act"), Processes: processTree(processes[r.ID]),
 		})
 	}
 	v.MoreJobs = max(0, n.Running-len(running))
@@ -312,7 +313,7 @@ func processTree(list []api.Process) []processView {
 
 func newProcess(p api.Process, indent int) processView {
 	return processView{
-		PID: p.PID, Indent: indent, Name: show(p.Name, 64), CPU: fmt.Sprintf("%.0f %%", max(0, p.CPU)*100),
-		Seconds: fmt.Sprintf("%.1f s", p.CPUSeconds), Memory: bytesOf(p.Memory), Age: age(p.Started), Paused: p.Paused,
+		PID: p.PID, Indent: indent, Name: text.Line(p.Name, 64), CPU: fmt.Sprintf("%.0f %%", max(0, p.CPU)*100),
+		Seconds: fmt.Sprintf("%.1f s", p.CPUSeconds), Memory: text.Bytes(p.Memory), Age: age(p.Started), Paused: p.Paused,
 	}
 }

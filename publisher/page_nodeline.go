@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/text"
 )
 
 const (
@@ -28,7 +29,7 @@ type nodeLine struct {
 	Slots      slotMarks
 	Load       string
 	Machine    []string // what else is known of its machine
-	Beat       piece
+	Beat       text.Piece
 }
 
 // slotMarks is how many slots are busy, as marks or as a bar.
@@ -47,7 +48,7 @@ func (v *overviewView) nodes(o api.Overview) {
 		v.Nodes = append(v.Nodes, nodeLineOf(v.Root, n, o.At))
 	}
 	if more := len(list) - maxNodeLines; more > 0 {
-		v.MoreNodes = count(int64(more), "more node", "more nodes")
+		v.MoreNodes = text.Count(more, "more node", "more nodes")
 	}
 }
 
@@ -83,12 +84,12 @@ func standing(n api.Node, now time.Time) (state, tone string) {
 
 func nodeLineOf(root string, n api.Node, now time.Time) nodeLine {
 	v := nodeLine{
-		Name: show(n.Name, maxNameRunes), Path: link(root + "/nodes/" + url.PathEscape(n.Name)),
+		Name: text.Line(n.Name, text.NameLimit), Path: text.Link(root + "/nodes/" + url.PathEscape(n.Name)),
 		Slots: slotMarksOf(n.Running, slotsOf(n)),
 	}
 	v.State, v.Tone = standing(n, now)
 	if !n.Seen.IsZero() {
-		v.Beat = stamp(n.Seen)
+		v.Beat = text.Moment(n.Seen)
 	}
 	if m := n.Vitals; m != nil && n.Alive {
 		v.Load = fmt.Sprintf("%.1f", m.Load[0])
@@ -101,10 +102,10 @@ func nodeLineOf(root string, n api.Node, now time.Time) nodeLine {
 func machine(m *api.Vitals) []string {
 	var list []string
 	if m.MemoryTotal > 0 {
-		list = append(list, "memory "+bytesOf(m.MemoryTotal-m.MemoryAvailable)+" of "+bytesOf(m.MemoryTotal))
+		list = append(list, "memory "+text.Bytes(m.MemoryTotal-m.MemoryAvailable)+" of "+text.Bytes(m.MemoryTotal))
 	}
 	if d, ok := scarcest(m.Disks); ok {
-		list = append(list, "disk "+bytesOf(d.Free)+" free")
+		list = append(list, "disk "+text.Bytes(d.Free)+" free")
 	}
 	if b := m.Battery; b != nil {
 		words := "battery " + sharePercent(min(max(b.Charge, 0), 1))
@@ -128,7 +129,7 @@ func scarcest(disks []api.Disk) (api.Disk, bool) {
 // number was lowered.
 func slotMarksOf(busy, slots int) slotMarks {
 	busy, slots = max(busy, 0), max(slots, 0)
-	v := slotMarks{Label: strconv.Itoa(busy) + " of " + count(int64(slots), "slot", "slots") + " busy"}
+	v := slotMarks{Label: strconv.Itoa(busy) + " of " + text.Count(slots, "slot", "slots") + " busy"}
 	n := max(busy, slots)
 	if n > maxMarks {
 		v.Bar = share(float64(busy) / float64(n))
@@ -145,17 +146,17 @@ type serverView struct {
 	Addr, Tone, State, Version                        string
 	Ready, Reserved, Delayed, Buried, Overdue, Memory string
 	ReservedTone, BuriedTone, OverdueTone             string
-	Since                                             piece
+	Since                                             text.Piece
 }
 
 func serverOf(s api.Server) serverView {
 	v := serverView{
-		Addr: show(s.Addr, maxNameRunes), Version: show(s.Version, 20), Tone: "ok", State: "ok",
-		Ready: grouped(s.Ready), Reserved: grouped(s.Reserved), Delayed: grouped(s.Delayed), Buried: grouped(s.Buried),
-		Overdue: grouped(s.Overdue), Memory: "–",
+		Addr: text.Line(s.Addr, text.NameLimit), Version: text.Line(s.Version, 20), Tone: "ok", State: "ok",
+		Ready: text.Grouped(s.Ready), Reserved: text.Grouped(s.Reserved), Delayed: text.Grouped(s.Delayed), Buried: text.Grouped(s.Buried),
+		Overdue: text.Grouped(s.Overdue), Memory: "–",
 	}
 	if s.Memory > 0 {
-		v.Memory = bytesOf(s.Memory)
+		v.Memory = text.Bytes(s.Memory)
 	}
 	if s.Buried > 0 {
 		v.BuriedTone = "warn"
@@ -167,7 +168,7 @@ func serverOf(s api.Server) serverView {
 	case !s.OK:
 		v.Tone, v.State = "bad", "does not answer"
 		if s.Error != "" {
-			v.State += ": " + show(strings.TrimSpace(s.Error), 200)
+			v.State += ": " + text.Line(strings.TrimSpace(s.Error), 200)
 		}
 		v.Ready, v.Reserved, v.Delayed, v.Buried, v.Overdue, v.Memory = "–", "–", "–", "–", "–", "–"
 	case s.Draining:

@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/text"
 )
 
 // maxSlotMarks is how many slots are drawn one by one.
@@ -35,7 +36,7 @@ type nodeRow struct {
 	Battery       string
 	BatteryTone   string
 	Programs      string
-	Seen          piece
+	Seen          text.Piece
 }
 
 // slotsView draws slots: On of them are busy.
@@ -85,8 +86,8 @@ func newNodesView(f frame, nodes []api.Node) nodesView {
 
 func newNodeRow(root string, n api.Node) nodeRow {
 	r := nodeRow{
-		Name: show(n.Name, maxNameRunes), Path: link(root + "/nodes/" + url.PathEscape(n.Name)),
-		Slots: newSlots(n.Running, n.Slots), Programs: thousands(fmt.Sprint(len(n.Programs))), Seen: seenAt(n),
+		Name: text.Line(n.Name, text.NameLimit), Path: text.Link(root + "/nodes/" + url.PathEscape(n.Name)),
+		Slots: newSlots(n.Running, n.Slots), Programs: text.Grouped(len(n.Programs)), Seen: seenAt(n),
 		Note: setWords(n),
 	}
 	r.State, r.Tone = nodeState(n)
@@ -126,28 +127,28 @@ func setWords(n api.Node) string {
 		list = append(list, fmt.Sprintf("set to %d slots", *n.Control.Slots))
 	}
 	if n.Control.Reason != "" {
-		list = append(list, show(n.Control.Reason, 80))
+		list = append(list, text.Line(n.Control.Reason, 80))
 	}
 	words := ""
 	for _, s := range list {
-		words = join(words, s)
+		words = text.JoinClauses(words, s)
 	}
 	return words
 }
 
 // seenAt is when a node was seen for the last time.
-func seenAt(n api.Node) piece {
+func seenAt(n api.Node) text.Piece {
 	at := n.Seen
 	if !n.Left.IsZero() {
 		at = n.Left
 	}
 	if at.IsZero() {
-		return piece{}
+		return text.Piece{}
 	}
-	return stamp(at)
+	return text.Moment(at)
 }
 
-func memoryWords(v *api.Vitals) (text, tone string) {
+func memoryWords(v *api.Vitals) (value, tone string) {
 	if v.MemoryTotal <= 0 {
 		return "", ""
 	}
@@ -155,16 +156,16 @@ func memoryWords(v *api.Vitals) (text, tone string) {
 	if used > 0.92 {
 		tone = "warn"
 	}
-	return percent(used), tone
+	return text.Percent(used), tone
 }
 
 // tightest is the disk with the least room above its floor.
-func tightest(disks []api.Disk) (text, tip, tone string) {
+func tightest(disks []api.Disk) (value, tip, tone string) {
 	if len(disks) == 0 {
 		return "", "", ""
 	}
 	least := slices.MinFunc(disks, func(a, b api.Disk) int { return int(clampInt(a.Free - a.Floor - b.Free + b.Floor)) })
-	return bytesOf(least.Free) + " free", show(least.Use, maxNameRunes) + ", " + show(least.Path, 200), diskTone(least)
+	return text.Bytes(least.Free) + " free", text.Line(least.Use, text.NameLimit) + ", " + text.Line(least.Path, 200), diskTone(least)
 }
 
 func clampInt(n int64) int64 { return max(min(n, math.MaxInt32), math.MinInt32) }
@@ -180,26 +181,24 @@ func diskTone(d api.Disk) string {
 	return ""
 }
 
-func batteryWords(b *api.Battery) (text, tone string) {
+func batteryWords(b *api.Battery) (value, tone string) {
 	if b == nil {
 		return "", ""
 	}
-	text = percent(b.Charge)
+	value = text.Percent(b.Charge)
 	if b.Charging {
-		return text + ", charging", ""
+		return value + ", charging", ""
 	}
 	if b.Charge < 0.2 {
 		tone = "warn"
 	}
-	return text, tone
+	return value, tone
 }
-
-func percent(share float64) string { return fmt.Sprintf("%.0f %%", min(max(share, 0), 1)*100) }
 
 // age is how long ago something was, on this node's clock.
 func age(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return span(max(0, time.Since(t)))
+	return text.Duration(max(0, time.Since(t)))
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -68,8 +69,8 @@ func (p *Publisher) isForPeople(c echo.Context) bool {
 // notice puts a problem into words for a visitor.
 func (p *Publisher) notice(c echo.Context, answer *jobs.Problem) notice {
 	v := notice{
-		Root: root(p.pageBase()), Heading: show(answer.Title, maxNameRunes),
-		Detail: show(sentenceCase(answer.Detail), 1000), Instance: show(answer.Instance, 100),
+		Root: root(p.pageBase()), Heading: text.Line(answer.Title, text.NameLimit),
+		Detail: text.Line(text.Capitalize(answer.Detail), 1000), Instance: text.Line(answer.Instance, 100),
 	}
 	if v.Detail != "" {
 		v.Detail += "."

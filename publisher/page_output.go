@@ -5,6 +5,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -70,7 +71,7 @@ func (v *outputView) rest(value []byte) {
 	}
 	var cut bool
 	if v.Output, cut = prettyJSON(value, maxOutputShown); cut {
-		v.TooBig = "This is the beginning of " + bytesOf(int64(len(value))) + "."
+		v.TooBig = "This is the beginning of " + text.Bytes(int64(len(value))) + "."
 	}
 }
 
@@ -87,8 +88,8 @@ func (v *outputView) images(r jobs.Result, base, query string) {
 		if !imageTypes[strings.ToLower(path.Ext(a.Name))] || a.Size > maxImageBytes {
 			continue
 		}
-		to := link(carried(base+escapePath(a.Name), query))
-		v.Images = append(v.Images, imageView{Name: show(a.Name, 200), URL: to, Note: bytesOf(a.Size)})
+		to := text.Link(carried(base+escapePath(a.Name), query))
+		v.Images = append(v.Images, imageView{Name: text.Line(a.Name, 200), URL: to, Note: text.Bytes(a.Size)})
 	}
 }
 

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -22,11 +22,11 @@ type overviewView struct {
 	Ranges, Kinds []navLink // links to other windows, and to nodes or programs
 	Span          string    // the window in words
 	Figures       []headline
-	Notices       [][]piece // that the queue is drained
+	Notices       [][]text.Piece // that the queue is drained
 	Findings      []findingView
 	Finished      linesPlot
 	Depth         linesPlot
-	Oldest        piece // when the job was accepted that has been queued the longest
+	Oldest        text.Piece // when the job was accepted that has been queued the longest
 	Running       []rowView
 	RunningAll    string // how many there are
 	Failures      []partView
@@ -42,7 +42,7 @@ type overviewView struct {
 
 type headline struct {
 	Number, Of, Meaning, Tone, Path string
-	Since                           piece // follows the meaning
+	Since                           text.Piece // follows the meaning
 }
 
 type findingView struct {
@@ -57,7 +57,7 @@ type partView struct {
 
 type queueView struct {
 	Program, Path, Queued, Scheduled, Running, Waiting string
-	Oldest                                             piece
+	Oldest                                             text.Piece
 }
 
 // getOverviewPage is the first page of the dashboard.
@@ -89,7 +89,7 @@ var ranges = []struct{ name, short, long string }{
 }
 
 func newOverviewView(f frame, o api.Overview, by string) *overviewView {
-	v := &overviewView{frame: f, RunningAll: grouped(o.Counts[jobs.Running]), Notices: notices(api.Drains{Queue: o.Queue.Drained})}
+	v := &overviewView{frame: f, RunningAll: text.Grouped(o.Counts[jobs.Running]), Notices: notices(api.Drains{Queue: o.Queue.Drained})}
 	v.links(o.Window.Name, by)
 	v.figures(o)
 	v.findings(o.Verdict.Findings)
@@ -141,8 +141,8 @@ func (v *overviewView) figures(o api.Overview) {
 	jobsIn := func(state jobs.State) string { return v.Root + "/jobs?state=" + string(state) }
 	hour := total(o.LastHour)
 	v.Figures = []headline{
-		{Number: grouped(hour), Meaning: "finished in the last hour", Path: jobsIn(jobs.Succeeded)},
-		{Number: grouped(int64(o.Busy)), Of: "of " + count(int64(o.Slots), "slot", "slots"), Meaning: "busy", Path: jobsIn(jobs.Running)},
+		{Number: text.Grouped(hour), Meaning: "finished in the last hour", Path: jobsIn(jobs.Succeeded)},
+		{Number: text.Grouped(o.Busy), Of: "of " + text.Count(o.Slots, "slot", "slots"), Meaning: "busy", Path: jobsIn(jobs.Running)},
 		v.queued(o, jobsIn(jobs.Queued)),
 		v.succeeded(o),
 		v.failed(o, jobsIn(jobs.Failed)),
@@ -150,18 +150,18 @@ func (v *overviewView) figures(o api.Overview) {
 }
 
 func (v *overviewView) queued(o api.Overview, path string) headline {
-	f := headline{Number: grouped(o.Queue.DueNow()), Meaning: "queued", Path: path}
+	f := headline{Number: text.Grouped(o.Queue.DueNow()), Meaning: "queued", Path: path}
 	if o.Queue.Scheduled > 0 {
-		f.Of = "and " + grouped(o.Queue.Scheduled) + " scheduled"
+		f.Of = "and " + text.Grouped(o.Queue.Scheduled) + " scheduled"
 	}
 	if o.Queue.Waiting > 0 {
-		f.Of = strings.TrimPrefix(f.Of+", "+grouped(o.Queue.Waiting)+" waiting", ", ")
+		f.Of = strings.TrimPrefix(f.Of+", "+text.Grouped(o.Queue.Waiting)+" waiting", ", ")
 		if o.Queue.Scheduled == 0 {
 			f.Of = "and " + f.Of
 		}
 	}
 	if !o.Queue.Oldest.IsZero() {
-		f.Meaning, f.Since = "queued, the oldest ", stamp(o.Queue.Oldest)
+		f.Meaning, f.Since = "queued, the oldest ", text.Moment(o.Queue.Oldest)
 	}
 	return f
 }
@@ -179,12 +179,12 @@ func (v *overviewView) succeeded(o api.Overview) headline {
 
 func (v *overviewView) failed(o api.Overview, path string) headline {
 	n := o.Ended[jobs.Failed]
-	f := headline{Number: grouped(n), Meaning: "failed " + v.Span, Path: path}
+	f := headline{Number: text.Grouped(n), Meaning: "failed " + v.Span, Path: path}
 	if n > 0 {
 		f.Tone = "bad"
 	}
 	if n := o.Ended[jobs.Cancelled]; n > 0 {
-		f.Of = "and " + grouped(n) + " cancelled"
+		f.Of = "and " + text.Grouped(n) + " cancelled"
 	}
 	return f
 }
@@ -202,12 +202,12 @@ func (v *overviewView) findings(list []api.Finding) {
 }
 
 func finding(root string, f api.Finding) findingView {
-	v := findingView{Tone: levelTone(f.Level), Text: show(f.Text, 300), Level: "Act on this"}
+	v := findingView{Tone: levelTone(f.Level), Text: text.Line(f.Text, 300), Level: "Act on this"}
 	if f.Level == api.LevelWarn {
 		v.Level = "Look at this"
 	}
 	if f.Path != "" {
-		v.Path = link(root + f.Path)
+		v.Path = text.Link(root + f.Path)
 	}
 	return v
 }
@@ -220,7 +220,7 @@ func (v *overviewView) plots(o api.Overview, by string) {
 	v.Finished = drawLines(what, "jobs per minute", o.Window, list, false)
 	v.Depth = drawLines("Jobs that were queued, running and waiting", "jobs", o.Window, o.Depth, true)
 	if !o.Queue.Oldest.IsZero() {
-		v.Oldest = stamp(o.Queue.Oldest)
+		v.Oldest = text.Moment(o.Queue.Oldest)
 	}
 }
 
@@ -229,14 +229,14 @@ func (v *overviewView) failures(o api.Overview) {
 	for _, class := range largest(o.Failures) {
 		n := o.Failures[class]
 		v.Failures = append(v.Failures, partView{
-			Name: because(class), Count: grouped(n), Bar: share(float64(n) / float64(all)),
+			Name: because(class), Count: text.Grouped(n), Bar: share(float64(n) / float64(all)),
 		})
 	}
 	for i, outcome := range largest(o.Unfinished) {
 		if i > 0 {
 			v.Unfinished += ", "
 		}
-		v.Unfinished += grouped(o.Unfinished[outcome]) + " " + show(string(outcome), maxNameRunes)
+		v.Unfinished += text.Grouped(o.Unfinished[outcome]) + " " + text.Line(string(outcome), text.NameLimit)
 	}
 }
 
@@ -260,11 +260,11 @@ const maxParts = 12
 func (v *overviewView) queues(o api.Overview) {
 	for _, q := range o.Queue.Programs[:min(len(o.Queue.Programs), maxParts)] {
 		line := queueView{
-			Program: show(q.Program, maxNameRunes), Path: link(v.Root + "/programs/" + url.PathEscape(q.Program)),
-			Queued: grouped(q.DueNow()), Scheduled: grouped(q.Scheduled), Running: grouped(q.Running), Waiting: grouped(q.Waiting),
+			Program: text.Line(q.Program, text.NameLimit), Path: text.Link(v.Root + "/programs/" + url.PathEscape(q.Program)),
+			Queued: text.Grouped(q.DueNow()), Scheduled: text.Grouped(q.Scheduled), Running: text.Grouped(q.Running), Waiting: text.Grouped(q.Waiting),
 		}
 		if !q.Oldest.IsZero() {
-			line.Oldest = stamp(q.Oldest)
+			line.Oldest = text.Moment(q.Oldest)
 		}
 		v.Queues = append(v.Queues, line)
 	}
@@ -288,7 +288,7 @@ func (v *overviewView) begin(o api.Overview) {
 func firstProgram(nodes []api.Node) string {
 	for _, n := range nodes {
 		if len(n.Programs) > 0 {
-			return show(n.Programs[0], maxNameRunes)
+			return text.Line(n.Programs[0], text.NameLimit)
 		}
 	}
 	return "NAME"
@@ -297,15 +297,13 @@ func firstProgram(nodes []api.Node) string {
 // runningRow says how long a job has run where nothing tells how long it will.
 func runningRow(root string, r jobs.Result) rowView {
 	v := row(root, r)
-	v.URL = link(root + "/jobs/" + url.PathEscape(r.ID))
+	v.URL = text.Link(root + "/jobs/" + url.PathEscape(r.ID))
 	v.Took = strings.TrimSuffix(v.Took, " left")
 	if !r.Started.IsZero() {
-		v.Created = stamp(r.Started)
+		v.Created = text.Moment(r.Started)
 	}
 	return v
 }
-
-func grouped(n int64) string { return thousands(strconv.FormatInt(n, 10)) }
 
 func total[K ~string](counts map[K]int64) (sum int64) {
 	for _, n := range counts {

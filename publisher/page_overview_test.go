@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -69,7 +70,7 @@ func sampleOverview(now time.Time) api.Overview {
 
 func renderOverview(t testing.TB, o api.Overview, by string) string {
 	t.Helper()
-	f := frame{Title: "Overview", Node: show(o.Node, maxNameRunes), Verdict: verdictOf(o.Verdict, ""), CanAct: true, Who: "alice"}
+	f := frame{Title: "Overview", Node: text.Line(o.Node, text.NameLimit), Verdict: verdictOf(o.Verdict, ""), CanAct: true, Who: "alice"}
 	for _, n := range navigation {
 		f.Nav = append(f.Nav, navLink{Path: n.path, Text: n.text, Here: n.here == "overview"})
 	}
@@ -87,7 +88,7 @@ func TestOverviewSaysWhatIs(t *testing.T) {
 	t.Parallel()
 	page := aloud(renderOverview(t, sampleOverview(noon), ""))
 	for _, part := range []string{
-		"finished in the last hour 1,284", "busy 6 of 8 slots", "queued, the oldest " + stamp(noon.Add(-130*time.Second)).Brief(), "312 and 4 waiting", "succeeded in the last hour 99.8 %",
+		"finished in the last hour 1,284", "busy 6 of 8 slots", "queued, the oldest " + text.Moment(noon.Add(-130*time.Second)).Brief(), "312 and 4 waiting", "succeeded in the last hour 99.8 %",
 		"failed in the last hour 3", "One node is late: worker3", "beanstalkd at 10.0.0.6:11300 does not answer", "The queue is drained: no new job is accepted since", "(new <b>disks</b>)", "week 3", "about 40 s",
 		"The input could not be used 2", "It ran longer than allowed 1", "Attempts that did not end their job: 5 error, 1 lost",
 		"memory 2.9 GiB of 7.5 GiB", "disk 57 GiB free", "battery 83 %, discharging", "cancel requested 019a8f3e…7f31 : no longer needed by alice", "does not answer: dial tcp",
@@ -130,11 +131,11 @@ func TestOverviewHelpsToBegin(t *testing.T) {
 
 func TestBriefMoments(t *testing.T) {
 	t.Parallel()
-	if got := stamp(noon.AddDate(-1, 0, 0)).Brief(); got != "22 Nov 2025" {
+	if got := text.Moment(noon.AddDate(-1, 0, 0)).Brief(); got != "22 Nov 2025" {
 		t.Errorf("another day is %q", got)
 	}
-	if now := time.Now().UTC(); stamp(now).Brief() != now.Format("15:04:05")+" UTC" && now.Day() == time.Now().UTC().Day() {
-		t.Errorf("today is %q", stamp(now).Brief())
+	if now := time.Now().UTC(); text.Moment(now).Brief() != now.Format("15:04:05")+" UTC" && now.Day() == time.Now().UTC().Day() {
+		t.Errorf("today is %q", text.Moment(now).Brief())
 	}
 }
 

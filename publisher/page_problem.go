@@ -5,6 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -22,8 +23,8 @@ func (p *Publisher) sendProblemPage(c echo.Context, answer *jobs.Problem) bool {
 		return false
 	}
 	v := problemView{
-		frame: p.frame(c, "", show(answer.Title, maxNameRunes)), Heading: show(answer.Title, maxNameRunes),
-		Detail: show(sentenceCase(answer.Detail), 1000), Instance: show(answer.Instance, 100),
+		frame: p.frame(c, "", text.Line(answer.Title, text.NameLimit)), Heading: text.Line(answer.Title, text.NameLimit),
+		Detail: text.Line(text.Capitalize(answer.Detail), 1000), Instance: text.Line(answer.Instance, 100),
 	}
 	v.Still, v.Back = true, v.Root+"/jobs"
 	return p.sendForm(c, answer.Status, "problem", v) == nil

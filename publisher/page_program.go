@@ -14,7 +14,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/internal/logtext"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/inputform"
 )
@@ -76,7 +76,7 @@ func (p *Publisher) getProgramPage(c echo.Context) error {
 
 // programPage is not kept for others: each form is a form of its own.
 func (p *Publisher) programPage(c echo.Context, name string, fill func(api.ProgramDetails, string) *formView) (*programView, error) {
-	f := p.frame(c, "programs", show(name, maxNameRunes))
+	f := p.frame(c, "programs", text.Line(name, text.NameLimit))
 	ctx := c.Request().Context()
 	window := c.QueryParam("range")
 	d, err := p.program(ctx, name, cmp.Or(window, "24h"))
@@ -98,7 +98,7 @@ func (p *Publisher) recentOf(ctx context.Context, root, program string) ([]rowVi
 	var rows []rowView
 	for _, r := range page.Jobs {
 		v := row(root, r)
-		v.URL = link(root + "/jobs/" + url.PathEscape(r.ID))
+		v.URL = text.Link(root + "/jobs/" + url.PathEscape(r.ID))
 		rows = append(rows, v)
 	}
 	return rows, err
@@ -106,8 +106,8 @@ func (p *Publisher) recentOf(ctx context.Context, root, program string) ([]rowVi
 
 func newProgramView(f frame, d api.ProgramDetails) *programView {
 	v := &programView{
-		frame: f, Row: newProgramRow(f.Root, d.Program), Window: show(d.Window.Name, 8),
-		AllJobs: link(f.Root + "/jobs?program=" + url.QueryEscape(d.Name)),
+		frame: f, Row: newProgramRow(f.Root, d.Program), Window: text.Line(d.Window.Name, 8),
+		AllJobs: text.Link(f.Root + "/jobs?program=" + url.QueryEscape(d.Name)),
 	}
 	v.Trouble, v.TroubleTone = programTrouble(d.Program)
 	v.Figures = programFigures(d)
@@ -116,8 +116,8 @@ func newProgramView(f frame, d api.ProgramDetails) *programView {
 	}
 	for _, n := range d.Nodes {
 		v.Nodes = append(v.Nodes, programNode{
-			Name: show(n.Node, maxNameRunes), Path: link(f.Root + "/nodes/" + url.PathEscape(n.Node)),
-			SHA256: show(n.SHA256, maxNameRunes), Short: shortHash(n.SHA256), Problem: show(n.Problem, 300),
+			Name: text.Line(n.Node, text.NameLimit), Path: text.Link(f.Root + "/nodes/" + url.PathEscape(n.Node)),
+			SHA256: text.Line(n.SHA256, text.NameLimit), Short: shortHash(n.SHA256), Problem: text.Line(n.Problem, 300),
 		})
 	}
 	v.Failures = classes(d.Failures)
@@ -128,23 +128,23 @@ func newProgramView(f frame, d api.ProgramDetails) *programView {
 }
 
 // programTrouble says at the top of the page what keeps jobs from running.
-func programTrouble(p api.Program) (text, tone string) {
-	text, tone = installedWords(p)
+func programTrouble(p api.Program) (sentence, tone string) {
+	sentence, tone = installedWords(p)
 	i := slices.IndexFunc(p.Nodes, func(n api.InstalledOn) bool { return n.Problem != "" })
 	switch {
 	case i >= 0:
-		text = "It " + text + ": " + show(p.Nodes[i].Problem, 300) + "."
+		sentence = "It " + sentence + ": " + text.Line(p.Nodes[i].Problem, 300) + "."
 		if brokenNodes(p) == len(p.Nodes) {
-			text += " Its jobs fail at once."
+			sentence += " Its jobs fail at once."
 		} else {
-			text += " Its jobs are left to the others."
+			sentence += " Its jobs are left to the others."
 		}
 	case tone != "":
-		text += ": jobs for it wait."
+		sentence += ": jobs for it wait."
 	default:
-		text = ""
+		sentence = ""
 	}
-	return text, tone
+	return sentence, tone
 }
 
 func programFigures(d api.ProgramDetails) []figureView {
@@ -154,16 +154,16 @@ func programFigures(d api.ProgramDetails) []figureView {
 		list = append(list, figureView{share, "succeeded", tone})
 	}
 	if d.Mean > 0 {
-		list = append(list, figureView{span(secondsOf(d.Mean)), "mean time of a success", ""})
+		list = append(list, figureView{text.Duration(text.Seconds(d.Mean)), "mean time of a success", ""})
 	}
-	queued := figureView{digits(d.Queue.DueNow()), "queued", ""}
+	queued := figureView{text.Grouped(d.Queue.DueNow()), "queued", ""}
 	if d.Queue.Scheduled > 0 {
-		queued.Meaning += " and " + digits(d.Queue.Scheduled) + " scheduled"
+		queued.Meaning += " and " + text.Grouped(d.Queue.Scheduled) + " scheduled"
 	}
 	if !d.Queue.Oldest.IsZero() {
 		queued.Meaning += ", the oldest for " + age(d.Queue.Oldest)
 	}
-	return append(list, queued, figureView{digits(d.Queue.Running), "running", ""})
+	return append(list, queued, figureView{text.Grouped(d.Queue.Running), "running", ""})
 }
 
 // classes are bars, the longest first.
@@ -178,7 +178,7 @@ func classes(counts map[jobs.Outcome]int64) []classView {
 	var list []classView
 	for _, class := range names {
 		list = append(list, classView{
-			Name: show(string(class), maxNameRunes), N: digits(counts[class]),
+			Name: text.Line(string(class), text.NameLimit), N: text.Grouped(counts[class]),
 			Bar: share(float64(counts[class]) / float64(max(1, counts[names[0]]))),
 		})
 	}
@@ -190,10 +190,10 @@ func pretty(v any) string {
 	if v == nil {
 		return ""
 	}
-	text, err := json.Marshal(v)
+	raw, err := json.Marshal(v)
 	var out bytes.Buffer
-	if err != nil || json.Indent(&out, text, "", "  ") != nil {
+	if err != nil || json.Indent(&out, raw, "", "  ") != nil {
 		return ""
 	}
-	return logtext.Visible(clip(out.String(), maxLogShown), true)
+	return text.Lines(out.String(), maxLogShown)
 }

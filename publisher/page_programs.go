@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -41,9 +42,9 @@ func (p *Publisher) getProgramsPage(c echo.Context) error {
 
 func newProgramRow(root string, p api.Program) programRow {
 	r := programRow{
-		Name: show(p.Name, maxNameRunes), Path: link(root + "/programs/" + url.PathEscape(p.Name)),
-		Description: show(p.Description, 300), SHA256: show(p.SHA256, maxNameRunes),
-		Queued: digits(p.Queued), Running: digits(p.Running),
+		Name: text.Line(p.Name, text.NameLimit), Path: text.Link(root + "/programs/" + url.PathEscape(p.Name)),
+		Description: text.Line(p.Description, 300), SHA256: text.Line(p.SHA256, text.NameLimit),
+		Queued: text.Grouped(p.Queued), Running: text.Grouped(p.Running),
 	}
 	r.Nodes, r.NodesTone = installedWords(p)
 	r.Version = versionWords(p)
@@ -51,12 +52,9 @@ func newProgramRow(root string, p api.Program) programRow {
 	return r
 }
 
-// digits is a count as it is written for people.
-func digits(n int64) string { return thousands(fmt.Sprint(n)) }
-
-func installedWords(p api.Program) (text, tone string) {
+func installedWords(p api.Program) (value, tone string) {
 	if n := brokenNodes(p); n > 0 {
-		return fmt.Sprintf("cannot be started on %d of %s", n, plural(len(p.Nodes), "node")), "bad"
+		return fmt.Sprintf("cannot be started on %d of %s", n, text.Plural(len(p.Nodes), "node")), "bad"
 	}
 	switch len(p.Nodes) {
 	case 0:
@@ -65,9 +63,9 @@ func installedWords(p api.Program) (text, tone string) {
 		}
 		return "no node that is up", "warn"
 	case 1:
-		return show(p.Nodes[0].Node, maxNameRunes), ""
+		return text.Line(p.Nodes[0].Node, text.NameLimit), ""
 	}
-	return plural(len(p.Nodes), "node"), ""
+	return text.Plural(len(p.Nodes), "node"), ""
 }
 
 // brokenNodes is on how many nodes a program cannot be started.
@@ -96,7 +94,7 @@ func versionWords(p api.Program) string {
 // not cancelled succeeded.
 func successWords(ended map[jobs.State]int64) (all, share, tone string) {
 	good, bad := ended[jobs.Succeeded], ended[jobs.Failed]
-	all = digits(good + bad + ended[jobs.Cancelled])
+	all = text.Grouped(good + bad + ended[jobs.Cancelled])
 	if good+bad == 0 {
 		return all, "", ""
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/logtext"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/inputform"
 )
@@ -28,7 +29,7 @@ func (p *Publisher) newForm(d api.ProgramDetails, root string) *formView {
 	fields := inputform.New(schema)
 	harmless(fields)
 	return &formView{
-		Action: link(root + "/programs/" + url.PathEscape(d.Name) + "/submit"), Nonce: jobs.NewID(),
+		Action: text.Link(root + "/programs/" + url.PathEscape(d.Name) + "/submit"), Nonce: jobs.NewID(),
 		Root: fields, schema: schema,
 	}
 }
@@ -36,9 +37,9 @@ func (p *Publisher) newForm(d api.ProgramDetails, root string) *formView {
 // harmless makes what the author of a schema has written fit for a page. A value
 // that would look like another one is not proposed.
 func harmless(f *inputform.Field) {
-	f.Label, f.Description = show(f.Label, 100), show(f.Description, 500)
+	f.Label, f.Description = text.Line(f.Label, 100), text.Line(f.Description, 500)
 	for i, label := range f.Labels {
-		f.Labels[i] = show(label, 100)
+		f.Labels[i] = text.Line(label, 100)
 	}
 	if logtext.Visible(f.Value, true) != f.Value {
 		f.Value = ""
@@ -53,11 +54,11 @@ func schemaOf(v any) []byte {
 	if v == nil {
 		return nil
 	}
-	text, err := json.Marshal(v)
+	schema, err := json.Marshal(v)
 	if err != nil {
 		return nil
 	}
-	return text
+	return schema
 }
 
 // postProgram submits the job that a form describes and goes to its page.
@@ -110,7 +111,7 @@ func (p *Publisher) submit(c echo.Context, program string, f *formView, posted u
 	}
 	var fault *jobs.Fault
 	if errors.As(err, &fault) {
-		f.Fault = show(fault.Error(), 400)
+		f.Fault = text.Line(fault.Error(), 400)
 		return "", nil
 	}
 	return accepted.Record.ID, err
@@ -137,7 +138,7 @@ func (f *formView) document(ctx context.Context, program string, posted url.Valu
 	}
 	content, err := json.Marshal(job)
 	if err != nil {
-		f.Fault = show(err.Error(), 200)
+		f.Fault = text.Line(err.Error(), 200)
 		return nil, false
 	}
 	job["id"] = formID(f.Nonce, content)
@@ -154,8 +155,8 @@ func (f *formView) input(ctx context.Context, posted url.Values) (any, bool) {
 	if ok {
 		if pointer, fault := inputform.Check(ctx, f.schema, value); fault != "" {
 			ok = false
-			if !f.Root.Blame(pointer, show(fault, 200)) {
-				f.Fault = show(fault, 200)
+			if !f.Root.Blame(pointer, text.Line(fault, 200)) {
+				f.Fault = text.Line(fault, 200)
 			}
 		}
 	}
@@ -180,16 +181,16 @@ func formID(nonce string, content []byte) string {
 }
 
 // readLabels reads one key=value from each line.
-func readLabels(text string) (labels map[string]string, fault string) {
+func readLabels(lines string) (labels map[string]string, fault string) {
 	labels = map[string]string{}
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(lines) {
 		line = strings.TrimSpace(line)
 		key, value, ok := strings.Cut(line, "=")
 		if line == "" {
 			continue
 		}
 		if !ok || key == "" {
-			return nil, fmt.Sprintf("%s: a label is written key=value, each on a line.", show(line, 60))
+			return nil, fmt.Sprintf("%s: a label is written key=value, each on a line.", text.Line(line, 60))
 		}
 		labels[strings.TrimSpace(key)] = strings.TrimSpace(value)
 	}

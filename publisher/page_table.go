@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/runnerbean/runnerbean/internal/text"
 )
 
 const (
@@ -43,7 +45,7 @@ func grids(raw []byte) []grid {
 	var list []grid
 	for _, m := range members(raw) {
 		if g, ok := gridOf(m.value); ok && len(list) < maxTables {
-			g.Name = strings.ReplaceAll(show(m.name, maxNameRunes), "_", " ")
+			g.Name = strings.ReplaceAll(text.Line(m.name, text.NameLimit), "_", " ")
 			list = append(list, g)
 		}
 	}
@@ -112,28 +114,28 @@ func cell(value []byte) string {
 	case string(value) == "null":
 		return ""
 	case value[0] == '"':
-		return show(text(value), maxCellRunes)
+		return text.Line(unquoted(value), maxCellRunes)
 	}
 	if v, ok := number(value); ok {
-		return readable(v)
+		return text.Number(v)
 	}
-	return show(string(value), maxCellRunes)
+	return text.Line(string(value), maxCellRunes)
 }
 
 func (b *gridBuilder) grid() grid {
 	var g grid
 	for _, name := range b.names {
-		g.Columns = append(g.Columns, gridColumn{Name: strings.ReplaceAll(show(name, maxNameRunes), "_", " "), Numeric: b.numeric[name]})
+		g.Columns = append(g.Columns, gridColumn{Name: strings.ReplaceAll(text.Line(name, text.NameLimit), "_", " "), Numeric: b.numeric[name]})
 	}
 	for _, cells := range b.cells {
 		row := make([]string, len(b.names))
-		for name, text := range cells {
-			row[b.at[name]] = text
+		for name, cell := range cells {
+			row[b.at[name]] = cell
 		}
 		g.Rows = append(g.Rows, slices.Clip(row))
 	}
 	if b.rows > len(g.Rows) {
-		g.More = fmt.Sprintf("The first %d of %s rows.", len(g.Rows), thousands(fmt.Sprint(b.rows)))
+		g.More = fmt.Sprintf("The first %d of %s rows.", len(g.Rows), text.Grouped(b.rows))
 	}
 	return g
 }

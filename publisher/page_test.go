@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runnerbean/runnerbean/internal/logtext"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -156,7 +157,7 @@ func checkHarmless(t *testing.T, page string) {
 	}
 	for _, m := range links.FindAllStringSubmatch(page, -1) {
 		to := html.UnescapeString(m[1])
-		if to != link(to) && !strings.HasPrefix(to, "?") {
+		if to != text.Link(to) && !strings.HasPrefix(to, "?") {
 			t.Errorf("a link to %.100s", to)
 		}
 	}
@@ -168,23 +169,6 @@ func checkHarmless(t *testing.T, page string) {
 	}
 	if len(page) > 300_000 {
 		t.Errorf("a page of %d bytes", len(page))
-	}
-}
-
-func TestLink(t *testing.T) {
-	t.Parallel()
-	for _, good := range []string{"https://a.example/x?y=1&z#f", "http://127.0.0.1:8420/1/files/a%20b.csv", "/1/log", "/"} {
-		if got := link(good); got != good {
-			t.Errorf("link(%q) = %q", good, got)
-		}
-	}
-	for _, bad := range []string{
-		"", "x", "javascript:alert(1)", "JavaScript:alert(1)", "data:text/html,x", "file:///etc/passwd", "ftp://a.example", "mailto:a@b.example",
-		"//evil.example", `/\evil.example`, `\\evil.example`, "https:///x", "https:x", "https://user@a.example/", " https://a.example", "https://a.example/\x00", "https://a.example/" + strings.Repeat("x", 5000),
-	} {
-		if got := link(bad); got != "" {
-			t.Errorf("link(%q) = %q", bad, got)
-		}
 	}
 }
 
@@ -289,31 +273,6 @@ func TestPrettyJSONIsBounded(t *testing.T) {
 	page := render(t, pageData{Result: jobs.Result{State: jobs.Succeeded}, ResultJSON: []byte(`[` + strings.Repeat("1234567,", 1_000_000) + `1]`), JSONURL: "/x.json"})
 	if !strings.Contains(page, `Cut here: the document is longer. <a href="/x.json">Read all of it</a>`) {
 		t.Error("a cut document does not say so")
-	}
-}
-
-func TestWords(t *testing.T) {
-	t.Parallel()
-	spans := map[time.Duration]string{
-		-time.Second: "0 s", 0: "0 ms", 12 * time.Millisecond: "12 ms", time.Second: "1 s", 2400 * time.Millisecond: "2.4 s", 14200 * time.Millisecond: "14 s",
-		59700 * time.Millisecond: "1 min", 90 * time.Second: "1 min 30 s", 3599700 * time.Millisecond: "1 h", 90 * time.Minute: "1 h 30 min", 26 * time.Hour: "1 d 2 h", 240 * time.Hour: "10 d",
-	}
-	for d, want := range spans {
-		if got := span(d); got != want {
-			t.Errorf("span(%s) = %q, want %q", d, got, want)
-		}
-	}
-	sizes := map[int64]string{0: "0 B", 999: "999 B", 1024: "1.0 KiB", 81_204: "79 KiB", 999_999: "977 KiB", 5 << 30: "5.0 GiB"}
-	for n, want := range sizes {
-		if got := bytesOf(n); got != want {
-			t.Errorf("bytesOf(%d) = %q, want %q", n, got, want)
-		}
-	}
-	numbers := map[float64]string{0: "0", -1: "−1", 1234567: "1,234,567", 0.0411: "0.0411", 1e300: "1e+300", -0.5: "−0.5"}
-	for v, want := range numbers {
-		if got := readable(v); got != want {
-			t.Errorf("readable(%g) = %q, want %q", v, got, want)
-		}
 	}
 }
 

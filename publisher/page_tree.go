@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/runnerbean/runnerbean/internal/text"
 )
 
 const (
@@ -56,11 +57,11 @@ func (t *treeBuilder) value(raw []byte, depth int) branch {
 	case raw[0] == '{' || raw[0] == '[':
 		return t.holder(raw, depth)
 	case raw[0] == '"':
-		return branch{Tone: "string", Text: "“" + show(text(raw), maxTreeText) + "”"}
+		return branch{Tone: "string", Text: "“" + text.Line(unquoted(raw), maxTreeText) + "”"}
 	case raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9':
-		return branch{Tone: "number", Text: show(string(raw), maxTreeText)}
+		return branch{Tone: "number", Text: text.Line(string(raw), maxTreeText)}
 	}
-	return branch{Tone: "word", Text: show(string(raw), maxTreeText)}
+	return branch{Tone: "word", Text: text.Line(string(raw), maxTreeText)}
 }
 
 func (t *treeBuilder) holder(raw []byte, depth int) branch {
@@ -73,7 +74,7 @@ func (t *treeBuilder) holder(raw []byte, depth int) branch {
 			return
 		}
 		kid := t.value(value, depth+1)
-		kid.Name, kid.Index = show(name, maxNameRunes), !object
+		kid.Name, kid.Index = text.Line(name, text.NameLimit), !object
 		if kid.Index {
 			kid.Name = fmt.Sprint(n - 1)
 		}
@@ -94,13 +95,10 @@ func (t *treeBuilder) holder(raw []byte, depth int) branch {
 }
 
 func entries(n int, object bool) string {
-	switch {
-	case object:
-		return plural(n, "member")
-	case n == 1:
-		return "1 entry"
+	if object {
+		return text.Plural(n, "member")
 	}
-	return thousands(fmt.Sprint(n)) + " entries"
+	return text.Count(n, "entry", "entries")
 }
 
 // eachEntry calls f for each member of an object, or each element of an array;

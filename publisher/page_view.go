@@ -2,13 +2,12 @@ package publisher
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	"github.com/runnerbean/runnerbean/internal/logtext"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -26,7 +25,7 @@ const asShown = "rendered=true"
 // fact is one line of what is known about a job.
 type fact struct {
 	Name string
-	piece
+	text.Piece
 	Code bool
 }
 
@@ -47,7 +46,7 @@ type jobView struct {
 	State                    jobs.State
 	Tone                     string
 	Pending, Running         bool
-	Verdict                  []piece
+	Verdict                  []text.Piece
 	Percent, Left            string
 	Value                    string // of the progress bar; empty where unknown
 	Message                  string
@@ -74,9 +73,9 @@ type jobView struct {
 func newJobView(d pageData) *jobView {
 	r := d.Result
 	v := &jobView{
-		Root: root(d.BaseURL), ID: show(r.ID, maxNameRunes), Program: show(r.Program, maxNameRunes),
+		Root: root(d.BaseURL), ID: text.Line(r.ID, text.NameLimit), Program: text.Line(r.Program, text.NameLimit),
 		State: r.State, Tone: tone(r.State), Pending: !r.State.Final(), Running: r.State == jobs.Running,
-		Verdict: verdict(r), Left: left(r), LogURL: link(d.LogURL), LogLink: carried(link(d.LogURL), asShown), JSONURL: link(d.JSONURL),
+		Verdict: verdict(r), Left: left(r), LogURL: text.Link(d.LogURL), LogLink: carried(text.Link(d.LogURL), asShown), JSONURL: text.Link(d.JSONURL),
 	}
 	if v.Program == "" {
 		v.Program = "Job"
@@ -86,14 +85,14 @@ func newJobView(d pageData) *jobView {
 	v.output(r)
 	v.images(r, d.FilesURL, d.Query)
 	if d.Large > 0 {
-		v.TooBig = "The result has " + bytesOf(d.Large) + " and is too large for this page."
+		v.TooBig = "The result has " + text.Bytes(d.Large) + " and is too large for this page."
 	}
 	v.log(d)
 	v.attempts(d)
 	v.Facts, v.Files, v.Inputs = facts(r), artifacts(r.Artifacts, d.FilesURL, d.Query), inputs(r)
 	v.NotKept = notKept(r.LeftOut)
 	v.JSON, v.JSONCut = prettyJSON(d.ResultJSON, maxJSONShown)
-	v.Title = fmt.Sprintf("%s: %s", v.Program, show(string(r.State), maxNameRunes))
+	v.Title = fmt.Sprintf("%s: %s", v.Program, text.Line(string(r.State), text.NameLimit))
 	if v.Percent != "" {
 		v.Title += " " + v.Percent
 	}
@@ -103,7 +102,7 @@ func newJobView(d pageData) *jobView {
 func (v *jobView) progress(r jobs.Result) {
 	if v.Pending {
 		v.Refresh = 5
-		v.Message = logtext.Visible(clip(r.Message, maxMessageRunes), true)
+		v.Message = text.Lines(r.Message, maxMessageRunes)
 	}
 	if p := r.Progress; v.Running && p != nil && *p >= 0 && *p <= 1 {
 		v.Value = strconv.FormatFloat(*p, 'f', 4, 64)
@@ -114,7 +113,7 @@ func (v *jobView) progress(r jobs.Result) {
 // reason says why a job waits, or why it ended as it did.
 func (v *jobView) reason(r jobs.Result) {
 	if v.Pending && v.Message == "" {
-		v.Message = logtext.Visible(clip(r.Reason, maxMessageRunes), true)
+		v.Message = text.Lines(r.Reason, maxMessageRunes)
 	}
 	if r.Error == nil || r.State == jobs.Succeeded {
 		return
@@ -123,8 +122,8 @@ func (v *jobView) reason(r jobs.Result) {
 	if v.Pending {
 		v.Because = "The attempt before: " + strings.ToLower(v.Because[:1]) + v.Because[1:]
 	}
-	v.Fault = logtext.Visible(clip(r.Error.Message, maxMessageRunes), true)
-	v.Pointer = show(r.Error.Pointer, maxMessageRunes)
+	v.Fault = text.Lines(r.Error.Message, maxMessageRunes)
+	v.Pointer = text.Line(r.Error.Pointer, maxMessageRunes)
 }
 
 func (v *jobView) log(d pageData) {
@@ -142,23 +141,23 @@ func facts(r jobs.Result) []fact {
 	var list []fact
 	moment := func(name string, t time.Time) {
 		if !t.IsZero() {
-			list = append(list, fact{Name: name, piece: stamp(t)})
+			list = append(list, fact{Name: name, Piece: text.Moment(t)})
 		}
 	}
 	moment("Created", r.Created)
 	moment("Started", r.Started)
 	moment("Finished", r.Finished)
 	if took, ok := duration(r); ok {
-		list = append(list, fact{Name: "Took", piece: words("%s", span(took))})
+		list = append(list, fact{Name: "Took", Piece: text.Words("%s", text.Duration(took))})
 	}
 	if r.Attempt > 0 {
-		list = append(list, fact{Name: "Attempt", piece: words("%d", r.Attempt)})
+		list = append(list, fact{Name: "Attempt", Piece: text.Words("%d", r.Attempt)})
 	}
 	if r.Node != "" {
-		list = append(list, fact{Name: "Node", piece: piece{Text: show(r.Node, maxNameRunes)}})
+		list = append(list, fact{Name: "Node", Piece: text.Piece{Text: text.Line(r.Node, text.NameLimit)}})
 	}
 	if p := r.Provenance; p != nil && p.ProgramSHA256 != "" {
-		list = append(list, fact{Name: "Program SHA-256", piece: piece{Text: show(p.ProgramSHA256, 64)}, Code: true})
+		list = append(list, fact{Name: "Program SHA-256", Piece: text.Piece{Text: text.Line(p.ProgramSHA256, 64)}, Code: true})
 	}
 	moment(madeAt, r.Timestamp)
 	return list
@@ -173,7 +172,7 @@ func artifacts(files []jobs.Artifact, base, query string) []fileView {
 		if base != "" {
 			to = carried(base+escapePath(a.Name), query)
 		}
-		list = append(list, fileView{Name: show(a.Name, 200), URL: link(to), Size: bytesOf(a.Size), SHA256: show(a.SHA256, 64)})
+		list = append(list, fileView{Name: text.Line(a.Name, 200), URL: text.Link(to), Size: text.Bytes(a.Size), SHA256: text.Line(a.SHA256, 64)})
 	}
 	return list
 }
@@ -185,11 +184,11 @@ func inputs(r jobs.Result) []fileView {
 	var list []fileView
 	all := r.Provenance.Inputs
 	for _, s := range all[:min(len(all), maxRows)] {
-		f := fileView{Name: show(s.Name, 200), URL: link(s.URL), Size: bytesOf(s.Size), SHA256: show(s.SHA256, 64)}
+		f := fileView{Name: text.Line(s.Name, 200), URL: text.Link(s.URL), Size: text.Bytes(s.Size), SHA256: text.Line(s.SHA256, 64)}
 		if f.Name == "" {
 			f.Name = "input"
 		}
-		f.Note = show(s.URL, 200)
+		f.Note = text.Line(s.URL, 200)
 		list = append(list, f)
 	}
 	return list
@@ -201,7 +200,7 @@ func counters(m map[string]float64) []fact {
 		if len(list) == maxRows {
 			break
 		}
-		list = append(list, fact{Name: show(name, maxNameRunes), piece: piece{Text: readable(m[name])}})
+		list = append(list, fact{Name: text.Line(name, text.NameLimit), Piece: text.Piece{Text: text.Number(m[name])}})
 	}
 	return list
 }
@@ -228,16 +227,16 @@ func (l *figureList) add(holder string, all []member, depth int) {
 		return
 	}
 	for _, m := range all {
-		name := strings.ReplaceAll(show(m.name, maxNameRunes), "_", " ")
-		inner, text := members(m.value), single(m.value)
+		name := strings.ReplaceAll(text.Line(m.name, text.NameLimit), "_", " ")
+		inner, scalar := members(m.value), single(m.value)
 		switch {
 		case len(inner) > 0 && depth < maxFigureDepth:
 			l.add(name, inner, depth+1)
-		case text != "" && len(l.facts) < maxFigures:
+		case scalar != "" && len(l.facts) < maxFigures:
 			if holder != "" {
 				name = holder + " · " + name
 			}
-			l.facts = append(l.facts, fact{Name: name, piece: piece{Text: text}})
+			l.facts = append(l.facts, fact{Name: name, Piece: text.Piece{Text: scalar}})
 		default:
 			l.rest = true
 		}
@@ -247,10 +246,10 @@ func (l *figureList) add(holder string, all []member, depth int) {
 // single writes a scalar, or an array of a few.
 func single(raw []byte) string {
 	if v, ok := number(raw); ok {
-		return readable(v)
+		return text.Number(v)
 	}
-	if s := text(raw); s != "" {
-		return show(s, 200)
+	if s := unquoted(raw); s != "" {
+		return text.Line(s, 200)
 	}
 	if s := string(raw); s == "true" || s == "false" {
 		return s
@@ -266,12 +265,4 @@ func single(raw []byte) string {
 		}
 	}
 	return strings.Join(parts, ", ")
-}
-
-// readable writes a number with six digits at most where it is not whole.
-func readable(v float64) string {
-	if v == math.Trunc(v) && math.Abs(v) < 1e15 {
-		return minus(thousands(strconv.FormatFloat(v, 'f', 0, 64)))
-	}
-	return minus(strconv.FormatFloat(v, 'g', 6, 64))
 }

@@ -1,39 +1,12 @@
 package publisher
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
-
-// piece is a part of a sentence: words, or a moment that is set in a time
-// element.
-type piece struct {
-	Text string
-	ISO  string
-}
-
-func words(format string, args ...any) piece { return piece{Text: fmt.Sprintf(format, args...)} }
-
-// stamp is a moment in UTC; scripts show it on the reader's clock.
-func stamp(t time.Time) piece {
-	t = t.UTC()
-	return piece{Text: t.Format("2 Jan 2006, 15:04:05") + " UTC", ISO: t.Format(time.RFC3339Nano)}
-}
-
-// Brief is the moment in few characters: the time alone if it is of today.
-func (p piece) Brief() string {
-	t, err := time.Parse(time.RFC3339Nano, p.ISO)
-	switch {
-	case err != nil:
-		return p.Text
-	case t.Format(time.DateOnly) == time.Now().UTC().Format(time.DateOnly):
-		return t.Format("15:04:05") + " UTC"
-	}
-	return t.Format("2 Jan 2006")
-}
 
 // tone is how a state looks.
 func tone(s jobs.State) string {
@@ -51,13 +24,13 @@ func tone(s jobs.State) string {
 }
 
 // verdict says in words where a job stands.
-func verdict(r jobs.Result) []piece {
+func verdict(r jobs.Result) []text.Piece {
 	switch r.State {
 	case jobs.Waiting:
 		if strings.HasPrefix(r.Reason, "no node has") {
-			return []piece{words("Waiting for a node that has its program.")}
+			return []text.Piece{text.Words("Waiting for a node that has its program.")}
 		}
-		return []piece{words("Waiting for other jobs.")}
+		return []text.Piece{text.Words("Waiting for other jobs.")}
 	case jobs.Queued:
 		return queued(r)
 	case jobs.Running:
@@ -69,53 +42,53 @@ func verdict(r jobs.Result) []piece {
 	case jobs.Cancelled:
 		return ended(r, "Cancelled", "ended")
 	}
-	return []piece{words("%s.", show(string(r.State), maxNameRunes))}
+	return []text.Piece{text.Words("%s.", text.Line(string(r.State), text.NameLimit))}
 }
 
-func queued(r jobs.Result) []piece {
+func queued(r jobs.Result) []text.Piece {
 	switch {
 	case r.NotBefore.After(r.Timestamp):
-		return []piece{words("Queued, earliest start "), stamp(r.NotBefore), words(".")}
+		return []text.Piece{text.Words("Queued, earliest start "), text.Moment(r.NotBefore), text.Words(".")}
 	case r.Position == nil:
-		return []piece{words("Queued.")}
+		return []text.Piece{text.Words("Queued.")}
 	case *r.Position <= 0:
-		return []piece{words("Queued, next in line.")}
+		return []text.Piece{text.Words("Queued, next in line.")}
 	case *r.Position == 1:
-		return []piece{words("Queued, 1 job before it.")}
+		return []text.Piece{text.Words("Queued, 1 job before it.")}
 	}
-	return []piece{words("Queued, %d jobs before it.", *r.Position)}
+	return []text.Piece{text.Words("Queued, %d jobs before it.", *r.Position)}
 }
 
-func running(r jobs.Result) []piece {
-	s := []piece{words("Running%s", onNode(r))}
+func running(r jobs.Result) []text.Piece {
+	s := []text.Piece{text.Words("Running%s", onNode(r))}
 	if !r.Started.IsZero() {
-		s = append(s, words(" since "), stamp(r.Started))
+		s = append(s, text.Words(" since "), text.Moment(r.Started))
 	}
 	if r.Attempt > 1 {
-		s = append(s, words(", attempt %d", r.Attempt))
+		s = append(s, text.Words(", attempt %d", r.Attempt))
 	}
-	return append(s, words("."))
+	return append(s, text.Words("."))
 }
 
-func ended(r jobs.Result, how, finished string) []piece {
-	s := []piece{words("%s%s", how, onNode(r))}
+func ended(r jobs.Result, how, finished string) []text.Piece {
+	s := []text.Piece{text.Words("%s%s", how, onNode(r))}
 	if took, ok := duration(r); ok {
-		s = append(s, words(" after %s", span(took)))
+		s = append(s, text.Words(" after %s", text.Duration(took)))
 	}
 	if r.Attempt > 1 {
-		s = append(s, words(", at attempt %d", r.Attempt))
+		s = append(s, text.Words(", at attempt %d", r.Attempt))
 	}
 	if !r.Finished.IsZero() {
-		s = append(s, words(", %s ", finished), stamp(r.Finished))
+		s = append(s, text.Words(", %s ", finished), text.Moment(r.Finished))
 	}
-	return append(s, words("."))
+	return append(s, text.Words("."))
 }
 
 func onNode(r jobs.Result) string {
 	if r.Node == "" {
 		return ""
 	}
-	return " on " + show(r.Node, maxNameRunes)
+	return " on " + text.Line(r.Node, text.NameLimit)
 }
 
 func duration(r jobs.Result) (time.Duration, bool) {
@@ -140,7 +113,7 @@ func left(r jobs.Result) string {
 	if rest < 5*time.Second {
 		return "a few seconds left"
 	}
-	return "about " + roughly(rest) + " left"
+	return "about " + text.RoughDuration(rest) + " left"
 }
 
 // because puts the class of an error into words.
@@ -173,5 +146,5 @@ func because(class jobs.Outcome) string {
 	case jobs.ClassNeeds:
 		return "A job that it needs did not succeed"
 	}
-	return "It ended with " + show(string(class), maxNameRunes)
+	return "It ended with " + text.Line(string(class), text.NameLimit)
 }

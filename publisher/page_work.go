@@ -12,7 +12,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/internal/logtext"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -45,7 +45,7 @@ type workPage struct {
 // tryView is one attempt as the operator sees it.
 type tryView struct {
 	attemptView
-	Started                           piece
+	Started                           text.Piece
 	Took, End, CPU, Memory, Node, SHA string
 	NodeURL                           string
 }
@@ -54,7 +54,7 @@ type linkView struct{ Text, URL string }
 
 // happened is one event.
 type happened struct {
-	At             piece
+	At             text.Piece
 	Kind, By, Text string
 }
 
@@ -130,9 +130,9 @@ func (p *Publisher) workWithoutResult(details api.Details) (*jobView, error) {
 
 // tell puts into words what only the operator sees.
 func (v *workPage) tell(d api.Details, rec ledger.Record) {
-	if v.Why = show(sentenceCase(d.Why), maxMessageRunes); v.Why != "" {
+	if v.Why = text.Line(text.Capitalize(d.Why), maxMessageRunes); v.Why != "" {
 		v.Why += "."
-		v.Job.Message = logtext.Visible(clip(d.Status.Message, maxMessageRunes), true)
+		v.Job.Message = text.Lines(d.Status.Message, maxMessageRunes)
 	}
 	if v.CanAct {
 		v.Verbs = jobButtons(d, rec)
@@ -147,7 +147,7 @@ func (v *workPage) tell(d api.Details, rec ledger.Record) {
 	}
 	v.Processes = processTree(d.Processes[:min(len(d.Processes), maxProcesses)])
 	for _, e := range slices.Backward(newest(d.Events)) {
-		v.Events = append(v.Events, happened{stamp(e.At), show(e.Kind, maxNameRunes), show(e.By, maxNameRunes), show(e.Message, 400)})
+		v.Events = append(v.Events, happened{text.Moment(e.At), text.Line(e.Kind, text.NameLimit), text.Line(e.By, text.NameLimit), text.Line(e.Message, 400)})
 	}
 	// A page that says when it was made is never the same again.
 	v.Job.Facts = slices.DeleteFunc(v.Job.Facts, func(f fact) bool { return f.Name == madeAt })
@@ -177,13 +177,13 @@ func newest(list []api.Event) []api.Event {
 // links are to other pages.
 func (v *workPage) links(d api.Details) {
 	id := url.PathEscape(d.Status.ID)
-	v.ResultURL, v.APIURL = link(v.Root+"/"+id), link(v.Root+"/api/v1/jobs/"+id)
+	v.ResultURL, v.APIURL = text.Link(v.Root+"/"+id), text.Link(v.Root+"/api/v1/jobs/"+id)
 	for _, key := range sortedKeys(d.Job.Labels) {
 		if len(v.Labels) == maxRows {
 			break
 		}
 		pair := key + "=" + d.Job.Labels[key]
-		v.Labels = append(v.Labels, linkView{show(pair, 200), v.Root + "/jobs" + with(url.Values{}, "label", pair)})
+		v.Labels = append(v.Labels, linkView{text.Line(pair, 200), v.Root + "/jobs" + with(url.Values{}, "label", pair)})
 	}
 	for _, need := range d.Job.Needs[:min(len(d.Job.Needs), maxRows)] {
 		v.Needs = append(v.Needs, v.jobLink(need))
@@ -195,28 +195,28 @@ func (v *workPage) links(d api.Details) {
 
 func (v *workPage) jobLink(id string) linkView {
 	if !jobs.ValidID(id) {
-		return linkView{Text: show(id, maxNameRunes)}
+		return linkView{Text: text.Line(id, text.NameLimit)}
 	}
-	return linkView{shortID(id), v.Root + "/jobs/" + id}
+	return linkView{text.ShortID(id), v.Root + "/jobs/" + id}
 }
 
 func (v *workPage) try(a api.Attempt) tryView {
 	links := pageData{LogURL: v.Job.LogURL, FilesURL: v.Root + "/" + v.Job.ID + "/files/"}
 	t := tryView{
-		attemptView: viewAttempt(a, links), Started: stamp(a.Started), End: ending(a),
-		Node: show(a.Node, maxNameRunes), SHA: show(a.ProgramSHA256, 64),
+		attemptView: viewAttempt(a, links), Started: text.Moment(a.Started), End: ending(a),
+		Node: text.Line(a.Node, text.NameLimit), SHA: text.Line(a.ProgramSHA256, 64),
 	}
 	if a.Node != "" {
-		t.NodeURL = link(v.Root + "/nodes/" + url.PathEscape(a.Node))
+		t.NodeURL = text.Link(v.Root + "/nodes/" + url.PathEscape(a.Node))
 	}
 	if !a.Finished.IsZero() && !a.Finished.Before(a.Started) {
-		t.Took = span(a.Finished.Sub(a.Started))
+		t.Took = text.Duration(a.Finished.Sub(a.Started))
 	}
 	if a.CPUSeconds > 0 {
-		t.CPU = span(time.Duration(a.CPUSeconds * float64(time.Second)))
+		t.CPU = text.Duration(time.Duration(a.CPUSeconds * float64(time.Second)))
 	}
 	if a.MaxRSS > 0 {
-		t.Memory = bytesOf(a.MaxRSS)
+		t.Memory = text.Bytes(a.MaxRSS)
 	}
 	return t
 }
@@ -228,7 +228,7 @@ func (t tryView) Short() string { return t.SHA[:min(len(t.SHA), 12)] }
 func ending(a api.Attempt) string {
 	switch {
 	case a.Signal != "":
-		return show(a.Signal, maxNameRunes)
+		return text.Line(a.Signal, text.NameLimit)
 	case a.ExitCode != nil:
 		return fmt.Sprintf("exit code %d", *a.ExitCode)
 	case a.Quarantine:

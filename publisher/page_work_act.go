@@ -11,6 +11,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -106,7 +107,7 @@ func (p *Publisher) actOnJob(c echo.Context, v verb, id string) error {
 		if !known {
 			return acted[0].Err
 		}
-		return p.sayRefusal(c, id, sentenceCase(detail)+".")
+		return p.sayRefusal(c, id, text.Capitalize(detail)+".")
 	}
 	return p.seeJob(c, id)
 }
@@ -123,7 +124,7 @@ func (p *Publisher) confirmJob(c echo.Context, v verb, rec ledger.Record) error 
 		frame: p.frame(c, "jobs", words.button), Heading: words.button + " this job?", After: words.after,
 		Button: words.button, Grave: true, Hidden: []field{{"verb", string(v.name)}, {"confirm", "yes"}},
 	}
-	view.Consequences = append([]string{show(rec.Program, maxNameRunes) + " " + shortID(rec.ID)}, n.consequences(v)...)
+	view.Consequences = append([]string{text.Line(rec.Program, text.NameLimit) + " " + text.ShortID(rec.ID)}, n.consequences(v)...)
 	view.Back = view.Root + "/jobs/" + rec.ID
 	view.Action = view.Back + "/act?seen=" + seen(rec)
 	return p.sendForm(c, http.StatusOK, "confirm", view)
@@ -131,7 +132,7 @@ func (p *Publisher) confirmJob(c echo.Context, v verb, rec ledger.Record) error 
 
 // sayRefusal says why a button did nothing.
 func (p *Publisher) sayRefusal(c echo.Context, id, detail string) error {
-	v := outcomeView{frame: p.frame(c, "jobs", "Not done"), Heading: "Nothing has been done.", Note: show(detail, 600)}
+	v := outcomeView{frame: p.frame(c, "jobs", "Not done"), Heading: "Nothing has been done.", Note: text.Line(detail, 600)}
 	v.Back, v.BackText = v.Root+"/jobs/"+id, "To the job"
 	return p.sendForm(c, http.StatusConflict, "outcome", v)
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/text"
 )
 
 // plot is one drawing of one or more series, with what a page says about it.
@@ -23,11 +25,10 @@ type plot struct {
 // are stretched in a viewBox of their own, so that one drawing is crisp at
 // any width and its text never scales.
 const (
-	plotHeight   = 300
-	plotTop      = 12
-	plotInner    = 252
-	plotAcross   = 10000 // units of the inner viewBox
-	maxNameRunes = 60
+	plotHeight = 300
+	plotTop    = 12
+	plotInner  = 252
+	plotAcross = 10000 // units of the inner viewBox
 )
 
 // plots draws the time series that a result holds.
@@ -53,7 +54,7 @@ type canvas struct {
 func draw(g []series) plot {
 	c := fitted(g)
 	ticks := c.y.ticks()
-	p := plot{Unit: show(g[0].unit, maxNameRunes), Caption: c.caption(g)}
+	p := plot{Unit: text.Line(g[0].unit, text.NameLimit), Caption: c.caption(g)}
 	for _, t := range ticks {
 		p.Gutter = max(p.Gutter, len([]rune(t.label)))
 	}
@@ -64,7 +65,7 @@ func draw(g []series) plot {
 		plotTop, c.inner, plotAcross, c.inner))
 	for i := range g {
 		if len(g) > 1 {
-			p.Legend = append(p.Legend, show(g[i].name, maxNameRunes))
+			p.Legend = append(p.Legend, text.Line(g[i].name, text.NameLimit))
 		}
 		c.series(g[i].thin(), i)
 	}
@@ -200,7 +201,7 @@ func (c *canvas) caption(g []series) string {
 	offset := g[0].offset
 	s := fmt.Sprintf("%s to %s %s", moment(c.x0, offset), moment(c.x1, offset), zoneName(offset))
 	if every := g[0].every; every > 0 && every < 1e9 {
-		s += ", every " + span(time.Duration(every*float64(time.Second)))
+		s += ", every " + text.Duration(time.Duration(every*float64(time.Second)))
 	}
 	return fmt.Sprintf("%s. Lowest %s, highest %s.", s, c.amount(c.low, g[0].unit), c.amount(c.high, g[0].unit))
 }
@@ -209,7 +210,7 @@ func (c *canvas) describe(g []series) string {
 	names := make([]string, 0, len(g))
 	for _, s := range g {
 		if s.name != "" {
-			names = append(names, show(s.name, maxNameRunes))
+			names = append(names, text.Line(s.name, text.NameLimit))
 		}
 	}
 	what := "Time series"
@@ -223,5 +224,5 @@ func (c *canvas) describe(g []series) string {
 }
 
 func (c *canvas) amount(v float64, unit string) string {
-	return strings.TrimSpace(c.y.format(v, 1) + " " + show(unit, maxNameRunes))
+	return strings.TrimSpace(c.y.format(v, 1) + " " + text.Line(unit, text.NameLimit))
 }

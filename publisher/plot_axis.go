@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/text"
 )
 
 // tick is one label of an axis, at a value or at a second since 1970. The
@@ -67,17 +69,9 @@ func (s scale) format(v float64, more int) string {
 	digits := more - int(math.Floor(math.Log10(s.step)))
 	if largest := max(math.Abs(s.lo), math.Abs(s.hi)); largest >= 1e9 || s.step < 1e-5 {
 		n := int(math.Floor(math.Log10(largest))) + digits
-		return minus(powers(v, min(max(n, 0), 12)))
+		return text.Minus(powers(v, min(max(n, 0), 12)))
 	}
-	return minus(thousands(strconv.FormatFloat(v, 'f', max(digits, 0), 64)))
-}
-
-// minus sets real minus signs, and none before zero.
-func minus(s string) string {
-	if strings.Trim(s, "-0.") == "" {
-		return strings.TrimPrefix(s, "-")
-	}
-	return strings.ReplaceAll(s, "-", "−")
+	return text.Minus(text.Thousands(strconv.FormatFloat(v, 'f', max(digits, 0), 64)))
 }
 
 // powers writes v as 1.2e9, with so many decimals at most.
@@ -91,22 +85,6 @@ func powers(v float64, decimals int) string {
 		return "0"
 	}
 	return mantissa + "e" + strconv.Itoa(n)
-}
-
-// thousands puts commas into the whole part of a decimal number.
-func thousands(s string) string {
-	whole, fraction, _ := strings.Cut(s, ".")
-	sign := ""
-	if rest, ok := strings.CutPrefix(whole, "-"); ok {
-		sign, whole = "-", rest
-	}
-	for i := len(whole) - 3; i > 0; i -= 3 {
-		whole = whole[:i] + "," + whole[i:]
-	}
-	if fraction != "" {
-		whole += "." + fraction
-	}
-	return sign + whole
 }
 
 // Steps of a time axis in seconds, up to two weeks.

@@ -6,9 +6,9 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -40,15 +40,15 @@ func drawBins(what string, bins []api.Bin, mean float64) binsPlot {
 	for _, b := range bins {
 		total, most = total+b.N, max(most, b.N)
 	}
-	p := binsPlot{Empty: most <= 0, Total: thousands(strconv.FormatInt(total, 10))}
+	p := binsPlot{Empty: most <= 0, Total: text.Grouped(total)}
 	if p.Empty {
 		return p
 	}
 	if mean > 0 && mean < 1e9 {
-		p.Mean = span(secondsOf(mean))
+		p.Mean = text.Duration(text.Seconds(mean))
 	}
 	for i, b := range bins {
-		p.Rows = append(p.Rows, binRow{binRange(bins, i), thousands(strconv.FormatInt(b.N, 10))})
+		p.Rows = append(p.Rows, binRow{binRange(bins, i), text.Grouped(b.N)})
 	}
 	c := &canvas{inner: binsInner, b: make([]byte, 0, 8<<10)}
 	if c.y = newScale(0, float64(most)); c.y.step < 1 {
@@ -58,8 +58,6 @@ func drawBins(what string, bins []api.Bin, mean float64) binsPlot {
 	p.SVG = template.HTML(c.b) //nolint:gosec // all text in it went through HTMLEscapeString
 	return p
 }
-
-func secondsOf(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // trim leaves out the empty bins at both ends.
 func trim(bins []api.Bin) []api.Bin {
@@ -81,11 +79,11 @@ func binRange(bins []api.Bin, i int) string {
 	case up <= 0 && i == 0:
 		return "any"
 	case up <= 0:
-		return "over " + span(secondsOf(bins[i-1].UpTo))
+		return "over " + text.Duration(text.Seconds(bins[i-1].UpTo))
 	case i == 0:
-		return "up to " + span(secondsOf(up))
+		return "up to " + text.Duration(text.Seconds(up))
 	default:
-		return span(secondsOf(bins[i-1].UpTo)) + " to " + span(secondsOf(up))
+		return text.Duration(text.Seconds(bins[i-1].UpTo)) + " to " + text.Duration(text.Seconds(up))
 	}
 }
 
@@ -137,7 +135,7 @@ func (c *canvas) binEnd(i, n int, at, upTo float64) {
 		anchor = "end"
 	}
 	c.add(fmt.Sprintf(`<g class="r%d"><text x="%.2f%%" y="%d" text-anchor="%s">%s</text></g>`,
-		rank, at, c.height()-16, anchor, span(secondsOf(upTo))))
+		rank, at, c.height()-16, anchor, text.Duration(text.Seconds(upTo))))
 }
 
 // spark is a line of words' height without axes: label says what it shows.
@@ -153,7 +151,7 @@ func spark(label string, points []*float64) template.HTML {
 	for i := range x {
 		x[i] = float64(i)
 	}
-	c.add(`<svg class="spark" width="100%" height="24" role="img" aria-label="`, template.HTMLEscapeString(show(label, 200)), `">`)
+	c.add(`<svg class="spark" width="100%" height="24" role="img" aria-label="`, template.HTMLEscapeString(text.Line(label, 200)), `">`)
 	c.add(fmt.Sprintf(`<svg y="2" height="20" viewBox="0 0 %d 20" preserveAspectRatio="none" overflow="visible">`, plotAcross))
 	c.series(series{x: x, y: lines[0].y}, 0)
 	c.add(`</svg></svg>`)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -39,7 +40,7 @@ type linesPlot struct {
 	Legend []legendEntry
 	Ends   bool // whether names stand at the ends of the lines
 	// From and Until bound the time, Step is what one point stands for.
-	From, Until piece
+	From, Until text.Piece
 	Step        string
 	Table       template.HTML
 }
@@ -60,7 +61,7 @@ type line struct {
 // who do not see it. With whole, only whole numbers are counted.
 func drawLines(what, unit string, w api.Window, list []jobs.Series, whole bool) linesPlot {
 	lines := linesOf(list)
-	p := linesPlot{Unit: unit, From: stamp(w.From), Until: stamp(w.Until), Step: span(stepOf(w))}
+	p := linesPlot{Unit: unit, From: text.Moment(w.From), Until: text.Moment(w.Until), Step: text.Duration(stepOf(w))}
 	if len(lines) == 0 || w.Step <= 0 {
 		p.Empty = true
 		return p
@@ -73,7 +74,7 @@ func drawLines(what, unit string, w api.Window, list []jobs.Series, whole bool) 
 		p.Gutter = max(p.Gutter, len([]rune(t.label)))
 	}
 	for _, l := range lines {
-		p.Legend = append(p.Legend, legendEntry{show(l.name, maxNameRunes), "c" + strconv.Itoa(l.class), c.known(l.newest)})
+		p.Legend = append(p.Legend, legendEntry{text.Line(l.name, text.NameLimit), "c" + strconv.Itoa(l.class), c.known(l.newest)})
 	}
 	p.Ends = len(lines) > 1
 	c.drawAll(what, unit, n, ticks, lines, p.Ends)
@@ -200,7 +201,7 @@ func (c *canvas) ends(lines []line) {
 	}
 	c.add(`<g class="ends" aria-hidden="true">`)
 	for i, l := range order {
-		name := template.HTMLEscapeString(show(l.name, endRunes))
+		name := template.HTMLEscapeString(text.Line(l.name, endRunes))
 		c.add(fmt.Sprintf(`<text class="c%d" x="100%%" dx="8" y="%.0f">%s %s</text>`, l.class, at[i]+plotTop+4, name, c.known(l.newest)))
 	}
 	c.add(`</g>`)
@@ -211,7 +212,7 @@ func (c *canvas) sayLines(what, unit string, lines []line) string {
 	said := make([]string, len(lines))
 	for i, l := range lines {
 		_, high := widen(math.Inf(1), math.Inf(-1), l.y)
-		said[i] = fmt.Sprintf("%s newest %s, highest %s", show(l.name, maxNameRunes), c.known(l.newest), c.known(high))
+		said[i] = fmt.Sprintf("%s newest %s, highest %s", text.Line(l.name, text.NameLimit), c.known(l.newest), c.known(high))
 	}
 	return fmt.Sprintf("%s, %s. %s.", what, unit, strings.Join(said, "; "))
 }
@@ -222,7 +223,7 @@ func (c *canvas) known(v float64) string {
 		return "–"
 	}
 	if v == math.Trunc(v) && math.Abs(v) < 1e9 {
-		return minus(thousands(strconv.FormatFloat(v, 'f', 0, 64)))
+		return text.Minus(text.Thousands(strconv.FormatFloat(v, 'f', 0, 64)))
 	}
 	return c.y.format(v, 1)
 }

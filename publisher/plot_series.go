@@ -91,11 +91,11 @@ func readSeries(name string, list []member) (series, bool) {
 	for _, e := range list {
 		m[e.name] = e.value
 	}
-	s := series{name: name, unit: text(m["unit"])}
+	s := series{name: name, unit: unquoted(m["unit"])}
 	if name == "series" {
 		s.name = ""
 	}
-	if own := text(m["name"]); own != "" {
+	if own := unquoted(m["name"]); own != "" {
 		s.name = own
 	}
 	var ok bool
@@ -170,7 +170,7 @@ func clock(raw []byte) (at float64, offset int, ok bool) {
 	if v, ok := number(raw); ok {
 		return v, 0, true
 	}
-	s := text(raw)
+	s := unquoted(raw)
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateTime, time.DateOnly} {
 		if t, err := time.Parse(layout, s); err == nil {
 			_, offset = t.Zone()
@@ -234,7 +234,7 @@ func number(raw []byte) (float64, bool) {
 	return v, err == nil && math.Abs(v) <= maxValue
 }
 
-func text(raw []byte) string {
+func unquoted(raw []byte) string {
 	if len(raw) < 2 || raw[0] != '"' {
 		return ""
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/text"
 )
 
 // tableRows is how many rows the table of a plot has at most.
@@ -18,7 +19,7 @@ func (c *canvas) table(w api.Window, lines []line) template.HTML {
 	t.add(`<table><thead><tr><th scope="col">until</th>`)
 	n := 0
 	for _, l := range lines {
-		t.add(`<th scope="col" class="r">`, template.HTMLEscapeString(show(l.name, maxNameRunes)), `</th>`)
+		t.add(`<th scope="col" class="r">`, template.HTMLEscapeString(text.Line(l.name, text.NameLimit)), `</th>`)
 		n = max(n, len(l.y))
 	}
 	t.add(`</tr></thead><tbody>`)
@@ -30,7 +31,7 @@ func (c *canvas) table(w api.Window, lines []line) template.HTML {
 }
 
 func (c *canvas) row(at time.Time, lines []line, from, to int) {
-	moment := stamp(at)
+	moment := text.Moment(at)
 	c.add(`<tr><th scope="row"><time datetime="`, moment.ISO, `">`, moment.Text, `</time></th>`)
 	for _, l := range lines {
 		c.add(`<td class="r">`, c.known(mean(l.y[min(from, len(l.y)):min(to, len(l.y))])), `</td>`)

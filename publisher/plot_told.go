@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -60,7 +61,7 @@ func drawTold(s series) plot {
 	// The reader's own clock is written without seconds, which a short time needs.
 	c.inner, c.local = toldInner, c.x1-c.x0 > 600
 	ticks := c.y.ticks()
-	p := plot{Unit: show(s.unit, maxNameRunes)}
+	p := plot{Unit: text.Line(s.unit, text.NameLimit)}
 	for _, t := range ticks {
 		p.Gutter = max(p.Gutter, len([]rune(t.label)))
 	}
