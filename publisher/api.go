@@ -13,6 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // maxEvents is how many of a job's events its details show, the newest ones.
@@ -21,9 +22,9 @@ const maxEvents = 200
 // postJob is the durable door: it answers after the ledger's commit.
 func (p *Publisher) postJob(c echo.Context) error {
 	if p.cfg.Accept == nil {
-		return problem(http.StatusForbidden, "this node takes no jobs")
+		return httpio.Problem(http.StatusForbidden, "this node takes no jobs")
 	}
-	body, err := readBody(c, jobs.MaxDocument)
+	body, err := httpio.ReadBody(c, jobs.MaxDocument)
 	if err != nil {
 		return err
 	}
@@ -109,18 +110,8 @@ func (p *Publisher) sendDocument(c echo.Context, status int, id string) error {
 	if d.err != nil {
 		return d.err
 	}
-	c.Response().Header().Set("Cache-Control", noStore)
-	return c.Blob(status, typeJSON, d.body)
-}
-
-// sendJSON answers with what is true only now.
-func sendJSON(c echo.Context, status int, v any) error {
-	body, err := marshal(v)
-	if err != nil {
-		return err
-	}
-	c.Response().Header().Set("Cache-Control", noStore)
-	return c.Blob(status, typeJSON, body)
+	c.Response().Header().Set("Cache-Control", httpio.NoStore)
+	return c.Blob(status, httpio.TypeJSON, d.body)
 }
 
 // getJobs lists jobs, newest first.
@@ -133,7 +124,7 @@ func (p *Publisher) getJobs(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, http.StatusOK, page)
+	return httpio.SendJSON(c, http.StatusOK, page)
 }
 
 func (p *Publisher) list(ctx context.Context, filter ledger.Filter) (api.Page, error) {
@@ -157,7 +148,7 @@ func (p *Publisher) list(ctx context.Context, filter ledger.Filter) (api.Page, e
 
 // getJob tells all that the ledger knows about one job.
 func (p *Publisher) getJob(c echo.Context) error {
-	id, err := pathID(c)
+	id, err := httpio.JobIDParam(c)
 	if err != nil {
 		return err
 	}
@@ -170,7 +161,7 @@ func (p *Publisher) getJob(c echo.Context) error {
 	}
 	timeless := details
 	timeless.Status.Timestamp = time.Time{} // it is the moment of asking
-	return sendTagged(c, changePart(details.Updated), details, timeless)
+	return httpio.SendTagged(c, httpio.Version(details.Updated), details, timeless)
 }
 
 func attemptsOf(list []ledger.Attempt) []api.Attempt {

@@ -9,12 +9,13 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // getEventLog answers with what was done as a list, or with what happens as a
 // stream, whichever the client likes better.
 func (p *Publisher) getEventLog(c echo.Context) error {
-	if wantsStream(c.Request()) {
+	if httpio.WantsStream(c.Request()) {
 		return p.streamEvents(c)
 	}
 	filter, err := parseEventFilter(c.QueryParams())
@@ -26,19 +27,19 @@ func (p *Publisher) getEventLog(c echo.Context) error {
 		return err
 	}
 	c.Response().Header().Set("Vary", p.cors.vary("Accept"))
-	return sendJSON(c, http.StatusOK, page)
+	return httpio.SendJSON(c, http.StatusOK, page)
 }
 
 // parseEventFilter reads the query of a list of events. Whatever it does not
 // know, or finds twice, is an error that names the parameter.
 func parseEventFilter(q url.Values) (ledger.EventFilter, error) {
 	var f ledger.EventFilter
-	for _, name := range paramNames(q) {
+	for _, name := range httpio.ParamNames(q) {
 		if len(q[name]) != 1 {
-			return f, badParameter(name, "is given more than once")
+			return f, httpio.BadParameter(name, "is given more than once")
 		}
 		if complaint := setEventFilter(&f, name, q[name][0]); complaint != "" {
-			return f, badParameter(name, complaint)
+			return f, httpio.BadParameter(name, complaint)
 		}
 	}
 	return f, nil
@@ -65,16 +66,16 @@ func setEventFilter(f *ledger.EventFilter, name, value string) string {
 			return "is human or machine"
 		}
 	case "since":
-		return setTime(&f.Since, value)
+		return httpio.SetTime(&f.Since, value)
 	case "until":
-		return setTime(&f.Until, value)
+		return httpio.SetTime(&f.Until, value)
 	case "limit":
 		n, err := strconv.Atoi(value)
-		if f.Limit = n; err != nil || n < 1 || n > maxPage {
+		if f.Limit = n; err != nil || n < 1 || n > httpio.MaxPage {
 			return "is a number from 1 to 1000"
 		}
 	default:
 		return "is not known here; kind, node, job, by, since, until, text, cursor and limit are"
 	}
-	return textFault(value)
+	return httpio.TextFault(value)
 }

@@ -3,37 +3,21 @@ package publisher
 import (
 	"context"
 	"net/http"
-	"net/url"
-	"slices"
 
 	"github.com/labstack/echo/v4"
-)
 
-// onlyParameters refuses a query with parameters other than those named, or
-// with one of them twice.
-func onlyParameters(q url.Values, known ...string) error {
-	for _, name := range paramNames(q) {
-		switch {
-		case len(known) == 0:
-			return badParameter(name, "is not known here; none is")
-		case !slices.Contains(known, name):
-			return badParameter(name, "is not known here; "+and(known))
-		case len(q[name]) != 1:
-			return badParameter(name, "is given more than once")
-		}
-	}
-	return nil
-}
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+)
 
 // rangeParameter is the query of an answer that looks back.
 func rangeParameter(c echo.Context) (string, error) {
 	q := c.QueryParams()
-	if err := onlyParameters(q, "range"); err != nil {
+	if err := httpio.OnlyParameters(q, "range"); err != nil {
 		return "", err
 	}
 	back, ok := lookbackOf(q.Get("range"))
 	if !ok || q.Has("range") && q.Get("range") == "" {
-		return "", badParameter("range", badRange)
+		return "", httpio.BadParameter("range", badRange)
 	}
 	return back.name, nil
 }
@@ -50,21 +34,21 @@ func (p *Publisher) getOverview(c echo.Context) error {
 		if err != nil {
 			return nil, err
 		}
-		return marshal(o)
+		return httpio.Marshal(o)
 	})
 	if err != nil {
 		return err
 	}
-	c.Response().Header().Set("Cache-Control", noStore)
-	return c.Blob(http.StatusOK, typeJSON, body)
+	c.Response().Header().Set("Cache-Control", httpio.NoStore)
+	return c.Blob(http.StatusOK, httpio.TypeJSON, body)
 }
 
 // getNode tells all about the newest life of one node.
 func (p *Publisher) getNode(c echo.Context) error {
-	if err := onlyParameters(c.QueryParams()); err != nil {
+	if err := httpio.OnlyParameters(c.QueryParams()); err != nil {
 		return err
 	}
-	name, err := pathName(c)
+	name, err := httpio.NameParam(c)
 	if err != nil {
 		return err
 	}
@@ -76,20 +60,7 @@ func (p *Publisher) sendNode(c echo.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return sendTagged(c, controlPart(n), n, n)
-}
-
-// pathName is the name in a path. The router has read its escapes, unless the
-// path has one that changes its parts, such as that of a slash.
-func pathName(c echo.Context) (name string, err error) {
-	name = c.Param("name")
-	if c.Request().URL.RawPath != "" {
-		name, err = url.PathUnescape(name)
-	}
-	if err != nil || textFault(name) != "" {
-		return "", problem(http.StatusNotFound, "there is nothing of this name")
-	}
-	return name, nil
+	return httpio.SendTagged(c, controlPart(n), n, n)
 }
 
 // getProgram tells all about one program.
@@ -98,7 +69,7 @@ func (p *Publisher) getProgram(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	name, err := pathName(c)
+	name, err := httpio.NameParam(c)
 	if err != nil {
 		return err
 	}
@@ -106,15 +77,15 @@ func (p *Publisher) getProgram(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, http.StatusOK, d)
+	return httpio.SendJSON(c, http.StatusOK, d)
 }
 
 // getSeries tells what a job said of itself over time.
 func (p *Publisher) getSeries(c echo.Context) error {
-	if err := onlyParameters(c.QueryParams()); err != nil {
+	if err := httpio.OnlyParameters(c.QueryParams()); err != nil {
 		return err
 	}
-	id, err := pathID(c)
+	id, err := httpio.JobIDParam(c)
 	if err != nil {
 		return err
 	}
@@ -122,5 +93,5 @@ func (p *Publisher) getSeries(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, http.StatusOK, s)
+	return httpio.SendJSON(c, http.StatusOK, s)
 }

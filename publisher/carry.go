@@ -13,6 +13,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // carriedFiles are files whose URLs open with the query that has opened the
@@ -24,7 +25,7 @@ func carriedFiles(id string, files []jobs.Artifact, query string) []jobs.Artifac
 	files = slices.Clone(files)
 	for i, f := range files {
 		if strings.Contains(f.URL, "/"+id+"/files/") {
-			files[i].URL = carried(f.URL, query)
+			files[i].URL = httpio.AddQuery(f.URL, query)
 		}
 	}
 	return files
@@ -53,16 +54,16 @@ func (p *Publisher) serveCarried(w http.ResponseWriter, r *http.Request, s *stor
 	h, etag := w.Header(), strings.TrimSuffix(s.etag, `"`)+`-q"`
 	h.Set("Cache-Control", p.forever)
 	h.Set("ETag", etag)
-	if h := r.Header; h["If-None-Match"] != nil && matches(header(h, "If-None-Match"), etag) {
+	if h := r.Header; h["If-None-Match"] != nil && httpio.Matches(httpio.Field(h, "If-None-Match"), etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	h.Set("Content-Type", typeJSON)
+	h.Set("Content-Type", httpio.TypeJSON)
 	if r.Method == http.MethodHead {
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	if err := copyCarried(rolling(w), source, s.id, query); err != nil {
+	if err := copyCarried(httpio.RollingDeadline(w), source, s.id, query); err != nil {
 		panic(http.ErrAbortHandler) // the client must not take a part for the whole
 	}
 	return nil
@@ -70,9 +71,9 @@ func (p *Publisher) serveCarried(w http.ResponseWriter, r *http.Request, s *stor
 
 func (p *Publisher) source(w http.ResponseWriter, r *http.Request, s *stored) (io.ReadCloser, error) {
 	if s.blob != nil {
-		return io.NopCloser(bytes.NewReader(s.blob.plain.body)), nil
+		return io.NopCloser(bytes.NewReader(s.blob.Body())), nil
 	}
-	return p.openRecorded(w, r, store.ResultKey(s.id), errMissing)
+	return p.openRecorded(w, r, store.ResultKey(s.id), httpio.ErrMissing)
 }
 
 // copyCarried copies a result document of any size and puts the query to the
@@ -116,7 +117,7 @@ func copyFiles(e *jsontext.Encoder, d *jsontext.Decoder, id, query string) error
 	if err := json.Unmarshal(value, &files); err != nil {
 		return e.WriteValue(value)
 	}
-	body, err := marshal(carriedFiles(id, files, query))
+	body, err := httpio.Marshal(carriedFiles(id, files, query))
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // nowAge is how old what is shown as now may be.
@@ -87,7 +88,7 @@ func (p *Publisher) nodeNow(ctx context.Context, name string) (api.Node, error) 
 	}
 	i := slices.IndexFunc(list, func(n api.Node) bool { return n.Name == name })
 	if i < 0 {
-		return api.Node{}, problem(http.StatusNotFound, fmt.Sprintf("no node is named %q", shorten(name)))
+		return api.Node{}, httpio.Problem(http.StatusNotFound, fmt.Sprintf("no node is named %q", httpio.Shorten(name)))
 	}
 	return list[i], nil
 }
@@ -147,12 +148,12 @@ func installedAt(n api.Node, program string) int {
 
 // program tells all about one program in a window of time.
 func (p *Publisher) program(ctx context.Context, name, window string) (api.ProgramDetails, error) {
-	if !programName.MatchString(name) {
+	if !httpio.ProgramName.MatchString(name) {
 		return api.ProgramDetails{}, noProgram(name)
 	}
 	back, ok := lookbackOf(window)
 	if !ok {
-		return api.ProgramDetails{}, badParameter("range", badRange)
+		return api.ProgramDetails{}, httpio.BadParameter("range", badRange)
 	}
 	return p.collected.details.get(ctx, name+" "+window, back.age, func(ctx context.Context) (api.ProgramDetails, error) {
 		return p.readProgram(ctx, name, back)
@@ -160,7 +161,7 @@ func (p *Publisher) program(ctx context.Context, name, window string) (api.Progr
 }
 
 func noProgram(name string) error {
-	return problem(http.StatusNotFound, fmt.Sprintf("no node has ever had a program %q; GET /api/v1/programs lists those that are known", shorten(name)))
+	return httpio.Problem(http.StatusNotFound, fmt.Sprintf("no node has ever had a program %q; GET /api/v1/programs lists those that are known", httpio.Shorten(name)))
 }
 
 func (p *Publisher) readProgram(ctx context.Context, name string, back lookback) (api.ProgramDetails, error) {

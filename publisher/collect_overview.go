@@ -9,6 +9,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 const (
@@ -52,7 +53,7 @@ func lookbackOf(name string) (lookback, bool) {
 func (p *Publisher) overview(ctx context.Context, window string) (api.Overview, error) {
 	s, ok := lookbackOf(window)
 	if !ok {
-		return api.Overview{}, badParameter("range", badRange)
+		return api.Overview{}, httpio.BadParameter("range", badRange)
 	}
 	return p.collected.overviews.get(ctx, s.name, s.age, func(ctx context.Context) (api.Overview, error) {
 		return p.readOverview(ctx, s)

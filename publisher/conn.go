@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/publisher/internal/fast"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // headBuffer is the size of the buffer in which net/http collects the head of
@@ -108,23 +109,16 @@ func (c *oneWriteConn) Bare() net.Conn {
 	return &bareConn{TCPConn: c.TCPConn, shares: c.shares, place: c.place}
 }
 
-type connKey struct{}
-
 // withConn lets a handler find its connection.
 func withConn(ctx context.Context, c net.Conn) context.Context {
 	if one := connBelow(c); one != nil {
-		return context.WithValue(ctx, connKey{}, one)
+		return context.WithValue(ctx, httpio.ConnKey{}, one)
 	}
 	return ctx
 }
 
-// inOneWrite announces that the handler writes a body of size bytes in one
-// call, and nothing before that.
-func inOneWrite(r *http.Request, size int) {
-	if c := connOf(r.Context()); c != nil && r.TLS == nil {
-		c.expect = size
-	}
-}
+// Expect announces that the next body is size bytes long and written in one call.
+func (c *oneWriteConn) Expect(size int) { c.expect = size }
 
 func (c *oneWriteConn) Write(b []byte) (int, error) {
 	if c.held != nil {

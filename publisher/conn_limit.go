@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/access"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 const (
@@ -60,7 +61,7 @@ func (a *admission) admit(c *oneWriteConn) bool {
 var refused = func() []byte {
 	const body = `{"title":"Service Unavailable","status":503,"detail":"this node has as many connections as it may"}`
 	return fmt.Appendf(nil, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: %s\r\nContent-Length: %d\r\nRetry-After: 5\r\n"+
-		"Cache-Control: %s\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\n\r\n%s", typeProblem, len(body), noStore, body)
+		"Cache-Control: %s\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\n\r\n%s", httpio.TypeProblem, len(body), httpio.NoStore, body)
 }()
 
 // refuse says so, if that is possible without waiting. What the client sends is
@@ -110,7 +111,7 @@ func serving(r *http.Request) (done func()) {
 
 // connOf is the connection of a request, under TLS as well; nil without one.
 func connOf(ctx context.Context) *oneWriteConn {
-	c, _ := ctx.Value(connKey{}).(*oneWriteConn)
+	c, _ := ctx.Value(httpio.ConnKey{}).(*oneWriteConn)
 	return c
 }
 

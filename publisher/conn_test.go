@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // TestOneWrite serves bodies of every size around that of the buffer, where a
@@ -27,8 +29,8 @@ func TestOneWrite(t *testing.T) {
 		if err != nil {
 			panic(err)
 		}
-		b := &blob{plain: newForm(content[:size], `"x"`), contentType: []string{typeJSON}}
-		b.serve(w, r)
+		b := httpio.NewCachedResponse(content[:size], time.Now(), httpio.TypeJSON, httpio.NoStore, "")
+		b.Serve(w, r)
 	})
 	go server.Serve(oneWriteListener{Listener: ln, admission: roomy()}) //nolint:errcheck // ends with Close
 	t.Cleanup(func() { server.Close() })

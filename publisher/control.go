@@ -11,6 +11,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // nodeVerb is what may be asked of a node.
@@ -38,7 +39,7 @@ func (p *Publisher) nodeRoutes() []route {
 
 // controlPart is the part of a node's tag that stands for what persons have set.
 func controlPart(n api.Node) string {
-	part := changePart(n.Control.Updated)
+	part := httpio.Version(n.Control.Updated)
 	if n.Drained {
 		part += "d"
 	}
@@ -53,18 +54,18 @@ type nodeOrder struct {
 
 // orderOf finds the node of a request and checks its If-Match field.
 func (p *Publisher) orderOf(c echo.Context) (o nodeOrder, err error) {
-	name, err := pathName(c)
+	name, err := httpio.NameParam(c)
 	if err != nil {
 		return o, err
 	}
 	if o.node, err = p.nodeNow(c.Request().Context(), name); err != nil {
 		return o, err
 	}
-	wanted := ifMatch(c.Request())
-	if !wanted.holds(controlPart(o.node)) {
+	wanted := httpio.IfMatch(c.Request())
+	if !wanted.Holds(controlPart(o.node)) {
 		return o, ledger.ErrChanged
 	}
-	if wanted.given && !wanted.any {
+	if wanted.Specific() {
 		o.expect = &o.node.Control.Updated
 	}
 	return o, nil
@@ -84,7 +85,7 @@ func (p *Publisher) patchNode(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, http.StatusOK, n)
+	return httpio.SendJSON(c, http.StatusOK, n)
 }
 
 // readSlots reads a body in which slots must be there: a number, or null for
@@ -94,15 +95,15 @@ func readSlots(c echo.Context) (slots *int, reason string, err error) {
 		Slots  jsontext.Value `json:"slots"`
 		Reason *string        `json:"reason"`
 	}
-	if err := readOrder(c, &order); err != nil {
+	if err := httpio.ReadObject(c, &order); err != nil {
 		return nil, "", err
 	}
 	const wanted = "is null or a whole number from 0 to 1024"
 	if order.Slots == nil {
-		return nil, "", badMember("/slots", wanted)
+		return nil, "", httpio.BadMember("/slots", wanted)
 	}
 	if err := jsonv2.Unmarshal(order.Slots, &slots); err != nil || slots != nil && (*slots < 0 || *slots > api.MaxSlots) {
-		return nil, "", badMember("/slots", wanted)
+		return nil, "", httpio.BadMember("/slots", wanted)
 	}
 	reason, err = reasonText(order.Reason)
 	return slots, reason, err
@@ -132,14 +133,14 @@ func (p *Publisher) postNodeVerb(v nodeVerb) echo.HandlerFunc {
 
 // readReason reads the body of a verb of a node, which may be empty.
 func readReason(c echo.Context) (body []byte, reason string, err error) {
-	body, err = readMaybe(c)
+	body, err = httpio.ReadOptionalBody(c)
 	if err != nil || len(body) == 0 {
 		return nil, "", err
 	}
 	var order struct {
 		Reason *string `json:"reason"`
 	}
-	if err := decodeOrder(body, &order); err != nil {
+	if err := httpio.DecodeObject(body, &order); err != nil {
 		return nil, "", err
 	}
 	reason, err = reasonText(order.Reason)
@@ -150,8 +151,8 @@ func reasonText(reason *string) (string, error) {
 	if reason == nil {
 		return "", nil
 	}
-	if complaint := textFault(*reason); complaint != "" {
-		return "", badMember("/reason", complaint)
+	if complaint := httpio.TextFault(*reason); complaint != "" {
+		return "", httpio.BadMember("/reason", complaint)
 	}
 	return *reason, nil
 }
@@ -159,7 +160,7 @@ func reasonText(reason *string) (string, error) {
 // control changes what persons have set about a node, and returns it.
 func (p *Publisher) control(c echo.Context, o nodeOrder, reason string, change func(*ledger.Control)) (api.Node, error) {
 	if p.cfg.Control == nil {
-		return api.Node{}, problem(http.StatusForbidden, "no node can be controlled at this node")
+		return api.Node{}, httpio.Problem(http.StatusForbidden, "no node can be controlled at this node")
 	}
 	_, err := p.cfg.Control(c.Request().Context(), o.node.Name, func(c *ledger.Control) {
 		change(c)
@@ -173,7 +174,7 @@ func (p *Publisher) control(c echo.Context, o nodeOrder, reason string, change f
 
 func (p *Publisher) drainNode(c echo.Context, name, reason string, drain bool) (n api.Node, err error) {
 	if p.cfg.Drain == nil || p.cfg.Undrain == nil {
-		return n, problem(http.StatusForbidden, "nothing can be drained at this node")
+		return n, httpio.Problem(http.StatusForbidden, "nothing can be drained at this node")
 	}
 	ctx := c.Request().Context()
 	if drain {
@@ -196,7 +197,7 @@ func (p *Publisher) nodeChanged(c echo.Context, name string) (api.Node, error) {
 	if n.Vitals != nil {
 		n.Vitals.Processes = []api.Process{} // as in a list: an answer that is kept has its bounds
 	}
-	body, err := marshal(n)
-	c.Response().Header().Set("ETag", tagOf(controlPart(n), body))
+	body, err := httpio.Marshal(n)
+	c.Response().Header().Set("ETag", httpio.TagOf(controlPart(n), body))
 	return n, err
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 func TestNodesAreControlled(t *testing.T) {
@@ -196,7 +197,7 @@ func TestAcceptMustAllowJSON(t *testing.T) {
 		"": 200, "*/*": 200, "application/*": 200, "text/html, */*;q=0.1": 200, "application/json;q=0": 200, "text/html": 200, "image/png, text/csv": 200, "text/event-stream": 200, "*; q=.2": 200,
 	} {
 		r := b.get("/api/v1/jobs", "Accept: "+accept)
-		if r.StatusCode != status || status == 406 && r.Header.Get("Content-Type") != typeProblem {
+		if r.StatusCode != status || status == 406 && r.Header.Get("Content-Type") != httpio.TypeProblem {
 			t.Errorf("%q: %d %v", accept, r.StatusCode, r.Header)
 		}
 	}

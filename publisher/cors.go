@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 const (
@@ -45,7 +47,7 @@ func newCORS(origins []string) (cors, error) {
 
 // varyOf names the request fields that the answer of a result's URL depends on.
 func (p *Publisher) varyOf(r *http.Request) []string {
-	if chosen(header(r.Header, "Accept")) == choseJSON {
+	if httpio.Preferred(httpio.Field(r.Header, "Accept")) == httpio.PreferJSON {
 		return p.vary
 	}
 	return p.varyOpen
@@ -111,7 +113,7 @@ func (p *Publisher) preflight(w http.ResponseWriter, r *http.Request) bool {
 func permit(h http.Header, r *http.Request, origin, methods, fields string) {
 	h.Set("Access-Control-Allow-Origin", origin)
 	h.Set("Access-Control-Allow-Methods", methods)
-	h.Set("Access-Control-Allow-Headers", fields+askedFields(header(r.Header, "Access-Control-Request-Headers"), fields))
+	h.Set("Access-Control-Allow-Headers", fields+askedFields(httpio.Field(r.Header, "Access-Control-Request-Headers"), fields))
 	h.Set("Access-Control-Max-Age", preflightAge)
 }
 

@@ -8,11 +8,14 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/text"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // EndDocument is the document of a job that has ended without a result, as its result
 // URL answers.
-func EndDocument(rec ledger.Record) ([]byte, error) { return marshal(summary(rec, rec.Finished)) }
+func EndDocument(rec ledger.Record) ([]byte, error) {
+	return httpio.Marshal(summary(rec, rec.Finished))
+}
 
 // delivery is how it stands with a job's delivery; nil where there is none.
 func (p *Publisher) delivery(ctx context.Context, id string) (*api.Delivery, error) {

@@ -13,6 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // maxNamed bounds how many nodes an answer names.
@@ -24,7 +25,7 @@ func (p *Publisher) getDrain(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return sendJSON(c, http.StatusOK, drains)
+	return httpio.SendJSON(c, http.StatusOK, drains)
 }
 
 func (p *Publisher) drains(ctx context.Context) (api.Drains, error) {
@@ -44,24 +45,24 @@ func (p *Publisher) drains(ctx context.Context) (api.Drains, error) {
 // postDrain takes a node, or the queue, out of work.
 func (p *Publisher) postDrain(c echo.Context) error {
 	if p.cfg.Drain == nil {
-		return problem(http.StatusForbidden, "nothing can be drained at this node")
+		return httpio.Problem(http.StatusForbidden, "nothing can be drained at this node")
 	}
 	var order struct {
 		Node   *string `json:"node"` // nil is an oversight, not the queue
 		Reason string  `json:"reason"`
 	}
-	body, err := readBody(c, maxOrder)
+	body, err := httpio.ReadBody(c, httpio.MaxSmallBody)
 	if err != nil {
 		return err
 	}
-	if err := decodeOrder(body, &order); err != nil {
+	if err := httpio.DecodeObject(body, &order); err != nil {
 		return err
 	}
 	if order.Node == nil {
-		return problem(http.StatusUnprocessableEntity, `say which "node" to drain; "node": "" is the whole queue`)
+		return httpio.Problem(http.StatusUnprocessableEntity, `say which "node" to drain; "node": "" is the whole queue`)
 	}
-	if order.Reason != "" && textFault(order.Reason) != "" {
-		return badMember("/reason", textFault(order.Reason))
+	if order.Reason != "" && httpio.TextFault(order.Reason) != "" {
+		return httpio.BadMember("/reason", httpio.TextFault(order.Reason))
 	}
 	return p.once(c, body, func() (int, any, error) {
 		ctx := c.Request().Context()
@@ -85,8 +86,8 @@ func (p *Publisher) knownNode(ctx context.Context, name string) error {
 	if name == "" {
 		return nil
 	}
-	if complaint := textFault(name); complaint != "" {
-		return badMember("/node", complaint)
+	if complaint := httpio.TextFault(name); complaint != "" {
+		return httpio.BadMember("/node", complaint)
 	}
 	nodes, err := p.cfg.Ledger.Nodes(ctx)
 	if err != nil {
@@ -95,7 +96,7 @@ func (p *Publisher) knownNode(ctx context.Context, name string) error {
 	if slices.ContainsFunc(nodes, func(n ledger.Node) bool { return n.Name == name }) {
 		return nil
 	}
-	detail := fmt.Sprintf("no node is named %q; %s", shorten(name), known(nodes))
+	detail := fmt.Sprintf("no node is named %q; %s", httpio.Shorten(name), known(nodes))
 	return &jobs.Problem{Status: http.StatusNotFound, Title: "Not Found", Detail: detail, Pointer: "/node"}
 }
 
@@ -116,7 +117,7 @@ func known(nodes []ledger.Node) string {
 // deleteDrain lets a node, or the queue, take work again.
 func (p *Publisher) deleteDrain(c echo.Context) error {
 	if p.cfg.Undrain == nil {
-		return problem(http.StatusForbidden, "nothing can be drained at this node")
+		return httpio.Problem(http.StatusForbidden, "nothing can be drained at this node")
 	}
 	node, err := drainQuery(c)
 	if err != nil {
@@ -128,7 +129,7 @@ func (p *Publisher) deleteDrain(c echo.Context) error {
 		return err
 	}
 	if !drained(before, node) {
-		return problem(http.StatusNotFound, drainSubject(node)+" is not drained: there is nothing to undo")
+		return httpio.Problem(http.StatusNotFound, drainSubject(node)+" is not drained: there is nothing to undo")
 	}
 	if err := p.cfg.Undrain(ctx, node, p.who(c)); err != nil {
 		return err
@@ -137,7 +138,7 @@ func (p *Publisher) deleteDrain(c echo.Context) error {
 		before.Queue = nil
 	}
 	before.Nodes = slices.DeleteFunc(before.Nodes, func(d api.Drain) bool { return node != "" && d.Node == node })
-	return sendJSON(c, http.StatusOK, p.drainsNow(ctx, before))
+	return httpio.SendJSON(c, http.StatusOK, p.drainsNow(ctx, before))
 }
 
 // drainsNow is what is drained after an order that the ledger has taken in: as it
@@ -156,16 +157,16 @@ func drainQuery(c echo.Context) (string, error) {
 	query := c.QueryParams()
 	for name := range query {
 		if name != "node" {
-			return "", badParameter(name, "is not known here; node is")
+			return "", httpio.BadParameter(name, "is not known here; node is")
 		}
 	}
 	switch values, ok := query["node"]; {
 	case !ok:
-		return "", problem(http.StatusBadRequest, "say what takes work again: ?node=NAME, or ?node= for the whole queue")
+		return "", httpio.Problem(http.StatusBadRequest, "say what takes work again: ?node=NAME, or ?node= for the whole queue")
 	case len(values) != 1:
-		return "", badParameter("node", "is given more than once")
-	case values[0] != "" && textFault(values[0]) != "":
-		return "", badParameter("node", textFault(values[0]))
+		return "", httpio.BadParameter("node", "is given more than once")
+	case values[0] != "" && httpio.TextFault(values[0]) != "":
+		return "", httpio.BadParameter("node", httpio.TextFault(values[0]))
 	default:
 		return values[0], nil
 	}
@@ -182,5 +183,5 @@ func drainSubject(node string) string {
 	if node == "" {
 		return "the queue"
 	}
-	return fmt.Sprintf("the node %q", shorten(node))
+	return fmt.Sprintf("the node %q", httpio.Shorten(node))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 func TestDrain(t *testing.T) {
@@ -95,7 +96,7 @@ func TestDrainIsAskedWithSense(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.register(2)
-	long := strings.Repeat("x", maxText+1)
+	long := strings.Repeat("x", httpio.MaxText+1)
 	for _, test := range []struct {
 		method, query, body string
 		status              int

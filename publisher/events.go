@@ -6,6 +6,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
 
@@ -15,7 +16,7 @@ const arrival = 5 * time.Second
 // getEvents streams the states of a job as Server-Sent Events: the present one
 // at once, then each change, until the final one.
 func (p *Publisher) getEvents(c echo.Context) error {
-	id, err := pathID(c)
+	id, err := httpio.JobIDParam(c)
 	if err != nil {
 		return err
 	}
@@ -57,7 +58,7 @@ func (d *document) message() *live.Message {
 func headOfEvents(c echo.Context) error {
 	h := c.Response().Header()
 	h.Set("Content-Type", live.ContentType)
-	h.Set("Cache-Control", noStore)
+	h.Set("Cache-Control", httpio.NoStore)
 	c.Response().WriteHeader(http.StatusOK)
 	return nil
 }
@@ -74,7 +75,7 @@ func (p *Publisher) arrived(c echo.Context, sub *subscription) (*document, error
 			if err = d.err; err == nil {
 				return d, nil
 			}
-			if !isUnknown(err) || !isYoung(sub.id, time.Now()) {
+			if !isUnknown(err) || !httpio.IsRecentID(sub.id, time.Now()) {
 				return nil, err
 			}
 		case <-timeout.C:

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/runnerbean/runnerbean/publisher/internal/fast"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // The answers that are made ready for a result, each once for Accept fields that
@@ -30,7 +31,7 @@ func (p *Publisher) serveFast(server *http.Server, ln net.Listener, admission *a
 	}
 	f := &fast.Server{
 		Answer: p.fastAnswer, Served: &p.served,
-		HeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, WriteTimeout: writeTimeout,
+		HeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, WriteTimeout: httpio.WriteTimeout,
 	}
 	server.RegisterOnShutdown(f.Shutdown)
 	defer f.Wait()
@@ -47,33 +48,33 @@ func (p *Publisher) fastAnswer(r *fast.Request) fast.Answer {
 	if s == nil || s.blob == nil {
 		return fast.Answer{}
 	}
-	open := chosen(string(r.Accept)) != choseJSON
-	if open && isForPage(string(r.Accept), string(r.UserAgent)) {
+	open := httpio.Preferred(string(r.Accept)) != httpio.PreferJSON
+	if open && httpio.IsForPage(string(r.Accept), string(r.UserAgent)) {
 		return fast.Answer{}
 	}
-	v := s.blob.variant(r)
+	v := variantOf(s.blob, r)
 	if v < 0 {
 		return fast.Answer{}
 	}
 	if open {
 		v += variants
 	}
-	if a := s.blob.ready[v].Load(); a != nil {
+	if a := s.ready[v].Load(); a != nil {
 		return *a
 	}
 	return p.prepare(s, v)
 }
 
-// variant is which answer a request gets; -1 where its tag is no known one.
-func (b *blob) variant(r *fast.Request) int {
+// variantOf is which answer a request gets; -1 where its tag is no known one.
+func variantOf(b *httpio.CachedResponse, r *fast.Request) int {
 	switch {
-	case r.IfNoneMatch != nil && string(r.IfNoneMatch) == b.plain.etag[0]:
+	case r.IfNoneMatch != nil && string(r.IfNoneMatch) == b.ETag():
 		return plainSame
-	case r.IfNoneMatch != nil && b.gzip.body != nil && string(r.IfNoneMatch) == b.gzip.etag[0]:
+	case len(r.IfNoneMatch) > 0 && string(r.IfNoneMatch) == b.GzipETag():
 		return gzipSame
 	case r.IfNoneMatch != nil:
 		return -1
-	case b.gzip.body != nil && len(r.AcceptEncoding) > 0 && acceptsGzip(string(r.AcceptEncoding)):
+	case b.GzipETag() != "" && len(r.AcceptEncoding) > 0 && httpio.AcceptsGzip(string(r.AcceptEncoding)):
 		return gzipOK
 	}
 	return plainOK
@@ -92,17 +93,17 @@ func (p *Publisher) prepare(s *stored, v int) fast.Answer {
 	case gzipOK:
 		r.Header.Set("Accept-Encoding", "gzip")
 	case plainSame:
-		r.Header.Set("If-None-Match", s.blob.plain.etag[0])
+		r.Header.Set("If-None-Match", s.blob.ETag())
 	case gzipSame:
-		r.Header.Set("If-None-Match", s.blob.gzip.etag[0])
+		r.Header.Set("If-None-Match", s.blob.GzipETag())
 	}
 	w := answerWriter{h: http.Header{}, status: http.StatusOK}
-	secureHeader(w.h, r)
+	httpio.SetSecurityHeaders(w.h, r)
 	if !p.serveCached(&w, r) {
 		return fast.Answer{} // it has just been dropped
 	}
 	a := fast.Answer{Head: w.head(), Body: w.body}
-	s.blob.ready[v].Store(&a)
+	s.ready[v].Store(&a)
 	return a
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
 
@@ -19,14 +20,6 @@ const feedLifetime = time.Hour
 
 // eventsPath has two forms: a list, and a stream.
 const eventsPath = "/api/v1/events"
-
-// wantsStream reports whether a request ranks an event stream above JSON.
-func wantsStream(r *http.Request) bool {
-	accept := header(r.Header, "Accept")
-	stream, _ := mediaQuality(accept, "text", "event-stream")
-	data, _ := mediaQuality(accept, "application", "json")
-	return stream > data
-}
 
 // streamEvents answers with the feed as Server-Sent Events.
 func (p *Publisher) streamEvents(c echo.Context) error {
@@ -62,12 +55,12 @@ func (p *Publisher) streamEvents(c echo.Context) error {
 func newFollower(c echo.Context) (*follower, error) {
 	w := &follower{types: []string{newsJob, newsEvent, newsNode}}
 	q := c.QueryParams()
-	for _, name := range paramNames(q) {
+	for _, name := range httpio.ParamNames(q) {
 		if len(q[name]) != 1 {
-			return nil, badParameter(name, "is given more than once")
+			return nil, httpio.BadParameter(name, "is given more than once")
 		}
 		if complaint := w.set(name, q[name][0]); complaint != "" {
-			return nil, badParameter(name, complaint)
+			return nil, httpio.BadParameter(name, complaint)
 		}
 	}
 	lines := c.Request().Header["Last-Event-Id"]
@@ -95,7 +88,7 @@ func (w *follower) set(name, value string) string {
 			return "is a job's id, a lower-case UUID"
 		}
 	case "program":
-		if w.program = value; !programName.MatchString(value) {
+		if w.program = value; !httpio.ProgramName.MatchString(value) {
 			return "is a program's name: letters a to z, digits, dot, underscore, hyphen"
 		}
 	default:

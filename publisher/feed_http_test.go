@@ -13,6 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // feedOf follows what a node tells.
@@ -33,7 +34,7 @@ func feedOf(t *testing.T, url string, last ...string) (next func() (event, error
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { resp.Body.Close() })
-	if resp.StatusCode != 200 || resp.Header.Get("Cache-Control") != noStore {
+	if resp.StatusCode != 200 || resp.Header.Get("Cache-Control") != httpio.NoStore {
 		t.Fatalf("%d %v", resp.StatusCode, resp.Header)
 	}
 	lines := bufio.NewReader(resp.Body)
@@ -126,7 +127,7 @@ func TestFeedRequests(t *testing.T) {
 	for target, want := range map[string]int{
 		"?types=": 400, "?types=all": 400, "?types=job&types=node": 400, "?job=x": 400, "?program=..": 400, "?since=1": 400,
 	} {
-		if r := b.get("/api/v1/events"+target, sse); r.StatusCode != want || r.Header.Get("Content-Type") != typeProblem {
+		if r := b.get("/api/v1/events"+target, sse); r.StatusCode != want || r.Header.Get("Content-Type") != httpio.TypeProblem {
 			t.Errorf("%s: %d %v", target, r.StatusCode, r.Header)
 		}
 	}

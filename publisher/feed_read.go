@@ -12,6 +12,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
 
@@ -66,7 +67,7 @@ func (f *feed) complain(what string, err error) {
 }
 
 func message(kind, id string, v any, key string) *live.Message {
-	body, err := marshal(v)
+	body, err := httpio.Marshal(v)
 	if err != nil {
 		return nil // a value that cannot be written is no news
 	}

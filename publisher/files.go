@@ -12,6 +12,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // fileTypes are the types that a browser shows without running anything. A page
@@ -31,7 +32,7 @@ var fileTypes = map[string]struct {
 	".txt":  {"text/plain; charset=utf-8", false},
 	".log":  {"text/plain; charset=utf-8", false},
 	".csv":  {"text/csv; charset=utf-8", false},
-	".json": {typeJSON, false},
+	".json": {httpio.TypeJSON, false},
 	".pdf":  {"application/pdf", false},
 	".mp4":  {"video/mp4", false},
 	".webm": {"video/webm", false},
@@ -42,7 +43,7 @@ var fileTypes = map[string]struct {
 // getFile answers with a file that the program of a succeeded job has left, or,
 // with ?attempt=N, an attempt that was no success.
 func (p *Publisher) getFile(c echo.Context) error {
-	id, err := pathID(c)
+	id, err := httpio.JobIDParam(c)
 	if err != nil {
 		return err
 	}
@@ -55,14 +56,14 @@ func (p *Publisher) getFile(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	object, err := p.openRecorded(c.Response().Writer, c.Request(), store.FileKey(id, attempt, file.Name), errMissingFile)
+	object, err := p.openRecorded(c.Response().Writer, c.Request(), store.FileKey(id, attempt, file.Name), httpio.ErrMissingFile)
 	if err != nil {
 		return err
 	}
 	defer object.Close()
 	c.Response().Header().Set("Cache-Control", p.forever)
 	fileHeader(c.Response().Header(), file)
-	http.ServeContent(rolling(c.Response().Writer), c.Request(), "", object.ModTime, object)
+	http.ServeContent(httpio.RollingDeadline(c.Response().Writer), c.Request(), "", object.ModTime, object)
 	return nil
 }
 
@@ -74,7 +75,7 @@ func (p *Publisher) artifact(c echo.Context, id, name string) (jobs.Artifact, in
 		return jobs.Artifact{}, 0, d.err
 	}
 	if d.stored == nil {
-		return jobs.Artifact{}, 0, problem(http.StatusNotFound, "the job has no files; its state is "+string(d.state))
+		return jobs.Artifact{}, 0, httpio.Problem(http.StatusNotFound, "the job has no files; its state is "+string(d.state))
 	}
 	found, err := p.files(ctx, d.stored)
 	if err != nil {
@@ -85,7 +86,7 @@ func (p *Publisher) artifact(c echo.Context, id, name string) (jobs.Artifact, in
 			return file, found.Attempt, nil
 		}
 	}
-	return jobs.Artifact{}, 0, problem(http.StatusNotFound, "the result names no such file")
+	return jobs.Artifact{}, 0, httpio.Problem(http.StatusNotFound, "the result names no such file")
 }
 
 // leftFile finds a file in the list of what an attempt has left.
@@ -93,7 +94,7 @@ func (p *Publisher) leftFile(c echo.Context, id, name string) (jobs.Artifact, in
 	values := c.QueryParams()["attempt"]
 	attempt, err := strconv.Atoi(values[0])
 	if err != nil || len(values) > 1 || attempt < 1 || attempt > 1<<31-1 {
-		return jobs.Artifact{}, 0, badParameter("attempt", "is a number from 1, once")
+		return jobs.Artifact{}, 0, httpio.BadParameter("attempt", "is a number from 1, once")
 	}
 	left, err := p.leftBy(c.Request().Context(), id, attempt)
 	if err != nil {
@@ -104,7 +105,7 @@ func (p *Publisher) leftFile(c echo.Context, id, name string) (jobs.Artifact, in
 			return file, attempt, nil
 		}
 	}
-	return jobs.Artifact{}, 0, problem(http.StatusNotFound, fmt.Sprintf("of attempt %d no such file is kept", attempt))
+	return jobs.Artifact{}, 0, httpio.Problem(http.StatusNotFound, fmt.Sprintf("of attempt %d no such file is kept", attempt))
 }
 
 func fileHeader(h http.Header, file jobs.Artifact) {
@@ -118,7 +119,7 @@ func fileHeader(h http.Header, file jobs.Artifact) {
 	}
 	h.Set("Content-Type", kind.mime)
 	h.Set("Content-Disposition", mime.FormatMediaType(disposition, map[string]string{"filename": path.Base(file.Name)}))
-	h.Set("Content-Security-Policy", hostile)
+	h.Set("Content-Security-Policy", httpio.SandboxPolicy)
 	if isHex(file.SHA256) {
 		h.Set("ETag", `"`+file.SHA256+`"`)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 func TestFiles(t *testing.T) {
@@ -38,7 +39,7 @@ func TestFiles(t *testing.T) {
 		"data.csv":        {"text/csv; charset=utf-8", "attachment; filename=data.csv"},
 		`a "b" ä.txt`:     {"text/plain; charset=utf-8", "attachment; filename*=utf-8''a%20%22b%22%20%C3%A4.txt"},
 		"noext":           {"application/octet-stream", "attachment; filename=noext"},
-		"odd%2fname.json": {typeJSON, "attachment; filename=odd%2fname.json"},
+		"odd%2fname.json": {httpio.TypeJSON, "attachment; filename=odd%2fname.json"},
 	} {
 		path := "/" + id + "/files/" + url.PathEscape(name)
 		r := b.get(path)
@@ -49,7 +50,7 @@ func TestFiles(t *testing.T) {
 		if h.Get("Content-Type") != want[0] || h.Get("Content-Disposition") != want[1] {
 			t.Errorf("%s: %s, %s", name, h.Get("Content-Type"), h.Get("Content-Disposition"))
 		}
-		if h.Get("Content-Security-Policy") != hostile || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != forever {
+		if h.Get("Content-Security-Policy") != httpio.SandboxPolicy || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Cache-Control") != httpio.Immutable {
 			t.Errorf("%s: %v", name, h)
 		}
 		if r := b.get(path, "Range: bytes=2-4"); r.StatusCode != 206 || bodyOf(t, r) != "234" {
@@ -126,11 +127,11 @@ func TestLogs(t *testing.T) {
 		if r.StatusCode != test.status || test.body != "" && body != test.body {
 			t.Errorf("%q %s: %d %q, want %d %q", test.query, test.fields, r.StatusCode, body, test.status, test.body)
 		}
-		if r.StatusCode < 300 && (r.Header.Get("Content-Security-Policy") != hostile || r.Header.Get("Content-Type") != "text/plain; charset=utf-8") {
+		if r.StatusCode < 300 && (r.Header.Get("Content-Security-Policy") != httpio.SandboxPolicy || r.Header.Get("Content-Type") != "text/plain; charset=utf-8") {
 			t.Errorf("%q: %v", test.query, r.Header)
 		}
 	}
-	for query, want := range map[string]string{"": noStore, "?attempt=1": noCache} {
+	for query, want := range map[string]string{"": httpio.NoStore, "?attempt=1": httpio.NoCache} {
 		if got := b.get("/" + id + "/log" + query).Header.Get("Cache-Control"); got != want {
 			t.Errorf("%q: %s, want %s", query, got, want)
 		}

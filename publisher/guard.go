@@ -16,6 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // openAccess reads the files that say who may do what.
@@ -24,7 +25,7 @@ func (p *Publisher) openAccess() error {
 	if p.tokens, err = access.OpenTokens(p.cfg.TokensFile, p.cfg.Token, p.log); err != nil {
 		return err
 	}
-	p.forever = forever
+	p.forever = httpio.Immutable
 	if p.cfg.URLKeyFile != "" {
 		// What was read with a signature is asked for again each time: it expires.
 		p.forever = "private, no-cache"
@@ -61,7 +62,7 @@ func (p *Publisher) trust() error {
 func (p *Publisher) guard(needs level, next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if err := p.foreign.Check(c.Request()); err != nil {
-			return problem(http.StatusForbidden, "a page of another origin has sent this; RUNNERBEAN_CORS lists the origins that may")
+			return httpio.Problem(http.StatusForbidden, "a page of another origin has sent this; RUNNERBEAN_CORS lists the origins that may")
 		}
 		if err := p.admit(c, needs); err != nil {
 			return p.orLogin(c, err)
@@ -82,18 +83,18 @@ func (p *Publisher) admit(c echo.Context, needs level) error {
 		return p.admitPerson(c, needs)
 	case operator, ownActor:
 		if p.cfg.ReadOnly != "" {
-			return problem(http.StatusForbidden, p.cfg.ReadOnly)
+			return httpio.Problem(http.StatusForbidden, p.cfg.ReadOnly)
 		}
 		return p.admitPerson(c, needs)
 	}
-	return problem(http.StatusForbidden, "nobody may use this path")
+	return httpio.Problem(http.StatusForbidden, "nobody may use this path")
 }
 
 // admitPerson asks for a token or a session of at least that level, where
 // tokens are asked for at all.
 func (p *Publisher) admitPerson(c echo.Context, needs level) error {
 	if c.Request().Header.Get(outbound.Header) != "" {
-		return problem(http.StatusForbidden, "a job's URL leads to this node, which gives jobs nothing but results")
+		return httpio.Problem(http.StatusForbidden, "a job's URL leads to this node, which gives jobs nothing but results")
 	}
 	h := c.Response().Header()
 	p.cors.allowListed(h, c.Request())
@@ -107,7 +108,7 @@ func (p *Publisher) admitPerson(c echo.Context, needs level) error {
 		err = p.admitSubmitter(c, someone)
 	} else if someone.may < needs.role() {
 		h.Set("WWW-Authenticate", challenge+`, error="insufficient_scope"`)
-		err = problem(http.StatusForbidden, "this needs the role "+needs.role().String()+"; the token "+someone.name+" has the role "+someone.may.String())
+		err = httpio.Problem(http.StatusForbidden, "this needs the role "+needs.role().String()+"; the token "+someone.name+" has the role "+someone.may.String())
 	}
 	if err == nil {
 		c.Set(personKey, someone)
@@ -185,7 +186,7 @@ func (p *Publisher) identify(c echo.Context) (person, error) {
 	r := c.Request()
 	if !p.tokens.Wanted() {
 		if !p.ownHost(r.Host) {
-			return person{}, problem(http.StatusForbidden, "the Host field names none of this node's addresses; set RUNNERBEAN_BASE_URL to the address in use, or RUNNERBEAN_TOKENS_FILE")
+			return person{}, httpio.Problem(http.StatusForbidden, "the Host field names none of this node's addresses; set RUNNERBEAN_BASE_URL to the address in use, or RUNNERBEAN_TOKENS_FILE")
 		}
 		return person{may: operator}, nil
 	}
@@ -258,12 +259,12 @@ const challenge = `Bearer realm="runnerbean"`
 
 func unauthorized(c echo.Context, field, detail string) error {
 	c.Response().Header().Set("WWW-Authenticate", field)
-	return problem(http.StatusUnauthorized, detail)
+	return httpio.Problem(http.StatusUnauthorized, detail)
 }
 
 func tooManyFailures(c echo.Context) *jobs.Problem {
 	c.Response().Header().Set("Retry-After", "2")
-	return problem(http.StatusTooManyRequests, "too many wrong tokens or signatures from this address; wait a few seconds")
+	return httpio.Problem(http.StatusTooManyRequests, "too many wrong tokens or signatures from this address; wait a few seconds")
 }
 
 // ownHost defends a node without tokens against a name that another site has

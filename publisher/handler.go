@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // bodyTimeout bounds how long a request may take to send its body.
@@ -29,7 +30,7 @@ func (p *Publisher) serveHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *Publisher) serve(w http.ResponseWriter, r *http.Request) {
-	secureHeader(w.Header(), r)
+	httpio.SetSecurityHeaders(w.Header(), r)
 	if p.serveCached(w, r) {
 		p.fromMemory.Add(1)
 		return
@@ -51,12 +52,12 @@ func (p *Publisher) serveCached(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	s := p.cache.get(resultID(r.URL.Path))
-	if s == nil || s.blob == nil || wantsPage(r) {
+	if s == nil || s.blob == nil || httpio.WantsPage(r) {
 		return false
 	}
 	allowAny(w.Header(), r)
 	w.Header()["Vary"] = p.varyOf(r)
-	s.blob.serve(w, r)
+	s.blob.Serve(w, r)
 	return true
 }
 
@@ -97,7 +98,7 @@ func (p *Publisher) serveLogged(w http.ResponseWriter, r *http.Request) {
 	start, seen := time.Now(), &seenWriter{ResponseWriter: w, status: http.StatusOK}
 	defer func() {
 		p.log.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelDebug, "request", slog.String("method", r.Method),
-			slog.String("path", shorten(r.URL.Path)), slog.Int("status", seen.status), slog.Int64("bytes", seen.bytes),
+			slog.String("path", httpio.Shorten(r.URL.Path)), slog.Int("status", seen.status), slog.Int64("bytes", seen.bytes),
 			slog.String("from", r.RemoteAddr), slog.Duration("took", time.Since(start)))
 	}()
 	p.serve(seen, r)
@@ -125,7 +126,7 @@ func (s *seenWriter) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
 // getHealth says that the process lives.
 func getHealth(c echo.Context) error {
-	c.Response().Header().Set("Cache-Control", noStore)
+	c.Response().Header().Set("Cache-Control", httpio.NoStore)
 	return c.String(http.StatusOK, "ok\n")
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // TestEveryAnswerIsGuardedByItsHeaders looks at all that a node may answer with.
@@ -40,7 +41,7 @@ func TestEveryAnswerIsGuardedByItsHeaders(t *testing.T) {
 		h, policy := r.Header, r.Header.Get("Content-Security-Policy")
 		for name, want := range map[string]string{
 			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Cross-Origin-Opener-Policy": "same-origin",
-			"Permissions-Policy": noFeatures[0], "Strict-Transport-Security": "",
+			"Permissions-Policy": "camera=(), geolocation=(), microphone=()", "Strict-Transport-Security": "",
 		} {
 			if got := h.Get(name); got != want || len(h[name]) > 1 {
 				t.Errorf("%s %s (%s): %s: %q", q.method, q.path, q.accept, name, h[name])
@@ -83,7 +84,7 @@ func TestNothingOfAProgramIsRendered(t *testing.T) {
 	for _, name := range names {
 		r := b.get("/"+id+"/files/"+name, asBrowser)
 		kind, h := r.Header.Get("Content-Type"), r.Header
-		if r.StatusCode != 200 || h.Get("Content-Security-Policy") != hostile || h.Get("X-Content-Type-Options") != "nosniff" {
+		if r.StatusCode != 200 || h.Get("Content-Security-Policy") != httpio.SandboxPolicy || h.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: %d %v", name, r.StatusCode, h)
 		}
 		inline := strings.HasPrefix(h.Get("Content-Disposition"), "inline")
@@ -93,7 +94,7 @@ func TestNothingOfAProgramIsRendered(t *testing.T) {
 			t.Errorf("%s: %s %s", name, kind, h.Get("Content-Disposition"))
 		}
 	}
-	for path, want := range map[string]string{"/log": "text/plain; charset=utf-8", "?format=json": typeJSON} {
+	for path, want := range map[string]string{"/log": "text/plain; charset=utf-8", "?format=json": httpio.TypeJSON} {
 		if r := b.get("/"+id+path, asBrowser); r.Header.Get("Content-Type") != want || r.Header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: %v", path, r.Header)
 		}

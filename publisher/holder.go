@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // openResults reports whether whoever knows a result's URL may read it. Only
@@ -55,13 +56,13 @@ func (p *Publisher) verify(c echo.Context, query url.Values) error {
 func (p *Publisher) badSignature(c echo.Context, err error) error {
 	c.Response().Header().Del("WWW-Authenticate")
 	if errors.Is(err, jobs.ErrURLExpired) {
-		return problem(http.StatusForbidden, "this URL has expired; ask whoever gave it to you for a new one")
+		return httpio.Problem(http.StatusForbidden, "this URL has expired; ask whoever gave it to you for a new one")
 	}
 	p.failures.Count(c.RealIP(), time.Now())
 	if p.failures.TooMany(c.RealIP(), time.Now()) {
 		return tooManyFailures(c)
 	}
-	return problem(http.StatusForbidden, "the signature of this URL is not right; the whole URL is needed, with expires and signature as they were given")
+	return httpio.Problem(http.StatusForbidden, "the signature of this URL is not right; the whole URL is needed, with expires and signature as they were given")
 }
 
 const carryKey = "carry"
@@ -70,17 +71,6 @@ const carryKey = "carry"
 func carry(c echo.Context) string {
 	query, _ := c.Get(carryKey).(string)
 	return query
-}
-
-// carried adds a query to a link of a result.
-func carried(link, query string) string {
-	switch {
-	case query == "" || link == "":
-		return link
-	case strings.Contains(link, "?"):
-		return link + "&" + query
-	}
-	return link + "?" + query
 }
 
 // takeSignature takes the signature out of a request's query, for the handlers

@@ -14,6 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/access"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 var testURLKey = strings.Repeat("k", jobs.MinURLKey)
@@ -136,8 +137,8 @@ func TestAnOpenResultHasItsHeaders(t *testing.T) {
 		r := do(t, client, "GET", "http://"+addr+"/"+id)
 		bodyOf(t, r)
 		for name, want := range map[string]string{
-			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Content-Security-Policy": plainPolicy, "Referrer-Policy": "no-referrer",
-			"Cross-Origin-Opener-Policy": "same-origin", "Permissions-Policy": noFeatures[0], "Access-Control-Allow-Origin": "*",
+			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Content-Security-Policy": httpio.PlainPolicy, "Referrer-Policy": "no-referrer",
+			"Cross-Origin-Opener-Policy": "same-origin", "Permissions-Policy": "camera=(), geolocation=(), microphone=()", "Access-Control-Allow-Origin": "*",
 		} {
 			if got := r.Header.Get(name); got != want {
 				t.Errorf("%s: %q, want %q", name, got, want)
@@ -187,7 +188,7 @@ func TestASignatureIsCarriedOn(t *testing.T) {
 	if r := b.get("/"+id+"?"+query, "If-None-Match: "+r.Header.Get("ETag")); r.StatusCode != 304 {
 		t.Errorf("with its tag: %d", r.StatusCode)
 	}
-	if r := b.ask("HEAD", "/"+id+"?"+query, ""); r.StatusCode != 200 || r.Header.Get("Content-Type") != typeJSON {
+	if r := b.ask("HEAD", "/"+id+"?"+query, ""); r.StatusCode != 200 || r.Header.Get("Content-Type") != httpio.TypeJSON {
 		t.Errorf("HEAD: %d", r.StatusCode)
 	}
 	page := bodyOf(t, b.get("/"+id+"?"+query, asBrowser))

@@ -15,6 +15,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 const (
@@ -57,8 +58,8 @@ func (p *Publisher) servePage(c echo.Context, d *document) error {
 
 // below sets the links to what lies below a result's address.
 func (d *pageData) below(path, query string) {
-	d.LogURL, d.EventsURL = carried(path+"/log", query), carried(path+"/events", query)
-	d.JSONURL, d.FilesURL, d.Query = carried(path+"?format=json", query), path+"/files/", query
+	d.LogURL, d.EventsURL = httpio.AddQuery(path+"/log", query), httpio.AddQuery(path+"/events", query)
+	d.JSONURL, d.FilesURL, d.Query = httpio.AddQuery(path+"?format=json", query), path+"/files/", query
 }
 
 // addLarge adds the files of a result that is too large for memory, and returns
@@ -74,7 +75,7 @@ func (p *Publisher) addLarge(ctx context.Context, d *document, r *jobs.Result) (
 
 func sendPage(c echo.Context, status int, page []byte) error {
 	h := c.Response().Header()
-	h.Set("Cache-Control", noStore)
+	h.Set("Cache-Control", httpio.NoStore)
 	h.Set("Content-Security-Policy", pagePolicy)
 	h.Set("Referrer-Policy", "same-origin")
 	return c.Blob(status, typeHTML, page)
@@ -118,4 +119,18 @@ func (p *Publisher) attempts(ctx context.Context, r jobs.Result) ([]api.Attempt,
 		return nil, err
 	}
 	return found, err
+}
+
+// sendDashboard answers with a page of the dashboard that is for this reader at
+// this moment only.
+func sendDashboard(c echo.Context, status int, name string, view any) error {
+	var page bytes.Buffer
+	if err := templates.ExecuteTemplate(&page, name, view); err != nil {
+		return err
+	}
+	h := c.Response().Header()
+	h.Set("Cache-Control", httpio.NoStore)
+	h.Set("Content-Security-Policy", dashboardPolicy)
+	h.Set("Referrer-Policy", "same-origin")
+	return c.Blob(status, typeHTML, page.Bytes())
 }

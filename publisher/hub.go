@@ -2,7 +2,6 @@ package publisher
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -11,12 +10,13 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
 
 var (
-	errBusy    = errors.New("publisher: too many streams")
-	errClosing = errors.New("publisher: shutting down")
+	errBusy    = httpio.Unavailable("too many clients follow jobs at this node now")
+	errClosing = httpio.Unavailable("the node is shutting down")
 )
 
 const (

@@ -13,12 +13,13 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // maxKey is the length in bytes of the longest Idempotency-Key.
 const maxKey = 255
 
-var errOtherRequest = problem(http.StatusUnprocessableEntity,
+var errOtherRequest = httpio.Problem(http.StatusUnprocessableEntity,
 	"this Idempotency-Key was used for another request: send each new request with a new key")
 
 // keyOf is the Idempotency-Key of a request; empty where it has none.
@@ -33,7 +34,7 @@ func keyOf(r *http.Request) (string, error) {
 		ok = ok && key[i] >= ' ' && key[i] <= '~'
 	}
 	if !ok {
-		return "", problem(http.StatusBadRequest, "the Idempotency-Key is one text of 1 to 255 printable ASCII characters, best a new UUID")
+		return "", httpio.Problem(http.StatusBadRequest, "the Idempotency-Key is one text of 1 to 255 printable ASCII characters, best a new UUID")
 	}
 	return key, nil
 }
@@ -61,7 +62,7 @@ func (p *Publisher) secretID(c echo.Context, parts ...string) string {
 func (p *Publisher) caller(c echo.Context) string { return p.person(c).name }
 
 // errTwice is for a request that comes while one with the same key is under way.
-var errTwice = problem(http.StatusConflict, "a request with this Idempotency-Key is under way: ask again for its answer in a moment")
+var errTwice = httpio.Problem(http.StatusConflict, "a request with this Idempotency-Key is under way: ask again for its answer in a moment")
 
 // onceTime bounds what is done under an Idempotency-Key when the client has gone.
 const onceTime = 30 * time.Second
@@ -80,7 +81,7 @@ func (p *Publisher) once(c echo.Context, body []byte, do func() (status int, ans
 		if err != nil {
 			return err
 		}
-		return sendJSON(c, status, answer)
+		return httpio.SendJSON(c, status, answer)
 	}
 	key = derivedID(p.caller(c), key)
 	if _, busy := p.underWay.LoadOrStore(key, true); busy {
@@ -109,7 +110,7 @@ func (p *Publisher) onceUnder(c echo.Context, key string, digest []byte, do func
 	if err != nil {
 		return err
 	}
-	text, err := marshal(answer)
+	text, err := httpio.Marshal(answer)
 	if err != nil {
 		return err
 	}
@@ -117,20 +118,20 @@ func (p *Publisher) onceUnder(c echo.Context, key string, digest []byte, do func
 	if err := p.cfg.Ledger.Remember(ctx, key, answered); err != nil {
 		p.log.Warn("the answer to a request with an Idempotency-Key could not be kept", "err", err)
 	}
-	c.Response().Header().Set("Cache-Control", noStore)
-	return c.Blob(status, typeJSON, text)
+	c.Response().Header().Set("Cache-Control", httpio.NoStore)
+	return c.Blob(status, httpio.TypeJSON, text)
 }
 
 func sendReplayed(c echo.Context, before ledger.Replayed) error {
-	c.Response().Header().Set("Cache-Control", noStore)
+	c.Response().Header().Set("Cache-Control", httpio.NoStore)
 	c.Response().Header().Set("Idempotency-Replayed", "true")
-	return c.Blob(before.Status, typeJSON, before.Body)
+	return c.Blob(before.Status, httpio.TypeJSON, before.Body)
 }
 
 // digestOf tells one request from another.
 func digestOf(r *http.Request, body []byte) []byte {
 	h := sha256.New()
-	for _, part := range []string{r.Method, r.URL.Path, header(r.Header, "If-Match"), string(body)} {
+	for _, part := range []string{r.Method, r.URL.Path, httpio.Field(r.Header, "If-Match"), string(body)} {
 		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(part))))
 		h.Write([]byte(part))
 	}

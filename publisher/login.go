@@ -12,6 +12,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/access"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // maxLogin bounds the body of a login form, in bytes.
@@ -37,13 +38,13 @@ func (p *Publisher) getLogin(c echo.Context) error {
 func (p *Publisher) sendLogin(c echo.Context, status int, next, fault string) error {
 	var page bytes.Buffer
 	err := templates.ExecuteTemplate(&page, "login.html", loginView{
-		Root: root(p.pageBase()), Node: text.Line(p.cfg.Node, text.NameLimit), Next: next, Fault: fault,
+		Root: httpio.BasePath(p.pageBase()), Node: text.Line(p.cfg.Node, text.NameLimit), Next: next, Fault: fault,
 	})
 	if err != nil {
 		return err
 	}
 	h := c.Response().Header()
-	h.Set("Cache-Control", noStore)
+	h.Set("Cache-Control", httpio.NoStore)
 	h.Set("Content-Security-Policy", loginPolicy)
 	h.Set("Referrer-Policy", "same-origin") // without one, a form has no origin that could be checked
 	return c.Blob(status, typeHTML, page.Bytes())
@@ -54,7 +55,7 @@ func (p *Publisher) postLogin(c echo.Context) error {
 	r := c.Request()
 	r.Body = http.MaxBytesReader(c.Response().Writer, r.Body, maxLogin)
 	if err := r.ParseForm(); err != nil {
-		return problem(http.StatusBadRequest, "the body is a form with the field token")
+		return httpio.Problem(http.StatusBadRequest, "the body is a form with the field token")
 	}
 	next := localPath(r.PostForm.Get("next"))
 	if !p.tokens.Wanted() {
@@ -65,7 +66,7 @@ func (p *Publisher) postLogin(c echo.Context) error {
 		return p.loginRefused(c, refused, next)
 	}
 	if token.Role == access.Submit {
-		return p.loginRefused(c, problem(http.StatusForbidden, "a token with the role submit is for programs and opens no pages"), next)
+		return p.loginRefused(c, httpio.Problem(http.StatusForbidden, "a token with the role submit is for programs and opens no pages"), next)
 	}
 	session, end := access.Session(token, time.Now())
 	c.SetCookie(p.cookie(session, end))
@@ -76,7 +77,7 @@ func (p *Publisher) postLogin(c echo.Context) error {
 func (p *Publisher) loginRefused(c echo.Context, refused *jobs.Problem, next string) error {
 	h := c.Response().Header()
 	h.Del("WWW-Authenticate")
-	if !wantsPage(c.Request()) {
+	if !httpio.WantsPage(c.Request()) {
 		return refused
 	}
 	status, fault := http.StatusForbidden, "This token is not one of this node, or has expired."
@@ -109,8 +110,8 @@ func (p *Publisher) postLogout(c echo.Context) error {
 
 // redirect leads a browser to a path of this node, by GET.
 func (p *Publisher) redirect(c echo.Context, path string) error {
-	c.Response().Header().Set("Cache-Control", noStore)
-	return c.Redirect(http.StatusSeeOther, root(p.pageBase())+path)
+	c.Response().Header().Set("Cache-Control", httpio.NoStore)
+	return c.Redirect(http.StatusSeeOther, httpio.BasePath(p.pageBase())+path)
 }
 
 // secure reports whether browsers reach this node by https only.
@@ -143,7 +144,7 @@ func (p *Publisher) orLogin(c echo.Context, err error) error {
 	r := c.Request()
 	_, tried := bearer(r)
 	refused, ok := err.(*jobs.Problem) //nolint:errorlint // it has not been wrapped
-	if !ok || refused.Status != http.StatusUnauthorized || tried || !wantsPage(r) || p.levels[c.Path()] == holder {
+	if !ok || refused.Status != http.StatusUnauthorized || tried || !httpio.WantsPage(r) || p.levels[c.Path()] == holder {
 		return err
 	}
 	c.Response().Header().Del("WWW-Authenticate")
@@ -160,7 +161,7 @@ func (p *Publisher) backTo(r *http.Request) string {
 	if err != nil || !strings.EqualFold(from.Host, r.Host) {
 		return "/"
 	}
-	return localPath(strings.TrimPrefix(from.RequestURI(), root(p.pageBase())))
+	return localPath(strings.TrimPrefix(from.RequestURI(), httpio.BasePath(p.pageBase())))
 }
 
 // localPath is a path of this node with its query; anything else is "/", for a

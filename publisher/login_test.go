@@ -10,6 +10,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/access"
 	"github.com/runnerbean/runnerbean/internal/text"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 const (
@@ -56,7 +57,7 @@ func TestLogin(t *testing.T) {
 	b, vera, otto := newGuarded(t)
 	r := b.get("/login?next=/jobs", asBrowser)
 	page := bodyOf(t, r)
-	if r.StatusCode != 200 || !strings.Contains(page, `name="next" value="/jobs"`) || r.Header.Get("Content-Security-Policy") != loginPolicy || r.Header.Get("Cache-Control") != noStore {
+	if r.StatusCode != 200 || !strings.Contains(page, `name="next" value="/jobs"`) || r.Header.Get("Content-Security-Policy") != loginPolicy || r.Header.Get("Cache-Control") != httpio.NoStore {
 		t.Errorf("%d %v %s", r.StatusCode, r.Header, page)
 	}
 	r = b.login(" "+otto.secret+"\n", "/jobs?state=failed")

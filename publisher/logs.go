@@ -18,10 +18,8 @@ import (
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/internal/text"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
-
-// hostile keeps a browser from running what a program has written.
-const hostile = "sandbox; default-src 'none'; frame-ancestors 'none'"
 
 const (
 	// logAttempt, logPosition and logTotal tell where the part of a log belongs
@@ -36,7 +34,7 @@ const (
 // that the last ?tail=BYTES, or what was written from position ?from=BYTES on.
 // With ?rendered=true it is as a terminal shows it.
 func (p *Publisher) getLog(c echo.Context) error {
-	id, err := pathID(c)
+	id, err := httpio.JobIDParam(c)
 	if err != nil {
 		return err
 	}
@@ -53,17 +51,17 @@ func (p *Publisher) getLog(c echo.Context) error {
 	}
 	h := c.Response().Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("Content-Security-Policy", hostile)
-	h.Set("Cache-Control", noCache)
+	h.Set("Content-Security-Policy", httpio.SandboxPolicy)
+	h.Set("Cache-Control", httpio.NoCache)
 	if query.attempt == rec.Attempt && !rec.State.Final() {
-		h.Set("Cache-Control", noStore)
+		h.Set("Cache-Control", httpio.NoStore)
 	}
 	h.Set(logAttempt, strconv.Itoa(query.attempt))
 	return p.sendLog(c, id, query)
 }
 
 func (p *Publisher) sendLog(c echo.Context, id string, query logQuery) error {
-	w := rolling(c.Response().Writer)
+	w := httpio.RollingDeadline(c.Response().Writer)
 	object, err := p.open(c.Response().Writer, c.Request(), store.LogKey(id, query.attempt))
 	if errors.Is(err, fs.ErrNotExist) {
 		c.Response().Header().Set(logPosition, "0")
@@ -159,17 +157,17 @@ func parseLogQuery(q url.Values) (logQuery, error) {
 		case name == "rendered" && len(values) == 1 && (values[0] == "true" || values[0] == "false"):
 			out.rendered = values[0] == "true"
 		case name == "attempt":
-			return out, badParameter(name, "is a number from 1, once")
+			return out, httpio.BadParameter(name, "is a number from 1, once")
 		case name == "tail" || name == "from":
-			return out, badParameter(name, "is a number of bytes, once")
+			return out, httpio.BadParameter(name, "is a number of bytes, once")
 		case name == "rendered":
-			return out, badParameter(name, "is true or false, once")
+			return out, httpio.BadParameter(name, "is true or false, once")
 		default:
-			return out, badParameter(name, "is not known here; attempt, tail, from and rendered are")
+			return out, httpio.BadParameter(name, "is not known here; attempt, tail, from and rendered are")
 		}
 	}
 	if out.from >= 0 && (out.tail >= 0 || out.rendered) {
-		return out, badParameter("from", "goes with neither tail nor rendered")
+		return out, httpio.BadParameter("from", "goes with neither tail nor rendered")
 	}
 	return out, nil
 }
@@ -180,7 +178,7 @@ func (q logQuery) of(rec ledger.Record) (int, error) {
 		return rec.Attempt, nil
 	}
 	if q.attempt > rec.Attempt {
-		return 0, problem(http.StatusNotFound, "the job has had "+text.Plural(rec.Attempt, "attempt"))
+		return 0, httpio.Problem(http.StatusNotFound, "the job has had "+text.Plural(rec.Attempt, "attempt"))
 	}
 	return q.attempt, nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -168,7 +169,7 @@ func (b *bench) succeeded(result string, artifacts ...jobs.Artifact) (string, []
 func (b *bench) succeed(id string, attempt int, result string, artifacts ...jobs.Artifact) []byte {
 	b.t.Helper()
 	now := time.Date(2026, 11, 22, 6, 16, 0, 0, time.UTC)
-	body, err := marshal(jobs.Result{
+	body, err := httpio.Marshal(jobs.Result{
 		ID: id, Program: testProgram, State: jobs.Succeeded, Timestamp: now, Finished: now, Attempt: attempt,
 		Node: testNode, Result: json.RawMessage(result), Artifacts: artifacts,
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // maxRunningPages bounds how many running jobs are counted, in thousands.
@@ -29,7 +30,7 @@ func (p *Publisher) getNodes(c echo.Context) error {
 	}
 	var list api.Nodes
 	list.Nodes, list.Next = cut(at, nodes, lifeKey)
-	return sendJSON(c, http.StatusOK, list)
+	return httpio.SendJSON(c, http.StatusOK, list)
 }
 
 // lifeKey sorts lives of nodes by name, the newest first.
@@ -76,7 +77,7 @@ func controlOf(c ledger.Control) api.Control {
 
 // runningBy counts the running jobs of each instance.
 func (p *Publisher) runningBy(ctx context.Context) (map[string]int, error) {
-	counts, filter := map[string]int{}, ledger.Filter{State: jobs.Running, Limit: maxPage}
+	counts, filter := map[string]int{}, ledger.Filter{State: jobs.Running, Limit: httpio.MaxPage}
 	for range maxRunningPages {
 		page, err := p.cfg.Ledger.List(ctx, filter)
 		if err != nil {
@@ -103,5 +104,5 @@ func (p *Publisher) getPrograms(c echo.Context) error {
 		return err
 	}
 	list.Programs, list.Next = cut(at, list.Programs, func(l api.Program) string { return l.Name })
-	return sendJSON(c, http.StatusOK, list)
+	return httpio.SendJSON(c, http.StatusOK, list)
 }

@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // errFiles: as many files are being sent as may be.
-var errFiles = errors.New("publisher: too many files are being sent")
+var errFiles = httpio.Unavailable("too many files are being read at this node now")
 
 // object is one of the store that is sent as slowly as its client reads.
 type object struct {

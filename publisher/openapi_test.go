@@ -22,6 +22,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // strict makes every object of a schema refuse members that it does not name,
@@ -240,7 +241,7 @@ func populated(t *testing.T) *inspector {
 	}
 	id := b.inState(jobs.Running)
 	b.report(id, 0.5)
-	vitals, err := marshal(api.Vitals{
+	vitals, err := httpio.Marshal(api.Vitals{
 		At: time.Now(), CPUs: 2, Disks: []api.Disk{{Path: "/", Use: "data", Total: 9, Free: 1, Floor: 1}}, Battery: &api.Battery{Charge: 1},
 		Processes: []api.Process{{Job: id, Attempt: 1, PID: 7, Name: "x", Started: time.Now()}},
 	})
@@ -362,7 +363,7 @@ func (i *inspector) changes(api string) {
 // faults are answered with a problem that the document has.
 func (i *inspector) faults(api string) {
 	id, nobody := i.queued(""), jobs.NewID()
-	long := strings.Repeat("x", maxText+1)
+	long := strings.Repeat("x", httpio.MaxText+1)
 	for _, test := range []struct {
 		status         int
 		method, target string
@@ -411,7 +412,7 @@ func (i *inspector) faults(api string) {
 		{422, "POST", "/jobs/" + id + "/retry", `{"as_new":1}`, nil},
 		{422, "POST", "/jobs/" + id + "/cancel", `{"as_new":true}`, nil},
 		{415, "POST", "/jobs/" + id + "/cancel", `{}`, []string{"Content-Type: text/plain"}},
-		{413, "POST", "/jobs/" + id + "/cancel", strings.Repeat(" ", maxOrder+1), nil},
+		{413, "POST", "/jobs/" + id + "/cancel", strings.Repeat(" ", httpio.MaxSmallBody+1), nil},
 		{400, "POST", "/jobs/cancel", `[]`, nil},
 		{422, "POST", "/jobs/cancel", `{"ids":["x"]}`, nil},
 		{422, "POST", "/jobs/cancel", `{"all":true,"state":"queued"}`, nil},
@@ -424,7 +425,7 @@ func (i *inspector) faults(api string) {
 		{403, "POST", "/jobs", goodJob, []string{"Origin: https://evil.example", "Sec-Fetch-Site: cross-site"}},
 	} {
 		r := i.try(test.status, test.method, api+test.target, test.body, test.fields...)
-		if r != nil && r.Header.Get("Content-Type") != typeProblem {
+		if r != nil && r.Header.Get("Content-Type") != httpio.TypeProblem {
 			i.t.Errorf("%s %s: %v", test.method, test.target, r.Header)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // failedWith makes a job that has failed and left files.
@@ -55,7 +56,7 @@ func TestFilesOfAFailure(t *testing.T) {
 		if body := bodyOf(t, r); r.StatusCode != 200 || body != "0123456789" {
 			t.Errorf("%s: %d %s", name, r.StatusCode, body)
 		}
-		if h := r.Header; h.Get("Content-Security-Policy") != hostile || h.Get("X-Content-Type-Options") != "nosniff" {
+		if h := r.Header; h.Get("Content-Security-Policy") != httpio.SandboxPolicy || h.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: %v", name, h)
 		}
 	}

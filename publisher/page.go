@@ -4,11 +4,10 @@ import (
 	"embed"
 	"html/template"
 	"io"
-	"net/url"
-	"strings"
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 //go:embed assets
@@ -32,7 +31,7 @@ var publicAssets = map[string]asset{
 	"/assets/live.js":     {"assets/live.js", "text/javascript; charset=utf-8"},
 	"/assets/style.css":   {"assets/style.css", "text/css; charset=utf-8"},
 	"/assets/dash.css":    {"assets/dash.css", "text/css; charset=utf-8"},
-	"/openapi.json":       {"assets/openapi.json", typeJSON},
+	"/openapi.json":       {"assets/openapi.json", httpio.TypeJSON},
 	"/assets/favicon.svg": {"assets/favicon.svg", "image/svg+xml"},
 }
 
@@ -60,14 +59,4 @@ var templates = template.Must(template.New("").ParseFS(assets, "assets/*.html"))
 // and dark and without scripts; with them it is live.
 func renderPage(w io.Writer, d pageData) error {
 	return templates.ExecuteTemplate(w, "job.html", newJobView(d))
-}
-
-// root is the path under which the node answers, for links that work under
-// any name of the node.
-func root(base string) string {
-	u, err := url.Parse(base)
-	if err != nil || u.Host == "" || strings.Trim(u.Path, "/") == "" {
-		return ""
-	}
-	return "/" + strings.Trim(u.EscapedPath(), "/")
 }

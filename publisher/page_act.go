@@ -14,6 +14,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 const (
@@ -55,7 +56,7 @@ func (p *Publisher) postJobsAct(c echo.Context) error {
 }
 
 func readJobsOrder(c echo.Context) (*order, error) {
-	form, err := readForm(c, maxForm)
+	form, err := httpio.ReadForm(c, maxForm)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +73,7 @@ func readJobsOrder(c echo.Context) (*order, error) {
 func verbNamed(name string) (verb, error) {
 	i := slices.IndexFunc(verbs, func(v verb) bool { return string(v.name) == name })
 	if i < 0 {
-		return verb{}, problem(http.StatusBadRequest, "the form does not say what to do: verb is cancel, stop, terminate, retry or reset")
+		return verb{}, httpio.Problem(http.StatusBadRequest, "the form does not say what to do: verb is cancel, stop, terminate, retry or reset")
 	}
 	return verbs[i], nil
 }
@@ -99,7 +100,7 @@ func (o *order) selectAll(form url.Values) error {
 	o.query = formFilter(form)
 	filter, fault := readFormFilter(o.query)
 	if fault != "" {
-		return problem(http.StatusBadRequest, fault)
+		return httpio.Problem(http.StatusBadRequest, fault)
 	}
 	o.filter, o.states = filter, o.verb.states
 	if filter.State != "" {
@@ -118,8 +119,8 @@ func (o *order) resume(cursor string) error {
 	}
 	state, place, _ := strings.Cut(cursor, ".")
 	at := slices.Index(o.states, jobs.State(state))
-	if at < 0 || len(place) > maxText {
-		return problem(http.StatusBadRequest, "the form's cursor is not one that this page has given out")
+	if at < 0 || len(place) > httpio.MaxText {
+		return httpio.Problem(http.StatusBadRequest, "the form's cursor is not one that this page has given out")
 	}
 	o.states, o.filter.Cursor = o.states[at:], place
 	return nil
@@ -127,14 +128,14 @@ func (o *order) resume(cursor string) error {
 
 func (o *order) selectIDs(ids []string) error {
 	if len(ids) == 0 {
-		return problem(http.StatusBadRequest, "no job is ticked; go back, tick some, or tick that all are meant")
+		return httpio.Problem(http.StatusBadRequest, "no job is ticked; go back, tick some, or tick that all are meant")
 	}
 	if len(ids) > maxTicked {
-		return problem(http.StatusBadRequest, fmt.Sprintf("at most %d jobs can be ticked at a time", maxTicked))
+		return httpio.Problem(http.StatusBadRequest, fmt.Sprintf("at most %d jobs can be ticked at a time", maxTicked))
 	}
 	for _, id := range ids {
 		if !jobs.ValidID(id) {
-			return problem(http.StatusBadRequest, "the form names something that is no job")
+			return httpio.Problem(http.StatusBadRequest, "the form names something that is no job")
 		}
 	}
 	slices.Sort(ids)

@@ -14,6 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // count counts the jobs that are meant by state, up to a bound.
@@ -229,7 +230,7 @@ func (p *Publisher) sendForm(c echo.Context, status int, name string, v any) err
 		return err
 	}
 	h := c.Response().Header()
-	h.Set("Cache-Control", noStore)
+	h.Set("Cache-Control", httpio.NoStore)
 	h.Set("Content-Security-Policy", dashboardPolicy)
 	h.Set("Referrer-Policy", "same-origin")
 	return c.Blob(status, typeHTML, page.Bytes())

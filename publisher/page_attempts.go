@@ -6,6 +6,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // maxAttemptsShown is how many attempts a page lists, the newest ones.
@@ -38,7 +39,7 @@ func viewAttempt(a api.Attempt, d pageData) attemptView {
 	}
 	of := fmt.Sprintf("attempt=%d", a.Number)
 	if logURL := text.Link(d.LogURL); logURL != "" {
-		v.LogURL = carried(logURL, of+"&"+asShown)
+		v.LogURL = httpio.AddQuery(logURL, of+"&"+asShown)
 	}
 	if d.Query != "" {
 		of = d.Query + "&" + of

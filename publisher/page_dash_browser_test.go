@@ -13,6 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/browsertest"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // pretender serves one page of the dashboard from made-up data, and the assets.
@@ -49,7 +50,7 @@ func (n *pretender) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Security-Policy", dashboardPolicy)
-	newBlob([]byte(n.page), time.Now(), typeHTML, livePage, "").serve(w, withoutDates(r))
+	httpio.NewCachedResponse([]byte(n.page), time.Now(), typeHTML, livePage, "").Serve(w, withoutDates(r))
 }
 
 // events says that something has changed at each set.

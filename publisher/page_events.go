@@ -12,6 +12,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/text"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // happening is an event with all words chosen.
@@ -120,7 +121,7 @@ func eventValues(q url.Values) url.Values {
 	for _, name := range eventNames {
 		value := strings.TrimSpace(q.Get(name))
 		switch {
-		case value == "" || len(value) > maxText:
+		case value == "" || len(value) > httpio.MaxText:
 			continue
 		case name == "since" || name == "until":
 			value = momentOf(value)
@@ -153,7 +154,7 @@ func readEvents(q url.Values) (f ledger.EventFilter, fault string) {
 		return f, "By is human or machine."
 	}
 	for name := range q {
-		if textFault(q.Get(name)) != "" {
+		if httpio.TextFault(q.Get(name)) != "" {
 			return f, "A filter holds what no event can hold."
 		}
 	}
@@ -161,7 +162,7 @@ func readEvents(q url.Values) (f ledger.EventFilter, fault string) {
 }
 
 func newEventsFilter(q url.Values, nodes []api.Node) eventsFilter {
-	get := func(name string) string { return text.Line(q.Get(name), maxText) }
+	get := func(name string) string { return text.Line(q.Get(name), httpio.MaxText) }
 	f := eventsFilter{
 		Kind: get("kind"), Node: get("node"), Job: get("job"), By: get("by"), Text: get("text"),
 		Since: formTime(q.Get("since")), Until: formTime(q.Get("until")), Kinds: eventKinds, Active: len(q) > 0,

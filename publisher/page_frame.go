@@ -8,6 +8,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/text"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // frame is what stands around every page of the dashboard. A page's view embeds
@@ -53,7 +54,7 @@ var navigation = []struct{ here, path, text string }{
 
 // frame builds the frame of a page: here is its place in the navigation.
 func (p *Publisher) frame(c echo.Context, here, title string) frame {
-	root := root(p.pageBase())
+	root := httpio.BasePath(p.pageBase())
 	f := frame{
 		Root: root, Title: title, Node: text.Line(p.cfg.Node, text.NameLimit), CanAct: p.canAct(c),
 		Still: c.Request().Method != http.MethodGet, Who: p.person(c).name, ReadOnly: p.cfg.ReadOnly, Verdict: p.verdict(c.Request().Context(), root),

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // framed renders the frame around nothing for a request.
@@ -59,10 +60,10 @@ func TestPagesAreSharedForAMoment(t *testing.T) {
 	t.Parallel()
 	var s pages
 	made := 0
-	ask := func() *blob {
-		page, err := s.get("a", func() (*blob, error) {
+	ask := func() *httpio.CachedResponse {
+		page, err := s.get("a", func() (*httpio.CachedResponse, error) {
 			made++
-			return newBlob([]byte("x"), noon, typeHTML, livePage, ""), nil
+			return httpio.NewCachedResponse([]byte("x"), noon, typeHTML, livePage, ""), nil
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -82,12 +83,12 @@ func TestPagesAreSharedForAMoment(t *testing.T) {
 func TestNoTwoPeopleWaitForOnePage(t *testing.T) {
 	t.Parallel()
 	s := pages{age: 1}
-	mine, theirs := newBlob([]byte("x"), noon, typeHTML, livePage, ""), newBlob([]byte("y"), noon, typeHTML, livePage, "")
-	got := make(chan *blob, 1)
-	_, err := s.get("1a", func() (*blob, error) {
+	mine, theirs := httpio.NewCachedResponse([]byte("x"), noon, typeHTML, livePage, ""), httpio.NewCachedResponse([]byte("y"), noon, typeHTML, livePage, "")
+	got := make(chan *httpio.CachedResponse, 1)
+	_, err := s.get("1a", func() (*httpio.CachedResponse, error) {
 		s.age = 11
 		go func() {
-			page, _ := s.get("a", func() (*blob, error) { return theirs, nil })
+			page, _ := s.get("a", func() (*httpio.CachedResponse, error) { return theirs, nil })
 			got <- page
 		}()
 		select {
@@ -108,8 +109,8 @@ func TestNoTwoPeopleWaitForOnePage(t *testing.T) {
 func TestAPageMadeDuringAChangeIsNotKept(t *testing.T) {
 	t.Parallel()
 	var s pages
-	page := newBlob([]byte("x"), noon, typeHTML, livePage, "")
-	_, err := s.get("a", func() (*blob, error) { s.forget(); return page, nil })
+	page := httpio.NewCachedResponse([]byte("x"), noon, typeHTML, livePage, "")
+	_, err := s.get("a", func() (*httpio.CachedResponse, error) { s.forget(); return page, nil })
 	if held, _ := s.look("a"); err != nil || held != nil || s.used != 0 {
 		t.Errorf("held %v of %d bytes, %v", held, s.used, err)
 	}

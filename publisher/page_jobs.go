@@ -14,6 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // jobsPageSize is how many jobs a page lists.
@@ -100,7 +101,7 @@ func formFilter(query url.Values) url.Values {
 	q := url.Values{}
 	for _, name := range filterNames {
 		value := strings.TrimSpace(query.Get(name))
-		if value == "" || len(value) > maxText {
+		if value == "" || len(value) > httpio.MaxText {
 			continue
 		}
 		if name == "since" || name == "until" {
@@ -136,7 +137,7 @@ var formNames = map[string]string{
 }
 
 func viewFilter(q url.Values) filterView {
-	get := func(name string) string { return text.Line(q.Get(name), maxText) }
+	get := func(name string) string { return text.Line(q.Get(name), httpio.MaxText) }
 	v := filterView{
 		State: get("state"), Program: get("program"), Node: get("node"), Label: get("label"),
 		Since: formTime(q.Get("since")), Until: formTime(q.Get("until")), Text: get("text"), Active: len(q) > 0,

@@ -10,6 +10,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 const (
@@ -39,7 +41,7 @@ type pages struct {
 }
 
 type rendered struct {
-	page *blob
+	page *httpio.CachedResponse
 	made time.Time
 }
 
@@ -49,7 +51,7 @@ type rendered struct {
 func (p *Publisher) sendLivePage(c echo.Context, name string, view func(ctx context.Context) (any, error)) error {
 	r := c.Request()
 	key := p.readerKey(c) + " " + name + " " + r.URL.RequestURI()
-	page, err := p.pages.get(key, func() (*blob, error) {
+	page, err := p.pages.get(key, func() (*httpio.CachedResponse, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), pageTime)
 		defer cancel()
 		v, err := view(ctx)
@@ -60,7 +62,7 @@ func (p *Publisher) sendLivePage(c echo.Context, name string, view func(ctx cont
 		if err := templates.ExecuteTemplate(&out, name, v); err != nil {
 			return nil, err
 		}
-		return newBlob(bytes.Clone(out.Bytes()), time.Now(), typeHTML, livePage, "Accept-Encoding, Cookie, Authorization"), nil
+		return httpio.NewCachedResponse(bytes.Clone(out.Bytes()), time.Now(), typeHTML, livePage, "Accept-Encoding, Cookie, Authorization"), nil
 	})
 	if err != nil {
 		return err
@@ -68,7 +70,7 @@ func (p *Publisher) sendLivePage(c echo.Context, name string, view func(ctx cont
 	h := c.Response().Header()
 	h.Set("Content-Security-Policy", dashboardPolicy)
 	h.Set("Referrer-Policy", "same-origin")
-	page.serve(c.Response(), withoutDates(r))
+	page.Serve(c.Response(), withoutDates(r))
 	return nil
 }
 
@@ -89,7 +91,7 @@ func (p *Publisher) readerKey(c echo.Context) string {
 }
 
 // get returns the page of key, made by render at most once at a time.
-func (s *pages) get(key string, render func() (*blob, error)) (*blob, error) {
+func (s *pages) get(key string, render func() (*httpio.CachedResponse, error)) (*httpio.CachedResponse, error) {
 	page, age := s.look(key)
 	if page != nil {
 		return page, nil
@@ -105,10 +107,10 @@ func (s *pages) get(key string, render func() (*blob, error)) (*blob, error) {
 	if err != nil {
 		return nil, err
 	}
-	return v.(*blob), nil
+	return v.(*httpio.CachedResponse), nil
 }
 
-func (s *pages) look(key string) (*blob, int) {
+func (s *pages) look(key string) (*httpio.CachedResponse, int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e, ok := s.held[key]; ok && time.Since(e.made) < pageAge {
@@ -125,14 +127,14 @@ func (s *pages) keep(key string, age int, e rendered) {
 		return
 	}
 	s.dropLocked(func(k string, old rendered) bool { return k == key || time.Since(old.made) >= pageAge })
-	if s.used+e.page.size() > pagesBytes {
+	if s.used+e.page.Size() > pagesBytes {
 		return
 	}
 	if s.held == nil {
 		s.held = map[string]rendered{}
 	}
 	s.held[key] = e
-	s.used += e.page.size()
+	s.used += e.page.Size()
 }
 
 // forget is called when a visitor has changed something: the next page shows it.
@@ -146,7 +148,7 @@ func (s *pages) forget() {
 func (s *pages) dropLocked(which func(string, rendered) bool) {
 	for key, e := range s.held {
 		if which(key, e) {
-			s.used -= e.page.size()
+			s.used -= e.page.Size()
 			delete(s.held, key)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // nodeView is the page about one node with all words chosen.
@@ -92,7 +93,7 @@ func (p *Publisher) getNodePage(c echo.Context) error {
 
 func nodeParam(c echo.Context) (string, error) {
 	name, err := url.PathUnescape(c.Param("name"))
-	if err != nil || textFault(name) != "" {
+	if err != nil || httpio.TextFault(name) != "" {
 		return "", echo.ErrNotFound
 	}
 	return name, nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // postNodeAct does what a button of a node's page says, and goes back to it.
@@ -19,13 +20,13 @@ func (p *Publisher) postNodeAct(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	posted, err := readForm(c, maxOrder)
+	posted, err := httpio.ReadForm(c, httpio.MaxSmallBody)
 	if err != nil {
 		return err
 	}
 	reason := posted.Get("reason")
-	if reason != "" && textFault(reason) != "" {
-		return badMember("/reason", textFault(reason))
+	if reason != "" && httpio.TextFault(reason) != "" {
+		return httpio.BadMember("/reason", httpio.TextFault(reason))
 	}
 	ctx := c.Request().Context()
 	if err := p.knownNode(ctx, name); err != nil {
@@ -34,7 +35,7 @@ func (p *Publisher) postNodeAct(c echo.Context) error {
 	if err := p.actOnNode(ctx, name, posted, reason, p.who(c)); err != nil {
 		return err
 	}
-	return c.Redirect(http.StatusSeeOther, root(p.pageBase())+"/nodes/"+url.PathEscape(name))
+	return c.Redirect(http.StatusSeeOther, httpio.BasePath(p.pageBase())+"/nodes/"+url.PathEscape(name))
 }
 
 func (p *Publisher) actOnNode(ctx context.Context, node string, posted url.Values, reason, by string) error {
@@ -49,7 +50,7 @@ func (p *Publisher) actOnNode(ctx context.Context, node string, posted url.Value
 			return err
 		}
 		if p.cfg.Control == nil {
-			return problem(http.StatusForbidden, "no node can be controlled from here")
+			return httpio.Problem(http.StatusForbidden, "no node can be controlled from here")
 		}
 		_, err = p.cfg.Control(ctx, node, change, by, nil)
 		return err
@@ -68,9 +69,9 @@ func nodeChange(do, slots, reason string) (func(*ledger.Control), error) {
 	case "slots":
 		n, err := strconv.Atoi(slots)
 		if err != nil || n < 0 || n > api.MaxSlots {
-			return nil, badMember("/slots", fmt.Sprintf("is a number from 0 to %d", api.MaxSlots))
+			return nil, httpio.BadMember("/slots", fmt.Sprintf("is a number from 0 to %d", api.MaxSlots))
 		}
 		return func(c *ledger.Control) { c.Slots = &n }, nil
 	}
-	return nil, problem(http.StatusBadRequest, "the form says nothing that can be done to a node")
+	return nil, httpio.Problem(http.StatusBadRequest, "the form says nothing that can be done to a node")
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // notice is what a visitor reads instead of a result: that the job has not
@@ -63,13 +64,13 @@ func (p *Publisher) isForPeople(c echo.Context) bool {
 			return html
 		}
 	}
-	return wantsPage(c.Request())
+	return httpio.WantsPage(c.Request())
 }
 
 // notice puts a problem into words for a visitor.
 func (p *Publisher) notice(c echo.Context, answer *jobs.Problem) notice {
 	v := notice{
-		Root: root(p.pageBase()), Heading: text.Line(answer.Title, text.NameLimit),
+		Root: httpio.BasePath(p.pageBase()), Heading: text.Line(answer.Title, text.NameLimit),
 		Detail: text.Line(text.Capitalize(answer.Detail), 1000), Instance: text.Line(answer.Instance, 100),
 	}
 	if v.Detail != "" {

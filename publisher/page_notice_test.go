@@ -15,6 +15,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/browsertest"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // madeAgo is an id that was made some time ago.
@@ -46,7 +47,7 @@ func TestAJobThatIsYetToComeHasAPage(t *testing.T) {
 		for _, path := range []string{"/" + test.id, "/results/" + test.id} {
 			r := b.get(path, asBrowser)
 			page := bodyOf(t, r)
-			if r.StatusCode != 404 || r.Header.Get("Content-Type") != typeHTML || r.Header.Get("Cache-Control") != noStore || r.Header.Get("Content-Security-Policy") != pagePolicy {
+			if r.StatusCode != 404 || r.Header.Get("Content-Type") != typeHTML || r.Header.Get("Cache-Control") != httpio.NoStore || r.Header.Get("Content-Security-Policy") != pagePolicy {
 				t.Errorf("%s: %d %v", name, r.StatusCode, r.Header)
 			}
 			for _, part := range []string{
@@ -60,7 +61,7 @@ func TestAJobThatIsYetToComeHasAPage(t *testing.T) {
 			if strings.Contains(page, `id="late" hidden`) != (test.heading == soon) || strings.Contains(page, testNode) {
 				t.Errorf("%s: %s", name, page)
 			}
-			if r := b.get(path); r.StatusCode != 404 || r.Header.Get("Content-Type") != typeProblem {
+			if r := b.get(path); r.StatusCode != 404 || r.Header.Get("Content-Type") != httpio.TypeProblem {
 				t.Errorf("%s as JSON: %d %v", name, r.StatusCode, r.Header)
 			}
 		}
@@ -120,14 +121,14 @@ func TestErrorsOfResultsAreForWhoAsks(t *testing.T) {
 	} {
 		r := test.b.get(test.path, asBrowser)
 		page := bodyOf(t, r)
-		if r.StatusCode != test.status || r.Header.Get("Content-Type") != typeHTML || r.Header.Get("Cache-Control") != noStore || !strings.Contains(plainWords(page), test.says) {
+		if r.StatusCode != test.status || r.Header.Get("Content-Type") != typeHTML || r.Header.Get("Cache-Control") != httpio.NoStore || !strings.Contains(plainWords(page), test.says) {
 			t.Errorf("%s: %d %v %s", test.name, r.StatusCode, r.Header, page)
 		}
 		if again := strings.Contains(page, "http-equiv"); again != (test.status >= 500) {
 			t.Errorf("%s: it looks again: %v", test.name, again)
 		}
 		r = test.b.get(test.path)
-		if p := decodeAs[jobs.Problem](t, r); r.StatusCode != test.status || p.Status != test.status || r.Header.Get("Content-Type") != typeProblem {
+		if p := decodeAs[jobs.Problem](t, r); r.StatusCode != test.status || p.Status != test.status || r.Header.Get("Content-Type") != httpio.TypeProblem {
 			t.Errorf("%s as JSON: %d %+v", test.name, r.StatusCode, p)
 		}
 	}
@@ -141,7 +142,7 @@ func TestErrorsOfResultsAreForWhoAsks(t *testing.T) {
 		t.Errorf("too many: %d", r.StatusCode)
 	}
 	for _, format := range []string{"json", "html"} {
-		want := map[string]string{"json": typeProblem, "html": typeHTML}[format]
+		want := map[string]string{"json": httpio.TypeProblem, "html": typeHTML}[format]
 		if r := b.get("/"+jobs.NewID()+"?format="+format, asBrowser); r.Header.Get("Content-Type") != want {
 			t.Errorf("format=%s gives %s", format, r.Header.Get("Content-Type"))
 		}
@@ -153,7 +154,7 @@ func TestErrorsElsewhereStayAsTheyAre(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(c *Config) { c.Ready = func(context.Context) error { return errors.New("no") } })
 	for _, path := range []string{"/api/v1/jobs/x", "/api/v2", "/readyz", "/schema/x", "/assets/x"} {
-		if r := b.get(path, asBrowser); r.StatusCode < 400 || r.Header.Get("Content-Type") != typeProblem {
+		if r := b.get(path, asBrowser); r.StatusCode < 400 || r.Header.Get("Content-Type") != httpio.TypeProblem {
 			t.Errorf("%s: %d %s", path, r.StatusCode, r.Header.Get("Content-Type"))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 const (
@@ -88,7 +89,7 @@ func (v *outputView) images(r jobs.Result, base, query string) {
 		if !imageTypes[strings.ToLower(path.Ext(a.Name))] || a.Size > maxImageBytes {
 			continue
 		}
-		to := text.Link(carried(base+escapePath(a.Name), query))
+		to := text.Link(httpio.AddQuery(base+escapePath(a.Name), query))
 		v.Images = append(v.Images, imageView{Name: text.Line(a.Name, 200), URL: to, Note: text.Bytes(a.Size)})
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // overviewView is the overview with all words chosen.
@@ -63,10 +64,10 @@ type queueView struct {
 // getOverviewPage is the first page of the dashboard.
 func (p *Publisher) getOverviewPage(c echo.Context) error {
 	q := c.QueryParams()
-	for _, name := range paramNames(q) {
+	for _, name := range httpio.ParamNames(q) {
 		known := name == "range" || name == "by" && slices.Contains([]string{"node", "program"}, q.Get(name))
 		if !known || len(q[name]) != 1 {
-			return badParameter(name, "is not known here; range is, and by, which is node or program")
+			return httpio.BadParameter(name, "is not known here; range is, and by, which is node or program")
 		}
 	}
 	return p.sendLivePage(c, "overview.html", func(ctx context.Context) (any, error) {

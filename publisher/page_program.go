@@ -16,6 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/inputform"
 )
 
@@ -64,7 +65,7 @@ const maxRecent = 8
 // getProgramPage is the page about one program.
 func (p *Publisher) getProgramPage(c echo.Context) error {
 	name := c.Param("name")
-	if !programName.MatchString(name) {
+	if !httpio.ProgramName.MatchString(name) {
 		return echo.ErrNotFound
 	}
 	view, err := p.programPage(c, name, p.newForm)

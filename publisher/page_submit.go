@@ -20,6 +20,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/inputform"
 )
 
@@ -64,13 +65,13 @@ func schemaOf(v any) []byte {
 // postProgram submits the job that a form describes and goes to its page.
 func (p *Publisher) postProgram(c echo.Context) error {
 	name := c.Param("name")
-	if !programName.MatchString(name) {
+	if !httpio.ProgramName.MatchString(name) {
 		return echo.ErrNotFound
 	}
 	if p.cfg.Accept == nil {
-		return problem(http.StatusForbidden, "this node takes no jobs")
+		return httpio.Problem(http.StatusForbidden, "this node takes no jobs")
 	}
-	posted, err := readForm(c, jobs.MaxDocument)
+	posted, err := httpio.ReadForm(c, jobs.MaxDocument)
 	if err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func (p *Publisher) postProgram(c echo.Context) error {
 		return err
 	}
 	if filled == nil {
-		return problem(http.StatusForbidden, "you may look here and not submit jobs")
+		return httpio.Problem(http.StatusForbidden, "you may look here and not submit jobs")
 	}
 	id, err := p.submit(c, name, filled, posted)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 const (
@@ -73,9 +74,9 @@ type jobView struct {
 func newJobView(d pageData) *jobView {
 	r := d.Result
 	v := &jobView{
-		Root: root(d.BaseURL), ID: text.Line(r.ID, text.NameLimit), Program: text.Line(r.Program, text.NameLimit),
+		Root: httpio.BasePath(d.BaseURL), ID: text.Line(r.ID, text.NameLimit), Program: text.Line(r.Program, text.NameLimit),
 		State: r.State, Tone: tone(r.State), Pending: !r.State.Final(), Running: r.State == jobs.Running,
-		Verdict: verdict(r), Left: left(r), LogURL: text.Link(d.LogURL), LogLink: carried(text.Link(d.LogURL), asShown), JSONURL: text.Link(d.JSONURL),
+		Verdict: verdict(r), Left: left(r), LogURL: text.Link(d.LogURL), LogLink: httpio.AddQuery(text.Link(d.LogURL), asShown), JSONURL: text.Link(d.JSONURL),
 	}
 	if v.Program == "" {
 		v.Program = "Job"
@@ -170,7 +171,7 @@ func artifacts(files []jobs.Artifact, base, query string) []fileView {
 	for _, a := range files[:min(len(files), maxRows)] {
 		to := a.URL
 		if base != "" {
-			to = carried(base+escapePath(a.Name), query)
+			to = httpio.AddQuery(base+escapePath(a.Name), query)
 		}
 		list = append(list, fileView{Name: text.Line(a.Name, 200), URL: text.Link(to), Size: text.Bytes(a.Size), SHA256: text.Line(a.SHA256, 64)})
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 const (
@@ -60,7 +61,7 @@ type happened struct {
 
 // getWorkPage answers with the operator's page about a job.
 func (p *Publisher) getWorkPage(c echo.Context) error {
-	id, err := pathID(c)
+	id, err := httpio.JobIDParam(c)
 	if err != nil {
 		return err
 	}
@@ -97,7 +98,7 @@ func (p *Publisher) workPage(ctx context.Context, c echo.Context, id string) (*w
 // workJob is the part that visitors see as well, with the present state.
 func (p *Publisher) workJob(ctx context.Context, id string, details api.Details) (*jobView, error) {
 	d := p.read(ctx, id)
-	if errors.Is(d.err, errMissing) {
+	if errors.Is(d.err, httpio.ErrMissing) {
 		return p.workWithoutResult(details)
 	}
 	if d.err != nil {
@@ -115,14 +116,14 @@ func (p *Publisher) workJob(ctx context.Context, id string, details api.Details)
 		return nil, err
 	}
 	data := pageData{Result: r, ResultJSON: body, LogTail: tail, BaseURL: p.pageBase()}
-	data.below(root(p.pageBase())+"/"+id, "")
+	data.below(httpio.BasePath(p.pageBase())+"/"+id, "")
 	data.Large, err = p.addLarge(ctx, d, &data.Result)
 	return newJobView(data), err
 }
 
 // workWithoutResult is workJob for a success that the store has lost.
 func (p *Publisher) workWithoutResult(details api.Details) (*jobView, error) {
-	body, err := marshal(details.Status)
+	body, err := httpio.Marshal(details.Status)
 	v := newJobView(pageData{Result: details.Status, ResultJSON: body, BaseURL: p.pageBase()})
 	v.Tone, v.Because, v.Fault = "bad", "Its result is missing", "the store of this node does not have it"
 	return v, err
@@ -160,7 +161,7 @@ func (v *workPage) document(d api.Details, rec ledger.Record) []byte {
 		return rec.Document
 	}
 	redact(&d.Job)
-	text, err := marshal(d.Job)
+	text, err := httpio.Marshal(d.Job)
 	if err != nil {
 		return nil
 	}

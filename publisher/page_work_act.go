@@ -13,6 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // verbRerun is not one of the ledger's: it makes a new job.
@@ -55,11 +56,11 @@ func grave(name ledger.Verb, state jobs.State) bool {
 
 // postWorkAct does what a button on a job's page says, and leads back there.
 func (p *Publisher) postWorkAct(c echo.Context) error {
-	id, err := pathID(c)
+	id, err := httpio.JobIDParam(c)
 	if err != nil {
 		return err
 	}
-	form, err := readForm(c, maxForm)
+	form, err := httpio.ReadForm(c, maxForm)
 	if err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ func (p *Publisher) actOnJob(c echo.Context, v verb, id string) error {
 
 // seeJob leads to the page of a job.
 func (p *Publisher) seeJob(c echo.Context, id string) error {
-	return c.Redirect(http.StatusSeeOther, root(p.pageBase())+"/jobs/"+id)
+	return c.Redirect(http.StatusSeeOther, httpio.BasePath(p.pageBase())+"/jobs/"+id)
 }
 
 func (p *Publisher) confirmJob(c echo.Context, v verb, rec ledger.Record) error {
@@ -144,7 +145,7 @@ const rerunSlack = 10 * time.Second
 // the old one and the time, so that a button pressed twice makes one job.
 func (p *Publisher) rerunFromPage(c echo.Context, id string) error {
 	if p.cfg.Accept == nil {
-		return problem(http.StatusForbidden, "this node takes no jobs")
+		return httpio.Problem(http.StatusForbidden, "this node takes no jobs")
 	}
 	again := p.secretID(c, "page", id, time.Now().Truncate(rerunSlack).String())
 	if _, err := p.runAgain(c.Request().Context(), id, again, p.who(c)); err != nil {

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"sort"
 	"strconv"
+
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // paging is where a page of a list that is held in memory begins, and how long
@@ -16,21 +18,21 @@ type paging struct {
 
 // parsePaging reads cursor and limit, and refuses other parameters.
 func parsePaging(q url.Values) (paging, error) {
-	p := paging{limit: maxPage}
-	if err := onlyParameters(q, "cursor", "limit"); err != nil {
+	p := paging{limit: httpio.MaxPage}
+	if err := httpio.OnlyParameters(q, "cursor", "limit"); err != nil {
 		return p, err
 	}
 	if q.Has("limit") {
 		n, err := strconv.Atoi(q.Get("limit"))
-		if err != nil || n < 1 || n > maxPage {
-			return p, badParameter("limit", "is a number from 1 to 1000")
+		if err != nil || n < 1 || n > httpio.MaxPage {
+			return p, httpio.BadParameter("limit", "is a number from 1 to 1000")
 		}
 		p.limit = n
 	}
 	if q.Has("cursor") {
 		after, err := base64.RawURLEncoding.DecodeString(q.Get("cursor"))
 		if err != nil || len(after) == 0 {
-			return p, badParameter("cursor", "is not one that this list has given out")
+			return p, httpio.BadParameter("cursor", "is not one that this list has given out")
 		}
 		p.after = string(after)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/access"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // MaxConnections is how many connections a node should have at most, whatever it
@@ -124,7 +125,7 @@ type Publisher struct {
 	tls       *tls.Config  // nil without
 	failures  access.Failures
 	refused   failedLogins
-	static    map[string]*blob
+	static    map[string]*httpio.CachedResponse
 	// fromMemory counts the results that net/http served without the router.
 	fromMemory atomic.Int64
 	pages      pages

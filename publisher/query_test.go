@@ -9,6 +9,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 func TestParseFilter(t *testing.T) {
@@ -52,7 +53,7 @@ func TestParseFilter(t *testing.T) {
 			}
 			continue
 		}
-		p, ok := problemOf(err)
+		p, ok := httpio.ProblemOf(err)
 		if !ok || p.Status != 400 || !strings.Contains(p.Detail, test.fault) {
 			t.Errorf("%q: got %v, want a 400 with %q", test.query, err, test.fault)
 		}
@@ -67,7 +68,7 @@ func FuzzQuery(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if filter, err := parseFilter(q); err == nil && (filter.Limit < 0 || filter.Limit > maxPage) {
+		if filter, err := parseFilter(q); err == nil && (filter.Limit < 0 || filter.Limit > httpio.MaxPage) {
 			t.Errorf("limit %d", filter.Limit)
 		}
 		if log, err := parseLogQuery(q); err == nil && (log.attempt < 0 || log.tail < -1) {

@@ -8,26 +8,18 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
-)
-
-const (
-	noStore = "no-store"
-	noCache = "no-cache"
-	// young is the age up to which an unknown id may still be on its way
-	// through the inbox.
-	young = time.Minute
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 func isUnknown(err error) bool { return errors.Is(err, ledger.ErrUnknown) }
 
 // getResult answers for a job: with its result or with how it stands.
 func (p *Publisher) getResult(c echo.Context) error {
-	id, err := pathID(c)
+	id, err := httpio.JobIDParam(c)
 	if err != nil {
 		return err
 	}
@@ -53,32 +45,23 @@ func (p *Publisher) getResult(c echo.Context) error {
 	return servePending(c, d)
 }
 
-// pathID is the id in the path; a path without one is no route.
-func pathID(c echo.Context) (string, error) {
-	id := c.Param("id")
-	if !jobs.ValidID(id) {
-		return "", problem(http.StatusNotFound, "there is nothing at this path; a result URL ends in a lower-case UUID of version 4 or 7")
-	}
-	return id, nil
-}
-
 // wantsHTML is what the query parameter format says, or else the Accept field.
 func wantsHTML(c echo.Context) (bool, error) {
 	switch c.QueryParam("format") {
 	case "":
-		return wantsPage(c.Request()), nil
+		return httpio.WantsPage(c.Request()), nil
 	case "html":
 		return true, nil
 	case "json":
 		return false, nil
 	}
-	return false, problem(http.StatusBadRequest, "format is html or json")
+	return false, httpio.Problem(http.StatusBadRequest, "format is html or json")
 }
 
 // current is the document now, or, where the request prefers to wait and the
 // job has not ended, after its next change.
 func (p *Publisher) current(c echo.Context, id string) (*document, error) {
-	wait, ok := preferWait(header(c.Request().Header, "Prefer"))
+	wait, ok := httpio.PreferWait(httpio.Field(c.Request().Header, "Prefer"))
 	if !ok || p.cache.get(id) != nil {
 		d := p.read(c.Request().Context(), id)
 		return d, d.err
@@ -110,7 +93,7 @@ func (p *Publisher) hold(c echo.Context, id string, wait time.Duration) (*docume
 	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
 	newest := first
-	if known := header(c.Request().Header, "If-None-Match"); known != "" && !first.known(known) {
+	if known := httpio.Field(c.Request().Header, "If-None-Match"); known != "" && !first.known(known) {
 		return first, first.err
 	}
 	if isUnknown(first.err) {
@@ -127,7 +110,7 @@ func (p *Publisher) hold(c echo.Context, id string, wait time.Duration) (*docume
 		}
 		break
 	}
-	extend(c.Response().Writer, writeTimeout)
+	httpio.ExtendDeadline(c.Response().Writer, httpio.WriteTimeout)
 	return newest, newest.err
 }
 
@@ -136,9 +119,9 @@ func (p *Publisher) hold(c echo.Context, id string, wait time.Duration) (*docume
 // a retry may end in the same second.
 func serveEnd(c echo.Context, d *document) error {
 	h, etag := c.Response().Header(), `"`+d.version+`"`
-	h.Set("Cache-Control", noCache)
+	h.Set("Cache-Control", httpio.NoCache)
 	h.Set("ETag", etag)
-	h.Set("Content-Type", typeJSON)
+	h.Set("Content-Type", httpio.TypeJSON)
 	http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(d.body))
 	return nil
 }
@@ -154,13 +137,13 @@ func (d *document) known(tags string) bool {
 // servePending answers for a job that has not ended.
 func servePending(c echo.Context, d *document) error {
 	h := c.Response().Header()
-	h.Set("Cache-Control", noStore)
+	h.Set("Cache-Control", httpio.NoStore)
 	h.Set("ETag", d.tag())
-	if d.known(header(c.Request().Header, "If-None-Match")) {
+	if d.known(httpio.Field(c.Request().Header, "If-None-Match")) {
 		return c.NoContent(http.StatusNotModified)
 	}
 	h.Set("Retry-After", strconv.Itoa(retryAfter(d.result)))
-	return c.Blob(http.StatusAccepted, typeJSON, d.body)
+	return c.Blob(http.StatusAccepted, httpio.TypeJSON, d.body)
 }
 
 // retryAfter is in how many seconds it is worth asking again.
@@ -176,15 +159,4 @@ func retryAfter(r jobs.Result) int {
 		return 1
 	}
 	return 2
-}
-
-// isYoung reports whether an id was made so lately that its job may not have
-// been taken in yet.
-func isYoung(id string, now time.Time) bool {
-	u, err := uuid.Parse(id)
-	if err != nil || u.Version() != 7 {
-		return false
-	}
-	made := time.Unix(u.Time().UnixTime())
-	return now.Sub(made).Abs() < young
 }

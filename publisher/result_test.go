@@ -16,6 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // sized is a result of some size that compresses.
@@ -33,9 +34,9 @@ func TestGetSuccess(t *testing.T) {
 				t.Errorf("%s, warm %v: %d, %d bytes", path, warm, r.StatusCode, len(got))
 			}
 			for name, want := range map[string]string{
-				"Content-Type": typeJSON, "Cache-Control": forever, "Vary": "Accept-Encoding, Accept",
+				"Content-Type": httpio.TypeJSON, "Cache-Control": httpio.Immutable, "Vary": "Accept-Encoding, Accept",
 				"Access-Control-Allow-Origin": "*", "X-Content-Type-Options": "nosniff",
-				"Referrer-Policy": "no-referrer", "Accept-Ranges": "bytes", "Content-Security-Policy": plainPolicy,
+				"Referrer-Policy": "no-referrer", "Accept-Ranges": "bytes", "Content-Security-Policy": httpio.PlainPolicy,
 			} {
 				if got := r.Header.Get(name); got != want {
 					t.Errorf("%s, warm %v: %s is %q, want %q", path, warm, name, got, want)
@@ -106,7 +107,7 @@ func TestConditionalRequests(t *testing.T) {
 		if (test.method == "HEAD" || test.status == 304) && got != "" {
 			t.Errorf("%s: a body came: %q", test.name, got)
 		}
-		if r.StatusCode == 304 && (r.Header.Get("ETag") == "" || r.Header.Get("Cache-Control") != forever) {
+		if r.StatusCode == 304 && (r.Header.Get("ETag") == "" || r.Header.Get("Cache-Control") != httpio.Immutable) {
 			t.Errorf("%s: a 304 with %v", test.name, r.Header)
 		}
 	}
@@ -133,7 +134,7 @@ func TestLargeResultIsStreamed(t *testing.T) {
 	b := newBench(t)
 	id, body := b.succeeded(sized(maxCached / 4))
 	r := b.get("/" + id)
-	if got := bodyOf(t, r); got != string(body) || r.Header.Get("Cache-Control") != forever {
+	if got := bodyOf(t, r); got != string(body) || r.Header.Get("Cache-Control") != httpio.Immutable {
 		t.Errorf("%d bytes, want %d; %v", len(got), len(body), r.Header)
 	}
 	etag := r.Header.Get("ETag")
@@ -197,7 +198,7 @@ func TestPendingDocuments(t *testing.T) {
 		"waiting": {waiting, "5", jobs.Result{State: jobs.Waiting, Reason: "waits for the jobs that it needs: " + alone + " (running)"}},
 	} {
 		resp := b.get("/" + test.id)
-		if resp.StatusCode != http.StatusAccepted || resp.Header.Get("Cache-Control") != noStore || resp.Header.Get("Retry-After") != test.retry {
+		if resp.StatusCode != http.StatusAccepted || resp.Header.Get("Cache-Control") != httpio.NoStore || resp.Header.Get("Retry-After") != test.retry {
 			t.Errorf("%s: %d %v", name, resp.StatusCode, resp.Header)
 		}
 		got := decodeAs[jobs.Result](t, resp)
@@ -220,7 +221,7 @@ func TestEndsOtherThanSuccess(t *testing.T) {
 	for id, state := range map[string]jobs.State{b.failed(): jobs.Failed, cancelled: jobs.Cancelled} {
 		r := b.get("/" + id)
 		body := bodyOf(t, r)
-		if r.StatusCode != 200 || r.Header.Get("Cache-Control") != noCache || r.Header.Get("ETag") == "" {
+		if r.StatusCode != 200 || r.Header.Get("Cache-Control") != httpio.NoCache || r.Header.Get("ETag") == "" {
 			t.Errorf("%s: %d %v", state, r.StatusCode, r.Header)
 		}
 		var got jobs.Result
@@ -244,7 +245,7 @@ func TestUnknownJob(t *testing.T) {
 	b := newBench(t)
 	r := b.get("/" + jobs.NewID())
 	p := decodeAs[jobs.Problem](t, r)
-	if p.Status != 404 || r.StatusCode != 404 || r.Header.Get("Content-Type") != typeProblem || r.Header.Get("Retry-After") != "1" {
+	if p.Status != 404 || r.StatusCode != 404 || r.Header.Get("Content-Type") != httpio.TypeProblem || r.Header.Get("Retry-After") != "1" {
 		t.Errorf("a new id: %+v %v", p, r.Header)
 	}
 	if r := b.get("/0190163d-8694-739b-aea5-966c26f8ad91"); r.StatusCode != 404 || r.Header.Get("Retry-After") != "" {
@@ -278,7 +279,7 @@ func TestRecordedResultThatTheStoreHasLost(t *testing.T) {
 	if r.StatusCode != 503 || r.Header.Get("Retry-After") != "60" || !strings.HasPrefix(p.Instance, "urn:uuid:") || !strings.Contains(p.Detail, "its result is missing from the store") {
 		t.Errorf("%d %+v", r.StatusCode, p)
 	}
-	if line := b.logged.String(); !strings.Contains(line, errMissing.Error()) || !strings.Contains(line, strings.TrimPrefix(p.Instance, "urn:uuid:")) {
+	if line := b.logged.String(); !strings.Contains(line, httpio.ErrMissing.Error()) || !strings.Contains(line, strings.TrimPrefix(p.Instance, "urn:uuid:")) {
 		t.Errorf("the log has %q", line)
 	}
 }
@@ -308,7 +309,7 @@ func TestPages(t *testing.T) {
 	if r := b.get("/" + id + "?format=html"); r.Header.Get("Content-Type") != typeHTML {
 		t.Errorf("format=html gives %s", r.Header.Get("Content-Type"))
 	}
-	if r := b.get("/"+id+"?format=json", "Accept: text/html"); r.Header.Get("Content-Type") != typeJSON {
+	if r := b.get("/"+id+"?format=json", "Accept: text/html"); r.Header.Get("Content-Type") != httpio.TypeJSON {
 		t.Errorf("format=json gives %s", r.Header.Get("Content-Type"))
 	}
 }
@@ -326,7 +327,7 @@ func TestPathsThatOnlyLookLikeAResult(t *testing.T) {
 			"/%2e/" + id, "/results/%2e%2e/" + id, "/" + id + ";x=1", "/" + id + "%00", "/" + id + "%20", "/" + id + "%0a", "/" + strings.ReplaceAll(id, "-", "%252d"),
 			"/results%5c" + id, "/" + strings.ToUpper(id), "/" + id + "%2flog", "/" + id + "%2fevents", "/RESULTS/" + id, "/" + strings.ReplaceAll(id, "-", "%2d"), "/%72esults/" + id,
 		} {
-			if r := b.get(path); r.StatusCode != http.StatusNotFound || r.Header.Get("Content-Type") != typeProblem {
+			if r := b.get(path); r.StatusCode != http.StatusNotFound || r.Header.Get("Content-Type") != httpio.TypeProblem {
 				t.Errorf("%s: %d %s", path, r.StatusCode, r.Header.Get("Content-Type"))
 			}
 		}

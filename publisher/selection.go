@@ -13,6 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 const (
@@ -38,12 +39,12 @@ type selection struct {
 // number in each call.
 func (p *Publisher) postSelection(v verb) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		body, err := readBody(c, maxSelection)
+		body, err := httpio.ReadBody(c, maxSelection)
 		if err != nil {
 			return err
 		}
 		var order api.Selection
-		if err := decodeOrder(body, &order); err != nil {
+		if err := httpio.DecodeObject(body, &order); err != nil {
 			return err
 		}
 		s, err := newSelection(v, order)
@@ -68,12 +69,12 @@ func newSelection(v verb, order api.Selection) (selection, error) {
 	case order.IDs != nil:
 		return s, s.setIDs(order, some)
 	case some && order.All:
-		return s, badMember("/all", "stands alone: leave it out where other members select the jobs")
+		return s, httpio.BadMember("/all", "stands alone: leave it out where other members select the jobs")
 	case !some && !order.All:
-		return s, problem(http.StatusUnprocessableEntity,
+		return s, httpio.Problem(http.StatusUnprocessableEntity,
 			`select the jobs by program, state, node, label, since, until, text or ids, or say "all": true for every job`)
 	case order.State != "" && !slices.Contains(v.states, order.State):
-		return s, badMember("/state", fmt.Sprintf("is %s, but only a job that is %s can be %s", order.State, oneOf(v.states), v.done))
+		return s, httpio.BadMember("/state", fmt.Sprintf("is %s, but only a job that is %s can be %s", order.State, oneOf(v.states), v.done))
 	case order.State != "":
 		s.states = []jobs.State{order.State}
 	}
@@ -87,14 +88,14 @@ func newSelection(v verb, order api.Selection) (selection, error) {
 func (s *selection) setIDs(order api.Selection, some bool) error {
 	switch {
 	case some || order.All || order.Cursor != "" || order.Limit != 0:
-		return badMember("/ids", "stands alone: leave it out where other members select the jobs")
-	case len(order.IDs) == 0 || len(order.IDs) > maxPage:
-		return badMember("/ids", "is a list of 1 to 1000 ids")
+		return httpio.BadMember("/ids", "stands alone: leave it out where other members select the jobs")
+	case len(order.IDs) == 0 || len(order.IDs) > httpio.MaxPage:
+		return httpio.BadMember("/ids", "is a list of 1 to 1000 ids")
 	}
 	seen := map[string]bool{}
 	for i, id := range order.IDs {
 		if !jobs.ValidID(id) {
-			return badMember(fmt.Sprintf("/ids/%d", i), "is no job's id, a lower-case UUID")
+			return httpio.BadMember(fmt.Sprintf("/ids/%d", i), "is no job's id, a lower-case UUID")
 		}
 		if !seen[id] {
 			s.ids = append(s.ids, id)
@@ -122,7 +123,7 @@ func (s *selection) setFilter(order api.Selection) error {
 			continue
 		}
 		if complaint := setFilter(&s.filter, m.name, m.value); complaint != "" {
-			return badMember("/"+m.name, complaint)
+			return httpio.BadMember("/"+m.name, complaint)
 		}
 	}
 	s.filter.State = ""
@@ -137,7 +138,7 @@ func (s *selection) resume(text string) error {
 	}
 	state, place, ok := strings.Cut(text, ".")
 	at := slices.Index(s.states, jobs.State(state))
-	if !ok || at < 0 || textFault(text) != "" {
+	if !ok || at < 0 || httpio.TextFault(text) != "" {
 		return badCursor()
 	}
 	s.states, s.filter.Cursor = s.states[at:], place
@@ -145,7 +146,7 @@ func (s *selection) resume(text string) error {
 }
 
 func badCursor() error {
-	return badMember("/cursor", "is not one that such a selection has given out")
+	return httpio.BadMember("/cursor", "is not one that such a selection has given out")
 }
 
 // oneOf joins states for a sentence.

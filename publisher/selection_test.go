@@ -13,6 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // selectAll asks a verb of a selection until there is no next call, and returns
@@ -179,7 +180,7 @@ func TestSelectionsAreAskedWithSense(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.queued("")
-	long := strings.Repeat("x", maxText+1)
+	long := strings.Repeat("x", httpio.MaxText+1)
 	for _, test := range []struct {
 		verb, body string
 		status     int
@@ -242,7 +243,7 @@ func FuzzSelection(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		for _, v := range verbs {
 			var order api.Selection
-			err := decodeOrder([]byte(body), &order)
+			err := httpio.DecodeObject([]byte(body), &order)
 			var s selection
 			if err == nil {
 				s, err = newSelection(v, order)
@@ -258,7 +259,7 @@ func FuzzSelection(f *testing.F) {
 
 func checkProblem(t *testing.T, err error) {
 	t.Helper()
-	p, ok := problemOf(err)
+	p, ok := httpio.ProblemOf(err)
 	if !ok || p.Status < 400 || p.Status > 499 || p.Detail == "" || len(p.Detail) > 1000 || len(p.Pointer) > 512 {
 		t.Errorf("%v: %+v", err, p)
 	}
@@ -277,7 +278,7 @@ func checkSelection(t *testing.T, v verb, order api.Selection, s selection) {
 	if whole != order.All {
 		t.Errorf("%+v is taken", order)
 	}
-	if s.filter.Limit < 1 || s.filter.Limit > maxPage {
+	if s.filter.Limit < 1 || s.filter.Limit > httpio.MaxPage {
 		t.Errorf("limit %d", s.filter.Limit)
 	}
 	if len(s.states) == 0 || fmt.Sprint(s.filter.Program, s.filter.Node, s.filter.Label) != fmt.Sprint(order.Program, order.Node, order.Label) {

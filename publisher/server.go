@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 const (
@@ -15,8 +17,6 @@ const (
 	headerTimeout = 10 * time.Second
 	headerBytes   = 32 << 10
 	idleTimeout   = 2 * time.Minute
-	// writeTimeout bounds an answer; what may take longer extends it as it goes.
-	writeTimeout = time.Minute
 	// shutdownTimeout is for answers under way when the node stops.
 	shutdownTimeout = 10 * time.Second
 )
@@ -26,7 +26,7 @@ func (p *Publisher) newServer() *http.Server {
 	return &http.Server{
 		Handler:           p.Handler(),
 		ReadHeaderTimeout: headerTimeout,
-		WriteTimeout:      writeTimeout,
+		WriteTimeout:      httpio.WriteTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    headerBytes,
 		ConnContext:       withConn,
@@ -78,27 +78,3 @@ func (p *Publisher) shutdown(server *http.Server) error {
 	}
 	return err
 }
-
-// extend gives a connection time to write what comes next. Writers that know
-// no deadlines do without.
-func extend(w http.ResponseWriter, timeout time.Duration) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout))
-}
-
-// rollingWriter gives each part of a long answer its own time.
-type rollingWriter struct {
-	http.ResponseWriter
-	until time.Time
-}
-
-func rolling(w http.ResponseWriter) *rollingWriter { return &rollingWriter{ResponseWriter: w} }
-
-func (w *rollingWriter) Write(b []byte) (int, error) {
-	if now := time.Now(); w.until.Sub(now) < writeTimeout/2 {
-		w.until = now.Add(writeTimeout)
-		extend(w.ResponseWriter, writeTimeout)
-	}
-	return w.ResponseWriter.Write(b)
-}
-
-func (w *rollingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

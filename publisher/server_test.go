@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // serve runs a server on a free port; stop ends it and returns its error.
@@ -80,7 +82,7 @@ func TestServerHasItsLimits(t *testing.T) {
 	if s.ReadHeaderTimeout <= 0 || s.IdleTimeout <= 0 || s.WriteTimeout <= 0 || s.MaxHeaderBytes <= 0 || s.ReadTimeout != 0 {
 		t.Errorf("%+v", s)
 	}
-	if writeTimeout < maxWait {
+	if httpio.WriteTimeout < httpio.MaxWait {
 		t.Error("a held answer is cut off")
 	}
 }

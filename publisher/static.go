@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // staticCache lets a browser keep an asset for a while; then it asks with the tag.
@@ -16,9 +17,9 @@ const staticCache = "public, max-age=300"
 // loadStatic reads what is embedded, by path. It was modified when the process
 // started, as far as a client can tell.
 func (p *Publisher) loadStatic(now time.Time) error {
-	p.static = map[string]*blob{}
+	p.static = map[string]*httpio.CachedResponse{}
 	add := func(path string, body []byte, contentType string) {
-		p.static[path] = newBlob(body, now, contentType, staticCache, "Accept-Encoding")
+		p.static[path] = httpio.NewCachedResponse(body, now, contentType, staticCache, "Accept-Encoding")
 	}
 	add("/schema/job.json", jobs.Schema(), "application/schema+json")
 	add("/schema/result.json", jobs.ResultSchema(), "application/schema+json")
@@ -36,11 +37,11 @@ func (p *Publisher) getStatic(c echo.Context) error {
 	path := c.Request().URL.Path
 	b := p.static[path]
 	if b == nil {
-		return problem(http.StatusNotFound, "there is nothing at this path")
+		return httpio.Problem(http.StatusNotFound, "there is nothing at this path")
 	}
 	if strings.HasSuffix(path, ".svg") {
-		c.Response().Header().Set("Content-Security-Policy", hostile)
+		c.Response().Header().Set("Content-Security-Policy", httpio.SandboxPolicy)
 	}
-	b.serve(c.Response().Writer, c.Request())
+	b.Serve(c.Response().Writer, c.Request())
 	return nil
 }

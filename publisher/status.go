@@ -6,13 +6,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
 
@@ -153,7 +153,7 @@ func (d *document) render(r jobs.Result) error {
 	if !d.final() {
 		r.Timestamp = time.Time{}
 	}
-	body, err := marshal(r)
+	body, err := httpio.Marshal(r)
 	if err != nil {
 		return err
 	}
@@ -165,15 +165,4 @@ func (d *document) render(r jobs.Result) error {
 	}
 	d.body = body
 	return nil
-}
-
-// marshal writes JSON as it is published: compact, and < as <.
-func marshal(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, fmt.Errorf("publisher: %w", err)
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }

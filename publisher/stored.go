@@ -5,17 +5,19 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/fast"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 const (
@@ -26,23 +28,18 @@ const (
 	fillTimeout = 30 * time.Second
 )
 
-// errMissing is a result that the ledger has recorded and the store has not, or
-// errMissingFile, one of its files.
-var (
-	errMissing     = errors.New("publisher: a recorded result is missing from the store")
-	errMissingFile = fmt.Errorf("%w: one of its files", errMissing)
-)
-
 // stored is a succeeded job's result object.
 type stored struct {
 	id       string
-	blob     *blob // nil where the object is too large to be kept
+	blob     *httpio.CachedResponse // nil where the object is too large to be kept
 	size     int64
 	etag     string
 	modified time.Time
 
 	mu    sync.Mutex
 	index *index // read when it is asked for first
+
+	ready [2 * variants]atomic.Pointer[fast.Answer] // made when they are asked for first
 }
 
 // index is what a result document says about its files.
@@ -56,7 +53,7 @@ func (s *stored) cost() int64 {
 	if s.blob == nil {
 		return 1024
 	}
-	return s.blob.size()
+	return s.blob.Size()
 }
 
 // stored returns the result object of id from the cache or the store.
@@ -100,8 +97,8 @@ func (s *stored) read(object *store.Object, cacheControl string) error {
 	if _, err := io.ReadFull(object, body); err != nil {
 		return fmt.Errorf("result %s: %w", s.id, err)
 	}
-	s.blob = newBlob(body, s.modified, typeJSON, cacheControl, "")
-	s.etag = s.blob.plain.etag[0]
+	s.blob = httpio.NewCachedResponse(body, s.modified, httpio.TypeJSON, cacheControl, "")
+	s.etag = s.blob.ETag()
 	return nil
 }
 
@@ -117,22 +114,22 @@ func (s *stored) digest(r io.Reader) error {
 // serveStored answers with a result object, from memory or from the store.
 func (p *Publisher) serveStored(w http.ResponseWriter, r *http.Request, s *stored) error {
 	if s.blob != nil {
-		s.blob.serve(w, r)
+		s.blob.Serve(w, r)
 		return nil
 	}
-	object, err := p.openRecorded(w, r, store.ResultKey(s.id), errMissing)
+	object, err := p.openRecorded(w, r, store.ResultKey(s.id), httpio.ErrMissing)
 	if err != nil {
 		return err
 	}
 	defer object.Close()
 	h := w.Header()
 	h.Set("Cache-Control", p.forever)
-	h.Set("Content-Type", typeJSON)
-	if !special(r.Header) && acceptsGzip(header(r.Header, "Accept-Encoding")) {
+	h.Set("Content-Type", httpio.TypeJSON)
+	if !httpio.NeedsServeContent(r.Header) && httpio.AcceptsGzip(httpio.Field(r.Header, "Accept-Encoding")) {
 		return s.serveGzip(w, r, object)
 	}
 	h.Set("ETag", s.etag)
-	http.ServeContent(rolling(w), r, "", s.modified, object)
+	http.ServeContent(httpio.RollingDeadline(w), r, "", s.modified, object)
 	return nil
 }
 
@@ -153,7 +150,7 @@ func (s *stored) serveGzip(w http.ResponseWriter, r *http.Request, object io.Rea
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	z, err := gzip.NewWriterLevel(rolling(w), gzip.BestSpeed)
+	z, err := gzip.NewWriterLevel(httpio.RollingDeadline(w), gzip.BestSpeed)
 	if err != nil {
 		panic(err) // the level is a constant
 	}
@@ -165,11 +162,11 @@ func (s *stored) serveGzip(w http.ResponseWriter, r *http.Request, object io.Rea
 
 func (s *stored) fresh(h http.Header, etag string) bool {
 	if h["If-None-Match"] != nil {
-		list := header(h, "If-None-Match")
-		return matches(list, etag) || matches(list, s.etag)
+		list := httpio.Field(h, "If-None-Match")
+		return httpio.Matches(list, etag) || httpio.Matches(list, s.etag)
 	}
 	since := h.Get("If-Modified-Since")
-	return since != "" && !modifiedSince(s.modified, "", since)
+	return since != "" && !httpio.ModifiedSince(s.modified, "", since)
 }
 
 // files reads what the result document says about its files; it keeps that.
@@ -189,12 +186,12 @@ func (p *Publisher) files(ctx context.Context, s *stored) (index, error) {
 func (p *Publisher) readIndex(ctx context.Context, s *stored) (index, error) {
 	var found index
 	if s.blob != nil {
-		err := json.Unmarshal(s.blob.plain.body, &found)
+		err := json.Unmarshal(s.blob.Body(), &found)
 		return found, err
 	}
 	object, err := p.cfg.Store.Open(ctx, store.ResultKey(s.id))
 	if err != nil {
-		return found, orMissing(err, store.ResultKey(s.id), errMissing)
+		return found, orMissing(err, store.ResultKey(s.id), httpio.ErrMissing)
 	}
 	defer object.Close()
 	err = json.NewDecoder(object).Decode(&found)

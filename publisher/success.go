@@ -11,6 +11,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // maxEvent is the size in bytes of the largest result that an event carries.
@@ -22,7 +23,7 @@ const maxEvent = 256 << 10
 func (p *Publisher) readSuccess(ctx context.Context, d *document, rec ledger.Record) error {
 	s, err := p.stored(ctx, rec.ID)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: %s", errMissing, rec.ID)
+		return fmt.Errorf("%w: %s", httpio.ErrMissing, rec.ID)
 	}
 	if err != nil {
 		return err
@@ -50,8 +51,8 @@ func (d *document) take(s *stored, short jobs.Result) error {
 		return err
 	}
 	d.stored, d.version = s, strings.Trim(s.etag, `"`)
-	if s.blob != nil && len(s.blob.plain.body) <= maxEvent {
-		d.body = oneLine(s.blob.plain.body)
+	if s.blob != nil && len(s.blob.Body()) <= maxEvent {
+		d.body = oneLine(s.blob.Body())
 	}
 	return nil
 }
@@ -74,7 +75,7 @@ func (d *document) whole() (jobs.Result, []byte, error) {
 		return d.result, d.body, nil
 	}
 	var r jobs.Result
-	body := d.stored.blob.plain.body
+	body := d.stored.blob.Body()
 	err := json.Unmarshal(body, &r)
 	return r, body, err
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // verb is what may be asked of jobs over HTTP.
@@ -35,7 +36,7 @@ var verbs = []verb{
 // postVerb applies a verb to one job.
 func (p *Publisher) postVerb(v verb) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		id, err := pathID(c)
+		id, err := httpio.JobIDParam(c)
 		if err != nil {
 			return err
 		}
@@ -69,25 +70,25 @@ func (p *Publisher) doVerb(c echo.Context, v verb, id string) (json.RawMessage, 
 	d := p.read(c.Request().Context(), id)
 	switch {
 	case d.err != nil: // the verb is done all the same
-		return marshal(summary(acted[0].Record, time.Now()))
+		return httpio.Marshal(summary(acted[0].Record, time.Now()))
 	case len(d.result.Partial) == 0:
 		return d.body, nil
 	}
 	short := d.result
 	short.Partial = nil // it is large, and nobody has asked for it
-	return marshal(short)
+	return httpio.Marshal(short)
 }
 
 // target is the job that a request is about, in the state that its If-Match
 // field names.
 func (p *Publisher) target(c echo.Context, id string) (ledger.Target, error) {
 	target := ledger.Target{ID: id}
-	wanted := ifMatch(c.Request())
-	if !wanted.given || wanted.any {
+	wanted := httpio.IfMatch(c.Request())
+	if !wanted.Specific() {
 		return target, nil
 	}
 	rec, err := p.cfg.Ledger.Get(c.Request().Context(), id)
-	if err == nil && !wanted.holds(changePart(rec.Updated)) {
+	if err == nil && !wanted.Holds(httpio.Version(rec.Updated)) {
 		err = ledger.ErrChanged
 	}
 	target.Updated = rec.Updated
@@ -97,17 +98,17 @@ func (p *Publisher) target(c echo.Context, id string) (ledger.Target, error) {
 // readVerb reads the body of a verb about one job. It may be empty; only a
 // retry has something to say in it.
 func readVerb(c echo.Context, v verb) (body []byte, asNew bool, err error) {
-	body, err = readMaybe(c)
+	body, err = httpio.ReadOptionalBody(c)
 	if err != nil || len(body) == 0 {
 		return nil, false, err
 	}
 	if v.name != ledger.VerbRetry {
-		return body, false, decodeOrder(body, &struct{}{})
+		return body, false, httpio.DecodeObject(body, &struct{}{})
 	}
 	var order struct {
 		AsNew bool `json:"as_new"`
 	}
-	err = decodeOrder(body, &order)
+	err = httpio.DecodeObject(body, &order)
 	return body, order.AsNew, err
 }
 
@@ -122,7 +123,7 @@ func (p *Publisher) act(c echo.Context, v verb, ids []string) ([]ledger.Acted, e
 
 func (p *Publisher) actOn(c echo.Context, v verb, targets []ledger.Target) ([]ledger.Acted, error) {
 	if p.cfg.Act == nil {
-		return nil, problem(http.StatusForbidden, fmt.Sprintf("no job can be %s at this node", v.done))
+		return nil, httpio.Problem(http.StatusForbidden, fmt.Sprintf("no job can be %s at this node", v.done))
 	}
 	acted, err := p.cfg.Act(c.Request().Context(), v.name, p.who(c), targets)
 	if err == nil && len(acted) != len(targets) {
@@ -140,7 +141,7 @@ func (v verb) refusal(a ledger.Acted) error {
 	if !known {
 		return a.Err
 	}
-	return problem(http.StatusConflict, detail)
+	return httpio.Problem(http.StatusConflict, detail)
 }
 
 // advice is the text of a refusal; known is false for an error of another kind.
@@ -174,7 +175,7 @@ func reason(err, sentinel error) string {
 // rerun runs a job that has ended again, as a new one.
 func (p *Publisher) rerun(c echo.Context, id string) error {
 	if p.cfg.Accept == nil {
-		return problem(http.StatusForbidden, "this node takes no jobs")
+		return httpio.Problem(http.StatusForbidden, "this node takes no jobs")
 	}
 	newID, err := p.newID(c, id)
 	if err != nil {
@@ -215,11 +216,11 @@ func (p *Publisher) rerunDocument(ctx context.Context, id, newID string) ([]byte
 		return nil, err
 	}
 	if !rec.State.Final() {
-		return nil, problem(http.StatusConflict, fmt.Sprintf("the job has not come to its end: it is %s; wait for that", rec.State))
+		return nil, httpio.Problem(http.StatusConflict, fmt.Sprintf("the job has not come to its end: it is %s; wait for that", rec.State))
 	}
 	job, err := jobs.Decode(rec.Document)
 	if err != nil {
 		return nil, err
 	}
-	return marshal(job.RerunAs(newID, time.Now()))
+	return httpio.Marshal(job.RerunAs(newID, time.Now()))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // inState makes a job in a state.
@@ -88,7 +89,7 @@ func spoken(t *testing.T, r *http.Response) string {
 	t.Helper()
 	if r.StatusCode != http.StatusAccepted {
 		p := decodeAs[jobs.Problem](t, r)
-		if r.Header.Get("Content-Type") != typeProblem || p.Status != r.StatusCode {
+		if r.Header.Get("Content-Type") != httpio.TypeProblem || p.Status != r.StatusCode {
 			t.Errorf("%v %+v", r.Header, p)
 		}
 		return fmt.Sprintf("%d: %s", r.StatusCode, p.Detail)
@@ -129,7 +130,7 @@ func TestVerbsAreAskedWithSense(t *testing.T) {
 		{"no object", "/" + failed + "/retry", `null`, []string{jsonBody}, 400, "object"},
 		{"not JSON", "/" + failed + "/retry", `{`, []string{jsonBody}, 400, ""},
 		{"no type", "/" + failed + "/retry", `{"as_new":true}`, nil, 415, "application/json"},
-		{"too large", "/" + failed + "/retry", strings.Repeat(" ", maxOrder+1), []string{jsonBody}, 413, "bytes"},
+		{"too large", "/" + failed + "/retry", strings.Repeat(" ", httpio.MaxSmallBody+1), []string{jsonBody}, 413, "bytes"},
 	} {
 		r := b.ask("POST", "/api/v1/jobs"+test.path, test.body, test.fields...)
 		p := decodeAs[jobs.Problem](t, r)
@@ -150,7 +151,7 @@ func TestRetryAtTheSameURL(t *testing.T) {
 	base, id := b.listen(), b.failed()
 	before := b.get("/" + id)
 	tag, since := before.Header.Get("ETag"), before.Header.Get("Last-Modified")
-	if before.StatusCode != 200 || before.Header.Get("Cache-Control") != noCache || tag == "" || since != "" {
+	if before.StatusCode != 200 || before.Header.Get("Cache-Control") != httpio.NoCache || tag == "" || since != "" {
 		t.Fatalf("%d %v, want a tag alone: a second is too long for a date", before.StatusCode, before.Header)
 	}
 	if e, err := streamOf(t, base, id)(); err != nil || e.result(t).State != jobs.Failed {
@@ -165,7 +166,7 @@ func TestRetryAtTheSameURL(t *testing.T) {
 		"with a date":  b.get("/"+id, "If-Modified-Since: "+time.Now().UTC().Format(http.TimeFormat)),
 		"as a page":    b.get("/"+id, "Accept: text/html"),
 	} {
-		if r.StatusCode != http.StatusAccepted || r.Header.Get("Cache-Control") != noStore || r.Header.Get("ETag") == tag || r.Header.Get("Last-Modified") != "" {
+		if r.StatusCode != http.StatusAccepted || r.Header.Get("Cache-Control") != httpio.NoStore || r.Header.Get("ETag") == tag || r.Header.Get("Last-Modified") != "" {
 			t.Errorf("%s: %d %v", name, r.StatusCode, r.Header)
 		}
 	}
@@ -181,7 +182,7 @@ func TestRetryAtTheSameURL(t *testing.T) {
 		}
 	}
 	r := b.get("/"+id, "If-None-Match: "+tag)
-	if got := bodyOf(t, r); r.StatusCode != 200 || got != string(body) || r.Header.Get("Cache-Control") != forever {
+	if got := bodyOf(t, r); r.StatusCode != 200 || got != string(body) || r.Header.Get("Cache-Control") != httpio.Immutable {
 		t.Errorf("%d %v %s", r.StatusCode, r.Header, got)
 	}
 	d := decodeAs[api.Details](t, b.get("/api/v1/jobs/"+id))

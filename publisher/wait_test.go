@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 func TestPreferWaitHoldsUntilAChange(t *testing.T) {
@@ -23,7 +24,7 @@ func TestPreferWaitHoldsUntilAChange(t *testing.T) {
 	go func() { answer <- b.get("/"+id, "Prefer: wait=60") }()
 	b.watched(1)
 	body := b.succeed(id, 1, "[1,2]")
-	if r := <-answer; r.StatusCode != 200 || bodyOf(t, r) != string(body) || r.Header.Get("Cache-Control") != forever {
+	if r := <-answer; r.StatusCode != 200 || bodyOf(t, r) != string(body) || r.Header.Get("Cache-Control") != httpio.Immutable {
 		t.Errorf("%d %v", r.StatusCode, r.Header)
 	}
 	b.watched(0)

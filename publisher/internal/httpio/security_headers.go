@@ -1,15 +1,17 @@
-package publisher
+package httpio
 
-import "net/http"
+import (
+	"net/http"
+)
 
-// plainPolicy is for answers that are no page.
-const plainPolicy = "default-src 'none'; frame-ancestors 'none'"
+// PlainPolicy is for answers that are no page.
+const PlainPolicy = "default-src 'none'; frame-ancestors 'none'"
 
 // Shared header values; they are never added to.
 var (
 	nosniff    = []string{"nosniff"}
 	noReferrer = []string{"no-referrer"}
-	noContent  = []string{plainPolicy}
+	noContent  = []string{PlainPolicy}
 	noFrame    = []string{"DENY"}
 	sameOrigin = []string{"same-origin"}
 	noFeatures = []string{"camera=(), geolocation=(), microphone=()"}
@@ -18,12 +20,15 @@ var (
 	httpsOnly = []string{"max-age=2592000"}
 )
 
-// secureHeader is in every answer. A page puts its own policy in place of the
+// SetSecurityHeaders is in every answer. A page puts its own policy in place of the
 // strictest.
-func secureHeader(h http.Header, r *http.Request) {
+func SetSecurityHeaders(h http.Header, r *http.Request) {
 	h["X-Content-Type-Options"], h["Referrer-Policy"], h["Content-Security-Policy"] = nosniff, noReferrer, noContent
 	h["X-Frame-Options"], h["Cross-Origin-Opener-Policy"], h["Permissions-Policy"] = noFrame, sameOrigin, noFeatures
 	if r.TLS != nil {
 		h["Strict-Transport-Security"] = httpsOnly
 	}
 }
+
+// SandboxPolicy keeps a browser from running what a program has written.
+const SandboxPolicy = "sandbox; default-src 'none'; frame-ancestors 'none'"

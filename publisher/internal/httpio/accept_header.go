@@ -1,17 +1,12 @@
-package publisher
+package httpio
 
 import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
-)
+) // header is all lines of one field as one list.
 
-// maxWait bounds how long an answer is held for Prefer: wait.
-const maxWait = 60 * time.Second
-
-// header is all lines of one field as one list.
-func header(h http.Header, key string) string {
+func Field(h http.Header, key string) string {
 	switch lines := h[key]; len(lines) {
 	case 0:
 		return ""
@@ -22,49 +17,49 @@ func header(h http.Header, key string) string {
 	}
 }
 
-// choice is what an Accept field says by itself about a page and JSON.
-type choice int
+// Preference is what an Accept field says by itself about a page and JSON.
+type Preference int
 
 const (
-	choseJSON choice = iota
-	chosePage
+	PreferJSON Preference = iota
+	PreferPage
 	// undecided: both would do, so that it depends on who asks.
-	undecided
+	NoPreference
 )
 
-// chosen reads an Accept field. Where JSON is asked for by name and no page is
+// Preferred reads an Accept field. Where JSON is asked for by name and no page is
 // liked better, and where none is asked for at all, it is JSON. Where JSON is
 // left out and a page is not, it is a page.
-func chosen(accept string) choice {
+func Preferred(accept string) Preference {
 	switch accept {
 	case "", "application/json":
-		return choseJSON
+		return PreferJSON
 	case "*/*":
-		return undecided
+		return NoPreference
 	}
 	page, _ := mediaQuality(accept, "text", "html")
 	data, fit := mediaQuality(accept, "application", "json")
 	switch {
 	case page == 0, page < data, page == data && fit == fitType:
-		return choseJSON
+		return PreferJSON
 	case data == 0:
-		return chosePage
+		return PreferPage
 	}
-	return undecided
+	return NoPreference
 }
 
-// wantsPage reports whether a request is answered with a page.
-func wantsPage(r *http.Request) bool {
-	return isForPage(header(r.Header, "Accept"), r.UserAgent())
+// WantsPage reports whether a request is answered with a page.
+func WantsPage(r *http.Request) bool {
+	return IsForPage(Field(r.Header, "Accept"), r.UserAgent())
 }
 
-// isForPage is wantsPage by the two fields that it depends on. Browsers name XHTML, which libraries do not, or are known by their
+// IsForPage is wantsPage by the two fields that it depends on. Browsers name XHTML, which libraries do not, or are known by their
 // name; Java's library likes text/html best and can read none.
-func isForPage(accept, agent string) bool {
-	switch chosen(accept) {
-	case choseJSON:
+func IsForPage(accept, agent string) bool {
+	switch Preferred(accept) {
+	case PreferJSON:
 		return false
-	case chosePage:
+	case PreferPage:
 		return true
 	}
 	if isTextBrowser(agent) {
@@ -132,9 +127,9 @@ func mediaFit(name, main, sub string) int {
 	return fitNone
 }
 
-// acceptsGzip reports whether an Accept-Encoding field takes gzip and does not
+// AcceptsGzip reports whether an Accept-Encoding field takes gzip and does not
 // like the plain form better.
-func acceptsGzip(accept string) bool {
+func AcceptsGzip(accept string) bool {
 	gzip, identity, any := -1, -1, -1
 	for accept != "" {
 		var item string
@@ -209,29 +204,10 @@ func thousandths(s string) int {
 	return q
 }
 
-// preferWait reads wait=SECONDS from a Prefer field (RFC 7240); the first one
-// counts, and more than maxWait is maxWait.
-func preferWait(prefer string) (time.Duration, bool) {
-	for prefer != "" {
-		var item string
-		item, prefer, _ = strings.Cut(prefer, ",")
-		item, _, _ = strings.Cut(item, ";")
-		key, value, _ := strings.Cut(item, "=")
-		if strings.EqualFold(strings.TrimSpace(key), "wait") {
-			return seconds(strings.Trim(strings.TrimSpace(value), `"`))
-		}
-	}
-	return 0, false
-}
-
-// seconds reads a whole number and stops counting at maxWait.
-func seconds(s string) (time.Duration, bool) {
-	n := 0
-	for _, c := range []byte(s) {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = min(10*n+int(c-'0'), int(maxWait/time.Second))
-	}
-	return time.Duration(n) * time.Second, s != ""
+// WantsStream reports whether a request ranks an event stream above JSON.
+func WantsStream(r *http.Request) bool {
+	accept := Field(r.Header, "Accept")
+	stream, _ := mediaQuality(accept, "text", "event-stream")
+	data, _ := mediaQuality(accept, "application", "json")
+	return stream > data
 }

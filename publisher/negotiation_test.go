@@ -3,7 +3,8 @@ package publisher
 import (
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // clients are what common clients send, and whether a page is what they can use.
@@ -76,55 +77,12 @@ func TestClientsGetWhatTheyCanUse(t *testing.T) {
 			if got := r.Header.Get("Content-Type") == typeHTML; got != c.page {
 				t.Errorf("%s: the result comes as %s", c.name, r.Header.Get("Content-Type"))
 			}
-			if vary := r.Header.Get("Vary"); !strings.Contains(vary, "Accept") || strings.Contains(vary, "User-Agent") != (chosen(c.accept) != choseJSON) {
+			if vary := r.Header.Get("Vary"); !strings.Contains(vary, "Accept") || strings.Contains(vary, "User-Agent") != (httpio.Preferred(c.accept) != httpio.PreferJSON) {
 				t.Errorf("%s: Vary is %q", c.name, vary)
 			}
 		}
-		if r := b.get("/api/v1/jobs", fields...); r.StatusCode != 200 || r.Header.Get("Content-Type") != typeJSON {
+		if r := b.get("/api/v1/jobs", fields...); r.StatusCode != 200 || r.Header.Get("Content-Type") != httpio.TypeJSON {
 			t.Errorf("%s: the API answers %d with %s", c.name, r.StatusCode, r.Header.Get("Content-Type"))
-		}
-	}
-}
-
-func TestChosen(t *testing.T) {
-	t.Parallel()
-	for accept, want := range map[string]choice{
-		"":                                  choseJSON,
-		"*/*":                               undecided,
-		"*":                                 undecided,
-		"application/json":                  choseJSON,
-		"text/html":                         chosePage,
-		"TEXT/HTML":                         chosePage,
-		" text / html ":                     chosePage,
-		"text/*":                            chosePage,
-		"text":                              chosePage,
-		"text/":                             chosePage,
-		"text/html;q=0.5, application/json": choseJSON,
-		"text/html;q=0.5, application/json;q=0.4":     undecided,
-		"text/html, application/json":                 choseJSON,
-		"text/html, application/*":                    undecided,
-		"text/html;level=1;q=0.9, */*;q=0.1":          undecided,
-		"text/html;q=0.5;level=1, */*;q=.7":           choseJSON,
-		"text/html;q=0, */*":                          choseJSON,
-		"text/html;q=-1, */*":                         choseJSON,
-		"text/html;q=2":                               chosePage,
-		"text/html;q=":                                chosePage,
-		"text/html;q=1,0":                             chosePage,
-		"text/html; Q = \"0.5\" , */*;q=0.60000":      choseJSON,
-		"text/html;q=1.00000, */*;q=0.99999":          undecided,
-		"text/html;q=0.0001":                          chosePage,
-		"text/html\t;\tq=.2,*;q=.3":                   choseJSON,
-		`text/html;x="a,b;q=0.1";q=0.4, */*;q=0.3`:    undecided,
-		`text/html;x="a, */*;q=0.3`:                   undecided,
-		"application/*;q=0.1, text/html;q=0.2":        undecided,
-		"text/html;q=0.2, text/html;q=0.9, */*;q=0.5": undecided,
-		";q=1, text":                                  chosePage,
-		",,, ;; =, text/html,":                        chosePage,
-		"image/png, text/csv":                         choseJSON,
-		"text/html ; q=0.7 , */* ; q=0.8":             choseJSON,
-	} {
-		if got := chosen(accept); got != want {
-			t.Errorf("%q: %d, want %d", accept, got, want)
 		}
 	}
 }
@@ -136,80 +94,7 @@ func TestAcceptFieldsOnSeveralLines(t *testing.T) {
 	if r := b.get("/"+id, "Accept: text/html", "Accept: application/xhtml+xml", "Accept: */*;q=0.8"); r.Header.Get("Content-Type") != typeHTML {
 		t.Errorf("got %s", r.Header.Get("Content-Type"))
 	}
-	if r := b.get("/"+id, "Accept: text/html;q=0.1", "Accept: application/json"); r.Header.Get("Content-Type") != typeJSON {
+	if r := b.get("/"+id, "Accept: text/html;q=0.1", "Accept: application/json"); r.Header.Get("Content-Type") != httpio.TypeJSON {
 		t.Errorf("got %s", r.Header.Get("Content-Type"))
 	}
-}
-
-func TestAcceptsGzip(t *testing.T) {
-	t.Parallel()
-	for accept, want := range map[string]bool{
-		"":                           false,
-		"gzip":                       true,
-		"gzip, deflate, br, zstd":    true,
-		"x-gzip":                     true,
-		"GZIP":                       true,
-		"*":                          true,
-		"br":                         false,
-		"gzip;q=0":                   false,
-		"*;q=0":                      false,
-		"gzip;q=0, *":                false,
-		"identity;q=1, gzip;q=0.5":   false,
-		"identity;q=0.5, gzip;q=1.0": true,
-		"gzip;q=0.001":               true,
-		"gzip;q=.5":                  true,
-		"gzip;q=1.001":               true,
-		"gzip;q=0.0":                 false,
-		"gzip;q=-1":                  false,
-	} {
-		if got := acceptsGzip(accept); got != want {
-			t.Errorf("acceptsGzip(%q) = %v, want %v", accept, got, want)
-		}
-	}
-}
-
-func TestPreferWait(t *testing.T) {
-	t.Parallel()
-	for prefer, want := range map[string]time.Duration{
-		"":                            -1,
-		"wait=30":                     30 * time.Second,
-		"Wait = 30":                   30 * time.Second,
-		`wait="5"`:                    5 * time.Second,
-		"respond-async, wait=10":      10 * time.Second,
-		"wait=10;x=y, wait=20":        10 * time.Second,
-		"wait=0":                      0,
-		"wait=9999999999999999999999": 60 * time.Second,
-		"wait=-1":                     -1,
-		"wait=1.5":                    -1,
-		"wait":                        -1,
-		"wait=":                       -1,
-		"waiting=3":                   -1,
-	} {
-		got, ok := preferWait(prefer)
-		if !ok {
-			got = -1
-		}
-		if got != want {
-			t.Errorf("preferWait(%q) = %v, want %v", prefer, got, want)
-		}
-	}
-}
-
-func FuzzNegotiate(f *testing.F) {
-	f.Add("text/html;q=0.5, */*", "text/html")
-	f.Add("gzip;q=1.000;x, identity;q=0", "wait=5;a, wait")
-	f.Fuzz(func(t *testing.T, a, b string) {
-		acceptsGzip(a)
-		q, fit := mediaQuality(a, "text", "html")
-		if q < 0 || q > 1000 || (fit == fitNone) && q != 0 {
-			t.Errorf("quality %d, fit %d of %q", q, fit, a)
-		}
-		if page := isForPage(a, b); page && (q == 0 || chosen(a) == choseJSON) || !page && chosen(a) == chosePage {
-			t.Errorf("%q of %q: page %v", a, b, page)
-		}
-		if wait, ok := preferWait(b); wait < 0 || wait > maxWait || !ok && wait != 0 {
-			t.Errorf("wait %v, %v of %q", wait, ok, b)
-		}
-		matches(a, b)
-	})
 }

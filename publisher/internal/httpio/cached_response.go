@@ -1,4 +1,4 @@
-package publisher
+package httpio
 
 import (
 	"bytes"
@@ -6,32 +6,24 @@ import (
 	"encoding/hex"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
-
-	"github.com/runnerbean/runnerbean/publisher/internal/fast"
 )
 
 const (
-	typeJSON = "application/json"
-	forever  = "public, max-age=31536000, immutable"
 	// minGzip is the size in bytes below which compressing does not pay.
 	minGzip = 256
 )
 
-// blob is content in memory that does not change, ready to be sent: its
+// CachedResponse is content in memory that does not change, ready to be sent: its
 // header values are made once, for this is the way of most requests.
-type blob struct {
+type CachedResponse struct {
 	plain, gzip form // gzip.body is nil where it does not pay
 	modified    time.Time
 
 	contentType, cacheControl, lastModified, vary []string
-
-	ready [2 * variants]atomic.Pointer[fast.Answer] // made when they are asked for first
 }
 
 // form is one encoding of a blob.
@@ -40,12 +32,12 @@ type form struct {
 	etag, length []string
 }
 
-// newBlob compresses body where that pays. vary lists the request fields that the
+// NewCachedResponse compresses body where that pays. vary lists the request fields that the
 // choice of the form depends on; where it is empty, the handler says so.
-func newBlob(body []byte, modified time.Time, contentType, cacheControl, vary string) *blob {
+func NewCachedResponse(body []byte, modified time.Time, contentType, cacheControl, vary string) *CachedResponse {
 	sum := sha256.Sum256(body)
 	tag := hex.EncodeToString(sum[:16])
-	b := &blob{
+	b := &CachedResponse{
 		plain:    newForm(body, `"`+tag+`"`),
 		modified: modified, contentType: []string{contentType}, cacheControl: []string{cacheControl},
 		lastModified: []string{modified.UTC().Format(http.TimeFormat)},
@@ -84,11 +76,25 @@ func compress(body []byte) []byte {
 	return bytes.Clone(out.Bytes())
 }
 
-// size is the memory that b takes, in bytes, give or take a little.
-func (b *blob) size() int64 { return int64(len(b.plain.body)+len(b.gzip.body)) + 4096 }
+// ETag is the entity tag of the plain form.
+func (b *CachedResponse) ETag() string { return b.plain.etag[0] }
 
-// serve answers a GET or HEAD. It must not add to the shared header values.
-func (b *blob) serve(w http.ResponseWriter, r *http.Request) {
+// GzipETag is the entity tag of the gzip form, or "" without one.
+func (b *CachedResponse) GzipETag() string {
+	if b.gzip.body == nil {
+		return ""
+	}
+	return b.gzip.etag[0]
+}
+
+// Body returns the plain form. The caller must not change it.
+func (b *CachedResponse) Body() []byte { return b.plain.body }
+
+// Size is the memory that b takes, in bytes, give or take a little.
+func (b *CachedResponse) Size() int64 { return int64(len(b.plain.body)+len(b.gzip.body)) + 4096 }
+
+// Serve answers a GET or HEAD. It must not add to the shared header values.
+func (b *CachedResponse) Serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["Cache-Control"], h["Last-Modified"] = b.cacheControl, b.lastModified
 	switch {
@@ -98,7 +104,7 @@ func (b *blob) serve(w http.ResponseWriter, r *http.Request) {
 	default:
 		h["Vary"] = append(h["Vary"], b.vary...)
 	}
-	if special(r.Header) {
+	if NeedsServeContent(r.Header) {
 		b.serveContent(w, r)
 		return
 	}
@@ -109,7 +115,7 @@ func (b *blob) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f := &b.plain
-	if b.gzip.body != nil && acceptsGzip(header(r.Header, "Accept-Encoding")) {
+	if b.gzip.body != nil && AcceptsGzip(Field(r.Header, "Accept-Encoding")) {
 		f = &b.gzip
 		h["Content-Encoding"] = encodingGzip
 	}
@@ -119,7 +125,7 @@ func (b *blob) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
 		return
 	}
-	inOneWrite(r, len(f.body))
+	expectOneWrite(r, len(f.body))
 	_, _ = w.Write(f.body) // a client that has gone needs no answer
 }
 
@@ -141,57 +147,34 @@ var (
 	acceptRanges = []string{"bytes"}
 )
 
-// special reports whether a request has conditions for which the standard
+// NeedsServeContent reports whether a request has conditions for which the standard
 // library's complete, slower way is right.
-func special(h http.Header) bool {
+func NeedsServeContent(h http.Header) bool {
 	return h["Range"] != nil || h["If-Match"] != nil || h["If-Unmodified-Since"] != nil
 }
 
 // serveContent answers for ranges, of the plain form only: a part of a
 // compressed body is of no use to a client that resumes.
-func (b *blob) serveContent(w http.ResponseWriter, r *http.Request) {
+func (b *CachedResponse) serveContent(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["Etag"], h["Content-Type"] = b.plain.etag, b.contentType
 	http.ServeContent(w, r, "", b.modified, bytes.NewReader(b.plain.body))
 }
 
 // fresh returns the tag of the form that the client holds, or nil.
-func (b *blob) fresh(h http.Header) []string {
+func (b *CachedResponse) fresh(h http.Header) []string {
 	if lines := h["If-None-Match"]; lines != nil {
-		list := header(h, "If-None-Match")
-		if matches(list, b.plain.etag[0]) {
+		list := Field(h, "If-None-Match")
+		if Matches(list, b.plain.etag[0]) {
 			return b.plain.etag
 		}
-		if b.gzip.body != nil && matches(list, b.gzip.etag[0]) {
+		if b.gzip.body != nil && Matches(list, b.gzip.etag[0]) {
 			return b.gzip.etag
 		}
 		return nil
 	}
-	if since := h["If-Modified-Since"]; since != nil && !modifiedSince(b.modified, b.lastModified[0], since[0]) {
+	if since := h["If-Modified-Since"]; since != nil && !ModifiedSince(b.modified, b.lastModified[0], since[0]) {
 		return b.plain.etag
 	}
 	return nil
-}
-
-// modifiedSince compares at the grain of seconds, as the field has it.
-func modifiedSince(modified time.Time, text, since string) bool {
-	if since == text {
-		return false
-	}
-	t, err := http.ParseTime(since)
-	return err != nil || modified.Truncate(time.Second).After(t)
-}
-
-// matches compares a tag with an If-None-Match list, weakly.
-func matches(list, etag string) bool {
-	etag = strings.TrimPrefix(etag, "W/")
-	for list != "" {
-		var item string
-		item, list, _ = strings.Cut(list, ",")
-		item = strings.TrimSpace(item)
-		if item == "*" || strings.TrimPrefix(item, "W/") == etag {
-			return true
-		}
-	}
-	return false
 }

@@ -1,4 +1,4 @@
-package publisher
+package httpio
 
 import (
 	"crypto/sha256"
@@ -17,37 +17,37 @@ import (
 // If-None-Match asks about. So a job's progress is news, but does not make a
 // request fail that was sent for the state that the person saw.
 
-// tagOf is the strong tag of an answer.
-func tagOf(part string, body []byte) string {
+// TagOf is the strong tag of an answer.
+func TagOf(part string, body []byte) string {
 	sum := sha256.Sum256(body)
 	return `"` + part + "-" + hex.EncodeToString(sum[:10]) + `"`
 }
 
-func changePart(changed time.Time) string {
+func Version(changed time.Time) string {
 	if changed.IsZero() {
 		return "0"
 	}
 	return strconv.FormatInt(changed.UnixMicro(), 36)
 }
 
-// sendTagged answers with v under its tag, or says that the client has it. What
+// SendTagged answers with v under its tag, or says that the client has it. What
 // is hashed may leave out what always differs.
-func sendTagged(c echo.Context, part string, v, hashed any) error {
-	body, err := marshal(v)
+func SendTagged(c echo.Context, part string, v, hashed any) error {
+	body, err := Marshal(v)
 	if err != nil {
 		return err
 	}
-	stable, err := marshal(hashed)
+	stable, err := Marshal(hashed)
 	if err != nil {
 		return err
 	}
-	tag, h := tagOf(part, stable), c.Response().Header()
+	tag, h := TagOf(part, stable), c.Response().Header()
 	h.Set("ETag", tag)
 	h.Set("Cache-Control", "private, no-cache")
-	if matches(header(c.Request().Header, "If-None-Match"), tag) {
+	if Matches(Field(c.Request().Header, "If-None-Match"), tag) {
 		return c.NoContent(http.StatusNotModified)
 	}
-	return c.Blob(http.StatusOK, typeJSON, body)
+	return c.Blob(http.StatusOK, TypeJSON, body)
 }
 
 // precondition is what If-Match asks for.
@@ -56,10 +56,10 @@ type precondition struct {
 	parts      []string
 }
 
-// ifMatch reads the If-Match field. A weak tag, and one that this node never
+// IfMatch reads the If-Match field. A weak tag, and one that this node never
 // made, match nothing.
-func ifMatch(r *http.Request) precondition {
-	field := strings.TrimSpace(header(r.Header, "If-Match"))
+func IfMatch(r *http.Request) precondition {
+	field := strings.TrimSpace(Field(r.Header, "If-Match"))
 	p := precondition{given: field != "", any: field == "*"}
 	for field != "" {
 		var item string
@@ -72,7 +72,10 @@ func ifMatch(r *http.Request) precondition {
 	return p
 }
 
-// holds reports whether what stands now is what was asked for.
-func (p precondition) holds(part string) bool {
+// Specific reports whether the request names a version.
+func (p precondition) Specific() bool { return p.given && !p.any }
+
+// Holds reports whether what stands now is what was asked for.
+func (p precondition) Holds(part string) bool {
 	return !p.given || p.any || slices.Contains(p.parts, part)
 }

@@ -1,0 +1,54 @@
+package publisher
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+)
+
+// renderError is where every error of a handler becomes an answer.
+func (p *Publisher) renderError(err error, c echo.Context) {
+	r := c.Request()
+	if c.Response().Committed || errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		return // nobody is there to read it
+	}
+	found, ok := httpio.ProblemOf(err)
+	answer := *found
+	if !ok || errors.Is(err, httpio.ErrMissing) {
+		request := uuid.NewString()
+		answer.Instance = "urn:uuid:" + request
+		p.log.LogAttrs(r.Context(), slog.LevelError, "could not answer a request", slog.String("request", request),
+			slog.String("method", r.Method), slog.String("path", httpio.Shorten(r.URL.Path)), slog.Any("err", err))
+	}
+	if h := c.Response().Header(); answer.Status == http.StatusServiceUnavailable && h.Get("Retry-After") == "" {
+		h.Set("Retry-After", httpio.RetryAfter(err))
+	}
+	p.sendProblem(c, &answer, err)
+}
+
+func (p *Publisher) sendProblem(c echo.Context, answer *jobs.Problem, cause error) {
+	body, err := httpio.Marshal(answer)
+	if err != nil {
+		body = []byte(`{"title":"Internal Server Error","status":500}`)
+	}
+	h := c.Response().Header()
+	for _, name := range []string{"ETag", "Last-Modified", "Content-Encoding", "Content-Disposition", "Content-Length"} {
+		h.Del(name)
+	}
+	h.Set("Cache-Control", httpio.NoStore)
+	if id := c.Param("id"); answer.Status == http.StatusNotFound && jobs.ValidID(id) && httpio.IsRecentID(id, time.Now()) {
+		h.Set("Retry-After", "1") // it may be on its way through the inbox
+	}
+	if p.sendProblemPage(c, answer) || p.sendNotice(c, answer, cause) {
+		return
+	}
+	_ = c.Blob(answer.Status, httpio.TypeProblem, body) // a client that has gone needs no answer
+}

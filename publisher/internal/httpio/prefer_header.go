@@ -1,0 +1,36 @@
+package httpio
+
+import (
+	"strings"
+	"time"
+)
+
+// MaxWait bounds how long an answer is held for Prefer: wait.
+const MaxWait = 60 * time.Second
+
+// PreferWait reads wait=SECONDS from a Prefer field (RFC 7240); the first one
+// counts, and more than maxWait is maxWait.
+func PreferWait(prefer string) (time.Duration, bool) {
+	for prefer != "" {
+		var item string
+		item, prefer, _ = strings.Cut(prefer, ",")
+		item, _, _ = strings.Cut(item, ";")
+		key, value, _ := strings.Cut(item, "=")
+		if strings.EqualFold(strings.TrimSpace(key), "wait") {
+			return seconds(strings.Trim(strings.TrimSpace(value), `"`))
+		}
+	}
+	return 0, false
+}
+
+// seconds reads a whole number and stops counting at maxWait.
+func seconds(s string) (time.Duration, bool) {
+	n := 0
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = min(10*n+int(c-'0'), int(MaxWait/time.Second))
+	}
+	return time.Duration(n) * time.Second, s != ""
+}
