@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"github.com/runnerbean/runnerbean/internal/suggest"
 )
 
 // Fault says what is wrong with a job document, and where.
@@ -50,7 +52,7 @@ func unknown(s *jsonschema.Schema, pointer, name string) *Fault {
 	if in := parent(bounded(pointer)); in != "" {
 		msg += " in " + fieldName(in)
 	}
-	if near := Nearest(name, s.Properties); near != "" {
+	if near := suggest.Nearest(name, s.Properties); near != "" {
 		msg += fmt.Sprintf("; did you mean %q?", near)
 	}
 	return &Fault{Pointer: bounded(pointer), Message: msg}

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/internal/suggest"
 )
 
 // clientVariables are known besides the settings of a node.
@@ -54,5 +54,5 @@ func nearestSetting(lower string, known map[string]string) string {
 	for name, setting := range known {
 		rests[strings.TrimPrefix(name, prefix)] = setting
 	}
-	return rests[jobs.Nearest(strings.TrimPrefix(lower, prefix), rests)]
+	return rests[suggest.Nearest(strings.TrimPrefix(lower, prefix), rests)]
 }

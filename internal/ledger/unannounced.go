@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/suggest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -80,5 +81,5 @@ func UnknownProgram(name string, known []string) string {
 	if len(known) == 0 {
 		return fmt.Sprintf("no node has a program %q, nor any other; install one in the programs folder", name)
 	}
-	return fmt.Sprintf("no node has ever had a program %q; the nearest known: %s", name, strings.Join(nearest(name, known), ", "))
+	return fmt.Sprintf("no node has ever had a program %q; the nearest known: %s", name, strings.Join(suggest.Closest(3, name, known), ", "))
 }

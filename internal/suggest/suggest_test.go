@@ -1,13 +1,20 @@
-package jobs
+package suggest
 
 import (
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestNearest(t *testing.T) {
 	t.Parallel()
-	known := jobSchema().root.Properties
+	known := map[string]bool{}
+	for _, name := range []string{
+		"id", "program", "attempts", "input", "not_before", "expires", "labels", "needs", "priority", "timeout", "traceparent",
+	} {
+		known[name] = true
+	}
 	for name, want := range map[string]string{
 		"programm": "program", "progam": "program", "Program": "program", "prorgam": "program",
 		"notbefore": "not_before", "not-before": "not_before", "expire": "expires", "label": "labels",
@@ -17,6 +24,17 @@ func TestNearest(t *testing.T) {
 		if got := Nearest(name, known); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)
 		}
+	}
+}
+
+func TestClosest(t *testing.T) {
+	t.Parallel()
+	known := []string{"cat", "forecast", "render", "sweep"}
+	if diff := cmp.Diff([]string{"forecast", "cat", "render"}, Closest(3, "forcast", known)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"cat", "cbt"}, Closest(3, "ct", []string{"cbt", "cat"})); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -1,9 +1,14 @@
-package jobs
+// Package suggest finds the known name that was probably meant by a mistyped one.
+package suggest
 
-import "strings"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
-// Nearest is the name among the known ones, in lower case, that was probably meant
-// by another; "" where none is near enough.
+// Nearest returns the key of known, whose keys are in lower case, that was
+// probably meant by name. It returns "" where none is near enough.
 func Nearest[T any](name string, known map[string]T) string {
 	if len(name) > 32 {
 		return ""
@@ -19,8 +24,21 @@ func Nearest[T any](name string, known map[string]T) string {
 	return best
 }
 
-// distance is how many bytes must be put in, taken out, replaced or swapped
-// with their neighbour to make b of a.
+// Closest returns up to n of the known names, the closest to name first.
+func Closest(n int, name string, known []string) []string {
+	edits := make(map[string]int, len(known))
+	for _, k := range known {
+		edits[k] = distance(name, k)
+	}
+	names := slices.SortedFunc(slices.Values(known), func(a, b string) int {
+		return cmp.Or(edits[a]-edits[b], strings.Compare(a, b))
+	})
+	return names[:min(n, len(names))]
+}
+
+// distance returns how many bytes must be inserted, deleted, replaced or swapped
+// with their neighbour to turn a into b: the Damerau-Levenshtein distance in its
+// restricted form (optimal string alignment).
 func distance(a, b string) int {
 	rows := [3][]int{make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)}
 	for j := range rows[1] {
