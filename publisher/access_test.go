@@ -11,14 +11,17 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/internal/access"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 )
 
 // badge is a token and the session that it gives.
@@ -52,6 +55,8 @@ func newGuarded(t testing.TB, change ...func(*Config)) (b *bench, viewing, opera
 	return newBench(t, change...), viewing, operating
 }
 
+var addresses atomic.Int64
+
 // askBriefly gives up streams after a moment.
 func (b *bench) askBriefly(method, target string, fields ...string) *http.Response {
 	b.t.Helper()
@@ -63,6 +68,8 @@ func (b *bench) askBriefly(method, target string, fields ...string) *http.Respon
 	}
 	r := httptest.NewRequestWithContext(ctx, method, target, strings.NewReader(body))
 	r.Host = "127.0.0.1:8420"
+	n := addresses.Add(1) // an address of its own, since many wrong tokens from one are refused
+	r.RemoteAddr = fmt.Sprintf("10.0.%d.%d:1234", n/256%256, n%256)
 	for _, f := range append(fields, jsonBody) {
 		name, value, _ := strings.Cut(f, ": ")
 		r.Header.Add(name, value)
@@ -96,32 +103,31 @@ func TestEveryRouteHasItsLevel(t *testing.T) {
 	type asker struct {
 		name   string
 		fields []string
-		want   map[level]int
+		want   map[auth.Level]int
 	}
 	for _, who := range []asker{
-		{"nobody", nil, map[level]int{anyone: let, holder: let, viewer: 401, operator: 401}},
-		{"wrong token", []string{badge{secret: "rb_" + strings.Repeat("A", 43)}.bearer()}, map[level]int{anyone: let, holder: let, viewer: 401, operator: 401}},
-		{"wrong session", []string{badge{session: strings.Replace(otto.session, "otto", "vera", 1)}.cookie()}, map[level]int{anyone: let, holder: let, viewer: 401, operator: 401}},
-		{"viewer", []string{vera.bearer()}, map[level]int{anyone: let, holder: let, viewer: let, operator: 403}},
-		{"operator", []string{otto.bearer()}, map[level]int{anyone: let, holder: let, viewer: let, operator: let}},
-		{"viewer's session", []string{vera.cookie()}, map[level]int{anyone: let, holder: let, viewer: let, operator: 403}},
-		{"operator's session", []string{otto.cookie()}, map[level]int{anyone: let, holder: let, viewer: let, operator: let}},
-		{"session in a foreign page", []string{otto.cookie(), foreignPage}, map[level]int{anyone: let, holder: let, viewer: let, operator: 403}},
-		{"token in a foreign page", []string{otto.bearer(), foreignPage}, map[level]int{anyone: let, holder: let, viewer: let, operator: 403}},
+		{"nobody", nil, map[auth.Level]int{auth.Anyone: let, auth.Holder: let, auth.Viewer: 401, auth.Operator: 401}},
+		{"wrong token", []string{badge{secret: "rb_" + strings.Repeat("A", 43)}.bearer()}, map[auth.Level]int{auth.Anyone: let, auth.Holder: let, auth.Viewer: 401, auth.Operator: 401}},
+		{"wrong session", []string{badge{session: strings.Replace(otto.session, "otto", "vera", 1)}.cookie()}, map[auth.Level]int{auth.Anyone: let, auth.Holder: let, auth.Viewer: 401, auth.Operator: 401}},
+		{"viewer", []string{vera.bearer()}, map[auth.Level]int{auth.Anyone: let, auth.Holder: let, auth.Viewer: let, auth.Operator: 403}},
+		{"operator", []string{otto.bearer()}, map[auth.Level]int{auth.Anyone: let, auth.Holder: let, auth.Viewer: let, auth.Operator: let}},
+		{"viewer's session", []string{vera.cookie()}, map[auth.Level]int{auth.Anyone: let, auth.Holder: let, auth.Viewer: let, auth.Operator: 403}},
+		{"operator's session", []string{otto.cookie()}, map[auth.Level]int{auth.Anyone: let, auth.Holder: let, auth.Viewer: let, auth.Operator: let}},
+		{"session in a foreign page", []string{otto.cookie(), foreignPage}, map[auth.Level]int{auth.Anyone: let, auth.Holder: let, auth.Viewer: let, auth.Operator: 403}},
+		{"token in a foreign page", []string{otto.bearer(), foreignPage}, map[auth.Level]int{auth.Anyone: let, auth.Holder: let, auth.Viewer: let, auth.Operator: 403}},
 	} {
 		id := b.failed()
 		for _, r := range b.p.table() {
 			if r.path == "/logout" {
 				continue // it ends the sessions
 			}
-			want, known := who.want[r.needs.role()]
+			want, known := who.want[r.needs.Role()]
 			if !known {
 				t.Fatalf("%s %s has no level: say in routes.go who may use it", r.method, r.path)
 			}
 			if r.method != http.MethodGet && slices.Contains(who.fields, foreignPage) {
 				want = 403
 			}
-			b.p.failures = access.Failures{} // many are wrong here on purpose
 			path := pathOf(r, ended)
 			if r.method != http.MethodGet {
 				path = pathOf(r, id)
@@ -134,7 +140,7 @@ func TestEveryRouteHasItsLevel(t *testing.T) {
 			if want != let && got.StatusCode != want || want == let && refused {
 				t.Errorf("%s: %s %s: %d, want %d (0: not refused)", who.name, r.method, r.path, got.StatusCode, want)
 			}
-			if allowed := got.Header.Get("Access-Control-Allow-Origin"); r.needs >= viewer && allowed != "" {
+			if allowed := got.Header.Get("Access-Control-Allow-Origin"); r.needs >= auth.Viewer && allowed != "" {
 				t.Errorf("%s: %s %s may be read by pages of %s", who.name, r.method, r.path, allowed)
 			}
 			if got.Header.Get("Access-Control-Allow-Credentials") != "" {
@@ -149,7 +155,7 @@ func TestARouteWithoutALevelIsShut(t *testing.T) {
 	b := newBench(t)
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	c := b.p.echo.NewContext(r, httptest.NewRecorder())
-	if err := b.p.admit(c, 0); err == nil {
+	if err := b.p.auth.Guard(0, func(echo.Context) error { return nil })(c); err == nil {
 		t.Error("it is open")
 	}
 }
@@ -163,7 +169,7 @@ func TestRefusalsSayWhatIsNeeded(t *testing.T) {
 		challenge    string
 		detail       string
 	}{
-		{"nobody", "GET", nil, challenge, "Authorization: Bearer TOKEN"},
+		{"nobody", "GET", nil, `Bearer realm="runnerbean"`, "Authorization: Bearer TOKEN"},
 		{"wrong", "GET", []string{"Authorization: Bearer s3cret"}, "invalid_token", "has expired"},
 		{"viewer", "POST", []string{vera.bearer()}, "insufficient_scope", "needs the role operator"},
 	} {
@@ -195,7 +201,7 @@ func TestWithoutTokens(t *testing.T) {
 		if got := b.askBriefly(r.method, path); got.StatusCode == 401 || got.StatusCode == 403 {
 			t.Errorf("%s %s: %d", r.method, path, got.StatusCode)
 		}
-		if r.needs < viewer {
+		if r.needs < auth.Viewer {
 			continue
 		}
 		got := b.ask(r.method, path, "{}", jsonBody, "Host: evil.example")
@@ -206,7 +212,7 @@ func TestWithoutTokens(t *testing.T) {
 			t.Errorf("%s %s may be read by pages of any origin", r.method, path)
 		}
 		got = readOnly.askBriefly(r.method, path)
-		if refused := got.StatusCode == 403; refused != (r.needs.role() == operator) {
+		if refused := got.StatusCode == 403; refused != (r.needs.Role() == auth.Operator) {
 			t.Errorf("read only: %s %s: %d", r.method, path, got.StatusCode)
 		}
 	}

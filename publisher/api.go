@@ -13,6 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -38,7 +39,7 @@ func (p *Publisher) postJob(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	accepted, err := p.cfg.Accept(c.Request().Context(), document, p.who(c))
+	accepted, err := p.cfg.Accept(c.Request().Context(), document, auth.CallerOf(c).By)
 	if err != nil {
 		return err
 	}
@@ -54,12 +55,12 @@ func (p *Publisher) postJob(c echo.Context) error {
 // hidden is ErrConflict for a job that was known already and that the sender,
 // with the role submit, may not read.
 func (p *Publisher) hidden(c echo.Context, accepted ledger.Accepted) error {
-	someone := p.person(c)
-	if someone.may != submit || accepted.New {
+	caller := auth.CallerOf(c)
+	if caller.Role != auth.Submit || accepted.New {
 		return nil
 	}
 	submitter, err := p.cfg.Ledger.Submitter(c.Request().Context(), accepted.Record.ID)
-	if err == nil && submitter != someone.name {
+	if err == nil && submitter != caller.Name {
 		err = ledger.ErrConflict
 	}
 	return err
@@ -156,7 +157,7 @@ func (p *Publisher) getJob(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if !p.seesSecrets(c) {
+	if !p.auth.SeesSecrets(c) {
 		redact(&details.Job)
 	}
 	timeless := details

@@ -26,7 +26,7 @@ func (p *Publisher) getEventLog(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Response().Header().Set("Vary", p.cors.vary("Accept"))
+	c.Response().Header().Set("Vary", p.auth.Vary("Accept"))
 	return httpio.SendJSON(c, http.StatusOK, page)
 }
 

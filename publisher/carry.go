@@ -13,6 +13,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -40,7 +41,7 @@ func (p *Publisher) serveOpened(c echo.Context, s *stored) error {
 	if len(found.Artifacts) == 0 {
 		return p.serveStored(c.Response().Writer, c.Request(), s)
 	}
-	return p.serveCarried(c.Response().Writer, c.Request(), s, carry(c))
+	return p.serveCarried(c.Response().Writer, c.Request(), s, auth.SignedQuery(c))
 }
 
 // serveCarried answers with a result whose files are opened by the query that
@@ -52,7 +53,7 @@ func (p *Publisher) serveCarried(w http.ResponseWriter, r *http.Request, s *stor
 	}
 	defer source.Close()
 	h, etag := w.Header(), strings.TrimSuffix(s.etag, `"`)+`-q"`
-	h.Set("Cache-Control", p.forever)
+	h.Set("Cache-Control", p.auth.ResultCacheControl())
 	h.Set("ETag", etag)
 	if h := r.Header; h["If-None-Match"] != nil && httpio.Matches(httpio.Field(h, "If-None-Match"), etag) {
 		w.WriteHeader(http.StatusNotModified)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -30,9 +31,9 @@ var nodeVerbs = []nodeVerb{
 
 // nodeRoutes are those of the verbs of nodes.
 func (p *Publisher) nodeRoutes() []route {
-	list := []route{{http.MethodPatch, "/api/v1/nodes/:name", p.patchNode, operator}}
+	list := []route{{http.MethodPatch, "/api/v1/nodes/:name", p.patchNode, auth.Operator}}
 	for _, v := range nodeVerbs {
-		list = append(list, route{http.MethodPost, "/api/v1/nodes/:name/" + v.name, p.postNodeVerb(v), operator})
+		list = append(list, route{http.MethodPost, "/api/v1/nodes/:name/" + v.name, p.postNodeVerb(v), auth.Operator})
 	}
 	return list
 }
@@ -165,7 +166,7 @@ func (p *Publisher) control(c echo.Context, o nodeOrder, reason string, change f
 	_, err := p.cfg.Control(c.Request().Context(), o.node.Name, func(c *ledger.Control) {
 		change(c)
 		c.Reason = reason
-	}, p.who(c), o.expect)
+	}, auth.CallerOf(c).By, o.expect)
 	if err != nil {
 		return api.Node{}, err
 	}
@@ -178,9 +179,9 @@ func (p *Publisher) drainNode(c echo.Context, name, reason string, drain bool) (
 	}
 	ctx := c.Request().Context()
 	if drain {
-		err = p.cfg.Drain(ctx, name, p.who(c), reason)
+		err = p.cfg.Drain(ctx, name, auth.CallerOf(c).By, reason)
 	} else {
-		err = p.cfg.Undrain(ctx, name, p.who(c))
+		err = p.cfg.Undrain(ctx, name, auth.CallerOf(c).By)
 	}
 	if err != nil {
 		return n, fmt.Errorf("drain %t of a node: %w", drain, err)

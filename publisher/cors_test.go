@@ -42,7 +42,7 @@ func TestWhatEverybodyMayReadPagesOfAnyOriginMay(t *testing.T) {
 	for name, b := range corsBenches(t) {
 		id := b.withFile()
 		query, errs := "", []string{"/" + jobs.NewID(), "/nonsense"}
-		if !b.p.openResults() {
+		if !b.p.auth.OpenResults() {
 			query, errs = "?"+signature(t, id, time.Hour), nil
 		}
 		for _, path := range append(errs,
@@ -79,7 +79,7 @@ func TestTheAPIIsForListedOrigins(t *testing.T) {
 		for _, path := range []string{"/api/v1/jobs", "/api/v1/jobs/" + id, "/api/v1/nodes", "/jobs", "/", "/nowhere/at/all"} {
 			for _, origin := range []string{fromListed, fromOther} {
 				want := ""
-				if origin == fromListed && len(b.p.cors.origins) > 0 {
+				if origin == fromListed && len(b.p.cfg.CORS) > 0 {
 					want = "https://www.example"
 				}
 				for _, method := range []string{"GET", "POST", "PATCH"} {
@@ -89,7 +89,7 @@ func TestTheAPIIsForListedOrigins(t *testing.T) {
 						t.Errorf("%s: a preflight for %s %s from %s: %v", name, method, path, origin, h)
 					}
 					for _, field := range []string{"traceparent", "If-Match", "Idempotency-Key", "Authorization"} {
-						if want != "" && !namesField(h.Get("Access-Control-Allow-Headers"), field) {
+						if want != "" && !strings.Contains(strings.ToLower(h.Get("Access-Control-Allow-Headers")), strings.ToLower(field)) {
 							t.Errorf("%s: %s %s may not be sent with %s", name, method, path, field)
 						}
 					}
@@ -114,13 +114,14 @@ func TestOddPreflights(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	id := b.queued("")
+	const readRequests = "Accept, Cache-Control, If-Modified-Since, If-None-Match, If-Range, Last-Event-ID, Prefer, Range"
 	for asked, want := range map[string]string{
-		"":                                       readRequests,
-		"traceparent":                            readRequests + ", traceparent",
-		"ACCEPT, x-a,, X-A ,x-b":                 readRequests + ", x-a, x-b",
-		"x y, x:y, é, x\x00y, ok":                readRequests + ", ok",
-		strings.Repeat("x-long-name,", maxAsked): readRequests,
-		"*":                                      readRequests + ", *",
+		"":                                    readRequests,
+		"traceparent":                         readRequests + ", traceparent",
+		"ACCEPT, x-a,, X-A ,x-b":              readRequests + ", x-a, x-b",
+		"x y, x:y, é, x\x00y, ok":             readRequests + ", ok",
+		strings.Repeat("x-long-name,", 2<<10): readRequests,
+		"*":                                   readRequests + ", *",
 	} {
 		r := b.ask("OPTIONS", "/"+id, "", fromOther, "Access-Control-Request-Method: GET", "Access-Control-Request-Headers: "+asked)
 		if got := r.Header.Get("Access-Control-Allow-Headers"); got != want {

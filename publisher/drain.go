@@ -13,6 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -69,10 +70,10 @@ func (p *Publisher) postDrain(c echo.Context) error {
 		if err := p.knownNode(ctx, *order.Node); err != nil {
 			return 0, nil, err
 		}
-		if err := p.cfg.Drain(ctx, *order.Node, p.who(c), order.Reason); err != nil {
+		if err := p.cfg.Drain(ctx, *order.Node, auth.CallerOf(c).By, order.Reason); err != nil {
 			return 0, nil, err
 		}
-		drain := api.Drain{Node: *order.Node, Since: time.Now().UTC(), By: p.who(c), Reason: order.Reason}
+		drain := api.Drain{Node: *order.Node, Since: time.Now().UTC(), By: auth.CallerOf(c).By, Reason: order.Reason}
 		known := api.Drains{Nodes: []api.Drain{drain}}
 		if drain.Node == "" {
 			known = api.Drains{Queue: &drain, Nodes: []api.Drain{}}
@@ -131,7 +132,7 @@ func (p *Publisher) deleteDrain(c echo.Context) error {
 	if !drained(before, node) {
 		return httpio.Problem(http.StatusNotFound, drainSubject(node)+" is not drained: there is nothing to undo")
 	}
-	if err := p.cfg.Undrain(ctx, node, p.who(c)); err != nil {
+	if err := p.cfg.Undrain(ctx, node, auth.CallerOf(c).By); err != nil {
 		return err
 	}
 	if node == "" {

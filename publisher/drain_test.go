@@ -12,6 +12,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -179,7 +180,7 @@ func TestEveryWriteIsGuarded(t *testing.T) {
 	id := token.failed()
 	paths := 0
 	for _, r := range token.p.table() {
-		if r.needs.role() != operator {
+		if r.needs.Role() != auth.Operator {
 			if r.method != http.MethodGet && r.path != "/login" && r.path != "/logout" {
 				t.Errorf("%s %s is open to all", r.method, r.path)
 			}

@@ -20,7 +20,7 @@ func (p *Publisher) getEvents(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	sub, err := p.hub.subscribe(id, networkOf(c.Request()))
+	sub, err := p.hub.subscribe(id, httpio.ClientNetwork(c.Request()))
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ const (
 // serveFast serves with results in memory answered for below net/http, where
 // whoever has their URL may read them.
 func (p *Publisher) serveFast(server *http.Server, ln net.Listener, admission *admission) error {
-	if !p.openResults() || p.log.Enabled(context.Background(), slog.LevelDebug) {
+	if !p.auth.OpenResults() || p.log.Enabled(context.Background(), slog.LevelDebug) {
 		return server.Serve(oneWriteListener{Listener: ln, admission: admission})
 	}
 	f := &fast.Server{

@@ -27,11 +27,11 @@ func (p *Publisher) streamEvents(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Response().Header().Set("Vary", p.cors.vary("Accept"))
+	c.Response().Header().Set("Vary", p.auth.Vary("Accept"))
 	if c.Request().Method == http.MethodHead {
 		return headOfEvents(c)
 	}
-	place, err := p.hub.acquire(networkOf(c.Request()), func() {}) // one that is evicted early ends when it begins
+	place, err := p.hub.acquire(httpio.ClientNetwork(c.Request()), func() {}) // one that is evicted early ends when it begins
 	if err != nil {
 		return err
 	}

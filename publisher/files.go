@@ -61,7 +61,7 @@ func (p *Publisher) getFile(c echo.Context) error {
 		return err
 	}
 	defer object.Close()
-	c.Response().Header().Set("Cache-Control", p.forever)
+	c.Response().Header().Set("Cache-Control", p.auth.ResultCacheControl())
 	fileHeader(c.Response().Header(), file)
 	http.ServeContent(httpio.RollingDeadline(c.Response().Writer), c.Request(), "", object.ModTime, object)
 	return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -35,7 +36,7 @@ func (p *Publisher) serve(w http.ResponseWriter, r *http.Request) {
 		p.fromMemory.Add(1)
 		return
 	}
-	if p.preflight(w, r) {
+	if p.auth.Preflight(w, r, p.levelOf) {
 		return
 	}
 	if r.ContentLength != 0 {
@@ -48,15 +49,15 @@ func (p *Publisher) serve(w http.ResponseWriter, r *http.Request) {
 // serveCached answers for results in memory. It stands before the router,
 // since most requests are such.
 func (p *Publisher) serveCached(w http.ResponseWriter, r *http.Request) bool {
-	if !p.openResults() || r.URL.RawQuery != "" || r.URL.RawPath != "" || r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if !p.auth.OpenResults() || r.URL.RawQuery != "" || r.URL.RawPath != "" || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
 	}
 	s := p.cache.get(resultID(r.URL.Path))
 	if s == nil || s.blob == nil || httpio.WantsPage(r) {
 		return false
 	}
-	allowAny(w.Header(), r)
-	w.Header()["Vary"] = p.varyOf(r)
+	auth.AllowAnyOrigin(w.Header(), r)
+	w.Header()["Vary"] = p.auth.ResultVary(r)
 	s.blob.Serve(w, r)
 	return true
 }

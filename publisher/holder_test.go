@@ -79,7 +79,6 @@ func TestSignedResults(t *testing.T) {
 				{"session", "", vera.cookie(), 200, ""},
 			} {
 				for round := range 2 { // the second one is from memory
-					b.p.failures = access.Failures{}
 					target := folder + id + path
 					if test.query != "" {
 						target += "?" + test.query

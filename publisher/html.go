@@ -15,6 +15,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -40,7 +41,7 @@ func (p *Publisher) servePage(c echo.Context, d *document) error {
 		return err
 	}
 	data := pageData{Result: r, ResultJSON: body, LogTail: tail, Attempts: attempts, BaseURL: p.pageBase()}
-	data.below(strings.TrimSuffix(c.Request().URL.Path, "/"), carry(c))
+	data.below(strings.TrimSuffix(c.Request().URL.Path, "/"), auth.SignedQuery(c))
 	if data.Large, err = p.addLarge(c.Request().Context(), d, &data.Result); err != nil {
 		return err
 	}
@@ -81,9 +82,7 @@ func sendPage(c echo.Context, status int, page []byte) error {
 	return c.Blob(status, typeHTML, page)
 }
 
-// pageBase is the address under which the node's routes are: results may be
-// asked for at a folder of it.
-func (p *Publisher) pageBase() string { return strings.TrimSuffix(p.cfg.BaseURL, "/results") }
+func (p *Publisher) pageBase() string { return httpio.PageBase(p.cfg.BaseURL) }
 
 // logTail is the end of the newest attempt's log; no log is an empty one.
 func (p *Publisher) logTail(ctx context.Context, r jobs.Result) ([]byte, error) {

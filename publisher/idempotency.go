@@ -13,6 +13,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -54,12 +55,12 @@ func (p *Publisher) newID(c echo.Context, of ...string) (string, error) {
 // secretID is derivedID with what only the token's holder and the nodes know:
 // whoever knows a job's id may read its result, and a key may be guessed.
 func (p *Publisher) secretID(c echo.Context, parts ...string) string {
-	return derivedID(append(parts, p.person(c).secret)...)
+	return derivedID(append(parts, auth.CallerOf(c).Secret)...)
 }
 
 // caller is who sends a request, as far as that stays the same when they send
 // it again from another address.
-func (p *Publisher) caller(c echo.Context) string { return p.person(c).name }
+func (p *Publisher) caller(c echo.Context) string { return auth.CallerOf(c).Name }
 
 // errTwice is for a request that comes while one with the same key is under way.
 var errTwice = httpio.Problem(http.StatusConflict, "a request with this Idempotency-Key is under way: ask again for its answer in a moment")

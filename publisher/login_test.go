@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/access"
-	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -185,37 +184,6 @@ func TestWrongLoginsAreLimited(t *testing.T) {
 			t.Errorf("%s: %d", name, r.StatusCode)
 		}
 	}
-}
-
-func TestLocalPath(t *testing.T) {
-	t.Parallel()
-	for _, good := range []string{"/", "/jobs?state=failed&x=%2F%2Fevil", "/nodes/a%20b", "/x//y"} {
-		if got := localPath(good); got != good {
-			t.Errorf("%q became %q", good, got)
-		}
-	}
-	for _, bad := range []string{
-		"", "x", "//evil.example", "///evil.example", `/\evil.example`, "\\\\evil.example", "https://evil.example", "/\t/evil.example", "/\n/evil",
-		" /x", "/x y", "javascript:alert(1)", "/" + strings.Repeat("a", text.LinkLimit), "/login?next=/login", "/%zz", "//user@evil.example",
-	} {
-		if got := localPath(bad); got != "/" {
-			t.Errorf("%q became %q", bad, got)
-		}
-	}
-}
-
-func FuzzLocalPath(f *testing.F) {
-	f.Add("/jobs?x=1")
-	f.Add("/\\evil")
-	f.Add("/%5c/evil")
-	f.Fuzz(func(t *testing.T, path string) {
-		got := localPath(path)
-		base := &url.URL{Scheme: "http", Host: "node.example", Path: "/login"}
-		to, err := base.Parse(got)
-		if err != nil || to.Host != base.Host || to.Scheme != "http" || strings.HasPrefix(got, "//") || strings.Contains(got, `\`) || localPath(got) != got {
-			t.Errorf("%q leads to %q (%v)", path, got, err)
-		}
-	})
 }
 
 func TestABrokenFileOfTokensStopsTheStart(t *testing.T) {

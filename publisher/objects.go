@@ -28,7 +28,7 @@ type object struct {
 // [store.ErrNotExist], errFiles.
 func (p *Publisher) open(w http.ResponseWriter, r *http.Request, key string) (*object, error) {
 	o := &object{sending: p.sending}
-	o.place.from = networkOf(r)
+	o.place.from = httpio.ClientNetwork(r)
 	if !o.sending.take(&o.place) {
 		return nil, errFiles
 	}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 )
 
 // observed tells Config.Observe of each request. Paths that are no route count
@@ -37,7 +39,7 @@ func (p *Publisher) metricsRoute() []route {
 	if p.cfg.Metrics == nil {
 		return nil
 	}
-	return []route{{http.MethodGet, metricsPath, echo.WrapHandler(p.cfg.Metrics), viewer}}
+	return []route{{http.MethodGet, metricsPath, echo.WrapHandler(p.cfg.Metrics), auth.Viewer}}
 }
 
 // FromMemory is how many results were served from memory, by net/http or below

@@ -8,6 +8,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/text"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -56,8 +57,8 @@ var navigation = []struct{ here, path, text string }{
 func (p *Publisher) frame(c echo.Context, here, title string) frame {
 	root := httpio.BasePath(p.pageBase())
 	f := frame{
-		Root: root, Title: title, Node: text.Line(p.cfg.Node, text.NameLimit), CanAct: p.canAct(c),
-		Still: c.Request().Method != http.MethodGet, Who: p.person(c).name, ReadOnly: p.cfg.ReadOnly, Verdict: p.verdict(c.Request().Context(), root),
+		Root: root, Title: title, Node: text.Line(p.cfg.Node, text.NameLimit), CanAct: p.auth.CanAct(c),
+		Still: c.Request().Method != http.MethodGet, Who: auth.CallerOf(c).Name, ReadOnly: p.cfg.ReadOnly, Verdict: p.verdict(c.Request().Context(), root),
 	}
 	for _, n := range navigation {
 		f.Nav = append(f.Nav, navLink{Path: root + n.path, Text: n.text, Here: n.here == here})

@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -87,7 +88,7 @@ func withoutDates(r *http.Request) *http.Request {
 
 // readerKey tells readers apart who see different pages at one URL.
 func (p *Publisher) readerKey(c echo.Context) string {
-	return fmt.Sprint(p.person(c).name, " ", p.canAct(c))
+	return fmt.Sprint(auth.CallerOf(c).Name, " ", p.auth.CanAct(c))
 }
 
 // get returns the page of key, made by render at most once at a time.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -32,7 +33,7 @@ func (p *Publisher) postNodeAct(c echo.Context) error {
 	if err := p.knownNode(ctx, name); err != nil {
 		return err
 	}
-	if err := p.actOnNode(ctx, name, posted, reason, p.who(c)); err != nil {
+	if err := p.actOnNode(ctx, name, posted, reason, auth.CallerOf(c).By); err != nil {
 		return err
 	}
 	return c.Redirect(http.StatusSeeOther, httpio.BasePath(p.pageBase())+"/nodes/"+url.PathEscape(name))

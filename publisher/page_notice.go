@@ -13,6 +13,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -56,10 +57,10 @@ func (p *Publisher) sendNotice(c echo.Context, answer *jobs.Problem, err error) 
 // page, of whichever route but those of the API and of scripts.
 func (p *Publisher) isForPeople(c echo.Context) bool {
 	needs, path := p.levels[c.Path()], c.Request().URL.Path
-	if needs == anyone || strings.HasPrefix(path, "/api/") || path == metricsPath {
+	if needs == auth.Anyone || strings.HasPrefix(path, "/api/") || path == metricsPath {
 		return false
 	}
-	if needs == holder {
+	if needs == auth.Holder {
 		if html, err := wantsHTML(c); err == nil {
 			return html
 		}
@@ -80,12 +81,12 @@ func (p *Publisher) notice(c echo.Context, answer *jobs.Problem) notice {
 	case http.StatusUnauthorized:
 		v.Heading = "This address is not complete"
 		v.Detail = "It opens with all that stands behind the question mark of the address that you were given."
-		v.SignIn = v.Root + "/login?" + url.Values{"next": {p.backTo(c.Request())}}.Encode()
+		v.SignIn = v.Root + "/login?" + url.Values{"next": {p.auth.BackTo(c.Request())}}.Encode()
 	case http.StatusForbidden:
 		v.Heading = "This address does not open"
 	case http.StatusNotFound:
 		v.Heading = "There is nothing at this address"
-		if p.levels[c.Path()] != holder || !jobs.ValidID(c.Param("id")) {
+		if p.levels[c.Path()] != auth.Holder || !jobs.ValidID(c.Param("id")) {
 			v.Detail = "Perhaps it was not copied as a whole. The address of a result ends in 36 digits, small letters and hyphens."
 		}
 	case http.StatusTooManyRequests:

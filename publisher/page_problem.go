@@ -7,6 +7,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -20,7 +21,7 @@ type problemView struct {
 // into the error. Others, and whoever has not shown that they may read the
 // pages, get problem+json.
 func (p *Publisher) sendProblemPage(c echo.Context, answer *jobs.Problem) bool {
-	if c.Get(personKey) == nil || !isDashboard(c.Path()) || !httpio.WantsPage(c.Request()) {
+	if auth.CallerOf(c).Role == 0 || !isDashboard(c.Path()) || !httpio.WantsPage(c.Request()) {
 		return false
 	}
 	v := problemView{

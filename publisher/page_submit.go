@@ -20,6 +20,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/inputform"
 )
@@ -105,7 +106,7 @@ func (p *Publisher) submit(c echo.Context, program string, f *formView, posted u
 	document, err := jobs.Complete(document, p.cfg.BaseURL, time.Now())
 	var accepted ledger.Accepted
 	if err == nil {
-		accepted, err = p.cfg.Accept(c.Request().Context(), document, p.who(c))
+		accepted, err = p.cfg.Accept(c.Request().Context(), document, auth.CallerOf(c).By)
 	}
 	if err == nil && accepted.Err != nil && !errors.Is(accepted.Err, ledger.ErrConflict) {
 		err = accepted.Err

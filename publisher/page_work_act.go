@@ -13,6 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -148,7 +149,7 @@ func (p *Publisher) rerunFromPage(c echo.Context, id string) error {
 		return httpio.Problem(http.StatusForbidden, "this node takes no jobs")
 	}
 	again := p.secretID(c, "page", id, time.Now().Truncate(rerunSlack).String())
-	if _, err := p.runAgain(c.Request().Context(), id, again, p.who(c)); err != nil {
+	if _, err := p.runAgain(c.Request().Context(), id, again, auth.CallerOf(c).By); err != nil {
 		return err
 	}
 	return p.seeJob(c, again)

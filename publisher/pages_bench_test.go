@@ -16,6 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/ledgertest"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 )
 
 // filled is a publisher over a ledger with n jobs.
@@ -67,7 +68,7 @@ func (b *bench) targets() []string {
 			name = "program0"
 		}
 		path := strings.NewReplacer(":id", page.Jobs[0].ID, ":name", name).Replace(r.path)
-		if r.method == http.MethodGet && r.needs == viewer && !strings.Contains(path, "*") && path != "/metrics" {
+		if r.method == http.MethodGet && r.needs == auth.Viewer && !strings.Contains(path, "*") && path != "/metrics" {
 			list = append(list, path)
 		}
 	}

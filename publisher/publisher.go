@@ -6,7 +6,6 @@ package publisher
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,9 +19,9 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/internal/access"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -113,18 +112,8 @@ type Publisher struct {
 	feed      *feed
 	collected collected
 	underWay  sync.Map // Idempotency-Keys of requests that are being answered
-	cors      cors
-	vary      []string                    // of result URLs, where the Accept field leaves no choice
-	varyOpen  []string                    // and where it does
-	levels    map[string]level            // of the GET routes, by path
-	forever   string                      // Cache-Control of what never changes below a result's URL
-	foreign   *http.CrossOriginProtection // trusts those of Config.CORS
-	ownPages  *http.CrossOriginProtection // trusts nobody else
-	tokens    *access.Tokens
-	keys      *access.Keys // of signed URLs; nil where results are open
-	tls       *tls.Config  // nil without
-	failures  access.Failures
-	refused   failedLogins
+	auth      *auth.Auth
+	levels    map[string]auth.Level // of the GET routes, by path
 	static    map[string]*httpio.CachedResponse
 	// fromMemory counts the results that net/http served without the router.
 	fromMemory atomic.Int64
@@ -140,23 +129,19 @@ func New(cfg Config) (*Publisher, error) {
 	fill(&cfg)
 	p := &Publisher{
 		cfg: cfg, log: cfg.Logger, cache: newCache(cfg.CacheBytes),
-		foreign: http.NewCrossOriginProtection(), ownPages: http.NewCrossOriginProtection(),
 	}
 	p.conns = newShares(cfg.Connections)
 	p.sending = newShares(func() int { return max(4, cfg.Connections()/7) })
 	p.hub = newHub(func() int { return min(cfg.MaxStreams, max(1, cfg.Connections()*7/8)) }, p.read)
 	p.feed = newFeed(ledgerSource{cfg.Ledger}, cfg.Logger)
-	err := p.openAccess()
+	var err error
+	p.auth, err = auth.New(auth.Config{
+		Ledger: cfg.Ledger, BaseURL: cfg.BaseURL, Node: cfg.Node, TokensFile: cfg.TokensFile, Token: cfg.Token,
+		ReadOnly: cfg.ReadOnly, URLKeyFile: cfg.URLKeyFile, TLSCert: cfg.TLSCert, TLSKey: cfg.TLSKey, CORS: cfg.CORS, Logger: cfg.Logger,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("publisher: %w", err)
 	}
-	if p.cors, err = newCORS(cfg.CORS); err != nil {
-		return nil, err
-	}
-	if err := p.trust(); err != nil {
-		return nil, fmt.Errorf("publisher: %w", err)
-	}
-	p.setVary()
 	if err := p.loadStatic(time.Now()); err != nil {
 		return nil, fmt.Errorf("publisher: %w", err)
 	}

@@ -3,17 +3,9 @@ package publisher
 import (
 	"net/url"
 
-	"github.com/labstack/echo/v4"
-
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/jobs"
 )
-
-// seesSecrets reports whether a request may read what opens something else, such
-// as the signed URL of an input: an operator's, or that of a job's submitter.
-func (p *Publisher) seesSecrets(c echo.Context) bool {
-	return p.canAct(c) || p.person(c).may == submit
-}
 
 // redact leaves out of a job what its URLs keep secret: the query of each, and
 // the path of the webhook.

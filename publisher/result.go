@@ -12,6 +12,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -23,7 +24,7 @@ func (p *Publisher) getResult(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	c.Response().Header()["Vary"] = p.varyOf(c.Request())
+	c.Response().Header()["Vary"] = p.auth.ResultVary(c.Request())
 	html, err := wantsHTML(c)
 	if err != nil {
 		return err
@@ -35,7 +36,7 @@ func (p *Publisher) getResult(c echo.Context) error {
 	switch {
 	case html:
 		return p.servePage(c, d)
-	case d.stored != nil && carry(c) != "":
+	case d.stored != nil && auth.SignedQuery(c) != "":
 		return p.serveOpened(c, d.stored)
 	case d.stored != nil:
 		return p.serveStored(c.Response().Writer, c.Request(), d.stored)
@@ -83,7 +84,7 @@ func (p *Publisher) current(c echo.Context, id string) (*document, error) {
 // newest document. Who names the document that it has does not wait where that
 // is an older one.
 func (p *Publisher) hold(c echo.Context, id string, wait time.Duration) (*document, error) {
-	sub, err := p.hub.subscribe(id, networkOf(c.Request()))
+	sub, err := p.hub.subscribe(id, httpio.ClientNetwork(c.Request()))
 	if err != nil {
 		return nil, err
 	}

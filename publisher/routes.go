@@ -8,80 +8,65 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
-)
-
-// level is who may use a route. A route that has none may be used by nobody.
-type level int
-
-const (
-	_ level = iota
-	anyone
-	holder   // of the result's URL, or of a signed one where the operator wants that
-	submit   // what the role submit may do; no route needs it alone
-	viewer   // of the pages and the API
-	operator // who changes something
-	// ownReader is viewer, and ownActor operator, or the role submit for jobs of
-	// the same token.
-	ownReader
-	ownActor
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 )
 
 // route is one path of a node.
 type route struct {
 	method, path string
 	handler      echo.HandlerFunc
-	needs        level
+	needs        auth.Level
 }
 
 // table is every path of a node. GET means HEAD as well.
 func (p *Publisher) table() []route {
 	return slices.Concat(p.verbRoutes(), p.nodeRoutes(), p.metricsRoute(), []route{
-		{http.MethodGet, "/", p.getOverviewPage, viewer},
-		{http.MethodGet, "/jobs", p.getJobsPage, viewer},
-		{http.MethodPost, "/jobs/act", p.postJobsAct, operator},
-		{http.MethodGet, "/events", p.getEventsPage, viewer},
-		{http.MethodGet, "/jobs/:id", p.getWorkPage, viewer},
-		{http.MethodPost, "/jobs/:id/act", p.postWorkAct, operator},
-		{http.MethodGet, "/:id", p.getResult, holder},
-		{http.MethodGet, "/:id/events", p.getEvents, holder},
-		{http.MethodGet, "/:id/log", p.getLog, holder},
-		{http.MethodGet, "/:id/files/*", p.getFile, holder},
-		{http.MethodGet, "/results/:id", p.getResult, holder},
-		{http.MethodGet, "/results/:id/events", p.getEvents, holder},
-		{http.MethodGet, "/results/:id/log", p.getLog, holder},
-		{http.MethodGet, "/results/:id/files/*", p.getFile, holder},
+		{http.MethodGet, "/", p.getOverviewPage, auth.Viewer},
+		{http.MethodGet, "/jobs", p.getJobsPage, auth.Viewer},
+		{http.MethodPost, "/jobs/act", p.postJobsAct, auth.Operator},
+		{http.MethodGet, "/events", p.getEventsPage, auth.Viewer},
+		{http.MethodGet, "/jobs/:id", p.getWorkPage, auth.Viewer},
+		{http.MethodPost, "/jobs/:id/act", p.postWorkAct, auth.Operator},
+		{http.MethodGet, "/:id", p.getResult, auth.Holder},
+		{http.MethodGet, "/:id/events", p.getEvents, auth.Holder},
+		{http.MethodGet, "/:id/log", p.getLog, auth.Holder},
+		{http.MethodGet, "/:id/files/*", p.getFile, auth.Holder},
+		{http.MethodGet, "/results/:id", p.getResult, auth.Holder},
+		{http.MethodGet, "/results/:id/events", p.getEvents, auth.Holder},
+		{http.MethodGet, "/results/:id/log", p.getLog, auth.Holder},
+		{http.MethodGet, "/results/:id/files/*", p.getFile, auth.Holder},
 
-		{http.MethodGet, "/nodes", p.getNodesPage, viewer},
-		{http.MethodGet, "/nodes/:name", p.getNodePage, viewer},
-		{http.MethodPost, "/nodes/:name/act", p.postNodeAct, operator},
-		{http.MethodGet, "/programs", p.getProgramsPage, viewer},
-		{http.MethodGet, "/programs/:name", p.getProgramPage, viewer},
-		{http.MethodPost, "/programs/:name/submit", p.postProgram, operator},
+		{http.MethodGet, "/nodes", p.getNodesPage, auth.Viewer},
+		{http.MethodGet, "/nodes/:name", p.getNodePage, auth.Viewer},
+		{http.MethodPost, "/nodes/:name/act", p.postNodeAct, auth.Operator},
+		{http.MethodGet, "/programs", p.getProgramsPage, auth.Viewer},
+		{http.MethodGet, "/programs/:name", p.getProgramPage, auth.Viewer},
+		{http.MethodPost, "/programs/:name/submit", p.postProgram, auth.Operator},
 
-		{http.MethodGet, "/schema/*", p.getStatic, anyone},
-		{http.MethodGet, "/assets/*", p.getStatic, anyone},
-		{http.MethodGet, "/runnerbean.js", p.getStatic, anyone},
-		{http.MethodGet, "/openapi.json", p.getStatic, anyone},
-		{http.MethodGet, "/healthz", getHealth, anyone},
-		{http.MethodGet, "/readyz", p.getReady, anyone},
+		{http.MethodGet, "/schema/*", p.getStatic, auth.Anyone},
+		{http.MethodGet, "/assets/*", p.getStatic, auth.Anyone},
+		{http.MethodGet, "/runnerbean.js", p.getStatic, auth.Anyone},
+		{http.MethodGet, "/openapi.json", p.getStatic, auth.Anyone},
+		{http.MethodGet, "/healthz", getHealth, auth.Anyone},
+		{http.MethodGet, "/readyz", p.getReady, auth.Anyone},
 
-		{http.MethodGet, "/login", p.getLogin, anyone},
-		{http.MethodPost, "/login", p.postLogin, anyone},
-		{http.MethodPost, "/logout", p.postLogout, anyone},
+		{http.MethodGet, "/login", p.getLogin, auth.Anyone},
+		{http.MethodPost, "/login", p.postLogin, auth.Anyone},
+		{http.MethodPost, "/logout", p.postLogout, auth.Anyone},
 
-		{http.MethodPost, "/api/v1/jobs", p.postJob, ownActor},
-		{http.MethodGet, "/api/v1/jobs", p.getJobs, viewer},
-		{http.MethodGet, "/api/v1/jobs/:id", p.getJob, ownReader},
-		{http.MethodGet, "/api/v1/jobs/:id/series", p.getSeries, viewer},
-		{http.MethodGet, "/api/v1/overview", p.getOverview, viewer},
-		{http.MethodGet, "/api/v1/nodes", p.getNodes, viewer},
-		{http.MethodGet, "/api/v1/nodes/:name", p.getNode, viewer},
-		{http.MethodGet, "/api/v1/programs", p.getPrograms, viewer},
-		{http.MethodGet, "/api/v1/programs/:name", p.getProgram, viewer},
-		{http.MethodGet, eventsPath, p.getEventLog, viewer},
-		{http.MethodGet, "/api/v1/drain", p.getDrain, viewer},
-		{http.MethodPost, "/api/v1/drain", p.postDrain, operator},
-		{http.MethodDelete, "/api/v1/drain", p.deleteDrain, operator},
+		{http.MethodPost, "/api/v1/jobs", p.postJob, auth.OwnActor},
+		{http.MethodGet, "/api/v1/jobs", p.getJobs, auth.Viewer},
+		{http.MethodGet, "/api/v1/jobs/:id", p.getJob, auth.OwnReader},
+		{http.MethodGet, "/api/v1/jobs/:id/series", p.getSeries, auth.Viewer},
+		{http.MethodGet, "/api/v1/overview", p.getOverview, auth.Viewer},
+		{http.MethodGet, "/api/v1/nodes", p.getNodes, auth.Viewer},
+		{http.MethodGet, "/api/v1/nodes/:name", p.getNode, auth.Viewer},
+		{http.MethodGet, "/api/v1/programs", p.getPrograms, auth.Viewer},
+		{http.MethodGet, "/api/v1/programs/:name", p.getProgram, auth.Viewer},
+		{http.MethodGet, eventsPath, p.getEventLog, auth.Viewer},
+		{http.MethodGet, "/api/v1/drain", p.getDrain, auth.Viewer},
+		{http.MethodPost, "/api/v1/drain", p.postDrain, auth.Operator},
+		{http.MethodDelete, "/api/v1/drain", p.deleteDrain, auth.Operator},
 	})
 }
 
@@ -89,32 +74,41 @@ func (p *Publisher) table() []route {
 func (p *Publisher) verbRoutes() []route {
 	var list []route
 	for _, v := range verbs {
-		needs := operator
+		needs := auth.Operator
 		if v.name == ledger.VerbCancel {
-			needs = ownActor
+			needs = auth.OwnActor
 		}
 		list = append(list,
 			route{http.MethodPost, "/api/v1/jobs/:id/" + string(v.name), p.postVerb(v), needs},
-			route{http.MethodPost, "/api/v1/jobs/" + string(v.name), p.postSelection(v), operator})
+			route{http.MethodPost, "/api/v1/jobs/" + string(v.name), p.postSelection(v), auth.Operator})
 	}
 	return list
 }
 
 // routes puts the table into the router.
 func (p *Publisher) routes(e *echo.Echo) {
-	p.levels = map[string]level{}
+	p.levels = map[string]auth.Level{}
 	for _, r := range p.table() {
 		handler := r.handler
-		if r.needs == operator || r.needs == ownActor {
+		if r.needs == auth.Operator || r.needs == auth.OwnActor {
 			handler = p.changes(handler)
 		}
-		handler = p.guard(r.needs, handler)
+		handler = p.auth.Guard(r.needs, handler)
 		e.Add(r.method, r.path, handler)
 		if r.method == http.MethodGet {
 			p.levels[r.path] = r.needs
 			e.Add(http.MethodHead, r.path, handler)
 		}
 	}
+}
+
+// levelOf returns the level of the route to the path of a request with a method, or
+// 0 without one. method is GET or HEAD.
+func (p *Publisher) levelOf(r *http.Request, method string) auth.Level {
+	c := p.echo.AcquireContext()
+	defer p.echo.ReleaseContext(c)
+	p.echo.Router().Find(method, echo.GetPath(r), c)
+	return p.levels[c.Path()]
 }
 
 // changes makes the next pages show what the handler has changed.

@@ -57,12 +57,12 @@ func (p *Publisher) Serve(ctx context.Context, ln net.Listener) error {
 // serveOn speaks TLS where there is a certificate. What is sent in one piece
 // then is what TLS makes of it.
 func (p *Publisher) serveOn(server *http.Server, ln net.Listener) error {
-	admission := p.newAdmission(p.tls != nil)
+	admission := p.newAdmission(p.auth.TLS() != nil)
 	defer admission.refusing.Wait()
-	if p.tls == nil {
+	if p.auth.TLS() == nil {
 		return p.serveFast(server, ln, admission)
 	}
-	server.TLSConfig = p.tls.Clone()
+	server.TLSConfig = p.auth.TLS().Clone()
 	return server.ServeTLS(oneWriteListener{Listener: ln, admission: admission}, "", "")
 }
 

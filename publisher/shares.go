@@ -1,13 +1,8 @@
 package publisher
 
 import (
-	"net/http"
 	"net/netip"
 	"sync"
-
-	"github.com/labstack/echo/v4"
-
-	"github.com/runnerbean/runnerbean/internal/access"
 )
 
 // shares divides places (connections, event streams and held answers) between
@@ -135,10 +130,3 @@ func (s *shares) size() int {
 	defer s.mu.Unlock()
 	return s.count
 }
-
-// forwarded reads who is behind a proxy, whose own address is that of the
-// machine or of a private network. Elsewhere the field may say anything.
-var forwarded = echo.ExtractIPFromXFFHeader()
-
-// networkOf is the network of who sends a request.
-func networkOf(r *http.Request) netip.Prefix { return access.NetworkOf(forwarded(r)) }

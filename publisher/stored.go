@@ -83,7 +83,7 @@ func (p *Publisher) load(ctx context.Context, id string) (*stored, error) {
 	if object.Size > maxCached {
 		err = s.digest(object)
 	} else {
-		err = s.read(object, p.forever)
+		err = s.read(object, p.auth.ResultCacheControl())
 	}
 	if err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func (p *Publisher) serveStored(w http.ResponseWriter, r *http.Request, s *store
 	}
 	defer object.Close()
 	h := w.Header()
-	h.Set("Cache-Control", p.forever)
+	h.Set("Cache-Control", p.auth.ResultCacheControl())
 	h.Set("Content-Type", httpio.TypeJSON)
 	if !httpio.NeedsServeContent(r.Header) && httpio.AcceptsGzip(httpio.Field(r.Header, "Accept-Encoding")) {
 		return s.serveGzip(w, r, object)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -125,7 +126,7 @@ func (p *Publisher) actOn(c echo.Context, v verb, targets []ledger.Target) ([]le
 	if p.cfg.Act == nil {
 		return nil, httpio.Problem(http.StatusForbidden, fmt.Sprintf("no job can be %s at this node", v.done))
 	}
-	acted, err := p.cfg.Act(c.Request().Context(), v.name, p.who(c), targets)
+	acted, err := p.cfg.Act(c.Request().Context(), v.name, auth.CallerOf(c).By, targets)
 	if err == nil && len(acted) != len(targets) {
 		err = fmt.Errorf("publisher: %d of %d jobs are answered for", len(acted), len(targets))
 	}
@@ -181,7 +182,7 @@ func (p *Publisher) rerun(c echo.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	accepted, err := p.runAgain(c.Request().Context(), id, newID, p.who(c))
+	accepted, err := p.runAgain(c.Request().Context(), id, newID, auth.CallerOf(c).By)
 	if err != nil {
 		return err
 	}

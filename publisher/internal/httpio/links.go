@@ -25,3 +25,7 @@ func BasePath(base string) string {
 	}
 	return "/" + strings.Trim(u.EscapedPath(), "/")
 }
+
+// PageBase returns the address under which the pages of a node are. Results may be
+// in a folder of it.
+func PageBase(baseURL string) string { return strings.TrimSuffix(baseURL, "/results") }

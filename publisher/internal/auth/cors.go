@@ -1,4 +1,4 @@
-package publisher
+package auth
 
 import (
 	"fmt"
@@ -6,8 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -27,89 +25,89 @@ var (
 	exposedList = []string{exposed}
 )
 
-// cors lists the origins whose pages may use the API, each with a token of its
-// own: no answer ever allows credentials. What everybody may read, pages of
-// every origin may read, listed or not.
-type cors struct {
-	origins []string // exact
-}
-
-// newCORS checks that origins are origins.
-func newCORS(origins []string) (cors, error) {
+// checkOrigins reports an entry of Config.CORS that is no origin. Pages of these
+// origins may use the API with a token of their own: no answer allows credentials.
+// Pages of every origin may read what everybody may read.
+func checkOrigins(origins []string) error {
 	for _, o := range origins {
 		u, err := url.Parse(o)
 		if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != o || strings.ToLower(o) != o {
-			return cors{}, fmt.Errorf("publisher: %q in Config.CORS is no origin such as https://www.example", o)
+			return fmt.Errorf("%q in Config.CORS is no origin such as https://www.example", o)
 		}
 	}
-	return cors{origins: slices.Clone(origins)}, nil
+	return nil
 }
 
-// varyOf names the request fields that the answer of a result's URL depends on.
-func (p *Publisher) varyOf(r *http.Request) []string {
+// ResultVary returns the Vary field of a result's URL. The caller must not change it.
+func (a *Auth) ResultVary(r *http.Request) []string {
 	if httpio.Preferred(httpio.Field(r.Header, "Accept")) == httpio.PreferJSON {
-		return p.vary
+		return a.vary
 	}
-	return p.varyOpen
+	return a.varyOpen
 }
 
-// setVary makes the values of varyOf. Of a signed result an origin that is listed
-// may read more than others.
-func (p *Publisher) setVary() {
+// setVary prepares the values of ResultVary. A listed origin may read more of a
+// signed result than others.
+func (a *Auth) setVary() {
 	fields := "Accept-Encoding, Accept"
-	if !p.openResults() && len(p.cors.origins) > 0 {
+	if !a.OpenResults() && len(a.cfg.CORS) > 0 {
 		fields += ", Origin"
 	}
-	p.vary, p.varyOpen = []string{fields}, []string{fields + ", User-Agent"}
+	a.vary, a.varyOpen = []string{fields}, []string{fields + ", User-Agent"}
 }
 
-// vary names the request fields that an answer of the API depends on, beside others.
-func (c cors) vary(fields string) string {
-	if len(c.origins) == 0 {
+// Vary returns the Vary field of an answer of the API that also depends on fields.
+func (a *Auth) Vary(fields string) string {
+	if len(a.cfg.CORS) == 0 {
 		return fields
 	}
 	return strings.TrimPrefix(fields+", Origin", ", ")
 }
 
-// allowAny lets pages of every origin read what everybody may read.
-func allowAny(h http.Header, r *http.Request) {
+// AllowAnyOrigin lets pages of every origin read the answer.
+func AllowAnyOrigin(h http.Header, r *http.Request) {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		h["Access-Control-Allow-Origin"], h["Access-Control-Expose-Headers"] = anyOrigin, exposedList
 	}
 }
 
-// allowListed lets pages of the listed origins read the answer.
-func (c cors) allowListed(h http.Header, r *http.Request) {
-	if len(c.origins) == 0 {
+// allowListedOrigin lets pages of the listed origins read the answer.
+func (a *Auth) allowListedOrigin(h http.Header, r *http.Request) {
+	if len(a.cfg.CORS) == 0 {
 		return
 	}
 	h["Vary"] = []string{"Origin"}
-	if origin := r.Header.Get("Origin"); slices.Contains(c.origins, origin) {
+	if origin := r.Header.Get("Origin"); slices.Contains(a.cfg.CORS, origin) {
 		h["Access-Control-Allow-Origin"], h["Access-Control-Expose-Headers"] = []string{origin}, exposedList
 	}
 }
 
-// preflight answers a browser that asks whether a page may send a request. The
-// page may send whatever fields it likes: none of them opens what is closed.
-func (p *Publisher) preflight(w http.ResponseWriter, r *http.Request) bool {
+// Preflight answers a browser that asks whether a page may send a request, and
+// reports whether r was such a question. levelOf returns the level of the route to
+// the path of r with a method. A page may send any fields: none of them gives access.
+func (a *Auth) Preflight(w http.ResponseWriter, r *http.Request, levelOf func(r *http.Request, method string) Level) bool {
 	method := r.Header.Get("Access-Control-Request-Method")
 	if r.Method != http.MethodOptions || method == "" {
 		return false
 	}
+	isPublic := func() bool {
+		level := levelOf(r, method)
+		return level == Anyone || level == Holder
+	}
 	h, origin := w.Header(), r.Header.Get("Origin")
 	h.Set("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
 	switch {
-	case (method == http.MethodGet || method == http.MethodHead) && p.isPublic(r, method):
+	case (method == http.MethodGet || method == http.MethodHead) && isPublic():
 		permit(h, r, "*", "GET, HEAD", readRequests)
-	case slices.Contains(p.cors.origins, origin):
+	case slices.Contains(a.cfg.CORS, origin):
 		permit(h, r, origin, "GET, HEAD, POST, PATCH, DELETE", writeRequests)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return true
 }
 
-// permit lets a page send a request with the fields that it asks for, beside the
-// usual ones.
+// permit lets a page send a request with the usual fields and those that it asks
+// for.
 func permit(h http.Header, r *http.Request, origin, methods, fields string) {
 	h.Set("Access-Control-Allow-Origin", origin)
 	h.Set("Access-Control-Allow-Methods", methods)
@@ -117,8 +115,8 @@ func permit(h http.Header, r *http.Request, origin, methods, fields string) {
 	h.Set("Access-Control-Max-Age", preflightAge)
 }
 
-// askedFields are those of a list that are not among the known, to go on with
-// behind them. What is no name of a field is left out.
+// askedFields returns the fields of a list that are not known, each after ", ". It
+// leaves out what is no name of a field.
 func askedFields(list, known string) string {
 	if len(list) > maxAsked {
 		return ""
@@ -148,14 +146,4 @@ func namesField(list, name string) bool {
 		}
 	}
 	return false
-}
-
-// isPublic reports whether a path is one that everybody may read, or whoever has
-// the URL.
-func (p *Publisher) isPublic(r *http.Request, method string) bool {
-	c := p.echo.AcquireContext()
-	defer p.echo.ReleaseContext(c)
-	p.echo.Router().Find(method, echo.GetPath(r), c)
-	level := p.levels[c.Path()]
-	return level == anyone || level == holder
 }

@@ -1,0 +1,83 @@
+package auth
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/outbound"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+)
+
+// Guard returns next behind a check of who may use it.
+func (a *Auth) Guard(needs Level, next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if err := a.foreign.Check(c.Request()); err != nil {
+			return httpio.Problem(http.StatusForbidden, "a page of another origin has sent this; RUNNERBEAN_CORS lists the origins that may")
+		}
+		if err := a.admit(c, needs); err != nil {
+			return a.orLogin(c, needs, err)
+		}
+		return next(c)
+	}
+}
+
+// admit checks a request to a route of a level. No other function decides that.
+func (a *Auth) admit(c echo.Context, needs Level) error {
+	switch needs {
+	case Anyone:
+		AllowAnyOrigin(c.Response().Header(), c.Request())
+		return nil
+	case Holder:
+		return a.admitHolder(c)
+	case Viewer, OwnReader:
+		return a.admitCaller(c, needs)
+	case Operator, OwnActor:
+		if a.cfg.ReadOnly != "" {
+			return httpio.Problem(http.StatusForbidden, a.cfg.ReadOnly)
+		}
+		return a.admitCaller(c, needs)
+	}
+	return httpio.Problem(http.StatusForbidden, "nobody may use this path")
+}
+
+// admitCaller needs a token or a session with the role of the level, where tokens
+// are needed at all.
+func (a *Auth) admitCaller(c echo.Context, needs Level) error {
+	if c.Request().Header.Get(outbound.Header) != "" {
+		return httpio.Problem(http.StatusForbidden, "a job's URL leads to this node, which gives jobs nothing but results")
+	}
+	h := c.Response().Header()
+	a.allowListedOrigin(h, c.Request())
+	h.Set("Cache-Control", "private, no-cache") // unless the handler says otherwise
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	caller, err := a.identify(c)
+	if err != nil {
+		return err
+	}
+	if caller.Role == Submit && (needs == OwnReader || needs == OwnActor) {
+		err = a.admitSubmitter(c, caller)
+	} else if caller.Role < needs.Role() {
+		h.Set("WWW-Authenticate", challenge+`, error="insufficient_scope"`)
+		err = httpio.Problem(http.StatusForbidden, "this needs the role "+needs.Role().String()+"; the token "+caller.Name+" has the role "+caller.Role.String())
+	}
+	if err == nil {
+		c.Set(callerKey, caller)
+	}
+	return err
+}
+
+// admitSubmitter lets a token with the role submit use a route about a job that
+// it has submitted. Other jobs are unknown to it.
+func (a *Auth) admitSubmitter(c echo.Context, caller Caller) error {
+	id := c.Param("id")
+	if id == "" {
+		return nil
+	}
+	submitter, err := a.cfg.Ledger.Submitter(c.Request().Context(), id)
+	if err == nil && submitter != caller.Name {
+		err = ledger.ErrUnknown
+	}
+	return err
+}
