@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -60,7 +61,7 @@ message, and as a ratio to starting the same program alone in the same run.`,
 				return err
 			}
 			if a.json {
-				return printJSON(a.stdout, report)
+				return terminal.PrintJSON(a.stdout, report)
 			}
 			return report.print(a.stdout)
 		},

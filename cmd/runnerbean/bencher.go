@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/runnerbean/runnerbean/internal/retry"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -128,7 +129,7 @@ func (b *bencher) stamp(ctx context.Context, id string) (time.Time, error) {
 			return b.printed(ctx, id)
 		}
 		if record.State.Final() {
-			return time.Time{}, fmt.Errorf("job %s: %s", id, errorText(record.Error))
+			return time.Time{}, fmt.Errorf("job %s: %s", id, terminal.JobError(record.Error))
 		}
 		select {
 		case <-ctx.Done():

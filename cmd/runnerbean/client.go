@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -114,7 +115,7 @@ func problem(answer *http.Response, data []byte) error {
 		return fmt.Errorf("%w; set RUNNERBEAN_TOKEN to one that its operator has given you", p)
 	}
 	if after := answer.Header.Get("Retry-After"); after != "" && p.Status == http.StatusServiceUnavailable {
-		return fmt.Errorf("%w; it may be worth trying again in %s s", p, clean(shorten(after, 20)))
+		return fmt.Errorf("%w; it may be worth trying again in %s s", p, terminal.Safe(terminal.Shorten(after, 20)))
 	}
 	return p
 }

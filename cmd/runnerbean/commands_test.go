@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -213,11 +214,11 @@ func TestCleanMakesTextHarmless(t *testing.T) {
 		"bell\a":          `bell\u{7}`,
 	}
 	for in, want := range tests {
-		if got := clean(in); got != want {
+		if got := terminal.Safe(in); got != want {
 			t.Errorf("clean(%q) = %q, want %q", in, got, want)
 		}
 	}
-	if got := cleanLines("one\n\tten\r\ttwo\r\x1b[K\x00\n"); got != "one\n\\u{0}\n" {
+	if got := terminal.SafeLines("one\n\tten\r\ttwo\r\x1b[K\x00\n"); got != "one\n\\u{0}\n" {
 		t.Errorf("cleanLines: %q", got)
 	}
 }

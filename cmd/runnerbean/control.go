@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 )
 
 // newControls are the commands that set something about a node.
@@ -31,7 +32,7 @@ the node. To let what runs come to its end, use "drain" instead.`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return control(cmd.Context(), a, args[0], "pause", reason,
-				"node "+clean(args[0])+" is paused. Undo it with: runnerbean resume "+clean(args[0]))
+				"node "+terminal.Safe(args[0])+" is paused. Undo it with: runnerbean resume "+terminal.Safe(args[0]))
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why; it is shown wherever somebody wonders")
@@ -44,7 +45,7 @@ func newResume(a *app) *cobra.Command {
 		Short: "Let the programs of a paused node go on",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return control(cmd.Context(), a, args[0], "resume", "", "node "+clean(args[0])+" goes on")
+			return control(cmd.Context(), a, args[0], "resume", "", "node "+terminal.Safe(args[0])+" goes on")
 		},
 	}
 }
@@ -68,7 +69,7 @@ node just takes nothing new until enough have ended.`,
 				}
 				body = fmt.Appendf(nil, `{"slots":%d}`, n)
 			}
-			return patchNode(cmd.Context(), a, args[0], body, "node "+clean(args[0])+" has "+args[1]+" slots now")
+			return patchNode(cmd.Context(), a, args[0], body, "node "+terminal.Safe(args[0])+" has "+args[1]+" slots now")
 		},
 	}
 }
@@ -108,7 +109,7 @@ func nodePath(node string) string { return "/api/v1/nodes/" + url.PathEscape(nod
 
 func printControl(a *app, n api.Node, done string) error {
 	if a.json {
-		return printJSON(a.stdout, n)
+		return terminal.PrintJSON(a.stdout, n)
 	}
 	_, err := fmt.Fprintln(a.stdout, done)
 	return err

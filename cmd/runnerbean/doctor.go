@@ -16,6 +16,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/worker"
@@ -200,11 +201,11 @@ func checkPrograms(set settings) []finding {
 	}
 	for _, p := range installed {
 		if p.Err != nil {
-			findings = append(findings, finding{check, "error", fmt.Sprintf("%s: %v", clean(p.Name), p.Err), "see docs/programs.md"})
+			findings = append(findings, finding{check, "error", fmt.Sprintf("%s: %v", terminal.Safe(p.Name), p.Err), "see docs/programs.md"})
 			continue
 		}
 		if p.Program.Problem != "" {
-			findings = append(findings, finding{check, "error", fmt.Sprintf("%s cannot be started: %s", p.Name, clean(p.Program.Problem)), "fix it: its jobs fail until then"})
+			findings = append(findings, finding{check, "error", fmt.Sprintf("%s cannot be started: %s", p.Name, terminal.Safe(p.Program.Problem)), "fix it: its jobs fail until then"})
 			continue
 		}
 		findings = append(findings, finding{check, "ok", fmt.Sprintf("%s, sha256 %.12s", p.Name, p.Program.SHA256), ""})
@@ -237,7 +238,7 @@ func checkSystem() finding {
 
 func printFindings(a *app, findings []finding) error {
 	if a.json {
-		return printJSON(a.stdout, findings)
+		return terminal.PrintJSON(a.stdout, findings)
 	}
 	marks := map[string]string{"ok": "✓", "warning": "!", "error": "✗"}
 	for _, f := range findings {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -32,5 +33,5 @@ func checkReady(ctx context.Context) finding {
 	if body, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20)); err != nil || json.Unmarshal(body, &problem) != nil {
 		problem.Detail = answer.Status
 	}
-	return finding{check, "error", "the one at " + c.base + " is not ready: " + clean(problem.Detail), "see its log"}
+	return finding{check, "error", "the one at " + c.base + " is not ready: " + terminal.Safe(problem.Detail), "see its log"}
 }

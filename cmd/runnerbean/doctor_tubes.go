@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/queue"
@@ -27,7 +28,7 @@ func checkTubes(ctx context.Context, set settings, producer *queue.Producer, add
 	var findings []finding
 	for _, shared := range dispatch.Sharing(addr, set.Prefix, own, others) {
 		detail, do, _ := strings.Cut(shared.Text, "; ")
-		findings = append(findings, finding{check, "warning", clean(detail), do})
+		findings = append(findings, finding{check, "warning", terminal.Safe(detail), do})
 	}
 	unread, err := dispatch.UnreadInbox(ctx, producer, addr, set.Prefix)
 	if err == nil && unread > 0 && set.Inbox == dispatch.InboxNode {

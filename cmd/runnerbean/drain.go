@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 )
 
 type drainFlags struct {
@@ -84,7 +85,7 @@ func (f drainFlags) run(ctx context.Context, a *app, args []string) error {
 		return err
 	}
 	if a.json {
-		return printJSON(a.stdout, drains)
+		return terminal.PrintJSON(a.stdout, drains)
 	}
 	_, err = fmt.Fprintln(a.stdout, f.text(node))
 	return err
@@ -111,16 +112,16 @@ func (f drainFlags) text(node string) string {
 	case f.off && node == "":
 		return "the queue takes jobs again"
 	case f.off:
-		return "node " + clean(node) + " takes work again"
+		return "node " + terminal.Safe(node) + " takes work again"
 	case node == "":
 		return "the queue takes no new jobs; accepted ones still run. Undo it with: runnerbean drain --queue --off"
 	}
-	return "node " + clean(node) + " finishes what it runs and takes no new work. Undo it with: runnerbean drain " + clean(node) + " --off"
+	return "node " + terminal.Safe(node) + " finishes what it runs and takes no new work. Undo it with: runnerbean drain " + terminal.Safe(node) + " --off"
 }
 
 func printDrains(a *app, d api.Drains) error {
 	if a.json {
-		return printJSON(a.stdout, d)
+		return terminal.PrintJSON(a.stdout, d)
 	}
 	if d.Queue == nil && len(d.Nodes) == 0 {
 		_, err := fmt.Fprintln(a.stdout, "nothing is drained")
@@ -129,13 +130,13 @@ func printDrains(a *app, d api.Drains) error {
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "DRAINED\tSINCE\tBY\tREASON")
 	row := func(what string, d api.Drain) {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", what, stamp(d.Since), clean(d.By), clean(d.Reason))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", what, terminal.Time(d.Since), terminal.Safe(d.By), terminal.Safe(d.Reason))
 	}
 	if d.Queue != nil {
 		row("the queue", *d.Queue)
 	}
 	for _, node := range d.Nodes {
-		row("node "+clean(node.Node), node)
+		row("node "+terminal.Safe(node.Node), node)
 	}
 	return w.Flush()
 }

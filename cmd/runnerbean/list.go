@@ -5,12 +5,11 @@ import (
 	"net/url"
 	"strconv"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 )
 
 func newList(a *app) *cobra.Command {
@@ -60,48 +59,21 @@ func newList(a *app) *cobra.Command {
 
 func printPage(a *app, page api.Page) error {
 	if a.json {
-		return printJSON(a.stdout, page)
+		return terminal.PrintJSON(a.stdout, page)
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tPROGRAM\tSTATE\tATTEMPT\tNODE\tCREATED\tNOTE")
 	for _, r := range page.Jobs {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", clean(r.ID), clean(r.Program), clean(string(r.State)), r.Attempt, clean(r.Node), stamp(r.Created), note(r))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", terminal.Safe(r.ID), terminal.Safe(r.Program), terminal.Safe(string(r.State)), r.Attempt, terminal.Safe(r.Node), terminal.Time(r.Created), terminal.JobNote(r))
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	if page.Next != "" && !page.Back.IsZero() {
-		fmt.Fprintf(a.stderr, "looked back to %s\n", stamp(page.Back))
+		fmt.Fprintf(a.stderr, "looked back to %s\n", terminal.Time(page.Back))
 	}
 	if page.Next != "" {
-		fmt.Fprintf(a.stderr, "more: --cursor %s\n", clean(page.Next))
+		fmt.Fprintf(a.stderr, "more: --cursor %s\n", terminal.Safe(page.Next))
 	}
 	return nil
-}
-
-// note is the one thing worth knowing about a job in a list.
-func note(r jobs.Result) string {
-	switch {
-	case r.Error != nil && r.State.Final():
-		return shorten(errorText(r.Error), 60)
-	case r.State == jobs.Running && r.Progress != nil:
-		return fmt.Sprintf("%.0f %% %s", *r.Progress*100, shorten(clean(r.Message), 40))
-	default:
-		return shorten(clean(r.Reason), 60)
-	}
-}
-
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.Local().Format("2006-01-02 15:04:05")
-}
-
-func shorten(text string, most int) string {
-	runes := []rune(text)
-	if len(runes) <= most {
-		return text
-	}
-	return string(runes[:most-1]) + "…"
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 )
 
@@ -44,7 +45,7 @@ the node keeps both ends; what is left out is said on standard error, as is with
 			if err != nil {
 				return err
 			}
-			l := &logReader{c: c, url: resultURL, out: &logPrinter{out: a.stdout, live: follow && terminal(a.stdout)}, said: a.stderr, attempt: attempt}
+			l := &logReader{c: c, url: resultURL, out: &logPrinter{out: a.stdout, live: follow && terminal.Interactive(a.stdout)}, said: a.stderr, attempt: attempt}
 			if follow {
 				return stopped(cmd.Context(), l.follow(cmd.Context()), "stopped following; the job goes on: "+resultURL)
 			}
@@ -222,7 +223,7 @@ func (p *logPrinter) Write(b []byte) (int, error) {
 	if p.live && len(p.held) > 0 {
 		p.shown = true
 		// Cut to one line, which the next state can be written over.
-		_, err := fmt.Fprintf(p.out, "\r\x1b[K%s", shorten(cleanLines(string(logtext.Head(p.held))), 79))
+		_, err := fmt.Fprintf(p.out, "\r\x1b[K%s", terminal.Shorten(terminal.SafeLines(string(logtext.Head(p.held))), 79))
 		return n, err
 	}
 	return n, nil
@@ -235,7 +236,7 @@ func (p *logPrinter) print(text []byte) error {
 		out.WriteString("\r\x1b[K")
 		p.shown = false
 	}
-	out.WriteString(cleanLines(string(text)))
+	out.WriteString(terminal.SafeLines(string(text)))
 	_, err := io.WriteString(p.out, out.String())
 	return err
 }

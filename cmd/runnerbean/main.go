@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/worker"
 )
 
@@ -46,7 +47,7 @@ func main() {
 }
 
 // errorLine is an error for the terminal. It may quote what others have written.
-func errorLine(err error) string { return "runnerbean: " + cleanLines(err.Error()) }
+func errorLine(err error) string { return "runnerbean: " + terminal.SafeLines(err.Error()) }
 
 // signals returns a context that ends at the first SIGINT or SIGTERM and one
 // that ends at the second.

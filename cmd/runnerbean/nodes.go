@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 )
 
 func newNodes(a *app) *cobra.Command {
@@ -60,7 +61,7 @@ func newestLives(nodes []api.Node) []api.Node {
 
 func printNodes(a *app, list api.Nodes) error {
 	if a.json {
-		return printJSON(a.stdout, list)
+		return terminal.PrintJSON(a.stdout, list)
 	}
 	if len(list.Nodes) == 0 {
 		fmt.Fprintln(a.stderr, `no node has been seen; "runnerbean worker" starts one`)
@@ -69,10 +70,10 @@ func printNodes(a *app, list api.Nodes) error {
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NODE\tSTATE\tLAST SEEN\tBUSY\tLOAD\tMEMORY\tDISK FREE\tVERSION\tPROGRAMS")
 	for _, n := range list.Nodes {
-		programs := shorten(clean(programsText(n)), 60)
+		programs := terminal.Shorten(terminal.Safe(programsText(n)), 60)
 		load, memory, disk := vitalsText(n.Vitals)
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", clean(n.Name), nodeState(n), lastSeen(n), slotsText(n),
-			load, memory, disk, clean(n.Version), programs)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", terminal.Safe(n.Name), nodeState(n), lastSeen(n), slotsText(n),
+			load, memory, disk, terminal.Safe(n.Version), programs)
 	}
 	return w.Flush()
 }
@@ -146,7 +147,7 @@ func lastSeen(n api.Node) string {
 	case n.Alive:
 		return "now"
 	case !n.Left.IsZero():
-		return stamp(n.Left)
+		return terminal.Time(n.Left)
 	}
-	return stamp(cmp.Or(n.Seen, n.Beat)) // older nodes do not say Seen
+	return terminal.Time(cmp.Or(n.Seen, n.Beat)) // older nodes do not say Seen
 }

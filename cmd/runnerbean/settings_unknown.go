@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/runnerbean/runnerbean/internal/suggest"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 )
 
 // clientVariables are known besides the settings of a node.
@@ -37,7 +38,7 @@ func unknownSettings(environ []string) []string {
 		if !strings.HasPrefix(lower, strings.ToLower(envPrefix)) || known[lower] == name {
 			continue
 		}
-		text := fmt.Sprintf("%s is no setting and is not read", clean(shorten(name, 80)))
+		text := fmt.Sprintf("%s is no setting and is not read", terminal.Safe(terminal.Shorten(name, 80)))
 		if near := nearestSetting(lower, known); near != "" {
 			text += "; " + near + " is probably meant"
 		}

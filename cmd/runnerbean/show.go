@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -28,7 +29,7 @@ func newShow(a *app) *cobra.Command {
 				return err
 			}
 			if a.json {
-				return printJSON(a.stdout, details)
+				return terminal.PrintJSON(a.stdout, details)
 			}
 			return printDetails(a.stdout, details)
 		},
@@ -52,32 +53,32 @@ func details(ctx context.Context, arg string) (api.Details, error) {
 func printDetails(out io.Writer, d api.Details) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	s := d.Status
-	fmt.Fprintf(w, "job\t%s\n", clean(s.ID))
-	fmt.Fprintf(w, "program\t%s\n", clean(s.Program))
-	fmt.Fprintf(w, "state\t%s\n", describe(s))
+	fmt.Fprintf(w, "job\t%s\n", terminal.Safe(s.ID))
+	fmt.Fprintf(w, "program\t%s\n", terminal.Safe(s.Program))
+	fmt.Fprintf(w, "state\t%s\n", terminal.JobStatus(s))
 	if d.Why != "" {
-		fmt.Fprintf(w, "why\t%s\n", clean(d.Why))
+		fmt.Fprintf(w, "why\t%s\n", terminal.Safe(d.Why))
 	}
-	fmt.Fprintf(w, "result\t%s\n", clean(d.Job.Result.URL))
+	fmt.Fprintf(w, "result\t%s\n", terminal.Safe(d.Job.Result.URL))
 	if d.Delivery != nil {
 		fmt.Fprintf(w, "delivery\t%s\n", deliveryText(d.Delivery))
 	}
 	if d.Job.RerunOf != "" {
-		fmt.Fprintf(w, "rerun of\t%s\n", clean(d.Job.RerunOf))
+		fmt.Fprintf(w, "rerun of\t%s\n", terminal.Safe(d.Job.RerunOf))
 	}
 	if s.Error != nil {
-		fmt.Fprintf(w, "error\t%s\n", errorText(s.Error))
+		fmt.Fprintf(w, "error\t%s\n", terminal.JobError(s.Error))
 	}
 	for _, t := range []struct {
 		name string
 		at   time.Time
 	}{{"created", s.Created}, {"started", s.Started}, {"finished", s.Finished}, {"not before", s.NotBefore}} {
 		if !t.at.IsZero() {
-			fmt.Fprintf(w, "%s\t%s\n", t.name, stamp(t.at))
+			fmt.Fprintf(w, "%s\t%s\n", t.name, terminal.Time(t.at))
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(d.Job.Labels)) {
-		fmt.Fprintf(w, "label\t%s=%s\n", clean(key), clean(d.Job.Labels[key]))
+		fmt.Fprintf(w, "label\t%s=%s\n", terminal.Safe(key), terminal.Safe(d.Job.Labels[key]))
 	}
 	for _, attempt := range d.Attempts {
 		fmt.Fprintf(w, "attempt %d\t%s\n", attempt.Number, attemptText(attempt))
@@ -88,34 +89,34 @@ func printDetails(out io.Writer, d api.Details) error {
 	}
 	provenance(w, s)
 	for _, event := range d.Events {
-		fmt.Fprintf(w, "%s\t%s\n", stamp(event.At), eventText(event))
+		fmt.Fprintf(w, "%s\t%s\n", terminal.Time(event.At), eventText(event))
 	}
 	if len(d.Allowed) > 0 {
-		fmt.Fprintf(w, "you can\t%s\n", clean(strings.Join(d.Allowed, ", ")))
+		fmt.Fprintf(w, "you can\t%s\n", terminal.Safe(strings.Join(d.Allowed, ", ")))
 	}
 	return w.Flush()
 }
 
 func deliveryText(d *api.Delivery) string {
-	text := clean(strings.ReplaceAll(string(d.State), "_", " "))
+	text := terminal.Safe(strings.ReplaceAll(string(d.State), "_", " "))
 	if !d.At.IsZero() {
-		text += ", " + stamp(d.At)
+		text += ", " + terminal.Time(d.At)
 	}
 	if !d.Next.IsZero() {
-		text += ", next try " + stamp(d.Next)
+		text += ", next try " + terminal.Time(d.Next)
 	}
 	if d.Tries > 0 {
 		text += fmt.Sprintf(", %d failed", d.Tries)
 	}
 	if d.Message != "" {
-		text += ": " + clean(d.Message)
+		text += ": " + terminal.Safe(d.Message)
 	}
 	return text
 }
 
 func processText(p api.Process, now time.Time) string {
-	text := fmt.Sprintf("%s, %.0f %% of a processor, %s, for %s", clean(p.Name), p.CPU*100,
-		humanize.IBytes(uint64(max(p.Memory, 0))), span(now.Sub(p.Started)))
+	text := fmt.Sprintf("%s, %.0f %% of a processor, %s, for %s", terminal.Safe(p.Name), p.CPU*100,
+		humanize.IBytes(uint64(max(p.Memory, 0))), terminal.Duration(now.Sub(p.Started)))
 	if p.Paused {
 		text += ", paused"
 	}
@@ -125,9 +126,9 @@ func processText(p api.Process, now time.Time) string {
 // provenance is what a result was made from and of what.
 func provenance(w io.Writer, r jobs.Result) {
 	if p := r.Provenance; p != nil {
-		fmt.Fprintf(w, "program SHA-256\t%s\n", clean(p.ProgramSHA256))
+		fmt.Fprintf(w, "program SHA-256\t%s\n", terminal.Safe(p.ProgramSHA256))
 		for _, input := range p.Inputs {
-			fmt.Fprintf(w, "input\t%s %s\n", clean(input.URL), clean(input.SHA256))
+			fmt.Fprintf(w, "input\t%s %s\n", terminal.Safe(input.URL), terminal.Safe(input.SHA256))
 		}
 	}
 	filesText(w, r.Artifacts, r.LeftOut)
@@ -136,38 +137,38 @@ func provenance(w io.Writer, r jobs.Result) {
 // filesText lists what a program has left in out/.
 func filesText(w io.Writer, kept []jobs.Artifact, left []jobs.LeftOut) {
 	for _, file := range kept {
-		fmt.Fprintf(w, "file\t%s (%s) %s\n", clean(file.Name), humanize.IBytes(uint64(max(file.Size, 0))), clean(file.URL))
+		fmt.Fprintf(w, "file\t%s (%s) %s\n", terminal.Safe(file.Name), humanize.IBytes(uint64(max(file.Size, 0))), terminal.Safe(file.URL))
 	}
 	for _, l := range left {
-		fmt.Fprintf(w, "not kept\t%s: %s\n", clean(l.Name), clean(l.Reason))
+		fmt.Fprintf(w, "not kept\t%s: %s\n", terminal.Safe(l.Name), terminal.Safe(l.Reason))
 	}
 }
 
 func eventText(e api.Event) string {
-	text := clean(e.Kind)
+	text := terminal.Safe(e.Kind)
 	if e.Message != "" {
-		text += ": " + clean(e.Message)
+		text += ": " + terminal.Safe(e.Message)
 	}
 	if e.By != "" && !strings.Contains(e.Message, e.By) {
-		text += " (" + clean(e.By) + ")"
+		text += " (" + terminal.Safe(e.By) + ")"
 	}
 	return text
 }
 
 func attemptText(a api.Attempt) string {
 	if a.Outcome == "" {
-		text := fmt.Sprintf("running on %s since %s", clean(a.Node), stamp(a.Started))
+		text := fmt.Sprintf("running on %s since %s", terminal.Safe(a.Node), terminal.Time(a.Started))
 		if a.Quarantine {
 			text += ", with nothing beside it"
 		}
 		return text
 	}
-	text := fmt.Sprintf("%s on %s after %s", clean(string(a.Outcome)), clean(a.Node), a.Finished.Sub(a.Started).Round(time.Millisecond))
+	text := fmt.Sprintf("%s on %s after %s", terminal.Safe(string(a.Outcome)), terminal.Safe(a.Node), a.Finished.Sub(a.Started).Round(time.Millisecond))
 	if a.ExitCode != nil && *a.ExitCode > 0 {
 		text += fmt.Sprintf(", exit code %d", *a.ExitCode)
 	}
 	if a.Signal != "" {
-		text += ", " + clean(a.Signal)
+		text += ", " + terminal.Safe(a.Signal)
 	}
 	if a.CPUSeconds > 0 || a.MaxRSS > 0 {
 		text += fmt.Sprintf(", %.1f s of CPU, %s", a.CPUSeconds, humanize.IBytes(uint64(max(a.MaxRSS, 0))))
@@ -176,7 +177,7 @@ func attemptText(a api.Attempt) string {
 		text += ", with nothing beside it"
 	}
 	if a.Message != "" {
-		text += ": " + clean(a.Message)
+		text += ": " + terminal.Safe(a.Message)
 	}
 	return text
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/internal/access"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -34,7 +35,7 @@ URL is one of the node at RUNNERBEAN_URL. Web servers sign with jobs.SignURL.`,
 				return usageError(err)
 			}
 			if a.json {
-				return printJSON(a.stdout, map[string]any{"url": signed, "expires": end.UTC().Truncate(time.Second)})
+				return terminal.PrintJSON(a.stdout, map[string]any{"url": signed, "expires": end.UTC().Truncate(time.Second)})
 			}
 			_, err = fmt.Fprintln(a.stdout, signed)
 			return err

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -37,7 +38,7 @@ is the answer of /api/v1/overview, for scripts and for monitoring.`,
 				return err
 			}
 			if a.json {
-				return printJSON(a.stdout, o)
+				return terminal.PrintJSON(a.stdout, o)
 			}
 			return printStats(a.stdout, o)
 		},
@@ -48,13 +49,13 @@ is the answer of /api/v1/overview, for scripts and for monitoring.`,
 
 func printStats(out io.Writer, o api.Overview) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "verdict\t%s\n", clean(o.Verdict.Text))
+	fmt.Fprintf(w, "verdict\t%s\n", terminal.Safe(o.Verdict.Text))
 	for _, f := range o.Verdict.Findings {
-		fmt.Fprintf(w, "\t%s: %s\n", clean(string(f.Level)), clean(f.Text))
+		fmt.Fprintf(w, "\t%s: %s\n", terminal.Safe(string(f.Level)), terminal.Safe(f.Text))
 	}
 	fmt.Fprintf(w, "slots\t%d of %d busy\n", o.Busy, o.Slots)
 	fmt.Fprintf(w, "queue\t%s\n", queueText(o.Queue, o.At))
-	fmt.Fprintf(w, "ended, %s\t%s\n", clean(o.Window.Name), endedText(o.Ended))
+	fmt.Fprintf(w, "ended, %s\t%s\n", terminal.Safe(o.Window.Name), endedText(o.Ended))
 	if text := classesText(o.Failures); text != "" {
 		fmt.Fprintf(w, "failures\t%s\n", text)
 	}
@@ -65,7 +66,7 @@ func printStats(out io.Writer, o api.Overview) error {
 		fmt.Fprintf(w, "beanstalkd\t%s\n", serverText(s))
 	}
 	for _, p := range o.Queue.Programs {
-		fmt.Fprintf(w, "program %s\t%s queued, %s scheduled, %d running, %s waiting\n", clean(p.Program),
+		fmt.Fprintf(w, "program %s\t%s queued, %s scheduled, %d running, %s waiting\n", terminal.Safe(p.Program),
 			humanize.Comma(p.DueNow()), humanize.Comma(p.Scheduled), p.Running, humanize.Comma(p.Waiting))
 	}
 	return w.Flush()
@@ -75,7 +76,7 @@ func printStats(out io.Writer, o api.Overview) error {
 func queueText(q api.Queue, now time.Time) string {
 	text := humanize.Comma(q.DueNow()) + " queued"
 	if !q.Oldest.IsZero() {
-		text += ", the oldest for " + span(now.Sub(q.Oldest))
+		text += ", the oldest for " + terminal.Duration(now.Sub(q.Oldest))
 	}
 	if q.Scheduled > 0 {
 		text += ", " + humanize.Comma(q.Scheduled) + " scheduled"
@@ -119,15 +120,15 @@ func classesText(counts map[jobs.Outcome]int64) string {
 	})
 	parts := make([]string, 0, len(classes))
 	for _, class := range classes {
-		parts = append(parts, humanize.Comma(counts[class])+" "+clean(string(class)))
+		parts = append(parts, humanize.Comma(counts[class])+" "+terminal.Safe(string(class)))
 	}
 	return strings.Join(parts, ", ")
 }
 
 func serverText(s api.Server) string {
-	text := clean(s.Addr)
+	text := terminal.Safe(s.Addr)
 	if !s.OK {
-		return text + ": " + clean(s.Error)
+		return text + ": " + terminal.Safe(s.Error)
 	}
 	text += fmt.Sprintf(": %s ready, %d reserved, %s delayed, %s buried", humanize.Comma(s.Ready), s.Reserved,
 		humanize.Comma(s.Delayed), humanize.Comma(s.Buried))

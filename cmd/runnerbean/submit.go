@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -133,7 +134,7 @@ func submit(ctx context.Context, a *app, document []byte, wait bool) error {
 		return stopped(ctx, watch(ctx, a, c, resultURL), "stopped waiting; the job goes on: "+resultURL)
 	}
 	if a.json {
-		return printJSON(a.stdout, pending)
+		return terminal.PrintJSON(a.stdout, pending)
 	}
 	_, err = fmt.Fprintln(a.stdout, resultURL)
 	return err

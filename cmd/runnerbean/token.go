@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/internal/access"
 )
 
@@ -90,7 +91,7 @@ func newTokenAdd(a *app, path func() (string, error)) *cobra.Command {
 // printToken writes the token alone to stdout, so that a script can take it.
 func printToken(a *app, secret string, entry access.Token) error {
 	if a.json {
-		return printJSON(a.stdout, struct {
+		return terminal.PrintJSON(a.stdout, struct {
 			tokenLine
 			Token string `json:"token"`
 		}{lineOf(entry), secret})
@@ -151,7 +152,7 @@ func printTokens(a *app, tokens []access.Token) error {
 		lines = append(lines, lineOf(t))
 	}
 	if a.json {
-		return printJSON(a.stdout, map[string]any{"tokens": lines})
+		return terminal.PrintJSON(a.stdout, map[string]any{"tokens": lines})
 	}
 	if len(lines) == 0 {
 		_, err := fmt.Fprintln(a.stdout, "nobody has a token")
@@ -170,11 +171,11 @@ func expiryText(l tokenLine) string {
 	case l.Expires == nil:
 		return "never"
 	case l.Expired:
-		return stamp(*l.Expires) + ", expired"
+		return terminal.Time(*l.Expires) + ", expired"
 	case time.Until(*l.Expires) < soon:
-		return stamp(*l.Expires) + ", soon"
+		return terminal.Time(*l.Expires) + ", soon"
 	}
-	return stamp(*l.Expires)
+	return terminal.Time(*l.Expires)
 }
 
 func newTokenRemove(a *app, path func() (string, error)) *cobra.Command {
@@ -194,7 +195,7 @@ func newTokenRemove(a *app, path func() (string, error)) *cobra.Command {
 			if err != nil || a.json {
 				return err
 			}
-			_, err = fmt.Fprintf(a.stdout, "%s is of no more use, and its sessions end\n", clean(args[0]))
+			_, err = fmt.Fprintf(a.stdout, "%s is of no more use, and its sessions end\n", terminal.Safe(args[0]))
 			return err
 		},
 	}

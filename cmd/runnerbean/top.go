@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -39,7 +40,7 @@ undone is asked first.
   ?             these keys      q   quit`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !terminal(a.stdin) || !terminal(a.stdout) {
+			if !terminal.Interactive(a.stdin) || !terminal.Interactive(a.stdout) {
 				return usageError(errors.New(`top needs a terminal; "runnerbean stats --json" is for scripts`))
 			}
 			c, err := newClient()
@@ -91,12 +92,12 @@ func newTopAPI(ctx context.Context, c *client) topAPI {
 			return text, limited(func(ctx context.Context) error {
 				var r jobs.Result
 				err := c.post(ctx, "/api/v1/jobs/"+id+"/"+verb, nil, &r)
-				text = shortID(id) + " " + verbText(c, id, r)
+				text = terminal.ShortID(id) + " " + verbText(c, id, r)
 				return err
 			})
 		},
 		control: func(verb, node string) (text string, err error) {
-			return verb + ": " + clean(node), limited(func(ctx context.Context) error {
+			return verb + ": " + terminal.Safe(node), limited(func(ctx context.Context) error {
 				body, err := json.Marshal(map[string]string{"reason": "from runnerbean top"})
 				if err != nil {
 					return err

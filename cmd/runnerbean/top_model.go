@@ -7,6 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -75,7 +76,7 @@ func (m *topModel) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case topActed:
 		m.note = msg.text
 		if msg.err != nil {
-			m.note = clean(msg.err.Error())
+			m.note = terminal.Safe(msg.err.Error())
 		}
 	case tea.KeyPressMsg:
 		return m, m.press(msg.String())

@@ -12,6 +12,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -184,7 +185,7 @@ func TestBar(t *testing.T) {
 		share float64
 		want  string
 	}{{0, "░░░░"}, {1, "████"}, {0.5, "██░░"}, {0.53125, "██▏░"}, {-3, "░░░░"}, {7, "████"}} {
-		if got := bar(test.share, 4); got != test.want {
+		if got := terminal.Bar(test.share, 4); got != test.want {
 			t.Errorf("%v: %q, want %q", test.share, got, test.want)
 		}
 	}
@@ -195,7 +196,7 @@ func TestSpan(t *testing.T) {
 		-time.Second: "0 s", 40 * time.Millisecond: "40 ms", 40 * time.Second: "40 s", 90 * time.Second: "1 min 30 s",
 		2 * time.Minute: "2 min", 59*time.Minute + 30*time.Second: "59 min", 26 * time.Hour: "26 h 0 min", 72 * time.Hour: "3 days",
 	} {
-		if got := span(d); got != want {
+		if got := terminal.Duration(d); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -55,17 +56,17 @@ func (m *topModel) screen() []string {
 }
 
 func (m *topModel) head() []string {
-	title := green.Bold(true).Render("runnerbean") + soft.Render(" "+clean(m.base))
+	title := green.Bold(true).Render("runnerbean") + soft.Render(" "+terminal.Safe(m.base))
 	if !m.loaded {
 		if m.err != nil {
-			return []string{title, red.Render("● ") + clean(m.err.Error()), ""}
+			return []string{title, red.Render("● ") + terminal.Safe(m.err.Error()), ""}
 		}
 		return []string{title, soft.Render("reading…"), ""}
 	}
 	o := m.data.overview
-	verdict := levelStyle(o.Verdict.Level).Render("● ") + clean(o.Verdict.Text)
+	verdict := levelStyle(o.Verdict.Level).Render("● ") + terminal.Safe(o.Verdict.Text)
 	if m.err != nil {
-		verdict = red.Render("● not connected since "+o.At.Local().Format(time.TimeOnly)+": ") + clean(m.err.Error())
+		verdict = red.Render("● not connected since "+o.At.Local().Format(time.TimeOnly)+": ") + terminal.Safe(m.err.Error())
 	}
 	return []string{title + soft.Render("  "+o.At.Local().Format(time.TimeOnly)), verdict, figures(o), ""}
 }
@@ -87,7 +88,7 @@ func figures(o api.Overview) string {
 		strong.Render(humanize.Comma(o.Queue.DueNow())) + soft.Render(" queued"),
 	}
 	if !o.Queue.Oldest.IsZero() {
-		parts[1] += soft.Render(", oldest " + span(o.At.Sub(o.Queue.Oldest)))
+		parts[1] += soft.Render(", oldest " + terminal.Duration(o.At.Sub(o.Queue.Oldest)))
 	}
 	if o.Queue.Scheduled > 0 {
 		parts = append(parts, strong.Render(humanize.Comma(o.Queue.Scheduled))+soft.Render(" scheduled"))
@@ -126,9 +127,9 @@ func (m *topModel) nodeLine(n api.Node) string {
 	}
 	slots := fmt.Sprintf("%d/%d", n.Running, n.Slots)
 	if n.Slots > 0 && n.Slots <= 8 {
-		slots = bar(float64(n.Running)/float64(n.Slots), n.Slots) + " " + slots
+		slots = terminal.Bar(float64(n.Running)/float64(n.Slots), n.Slots) + " " + slots
 	}
-	return row(m.width, col(clean(n.Name), 16), col(slots, 14), col(load, 6), col(memory, 8), col(nodeState(n), 0))
+	return row(m.width, col(terminal.Safe(n.Name), 16), col(slots, 14), col(load, 6), col(memory, 8), col(nodeState(n), 0))
 }
 
 // jobLines are at most n lines about jobs.
@@ -150,18 +151,18 @@ func (m *topModel) jobLines(n int) []string {
 }
 
 func (m *topModel) jobLine(r jobs.Result) string {
-	told := note(r)
+	told := terminal.JobNote(r)
 	if r.State == jobs.Running && r.Progress != nil {
-		told = fmt.Sprintf("%s %3.0f %%", bar(*r.Progress, 10), *r.Progress*100)
-		if left, ok := timeLeft(r, m.data.overview.At); ok {
-			told += " " + span(left) + " left"
+		told = fmt.Sprintf("%s %3.0f %%", terminal.Bar(*r.Progress, 10), *r.Progress*100)
+		if left, ok := terminal.TimeLeft(r, m.data.overview.At); ok {
+			told += " " + terminal.Duration(left) + " left"
 		}
-		told += " " + clean(r.Message)
+		told += " " + terminal.Safe(r.Message)
 	}
 	if topFilters[m.filter] == "" {
-		told = clean(string(r.State)) + " " + told
+		told = terminal.Safe(string(r.State)) + " " + told
 	}
-	return row(m.width, col(shortID(r.ID), 14), col(clean(r.Program), 14), col(clean(r.Node), 12), col(told, 0))
+	return row(m.width, col(terminal.ShortID(r.ID), 14), col(terminal.Safe(r.Program), 14), col(terminal.Safe(r.Node), 12), col(told, 0))
 }
 
 // mark shows where the selection is.
@@ -191,9 +192,9 @@ func visible(n, room, with int) (from, to int) {
 func (m *topModel) foot() []string {
 	switch {
 	case m.ask != nil && m.ask.node:
-		return []string{amber.Render(fmt.Sprintf("%s node %s? y/N", m.ask.verb, clean(m.ask.target)))}
+		return []string{amber.Render(fmt.Sprintf("%s node %s? y/N", m.ask.verb, terminal.Safe(m.ask.target)))}
 	case m.ask != nil:
-		return []string{amber.Render(fmt.Sprintf("%s job %s? y/N", m.ask.verb, clean(m.ask.target)))}
+		return []string{amber.Render(fmt.Sprintf("%s job %s? y/N", m.ask.verb, terminal.Safe(m.ask.target)))}
 	case m.note != "":
 		return []string{m.note}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/spf13/cobra"
 )
 
@@ -14,7 +15,7 @@ func newVersion(a *app) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if a.json {
-				return printJSON(a.stdout, map[string]string{"version": version(), "go": runtime.Version(), "platform": platform()})
+				return terminal.PrintJSON(a.stdout, map[string]string{"version": version(), "go": runtime.Version(), "platform": platform()})
 			}
 			_, err := fmt.Fprintln(a.stdout, versionLine())
 			return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -63,7 +63,7 @@ func watch(ctx context.Context, a *app, c *client, urls ...string) error {
 		all.Go(func() { w.errs[i] = w.follow(ctx, follower, i, resultURL) })
 	}
 	all.Wait()
-	w.bars.clear()
+	w.bars.Clear()
 	if err := errors.Join(w.errs...); err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func watch(ctx context.Context, a *app, c *client, urls ...string) error {
 type watcher struct {
 	json io.Writer // nil: for people
 	mu   sync.Mutex
-	bars *bars
+	bars *terminal.JobBars
 	ids  []string
 	errs []error
 	ends []jobs.Result
@@ -84,11 +84,11 @@ func newWatcher(a *app, urls []string) *watcher {
 	w := &watcher{errs: make([]error, len(urls)), ends: make([]jobs.Result, len(urls))}
 	for _, u := range urls {
 		path, _, _ := strings.Cut(u, "?")
-		w.ids = append(w.ids, clean(path[strings.LastIndexByte(path, '/')+1:]))
+		w.ids = append(w.ids, terminal.Safe(path[strings.LastIndexByte(path, '/')+1:]))
 	}
-	w.bars = newBars(a.stderr, w.ids)
+	w.bars = terminal.NewJobBars(a.stderr, w.ids)
 	if a.json {
-		w.json, w.bars = a.stderr, newBars(io.Discard, w.ids)
+		w.json, w.bars = a.stderr, terminal.NewJobBars(io.Discard, w.ids)
 	}
 	return w
 }
@@ -110,9 +110,9 @@ func (w *watcher) follow(ctx context.Context, follower *jobs.Client, i int, resu
 func (w *watcher) show(i int, r jobs.Result) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.bars.update(w.ids[i], r, time.Now())
+	w.bars.Update(w.ids[i], r, time.Now())
 	if w.json != nil {
-		_ = printLineJSON(w.json, r)
+		_ = terminal.PrintLineJSON(w.json, r)
 	}
 }
 
@@ -123,7 +123,7 @@ func (w *watcher) finish(a *app) error {
 	}
 	failed, cancelled := 0, 0
 	for _, r := range w.ends {
-		if err := printLineJSON(a.stdout, r); err != nil {
+		if err := terminal.PrintLineJSON(a.stdout, r); err != nil {
 			return err
 		}
 		switch r.State {
@@ -145,63 +145,14 @@ func (w *watcher) finish(a *app) error {
 
 // printFinal prints the result document and turns a failure into an exit code.
 func printFinal(a *app, result jobs.Result) error {
-	if err := printJSON(a.stdout, result); err != nil {
+	if err := terminal.PrintJSON(a.stdout, result); err != nil {
 		return err
 	}
 	switch result.State {
 	case jobs.Failed:
-		return &codeError{exitFailed, fmt.Errorf("job %s failed: %s", result.ID, errorText(result.Error))}
+		return &codeError{exitFailed, fmt.Errorf("job %s failed: %s", result.ID, terminal.JobError(result.Error))}
 	case jobs.Cancelled:
 		return &codeError{exitCancelled, fmt.Errorf("job %s was cancelled", result.ID)}
 	}
 	return nil
-}
-
-func errorText(e *jobs.Error) string {
-	if e == nil {
-		return "no reason is recorded"
-	}
-	text := clean(string(e.Class)) + ": " + clean(e.Message)
-	if e.Pointer != "" {
-		text += " (at " + clean(e.Pointer) + ")"
-	}
-	return text
-}
-
-// describe says in one line where a job stands.
-func describe(r jobs.Result) string {
-	var text strings.Builder
-	text.WriteString(clean(string(r.State)))
-	if r.Progress != nil && !r.State.Final() {
-		fmt.Fprintf(&text, " %3.0f %%", *r.Progress*100)
-	}
-	if r.Position != nil && r.State == jobs.Queued {
-		fmt.Fprintf(&text, ", %d before it", *r.Position)
-	}
-	if r.Message != "" && r.State == jobs.Running {
-		text.WriteString(", " + clean(r.Message))
-	}
-	if r.Reason != "" && !r.State.Final() {
-		text.WriteString(", " + clean(r.Reason))
-	}
-	return text.String()
-}
-
-func printJSON(w io.Writer, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "%s\n", printable(data))
-	return err
-}
-
-// printLineJSON prints v on one line.
-func printLineJSON(w io.Writer, v any) error {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "%s\n", printable(data))
-	return err
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -148,7 +149,7 @@ func hint(id string, err error) string {
 // printVerb says where a job stands now.
 func printVerb(a *app, c *client, id string, status jobs.Result) error {
 	if a.json {
-		return printJSON(a.stdout, status)
+		return terminal.PrintJSON(a.stdout, status)
 	}
 	return printLine(a.stdout, id, verbText(c, id, status))
 }
@@ -158,11 +159,11 @@ func verbText(c *client, id string, status jobs.Result) string {
 	case status.ID != id:
 		return "runs again as a new job: " + c.base + "/" + status.ID
 	case status.State == jobs.Running && status.Reason != "":
-		return clean(status.Reason)
+		return terminal.Safe(status.Reason)
 	case status.State == jobs.Queued:
 		return "is queued again"
 	case status.State == jobs.Waiting:
-		return clean(status.Reason)
+		return terminal.Safe(status.Reason)
 	}
 	return "is " + string(status.State)
 }

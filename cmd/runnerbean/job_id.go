@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -41,7 +42,7 @@ func (c *client) id(ctx context.Context, arg string) (string, error) {
 	}
 	part, ok := partOfID(arg)
 	if !ok {
-		return "", usageError(fmt.Errorf("%q is neither a job's id, nor %d characters of one, nor its URL", clean(shorten(arg, 70)), leastOfID))
+		return "", usageError(fmt.Errorf("%q is neither a job's id, nor %d characters of one, nor its URL", terminal.Safe(terminal.Shorten(arg, 70)), leastOfID))
 	}
 	found, err := c.candidates(ctx, part)
 	switch {
@@ -54,7 +55,7 @@ func (c *client) id(ctx context.Context, arg string) (string, error) {
 	}
 	var text strings.Builder
 	for _, r := range found[:min(len(found), maxCandidates)] {
-		fmt.Fprintf(&text, "\n  %s  %s  %s  %s", clean(r.ID), clean(r.Program), clean(string(r.State)), stamp(r.Created))
+		fmt.Fprintf(&text, "\n  %s  %s  %s  %s", terminal.Safe(r.ID), terminal.Safe(r.Program), terminal.Safe(string(r.State)), terminal.Time(r.Created))
 	}
 	if len(found) > maxCandidates {
 		text.WriteString("\n  and more")

@@ -7,15 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/dustin/go-humanize"
-	"github.com/mattn/go-isatty"
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/pflag"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -81,9 +79,13 @@ func (v verb) many(ctx context.Context, a *app, c *client, s selectionFlags) err
 		return err
 	}
 	order.DryRun = false
-	bar := newCountBar(a, v.name, counted.Matched)
-	done, err := v.run(ctx, c, order, bar.set)
-	bar.end()
+	out := a.stderr
+	if a.json {
+		out = io.Discard
+	}
+	bar := terminal.NewCountBar(out, v.name, counted.Matched)
+	done, err := v.run(ctx, c, order, func(sum api.Selected) { bar.Set(sum.Matched) })
+	bar.End()
 	if err != nil {
 		return fmt.Errorf("after %s: %w; the same command goes on with the rest", count(done.Done), err)
 	}
@@ -121,7 +123,7 @@ const maxFailures = 20
 
 func (v verb) print(a *app, sum api.Selected) error {
 	if a.json {
-		return printJSON(a.stdout, sum)
+		return terminal.PrintJSON(a.stdout, sum)
 	}
 	if sum.Done == 0 {
 		return nil
@@ -137,7 +139,7 @@ func (v verb) failures(a *app, sum api.Selected) error {
 		return nil
 	}
 	for _, f := range sum.Failed {
-		fmt.Fprintf(a.stderr, "%s: %s\n", clean(f.ID), clean(f.Detail))
+		fmt.Fprintf(a.stderr, "%s: %s\n", terminal.Safe(f.ID), terminal.Safe(f.Detail))
 	}
 	if more := refused - len(sum.Failed); more > 0 {
 		fmt.Fprintf(a.stderr, "and %s more\n", humanize.Comma(int64(more)))
@@ -150,7 +152,7 @@ func (v verb) confirm(a *app, n int, yes bool) error {
 	if yes {
 		return nil
 	}
-	if !terminal(a.stdin) {
+	if !terminal.Interactive(a.stdin) {
 		return usageError(fmt.Errorf("%s would be %s: nobody is there to be asked, so add --yes to do it", count(n), v.participle()))
 	}
 	fmt.Fprintf(a.stderr, "%s %s? [y/N] ", v.name, count(n))
@@ -185,36 +187,4 @@ func count(n int) string {
 		return "1 job"
 	}
 	return humanize.Comma(int64(n)) + " jobs"
-}
-
-// terminal reports whether a stream is one at which a person sits.
-func terminal(stream any) bool {
-	file, ok := stream.(*os.File)
-	return ok && isatty.IsTerminal(file.Fd())
-}
-
-// countBar is a bar on a terminal and nothing elsewhere.
-type countBar struct{ bar *progressbar.ProgressBar }
-
-func newCountBar(a *app, what string, total int) countBar {
-	if a.json || !terminal(a.stderr) {
-		return countBar{}
-	}
-	bar := progressbar.NewOptions(total, progressbar.OptionSetWriter(a.stderr), progressbar.OptionSetDescription(what),
-		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
-		progressbar.OptionSetWidth(30))
-	_ = bar.RenderBlank() // a bar that cannot be drawn stops nothing
-	return countBar{bar}
-}
-
-func (b countBar) set(sum api.Selected) {
-	if b.bar != nil {
-		b.bar.Set(min(sum.Matched, b.bar.GetMax())) // more may have come since they were counted
-	}
-}
-
-func (b countBar) end() {
-	if b.bar != nil {
-		b.bar.Finish()
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -41,7 +42,7 @@ func moment(text string, now time.Time, sign time.Duration) (time.Time, error) {
 	}
 	at, err := jobs.ParseTime(text, time.Local)
 	if err != nil {
-		return at, fmt.Errorf("%q is neither a time span such as 2h, 90d or 1w nor a date or time such as 2026-11-22 or 2026-11-22T06:16:00Z", clean(shorten(text, 70)))
+		return at, fmt.Errorf("%q is neither a time span such as 2h, 90d or 1w nor a date or time such as 2026-11-22 or 2026-11-22T06:16:00Z", terminal.Safe(terminal.Shorten(text, 70)))
 	}
 	return at, nil
 }

@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"fmt"
@@ -8,16 +8,17 @@ import (
 	"time"
 
 	"github.com/charmbracelet/x/ansi"
-	"golang.org/x/term"
-
+	"github.com/mattn/go-isatty"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
 )
 
 // barWidth of a progress bar, in columns.
 const barWidth = 20
 
-// bar draws a share from 0 to 1 in eighths of a column.
-func bar(share float64, width int) string {
+// Bar draws a share from 0 to 1 in eighths of a column.
+func Bar(share float64, width int) string {
 	eighths := min(max(int(share*float64(width)*8), 0), width*8)
 	text := strings.Repeat("█", eighths/8)
 	if rest := eighths % 8; rest > 0 {
@@ -26,9 +27,9 @@ func bar(share float64, width int) string {
 	return text + strings.Repeat("░", width-ansi.StringWidth(text))
 }
 
-// bars shows one line for each job: on a terminal they stay where they are and
+// JobBars shows one line for each job: on a terminal they stay where they are and
 // move, elsewhere a line is printed when what it says has changed.
-type bars struct {
+type JobBars struct {
 	w     io.Writer
 	tty   *os.File // nil where it is none
 	ids   []string
@@ -36,17 +37,17 @@ type bars struct {
 	drawn int // lines on the terminal
 }
 
-func newBars(w io.Writer, ids []string) *bars {
-	b := &bars{w: w, ids: ids, lines: map[string]string{}}
-	if terminal(w) {
+func NewJobBars(w io.Writer, ids []string) *JobBars {
+	b := &JobBars{w: w, ids: ids, lines: map[string]string{}}
+	if Interactive(w) {
 		b.tty = w.(*os.File)
 	}
 	return b
 }
 
-// update shows how one job stands now.
-func (b *bars) update(id string, r jobs.Result, now time.Time) {
-	text := describe(r)
+// Update shows how one job stands now.
+func (b *JobBars) Update(id string, r jobs.Result, now time.Time) {
+	text := JobStatus(r)
 	if b.tty != nil {
 		b.lines[id] = barLine(id, r, now)
 		b.draw()
@@ -63,23 +64,23 @@ func (b *bars) update(id string, r jobs.Result, now time.Time) {
 
 // barLine is a job on a terminal.
 func barLine(id string, r jobs.Result, now time.Time) string {
-	line := shortID(id) + "  " + ansi.Truncate(clean(r.Program), 16, "…") + "  "
+	line := ShortID(id) + "  " + ansi.Truncate(Safe(r.Program), 16, "…") + "  "
 	if r.State == jobs.Running && r.Progress != nil {
-		line += fmt.Sprintf("%s %3.0f %%", bar(*r.Progress, barWidth), *r.Progress*100)
-		if left, ok := timeLeft(r, now); ok {
-			line += "  " + span(left) + " left"
+		line += fmt.Sprintf("%s %3.0f %%", Bar(*r.Progress, barWidth), *r.Progress*100)
+		if left, ok := TimeLeft(r, now); ok {
+			line += "  " + Duration(left) + " left"
 		}
 		if r.Message != "" {
-			line += "  " + clean(r.Message)
+			line += "  " + Safe(r.Message)
 		}
 		return line
 	}
-	return line + describe(r)
+	return line + JobStatus(r)
 }
 
 // draw goes back to the first line and writes all of them anew. Those for which
 // the terminal has no room are only counted.
-func (b *bars) draw() {
+func (b *JobBars) draw() {
 	width, height, err := term.GetSize(int(b.tty.Fd()))
 	if err != nil || width < 20 || height < 2 {
 		width, height = 80, 24
@@ -95,7 +96,7 @@ func (b *bars) draw() {
 	for _, id := range b.ids[:shown] {
 		line := b.lines[id]
 		if line == "" {
-			line = shortID(id)
+			line = ShortID(id)
 		}
 		fmt.Fprintf(&out, "\r\x1b[K%s\n", ansi.Truncate(line, width-1, "…"))
 	}
@@ -107,10 +108,42 @@ func (b *bars) draw() {
 	_, _ = io.WriteString(b.w, out.String())
 }
 
-// clear takes the bars away again.
-func (b *bars) clear() {
+// Clear takes the bars away again.
+func (b *JobBars) Clear() {
 	if b.tty != nil && b.drawn > 0 {
 		fmt.Fprintf(b.w, "\x1b[%dA\r\x1b[J", b.drawn)
 		b.drawn = 0
+	}
+}
+
+// Interactive reports whether a stream is one at which a person sits.
+func Interactive(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && isatty.IsTerminal(file.Fd())
+}
+
+// CountBar is a bar on a terminal and nothing elsewhere.
+type CountBar struct{ bar *progressbar.ProgressBar }
+
+func NewCountBar(w io.Writer, what string, total int) CountBar {
+	if !Interactive(w) {
+		return CountBar{}
+	}
+	bar := progressbar.NewOptions(total, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what),
+		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetWidth(30))
+	_ = bar.RenderBlank() // a bar that cannot be drawn stops nothing
+	return CountBar{bar}
+}
+
+func (b CountBar) Set(n int) {
+	if b.bar != nil {
+		b.bar.Set(min(n, b.bar.GetMax())) // more may have come since they were counted
+	}
+}
+
+func (b CountBar) End() {
+	if b.bar != nil {
+		b.bar.Finish()
 	}
 }

@@ -1,0 +1,106 @@
+package terminal
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+) // span is a time in the one or two units that matter.
+
+func Duration(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "0 s"
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < 10*time.Minute && d.Truncate(time.Second)%time.Minute != 0:
+		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%d days", int(d.Hours())/24)
+}
+
+// TimeLeft is how long a running job will take if it goes on as it has; ok is
+// false where that cannot be said.
+func TimeLeft(r jobs.Result, now time.Time) (left time.Duration, ok bool) {
+	passed := now.Sub(r.Started)
+	if r.State != jobs.Running || r.Progress == nil || r.Started.IsZero() || passed < 2*time.Second {
+		return 0, false
+	}
+	p := *r.Progress
+	if !(p > 0.01 && p < 1) {
+		return 0, false
+	}
+	return time.Duration(float64(passed) / p * (1 - p)), true
+}
+
+// ShortID is enough of an id for a person to tell jobs apart.
+func ShortID(id string) string {
+	if len(id) != 36 {
+		return Shorten(Safe(id), 13)
+	}
+	return id[:8] + "…" + id[32:]
+}
+
+// JobNote is the one thing worth knowing about a job in a list.
+func JobNote(r jobs.Result) string {
+	switch {
+	case r.Error != nil && r.State.Final():
+		return Shorten(JobError(r.Error), 60)
+	case r.State == jobs.Running && r.Progress != nil:
+		return fmt.Sprintf("%.0f %% %s", *r.Progress*100, Shorten(Safe(r.Message), 40))
+	default:
+		return Shorten(Safe(r.Reason), 60)
+	}
+}
+
+func Time(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Local().Format("2006-01-02 15:04:05")
+}
+
+func Shorten(text string, most int) string {
+	runes := []rune(text)
+	if len(runes) <= most {
+		return text
+	}
+	return string(runes[:most-1]) + "…"
+}
+
+func JobError(e *jobs.Error) string {
+	if e == nil {
+		return "no reason is recorded"
+	}
+	text := Safe(string(e.Class)) + ": " + Safe(e.Message)
+	if e.Pointer != "" {
+		text += " (at " + Safe(e.Pointer) + ")"
+	}
+	return text
+}
+
+// JobStatus says in one line where a job stands.
+func JobStatus(r jobs.Result) string {
+	var text strings.Builder
+	text.WriteString(Safe(string(r.State)))
+	if r.Progress != nil && !r.State.Final() {
+		fmt.Fprintf(&text, " %3.0f %%", *r.Progress*100)
+	}
+	if r.Position != nil && r.State == jobs.Queued {
+		fmt.Fprintf(&text, ", %d before it", *r.Position)
+	}
+	if r.Message != "" && r.State == jobs.Running {
+		text.WriteString(", " + Safe(r.Message))
+	}
+	if r.Reason != "" && !r.State.Final() {
+		text.WriteString(", " + Safe(r.Reason))
+	}
+	return text.String()
+}
