@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/spf13/cobra"
 )
@@ -116,28 +116,20 @@ func bench(ctx context.Context, progress io.Writer, flags benchFlags) (benchRepo
 }
 
 // benchSettings are those of a node of its own, with the programs to measure.
-func benchSettings(folder string, slots int) (settings, error) {
+func benchSettings(folder string, slots int) (settings.Settings, error) {
 	queueAddr, err := freeAddr()
 	if err != nil {
-		return settings{}, err
+		return settings.Settings{}, err
 	}
-	set := settings{
+	set := settings.Settings{
 		Beanstalkd: []string{queueAddr}, Prefix: "bench", Node: "bench", Data: folder,
 		Slots: slots, Listen: "127.0.0.1:0", Timeout: time.Minute, Attempts: 1,
 		Grace: time.Second, ShutdownGrace: time.Second,
 	}
-	if err := set.fillNames(); err != nil {
+	if err := set.FillDefaults(); err != nil {
 		return set, err
 	}
 	return set, installBenchPrograms(set.Programs)
-}
-
-func freeAddr() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return listener.Addr().String(), listener.Close()
 }
 
 func installBenchPrograms(folder string) error {

@@ -8,15 +8,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
-
-const defaultURL = "http://127.0.0.1:8420"
 
 // maxAnswer bounds what the command line reads of one answer, in bytes.
 const maxAnswer = 64 << 20
@@ -28,27 +25,10 @@ type client struct {
 	http      *http.Client
 }
 
-func newClient() (*client, error) {
-	text := strings.TrimSpace(os.Getenv(envPrefix + "URL"))
-	fill(&text, defaultURL)
-	if !strings.Contains(text, "://") {
-		text = "http://" + text
-	}
-	base, err := baseURL(text)
-	if err != nil {
-		return nil, usageError(fmt.Errorf("RUNNERBEAN_URL: %w", err))
-	}
-	s := settings{Token: strings.TrimSpace(os.Getenv(envPrefix + "TOKEN"))}
-	if s.TokenFile, err = pathSetting("TOKEN_FILE"); err != nil {
-		return nil, err
-	}
-	if err := s.readToken(); err != nil {
-		return nil, usageError(err)
-	}
-	c := &client{base: base}
-	c.transport = &bearer{base: base + "/", token: s.Token, next: http.DefaultTransport}
-	c.http = &http.Client{Timeout: time.Minute, Transport: c.transport}
-	return c, nil
+// newClient returns a client of the node at base that shows the token, unless it is "".
+func newClient(base, token string) *client {
+	transport := &bearer{base: base + "/", token: token, next: http.DefaultTransport}
+	return &client{base: base, transport: transport, http: &http.Client{Timeout: time.Minute, Transport: transport}}
 }
 
 // reader reads results with the same token, however long that takes. The

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -162,14 +163,14 @@ func TestEverySettingIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table := configTable()
-	for field := range fieldsOf[settings]() {
+	table := settings.HelpTable()
+	for field := range settings.Fields() {
 		name := field.Tag.Get("env")
-		if field.Tag.Get("help") == "" || !strings.Contains(table, envPrefix+name) {
+		if field.Tag.Get("help") == "" || !strings.Contains(table, settings.EnvPrefix+name) {
 			t.Errorf("%s is not in help config", name)
 		}
-		if !strings.Contains(string(docs), "`"+envPrefix+name+"`") && !strings.Contains(string(docs), "`_"+name+"`") {
-			t.Errorf("%s%s is not in docs/operations.md", envPrefix, name)
+		if !strings.Contains(string(docs), "`"+settings.EnvPrefix+name+"`") && !strings.Contains(string(docs), "`_"+name+"`") {
+			t.Errorf("%s%s is not in docs/operations.md", settings.EnvPrefix, name)
 		}
 	}
 }
@@ -179,8 +180,8 @@ func TestEverySettingIsDocumented(t *testing.T) {
 func TestContainersUseRealSettings(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{"RUNNERBEAN_URL": true}
-	for field := range fieldsOf[settings]() {
-		known[envPrefix+field.Tag.Get("env")] = true
+	for field := range settings.Fields() {
+		known[settings.EnvPrefix+field.Tag.Get("env")] = true
 	}
 	for _, file := range []string{"../../Dockerfile", "../../docker-compose.yml"} {
 		text, err := os.ReadFile(file)

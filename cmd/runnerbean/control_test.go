@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -173,7 +174,7 @@ func TestHeartbeatSaysHowTheMachineDoes(t *testing.T) {
 
 func TestPlaces(t *testing.T) {
 	t.Parallel()
-	n := &node{set: settings{Data: "/d", Ledger: "sqlite:/l/ledger.db", Store: "file:///s%20t", Programs: "/p", MinFree: 7}}
+	n := &node{set: settings.Settings{Data: "/d", Ledger: "sqlite:/l/ledger.db", Store: "file:///s%20t", Programs: "/p", MinFree: 7}}
 	want := [][2]string{{"/d", "data"}, {"/l", "ledger"}, {"/s t", "store"}, {"/d/scratch", "scratch"}, {"/p", "programs"}}
 	var got [][2]string
 	for _, p := range n.places() {

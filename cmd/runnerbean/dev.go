@@ -3,18 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
-	"time"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/spf13/cobra"
-
-	"github.com/runnerbean/runnerbean/internal/queue"
 )
 
 func newDev(a *app) *cobra.Command {
@@ -25,9 +18,9 @@ func newDev(a *app) *cobra.Command {
 node beside it. Inputs may come from this machine. One Ctrl-C ends both.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			set, err := readSettings()
+			set, err := settings.Read()
 			if err != nil {
-				return usageError(err)
+				return err
 			}
 			set.FetchAllow = append(set.FetchAllow, "127.0.0.0/8", "::1")
 			return runDev(cmd.Context(), a.kill, set)
@@ -35,8 +28,8 @@ node beside it. Inputs may come from this machine. One Ctrl-C ends both.`,
 	}
 }
 
-func runDev(stop, kill context.Context, set settings) error {
-	log := set.logger(os.Stderr)
+func runDev(stop, kill context.Context, set settings.Settings) error {
+	log := set.Logger(os.Stderr)
 	if len(set.Beanstalkd) != 1 {
 		return usageError(errors.New("dev starts one beanstalkd: RUNNERBEAN_BEANSTALKD must name one address"))
 	}
@@ -52,106 +45,4 @@ func runDev(stop, kill context.Context, set settings) error {
 	err = runNode(stop, kill, set)
 	cancel()
 	return errors.Join(err, <-ended)
-}
-
-// beanstalkd is a child process that outlives the node by a moment, so that
-// the node's last messages reach it.
-type beanstalkd struct {
-	cmd    *exec.Cmd
-	exited chan struct{}
-	err    error
-}
-
-func startBeanstalkd(addr, binlog string, log *slog.Logger) (*beanstalkd, error) {
-	listen := []string{"-l", addr}
-	if network, _ := queue.Network(addr); network == "tcp" {
-		host, port, err := net.SplitHostPort(addr)
-		if err != nil {
-			return nil, usageError(err)
-		}
-		listen = []string{"-l", host, "-p", port}
-	}
-	path, err := exec.LookPath("beanstalkd")
-	if err != nil {
-		return nil, errors.New("beanstalkd is not installed: apt-get install beanstalkd (macOS: brew install beanstalkd)")
-	}
-	if err := free(addr); err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(binlog, 0o755); err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(path, append(listen, "-b", binlog)...)
-	cmd.Stderr = os.Stderr
-	endWithParent(cmd)
-	b := &beanstalkd{cmd: cmd, exited: make(chan struct{})}
-	started := make(chan error)
-	go b.run(started)
-	if err := <-started; err != nil {
-		return nil, fmt.Errorf("beanstalkd: %w", err)
-	}
-	log.Info("beanstalkd is started", "address", addr, "pid", cmd.Process.Pid)
-	return b, nil
-}
-
-// run starts the child and waits for it on one locked thread: the kernel ends
-// the child with the thread that started it, not with the process.
-func (b *beanstalkd) run(started chan<- error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	err := b.cmd.Start()
-	started <- err
-	if err == nil {
-		b.err = b.cmd.Wait()
-	}
-	close(b.exited)
-}
-
-// free makes sure that the child will be the one that answers on addr.
-func free(addr string) error {
-	network, address := queue.Network(addr)
-	if network == "unix" {
-		// The socket of one that was killed stays, and answers nobody.
-		if conn, err := net.Dial(network, address); err == nil {
-			return errors.Join(conn.Close(), fmt.Errorf("beanstalkd: another one answers at %s: set RUNNERBEAN_BEANSTALKD to another address, or use \"runnerbean worker\"", addr))
-		}
-		if info, err := os.Lstat(address); err == nil && info.Mode().Type() == os.ModeSocket {
-			return os.Remove(address)
-		}
-		return nil
-	}
-	listener, err := net.Listen(network, address)
-	if err != nil {
-		return fmt.Errorf("beanstalkd: %w (another one may be running: set RUNNERBEAN_BEANSTALKD to a free address, or use \"runnerbean worker\" with the one that runs)", err)
-	}
-	return listener.Close()
-}
-
-// wait ends the node where beanstalkd ends before it.
-func (b *beanstalkd) wait(ctx context.Context, cancel context.CancelFunc) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-b.exited:
-		cancel()
-		return fmt.Errorf("beanstalkd has ended: %w", orEnded(b.err))
-	}
-}
-
-func orEnded(err error) error {
-	if err == nil {
-		return errors.New("exit status 0")
-	}
-	return err
-}
-
-// stop ends the child: SIGTERM, and SIGKILL where that does not help.
-func (b *beanstalkd) stop() {
-	b.cmd.Process.Signal(os.Interrupt)
-	select {
-	case <-b.exited:
-	case <-time.After(5 * time.Second):
-		b.cmd.Process.Kill()
-		<-b.exited
-	}
 }

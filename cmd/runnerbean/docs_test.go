@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -143,7 +144,7 @@ func TestCommandsOfThePages(t *testing.T) {
 		for _, m := range line.FindAllStringSubmatch(string(text), -1) {
 			found++
 			root := newRoot(&app{stdout: io.Discard, stderr: io.Discard})
-			cmd, rest, err := root.Find(words(m[1]))
+			cmd, rest, err := root.Find(settings.SplitWords(m[1]))
 			if err == nil && cmd == root {
 				t.Errorf("%s: there is no command %q", page, m[1])
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/store"
@@ -41,13 +42,13 @@ has any, and systemd has a unit runnerbean.service, they are those of the unit;
 root then checks with the rights of the user that the unit names.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			service, err := a.consultService(unitFolders)
+			service, err := a.consultService(settings.UnitFolders)
 			if err != nil {
 				return err
 			}
-			set, err := readSettings()
+			set, err := settings.Read()
 			if err != nil {
-				return usageError(err)
+				return err
 			}
 			findings := append(service, checkUnknown()...)
 			findings = append(findings, examine(cmd.Context(), set)...)
@@ -67,13 +68,13 @@ root then checks with the rights of the user that the unit names.`,
 // checkUnknown names variables that are probably meant as settings.
 func checkUnknown() []finding {
 	var findings []finding
-	for _, said := range unknownSettings(os.Environ()) {
+	for _, said := range settings.Unknown(os.Environ()) {
 		findings = append(findings, finding{"settings", "warning", said, "see \"runnerbean help config\""})
 	}
 	return findings
 }
 
-func examine(ctx context.Context, set settings) []finding {
+func examine(ctx context.Context, set settings.Settings) []finding {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	findings := checkBeanstalkd(ctx, set)
@@ -83,7 +84,7 @@ func examine(ctx context.Context, set settings) []finding {
 	return append(findings, checkAccess(set), checkProxy(set), checkIsolation(), checkSystem())
 }
 
-func checkBeanstalkd(ctx context.Context, set settings) []finding {
+func checkBeanstalkd(ctx context.Context, set settings.Settings) []finding {
 	const check = "beanstalkd"
 	producer, err := queue.NewProducer(queue.Config{Addrs: set.Beanstalkd})
 	if err != nil {
@@ -137,7 +138,7 @@ func checkFolder(check, folder, setting string) finding {
 	return finding{check, "ok", folder + " can be written", ""}
 }
 
-func checkDisk(set settings) finding {
+func checkDisk(set settings.Settings) finding {
 	const check = "disk"
 	low := 4 * int64(set.MinFree)
 	s, err := store.Open(set.Store)
@@ -157,13 +158,13 @@ func checkDisk(set settings) finding {
 
 // checkClock compares this machine's clock with that of the node at
 // RUNNERBEAN_URL, and with the newest file of the data folder.
-func checkClock(ctx context.Context, set settings) finding {
+func checkClock(ctx context.Context, set settings.Settings) finding {
 	const check, much = "clock", 2 * time.Second
 	now := time.Now()
 	if info, err := os.Stat(filepath.Join(set.Data, "ledger.db")); err == nil && info.ModTime().After(now.Add(much)) {
 		return finding{check, "error", "the ledger was written " + info.ModTime().Sub(now).Round(time.Second).String() + " in the future", "set the clock (timedatectl set-ntp true)"}
 	}
-	c, err := newClient()
+	c, err := openClient()
 	if err != nil {
 		return finding{check, "warning", err.Error(), ""}
 	}
@@ -183,7 +184,7 @@ func checkClock(ctx context.Context, set settings) finding {
 	return finding{check, "ok", "agrees with the node at " + c.base, ""}
 }
 
-func checkPrograms(set settings) []finding {
+func checkPrograms(set settings.Settings) []finding {
 	const check = "program"
 	installed, err := worker.Inspect(set.Programs)
 	switch {
@@ -193,8 +194,8 @@ func checkPrograms(set settings) []finding {
 		return []finding{{"programs", "error", err.Error(), "see RUNNERBEAN_PROGRAMS"}}
 	}
 	var findings []finding
-	if exposed := set.exposedPrograms(); exposed != "" {
-		findings = append(findings, finding{"programs", "warning", exposed, movePrograms})
+	if exposed := set.ExposedPrograms(); exposed != "" {
+		findings = append(findings, finding{"programs", "warning", exposed, settings.MovePrograms})
 	}
 	if len(installed) == 0 {
 		findings = append(findings, finding{"programs", "warning", "none in " + set.Programs, "copy an executable there, or set RUNNERBEAN_PROGRAMS; see docs/programs.md"})
@@ -213,7 +214,7 @@ func checkPrograms(set settings) []finding {
 	return findings
 }
 
-func checkAccess(set settings) finding {
+func checkAccess(set settings.Settings) finding {
 	const check = "access"
 	if set.Token == "" && set.TokensFile == "" {
 		return finding{check, "warning", "no tokens: giving orders over HTTP works on loopback only", "set RUNNERBEAN_TOKENS_FILE to take orders from other machines; see \"runnerbean token\""}

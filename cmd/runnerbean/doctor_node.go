@@ -13,7 +13,7 @@ import (
 // checkReady asks the node at RUNNERBEAN_URL why it takes no work, if so.
 func checkReady(ctx context.Context) finding {
 	const check = "node"
-	c, err := newClient()
+	c, err := openClient()
 	if err != nil {
 		return finding{check, "warning", err.Error(), ""}
 	}

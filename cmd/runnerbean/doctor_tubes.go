@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/internal/ledger"
@@ -14,7 +15,7 @@ import (
 
 // checkTubes looks for nodes of other ledgers that take documents from the
 // inboxes of this node, and for tubes that somebody has paused.
-func checkTubes(ctx context.Context, set settings, producer *queue.Producer, addr string) []finding {
+func checkTubes(ctx context.Context, set settings.Settings, producer *queue.Producer, addr string) []finding {
 	const check = "tubes"
 	id, err := ledger.ReadID(ctx, set.Ledger)
 	if err != nil {

@@ -66,7 +66,7 @@ func (f drainFlags) check(args []string) error {
 }
 
 func (f drainFlags) run(ctx context.Context, a *app, args []string) error {
-	c, err := newClient()
+	c, err := openClient()
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -31,7 +32,7 @@ func (p *process) beside(name string) *process {
 // setting is the last value of a setting of the node.
 func (p *process) setting(name string) (value string) {
 	for _, kv := range p.env {
-		if v, ok := strings.CutPrefix(kv, envPrefix+name+"="); ok {
+		if v, ok := strings.CutPrefix(kv, settings.EnvPrefix+name+"="); ok {
 			value = v
 		}
 	}

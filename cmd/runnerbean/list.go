@@ -33,7 +33,7 @@ func newList(a *app) *cobra.Command {
 					query.Set(name, value)
 				}
 			}
-			c, err := newClient()
+			c, err := openClient()
 			if err != nil {
 				return err
 			}

@@ -37,7 +37,7 @@ the node keeps both ends; what is left out is said on standard error, as is with
 			if cmd.Flags().Changed("attempt") && attempt < 1 {
 				return usageError(fmt.Errorf("--attempt %d: attempts are counted from 1", attempt))
 			}
-			c, err := newClient()
+			c, err := openClient()
 			if err != nil {
 				return err
 			}

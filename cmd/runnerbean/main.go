@@ -13,27 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/worker"
 )
-
-// Exit codes, for scripts. docs/operations.md lists them.
-const (
-	exitError     = 1
-	exitUsage     = 2
-	exitFailed    = 3   // the job failed
-	exitCancelled = 4   // the job was cancelled
-	exitStopped   = 130 // by Ctrl-C, before it was done
-)
-
-// codeError ends the process with a code of its own.
-type codeError struct {
-	code int
-	err  error
-}
-
-func (e *codeError) Error() string { return e.err.Error() }
-func (e *codeError) Unwrap() error { return e.err }
 
 func main() {
 	_ = worker.Protect() // every command may hold a token; a node says where that fails
@@ -80,15 +63,6 @@ func run(stop, kill context.Context, args []string, stdin io.Reader, stdout, std
 	return err
 }
 
-// app is what the subcommands share.
-type app struct {
-	kill           context.Context
-	stdin          io.Reader
-	stdout, stderr io.Writer
-	json           bool
-	envFile        string // of settings, already read
-}
-
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "runnerbean",
@@ -109,7 +83,7 @@ Settings are environment variables, which --env-file reads from a file, too; see
 		if a.envFile == "" {
 			return nil
 		}
-		return loadEnvFile(a.envFile)
+		return settings.LoadEnvFile(a.envFile)
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -124,14 +98,4 @@ Settings are environment variables, which --env-file reads from a file, too; see
 	root.AddCommand(newVerbs(a)...)
 	root.AddCommand(newControls(a)...)
 	return root
-}
-
-func usageError(err error) error { return &codeError{exitUsage, err} }
-
-func exitCode(err error) int {
-	var code *codeError
-	if errors.As(err, &code) {
-		return code.code
-	}
-	return exitError
 }

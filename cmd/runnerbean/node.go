@@ -18,6 +18,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/metrics"
@@ -34,7 +35,7 @@ import (
 // node is one life of one node: intake, worker and publisher over one ledger
 // and one store.
 type node struct {
-	set      settings
+	set      settings.Settings
 	instance string
 	log      *slog.Logger
 
@@ -57,7 +58,7 @@ type node struct {
 
 // openNode opens all that a node stands on, and takes back what its last life
 // left running. The caller calls close.
-func openNode(ctx context.Context, set settings, log *slog.Logger) (*node, error) {
+func openNode(ctx context.Context, set settings.Settings, log *slog.Logger) (*node, error) {
 	n := &node{set: set, instance: jobs.NewID(), log: log, announced: make(chan struct{}, 1)}
 	steps := []func(context.Context) error{n.openFolders, n.listen, n.openRecords, n.openParts, n.openWebhooks, n.register}
 	for _, step := range steps {
@@ -77,7 +78,7 @@ func (n *node) openFolders(context.Context) error {
 			return fmt.Errorf("data folder: %w (see RUNNERBEAN_DATA)", err)
 		}
 	}
-	err := n.set.openPrograms(n.log)
+	err := n.openPrograms()
 	if err != nil {
 		return err
 	}
@@ -86,6 +87,17 @@ func (n *node) openFolders(context.Context) error {
 	}
 	n.home, err = homeOf(n.set.Data)
 	return err
+}
+
+// openPrograms makes the programs folder where there is none.
+func (n *node) openPrograms() error {
+	if err := os.MkdirAll(n.set.Programs, 0o755); err != nil {
+		return fmt.Errorf("programs folder: %w: make it (sudo install -d %s) or set RUNNERBEAN_PROGRAMS", err, n.set.Programs)
+	}
+	if exposed := n.set.ExposedPrograms(); exposed != "" {
+		n.log.Warn(exposed, "do", settings.MovePrograms)
+	}
+	return nil
 }
 
 func (n *node) scratch() string { return filepath.Join(n.set.Data, "scratch") }
@@ -99,7 +111,7 @@ func (n *node) listen(ctx context.Context) error {
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return fmt.Errorf("%w: another node or program has this address", err)
 		}
-		return usageError(err)
+		return &settings.Error{Err: err}
 	}
 	n.listener = listener
 	if n.set.BaseURL == "" {
@@ -113,8 +125,8 @@ func (n *node) listen(ctx context.Context) error {
 
 // checkPrivate refuses to sign URLs of what everybody may read on the pages.
 func (n *node) checkPrivate() error {
-	if n.set.Results == resultsSigned && n.readOnly() != "" {
-		return usageError(errors.New("with RUNNERBEAN_RESULTS=signed a node that others can reach needs tokens, or everybody would read the results on its pages: set RUNNERBEAN_TOKENS_FILE"))
+	if n.set.Results == settings.ResultsSigned && n.readOnly() != "" {
+		return &settings.Error{Err: errors.New("with RUNNERBEAN_RESULTS=signed a node that others can reach needs tokens, or everybody would read the results on its pages: set RUNNERBEAN_TOKENS_FILE")}
 	}
 	return nil
 }
@@ -210,7 +222,7 @@ func loopback(host string) bool {
 // urlKeyFile is empty where results are open; then the file only serves the
 // command line.
 func (n *node) urlKeyFile() string {
-	if n.set.Results == resultsOpen {
+	if n.set.Results == settings.ResultsOpen {
 		return ""
 	}
 	return n.set.URLKeyFile

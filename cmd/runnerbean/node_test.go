@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -34,7 +35,7 @@ const (
 func TestMain(m *testing.M) {
 	if os.Getenv(asRunnerbean) != "" {
 		if folders := os.Getenv(unitsIn); folders != "" {
-			unitFolders = filepath.SplitList(folders)
+			settings.UnitFolders = filepath.SplitList(folders)
 		}
 		main()
 		return

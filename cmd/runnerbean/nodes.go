@@ -28,7 +28,7 @@ person has set.`,
   runnerbean nodes --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := newClient()
+			c, err := openClient()
 			if err != nil {
 				return err
 			}

@@ -3,8 +3,6 @@
 package main
 
 import (
-	"fmt"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/runnerbean/runnerbean/publisher"
@@ -35,15 +33,4 @@ func openFiles() int {
 func httpConnections(files, slots int) int {
 	left := max(files-ownFiles-slots*slotFiles, files/4)
 	return min(max(left*7/8, 8), publisher.MaxConnections)
-}
-
-// checkOpenFiles says whether there are enough for HTTP beside the work.
-func checkOpenFiles(set settings) finding {
-	const check = "open files"
-	files := openFiles()
-	detail := fmt.Sprintf("%d may be open at one time; HTTP takes %d connections beside %d slots", files, httpConnections(files, set.Slots), set.Slots)
-	if files < ownFiles+set.Slots*slotFiles+roomyFiles {
-		return finding{check, "warning", detail, "raise the limit (ulimit -n, or LimitNOFILE in the systemd unit)"}
-	}
-	return finding{check, "ok", detail, ""}
 }

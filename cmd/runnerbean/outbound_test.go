@@ -6,9 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
-	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 
@@ -87,45 +85,5 @@ func TestJobsReachNeitherNodeNorBeanstalkd(t *testing.T) {
 	var read jobs.Result
 	if err := json.Unmarshal(chained.Result, &read); err != nil || string(read.Result) != "[1]" {
 		t.Errorf("%+v, %v", chained, err)
-	}
-}
-
-func TestNetworks(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{
-		"10.1.2.3": "10.1.2.3/32", "10.0.0.0/8": "10.0.0.0/8", " 10.0.0.0/8 ": "10.0.0.0/8", "::1": "::1/128", "fd00::/8": "fd00::/8",
-		"::ffff:10.0.0.0/104": "10.0.0.0/8", "::ffff:10.0.0.1": "10.0.0.1/32",
-		"everything": "", "fe80::1%eth0": "", "10.0.0.0/33": "",
-	} {
-		s := settings{FetchAllow: []string{text}}
-		got, err := s.allowed()
-		if want == "" {
-			if err == nil {
-				t.Errorf("%q is taken", text)
-			}
-			continue
-		}
-		if err != nil || !slices.Equal(got, []netip.Prefix{netip.MustParsePrefix(want)}) {
-			t.Errorf("%q: %v, %v", text, got, err)
-		}
-	}
-}
-
-func TestDoctorSpeaksOfProxies(t *testing.T) {
-	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"} {
-		t.Setenv(name, "")
-	}
-	if f := checkProxy(settings{}); f.Status != "ok" {
-		t.Errorf("without one: %+v", f)
-	}
-	t.Setenv("http_proxy", "http://u:geheim@proxy.example:3128")
-	if f := checkProxy(settings{}); f.Status != "warning" || !strings.Contains(f.Detail, "http_proxy") || !strings.Contains(f.Do, "RUNNERBEAN_FETCH_PROXY") || strings.Contains(f.Detail+f.Do, "geheim") {
-		t.Errorf("with that of the environment: %+v", f)
-	}
-	if f := checkProxy(settings{FetchProxy: "http://u:geheim@proxy.example:3128"}); f.Status != "ok" || !strings.Contains(f.Detail, "http://proxy.example:3128") || strings.Contains(f.Detail, "geheim") {
-		t.Errorf("with its own: %+v", f)
-	}
-	if f := checkProxy(settings{FetchProxy: "proxy.example:geheim@x"}); f.Status != "error" || strings.Contains(f.Detail, "geheim") {
-		t.Errorf("with a bad one: %+v", f)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -130,8 +131,9 @@ func TestCommandsAreClosedToPrograms(t *testing.T) {
 			p.asOrdinaryUser()
 			user := p.attr
 			if asRoot {
-				folders := putUnit(t, "[Service]\nUser=nobody\nEnvironment=RUNNERBEAN_BEANSTALKD="+silent.Addr().String()+" RUNNERBEAN_DATA="+p.folder+"\n", nil)
-				p.env = append(withoutSettings(), asRunnerbean+"=1", "SECRET=of root", unitsIn+"="+folders[1])
+				folder := t.TempDir()
+				write(t, filepath.Join(folder, settings.ServiceName), "[Service]\nUser=nobody\nEnvironment=RUNNERBEAN_BEANSTALKD="+silent.Addr().String()+" RUNNERBEAN_DATA="+p.folder+"\n")
+				p.env = append(withoutSettings(), asRunnerbean+"=1", "SECRET=of root", unitsIn+"="+folder)
 				p.attr = nil
 			}
 			p.launch("doctor")

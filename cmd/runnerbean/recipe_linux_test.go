@@ -13,6 +13,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/unit"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 )
 
@@ -60,7 +61,7 @@ func TestUnitsAreVerified(t *testing.T) {
 	}
 	folder := t.TempDir()
 	var paths []string
-	for _, name := range []string{serviceName, "runnerbean-beanstalkd.service"} {
+	for _, name := range []string{settings.ServiceName, "runnerbean-beanstalkd.service"} {
 		text, _ := unitOf(t, name, "")
 		path := filepath.Join(folder, name)
 		paths = append(paths, path)
@@ -82,7 +83,7 @@ func TestServiceStarts(t *testing.T) {
 		t.Skip("only root may become another user")
 	}
 	root := cleanRoot(t)
-	_, options := unitOf(t, serviceName, root)
+	_, options := unitOf(t, settings.ServiceName, root)
 	for _, line := range options["ExecStartPre"] {
 		line, privileged := strings.CutPrefix(line, "+")
 		if !privileged {
@@ -109,7 +110,7 @@ func TestServiceStarts(t *testing.T) {
 		"RUNNERBEAN_BEANSTALKD=" + server.Addr, "RUNNERBEAN_LISTEN=" + listen,
 	}
 	for _, line := range options["Environment"] {
-		env = append(env, words(line)...)
+		env = append(env, settings.SplitWords(line)...)
 	}
 	fields := strings.Fields(options["ExecStart"][0])
 	var log lockedBuffer

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 )
 
@@ -63,8 +64,8 @@ func TestNodeTellsItsServiceManagerHowItStands(t *testing.T) {
 func TestUnitsUseRealSettings(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{}
-	for field := range fieldsOf[settings]() {
-		known[envPrefix+field.Tag.Get("env")] = true
+	for field := range settings.Fields() {
+		known[settings.EnvPrefix+field.Tag.Get("env")] = true
 	}
 	text, err := os.ReadFile("../../examples/systemd/runnerbean.service")
 	if err != nil {

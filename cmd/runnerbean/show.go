@@ -37,7 +37,7 @@ func newShow(a *app) *cobra.Command {
 }
 
 func details(ctx context.Context, arg string) (api.Details, error) {
-	c, err := newClient()
+	c, err := openClient()
 	if err != nil {
 		return api.Details{}, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/internal/access"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -46,7 +47,7 @@ URL is one of the node at RUNNERBEAN_URL. Web servers sign with jobs.SignURL.`,
 }
 
 func sign(ctx context.Context, arg string, expires time.Time) (string, error) {
-	path, err := pathSetting("URL_KEY_FILE")
+	path, err := settings.ReadPath("URL_KEY_FILE")
 	if err != nil {
 		return "", err
 	}
@@ -56,7 +57,7 @@ func sign(ctx context.Context, arg string, expires time.Time) (string, error) {
 	if expires.IsZero() {
 		return "", errors.New("--expires: say for how long")
 	}
-	c, err := newClient()
+	c, err := openClient()
 	if err != nil {
 		return "", err
 	}

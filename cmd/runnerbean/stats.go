@@ -29,7 +29,7 @@ is the answer of /api/v1/overview, for scripts and for monitoring.`,
   runnerbean stats --json | jq .busy`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := newClient()
+			c, err := openClient()
 			if err != nil {
 				return err
 			}

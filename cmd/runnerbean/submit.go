@@ -117,7 +117,7 @@ func readInput(stdin io.Reader, name string) ([]byte, error) {
 }
 
 func submit(ctx context.Context, a *app, document []byte, wait bool) error {
-	c, err := newClient()
+	c, err := openClient()
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/internal/access"
 )
@@ -35,13 +36,13 @@ the file again when it has changed.`,
 	}
 	cmd.PersistentFlags().StringVar(&file, "file", "", "file of tokens (default: RUNNERBEAN_TOKENS_FILE)")
 	path := func() (string, error) {
-		set, err := pathSetting("TOKENS_FILE")
+		set, err := settings.ReadPath("TOKENS_FILE")
 		if err != nil {
 			return "", err
 		}
-		fill(&file, set)
-		if service := findService(unitFolders); file == "" && service != nil {
-			file = service.setting("TOKENS_FILE")
+		settings.Fill(&file, set)
+		if service := settings.FindService(settings.UnitFolders); file == "" && service != nil {
+			file = service.Setting("TOKENS_FILE")
 		}
 		if file == "" {
 			return "", usageError(errors.New("say which file: set RUNNERBEAN_TOKENS_FILE, as for the node, or use --env-file or --file"))
@@ -75,8 +76,8 @@ func newTokenAdd(a *app, path func() (string, error)) *cobra.Command {
 			if err := access.AddToken(file, entry); err != nil {
 				return err
 			}
-			if service := findService(unitFolders); absent != nil && service != nil && service.setting("TOKENS_FILE") == file {
-				if err := service.own(file); err != nil {
+			if service := settings.FindService(settings.UnitFolders); absent != nil && service != nil && service.Setting("TOKENS_FILE") == file {
+				if err := service.GiveTo(file); err != nil {
 					return fmt.Errorf("%s: the service cannot read it: %w", file, err)
 				}
 			}

@@ -114,7 +114,7 @@ func TestPathsOfTheCommandLine(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	c, err := newClient()
+	c, err := openClient()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ undone is asked first.
 			if !terminal.Interactive(a.stdin) || !terminal.Interactive(a.stdout) {
 				return usageError(errors.New(`top needs a terminal; "runnerbean stats --json" is for scripts`))
 			}
-			c, err := newClient()
+			c, err := openClient()
 			if err != nil {
 				return err
 			}

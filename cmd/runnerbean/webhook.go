@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/url"
 	"os"
 	"time"
 
@@ -111,16 +110,4 @@ func makeWebhookKey(path string) ([]byte, error) {
 	}
 	_, err = f.Write(text)
 	return text, errors.Join(err, f.Sync(), f.Close())
-}
-
-// checkWebhook looks at RUNNERBEAN_WEBHOOK, and does not repeat it.
-func (s *settings) checkWebhook() error {
-	u, err := url.Parse(s.Webhook)
-	switch {
-	case s.Webhook == "":
-		return nil
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil:
-		return errors.New("RUNNERBEAN_WEBHOOK must be an http or https URL without user name or password")
-	}
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/worker"
 )
 
@@ -20,9 +21,9 @@ running jobs finish within RUNNERBEAN_SHUTDOWN_GRACE; then, or at the second,
 they are interrupted, which costs them no attempt.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			set, err := readSettings()
+			set, err := settings.Read()
 			if err != nil {
-				return usageError(err)
+				return err
 			}
 			return runNode(cmd.Context(), a.kill, set)
 		},
@@ -30,12 +31,12 @@ they are interrupted, which costs them no attempt.`,
 }
 
 // runNode opens a node, runs it and closes it.
-func runNode(stop, kill context.Context, set settings) error {
-	log := set.logger(os.Stderr)
+func runNode(stop, kill context.Context, set settings.Settings) error {
+	log := set.Logger(os.Stderr)
 	if err := worker.Protect(); err != nil {
 		log.Warn("programs that run as this user can read the memory of the node", "err", err)
 	}
-	for _, said := range unknownSettings(os.Environ()) {
+	for _, said := range settings.Unknown(os.Environ()) {
 		log.Warn(said)
 	}
 	n, err := openNode(stop, set, log)

@@ -1,12 +1,9 @@
-package main
+package settings
 
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-
-	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 )
 
 func TestDefaultPrograms(t *testing.T) {
@@ -62,19 +59,6 @@ func TestDefaultPrograms(t *testing.T) {
 	})
 }
 
-// A node makes its programs folder, outside the data folder, and warns of one
-// that is inside, wherever a link leads.
-func TestProgramsFolderOfANode(t *testing.T) {
-	t.Parallel()
-	p := newNode(t, queuetest.Start(t).Addr)
-	home := t.TempDir()
-	p.env = append(p.env, "RUNNERBEAN_PROGRAMS=", "HOME="+home, "XDG_DATA_HOME=", "STATE_DIRECTORY=")
-	p.start("worker")
-	if _, err := os.Stat(filepath.Join(home, ".local/share/runnerbean/programs")); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestExposedPrograms(t *testing.T) {
 	t.Parallel()
 	data, link := t.TempDir(), filepath.Join(t.TempDir(), "link")
@@ -85,18 +69,9 @@ func TestExposedPrograms(t *testing.T) {
 		data: true, filepath.Join(data, "programs"): true, filepath.Join(data, "..programs"): true, link: true,
 		filepath.Dir(data): false, data + "2": false, "/usr/local/lib/runnerbean/programs": false,
 	} {
-		s := settings{Data: data, Programs: programs}
-		if got := s.exposedPrograms(); (got != "") != want {
+		s := Settings{Data: data, Programs: programs}
+		if got := s.ExposedPrograms(); (got != "") != want {
 			t.Errorf("%s: %q", programs, got)
 		}
-	}
-	s := settings{Data: data, Programs: data}
-	findings := checkPrograms(s)
-	if len(findings) == 0 || findings[0].Status != "warning" || !strings.Contains(findings[0].Detail, "is in the data folder") {
-		t.Errorf("%+v", findings)
-	}
-	s.Programs = filepath.Join(data, "absent")
-	if findings := checkPrograms(s); findings[0].Status != "error" || !strings.Contains(findings[0].Do, "install -d") {
-		t.Errorf("%+v", findings)
 	}
 }

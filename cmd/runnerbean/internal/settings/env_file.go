@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"errors"
@@ -178,17 +178,17 @@ func (p *envParser) plain(out *strings.Builder) {
 	out.WriteString(value)
 }
 
-// loadEnvFile sets what a file says and the environment does not.
-func loadEnvFile(path string) error {
+// LoadEnvFile sets what a file says and the environment does not.
+func LoadEnvFile(path string) error {
 	list, err := readEnvFile(path)
 	if err != nil {
-		return usageError(fmt.Errorf("--env-file: %w", err))
+		return &Error{fmt.Errorf("--env-file: %w", err)}
 	}
-	return setMissing(list)
+	return SetMissing(list)
 }
 
-// setMissing sets variables that are not set; of several of one name the last one.
-func setMissing(list []variable) error {
+// SetMissing sets variables that are not set; of several of one name the last one.
+func SetMissing(list []variable) error {
 	given := map[string]bool{}
 	for _, v := range list {
 		_, given[v.name] = os.LookupEnv(v.name)

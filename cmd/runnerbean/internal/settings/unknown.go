@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"fmt"
@@ -10,32 +10,32 @@ import (
 )
 
 // clientVariables are known besides the settings of a node.
-var clientVariables = []string{envPrefix + "URL"}
+var clientVariables = []string{EnvPrefix + "URL"}
 
 // programVariables are what a node sets for programs; see docs/programs.md.
 var programVariables = []string{"JOB_ID", "ATTEMPT", "PROGRAM", "RESULT_URL", "SCRATCH"}
 
-// unknownSettings says of variables that look like settings and are none what was
+// Unknown says of variables that look like settings and are none what was
 // probably meant. Inside a program those of programs are known.
-func unknownSettings(environ []string) []string {
+func Unknown(environ []string) []string {
 	known := map[string]string{}
-	for field := range fieldsOf[settings]() {
-		name := envPrefix + field.Tag.Get("env")
+	for field := range Fields() {
+		name := EnvPrefix + field.Tag.Get("env")
 		known[strings.ToLower(name)] = name
 	}
 	for _, name := range clientVariables {
 		known[strings.ToLower(name)] = name
 	}
-	given := givenSettings(environ)
-	if _, inside := given[envPrefix+"JOB_ID"]; inside {
+	given := GivenSettings(environ)
+	if _, inside := given[EnvPrefix+"JOB_ID"]; inside {
 		for _, name := range programVariables {
-			delete(given, envPrefix+name)
+			delete(given, EnvPrefix+name)
 		}
 	}
 	var said []string
 	for name := range given {
 		lower := strings.ToLower(name)
-		if !strings.HasPrefix(lower, strings.ToLower(envPrefix)) || known[lower] == name {
+		if !strings.HasPrefix(lower, strings.ToLower(EnvPrefix)) || known[lower] == name {
 			continue
 		}
 		text := fmt.Sprintf("%s is no setting and is not read", terminal.Safe(terminal.Shorten(name, 80)))
@@ -50,7 +50,7 @@ func unknownSettings(environ []string) []string {
 
 // nearestSetting compares what follows the prefix, which all have in common.
 func nearestSetting(lower string, known map[string]string) string {
-	prefix := strings.ToLower(envPrefix)
+	prefix := strings.ToLower(EnvPrefix)
 	rests := map[string]string{}
 	for name, setting := range known {
 		rests[strings.TrimPrefix(name, prefix)] = setting

@@ -1,10 +1,9 @@
-package main
+package settings
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,9 +39,9 @@ func newPrograms() string {
 	return filepath.Join(share, "runnerbean", "programs")
 }
 
-// exposedPrograms says what is wrong with a programs folder in the data folder;
+// ExposedPrograms says what is wrong with a programs folder in the data folder;
 // nothing where it is elsewhere.
-func (s *settings) exposedPrograms() string {
+func (s *Settings) ExposedPrograms() string {
 	rest, err := filepath.Rel(resolved(s.Data), resolved(s.Programs))
 	if err != nil || rest == ".." || strings.HasPrefix(rest, "../") {
 		return ""
@@ -50,7 +49,7 @@ func (s *settings) exposedPrograms() string {
 	return fmt.Sprintf("the programs folder %s is in the data folder, where a program may replace others", s.Programs)
 }
 
-const movePrograms = "move it, for example to " + systemPrograms + ", and set RUNNERBEAN_PROGRAMS"
+const MovePrograms = "move it, for example to " + systemPrograms + ", and set RUNNERBEAN_PROGRAMS"
 
 // resolved is path without symbolic links, as far as it exists.
 func resolved(path string) string {
@@ -59,15 +58,4 @@ func resolved(path string) string {
 		return path
 	}
 	return real
-}
-
-// openPrograms makes the programs folder where there is none.
-func (s *settings) openPrograms(log *slog.Logger) error {
-	if err := os.MkdirAll(s.Programs, 0o755); err != nil {
-		return fmt.Errorf("programs folder: %w: make it (sudo install -d %s) or set RUNNERBEAN_PROGRAMS", err, s.Programs)
-	}
-	if exposed := s.exposedPrograms(); exposed != "" {
-		log.Warn(exposed, "do", movePrograms)
-	}
-	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"errors"
@@ -8,70 +8,18 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strconv"
 	"strings"
-	"time"
-
-	"github.com/caarlos0/env/v10"
 
 	"github.com/runnerbean/runnerbean/internal/queue"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // defaultListenPort is where a node listens if only a host is given.
 const defaultListenPort = "8420"
 
-// settingParsers read types that are written in more ways than Go knows.
-var settingParsers = map[reflect.Type]env.ParserFunc{
-	reflect.TypeFor[time.Duration](): func(text string) (any, error) { return jobs.ParseDuration(text) },
-}
-
-// givenSettings is an environment without blanks around values. A variable that
-// is empty is one that is not set.
-func givenSettings(environ []string) map[string]string {
-	given := map[string]string{}
-	for _, entry := range environ {
-		name, value, _ := strings.Cut(entry, "=")
-		if value = strings.TrimSpace(value); value != "" {
-			given[name] = value
-		}
-	}
-	return given
-}
-
-// namedSettings names the variables in the errors of the library, which knows the
-// names of fields.
-func namedSettings(err error) error {
-	var all env.AggregateError
-	if !errors.As(err, &all) {
-		return err
-	}
-	var named []error
-	for _, err := range all.Errors {
-		var one env.ParseError
-		if !errors.As(err, &one) {
-			named = append(named, err)
-			continue
-		}
-		field, _ := reflect.TypeFor[settings]().FieldByName(one.Name)
-		named = append(named, fmt.Errorf("%s%s: %w", envPrefix, field.Tag.Get("env"), readable(one.Err)))
-	}
-	return errors.Join(named...)
-}
-
-// readable says of a number what is wrong with it in words of people.
-func readable(err error) error {
-	var number *strconv.NumError
-	if errors.As(err, &number) {
-		return fmt.Errorf("%.70q is no number that it can have", number.Num)
-	}
-	return err
-}
-
 // tidy brings settings that may be written in several ways into the one form in
 // which the rest knows them.
-func (s *settings) tidy() error {
+func (s *Settings) tidy() error {
 	s.FetchAllow, s.CORS = listed(s.FetchAllow), listed(s.CORS)
 	for i, origin := range s.CORS {
 		s.CORS[i] = strings.ToLower(strings.TrimRight(origin, "/"))
@@ -81,7 +29,7 @@ func (s *settings) tidy() error {
 	var errs []error
 	said := func(name string, err error) {
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s%s: %w", envPrefix, name, err))
+			errs = append(errs, fmt.Errorf("%s%s: %w", EnvPrefix, name, err))
 		}
 	}
 	var err error
@@ -103,7 +51,7 @@ func (s *settings) tidy() error {
 }
 
 // paths are the settings that name files and folders.
-func (s *settings) paths() map[string]*string {
+func (s *Settings) paths() map[string]*string {
 	return map[string]*string{
 		"DATA": &s.Data, "PROGRAMS": &s.Programs, "TOKEN_FILE": &s.TokenFile, "TOKENS_FILE": &s.TokensFile, "WEBHOOK_KEY_FILE": &s.WebhookKey,
 		"URL_KEY_FILE": &s.URLKeyFile, "TLS_CERT": &s.TLSCert, "TLS_KEY": &s.TLSKey,
@@ -124,16 +72,6 @@ func absolute(path string) (string, error) {
 		path = filepath.Join(home, rest)
 	}
 	return filepath.Abs(path)
-}
-
-// pathSetting is a setting that names a file, for commands that need no other; "" is
-// not set.
-func pathSetting(name string) (string, error) {
-	path, err := absolute(strings.TrimSpace(os.Getenv(envPrefix + name)))
-	if err != nil {
-		return "", usageError(fmt.Errorf("%s%s: %w", envPrefix, name, err))
-	}
-	return path, nil
 }
 
 // listed is a list without blanks around its entries and without empty ones.

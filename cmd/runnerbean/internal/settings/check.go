@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"crypto/tls"
@@ -34,14 +34,14 @@ const (
 )
 
 // check refuses what cannot work; all errors name their settings.
-func (s *settings) check() error {
-	_, badNetwork := s.allowed()
-	_, badProxy := s.proxy()
+func (s *Settings) check() error {
+	_, badNetwork := s.FetchNetworks()
+	_, badProxy := s.FetchProxyURL()
 	return errors.Join(badNetwork, badProxy, s.checkNames(), s.checkNumbers(), s.checkSizes(), s.checkFolders(), s.checkFiles(),
 		s.checkOrigins(), s.checkAccess(), s.checkWebhook())
 }
 
-func (s *settings) checkNames() error {
+func (s *Settings) checkNames() error {
 	var errs []error
 	if err := queue.ValidTube(queue.InboxTube(s.Prefix)); err != nil || s.Prefix == "" || len(s.Prefix) > maxPrefix {
 		errs = append(errs, fmt.Errorf("RUNNERBEAN_PREFIX: tube names begin with it: 1 to %d letters, digits and -+/;.$_(), and no - at its beginning", maxPrefix))
@@ -59,7 +59,7 @@ func (s *settings) checkNames() error {
 	return errors.Join(errs...)
 }
 
-func (s *settings) checkNumbers() error {
+func (s *Settings) checkNumbers() error {
 	var errs []error
 	if s.Attempts < 1 || s.Attempts > maxAttempts {
 		errs = append(errs, fmt.Errorf("RUNNERBEAN_ATTEMPTS must be between 1 and %d", maxAttempts))
@@ -79,13 +79,13 @@ func (s *settings) checkNumbers() error {
 		{"STALL", s.Stall, 0, year, "between 0 and 365d; 0 is never"},
 	} {
 		if d.value < d.least || d.value > d.most {
-			errs = append(errs, fmt.Errorf("%s%s must be %s", envPrefix, d.name, d.bounds))
+			errs = append(errs, fmt.Errorf("%s%s must be %s", EnvPrefix, d.name, d.bounds))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (s *settings) checkSizes() error {
+func (s *Settings) checkSizes() error {
 	var errs []error
 	for _, size := range []struct {
 		name         string
@@ -99,9 +99,9 @@ func (s *settings) checkSizes() error {
 		switch {
 		case size.value == 0 && size.none != "" || size.value >= size.least:
 		case size.none == "":
-			errs = append(errs, fmt.Errorf("%s%s must be at least %s", envPrefix, size.name, size.least))
+			errs = append(errs, fmt.Errorf("%s%s must be at least %s", EnvPrefix, size.name, size.least))
 		default:
-			errs = append(errs, fmt.Errorf("%s%s must be at least %s, or 0 for %s", envPrefix, size.name, size.least, size.none))
+			errs = append(errs, fmt.Errorf("%s%s must be at least %s, or 0 for %s", EnvPrefix, size.name, size.least, size.none))
 		}
 	}
 	if s.MaxOpenFiles < fewestFiles {
@@ -111,7 +111,7 @@ func (s *settings) checkSizes() error {
 }
 
 // checkFolders refuses folders that are files, and folders below files.
-func (s *settings) checkFolders() error {
+func (s *Settings) checkFolders() error {
 	ledger := strings.TrimPrefix(s.Ledger, "sqlite:")
 	folders := map[string]string{"DATA": s.Data, "PROGRAMS": s.Programs, "LEDGER": filepath.Dir(ledger)}
 	if u, err := url.Parse(s.Store); err == nil {
@@ -120,7 +120,7 @@ func (s *settings) checkFolders() error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(folders)) {
 		if err := folderFault(folders[name]); err != nil {
-			errs = append(errs, fmt.Errorf("%s%s: %w", envPrefix, name, err))
+			errs = append(errs, fmt.Errorf("%s%s: %w", EnvPrefix, name, err))
 		}
 	}
 	if info, err := os.Stat(ledger); err == nil && !info.Mode().IsRegular() {
@@ -145,7 +145,7 @@ func folderFault(path string) error {
 }
 
 // checkFiles reads the files that settings name.
-func (s *settings) checkFiles() error {
+func (s *Settings) checkFiles() error {
 	quiet := slog.New(slog.DiscardHandler)
 	var errs []error
 	if s.TLSCert != "" && s.TLSKey != "" {
@@ -174,7 +174,7 @@ func (s *settings) checkFiles() error {
 }
 
 // checkWebhookKey reads a key that is named. That in the data folder is the node's.
-func (s *settings) checkWebhookKey() error {
+func (s *Settings) checkWebhookKey() error {
 	if s.WebhookKey == filepath.Join(s.Data, webhookKeyName) {
 		return nil
 	}
@@ -189,12 +189,39 @@ func (s *settings) checkWebhookKey() error {
 	return err
 }
 
-func (s *settings) checkOrigins() error {
+func (s *Settings) checkOrigins() error {
 	for _, origin := range s.CORS {
 		u, err := url.Parse(origin)
 		if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin {
 			return fmt.Errorf("RUNNERBEAN_CORS: %.100q is no origin such as https://www.example", origin)
 		}
+	}
+	return nil
+}
+
+// checkAccess refuses what would leave open what was meant to be shut.
+func (s *Settings) checkAccess() error {
+	switch {
+	case s.Results != ResultsOpen && s.Results != ResultsSigned:
+		return errors.New("RUNNERBEAN_RESULTS must be open or signed")
+	case s.Results == ResultsSigned && s.URLKeyFile == "":
+		return errors.New("RUNNERBEAN_RESULTS=signed needs RUNNERBEAN_URL_KEY_FILE, a file with a line as openssl rand -base64 32 prints")
+	case (s.TLSCert == "") != (s.TLSKey == ""):
+		return errors.New("set both RUNNERBEAN_TLS_CERT and RUNNERBEAN_TLS_KEY, or neither")
+	case s.TLSCert != "" && strings.HasPrefix(s.BaseURL, "http://"):
+		return errors.New("RUNNERBEAN_BASE_URL begins with http://, but the node speaks TLS: begin it with https://")
+	}
+	return nil
+}
+
+// checkWebhook looks at RUNNERBEAN_WEBHOOK, and does not repeat it.
+func (s *Settings) checkWebhook() error {
+	u, err := url.Parse(s.Webhook)
+	switch {
+	case s.Webhook == "":
+		return nil
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil:
+		return errors.New("RUNNERBEAN_WEBHOOK must be an http or https URL without user name or password")
 	}
 	return nil
 }

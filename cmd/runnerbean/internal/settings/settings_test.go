@@ -1,26 +1,28 @@
-package main
+package settings
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
 // settingsOf reads settings from these variables alone.
-func settingsOf(t *testing.T, variables map[string]string) (settings, error) {
+func settingsOf(t *testing.T, variables map[string]string) (Settings, error) {
 	t.Helper()
 	for _, entry := range os.Environ() {
-		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, envPrefix) {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, EnvPrefix) {
 			t.Setenv(name, "")
 		}
 	}
 	t.Setenv("RUNNERBEAN_DATA", t.TempDir())
 	for name, value := range variables {
-		t.Setenv(envPrefix+name, value)
+		t.Setenv(EnvPrefix+name, value)
 	}
-	return readSettings()
+	return Read()
 }
 
 // TestBadSettings are refused at start, by name.
@@ -68,7 +70,7 @@ func TestBadSettings(t *testing.T) {
 	} {
 		for _, value := range values {
 			_, err := settingsOf(t, map[string]string{name: value})
-			if err == nil || !strings.Contains(err.Error(), envPrefix+name) {
+			if err == nil || !strings.Contains(err.Error(), EnvPrefix+name) {
 				t.Errorf("%s=%.80s: %v", name, value, err)
 			}
 		}
@@ -79,37 +81,37 @@ func TestBadSettings(t *testing.T) {
 func TestHarmlessSpellings(t *testing.T) {
 	for _, test := range []struct {
 		name, value string
-		got         func(s settings) any
+		got         func(s Settings) any
 		want        any
 	}{
-		{"BEANSTALKD", " 10.0.0.5 , [::1]:7,10.0.0.5:11300, ", func(s settings) any { return strings.Join(s.Beanstalkd, " ") }, "10.0.0.5:11300 [::1]:7"},
-		{"BEANSTALKD", "unix:/run/beanstalkd.sock", func(s settings) any { return s.Beanstalkd[0] }, "unix:/run/beanstalkd.sock"},
-		{"BEANSTALKD", "", func(s settings) any { return s.Beanstalkd[0] }, "127.0.0.1:11300"},
-		{"PREFIX", "beans/", func(s settings) any { return s.Prefix }, "beans"},
-		{"SLOTS", " 3 ", func(s settings) any { return s.Slots }, 3},
-		{"LISTEN", ":8420", func(s settings) any { return s.Listen }, ":8420"},
-		{"LISTEN", "*:8420", func(s settings) any { return s.Listen }, ":8420"},
-		{"LISTEN", "0.0.0.0", func(s settings) any { return s.Listen }, "0.0.0.0:8420"},
-		{"LISTEN", "::1", func(s settings) any { return s.Listen }, "[::1]:8420"},
-		{"LISTEN", "[::]:80", func(s settings) any { return s.Listen }, "[::]:80"},
-		{"LISTEN", "9000", func(s settings) any { return s.Listen }, "127.0.0.1:9000"},
-		{"LISTEN", "localhost", func(s settings) any { return s.Listen }, "localhost:8420"},
-		{"BASE_URL", "HTTPS://Results.example/beans//", func(s settings) any { return s.BaseURL }, "https://Results.example/beans"},
-		{"LEDGER", "SQLite:///var/x.db", func(s settings) any { return s.Ledger }, "sqlite:/var/x.db"},
-		{"LEDGER", "/var/x.db", func(s settings) any { return s.Ledger }, "sqlite:/var/x.db"},
-		{"STORE", "FILE:/srv/store/", func(s settings) any { return s.Store }, "file:///srv/store"},
-		{"STORE", "file://localhost/srv/store", func(s settings) any { return s.Store }, "file:///srv/store"},
-		{"STORE", "/srv/a b%", func(s settings) any { return s.Store }, "file:///srv/a%20b%25"},
-		{"FETCH_ALLOW", " 10.1.0.0/16 , ::1,", func(s settings) any { return len(s.FetchAllow) }, 2},
-		{"RESULTS", "Open", func(s settings) any { return s.Results }, "open"},
-		{"TIMEOUT", "1d 12h", func(s settings) any { return s.Timeout }, 36 * time.Hour},
-		{"STALL", "1w", func(s settings) any { return s.Stall }, 7 * 24 * time.Hour},
-		{"GRACE", "0", func(s settings) any { return s.Grace }, time.Duration(0)},
-		{"MAX_RESULT", "16 MiB", func(s settings) any { return int64(s.MaxResult) }, int64(16 << 20)},
-		{"MAX_RESULT", "1.5mib", func(s settings) any { return int64(s.MaxResult) }, int64(3 << 19)},
-		{"MAX_MEMORY", "2G", func(s settings) any { return int64(s.MaxMemory) }, int64(2e9)},
-		{"CORS", "https://WWW.example/, ", func(s settings) any { return strings.Join(s.CORS, " ") }, "https://www.example"},
-		{"LOG", "JSON", func(s settings) any { return s.Log }, "json"},
+		{"BEANSTALKD", " 10.0.0.5 , [::1]:7,10.0.0.5:11300, ", func(s Settings) any { return strings.Join(s.Beanstalkd, " ") }, "10.0.0.5:11300 [::1]:7"},
+		{"BEANSTALKD", "unix:/run/beanstalkd.sock", func(s Settings) any { return s.Beanstalkd[0] }, "unix:/run/beanstalkd.sock"},
+		{"BEANSTALKD", "", func(s Settings) any { return s.Beanstalkd[0] }, "127.0.0.1:11300"},
+		{"PREFIX", "beans/", func(s Settings) any { return s.Prefix }, "beans"},
+		{"SLOTS", " 3 ", func(s Settings) any { return s.Slots }, 3},
+		{"LISTEN", ":8420", func(s Settings) any { return s.Listen }, ":8420"},
+		{"LISTEN", "*:8420", func(s Settings) any { return s.Listen }, ":8420"},
+		{"LISTEN", "0.0.0.0", func(s Settings) any { return s.Listen }, "0.0.0.0:8420"},
+		{"LISTEN", "::1", func(s Settings) any { return s.Listen }, "[::1]:8420"},
+		{"LISTEN", "[::]:80", func(s Settings) any { return s.Listen }, "[::]:80"},
+		{"LISTEN", "9000", func(s Settings) any { return s.Listen }, "127.0.0.1:9000"},
+		{"LISTEN", "localhost", func(s Settings) any { return s.Listen }, "localhost:8420"},
+		{"BASE_URL", "HTTPS://Results.example/beans//", func(s Settings) any { return s.BaseURL }, "https://Results.example/beans"},
+		{"LEDGER", "SQLite:///var/x.db", func(s Settings) any { return s.Ledger }, "sqlite:/var/x.db"},
+		{"LEDGER", "/var/x.db", func(s Settings) any { return s.Ledger }, "sqlite:/var/x.db"},
+		{"STORE", "FILE:/srv/store/", func(s Settings) any { return s.Store }, "file:///srv/store"},
+		{"STORE", "file://localhost/srv/store", func(s Settings) any { return s.Store }, "file:///srv/store"},
+		{"STORE", "/srv/a b%", func(s Settings) any { return s.Store }, "file:///srv/a%20b%25"},
+		{"FETCH_ALLOW", " 10.1.0.0/16 , ::1,", func(s Settings) any { return len(s.FetchAllow) }, 2},
+		{"RESULTS", "Open", func(s Settings) any { return s.Results }, "open"},
+		{"TIMEOUT", "1d 12h", func(s Settings) any { return s.Timeout }, 36 * time.Hour},
+		{"STALL", "1w", func(s Settings) any { return s.Stall }, 7 * 24 * time.Hour},
+		{"GRACE", "0", func(s Settings) any { return s.Grace }, time.Duration(0)},
+		{"MAX_RESULT", "16 MiB", func(s Settings) any { return int64(s.MaxResult) }, int64(16 << 20)},
+		{"MAX_RESULT", "1.5mib", func(s Settings) any { return int64(s.MaxResult) }, int64(3 << 19)},
+		{"MAX_MEMORY", "2G", func(s Settings) any { return int64(s.MaxMemory) }, int64(2e9)},
+		{"CORS", "https://WWW.example/, ", func(s Settings) any { return strings.Join(s.CORS, " ") }, "https://www.example"},
+		{"LOG", "JSON", func(s Settings) any { return s.Log }, "json"},
 	} {
 		s, err := settingsOf(t, map[string]string{test.name: test.value})
 		if err != nil {
@@ -125,7 +127,7 @@ func TestHarmlessSpellings(t *testing.T) {
 func TestSettingsNameAllFaults(t *testing.T) {
 	_, err := settingsOf(t, map[string]string{"GRACE": "-1s", "NODE": "a b", "BASE_URL": "x"})
 	for _, name := range []string{"GRACE", "NODE", "BASE_URL"} {
-		if err == nil || !strings.Contains(err.Error(), envPrefix+name) {
+		if err == nil || !strings.Contains(err.Error(), EnvPrefix+name) {
 			t.Errorf("%s is not named: %v", name, err)
 		}
 	}
@@ -146,13 +148,13 @@ func TestUnknownSettings(t *testing.T) {
 		"RUNNERBEAN_CHAOS=x":         "is no setting",
 		"RUNNERBEAN_SOMETHING_ELSE=": "",
 	} {
-		said := strings.Join(unknownSettings([]string{variable}), "\n")
+		said := strings.Join(Unknown([]string{variable}), "\n")
 		if (want == "") != (said == "") || !strings.Contains(said, want) {
 			t.Errorf("%s: %q, want %q", variable, said, want)
 		}
 	}
 	inside := []string{"RUNNERBEAN_JOB_ID=x", "RUNNERBEAN_ATTEMPT=1", "RUNNERBEAN_PROGRAM=p", "RUNNERBEAN_RESULT_URL=u", "RUNNERBEAN_SCRATCH=s"}
-	if said := unknownSettings(inside); len(said) > 0 {
+	if said := Unknown(inside); len(said) > 0 {
 		t.Errorf("inside a program: %q", said)
 	}
 }
@@ -212,4 +214,37 @@ func FuzzEnvFile(f *testing.F) {
 			t.Errorf("%d bytes from %d", size, len(text))
 		}
 	})
+}
+
+func TestNetworks(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"10.1.2.3": "10.1.2.3/32", "10.0.0.0/8": "10.0.0.0/8", " 10.0.0.0/8 ": "10.0.0.0/8", "::1": "::1/128", "fd00::/8": "fd00::/8",
+		"::ffff:10.0.0.0/104": "10.0.0.0/8", "::ffff:10.0.0.1": "10.0.0.1/32",
+		"everything": "", "fe80::1%eth0": "", "10.0.0.0/33": "",
+	} {
+		s := Settings{FetchAllow: []string{text}}
+		got, err := s.FetchNetworks()
+		if want == "" {
+			if err == nil {
+				t.Errorf("%q is taken", text)
+			}
+			continue
+		}
+		if err != nil || !slices.Equal(got, []netip.Prefix{netip.MustParsePrefix(want)}) {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+}
+
+func TestWebhookSetting(t *testing.T) {
+	t.Parallel()
+	for text, good := range map[string]bool{
+		"": true, "https://www.example/done?x=1": true, "ftp://www.example/": false, "https://u:geheim@www.example/": false, "x": false,
+	} {
+		err := (&Settings{Webhook: text}).checkWebhook()
+		if (err == nil) != good || err != nil && strings.Contains(err.Error(), "geheim") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
 }

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/queue"
+)
+
+// beanstalkd is a child process that outlives the node by a moment, so that
+// the node's last messages reach it.
+type beanstalkd struct {
+	cmd    *exec.Cmd
+	exited chan struct{}
+	err    error
+}
+
+func startBeanstalkd(addr, binlog string, log *slog.Logger) (*beanstalkd, error) {
+	listen := []string{"-l", addr}
+	if network, _ := queue.Network(addr); network == "tcp" {
+		host, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, fmt.Errorf("beanstalkd: %w", err)
+		}
+		listen = []string{"-l", host, "-p", port}
+	}
+	path, err := exec.LookPath("beanstalkd")
+	if err != nil {
+		return nil, errors.New("beanstalkd is not installed: apt-get install beanstalkd (macOS: brew install beanstalkd)")
+	}
+	if err := free(addr); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(binlog, 0o755); err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(path, append(listen, "-b", binlog)...)
+	cmd.Stderr = os.Stderr
+	endWithParent(cmd)
+	b := &beanstalkd{cmd: cmd, exited: make(chan struct{})}
+	started := make(chan error)
+	go b.run(started)
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("beanstalkd: %w", err)
+	}
+	log.Info("beanstalkd is started", "address", addr, "pid", cmd.Process.Pid)
+	return b, nil
+}
+
+// run starts the child and waits for it on one locked thread: the kernel ends
+// the child with the thread that started it, not with the process.
+func (b *beanstalkd) run(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := b.cmd.Start()
+	started <- err
+	if err == nil {
+		b.err = b.cmd.Wait()
+	}
+	close(b.exited)
+}
+
+// free makes sure that the child will be the one that answers on addr.
+func free(addr string) error {
+	network, address := queue.Network(addr)
+	if network == "unix" {
+		// The socket of one that was killed stays, and answers nobody.
+		if conn, err := net.Dial(network, address); err == nil {
+			return errors.Join(conn.Close(), fmt.Errorf("beanstalkd: another one answers at %s: set RUNNERBEAN_BEANSTALKD to another address, or use \"runnerbean worker\"", addr))
+		}
+		if info, err := os.Lstat(address); err == nil && info.Mode().Type() == os.ModeSocket {
+			return os.Remove(address)
+		}
+		return nil
+	}
+	listener, err := net.Listen(network, address)
+	if err != nil {
+		return fmt.Errorf("beanstalkd: %w (another one may be running: set RUNNERBEAN_BEANSTALKD to a free address, or use \"runnerbean worker\" with the one that runs)", err)
+	}
+	return listener.Close()
+}
+
+// wait ends the node where beanstalkd ends before it.
+func (b *beanstalkd) wait(ctx context.Context, cancel context.CancelFunc) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-b.exited:
+		cancel()
+		return fmt.Errorf("beanstalkd has ended: %w", orEnded(b.err))
+	}
+}
+
+func orEnded(err error) error {
+	if err == nil {
+		return errors.New("exit status 0")
+	}
+	return err
+}
+
+// stop ends the child: SIGTERM, and SIGKILL where that does not help.
+func (b *beanstalkd) stop() {
+	b.cmd.Process.Signal(os.Interrupt)
+	select {
+	case <-b.exited:
+	case <-time.After(5 * time.Second):
+		b.cmd.Process.Kill()
+		<-b.exited
+	}
+}
+
+// freeAddr returns an address of this machine on which nobody listens.
+func freeAddr() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
+}

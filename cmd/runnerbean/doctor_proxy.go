@@ -1,0 +1,25 @@
+package main
+
+import (
+	"os"
+
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
+)
+
+// checkProxy says by which way inputs are fetched.
+func checkProxy(set settings.Settings) finding {
+	const check = "proxy"
+	proxy, err := set.FetchProxyURL()
+	if err != nil {
+		return finding{check, "error", err.Error(), ""}
+	}
+	if proxy != nil {
+		return finding{check, "ok", "inputs, deliveries and webhooks go through " + proxy.Scheme + "://" + proxy.Host + ", but for the networks of RUNNERBEAN_FETCH_ALLOW", ""}
+	}
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"} {
+		if os.Getenv(name) != "" {
+			return finding{check, "warning", name + " of the environment is not used for what jobs name: a proxy looks names up behind the node's back", "where the network has no other way out, set RUNNERBEAN_FETCH_PROXY to it; see docs/operations.md"}
+		}
+	}
+	return finding{check, "ok", "none: addresses are asked directly", ""}
+}

@@ -1,0 +1,22 @@
+package settings
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+)
+
+func HelpTable() string {
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for field := range Fields() {
+		meaning := field.Tag.Get("help")
+		if value, ok := field.Tag.Lookup("envDefault"); ok {
+			meaning += " (default: " + value + ")"
+		}
+		fmt.Fprintf(w, "%s%s\t%s\n", EnvPrefix, field.Tag.Get("env"), meaning)
+	}
+	fmt.Fprintf(w, "RUNNERBEAN_URL\t%s\n", "node that the command line talks to as a client (default: "+defaultURL+")")
+	w.Flush()
+	return text.String()
+}

@@ -1,0 +1,58 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/runnerbean/runnerbean/internal/outbound"
+)
+
+// FetchNetworks are the networks of RUNNERBEAN_FETCH_ALLOW; a bare address is a
+// network of one.
+func (s *Settings) FetchNetworks() ([]netip.Prefix, error) {
+	var networks []netip.Prefix
+	for _, text := range s.FetchAllow {
+		network, err := parseNetwork(strings.TrimSpace(text))
+		if err != nil {
+			return nil, fmt.Errorf("RUNNERBEAN_FETCH_ALLOW: %w (an address or a network such as 10.1.0.0/16 is wanted)", err)
+		}
+		networks = append(networks, network)
+	}
+	return networks, nil
+}
+
+// parseNetwork takes one of IPv4 that is written as ::ffff:10.0.0.0/104 for what it
+// stands for.
+func parseNetwork(text string) (netip.Prefix, error) {
+	network, err := netip.ParsePrefix(text)
+	if addr, bad := netip.ParseAddr(text); bad == nil {
+		network, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+		if addr.Zone() != "" {
+			err = fmt.Errorf("%q has a zone", text)
+		}
+	}
+	if err == nil && network.Addr().Is4In6() && network.Bits() >= 96 {
+		network = netip.PrefixFrom(network.Addr().Unmap(), network.Bits()-96)
+	}
+	return network, err
+}
+
+// FetchProxyURL is that of RUNNERBEAN_FETCH_PROXY, or nil. Errors do not repeat it, for it
+// may hold a password.
+func (s *Settings) FetchProxyURL() (*url.URL, error) {
+	if s.FetchProxy == "" {
+		return nil, nil
+	}
+	const wanted = "a URL such as http://proxy.example:3128 is wanted"
+	u, err := url.Parse(s.FetchProxy)
+	if err != nil {
+		return nil, errors.New("RUNNERBEAN_FETCH_PROXY is not a URL: " + wanted)
+	}
+	if err := outbound.CheckProxy(u); err != nil {
+		return nil, fmt.Errorf("RUNNERBEAN_FETCH_PROXY: %w: %s", err, wanted)
+	}
+	return u, nil
+}

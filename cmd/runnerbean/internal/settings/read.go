@@ -1,0 +1,163 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v10"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// settingParsers read types that are written in more ways than Go knows.
+var settingParsers = map[reflect.Type]env.ParserFunc{
+	reflect.TypeFor[time.Duration](): func(text string) (any, error) { return jobs.ParseDuration(text) },
+}
+
+// Read reads the environment and fills in what depends on other settings.
+// Errors name every setting that cannot work.
+func Read() (Settings, error) {
+	var s Settings
+	options := env.Options{Prefix: EnvPrefix, Environment: GivenSettings(os.Environ()), FuncMap: settingParsers}
+	if err := env.ParseWithOptions(&s, options); err != nil {
+		return s, &Error{fmt.Errorf("settings: %w; see \"runnerbean help config\"", namedSettings(err))}
+	}
+	if err := errors.Join(s.tidy(), s.FillDefaults(), s.readToken(), s.check()); err != nil {
+		return s, &Error{fmt.Errorf("settings: %w; see \"runnerbean help config\"", err)}
+	}
+	return s, nil
+}
+
+// ReadClient returns the base URL of the node that the command line talks to and the
+// token to show to it, which may be "".
+func ReadClient() (base, token string, err error) {
+	text := strings.TrimSpace(os.Getenv(EnvPrefix + "URL"))
+	Fill(&text, defaultURL)
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	if base, err = baseURL(text); err != nil {
+		return "", "", &Error{fmt.Errorf("RUNNERBEAN_URL: %w", err)}
+	}
+	s := Settings{Token: strings.TrimSpace(os.Getenv(EnvPrefix + "TOKEN"))}
+	if s.TokenFile, err = ReadPath("TOKEN_FILE"); err != nil {
+		return "", "", err
+	}
+	if err := s.readToken(); err != nil {
+		return "", "", &Error{err}
+	}
+	return base, s.Token, nil
+}
+
+func (s *Settings) FillDefaults() error {
+	if s.Node == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			return fmt.Errorf("no host name (%w): set RUNNERBEAN_NODE", err)
+		}
+		s.Node = name
+	}
+	if s.Data == "" {
+		folder, err := defaultData()
+		if err != nil {
+			return err
+		}
+		s.Data = folder
+	}
+	data, err := filepath.Abs(s.Data)
+	if err != nil {
+		return err
+	}
+	s.Data = data
+	Fill(&s.Programs, defaultPrograms(data))
+	Fill(&s.WebhookKey, filepath.Join(data, webhookKeyName))
+	Fill(&s.Ledger, "sqlite:"+filepath.Join(data, "ledger.db"))
+	Fill(&s.Store, (&url.URL{Scheme: "file", Path: filepath.Join(data, "store")}).String())
+	if s.Slots == -1 {
+		s.Slots = runtime.NumCPU()
+	}
+	return nil
+}
+
+func defaultData() (string, error) {
+	// systemd lists several folders between colons.
+	if folder, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":"); folder != "" {
+		return folder, nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("no home folder (%w): set RUNNERBEAN_DATA", err)
+	}
+	return filepath.Join(home, ".local", "state", "runnerbean"), nil
+}
+
+func (s *Settings) readToken() error {
+	if s.TokenFile == "" {
+		return nil
+	}
+	if s.Token != "" {
+		return errors.New("set either RUNNERBEAN_TOKEN or RUNNERBEAN_TOKEN_FILE, not both")
+	}
+	text, err := os.ReadFile(s.TokenFile)
+	if err != nil {
+		return fmt.Errorf("RUNNERBEAN_TOKEN_FILE: %w", err)
+	}
+	s.Token = strings.TrimSpace(string(text))
+	if s.Token == "" {
+		return errors.New("RUNNERBEAN_TOKEN_FILE names an empty file")
+	}
+	return nil
+}
+
+func Fill(setting *string, value string) {
+	if *setting == "" {
+		*setting = value
+	}
+}
+
+// namedSettings names the variables in the errors of the library, which knows the
+// names of fields.
+func namedSettings(err error) error {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return err
+	}
+	var named []error
+	for _, err := range all.Errors {
+		var one env.ParseError
+		if !errors.As(err, &one) {
+			named = append(named, err)
+			continue
+		}
+		field, _ := reflect.TypeFor[Settings]().FieldByName(one.Name)
+		named = append(named, fmt.Errorf("%s%s: %w", EnvPrefix, field.Tag.Get("env"), readable(one.Err)))
+	}
+	return errors.Join(named...)
+}
+
+// readable says of a number what is wrong with it in words of people.
+func readable(err error) error {
+	var number *strconv.NumError
+	if errors.As(err, &number) {
+		return fmt.Errorf("%.70q is no number that it can have", number.Num)
+	}
+	return err
+}
+
+// ReadPath is a setting that names a file, for commands that need no other; "" is
+// not set.
+func ReadPath(name string) (string, error) {
+	path, err := absolute(strings.TrimSpace(os.Getenv(EnvPrefix + name)))
+	if err != nil {
+		return "", &Error{fmt.Errorf("%s%s: %w", EnvPrefix, name, err)}
+	}
+	return path, nil
+}
