@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 )
 
@@ -36,12 +37,12 @@ type app struct {
 }
 
 // openClient returns a client of the node that the environment names.
-func openClient() (*client, error) {
+func openClient() (*apiclient.Client, error) {
 	base, token, err := settings.ReadClient()
 	if err != nil {
 		return nil, err
 	}
-	return newClient(base, token), nil
+	return apiclient.New(base, token), nil
 }
 
 func usageError(err error) error { return &codeError{exitUsage, err} }

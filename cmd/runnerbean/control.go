@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 )
 
@@ -87,7 +87,7 @@ func control(ctx context.Context, a *app, node, verb, reason, done string) error
 		return err
 	}
 	var n api.Node
-	if err := c.post(ctx, nodePath(node)+"/"+verb, body, &n); err != nil {
+	if err := c.Post(ctx, apiclient.NodePath(node)+"/"+verb, body, &n); err != nil {
 		return err
 	}
 	return printControl(a, n, done)
@@ -99,13 +99,11 @@ func patchNode(ctx context.Context, a *app, node string, body []byte, done strin
 		return err
 	}
 	var n api.Node
-	if err := c.call(ctx, http.MethodPatch, nodePath(node), body, &n); err != nil {
+	if err := c.Call(ctx, http.MethodPatch, apiclient.NodePath(node), body, &n); err != nil {
 		return err
 	}
 	return printControl(a, n, done)
 }
-
-func nodePath(node string) string { return "/api/v1/nodes/" + url.PathEscape(node) }
 
 func printControl(a *app, n api.Node, done string) error {
 	if a.json {

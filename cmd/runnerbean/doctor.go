@@ -168,20 +168,20 @@ func checkClock(ctx context.Context, set settings.Settings) finding {
 	if err != nil {
 		return finding{check, "warning", err.Error(), ""}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/healthz", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Base+"/healthz", nil)
 	if err != nil {
 		return finding{check, "warning", err.Error(), ""}
 	}
-	answer, err := c.http.Do(request)
+	answer, err := c.HTTP.Do(request)
 	if err != nil {
-		return finding{check, "ok", now.UTC().Format(time.RFC3339) + " (no node runs at " + c.base + " to compare with)", ""}
+		return finding{check, "ok", now.UTC().Format(time.RFC3339) + " (no node runs at " + c.Base + " to compare with)", ""}
 	}
 	answer.Body.Close()
 	theirs, err := http.ParseTime(answer.Header.Get("Date"))
 	if off := theirs.Sub(now); err == nil && off.Abs() > much {
 		return finding{check, "error", "the node's clock differs by " + off.Round(time.Second).String(), "set the clocks (timedatectl set-ntp true)"}
 	}
-	return finding{check, "ok", "agrees with the node at " + c.base, ""}
+	return finding{check, "ok", "agrees with the node at " + c.Base, ""}
 }
 
 func checkPrograms(set settings.Settings) []finding {

@@ -17,21 +17,21 @@ func checkReady(ctx context.Context) finding {
 	if err != nil {
 		return finding{check, "warning", err.Error(), ""}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/readyz", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Base+"/readyz", nil)
 	if err != nil {
 		return finding{check, "warning", err.Error(), ""}
 	}
-	answer, err := c.http.Do(request)
+	answer, err := c.HTTP.Do(request)
 	if err != nil {
-		return finding{check, "ok", "no node runs at " + c.base, ""}
+		return finding{check, "ok", "no node runs at " + c.Base, ""}
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusServiceUnavailable {
-		return finding{check, "ok", "the one at " + c.base + " is ready", ""}
+		return finding{check, "ok", "the one at " + c.Base + " is ready", ""}
 	}
 	var problem jobs.Problem
 	if body, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20)); err != nil || json.Unmarshal(body, &problem) != nil {
 		problem.Detail = answer.Status
 	}
-	return finding{check, "error", "the one at " + c.base + " is not ready: " + terminal.Safe(problem.Detail), "see its log"}
+	return finding{check, "error", "the one at " + c.Base + " is not ready: " + terminal.Safe(problem.Detail), "see its log"}
 }

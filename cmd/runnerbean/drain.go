@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 )
 
@@ -72,7 +73,7 @@ func (f drainFlags) run(ctx context.Context, a *app, args []string) error {
 	}
 	var drains api.Drains
 	if len(args) == 0 && !f.queue {
-		if err := c.get(ctx, "/api/v1/drain", &drains); err != nil {
+		if err := c.Get(ctx, "/api/v1/drain", &drains); err != nil {
 			return err
 		}
 		return printDrains(a, drains)
@@ -92,17 +93,17 @@ func (f drainFlags) run(ctx context.Context, a *app, args []string) error {
 }
 
 // send drains a node, or with "" the queue, or ends that.
-func (f drainFlags) send(ctx context.Context, c *client, node string) (drains api.Drains, err error) {
+func (f drainFlags) send(ctx context.Context, c *apiclient.Client, node string) (drains api.Drains, err error) {
 	if f.off {
 		query := url.Values{"node": {node}}
-		err := c.call(ctx, http.MethodDelete, "/api/v1/drain?"+query.Encode(), nil, &drains)
+		err := c.Call(ctx, http.MethodDelete, "/api/v1/drain?"+query.Encode(), nil, &drains)
 		return drains, err
 	}
 	body, err := json.Marshal(map[string]string{"node": node, "reason": f.reason})
 	if err != nil {
 		return drains, err
 	}
-	err = c.post(ctx, "/api/v1/drain", body, &drains)
+	err = c.Post(ctx, "/api/v1/drain", body, &drains)
 	return drains, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -22,19 +23,19 @@ const (
 )
 
 // jobURL is the result URL of an argument: a URL as it is, else that of the job
-// which [client.id] finds.
-func (c *client) jobURL(ctx context.Context, arg string) (string, error) {
+// which [jobID] finds.
+func jobURL(ctx context.Context, c *apiclient.Client, arg string) (string, error) {
 	if u, err := url.Parse(arg); err == nil && u.Host != "" {
 		return arg, nil
 	}
-	id, err := c.id(ctx, arg)
-	return c.base + "/" + id, err
+	id, err := jobID(ctx, c, arg)
+	return c.Base + "/" + id, err
 }
 
-// id is the job's id in an argument that is an id, a result URL, or a part of an
+// jobID is the job's id in an argument that is an id, a result URL, or a part of an
 // id: its beginning, its end, or both around … or ..., as listings show it. An
 // argument that may mean several jobs is an error that names them.
-func (c *client) id(ctx context.Context, arg string) (string, error) {
+func jobID(ctx context.Context, c *apiclient.Client, arg string) (string, error) {
 	path, _, _ := strings.Cut(arg, "?")
 	id := strings.ToLower(path[strings.LastIndexByte(path, '/')+1:])
 	if jobs.ValidID(id) {
@@ -44,7 +45,7 @@ func (c *client) id(ctx context.Context, arg string) (string, error) {
 	if !ok {
 		return "", usageError(fmt.Errorf("%q is neither a job's id, nor %d characters of one, nor its URL", terminal.Safe(terminal.Shorten(arg, 70)), leastOfID))
 	}
-	found, err := c.candidates(ctx, part)
+	found, err := candidates(ctx, c, part)
 	switch {
 	case err != nil:
 		return "", err
@@ -86,7 +87,7 @@ func (p idPart) matches(id string) bool {
 }
 
 // candidates are the jobs that may be meant, one more than are named at most.
-func (c *client) candidates(ctx context.Context, part idPart) ([]jobs.Result, error) {
+func candidates(ctx context.Context, c *apiclient.Client, part idPart) ([]jobs.Result, error) {
 	text := part.head
 	if len(part.tail) > len(text) {
 		text = part.tail
@@ -95,7 +96,7 @@ func (c *client) candidates(ctx context.Context, part idPart) ([]jobs.Result, er
 	var found []jobs.Result
 	for range maxLooks {
 		var page api.Page
-		if err := c.get(ctx, "/api/v1/jobs?"+query.Encode(), &page); err != nil {
+		if err := c.Get(ctx, "/api/v1/jobs?"+query.Encode(), &page); err != nil {
 			return nil, err
 		}
 		for _, r := range page.Jobs {

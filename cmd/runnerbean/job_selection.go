@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -64,7 +65,7 @@ func (s *selectionFlags) order() api.Selection {
 }
 
 // many counts the selected jobs, asks, and applies the verb to them.
-func (v verb) many(ctx context.Context, a *app, c *client, s selectionFlags) error {
+func (v verb) many(ctx context.Context, a *app, c *apiclient.Client, s selectionFlags) error {
 	order := s.order()
 	order.DryRun = true
 	counted, err := v.run(ctx, c, order, func(api.Selected) {})
@@ -97,7 +98,7 @@ func (v verb) many(ctx context.Context, a *app, c *client, s selectionFlags) err
 
 // run makes one call after another until the selection is at its end, and adds
 // up the answers.
-func (v verb) run(ctx context.Context, c *client, order api.Selection, seen func(api.Selected)) (api.Selected, error) {
+func (v verb) run(ctx context.Context, c *apiclient.Client, order api.Selection, seen func(api.Selected)) (api.Selected, error) {
 	sum := api.Selected{Failed: []api.Refusal{}}
 	for {
 		body, err := json.Marshal(order)
@@ -105,7 +106,7 @@ func (v verb) run(ctx context.Context, c *client, order api.Selection, seen func
 			return sum, err
 		}
 		var answer api.Selected
-		if err := c.post(ctx, "/api/v1/jobs/"+v.name, body, &answer); err != nil {
+		if err := c.Post(ctx, "/api/v1/jobs/"+v.name, body, &answer); err != nil {
 			return sum, err
 		}
 		sum.Matched, sum.Done = sum.Matched+answer.Matched, sum.Done+answer.Done

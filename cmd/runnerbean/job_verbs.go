@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -110,10 +111,10 @@ func newVerb(a *app, v verb) *cobra.Command {
 }
 
 // each asks the verb of jobs one by one, and goes on after a refusal.
-func (v verb) each(ctx context.Context, a *app, c *client, args []string, asNew bool) error {
+func (v verb) each(ctx context.Context, a *app, c *apiclient.Client, args []string, asNew bool) error {
 	ids := make([]string, 0, len(args))
 	for _, arg := range args {
-		id, err := c.id(ctx, arg)
+		id, err := jobID(ctx, c, arg)
 		if err != nil {
 			return err
 		}
@@ -126,7 +127,7 @@ func (v verb) each(ctx context.Context, a *app, c *client, args []string, asNew 
 	var errs []error
 	for _, id := range ids {
 		var status jobs.Result
-		if err := c.post(ctx, "/api/v1/jobs/"+id+"/"+v.name, body, &status); err != nil {
+		if err := c.Post(ctx, "/api/v1/jobs/"+id+"/"+v.name, body, &status); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w%s", id, err, hint(id, err)))
 			continue
 		}
@@ -147,25 +148,11 @@ func hint(id string, err error) string {
 }
 
 // printVerb says where a job stands now.
-func printVerb(a *app, c *client, id string, status jobs.Result) error {
+func printVerb(a *app, c *apiclient.Client, id string, status jobs.Result) error {
 	if a.json {
 		return terminal.PrintJSON(a.stdout, status)
 	}
-	return printLine(a.stdout, id, verbText(c, id, status))
-}
-
-func verbText(c *client, id string, status jobs.Result) string {
-	switch {
-	case status.ID != id:
-		return "runs again as a new job: " + c.base + "/" + status.ID
-	case status.State == jobs.Running && status.Reason != "":
-		return terminal.Safe(status.Reason)
-	case status.State == jobs.Queued:
-		return "is queued again"
-	case status.State == jobs.Waiting:
-		return terminal.Safe(status.Reason)
-	}
-	return "is " + string(status.State)
+	return printLine(a.stdout, id, terminal.VerbAnswer(c.Base, id, status))
 }
 
 func printLine(w io.Writer, id, text string) error {

@@ -38,7 +38,7 @@ func newList(a *app) *cobra.Command {
 				return err
 			}
 			var page api.Page
-			if err := c.get(cmd.Context(), "/api/v1/jobs?"+query.Encode(), &page); err != nil {
+			if err := c.Get(cmd.Context(), "/api/v1/jobs?"+query.Encode(), &page); err != nil {
 				return err
 			}
 			return printPage(a, page)

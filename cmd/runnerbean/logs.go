@@ -15,6 +15,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 )
@@ -41,7 +42,7 @@ the node keeps both ends; what is left out is said on standard error, as is with
 			if err != nil {
 				return err
 			}
-			resultURL, err := c.jobURL(cmd.Context(), args[0])
+			resultURL, err := jobURL(cmd.Context(), c, args[0])
 			if err != nil {
 				return err
 			}
@@ -59,7 +60,7 @@ the node keeps both ends; what is left out is said on standard error, as is with
 
 // logReader reads a log by position in what the program wrote.
 type logReader struct {
-	c        *client
+	c        *apiclient.Client
 	url      string
 	out      *logPrinter
 	said     io.Writer
@@ -69,7 +70,7 @@ type logReader struct {
 
 // follow prints what is new until the job is final.
 func (l *logReader) follow(ctx context.Context) error {
-	reader, err := l.c.reader()
+	reader, err := l.c.Reader()
 	if err != nil {
 		return err
 	}
@@ -147,7 +148,7 @@ func (l *logReader) part(ctx context.Context) (more bool, err error) {
 	position, errPosition := strconv.ParseInt(answer.Header.Get("Log-Position"), 10, 64)
 	total, errTotal := strconv.ParseInt(answer.Header.Get("Log-Total"), 10, 64)
 	if err := errors.Join(errAttempt, errPosition, errTotal); err != nil {
-		return false, fmt.Errorf("the node at %s does not serve logs by position: %w", l.c.base, err)
+		return false, fmt.Errorf("the node at %s does not serve logs by position: %w", l.c.Base, err)
 	}
 	if l.attempt == 0 {
 		l.attempt = attempt
@@ -158,7 +159,7 @@ func (l *logReader) part(ctx context.Context) (more bool, err error) {
 		}
 		fmt.Fprintf(l.said, "… %s left out …\n", humanize.IBytes(uint64(gap)))
 	}
-	n, err := io.Copy(l.out, io.LimitReader(answer.Body, maxAnswer))
+	n, err := io.Copy(l.out, io.LimitReader(answer.Body, apiclient.MaxAnswer))
 	before := l.position
 	l.position = max(position, l.position) + n
 	return l.position < total && l.position > before, err
@@ -180,14 +181,14 @@ func (l *logReader) ask(ctx context.Context) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer, err := l.c.http.Do(request)
+	answer, err := l.c.HTTP.Do(request)
 	if err != nil {
 		return nil, err
 	}
 	if answer.StatusCode != http.StatusOK {
 		defer answer.Body.Close()
-		data, _ := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
-		return nil, problem(answer, data)
+		data, _ := io.ReadAll(io.LimitReader(answer.Body, apiclient.MaxAnswer))
+		return nil, apiclient.Problem(answer, data)
 	}
 	return answer, nil
 }

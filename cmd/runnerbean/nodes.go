@@ -33,7 +33,7 @@ person has set.`,
 				return err
 			}
 			var list api.Nodes
-			if err := c.get(cmd.Context(), "/api/v1/nodes", &list); err != nil {
+			if err := c.Get(cmd.Context(), "/api/v1/nodes", &list); err != nil {
 				return err
 			}
 			if !all {

@@ -41,12 +41,12 @@ func details(ctx context.Context, arg string) (api.Details, error) {
 	if err != nil {
 		return api.Details{}, err
 	}
-	id, err := c.id(ctx, arg)
+	id, err := jobID(ctx, c, arg)
 	if err != nil {
 		return api.Details{}, err
 	}
 	var d api.Details
-	err = c.get(ctx, "/api/v1/jobs/"+id, &d)
+	err = c.Get(ctx, "/api/v1/jobs/"+id, &d)
 	return d, err
 }
 

@@ -61,7 +61,7 @@ func sign(ctx context.Context, arg string, expires time.Time) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	resultURL, err := c.jobURL(ctx, arg)
+	resultURL, err := jobURL(ctx, c, arg)
 	if err != nil {
 		return "", err
 	}

@@ -34,7 +34,7 @@ is the answer of /api/v1/overview, for scripts and for monitoring.`,
 				return err
 			}
 			var o api.Overview
-			if err := c.get(cmd.Context(), "/api/v1/overview?range="+url.QueryEscape(window), &o); err != nil {
+			if err := c.Get(cmd.Context(), "/api/v1/overview?range="+url.QueryEscape(window), &o); err != nil {
 				return err
 			}
 			if a.json {

@@ -125,10 +125,10 @@ func submit(ctx context.Context, a *app, document []byte, wait bool) error {
 		return usageError(errors.New("the document is empty"))
 	}
 	var pending jobs.Result
-	if err := c.post(ctx, "/api/v1/jobs", document, &pending); err != nil {
+	if err := c.Post(ctx, "/api/v1/jobs", document, &pending); err != nil {
 		return err
 	}
-	resultURL := c.base + "/" + pending.ID
+	resultURL := c.Base + "/" + pending.ID
 	if wait {
 		fmt.Fprintln(a.stderr, resultURL)
 		return stopped(ctx, watch(ctx, a, c, resultURL), "stopped waiting; the job goes on: "+resultURL)

@@ -27,3 +27,21 @@ func TestWhen(t *testing.T) {
 		}
 	}
 }
+
+func TestParseExpiry(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 22, 6, 16, 0, 0, time.UTC)
+	for text, want := range map[string]time.Duration{"90d": 90 * 24 * time.Hour, "12h": 12 * time.Hour, "1.5d": 36 * time.Hour, "2w": 14 * 24 * time.Hour, "2026-11-29T06:16:00Z": 7 * 24 * time.Hour, "1h30m": 90 * time.Minute} {
+		if got, err := parseExpiry(text, now); err != nil || !got.Equal(now.Add(want)) {
+			t.Errorf("%s: %s %v", text, got, err)
+		}
+	}
+	if got, err := parseExpiry("", now); err != nil || !got.IsZero() {
+		t.Errorf("never: %s %v", got, err)
+	}
+	for _, text := range []string{"0d", "-1h", "d", "90", "99999d", "2026-11-22", "2226-11-22", "40000d", "tomorrow"} {
+		if got, err := parseExpiry(text, now); err == nil {
+			t.Errorf("%s: %s", text, got)
+		}
+	}
+}

@@ -3,12 +3,12 @@ package main
 import (
 	"encoding/json"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -114,11 +114,11 @@ func TestPathsOfTheCommandLine(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	c, err := openClient()
+	_, got, err := settings.ReadClient()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := c.transport.(*bearer).token; got != "a token" {
+	if got != "a token" {
 		t.Errorf("the token is %q", got)
 	}
 	for _, args := range [][]string{{"token", "add", "ann", "--role", "viewer"}, {"sign", jobs.NewID()}} {
@@ -173,46 +173,4 @@ func TestANodeThatOthersReachIsReadOnlyWithoutTokens(t *testing.T) {
 	p.start("worker")
 	p.expect(exitError, "RUNNERBEAN_TOKENS_FILE", "submit", "--program", "echo", "--data", "1")
 	p.expect(0, "", "list")
-}
-
-// TestTokenGoesToItsNodeOnly: a URL or a redirect may lead elsewhere.
-func TestTokenGoesToItsNodeOnly(t *testing.T) {
-	t.Parallel()
-	got := map[string]string{}
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		got["elsewhere"] = r.Header.Get("Authorization")
-	}))
-	defer elsewhere.Close()
-	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		got["node"] = r.Header.Get("Authorization")
-		http.Redirect(w, r, elsewhere.URL+"/"+r.Host, http.StatusFound)
-	}))
-	defer node.Close()
-	c := &http.Client{Transport: &bearer{base: node.URL + "/", token: "s3cret", next: http.DefaultTransport}}
-	answer, err := c.Get(node.URL + "/x")
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer.Body.Close()
-	if got["node"] != "Bearer s3cret" || got["elsewhere"] != "" {
-		t.Errorf("got %q", got)
-	}
-}
-
-func TestParseExpiry(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 11, 22, 6, 16, 0, 0, time.UTC)
-	for text, want := range map[string]time.Duration{"90d": 90 * 24 * time.Hour, "12h": 12 * time.Hour, "1.5d": 36 * time.Hour, "2w": 14 * 24 * time.Hour, "2026-11-29T06:16:00Z": 7 * 24 * time.Hour, "1h30m": 90 * time.Minute} {
-		if got, err := parseExpiry(text, now); err != nil || !got.Equal(now.Add(want)) {
-			t.Errorf("%s: %s %v", text, got, err)
-		}
-	}
-	if got, err := parseExpiry("", now); err != nil || !got.IsZero() {
-		t.Errorf("never: %s %v", got, err)
-	}
-	for _, text := range []string{"0d", "-1h", "d", "90", "99999d", "2026-11-22", "2226-11-22", "40000d", "tomorrow"} {
-		if got, err := parseExpiry(text, now); err == nil {
-			t.Errorf("%s: %s", text, got)
-		}
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -47,7 +48,7 @@ undone is asked first.
 			if err != nil {
 				return err
 			}
-			return runTop(cmd.Context(), a, newTopAPI(cmd.Context(), c), c.base)
+			return runTop(cmd.Context(), a, newTopAPI(cmd.Context(), c), c.Base)
 		},
 	}
 }
@@ -75,7 +76,7 @@ type topAPI struct {
 	control func(verb, node string) (string, error)
 }
 
-func newTopAPI(ctx context.Context, c *client) topAPI {
+func newTopAPI(ctx context.Context, c *apiclient.Client) topAPI {
 	limited := func(call func(context.Context) error) error {
 		ctx, cancel := context.WithTimeout(ctx, topPatience)
 		defer cancel()
@@ -91,8 +92,8 @@ func newTopAPI(ctx context.Context, c *client) topAPI {
 		verb: func(verb, id string) (text string, err error) {
 			return text, limited(func(ctx context.Context) error {
 				var r jobs.Result
-				err := c.post(ctx, "/api/v1/jobs/"+id+"/"+verb, nil, &r)
-				text = terminal.ShortID(id) + " " + verbText(c, id, r)
+				err := c.Post(ctx, "/api/v1/jobs/"+id+"/"+verb, nil, &r)
+				text = terminal.ShortID(id) + " " + terminal.VerbAnswer(c.Base, id, r)
 				return err
 			})
 		},
@@ -102,15 +103,15 @@ func newTopAPI(ctx context.Context, c *client) topAPI {
 				if err != nil {
 					return err
 				}
-				return c.post(ctx, nodePath(node)+"/"+verb, body, &api.Node{})
+				return c.Post(ctx, apiclient.NodePath(node)+"/"+verb, body, &api.Node{})
 			})
 		},
 	}
 }
 
-func loadTop(ctx context.Context, c *client, state jobs.State) (topData, error) {
+func loadTop(ctx context.Context, c *apiclient.Client, state jobs.State) (topData, error) {
 	var data topData
-	if err := c.get(ctx, "/api/v1/overview?range=1h", &data.overview); err != nil {
+	if err := c.Get(ctx, "/api/v1/overview?range=1h", &data.overview); err != nil {
 		return data, err
 	}
 	query := url.Values{"limit": {fmt.Sprint(topJobs)}}
@@ -118,7 +119,7 @@ func loadTop(ctx context.Context, c *client, state jobs.State) (topData, error) 
 		query.Set("state", string(state))
 	}
 	var page api.Page
-	err := c.get(ctx, "/api/v1/jobs?"+query.Encode(), &page)
+	err := c.Get(ctx, "/api/v1/jobs?"+query.Encode(), &page)
 	data.jobs = page.Jobs
 	return data, err
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -36,7 +37,7 @@ URL, or so much of the id as tells it from others. Exit code 3: a job failed, 4:
 			}
 			urls := make([]string, 0, len(args))
 			for _, arg := range args {
-				resultURL, err := c.jobURL(cmd.Context(), arg)
+				resultURL, err := jobURL(cmd.Context(), c, arg)
 				if err != nil {
 					return err
 				}
@@ -51,8 +52,8 @@ URL, or so much of the id as tells it from others. Exit code 3: a job failed, 4:
 
 // watch follows result URLs to the end; progress goes to stderr, results to
 // stdout.
-func watch(ctx context.Context, a *app, c *client, urls ...string) error {
-	follower, err := c.reader()
+func watch(ctx context.Context, a *app, c *apiclient.Client, urls ...string) error {
+	follower, err := c.Reader()
 	if err != nil {
 		return err
 	}

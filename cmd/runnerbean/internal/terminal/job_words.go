@@ -104,3 +104,19 @@ func JobStatus(r jobs.Result) string {
 	}
 	return text.String()
 }
+
+// VerbAnswer says where a job stands after a verb was asked of it. base is the URL of
+// the node.
+func VerbAnswer(base, id string, status jobs.Result) string {
+	switch {
+	case status.ID != id:
+		return "runs again as a new job: " + base + "/" + status.ID
+	case status.State == jobs.Running && status.Reason != "":
+		return Safe(status.Reason)
+	case status.State == jobs.Queued:
+		return "is queued again"
+	case status.State == jobs.Waiting:
+		return Safe(status.Reason)
+	}
+	return "is " + string(status.State)
+}

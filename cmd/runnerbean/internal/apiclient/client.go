@@ -1,0 +1,105 @@
+package apiclient
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// MaxAnswer bounds what the command line reads of one answer, in bytes.
+const MaxAnswer = 64 << 20
+
+// Client talks to a node's API.
+type Client struct {
+	Base      string       // URL of the node, without a slash at its end
+	HTTP      *http.Client // shows the token to the node
+	transport http.RoundTripper
+}
+
+// New returns a client of the node at base that shows the token, unless it is "".
+func New(base, token string) *Client {
+	transport := &bearer{base: base + "/", token: token, next: http.DefaultTransport}
+	return &Client{Base: base, transport: transport, HTTP: &http.Client{Timeout: time.Minute, Transport: transport}}
+}
+
+// Reader reads results with the same token, however long that takes. The
+// caller closes it.
+func (c *Client) Reader() (*jobs.Client, error) {
+	return jobs.New(jobs.Config{BaseURL: c.Base, HTTP: &http.Client{Transport: c.transport}})
+}
+
+// bearer shows a token to the node that it is for, and to no other that a URL
+// or a redirect may lead to.
+type bearer struct {
+	base, token string
+	next        http.RoundTripper
+}
+
+func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
+	if b.token != "" && strings.HasPrefix(r.URL.String(), b.base) {
+		r = r.Clone(r.Context())
+		r.Header.Set("Authorization", "Bearer "+b.token)
+	}
+	return b.next.RoundTrip(r)
+}
+
+// Get reads the JSON answer of an API path into out.
+func (c *Client) Get(ctx context.Context, path string, out any) error {
+	return c.Call(ctx, http.MethodGet, path, nil, out)
+}
+
+func (c *Client) Post(ctx context.Context, path string, body []byte, out any) error {
+	return c.Call(ctx, http.MethodPost, path, body, out)
+}
+
+func (c *Client) Call(ctx context.Context, method, path string, body []byte, out any) error {
+	request, err := http.NewRequestWithContext(ctx, method, c.Base+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Accept", "application/json")
+	if method != http.MethodGet {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	answer, err := c.HTTP.Do(request)
+	if err != nil {
+		return fmt.Errorf("%w; is a node running at %s? (see RUNNERBEAN_URL)", err, c.Base)
+	}
+	defer answer.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(answer.Body, MaxAnswer))
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode >= 300 {
+		return Problem(answer, data)
+	}
+	return json.Unmarshal(data, out)
+}
+
+// Problem makes an error of an answer that is not a success.
+func Problem(answer *http.Response, data []byte) error {
+	p := &jobs.Problem{}
+	if json.Unmarshal(data, p) != nil || p.Title == "" {
+		return errors.New(answer.Status)
+	}
+	if p.Status == http.StatusUnauthorized {
+		return fmt.Errorf("%w; set RUNNERBEAN_TOKEN to one that its operator has given you", p)
+	}
+	if after := answer.Header.Get("Retry-After"); after != "" && p.Status == http.StatusServiceUnavailable {
+		return fmt.Errorf("%w; it may be worth trying again in %s s", p, terminal.Safe(terminal.Shorten(after, 20)))
+	}
+	return p
+}
+
+// NodePath returns the API path of a node.
+func NodePath(node string) string { return "/api/v1/nodes/" + url.PathEscape(node) }
