@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/beanstalkd"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/spf13/cobra"
@@ -98,11 +99,11 @@ func bench(ctx context.Context, progress io.Writer, flags benchFlags) (benchRepo
 		return benchReport{}, err
 	}
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
-	child, err := startBeanstalkd(set.Beanstalkd[0], filepath.Join(folder, "binlog"), quiet)
+	child, err := beanstalkd.Start(set.Beanstalkd[0], filepath.Join(folder, "binlog"), quiet)
 	if err != nil {
 		return benchReport{}, err
 	}
-	defer child.stop()
+	defer child.Stop()
 	n, err := openNode(ctx, set, quiet)
 	if err != nil {
 		return benchReport{}, err
@@ -117,7 +118,7 @@ func bench(ctx context.Context, progress io.Writer, flags benchFlags) (benchRepo
 
 // benchSettings are those of a node of its own, with the programs to measure.
 func benchSettings(folder string, slots int) (settings.Settings, error) {
-	queueAddr, err := freeAddr()
+	queueAddr, err := beanstalkd.FreeAddr()
 	if err != nil {
 		return settings.Settings{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/beanstalkd"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/spf13/cobra"
 )
@@ -33,15 +34,15 @@ func runDev(stop, kill context.Context, set settings.Settings) error {
 	if len(set.Beanstalkd) != 1 {
 		return usageError(errors.New("dev starts one beanstalkd: RUNNERBEAN_BEANSTALKD must name one address"))
 	}
-	child, err := startBeanstalkd(set.Beanstalkd[0], filepath.Join(set.Data, "binlog"), log)
+	child, err := beanstalkd.Start(set.Beanstalkd[0], filepath.Join(set.Data, "binlog"), log)
 	if err != nil {
 		return err
 	}
-	defer child.stop()
+	defer child.Stop()
 	stop, cancel := context.WithCancel(stop)
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- child.wait(stop, cancel) }()
+	go func() { ended <- child.Wait(stop, cancel) }()
 	err = runNode(stop, kill, set)
 	cancel()
 	return errors.Join(err, <-ended)

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/beanstalkd"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -117,7 +118,7 @@ func newNode(t *testing.T, beanstalkd string) *process {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	addr, err := freeAddr()
+	addr, err := beanstalkd.FreeAddr()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package beanstalkd
 
 import (
 	"context"
@@ -14,15 +14,15 @@ import (
 	"github.com/runnerbean/runnerbean/internal/queue"
 )
 
-// beanstalkd is a child process that outlives the node by a moment, so that
+// Server is a child process that outlives the node by a moment, so that
 // the node's last messages reach it.
-type beanstalkd struct {
+type Server struct {
 	cmd    *exec.Cmd
 	exited chan struct{}
 	err    error
 }
 
-func startBeanstalkd(addr, binlog string, log *slog.Logger) (*beanstalkd, error) {
+func Start(addr, binlog string, log *slog.Logger) (*Server, error) {
 	listen := []string{"-l", addr}
 	if network, _ := queue.Network(addr); network == "tcp" {
 		host, port, err := net.SplitHostPort(addr)
@@ -44,7 +44,7 @@ func startBeanstalkd(addr, binlog string, log *slog.Logger) (*beanstalkd, error)
 	cmd := exec.Command(path, append(listen, "-b", binlog)...)
 	cmd.Stderr = os.Stderr
 	endWithParent(cmd)
-	b := &beanstalkd{cmd: cmd, exited: make(chan struct{})}
+	b := &Server{cmd: cmd, exited: make(chan struct{})}
 	started := make(chan error)
 	go b.run(started)
 	if err := <-started; err != nil {
@@ -56,7 +56,7 @@ func startBeanstalkd(addr, binlog string, log *slog.Logger) (*beanstalkd, error)
 
 // run starts the child and waits for it on one locked thread: the kernel ends
 // the child with the thread that started it, not with the process.
-func (b *beanstalkd) run(started chan<- error) {
+func (b *Server) run(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := b.cmd.Start()
@@ -87,8 +87,8 @@ func free(addr string) error {
 	return listener.Close()
 }
 
-// wait ends the node where beanstalkd ends before it.
-func (b *beanstalkd) wait(ctx context.Context, cancel context.CancelFunc) error {
+// Wait ends the node where beanstalkd ends before it.
+func (b *Server) Wait(ctx context.Context, cancel context.CancelFunc) error {
 	select {
 	case <-ctx.Done():
 		return nil
@@ -105,8 +105,8 @@ func orEnded(err error) error {
 	return err
 }
 
-// stop ends the child: SIGTERM, and SIGKILL where that does not help.
-func (b *beanstalkd) stop() {
+// Stop ends the child: SIGTERM, and SIGKILL where that does not help.
+func (b *Server) Stop() {
 	b.cmd.Process.Signal(os.Interrupt)
 	select {
 	case <-b.exited:
@@ -116,8 +116,8 @@ func (b *beanstalkd) stop() {
 	}
 }
 
-// freeAddr returns an address of this machine on which nobody listens.
-func freeAddr() (string, error) {
+// FreeAddr returns an address of this machine on which nobody listens.
+func FreeAddr() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
