@@ -15,6 +15,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/version"
 	"github.com/runnerbean/runnerbean/worker"
 )
 
@@ -73,7 +74,7 @@ result at a URL that was known before the job ran.
 
 Settings are environment variables, which --env-file reads from a file, too; see
 "runnerbean help config".`,
-		Version:       versionLine(),
+		Version:       version.Get().String(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

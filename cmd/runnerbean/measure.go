@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/version"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/metrics"
 	"github.com/runnerbean/runnerbean/internal/report"
@@ -15,7 +16,7 @@ import (
 // later: they are asked once there is a server to ask it.
 func (n *node) newMetrics() *metrics.Metrics {
 	return metrics.New(metrics.Config{
-		Version:    version(),
+		Version:    version.Get().Version,
 		Slots:      n.slotsNow,
 		Pool:       n.pool,
 		Servers:    func(ctx context.Context) []api.Server { return n.dispatcher.Servers(ctx) },

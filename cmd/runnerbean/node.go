@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/version"
 	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/metrics"
@@ -134,7 +134,7 @@ func (n *node) checkPrivate() error {
 func (n *node) openRecords(ctx context.Context) error {
 	var err error
 	n.metrics = n.newMetrics()
-	if n.tracer, err = tracing.FromEnvironment(ctx, tracing.Config{Node: n.set.Node, Instance: n.instance, Version: version(), Logger: n.log}); err != nil {
+	if n.tracer, err = tracing.FromEnvironment(ctx, tracing.Config{Node: n.set.Node, Instance: n.instance, Version: version.Get().Version, Logger: n.log}); err != nil {
 		return err
 	}
 	if n.ledger, err = ledger.Open(ctx, ledger.Config{DSN: n.set.Ledger, Lease: n.set.Lease, Observe: n.metrics.Ledger, Webhook: n.set.Webhook, BaseURL: n.set.BaseURL, Logger: n.log}); err != nil {
@@ -267,7 +267,7 @@ func (n *node) register(ctx context.Context) error {
 func (n *node) row() ledger.Node {
 	return ledger.Node{
 		Name: n.set.Node, Instance: n.instance, Home: n.home, BaseURL: n.set.BaseURL,
-		Version: version(), Slots: n.worker.Slots(), Programs: n.worker.Programs(),
+		Version: version.Get().Version, Slots: n.worker.Slots(), Programs: n.worker.Programs(),
 	}
 }
 
@@ -395,13 +395,4 @@ func names(programs []ledger.Program) []string {
 		list = append(list, p.Name)
 	}
 	return list
-}
-
-// version is the module's version, or the commit that it was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	return info.Main.Version
 }

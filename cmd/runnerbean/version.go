@@ -2,10 +2,11 @@ package main
 
 import (
 	"fmt"
-	"runtime"
+
+	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
-	"github.com/spf13/cobra"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/version"
 )
 
 func newVersion(a *app) *cobra.Command {
@@ -15,17 +16,10 @@ func newVersion(a *app) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if a.json {
-				return terminal.PrintJSON(a.stdout, map[string]string{"version": version(), "go": runtime.Version(), "platform": platform()})
+				return terminal.PrintJSON(a.stdout, version.Get())
 			}
-			_, err := fmt.Fprintln(a.stdout, versionLine())
+			_, err := fmt.Fprintln(a.stdout, version.Get())
 			return err
 		},
 	}
 }
-
-// versionLine is what "version" and --version print.
-func versionLine() string {
-	return fmt.Sprintf("runnerbean %s %s %s", version(), runtime.Version(), platform())
-}
-
-func platform() string { return runtime.GOOS + "/" + runtime.GOARCH }
