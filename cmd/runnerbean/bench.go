@@ -13,6 +13,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/beanstalkd"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/node"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/spf13/cobra"
@@ -104,16 +105,16 @@ func bench(ctx context.Context, progress io.Writer, flags benchFlags) (benchRepo
 		return benchReport{}, err
 	}
 	defer child.Stop()
-	n, err := openNode(ctx, set, quiet)
+	n, err := node.Open(ctx, set, quiet)
 	if err != nil {
 		return benchReport{}, err
 	}
 	running, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	go func() { ended <- n.run(running, running) }()
+	go func() { ended <- n.Run(running, running) }()
 	report, err := measure(ctx, progress, n, flags)
 	cancel()
-	return report, errors.Join(err, <-ended, n.close())
+	return report, errors.Join(err, <-ended, n.Close())
 }
 
 // benchSettings are those of a node of its own, with the programs to measure.
@@ -149,7 +150,7 @@ func installBenchPrograms(folder string) error {
 	)
 }
 
-func measure(ctx context.Context, progress io.Writer, n *node, flags benchFlags) (benchReport, error) {
+func measure(ctx context.Context, progress io.Writer, n *node.Node, flags benchFlags) (benchReport, error) {
 	report := benchReport{Slots: flags.slots}
 	b, err := newBencher(n)
 	if err != nil {
@@ -168,7 +169,7 @@ func measure(ctx context.Context, progress io.Writer, n *node, flags benchFlags)
 	var spawns, wholes []float64
 	for round := range flags.rounds {
 		fmt.Fprintf(progress, "round %d of %d ...\n", round+1, flags.rounds)
-		spawn, err := spawnAlone(ctx, filepath.Join(n.set.Programs, "cat"), b.input, flags.slots, flags.jobs)
+		spawn, err := spawnAlone(ctx, filepath.Join(n.Settings.Programs, "cat"), b.input, flags.slots, flags.jobs)
 		if err != nil {
 			return report, err
 		}

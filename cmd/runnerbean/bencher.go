@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/runnerbean/runnerbean/internal/retry"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/node"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -24,15 +25,15 @@ import (
 
 // bencher puts jobs on the inbox of a node and waits for their ends.
 type bencher struct {
-	node   *node
+	node   *node.Node
 	client *jobs.Client
 	input  []byte // 10 KiB of JSON
 	ended  chan struct{}
 	remove func()
 }
 
-func newBencher(n *node) (*bencher, error) {
-	client, err := jobs.New(jobs.Config{Beanstalkd: n.set.Beanstalkd, Prefix: n.set.Prefix, BaseURL: n.set.BaseURL})
+func newBencher(n *node.Node) (*bencher, error) {
+	client, err := jobs.New(jobs.Config{Beanstalkd: n.Settings.Beanstalkd, Prefix: n.Settings.Prefix, BaseURL: n.Settings.BaseURL})
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +41,7 @@ func newBencher(n *node) (*bencher, error) {
 		node: n, client: client, ended: make(chan struct{}, 1),
 		input: []byte(`"` + strings.Repeat("bean", 2560) + `"`),
 	}
-	b.remove = n.ledger.OnChange(func([]string) {
+	b.remove = n.Ledger.OnChange(func([]string) {
 		select {
 		case b.ended <- struct{}{}:
 		default:
@@ -78,7 +79,7 @@ func (b *bencher) throughput(ctx context.Context, count int) (float64, error) {
 // until waits for so many successes; a failure ends it.
 func (b *bencher) until(ctx context.Context, wanted int) error {
 	for {
-		counts, err := b.node.ledger.Counts(ctx)
+		counts, err := b.node.Ledger.Counts(ctx)
 		switch {
 		case err != nil:
 			return err
@@ -96,7 +97,7 @@ func (b *bencher) until(ctx context.Context, wanted int) error {
 }
 
 func (b *bencher) succeeded(ctx context.Context) (int, error) {
-	counts, err := b.node.ledger.Counts(ctx)
+	counts, err := b.node.Ledger.Counts(ctx)
 	return counts[jobs.Succeeded], err
 }
 
@@ -124,7 +125,7 @@ func (b *bencher) latency(ctx context.Context, samples int) (latency, error) {
 // stamp waits for a job's success and returns the time that it printed.
 func (b *bencher) stamp(ctx context.Context, id string) (time.Time, error) {
 	for {
-		record, err := b.node.ledger.Get(ctx, id)
+		record, err := b.node.Ledger.Get(ctx, id)
 		if err == nil && record.State == jobs.Succeeded {
 			return b.printed(ctx, id)
 		}
@@ -141,7 +142,7 @@ func (b *bencher) stamp(ctx context.Context, id string) (time.Time, error) {
 }
 
 func (b *bencher) printed(ctx context.Context, id string) (time.Time, error) {
-	object, err := b.node.store.Open(ctx, store.ResultKey(id))
+	object, err := b.node.Store.Open(ctx, store.ResultKey(id))
 	if err != nil {
 		return time.Time{}, err
 	}

@@ -89,14 +89,3 @@ func TestConnectionsLeaveFilesForTheWork(t *testing.T) {
 	}
 	p.end(syscall.SIGTERM)
 }
-
-func TestHTTPTakesWhatTheWorkLeaves(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct{ files, slots, want int }{
-		{256, 2, 98}, {1024, 4, 728}, {1024, 64, 224}, {64, 8, 14}, {20_000, 2, 17_374}, {65_536, 1024, 32 << 10}, {1 << 30, 8, 32 << 10}, {0, 0, 8},
-	} {
-		if got := httpConnections(test.files, test.slots); got != test.want {
-			t.Errorf("of %d files with %d slots: %d connections, want %d", test.files, test.slots, got, test.want)
-		}
-	}
-}

@@ -124,25 +124,3 @@ func TestNodeTellsItsOwnWebhookOfEveryEnd(t *testing.T) {
 		return strings.Contains(p.text("/metrics"), "\nrunnerbean_webhooks_total{outcome=\"delivered\"} 1\n")
 	})
 }
-
-func TestWebhookKeyIsMadeOnce(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "webhook.key")
-	first, err := webhookKey(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := webhookKey(path)
-	if err != nil || string(again) != string(first) || len(first) != 32 {
-		t.Errorf("%x, then %x, %v", first, again, err)
-	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("%v %v", info, err)
-	}
-	if err := os.WriteFile(path, []byte("hello\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := webhookKey(path); err == nil || strings.Contains(err.Error(), "hello") {
-		t.Errorf("a bad key: %v", err)
-	}
-}

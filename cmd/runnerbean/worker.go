@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/node"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/worker"
 )
@@ -39,9 +40,9 @@ func runNode(stop, kill context.Context, set settings.Settings) error {
 	for _, said := range settings.Unknown(os.Environ()) {
 		log.Warn(said)
 	}
-	n, err := openNode(stop, set, log)
+	n, err := node.Open(stop, set, log)
 	if err != nil {
 		return err
 	}
-	return errors.Join(n.run(stop, kill), n.close())
+	return errors.Join(n.Run(stop, kill), n.Close())
 }

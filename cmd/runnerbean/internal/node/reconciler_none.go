@@ -1,5 +1,5 @@
 //go:build no_reconciler
 
-package main
+package node
 
 const reconciles = false

@@ -1,10 +1,12 @@
-package main
+package node
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,9 +21,12 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
+// waitLimit bounds every wait: a busy machine may be slow, a test must end.
+const waitLimit = 30 * time.Second
+
 // inside is a node that runs in the test's own process.
 type inside struct {
-	*node
+	*Node
 	t    *testing.T
 	stop func()
 }
@@ -29,22 +34,30 @@ type inside struct {
 // startInside starts a node on a folder, which may have been another's.
 func startInside(t *testing.T, folder, beanstalkd string) *inside {
 	t.Helper()
-	set, err := benchSettings(folder, 2)
-	if err != nil {
+	set := settings.Settings{
+		Beanstalkd: []string{beanstalkd}, Prefix: "test", Node: "n1", Data: folder, Programs: filepath.Join(folder, "programs"),
+		Slots: 2, Listen: "127.0.0.1:0", Timeout: time.Minute, Attempts: 1, Grace: time.Second, ShutdownGrace: time.Second, Lease: 4 * time.Second,
+	}
+	if err := set.FillDefaults(); err != nil {
 		t.Fatal(err)
 	}
-	set.Beanstalkd, set.Lease = []string{beanstalkd}, 4*time.Second
-	n, err := openNode(t.Context(), set, slog.New(slog.DiscardHandler))
+	if err := os.MkdirAll(set.Programs, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(set.Programs, "cat"), []byte("#!/bin/sh\ncat\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	n, err := Open(t.Context(), set, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- n.run(ctx, ctx) }()
-	in := &inside{node: n, t: t}
+	go func() { ended <- n.Run(ctx, ctx) }()
+	in := &inside{Node: n, t: t}
 	in.stop = func() {
 		cancel()
-		if err := errors.Join(<-ended, n.close()); err != nil {
+		if err := errors.Join(<-ended, n.Close()); err != nil {
 			t.Error(err)
 		}
 		in.stop = func() {}
@@ -55,7 +68,7 @@ func startInside(t *testing.T, folder, beanstalkd string) *inside {
 
 func (n *inside) until(what string, ok func() bool) {
 	n.t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(waitLimit); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			n.t.Fatalf("never came to pass: %s", what)
 		}
@@ -65,7 +78,7 @@ func (n *inside) until(what string, ok func() bool) {
 // row is what the ledger knows of the node that runs now.
 func (n *inside) row() (row ledger.Node) {
 	n.t.Helper()
-	list, err := n.ledger.Nodes(n.t.Context())
+	list, err := n.Ledger.Nodes(n.t.Context())
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -80,7 +93,7 @@ func (n *inside) row() (row ledger.Node) {
 func (n *inside) submit() string {
 	n.t.Helper()
 	j := jobs.Job{ID: jobs.NewID(), Program: "cat", Input: jobs.Input{Data: json.RawMessage("1")}, Created: time.Now().UTC()}
-	j.Result.URL = n.set.BaseURL + "/" + j.ID
+	j.Result.URL = n.Settings.BaseURL + "/" + j.ID
 	document, err := json.Marshal(j)
 	if err != nil {
 		n.t.Fatal(err)
@@ -93,7 +106,7 @@ func (n *inside) submit() string {
 
 func (n *inside) state(id string) jobs.State {
 	n.t.Helper()
-	r, err := n.ledger.Get(n.t.Context(), id)
+	r, err := n.Ledger.Get(n.t.Context(), id)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -106,7 +119,7 @@ func TestControlTakesEffectAndSurvivesARestart(t *testing.T) {
 	n := startInside(t, folder, server.Addr)
 	first := n.submit()
 	n.until("it works", func() bool { return n.state(first) == jobs.Succeeded })
-	c, err := n.gate.control(t.Context(), "bench", func(c *ledger.Control) {
+	c, err := n.gate.control(t.Context(), "n1", func(c *ledger.Control) {
 		c.Slots, c.Paused, c.Reason = new(5), true, "backup"
 	}, "ada", nil)
 	if err != nil || !c.Paused || *c.Slots != 5 {
@@ -116,7 +129,7 @@ func TestControlTakesEffectAndSurvivesARestart(t *testing.T) {
 		t.Errorf("%d slots, paused %v", n.worker.Slots(), n.worker.Paused())
 	}
 	n.until("the heartbeat says so", func() bool { return n.row().Slots == 5 })
-	if _, err := n.gate.control(t.Context(), "bench", func(*ledger.Control) {}, "ada", &time.Time{}); !errors.Is(err, ledger.ErrChanged) {
+	if _, err := n.gate.control(t.Context(), "n1", func(*ledger.Control) {}, "ada", &time.Time{}); !errors.Is(err, ledger.ErrChanged) {
 		t.Errorf("what has changed meanwhile: %v", err)
 	}
 	n.stop()
@@ -128,7 +141,7 @@ func TestControlTakesEffectAndSurvivesARestart(t *testing.T) {
 		t.Errorf("the job is %s, paused %v", got, n.worker.Paused())
 	}
 	// As another node would: this one finds it by itself.
-	if _, err := n.ledger.SetControl(t.Context(), "bench", func(c *ledger.Control) { c.Slots, c.Paused = nil, false }, "ada", nil); err != nil {
+	if _, err := n.Ledger.SetControl(t.Context(), "n1", func(c *ledger.Control) { c.Slots, c.Paused = nil, false }, "ada", nil); err != nil {
 		t.Fatal(err)
 	}
 	n.until("it works again", func() bool { return n.state(waits) == jobs.Succeeded })
@@ -139,7 +152,7 @@ func TestControlTakesEffectAndSurvivesARestart(t *testing.T) {
 func TestControlStaysWhileTheLedgerCannotBeRead(t *testing.T) {
 	t.Parallel()
 	n := startInside(t, t.TempDir(), queuetest.Start(t).Addr)
-	if _, err := n.gate.control(t.Context(), "bench", func(c *ledger.Control) { c.Slots, c.Paused = new(1), true }, "ada", nil); err != nil {
+	if _, err := n.gate.control(t.Context(), "n1", func(c *ledger.Control) { c.Slots, c.Paused = new(1), true }, "ada", nil); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -160,7 +173,7 @@ func TestHeartbeatSaysHowTheMachineDoes(t *testing.T) {
 	if err := json.Unmarshal(n.row().Vitals, &v); err != nil {
 		t.Fatal(err)
 	}
-	if v.CPUs < 1 || v.MemoryTotal <= 0 || v.Processes == nil || time.Since(v.At) > patience {
+	if v.CPUs < 1 || v.MemoryTotal <= 0 || v.Processes == nil || time.Since(v.At) > waitLimit {
 		t.Errorf("%+v", v)
 	}
 	var uses []string
@@ -174,7 +187,7 @@ func TestHeartbeatSaysHowTheMachineDoes(t *testing.T) {
 
 func TestPlaces(t *testing.T) {
 	t.Parallel()
-	n := &node{set: settings.Settings{Data: "/d", Ledger: "sqlite:/l/ledger.db", Store: "file:///s%20t", Programs: "/p", MinFree: 7}}
+	n := &Node{Settings: settings.Settings{Data: "/d", Ledger: "sqlite:/l/ledger.db", Store: "file:///s%20t", Programs: "/p", MinFree: 7}}
 	want := [][2]string{{"/d", "data"}, {"/l", "ledger"}, {"/s t", "store"}, {"/d/scratch", "scratch"}, {"/p", "programs"}}
 	var got [][2]string
 	for _, p := range n.places() {
@@ -193,10 +206,43 @@ func TestNodeCounts(t *testing.T) {
 	id := n.submit()
 	n.until("the job has ended", func() bool { return n.state(id) == jobs.Succeeded })
 	n.until("the length of the queue is noted", func() bool {
-		a, err := n.ledger.Activity(t.Context(), begun.Add(-time.Minute), time.Now().Add(time.Minute), "")
+		a, err := n.Ledger.Activity(t.Context(), begun.Add(-time.Minute), time.Now().Add(time.Minute), "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		return slices.ContainsFunc(a.Depth, func(d ledger.Depth) bool { return d.Queued >= 0 })
 	})
+}
+
+func TestWebhookKeyIsMadeOnce(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "webhook.key")
+	first, err := webhookKey(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := webhookKey(path)
+	if err != nil || string(again) != string(first) || len(first) != 32 {
+		t.Errorf("%x, then %x, %v", first, again, err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info, err)
+	}
+	if err := os.WriteFile(path, []byte("hello\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := webhookKey(path); err == nil || strings.Contains(err.Error(), "hello") {
+		t.Errorf("a bad key: %v", err)
+	}
+}
+
+func TestHTTPTakesWhatTheWorkLeaves(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ files, slots, want int }{
+		{256, 2, 98}, {1024, 4, 728}, {1024, 64, 224}, {64, 8, 14}, {20_000, 2, 17_374}, {65_536, 1024, 32 << 10}, {1 << 30, 8, 32 << 10}, {0, 0, 8},
+	} {
+		if got := HTTPConnections(test.files, test.slots); got != test.want {
+			t.Errorf("of %d files with %d slots: %d connections, want %d", test.files, test.slots, got, test.want)
+		}
+	}
 }

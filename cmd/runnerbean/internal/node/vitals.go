@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"context"
@@ -15,16 +15,16 @@ import (
 const vitalsWait = time.Second
 
 // places are the folders that the node writes to, or reads programs from.
-func (n *node) places() []vitals.Place {
-	floor := int64(n.set.MinFree)
-	places := []vitals.Place{{Path: n.set.Data, Use: "data", Floor: floor}}
-	if path, ok := strings.CutPrefix(n.set.Ledger, "sqlite:"); ok {
+func (n *Node) places() []vitals.Place {
+	floor := int64(n.Settings.MinFree)
+	places := []vitals.Place{{Path: n.Settings.Data, Use: "data", Floor: floor}}
+	if path, ok := strings.CutPrefix(n.Settings.Ledger, "sqlite:"); ok {
 		places = append(places, vitals.Place{Path: filepath.Dir(path), Use: "ledger", Floor: floor})
 	}
 	return append(places,
-		vitals.Place{Path: storeFolder(n.set.Store), Use: "store", Floor: floor},
+		vitals.Place{Path: storeFolder(n.Settings.Store), Use: "store", Floor: floor},
 		vitals.Place{Path: n.scratch(), Use: "scratch"},
-		vitals.Place{Path: n.set.Programs, Use: "programs"},
+		vitals.Place{Path: n.Settings.Programs, Use: "programs"},
 	)
 }
 
@@ -37,7 +37,7 @@ func storeFolder(raw string) string {
 }
 
 // vitals are what the heartbeat says of this machine; nil for nothing.
-func (n *node) vitals() []byte {
+func (n *Node) vitals() []byte {
 	ctx, cancel := context.WithTimeout(context.Background(), vitalsWait)
 	defer cancel()
 	v := n.machine.Read(ctx)
@@ -47,7 +47,7 @@ func (n *node) vitals() []byte {
 	v.Processes, v.Quarantine = n.worker.Processes(), n.worker.Quarantine()
 	text, err := json.Marshal(v)
 	if err != nil {
-		n.log.Error("what this machine does cannot be said", "node", n.set.Node, "err", err)
+		n.log.Error("what this machine does cannot be said", "node", n.Settings.Node, "err", err)
 		return nil
 	}
 	return text

@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"context"
@@ -22,11 +22,11 @@ const gateEvery = time.Second
 // unknownDrains is why a node takes nothing before it could look.
 const unknownDrains = "it is not known yet what is drained or paused"
 
-// gate decides whether a node takes work and new jobs: not while it or the
+// intakeGate decides whether a node takes work and new jobs: not while it or the
 // queue is drained, nor while a disk is almost full. It also has the node do what
 // persons have set about it: its slots, and whether it is paused.
-type gate struct {
-	n     *node
+type intakeGate struct {
+	n     *Node
 	mu    sync.Mutex             // so that an older look never comes after a newer one
 	fault string                 // why slots cannot be had
 	low   atomic.Pointer[string] // why the disk is too full; nil where it is not
@@ -34,12 +34,12 @@ type gate struct {
 
 // run looks until ctx ends. Each look that gets through is also the sign of life
 // that a service manager waits for.
-func (g *gate) run(ctx context.Context) error {
+func (g *intakeGate) run(ctx context.Context) error {
 	ticker := time.NewTicker(gateEvery)
 	defer ticker.Stop()
 	for {
 		if err := g.look(ctx); err != nil && ctx.Err() == nil {
-			g.n.log.Warn("cannot ask what is drained or set about this node; it goes on as it does", "node", g.n.set.Node, "err", err)
+			g.n.log.Warn("cannot ask what is drained or set about this node; it goes on as it does", "node", g.n.Settings.Node, "err", err)
 		}
 		g.alive()
 		select {
@@ -51,7 +51,7 @@ func (g *gate) run(ctx context.Context) error {
 }
 
 // alive tells systemd that the node works, where it asks for that.
-func (g *gate) alive() {
+func (g *intakeGate) alive() {
 	if every, err := daemon.SdWatchdogEnabled(false); err == nil && every > 0 {
 		_, _ = daemon.SdNotify(false, daemon.SdNotifyWatchdog)
 	}
@@ -59,7 +59,7 @@ func (g *gate) alive() {
 
 // look opens or shuts both doors of the node, and sets its slots and whether it
 // is paused. While the ledger cannot be read all stays as it is, but for the disk.
-func (g *gate) look(ctx context.Context) error {
+func (g *intakeGate) look(ctx context.Context) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -74,7 +74,7 @@ func (g *gate) look(ctx context.Context) error {
 	if err := g.obey(ctx); err != nil {
 		return err
 	}
-	drains, err := g.n.ledger.Drains(ctx)
+	drains, err := g.n.Ledger.Drains(ctx)
 	if err != nil || low != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (g *gate) look(ctx context.Context) error {
 		switch d.Node {
 		case "":
 			queue = drained("the queue", d)
-		case g.n.set.Node:
+		case g.n.Settings.Node:
 			node = drained("node "+d.Node, d)
 		}
 	}
@@ -93,12 +93,12 @@ func (g *gate) look(ctx context.Context) error {
 }
 
 // obey does what persons have set about this node, in this life or one before.
-func (g *gate) obey(ctx context.Context) error {
-	controls, err := g.n.ledger.Controls(ctx)
+func (g *intakeGate) obey(ctx context.Context) error {
+	controls, err := g.n.Ledger.Controls(ctx)
 	if err != nil {
 		return err
 	}
-	c, w := controls[g.n.set.Node], g.n.worker
+	c, w := controls[g.n.Settings.Node], g.n.worker
 	if w.Paused() != c.Paused {
 		defer g.n.announce()
 	}
@@ -107,7 +107,7 @@ func (g *gate) obey(ctx context.Context) error {
 	} else {
 		w.Resume()
 	}
-	slots := g.n.set.Slots
+	slots := g.n.Settings.Slots
 	if c.Slots != nil {
 		slots = min(max(*c.Slots, 0), api.MaxSlots)
 	}
@@ -120,13 +120,13 @@ func (g *gate) obey(ctx context.Context) error {
 
 // told logs why slots cannot be had, once for each reason: it is asked every
 // second.
-func (g *gate) told(err error) {
+func (g *intakeGate) told(err error) {
 	text := ""
 	if err != nil {
 		text = err.Error()
 	}
 	if text != "" && text != g.fault {
-		g.n.log.Warn("some slots cannot be had yet", "node", g.n.set.Node, "err", err)
+		g.n.log.Warn("some slots cannot be had yet", "node", g.n.Settings.Node, "err", err)
 	}
 	g.fault = text
 }
@@ -144,8 +144,8 @@ func paused(c ledger.Control) string {
 
 // control changes what is set about a node. It takes effect here at once, on
 // other nodes in a second.
-func (g *gate) control(ctx context.Context, node string, change func(*ledger.Control), by string, expect *time.Time) (ledger.Control, error) {
-	c, err := g.n.ledger.SetControl(ctx, node, change, by, expect)
+func (g *intakeGate) control(ctx context.Context, node string, change func(*ledger.Control), by string, expect *time.Time) (ledger.Control, error) {
+	c, err := g.n.Ledger.SetControl(ctx, node, change, by, expect)
 	if err != nil {
 		return c, err
 	}
@@ -166,13 +166,13 @@ func drained(what string, d ledger.Drain) string {
 
 // lowDisk says which file system has less room than it should; nil where none
 // has. Once one had, it must have a tenth more.
-func (n *node) lowDisk(was bool) *string {
-	want := int64(n.set.MinFree)
+func (n *Node) lowDisk(was bool) *string {
+	want := int64(n.Settings.MinFree)
 	if was {
 		want += want / 10
 	}
-	places := []struct{ what, folder string }{{"results", ""}, {"data", n.set.Data}}
-	if path, ok := strings.CutPrefix(n.set.Ledger, "sqlite:"); ok {
+	places := []struct{ what, folder string }{{"results", ""}, {"data", n.Settings.Data}}
+	if path, ok := strings.CutPrefix(n.Settings.Ledger, "sqlite:"); ok {
 		places = append(places, struct{ what, folder string }{"the ledger", filepath.Dir(path)})
 	}
 	for _, place := range places {
@@ -180,31 +180,31 @@ func (n *node) lowDisk(was bool) *string {
 		if err != nil || free >= want {
 			continue
 		}
-		text := fmt.Sprintf("the disk for %s is almost full: %s free, RUNNERBEAN_MIN_FREE is %s", place.what, worker.Size(free), n.set.MinFree)
+		text := fmt.Sprintf("the disk for %s is almost full: %s free, RUNNERBEAN_MIN_FREE is %s", place.what, worker.Size(free), n.Settings.MinFree)
 		return &text
 	}
 	return nil
 }
 
 // free is the room on the file system of a folder, or of the store for "".
-func (n *node) free(folder string) (int64, error) {
+func (n *Node) free(folder string) (int64, error) {
 	if folder == "" {
-		return n.store.Free()
+		return n.Store.Free()
 	}
 	return freeAt(folder)
 }
 
 // drain drains and has it take effect here at once; other nodes follow in a second.
-func (g *gate) drain(ctx context.Context, node, by, reason string) error {
-	if err := g.n.ledger.Drain(ctx, node, by, reason); err != nil {
+func (g *intakeGate) drain(ctx context.Context, node, by, reason string) error {
+	if err := g.n.Ledger.Drain(ctx, node, by, reason); err != nil {
 		return err
 	}
 	g.lookNow(ctx)
 	return nil
 }
 
-func (g *gate) undrain(ctx context.Context, node, by string) error {
-	if err := g.n.ledger.Undrain(ctx, node, by); err != nil {
+func (g *intakeGate) undrain(ctx context.Context, node, by string) error {
+	if err := g.n.Ledger.Undrain(ctx, node, by); err != nil {
 		return err
 	}
 	g.lookNow(ctx)
@@ -213,8 +213,8 @@ func (g *gate) undrain(ctx context.Context, node, by string) error {
 
 // lookNow has an order that the ledger has taken in take effect at once. Where
 // that fails the next look will do: the order itself has not failed.
-func (g *gate) lookNow(ctx context.Context) {
+func (g *intakeGate) lookNow(ctx context.Context) {
 	if err := g.look(ctx); err != nil {
-		g.n.log.Warn("an order is kept and takes effect a little later", "node", g.n.set.Node, "err", err)
+		g.n.log.Warn("an order is kept and takes effect a little later", "node", g.n.Settings.Node, "err", err)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"context"
@@ -16,27 +16,27 @@ const (
 
 // count keeps the ledger's counters over time until ctx ends. It is not the
 // gate's business: that has to look every second.
-func (n *node) count(ctx context.Context) error {
+func (n *Node) count(ctx context.Context) error {
 	samples, rollups := time.NewTicker(sampleEvery), time.NewTicker(rollupEvery)
 	defer samples.Stop()
 	defer rollups.Stop()
-	n.counted(ctx, "the length of the queue is not noted", n.ledger.SampleDepth)
+	n.counted(ctx, "the length of the queue is not noted", n.Ledger.SampleDepth)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-samples.C:
-			n.counted(ctx, "the length of the queue is not noted", n.ledger.SampleDepth)
+			n.counted(ctx, "the length of the queue is not noted", n.Ledger.SampleDepth)
 		case <-rollups.C:
-			n.counted(ctx, "counters are not rolled up; the next try makes up for it", n.ledger.Rollup)
+			n.counted(ctx, "counters are not rolled up; the next try makes up for it", n.Ledger.Rollup)
 		}
 	}
 }
 
-func (n *node) counted(ctx context.Context, failure string, do func(context.Context) error) {
+func (n *Node) counted(ctx context.Context, failure string, do func(context.Context) error) {
 	bounded, cancel := context.WithTimeout(ctx, countFor)
 	defer cancel()
 	if err := do(bounded); err != nil && ctx.Err() == nil {
-		n.log.Warn(failure, "node", n.set.Node, "err", err)
+		n.log.Warn(failure, "node", n.Settings.Node, "err", err)
 	}
 }

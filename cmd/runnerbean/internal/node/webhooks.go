@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"bytes"
@@ -21,23 +21,23 @@ import (
 )
 
 // openWebhooks prepares to tell URLs of the ends of jobs.
-func (n *node) openWebhooks(context.Context) error {
+func (n *Node) openWebhooks(context.Context) error {
 	out, err := n.outbound()
 	if err != nil {
 		return err
 	}
-	key, err := webhookKey(n.set.WebhookKey)
+	key, err := webhookKey(n.Settings.WebhookKey)
 	if err != nil {
 		return fmt.Errorf("RUNNERBEAN_WEBHOOK_KEY_FILE: %w", err)
 	}
 	n.hooks, err = webhook.New(webhook.Config{
-		Outbox: n.ledger, Owner: n.instance, Key: key, Outbound: out,
+		Outbox: n.Ledger, Owner: n.instance, Key: key, Outbound: out,
 		ResultURL: n.resultURL, Document: n.finalDocument, Observe: n.observeHook, Logger: n.log,
 	})
 	return err
 }
 
-func (n *node) observeHook(kind, outcome string) {
+func (n *Node) observeHook(kind, outcome string) {
 	if kind == ledger.KindDelivery {
 		n.metrics.Delivery(outcome)
 	} else {
@@ -46,15 +46,15 @@ func (n *node) observeHook(kind, outcome string) {
 }
 
 // finalDocument is what is delivered of a job: its result, or how else it has ended.
-func (n *node) finalDocument(ctx context.Context, id string) (io.ReadCloser, int64, error) {
-	rec, err := n.ledger.Get(ctx, id)
+func (n *Node) finalDocument(ctx context.Context, id string) (io.ReadCloser, int64, error) {
+	rec, err := n.Ledger.Get(ctx, id)
 	switch {
 	case err != nil:
 		return nil, 0, err
 	case !rec.State.Final():
 		return nil, 0, webhook.ErrGoesOn
 	case rec.State == jobs.Succeeded:
-		object, err := n.store.Open(ctx, store.ResultKey(id))
+		object, err := n.Store.Open(ctx, store.ResultKey(id))
 		if err != nil {
 			return nil, 0, err
 		}
@@ -69,12 +69,12 @@ const deliveredFirst = time.Minute
 
 // resultURL is where the result of a job can be read: what its document says, or, if
 // it does not come there soon, here.
-func (n *node) resultURL(ctx context.Context, id string) (string, error) {
-	rec, err := n.ledger.Get(ctx, id)
+func (n *Node) resultURL(ctx context.Context, id string) (string, error) {
+	rec, err := n.Ledger.Get(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	d, err := n.ledger.Delivery(ctx, id)
+	d, err := n.Ledger.Delivery(ctx, id)
 	if err != nil {
 		return "", err
 	}
@@ -85,7 +85,7 @@ func (n *node) resultURL(ctx context.Context, id string) (string, error) {
 	case job.Result.URL != "" && (d.State == "" || d.State == api.DeliveryDone):
 		return job.Result.URL, nil
 	}
-	return n.set.BaseURL + "/" + id, nil
+	return n.Settings.BaseURL + "/" + id, nil
 }
 
 // webhookKey reads the key, and makes one where there is none yet.

@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"errors"
@@ -12,9 +12,9 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// homeOf is the identity of a data folder. It is in a file there, and bound to
+// dataIdentity is the identity of a data folder. It is in a file there, and bound to
 // that file's inode so that a copy of the folder is another home.
-func homeOf(folder string) (string, error) {
+func dataIdentity(folder string) (string, error) {
 	path := filepath.Join(folder, "home")
 	id, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !jobs.ValidID(strings.TrimSpace(string(id))) {

@@ -1,4 +1,4 @@
-package main
+package node
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 
 // newMetrics makes what /metrics shows of this node. Its parts may be opened
 // later: they are asked once there is a server to ask it.
-func (n *node) newMetrics() *metrics.Metrics {
+func (n *Node) newMetrics() *metrics.Metrics {
 	return metrics.New(metrics.Config{
 		Version:    version.Get().Version,
 		Slots:      n.slotsNow,
@@ -28,22 +28,22 @@ func (n *node) newMetrics() *metrics.Metrics {
 }
 
 // ended counts an attempt and sends its spans.
-func (n *node) ended(e report.Attempt) {
+func (n *Node) ended(e report.Attempt) {
 	n.metrics.Ended(e)
 	n.tracer.Ended(e)
 }
 
 // pool is what all nodes share, as the ledger has it.
-func (n *node) pool(ctx context.Context) (metrics.Pool, error) {
-	counts, err := n.ledger.Counts(ctx)
+func (n *Node) pool(ctx context.Context) (metrics.Pool, error) {
+	counts, err := n.Ledger.Counts(ctx)
 	if err != nil {
 		return metrics.Pool{}, err
 	}
-	backlog, err := n.ledger.Backlog(ctx)
+	backlog, err := n.Ledger.Backlog(ctx)
 	if err != nil {
 		return metrics.Pool{}, err
 	}
-	nodes, err := n.ledger.Nodes(ctx)
+	nodes, err := n.Ledger.Nodes(ctx)
 	p := metrics.Pool{Counts: map[jobs.State]int64{}, Nodes: n.present(nodes)}
 	for state, count := range counts {
 		p.Counts[state] = int64(count)
@@ -58,7 +58,7 @@ func (n *node) pool(ctx context.Context) (metrics.Pool, error) {
 
 // slotsNow are the slots and those that are taken, or kept free for a job that
 // runs alone.
-func (n *node) slotsNow() (total, busy int) {
+func (n *Node) slotsNow() (total, busy int) {
 	total = n.worker.Slots()
 	if n.worker.Quarantine() != nil {
 		return total, total
@@ -67,7 +67,7 @@ func (n *node) slotsNow() (total, busy int) {
 }
 
 // present are the newest lives of the nodes that have not left.
-func (n *node) present(nodes []ledger.Node) []metrics.Node {
+func (n *Node) present(nodes []ledger.Node) []metrics.Node {
 	var list []metrics.Node
 	last := ""
 	for _, one := range nodes { // by name, the newest first
@@ -83,7 +83,7 @@ func (n *node) present(nodes []ledger.Node) []metrics.Node {
 
 // disks are the file systems that this node writes to. One that does not answer
 // is left out in time.
-func (n *node) disks() []api.Disk {
+func (n *Node) disks() []api.Disk {
 	ctx, cancel := context.WithTimeout(context.Background(), vitalsWait)
 	defer cancel()
 	return n.machine.Read(ctx).Disks
