@@ -1,54 +1,14 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"io"
-	"log/slog"
-	"os"
-	"path/filepath"
-	"slices"
-	"time"
-
-	"github.com/dustin/go-humanize"
-	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/beanstalkd"
-	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/node"
-	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/bench"
 	"github.com/spf13/cobra"
+	"time"
 )
 
-type benchFlags struct {
-	jobs, slots, rounds, samples int
-	idle                         spanFlag
-}
-
-// benchReport is what "runnerbean bench" prints.
-type benchReport struct {
-	Slots int `json:"slots"`
-	// IdleCPU is in percent of one processor, IdleMemory in bytes.
-	IdleCPU    float64 `json:"idle_cpu_percent"`
-	IdleMemory int64   `json:"idle_memory_bytes"`
-	// PutToStart is from the put of a job to its program's first line, on an
-	// idle node.
-	PutToStart latency `json:"put_to_start"`
-	// Spawn is how many processes per second are started alone, Whole how many
-	// jobs per second go from inbox to a synced result; medians of the rounds.
-	Spawn float64 `json:"spawn_per_second"`
-	Whole float64 `json:"jobs_per_second"`
-	Ratio float64 `json:"ratio"`
-}
-
-// latency holds percentiles in milliseconds.
-type latency struct {
-	P50 float64 `json:"p50_ms"`
-	P99 float64 `json:"p99_ms"`
-	Max float64 `json:"max_ms"`
-}
-
 func newBench(a *app) *cobra.Command {
-	var flags benchFlags
+	o := bench.Options{Jobs: 2000, Slots: 4, Rounds: 3, Samples: 200, Idle: 10 * time.Second}
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure this machine: jobs per second, latency, cost of an idle node",
@@ -58,133 +18,21 @@ from the inbox tube through ledger, process and synced result to the deleted
 message, and as a ratio to starting the same program alone in the same run.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			report, err := bench(cmd.Context(), a.stderr, flags)
+			report, err := bench.Run(cmd.Context(), a.stderr, o)
 			if err != nil {
 				return err
 			}
 			if a.json {
 				return terminal.PrintJSON(a.stdout, report)
 			}
-			return report.print(a.stdout)
+			return report.Print(a.stdout)
 		},
 	}
 	f := cmd.Flags()
-	f.IntVar(&flags.jobs, "jobs", 2000, "jobs in each round")
-	f.IntVar(&flags.slots, "slots", 4, "slots of the node")
-	f.IntVar(&flags.rounds, "rounds", 3, "rounds of both kinds, in turn")
-	f.IntVar(&flags.samples, "samples", 200, "jobs whose latency is measured")
-	flags.idle = spanFlag(10 * time.Second)
-	f.Var(&flags.idle, "idle", "how long the idle node is watched")
+	f.IntVar(&o.Jobs, "jobs", o.Jobs, "jobs in each round")
+	f.IntVar(&o.Slots, "slots", o.Slots, "slots of the node")
+	f.IntVar(&o.Rounds, "rounds", o.Rounds, "rounds of both kinds, in turn")
+	f.IntVar(&o.Samples, "samples", o.Samples, "jobs whose latency is measured")
+	f.Var((*spanFlag)(&o.Idle), "idle", "how long the idle node is watched")
 	return cmd
-}
-
-func (r benchReport) print(w io.Writer) error {
-	_, err := fmt.Fprintf(w, `idle node        %.2f %% of a processor, %s
-put to start     p50 %.2f ms, p99 %.2f ms, max %.2f ms
-spawn alone      %.0f /s
-whole system     %.0f jobs/s with %d slots
-ratio            %.2f
-`, r.IdleCPU, humanize.IBytes(uint64(max(r.IdleMemory, 0))), r.PutToStart.P50, r.PutToStart.P99, r.PutToStart.Max, r.Spawn, r.Whole, r.Slots, r.Ratio)
-	return err
-}
-
-// bench sets up a node in a temporary folder and measures it.
-func bench(ctx context.Context, progress io.Writer, flags benchFlags) (benchReport, error) {
-	folder, err := os.MkdirTemp("", "runnerbean-bench-*")
-	if err != nil {
-		return benchReport{}, err
-	}
-	defer os.RemoveAll(folder)
-	set, err := benchSettings(folder, flags.slots)
-	if err != nil {
-		return benchReport{}, err
-	}
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
-	child, err := beanstalkd.Start(set.Beanstalkd[0], filepath.Join(folder, "binlog"), quiet)
-	if err != nil {
-		return benchReport{}, err
-	}
-	defer child.Stop()
-	n, err := node.Open(ctx, set, quiet)
-	if err != nil {
-		return benchReport{}, err
-	}
-	running, cancel := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- n.Run(running, running) }()
-	report, err := measure(ctx, progress, n, flags)
-	cancel()
-	return report, errors.Join(err, <-ended, n.Close())
-}
-
-// benchSettings are those of a node of its own, with the programs to measure.
-func benchSettings(folder string, slots int) (settings.Settings, error) {
-	queueAddr, err := beanstalkd.FreeAddr()
-	if err != nil {
-		return settings.Settings{}, err
-	}
-	set := settings.Settings{
-		Beanstalkd: []string{queueAddr}, Prefix: "bench", Node: "bench", Data: folder,
-		Slots: slots, Listen: "127.0.0.1:0", Timeout: time.Minute, Attempts: 1,
-		Grace: time.Second, ShutdownGrace: time.Second,
-	}
-	if err := set.FillDefaults(); err != nil {
-		return set, err
-	}
-	return set, installBenchPrograms(set.Programs)
-}
-
-func installBenchPrograms(folder string) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	cat, err := os.ReadFile("/bin/cat")
-	if err != nil {
-		return err
-	}
-	// The stamp includes the start of a shell and of date: an upper bound.
-	stamp := []byte("#!/bin/sh\nexec date +%s%N\n")
-	return errors.Join(
-		os.WriteFile(filepath.Join(folder, "cat"), cat, 0o755),
-		os.WriteFile(filepath.Join(folder, "stamp"), stamp, 0o755),
-	)
-}
-
-func measure(ctx context.Context, progress io.Writer, n *node.Node, flags benchFlags) (benchReport, error) {
-	report := benchReport{Slots: flags.slots}
-	b, err := newBencher(n)
-	if err != nil {
-		return report, err
-	}
-	defer b.close()
-	if _, err := b.throughput(ctx, flags.slots); err != nil { // wait until all is up
-		return report, err
-	}
-	fmt.Fprintf(progress, "idle for %s ...\n", &flags.idle)
-	report.IdleCPU, report.IdleMemory = idle(ctx, time.Duration(flags.idle))
-	fmt.Fprintf(progress, "latency of %d jobs ...\n", flags.samples)
-	if report.PutToStart, err = b.latency(ctx, flags.samples); err != nil {
-		return report, err
-	}
-	var spawns, wholes []float64
-	for round := range flags.rounds {
-		fmt.Fprintf(progress, "round %d of %d ...\n", round+1, flags.rounds)
-		spawn, err := spawnAlone(ctx, filepath.Join(n.Settings.Programs, "cat"), b.input, flags.slots, flags.jobs)
-		if err != nil {
-			return report, err
-		}
-		whole, err := b.throughput(ctx, flags.jobs)
-		if err != nil {
-			return report, err
-		}
-		spawns, wholes = append(spawns, spawn), append(wholes, whole)
-	}
-	report.Spawn, report.Whole = median(spawns), median(wholes)
-	report.Ratio = report.Whole / report.Spawn
-	return report, nil
-}
-
-func median(values []float64) float64 {
-	slices.Sort(values)
-	return values[len(values)/2]
 }

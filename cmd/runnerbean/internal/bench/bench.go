@@ -1,0 +1,158 @@
+package bench
+
+import (
+	"slices"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
+	"errors"
+	"path/filepath"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/beanstalkd"
+	"log/slog"
+	"os"
+	"context"
+	"github.com/dustin/go-humanize"
+	"fmt"
+	"io"
+	"time"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/node"
+)
+
+// Options say how much is measured.
+type Options struct {
+	Jobs, Slots, Rounds, Samples int
+	Idle                         time.Duration
+}
+
+// Report is what "runnerbean bench" prints.
+type Report struct {
+	Slots int `json:"slots"`
+	// IdleCPU is in percent of one processor, IdleMemory in bytes.
+	IdleCPU    float64 `json:"idle_cpu_percent"`
+	IdleMemory int64   `json:"idle_memory_bytes"`
+	// PutToStart is from the put of a job to its program's first line, on an
+	// idle node.
+	PutToStart latency `json:"put_to_start"`
+	// Spawn is how many processes per second are started alone, Whole how many
+	// jobs per second go from inbox to a synced result; medians of the rounds.
+	Spawn float64 `json:"spawn_per_second"`
+	Whole float64 `json:"jobs_per_second"`
+	Ratio float64 `json:"ratio"`
+}
+
+// latency holds percentiles in milliseconds.
+type latency struct {
+	P50 float64 `json:"p50_ms"`
+	P99 float64 `json:"p99_ms"`
+	Max float64 `json:"max_ms"`
+}
+
+// Print writes the report for people.
+func (r Report) Print(w io.Writer) error {
+	_, err := fmt.Fprintf(w, `idle node        %.2f %% of a processor, %s
+put to start     p50 %.2f ms, p99 %.2f ms, max %.2f ms
+spawn alone      %.0f /s
+whole system     %.0f jobs/s with %d slots
+ratio            %.2f
+`, r.IdleCPU, humanize.IBytes(uint64(max(r.IdleMemory, 0))), r.PutToStart.P50, r.PutToStart.P99, r.PutToStart.Max, r.Spawn, r.Whole, r.Slots, r.Ratio)
+	return err
+}
+
+// Run sets up a node in a temporary folder and measures it.
+func Run(ctx context.Context, progress io.Writer, o Options) (Report, error) {
+	folder, err := os.MkdirTemp("", "runnerbean-bench-*")
+	if err != nil {
+		return Report{}, err
+	}
+	defer os.RemoveAll(folder)
+	set, err := benchSettings(folder, o.Slots)
+	if err != nil {
+		return Report{}, err
+	}
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	child, err := beanstalkd.Start(set.Beanstalkd[0], filepath.Join(folder, "binlog"), quiet)
+	if err != nil {
+		return Report{}, err
+	}
+	defer child.Stop()
+	n, err := node.Open(ctx, set, quiet)
+	if err != nil {
+		return Report{}, err
+	}
+	running, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- n.Run(running, running) }()
+	report, err := measure(ctx, progress, n, o)
+	cancel()
+	return report, errors.Join(err, <-ended, n.Close())
+}
+
+// benchSettings are those of a node of its own, with the programs to measure.
+func benchSettings(folder string, slots int) (settings.Settings, error) {
+	queueAddr, err := beanstalkd.FreeAddr()
+	if err != nil {
+		return settings.Settings{}, err
+	}
+	set := settings.Settings{
+		Beanstalkd: []string{queueAddr}, Prefix: "bench", Node: "bench", Data: folder,
+		Slots: slots, Listen: "127.0.0.1:0", Timeout: time.Minute, Attempts: 1,
+		Grace: time.Second, ShutdownGrace: time.Second,
+	}
+	if err := set.FillDefaults(); err != nil {
+		return set, err
+	}
+	return set, installBenchPrograms(set.Programs)
+}
+
+func installBenchPrograms(folder string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	cat, err := os.ReadFile("/bin/cat")
+	if err != nil {
+		return err
+	}
+	// The stamp includes the start of a shell and of date: an upper bound.
+	stamp := []byte("#!/bin/sh\nexec date +%s%N\n")
+	return errors.Join(
+		os.WriteFile(filepath.Join(folder, "cat"), cat, 0o755),
+		os.WriteFile(filepath.Join(folder, "stamp"), stamp, 0o755),
+	)
+}
+
+func measure(ctx context.Context, progress io.Writer, n *node.Node, o Options) (Report, error) {
+	report := Report{Slots: o.Slots}
+	b, err := newBencher(n)
+	if err != nil {
+		return report, err
+	}
+	defer b.close()
+	if _, err := b.throughput(ctx, o.Slots); err != nil { // wait until all is up
+		return report, err
+	}
+	fmt.Fprintf(progress, "idle for %s ...\n", o.Idle)
+	report.IdleCPU, report.IdleMemory = idle(ctx, o.Idle)
+	fmt.Fprintf(progress, "latency of %d jobs ...\n", o.Samples)
+	if report.PutToStart, err = b.latency(ctx, o.Samples); err != nil {
+		return report, err
+	}
+	var spawns, wholes []float64
+	for round := range o.Rounds {
+		fmt.Fprintf(progress, "round %d of %d ...\n", round+1, o.Rounds)
+		spawn, err := spawnAlone(ctx, filepath.Join(n.Settings.Programs, "cat"), b.input, o.Slots, o.Jobs)
+		if err != nil {
+			return report, err
+		}
+		whole, err := b.throughput(ctx, o.Jobs)
+		if err != nil {
+			return report, err
+		}
+		spawns, wholes = append(spawns, spawn), append(wholes, whole)
+	}
+	report.Spawn, report.Whole = median(spawns), median(wholes)
+	report.Ratio = report.Whole / report.Spawn
+	return report, nil
+}
+
+func median(values []float64) float64 {
+	slices.Sort(values)
+	return values[len(values)/2]
+}
