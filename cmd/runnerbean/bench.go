@@ -1,10 +1,11 @@
 package main
 
 import (
-	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
-	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/bench"
-	"github.com/spf13/cobra"
 	"time"
+
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/bench"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
+	"github.com/spf13/cobra"
 )
 
 func newBench(a *app) *cobra.Command {

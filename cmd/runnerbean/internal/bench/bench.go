@@ -1,19 +1,20 @@
 package bench
 
 import (
-	"slices"
-	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
-	"errors"
-	"path/filepath"
-	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/beanstalkd"
-	"log/slog"
-	"os"
 	"context"
-	"github.com/dustin/go-humanize"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
 	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/beanstalkd"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/node"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 )
 
 // Options say how much is measured.

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/runnerbean/runnerbean/internal/suggest"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
+	"github.com/runnerbean/runnerbean/internal/suggest"
 )
 
 // clientVariables are known besides the settings of a node.
