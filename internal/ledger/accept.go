@@ -9,7 +9,16 @@ import (
 	"slices"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// Bounds of a document. A job above them is refused.
+const (
+	maxDocument = 1 << 20 // bytes
+	maxLabels   = 64
+	maxLabel    = 1152 // bytes: what the schema allows in characters, with the key
+	maxNeeds    = 1 << 15
 )
 
 // Accept records documents in one transaction, as if one after the other. What
@@ -54,11 +63,11 @@ func newCandidate(e *Entry) candidate {
 	if e.Document == nil {
 		e.Document = []byte{}
 	}
-	c := candidate{Entry: e, digest: digest(e.Document), labels: labelsText(j.Labels), webhook: clean(j.Webhook, maxURL), target: clean(j.Result.URL, maxURL)}
+	c := candidate{Entry: e, digest: digest(e.Document), labels: labelsText(j.Labels), webhook: engine.Clean(j.Webhook, engine.MaxURL), target: engine.Clean(j.Result.URL, engine.MaxURL)}
 	c.record = Record{
-		ID: j.ID, Program: clean(j.Program, maxName), Priority: j.EffectivePriority(),
+		ID: j.ID, Program: engine.Clean(j.Program, engine.MaxName), Priority: j.EffectivePriority(),
 		Document: e.Document, Labels: j.Labels,
-		Created: trunc(j.Created), NotBefore: trunc(j.NotBefore), Expires: trunc(j.Expires),
+		Created: engine.Trunc(j.Created), NotBefore: engine.Trunc(j.NotBefore), Expires: engine.Trunc(j.Expires),
 		Error: cleanError(e.Fault),
 	}
 	c.err = c.check()
@@ -67,7 +76,7 @@ func newCandidate(e *Entry) candidate {
 
 func (c *candidate) check() error {
 	switch {
-	case c.Job.ID == "" || len(c.Job.ID) > maxID || clean(c.Job.ID, maxID) != c.Job.ID:
+	case c.Job.ID == "" || len(c.Job.ID) > engine.MaxID || engine.Clean(c.Job.ID, engine.MaxID) != c.Job.ID:
 		return fmt.Errorf("id: %w", ErrTooBig)
 	case len(c.Document) > maxDocument:
 		return fmt.Errorf("document: %w", ErrTooBig)
@@ -82,7 +91,7 @@ func (c *candidate) check() error {
 		}
 	}
 	for _, n := range c.Job.Needs {
-		if len(n) > maxID {
+		if len(n) > engine.MaxID {
 			return fmt.Errorf("needs: %w", ErrTooBig)
 		}
 	}
@@ -99,16 +108,16 @@ func digest(document []byte) [sha256.Size]byte {
 }
 
 var (
-	qInsertJob = newQuery(`INSERT INTO jobs (id, program, state, priority, created, accepted, not_before, expires,
+	qInsertJob = engine.NewQuery(`INSERT INTO jobs (id, program, state, priority, created, accepted, not_before, expires,
 		started, finished, updated, attempt, spent, crashes, cancel_requested, node, instance, program_sha256,
 		outcome, exit_code, signal, cpu_us, max_rss, server, message, reason, error, labels, due, webhook, target, submitter)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, '', 0, 0, '', 0, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO NOTHING`)
-	qInsertDocument = newQuery("INSERT INTO documents (id, digest, document) VALUES (?, ?, ?)")
-	qInsertLabel    = newQuery("INSERT INTO labels (label, accepted, job) VALUES (?, ?, ?) ON CONFLICT (label, accepted, job) DO NOTHING")
-	qInsertNeed     = newQuery("INSERT INTO needs (need, job, deadline) VALUES (?, ?, ?) ON CONFLICT (need, job) DO NOTHING")
-	qState          = newQuery("SELECT state FROM jobs WHERE id = ?")
-	qDigest         = newQuery("SELECT digest FROM documents WHERE id = ?")
+	qInsertDocument = engine.NewQuery("INSERT INTO documents (id, digest, document) VALUES (?, ?, ?)")
+	qInsertLabel    = engine.NewQuery("INSERT INTO labels (label, accepted, job) VALUES (?, ?, ?) ON CONFLICT (label, accepted, job) DO NOTHING")
+	qInsertNeed     = engine.NewQuery("INSERT INTO needs (need, job, deadline) VALUES (?, ?, ?) ON CONFLICT (need, job) DO NOTHING")
+	qState          = engine.NewQuery("SELECT state FROM jobs WHERE id = ?")
+	qDigest         = engine.NewQuery("SELECT digest FROM documents WHERE id = ?")
 )
 
 // accept records one candidate or says why not.
@@ -117,13 +126,13 @@ func (t *txn) accept(c *candidate) (Accepted, error) {
 		return Accepted{Err: c.err}, nil
 	}
 	r := c.record
-	r.Accepted, r.Updated, r.State, r.Due = t.now, t.now, jobs.Queued, later(t.now, c.record.NotBefore)
+	r.Accepted, r.Updated, r.State, r.Due = t.now, t.now, jobs.Queued, engine.Later(t.now, c.record.NotBefore)
 	if c.Fault != nil {
 		r.State, r.Finished, r.Due = jobs.Failed, t.now, time.Time{}
 	}
-	n, err := t.exec(qInsertJob, r.ID, r.Program, string(r.State), int64(r.Priority), micros(r.Created), micros(r.Accepted),
-		micros(r.NotBefore), micros(r.Expires), micros(r.Finished), micros(r.Updated), r.Reason, errorText(r.Error), c.labels, micros(r.Due), c.webhook, elsewhere(c.target, t.l.base),
-		clean(c.Submitter, maxName))
+	n, err := t.Exec(qInsertJob, r.ID, r.Program, string(r.State), int64(r.Priority), engine.Micros(r.Created), engine.Micros(r.Accepted),
+		engine.Micros(r.NotBefore), engine.Micros(r.Expires), engine.Micros(r.Finished), engine.Micros(r.Updated), r.Reason, errorText(r.Error), c.labels, engine.Micros(r.Due), c.webhook, elsewhere(c.target, t.l.base),
+		engine.Clean(c.Submitter, engine.MaxName))
 	if err != nil {
 		return Accepted{}, err
 	}
@@ -134,7 +143,7 @@ func (t *txn) accept(c *candidate) (Accepted, error) {
 		return Accepted{}, err
 	}
 	t.count(r.Program, "", r.State)
-	t.touched(r.ID)
+	t.Changed(r.ID)
 	if c.Fault != nil {
 		t.note(KindFault, r.ID, "", faultText(r.Error))
 		if err := t.faulty(&r, c); err != nil {
@@ -156,7 +165,7 @@ func faultText(e *jobs.Error) string {
 
 // describe writes what never changes.
 func (t *txn) describe(c *candidate) error {
-	if _, err := t.exec(qInsertDocument, c.record.ID, c.digest[:], c.Document); err != nil {
+	if _, err := t.Exec(qInsertDocument, c.record.ID, c.digest[:], c.Document); err != nil {
 		return err
 	}
 	return t.label(c, t.now)
@@ -165,7 +174,7 @@ func (t *txn) describe(c *candidate) error {
 // label lists a job under its labels.
 func (t *txn) label(c *candidate, accepted time.Time) error {
 	for k, v := range c.Job.Labels {
-		if _, err := t.exec(qInsertLabel, clean(k+"="+v, maxLabel), micros(accepted), c.record.ID); err != nil {
+		if _, err := t.Exec(qInsertLabel, engine.Clean(k+"="+v, maxLabel), engine.Micros(accepted), c.record.ID); err != nil {
 			return err
 		}
 	}
@@ -179,7 +188,7 @@ func (t *txn) known(c *candidate) (Accepted, error) {
 		return Accepted{}, err
 	}
 	var d []byte
-	if _, err := t.row(qDigest, []any{c.record.ID}, &d); err != nil {
+	if _, err := t.Row(qDigest, []any{c.record.ID}, &d); err != nil {
 		return Accepted{}, err
 	}
 	if bytes.Equal(d, c.digest[:]) {
@@ -252,29 +261,29 @@ func needText(id string, state jobs.State) string {
 func (t *txn) addNeed(need, job string, state jobs.State) error {
 	deadline := int64(0)
 	if state == "" {
-		deadline = micros(t.now.Add(missingLimit))
+		deadline = engine.Micros(t.now.Add(missingLimit))
 		t.missing = new(true)
 	}
-	_, err := t.exec(qInsertNeed, need, job, deadline)
+	_, err := t.Exec(qInsertNeed, need, job, deadline)
 	return err
 }
 
 // state is "" for a job that the ledger has never seen.
 func (t *txn) state(id string) (s jobs.State, err error) {
-	_, err = t.row(qState, []any{id}, (*string)(&s))
+	_, err = t.Row(qState, []any{id}, (*string)(&s))
 	return s, err
 }
 
 var (
-	qWait  = newQuery("UPDATE jobs SET state = 'waiting', reason = ?, due = 0 WHERE id = ? AND state = 'queued'")
-	qAwait = newQuery("UPDATE jobs SET state = 'waiting', reason = ?, due = 0 WHERE id = ? AND state IN ('queued', 'waiting')")
+	qWait  = engine.NewQuery("UPDATE jobs SET state = 'waiting', reason = ?, due = 0 WHERE id = ? AND state = 'queued'")
+	qAwait = engine.NewQuery("UPDATE jobs SET state = 'waiting', reason = ?, due = 0 WHERE id = ? AND state IN ('queued', 'waiting')")
 )
 
 // waitNew turns a job that was just inserted into a waiting one.
 func (t *txn) waitNew(r *Record, open int) error {
 	r.State, r.Reason, r.Due = jobs.Waiting, waitText(open), time.Time{}
 	t.count(r.Program, jobs.Queued, jobs.Waiting)
-	_, err := t.exec(qWait, r.Reason, r.ID)
+	_, err := t.Exec(qWait, r.Reason, r.ID)
 	return err
 }
 
@@ -292,8 +301,8 @@ func (t *txn) awaitNew(r *Record, reason string) error {
 	if r.Reason != "" {
 		reason = r.Reason + "; " + reason
 	}
-	r.State, r.Reason, r.Due = jobs.Waiting, clean(reason, maxReason), time.Time{}
-	_, err := t.exec(qAwait, r.Reason, r.ID)
+	r.State, r.Reason, r.Due = jobs.Waiting, engine.Clean(reason, engine.MaxReason), time.Time{}
+	_, err := t.Exec(qAwait, r.Reason, r.ID)
 	return err
 }
 
@@ -312,8 +321,8 @@ func (t *txn) failNew(r *Record, why string) error {
 }
 
 var (
-	qAnyMissing = newQuery("SELECT 1 FROM needs WHERE deadline > 0 LIMIT 1")
-	qFound      = newQuery("UPDATE needs SET deadline = 0 WHERE need = ? AND deadline > 0")
+	qAnyMissing = engine.NewQuery("SELECT 1 FROM needs WHERE deadline > 0 LIMIT 1")
+	qFound      = engine.NewQuery("UPDATE needs SET deadline = 0 WHERE need = ? AND deadline > 0")
 )
 
 // wanted reports whether jobs wait for a new one, and that it is there now.
@@ -322,7 +331,7 @@ var (
 func (t *txn) wanted(id string) (bool, error) {
 	if t.missing == nil {
 		var one int
-		any, err := t.row(qAnyMissing, nil, &one)
+		any, err := t.Row(qAnyMissing, nil, &one)
 		if err != nil {
 			return false, err
 		}
@@ -331,6 +340,6 @@ func (t *txn) wanted(id string) (bool, error) {
 	if !*t.missing {
 		return false, nil
 	}
-	n, err := t.exec(qFound, id)
+	n, err := t.Exec(qFound, id)
 	return n > 0, err
 }

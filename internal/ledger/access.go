@@ -4,20 +4,22 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 var (
-	qSubmitter   = newQuery("SELECT submitter FROM jobs WHERE id = ?")
-	qEndSession  = newQuery("INSERT INTO ended_sessions (session, expires) VALUES (?, ?) ON CONFLICT (session) DO NOTHING")
-	qOldSessions = newQuery("DELETE FROM ended_sessions WHERE expires < ?")
-	qEnded       = newQuery("SELECT 1 FROM ended_sessions WHERE session = ?")
+	qSubmitter   = engine.NewQuery("SELECT submitter FROM jobs WHERE id = ?")
+	qEndSession  = engine.NewQuery("INSERT INTO ended_sessions (session, expires) VALUES (?, ?) ON CONFLICT (session) DO NOTHING")
+	qOldSessions = engine.NewQuery("DELETE FROM ended_sessions WHERE expires < ?")
+	qEnded       = engine.NewQuery("SELECT 1 FROM ended_sessions WHERE session = ?")
 )
 
 // Submitter returns the name of the token that submitted a job; empty where
 // the job came by the inbox or no token was asked for. ErrUnknown.
 func (l *Ledger) Submitter(ctx context.Context, id string) (name string, err error) {
 	defer l.watch("submitter", time.Now(), &err)
-	found, err := l.reader.row(ctx, qSubmitter, []any{id}, &name)
+	found, err := l.reader.Row(ctx, qSubmitter, []any{id}, &name)
 	if err == nil && !found {
 		err = ErrUnknown
 	}
@@ -31,10 +33,10 @@ func (l *Ledger) Submitter(ctx context.Context, id string) (name string, err err
 // is when it would have ended by itself; the record is kept until then.
 func (l *Ledger) EndSession(ctx context.Context, session string, expires time.Time) error {
 	err := l.do(ctx, &op{name: "end-session", weight: 1, run: func(t *txn) error {
-		if _, err := t.exec(qOldSessions, micros(t.now)); err != nil {
+		if _, err := t.Exec(qOldSessions, engine.Micros(t.now)); err != nil {
 			return err
 		}
-		_, err := t.exec(qEndSession, clean(session, maxName), micros(expires))
+		_, err := t.Exec(qEndSession, engine.Clean(session, engine.MaxName), engine.Micros(expires))
 		return err
 	}})
 	if err != nil {
@@ -46,7 +48,7 @@ func (l *Ledger) EndSession(ctx context.Context, session string, expires time.Ti
 // SessionEnded reports whether EndSession was called for a session.
 func (l *Ledger) SessionEnded(ctx context.Context, session string) (ended bool, err error) {
 	var one int
-	if ended, err = l.reader.row(ctx, qEnded, []any{session}, &one); err != nil {
+	if ended, err = l.reader.Row(ctx, qEnded, []any{session}, &one); err != nil {
 		return false, fmt.Errorf("ledger: session: %w", err)
 	}
 	return ended, nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -80,7 +81,7 @@ type Acted struct {
 // names who asks. The error is for all; it is up to the caller to send messages
 // for the jobs that are queued now.
 func (l *Ledger) Act(ctx context.Context, verb Verb, by string, targets []Target) ([]Acted, error) {
-	by = clean(by, maxName)
+	by = engine.Clean(by, engine.MaxName)
 	var acted []Acted
 	err := l.do(ctx, &op{name: string(verb), weight: len(targets), run: func(t *txn) error {
 		acted = make([]Acted, 0, len(targets))
@@ -141,27 +142,27 @@ func (t *txn) do(verb Verb, by string, r *Record, target *Target) (refusal, err 
 
 var (
 	// A program that is being killed cannot be asked gently any more.
-	qAsk = newQuery(`UPDATE jobs SET cancel_requested = ? WHERE id = ? AND state = 'running'
+	qAsk = engine.NewQuery(`UPDATE jobs SET cancel_requested = ? WHERE id = ? AND state = 'running'
 		AND cancel_requested <> ? AND NOT (cancel_requested = 2 AND 1 = ?)`)
-	qCancel = newQuery(`UPDATE jobs SET state = 'cancelled', finished = ?, updated = ?, reason = '', error = ?
+	qCancel = engine.NewQuery(`UPDATE jobs SET state = 'cancelled', finished = ?, updated = ?, reason = '', error = ?
 		WHERE id = ? AND state = ? RETURNING program, attempt, webhook, target`)
-	qRenew = newQuery(`UPDATE jobs SET spent = 0, crashes = 0, alone_crashes = 0, fetch_since = 0, fetch_tries = 0, not_before = 0, reason = ?, updated = ?, due = ?, server = '', message = 0
+	qRenew = engine.NewQuery(`UPDATE jobs SET spent = 0, crashes = 0, alone_crashes = 0, fetch_since = 0, fetch_tries = 0, not_before = 0, reason = ?, updated = ?, due = ?, server = '', message = 0
 		WHERE id = ? AND state = ?`)
 )
 
 // ask leaves word for the instance that runs a job.
 func (t *txn) ask(verb Verb, by string, r *Record) error {
 	code := askOf(verb)
-	n, err := t.exec(qAsk, code, r.ID, code, code)
+	n, err := t.Exec(qAsk, code, r.ID, code, code)
 	if err != nil || n == 0 {
 		return err
 	}
-	t.touched(r.ID)
+	t.Changed(r.ID)
 	kind := KindCancelRequested
 	if verb == VerbReset {
 		kind = KindReset
 	}
-	t.noteBy(by, kind, r.ID, r.Node, string(asks[code]))
+	t.Note(by, kind, r.ID, r.Node, string(asks[code]))
 	return nil
 }
 
@@ -171,9 +172,9 @@ func (t *txn) cancelIdle(by string, r *Record) error {
 	if err != nil || !done {
 		return err
 	}
-	t.touched(r.ID)
-	t.noteBy(by, KindCancelled, r.ID, "", fmt.Sprintf("was %s", r.State))
-	if _, err := t.exec(qDropNeeds, r.ID); err != nil {
+	t.Changed(r.ID)
+	t.Note(by, KindCancelled, r.ID, "", fmt.Sprintf("was %s", r.State))
+	if _, err := t.Exec(qDropNeeds, r.ID); err != nil {
 		return err
 	}
 	_, err = t.ends(r.ID, jobs.Cancelled)
@@ -187,12 +188,12 @@ func (t *txn) renew(by string, r *Record) error {
 	if r.State == jobs.Queued {
 		reason = ""
 	}
-	n, err := t.exec(qRenew, reason, micros(t.now), micros(t.now), r.ID, string(r.State))
+	n, err := t.Exec(qRenew, reason, engine.Micros(t.now), engine.Micros(t.now), r.ID, string(r.State))
 	if err != nil || n == 0 {
 		return err
 	}
-	t.touched(r.ID)
-	t.noteBy(by, KindReset, r.ID, "", "it starts over")
+	t.Changed(r.ID)
+	t.Note(by, KindReset, r.ID, "", "it starts over")
 	return nil
 }
 
@@ -204,14 +205,14 @@ func byText(by string) string {
 }
 
 var (
-	qKeepLast = newQuery(`INSERT INTO attempts (job, number, node, instance, program_sha256, started, finished, outcome,
+	qKeepLast = engine.NewQuery(`INSERT INTO attempts (job, number, node, instance, program_sha256, started, finished, outcome,
 		message, exit_code, signal, cpu_us, max_rss, quarantine)
 		SELECT id, attempt, node, instance, program_sha256, started, finished, outcome, ?, exit_code, signal, cpu_us, max_rss, quarantine
 		FROM jobs WHERE id = ? AND outcome <> ''`)
-	qAgain = newQuery(`UPDATE jobs SET state = ?, finished = 0, updated = ?, not_before = 0, expires = 0, spent = 0,
+	qAgain = engine.NewQuery(`UPDATE jobs SET state = ?, finished = 0, updated = ?, not_before = 0, expires = 0, spent = 0,
 		crashes = 0, alone_crashes = 0, fetch_since = 0, fetch_tries = 0, cancel_requested = 0, outcome = '', exit_code = 0, signal = '', cpu_us = 0, max_rss = 0,
 		server = '', message = 0, reason = ?, error = '', due = ? WHERE id = ? AND state = ?`)
-	qDescribe = newQuery("UPDATE jobs SET program = ?, priority = ?, created = ?, not_before = ?, due = ?, labels = ?, webhook = ?, target = ? WHERE id = ?")
+	qDescribe = engine.NewQuery("UPDATE jobs SET program = ?, priority = ?, created = ?, not_before = ?, due = ?, labels = ?, webhook = ?, target = ? WHERE id = ?")
 )
 
 // again takes a failed or cancelled job back to the queue. A time at which it
@@ -233,7 +234,7 @@ func (t *txn) again(verb Verb, by string, r *Record, target *Target) (refusal, e
 	if r.Error != nil {
 		message = r.Error.Message
 	}
-	if _, err := t.exec(qKeepLast, message, r.ID); err != nil {
+	if _, err := t.Exec(qKeepLast, message, r.ID); err != nil {
 		return nil, err
 	}
 	state, reason := jobs.Queued, ""
@@ -247,19 +248,19 @@ func (t *txn) again(verb Verb, by string, r *Record, target *Target) (refusal, e
 	if err != nil {
 		return nil, err
 	}
-	n, err := t.exec(qAgain, string(state), micros(t.now), reason, micros(t.now), r.ID, string(r.State))
+	n, err := t.Exec(qAgain, string(state), engine.Micros(t.now), reason, engine.Micros(t.now), r.ID, string(r.State))
 	if err != nil || n == 0 {
 		return nil, err
 	}
 	if err := t.redescribe(r, job); err != nil {
 		return nil, err
 	}
-	if _, err := t.exec(qForgetDelivery, r.ID); err != nil {
+	if _, err := t.Exec(qForgetDelivery, r.ID); err != nil {
 		return nil, err
 	}
 	t.count(counted, r.State, state)
-	t.touched(r.ID)
-	t.noteBy(by, kindOfAgain(verb), r.ID, "", fmt.Sprintf("was %s; queued again", r.State))
+	t.Changed(r.ID)
+	t.Note(by, kindOfAgain(verb), r.ID, "", fmt.Sprintf("was %s; queued again", r.State))
 	return nil, t.dropLive(r.ID)
 }
 
@@ -268,7 +269,7 @@ func (t *txn) again(verb Verb, by string, r *Record, target *Target) (refusal, e
 func (t *txn) awaitAgain(r *Record, target *Target, state *jobs.State, reason *string) (counted string, err error) {
 	next := Record{ID: r.ID, Program: r.Program}
 	if target.Job != nil {
-		next.Program = clean(target.Job.Program, maxName)
+		next.Program = engine.Clean(target.Job.Program, engine.MaxName)
 	}
 	if target.Awaits == "" {
 		return next.Program, nil
@@ -325,8 +326,8 @@ func (t *txn) redescribe(r *Record, job *jobs.Job) error {
 	if c.err != nil {
 		return c.err
 	}
-	_, err := t.exec(qDescribe, c.record.Program, int64(c.record.Priority), micros(c.record.Created),
-		micros(c.record.NotBefore), micros(later(t.now, c.record.NotBefore)), c.labels, c.webhook, elsewhere(c.target, t.l.base), r.ID)
+	_, err := t.Exec(qDescribe, c.record.Program, int64(c.record.Priority), engine.Micros(c.record.Created),
+		engine.Micros(c.record.NotBefore), engine.Micros(engine.Later(t.now, c.record.NotBefore)), c.labels, c.webhook, elsewhere(c.target, t.l.base), r.ID)
 	if err != nil {
 		return err
 	}

@@ -2,11 +2,11 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -74,14 +74,14 @@ func grainOf(span time.Duration) grain {
 // What has not been rolled up yet is counted in; one statement sees each end in
 // one of the two tables.
 var (
-	qByNode = newQuery(`SELECT at, name, state, class, n, run_us, cpu_us, wait_us FROM activity
+	qByNode = engine.NewQuery(`SELECT at, name, state, class, n, run_us, cpu_us, wait_us FROM activity
 		WHERE grain = ? AND axis = 'n' AND at >= ? AND at < ?
 		UNION ALL SELECT at, node, state, class, n, run_us, cpu_us, wait_us FROM tallies WHERE at >= ? AND at < ?`)
-	qByProgram = newQuery(`SELECT at, name, state, class, n, run_us, cpu_us, wait_us FROM activity
+	qByProgram = engine.NewQuery(`SELECT at, name, state, class, n, run_us, cpu_us, wait_us FROM activity
 		WHERE grain = ? AND axis = 'p' AND at >= ? AND at < ? AND (? = '' OR name = ?)
 		UNION ALL SELECT at, program, state, class, n, run_us, cpu_us, wait_us FROM tallies
 		WHERE at >= ? AND at < ? AND (? = '' OR program = ?)`)
-	qDepths = newQuery("SELECT at, queued, running, waiting FROM depths WHERE grain = ? AND at >= ? AND at < ?")
+	qDepths = engine.NewQuery("SELECT at, queued, running, waiting FROM depths WHERE grain = ? AND at >= ? AND at < ?")
 )
 
 // Activity returns what ended from one time until another, of one program or,
@@ -91,11 +91,11 @@ var (
 func (l *Ledger) Activity(ctx context.Context, from, until time.Time, program string) (a Activity, err error) {
 	defer l.watch("activity", time.Now(), &err)
 	last := grains[len(grains)-1]
-	from = later(from, until.Add(-last.span))
+	from = engine.Later(from, until.Add(-last.span))
 	g := grainOf(until.Sub(from))
 	a = Activity{From: from.UTC().Truncate(g.step()), Step: g.step()}
 	a.Steps = int(max(0, (until.Sub(a.From)+a.Step-1)/a.Step))
-	start, end := micros(a.From), micros(a.From.Add(time.Duration(a.Steps)*a.Step))
+	start, end := engine.Micros(a.From), engine.Micros(a.From.Add(time.Duration(a.Steps)*a.Step))
 	if program == "" {
 		a.Nodes, err = l.tallies(ctx, &a, stepsKey{g.seconds, byNode}, start, end, "")
 	}
@@ -131,11 +131,13 @@ func (l *Ledger) tallies(ctx context.Context, a *Activity, k stepsKey, start, en
 }
 
 // step is the number of the step in which a time lies.
-func (a *Activity) step(at int64) int { return int((at - micros(a.From)) / a.Step.Microseconds()) }
+func (a *Activity) step(at int64) int {
+	return int((at - engine.Micros(a.From)) / a.Step.Microseconds())
+}
 
 func (l *Ledger) depths(ctx context.Context, a *Activity, args ...any) ([]Depth, error) {
 	list := slices.Repeat([]Depth{{-1, -1, -1}}, a.Steps)
-	err := l.reader.each(ctx, qDepths, args, func(r *sql.Rows) error {
+	err := l.reader.Each(ctx, qDepths, args, func(r engine.Row) error {
 		var at int64
 		var d Depth
 		if err := r.Scan(&at, &d.Queued, &d.Running, &d.Waiting); err != nil {

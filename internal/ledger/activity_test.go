@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -145,7 +146,7 @@ func TestCountersOutliveClockJumps(t *testing.T) {
 	var furthest time.Time
 	for i, jump := range []time.Duration{0, 5 * time.Hour, -7 * time.Hour, time.Minute, 3 * time.Hour, -time.Minute, 2 * time.Hour} {
 		d.clock.advance(jump)
-		furthest = later(furthest, d.clock.now())
+		furthest = engine.Later(furthest, d.clock.now())
 		id := d.add(nil)
 		d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
 		d.must(d.SampleDepth(t.Context()))

@@ -2,9 +2,10 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"sync"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 // beats tells living instances from dead ones. A heartbeat is a number that
@@ -56,9 +57,9 @@ func (b *beats) keep(list map[string]bool) {
 const noBeat = -1
 
 var (
-	qBeats   = newQuery("SELECT instance, beat FROM nodes WHERE left_at = 0")
-	qRunners = newQuery("SELECT DISTINCT instance FROM jobs WHERE state = 'running'")
-	qHasLeft = newQuery("SELECT 1 FROM nodes WHERE instance = ? AND left_at > 0")
+	qBeats   = engine.NewQuery("SELECT instance, beat FROM nodes WHERE left_at = 0")
+	qRunners = engine.NewQuery("SELECT DISTINCT instance FROM jobs WHERE state = 'running'")
+	qHasLeft = engine.NewQuery("SELECT 1 FROM nodes WHERE instance = ? AND left_at > 0")
 )
 
 // dead lists the instances that have running jobs and are dead: they have left,
@@ -66,7 +67,7 @@ var (
 func (l *Ledger) dead(ctx context.Context) (list []string, err error) {
 	now, seen := l.clock(), map[string]bool{}
 	ages := map[string]time.Duration{}
-	err = l.reader.each(ctx, qBeats, nil, func(r *sql.Rows) error {
+	err = l.reader.Each(ctx, qBeats, nil, func(r engine.Row) error {
 		var instance string
 		var beat int64
 		if err := r.Scan(&instance, &beat); err != nil {
@@ -83,7 +84,7 @@ func (l *Ledger) dead(ctx context.Context) (list []string, err error) {
 		age, registered := ages[instance]
 		if !registered {
 			left := 0
-			if _, err := l.reader.row(ctx, qHasLeft, []any{instance}, &left); err != nil {
+			if _, err := l.reader.Row(ctx, qHasLeft, []any{instance}, &left); err != nil {
 				return nil, err
 			}
 			seen[instance] = true
@@ -101,7 +102,7 @@ func (l *Ledger) dead(ctx context.Context) (list []string, err error) {
 }
 
 func (l *Ledger) runners(ctx context.Context) (list []string, err error) {
-	err = l.reader.each(ctx, qRunners, nil, func(r *sql.Rows) error {
+	err = l.reader.Each(ctx, qRunners, nil, func(r engine.Row) error {
 		var instance string
 		err := r.Scan(&instance)
 		list = append(list, instance)
@@ -113,7 +114,7 @@ func (l *Ledger) runners(ctx context.Context) (list []string, err error) {
 // alive reports whether an instance has renewed its heartbeat within the lease.
 func (t *txn) alive(instance string) (bool, error) {
 	var beat int64
-	found, err := t.row(qBeatOf, []any{instance}, &beat)
+	found, err := t.Row(qBeatOf, []any{instance}, &beat)
 	if err != nil || !found || beat == 0 {
 		return false, err
 	}
@@ -126,7 +127,7 @@ func (t *txn) alive(instance string) (bool, error) {
 // seen to change, its date has to do.
 func (l *Ledger) sight(n *Node) {
 	now := l.clock()
-	s := l.beats.see(n.Instance, micros(n.Beat), now)
+	s := l.beats.see(n.Instance, engine.Micros(n.Beat), now)
 	age := now.Sub(s.at)
 	if off := now.Sub(n.Beat); !s.renewed && off.Abs() > l.lease {
 		age = max(age, off, l.lease)

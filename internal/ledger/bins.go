@@ -2,12 +2,12 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 // bins are the upper ends of the histogram of durations: 1, 2 and 5 times each
@@ -29,7 +29,7 @@ func binOf(d time.Duration) int {
 	return i
 }
 
-var qDurations = newQuery(`SELECT bin, n, run_us FROM durations WHERE program = ? AND at >= ?
+var qDurations = engine.NewQuery(`SELECT bin, n, run_us FROM durations WHERE program = ? AND at >= ?
 	UNION ALL SELECT bin, n, run_us FROM tallies WHERE program = ? AND at >= ? AND bin >= 0`)
 
 // Durations is the histogram of how long the successes of a program ran, and
@@ -38,9 +38,9 @@ var qDurations = newQuery(`SELECT bin, n, run_us FROM durations WHERE program = 
 // no success.
 func (l *Ledger) Durations(ctx context.Context, program string, since time.Time) (list []api.Bin, mean time.Duration, err error) {
 	defer l.watch("durations", time.Now(), &err)
-	from := micros(since.UTC().Truncate(day))
+	from := engine.Micros(since.UTC().Truncate(day))
 	counts, total, sum := make([]int64, len(bins)+1), int64(0), int64(0)
-	err = l.reader.each(ctx, qDurations, []any{program, from, program, from}, func(r *sql.Rows) error {
+	err = l.reader.Each(ctx, qDurations, []any{program, from, program, from}, func(r engine.Row) error {
 		var bin int
 		var n, run int64
 		err := r.Scan(&bin, &n, &run)
@@ -54,7 +54,7 @@ func (l *Ledger) Durations(ctx context.Context, program string, since time.Time)
 	if total == 0 {
 		return nil, 0, nil
 	}
-	return histogram(counts), microseconds(sum / total), nil
+	return histogram(counts), engine.Microseconds(sum / total), nil
 }
 
 // histogram leaves out the empty bins at both ends.

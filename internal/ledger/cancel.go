@@ -2,8 +2,9 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 // Stopping is a running attempt whose end is asked for: Verb is VerbCancel,
@@ -14,11 +15,11 @@ type Stopping struct {
 	Verb    Verb
 }
 
-var qStopping = newQuery("SELECT id, attempt, cancel_requested FROM jobs WHERE state = 'running' AND cancel_requested > 0 AND instance = ?")
+var qStopping = engine.NewQuery("SELECT id, attempt, cancel_requested FROM jobs WHERE state = 'running' AND cancel_requested > 0 AND instance = ?")
 
 // Cancelling lists the running attempts of an instance that are to be stopped.
 func (l *Ledger) Cancelling(ctx context.Context, instance string) (list []Stopping, err error) {
-	err = l.reader.each(ctx, qStopping, []any{instance}, func(r *sql.Rows) error {
+	err = l.reader.Each(ctx, qStopping, []any{instance}, func(r engine.Row) error {
 		var s Stopping
 		var code int
 		err := r.Scan(&s.ID, &s.Attempt, &code)
@@ -39,14 +40,14 @@ func verbOf(code int) Verb {
 	return asks[code]
 }
 
-var qHolds = newQuery("SELECT state = 'running', attempt FROM jobs WHERE id = ?")
+var qHolds = engine.NewQuery("SELECT state = 'running', attempt FROM jobs WHERE id = ?")
 
 // Holds reports whether an attempt still owns its job: nil, ErrStale or
 // ErrUnknown. It only reads, so that it costs little to ask.
 func (l *Ledger) Holds(ctx context.Context, id string, attempt int) error {
 	var runs bool
 	var newest int
-	found, err := l.reader.row(ctx, qHolds, []any{id}, &runs, &newest)
+	found, err := l.reader.Row(ctx, qHolds, []any{id}, &runs, &newest)
 	switch {
 	case err != nil:
 	case !found:

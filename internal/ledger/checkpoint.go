@@ -1,6 +1,10 @@
 package ledger
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+)
 
 const (
 	// checkpointFrames is how many pages of the log are brought into the file at
@@ -12,8 +16,8 @@ const (
 )
 
 var (
-	qLogLength  = newQuery("PRAGMA wal_checkpoint(NOOP)")
-	qCheckpoint = newQuery("PRAGMA wal_checkpoint(PASSIVE)")
+	qLogLength  = engine.NewQuery("PRAGMA wal_checkpoint(NOOP)")
+	qCheckpoint = engine.NewQuery("PRAGMA wal_checkpoint(PASSIVE)")
 )
 
 // checkpoint brings the log into the file where it has become long. SQLite would
@@ -38,7 +42,7 @@ func (l *Ledger) checkpoint() {
 
 // walk runs a checkpoint of some kind, and returns how long the log is, in
 // pages, and how much of it the file has.
-func (w *writer) walk(q *query) (length, done int, err error) {
+func (w *writer) walk(q *engine.Query) (length, done int, err error) {
 	s, err := w.stmt(q)
 	if err != nil {
 		return 0, 0, err

@@ -4,18 +4,19 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // Reading first and changing then is quicker than a change that returns what
 // it changed; the WHERE of the change holds what was read.
 var (
-	qClaimable = newQuery(`SELECT program, state, priority, created, accepted, not_before, expires, attempt, spent, crashes,
+	qClaimable = engine.NewQuery(`SELECT program, state, priority, created, accepted, not_before, expires, attempt, spent, crashes,
 		alone_crashes, error, labels, due, fetch_since, fetch_tries, document FROM jobs JOIN documents ON documents.id = jobs.id WHERE jobs.id = ?`)
-	qClaim = newQuery(`UPDATE jobs SET state = 'running', attempt = ?, started = ?, updated = ?, node = ?,
+	qClaim = engine.NewQuery(`UPDATE jobs SET state = 'running', attempt = ?, started = ?, updated = ?, node = ?,
 		instance = ?, program_sha256 = ?, server = '', message = 0, reason = '', quarantine = ?
 		WHERE id = ? AND state = 'queued' AND attempt = ?`)
-	qBeatOf = newQuery("SELECT beat FROM nodes WHERE instance = ?")
+	qBeatOf = engine.NewQuery("SELECT beat FROM nodes WHERE instance = ?")
 )
 
 // Claim takes a queued job that is due to running and makes the caller the
@@ -25,8 +26,8 @@ var (
 // The answer does not wait for the disk, to which the claim is brought at once:
 // a power cut in that moment queues the job again, before its program has run.
 func (l *Ledger) Claim(ctx context.Context, id string, o Owner, programSHA256 string) (Claim, error) {
-	o.Node, o.Instance = clean(o.Node, maxName), clean(o.Instance, maxName)
-	sum := clean(programSHA256, maxName)
+	o.Node, o.Instance = engine.Clean(o.Node, engine.MaxName), engine.Clean(o.Instance, engine.MaxName)
+	sum := engine.Clean(programSHA256, engine.MaxName)
 	var claim Claim
 	err := l.do(ctx, &op{name: "claim", weight: 1, early: true, run: func(t *txn) (err error) {
 		claim, err = t.claim(id, o, sum)
@@ -40,7 +41,7 @@ func (l *Ledger) Claim(ctx context.Context, id string, o Owner, programSHA256 st
 
 func (t *txn) claim(id string, o Owner, sum string) (Claim, error) {
 	var r recordRow
-	found, err := t.row(qClaimable, []any{id}, &r.Program, (*string)(&r.State), &r.Priority, &r.created, &r.accepted,
+	found, err := t.Row(qClaimable, []any{id}, &r.Program, (*string)(&r.State), &r.Priority, &r.created, &r.accepted,
 		&r.notBefore, &r.expires, &r.Attempt, &r.Spent, &r.Crashes, &r.AloneCrashes, &r.errText, &r.labels, &r.due, &r.fetchSince, &r.FetchTries, &r.document)
 	switch {
 	case err != nil:
@@ -48,8 +49,8 @@ func (t *txn) claim(id string, o Owner, sum string) (Claim, error) {
 	case !found:
 		return Claim{}, ErrUnknown
 	}
-	now := micros(t.now)
-	r.NotBefore = fromMicros(r.notBefore)
+	now := engine.Micros(t.now)
+	r.NotBefore = engine.FromMicros(r.notBefore)
 	if r.State != jobs.Queued || r.Wait(t.now) > 0 || (r.expires > 0 && r.expires <= now) {
 		return t.refuse(id)
 	}
@@ -58,7 +59,7 @@ func (t *txn) claim(id string, o Owner, sum string) (Claim, error) {
 		claim.Quarantine = claim.Record.State == jobs.Queued
 		return claim, err
 	}
-	n, err := t.exec(qClaim, r.Attempt+1, now, now, o.Node, o.Instance, sum, number(r.RunsAlone()), id, r.Attempt)
+	n, err := t.Exec(qClaim, r.Attempt+1, now, now, o.Node, o.Instance, sum, engine.Bool(r.RunsAlone()), id, r.Attempt)
 	if err != nil {
 		return Claim{}, err
 	}
@@ -66,7 +67,7 @@ func (t *txn) claim(id string, o Owner, sum string) (Claim, error) {
 		return t.refuse(id)
 	}
 	t.count(r.Program, jobs.Queued, jobs.Running)
-	t.touched(id)
+	t.Changed(id)
 	r.ID, r.State, r.Node, r.Instance, r.Quarantined = id, jobs.Running, o.Node, o.Instance, r.RunsAlone()
 	r.Attempt, r.started, r.updated = r.Attempt+1, now, now
 	record, err := r.record()

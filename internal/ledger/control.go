@@ -2,10 +2,11 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 // Control is what persons have set about a node, by its name. It outlives the
@@ -29,9 +30,9 @@ const (
 )
 
 var (
-	qControls = newQuery("SELECT " + controlColumns + " FROM controls ORDER BY node LIMIT 1000")
-	qControl  = newQuery("SELECT " + controlColumns + " FROM controls WHERE node = ?")
-	qSetting  = newQuery("INSERT INTO controls (" + controlColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?)
+	qControls = engine.NewQuery("SELECT " + controlColumns + " FROM controls ORDER BY node LIMIT 1000")
+	qControl  = engine.NewQuery("SELECT " + controlColumns + " FROM controls WHERE node = ?")
+	qSetting  = engine.NewQuery("INSERT INTO controls (" + controlColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (node) DO UPDATE SET slots = excluded.slots, paused = excluded.paused, since = excluded.since,
 		asker = excluded.asker, reason = excluded.reason, updated = excluded.updated`)
 )
@@ -40,7 +41,7 @@ var (
 func (l *Ledger) Controls(ctx context.Context) (_ map[string]Control, err error) {
 	defer l.watch("controls", time.Now(), &err)
 	m := map[string]Control{}
-	err = l.reader.each(ctx, qControls, nil, func(r *sql.Rows) error {
+	err = l.reader.Each(ctx, qControls, nil, func(r engine.Row) error {
 		var row controlRow
 		err := r.Scan(row.dest()...)
 		m[row.node] = row.control()
@@ -57,7 +58,7 @@ func (l *Ledger) Controls(ctx context.Context) (_ map[string]Control, err error)
 // change may be called more than once and sets Slots, Paused and Reason only.
 // ErrChanged where expect is not nil and not the control's Updated.
 func (l *Ledger) SetControl(ctx context.Context, node string, change func(*Control), by string, expect *time.Time) (c Control, err error) {
-	node, by = clean(node, maxName), clean(by, maxName)
+	node, by = engine.Clean(node, engine.MaxName), engine.Clean(by, engine.MaxName)
 	err = l.do(ctx, &op{name: "control", weight: 1, run: func(t *txn) error {
 		c, err = t.setControl(node, change, by, expect)
 		return err
@@ -70,7 +71,7 @@ func (l *Ledger) SetControl(ctx context.Context, node string, change func(*Contr
 
 func (t *txn) setControl(node string, change func(*Control), by string, expect *time.Time) (Control, error) {
 	var row controlRow
-	if _, err := t.row(qControl, []any{node}, row.dest()...); err != nil {
+	if _, err := t.Row(qControl, []any{node}, row.dest()...); err != nil {
 		return Control{}, err
 	}
 	old := row.control()
@@ -79,7 +80,7 @@ func (t *txn) setControl(node string, change func(*Control), by string, expect *
 	}
 	c := row.control()
 	change(&c)
-	c.Reason, c.By = clean(c.Reason, maxMessage), by
+	c.Reason, c.By = engine.Clean(c.Reason, engine.MaxMessage), by
 	if c.Slots != nil && *c.Slots < 0 {
 		c.Slots = nil
 	}
@@ -88,10 +89,10 @@ func (t *txn) setControl(node string, change func(*Control), by string, expect *
 		c.Since = t.now
 	}
 	// A clock that jumps back must not make two versions look the same.
-	c.Updated = later(t.now, old.Updated.Add(time.Microsecond))
-	_, err := t.exec(qSetting, node, c.slots(), number(c.Paused), micros(c.Since), c.By, c.Reason, micros(c.Updated))
+	c.Updated = engine.Later(t.now, old.Updated.Add(time.Microsecond))
+	_, err := t.Exec(qSetting, node, c.slots(), engine.Bool(c.Paused), engine.Micros(c.Since), c.By, c.Reason, engine.Micros(c.Updated))
 	for _, w := range what {
-		t.noteBy(by, w.kind, "", node, sentence(w.text, c.Reason))
+		t.Note(by, w.kind, "", node, sentence(w.text, c.Reason))
 	}
 	return c, err
 }
@@ -146,7 +147,7 @@ func (r *controlRow) dest() []any {
 
 func (r *controlRow) control() Control {
 	c := r.Control
-	c.Since, c.Updated = fromMicros(r.since), fromMicros(r.updated)
+	c.Since, c.Updated = engine.FromMicros(r.since), engine.FromMicros(r.updated)
 	if r.number != noSlots {
 		c.Slots = new(r.number)
 	}

@@ -1,13 +1,13 @@
 package ledger
 
 import (
-	"database/sql"
 	"fmt"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -66,7 +66,7 @@ func (s *machine) checkCounters(rt *rapid.T) {
 				UNION ALL SELECT `+column+`, state, class, n FROM tallies) GROUP BY name, state, class`, g.seconds, axis)
 			s.must(err)
 			got := map[string]int{}
-			s.must(eachRow(rows, func(r *sql.Rows) error {
+			s.must(eachRow(rows, func(r engine.Row) error {
 				var name, state, class string
 				var n int
 				err := r.Scan(&name, &state, &class, &n)

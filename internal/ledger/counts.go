@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -50,12 +51,12 @@ func addCount(list []count, c *count) []count {
 }
 
 var (
-	qCount = newManyRows("INSERT INTO backlog (program, waiting, queued, running, succeeded, failed, cancelled) VALUES ", 7,
+	qCount = engine.NewManyRows("INSERT INTO backlog (program, waiting, queued, running, succeeded, failed, cancelled) VALUES ", 7,
 		` ON CONFLICT (program) DO UPDATE SET waiting = backlog.waiting + excluded.waiting,
 		queued = backlog.queued + excluded.queued, running = backlog.running + excluded.running,
 		succeeded = backlog.succeeded + excluded.succeeded, failed = backlog.failed + excluded.failed,
 		cancelled = backlog.cancelled + excluded.cancelled`)
-	qCountsNow = newQuery(`SELECT COALESCE(SUM(waiting), 0), COALESCE(SUM(queued), 0), COALESCE(SUM(running), 0),
+	qCountsNow = engine.NewQuery(`SELECT COALESCE(SUM(waiting), 0), COALESCE(SUM(queued), 0), COALESCE(SUM(running), 0),
 		COALESCE(SUM(succeeded), 0), COALESCE(SUM(failed), 0), COALESCE(SUM(cancelled), 0) FROM backlog`)
 )
 
@@ -64,7 +65,7 @@ var (
 func (t *txn) writeCounts() error {
 	list := slices.DeleteFunc(t.all.counts, func(c count) bool { return c.delta == [6]int64{} })
 	slices.SortFunc(list, func(a, b count) int { return strings.Compare(a.program, b.program) })
-	return qCount.split(len(list), func(q *query, from, to int) error {
+	return qCount.Split(len(list), func(q *engine.Query, from, to int) error {
 		args := make([]any, 0, 7*(to-from))
 		for _, c := range list[from:to] {
 			d := c.delta
@@ -79,7 +80,7 @@ func (t *txn) writeCounts() error {
 func (l *Ledger) Counts(ctx context.Context) (_ map[jobs.State]int, err error) {
 	defer l.watch("counts", time.Now(), &err)
 	n := make([]int, len(jobs.States))
-	if _, err := l.reader.row(ctx, qCountsNow, nil, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5]); err != nil {
+	if _, err := l.reader.Row(ctx, qCountsNow, nil, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5]); err != nil {
 		return nil, fmt.Errorf("ledger: counts: %w", err)
 	}
 	m := make(map[jobs.State]int, len(n))

@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"math"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 // cursor is a place in a listing: the job after which the next page begins.
@@ -36,7 +38,7 @@ func parseCursor(s string) (cursor, error) {
 	if s == "" {
 		return newest, nil
 	}
-	if len(s) > base64.RawURLEncoding.EncodedLen(8+maxID) {
+	if len(s) > base64.RawURLEncoding.EncodedLen(8+engine.MaxID) {
 		return cursor{}, ErrCursor
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
@@ -45,7 +47,7 @@ func parseCursor(s string) (cursor, error) {
 	}
 	c := cursor{accepted: int64(binary.BigEndian.Uint64(b)), id: string(b[8:])}
 	// The decoder leaves out line ends, so the text is compared as well.
-	if c.accepted < 0 || clean(c.id, maxID) != c.id || c.String() != s {
+	if c.accepted < 0 || engine.Clean(c.id, engine.MaxID) != c.id || c.String() != s {
 		return cursor{}, ErrCursor
 	}
 	return c, nil

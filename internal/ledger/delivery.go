@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -20,19 +21,19 @@ const KindDelivery = "delivery"
 const targetUnknown = "?"
 
 var (
-	qTarget = newQuery("SELECT document FROM documents WHERE id = ?")
+	qTarget = engine.NewQuery("SELECT document FROM documents WHERE id = ?")
 	// A pool serves what lies under the address of any of its nodes.
-	qServed = newQuery("SELECT 1 FROM nodes WHERE base_url <> '' AND substr(?, 1, length(base_url) + 1) = base_url || '/' LIMIT 1")
+	qServed = engine.NewQuery("SELECT 1 FROM nodes WHERE base_url <> '' AND substr(?, 1, length(base_url) + 1) = base_url || '/' LIMIT 1")
 	// One that is being sent keeps its lease: the newer end is sent after it.
-	qDelivery = newQuery("INSERT INTO hooks (" + hookColumns + `, next, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	qDelivery = engine.NewQuery("INSERT INTO hooks (" + hookColumns + `, next, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET url = excluded.url, program = excluded.program, state = excluded.state, class = excluded.class,
 		attempt = excluded.attempt, created = excluded.created, tries = 0, message = '',
 		next = CASE WHEN hooks.owner = '' THEN excluded.next ELSE hooks.next END`)
-	qDelivering = newQuery("SELECT url, created, tries, next, message FROM hooks WHERE id = ? AND kind = '" + KindDelivery + "'")
-	qDelivered  = newQuery(`INSERT INTO deliveries (job, url, at, given_up, tries, message) VALUES (?, ?, ?, ?, ?, ?)
+	qDelivering = engine.NewQuery("SELECT url, created, tries, next, message FROM hooks WHERE id = ? AND kind = '" + KindDelivery + "'")
+	qDelivered  = engine.NewQuery(`INSERT INTO deliveries (job, url, at, given_up, tries, message) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (job) DO UPDATE SET url = excluded.url, at = excluded.at, given_up = excluded.given_up, tries = excluded.tries, message = excluded.message`)
-	qForgetDelivery = newQuery("DELETE FROM deliveries WHERE job = ?")
-	qDelivery1      = newQuery("SELECT url, at, given_up, tries, message FROM deliveries WHERE job = ?")
+	qForgetDelivery = engine.NewQuery("DELETE FROM deliveries WHERE job = ?")
+	qDelivery1      = engine.NewQuery("SELECT url, at, given_up, tries, message FROM deliveries WHERE job = ?")
 )
 
 // Delivery is how it stands with the delivery of a job's final document.
@@ -69,14 +70,14 @@ func (t *txn) deliver(e *end) {
 func (t *txn) writeDelivery(h *Hook) error {
 	if h.URL == targetUnknown {
 		var document []byte
-		if _, err := t.row(qTarget, []any{h.Job}, &document); err != nil {
+		if _, err := t.Row(qTarget, []any{h.Job}, &document); err != nil {
 			return err
 		}
 		job, _ := jobs.Read(document)
-		h.URL = elsewhere(clean(job.Result.URL, maxURL), t.l.base)
+		h.URL = elsewhere(engine.Clean(job.Result.URL, engine.MaxURL), t.l.base)
 	}
 	var one int
-	if served, err := t.row(qServed, []any{h.URL}, &one); served || err != nil || h.URL == "" {
+	if served, err := t.Row(qServed, []any{h.URL}, &one); served || err != nil || h.URL == "" {
 		return err
 	}
 	_, err := t.w.exec(qDelivery, h.args()...)
@@ -85,26 +86,26 @@ func (t *txn) writeDelivery(h *Hook) error {
 
 // settleDelivery writes down how a delivery went for good.
 func (t *txn) settleDelivery(h Hook, givenUp bool, message string) error {
-	_, err := t.exec(qDelivered, h.Job, h.URL, micros(t.now), number(givenUp), h.Tries, message)
-	t.touched(h.Job)
+	_, err := t.Exec(qDelivered, h.Job, h.URL, engine.Micros(t.now), engine.Bool(givenUp), h.Tries, message)
+	t.Changed(h.Job)
 	return err
 }
 
 // Delivery is how it stands with the delivery of a job.
 func (l *Ledger) Delivery(ctx context.Context, job string) (d Delivery, err error) {
 	var at, next int64
-	pending, err := l.reader.row(ctx, qDelivering, []any{job}, &d.URL, &at, &d.Tries, &next, &d.Message)
+	pending, err := l.reader.Row(ctx, qDelivering, []any{job}, &d.URL, &at, &d.Tries, &next, &d.Message)
 	if err == nil && pending {
-		d.State, d.Next = api.DeliveryPending, fromMicros(next)
+		d.State, d.Next = api.DeliveryPending, engine.FromMicros(next)
 		return d, nil
 	}
 	var givenUp int64
-	known, err := l.reader.row(ctx, qDelivery1, []any{job}, &d.URL, &at, &givenUp, &d.Tries, &d.Message)
+	known, err := l.reader.Row(ctx, qDelivery1, []any{job}, &d.URL, &at, &givenUp, &d.Tries, &d.Message)
 	if err != nil {
 		return d, fmt.Errorf("ledger: delivery: %w", err)
 	}
 	if known {
-		d.State, d.At = api.DeliveryDone, fromMicros(at)
+		d.State, d.At = api.DeliveryDone, engine.FromMicros(at)
 		if givenUp != 0 {
 			d.State = api.DeliveryGivenUp
 		}

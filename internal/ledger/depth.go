@@ -2,9 +2,10 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 // Backlog is what has not ended, now.
@@ -37,17 +38,17 @@ const (
 )
 
 var (
-	qBacklog = newQuery(`SELECT program, queued, running, waiting FROM backlog
+	qBacklog = engine.NewQuery(`SELECT program, queued, running, waiting FROM backlog
 		WHERE queued > 0 OR running > 0 OR waiting > 0 ORDER BY program`)
 	// Leaps from one queue to the next: those of a server, program and priority.
 	// Without the last number, SQLite would walk over all of the queue that is left.
-	qNextKey = newQuery(`SELECT server, program, priority, accepted FROM jobs
+	qNextKey = engine.NewQuery(`SELECT server, program, priority, accepted FROM jobs
 		WHERE state = 'queued' AND (server, program, priority, accepted) > (?, ?, ?, 9223372036854775807)
 		ORDER BY server, program, priority, accepted LIMIT 1`)
-	qNextDue   = newQuery("SELECT program, due FROM jobs WHERE state = 'queued' AND program > ? ORDER BY program, due LIMIT 1")
-	qScheduled = newQuery("SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND program = ? AND due > ? LIMIT ?) AS later")
-	qDue       = newQuery("SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND program = ? AND due <= ? LIMIT ?) AS due")
-	qDepth     = newQuery(fmt.Sprintf(`INSERT INTO depths (grain, at, waiting, queued, running)
+	qNextDue   = engine.NewQuery("SELECT program, due FROM jobs WHERE state = 'queued' AND program > ? ORDER BY program, due LIMIT 1")
+	qScheduled = engine.NewQuery("SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND program = ? AND due > ? LIMIT ?) AS later")
+	qDue       = engine.NewQuery("SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND program = ? AND due <= ? LIMIT ?) AS due")
+	qDepth     = engine.NewQuery(fmt.Sprintf(`INSERT INTO depths (grain, at, waiting, queued, running)
 		SELECT steps.grain, steps.at, sums.waiting, sums.queued, sums.running
 		FROM (SELECT %d AS grain, ? AS at UNION ALL SELECT %d, ? UNION ALL SELECT %d, ?) AS steps
 		CROSS JOIN (SELECT COALESCE(SUM(waiting), 0) AS waiting, COALESCE(SUM(queued), 0) AS queued,
@@ -65,7 +66,7 @@ var (
 func (l *Ledger) Backlog(ctx context.Context) (b Backlog, err error) {
 	defer l.watch("backlog", time.Now(), &err)
 	places := map[string]int{}
-	err = l.reader.each(ctx, qBacklog, nil, func(r *sql.Rows) error {
+	err = l.reader.Each(ctx, qBacklog, nil, func(r engine.Row) error {
 		var p ProgramBacklog
 		err := r.Scan(&p.Program, &p.Queued, &p.Running, &p.Waiting)
 		b.Queued, b.Running, b.Waiting = b.Queued+p.Queued, b.Running+p.Running, b.Waiting+p.Waiting
@@ -85,7 +86,7 @@ func (l *Ledger) Backlog(ctx context.Context) (b Backlog, err error) {
 			return nil // queued just now
 		}
 		p := &b.Programs[i]
-		p.Oldest, b.Oldest = oldest, earlier(b.Oldest, oldest)
+		p.Oldest, b.Oldest = oldest, engine.Earlier(b.Oldest, oldest)
 		n, err := l.scheduled(ctx, p)
 		p.Scheduled, b.Scheduled = n, b.Scheduled+n
 		return err
@@ -99,17 +100,17 @@ func (l *Ledger) Backlog(ctx context.Context) (b Backlog, err error) {
 // dues tells of each program with queued jobs since when the first one is due,
 // which is zero where none is.
 func (l *Ledger) dues(ctx context.Context, see func(program string, oldest time.Time) error) error {
-	now, program := micros(l.now()), ""
+	now, program := engine.Micros(l.now()), ""
 	for range maxQueues {
 		var due int64
-		found, err := l.reader.row(ctx, qNextDue, []any{program}, &program, &due)
+		found, err := l.reader.Row(ctx, qNextDue, []any{program}, &program, &due)
 		if err != nil || !found {
 			return err
 		}
 		if due > now {
 			due = 0
 		}
-		if err := see(program, fromMicros(due)); err != nil {
+		if err := see(program, engine.FromMicros(due)); err != nil {
 			return err
 		}
 	}
@@ -121,25 +122,17 @@ func (l *Ledger) scheduled(ctx context.Context, p *ProgramBacklog) (n int64, err
 	if p.Oldest.IsZero() {
 		return p.Queued, nil
 	}
-	now := micros(l.now())
-	_, err = l.reader.row(ctx, qScheduled, []any{p.Program, now, l.maxScheduled}, &n)
+	now := engine.Micros(l.now())
+	_, err = l.reader.Row(ctx, qScheduled, []any{p.Program, now, l.maxScheduled}, &n)
 	if err != nil || n < l.maxScheduled {
 		return n, err
 	}
 	var due int64
-	_, err = l.reader.row(ctx, qDue, []any{p.Program, now, dueTimes * l.maxScheduled}, &due)
+	_, err = l.reader.Row(ctx, qDue, []any{p.Program, now, dueTimes * l.maxScheduled}, &due)
 	if due < dueTimes*l.maxScheduled {
 		n = max(n, p.Queued-due)
 	}
 	return n, err
-}
-
-// earlier is the earlier one of two times; zero is none.
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
 }
 
 // SampleDepth notes how many jobs are queued, run and wait now, for the Depth of
@@ -149,9 +142,9 @@ func (l *Ledger) SampleDepth(ctx context.Context) error {
 	err := l.do(ctx, &op{name: "sample-depth", weight: 1, soft: true, run: func(t *txn) error {
 		var at []any
 		for _, g := range grains {
-			at = append(at, micros(t.now.Truncate(g.step())))
+			at = append(at, engine.Micros(t.now.Truncate(g.step())))
 		}
-		_, err := t.exec(qDepth, at...)
+		_, err := t.Exec(qDepth, at...)
 		return err
 	}})
 	if err != nil {

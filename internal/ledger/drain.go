@@ -2,9 +2,10 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 // Drain says that the whole queue, or one node, takes no new work.
@@ -16,21 +17,21 @@ type Drain struct {
 }
 
 var (
-	qDrain = newQuery(`INSERT INTO drains (node, since, asker, reason) VALUES (?, ?, ?, ?)
+	qDrain = engine.NewQuery(`INSERT INTO drains (node, since, asker, reason) VALUES (?, ?, ?, ?)
 		ON CONFLICT (node) DO UPDATE SET asker = excluded.asker, reason = excluded.reason`)
-	qUndrain = newQuery("DELETE FROM drains WHERE node = ?")
-	qDrains  = newQuery("SELECT node, since, asker, reason FROM drains ORDER BY node LIMIT 1000")
+	qUndrain = engine.NewQuery("DELETE FROM drains WHERE node = ?")
+	qDrains  = engine.NewQuery("SELECT node, since, asker, reason FROM drains ORDER BY node LIMIT 1000")
 )
 
 // Drain makes a node take no new work, or with "" the queue take no new jobs,
 // until Undrain; it outlives restarts. To drain again changes By and Reason.
 func (l *Ledger) Drain(ctx context.Context, node, by, reason string) error {
-	node, by, reason = clean(node, maxName), clean(by, maxName), clean(reason, maxMessage)
+	node, by, reason = engine.Clean(node, engine.MaxName), engine.Clean(by, engine.MaxName), engine.Clean(reason, engine.MaxMessage)
 	err := l.do(ctx, &op{name: "drain", weight: 1, run: func(t *txn) error {
-		if _, err := t.exec(qDrain, node, micros(t.now), by, reason); err != nil {
+		if _, err := t.Exec(qDrain, node, engine.Micros(t.now), by, reason); err != nil {
 			return err
 		}
-		t.noteBy(by, KindDrained, "", node, sentence(drainText(node)+" takes no new work", reason))
+		t.Note(by, KindDrained, "", node, sentence(drainText(node)+" takes no new work", reason))
 		return nil
 	}})
 	if err != nil {
@@ -41,11 +42,11 @@ func (l *Ledger) Drain(ctx context.Context, node, by, reason string) error {
 
 // Undrain ends a Drain; where there is none it changes nothing.
 func (l *Ledger) Undrain(ctx context.Context, node, by string) error {
-	node, by = clean(node, maxName), clean(by, maxName)
+	node, by = engine.Clean(node, engine.MaxName), engine.Clean(by, engine.MaxName)
 	err := l.do(ctx, &op{name: "undrain", weight: 1, run: func(t *txn) error {
-		n, err := t.exec(qUndrain, node)
+		n, err := t.Exec(qUndrain, node)
 		if n > 0 {
-			t.noteBy(by, KindUndrained, "", node, drainText(node)+" takes work again")
+			t.Note(by, KindUndrained, "", node, drainText(node)+" takes work again")
 		}
 		return err
 	}})
@@ -64,11 +65,11 @@ func drainText(node string) string {
 
 // Drains lists what is drained, the queue first.
 func (l *Ledger) Drains(ctx context.Context) (list []Drain, err error) {
-	err = l.reader.each(ctx, qDrains, nil, func(r *sql.Rows) error {
+	err = l.reader.Each(ctx, qDrains, nil, func(r engine.Row) error {
 		var d Drain
 		var since int64
 		err := r.Scan(&d.Node, &since, &d.By, &d.Reason)
-		d.Since = fromMicros(since)
+		d.Since = engine.FromMicros(since)
 		list = append(list, d)
 		return err
 	})

@@ -5,9 +5,10 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
-var qNewestEvent = newQuery("SELECT id FROM events ORDER BY id DESC LIMIT 1")
+var qNewestEvent = engine.NewQuery("SELECT id FROM events ORDER BY id DESC LIMIT 1")
 
 // nextEventID makes a UUID of version 7 that sorts after the newest one, also
 // where the clock has been set back: who reads on after an id misses nothing.

@@ -2,11 +2,12 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 // EventFilter selects events; zero fields select all.
@@ -35,8 +36,8 @@ type EventPage struct {
 }
 
 // newEventWalk walks along an index of events.
-func newEventWalk(where string) *query {
-	return newQuery("SELECT " + eventColumns + " FROM events WHERE " + where +
+func newEventWalk(where string) *engine.Query {
+	return engine.NewQuery("SELECT " + eventColumns + " FROM events WHERE " + where +
 		" AND (at, id) < (?, ?) AND at >= ? ORDER BY at DESC, id DESC LIMIT ?")
 }
 
@@ -45,7 +46,7 @@ var (
 	kindEvents   = newEventWalk("kind = ?")
 	nodeEvents   = newEventWalk("node <> '' AND node = ?")
 	humanEvents  = newEventWalk("asker <> ''")
-	qEventsAfter = newQuery("SELECT " + eventColumns + " FROM events WHERE id > ? ORDER BY id LIMIT ?")
+	qEventsAfter = engine.NewQuery("SELECT " + eventColumns + " FROM events WHERE id > ? ORDER BY id LIMIT ?")
 )
 
 // EventLog returns one page of what was done, newest first. As Events does, it
@@ -61,7 +62,7 @@ func (l *Ledger) EventLog(ctx context.Context, f EventFilter) (page EventPage, e
 	if err != nil {
 		return page, fmt.Errorf("ledger: event log: %w", err)
 	}
-	if until := (cursor{accepted: micros(f.Until)}); !f.Until.IsZero() && from.before(until) {
+	if until := (cursor{accepted: engine.Micros(f.Until)}); !f.Until.IsZero() && from.before(until) {
 		from = until
 	}
 	s := &eventSearch{ledger: l, ctx: ctx, filter: f, from: from}
@@ -90,8 +91,8 @@ func (l *Ledger) EventsAfter(ctx context.Context, id string, limit int) (list []
 	return list, nil
 }
 
-func (l *Ledger) readEvents(ctx context.Context, q *query, args ...any) (list []Event, err error) {
-	err = l.reader.each(ctx, q, args, func(r *sql.Rows) error {
+func (l *Ledger) readEvents(ctx context.Context, q *engine.Query, args ...any) (list []Event, err error) {
+	err = l.reader.Each(ctx, q, args, func(r engine.Row) error {
 		e, err := scanEvent(r)
 		list = append(list, e)
 		return err
@@ -108,7 +109,7 @@ type eventSearch struct {
 }
 
 // plan chooses the index.
-func (s *eventSearch) plan() (*query, []any) {
+func (s *eventSearch) plan() (*engine.Query, []any) {
 	switch f := &s.filter; {
 	case f.Kind != "":
 		return kindEvents, []any{f.Kind}
@@ -126,13 +127,13 @@ func (s *eventSearch) walk() (page EventPage, err error) {
 	q, key := s.plan()
 	piece := max(128, s.filter.Limit+1)
 	for looked := 0; ; looked += piece {
-		args := append(slices.Clone(key), s.from.accepted, s.from.id, micros(s.filter.Since), piece)
+		args := append(slices.Clone(key), s.from.accepted, s.from.id, engine.Micros(s.filter.Since), piece)
 		list, err := s.ledger.readEvents(s.ctx, q, args...)
 		if err != nil || s.take(list, &page) || len(list) < piece {
 			return page, err
 		}
 		last := list[len(list)-1]
-		s.from = cursor{micros(last.At), last.ID}
+		s.from = cursor{engine.Micros(last.At), last.ID}
 		if looked+2*piece > maxWalk {
 			page.Next, page.Back = s.from.String(), last.At
 			return page, nil
@@ -150,7 +151,7 @@ func (s *eventSearch) take(list []Event, page *EventPage) bool {
 		}
 		if n := len(page.Events); n == s.filter.Limit {
 			last := page.Events[n-1]
-			page.Next = cursor{micros(last.At), last.ID}.String()
+			page.Next = cursor{engine.Micros(last.At), last.ID}.String()
 			return true
 		}
 		page.Events = append(page.Events, *e)
@@ -162,10 +163,10 @@ func (s *eventSearch) take(list []Event, page *EventPage) bool {
 func (s *eventSearch) ofJob() (page EventPage, err error) {
 	list, err := s.ledger.events(s.ctx, s.filter.Job, maxEvents)
 	slices.SortStableFunc(list, func(a, b Event) int {
-		return cursor{micros(a.At), a.ID}.compare(cursor{micros(b.At), b.ID})
+		return cursor{engine.Micros(a.At), a.ID}.compare(cursor{engine.Micros(b.At), b.ID})
 	})
 	list = slices.DeleteFunc(list, func(e Event) bool {
-		return !s.from.before(cursor{micros(e.At), e.ID}) || e.At.Before(s.filter.Since)
+		return !s.from.before(cursor{engine.Micros(e.At), e.ID}) || e.At.Before(s.filter.Since)
 	})
 	s.take(list, &page)
 	return page, err

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -41,14 +41,14 @@ const (
 const maxEvents = 1000 // in one answer
 
 // note stages an event of the current operation.
-func (t *txn) note(kind, job, node, message string) { t.noteBy("", kind, job, node, message) }
+func (t *txn) note(kind, job, node, message string) { t.Note("", kind, job, node, message) }
 
-// noteBy is note for what a person has asked for.
-func (t *txn) noteBy(by, kind, job, node, message string) {
+// Note is note for what a person has asked for.
+func (t *txn) Note(by, kind, job, node, message string) {
 	t.staged.events = append(t.staged.events, Event{Kind: kind, Job: job, Node: node, By: by, Message: message, At: t.now})
 }
 
-var qNote = newManyRows("INSERT INTO events (id, at, kind, job, node, asker, message) VALUES ", 7, " ON CONFLICT (id) DO NOTHING")
+var qNote = engine.NewManyRows("INSERT INTO events (id, at, kind, job, node, asker, message) VALUES ", 7, " ON CONFLICT (id) DO NOTHING")
 
 // writeEvents writes the events of all operations with few statements.
 func (t *txn) writeEvents() error {
@@ -57,7 +57,7 @@ func (t *txn) writeEvents() error {
 		return nil
 	}
 	var newest string
-	if _, err := t.row(qNewestEvent, nil, &newest); err != nil {
+	if _, err := t.Row(qNewestEvent, nil, &newest); err != nil {
 		return err
 	}
 	for i := range list {
@@ -66,10 +66,10 @@ func (t *txn) writeEvents() error {
 			newest = e.ID
 		}
 	}
-	return qNote.split(len(list), func(q *query, from, to int) error {
+	return qNote.Split(len(list), func(q *engine.Query, from, to int) error {
 		args := make([]any, 0, 7*(to-from))
 		for _, e := range list[from:to] {
-			args = append(args, e.ID, micros(e.At), e.Kind, e.Job, e.Node, e.By, clean(e.Message, maxReason))
+			args = append(args, e.ID, engine.Micros(e.At), e.Kind, e.Job, e.Node, e.By, engine.Clean(e.Message, engine.MaxReason))
 		}
 		_, err := t.w.exec(q, args...)
 		return err
@@ -85,8 +85,8 @@ func (l *Ledger) NoteAll(ctx context.Context, list []Event) error {
 	err := l.do(ctx, &op{name: "note", weight: len(list), run: func(t *txn) error {
 		for _, e := range list {
 			v := Event{
-				ID: clean(e.ID, maxID), At: e.At, Kind: clean(e.Kind, maxName), Job: clean(e.Job, maxID),
-				Node: clean(e.Node, maxName), By: clean(e.By, maxName), Message: e.Message,
+				ID: engine.Clean(e.ID, engine.MaxID), At: e.At, Kind: engine.Clean(e.Kind, engine.MaxName), Job: engine.Clean(e.Job, engine.MaxID),
+				Node: engine.Clean(e.Node, engine.MaxName), By: engine.Clean(e.By, engine.MaxName), Message: e.Message,
 			}
 			if v.At.IsZero() {
 				v.At = t.now
@@ -103,17 +103,17 @@ func (l *Ledger) NoteAll(ctx context.Context, list []Event) error {
 
 const eventColumns = "id, at, kind, job, node, asker, message"
 
-func scanEvent(r *sql.Rows) (e Event, err error) {
+func scanEvent(r engine.Row) (e Event, err error) {
 	var at int64
 	err = r.Scan(&e.ID, &at, &e.Kind, &e.Job, &e.Node, &e.By, &e.Message)
-	e.At = fromMicros(at)
+	e.At = engine.FromMicros(at)
 	return e, err
 }
 
 var (
-	qEvents    = newQuery("SELECT " + eventColumns + " FROM events ORDER BY id DESC LIMIT ?")
-	qJobEvents = newQuery("SELECT " + eventColumns + " FROM events WHERE job = ? ORDER BY id DESC LIMIT ?")
-	qRowEvents = newQuery("SELECT accepted, state, finished, attempt, node, submitter FROM jobs WHERE id = ?")
+	qEvents    = engine.NewQuery("SELECT " + eventColumns + " FROM events ORDER BY id DESC LIMIT ?")
+	qJobEvents = engine.NewQuery("SELECT " + eventColumns + " FROM events WHERE job = ? ORDER BY id DESC LIMIT ?")
+	qRowEvents = engine.NewQuery("SELECT accepted, state, finished, attempt, node, submitter FROM jobs WHERE id = ?")
 )
 
 // Events lists the newest events of a job, newest first; at most 1000, which is
@@ -154,15 +154,15 @@ func (l *Ledger) rowEvents(ctx context.Context, job string) (list []Event, err e
 	var state jobs.State
 	var attempt int
 	var node, submitter string
-	found, err := l.reader.row(ctx, qRowEvents, []any{job}, &accepted, (*string)(&state), &finished, &attempt, &node, &submitter)
+	found, err := l.reader.Row(ctx, qRowEvents, []any{job}, &accepted, (*string)(&state), &finished, &attempt, &node, &submitter)
 	if err != nil || !found {
 		return nil, err
 	}
 	if state == jobs.Succeeded {
 		message := fmt.Sprintf("attempt %d: succeeded", attempt)
-		list = append(list, rowEvent(Event{At: fromMicros(finished), Kind: KindSucceeded, Job: job, Node: node, Message: message}))
+		list = append(list, rowEvent(Event{At: engine.FromMicros(finished), Kind: KindSucceeded, Job: job, Node: node, Message: message}))
 	}
-	return append(list, rowEvent(Event{At: fromMicros(accepted), Kind: KindAccepted, Job: job, By: submitter})), nil
+	return append(list, rowEvent(Event{At: engine.FromMicros(accepted), Kind: KindAccepted, Job: job, By: submitter})), nil
 }
 
 // rowEvent gives an event the same id each time that it is read.

@@ -2,11 +2,11 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -18,11 +18,11 @@ const (
 )
 
 var (
-	qExpired = newQuery(`SELECT id FROM jobs WHERE expires > 0 AND state IN ('queued', 'waiting')
+	qExpired = engine.NewQuery(`SELECT id FROM jobs WHERE expires > 0 AND state IN ('queued', 'waiting')
 		AND expires <= ? ORDER BY expires LIMIT ?`)
-	qNeverCame    = newQuery("SELECT job, need FROM needs WHERE deadline > 0 AND deadline <= ? ORDER BY deadline LIMIT ?")
-	qAnyUnsettled = newQuery("SELECT job FROM unsettled LIMIT 1")
-	qStillMissing = newQuery("SELECT 1 FROM needs WHERE need = ? AND job = ? AND deadline > 0")
+	qNeverCame    = engine.NewQuery("SELECT job, need FROM needs WHERE deadline > 0 AND deadline <= ? ORDER BY deadline LIMIT ?")
+	qAnyUnsettled = engine.NewQuery("SELECT job FROM unsettled LIMIT 1")
+	qStillMissing = engine.NewQuery("SELECT 1 FROM needs WHERE need = ? AND job = ? AND deadline > 0")
 )
 
 // overdue is a job that may have to fail for its time.
@@ -47,17 +47,17 @@ func (l *Ledger) Expire(ctx context.Context, limit int) ([]string, error) {
 // called all the time.
 func (l *Ledger) expire(ctx context.Context, limit int) (ids []string, err error) {
 	now := l.now()
-	list, err := l.overdue(ctx, limit, qExpired, micros(now))
+	list, err := l.overdue(ctx, limit, qExpired, engine.Micros(now))
 	if err != nil {
 		return nil, err
 	}
-	late, err := l.overdue(ctx, limit-len(list), qNeverCame, micros(now))
+	late, err := l.overdue(ctx, limit-len(list), qNeverCame, engine.Micros(now))
 	if err != nil {
 		return nil, err
 	}
 	list = append(list, late...)
 	var rest string
-	left, err := l.reader.row(ctx, qAnyUnsettled, nil, &rest)
+	left, err := l.reader.Row(ctx, qAnyUnsettled, nil, &rest)
 	if err != nil || (len(list) == 0 && !left) {
 		return nil, err
 	}
@@ -86,11 +86,11 @@ func (l *Ledger) expireAll(ctx context.Context, list []overdue, unsettled bool) 
 	return ids, err
 }
 
-func (l *Ledger) overdue(ctx context.Context, limit int, q *query, until int64) (list []overdue, err error) {
+func (l *Ledger) overdue(ctx context.Context, limit int, q *engine.Query, until int64) (list []overdue, err error) {
 	if limit <= 0 {
 		return nil, nil
 	}
-	err = l.reader.each(ctx, q, []any{until, limit}, func(r *sql.Rows) error {
+	err = l.reader.Each(ctx, q, []any{until, limit}, func(r engine.Row) error {
 		var o overdue
 		dest := []any{&o.id, &o.need}
 		if q == qExpired {
@@ -116,7 +116,7 @@ func (t *txn) expireOne(o overdue) (bool, error) {
 		return true, t.expire(&r)
 	}
 	var one int
-	if missing, err := t.row(qStillMissing, []any{o.need, o.id}, &one); err != nil || !missing {
+	if missing, err := t.Row(qStillMissing, []any{o.need, o.id}, &one); err != nil || !missing {
 		return false, err
 	}
 	if program, ok := strings.CutPrefix(o.need, programPrefix); ok {

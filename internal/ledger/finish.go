@@ -7,22 +7,23 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
 var (
-	qEnding = newQuery(`SELECT state, attempt, cancel_requested, node, program, started, due, webhook, target, crashes, alone_crashes, quarantine, fetch_since, fetch_tries,
+	qEnding = engine.NewQuery(`SELECT state, attempt, cancel_requested, node, program, started, due, webhook, target, crashes, alone_crashes, quarantine, fetch_since, fetch_tries,
 		EXISTS (SELECT 1 FROM needs WHERE need = jobs.id), EXISTS (SELECT 1 FROM live WHERE job = jobs.id) FROM jobs WHERE id = ?`)
-	qFinish = newQuery(`UPDATE jobs SET state = ?, finished = ?, updated = ?, not_before = ?, reason = ?, error = ?,
+	qFinish = engine.NewQuery(`UPDATE jobs SET state = ?, finished = ?, updated = ?, not_before = ?, reason = ?, error = ?,
 		spent = (spent + ?) * ?, crashes = (crashes + ?) * ?, alone_crashes = (alone_crashes + ?) * ?, cancel_requested = 0, outcome = ?, exit_code = ?, signal = ?,
 		cpu_us = ?, max_rss = ?, due = ?, fetch_since = ?, fetch_tries = ?
 		WHERE id = ? AND state = 'running' AND attempt = ? AND cancel_requested = ?`)
-	qAttempt = newQuery(`INSERT INTO attempts (job, number, node, instance, program_sha256, started, finished, outcome,
+	qAttempt = engine.NewQuery(`INSERT INTO attempts (job, number, node, instance, program_sha256, started, finished, outcome,
 		message, exit_code, signal, cpu_us, max_rss, quarantine)
 		SELECT id, attempt, node, instance, program_sha256, started, ?, ?, ?, exit_code, signal, cpu_us, max_rss, quarantine
 		FROM jobs WHERE id = ?`)
-	qDropLive    = newQuery("DELETE FROM live WHERE job = ?")
-	qDropPartial = newQuery("DELETE FROM partials WHERE job = ?")
+	qDropLive    = engine.NewQuery("DELETE FROM live WHERE job = ?")
+	qDropPartial = engine.NewQuery("DELETE FROM partials WHERE job = ?")
 )
 
 // Finish ends an attempt. It returns the jobs that are queued because of it.
@@ -60,9 +61,9 @@ func checkEnding(e Ending) (Ending, error) {
 	if e.State.Final() {
 		e.NotBefore, e.Reason = time.Time{}, ""
 	}
-	e.Outcome = jobs.Outcome(clean(string(e.Outcome), maxName))
-	e.Reason = clean(e.Reason, maxReason)
-	e.Signal = clean(e.Signal, maxName)
+	e.Outcome = jobs.Outcome(engine.Clean(string(e.Outcome), engine.MaxName))
+	e.Reason = engine.Clean(e.Reason, engine.MaxReason)
+	e.Signal = engine.Clean(e.Signal, engine.MaxName)
 	e.Error = cleanError(e.Error)
 	switch {
 	case e.State == jobs.Succeeded:
@@ -82,7 +83,7 @@ func (t *txn) finish(id string, attempt int, e *Ending) ([]Record, error) {
 	}
 	t.count(ended.program, jobs.Running, e.State)
 	t.ended(ended.end(id, attempt, e, t.now))
-	t.touched(id)
+	t.Changed(id)
 	if e.State != jobs.Succeeded {
 		t.note(endKind(e), id, ended.node, endText(e, attempt))
 	}
@@ -102,10 +103,10 @@ func (t *txn) finish(id string, attempt int, e *Ending) ([]Record, error) {
 
 // dropLive forgets what a program said: its result says it better.
 func (t *txn) dropLive(id string) error {
-	if _, err := t.exec(qDropLive, id); err != nil {
+	if _, err := t.Exec(qDropLive, id); err != nil {
 		return err
 	}
-	_, err := t.exec(qDropPartial, id)
+	_, err := t.Exec(qDropPartial, id)
 	return err
 }
 
@@ -124,7 +125,7 @@ type running struct {
 func (t *txn) running(id string, attempt int) (r running, err error) {
 	var state jobs.State
 	var newest int
-	found, err := t.row(qEnding, []any{id}, (*string)(&state), &newest, &r.asked, &r.node,
+	found, err := t.Row(qEnding, []any{id}, (*string)(&state), &newest, &r.asked, &r.node,
 		&r.program, &r.started, &r.due, &r.webhook, &r.target, &r.crashes, &r.alone, &r.quarantined, &r.fetchSince, &r.fetchTries, &r.needed, &r.live)
 	switch {
 	case err != nil:
@@ -147,7 +148,7 @@ func (t *txn) finishRow(id string, attempt int, e *Ending) (running, error) {
 		}
 		r.obey(e)
 		r.isolate(e)
-		n, err := t.exec(qFinish, t.finishArgs(id, attempt, e, &r)...)
+		n, err := t.Exec(qFinish, t.finishArgs(id, attempt, e, &r)...)
 		if err != nil || n > 0 {
 			return r, err
 		}
@@ -170,12 +171,12 @@ func (r *running) obey(e *Ending) {
 
 // isolate says of a job that runs again why it does so alone.
 func (r *running) isolate(e *Ending) {
-	crashes := r.crashes + int(number(e.Outcome == jobs.OutcomeLost))
+	crashes := r.crashes + int(engine.Bool(e.Outcome == jobs.OutcomeLost))
 	if e.State != jobs.Queued || crashes < QuarantineAfter || verbOf(r.asked) == VerbReset {
 		return
 	}
 	text := fmt.Sprintf("runs alone after %d losses with its node; waits for an idle node", crashes)
-	e.Reason = clean(strings.TrimPrefix(e.Reason+"; "+text, "; "), maxReason)
+	e.Reason = engine.Clean(strings.TrimPrefix(e.Reason+"; "+text, "; "), engine.MaxReason)
 }
 
 // inputs counts the attempts in a row whose inputs could not be had yet.
@@ -192,26 +193,19 @@ func (r *running) inputs(e *Ending, now int64) (since, tries int64) {
 }
 
 func (t *txn) finishArgs(id string, attempt int, e *Ending, r *running) []any {
-	keep := number(verbOf(r.asked) != VerbReset)
+	keep := engine.Bool(verbOf(r.asked) != VerbReset)
 	lost := e.Outcome == jobs.OutcomeLost
-	done, outcome, due := micros(t.now), e.Outcome, r.due
+	done, outcome, due := engine.Micros(t.now), e.Outcome, r.due
 	if e.State == jobs.Queued {
-		done, outcome, due = 0, "", micros(later(t.now, e.NotBefore))
+		done, outcome, due = 0, "", engine.Micros(engine.Later(t.now, e.NotBefore))
 	}
-	since, tries := r.inputs(e, micros(t.now))
+	since, tries := r.inputs(e, engine.Micros(t.now))
 	return []any{
-		string(e.State), done, micros(t.now), micros(e.NotBefore), e.Reason, errorText(e.Error),
-		number(e.Outcome.Spends()), keep, number(lost), keep, number(lost && r.quarantined), keep,
+		string(e.State), done, engine.Micros(t.now), engine.Micros(e.NotBefore), e.Reason, errorText(e.Error),
+		engine.Bool(e.Outcome.Spends()), keep, engine.Bool(lost), keep, engine.Bool(lost && r.quarantined), keep,
 		string(outcome), e.ExitCode, e.Signal, e.CPU.Microseconds(), e.MaxRSS, due, since, tries,
 		id, attempt, r.asked,
 	}
-}
-
-func number(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // keepAttempt writes the attempt that has just ended where the next one will
@@ -221,7 +215,7 @@ func (t *txn) keepAttempt(id string, e *Ending) error {
 	if e.Error != nil && e.Error.Message != "" {
 		message = e.Error.Message
 	}
-	_, err := t.exec(qAttempt, micros(t.now), string(e.Outcome), message, id)
+	_, err := t.Exec(qAttempt, engine.Micros(t.now), string(e.Outcome), message, id)
 	return err
 }
 

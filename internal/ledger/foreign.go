@@ -4,13 +4,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 // foreignEvery is how often it is looked whether another process has written. A
 // tenth of it would cost an idle node three times what all the rest does.
 const foreignEvery = time.Second
 
-var qDataVersion = newQuery("PRAGMA data_version")
+var qDataVersion = engine.NewQuery("PRAGMA data_version")
 
 // foreign tells listeners that another process has written to the same file.
 type foreign struct {

@@ -2,17 +2,17 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
 const maxPosition = 1000
 
-var qGet = newQuery("SELECT " + recordColumns + ", " + documentColumn + `,
+var qGet = engine.NewQuery("SELECT " + recordColumns + ", " + documentColumn + `,
 	live_progress, live_message, live_counters, live_updated, partial FROM (SELECT jobs.*,
 	live.progress AS live_progress, live.message AS live_message, live.counters AS live_counters,
 	live.updated AS live_updated, partials.partial FROM jobs
@@ -24,7 +24,7 @@ var qGet = newQuery("SELECT " + recordColumns + ", " + documentColumn + `,
 func (l *Ledger) Get(ctx context.Context, id string) (_ Record, err error) {
 	defer l.watch("get", time.Now(), &err)
 	var row recordRow
-	found, err := l.reader.row(ctx, qGet, []any{id}, row.withAll()...)
+	found, err := l.reader.Row(ctx, qGet, []any{id}, row.withAll()...)
 	if err == nil && !found {
 		err = ErrUnknown
 	}
@@ -37,7 +37,7 @@ func (l *Ledger) Get(ctx context.Context, id string) (_ Record, err error) {
 // get is Get within a transaction.
 func (t *txn) get(id string) (Record, bool, error) {
 	var row recordRow
-	found, err := t.row(qGet, []any{id}, row.withAll()...)
+	found, err := t.Row(qGet, []any{id}, row.withAll()...)
 	if err != nil || !found {
 		return Record{}, false, err
 	}
@@ -46,9 +46,9 @@ func (t *txn) get(id string) (Record, bool, error) {
 }
 
 var (
-	qNextServer = newQuery("SELECT server FROM jobs WHERE state = 'queued' AND server > ? ORDER BY server LIMIT 1")
-	qPlace      = newQuery("SELECT program, state, priority, accepted FROM jobs WHERE id = ?")
-	qBefore     = newQuery(`SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND server = ? AND program = ?
+	qNextServer = engine.NewQuery("SELECT server FROM jobs WHERE state = 'queued' AND server > ? ORDER BY server LIMIT 1")
+	qPlace      = engine.NewQuery("SELECT program, state, priority, accepted FROM jobs WHERE id = ?")
+	qBefore     = engine.NewQuery(`SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND server = ? AND program = ?
 		AND (priority, accepted, id) < (?, ?, ?) LIMIT ?) AS sooner`)
 )
 
@@ -68,7 +68,7 @@ func (l *Ledger) position(ctx context.Context, id string) (n int, ok bool, err e
 	var program string
 	var state jobs.State
 	var priority, accepted int64
-	found, err := l.reader.row(ctx, qPlace, []any{id}, &program, (*string)(&state), &priority, &accepted)
+	found, err := l.reader.Row(ctx, qPlace, []any{id}, &program, (*string)(&state), &priority, &accepted)
 	if err == nil && !found {
 		err = ErrUnknown
 	}
@@ -82,7 +82,7 @@ func (l *Ledger) position(ctx context.Context, id string) (n int, ok bool, err e
 	for _, s := range servers {
 		var some int
 		args := []any{s, program, priority, accepted, id, maxPosition + 1 - n}
-		if _, err := l.reader.row(ctx, qBefore, args, &some); err != nil {
+		if _, err := l.reader.Row(ctx, qBefore, args, &some); err != nil {
 			return 0, false, err
 		}
 		if n += some; n > maxPosition {
@@ -99,7 +99,7 @@ func (l *Ledger) queueServers(ctx context.Context) ([]string, error) {
 	list := []string{""}
 	for len(list) < maxServers {
 		var next string
-		found, err := l.reader.row(ctx, qNextServer, []any{list[len(list)-1]}, &next)
+		found, err := l.reader.Row(ctx, qNextServer, []any{list[len(list)-1]}, &next)
 		if err != nil || !found {
 			return list, err
 		}
@@ -108,7 +108,7 @@ func (l *Ledger) queueServers(ctx context.Context) ([]string, error) {
 	return list, nil
 }
 
-var qAttempts = newQuery(`SELECT number, node, instance, program_sha256, started, finished, outcome, message,
+var qAttempts = engine.NewQuery(`SELECT number, node, instance, program_sha256, started, finished, outcome, message,
 		exit_code, signal, cpu_us, max_rss, quarantine, '' FROM attempts WHERE job = ?
 		UNION ALL SELECT attempt, node, instance, program_sha256, started, finished, outcome, '',
 		exit_code, signal, cpu_us, max_rss, quarantine, error FROM jobs WHERE id = ? AND (state = 'running' OR outcome <> '')
@@ -117,7 +117,7 @@ var qAttempts = newQuery(`SELECT number, node, instance, program_sha256, started
 // Attempts lists a job's attempts, the first one first.
 func (l *Ledger) Attempts(ctx context.Context, id string) (list []Attempt, err error) {
 	defer l.watch("attempts", time.Now(), &err)
-	err = l.reader.each(ctx, qAttempts, []any{id, id}, func(r *sql.Rows) error {
+	err = l.reader.Each(ctx, qAttempts, []any{id, id}, func(r engine.Row) error {
 		a, err := scanAttempt(r, id)
 		list = append(list, a)
 		return err
@@ -128,13 +128,13 @@ func (l *Ledger) Attempts(ctx context.Context, id string) (list []Attempt, err e
 	return list, nil
 }
 
-func scanAttempt(r *sql.Rows, id string) (Attempt, error) {
+func scanAttempt(r engine.Row, id string) (Attempt, error) {
 	a := Attempt{Job: id}
 	var started, finished, cpu int64
 	var errText string
 	err := r.Scan(&a.Number, &a.Node, &a.Instance, &a.ProgramSHA256, &started, &finished, (*string)(&a.Outcome),
 		&a.Message, &a.ExitCode, &a.Signal, &cpu, &a.MaxRSS, &a.Quarantined, &errText)
-	a.Started, a.Finished, a.CPU = fromMicros(started), fromMicros(finished), microseconds(cpu)
+	a.Started, a.Finished, a.CPU = engine.FromMicros(started), engine.FromMicros(finished), engine.Microseconds(cpu)
 	if a.Outcome == "" { // it runs: these are of the attempt before
 		a.ExitCode, a.Signal, a.CPU, a.MaxRSS = -1, "", 0, 0
 		return a, err

@@ -2,10 +2,10 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -39,25 +39,25 @@ const (
 const hookColumns = "id, url, job, program, state, class, attempt, created, tries, message, kind"
 
 var (
-	qHook = newManyRows("INSERT INTO hooks ("+hookColumns+", next, owner) VALUES ", 13, "")
+	qHook = engine.NewManyRows("INSERT INTO hooks ("+hookColumns+", next, owner) VALUES ", 13, "")
 	// Two ranges of the index rather than one OR.
-	qDueHooks = newQuery("SELECT " + hookColumns + ` FROM hooks WHERE id IN (
+	qDueHooks = engine.NewQuery("SELECT " + hookColumns + ` FROM hooks WHERE id IN (
 		SELECT id FROM hooks WHERE next <= ? UNION ALL SELECT id FROM hooks WHERE next > ? LIMIT ?) ORDER BY created, id`)
-	qAnyHook   = newQuery("SELECT 1 WHERE EXISTS (SELECT 1 FROM hooks WHERE next <= ?) OR EXISTS (SELECT 1 FROM hooks WHERE next > ?)")
-	qLeaseHook = newQuery("UPDATE hooks SET next = ?, owner = ? WHERE id = ?")
-	qHookDone  = newQuery("DELETE FROM hooks WHERE id = ? AND created = ?")
-	qHookAgain = newQuery("UPDATE hooks SET next = ?, owner = '', tries = tries + 1, message = ? WHERE id = ? AND created = ?")
+	qAnyHook   = engine.NewQuery("SELECT 1 WHERE EXISTS (SELECT 1 FROM hooks WHERE next <= ?) OR EXISTS (SELECT 1 FROM hooks WHERE next > ?)")
+	qLeaseHook = engine.NewQuery("UPDATE hooks SET next = ?, owner = ? WHERE id = ?")
+	qHookDone  = engine.NewQuery("DELETE FROM hooks WHERE id = ? AND created = ?")
+	qHookAgain = engine.NewQuery("UPDATE hooks SET next = ?, owner = '', tries = tries + 1, message = ? WHERE id = ? AND created = ?")
 	// The end that was told is not the newest one any more.
-	qHookNewer  = newQuery("UPDATE hooks SET next = ?, owner = '' WHERE id = ?")
-	qOldestHook = newQuery("SELECT created FROM hooks WHERE kind = '' ORDER BY created LIMIT 1")
-	qPruneHooks = newQuery("DELETE FROM hooks WHERE id IN (SELECT id FROM hooks WHERE kind = '' AND created < ? ORDER BY created LIMIT 10000)")
+	qHookNewer  = engine.NewQuery("UPDATE hooks SET next = ?, owner = '' WHERE id = ?")
+	qOldestHook = engine.NewQuery("SELECT created FROM hooks WHERE kind = '' ORDER BY created LIMIT 1")
+	qPruneHooks = engine.NewQuery("DELETE FROM hooks WHERE id IN (SELECT id FROM hooks WHERE kind = '' AND created < ? ORDER BY created LIMIT 10000)")
 )
 
 // args are those of hookColumns, next and owner.
 func (h *Hook) args() []any {
 	return []any{
-		h.ID, h.URL, h.Job, h.Program, string(h.State), string(h.Class), h.Attempt, micros(h.Ended),
-		0, "", h.Kind, micros(h.Ended), "",
+		h.ID, h.URL, h.Job, h.Program, string(h.State), string(h.Class), h.Attempt, engine.Micros(h.Ended),
+		0, "", h.Kind, engine.Micros(h.Ended), "",
 	}
 }
 
@@ -84,7 +84,7 @@ func (t *txn) writeHooks() error {
 			return err
 		}
 	}
-	return qHook.split(len(list), func(q *query, from, to int) error {
+	return qHook.Split(len(list), func(q *engine.Query, from, to int) error {
 		args := make([]any, 0, 13*(to-from))
 		for _, h := range list[from:to] {
 			args = append(args, h.args()...)
@@ -104,10 +104,10 @@ func (l *Ledger) DueHooks(ctx context.Context, owner string, limit int, lease ti
 	}
 	now := l.now()
 	var one int
-	due, err := l.reader.row(ctx, qAnyHook, []any{micros(now), micros(now.Add(maxHookWait))}, &one)
+	due, err := l.reader.Row(ctx, qAnyHook, []any{engine.Micros(now), engine.Micros(now.Add(maxHookWait))}, &one)
 	if err == nil && due {
 		err = l.do(ctx, &op{name: "due-hooks", weight: limit, soft: true, run: func(t *txn) (err error) {
-			list, err = t.dueHooks(clean(owner, maxName), limit, min(lease, maxHookWait))
+			list, err = t.dueHooks(engine.Clean(owner, engine.MaxName), limit, min(lease, maxHookWait))
 			return err
 		}})
 	}
@@ -118,18 +118,18 @@ func (l *Ledger) DueHooks(ctx context.Context, owner string, limit int, lease ti
 }
 
 func (t *txn) dueHooks(owner string, limit int, lease time.Duration) (list []Hook, err error) {
-	args := []any{micros(t.now), micros(t.now.Add(maxHookWait)), limit}
-	err = t.each(qDueHooks, args, func(r *sql.Rows) error {
+	args := []any{engine.Micros(t.now), engine.Micros(t.now.Add(maxHookWait)), limit}
+	err = t.Each(qDueHooks, args, func(r engine.Row) error {
 		var h Hook
 		var ended int64
 		err := r.Scan(&h.ID, &h.URL, &h.Job, &h.Program, (*string)(&h.State), (*string)(&h.Class), &h.Attempt, &ended, &h.Tries, &h.Message, &h.Kind)
-		h.Ended = fromMicros(ended)
+		h.Ended = engine.FromMicros(ended)
 		list = append(list, h)
 		return err
 	})
 	for i := range list {
 		if err == nil {
-			_, err = t.exec(qLeaseHook, micros(t.now.Add(lease)), owner, list[i].ID)
+			_, err = t.Exec(qLeaseHook, engine.Micros(t.now.Add(lease)), owner, list[i].ID)
 		}
 	}
 	return list, err
@@ -155,7 +155,7 @@ func (l *Ledger) HookObsolete(ctx context.Context, h Hook) error {
 // HookFailed notes a try that has failed. The hook is due again at next, at most
 // a day away; with giveUp it is forgotten, and an event says so.
 func (l *Ledger) HookFailed(ctx context.Context, h Hook, next time.Time, message string, giveUp bool) error {
-	message = clean(message, maxMessage)
+	message = engine.Clean(message, engine.MaxMessage)
 	if giveUp {
 		return l.giveUpHook(ctx, h, message)
 	}
@@ -163,12 +163,12 @@ func (l *Ledger) HookFailed(ctx context.Context, h Hook, next time.Time, message
 		if limit := t.now.Add(maxHookWait); next.After(limit) {
 			next = limit
 		}
-		n, err := t.exec(qHookAgain, micros(next), message, h.ID, micros(h.Ended))
+		n, err := t.Exec(qHookAgain, engine.Micros(next), message, h.ID, engine.Micros(h.Ended))
 		if err == nil && n == 0 {
-			_, err = t.exec(qHookNewer, micros(t.now), h.ID)
+			_, err = t.Exec(qHookNewer, engine.Micros(t.now), h.ID)
 		}
 		if h.Kind == KindDelivery {
-			t.touched(h.Job)
+			t.Changed(h.Job)
 		}
 		return err
 	}})
@@ -196,14 +196,14 @@ func (l *Ledger) giveUpHook(ctx context.Context, h Hook, message string) error {
 // replaced by a newer end meanwhile stays, and is due.
 func (l *Ledger) settleHook(ctx context.Context, name string, soft bool, h Hook, then func(*txn) error) error {
 	err := l.do(ctx, &op{name: name, weight: 1, soft: soft, run: func(t *txn) error {
-		n, err := t.exec(qHookDone, h.ID, micros(h.Ended))
+		n, err := t.Exec(qHookDone, h.ID, engine.Micros(h.Ended))
 		switch {
 		case err != nil:
 			return err
 		case n > 0:
 			return then(t)
 		}
-		_, err = t.exec(qHookNewer, micros(t.now), h.ID)
+		_, err = t.Exec(qHookNewer, engine.Micros(t.now), h.ID)
 		return err
 	}})
 	if err != nil {

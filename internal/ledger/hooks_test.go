@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -218,7 +219,7 @@ func TestReplaysAreBounded(t *testing.T) {
 	d := newDesk(t)
 	d.must(d.do(t.Context(), &op{run: func(tx *txn) error {
 		for i := range maxReplays + 100 {
-			if _, err := tx.exec(qRemember, fmt.Sprint(i), micros(tx.now)+int64(i), []byte{}, 200, bytes.Repeat([]byte("x"), 10)); err != nil {
+			if _, err := tx.Exec(qRemember, fmt.Sprint(i), engine.Micros(tx.now)+int64(i), []byte{}, 200, bytes.Repeat([]byte("x"), 10)); err != nil {
 				return err
 			}
 		}

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 // IDLength is how many characters the id of a ledger has.
@@ -31,14 +33,14 @@ func identify(ctx context.Context, tx *sql.Tx) error {
 	return err
 }
 
-var qIdentity = newQuery("SELECT id FROM identity WHERE one = 1")
+var qIdentity = engine.NewQuery("SELECT id FROM identity WHERE one = 1")
 
 // ID tells this ledger from all others that use the same beanstalkd: 10
 // characters, made at random with the ledger, which never change.
 func (l *Ledger) ID() string { return l.id }
 
 func (l *Ledger) readID(ctx context.Context) error {
-	found, err := l.reader.row(ctx, qIdentity, nil, &l.id)
+	found, err := l.reader.Row(ctx, qIdentity, nil, &l.id)
 	if err == nil && (!found || len(l.id) != IDLength) {
 		err = fmt.Errorf("the table identity has no id: %q", l.id)
 	}
@@ -66,7 +68,7 @@ func ReadID(ctx context.Context, dsnText string) (id string, err error) {
 	tables := 0
 	err = db.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'identity'").Scan(&tables)
 	if err == nil && tables > 0 {
-		err = db.QueryRowContext(ctx, qIdentity.text).Scan(&id)
+		err = db.QueryRowContext(ctx, qIdentity.Text).Scan(&id)
 	}
 	if err != nil {
 		return "", fmt.Errorf("ledger: read the id of %s: %w", path, err)

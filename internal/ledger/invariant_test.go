@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"database/sql"
 	"fmt"
 	"slices"
 
@@ -9,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -35,7 +35,7 @@ func (s *machine) checkStates(rt *rapid.T) {
 	rows, err := s.reader.db.Query("SELECT id, state, attempt FROM jobs")
 	s.must(err)
 	got, want := map[string]string{}, map[string]string{}
-	s.must(eachRow(rows, func(r *sql.Rows) error {
+	s.must(eachRow(rows, func(r engine.Row) error {
 		var id, state string
 		var attempt int
 		err := r.Scan(&id, &state, &attempt)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -26,9 +27,9 @@ func TestReport(t *testing.T) {
 	d.run(id)
 	d.must(report(1, Live{Progress: &half, Message: "week 3", Counters: map[string]float64{"a": 1, "b": 2}, Partial: []byte(`{"x":1}`)}))
 	d.must(report(1, Live{Progress: &most, Counters: map[string]float64{"b": 3}}))
-	d.must(report(1, Live{Message: strings.Repeat("ü", maxMessage)}))
+	d.must(report(1, Live{Message: strings.Repeat("ü", engine.MaxMessage)}))
 	want := Live{
-		Progress: &most, Message: strings.Repeat("ü", maxMessage/2), Counters: map[string]float64{"a": 1, "b": 3},
+		Progress: &most, Message: strings.Repeat("ü", engine.MaxMessage/2), Counters: map[string]float64{"a": 1, "b": 3},
 		Partial: []byte(`{"x":1}`), Updated: d.clock.now().UTC(),
 	}
 	if diff := cmp.Diff(want, d.record(id).Live); diff != "" {
@@ -216,7 +217,7 @@ func TestEventsAndNote(t *testing.T) {
 	d := newDesk(t)
 	id := d.add(nil)
 	d.clock.advance(time.Second)
-	d.must(d.Note(t.Context(), Event{Kind: "buried", Message: strings.Repeat("x", maxReason+1)}))
+	d.must(d.Note(t.Context(), Event{Kind: "buried", Message: strings.Repeat("x", engine.MaxReason+1)}))
 	d.must(d.Note(t.Context(), Event{ID: "mine", At: d.clock.now().Add(time.Second), Kind: "seen", Job: id, Node: "n1", Message: "m"}))
 	d.must(d.Note(t.Context(), Event{ID: "mine", Kind: "again"}))
 	d.clock.advance(2 * time.Second)
@@ -226,7 +227,7 @@ func TestEventsAndNote(t *testing.T) {
 	}
 	list, err := d.Events(t.Context(), "", 0)
 	d.must(err)
-	if len(list) != 2 || len(list[0].Message)+len(list[1].Message) != maxReason+1 {
+	if len(list) != 2 || len(list[0].Message)+len(list[1].Message) != engine.MaxReason+1 {
 		t.Errorf("%+v", list)
 	}
 	if list, err = d.Events(t.Context(), id, 1); err != nil || len(list) != 1 || list[0].Kind != KindSucceeded || list[0].ID == "" {

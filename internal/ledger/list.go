@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 const (
@@ -18,7 +20,7 @@ const (
 )
 
 // qListed reads records without what is large.
-var qListed = newManyRows("SELECT "+recordColumns+`,
+var qListed = engine.NewManyRows("SELECT "+recordColumns+`,
 	live_progress, live_message, live_counters, live_updated FROM (SELECT jobs.*,
 	live.progress AS live_progress, live.message AS live_message, live.counters AS live_counters,
 	live.updated AS live_updated FROM jobs
@@ -48,7 +50,7 @@ func (l *Ledger) list(ctx context.Context, f Filter) (Page, error) {
 		f.Limit = defaultPage
 	}
 	f.Limit = min(f.Limit, maxPage)
-	if until := (cursor{accepted: micros(f.Until)}); !f.Until.IsZero() && from.before(until) {
+	if until := (cursor{accepted: engine.Micros(f.Until)}); !f.Until.IsZero() && from.before(until) {
 		from = until
 	}
 	// One transaction, so that no job changes from one list to another between them.
@@ -83,7 +85,7 @@ type listing struct {
 	filter Filter
 	from   cursor
 	// unknown are the queries that were not prepared yet.
-	unknown []*query
+	unknown []*engine.Query
 
 	streams
 
@@ -92,14 +94,14 @@ type listing struct {
 	broken bool   // it has looked at enough before the page was full
 }
 
-func (s *listing) each(q *query, args []any, scan func(*sql.Rows) error) error {
+func (s *listing) each(q *engine.Query, args []any, scan func(engine.Row) error) error {
 	var rows *sql.Rows
 	var err error
 	if stmt := s.pool.known(q); stmt != nil {
 		rows, err = s.tx.StmtContext(s.ctx, stmt).QueryContext(s.ctx, args...)
 	} else { // to prepare it takes a second connection, which others may wait for, too
 		s.unknown = append(s.unknown, q)
-		rows, err = s.tx.QueryContext(s.ctx, q.text, args...)
+		rows, err = s.tx.QueryContext(s.ctx, q.Text, args...)
 	}
 	if err != nil {
 		return err
@@ -108,9 +110,9 @@ func (s *listing) each(q *query, args []any, scan func(*sql.Rows) error) error {
 }
 
 // row scans the first row of q, if there is one.
-func (s *listing) row(q *query, args []any, dest ...any) (bool, error) {
+func (s *listing) row(q *engine.Query, args []any, dest ...any) (bool, error) {
 	found := false
-	err := s.each(q, args, func(r *sql.Rows) error {
+	err := s.each(q, args, func(r engine.Row) error {
 		found = true
 		return r.Scan(dest...)
 	})
@@ -125,7 +127,7 @@ func (s *listing) page() (page Page, err error) {
 		found = found[:s.filter.Limit]
 		page.Next = found[len(found)-1].String()
 	case s.broken:
-		page.Next, page.Back = s.last.String(), fromMicros(s.last.accepted)
+		page.Next, page.Back = s.last.String(), engine.FromMicros(s.last.accepted)
 	}
 	page.Jobs, err = s.records(found)
 	return page, err
@@ -134,12 +136,12 @@ func (s *listing) page() (page Page, err error) {
 // records reads the jobs at sorted places.
 func (s *listing) records(places []cursor) ([]Record, error) {
 	list := make([]Record, 0, len(places))
-	err := qListed.split(len(places), func(q *query, from, to int) error {
+	err := qListed.Split(len(places), func(q *engine.Query, from, to int) error {
 		var ids []any
 		for _, c := range places[from:to] {
 			ids = append(ids, c.id)
 		}
-		return s.each(q, ids, func(rows *sql.Rows) error {
+		return s.each(q, ids, func(rows engine.Row) error {
 			r, err := scanListed(rows)
 			list = append(list, r)
 			return err
@@ -156,8 +158,8 @@ func (l *Ledger) GetMany(ctx context.Context, ids []string) (list []Record, err 
 		return nil, fmt.Errorf("ledger: get %d jobs: %w", len(ids), ErrTooBig)
 	}
 	known := make(map[string]Record, len(ids))
-	err = qListed.split(len(ids), func(q *query, from, to int) error {
-		return l.reader.each(ctx, q, anys(ids[from:to]), func(rows *sql.Rows) error {
+	err = qListed.Split(len(ids), func(q *engine.Query, from, to int) error {
+		return l.reader.Each(ctx, q, anys(ids[from:to]), func(rows engine.Row) error {
 			r, err := scanListed(rows)
 			known[r.ID] = r
 			return err
@@ -183,7 +185,7 @@ func anys(list []string) []any {
 }
 
 // scanListed reads a row of qListed.
-func scanListed(rows *sql.Rows) (Record, error) {
+func scanListed(rows engine.Row) (Record, error) {
 	var row recordRow
 	if err := rows.Scan(row.withLive()...); err != nil {
 		return Record{}, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -258,7 +259,7 @@ func FuzzCursor(f *testing.F) {
 		if got := c.String(); got != s {
 			t.Errorf("%q came back as %q", s, got)
 		}
-		if c.id == "" || c.accepted < 0 || len(c.id) > maxID {
+		if c.id == "" || c.accepted < 0 || len(c.id) > engine.MaxID {
 			t.Errorf("%+v", c)
 		}
 	})

@@ -1,18 +1,18 @@
 package ledger
 
 import (
-	"database/sql"
 	"slices"
 	"strings"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
 var (
-	qNextPriority = newQuery(`SELECT priority FROM jobs WHERE state = 'queued' AND server = ? AND program = ? AND priority > ?
+	qNextPriority = engine.NewQuery(`SELECT priority FROM jobs WHERE state = 'queued' AND server = ? AND program = ? AND priority > ?
 		ORDER BY priority LIMIT 1`)
-	qKnownPrograms = newQuery("SELECT program FROM backlog ORDER BY program LIMIT ?")
-	qAnyLabelled   = newQuery("SELECT 1 FROM labels WHERE label = ? LIMIT 1")
+	qKnownPrograms = engine.NewQuery("SELECT program FROM backlog ORDER BY program LIMIT ?")
+	qAnyLabelled   = engine.NewQuery("SELECT 1 FROM labels WHERE label = ? LIMIT 1")
 )
 
 // plan chooses the indexes that serve the filter. What they do not know is left
@@ -160,7 +160,7 @@ func (s *listing) programs() (list []string, err error) {
 	if s.filter.Program != "" {
 		return []string{s.filter.Program}, nil
 	}
-	err = s.each(qKnownPrograms, []any{maxMerged + 1}, func(r *sql.Rows) error {
+	err = s.each(qKnownPrograms, []any{maxMerged + 1}, func(r engine.Row) error {
 		var p string
 		err := r.Scan(&p)
 		list = append(list, p)
@@ -192,7 +192,7 @@ const minPrefix = 8
 // startsID reports whether a text may be the beginning of an id, and long
 // enough that few jobs have it.
 func startsID(text string) bool {
-	return len(text) >= minPrefix && len(text) <= maxID && strings.Trim(strings.ToLower(text), "0123456789abcdef-") == ""
+	return len(text) >= minPrefix && len(text) <= engine.MaxID && strings.Trim(strings.ToLower(text), "0123456789abcdef-") == ""
 }
 
 // byID lists the jobs whose ids begin with a text, where those are some and not
@@ -200,10 +200,10 @@ func startsID(text string) bool {
 func (s *listing) byID(prefix string) (bool, error) {
 	n, v := 0, &stream{done: true}
 	args := append(newCriteria(s.filter).args(), prefix, prefix+"g", maxWalk+1)
-	err := s.each(qIDs, args, func(r *sql.Rows) error {
+	err := s.each(qIDs, args, func(r engine.Row) error {
 		var c found
 		err := r.Scan(&c.accepted, &c.id, &c.wanted)
-		if n++; s.from.before(c.cursor) && c.accepted >= micros(s.filter.Since) {
+		if n++; s.from.before(c.cursor) && c.accepted >= engine.Micros(s.filter.Since) {
 			v.have = append(v.have, c)
 		}
 		return err

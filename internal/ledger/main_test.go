@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"flag"
 	"log/slog"
@@ -15,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -195,7 +195,7 @@ func (d *desk) recount() {
 	}
 	rows, err := d.reader.db.Query("SELECT state, COUNT(*) FROM jobs GROUP BY state")
 	d.must(err)
-	d.must(eachRow(rows, func(r *sql.Rows) error {
+	d.must(eachRow(rows, func(r engine.Row) error {
 		var s jobs.State
 		var n int
 		err := r.Scan((*string)(&s), &n)
@@ -217,18 +217,18 @@ func (d *desk) recountBacklog() {
 	rows, err := d.reader.db.Query(`SELECT CASE WHEN EXISTS (SELECT 1 FROM needs WHERE need = 'program ' || program AND job = id) THEN '' ELSE program END AS counted,
 		SUM(state = 'queued'), SUM(state = 'running'), SUM(state = 'waiting'),
 		COALESCE(SUM(state = 'queued' AND due > $1), 0), COALESCE(MIN(CASE WHEN state = 'queued' AND due <= $1 THEN due END), 0) FROM jobs
-		WHERE state IN ('queued', 'running', 'waiting') GROUP BY counted ORDER BY counted`, micros(d.now()))
+		WHERE state IN ('queued', 'running', 'waiting') GROUP BY counted ORDER BY counted`, engine.Micros(d.now()))
 	d.must(err)
-	d.must(eachRow(rows, func(r *sql.Rows) error {
+	d.must(eachRow(rows, func(r engine.Row) error {
 		var p ProgramBacklog
 		var oldest int64
 		err := r.Scan(&p.Program, &p.Queued, &p.Running, &p.Waiting, &p.Scheduled, &oldest)
-		p.Oldest = fromMicros(oldest)
+		p.Oldest = engine.FromMicros(oldest)
 		if p.Program != "" {
 			want.Programs = append(want.Programs, p)
 		}
 		want.Queued, want.Running, want.Waiting = want.Queued+p.Queued, want.Running+p.Running, want.Waiting+p.Waiting
-		want.Oldest, want.Scheduled = earlier(want.Oldest, p.Oldest), want.Scheduled+p.Scheduled
+		want.Oldest, want.Scheduled = engine.Earlier(want.Oldest, p.Oldest), want.Scheduled+p.Scheduled
 		return err
 	}))
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -136,7 +137,7 @@ func (m *model) finish(j *modelJob, e Ending) {
 	}
 	if e.Outcome == jobs.OutcomeLost {
 		j.crashes++
-		j.alone += int(number(j.quarantined))
+		j.alone += int(engine.Bool(j.quarantined))
 	}
 	j.state, j.notBefore = e.State, e.NotBefore
 	switch {

@@ -2,15 +2,17 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 const (
 	maxPrograms = 4 << 20 // bytes of all programs of a node as JSON
-	maxNodes    = 1000    // in one answer
+	maxVitals   = 256 << 10
+	maxNodes    = 1000 // in one answer
 	// forgetNodes is how long an instance that is gone stays listed.
 	forgetNodes = 7 * 24 * time.Hour
 	// keepInstances is how many instances of one node stay listed that are gone.
@@ -18,29 +20,29 @@ const (
 )
 
 var (
-	qRegister = newQuery(`INSERT INTO nodes (instance, name, base_url, version, slots, started, beat, left_at, programs, home)
+	qRegister = engine.NewQuery(`INSERT INTO nodes (instance, name, base_url, version, slots, started, beat, left_at, programs, home)
 		VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT (instance) DO UPDATE SET name = excluded.name,
 		base_url = excluded.base_url, version = excluded.version, slots = excluded.slots, beat = excluded.beat,
 		left_at = 0, programs = excluded.programs, home = excluded.home`)
-	qForget = newQuery(`DELETE FROM nodes WHERE beat < ? AND left_at < ?
+	qForget = engine.NewQuery(`DELETE FROM nodes WHERE beat < ? AND left_at < ?
 		AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND instance = nodes.instance)`)
-	qForgetMany = newQuery(`DELETE FROM nodes WHERE name = ? AND left_at > 0
+	qForgetMany = engine.NewQuery(`DELETE FROM nodes WHERE name = ? AND left_at > 0
 		AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND instance = nodes.instance)
 		AND instance NOT IN (SELECT instance FROM nodes WHERE name = ? AND left_at > 0 ORDER BY left_at DESC, instance LIMIT ?)`)
-	qNamesakes = newQuery("SELECT instance FROM nodes WHERE name = ? AND instance <> ? AND left_at = 0 AND (home <> ? OR home = '')")
-	qSucceed   = newQuery("UPDATE nodes SET beat = 0, left_at = ? WHERE name = ? AND instance <> ? AND left_at = 0")
-	qBeat      = newQuery("UPDATE nodes SET beat = ?, slots = ? WHERE instance = ? AND left_at = 0 RETURNING programs")
-	qHas       = newQuery("UPDATE nodes SET programs = ? WHERE instance = ?")
-	qKnow      = newQuery(`INSERT INTO programs (name, announced, sha256, description, input, result) VALUES (?, ?, ?, ?, ?, ?)
+	qNamesakes = engine.NewQuery("SELECT instance FROM nodes WHERE name = ? AND instance <> ? AND left_at = 0 AND (home <> ? OR home = '')")
+	qSucceed   = engine.NewQuery("UPDATE nodes SET beat = 0, left_at = ? WHERE name = ? AND instance <> ? AND left_at = 0")
+	qBeat      = engine.NewQuery("UPDATE nodes SET beat = ?, slots = ? WHERE instance = ? AND left_at = 0 RETURNING programs")
+	qHas       = engine.NewQuery("UPDATE nodes SET programs = ? WHERE instance = ?")
+	qKnow      = engine.NewQuery(`INSERT INTO programs (name, announced, sha256, description, input, result) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (name) DO UPDATE SET announced = excluded.announced, sha256 = excluded.sha256,
 		description = excluded.description, input = excluded.input, result = excluded.result`)
-	qLeave  = newQuery("UPDATE nodes SET beat = 0, left_at = ? WHERE instance = ? AND left_at = 0")
-	qVitals = newQuery(`INSERT INTO vitals (instance, vitals) VALUES (?, ?)
+	qLeave  = engine.NewQuery("UPDATE nodes SET beat = 0, left_at = ? WHERE instance = ? AND left_at = 0")
+	qVitals = engine.NewQuery(`INSERT INTO vitals (instance, vitals) VALUES (?, ?)
 		ON CONFLICT (instance) DO UPDATE SET vitals = excluded.vitals`)
-	qForgetVitals = newQuery("DELETE FROM vitals WHERE NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.instance = vitals.instance)")
-	qNodes        = newQuery(`SELECT nodes.instance, name, base_url, version, slots, started, beat, left_at, programs, home, vitals
+	qForgetVitals = engine.NewQuery("DELETE FROM vitals WHERE NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.instance = vitals.instance)")
+	qNodes        = engine.NewQuery(`SELECT nodes.instance, name, base_url, version, slots, started, beat, left_at, programs, home, vitals
 		FROM nodes LEFT JOIN vitals ON vitals.instance = nodes.instance ORDER BY name, started DESC, nodes.instance LIMIT ?`)
-	qPrograms = newQuery("SELECT name, sha256, description, input, result FROM programs ORDER BY name")
+	qPrograms = engine.NewQuery("SELECT name, sha256, description, input, result FROM programs ORDER BY name")
 )
 
 // Register announces an instance of a node; its heartbeat begins, and older
@@ -53,7 +55,7 @@ func (l *Ledger) Register(ctx context.Context, n Node) error {
 	if err != nil {
 		return fmt.Errorf("ledger: register: %w", err)
 	}
-	n.Name, n.Instance, n.Home = clean(n.Name, maxName), clean(n.Instance, maxName), clean(n.Home, maxName)
+	n.Name, n.Instance, n.Home = engine.Clean(n.Name, engine.MaxName), engine.Clean(n.Instance, engine.MaxName), engine.Clean(n.Home, engine.MaxName)
 	err = l.do(ctx, &op{name: "register", weight: 1, run: func(t *txn) error { return t.register(&n, programs) }})
 	if err != nil {
 		return fmt.Errorf("ledger: register: %w", err)
@@ -63,7 +65,7 @@ func (l *Ledger) Register(ctx context.Context, n Node) error {
 
 // succeed declares the older instances of a node dead, unless one may live.
 func (t *txn) succeed(n *Node) error {
-	namesakes, err := t.strings(qNamesakes, n.Name, n.Instance, n.Home)
+	namesakes, err := t.Strings(qNamesakes, n.Name, n.Instance, n.Home)
 	for _, other := range namesakes {
 		alive, err := t.alive(other)
 		if err != nil {
@@ -74,10 +76,10 @@ func (t *txn) succeed(n *Node) error {
 		}
 	}
 	if err == nil {
-		_, err = t.exec(qSucceed, micros(t.now), n.Name, n.Instance)
+		_, err = t.Exec(qSucceed, engine.Micros(t.now), n.Name, n.Instance)
 	}
 	if err == nil {
-		_, err = t.exec(qForgetMany, n.Name, n.Name, keepInstances)
+		_, err = t.Exec(qForgetMany, n.Name, n.Name, keepInstances)
 	}
 	return err
 }
@@ -86,33 +88,33 @@ func (t *txn) register(n *Node, programs string) error {
 	if err := t.succeed(n); err != nil {
 		return err
 	}
-	old := micros(t.now.Add(-forgetNodes))
-	if _, err := t.exec(qForget, old, old); err != nil {
+	old := engine.Micros(t.now.Add(-forgetNodes))
+	if _, err := t.Exec(qForget, old, old); err != nil {
 		return err
 	}
-	if _, err := t.exec(qForgetVitals); err != nil {
+	if _, err := t.Exec(qForgetVitals); err != nil {
 		return err
 	}
 	started := n.Started
 	if started.IsZero() {
 		started = t.now
 	}
-	_, err := t.exec(qRegister, n.Instance, n.Name, clean(n.BaseURL, maxReason),
-		clean(n.Version, maxName), n.Slots, micros(started), micros(t.now), programs, n.Home)
+	_, err := t.Exec(qRegister, n.Instance, n.Name, engine.Clean(n.BaseURL, engine.MaxReason),
+		engine.Clean(n.Version, engine.MaxName), n.Slots, engine.Micros(started), engine.Micros(t.now), programs, n.Home)
 	if err != nil {
 		return err
 	}
-	t.l.beats.wrote(n.Instance, micros(t.now), t.l.clock())
+	t.l.beats.wrote(n.Instance, engine.Micros(t.now), t.l.clock())
 	return t.announce(n.Programs)
 }
 
 // announce remembers programs for as long as the ledger lives.
 func (t *txn) announce(list []Program) error {
 	for _, p := range list {
-		_, err := t.exec(qKnow, clean(p.Name, maxName), micros(t.now), clean(p.SHA256, maxName),
-			clean(p.Description, maxReason), string(p.Input), string(p.Result))
+		_, err := t.Exec(qKnow, engine.Clean(p.Name, engine.MaxName), engine.Micros(t.now), engine.Clean(p.SHA256, engine.MaxName),
+			engine.Clean(p.Description, engine.MaxReason), string(p.Input), string(p.Result))
 		if err == nil {
-			err = t.arrived(clean(p.Name, maxName))
+			err = t.arrived(engine.Clean(p.Name, engine.MaxName))
 		}
 		if err != nil {
 			return err
@@ -162,20 +164,20 @@ func (l *Ledger) Beat(ctx context.Context, instance string, programs []Program, 
 
 func (t *txn) beat(instance string, programs []Program, text string, slots int, vitals []byte) error {
 	var before string
-	found, err := t.change(qBeat, []any{micros(t.now), slots, instance}, &before)
+	found, err := t.Change(qBeat, []any{engine.Micros(t.now), slots, instance}, &before)
 	if err == nil && !found {
 		err = ErrInstance
 	}
 	if err == nil {
-		t.l.beats.wrote(instance, micros(t.now), t.l.clock())
+		t.l.beats.wrote(instance, engine.Micros(t.now), t.l.clock())
 	}
 	if err == nil && vitals != nil {
-		_, err = t.exec(qVitals, instance, vitals)
+		_, err = t.Exec(qVitals, instance, vitals)
 	}
 	if err != nil || before == text {
 		return err
 	}
-	if _, err := t.exec(qHas, text, instance); err != nil {
+	if _, err := t.Exec(qHas, text, instance); err != nil {
 		return err
 	}
 	return t.announce(programs)
@@ -185,7 +187,7 @@ func (t *txn) beat(instance string, programs []Program, text string, slots int, 
 // lost at the next Recover.
 func (l *Ledger) Leave(ctx context.Context, instance string) error {
 	err := l.do(ctx, &op{name: "leave", weight: 1, run: func(t *txn) error {
-		_, err := t.exec(qLeave, micros(t.now), instance)
+		_, err := t.Exec(qLeave, engine.Micros(t.now), instance)
 		return err
 	}})
 	if err != nil {
@@ -197,14 +199,14 @@ func (l *Ledger) Leave(ctx context.Context, instance string) error {
 // Nodes lists the instances that the ledger knows, by name, the newest first.
 func (l *Ledger) Nodes(ctx context.Context) (list []Node, err error) {
 	defer l.watch("nodes", time.Now(), &err)
-	err = l.reader.each(ctx, qNodes, []any{maxNodes}, func(r *sql.Rows) error {
+	err = l.reader.Each(ctx, qNodes, []any{maxNodes}, func(r engine.Row) error {
 		var n Node
 		var started, beat, left int64
 		var programs string
 		if err := r.Scan(&n.Instance, &n.Name, &n.BaseURL, &n.Version, &n.Slots, &started, &beat, &left, &programs, &n.Home, (*[]byte)(&n.Vitals)); err != nil {
 			return err
 		}
-		n.Started, n.Beat, n.Left = fromMicros(started), fromMicros(beat), fromMicros(left)
+		n.Started, n.Beat, n.Left = engine.FromMicros(started), engine.FromMicros(beat), engine.FromMicros(left)
 		if left == 0 {
 			l.sight(&n)
 		}
@@ -224,7 +226,7 @@ func (l *Ledger) Nodes(ctx context.Context) (list []Node, err error) {
 // it was announced last.
 func (l *Ledger) Programs(ctx context.Context) (list []Program, err error) {
 	defer l.watch("programs", time.Now(), &err)
-	err = l.reader.each(ctx, qPrograms, nil, func(r *sql.Rows) error {
+	err = l.reader.Each(ctx, qPrograms, nil, func(r engine.Row) error {
 		var p Program
 		var input, result string
 		err := r.Scan(&p.Name, &p.SHA256, &p.Description, &input, &result)

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
 
@@ -81,7 +82,7 @@ func newLedger(c Config) *Ledger {
 	l.failure.failed = make(chan struct{})
 	l.maxScheduled = maxScheduled
 	l.look, l.foreign.every, l.foreign.ask = maxLook, foreignEvery, make(chan chan int64)
-	l.observe, l.webhook, l.base = c.Observe, clean(c.Webhook, maxURL), strings.TrimRight(c.BaseURL, "/")
+	l.observe, l.webhook, l.base = c.Observe, engine.Clean(c.Webhook, engine.MaxURL), strings.TrimRight(c.BaseURL, "/")
 	l.steps.held, l.steps.check = map[stepsKey]heldSteps{}, stepsCheck
 	l.beats.seen = map[string]sighting{}
 	if l.lease <= 0 {
@@ -197,40 +198,40 @@ func openPool(ctx context.Context, path string) (*pool, error) {
 	if err := db.PingContext(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &pool{db: db, stmts: make([]*sql.Stmt, len(queries))}, nil
+	return &pool{db: db, stmts: make([]*sql.Stmt, len(engine.Queries))}, nil
 }
 
 func (p *pool) close() error { return p.db.Close() }
 
 // known is the prepared statement of q, if there is one yet.
-func (p *pool) known(q *query) *sql.Stmt {
+func (p *pool) known(q *engine.Query) *sql.Stmt {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.stmts[q.number]
+	return p.stmts[q.Number]
 }
 
 // stmt returns the prepared statement of q; database/sql prepares it again on
 // each connection that meets it. It may wait for a connection, so nobody may
 // call it who holds one, and it holds no lock meanwhile.
-func (p *pool) stmt(ctx context.Context, q *query) (*sql.Stmt, error) {
+func (p *pool) stmt(ctx context.Context, q *engine.Query) (*sql.Stmt, error) {
 	if s := p.known(q); s != nil {
 		return s, nil
 	}
-	s, err := p.db.PrepareContext(ctx, q.text)
+	s, err := p.db.PrepareContext(ctx, q.Text)
 	if err != nil {
 		return nil, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if first := p.stmts[q.number]; first != nil {
+	if first := p.stmts[q.Number]; first != nil {
 		return first, s.Close()
 	}
-	p.stmts[q.number] = s
+	p.stmts[q.Number] = s
 	return s, nil
 }
 
-// each calls scan for every row of q.
-func (p *pool) each(ctx context.Context, q *query, args []any, scan func(*sql.Rows) error) error {
+// Each calls scan for every row of q.
+func (p *pool) Each(ctx context.Context, q *engine.Query, args []any, scan func(engine.Row) error) error {
 	s, err := p.stmt(ctx, q)
 	if err != nil {
 		return err
@@ -242,17 +243,17 @@ func (p *pool) each(ctx context.Context, q *query, args []any, scan func(*sql.Ro
 	return eachRow(rows, scan)
 }
 
-// row scans the first row of q, if there is one.
-func (p *pool) row(ctx context.Context, q *query, args []any, dest ...any) (bool, error) {
+// Row scans the first row of q, if there is one.
+func (p *pool) Row(ctx context.Context, q *engine.Query, args []any, dest ...any) (bool, error) {
 	found := false
-	err := p.each(ctx, q, args, func(r *sql.Rows) error {
+	err := p.Each(ctx, q, args, func(r engine.Row) error {
 		found = true
 		return r.Scan(dest...)
 	})
 	return found, err
 }
 
-func eachRow(rows *sql.Rows, scan func(*sql.Rows) error) error {
+func eachRow(rows *sql.Rows, scan func(engine.Row) error) error {
 	defer rows.Close()
 	for rows.Next() {
 		if err := scan(rows); err != nil {

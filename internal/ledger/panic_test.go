@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -16,7 +17,7 @@ func TestAPanicFailsItsOwnOperation(t *testing.T) {
 	release := d.hold()
 	before := d.queueUp(t.Context(), &op{name: "before", run: func(tx *txn) error { tx.note("good", "", "", "before"); return nil }})
 	bad := d.queueUp(t.Context(), &op{name: "bad", run: func(tx *txn) error {
-		if _, err := tx.exec(qNote[len(qNote)-1], jobs.NewID(), 0, "bad", "", "", "", ""); err != nil {
+		if _, err := tx.Exec(qNote[len(qNote)-1], jobs.NewID(), 0, "bad", "", "", "", ""); err != nil {
 			return err
 		}
 		var none []int
@@ -99,7 +100,7 @@ func TestActivityWithABrokenRow(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	d.must(d.do(t.Context(), &op{run: func(tx *txn) error {
-		_, err := tx.w.conn.ExecContext(t.Context(), "INSERT INTO depths (grain, at, waiting, queued, running) VALUES (60, ?, 0, 'many', 0)", micros(d.clock.now()))
+		_, err := tx.w.conn.ExecContext(t.Context(), "INSERT INTO depths (grain, at, waiting, queued, running) VALUES (60, ?, 0, 'many', 0)", engine.Micros(d.clock.now()))
 		tx.wrote = true
 		return err
 	}}))

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 // Every statement finds its rows by a key or an index; only short tables are
@@ -12,15 +14,15 @@ func TestNoStatementReadsAllJobs(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	short := []string{"nodes", "programs", "unsettled", "events", "sooner", "later", "drains", "backlog", "controls", "vitals", "tallies", "minutes", "steps", "sums", "due", "durations", "replays", "hooks"} // tallies are of a minute or two // events are read from one end
-	for _, q := range queries {
-		if verb, _, _ := strings.Cut(q.text, " "); slices.Contains([]string{"BEGIN", "COMMIT", "ROLLBACK"}, verb) {
+	for _, q := range engine.Queries {
+		if verb, _, _ := strings.Cut(q.Text, " "); slices.Contains([]string{"BEGIN", "COMMIT", "ROLLBACK"}, verb) {
 			continue
 		}
 		for _, step := range d.plan(q) {
 			words := strings.Fields(step)
 			if words[0] == "SCAN" && !slices.Contains(short, words[1]) && !strings.HasSuffix(step, "INDEX jobs_running") &&
 				!strings.Contains(step, "VALUES") && !strings.Contains(step, "CONSTANT") {
-				t.Errorf("%s\n%s", q.text, step)
+				t.Errorf("%s\n%s", q.Text, step)
 			}
 		}
 	}
@@ -29,7 +31,7 @@ func TestNoStatementReadsAllJobs(t *testing.T) {
 func TestQueriesUseTheirIndex(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	for q, want := range map[*query]string{
+	for q, want := range map[*engine.Query]string{
 		allJobs[walkIndex]: "COVERING INDEX jobs_accepted (accepted>? AND (accepted,id)<(?,?))",
 		allJobs[walkRest]:  "jobs_accepted (accepted>? AND (accepted,id)<(?,?))", allJobs[walkText]: "jobs_accepted (accepted>? AND (accepted,id)<(?,?))",
 		nodeJobs[walkIndex]:    "COVERING INDEX jobs_node (node=? AND state=? AND accepted>? AND (accepted,id)<(?,?))",
@@ -64,17 +66,17 @@ func TestQueriesUseTheirIndex(t *testing.T) {
 		qAnyMissing: "COVERING INDEX needs_deadline", qJobEvents: "events_job (job=?)",
 	} {
 		if plan := strings.Join(d.plan(q), "\n"); !strings.Contains(plan, want) {
-			t.Errorf("%s\n%s\nwant %s", q.text, plan, want)
+			t.Errorf("%s\n%s\nwant %s", q.Text, plan, want)
 		}
 	}
 }
 
-func (d *desk) plan(q *query) (steps []string) {
+func (d *desk) plan(q *engine.Query) (steps []string) {
 	d.t.Helper()
-	args := slices.Repeat([]any{""}, strings.Count(q.text, "?"))
-	rows, err := d.reader.db.Query("EXPLAIN QUERY PLAN "+q.text, args...)
+	args := slices.Repeat([]any{""}, strings.Count(q.Text, "?"))
+	rows, err := d.reader.db.Query("EXPLAIN QUERY PLAN "+q.Text, args...)
 	if err != nil {
-		d.t.Fatalf("%s: %v", q.text, err)
+		d.t.Fatalf("%s: %v", q.Text, err)
 	}
 	defer rows.Close()
 	for rows.Next() {

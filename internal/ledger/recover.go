@@ -2,16 +2,16 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
 const defaultRecover = 256
 
-var qLostBy = newQuery(`SELECT id, attempt, instance, node FROM jobs
+var qLostBy = engine.NewQuery(`SELECT id, attempt, instance, node FROM jobs
 		WHERE state = 'running' AND instance = ? LIMIT ?`)
 
 // lost is a running job whose instance is dead.
@@ -73,7 +73,7 @@ func (l *Ledger) lost(ctx context.Context, limit int) (list []lost, err error) {
 		if err != nil || len(list) >= limit {
 			break
 		}
-		err = l.reader.each(ctx, qLostBy, []any{instance, limit - len(list)}, func(r *sql.Rows) error {
+		err = l.reader.Each(ctx, qLostBy, []any{instance, limit - len(list)}, func(r engine.Row) error {
 			var j lost
 			err := r.Scan(&j.id, &j.attempt, &j.instance, &j.node)
 			list = append(list, j)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 // Replayed is the answer to a request that carried a key.
@@ -24,19 +26,19 @@ const (
 )
 
 var (
-	qReplay       = newQuery("SELECT digest, status, body FROM replays WHERE key = ? AND at >= ?")
-	qRemember     = newQuery("INSERT INTO replays (key, at, digest, status, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING")
-	qForgetReplay = newQuery("DELETE FROM replays WHERE key = ? AND at < ?")
-	qOldestReplay = newQuery("SELECT at FROM replays ORDER BY at LIMIT 1")
-	qReplayPast   = newQuery("SELECT at FROM replays ORDER BY at DESC LIMIT 1 OFFSET ?")
-	qPruneReplays = newQuery("DELETE FROM replays WHERE key IN (SELECT key FROM replays WHERE at < ? ORDER BY at LIMIT 10000)")
+	qReplay       = engine.NewQuery("SELECT digest, status, body FROM replays WHERE key = ? AND at >= ?")
+	qRemember     = engine.NewQuery("INSERT INTO replays (key, at, digest, status, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING")
+	qForgetReplay = engine.NewQuery("DELETE FROM replays WHERE key = ? AND at < ?")
+	qOldestReplay = engine.NewQuery("SELECT at FROM replays ORDER BY at LIMIT 1")
+	qReplayPast   = engine.NewQuery("SELECT at FROM replays ORDER BY at DESC LIMIT 1 OFFSET ?")
+	qPruneReplays = engine.NewQuery("DELETE FROM replays WHERE key IN (SELECT key FROM replays WHERE at < ? ORDER BY at LIMIT 10000)")
 )
 
 // Replay returns the answer that was remembered under a key in the last 24 hours.
 func (l *Ledger) Replay(ctx context.Context, key string) (r Replayed, found bool, err error) {
 	defer l.watch("replay", time.Now(), &err)
 	since := l.now().Add(-KeepReplays)
-	found, err = l.reader.row(ctx, qReplay, []any{key, micros(since)}, &r.Digest, &r.Status, &r.Body)
+	found, err = l.reader.Row(ctx, qReplay, []any{key, engine.Micros(since)}, &r.Digest, &r.Status, &r.Body)
 	if err != nil {
 		return Replayed{}, false, fmt.Errorf("ledger: replay: %w", err)
 	}
@@ -58,28 +60,20 @@ func (l *Ledger) Remember(ctx context.Context, key string, r Replayed) error {
 }
 
 func (t *txn) remember(key string, r *Replayed) error {
-	since := micros(t.now.Add(-KeepReplays))
-	if _, err := t.exec(qForgetReplay, key, since); err != nil {
+	since := engine.Micros(t.now.Add(-KeepReplays))
+	if _, err := t.Exec(qForgetReplay, key, since); err != nil {
 		return err
 	}
-	n, err := t.exec(qRemember, key, micros(t.now), notNil(r.Digest), r.Status, notNil(r.Body))
+	n, err := t.Exec(qRemember, key, engine.Micros(t.now), engine.NotNil(r.Digest), r.Status, engine.NotNil(r.Body))
 	if err != nil || n > 0 {
 		return err
 	}
 	var old Replayed
-	if _, err := t.row(qReplay, []any{key, since}, &old.Digest, &old.Status, &old.Body); err != nil {
+	if _, err := t.Row(qReplay, []any{key, since}, &old.Digest, &old.Status, &old.Body); err != nil {
 		return err
 	}
 	if !bytes.Equal(old.Digest, r.Digest) {
 		return ErrConflict
 	}
 	return nil
-}
-
-// notNil is b as a column takes it that is never NULL.
-func notNil(b []byte) []byte {
-	if b == nil {
-		return []byte{}
-	}
-	return b
 }

@@ -7,17 +7,23 @@ import (
 	"maps"
 	"math"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
+const (
+	maxPartial  = 256 << 10 // bytes
+	maxCounters = 64
+)
+
 var (
-	qLive = newQuery(`SELECT jobs.state, jobs.attempt, ` + liveColumns + ` FROM jobs
+	qLive = engine.NewQuery(`SELECT jobs.state, jobs.attempt, ` + liveColumns + ` FROM jobs
 		LEFT JOIN live ON live.job = jobs.id AND live.attempt = jobs.attempt WHERE jobs.id = ?`)
-	qReport = newQuery(`INSERT INTO live (job, attempt, progress, message, counters, updated)
+	qReport = engine.NewQuery(`INSERT INTO live (job, attempt, progress, message, counters, updated)
 		VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (job) DO UPDATE SET attempt = excluded.attempt,
 		progress = excluded.progress, message = excluded.message, counters = excluded.counters,
 		updated = excluded.updated`)
-	qPartial = newQuery(`INSERT INTO partials (job, attempt, partial) VALUES (?, ?, ?)
+	qPartial = engine.NewQuery(`INSERT INTO partials (job, attempt, partial) VALUES (?, ?, ?)
 		ON CONFLICT (job) DO UPDATE SET attempt = excluded.attempt, partial = excluded.partial`)
 )
 
@@ -37,7 +43,7 @@ func (l *Ledger) Report(ctx context.Context, id string, attempt int, live Live) 
 }
 
 func checkLive(v *Live) error {
-	v.Message = clean(v.Message, maxMessage)
+	v.Message = engine.Clean(v.Message, engine.MaxMessage)
 	if p := v.Progress; p != nil && (math.IsNaN(*p) || math.IsInf(*p, 0)) {
 		return fmt.Errorf("progress %v: %w", *p, ErrTooBig)
 	}
@@ -45,8 +51,8 @@ func checkLive(v *Live) error {
 		return fmt.Errorf("partial result of %d bytes: %w", len(v.Partial), ErrTooBig)
 	}
 	for k, n := range v.Counters {
-		if len(k) > maxName || math.IsNaN(n) || math.IsInf(n, 0) {
-			return fmt.Errorf("counter %q: %w", clean(k, maxName), ErrTooBig)
+		if len(k) > engine.MaxName || math.IsNaN(n) || math.IsInf(n, 0) {
+			return fmt.Errorf("counter %q: %w", engine.Clean(k, engine.MaxName), ErrTooBig)
 		}
 	}
 	return nil
@@ -56,7 +62,7 @@ func (t *txn) report(id string, attempt int, v *Live) error {
 	var state jobs.State
 	var newest int
 	var row liveRow
-	found, err := t.row(qLive, []any{id}, append([]any{(*string)(&state), &newest}, row.dest()...)...)
+	found, err := t.Row(qLive, []any{id}, append([]any{(*string)(&state), &newest}, row.dest()...)...)
 	switch {
 	case err != nil:
 		return err
@@ -73,7 +79,7 @@ func (t *txn) report(id string, attempt int, v *Live) error {
 	if err != nil {
 		return err
 	}
-	t.touched(id)
+	t.Changed(id)
 	return t.writeLive(id, attempt, merged)
 }
 
@@ -113,9 +119,9 @@ func (t *txn) writeLive(id string, attempt int, v *Live) error {
 	if v.Progress != nil {
 		progress = *v.Progress
 	}
-	_, err := t.exec(qReport, id, attempt, progress, v.Message, counters, micros(t.now))
+	_, err := t.Exec(qReport, id, attempt, progress, v.Message, counters, engine.Micros(t.now))
 	if err == nil && len(v.Partial) > 0 {
-		_, err = t.exec(qPartial, id, attempt, []byte(v.Partial))
+		_, err = t.Exec(qPartial, id, attempt, []byte(v.Partial))
 	}
 	return err
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 const (
@@ -21,9 +23,9 @@ const (
 )
 
 // rollInto adds minutes of tallies to steps of one grain and axis.
-func rollInto(g grain, axis, name string) *query {
+func rollInto(g grain, axis, name string) *engine.Query {
 	step := g.step().Microseconds()
-	return newQuery(fmt.Sprintf(`INSERT INTO activity (grain, axis, at, name, state, class, n, run_us, cpu_us, wait_us)
+	return engine.NewQuery(fmt.Sprintf(`INSERT INTO activity (grain, axis, at, name, state, class, n, run_us, cpu_us, wait_us)
 		SELECT %d, '%s', at - at %% %d, %s, state, class, SUM(n), SUM(run_us), SUM(cpu_us), SUM(wait_us) FROM tallies
 		WHERE at >= ? AND at <= ? AND at <> ? GROUP BY at - at %% %d, %s, state, class
 		ON CONFLICT (grain, axis, at, name, state, class) DO UPDATE SET n = activity.n + excluded.n,
@@ -32,25 +34,25 @@ func rollInto(g grain, axis, name string) *query {
 }
 
 var (
-	rollInsert = func() (list []*query) {
+	rollInsert = func() (list []*engine.Query) {
 		for _, g := range grains {
 			list = append(list, rollInto(g, "n", "node"), rollInto(g, "p", "program"))
 		}
-		return append(list, newQuery(fmt.Sprintf(`INSERT INTO durations (program, at, bin, n, run_us)
+		return append(list, engine.NewQuery(fmt.Sprintf(`INSERT INTO durations (program, at, bin, n, run_us)
 			SELECT program, at - at %% %d, bin, SUM(n), SUM(run_us) FROM tallies
 			WHERE at >= ? AND at <= ? AND at <> ? AND bin >= 0 GROUP BY program, at - at %% %d, bin
 			ON CONFLICT (program, at, bin) DO UPDATE SET n = durations.n + excluded.n,
 			run_us = durations.run_us + excluded.run_us`, day.Microseconds(), day.Microseconds())))
 	}()
-	qRolled  = newQuery("DELETE FROM tallies WHERE at >= ? AND at <= ? AND at <> ?")
-	qMinutes = newQuery(`SELECT MIN(at), MAX(at) FROM (SELECT DISTINCT at FROM tallies WHERE at <> ? ORDER BY at LIMIT ?) AS minutes`)
+	qRolled  = engine.NewQuery("DELETE FROM tallies WHERE at >= ? AND at <= ? AND at <> ?")
+	qMinutes = engine.NewQuery(`SELECT MIN(at), MAX(at) FROM (SELECT DISTINCT at FROM tallies WHERE at <> ? ORDER BY at LIMIT ?) AS minutes`)
 
-	qOldestActivity  = newQuery("SELECT at FROM activity WHERE grain = ? AND axis = ? ORDER BY at LIMIT 1")
-	qPruneActivity   = newQuery("DELETE FROM activity WHERE grain = ? AND axis = ? AND at < ?")
-	qOldestDepth     = newQuery("SELECT at FROM depths WHERE grain = ? ORDER BY at LIMIT 1")
-	qPruneDepths     = newQuery("DELETE FROM depths WHERE grain = ? AND at < ?")
-	qOldestDurations = newQuery("SELECT at FROM durations ORDER BY at LIMIT 1")
-	qPruneDurations  = newQuery("DELETE FROM durations WHERE at < ?")
+	qOldestActivity  = engine.NewQuery("SELECT at FROM activity WHERE grain = ? AND axis = ? ORDER BY at LIMIT 1")
+	qPruneActivity   = engine.NewQuery("DELETE FROM activity WHERE grain = ? AND axis = ? AND at < ?")
+	qOldestDepth     = engine.NewQuery("SELECT at FROM depths WHERE grain = ? ORDER BY at LIMIT 1")
+	qPruneDepths     = engine.NewQuery("DELETE FROM depths WHERE grain = ? AND at < ?")
+	qOldestDurations = engine.NewQuery("SELECT at FROM durations ORDER BY at LIMIT 1")
+	qPruneDurations  = engine.NewQuery("DELETE FROM durations WHERE at < ?")
 )
 
 // Rollup adds the counters of minutes that are over to those of longer steps, and
@@ -79,13 +81,13 @@ func (l *Ledger) Rollup(ctx context.Context) (err error) {
 func (l *Ledger) rollMinutes(ctx context.Context) (more bool, err error) {
 	var first, last sql.NullInt64
 	now := minute(l.now())
-	_, err = l.reader.row(ctx, qMinutes, []any{now, rollupMinutes}, &first, &last)
+	_, err = l.reader.Row(ctx, qMinutes, []any{now, rollupMinutes}, &first, &last)
 	if err != nil || !first.Valid {
 		return false, err
 	}
 	return true, l.do(ctx, &op{name: "rollup", weight: maxSettled, soft: true, run: func(t *txn) error {
-		for _, q := range slices.Concat(rollInsert, []*query{qRolled}) {
-			if _, err := t.exec(q, first.Int64, last.Int64, now); err != nil {
+		for _, q := range slices.Concat(rollInsert, []*engine.Query{qRolled}) {
+			if _, err := t.Exec(q, first.Int64, last.Int64, now); err != nil {
 				return err
 			}
 		}
@@ -95,7 +97,7 @@ func (l *Ledger) rollMinutes(ctx context.Context) (more bool, err error) {
 
 // old is a table whose rows are pruned.
 type old struct {
-	oldest, delete *query
+	oldest, delete *engine.Query
 	key            []any
 	keep, step     time.Duration
 }
@@ -116,15 +118,15 @@ func (l *Ledger) prune(ctx context.Context) error {
 	now := l.now()
 	for _, o := range oldTables() {
 		var oldest int64
-		found, err := l.reader.row(ctx, o.oldest, o.key, &oldest)
+		found, err := l.reader.Row(ctx, o.oldest, o.key, &oldest)
 		limit := now.Add(-o.keep)
 		if err != nil {
 			return err
 		}
-		if !found || oldest >= micros(limit) {
+		if !found || oldest >= engine.Micros(limit) {
 			continue
 		}
-		until := min(micros(limit), oldest+pruneSteps*o.step.Microseconds())
+		until := min(engine.Micros(limit), oldest+pruneSteps*o.step.Microseconds())
 		if err := l.delete(ctx, o.delete, append(slices.Clone(o.key), until)...); err != nil {
 			return err
 		}
@@ -135,16 +137,16 @@ func (l *Ledger) prune(ctx context.Context) error {
 // pruneReplays keeps the newest answers where there are too many.
 func (l *Ledger) pruneReplays(ctx context.Context) error {
 	var past int64
-	many, err := l.reader.row(ctx, qReplayPast, []any{maxReplays}, &past)
+	many, err := l.reader.Row(ctx, qReplayPast, []any{maxReplays}, &past)
 	if err != nil || !many {
 		return err
 	}
 	return l.delete(ctx, qPruneReplays, past+1)
 }
 
-func (l *Ledger) delete(ctx context.Context, q *query, args ...any) error {
+func (l *Ledger) delete(ctx context.Context, q *engine.Query, args ...any) error {
 	return l.do(ctx, &op{name: "rollup", weight: maxSettled, soft: true, run: func(t *txn) error {
-		_, err := t.exec(q, args...)
+		_, err := t.Exec(q, args...)
 		return err
 	}})
 }

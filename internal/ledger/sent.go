@@ -2,10 +2,11 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 // maxQueues is how many queues are looked at in one call.
@@ -15,14 +16,14 @@ const maxQueues = 500
 // server makes a new one at each start.
 const maxServers = 256
 
-var qSent = newQuery("UPDATE jobs SET server = ?, message = ? WHERE id = ? AND state = 'queued'")
+var qSent = engine.NewQuery("UPDATE jobs SET server = ?, message = ? WHERE id = ? AND state = 'queued'")
 
 // MarkSent records that messages were put. It ignores jobs that are not queued
 // any more. It is not synced to the disk: a message that is put twice is harmless.
 func (l *Ledger) MarkSent(ctx context.Context, sent []Sent) error {
 	err := l.do(ctx, &op{name: "mark-sent", weight: len(sent), soft: true, run: func(t *txn) error {
 		for _, s := range sent {
-			if _, err := t.exec(qSent, clean(s.Server, maxName), int64(s.Message), s.ID); err != nil {
+			if _, err := t.Exec(qSent, engine.Clean(s.Server, engine.MaxName), int64(s.Message), s.ID); err != nil {
 				return err
 			}
 		}
@@ -45,11 +46,11 @@ type Placed struct {
 const placedColumns = recordColumns + ", server, message"
 
 var (
-	qUnsent = newQuery("SELECT " + placedColumns + ` FROM jobs
+	qUnsent = engine.NewQuery("SELECT " + placedColumns + ` FROM jobs
 		WHERE state = 'queued' AND server = ? AND program = ? AND updated < ? ORDER BY priority, accepted, id LIMIT ?`)
-	qNextQueue = newQuery(`SELECT program FROM jobs WHERE state = 'queued' AND server = ? AND program > ?
+	qNextQueue = engine.NewQuery(`SELECT program FROM jobs WHERE state = 'queued' AND server = ? AND program > ?
 		ORDER BY program LIMIT 1`)
-	qQueue = newQuery("SELECT " + placedColumns + ` FROM jobs WHERE state = 'queued' AND server = ? AND program = ?
+	qQueue = engine.NewQuery("SELECT " + placedColumns + ` FROM jobs WHERE state = 'queued' AND server = ? AND program = ?
 		AND (priority, accepted, id) > (?, ?, ?) ORDER BY priority, accepted, id LIMIT ?`)
 )
 
@@ -69,7 +70,7 @@ func (l *Ledger) Unsent(ctx context.Context, servers []string, before time.Time,
 		}
 		share := max(1, (limit-len(list))/(len(queues)-i))
 		n := len(list)
-		err := l.reader.each(ctx, qUnsent, []any{q.server, q.program, micros(before), share}, func(rows *sql.Rows) error {
+		err := l.reader.Each(ctx, qUnsent, []any{q.server, q.program, engine.Micros(before), share}, func(rows engine.Row) error {
 			p, err := scanPlaced(rows)
 			list = append(list, p)
 			return err
@@ -104,7 +105,7 @@ func (l *Ledger) staleQueues(ctx context.Context, servers []string) (list []stal
 }
 
 // scanPlaced reads a row of placedColumns.
-func scanPlaced(rows *sql.Rows) (p Placed, err error) {
+func scanPlaced(rows engine.Row) (p Placed, err error) {
 	var row recordRow
 	var message int64
 	if err := rows.Scan(append(row.dest(), &p.Server, &message)...); err != nil {
@@ -118,7 +119,7 @@ func scanPlaced(rows *sql.Rows) (p Placed, err error) {
 // NextQueue is the first program after another, by name, that has queued jobs
 // whose messages are on a server; "" where there is none.
 func (l *Ledger) NextQueue(ctx context.Context, server, after string) (program string, err error) {
-	if _, err = l.reader.row(ctx, qNextQueue, []any{server, after}, &program); err != nil {
+	if _, err = l.reader.Row(ctx, qNextQueue, []any{server, after}, &program); err != nil {
 		return "", fmt.Errorf("ledger: queue: %w", err)
 	}
 	return program, nil
@@ -128,8 +129,8 @@ func (l *Ledger) NextQueue(ctx context.Context, server, after string) (program s
 // the order in which they are to start. after is the job before the first one,
 // or the zero Placed.
 func (l *Ledger) Queue(ctx context.Context, server, program string, after Placed, limit int) (list []Placed, err error) {
-	args := []any{server, program, int64(after.Priority), micros(after.Accepted), after.ID, limit}
-	err = l.reader.each(ctx, qQueue, args, func(rows *sql.Rows) error {
+	args := []any{server, program, int64(after.Priority), engine.Micros(after.Accepted), after.ID, limit}
+	err = l.reader.Each(ctx, qQueue, args, func(rows engine.Row) error {
 		p, err := scanPlaced(rows)
 		list = append(list, p)
 		return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -16,19 +17,19 @@ const (
 )
 
 var (
-	qDependents = newQuery("SELECT job FROM needs WHERE need = ? LIMIT ?")
-	qMet        = newQuery("DELETE FROM needs WHERE need = ? AND job = ?")
-	qNeedsOf    = newQuery("SELECT need FROM needs WHERE job = ?")
-	qDropNeeds  = newQuery("DELETE FROM needs WHERE job = ?")
-	qAnyNeed    = newQuery("SELECT 1 FROM needs WHERE job = ? LIMIT 1")
-	qAnyNeeding = newQuery("SELECT 1 FROM needs WHERE need = ? LIMIT 1")
-	qRelease    = newQuery(`UPDATE jobs SET state = 'queued', updated = ?, reason = '',
+	qDependents = engine.NewQuery("SELECT job FROM needs WHERE need = ? LIMIT ?")
+	qMet        = engine.NewQuery("DELETE FROM needs WHERE need = ? AND job = ?")
+	qNeedsOf    = engine.NewQuery("SELECT need FROM needs WHERE job = ?")
+	qDropNeeds  = engine.NewQuery("DELETE FROM needs WHERE job = ?")
+	qAnyNeed    = engine.NewQuery("SELECT 1 FROM needs WHERE job = ? LIMIT 1")
+	qAnyNeeding = engine.NewQuery("SELECT 1 FROM needs WHERE need = ? LIMIT 1")
+	qRelease    = engine.NewQuery(`UPDATE jobs SET state = 'queued', updated = ?, reason = '',
 		due = CASE WHEN not_before > ? THEN not_before ELSE ? END WHERE id = ? AND state = 'waiting'
 		RETURNING ` + recordColumns)
-	qLater      = newQuery("INSERT INTO unsettled (job) VALUES (?) ON CONFLICT (job) DO NOTHING")
-	qUnsettled  = newQuery("SELECT job FROM unsettled LIMIT 16")
-	qSettled    = newQuery("DELETE FROM unsettled WHERE job = ?")
-	qFailNoNeed = newQuery(`UPDATE jobs SET state = 'failed', finished = ?, updated = ?, reason = '', error = ?
+	qLater      = engine.NewQuery("INSERT INTO unsettled (job) VALUES (?) ON CONFLICT (job) DO NOTHING")
+	qUnsettled  = engine.NewQuery("SELECT job FROM unsettled LIMIT 16")
+	qSettled    = engine.NewQuery("DELETE FROM unsettled WHERE job = ?")
+	qFailNoNeed = engine.NewQuery(`UPDATE jobs SET state = 'failed', finished = ?, updated = ?, reason = '', error = ?
 		WHERE id = ? AND state = ? RETURNING program, attempt, webhook, target`)
 )
 
@@ -46,7 +47,7 @@ func (t *txn) settle(id string, state jobs.State) (released []Record, err error)
 	for len(work) > 0 {
 		e := work[0]
 		work = work[1:]
-		list, err := t.strings(qDependents, e.id, budget+1)
+		list, err := t.Strings(qDependents, e.id, budget+1)
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +71,7 @@ func (t *txn) settle(id string, state jobs.State) (released []Record, err error)
 
 // settleOne tells one dependent.
 func (t *txn) settleOne(job string, e ended) (released []Record, next []ended, err error) {
-	met, err := t.exec(qMet, e.id, job)
+	met, err := t.Exec(qMet, e.id, job)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -81,7 +82,7 @@ func (t *txn) settleOne(job string, e ended) (released []Record, next []ended, e
 		return nil, []ended{{job, jobs.Failed}}, t.failWaiting(job, needText(e.id, e.state))
 	}
 	var one int
-	if waits, err := t.row(qAnyNeed, []any{job}, &one); err != nil || waits {
+	if waits, err := t.Row(qAnyNeed, []any{job}, &one); err != nil || waits {
 		return nil, nil, err
 	}
 	r, ok, err := t.release(job)
@@ -94,19 +95,19 @@ func (t *txn) settleOne(job string, e ended) (released []Record, next []ended, e
 // later leaves the dependents of a job to another transaction.
 func (t *txn) later(id string) error {
 	t.unsettled = true
-	_, err := t.exec(qLater, id)
+	_, err := t.Exec(qLater, id)
 	return err
 }
 
 // release queues a job that waits for nothing any more.
 func (t *txn) release(id string) (Record, bool, error) {
 	var row recordRow
-	ok, err := t.change(qRelease, []any{micros(t.now), micros(t.now), micros(t.now), id}, row.dest()...)
+	ok, err := t.Change(qRelease, []any{engine.Micros(t.now), engine.Micros(t.now), engine.Micros(t.now), id}, row.dest()...)
 	if err != nil || !ok {
 		return Record{}, false, err
 	}
 	t.count(row.Program, jobs.Waiting, jobs.Queued)
-	t.touched(id)
+	t.Changed(id)
 	t.note(KindReleased, id, "", "all that it waited for has succeeded")
 	r, err := row.record()
 	return r, err == nil, err
@@ -124,16 +125,16 @@ func (t *txn) fail(id string, from jobs.State, e *jobs.Error, kind string) error
 	if err != nil || !done {
 		return err
 	}
-	t.touched(id)
+	t.Changed(id)
 	t.note(kind, id, "", e.Message)
-	_, err = t.exec(qDropNeeds, id)
+	_, err = t.Exec(qDropNeeds, id)
 	return err
 }
 
 // ends settles the dependents of a job that has just come to its end, if any.
 func (t *txn) ends(id string, state jobs.State) ([]Record, error) {
 	var one int
-	if found, err := t.row(qAnyNeeding, []any{id}, &one); err != nil || !found {
+	if found, err := t.Row(qAnyNeeding, []any{id}, &one); err != nil || !found {
 		return nil, err
 	}
 	return t.settle(id, state)
@@ -144,7 +145,7 @@ func (t *txn) ends(id string, state jobs.State) ([]Record, error) {
 func (t *txn) circular(id string) (string, error) {
 	seen, work := map[string]bool{}, []string{id}
 	for len(work) > 0 {
-		needs, err := t.strings(qNeedsOf, work[len(work)-1])
+		needs, err := t.Strings(qNeedsOf, work[len(work)-1])
 		if err != nil {
 			return "", err
 		}
@@ -169,7 +170,7 @@ func (t *txn) circular(id string) (string, error) {
 // transaction in which their need ended. It returns whether some may be left.
 func (l *Ledger) settleRest(t *txn) (more bool) {
 	o := &op{weight: maxSettled, run: func(t *txn) error {
-		list, err := t.strings(qUnsettled)
+		list, err := t.Strings(qUnsettled)
 		if err != nil || len(list) == 0 {
 			return err
 		}
@@ -184,7 +185,7 @@ func (l *Ledger) settleRest(t *txn) (more bool) {
 }
 
 func (t *txn) settleLeft(id string) error {
-	if _, err := t.exec(qSettled, id); err != nil {
+	if _, err := t.Exec(qSettled, id); err != nil {
 		return err
 	}
 	state, err := t.state(id)

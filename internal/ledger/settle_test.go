@@ -143,9 +143,9 @@ func TestUnsettledAreSettledLater(t *testing.T) {
 	attempt := d.run(root)
 	d.must(d.do(t.Context(), &op{run: func(tx *txn) error {
 		// As if the process had died after the first of two transactions.
-		_, err := tx.exec(qFinish, tx.finishArgs(root, attempt, &Ending{State: jobs.Succeeded}, &running{})...)
+		_, err := tx.Exec(qFinish, tx.finishArgs(root, attempt, &Ending{State: jobs.Succeeded}, &running{})...)
 		if err == nil {
-			_, err = tx.exec(qLater, root)
+			_, err = tx.Exec(qLater, root)
 		}
 		tx.count("p", jobs.Running, jobs.Succeeded)
 		return err

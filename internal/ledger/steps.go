@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 const (
@@ -28,10 +30,10 @@ const (
 )
 
 // qSums are the ends of a span by axis, each of which is in one of the tables.
-var qSums = [...]*query{byNode: newSums("n"), byProgram: newSums("p")}
+var qSums = [...]*engine.Query{byNode: newSums("n"), byProgram: newSums("p")}
 
-func newSums(axis string) *query {
-	return newQuery(`SELECT COALESCE((SELECT SUM(n) FROM activity WHERE grain = ? AND axis = '` + axis + `' AND at >= ? AND at < ?), 0) +
+func newSums(axis string) *engine.Query {
+	return engine.NewQuery(`SELECT COALESCE((SELECT SUM(n) FROM activity WHERE grain = ? AND axis = '` + axis + `' AND at >= ? AND at < ?), 0) +
 		COALESCE((SELECT SUM(n) FROM tallies WHERE at >= ? AND at < ?), 0)`)
 }
 
@@ -108,7 +110,7 @@ func (l *Ledger) heldFrom(ctx context.Context, k stepsKey, start int64) (heldSte
 		return h, nil
 	}
 	var n int64
-	_, err := l.reader.row(ctx, qSums[k.axis], []any{k.grain, h.from, h.until, h.from, h.until}, &n)
+	_, err := l.reader.Row(ctx, qSums[k.axis], []any{k.grain, h.from, h.until, h.from, h.until}, &n)
 	if err != nil {
 		return heldSteps{}, err
 	}
@@ -136,9 +138,9 @@ func (h *heldSteps) total() (n int64) {
 // steps are over for good, and lets go of what is older than any activity.
 func (l *Ledger) hold(k stepsKey, h heldSteps, fresh []counter, end int64) {
 	step, now := k.grain*1e6, l.now()
-	until := micros(now.Add(-stepGrace))
+	until := engine.Micros(now.Add(-stepGrace))
 	until = min(until-until%step, end)
-	oldest := micros(now.Add(-k.span()))
+	oldest := engine.Micros(now.Add(-k.span()))
 	if until <= h.until {
 		return
 	}
@@ -180,7 +182,7 @@ func (l *Ledger) readCounters(ctx context.Context, k stepsKey, from, until int64
 		q, args = qByProgram, []any{k.grain, from, until, program, program, from, until, program, program}
 	}
 	step, words, places := k.grain*1e6, words{}, map[counter]int{}
-	err = l.reader.each(ctx, q, args, func(r *sql.Rows) error {
+	err = l.reader.Each(ctx, q, args, func(r engine.Row) error {
 		var c counter
 		var name, state, class sql.RawBytes
 		var n, run, cpu, wait int64
@@ -194,7 +196,7 @@ func (l *Ledger) readCounters(ctx context.Context, k stepsKey, from, until int64
 			places[c], list = i, append(list, c)
 		}
 		o := &list[i]
-		o.N, o.Run, o.CPU, o.Wait = o.N+n, o.Run+microseconds(run), o.CPU+microseconds(cpu), o.Wait+microseconds(wait)
+		o.N, o.Run, o.CPU, o.Wait = o.N+n, o.Run+engine.Microseconds(run), o.CPU+engine.Microseconds(cpu), o.Wait+engine.Microseconds(wait)
 		return err
 	})
 	slices.SortStableFunc(list, func(a, b counter) int { return cmp.Compare(a.at, b.at) })

@@ -1,9 +1,10 @@
 package ledger
 
 import (
-	"database/sql"
 	"slices"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 // maxLook is how long a call goes on looking where no index knows which jobs
@@ -77,9 +78,9 @@ func (s *listing) fill(v *stream) error {
 	if kind != walkIndex {
 		args = append(v.rest.args(), args...)
 	}
-	args = append(args, v.from.accepted, v.from.id, micros(s.filter.Since), piece)
+	args = append(args, v.from.accepted, v.from.id, engine.Micros(s.filter.Since), piece)
 	v.have = v.have[:0]
-	err := s.each(v.walk[kind], args, func(r *sql.Rows) error {
+	err := s.each(v.walk[kind], args, func(r engine.Row) error {
 		f, err := v.rest.scan(r)
 		v.have = append(v.have, f)
 		return err

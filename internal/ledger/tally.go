@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -33,20 +34,12 @@ type end struct {
 	target  string // as in the row
 }
 
-// later is the later one of two times.
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
-}
-
 // minute is the beginning of the minute of a time.
-func minute(t time.Time) int64 { return micros(t.Truncate(time.Minute)) }
+func minute(t time.Time) int64 { return engine.Micros(t.Truncate(time.Minute)) }
 
 // end is how an attempt ended that was running. Clocks may jump while it runs.
 func (r *running) end(job string, attempt int, e *Ending, now time.Time) *end {
-	run := max(0, micros(now)-r.started)
+	run := max(0, engine.Micros(now)-r.started)
 	v := &end{job: job, name: r.program, attempt: attempt, webhook: r.webhook, target: r.target, tally: tally{
 		tallyKey: tallyKey{node: r.node, program: r.program, class: e.Outcome, bin: noBin},
 		n:        1, run: run, cpu: max(0, e.CPU.Microseconds()),
@@ -58,7 +51,7 @@ func (r *running) end(job string, attempt int, e *Ending, now time.Time) *end {
 		v.state = e.State
 	}
 	if e.State == jobs.Succeeded {
-		v.bin = binOf(microseconds(run))
+		v.bin = binOf(engine.Microseconds(run))
 	}
 	return v
 }
@@ -85,18 +78,18 @@ func addTally(list []tally, v *tally) []tally {
 }
 
 var (
-	qTally = newManyRows("INSERT INTO tallies (at, node, program, state, class, bin, n, run_us, cpu_us, wait_us) VALUES ", 10,
+	qTally = engine.NewManyRows("INSERT INTO tallies (at, node, program, state, class, bin, n, run_us, cpu_us, wait_us) VALUES ", 10,
 		` ON CONFLICT (at, node, program, state, class, bin) DO UPDATE SET n = tallies.n + excluded.n,
 		run_us = tallies.run_us + excluded.run_us, cpu_us = tallies.cpu_us + excluded.cpu_us,
 		wait_us = tallies.wait_us + excluded.wait_us`)
-	qAnnounced = newQuery("SELECT 1 FROM programs WHERE name = ?")
+	qAnnounced = engine.NewQuery("SELECT 1 FROM programs WHERE name = ?")
 )
 
 // writeTallies writes in the order of keys, as writeCounts does.
 func (t *txn) writeTallies() error {
 	list := t.all.tallies
 	slices.SortFunc(list, compareTallies)
-	return qTally.split(len(list), func(q *query, from, to int) error {
+	return qTally.Split(len(list), func(q *engine.Query, from, to int) error {
 		args := make([]any, 0, 10*(to-from))
 		for _, v := range list[from:to] {
 			args = append(args, v.at, v.node, v.program, string(v.state), string(v.class), v.bin, v.n, v.run, v.cpu, v.wait)
@@ -113,10 +106,10 @@ func compareTallies(a, b tally) int {
 
 // endIdle ends a job that does not run, by an update that returns its program,
 // attempt, webhook and target, if it still is in state from.
-func (t *txn) endIdle(q *query, id string, from, to jobs.State, e *jobs.Error) (bool, error) {
+func (t *txn) endIdle(q *engine.Query, id string, from, to jobs.State, e *jobs.Error) (bool, error) {
 	v := &end{job: id, tally: tally{tallyKey: tallyKey{state: to, class: e.Class, bin: noBin}, n: 1}}
-	args := []any{micros(t.now), micros(t.now), errorText(e), id, string(from)}
-	done, err := t.change(q, args, &v.name, &v.attempt, &v.webhook, &v.target)
+	args := []any{engine.Micros(t.now), engine.Micros(t.now), errorText(e), id, string(from)}
+	done, err := t.Change(q, args, &v.name, &v.attempt, &v.webhook, &v.target)
 	if err != nil || !done {
 		return false, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
@@ -102,8 +103,8 @@ func (t *txn) commit() (err error) {
 	return err
 }
 
-// exec changes something; it returns the number of rows that it changed.
-func (t *txn) exec(q *query, args ...any) (int64, error) {
+// Exec changes something; it returns the number of rows that it changed.
+func (t *txn) Exec(q *engine.Query, args ...any) (int64, error) {
 	r, err := t.w.exec(q, args...)
 	if err != nil {
 		t.broken = true
@@ -114,8 +115,8 @@ func (t *txn) exec(q *query, args ...any) (int64, error) {
 	return n, err
 }
 
-// row scans the first row of q, which may be a change that returns one.
-func (t *txn) row(q *query, args []any, dest ...any) (bool, error) {
+// Row scans the first row of q, which may be a change that returns one.
+func (t *txn) Row(q *engine.Query, args []any, dest ...any) (bool, error) {
 	s, err := t.w.stmt(q)
 	if err == nil {
 		err = s.QueryRowContext(backgroundC, args...).Scan(dest...)
@@ -130,16 +131,16 @@ func (t *txn) row(q *query, args []any, dest ...any) (bool, error) {
 	return true, nil
 }
 
-// change is row for a statement that changes something.
-func (t *txn) change(q *query, args []any, dest ...any) (bool, error) {
-	found, err := t.row(q, args, dest...)
+// Change is row for a statement that changes something.
+func (t *txn) Change(q *engine.Query, args []any, dest ...any) (bool, error) {
+	found, err := t.Row(q, args, dest...)
 	t.wrote = t.wrote || found
 	return found, err
 }
 
-// each calls scan for every row of q. The rows are all read before another
+// Each calls scan for every row of q. The rows are all read before another
 // statement runs.
-func (t *txn) each(q *query, args []any, scan func(*sql.Rows) error) error {
+func (t *txn) Each(q *engine.Query, args []any, scan func(engine.Row) error) error {
 	s, err := t.w.stmt(q)
 	if err == nil {
 		var rows *sql.Rows
@@ -151,9 +152,9 @@ func (t *txn) each(q *query, args []any, scan func(*sql.Rows) error) error {
 	return err
 }
 
-// strings reads a column of text.
-func (t *txn) strings(q *query, args ...any) (list []string, err error) {
-	err = t.each(q, args, func(r *sql.Rows) error {
+// Strings reads a column of text.
+func (t *txn) Strings(q *engine.Query, args ...any) (list []string, err error) {
+	err = t.Each(q, args, func(r engine.Row) error {
 		var s string
 		err := r.Scan(&s)
 		list = append(list, s)
@@ -162,5 +163,8 @@ func (t *txn) strings(q *query, args ...any) (list []string, err error) {
 	return list, err
 }
 
-// touched says that a job changed.
-func (t *txn) touched(id string) { t.staged.changed = append(t.staged.changed, id) }
+// Changed says that a job changed.
+func (t *txn) Changed(id string) { t.staged.changed = append(t.staged.changed, id) }
+
+// Now returns the time of the transaction.
+func (t *txn) Now() time.Time { return t.now }

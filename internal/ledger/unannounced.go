@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/suggest"
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -19,26 +20,26 @@ const programPrefix = "program "
 
 func programNeed(program string) string { return programPrefix + program }
 
-var qAwaits = newQuery("SELECT 1 FROM needs WHERE need = ? AND job = ?")
+var qAwaits = engine.NewQuery("SELECT 1 FROM needs WHERE need = ? AND job = ?")
 
 // announced reports whether any node has ever announced a program.
 func (t *txn) announced(program string) (bool, error) {
 	var one int
-	return t.row(qAnnounced, []any{program}, &one)
+	return t.Row(qAnnounced, []any{program}, &one)
 }
 
 // awaits reports whether a job waits for its program. Such a job is counted
 // under no program, for documents may name any.
 func (t *txn) awaits(id, program string) (bool, error) {
 	var one int
-	return t.row(qAwaits, []any{programNeed(program), id}, &one)
+	return t.Row(qAwaits, []any{programNeed(program), id}, &one)
 }
 
 // await makes a job wait for its program, which no node has announced, until
 // some time after it is due.
 func (t *txn) await(r *Record) error {
-	deadline := later(t.now, r.NotBefore).Add(announceLimit)
-	_, err := t.exec(qInsertNeed, programNeed(r.Program), r.ID, micros(deadline))
+	deadline := engine.Later(t.now, r.NotBefore).Add(announceLimit)
+	_, err := t.Exec(qInsertNeed, programNeed(r.Program), r.ID, engine.Micros(deadline))
 	t.missing = new(true)
 	return err
 }
@@ -47,7 +48,7 @@ func (t *txn) await(r *Record) error {
 func (t *txn) arrived(program string) error {
 	var one int
 	need := programNeed(program)
-	waited, err := t.row(qAnyNeeding, []any{need}, &one)
+	waited, err := t.Row(qAnyNeeding, []any{need}, &one)
 	if err == nil && waited {
 		_, err = t.settle(need, jobs.Succeeded)
 	}
@@ -62,7 +63,7 @@ func (t *txn) recount(program string) {
 
 // failUnannounced fails a job whose program no node has announced in time.
 func (t *txn) failUnannounced(id, program string) error {
-	known, err := t.strings(qProgramNames)
+	known, err := t.Strings(qProgramNames)
 	if err != nil {
 		return err
 	}
@@ -73,7 +74,7 @@ func (t *txn) failUnannounced(id, program string) error {
 	return t.fail(id, jobs.Waiting, e, KindFault)
 }
 
-var qProgramNames = newQuery("SELECT name FROM programs ORDER BY name")
+var qProgramNames = engine.NewQuery("SELECT name FROM programs ORDER BY name")
 
 // UnknownProgram says that no node has announced a program, and which of the
 // known ones are the nearest.

@@ -2,9 +2,10 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 const (
@@ -22,7 +23,7 @@ type Urgent struct {
 	Message     uint64 // its number on the server
 }
 
-var qMoreUrgent = newQuery(fmt.Sprintf(`SELECT id, program, message FROM jobs WHERE id IN (
+var qMoreUrgent = engine.NewQuery(fmt.Sprintf(`SELECT id, program, message FROM jobs WHERE id IN (
 		SELECT id FROM (SELECT id, priority FROM jobs
 			WHERE state = 'queued' AND not_before > 0 AND server = ? AND not_before > ? AND not_before <= ?
 			ORDER BY not_before DESC, priority LIMIT %d) AS due
@@ -36,7 +37,7 @@ var qMoreUrgent = newQuery(fmt.Sprintf(`SELECT id, program, message FROM jobs WH
 // from when each message was put.
 func (l *Ledger) MoreUrgent(ctx context.Context, id, server string) (list []Urgent, err error) {
 	now := l.now()
-	err = l.reader.each(ctx, qMoreUrgent, []any{server, micros(now.Add(-justDue)), micros(now), id}, func(r *sql.Rows) error {
+	err = l.reader.Each(ctx, qMoreUrgent, []any{server, engine.Micros(now.Add(-justDue)), engine.Micros(now), id}, func(r engine.Row) error {
 		var u Urgent
 		var message int64
 		err := r.Scan(&u.ID, &u.Program, &message)

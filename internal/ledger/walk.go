@@ -1,15 +1,16 @@
 package ledger
 
 import (
-	"database/sql"
 	"encoding/json"
 	"strings"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 // A walk goes along an index, newest first, from a place. It has three texts: one
 // that reads nothing but the index, one that also says which jobs the rest of
 // the filter wants, and one that fetches where a text is looked for as well.
-type walk [3]*query
+type walk [3]*engine.Query
 
 const (
 	walkIndex = iota
@@ -32,9 +33,9 @@ func newWalk(where string) walk {
 func newWalkOn(accepted, id, index, join, where string) (w walk) {
 	tail := " WHERE " + where + " AND (" + accepted + ", " + id + ") < (?, ?) AND " + accepted + " >= ?" +
 		" ORDER BY " + accepted + " DESC, " + id + " DESC LIMIT ?"
-	w[walkIndex] = newQuery("SELECT " + accepted + ", " + id + " FROM " + index + tail)
-	w[walkRest] = newQuery("SELECT " + accepted + ", " + id + ", " + rest + " FROM " + join + tail)
-	w[walkText] = newQuery("SELECT " + accepted + ", " + id + ", " + rest + texts + " FROM " + join + tail)
+	w[walkIndex] = engine.NewQuery("SELECT " + accepted + ", " + id + " FROM " + index + tail)
+	w[walkRest] = engine.NewQuery("SELECT " + accepted + ", " + id + ", " + rest + " FROM " + join + tail)
+	w[walkText] = engine.NewQuery("SELECT " + accepted + ", " + id + ", " + rest + texts + " FROM " + join + tail)
 	return w
 }
 
@@ -49,7 +50,7 @@ var (
 	runningJobs = newWalkOn("(jobs.accepted + 0)", "jobs.id", "jobs", "jobs", "jobs.state = 'running'")
 	labelJobs   = newWalkOn("labels.accepted", "labels.job", "labels", "labels JOIN jobs ON jobs.id = labels.job", "labels.label = ?")
 
-	qIDs = newQuery("SELECT jobs.accepted, jobs.id, " + rest + " FROM jobs WHERE jobs.id >= ? AND jobs.id < ? LIMIT ?")
+	qIDs = engine.NewQuery("SELECT jobs.accepted, jobs.id, " + rest + " FROM jobs WHERE jobs.id >= ? AND jobs.id < ? LIMIT ?")
 )
 
 // criteria are what is left of a filter when an index has done its part.
@@ -88,7 +89,7 @@ type found struct {
 }
 
 // scan reads a row of a walk.
-func (c *criteria) scan(r *sql.Rows) (v found, err error) {
+func (c *criteria) scan(r engine.Row) (v found, err error) {
 	var program, labels, reason, failure string
 	dest := []any{&v.accepted, &v.id, &v.wanted, &program, &labels, &reason, &failure}
 	switch c.kind() {

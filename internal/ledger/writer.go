@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"modernc.org/sqlite"
 )
 
@@ -39,9 +40,9 @@ type writer struct {
 }
 
 var (
-	qBegin      = newQuery("BEGIN IMMEDIATE")
-	qCommit     = newQuery("COMMIT")
-	qRollback   = newQuery("ROLLBACK")
+	qBegin      = engine.NewQuery("BEGIN IMMEDIATE")
+	qCommit     = engine.NewQuery("COMMIT")
+	qRollback   = engine.NewQuery("ROLLBACK")
 	backgroundC = context.Background()
 )
 
@@ -52,7 +53,7 @@ func openWriter(ctx context.Context, path string) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{db: db, stmts: make([]*sql.Stmt, len(queries)), sync: datasync, patience: busyLimit}
+	w := &writer{db: db, stmts: make([]*sql.Stmt, len(engine.Queries)), sync: datasync, patience: busyLimit}
 	if err := w.connect(ctx, path); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -90,19 +91,19 @@ func (w *writer) close() error {
 	return errors.Join(w.turn.close(), w.wal.Close(), w.conn.Close(), w.db.Close())
 }
 
-func (w *writer) stmt(q *query) (*sql.Stmt, error) {
-	if s := w.stmts[q.number]; s != nil {
+func (w *writer) stmt(q *engine.Query) (*sql.Stmt, error) {
+	if s := w.stmts[q.Number]; s != nil {
 		return s, nil
 	}
-	s, err := w.conn.PrepareContext(backgroundC, q.text)
+	s, err := w.conn.PrepareContext(backgroundC, q.Text)
 	if err != nil {
 		return nil, err
 	}
-	w.stmts[q.number] = s
+	w.stmts[q.Number] = s
 	return s, nil
 }
 
-func (w *writer) exec(q *query, args ...any) (sql.Result, error) {
+func (w *writer) exec(q *engine.Query, args ...any) (sql.Result, error) {
 	w.statements++
 	s, err := w.stmt(q)
 	if err != nil {

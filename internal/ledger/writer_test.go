@@ -91,13 +91,13 @@ func TestFailureOfOneInABatch(t *testing.T) {
 	write := func(id string, then error) *op {
 		return &op{run: func(tx *txn) error {
 			tx.note("did", id, "", "")
-			if _, err := tx.exec(qLater, id); err != nil {
+			if _, err := tx.Exec(qLater, id); err != nil {
 				return err
 			}
 			return then
 		}}
 	}
-	bad := &op{run: func(tx *txn) error { _, err := tx.exec(qInsertNeed, nil, "x", 0); return err }}
+	bad := &op{run: func(tx *txn) error { _, err := tx.Exec(qInsertNeed, nil, "x", 0); return err }}
 	results := []<-chan error{
 		d.queueUp(t.Context(), write("a", nil)), d.queueUp(t.Context(), write("b", boom)),
 		d.queueUp(t.Context(), bad), d.queueUp(t.Context(), write("c", nil)),

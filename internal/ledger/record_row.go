@@ -4,66 +4,13 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"strings"
-	"time"
 	"unicode/utf8"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Bounds of what the ledger keeps; what is longer is cut or refused.
-const (
-	maxDocument = 1 << 20
-	maxID       = 64
-	maxName     = 200
-	maxLabels   = 64
-	maxLabel    = 1152 // bytes: what the schema allows in characters, with the key
-	maxNeeds    = 1 << 15
-	maxMessage  = 1 << 10
-	maxReason   = 4 << 10
-	maxLogTail  = 64 << 10
-	maxURL      = 2 << 10
-	maxVitals   = 256 << 10
-	maxPartial  = 256 << 10
-	maxCounters = 64
-)
-
-// micros is t as the tables keep it; 0 is the zero time.
-func micros(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMicro()
-}
-
-func fromMicros(us int64) time.Time {
-	if us == 0 {
-		return time.Time{}
-	}
-	return time.UnixMicro(us).UTC()
-}
-
-func microseconds(us int64) time.Duration { return time.Duration(us) * time.Microsecond }
-
-// trunc is t as it comes back from the tables.
-func trunc(t time.Time) time.Time { return fromMicros(micros(t)) }
-
-// clean makes text fit for a column: at most limit bytes of UTF-8 without NUL.
-func clean(s string, limit int) string {
-	if len(s) > limit {
-		for limit > 0 && !utf8.RuneStart(s[limit]) {
-			limit--
-		}
-		s = s[:limit]
-	}
-	if !utf8.ValidString(s) {
-		s = strings.ToValidUTF8(s, "?")
-	}
-	if strings.IndexByte(s, 0) >= 0 {
-		s = strings.ReplaceAll(s, "\x00", "?")
-	}
-	return s
-}
+const maxLogTail = 64 << 10 // bytes
 
 // cleanError is a copy of e within bounds; nil stays nil.
 func cleanError(e *jobs.Error) *jobs.Error {
@@ -78,10 +25,10 @@ func cleanError(e *jobs.Error) *jobs.Error {
 		tail = tail[cut:] // the end is what matters of a log
 	}
 	return &jobs.Error{
-		Class:   jobs.Outcome(clean(string(e.Class), maxName)),
-		Message: clean(e.Message, maxReason),
-		Pointer: clean(e.Pointer, maxMessage),
-		LogTail: clean(tail, maxLogTail),
+		Class:   jobs.Outcome(engine.Clean(string(e.Class), engine.MaxName)),
+		Message: engine.Clean(e.Message, engine.MaxReason),
+		Pointer: engine.Clean(e.Pointer, engine.MaxMessage),
+		LogTail: engine.Clean(tail, maxLogTail),
 	}
 }
 
@@ -142,10 +89,10 @@ const documentColumn = "(SELECT document FROM documents WHERE documents.id = job
 
 // record finishes what the scan began.
 func (r *recordRow) record() (Record, error) {
-	r.Created, r.Accepted = fromMicros(r.created), fromMicros(r.accepted)
-	r.NotBefore, r.Expires = fromMicros(r.notBefore), fromMicros(r.expires)
-	r.Started, r.Finished, r.Updated = fromMicros(r.started), fromMicros(r.finished), fromMicros(r.updated)
-	r.Due, r.FetchSince = fromMicros(r.due), fromMicros(r.fetchSince)
+	r.Created, r.Accepted = engine.FromMicros(r.created), engine.FromMicros(r.accepted)
+	r.NotBefore, r.Expires = engine.FromMicros(r.notBefore), engine.FromMicros(r.expires)
+	r.Started, r.Finished, r.Updated = engine.FromMicros(r.started), engine.FromMicros(r.finished), engine.FromMicros(r.updated)
+	r.Due, r.FetchSince = engine.FromMicros(r.due), engine.FromMicros(r.fetchSince)
 	r.Document, r.Asked = r.document, verbOf(r.asked)
 	if r.errText != "" {
 		if err := json.Unmarshal([]byte(r.errText), &r.Record.Error); err != nil {
@@ -179,7 +126,7 @@ func (r *liveRow) value() (v Live, err error) {
 	if r.progress.Valid {
 		v.Progress = &r.progress.Float64
 	}
-	v.Message, v.Updated = r.message.String, fromMicros(r.updated.Int64)
+	v.Message, v.Updated = r.message.String, engine.FromMicros(r.updated.Int64)
 	if len(r.partial) > 0 {
 		v.Partial = r.partial
 	}

@@ -1,22 +1,22 @@
-package ledger
+package engine
 
 import "strings"
 
-// query is one SQL text. Its number is its place among a connection's
+// Query is one SQL text. Its number is its place among a connection's
 // prepared statements.
-type query struct {
-	text   string
-	number int
+type Query struct {
+	Text   string
+	Number int
 }
 
-var queries []*query
+var Queries []*Query
 
-// newQuery registers a text; it is called while the package is initialised
+// NewQuery registers a text; it is called while the package is initialised
 // only. Parameters are written `?`; this is the place to number them for an
 // engine that wants $1.
-func newQuery(text string) *query {
-	q := &query{text: text, number: len(queries)}
-	queries = append(queries, q)
+func NewQuery(text string) *Query {
+	q := &Query{Text: text, Number: len(Queries)}
+	Queries = append(Queries, q)
 	return q
 }
 
@@ -33,19 +33,19 @@ func tuples(n, width int) string {
 // that few statements serve any number.
 var sizes = [...]int{64, 16, 4, 2, 1}
 
-// manyRows is one statement for each of sizes.
-type manyRows [len(sizes)]*query
+// ManyRows is one statement for each of sizes.
+type ManyRows [len(sizes)]*Query
 
-func newManyRows(before string, width int, after string) *manyRows {
-	var m manyRows
+func NewManyRows(before string, width int, after string) *ManyRows {
+	var m ManyRows
 	for i, n := range sizes {
-		m[i] = newQuery(before + tuples(n, width) + after)
+		m[i] = NewQuery(before + tuples(n, width) + after)
 	}
 	return &m
 }
 
-// split calls f with pieces of n rows that have a statement.
-func (m *manyRows) split(n int, f func(q *query, from, to int) error) error {
+// Split calls f with pieces of n rows that have a statement.
+func (m *ManyRows) Split(n int, f func(q *Query, from, to int) error) error {
 	for from := 0; from < n; {
 		i := 0
 		for sizes[i] > n-from {

@@ -1,0 +1,83 @@
+package engine
+
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+) // Bounds of columns, in bytes. Longer values are cut or refused.
+
+const (
+	MaxID      = 64
+	MaxName    = 200
+	MaxMessage = 1 << 10
+	MaxReason  = 4 << 10
+	MaxURL     = 2 << 10
+)
+
+// Micros is t as the tables keep it; 0 is the zero time.
+func Micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func FromMicros(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+func Microseconds(us int64) time.Duration { return time.Duration(us) * time.Microsecond }
+
+// Trunc is t as it comes back from the tables.
+func Trunc(t time.Time) time.Time { return FromMicros(Micros(t)) }
+
+// Clean makes text fit for a column: at most limit bytes of UTF-8 without NUL.
+func Clean(s string, limit int) string {
+	if len(s) > limit {
+		for limit > 0 && !utf8.RuneStart(s[limit]) {
+			limit--
+		}
+		s = s[:limit]
+	}
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "?")
+	}
+	if strings.IndexByte(s, 0) >= 0 {
+		s = strings.ReplaceAll(s, "\x00", "?")
+	}
+	return s
+}
+
+// Earlier is the earlier one of two times; zero is none.
+func Earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func Bool(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// NotNil is b as a column takes it that is never NULL.
+func NotNil(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// Later is the later one of two times.
+func Later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
