@@ -65,7 +65,7 @@ mutant 'file sync of the store removed' internal/store TestSyncedBeforeAnswer \
 	internal/store/create.go 'err := s.fsync(t.File); err != nil' 'err := ctx.Err(); err != nil'
 
 mutant 'file sync of the ledger removed' internal/ledger TestSyncedBeforeAnswer \
-	internal/ledger/sync_linux.go 'err := syscall.Fdatasync(int(f.Fd())); err' 'err := error(nil); err'
+	internal/ledger/sqlite/sync_linux.go 'err := syscall.Fdatasync(int(f.Fd())); err' 'err := error(nil); err'
 
 mutant 'folder sync removed' internal/store TestSyncedBeforeAnswer \
 	internal/store/folder.go 'b.err = f.fsync()' 'b.err = nil'

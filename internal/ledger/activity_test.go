@@ -165,7 +165,7 @@ func TestCountersArePruned(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	rows := func(table string, g grain) (n int) {
-		d.must(d.reader.db.QueryRow("SELECT COUNT(*) FROM "+table+" WHERE grain = ?", g.seconds).Scan(&n))
+		d.must(d.db.Reader.DB().QueryRow("SELECT COUNT(*) FROM "+table+" WHERE grain = ?", g.seconds).Scan(&n))
 		return n
 	}
 	const hours = 40
@@ -198,7 +198,7 @@ func TestCountersArePruned(t *testing.T) {
 		d.must(d.Rollup(t.Context()))
 	}
 	left := 0
-	d.must(d.reader.db.QueryRow("SELECT (SELECT COUNT(*) FROM activity) + (SELECT COUNT(*) FROM depths) + (SELECT COUNT(*) FROM durations)").Scan(&left))
+	d.must(d.db.Reader.DB().QueryRow("SELECT (SELECT COUNT(*) FROM activity) + (SELECT COUNT(*) FROM depths) + (SELECT COUNT(*) FROM durations)").Scan(&left))
 	if left != 0 {
 		t.Errorf("%d rows are left after ten years", left)
 	}

@@ -61,7 +61,7 @@ func (e *ends) add(node, program string, state jobs.State, class jobs.Outcome) {
 func (s *machine) checkCounters(rt *rapid.T) {
 	for _, g := range grains {
 		for axis, column := range map[string]string{"n": "node", "p": "program"} {
-			rows, err := s.reader.db.Query(`SELECT name, state, class, SUM(n) FROM (
+			rows, err := s.db.Reader.DB().Query(`SELECT name, state, class, SUM(n) FROM (
 				SELECT name, state, class, n FROM activity WHERE grain = ? AND axis = ?
 				UNION ALL SELECT `+column+`, state, class, n FROM tallies) GROUP BY name, state, class`, g.seconds, axis)
 			s.must(err)
@@ -80,7 +80,7 @@ func (s *machine) checkCounters(rt *rapid.T) {
 	}
 	s.checkActivity(rt)
 	bins := 0
-	s.must(s.reader.db.QueryRow(`SELECT COALESCE(SUM(n), 0) FROM (SELECT n FROM durations
+	s.must(s.db.Reader.DB().QueryRow(`SELECT COALESCE(SUM(n), 0) FROM (SELECT n FROM durations
 		UNION ALL SELECT n FROM tallies WHERE bin >= 0)`).Scan(&bins))
 	if bins != s.ends.bins {
 		rt.Fatalf("%d successes in the histograms, there were %d", bins, s.ends.bins)

@@ -71,7 +71,7 @@ func (t *txn) writeCounts() error {
 			d := c.delta
 			args = append(args, c.program, d[0], d[1], d[2], d[3], d[4], d[5])
 		}
-		_, err := t.w.exec(q, args...)
+		_, err := t.w.Exec(q, args...)
 		return err
 	})
 }

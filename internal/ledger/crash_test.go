@@ -94,7 +94,7 @@ func TestKilledWhileWriting(t *testing.T) {
 func (d *desk) sound() {
 	d.t.Helper()
 	var verdict string
-	d.must(d.reader.db.QueryRow("PRAGMA integrity_check").Scan(&verdict))
+	d.must(d.db.Reader.DB().QueryRow("PRAGMA integrity_check").Scan(&verdict))
 	if verdict != "ok" {
 		d.t.Errorf("integrity check: %s", verdict)
 	}

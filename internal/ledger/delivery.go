@@ -80,7 +80,7 @@ func (t *txn) writeDelivery(h *Hook) error {
 	if served, err := t.Row(qServed, []any{h.URL}, &one); served || err != nil || h.URL == "" {
 		return err
 	}
-	_, err := t.w.exec(qDelivery, h.args()...)
+	_, err := t.w.Exec(qDelivery, h.args()...)
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -29,13 +30,12 @@ func (d *desk) delivery(id string) Delivery {
 	return v
 }
 
+var qForgetTarget = engine.NewQuery("UPDATE jobs SET target = '?' WHERE id = ?")
+
 // forgetTarget leaves a job as an older version has written it.
 func (d *desk) forgetTarget(id string) {
 	d.t.Helper()
-	d.must(d.do(d.t.Context(), &op{name: "test", weight: 1, run: func(tx *txn) error {
-		_, err := tx.w.conn.ExecContext(d.t.Context(), "UPDATE jobs SET target = '?' WHERE id = ?", id)
-		return err
-	}}))
+	d.write(qForgetTarget, id)
 }
 
 // TestEveryEndIsDelivered whose result is to be elsewhere, in the transaction that ends it.

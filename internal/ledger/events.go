@@ -71,7 +71,7 @@ func (t *txn) writeEvents() error {
 		for _, e := range list[from:to] {
 			args = append(args, e.ID, engine.Micros(e.At), e.Kind, e.Job, e.Node, e.By, engine.Clean(e.Message, engine.MaxReason))
 		}
-		_, err := t.w.exec(q, args...)
+		_, err := t.w.Exec(q, args...)
 		return err
 	})
 }

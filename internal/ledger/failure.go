@@ -3,11 +3,8 @@ package ledger
 import (
 	"errors"
 	"fmt"
-	"slices"
+	"log/slog"
 	"sync"
-
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // ErrReopen is returned for every write after the disk has failed one. The
@@ -18,21 +15,18 @@ var ErrReopen = errors.New("the disk has failed the ledger: it takes nothing mor
 
 // failure is why a ledger takes nothing more.
 type failure struct {
+	log    *slog.Logger
 	once   sync.Once
 	failed chan struct{} // closed once err is set
 	err    error
 }
 
-// Failed is closed when the disk has failed the ledger, which then takes nothing
-// more until it is opened again. Err says why.
-func (l *Ledger) Failed() <-chan struct{} { return l.failure.failed }
-
 // Err is an ErrReopen that says why the ledger takes nothing more; nil while it
 // does.
-func (l *Ledger) Err() error {
+func (f *failure) Err() error {
 	select {
-	case <-l.failure.failed:
-		return l.failure.err
+	case <-f.failed:
+		return f.err
 	default:
 		return nil
 	}
@@ -40,24 +34,11 @@ func (l *Ledger) Err() error {
 
 // fail has all further writes refused, and returns the error for those that it
 // hit. The first cause stands.
-func (l *Ledger) fail(what string, err error) error {
-	l.failure.once.Do(func() {
-		l.failure.err = fmt.Errorf("%w: %s: %w", ErrReopen, what, err)
-		l.log.Error("the disk has failed the ledger; it takes nothing more until it is opened again", "what", what, "err", err)
-		close(l.failure.failed)
+func (f *failure) fail(what string, err error) error {
+	f.once.Do(func() {
+		f.err = fmt.Errorf("%w: %s: %w", ErrReopen, what, err)
+		f.log.Error("the disk has failed the ledger; it takes nothing more until it is opened again", "what", what, "err", err)
+		close(f.failed)
 	})
-	return l.failure.err
-}
-
-// lostWrites are the codes of SQLite for a write that the kernel may have lost. A
-// full disk is none of them: SQLite undoes what does not fit and can go on, as it
-// can after a read, a lock or an allocation that failed.
-var lostWrites = []int{
-	sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC,
-	sqlite3.SQLITE_IOERR_TRUNCATE, sqlite3.SQLITE_IOERR_CLOSE,
-}
-
-func isLostWrite(err error) bool {
-	var e *sqlite.Error
-	return errors.As(err, &e) && slices.Contains(lostWrites, e.Code())
+	return f.err
 }

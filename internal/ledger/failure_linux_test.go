@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 	"github.com/runnerbean/runnerbean/internal/stracetest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -168,8 +169,8 @@ func TestFailedSyncIsNotRepeated(t *testing.T) {
 	d := newDesk(t)
 	d.must(d.Ledger.Close())
 	syncs := 0
-	d.Ledger = d.openWith(func(w *writer) {
-		w.sync = func(*os.File) error {
+	d.Ledger = d.openWith(func(w *sqlite.Writer) {
+		w.SyncLog = func(*os.File) error {
 			if syncs++; syncs == 1 {
 				return errors.New("broken disk")
 			}
@@ -214,7 +215,7 @@ func TestClaimThatIsNotSynced(t *testing.T) {
 	d := newDesk(t)
 	id := d.add(nil)
 	d.must(d.Ledger.Close())
-	d.Ledger = d.openWith(func(w *writer) { w.sync = func(*os.File) error { return errors.New("broken disk") } })
+	d.Ledger = d.openWith(func(w *sqlite.Writer) { w.SyncLog = func(*os.File) error { return errors.New("broken disk") } })
 	d.run(id)
 	<-d.Failed()
 	if _, err := d.Finish(t.Context(), id, 1, ending(jobs.Succeeded, jobs.OutcomeSucceeded)); !errors.Is(err, ErrReopen) {

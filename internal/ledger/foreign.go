@@ -4,21 +4,16 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 // foreignEvery is how often it is looked whether another process has written. A
 // tenth of it would cost an idle node three times what all the rest does.
 const foreignEvery = time.Second
 
-var qDataVersion = engine.NewQuery("PRAGMA data_version")
-
 // foreign tells listeners that another process has written to the same file.
 type foreign struct {
 	listeners
 	every time.Duration
-	ask   chan chan int64 // for the writer's goroutine; it answers the version
 	first sync.Once
 	looks atomic.Int64
 	wg    sync.WaitGroup
@@ -29,9 +24,9 @@ type foreign struct {
 // in a second are told once. f must return at once and must not call
 // the ledger. remove ends it.
 func (l *Ledger) OnForeign(f func()) (remove func()) {
-	l.gate.RLock()
-	defer l.gate.RUnlock()
-	if !l.closed {
+	l.queue.gate.RLock()
+	defer l.queue.gate.RUnlock()
+	if !l.queue.closed {
 		l.foreign.first.Do(func() { l.foreign.wg.Go(l.watchForeign) })
 	}
 	return l.foreign.add(func([]string) { f() })
@@ -45,7 +40,7 @@ func (l *Ledger) watchForeign() {
 	for ok {
 		select {
 		case <-ticker.C:
-		case <-l.done:
+		case <-l.queue.done:
 			return
 		}
 		var now int64
@@ -62,21 +57,9 @@ func (l *Ledger) watchForeign() {
 func (l *Ledger) dataVersion() (int64, bool) {
 	answer := make(chan int64, 1)
 	select {
-	case l.foreign.ask <- answer:
+	case l.queue.versions <- answer:
 		return <-answer, true
-	case <-l.done:
+	case <-l.queue.done:
 		return 0, false
 	}
-}
-
-// version answers a dataVersion; -1 where it cannot be had.
-func (w *writer) version() (v int64) {
-	s, err := w.stmt(qDataVersion)
-	if err == nil {
-		err = s.QueryRowContext(backgroundC).Scan(&v)
-	}
-	if err != nil {
-		return -1
-	}
-	return v
 }

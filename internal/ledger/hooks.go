@@ -89,7 +89,7 @@ func (t *txn) writeHooks() error {
 		for _, h := range list[from:to] {
 			args = append(args, h.args()...)
 		}
-		_, err := t.w.exec(q, args...)
+		_, err := t.w.Exec(q, args...)
 		return err
 	})
 }

@@ -208,7 +208,7 @@ func TestReplays(t *testing.T) {
 func (d *desk) wantRows(table string, want int) {
 	d.t.Helper()
 	n := 0
-	d.must(d.reader.db.QueryRow("SELECT COUNT(*) FROM " + table).Scan(&n))
+	d.must(d.db.Reader.DB().QueryRow("SELECT COUNT(*) FROM " + table).Scan(&n))
 	if n != want {
 		d.t.Errorf("%d rows in %s, want %d", n, table, want)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -63,7 +64,7 @@ func TestUpgradePutsMessagesAnew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	third, err := os.ReadFile("migrations/0003_overview.sql")
+	third, err := os.ReadFile("sqlite/migrations/0003_overview.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +92,7 @@ func TestUpgradePutsMessagesAnew(t *testing.T) {
 	if r, err := l.Get(t.Context(), "s"); err != nil || r.State != jobs.Running || r.Attempt != 1 {
 		t.Errorf("%+v, %v", r, err)
 	}
-	if len(l.ID()) != IDLength {
+	if len(l.ID()) != sqlite.IDLength {
 		t.Errorf("id %q", l.ID())
 	}
 }

@@ -32,7 +32,7 @@ func (s *machine) check(rt *rapid.T) {
 
 // checkStates compares the state and attempt of every job at one stroke.
 func (s *machine) checkStates(rt *rapid.T) {
-	rows, err := s.reader.db.Query("SELECT id, state, attempt FROM jobs")
+	rows, err := s.db.Reader.DB().Query("SELECT id, state, attempt FROM jobs")
 	s.must(err)
 	got, want := map[string]string{}, map[string]string{}
 	s.must(eachRow(rows, func(r engine.Row) error {
@@ -109,7 +109,7 @@ func (s *machine) checkUnsent(rt *rapid.T) {
 // checkNeeds looks for needs that nothing will ever meet.
 func (s *machine) checkNeeds(rt *rapid.T) {
 	var bad int
-	s.must(s.reader.db.QueryRow(`SELECT COUNT(*) FROM needs LEFT JOIN jobs need ON need.id = needs.need
+	s.must(s.db.Reader.DB().QueryRow(`SELECT COUNT(*) FROM needs LEFT JOIN jobs need ON need.id = needs.need
 		JOIN jobs job ON job.id = needs.job
 		WHERE job.state <> 'waiting' OR need.state IN ('succeeded', 'failed', 'cancelled')
 		OR (need.id IS NULL) <> (deadline > 0)`).Scan(&bad))

@@ -36,8 +36,6 @@ var (
 	ErrChanged = errors.New("was changed meanwhile")
 	// ErrCursor is returned for a cursor that no page has given out.
 	ErrCursor = errors.New("not a cursor of this list")
-	// ErrNewer is returned by Open for a ledger that a newer version has written.
-	ErrNewer = errors.New("was written by a newer version")
 	// ErrClosed is returned after Close.
 	ErrClosed = errors.New("ledger is closed")
 )

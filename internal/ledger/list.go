@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
@@ -54,12 +53,12 @@ func (l *Ledger) list(ctx context.Context, f Filter) (Page, error) {
 		from = until
 	}
 	// One transaction, so that no job changes from one list to another between them.
-	tx, err := l.reader.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := l.db.Reader.Snapshot(ctx)
 	if err != nil {
 		return Page{}, err
 	}
-	s := &listing{pool: l.reader, tx: tx, ctx: ctx, filter: f, from: from, streams: streams{began: time.Now(), patience: l.look}}
-	defer s.end()
+	defer tx.Close(ctx)
+	s := &listing{reader: tx, ctx: ctx, filter: f, from: from, streams: streams{began: time.Now(), patience: l.look}}
 	if err := s.plan(); err != nil {
 		return Page{}, err
 	}
@@ -69,24 +68,12 @@ func (l *Ledger) list(ctx context.Context, f Filter) (Page, error) {
 	return s.page()
 }
 
-// end gives the connection back, and then prepares for the next call.
-func (s *listing) end() {
-	_ = s.tx.Rollback()
-	for _, q := range s.unknown {
-		_, _ = s.pool.stmt(s.ctx, q) // whoever needs it tries again
-	}
-}
-
 // listing is one call of List.
 type listing struct {
-	pool   *pool
-	tx     *sql.Tx
+	reader engine.Reader
 	ctx    context.Context
 	filter Filter
 	from   cursor
-	// unknown are the queries that were not prepared yet.
-	unknown []*engine.Query
-
 	streams
 
 	found  []cursor
@@ -95,28 +82,11 @@ type listing struct {
 }
 
 func (s *listing) each(q *engine.Query, args []any, scan func(engine.Row) error) error {
-	var rows *sql.Rows
-	var err error
-	if stmt := s.pool.known(q); stmt != nil {
-		rows, err = s.tx.StmtContext(s.ctx, stmt).QueryContext(s.ctx, args...)
-	} else { // to prepare it takes a second connection, which others may wait for, too
-		s.unknown = append(s.unknown, q)
-		rows, err = s.tx.QueryContext(s.ctx, q.Text, args...)
-	}
-	if err != nil {
-		return err
-	}
-	return eachRow(rows, scan)
+	return s.reader.Each(s.ctx, q, args, scan)
 }
 
-// row scans the first row of q, if there is one.
 func (s *listing) row(q *engine.Query, args []any, dest ...any) (bool, error) {
-	found := false
-	err := s.each(q, args, func(r engine.Row) error {
-		found = true
-		return r.Scan(dest...)
-	})
-	return found, err
+	return s.reader.Row(s.ctx, q, args, dest...)
 }
 
 // page reads the records of the places found.

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"flag"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -70,15 +72,15 @@ func newDesk(t testing.TB) *desk {
 }
 
 // open opens the same file once more.
-func (d *desk) open() *Ledger { return d.openWith(func(*writer) {}) }
+func (d *desk) open() *Ledger { return d.openWith(func(*sqlite.Writer) {}) }
 
 // openWith opens it with a writer that is changed before it begins.
-func (d *desk) openWith(change func(*writer)) *Ledger {
+func (d *desk) openWith(change func(*sqlite.Writer)) *Ledger {
 	d.t.Helper()
 	l := newLedger(Config{Now: d.clock.now, Logger: slog.New(slog.DiscardHandler)})
 	d.must(l.open(context.Background(), d.path))
-	change(l.writer)
-	l.start()
+	change(l.db.Writer)
+	l.queue.start()
 	return l
 }
 
@@ -193,7 +195,7 @@ func (d *desk) recount() {
 	for _, s := range jobs.States {
 		want[s] = 0
 	}
-	rows, err := d.reader.db.Query("SELECT state, COUNT(*) FROM jobs GROUP BY state")
+	rows, err := d.db.Reader.DB().Query("SELECT state, COUNT(*) FROM jobs GROUP BY state")
 	d.must(err)
 	d.must(eachRow(rows, func(r engine.Row) error {
 		var s jobs.State
@@ -214,7 +216,7 @@ func (d *desk) recountBacklog() {
 	got, err := d.Backlog(d.t.Context())
 	d.must(err)
 	var want Backlog
-	rows, err := d.reader.db.Query(`SELECT CASE WHEN EXISTS (SELECT 1 FROM needs WHERE need = 'program ' || program AND job = id) THEN '' ELSE program END AS counted,
+	rows, err := d.db.Reader.DB().Query(`SELECT CASE WHEN EXISTS (SELECT 1 FROM needs WHERE need = 'program ' || program AND job = id) THEN '' ELSE program END AS counted,
 		SUM(state = 'queued'), SUM(state = 'running'), SUM(state = 'waiting'),
 		COALESCE(SUM(state = 'queued' AND due > $1), 0), COALESCE(MIN(CASE WHEN state = 'queued' AND due <= $1 THEN due END), 0) FROM jobs
 		WHERE state IN ('queued', 'running', 'waiting') GROUP BY counted ORDER BY counted`, engine.Micros(d.now()))
@@ -234,4 +236,23 @@ func (d *desk) recountBacklog() {
 	if diff := cmp.Diff(want, got); diff != "" {
 		d.t.Errorf("the backlog differs from the jobs: %s", diff)
 	}
+}
+
+func eachRow(rows *sql.Rows, scan func(engine.Row) error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// write runs one of the statements of tests in a transaction of its own.
+func (d *desk) write(q *engine.Query, args ...any) {
+	d.t.Helper()
+	d.must(d.do(context.Background(), &op{name: "test", weight: 1, run: func(tx *txn) error {
+		_, err := tx.Exec(q, args...)
+		return err
+	}}))
 }

@@ -95,15 +95,13 @@ func TestFail(t *testing.T) {
 	}
 }
 
+var qBrokenDepth = engine.NewQuery("INSERT INTO depths (grain, at, waiting, queued, running) VALUES (60, ?, 0, 'many', 0)")
+
 // A row that does not hold what it should is an error, and not a panic.
 func TestActivityWithABrokenRow(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	d.must(d.do(t.Context(), &op{run: func(tx *txn) error {
-		_, err := tx.w.conn.ExecContext(t.Context(), "INSERT INTO depths (grain, at, waiting, queued, running) VALUES (60, ?, 0, 'many', 0)", engine.Micros(d.clock.now()))
-		tx.wrote = true
-		return err
-	}}))
+	d.write(qBrokenDepth, engine.Micros(d.clock.now()))
 	if _, err := d.Activity(t.Context(), d.clock.now().Add(-1e9), d.clock.now().Add(1e9), ""); err == nil {
 		t.Error("a broken row is not noticed")
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -77,7 +78,7 @@ func (s *machine) enter() {
 	for _, i := range instances {
 		s.m.beat[i] = s.m.now
 	}
-	s.Ledger = s.openWith(func(w *writer) { w.sync = func(*os.File) error { return nil } })
+	s.Ledger = s.openWith(func(w *sqlite.Writer) { w.SyncLog = func(*os.File) error { return nil } })
 }
 
 // folder makes a new folder for the file.

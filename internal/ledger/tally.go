@@ -94,7 +94,7 @@ func (t *txn) writeTallies() error {
 		for _, v := range list[from:to] {
 			args = append(args, v.at, v.node, v.program, string(v.state), string(v.class), v.bin, v.n, v.run, v.cpu, v.wait)
 		}
-		_, err := t.w.exec(q, args...)
+		_, err := t.w.Exec(q, args...)
 		return err
 	})
 }

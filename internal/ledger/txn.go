@@ -1,20 +1,22 @@
 package ledger
 
 import (
-	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
 // txn is the transaction in which operations run. What they count, note and
 // change is staged for each and taken over when the operation has succeeded.
 type txn struct {
-	l   *Ledger
-	w   *writer
-	now time.Time
+	l       *Ledger
+	w       *sqlite.Writer
+	failure *failure
+	now     time.Time
 
 	wrote  bool // the current operation has changed something
 	broken bool // SQL failed: the transaction may be gone
@@ -99,39 +101,25 @@ func (t *txn) commit() (err error) {
 	if err := t.writeHooks(); err != nil {
 		return err
 	}
-	_, err = t.w.exec(qCommit)
-	return err
+	return t.w.Commit()
 }
 
 // Exec changes something; it returns the number of rows that it changed.
 func (t *txn) Exec(q *engine.Query, args ...any) (int64, error) {
-	r, err := t.w.exec(q, args...)
-	if err != nil {
-		t.broken = true
-		return 0, err
-	}
-	n, err := r.RowsAffected()
+	n, err := t.w.Exec(q, args...)
+	t.broken = t.broken || err != nil
 	t.wrote = t.wrote || n > 0
 	return n, err
 }
 
 // Row scans the first row of q, which may be a change that returns one.
 func (t *txn) Row(q *engine.Query, args []any, dest ...any) (bool, error) {
-	s, err := t.w.stmt(q)
-	if err == nil {
-		err = s.QueryRowContext(backgroundC, args...).Scan(dest...)
-	}
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	if err != nil {
-		t.broken = true
-		return false, err
-	}
-	return true, nil
+	found, err := t.w.Row(q, args, dest...)
+	t.broken = t.broken || err != nil
+	return found, err
 }
 
-// Change is row for a statement that changes something.
+// Change is Row for a statement that changes something.
 func (t *txn) Change(q *engine.Query, args []any, dest ...any) (bool, error) {
 	found, err := t.Row(q, args, dest...)
 	t.wrote = t.wrote || found
@@ -141,13 +129,7 @@ func (t *txn) Change(q *engine.Query, args []any, dest ...any) (bool, error) {
 // Each calls scan for every row of q. The rows are all read before another
 // statement runs.
 func (t *txn) Each(q *engine.Query, args []any, scan func(engine.Row) error) error {
-	s, err := t.w.stmt(q)
-	if err == nil {
-		var rows *sql.Rows
-		if rows, err = s.QueryContext(backgroundC, args...); err == nil {
-			err = eachRow(rows, scan)
-		}
-	}
+	err := t.w.Each(q, args, scan)
 	t.broken = t.broken || err != nil
 	return err
 }
@@ -168,3 +150,51 @@ func (t *txn) Changed(id string) { t.staged.changed = append(t.staged.changed, i
 
 // Now returns the time of the transaction.
 func (t *txn) Now() time.Time { return t.now }
+
+// errAlone says that a batch has to be taken apart.
+var errAlone = errors.New("operations have to run alone")
+
+// run is one transaction over ops. It sets the err of each, or returns
+// errAlone with nothing done.
+func (t *txn) run(ops []*op) error {
+	t.reset()
+	if err := t.failure.Err(); err != nil {
+		return failAll(ops, err)
+	}
+	if err := t.w.Begin(); err != nil {
+		return failAll(ops, fmt.Errorf("begin: %w", err))
+	}
+	for _, o := range ops {
+		if !o.state.start() {
+			continue // its caller has gone
+		}
+		o.err = t.operate(o)
+		if o.err != nil && (t.wrote || t.broken) {
+			t.w.Rollback()
+			if len(ops) > 1 {
+				return errAlone
+			}
+			return o.err
+		}
+	}
+	if err := t.commit(); err != nil {
+		t.w.Rollback()
+		switch {
+		case panicked(t.l, "commit", err) && len(ops) > 1:
+			return errAlone
+		case sqlite.IsLostWrite(err):
+			err = t.failure.fail("commit", err)
+		}
+		return failAll(ops, fmt.Errorf("commit: %w", err))
+	}
+	t.l.lateEnd(t.all.tallies)
+	t.l.listeners.tell(t.l.log, t.all.changed)
+	return nil
+}
+
+func failAll(ops []*op, err error) error {
+	for _, o := range ops {
+		o.err = err
+	}
+	return err
+}

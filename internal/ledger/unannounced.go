@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/runnerbean/runnerbean/internal/suggest"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/suggest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 

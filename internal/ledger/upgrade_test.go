@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -44,6 +45,9 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
+// onlySQLite finds the parts of a migration that are a comment to other engines.
+var onlySQLite = regexp.MustCompile(`/\*sqlite: (.*?) \*/`)
+
 // oldLedger makes a ledger as version 2 of the schema had it.
 func oldLedger(t *testing.T, path string) {
 	db, err := sql.Open("sqlite", path)
@@ -58,7 +62,7 @@ func oldLedger(t *testing.T, path string) {
 		}
 	}
 	for _, name := range []string{"0001_first.sql", "0002_controls.sql"} {
-		text, err := os.ReadFile(filepath.Join("migrations", name))
+		text, err := os.ReadFile(filepath.Join("sqlite", "migrations", name))
 		if err != nil {
 			t.Fatal(err)
 		}

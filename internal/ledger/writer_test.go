@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -31,9 +33,9 @@ func (d *desk) hold() (release func()) {
 
 // queueUp sends an operation and returns once it waits behind others.
 func (d *desk) queueUp(ctx context.Context, o *op) (result <-chan error) {
-	waiting, c := len(d.ops), make(chan error, 1)
+	waiting, c := len(d.queue.ops), make(chan error, 1)
 	go func() { c <- d.do(ctx, o) }()
-	d.until(func() bool { return len(d.ops) > waiting })
+	d.until(func() bool { return len(d.queue.ops) > waiting })
 	return c
 }
 
@@ -125,7 +127,7 @@ func TestCloseDrains(t *testing.T) {
 	result := d.queueUp(t.Context(), &op{run: func(tx *txn) error { tx.note("kept", id, "", ""); return nil }})
 	closed := make(chan error)
 	go func() { closed <- d.Ledger.Close() }()
-	d.until(d.closing.Load)
+	d.until(d.queue.closing.Load)
 	release()
 	d.must(<-result)
 	d.must(<-closed)
@@ -139,20 +141,19 @@ func TestCloseDrains(t *testing.T) {
 	}
 }
 
+var (
+	qFewPages     = engine.NewQuery("PRAGMA max_page_count = 1") // means: as many as there are now
+	qManyPages    = engine.NewQuery("PRAGMA max_page_count = 1000000")
+	qNewerVersion = engine.NewQuery("UPDATE schema_version SET version = 999")
+)
+
 // A disk that is full fails what is asked, and nothing is half done; with
 // space, work goes on.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	d.add(nil)
-	limit := func(pages string) {
-		t.Helper()
-		d.must(d.do(t.Context(), &op{run: func(tx *txn) error {
-			_, err := tx.w.conn.ExecContext(t.Context(), "PRAGMA max_page_count = "+pages)
-			return err
-		}}))
-	}
-	limit("1") // means: as many as there are now
+	d.write(qFewPages)
 	big := entry(nil)
 	big.Document = []byte(`"` + strings.Repeat("x", 1<<19) + `"`)
 	_, err := d.Accept(t.Context(), []Entry{entry(nil), big})
@@ -160,7 +161,7 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("accepted on a full disk: %v", err)
 	}
 	d.recount()
-	limit("1000000")
+	d.write(qManyPages)
 	if a := d.put(big); !a.New {
 		t.Errorf("%+v", a)
 	}
@@ -203,12 +204,9 @@ func TestOpenRefuses(t *testing.T) {
 		}
 	}
 	d := newDesk(t)
-	d.must(d.do(t.Context(), &op{run: func(tx *txn) error {
-		_, err := tx.w.conn.ExecContext(t.Context(), "UPDATE schema_version SET version = 999")
-		return err
-	}}))
+	d.write(qNewerVersion)
 	d.must(d.Ledger.Close())
-	if _, err := Open(t.Context(), Config{DSN: "sqlite:" + d.path}); !errors.Is(err, ErrNewer) {
+	if _, err := Open(t.Context(), Config{DSN: "sqlite:" + d.path}); !errors.Is(err, sqlite.ErrNewer) {
 		t.Error(err)
 	}
 	garbage := filepath.Join(t.TempDir(), "garbage ?#%41.db")
@@ -226,8 +224,8 @@ func TestSyncBeforeTheAnswer(t *testing.T) {
 	broken := errors.New("broken disk")
 	var fail error
 	d.must(d.Ledger.Close())
-	d.Ledger = d.openWith(func(w *writer) {
-		w.sync = func(f *os.File) error {
+	d.Ledger = d.openWith(func(w *sqlite.Writer) {
+		w.SyncLog = func(f *os.File) error {
 			if filepath.Base(f.Name()) != "ledger.db-wal" {
 				t.Errorf("%s was synced", f.Name())
 			}
@@ -274,12 +272,12 @@ func TestWaitsForAnotherWriter(t *testing.T) {
 	d := newDesk(t)
 	other := &desk{Ledger: d.open(), t: t, clock: d.clock, path: d.path}
 	t.Cleanup(func() { _ = other.Ledger.Close() })
-	hasty := d.openWith(func(w *writer) { w.patience = 10 * time.Millisecond })
+	hasty := d.openWith(func(w *sqlite.Writer) { w.Patience = 10 * time.Millisecond })
 	t.Cleanup(func() { _ = hasty.Close() })
 	release := d.hold()
 	defer release()
 	a := entry(nil)
-	if _, err := hasty.Accept(t.Context(), []Entry{a}); !isBusy(err) {
+	if _, err := hasty.Accept(t.Context(), []Entry{a}); !sqlite.IsBusy(err) {
 		t.Errorf("it wrote while another process did: %v", err)
 	}
 	// A caller that gives up while its transaction waits to begin is let go.

@@ -1,4 +1,4 @@
-package ledger
+package sqlite
 
 import (
 	"context"
@@ -9,6 +9,9 @@ import (
 	"io/fs"
 	"regexp"
 )
+
+// ErrNewer is returned by Open for a file that a newer version has written.
+var ErrNewer = errors.New("was written by a newer version")
 
 //go:embed migrations/*.sql
 var migrations embed.FS

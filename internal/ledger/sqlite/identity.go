@@ -1,4 +1,4 @@
-package ledger
+package sqlite
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
@@ -35,22 +34,17 @@ func identify(ctx context.Context, tx *sql.Tx) error {
 
 var qIdentity = engine.NewQuery("SELECT id FROM identity WHERE one = 1")
 
-// ID tells this ledger from all others that use the same beanstalkd: 10
-// characters, made at random with the ledger, which never change.
-func (l *Ledger) ID() string { return l.id }
-
-func (l *Ledger) readID(ctx context.Context) error {
-	found, err := l.reader.Row(ctx, qIdentity, nil, &l.id)
-	if err == nil && (!found || len(l.id) != IDLength) {
-		err = fmt.Errorf("the table identity has no id: %q", l.id)
+func readID(ctx context.Context, r *Reader) (id string, err error) {
+	found, err := r.Row(ctx, qIdentity, nil, &id)
+	if err == nil && (!found || len(id) != IDLength) {
+		err = fmt.Errorf("the table identity has no id: %q", id)
 	}
-	return err
+	return id, err
 }
 
 // ReadID reads the id of a ledger that others may have open, and changes
-// nothing. It is empty where there is no ledger yet, or one that has no id yet.
-func ReadID(ctx context.Context, dsnText string) (id string, err error) {
-	path, _ := strings.CutPrefix(dsnText, "sqlite:")
+// nothing. It is empty where there is no file yet, or one that has no id yet.
+func ReadID(ctx context.Context, path string) (id string, err error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -62,7 +56,7 @@ func ReadID(ctx context.Context, dsnText string) (id string, err error) {
 	}
 	db, err := sql.Open("sqlite", name)
 	if err != nil {
-		return "", fmt.Errorf("ledger: %w", err)
+		return "", err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	tables := 0
@@ -70,8 +64,5 @@ func ReadID(ctx context.Context, dsnText string) (id string, err error) {
 	if err == nil && tables > 0 {
 		err = db.QueryRowContext(ctx, qIdentity.Text).Scan(&id)
 	}
-	if err != nil {
-		return "", fmt.Errorf("ledger: read the id of %s: %w", path, err)
-	}
-	return id, nil
+	return id, err
 }

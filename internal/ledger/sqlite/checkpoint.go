@@ -1,4 +1,4 @@
-package ledger
+package sqlite
 
 import (
 	"fmt"
@@ -20,29 +20,23 @@ var (
 	qCheckpoint = engine.NewQuery("PRAGMA wal_checkpoint(PASSIVE)")
 )
 
-// checkpoint brings the log into the file where it has become long. SQLite would
+// Checkpoint brings the log into the file where it has become long. SQLite would
 // do so by itself within COMMIT, and say nothing of a sync that fails there.
-func (l *Ledger) checkpoint() {
-	w := l.writer
-	if w.statements < checkpointLook || l.Err() != nil {
-		return
+func (w *Writer) Checkpoint() error {
+	if w.statements < checkpointLook {
+		return nil
 	}
 	w.statements = 0
 	length, done, err := w.walk(qLogLength)
 	if err == nil && length-done >= checkpointFrames {
 		_, _, err = w.walk(qCheckpoint)
 	}
-	switch {
-	case isLostWrite(err):
-		_ = l.fail("checkpoint", err)
-	case err != nil && !isBusy(err):
-		l.log.Warn("the ledger's log is not brought into its file yet", "err", err)
-	}
+	return err
 }
 
 // walk runs a checkpoint of some kind, and returns how long the log is, in
 // pages, and how much of it the file has.
-func (w *writer) walk(q *engine.Query) (length, done int, err error) {
+func (w *Writer) walk(q *engine.Query) (length, done int, err error) {
 	s, err := w.stmt(q)
 	if err != nil {
 		return 0, 0, err

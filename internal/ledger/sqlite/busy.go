@@ -1,0 +1,50 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+const busyLimit = 10 * time.Second // waiting for another process that writes
+
+// IsBusy reports whether another process holds a lock of the file.
+func IsBusy(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
+// retryBusy tries again while other processes that open or close the file lock
+// it in ways for which SQLite's own busy timeout does not wait.
+func retryBusy(ctx context.Context, try func() error) error {
+	for deadline := time.Now().Add(busyLimit); ; {
+		err := try()
+		if err == nil || !IsBusy(err) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-time.After(rand.N(20 * time.Millisecond)):
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+// lostWrites are the codes of SQLite for a write that the kernel may have lost. A
+// full disk is none of them: SQLite undoes what does not fit and can go on, as it
+// can after a read, a lock or an allocation that failed.
+var lostWrites = []int{
+	sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC,
+	sqlite3.SQLITE_IOERR_TRUNCATE, sqlite3.SQLITE_IOERR_CLOSE,
+}
+
+// IsLostWrite reports whether the kernel may have lost a write of the file.
+func IsLostWrite(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && slices.Contains(lostWrites, e.Code())
+}

@@ -1,0 +1,106 @@
+// Package sqlite keeps the ledger in an SQLite file: one connection writes, others
+// read. Several processes may have the file open; they take turns with writing.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"os"
+	"path/filepath"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+)
+
+// DB is an open file.
+type DB struct {
+	ID     string // of the ledger, made with the file
+	Reader *Reader
+	Writer *Writer
+}
+
+// Open opens a file, which it creates where there is none, and brings its schema up
+// to date; ErrNewer where a newer version of the program has changed it. The caller
+// closes it.
+func Open(ctx context.Context, path string) (*DB, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	// SQLite gives its side files the mode of this one; documents are not for everybody.
+	f, err := os.OpenFile(abs, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	// SQLite's side files stand beside the file itself, not beside a link to it.
+	if abs, err = filepath.EvalSymlinks(abs); err != nil {
+		return nil, err
+	}
+	db := &DB{}
+	if err := retryBusy(ctx, func() error { return db.connect(ctx, abs) }); err != nil {
+		return nil, err
+	}
+	if db.ID, err = readID(ctx, db.Reader); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+func (db *DB) connect(ctx context.Context, path string) (err error) {
+	if db.Writer, err = openWriter(ctx, path); err != nil {
+		return err
+	}
+	if db.Reader, err = openReader(ctx, path); err != nil {
+		return errors.Join(err, db.Writer.close())
+	}
+	return nil
+}
+
+// Close closes all connections.
+func (db *DB) Close() error { return errors.Join(db.Reader.close(), db.Writer.close()) }
+
+// openWriter connects and migrates.
+func openWriter(ctx context.Context, path string) (*Writer, error) {
+	db, err := sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)",
+		"foreign_keys(1)", "wal_autocheckpoint(0)", "journal_size_limit(67108864)", "cache_size(-4096)", "temp_store(MEMORY)"))
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{db: db, stmts: make([]*sql.Stmt, len(engine.Queries)), SyncLog: datasync, Patience: busyLimit}
+	if err := w.connect(ctx, path); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return w, nil
+}
+
+func (w *Writer) connect(ctx context.Context, path string) (err error) {
+	w.db.SetMaxOpenConns(1)
+	if w.conn, err = w.db.Conn(ctx); err != nil {
+		return err
+	}
+	if err := migrate(ctx, w.conn); err != nil {
+		return err
+	}
+	// What an earlier life has left in the log goes into the file, and is synced
+	// there: after a sync that failed nothing may stand on the log's pages.
+	if _, _, err := w.walk(qCheckpoint); err != nil {
+		return err
+	}
+	// From here on waiting is done by Begin, which is quicker to notice.
+	if _, err := w.conn.ExecContext(ctx, "PRAGMA busy_timeout = 0"); err != nil {
+		return err
+	}
+	// The log is there since migrate, and stays while a connection is open.
+	if w.wal, err = os.OpenFile(path+"-wal", os.O_RDWR, 0); err != nil {
+		return err
+	}
+	if w.lock, err = openWriteLock(path + "-turn"); err != nil {
+		err = errors.Join(err, w.wal.Close())
+	}
+	return err
+}
