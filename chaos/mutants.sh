@@ -92,8 +92,7 @@ mutant 'an older end is delivered beside a newer one' internal/ledger TestNewest
 	internal/ledger/delivery.go "CASE WHEN hooks.owner = '' THEN excluded.next ELSE hooks.next END" 'excluded.next'
 
 mutant 'final kill of the group removed' worker/internal/process TestGroupEnds \
-	worker/internal/process/loop.go '_ = unix.Kill(-g.pid, unix.SIGKILL)
-	until := ' 'until := '
+	worker/internal/process/supervise.go '_ = unix.Kill(-s.pid, unix.SIGKILL)' ''
 
 if ((unnoticed)); then
 	echo "$unnoticed of the changes went unnoticed" >&2

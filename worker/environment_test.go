@@ -39,7 +39,7 @@ func TestEnvironment(t *testing.T) {
 		name, value, _ := strings.Cut(entry, "=")
 		seen[name] = value
 	}
-	for _, shell := range []string{"_", "PWD", "OLDPWD", "SHLVL", "RUNNERBEAN_MARK"} {
+	for _, shell := range []string{"_", "PWD", "OLDPWD", "SHLVL"} {
 		delete(seen, shell)
 	}
 	for _, name := range threadVars {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/worker/internal/process"
+	"github.com/runnerbean/runnerbean/worker/internal/process/cgroup"
 )
 
 // hostile are programs that do what they should not, by name.
@@ -75,7 +76,7 @@ func TestHostile(t *testing.T) {
 		}
 	}
 	r.until("no file is left", func() bool { return scratchIsBare(r.cfg.Scratch) })
-	left, err := process.KillMarked(t.Context(), scratchEntry(r.cfg.Scratch))
+	left, err := process.KillByEnvironment(t.Context(), scratchEntry(r.cfg.Scratch))
 	if left != 0 || err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("%d processes are left: %v", left, err)
 	}
@@ -108,7 +109,7 @@ func TestMemory(t *testing.T) {
 	r.install("greedy", `exec tail /dev/zero`)
 	r.start()
 	e := r.await(r.submit(job("greedy")), jobs.Failed).Error
-	if process.Probe().Memory {
+	if cgroup.Probe().Memory {
 		if e.Class != jobs.OutcomeKilled || !strings.Contains(e.Message, "more memory than the 64MiB") {
 			t.Errorf("error is %+v", e)
 		}

@@ -226,7 +226,7 @@ func TestKilledBeforeItCouldStart(t *testing.T) {
 func TestPauseAndResumeAtOnce(t *testing.T) {
 	t.Parallel()
 	for range 5000 {
-		w := &Worker{logger: slog.New(slog.DiscardHandler), brake: newBrake(), gate: process.NewGate()}
+		w := &Worker{logger: slog.New(slog.DiscardHandler), brake: newBrake(), gate: process.NewPauseGate()}
 		var all sync.WaitGroup
 		for range 4 {
 			all.Go(func() { w.Pause("") })

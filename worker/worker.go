@@ -19,6 +19,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/worker/internal/process"
+	"github.com/runnerbean/runnerbean/worker/internal/process/cgroup"
 )
 
 // Worker runs jobs in its slots.
@@ -30,7 +31,7 @@ type Worker struct {
 	brake      *brake
 	crew       *crew
 	quarantine *quarantine
-	gate       *process.Gate // of the running programs
+	gate       *process.PauseGate // of the running programs
 	pausing    sync.Mutex    // for brake and gate to say the same
 	readying   sync.Once
 	usage      usage // of processors by the running programs
@@ -56,7 +57,7 @@ func New(cfg Config) (*Worker, error) {
 	}
 	return &Worker{
 		cfg: cfg, logger: cfg.Logger, programs: programs, running: newRunning(), brake: newBrake(), quarantine: newQuarantine(),
-		crew: &crew{slots: cfg.Slots}, gate: process.NewGate(),
+		crew: &crew{slots: cfg.Slots}, gate: process.NewPauseGate(),
 		scratch:      newScratchFolder(cfg.Scratch, cfg.Logger),
 		backoff:      backoff{base: cfg.BackoffBase, most: cfg.BackoffMax, jitter: cfg.Jitter},
 		inputBackoff: backoff{base: 5 * cfg.BackoffBase, most: 3 * cfg.BackoffMax, jitter: cfg.Jitter},
@@ -136,7 +137,7 @@ func (w *Worker) Resume() {
 }
 
 // Paused reports whether the worker is paused.
-func (w *Worker) Paused() bool { return w.gate.Shut() }
+func (w *Worker) Paused() bool { return w.gate.Closed() }
 
 // shutDown interrupts what still runs some time after take has ended, or at once
 // where it stands still and so could not end in that time.
@@ -161,10 +162,10 @@ func (w *Worker) clearUp() {
 // endLeftovers ends the processes that an earlier life of this node left when
 // it was killed. The lock on the data folder proves that none lives now.
 func (w *Worker) endLeftovers() {
-	if err := process.Adopt(w.cfg.Scratch); err != nil {
+	if err := cgroup.Adopt(w.cfg.Scratch); err != nil {
 		w.logger.Warn("processes of an earlier life of this node may be left", "err", err)
 	}
-	n, err := process.KillMarked(context.Background(), scratchEntry(w.cfg.Scratch))
+	n, err := process.KillByEnvironment(context.Background(), scratchEntry(w.cfg.Scratch))
 	if n > 0 {
 		w.logger.Warn("processes that an earlier life of this node left were ended", "processes", n)
 	}
@@ -180,4 +181,4 @@ func Protect() error { return process.Protect() }
 
 // Isolation says, in a line or two for people, what keeps the descendants of a
 // program together here and by what its limits are in force.
-func Isolation() string { return process.Probe().String() }
+func Isolation() string { return cgroup.Probe().String() }

@@ -9,13 +9,15 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/runnerbean/runnerbean/worker/internal/process/cgroup"
 )
 
 var block = bytes.Repeat([]byte("0123456789abcdef"), 640)
 
-func catHere(uncaged bool) error {
-	exit, err := Run(context.Background(), Spec{
-		Path: "/bin/cat", Stdin: block, Log: &Log{}, Event: func([]byte) {}, Timeout: time.Hour, Env: []string{"A=b"}, OpenFiles: 4096, Stall: time.Hour, uncaged: uncaged,
+func catHere(bare bool) error {
+	exit, err := runIn(bare)(context.Background(), Spec{
+		Path: "/bin/cat", Stdin: block, Log: &Log{}, Event: func([]byte) {}, Timeout: time.Hour, Env: []string{"A=b"}, OpenFiles: 4096, Stall: time.Hour,
 	})
 	if err == nil && (exit.Code != 0 || !bytes.Equal(exit.Stdout, block)) {
 		err = fmt.Errorf("%+v", exit)
@@ -48,7 +50,7 @@ func BenchmarkRun(b *testing.B) {
 	}{{"cgroup", 1}, {"cgroup", 4}, {"bare", 1}, {"bare", 4}} {
 		parallel := c.parallel
 		b.Run(fmt.Sprint("cat/", c.way, "/parallel=", parallel), func(b *testing.B) {
-			if c.way == "cgroup" && Probe().Cgroup == "" {
+			if c.way == "cgroup" && cgroup.Probe().Cgroup == "" {
 				b.Skip("there are no cgroups")
 			}
 			var here, bare time.Duration
@@ -91,7 +93,7 @@ func BenchmarkStderr(b *testing.B) {
 	for b.Loop() {
 		spec := child(b, "flood", "2", fmt.Sprint(size))
 		spec.Log = &Log{}
-		if exit := run(b, spec); exit.Code != 0 {
+		if exit := mustRun(b, spec); exit.Code != 0 {
 			b.Fatalf("%+v", exit)
 		}
 	}

@@ -5,47 +5,47 @@ import (
 	"time"
 )
 
-// Handle lets others look at a program while Run runs it. The zero value is
-// ready for use, by one Run at a time; its methods may be called at any time.
+// Handle lists the processes of a program while Run runs it. The zero value is
+// ready for use, by one Run at a time. Its methods are safe for concurrent use.
 type Handle struct {
-	mu     sync.Mutex
-	leader int // 0 while there is none
-	cage   *cage
-	still  bool
+	mu      sync.Mutex
+	running *descendants // nil while no program runs
+	paused  bool
 }
 
 // Process is one process of a running program.
 type Process struct {
 	PID, Parent int
-	// Name is what the process calls itself: any few bytes.
+	// Name is what the process calls itself. It may be any few bytes.
 	Name string
-	// CPU is the user and system time that it has used, Memory what of it is
-	// resident, in bytes.
-	CPU     time.Duration
+	// CPU is the user and system time used by the process.
+	CPU time.Duration
+	// Memory is the resident memory in bytes.
 	Memory  int64
 	Started time.Time
-	// Paused says that it is stopped, or frozen with all of its program.
+	// Paused says that the process is stopped, or frozen with the whole program.
 	Paused bool
-	// Key tells it from another one that has its number later.
+	// Key differs between two processes that have the same number one after the
+	// other.
 	Key uint64
 }
 
-// set names the program that runs; 0 for none. Whoever looks meanwhile has it
-// wait, so that no number passes to another process under their eyes.
-func (h *Handle) set(leader int, c *cage) {
+// set names the running program, or nil for none. It waits for Processes, which
+// so never sees a number that was given to another process.
+func (h *Handle) set(running *descendants) {
 	if h == nil {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.leader, h.cage, h.still = leader, c, false
+	h.running, h.paused = running, false
 }
 
-func (h *Handle) setStill(still bool) {
+func (h *Handle) setPaused(paused bool) {
 	if h == nil {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.still = still
+	h.paused = paused
 }

@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/runnerbean/runnerbean/worker/internal/process/cgroup"
 )
 
 // hostile is one way to misbehave: a shell script whose $1 is a number of its
@@ -24,7 +27,6 @@ type hostile struct {
 	bound  func(*Spec)
 	ready  func(stop, kill func()) // at its first event
 	ended  func(Exit) bool
-	only   string // the way that it can be ended in; default both
 }
 
 const (
@@ -43,7 +45,7 @@ var hostiles = map[string]hostile{
 	"session":        {script: `setsid sleep 19.$1 >/dev/null 2>&1 3>&1 & exit 3`, ended: code(3)},
 	"double fork":    {script: `(setsid sh -c 'sleep 19.$0 & sleep 19.$0' $1 &); exit 3`, ended: code(3)},
 	"holds pipes":    {script: `setsid sleep 19.$1 & exit 3`, ended: code(3)},
-	"no environment": {script: `setsid env -i sleep 19.$1 >/dev/null & exit 3`, ended: code(3), only: "cgroup"},
+	"no environment": {script: `setsid env -i sleep 19.$1 >/dev/null & exit 3`, ended: code(3)},
 	"deaf":           {script: `trap "" TERM; echo ready >&3; sleep 19.$1; sleep 19.$1`, bound: hasty, ready: stop, ended: killed},
 	"deaf session":   {script: `trap "" TERM; setsid sleep 19.$1 & echo ready >&3; sleep 19.$1`, bound: hasty, ready: stop, ended: killed},
 	"stopped":        {script: `kill -STOP $$`, bound: hurry, ended: terminated},
@@ -82,7 +84,7 @@ func killed(e Exit) bool { return e.Cancelled && e.Signal == syscall.SIGKILL }
 
 // misbehave runs a hostile program and sees what is left of it. It returns what
 // is wrong.
-func misbehave(h hostile, dir, token string, uncaged bool) error {
+func misbehave(h hostile, dir, token string, bare bool) error {
 	for name, text := range map[string]string{"chain": chain, "forest": forest} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return err
@@ -93,7 +95,7 @@ func misbehave(h hostile, dir, token string, uncaged bool) error {
 	toKill, kill := context.WithCancel(context.Background())
 	defer kill()
 	spec := Spec{
-		Path: "/bin/sh", Args: []string{"-c", h.script, "hostile", token, strconv.FormatBool(uncaged || !Probe().Memory)}, Dir: dir, uncaged: uncaged,
+		Path: "/bin/sh", Args: []string{"-c", h.script, "hostile", token, strconv.FormatBool(bare || !cgroup.Probe().Memory)}, Dir: dir,
 		Env: []string{"PATH=/usr/bin:/bin"}, MaxStdout: 1 << 20, Timeout: time.Minute, Kill: toKill,
 		Log: &Log{HeadSize: 1 << 10, TailSize: 1 << 10}, Event: func([]byte) {},
 	}
@@ -103,7 +105,7 @@ func misbehave(h hostile, dir, token string, uncaged bool) error {
 	if h.bound != nil {
 		h.bound(&spec)
 	}
-	exit, err := Run(ctx, spec)
+	exit, err := runIn(bare)(ctx, spec)
 	left := traces(token)
 	exit.Stdout = nil
 	switch {
@@ -133,20 +135,16 @@ func traces(token string) (found []string) {
 
 func newToken() string { return fmt.Sprint(1e8 + rand.IntN(9e8)) }
 
-func (h hostile) can(uncaged bool) bool { return h.only == "" || !uncaged }
-
 func TestHostile(t *testing.T) {
 	t.Parallel()
-	bothWays(t, func(t *testing.T, uncaged bool) {
+	bothWays(t, func(t *testing.T, bare bool) {
 		for name, h := range hostiles {
-			if h.can(uncaged) {
-				t.Run(name, func(t *testing.T) {
-					t.Parallel()
-					if err := misbehave(h, t.TempDir(), newToken(), uncaged); err != nil {
-						t.Error(err)
-					}
-				})
-			}
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				if err := misbehave(h, t.TempDir(), newToken(), bare); err != nil {
+					t.Error(err)
+				}
+			})
 		}
 	})
 }
@@ -157,16 +155,16 @@ func TestHostileMix(t *testing.T) {
 	count := fromEnv(t, "RUNNERBEAN_CHAOS_CHILDREN", 60)
 	seed := fromEnv(t, "RUNNERBEAN_CHAOS_SEED", rand.IntN(1e9))
 	t.Logf("replay: RUNNERBEAN_CHAOS_SEED=%d RUNNERBEAN_CHAOS_CHILDREN=%d go test -run '^TestHostileMix$'", seed, count)
-	for _, uncaged := range []bool{true, false} {
-		t.Run(fmt.Sprint("bare=", uncaged), func(t *testing.T) {
-			if !uncaged {
+	for _, bare := range []bool{true, false} {
+		t.Run(fmt.Sprint("bare=", bare), func(t *testing.T) {
+			if !bare {
 				needCgroup(t)
 			}
-			if err := misbehave(hostiles["session"], t.TempDir(), newToken(), uncaged); err != nil {
+			if err := misbehave(hostiles["session"], t.TempDir(), newToken(), bare); err != nil {
 				t.Fatal(err) // and what is opened once is open
 			}
 			before := usage()
-			peak := mix(t, uint64(seed), count/2, uncaged)
+			peak := mix(t, uint64(seed), count/2, bare)
 			until(t, "all children are reaped", func() bool {
 				_, err := Run(context.Background(), Spec{Path: "/bin/true"})
 				return err == nil && len(ownChildren()) == 0
@@ -184,15 +182,8 @@ func TestHostileMix(t *testing.T) {
 }
 
 // mix runs the programs and returns the largest heap that was seen.
-func mix(t *testing.T, seed uint64, count int, uncaged bool) (peak uint64) {
-	var names []string
-	for name, h := range hostiles {
-		if h.can(uncaged) {
-			names = append(names, name)
-		}
-	}
-	// Seeds mean the same only where the order is the same.
-	slices.Sort(names)
+func mix(t *testing.T, seed uint64, count int, bare bool) (peak uint64) {
+	names := slices.Sorted(maps.Keys(hostiles)) // a seed stands for an order
 	random := rand.New(rand.NewPCG(seed, 0))
 	todo := make(chan string)
 	var mu sync.Mutex
@@ -200,7 +191,7 @@ func mix(t *testing.T, seed uint64, count int, uncaged bool) (peak uint64) {
 	for range 4 {
 		wg.Go(func() {
 			for name := range todo {
-				if err := misbehave(hostiles[name], t.TempDir(), newToken(), uncaged); err != nil {
+				if err := misbehave(hostiles[name], t.TempDir(), newToken(), bare); err != nil {
 					t.Errorf("%s: %v", name, err)
 				}
 				var m runtime.MemStats
@@ -235,7 +226,7 @@ func usage() (u used) {
 	links, _ := filepath.Glob("/proc/self/fd/*")
 	for _, l := range links {
 		to, err := os.Readlink(l)
-		if err == nil && !strings.Contains(to, homePrefix) && !strings.Contains(to, "[eventfd]") {
+		if err == nil && !strings.Contains(to, "/runnerbean-run-") && !strings.Contains(to, "[eventfd]") {
 			u.files++
 		}
 	}

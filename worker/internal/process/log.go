@@ -6,22 +6,22 @@ import (
 	"github.com/runnerbean/runnerbean/internal/logtext"
 )
 
-// Log keeps the head and the tail of what is written to it and forgets what
-// lies between, so that its memory is bounded. The zero value is ready for use;
-// all methods may be called at the same time.
+// Log keeps the head and the tail of what is written to it and drops what lies
+// between, so that its memory is bounded. The zero value is ready for use. All
+// methods are safe for concurrent use.
 type Log struct {
-	// HeadSize and TailSize are in bytes. Default logtext.EndSize each, which
-	// readers of stored logs rely on. They are not changed after the first Write.
+	// HeadSize and TailSize are in bytes and must not change after the first Write.
+	// Default logtext.EndSize each, on which readers of stored logs rely.
 	HeadSize, TailSize int
 
 	mu    sync.Mutex
 	head  []byte
-	tail  []byte // a ring once it has its full size
-	next  int    // where in a full ring the oldest byte is
+	tail  []byte // a ring buffer once it has its full size
+	next  int    // index of the oldest byte in a full ring buffer
 	total int64
 }
 
-// Write keeps what it can of p. It never fails and never waits for anything slow.
+// Write keeps what it can of p. It never fails and never blocks.
 func (l *Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -43,7 +43,7 @@ func size(n int) int {
 	return n
 }
 
-// push adds p to the ring.
+// push adds p to the ring buffer.
 func (l *Log) push(p []byte) {
 	limit := size(l.TailSize)
 	if len(p) >= limit {
@@ -62,15 +62,15 @@ func (l *Log) push(p []byte) {
 	}
 }
 
-// Total is how many bytes were written.
+// Total returns how many bytes were written.
 func (l *Log) Total() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.total
 }
 
-// Snapshot is a copy of what is kept. Where bytes were left out, a line between
-// head and tail says how many, and neither ends inside a character.
+// Snapshot returns a copy of what is kept. If bytes were dropped, a line between
+// head and tail says how many, and neither is cut inside a character.
 func (l *Log) Snapshot() []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -89,8 +89,8 @@ func (l *Log) Snapshot() []byte {
 
 func (l *Log) omitted() int64 { return l.total - int64(len(l.head)) - int64(len(l.tail)) }
 
-// Tail is a copy of the last n bytes, or of fewer where fewer are kept. It does
-// not begin inside a character.
+// Tail returns a copy of the last n bytes, or of fewer if fewer are kept. It does
+// not start inside a character.
 func (l *Log) Tail(n int) []byte {
 	l.mu.Lock()
 	defer l.mu.Unlock()

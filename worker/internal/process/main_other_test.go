@@ -3,5 +3,3 @@
 package process
 
 const canSubreap = false
-
-func tidy() {}

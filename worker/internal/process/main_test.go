@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/runnerbean/runnerbean/worker/internal/process/cgroup"
 )
 
 // childVar makes the test binary behave as one of programs instead of testing.
@@ -26,17 +29,14 @@ func TestMain(m *testing.M) {
 	if err := Subreap(); err != nil && canSubreap {
 		panic(err)
 	}
-	if err := Adopt(fmt.Sprint("a test, process ", os.Getpid())); err != nil {
+	if err := cgroup.Adopt(fmt.Sprint("a test, process ", os.Getpid())); err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		tidy()
-		os.Exit(code)
-	}))
+	goleak.VerifyTestMain(m)
 }
 
 // bothWays runs a test with cgroups and as where there are none.
-func bothWays(t *testing.T, do func(t *testing.T, uncaged bool)) {
+func bothWays(t *testing.T, do func(t *testing.T, bare bool)) {
 	t.Helper()
 	t.Run("bare", func(t *testing.T) {
 		t.Parallel()
@@ -53,7 +53,7 @@ func bothWays(t *testing.T, do func(t *testing.T, uncaged bool)) {
 // says that there must be some.
 func needCgroup(t *testing.T) {
 	t.Helper()
-	switch i := Probe(); {
+	switch i := cgroup.Probe(); {
 	case i.Cgroup != "":
 	case os.Getenv("RUNNERBEAN_NEED_CGROUP") != "":
 		t.Fatalf("there are no cgroups: %v", i)
@@ -78,9 +78,24 @@ func childEnv(name string) []string {
 	return append(env, childVar+"="+name, "GORACE=atexit_sleep_ms=0")
 }
 
-// run runs a program that must start. The time is only there to end a test that
-// hangs.
-func run(t testing.TB, spec Spec) Exit {
+// runIn returns Run, or what it does where there are no cgroups.
+func runIn(bare bool) func(context.Context, Spec) (Exit, error) {
+	if !bare {
+		return Run
+	}
+	return func(ctx context.Context, spec Spec) (Exit, error) {
+		return run(ctx, spec, func() *cgroup.Cgroup { return nil })
+	}
+}
+
+func mustRun(t testing.TB, spec Spec) Exit {
+	t.Helper()
+	return mustRunIn(t, false, spec)
+}
+
+// mustRunIn runs a program that must start. The time is only there to end a test
+// that hangs.
+func mustRunIn(t testing.TB, bare bool, spec Spec) Exit {
 	t.Helper()
 	if spec.Timeout == 0 {
 		spec.Timeout = time.Minute
@@ -94,7 +109,7 @@ func run(t testing.TB, spec Spec) Exit {
 			}
 		}()
 	}
-	exit, err := Run(t.Context(), spec)
+	exit, err := runIn(bare)(t.Context(), spec)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func TestStderrFlood(t *testing.T) {
 	var log Log
 	spec := child(t, "flood", "2", fmt.Sprint(floodSize))
 	spec.Log = &log
-	exit := run(t, spec)
+	exit := mustRun(t, spec)
 	if exit.Code != 0 || log.Total() != int64(floodSize) {
 		t.Errorf("code %d after %d bytes", exit.Code, log.Total())
 	}
@@ -56,7 +56,7 @@ func TestStderrFlood(t *testing.T) {
 func TestFloodsNobodyTakes(t *testing.T) {
 	t.Parallel()
 	for _, fd := range []string{"2", "3"} {
-		if exit := run(t, child(t, "flood", fd, fmt.Sprint(32<<20))); exit.Code != 0 {
+		if exit := mustRun(t, child(t, "flood", fd, fmt.Sprint(32<<20))); exit.Code != 0 {
 			t.Errorf("%s: code %d", fd, exit.Code)
 		}
 	}
@@ -81,7 +81,7 @@ func TestStdoutTooBig(t *testing.T) {
 			t.Parallel()
 			spec := child(t, "flood", "1", fmt.Sprint(c.write))
 			spec.MaxStdout = c.max
-			exit := run(t, spec)
+			exit := mustRun(t, spec)
 			kept := c.write
 			if c.tooBig {
 				kept = int(c.max)
@@ -101,7 +101,7 @@ func TestEvents(t *testing.T) {
 	var got []string
 	spec := child(t, "lines")
 	spec.Event = func(line []byte) { got = append(got, string(line)) }
-	exit := run(t, spec)
+	exit := mustRun(t, spec)
 	want := []string{"one", "two", strings.Repeat("x", MaxEventLine), "\x00\xff junk", "last"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -118,14 +118,14 @@ func TestEventFlood(t *testing.T) {
 	n := 0
 	spec := child(t, "flood", "3", fmt.Sprint(16*lines))
 	spec.Event = func([]byte) { n++ }
-	if exit := run(t, spec); n != lines || exit.EventsDropped != 0 || exit.Code != 0 {
+	if exit := mustRun(t, spec); n != lines || exit.EventsDropped != 0 || exit.Code != 0 {
 		t.Errorf("%d events, %+v", n, exit)
 	} else if exit.Wall < time.Second {
 		t.Errorf("it had to wait for %v only", exit.Wall) // less than a pipeful was left at the end
 	}
 }
 
-func TestFlow(t *testing.T) {
+func TestOutputFlow(t *testing.T) {
 	t.Parallel()
 	begun := time.Now()
 	steps := []struct {
@@ -139,7 +139,7 @@ func TestFlow(t *testing.T) {
 		{0, 0, eventRate * eventBytes / 2, time.Second / 2},
 		{time.Hour, eventBurst, 100, 0},
 	}
-	var f flow
+	var f outputFlow
 	now := begun
 	for i, s := range steps {
 		now = now.Add(s.after)
@@ -173,7 +173,7 @@ func TestFloodMemory(t *testing.T) {
 	spec.Log = &Log{}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	run(t, spec)
+	mustRun(t, spec)
 	runtime.ReadMemStats(&after)
 	if grown := after.TotalAlloc - before.TotalAlloc; grown > 8<<20 {
 		t.Errorf("%d bytes were allocated", grown)
@@ -198,7 +198,7 @@ func FuzzLines(f *testing.F) {
 			}
 		}
 		var got [][]byte
-		l := lines{emit: func(line []byte) { got = append(got, bytes.Clone(line)) }}
+		l := eventLines{emit: func(line []byte) { got = append(got, bytes.Clone(line)) }}
 		size := 1 + int(step)*(1+len(data)/256)
 		for p := data; len(p) > 0; p = p[min(size, len(p)):] {
 			l.write(p[:min(size, len(p))])

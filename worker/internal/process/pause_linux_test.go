@@ -1,26 +1,30 @@
 package process
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
+	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/runnerbean/runnerbean/worker/internal/process/cgroup"
 )
 
 func init() {
 	programs["paused keeper"] = func(args []string) { // a node whose program, with a stranger, is paused
-		if err := Adopt(args[0]); err != nil {
+		if err := cgroup.Adopt(args[0]); err != nil {
 			panic(err)
 		}
 		exe, _ := os.Executable()
-		gate := NewGate()
-		spec := Spec{Path: exe, Args: []string{"stranger", "hang"}, Env: childEnv("parent"), Pause: gate}
+		gate := NewPauseGate()
+		spec := Spec{Path: exe, Args: []string{"daemon", "hang"}, Env: childEnv("parent"), Pause: gate}
 		spec.Event = func(line []byte) {
 			gate.Set(true)
 			stranger := string(line)
@@ -28,7 +32,7 @@ func init() {
 				for !frozen(number([]string{stranger}, 0)) {
 					time.Sleep(time.Millisecond)
 				}
-				fmt.Println(Probe().Cgroup, stranger)
+				fmt.Println(cgroup.Probe().Cgroup, stranger)
 			}()
 		}
 		_, err := Run(context.Background(), spec)
@@ -38,14 +42,9 @@ func init() {
 
 // frozen reports whether the cgroup of a process stands still.
 func frozen(pid int) bool {
-	at := cgroupPath(procFile(pid, "cgroup"))
-	h := adoption.home.Load()
-	if h == nil {
-		return false
-	}
-	events := place{dir: h.dir + strings.TrimPrefix(at, h.path)}.words("cgroup.events")
-	i := slices.Index(events, "frozen")
-	return i >= 0 && events[i+1] == "1"
+	name := path.Base(cgroupIn(procFile(pid, "cgroup")))
+	events, _ := os.ReadFile(filepath.Join(cgroup.Probe().Cgroup, name, "cgroup.events"))
+	return bytes.Contains(events, []byte("frozen 1"))
 }
 
 // work is a program with a child in another session, both of which compute
@@ -54,7 +53,7 @@ const work = `PATH=/usr/bin:/bin; setsid sh -c 'echo $$ >&3; while :; do :; done
 
 // paused is a program that runs with a gate.
 type paused struct {
-	gate   *Gate
+	gate   *PauseGate
 	cancel context.CancelFunc
 	kill   context.CancelFunc
 	pids   []int
@@ -62,9 +61,9 @@ type paused struct {
 }
 
 // startPaused starts a script that says n numbers of processes as events.
-func startPaused(t *testing.T, script string, n int, bound func(*Spec)) *paused {
+func startPaused(t *testing.T, bare bool, script string, n int, bound func(*Spec)) *paused {
 	t.Helper()
-	p := &paused{gate: NewGate(), exit: make(chan Exit, 1)}
+	p := &paused{gate: NewPauseGate(), exit: make(chan Exit, 1)}
 	ctx, cancel := context.WithCancel(t.Context())
 	kill, doKill := context.WithCancel(context.Background())
 	p.cancel, p.kill = cancel, doKill
@@ -78,7 +77,7 @@ func startPaused(t *testing.T, script string, n int, bound func(*Spec)) *paused 
 		bound(&spec)
 	}
 	go func() {
-		exit, err := Run(ctx, spec)
+		exit, err := runIn(bare)(ctx, spec)
 		if err != nil {
 			t.Error(err)
 		}
@@ -143,8 +142,8 @@ func (p *paused) end(t *testing.T) Exit {
 
 func TestPauseAndResume(t *testing.T) {
 	t.Parallel()
-	bothWays(t, func(t *testing.T, uncaged bool) {
-		p := startPaused(t, work, 2, func(s *Spec) { s.uncaged = uncaged })
+	bothWays(t, func(t *testing.T, bare bool) {
+		p := startPaused(t, bare, work, 2, nil)
 		for range 2 {
 			if !p.gate.Set(true) || p.gate.Set(true) {
 				t.Error("to shut it once is a change, to shut it twice is none")
@@ -186,8 +185,8 @@ func TestStopInAPause(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bothWays(t, func(t *testing.T, uncaged bool) {
-				p := startPaused(t, c.script, c.n, func(s *Spec) { s.uncaged = uncaged })
+			bothWays(t, func(t *testing.T, bare bool) {
+				p := startPaused(t, bare, c.script, c.n, nil)
 				p.gate.Set(true)
 				p.stands(t)
 				c.stop(p)
@@ -202,11 +201,11 @@ func TestStopInAPause(t *testing.T) {
 // A program that is being stopped is not paused, or it would never end.
 func TestPauseOfWhatIsBeingStopped(t *testing.T) {
 	t.Parallel()
-	bothWays(t, func(t *testing.T, uncaged bool) {
+	bothWays(t, func(t *testing.T, bare bool) {
 		const slow = `trap 'echo $$ >&3; i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; exit 3' TERM; echo $$ >&3; while :; do :; done`
 		asked := make(chan struct{}, 2)
-		p := startPaused(t, slow, 1, func(s *Spec) {
-			s.uncaged, s.Grace = uncaged, time.Hour
+		p := startPaused(t, bare, slow, 1, func(s *Spec) {
+			s.Grace = time.Hour
 			said := s.Event
 			s.Event = func(line []byte) {
 				select {
@@ -239,8 +238,8 @@ func TestClocksInAPause(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bothWays(t, func(t *testing.T, uncaged bool) {
-				p := startPaused(t, `echo $$ >&3; exec sleep 60`, 1, func(s *Spec) { s.uncaged = uncaged; c.bound(s) })
+			bothWays(t, func(t *testing.T, bare bool) {
+				p := startPaused(t, bare, `echo $$ >&3; exec sleep 60`, 1, c.bound)
 				p.gate.Set(true)
 				select {
 				case exit := <-p.exit:
@@ -260,8 +259,8 @@ func TestClocksInAPause(t *testing.T) {
 // What had stopped itself does not go on because a pause ends.
 func TestPauseOfWhatStoppedItself(t *testing.T) {
 	t.Parallel()
-	bothWays(t, func(t *testing.T, uncaged bool) {
-		p := startPaused(t, `setsid sh -c 'echo $$ >&3; kill -STOP $$; echo 7 >&3' & wait`, 1, func(s *Spec) { s.uncaged = uncaged })
+	bothWays(t, func(t *testing.T, bare bool) {
+		p := startPaused(t, bare, `setsid sh -c 'echo $$ >&3; kill -STOP $$; echo 7 >&3' & wait`, 1, nil)
 		state := func() byte { st, _ := readStat(p.pids[0]); return st.state }
 		until(t, "it has stopped itself", func() bool { return state() == 'T' })
 		p.gate.Set(true)
@@ -282,7 +281,7 @@ func TestPauseOfWhatStoppedItself(t *testing.T) {
 // very moment stands still.
 func TestStartInAPause(t *testing.T) {
 	t.Parallel()
-	gate := NewGate()
+	gate := NewPauseGate()
 	gate.Set(true)
 	started := make(chan struct{}, 1)
 	spec := Spec{Path: "/bin/true", Pause: gate, OnStart: func(int) { started <- struct{}{} }}
@@ -300,9 +299,8 @@ func TestStartInAPause(t *testing.T) {
 	if exit := <-ended; exit.Code != 0 || len(started) != 1 {
 		t.Errorf("%+v", exit)
 	}
-	bothWays(t, func(t *testing.T, uncaged bool) {
-		p := startPaused(t, work, 2, func(s *Spec) {
-			s.uncaged = uncaged
+	bothWays(t, func(t *testing.T, bare bool) {
+		p := startPaused(t, bare, work, 2, func(s *Spec) {
 			s.OnStart = func(int) { s.Pause.Set(true); time.AfterFunc(100*time.Millisecond, func() { s.Pause.Set(false) }) }
 		})
 		p.cancel()
@@ -316,13 +314,13 @@ func TestStartInAPause(t *testing.T) {
 // still is would never come to be.
 func TestFrozenCgroupIsNotUsedAgain(t *testing.T) {
 	needCgroup(t)
-	p := startPaused(t, work, 2, nil)
+	p := startPaused(t, false, work, 2, nil)
 	p.gate.Set(true)
 	until(t, "it is frozen", func() bool { return frozen(p.pids[0]) })
-	at := cgroupPath(procFile(p.pids[0], "cgroup"))
+	at := cgroupIn(procFile(p.pids[0], "cgroup"))
 	p.kill()
 	p.end(t)
-	if again := cgroupPath(run(t, Spec{Path: "/bin/cat", Args: []string{"/proc/self/cgroup"}}).Stdout); again == at {
+	if again := cgroupIn(mustRun(t, Spec{Path: "/bin/cat", Args: []string{"/proc/self/cgroup"}}).Stdout); again == at {
 		t.Errorf("%s is used again", at)
 	}
 }
@@ -336,7 +334,7 @@ func TestAdoptClearsUpWhatIsFrozen(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = dead.Wait()
-	if err := Adopt(t.Name()); err != nil || alive(left) {
+	if err := cgroup.Adopt(t.Name()); err != nil || alive(left) {
 		t.Errorf("the stranger is alive: %v", err)
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
@@ -344,8 +342,8 @@ func TestAdoptClearsUpWhatIsFrozen(t *testing.T) {
 	}
 }
 
-// KillMarked ends what is stopped as well.
-func TestKillMarkedOfTheStopped(t *testing.T) {
+// KillByEnvironment ends what is stopped as well.
+func TestKillByEnvironmentOfTheStopped(t *testing.T) {
 	t.Parallel()
 	entry := "PROCESS_TEST_TOKEN=" + newToken()
 	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", "kill -STOP $$")
@@ -354,7 +352,7 @@ func TestKillMarkedOfTheStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "it has stopped", func() bool { st, _ := readStat(cmd.Process.Pid); return st.state == 'T' })
-	if n, err := KillMarked(t.Context(), entry); n != 1 || err != nil {
+	if n, err := KillByEnvironment(t.Context(), entry); n != 1 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
 	_ = cmd.Wait()

@@ -9,12 +9,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestQuiet(t *testing.T) {
+func TestStall(t *testing.T) {
 	t.Parallel()
 	const s = time.Second
 	type look struct {
 		after, cpu time.Duration
-		heard      bool
+		active     bool
 	}
 	still := func(n int) []look { // looks at a program that does nothing
 		looks := make([]look, n)
@@ -29,8 +29,8 @@ func TestQuiet(t *testing.T) {
 	}{
 		"still":              {still(9), true},
 		"not yet":            {still(8), false},
-		"spoke":              {append(append(still(8), look{after: s, heard: true}), still(8)...), false},
-		"spoke, then still":  {append(append(still(8), look{after: s, heard: true}), still(9)...), true},
+		"spoke":              {append(append(still(8), look{after: s, active: true}), still(8)...), false},
+		"spoke, then still":  {append(append(still(8), look{after: s, active: true}), still(9)...), true},
 		"worked":             {append(still(8), look{after: s, cpu: s}), false},
 		"a tick":             {append(still(8), look{after: s, cpu: idleTick}), true},
 		"less than before":   {append(still(8), look{after: s, cpu: -s}), false},
@@ -40,14 +40,14 @@ func TestQuiet(t *testing.T) {
 		"a little at a time": {[]look{{s, 0, false}, {s, 5 * time.Millisecond, false}, {s, 9 * time.Millisecond, false}, {s, s, false}, {s, s, false}}, false},
 	}
 	for name, c := range cases {
-		var q quiet
+		var d stallDetector
 		now := time.Now()
-		q.start(8*s, now)
+		d.start(8*s, now)
 		var got []bool
 		for _, l := range c.looks {
 			now = now.Add(l.after)
-			q.heard = q.heard || l.heard
-			got = append(got, q.tooLong(now, func() time.Duration { return time.Hour + l.cpu }))
+			d.active = d.active || l.active
+			got = append(got, d.stalled(now, func() time.Duration { return time.Hour + l.cpu }))
 		}
 		want := make([]bool, len(c.looks))
 		want[len(want)-1] = c.want
@@ -57,12 +57,12 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
-func TestQuietNever(t *testing.T) {
+func TestNeverStalled(t *testing.T) {
 	t.Parallel()
-	var q quiet
-	q.start(0, time.Now())
-	if q.tooLong(time.Now().Add(time.Hour), nil) {
-		t.Error("it is too long")
+	var d stallDetector
+	d.start(0, time.Now())
+	if d.stalled(time.Now().Add(time.Hour), nil) {
+		t.Error("it is stalled")
 	}
 }
 

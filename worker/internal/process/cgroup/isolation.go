@@ -1,4 +1,6 @@
-package process
+// Package cgroup runs each program in a cgroup of version 2 of its own, where
+// the kernel allows that.
+package cgroup
 
 import (
 	"fmt"
@@ -7,31 +9,31 @@ import (
 )
 
 // maxTasks is how many processes and threads a program may have at once where
-// the kernel counts them for us.
+// its cgroup has the pids controller.
 const maxTasks = 4096
 
-// Isolation says what keeps the descendants of a program together, and which
-// limits the kernel enforces how.
+// Isolation says how the descendants of a program are kept together, and how its
+// limits are enforced.
 type Isolation struct {
-	// Cgroup is the folder under which each program gets a cgroup of its own;
-	// empty where they get none, for the reason in Why.
+	// Cgroup is the folder under which each program gets a cgroup of its own. It
+	// is empty where there are no cgroups, for the reason in Why.
 	Cgroup, Why string
-	// Memory and Tasks say that a cgroup limits the memory and the processes of
-	// the whole tree.
+	// Memory and Tasks say that a cgroup limits the memory and the number of
+	// processes of a whole program.
 	Memory, Tasks bool
-	// Subreaper says that descendants which leave their group come to us, and
-	// Limits that processes can be limited one by one.
+	// Subreaper says that this process adopts descendants that leave their
+	// process group. Limits says that each process can be limited by rlimits.
 	Subreaper, Limits bool
 }
 
-// String is for people, in one line.
+// String describes the isolation in one line for people.
 func (i Isolation) String() string {
 	var s strings.Builder
 	switch {
 	case i.Cgroup != "":
 		fmt.Fprintf(&s, "cgroup v2 under %s: the whole tree of a program is killed at once", i.Cgroup)
 	case i.Subreaper:
-		fmt.Fprintf(&s, "no cgroup v2 (%s): process group, subreaper and marks in the environment", i.Why)
+		fmt.Fprintf(&s, "no cgroup v2 (%s): process group, subreaper and a mark on each process", i.Why)
 	default:
 		s.WriteString("process group only")
 	}
@@ -48,14 +50,13 @@ func (i Isolation) String() string {
 	} else {
 		s.WriteString("; number of processes not limited")
 	}
-	if i.Limits {
-		s.WriteString("; open files, file size and core dumps by rlimit; no new privileges (no_new_privs)")
+	if !i.Limits {
+		return s.String()
 	}
-	switch {
-	case !i.Limits:
-	case os.Geteuid() == 0:
+	s.WriteString("; open files, file size and core dumps by rlimit; no new privileges (no_new_privs)")
+	if os.Geteuid() == 0 {
 		s.WriteString("; programs run as root and can read and change everything, the node's memory too")
-	default:
+	} else {
 		s.WriteString("; programs run as the node's user: the node's memory and environment are closed to them, its files are not")
 	}
 	return s.String()

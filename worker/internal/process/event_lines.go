@@ -2,9 +2,12 @@ package process
 
 import "bytes"
 
-// lines cuts a stream into lines of at most MaxEventLine bytes. Lines that
-// arrive whole are passed on without a copy.
-type lines struct {
+// MaxEventLine is the longest event line in bytes. Longer lines are dropped.
+const MaxEventLine = 256 << 10
+
+// eventLines cuts a stream into lines of at most MaxEventLine bytes. It passes on
+// lines that arrive whole without a copy.
+type eventLines struct {
 	emit    func(line []byte)
 	partial []byte
 	skip    bool // inside a line that is too long
@@ -12,7 +15,7 @@ type lines struct {
 	ended   int // lines so far
 }
 
-func (l *lines) write(p []byte) {
+func (l *eventLines) write(p []byte) {
 	for len(p) > 0 {
 		i := bytes.IndexByte(p, '\n')
 		if i < 0 {
@@ -25,7 +28,7 @@ func (l *lines) write(p []byte) {
 }
 
 // keep holds the beginning of a line until its end arrives.
-func (l *lines) keep(p []byte) {
+func (l *eventLines) keep(p []byte) {
 	switch {
 	case l.skip:
 	case len(l.partial)+len(p) > MaxEventLine:
@@ -36,7 +39,7 @@ func (l *lines) keep(p []byte) {
 }
 
 // end passes on a line whose last piece is p.
-func (l *lines) end(p []byte) {
+func (l *eventLines) end(p []byte) {
 	l.ended++
 	if len(l.partial) > 0 || l.skip {
 		l.keep(p)
@@ -53,4 +56,4 @@ func (l *lines) end(p []byte) {
 }
 
 // close passes on a last line that has no newline.
-func (l *lines) close() { l.end(nil) }
+func (l *eventLines) close() { l.end(nil) }

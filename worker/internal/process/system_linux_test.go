@@ -23,12 +23,6 @@ import (
 
 const canSubreap = true
 
-func tidy() {
-	if h := adoption.home.Load(); h != nil {
-		h.close()
-	}
-}
-
 func init() {
 	programs["parent"] = func(args []string) { // how, and what to do after
 		cmd := exec.Command(os.Args[0])
@@ -41,10 +35,13 @@ func init() {
 			attr.Setpgid = true
 		case "session":
 			attr.Setsid = true
-		case "stranger", "group stranger": // neither mark nor group nor pipes
-			attr.Setsid, attr.Setpgid = args[0] == "stranger", args[0] != "stranger"
+		case "daemon", "unmarked daemon", "group daemon": // neither environment nor group nor pipes
+			attr.Setsid, attr.Setpgid = args[0] != "group daemon", args[0] == "group daemon"
 			cmd = exec.Command("/bin/sleep", "600")
 			cmd.Env = []string{}
+			if args[0] == "unmarked daemon" {
+				unmark()
+			}
 		}
 		cmd.SysProcAttr = attr
 		if err := cmd.Start(); err != nil {
@@ -109,10 +106,10 @@ func init() {
 // The kernel gives orphans to the main thread, and so this program starts its
 // own children there too.
 func init() {
-	if os.Getenv(childVar) == "friends" {
+	if os.Getenv(childVar) == "unrelated children" {
 		runtime.LockOSThread()
 	}
-	programs["friends"] = func([]string) {
+	programs["unrelated children"] = func([]string) {
 		if err := Subreap(); err != nil {
 			panic(err)
 		}
@@ -137,6 +134,18 @@ func init() {
 	}
 }
 
+// unmark sets the limit on file locks back.
+func unmark() {
+	var limit unix.Rlimit
+	if err := unix.Prlimit(0, unix.RLIMIT_LOCKS, nil, &limit); err != nil {
+		panic(err)
+	}
+	limit.Cur = limit.Max
+	if err := unix.Prlimit(0, unix.RLIMIT_LOCKS, &limit, nil); err != nil {
+		panic(err)
+	}
+}
+
 func alive(pid int) bool {
 	s, ok := readStat(pid)
 	return ok && !s.dead()
@@ -145,19 +154,18 @@ func alive(pid int) bool {
 // Whatever a program leaves running is dead when Run returns, and reaped.
 func TestNothingIsLeft(t *testing.T) {
 	t.Parallel()
-	bothWays(t, func(t *testing.T, uncaged bool) {
-		for _, how := range []string{"plain", "group", "session"} {
+	bothWays(t, func(t *testing.T, bare bool) {
+		for _, how := range []string{"plain", "group", "session", "daemon", "unmarked daemon", "group daemon"} {
 			for _, then := range []string{"exit", "hang"} {
 				t.Run(how+" "+then, func(t *testing.T) {
 					t.Parallel()
 					ctx, cancel := context.WithCancel(t.Context())
 					defer cancel()
 					spec := child(t, "parent", how, then)
-					spec.uncaged = uncaged
 					if then == "hang" {
 						spec.Event = func([]byte) { cancel() }
 					}
-					exit, err := Run(ctx, spec)
+					exit, err := runIn(bare)(ctx, spec)
 					if err != nil || exit.Cancelled != (then == "hang") || exit.Escaped != 0 {
 						t.Errorf("%+v, %v", exit, err)
 					}
@@ -169,70 +177,49 @@ func TestNothingIsLeft(t *testing.T) {
 		}
 		t.Run("chain", func(t *testing.T) {
 			t.Parallel()
-			spec := child(t, "fork", "4")
-			spec.uncaged = uncaged
-			if exit := run(t, spec); alive(pid(t, exit.Stdout)) {
+			if exit := mustRunIn(t, bare, child(t, "fork", "4")); alive(pid(t, exit.Stdout)) {
 				t.Error("the last of the chain is alive")
 			}
 		})
 	})
 }
 
-// A descendant that cannot be told from another program's is spared while such
-// a program runs, and ends with the last of them. In a cgroup there is no such
-// doubt. Nothing else may run here.
-func TestStranger(t *testing.T) {
-	for _, uncaged := range []bool{true, false} {
-		t.Run(fmt.Sprint("bare=", uncaged), func(t *testing.T) {
-			if !uncaged {
-				needCgroup(t)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			started, ended := make(chan struct{}), make(chan Exit)
-			go func() {
-				exit, err := Run(ctx, Spec{
-					Path: "/bin/sleep", Args: []string{"600"}, OnStart: func(int) { close(started) }, uncaged: uncaged,
-				})
-				if err != nil {
-					t.Error(err)
-				}
-				ended <- exit
-			}()
-			<-started
-			spec := child(t, "parent", "stranger", "exit")
-			spec.uncaged = uncaged
-			stranger := pid(t, run(t, spec).Stdout)
-			if alive(stranger) != uncaged {
-				t.Errorf("it is alive: %v", !uncaged)
-			}
-			cancel()
-			<-ended
-			if _, there := readStat(stranger); there {
-				t.Error("it is there")
-			}
-		})
-	}
-}
-
-// A descendant without mark in a group of its own is found by its cgroup or its
-// session.
-func TestGroupStranger(t *testing.T) {
+// A daemon lives as long as its program, while others start and end.
+func TestDaemonOfARunningProgram(t *testing.T) {
 	t.Parallel()
-	bothWays(t, func(t *testing.T, uncaged bool) {
-		spec := child(t, "parent", "group stranger", "exit")
-		spec.uncaged = uncaged
-		exit := run(t, spec)
-		if s, there := readStat(pid(t, exit.Stdout)); there || exit.Code != 0 {
-			t.Errorf("%+v, %+v", s, exit)
+	bothWays(t, func(t *testing.T, bare bool) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		daemons, ended := make(chan int, 1), make(chan Exit)
+		go func() {
+			exit, err := runIn(bare)(ctx, Spec{
+				Path: "/bin/sh", Args: []string{"-c", `(setsid env -i /bin/sh -c 'echo $$ >&3; exec sleep 600' >/dev/null 2>&1 &); sleep 600`},
+				Env: []string{"PATH=/usr/bin:/bin"}, Event: func(line []byte) { daemons <- pid(t, line) },
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			ended <- exit
+		}()
+		daemon := <-daemons
+		for _, how := range []string{"daemon", "plain"} {
+			other := pid(t, mustRunIn(t, bare, child(t, "parent", how, "exit")).Stdout)
+			if alive(other) || !alive(daemon) {
+				t.Errorf("%s: the other's is alive: %v; the daemon: %v", how, alive(other), alive(daemon))
+			}
+		}
+		cancel()
+		<-ended
+		if s, there := readStat(daemon); there {
+			t.Errorf("the daemon is there: %+v", s)
 		}
 	})
 }
 
 // Children that other parts of the process started are left alone, dead or alive.
-func TestFriends(t *testing.T) {
+func TestUnrelatedChildren(t *testing.T) {
 	t.Parallel()
-	if exit := run(t, child(t, "friends")); exit.Code != 0 || string(exit.Stdout) != "signal: killed, exit status 5\n" {
+	if exit := mustRun(t, child(t, "unrelated children")); exit.Code != 0 || string(exit.Stdout) != "signal: killed, exit status 5\n" {
 		t.Errorf("%+v: %s", exit, exit.Stdout)
 	}
 }
@@ -255,7 +242,7 @@ func TestStopped(t *testing.T) {
 // The group ends with its leader, also without Subreap.
 func TestGroupEnds(t *testing.T) {
 	t.Parallel()
-	if exit := run(t, child(t, "node", "plain", "parent", "plain", "exit")); !strings.HasSuffix(string(exit.Stdout), "gone\n") {
+	if exit := mustRun(t, child(t, "node", "plain", "parent", "plain", "exit")); !strings.HasSuffix(string(exit.Stdout), "gone\n") {
 		t.Errorf("%+v: %s", exit, exit.Stdout)
 	}
 }
@@ -263,7 +250,7 @@ func TestGroupEnds(t *testing.T) {
 // Without Subreap, one who left the session and holds the pipes delays Run only
 // for a while. Nothing else may run here.
 func TestWithoutSubreap(t *testing.T) {
-	exit := run(t, child(t, "node", "plain", "parent", "session", "exit"))
+	exit := mustRun(t, child(t, "node", "plain", "parent", "session", "exit"))
 	// The node of this test is gone, and what it left came to us. The mark on
 	// that was the node's.
 	if exit.Code != 0 || exit.Escaped != 0 || alive(pid(t, exit.Stdout)) {
@@ -344,7 +331,7 @@ func TestNoTerminal(t *testing.T) {
 // What a program starts gets no rights that it has not.
 func TestNoNewPrivileges(t *testing.T) {
 	t.Parallel()
-	exit := run(t, Spec{Path: "/bin/sh", Args: []string{"-c", "grep NoNewPrivs /proc/self/status; exit 0"}, Env: []string{"PATH=/usr/bin:/bin"}})
+	exit := mustRun(t, Spec{Path: "/bin/sh", Args: []string{"-c", "grep NoNewPrivs /proc/self/status; exit 0"}, Env: []string{"PATH=/usr/bin:/bin"}})
 	if got := strings.Fields(string(exit.Stdout)); len(got) != 2 || got[1] != "1" {
 		t.Errorf("%q", exit.Stdout)
 	}
@@ -371,7 +358,7 @@ func TestNoOtherDescriptors(t *testing.T) {
 	}
 }
 
-func TestKillMarked(t *testing.T) {
+func TestKillByEnvironment(t *testing.T) {
 	t.Parallel()
 	entry := fmt.Sprintf("PROCESS_TEST_ENTRY=%d", rand.Uint64())
 	ended := make(chan Exit)
@@ -387,10 +374,10 @@ func TestKillMarked(t *testing.T) {
 		ended <- exit
 	}()
 	<-started
-	if n, err := KillMarked(t.Context(), entry+"0"); n != 0 || err != nil {
+	if n, err := KillByEnvironment(t.Context(), entry+"0"); n != 0 || err != nil {
 		t.Errorf("another entry: %d, %v", n, err)
 	}
-	if n, err := KillMarked(t.Context(), entry); n != 1 || err != nil {
+	if n, err := KillByEnvironment(t.Context(), entry); n != 1 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
 	if exit := <-ended; exit.Signal != syscall.SIGKILL || exit.Cancelled {
@@ -398,17 +385,30 @@ func TestKillMarked(t *testing.T) {
 	}
 }
 
-// Kernels without process descriptors give the same.
-func TestWithoutPidfd(t *testing.T) {
-	withoutPidfd.Store(true)
-	defer withoutPidfd.Store(false)
-	if exit := run(t, child(t, "exit", "7")); exit.Code != 7 {
-		t.Errorf("%+v", exit)
+// Without a pidfd, the end of a process is noticed too, and it is not reaped.
+func TestExitWithoutPidfd(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), "/bin/cat")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
 	}
-	spec := child(t, "hang")
-	spec.Timeout = 100 * time.Millisecond
-	if exit := run(t, spec); !exit.TimedOut || exit.Signal != syscall.SIGTERM {
-		t.Errorf("%+v", exit)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := exitFD(cmd.Process.Pid, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	if poll(fds, 50*time.Millisecond); fds[0].Revents != 0 {
+		t.Error("it is said to have ended")
+	}
+	_ = in.Close()
+	until(t, "its end is noticed", func() bool { poll(fds, time.Second); return fds[0].Revents != 0 })
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -449,7 +449,7 @@ func TestMaxRSS(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	exit, err := Run(ctx, Spec{Path: "/bin/sleep", Args: []string{"600"}, OnStart: func(pid int) {
-		until(t, "it has memory of its own", func() bool { return highWater(pid) > 0 })
+		until(t, "it has memory of its own", func() bool { return peakMemory(pid) > 0 })
 		cancel()
 	}})
 	if err != nil || exit.MaxRSS <= 0 || exit.MaxRSS > 8<<20 {
@@ -463,7 +463,6 @@ func FuzzReadStat(f *testing.F) {
 	f.Add(")")
 	f.Fuzz(func(t *testing.T, text string) {
 		_, _ = parseStat([]byte(text))
-		_ = findEnv([]byte(text), func(e []byte) bool { return len(e) > len(text) })
-		_ = parseHighWater([]byte(text))
+		_ = parsePeakMemory([]byte(text))
 	})
 }

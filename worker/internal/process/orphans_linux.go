@@ -1,0 +1,72 @@
+package process
+
+import (
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Subreap makes this process adopt descendants that lose their parent, and marks
+// programs, so that Run can end the descendants that left their group. Call it
+// before the first Run, in a process that does not start children in sessions of
+// their own by other means: Run would kill them.
+func Subreap() error { return subreap() }
+
+var subreap = sync.OnceValue(func() error {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return os.NewSyscallError("prctl", err)
+	}
+	return enableMarks()
+})
+
+// endOrphans kills and reaps the orphans of a program whose leader has ended and
+// is not yet reaped. It returns how many are left at the time until.
+//
+// Every living descendant of the program is an orphan or descends from one. When
+// an orphan dies, its children become orphans. So none is left when there are no
+// orphans.
+func endOrphans(m mark, until time.Time) (left int) {
+	for wait := 50 * time.Microsecond; m.number != 0; wait = min(2*wait, 10*time.Millisecond) {
+		found, left := reapOrphans(m)
+		if found == 0 || time.Now().After(until) {
+			return left
+		}
+		if left > 0 {
+			m.kill()
+		}
+		time.Sleep(wait)
+	}
+	return 0
+}
+
+// reaping is held so that no orphan is reaped, and its number freed, while
+// another goroutine looks at it.
+var reaping sync.Mutex
+
+// reapOrphans kills the orphans of the program and reaps those that are dead. It
+// returns how many it found, and how many of them were not dead yet.
+//
+// Orphans that belong to no running program are treated like those of this one:
+// they may come from a program that has ended or have changed their mark. Children in
+// the session of this process were started by its other parts.
+func reapOrphans(m mark) (found, left int) {
+	reaping.Lock()
+	defer reaping.Unlock()
+	for _, pid := range adopted() {
+		session, err := unix.Getsid(pid)
+		if err != nil || pid == m.leader || session == ownSession() {
+			continue
+		}
+		if !m.on(pid) && running.mayOwn(markNumber(pid), session) {
+			continue
+		}
+		found++
+		_ = unix.Kill(pid, unix.SIGKILL)
+		if gone, _ := unix.Wait4(pid, nil, unix.WNOHANG, nil); gone != pid {
+			left++
+		}
+	}
+	return found, left
+}
