@@ -32,7 +32,7 @@ type Worker struct {
 	crew       *crew
 	quarantine *quarantine
 	gate       *process.PauseGate // of the running programs
-	pausing    sync.Mutex    // for brake and gate to say the same
+	pausing    sync.Mutex         // for brake and gate to say the same
 	readying   sync.Once
 	usage      usage // of processors by the running programs
 	backoff    backoff
