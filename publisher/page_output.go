@@ -8,6 +8,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/jsonvalue"
 )
 
 const (
@@ -24,8 +25,8 @@ type outputView struct {
 	Plots   []plot
 	Figures []fact // scalars of the result, counters of the program
 	Images  []imageView
-	Grids   []grid
-	Tree    *branch
+	Grids   []jsonvalue.Table
+	Tree    *jsonvalue.Tree
 	Folded  bool   // the tree repeats what stands above it
 	Output  string // a short result as it is, or the beginning of a long one
 	// TooBig says that the result is not shown, or not all of it.
@@ -55,7 +56,7 @@ func (v *outputView) output(r jobs.Result) {
 	v.Plots = plots(value)
 	more := figures(value)
 	v.Figures = append(counters(r.Counters), more.facts...)
-	if v.Grids = grids(value); more.rest && len(value) > 0 {
+	if v.Grids = jsonvalue.Tables(value); more.rest && len(value) > 0 {
 		v.rest(value)
 	}
 }
@@ -64,14 +65,14 @@ func (v *outputView) output(r jobs.Result) {
 func (v *outputView) rest(value []byte) {
 	v.Folded = len(v.Plots)+len(v.Grids) > 0
 	if !v.Folded && len(value) <= shortOutput {
-		v.Output, _ = prettyJSON(value, maxOutputShown)
+		v.Output, _ = jsonvalue.Pretty(value, maxOutputShown)
 		return
 	}
-	if v.Tree = tree(value); v.Tree != nil || v.Folded {
+	if v.Tree = jsonvalue.TreeOf(value); v.Tree != nil || v.Folded {
 		return
 	}
 	var cut bool
-	if v.Output, cut = prettyJSON(value, maxOutputShown); cut {
+	if v.Output, cut = jsonvalue.Pretty(value, maxOutputShown); cut {
 		v.TooBig = "This is the beginning of " + text.Bytes(int64(len(value))) + "."
 	}
 }

@@ -2,6 +2,8 @@ package publisher
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/jsonvalue"
 )
 
 const (
@@ -92,7 +95,7 @@ func newJobView(d pageData) *jobView {
 	v.attempts(d)
 	v.Facts, v.Files, v.Inputs = facts(r), artifacts(r.Artifacts, d.FilesURL, d.Query), inputs(r)
 	v.NotKept = notKept(r.LeftOut)
-	v.JSON, v.JSONCut = prettyJSON(d.ResultJSON, maxJSONShown)
+	v.JSON, v.JSONCut = jsonvalue.Pretty(d.ResultJSON, maxJSONShown)
 	v.Title = fmt.Sprintf("%s: %s", v.Program, text.Line(string(r.State), text.NameLimit))
 	if v.Percent != "" {
 		v.Title += " " + v.Percent
@@ -215,7 +218,7 @@ type figureList struct {
 
 func figures(value []byte) figureList {
 	l := figureList{}
-	if top := members(value); len(top) > 0 && len(value) <= maxPlotSource {
+	if top := jsonvalue.Members(value); len(top) > 0 && len(value) <= maxPlotSource {
 		l.add("", top, 0)
 	} else {
 		l.rest = true
@@ -223,13 +226,13 @@ func figures(value []byte) figureList {
 	return l
 }
 
-func (l *figureList) add(holder string, all []member, depth int) {
+func (l *figureList) add(holder string, all []jsonvalue.Member, depth int) {
 	if _, ok := readSeries("", all); ok {
 		return
 	}
 	for _, m := range all {
-		name := strings.ReplaceAll(text.Line(m.name, text.NameLimit), "_", " ")
-		inner, scalar := members(m.value), single(m.value)
+		name := strings.ReplaceAll(text.Line(m.Name, text.NameLimit), "_", " ")
+		inner, scalar := jsonvalue.Members(m.Value), single(m.Value)
 		switch {
 		case len(inner) > 0 && depth < maxFigureDepth:
 			l.add(name, inner, depth+1)
@@ -246,16 +249,16 @@ func (l *figureList) add(holder string, all []member, depth int) {
 
 // single writes a scalar, or an array of a few.
 func single(raw []byte) string {
-	if v, ok := number(raw); ok {
+	if v, ok := jsonvalue.Number(raw); ok {
 		return text.Number(v)
 	}
-	if s := unquoted(raw); s != "" {
+	if s := jsonvalue.String(raw); s != "" {
 		return text.Line(s, 200)
 	}
 	if s := string(raw); s == "true" || s == "false" {
 		return s
 	}
-	list, _ := elements(raw)
+	list, _ := jsonvalue.Elements(raw)
 	if len(list) > maxShortList {
 		return ""
 	}
@@ -267,3 +270,9 @@ func single(raw []byte) string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+const maxJSONShown = 64 << 10 // bytes of a document that a page shows
+
+const maxOutputShown = 16 << 10 // bytes of a result that a page shows by itself
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

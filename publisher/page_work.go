@@ -15,6 +15,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/jsonvalue"
 )
 
 const (
@@ -152,7 +153,7 @@ func (v *workPage) tell(d api.Details, rec ledger.Record) {
 	}
 	// A page that says when it was made is never the same again.
 	v.Job.Facts = slices.DeleteFunc(v.Job.Facts, func(f fact) bool { return f.Name == madeAt })
-	v.Document, v.DocCut = prettyJSON(v.document(d, rec), maxJSONShown)
+	v.Document, v.DocCut = jsonvalue.Pretty(v.document(d, rec), maxJSONShown)
 }
 
 // document is the job's document, without secrets for those who may only look.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
-
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/browsertest"
 	"github.com/runnerbean/runnerbean/internal/ledger"
@@ -161,70 +160,23 @@ func TestWorkActions(t *testing.T) {
 	}
 }
 
-func TestTree(t *testing.T) {
+// A brace that got lost would hide half of a style from most readers.
+func TestStylesAreWhole(t *testing.T) {
 	t.Parallel()
-	long := make([]int, 5000)
-	doc, err := json.Marshal(map[string]any{"a": map[string]any{"b": []any{1, "x\u202e", true, nil}}, "long": long})
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := tree(doc)
-	if root.Holds != "2 members" || root.Kids[0].Kids[0].Kids[1].Text != `“x\u{202e}”` || root.Kids[0].Kids[0].Kids[1].Name != "1" {
-		t.Errorf("%+v", root)
-	}
-	if l := root.Kids[1]; l.Holds != "5,000 entries" || len(l.Kids) != maxTreeKids || l.More != "… and 4,900 entries more" || l.Open {
-		t.Errorf("%s, %d kids, %s", l.Holds, len(l.Kids), l.More)
-	}
-	deep := strings.Repeat("[", 5000) + strings.Repeat("]", 5000)
-	depth := 0
-	for b := tree([]byte(deep)); b != nil && len(b.Kids) > 0; b = &b.Kids[0] {
-		depth++
-	}
-	if depth > maxTreeDepth {
-		t.Errorf("%d deep", depth)
-	}
-	if b := tree([]byte("[" + strings.Repeat("[1,2,3],", 5000) + "1]")); size(*b) > maxBranches+maxTreeKids {
-		t.Errorf("%d branches", size(*b))
-	}
-	for _, none := range []string{"", "1", `"x"`, "{" + strings.Repeat(" ", maxTreeSource) + "}"} {
-		if tree([]byte(none)) != nil {
-			t.Errorf("a tree of %.10q", none)
+	for _, name := range []string{"assets/style.css", "assets/dash.css"} {
+		data, err := assets.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-}
-
-func size(b branch) int {
-	n := 1
-	for _, kid := range b.Kids {
-		n += size(kid)
-	}
-	return n
-}
-
-func TestGrids(t *testing.T) {
-	t.Parallel()
-	for doc, want := range map[string]string{
-		`[{"a":1,"b":"x"},{"a":2.5,"c":null}]`:     "a# b c# | 1,x, | 2.5,,",
-		`{"t":[{"a_b":1},{"a_b":"\u202e"}],"u":1}`: `a b | 1 | \u{202e}`,
-		`[{"a":1}]`:           "",
-		`[{"a":1},{"a":[1]}]`: "",
-		`[{"a":1},2]`:         "",
-		`[{},{}]`:             "",
-		`[]`:                  "",
-		`{"a":1}`:             "",
-		`[{"a":1},{"a":2}`:    "a# | 1 | 2",
-	} {
-		var got string
-		for _, g := range grids([]byte(doc)) {
-			for i, c := range g.Columns {
-				got += map[bool]string{true: " "}[i > 0] + c.Name + map[bool]string{true: "#"}[c.Numeric]
-			}
-			for _, row := range g.Rows {
-				got += " | " + strings.Join(row, ",")
+		depth := 0
+		for i, line := range strings.Split(string(data), "\n") {
+			depth += strings.Count(line, "{") - strings.Count(line, "}")
+			if depth < 0 || depth > 0 && strings.HasPrefix(line, "/*") {
+				t.Fatalf("%s: line %d begins inside a block: %s", name, i+1, line)
 			}
 		}
-		if got != want {
-			t.Errorf("%s: %q, want %q", doc, got, want)
+		if depth != 0 {
+			t.Errorf("%s: a block is not closed", name)
 		}
 	}
 }
@@ -243,27 +195,6 @@ func TestHugeOutputIsCut(t *testing.T) {
 		page := bodyOf(t, b.get(path))
 		if len(page) > 300_000 || !strings.Contains(page, "The result has 12 MiB and is too large for this page.") || !strings.Contains(page, "?format=json") || !strings.Contains(page, "a.csv") {
 			t.Errorf("%s: a page of %d bytes", path, len(page))
-		}
-	}
-}
-
-// A brace that got lost would hide half of a style from most readers.
-func TestStylesAreWhole(t *testing.T) {
-	t.Parallel()
-	for _, name := range []string{"assets/style.css", "assets/dash.css"} {
-		data, err := assets.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		depth := 0
-		for i, line := range strings.Split(string(data), "\n") {
-			depth += strings.Count(line, "{") - strings.Count(line, "}")
-			if depth < 0 || depth > 0 && strings.HasPrefix(line, "/*") {
-				t.Fatalf("%s: line %d begins inside a block: %s", name, i+1, line)
-			}
-		}
-		if depth != 0 {
-			t.Errorf("%s: a block is not closed", name)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/jsonvalue"
 )
 
 const (
@@ -95,7 +96,7 @@ func linesOf(list []jobs.Series) []line {
 		l := line{name: s.Name, newest: math.NaN()}
 		for _, v := range s.Points[:min(len(s.Points), maxLinePoints)] {
 			f := math.NaN()
-			if v != nil && math.Abs(*v) <= maxValue {
+			if v != nil && math.Abs(*v) <= jsonvalue.MaxNumber {
 				f, l.newest = *v, *v
 			}
 			l.y = append(l.y, f)

@@ -1,13 +1,11 @@
 package publisher
 
 import (
-	"bytes"
 	"encoding/json"
 	"math"
-	"strconv"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"github.com/runnerbean/runnerbean/publisher/internal/jsonvalue"
 )
 
 const (
@@ -15,12 +13,10 @@ const (
 	maxPlotSource = 8 << 20
 	// maxSeries bounds how many series of one result are plotted.
 	maxSeries = 4
-	// maxMembers bounds how many members of a result are looked at.
-	maxMembers = 64
 	// plotPoints is about how many points of a series are drawn.
 	plotPoints = 2000
-	// Times lie within 0001 and 9999, values within what a scale can span.
-	minTime, maxTime, maxValue = -62135596800.0, 253402300800.0, 1e300
+	// Times lie within the years 0001 and 9999.
+	minTime, maxTime = -62135596800.0, 253402300800.0
 )
 
 // series is a time series as it was found in a result. Missing numbers are NaN.
@@ -40,62 +36,29 @@ func findSeries(raw json.RawMessage) []series {
 	if len(raw) > maxPlotSource {
 		return nil
 	}
-	top := members(raw)
+	top := jsonvalue.Members(raw)
 	if s, ok := readSeries("", top); ok {
 		return []series{s}
 	}
 	var found []series
 	for _, m := range top {
-		if s, ok := readSeries(m.name, members(m.value)); ok && len(found) < maxSeries {
+		if s, ok := readSeries(m.Name, jsonvalue.Members(m.Value)); ok && len(found) < maxSeries {
 			found = append(found, s)
 		}
 	}
 	return found
 }
 
-type member struct {
-	name  string
-	value []byte
-}
-
-// members lists the members of a JSON object in their order; anything else
-// has none. The values share raw's memory.
-func members(raw []byte) []member {
-	d := jsontext.NewDecoder(bytes.NewBuffer(raw))
-	if d.PeekKind() != '{' {
-		return nil
-	}
-	if _, err := d.ReadToken(); err != nil {
-		return nil
-	}
-	var list []member
-	for d.PeekKind() == '"' && len(list) < maxMembers {
-		name, err := d.ReadToken()
-		if err != nil {
-			return nil
-		}
-		m := member{name: name.String()}
-		value, err := d.ReadValue()
-		if err != nil {
-			return nil
-		}
-		end := int(d.InputOffset())
-		m.value = raw[end-len(value) : end]
-		list = append(list, m)
-	}
-	return list
-}
-
-func readSeries(name string, list []member) (series, bool) {
+func readSeries(name string, list []jsonvalue.Member) (series, bool) {
 	m := make(map[string][]byte, len(list))
 	for _, e := range list {
-		m[e.name] = e.value
+		m[e.Name] = e.Value
 	}
-	s := series{name: name, unit: unquoted(m["unit"])}
+	s := series{name: name, unit: jsonvalue.String(m["unit"])}
 	if name == "series" {
 		s.name = ""
 	}
-	if own := unquoted(m["name"]); own != "" {
+	if own := jsonvalue.String(m["name"]); own != "" {
 		s.name = own
 	}
 	var ok bool
@@ -112,7 +75,7 @@ func readSeries(name string, list []member) (series, bool) {
 // readClock fills x from start and interval_s, or from times.
 func (s *series) readClock(m map[string][]byte) bool {
 	if start, offset, ok := clock(m["start"]); ok {
-		every, ok := number(m["interval_s"])
+		every, ok := jsonvalue.Number(m["interval_s"])
 		if !ok || every <= 0 {
 			return false
 		}
@@ -122,7 +85,7 @@ func (s *series) readClock(m map[string][]byte) bool {
 		}
 		return true
 	}
-	times, ok := elements(m["times"])
+	times, ok := jsonvalue.Elements(m["times"])
 	if !ok || len(times) != len(s.y) {
 		return false
 	}
@@ -167,10 +130,10 @@ func (s *series) plottable() bool {
 // clock reads a time: RFC 3339, or seconds since 1970. A time without a zone
 // is taken as UTC.
 func clock(raw []byte) (at float64, offset int, ok bool) {
-	if v, ok := number(raw); ok {
+	if v, ok := jsonvalue.Number(raw); ok {
 		return v, 0, true
 	}
-	s := unquoted(raw)
+	s := jsonvalue.String(raw)
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateTime, time.DateOnly} {
 		if t, err := time.Parse(layout, s); err == nil {
 			_, offset = t.Zone()
@@ -182,7 +145,7 @@ func clock(raw []byte) (at float64, offset int, ok bool) {
 
 // numbers reads an array of numbers and nulls; null is NaN.
 func numbers(raw []byte) ([]float64, bool) {
-	list, ok := elements(raw)
+	list, ok := jsonvalue.Elements(raw)
 	if !ok {
 		return nil, false
 	}
@@ -190,59 +153,11 @@ func numbers(raw []byte) ([]float64, bool) {
 	for i, e := range list {
 		if string(e) == "null" {
 			out[i] = math.NaN()
-		} else if out[i], ok = number(e); !ok {
+		} else if out[i], ok = jsonvalue.Number(e); !ok {
 			return nil, false
 		}
 	}
 	return out, true
-}
-
-// elements splits an array of scalars. raw is valid JSON, so a comma outside
-// a string ends an element; an array or object within counts as a fault.
-func elements(raw []byte) ([][]byte, bool) {
-	if len(raw) < 2 || raw[0] != '[' {
-		return nil, false
-	}
-	body := bytes.TrimSpace(raw[1 : len(raw)-1])
-	if len(body) == 0 {
-		return nil, true
-	}
-	list := make([][]byte, 0, bytes.Count(body, []byte(","))+1)
-	from, inside := 0, false
-	for i := 0; i < len(body); i++ {
-		switch c := body[i]; {
-		case c == '"':
-			inside = !inside
-		case inside && c == '\\':
-			i++
-		case inside:
-		case c == '[' || c == '{':
-			return nil, false
-		case c == ',':
-			list = append(list, bytes.TrimSpace(body[from:i]))
-			from = i + 1
-		}
-	}
-	return append(list, bytes.TrimSpace(body[from:])), true
-}
-
-func number(raw []byte) (float64, bool) {
-	if len(raw) == 0 || raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
-		return 0, false
-	}
-	v, err := strconv.ParseFloat(string(raw), 64)
-	return v, err == nil && math.Abs(v) <= maxValue
-}
-
-func unquoted(raw []byte) string {
-	if len(raw) < 2 || raw[0] != '"' {
-		return ""
-	}
-	s, err := jsontext.AppendUnquote(nil, raw)
-	if err != nil {
-		return ""
-	}
-	return string(s)
 }
 
 // group puts together what one plot can show: series of the same unit at

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/runnerbean/runnerbean/publisher/internal/jsonvalue"
 )
 
 func TestFindSeries(t *testing.T) {
@@ -240,7 +241,7 @@ func FuzzPlots(f *testing.F) {
 			}
 		}
 		figures(doc)
-		if s, _ := prettyJSON(doc, 1000); len(s) > 8*1000+100 {
+		if s, _ := jsonvalue.Pretty(doc, 1000); len(s) > 8*1000+100 {
 			t.Errorf("%d bytes of JSON", len(s))
 		}
 	})

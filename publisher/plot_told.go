@@ -9,6 +9,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/jsonvalue"
 )
 
 const (
@@ -36,7 +37,7 @@ func seriesPlots(told jobs.JobSeries, started time.Time) []plot {
 }
 
 func toldValue(v *float64) float64 {
-	if v == nil || math.Abs(*v) > maxValue {
+	if v == nil || math.Abs(*v) > jsonvalue.MaxNumber {
 		return math.NaN()
 	}
 	return *v

@@ -1,4 +1,4 @@
-package publisher
+package jsonvalue
 
 import (
 	"bytes"
@@ -16,59 +16,62 @@ const (
 	maxCellRunes   = 120
 )
 
-// grid is an array of flat objects as a table.
-type grid struct {
-	Name    string // of the member that holds it; empty for the whole result
-	Columns []gridColumn
+// Table is a table made from an array of flat objects.
+type Table struct {
+	Name    string // of the member that holds the array; empty for the whole value
+	Columns []Column
 	Rows    [][]string
-	More    string // what is not shown
+	More    string // says which rows are left out; empty where none are
 }
 
-// gridColumn is a member that the objects have.
-type gridColumn struct {
+// Column is one member of the objects.
+type Column struct {
 	Name    string
 	Numeric bool
 }
 
-// grids finds the tables in a result: itself, or its members.
-func grids(raw []byte) []grid {
+// Tables returns the tables in a value: the value itself, or at most maxTables of
+// its members.
+func Tables(raw []byte) []Table {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || len(raw) > maxTreeSource {
 		return nil
 	}
 	if raw[0] == '[' {
-		if g, ok := gridOf(raw); ok {
-			return []grid{g}
+		if g, ok := tableOf(raw); ok {
+			return []Table{g}
 		}
 		return nil
 	}
-	var list []grid
-	for _, m := range members(raw) {
-		if g, ok := gridOf(m.value); ok && len(list) < maxTables {
-			g.Name = strings.ReplaceAll(text.Line(m.name, text.NameLimit), "_", " ")
+	var list []Table
+	for _, m := range Members(raw) {
+		if g, ok := tableOf(m.Value); ok && len(list) < maxTables {
+			g.Name = strings.ReplaceAll(text.Line(m.Name, text.NameLimit), "_", " ")
 			list = append(list, g)
 		}
 	}
 	return list
 }
 
-// gridOf makes a table of an array of at least two objects that hold single
-// values only, with much the same names.
-func gridOf(raw []byte) (grid, bool) {
+// tableOf returns the table of an array of at least two objects that hold only
+// scalars and have at most maxTableFields different names. It reports whether the
+// value is such an array.
+func tableOf(raw []byte) (Table, bool) {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || raw[0] != '[' {
-		return grid{}, false
+		return Table{}, false
 	}
-	b := gridBuilder{at: map[string]int{}, numeric: map[string]bool{}}
-	eachEntry(raw, b.row)
+	b := tableBuilder{at: map[string]int{}, numeric: map[string]bool{}}
+	Each(raw, b.row)
 	if b.odd || b.rows < 2 || len(b.names) == 0 || len(b.names) > maxTableFields {
-		return grid{}, false
+		return Table{}, false
 	}
-	return b.grid(), true
+	return b.table(), true
 }
 
-// gridBuilder reads rows until one does not fit into a table.
-type gridBuilder struct {
+// tableBuilder collects rows. It sets odd at the first value that does not fit into
+// a table.
+type tableBuilder struct {
 	odd     bool
 	rows    int
 	names   []string
@@ -77,14 +80,14 @@ type gridBuilder struct {
 	cells   []map[string]string
 }
 
-func (b *gridBuilder) row(_ string, raw []byte) {
+func (b *tableBuilder) row(_ string, raw []byte) {
 	if b.odd || raw[0] != '{' {
 		b.odd = true
 		return
 	}
 	b.rows++
 	cells := map[string]string{}
-	eachEntry(raw, func(name string, value []byte) {
+	Each(raw, func(name string, value []byte) {
 		if b.odd = b.odd || value[0] == '{' || value[0] == '['; b.odd {
 			return
 		}
@@ -96,8 +99,8 @@ func (b *gridBuilder) row(_ string, raw []byte) {
 	}
 }
 
-func (b *gridBuilder) note(name string, value []byte) {
-	_, isNumber := number(value)
+func (b *tableBuilder) note(name string, value []byte) {
+	_, isNumber := Number(value)
 	if _, known := b.at[name]; !known {
 		if b.odd = len(b.names) >= maxTableFields; b.odd {
 			return
@@ -108,24 +111,24 @@ func (b *gridBuilder) note(name string, value []byte) {
 	b.numeric[name] = b.numeric[name] && (isNumber || string(value) == "null")
 }
 
-// cell writes a single value; nothing where there is none.
+// cell returns a scalar as text, and "" for null.
 func cell(value []byte) string {
 	switch {
 	case string(value) == "null":
 		return ""
 	case value[0] == '"':
-		return text.Line(unquoted(value), maxCellRunes)
+		return text.Line(String(value), maxCellRunes)
 	}
-	if v, ok := number(value); ok {
+	if v, ok := Number(value); ok {
 		return text.Number(v)
 	}
 	return text.Line(string(value), maxCellRunes)
 }
 
-func (b *gridBuilder) grid() grid {
-	var g grid
+func (b *tableBuilder) table() Table {
+	var g Table
 	for _, name := range b.names {
-		g.Columns = append(g.Columns, gridColumn{Name: strings.ReplaceAll(text.Line(name, text.NameLimit), "_", " "), Numeric: b.numeric[name]})
+		g.Columns = append(g.Columns, Column{Name: strings.ReplaceAll(text.Line(name, text.NameLimit), "_", " "), Numeric: b.numeric[name]})
 	}
 	for _, cells := range b.cells {
 		row := make([]string, len(b.names))

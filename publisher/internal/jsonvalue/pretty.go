@@ -1,9 +1,9 @@
-package publisher
+// Package jsonvalue prepares JSON values for pages: as laid-out text, as a tree, as
+// tables, and as single scalars.
+package jsonvalue
 
 import (
 	"bytes"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -12,22 +12,20 @@ import (
 )
 
 const (
-	maxJSONShown   = 64 << 10 // bytes of a document that a page shows
-	maxOutputShown = 16 << 10 // bytes of a result that a page shows by itself
-	// maxPretty is the size in bytes beyond which JSON is shown as it is.
+	// maxPretty is the size in bytes up to which JSON is laid out.
 	maxPretty = 1 << 20
-	// maxIndent bounds how deep values are laid out; deeper ones stay on a line.
+	// maxIndent is the depth up to which values are laid out. A deeper value stays
+	// on one line.
 	maxIndent = 24
-	jsonWidth = 92
+	jsonWidth = 92 // characters of a line
 )
 
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
-
-// prettyJSON lays JSON out for reading: what fits on a line stays on it, long
-// arrays of scalars fill lines. It reports whether it had to cut.
-func prettyJSON(raw []byte, limit int) (string, bool) {
+// Pretty returns at most limit bytes of JSON with line breaks and indentation.
+// A value that fits on a line stays on it, and a long array of scalars fills
+// lines. It reports whether it cut the text.
+func Pretty(raw []byte, limit int) (string, bool) {
 	raw = bytes.TrimSpace(raw)
-	p := &jsonPrinter{limit: limit}
+	p := &printer{limit: limit}
 	if len(raw) > maxPretty {
 		p.write(string(raw[:min(len(raw), 2*limit)]))
 	} else {
@@ -40,13 +38,13 @@ func prettyJSON(raw []byte, limit int) (string, bool) {
 	return logtext.Visible(strings.ToValidUTF8(s, ""), true), p.cut
 }
 
-type jsonPrinter struct {
+type printer struct {
 	b     strings.Builder
 	limit int
 	cut   bool
 }
 
-func (p *jsonPrinter) write(parts ...string) {
+func (p *printer) write(parts ...string) {
 	for _, s := range parts {
 		if p.cut = p.cut || p.b.Len()+len(s) > p.limit; p.cut {
 			p.b.WriteString(s[:min(len(s), max(p.limit-p.b.Len(), 0))])
@@ -56,7 +54,7 @@ func (p *jsonPrinter) write(parts ...string) {
 	}
 }
 
-func (p *jsonPrinter) value(raw []byte, depth int) {
+func (p *printer) value(raw []byte, depth int) {
 	if p.cut {
 		return
 	}
@@ -65,16 +63,16 @@ func (p *jsonPrinter) value(raw []byte, depth int) {
 		p.write(spaced(raw))
 		return
 	}
-	if list, ok := elements(raw); ok {
+	if list, ok := Elements(raw); ok {
 		p.fill(list, depth+1)
 		return
 	}
 	p.open(raw, depth+1)
 }
 
-// open puts each member of an object, or each element of an array, on a line
-// of its own.
-func (p *jsonPrinter) open(raw []byte, depth int) {
+// open writes each member of an object, or each element of an array, on a line of
+// its own.
+func (p *printer) open(raw []byte, depth int) {
 	d := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if _, err := d.ReadToken(); err != nil {
 		p.write(string(raw))
@@ -102,8 +100,8 @@ func (p *jsonPrinter) open(raw []byte, depth int) {
 	p.write("\n", strings.Repeat("  ", depth-1), string(raw[len(raw)-1:]))
 }
 
-// fill sets scalars one after the other, in lines of the usual width.
-func (p *jsonPrinter) fill(list [][]byte, depth int) {
+// fill writes scalars one after the other, in lines of jsonWidth.
+func (p *printer) fill(list [][]byte, depth int) {
 	margin := "\n" + strings.Repeat("  ", depth)
 	p.write("[")
 	at := jsonWidth
@@ -126,7 +124,7 @@ func (p *jsonPrinter) fill(list [][]byte, depth int) {
 	p.write(margin[:len(margin)-2], "]")
 }
 
-// spaced puts a space after each colon and comma outside strings.
+// spaced returns JSON with a space after each colon and comma outside strings.
 func spaced(raw []byte) string {
 	var b strings.Builder
 	inside := false
