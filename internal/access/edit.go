@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/filelock"
 )
 
 // ErrNoToken is a name that is not in the file.
@@ -73,7 +75,7 @@ func edit(path string, change func(text string) (string, error)) error {
 		return err
 	}
 	defer folder.Close()
-	if err := lock(folder); err != nil {
+	if err := filelock.Lock(folder, time.Now().Add(5*time.Second), 10*time.Millisecond); err != nil {
 		return err
 	}
 	text, before, err := readFile(path)
@@ -87,16 +89,6 @@ func edit(path string, change func(text string) (string, error)) error {
 		return err
 	}
 	return folder.Sync()
-}
-
-// lock holds a folder until it is closed.
-func lock(folder *os.File) error {
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil || time.Now().After(deadline) {
-			return err
-		}
-	}
 }
 
 // replace puts a new file in the place of path, for the same owner and nobody else.

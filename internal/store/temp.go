@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+
+	"github.com/runnerbean/runnerbean/internal/filelock"
 )
 
 // tempRoot holds one folder per process that uses the store.
@@ -52,10 +54,14 @@ func (t *tempFolder) claim() (bool, error) {
 		return false, err
 	}
 	t.lock = lock
-	if locked, err := tryLock(lock); err != nil || !locked || !t.stillThere() {
-		return false, errors.Join(err, lock.Close())
+	err = filelock.Try(lock)
+	if err == nil && t.stillThere() {
+		return true, nil
 	}
-	return true, nil
+	if errors.Is(err, filelock.ErrHeld) {
+		err = nil
+	}
+	return false, errors.Join(err, lock.Close())
 }
 
 func (t *tempFolder) stillThere() bool {
@@ -91,7 +97,7 @@ func sweepOne(root *os.Root, name string) error {
 		return err
 	}
 	defer d.Close()
-	if locked, err := tryLock(d); err != nil || !locked {
+	if err := filelock.Try(d); err != nil {
 		return err
 	}
 	return root.RemoveAll(name)

@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/filelock"
 )
 
 // lockWait is how long the lock is waited for: what a killed node was starting at
@@ -20,17 +21,12 @@ func lockFolder(folder string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	for deadline := time.Now().Add(lockWait); ; time.Sleep(20 * time.Millisecond) {
-		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(deadline) {
-			break
-		}
-	}
+	err = filelock.Lock(file, time.Now().Add(lockWait), 20*time.Millisecond)
 	if err == nil {
 		return file, nil
 	}
 	file.Close()
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+	if errors.Is(err, filelock.ErrHeld) {
 		return nil, fmt.Errorf("another node is running on %s: give each node a RUNNERBEAN_DATA of its own", folder)
 	}
 	return nil, fmt.Errorf("data folder: lock: %w", err)

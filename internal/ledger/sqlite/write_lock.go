@@ -1,11 +1,10 @@
-//go:build unix
-
 package sqlite
 
 import (
 	"os"
-	"syscall"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/filelock"
 )
 
 // writeLock is a file lock that a process holds while it waits for its transaction
@@ -24,15 +23,10 @@ func openWriteLock(path string) (*writeLock, error) {
 // take waits until the deadline only: the writeLock is for fairness, SQLite's own
 // lock is what protects.
 func (l *writeLock) take(deadline time.Time) {
-	for syscall.Flock(int(l.f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
-		if time.Now().After(deadline) {
-			return
-		}
-		time.Sleep(200 * time.Microsecond)
-	}
+	_ = filelock.Lock(l.f, deadline, 200*time.Microsecond)
 }
 
-func (l *writeLock) give() { _ = syscall.Flock(int(l.f.Fd()), syscall.LOCK_UN) }
+func (l *writeLock) give() { _ = filelock.Unlock(l.f) }
 
 func (l *writeLock) close() error {
 	if l == nil {

@@ -1,11 +1,10 @@
-//go:build linux || darwin
+//go:build unix
 
 package store
 
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,20 +23,4 @@ func (s *Store) Free() (int64, error) {
 // of them: the object cannot be written either.
 func noRoom(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
-}
-
-// tryLock locks an open file or folder until it is closed or the process ends.
-func tryLock(f *os.File) (bool, error) {
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		switch err {
-		case nil:
-			return true, nil
-		case unix.EINTR:
-			continue
-		case unix.EWOULDBLOCK:
-			return false, nil
-		}
-		return false, os.NewSyscallError("flock", err)
-	}
 }
