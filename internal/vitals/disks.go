@@ -3,6 +3,7 @@
 package vitals
 
 import (
+	"fmt"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -27,16 +28,20 @@ func disks(places []Place) []api.Disk {
 			list[i].Floor = max(list[i].Floor, p.Floor)
 			continue
 		}
-		if d, err := measured(p); err == nil {
-			list, systems = append(list, d), append(systems, device)
+		if total, free, err := DiskSpace(p.Path); err == nil {
+			list = append(list, api.Disk{Path: p.Path, Use: p.Use, Total: total, Free: free, Floor: p.Floor})
+			systems = append(systems, device)
 		}
 	}
 	return list
 }
 
-func measured(p Place) (api.Disk, error) {
+// DiskSpace returns the size of the file system of path, and how much of it an
+// ordinary user may still write, in bytes.
+func DiskSpace(path string) (total, free int64, err error) {
 	var st unix.Statfs_t
-	err := unix.Statfs(p.Path, &st)
-	block := int64(st.Bsize)
-	return api.Disk{Path: p.Path, Use: p.Use, Total: int64(st.Blocks) * block, Free: int64(st.Bavail) * block, Floor: p.Floor}, err
+	if err := unix.Statfs(path, &st); err != nil {
+		return 0, 0, fmt.Errorf("free space of %s: %w", path, err)
+	}
+	return int64(st.Blocks) * int64(st.Bsize), int64(st.Bavail) * int64(st.Bsize), nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/vitals"
 	"github.com/runnerbean/runnerbean/worker"
 )
 
@@ -191,7 +192,8 @@ func (n *Node) free(folder string) (int64, error) {
 	if folder == "" {
 		return n.Store.Free()
 	}
-	return freeAt(folder)
+	_, free, err := vitals.DiskSpace(folder)
+	return free, err
 }
 
 // drain drains and has it take effect here at once; other nodes follow in a second.
