@@ -11,7 +11,6 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
-	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -202,25 +201,6 @@ func TestContainersUseRealSettings(t *testing.T) {
 				t.Errorf("%s sets %s, which is no setting", file, name)
 			}
 		}
-	}
-}
-
-func TestCleanMakesTextHarmless(t *testing.T) {
-	t.Parallel()
-	tests := map[string]string{
-		"plain – ünïcode": "plain – ünïcode",
-		"\x1b[31mred":     "red",
-		"a\u202eb":        `a\u{202e}b`,
-		"one\ntwo":        `one\u{a}two`,
-		"bell\a":          `bell\u{7}`,
-	}
-	for in, want := range tests {
-		if got := terminal.Safe(in); got != want {
-			t.Errorf("clean(%q) = %q, want %q", in, got, want)
-		}
-	}
-	if got := terminal.SafeLines("one\n\tten\r\ttwo\r\x1b[K\x00\n"); got != "one\n\\u{0}\n" {
-		t.Errorf("cleanLines: %q", got)
 	}
 }
 

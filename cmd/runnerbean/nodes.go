@@ -72,7 +72,7 @@ func printNodes(a *app, list api.Nodes) error {
 	for _, n := range list.Nodes {
 		programs := terminal.Shorten(terminal.Safe(programsText(n)), 60)
 		load, memory, disk := vitalsText(n.Vitals)
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", terminal.Safe(n.Name), nodeState(n), lastSeen(n), slotsText(n),
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", terminal.Safe(n.Name), terminal.NodeState(n), lastSeen(n), slotsText(n),
 			load, memory, disk, terminal.Safe(n.Version), programs)
 	}
 	return w.Flush()
@@ -120,26 +120,6 @@ func vitalsText(v *api.Vitals) (load, memory, disk string) {
 		disk = humanize.IBytes(uint64(least))
 	}
 	return load, memory, disk
-}
-
-func nodeState(n api.Node) string {
-	state := "lost"
-	switch {
-	case n.Alive:
-		state = "up"
-	case !n.Left.IsZero():
-		state = "left"
-	}
-	if n.Drained {
-		state += ", drained"
-	}
-	if n.Control.Paused {
-		state += ", paused"
-	}
-	if n.Alive && n.Vitals != nil && n.Vitals.Quarantine != nil {
-		state += ", one job alone"
-	}
-	return state
 }
 
 func lastSeen(n api.Node) string {

@@ -1,4 +1,4 @@
-package main
+package top
 
 import (
 	"errors"
@@ -12,24 +12,23 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // colours are the escape sequences that top itself writes.
 var colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// topRig is a screen without a terminal; calls are what it asked of the node.
-type topRig struct {
+// screen is a screen without a terminal; calls are what it asked of the node.
+type screen struct {
 	t     *testing.T
-	model *topModel
-	data  topData
+	model *model
+	data  snapshot
 	err   error
 	calls []string
 }
 
-func newTopRig(t *testing.T) *topRig {
-	r := &topRig{t: t}
+func newScreen(t *testing.T) *screen {
+	r := &screen{t: t}
 	share := 0.25
 	at := time.Date(2026, 11, 22, 6, 41, 0, 0, time.UTC)
 	for i := range 3 {
@@ -47,8 +46,8 @@ func newTopRig(t *testing.T) *topRig {
 		r.calls = append(r.calls, verb+" "+target)
 		return "done", nil
 	}
-	r.model = newTopModel(topAPI{
-		load: func(state jobs.State) (topData, error) {
+	r.model = newModel(nodeAPI{
+		load: func(state jobs.State) (snapshot, error) {
 			r.calls = append(r.calls, "load "+string(state))
 			return r.data, r.err
 		},
@@ -61,7 +60,7 @@ func newTopRig(t *testing.T) *topRig {
 
 // run runs a command and gives its message to the model, but does not wait for
 // ticks.
-func (r *topRig) run(cmd tea.Cmd) {
+func (r *screen) run(cmd tea.Cmd) {
 	if cmd == nil {
 		return
 	}
@@ -72,13 +71,13 @@ func (r *topRig) run(cmd tea.Cmd) {
 }
 
 // press types keys and runs what they ask for.
-func (r *topRig) press(keys ...string) {
+func (r *screen) press(keys ...string) {
 	for _, key := range keys {
 		r.run(r.model.press(key))
 	}
 }
 
-func (r *topRig) shows(want ...string) {
+func (r *screen) shows(want ...string) {
 	r.t.Helper()
 	screen := colours.ReplaceAllString(strings.Join(r.model.screen(), "\n"), "")
 	for _, text := range want {
@@ -88,7 +87,7 @@ func (r *topRig) shows(want ...string) {
 	}
 }
 
-func (r *topRig) asked(want ...string) {
+func (r *screen) asked(want ...string) {
 	r.t.Helper()
 	if got := strings.Join(r.calls, "; "); got != strings.Join(want, "; ") {
 		r.t.Errorf("asked of the node: %q, want %q", got, strings.Join(want, "; "))
@@ -97,14 +96,14 @@ func (r *topRig) asked(want ...string) {
 }
 
 func TestTopShowsHowItStands(t *testing.T) {
-	r := newTopRig(t)
+	r := newScreen(t)
 	r.asked("load running")
 	r.shows("One node is late: worker3", "6 of 8 slots busy", "1,312 queued, oldest 2 min 10 s", "worker1", "3/4", "lost, paused",
 		"019aae04…e1f0", "██▌░░░░░░░  25 %", "1 min left", "week 3")
 }
 
 func TestTopActsOnTheSelectedLine(t *testing.T) {
-	r := newTopRig(t)
+	r := newScreen(t)
 	r.calls = nil
 	for _, test := range []struct{ keys, want string }{
 		{"c y", "cancel 019aae04-9f80-7c61-8d2e-5b1c7a90e1f0"},
@@ -123,7 +122,7 @@ func TestTopActsOnTheSelectedLine(t *testing.T) {
 }
 
 func TestTopAsksBeforeItEndsAnything(t *testing.T) {
-	r := newTopRig(t)
+	r := newScreen(t)
 	r.calls = nil
 	for _, key := range []string{"c", "t", "s"} {
 		r.press(key)
@@ -135,7 +134,7 @@ func TestTopAsksBeforeItEndsAnything(t *testing.T) {
 }
 
 func TestTopKeepsTheSelectionWhileTheListMoves(t *testing.T) {
-	r := newTopRig(t)
+	r := newScreen(t)
 	r.press("down")
 	r.data.jobs = append([]jobs.Result{{ID: "019aae04-9f80-7c61-8d2e-000000000000", State: jobs.Running}}, r.data.jobs...)
 	r.run(r.model.load())
@@ -151,7 +150,7 @@ func TestTopKeepsTheSelectionWhileTheListMoves(t *testing.T) {
 }
 
 func TestTopSaysThatTheNodeIsAway(t *testing.T) {
-	r := newTopRig(t)
+	r := newScreen(t)
 	r.err = errors.New("connection refused")
 	r.run(r.model.load())
 	r.shows("not connected since", "connection refused", "019aae04…e1f0")
@@ -161,7 +160,7 @@ func TestTopSaysThatTheNodeIsAway(t *testing.T) {
 }
 
 func TestTopFitsAnyTerminal(t *testing.T) {
-	r := newTopRig(t)
+	r := newScreen(t)
 	for range 300 {
 		r.data.jobs = append(r.data.jobs, r.data.jobs[0])
 	}
@@ -176,28 +175,6 @@ func TestTopFitsAnyTerminal(t *testing.T) {
 			if n := ansi.StringWidth(line); n > size[0] {
 				t.Errorf("%v: %d columns: %q", size, n, line)
 			}
-		}
-	}
-}
-
-func TestBar(t *testing.T) {
-	for _, test := range []struct {
-		share float64
-		want  string
-	}{{0, "░░░░"}, {1, "████"}, {0.5, "██░░"}, {0.53125, "██▏░"}, {-3, "░░░░"}, {7, "████"}} {
-		if got := terminal.Bar(test.share, 4); got != test.want {
-			t.Errorf("%v: %q, want %q", test.share, got, test.want)
-		}
-	}
-}
-
-func TestSpan(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		-time.Second: "0 s", 40 * time.Millisecond: "40 ms", 40 * time.Second: "40 s", 90 * time.Second: "1 min 30 s",
-		2 * time.Minute: "2 min", 59*time.Minute + 30*time.Second: "59 min", 26 * time.Hour: "26 h 0 min", 72 * time.Hour: "3 days",
-	} {
-		if got := terminal.Duration(d); got != want {
-			t.Errorf("%v: %q, want %q", d, got, want)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package top
 
 import (
 	"fmt"
@@ -26,20 +26,30 @@ var (
 	marked = lipgloss.NewStyle().Reverse(true)
 )
 
-const topKeys = "↑↓ tab f choose · c cancel · t terminate · r retry · s start over · ? keys · q quit"
+// Help names the keys.
+const Help = `Watch the whole system live on the terminal: the verdict, the nodes, and the jobs
+that run, wait or have failed. Keys act on the selected line; what cannot be
+undone is asked first.
 
-func (m *topModel) View() tea.View {
+  up down k j   select          c   cancel the job       p   pause or resume the node
+  tab           jobs or nodes   t   terminate the job    d   drain or undrain the node
+  f             which jobs      r   retry the job        s   let the job start over
+  ?             these keys      q   quit`
+
+const keyLine = "↑↓ tab f choose · c cancel · t terminate · r retry · s start over · ? keys · q quit"
+
+func (m *model) View() tea.View {
 	v := tea.NewView(strings.Join(m.screen(), "\n"))
 	v.AltScreen, v.WindowTitle = true, "runnerbean top"
 	return v
 }
 
 // screen is every line, none wider than the terminal.
-func (m *topModel) screen() []string {
+func (m *model) screen() []string {
 	lines := m.head()
 	foot := m.foot()
 	if m.help {
-		lines = append(lines, strings.Split(newTop(&app{}).Long, "\n")...)
+		lines = append(lines, strings.Split(Help, "\n")...)
 	} else if m.loaded {
 		lines = append(lines, m.nodeLines(max(2, (m.height-len(lines)-len(foot))/3))...)
 		lines = append(lines, m.jobLines(max(1, m.height-len(lines)-len(foot)))...)
@@ -55,7 +65,7 @@ func (m *topModel) screen() []string {
 	return lines
 }
 
-func (m *topModel) head() []string {
+func (m *model) head() []string {
 	title := green.Bold(true).Render("runnerbean") + soft.Render(" "+terminal.Safe(m.base))
 	if !m.loaded {
 		if m.err != nil {
@@ -104,7 +114,7 @@ func figures(o api.Overview) string {
 }
 
 // nodeLines are at most n lines about nodes.
-func (m *topModel) nodeLines(n int) []string {
+func (m *model) nodeLines(n int) []string {
 	nodes := m.data.overview.Nodes
 	lines := []string{soft.Render(row(m.width, col("NODE", 16), col("SLOTS", 14), col("LOAD", 6), col("MEMORY", 8), col("STATE", 0)))}
 	from, to := visible(len(nodes), n-2, m.index(m.nodes))
@@ -117,7 +127,7 @@ func (m *topModel) nodeLines(n int) []string {
 	return append(lines, "")
 }
 
-func (m *topModel) nodeLine(n api.Node) string {
+func (m *model) nodeLine(n api.Node) string {
 	load, memory := "-", "-"
 	if v := n.Vitals; v != nil {
 		load = fmt.Sprintf("%.1f", v.Load[0])
@@ -129,12 +139,12 @@ func (m *topModel) nodeLine(n api.Node) string {
 	if n.Slots > 0 && n.Slots <= 8 {
 		slots = terminal.Bar(float64(n.Running)/float64(n.Slots), n.Slots) + " " + slots
 	}
-	return row(m.width, col(terminal.Safe(n.Name), 16), col(slots, 14), col(load, 6), col(memory, 8), col(nodeState(n), 0))
+	return row(m.width, col(terminal.Safe(n.Name), 16), col(slots, 14), col(load, 6), col(memory, 8), col(terminal.NodeState(n), 0))
 }
 
 // jobLines are at most n lines about jobs.
-func (m *topModel) jobLines(n int) []string {
-	what := string(topFilters[m.filter])
+func (m *model) jobLines(n int) []string {
+	what := string(filters[m.filter])
 	if what == "" {
 		what = "all, newest first"
 	}
@@ -150,7 +160,7 @@ func (m *topModel) jobLines(n int) []string {
 	return lines
 }
 
-func (m *topModel) jobLine(r jobs.Result) string {
+func (m *model) jobLine(r jobs.Result) string {
 	told := terminal.JobNote(r)
 	if r.State == jobs.Running && r.Progress != nil {
 		told = fmt.Sprintf("%s %3.0f %%", terminal.Bar(*r.Progress, 10), *r.Progress*100)
@@ -159,21 +169,21 @@ func (m *topModel) jobLine(r jobs.Result) string {
 		}
 		told += " " + terminal.Safe(r.Message)
 	}
-	if topFilters[m.filter] == "" {
+	if filters[m.filter] == "" {
 		told = terminal.Safe(string(r.State)) + " " + told
 	}
 	return row(m.width, col(terminal.ShortID(r.ID), 14), col(terminal.Safe(r.Program), 14), col(terminal.Safe(r.Node), 12), col(told, 0))
 }
 
 // mark shows where the selection is.
-func (m *topModel) mark(chosen bool, line string) string {
+func (m *model) mark(chosen bool, line string) string {
 	if !chosen {
 		return line
 	}
 	return marked.Render(line + strings.Repeat(" ", max(0, m.width-ansi.StringWidth(line))))
 }
 
-func (m *topModel) index(here bool) int {
+func (m *model) index(here bool) int {
 	if !here {
 		return 0
 	}
@@ -189,7 +199,7 @@ func visible(n, room, with int) (from, to int) {
 }
 
 // foot is the question, what came of an order, or the keys.
-func (m *topModel) foot() []string {
+func (m *model) foot() []string {
 	switch {
 	case m.ask != nil && m.ask.node:
 		return []string{amber.Render(fmt.Sprintf("%s node %s? y/N", m.ask.verb, terminal.Safe(m.ask.target)))}
@@ -198,7 +208,7 @@ func (m *topModel) foot() []string {
 	case m.note != "":
 		return []string{m.note}
 	}
-	return []string{soft.Render(topKeys)}
+	return []string{soft.Render(keyLine)}
 }
 
 // column is a text and the room that it has; 0 is the rest of the line.

@@ -1,4 +1,4 @@
-package main
+package top
 
 import (
 	"slices"
@@ -11,69 +11,69 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// topFilters are the lists of jobs that f goes through; "" is all of them.
-var topFilters = []jobs.State{jobs.Running, jobs.Queued, jobs.Waiting, jobs.Failed, ""}
+// filters are the lists of jobs that f goes through; "" is all of them.
+var filters = []jobs.State{jobs.Running, jobs.Queued, jobs.Waiting, jobs.Failed, ""}
 
-// topModel is the state of the screen. Only Update changes it.
-type topModel struct {
-	api           topAPI
+// model is the state of the screen. Only Update changes it.
+type model struct {
+	api           nodeAPI
 	base          string
 	width, height int
 
-	data   topData
+	data   snapshot
 	loaded bool
 	err    error // why the newest reading failed
 
 	nodes  bool // the nodes are selected in, not the jobs
 	filter int
-	chosen string    // id of the job or name of the node
-	ask    *topOrder // waits for a yes
-	note   string    // what came of the last order
+	chosen string   // id of the job or name of the node
+	ask    *command // waits for a yes
+	note   string   // what came of the last order
 	help   bool
 }
 
-// topOrder is something that a key asks for.
-type topOrder struct {
+// command is something that a key asks for.
+type command struct {
 	verb, target string
 	node         bool
 }
 
 type (
-	topTick   struct{}
-	topLoaded struct {
+	tick   struct{}
+	loaded struct {
 		filter int
-		data   topData
+		data   snapshot
 		err    error
 	}
-	topActed struct {
+	acted struct {
 		text string
 		err  error
 	}
 )
 
-func newTopModel(api topAPI, base string) *topModel {
-	return &topModel{api: api, base: base, width: 80, height: 24}
+func newModel(api nodeAPI, base string) *model {
+	return &model{api: api, base: base, width: 80, height: 24}
 }
 
-func (m *topModel) Init() tea.Cmd { return m.load() }
+func (m *model) Init() tea.Cmd { return m.load() }
 
-func (m *topModel) load() tea.Cmd {
+func (m *model) load() tea.Cmd {
 	filter := m.filter
 	return func() tea.Msg {
-		data, err := m.api.load(topFilters[filter])
-		return topLoaded{filter, data, err}
+		data, err := m.api.load(filters[filter])
+		return loaded{filter, data, err}
 	}
 }
 
-func (m *topModel) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
-	case topTick:
+	case tick:
 		return m, m.load()
-	case topLoaded:
+	case loaded:
 		return m, m.take(msg)
-	case topActed:
+	case acted:
 		m.note = msg.text
 		if msg.err != nil {
 			m.note = terminal.Safe(msg.err.Error())
@@ -85,7 +85,7 @@ func (m *topModel) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 }
 
 // take shows what was read and asks again after a while.
-func (m *topModel) take(msg topLoaded) tea.Cmd {
+func (m *model) take(msg loaded) tea.Cmd {
 	if msg.filter != m.filter {
 		return m.load() // the list was changed meanwhile
 	}
@@ -94,11 +94,11 @@ func (m *topModel) take(msg topLoaded) tea.Cmd {
 		m.data, m.loaded = msg.data, true
 		m.keepChosen()
 	}
-	return tea.Tick(topEvery, func(time.Time) tea.Msg { return topTick{} })
+	return tea.Tick(refreshEvery, func(time.Time) tea.Msg { return tick{} })
 }
 
 // lines are the targets of the list that is selected in.
-func (m *topModel) lines() []string {
+func (m *model) lines() []string {
 	var list []string
 	if m.nodes {
 		for _, n := range m.data.overview.Nodes {
@@ -113,7 +113,7 @@ func (m *topModel) lines() []string {
 }
 
 // keepChosen selects the first line where the selected one is gone.
-func (m *topModel) keepChosen() {
+func (m *model) keepChosen() {
 	lines := m.lines()
 	if slices.Contains(lines, m.chosen) {
 		return
@@ -125,7 +125,7 @@ func (m *topModel) keepChosen() {
 }
 
 // press does what a key says.
-func (m *topModel) press(key string) tea.Cmd {
+func (m *model) press(key string) tea.Cmd {
 	if key == "ctrl+c" {
 		return tea.Quit
 	}
@@ -154,7 +154,7 @@ func (m *topModel) press(key string) tea.Cmd {
 		m.nodes = !m.nodes
 		m.keepChosen()
 	case "f":
-		m.nodes, m.filter = false, (m.filter+1)%len(topFilters)
+		m.nodes, m.filter = false, (m.filter+1)%len(filters)
 		m.data.jobs = nil
 		m.keepChosen()
 	default:
@@ -163,7 +163,7 @@ func (m *topModel) press(key string) tea.Cmd {
 	return nil
 }
 
-func (m *topModel) move(by int) {
+func (m *model) move(by int) {
 	lines := m.lines()
 	if len(lines) > 0 {
 		at := max(slices.Index(lines, m.chosen), 0) + by
@@ -175,7 +175,7 @@ func (m *topModel) move(by int) {
 var jobKeys = map[string]string{"c": "cancel", "t": "terminate", "r": "retry", "s": "reset"}
 
 // order is a key that acts on the selected line.
-func (m *topModel) order(key string) tea.Cmd {
+func (m *model) order(key string) tea.Cmd {
 	verb, target := jobKeys[key], m.chosen
 	node := false
 	if m.nodes {
@@ -186,7 +186,7 @@ func (m *topModel) order(key string) tea.Cmd {
 	if verb == "" || target == "" {
 		return nil
 	}
-	o := topOrder{verb: verb, target: target, node: node}
+	o := command{verb: verb, target: target, node: node}
 	switch verb {
 	case "retry", "resume", "undrain", "drain":
 		return m.send(o)
@@ -195,7 +195,7 @@ func (m *topModel) order(key string) tea.Cmd {
 	return nil
 }
 
-func (m *topModel) node() *api.Node {
+func (m *model) node() *api.Node {
 	for i, n := range m.data.overview.Nodes {
 		if n.Name == m.chosen {
 			return &m.data.overview.Nodes[i]
@@ -220,7 +220,7 @@ func nodeVerb(key string, n api.Node) string {
 }
 
 // answer takes the answer to a question.
-func (m *topModel) answer(key string) tea.Cmd {
+func (m *model) answer(key string) tea.Cmd {
 	o := *m.ask
 	m.ask = nil
 	if key != "y" && key != "Y" {
@@ -230,13 +230,13 @@ func (m *topModel) answer(key string) tea.Cmd {
 	return m.send(o)
 }
 
-func (m *topModel) send(o topOrder) tea.Cmd {
+func (m *model) send(o command) tea.Cmd {
 	call := m.api.verb
 	if o.node {
 		call = m.api.control
 	}
 	return func() tea.Msg {
 		text, err := call(o.verb, o.target)
-		return topActed{text, err}
+		return acted{text, err}
 	}
 }
