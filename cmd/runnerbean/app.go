@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 
-	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 )
 
@@ -34,15 +33,6 @@ type app struct {
 	stdout, stderr io.Writer
 	json           bool
 	envFile        string // of settings, already read
-}
-
-// openClient returns a client of the node that the environment names.
-func openClient() (*apiclient.Client, error) {
-	base, token, err := settings.ReadClient()
-	if err != nil {
-		return nil, err
-	}
-	return apiclient.New(base, token), nil
 }
 
 func usageError(err error) error { return &codeError{exitUsage, err} }

@@ -3,9 +3,10 @@ package main
 import (
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/bench"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
-	"github.com/spf13/cobra"
 )
 
 func newBench(a *app) *cobra.Command {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/doctor"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -102,7 +103,7 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 		}
 	}
 	out, _, code := p.client("", "doctor", "--json")
-	var findings []finding
+	var findings []doctor.Finding
 	if err := json.Unmarshal([]byte(out), &findings); err != nil || code != exitError {
 		t.Fatalf("exit code %d, %v\n%s", code, err, out)
 	}

@@ -3,8 +3,9 @@ package main
 import (
 	"fmt"
 
-	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/spf13/cobra"
+
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 )
 
 // newHelpConfig is "runnerbean config"; cobra's help command finds it as

@@ -76,7 +76,7 @@ node just takes nothing new until enough have ended.`,
 
 // control posts a verb about a node.
 func control(ctx context.Context, a *app, node, verb, reason, done string) error {
-	c, err := openClient()
+	c, err := apiclient.FromEnvironment()
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func control(ctx context.Context, a *app, node, verb, reason, done string) error
 }
 
 func patchNode(ctx context.Context, a *app, node string, body []byte, done string) error {
-	c, err := openClient()
+	c, err := apiclient.FromEnvironment()
 	if err != nil {
 		return err
 	}

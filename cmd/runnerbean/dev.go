@@ -6,9 +6,10 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/spf13/cobra"
+
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/beanstalkd"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
-	"github.com/spf13/cobra"
 )
 
 func newDev(a *app) *cobra.Command {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/doctor"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 )
 
@@ -39,14 +40,14 @@ func TestDoctorAsTheService(t *testing.T) {
 	}
 	p := newNode(t, "127.0.0.1:9")
 	p.env = append(withoutSettings(), asRunnerbean+"=1", unitsIn+"="+folder)
-	examined := func(args ...string) map[string]finding {
+	examined := func(args ...string) map[string]doctor.Finding {
 		t.Helper()
 		out, log, code := p.client("", append([]string{"doctor", "--json"}, args...)...)
-		var list []finding
+		var list []doctor.Finding
 		if err := json.Unmarshal([]byte(out), &list); err != nil || code != exitError {
 			t.Fatalf("exit code %d, %v\n%s%s", code, err, out, log)
 		}
-		found := map[string]finding{}
+		found := map[string]doctor.Finding{}
 		for _, f := range list {
 			found[f.Check] = f
 		}

@@ -67,7 +67,7 @@ func (f drainFlags) check(args []string) error {
 }
 
 func (f drainFlags) run(ctx context.Context, a *app, args []string) error {
-	c, err := openClient()
+	c, err := apiclient.FromEnvironment()
 	if err != nil {
 		return err
 	}

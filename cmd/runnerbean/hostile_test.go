@@ -10,9 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal/hostiletest"
-
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal/hostiletest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 

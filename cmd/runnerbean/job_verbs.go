@@ -93,7 +93,7 @@ func newVerb(a *app, v verb) *cobra.Command {
 			if err := selection.check(args, asNew); err != nil {
 				return usageError(fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help"))
 			}
-			c, err := openClient()
+			c, err := apiclient.FromEnvironment()
 			if err != nil {
 				return err
 			}

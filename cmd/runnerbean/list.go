@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 )
 
@@ -33,7 +34,7 @@ func newList(a *app) *cobra.Command {
 					query.Set(name, value)
 				}
 			}
-			c, err := openClient()
+			c, err := apiclient.FromEnvironment()
 			if err != nil {
 				return err
 			}

@@ -38,7 +38,7 @@ the node keeps both ends; what is left out is said on standard error, as is with
 			if cmd.Flags().Changed("attempt") && attempt < 1 {
 				return usageError(fmt.Errorf("--attempt %d: attempts are counted from 1", attempt))
 			}
-			c, err := openClient()
+			c, err := apiclient.FromEnvironment()
 			if err != nil {
 				return err
 			}

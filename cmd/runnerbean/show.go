@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -37,7 +38,7 @@ func newShow(a *app) *cobra.Command {
 }
 
 func details(ctx context.Context, arg string) (api.Details, error) {
-	c, err := openClient()
+	c, err := apiclient.FromEnvironment()
 	if err != nil {
 		return api.Details{}, err
 	}

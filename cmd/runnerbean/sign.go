@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/internal/access"
@@ -57,7 +58,7 @@ func sign(ctx context.Context, arg string, expires time.Time) (string, error) {
 	if expires.IsZero() {
 		return "", errors.New("--expires: say for how long")
 	}
-	c, err := openClient()
+	c, err := apiclient.FromEnvironment()
 	if err != nil {
 		return "", err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -29,7 +30,7 @@ is the answer of /api/v1/overview, for scripts and for monitoring.`,
   runnerbean stats --json | jq .busy`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := openClient()
+			c, err := apiclient.FromEnvironment()
 			if err != nil {
 				return err
 			}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -117,7 +118,7 @@ func readInput(stdin io.Reader, name string) ([]byte, error) {
 }
 
 func submit(ctx context.Context, a *app, document []byte, wait bool) error {
-	c, err := openClient()
+	c, err := apiclient.FromEnvironment()
 	if err != nil {
 		return err
 	}

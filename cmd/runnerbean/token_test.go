@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
-
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
 )

@@ -3,9 +3,11 @@ package main
 import (
 	"errors"
 
+	"github.com/spf13/cobra"
+
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/top"
-	"github.com/spf13/cobra"
 )
 
 func newTop(a *app) *cobra.Command {
@@ -18,7 +20,7 @@ func newTop(a *app) *cobra.Command {
 			if !terminal.Interactive(a.stdin) || !terminal.Interactive(a.stdout) {
 				return usageError(errors.New(`top needs a terminal; "runnerbean stats --json" is for scripts`))
 			}
-			c, err := openClient()
+			c, err := apiclient.FromEnvironment()
 			if err != nil {
 				return err
 			}

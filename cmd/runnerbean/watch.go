@@ -31,7 +31,7 @@ URL, or so much of the id as tells it from others. Exit code 3: a job failed, 4:
   runnerbean list --state running --json | jq -r '.jobs[].id' | xargs runnerbean watch`,
 		Args: cobra.RangeArgs(1, maxWatched),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := openClient()
+			c, err := apiclient.FromEnvironment()
 			if err != nil {
 				return err
 			}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -30,6 +31,15 @@ type Client struct {
 func New(base, token string) *Client {
 	transport := &bearer{base: base + "/", token: token, next: http.DefaultTransport}
 	return &Client{Base: base, transport: transport, HTTP: &http.Client{Timeout: time.Minute, Transport: transport}}
+}
+
+// FromEnvironment returns a client of the node that the environment names.
+func FromEnvironment() (*Client, error) {
+	base, token, err := settings.ReadClient()
+	if err != nil {
+		return nil, err
+	}
+	return New(base, token), nil
 }
 
 // Reader reads results with the same token, however long that takes. The

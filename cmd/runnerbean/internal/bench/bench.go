@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/beanstalkd"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/node"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"

@@ -1,8 +1,6 @@
 package node
 
-import (
-	"github.com/runnerbean/runnerbean/internal/outbound"
-)
+import "github.com/runnerbean/runnerbean/internal/outbound"
 
 // outbound says whom this node asks for inputs, and tells of ends of jobs.
 func (n *Node) outbound() (outbound.Config, error) {

@@ -1,8 +1,6 @@
 package terminal
 
-import (
-	"github.com/runnerbean/runnerbean/api"
-)
+import "github.com/runnerbean/runnerbean/api"
 
 // NodeState says in words how a node stands.
 func NodeState(n api.Node) string {

@@ -9,9 +9,10 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/mattn/go-isatty"
-	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
+
+	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // barWidth of a progress bar, in columns.

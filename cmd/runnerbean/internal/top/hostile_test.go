@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/charmbracelet/x/ansi"
+
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal/hostiletest"
 )

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	tea "charm.land/bubbletea/v2"
+
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 )
 

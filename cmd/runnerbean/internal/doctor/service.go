@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"fmt"
@@ -8,11 +8,11 @@ import (
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 )
 
-// consultService takes the settings of the service where nobody has given others,
+// ConsultService takes the settings of the service where nobody has given others,
 // and says what it has found. Root becomes the service's user.
-func (a *app) consultService(folders []string) (findings []finding, err error) {
-	service := settings.FindService(folders)
-	if service == nil || a.envFile != "" && !service.Reads(a.envFile) || a.envFile == "" && configured(os.Environ()) {
+func ConsultService(envFile string) (findings []Finding, err error) {
+	service := settings.FindService(settings.UnitFolders)
+	if service == nil || envFile != "" && !service.Reads(envFile) || envFile == "" && configured(os.Environ()) {
 		return nil, nil
 	}
 	if err := settings.SetMissing(service.Variables); err != nil {
@@ -21,7 +21,7 @@ func (a *app) consultService(folders []string) (findings []finding, err error) {
 	const check = "service"
 	root := os.Geteuid() == 0
 	for _, fault := range service.Faults {
-		f := finding{check, "warning", fault, "run this as root to see what the service sees"}
+		f := Finding{check, "warning", fault, "run this as root to see what the service sees"}
 		if root {
 			f.Do = "fix it: systemd reads it, too"
 		}
@@ -29,21 +29,21 @@ func (a *app) consultService(folders []string) (findings []finding, err error) {
 	}
 	detail := fmt.Sprintf("settings of %s; user %s", strings.Join(append([]string{service.Path}, service.Files...), ", "), service.User)
 	if service.User == "" || service.User == "root" {
-		return append(findings, finding{check, "ok", detail, ""}), nil
+		return append(findings, Finding{check, "ok", detail, ""}), nil
 	}
 	who, credential, err := service.Credential()
 	switch {
 	case err != nil:
-		return append(findings, finding{check, "error", err.Error(), ""}), nil
+		return append(findings, Finding{check, "error", err.Error(), ""}), nil
 	case os.Geteuid() == int(credential.Uid):
 	case !root:
-		return append(findings, finding{check, "warning", detail + ", but this is another user", "run this as root, which checks with the rights of " + service.User}), nil
+		return append(findings, Finding{check, "warning", detail + ", but this is another user", "run this as root, which checks with the rights of " + service.User}), nil
 	default:
 		if err := service.Become(who, credential); err != nil {
 			return nil, fmt.Errorf("cannot check as %s: %w", who.Username, err)
 		}
 	}
-	return append(findings, finding{check, "ok", detail, ""}), nil
+	return append(findings, Finding{check, "ok", detail, ""}), nil
 }
 
 // configured reports whether an environment has settings of a node.

@@ -1,0 +1,30 @@
+// Package doctor checks what a node needs, and says what to do where it is missing.
+package doctor
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
+)
+
+// Examine checks what a node with these settings needs. It takes 20 seconds at most.
+func Examine(ctx context.Context, set settings.Settings) []Finding {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	findings := append(checkUnknown(), checkBeanstalkd(ctx, set)...)
+	findings = append(findings, checkFolder("data folder", set.Data, "RUNNERBEAN_DATA"))
+	findings = append(findings, checkDisk(set), checkOpenFiles(set), checkReady(ctx), checkClock(ctx, set))
+	findings = append(findings, checkPrograms(set)...)
+	return append(findings, checkAccess(set), checkProxy(set), checkIsolation(), checkSystem())
+}
+
+// checkUnknown names variables that are probably meant as settings.
+func checkUnknown() []Finding {
+	var findings []Finding
+	for _, said := range settings.Unknown(os.Environ()) {
+		findings = append(findings, Finding{"settings", "warning", said, "see \"runnerbean help config\""})
+	}
+	return findings
+}
