@@ -12,6 +12,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
@@ -128,7 +129,7 @@ func (p *Publisher) getJobs(c echo.Context) error {
 	return httpio.SendJSON(c, http.StatusOK, page)
 }
 
-func (p *Publisher) list(ctx context.Context, filter ledger.Filter) (api.Page, error) {
+func (p *Publisher) list(ctx context.Context, filter listing.Filter) (api.Page, error) {
 	found, err := p.cfg.Ledger.List(ctx, filter)
 	if err != nil {
 		return api.Page{}, err

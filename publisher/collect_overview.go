@@ -8,6 +8,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -154,7 +155,7 @@ func slotsOf(n api.Node) int {
 
 // addRunning adds the running jobs that end next.
 func (p *Publisher) addRunning(ctx context.Context, o *api.Overview, _ lookback) error {
-	page, err := p.list(ctx, ledger.Filter{State: jobs.Running, Limit: overviewRunning})
+	page, err := p.list(ctx, listing.Filter{State: jobs.Running, Limit: overviewRunning})
 	if err != nil {
 		return err
 	}

@@ -6,15 +6,15 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // parseFilter reads the query of a listing. Whatever it does not know, or
 // finds twice, is an error that names the parameter.
-func parseFilter(q url.Values) (ledger.Filter, error) {
-	var f ledger.Filter
+func parseFilter(q url.Values) (listing.Filter, error) {
+	var f listing.Filter
 	for _, name := range httpio.ParamNames(q) {
 		if len(q[name]) != 1 {
 			return f, httpio.BadParameter(name, "is given more than once")
@@ -27,7 +27,7 @@ func parseFilter(q url.Values) (ledger.Filter, error) {
 }
 
 // setFilter sets one field and returns what is wrong with the value, if anything.
-func setFilter(f *ledger.Filter, name, value string) string {
+func setFilter(f *listing.Filter, name, value string) string {
 	switch name {
 	case "state":
 		f.State = jobs.State(value)

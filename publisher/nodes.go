@@ -11,6 +11,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -77,7 +78,7 @@ func controlOf(c ledger.Control) api.Control {
 
 // runningBy counts the running jobs of each instance.
 func (p *Publisher) runningBy(ctx context.Context) (map[string]int, error) {
-	counts, filter := map[string]int{}, ledger.Filter{State: jobs.Running, Limit: httpio.MaxPage}
+	counts, filter := map[string]int{}, listing.Filter{State: jobs.Running, Limit: httpio.MaxPage}
 	for range maxRunningPages {
 		page, err := p.cfg.Ledger.List(ctx, filter)
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -34,7 +35,7 @@ type order struct {
 	ids    []string
 	query  url.Values // filters, where no ids are named
 	states []jobs.State
-	filter ledger.Filter
+	filter listing.Filter
 	// asOf is when the person saw the jobs: a retry or a restart passes over what
 	// has changed since, so that to send a form twice does nothing twice.
 	asOf      time.Time

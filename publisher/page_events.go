@@ -11,6 +11,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -107,7 +108,7 @@ func (p *Publisher) fillEvents(ctx context.Context, v *eventsView, q url.Values)
 		return nil
 	}
 	page, err := p.cfg.Ledger.EventLog(ctx, f)
-	if errors.Is(err, ledger.ErrCursor) {
+	if errors.Is(err, listing.ErrCursor) {
 		f.Cursor = ""
 		page, err = p.cfg.Ledger.EventLog(ctx, f)
 	}

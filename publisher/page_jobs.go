@@ -11,7 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
@@ -121,7 +121,7 @@ func momentOf(s string) string {
 }
 
 // readFormFilter is the filter, or what a person has to change about it.
-func readFormFilter(q url.Values) (f ledger.Filter, fault string) {
+func readFormFilter(q url.Values) (f listing.Filter, fault string) {
 	for _, name := range filterNames {
 		if value := q.Get(name); value != "" {
 			if complaint := setFilter(&f, name, value); complaint != "" {

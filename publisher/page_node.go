@@ -11,6 +11,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
@@ -108,7 +109,7 @@ func (p *Publisher) nodePage(ctx context.Context, f frame, name string) (any, er
 	if err != nil {
 		return nil, err
 	}
-	running, err := p.list(ctx, ledger.Filter{State: jobs.Running, Node: name, Limit: maxNodeJobs})
+	running, err := p.list(ctx, listing.Filter{State: jobs.Running, Node: name, Limit: maxNodeJobs})
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
@@ -95,7 +95,7 @@ func (p *Publisher) programPage(c echo.Context, name string, fill func(api.Progr
 }
 
 func (p *Publisher) recentOf(ctx context.Context, root, program string) ([]rowView, error) {
-	page, err := p.list(ctx, ledger.Filter{Program: program, Limit: maxRecent})
+	page, err := p.list(ctx, listing.Filter{Program: program, Limit: maxRecent})
 	var rows []rowView
 	for _, r := range page.Jobs {
 		v := row(root, r)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -16,31 +16,31 @@ func TestParseFilter(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		query string
-		want  ledger.Filter
+		want  listing.Filter
 		fault string // part of the problem's detail
 	}{
-		{"", ledger.Filter{}, ""},
+		{"", listing.Filter{}, ""},
 		{
 			"state=failed&program=forecast&node=n&label=meter%3D42&cursor=abc&limit=1000",
-			ledger.Filter{State: jobs.Failed, Program: "forecast", Node: "n", Label: "meter=42", Cursor: "abc", Limit: 1000},
+			listing.Filter{State: jobs.Failed, Program: "forecast", Node: "n", Label: "meter=42", Cursor: "abc", Limit: 1000},
 			"",
 		},
-		{"state=done", ledger.Filter{}, `"state" is one of`},
-		{"state=", ledger.Filter{}, `"state" is one of`},
-		{"program=../x", ledger.Filter{}, `"program"`},
-		{"program=", ledger.Filter{}, `"program"`},
-		{"node=", ledger.Filter{}, `"node"`},
-		{"node=%00", ledger.Filter{}, `"node"`},
-		{"node=%ff", ledger.Filter{}, `"node"`},
-		{"label=meter", ledger.Filter{}, `"label" is written key=value`},
-		{"label=%3D1", ledger.Filter{}, `"label"`},
-		{"cursor=" + strings.Repeat("x", 513), ledger.Filter{}, `"cursor"`},
-		{"limit=0", ledger.Filter{}, `"limit" is a number from 1 to 1000`},
-		{"limit=1001", ledger.Filter{}, `"limit"`},
-		{"limit=many", ledger.Filter{}, `"limit"`},
-		{"limit=1&limit=2", ledger.Filter{}, `"limit" is given more than once`},
-		{"colour=red", ledger.Filter{}, `"colour" is not known`},
-		{strings.Repeat("y", 100) + "=1", ledger.Filter{}, `"` + strings.Repeat("y", 64) + `"`},
+		{"state=done", listing.Filter{}, `"state" is one of`},
+		{"state=", listing.Filter{}, `"state" is one of`},
+		{"program=../x", listing.Filter{}, `"program"`},
+		{"program=", listing.Filter{}, `"program"`},
+		{"node=", listing.Filter{}, `"node"`},
+		{"node=%00", listing.Filter{}, `"node"`},
+		{"node=%ff", listing.Filter{}, `"node"`},
+		{"label=meter", listing.Filter{}, `"label" is written key=value`},
+		{"label=%3D1", listing.Filter{}, `"label"`},
+		{"cursor=" + strings.Repeat("x", 513), listing.Filter{}, `"cursor"`},
+		{"limit=0", listing.Filter{}, `"limit" is a number from 1 to 1000`},
+		{"limit=1001", listing.Filter{}, `"limit"`},
+		{"limit=many", listing.Filter{}, `"limit"`},
+		{"limit=1&limit=2", listing.Filter{}, `"limit" is given more than once`},
+		{"colour=red", listing.Filter{}, `"colour" is not known`},
+		{strings.Repeat("y", 100) + "=1", listing.Filter{}, `"` + strings.Repeat("y", 64) + `"`},
 	} {
 		q, err := url.ParseQuery(test.query)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -29,9 +30,9 @@ const maxSelection = 64 << 10
 
 // selection is what a request to change many jobs means.
 type selection struct {
-	filter ledger.Filter // its State is empty
-	states []jobs.State  // that are still to be gone through, in this order
-	ids    []string      // instead of the two
+	filter listing.Filter // its State is empty
+	states []jobs.State   // that are still to be gone through, in this order
+	ids    []string       // instead of the two
 	dryRun bool
 }
 
@@ -64,7 +65,7 @@ func newSelection(v verb, order api.Selection) (selection, error) {
 	if err := s.setFilter(order); err != nil {
 		return s, err
 	}
-	some := s.filter != ledger.Filter{Limit: s.filter.Limit} || order.State != ""
+	some := s.filter != listing.Filter{Limit: s.filter.Limit} || order.State != ""
 	switch {
 	case order.IDs != nil:
 		return s, s.setIDs(order, some)
@@ -282,7 +283,7 @@ func (v verb) suits(state jobs.State) error {
 
 // whole reports whether the counts of the states say how many jobs there are.
 func (s *selection) whole() bool {
-	return s.ids == nil && s.filter == ledger.Filter{Limit: s.filter.Limit}
+	return s.ids == nil && s.filter == listing.Filter{Limit: s.filter.Limit}
 }
 
 func (p *Publisher) countOf(ctx context.Context, states []jobs.State) (n int, err error) {
@@ -302,7 +303,7 @@ func (p *Publisher) find(ctx context.Context, s selection) (ids []string, next s
 			return ids, string(state) + ".", nil
 		}
 		page, err := p.cfg.Ledger.List(ctx, s.filter)
-		if errors.Is(err, ledger.ErrCursor) {
+		if errors.Is(err, listing.ErrCursor) {
 			err = badCursor()
 		}
 		if err != nil {

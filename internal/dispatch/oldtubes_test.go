@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -54,7 +54,7 @@ func TestOldTubesHoldUpNothing(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.acceptRound(t)
-	page, err := f.ledger.List(t.Context(), ledger.Filter{Limit: 1})
+	page, err := f.ledger.List(t.Context(), listing.Filter{Limit: 1})
 	must(t, err)
 	const more = 10
 	messages := make([]queue.Message, oldBatch+more)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -190,7 +191,7 @@ func TestRetryOfAFaultyDocument(t *testing.T) {
 	if r := list[0].Record; list[0].Err != nil || r.State != jobs.Queued || r.Program != "p" || r.Priority != 7 || r.Labels["meter"] != "42" {
 		t.Errorf("%+v", list[0])
 	}
-	page, err := d.List(t.Context(), Filter{Label: "meter=42"})
+	page, err := d.List(t.Context(), listing.Filter{Label: "meter=42"})
 	d.must(err)
 	if len(page.Jobs) != 1 {
 		t.Errorf("%d jobs have its label", len(page.Jobs))

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -178,7 +179,7 @@ func BenchmarkList(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	for name, f := range map[string]Filter{"all": {}, "state": {State: jobs.Queued}, "program": {Program: "program1"}, "none": {State: jobs.Failed}} {
+	for name, f := range map[string]listing.Filter{"all": {}, "state": {State: jobs.Queued}, "program": {Program: "program1"}, "none": {State: jobs.Failed}} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				if _, err := l.List(b.Context(), f); err != nil {

@@ -40,11 +40,6 @@ const (
 var (
 	qBacklog = engine.NewQuery(`SELECT program, queued, running, waiting FROM backlog
 		WHERE queued > 0 OR running > 0 OR waiting > 0 ORDER BY program`)
-	// Leaps from one queue to the next: those of a server, program and priority.
-	// Without the last number, SQLite would walk over all of the queue that is left.
-	qNextKey = engine.NewQuery(`SELECT server, program, priority, accepted FROM jobs
-		WHERE state = 'queued' AND (server, program, priority, accepted) > (?, ?, ?, 9223372036854775807)
-		ORDER BY server, program, priority, accepted LIMIT 1`)
 	qNextDue   = engine.NewQuery("SELECT program, due FROM jobs WHERE state = 'queued' AND program > ? ORDER BY program, due LIMIT 1")
 	qScheduled = engine.NewQuery("SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND program = ? AND due > ? LIMIT ?) AS later")
 	qDue       = engine.NewQuery("SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND program = ? AND due <= ? LIMIT ?) AS due")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 )
 
 // EventFilter selects events; zero fields select all.
@@ -54,15 +55,12 @@ var (
 // be short although more follow: one call looks at 1000 events at most. ErrCursor.
 func (l *Ledger) EventLog(ctx context.Context, f EventFilter) (page EventPage, err error) {
 	defer l.watch("event-log", time.Now(), &err)
-	if f.Limit <= 0 {
-		f.Limit = defaultPage
-	}
-	f.Limit = min(f.Limit, maxPage)
-	from, err := parseCursor(f.Cursor)
+	f.Limit = listing.PageSize(f.Limit)
+	from, err := listing.ParseCursor(f.Cursor)
 	if err != nil {
 		return page, fmt.Errorf("ledger: event log: %w", err)
 	}
-	if until := (cursor{accepted: engine.Micros(f.Until)}); !f.Until.IsZero() && from.before(until) {
+	if until := (listing.Cursor{Accepted: engine.Micros(f.Until)}); !f.Until.IsZero() && from.Before(until) {
 		from = until
 	}
 	s := &eventSearch{ledger: l, ctx: ctx, filter: f, from: from}
@@ -105,7 +103,7 @@ type eventSearch struct {
 	ledger *Ledger
 	ctx    context.Context
 	filter EventFilter
-	from   cursor
+	from   listing.Cursor
 }
 
 // plan chooses the index.
@@ -127,14 +125,14 @@ func (s *eventSearch) walk() (page EventPage, err error) {
 	q, key := s.plan()
 	piece := max(128, s.filter.Limit+1)
 	for looked := 0; ; looked += piece {
-		args := append(slices.Clone(key), s.from.accepted, s.from.id, engine.Micros(s.filter.Since), piece)
+		args := append(slices.Clone(key), s.from.Accepted, s.from.ID, engine.Micros(s.filter.Since), piece)
 		list, err := s.ledger.readEvents(s.ctx, q, args...)
 		if err != nil || s.take(list, &page) || len(list) < piece {
 			return page, err
 		}
 		last := list[len(list)-1]
-		s.from = cursor{engine.Micros(last.At), last.ID}
-		if looked+2*piece > maxWalk {
+		s.from = cursorOf(&last)
+		if looked+2*piece > listing.MaxWalk {
 			page.Next, page.Back = s.from.String(), last.At
 			return page, nil
 		}
@@ -151,7 +149,7 @@ func (s *eventSearch) take(list []Event, page *EventPage) bool {
 		}
 		if n := len(page.Events); n == s.filter.Limit {
 			last := page.Events[n-1]
-			page.Next = cursor{engine.Micros(last.At), last.ID}.String()
+			page.Next = cursorOf(&last).String()
 			return true
 		}
 		page.Events = append(page.Events, *e)
@@ -163,10 +161,10 @@ func (s *eventSearch) take(list []Event, page *EventPage) bool {
 func (s *eventSearch) ofJob() (page EventPage, err error) {
 	list, err := s.ledger.events(s.ctx, s.filter.Job, maxEvents)
 	slices.SortStableFunc(list, func(a, b Event) int {
-		return cursor{engine.Micros(a.At), a.ID}.compare(cursor{engine.Micros(b.At), b.ID})
+		return cursorOf(&a).Compare(cursorOf(&b))
 	})
 	list = slices.DeleteFunc(list, func(e Event) bool {
-		return !s.from.before(cursor{engine.Micros(e.At), e.ID}) || e.At.Before(s.filter.Since)
+		return !s.from.Before(cursorOf(&e)) || e.At.Before(s.filter.Since)
 	})
 	s.take(list, &page)
 	return page, err
@@ -176,5 +174,10 @@ func (s *eventSearch) wants(e *Event) bool {
 	f := &s.filter
 	return (f.Kind == "" || f.Kind == e.Kind) && (f.Node == "" || f.Node == e.Node) &&
 		(f.Human == nil || *f.Human == (e.By != "")) &&
-		(f.Text == "" || contains(strings.ToLower(f.Text), e.Message, e.By, e.Job, e.Node))
+		(f.Text == "" || listing.Contains(strings.ToLower(f.Text), e.Message, e.By, e.Job, e.Node))
+}
+
+// cursorOf is the place of an event in the log.
+func cursorOf(e *Event) listing.Cursor {
+	return listing.Cursor{Accepted: engine.Micros(e.At), ID: e.ID}
 }

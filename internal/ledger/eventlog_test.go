@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -51,7 +52,7 @@ func (d *desk) logPages(f EventFilter) (list []Event) {
 
 func TestEventLog(t *testing.T) {
 	t.Parallel()
-	d, all := journal(t, 2*maxWalk+100)
+	d, all := journal(t, 2*listing.MaxWalk+100)
 	since, until := all[1500].At, all[40].At
 	for name, c := range map[string]struct {
 		f    EventFilter
@@ -89,7 +90,7 @@ func TestEventLog(t *testing.T) {
 	if p, err := d.EventLog(t.Context(), EventFilter{Text: "nowhere"}); err != nil || p.Next == "" || p.Back.IsZero() {
 		t.Errorf("%+v, %v: want a page that says how far it looked", p, err)
 	}
-	if _, err := d.EventLog(t.Context(), EventFilter{Cursor: "x"}); !errors.Is(err, ErrCursor) {
+	if _, err := d.EventLog(t.Context(), EventFilter{Cursor: "x"}); !errors.Is(err, listing.ErrCursor) {
 		t.Error(err)
 	}
 }

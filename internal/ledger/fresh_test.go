@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -21,7 +22,7 @@ func TestManyListsOnAFreshLedger(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 64 {
 			all.Go(func() {
-				f := []Filter{{}, {State: jobs.Failed}, {Node: "a"}, {Label: "a=b"}, {Program: "p"}, {State: jobs.Queued}, {Text: "x"}}[i%7]
+				f := []listing.Filter{{}, {State: jobs.Failed}, {Node: "a"}, {Label: "a=b"}, {Program: "p"}, {State: jobs.Queued}, {Text: "x"}}[i%7]
 				if _, err := l.List(ctx, f); err != nil {
 					t.Error(err)
 				}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -46,9 +47,8 @@ func (t *txn) get(id string) (Record, bool, error) {
 }
 
 var (
-	qNextServer = engine.NewQuery("SELECT server FROM jobs WHERE state = 'queued' AND server > ? ORDER BY server LIMIT 1")
-	qPlace      = engine.NewQuery("SELECT program, state, priority, accepted FROM jobs WHERE id = ?")
-	qBefore     = engine.NewQuery(`SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND server = ? AND program = ?
+	qPlace  = engine.NewQuery("SELECT program, state, priority, accepted FROM jobs WHERE id = ?")
+	qBefore = engine.NewQuery(`SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND server = ? AND program = ?
 		AND (priority, accepted, id) < (?, ?, ?) LIMIT ?) AS sooner`)
 )
 
@@ -75,7 +75,7 @@ func (l *Ledger) position(ctx context.Context, id string) (n int, ok bool, err e
 	if err != nil || state != jobs.Queued {
 		return 0, false, err
 	}
-	servers, err := l.queueServers(ctx)
+	servers, err := listing.Servers(ctx, l.reader)
 	if err != nil {
 		return 0, false, err
 	}
@@ -90,22 +90,6 @@ func (l *Ledger) position(ctx context.Context, id string) (n int, ok bool, err e
 		}
 	}
 	return n, true, nil
-}
-
-// queueServers lists "" and the servers that have messages of queued jobs. It
-// leaps from one to the next in the index, so that it costs the same with a
-// million jobs.
-func (l *Ledger) queueServers(ctx context.Context) ([]string, error) {
-	list := []string{""}
-	for len(list) < maxServers {
-		var next string
-		found, err := l.reader.Row(ctx, qNextServer, []any{list[len(list)-1]}, &next)
-		if err != nil || !found {
-			return list, err
-		}
-		list = append(list, next)
-	}
-	return list, nil
 }
 
 var qAttempts = engine.NewQuery(`SELECT number, node, instance, program_sha256, started, finished, outcome, message,

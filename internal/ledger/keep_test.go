@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -36,7 +37,7 @@ func TestReport(t *testing.T) {
 		t.Error(diff)
 	}
 	want.Partial = nil
-	page, err := d.List(t.Context(), Filter{})
+	page, err := d.List(t.Context(), listing.Filter{})
 	d.must(err)
 	if diff := cmp.Diff(want, page.Jobs[0].Live); diff != "" {
 		t.Error(diff)

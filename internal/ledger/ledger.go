@@ -34,8 +34,6 @@ var (
 	// ErrChanged is returned where something is not any more as its changer has
 	// seen it.
 	ErrChanged = errors.New("was changed meanwhile")
-	// ErrCursor is returned for a cursor that no page has given out.
-	ErrCursor = errors.New("not a cursor of this list")
 	// ErrClosed is returned after Close.
 	ErrClosed = errors.New("ledger is closed")
 )
@@ -149,25 +147,6 @@ const (
 	InputsHad
 	InputsAwaited // not yet: another attempt may
 )
-
-// Filter selects jobs; zero fields select all.
-type Filter struct {
-	State   jobs.State
-	Program string
-	Node    string
-	Label   string // "key=value"
-	// Since and Until bound when the job was accepted: not before Since, and
-	// before Until.
-	Since, Until time.Time
-	// Text is the beginning of an id (at least 8 characters), a label as
-	// "key=value", or else any text in id, program, labels, reason or error
-	// message, where small and capital letters are the same.
-	Text string
-	// Cursor is the Next of the page before; empty for the newest jobs.
-	Cursor string
-	// Limit is the most jobs on a page. Default 50, at most 1000.
-	Limit int
-}
 
 // Page is one page of jobs, newest first. A page may hold fewer jobs than asked
 // for, even none, with more to come: Next alone says which page is the last.

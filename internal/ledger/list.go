@@ -6,17 +6,10 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 )
 
-const (
-	defaultPage = 50
-	maxPage     = 1000
-	// maxWalk is how many jobs one call looks at where no index knows which of
-	// them are wanted.
-	maxWalk = 1000
-	// maxMerged is how many lists are merged.
-	maxMerged = 200
-)
+const maxMany = 1000 // ids of one GetMany
 
 // qListed reads records without what is large.
 var qListed = engine.NewManyRows("SELECT "+recordColumns+`,
@@ -31,7 +24,7 @@ var qListed = engine.NewManyRows("SELECT "+recordColumns+`,
 // Node and State, fills its pages. With other combinations, and with Text, a page
 // may be short although more follow: one call looks at 1000 jobs at most that no
 // index knows to be wanted. ErrCursor.
-func (l *Ledger) List(ctx context.Context, f Filter) (page Page, err error) {
+func (l *Ledger) List(ctx context.Context, f listing.Filter) (page Page, err error) {
 	defer l.watch("list", time.Now(), &err)
 	page, err = l.list(ctx, f)
 	if err != nil {
@@ -40,78 +33,31 @@ func (l *Ledger) List(ctx context.Context, f Filter) (page Page, err error) {
 	return page, nil
 }
 
-func (l *Ledger) list(ctx context.Context, f Filter) (Page, error) {
-	from, err := parseCursor(f.Cursor)
-	if err != nil {
-		return Page{}, err
-	}
-	if f.Limit <= 0 {
-		f.Limit = defaultPage
-	}
-	f.Limit = min(f.Limit, maxPage)
-	if until := (cursor{accepted: engine.Micros(f.Until)}); !f.Until.IsZero() && from.before(until) {
-		from = until
-	}
+func (l *Ledger) list(ctx context.Context, f listing.Filter) (page Page, err error) {
 	// One transaction, so that no job changes from one list to another between them.
 	tx, err := l.db.Reader.Snapshot(ctx)
 	if err != nil {
 		return Page{}, err
 	}
 	defer tx.Close(ctx)
-	s := &listing{reader: tx, ctx: ctx, filter: f, from: from, streams: streams{began: time.Now(), patience: l.look}}
-	if err := s.plan(); err != nil {
+	found, err := listing.Find(ctx, tx, f, l.look)
+	if err != nil {
 		return Page{}, err
 	}
-	if err := s.merge(); err != nil {
-		return Page{}, err
-	}
-	return s.page()
-}
-
-// listing is one call of List.
-type listing struct {
-	reader engine.Reader
-	ctx    context.Context
-	filter Filter
-	from   cursor
-	streams
-
-	found  []cursor
-	last   cursor // the last place that was looked at
-	broken bool   // it has looked at enough before the page was full
-}
-
-func (s *listing) each(q *engine.Query, args []any, scan func(engine.Row) error) error {
-	return s.reader.Each(s.ctx, q, args, scan)
-}
-
-func (s *listing) row(q *engine.Query, args []any, dest ...any) (bool, error) {
-	return s.reader.Row(s.ctx, q, args, dest...)
-}
-
-// page reads the records of the places found.
-func (s *listing) page() (page Page, err error) {
-	found := s.found
-	switch {
-	case len(found) > s.filter.Limit:
-		found = found[:s.filter.Limit]
-		page.Next = found[len(found)-1].String()
-	case s.broken:
-		page.Next, page.Back = s.last.String(), engine.FromMicros(s.last.accepted)
-	}
-	page.Jobs, err = s.records(found)
+	page.Next, page.Back = found.Next, found.Back
+	page.Jobs, err = listed(ctx, tx, found.Places)
 	return page, err
 }
 
-// records reads the jobs at sorted places.
-func (s *listing) records(places []cursor) ([]Record, error) {
+// listed reads the jobs at sorted places.
+func listed(ctx context.Context, r engine.Reader, places []listing.Cursor) ([]Record, error) {
 	list := make([]Record, 0, len(places))
 	err := qListed.Split(len(places), func(q *engine.Query, from, to int) error {
 		var ids []any
 		for _, c := range places[from:to] {
-			ids = append(ids, c.id)
+			ids = append(ids, c.ID)
 		}
-		return s.each(q, ids, func(rows engine.Row) error {
+		return r.Each(ctx, q, ids, func(rows engine.Row) error {
 			r, err := scanListed(rows)
 			list = append(list, r)
 			return err
@@ -124,7 +70,7 @@ func (s *listing) records(places []cursor) ([]Record, error) {
 // does not hold are left out. At most 1000 ids; ErrTooBig.
 func (l *Ledger) GetMany(ctx context.Context, ids []string) (list []Record, err error) {
 	defer l.watch("get-many", time.Now(), &err)
-	if len(ids) > maxPage {
+	if len(ids) > maxMany {
 		return nil, fmt.Errorf("ledger: get %d jobs: %w", len(ids), ErrTooBig)
 	}
 	known := make(map[string]Record, len(ids))

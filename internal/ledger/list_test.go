@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -85,30 +85,30 @@ func TestListPages(t *testing.T) {
 }
 
 // filters are those by one thing, and by every two things.
-func filters(all []Record) []Filter {
+func filters(all []Record) []listing.Filter {
 	since, until := all[len(all)*2/3].Accepted, all[len(all)/4].Accepted
-	parts := [][]func(*Filter){
-		{func(*Filter) {}},
-		{func(f *Filter) { f.Program = "p1" }, func(f *Filter) { f.Program = "none" }},
-		{func(f *Filter) { f.Node = "n1" }, func(f *Filter) { f.Node = "n2" }},
-		{func(f *Filter) { f.Label = "colour=red" }, func(f *Filter) { f.Label = "colour" }},
-		{func(f *Filter) { f.Since = since }, func(f *Filter) { f.Until = until }, func(f *Filter) { f.Since, f.Until = since, until }},
+	parts := [][]func(*listing.Filter){
+		{func(*listing.Filter) {}},
+		{func(f *listing.Filter) { f.Program = "p1" }, func(f *listing.Filter) { f.Program = "none" }},
+		{func(f *listing.Filter) { f.Node = "n1" }, func(f *listing.Filter) { f.Node = "n2" }},
+		{func(f *listing.Filter) { f.Label = "colour=red" }, func(f *listing.Filter) { f.Label = "colour" }},
+		{func(f *listing.Filter) { f.Since = since }, func(f *listing.Filter) { f.Until = until }, func(f *listing.Filter) { f.Since, f.Until = since, until }},
 		{
-			func(f *Filter) { f.Text = "Went WRONG" }, func(f *Filter) { f.Text = "colour=blue" }, func(f *Filter) { f.Text = "Lu" },
-			func(f *Filter) { f.Text = all[9].ID }, func(f *Filter) { f.Text = strings.ToUpper(all[9].ID[:8]) }, func(f *Filter) { f.Text = "P0" },
+			func(f *listing.Filter) { f.Text = "Went WRONG" }, func(f *listing.Filter) { f.Text = "colour=blue" }, func(f *listing.Filter) { f.Text = "Lu" },
+			func(f *listing.Filter) { f.Text = all[9].ID }, func(f *listing.Filter) { f.Text = strings.ToUpper(all[9].ID[:8]) }, func(f *listing.Filter) { f.Text = "P0" },
 		},
 	}
-	states := []func(*Filter){}
+	states := []func(*listing.Filter){}
 	for _, s := range jobs.States {
-		states = append(states, func(f *Filter) { f.State = s })
+		states = append(states, func(f *listing.Filter) { f.State = s })
 	}
 	parts = append(parts, states)
-	list := []Filter{{State: jobs.Failed, Label: "colour=blue", Program: "p1", Node: "n1", Since: since}}
+	list := []listing.Filter{{State: jobs.Failed, Label: "colour=blue", Program: "p1", Node: "n1", Since: since}}
 	for i, first := range parts {
 		for _, a := range first {
 			for _, second := range parts[:i] {
 				for _, b := range second {
-					var f Filter
+					var f listing.Filter
 					a(&f)
 					b(&f)
 					list = append(list, f)
@@ -119,7 +119,7 @@ func filters(all []Record) []Filter {
 	return list
 }
 
-func matches(r *Record, f *Filter) bool {
+func matches(r *Record, f *listing.Filter) bool {
 	return (f.State == "" || r.State == f.State) && (f.Program == "" || r.Program == f.Program) &&
 		(f.Node == "" || r.Node == f.Node) && (f.Label == "" || hasLabel(r, f.Label)) && hasText(r, f.Text) &&
 		(f.Since.IsZero() || !r.Accepted.Before(f.Since)) && (f.Until.IsZero() || r.Accepted.Before(f.Until))
@@ -139,7 +139,7 @@ func hasText(r *Record, text string) bool {
 }
 
 // pages collects all pages of a list.
-func (d *desk) pages(f Filter) (list []Record) {
+func (d *desk) pages(f listing.Filter) (list []Record) {
 	d.t.Helper()
 	for range 1000 {
 		p, err := d.List(d.t.Context(), f)
@@ -175,14 +175,14 @@ func TestListOfMany(t *testing.T) {
 	_, err := d.Accept(t.Context(), entries)
 	d.must(err)
 	for name, c := range map[string]struct {
-		f    Filter
+		f    listing.Filter
 		want int
 	}{
-		"queued":             {Filter{State: jobs.Queued, Limit: 1000}, 2200},
-		"of a program":       {Filter{Program: "common", Limit: 1000}, 2197},
-		"of a small program": {Filter{Program: "rare"}, 3},
-		"label and program":  {Filter{Label: "all=yes", Program: "rare"}, 3},
-		"label and state":    {Filter{Label: "all=yes", State: jobs.Failed}, 0},
+		"queued":             {listing.Filter{State: jobs.Queued, Limit: 1000}, 2200},
+		"of a program":       {listing.Filter{Program: "common", Limit: 1000}, 2197},
+		"of a small program": {listing.Filter{Program: "rare"}, 3},
+		"label and program":  {listing.Filter{Label: "all=yes", Program: "rare"}, 3},
+		"label and state":    {listing.Filter{Label: "all=yes", State: jobs.Failed}, 0},
 	} {
 		if got := len(d.pages(c.f)); got != c.want {
 			t.Errorf("%s: %d jobs, want %d", name, got, c.want)
@@ -196,7 +196,7 @@ func TestListOfManyRunning(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	var entries []Entry
-	for i := range maxWalk + 150 {
+	for i := range listing.MaxWalk + 150 {
 		entries = append(entries, entry(func(j *jobs.Job) {
 			if i%30 == 0 {
 				j.Program = "rare"
@@ -221,7 +221,7 @@ func TestListOfManyRunning(t *testing.T) {
 		d.must(err)
 	}
 	rare := (len(entries) + 29) / 30
-	for f, want := range map[Filter]int{
+	for f, want := range map[listing.Filter]int{
 		{Limit: 1000}: len(entries), {Program: "p", Limit: 1000}: len(entries) - rare, {Program: "rare", Limit: 100}: rare,
 	} {
 		seen := map[string]bool{}
@@ -241,28 +241,10 @@ func TestListRefusesCursors(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	for _, s := range []string{"x", "AAAA", strings.Repeat("A", 500), "_____________w"} {
-		if _, err := d.List(t.Context(), Filter{Cursor: s}); !errors.Is(err, ErrCursor) {
+		if _, err := d.List(t.Context(), listing.Filter{Cursor: s}); !errors.Is(err, listing.ErrCursor) {
 			t.Errorf("%q: %v", s, err)
 		}
 	}
-}
-
-func FuzzCursor(f *testing.F) {
-	f.Add("")
-	f.Add("not a cursor")
-	f.Add(cursor{accepted: 1795328160123456, id: "01990000-0000-7000-8000-000000000000"}.String())
-	f.Fuzz(func(t *testing.T, s string) {
-		c, err := parseCursor(s)
-		if err != nil || s == "" {
-			return
-		}
-		if got := c.String(); got != s {
-			t.Errorf("%q came back as %q", s, got)
-		}
-		if c.id == "" || c.accepted < 0 || len(c.id) > engine.MaxID {
-			t.Errorf("%+v", c)
-		}
-	})
 }
 
 // A search that breaks off says how far it has come, and the next page goes on.
@@ -273,14 +255,14 @@ func TestListSaysHowFarItLooked(t *testing.T) {
 	first := d.add(func(j *jobs.Job) { j.Labels = map[string]string{"say": `"<here>"`} })
 	for range 3 {
 		d.clock.advance(time.Minute)
-		entries := make([]Entry, maxWalk/2)
+		entries := make([]Entry, listing.MaxWalk/2)
 		for i := range entries {
 			entries[i] = entry(nil)
 		}
 		_, err := d.Accept(t.Context(), entries)
 		d.must(err)
 	}
-	f := Filter{Text: `"<HERE`}
+	f := listing.Filter{Text: `"<HERE`}
 	page, err := d.List(t.Context(), f)
 	d.must(err)
 	if len(page.Jobs) != 0 || page.Next == "" || page.Back.IsZero() {
@@ -304,7 +286,7 @@ func TestGetMany(t *testing.T) {
 	if diff := cmp.Diff([]Record{all[3], all[17], all[0]}, got); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := d.GetMany(t.Context(), make([]string, maxPage+1)); !errors.Is(err, ErrTooBig) {
+	if _, err := d.GetMany(t.Context(), make([]string, maxMany+1)); !errors.Is(err, ErrTooBig) {
 		t.Error(err)
 	}
 }

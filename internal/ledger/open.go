@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 )
 
@@ -26,7 +27,7 @@ type Ledger struct {
 	observe func(op string, d time.Duration, err error)
 	webhook string
 	base    string        // of result URLs
-	look    time.Duration // maxLook, but for tests
+	look    time.Duration // listing.MaxLook, but for tests
 
 	maxScheduled int64 // the constant, but for tests
 
@@ -59,7 +60,7 @@ func sqlitePath(dsn string) (path string, ok bool) {
 func newLedger(c Config) *Ledger {
 	l := &Ledger{lease: c.Lease, clock: c.Now, log: c.Logger}
 	l.maxScheduled = maxScheduled
-	l.look, l.foreign.every = maxLook, foreignEvery
+	l.look, l.foreign.every = listing.MaxLook, foreignEvery
 	l.observe, l.webhook, l.base = c.Observe, engine.Clean(c.Webhook, engine.MaxURL), strings.TrimRight(c.BaseURL, "/")
 	l.steps.held, l.steps.check = map[stepsKey]heldSteps{}, stepsCheck
 	l.beats.seen = map[string]sighting{}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/ledgertest"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -97,31 +98,31 @@ func readCases(b *testing.B, l *ledger.Ledger) (list []readCase) {
 	return list
 }
 
-func listFilters(now time.Time) map[string]ledger.Filter {
+func listFilters(now time.Time) map[string]listing.Filter {
 	parts := [][]struct {
 		name string
-		set  func(*ledger.Filter)
+		set  func(*listing.Filter)
 	}{
 		{
-			{"program", func(f *ledger.Filter) { f.Program = "program0" }},
-			{"smallprogram", func(f *ledger.Filter) { f.Program = "program7" }},
+			{"program", func(f *listing.Filter) { f.Program = "program0" }},
+			{"smallprogram", func(f *listing.Filter) { f.Program = "program7" }},
 		},
-		{{"node", func(f *ledger.Filter) { f.Node = "node3" }}},
-		{{"label", func(f *ledger.Filter) { f.Label = "customer=c1" }}, {"rarelabel", func(f *ledger.Filter) { f.Label = "meter=7" }}},
-		{{"since", func(f *ledger.Filter) { f.Since = now.Add(-20 * time.Minute) }}, {"until", func(f *ledger.Filter) { f.Until = now.Add(-10 * time.Minute) }}},
-		{{"text", func(f *ledger.Filter) { f.Text = "status 1" }}, {"notext", func(f *ledger.Filter) { f.Text = "nowhere" }}},
+		{{"node", func(f *listing.Filter) { f.Node = "node3" }}},
+		{{"label", func(f *listing.Filter) { f.Label = "customer=c1" }}, {"rarelabel", func(f *listing.Filter) { f.Label = "meter=7" }}},
+		{{"since", func(f *listing.Filter) { f.Since = now.Add(-20 * time.Minute) }}, {"until", func(f *listing.Filter) { f.Until = now.Add(-10 * time.Minute) }}},
+		{{"text", func(f *listing.Filter) { f.Text = "status 1" }}, {"notext", func(f *listing.Filter) { f.Text = "nowhere" }}},
 		nil,
 	}
 	for _, s := range jobs.States {
 		parts[5] = append(parts[5], struct {
 			name string
-			set  func(*ledger.Filter)
-		}{string(s), func(f *ledger.Filter) { f.State = s }})
+			set  func(*listing.Filter)
+		}{string(s), func(f *listing.Filter) { f.State = s }})
 	}
-	m := map[string]ledger.Filter{"all": {}}
+	m := map[string]listing.Filter{"all": {}}
 	for i, first := range parts {
 		for _, a := range first {
-			var one ledger.Filter
+			var one listing.Filter
 			a.set(&one)
 			m[a.name] = one
 			for _, second := range parts[:i] {

@@ -7,14 +7,11 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 )
 
 // maxQueues is how many queues are looked at in one call.
 const maxQueues = 500
-
-// maxServers is how many instances of servers may have messages at once; a
-// server makes a new one at each start.
-const maxServers = 256
 
 var qSent = engine.NewQuery("UPDATE jobs SET server = ?, message = ? WHERE id = ? AND state = 'queued'")
 
@@ -88,7 +85,7 @@ func (l *Ledger) Unsent(ctx context.Context, servers []string, before time.Time,
 type staleQueue struct{ server, program string }
 
 func (l *Ledger) staleQueues(ctx context.Context, servers []string) (list []staleQueue, err error) {
-	queued, err := l.queueServers(ctx)
+	queued, err := listing.Servers(ctx, l.reader)
 	for _, server := range queued {
 		if server != "" && slices.Contains(servers, server) {
 			continue

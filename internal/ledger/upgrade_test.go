@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -25,7 +26,7 @@ func TestUpgrade(t *testing.T) {
 	defer l.Close()
 	d := &desk{t: t, Ledger: l, path: path}
 	d.recount()
-	for _, f := range []Filter{{State: jobs.Queued}, {State: jobs.Succeeded}, {Node: "n1"}, {State: jobs.Failed}, {State: jobs.Failed, Node: "n1"}} {
+	for _, f := range []listing.Filter{{State: jobs.Queued}, {State: jobs.Succeeded}, {Node: "n1"}, {State: jobs.Failed}, {State: jobs.Failed, Node: "n1"}} {
 		list := d.pages(f)
 		if len(list) != 1 || f.State != "" && list[0].State != f.State {
 			t.Errorf("%+v: %+v", f, list)

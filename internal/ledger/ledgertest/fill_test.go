@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -38,7 +39,7 @@ func check(t *testing.T, name, path string) {
 	total := 0
 	for _, state := range jobs.States {
 		listed := 0
-		for f := (ledger.Filter{State: state, Limit: 1000}); ; {
+		for f := (listing.Filter{State: state, Limit: 1000}); ; {
 			page, err := l.List(t.Context(), f)
 			if err != nil {
 				t.Fatal(err)

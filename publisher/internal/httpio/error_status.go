@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -54,7 +55,7 @@ func ProblemOf(err error) (p *jobs.Problem, ok bool) {
 		return Problem(http.StatusConflict, "the id is known with another document"), true
 	case errors.Is(err, ledger.ErrClosed):
 		return Problem(http.StatusServiceUnavailable, "the node is shutting down"), true
-	case errors.Is(err, ledger.ErrCursor):
+	case errors.Is(err, listing.ErrCursor):
 		return BadParameter("cursor", "is not one that a listing has given out"), true
 	case errors.Is(err, ledger.ErrTooBig):
 		return Problem(http.StatusUnprocessableEntity, "the job is too big to be recorded: "+err.Error()), true

@@ -1,4 +1,4 @@
-package ledger
+package listing
 
 import (
 	"encoding/json"
@@ -84,14 +84,14 @@ func (c *criteria) args() []any {
 
 // found is a place that a walk has come by.
 type found struct {
-	cursor
+	Cursor
 	wanted bool
 }
 
 // scan reads a row of a walk.
 func (c *criteria) scan(r engine.Row) (v found, err error) {
 	var program, labels, reason, failure string
-	dest := []any{&v.accepted, &v.id, &v.wanted, &program, &labels, &reason, &failure}
+	dest := []any{&v.Accepted, &v.ID, &v.wanted, &program, &labels, &reason, &failure}
 	switch c.kind() {
 	case walkIndex:
 		v.wanted = true
@@ -103,11 +103,12 @@ func (c *criteria) scan(r engine.Row) (v found, err error) {
 	if end := strings.Index(failure, `"log_tail":"`); end >= 0 {
 		failure = failure[:end]
 	}
-	v.wanted = v.wanted && (contains(c.text, v.id, program, reason) || contains(c.quoted, labels, failure))
+	v.wanted = v.wanted && (Contains(c.text, v.ID, program, reason) || Contains(c.quoted, labels, failure))
 	return v, err
 }
 
-func contains(needle string, texts ...string) bool {
+// Contains reports whether one of the texts holds needle, which is in small letters.
+func Contains(needle string, texts ...string) bool {
 	for _, t := range texts {
 		if strings.Contains(strings.ToLower(t), needle) {
 			return true

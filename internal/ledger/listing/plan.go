@@ -1,4 +1,4 @@
-package ledger
+package listing
 
 import (
 	"slices"
@@ -9,6 +9,11 @@ import (
 )
 
 var (
+	// Leaps from one queue to the next: those of a server, program and priority.
+	// Without the last number, SQLite would walk over all of the queue that is left.
+	qNextKey = engine.NewQuery(`SELECT server, program, priority, accepted FROM jobs
+		WHERE state = 'queued' AND (server, program, priority, accepted) > (?, ?, ?, 9223372036854775807)
+		ORDER BY server, program, priority, accepted LIMIT 1`)
 	qNextPriority = engine.NewQuery(`SELECT priority FROM jobs WHERE state = 'queued' AND server = ? AND program = ? AND priority > ?
 		ORDER BY priority LIMIT 1`)
 	qKnownPrograms = engine.NewQuery("SELECT program FROM backlog ORDER BY program LIMIT ?")
@@ -17,7 +22,7 @@ var (
 
 // plan chooses the indexes that serve the filter. What they do not know is left
 // to look at.
-func (s *listing) plan() error {
+func (s *search) plan() error {
 	if done, err := s.planText(); done || err != nil {
 		return err
 	}
@@ -41,19 +46,19 @@ func (s *listing) plan() error {
 }
 
 // add adds a walk along an index; rest is what it does not know of the filter.
-func (s *listing) add(w walk, rest Filter, key ...any) {
+func (s *search) add(w walk, rest Filter, key ...any) {
 	s.list = append(s.list, &stream{walk: w, rest: newCriteria(rest), key: key, from: s.from})
 }
 
 // running adds the running jobs.
-func (s *listing) running() {
+func (s *search) running() {
 	f := s.filter
 	f.State = ""
 	s.add(runningJobs, f)
 }
 
 // ofNode adds the jobs that a node has, or had last.
-func (s *listing) ofNode() {
+func (s *search) ofNode() {
 	f := s.filter
 	f.Node, f.State = "", ""
 	for _, state := range jobs.States {
@@ -69,7 +74,7 @@ func (s *listing) ofNode() {
 
 // ofPrograms adds the jobs of a program or all programs, in the state that is
 // wanted. Where there are too many lists to merge, a walk over all jobs does.
-func (s *listing) ofPrograms() error {
+func (s *search) ofPrograms() error {
 	programs, err := s.programs()
 	if err != nil {
 		return err
@@ -92,7 +97,7 @@ func (s *listing) ofPrograms() error {
 }
 
 // ended adds the jobs of a program that do not run and are not queued.
-func (s *listing) ended(program string) {
+func (s *search) ended(program string) {
 	for _, state := range jobs.States {
 		if state != jobs.Running && state != jobs.Queued && s.wants(state) {
 			f := s.filter
@@ -104,7 +109,7 @@ func (s *listing) ended(program string) {
 
 // queued adds the queued jobs. Those of one server, program and priority are in
 // the order of listings; it leaps through the index from one such list to the next.
-func (s *listing) queued() error {
+func (s *search) queued() error {
 	f := s.filter
 	f.Program, f.State = "", ""
 	if s.filter.Program != "" {
@@ -123,8 +128,8 @@ func (s *listing) queued() error {
 }
 
 // queuedOf adds those of one program.
-func (s *listing) queuedOf(rest Filter) error {
-	servers, err := s.servers()
+func (s *search) queuedOf(rest Filter) error {
+	servers, err := Servers(s.ctx, s.reader)
 	for _, server := range servers {
 		for priority := int64(-1); err == nil && len(s.list) <= maxMerged; {
 			found := false
@@ -138,25 +143,12 @@ func (s *listing) queuedOf(rest Filter) error {
 	return err
 }
 
-func (s *listing) servers() ([]string, error) {
-	list := []string{""}
-	for len(list) < maxServers {
-		var next string
-		found, err := s.row(qNextServer, []any{list[len(list)-1]}, &next)
-		if err != nil || !found {
-			return list, err
-		}
-		list = append(list, next)
-	}
-	return list, nil
-}
-
-func (s *listing) wants(state jobs.State) bool {
+func (s *search) wants(state jobs.State) bool {
 	return s.filter.State == "" || s.filter.State == state
 }
 
 // programs are those that have, or had, jobs without a fault.
-func (s *listing) programs() (list []string, err error) {
+func (s *search) programs() (list []string, err error) {
 	if s.filter.Program != "" {
 		return []string{s.filter.Program}, nil
 	}
@@ -171,7 +163,7 @@ func (s *listing) programs() (list []string, err error) {
 
 // planText serves a text for which there is an index: a label, or the beginning
 // of an id. It reports whether all is planned.
-func (s *listing) planText() (bool, error) {
+func (s *search) planText() (bool, error) {
 	f := &s.filter
 	if strings.Contains(f.Text, "=") && f.Label == "" {
 		var one int
@@ -197,21 +189,21 @@ func startsID(text string) bool {
 
 // byID lists the jobs whose ids begin with a text, where those are some and not
 // too many.
-func (s *listing) byID(prefix string) (bool, error) {
+func (s *search) byID(prefix string) (bool, error) {
 	n, v := 0, &stream{done: true}
-	args := append(newCriteria(s.filter).args(), prefix, prefix+"g", maxWalk+1)
+	args := append(newCriteria(s.filter).args(), prefix, prefix+"g", MaxWalk+1)
 	err := s.each(qIDs, args, func(r engine.Row) error {
 		var c found
-		err := r.Scan(&c.accepted, &c.id, &c.wanted)
-		if n++; s.from.before(c.cursor) && c.accepted >= engine.Micros(s.filter.Since) {
+		err := r.Scan(&c.Accepted, &c.ID, &c.wanted)
+		if n++; s.from.Before(c.Cursor) && c.Accepted >= engine.Micros(s.filter.Since) {
 			v.have = append(v.have, c)
 		}
 		return err
 	})
-	if err != nil || n == 0 || n > maxWalk {
+	if err != nil || n == 0 || n > MaxWalk {
 		return false, err
 	}
-	slices.SortFunc(v.have, func(a, b found) int { return a.compare(b.cursor) })
+	slices.SortFunc(v.have, func(a, b found) int { return a.Compare(b.Cursor) })
 	s.list = append(s.list, v)
 	return true, nil
 }

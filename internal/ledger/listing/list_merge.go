@@ -1,15 +1,45 @@
-package ledger
+package listing
 
 import (
+	"context"
 	"slices"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
-// maxLook is how long a call goes on looking where no index knows which jobs
+const (
+	// MaxWalk is how many jobs one call looks at where no index knows which of
+	// them are wanted.
+	MaxWalk = 1000
+	// maxMerged is how many lists are merged.
+	maxMerged = 200
+)
+
+// MaxLook is how long a call goes on looking where no index knows which jobs
 // are wanted: rows may be large, and the disk slow.
-const maxLook = 25 * time.Millisecond
+const MaxLook = 25 * time.Millisecond
+
+// search is one call of Find.
+type search struct {
+	reader engine.Reader
+	ctx    context.Context
+	filter Filter
+	from   Cursor
+	streams
+
+	found  []Cursor
+	last   Cursor // the last place that was looked at
+	broken bool   // it has looked at enough before the page was full
+}
+
+func (s *search) each(q *engine.Query, args []any, scan func(engine.Row) error) error {
+	return s.reader.Each(s.ctx, q, args, scan)
+}
+
+func (s *search) row(q *engine.Query, args []any, dest ...any) (bool, error) {
+	return s.reader.Row(s.ctx, q, args, dest...)
+}
 
 // stream is a walk that is read a piece at a time.
 type stream struct {
@@ -17,7 +47,7 @@ type stream struct {
 	rest *criteria // what walk does not know
 	key  []any
 	have []found // read and not taken yet
-	from cursor  // the next piece begins after it
+	from Cursor  // the next piece begins after it
 	done bool
 }
 
@@ -31,13 +61,13 @@ type streams struct {
 }
 
 // head returns the stream whose next job is the newest; nil at the end of all.
-func (s *listing) head() (*stream, error) {
+func (s *search) head() (*stream, error) {
 	var first *stream
 	for _, v := range s.list {
 		if err := s.fill(v); err != nil {
 			return nil, err
 		}
-		if len(v.have) > 0 && (first == nil || v.have[0].before(first.have[0].cursor)) {
+		if len(v.have) > 0 && (first == nil || v.have[0].Before(first.have[0].Cursor)) {
 			first = v
 		}
 	}
@@ -46,21 +76,21 @@ func (s *listing) head() (*stream, error) {
 
 // merge takes jobs from the streams until they fill the page or it has looked
 // at enough.
-func (s *listing) merge() error {
+func (s *search) merge() error {
 	for len(s.found) <= s.filter.Limit {
 		v, err := s.head()
 		if err != nil || v == nil {
 			return err
 		}
-		if s.idle >= maxWalk || s.idle > 0 && s.idle%64 == 0 && time.Since(s.began) > s.patience {
+		if s.idle >= MaxWalk || s.idle > 0 && s.idle%64 == 0 && time.Since(s.began) > s.patience {
 			s.broken = true
 			return nil
 		}
 		f := v.have[0]
 		v.have = v.have[1:]
-		s.last = f.cursor
+		s.last = f.Cursor
 		if f.wanted {
-			s.found = append(s.found, f.cursor)
+			s.found = append(s.found, f.Cursor)
 		} else {
 			s.idle++
 		}
@@ -69,7 +99,7 @@ func (s *listing) merge() error {
 }
 
 // fill reads the next piece of a stream that has none left.
-func (s *listing) fill(v *stream) error {
+func (s *search) fill(v *stream) error {
 	if len(v.have) > 0 || v.done {
 		return nil
 	}
@@ -78,7 +108,7 @@ func (s *listing) fill(v *stream) error {
 	if kind != walkIndex {
 		args = append(v.rest.args(), args...)
 	}
-	args = append(args, v.from.accepted, v.from.id, engine.Micros(s.filter.Since), piece)
+	args = append(args, v.from.Accepted, v.from.ID, engine.Micros(s.filter.Since), piece)
 	v.have = v.have[:0]
 	err := s.each(v.walk[kind], args, func(r engine.Row) error {
 		f, err := v.rest.scan(r)
@@ -87,14 +117,14 @@ func (s *listing) fill(v *stream) error {
 	})
 	v.done = len(v.have) < piece
 	if len(v.have) > 0 {
-		v.from = v.have[len(v.have)-1].cursor
+		v.from = v.have[len(v.have)-1].Cursor
 	}
 	return err
 }
 
 // piece is how many jobs of a stream are read at once: what the page wants,
 // shared among the streams, and not much more than will be looked at.
-func (s *listing) piece(v *stream) int {
+func (s *search) piece(v *stream) int {
 	n := s.filter.Limit + 1
 	if v.rest.kind() != walkIndex {
 		n = max(n, 128)

@@ -1,0 +1,26 @@
+package listing
+
+import (
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// Filter selects jobs; zero fields select all.
+type Filter struct {
+	State   jobs.State
+	Program string
+	Node    string
+	Label   string // "key=value"
+	// Since and Until bound when the job was accepted: not before Since, and
+	// before Until.
+	Since, Until time.Time
+	// Text is the beginning of an id (at least 8 characters), a label as
+	// "key=value", or else any text in id, program, labels, reason or error
+	// message, where small and capital letters are the same.
+	Text string
+	// Cursor is the Next of the page before; empty for the newest jobs.
+	Cursor string
+	// Limit is the most jobs on a page. Default 50, at most 1000.
+	Limit int
+}

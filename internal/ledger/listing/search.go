@@ -1,0 +1,61 @@
+// Package listing finds the jobs of one page of a list. It chooses the indexes that
+// serve a filter, walks along them, newest first, and merges the walks.
+package listing
+
+import (
+	"context"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+)
+
+const (
+	defaultPage = 50
+	maxPage     = 1000
+)
+
+// PageSize is the number of rows on a page for which limit was asked for.
+func PageSize(limit int) int {
+	if limit <= 0 {
+		return defaultPage
+	}
+	return min(limit, maxPage)
+}
+
+// Found is the jobs of one page.
+type Found struct {
+	Places []Cursor // newest first
+	Next   string   // cursor of the next page; empty on the last
+	// Back is where the search broke off, where that is not plain from the places.
+	Back time.Time
+}
+
+// Find finds one page. It breaks off when it has looked in vain for longer than
+// patience. r must read a snapshot, so that no job changes from one list to another
+// meanwhile. ErrCursor.
+func Find(ctx context.Context, r engine.Reader, f Filter, patience time.Duration) (page Found, err error) {
+	from, err := ParseCursor(f.Cursor)
+	if err != nil {
+		return page, err
+	}
+	f.Limit = PageSize(f.Limit)
+	if until := (Cursor{Accepted: engine.Micros(f.Until)}); !f.Until.IsZero() && from.Before(until) {
+		from = until
+	}
+	s := &search{reader: r, ctx: ctx, filter: f, from: from, streams: streams{began: time.Now(), patience: patience}}
+	if err := s.plan(); err != nil {
+		return page, err
+	}
+	if err := s.merge(); err != nil {
+		return page, err
+	}
+	page.Places = s.found
+	switch {
+	case len(s.found) > f.Limit:
+		page.Places = s.found[:f.Limit]
+		page.Next = page.Places[f.Limit-1].String()
+	case s.broken:
+		page.Next, page.Back = s.last.String(), engine.FromMicros(s.last.Accepted)
+	}
+	return page, nil
+}
