@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/runnerbean/runnerbean/publisher/internal/admission"
 	"github.com/runnerbean/runnerbean/publisher/internal/fast"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -22,8 +23,8 @@ const headBuffer = 4 << 10
 // as many as there are places.
 type oneWriteListener struct {
 	net.Listener
-	admission *admission
-	fast      *fast.Server // nil: net/http answers for everything
+	admitter *admitter
+	fast     *fast.Server // nil: net/http answers for everything
 }
 
 func (l oneWriteListener) Accept() (net.Conn, error) {
@@ -37,7 +38,7 @@ func (l oneWriteListener) Accept() (net.Conn, error) {
 		if l.fast != nil {
 			one.fast = l.fast.Wrap(tcp)
 		}
-		if l.admission.admit(one) {
+		if l.admitter.admit(one) {
 			return one, err
 		}
 		if one.fast != nil {
@@ -56,8 +57,8 @@ type oneWriteConn struct {
 	held   *[]byte // a head and the beginning of a body
 	fast   *fast.Conn
 
-	shares   *shares
-	place    *place
+	limiter  *admission.Limiter
+	place    *admission.Place
 	since    atomic.Int64 // Unix time in nanoseconds of the latest change of state
 	handlers atomic.Int32 // that are answering
 }
@@ -71,7 +72,7 @@ func (c *oneWriteConn) Read(b []byte) (int, error) {
 
 // Close of the same connection by two is nothing unusual.
 func (c *oneWriteConn) Close() error {
-	c.shares.leave(c.place)
+	c.limiter.Release(c.place)
 	if c.fast != nil {
 		return c.fast.Close()
 	}
@@ -86,7 +87,7 @@ func tellState(c net.Conn, state http.ConnState) {
 	}
 	one.since.Store(time.Now().UnixNano())
 	if state == http.StateHijacked { // its streams have places of their own
-		one.shares.settle(one.place, nil, nil)
+		one.limiter.SetEvict(one.place, nil, nil)
 	}
 	if one.fast != nil {
 		one.fast.State(state)
@@ -106,7 +107,7 @@ var heldBuffers = sync.Pool{New: func() any { b := make([]byte, 0, headBuffer); 
 
 // Bare is the connection itself, for who keeps it without answers to send.
 func (c *oneWriteConn) Bare() net.Conn {
-	return &bareConn{TCPConn: c.TCPConn, shares: c.shares, place: c.place}
+	return &bareConn{TCPConn: c.TCPConn, limiter: c.limiter, place: c.place}
 }
 
 // withConn lets a handler find its connection.

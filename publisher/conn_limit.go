@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/access"
+	"github.com/runnerbean/runnerbean/publisher/internal/admission"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -23,33 +24,33 @@ const (
 	fullEvery = time.Minute
 )
 
-// admission decides which connections a server takes.
-type admission struct {
-	shares *shares
-	log    *slog.Logger
-	mute   bool // under TLS nothing can be said before the handshake
+// admitter decides which connections a server takes.
+type admitter struct {
+	limiter *admission.Limiter
+	log     *slog.Logger
+	mute    bool // under TLS nothing can be said before the handshake
 
 	refusing sync.WaitGroup
 	places   chan struct{}
 	told     time.Time // only Accept reads and writes it
 }
 
-func (p *Publisher) newAdmission(mute bool) *admission {
-	return &admission{shares: p.conns, log: p.log, mute: mute, places: make(chan struct{}, maxRefusing)}
+func (p *Publisher) newAdmission(mute bool) *admitter {
+	return &admitter{limiter: p.conns, log: p.log, mute: mute, places: make(chan struct{}, maxRefusing)}
 }
 
 // admit finds a place for a connection, or refuses it.
-func (a *admission) admit(c *oneWriteConn) bool {
+func (a *admitter) admit(c *oneWriteConn) bool {
 	host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
-	c.place = &place{from: access.NetworkOf(host), evict: func() { c.Close() }, idle: c.idle}
-	c.shares = a.shares
+	c.place = &admission.Place{From: access.NetworkOf(host), Evict: func() { c.Close() }, Idle: c.idle}
+	c.limiter = a.limiter
 	c.since.Store(time.Now().UnixNano())
-	full := a.shares.size() >= a.shares.limit()
-	ok := a.shares.take(c.place)
+	full := a.limiter.Len() >= a.limiter.Limit()
+	ok := a.limiter.Take(c.place)
 	if full && time.Since(a.told) > fullEvery {
 		a.told = time.Now()
 		a.log.Warn("HTTP has as many connections as it may; idle ones of the address with most are closed for new ones",
-			"connections", a.shares.limit(), "from", host, "taken", ok)
+			"connections", a.limiter.Limit(), "idle", a.limiter.Idle(), "from", host, "taken", ok)
 	}
 	if !ok {
 		a.refuse(c)
@@ -66,7 +67,7 @@ var refused = func() []byte {
 
 // refuse says so, if that is possible without waiting. What the client sends is
 // read for a moment, for else its system may drop the answer.
-func (a *admission) refuse(c *oneWriteConn) {
+func (a *admitter) refuse(c *oneWriteConn) {
 	if a.mute {
 		c.TCPConn.Close()
 		return
@@ -118,12 +119,12 @@ func connOf(ctx context.Context) *oneWriteConn {
 // bareConn is a connection that somebody keeps without answers to send.
 type bareConn struct {
 	*net.TCPConn
-	shares *shares
-	place  *place
+	limiter *admission.Limiter
+	place   *admission.Place
 }
 
 // Close closes the connection and gives its place back.
 func (c *bareConn) Close() error {
-	c.shares.leave(c.place)
+	c.limiter.Release(c.place)
 	return c.TCPConn.Close()
 }

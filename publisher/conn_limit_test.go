@@ -5,9 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -106,7 +104,7 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 				mustAsk(t, from, addr, "/"+id, 200).Close()
 				mustAsk(t, from, addr, "/healthz", 200)
 			}
-			if n := b.p.conns.size(); n > limit {
+			if n := b.p.conns.Len(); n > limit {
 				t.Errorf("%d connections", n)
 			}
 			if log := b.logged.String(); strings.Count(log, "as many connections as it may") != 1 {
@@ -119,7 +117,7 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 			if err := stop(); err != nil {
 				t.Error(err)
 			}
-			if n := b.p.conns.size(); n != 0 {
+			if n := b.p.conns.Len(); n != 0 {
 				t.Errorf("%d places are taken after the end", n)
 			}
 		})
@@ -140,19 +138,7 @@ func TestBusyConnectionsMakeRoomForOthers(t *testing.T) {
 		}
 		held = append(held, c)
 	}
-	b.eventually(func() bool {
-		b.p.conns.mu.Lock()
-		defer b.p.conns.mu.Unlock()
-		n := 0
-		for _, places := range b.p.conns.taken {
-			for p := range places {
-				if _, idle := p.idle(); !idle {
-					n++
-				}
-			}
-		}
-		return n == limit
-	})
+	b.eventually(func() bool { return b.p.conns.Len() == limit && b.p.conns.Idle() == 0 })
 	mustAsk(t, "127.0.0.1", addr, "/healthz", 503)
 	mustAsk(t, "127.0.0.2", addr, "/healthz", 200)
 	ended := 0
@@ -275,7 +261,7 @@ func TestConnectionsAreLimitedUnderTLS(t *testing.T) {
 		}
 		held = append(held, c)
 	}
-	if n := b.p.conns.size(); n > limit {
+	if n := b.p.conns.Len(); n > limit {
 		t.Errorf("%d connections", n)
 	}
 	for _, c := range held {
@@ -283,111 +269,6 @@ func TestConnectionsAreLimitedUnderTLS(t *testing.T) {
 	}
 	if err := stop(); err != nil {
 		t.Error(err)
-	}
-}
-
-// TestShares takes and leaves at random: there are never more than may be, and
-// who has fewer than others gets a place.
-func TestShares(t *testing.T) {
-	t.Parallel()
-	const limit = 20
-	rnd := rand.New(rand.NewPCG(1, 2))
-	s := newShares(func() int { return limit })
-	var held []*place
-	for step := range 20_000 {
-		if len(held) > 0 && rnd.IntN(3) == 0 {
-			i := rnd.IntN(len(held))
-			s.leave(held[i])
-			held = append(held[:i], held[i+1:]...)
-			continue
-		}
-		from := netip.MustParsePrefix(fmt.Sprintf("10.0.0.%d/32", rnd.IntN(1+step/2000)))
-		p := &place{from: from}
-		busy, pinned := rnd.IntN(3) > 0, rnd.IntN(10) == 0
-		if !pinned {
-			p.evict = func() {}
-		}
-		p.idle = func() (int64, bool) { return int64(step), !busy }
-		most, mine := 0, len(s.taken[from])
-		for _, places := range s.taken {
-			n := 0
-			for p := range places {
-				if p.evict != nil {
-					n++
-				}
-			}
-			if n == len(places) {
-				most = max(most, n)
-			}
-		}
-		full := s.size() == limit
-		ok := s.take(p)
-		if !ok && (!full || most > mine+1) {
-			t.Fatalf("step %d: refused with %d of %d, most %d, mine %d", step, s.size(), limit, most, mine)
-		}
-		if ok {
-			held = append(held, p)
-		}
-		count := 0
-		for _, places := range s.taken {
-			count += len(places)
-		}
-		if count != s.size() || count > limit {
-			t.Fatalf("step %d: %d places, counted %d", step, count, s.size())
-		}
-	}
-	for _, p := range held {
-		s.leave(p)
-		s.leave(p)
-	}
-	if s.size() != 0 || len(s.taken) != 0 {
-		t.Errorf("%d are left", s.size())
-	}
-}
-
-// TestSharesEvictAsTheyFound: what settles a place while it is evicted (a
-// connection that becomes a stream) changes nothing about its eviction.
-func TestSharesEvictAsTheyFound(t *testing.T) {
-	t.Parallel()
-	limit, evicted := 2, 0
-	s := newShares(func() int { return limit })
-	many, one := netip.MustParsePrefix("10.0.0.1/32"), netip.MustParsePrefix("10.0.0.2/32")
-	places := []*place{{from: many}, {from: many}}
-	for _, p := range places {
-		p.idle = func() (int64, bool) { return 0, true }
-		p.evict = func() {
-			evicted++
-			for _, p := range places {
-				if s.settle(p, nil, nil) {
-					t.Error("an evicted place is said to be held")
-				}
-			}
-		}
-		if !s.take(p) || !s.settle(p, p.evict, p.idle) {
-			t.Fatal("no place")
-		}
-	}
-	limit = 1
-	if !s.take(&place{from: one}) || evicted != 2 {
-		t.Errorf("%d were evicted", evicted)
-	}
-}
-
-// TestSharesSettleWhileTheyEvict does so from another goroutine.
-func TestSharesSettleWhileTheyEvict(t *testing.T) {
-	t.Parallel()
-	s := newShares(func() int { return 1 })
-	from := netip.MustParsePrefix("10.0.0.1/32")
-	idle := func() (int64, bool) { return 0, true }
-	for range 2000 {
-		p, ended := &place{from: from, evict: func() {}, idle: idle}, make(chan struct{})
-		s.take(p)
-		go func() { s.settle(p, nil, nil); close(ended) }()
-		next := &place{from: from}
-		s.take(next)
-		<-ended
-		s.leave(p)
-		s.leave(next)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/publisher/internal/admission"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -32,7 +33,7 @@ func TestOneWrite(t *testing.T) {
 		b := httpio.NewCachedResponse(content[:size], time.Now(), httpio.TypeJSON, httpio.NoStore, "")
 		b.Serve(w, r)
 	})
-	go server.Serve(oneWriteListener{Listener: ln, admission: roomy()}) //nolint:errcheck // ends with Close
+	go server.Serve(oneWriteListener{Listener: ln, admitter: roomy()}) //nolint:errcheck // ends with Close
 	t.Cleanup(func() { server.Close() })
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -71,7 +72,7 @@ func TestOneWriteHoldsOnlyWhatIsContinued(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer peer.Close()
-	accepted, err := oneWriteListener{Listener: ln, admission: roomy()}.Accept()
+	accepted, err := oneWriteListener{Listener: ln, admitter: roomy()}.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,6 +104,6 @@ func TestOneWriteHoldsOnlyWhatIsContinued(t *testing.T) {
 }
 
 // roomy admits every connection of a test.
-func roomy() *admission {
-	return &admission{shares: newShares(func() int { return MaxConnections })}
+func roomy() *admitter {
+	return &admitter{limiter: admission.New(func() int { return MaxConnections })}
 }

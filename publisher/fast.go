@@ -25,9 +25,9 @@ const (
 
 // serveFast serves with results in memory answered for below net/http, where
 // whoever has their URL may read them.
-func (p *Publisher) serveFast(server *http.Server, ln net.Listener, admission *admission) error {
+func (p *Publisher) serveFast(server *http.Server, ln net.Listener, admitter *admitter) error {
 	if !p.auth.OpenResults() || p.log.Enabled(context.Background(), slog.LevelDebug) {
-		return server.Serve(oneWriteListener{Listener: ln, admission: admission})
+		return server.Serve(oneWriteListener{Listener: ln, admitter: admitter})
 	}
 	f := &fast.Server{
 		Answer: p.fastAnswer, Served: &p.served,
@@ -35,7 +35,7 @@ func (p *Publisher) serveFast(server *http.Server, ln net.Listener, admission *a
 	}
 	server.RegisterOnShutdown(f.Shutdown)
 	defer f.Wait()
-	return server.Serve(oneWriteListener{Listener: ln, admission: admission, fast: f})
+	return server.Serve(oneWriteListener{Listener: ln, admitter: admitter, fast: f})
 }
 
 // ServedFast counts the requests for results that were answered before they

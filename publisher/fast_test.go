@@ -22,7 +22,7 @@ func (b *bench) listenPlain() string {
 		b.t.Fatal(err)
 	}
 	server := b.p.newServer()
-	go server.Serve(oneWriteListener{Listener: ln, admission: roomy()}) //nolint:errcheck // ends with Close
+	go server.Serve(oneWriteListener{Listener: ln, admitter: roomy()}) //nolint:errcheck // ends with Close
 	b.t.Cleanup(func() { server.Close() })
 	return ln.Addr().String()
 }

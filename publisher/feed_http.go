@@ -38,7 +38,7 @@ func (p *Publisher) streamEvents(c echo.Context) error {
 	lifetime := feedLifetime + rand.N(feedLifetime/6)
 	p.hub.streams.Serve(c.Response().Writer, c.Request(), lifetime, func(s *live.Stream) {
 		w.stream = s
-		if !p.hub.places.settle(place, s.Close, nil) {
+		if !p.hub.places.SetEvict(place, s.Close, nil) {
 			s.Close()
 		}
 		s.Send(opening)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/admission"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
@@ -35,7 +36,7 @@ const (
 type hub struct {
 	read func(ctx context.Context, id string) *document
 	// places are those of streams and held answers.
-	places *shares
+	places *admission.Limiter
 	wake   chan struct{} // holds one
 	done   chan struct{} // closed at the end
 	// streams are those of the subscriptions and all others of the node.
@@ -63,7 +64,7 @@ type topic struct {
 type subscription struct {
 	hub   *hub
 	id    string
-	place *place
+	place *admission.Place
 	// evicted is closed when another client needs the place of one that has no
 	// stream yet.
 	evicted chan struct{}
@@ -77,7 +78,7 @@ type subscription struct {
 
 func newHub(limit func() int, read func(context.Context, string) *document) *hub {
 	return &hub{
-		read: read, places: newShares(limit), wake: make(chan struct{}, 1), done: make(chan struct{}),
+		read: read, places: admission.New(limit), wake: make(chan struct{}, 1), done: make(chan struct{}),
 		topics: map[string]*topic{}, dirty: map[string]bool{}, streams: live.NewStreams(),
 	}
 }
@@ -86,24 +87,24 @@ func newHub(limit func() int, read func(context.Context, string) *document) *hub
 // Where there is no room, the streams of clients that have gone make some, and
 // then those of a client with more. evict ends what holds the place, until settle
 // names something else. errBusy, errClosing.
-func (h *hub) acquire(from netip.Prefix, evict func()) (*place, error) {
+func (h *hub) acquire(from netip.Prefix, evict func()) (*admission.Place, error) {
 	h.mu.Lock()
 	ended := h.ended
 	h.mu.Unlock()
 	if ended {
 		return nil, errClosing
 	}
-	if h.places.size() >= h.places.limit() {
+	if h.places.Len() >= h.places.Limit() {
 		h.streams.Sweep()
 	}
-	p := &place{from: from, evict: evict}
-	if !h.places.take(p) {
+	p := &admission.Place{From: from, Evict: evict}
+	if !h.places.Take(p) {
 		return nil, errBusy
 	}
 	return p, nil
 }
 
-func (h *hub) release(p *place) { h.places.leave(p) }
+func (h *hub) release(p *admission.Place) { h.places.Release(p) }
 
 // subscribe watches a job, known or not, for a client. errBusy, errClosing.
 func (h *hub) subscribe(id string, from netip.Prefix) (*subscription, error) {
@@ -140,7 +141,7 @@ func (s *subscription) follow(st *live.Stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stream = st
-	if !s.hub.places.settle(s.place, st.Close, nil) {
+	if !s.hub.places.SetEvict(s.place, st.Close, nil) {
 		st.Close()
 	}
 	select {

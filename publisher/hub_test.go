@@ -211,8 +211,8 @@ func TestHubBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.close()
-	if len(h.topics) != 0 || h.places.size() != 0 {
-		t.Errorf("%d topics, count %d are left", len(h.topics), h.places.size())
+	if len(h.topics) != 0 || h.places.Len() != 0 {
+		t.Errorf("%d topics, count %d are left", len(h.topics), h.places.Len())
 	}
 	h.end()
 	if _, err := h.subscribe("b", netip.Prefix{}); !errors.Is(err, errClosing) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/publisher/internal/admission"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -19,8 +20,8 @@ var errFiles = httpio.Unavailable("too many files are being read at this node no
 // object is one of the store that is sent as slowly as its client reads.
 type object struct {
 	*store.Object
-	sending *shares
-	place   place
+	sending *admission.Limiter
+	place   admission.Place
 	cut     atomic.Bool
 }
 
@@ -28,16 +29,16 @@ type object struct {
 // [store.ErrNotExist], errFiles.
 func (p *Publisher) open(w http.ResponseWriter, r *http.Request, key string) (*object, error) {
 	o := &object{sending: p.sending}
-	o.place.from = httpio.ClientNetwork(r)
-	if !o.sending.take(&o.place) {
+	o.place.From = httpio.ClientNetwork(r)
+	if !o.sending.Take(&o.place) {
 		return nil, errFiles
 	}
 	var err error
 	if o.Object, err = p.cfg.Store.Open(r.Context(), key); err != nil {
-		o.sending.leave(&o.place)
+		o.sending.Release(&o.place)
 		return nil, err
 	}
-	o.sending.settle(&o.place, func() {
+	o.sending.SetEvict(&o.place, func() {
 		o.cut.Store(true)
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now())
 	}, nil)
@@ -68,6 +69,6 @@ func (o *object) Read(b []byte) (int, error) {
 }
 
 func (o *object) Close() error {
-	o.sending.leave(&o.place)
+	o.sending.Release(&o.place)
 	return o.Object.Close()
 }

@@ -48,5 +48,5 @@ func (p *Publisher) FromMemory() int64 { return p.fromMemory.Load() + p.served.L
 
 // Streams is how many event streams and held answers there are now.
 func (p *Publisher) Streams() int {
-	return p.hub.places.size()
+	return p.hub.places.Len()
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/publisher/internal/admission"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -107,8 +108,8 @@ type Publisher struct {
 	cache     *cache
 	flight    singleflight.Group // by id, filling the cache
 	hub       *hub
-	conns     *shares
-	sending   *shares // objects of the store that are being sent
+	conns     *admission.Limiter
+	sending   *admission.Limiter // objects of the store that are being sent
 	feed      *feed
 	collected collected
 	underWay  sync.Map // Idempotency-Keys of requests that are being answered
@@ -130,8 +131,8 @@ func New(cfg Config) (*Publisher, error) {
 	p := &Publisher{
 		cfg: cfg, log: cfg.Logger, cache: newCache(cfg.CacheBytes),
 	}
-	p.conns = newShares(cfg.Connections)
-	p.sending = newShares(func() int { return max(4, cfg.Connections()/7) })
+	p.conns = admission.New(cfg.Connections)
+	p.sending = admission.New(func() int { return max(4, cfg.Connections()/7) })
 	p.hub = newHub(func() int { return min(cfg.MaxStreams, max(1, cfg.Connections()*7/8)) }, p.read)
 	p.feed = newFeed(ledgerSource{cfg.Ledger}, cfg.Logger)
 	var err error

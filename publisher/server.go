@@ -57,13 +57,13 @@ func (p *Publisher) Serve(ctx context.Context, ln net.Listener) error {
 // serveOn speaks TLS where there is a certificate. What is sent in one piece
 // then is what TLS makes of it.
 func (p *Publisher) serveOn(server *http.Server, ln net.Listener) error {
-	admission := p.newAdmission(p.auth.TLS() != nil)
-	defer admission.refusing.Wait()
+	admitter := p.newAdmission(p.auth.TLS() != nil)
+	defer admitter.refusing.Wait()
 	if p.auth.TLS() == nil {
-		return p.serveFast(server, ln, admission)
+		return p.serveFast(server, ln, admitter)
 	}
 	server.TLSConfig = p.auth.TLS().Clone()
-	return server.ServeTLS(oneWriteListener{Listener: ln, admission: admission}, "", "")
+	return server.ServeTLS(oneWriteListener{Listener: ln, admitter: admitter}, "", "")
 }
 
 // shutdown lets answers finish, and after a while cuts them off. Streams and

@@ -55,7 +55,7 @@ func (b *bench) hold(id string, change func(progress float64)) *http.Response {
 func (b *bench) watched(n int) {
 	b.t.Helper()
 	b.eventually(func() bool {
-		return b.p.hub.places.size() == n
+		return b.p.hub.places.Len() == n
 	})
 }
 
