@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -135,15 +136,11 @@ func programOf(program ledger.Program, nodes []api.Node) api.Program {
 		shown.Result = program.Result
 	}
 	for _, n := range nodes {
-		if i := installedAt(n, program.Name); n.Alive && i >= 0 {
+		if i := health.InstalledAt(n, program.Name); n.Alive && i >= 0 {
 			shown.Nodes = append(shown.Nodes, api.InstalledOn{Node: n.Name, SHA256: n.Installed[i].SHA256, Problem: n.Installed[i].Problem})
 		}
 	}
 	return shown
-}
-
-func installedAt(n api.Node, program string) int {
-	return slices.IndexFunc(n.Installed, func(i api.Installed) bool { return i.Name == program })
 }
 
 // program tells all about one program in a window of time.

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/internal/text"
@@ -36,7 +37,7 @@ func (p *Publisher) details(ctx context.Context, id string) (api.Details, error)
 		err = p.addProcesses(ctx, &d, rec)
 	case jobs.Queued:
 		// Only here: a visitor's page must not wait for beanstalkd.
-		d.Why = text.JoinClauses(silent(p.serversNow(ctx)), d.Why)
+		d.Why = text.JoinClauses(health.NoServerReason(p.serversNow(ctx)), d.Why)
 	}
 	if err == nil {
 		err = p.addHistory(ctx, &d)
@@ -83,7 +84,7 @@ func (p *Publisher) addProcesses(ctx context.Context, d *api.Details, rec ledger
 			}
 		}
 	}
-	d.Why = text.JoinClauses(d.Why, standstill(nodes[i]))
+	d.Why = text.JoinClauses(d.Why, health.RunningReason(nodes[i]))
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -70,7 +71,7 @@ func (p *Publisher) verdictNow(ctx context.Context) (api.Verdict, error) {
 	return p.collected.verdicts.get(ctx, "", nowAge, func(ctx context.Context) (api.Verdict, error) {
 		o := p.newOverview()
 		err := p.addParts(ctx, &o, lookback{}, p.addNodes, p.addQueue, p.addLastHour, p.addServers)
-		return p.judgeDisk(judge(o)), err
+		return p.verdictOf(o), err
 	})
 }
 
@@ -95,7 +96,7 @@ func (p *Publisher) readOverview(ctx context.Context, s lookback) (api.Overview,
 	err := p.addParts(ctx, &o, s,
 		p.addCounts, p.addNodes, p.addQueue, p.addActivity, p.addRunning, p.addEvents, p.addServers)
 	if err == nil {
-		o.Verdict = p.judgeDisk(judge(o))
+		o.Verdict = p.verdictOf(o)
 	}
 	return o, err
 }
@@ -124,33 +125,14 @@ func (p *Publisher) addNodes(ctx context.Context, o *api.Overview, _ lookback) e
 	if err != nil {
 		return err
 	}
-	o.Nodes = present(all)
+	o.Nodes = health.Present(all)
 	for _, n := range o.Nodes {
 		if n.Alive && !n.Drained && !n.Control.Paused {
-			o.Slots += slotsOf(n)
+			o.Slots += health.Slots(n)
 			o.Busy += n.Running
 		}
 	}
 	return nil
-}
-
-// present are the newest lives of the nodes that have not left.
-func present(all []api.Node) []api.Node {
-	list := []api.Node{}
-	for i, n := range all {
-		if newest := i == 0 || all[i-1].Name != n.Name; newest && n.Left.IsZero() {
-			list = append(list, n)
-		}
-	}
-	return list
-}
-
-// slotsOf is how many jobs a node may run at once, as persons or its settings say.
-func slotsOf(n api.Node) int {
-	if n.Control.Slots != nil {
-		return *n.Control.Slots
-	}
-	return n.Slots
 }
 
 // addRunning adds the running jobs that end next.
@@ -179,4 +161,14 @@ func (p *Publisher) addEvents(ctx context.Context, o *api.Overview, _ lookback) 
 	page, err := p.eventPage(ctx, ledger.EventFilter{Limit: overviewRows})
 	o.Events = page.Events
 	return err
+}
+
+// verdictOf returns the verdict of o. It tells of the failed disk of this node, which
+// is about to end.
+func (p *Publisher) verdictOf(o api.Overview) api.Verdict {
+	v := health.VerdictOf(o)
+	if err := cmp.Or(p.cfg.Ledger.Err(), p.cfg.Store.Err()); err != nil {
+		return health.WithDiskFailure(v, p.cfg.Node, err)
+	}
+	return v
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/browsertest"
+	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -98,7 +99,7 @@ func overviewLooks(t *testing.T, chromium context.Context) {
 	b.Do(chromedp.Navigate(n.url))
 	looks(b, "overview")
 	program := sampleOverview(time.Now())
-	program.Verdict = judge(api.Overview{Nodes: program.Nodes[:1], At: program.At, Slots: 8, Busy: 6})
+	program.Verdict = health.VerdictOf(api.Overview{Nodes: program.Nodes[:1], At: program.At, Slots: 8, Busy: 6})
 	n.set(renderOverview(t, program, "program"), false)
 	b.Do(chromedp.Navigate(n.url))
 	b.Shoot("overview-by-program")

@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/text"
@@ -101,7 +102,7 @@ func (p *Publisher) fillEvents(ctx context.Context, v *eventsView, q url.Values)
 		return err
 	}
 	given := eventValues(q)
-	v.Filter = newEventsFilter(given, present(nodes))
+	v.Filter = newEventsFilter(given, health.Present(nodes))
 	f, fault := readEvents(given)
 	f.Cursor, f.Limit = q.Get("cursor"), eventsPageSize
 	if v.Filter.Fault = fault; fault != "" {

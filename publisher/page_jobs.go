@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -268,7 +269,7 @@ func (p *Publisher) addReasons(ctx context.Context, v *jobsPage, page api.Page) 
 		}
 		reason, ok := known[r.Program]
 		if !ok {
-			reason = placesOf(nodes, r.Program).reason(r.Program, 0, true)
+			reason = health.CapacityOf(nodes, r.Program).WaitReason(r.Program, 0, true)
 			known[r.Program] = reason
 		}
 		v.Rows[i].Note = text.Line(reason, 200)

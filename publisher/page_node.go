@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/text"
@@ -156,22 +157,14 @@ func nodeSentence(n api.Node) string {
 		return fmt.Sprintf("Paused: %s stand still and no work is taken.", text.Plural(n.Running, "job"))
 	case n.Drained:
 		return fmt.Sprintf("Drained: no work is taken; %s still to finish.", text.Plural(n.Running, "job"))
-	case quarantineOf(n) != nil:
-		return quarantineSentence(*quarantineOf(n), n.Running)
+	case health.Quarantine(n) != nil:
+		return quarantineSentence(*health.Quarantine(n), n.Running)
 	case n.Slots == 0:
 		return "It serves results and runs no jobs: it has no slots."
 	case n.Running == 0:
 		return "Up and idle."
 	}
 	return fmt.Sprintf("Up; %d of %d slots busy.", n.Running, n.Slots)
-}
-
-// quarantineOf is the job for which a node takes no other; nil where none is.
-func quarantineOf(n api.Node) *api.Quarantine {
-	if n.Vitals == nil || !n.Alive {
-		return nil
-	}
-	return n.Vitals.Quarantine
 }
 
 func quarantineSentence(q api.Quarantine, running int) string {
@@ -206,7 +199,7 @@ func nodeDisks(n api.Node) (list []diskView) {
 		return nil
 	}
 	for _, d := range n.Vitals.Disks {
-		v := diskView{Use: text.Line(d.Use, text.NameLimit), Path: text.Line(d.Path, 200), Free: text.Bytes(d.Free), Total: text.Bytes(d.Total), Tone: diskTone(d)}
+		v := diskView{Use: text.Line(d.Use, text.NameLimit), Path: text.Line(d.Path, 200), Free: text.Bytes(d.Free), Total: text.Bytes(d.Total), Tone: health.DiskTone(d)}
 		if d.Total > 0 {
 			used := 1 - float64(d.Free)/float64(d.Total)
 			v.Value, v.Percent = fmt.Sprintf("%.3f", min(max(used, 0), 1)), text.Percent(used)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/text"
 )
 
@@ -42,7 +43,7 @@ type slotMarks struct {
 func (v *overviewView) nodes(o api.Overview) {
 	list := slices.Clone(o.Nodes)
 	slices.SortStableFunc(list, func(a, b api.Node) int {
-		return cmp.Or(cmp.Compare(concern(b, o.At), concern(a, o.At)), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(health.Concern(b, o.At), health.Concern(a, o.At)), cmp.Compare(a.Name, b.Name))
 	})
 	for _, n := range list[:min(len(list), maxNodeLines)] {
 		v.Nodes = append(v.Nodes, nodeLineOf(v.Root, n, o.At))
@@ -52,42 +53,12 @@ func (v *overviewView) nodes(o api.Overview) {
 	}
 }
 
-// concern is how much a person has to care about a node.
-func concern(n api.Node, now time.Time) int {
-	switch {
-	case !n.Alive && n.Left.IsZero():
-		return 3
-	case lateNode(n, now):
-		return 2
-	case n.Control.Paused, n.Drained:
-		return 1
-	}
-	return 0
-}
-
-// standing says how a node is, and how that looks.
-func standing(n api.Node, now time.Time) (state, tone string) {
-	switch {
-	case !n.Left.IsZero():
-		return "has left", "soft"
-	case !n.Alive:
-		return "dead", "bad"
-	case lateNode(n, now):
-		return "late", "warn"
-	case n.Control.Paused:
-		return "paused", "warn"
-	case n.Drained:
-		return "drained", "warn"
-	}
-	return "up", "ok"
-}
-
 func nodeLineOf(root string, n api.Node, now time.Time) nodeLine {
 	v := nodeLine{
 		Name: text.Line(n.Name, text.NameLimit), Path: text.Link(root + "/nodes/" + url.PathEscape(n.Name)),
-		Slots: slotMarksOf(n.Running, slotsOf(n)),
+		Slots: slotMarksOf(n.Running, health.Slots(n)),
 	}
-	v.State, v.Tone = standing(n, now)
+	v.State, v.Tone = health.Standing(n, now)
 	if !n.Seen.IsZero() {
 		v.Beat = text.Moment(n.Seen)
 	}
@@ -104,7 +75,7 @@ func machine(m *api.Vitals) []string {
 	if m.MemoryTotal > 0 {
 		list = append(list, "memory "+text.Bytes(m.MemoryTotal-m.MemoryAvailable)+" of "+text.Bytes(m.MemoryTotal))
 	}
-	if d, ok := scarcest(m.Disks); ok {
+	if d, ok := health.Scarcest(m.Disks); ok {
 		list = append(list, "disk "+text.Bytes(d.Free)+" free")
 	}
 	if b := m.Battery; b != nil {
@@ -115,14 +86,6 @@ func machine(m *api.Vitals) []string {
 		list = append(list, words)
 	}
 	return list
-}
-
-// scarcest is the disk with the least room above its floor.
-func scarcest(disks []api.Disk) (api.Disk, bool) {
-	if len(disks) == 0 {
-		return api.Disk{}, false
-	}
-	return slices.MinFunc(disks, func(a, b api.Disk) int { return cmp.Compare(a.Free-a.Floor, b.Free-b.Floor) }), true
 }
 
 // slotMarksOf draws busy slots; more jobs than slots are possible after the

@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/text"
 )
 
@@ -90,7 +91,7 @@ func newNodeRow(root string, n api.Node) nodeRow {
 		Slots: newSlots(n.Running, n.Slots), Programs: text.Grouped(len(n.Programs)), Seen: seenAt(n),
 		Note: setWords(n),
 	}
-	r.State, r.Tone = nodeState(n)
+	r.State, r.Tone = health.NodeState(n)
 	v := n.Vitals
 	if v == nil || !n.Alive {
 		return r
@@ -100,21 +101,6 @@ func newNodeRow(root string, n api.Node) nodeRow {
 	r.Disk, r.DiskTip, r.DiskTone = tightest(v.Disks)
 	r.Battery, r.BatteryTone = batteryWords(v.Battery)
 	return r
-}
-
-// nodeState is whether a node is there, in a word.
-func nodeState(n api.Node) (state, tone string) {
-	switch {
-	case n.Alive && n.Control.Paused:
-		return "paused", "warn"
-	case n.Alive && n.Drained:
-		return "drained", "warn"
-	case n.Alive:
-		return "up", "ok"
-	case !n.Left.IsZero():
-		return "left", "soft"
-	}
-	return "lost", "bad"
 }
 
 // setWords says what persons have set about a node.
@@ -165,21 +151,10 @@ func tightest(disks []api.Disk) (value, tip, tone string) {
 		return "", "", ""
 	}
 	least := slices.MinFunc(disks, func(a, b api.Disk) int { return int(clampInt(a.Free - a.Floor - b.Free + b.Floor)) })
-	return text.Bytes(least.Free) + " free", text.Line(least.Use, text.NameLimit) + ", " + text.Line(least.Path, 200), diskTone(least)
+	return text.Bytes(least.Free) + " free", text.Line(least.Use, text.NameLimit) + ", " + text.Line(least.Path, 200), health.DiskTone(least)
 }
 
 func clampInt(n int64) int64 { return max(min(n, math.MaxInt32), math.MinInt32) }
-
-// diskTone warns while there is still time to do something.
-func diskTone(d api.Disk) string {
-	switch {
-	case d.Free < d.Floor:
-		return "bad"
-	case d.Free < 4*d.Floor || d.Total > 0 && d.Free < d.Total/20:
-		return "warn"
-	}
-	return ""
-}
 
 func batteryWords(b *api.Battery) (value, tone string) {
 	if b == nil {

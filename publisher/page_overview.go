@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -325,11 +324,4 @@ func sharePercent(part float64) string {
 	default:
 		return fmt.Sprintf("%.0f %%", p)
 	}
-}
-
-// lateNode reports whether a node that is alive has been silent for so much of its
-// lease that a person should see it: a heartbeat comes, and is looked for, in
-// every quarter of it.
-func lateNode(n api.Node, now time.Time) bool {
-	return n.Alive && now.Sub(n.Seen) >= n.Lapses.Sub(n.Seen)*3/5
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -64,7 +65,7 @@ func sampleOverview(now time.Time) api.Overview {
 		},
 	}
 	o.Queue.Drained = &api.Drain{Since: now.Add(-time.Minute), Reason: "new <b>disks</b>"}
-	o.Verdict = judge(o)
+	o.Verdict = health.VerdictOf(o)
 	return o
 }
 

@@ -1,4 +1,8 @@
-package publisher
+// Package health says in the same words for pages, API, commands, metrics and
+// alerts how nodes and disks stand, what is wrong with the pool and why a job waits. Its
+// functions read only the wire types of package api. Times of heartbeats are those that
+// the answering node has observed, so no function compares clocks of two machines.
+package health
 
 import (
 	"cmp"
@@ -25,23 +29,11 @@ const (
 	maxFindings = 20
 )
 
-// judgeDisk is for a node whose disk has failed its ledger or store: it ends.
-func (p *Publisher) judgeDisk(v api.Verdict) api.Verdict {
-	err := cmp.Or(p.cfg.Ledger.Err(), p.cfg.Store.Err())
-	if err == nil {
-		return v
-	}
-	f := api.Finding{Level: api.LevelBad, Path: "/nodes/" + url.PathEscape(p.cfg.Node), Text: "The disk has failed node " + text.Line(p.cfg.Node, text.NameLimit) + ", which ends: " + text.Line(err.Error(), 200) + "."}
-	v.Findings = append([]api.Finding{f}, v.Findings[:min(len(v.Findings), maxFindings-1)]...)
-	v.Level, v.Text = f.Level, f.Text
-	return v
-}
-
-// judge says in one sentence how the pool stands, and what is not as it should be.
-func judge(o api.Overview) api.Verdict {
+// VerdictOf says in one sentence how the pool stands, and what is not as it should be.
+func VerdictOf(o api.Overview) api.Verdict {
 	v := api.Verdict{Level: api.LevelOK, Findings: []api.Finding{}}
 	for _, look := range []func(api.Overview) []api.Finding{
-		judgeNodes, judgeServers, judgeDisks, judgeQueue, judgeFailures, judgeControls, judgeQuarantine,
+		checkNodes, checkServers, checkDisks, checkQueue, checkFailures, checkControls, checkQuarantine,
 	} {
 		for _, f := range look(o) {
 			f.Text += "."
@@ -62,6 +54,18 @@ func judge(o api.Overview) api.Verdict {
 	if faults > 1 {
 		v.Text += " And " + text.Count(faults-1, "more fault.", "more faults.")
 	}
+	return v
+}
+
+// WithDiskFailure puts in front of a verdict that the disk of node has failed with err:
+// the node ends.
+func WithDiskFailure(v api.Verdict, node string, err error) api.Verdict {
+	f := api.Finding{
+		Level: api.LevelBad, Path: nodePath(node),
+		Text: "The disk has failed node " + text.Line(node, text.NameLimit) + ", which ends: " + text.Line(err.Error(), 200) + ".",
+	}
+	v.Findings = append([]api.Finding{f}, v.Findings[:min(len(v.Findings), maxFindings-1)]...)
+	v.Level, v.Text = f.Level, f.Text
 	return v
 }
 
@@ -86,7 +90,7 @@ func allWell(o api.Overview, findings []api.Finding) string {
 	return sentence
 }
 
-func judgeNodes(o api.Overview) []api.Finding {
+func checkNodes(o api.Overview) []api.Finding {
 	var late, dead []api.Node
 	up := 0
 	for _, n := range o.Nodes {
@@ -99,20 +103,20 @@ func judgeNodes(o api.Overview) []api.Finding {
 			up++
 		}
 	}
-	list := append(judgeDead(o, dead), judgeLate(o, late)...)
+	list := append(checkDead(o, dead), checkLate(o, late)...)
 	if up+len(late) == 0 && len(dead) == 0 {
 		list = append(list, api.Finding{Level: api.LevelWarn, Text: "No node is up", Path: "/nodes"})
 	}
 	return list
 }
 
-func judgeDead(o api.Overview, dead []api.Node) []api.Finding {
+func checkDead(o api.Overview, dead []api.Node) []api.Finding {
 	if len(dead) == 0 {
 		return nil
 	}
 	f := api.Finding{Level: api.LevelBad, Path: "/nodes", Text: fmt.Sprintf("%d nodes are dead: %s", len(dead), names(dead))}
 	if len(dead) == 1 {
-		f.Path, f.Text = nodePath(dead[0]), "One node is dead: "+names(dead)
+		f.Path, f.Text = nodePath(dead[0].Name), "One node is dead: "+names(dead)
 		if silence := o.At.Sub(dead[0].Seen); !dead[0].Seen.IsZero() && silence > 0 {
 			f.Text += ", silent for " + text.RoughDuration(silence)
 		}
@@ -120,7 +124,7 @@ func judgeDead(o api.Overview, dead []api.Node) []api.Finding {
 	return []api.Finding{f}
 }
 
-func judgeLate(o api.Overview, late []api.Node) []api.Finding {
+func checkLate(o api.Overview, late []api.Node) []api.Finding {
 	switch len(late) {
 	case 0:
 		return nil
@@ -131,7 +135,7 @@ func judgeLate(o api.Overview, late []api.Node) []api.Finding {
 			left := text.Duration(max(0, n.Lapses.Sub(o.At)).Round(time.Second))
 			sentence = fmt.Sprintf("One node is late: %s, its %s in %s", names(late), text.Count(n.Running, "job moves", "jobs move"), left)
 		}
-		return []api.Finding{{Level: api.LevelWarn, Text: sentence, Path: nodePath(n)}}
+		return []api.Finding{{Level: api.LevelWarn, Text: sentence, Path: nodePath(n.Name)}}
 	}
 	return []api.Finding{{Level: api.LevelWarn, Text: fmt.Sprintf("%d nodes are late: %s", len(late), names(late)), Path: "/nodes"}}
 }
@@ -144,10 +148,10 @@ func names(nodes []api.Node) string {
 	return text.Some(list, nodesShown)
 }
 
-func judgeServers(o api.Overview) []api.Finding {
+func checkServers(o api.Overview) []api.Finding {
 	var list []api.Finding
 	down := api.LevelWarn
-	if silent(o.Servers) != "" {
+	if NoServerReason(o.Servers) != "" {
 		down = api.LevelBad
 	}
 	for _, s := range o.Servers {
@@ -184,7 +188,7 @@ func judgeServers(o api.Overview) []api.Finding {
 	return list
 }
 
-func judgeDisks(o api.Overview) []api.Finding {
+func checkDisks(o api.Overview) []api.Finding {
 	var list []api.Finding
 	for _, n := range o.Nodes {
 		d, low := fullest(n)
@@ -192,7 +196,7 @@ func judgeDisks(o api.Overview) []api.Finding {
 			continue
 		}
 		name, path := text.Line(n.Name, text.NameLimit), text.Line(d.Path, text.NameLimit)
-		f := api.Finding{Level: api.LevelWarn, Path: nodePath(n), Text: fmt.Sprintf("A disk of %s is nearly full: %s free at %s", name, text.Bytes(d.Free), path)}
+		f := api.Finding{Level: api.LevelWarn, Path: nodePath(n.Name), Text: fmt.Sprintf("A disk of %s is nearly full: %s free at %s", name, text.Bytes(d.Free), path)}
 		if d.Free < d.Floor {
 			f.Level = api.LevelBad
 			f.Text = fmt.Sprintf("A disk of %s is full: %s free at %s, and it takes no work below %s", name, text.Bytes(d.Free), path, text.Bytes(d.Floor))
@@ -202,8 +206,8 @@ func judgeDisks(o api.Overview) []api.Finding {
 	return list
 }
 
-// judgeQueue looks for jobs that nobody takes.
-func judgeQueue(o api.Overview) []api.Finding {
+// checkQueue looks for jobs that nobody takes.
+func checkQueue(o api.Overview) []api.Finding {
 	if o.Queue.DueNow() == 0 {
 		return nil
 	}
@@ -212,7 +216,7 @@ func judgeQueue(o api.Overview) []api.Finding {
 	}
 	var list []api.Finding
 	for _, q := range o.Queue.Programs {
-		if f, bad := judgeProgram(o, q); bad {
+		if f, bad := checkProgram(o, q); bad {
 			list = append(list, f)
 		}
 	}
@@ -221,11 +225,11 @@ func judgeQueue(o api.Overview) []api.Finding {
 
 func waits(n int64) string { return text.Count(n, "job waits", "jobs wait") }
 
-// judgeProgram finds fault where jobs of a program get old while slots that
+// checkProgram finds fault where jobs of a program get old while slots that
 // could run them are idle, or where no node could.
-func judgeProgram(o api.Overview, q api.ProgramQueue) (api.Finding, bool) {
+func checkProgram(o api.Overview, q api.ProgramQueue) (api.Finding, bool) {
 	f := api.Finding{Level: api.LevelWarn, Path: "/programs/" + q.Program}
-	places, name := placesOf(o.Nodes, q.Program), text.Line(q.Program, text.NameLimit)
+	places, name := CapacityOf(o.Nodes, q.Program), text.Line(q.Program, text.NameLimit)
 	age := o.At.Sub(q.Due)
 	switch {
 	case q.DueNow() == 0:
@@ -241,8 +245,8 @@ func judgeProgram(o api.Overview, q api.ProgramQueue) (api.Finding, bool) {
 	return f, true
 }
 
-// judgeFailures looks at the last hour.
-func judgeFailures(o api.Overview) []api.Finding {
+// checkFailures looks at the last hour.
+func checkFailures(o api.Overview) []api.Finding {
 	failed := o.LastHour[jobs.Failed]
 	all := failed + o.LastHour[jobs.Succeeded]
 	if failed < fewFailures || failed*5 < all {
@@ -256,8 +260,8 @@ func judgeFailures(o api.Overview) []api.Finding {
 	return []api.Finding{f}
 }
 
-// judgeControls tells what persons have set, which is no fault.
-func judgeControls(o api.Overview) []api.Finding {
+// checkControls tells what persons have set, which is no fault.
+func checkControls(o api.Overview) []api.Finding {
 	var list []api.Finding
 	if o.Queue.Drained != nil {
 		list = append(list, api.Finding{Level: api.LevelOK, Text: "The queue is drained: no new job is accepted"})
@@ -274,16 +278,16 @@ func judgeControls(o api.Overview) []api.Finding {
 		default:
 			continue
 		}
-		list = append(list, api.Finding{Level: api.LevelOK, Text: "Node " + text.Line(n.Name, text.NameLimit) + " " + sentence, Path: nodePath(n)})
+		list = append(list, api.Finding{Level: api.LevelOK, Text: "Node " + text.Line(n.Name, text.NameLimit) + " " + sentence, Path: nodePath(n.Name)})
 	}
 	return list
 }
 
-// judgeQuarantine tells which nodes take one job alone.
-func judgeQuarantine(o api.Overview) []api.Finding {
+// checkQuarantine tells which nodes take one job alone.
+func checkQuarantine(o api.Overview) []api.Finding {
 	var list []api.Finding
 	for _, n := range o.Nodes {
-		q := quarantineOf(n)
+		q := Quarantine(n)
 		if q == nil {
 			continue
 		}
@@ -292,7 +296,7 @@ func judgeQuarantine(o api.Overview) []api.Finding {
 			does = "runs"
 		}
 		list = append(list, api.Finding{
-			Level: api.LevelOK, Path: nodePath(n),
+			Level: api.LevelOK, Path: nodePath(n.Name),
 			Text: fmt.Sprintf("Node %s %s job %s alone, which was lost with its nodes before", text.Line(n.Name, text.NameLimit), does, text.ShortID(q.Job)),
 		})
 	}
@@ -306,4 +310,4 @@ func byWhom(by string) string {
 	return " by " + text.Line(by, text.NameLimit)
 }
 
-func nodePath(n api.Node) string { return "/nodes/" + url.PathEscape(n.Name) }
+func nodePath(name string) string { return "/nodes/" + url.PathEscape(name) }

@@ -1,0 +1,152 @@
+package health
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/text"
+)
+
+const (
+	// nodesShown bounds how many nodes a reason names.
+	nodesShown = 5
+)
+
+// Capacity are the nodes that have a program, by what they can do for it.
+type Capacity struct {
+	slots, busy int      // of the nodes that take work
+	working     []string // their names
+	idle        []string // why the others that are up take none
+	gone        []string // those that had it, and since when they are away
+}
+
+// CapacityOf looks for a program on nodes as nodesNow lists them.
+func CapacityOf(nodes []api.Node, program string) Capacity {
+	var p Capacity
+	for i, n := range nodes {
+		if InstalledAt(n, program) < 0 || i > 0 && nodes[i-1].Name == n.Name {
+			continue // an older life of a node counts no more
+		}
+		name := text.Line(n.Name, text.NameLimit)
+		switch why := offWork(n); {
+		case !n.Alive:
+			p.gone = append(p.gone, name+awaySince(n))
+		case why != "":
+			p.idle = append(p.idle, name+" "+why)
+		default:
+			p.slots, p.busy, p.working = p.slots+Slots(n), p.busy+busyOf(n), append(p.working, name)
+		}
+	}
+	return p
+}
+
+// busyOf is how many slots of a node are taken, or kept free for a job that runs
+// alone.
+func busyOf(n api.Node) int {
+	if Quarantine(n) != nil {
+		return Slots(n)
+	}
+	return n.Running
+}
+
+// offWork says why a node that is up takes no work; empty where it does.
+func offWork(n api.Node) string {
+	switch {
+	case n.Control.Paused:
+		return "is paused"
+	case n.Drained:
+		return "is drained"
+	case Slots(n) == 0:
+		return "has no slots"
+	}
+	if d, low := fullest(n); low && d.Free < d.Floor {
+		return "has too little room on its disk " + text.Line(d.Path, text.NameLimit)
+	}
+	return ""
+}
+
+// awaySince is the rest of a sentence about a node that is not up. It must not
+// change while nothing happens.
+func awaySince(n api.Node) string {
+	switch {
+	case !n.Left.IsZero():
+		return " (ended at " + n.Left.UTC().Format(time.RFC3339) + ")"
+	case !n.Seen.IsZero():
+		return " (silent since " + n.Seen.UTC().Format(time.RFC3339) + ")"
+	}
+	return ""
+}
+
+// WaitReason puts into words why a job of the program that is due does not run yet.
+func (p Capacity) WaitReason(program string, before int, known bool) string {
+	switch {
+	case len(p.working) > 0 && p.busy >= p.slots:
+		return text.JoinClauses(p.full(), ahead(before, known))
+	case len(p.working) > 0 && known && before == 0:
+		return "is about to start"
+	case len(p.working) > 0:
+		return ahead(before, known)
+	case len(p.idle) > 0:
+		return fmt.Sprintf("no node that has the program %q takes work: %s", program, text.Some(p.idle, nodesShown))
+	case len(p.gone) > 0:
+		return fmt.Sprintf("no node that is up has the program %q; %s had it", program, text.Some(p.gone, nodesShown))
+	}
+	return fmt.Sprintf("no node that is up has the program %q", program)
+}
+
+// full says that every slot is taken.
+func (p Capacity) full() string {
+	where := text.Some(p.working, nodesShown)
+	if len(p.working) > nodesShown {
+		where = fmt.Sprintf("the %d nodes that have the program", len(p.working))
+	}
+	if p.slots == 1 {
+		return "the only slot of " + where + " is busy"
+	}
+	return fmt.Sprintf("all %d slots of %s are busy", p.slots, where)
+}
+
+func ahead(before int, known bool) string {
+	switch {
+	case !known:
+		return "many jobs come before it"
+	case before == 1:
+		return "1 job comes before it"
+	case before > 1:
+		return fmt.Sprintf("%d jobs come before it", before)
+	}
+	return ""
+}
+
+// PausedTubeReason says that beanstalkd gives out no jobs of a program; empty where it
+// does.
+func PausedTubeReason(paused []api.PausedTube, program string) string {
+	for _, t := range paused {
+		if t.Program == program {
+			return fmt.Sprintf("beanstalkd at %s gives out none of the program's jobs until %s: somebody has paused their tube, which the nodes resume", t.Addr, t.Until.UTC().Format(time.RFC3339))
+		}
+	}
+	return ""
+}
+
+// NoServerReason says that no beanstalkd server answers, so that no node hears of work.
+func NoServerReason(servers []api.Server) string {
+	if len(servers) == 0 || slices.ContainsFunc(servers, func(s api.Server) bool { return s.OK }) {
+		return ""
+	}
+	return "beanstalkd does not answer, so that no node hears of the job"
+}
+
+// RunningReason says why a running job does not get on; empty where it does.
+func RunningReason(n api.Node) string {
+	name := text.Line(n.Name, text.NameLimit)
+	switch {
+	case !n.Alive:
+		return "its node " + name + awaySince(n) + " is not up: the job moves to another one"
+	case n.Control.Paused:
+		return "stands still: the node " + name + " is paused"
+	}
+	return ""
+}

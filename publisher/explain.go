@@ -1,0 +1,101 @@
+package publisher
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/health"
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/text"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// needsShown bounds how many jobs are named that another one waits for.
+const needsShown = 8
+
+// explainQueued says what a queued job waits for and where it stands.
+func (p *Publisher) explainQueued(ctx context.Context, r *jobs.Result) error {
+	if !r.NotBefore.IsZero() {
+		r.Reason = text.JoinClauses(r.Reason, "starts not before "+r.NotBefore.UTC().Format(time.RFC3339))
+		return nil
+	}
+	n, known, err := p.cfg.Ledger.Position(ctx, r.ID)
+	if err != nil {
+		return err
+	}
+	if known {
+		r.Position = &n
+	}
+	if why := health.PausedTubeReason(p.cfg.Paused(), r.Program); why != "" {
+		r.Reason = text.JoinClauses(r.Reason, why)
+		return nil
+	}
+	nodes, err := p.nodesNow(ctx)
+	if err != nil {
+		return err
+	}
+	r.Reason = text.JoinClauses(r.Reason, health.CapacityOf(nodes, r.Program).WaitReason(r.Program, n, known))
+	return nil
+}
+
+// explainWaiting names the jobs that a job waits for.
+func (p *Publisher) explainWaiting(ctx context.Context, r *jobs.Result, rec ledger.Record) error {
+	var doc struct {
+		Needs []string `json:"needs"`
+	}
+	if json.Unmarshal(rec.Document, &doc) != nil || len(doc.Needs) == 0 {
+		return nil
+	}
+	var open []string
+	missing := false
+	for _, id := range doc.Needs[:min(len(doc.Needs), needsShown)] {
+		state, err := p.stateOf(ctx, id)
+		if err != nil {
+			return err
+		}
+		missing = missing || state == notKnown
+		if state != string(jobs.Succeeded) {
+			open = append(open, id+" ("+state+")")
+		}
+	}
+	if more := len(doc.Needs) - needsShown; more > 0 {
+		open = append(open, fmt.Sprintf("and up to %d more", more))
+	}
+	if len(open) > 0 {
+		r.Reason = "waits for the jobs that it needs: " + strings.Join(open, ", ")
+	}
+	// It may wait for its program besides.
+	if _, program, ok := strings.Cut(rec.Reason, "; "); ok && strings.HasPrefix(rec.Reason, "waits for ") {
+		r.Reason = program
+		if len(open) > 0 {
+			r.Reason = text.JoinClauses("waits for the jobs that it needs: "+strings.Join(open, ", "), program)
+		}
+	}
+	if missing {
+		return p.explainMissing(ctx, r)
+	}
+	return nil
+}
+
+// notKnown is the state of a job that nobody has put yet.
+const notKnown = "not known yet"
+
+// explainMissing says why a job that nobody has put yet may be long in coming.
+func (p *Publisher) explainMissing(ctx context.Context, r *jobs.Result) error {
+	drains, err := p.drains(ctx)
+	if err == nil && drains.Queue != nil {
+		r.Reason = text.JoinClauses(r.Reason, "the queue is drained: no new job is accepted")
+	}
+	return err
+}
+
+func (p *Publisher) stateOf(ctx context.Context, id string) (string, error) {
+	rec, err := p.cfg.Ledger.Get(ctx, id)
+	if isUnknown(err) {
+		return notKnown, nil
+	}
+	return string(rec.State), err
+}
