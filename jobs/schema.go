@@ -1,14 +1,13 @@
 package jobs
 
 import (
-	"bytes"
 	_ "embed"
-	"fmt"
-	"io"
 	"slices"
 	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
+
+	"github.com/runnerbean/runnerbean/internal/validate"
 )
 
 const (
@@ -44,17 +43,11 @@ var jobSchema = sync.OnceValue(func() *compiled { return compile(schemaURL, sche
 
 // compile panics where an embedded schema is broken: no test would pass.
 func compile(url string, text []byte) *compiled {
-	c := jsonschema.NewCompiler()
-	c.Draft = jsonschema.Draft2020
-	c.AssertFormat = true
-	c.ExtractAnnotations = true
-	// The library would read files and, with an import, fetch from the web.
-	c.LoadURL = func(s string) (io.ReadCloser, error) {
-		return nil, fmt.Errorf("jobs: loading of %s is denied", s)
-	}
-	if err := c.AddResource(url, bytes.NewReader(text)); err != nil {
+	c, err := validate.NewCompiler(url, text)
+	if err != nil {
 		panic(err)
 	}
+	c.ExtractAnnotations = true
 	out := &compiled{root: c.MustCompile(url), parts: map[string]*jsonschema.Schema{}}
 	out.index(out.root)
 	return out

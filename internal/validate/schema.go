@@ -68,13 +68,8 @@ func Compile(text []byte) (compiled *Schema, err error) {
 	if err := new(patterns).walk(document); err != nil {
 		return nil, err
 	}
-	c := jsonschema.NewCompiler()
-	c.Draft = jsonschema.Draft2020
-	c.AssertFormat = true
-	c.LoadURL = func(url string) (io.ReadCloser, error) {
-		return nil, fmt.Errorf("%s: a schema may refer to itself only", url)
-	}
-	if err := c.AddResource(schemaName, bytes.NewReader(text)); err != nil {
+	c, err := NewCompiler(schemaName, text)
+	if err != nil {
 		return nil, err
 	}
 	root, err := c.Compile(schemaName)
@@ -82,6 +77,18 @@ func Compile(text []byte) (compiled *Schema, err error) {
 		return nil, fmt.Errorf("it is not a JSON Schema: %w", err)
 	}
 	return newSchema(c, root, document)
+}
+
+// NewCompiler returns a compiler of draft 2020-12 that knows text under url. It
+// asserts formats, and does not load other schemas from files or the network.
+func NewCompiler(url string, text []byte) (*jsonschema.Compiler, error) {
+	c := jsonschema.NewCompiler()
+	c.Draft = jsonschema.Draft2020
+	c.AssertFormat = true
+	c.LoadURL = func(url string) (io.ReadCloser, error) {
+		return nil, fmt.Errorf("%s: a schema may refer to itself only", url)
+	}
+	return c, c.AddResource(url, bytes.NewReader(text))
 }
 
 func newSchema(c *jsonschema.Compiler, root *jsonschema.Schema, document any) (*Schema, error) {
