@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -144,9 +143,5 @@ func clean(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}
-	cut := limit - len("…")
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return text[:cut] + "…"
+	return logtext.First(text, limit-len("…")) + "…"
 }

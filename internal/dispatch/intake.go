@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/retry"
@@ -132,7 +132,7 @@ func (d *Dispatcher) bury(ctx context.Context, delivery *queue.Delivery, fault e
 	d.log.Warn("an inbox job cannot be recorded; it is buried", "beanstalkd", delivery.Addr, "message", delivery.ID, "err", fault)
 	note := ledger.Event{
 		Kind: "unreadable", Node: d.cfg.Node,
-		Message: fmt.Sprintf("inbox job %d on %s is buried: %v; it begins %q", delivery.ID, delivery.Addr, fault, beginning(delivery.Body)),
+		Message: fmt.Sprintf("inbox job %d on %s is buried: %v; it begins %q", delivery.ID, delivery.Addr, fault, logtext.First(string(delivery.Body), 64)),
 	}
 	if err := d.cfg.Ledger.Note(ctx, note); err != nil {
 		d.log.Warn("event not recorded", "err", err)
@@ -154,16 +154,4 @@ func (d *Dispatcher) release(ctx context.Context, batch []*queue.Delivery, cause
 func isFault(err error) bool {
 	var fault *jobs.Fault
 	return errors.As(err, &fault)
-}
-
-// beginning is the start of a body, short enough for an event.
-func beginning(body []byte) string {
-	const most = 64
-	if len(body) > most {
-		body = body[:most]
-		for len(body) > 0 && !utf8.RuneStart(body[len(body)-1]) {
-			body = body[:len(body)-1]
-		}
-	}
-	return string(body)
 }

@@ -4,9 +4,9 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"unicode/utf8"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -17,18 +17,11 @@ func cleanError(e *jobs.Error) *jobs.Error {
 	if e == nil {
 		return nil
 	}
-	tail := e.LogTail
-	if cut := len(tail) - maxLogTail; cut > 0 {
-		for cut < len(tail) && !utf8.RuneStart(tail[cut]) {
-			cut++
-		}
-		tail = tail[cut:] // the end is what matters of a log
-	}
 	return &jobs.Error{
 		Class:   jobs.Outcome(engine.Clean(string(e.Class), engine.MaxName)),
 		Message: engine.Clean(e.Message, engine.MaxReason),
 		Pointer: engine.Clean(e.Pointer, engine.MaxMessage),
-		LogTail: engine.Clean(tail, maxLogTail),
+		LogTail: engine.Clean(logtext.Last(e.LogTail, maxLogTail), maxLogTail),
 	}
 }
 

@@ -32,6 +32,18 @@ func Tail(b []byte) []byte {
 	return b
 }
 
+// First returns the beginning of text, at most limit bytes, up to the end of a
+// character.
+func First(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	for limit > 0 && !utf8.RuneStart(text[limit]) {
+		limit--
+	}
+	return text[:limit]
+}
+
 // Last is the end of text, at most limit bytes, from the beginning of a character.
 func Last(text string, limit int) string {
 	if len(text) <= limit {

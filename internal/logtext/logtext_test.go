@@ -90,6 +90,9 @@ func TestCut(t *testing.T) {
 		if !utf8.Valid(head) || !utf8.Valid(tail) || i-len(head) > 3 || len(text)-i-len(tail) > 3 {
 			t.Errorf("%d: %q %q", i, head, tail)
 		}
+		if first := First(text, i); !utf8.ValidString(first) || len(first) > i || i-len(first) > 3 || !strings.HasPrefix(text, first) {
+			t.Errorf("First(%d) = %q", i, first)
+		}
 		if last := Last(text, i); !utf8.ValidString(last) || len(last) > i || i-len(last) > 3 || !strings.HasSuffix(text, last) {
 			t.Errorf("Last(%d) = %q", i, last)
 		}

@@ -3,7 +3,8 @@ package engine
 import (
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"github.com/runnerbean/runnerbean/internal/logtext"
 ) // Bounds of columns, in bytes. Longer values are cut or refused.
 
 const (
@@ -36,19 +37,7 @@ func Trunc(t time.Time) time.Time { return FromMicros(Micros(t)) }
 
 // Clean makes text fit for a column: at most limit bytes of UTF-8 without NUL.
 func Clean(s string, limit int) string {
-	if len(s) > limit {
-		for limit > 0 && !utf8.RuneStart(s[limit]) {
-			limit--
-		}
-		s = s[:limit]
-	}
-	if !utf8.ValidString(s) {
-		s = strings.ToValidUTF8(s, "?")
-	}
-	if strings.IndexByte(s, 0) >= 0 {
-		s = strings.ReplaceAll(s, "\x00", "?")
-	}
-	return s
+	return strings.ReplaceAll(strings.ToValidUTF8(logtext.First(s, limit), "?"), "\x00", "?")
 }
 
 // Earlier is the earlier one of two times; zero is none.
