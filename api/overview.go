@@ -6,6 +6,9 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
+// Others is the name of the series of all that have no series of their own.
+const Others = "others"
+
 // Overview is the answer to GET /api/v1/overview: how the whole pool stands.
 type Overview struct {
 	At   time.Time `json:"at"`
@@ -31,7 +34,7 @@ type Overview struct {
 	LastHour map[jobs.State]int64 `json:"last_hour"`
 
 	// FinishedByNode and FinishedByProgram are jobs that ended per minute, the
-	// busiest first, at most 8 and then "others". Depth is the longest that the
+	// busiest first, at most 8 and then [Others]. Depth is the longest that the
 	// queue was in each step: queued, running, waiting.
 	FinishedByNode    []jobs.Series `json:"finished_by_node"`
 	FinishedByProgram []jobs.Series `json:"finished_by_program"`

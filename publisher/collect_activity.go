@@ -130,12 +130,12 @@ func busiest(counts map[string][]float64, totals map[string]float64) []string {
 		}
 	}
 	names = names[:mostLines]
-	if slices.Contains(names, others) { // a node or program may have that name
-		counts["other "+others] = rest
-		return append(names, "other "+others)
+	if slices.Contains(names, api.Others) { // a node or program may have that name
+		counts["other "+api.Others] = rest
+		return append(names, "other "+api.Others)
 	}
-	counts[others] = rest
-	return append(names, others)
+	counts[api.Others] = rest
+	return append(names, api.Others)
 }
 
 // perMinute divides counts by the length of their steps. Of the step that is

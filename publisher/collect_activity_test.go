@@ -68,7 +68,7 @@ func TestLinesOfMany(t *testing.T) {
 		ledger.Tally{Step: 1, Node: "n00", N: 1000}, ledger.Tally{Step: 1, State: jobs.Cancelled, N: 1000}, ledger.Tally{Step: 9, Node: "n00", State: jobs.Failed, N: 1})
 	node := func(t ledger.Tally) string { return t.Node }
 	got := lines(a, list, from.Add(25*time.Minute), node)
-	if len(got) != mostLines+1 || got[0].Name != "n11" || got[1].Name != "n00" || got[mostLines].Name != others {
+	if len(got) != mostLines+1 || got[0].Name != "n11" || got[1].Name != "n00" || got[mostLines].Name != api.Others {
 		t.Fatalf("%+v", got)
 	}
 	if p := got[0].Points; *p[0] != 8.9 || *p[1] != 0.7 || *p[2] != 1 {
@@ -80,7 +80,7 @@ func TestLinesOfMany(t *testing.T) {
 	if p := lines(a, list, from.Add(21*time.Minute), node)[0].Points; p[2] != nil || p[1] == nil {
 		t.Error("something is known of a step that has just begun")
 	}
-	list[1].Node = others
+	list[1].Node = api.Others
 	if got := lines(a, list, from.Add(time.Hour), node); got[mostLines].Name != "other others" {
 		t.Errorf("a node is named others: %s", got[mostLines].Name)
 	}

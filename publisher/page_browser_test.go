@@ -1,13 +1,11 @@
 package publisher
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +18,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/browsertest"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/charttest"
 )
 
 const testID = "019a8f3e-7c21-7b5e-9d3a-2f6f0c1d7f31"
@@ -192,46 +191,6 @@ func TestInChromium(t *testing.T) {
 	}
 }
 
-// demand reads n half-hourly values of the example's data from row from.
-func demand(t testing.TB, from, n int) (start string, values []float64) {
-	t.Helper()
-	data, err := os.ReadFile("../examples/website/england-wales-demand-2000.csv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows := strings.Split(string(bytes.TrimSpace(data)), "\n")[1:]
-	for _, row := range rows[from : from+n] {
-		at, value, _ := strings.Cut(row, ",")
-		if start == "" {
-			start = at
-		}
-		var v float64
-		if _, err := fmt.Sscan(value, &v); err != nil {
-			t.Fatal(err)
-		}
-		values = append(values, v)
-	}
-	return start, values
-}
-
-// forecast is a result as a forecast has it: a week with a widening interval.
-func forecast(t testing.TB, n int) json.RawMessage {
-	start, values := demand(t, 2688, n)
-	lower, upper := make([]float64, n), make([]float64, n)
-	for i, v := range values {
-		width := v * (0.01 + 0.06*float64(i)/float64(n))
-		lower[i], upper[i] = v-width, v+width
-	}
-	series := map[string]any{"start": start, "interval_s": 1800, "unit": "MW", "values": values, "lower": lower, "upper": upper}
-	doc, err := json.Marshal(map[string]any{"series": series, "level": 0.95, "model": map[string]any{
-		"kind": "multiplicative", "seasons": []int{48, 336}, "parameters": map[string]any{"alpha": 0.0411, "gamma": 0.1114, "phi": 0.8719}, "values": 2688,
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return doc
-}
-
 func ptr[T any](v T) *T { return &v }
 
 func pageFollowsAJob(t *testing.T, chromium context.Context) {
@@ -256,7 +215,7 @@ func pageFollowsAJob(t *testing.T, chromium context.Context) {
 	n.set(func(r *jobs.Result) {
 		r.Progress, r.Message = ptr(0.42), "fitting, week 3 of 8"
 		r.Counters = map[string]float64{"evaluations": 1204}
-		r.Partial = forecast(t, 96)
+		r.Partial = charttest.Forecast(t, 96)
 	})
 	b.Until(`document.querySelector('#progress')?.value === 0.42 && document.title === 'forecast: running 42 %'`)
 	b.Until(`document.querySelector('#message').textContent === 'fitting, week 3 of 8' && /left$/.test(document.querySelector('#left').textContent)`)
@@ -266,7 +225,7 @@ func pageFollowsAJob(t *testing.T, chromium context.Context) {
 	n.set(func(r *jobs.Result) {
 		r.State, r.Progress, r.Message, r.Partial, r.Counters = jobs.Succeeded, nil, "", nil, nil
 		r.Finished = r.Started.Add(14200 * time.Millisecond)
-		r.Result = forecast(t, 336)
+		r.Result = charttest.Forecast(t, 336)
 		r.Provenance = &jobs.Provenance{ProgramSHA256: strings.Repeat("9c41", 16), Inputs: []jobs.Source{{URL: "https://grid.example/meters/42.json", SHA256: strings.Repeat("ab12", 16), Size: 27_412}}}
 		r.Artifacts = []jobs.Artifact{{Name: "residuals.csv", URL: n.url + "/" + testID + "/files/residuals.csv", Size: 81_204, SHA256: strings.Repeat("77aa", 16)}}
 	})

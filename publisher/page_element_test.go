@@ -14,6 +14,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/browsertest"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/charttest"
 )
 
 // embedder serves a strict page of another origin that holds the element.
@@ -56,7 +57,7 @@ func elementFollowsAJob(t *testing.T, chromium context.Context) {
 	b.Shoot("element-running")
 
 	n.set(func(r *jobs.Result) {
-		r.State, r.Progress, r.Message, r.Finished, r.Result = jobs.Succeeded, nil, "", r.Started.Add(61*time.Second), forecast(t, 336)
+		r.State, r.Progress, r.Message, r.Finished, r.Result = jobs.Succeeded, nil, "", r.Started.Add(61*time.Second), charttest.Forecast(t, 336)
 		r.Artifacts = []jobs.Artifact{
 			{Name: "residuals.csv", URL: n.url + "/" + testID + "/files/residuals.csv", Size: 81_204},
 			{Name: "bad", URL: "javascript:alert(1)", Size: 3},

@@ -18,6 +18,8 @@ import (
 	"github.com/runnerbean/runnerbean/internal/browsertest"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/chart"
+	"github.com/runnerbean/runnerbean/publisher/internal/charttest"
 )
 
 // followSurvives breaks what a page hears from and sees it catch up.
@@ -94,9 +96,9 @@ func bothPlotsAgree(t *testing.T, chromium context.Context) {
 	}
 	list := func(v any) string { data, _ := json.Marshal(v); return string(data) }
 	docs := map[string]string{
-		"week":      string(forecast(t, 336)),
-		"day":       string(forecast(t, 48)),
-		"all":       string(forecast(t, 1300)),
+		"week":      string(charttest.Forecast(t, 336)),
+		"day":       string(charttest.Forecast(t, 48)),
+		"all":       string(charttest.Forecast(t, 1300)),
 		"thinned":   `{"start":"2000-01-01T00:00:00-05:30","interval_s":60,"unit":"m/s","values":` + list(long) + `}`,
 		"years":     `{"start":"1950-03-04","interval_s":31557600,"values":` + list(long[:70]) + `}`,
 		"months":    `{"start":"1950-03-04T10:00","interval_s":864000,"values":` + list(long[:70]) + `}`,
@@ -123,7 +125,7 @@ func bothPlotsAgree(t *testing.T, chromium context.Context) {
 	b.Until(`globalThis.plot`)
 	for name, doc := range docs {
 		var inGo, captions []string
-		for _, p := range plots(json.RawMessage(doc)) {
+		for _, p := range chart.OfResult(json.RawMessage(doc)) {
 			inGo, captions = append(inGo, string(p.SVG)), append(captions, p.Caption)
 		}
 		inJS := browsertest.Evaluate[[]string](b, `(() => { const host = document.createElement('div'); plot(host, `+doc+`); return [...host.querySelectorAll('.box > svg')].map((s) => s.outerHTML); })()`)

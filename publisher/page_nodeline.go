@@ -13,6 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/text"
+	"github.com/runnerbean/runnerbean/publisher/internal/chart"
 )
 
 const (
@@ -95,7 +96,7 @@ func slotMarksOf(busy, slots int) slotMarks {
 	v := slotMarks{Label: strconv.Itoa(busy) + " of " + text.Count(slots, "slot", "slots") + " busy"}
 	n := max(busy, slots)
 	if n > maxMarks {
-		v.Bar = share(float64(busy) / float64(n))
+		v.Bar = chart.Share(float64(busy) / float64(n))
 		return v
 	}
 	for i := range n {

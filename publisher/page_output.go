@@ -7,6 +7,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/chart"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/jsonvalue"
 )
@@ -22,7 +23,7 @@ const (
 // outputView is what a program has made, as every page about a job shows it.
 type outputView struct {
 	Heading string
-	Plots   []plot
+	Plots   []chart.TimeSeries
 	Figures []fact // scalars of the result, counters of the program
 	Images  []imageView
 	Grids   []jsonvalue.Table
@@ -53,7 +54,7 @@ func (v *outputView) output(r jobs.Result) {
 	default:
 		v.Heading = "Counted"
 	}
-	v.Plots = plots(value)
+	v.Plots = chart.OfResult(value)
 	more := figures(value)
 	v.Figures = append(counters(r.Counters), more.facts...)
 	if v.Grids = jsonvalue.Tables(value); more.rest && len(value) > 0 {

@@ -13,6 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/chart"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -24,8 +25,8 @@ type overviewView struct {
 	Figures       []headline
 	Notices       [][]text.Piece // that the queue is drained
 	Findings      []findingView
-	Finished      linesPlot
-	Depth         linesPlot
+	Finished      chart.LineChart
+	Depth         chart.LineChart
 	Oldest        text.Piece // when the job was accepted that has been queued the longest
 	Running       []rowView
 	RunningAll    string // how many there are
@@ -217,8 +218,8 @@ func (v *overviewView) plots(o api.Overview, by string) {
 	if by == "program" {
 		list, what = o.FinishedByProgram, "Jobs finished by program"
 	}
-	v.Finished = drawLines(what, "jobs per minute", o.Window, list, false)
-	v.Depth = drawLines("Jobs that were queued, running and waiting", "jobs", o.Window, o.Depth, true)
+	v.Finished = chart.Lines(what, "jobs per minute", o.Window, list, false)
+	v.Depth = chart.Lines("Jobs that were queued, running and waiting", "jobs", o.Window, o.Depth, true)
 	if !o.Queue.Oldest.IsZero() {
 		v.Oldest = text.Moment(o.Queue.Oldest)
 	}
@@ -229,7 +230,7 @@ func (v *overviewView) failures(o api.Overview) {
 	for _, class := range largest(o.Failures) {
 		n := o.Failures[class]
 		v.Failures = append(v.Failures, partView{
-			Name: because(class), Count: text.Grouped(n), Bar: share(float64(n) / float64(all)),
+			Name: because(class), Count: text.Grouped(n), Bar: chart.Share(float64(n) / float64(all)),
 		})
 	}
 	for i, outcome := range largest(o.Unfinished) {

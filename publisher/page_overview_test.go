@@ -10,6 +10,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/charttest"
 )
 
 // sampleOverview is a pool in the midst of its work.
@@ -42,9 +43,9 @@ func sampleOverview(now time.Time) api.Overview {
 		Ended: map[jobs.State]int64{jobs.Succeeded: 1281, jobs.Failed: 3}, LastHour: map[jobs.State]int64{jobs.Succeeded: 1281, jobs.Failed: 3},
 		Failures:          map[jobs.Outcome]int64{jobs.OutcomeInput: 2, jobs.OutcomeTimeout: 1},
 		Unfinished:        map[jobs.Outcome]int64{jobs.OutcomeError: 5, jobs.OutcomeLost: 1},
-		FinishedByNode:    waves([]string{"worker1", "worker2", "worker3"}, 60),
-		FinishedByProgram: waves([]string{"forecast", "render"}, 60),
-		Depth:             waves([]string{"queued", "running", "waiting"}, 60),
+		FinishedByNode:    charttest.Waves([]string{"worker1", "worker2", "worker3"}, 60),
+		FinishedByProgram: charttest.Waves([]string{"forecast", "render"}, 60),
+		Depth:             charttest.Waves([]string{"queued", "running", "waiting"}, 60),
 		Nodes: []api.Node{
 			node("worker1", 3, 3, 2*time.Second, vitals(2.8, nil)), node("worker2", 3, 2, 4*time.Second, vitals(1.9, &api.Battery{Charge: 0.83})),
 			node("worker3", 2, 1, 13*time.Second, nil),

@@ -16,6 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/chart"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/inputform"
 )
@@ -31,8 +32,8 @@ type programView struct {
 	Window      string
 	Nodes       []programNode
 	Failures    []classView
-	Finished    linesPlot
-	Durations   binsPlot
+	Finished    chart.LineChart
+	Durations   chart.Histogram
 	Recent      []rowView
 	AllJobs     string
 	Schema      string // of the input, as JSON
@@ -122,8 +123,8 @@ func newProgramView(f frame, d api.ProgramDetails) *programView {
 		})
 	}
 	v.Failures = classes(d.Failures)
-	v.Finished = drawLines("Jobs ended per minute", "jobs per minute", d.Window, d.Finished, false)
-	v.Durations = drawBins("Successes by how long they took", d.Durations, d.Mean)
+	v.Finished = chart.Lines("Jobs ended per minute", "jobs per minute", d.Window, d.Finished, false)
+	v.Durations = chart.Durations("Successes by how long they took", d.Durations, d.Mean)
 	v.Schema = pretty(d.Input)
 	return v
 }
@@ -180,7 +181,7 @@ func classes(counts map[jobs.Outcome]int64) []classView {
 	for _, class := range names {
 		list = append(list, classView{
 			Name: text.Line(string(class), text.NameLimit), N: text.Grouped(counts[class]),
-			Bar: share(float64(counts[class]) / float64(max(1, counts[names[0]]))),
+			Bar: chart.Share(float64(counts[class]) / float64(max(1, counts[names[0]]))),
 		})
 	}
 	return list

@@ -14,6 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/charttest"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -242,7 +243,7 @@ func TestPublicAssets(t *testing.T) {
 }
 
 func BenchmarkRenderPage(b *testing.B) {
-	r := jobs.Result{ID: testID, Program: "forecast", State: jobs.Succeeded, Timestamp: noon, Started: noon, Finished: noon, Result: forecast(b, 336)}
+	r := jobs.Result{ID: testID, Program: "forecast", State: jobs.Succeeded, Timestamp: noon, Started: noon, Finished: noon, Result: charttest.Forecast(b, 336)}
 	doc, err := json.Marshal(r)
 	if err != nil {
 		b.Fatal(err)
@@ -271,4 +272,9 @@ func TestPageSaysThatADocumentIsCut(t *testing.T) {
 	if !strings.Contains(page, `Cut here: the document is longer. <a href="/x.json">Read all of it</a>`) {
 		t.Error("a cut document does not say so")
 	}
+}
+
+func FuzzFigures(f *testing.F) {
+	f.Add([]byte(`{"a":1,"b":{"c":"x","d":[1,2]},"e":[1,{}]}`))
+	f.Fuzz(func(_ *testing.T, doc []byte) { figures(doc) })
 }

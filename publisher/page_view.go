@@ -11,6 +11,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/chart"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/jsonvalue"
 )
@@ -218,7 +219,7 @@ type figureList struct {
 
 func figures(value []byte) figureList {
 	l := figureList{}
-	if top := jsonvalue.Members(value); len(top) > 0 && len(value) <= maxPlotSource {
+	if top := jsonvalue.Members(value); len(top) > 0 && len(value) <= chart.MaxSource {
 		l.add("", top, 0)
 	} else {
 		l.rest = true
@@ -227,7 +228,7 @@ func figures(value []byte) figureList {
 }
 
 func (l *figureList) add(holder string, all []jsonvalue.Member, depth int) {
-	if _, ok := readSeries("", all); ok {
+	if chart.IsSeries(all) {
 		return
 	}
 	for _, m := range all {

@@ -14,6 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/chart"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/jsonvalue"
 )
@@ -32,7 +33,7 @@ type workPage struct {
 	Action    string
 	Tries     []tryView
 	Earlier   string
-	Series    []plot
+	Series    []chart.TimeSeries
 	Processes []processView
 	Labels    []linkView
 	Needs     []linkView
@@ -91,7 +92,7 @@ func (p *Publisher) workPage(ctx context.Context, c echo.Context, id string) (*w
 	v.Delivery = viewDelivery(details.Delivery)
 	told, err := p.series(ctx, id)
 	if n := len(details.Attempts); err == nil && n > 0 {
-		v.Series = seriesPlots(told, details.Attempts[n-1].Started)
+		v.Series = chart.Reported(told, details.Attempts[n-1].Started)
 	}
 	return v, err
 }

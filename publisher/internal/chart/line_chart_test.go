@@ -1,4 +1,4 @@
-package publisher
+package chart
 
 import (
 	"fmt"
@@ -11,12 +11,15 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/charttest"
 )
 
 // hostileNames are what an attacker would call a node.
 var hostileNames = []string{
 	`"><script>alert(1)</script>`, "\x1b[31mred\x1b]0;x\x07", "evil\u202etxt.exe", `' onload='x`, strings.Repeat("W", 1<<20), "", "]]>", "&lt;", "\xff\xfe",
 }
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 func windowOf(step time.Duration, n int) api.Window {
 	return api.Window{Name: "1h", From: noon, Until: noon.Add(time.Duration(n) * step), Step: step.Seconds()}
@@ -28,27 +31,15 @@ func points(values ...float64) []*float64 {
 		if math.IsNaN(v) {
 			list = append(list, nil)
 		} else {
-			list = append(list, ptr(v))
+			list = append(list, &v)
 		}
-	}
-	return list
-}
-
-func waves(names []string, n int) []jobs.Series {
-	var list []jobs.Series
-	for i, name := range names {
-		s := jobs.Series{Name: name}
-		for k := range n {
-			s.Points = append(s.Points, ptr(8-float64(i)+4*math.Sin(float64(k)/9+float64(i))))
-		}
-		list = append(list, s)
 	}
 	return list
 }
 
 func TestLinesOfHostileNames(t *testing.T) {
 	t.Parallel()
-	p := drawLines("Jobs", "jobs per minute", windowOf(time.Minute, 60), waves(hostileNames, 60), false)
+	p := Lines("Jobs", "jobs per minute", windowOf(time.Minute, 60), charttest.Waves(hostileNames, 60), false)
 	checkSVG(t, string(p.SVG))
 	checkSVG(t, string(p.Table))
 	whole := string(p.SVG) + string(p.Table)
@@ -65,12 +56,12 @@ func TestLinesOfHostileNames(t *testing.T) {
 func TestLinesHaveGaps(t *testing.T) {
 	t.Parallel()
 	gap := math.NaN()
-	p := drawLines("Jobs", "jobs", windowOf(time.Minute, 7), []jobs.Series{{Name: "a", Points: points(1, 2, gap, 4, gap, gap, 3)}}, true)
+	p := Lines("Jobs", "jobs", windowOf(time.Minute, 7), []jobs.Series{{Name: "a", Points: points(1, 2, gap, 4, gap, gap, 3)}}, true)
 	_, path, _ := strings.Cut(string(p.SVG), `class="line c0"`)
 	if n := strings.Count(path, "M"); n != 3 {
 		t.Errorf("the line has %d stretches, want 3: %s", n, path)
 	}
-	if want := (legendEntry{"a", "c0", "3"}); p.Legend[0] != want {
+	if want := (LegendEntry{"a", "c0", "3"}); p.Legend[0] != want {
 		t.Errorf("legend %v, want %v", p.Legend[0], want)
 	}
 	if !strings.Contains(string(p.Table), "–") || !strings.Contains(string(p.SVG), "newest 3, highest 4") {
@@ -82,7 +73,7 @@ func TestLinesOfNothing(t *testing.T) {
 	t.Parallel()
 	gap := math.NaN()
 	for name, list := range map[string][]jobs.Series{"no series": nil, "no points": {{Name: "a"}}, "only gaps": {{Name: "a", Points: points(gap, gap)}}} {
-		if p := drawLines("Jobs", "jobs", windowOf(time.Minute, 2), list, true); !p.Empty || p.SVG != "" {
+		if p := Lines("Jobs", "jobs", windowOf(time.Minute, 2), list, true); !p.Empty || p.SVG != "" {
 			t.Errorf("%s: %+v", name, p)
 		}
 	}
@@ -92,7 +83,7 @@ func TestOddLinesAreDrawn(t *testing.T) {
 	t.Parallel()
 	for name, values := range map[string][]float64{"one point": {3}, "zeros": {0, 0, 0}, "huge": {1e300, 0}, "beyond": {math.Inf(1), 2, 1}, "tiny": {1e-300, 0}, "negative": {-1, -2}} {
 		for _, whole := range []bool{false, true} {
-			p := drawLines("Jobs", "jobs", windowOf(time.Minute, len(values)), []jobs.Series{{Name: "a", Points: points(values...)}}, whole)
+			p := Lines("Jobs", "jobs", windowOf(time.Minute, len(values)), []jobs.Series{{Name: "a", Points: points(values...)}}, whole)
 			checkSVG(t, string(p.SVG))
 			if p.Empty || strings.Contains(string(p.SVG), "NaN") || strings.Contains(string(p.SVG), "Inf") {
 				t.Errorf("%s: %s", name, p.SVG)
@@ -105,8 +96,8 @@ func TestALineKeepsItsColour(t *testing.T) {
 	t.Parallel()
 	classes := func(names ...string) map[string]int {
 		got := map[string]int{}
-		for _, l := range linesOf(waves(names, 2)) {
-			got[l.name] = l.class
+		for _, l := range linesOf(charttest.Waves(names, 2)) {
+			got[l.name] = l.color
 		}
 		return got
 	}
@@ -125,7 +116,7 @@ func TestNamesAtTheEndsDoNotCover(t *testing.T) {
 	for i := range maxLines {
 		list = append(list, jobs.Series{Name: fmt.Sprint("n", i), Points: points(5, 5)})
 	}
-	p := drawLines("Jobs", "jobs", windowOf(time.Minute, 2), list, true)
+	p := Lines("Jobs", "jobs", windowOf(time.Minute, 2), list, true)
 	_, ends, _ := strings.Cut(string(p.SVG), `class="ends"`)
 	last := 0.0
 	for i, part := range strings.Split(ends, ` y="`)[1:] {
@@ -154,7 +145,7 @@ func TestTicksOfEachWindow(t *testing.T) {
 		"7d":  {2 * time.Hour, 84, []string{"Mon 23", "Sun 29"}},
 		"30d": {2 * time.Hour, 360, []string{"23 Nov", "21 Dec"}},
 	} {
-		p := drawLines("Jobs", "jobs", windowOf(test.step, test.n), waves([]string{"a"}, test.n), false)
+		p := Lines("Jobs", "jobs", windowOf(test.step, test.n), charttest.Waves([]string{"a"}, test.n), false)
 		for _, label := range test.want {
 			if !strings.Contains(string(p.SVG), ">"+label+"</text>") {
 				t.Errorf("%s: no label %s in %s", name, label, p.SVG)
@@ -168,8 +159,8 @@ func TestTicksOfEachWindow(t *testing.T) {
 
 func TestBins(t *testing.T) {
 	t.Parallel()
-	p := drawBins("Durations", []api.Bin{{UpTo: 0.1, N: 0}, {UpTo: 0.2, N: 0}, {UpTo: 0.5, N: 3}, {UpTo: 1, N: 10}, {UpTo: 2, N: 0}, {UpTo: 0, N: 1}}, 0.7)
-	want := []binRow{{"up to 200 ms", "0"}, {"200 ms to 500 ms", "3"}, {"500 ms to 1 s", "10"}, {"1 s to 2 s", "0"}, {"over 2 s", "1"}}
+	p := Durations("Durations", []api.Bin{{UpTo: 0.1, N: 0}, {UpTo: 0.2, N: 0}, {UpTo: 0.5, N: 3}, {UpTo: 1, N: 10}, {UpTo: 2, N: 0}, {UpTo: 0, N: 1}}, 0.7)
+	want := []BinRow{{"up to 200 ms", "0"}, {"200 ms to 500 ms", "3"}, {"500 ms to 1 s", "10"}, {"1 s to 2 s", "0"}, {"over 2 s", "1"}}
 	if diff := cmp.Diff(want, p.Rows); diff != "" {
 		t.Error(diff)
 	}
@@ -177,22 +168,18 @@ func TestBins(t *testing.T) {
 	if p.Total != "14" || p.Mean != "700 ms" || strings.Count(string(p.SVG), "<rect") != 3 {
 		t.Errorf("%+v", p)
 	}
-	if none := drawBins("Durations", []api.Bin{{UpTo: 1, N: 0}}, 0); !none.Empty {
+	if none := Durations("Durations", []api.Bin{{UpTo: 1, N: 0}}, 0); !none.Empty {
 		t.Errorf("%+v", none)
 	}
 	for _, odd := range [][]api.Bin{{{UpTo: 0, N: 5}}, {{UpTo: 1, N: -4}, {UpTo: 2, N: 1}}, {{UpTo: math.Inf(1), N: 1}}, {{UpTo: 1e-9, N: 1}, {UpTo: 1e12, N: math.MaxInt64}}} {
-		checkSVG(t, string(drawBins("x", odd, math.NaN()).SVG))
+		checkSVG(t, string(Durations("x", odd, math.NaN()).SVG))
 	}
 }
 
-func TestSparkAndShare(t *testing.T) {
+func TestShare(t *testing.T) {
 	t.Parallel()
-	checkSVG(t, string(spark(hostileNames[0], points(1, math.NaN(), 3))))
-	if s := spark("x", nil); s != "" {
-		t.Errorf("a spark of nothing: %s", s)
-	}
 	for part, want := range map[float64]string{0.5: `width="50.0%"`, -1: `width="0.0%"`, 7: `"part" width="100.0%"`} {
-		if s := string(share(part)); !strings.Contains(s, want) {
+		if s := string(Share(part)); !strings.Contains(s, want) {
 			t.Errorf("share %g: %s", part, s)
 		}
 	}
@@ -202,18 +189,18 @@ func FuzzLines(f *testing.F) {
 	f.Add("a", 1.0, -2.0, 60.0)
 	f.Fuzz(func(t *testing.T, name string, a, b, step float64) {
 		w := api.Window{From: noon, Until: noon.Add(time.Hour), Step: step}
-		p := drawLines("Jobs", "jobs", w, []jobs.Series{{Name: name, Points: []*float64{&a, nil, &b}}}, false)
+		p := Lines("Jobs", "jobs", w, []jobs.Series{{Name: name, Points: []*float64{&a, nil, &b}}}, false)
 		checkSVG(t, string(p.SVG))
 		checkSVG(t, string(p.Table))
 	})
 }
 
 func BenchmarkLines(b *testing.B) {
-	names := []string{"worker1", "worker2", "worker3", "worker4", "worker5", "worker6", "worker7", "worker8", others}
-	list, w := waves(names, 360), windowOf(2*time.Hour, 360)
+	names := []string{"worker1", "worker2", "worker3", "worker4", "worker5", "worker6", "worker7", "worker8", api.Others}
+	list, w := charttest.Waves(names, 360), windowOf(2*time.Hour, 360)
 	b.ReportAllocs()
 	for b.Loop() {
-		if p := drawLines("Jobs", "jobs per minute", w, list, false); p.Empty {
+		if p := Lines("Jobs", "jobs per minute", w, list, false); p.Empty {
 			b.Fatal("nothing drawn")
 		}
 	}

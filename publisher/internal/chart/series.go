@@ -1,4 +1,4 @@
-package publisher
+package chart
 
 import (
 	"encoding/json"
@@ -9,31 +9,31 @@ import (
 )
 
 const (
-	// maxPlotSource is the size of a result, in bytes, beyond which nothing is plotted.
-	maxPlotSource = 8 << 20
-	// maxSeries bounds how many series of one result are plotted.
+	// MaxSource is the size in bytes up to which a result is searched for series.
+	MaxSource = 8 << 20
+	// maxSeries is how many series of one result are drawn.
 	maxSeries = 4
 	// plotPoints is about how many points of a series are drawn.
 	plotPoints = 2000
-	// Times lie within the years 0001 and 9999.
+	// minTime and maxTime bound times. They lie within the years 0001 and 9999.
 	minTime, maxTime = -62135596800.0, 253402300800.0
 )
 
-// series is a time series as it was found in a result. Missing numbers are NaN.
+// series is a time series. A missing number is NaN.
 type series struct {
 	name, unit   string
 	x            []float64 // seconds since 1970, ascending
 	y            []float64
 	lower, upper []float64 // both nil where there is no interval
-	offset       int       // of the series' own clock from UTC, in seconds
+	offset       int       // of the series' time zone from UTC, in seconds
 	every        float64   // seconds between values; zero where times are listed
 }
 
-// findSeries looks for time series in a result: the value itself or its
-// members, each an object with start, interval_s and values, or times and
-// values.
+// findSeries returns the time series in a result: the value itself, or at most
+// maxSeries of its members. A time series is an object with start, interval_s and
+// values, or with times and values.
 func findSeries(raw json.RawMessage) []series {
-	if len(raw) > maxPlotSource {
+	if len(raw) > MaxSource {
 		return nil
 	}
 	top := jsonvalue.Members(raw)
@@ -47,6 +47,12 @@ func findSeries(raw json.RawMessage) []series {
 		}
 	}
 	return found
+}
+
+// IsSeries reports whether an object with these members is a time series.
+func IsSeries(members []jsonvalue.Member) bool {
+	_, ok := readSeries("", members)
+	return ok
 }
 
 func readSeries(name string, list []jsonvalue.Member) (series, bool) {
@@ -127,8 +133,8 @@ func (s *series) plottable() bool {
 	return first >= minTime && last < maxTime && last-first >= 1e-3
 }
 
-// clock reads a time: RFC 3339, or seconds since 1970. A time without a zone
-// is taken as UTC.
+// clock reads a time: RFC 3339, or seconds since 1970. A time without a zone is in
+// UTC. offset is that of its zone from UTC, in seconds.
 func clock(raw []byte) (at float64, offset int, ok bool) {
 	if v, ok := jsonvalue.Number(raw); ok {
 		return v, 0, true
@@ -143,7 +149,7 @@ func clock(raw []byte) (at float64, offset int, ok bool) {
 	return 0, 0, false
 }
 
-// numbers reads an array of numbers and nulls; null is NaN.
+// numbers reads an array of numbers and nulls. A null becomes NaN.
 func numbers(raw []byte) ([]float64, bool) {
 	list, ok := jsonvalue.Elements(raw)
 	if !ok {
@@ -160,8 +166,7 @@ func numbers(raw []byte) ([]float64, bool) {
 	return out, true
 }
 
-// group puts together what one plot can show: series of the same unit at
-// about the same time.
+// group puts series of the same unit at about the same time together.
 func group(all []series) [][]series {
 	var groups [][]series
 next:
@@ -183,8 +188,8 @@ func near(a, b series) bool {
 	return gap <= max(a1-a0, b1-b0)
 }
 
-// thin leaves about plotPoints points, the lowest and the highest of each
-// bucket, so that no peak is lost. The interval is widened to cover its bucket.
+// thin returns a series of about plotPoints points: the lowest and the highest of
+// each bucket, so that no peak is lost. The interval covers all of its bucket.
 func (s *series) thin() series {
 	n := len(s.y)
 	if n <= plotPoints {
@@ -208,8 +213,8 @@ func (s *series) thin() series {
 	return out
 }
 
-// extremes gives the positions of the lowest and the highest of v[from:to],
-// from where all are missing.
+// extremes returns the positions of the lowest and the highest of v[from:to]. Both
+// are from where all values are missing.
 func extremes(v []float64, from, to int) (lo, hi int) {
 	lo, hi = from, from
 	for i := from; i < to; i++ {

@@ -1,4 +1,4 @@
-package publisher
+package chart
 
 import (
 	"encoding/json"
@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/publisher/internal/charttest"
 	"github.com/runnerbean/runnerbean/publisher/internal/jsonvalue"
 )
 
@@ -59,7 +61,7 @@ func TestFindSeries(t *testing.T) {
 			if diff := cmp.Diff(test.want, strings.Join(got, ",")); diff != "" {
 				t.Error(diff)
 			}
-			for _, p := range plots(json.RawMessage(test.doc)) {
+			for _, p := range OfResult(json.RawMessage(test.doc)) {
 				checkSVG(t, string(p.SVG))
 			}
 		})
@@ -85,7 +87,7 @@ func TestSeriesOfOneUnitShareAPlot(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got [][]string
-			for _, p := range plots(json.RawMessage(test.doc)) {
+			for _, p := range OfResult(json.RawMessage(test.doc)) {
 				got = append(got, p.Legend)
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
@@ -143,7 +145,7 @@ func TestSpanTicks(t *testing.T) {
 		}
 		_, offset := start.Zone()
 		var got []string
-		for _, tick := range spanTicks(float64(start.Unix()), float64(start.Add(test.length).Unix()), offset) {
+		for _, tick := range timeTicks(float64(start.Unix()), float64(start.Add(test.length).Unix()), offset) {
 			got = append(got, tick.label)
 		}
 		if diff := cmp.Diff(test.want, strings.Join(got, " ")); diff != "" {
@@ -154,7 +156,7 @@ func TestSpanTicks(t *testing.T) {
 
 func TestPlotSaysWhatItShows(t *testing.T) {
 	t.Parallel()
-	p := plots(forecast(t, 336))[0]
+	p := OfResult(charttest.Forecast(t, 336))[0]
 	want := "Mon 31 Jul 2000, 00:00 to Sun 6 Aug 2000, 23:30 UTC+01:00, every 30 min. Lowest 18,939 MW, highest 35,651 MW."
 	if p.Caption != want {
 		t.Errorf("caption %q, want %q", p.Caption, want)
@@ -197,7 +199,7 @@ func TestThinKeepsThePeaks(t *testing.T) {
 func TestGapsBreakTheLine(t *testing.T) {
 	t.Parallel()
 	doc := `{"start":0,"interval_s":60,"values":[1,2,null,4,null,5,6],"lower":[0,1,null,3,3,4,5],"upper":[2,3,null,5,5,6,null]}`
-	svg := string(plots(json.RawMessage(doc))[0].SVG)
+	svg := string(OfResult(json.RawMessage(doc))[0].SVG)
 	_, line, _ := strings.Cut(svg, `class="line c0"`)
 	if n := strings.Count(line, "M"); n != 3 {
 		t.Errorf("the line has %d stretches, want 3: %s", n, line)
@@ -234,13 +236,12 @@ func FuzzPlots(f *testing.F) {
 	f.Add([]byte(`{"times":[0,1e-2,5],"values":[1e-320,5e-324,0]}`))
 	f.Add([]byte(`{"start":1e11,"interval_s":1e9,"values":[1,1.0000000000000002]}`))
 	f.Fuzz(func(t *testing.T, doc []byte) {
-		for _, p := range plots(doc) {
+		for _, p := range OfResult(doc) {
 			checkSVG(t, string(p.SVG))
 			if p.Gutter > 20 {
 				t.Errorf("a label of %d characters has no class", p.Gutter)
 			}
 		}
-		figures(doc)
 		if s, _ := jsonvalue.Pretty(doc, 1000); len(s) > 8*1000+100 {
 			t.Errorf("%d bytes of JSON", len(s))
 		}
@@ -248,10 +249,10 @@ func FuzzPlots(f *testing.F) {
 }
 
 func BenchmarkPlots(b *testing.B) {
-	doc := forecast(b, 336)
+	doc := charttest.Forecast(b, 336)
 	b.SetBytes(int64(len(doc)))
 	for b.Loop() {
-		plots(doc)
+		OfResult(doc)
 	}
 }
 
@@ -265,6 +266,6 @@ func BenchmarkPlotsLong(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		plots(doc)
+		OfResult(doc)
 	}
 }

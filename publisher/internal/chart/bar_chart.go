@@ -1,46 +1,46 @@
-package publisher
+package chart
 
 import (
 	"fmt"
 	"html/template"
 	"math"
-	"strconv"
 	"strings"
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/text"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 const (
 	// binsInner is the height of a histogram in pixels, without its labels.
 	binsInner = 120
-	// maxBins bounds the bars of a histogram.
+	// maxBins is how many bars a histogram has at most.
 	maxBins = 64
 )
 
-// binsPlot is a histogram of durations with what a page says around it.
-type binsPlot struct {
-	Empty  bool
+// Histogram is a histogram of durations, with the text around it.
+type Histogram struct {
+	Empty  bool // there is nothing to draw
 	SVG    template.HTML
-	Gutter int
-	Rows   []binRow // the same in words
-	// Mean and Total stand below the drawing.
+	Gutter int      // width of the widest vertical label, in characters
+	Rows   []BinRow // the same in words
+	// Mean is empty where it is not known.
 	Mean, Total string
 }
 
-type binRow struct {
+// BinRow is one bar in words.
+type BinRow struct {
 	Range, Count string
 }
 
-// drawBins draws how many took how long; mean is in seconds, 0 where unknown.
-func drawBins(what string, bins []api.Bin, mean float64) binsPlot {
+// Durations draws how many took how long. mean is in seconds, and 0 where it is
+// not known.
+func Durations(what string, bins []api.Bin, mean float64) Histogram {
 	bins = trim(bins[:min(len(bins), maxBins)])
 	var total, most int64
 	for _, b := range bins {
 		total, most = total+b.N, max(most, b.N)
 	}
-	p := binsPlot{Empty: most <= 0, Total: text.Grouped(total)}
+	p := Histogram{Empty: most <= 0, Total: text.Grouped(total)}
 	if p.Empty {
 		return p
 	}
@@ -48,18 +48,24 @@ func drawBins(what string, bins []api.Bin, mean float64) binsPlot {
 		p.Mean = text.Duration(text.Seconds(mean))
 	}
 	for i, b := range bins {
-		p.Rows = append(p.Rows, binRow{binRange(bins, i), text.Grouped(b.N)})
+		p.Rows = append(p.Rows, BinRow{binRange(bins, i), text.Grouped(b.N)})
 	}
 	c := &canvas{inner: binsInner, b: make([]byte, 0, 8<<10)}
 	if c.y = newScale(0, float64(most)); c.y.step < 1 {
 		c.y = scale{lo: 0, hi: float64(most), step: 1}
 	}
-	p.Gutter = c.drawBins(what+": "+p.say(), bins)
-	p.SVG = template.HTML(c.b) //nolint:gosec // all text in it went through HTMLEscapeString
+	ticks := c.y.ticks()
+	p.Gutter = gutter(ticks)
+	c.open(what + ": " + p.describe())
+	c.axes(ticks, nil)
+	c.bars(bins)
+	c.add(`</svg>`)
+	p.SVG = c.html()
 	return p
 }
 
-// trim leaves out the empty bins at both ends.
+// trim leaves out the empty bins at both ends, but keeps the one before the first
+// bar: that bar begins where it ends.
 func trim(bins []api.Bin) []api.Bin {
 	from, to := 0, len(bins)
 	for from < to && bins[from].N <= 0 {
@@ -68,10 +74,7 @@ func trim(bins []api.Bin) []api.Bin {
 	for to > from && bins[to-1].N <= 0 {
 		to--
 	}
-	if from > 0 { // its end is where the first one begins
-		from--
-	}
-	return bins[from:to]
+	return bins[max(from-1, 0):to]
 }
 
 func binRange(bins []api.Bin, i int) string {
@@ -87,7 +90,7 @@ func binRange(bins []api.Bin, i int) string {
 	}
 }
 
-func (p *binsPlot) say() string {
+func (p *Histogram) describe() string {
 	parts := []string{p.Total + " in all"}
 	if p.Mean != "" {
 		parts = append(parts, "mean "+p.Mean)
@@ -98,14 +101,7 @@ func (p *binsPlot) say() string {
 	return strings.Join(parts, "; ")
 }
 
-// drawBins returns the width of the widest label in characters.
-func (c *canvas) drawBins(label string, bins []api.Bin) (gutter int) {
-	c.add(`<svg class="plot" width="100%" height="`, strconv.Itoa(c.height()), `" role="img" aria-label="`, template.HTMLEscapeString(label), `">`)
-	ticks := c.y.ticks()
-	for _, t := range ticks {
-		gutter = max(gutter, len([]rune(t.label)))
-	}
-	c.axes(ticks, nil)
+func (c *canvas) bars(bins []api.Bin) {
 	width := 100 / float64(len(bins))
 	for i, b := range bins {
 		left, top := float64(i)*width, c.down(float64(max(b.N, 0)))
@@ -116,11 +112,9 @@ func (c *canvas) drawBins(label string, bins []api.Bin) (gutter int) {
 		}
 		c.binEnd(i, len(bins), left+width, b.UpTo)
 	}
-	c.add(`</svg>`)
-	return gutter
 }
 
-// binEnd labels where a bar ends, with fewer labels where there are many bars.
+// binEnd labels the end of a bar. It labels only some of many bars.
 func (c *canvas) binEnd(i, n int, at, upTo float64) {
 	every := int(math.Ceil(float64(n) / 6))
 	if upTo <= 0 || i%every != every-1 && i != 0 {
@@ -138,28 +132,9 @@ func (c *canvas) binEnd(i, n int, at, upTo float64) {
 		rank, at, c.height()-16, anchor, text.Duration(text.Seconds(upTo))))
 }
 
-// spark is a line of words' height without axes: label says what it shows.
-func spark(label string, points []*float64) template.HTML {
-	lines := linesOf([]jobs.Series{{Points: points}})
-	if len(lines) == 0 {
-		return ""
-	}
-	c := &canvas{inner: 20, x1: float64(max(len(lines[0].y)-1, 1)), b: make([]byte, 0, 2<<10)}
-	_, high := widen(0, 0, lines[0].y)
-	c.y = scale{lo: 0, hi: max(high, 1e-9), step: 1}
-	x := make([]float64, len(lines[0].y))
-	for i := range x {
-		x[i] = float64(i)
-	}
-	c.add(`<svg class="spark" width="100%" height="24" role="img" aria-label="`, template.HTMLEscapeString(text.Line(label, 200)), `">`)
-	c.add(fmt.Sprintf(`<svg y="2" height="20" viewBox="0 0 %d 20" preserveAspectRatio="none" overflow="visible">`, plotAcross))
-	c.series(series{x: x, y: lines[0].y}, 0)
-	c.add(`</svg></svg>`)
-	return template.HTML(c.b) //nolint:gosec // all text in it went through HTMLEscapeString
-}
-
-// share is a bar whose length is a part of 1, beside a number that says the same.
-func share(part float64) template.HTML {
+// Share draws a bar that fills the given part of its width, from 0 to 1. The page
+// says the same in numbers beside it.
+func Share(part float64) template.HTML {
 	part = min(max(part, 0), 1)
 	if math.IsNaN(part) {
 		part = 0
