@@ -17,6 +17,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/access"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -49,7 +50,7 @@ func TestSubmitterSubmitsReadsAndCancelsItsOwnJobsOnly(t *testing.T) {
 	}
 	id := decodeAs[jobs.Result](t, r).ID
 	d := decodeAs[api.Details](t, b.get("/api/v1/jobs/"+id, shop.bearer()))
-	if d.Status.ID != id || !slices.ContainsFunc(d.Events, func(e api.Event) bool { return e.Kind == ledger.KindAccepted && e.By == "shop" }) {
+	if d.Status.ID != id || !slices.ContainsFunc(d.Events, func(e api.Event) bool { return e.Kind == eventlog.KindAccepted && e.By == "shop" }) {
 		t.Errorf("no event says that shop has submitted the job: %+v", d.Events)
 	}
 	for _, test := range []struct {
@@ -162,7 +163,7 @@ func TestWrongTokensLeaveABoundedNumberOfEvents(t *testing.T) {
 		b.get("/api/v1/jobs", "Authorization: Bearer rb_"+strings.Repeat("Q", 43))
 		b.login("wrong-wrong-wrong", "/")
 	}
-	page, err := b.ledger.EventLog(t.Context(), ledger.EventFilter{Kind: "login-failed", Limit: 1000})
+	page, err := b.ledger.Events.Search(t.Context(), eventlog.Filter{Kind: "login-failed", Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +194,7 @@ func TestWrongTokenBehindAProxyNamesBothAddresses(t *testing.T) {
 		r.Header.Set("Authorization", "Bearer wrong-wrong-wrong-wrong")
 		b.p.Handler().ServeHTTP(httptest.NewRecorder(), r)
 	}
-	page, err := b.ledger.EventLog(t.Context(), ledger.EventFilter{Kind: "login-failed"})
+	page, err := b.ledger.Events.Search(t.Context(), eventlog.Filter{Kind: "login-failed"})
 	if err != nil || len(page.Events) == 0 || !strings.Contains(page.Events[0].Message, "203.0.113.7 through 10.0.0.9") {
 		t.Errorf("%v %+v", err, page.Events)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
@@ -182,7 +183,7 @@ func attemptsOf(list []ledger.Attempt) []api.Attempt {
 	return out
 }
 
-func eventsOf(list []ledger.Event) []api.Event {
+func eventsOf(list []eventlog.Event) []api.Event {
 	out := make([]api.Event, 0, len(list))
 	for _, e := range list {
 		out = append(out, api.Event{ID: e.ID, At: e.At, Kind: e.Kind, Job: e.Job, Node: e.Node, By: e.By, Message: e.Message})

@@ -7,7 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -32,8 +32,8 @@ func (p *Publisher) getEventLog(c echo.Context) error {
 
 // parseEventFilter reads the query of a list of events. Whatever it does not
 // know, or finds twice, is an error that names the parameter.
-func parseEventFilter(q url.Values) (ledger.EventFilter, error) {
-	var f ledger.EventFilter
+func parseEventFilter(q url.Values) (eventlog.Filter, error) {
+	var f eventlog.Filter
 	for _, name := range httpio.ParamNames(q) {
 		if len(q[name]) != 1 {
 			return f, httpio.BadParameter(name, "is given more than once")
@@ -46,7 +46,7 @@ func parseEventFilter(q url.Values) (ledger.EventFilter, error) {
 }
 
 // setEventFilter sets one field and returns what is wrong with the value, if anything.
-func setEventFilter(f *ledger.EventFilter, name, value string) string {
+func setEventFilter(f *eventlog.Filter, name, value string) string {
 	switch name {
 	case "kind":
 		f.Kind = value

@@ -10,6 +10,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -176,7 +177,7 @@ func (p *Publisher) readProgram(ctx context.Context, name string, back lookback)
 }
 
 // eventPage lists what was done, newest first.
-func (p *Publisher) eventPage(ctx context.Context, f ledger.EventFilter) (api.EventPage, error) {
-	found, err := p.cfg.Ledger.EventLog(ctx, f)
+func (p *Publisher) eventPage(ctx context.Context, f eventlog.Filter) (api.EventPage, error) {
+	found, err := p.cfg.Ledger.Events.Search(ctx, f)
 	return api.EventPage{Events: eventsOf(found.Events), Next: found.Next, Back: found.Back}, err
 }

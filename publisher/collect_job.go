@@ -50,7 +50,7 @@ func (p *Publisher) addHistory(ctx context.Context, d *api.Details) error {
 	if d.Attempts, err = p.attemptsWhole(ctx, d.Status.ID); err != nil {
 		return err
 	}
-	events, err := p.cfg.Ledger.Events(ctx, d.Status.ID, maxEvents)
+	events, err := p.cfg.Ledger.Events.Newest(ctx, d.Status.ID, maxEvents)
 	d.Events = eventsOf(events)
 	if err == nil {
 		d.Delivery, err = p.delivery(ctx, d.Status.ID)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/health"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
@@ -158,7 +158,7 @@ func rest(r jobs.Result, now time.Time) float64 {
 }
 
 func (p *Publisher) addEvents(ctx context.Context, o *api.Overview, _ lookback) error {
-	page, err := p.eventPage(ctx, ledger.EventFilter{Limit: overviewRows})
+	page, err := p.eventPage(ctx, eventlog.Filter{Limit: overviewRows})
 	o.Events = page.Events
 	return err
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -84,7 +84,7 @@ func TestFeedOverHTTP(t *testing.T) {
 	}
 	drainedEvent := func(data string) bool {
 		var e api.Event
-		return json.Unmarshal([]byte(data), &e) == nil && e.Kind == ledger.KindDrained && e.Node == testNode
+		return json.Unmarshal([]byte(data), &e) == nil && e.Kind == eventlog.KindDrained && e.Node == testNode
 	}
 	had := until(t, next, newsEvent, drainedEvent)
 	until(t, next, newsNode, func(data string) bool {

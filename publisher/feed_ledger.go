@@ -15,7 +15,7 @@ func (s ledgerSource) records(ctx context.Context, ids []string) ([]ledger.Recor
 }
 
 func (s ledgerSource) eventsAfter(ctx context.Context, id string, limit int) ([]api.Event, error) {
-	found, err := s.ledger.EventsAfter(ctx, id, limit)
+	found, err := s.ledger.Events.After(ctx, id, limit)
 	return eventsOf(found), err
 }
 

@@ -11,7 +11,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/health"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
@@ -47,9 +47,9 @@ func eventOf(root string, e api.Event) happening {
 // eventTone colours what a person should look at.
 func eventTone(kind string) string {
 	switch kind {
-	case ledger.KindFailed, ledger.KindLost, ledger.KindFault, ledger.KindConflict:
+	case eventlog.KindFailed, eventlog.KindLost, eventlog.KindFault, eventlog.KindConflict:
 		return "bad"
-	case ledger.KindRetrying, ledger.KindExpired, ledger.KindInterrupted, ledger.KindHookGivenUp, ledger.KindDeliveryGivenUp:
+	case eventlog.KindRetrying, eventlog.KindExpired, eventlog.KindInterrupted, eventlog.KindHookGivenUp, eventlog.KindDeliveryGivenUp:
 		return "warn"
 	}
 	return ""
@@ -82,9 +82,9 @@ var eventNames = []string{"kind", "node", "job", "by", "since", "until", "text"}
 
 // eventKinds are those that a person may look for first.
 var eventKinds = []string{
-	ledger.KindFailed, ledger.KindRetrying, ledger.KindLost, ledger.KindFault, ledger.KindConflict, ledger.KindExpired, ledger.KindInterrupted,
-	ledger.KindCancelRequested, ledger.KindCancelled, ledger.KindRetried, ledger.KindReset, ledger.KindReleased,
-	ledger.KindDrained, ledger.KindUndrained, ledger.KindPaused, ledger.KindResumed, ledger.KindSlots, ledger.KindHookGivenUp, ledger.KindDeliveryGivenUp,
+	eventlog.KindFailed, eventlog.KindRetrying, eventlog.KindLost, eventlog.KindFault, eventlog.KindConflict, eventlog.KindExpired, eventlog.KindInterrupted,
+	eventlog.KindCancelRequested, eventlog.KindCancelled, eventlog.KindRetried, eventlog.KindReset, eventlog.KindReleased,
+	eventlog.KindDrained, eventlog.KindUndrained, eventlog.KindPaused, eventlog.KindResumed, eventlog.KindSlots, eventlog.KindHookGivenUp, eventlog.KindDeliveryGivenUp,
 }
 
 // getEventsPage is the log of what the machine and persons have done.
@@ -108,10 +108,10 @@ func (p *Publisher) fillEvents(ctx context.Context, v *eventsView, q url.Values)
 	if v.Filter.Fault = fault; fault != "" {
 		return nil
 	}
-	page, err := p.cfg.Ledger.EventLog(ctx, f)
+	page, err := p.cfg.Ledger.Events.Search(ctx, f)
 	if errors.Is(err, listing.ErrCursor) {
 		f.Cursor = ""
-		page, err = p.cfg.Ledger.EventLog(ctx, f)
+		page, err = p.cfg.Ledger.Events.Search(ctx, f)
 	}
 	v.list(page, given, f.Cursor)
 	return err
@@ -136,8 +136,8 @@ func eventValues(q url.Values) url.Values {
 }
 
 // readEvents is the filter, or what a person has to change about it.
-func readEvents(q url.Values) (f ledger.EventFilter, fault string) {
-	f = ledger.EventFilter{Kind: q.Get("kind"), Node: q.Get("node"), Job: q.Get("job"), Text: q.Get("text")}
+func readEvents(q url.Values) (f eventlog.Filter, fault string) {
+	f = eventlog.Filter{Kind: q.Get("kind"), Node: q.Get("node"), Job: q.Get("job"), Text: q.Get("text")}
 	for name, at := range map[string]*time.Time{"since": &f.Since, "until": &f.Until} {
 		if value := q.Get(name); value != "" {
 			t, err := time.Parse(time.RFC3339, value)
@@ -176,7 +176,7 @@ func newEventsFilter(q url.Values, nodes []api.Node) eventsFilter {
 	return f
 }
 
-func (v *eventsView) list(page ledger.EventPage, given url.Values, cursor string) {
+func (v *eventsView) list(page eventlog.Page, given url.Values, cursor string) {
 	for _, e := range eventsOf(page.Events) {
 		v.Events = append(v.Events, eventOf(v.Root, e))
 	}

@@ -7,22 +7,22 @@ import (
 	"testing"
 	"time"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // noteEvents puts n events into the ledger, a second apart, every third by a person.
 func noteEvents(t *testing.T, b *bench, n int) {
 	t.Helper()
-	var list []ledger.Event
+	var list []eventlog.Event
 	for i := range n {
-		e := ledger.Event{At: noon.Add(time.Duration(i) * time.Second), Kind: ledger.KindLost, Node: fmt.Sprint("worker", i%2), Message: fmt.Sprintf("number %d.", i)}
+		e := eventlog.Event{At: noon.Add(time.Duration(i) * time.Second), Kind: eventlog.KindLost, Node: fmt.Sprint("worker", i%2), Message: fmt.Sprintf("number %d.", i)}
 		if i%3 == 0 {
-			e.Kind, e.By = ledger.KindDrained, "alice"
+			e.Kind, e.By = eventlog.KindDrained, "alice"
 		}
 		list = append(list, e)
 	}
-	if err := b.ledger.NoteAll(t.Context(), list); err != nil {
+	if err := b.ledger.Events.NoteAll(t.Context(), list); err != nil {
 		t.Fatal(err)
 	}
 }

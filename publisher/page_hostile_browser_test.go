@@ -14,7 +14,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/browsertest"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/text"
 )
 
@@ -65,7 +65,7 @@ func poisonMap(v reflect.Value, s string) {
 
 func poisonedEvents(t *testing.T, s string) string {
 	t.Helper()
-	page := ledger.EventPage{Events: make([]ledger.Event, 3)}
+	page := eventlog.Page{Events: make([]eventlog.Event, 3)}
 	poison(reflect.ValueOf(&page).Elem(), s)
 	page.Next = "cursor" // the ledger's own
 	q := url.Values{}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/health"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -114,7 +114,7 @@ func (p *Publisher) nodePage(ctx context.Context, f frame, name string) (any, er
 	if err != nil {
 		return nil, err
 	}
-	events, err := p.eventPage(ctx, ledger.EventFilter{Node: name, Limit: maxNodeEvents})
+	events, err := p.eventPage(ctx, eventlog.Filter{Node: name, Limit: maxNodeEvents})
 	if err != nil {
 		return nil, err
 	}

@@ -137,7 +137,7 @@ func New(cfg Config) (*Publisher, error) {
 	p.feed = newFeed(ledgerSource{cfg.Ledger}, cfg.Logger)
 	var err error
 	p.auth, err = auth.New(auth.Config{
-		Ledger: cfg.Ledger, BaseURL: cfg.BaseURL, Node: cfg.Node, TokensFile: cfg.TokensFile, Token: cfg.Token,
+		Ledger: cfg.Ledger, Events: cfg.Ledger.Events, BaseURL: cfg.BaseURL, Node: cfg.Node, TokensFile: cfg.TokensFile, Token: cfg.Token,
 		ReadOnly: cfg.ReadOnly, URLKeyFile: cfg.URLKeyFile, TLSCert: cfg.TLSCert, TLSKey: cfg.TLSKey, CORS: cfg.CORS, Logger: cfg.Logger,
 	})
 	if err != nil {

@@ -30,6 +30,8 @@ type Config struct {
 	// Ledger and Store are closed by the caller. Required.
 	Ledger Ledger
 	Store  Store
+	// Events is the log of events of the ledger. Required.
+	Events Events
 	// Node is the name of this node, Instance the id of this life of it. Required.
 	Node, Instance string
 	// BaseURL is what the result URLs begin with that this node serves itself.
@@ -159,6 +161,8 @@ func orDefault[T comparable](field *T, value T) {
 
 func (c *Config) checkNames() error {
 	switch {
+	case c.Events == nil:
+		return errors.New("Config.Events is required")
 	case c.Ledger == nil:
 		return errors.New("Config.Ledger is required")
 	case c.Store == nil:

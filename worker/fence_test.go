@@ -39,7 +39,7 @@ func (r *rig) has(key string) bool {
 
 func (r *rig) countEvents(id, kind string) (n int) {
 	r.t.Helper()
-	list, err := r.ledger.Events(context.Background(), id, 100)
+	list, err := r.ledger.Events.Newest(context.Background(), id, 100)
 	r.must(err)
 	for _, e := range list {
 		if e.Kind == kind {

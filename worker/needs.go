@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -22,8 +23,12 @@ type Ledger interface {
 	Fail(ctx context.Context, id string, e jobs.Error) error
 	Cancelling(ctx context.Context, instance string) ([]ledger.Stopping, error)
 	Holds(ctx context.Context, id string, attempt int) error
-	Note(ctx context.Context, e ledger.Event) error
 	OnChange(f func(ids []string)) (remove func())
+}
+
+// Events is the log of events; *eventlog.Log has it.
+type Events interface {
+	Note(ctx context.Context, e eventlog.Event) error
 }
 
 // Store is what a worker needs of the store of results; *store.Store has it.

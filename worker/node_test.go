@@ -48,7 +48,7 @@ func childNode(spec string) error {
 		return err
 	}
 	w, err := New(Config{
-		Queue: queue.Config{Addrs: []string{c.Addr}}, Prefix: testPrefix, Ledger: l, Store: s, Node: "n1", Instance: c.Instance,
+		Queue: queue.Config{Addrs: []string{c.Addr}}, Prefix: testPrefix, Ledger: l, Events: l.Events, Store: s, Node: "n1", Instance: c.Instance,
 		BaseURL: testBase, Programs: filepath.Join(c.Dir, "programs"), Scratch: filepath.Join(c.Dir, "scratch"), Slots: 1,
 	})
 	if err != nil {

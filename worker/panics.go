@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -34,8 +35,8 @@ func (w *Worker) caught(ctx context.Context, job, stage string, caught *panics.E
 	if !w.panics.Allow(stage, job, caught, time.Now()) {
 		return
 	}
-	e := ledger.Event{Kind: kindPanic, Job: job, Node: w.cfg.Node, Message: stage + ": " + caught.Error() + "\n" + caught.Stack}
-	if err := panics.Call(func() error { return w.cfg.Ledger.Note(ctx, e) }); err != nil {
+	e := eventlog.Event{Kind: kindPanic, Job: job, Node: w.cfg.Node, Message: stage + ": " + caught.Error() + "\n" + caught.Stack}
+	if err := panics.Call(func() error { return w.cfg.Events.Note(ctx, e) }); err != nil {
 		w.logger.Warn("event not recorded", "event", kindPanic, "err", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/report"
 	"github.com/runnerbean/runnerbean/internal/validate"
@@ -163,9 +164,9 @@ func (m *panicking) stage(name string) func(string) {
 
 func (r *rig) hasStack(job string) bool {
 	r.t.Helper()
-	list, err := r.ledger.Events(context.Background(), job, 100)
+	list, err := r.ledger.Events.Newest(context.Background(), job, 100)
 	r.must(err)
-	return slices.ContainsFunc(list, func(e ledger.Event) bool {
+	return slices.ContainsFunc(list, func(e eventlog.Event) bool {
 		return e.Kind == kindPanic && strings.Contains(e.Message, ".go:") && !strings.Contains(e.Message, "planted")
 	})
 }

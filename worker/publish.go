@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -111,9 +111,9 @@ func marshal(v any) ([]byte, error) {
 
 // note records an event of the job.
 func (a *attempt) note(ctx context.Context, kind, message string) {
-	e := ledger.Event{Kind: kind, Job: a.record.ID, Node: a.cfg.Node, Message: clean(message, maxMessage)}
+	e := eventlog.Event{Kind: kind, Job: a.record.ID, Node: a.cfg.Node, Message: clean(message, maxMessage)}
 	a.logger.Warn(e.Message, "event", kind)
-	if err := a.cfg.Ledger.Note(ctx, e); err != nil {
+	if err := a.cfg.Events.Note(ctx, e); err != nil {
 		a.logger.Warn("event not recorded", "event", kind, "err", err)
 	}
 }

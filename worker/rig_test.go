@@ -103,7 +103,7 @@ func (r *rig) openLedger() {
 func (r *rig) config() Config {
 	return Config{
 		Queue: queue.Config{Addrs: []string{r.bean.Addr}}, Prefix: testPrefix,
-		Ledger: r.ledger, Store: r.store, Node: "n1", Instance: jobs.NewID(), BaseURL: testBase,
+		Ledger: r.ledger, Events: r.ledger.Events, Store: r.store, Node: "n1", Instance: jobs.NewID(), BaseURL: testBase,
 		Programs: filepath.Join(r.dir, "programs"), Scratch: filepath.Join(r.dir, "scratch"),
 		Slots: 2, Grace: 2 * time.Second, BackoffBase: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
 		Outbound: outbound.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Logger: quiet(),
@@ -314,7 +314,7 @@ func (r *rig) outcomes(id string) []jobs.Outcome {
 
 func (r *rig) hasEvent(id, kind string) bool {
 	r.t.Helper()
-	list, err := r.ledger.Events(context.Background(), id, 100)
+	list, err := r.ledger.Events.Newest(context.Background(), id, 100)
 	r.must(err)
 	for _, e := range list {
 		if e.Kind == kind {

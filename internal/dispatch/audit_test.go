@@ -134,7 +134,7 @@ func TestAuditReplacesMessagesThatAreOfNoUse(t *testing.T) {
 
 func (f *fixture) wantResent(t *testing.T, id, want string) {
 	t.Helper()
-	events, err := f.ledger.Events(t.Context(), id, 0)
+	events, err := f.ledger.Events.Newest(t.Context(), id, 0)
 	must(t, err)
 	for _, e := range events {
 		if e.Kind == "resent" && strings.Contains(e.Message, want) {

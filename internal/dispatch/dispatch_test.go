@@ -201,7 +201,7 @@ func TestUnreadableInboxJobIsBuriedWithAnEvent(t *testing.T) {
 	f.put(t, "runnerbean/inbox", document(good, "cat"))
 	f.state(t, good, jobs.Queued)
 	waitFor(t, func() bool { return f.buried(t) == len(bodies) })
-	events, err := f.ledger.Events(t.Context(), "", 100)
+	events, err := f.ledger.Events.Newest(t.Context(), "", 100)
 	if err != nil {
 		t.Fatal(err)
 	}

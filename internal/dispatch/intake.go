@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/queue"
@@ -130,11 +131,11 @@ func (d *Dispatcher) entry(ctx context.Context, document []byte) (ledger.Entry, 
 // bury keeps a message that cannot be recorded where a person can look at it.
 func (d *Dispatcher) bury(ctx context.Context, delivery *queue.Delivery, fault error) {
 	d.log.Warn("an inbox job cannot be recorded; it is buried", "beanstalkd", delivery.Addr, "message", delivery.ID, "err", fault)
-	note := ledger.Event{
+	note := eventlog.Event{
 		Kind: "unreadable", Node: d.cfg.Node,
 		Message: fmt.Sprintf("inbox job %d on %s is buried: %v; it begins %q", delivery.ID, delivery.Addr, fault, logtext.First(string(delivery.Body), 64)),
 	}
-	if err := d.cfg.Ledger.Note(ctx, note); err != nil {
+	if err := d.cfg.Ledger.Events.Note(ctx, note); err != nil {
 		d.log.Warn("event not recorded", "err", err)
 	}
 	if err := delivery.Bury(ctx, jobs.DefaultPriority); err != nil {

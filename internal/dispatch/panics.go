@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -31,7 +32,7 @@ func (d *Dispatcher) caught(ctx context.Context, job, stage string, caught *pani
 	if !d.panics.Allow(stage, job, caught, time.Now()) {
 		return
 	}
-	d.note(ctx, []ledger.Event{{Kind: "panic", Job: job, Message: stage + ": " + caught.Error() + "\n" + caught.Stack}})
+	d.note(ctx, []eventlog.Event{{Kind: "panic", Job: job, Message: stage + ": " + caught.Error() + "\n" + caught.Stack}})
 }
 
 // entrySafely is entry. A document that it panics on becomes a failed job, or is

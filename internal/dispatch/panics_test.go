@@ -21,7 +21,7 @@ func TestRepeatedPanicIsRecordedOnce(t *testing.T) {
 		f.guard(t.Context(), "audit", func() { panic("a mine") })
 		f.guard(t.Context(), "resend", func() { panic("a mine") })
 	}
-	events, err := f.ledger.Events(t.Context(), "", 100)
+	events, err := f.ledger.Events.Newest(t.Context(), "", 100)
 	must(t, err)
 	if n := strings.Count(log.String(), "a panic was caught"); len(events) != 2 || n != 6 {
 		t.Errorf("%d panics are logged, the events are %+v", n, events)
@@ -64,7 +64,7 @@ func TestADocumentThatPanicsHurtsNoOther(t *testing.T) {
 		}
 		buried = stats["current-jobs-buried"]
 	}
-	events, err := f.ledger.Events(t.Context(), "", 100)
+	events, err := f.ledger.Events.Newest(t.Context(), "", 100)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/queue"
 )
 
@@ -76,7 +76,7 @@ func (p *pauses) resume(ctx context.Context, d *Dispatcher, addr string) (found 
 		rand.Shuffle(n, func(i, j int) { tubes[i], tubes[j] = tubes[j], tubes[i] })
 		tubes, found = tubes[:maxPauseLook], true // look again in the next round
 	}
-	var events []ledger.Event
+	var events []eventlog.Event
 	for _, tube := range tubes {
 		stats, err := d.producer.TubeStats(ctx, addr, tube)
 		if err != nil {
@@ -95,7 +95,7 @@ func (p *pauses) resume(ctx context.Context, d *Dispatcher, addr string) (found 
 			text := fmt.Sprintf("somebody had paused the tube %s on %s for %s, so that nothing was taken from it; it is resumed. Use \"runnerbean drain\" to stop work",
 				tube, addr, seconds(stats["pause"]))
 			d.log.Warn(text, "node", d.cfg.Node)
-			events = append(events, ledger.Event{Kind: "unpaused", Message: text})
+			events = append(events, eventlog.Event{Kind: "unpaused", Message: text})
 		}
 	}
 	d.note(ctx, events)

@@ -64,7 +64,7 @@ func (f *fixture) paused(t *testing.T, tubes []string) (list []string) {
 
 func (f *fixture) kinds(t *testing.T, kind string) (messages []string) {
 	t.Helper()
-	events, err := f.ledger.Events(t.Context(), "", 1000)
+	events, err := f.ledger.Events.Newest(t.Context(), "", 1000)
 	must(t, err)
 	for _, e := range events {
 		if e.Kind == kind {

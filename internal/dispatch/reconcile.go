@@ -3,7 +3,7 @@ package dispatch
 import (
 	"context"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/retry"
 )
 
@@ -94,14 +94,14 @@ func (d *Dispatcher) acted(kind string, n int) {
 }
 
 // note records events of the reconciler.
-func (d *Dispatcher) note(ctx context.Context, events []ledger.Event) {
+func (d *Dispatcher) note(ctx context.Context, events []eventlog.Event) {
 	if len(events) == 0 {
 		return
 	}
 	for i := range events {
 		events[i].Node = d.cfg.Node
 	}
-	if err := d.cfg.Ledger.NoteAll(ctx, events); err != nil {
+	if err := d.cfg.Ledger.Events.NoteAll(ctx, events); err != nil {
 		d.warn(ctx, "events not recorded", err)
 	}
 }

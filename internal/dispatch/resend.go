@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 )
 
 const (
@@ -105,12 +106,12 @@ func (d *Dispatcher) again(ctx context.Context, list []ledger.Placed, reason fun
 	d.acted("resent", len(list))
 	d.log.Info("messages put again", "jobs", len(list), "job", list[0].ID, "program", list[0].Program, "reason", reason(list[0]))
 	if len(list) > maxNoted {
-		d.note(ctx, []ledger.Event{{Kind: "resent", Message: fmt.Sprintf("%d messages were put again, the first one for job %s: %s", len(list), list[0].ID, reason(list[0]))}})
+		d.note(ctx, []eventlog.Event{{Kind: "resent", Message: fmt.Sprintf("%d messages were put again, the first one for job %s: %s", len(list), list[0].ID, reason(list[0]))}})
 		return nil
 	}
-	events := make([]ledger.Event, len(list))
+	events := make([]eventlog.Event, len(list))
 	for i, p := range list {
-		events[i] = ledger.Event{Kind: "resent", Job: p.ID, Message: "a new message was put: " + reason(p)}
+		events[i] = eventlog.Event{Kind: "resent", Job: p.ID, Message: "a new message was put: " + reason(p)}
 	}
 	d.note(ctx, events)
 	return nil

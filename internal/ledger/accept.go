@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -145,7 +146,7 @@ func (t *txn) accept(c *candidate) (Accepted, error) {
 	t.count(r.Program, "", r.State)
 	t.Changed(r.ID)
 	if c.Fault != nil {
-		t.note(KindFault, r.ID, "", faultText(r.Error))
+		t.note(eventlog.KindFault, r.ID, "", faultText(r.Error))
 		if err := t.faulty(&r, c); err != nil {
 			return Accepted{}, err
 		}
@@ -194,7 +195,7 @@ func (t *txn) known(c *candidate) (Accepted, error) {
 	if bytes.Equal(d, c.digest[:]) {
 		return Accepted{Record: r}, nil
 	}
-	t.note(KindConflict, r.ID, "", "another document came under this id; the first one stands")
+	t.note(eventlog.KindConflict, r.ID, "", "another document came under this id; the first one stands")
 	return Accepted{Err: ErrConflict, Record: r}, nil
 }
 
@@ -317,7 +318,7 @@ func waitText(open int) string {
 func (t *txn) failNew(r *Record, why string) error {
 	r.State, r.Finished = jobs.Failed, t.now
 	r.Error = &jobs.Error{Class: jobs.ClassNeeds, Message: why}
-	return t.fail(r.ID, jobs.Queued, r.Error, KindFailed)
+	return t.fail(r.ID, jobs.Queued, r.Error, eventlog.KindFailed)
 }
 
 var (

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -36,7 +37,7 @@ func TestAcceptKeepsTheJob(t *testing.T) {
 	if diff := cmp.Diff(want, d.record(e.Job.ID)); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{KindAccepted}, d.kinds(e.Job.ID)); diff != "" {
+	if diff := cmp.Diff([]string{eventlog.KindAccepted}, d.kinds(e.Job.ID)); diff != "" {
 		t.Error(diff)
 	}
 	d.recount()
@@ -64,7 +65,7 @@ func TestAcceptOfAKnownID(t *testing.T) {
 			t.Errorf("%d: %+v", i, a)
 		}
 	}
-	if diff := cmp.Diff([]string{KindAccepted, KindConflict, KindConflict}, d.kinds(e.Job.ID)); diff != "" {
+	if diff := cmp.Diff([]string{eventlog.KindAccepted, eventlog.KindConflict, eventlog.KindConflict}, d.kinds(e.Job.ID)); diff != "" {
 		t.Error(diff)
 	}
 	if got := d.record(e.Job.ID).Document; !bytes.Equal(got, e.Document) {
@@ -92,7 +93,7 @@ func TestAcceptOfAFault(t *testing.T) {
 	if string(r.Document) != "{\"id\":\"x\",\xff\x00" {
 		t.Errorf("document is %q", r.Document)
 	}
-	if diff := cmp.Diff([]string{KindFault}, d.kinds(id)); diff != "" {
+	if diff := cmp.Diff([]string{eventlog.KindFault}, d.kinds(id)); diff != "" {
 		t.Error(diff)
 	}
 	if r := d.wantState(dependent, jobs.Failed); r.Error.Class != jobs.ClassNeeds {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -158,9 +159,9 @@ func (t *txn) ask(verb Verb, by string, r *Record) error {
 		return err
 	}
 	t.Changed(r.ID)
-	kind := KindCancelRequested
+	kind := eventlog.KindCancelRequested
 	if verb == VerbReset {
-		kind = KindReset
+		kind = eventlog.KindReset
 	}
 	t.Note(by, kind, r.ID, r.Node, string(asks[code]))
 	return nil
@@ -173,7 +174,7 @@ func (t *txn) cancelIdle(by string, r *Record) error {
 		return err
 	}
 	t.Changed(r.ID)
-	t.Note(by, KindCancelled, r.ID, "", fmt.Sprintf("was %s", r.State))
+	t.Note(by, eventlog.KindCancelled, r.ID, "", fmt.Sprintf("was %s", r.State))
 	if _, err := t.Exec(qDropNeeds, r.ID); err != nil {
 		return err
 	}
@@ -193,7 +194,7 @@ func (t *txn) renew(by string, r *Record) error {
 		return err
 	}
 	t.Changed(r.ID)
-	t.Note(by, KindReset, r.ID, "", "it starts over")
+	t.Note(by, eventlog.KindReset, r.ID, "", "it starts over")
 	return nil
 }
 
@@ -283,9 +284,9 @@ func (t *txn) awaitAgain(r *Record, target *Target, state *jobs.State, reason *s
 
 func kindOfAgain(verb Verb) string {
 	if verb == VerbReset {
-		return KindReset
+		return eventlog.KindReset
 	}
-	return KindRetried
+	return eventlog.KindRetried
 }
 
 // needsOf are the jobs that a job needs by its document.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -114,7 +115,7 @@ func TestRetryKeepsTheHistoryAndClearsTheBudgets(t *testing.T) {
 	if diff := cmp.Diff([]jobs.Outcome{jobs.OutcomeError, jobs.OutcomeError, jobs.OutcomeSucceeded}, outcomes); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{KindAccepted, KindRetrying, KindFailed, KindRetried, KindSucceeded}, d.kinds(id)); diff != "" {
+	if diff := cmp.Diff([]string{eventlog.KindAccepted, eventlog.KindRetrying, eventlog.KindFailed, eventlog.KindRetried, eventlog.KindSucceeded}, d.kinds(id)); diff != "" {
 		t.Error(diff)
 	}
 	d.recount()
@@ -260,13 +261,13 @@ func TestDrain(t *testing.T) {
 	if got, err = d.Drains(t.Context()); err != nil || len(got) != 1 {
 		t.Error(got, err)
 	}
-	events, err := d.Events(t.Context(), "", 0)
+	events, err := d.Events.Newest(t.Context(), "", 0)
 	d.must(err)
 	kinds := map[string]int{}
 	for _, e := range events {
 		kinds[e.Kind]++
 	}
-	if diff := cmp.Diff(map[string]int{KindDrained: 3, KindUndrained: 1}, kinds); diff != "" {
+	if diff := cmp.Diff(map[string]int{eventlog.KindDrained: 3, eventlog.KindUndrained: 1}, kinds); diff != "" {
 		t.Error(diff)
 	}
 }

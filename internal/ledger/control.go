@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 )
 
 // Control is what persons have set about a node, by its name. It outlives the
@@ -103,16 +104,16 @@ type setting struct{ kind, text string }
 func (c *Control) differences(n *Control) (list []setting) {
 	switch {
 	case n.Paused && !c.Paused:
-		list = append(list, setting{KindPaused, "node takes no work, and its running programs stand still"})
+		list = append(list, setting{eventlog.KindPaused, "node takes no work, and its running programs stand still"})
 	case c.Paused && !n.Paused:
-		list = append(list, setting{KindResumed, "node goes on"})
+		list = append(list, setting{eventlog.KindResumed, "node goes on"})
 	}
 	switch {
 	case n.slots() == c.slots():
 	case n.Slots == nil:
-		list = append(list, setting{KindSlots, "slots as in the node's own setting"})
+		list = append(list, setting{eventlog.KindSlots, "slots as in the node's own setting"})
 	default:
-		list = append(list, setting{KindSlots, fmt.Sprintf("slots set to %d", *n.Slots)})
+		list = append(list, setting{eventlog.KindSlots, fmt.Sprintf("slots set to %d", *n.Slots)})
 	}
 	return list
 }

@@ -39,7 +39,7 @@ func TestSetControl(t *testing.T) {
 	if diff := cmp.Diff(map[string]Control{"n1": c}, all); diff != "" || !c.Paused || c.Slots != nil {
 		t.Error(c, diff)
 	}
-	events, err := d.Events(t.Context(), "", 0)
+	events, err := d.Events.Newest(t.Context(), "", 0)
 	d.must(err)
 	var got []string
 	for _, e := range events {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -158,7 +159,7 @@ func TestNewestEndIsDeliveredLast(t *testing.T) {
 	last := d.due(time.Minute)[0]
 	d.must(d.HookFailed(t.Context(), last, time.Time{}, "far.example: 403", true))
 	v := d.delivery(id)
-	if v.State != api.DeliveryGivenUp || v.Message != "far.example: 403" || len(d.logPages(EventFilter{Kind: KindDeliveryGivenUp})) != 1 {
+	if v.State != api.DeliveryGivenUp || v.Message != "far.example: 403" || len(d.logPages(eventlog.Filter{Kind: eventlog.KindDeliveryGivenUp})) != 1 {
 		t.Errorf("it stands as %+v", v)
 	}
 }

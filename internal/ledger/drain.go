@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 )
 
 // Drain says that the whole queue, or one node, takes no new work.
@@ -31,7 +32,7 @@ func (l *Ledger) Drain(ctx context.Context, node, by, reason string) error {
 		if _, err := t.Exec(qDrain, node, engine.Micros(t.now), by, reason); err != nil {
 			return err
 		}
-		t.Note(by, KindDrained, "", node, sentence(drainText(node)+" takes no new work", reason))
+		t.Note(by, eventlog.KindDrained, "", node, sentence(drainText(node)+" takes no new work", reason))
 		return nil
 	}})
 	if err != nil {
@@ -46,7 +47,7 @@ func (l *Ledger) Undrain(ctx context.Context, node, by string) error {
 	err := l.do(ctx, &op{name: "undrain", weight: 1, run: func(t *txn) error {
 		n, err := t.Exec(qUndrain, node)
 		if n > 0 {
-			t.Note(by, KindUndrained, "", node, drainText(node)+" takes work again")
+			t.Note(by, eventlog.KindUndrained, "", node, drainText(node)+" takes work again")
 		}
 		return err
 	}})

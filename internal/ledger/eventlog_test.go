@@ -9,33 +9,34 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // journal is a ledger with n events of all sorts, and these, newest first.
-func journal(t *testing.T, n int) (*desk, []Event) {
+func journal(t *testing.T, n int) (*desk, []eventlog.Event) {
 	d := newDesk(t)
-	var list []Event
+	var list []eventlog.Event
 	for i := range n {
 		if i%3 == 0 {
 			d.clock.advance(time.Second)
 		}
-		list = append(list, Event{
+		list = append(list, eventlog.Event{
 			Kind: []string{"lost", "retried", "resent"}[i%3], Node: []string{"", "n1", "n2"}[i%5%3],
 			By: []string{"", "Ann"}[i%7%2], Message: fmt.Sprintf("Number %d", i), At: d.clock.now().UTC(),
 		})
 	}
-	d.must(d.NoteAll(t.Context(), list))
+	d.must(d.Events.NoteAll(t.Context(), list))
 	slices.Reverse(list)
 	return d, list
 }
 
 // logPages collects all pages of an event log.
-func (d *desk) logPages(f EventFilter) (list []Event) {
+func (d *desk) logPages(f eventlog.Filter) (list []eventlog.Event) {
 	d.t.Helper()
 	for range 1000 {
-		p, err := d.EventLog(d.t.Context(), f)
+		p, err := d.Events.Search(d.t.Context(), f)
 		d.must(err)
 		if f.Limit > 0 && len(p.Events) > f.Limit {
 			d.t.Fatalf("%d events on a page of %d", len(p.Events), f.Limit)
@@ -55,20 +56,20 @@ func TestEventLog(t *testing.T) {
 	d, all := journal(t, 2*listing.MaxWalk+100)
 	since, until := all[1500].At, all[40].At
 	for name, c := range map[string]struct {
-		f    EventFilter
-		want func(*Event) bool
+		f    eventlog.Filter
+		want func(*eventlog.Event) bool
 	}{
-		"all":            {EventFilter{}, func(*Event) bool { return true }},
-		"kind":           {EventFilter{Kind: "lost"}, func(e *Event) bool { return e.Kind == "lost" }},
-		"node":           {EventFilter{Node: "n1"}, func(e *Event) bool { return e.Node == "n1" }},
-		"kind and node":  {EventFilter{Kind: "lost", Node: "n2"}, func(e *Event) bool { return e.Kind == "lost" && e.Node == "n2" }},
-		"persons":        {EventFilter{Human: new(true)}, func(e *Event) bool { return e.By != "" }},
-		"machine":        {EventFilter{Human: new(false)}, func(e *Event) bool { return e.By == "" }},
-		"since":          {EventFilter{Since: since}, func(e *Event) bool { return !e.At.Before(since) }},
-		"since of kind":  {EventFilter{Since: since, Kind: "resent"}, func(e *Event) bool { return !e.At.Before(since) && e.Kind == "resent" }},
-		"until of human": {EventFilter{Until: until, Human: new(true)}, func(e *Event) bool { return e.At.Before(until) && e.By != "" }},
-		"text":           {EventFilter{Text: "NUMBER 3"}, func(e *Event) bool { return len(e.Message) >= 8 && e.Message[:8] == "Number 3" }},
-		"none":           {EventFilter{Kind: "none"}, func(*Event) bool { return false }},
+		"all":            {eventlog.Filter{}, func(*eventlog.Event) bool { return true }},
+		"kind":           {eventlog.Filter{Kind: "lost"}, func(e *eventlog.Event) bool { return e.Kind == "lost" }},
+		"node":           {eventlog.Filter{Node: "n1"}, func(e *eventlog.Event) bool { return e.Node == "n1" }},
+		"kind and node":  {eventlog.Filter{Kind: "lost", Node: "n2"}, func(e *eventlog.Event) bool { return e.Kind == "lost" && e.Node == "n2" }},
+		"persons":        {eventlog.Filter{Human: new(true)}, func(e *eventlog.Event) bool { return e.By != "" }},
+		"machine":        {eventlog.Filter{Human: new(false)}, func(e *eventlog.Event) bool { return e.By == "" }},
+		"since":          {eventlog.Filter{Since: since}, func(e *eventlog.Event) bool { return !e.At.Before(since) }},
+		"since of kind":  {eventlog.Filter{Since: since, Kind: "resent"}, func(e *eventlog.Event) bool { return !e.At.Before(since) && e.Kind == "resent" }},
+		"until of human": {eventlog.Filter{Until: until, Human: new(true)}, func(e *eventlog.Event) bool { return e.At.Before(until) && e.By != "" }},
+		"text":           {eventlog.Filter{Text: "NUMBER 3"}, func(e *eventlog.Event) bool { return len(e.Message) >= 8 && e.Message[:8] == "Number 3" }},
+		"none":           {eventlog.Filter{Kind: "none"}, func(*eventlog.Event) bool { return false }},
 	} {
 		var want []string
 		for i := range all {
@@ -87,10 +88,10 @@ func TestEventLog(t *testing.T) {
 			}
 		}
 	}
-	if p, err := d.EventLog(t.Context(), EventFilter{Text: "nowhere"}); err != nil || p.Next == "" || p.Back.IsZero() {
+	if p, err := d.Events.Search(t.Context(), eventlog.Filter{Text: "nowhere"}); err != nil || p.Next == "" || p.Back.IsZero() {
 		t.Errorf("%+v, %v: want a page that says how far it looked", p, err)
 	}
-	if _, err := d.EventLog(t.Context(), EventFilter{Cursor: "x"}); !errors.Is(err, listing.ErrCursor) {
+	if _, err := d.Events.Search(t.Context(), eventlog.Filter{Cursor: "x"}); !errors.Is(err, listing.ErrCursor) {
 		t.Error(err)
 	}
 }
@@ -107,14 +108,14 @@ func TestEventLogOfAJob(t *testing.T) {
 		d.must(err)
 	}
 	var got []string
-	for _, e := range d.logPages(EventFilter{Job: id, Limit: 2}) {
+	for _, e := range d.logPages(eventlog.Filter{Job: id, Limit: 2}) {
 		got = append(got, e.Kind+e.By)
 	}
 	want := []string{"retriedAnn", "failed", "retriedAnn", "failed", "retriedAnn", "failed", "accepted"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if got := d.logPages(EventFilter{Job: id, Human: new(true), Since: d.clock.now()}); len(got) != 1 {
+	if got := d.logPages(eventlog.Filter{Job: id, Human: new(true), Since: d.clock.now()}); len(got) != 1 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -131,13 +132,13 @@ func TestEventsAfter(t *testing.T) {
 		d.clock.advance(jump)
 		for k, l := range []*Ledger{d.Ledger, other.Ledger} {
 			message := fmt.Sprint(i, k)
-			d.must(l.Note(t.Context(), Event{Kind: "x", Message: message}))
+			d.must(l.Events.Note(t.Context(), eventlog.Event{Kind: "x", Message: message}))
 			want = append(want, message)
 		}
 	}
 	var got []string
 	for last := ""; ; {
-		list, err := d.EventsAfter(t.Context(), last, 5)
+		list, err := d.Events.After(t.Context(), last, 5)
 		d.must(err)
 		if len(list) == 0 {
 			break

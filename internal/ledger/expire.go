@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -142,7 +143,7 @@ func (t *txn) expire(r *Record) error {
 			e.Message += "; attempt before: " + r.Error.Message
 		}
 	}
-	if err := t.fail(r.ID, r.State, cleanError(e), KindExpired); err != nil {
+	if err := t.fail(r.ID, r.State, cleanError(e), eventlog.KindExpired); err != nil {
 		return err
 	}
 	_, err := t.ends(r.ID, jobs.Failed)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -20,7 +21,7 @@ func (l *Ledger) Fail(ctx context.Context, id string, e jobs.Error) error {
 		case err != nil || state != jobs.Queued && state != jobs.Waiting:
 			return err
 		}
-		if err := t.fail(id, state, cleanError(&e), KindFailed); err != nil {
+		if err := t.fail(id, state, cleanError(&e), eventlog.KindFailed); err != nil {
 			return err
 		}
 		_, err = t.ends(id, jobs.Failed)

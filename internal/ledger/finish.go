@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -222,15 +223,15 @@ func (t *txn) keepAttempt(id string, e *Ending) error {
 func endKind(e *Ending) string {
 	switch {
 	case e.State == jobs.Cancelled:
-		return KindCancelled
+		return eventlog.KindCancelled
 	case e.State == jobs.Failed:
-		return KindFailed
+		return eventlog.KindFailed
 	case e.Outcome == jobs.OutcomeInterrupted:
-		return KindInterrupted
+		return eventlog.KindInterrupted
 	case e.Outcome == jobs.OutcomeLost:
-		return KindLost
+		return eventlog.KindLost
 	}
-	return KindRetrying
+	return eventlog.KindRetrying
 }
 
 // endText says how an attempt ended and what follows, each thing once.

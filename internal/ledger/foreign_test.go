@@ -4,6 +4,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 )
 
 func TestOnForeign(t *testing.T) {
@@ -26,7 +28,7 @@ func TestOnForeign(t *testing.T) {
 		t.Fatal("told of its own commit")
 	}
 	for range 3 {
-		d.must(other.Note(t.Context(), Event{Kind: "x"}))
+		d.must(other.Events.Note(t.Context(), eventlog.Event{Kind: "x"}))
 		select {
 		case <-told:
 		case <-time.After(10 * time.Second):
@@ -38,7 +40,7 @@ func TestOnForeign(t *testing.T) {
 	for len(told) > 0 {
 		<-told
 	}
-	d.must(other.Note(t.Context(), Event{Kind: "x"}))
+	d.must(other.Events.Note(t.Context(), eventlog.Event{Kind: "x"}))
 	looks(3)
 	if len(told) > 0 {
 		t.Error("told after it was removed")

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -184,10 +185,10 @@ func (l *Ledger) giveUpHook(ctx context.Context, h Hook, message string) error {
 	return l.settleHook(ctx, "hook-failed", false, h, func(t *txn) error {
 		if h.Kind == KindDelivery {
 			h.Tries++
-			t.note(KindDeliveryGivenUp, h.Job, "", "the result was not delivered; it stays at its node: "+message)
+			t.note(eventlog.KindDeliveryGivenUp, h.Job, "", "the result was not delivered; it stays at its node: "+message)
 			return t.settleDelivery(h, true, message)
 		}
-		t.note(KindHookGivenUp, h.Job, "", "a webhook was not told of the end: "+message)
+		t.note(eventlog.KindHookGivenUp, h.Job, "", "a webhook was not told of the end: "+message)
 		return nil
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -144,7 +145,7 @@ func TestHookIsLeasedTriedAgainAndGivenUp(t *testing.T) {
 	if again := d.due(time.Minute); again != nil {
 		t.Errorf("%+v", again)
 	}
-	log := d.logPages(EventFilter{Kind: KindHookGivenUp})
+	log := d.logPages(eventlog.Filter{Kind: eventlog.KindHookGivenUp})
 	if len(log) != 1 || log[0].Job != id || log[0].Message != "a webhook was not told of the end: gone" {
 		t.Errorf("%+v", log)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -147,7 +148,7 @@ func TestExpire(t *testing.T) {
 		if r := d.wantState(id, jobs.Failed); r.Error.Class != jobs.ClassExpired {
 			t.Errorf("%+v", r.Error)
 		}
-		if kinds := d.kinds(id); kinds[len(kinds)-1] != KindExpired {
+		if kinds := d.kinds(id); kinds[len(kinds)-1] != eventlog.KindExpired {
 			t.Error(kinds)
 		}
 	}
@@ -218,20 +219,20 @@ func TestEventsAndNote(t *testing.T) {
 	d := newDesk(t)
 	id := d.add(nil)
 	d.clock.advance(time.Second)
-	d.must(d.Note(t.Context(), Event{Kind: "buried", Message: strings.Repeat("x", engine.MaxReason+1)}))
-	d.must(d.Note(t.Context(), Event{ID: "mine", At: d.clock.now().Add(time.Second), Kind: "seen", Job: id, Node: "n1", Message: "m"}))
-	d.must(d.Note(t.Context(), Event{ID: "mine", Kind: "again"}))
+	d.must(d.Events.Note(t.Context(), eventlog.Event{Kind: "buried", Message: strings.Repeat("x", engine.MaxReason+1)}))
+	d.must(d.Events.Note(t.Context(), eventlog.Event{ID: "mine", At: d.clock.now().Add(time.Second), Kind: "seen", Job: id, Node: "n1", Message: "m"}))
+	d.must(d.Events.Note(t.Context(), eventlog.Event{ID: "mine", Kind: "again"}))
 	d.clock.advance(2 * time.Second)
 	d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
-	if diff := cmp.Diff([]string{KindAccepted, "seen", KindSucceeded}, d.kinds(id)); diff != "" {
+	if diff := cmp.Diff([]string{eventlog.KindAccepted, "seen", eventlog.KindSucceeded}, d.kinds(id)); diff != "" {
 		t.Error(diff)
 	}
-	list, err := d.Events(t.Context(), "", 0)
+	list, err := d.Events.Newest(t.Context(), "", 0)
 	d.must(err)
 	if len(list) != 2 || len(list[0].Message)+len(list[1].Message) != engine.MaxReason+1 {
 		t.Errorf("%+v", list)
 	}
-	if list, err = d.Events(t.Context(), id, 1); err != nil || len(list) != 1 || list[0].Kind != KindSucceeded || list[0].ID == "" {
+	if list, err = d.Events.Newest(t.Context(), id, 1); err != nil || len(list) != 1 || list[0].Kind != eventlog.KindSucceeded || list[0].ID == "" {
 		t.Error(list, err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -110,16 +111,16 @@ func TestFinish(t *testing.T) {
 		spent, crashes int
 		kind           string
 	}{
-		"succeeded":          {ending: ending(jobs.Succeeded, jobs.OutcomeSucceeded), want: jobs.Succeeded, kind: KindSucceeded},
-		"failed":             {ending: ending(jobs.Failed, jobs.OutcomeFailed), want: jobs.Failed, kind: KindFailed},
-		"last error":         {ending: ending(jobs.Failed, jobs.OutcomeError), want: jobs.Failed, spent: 1, kind: KindFailed},
-		"retry":              {ending: ending(jobs.Queued, jobs.OutcomeTimeout), want: jobs.Queued, spent: 1, kind: KindRetrying},
-		"interrupted":        {ending: ending(jobs.Queued, jobs.OutcomeInterrupted), want: jobs.Queued, kind: KindInterrupted},
-		"lost":               {ending: ending(jobs.Queued, jobs.OutcomeLost), want: jobs.Queued, crashes: 1, kind: KindLost},
-		"cancelled":          {ending: ending(jobs.Cancelled, jobs.OutcomeCancelled), cancel: true, want: jobs.Cancelled, kind: KindCancelled},
-		"cancelled instead":  {ending: ending(jobs.Queued, jobs.OutcomeError), cancel: true, want: jobs.Cancelled, spent: 1, kind: KindCancelled},
-		"succeeded at last":  {ending: ending(jobs.Succeeded, jobs.OutcomeSucceeded), cancel: true, want: jobs.Succeeded, kind: KindSucceeded},
-		"failed all the way": {ending: ending(jobs.Failed, jobs.OutcomeError), cancel: true, want: jobs.Failed, spent: 1, kind: KindFailed},
+		"succeeded":          {ending: ending(jobs.Succeeded, jobs.OutcomeSucceeded), want: jobs.Succeeded, kind: eventlog.KindSucceeded},
+		"failed":             {ending: ending(jobs.Failed, jobs.OutcomeFailed), want: jobs.Failed, kind: eventlog.KindFailed},
+		"last error":         {ending: ending(jobs.Failed, jobs.OutcomeError), want: jobs.Failed, spent: 1, kind: eventlog.KindFailed},
+		"retry":              {ending: ending(jobs.Queued, jobs.OutcomeTimeout), want: jobs.Queued, spent: 1, kind: eventlog.KindRetrying},
+		"interrupted":        {ending: ending(jobs.Queued, jobs.OutcomeInterrupted), want: jobs.Queued, kind: eventlog.KindInterrupted},
+		"lost":               {ending: ending(jobs.Queued, jobs.OutcomeLost), want: jobs.Queued, crashes: 1, kind: eventlog.KindLost},
+		"cancelled":          {ending: ending(jobs.Cancelled, jobs.OutcomeCancelled), cancel: true, want: jobs.Cancelled, kind: eventlog.KindCancelled},
+		"cancelled instead":  {ending: ending(jobs.Queued, jobs.OutcomeError), cancel: true, want: jobs.Cancelled, spent: 1, kind: eventlog.KindCancelled},
+		"succeeded at last":  {ending: ending(jobs.Succeeded, jobs.OutcomeSucceeded), cancel: true, want: jobs.Succeeded, kind: eventlog.KindSucceeded},
+		"failed all the way": {ending: ending(jobs.Failed, jobs.OutcomeError), cancel: true, want: jobs.Failed, spent: 1, kind: eventlog.KindFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -241,7 +242,7 @@ func TestCancel(t *testing.T) {
 		t.Error(diff, err)
 	}
 	d.end(running, 1, jobs.Queued, jobs.OutcomeCancelled)
-	if diff := cmp.Diff([]string{KindAccepted, KindCancelRequested, KindCancelled}, d.kinds(running)); diff != "" {
+	if diff := cmp.Diff([]string{eventlog.KindAccepted, eventlog.KindCancelRequested, eventlog.KindCancelled}, d.kinds(running)); diff != "" {
 		t.Error(diff)
 	}
 	if list, err := d.Cancelling(t.Context(), "i1"); len(list) > 0 || err != nil {

@@ -178,7 +178,7 @@ func (d *desk) wantState(id string, want jobs.State) Record {
 // kinds are the kinds of a job's events, the oldest first.
 func (d *desk) kinds(id string) (list []string) {
 	d.t.Helper()
-	events, err := d.Events(d.t.Context(), id, 0)
+	events, err := d.Events.Newest(d.t.Context(), id, 0)
 	d.must(err)
 	for _, e := range events {
 		list = append([]string{e.Kind}, list...)

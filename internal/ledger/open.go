@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 )
@@ -17,6 +18,8 @@ const defaultLease = 20 * time.Second
 
 // Ledger is an open ledger. It is safe for concurrent use.
 type Ledger struct {
+	Events *eventlog.Log
+
 	db     *sqlite.DB
 	reader engine.Reader
 	queue  *writeQueue
@@ -82,6 +85,7 @@ func (l *Ledger) open(ctx context.Context, path string) (err error) {
 	}
 	l.reader = l.db.Reader
 	l.queue = newWriteQueue(l)
+	l.Events = eventlog.New(l.access())
 	if _, err = l.dead(ctx); err != nil { // the first look at the heartbeats
 		return errors.Join(err, l.db.Close())
 	}
@@ -125,6 +129,13 @@ func (l *Ledger) Failed() <-chan struct{} { return l.queue.failure.failed }
 // Err is an ErrReopen that says why the ledger takes nothing more; nil while it
 // does.
 func (l *Ledger) Err() error { return l.queue.failure.Err() }
+
+// access is what the parts of the ledger get of it.
+func (l *Ledger) access() engine.Access {
+	return engine.Access{Reader: l.reader, Now: l.now, Observe: l.watch, Do: func(ctx context.Context, o engine.Op) error {
+		return l.do(ctx, &op{name: o.Name, weight: o.Weight, soft: o.Soft, run: func(t *txn) error { return o.Run(t) }})
+	}}
+}
 
 // watch reports an operation that ends to Config.Observe; it is deferred.
 func (l *Ledger) watch(op string, began time.Time, err *error) {

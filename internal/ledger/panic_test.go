@@ -17,7 +17,7 @@ func TestAPanicFailsItsOwnOperation(t *testing.T) {
 	release := d.hold()
 	before := d.queueUp(t.Context(), &op{name: "before", run: func(tx *txn) error { tx.note("good", "", "", "before"); return nil }})
 	bad := d.queueUp(t.Context(), &op{name: "bad", run: func(tx *txn) error {
-		if _, err := tx.Exec(qNote[len(qNote)-1], jobs.NewID(), 0, "bad", "", "", "", ""); err != nil {
+		if _, err := tx.Exec(qBadEvent, jobs.NewID()); err != nil {
 			return err
 		}
 		var none []int
@@ -32,7 +32,7 @@ func TestAPanicFailsItsOwnOperation(t *testing.T) {
 	if err := <-bad; !errors.As(err, &caught) || !strings.Contains(caught.Stack, "panic_test.go") {
 		t.Errorf("the operation that panicked ended with %v", err)
 	}
-	list, err := d.Events(t.Context(), "", 0)
+	list, err := d.Events.Newest(t.Context(), "", 0)
 	d.must(err)
 	if len(list) != 2 || list[0].Kind != "good" || list[1].Kind != "good" {
 		t.Errorf("events are %+v", list)
@@ -94,6 +94,8 @@ func TestFail(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+var qBadEvent = engine.NewQuery("INSERT INTO events (id, at, kind, job, node, asker, message) VALUES (?, 0, 'bad', '', '', '', '')")
 
 var qBrokenDepth = engine.NewQuery("INSERT INTO depths (grain, at, waiting, queued, running) VALUES (60, ?, 0, 'many', 0)")
 

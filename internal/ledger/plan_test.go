@@ -32,10 +32,6 @@ func TestNoStatementReadsAllJobs(t *testing.T) {
 func TestQueriesUseTheirIndex(t *testing.T) {
 	t.Parallel()
 	sqlitetest.Want(t, map[*engine.Query]string{
-		allEvents: "events_at (at>? AND (at,id)<(?,?))", kindEvents: "events_kind (kind=? AND at>? AND (at,id)<(?,?))",
-		nodeEvents: "events_node (node=? AND at>? AND (at,id)<(?,?))", humanEvents: "events_human (at>? AND (at,id)<(?,?))",
-		qEventsAfter: "PRIMARY KEY (id>?)",
-
 		qNextDue:    "COVERING INDEX jobs_age (program>?)",
 		qScheduled:  "COVERING INDEX jobs_age (program=? AND due>?)",
 		qDue:        "COVERING INDEX jobs_age (program=? AND due<?)",
@@ -49,6 +45,6 @@ func TestQueriesUseTheirIndex(t *testing.T) {
 		qNextQueue:  "COVERING INDEX jobs_queue (server=? AND program>?)", qQueue: "jobs_queue (server=? AND program=? AND (priority,accepted,id)",
 		qExpired: "jobs_expires (expires>? AND expires<?)", qStopping: "jobs_running (instance=?)",
 		qLostBy: "jobs_running (instance=?)", qRunners: "COVERING INDEX jobs_running", qNeverCame: "COVERING INDEX needs_deadline",
-		qAnyMissing: "COVERING INDEX needs_deadline", qJobEvents: "events_job (job=?)",
+		qAnyMissing: "COVERING INDEX needs_deadline",
 	})
 }

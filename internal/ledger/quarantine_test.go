@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -65,10 +66,10 @@ func TestQuarantine(t *testing.T) {
 	if !slices.Equal(alone, []bool{false, false, true, true, true}) {
 		t.Error(alone)
 	}
-	events, err := d.Events(t.Context(), id, 100)
+	events, err := d.Events.Newest(t.Context(), id, 100)
 	d.must(err)
-	if !slices.ContainsFunc(events, func(e Event) bool {
-		return e.Kind == KindLost && strings.Contains(e.Message, "with nothing beside it")
+	if !slices.ContainsFunc(events, func(e eventlog.Event) bool {
+		return e.Kind == eventlog.KindLost && strings.Contains(e.Message, "with nothing beside it")
 	}) {
 		t.Errorf("%+v", events)
 	}

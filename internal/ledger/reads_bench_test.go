@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/ledgertest"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -88,11 +89,11 @@ func readCases(b *testing.B, l *ledger.Ledger) (list []readCase) {
 	}
 	add("durations", func() error { _, _, err := l.Durations(ctx, "program0", now.AddDate(0, 0, -30)); return err })
 	add("nodes", func() error { _, err := l.Nodes(ctx); return err })
-	for name, f := range map[string]ledger.EventFilter{
+	for name, f := range map[string]eventlog.Filter{
 		"all": {}, "kind": {Kind: "failed"}, "node": {Node: "node1"}, "human": {Human: new(true)}, "machine": {Human: new(false)},
 		"since": {Since: now.Add(-20 * time.Minute)}, "text": {Text: "nowhere"}, "kind+node": {Kind: "cancelled", Node: "node1"},
 	} {
-		add("events-"+name, func() error { _, err := l.EventLog(ctx, f); return err })
+		add("events-"+name, func() error { _, err := l.Events.Search(ctx, f); return err })
 	}
 	slices.SortFunc(list, func(a, b readCase) int { return strings.Compare(a.name, b.name) })
 	return list

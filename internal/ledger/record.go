@@ -106,17 +106,6 @@ type Attempt struct {
 	Quarantined    bool  // nothing ran beside it on its node
 }
 
-// Event is one thing that the machine or a person did.
-type Event struct {
-	ID      string // UUIDv7, so that ids sort by time
-	At      time.Time
-	Kind    string // such as accepted, retried, lost, cancelled, conflict
-	Job     string
-	Node    string
-	By      string // who asked for it; empty where the machine did it by itself
-	Message string
-}
-
 // Node is one instance of a node.
 type Node struct {
 	Name     string

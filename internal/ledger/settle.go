@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -108,14 +109,14 @@ func (t *txn) release(id string) (Record, bool, error) {
 	}
 	t.count(row.Program, jobs.Waiting, jobs.Queued)
 	t.Changed(id)
-	t.note(KindReleased, id, "", "all that it waited for has succeeded")
+	t.note(eventlog.KindReleased, id, "", "all that it waited for has succeeded")
 	r, err := row.record()
 	return r, err == nil, err
 }
 
 // failWaiting fails a job for its needs.
 func (t *txn) failWaiting(id, why string) error {
-	return t.fail(id, jobs.Waiting, &jobs.Error{Class: jobs.ClassNeeds, Message: why}, KindFailed)
+	return t.fail(id, jobs.Waiting, &jobs.Error{Class: jobs.ClassNeeds, Message: why}, eventlog.KindFailed)
 }
 
 // fail ends a job that does not run, if it still is in state from, with its

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -54,7 +55,7 @@ func TestSuccessReleasesDependents(t *testing.T) {
 	if diff := cmp.Diff([]string{needsEarly}, ids(d.end(early, d.run(early), jobs.Succeeded, jobs.OutcomeSucceeded))); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{KindAccepted, KindReleased}, d.kinds(needsEarly)); diff != "" {
+	if diff := cmp.Diff([]string{eventlog.KindAccepted, eventlog.KindReleased}, d.kinds(needsEarly)); diff != "" {
 		t.Error(diff)
 	}
 	d.recount()

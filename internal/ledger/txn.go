@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 	"github.com/runnerbean/runnerbean/internal/panics"
 )
@@ -32,7 +33,7 @@ type effects struct {
 	counts  []count
 	tallies []tally
 	hooks   []Hook
-	events  []Event
+	events  []eventlog.Event
 	changed []string // ids
 }
 
@@ -89,7 +90,7 @@ func panicked(l *Ledger, op string, err error) bool {
 // commit writes what was staged and commits.
 func (t *txn) commit() (err error) {
 	defer panics.Recover(&err)
-	if err := t.writeEvents(); err != nil {
+	if err := eventlog.Write(t, t.all.events); err != nil {
 		return err
 	}
 	if err := t.writeCounts(); err != nil {
@@ -197,4 +198,12 @@ func failAll(ops []*op, err error) error {
 		o.err = err
 	}
 	return err
+}
+
+// note stages an event of the current operation.
+func (t *txn) note(kind, job, node, message string) { t.Note("", kind, job, node, message) }
+
+// Note is note for what a person has asked for.
+func (t *txn) Note(by, kind, job, node, message string) {
+	t.staged.events = append(t.staged.events, eventlog.Event{Kind: kind, Job: job, Node: node, By: by, Message: message, At: t.now})
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/suggest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -71,7 +72,7 @@ func (t *txn) failUnannounced(id, program string) error {
 		Class: jobs.ClassDocument, Pointer: "/program",
 		Message: fmt.Sprintf("%s; it was waited for for %s", UnknownProgram(program, known), announceLimit),
 	}
-	return t.fail(id, jobs.Waiting, e, KindFault)
+	return t.fail(id, jobs.Waiting, e, eventlog.KindFault)
 }
 
 var qProgramNames = engine.NewQuery("SELECT name FROM programs ORDER BY name")

@@ -78,7 +78,7 @@ func TestCallerGoesAwayTooLate(t *testing.T) {
 	}}
 	go func() { result <- d.do(ctx, o) }()
 	d.must(<-result)
-	if list, err := d.Events(t.Context(), "", 0); err != nil || len(list) != 1 {
+	if list, err := d.Events.Newest(t.Context(), "", 0); err != nil || len(list) != 1 {
 		t.Error(list, err)
 	}
 }
@@ -111,7 +111,7 @@ func TestFailureOfOneInABatch(t *testing.T) {
 			t.Errorf("%d: %v, want %q", i, err, want)
 		}
 	}
-	list, err := d.Events(t.Context(), "", 0)
+	list, err := d.Events.Newest(t.Context(), "", 0)
 	d.must(err)
 	if len(list) != 2 {
 		t.Errorf("%+v", list)

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/access"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -27,12 +27,17 @@ type Ledger interface {
 	Submitter(ctx context.Context, id string) (string, error)
 	SessionEnded(ctx context.Context, session string) (bool, error)
 	EndSession(ctx context.Context, session string, expires time.Time) error
-	Note(ctx context.Context, e ledger.Event) error
+}
+
+// Events is the log of events.
+type Events interface {
+	Note(ctx context.Context, e eventlog.Event) error
 }
 
 // Config of an Auth. publisher.Config describes the fields of the same names.
 type Config struct {
 	Ledger            Ledger
+	Events            Events
 	BaseURL, Node     string
 	TokensFile, Token string
 	ReadOnly          string

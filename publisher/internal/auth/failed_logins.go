@@ -8,7 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/internal/access"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -54,8 +54,8 @@ func (a *Auth) noteFailure(c echo.Context, expired access.Token) {
 	if last {
 		message += "; further ones of this minute get no event"
 	}
-	event := ledger.Event{Kind: "login-failed", Node: a.cfg.Node, Message: message}
-	if err := a.cfg.Ledger.Note(context.WithoutCancel(c.Request().Context()), event); err != nil {
+	event := eventlog.Event{Kind: "login-failed", Node: a.cfg.Node, Message: message}
+	if err := a.cfg.Events.Note(context.WithoutCancel(c.Request().Context()), event); err != nil {
 		a.cfg.Logger.Warn("an event about a wrong token is not recorded", "err", err)
 	}
 }

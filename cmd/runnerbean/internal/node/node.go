@@ -163,7 +163,7 @@ func (n *Node) openParts(context.Context) error {
 		return err
 	}
 	n.worker, err = worker.New(worker.Config{
-		Queue: servers, Prefix: n.Settings.Prefix, Ledger: n.Ledger, Store: n.Store,
+		Queue: servers, Prefix: n.Settings.Prefix, Ledger: n.Ledger, Events: n.Ledger.Events, Store: n.Store,
 		Node: n.Settings.Node, Instance: n.instance, BaseURL: n.Settings.BaseURL,
 		Programs: n.Settings.Programs, Scratch: n.scratch(), Slots: n.Settings.Slots,
 		Grace: max(n.Settings.Grace, 1), ShutdownGrace: noneBelowZero(n.Settings.ShutdownGrace),

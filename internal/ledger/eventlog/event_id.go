@@ -1,4 +1,4 @@
-package ledger
+package eventlog
 
 import (
 	"encoding/binary"

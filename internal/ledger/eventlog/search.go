@@ -1,4 +1,4 @@
-package ledger
+package eventlog
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 )
 
-// EventFilter selects events; zero fields select all.
-type EventFilter struct {
+// Filter selects events; zero fields select all.
+type Filter struct {
 	Kind, Node, Job string
 	// Text is looked for in the message, who asked, job and node; small and
 	// capital letters are the same.
@@ -28,33 +28,32 @@ type EventFilter struct {
 	Limit int
 }
 
-// EventPage is one page of events, newest first. As with a [Page], Next alone
+// Page is one page of events, newest first. As with a [ledger.Page], Next alone
 // says which page is the last.
-type EventPage struct {
+type Page struct {
 	Events []Event
 	Next   string
 	Back   time.Time // where the search broke off; zero where it did not
 }
 
-// newEventWalk walks along an index of events.
-func newEventWalk(where string) *engine.Query {
+// newWalk walks along an index of events.
+func newWalk(where string) *engine.Query {
 	return engine.NewQuery("SELECT " + eventColumns + " FROM events WHERE " + where +
 		" AND (at, id) < (?, ?) AND at >= ? ORDER BY at DESC, id DESC LIMIT ?")
 }
 
 var (
-	allEvents    = newEventWalk("1 = 1")
-	kindEvents   = newEventWalk("kind = ?")
-	nodeEvents   = newEventWalk("node <> '' AND node = ?")
-	humanEvents  = newEventWalk("asker <> ''")
-	qEventsAfter = engine.NewQuery("SELECT " + eventColumns + " FROM events WHERE id > ? ORDER BY id LIMIT ?")
+	allEvents   = newWalk("1 = 1")
+	kindEvents  = newWalk("kind = ?")
+	nodeEvents  = newWalk("node <> '' AND node = ?")
+	humanEvents = newWalk("asker <> ''")
 )
 
-// EventLog returns one page of what was done, newest first. As Events does, it
+// Search returns one page of what was done, newest first. As Newest does, it
 // leaves out what every good job does, but for the events of one job. A page may
 // be short although more follow: one call looks at 1000 events at most. ErrCursor.
-func (l *Ledger) EventLog(ctx context.Context, f EventFilter) (page EventPage, err error) {
-	defer l.watch("event-log", time.Now(), &err)
+func (l *Log) Search(ctx context.Context, f Filter) (page Page, err error) {
+	defer l.ledger.Observe("event-log", time.Now(), &err)
 	f.Limit = listing.PageSize(f.Limit)
 	from, err := listing.ParseCursor(f.Cursor)
 	if err != nil {
@@ -63,51 +62,28 @@ func (l *Ledger) EventLog(ctx context.Context, f EventFilter) (page EventPage, e
 	if until := (listing.Cursor{Accepted: engine.Micros(f.Until)}); !f.Until.IsZero() && from.Before(until) {
 		from = until
 	}
-	s := &eventSearch{ledger: l, ctx: ctx, filter: f, from: from}
+	s := &search{log: l, ctx: ctx, filter: f, from: from}
 	if f.Job != "" {
 		page, err = s.ofJob()
 	} else {
 		page, err = s.walk()
 	}
 	if err != nil {
-		return EventPage{}, fmt.Errorf("ledger: event log: %w", err)
+		return Page{}, fmt.Errorf("ledger: event log: %w", err)
 	}
 	return page, nil
 }
 
-// EventsAfter lists the events that were written after the one with this id,
-// the first one first; at most 1000, which is also what 0 stands for.
-func (l *Ledger) EventsAfter(ctx context.Context, id string, limit int) (list []Event, err error) {
-	defer l.watch("events-after", time.Now(), &err)
-	if limit <= 0 || limit > maxEvents {
-		limit = maxEvents
-	}
-	list, err = l.readEvents(ctx, qEventsAfter, id, limit)
-	if err != nil {
-		return nil, fmt.Errorf("ledger: events: %w", err)
-	}
-	return list, nil
-}
-
-func (l *Ledger) readEvents(ctx context.Context, q *engine.Query, args ...any) (list []Event, err error) {
-	err = l.reader.Each(ctx, q, args, func(r engine.Row) error {
-		e, err := scanEvent(r)
-		list = append(list, e)
-		return err
-	})
-	return list, err
-}
-
-// eventSearch is one call of EventLog.
-type eventSearch struct {
-	ledger *Ledger
+// search is one call of Search.
+type search struct {
+	log    *Log
 	ctx    context.Context
-	filter EventFilter
+	filter Filter
 	from   listing.Cursor
 }
 
 // plan chooses the index.
-func (s *eventSearch) plan() (*engine.Query, []any) {
+func (s *search) plan() (*engine.Query, []any) {
 	switch f := &s.filter; {
 	case f.Kind != "":
 		return kindEvents, []any{f.Kind}
@@ -121,12 +97,12 @@ func (s *eventSearch) plan() (*engine.Query, []any) {
 
 // walk reads events a piece at a time until they fill the page or it has looked
 // at enough.
-func (s *eventSearch) walk() (page EventPage, err error) {
+func (s *search) walk() (page Page, err error) {
 	q, key := s.plan()
 	piece := max(128, s.filter.Limit+1)
 	for looked := 0; ; looked += piece {
 		args := append(slices.Clone(key), s.from.Accepted, s.from.ID, engine.Micros(s.filter.Since), piece)
-		list, err := s.ledger.readEvents(s.ctx, q, args...)
+		list, err := s.log.readEvents(s.ctx, q, args...)
 		if err != nil || s.take(list, &page) || len(list) < piece {
 			return page, err
 		}
@@ -141,7 +117,7 @@ func (s *eventSearch) walk() (page EventPage, err error) {
 
 // take adds the wanted ones to a page and reports whether it is full, which it
 // is when there is one more.
-func (s *eventSearch) take(list []Event, page *EventPage) bool {
+func (s *search) take(list []Event, page *Page) bool {
 	for i := range list {
 		e := &list[i]
 		if !s.wants(e) {
@@ -158,8 +134,8 @@ func (s *eventSearch) take(list []Event, page *EventPage) bool {
 }
 
 // ofJob takes a page of a job's events, which are few.
-func (s *eventSearch) ofJob() (page EventPage, err error) {
-	list, err := s.ledger.events(s.ctx, s.filter.Job, maxEvents)
+func (s *search) ofJob() (page Page, err error) {
+	list, err := s.log.newest(s.ctx, s.filter.Job, maxEvents)
 	slices.SortStableFunc(list, func(a, b Event) int {
 		return cursorOf(&a).Compare(cursorOf(&b))
 	})
@@ -170,7 +146,7 @@ func (s *eventSearch) ofJob() (page EventPage, err error) {
 	return page, err
 }
 
-func (s *eventSearch) wants(e *Event) bool {
+func (s *search) wants(e *Event) bool {
 	f := &s.filter
 	return (f.Kind == "" || f.Kind == e.Kind) && (f.Node == "" || f.Node == e.Node) &&
 		(f.Human == nil || *f.Human == (e.By != "")) &&

@@ -1,0 +1,54 @@
+package eventlog
+
+import (
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+)
+
+// Event is one thing that the machine or a person did.
+type Event struct {
+	ID      string // UUIDv7, so that ids sort by time
+	At      time.Time
+	Kind    string // such as accepted, retried, lost, cancelled, conflict
+	Job     string
+	Node    string
+	By      string // who asked for it; empty where the machine did it by itself
+	Message string
+}
+
+const eventColumns = "id, at, kind, job, node, asker, message"
+
+func scanEvent(r engine.Row) (e Event, err error) {
+	var at int64
+	err = r.Scan(&e.ID, &at, &e.Kind, &e.Job, &e.Node, &e.By, &e.Message)
+	e.At = engine.FromMicros(at)
+	return e, err
+}
+
+var qNote = engine.NewManyRows("INSERT INTO events (id, at, kind, job, node, asker, message) VALUES ", 7, " ON CONFLICT (id) DO NOTHING")
+
+// Write writes events in the order of list. It fills in their missing ids.
+func Write(t engine.Tx, list []Event) error {
+	if len(list) == 0 {
+		return nil
+	}
+	var newest string
+	if _, err := t.Row(qNewestEvent, nil, &newest); err != nil {
+		return err
+	}
+	for i := range list {
+		if e := &list[i]; e.ID == "" {
+			e.ID = nextEventID(newest, e.At)
+			newest = e.ID
+		}
+	}
+	return qNote.Split(len(list), func(q *engine.Query, from, to int) error {
+		args := make([]any, 0, 7*(to-from))
+		for _, e := range list[from:to] {
+			args = append(args, e.ID, engine.Micros(e.At), e.Kind, e.Job, e.Node, e.By, engine.Clean(e.Message, engine.MaxReason))
+		}
+		_, err := t.Exec(q, args...)
+		return err
+	})
+}
