@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/url"
 	"strconv"
 	"text/tabwriter"
 
@@ -14,25 +13,18 @@ import (
 )
 
 func newList(a *app) *cobra.Command {
-	var filter struct {
-		state, program, node, label, text, cursor string
-		since, until                              when
-		limit                                     int
-	}
+	var filter jobFilter
+	var cursor string
+	var limit int
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List jobs, newest first",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			query := url.Values{"limit": {strconv.Itoa(filter.limit)}}
-			for name, value := range map[string]string{
-				"state": filter.state, "program": filter.program, "node": filter.node,
-				"label": filter.label, "since": filter.since.String(), "until": filter.until.String(), "text": filter.text,
-				"cursor": filter.cursor,
-			} {
-				if value != "" {
-					query.Set(name, value)
-				}
+			query := filter.query()
+			query.Set("limit", strconv.Itoa(limit))
+			if cursor != "" {
+				query.Set("cursor", cursor)
 			}
 			c, err := apiclient.FromEnvironment()
 			if err != nil {
@@ -45,16 +37,9 @@ func newList(a *app) *cobra.Command {
 			return printPage(a, page)
 		},
 	}
-	f := cmd.Flags()
-	f.StringVar(&filter.state, "state", "", "only jobs in this state (waiting, queued, running, succeeded, failed, cancelled)")
-	f.StringVar(&filter.program, "program", "", "only jobs of this program")
-	f.StringVar(&filter.node, "node", "", "only jobs that this node holds or held last")
-	f.StringVar(&filter.label, "label", "", "only jobs with this label, key=value")
-	f.Var(&filter.since, "since", "only jobs accepted since then: "+whenHelp)
-	f.Var(&filter.until, "until", "only jobs accepted before then")
-	f.StringVar(&filter.text, "text", "", "only jobs with this in their id, labels or messages")
-	f.StringVar(&filter.cursor, "cursor", "", "where to go on, as the page before said")
-	f.IntVar(&filter.limit, "limit", 50, "at most so many, up to 1000")
+	filter.register(cmd.Flags(), "waiting, queued, running, succeeded, failed, cancelled")
+	cmd.Flags().StringVar(&cursor, "cursor", "", "where to go on, as the page before said")
+	cmd.Flags().IntVar(&limit, "limit", 50, "at most so many, up to 1000")
 	return cmd
 }
 

@@ -9,27 +9,27 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// whenHelp is how a flag for a moment in the past is given.
-const whenHelp = "a date or time such as 2026-11-22 or 2026-11-22T06:16:00Z, or how long ago, such as 2h or 90d"
+// pastTimeHelp is how a flag for a moment in the past is given.
+const pastTimeHelp = "a date or time such as 2026-11-22 or 2026-11-22T06:16:00Z, or how long ago, such as 2h or 90d"
 
-// when is a flag for a moment in the past: a date or time, that of this machine's
+// pastTime is a flag for a moment in the past: a date or time, that of this machine's
 // zone if it does not say, or a time span ago.
-type when struct{ time.Time }
+type pastTime struct{ time.Time }
 
-func (w *when) Set(text string) error {
+func (w *pastTime) Set(text string) error {
 	at, err := moment(text, time.Now(), -1)
 	w.Time = at.UTC()
 	return err
 }
 
-func (w *when) String() string {
+func (w *pastTime) String() string {
 	if w.IsZero() {
 		return ""
 	}
 	return w.Format(time.RFC3339)
 }
 
-func (w *when) Type() string { return "time" }
+func (w *pastTime) Type() string { return "time" }
 
 // moment is a date or time, or a time span from now on: sign is -1 where it lies in
 // the past, else 1.

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-func TestWhen(t *testing.T) {
-	var w when
+func TestPastTime(t *testing.T) {
+	var w pastTime
 	if err := w.Set("2026-11-22T07:16:00+01:00"); err != nil || w.String() != "2026-11-22T06:16:00Z" {
 		t.Errorf("%v, %v", w.String(), err)
 	}
@@ -22,7 +22,7 @@ func TestWhen(t *testing.T) {
 		t.Errorf("%v, %v", w, err)
 	}
 	for _, bad := range []string{"", "yesterday", "-2h", "11/22/2026", "2"} {
-		if err := new(when).Set(bad); err == nil || !strings.Contains(err.Error(), "2h") || !strings.Contains(err.Error(), "2026-11-22") && bad != "-2h" {
+		if err := new(pastTime).Set(bad); err == nil || !strings.Contains(err.Error(), "2h") || !strings.Contains(err.Error(), "2026-11-22") && bad != "-2h" {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// dataIdentity is the identity of a data folder. It is in a file there, and bound to
-// that file's inode so that a copy of the folder is another home.
+// dataIdentity returns the identity of a data folder: an id in a file, and the inode of
+// that file, so that a copy of the folder has another identity.
 func dataIdentity(folder string) (string, error) {
 	path := filepath.Join(folder, "home")
 	id, err := os.ReadFile(path)
@@ -28,9 +28,9 @@ func dataIdentity(folder string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("data folder: %w", err)
 	}
-	home := strings.TrimSpace(string(id))
+	identity := strings.TrimSpace(string(id))
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		home += fmt.Sprintf("-%d", stat.Ino)
+		identity += fmt.Sprintf("-%d", stat.Ino)
 	}
-	return home, nil
+	return identity, nil
 }

@@ -12,39 +12,39 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// newMetrics makes what /metrics shows of this node. Its parts may be opened
-// later: they are asked once there is a server to ask it.
+// newMetrics returns what /metrics shows of this node. The functions use parts that
+// are opened later; nothing calls them before the publisher serves.
 func (n *Node) newMetrics() *metrics.Metrics {
 	return metrics.New(metrics.Config{
 		Version:    version.Get().Version,
 		Slots:      n.slotsNow,
 		Pool:       n.pool,
 		Servers:    func(ctx context.Context) []api.Server { return n.dispatcher.Servers(ctx) },
-		Disks:      n.disks,
+		Disks:      func() []api.Disk { return n.readMachine().Disks },
 		Streams:    func() int { return n.publisher.Streams() },
 		FromMemory: func() int64 { return n.publisher.FromMemory() },
 		Logger:     n.log,
 	})
 }
 
-// ended counts an attempt and sends its spans.
-func (n *Node) ended(e report.Attempt) {
-	n.metrics.Ended(e)
-	n.tracer.Ended(e)
+// attemptEnded counts an attempt and sends its spans.
+func (n *Node) attemptEnded(a report.Attempt) {
+	n.metrics.Ended(a)
+	n.tracer.Ended(a)
 }
 
-// pool is what all nodes share, as the ledger has it.
+// pool returns what all nodes share, from the ledger.
 func (n *Node) pool(ctx context.Context) (metrics.Pool, error) {
-	counts, err := n.Ledger.Counts(ctx)
+	counts, err := n.ledger.Counts(ctx)
 	if err != nil {
 		return metrics.Pool{}, err
 	}
-	backlog, err := n.Ledger.Backlog(ctx)
+	backlog, err := n.ledger.Backlog(ctx)
 	if err != nil {
 		return metrics.Pool{}, err
 	}
-	nodes, err := n.Ledger.Nodes(ctx)
-	p := metrics.Pool{Counts: map[jobs.State]int64{}, Nodes: n.present(nodes)}
+	nodes, err := n.ledger.Nodes(ctx)
+	p := metrics.Pool{Counts: map[jobs.State]int64{}, Nodes: presentNodes(nodes)}
 	for state, count := range counts {
 		p.Counts[state] = int64(count)
 	}
@@ -56,8 +56,8 @@ func (n *Node) pool(ctx context.Context) (metrics.Pool, error) {
 	return p, err
 }
 
-// slotsNow are the slots and those that are taken, or kept free for a job that
-// runs alone.
+// slotsNow returns the number of slots, and how many are busy. A job in quarantine
+// keeps all of them busy.
 func (n *Node) slotsNow() (total, busy int) {
 	total = n.worker.Slots()
 	if n.worker.Quarantine() != nil {
@@ -66,25 +66,16 @@ func (n *Node) slotsNow() (total, busy int) {
 	return total, n.worker.Busy()
 }
 
-// present are the newest lives of the nodes that have not left.
-func (n *Node) present(nodes []ledger.Node) []metrics.Node {
+// presentNodes returns the newest instance of each node that has not left. nodes are
+// in order of name, the newest instance first.
+func presentNodes(nodes []ledger.Node) []metrics.Node {
 	var list []metrics.Node
 	last := ""
-	for _, one := range nodes { // by name, the newest first
-		if one.Name == last || !one.Left.IsZero() {
-			last = one.Name
-			continue
+	for _, n := range nodes {
+		if n.Name != last && n.Left.IsZero() {
+			list = append(list, metrics.Node{Name: n.Name, Alive: n.Alive, Silent: max(0, time.Since(n.Seen))})
 		}
-		last = one.Name
-		list = append(list, metrics.Node{Name: one.Name, Alive: one.Alive, Silent: max(0, time.Since(one.Seen))})
+		last = n.Name
 	}
 	return list
-}
-
-// disks are the file systems that this node writes to. One that does not answer
-// is left out in time.
-func (n *Node) disks() []api.Disk {
-	ctx, cancel := context.WithTimeout(context.Background(), vitalsWait)
-	defer cancel()
-	return n.machine.Read(ctx).Disks
 }

@@ -78,7 +78,7 @@ func (n *inside) until(what string, ok func() bool) {
 // row is what the ledger knows of the node that runs now.
 func (n *inside) row() (row ledger.Node) {
 	n.t.Helper()
-	list, err := n.Ledger.Nodes(n.t.Context())
+	list, err := n.ledger.Nodes(n.t.Context())
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func (n *inside) row() (row ledger.Node) {
 func (n *inside) submit() string {
 	n.t.Helper()
 	j := jobs.Job{ID: jobs.NewID(), Program: "cat", Input: jobs.Input{Data: json.RawMessage("1")}, Created: time.Now().UTC()}
-	j.Result.URL = n.Settings.BaseURL + "/" + j.ID
+	j.Result.URL = n.set.BaseURL + "/" + j.ID
 	document, err := json.Marshal(j)
 	if err != nil {
 		n.t.Fatal(err)
@@ -106,7 +106,7 @@ func (n *inside) submit() string {
 
 func (n *inside) state(id string) jobs.State {
 	n.t.Helper()
-	r, err := n.Ledger.Get(n.t.Context(), id)
+	r, err := n.ledger.Get(n.t.Context(), id)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestControlTakesEffectAndSurvivesARestart(t *testing.T) {
 		t.Errorf("the job is %s, paused %v", got, n.worker.Paused())
 	}
 	// As another node would: this one finds it by itself.
-	if _, err := n.Ledger.SetControl(t.Context(), "n1", func(c *ledger.Control) { c.Slots, c.Paused = nil, false }, "ada", nil); err != nil {
+	if _, err := n.ledger.SetControl(t.Context(), "n1", func(c *ledger.Control) { c.Slots, c.Paused = nil, false }, "ada", nil); err != nil {
 		t.Fatal(err)
 	}
 	n.until("it works again", func() bool { return n.state(waits) == jobs.Succeeded })
@@ -187,10 +187,10 @@ func TestHeartbeatSaysHowTheMachineDoes(t *testing.T) {
 
 func TestPlaces(t *testing.T) {
 	t.Parallel()
-	n := &Node{Settings: settings.Settings{Data: "/d", Ledger: "sqlite:/l/ledger.db", Store: "file:///s%20t", Programs: "/p", MinFree: 7}}
+	set := settings.Settings{Data: "/d", Ledger: "sqlite:/l/ledger.db", Store: "file:///s%20t", Programs: "/p", MinFree: 7}
 	want := [][2]string{{"/d", "data"}, {"/l", "ledger"}, {"/s t", "store"}, {"/d/scratch", "scratch"}, {"/p", "programs"}}
 	var got [][2]string
-	for _, p := range n.places() {
+	for _, p := range places(set, "/d/scratch") {
 		got = append(got, [2]string{p.Path, p.Use})
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -206,7 +206,7 @@ func TestNodeCounts(t *testing.T) {
 	id := n.submit()
 	n.until("the job has ended", func() bool { return n.state(id) == jobs.Succeeded })
 	n.until("the length of the queue is noted", func() bool {
-		a, err := n.Ledger.Activity(t.Context(), begun.Add(-time.Minute), time.Now().Add(time.Minute), "")
+		a, err := n.ledger.Activity(t.Context(), begun.Add(-time.Minute), time.Now().Add(time.Minute), "")
 		if err != nil {
 			t.Fatal(err)
 		}

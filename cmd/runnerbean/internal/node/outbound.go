@@ -1,15 +1,19 @@
 package node
 
-import "github.com/runnerbean/runnerbean/internal/outbound"
+import (
+	"net"
 
-// outbound says whom this node asks for inputs, and tells of ends of jobs.
-func (n *Node) outbound() (outbound.Config, error) {
-	allow, err := n.Settings.FetchNetworks()
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
+	"github.com/runnerbean/runnerbean/internal/outbound"
+)
+
+// outboundConfig says which addresses inputs, deliveries and webhooks may reach. The
+// node's own address and beanstalkd are never among them.
+func outboundConfig(set settings.Settings, listening net.Addr) (outbound.Config, error) {
+	allow, err := set.FetchNetworks()
 	if err != nil {
 		return outbound.Config{}, err
 	}
-	proxy, err := n.Settings.FetchProxyURL()
-	return outbound.Config{
-		Allow: allow, Beanstalkd: n.Settings.Beanstalkd, Listener: n.listener.Addr().String(), Proxy: proxy,
-	}, err
+	proxy, err := set.FetchProxyURL()
+	return outbound.Config{Allow: allow, Beanstalkd: set.Beanstalkd, Listener: listening.String(), Proxy: proxy}, err
 }

@@ -2,41 +2,49 @@ package node
 
 import (
 	"context"
+	"log/slog"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
 )
 
 const (
-	// sampleEvery is how often the length of the queue is noted, rollupEvery how
-	// often counters of minutes become those of longer times.
-	sampleEvery = 15 * time.Second
-	rollupEvery = time.Minute
-	// countFor bounds one of both.
-	countFor = 10 * time.Second
+	sampleInterval = 15 * time.Second
+	rollupInterval = time.Minute
+	rollupTimeout  = 10 * time.Second
 )
 
-// count keeps the ledger's counters over time until ctx ends. It is not the
-// gate's business: that has to look every second.
-func (n *Node) count(ctx context.Context) error {
-	samples, rollups := time.NewTicker(sampleEvery), time.NewTicker(rollupEvery)
+// rollupLoop records the length of the queue every 15 seconds, and every minute adds
+// the counters of minutes to those of longer times.
+type rollupLoop struct {
+	ledger *ledger.Ledger
+	node   string
+	log    *slog.Logger
+}
+
+// run returns when ctx ends.
+func (l rollupLoop) run(ctx context.Context) error {
+	samples, rollups := time.NewTicker(sampleInterval), time.NewTicker(rollupInterval)
 	defer samples.Stop()
 	defer rollups.Stop()
-	n.counted(ctx, "the length of the queue is not noted", n.Ledger.SampleDepth)
+	sample := func() { l.try(ctx, "the length of the queue is not noted", l.ledger.SampleDepth) }
+	sample()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-samples.C:
-			n.counted(ctx, "the length of the queue is not noted", n.Ledger.SampleDepth)
+			sample()
 		case <-rollups.C:
-			n.counted(ctx, "counters are not rolled up; the next try makes up for it", n.Ledger.Rollup)
+			l.try(ctx, "counters are not rolled up; the next try makes up for it", l.ledger.Rollup)
 		}
 	}
 }
 
-func (n *Node) counted(ctx context.Context, failure string, do func(context.Context) error) {
-	bounded, cancel := context.WithTimeout(ctx, countFor)
+func (l rollupLoop) try(ctx context.Context, failure string, do func(context.Context) error) {
+	bounded, cancel := context.WithTimeout(ctx, rollupTimeout)
 	defer cancel()
 	if err := do(bounded); err != nil && ctx.Err() == nil {
-		n.log.Warn(failure, "node", n.Settings.Node, "err", err)
+		l.log.Warn(failure, "node", l.node, "err", err)
 	}
 }

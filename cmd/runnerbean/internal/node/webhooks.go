@@ -14,27 +14,23 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/internal/webhook"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher"
 )
 
-// openWebhooks prepares to tell URLs of the ends of jobs.
-func (n *Node) openWebhooks(context.Context) error {
-	out, err := n.outbound()
+// newWebhooks returns what tells URLs of the ends of jobs and delivers results.
+func (n *Node) newWebhooks(out outbound.Config) (*webhook.Deliverer, error) {
+	key, err := webhookKey(n.set.WebhookKey)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("RUNNERBEAN_WEBHOOK_KEY_FILE: %w", err)
 	}
-	key, err := webhookKey(n.Settings.WebhookKey)
-	if err != nil {
-		return fmt.Errorf("RUNNERBEAN_WEBHOOK_KEY_FILE: %w", err)
-	}
-	n.hooks, err = webhook.New(webhook.Config{
-		Outbox: n.Ledger, Owner: n.instance, Key: key, Outbound: out,
+	return webhook.New(webhook.Config{
+		Outbox: n.ledger, Owner: n.instance, Key: key, Outbound: out,
 		ResultURL: n.resultURL, Document: n.finalDocument, Observe: n.observeHook, Logger: n.log,
 	})
-	return err
 }
 
 func (n *Node) observeHook(kind, outcome string) {
@@ -45,16 +41,17 @@ func (n *Node) observeHook(kind, outcome string) {
 	}
 }
 
-// finalDocument is what is delivered of a job: its result, or how else it has ended.
+// finalDocument opens what is delivered of a job: its result, or a document that says
+// how the job ended. The caller closes it.
 func (n *Node) finalDocument(ctx context.Context, id string) (io.ReadCloser, int64, error) {
-	rec, err := n.Ledger.Get(ctx, id)
+	rec, err := n.ledger.Get(ctx, id)
 	switch {
 	case err != nil:
 		return nil, 0, err
 	case !rec.State.Final():
 		return nil, 0, webhook.ErrGoesOn
 	case rec.State == jobs.Succeeded:
-		object, err := n.Store.Open(ctx, store.ResultKey(id))
+		object, err := n.store.Open(ctx, store.ResultKey(id))
 		if err != nil {
 			return nil, 0, err
 		}
@@ -64,31 +61,31 @@ func (n *Node) finalDocument(ctx context.Context, id string) (io.ReadCloser, int
 	return io.NopCloser(bytes.NewReader(text)), int64(len(text)), err
 }
 
-// deliveredFirst is for how long a webhook waits for the delivery of its job.
-const deliveredFirst = time.Minute
+// deliveryFirst is how long a webhook waits for the delivery of its job.
+const deliveryFirst = time.Minute
 
-// resultURL is where the result of a job can be read: what its document says, or, if
-// it does not come there soon, here.
+// resultURL returns where the result of a job can be read: the URL of its document, or
+// one of this node if the result is not delivered there soon.
 func (n *Node) resultURL(ctx context.Context, id string) (string, error) {
-	rec, err := n.Ledger.Get(ctx, id)
+	rec, err := n.ledger.Get(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	d, err := n.Ledger.Delivery(ctx, id)
+	d, err := n.ledger.Delivery(ctx, id)
 	if err != nil {
 		return "", err
 	}
 	job, _ := jobs.Read(rec.Document)
 	switch {
-	case d.State == api.DeliveryPending && time.Since(rec.Finished) < deliveredFirst:
+	case d.State == api.DeliveryPending && time.Since(rec.Finished) < deliveryFirst:
 		return "", webhook.ErrNotYet
 	case job.Result.URL != "" && (d.State == "" || d.State == api.DeliveryDone):
 		return job.Result.URL, nil
 	}
-	return n.Settings.BaseURL + "/" + id, nil
+	return n.set.BaseURL + "/" + id, nil
 }
 
-// webhookKey reads the key, and makes one where there is none yet.
+// webhookKey reads the key that signs webhooks, and makes the file if there is none.
 func webhookKey(path string) ([]byte, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -112,11 +112,8 @@ func (s *Settings) checkSizes() error {
 
 // checkFolders refuses folders that are files, and folders below files.
 func (s *Settings) checkFolders() error {
-	ledger := strings.TrimPrefix(s.Ledger, "sqlite:")
-	folders := map[string]string{"DATA": s.Data, "PROGRAMS": s.Programs, "LEDGER": filepath.Dir(ledger)}
-	if u, err := url.Parse(s.Store); err == nil {
-		folders["STORE"] = u.Path
-	}
+	ledger := s.LedgerPath()
+	folders := map[string]string{"DATA": s.Data, "PROGRAMS": s.Programs, "LEDGER": filepath.Dir(ledger), "STORE": s.StoreFolder()}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(folders)) {
 		if err := folderFault(folders[name]); err != nil {

@@ -170,7 +170,7 @@ func ledgerName(text string) (string, error) {
 		return "", errors.New("write sqlite:/PATH")
 	}
 	path, err := absolute(path)
-	return "sqlite:" + path, err
+	return ledgerScheme + path, err
 }
 
 // storeName is file:///PATH; "" stays.

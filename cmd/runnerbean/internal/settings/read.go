@@ -79,7 +79,7 @@ func (s *Settings) FillDefaults() error {
 	s.Data = data
 	Fill(&s.Programs, defaultPrograms(data))
 	Fill(&s.WebhookKey, filepath.Join(data, webhookKeyName))
-	Fill(&s.Ledger, "sqlite:"+filepath.Join(data, "ledger.db"))
+	Fill(&s.Ledger, ledgerScheme+filepath.Join(data, "ledger.db"))
 	Fill(&s.Store, (&url.URL{Scheme: "file", Path: filepath.Join(data, "store")}).String())
 	if s.Slots == -1 {
 		s.Slots = runtime.NumCPU()

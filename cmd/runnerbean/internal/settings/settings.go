@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"net/url"
 	"reflect"
 	"strings"
 	"time"
@@ -55,9 +56,22 @@ const (
 
 	webhookKeyName = "webhook.key" // in the data folder
 
+	ledgerScheme = "sqlite:"
+
 	ResultsOpen   = "open"
 	ResultsSigned = "signed"
 )
+
+// LedgerPath returns the file of the ledger.
+func (s *Settings) LedgerPath() string { return strings.TrimPrefix(s.Ledger, ledgerScheme) }
+
+// StoreFolder returns the folder of the store.
+func (s *Settings) StoreFolder() string {
+	if u, err := url.Parse(s.Store); err == nil && u.Scheme == "file" {
+		return u.Path
+	}
+	return s.Store
+}
 
 // Error is an error of what an operator has set, not of what a command did.
 type Error struct{ Err error }

@@ -1,3 +1,4 @@
+// Package bench measures this machine: jobs per second, latency, the cost of an idle node.
 package bench
 
 import (
@@ -11,8 +12,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/dustin/go-humanize"
-
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/beanstalkd"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/node"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
@@ -22,40 +21,6 @@ import (
 type Options struct {
 	Jobs, Slots, Rounds, Samples int
 	Idle                         time.Duration
-}
-
-// Report is what "runnerbean bench" prints.
-type Report struct {
-	Slots int `json:"slots"`
-	// IdleCPU is in percent of one processor, IdleMemory in bytes.
-	IdleCPU    float64 `json:"idle_cpu_percent"`
-	IdleMemory int64   `json:"idle_memory_bytes"`
-	// PutToStart is from the put of a job to its program's first line, on an
-	// idle node.
-	PutToStart latency `json:"put_to_start"`
-	// Spawn is how many processes per second are started alone, Whole how many
-	// jobs per second go from inbox to a synced result; medians of the rounds.
-	Spawn float64 `json:"spawn_per_second"`
-	Whole float64 `json:"jobs_per_second"`
-	Ratio float64 `json:"ratio"`
-}
-
-// latency holds percentiles in milliseconds.
-type latency struct {
-	P50 float64 `json:"p50_ms"`
-	P99 float64 `json:"p99_ms"`
-	Max float64 `json:"max_ms"`
-}
-
-// Print writes the report for people.
-func (r Report) Print(w io.Writer) error {
-	_, err := fmt.Fprintf(w, `idle node        %.2f %% of a processor, %s
-put to start     p50 %.2f ms, p99 %.2f ms, max %.2f ms
-spawn alone      %.0f /s
-whole system     %.0f jobs/s with %d slots
-ratio            %.2f
-`, r.IdleCPU, humanize.IBytes(uint64(max(r.IdleMemory, 0))), r.PutToStart.P50, r.PutToStart.P99, r.PutToStart.Max, r.Spawn, r.Whole, r.Slots, r.Ratio)
-	return err
 }
 
 // Run sets up a node in a temporary folder and measures it.
@@ -82,7 +47,7 @@ func Run(ctx context.Context, progress io.Writer, o Options) (Report, error) {
 	running, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- n.Run(running, running) }()
-	report, err := measure(ctx, progress, n, o)
+	report, err := measure(ctx, progress, n, set, o)
 	cancel()
 	return report, errors.Join(err, <-ended, n.Close())
 }
@@ -120,9 +85,9 @@ func installBenchPrograms(folder string) error {
 	)
 }
 
-func measure(ctx context.Context, progress io.Writer, n *node.Node, o Options) (Report, error) {
+func measure(ctx context.Context, progress io.Writer, n *node.Node, set settings.Settings, o Options) (Report, error) {
 	report := Report{Slots: o.Slots}
-	b, err := newBencher(n)
+	b, err := newBencher(n, set)
 	if err != nil {
 		return report, err
 	}
@@ -139,7 +104,7 @@ func measure(ctx context.Context, progress io.Writer, n *node.Node, o Options) (
 	var spawns, wholes []float64
 	for round := range o.Rounds {
 		fmt.Fprintf(progress, "round %d of %d ...\n", round+1, o.Rounds)
-		spawn, err := spawnAlone(ctx, filepath.Join(n.Settings.Programs, "cat"), b.input, o.Slots, o.Jobs)
+		spawn, err := spawnAlone(ctx, filepath.Join(set.Programs, "cat"), b.input, o.Slots, o.Jobs)
 		if err != nil {
 			return report, err
 		}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/node"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/internal/retry"
 	"github.com/runnerbean/runnerbean/internal/store"
@@ -32,8 +33,8 @@ type bencher struct {
 	remove func()
 }
 
-func newBencher(n *node.Node) (*bencher, error) {
-	client, err := jobs.New(jobs.Config{Beanstalkd: n.Settings.Beanstalkd, Prefix: n.Settings.Prefix, BaseURL: n.Settings.BaseURL})
+func newBencher(n *node.Node, set settings.Settings) (*bencher, error) {
+	client, err := jobs.New(jobs.Config{Beanstalkd: set.Beanstalkd, Prefix: set.Prefix, BaseURL: n.BaseURL()})
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +42,7 @@ func newBencher(n *node.Node) (*bencher, error) {
 		node: n, client: client, ended: make(chan struct{}, 1),
 		input: []byte(`"` + strings.Repeat("bean", 2560) + `"`),
 	}
-	b.remove = n.Ledger.OnChange(func([]string) {
+	b.remove = n.Ledger().OnChange(func([]string) {
 		select {
 		case b.ended <- struct{}{}:
 		default:
@@ -79,7 +80,7 @@ func (b *bencher) throughput(ctx context.Context, count int) (float64, error) {
 // until waits for so many successes; a failure ends it.
 func (b *bencher) until(ctx context.Context, wanted int) error {
 	for {
-		counts, err := b.node.Ledger.Counts(ctx)
+		counts, err := b.node.Ledger().Counts(ctx)
 		switch {
 		case err != nil:
 			return err
@@ -97,7 +98,7 @@ func (b *bencher) until(ctx context.Context, wanted int) error {
 }
 
 func (b *bencher) succeeded(ctx context.Context) (int, error) {
-	counts, err := b.node.Ledger.Counts(ctx)
+	counts, err := b.node.Ledger().Counts(ctx)
 	return counts[jobs.Succeeded], err
 }
 
@@ -125,7 +126,7 @@ func (b *bencher) latency(ctx context.Context, samples int) (latency, error) {
 // stamp waits for a job's success and returns the time that it printed.
 func (b *bencher) stamp(ctx context.Context, id string) (time.Time, error) {
 	for {
-		record, err := b.node.Ledger.Get(ctx, id)
+		record, err := b.node.Ledger().Get(ctx, id)
 		if err == nil && record.State == jobs.Succeeded {
 			return b.printed(ctx, id)
 		}
@@ -142,7 +143,7 @@ func (b *bencher) stamp(ctx context.Context, id string) (time.Time, error) {
 }
 
 func (b *bencher) printed(ctx context.Context, id string) (time.Time, error) {
-	object, err := b.node.Store.Open(ctx, store.ResultKey(id))
+	object, err := b.node.Store().Open(ctx, store.ResultKey(id))
 	if err != nil {
 		return time.Time{}, err
 	}

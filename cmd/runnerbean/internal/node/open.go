@@ -1,0 +1,213 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/version"
+	"github.com/runnerbean/runnerbean/internal/dispatch"
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/outbound"
+	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/internal/retry"
+	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/internal/tracing"
+	"github.com/runnerbean/runnerbean/internal/vitals"
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher"
+	"github.com/runnerbean/runnerbean/worker"
+)
+
+// Open opens everything that a node needs, and queues the jobs again that its last
+// instance left running. The caller calls Close.
+func Open(ctx context.Context, set settings.Settings, log *slog.Logger) (*Node, error) {
+	n := &Node{set: set, instance: jobs.NewID(), log: log, announced: make(chan struct{}, 1)}
+	for _, open := range []func(context.Context) error{n.openFolders, n.listen, n.openRecords, n.openParts, n.register} {
+		if err := open(ctx); err != nil {
+			n.Close()
+			return nil, err
+		}
+	}
+	return n, nil
+}
+
+// openFolders makes the folders and takes the lock, which proves that no other
+// instance of this node is alive.
+func (n *Node) openFolders(context.Context) error {
+	for _, folder := range []string{n.set.Data, n.scratch()} {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return fmt.Errorf("data folder: %w (see RUNNERBEAN_DATA)", err)
+		}
+	}
+	if err := os.MkdirAll(n.set.Programs, 0o755); err != nil {
+		return fmt.Errorf("programs folder: %w: make it (sudo install -d %s) or set RUNNERBEAN_PROGRAMS", err, n.set.Programs)
+	}
+	if exposed := n.set.ExposedPrograms(); exposed != "" {
+		n.log.Warn(exposed, "do", settings.MovePrograms)
+	}
+	var err error
+	if n.lock, err = lockFolder(n.set.Data); err != nil {
+		return err
+	}
+	n.identity, err = dataIdentity(n.set.Data)
+	return err
+}
+
+// listen takes the port before any work is taken, so that a port in use is an error
+// at start.
+func (n *Node) listen(ctx context.Context) error {
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", n.set.Listen)
+	if err != nil {
+		err = fmt.Errorf("RUNNERBEAN_LISTEN: %w", err)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("%w: another node or program has this address", err)
+		}
+		return &settings.Error{Err: err}
+	}
+	n.listener = listener
+	if n.set.BaseURL == "" {
+		n.set.BaseURL = "http://" + listener.Addr().String()
+		if n.set.TLSCert != "" {
+			n.set.BaseURL = "https://" + listener.Addr().String()
+		}
+	}
+	return checkPrivate(n.set, listener.Addr())
+}
+
+func (n *Node) openRecords(ctx context.Context) error {
+	var err error
+	n.metrics = n.newMetrics()
+	if n.tracer, err = tracing.FromEnvironment(ctx, tracing.Config{Node: n.set.Node, Instance: n.instance, Version: version.Get().Version, Logger: n.log}); err != nil {
+		return err
+	}
+	if n.ledger, err = ledger.Open(ctx, ledger.Config{DSN: n.set.Ledger, Lease: n.set.Lease, Observe: n.metrics.Ledger, Webhook: n.set.Webhook, BaseURL: n.set.BaseURL, Logger: n.log}); err != nil {
+		return err
+	}
+	if n.store, err = store.Open(n.set.Store); err != nil {
+		return err
+	}
+	n.store.Observe(n.metrics.Store)
+	return nil
+}
+
+func (n *Node) openParts(context.Context) error {
+	out, err := outboundConfig(n.set, n.listener.Addr())
+	if err != nil {
+		return err
+	}
+	n.machine = vitals.New(vitals.Config{Places: places(n.set, n.scratch())})
+	servers := queue.Config{Addrs: n.set.Beanstalkd, Logger: n.log}
+	if n.dispatcher, err = n.newDispatcher(servers); err != nil {
+		return err
+	}
+	if n.worker, err = n.newWorker(servers, out); err != nil {
+		return err
+	}
+	n.gate = &intakeGate{
+		node: n.set.Node, slots: n.set.Slots, ledger: n.ledger, worker: n.worker, dispatcher: n.dispatcher,
+		lowDisk: func(was bool) *string { return lowDisk(n.set, n.store, was) }, announce: n.announce, log: n.log,
+	}
+	if n.publisher, err = n.newPublisher(); err != nil {
+		return err
+	}
+	n.webhooks, err = n.newWebhooks(out)
+	return err
+}
+
+func (n *Node) newDispatcher(servers queue.Config) (*dispatch.Dispatcher, error) {
+	interval := n.heartbeatInterval()
+	if !reconciles {
+		interval = -1
+	}
+	return dispatch.New(dispatch.Config{
+		Queue: servers, Prefix: n.set.Prefix, Node: n.set.Node, Inbox: n.set.Inbox, Ledger: n.ledger,
+		Interval: interval, OnAction: n.metrics.Action, Logger: n.log,
+	})
+}
+
+func (n *Node) newWorker(servers queue.Config, out outbound.Config) (*worker.Worker, error) {
+	shutdownGrace := n.set.ShutdownGrace
+	if shutdownGrace == 0 {
+		shutdownGrace = -1 // the worker takes 0 for its default
+	}
+	return worker.New(worker.Config{
+		Queue: servers, Prefix: n.set.Prefix, Ledger: n.ledger, Events: n.ledger.Events, Store: n.store,
+		Node: n.set.Node, Instance: n.instance, BaseURL: n.set.BaseURL,
+		Programs: n.set.Programs, Scratch: n.scratch(), Slots: n.set.Slots,
+		Grace: max(n.set.Grace, 1), ShutdownGrace: shutdownGrace,
+		Timeout: n.set.Timeout, Attempts: n.set.Attempts, Outbound: out,
+		Stall: n.set.Stall, MaxStdout: int64(n.set.MaxResult), MaxScratch: int64(n.set.MaxScratch),
+		MaxMemory: int64(n.set.MaxMemory), MaxOpenFiles: n.set.MaxOpenFiles,
+		Send:       n.dispatcher.Send,
+		OnPrograms: func([]ledger.Program) { n.announce() }, OnEnded: n.attemptEnded, Logger: n.log,
+	})
+}
+
+func (n *Node) newPublisher() (*publisher.Publisher, error) {
+	urlKeyFile := n.set.URLKeyFile
+	if n.set.Results == settings.ResultsOpen {
+		urlKeyFile = "" // the setting is for the command line
+	}
+	return publisher.New(publisher.Config{
+		Ledger: n.ledger, Store: n.store, BaseURL: n.set.BaseURL, Node: n.set.Node,
+		Token: n.set.Token, TokensFile: n.set.TokensFile, ReadOnly: readOnly(n.set, n.listener.Addr()), CORS: n.set.CORS,
+		URLKeyFile: urlKeyFile, TLSCert: n.set.TLSCert, TLSKey: n.set.TLSKey,
+		Accept: n.dispatcher.Accept, Act: n.dispatcher.Act, Drain: n.gate.drain, Undrain: n.gate.undrain, Control: n.gate.control,
+		Servers: n.dispatcher.Servers, Paused: n.dispatcher.Paused, Metrics: n.metrics.Handler(), Observe: n.metrics.Request,
+		Ready: n.ready, Logger: n.log,
+		Connections: func() int { return HTTPConnections(OpenFiles(), n.worker.Slots()) },
+	})
+}
+
+// register records the node before intake starts, so that intake knows the installed
+// programs. Where the ledger has a node of this name on another data folder,
+// register waits until that node is dead for sure.
+func (n *Node) register(ctx context.Context) error {
+	deadline := time.Now().Add(n.set.Lease + 2*time.Second)
+	err := n.ledger.Register(ctx, n.row())
+	if errors.Is(err, ledger.ErrTwin) {
+		n.log.Warn("another node of this name may be alive; waiting to see", "node", n.set.Node, "wait", n.set.Lease, "err", err)
+	}
+	for errors.Is(err, ledger.ErrTwin) && time.Now().Before(deadline) {
+		if !retry.Sleep(ctx, n.set.Lease/10) {
+			return ctx.Err()
+		}
+		err = n.ledger.Register(ctx, n.row())
+	}
+	if errors.Is(err, ledger.ErrTwin) {
+		return fmt.Errorf("%w: give this one another name with RUNNERBEAN_NODE", err)
+	}
+	if err != nil || !reconciles {
+		return err
+	}
+	return n.dispatcher.Recover(ctx)
+}
+
+// Close closes what Open opened, in reverse order.
+func (n *Node) Close() error {
+	errs := []error{n.tracer.Close()}
+	if n.dispatcher != nil {
+		errs = append(errs, n.dispatcher.Close())
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	if n.ledger != nil {
+		errs = append(errs, n.ledger.Close())
+	}
+	if n.listener != nil {
+		n.listener.Close() // already closed where it was served
+	}
+	if n.lock != nil {
+		errs = append(errs, n.lock.Close())
+	}
+	return errors.Join(errs...)
+}

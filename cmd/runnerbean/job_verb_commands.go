@@ -1,0 +1,50 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
+)
+
+// newVerbs returns a command for each verb.
+func newVerbs(a *app) []*cobra.Command {
+	list := make([]*cobra.Command, 0, len(verbs))
+	for _, v := range verbs {
+		list = append(list, newVerb(a, v))
+	}
+	return list
+}
+
+const selectionHelp = `
+
+Jobs are given by their ids or result URLs, or selected by flags, which must all
+hold. A selection leaves out jobs to which this does not apply. It is counted
+first and you are asked; --yes answers beforehand, as a script has to.`
+
+func newVerb(a *app, v verb) *cobra.Command {
+	var selection jobSelection
+	var asNew bool
+	cmd := &cobra.Command{
+		Use: v.name + " [ID...]", Short: v.short, Long: v.long + selectionHelp, Example: v.example,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := selection.check(args, asNew); err != nil {
+				return usageError(fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help"))
+			}
+			c, err := apiclient.FromEnvironment()
+			if err != nil {
+				return err
+			}
+			if len(args) > 0 {
+				return v.runIDs(cmd.Context(), a, c, args, asNew)
+			}
+			return v.runSelected(cmd.Context(), a, c, selection)
+		},
+	}
+	selection.register(cmd.Flags())
+	if v.name == "retry" {
+		cmd.Flags().BoolVar(&asNew, "as-new", false, "run the job again as a new one, as a succeeded one needs")
+	}
+	return cmd
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
+	"github.com/runnerbean/runnerbean/internal/text"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// runIDs asks the verb of jobs one by one, and goes on after a refusal.
+func (v verb) runIDs(ctx context.Context, a *app, c *apiclient.Client, args []string, asNew bool) error {
+	ids := make([]string, 0, len(args))
+	for _, arg := range args {
+		id, err := jobID(ctx, c, arg)
+		if err != nil {
+			return err
+		}
+		ids = append(ids, id)
+	}
+	var body []byte
+	if asNew {
+		body = []byte(`{"as_new":true}`)
+	}
+	var errs []error
+	for _, id := range ids {
+		var status jobs.Result
+		if err := c.Post(ctx, "/api/v1/jobs/"+id+"/"+v.name, body, &status); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w%s", id, err, hint(id, err)))
+			continue
+		}
+		if err := printVerb(a, c, id, status); err != nil {
+			return err
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// hint is how to do from here what the node says in the words of its API.
+func hint(id string, err error) string {
+	var p *jobs.Problem
+	if errors.As(err, &p) && p.Status == http.StatusConflict && strings.Contains(p.Detail, "as_new") {
+		return "; from here: runnerbean retry --as-new " + id
+	}
+	return ""
+}
+
+// printVerb says where a job stands now.
+func printVerb(a *app, c *apiclient.Client, id string, status jobs.Result) error {
+	if a.json {
+		return terminal.PrintJSON(a.stdout, status)
+	}
+	return printLine(a.stdout, id, terminal.VerbAnswer(c.Base, id, status))
+}
+
+func printLine(w io.Writer, id, text string) error {
+	_, err := fmt.Fprintf(w, "%s %s\n", id, text)
+	return err
+}
+
+// runSelected counts the selected jobs, asks, and applies the verb to them.
+func (v verb) runSelected(ctx context.Context, a *app, c *apiclient.Client, s jobSelection) error {
+	selection := s.request()
+	selection.DryRun = true
+	counted, err := v.runPages(ctx, c, selection, func(api.Selected) {})
+	if err != nil {
+		return err
+	}
+	if counted.Matched == 0 {
+		fmt.Fprintf(a.stderr, "No jobs matched: nothing to %s\n", v.name)
+		return v.print(a, counted)
+	}
+	if err := v.confirm(a, counted.Matched, s.yes); err != nil {
+		return err
+	}
+	selection.DryRun = false
+	out := a.stderr
+	if a.json {
+		out = io.Discard
+	}
+	bar := terminal.NewCountBar(out, v.name, counted.Matched)
+	done, err := v.runPages(ctx, c, selection, func(sum api.Selected) { bar.Set(sum.Matched) })
+	bar.End()
+	if err != nil {
+		return fmt.Errorf("after %s: %w; the same command goes on with the rest", text.Count(done.Done, "job", "jobs"), err)
+	}
+	if err := v.print(a, done); err != nil {
+		return err
+	}
+	return v.failures(a, done)
+}
+
+// runPages makes one call after another until the selection is at its end, and adds
+// up the answers.
+func (v verb) runPages(ctx context.Context, c *apiclient.Client, selection api.Selection, seen func(api.Selected)) (api.Selected, error) {
+	sum := api.Selected{Failed: []api.Refusal{}}
+	for {
+		body, err := json.Marshal(selection)
+		if err != nil {
+			return sum, err
+		}
+		var answer api.Selected
+		if err := c.Post(ctx, "/api/v1/jobs/"+v.name, body, &answer); err != nil {
+			return sum, err
+		}
+		sum.Matched, sum.Done = sum.Matched+answer.Matched, sum.Done+answer.Done
+		room := max(0, maxFailures-len(sum.Failed))
+		sum.Failed = append(sum.Failed, answer.Failed[:min(room, len(answer.Failed))]...)
+		seen(sum)
+		if selection.Cursor = answer.Next; answer.Next == "" {
+			return sum, nil
+		}
+	}
+}
+
+// maxFailures is how many jobs are named that could not be changed.
+const maxFailures = 20
+
+func (v verb) print(a *app, sum api.Selected) error {
+	if a.json {
+		return terminal.PrintJSON(a.stdout, sum)
+	}
+	if sum.Done == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(a.stdout, "%s %s\n", text.Count(sum.Done, "job", "jobs"), v.done)
+	return err
+}
+
+// failures names jobs that could not be changed, as an error.
+func (v verb) failures(a *app, sum api.Selected) error {
+	refused := sum.Matched - sum.Done
+	if refused == 0 {
+		return nil
+	}
+	for _, f := range sum.Failed {
+		fmt.Fprintf(a.stderr, "%s: %s\n", terminal.Safe(f.ID), terminal.Safe(f.Detail))
+	}
+	if more := refused - len(sum.Failed); more > 0 {
+		fmt.Fprintf(a.stderr, "and %s more\n", text.Grouped(more))
+	}
+	return fmt.Errorf("%s: %s does not apply", text.Count(refused, "job", "jobs"), v.name)
+}
+
+// confirm asks on a terminal; a script has to say --yes.
+func (v verb) confirm(a *app, n int, yes bool) error {
+	if yes {
+		return nil
+	}
+	if !terminal.Interactive(a.stdin) {
+		return usageError(fmt.Errorf("%s would be %s: nobody is there to be asked, so add --yes to do it", text.Count(n, "job", "jobs"), v.past))
+	}
+	fmt.Fprintf(a.stderr, "%s %s? [y/N] ", v.name, text.Count(n, "job", "jobs"))
+	line, err := bufio.NewReader(io.LimitReader(a.stdin, 64)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	switch strings.ToLower(strings.TrimSpace(line)) {
+	case "y", "yes":
+		return nil
+	}
+	return errors.New("nothing was done")
+}
