@@ -1,0 +1,245 @@
+package testbed
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	Inbox    = "runnerbean/inbox"
+	runTubes = "runnerbean/run/"
+	// answerTime bounds each question to a server.
+	answerTime = 5 * time.Second
+	maxAnswer  = 1 << 20
+)
+
+// Client speaks beanstalkd's text protocol over one connection; after an
+// error it is of no more use.
+type Client struct {
+	conn net.Conn
+	r    *bufio.Reader
+	tube string
+}
+
+func DialBeanstalkd(addr string) (*Client, error) {
+	conn, err := net.DialTimeout("tcp", addr, answerTime)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{conn: conn, r: bufio.NewReader(conn), tube: "default"}, nil
+}
+
+func (b *Client) Close() { b.conn.Close() }
+
+// Command sends a command and returns the words of the answer's first line.
+func (b *Client) Command(command []byte) ([]string, error) {
+	if err := b.conn.SetDeadline(time.Now().Add(answerTime)); err != nil {
+		return nil, err
+	}
+	if _, err := b.conn.Write(command); err != nil {
+		return nil, err
+	}
+	line, err := b.r.ReadString('\n')
+	if err != nil {
+		return nil, err
+	}
+	words := strings.Fields(line)
+	if len(words) == 0 {
+		return nil, errors.New("beanstalkd answers with an empty line")
+	}
+	return words, nil
+}
+
+// use makes a tube the one that is put to.
+func (b *Client) use(tube string) error {
+	if tube == b.tube {
+		return nil
+	}
+	words, err := b.Command([]byte("use " + tube + "\r\n"))
+	if err != nil {
+		return err
+	}
+	if words[0] != "USING" {
+		return fmt.Errorf("use: %v", words)
+	}
+	b.tube = tube
+	return nil
+}
+
+// Put puts a body on a tube and returns once the server has said INSERTED.
+func (b *Client) Put(tube string, body []byte) error {
+	if err := b.use(tube); err != nil {
+		return err
+	}
+	var command bytes.Buffer
+	fmt.Fprintf(&command, "put 1024 0 60 %d\r\n%s\r\n", len(body), body)
+	words, err := b.Command(command.Bytes())
+	if err == nil && words[0] != "INSERTED" {
+		err = fmt.Errorf("put: %v", words)
+	}
+	return err
+}
+
+// kick makes what is delayed on a tube ready.
+func (b *Client) kick(tube string) error {
+	if err := b.use(tube); err != nil {
+		return err
+	}
+	words, err := b.Command([]byte("kick 1000\r\n"))
+	if err == nil && words[0] != "KICKED" {
+		err = fmt.Errorf("kick: %v", words)
+	}
+	return err
+}
+
+var errNoTube = errors.New("there is no such tube")
+
+// stats asks for "stats" or "stats-tube NAME".
+func (b *Client) stats(command string) (map[string]string, error) {
+	body, err := b.body(command)
+	if err != nil {
+		return nil, err
+	}
+	stats := map[string]string{}
+	for line := range strings.Lines(body) {
+		if key, value, ok := strings.Cut(line, ": "); ok {
+			stats[key] = strings.Trim(strings.TrimSpace(value), `"`)
+		}
+	}
+	return stats, nil
+}
+
+// body asks for an answer of the form "OK <bytes>".
+func (b *Client) body(command string) (string, error) {
+	words, err := b.Command([]byte(command + "\r\n"))
+	if err != nil {
+		return "", err
+	}
+	if words[0] == "NOT_FOUND" {
+		return "", errNoTube
+	}
+	if words[0] != "OK" || len(words) != 2 {
+		return "", fmt.Errorf("%s: %v", command, words)
+	}
+	n, err := strconv.Atoi(words[1])
+	if err != nil || n < 0 || n > maxAnswer {
+		return "", fmt.Errorf("%s: %v", command, words)
+	}
+	body := make([]byte, n+2)
+	_, err = io.ReadFull(b.r, body)
+	return string(body), err
+}
+
+// Count is how many messages a tube has, in whatever state, and how many of
+// them are buried.
+func (b *Client) Count(tube string) (all, buried int, err error) {
+	stats, err := b.stats("stats-tube " + tube)
+	if errors.Is(err, errNoTube) {
+		return 0, 0, nil
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, state := range []string{"ready", "reserved", "delayed", "buried"} {
+		n, err := strconv.Atoi(stats["current-jobs-"+state])
+		if err != nil {
+			return 0, 0, fmt.Errorf("stats-tube %s: %w", tube, err)
+		}
+		all += n
+		buried = n // the last one
+	}
+	return all, buried, nil
+}
+
+// Tubes lists the tubes of the server.
+func (b *Client) Tubes() ([]string, error) {
+	body, err := b.body("list-tubes")
+	if err != nil {
+		return nil, err
+	}
+	var tubes []string
+	for line := range strings.Lines(body) {
+		if name, ok := strings.CutPrefix(line, "- "); ok {
+			tubes = append(tubes, strings.TrimSpace(name))
+		}
+	}
+	return tubes, nil
+}
+
+// RunTube is the run tube of a program, of whatever ledger, or a name that no
+// tube has.
+func (b *Client) RunTube(program string) (string, error) {
+	tubes, err := b.Tubes()
+	if err != nil {
+		return "", err
+	}
+	for _, tube := range tubes {
+		if strings.HasPrefix(tube, runTubes) && strings.HasSuffix(tube, "/"+program) {
+			return tube, nil
+		}
+	}
+	return runTubes + program, nil
+}
+
+func Split(addr string) (host, port string) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		panic(err) // it is one of our own
+	}
+	return host, port
+}
+
+// Counts has the number of messages on each of Runnerbean's tubes. With kick,
+// what is delayed becomes ready, unless that would hide that something is buried.
+func (b *Client) Counts(kick bool) (map[string]int, error) {
+	tubes, err := b.Tubes()
+	if err != nil {
+		return nil, err
+	}
+	counts := map[string]int{Inbox: 0}
+	for _, tube := range tubes {
+		if tube != Inbox && !strings.HasPrefix(tube, runTubes) {
+			continue
+		}
+		all, buried, err := b.Count(tube)
+		if err != nil {
+			return nil, err
+		}
+		counts[tube] = all
+		if kick && all > 0 && buried == 0 {
+			err = b.kick(tube)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return counts, nil
+}
+
+// PutMany puts bodies on the tube in use, without waiting for each answer.
+func (b *Client) PutMany(bodies [][]byte) error {
+	var command []byte
+	for _, body := range bodies {
+		command = fmt.Appendf(command, "put 1024 0 60 %d\r\n%s\r\n", len(body), body)
+	}
+	words, err := b.Command(command)
+	for i := 1; err == nil; i++ {
+		if words[0] != "INSERTED" {
+			return fmt.Errorf("put: %v", words)
+		}
+		if i == len(bodies) {
+			return nil
+		}
+		var line string
+		line, err = b.r.ReadString('\n')
+		words = strings.Fields(line + " -")
+	}
+	return err
+}

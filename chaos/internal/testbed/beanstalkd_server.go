@@ -1,0 +1,77 @@
+package testbed
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/runnerbean/runnerbean/chaos/check"
+)
+
+// Server is a beanstalkd with a binlog that is synced at every write.
+type Server struct {
+	*process
+	Addr   string
+	Binlog string
+}
+
+// NewServer makes a server; start starts it. More environment may be given.
+func (bed *Testbed) NewServer(name string, env ...string) (*Server, error) {
+	path, err := exec.LookPath("beanstalkd")
+	if err != nil {
+		return nil, err
+	}
+	addr, err := bed.port()
+	if err != nil {
+		return nil, err
+	}
+	binlog, err := bed.Folder("binlog-" + name)
+	if err != nil {
+		return nil, err
+	}
+	host, number := Split(addr)
+	p := bed.process(name, path, []string{"-l", host, "-p", number, "-b", binlog, "-f0"}, env)
+	return &Server{process: p, Addr: addr, Binlog: binlog}, nil
+}
+
+// StartAndWait starts the server and waits until it answers.
+func (s *Server) StartAndWait(ctx context.Context) error {
+	if err := s.Start(); err != nil {
+		return err
+	}
+	return s.Ready(ctx)
+}
+
+func (s *Server) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	return Until(ctx, 5*time.Millisecond, s.Name+" answers", func() bool {
+		c, err := DialBeanstalkd(s.Addr)
+		if err != nil {
+			return false
+		}
+		defer c.Close()
+		if _, err = c.stats("stats"); err != nil {
+			return false
+		}
+		s.bed.History.Note(check.Event{What: check.Up, Who: s.Name})
+		return true
+	})
+}
+
+// DeleteBinlog deletes the binlog of a server that does not run.
+func (s *Server) DeleteBinlog() error {
+	s.bed.History.Note(check.Event{What: check.Wipe, Who: s.Name})
+	files, err := filepath.Glob(filepath.Join(s.Binlog, "*"))
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if err := os.Remove(file); err != nil {
+			return err
+		}
+	}
+	return nil
+}

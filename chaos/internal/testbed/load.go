@@ -1,0 +1,108 @@
+package testbed
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/runnerbean/runnerbean/chaos/check"
+)
+
+// Load submits jobs, evenly over a time, by both doors.
+type Load struct {
+	Bed   *Testbed
+	Poll  *Poller
+	Nodes []*Node
+	Inbox string // address of the server whose inbox takes every other job; "" = all are posted
+}
+
+// Submit returns when the last job was taken.
+func (l *Load) Submit(ctx context.Context, list []*Job, over time.Duration) {
+	began := time.Now()
+	var posters sync.WaitGroup
+	var puts []*Job
+	const many = 8
+	for i := range many {
+		chance := l.Bed.Random("submitter" + string(rune('a'+i)))
+		var mine []int
+		for at := i; at < len(list); at += many {
+			if l.Inbox == "" || at/many%2 == 0 {
+				mine = append(mine, at)
+			}
+		}
+		posters.Go(func() {
+			for _, at := range mine {
+				if !l.due(ctx, list[at], began, over, at, len(list)) {
+					return
+				}
+				l.post(ctx, chance, list[at])
+			}
+		})
+	}
+	for at, j := range list {
+		if l.Inbox != "" && at/many%2 == 1 {
+			puts = append(puts, j)
+		}
+	}
+	if len(puts) > 0 {
+		posters.Go(func() { l.puts(ctx, puts, began, over) })
+	}
+	posters.Wait()
+}
+
+// due waits until it is a job's turn.
+func (l *Load) due(ctx context.Context, j *Job, began time.Time, over time.Duration, at, of int) bool {
+	l.Poll.expect(j)
+	wait := time.Until(began.Add(over * time.Duration(at) / time.Duration(of)))
+	ok := Sleep(ctx, max(wait, 0))
+	l.Poll.add(j)
+	return ok
+}
+
+// post sends a document to any node until one has taken it, as a client would.
+func (l *Load) post(ctx context.Context, chance *rand.Rand, j *Job) {
+	for ctx.Err() == nil {
+		switch l.Bed.Submit(ctx, l.Nodes[chance.IntN(len(l.Nodes))], j) {
+		case http.StatusCreated, http.StatusOK:
+			return
+		}
+		Sleep(ctx, 50*time.Millisecond)
+	}
+}
+
+// puts puts documents on the inbox over one connection, a new one after an error.
+func (l *Load) puts(ctx context.Context, list []*Job, began time.Time, over time.Duration) {
+	var conn *Client
+	for at, j := range list {
+		if !l.due(ctx, j, began, over, at, len(list)) {
+			break
+		}
+		for ctx.Err() == nil {
+			var err error
+			asked := time.Now()
+			if conn == nil {
+				conn, err = DialBeanstalkd(l.Inbox)
+			}
+			if err == nil {
+				err = conn.Put(Inbox, j.Document)
+			}
+			e := check.Event{T: asked.UnixNano(), Took: int64(time.Since(asked)), What: check.Put, Who: "beanstalkd", Job: j.ID}
+			if err == nil {
+				l.Bed.History.Note(e)
+				break
+			}
+			e.Status, e.Text = 1, err.Error()
+			l.Bed.History.Note(e)
+			if conn != nil {
+				conn.Close()
+				conn = nil
+			}
+			Sleep(ctx, 20*time.Millisecond)
+		}
+	}
+	if conn != nil {
+		conn.Close()
+	}
+}

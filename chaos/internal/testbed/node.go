@@ -1,0 +1,139 @@
+package testbed
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/runnerbean/runnerbean/chaos/check"
+)
+
+// baseURL is what result URLs begin with on every node. Nobody asks for it by
+// this name: the testbed asks each node in turn.
+const baseURL = "http://results.chaos.invalid"
+
+// Node is a "runnerbean worker".
+type Node struct {
+	*process
+	Addr string
+	Data string
+}
+
+// Shared is what nodes share.
+type Shared struct {
+	Beanstalkd string // address of the server, or of what stands before it
+	Programs   string // folder
+	Ledger     string // file; a node's own where it is empty
+	Store      string // folder; a node's own where it is empty
+}
+
+// NewShared is a place whose ledger, store and programs are in the testbed's folder.
+func (bed *Testbed) NewShared(beanstalkd string, programs ...string) (Shared, error) {
+	folder, err := bed.InstallPrograms(programs...)
+	return Shared{
+		Beanstalkd: beanstalkd, Programs: folder,
+		Ledger: filepath.Join(bed.Dir, "ledger.db"), Store: filepath.Join(bed.Dir, "store"),
+	}, err
+}
+
+// NewNode makes a node in a place; up starts it. Settings, such as LEASE, are named
+// without their prefix.
+func (bed *Testbed) NewNode(name string, at Shared, slots int, settings map[string]string) (*Node, error) {
+	addr, err := bed.port()
+	if err != nil {
+		return nil, err
+	}
+	data, err := bed.Folder(name)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]string{
+		"BEANSTALKD": at.Beanstalkd, "NODE": name, "DATA": data, "PROGRAMS": at.Programs,
+		"SLOTS": strconv.Itoa(slots), "LISTEN": addr, "BASE_URL": baseURL, "TOKEN": token, "LOG": "json",
+		"GRACE": "1s", "SHUTDOWN_GRACE": "5s", "FETCH_ALLOW": "127.0.0.0/8", "MIN_FREE": "1MiB",
+	}
+	if at.Ledger != "" {
+		all["LEDGER"] = "sqlite:" + at.Ledger
+	}
+	if at.Store != "" {
+		all["STORE"] = "file://" + at.Store
+	}
+	maps.Copy(all, settings)
+	env := []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + bed.Dir, "TMPDIR=" + bed.Dir,
+		clockVariable + "=" + filepath.Join(bed.Dir, "clock-"+name),
+	}
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		env = append(env, "RUNNERBEAN_"+key+"="+all[key])
+	}
+	n := &Node{process: bed.process(name, bed.Bin, []string{"worker"}, env), Addr: addr, Data: data}
+	n.slots = slots
+	return n, nil
+}
+
+// StartAndWait starts the node and waits until it answers.
+func (n *Node) StartAndWait(ctx context.Context) error {
+	if err := n.Start(); err != nil {
+		return err
+	}
+	return n.Ready(ctx)
+}
+
+// Ready waits until the node answers, if its present life does.
+func (n *Node) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	pid := n.PID()
+	return Until(ctx, 10*time.Millisecond, n.Name+" answers", func() bool {
+		if n.PID() != pid || !n.Alive() {
+			return true
+		}
+		if !n.Healthy(ctx) {
+			return false
+		}
+		n.bed.History.Note(check.Event{What: check.Up, Who: n.Name})
+		return true
+	})
+}
+
+func (n *Node) Healthy(ctx context.Context) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Addr+"/healthz", nil)
+	if err != nil {
+		return false
+	}
+	answer, err := HTTPClient.Do(req)
+	if err != nil {
+		return false
+	}
+	defer answer.Body.Close()
+	io.Copy(io.Discard, io.LimitReader(answer.Body, maxAnswer))
+	return answer.StatusCode == http.StatusOK
+}
+
+// InstallPrograms puts the testbed's own binary under these names into the programs folder:
+// each is one of the programs of programs.go.
+func (bed *Testbed) InstallPrograms(names ...string) (string, error) {
+	folder, err := bed.Folder("programs")
+	if err != nil {
+		return "", err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	// A script of two lines: the node hashes every program at each of its many starts.
+	script := fmt.Sprintf("#!/bin/sh\nexec '%s'\n", self)
+	for _, name := range names {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(script), 0o755); err != nil {
+			return "", err
+		}
+	}
+	return folder, nil
+}

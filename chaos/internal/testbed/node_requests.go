@@ -1,0 +1,130 @@
+package testbed
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/runnerbean/runnerbean/chaos/check"
+)
+
+// Submit sends a document by the durable door and returns the status, 0 where
+// none came.
+func (bed *Testbed) Submit(ctx context.Context, n *Node, j *Job) int {
+	status, _ := bed.send(ctx, n, "/api/v1/jobs", j.Document)
+	bed.History.Note(check.Event{What: check.Post, Who: n.Name, Job: j.ID, Status: status})
+	return status
+}
+
+// send posts JSON to a path of a node and returns status and body of the answer.
+func (bed *Testbed) send(ctx context.Context, n *Node, path string, body []byte) (int, []byte) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+n.Addr+path, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil
+	}
+	req.Header.Set("Content-Type", "application/json")
+	return DoRequest(req)
+}
+
+// observation is what a result URL showed.
+type observation struct {
+	status int
+	State  string
+	sum    string
+}
+
+func (s observation) Final() bool {
+	return s.State == "succeeded" || s.State == "failed" || s.State == "cancelled"
+}
+
+// GetResult asks one node for a job's result and records what it says. Plain asks for
+// a body that is not compressed.
+func (bed *Testbed) GetResult(ctx context.Context, n *Node, j *Job, plain bool) observation {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Addr+"/"+j.ID, nil)
+	if err != nil {
+		return observation{}
+	}
+	if plain {
+		req.Header.Set("Accept-Encoding", "identity")
+	}
+	asked := time.Now()
+	status, body := DoRequest(req)
+	s := observation{status: status}
+	e := check.Event{T: asked.UnixNano(), Took: int64(time.Since(asked)), What: check.Get, Who: n.Name, Job: j.ID, Status: status}
+	if status == http.StatusOK || status == http.StatusAccepted {
+		s.State, e.Text = j.check(body)
+		sum := sha256.Sum256(body)
+		s.sum = hex.EncodeToString(sum[:])
+		e.State = s.State
+	}
+	if status == http.StatusOK {
+		e.Sum = s.sum
+	}
+	bed.History.Note(e)
+	return s
+}
+
+// check reads a result document and says what is wrong with it.
+func (j *Job) check(body []byte) (state, wrong string) {
+	var document struct {
+		ID        string    `json:"id"`
+		State     string    `json:"state"`
+		Timestamp time.Time `json:"timestamp"`
+		Result    struct {
+			Answer string `json:"answer"`
+		} `json:"result"`
+	}
+	if err := json.Unmarshal(body, &document); err != nil {
+		return "", "not a result document: " + err.Error()
+	}
+	switch {
+	case document.ID != j.ID:
+		wrong = "the result of another job: " + document.ID
+	case document.Timestamp.IsZero():
+		wrong = "no timestamp"
+	case document.State == "succeeded" && j.Answer != "" && document.Result.Answer != j.Answer:
+		wrong = "not the result of this input: " + document.Result.Answer
+	}
+	return document.State, wrong
+}
+
+// GetJSON reads a page of a node, as JSON into a value where there is one.
+func (bed *Testbed) GetJSON(ctx context.Context, n *Node, path string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Addr+path, nil)
+	if err != nil {
+		return err
+	}
+	status, body := DoRequest(req)
+	if status != http.StatusOK && status != http.StatusAccepted {
+		return fmt.Errorf("%s: status %d %.300s", path, status, body)
+	}
+	if into == nil {
+		return nil
+	}
+	return json.Unmarshal(body, into)
+}
+
+// AwaitClock waits until the clock of a node is off by so much, as its answers say:
+// a clock that cannot be moved would prove nothing.
+func (n *Node) AwaitClock(ctx context.Context, by time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return Until(ctx, 50*time.Millisecond, "the clock of "+n.Name+" has moved", func() bool {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Addr+"/healthz", nil)
+		if err != nil {
+			return false
+		}
+		res, err := HTTPClient.Do(req)
+		if err != nil {
+			return false
+		}
+		defer res.Body.Close()
+		date, err := http.ParseTime(res.Header.Get("Date"))
+		return err == nil && (time.Until(date)-by).Abs() < time.Minute
+	})
+}

@@ -1,0 +1,170 @@
+package testbed
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// unknownFor is how long a document may lie in the inbox of a server that is
+// left in peace, put aside for a while included.
+const unknownFor = 7 * time.Second
+
+// Poller reads result URLs all the time, through every node: before a job is
+// submitted, while it waits and runs, and long after its end.
+type Poller struct {
+	bed   *Testbed
+	nodes []*Node
+
+	mu       sync.Mutex
+	upcoming []*Job // not submitted yet, the next one last
+	open     []*Job // submitted, no end seen
+	where    map[*Job]int
+	ended    []*Job
+	lastEnd  time.Time // when an end was seen last
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+// StartPolling starts a poller with so many readers, each of which rests between two polls.
+func (bed *Testbed) StartPolling(ctx context.Context, readers int, rest time.Duration, nodes ...*Node) *Poller {
+	ctx, stop := context.WithCancel(ctx)
+	p := &Poller{bed: bed, nodes: nodes, where: map[*Job]int{}, stop: stop, lastEnd: time.Now()}
+	for i := range readers {
+		chance := bed.Random("poller" + string(rune('a'+i)))
+		p.done.Go(func() {
+			for Sleep(ctx, rest) {
+				p.readOne(ctx, chance, i%2 == 0)
+			}
+		})
+	}
+	return p
+}
+
+// Close ends the readers.
+func (p *Poller) Close() {
+	p.stop()
+	p.done.Wait()
+}
+
+// expect announces a job that is to be submitted soon; add says that it is being.
+func (p *Poller) expect(j *Job) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.upcoming = append(p.upcoming, j)
+}
+
+func (p *Poller) add(j *Job) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, c := range p.upcoming {
+		if c == j {
+			p.upcoming = append(p.upcoming[:i], p.upcoming[i+1:]...)
+			break
+		}
+	}
+	p.where[j] = len(p.open)
+	p.open = append(p.open, j)
+}
+
+// readOne asks a node at random for a job at random.
+func (p *Poller) readOne(ctx context.Context, chance *rand.Rand, plain bool) {
+	j := p.choose(chance)
+	if j == nil {
+		return
+	}
+	p.read(ctx, p.nodes[chance.IntN(len(p.nodes))], j, plain)
+}
+
+func (p *Poller) read(ctx context.Context, n *Node, j *Job, plain bool) observation {
+	if n.isPaused() {
+		return observation{} // it would hold the reader up
+	}
+	s := p.bed.GetResult(ctx, n, j, plain)
+	if s.Final() {
+		p.markEnded(j)
+	}
+	return s
+}
+
+func (p *Poller) choose(chance *rand.Rand) *Job {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	lists := [][]*Job{p.open, p.ended, p.upcoming}
+	first := 0
+	switch roll := chance.IntN(10); {
+	case roll == 9:
+		first = 2
+	case roll > 5:
+		first = 1
+	}
+	for i := range lists {
+		if list := lists[(first+i)%len(lists)]; len(list) > 0 {
+			return list[chance.IntN(len(list))]
+		}
+	}
+	return nil
+}
+
+func (p *Poller) markEnded(j *Job) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at, open := p.where[j]
+	if !open {
+		return
+	}
+	last := p.open[len(p.open)-1]
+	p.open[at], p.where[last] = last, at
+	p.open = p.open[:len(p.open)-1]
+	delete(p.where, j)
+	p.ended = append(p.ended, j)
+	p.lastEnd = time.Now()
+}
+
+// Unfinished lists the jobs whose end was not seen, and for how long none was.
+func (p *Poller) Unfinished() (open []*Job, still time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append(open, p.open...), time.Since(p.lastEnd)
+}
+
+// AwaitEnds asks for the jobs that are left, again and again, until all have ended
+// or none has for so long; what is left then is for the checker. Jobs that
+// nobody knows, for they were lost with beanstalkd, are waited for less.
+func (p *Poller) AwaitEnds(ctx context.Context, patience time.Duration) {
+	began := time.Now()
+	for turn := 0; ; turn++ {
+		open, still := p.Unfinished()
+		if len(open) == 0 || still > patience {
+			return
+		}
+		for i, j := range open {
+			s := p.read(ctx, p.nodes[(turn+i)%len(p.nodes)], j, true)
+			if s.status == http.StatusNotFound && time.Since(began) > unknownFor {
+				p.markEnded(j)
+			}
+		}
+		if !Sleep(ctx, 100*time.Millisecond) {
+			return
+		}
+	}
+}
+
+// ReadAll asks every node for every job once.
+func (p *Poller) ReadAll(ctx context.Context, list []*Job) {
+	var readers sync.WaitGroup
+	const many = 4
+	for i := range many {
+		readers.Go(func() {
+			for at := i; at < len(list) && ctx.Err() == nil; at += many {
+				for _, n := range p.nodes {
+					p.read(ctx, n, list[at], i%2 == 0)
+				}
+			}
+		})
+	}
+	readers.Wait()
+}

@@ -1,0 +1,173 @@
+package testbed
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/runnerbean/runnerbean/chaos/check"
+)
+
+// process is a program that the testbed starts again and again under one name.
+// Only one goroutine at a time may act on it.
+type process struct {
+	bed   *Testbed
+	Name  string
+	path  string
+	Args  []string
+	Env   []string // all of it
+	slots int      // for the history
+
+	mu       sync.Mutex
+	cmd      *exec.Cmd
+	expected bool // its end was asked for
+	paused   bool // it is stopped
+	done     chan struct{}
+}
+
+func (bed *Testbed) process(name, path string, args, env []string) *process {
+	p := &process{bed: bed, Name: name, path: path, Args: args, Env: env}
+	bed.atEnd(p.end)
+	return p
+}
+
+// LogFile is the file that takes what all lives of the process write.
+func (p *process) LogFile() string { return filepath.Join(p.bed.Dir, p.Name+".log") }
+
+// Start starts it; it must not be running.
+func (p *process) Start() error {
+	log, err := os.OpenFile(p.LogFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(p.path, p.Args...)
+	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.Dir = p.Env, log, log, p.bed.Dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the bed alone
+	p.bed.History.Note(check.Event{What: check.Start, Who: p.Name, N: float64(p.slots)})
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("%s: %w", p.Name, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cmd, p.expected, p.done = cmd, false, make(chan struct{})
+	go p.wait(cmd, p.done)
+	return nil
+}
+
+func (p *process) wait(cmd *exec.Cmd, done chan struct{}) {
+	err := cmd.Wait()
+	p.mu.Lock()
+	asked := p.expected
+	p.mu.Unlock()
+	if !asked {
+		p.bed.History.Note(check.Event{What: check.Died, Who: p.Name, Text: fmt.Sprint(err)})
+	}
+	close(done)
+}
+
+// Alive reports whether it runs.
+func (p *process) Alive() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return false
+	}
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// PID of its present or last life; 0 before the first.
+func (p *process) PID() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return 0
+	}
+	return p.cmd.Process.Pid
+}
+
+// Kill ends it with SIGKILL and waits until it is gone.
+func (p *process) Kill() { p.EndWith(syscall.SIGKILL, check.Kill, 0) }
+
+// Terminate asks it to end, and kills it where it has not after grace.
+func (p *process) Terminate(grace time.Duration) { p.EndWith(syscall.SIGTERM, check.Term, grace) }
+
+func (p *process) EndWith(sig syscall.Signal, what string, grace time.Duration) {
+	if !p.Alive() {
+		return
+	}
+	p.mu.Lock()
+	p.expected = true
+	cmd, done := p.cmd, p.done
+	p.mu.Unlock()
+	p.bed.History.Note(check.Event{What: what, Who: p.Name})
+	p.send(cmd, sig)
+	if grace > 0 {
+		select {
+		case <-done:
+			return
+		case <-time.After(grace):
+		}
+		p.bed.History.Note(check.Event{What: check.Kill, Who: p.Name, Text: "it did not end after SIGTERM"})
+		p.send(cmd, syscall.SIGKILL)
+	}
+	<-done
+}
+
+func (p *process) send(cmd *exec.Cmd, sig syscall.Signal) {
+	if err := cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		p.bed.History.Logf("%s: %v: %v", p.Name, sig, err)
+	}
+}
+
+// Pause stops it with SIGSTOP; resume lets it go on.
+func (p *process) Pause() {
+	p.setPaused(true)
+	p.send(p.cmd, syscall.SIGSTOP)
+	p.bed.History.Note(check.Event{What: check.Stop, Who: p.Name})
+}
+
+func (p *process) Resume() {
+	p.bed.History.Note(check.Event{What: check.Continue, Who: p.Name})
+	p.send(p.cmd, syscall.SIGCONT)
+	p.setPaused(false)
+}
+
+func (p *process) setPaused(still bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.paused = still
+}
+
+func (p *process) isPaused() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.paused
+}
+
+// end ends it at the end of a scenario, whatever its state.
+func (p *process) end() {
+	if p.Alive() {
+		p.send(p.cmd, syscall.SIGCONT)
+		p.Terminate(8 * time.Second)
+	}
+}
+
+// ExpectEnd says whether the process may end now, and returns whether it might
+// before.
+func (p *process) ExpectEnd(expected bool) (before bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before, p.expected = p.expected, expected
+	return before
+}

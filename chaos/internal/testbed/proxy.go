@@ -1,0 +1,190 @@
+package testbed
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/runnerbean/runnerbean/chaos/check"
+)
+
+// Proxy stands between nodes and beanstalkd, cuts connections at random bytes,
+// and reads along which messages the nodes delete.
+type Proxy struct {
+	bed      *Testbed
+	to       string
+	listener net.Listener
+	name     string // of the node behind it
+
+	cuts   atomic.Int64
+	NoCuts atomic.Bool // no more cuts
+
+	mu     sync.Mutex
+	chance *rand.Rand
+	open   map[net.Conn]bool
+	done   sync.WaitGroup
+}
+
+// NewProxy starts one for a node; close ends it.
+func (bed *Testbed) NewProxy(name, to string) (*Proxy, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	p := &Proxy{bed: bed, to: to, listener: listener, name: name, chance: bed.Random("proxy " + name), open: map[net.Conn]bool{}}
+	p.done.Go(p.serve)
+	return p, nil
+}
+
+func (p *Proxy) Addr() string { return p.listener.Addr().String() }
+
+func (p *Proxy) Close() {
+	p.listener.Close()
+	p.mu.Lock()
+	for conn := range p.open {
+		conn.Close()
+	}
+	p.mu.Unlock()
+	p.done.Wait()
+}
+
+func (p *Proxy) serve() {
+	for {
+		conn, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		p.done.Go(func() { p.connect(conn) })
+	}
+}
+
+func (p *Proxy) track(conn net.Conn, open bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if open {
+		p.open[conn] = true
+	} else {
+		delete(p.open, conn)
+	}
+}
+
+// connect carries one connection's bytes both ways until either side ends it or
+// its allowance of bytes is spent.
+func (p *Proxy) connect(client net.Conn) {
+	defer client.Close()
+	server, err := net.DialTimeout("tcp", p.to, answerTime)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	for _, conn := range []net.Conn{client, server} {
+		p.track(conn, true)
+		defer p.track(conn, false)
+	}
+	c := &proxied{proxy: p, client: client, server: server, talk: newDeletionTracker(), allowance: p.allowance()}
+	var ways sync.WaitGroup
+	ways.Go(func() { c.copy(client, server, c.talk.sent) })
+	ways.Go(func() { c.copy(server, client, c.talk.received) })
+	ways.Wait()
+}
+
+// allowance is how many bytes a connection may carry, both ways together. Some
+// are cut within their first command, most within some jobs.
+func (p *Proxy) allowance() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.chance.IntN(5) == 0 {
+		return p.chance.Int64N(60)
+	}
+	return p.chance.Int64N(3000)
+}
+
+// proxied is one connection through the proxy.
+type proxied struct {
+	proxy          *Proxy
+	client, server net.Conn
+
+	mu        sync.Mutex
+	talk      *deletionTracker
+	allowance int64
+	passed    int64
+	closed    bool
+}
+
+func (c *proxied) copy(from, to net.Conn, read func([]byte) []check.Event) {
+	defer c.client.Close()
+	defer c.server.Close()
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		if n > 0 && !c.pass(to, buffer[:n], read) {
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// pass hands bytes on, up to the allowance; it reports false where the
+// connection was cut. What goes through is read along before it is sent, so
+// that nothing that follows from it can have an earlier time.
+func (c *proxied) pass(to net.Conn, bytes []byte, read func([]byte) []check.Event) bool {
+	c.mu.Lock()
+	rest := c.allowance - c.passed
+	cut := !c.proxy.NoCuts.Load() && rest < int64(len(bytes))
+	if cut {
+		bytes = bytes[:max(rest, 0)]
+	}
+	c.passed += int64(len(bytes))
+	for _, e := range read(bytes) {
+		e.Who = c.proxy.name
+		c.proxy.bed.History.Note(e)
+	}
+	c.mu.Unlock()
+	if len(bytes) > 0 {
+		if _, err := to.Write(bytes); err != nil && !errors.Is(err, net.ErrClosed) {
+			return false
+		}
+	}
+	if cut {
+		c.cut()
+	}
+	return !cut
+}
+
+// cut ends the connection: half of the time in order, half with a reset.
+func (c *proxied) cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.closed = true
+	c.proxy.bed.History.Note(check.Event{What: check.Cut, Who: c.proxy.name, N: float64(c.passed)})
+	c.proxy.cuts.Add(1)
+	if c.passed%2 == 0 {
+		for _, conn := range []net.Conn{c.client, c.server} {
+			if tcp, ok := conn.(*net.TCPConn); ok {
+				_ = tcp.SetLinger(0) // a failure makes it an orderly end
+			}
+		}
+	}
+	c.client.Close()
+	c.server.Close()
+}
+
+// AwaitCuts waits until there were so many cuts.
+func AwaitCuts(ctx context.Context, target int64, proxies ...*Proxy) error {
+	return Until(ctx, 20*time.Millisecond, "there were enough cuts", func() bool {
+		var sum int64
+		for _, p := range proxies {
+			sum += p.cuts.Load()
+		}
+		return sum >= target
+	})
+}

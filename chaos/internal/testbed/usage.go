@@ -1,0 +1,66 @@
+package testbed
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Usage is what a process uses, as /proc tells it.
+type Usage struct {
+	Resident, Peak int64 // memory in bytes
+	threads        int
+	Files          int // open descriptors
+}
+
+func ReadUsage(pid int) (Usage, error) {
+	var u Usage
+	folder := "/proc/" + strconv.Itoa(pid)
+	text, err := os.ReadFile(folder + "/status")
+	if err != nil {
+		return u, err
+	}
+	files, err := os.ReadDir(folder + "/fd")
+	if err != nil {
+		return u, err
+	}
+	u.Files = len(files)
+	for line := range strings.Lines(string(text)) {
+		key, value, _ := strings.Cut(line, ":")
+		n, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+		if err != nil {
+			continue
+		}
+		switch key {
+		case "VmRSS":
+			u.Resident = n << 10
+		case "VmHWM":
+			u.Peak = n << 10
+		case "Threads":
+			u.threads = int(n)
+		}
+	}
+	if u.Resident == 0 {
+		err = fmt.Errorf("process %d has no memory", pid)
+	}
+	return u, err
+}
+
+// Zombies counts the dead children that a process has not waited for.
+func Zombies(pid int) (n int) {
+	processes, _ := os.ReadDir("/proc")
+	for _, p := range processes {
+		text, err := os.ReadFile("/proc/" + p.Name() + "/stat")
+		if err != nil {
+			continue
+		}
+		// The name in brackets may hold anything.
+		_, rest, _ := strings.Cut(string(text[strings.LastIndexByte(string(text), ')')+1:]), " ")
+		words := strings.Fields(rest)
+		if len(words) > 1 && words[0] == "Z" && words[1] == strconv.Itoa(pid) {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,34 @@
+package testbed
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Until returns when yes does, which it calls at an interval, or with an error when
+// ctx ends.
+func Until(ctx context.Context, every time.Duration, what string, yes func() bool) error {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for !yes() {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting until %s: %w", what, ctx.Err())
+		case <-ticker.C:
+		}
+	}
+	return nil
+}
+
+// Sleep reports whether d passed before ctx ended.
+func Sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

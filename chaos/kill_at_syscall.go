@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/runnerbean/runnerbean/chaos/internal/testbed"
+)
+
+func killAtEachSyscall(ctx context.Context, bed *testbed.Testbed) error {
+	folder, err := bed.InstallPrograms("gated")
+	if err != nil {
+		return err
+	}
+	lanes := make([]*target, 2)
+	for i := range lanes {
+		if lanes[i], err = newTarget(ctx, bed, fmt.Sprintf("node%d", i+1), folder); err != nil {
+			return err
+		}
+	}
+	way, err := lanes[0].traceHealthy(ctx)
+	if err != nil {
+		return err
+	}
+	bed.History.Logf("a healthy job makes %d calls after its program: %v", len(way.calls), way.calls)
+	list := way.harms()
+	if bed.Config.Short {
+		chance := bed.Random("harms")
+		chance.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+		list = list[:min(len(list), 40)]
+	}
+	hits := &coverage{kinds: map[bool]map[string]bool{false: {}, true: {}}}
+	if err := injectAll(ctx, bed, lanes, list, hits); err != nil {
+		return err
+	}
+	if !bed.Config.Short {
+		if err := injectMissed(ctx, bed, lanes, way, hits); err != nil {
+			return err
+		}
+	}
+	return hits.report(ctx, bed, lanes, way, len(list))
+}
+
+// again goes for the kinds of calls that were not hit. Which number a call has in
+// its thread is another one in every run, so that this is a matter of chance too.
+func injectMissed(ctx context.Context, bed *testbed.Testbed, lanes []*target, w callTrace, hits *coverage) error {
+	for range 10 {
+		for _, how := range []string{sigkill, "error=EIO"} {
+			var list []fault
+			for name := range w.count {
+				missed := hits.missing(w, name, how == sigkill)
+				if len(missed) == 0 {
+					continue
+				}
+				seen, err := lanes[0].observe(ctx, name)
+				if err != nil {
+					return err
+				}
+				for kind, at := range seen {
+					if slices.Contains(missed, kind) {
+						list = append(list, fault{call: name, nth: at, injection: how})
+					}
+				}
+			}
+			slices.SortFunc(list, func(a, b fault) int { return strings.Compare(a.String(), b.String()) })
+			if err := injectAll(ctx, bed, lanes, slices.Compact(list), hits); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// share has the lanes take harms from the list until there are none.
+func injectAll(ctx context.Context, bed *testbed.Testbed, lanes []*target, list []fault, hits *coverage) error {
+	next := make(chan fault)
+	var wait sync.WaitGroup
+	errs := make([]error, len(lanes))
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for i, v := range lanes {
+		wait.Go(func() {
+			for h := range next {
+				if errs[i] = v.inject(ctx, h, hits); errs[i] != nil {
+					cancel()
+					return
+				}
+			}
+		})
+	}
+	for _, h := range list {
+		select {
+		case next <- h:
+		case <-ctx.Done():
+		}
+	}
+	close(next)
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+func (h *coverage) report(ctx context.Context, bed *testbed.Testbed, lanes []*target, w callTrace, planned int) error {
+	for _, v := range lanes {
+		o, err := v.restarted(ctx)
+		if err != nil {
+			return err
+		}
+		h.leftFiles += o.leftFiles
+		h.damaged += o.damaged
+	}
+	for _, kills := range []bool{true, false} {
+		got, kinds := 0, w.kinds(kills)
+		for _, kind := range kinds {
+			if h.kinds[kills][kind] {
+				got++
+			} else if !bed.Config.Short {
+				bed.History.Logf("never hit (kills: %t): %s", kills, kind)
+			}
+		}
+		what := map[bool]string{true: "nodes killed", false: "errors injected"}[kills]
+		bed.History.MeasureLeast(what, float64(map[bool]int{true: h.kills, false: h.errors}[kills]), 1)
+		if !bed.Config.Short {
+			bed.History.MeasureLeast(fmt.Sprintf("%s: of the %d kinds of calls hit", what, len(kinds)), float64(got), float64(len(kinds)*7/10))
+		}
+	}
+	bed.History.Logf("of %d planned harms %d met no call", planned, h.missed)
+	bed.History.Measure("leftovers in the store, its temporary folders and scratch", float64(h.leftFiles), 0)
+	bed.History.Measure("ledgers that SQLite finds damaged", float64(h.damaged), 0)
+	bed.History.Measure("results without the file that the program left", float64(h.partial), 0)
+	bed.History.Measure("jobs that did not succeed", float64(h.unfinished), 0)
+	bed.History.Measure("slowest job after a harm, in seconds", round(h.slowest.Seconds()), patience.Seconds())
+	return nil
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"path/filepath"
+	"time"
+
+	"github.com/runnerbean/runnerbean/chaos/internal/testbed"
+)
+
+// killTest is C1 to C3.
+type killTest struct {
+	deleteBinlog, noReconciler bool
+}
+
+func (k killTest) run(ctx context.Context, bed *testbed.Testbed) error {
+	settings := map[string]string{"LEASE": testbed.Pick(bed, "20s", "5s")}
+	patience := testbed.Pick(bed, time.Minute, 15*time.Second)
+	if k.noReconciler {
+		bed.Bin = filepath.Join(bed.Dir, "runnerbean-no-reconciler")
+		if err := testbed.BuildRunnerbean(ctx, bed.Bin, "-tags", "no_reconciler"); err != nil {
+			return err
+		}
+		patience = testbed.Pick(bed, 30*time.Second, 4*time.Second)
+	}
+	p, err := startCluster(ctx, bed, 2, settings)
+	if err != nil {
+		return err
+	}
+	defer p.poll.Close()
+	list := mixedJobs(bed, bed.Random("jobs"), testbed.Pick(bed, 10_000, 400))
+	over := testbed.Pick(bed, 5*time.Minute, 10*time.Second)
+	killed := make(chan error, 1)
+	fire, cease := context.WithTimeout(ctx, over)
+	defer cease()
+	go func() { killed <- k.killUntil(ctx, fire, bed, p) }()
+	watch := watchInbox(fire, bed, p.beanstalkd)
+	(&testbed.Load{Bed: bed, Poll: p.poll, Nodes: p.nodes, Inbox: p.beanstalkd.Addr}).Submit(ctx, list, over)
+	if err := <-killed; err != nil {
+		return err
+	}
+	<-watch
+	return conclude(ctx, bed, p, list, patience)
+}
+
+// killUntil kills a process at random every half second, and starts it again at
+// once, until fire ends. All run when it returns.
+func (k killTest) killUntil(ctx, fire context.Context, bed *testbed.Testbed, p *cluster) error {
+	chance := bed.Random("kills")
+	for testbed.Sleep(fire, 500*time.Millisecond) {
+		if err := k.killOne(ctx, bed, p, chance); err != nil {
+			return err
+		}
+		if err := p.supervise(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k killTest) killOne(ctx context.Context, bed *testbed.Testbed, p *cluster, chance *rand.Rand) error {
+	if victim := chance.IntN(len(p.nodes) + 1); victim < len(p.nodes) {
+		n := p.nodes[victim]
+		n.Kill()
+		if err := n.Start(); err != nil {
+			return err
+		}
+		bed.Background.Go(func() {
+			if err := n.Ready(ctx); err != nil {
+				bed.History.Logf("%v", err)
+			}
+		})
+		return nil
+	}
+	p.beanstalkd.Kill()
+	if k.deleteBinlog {
+		if err := p.beanstalkd.DeleteBinlog(); err != nil {
+			return err
+		}
+	}
+	return p.beanstalkd.Start()
+}

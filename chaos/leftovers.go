@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/runnerbean/runnerbean/chaos/internal/testbed"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// checkFiles looks for what should not be there. Where the node has started again
+// nothing may be left; before that, what it failed to remove may.
+func (v *target) checkFiles(ctx context.Context, o *outcome, restarted bool) {
+	if wrong := integrity(ctx, v.at.Ledger); wrong != "" {
+		v.bed.History.Logf("%s: %s", v.at.Ledger, wrong)
+		o.damaged++
+	}
+	if !restarted {
+		return
+	}
+	var found []string
+	for range 20 { // work goes on for a moment after a job has ended
+		if found = v.leftovers(); len(found) == 0 || !testbed.Sleep(ctx, 100*time.Millisecond) {
+			break
+		}
+	}
+	for _, what := range found {
+		v.bed.History.Logf("left: %s", what)
+	}
+	o.leftFiles += len(found)
+}
+
+// leftovers lists files that belong to nothing.
+func (v *target) leftovers() (found []string) {
+	for _, n := range []*testbed.Node{v.node, v.reader} {
+		found = append(found, below(filepath.Join(n.Data, "scratch"), 2)...)
+	}
+	found = append(found, below(filepath.Join(v.at.Store, "tmp"), 2)...)
+	if folders, _ := os.ReadDir(filepath.Join(v.at.Store, "tmp")); len(folders) > 2 {
+		found = append(found, fmt.Sprintf("%d temporary folders of 2 processes", len(folders)))
+	}
+	for _, file := range below(filepath.Join(v.at.Store, "results"), 2) {
+		if id, ok := strings.CutSuffix(filepath.Base(file), ".json"); !ok || !v.known[id] {
+			found = append(found, file)
+		}
+	}
+	return found
+}
+
+// hasFile reports whether the result of a job names the file that its program left.
+func (v *target) hasFile(id string) bool {
+	files, err := filepath.Glob(filepath.Join(v.at.Store, "results", "*", id+".json"))
+	if err != nil || len(files) != 1 {
+		return false
+	}
+	text, err := os.ReadFile(files[0])
+	var document struct{ Artifacts []struct{ Name string } }
+	return err == nil && json.Unmarshal(text, &document) == nil && len(document.Artifacts) == 1
+}

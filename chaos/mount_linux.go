@@ -1,0 +1,15 @@
+package main
+
+import (
+	"fmt"
+	"syscall"
+)
+
+// mount mounts a new file system of that many bytes.
+func mount(path string, size int) error {
+	return syscall.Mount("tmpfs", path, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0755", size))
+}
+
+// unmount removes the file system from the tree. It exists until the last process
+// has closed its files there.
+func unmount(path string) { _ = syscall.Unmount(path, syscall.MNT_DETACH) }

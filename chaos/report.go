@@ -1,0 +1,49 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"text/tabwriter"
+)
+
+var errFailed = errors.New("not everything is as it should be")
+
+// report prints all figures; its error says that one is not as it should be.
+func report(o options, verdicts []result, stdout io.Writer) error {
+	bad := slices.ContainsFunc(verdicts, func(v result) bool { return !v.ok() })
+	if err := table(o, verdicts, stdout); err != nil {
+		return err
+	}
+	if o.doc != "" {
+		if err := writeMarkdown(o.doc, verdicts); err != nil {
+			return err
+		}
+	}
+	if bad {
+		return errFailed
+	}
+	return nil
+}
+
+func table(o options, verdicts []result, stdout io.Writer) error {
+	if o.json {
+		enc := json.NewEncoder(stdout)
+		enc.SetIndent("", " ")
+		return enc.Encode(verdicts)
+	}
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "scenario\tfigure\twanted\tgot\t\tseconds")
+	for _, v := range verdicts {
+		for _, f := range v.Figures {
+			mark := "pass"
+			if !f.OK {
+				mark = "FAIL"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%.0f\n", v.Scenario, f.Name, f.Wanted, f.Got, mark, v.Seconds)
+		}
+	}
+	return w.Flush()
+}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/runnerbean/runnerbean/chaos/internal/testbed"
+)
+
+func slowClients(ctx context.Context, bed *testbed.Testbed) error {
+	if err := raiseFiles(4 * (slowCount + streamCount)); err != nil {
+		return err
+	}
+	a, err := newSlowClients(ctx, bed)
+	if err != nil {
+		return err
+	}
+	over := testbed.Pick(bed, time.Minute, 4*time.Second)
+	// The first life only serves healthy clients: so many goroutines are its own.
+	quiet, err := a.p99(ctx, over)
+	if err != nil {
+		return err
+	}
+	usual, err := a.goroutines(ctx)
+	if err != nil {
+		return err
+	}
+	busy, err := a.measureBusy(ctx, over)
+	if err != nil {
+		return err
+	}
+	left, err := a.goroutines(ctx)
+	if err != nil {
+		return err
+	}
+	compare(bed, "p99 of a healthy GET among all others, in ms (twice the quiet one", busy, quiet)
+	bed.History.Logf("p99 of a healthy GET: %.2f ms while it was quiet, %.2f ms among the others", quiet, busy)
+	bed.History.Measure(fmt.Sprintf("goroutines when all have gone, of %d in a life without them", usual), float64(left), float64(usual+8))
+	return nil
+}
+
+// raiseFiles lets this process, and nodes that it starts, open so many files.
+func raiseFiles(n uint64) error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	limit.Cur, limit.Max = max(limit.Cur, n), max(limit.Max, n)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("%d files must be allowed to be open: %w", n, err)
+	}
+	return nil
+}
+
+func newSlowClients(ctx context.Context, bed *testbed.Testbed) (*slowClientsTest, error) {
+	b, err := bed.NewServer("beanstalkd")
+	if err != nil {
+		return nil, err
+	}
+	if err := b.StartAndWait(ctx); err != nil {
+		return nil, err
+	}
+	folder, err := bed.InstallPrograms("work")
+	if err != nil {
+		return nil, err
+	}
+	a := &slowClientsTest{bed: bed, client: &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 4}}}
+	if a.node, err = bed.NewNode("node1", testbed.Shared{Beanstalkd: b.Addr, Programs: folder}, 2, nil); err != nil {
+		return nil, err
+	}
+	if err := a.node.StartAndWait(ctx); err != nil {
+		return nil, err
+	}
+	a.small, a.big = bed.WorkJob(bed.Rand, "work", 0, 1000), bed.WorkJob(bed.Rand, "work", 0, bigResult)
+	return a, errors.Join(a.finish(ctx, a.small), a.finish(ctx, a.big))
+}
+
+// finish submits a job and waits for its end.
+func (a *slowClientsTest) finish(ctx context.Context, j *testbed.Job) error {
+	if status := a.bed.Submit(ctx, a.node, j); status != http.StatusCreated {
+		return fmt.Errorf("a job was answered with status %d", status)
+	}
+	return testbed.Until(ctx, 20*time.Millisecond, "a job ends", func() bool { return a.bed.GetResult(ctx, a.node, j, true).Final() })
+}
+
+// p99 is the 99th percentile, in milliseconds, of what two clients wait for a
+// result who ask for it again and again.
+func (a *slowClientsTest) p99(ctx context.Context, over time.Duration) (float64, error) {
+	var mu sync.Mutex
+	var took []float64
+	var first error
+	var wait sync.WaitGroup
+	ctx, cancel := context.WithTimeout(ctx, over)
+	defer cancel()
+	for range 2 {
+		wait.Go(func() {
+			for testbed.Sleep(ctx, 2*time.Millisecond) {
+				began := time.Now()
+				err := a.healthy()
+				mu.Lock()
+				took = append(took, float64(time.Since(began).Microseconds())/1000)
+				if err != nil && first == nil {
+					first = err
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wait.Wait()
+	if first != nil || len(took) < 100 {
+		return 0, fmt.Errorf("%d healthy GETs: %w", len(took), first)
+	}
+	slices.Sort(took)
+	return took[len(took)*99/100], nil
+}
+
+func (a *slowClientsTest) healthy() error {
+	res, err := a.client.Get("http://" + a.node.Addr + "/" + a.small.ID)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if _, err := io.Copy(io.Discard, res.Body); err != nil {
+		return err
+	}
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %d", res.StatusCode)
+	}
+	return nil
+}
+
+// measureBusy is pace99 while all others are there. They have gone when it returns,
+// and the node has had time to notice.
+func (a *slowClientsTest) measureBusy(ctx context.Context, over time.Duration) (float64, error) {
+	if err := a.warmUp(ctx); err != nil {
+		return 0, err
+	}
+	before, err := testbed.ReadUsage(a.node.PID())
+	if err != nil {
+		return 0, err
+	}
+	crowd, leave := context.WithCancel(ctx)
+	defer leave()
+	s := a.connectAll(crowd)
+	last, told := a.followJob(crowd, over+3*time.Second)
+	arrived, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	most := testbed.Usage{}
+	err = testbed.Until(arrived, 50*time.Millisecond, "all clients are connected", func() bool {
+		most, _ = testbed.ReadUsage(a.node.PID())
+		return most.Files >= before.Files+(slowCount+streamCount)*9/10
+	})
+	if err != nil {
+		return 0, err
+	}
+	a.bed.History.MeasureLeast("connections that the node holds", float64(most.Files-before.Files), (slowCount+streamCount)*0.9)
+	busy, err := a.p99(ctx, over)
+	if err != nil {
+		return 0, err
+	}
+	a.bed.History.MeasureLeast("event streams that saw the end of their job", float64(<-told), streamCount)
+	most, _ = testbed.ReadUsage(a.node.PID())
+	leave()
+	s.Wait()
+	err = testbed.Until(ctx, 20*time.Millisecond, "the job of the streams ends", func() bool { return a.bed.GetResult(ctx, a.node, last, true).Final() })
+	return busy, errors.Join(err, a.awaitClosed(ctx, before, most))
+}
+
+// warmUp has the node open what it opens once, when many ask at the same time, and
+// closes the connections of that.
+func (a *slowClientsTest) warmUp(ctx context.Context) error {
+	var wait sync.WaitGroup
+	for range 16 {
+		wait.Go(func() {
+			for range 20 {
+				a.bed.GetResult(ctx, a.node, a.small, true)
+				_ = a.bed.GetJSON(ctx, a.node, "/api/v1/jobs", nil)
+			}
+		})
+	}
+	wait.Wait()
+	testbed.HTTPClient.CloseIdleConnections()
+	if !testbed.Sleep(ctx, time.Second) {
+		return ctx.Err()
+	}
+	return a.healthy()
+}
+
+// awaitClosed waits until the node has closed what the others have left. The connections
+// for reading the ledger are opened when they are needed, two files each.
+func (a *slowClientsTest) awaitClosed(ctx context.Context, before, most testbed.Usage) error {
+	waiting, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	var after testbed.Usage
+	_ = testbed.Until(waiting, 100*time.Millisecond, "descriptors are given back", func() bool {
+		after, _ = testbed.ReadUsage(a.node.PID())
+		return after.Files <= before.Files
+	})
+	a.bed.History.Measure(fmt.Sprintf("open descriptors when all have gone, of %d before", before.Files), float64(after.Files), float64(before.Files+8))
+	a.bed.History.Logf("memory of the node: %d MB before, %d MB among them, %d MB after", before.Resident/1e6, most.Resident/1e6, after.Resident/1e6)
+	return ctx.Err()
+}
+
+// goroutines ends the node by SIGQUIT, upon which it prints all that it has, and
+// starts it again.
+func (a *slowClientsTest) goroutines(ctx context.Context) (int, error) {
+	a.client.CloseIdleConnections()
+	testbed.HTTPClient.CloseIdleConnections()
+	if !testbed.Sleep(ctx, 2*time.Second) {
+		return 0, ctx.Err()
+	}
+	before, err := os.ReadFile(a.node.LogFile())
+	if err != nil {
+		return 0, err
+	}
+	a.node.EndWith(syscall.SIGQUIT, "term", 5*time.Second)
+	text, err := os.ReadFile(a.node.LogFile())
+	if err != nil {
+		return 0, err
+	}
+	n := strings.Count(string(text[len(before):]), "\ngoroutine ")
+	if n == 0 {
+		return 0, errors.New("the node did not print its goroutines")
+	}
+	return n, a.node.StartAndWait(ctx)
+}

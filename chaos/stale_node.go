@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/runnerbean/runnerbean/chaos/check"
+	"github.com/runnerbean/runnerbean/chaos/internal/testbed"
+)
+
+// staleNodes is C5: rounds in which one of two nodes is stopped.
+type staleNodes struct {
+	bed    *testbed.Testbed
+	pair   *cluster
+	slots  int
+	seen   *testbed.Follower
+	last   map[string]check.Event // newest run of each job
+	yields int                    // jobs that ran on another node while theirs was stopped
+	list   []*testbed.Job
+}
+
+func staleNode(ctx context.Context, bed *testbed.Testbed) error {
+	slots := testbed.Pick(bed, 16, 12)
+	p, err := startCluster(ctx, bed, slots, map[string]string{"LEASE": "2s"})
+	if err != nil {
+		return err
+	}
+	defer p.poll.Close()
+	target := testbed.Pick(bed, 500, 12)
+	bed.History.Note(check.Event{What: check.Target, N: float64(target)})
+	s := &staleNodes{bed: bed, pair: p, slots: slots, seen: &testbed.Follower{Path: bed.History.Path}, last: map[string]check.Event{}}
+	chance := bed.Random("rounds")
+	enough, cancel := context.WithTimeout(ctx, testbed.Pick(bed, 9*time.Minute, 40*time.Second))
+	defer cancel()
+	for s.yields < target && enough.Err() == nil {
+		if err := s.round(enough, chance); err != nil {
+			return err
+		}
+	}
+	return conclude(ctx, bed, p, s.list, testbed.Pick(bed, time.Minute, 15*time.Second))
+}
+
+// round stops a node while it runs jobs, some of which end meanwhile, and lets
+// it go on when the other one has taken them, or at any moment about then.
+func (s *staleNodes) round(ctx context.Context, chance *rand.Rand) error {
+	victim := s.pair.nodes[chance.IntN(2)]
+	jobs := s.submit(ctx, chance)
+	err := testbed.Until(ctx, 20*time.Millisecond, "the jobs run", func() bool { return s.running(jobs, victim.Name) >= s.slots/2 || s.over(jobs) })
+	if err != nil || s.over(jobs) {
+		return ignoreEnd(ctx, err)
+	}
+	testbed.Sleep(ctx, time.Duration(chance.IntN(100))*time.Millisecond)
+	held := s.runningOn(jobs, victim.Name)
+	victim.Pause()
+	if chance.IntN(5) > 0 {
+		s.awaitYield(ctx, held, victim.Name)
+		testbed.Sleep(ctx, time.Duration(chance.IntN(1500))*time.Millisecond)
+	} else {
+		testbed.Sleep(ctx, time.Duration(1000+chance.IntN(6000))*time.Millisecond)
+	}
+	s.read()
+	for id := range held {
+		if s.last[id].Who != victim.Name {
+			s.yields++
+		}
+	}
+	victim.Resume()
+	s.pair.poll.AwaitEnds(ctx, 15*time.Second)
+	return nil
+}
+
+// ignoreEnd: a round that the end of the time breaks off is no error.
+func ignoreEnd(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// submit posts twice as many jobs as a node has slots.
+func (s *staleNodes) submit(ctx context.Context, chance *rand.Rand) map[string]bool {
+	ids := map[string]bool{}
+	l := &testbed.Load{Bed: s.bed, Poll: s.pair.poll, Nodes: s.pair.nodes}
+	var list []*testbed.Job
+	for range 2 * s.slots {
+		j := s.bed.WorkJob(chance, "work", time.Duration(500+chance.IntN(3000))*time.Millisecond, chance.IntN(3000))
+		ids[j.ID] = true
+		list = append(list, j)
+	}
+	s.list = append(s.list, list...)
+	l.Submit(ctx, list, 0)
+	return ids
+}
+
+// awaitYield waits until other nodes have begun all that a stopped one held.
+func (s *staleNodes) awaitYield(ctx context.Context, held map[string]bool, victim string) {
+	ctx, cancel := context.WithTimeout(ctx, 25*time.Second)
+	defer cancel()
+	err := testbed.Until(ctx, 50*time.Millisecond, "the other node has taken the jobs", func() bool {
+		s.read()
+		for id := range held {
+			if s.last[id].Who == victim {
+				return false
+			}
+		}
+		return true
+	})
+	if err != nil {
+		s.bed.History.Logf("%v", err)
+	}
+}
+
+// read follows the history.
+func (s *staleNodes) read() {
+	events, err := s.seen.Fresh()
+	if err != nil {
+		s.bed.History.Logf("%v", err)
+	}
+	for _, e := range events {
+		if e.What == check.Run || e.What == check.Ran {
+			s.last[e.Job] = e
+		}
+	}
+}
+
+// runningOn are the jobs whose newest run is under way on a node.
+func (s *staleNodes) runningOn(jobs map[string]bool, node string) map[string]bool {
+	s.read()
+	held := map[string]bool{}
+	for id := range jobs {
+		if e := s.last[id]; e.What == check.Run && e.Who == node {
+			held[id] = true
+		}
+	}
+	return held
+}
+
+func (s *staleNodes) running(jobs map[string]bool, node string) int {
+	return len(s.runningOn(jobs, node))
+}
+
+// over reports whether no job is left to run.
+func (s *staleNodes) over(jobs map[string]bool) bool {
+	open, _ := s.pair.poll.Unfinished()
+	for _, j := range open {
+		if jobs[j.ID] {
+			return false
+		}
+	}
+	return true
+}

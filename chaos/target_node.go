@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/runnerbean/runnerbean/chaos/check"
+	"github.com/runnerbean/runnerbean/chaos/internal/testbed"
+)
+
+// gatedTask is the input of the program "gated".
+type gatedTask struct {
+	testbed.Task
+	Gate string `json:"gate"` // a FIFO; the program goes on when it is there no more, or its other end is closed
+}
+
+// gated waits for its gate, leaves something of every kind and works.
+func gated(c testbed.Call) int {
+	var t gatedTask
+	if err := json.Unmarshal(c.Input, &t); err != nil {
+		return 65
+	}
+	if f, err := os.Open(t.Gate); err == nil {
+		_, _ = io.Copy(io.Discard, f)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return 75
+	}
+	fmt.Fprintln(os.Stderr, "through the gate")
+	_, err := os.NewFile(3, "events").WriteString(`{"progress":1,"message":"done"}` + "\n")
+	if err != nil || os.WriteFile("out/part.txt", []byte(strings.Repeat(c.ID, 300)), 0o644) != nil {
+		return 75
+	}
+	return testbed.Work(c)
+}
+
+// target is a node that is killed and failed, and a second one over the same
+// ledger and store, through which its results are read all the time.
+type target struct {
+	bed    *testbed.Testbed
+	node   *testbed.Node
+	reader *testbed.Node
+	at     testbed.Shared
+	chance *rand.Rand
+	count  int
+	known  map[string]bool // ids of jobs that have succeeded
+}
+
+func newTarget(ctx context.Context, bed *testbed.Testbed, name, folder string) (*target, error) {
+	b, err := bed.NewServer("beanstalkd-" + name)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.StartAndWait(ctx); err != nil {
+		return nil, err
+	}
+	home, err := bed.Folder("shared-" + name)
+	if err != nil {
+		return nil, err
+	}
+	at := testbed.Shared{Beanstalkd: b.Addr, Programs: folder, Ledger: filepath.Join(home, "ledger.db"), Store: filepath.Join(home, "store")}
+	v := &target{bed: bed, at: at, chance: bed.Random(name), known: map[string]bool{}}
+	if v.node, err = bed.NewNode(name, at, 1, nil); err != nil {
+		return nil, err
+	}
+	// strace counts by threads. With processors to spare a goroutine stays on its
+	// thread after a slow call.
+	v.node.Env = append(v.node.Env, "GOMAXPROCS=16")
+	if v.reader, err = bed.NewNode(name+"-reader", at, 0, nil); err != nil {
+		return nil, err
+	}
+	return v, errors.Join(v.node.StartAndWait(ctx), v.reader.StartAndWait(ctx))
+}
+
+// startGated posts a job and returns when its program waits; open lets it go on.
+func (v *target) startGated(ctx context.Context) (j *testbed.Job, open func(), err error) {
+	j, gate := v.newJob(v.chance)
+	if err := syscall.Mkfifo(gate, 0o600); err != nil {
+		return nil, nil, err
+	}
+	if status := v.bed.Submit(ctx, v.reader, j); status != http.StatusCreated {
+		return nil, nil, fmt.Errorf("the job was answered with status %d", status)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var writer *os.File
+	err = testbed.Until(ctx, 2*time.Millisecond, "the program waits at its gate", func() bool {
+		// Without a reader at the other end this fails.
+		writer, err = os.OpenFile(gate, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		return err == nil
+	})
+	return j, func() { _ = os.Remove(gate); _ = writer.Close() }, err
+}
+
+// follow reads the result URL all the time, until the job has ended. A node that
+// dies is started again. Each thread counts its calls for itself, so the tracer
+// has to go when the first error was injected.
+func (v *target) follow(ctx context.Context, j *testbed.Job, trace *tracer) bool {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		if !v.node.Alive() {
+			if err := v.restart(ctx); err != nil {
+				v.bed.History.Logf("%v", err)
+				return false
+			}
+		}
+		if s := v.bed.GetResult(ctx, v.reader, j, true); s.Final() {
+			return s.State == "succeeded"
+		}
+		if trace.hit() {
+			trace.release()
+		}
+		if !testbed.Sleep(ctx, 4*time.Millisecond) {
+			return false
+		}
+	}
+	return false
+}
+
+// restart starts the node again.
+func (v *target) restart(ctx context.Context) error {
+	err := v.node.StartAndWait(ctx)
+	if err == nil && !v.node.Alive() {
+		err = fmt.Errorf("%s does not start again; see %s", v.node.Name, v.node.LogFile())
+	}
+	return err
+}
+
+// awaitNode sees to it that the node runs, and that it is known not to be doomed.
+func (v *target) awaitNode(ctx context.Context, killed int) error {
+	// The tracer may have been let go before it could tell.
+	if killed == v.node.PID() || v.node.Alive() && !v.node.Healthy(ctx) {
+		if err := testbed.Until(ctx, time.Millisecond, "the node is dead", func() bool { return !v.node.Alive() }); err != nil {
+			return err
+		}
+	}
+	if !v.node.Alive() {
+		return v.restart(ctx)
+	}
+	if v.node.ExpectEnd(false) {
+		v.bed.History.Note(check.Event{What: check.Up, Who: v.node.Name, Text: "it was spared"})
+	}
+	return nil
+}
+
+// expectKill says that the node will be killed, by strace.
+func (v *target) expectKill() {
+	v.node.ExpectEnd(true)
+	v.bed.History.Note(check.Event{What: check.Kill, Who: v.node.Name, Text: "at a system call"})
+}
+
+// newJob makes a job whose program waits at a gate of its own.
+func (v *target) newJob(chance *rand.Rand) (*testbed.Job, string) {
+	v.count++
+	gate := fmt.Sprintf("%s/gate-%s-%d", v.bed.Dir, v.node.Name, v.count)
+	t := gatedTask{Task: testbed.Task{History: v.bed.History.Path, Seed: chance.Uint64() >> 11, Pad: 9000}, Gate: gate}
+	j := v.bed.NewJob(chance, "gated", t, nil)
+	j.Answer = t.Answer(j.ID)
+	return j, gate
+}
