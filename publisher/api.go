@@ -1,11 +1,10 @@
 package publisher
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -17,6 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
 // maxEvents is how many of a job's events its details show, the newest ones.
@@ -24,57 +24,23 @@ const maxEvents = 200
 
 // postJob is the durable door: it answers after the ledger's commit.
 func (p *Publisher) postJob(c echo.Context) error {
-	if p.cfg.Accept == nil {
-		return httpio.Problem(http.StatusForbidden, "this node takes no jobs")
+	if err := p.ops.TakesJobs(); err != nil {
+		return err
 	}
 	body, err := httpio.ReadBody(c, jobs.MaxDocument)
 	if err != nil {
 		return err
 	}
-	id, err := p.newID(c)
+	key, err := idempotencyKey(c.Request())
 	if err != nil {
 		return err
 	}
-	document, err := jobs.Defaults{
-		ID: id, Base: p.cfg.BaseURL, Now: time.Now(), Traceparent: c.Request().Header.Get("Traceparent"),
-	}.Complete(body)
+	caller := auth.CallerOf(c)
+	accepted, err := p.ops.Submit(c.Request().Context(), caller, body, operations.NewJobID(caller, key), c.Request().Header.Get("Traceparent"))
 	if err != nil {
 		return err
-	}
-	accepted, err := p.cfg.Accept(c.Request().Context(), document, auth.CallerOf(c).By)
-	if err != nil {
-		return err
-	}
-	if err := p.hidden(c, accepted); err != nil {
-		return err
-	}
-	if accepted.Err != nil && !p.sameAgain(body, id, accepted.Record) {
-		return p.otherDocument(id, accepted)
 	}
 	return p.sendAccepted(c, accepted)
-}
-
-// hidden is ErrConflict for a job that was known already and that the sender,
-// with the role submit, may not read.
-func (p *Publisher) hidden(c echo.Context, accepted ledger.Accepted) error {
-	caller := auth.CallerOf(c)
-	if caller.Role != auth.Submit || accepted.New {
-		return nil
-	}
-	submitter, err := p.cfg.Ledger.Submitter(c.Request().Context(), accepted.Record.ID)
-	if err == nil && submitter != caller.Name {
-		err = ledger.ErrConflict
-	}
-	return err
-}
-
-// otherDocument is the error of a document whose id is taken. Where the id was
-// made of an Idempotency-Key, it is the key that is to be changed.
-func (p *Publisher) otherDocument(id string, accepted ledger.Accepted) error {
-	if errors.Is(accepted.Err, ledger.ErrConflict) && accepted.Record.ID == id {
-		return errOtherRequest
-	}
-	return accepted.Err
 }
 
 func (p *Publisher) sendAccepted(c echo.Context, accepted ledger.Accepted) error {
@@ -84,15 +50,6 @@ func (p *Publisher) sendAccepted(c echo.Context, accepted ledger.Accepted) error
 	}
 	c.Response().Header().Set("Location", p.location(accepted.Record))
 	return p.sendDocument(c, status, accepted.Record.ID)
-}
-
-// sameAgain reports whether body is the document that the ledger holds, but
-// for the time of creation and the trace that each request without one is given.
-func (p *Publisher) sameAgain(body []byte, id string, rec ledger.Record) bool {
-	var had struct{ Traceparent string }
-	_ = json.Unmarshal(rec.Document, &had)
-	document, err := jobs.Defaults{ID: id, Base: p.cfg.BaseURL, Now: rec.Created, Traceparent: had.Traceparent}.Complete(body)
-	return err == nil && bytes.Equal(document, rec.Document)
 }
 
 // location is the job's result URL: what its document says, which may be
@@ -189,4 +146,19 @@ func eventsOf(list []eventlog.Event) []api.Event {
 		out = append(out, api.Event{ID: e.ID, At: e.At, Kind: e.Kind, Job: e.Job, Node: e.Node, By: e.By, Message: e.Message})
 	}
 	return out
+}
+
+// parseFilter reads the query of a listing. Whatever it does not know, or
+// finds twice, is an error that names the parameter.
+func parseFilter(q url.Values) (listing.Filter, error) {
+	var f listing.Filter
+	for _, name := range httpio.ParamNames(q) {
+		if len(q[name]) != 1 {
+			return f, httpio.BadParameter(name, "is given more than once")
+		}
+		if complaint := operations.SetFilter(&f, name, q[name][0]); complaint != "" {
+			return f, httpio.BadParameter(name, complaint)
+		}
+	}
+	return f, nil
 }

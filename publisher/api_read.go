@@ -60,7 +60,7 @@ func (p *Publisher) sendNode(c echo.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return httpio.SendTagged(c, controlPart(n), n, n)
+	return httpio.SendTagged(c, controlVersion(n), n, n)
 }
 
 // getProgram tells all about one program.

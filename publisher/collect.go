@@ -12,6 +12,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
 // nowAge is how old what is shown as now may be.
@@ -62,7 +63,7 @@ func (p *Publisher) readNodesWhole(ctx context.Context) ([]api.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	drains, err := p.drains(ctx)
+	drains, err := p.ops.Drains(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +77,7 @@ func (p *Publisher) readNodesWhole(ctx context.Context) ([]api.Node, error) {
 	}
 	nodes := make([]api.Node, 0, len(found))
 	for _, n := range found {
-		nodes = append(nodes, nodeOf(n, drained(drains, n.Name), running[n.Instance], controls[n.Name]))
+		nodes = append(nodes, nodeOf(n, operations.Drained(drains, n.Name), running[n.Instance], controls[n.Name]))
 	}
 	return nodes, nil
 }

@@ -17,7 +17,7 @@ const (
 )
 
 func (p *Publisher) addQueue(ctx context.Context, o *api.Overview, _ lookback) error {
-	drains, err := p.drains(ctx)
+	drains, err := p.ops.Drains(ctx)
 	if err != nil {
 		return err
 	}

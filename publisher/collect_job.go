@@ -14,6 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
 // maxSeriesBytes is the size in bytes of the largest series that is read.
@@ -61,9 +62,9 @@ func (p *Publisher) addHistory(ctx context.Context, d *api.Details) error {
 // allowed are the verbs that suit a job as it stands.
 func allowed(rec ledger.Record) []string {
 	list := []string{}
-	for _, v := range verbs {
-		if slices.Contains(v.states, rec.State) {
-			list = append(list, string(v.name))
+	for _, v := range operations.Verbs {
+		if slices.Contains(v.States, rec.State) {
+			list = append(list, string(v.Name))
 		}
 	}
 	return list

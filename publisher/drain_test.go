@@ -14,6 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
 func TestDrain(t *testing.T) {
@@ -203,7 +204,7 @@ func TestEveryWriteIsGuarded(t *testing.T) {
 	if got := decodeAs[jobs.Result](t, token.get("/"+id)); got.State != jobs.Failed {
 		t.Errorf("the job is %s", got.State)
 	}
-	if !slices.ContainsFunc(verbs, func(v verb) bool { return v.name == ledger.VerbTerminate }) || len(verbs) != len(ledger.Verbs) {
+	if !slices.ContainsFunc(operations.Verbs, func(v operations.Verb) bool { return v.Name == ledger.VerbTerminate }) || len(operations.Verbs) != len(ledger.Verbs) {
 		t.Error("a verb of the ledger has no route")
 	}
 }

@@ -85,7 +85,7 @@ const notKnown = "not known yet"
 
 // explainMissing says why a job that nobody has put yet may be long in coming.
 func (p *Publisher) explainMissing(ctx context.Context, r *jobs.Result) error {
-	drains, err := p.drains(ctx)
+	drains, err := p.ops.Drains(ctx)
 	if err == nil && drains.Queue != nil {
 		r.Reason = text.JoinClauses(r.Reason, "the queue is drained: no new job is accepted")
 	}

@@ -2,7 +2,6 @@ package publisher
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -122,23 +121,6 @@ func TestIDsMadeOfKeysAreSecret(t *testing.T) {
 	}
 	if other := post(two, namesake.bearer()); other == id || !jobs.ValidID(other) {
 		t.Errorf("another token of the same name makes the same id %s", other)
-	}
-}
-
-func TestDerivedIDs(t *testing.T) {
-	t.Parallel()
-	seen := map[string]bool{}
-	for _, parts := range [][]string{{}, {""}, {"", ""}, {"a"}, {"a", "b"}, {"ab"}, {"a", "", "b"}, {"b", "a"}} {
-		id := derivedID(parts...)
-		if !jobs.ValidID(id) || seen[id] || id != derivedID(parts...) {
-			t.Errorf("%q: %s", parts, id)
-		}
-		seen[id] = true
-	}
-	for i := range 1000 {
-		if id := derivedID(fmt.Sprint(i)); !jobs.ValidID(id) {
-			t.Fatal(id)
-		}
 	}
 }
 

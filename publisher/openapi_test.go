@@ -23,6 +23,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
 // strict makes every object of a schema refuse members that it does not name,
@@ -345,11 +346,11 @@ func (i *inspector) changes(api string) {
 	i.try(200, "GET", api+"/nodes/"+testNode, "")
 	i.try(200, "PATCH", api+"/nodes/"+testNode, `{"slots":null}`)
 	i.try(412, "PATCH", api+"/nodes/"+testNode, `{"slots":1}`, `If-Match: "1-1"`)
-	for _, v := range nodeVerbs {
-		i.try(200, "POST", api+"/nodes/"+testNode+"/"+v.name, "", "Idempotency-Key: "+v.name)
-		i.try(200, "POST", api+"/nodes/"+testNode+"/"+v.name, `{"reason":"why"}`)
-		i.try(412, "POST", api+"/nodes/"+testNode+"/"+v.name, "", `If-Match: "1-1"`)
-		i.try(404, "POST", api+"/nodes/nobody/"+v.name, "")
+	for _, v := range operations.NodeVerbs {
+		i.try(200, "POST", api+"/nodes/"+testNode+"/"+v.Name, "", "Idempotency-Key: "+v.Name)
+		i.try(200, "POST", api+"/nodes/"+testNode+"/"+v.Name, `{"reason":"why"}`)
+		i.try(412, "POST", api+"/nodes/"+testNode+"/"+v.Name, "", `If-Match: "1-1"`)
+		i.try(404, "POST", api+"/nodes/nobody/"+v.Name, "")
 		i.try(200, "GET", api+"/overview?range=15m", "")
 	}
 	i.try(200, "POST", api+"/drain", `{"node":"","reason":"why"}`)

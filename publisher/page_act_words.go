@@ -7,6 +7,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
 // words of a verb on pages.
@@ -57,23 +58,9 @@ var verbWords = map[ledger.Verb]verbText{
 	},
 }
 
-// counted is how many jobs of each state are meant.
-type counted struct {
-	states map[jobs.State]int
-	more   bool // there are more than were counted
-	passed int  // that the verb does not suit
-}
-
-func (n counted) total() (sum int) {
-	for _, k := range n.states {
-		sum += k
-	}
-	return sum
-}
-
-func (n counted) text() string {
-	s := jobsText(n.total())
-	if n.more {
+func countText(n operations.Count) string {
+	s := jobsText(n.Total())
+	if n.More {
 		return "more than " + s
 	}
 	return s
@@ -81,25 +68,25 @@ func (n counted) text() string {
 
 func jobsText(n int) string { return text.Count(n, "job", "jobs") }
 
-// after is what a person should know; where nothing runs, nothing can be lost.
-func (n counted) after(v verb) string {
-	if verbWords[v.name].grave && n.states[jobs.Running] == 0 && v.name != ledger.VerbReset {
+// afterText is what a person should know; where nothing runs, nothing can be lost.
+func afterText(v operations.Verb, n operations.Count) string {
+	if verbWords[v.Name].grave && n.States[jobs.Running] == 0 && v.Name != ledger.VerbReset {
 		return "They can be retried later."
 	}
-	return verbWords[v.name].after
+	return verbWords[v.Name].after
 }
 
 // consequences say of each state what will happen.
-func (n counted) consequences(v verb) []string {
+func consequences(v operations.Verb, n operations.Count) []string {
 	var list []string
-	words := verbWords[v.name]
-	for _, state := range v.states {
-		if k := n.states[state]; k > 0 {
+	words := verbWords[v.Name]
+	for _, state := range v.States {
+		if k := n.States[state]; k > 0 {
 			list = append(list, fmt.Sprintf("%s %s %s.", text.Grouped(k), state, singular(words.each[state], k)))
 		}
 	}
-	if n.passed > 0 {
-		list = append(list, fmt.Sprintf("%s left alone: only a job that is %s can be %s.", text.IsAre(jobsText(n.passed), n.passed), oneOf(v.states), v.done))
+	if n.Unsuited > 0 {
+		list = append(list, fmt.Sprintf("%s left alone: only a job that is %s can be %s.", text.IsAre(jobsText(n.Unsuited), n.Unsuited), operations.OneOf(v.States), v.Done))
 	}
 	return list
 }

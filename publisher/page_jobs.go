@@ -16,6 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
 // jobsPageSize is how many jobs a page lists.
@@ -125,7 +126,7 @@ func momentOf(s string) string {
 func readFormFilter(q url.Values) (f listing.Filter, fault string) {
 	for _, name := range filterNames {
 		if value := q.Get(name); value != "" {
-			if complaint := setFilter(&f, name, value); complaint != "" {
+			if complaint := operations.SetFilter(&f, name, value); complaint != "" {
 				return f, fmt.Sprintf("%s “%s” %s.", formNames[name], text.Line(value, text.NameLimit), strings.TrimSuffix(complaint, "."))
 			}
 		}
@@ -243,9 +244,9 @@ func emptyList(filtered, older bool) string {
 // verbButtons are the verbs that suit jobs in a state; "" is any.
 func verbButtons(state jobs.State) []verbButton {
 	var list []verbButton
-	for _, v := range verbs {
-		if w := verbWords[v.name]; w.many && (state == "" || slices.Contains(v.states, state)) {
-			list = append(list, verbButton{Verb: string(v.name), Text: w.button, Grave: w.grave})
+	for _, v := range operations.Verbs {
+		if w := verbWords[v.Name]; w.many && (state == "" || slices.Contains(v.States, state)) {
+			list = append(list, verbButton{Verb: string(v.Name), Text: w.button, Grave: w.grave})
 		}
 	}
 	return list

@@ -15,6 +15,9 @@ type rowView struct {
 	Created                                          text.Piece
 }
 
+// maxNotices bounds how many nodes are named as drained.
+const maxNotices = 20
+
 // notices say what is drained.
 func notices(d api.Drains) [][]text.Piece {
 	var list [][]text.Piece
@@ -22,8 +25,8 @@ func notices(d api.Drains) [][]text.Piece {
 		list = append(list, append([]text.Piece{text.Words("The queue is drained: no new job is accepted since ")}, drainWords(*d.Queue)...))
 	}
 	for i, node := range d.Nodes {
-		if i == maxNamed {
-			return append(list, []text.Piece{text.Words("So are %d more nodes.", len(d.Nodes)-maxNamed)})
+		if i == maxNotices {
+			return append(list, []text.Piece{text.Words("So are %d more nodes.", len(d.Nodes)-maxNotices)})
 		}
 		begin := text.Words("Node %s is drained: it takes no new work since ", text.Line(node.Node, text.NameLimit))
 		list = append(list, append([]text.Piece{begin}, drainWords(node)...))

@@ -69,8 +69,8 @@ func (p *Publisher) postProgram(c echo.Context) error {
 	if !httpio.ProgramName.MatchString(name) {
 		return echo.ErrNotFound
 	}
-	if p.cfg.Accept == nil {
-		return httpio.Problem(http.StatusForbidden, "this node takes no jobs")
+	if err := p.ops.TakesJobs(); err != nil {
+		return err
 	}
 	posted, err := httpio.ReadForm(c, jobs.MaxDocument)
 	if err != nil {
@@ -106,7 +106,7 @@ func (p *Publisher) submit(c echo.Context, program string, f *formView, posted u
 	document, err := jobs.Complete(document, p.cfg.BaseURL, time.Now())
 	var accepted ledger.Accepted
 	if err == nil {
-		accepted, err = p.cfg.Accept(c.Request().Context(), document, auth.CallerOf(c).By)
+		accepted, err = p.ops.Accept(c.Request().Context(), document, auth.CallerOf(c).By)
 	}
 	if err == nil && accepted.Err != nil && !errors.Is(accepted.Err, ledger.ErrConflict) {
 		err = accepted.Err

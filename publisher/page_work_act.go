@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
 // verbRerun is not one of the ledger's: it makes a new job.
@@ -79,7 +81,7 @@ func (p *Publisher) postWorkAct(c echo.Context) error {
 	if stale(c, v, rec, form.Get("confirm") == "yes") {
 		return p.sayRefusal(c, id, fmt.Sprintf("The job has changed since you looked: it is %s now.", rec.State))
 	}
-	if form.Get("confirm") != "yes" && (grave(v.name, rec.State) || c.QueryParam("seen") == "") && slices.Contains(v.states, rec.State) {
+	if form.Get("confirm") != "yes" && (grave(v.Name, rec.State) || c.QueryParam("seen") == "") && v.Suits(rec.State) {
 		return p.confirmJob(c, v, rec)
 	}
 	return p.actOnJob(c, v, id)
@@ -88,9 +90,9 @@ func (p *Publisher) postWorkAct(c echo.Context) error {
 // stale reports whether a job is not any more what the person saw, where doing
 // the same twice would be something else than doing it once. A form that does
 // not say what was seen has to be confirmed on a page that does.
-func stale(c echo.Context, v verb, rec ledger.Record, confirmed bool) bool {
+func stale(c echo.Context, v operations.Verb, rec ledger.Record, confirmed bool) bool {
 	given := c.QueryParam("seen")
-	if v.name != ledger.VerbRetry && v.name != ledger.VerbReset || given == "" && !confirmed {
+	if v.Name != ledger.VerbRetry && v.Name != ledger.VerbReset || given == "" && !confirmed {
 		return false
 	}
 	return given != seen(rec)
@@ -99,17 +101,14 @@ func stale(c echo.Context, v verb, rec ledger.Record, confirmed bool) bool {
 // seen stands for a job as it is now.
 func seen(rec ledger.Record) string { return strconv.FormatInt(rec.Updated.UnixMicro(), 10) }
 
-func (p *Publisher) actOnJob(c echo.Context, v verb, id string) error {
-	acted, err := p.act(c, v, []string{id})
+func (p *Publisher) actOnJob(c echo.Context, v operations.Verb, id string) error {
+	_, err := p.ops.Apply(c.Request().Context(), v, ledger.Target{ID: id}, auth.CallerOf(c).By)
+	var refused *jobs.Problem
+	if errors.As(err, &refused) && refused.Status == http.StatusConflict {
+		return p.sayRefusal(c, id, text.Capitalize(refused.Detail)+".")
+	}
 	if err != nil {
 		return err
-	}
-	if acted[0].Err != nil {
-		detail, known := v.advice(acted[0])
-		if !known {
-			return acted[0].Err
-		}
-		return p.sayRefusal(c, id, text.Capitalize(detail)+".")
 	}
 	return p.seeJob(c, id)
 }
@@ -119,14 +118,14 @@ func (p *Publisher) seeJob(c echo.Context, id string) error {
 	return c.Redirect(http.StatusSeeOther, httpio.BasePath(p.pageBase())+"/jobs/"+id)
 }
 
-func (p *Publisher) confirmJob(c echo.Context, v verb, rec ledger.Record) error {
-	words := verbWords[v.name]
-	n := counted{states: map[jobs.State]int{rec.State: 1}}
+func (p *Publisher) confirmJob(c echo.Context, v operations.Verb, rec ledger.Record) error {
+	words := verbWords[v.Name]
+	n := operations.Count{States: map[jobs.State]int{rec.State: 1}}
 	view := confirmView{
 		frame: p.frame(c, "jobs", words.button), Heading: words.button + " this job?", After: words.after,
-		Button: words.button, Grave: true, Hidden: []field{{"verb", string(v.name)}, {"confirm", "yes"}},
+		Button: words.button, Grave: true, Hidden: []field{{"verb", string(v.Name)}, {"confirm", "yes"}},
 	}
-	view.Consequences = append([]string{text.Line(rec.Program, text.NameLimit) + " " + text.ShortID(rec.ID)}, n.consequences(v)...)
+	view.Consequences = append([]string{text.Line(rec.Program, text.NameLimit) + " " + text.ShortID(rec.ID)}, consequences(v, n)...)
 	view.Back = view.Root + "/jobs/" + rec.ID
 	view.Action = view.Back + "/act?seen=" + seen(rec)
 	return p.sendForm(c, http.StatusOK, "confirm", view)
@@ -145,11 +144,8 @@ const rerunSlack = 10 * time.Second
 // rerunFromPage runs a job that has ended again as a new one. Its id is made of
 // the old one and the time, so that a button pressed twice makes one job.
 func (p *Publisher) rerunFromPage(c echo.Context, id string) error {
-	if p.cfg.Accept == nil {
-		return httpio.Problem(http.StatusForbidden, "this node takes no jobs")
-	}
-	again := p.secretID(c, "page", id, time.Now().Truncate(rerunSlack).String())
-	if _, err := p.runAgain(c.Request().Context(), id, again, auth.CallerOf(c).By); err != nil {
+	again := operations.SecretID(auth.CallerOf(c), "page", id, time.Now().Truncate(rerunSlack).String())
+	if _, err := p.ops.Rerun(c.Request().Context(), id, again, auth.CallerOf(c).By); err != nil {
 		return err
 	}
 	return p.seeJob(c, again)

@@ -24,6 +24,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/admission"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
 // MaxConnections is how many connections a node should have at most, whatever it
@@ -112,8 +113,8 @@ type Publisher struct {
 	sending   *admission.Limiter // objects of the store that are being sent
 	feed      *feed
 	collected collected
-	underWay  sync.Map // Idempotency-Keys of requests that are being answered
 	auth      *auth.Auth
+	ops       *operations.Operations
 	levels    map[string]auth.Level // of the GET routes, by path
 	static    map[string]*httpio.CachedResponse
 	// fromMemory counts the results that net/http served without the router.
@@ -143,6 +144,10 @@ func New(cfg Config) (*Publisher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("publisher: %w", err)
 	}
+	p.ops = operations.New(operations.Config{
+		Ledger: cfg.Ledger, BaseURL: cfg.BaseURL, Accept: cfg.Accept, Act: cfg.Act,
+		Drain: cfg.Drain, Undrain: cfg.Undrain, Control: cfg.Control, Logger: cfg.Logger,
+	})
 	if err := p.loadStatic(time.Now()); err != nil {
 		return nil, fmt.Errorf("publisher: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
+	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
 // route is one path of a node.
@@ -73,14 +74,23 @@ func (p *Publisher) table() []route {
 // verbRoutes are those of the verbs, for one job and for many.
 func (p *Publisher) verbRoutes() []route {
 	var list []route
-	for _, v := range verbs {
+	for _, v := range operations.Verbs {
 		needs := auth.Operator
-		if v.name == ledger.VerbCancel {
+		if v.Name == ledger.VerbCancel {
 			needs = auth.OwnActor
 		}
 		list = append(list,
-			route{http.MethodPost, "/api/v1/jobs/:id/" + string(v.name), p.postVerb(v), needs},
-			route{http.MethodPost, "/api/v1/jobs/" + string(v.name), p.postSelection(v), auth.Operator})
+			route{http.MethodPost, "/api/v1/jobs/:id/" + string(v.Name), p.postVerb(v), needs},
+			route{http.MethodPost, "/api/v1/jobs/" + string(v.Name), p.postSelection(v), auth.Operator})
+	}
+	return list
+}
+
+// nodeRoutes are those of the verbs of nodes.
+func (p *Publisher) nodeRoutes() []route {
+	list := []route{{http.MethodPatch, "/api/v1/nodes/:name", p.patchNode, auth.Operator}}
+	for _, v := range operations.NodeVerbs {
+		list = append(list, route{http.MethodPost, "/api/v1/nodes/:name/" + v.Name, p.postNodeVerb(v), auth.Operator})
 	}
 	return list
 }

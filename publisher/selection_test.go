@@ -2,9 +2,7 @@ package publisher
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 
@@ -161,14 +159,14 @@ func TestSelectionNamesWhatFailed(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	lost := b.failed()
-	for range maxRefusals + 5 {
+	for range 20 + 5 {
 		b.queued(`"needs":["` + lost + `"]`) // fails at once, and again
 	}
 	b.do(ledger.VerbRetry, lost) // now all but this one have failed
 	b.do(ledger.VerbCancel, lost)
 	r := b.ask("POST", "/api/v1/jobs/retry", `{"state":"failed","limit":1000}`, jsonBody)
 	got := decodeAs[api.Selected](t, r)
-	if got.Matched != maxRefusals+5 || got.Done != 0 || len(got.Failed) != maxRefusals || got.Next != "" {
+	if got.Matched != 25 || got.Done != 0 || len(got.Failed) != 20 || got.Next != "" {
 		t.Fatalf("%d %+v", r.StatusCode, got)
 	}
 	if f := got.Failed[0]; !jobs.ValidID(f.ID) || !strings.Contains(f.Detail, "retry that first") {
@@ -229,64 +227,5 @@ func TestSelectionsAreAskedWithSense(t *testing.T) {
 	}
 	if got := b.statesOf(); got[jobs.Queued] != 1 {
 		t.Errorf("one of these has changed the job: %v", got)
-	}
-}
-
-// FuzzSelection: no body makes it panic, and none selects more than it says.
-func FuzzSelection(f *testing.F) {
-	for _, body := range []string{
-		`{"all":true}`, `{"program":"forecast","state":"queued","limit":5,"dry_run":true}`, `{"label":"a=b","node":"n"}`,
-		`{"all":true,"cursor":"queued.AAAA"}`, `{"state":"running","cursor":"running."}`, `{}`, `null`, `{"all":1}`, `{"limit":1e9}`,
-	} {
-		f.Add(body)
-	}
-	f.Fuzz(func(t *testing.T, body string) {
-		for _, v := range verbs {
-			var order api.Selection
-			err := httpio.DecodeObject([]byte(body), &order)
-			var s selection
-			if err == nil {
-				s, err = newSelection(v, order)
-			}
-			if err != nil {
-				checkProblem(t, err)
-				continue
-			}
-			checkSelection(t, v, order, s)
-		}
-	})
-}
-
-func checkProblem(t *testing.T, err error) {
-	t.Helper()
-	p, ok := httpio.ProblemOf(err)
-	if !ok || p.Status < 400 || p.Status > 499 || p.Detail == "" || len(p.Detail) > 1000 || len(p.Pointer) > 512 {
-		t.Errorf("%v: %+v", err, p)
-	}
-}
-
-func checkSelection(t *testing.T, v verb, order api.Selection, s selection) {
-	t.Helper()
-	if order.IDs != nil {
-		if len(s.ids) == 0 || len(s.ids) > len(order.IDs) || order.All || order.State != "" || order.Text != "" {
-			t.Errorf("%+v has become %+v", order, s)
-		}
-		return
-	}
-	whole := order.Program == "" && order.State == "" && order.Node == "" && order.Label == "" && order.Text == "" &&
-		order.Since.IsZero() && order.Until.IsZero()
-	if whole != order.All {
-		t.Errorf("%+v is taken", order)
-	}
-	if s.filter.Limit < 1 || s.filter.Limit > httpio.MaxPage {
-		t.Errorf("limit %d", s.filter.Limit)
-	}
-	if len(s.states) == 0 || fmt.Sprint(s.filter.Program, s.filter.Node, s.filter.Label) != fmt.Sprint(order.Program, order.Node, order.Label) {
-		t.Errorf("%+v has become %+v", order, s)
-	}
-	for _, state := range s.states {
-		if !slices.Contains(v.states, state) || order.State != "" && state != order.State {
-			t.Errorf("%+v goes through %s", order, state)
-		}
 	}
 }

@@ -50,17 +50,17 @@ func SendTagged(c echo.Context, part string, v, hashed any) error {
 	return c.Blob(http.StatusOK, TypeJSON, body)
 }
 
-// precondition is what If-Match asks for.
-type precondition struct {
+// Precondition is what If-Match asks for.
+type Precondition struct {
 	given, any bool
 	parts      []string
 }
 
 // IfMatch reads the If-Match field. A weak tag, and one that this node never
 // made, match nothing.
-func IfMatch(r *http.Request) precondition {
+func IfMatch(r *http.Request) Precondition {
 	field := strings.TrimSpace(Field(r.Header, "If-Match"))
-	p := precondition{given: field != "", any: field == "*"}
+	p := Precondition{given: field != "", any: field == "*"}
 	for field != "" {
 		var item string
 		item, field, _ = strings.Cut(field, ",")
@@ -73,9 +73,9 @@ func IfMatch(r *http.Request) precondition {
 }
 
 // Specific reports whether the request names a version.
-func (p precondition) Specific() bool { return p.given && !p.any }
+func (p Precondition) Specific() bool { return p.given && !p.any }
 
 // Holds reports whether what stands now is what was asked for.
-func (p precondition) Holds(part string) bool {
+func (p Precondition) Holds(part string) bool {
 	return !p.given || p.any || slices.Contains(p.parts, part)
 }

@@ -1,7 +1,6 @@
-package publisher
+package operations
 
 import (
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,23 +10,9 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// parseFilter reads the query of a listing. Whatever it does not know, or
-// finds twice, is an error that names the parameter.
-func parseFilter(q url.Values) (listing.Filter, error) {
-	var f listing.Filter
-	for _, name := range httpio.ParamNames(q) {
-		if len(q[name]) != 1 {
-			return f, httpio.BadParameter(name, "is given more than once")
-		}
-		if complaint := setFilter(&f, name, q[name][0]); complaint != "" {
-			return f, httpio.BadParameter(name, complaint)
-		}
-	}
-	return f, nil
-}
-
-// setFilter sets one field and returns what is wrong with the value, if anything.
-func setFilter(f *listing.Filter, name, value string) string {
+// SetFilter sets the field of a filter that a query parameter names, and returns what
+// is wrong with the value or "".
+func SetFilter(f *listing.Filter, name, value string) string {
 	switch name {
 	case "state":
 		f.State = jobs.State(value)

@@ -1,0 +1,53 @@
+// Package operations does what the API, the pages and the terminal may ask for: it
+// applies verbs to jobs and nodes, submits jobs and drains. Each caller gets the same
+// limits, reasons and partial results.
+package operations
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+)
+
+// Ledger is what operations read in the ledger.
+type Ledger interface {
+	Get(ctx context.Context, id string) (ledger.Record, error)
+	GetMany(ctx context.Context, ids []string) ([]ledger.Record, error)
+	List(ctx context.Context, f listing.Filter) (ledger.Page, error)
+	Counts(ctx context.Context) (map[jobs.State]int, error)
+	Nodes(ctx context.Context) ([]ledger.Node, error)
+	Drains(ctx context.Context) ([]ledger.Drain, error)
+	Submitter(ctx context.Context, id string) (string, error)
+	Replay(ctx context.Context, key string) (ledger.Replayed, bool, error)
+	Remember(ctx context.Context, key string, r ledger.Replayed) error
+}
+
+// Config of Operations. publisher.Config describes the functions.
+type Config struct {
+	Ledger  Ledger
+	BaseURL string
+	Accept  func(ctx context.Context, document []byte, submitter string) (ledger.Accepted, error)
+	Act     func(ctx context.Context, verb ledger.Verb, by string, targets []ledger.Target) ([]ledger.Acted, error)
+	Drain   func(ctx context.Context, node, by, reason string) error
+	Undrain func(ctx context.Context, node, by string) error
+	Control func(ctx context.Context, node string, change func(*ledger.Control), by string, expect *time.Time) (ledger.Control, error)
+	Logger  *slog.Logger
+}
+
+// Operations changes jobs and nodes.
+type Operations struct {
+	cfg      Config
+	underWay sync.Map // idempotency keys of requests that are being answered
+}
+
+// New returns Operations over a configuration.
+func New(cfg Config) *Operations { return &Operations{cfg: cfg} }
+
+func forbidden(detail string) error { return httpio.Problem(http.StatusForbidden, detail) }

@@ -1,0 +1,123 @@
+package operations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+)
+
+// Verb is what can be done to jobs.
+type Verb struct {
+	Name ledger.Verb
+	Done string // as in "can be cancelled"
+	// States are those in which it applies, in the order in which a selection goes
+	// through them: it meets a job again whose state changes meanwhile.
+	States []jobs.State
+}
+
+// Verbs are all verbs.
+var Verbs = []Verb{
+	{ledger.VerbCancel, "cancelled", []jobs.State{jobs.Waiting, jobs.Queued, jobs.Running}},
+	{ledger.VerbStop, "stopped", []jobs.State{jobs.Running}},
+	{ledger.VerbTerminate, "terminated", []jobs.State{jobs.Waiting, jobs.Queued, jobs.Running}},
+	{ledger.VerbRetry, "retried", []jobs.State{jobs.Failed, jobs.Cancelled}},
+	{ledger.VerbReset, "reset", []jobs.State{jobs.Waiting, jobs.Queued, jobs.Running, jobs.Failed, jobs.Cancelled}},
+}
+
+// Apply applies a verb to one job and returns the job as it is then. by names who
+// asks. A refusal is a problem with the status 409, or ErrUnknown or ErrChanged.
+func (o *Operations) Apply(ctx context.Context, v Verb, target ledger.Target, by string) (ledger.Record, error) {
+	acted, err := o.act(ctx, v, []ledger.Target{target}, by)
+	if err != nil {
+		return ledger.Record{}, err
+	}
+	return acted[0].Record, v.refusal(acted[0])
+}
+
+func (o *Operations) act(ctx context.Context, v Verb, targets []ledger.Target, by string) ([]ledger.Acted, error) {
+	if o.cfg.Act == nil {
+		return nil, forbidden(fmt.Sprintf("no job can be %s at this node", v.Done))
+	}
+	acted, err := o.cfg.Act(ctx, v.Name, by, targets)
+	if err == nil && len(acted) != len(targets) {
+		err = fmt.Errorf("publisher: %d of %d jobs are answered for", len(acted), len(targets))
+	}
+	return acted, err
+}
+
+// Suits reports whether a verb applies to a job in a state.
+func (v Verb) Suits(state jobs.State) bool { return slices.Contains(v.States, state) }
+
+// unsuited returns the error with which the ledger would refuse the verb for a job in
+// a state, or nil.
+func (v Verb) unsuited(state jobs.State) error {
+	switch {
+	case v.Suits(state):
+		return nil
+	case v.Name == ledger.VerbRetry && !state.Final():
+		return ledger.ErrNotEnded
+	case state.Final():
+		return ledger.ErrFinal
+	}
+	return ledger.ErrNotRunning
+}
+
+// OneOf joins states for a sentence: "waiting, queued or running".
+func OneOf(states []jobs.State) string {
+	words := make([]string, len(states))
+	for i, state := range states {
+		words[i] = string(state)
+	}
+	if last := len(words) - 1; last > 0 {
+		return strings.Join(words[:last], ", ") + " or " + words[last]
+	}
+	return words[0]
+}
+
+// refusal returns why a verb was not applied to a job; nil if it was.
+func (v Verb) refusal(a ledger.Acted) error {
+	if a.Err == nil || errors.Is(a.Err, ledger.ErrUnknown) || errors.Is(a.Err, ledger.ErrChanged) {
+		return a.Err
+	}
+	detail, known := v.advice(a)
+	if !known {
+		return a.Err
+	}
+	return httpio.Problem(http.StatusConflict, detail)
+}
+
+// advice says why the ledger refused a verb and what to do instead. known is false
+// for an error of another kind.
+func (v Verb) advice(a ledger.Acted) (detail string, known bool) {
+	state := a.Record.State
+	switch {
+	case errors.Is(a.Err, ledger.ErrUnknown):
+		return "no job with this id is known", true
+	case errors.Is(a.Err, ledger.ErrFinal) && state == jobs.Succeeded:
+		return `the job has succeeded and its result never changes: POST {"as_new": true} to /api/v1/jobs/` + a.ID +
+			"/retry to run it again as a new job", true
+	case errors.Is(a.Err, ledger.ErrFinal):
+		return fmt.Sprintf("the job has already come to its end: %s; it cannot be %s, but retry runs it again", state, v.Done), true
+	case errors.Is(a.Err, ledger.ErrNotEnded):
+		return fmt.Sprintf("the job has not come to its end: it is %s; wait for that, or use reset to let it start over now", state), true
+	case errors.Is(a.Err, ledger.ErrNotRunning):
+		return fmt.Sprintf("the job does not run: it is %s; use cancel to end it before it starts", state), true
+	case errors.Is(a.Err, ledger.ErrNeeds):
+		return "the job cannot run as things are: " + textBefore(a.Err, ledger.ErrNeeds), true
+	case errors.Is(a.Err, ledger.ErrDocument):
+		return "the job would fail again: " + textBefore(a.Err, ledger.ErrDocument) + "; submit a corrected document under a new id", true
+	}
+	return "", false
+}
+
+// textBefore returns what an error says before the sentinel that it wraps.
+func textBefore(err, sentinel error) string {
+	return strings.TrimSuffix(err.Error(), ": "+sentinel.Error())
+}
