@@ -78,8 +78,8 @@ mutant 'attempt fence of the ledger removed' internal/ledger TestFinishRefused \
 	internal/ledger/finish.go "AND state = 'running' AND attempt = ? AND" "AND state = 'running' AND attempt >= ? AND"
 
 mutant 'fence before a publish removed' worker 'TestFence|TestStale' \
-	worker/fence.go 'case stale(err):
-			return errStale' 'case stale(err):
+	worker/internal/publish/fence.go 'case fault.IsStale(err):
+			return fault.ErrStale' 'case fault.IsStale(err):
 			return nil'
 
 mutant 'wrapped private addresses are asked' internal/outbound TestReachable \

@@ -18,12 +18,22 @@ import (
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/report"
+	"github.com/runnerbean/runnerbean/worker/internal/workdir"
 )
 
-// Config of a Worker. The zero value of a field means its default.
+const (
+	// quarantineAfter is how long a job in quarantine is due until a node takes no other
+	// work because of it.
+	quarantineAfter = time.Minute
+	// holdsEvery is how often the ledger is asked whether running attempts are still their
+	// jobs' newest. Those of a node that was suspended for too long are not.
+	holdsEvery = 5 * time.Second
+)
+
+// Config of a Worker. A field that is zero has its default.
 type Config struct {
-	// Queue names the beanstalkd servers; the slots are spread over them round
-	// robin, and with fewer slots than servers each slot serves several.
+	// Queue names the beanstalkd servers. Each slot serves one of them, in turn. If
+	// there are fewer slots than servers each slot serves several.
 	Queue queue.Config
 	// Prefix of all tube names. Default "runnerbean".
 	Prefix string
@@ -32,76 +42,74 @@ type Config struct {
 	Store  Store
 	// Events is the log of events of the ledger. Required.
 	Events Events
-	// Node is the name of this node, Instance the id of this life of it. Required.
+	// Node is the name of this node, and Instance the id of this start of it. Required.
 	Node, Instance string
-	// BaseURL is what the result URLs begin with that this node serves itself.
-	// Required.
+	// BaseURL is what the result URLs begin with that this node serves. Required.
 	BaseURL string
 	// Programs is the folder of the installed programs. Required.
 	Programs string
-	// Scratch is a folder for this instance alone; what an earlier one left
-	// there is removed. Required unless Slots is 0 and stays so.
+	// Scratch is a folder for this instance alone. What an earlier one has left there is
+	// removed. Required unless Slots is 0 and stays 0.
 	Scratch string
-	// Slots is how many programs run at once, until SetSlots says otherwise; at
-	// most api.MaxSlots. 0 runs none; a negative number stands for one per processor.
+	// Slots is how many programs run at the same time, until SetSlots: at most
+	// api.MaxSlots. A negative number is one for each processor.
 	Slots int
 
 	// Grace is the time between SIGTERM and SIGKILL. Default 10 s.
 	Grace time.Duration
-	// ShutdownGrace is how long running jobs may go on once no more are taken.
-	// Default 30 s; negative: not at all.
+	// ShutdownGrace is how long running jobs may go on after the worker takes no more.
+	// Default 30 s. Negative: not at all.
 	ShutdownGrace time.Duration
-	// Timeout of one attempt where neither job nor program names one. Default 1 h.
+	// Timeout of one attempt if neither job nor program has one. Default 1 h.
 	Timeout time.Duration
-	// Attempts that may end in error where neither job nor program says.
-	// Default 3.
+	// Attempts that may end in error if neither job nor program has a number. Default 3.
 	Attempts int
-	// BackoffBase and BackoffMax bound the wait before another attempt, which
-	// doubles from one to the other. Defaults 1 s and 5 min.
+	// The wait before another attempt doubles from BackoffBase to BackoffMax. Defaults
+	// 1 s and 5 min.
 	BackoffBase, BackoffMax time.Duration
 	// Jitter returns a number in [0, 1) that spreads waits. Default random.
 	Jitter func() float64
 
-	// Stall is how long a program may give no sign of life (output, event, CPU
-	// time) where its program.json does not say. Default for ever.
+	// Stall is how long a program may give no sign of life (output, event, CPU time) if
+	// its program.json has no limit. Default no limit.
 	Stall time.Duration
 	// MaxStdout bounds a program's output in bytes. Default 16 MiB.
 	MaxStdout int64
 	// MaxScratch bounds the working directory of an attempt, inputs included, and
-	// MaxMemory what its program may have of memory, in bytes. A program.json may
-	// say less, not more. Default no limit.
+	// MaxMemory the memory of its program, in bytes. A program.json may lower them.
+	// Default no limit.
 	MaxScratch, MaxMemory int64
-	// MaxOpenFiles is how many files a process of a program may have open.
-	// Default as the node itself.
+	// MaxOpenFiles bounds the open files of each process of a program. Default as for
+	// the node itself.
 	MaxOpenFiles uint64
 	// MaxInput bounds an input in bytes. Default 256 MiB.
 	MaxInput int64
-	// MaxFiles bounds the files of one job together, in bytes, and what one
-	// attempt may leave as artifacts. Default 10 GiB.
+	// MaxFiles bounds the input files of one job together, and the artifacts of one
+	// attempt, in bytes. Default 10 GiB.
 	MaxFiles int64
 	// FetchTimeout bounds the fetch of one input, tries included. Default 5 min.
 	FetchTimeout time.Duration
-	// Outbound says where inputs may come from.
+	// Outbound restricts from where inputs may come.
 	Outbound outbound.Config
 
-	// Send puts messages for jobs that are queued because another one has
-	// ended. Default: that is left to the reconciler.
+	// Send puts messages for jobs that are queued because another one has ended.
+	// Default: the reconciler does it.
 	Send func(context.Context, []ledger.Record) error
-	// OnPrograms is told what is installed whenever that has changed.
+	// OnPrograms gets the installed programs after every change. Default: nothing.
 	OnPrograms func([]ledger.Program)
-	// OnEnded is told of every attempt whose end is in the ledger, once, on the
-	// goroutine that ran it: it must not block, or the node runs fewer jobs. It is
-	// called by several at once. Default: nobody is told.
+	// OnEnded gets a report on every attempt whose end is in the ledger, once. It is
+	// called by several goroutines, which run jobs: it must not block. Default: nothing.
 	OnEnded func(report.Attempt)
 	// Logger. Default slog.Default().
 	Logger *slog.Logger
 
-	quarantineAfter time.Duration // of a job that is due
+	// Only tests set these.
+	quarantineAfter time.Duration
 	scanEvery       time.Duration // of the programs folder
-	holdsEvery      time.Duration // of running attempts
-	stage           func(string)  // is called at some stages of an attempt; for tests that panic there
-	inputPatience   time.Duration // with servers that cannot give inputs yet
-	onPause         func()        // told when a slot takes no work for a while
+	holdsEvery      time.Duration
+	inputPatience   time.Duration
+	stage           func(string) // is called at some stages of an attempt
+	onPause         func()       // is called when a slot takes no work for a while
 }
 
 // withDefaults fills in what is missing and checks the rest.
@@ -124,12 +132,9 @@ func (c *Config) fill() {
 	orDefault(&c.BackoffBase, time.Second)
 	orDefault(&c.BackoffMax, 5*time.Minute)
 	orDefault(&c.quarantineAfter, quarantineAfter)
-	orDefault(&c.scanEvery, scanEvery)
+	orDefault(&c.scanEvery, time.Second)
 	orDefault(&c.inputPatience, inputPatience)
 	orDefault(&c.holdsEvery, holdsEvery)
-	if c.onPause == nil {
-		c.onPause = func() {}
-	}
 	orDefault(&c.MaxStdout, 16<<20)
 	orDefault(&c.MaxInput, 256<<20)
 	orDefault(&c.MaxFiles, 10<<30)
@@ -140,6 +145,9 @@ func (c *Config) fill() {
 	}
 	if c.Slots < 0 {
 		c.Slots = runtime.NumCPU()
+	}
+	if c.onPause == nil {
+		c.onPause = func() {}
 	}
 	if c.Jitter == nil {
 		c.Jitter = rand.Float64
@@ -156,6 +164,13 @@ func orDefault[T comparable](field *T, value T) {
 	var zero T
 	if *field == zero {
 		*field = value
+	}
+}
+
+// atStage lets tests act at a stage of an attempt.
+func (c *Config) atStage(stage string) {
+	if c.stage != nil {
+		c.stage(stage)
 	}
 }
 
@@ -189,7 +204,7 @@ func (c *Config) checkURL() error {
 }
 
 func (c *Config) checkFolders() error {
-	programs, err := folder(c.Programs)
+	programs, err := resolveFolder(c.Programs)
 	if err != nil {
 		return fmt.Errorf("programs folder: %w", err)
 	}
@@ -197,19 +212,17 @@ func (c *Config) checkFolders() error {
 	if c.Slots == 0 && c.Scratch == "" {
 		return nil
 	}
-	if c.Scratch, err = folder(c.Scratch); err != nil {
+	if c.Scratch, err = resolveFolder(c.Scratch); err != nil {
 		return fmt.Errorf("scratch folder: %w", err)
 	}
-	probe, err := newScratchFolder(c.Scratch, nil).add()
-	if err != nil {
+	if err := workdir.NewRoot(c.Scratch, c.Logger).Probe(); err != nil {
 		return fmt.Errorf("scratch folder cannot be written: %w", err)
 	}
-	_ = os.Remove(probe)
 	return nil
 }
 
-// folder returns path as an absolute path without symbolic links.
-func folder(path string) (string, error) {
+// resolveFolder returns path as an absolute path without symbolic links.
+func resolveFolder(path string) (string, error) {
 	if path == "" {
 		return "", errors.New("none is named")
 	}

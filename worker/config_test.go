@@ -7,16 +7,20 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/store"
 )
+
+// ledgerWithID has an id and nothing else.
+type ledgerWithID struct{ Ledger }
+
+func (ledgerWithID) ID() string { return "0123456789" }
 
 func TestConfig(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	good := func() Config {
-		return Config{Ledger: &ledger.Ledger{}, Events: &eventlog.Log{}, Store: &store.Store{}, Node: "n", Instance: "i", BaseURL: "http://h:1/", Programs: dir, Scratch: dir, Slots: 1}
+		return Config{Ledger: ledgerWithID{}, Events: &eventlog.Log{}, Store: &store.Store{}, Node: "n", Instance: "i", BaseURL: "http://h:1/", Programs: dir, Scratch: dir, Slots: 1}
 	}
 	plain := filepath.Join(dir, "file")
 	if err := os.WriteFile(plain, nil, 0o600); err != nil {

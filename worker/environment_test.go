@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/worker/internal/program"
 )
 
 // TestEnvironment shows all that a program sees.
@@ -42,7 +43,7 @@ func TestEnvironment(t *testing.T) {
 	for _, shell := range []string{"_", "PWD", "OLDPWD", "SHLVL"} {
 		delete(seen, shell)
 	}
-	for _, name := range threadVars {
+	for _, name := range program.ThreadVars {
 		if seen[name] != fmt.Sprint(max(1, runtime.NumCPU()/2)) {
 			t.Errorf("%s is %q for one of 2 slots", name, seen[name])
 		}

@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -9,20 +8,24 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/worker/internal/fault"
 	"github.com/runnerbean/runnerbean/worker/internal/process"
+	"github.com/runnerbean/runnerbean/worker/internal/program"
+	"github.com/runnerbean/runnerbean/worker/internal/workdir"
 )
 
-// attemptWith is an attempt on a node with limits, of a program with others.
-func attemptWith(t *testing.T, cfg Config, document string) *attempt {
+// limitsWith returns the limits on a node of a program with a program.json.
+func limitsWith(t *testing.T, cfg Config, document string) limits {
 	t.Helper()
-	m, err := decodeManifest([]byte(document))
-	if err != nil {
+	var m program.Manifest
+	if err := json.Unmarshal([]byte(document), &m); err != nil {
 		t.Fatal(err)
 	}
-	return &attempt{Worker: &Worker{cfg: cfg}, program: &program{manifest: m}}
+	return limitsOf(&cfg, &jobs.Job{}, &m)
 }
 
 // TestLimits takes a program's own limits within those of the node, but for
@@ -45,32 +48,15 @@ func TestLimits(t *testing.T) {
 		`{ }`:                {Config{}, 0, 0, 0},
 		`{"memory":1048576,"scratch":"1MiB","stall":"1s"}`: {Config{}, time.Second, 1 << 20, 1 << 20},
 	} {
-		a := attemptWith(t, c.cfg, document)
-		if a.stall() != c.stall || a.memory() != c.memory || a.room() != c.room {
-			t.Errorf("%s: stall %s, memory %d, room %d", document, a.stall(), a.memory(), a.room())
+		l := limitsWith(t, c.cfg, document)
+		if l.stall != c.stall || l.memory != c.memory || l.scratch != c.room {
+			t.Errorf("%s: stall %s, memory %d, scratch %d", document, l.stall, l.memory, l.scratch)
 		}
 	}
 }
 
-func TestLimitsInManifest(t *testing.T) {
-	t.Parallel()
-	for document, want := range map[string]string{
-		`{"stall":"-1s"}`:    "stall must be between 0 and 365d",
-		`{"stall":"9000h"}`:  "stall must be between 0 and 365d",
-		`{"memory":512}`:     `memory must be at least 1.0 MiB; write it as "512MiB"`,
-		`{"memory":"-1MiB"}`: "/memory: \"-1MiB\" is not a number of bytes",
-		`{"scratch":"x"}`:    "/scratch: \"x\" is not a number of bytes",
-		`{"scratch":"2EiB"}`: "/scratch: \"2EiB\" is not a number of bytes",
-		`{"scratch":"1B"}`:   `scratch must be at least 1.0 MiB`,
-	} {
-		if _, err := decodeManifest([]byte(document)); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: error is %v, want %s", document, err, want)
-		}
-	}
-}
-
-// TestJudge makes of each way in which a program may end a class and a message.
-func TestJudge(t *testing.T) {
+// TestVerdict maps each way in which a program may end to a class and a message.
+func TestVerdict(t *testing.T) {
 	t.Parallel()
 	cfg := Config{Stall: 15 * time.Minute, Timeout: time.Hour, MaxScratch: 10 << 30, MaxStdout: 1 << 20}
 	killed := func(s syscall.Signal, e process.Exit) process.Exit {
@@ -95,24 +81,34 @@ func TestJudge(t *testing.T) {
 		"memory of a child":   {process.Exit{Code: 1, OutOfMemory: true}, `{"memory":"512MiB"}`, jobs.OutcomeKilled, "it needed more memory than the 512 MiB that it may have"},
 		"memory, got over":    {process.Exit{OutOfMemory: true}, `{"memory":"512MiB"}`, "", ""},
 		"memory of all":       {killed(9, process.Exit{OutOfMemory: true}), `{}`, jobs.OutcomeKilled, "it was killed because this machine ran out of memory"},
-		"room":                {killed(9, process.Exit{Killed: true}), `{}`, jobs.OutcomeKilled, "too much"},
 		"file size":           {killed(syscall.SIGXFSZ, process.Exit{}), `{"scratch":"2GiB"}`, jobs.OutcomeKilled, "it was killed by signal 25 (file size limit exceeded); a file may have at most 2.0 GiB here"},
 		"signal":              {killed(11, process.Exit{}), `{}`, jobs.OutcomeKilled, "it was killed by signal 11 (segmentation fault)"},
 		"kill":                {killed(9, process.Exit{}), `{}`, jobs.OutcomeKilled, "it was killed by signal 9 (killed); if nobody did that, it may have been for its memory"},
 	} {
-		a := attemptWith(t, cfg, c.manifest)
-		a.killed, a.kill = context.WithCancelCause(context.Background())
-		a.kill(&excess{"too much"})
-		got := &fault{}
-		if err := a.judge(c.exit); err != nil {
-			got = err.(*fault)
+		l := limitsWith(t, cfg, c.manifest)
+		got := &fault.Fault{}
+		if err := verdict(&c.exit, &l, ""); err != nil {
+			got = err.(*fault.Fault)
 		}
-		if diff := cmp.Diff([]string{string(c.outcome), c.message}, []string{string(got.outcome), got.message}); diff != "" {
+		if diff := cmp.Diff([]string{string(c.outcome), c.message}, []string{string(got.Outcome), got.Message}); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
-		if again := !slices.Contains([]string{"flood", "room", "file size"}, name); got.final == again {
-			t.Errorf("%s: final is %t", name, got.final)
+		if again := !slices.Contains([]string{"flood", "file size"}, name); got.Final == again {
+			t.Errorf("%s: final is %t", name, got.Final)
 		}
+	}
+}
+
+// TestKilledHere is final for a directory that is too large.
+func TestKilledHere(t *testing.T) {
+	t.Parallel()
+	for cause, final := range map[error]bool{errAsked: false, &workdir.Excess{}: true} {
+		stop := newStopper(t.Context())
+		stop.kill(cause)
+		if f := killedHere(stop.killed).(*fault.Fault); f.Outcome != jobs.OutcomeKilled || f.Final != final || f.Message != cause.Error() {
+			t.Errorf("%v: %+v", cause, f)
+		}
+		stop.release()
 	}
 }
 

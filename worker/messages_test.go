@@ -241,7 +241,7 @@ func TestBeanstalkdGone(t *testing.T) {
 	r.tubeEmpty("slow")
 }
 
-func TestShare(t *testing.T) {
+func TestServersOf(t *testing.T) {
 	t.Parallel()
 	addrs := []string{"a", "b", "c"}
 	for n, want := range map[int][][]string{
@@ -252,7 +252,7 @@ func TestShare(t *testing.T) {
 	} {
 		var got [][]string
 		for i := range n {
-			got = append(got, share(addrs, i, n))
+			got = append(got, serversOf(addrs, i, n))
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)

@@ -100,9 +100,13 @@ func TestPanics(t *testing.T) {
 		"ended": {state: jobs.Succeeded, plant: func(c *Config, m *panicking) {
 			c.OnEnded = func(e report.Attempt) { m.step("ended", e.Job) }
 		}},
-		"input":  {arm: func(w *Worker, _ string) { w.programs.now.programs["bad"].manifest.input = &validate.Schema{} }},
-		"result": {arm: func(w *Worker, _ string) { w.programs.now.programs["bad"].manifest.result = &validate.Schema{} }},
-		"fetch":  {},
+		"input": {arm: func(w *Worker, _ string) {
+			w.programs.Current().Programs["bad"].Manifest.InputSchema = &validate.Schema{}
+		}},
+		"result": {arm: func(w *Worker, _ string) {
+			w.programs.Current().Programs["bad"].Manifest.ResultSchema = &validate.Schema{}
+		}},
+		"fetch": {},
 	}
 	for at, c := range cases {
 		t.Run(strings.ReplaceAll(at, " ", "-"), func(t *testing.T) {
@@ -125,7 +129,7 @@ func TestPanics(t *testing.T) {
 			r.must(err)
 			j := job("bad")
 			if at == "fetch" {
-				w.fetcher.client.Transport = m
+				w.client.Transport = m
 				j.Input = jobs.Input{URL: "http://127.0.0.1/x"}
 			}
 			if c.arm != nil {
@@ -169,18 +173,6 @@ func (r *rig) hasStack(job string) bool {
 	return slices.ContainsFunc(list, func(e eventlog.Event) bool {
 		return e.Kind == kindPanic && strings.Contains(e.Message, ".go:") && !strings.Contains(e.Message, "planted")
 	})
-}
-
-// TestAProgramThatPanicsTheLoader is one whose check ends in a panic.
-func TestAProgramThatPanicsTheLoader(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	r.install("cat", "cat")
-	l := newLoader(r.cfg.Programs)
-	l.sums = nil
-	if _, err := l.load("cat"); err == nil || !strings.Contains(err.Error(), "panic") {
-		t.Errorf("the loader says %v", err)
-	}
 }
 
 // TestPanicAfterATrade fails the job whose message is held then.

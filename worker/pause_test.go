@@ -226,15 +226,15 @@ func TestKilledBeforeItCouldStart(t *testing.T) {
 func TestPauseAndResumeAtOnce(t *testing.T) {
 	t.Parallel()
 	for range 5000 {
-		w := &Worker{logger: slog.New(slog.DiscardHandler), brake: newBrake(), gate: process.NewPauseGate()}
+		w := &Worker{cfg: Config{Logger: slog.New(slog.DiscardHandler)}, gate: newIntakeGate(), pause: process.NewPauseGate()}
 		var all sync.WaitGroup
 		for range 4 {
 			all.Go(func() { w.Pause("") })
 			all.Go(w.Resume)
 		}
 		all.Wait()
-		if free, _ := w.brake.look(); free == w.Paused() {
-			t.Fatalf("paused is %v, and work is taken is %v", w.Paused(), free)
+		if open, _ := w.gate.open(); open == w.Paused() {
+			t.Fatalf("paused is %v, and work is taken is %v", w.Paused(), open)
 		}
 	}
 }

@@ -14,12 +14,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/worker/internal/fault"
 	"github.com/runnerbean/runnerbean/worker/internal/process"
+	"github.com/runnerbean/runnerbean/worker/internal/program"
 )
 
 // lose claims a job for an instance that dies, so that the next attempt is the
@@ -273,7 +274,7 @@ func (s *fullStore) Create(ctx context.Context, key string, data []byte) error {
 // and the job in the queue while it is full for longer.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	for fails, runs := range map[int32]int{persistTries - 1: 1, persistTries: 2} {
+	for fails, runs := range map[int32]int{4 - 1: 1, 4: 2} {
 		r := newRig(t, func(c *Config) {
 			full := &fullStore{Store: c.Store}
 			full.left.Store(fails)
@@ -333,41 +334,12 @@ func TestDoubtfulStore(t *testing.T) {
 	}
 }
 
-// A file is left out of a result only for what the program has put there.
-func TestUnreadableArtifactsOfANodeInTrouble(t *testing.T) {
-	t.Parallel()
-	for err, want := range map[error]bool{
-		unix.ELOOP: true, unix.EACCES: true, unix.ENXIO: true,
-		unix.EIO: false, unix.EMFILE: false, unix.ENFILE: false, unix.ENOMEM: false, nil: false,
-	} {
-		if got := byProgram(err); got != want {
-			t.Errorf("%v: by the program: %v, want %v", err, got, want)
-		}
-	}
-}
-
-// TestArtifactThatGrows is the program's fault, not the node's.
-func TestArtifactThatGrows(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
-	r.must(err)
-	defer f.Close()
-	r.must(f.Truncate(2000))
-	a := &attempt{Worker: &Worker{cfg: r.cfg}, record: ledger.Record{ID: jobs.NewID(), Attempt: 1}}
-	out := &outFolder{attempt: a, strict: true, room: 1000, at: a.fileURL}
-	err = out.store(t.Context(), f, "f")
-	var fault *fault
-	if !errors.As(err, &fault) || fault.outcome != jobs.OutcomeError || len(a.stored) > 0 {
-		t.Errorf("error is %v", err)
-	}
-}
-
 // stopping is a store that ends a context while the second file is stored.
 type stopping struct {
 	Store
 	end   func()
 	files int
+	first string // its key
 }
 
 func (s *stopping) CreateFrom(ctx context.Context, key string, r io.Reader) (int64, error) {
@@ -375,6 +347,7 @@ func (s *stopping) CreateFrom(ctx context.Context, key string, r io.Reader) (int
 		s.end()
 		return 0, ctx.Err()
 	}
+	s.first = key
 	return s.Store.CreateFrom(ctx, key, r)
 }
 
@@ -387,21 +360,22 @@ func TestStoppedWhileFilesAreStored(t *testing.T) {
 	w, err := New(r.cfg)
 	r.must(err)
 	j := job("p")
-	a := &attempt{
-		Worker: w, logger: quiet(), job: j, record: ledger.Record{ID: j.ID, Program: "p", Attempt: 1},
-		program: &program{}, exit: &process.Exit{Stdout: []byte("1")}, dir: t.TempDir(), alive: ctx,
-	}
+	h := w.newHandler(&panicRecorder{})
+	record := ledger.Record{ID: j.ID, Program: "p", Attempt: 1}
+	a := h.newAttempt(record, &program.Program{}, &resources{})
+	a.job, a.publication.Job, a.run.exit, a.run.dir, a.stop = j, &j, &process.Exit{Stdout: []byte("1")}, t.TempDir(), newStopper(ctx)
+	defer a.stop.release()
 	verb := ledger.VerbCancel
-	a.verb.Store(&verb)
-	r.must(os.Mkdir(filepath.Join(a.dir, "out"), 0o700))
+	a.stop.verb.Store(&verb)
+	r.must(os.Mkdir(filepath.Join(a.run.dir, "out"), 0o700))
 	for _, name := range []string{"a", "b"} {
-		r.must(os.WriteFile(filepath.Join(a.dir, "out", name), []byte(name), 0o600))
+		r.must(os.WriteFile(filepath.Join(a.run.dir, "out", name), []byte(name), 0o600))
 	}
-	f, _ := errors.AsType[*fault](a.publish(ctx))
-	if f == nil || f.node || f.outcome != jobs.OutcomeCancelled {
+	f, _ := errors.AsType[*fault.Fault](h.runner.publish(ctx, a))
+	if f == nil || f.Node || f.Outcome != jobs.OutcomeCancelled {
 		t.Errorf("it ends with %+v", f)
 	}
-	if len(a.stored) != 1 || r.has(a.stored[0]) {
-		t.Errorf("%q stays", a.stored)
+	if store := w.cfg.Store.(*stopping); store.files != 2 || r.has(store.first) {
+		t.Errorf("%q stays", store.first)
 	}
 }

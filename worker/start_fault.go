@@ -9,45 +9,76 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/worker/internal/fault"
+	"github.com/runnerbean/runnerbean/worker/internal/program"
 )
 
-// unstartable is the end of an attempt whose program cannot be started, for a
-// reason that another attempt would meet, too.
-func (a *attempt) unstartable(problem string) *fault {
-	return &fault{
-		outcome: jobs.OutcomeError, final: true,
-		message: fmt.Sprintf("program %s cannot be started: %s", a.record.Program, problem),
+// otherNodes knows what other nodes announce of their programs.
+type otherNodes struct {
+	instance string // this one
+	ledger   interface {
+		Nodes(ctx context.Context) ([]ledger.Node, error)
 	}
+	programs *program.Registry
 }
 
-// startFault is the end of an attempt whose program could not be started,
-// although nothing was wrong with it when it was looked at last.
-func (a *attempt) startFault(ctx context.Context, err error) error {
-	a.programs.recheck()
-	if now, load := a.programs.look(a.program.about.Name); load == nil && now.about.Problem != "" {
-		return a.cannotStart(ctx, now.about.Problem)
+// takeOver reports whether another node that is up announces a copy of the program that
+// can start. Then this node takes no jobs of the program for a while.
+func (o *otherNodes) takeOver(ctx context.Context, name string) (bool, error) {
+	nodes, err := o.ledger.Nodes(ctx)
+	if err != nil {
+		return false, err
 	}
-	// Other nodes may announce the program as good for no better reason than
-	// this one did: it is not left to them.
-	f := a.unstartable(reason(err))
-	f.final = errors.Is(err, unix.ENOEXEC)
-	return f
+	for _, n := range nodes {
+		if !n.Alive || n.Slots == 0 || n.Instance == o.instance {
+			continue
+		}
+		for _, p := range n.Programs {
+			if p.Name == name && p.Problem == "" {
+				o.programs.LeaveToOthers(name)
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
 
-// cannotStart is the end of an attempt whose program has a problem that this node
-// announces: the job is left to another node with a good copy, or fails.
-func (a *attempt) cannotStart(ctx context.Context, problem string) error {
-	f := a.unstartable(problem)
-	switch left, err := a.lane.leaveToOthers(ctx, a.record.Program); {
+// cannotStart returns the fault of a program with a problem that this node announces. The
+// job goes to another node with a good copy, or fails.
+func (o *otherNodes) cannotStart(ctx context.Context, name, problem string) error {
+	f := unstartable(name, problem)
+	switch left, err := o.takeOver(ctx, name); {
 	case err != nil:
-		return nodeFault("whether another node has a good copy of its program is not known", err)
+		return fault.OfNode("whether another node has a good copy of its program is not known", err)
 	case left:
-		return &fault{outcome: jobs.OutcomeInterrupted, message: f.message + "; it is left to nodes that have a good copy", program: true}
+		return &fault.Fault{Outcome: jobs.OutcomeInterrupted, Message: f.Message + "; it is left to nodes that have a good copy", Program: true}
 	}
 	return f
 }
 
+// startFault returns the fault of a program that did not start, although it had no problem
+// when it was checked.
+func (o *otherNodes) startFault(ctx context.Context, name string, err error) error {
+	o.programs.Rescan()
+	if now, load := o.programs.Reload(name); load == nil && now.About.Problem != "" {
+		return o.cannotStart(ctx, name, now.About.Problem)
+	}
+	// The job is not left to other nodes: they may announce a program as good that does
+	// not start there, either.
+	f := unstartable(name, reason(err))
+	f.Final = errors.Is(err, unix.ENOEXEC)
+	return f
+}
+
+// unstartable returns the fault of a program that would not start in another attempt,
+// either.
+func unstartable(name, problem string) *fault.Fault {
+	return fault.OfProgram(fmt.Sprintf("program %s cannot be started: %s", name, problem))
+}
+
+// reason returns why a program did not start, for people.
 func reason(err error) string {
 	switch {
 	case errors.Is(err, unix.ENOEXEC):
@@ -64,50 +95,19 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// byNode reports whether a program was not started for want of something that
-// this node should have, and not because of the program.
-func (a *attempt) byNode(err error) bool {
+// nodeAtFault reports whether a program did not start because this node lacks something,
+// such as memory or the working directory dir.
+func nodeAtFault(err error, dir string) bool {
 	var path *fs.PathError
 	if !errors.As(err, &path) || path.Op != "exec" {
 		return true
 	}
-	for _, want := range []error{unix.ENOMEM, unix.EAGAIN, unix.EMFILE, unix.ENFILE, unix.ENOSPC, unix.EIO, unix.EINTR} {
-		if errors.Is(err, want) {
+	for _, lack := range []error{unix.ENOMEM, unix.EAGAIN, unix.EMFILE, unix.ENFILE, unix.ENOSPC, unix.EIO, unix.EINTR} {
+		if errors.Is(err, lack) {
 			return true
 		}
 	}
-	// The error does not tell whether it is about the program or the folder to
-	// run it in.
-	dir, gone := os.Stat(a.dir)
-	return gone != nil || !dir.IsDir() || unix.Access(a.dir, unix.X_OK) != nil
-}
-
-// leftToOthers reports whether the jobs of a program are left to other nodes: it
-// cannot start here, and one that is up has a copy that can.
-func (l *lane) leftToOthers(ctx context.Context, p *program) (bool, error) {
-	if p.about.Problem == "" {
-		return false, nil
-	}
-	return l.leaveToOthers(ctx, p.about.Name)
-}
-
-// leaveToOthers has this node take no more jobs of a program for a while, if
-// another one that is up has a copy that can start, and reports whether it does.
-func (l *lane) leaveToOthers(ctx context.Context, program string) (bool, error) {
-	nodes, err := l.cfg.Ledger.Nodes(ctx)
-	if err != nil {
-		return false, err
-	}
-	for _, n := range nodes {
-		if !n.Alive || n.Slots == 0 || n.Instance == l.cfg.Instance {
-			continue
-		}
-		for _, p := range n.Programs {
-			if p.Name == program && p.Problem == "" {
-				l.programs.leave(program)
-				return true, nil
-			}
-		}
-	}
-	return false, nil
+	// The error does not tell whether it is about the program or the directory.
+	info, gone := os.Stat(dir)
+	return gone != nil || !info.IsDir() || unix.Access(dir, unix.X_OK) != nil
 }

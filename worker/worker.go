@@ -1,7 +1,6 @@
-// Package worker runs jobs: each slot reserves a message, claims the job that
-// it names in the ledger, fetches the job's inputs, runs its program, publishes
-// the result and finishes the attempt. The message is only a hint; the ledger
-// decides.
+// Package worker runs jobs. Each slot reserves a message, claims the job that it names in
+// the ledger, fetches the job's inputs, runs its program, publishes the result and finishes
+// the attempt. The message is only a hint; the ledger decides.
 package worker
 
 import (
@@ -9,120 +8,228 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/outbound"
-	"github.com/runnerbean/runnerbean/internal/panics"
+	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/internal/retry"
+	"github.com/runnerbean/runnerbean/worker/internal/input"
 	"github.com/runnerbean/runnerbean/worker/internal/process"
 	"github.com/runnerbean/runnerbean/worker/internal/process/cgroup"
+	"github.com/runnerbean/runnerbean/worker/internal/program"
+	"github.com/runnerbean/runnerbean/worker/internal/publish"
+	"github.com/runnerbean/runnerbean/worker/internal/workdir"
 )
 
 // Worker runs jobs in its slots.
 type Worker struct {
 	cfg        Config
-	logger     *slog.Logger
-	programs   *registry
-	running    *running
-	brake      *brake
-	crew       *crew
+	programs   *program.Registry
+	slots      *slots
+	running    *runningAttempts
+	stops      *stopWatcher
+	gate       *intakeGate
 	quarantine *quarantine
-	gate       *process.PauseGate // of the running programs
-	pausing    sync.Mutex         // for brake and gate to say the same
-	readying   sync.Once
-	usage      usage // of processors by the running programs
-	backoff    backoff
-	// inputBackoff is the wait for inputs that cannot be had yet.
-	inputBackoff backoff
-	fetcher      *fetcher
-	scratch      *scratchFolder
-	checks       *semaphore.Weighted // bytes of inputs in memory for checks
-	panics       panics.Limit
+	client     *http.Client // for inputs
+	fetcher    *input.Fetcher
+	scratch    *workdir.Root
+	usage      processUsage // of processors by the running programs
+	pause      *process.PauseGate
+	pausing    sync.Mutex // keeps gate and pause the same
+	prepared   sync.Once
 }
 
-// New checks the configuration and looks at the installed programs. It does
-// not wait for beanstalkd.
+// New checks the configuration and looks at the installed programs. It does not wait for
+// beanstalkd.
 func New(cfg Config) (*Worker, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	programs, err := newRegistry(cfg)
+	w := &Worker{
+		cfg: cfg, running: newRunningAttempts(), gate: newIntakeGate(), pause: process.NewPauseGate(), client: outbound.NewClient(cfg.Outbound),
+		scratch: workdir.NewRoot(cfg.Scratch, cfg.Logger),
+	}
+	ledgerID := cfg.Ledger.ID()
+	w.programs, err = program.NewRegistry(program.Config{
+		Folder: cfg.Programs, Every: cfg.scanEvery, OnChange: cfg.OnPrograms, Logger: cfg.Logger,
+		Tube: func(name string) string { return queue.RunTube(cfg.Prefix, ledgerID, name) },
+	})
 	if err != nil {
 		return nil, fmt.Errorf("worker: programs folder: %w", err)
 	}
-	return &Worker{
-		cfg: cfg, logger: cfg.Logger, programs: programs, running: newRunning(), brake: newBrake(), quarantine: newQuarantine(),
-		crew: &crew{slots: cfg.Slots}, gate: process.NewPauseGate(),
-		scratch:      newScratchFolder(cfg.Scratch, cfg.Logger),
-		backoff:      backoff{base: cfg.BackoffBase, most: cfg.BackoffMax, jitter: cfg.Jitter},
-		inputBackoff: backoff{base: 5 * cfg.BackoffBase, most: 3 * cfg.BackoffMax, jitter: cfg.Jitter},
-		checks:       semaphore.NewWeighted(maxChecked),
-		fetcher: &fetcher{
-			client: outbound.NewClient(cfg.Outbound), timeout: cfg.FetchTimeout,
-			backoff: backoff{base: min(cfg.BackoffBase, time.Second), most: 10 * time.Second, jitter: cfg.Jitter},
+	w.fetcher = input.NewFetcher(input.Config{
+		Client: w.client, Timeout: cfg.FetchTimeout, MaxInput: cfg.MaxInput, MaxFiles: cfg.MaxFiles,
+		Backoff: retry.Backoff{Base: min(cfg.BackoffBase, time.Second), Max: 10 * time.Second, Jitter: cfg.Jitter},
+	})
+	recorder := &panicRecorder{node: cfg.Node, events: cfg.Events, logger: cfg.Logger}
+	w.stops = &stopWatcher{
+		instance: cfg.Instance, ledger: cfg.Ledger, running: w.running, panics: recorder, logger: cfg.Logger, holdsEvery: cfg.holdsEvery,
+	}
+	w.quarantine = newQuarantine(&w.cfg, w.gate)
+	w.slots = &slots{addrs: cfg.Queue.Addrs, node: cfg.Node, logger: cfg.Logger, count: cfg.Slots, prepare: func() { w.prepared.Do(w.prepare) }}
+	handler := w.newHandler(recorder)
+	w.slots.newExecutor = func(addrs []string, taken chan struct{}) (*executor, error) {
+		return w.newExecutor(handler, addrs, taken)
+	}
+	return w, nil
+}
+
+// newHandler returns what all executors share.
+func (w *Worker) newHandler(recorder *panicRecorder) *jobHandler {
+	cfg := &w.cfg
+	backoff := retry.Backoff{Base: cfg.BackoffBase, Max: cfg.BackoffMax, Jitter: cfg.Jitter}
+	inputBackoff := retry.Backoff{Base: 5 * cfg.BackoffBase, Max: 3 * cfg.BackoffMax, Jitter: cfg.Jitter}
+	ack := &messageAck{ledger: cfg.Ledger, jitter: cfg.Jitter, logger: cfg.Logger}
+	others := &otherNodes{instance: cfg.Instance, ledger: cfg.Ledger, programs: w.programs}
+	return &jobHandler{
+		cfg: cfg, logger: cfg.Logger, programs: w.programs, gate: w.gate, quarantine: w.quarantine, running: w.running,
+		runner: &runner{
+			cfg: cfg, programs: w.programs, others: others, fetcher: w.fetcher, pause: w.pause, slots: w.Slots, panics: recorder,
 		},
+		finisher: &finisher{cfg: cfg, backoff: backoff, inputBackoff: inputBackoff, panics: recorder},
+		publish: &publish.Config{
+			Node: cfg.Node, BaseURL: cfg.BaseURL, Store: cfg.Store, Ledger: cfg.Ledger, Events: cfg.Events, Backoff: backoff, MaxFiles: cfg.MaxFiles,
+		},
+		ack: ack, others: others, panics: recorder,
+		trade: &messageTrade{ledger: cfg.Ledger, programs: w.programs, ack: ack, logger: cfg.Logger, atStage: cfg.atStage},
+	}
+}
+
+// newExecutor returns an executor for a slot that serves some servers.
+func (w *Worker) newExecutor(handler *jobHandler, addrs []string, taken chan struct{}) (*executor, error) {
+	source, err := openSource(w.cfg.Queue, addrs)
+	if err != nil {
+		return nil, err
+	}
+	return &executor{
+		resources: resources{scratch: w.scratch.NewScratch(), slot: taken}, source: source,
+		programs: w.programs, gate: w.gate, handler: handler, panics: handler.panics, logger: w.cfg.Logger, onPause: w.cfg.onPause,
+		backoff: retry.Backoff{Base: troubleBackoff, Max: maxLedgerWait, Jitter: w.cfg.Jitter},
 	}, nil
 }
 
-// Programs are the valid programs that are installed now, by name.
-func (w *Worker) Programs() []ledger.Program { return w.programs.current().list }
-
-// Run takes work until take ends. Running jobs then go on for ShutdownGrace or
-// until work ends, whichever is first; after that they are interrupted, which
-// costs them nothing. Run returns when all of it has ended.
+// Run takes work until take ends. Running jobs then go on for ShutdownGrace or until work
+// ends, whichever is first. After that they are interrupted, which costs them nothing. Run
+// returns when all of them have ended.
 func (w *Worker) Run(take, work context.Context) error {
-	defer w.fetcher.client.CloseIdleConnections()
+	defer w.client.CloseIdleConnections()
 	take, untake := context.WithCancel(take)
 	defer untake()
 	defer context.AfterFunc(work, untake)()
 	work, interrupt := context.WithCancelCause(work)
 	defer interrupt(nil)
-	aside, stop := context.WithCancel(context.WithoutCancel(take))
+	watch, stop := context.WithCancel(context.WithoutCancel(take))
 	var watchers sync.WaitGroup
-	watchers.Go(func() { w.programs.run(aside) })
-	watchers.Go(func() { w.scratch.watch(aside) })
-	watchers.Go(func() { w.watchRunning(aside) })
-	watchers.Go(func() { w.shutDown(take, aside, interrupt) })
-	err := w.open(take, work)
+	watchers.Go(func() { w.programs.Run(watch) })
+	watchers.Go(func() { w.scratch.Watch(watch) })
+	watchers.Go(func() { w.stops.run(watch) })
+	watchers.Go(func() { w.interruptAfterGrace(take, watch, interrupt) })
+	err := w.slots.open(take, work)
 	if err != nil {
 		untake()
 	}
 	<-take.Done()
-	w.crew.close()
+	w.slots.close()
 	stop()
 	watchers.Wait()
 	return err
 }
 
-// Hold keeps the worker from taking work while reason is not empty; what runs
-// goes on. Nothing is claimed for a message that comes after Hold has returned.
-// It may be called at any time, also before Run and by several at once.
-func (w *Worker) Hold(reason string) {
-	// A reason may change all the time, as with the room that is left on a disk.
-	switch was := w.brake.set(&w.brake.held, reason); {
-	case was != "" && reason == "":
-		w.logger.Info("work is taken again", "node", w.cfg.Node)
-	case was == "" && reason != "":
-		w.logger.Warn("no work is taken", "node", w.cfg.Node, "reason", reason)
+// interruptAfterGrace interrupts what still runs ShutdownGrace after take has ended. If
+// the programs are paused it does so at once: they could not end in that time.
+func (w *Worker) interruptAfterGrace(take, watch context.Context, interrupt context.CancelCauseFunc) {
+	<-take.Done()
+	if w.Paused() || retry.Sleep(watch, w.cfg.ShutdownGrace) {
+		interrupt(errInterrupted)
 	}
 }
 
-// Pause keeps the worker from taking work, for a reason besides that of Hold,
-// and has all running programs stand still until Resume: their clocks (timeout
-// and stall) stand still too. What is to end, because it was cancelled or the
-// worker ends, does so all the same. Both may be called at any time and by
-// several at once; to pause twice is to pause once.
+// prepare clears up after an earlier life of this node, before the first executor starts.
+func (w *Worker) prepare() {
+	if err := process.Subreap(); err != nil {
+		w.cfg.Logger.Debug("descendants that leave their process group cannot be followed", "err", err)
+	}
+	w.endLeftovers()
+	w.scratch.Sweep()
+}
+
+// endLeftovers ends the processes that an earlier life of this node left when it was
+// killed. The lock on the data folder proves that no other life runs now.
+func (w *Worker) endLeftovers() {
+	if err := cgroup.Adopt(w.cfg.Scratch); err != nil {
+		w.cfg.Logger.Warn("processes of an earlier life of this node may be left", "err", err)
+	}
+	n, err := process.KillByEnvironment(context.Background(), scratchEntry(w.cfg.Scratch))
+	if n > 0 {
+		w.cfg.Logger.Warn("processes that an earlier life of this node left were ended", "processes", n)
+	}
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		w.cfg.Logger.Warn("processes of an earlier life of this node may be left", "err", err)
+	}
+}
+
+// Programs returns the valid programs that are installed now, by name.
+func (w *Worker) Programs() []ledger.Program { return w.programs.Current().List }
+
+// Slots returns how many programs may run at the same time now.
+func (w *Worker) Slots() int { return w.slots.number() }
+
+// Busy returns the number of running slots, including slots being removed. An executor
+// that waits for a job takes a slot, too, and an attempt may go on after it has left its
+// slot, so it is the smaller of the two numbers.
+func (w *Worker) Busy() int { return min(w.slots.taken(), len(w.running.list())) }
+
+// SetSlots changes how many programs may run at the same time, from 0 to api.MaxSlots. What
+// runs in a slot that is removed goes on to its end. It may be called at any time, also
+// before Run and by several goroutines. The error is ErrSlots, or why an executor cannot
+// start: then the others work, and another call tries again.
+func (w *Worker) SetSlots(n int) error {
+	switch {
+	case n < 0 || n > api.MaxSlots:
+		return fmt.Errorf("%w: %d", ErrSlots, n)
+	case n > 0 && w.cfg.Scratch == "":
+		return errors.New("worker: slots need a folder to work in: set Config.Scratch")
+	}
+	return w.slots.set(n)
+}
+
+// Processes returns the processes of the programs that run now, at most 256: if there are
+// more, the first ones of each program. Their use of a processor is since the last call. It
+// reads a few files for each process. Call it every few seconds.
+func (w *Worker) Processes() []api.Process { return w.usage.list(w.running.list()) }
+
+// Quarantine returns the job that keeps this node from taking others, and whether it runs
+// already; nil if there is none.
+func (w *Worker) Quarantine() *api.Quarantine { return w.quarantine.job.Load() }
+
+// Hold keeps the worker from taking work while reason is not empty. What runs goes on.
+// Nothing is claimed for a message that comes after Hold has returned. It may be called at
+// any time, also before Run and by several goroutines.
+func (w *Worker) Hold(reason string) {
+	// A reason may change all the time, such as the free space of a disk.
+	switch before := w.gate.hold(reason); {
+	case before != "" && reason == "":
+		w.cfg.Logger.Info("work is taken again", "node", w.cfg.Node)
+	case before == "" && reason != "":
+		w.cfg.Logger.Warn("no work is taken", "node", w.cfg.Node, "reason", reason)
+	}
+}
+
+// Pause keeps the worker from taking work, besides Hold, and pauses all running programs
+// until Resume. Their timeout and stall are paused, too. A program that is cancelled ends
+// all the same, and so do all when the worker ends. Pause and Resume may be called at any
+// time and by several goroutines. To pause twice is to pause once.
 func (w *Worker) Pause(reason string) {
 	w.pausing.Lock()
 	defer w.pausing.Unlock()
-	w.brake.set(&w.brake.paused, cmp.Or(reason, "paused"))
-	if w.gate.Set(true) {
-		w.logger.Warn("programs stand still and no work is taken", "node", w.cfg.Node, "reason", reason)
+	w.gate.pause(cmp.Or(reason, "paused"))
+	if w.pause.Set(true) {
+		w.cfg.Logger.Warn("programs stand still and no work is taken", "node", w.cfg.Node, "reason", reason)
 	}
 }
 
@@ -130,55 +237,30 @@ func (w *Worker) Pause(reason string) {
 func (w *Worker) Resume() {
 	w.pausing.Lock()
 	defer w.pausing.Unlock()
-	w.brake.set(&w.brake.paused, "")
-	if w.gate.Set(false) {
-		w.logger.Info("programs go on", "node", w.cfg.Node)
+	w.gate.pause("")
+	if w.pause.Set(false) {
+		w.cfg.Logger.Info("programs go on", "node", w.cfg.Node)
 	}
 }
 
 // Paused reports whether the worker is paused.
-func (w *Worker) Paused() bool { return w.gate.Closed() }
+func (w *Worker) Paused() bool { return w.pause.Closed() }
 
-// shutDown interrupts what still runs some time after take has ended, or at once
-// where it stands still and so could not end in that time.
-func (w *Worker) shutDown(take, aside context.Context, interrupt context.CancelCauseFunc) {
-	<-take.Done()
-	if w.Paused() || sleep(aside, w.cfg.ShutdownGrace) {
-		interrupt(errInterrupted)
+// Inspect loads every program in a folder and returns them by name. The error is that of a
+// folder that cannot be read.
+func Inspect(dir string) ([]program.Installed, error) {
+	dir, err := resolveFolder(dir)
+	if err != nil {
+		return nil, err
 	}
+	return program.Inspect(dir)
 }
 
-// prepare clears up after an earlier life of this node, before the first lane.
-func (w *Worker) prepare() { w.readying.Do(w.clearUp) }
-
-func (w *Worker) clearUp() {
-	if err := process.Subreap(); err != nil {
-		w.logger.Debug("descendants that leave their process group cannot be followed", "err", err)
-	}
-	w.endLeftovers()
-	w.scratch.sweep()
-}
-
-// endLeftovers ends the processes that an earlier life of this node left when
-// it was killed. The lock on the data folder proves that none lives now.
-func (w *Worker) endLeftovers() {
-	if err := cgroup.Adopt(w.cfg.Scratch); err != nil {
-		w.logger.Warn("processes of an earlier life of this node may be left", "err", err)
-	}
-	n, err := process.KillByEnvironment(context.Background(), scratchEntry(w.cfg.Scratch))
-	if n > 0 {
-		w.logger.Warn("processes that an earlier life of this node left were ended", "processes", n)
-	}
-	if err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		w.logger.Warn("processes of an earlier life of this node may be left", "err", err)
-	}
-}
-
-// Protect closes the memory and the environment of this process to the programs
-// that it starts, where the kernel can: they run as the same user. Call it before
-// Run.
+// Protect closes the memory and the environment of this process to the programs that it
+// starts, which run as the same user. The error is that the kernel cannot do it. Call it
+// before Run.
 func Protect() error { return process.Protect() }
 
-// Isolation says, in a line or two for people, what keeps the descendants of a
-// program together here and by what its limits are in force.
+// Isolation returns a line or two for people: what keeps the descendants of a program
+// together on this machine, and what enforces the limits.
 func Isolation() string { return cgroup.Probe().String() }

@@ -5,9 +5,9 @@ import (
 	"path/filepath"
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
+	"github.com/runnerbean/runnerbean/internal/bytesize"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/internal/vitals"
-	"github.com/runnerbean/runnerbean/worker"
 )
 
 // lowDisk returns which file system has less than MinFree bytes free, or nil. was says
@@ -29,7 +29,7 @@ func lowDisk(set settings.Settings, s *store.Store, was bool) *string {
 		if err != nil || free >= want {
 			continue
 		}
-		text := fmt.Sprintf("the disk for %s is almost full: %s free, RUNNERBEAN_MIN_FREE is %s", place.what, worker.Size(free), set.MinFree)
+		text := fmt.Sprintf("the disk for %s is almost full: %s free, RUNNERBEAN_MIN_FREE is %s", place.what, bytesize.Size(free), set.MinFree)
 		return &text
 	}
 	return nil

@@ -17,10 +17,10 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/access"
+	"github.com/runnerbean/runnerbean/internal/bytesize"
 	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
-	"github.com/runnerbean/runnerbean/worker"
 )
 
 const (
@@ -89,7 +89,7 @@ func (s *Settings) checkSizes() error {
 	var errs []error
 	for _, size := range []struct {
 		name         string
-		value, least worker.Size
+		value, least bytesize.Size
 		none         string // what 0 means
 	}{
 		{"MAX_RESULT", s.MaxResult, 1, ""},

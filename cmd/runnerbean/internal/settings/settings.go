@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/runnerbean/runnerbean/worker"
+	"github.com/runnerbean/runnerbean/internal/bytesize"
 )
 
 // Settings are all environment variables of a node; the help tags are what
@@ -40,11 +40,11 @@ type Settings struct {
 	ShutdownGrace time.Duration `env:"SHUTDOWN_GRACE" envDefault:"30s" help:"time that running jobs have to finish when the node is stopped"`
 	Lease         time.Duration `env:"LEASE" envDefault:"20s" help:"time without a heartbeat after which a node is taken for dead and its jobs run elsewhere"`
 	Stall         time.Duration `env:"STALL" envDefault:"15m" help:"a program that for so long writes nothing and uses no processor is stopped; 0: never"`
-	MaxResult     worker.Size   `env:"MAX_RESULT" envDefault:"16MiB" help:"what a program may write to stdout"`
-	MaxScratch    worker.Size   `env:"MAX_SCRATCH" envDefault:"10GiB" help:"what one attempt may keep on disk; 0: no limit"`
-	MaxMemory     worker.Size   `env:"MAX_MEMORY" envDefault:"0" help:"memory that one program may use; 0: no limit"`
+	MaxResult     bytesize.Size `env:"MAX_RESULT" envDefault:"16MiB" help:"what a program may write to stdout"`
+	MaxScratch    bytesize.Size `env:"MAX_SCRATCH" envDefault:"10GiB" help:"what one attempt may keep on disk; 0: no limit"`
+	MaxMemory     bytesize.Size `env:"MAX_MEMORY" envDefault:"0" help:"memory that one program may use; 0: no limit"`
 	MaxOpenFiles  uint64        `env:"MAX_OPEN_FILES" envDefault:"4096" help:"files that one program may have open"`
-	MinFree       worker.Size   `env:"MIN_FREE" envDefault:"256MiB" help:"free disk space below which no work and no new jobs are taken"`
+	MinFree       bytesize.Size `env:"MIN_FREE" envDefault:"256MiB" help:"free disk space below which no work and no new jobs are taken"`
 	CORS          []string      `env:"CORS" help:"origins whose pages may use the API; results, schemas and scripts may be read from any"`
 	Log           string        `env:"LOG" help:"text or json (default: text on a terminal, else json)"`
 }

@@ -1,0 +1,137 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/logtext"
+	"github.com/runnerbean/runnerbean/internal/panics"
+	"github.com/runnerbean/runnerbean/internal/retry"
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/worker/internal/fault"
+)
+
+// finisher records the ends of attempts in the ledger. All executors share it.
+type finisher struct {
+	cfg          *Config
+	backoff      retry.Backoff
+	inputBackoff retry.Backoff // for inputs that cannot be fetched yet
+	panics       *panicRecorder
+}
+
+// finish records the end of an attempt, whose error is err, and returns it. It returns nil
+// if the end is not recorded: the attempt is not the job's newest, or the ledger fails.
+// After a panic it records an end without what the run has left.
+func (f *finisher) finish(ctx context.Context, a *attempt, err error) (ending *ledger.Ending) {
+	caught := panics.Catch(func() { ending = f.tryFinish(ctx, a, err) })
+	if caught == nil {
+		return ending
+	}
+	return f.finishAfterPanic(ctx, a, caught)
+}
+
+func (f *finisher) tryFinish(ctx context.Context, a *attempt, err error) *ledger.Ending {
+	if errors.Is(err, fault.ErrStale) {
+		a.logger.Warn("an attempt was stopped", "err", err)
+		return nil
+	}
+	ending := f.ending(a, err)
+	for try := 1; ; try++ {
+		released, err := f.cfg.Ledger.Finish(ctx, a.record.ID, a.record.Attempt, ending)
+		if err == nil {
+			f.panics.safely(ctx, a.record.ID, "ended", func() { f.ended(ctx, a, &ending, released) })
+			return &ending
+		}
+		if caught, panicked := errors.AsType[*panics.Error](err); panicked {
+			return f.finishAfterPanic(ctx, a, caught)
+		}
+		// A ledger that could not write to its disk takes nothing until it is reopened.
+		gone := fault.IsStale(err) || errors.Is(err, ledger.ErrReopen)
+		if gone || try&(try-1) == 0 || ctx.Err() != nil { // the first, second, fourth …
+			a.logger.Error("the end of an attempt is not recorded", "outcome", ending.Outcome, "err", err)
+		}
+		// The slot waits for the ledger: a job whose end is not recorded runs again.
+		if gone || !retry.Sleep(ctx, min(f.backoff.Wait(try), maxLedgerWait)) {
+			return nil
+		}
+	}
+}
+
+// finishAfterPanic records that the attempt failed because of a panic, or that it
+// succeeded if the job has a result.
+func (f *finisher) finishAfterPanic(ctx context.Context, a *attempt, caught *panics.Error) *ledger.Ending {
+	f.panics.record(ctx, a.record.ID, "finish", caught)
+	defect := fault.Internal(caught)
+	ending := ledger.Ending{
+		Outcome: defect.Outcome, State: jobs.Failed, ExitCode: -1,
+		Error: &jobs.Error{Class: defect.Outcome, Message: logtext.Clean(defect.Message, fault.MaxMessage)},
+	}
+	if a.publication.Done() {
+		ending = ledger.Ending{Outcome: jobs.OutcomeSucceeded, State: jobs.Succeeded, ExitCode: -1}
+	}
+	err := panics.Call(func() error {
+		_, err := f.cfg.Ledger.Finish(ctx, a.record.ID, a.record.Attempt, ending)
+		return err
+	})
+	if err != nil {
+		a.logger.Error("the end of an attempt is not recorded", "err", err)
+		return nil
+	}
+	return &ending
+}
+
+// ending returns what the ledger records.
+func (f *finisher) ending(a *attempt, err error) ledger.Ending {
+	var end *fault.Fault
+	if err != nil && !errors.As(err, &end) {
+		end = &fault.Fault{Outcome: jobs.OutcomeError, Message: err.Error()}
+	}
+	p := policy{
+		backoff: f.backoff, node: f.cfg.Node, now: time.Now(), attempts: a.limits.attempts,
+		inputs: f.inputBackoff, patience: f.cfg.inputPatience,
+	}
+	e := p.ending(&a.record, end, a.run.logTail())
+	if a.fetched {
+		e.Inputs = ledger.InputsHad
+	}
+	if exit := a.run.exit; exit != nil {
+		e.ExitCode, e.CPU, e.MaxRSS = exit.Code, exit.CPU, exit.MaxRSS
+		if exit.Signal != 0 {
+			e.Signal = unix.SignalName(exit.Signal)
+		}
+	}
+	return e
+}
+
+// ended reports that an attempt has ended, and sends the jobs that waited for it.
+func (f *finisher) ended(ctx context.Context, a *attempt, e *ledger.Ending, released []ledger.Record) {
+	attrs := []any{"outcome", string(e.Outcome), "duration", time.Since(a.start).Round(time.Microsecond).String()}
+	if e.Error != nil {
+		attrs = append(attrs, "state", string(e.State), "err", e.Error.Message)
+	}
+	a.logger.Info("attempt ended", attrs...)
+	if f.cfg.OnEnded != nil {
+		f.cfg.OnEnded(attemptReport(a, e))
+	}
+	if len(released) > 0 && f.cfg.Send != nil {
+		if err := f.cfg.Send(ctx, released); err != nil {
+			a.logger.Warn("jobs that waited for this one are not sent yet", "err", err)
+		}
+	}
+}
+
+// keepFiles stores the files in out/ of an attempt that is not a success, and drops those
+// of older attempts. An interrupted attempt runs again and leaves nothing.
+func (f *finisher) keepFiles(ctx context.Context, a *attempt, err error) {
+	end, failed := errors.AsType[*fault.Fault](err)
+	if a.run.exit != nil && failed && end.Outcome != jobs.OutcomeInterrupted {
+		ctx, cancel := context.WithTimeout(ctx, finishTime)
+		a.publication.KeepOutput(ctx, a.run.dir, &a.run.log)
+		cancel()
+	}
+	a.publication.DropOutput(ctx)
+}

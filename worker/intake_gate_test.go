@@ -1,0 +1,106 @@
+package worker
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// TestHold leaves all work to another node while there is a reason, lets what
+// runs go on, and takes work again after.
+func TestHold(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	open := r.gate("slow")
+	r.install("quick", "echo 1")
+	first := r.start()
+	running := r.submit(job("slow"))
+	r.awaitMessage(running)
+	first.Hold("the disk is full")
+	first.Hold("the disk is still full")
+
+	var ids []string
+	for range 20 {
+		ids = append(ids, r.submit(job("quick")))
+	}
+	r.cfg.Node, r.cfg.Instance, r.cfg.Scratch = "n2", jobs.NewID(), t.TempDir()
+	r.must(r.ledger.Register(t.Context(), ledger.Node{Name: "n2", Instance: r.cfg.Instance}))
+	second := r.start()
+	for _, id := range ids {
+		if record := r.await(id, jobs.Succeeded); record.Node != "n2" {
+			t.Errorf("a job ran on %s", record.Node)
+		}
+	}
+	second.stop()
+	second.wait()
+	open()
+	r.await(running, jobs.Succeeded)
+
+	late := r.submit(job("quick"))
+	first.Hold("")
+	if record := r.await(late, jobs.Succeeded); record.Node != "n1" {
+		t.Errorf("the last job ran on %s", record.Node)
+	}
+	r.tubeEmpty("quick")
+}
+
+// TestHoldBeforeRun ends well without ever having taken anything.
+func TestHoldBeforeRun(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.install("quick", "echo 1")
+	w, err := New(r.cfg)
+	r.must(err)
+	w.Hold("drained")
+	n := r.run(w)
+	id := r.submit(job("quick"))
+	n.stop()
+	n.wait()
+	if record := r.get(id); record.State != jobs.Queued || record.Attempt != 0 {
+		t.Errorf("job is %s after %d attempts", record.State, record.Attempt)
+	}
+}
+
+// TestHoldOnAndOff loses no message that comes in the very moment.
+func TestHoldOnAndOff(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.install("quick", "echo 1")
+	n := r.start()
+	var ids []string
+	for range 40 {
+		n.Hold("drained")
+		ids = append(ids, r.submit(job("quick")))
+		n.Hold("")
+	}
+	for _, id := range ids {
+		r.await(id, jobs.Succeeded)
+		if diff := cmp.Diff([]jobs.Outcome{jobs.OutcomeSucceeded}, r.outcomes(id)); diff != "" {
+			t.Error(diff)
+		}
+	}
+	r.tubeEmpty("quick")
+}
+
+// A reason that changes all the time, as the room on a full disk does, must not
+// fill that disk with lines of the log.
+func TestHoldIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	w := &Worker{cfg: Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}, gate: newIntakeGate()}
+	for i := range 10 {
+		w.Hold(fmt.Sprintf("%d MiB free", i))
+	}
+	w.Hold("")
+	w.Hold("")
+	if lines := strings.Count(log.String(), "\n"); lines != 2 {
+		t.Errorf("%d lines: %s", lines, log.String())
+	}
+}

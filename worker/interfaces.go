@@ -1,0 +1,41 @@
+package worker
+
+import (
+	"context"
+	"io"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// Ledger is the record of jobs; *ledger.Ledger implements it.
+type Ledger interface {
+	ID() string
+	Get(ctx context.Context, id string) (ledger.Record, error)
+	Nodes(ctx context.Context) ([]ledger.Node, error)
+	MarkSent(ctx context.Context, sent []ledger.Sent) error
+	Claim(ctx context.Context, id string, o ledger.Owner, programSHA256 string) (ledger.Claim, error)
+	MoreUrgent(ctx context.Context, id, server string) ([]ledger.Urgent, error)
+	Report(ctx context.Context, id string, attempt int, live ledger.Live) error
+	Finish(ctx context.Context, id string, attempt int, e ledger.Ending) ([]ledger.Record, error)
+	Fail(ctx context.Context, id string, e jobs.Error) error
+	Cancelling(ctx context.Context, instance string) ([]ledger.Stopping, error)
+	Holds(ctx context.Context, id string, attempt int) error
+	OnChange(f func(ids []string)) (remove func())
+}
+
+// Events is the log of events; *eventlog.Log implements it.
+type Events interface {
+	Note(ctx context.Context, e eventlog.Event) error
+}
+
+// Store is the store of results; *store.Store implements it.
+type Store interface {
+	Create(ctx context.Context, key string, data []byte) error
+	CreateFrom(ctx context.Context, key string, r io.Reader) (int64, error)
+	Replace(ctx context.Context, key string, data []byte) error
+	Open(ctx context.Context, key string) (*store.Object, error)
+	Delete(ctx context.Context, key string) error
+}

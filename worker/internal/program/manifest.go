@@ -1,0 +1,119 @@
+package program
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/runnerbean/runnerbean/internal/bytesize"
+	"github.com/runnerbean/runnerbean/internal/validate"
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/worker/internal/strictjson"
+)
+
+const (
+	maxManifest               = 1 << 20 // bytes of a program.json
+	maxDuration               = 365 * 24 * time.Hour
+	minLimit    bytesize.Size = 1 << 20
+)
+
+// Manifest is a program.json: what the operator says about a program. In its zero
+// value, which stands for no program.json, every member has its default.
+type Manifest struct {
+	Description string `json:"description"`
+	// Input and Result are JSON Schemas.
+	Input  jsontext.Value `json:"input"`
+	Result jsontext.Value `json:"result"`
+	// Timeout and Attempts hold for jobs that name none themselves.
+	Timeout  jobs.Duration `json:"timeout"`
+	Attempts int           `json:"attempts"`
+	// Stall is how long the program may give no sign of life: nil for the node's
+	// default, zero for no limit.
+	Stall *jobs.Duration `json:"stall"`
+	// Memory and Scratch bound the program's memory and working directory, in bytes.
+	// They cannot raise the node's own limits.
+	Memory  bytesize.Size `json:"memory"`
+	Scratch bytesize.Size `json:"scratch"`
+	// Environment names variables of the node that the program may see.
+	Environment []string `json:"environment"`
+	// Deterministic means that equal inputs give equal results.
+	Deterministic bool `json:"deterministic"`
+
+	// InputSchema and ResultSchema are compiled; nil if there is none.
+	InputSchema  *validate.Schema `json:"-"`
+	ResultSchema *validate.Schema `json:"-"`
+}
+
+var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
+
+// decodeManifest reads a program.json. It refuses unknown members: one may be a
+// limit that is misspelt.
+func decodeManifest(data []byte) (Manifest, error) {
+	var m Manifest
+	if err := json.Unmarshal(data, &m, json.RejectUnknownMembers(true)); err != nil {
+		return m, fmt.Errorf("program.json: %w", strictjson.Readable(err))
+	}
+	if err := m.check(); err != nil {
+		return m, fmt.Errorf("program.json: %w", err)
+	}
+	var err error
+	if m.InputSchema, err = compile("input", m.Input); err != nil {
+		return m, err
+	}
+	m.ResultSchema, err = compile("result", m.Result)
+	return m, err
+}
+
+func (m *Manifest) check() error {
+	if m.Timeout < 0 || time.Duration(m.Timeout) > maxDuration {
+		return errors.New("timeout must be between 0 and 365d")
+	}
+	if m.Attempts < 0 || m.Attempts > 1000 {
+		return errors.New("attempts must be between 0 and 1000")
+	}
+	if err := m.checkLimits(); err != nil {
+		return err
+	}
+	for _, name := range m.Environment {
+		if !envName.MatchString(name) {
+			return fmt.Errorf("environment: %q is not the name of a variable", name)
+		}
+		if strings.HasPrefix(name, "RUNNERBEAN_") {
+			return fmt.Errorf("environment: %s: the node's own settings are not passed to programs", name)
+		}
+	}
+	return nil
+}
+
+// checkLimits refuses limits with which no program can run. If a person writes 512,
+// they mean mebibytes.
+func (m *Manifest) checkLimits() error {
+	if m.Stall != nil && (*m.Stall < 0 || time.Duration(*m.Stall) > maxDuration) {
+		return errors.New("stall must be between 0 and 365d")
+	}
+	if m.Memory != 0 && m.Memory < minLimit {
+		return fmt.Errorf(`memory must be at least %s; write it as "512MiB"`, minLimit)
+	}
+	if m.Scratch != 0 && m.Scratch < minLimit {
+		return fmt.Errorf(`scratch must be at least %s; write it as "512MiB"`, minLimit)
+	}
+	return nil
+}
+
+// compile compiles the schema in a member of program.json. It returns nil if there
+// is none.
+func compile(member string, text jsontext.Value) (*validate.Schema, error) {
+	if len(text) == 0 || string(text) == "null" {
+		return nil, nil
+	}
+	compiled, err := validate.Compile(text)
+	if err != nil {
+		return nil, fmt.Errorf("program.json: %s: %w", member, err)
+	}
+	return compiled, nil
+}

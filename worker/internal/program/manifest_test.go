@@ -1,0 +1,58 @@
+package program
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestLimitsInManifest(t *testing.T) {
+	t.Parallel()
+	for document, want := range map[string]string{
+		`{"stall":"-1s"}`:    "stall must be between 0 and 365d",
+		`{"stall":"9000h"}`:  "stall must be between 0 and 365d",
+		`{"memory":512}`:     `memory must be at least 1.0 MiB; write it as "512MiB"`,
+		`{"memory":"-1MiB"}`: "/memory: \"-1MiB\" is not a number of bytes",
+		`{"scratch":"x"}`:    "/scratch: \"x\" is not a number of bytes",
+		`{"scratch":"2EiB"}`: "/scratch: \"2EiB\" is not a number of bytes",
+		`{"scratch":"1B"}`:   `scratch must be at least 1.0 MiB`,
+	} {
+		if _, err := decodeManifest([]byte(document)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error is %v, want %s", document, err, want)
+		}
+	}
+}
+
+// TestNullInManifest: whoever writes program.json with a library may get null for
+// what is not set.
+func TestNullInManifest(t *testing.T) {
+	t.Parallel()
+	m, err := decodeManifest([]byte(`{"description":null,"input":null,"result":null,"timeout":null,"attempts":null,"stall":null,
+		"memory":null,"scratch":null,"environment":null,"deterministic":null}`))
+	if err != nil || m.InputSchema != nil || m.ResultSchema != nil || m.Stall != nil || m.Timeout != 0 || m.Memory != 0 || m.Environment != nil {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+// FuzzManifest holds that what is accepted is within its bounds.
+func FuzzManifest(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"description":"d","timeout":"1m","attempts":2,"environment":["A"],"input":{"type":"object"},"deterministic":true}`, `{"timeout":"-1s"}`, `{"environment":["RUNNERBEAN_TOKEN"]}`, `{"stall":"15m","memory":"512MiB","scratch":1073741824}`, `{"input":{"$ref":"#"}}`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := decodeManifest(data)
+		if err != nil {
+			return
+		}
+		if m.Timeout < 0 || m.Attempts < 0 || m.Memory < 0 || m.Scratch < 0 || m.Stall != nil && *m.Stall < 0 {
+			t.Errorf("accepted %+v", m)
+		}
+		for _, name := range m.Environment {
+			if strings.HasPrefix(name, "RUNNERBEAN_") || strings.ContainsAny(name, "= \x00") {
+				t.Errorf("accepted the variable %q", name)
+			}
+		}
+		for _, schema := range []error{m.InputSchema.Check(t.Context(), []byte("{}")), m.ResultSchema.Check(t.Context(), []byte("1"))} {
+			_ = schema // must not panic
+		}
+	})
+}

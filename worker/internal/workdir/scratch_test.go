@@ -1,0 +1,142 @@
+package workdir
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func openScratch(t *testing.T) *Scratch {
+	t.Helper()
+	s := NewRoot(t.TempDir(), slog.New(slog.DiscardHandler)).NewScratch()
+	if _, err := s.Open(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestScratchIsFresh reuses a working directory only if nothing has happened
+// in it, also when that was too fast for the time stamps to tell.
+func TestScratchIsFresh(t *testing.T) {
+	t.Parallel()
+	traces := map[string]func(dir string) error{
+		"nothing":     func(string) error { return nil },
+		"file":        func(dir string) error { return os.WriteFile(filepath.Join(dir, "x"), nil, 0o600) },
+		"file in out": func(dir string) error { return os.WriteFile(filepath.Join(dir, "out", "x"), nil, 0o600) },
+		"folder":      func(dir string) error { return os.Mkdir(filepath.Join(dir, "tmp", "x"), 0o700) },
+		"beside":      func(dir string) error { return os.WriteFile(dir+".x", nil, 0o600) },
+		"moved away":  func(dir string) error { return os.Rename(dir, dir+".x") },
+		"permission":  func(dir string) error { return os.Chmod(filepath.Join(dir, "inputs"), 0o500) },
+		"own":         func(dir string) error { return os.Chmod(dir, 0o755) },
+		"removed":     func(dir string) error { return os.Remove(filepath.Join(dir, "checkpoint")) },
+		"replaced": func(dir string) error {
+			if err := os.Remove(filepath.Join(dir, "out")); err != nil {
+				return err
+			}
+			return os.Symlink("/etc", filepath.Join(dir, "out"))
+		},
+	}
+	for name, trace := range traces {
+		for _, old := range []bool{false, true} {
+			s := openScratch(t)
+			before := s.dir
+			if err := trace(before); err != nil {
+				t.Fatal(err)
+			}
+			start := s.made
+			if old {
+				start = s.made.Add(time.Minute)
+			}
+			// Time stamps that do not tell: they are read again after the trace.
+			if !old && name != "removed" && name != "permission" && name != "own" && name != "replaced" {
+				s.fingerprints, _ = s.look()
+			}
+			s.Close(start)
+			after, err := s.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if kept := before == after; kept != (name == "nothing") {
+				t.Errorf("%s: kept: %v", name, kept)
+			}
+			if list, err := os.ReadDir(after); err != nil || len(list) != len(folders) {
+				t.Errorf("%s: the next attempt finds %v", name, list)
+			}
+			if list, _ := os.ReadDir(s.root); len(list) != 1 {
+				t.Errorf("%s: left behind: %v", name, list)
+			}
+		}
+	}
+}
+
+// TestRemoveAll removes what a program may leave to make that hard. Root may
+// do anything, so that for root only the depth is a test.
+func TestRemoveAll(t *testing.T) {
+	t.Parallel()
+	for _, remove := range []func(string) error{removeAll, flatten} {
+		root := t.TempDir()
+		top := filepath.Join(root, "top")
+		locked := filepath.Join(top, "a", "locked")
+		for _, dir := range []string{filepath.Join(locked, "b"), filepath.Join(top, "c")} {
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "x"), nil, 0o400); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Symlink("/etc", filepath.Join(top, "link")); err != nil {
+			t.Fatal(err)
+		}
+		deepen(t, filepath.Join(top, "c"), 40)
+		if err := os.Chmod(locked, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := remove(top); err != nil {
+			t.Error(err)
+		}
+		if list, _ := os.ReadDir(root); len(list) != 0 {
+			t.Errorf("left: %v", list)
+		}
+	}
+}
+
+// deepen makes a folder so deep that no path reaches its end.
+func deepen(t *testing.T, dir string, levels int) {
+	t.Helper()
+	at, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := strings.Repeat("d", 200)
+	for range levels {
+		if err := at.Mkdir(name, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		next, err := at.OpenRoot(name)
+		at.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		at = next
+	}
+	at.Close()
+}
+
+// TestSweep removes what an earlier instance left, and nothing else.
+func TestSweep(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	for _, name := range []string{"lane-0a/1/out", "precious"} {
+		if err := os.MkdirAll(filepath.Join(root, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	NewRoot(root, slog.New(slog.DiscardHandler)).Sweep()
+	if list, _ := os.ReadDir(root); len(list) != 1 || list[0].Name() != "precious" {
+		t.Errorf("left: %v", list)
+	}
+}

@@ -1,0 +1,213 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/panics"
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/worker/internal/fault"
+	"github.com/runnerbean/runnerbean/worker/internal/input"
+	"github.com/runnerbean/runnerbean/worker/internal/process"
+	"github.com/runnerbean/runnerbean/worker/internal/program"
+	"github.com/runnerbean/runnerbean/worker/internal/progress"
+	"github.com/runnerbean/runnerbean/worker/internal/publish"
+	"github.com/runnerbean/runnerbean/worker/internal/workdir"
+)
+
+// runner takes attempts from the fetch of the inputs to the published result. All
+// executors share it.
+type runner struct {
+	cfg      *Config
+	programs *program.Registry
+	others   *otherNodes
+	fetcher  *input.Fetcher
+	pause    *process.PauseGate // pauses the running programs
+	slots    func() int
+	panics   *panicRecorder
+}
+
+// run runs an attempt. The error is nil for a success, fault.ErrStale or a *fault.Fault.
+// After a panic it is a fault, unless the job has a result.
+func (r *runner) run(a *attempt) error {
+	err := panics.Call(func() error { return r.steps(a) })
+	caught := a.stop.panic.Load()
+	if errors.As(err, &caught); caught == nil {
+		return err
+	}
+	ctx, cancel := extend(a.stop.ctx, finishTime)
+	defer cancel()
+	r.panics.record(ctx, a.record.ID, "run", caught)
+	if err == nil || errors.Is(err, fault.ErrStale) {
+		return err
+	}
+	var f *fault.Fault
+	switch err := panics.Call(func() error { return a.publication.Adopt(ctx) }); {
+	case err == nil:
+		return nil
+	case errors.As(err, &f): // nobody knows whether there is a result
+		return f
+	}
+	return fault.Internal(caught)
+}
+
+// steps are what run does.
+func (r *runner) steps(a *attempt) error {
+	ctx := a.stop.ctx
+	if a.misrouted() {
+		return &fault.Fault{Outcome: jobs.OutcomeInterrupted, Message: "its message was on the run tube of program " + a.program.About.Name}
+	}
+	var err error
+	if a.job, err = jobs.Read(a.record.Document); err != nil {
+		return &fault.Fault{Outcome: jobs.OutcomeInput, Message: "the job document cannot be read: " + err.Error()}
+	}
+	a.publication.Job = &a.job
+	a.limit(r.cfg)
+	if a.record.Attempt > 1 {
+		if err := a.publication.Adopt(ctx); !errors.Is(err, publish.ErrNothing) {
+			return err
+		}
+	}
+	err = r.runProgram(a)
+	if ctx.Err() != nil && !a.run.endedByItself() {
+		return a.stop.fault(r.cfg.Node)
+	}
+	if err != nil {
+		// An earlier attempt that the ledger has given up may have published meanwhile.
+		if a.record.Attempt > 1 && a.publication.Adopt(ctx) == nil {
+			return nil
+		}
+		return err
+	}
+	long, cancel := extend(ctx, finishTime)
+	defer cancel()
+	return r.publish(long, a)
+}
+
+// runProgram fetches the inputs and runs the program on them.
+func (r *runner) runProgram(a *attempt) error {
+	ctx := a.stop.ctx
+	if problem := a.program.About.Problem; problem != "" {
+		return r.others.cannotStart(ctx, a.record.Program, problem)
+	}
+	var err error
+	if a.run.dir, err = a.res.scratch.Open(); err != nil {
+		return fault.OfNode("no scratch folder", err)
+	}
+	stdin, sources, err := r.fetcher.Fetch(ctx, input.Request{
+		Job: &a.job, Schema: a.program.Manifest.InputSchema, Budget: &a.budget,
+		Dir: a.run.dir, SpillPath: a.res.scratch.InputPath(), MaxScratch: a.limits.scratch,
+	})
+	defer stdin.Close()
+	if err != nil {
+		return err
+	}
+	a.sources, a.fetched = sources, true
+	current, err := r.programs.Verify(a.program)
+	if err != nil {
+		return &fault.Fault{Outcome: jobs.OutcomeInterrupted, Message: "program " + a.record.Program + ": " + err.Error(), Program: true}
+	}
+	if problem := current.About.Problem; problem != "" {
+		return r.others.cannotStart(ctx, a.record.Program, problem)
+	}
+	a.program = current
+	a.limit(r.cfg)
+	return r.exec(a, &stdin)
+}
+
+// exec runs the program.
+func (r *runner) exec(a *attempt, stdin *input.Stdin) error {
+	if a.stop.ctx.Err() != nil {
+		return a.stop.fault(r.cfg.Node)
+	}
+	if err := stdin.Rewind(); err != nil {
+		return fault.OfNode("the input cannot be read", err)
+	}
+	r.cfg.atStage("start")
+	reporter := r.reporter(a)
+	unwatch := r.watchQuota(a)
+	a.run.span, a.run.began = newSpan(a.job.Traceparent), time.Now()
+	exit, err := process.Run(a.stop.ctx, process.Spec{
+		Path: a.program.Path, Env: a.environment(r.cfg.Scratch, r.slots()), Dir: a.run.dir,
+		Stdin: stdin.Data, StdinFile: stdin.File, MaxStdout: a.limits.stdout,
+		Log: &a.run.log, Event: r.eventHandler(a, reporter), Timeout: max(a.budget.Left(), time.Millisecond), Stall: a.limits.stall,
+		Grace: r.cfg.Grace, Kill: a.stop.killed, Pause: r.pause, Handle: &a.run.handle,
+		MemoryLimit: a.limits.memory, FileSize: a.limits.scratch, OpenFiles: r.cfg.MaxOpenFiles,
+	})
+	a.run.ended = time.Now()
+	unwatch()
+	a.res.leaveSlot()
+	reporter.Stop()
+	if err != nil {
+		return r.notStarted(a, err)
+	}
+	a.run.exit = &exit
+	a.budget.Used += a.run.ended.Sub(a.run.began)
+	if exit.EventsDropped > 0 {
+		fmt.Fprintf(&a.run.log, "runnerbean: %d event lines were too long and are ignored\n", exit.EventsDropped)
+	}
+	r.cfg.atStage("output")
+	if exit.Killed {
+		return killedHere(a.stop.killed)
+	}
+	return verdict(&exit, &a.limits, a.run.renderedLog())
+}
+
+// reporter returns a reporter of the program's events to the ledger.
+func (r *runner) reporter(a *attempt) *progress.Reporter {
+	return progress.NewReporter(progress.Config{
+		Start: a.start, Log: &a.run.log, Series: &a.run.series, Guard: a.stop.guard,
+		Report: func(live ledger.Live) {
+			ctx, cancel := extend(a.stop.ctx, finishTime)
+			defer cancel()
+			switch err := r.cfg.Ledger.Report(ctx, a.record.ID, a.record.Attempt, live); {
+			case fault.IsStale(err):
+				a.stop.cancel(fault.ErrStale)
+			case err != nil:
+				a.logger.Warn("progress not recorded", "err", err)
+			}
+		},
+	})
+}
+
+func (r *runner) eventHandler(a *attempt, reporter *progress.Reporter) func([]byte) {
+	return func(line []byte) {
+		a.stop.guard(func() {
+			r.cfg.atStage("event")
+			reporter.Event(line)
+		})
+	}
+}
+
+// watchQuota kills the program once its working directory takes too much.
+func (r *runner) watchQuota(a *attempt) (stop func()) {
+	return workdir.WatchQuota(a.run.dir, a.limits.scratch, a.stop.guard, a.stop.kill, func(err error) {
+		a.logger.Warn("the folder of a running program cannot be measured", "err", err)
+	})
+}
+
+// notStarted returns the fault of a program that was not started. A node that was paused
+// before the start may have had a reason to kill the program.
+func (r *runner) notStarted(a *attempt, err error) error {
+	a.run.span, a.run.began = span{}, time.Time{}
+	switch {
+	case a.stop.killed.Err() != nil:
+		return killedHere(a.stop.killed)
+	case nodeAtFault(err, a.run.dir):
+		return fault.OfNode("program "+a.record.Program, err)
+	}
+	return r.others.startFault(a.stop.ctx, a.record.Program, err)
+}
+
+// publish makes the output of the program the result of the job.
+func (r *runner) publish(ctx context.Context, a *attempt) error {
+	return a.publication.Publish(ctx, &publish.Run{
+		ProgramSHA256: a.program.About.SHA256, Deterministic: a.program.Manifest.Deterministic,
+		Dir: a.run.dir, Stdout: a.run.exit.Stdout, Log: &a.run.log, Sources: a.sources,
+		Check: a.checkResult, Alive: a.stop.ctx,
+		Stopped: func() error { return a.stop.fault(r.cfg.Node) },
+	})
+}

@@ -1,0 +1,170 @@
+package worker
+
+import (
+	"errors"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// crowd submits jobs of a program that waits for its gate.
+func (r *rig) crowd(program string, n int) (ids []string) {
+	for range n {
+		ids = append(ids, r.submit(job(program)))
+	}
+	return ids
+}
+
+func (n *node) busy() int { return len(n.running.list()) }
+
+// runs waits until so many jobs run, and sees that it stays so.
+func (n *node) runs(want int) {
+	n.r.t.Helper()
+	n.r.until("so many jobs run", func() bool { return n.busy() == want })
+	time.Sleep(100 * time.Millisecond) // nobody tells that nothing happens
+	if got := n.busy(); got != want {
+		n.r.t.Errorf("%d jobs run, want %d", got, want)
+	}
+}
+
+// TestSetSlots has more, and fewer, jobs run at once, and stops none for that.
+func TestSetSlots(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *Config) { c.Slots = 1 })
+	open := r.gate("slow")
+	n := r.start()
+	ids := r.crowd("slow", 8)
+	n.runs(1)
+	r.must(n.SetSlots(4))
+	n.runs(4)
+	r.must(n.SetSlots(0))
+	r.must(n.SetSlots(2)) // the first two seats are taken by what still runs
+	if n.Slots() != 2 {
+		t.Errorf("%d slots", n.Slots())
+	}
+	n.runs(4)
+	r.must(n.SetSlots(6)) // four are taken still
+	n.runs(6)
+	r.must(n.SetSlots(1))
+	open()
+	for _, id := range ids {
+		r.await(id, jobs.Succeeded)
+		if diff := cmp.Diff([]jobs.Outcome{jobs.OutcomeSucceeded}, r.outcomes(id)); diff != "" {
+			t.Error(diff)
+		}
+	}
+	r.tubeEmpty("slow")
+	r.until("the folders of the lanes that ended are gone", func() bool {
+		left, _ := filepath.Glob(filepath.Join(r.cfg.Scratch, "lane-*"))
+		return len(left) == 2
+	})
+}
+
+func TestSetSlotsRefuses(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	n := r.start()
+	for _, slots := range []int{-1, api.MaxSlots + 1} {
+		if err := n.SetSlots(slots); !errors.Is(err, ErrSlots) {
+			t.Errorf("%d slots: %v", slots, err)
+		}
+	}
+	if n.Slots() != r.cfg.Slots {
+		t.Errorf("%d slots", n.Slots())
+	}
+	r.cfg.Slots, r.cfg.Scratch = 0, ""
+	bare, err := New(r.cfg)
+	r.must(err)
+	if err := bare.SetSlots(1); err == nil {
+		t.Error("there are slots without a folder to work in")
+	}
+	r.cfg.Slots = api.MaxSlots + 1
+	if _, err := New(r.cfg); err == nil {
+		t.Error("New takes too many slots")
+	}
+}
+
+// TestSlotsFromNone gives slots to a node that had none, before and after Run,
+// and takes them away again.
+func TestSlotsFromNone(t *testing.T) {
+	t.Parallel()
+	for _, before := range []bool{true, false} {
+		r := newRig(t, func(c *Config) { c.Slots = 0 })
+		r.install("quick", "echo 1")
+		w, err := New(r.cfg)
+		r.must(err)
+		if before {
+			r.must(w.SetSlots(1))
+		}
+		n := r.run(w)
+		if !before {
+			r.must(n.SetSlots(1))
+		}
+		r.await(r.submit(job("quick")), jobs.Succeeded)
+		r.must(n.SetSlots(0))
+		n.stop()
+		n.wait()
+		r.must(n.SetSlots(3)) // after the end it is only a number
+	}
+}
+
+// TestSlotsServeAllServers deals the servers out anew where there are fewer
+// slots than servers.
+func TestSlotsServeAllServers(t *testing.T) {
+	t.Parallel()
+	other := queuetest.Start(t)
+	r := newRig(t, func(c *Config) { c.Slots = 3 })
+	r.install("quick", "echo 1")
+	r.cfg.Queue.Addrs = append(r.cfg.Queue.Addrs, other.Addr)
+	n := r.start()
+	for _, slots := range []int{3, 1, 2, 1, 5} {
+		r.must(n.SetSlots(slots))
+		for _, addr := range r.cfg.Queue.Addrs {
+			j := job("quick")
+			r.accept(j)
+			r.putTo(addr, j)
+			r.await(j.ID, jobs.Succeeded)
+		}
+	}
+}
+
+// TestSlotsOnAndOff changes the number all the time while jobs come: each runs
+// once.
+func TestSlotsOnAndOff(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.install("quick", "echo 1")
+	n := r.start()
+	var ids []string
+	var group sync.WaitGroup
+	for range 3 {
+		group.Go(func() {
+			for range 20 {
+				if err := n.SetSlots(rand.IntN(5)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 60 {
+		ids = append(ids, r.submit(job("quick")))
+	}
+	group.Wait()
+	r.must(n.SetSlots(2))
+	for _, id := range ids {
+		r.await(id, jobs.Succeeded)
+		if got := r.outcomes(id); !slices.Equal(got, []jobs.Outcome{jobs.OutcomeSucceeded}) {
+			t.Errorf("%v", got)
+		}
+	}
+	r.tubeEmpty("quick")
+}

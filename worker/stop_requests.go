@@ -1,0 +1,154 @@
+package worker
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/worker/internal/fault"
+)
+
+// askEvery is how often the ledger is asked which attempts are to be stopped. A person may
+// have asked for that on another node.
+const askEvery = time.Second
+
+// attemptKey identifies an attempt. A node that was suspended may run two of one job.
+type attemptKey struct {
+	id      string
+	attempt int
+}
+
+// runningAttempts are the attempts of this instance that may be stopped.
+type runningAttempts struct {
+	mu      sync.Mutex
+	all     map[attemptKey]*attempt
+	changed chan struct{} // the ledger has changed one of their jobs
+}
+
+func newRunningAttempts() *runningAttempts {
+	return &runningAttempts{all: map[attemptKey]*attempt{}, changed: make(chan struct{}, 1)}
+}
+
+func (r *runningAttempts) add(a *attempt) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all[attemptKey{a.record.ID, a.record.Attempt}] = a
+}
+
+func (r *runningAttempts) remove(a *attempt) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.all, attemptKey{a.record.ID, a.record.Attempt})
+}
+
+func (r *runningAttempts) get(k attemptKey) *attempt {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.all[k]
+}
+
+func (r *runningAttempts) list() []*attempt {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Values(r.all))
+}
+
+// onChange gets the ids of jobs that the ledger has changed.
+func (r *runningAttempts) onChange(ids []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for k := range r.all {
+		if slices.Contains(ids, k.id) {
+			select {
+			case r.changed <- struct{}{}:
+			default:
+			}
+			return
+		}
+	}
+}
+
+// stopLedger tells which attempts are to be stopped; *ledger.Ledger implements it.
+type stopLedger interface {
+	Cancelling(ctx context.Context, instance string) ([]ledger.Stopping, error)
+	Holds(ctx context.Context, id string, attempt int) error
+	OnChange(f func(ids []string)) (remove func())
+}
+
+// stopWatcher stops the running attempts that a person wants stopped, and those that are
+// not the newest of their jobs.
+type stopWatcher struct {
+	instance   string
+	ledger     stopLedger
+	running    *runningAttempts
+	panics     *panicRecorder
+	logger     *slog.Logger
+	holdsEvery time.Duration
+}
+
+// run watches until ctx ends.
+func (w *stopWatcher) run(ctx context.Context) {
+	defer w.ledger.OnChange(w.running.onChange)()
+	ticker := time.NewTicker(askEvery)
+	defer ticker.Stop()
+	checked := wallClock()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-w.running.changed:
+		}
+		w.panics.safely(ctx, "", "stop", func() { checked = w.stopSome(ctx, checked) })
+	}
+}
+
+// stopSome stops attempts. It returns the time of the last question whether attempts are
+// stale; checked is the time before.
+func (w *stopWatcher) stopSome(ctx context.Context, checked time.Time) time.Time {
+	list := w.running.list()
+	if len(list) == 0 {
+		return checked
+	}
+	w.stopAsked(ctx)
+	// The wall clock goes on while a machine sleeps. If it is set, the ledger is asked
+	// once too often.
+	if d := wallClock().Sub(checked); d < 0 || d >= w.holdsEvery {
+		checked = wallClock()
+		w.stopStale(ctx, list)
+	}
+	return checked
+}
+
+func wallClock() time.Time { return time.Now().Round(0) }
+
+// stopAsked stops the attempts that a person wants stopped.
+func (w *stopWatcher) stopAsked(ctx context.Context) {
+	list, err := w.ledger.Cancelling(ctx, w.instance)
+	if err != nil && ctx.Err() == nil {
+		w.logger.Warn("cannot ask which jobs are to be stopped", "err", err)
+	}
+	for _, s := range list {
+		if a := w.running.get(attemptKey{s.ID, s.Attempt}); a != nil {
+			a.stop.obey(s.Verb)
+		}
+	}
+}
+
+// stopStale stops attempts that the ledger has given up.
+func (w *stopWatcher) stopStale(ctx context.Context, list []*attempt) {
+	for _, a := range list {
+		err := w.ledger.Holds(ctx, a.record.ID, a.record.Attempt)
+		switch {
+		case fault.IsStale(err):
+			a.stop.cancel(fault.ErrStale)
+		case err != nil && ctx.Err() == nil:
+			a.logger.Warn("cannot ask whether an attempt is still the newest", "err", err)
+			return
+		}
+	}
+}
