@@ -13,31 +13,23 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
-	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/access"
-	"github.com/runnerbean/runnerbean/internal/bytesize"
-	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
 const (
-	year = 365 * 24 * time.Hour
 	// maxPrefix leaves room in a tube's name for what follows it.
 	maxPrefix = 64
 	maxNode   = 64
-	// fewestFiles is what a program needs to start at all.
-	fewestFiles = 16
-	maxAttempts = 100
 )
 
 // check refuses what cannot work; all errors name their settings.
 func (s *Settings) check() error {
 	_, badNetwork := s.FetchNetworks()
 	_, badProxy := s.FetchProxyURL()
-	return errors.Join(badNetwork, badProxy, s.checkNames(), s.checkNumbers(), s.checkSizes(), s.checkFolders(), s.checkFiles(),
+	return errors.Join(badNetwork, badProxy, s.checkNames(), s.checkTags(), s.checkFolders(), s.checkFiles(),
 		s.checkOrigins(), s.checkAccess(), s.checkWebhook())
 }
 
@@ -49,63 +41,6 @@ func (s *Settings) checkNames() error {
 	letters := strings.Trim(s.Node, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == ""
 	if !letters || s.Node == "" || len(s.Node) > maxNode || s.Node == "." || s.Node == ".." {
 		errs = append(errs, fmt.Errorf("RUNNERBEAN_NODE: %.70q is no name of a node: 1 to %d letters, digits, dots, hyphens and underscores", s.Node, maxNode))
-	}
-	if s.Inbox != dispatch.InboxShared && s.Inbox != dispatch.InboxNode {
-		errs = append(errs, errors.New("RUNNERBEAN_INBOX must be "+dispatch.InboxShared+" or "+dispatch.InboxNode))
-	}
-	if s.Log != "" && s.Log != "text" && s.Log != "json" {
-		errs = append(errs, errors.New("RUNNERBEAN_LOG must be text or json"))
-	}
-	return errors.Join(errs...)
-}
-
-func (s *Settings) checkNumbers() error {
-	var errs []error
-	if s.Attempts < 1 || s.Attempts > maxAttempts {
-		errs = append(errs, fmt.Errorf("RUNNERBEAN_ATTEMPTS must be between 1 and %d", maxAttempts))
-	}
-	if s.Slots < -1 || s.Slots > api.MaxSlots {
-		errs = append(errs, fmt.Errorf("RUNNERBEAN_SLOTS must be between 0 and %d, or -1 for one per processor", api.MaxSlots))
-	}
-	for _, d := range []struct {
-		name               string
-		value, least, most time.Duration
-		bounds             string
-	}{
-		{"TIMEOUT", s.Timeout, time.Millisecond, year, "more than 0 and at most 365d"},
-		{"GRACE", s.Grace, 0, 24 * time.Hour, "between 0 and 1d"},
-		{"SHUTDOWN_GRACE", s.ShutdownGrace, 0, 7 * 24 * time.Hour, "between 0 and 7d"},
-		{"LEASE", s.Lease, time.Second, 24 * time.Hour, "between 1s and 1d"},
-		{"STALL", s.Stall, 0, year, "between 0 and 365d; 0 is never"},
-	} {
-		if d.value < d.least || d.value > d.most {
-			errs = append(errs, fmt.Errorf("%s%s must be %s", EnvPrefix, d.name, d.bounds))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (s *Settings) checkSizes() error {
-	var errs []error
-	for _, size := range []struct {
-		name         string
-		value, least bytesize.Size
-		none         string // what 0 means
-	}{
-		{"MAX_RESULT", s.MaxResult, 1, ""},
-		{"MAX_SCRATCH", s.MaxScratch, 64 << 10, "no limit"},
-		{"MAX_MEMORY", s.MaxMemory, 1 << 20, "no limit"},
-	} {
-		switch {
-		case size.value == 0 && size.none != "" || size.value >= size.least:
-		case size.none == "":
-			errs = append(errs, fmt.Errorf("%s%s must be at least %s", EnvPrefix, size.name, size.least))
-		default:
-			errs = append(errs, fmt.Errorf("%s%s must be at least %s, or 0 for %s", EnvPrefix, size.name, size.least, size.none))
-		}
-	}
-	if s.MaxOpenFiles < fewestFiles {
-		errs = append(errs, fmt.Errorf("RUNNERBEAN_MAX_OPEN_FILES must be at least %d: no program starts with fewer", fewestFiles))
 	}
 	return errors.Join(errs...)
 }
@@ -199,8 +134,6 @@ func (s *Settings) checkOrigins() error {
 // checkAccess refuses what would leave open what was meant to be shut.
 func (s *Settings) checkAccess() error {
 	switch {
-	case s.Results != ResultsOpen && s.Results != ResultsSigned:
-		return errors.New("RUNNERBEAN_RESULTS must be open or signed")
 	case s.Results == ResultsSigned && s.URLKeyFile == "":
 		return errors.New("RUNNERBEAN_RESULTS=signed needs RUNNERBEAN_URL_KEY_FILE, a file with a line as openssl rand -base64 32 prints")
 	case (s.TLSCert == "") != (s.TLSKey == ""):

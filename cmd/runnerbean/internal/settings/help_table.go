@@ -6,10 +6,11 @@ import (
 	"text/tabwriter"
 )
 
+// HelpTable returns a line for each setting: its name, meaning and default.
 func HelpTable() string {
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	for field := range Fields() {
+	for field := range fields(&Settings{}) {
 		meaning := field.Tag.Get("help")
 		if value, ok := field.Tag.Lookup("envDefault"); ok {
 			meaning += " (default: " + value + ")"

@@ -24,7 +24,6 @@ func (s *Settings) tidy() error {
 	for i, origin := range s.CORS {
 		s.CORS[i] = strings.ToLower(strings.TrimRight(origin, "/"))
 	}
-	s.Log, s.Results, s.Inbox = strings.ToLower(s.Log), strings.ToLower(s.Results), strings.ToLower(s.Inbox)
 	s.Prefix = strings.Trim(s.Prefix, "/")
 	var errs []error
 	said := func(name string, err error) {
@@ -43,19 +42,17 @@ func (s *Settings) tidy() error {
 	said("LEDGER", err)
 	s.Store, err = storeName(s.Store)
 	said("STORE", err)
-	for name, path := range s.paths() {
-		*path, err = absolute(*path)
-		said(name, err)
+	for field, value := range fields(s) {
+		if _, ok := field.Tag.Lookup("choices"); ok {
+			value.SetString(strings.ToLower(value.String()))
+		}
+		if field.Tag.Get("path") != "" {
+			path, err := absolute(value.String())
+			value.SetString(path)
+			said(field.Tag.Get("env"), err)
+		}
 	}
 	return errors.Join(errs...)
-}
-
-// paths are the settings that name files and folders.
-func (s *Settings) paths() map[string]*string {
-	return map[string]*string{
-		"DATA": &s.Data, "PROGRAMS": &s.Programs, "TOKEN_FILE": &s.TokenFile, "TOKENS_FILE": &s.TokensFile, "WEBHOOK_KEY_FILE": &s.WebhookKey,
-		"URL_KEY_FILE": &s.URLKeyFile, "TLS_CERT": &s.TLSCert, "TLS_KEY": &s.TLSKey,
-	}
 }
 
 // absolute is a path from the root; ~ is the home folder, which a shell does not

@@ -5,9 +5,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/runnerbean/runnerbean/api"
 )
 
 // settingsOf reads settings from these variables alone.
@@ -245,6 +248,15 @@ func TestWebhookSetting(t *testing.T) {
 		err := (&Settings{Webhook: text}).checkWebhook()
 		if (err == nil) != good || err != nil && strings.Contains(err.Error(), "geheim") {
 			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestBoundsOfSlots are those that the API accepts.
+func TestBoundsOfSlots(t *testing.T) {
+	for slots, ok := range map[int]bool{api.MaxSlots: true, api.MaxSlots + 1: false} {
+		if _, err := settingsOf(t, map[string]string{"SLOTS": strconv.Itoa(slots)}); (err == nil) != ok {
+			t.Errorf("%d slots: %v", slots, err)
 		}
 	}
 }

@@ -19,11 +19,7 @@ var programVariables = []string{"JOB_ID", "ATTEMPT", "PROGRAM", "RESULT_URL", "S
 // probably meant. Inside a program those of programs are known.
 func Unknown(environ []string) []string {
 	known := map[string]string{}
-	for field := range Fields() {
-		name := EnvPrefix + field.Tag.Get("env")
-		known[strings.ToLower(name)] = name
-	}
-	for _, name := range clientVariables {
+	for _, name := range append(Names(), clientVariables...) {
 		known[strings.ToLower(name)] = name
 	}
 	given := GivenSettings(environ)
