@@ -3,7 +3,8 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN make build
+ARG VERSION
+RUN make build VERSION=$VERSION
 
 # The node: one static binary and the programs that it may run.
 FROM debian:bookworm-slim AS node

@@ -5,6 +5,7 @@ SHELL := /bin/bash
 BIN := bin
 GO ?= go
 # One configuration for all that needs no race detector, so that it is compiled once.
+MODULE := github.com/runnerbean/runnerbean
 BUILD := CGO_ENABLED=0 GOFLAGS=-trimpath
 
 .PHONY: help
@@ -12,8 +13,8 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | sort | expand -t 14
 
 .PHONY: build
-build: ## Build the binary, the example program and the website into bin/
-	$(BUILD) $(GO) build -ldflags='-s -w' -o $(BIN)/runnerbean ./cmd/runnerbean
+build: ## Build the binary, the example program and the website into bin/; VERSION=v1.2.3 names a release where git is absent
+	$(BUILD) $(GO) build -ldflags='-s -w -X $(MODULE)/cmd/runnerbean/internal/version.release=$(VERSION)' -o $(BIN)/runnerbean ./cmd/runnerbean
 	$(BUILD) $(GO) build -o $(BIN)/website ./examples/website
 	$(BUILD) $(GO) build -o $(BIN)/demo ./examples/demo
 	@mkdir -p $(BIN)/programs/forecast && chmod go-w $(BIN) $(BIN)/programs $(BIN)/programs/forecast
