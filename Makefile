@@ -3,9 +3,9 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 .DEFAULT_GOAL := help
 BIN := bin
+MODULE := github.com/runnerbean/runnerbean
 GO ?= go
 # One configuration for all that needs no race detector, so that it is compiled once.
-MODULE := github.com/runnerbean/runnerbean
 BUILD := CGO_ENABLED=0 GOFLAGS=-trimpath
 
 .PHONY: help
@@ -52,7 +52,7 @@ race: race-quick race-browser ## Run all tests with the race detector
 
 .PHONY: race-quick
 race-quick: ## Run all tests but those that drive a browser, with the race detector
-	@$(cgroup); $(GO) test -race -timeout 10m $$($(GO) list ./... | grep -vxE '$(subst $() ,|,$(patsubst ./%,github.com/runnerbean/runnerbean/%,$(BROWSER)))')
+	@$(cgroup); $(GO) test -race -timeout 10m $$($(GO) list ./... | grep -vxE '$(subst $() ,|,$(patsubst ./%,$(MODULE)/%,$(BROWSER)))')
 
 .PHONY: race-browser
 race-browser: ## Run the tests that drive a browser, with the race detector
