@@ -8,6 +8,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/activity"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -42,14 +43,14 @@ func queueOf(b ledger.ProgramBacklog) api.ProgramQueue {
 }
 
 func (p *Publisher) addActivity(ctx context.Context, o *api.Overview, back lookback) error {
-	a, err := p.cfg.Ledger.Activity(ctx, o.At.Add(-back.length), o.At, "")
+	a, err := p.cfg.Ledger.Activity.History(ctx, o.At.Add(-back.length), o.At, "")
 	if err != nil {
 		return err
 	}
 	o.Window = spanned(back, a)
 	o.Ended, o.Failures, o.Unfinished = sums(a.Programs)
-	o.FinishedByNode = lines(a, a.Nodes, o.At, func(t ledger.Tally) string { return t.Node })
-	o.FinishedByProgram = lines(a, a.Programs, o.At, func(t ledger.Tally) string { return t.Program })
+	o.FinishedByNode = lines(a, a.Nodes, o.At, func(t activity.Tally) string { return t.Node })
+	o.FinishedByProgram = lines(a, a.Programs, o.At, func(t activity.Tally) string { return t.Program })
 	o.Depth = depthLines(a.Depth)
 	if back.length == time.Hour {
 		o.LastHour, _, _ = sums(a.Programs)
@@ -59,12 +60,12 @@ func (p *Publisher) addActivity(ctx context.Context, o *api.Overview, back lookb
 }
 
 func (p *Publisher) addLastHour(ctx context.Context, o *api.Overview, _ lookback) error {
-	hour, err := p.cfg.Ledger.Activity(ctx, o.At.Add(-time.Hour), o.At, "")
+	hour, err := p.cfg.Ledger.Activity.History(ctx, o.At.Add(-time.Hour), o.At, "")
 	o.LastHour, _, _ = sums(hour.Programs)
 	return err
 }
 
-func spanned(back lookback, a ledger.Activity) api.Window {
+func spanned(back lookback, a activity.History) api.Window {
 	return api.Window{
 		Name: back.name, From: a.From, Until: a.From.Add(time.Duration(a.Steps) * a.Step), Step: a.Step.Seconds(),
 	}
@@ -72,7 +73,7 @@ func spanned(back lookback, a ledger.Activity) api.Window {
 
 // sums counts ends of jobs by state, failures by class, and attempts that did
 // not end their job by outcome.
-func sums(list []ledger.Tally) (ended map[jobs.State]int64, failures, unfinished map[jobs.Outcome]int64) {
+func sums(list []activity.Tally) (ended map[jobs.State]int64, failures, unfinished map[jobs.Outcome]int64) {
 	ended, failures, unfinished = map[jobs.State]int64{}, map[jobs.Outcome]int64{}, map[jobs.Outcome]int64{}
 	for _, t := range list {
 		switch t.State {
@@ -89,7 +90,7 @@ func sums(list []ledger.Tally) (ended map[jobs.State]int64, failures, unfinished
 }
 
 // lines are jobs that ended per minute, by a name; what has none is left out.
-func lines(a ledger.Activity, list []ledger.Tally, now time.Time, name func(ledger.Tally) string) []jobs.Series {
+func lines(a activity.History, list []activity.Tally, now time.Time, name func(activity.Tally) string) []jobs.Series {
 	counts, totals := map[string][]float64{}, map[string]float64{}
 	for _, t := range list {
 		n := name(t)
@@ -140,7 +141,7 @@ func busiest(counts map[string][]float64, totals map[string]float64) []string {
 
 // perMinute divides counts by the length of their steps. Of the step that is
 // not over, as much counts as has passed; where that is little, nothing is known.
-func perMinute(a ledger.Activity, counts []float64, now time.Time) []*float64 {
+func perMinute(a activity.History, counts []float64, now time.Time) []*float64 {
 	points := make([]*float64, len(counts))
 	for i, n := range counts {
 		passed := min(now.Sub(a.From)-time.Duration(i)*a.Step, a.Step)
@@ -152,7 +153,7 @@ func perMinute(a ledger.Activity, counts []float64, now time.Time) []*float64 {
 }
 
 // depthLines are the lengths of the queue, with gaps where nobody looked.
-func depthLines(list []ledger.Depth) []jobs.Series {
+func depthLines(list []activity.Depth) []jobs.Series {
 	out := []jobs.Series{{Name: "queued"}, {Name: "running"}, {Name: "waiting"}}
 	for i := range out {
 		out[i].Points = make([]*float64, len(list))
@@ -169,14 +170,14 @@ func depthLines(list []ledger.Depth) []jobs.Series {
 
 func (p *Publisher) addProgramActivity(ctx context.Context, d *api.ProgramDetails, back lookback) error {
 	now := time.Now().UTC()
-	a, err := p.cfg.Ledger.Activity(ctx, now.Add(-back.length), now, d.Name)
+	a, err := p.cfg.Ledger.Activity.History(ctx, now.Add(-back.length), now, d.Name)
 	if err != nil {
 		return err
 	}
 	d.Window = spanned(back, a)
 	d.Ended, d.Failures, d.Unfinished = sums(a.Programs)
-	d.Finished = lines(a, a.Programs, now, func(t ledger.Tally) string { return string(t.State) })
-	bins, mean, err := p.cfg.Ledger.Durations(ctx, d.Name, now.Add(-back.length))
+	d.Finished = lines(a, a.Programs, now, func(t activity.Tally) string { return string(t.State) })
+	bins, mean, err := p.cfg.Ledger.Activity.Durations(ctx, d.Name, now.Add(-back.length))
 	if err != nil {
 		return err
 	}
@@ -198,7 +199,7 @@ func (p *Publisher) addProgramQueue(ctx context.Context, d *api.ProgramDetails) 
 // addProgramCounts adds what programs have done in a day, and what waits for them.
 func (p *Publisher) addProgramCounts(ctx context.Context, list []api.Program) error {
 	now := time.Now()
-	a, err := p.cfg.Ledger.Activity(ctx, now.Add(-24*time.Hour), now, "")
+	a, err := p.cfg.Ledger.Activity.History(ctx, now.Add(-24*time.Hour), now, "")
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/activity"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -23,7 +24,7 @@ func TestOverviewCountsWhatEnded(t *testing.T) {
 	b.inState(jobs.Cancelled)
 	again := b.queued("")
 	b.finish(again, b.running(again), ledger.Ending{Outcome: jobs.OutcomeTimeout, State: jobs.Queued})
-	if err := b.ledger.SampleDepth(t.Context()); err != nil {
+	if err := b.ledger.Activity.SampleDepth(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for _, back := range lookbacks {
@@ -59,14 +60,14 @@ func TestOverviewCountsWhatEnded(t *testing.T) {
 func TestLinesOfMany(t *testing.T) {
 	t.Parallel()
 	from := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	a := ledger.Activity{From: from, Step: 10 * time.Minute, Steps: 3}
-	var list []ledger.Tally
+	a := activity.History{From: from, Step: 10 * time.Minute, Steps: 3}
+	var list []activity.Tally
 	for i := range 12 {
-		list = append(list, ledger.Tally{Step: 0, Node: fmt.Sprintf("n%02d", i), State: jobs.Succeeded, N: int64(100 - i)})
+		list = append(list, activity.Tally{Step: 0, Node: fmt.Sprintf("n%02d", i), State: jobs.Succeeded, N: int64(100 - i)})
 	}
-	list = append(list, ledger.Tally{Step: 1, Node: "n11", State: jobs.Failed, N: 7}, ledger.Tally{Step: 2, Node: "n11", State: jobs.Failed, N: 5},
-		ledger.Tally{Step: 1, Node: "n00", N: 1000}, ledger.Tally{Step: 1, State: jobs.Cancelled, N: 1000}, ledger.Tally{Step: 9, Node: "n00", State: jobs.Failed, N: 1})
-	node := func(t ledger.Tally) string { return t.Node }
+	list = append(list, activity.Tally{Step: 1, Node: "n11", State: jobs.Failed, N: 7}, activity.Tally{Step: 2, Node: "n11", State: jobs.Failed, N: 5},
+		activity.Tally{Step: 1, Node: "n00", N: 1000}, activity.Tally{Step: 1, State: jobs.Cancelled, N: 1000}, activity.Tally{Step: 9, Node: "n00", State: jobs.Failed, N: 1})
+	node := func(t activity.Tally) string { return t.Node }
 	got := lines(a, list, from.Add(25*time.Minute), node)
 	if len(got) != mostLines+1 || got[0].Name != "n11" || got[1].Name != "n00" || got[mostLines].Name != api.Others {
 		t.Fatalf("%+v", got)

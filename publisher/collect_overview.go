@@ -110,7 +110,7 @@ func (p *Publisher) addServers(ctx context.Context, o *api.Overview, _ lookback)
 }
 
 func (p *Publisher) addCounts(ctx context.Context, o *api.Overview, _ lookback) error {
-	counts, err := p.cfg.Ledger.Counts(ctx)
+	counts, err := p.cfg.Ledger.Activity.Counts(ctx)
 	o.Counts = map[jobs.State]int64{}
 	for state, n := range counts {
 		o.Counts[state] = int64(n)

@@ -253,7 +253,7 @@ func populated(t *testing.T) *inspector {
 	if err := b.ledger.Beat(t.Context(), testInstance, programs, 3, vitals); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.ledger.SampleDepth(t.Context()); err != nil {
+	if err := b.ledger.Activity.SampleDepth(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	b.registerAs("gone", "1")

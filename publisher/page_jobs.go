@@ -80,7 +80,7 @@ func (p *Publisher) fillJobsPage(ctx context.Context, v *jobsPage, q url.Values,
 	if err := p.addNames(ctx, &v.Filter); err != nil {
 		return err
 	}
-	counts, err := p.cfg.Ledger.Counts(ctx)
+	counts, err := p.cfg.Ledger.Activity.Counts(ctx)
 	if err != nil {
 		return err
 	}

@@ -94,7 +94,7 @@ func TestActingOnManyAsksFirst(t *testing.T) {
 
 func (b *bench) counts(want map[jobs.State]int) {
 	b.t.Helper()
-	got, err := b.ledger.Counts(context.Background())
+	got, err := b.ledger.Activity.Counts(context.Background())
 	if err != nil {
 		b.t.Fatal(err)
 	}

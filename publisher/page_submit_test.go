@@ -80,7 +80,7 @@ func TestTheSameFormTwiceIsOneJob(t *testing.T) {
 	if _, third, _ := b.send(base, "weather", fields); third == first {
 		t.Error("another form is the same job")
 	}
-	counts, err := b.ledger.Counts(context.Background())
+	counts, err := b.ledger.Activity.Counts(context.Background())
 	if err != nil || counts[jobs.Queued] != 2 {
 		t.Errorf("%v, %v", counts, err)
 	}
@@ -107,7 +107,7 @@ func TestAFormSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: what was filled in is lost", name)
 		}
 	}
-	if counts, err := b.ledger.Counts(context.Background()); err != nil || counts[jobs.Queued] != 0 {
+	if counts, err := b.ledger.Activity.Counts(context.Background()); err != nil || counts[jobs.Queued] != 0 {
 		t.Errorf("%v, %v", counts, err)
 	}
 	if status, _, _ := b.send(base, "nothing", url.Values{}); status != http.StatusNotFound {

@@ -145,7 +145,7 @@ func New(cfg Config) (*Publisher, error) {
 		return nil, fmt.Errorf("publisher: %w", err)
 	}
 	p.ops = operations.New(operations.Config{
-		Ledger: cfg.Ledger, BaseURL: cfg.BaseURL, Accept: cfg.Accept, Act: cfg.Act,
+		Ledger: cfg.Ledger, Counters: cfg.Ledger.Activity, BaseURL: cfg.BaseURL, Accept: cfg.Accept, Act: cfg.Act,
 		Drain: cfg.Drain, Undrain: cfg.Undrain, Control: cfg.Control, Logger: cfg.Logger,
 	})
 	if err := p.loadStatic(time.Now()); err != nil {

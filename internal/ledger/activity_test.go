@@ -10,20 +10,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/ledger/activity"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-func (d *desk) activity(span time.Duration, program string) Activity {
+func (d *desk) activity(span time.Duration, program string) activity.History {
 	d.t.Helper()
 	now := d.clock.now()
-	a, err := d.Activity(d.t.Context(), now.Add(-span), now.Add(time.Microsecond), program)
+	a, err := d.Activity.History(d.t.Context(), now.Add(-span), now.Add(time.Microsecond), program)
 	d.must(err)
 	return a
 }
 
 // total is how many ends an activity has by node, or by program where one was asked for.
-func total(list []Tally) (n int64) {
+func total(list []activity.Tally) (n int64) {
 	for _, v := range list {
 		n += v.N
 	}
@@ -49,17 +50,17 @@ func TestActivity(t *testing.T) {
 	_, err = d.act(VerbCancel, d.add(func(j *jobs.Job) { j.Program = "q" }))
 	d.must(err)
 
-	want := Activity{From: start.Truncate(time.Minute).Add(-time.Minute), Step: time.Minute, Steps: 3}
-	failed := Tally{Step: 1, Class: jobs.OutcomeError, N: 1, Run: 5 * time.Second, CPU: time.Second, Wait: 3 * time.Second}
-	done := Tally{Step: 2, State: jobs.Succeeded, Class: jobs.OutcomeSucceeded, N: 1, Run: 7 * time.Second, Wait: 2 * time.Second}
-	cancelled := Tally{Step: 2, State: jobs.Cancelled, Class: jobs.OutcomeCancelled, N: 1}
-	on := func(v Tally, node, program string) Tally {
+	want := activity.History{From: start.Truncate(time.Minute).Add(-time.Minute), Step: time.Minute, Steps: 3}
+	failed := activity.Tally{Step: 1, Class: jobs.OutcomeError, N: 1, Run: 5 * time.Second, CPU: time.Second, Wait: 3 * time.Second}
+	done := activity.Tally{Step: 2, State: jobs.Succeeded, Class: jobs.OutcomeSucceeded, N: 1, Run: 7 * time.Second, Wait: 2 * time.Second}
+	cancelled := activity.Tally{Step: 2, State: jobs.Cancelled, Class: jobs.OutcomeCancelled, N: 1}
+	on := func(v activity.Tally, node, program string) activity.Tally {
 		v.Node, v.Program = node, program
 		return v
 	}
-	want.Nodes = []Tally{on(failed, "n1", ""), on(cancelled, "", ""), on(done, "n1", "")}
-	want.Programs = []Tally{on(failed, "", "p"), on(cancelled, "", "q"), on(done, "", "p")}
-	want.Depth = []Depth{{-1, -1, -1}, {-1, -1, -1}, {-1, -1, -1}}
+	want.Nodes = []activity.Tally{on(failed, "n1", ""), on(cancelled, "", ""), on(done, "n1", "")}
+	want.Programs = []activity.Tally{on(failed, "", "p"), on(cancelled, "", "q"), on(done, "", "p")}
+	want.Depth = []activity.Depth{unseen, unseen, unseen}
 	check := func(when string) {
 		t.Helper()
 		if diff := cmp.Diff(want, d.activity(2*time.Minute, "")); diff != "" {
@@ -70,7 +71,7 @@ func TestActivity(t *testing.T) {
 	d.must(d.Rollup(t.Context()))
 	check("rolled up in part")
 	one := d.activity(2*time.Minute, "p")
-	if diff := cmp.Diff([]Tally{on(failed, "", "p"), on(done, "", "p")}, one.Programs); diff != "" || one.Nodes != nil {
+	if diff := cmp.Diff([]activity.Tally{on(failed, "", "p"), on(done, "", "p")}, one.Programs); diff != "" || one.Nodes != nil {
 		t.Error(diff, one.Nodes)
 	}
 	d.clock.advance(10 * time.Minute)
@@ -88,22 +89,25 @@ func TestActivity(t *testing.T) {
 	}
 }
 
+// unseen is a step in which nobody looked.
+var unseen = activity.Depth{Queued: -1, Running: -1, Waiting: -1}
+
 func TestDepth(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	first := d.add(nil)
 	d.add(nil)
-	d.must(d.SampleDepth(t.Context()))
+	d.must(d.Activity.SampleDepth(t.Context()))
 	d.run(first)
-	d.must(d.SampleDepth(t.Context())) // in the same minute
+	d.must(d.Activity.SampleDepth(t.Context())) // in the same minute
 	d.clock.advance(2 * time.Minute)
-	d.must(d.SampleDepth(t.Context()))
-	want := []Depth{{Queued: 2, Running: 1}, {-1, -1, -1}, {Queued: 1, Running: 1}}
+	d.must(d.Activity.SampleDepth(t.Context()))
+	want := []activity.Depth{{Queued: 2, Running: 1}, unseen, {Queued: 1, Running: 1}}
 	if diff := cmp.Diff(want, d.activity(2*time.Minute, "").Depth); diff != "" {
 		t.Error(diff)
 	}
 	a := d.activity(24*time.Hour, "")
-	if got := a.Depth[len(a.Depth)-1]; got != (Depth{Queued: 2, Running: 1}) {
+	if got := a.Depth[len(a.Depth)-1]; got != (activity.Depth{Queued: 2, Running: 1}) {
 		t.Errorf("in ten minutes: %+v", got)
 	}
 }
@@ -123,9 +127,9 @@ func TestDurations(t *testing.T) {
 	}
 	id := d.add(nil)
 	d.end(id, d.run(id), jobs.Failed, jobs.OutcomeFailed) // does not count
-	got, mean, err := d.Durations(t.Context(), "p", since)
+	got, mean, err := d.Activity.Durations(t.Context(), "p", since)
 	d.must(err)
-	if len(got) != len(bins)+1-2 || mean != (48*time.Millisecond+30*24*time.Hour)/4 {
+	if len(got) != 27 || mean != (48*time.Millisecond+30*24*time.Hour)/4 {
 		t.Errorf("%d bins, mean %v", len(got), mean)
 	}
 	if diff := cmp.Diff([]api.Bin{{UpTo: 0.005, N: 2}, {UpTo: 0.01}, {UpTo: 0.02}, {UpTo: 0.05, N: 1}}, got[:4]); diff != "" {
@@ -134,7 +138,7 @@ func TestDurations(t *testing.T) {
 	if last := got[len(got)-1]; last != (api.Bin{N: 1}) {
 		t.Errorf("%+v", last)
 	}
-	if got, _, err := d.Durations(t.Context(), "none", since); got != nil || err != nil {
+	if got, _, err := d.Activity.Durations(t.Context(), "none", since); got != nil || err != nil {
 		t.Error(got, err)
 	}
 }
@@ -149,9 +153,9 @@ func TestCountersOutliveClockJumps(t *testing.T) {
 		furthest = engine.Later(furthest, d.clock.now())
 		id := d.add(nil)
 		d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
-		d.must(d.SampleDepth(t.Context()))
+		d.must(d.Activity.SampleDepth(t.Context()))
 		d.must(d.Rollup(t.Context()))
-		a, err := d.Activity(t.Context(), furthest.Add(-12*time.Hour), furthest.Add(time.Hour), "")
+		a, err := d.Activity.History(t.Context(), furthest.Add(-12*time.Hour), furthest.Add(time.Hour), "")
 		d.must(err)
 		if n := total(a.Nodes); n != int64(i+1) {
 			t.Errorf("after jump %d there are %d ends, want %d", i, n, i+1)
@@ -164,8 +168,8 @@ func TestCountersOutliveClockJumps(t *testing.T) {
 func TestCountersArePruned(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	rows := func(table string, g grain) (n int) {
-		d.must(d.db.Reader.DB().QueryRow("SELECT COUNT(*) FROM "+table+" WHERE grain = ?", g.seconds).Scan(&n))
+	rows := func(table string, seconds int) (n int) {
+		d.must(d.db.Reader.DB().QueryRow("SELECT COUNT(*) FROM "+table+" WHERE grain = ?", seconds).Scan(&n))
 		return n
 	}
 	const hours = 40
@@ -174,24 +178,24 @@ func TestCountersArePruned(t *testing.T) {
 			d.clock.advance(15 * time.Minute)
 			id := d.add(nil)
 			d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
-			d.must(d.SampleDepth(t.Context()))
+			d.must(d.Activity.SampleDepth(t.Context()))
 		}
 		d.must(d.Rollup(t.Context()))
 		d.must(d.Rollup(t.Context()))
 	}
-	if n := rows("activity", grains[0]); n < 2*4*25 || n > 2*4*27 {
+	if n := rows("activity", 60); n < 2*4*25 || n > 2*4*27 {
 		t.Errorf("%d rows of minutes are kept", n)
 	}
-	if n := rows("depths", grains[0]); n < 4*25 || n > 4*27 {
+	if n := rows("depths", 60); n < 4*25 || n > 4*27 {
 		t.Errorf("%d minutes of depths are kept", n)
 	}
-	if n := rows("activity", grains[1]); n < 2*4*hours-2 {
+	if n := rows("activity", 600); n < 2*4*hours-2 {
 		t.Errorf("%d rows of ten minutes are kept", n)
 	}
-	before := rows("activity", grains[0])
+	before := rows("activity", 60)
 	d.clock.advance(10 * 365 * 24 * time.Hour)
 	d.must(d.Rollup(t.Context()))
-	if n := rows("activity", grains[0]); n < before*8/10 {
+	if n := rows("activity", 60); n < before*8/10 {
 		t.Errorf("%d rows of %d are left after a moment of a clock that is years ahead", n, before)
 	}
 	for range 100 {
@@ -323,10 +327,10 @@ func TestFaultsAreCountedTogether(t *testing.T) {
 		e.Fault = &jobs.Error{Class: jobs.ClassDocument, Message: "bad"}
 		d.put(e)
 	}
-	fault := Tally{Step: 2, State: jobs.Failed, Class: jobs.ClassDocument, N: 10}
+	fault := activity.Tally{Step: 2, State: jobs.Failed, Class: jobs.ClassDocument, N: 10}
 	known := fault
 	known.Program = "known"
-	if diff := cmp.Diff([]Tally{fault, known}, d.activity(2*time.Minute, "").Programs); diff != "" {
+	if diff := cmp.Diff([]activity.Tally{fault, known}, d.activity(2*time.Minute, "").Programs); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/activity"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -59,11 +60,11 @@ func (e *ends) add(node, program string, state jobs.State, class jobs.Outcome) {
 
 // checkCounters compares the counters of every length of steps, rolled up or not.
 func (s *machine) checkCounters(rt *rapid.T) {
-	for _, g := range grains {
+	for _, seconds := range []int{60, 600, 7200} {
 		for axis, column := range map[string]string{"n": "node", "p": "program"} {
 			rows, err := s.db.Reader.DB().Query(`SELECT name, state, class, SUM(n) FROM (
 				SELECT name, state, class, n FROM activity WHERE grain = ? AND axis = ?
-				UNION ALL SELECT `+column+`, state, class, n FROM tallies) GROUP BY name, state, class`, g.seconds, axis)
+				UNION ALL SELECT `+column+`, state, class, n FROM tallies) GROUP BY name, state, class`, seconds, axis)
 			s.must(err)
 			got := map[string]int{}
 			s.must(eachRow(rows, func(r engine.Row) error {
@@ -74,7 +75,7 @@ func (s *machine) checkCounters(rt *rapid.T) {
 				return err
 			}))
 			if diff := cmp.Diff(s.ends.n[axis], got); diff != "" {
-				rt.Fatalf("counters by %s in steps of %d s: %s", column, g.seconds, diff)
+				rt.Fatalf("counters by %s in steps of %d s: %s", column, seconds, diff)
 			}
 		}
 	}
@@ -90,9 +91,9 @@ func (s *machine) checkCounters(rt *rapid.T) {
 // checkActivity asks for all that has ended, of which the ledger may hold a part.
 func (s *machine) checkActivity(rt *rapid.T) {
 	now := s.clock.now()
-	a, err := s.Activity(s.t.Context(), now.Add(-30*24*time.Hour), now.Add(24*time.Hour), "")
+	a, err := s.Activity.History(s.t.Context(), now.Add(-30*24*time.Hour), now.Add(24*time.Hour), "")
 	s.must(err)
-	for axis, list := range map[string][]Tally{"n": a.Nodes, "p": a.Programs} {
+	for axis, list := range map[string][]activity.Tally{"n": a.Nodes, "p": a.Programs} {
 		got := map[string]int{}
 		for _, v := range list {
 			got[fmt.Sprint(v.Node+v.Program, " ", v.State, " ", v.Class)] += int(v.N)

@@ -146,7 +146,7 @@ func TestTwoHandlesOnOneFile(t *testing.T) {
 	wg.Wait()
 	d.recount()
 	other.recount()
-	if n, err := other.Counts(t.Context()); err != nil || n[jobs.Succeeded] != 80 {
+	if n, err := other.Activity.Counts(t.Context()); err != nil || n[jobs.Succeeded] != 80 {
 		t.Error(n, err)
 	}
 }

@@ -61,7 +61,7 @@ func (t *txn) deliver(e *end) {
 		return
 	}
 	t.staged.hooks = append(t.staged.hooks, Hook{
-		Kind: KindDelivery, ID: e.job, URL: e.target, Job: e.job, Program: e.name, State: e.state, Class: e.class,
+		Kind: KindDelivery, ID: e.job, URL: e.target, Job: e.job, Program: e.name, State: e.State, Class: e.Class,
 		Attempt: e.attempt, Ended: t.now,
 	})
 }

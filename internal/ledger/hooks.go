@@ -70,7 +70,7 @@ func (t *txn) hook(e *end) {
 			continue
 		}
 		t.staged.hooks = append(t.staged.hooks, Hook{
-			ID: jobs.NewID(), URL: url, Job: e.job, Program: e.name, State: e.state, Class: e.class,
+			ID: jobs.NewID(), URL: url, Job: e.job, Program: e.name, State: e.State, Class: e.Class,
 			Attempt: e.attempt, Ended: t.now,
 		})
 	}

@@ -189,7 +189,7 @@ func (d *desk) kinds(id string) (list []string) {
 // recount counts what Counts claims to know.
 func (d *desk) recount() {
 	d.t.Helper()
-	got, err := d.Counts(d.t.Context())
+	got, err := d.Activity.Counts(d.t.Context())
 	d.must(err)
 	want := map[jobs.State]int{}
 	for _, s := range jobs.States {

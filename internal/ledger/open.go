@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/activity"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
@@ -18,7 +19,8 @@ const defaultLease = 20 * time.Second
 
 // Ledger is an open ledger. It is safe for concurrent use.
 type Ledger struct {
-	Events *eventlog.Log
+	Events   *eventlog.Log
+	Activity *activity.Counters
 
 	db     *sqlite.DB
 	reader engine.Reader
@@ -37,7 +39,6 @@ type Ledger struct {
 	listeners listeners
 	foreign   foreign
 	beats     beats
-	steps     steps
 }
 
 // Open opens the ledger and brings its schema up to date; sqlite.ErrNewer where a
@@ -65,7 +66,6 @@ func newLedger(c Config) *Ledger {
 	l.maxScheduled = maxScheduled
 	l.look, l.foreign.every = listing.MaxLook, foreignEvery
 	l.observe, l.webhook, l.base = c.Observe, engine.Clean(c.Webhook, engine.MaxURL), strings.TrimRight(c.BaseURL, "/")
-	l.steps.held, l.steps.check = map[stepsKey]heldSteps{}, stepsCheck
 	l.beats.seen = map[string]sighting{}
 	if l.lease <= 0 {
 		l.lease = defaultLease
@@ -85,7 +85,7 @@ func (l *Ledger) open(ctx context.Context, path string) (err error) {
 	}
 	l.reader = l.db.Reader
 	l.queue = newWriteQueue(l)
-	l.Events = eventlog.New(l.access())
+	l.Events, l.Activity = eventlog.New(l.access()), activity.New(l.access())
 	if _, err = l.dead(ctx); err != nil { // the first look at the heartbeats
 		return errors.Join(err, l.db.Close())
 	}

@@ -104,7 +104,7 @@ func TestActivityWithABrokenRow(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	d.write(qBrokenDepth, engine.Micros(d.clock.now()))
-	if _, err := d.Activity(t.Context(), d.clock.now().Add(-1e9), d.clock.now().Add(1e9), ""); err == nil {
+	if _, err := d.Activity.History(t.Context(), d.clock.now().Add(-1e9), d.clock.now().Add(1e9), ""); err == nil {
 		t.Error("a broken row is not noticed")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -314,14 +315,12 @@ func (s *machine) wait(rt *rapid.T) {
 }
 
 func (s *machine) rollup(rt *rapid.T) {
-	for range maxRollups {
-		more, err := s.rollMinutes(rt.Context())
-		s.must(err)
-		if !more {
-			return
-		}
+	s.must(s.Activity.Rollup(rt.Context()))
+	left := 0
+	s.must(s.db.Reader.DB().QueryRow("SELECT COUNT(*) FROM tallies WHERE at <> ?", engine.Micros(s.now().Truncate(time.Minute))).Scan(&left))
+	if left > 0 {
+		rt.Fatalf("%d rows are not rolled up", left)
 	}
-	rt.Fatal("the rollup does not end")
 }
 
 func (s *machine) reopen(*rapid.T) {

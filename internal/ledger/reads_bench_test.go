@@ -81,13 +81,13 @@ func readCases(b *testing.B, l *ledger.Ledger) (list []readCase) {
 	for name, f := range listFilters(now) {
 		add("list-"+name, func() error { _, err := l.List(ctx, f); return err })
 	}
-	add("counts", func() error { _, err := l.Counts(ctx); return err })
+	add("counts", func() error { _, err := l.Activity.Counts(ctx); return err })
 	add("backlog", func() error { _, err := l.Backlog(ctx); return err })
 	for _, hours := range []int{1, 6, 24, 168, 720} {
 		from := now.Add(-time.Duration(hours) * time.Hour)
-		add(fmt.Sprintf("activity-%dh", hours), func() error { _, err := l.Activity(ctx, from, now, ""); return err })
+		add(fmt.Sprintf("activity-%dh", hours), func() error { _, err := l.Activity.History(ctx, from, now, ""); return err })
 	}
-	add("durations", func() error { _, _, err := l.Durations(ctx, "program0", now.AddDate(0, 0, -30)); return err })
+	add("durations", func() error { _, _, err := l.Activity.Durations(ctx, "program0", now.AddDate(0, 0, -30)); return err })
 	add("nodes", func() error { _, err := l.Nodes(ctx); return err })
 	for name, f := range map[string]eventlog.Filter{
 		"all": {}, "kind": {Kind: "failed"}, "node": {Node: "node1"}, "human": {Human: new(true)}, "machine": {Human: new(false)},

@@ -106,7 +106,7 @@ func TestManyDependents(t *testing.T) {
 			want[c.first] += len(first)
 			want[c.second] += len(second)
 			d.until(func() bool {
-				got, err := d.Counts(t.Context())
+				got, err := d.Activity.Counts(t.Context())
 				d.must(err)
 				for s, n := range got {
 					if n != want[s] {

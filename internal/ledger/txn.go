@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/activity"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 	"github.com/runnerbean/runnerbean/internal/panics"
+	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // txn is the transaction in which operations run. What they count, note and
@@ -30,23 +32,23 @@ type txn struct {
 
 // effects is what comes of operations beside their rows.
 type effects struct {
-	counts  []count
-	tallies []tally
+	counts  []activity.StateCount
+	ended   []activity.Ended
 	hooks   []Hook
 	events  []eventlog.Event
 	changed []string // ids
 }
 
 func (e *effects) reset() {
-	*e = effects{counts: e.counts[:0], tallies: e.tallies[:0], hooks: e.hooks[:0], events: e.events[:0], changed: e.changed[:0]}
+	*e = effects{counts: e.counts[:0], ended: e.ended[:0], hooks: e.hooks[:0], events: e.events[:0], changed: e.changed[:0]}
 }
 
 func (e *effects) add(o *effects) {
 	for i := range o.counts {
-		e.counts = addCount(e.counts, &o.counts[i])
+		e.counts = activity.AddCount(e.counts, &o.counts[i])
 	}
-	for i := range o.tallies {
-		e.tallies = addTally(e.tallies, &o.tallies[i])
+	for i := range o.ended {
+		e.ended = activity.AddEnded(e.ended, &o.ended[i])
 	}
 	e.hooks = append(e.hooks, o.hooks...)
 	e.events = append(e.events, o.events...)
@@ -93,10 +95,10 @@ func (t *txn) commit() (err error) {
 	if err := eventlog.Write(t, t.all.events); err != nil {
 		return err
 	}
-	if err := t.writeCounts(); err != nil {
+	if err := activity.WriteCounts(t, t.all.counts); err != nil {
 		return err
 	}
-	if err := t.writeTallies(); err != nil {
+	if err := activity.Write(t, t.all.ended); err != nil {
 		return err
 	}
 	if err := t.writeHooks(); err != nil {
@@ -188,7 +190,7 @@ func (t *txn) run(ops []*op) error {
 		}
 		return failAll(ops, fmt.Errorf("commit: %w", err))
 	}
-	t.l.lateEnd(t.all.tallies)
+	t.l.Activity.Late(t.all.ended)
 	t.l.listeners.tell(t.l.log, t.all.changed)
 	return nil
 }
@@ -206,4 +208,14 @@ func (t *txn) note(kind, job, node, message string) { t.Note("", kind, job, node
 // Note is note for what a person has asked for.
 func (t *txn) Note(by, kind, job, node, message string) {
 	t.staged.events = append(t.staged.events, eventlog.Event{Kind: kind, Job: job, Node: node, By: by, Message: message, At: t.now})
+}
+
+// count moves one job of a program from a state to another; "" is none.
+func (t *txn) count(program string, from, to jobs.State) {
+	t.countOne(program, from, -1)
+	t.countOne(program, to, 1)
+}
+
+func (t *txn) countOne(program string, state jobs.State, n int64) {
+	t.staged.counts = activity.Count(t.staged.counts, program, state, n)
 }

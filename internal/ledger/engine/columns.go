@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/logtext"
-) // Bounds of columns, in bytes. Longer values are cut or refused.
+)
+
+// Bounds of columns, in bytes. Longer values are cut or refused.
 
 const (
 	MaxID      = 64

@@ -1,6 +1,8 @@
 package engine
 
-import "strings"
+import (
+	"strings"
+)
 
 // Query is one SQL text. Its number is its place among a connection's
 // prepared statements.

@@ -32,7 +32,7 @@ func check(t *testing.T, name, path string) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	counts, err := l.Counts(t.Context())
+	counts, err := l.Activity.Counts(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func check(t *testing.T, name, path string) {
 		t.Errorf("%s: %d jobs", name, total)
 	}
 	now := time.Now()
-	a, err := l.Activity(t.Context(), now.Add(-24*time.Hour), now.Add(time.Hour), "")
+	a, err := l.Activity.History(t.Context(), now.Add(-24*time.Hour), now.Add(time.Hour), "")
 	if err != nil || (name != "queue" && len(a.Nodes) < Nodes) {
 		t.Errorf("%s: %+v, %v", name, a.Nodes, err)
 	}

@@ -72,7 +72,7 @@ func (s *Selection) countsSay() bool { return s.ids == nil && s.filter == listin
 
 func (o *Operations) counts(ctx context.Context, states []jobs.State) (Count, error) {
 	n := Count{States: map[jobs.State]int{}}
-	counts, err := o.cfg.Ledger.Counts(ctx)
+	counts, err := o.cfg.Counters.Counts(ctx)
 	for _, state := range states {
 		n.States[state] = counts[state]
 	}

@@ -21,7 +21,6 @@ type Ledger interface {
 	Get(ctx context.Context, id string) (ledger.Record, error)
 	GetMany(ctx context.Context, ids []string) ([]ledger.Record, error)
 	List(ctx context.Context, f listing.Filter) (ledger.Page, error)
-	Counts(ctx context.Context) (map[jobs.State]int, error)
 	Nodes(ctx context.Context) ([]ledger.Node, error)
 	Drains(ctx context.Context) ([]ledger.Drain, error)
 	Submitter(ctx context.Context, id string) (string, error)
@@ -29,16 +28,22 @@ type Ledger interface {
 	Remember(ctx context.Context, key string, r ledger.Replayed) error
 }
 
+// Counters is the number of jobs in each state.
+type Counters interface {
+	Counts(ctx context.Context) (map[jobs.State]int, error)
+}
+
 // Config of Operations. publisher.Config describes the functions.
 type Config struct {
-	Ledger  Ledger
-	BaseURL string
-	Accept  func(ctx context.Context, document []byte, submitter string) (ledger.Accepted, error)
-	Act     func(ctx context.Context, verb ledger.Verb, by string, targets []ledger.Target) ([]ledger.Acted, error)
-	Drain   func(ctx context.Context, node, by, reason string) error
-	Undrain func(ctx context.Context, node, by string) error
-	Control func(ctx context.Context, node string, change func(*ledger.Control), by string, expect *time.Time) (ledger.Control, error)
-	Logger  *slog.Logger
+	Ledger   Ledger
+	Counters Counters
+	BaseURL  string
+	Accept   func(ctx context.Context, document []byte, submitter string) (ledger.Accepted, error)
+	Act      func(ctx context.Context, verb ledger.Verb, by string, targets []ledger.Target) ([]ledger.Acted, error)
+	Drain    func(ctx context.Context, node, by, reason string) error
+	Undrain  func(ctx context.Context, node, by string) error
+	Control  func(ctx context.Context, node string, change func(*ledger.Control), by string, expect *time.Time) (ledger.Control, error)
+	Logger   *slog.Logger
 }
 
 // Operations changes jobs and nodes.

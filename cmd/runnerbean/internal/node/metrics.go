@@ -35,7 +35,7 @@ func (n *Node) attemptEnded(a report.Attempt) {
 
 // pool returns what all nodes share, from the ledger.
 func (n *Node) pool(ctx context.Context) (metrics.Pool, error) {
-	counts, err := n.ledger.Counts(ctx)
+	counts, err := n.ledger.Activity.Counts(ctx)
 	if err != nil {
 		return metrics.Pool{}, err
 	}

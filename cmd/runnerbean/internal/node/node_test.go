@@ -17,6 +17,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/activity"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -206,11 +207,11 @@ func TestNodeCounts(t *testing.T) {
 	id := n.submit()
 	n.until("the job has ended", func() bool { return n.state(id) == jobs.Succeeded })
 	n.until("the length of the queue is noted", func() bool {
-		a, err := n.ledger.Activity(t.Context(), begun.Add(-time.Minute), time.Now().Add(time.Minute), "")
+		a, err := n.activity.History(t.Context(), begun.Add(-time.Minute), time.Now().Add(time.Minute), "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		return slices.ContainsFunc(a.Depth, func(d ledger.Depth) bool { return d.Queued >= 0 })
+		return slices.ContainsFunc(a.Depth, func(d activity.Depth) bool { return d.Queued >= 0 })
 	})
 }
 

@@ -15,7 +15,7 @@ func (n *Node) ready(ctx context.Context) error {
 	if err := n.diskFailure(); err != nil {
 		return err
 	}
-	if _, err := n.ledger.Counts(ctx); err != nil {
+	if _, err := n.ledger.Activity.Counts(ctx); err != nil {
 		return err
 	}
 	return n.dispatcher.Ping(ctx)

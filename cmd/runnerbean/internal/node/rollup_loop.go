@@ -27,7 +27,7 @@ func (l rollupLoop) run(ctx context.Context) error {
 	samples, rollups := time.NewTicker(sampleInterval), time.NewTicker(rollupInterval)
 	defer samples.Stop()
 	defer rollups.Stop()
-	sample := func() { l.try(ctx, "the length of the queue is not noted", l.ledger.SampleDepth) }
+	sample := func() { l.try(ctx, "the length of the queue is not noted", l.ledger.Activity.SampleDepth) }
 	sample()
 	for {
 		select {

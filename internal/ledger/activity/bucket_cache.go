@@ -1,4 +1,4 @@
-package ledger
+package activity
 
 import (
 	"cmp"
@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	// stepGrace is how long a step has been over before it is held.
-	stepGrace = time.Minute
-	// stepsCheck is how old the last comparison of held steps with the table may be.
-	stepsCheck = 3 * time.Second
+	// bucketGrace is how long a step has been over before it is held.
+	bucketGrace = time.Minute
+	// checkEvery is how old the last comparison of held steps with the table may be.
+	checkEvery = 3 * time.Second
 	// maxHeld bounds the counters that are held of one grain and axis: a few
 	// megabytes. Where there are more, all are read each time.
 	maxHeld = 32 << 10
@@ -29,6 +29,18 @@ const (
 	byProgram
 )
 
+// What has not been rolled up yet is counted in; one statement sees each end in
+// one of the two tables.
+var (
+	qByNode = engine.NewQuery(`SELECT at, name, state, class, n, run_us, cpu_us, wait_us FROM activity
+		WHERE grain = ? AND axis = 'n' AND at >= ? AND at < ?
+		UNION ALL SELECT at, node, state, class, n, run_us, cpu_us, wait_us FROM tallies WHERE at >= ? AND at < ?`)
+	qByProgram = engine.NewQuery(`SELECT at, name, state, class, n, run_us, cpu_us, wait_us FROM activity
+		WHERE grain = ? AND axis = 'p' AND at >= ? AND at < ? AND (? = '' OR name = ?)
+		UNION ALL SELECT at, program, state, class, n, run_us, cpu_us, wait_us FROM tallies
+		WHERE at >= ? AND at < ? AND (? = '' OR program = ?)`)
+)
+
 // qSums are the ends of a span by axis, each of which is in one of the tables.
 var qSums = [...]*engine.Query{byNode: newSums("n"), byProgram: newSums("p")}
 
@@ -37,24 +49,25 @@ func newSums(axis string) *engine.Query {
 		COALESCE((SELECT SUM(n) FROM tallies WHERE at >= ? AND at < ?), 0)`)
 }
 
-// steps holds counters of steps that are over, so that those of a long time are
+// bucketCache holds counters of steps that are over, so that those of a long time are
 // not read again and again. Their number tells whether they still are as in the
 // table, since it only grows: a clock that is set back counts in them again.
-type steps struct {
-	check time.Duration // stepsCheck, but for tests
+type bucketCache struct {
+	ledger engine.Access
+	check  *time.Duration // Counters.Check
 
 	mu   sync.Mutex
-	held map[stepsKey]heldSteps
+	held map[bucketKey]heldBuckets
 }
 
-type stepsKey struct {
+type bucketKey struct {
 	grain int64
 	axis  axis
 }
 
-// heldSteps are the counters from one time until another. The list is never
+// heldBuckets are the counters from one time until another. The list is never
 // changed, only replaced.
-type heldSteps struct {
+type heldBuckets struct {
 	from, until int64
 	list        []counter
 	checked     time.Time
@@ -68,8 +81,8 @@ type counter struct {
 
 // counters are the rows from start to end by an axis, the held ones first; where
 // a program is wanted, at least all of its.
-func (l *Ledger) counters(ctx context.Context, k stepsKey, start, end int64, program string) (old, fresh []counter, err error) {
-	held, err := l.heldFrom(ctx, k, start)
+func (b *bucketCache) counters(ctx context.Context, k bucketKey, start, end int64, program string) (old, fresh []counter, err error) {
+	held, err := b.heldFrom(ctx, k, start)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -81,12 +94,12 @@ func (l *Ledger) counters(ctx context.Context, k stepsKey, start, end int64, pro
 	if held.list != nil {
 		program = "" // what is new is little, and may be held for all
 	}
-	fresh, err = l.readCounters(ctx, k, from, end, program)
+	fresh, err = b.readCounters(ctx, k, from, end, program)
 	if err == nil && program == "" {
 		if held.list == nil {
 			held.from, held.checked = start, time.Now()
 		}
-		l.hold(k, held, fresh, end)
+		b.hold(k, held, fresh, end)
 	}
 	return old, fresh, err
 }
@@ -98,36 +111,36 @@ func place(list []counter, at int64) int {
 }
 
 // heldFrom are the steps from start on that are held and still true.
-func (l *Ledger) heldFrom(ctx context.Context, k stepsKey, start int64) (heldSteps, error) {
-	l.steps.mu.Lock()
-	h := l.steps.held[k]
-	l.steps.mu.Unlock()
+func (b *bucketCache) heldFrom(ctx context.Context, k bucketKey, start int64) (heldBuckets, error) {
+	b.mu.Lock()
+	h := b.held[k]
+	b.mu.Unlock()
 	if h.list == nil || h.from > start || h.until <= start {
-		return heldSteps{}, nil
+		return heldBuckets{}, nil
 	}
 	now := time.Now()
-	if now.Sub(h.checked) < l.steps.check {
+	if now.Sub(h.checked) < *b.check {
 		return h, nil
 	}
 	var n int64
-	_, err := l.reader.Row(ctx, qSums[k.axis], []any{k.grain, h.from, h.until, h.from, h.until}, &n)
+	_, err := b.ledger.Row(ctx, qSums[k.axis], []any{k.grain, h.from, h.until, h.from, h.until}, &n)
 	if err != nil {
-		return heldSteps{}, err
+		return heldBuckets{}, err
 	}
-	l.steps.mu.Lock()
-	defer l.steps.mu.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if n != h.total() {
-		delete(l.steps.held, k)
-		return heldSteps{}, nil
+		delete(b.held, k)
+		return heldBuckets{}, nil
 	}
 	h.checked = now
-	if l.steps.held[k].until == h.until {
-		l.steps.held[k] = h
+	if b.held[k].until == h.until {
+		b.held[k] = h
 	}
 	return h, nil
 }
 
-func (h *heldSteps) total() (n int64) {
+func (h *heldBuckets) total() (n int64) {
 	for i := range h.list {
 		n += h.list[i].N
 	}
@@ -136,9 +149,9 @@ func (h *heldSteps) total() (n int64) {
 
 // hold adds to what is held those of the fresh rows, which reach until end, whose
 // steps are over for good, and lets go of what is older than any activity.
-func (l *Ledger) hold(k stepsKey, h heldSteps, fresh []counter, end int64) {
-	step, now := k.grain*1e6, l.now()
-	until := engine.Micros(now.Add(-stepGrace))
+func (b *bucketCache) hold(k bucketKey, h heldBuckets, fresh []counter, end int64) {
+	step, now := k.grain*1e6, b.ledger.Now()
+	until := engine.Micros(now.Add(-bucketGrace))
 	until = min(until-until%step, end)
 	oldest := engine.Micros(now.Add(-k.span()))
 	if until <= h.until {
@@ -148,41 +161,41 @@ func (l *Ledger) hold(k stepsKey, h heldSteps, fresh []counter, end int64) {
 		h.from, h.list = oldest, h.list[place(h.list, oldest):]
 	}
 	h.until, h.list = until, slices.Concat(h.list, fresh[:place(fresh, until)])
-	l.steps.mu.Lock()
-	defer l.steps.mu.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if len(h.list) > 0 && len(h.list) <= maxHeld {
-		l.steps.held[k] = h
+		b.held[k] = h
 	}
 }
 
 // span is the longest activity in steps of the grain.
-func (k stepsKey) span() time.Duration {
+func (k bucketKey) span() time.Duration {
 	i := slices.IndexFunc(grains, func(g grain) bool { return g.seconds == k.grain })
 	return grains[i].span + 2*grains[i].step()
 }
 
 // lateEnd forgets the steps in which something has ended after they were over.
-func (l *Ledger) lateEnd(list []tally) {
+func (b *bucketCache) lateEnd(list []Ended) {
 	if len(list) == 0 {
 		return
 	}
-	l.steps.mu.Lock()
-	defer l.steps.mu.Unlock()
-	for k, h := range l.steps.held {
-		if slices.ContainsFunc(list, func(v tally) bool { return v.at < h.until }) {
-			delete(l.steps.held, k)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for k, h := range b.held {
+		if slices.ContainsFunc(list, func(v Ended) bool { return v.at < h.until }) {
+			delete(b.held, k)
 		}
 	}
 }
 
 // readCounters reads the rows of steps in the order of time; the name is in Program.
-func (l *Ledger) readCounters(ctx context.Context, k stepsKey, from, until int64, program string) (list []counter, err error) {
+func (b *bucketCache) readCounters(ctx context.Context, k bucketKey, from, until int64, program string) (list []counter, err error) {
 	q, args := qByNode, []any{k.grain, from, until, from, until}
 	if k.axis == byProgram {
 		q, args = qByProgram, []any{k.grain, from, until, program, program, from, until, program, program}
 	}
 	step, words, places := k.grain*1e6, words{}, map[counter]int{}
-	err = l.reader.Each(ctx, q, args, func(r engine.Row) error {
+	err = b.ledger.Each(ctx, q, args, func(r engine.Row) error {
 		var c counter
 		var name, state, class sql.RawBytes
 		var n, run, cpu, wait int64

@@ -1,4 +1,4 @@
-package ledger
+package activity
 
 import (
 	"context"
@@ -11,36 +11,30 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// count is the change of a row of backlog, in the order of jobs.States.
-type count struct {
-	program string
+// StateCount is the change of a row of backlog, in the order of jobs.States.
+type StateCount struct {
+	Program string
 	delta   [6]int64
 }
 
-// count moves one job of a program from a state to another; "" is none.
-func (t *txn) count(program string, from, to jobs.State) {
-	t.countOne(program, from, -1)
-	t.countOne(program, to, 1)
-}
-
-// countOne keeps jobs that have ended under no program: documents with a fault
-// may name any.
-func (t *txn) countOne(program string, state jobs.State, n int64) {
+// Count adds n jobs of a program in a state; "" is no state. Jobs that have ended are
+// counted under no program: documents with a fault may name any.
+func Count(list []StateCount, program string, state jobs.State, n int64) []StateCount {
 	if state == "" {
-		return
+		return list
 	}
-	c := count{program: program}
+	c := StateCount{Program: program}
 	if state.Final() {
-		c.program = ""
+		c.Program = ""
 	}
 	c.delta[slices.Index(jobs.States, state)] = n
-	t.staged.counts = addCount(t.staged.counts, &c)
+	return AddCount(list, &c)
 }
 
-// addCount adds to the row of the same program; a transaction has few.
-func addCount(list []count, c *count) []count {
+// AddCount adds to the row of the same program; a transaction has few.
+func AddCount(list []StateCount, c *StateCount) []StateCount {
 	for i := range list {
-		if list[i].program == c.program {
+		if list[i].Program == c.Program {
 			for k, n := range c.delta {
 				list[i].delta[k] += n
 			}
@@ -60,27 +54,27 @@ var (
 		COALESCE(SUM(succeeded), 0), COALESCE(SUM(failed), 0), COALESCE(SUM(cancelled), 0) FROM backlog`)
 )
 
-// writeCounts writes in the order of programs, so that engines that lock rows
-// never wait for one another in a circle.
-func (t *txn) writeCounts() error {
-	list := slices.DeleteFunc(t.all.counts, func(c count) bool { return c.delta == [6]int64{} })
-	slices.SortFunc(list, func(a, b count) int { return strings.Compare(a.program, b.program) })
+// WriteCounts writes in the order of programs, so that engines that lock rows never
+// wait for one another in a circle.
+func WriteCounts(t engine.Tx, list []StateCount) error {
+	list = slices.DeleteFunc(list, func(c StateCount) bool { return c.delta == [6]int64{} })
+	slices.SortFunc(list, func(a, b StateCount) int { return strings.Compare(a.Program, b.Program) })
 	return qCount.Split(len(list), func(q *engine.Query, from, to int) error {
 		args := make([]any, 0, 7*(to-from))
 		for _, c := range list[from:to] {
 			d := c.delta
-			args = append(args, c.program, d[0], d[1], d[2], d[3], d[4], d[5])
+			args = append(args, c.Program, d[0], d[1], d[2], d[3], d[4], d[5])
 		}
-		_, err := t.w.Exec(q, args...)
+		_, err := t.Exec(q, args...)
 		return err
 	})
 }
 
 // Counts returns how many jobs are in each state. It does not count them.
-func (l *Ledger) Counts(ctx context.Context) (_ map[jobs.State]int, err error) {
-	defer l.watch("counts", time.Now(), &err)
+func (c *Counters) Counts(ctx context.Context) (_ map[jobs.State]int, err error) {
+	defer c.ledger.Observe("counts", time.Now(), &err)
 	n := make([]int, len(jobs.States))
-	if _, err := l.reader.Row(ctx, qCountsNow, nil, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5]); err != nil {
+	if _, err := c.ledger.Row(ctx, qCountsNow, nil, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5]); err != nil {
 		return nil, fmt.Errorf("ledger: counts: %w", err)
 	}
 	m := make(map[jobs.State]int, len(n))

@@ -43,16 +43,6 @@ var (
 	qNextDue   = engine.NewQuery("SELECT program, due FROM jobs WHERE state = 'queued' AND program > ? ORDER BY program, due LIMIT 1")
 	qScheduled = engine.NewQuery("SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND program = ? AND due > ? LIMIT ?) AS later")
 	qDue       = engine.NewQuery("SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND program = ? AND due <= ? LIMIT ?) AS due")
-	qDepth     = engine.NewQuery(fmt.Sprintf(`INSERT INTO depths (grain, at, waiting, queued, running)
-		SELECT steps.grain, steps.at, sums.waiting, sums.queued, sums.running
-		FROM (SELECT %d AS grain, ? AS at UNION ALL SELECT %d, ? UNION ALL SELECT %d, ?) AS steps
-		CROSS JOIN (SELECT COALESCE(SUM(waiting), 0) AS waiting, COALESCE(SUM(queued), 0) AS queued,
-			COALESCE(SUM(running), 0) AS running FROM backlog) AS sums
-		WHERE 1 = 1 ON CONFLICT (grain, at) DO UPDATE SET
-		waiting = CASE WHEN excluded.waiting > depths.waiting THEN excluded.waiting ELSE depths.waiting END,
-		queued = CASE WHEN excluded.queued > depths.queued THEN excluded.queued ELSE depths.queued END,
-		running = CASE WHEN excluded.running > depths.running THEN excluded.running ELSE depths.running END`,
-		grains[0].seconds, grains[1].seconds, grains[2].seconds))
 )
 
 // Backlog returns how many jobs have not ended, by program, and since when they
@@ -128,22 +118,4 @@ func (l *Ledger) scheduled(ctx context.Context, p *ProgramBacklog) (n int64, err
 		n = max(n, p.Queued-due)
 	}
 	return n, err
-}
-
-// SampleDepth notes how many jobs are queued, run and wait now, for the Depth of
-// an [Activity]. It is to be called several times a minute, and is not synced to
-// the disk.
-func (l *Ledger) SampleDepth(ctx context.Context) error {
-	err := l.do(ctx, &op{name: "sample-depth", weight: 1, soft: true, run: func(t *txn) error {
-		var at []any
-		for _, g := range grains {
-			at = append(at, engine.Micros(t.now.Truncate(g.step())))
-		}
-		_, err := t.Exec(qDepth, at...)
-		return err
-	}})
-	if err != nil {
-		return fmt.Errorf("ledger: sample depth: %w", err)
-	}
-	return nil
 }

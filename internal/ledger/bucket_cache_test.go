@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/activity"
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -16,11 +18,17 @@ func (d *desk) endOne() {
 	d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
 }
 
+var (
+	qDropActivity = engine.NewQuery("DELETE FROM activity WHERE at < 9e18")
+	qDropTallies  = engine.NewQuery("DELETE FROM tallies WHERE at < 9e18")
+)
+
 // Steps that are over are held, and an activity is the same with them as without,
 // whatever spans were asked for before and wherever the counters lie.
 func TestHeldStepsAreTheSame(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
+	held := d.Ledger.Activity
 	for round := range 12 {
 		d.endOne()
 		d.clock.advance(time.Duration(round) * 7 * time.Minute)
@@ -30,17 +38,19 @@ func TestHeldStepsAreTheSame(t *testing.T) {
 		for _, span := range []time.Duration{time.Hour, 15 * time.Minute, 5 * time.Hour, 24 * time.Hour, 20 * time.Minute, 720 * time.Hour} {
 			for _, program := range []string{"", "none"} {
 				got := d.activity(span, program)
-				held := d.steps.held
-				d.steps.held = map[stepsKey]heldSteps{}
+				d.Ledger.Activity = activity.New(d.access()) // holds nothing
 				want := d.activity(span, program)
-				d.steps.held = held
+				d.Ledger.Activity = held
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Fatalf("round %d, %v: %s", round, span, diff)
 				}
 			}
 		}
 	}
-	if len(d.steps.held) == 0 {
+	d.write(qDropActivity)
+	d.write(qDropTallies)
+	held.Check = time.Hour
+	if total(d.activity(24*time.Hour, "").Nodes) == 0 {
 		t.Error("nothing is held")
 	}
 }
@@ -55,7 +65,7 @@ func TestLateEndsAreSeen(t *testing.T) {
 	ends := func(l *Ledger) int64 {
 		t.Helper()
 		now := d.clock.now()
-		a, err := l.Activity(t.Context(), now.Add(-time.Hour), now.Add(time.Minute), "")
+		a, err := l.Activity.History(t.Context(), now.Add(-time.Hour), now.Add(time.Minute), "")
 		d.must(err)
 		if total(a.Nodes) != total(a.Programs) {
 			t.Errorf("%d ends by node, %d by program", total(a.Nodes), total(a.Programs))
@@ -68,9 +78,7 @@ func TestLateEndsAreSeen(t *testing.T) {
 		if n := ends(l); n != 1 {
 			t.Fatalf("%d ends, want 1", n)
 		}
-		if len(l.steps.held) == 0 {
-			t.Fatal("nothing is held")
-		}
+		l.Activity.Check = time.Hour
 	}
 	d.clock.advance(-10 * time.Minute)
 	d.endOne()
@@ -78,7 +86,10 @@ func TestLateEndsAreSeen(t *testing.T) {
 	if n := ends(d.Ledger); n != 2 {
 		t.Errorf("%d ends, want 2", n)
 	}
-	other.steps.check = 0 // the moment has passed
+	if n := ends(other); n != 1 {
+		t.Errorf("nothing is held: %d ends", n)
+	}
+	other.Activity.Check = 0 // the moment has passed
 	if n := ends(other); n != 2 {
 		t.Errorf("another ledger of the file has %d ends, want 2", n)
 	}

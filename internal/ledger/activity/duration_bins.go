@@ -1,4 +1,4 @@
-package ledger
+package activity
 
 import (
 	"context"
@@ -20,11 +20,11 @@ var bins = func() (list []time.Duration) {
 	return list[:len(list)-2]
 }()
 
-// noBin is for ends that are not in the histogram.
-const noBin = -1
+// NoBin is for ends that are not in the histogram.
+const NoBin = -1
 
-// binOf is the first bin whose end is not below d.
-func binOf(d time.Duration) int {
+// BinOf is the first bin whose end is not below d.
+func BinOf(d time.Duration) int {
 	i, _ := slices.BinarySearch(bins, d)
 	return i
 }
@@ -36,11 +36,11 @@ var qDurations = engine.NewQuery(`SELECT bin, n, run_us FROM durations WHERE pro
 // their mean, since the beginning of a day in UTC; it is kept for 31 days. Bins
 // are those from the first to the last that is not empty; none where there was
 // no success.
-func (l *Ledger) Durations(ctx context.Context, program string, since time.Time) (list []api.Bin, mean time.Duration, err error) {
-	defer l.watch("durations", time.Now(), &err)
+func (c *Counters) Durations(ctx context.Context, program string, since time.Time) (list []api.Bin, mean time.Duration, err error) {
+	defer c.ledger.Observe("durations", time.Now(), &err)
 	from := engine.Micros(since.UTC().Truncate(day))
 	counts, total, sum := make([]int64, len(bins)+1), int64(0), int64(0)
-	err = l.reader.Each(ctx, qDurations, []any{program, from, program, from}, func(r engine.Row) error {
+	err = c.ledger.Each(ctx, qDurations, []any{program, from, program, from}, func(r engine.Row) error {
 		var bin int
 		var n, run int64
 		err := r.Scan(&bin, &n, &run)

@@ -1,0 +1,43 @@
+package activity
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+)
+
+// Depth is the most jobs that were seen in a state during one step of an
+// [History]; -1 where nobody looked.
+type Depth struct {
+	Queued, Running, Waiting int64
+}
+
+var qDepth = engine.NewQuery(fmt.Sprintf(`INSERT INTO depths (grain, at, waiting, queued, running)
+		SELECT steps.grain, steps.at, sums.waiting, sums.queued, sums.running
+		FROM (SELECT %d AS grain, ? AS at UNION ALL SELECT %d, ? UNION ALL SELECT %d, ?) AS steps
+		CROSS JOIN (SELECT COALESCE(SUM(waiting), 0) AS waiting, COALESCE(SUM(queued), 0) AS queued,
+			COALESCE(SUM(running), 0) AS running FROM backlog) AS sums
+		WHERE 1 = 1 ON CONFLICT (grain, at) DO UPDATE SET
+		waiting = CASE WHEN excluded.waiting > depths.waiting THEN excluded.waiting ELSE depths.waiting END,
+		queued = CASE WHEN excluded.queued > depths.queued THEN excluded.queued ELSE depths.queued END,
+		running = CASE WHEN excluded.running > depths.running THEN excluded.running ELSE depths.running END`,
+	grains[0].seconds, grains[1].seconds, grains[2].seconds))
+
+// SampleDepth notes how many jobs are queued, run and wait now, for the Depth of
+// an [History]. It is to be called several times a minute, and is not synced to
+// the disk.
+func (c *Counters) SampleDepth(ctx context.Context) error {
+	err := c.ledger.Do(ctx, engine.Op{Name: "sample-depth", Weight: 1, Soft: true, Run: func(t engine.Tx) error {
+		var at []any
+		for _, g := range grains {
+			at = append(at, engine.Micros(t.Now().Truncate(g.step())))
+		}
+		_, err := t.Exec(qDepth, at...)
+		return err
+	}})
+	if err != nil {
+		return fmt.Errorf("ledger: sample depth: %w", err)
+	}
+	return nil
+}
