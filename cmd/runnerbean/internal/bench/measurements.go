@@ -80,7 +80,7 @@ func (b *bencher) throughput(ctx context.Context, count int) (float64, error) {
 // until waits for so many successes; a failure ends it.
 func (b *bencher) until(ctx context.Context, wanted int) error {
 	for {
-		counts, err := b.node.Ledger().Counts(ctx)
+		counts, err := b.node.Ledger().Activity.Counts(ctx)
 		switch {
 		case err != nil:
 			return err
@@ -98,7 +98,7 @@ func (b *bencher) until(ctx context.Context, wanted int) error {
 }
 
 func (b *bencher) succeeded(ctx context.Context) (int, error) {
-	counts, err := b.node.Ledger().Counts(ctx)
+	counts, err := b.node.Ledger().Activity.Counts(ctx)
 	return counts[jobs.Succeeded], err
 }
 

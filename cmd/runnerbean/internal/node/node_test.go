@@ -207,7 +207,7 @@ func TestNodeCounts(t *testing.T) {
 	id := n.submit()
 	n.until("the job has ended", func() bool { return n.state(id) == jobs.Succeeded })
 	n.until("the length of the queue is noted", func() bool {
-		a, err := n.activity.History(t.Context(), begun.Add(-time.Minute), time.Now().Add(time.Minute), "")
+		a, err := n.ledger.Activity.History(t.Context(), begun.Add(-time.Minute), time.Now().Add(time.Minute), "")
 		if err != nil {
 			t.Fatal(err)
 		}
