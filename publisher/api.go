@@ -152,13 +152,6 @@ func eventsOf(list []eventlog.Event) []api.Event {
 // finds twice, is an error that names the parameter.
 func parseFilter(q url.Values) (listing.Filter, error) {
 	var f listing.Filter
-	for _, name := range httpio.ParamNames(q) {
-		if len(q[name]) != 1 {
-			return f, httpio.BadParameter(name, "is given more than once")
-		}
-		if complaint := operations.SetFilter(&f, name, q[name][0]); complaint != "" {
-			return f, httpio.BadParameter(name, complaint)
-		}
-	}
-	return f, nil
+	err := httpio.ReadQuery(q, func(name, value string) string { return operations.SetFilter(&f, name, value) })
+	return f, err
 }

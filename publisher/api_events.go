@@ -34,15 +34,8 @@ func (p *Publisher) getEventLog(c echo.Context) error {
 // know, or finds twice, is an error that names the parameter.
 func parseEventFilter(q url.Values) (eventlog.Filter, error) {
 	var f eventlog.Filter
-	for _, name := range httpio.ParamNames(q) {
-		if len(q[name]) != 1 {
-			return f, httpio.BadParameter(name, "is given more than once")
-		}
-		if complaint := setEventFilter(&f, name, q[name][0]); complaint != "" {
-			return f, httpio.BadParameter(name, complaint)
-		}
-	}
-	return f, nil
+	err := httpio.ReadQuery(q, func(name, value string) string { return setEventFilter(&f, name, value) })
+	return f, err
 }
 
 // setEventFilter sets one field and returns what is wrong with the value, if anything.

@@ -55,13 +55,8 @@ func (p *Publisher) streamEvents(c echo.Context) error {
 func newFollower(c echo.Context) (*follower, error) {
 	w := &follower{types: []string{newsJob, newsEvent, newsNode}}
 	q := c.QueryParams()
-	for _, name := range httpio.ParamNames(q) {
-		if len(q[name]) != 1 {
-			return nil, httpio.BadParameter(name, "is given more than once")
-		}
-		if complaint := w.set(name, q[name][0]); complaint != "" {
-			return nil, httpio.BadParameter(name, complaint)
-		}
+	if err := httpio.ReadQuery(q, w.set); err != nil {
+		return nil, err
 	}
 	lines := c.Request().Header["Last-Event-Id"]
 	if w.resume = len(lines) == 1 && lines[0] != ""; w.resume {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -64,7 +65,7 @@ type queueView struct {
 // getOverviewPage is the first page of the dashboard.
 func (p *Publisher) getOverviewPage(c echo.Context) error {
 	q := c.QueryParams()
-	for _, name := range httpio.ParamNames(q) {
+	for _, name := range slices.Sorted(maps.Keys(q)) {
 		known := name == "range" || name == "by" && slices.Contains([]string{"node", "program"}, q.Get(name))
 		if !known || len(q[name]) != 1 {
 			return httpio.BadParameter(name, "is not known here; range is, and by, which is node or program")

@@ -81,3 +81,25 @@ func (a *Auth) admitSubmitter(c echo.Context, caller Caller) error {
 	}
 	return err
 }
+
+// admitHolder checks a result's URL: every one is good or, with Config.URLKeyFile,
+// a signed one. A viewer may read every result.
+func (a *Auth) admitHolder(c echo.Context) error {
+	signature := takeSignature(c.Request())
+	c.Set(signatureKey, signature.Encode())
+	if a.OpenResults() {
+		AllowAnyOrigin(c.Response().Header(), c.Request())
+		return nil
+	}
+	c.Response().Header().Set("Cache-Control", "private, no-cache") // unless the handler says otherwise
+	err := a.verify(c, signature)
+	if err == nil {
+		// The URL is the only secret, so that a page of any origin that has it may read the answer.
+		AllowAnyOrigin(c.Response().Header(), c.Request())
+		return nil
+	}
+	if refused := a.admitCaller(c, OwnReader); refused == nil || len(signature) == 0 {
+		return refused
+	}
+	return a.badSignature(c, err)
+}

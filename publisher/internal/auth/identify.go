@@ -1,13 +1,18 @@
 package auth
 
 import (
+	"context"
+	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/internal/access"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -72,4 +77,44 @@ func unauthorized(c echo.Context, field, detail string) error {
 func tooManyFailures(c echo.Context) *jobs.Problem {
 	c.Response().Header().Set("Retry-After", "2")
 	return httpio.Problem(http.StatusTooManyRequests, "too many wrong tokens or signatures from this address; wait a few seconds")
+}
+
+// ownHost protects a node without tokens from DNS rebinding: a name of another
+// site cannot be an IP address, localhost or the host of BaseURL.
+func (a *Auth) ownHost(hostport string) bool {
+	base, err := url.Parse(a.cfg.BaseURL)
+	if err == nil && strings.EqualFold(base.Host, hostport) {
+		return true
+	}
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	_, err = netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil || strings.EqualFold(host, "localhost")
+}
+
+// noteFailure records that a token was refused. expired is the token where it is
+// one of this node, and else zero.
+func (a *Auth) noteFailure(c echo.Context, expired access.Token) {
+	ok, last := a.events.next(time.Now())
+	if !ok {
+		return
+	}
+	from := c.RealIP()
+	if behind := httpio.ForwardedAddress(c.Request()); behind != from {
+		from = behind + " through " + from // a private address may be a proxy, or claim to be one
+	}
+	message := "a wrong token came from " + from
+	if expired.Name != "" {
+		message = "the token " + expired.Name + ", which has expired, came from " + from
+	}
+	message += ", for " + c.Request().Method + " " + c.Path()
+	if last {
+		message += "; further ones of this minute get no event"
+	}
+	event := eventlog.Event{Kind: "login-failed", Node: a.cfg.Node, Message: message}
+	if err := a.cfg.Events.Note(context.WithoutCancel(c.Request().Context()), event); err != nil {
+		a.cfg.Logger.Warn("an event about a wrong token is not recorded", "err", err)
+	}
 }

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-) // header is all lines of one field as one list.
+) // Field returns all lines of a header field as one list.
 
 func Field(h http.Header, key string) string {
 	switch lines := h[key]; len(lines) {
@@ -17,19 +17,19 @@ func Field(h http.Header, key string) string {
 	}
 }
 
-// Preference is what an Accept field says by itself about a page and JSON.
+// Preference is which of a page and JSON an Accept field asks for.
 type Preference int
 
 const (
 	PreferJSON Preference = iota
 	PreferPage
-	// undecided: both would do, so that it depends on who asks.
+	// NoPreference: both are accepted, so that the answer depends on the client's name.
 	NoPreference
 )
 
-// Preferred reads an Accept field. Where JSON is asked for by name and no page is
-// liked better, and where none is asked for at all, it is JSON. Where JSON is
-// left out and a page is not, it is a page.
+// Preferred returns what an Accept field asks for. It is JSON where the field is empty,
+// or names JSON and gives no page a higher weight. It is a page where the field accepts
+// a page and no JSON.
 func Preferred(accept string) Preference {
 	switch accept {
 	case "", "application/json":
@@ -53,8 +53,9 @@ func WantsPage(r *http.Request) bool {
 	return IsForPage(Field(r.Header, "Accept"), r.UserAgent())
 }
 
-// IsForPage is wantsPage by the two fields that it depends on. Browsers name XHTML, which libraries do not, or are known by their
-// name; Java's library likes text/html best and can read none.
+// IsForPage is WantsPage by the two header fields that it depends on. Browsers name
+// XHTML, which libraries do not, or are known by their User-Agent. Java's library gives
+// text/html the highest weight, but does not show pages.
 func IsForPage(accept, agent string) bool {
 	switch Preferred(accept) {
 	case PreferJSON:
@@ -73,7 +74,8 @@ func IsForPage(accept, agent string) bool {
 	return fit == fitType && page > data && hasPrefixFold(agent, "mozilla/") && !strings.Contains(agent, "Java/")
 }
 
-// isTextBrowser knows browsers that may ask for */* by their User-Agent field.
+// isTextBrowser reports whether a User-Agent field is that of a browser that may ask
+// for */*.
 func isTextBrowser(agent string) bool {
 	for _, name := range [...]string{"lynx/", "w3m/", "links ", "links/", "elinks/", "elinks ", "dillo/", "netsurf/", "edbrowse/", "opera/"} {
 		if hasPrefixFold(agent, name) {
@@ -95,8 +97,8 @@ const (
 	fitType
 )
 
-// mediaQuality is the weight, in thousandths, that an Accept field gives a
-// media type by its most specific range, and how specific that is. Of equal
+// mediaQuality returns the weight, in thousandths, that an Accept field gives a media
+// type by its most specific range, and how specific that range is. Of equally specific
 // ranges the one with the highest weight counts.
 func mediaQuality(accept, main, sub string) (quality, fit int) {
 	for accept != "" {
@@ -110,8 +112,8 @@ func mediaQuality(accept, main, sub string) (quality, fit int) {
 	return quality, fit
 }
 
-// mediaFit says how specifically a media range names a media type. A range
-// without a subtype is one of all its subtypes.
+// mediaFit returns how specifically a media range names a media type. A range without
+// a subtype stands for all subtypes.
 func mediaFit(name, main, sub string) int {
 	m, s, _ := strings.Cut(name, "/")
 	m, s = strings.TrimSpace(m), strings.TrimSpace(s)
@@ -127,8 +129,8 @@ func mediaFit(name, main, sub string) int {
 	return fitNone
 }
 
-// AcceptsGzip reports whether an Accept-Encoding field takes gzip and does not
-// like the plain form better.
+// AcceptsGzip reports whether an Accept-Encoding field accepts gzip and does not give
+// the plain form a higher weight.
 func AcceptsGzip(accept string) bool {
 	gzip, identity, any := -1, -1, -1
 	for accept != "" {
@@ -150,7 +152,7 @@ func AcceptsGzip(accept string) bool {
 	return gzip > 0 && gzip >= identity
 }
 
-// weighted splits "name;q=0.5" and forgets other parameters.
+// weighted splits "name;q=0.5" and drops other parameters. q is in thousandths.
 func weighted(item string) (name string, q int) {
 	name, params := cutItem(item, ';')
 	q = 1000
@@ -165,8 +167,8 @@ func weighted(item string) (name string, q int) {
 	return strings.TrimSpace(name), q
 }
 
-// cutItem cuts s at the first sep that is not within a quoted string. A quote
-// that is never closed is none.
+// cutItem cuts s at the first sep outside of quoted strings. A quote that is never
+// closed does not count.
 func cutItem(s string, sep byte) (item, rest string) {
 	quoted := false
 	for i := 0; i < len(s); i++ {
@@ -186,9 +188,8 @@ func cutItem(s string, sep byte) (item, rest string) {
 	return s, ""
 }
 
-// thousandths reads a weight, also one with fewer or more digits than RFC 9110
-// allows; one beyond the bounds is that of the bound. What is no number is as
-// if it were not there: who names a thing takes it.
+// thousandths reads a weight. It takes more digits than RFC 9110 allows, and cuts a
+// weight at the bounds. What is no number counts as no weight, which is 1000.
 func thousandths(s string) int {
 	if strings.HasPrefix(s, "-") {
 		return 0
@@ -204,7 +205,8 @@ func thousandths(s string) int {
 	return q
 }
 
-// WantsStream reports whether a request ranks an event stream above JSON.
+// WantsStream reports whether a request gives an event stream a higher weight than
+// JSON.
 func WantsStream(r *http.Request) bool {
 	accept := Field(r.Header, "Accept")
 	stream, _ := mediaQuality(accept, "text", "event-stream")

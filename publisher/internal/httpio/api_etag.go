@@ -12,17 +12,18 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// A tag of the API has two parts: when what may be changed was changed last,
-// which If-Match asks about, and a digest of the whole answer, which
-// If-None-Match asks about. So a job's progress is news, but does not make a
-// request fail that was sent for the state that the person saw.
+// An entity tag of the API has two parts. The version stands for what a request can
+// change; If-Match compares it. The digest is of the whole answer; If-None-Match
+// compares both. So the progress of a job makes a new tag, but a request with the old
+// tag still succeeds.
 
-// TagOf is the strong tag of an answer.
-func TagOf(part string, body []byte) string {
+// TagOf returns the strong tag of an answer.
+func TagOf(version string, body []byte) string {
 	sum := sha256.Sum256(body)
-	return `"` + part + "-" + hex.EncodeToString(sum[:10]) + `"`
+	return `"` + version + "-" + hex.EncodeToString(sum[:10]) + `"`
 }
 
+// Version returns the version of what was changed last at a time.
 func Version(changed time.Time) string {
 	if changed.IsZero() {
 		return "0"
@@ -30,9 +31,9 @@ func Version(changed time.Time) string {
 	return strconv.FormatInt(changed.UnixMicro(), 36)
 }
 
-// SendTagged answers with v under its tag, or says that the client has it. What
-// is hashed may leave out what always differs.
-func SendTagged(c echo.Context, part string, v, hashed any) error {
+// SendTagged answers with v under its tag, or with 304 where the client has it. hashed
+// is v without what differs in every answer.
+func SendTagged(c echo.Context, version string, v, hashed any) error {
 	body, err := Marshal(v)
 	if err != nil {
 		return err
@@ -41,7 +42,7 @@ func SendTagged(c echo.Context, part string, v, hashed any) error {
 	if err != nil {
 		return err
 	}
-	tag, h := TagOf(part, stable), c.Response().Header()
+	tag, h := TagOf(version, stable), c.Response().Header()
 	h.Set("ETag", tag)
 	h.Set("Cache-Control", "private, no-cache")
 	if Matches(Field(c.Request().Header, "If-None-Match"), tag) {
@@ -50,14 +51,14 @@ func SendTagged(c echo.Context, part string, v, hashed any) error {
 	return c.Blob(http.StatusOK, TypeJSON, body)
 }
 
-// Precondition is what If-Match asks for.
+// Precondition is what an If-Match field asks for.
 type Precondition struct {
 	given, any bool
-	parts      []string
+	versions   []string
 }
 
-// IfMatch reads the If-Match field. A weak tag, and one that this node never
-// made, match nothing.
+// IfMatch reads the If-Match field of a request. Weak tags, and tags that are not of the
+// API, match nothing.
 func IfMatch(r *http.Request) Precondition {
 	field := strings.TrimSpace(Field(r.Header, "If-Match"))
 	p := Precondition{given: field != "", any: field == "*"}
@@ -65,8 +66,8 @@ func IfMatch(r *http.Request) Precondition {
 		var item string
 		item, field, _ = strings.Cut(field, ",")
 		tag, ok := strings.CutPrefix(strings.TrimSpace(item), `"`)
-		if part, _, found := strings.Cut(tag, "-"); ok && found {
-			p.parts = append(p.parts, part)
+		if version, _, found := strings.Cut(tag, "-"); ok && found {
+			p.versions = append(p.versions, version)
 		}
 	}
 	return p
@@ -75,7 +76,7 @@ func IfMatch(r *http.Request) Precondition {
 // Specific reports whether the request names a version.
 func (p Precondition) Specific() bool { return p.given && !p.any }
 
-// Holds reports whether what stands now is what was asked for.
-func (p Precondition) Holds(part string) bool {
-	return !p.given || p.any || slices.Contains(p.parts, part)
+// Holds reports whether the request may be applied to a version.
+func (p Precondition) Holds(version string) bool {
+	return !p.given || p.any || slices.Contains(p.versions, version)
 }

@@ -13,27 +13,27 @@ import (
 )
 
 const (
-	// minGzip is the size in bytes below which compressing does not pay.
+	// minGzip is the size in bytes of the smallest body that is compressed.
 	minGzip = 256
 )
 
-// CachedResponse is content in memory that does not change, ready to be sent: its
-// header values are made once, for this is the way of most requests.
+// CachedResponse is content in memory that does not change. It prepares its header
+// values once.
 type CachedResponse struct {
-	plain, gzip form // gzip.body is nil where it does not pay
+	plain, gzip form // gzip.body is nil where compressing saves too little
 	modified    time.Time
 
 	contentType, cacheControl, lastModified, vary []string
 }
 
-// form is one encoding of a blob.
+// form is one encoding of the content.
 type form struct {
 	body         []byte
 	etag, length []string
 }
 
-// NewCachedResponse compresses body where that pays. vary lists the request fields that the
-// choice of the form depends on; where it is empty, the handler says so.
+// NewCachedResponse compresses body, unless that saves too little. vary is the Vary
+// field that Serve adds; the handler sets the field itself where vary is empty.
 func NewCachedResponse(body []byte, modified time.Time, contentType, cacheControl, vary string) *CachedResponse {
 	sum := sha256.Sum256(body)
 	tag := hex.EncodeToString(sum[:16])
@@ -55,7 +55,7 @@ func newForm(body []byte, etag string) form {
 	return form{body: body, etag: []string{etag}, length: []string{strconv.Itoa(len(body))}}
 }
 
-// packers are kept because a compressor takes a megabyte.
+// packers are kept, since a compressor takes a megabyte.
 var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 
 // compress returns nil where gzip saves less than an eighth.
@@ -76,10 +76,10 @@ func compress(body []byte) []byte {
 	return bytes.Clone(out.Bytes())
 }
 
-// ETag is the entity tag of the plain form.
+// ETag returns the entity tag of the plain form.
 func (b *CachedResponse) ETag() string { return b.plain.etag[0] }
 
-// GzipETag is the entity tag of the gzip form, or "" without one.
+// GzipETag returns the entity tag of the compressed form, or "" without one.
 func (b *CachedResponse) GzipETag() string {
 	if b.gzip.body == nil {
 		return ""
@@ -90,10 +90,10 @@ func (b *CachedResponse) GzipETag() string {
 // Body returns the plain form. The caller must not change it.
 func (b *CachedResponse) Body() []byte { return b.plain.body }
 
-// Size is the memory that b takes, in bytes, give or take a little.
+// Size returns about how much memory b takes, in bytes.
 func (b *CachedResponse) Size() int64 { return int64(len(b.plain.body)+len(b.gzip.body)) + 4096 }
 
-// Serve answers a GET or HEAD. It must not add to the shared header values.
+// Serve answers a GET or HEAD.
 func (b *CachedResponse) Serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["Cache-Control"], h["Last-Modified"] = b.cacheControl, b.lastModified
@@ -129,8 +129,8 @@ func (b *CachedResponse) Serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(f.body) // a client that has gone needs no answer
 }
 
-// unchanged leaves out of a 304 what is about the content: the client has that
-// with these fields, and keeps them (RFC 9111, section 3.2).
+// unchanged removes from a 304 the fields about the content. The client keeps those that
+// it got with the content (RFC 9111, section 3.2).
 func unchanged(h http.Header) {
 	for _, name := range aboutContent {
 		delete(h, name)
@@ -147,21 +147,21 @@ var (
 	acceptRanges = []string{"bytes"}
 )
 
-// NeedsServeContent reports whether a request has conditions for which the standard
-// library's complete, slower way is right.
+// NeedsServeContent reports whether a request has a range or a condition that only
+// [http.ServeContent] handles.
 func NeedsServeContent(h http.Header) bool {
 	return h["Range"] != nil || h["If-Match"] != nil || h["If-Unmodified-Since"] != nil
 }
 
-// serveContent answers for ranges, of the plain form only: a part of a
-// compressed body is of no use to a client that resumes.
+// serveContent serves ranges of the plain form only: a client cannot resume with a part
+// of a compressed body.
 func (b *CachedResponse) serveContent(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["Etag"], h["Content-Type"] = b.plain.etag, b.contentType
 	http.ServeContent(w, r, "", b.modified, bytes.NewReader(b.plain.body))
 }
 
-// fresh returns the tag of the form that the client holds, or nil.
+// fresh returns the tag of the form that the client has, or nil.
 func (b *CachedResponse) fresh(h http.Header) []string {
 	if lines := h["If-None-Match"]; lines != nil {
 		list := Field(h, "If-None-Match")

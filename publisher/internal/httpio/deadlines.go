@@ -3,26 +3,28 @@ package httpio
 import (
 	"net/http"
 	"time"
-) // writeTimeout bounds an answer; what may take longer extends it as it goes.
+)
+
+// WriteTimeout bounds the writing of an answer. Handlers extend it for a long answer.
 const WriteTimeout = time.Minute
 
-// ExtendDeadline gives a connection time to write what comes next. Writers that know
-// no deadlines do without.
+// ExtendDeadline gives a connection a timeout to write what comes next. It does nothing
+// where w knows no deadlines.
 func ExtendDeadline(w http.ResponseWriter, timeout time.Duration) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout))
 }
 
-// DeadlineWriter gives each part of a long answer its own time.
-type DeadlineWriter struct {
+// RollingDeadline returns a writer that extends the deadline as a long answer is written.
+func RollingDeadline(w http.ResponseWriter) http.ResponseWriter {
+	return &deadlineWriter{ResponseWriter: w}
+}
+
+type deadlineWriter struct {
 	http.ResponseWriter
 	until time.Time
 }
 
-func RollingDeadline(w http.ResponseWriter) *DeadlineWriter {
-	return &DeadlineWriter{ResponseWriter: w}
-}
-
-func (w *DeadlineWriter) Write(b []byte) (int, error) {
+func (w *deadlineWriter) Write(b []byte) (int, error) {
 	if now := time.Now(); w.until.Sub(now) < WriteTimeout/2 {
 		w.until = now.Add(WriteTimeout)
 		ExtendDeadline(w.ResponseWriter, WriteTimeout)
@@ -30,4 +32,4 @@ func (w *DeadlineWriter) Write(b []byte) (int, error) {
 	return w.ResponseWriter.Write(b)
 }
 
-func (w *DeadlineWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *deadlineWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

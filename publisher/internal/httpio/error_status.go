@@ -15,25 +15,35 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// missing is the answer to errMissing. The store may come back, as a file system
-// that was not mounted.
-func missing(err error) *jobs.Problem {
-	what := "result"
-	if errors.Is(err, ErrMissingFile) {
-		what = "file"
-	}
-	p := Problem(http.StatusServiceUnavailable, "the job has succeeded, but its "+what+" is missing from the store of this node; who runs the node finds this in its log")
-	p.Title = "The " + what + " is missing"
-	return p
+// temporary is an error that ends by itself: the same request may succeed later.
+type temporary interface {
+	error
+	// Retry returns after how long it is worth asking again.
+	Retry() time.Duration
 }
 
-// ProblemOf is the answer to an error; ok is false where the error says
-// nothing that a client should read.
+// Unavailable returns a temporary error. Its text is the detail of the answer.
+func Unavailable(detail string) error { return &unavailable{detail} }
+
+type unavailable struct{ detail string }
+
+func (u *unavailable) Error() string        { return u.detail }
+func (u *unavailable) Retry() time.Duration { return 5 * time.Second }
+
+var (
+	// ErrMissing is a result that is recorded in the ledger and missing from the store.
+	ErrMissing = errors.New("publisher: a recorded result is missing from the store")
+	// ErrMissingFile is the ErrMissing of a file of a result.
+	ErrMissingFile = fmt.Errorf("%w: one of its files", ErrMissing)
+)
+
+// ProblemOf returns the answer to an error. ok is false where the error is the node's own
+// fault and says nothing that a client should read.
 func ProblemOf(err error) (p *jobs.Problem, ok bool) {
 	var fault *jobs.Fault
 	var status *echo.HTTPError
 	var size *http.MaxBytesError
-	var held later
+	var later temporary
 	switch {
 	case errors.As(err, &p):
 		return p, true
@@ -41,8 +51,8 @@ func ProblemOf(err error) (p *jobs.Problem, ok bool) {
 		return faultProblem(fault), true
 	case errors.As(err, &size):
 		return tooLarge(size.Limit), true
-	case errors.As(err, &held):
-		return Problem(http.StatusServiceUnavailable, held.Error()), true
+	case errors.As(err, &later):
+		return Problem(http.StatusServiceUnavailable, later.Error()), true
 	case errors.As(err, &status):
 		return statusProblem(status), true
 	case errors.Is(err, ErrMissing):
@@ -71,36 +81,6 @@ func faultProblem(f *jobs.Fault) *jobs.Problem {
 	return &jobs.Problem{Status: status, Title: title, Detail: f.Message, Pointer: f.Pointer}
 }
 
-// later is an error that passes: the same request is welcome after a while.
-type later interface {
-	error
-	// Retry is after how long it is worth asking again.
-	Retry() time.Duration
-}
-
-// Unavailable is an error that passes within seconds. Its text is the detail of
-// the answer.
-func Unavailable(detail string) error { return &passing{detail} }
-
-type passing struct{ detail string }
-
-// maxRetryAfter bounds what a client is told to wait, in seconds.
-const maxRetryAfter = 3600
-
-// RetryAfter is the Retry-After field of an error that passes, or of any other
-// that means that the node cannot answer now.
-func RetryAfter(err error) string {
-	var held later
-	switch {
-	case errors.Is(err, ErrMissing):
-		return "60"
-	case !errors.As(err, &held):
-		return "5"
-	}
-	seconds := int(math.Ceil(held.Retry().Seconds()))
-	return strconv.Itoa(max(1, min(seconds, maxRetryAfter)))
-}
-
 func statusProblem(e *echo.HTTPError) *jobs.Problem {
 	switch e.Code {
 	case http.StatusNotFound:
@@ -111,13 +91,30 @@ func statusProblem(e *echo.HTTPError) *jobs.Problem {
 	return Problem(e.Code, "")
 }
 
-// ErrMissing is a result that the ledger has recorded and the store has not, or
-// errMissingFile, one of its files.
-var (
-	ErrMissing     = errors.New("publisher: a recorded result is missing from the store")
-	ErrMissingFile = fmt.Errorf("%w: one of its files", ErrMissing)
-)
+// missing returns the answer to ErrMissing. It is temporary, since the store may be a file
+// system that is not mounted.
+func missing(err error) *jobs.Problem {
+	what := "result"
+	if errors.Is(err, ErrMissingFile) {
+		what = "file"
+	}
+	p := Problem(http.StatusServiceUnavailable, "the job has succeeded, but its "+what+" is missing from the store of this node; who runs the node finds this in its log")
+	p.Title = "The " + what + " is missing"
+	return p
+}
 
-func (p *passing) Error() string { return p.detail }
+// maxRetryAfter is the longest time, in seconds, that a client is told to wait.
+const maxRetryAfter = 3600
 
-func (p *passing) Retry() time.Duration { return 5 * time.Second }
+// RetryAfter returns the Retry-After field of an answer with the status 503.
+func RetryAfter(err error) string {
+	var later temporary
+	switch {
+	case errors.Is(err, ErrMissing):
+		return "60"
+	case !errors.As(err, &later):
+		return "5"
+	}
+	seconds := int(math.Ceil(later.Retry().Seconds()))
+	return strconv.Itoa(max(1, min(seconds, maxRetryAfter)))
+}

@@ -6,7 +6,9 @@ import (
 	"time"
 )
 
-// ModifiedSince compares at the grain of seconds, as the field has it.
+// ModifiedSince reports whether something was modified after the time of an
+// If-Modified-Since field, in whole seconds. text is the time of modification as a
+// header field has it.
 func ModifiedSince(modified time.Time, text, since string) bool {
 	if since == text {
 		return false
@@ -15,7 +17,7 @@ func ModifiedSince(modified time.Time, text, since string) bool {
 	return err != nil || modified.Truncate(time.Second).After(t)
 }
 
-// Matches compares a tag with an If-None-Match list, weakly.
+// Matches reports whether an If-None-Match field has a tag, by the weak comparison.
 func Matches(list, etag string) bool {
 	etag = strings.TrimPrefix(etag, "W/")
 	for list != "" {

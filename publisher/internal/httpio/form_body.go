@@ -10,7 +10,8 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// ReadForm reads what a form of a page has posted, of at most limit bytes.
+// ReadForm reads the form that a page has posted, of at most limit bytes. Its errors are
+// problems.
 func ReadForm(c echo.Context, limit int64) (url.Values, error) {
 	r := c.Request()
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))

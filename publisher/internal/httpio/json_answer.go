@@ -8,7 +8,17 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// SendJSON answers with what is true only now.
+// TypeJSON is the media type of JSON.
+const TypeJSON = "application/json"
+
+// Values of the Cache-Control field.
+const (
+	Immutable = "public, max-age=31536000, immutable"
+	NoStore   = "no-store"
+	NoCache   = "no-cache"
+)
+
+// SendJSON answers with v. Nobody may keep the answer.
 func SendJSON(c echo.Context, status int, v any) error {
 	body, err := Marshal(v)
 	if err != nil {
@@ -18,15 +28,7 @@ func SendJSON(c echo.Context, status int, v any) error {
 	return c.Blob(status, TypeJSON, body)
 }
 
-const TypeJSON = "application/json"
-
-const Immutable = "public, max-age=31536000, immutable"
-
-const NoStore = "no-store"
-
-const NoCache = "no-cache"
-
-// Marshal writes JSON as it is published: compact, and < as <.
+// Marshal returns compact JSON, with < as <.
 func Marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

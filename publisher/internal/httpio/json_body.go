@@ -15,7 +15,8 @@ import (
 // MaxSmallBody is the size in bytes of the largest body that is no job document.
 const MaxSmallBody = 8 << 10
 
-// ReadBody reads the JSON text that a request bears, of at most limit bytes.
+// ReadBody reads the JSON text of a request, of at most limit bytes. Its errors are
+// problems or a *http.MaxBytesError.
 func ReadBody(c echo.Context, limit int64) ([]byte, error) {
 	r := c.Request()
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -36,7 +37,7 @@ func ReadBody(c echo.Context, limit int64) ([]byte, error) {
 	return body, err
 }
 
-// ReadOptionalBody reads a body that may be empty.
+// ReadOptionalBody reads a JSON text of at most MaxSmallBody bytes. It may be empty.
 func ReadOptionalBody(c echo.Context) ([]byte, error) {
 	r := c.Request()
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
@@ -46,7 +47,7 @@ func ReadOptionalBody(c echo.Context) ([]byte, error) {
 	return bytes.TrimSpace(body), err
 }
 
-// ReadObject reads a request's body into v, strictly.
+// ReadObject reads the JSON object of a request into v, as DecodeObject does.
 func ReadObject(c echo.Context, v any) error {
 	body, err := ReadBody(c, MaxSmallBody)
 	if err != nil {
@@ -55,8 +56,8 @@ func ReadObject(c echo.Context, v any) error {
 	return DecodeObject(body, v)
 }
 
-// DecodeObject reads one JSON object without members that v does not know. What
-// is wrong is a problem that says where.
+// DecodeObject reads one JSON object into v. It refuses members that v does not have. Its
+// errors are problems with a JSON pointer.
 func DecodeObject(body []byte, v any) error {
 	if jsontext.Value(body).Kind() != jsontext.KindBeginObject {
 		return Problem(http.StatusBadRequest, "the body is not a JSON object")

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// AddQuery adds a query to a link of a result.
+// AddQuery adds a query to a link. Either may be empty.
 func AddQuery(link, query string) string {
 	switch {
 	case query == "" || link == "":
@@ -16,8 +16,8 @@ func AddQuery(link, query string) string {
 	return link + "?" + query
 }
 
-// BasePath is the path under which the node answers, for links that work under
-// any name of the node.
+// BasePath returns the path of a base URL, without a slash at the end. Links that begin
+// with it work under every host name of the node.
 func BasePath(base string) string {
 	u, err := url.Parse(base)
 	if err != nil || u.Host == "" || strings.Trim(u.Path, "/") == "" {
@@ -26,6 +26,6 @@ func BasePath(base string) string {
 	return "/" + strings.Trim(u.EscapedPath(), "/")
 }
 
-// PageBase returns the address under which the pages of a node are. Results may be
-// in a folder of it.
+// PageBase returns the URL under which the pages of a node are. The base URL of results may
+// be a folder of it.
 func PageBase(baseURL string) string { return strings.TrimSuffix(baseURL, "/results") }

@@ -11,8 +11,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// NameParam is the name in a path. The router has read its escapes, unless the
-// path has one that changes its parts, such as that of a slash.
+// NameParam returns the name in a path, or a problem where it is none. The router has read
+// its escapes, unless one stands for a slash.
 func NameParam(c echo.Context) (name string, err error) {
 	name = c.Param("name")
 	if c.Request().URL.RawPath != "" {
@@ -24,13 +24,7 @@ func NameParam(c echo.Context) (name string, err error) {
 	return name, nil
 }
 
-const (
-	// young is the age up to which an unknown id may still be on its way
-	// through the inbox.
-	young = time.Minute
-)
-
-// JobIDParam is the id in the path; a path without one is no route.
+// JobIDParam returns the id in a path, or a problem where it is none.
 func JobIDParam(c echo.Context) (string, error) {
 	id := c.Param("id")
 	if !jobs.ValidID(id) {
@@ -39,13 +33,15 @@ func JobIDParam(c echo.Context) (string, error) {
 	return id, nil
 }
 
-// IsRecentID reports whether an id was made so lately that its job may not have
-// been taken in yet.
+// recent is the age up to which the job of an unknown id may still be in the inbox.
+const recent = time.Minute
+
+// IsRecentID reports whether an id is so new that its job may not be accepted yet.
 func IsRecentID(id string, now time.Time) bool {
 	u, err := uuid.Parse(id)
 	if err != nil || u.Version() != 7 {
 		return false
 	}
 	made := time.Unix(u.Time().UnixTime())
-	return now.Sub(made).Abs() < young
+	return now.Sub(made).Abs() < recent
 }

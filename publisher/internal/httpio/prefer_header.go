@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// MaxWait bounds how long an answer is held for Prefer: wait.
+// MaxWait is the longest time for which an answer is held because of Prefer: wait.
 const MaxWait = 60 * time.Second
 
-// PreferWait reads wait=SECONDS from a Prefer field (RFC 7240); the first one
-// counts, and more than maxWait is maxWait.
+// PreferWait reads the first wait=SECONDS of a Prefer field (RFC 7240). It returns at
+// most MaxWait.
 func PreferWait(prefer string) (time.Duration, bool) {
 	for prefer != "" {
 		var item string
@@ -23,7 +23,7 @@ func PreferWait(prefer string) (time.Duration, bool) {
 	return 0, false
 }
 
-// seconds reads a whole number and stops counting at maxWait.
+// seconds reads a whole number of seconds. It returns at most MaxWait.
 func seconds(s string) (time.Duration, bool) {
 	n := 0
 	for _, c := range []byte(s) {

@@ -1,6 +1,7 @@
 package httpio
 
 import (
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -11,10 +12,34 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// OnlyParameters refuses a query with parameters other than those named, or
-// with one of them twice.
+const (
+	// MaxPage is how many entries a page of a list may have.
+	MaxPage = 1000
+	// MaxText is the length in bytes of the longest name, label or cursor.
+	MaxText = 512
+)
+
+// ProgramName matches the name of a program.
+var ProgramName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+
+// ReadQuery calls set with each parameter of a query. It returns a problem where set
+// returns a complaint, or where a parameter is given twice.
+func ReadQuery(q url.Values, set func(name, value string) (complaint string)) error {
+	for _, name := range paramNames(q) {
+		if len(q[name]) != 1 {
+			return BadParameter(name, "is given more than once")
+		}
+		if complaint := set(name, q[name][0]); complaint != "" {
+			return BadParameter(name, complaint)
+		}
+	}
+	return nil
+}
+
+// OnlyParameters returns a problem where a query has other parameters than those known, or
+// one of them twice.
 func OnlyParameters(q url.Values, known ...string) error {
-	for _, name := range ParamNames(q) {
+	for _, name := range paramNames(q) {
 		switch {
 		case len(known) == 0:
 			return BadParameter(name, "is not known here; none is")
@@ -27,23 +52,9 @@ func OnlyParameters(q url.Values, known ...string) error {
 	return nil
 }
 
-const (
-	MaxPage = 1000
-	MaxText = 512 // bytes of a node's name, a label or a cursor
-)
+func paramNames(q url.Values) []string { return slices.Sorted(maps.Keys(q)) }
 
-var ProgramName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
-
-func ParamNames(q url.Values) []string {
-	keys := make([]string, 0, len(q))
-	for name := range q {
-		keys = append(keys, name)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-// SetTime sets a time and returns what is wrong with the value, if anything.
+// SetTime reads a date or a time into t, and returns what is wrong with the value or "".
 func SetTime(t *time.Time, value string) string {
 	var err error
 	if *t, err = jobs.ParseTime(value, time.UTC); err != nil {
@@ -52,7 +63,7 @@ func SetTime(t *time.Time, value string) string {
 	return ""
 }
 
-// TextFault returns what is wrong with a short text.
+// TextFault returns what is wrong with a short text, or "".
 func TextFault(s string) string {
 	if s == "" || len(s) > MaxText || !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
 		return "is a text of 1 to 512 bytes"
@@ -60,7 +71,7 @@ func TextFault(s string) string {
 	return ""
 }
 
-// and lists the parameters that there are.
+// and joins the names of known parameters for a sentence.
 func and(known []string) string {
 	if len(known) == 1 {
 		return known[0] + " is"

@@ -4,10 +4,10 @@ import (
 	"net/http"
 )
 
-// PlainPolicy is for answers that are no page.
+// PlainPolicy is the Content-Security-Policy of answers that are no page.
 const PlainPolicy = "default-src 'none'; frame-ancestors 'none'"
 
-// Shared header values; they are never added to.
+// Shared header values. Nobody may append to them.
 var (
 	nosniff    = []string{"nosniff"}
 	noReferrer = []string{"no-referrer"}
@@ -15,13 +15,12 @@ var (
 	noFrame    = []string{"DENY"}
 	sameOrigin = []string{"same-origin"}
 	noFeatures = []string{"camera=(), geolocation=(), microphone=()"}
-	// httpsOnly is for a month: the name may be that of a machine with other
-	// services, which it binds too.
+	// httpsOnly ends after a month, since it binds other services of the same host name too.
 	httpsOnly = []string{"max-age=2592000"}
 )
 
-// SetSecurityHeaders is in every answer. A page puts its own policy in place of the
-// strictest.
+// SetSecurityHeaders sets the header fields of every answer. A page replaces the
+// Content-Security-Policy by its own.
 func SetSecurityHeaders(h http.Header, r *http.Request) {
 	h["X-Content-Type-Options"], h["Referrer-Policy"], h["Content-Security-Policy"] = nosniff, noReferrer, noContent
 	h["X-Frame-Options"], h["Cross-Origin-Opener-Policy"], h["Permissions-Policy"] = noFrame, sameOrigin, noFeatures
@@ -30,5 +29,6 @@ func SetSecurityHeaders(h http.Header, r *http.Request) {
 	}
 }
 
-// SandboxPolicy keeps a browser from running what a program has written.
+// SandboxPolicy is the Content-Security-Policy that keeps a browser from running what a
+// program has written.
 const SandboxPolicy = "sandbox; default-src 'none'; frame-ancestors 'none'"

@@ -12,8 +12,6 @@ import (
 )
 
 const (
-	// batch is how many jobs are changed in one transaction.
-	batch = 256
 	// maxRefusals is how many jobs an answer names that a verb did not suit.
 	maxRefusals = 20
 	notDone     = "the node could not do it"

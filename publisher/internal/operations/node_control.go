@@ -3,13 +3,9 @@ package operations
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -64,41 +60,6 @@ func (o *Operations) Control(ctx context.Context, order NodeOrder, change func(*
 	}
 	_, err := o.cfg.Control(ctx, order.Node, change, order.By, order.Expect)
 	return err
-}
-
-// KnownNode refuses a name that no node has had: a drain of a misspelt name would wait
-// for ever. The empty name is the whole queue.
-func (o *Operations) KnownNode(ctx context.Context, name string) error {
-	if name == "" {
-		return nil
-	}
-	if complaint := httpio.TextFault(name); complaint != "" {
-		return httpio.BadMember("/node", complaint)
-	}
-	nodes, err := o.cfg.Ledger.Nodes(ctx)
-	if err != nil {
-		return err
-	}
-	if slices.ContainsFunc(nodes, func(n ledger.Node) bool { return n.Name == name }) {
-		return nil
-	}
-	detail := fmt.Sprintf("no node is named %q; %s", httpio.Shorten(name), namesOf(nodes))
-	return &jobs.Problem{Status: http.StatusNotFound, Title: "Not Found", Detail: detail, Pointer: "/node"}
-}
-
-// namesOf names nodes for a sentence, each once and not more than twenty.
-func namesOf(nodes []ledger.Node) string {
-	const most = 20
-	var names []string
-	for _, n := range nodes {
-		if !slices.Contains(names, n.Name) && len(names) < most {
-			names = append(names, n.Name)
-		}
-	}
-	if len(names) == 0 {
-		return "none is known"
-	}
-	return "known are " + strings.Join(names, ", ")
 }
 
 // CheckReason returns a problem where a reason is too long or no text. A reason may be

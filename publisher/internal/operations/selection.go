@@ -195,3 +195,6 @@ func namedBy(v Verb, order api.Selection, some bool) (Selection, error) {
 	}
 	return SelectNamed(v, ids), nil
 }
+
+// batch is how many jobs are changed in one transaction.
+const batch = 256
