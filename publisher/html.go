@@ -17,6 +17,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 )
 
 const (
@@ -40,8 +41,8 @@ func (p *Publisher) servePage(c echo.Context, d *document) error {
 	if err != nil {
 		return err
 	}
-	data := pageData{Result: r, ResultJSON: body, LogTail: tail, Attempts: attempts, BaseURL: p.pageBase()}
-	data.below(strings.TrimSuffix(c.Request().URL.Path, "/"), auth.SignedQuery(c))
+	data := jobview.Data{Result: r, ResultJSON: body, LogTail: tail, Attempts: attempts, BaseURL: p.pageBase()}
+	data.SetLinks(strings.TrimSuffix(c.Request().URL.Path, "/"), auth.SignedQuery(c))
 	if data.Large, err = p.addLarge(c.Request().Context(), d, &data.Result); err != nil {
 		return err
 	}
@@ -55,12 +56,6 @@ func (p *Publisher) servePage(c echo.Context, d *document) error {
 		status = http.StatusAccepted
 	}
 	return sendPage(c, status, page.Bytes())
-}
-
-// below sets the links to what lies below a result's address.
-func (d *pageData) below(path, query string) {
-	d.LogURL, d.EventsURL = httpio.AddQuery(path+"/log", query), httpio.AddQuery(path+"/events", query)
-	d.JSONURL, d.FilesURL, d.Query = httpio.AddQuery(path+"?format=json", query), path+"/files/", query
 }
 
 // addLarge adds the files of a result that is too large for memory, and returns

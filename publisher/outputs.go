@@ -4,14 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
-	"strings"
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/store"
-	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -53,24 +50,4 @@ func (p *Publisher) leftBy(ctx context.Context, id string, attempt int) (out job
 	defer object.Close()
 	err = json.NewDecoder(io.LimitReader(object, maxOutputBytes)).Decode(&out)
 	return out, err
-}
-
-// notKept says in one line what is left out of the files.
-func notKept(list []jobs.LeftOut) string {
-	const most = 10
-	var words []string
-	for _, l := range list[:min(len(list), most)] {
-		if l.Name == "" {
-			words = append(words, text.Line(l.Reason, 200))
-			continue
-		}
-		words = append(words, text.Line(l.Name, 200)+" ("+text.Line(l.Reason, 200)+")")
-	}
-	if more := len(list) - most; more > 0 {
-		words = append(words, fmt.Sprintf("%d more", more))
-	}
-	if len(words) == 0 {
-		return ""
-	}
-	return "Not kept: " + strings.Join(words, "; ") + "."
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 )
 
 // failedWith makes a job that has failed and left files.
@@ -23,7 +24,7 @@ func (b *bench) failedWith(names ...string) string {
 	attempt := b.running(id)
 	out := jobs.Output{Attempt: attempt, LeftOut: []jobs.LeftOut{{Name: "link<b>", Reason: "it is a symbolic link"}}}
 	for _, name := range names {
-		url := fmt.Sprintf("http://127.0.0.1:8420/%s/files/%s?attempt=%d", id, escapePath(name), attempt)
+		url := fmt.Sprintf("http://127.0.0.1:8420/%s/files/%s?attempt=%d", id, jobview.EscapePath(name), attempt)
 		out.Artifacts = append(out.Artifacts, jobs.Artifact{Name: name, URL: url, Size: 10, SHA256: strings.Repeat("ab", 32)})
 		if err := b.store.Create(b.t.Context(), store.FileKey(id, attempt, name), []byte("0123456789")); err != nil {
 			b.t.Fatal(err)
@@ -48,7 +49,7 @@ func TestFilesOfAFailure(t *testing.T) {
 	names := []string{"plots/week 1.png", "page.html", "a%2fb", `quote".txt`}
 	id := b.failedWith(names...)
 	for _, name := range names {
-		path := "/" + id + "/files/" + escapePath(name)
+		path := "/" + id + "/files/" + jobview.EscapePath(name)
 		if r := b.get(path); r.StatusCode != 404 {
 			t.Errorf("%s without its attempt: %d", name, r.StatusCode)
 		}

@@ -5,9 +5,8 @@ import (
 	"html/template"
 	"io"
 
-	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 )
 
 //go:embed assets
@@ -38,25 +37,10 @@ var publicAssets = map[string]asset{
 // pagePolicy is the Content-Security-Policy that the pages work under.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// pageData is what a person's page about one job is made from.
-type pageData struct {
-	Result     jobs.Result
-	ResultJSON []byte // the document as published
-	LogTail    []byte // the end of the newest attempt's log, as it was written
-	Attempts   []api.Attempt
-	// LogURL, EventsURL and JSONURL are links of the page, best as paths; what
-	// is empty is left out. The page's assets lie under the path of BaseURL.
-	LogURL, EventsURL, JSONURL, BaseURL string
-	// FilesURL is the path below which the files are, Query what opens them.
-	FilesURL, Query string
-	// Large is the size in bytes of a result that is not here for its size.
-	Large int64
-}
-
 var templates = template.Must(template.New("").ParseFS(assets, "assets/*.html"))
 
 // renderPage writes the page about one job. It reads at any width, in light
 // and dark and without scripts; with them it is live.
-func renderPage(w io.Writer, d pageData) error {
-	return templates.ExecuteTemplate(w, "job.html", newJobView(d))
+func renderPage(w io.Writer, d jobview.Data) error {
+	return templates.ExecuteTemplate(w, "job.html", jobview.New(d))
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/charttest"
+	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 )
 
 const testID = "019a8f3e-7c21-7b5e-9d3a-2f6f0c1d7f31"
@@ -103,7 +104,7 @@ func (n *fakeNode) serveResult(w http.ResponseWriter, r *http.Request) {
 		n.mu.Lock()
 		log := n.log
 		n.mu.Unlock()
-		_ = renderPage(w, pageData{Result: result, ResultJSON: doc, LogTail: []byte(log), LogURL: "/" + testID + "/log", JSONURL: "/" + testID + "?format=json", BaseURL: n.url})
+		_ = renderPage(w, jobview.Data{Result: result, ResultJSON: doc, LogTail: []byte(log), LogURL: "/" + testID + "/log", JSONURL: "/" + testID + "?format=json", BaseURL: n.url})
 		return
 	}
 	h.Set("Cache-Control", "no-store")

@@ -20,6 +20,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/chart"
 	"github.com/runnerbean/runnerbean/publisher/internal/charttest"
+	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 )
 
 // followSurvives breaks what a page hears from and sees it catch up.
@@ -160,8 +161,8 @@ func bothSpansAgree(t *testing.T, chromium context.Context) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := browsertest.Evaluate[string](b, `bean.left(`+string(doc)+`)`); got != left(r) {
-				t.Errorf("%g after %g s: %q in JavaScript and %q in Go", p, s, got, left(r))
+			if got := browsertest.Evaluate[string](b, `bean.left(`+string(doc)+`)`); got != jobview.TimeLeft(r) {
+				t.Errorf("%g after %g s: %q in JavaScript and %q in Go", p, s, got, jobview.TimeLeft(r))
 			}
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
@@ -170,11 +171,11 @@ func (p *Publisher) addNames(ctx context.Context, v *filterView) error {
 	if err != nil {
 		return err
 	}
-	for _, program := range programs.Programs[:min(len(programs.Programs), maxRows)] {
+	for _, program := range programs.Programs[:min(len(programs.Programs), jobview.MaxRows)] {
 		v.Programs = append(v.Programs, text.Line(program.Name, text.NameLimit))
 	}
 	for _, n := range nodes {
-		if len(v.Nodes) < maxRows && !slices.Contains(v.Nodes, text.Line(n.Name, text.NameLimit)) {
+		if len(v.Nodes) < jobview.MaxRows && !slices.Contains(v.Nodes, text.Line(n.Name, text.NameLimit)) {
 			v.Nodes = append(v.Nodes, text.Line(n.Name, text.NameLimit))
 		}
 	}
@@ -199,7 +200,7 @@ func chips(counts map[jobs.State]int, q url.Values) []chip {
 	for _, s := range jobs.States {
 		c := chip{Text: string(s), Count: count(counts[s]), Query: with(q, "state", string(s)), Here: string(s) == current}
 		if counts[s] > 0 {
-			c.Tone = tone(s)
+			c.Tone = jobview.StateTone(s)
 		}
 		list = append(list, c)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 )
 
 type rowView struct {
@@ -60,19 +61,19 @@ func with(q url.Values, key, value string) string {
 func row(root string, r jobs.Result) rowView {
 	v := rowView{
 		URL: text.Link(root + "/" + url.PathEscape(r.ID)), ID: text.Line(r.ID, text.NameLimit), Short: text.Line(r.ID, text.NameLimit),
-		Program: text.Line(r.Program, text.NameLimit), State: text.Line(string(r.State), text.NameLimit), Tone: tone(r.State),
+		Program: text.Line(r.Program, text.NameLimit), State: text.Line(string(r.State), text.NameLimit), Tone: jobview.StateTone(r.State),
 		Node: text.Line(r.Node, text.NameLimit),
 	}
 	v.Short = text.ShortID(r.ID)
 	if !r.Created.IsZero() {
 		v.Created = text.Moment(r.Created)
 	}
-	if took, ok := duration(r); ok && r.State.Final() {
+	if took, ok := jobview.Took(r); ok && r.State.Final() {
 		v.Took = text.Duration(took)
 	}
 	if p := r.Progress; r.State == jobs.Running && p != nil && *p >= 0 && *p <= 1 {
 		v.Value, v.Percent = fmt.Sprintf("%.4f", *p), fmt.Sprintf("%.0f %%", *p*100)
-		v.Took = left(r)
+		v.Took = jobview.TimeLeft(r)
 	}
 	switch {
 	case r.Error != nil && r.State.Final() && r.State != jobs.Succeeded:

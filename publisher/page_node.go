@@ -16,6 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 )
 
 // nodeView is the page about one node with all words chosen.
@@ -34,7 +35,7 @@ type nodeView struct {
 	Jobs     []nodeJob
 	MoreJobs int
 	Programs []installedView
-	Facts    []fact
+	Facts    []jobview.Fact
 	Lives    []lifeView
 	Events   []happening
 	AllJobs  string // path of the list of its jobs
@@ -241,19 +242,19 @@ func shortHash(sha256 string) string {
 	return text.Line(sha256[:8], 12) + "…"
 }
 
-func nodeFacts(n api.Node) []fact {
-	list := []fact{
+func nodeFacts(n api.Node) []jobview.Fact {
+	list := []jobview.Fact{
 		{Name: "version", Piece: text.Piece{Text: text.Line(n.Version, text.NameLimit)}},
 		{Name: "address", Piece: text.Piece{Text: text.Line(n.BaseURL, 200)}},
 		{Name: "started", Piece: text.Moment(n.Started)},
 	}
 	if seen := seenAt(n); seen.Text != "" {
-		list = append(list, fact{Name: "seen", Piece: seen})
+		list = append(list, jobview.Fact{Name: "seen", Piece: seen})
 	}
 	if n.Control.By != "" {
-		list = append(list, fact{Name: "set by", Piece: text.Piece{Text: text.Line(n.Control.By, text.NameLimit)}})
+		list = append(list, jobview.Fact{Name: "set by", Piece: text.Piece{Text: text.Line(n.Control.By, text.NameLimit)}})
 	}
-	return append(list, fact{Name: "instance", Piece: text.Piece{Text: text.Line(n.Instance, text.NameLimit)}, Code: true})
+	return append(list, jobview.Fact{Name: "instance", Piece: text.Piece{Text: text.Line(n.Instance, text.NameLimit)}, Code: true})
 }
 
 // addJobs puts the processes of a node under its running jobs.

@@ -16,6 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/chart"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 )
 
 // overviewView is the overview with all words chosen.
@@ -231,7 +232,7 @@ func (v *overviewView) failures(o api.Overview) {
 	for _, class := range largest(o.Failures) {
 		n := o.Failures[class]
 		v.Failures = append(v.Failures, partView{
-			Name: because(class), Count: text.Grouped(n), Bar: chart.Share(float64(n) / float64(all)),
+			Name: jobview.ErrorWords(class), Count: text.Grouped(n), Bar: chart.Share(float64(n) / float64(all)),
 		})
 	}
 	for i, outcome := range largest(o.Unfinished) {

@@ -19,6 +19,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/chart"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/inputform"
+	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 )
 
 // programView is the page about one program with all words chosen.
@@ -197,5 +198,5 @@ func pretty(v any) string {
 	if err != nil || json.Indent(&out, raw, "", "  ") != nil {
 		return ""
 	}
-	return text.Lines(out.String(), maxLogShown)
+	return text.Lines(out.String(), jobview.MaxLogShown)
 }

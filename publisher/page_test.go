@@ -15,11 +15,12 @@ import (
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/charttest"
+	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 )
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-func render(t *testing.T, d pageData) string {
+func render(t *testing.T, d jobview.Data) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := renderPage(&b, d); err != nil {
@@ -37,64 +38,6 @@ var (
 // plainWords is what a reader sees of markup.
 func plainWords(markup string) string {
 	return strings.TrimSpace(blanks.ReplaceAllString(html.UnescapeString(tags.ReplaceAllString(markup, "")), " "))
-}
-
-func TestVerdicts(t *testing.T) {
-	t.Parallel()
-	running := jobs.Result{State: jobs.Running, Node: "worker1", Attempt: 1, Started: noon.Add(-30 * time.Second)}
-	with := func(r jobs.Result, change func(*jobs.Result)) jobs.Result { change(&r); return r }
-	ended := func(s jobs.State, e *jobs.Error) jobs.Result {
-		return jobs.Result{State: s, Node: "worker1", Attempt: 1, Started: noon.Add(-90 * time.Second), Finished: noon, Error: e}
-	}
-	tests := map[string]struct {
-		result  jobs.Result
-		verdict string
-		also    []string
-	}{
-		"waiting":     {jobs.Result{State: jobs.Waiting, Reason: "needs 2 jobs"}, "Waiting for other jobs.", []string{"needs 2 jobs", "refresh"}},
-		"queued":      {jobs.Result{State: jobs.Queued}, "Queued.", []string{"refresh"}},
-		"next":        {jobs.Result{State: jobs.Queued, Position: ptr(0)}, "Queued, next in line.", nil},
-		"second":      {jobs.Result{State: jobs.Queued, Position: ptr(1)}, "Queued, 1 job before it.", nil},
-		"third":       {jobs.Result{State: jobs.Queued, Position: ptr(2)}, "Queued, 2 jobs before it.", nil},
-		"later":       {jobs.Result{State: jobs.Queued, NotBefore: noon.Add(time.Hour)}, "Queued, earliest start 22 Nov 2026, 13:00:00 UTC.", nil},
-		"after error": {jobs.Result{State: jobs.Queued, Attempt: 1, Reason: "retried in 20 s", Error: &jobs.Error{Class: jobs.OutcomeError, Message: "exit code 1"}}, "Queued.", []string{"retried in 20 s", "The attempt before: the program ended in error: exit code 1"}},
-		"running":     {running, "Running on worker1 since 22 Nov 2026, 11:59:30 UTC.", []string{"<progress", "refresh"}},
-		"at 25 %": {
-			with(running, func(r *jobs.Result) { r.Progress, r.Message, r.Attempt = ptr(0.25), "week 3", 2 }),
-			"Running on worker1 since 22 Nov 2026, 11:59:30 UTC, attempt 2.",
-			[]string{`value="0.2500"`, "25 %", "week 3", "about 1 min 30 s left", "<title>forecast: running 25 %</title>"},
-		},
-		"nonsense progress":  {with(running, func(r *jobs.Result) { r.Progress = ptr(7.5) }), "Running on worker1 since 22 Nov 2026, 11:59:30 UTC.", nil},
-		"succeeded":          {with(ended(jobs.Succeeded, nil), func(r *jobs.Result) { r.Result = json.RawMessage(`[1,2]`) }), "Succeeded on worker1 after 1 min 30 s, finished 22 Nov 2026, 12:00:00 UTC.", []string{"[1, 2]"}},
-		"failed":             {ended(jobs.Failed, &jobs.Error{Class: jobs.OutcomeTimeout, Message: "1m30s are over", Pointer: "/input/data", LogTail: "last words"}), "Failed on worker1 after 1 min 30 s, ended 22 Nov 2026, 12:00:00 UTC.", []string{"It ran longer than allowed: 1m30s are over", "/input/data", "last words"}},
-		"never started":      {jobs.Result{State: jobs.Failed, Finished: noon, Error: &jobs.Error{Class: jobs.ClassDocument, Message: "program: unknown"}}, "Failed, ended 22 Nov 2026, 12:00:00 UTC.", []string{"The job document has a fault: program: unknown"}},
-		"cancelled":          {ended(jobs.Cancelled, &jobs.Error{Class: jobs.OutcomeCancelled, Message: "by alice"}), "Cancelled on worker1 after 1 min 30 s, ended 22 Nov 2026, 12:00:00 UTC.", []string{"It was cancelled: by alice"}},
-		"a state unheard of": {jobs.Result{State: "dreaming"}, "dreaming.", nil},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r := test.result
-			r.ID, r.Program, r.Timestamp = testID, "forecast", noon
-			page := render(t, pageData{Result: r, ResultJSON: []byte(`{"id":"x"}`), BaseURL: "https://results.example/rb"})
-			m := sentence.FindStringSubmatch(page)
-			if m == nil {
-				t.Fatalf("no verdict in %s", page)
-			}
-			if diff := cmp.Diff(test.verdict, plainWords(m[1])); diff != "" {
-				t.Error(diff)
-			}
-			seen := page + plainWords(page)
-			for _, part := range append(test.also, testID, `href="/rb/assets/style.css"`, `src="/rb/assets/page.js"`) {
-				if !strings.Contains(seen, part) {
-					t.Errorf("no %q in %s", part, page)
-				}
-			}
-			if r.State.Final() && strings.Contains(page, "http-equiv") {
-				t.Error("a final page reloads itself")
-			}
-		})
-	}
 }
 
 func TestHostileStringsAreHarmless(t *testing.T) {
@@ -133,7 +76,7 @@ func TestHostileStringsAreHarmless(t *testing.T) {
 					Artifacts:  []jobs.Artifact{{Name: s, URL: s, SHA256: s}},
 					Provenance: &jobs.Provenance{ProgramSHA256: s, Inputs: []jobs.Source{{Name: s, URL: s, SHA256: s}}},
 				}
-				checkHarmless(t, render(t, pageData{Result: r, ResultJSON: doc, LogTail: []byte(s), LogURL: s, JSONURL: s, EventsURL: s, BaseURL: s}))
+				checkHarmless(t, render(t, jobview.Data{Result: r, ResultJSON: doc, LogTail: []byte(s), LogURL: s, JSONURL: s, EventsURL: s, BaseURL: s}))
 			}
 		})
 	}
@@ -173,66 +116,6 @@ func checkHarmless(t *testing.T, page string) {
 	}
 }
 
-func TestLogText(t *testing.T) {
-	t.Parallel()
-	tests := map[string]struct{ log, want string }{
-		"plain":           {"one\ntwo\n", "one\ntwo"},
-		"colours":         {"\x1b[1;32mok\x1b[0m fine", "ok fine"},
-		"title":           {"\x1b]0;evil\x07seen\x1b]8;;http://x\x1b\\link", "seenlink"},
-		"open title":      {"\x1b]0;never ends\nnext", "\nnext"},
-		"written over":    {" 10 %\r 20 %\r 30 %\nnext\r\n", " 30 %\nnext"},
-		"charset":         {"\x1b(Bx\x1b=y", "xy"},
-		"lone escape":     {"x\x1b", "x"},
-		"cut escape":      {"x\x1b[31", "x"},
-		"8-bit escape":    {"x\u009b31m", `x\u{9b}31m`},
-		"bidi":            {"\u202etxt", `\u{202e}txt`},
-		"broken UTF-8":    {"a\xffb", `a\xffb`},
-		"tabs and blanks": {"a\tb  c", "a\tb  c"},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			if diff := cmp.Diff(test.want, logText([]byte(test.log))); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-	long := strings.Repeat("a line of thirty-two characters\n", 5000)
-	got := logText([]byte(long))
-	if len(got) > maxLogShown || !strings.HasPrefix(got, "a line of") {
-		t.Errorf("%d bytes that begin %.20q", len(got), got)
-	}
-}
-
-func TestFigures(t *testing.T) {
-	t.Parallel()
-	tests := map[string]struct{ doc, want string }{
-		"scalars":      {`{"a":1,"b":"x","c":true,"d":null,"e":""}`, "a=1 b=x c=true"},
-		"nested":       {`{"m":{"p_q":{"alpha":0.5},"the_kind":"k"},"z":1234}`, "p q · alpha=0.5 m · the kind=k z=1,234"},
-		"short lists":  {`{"a":[48,336],"b":[1,2,3,4,5],"c":[],"d":["x","y"],"e":[[1]],"f":[{}]}`, "a=48, 336 d=x, y"},
-		"not a series": {`{"s":{"start":0,"interval_s":60,"unit":"MW","values":[1,2]},"a":1}`, "a=1"},
-		"too deep":     {`{"a":{"b":{"c":{"d":{"e":1}}}}}`, ""},
-		"no object":    {`[1]`, ""},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var got []string
-			for _, f := range figures([]byte(test.doc)).facts {
-				got = append(got, f.Name+"="+f.Text)
-			}
-			if diff := cmp.Diff(test.want, strings.Join(got, " ")); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-	for doc, rest := range map[string]bool{`{"a":1}`: false, `{"a":1,"b":[[1]]}`: true, `{"a":{"b":{}}}`: true, `17`: true} {
-		if got := figures([]byte(doc)).rest; got != rest {
-			t.Errorf("%s leaves something: %v", doc, got)
-		}
-	}
-}
-
 func TestPublicAssets(t *testing.T) {
 	t.Parallel()
 	for path, a := range publicAssets {
@@ -249,32 +132,74 @@ func BenchmarkRenderPage(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if err := renderPage(&bytes.Buffer{}, pageData{Result: r, ResultJSON: doc}); err != nil {
+		if err := renderPage(&bytes.Buffer{}, jobview.Data{Result: r, ResultJSON: doc}); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
-func FuzzLogText(f *testing.F) {
-	f.Add([]byte("\x1b[31m\x1b]0;x\x07\r\n\xff\u202e"))
-	f.Fuzz(func(t *testing.T, log []byte) {
-		for _, r := range logText(log) {
-			if r != '\n' && r != '\t' && logtext.Hidden(r) {
-				t.Fatalf("%U came through", r)
-			}
-		}
-	})
-}
-
 func TestPageSaysThatADocumentIsCut(t *testing.T) {
 	t.Parallel()
-	page := render(t, pageData{Result: jobs.Result{State: jobs.Succeeded}, ResultJSON: []byte(`[` + strings.Repeat("1234567,", 1_000_000) + `1]`), JSONURL: "/x.json"})
+	page := render(t, jobview.Data{Result: jobs.Result{State: jobs.Succeeded}, ResultJSON: []byte(`[` + strings.Repeat("1234567,", 1_000_000) + `1]`), JSONURL: "/x.json"})
 	if !strings.Contains(page, `Cut here: the document is longer. <a href="/x.json">Read all of it</a>`) {
 		t.Error("a cut document does not say so")
 	}
 }
 
-func FuzzFigures(f *testing.F) {
-	f.Add([]byte(`{"a":1,"b":{"c":"x","d":[1,2]},"e":[1,{}]}`))
-	f.Fuzz(func(_ *testing.T, doc []byte) { figures(doc) })
+func TestVerdicts(t *testing.T) {
+	t.Parallel()
+	running := jobs.Result{State: jobs.Running, Node: "worker1", Attempt: 1, Started: noon.Add(-30 * time.Second)}
+	with := func(r jobs.Result, change func(*jobs.Result)) jobs.Result { change(&r); return r }
+	ended := func(s jobs.State, e *jobs.Error) jobs.Result {
+		return jobs.Result{State: s, Node: "worker1", Attempt: 1, Started: noon.Add(-90 * time.Second), Finished: noon, Error: e}
+	}
+	tests := map[string]struct {
+		result  jobs.Result
+		verdict string
+		also    []string
+	}{
+		"waiting":     {jobs.Result{State: jobs.Waiting, Reason: "needs 2 jobs"}, "Waiting for other jobs.", []string{"needs 2 jobs", "refresh"}},
+		"queued":      {jobs.Result{State: jobs.Queued}, "Queued.", []string{"refresh"}},
+		"next":        {jobs.Result{State: jobs.Queued, Position: ptr(0)}, "Queued, next in line.", nil},
+		"second":      {jobs.Result{State: jobs.Queued, Position: ptr(1)}, "Queued, 1 job before it.", nil},
+		"third":       {jobs.Result{State: jobs.Queued, Position: ptr(2)}, "Queued, 2 jobs before it.", nil},
+		"later":       {jobs.Result{State: jobs.Queued, NotBefore: noon.Add(time.Hour)}, "Queued, earliest start 22 Nov 2026, 13:00:00 UTC.", nil},
+		"after error": {jobs.Result{State: jobs.Queued, Attempt: 1, Reason: "retried in 20 s", Error: &jobs.Error{Class: jobs.OutcomeError, Message: "exit code 1"}}, "Queued.", []string{"retried in 20 s", "The attempt before: the program ended in error: exit code 1"}},
+		"running":     {running, "Running on worker1 since 22 Nov 2026, 11:59:30 UTC.", []string{"<progress", "refresh"}},
+		"at 25 %": {
+			with(running, func(r *jobs.Result) { r.Progress, r.Message, r.Attempt = ptr(0.25), "week 3", 2 }),
+			"Running on worker1 since 22 Nov 2026, 11:59:30 UTC, attempt 2.",
+			[]string{`value="0.2500"`, "25 %", "week 3", "about 1 min 30 s left", "<title>forecast: running 25 %</title>"},
+		},
+		"nonsense progress":  {with(running, func(r *jobs.Result) { r.Progress = ptr(7.5) }), "Running on worker1 since 22 Nov 2026, 11:59:30 UTC.", nil},
+		"succeeded":          {with(ended(jobs.Succeeded, nil), func(r *jobs.Result) { r.Result = json.RawMessage(`[1,2]`) }), "Succeeded on worker1 after 1 min 30 s, finished 22 Nov 2026, 12:00:00 UTC.", []string{"[1, 2]"}},
+		"failed":             {ended(jobs.Failed, &jobs.Error{Class: jobs.OutcomeTimeout, Message: "1m30s are over", Pointer: "/input/data", LogTail: "last words"}), "Failed on worker1 after 1 min 30 s, ended 22 Nov 2026, 12:00:00 UTC.", []string{"It ran longer than allowed: 1m30s are over", "/input/data", "last words"}},
+		"never started":      {jobs.Result{State: jobs.Failed, Finished: noon, Error: &jobs.Error{Class: jobs.ClassDocument, Message: "program: unknown"}}, "Failed, ended 22 Nov 2026, 12:00:00 UTC.", []string{"The job document has a fault: program: unknown"}},
+		"cancelled":          {ended(jobs.Cancelled, &jobs.Error{Class: jobs.OutcomeCancelled, Message: "by alice"}), "Cancelled on worker1 after 1 min 30 s, ended 22 Nov 2026, 12:00:00 UTC.", []string{"It was cancelled: by alice"}},
+		"a state unheard of": {jobs.Result{State: "dreaming"}, "dreaming.", nil},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := test.result
+			r.ID, r.Program, r.Timestamp = testID, "forecast", noon
+			page := render(t, jobview.Data{Result: r, ResultJSON: []byte(`{"id":"x"}`), BaseURL: "https://results.example/rb"})
+			m := sentence.FindStringSubmatch(page)
+			if m == nil {
+				t.Fatalf("no verdict in %s", page)
+			}
+			if diff := cmp.Diff(test.verdict, plainWords(m[1])); diff != "" {
+				t.Error(diff)
+			}
+			seen := page + plainWords(page)
+			for _, part := range append(test.also, testID, `href="/rb/assets/style.css"`, `src="/rb/assets/page.js"`) {
+				if !strings.Contains(seen, part) {
+					t.Errorf("no %q in %s", part, page)
+				}
+			}
+			if r.State.Final() && strings.Contains(page, "http-equiv") {
+				t.Error("a final page reloads itself")
+			}
+		})
+	}
 }

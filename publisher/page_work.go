@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/chart"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 	"github.com/runnerbean/runnerbean/publisher/internal/jsonvalue"
 )
 
@@ -26,7 +28,7 @@ const (
 // workPage is the operator's page about one job.
 type workPage struct {
 	frame
-	Job       *jobView
+	Job       *jobview.Job
 	ResultURL string // where visitors read of it
 	Why       string // what it waits for
 	Verbs     []verbButton
@@ -38,7 +40,7 @@ type workPage struct {
 	Labels    []linkView
 	Needs     []linkView
 	Rerun     linkView // the job of which this is a copy
-	Delivery  deliveryView
+	Delivery  jobview.Delivery
 	Events    []happened
 	Document  string // as it was accepted
 	DocCut    bool
@@ -47,7 +49,7 @@ type workPage struct {
 
 // tryView is one attempt as the operator sees it.
 type tryView struct {
-	attemptView
+	jobview.Attempt
 	Started                           text.Piece
 	Took, End, CPU, Memory, Node, SHA string
 	NodeURL                           string
@@ -89,7 +91,7 @@ func (p *Publisher) workPage(ctx context.Context, c echo.Context, id string) (*w
 	v.Root, v.Job.Root = v.frame.Root, v.frame.Root
 	v.tell(details, rec)
 	v.links(details)
-	v.Delivery = viewDelivery(details.Delivery)
+	v.Delivery = jobview.NewDelivery(details.Delivery)
 	told, err := p.series(ctx, id)
 	if n := len(details.Attempts); err == nil && n > 0 {
 		v.Series = chart.Reported(told, details.Attempts[n-1].Started)
@@ -98,7 +100,7 @@ func (p *Publisher) workPage(ctx context.Context, c echo.Context, id string) (*w
 }
 
 // workJob is the part that visitors see as well, with the present state.
-func (p *Publisher) workJob(ctx context.Context, id string, details api.Details) (*jobView, error) {
+func (p *Publisher) workJob(ctx context.Context, id string, details api.Details) (*jobview.Job, error) {
 	d := p.read(ctx, id)
 	if errors.Is(d.err, httpio.ErrMissing) {
 		return p.workWithoutResult(details)
@@ -117,44 +119,42 @@ func (p *Publisher) workJob(ctx context.Context, id string, details api.Details)
 	if err != nil {
 		return nil, err
 	}
-	data := pageData{Result: r, ResultJSON: body, LogTail: tail, BaseURL: p.pageBase()}
-	data.below(httpio.BasePath(p.pageBase())+"/"+id, "")
+	data := jobview.Data{Result: r, ResultJSON: body, LogTail: tail, BaseURL: p.pageBase()}
+	data.SetLinks(httpio.BasePath(p.pageBase())+"/"+id, "")
 	data.Large, err = p.addLarge(ctx, d, &data.Result)
-	return newJobView(data), err
+	return jobview.New(data), err
 }
 
 // workWithoutResult is workJob for a success that the store has lost.
-func (p *Publisher) workWithoutResult(details api.Details) (*jobView, error) {
+func (p *Publisher) workWithoutResult(details api.Details) (*jobview.Job, error) {
 	body, err := httpio.Marshal(details.Status)
-	v := newJobView(pageData{Result: details.Status, ResultJSON: body, BaseURL: p.pageBase()})
+	v := jobview.New(jobview.Data{Result: details.Status, ResultJSON: body, BaseURL: p.pageBase()})
 	v.Tone, v.Because, v.Fault = "bad", "Its result is missing", "the store of this node does not have it"
 	return v, err
 }
 
 // tell puts into words what only the operator sees.
 func (v *workPage) tell(d api.Details, rec ledger.Record) {
-	if v.Why = text.Line(text.Capitalize(d.Why), maxMessageRunes); v.Why != "" {
+	if v.Why = text.Line(text.Capitalize(d.Why), jobview.MessageLimit); v.Why != "" {
 		v.Why += "."
-		v.Job.Message = text.Lines(d.Status.Message, maxMessageRunes)
+		v.Job.Message = text.Lines(d.Status.Message, jobview.MessageLimit)
 	}
 	if v.CanAct {
 		v.Verbs = jobButtons(d, rec)
 		v.Action = v.Root + "/jobs/" + rec.ID + "/act?seen=" + seen(rec)
 	}
-	list := d.Attempts
-	if more := len(list) - maxAttemptsShown; more > 0 {
-		list, v.Earlier = list[more:], fmt.Sprintf("%d earlier ones are not listed.", more)
-	}
-	for _, a := range slices.Backward(list) {
+	shown, earlier := jobview.NewestAttempts(d.Attempts)
+	for _, a := range shown {
 		v.Tries = append(v.Tries, v.try(a))
 	}
+	v.Earlier = earlier
 	v.Processes = processTree(d.Processes[:min(len(d.Processes), maxProcesses)])
 	for _, e := range slices.Backward(newest(d.Events)) {
 		v.Events = append(v.Events, happened{text.Moment(e.At), text.Line(e.Kind, text.NameLimit), text.Line(e.By, text.NameLimit), text.Line(e.Message, 400)})
 	}
 	// A page that says when it was made is never the same again.
-	v.Job.Facts = slices.DeleteFunc(v.Job.Facts, func(f fact) bool { return f.Name == madeAt })
-	v.Document, v.DocCut = jsonvalue.Pretty(v.document(d, rec), maxJSONShown)
+	v.Job.Facts = slices.DeleteFunc(v.Job.Facts, func(f jobview.Fact) bool { return f.Name == jobview.MadeAt })
+	v.Document, v.DocCut = jsonvalue.Pretty(v.document(d, rec), jobview.MaxJSON)
 }
 
 // document is the job's document, without secrets for those who may only look.
@@ -174,21 +174,21 @@ func (v *workPage) document(d api.Details, rec ledger.Record) []byte {
 func newest(list []api.Event) []api.Event {
 	list = slices.Clone(list)
 	slices.SortStableFunc(list, func(a, b api.Event) int { return a.At.Compare(b.At) })
-	return list[max(0, len(list)-maxRows):]
+	return list[max(0, len(list)-jobview.MaxRows):]
 }
 
 // links are to other pages.
 func (v *workPage) links(d api.Details) {
 	id := url.PathEscape(d.Status.ID)
 	v.ResultURL, v.APIURL = text.Link(v.Root+"/"+id), text.Link(v.Root+"/api/v1/jobs/"+id)
-	for _, key := range sortedKeys(d.Job.Labels) {
-		if len(v.Labels) == maxRows {
+	for _, key := range slices.Sorted(maps.Keys(d.Job.Labels)) {
+		if len(v.Labels) == jobview.MaxRows {
 			break
 		}
 		pair := key + "=" + d.Job.Labels[key]
 		v.Labels = append(v.Labels, linkView{text.Line(pair, 200), v.Root + "/jobs" + with(url.Values{}, "label", pair)})
 	}
-	for _, need := range d.Job.Needs[:min(len(d.Job.Needs), maxRows)] {
+	for _, need := range d.Job.Needs[:min(len(d.Job.Needs), jobview.MaxRows)] {
 		v.Needs = append(v.Needs, v.jobLink(need))
 	}
 	if d.Job.RerunOf != "" {
@@ -204,9 +204,9 @@ func (v *workPage) jobLink(id string) linkView {
 }
 
 func (v *workPage) try(a api.Attempt) tryView {
-	links := pageData{LogURL: v.Job.LogURL, FilesURL: v.Root + "/" + v.Job.ID + "/files/"}
+	links := jobview.Data{LogURL: v.Job.LogURL, FilesURL: v.Root + "/" + v.Job.ID + "/files/"}
 	t := tryView{
-		attemptView: viewAttempt(a, links), Started: text.Moment(a.Started), End: ending(a),
+		Attempt: jobview.NewAttempt(a, links), Started: text.Moment(a.Started), End: ending(a),
 		Node: text.Line(a.Node, text.NameLimit), SHA: text.Line(a.ProgramSHA256, 64),
 	}
 	if a.Node != "" {

@@ -1,7 +1,6 @@
-package publisher
+package jobview
 
 import (
-	"net/url"
 	"path"
 	"strings"
 
@@ -14,35 +13,40 @@ import (
 
 const (
 	maxImages = 24
-	// maxImageBytes is the size of a file beyond which it is not shown as an image.
+	// maxOutputShown is how many bytes of a result are shown as text.
+	maxOutputShown = 16 << 10
+	// maxImageBytes is the size up to which a file is shown as an image.
 	maxImageBytes = 32 << 20
-	// shortOutput is how many bytes of JSON are shown as they are, without a tree.
+	// shortOutput is the size in bytes up to which JSON is shown as text, without a
+	// tree.
 	shortOutput = 600
 )
 
-// outputView is what a program has made, as every page about a job shows it.
-type outputView struct {
+// Output is the view of what a program has produced.
+type Output struct {
 	Heading string
 	Plots   []chart.TimeSeries
-	Figures []fact // scalars of the result, counters of the program
-	Images  []imageView
+	Figures []Fact // counters of the program and scalars of the result
+	Images  []Image
 	Grids   []jsonvalue.Table
 	Tree    *jsonvalue.Tree
-	Folded  bool   // the tree repeats what stands above it
-	Output  string // a short result as it is, or the beginning of a long one
-	// TooBig says that the result is not shown, or not all of it.
+	Folded  bool   // whether the tree is closed at first, since charts or tables show the same
+	Output  string // a short result as text, or the beginning of a long one
+	// TooBig says that the result is not shown in full.
 	TooBig string
 }
 
-// imageView is a file that is shown.
-type imageView struct{ Name, URL, Note string }
+// Image is a file that is shown as an image.
+type Image struct{ Name, URL, Note string }
 
-// imageTypes are files that a browser shows as images, in which nothing runs.
+// imageTypes are the suffixes of files that browsers show as images without
+// running anything in them.
 var imageTypes = map[string]bool{
 	".png": true, ".jpg": true, ".jpeg": true, ".gif": true, ".webp": true, ".avif": true, ".svg": true,
 }
 
-func (v *outputView) output(r jobs.Result) {
+// output fills v from the result of a job, or from what it has so far.
+func (v *Output) output(r jobs.Result) {
 	value := r.Result
 	switch {
 	case len(r.Result) > 0:
@@ -62,8 +66,8 @@ func (v *outputView) output(r jobs.Result) {
 	}
 }
 
-// rest shows what is neither a plot nor a figure.
-func (v *outputView) rest(value []byte) {
+// rest adds the values that are neither in a chart nor figures.
+func (v *Output) rest(value []byte) {
 	v.Folded = len(v.Plots)+len(v.Grids) > 0
 	if !v.Folded && len(value) <= shortOutput {
 		v.Output, _ = jsonvalue.Pretty(value, maxOutputShown)
@@ -78,9 +82,9 @@ func (v *outputView) rest(value []byte) {
 	}
 }
 
-// images are the files that can be shown. They are asked for below the page's
-// own address, which its policy allows.
-func (v *outputView) images(r jobs.Result, base, query string) {
+// images adds the files that can be shown. Their links are below the address of
+// the page, which its policy allows.
+func (v *Output) images(r jobs.Result, base, query string) {
 	if base == "" {
 		return
 	}
@@ -91,21 +95,12 @@ func (v *outputView) images(r jobs.Result, base, query string) {
 		if !imageTypes[strings.ToLower(path.Ext(a.Name))] || a.Size > maxImageBytes {
 			continue
 		}
-		to := text.Link(httpio.AddQuery(base+escapePath(a.Name), query))
-		v.Images = append(v.Images, imageView{Name: text.Line(a.Name, 200), URL: to, Note: text.Bytes(a.Size)})
+		to := text.Link(httpio.AddQuery(base+EscapePath(a.Name), query))
+		v.Images = append(v.Images, Image{Name: text.Line(a.Name, 200), URL: to, Note: text.Bytes(a.Size)})
 	}
-}
-
-// escapePath writes the name of a file as the rest of a path.
-func escapePath(name string) string {
-	parts := strings.Split(name, "/")
-	for i := range parts {
-		parts[i] = url.PathEscape(parts[i])
-	}
-	return strings.Join(parts, "/")
 }
 
 // Any reports whether there is anything to show.
-func (v *outputView) Any() bool {
+func (v *Output) Any() bool {
 	return len(v.Plots)+len(v.Figures)+len(v.Grids)+len(v.Images) > 0 || v.Tree != nil || v.Output != "" || v.TooBig != ""
 }

@@ -1,4 +1,4 @@
-package publisher
+package jobview
 
 import (
 	"strings"
@@ -8,8 +8,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// tone is how a state looks.
-func tone(s jobs.State) string {
+// StateTone returns the CSS class for a state.
+func StateTone(s jobs.State) string {
 	switch s {
 	case jobs.Running:
 		return "run"
@@ -23,7 +23,7 @@ func tone(s jobs.State) string {
 	return "soft"
 }
 
-// verdict says in words where a job stands.
+// verdict returns the sentence about the state of a job.
 func verdict(r jobs.Result) []text.Piece {
 	switch r.State {
 	case jobs.Waiting:
@@ -72,7 +72,7 @@ func running(r jobs.Result) []text.Piece {
 
 func ended(r jobs.Result, how, finished string) []text.Piece {
 	s := []text.Piece{text.Words("%s%s", how, onNode(r))}
-	if took, ok := duration(r); ok {
+	if took, ok := Took(r); ok {
 		s = append(s, text.Words(" after %s", text.Duration(took)))
 	}
 	if r.Attempt > 1 {
@@ -91,16 +91,18 @@ func onNode(r jobs.Result) string {
 	return " on " + text.Line(r.Node, text.NameLimit)
 }
 
-func duration(r jobs.Result) (time.Duration, bool) {
+// Took returns how long the newest attempt of a job ran. It reports whether that
+// is known.
+func Took(r jobs.Result) (time.Duration, bool) {
 	if r.Started.IsZero() || r.Finished.Before(r.Started) {
 		return 0, false
 	}
 	return r.Finished.Sub(r.Started), true
 }
 
-// left estimates what remains from what has passed; empty where too little is
-// known. runnerbean.js says it in the same words.
-func left(r jobs.Result) string {
+// TimeLeft estimates the remaining time of a running job from its progress. It
+// returns "" where too little is known. runnerbean.js uses the same words.
+func TimeLeft(r jobs.Result) string {
 	passed := r.Timestamp.Sub(r.Started)
 	if r.State != jobs.Running || r.Progress == nil || r.Started.IsZero() || passed <= 2*time.Second {
 		return ""
@@ -116,8 +118,8 @@ func left(r jobs.Result) string {
 	return "about " + text.RoughDuration(rest) + " left"
 }
 
-// because puts the class of an error into words.
-func because(class jobs.Outcome) string {
+// ErrorWords returns a sentence, without its full stop, for the class of an error.
+func ErrorWords(class jobs.Outcome) string {
 	switch class {
 	case jobs.OutcomeFailed:
 		return "The program said that it cannot do this job"

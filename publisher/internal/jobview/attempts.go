@@ -1,7 +1,8 @@
-package publisher
+package jobview
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/text"
@@ -9,33 +10,33 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// maxAttemptsShown is how many attempts a page lists, the newest ones.
-const maxAttemptsShown = 20
+// MaxAttempts is how many attempts a page lists.
+const MaxAttempts = 20
 
-// attemptView is one attempt as a page shows it.
-type attemptView struct {
+// Attempt is the view of one attempt.
+type Attempt struct {
 	Number, Outcome, Tone, LogURL, Message string
 	When                                   []text.Piece
-	Files                                  []fileView // kept although it is no success
+	Files                                  []File // that it left without a success
 	NotKept                                string
 }
 
-// attempts lists what was tried, the newest first.
-func (v *jobView) attempts(d pageData) {
-	list := d.Attempts
-	if more := len(list) - maxAttemptsShown; more > 0 {
-		list = list[more:]
-		v.Earlier = fmt.Sprintf("%d earlier ones are not listed.", more)
+// NewestAttempts returns the attempts that a page lists, the newest first, and
+// says how many earlier ones there are.
+func NewestAttempts(list []api.Attempt) (shown []api.Attempt, earlier string) {
+	if more := len(list) - MaxAttempts; more > 0 {
+		list, earlier = list[more:], fmt.Sprintf("%d earlier ones are not listed.", more)
 	}
-	for i := len(list) - 1; i >= 0; i-- {
-		v.Attempts = append(v.Attempts, viewAttempt(list[i], d))
-	}
+	shown = slices.Clone(list)
+	slices.Reverse(shown)
+	return shown, earlier
 }
 
-func viewAttempt(a api.Attempt, d pageData) attemptView {
-	v := attemptView{
+// NewAttempt returns the view of an attempt of the job in d.
+func NewAttempt(a api.Attempt, d Data) Attempt {
+	v := Attempt{
 		Number: fmt.Sprint(a.Number), Outcome: text.Line(string(a.Outcome), text.NameLimit),
-		Tone: outcomeTone(a.Outcome), Message: text.Line(a.Message, 200),
+		Tone: OutcomeTone(a.Outcome), Message: text.Line(a.Message, 200),
 	}
 	of := fmt.Sprintf("attempt=%d", a.Number)
 	if logURL := text.Link(d.LogURL); logURL != "" {
@@ -61,15 +62,15 @@ func viewAttempt(a api.Attempt, d pageData) attemptView {
 	return v
 }
 
-// outcomeTone is how the end of an attempt looks.
-func outcomeTone(o jobs.Outcome) string {
+// OutcomeTone returns the CSS class for the outcome of an attempt.
+func OutcomeTone(o jobs.Outcome) string {
 	switch o {
 	case "":
-		return tone(jobs.Running)
+		return StateTone(jobs.Running)
 	case jobs.OutcomeSucceeded:
-		return tone(jobs.Succeeded)
+		return StateTone(jobs.Succeeded)
 	case jobs.OutcomeCancelled, jobs.OutcomeInterrupted, jobs.OutcomeLost:
 		return "warn"
 	}
-	return tone(jobs.Failed)
+	return StateTone(jobs.Failed)
 }
