@@ -43,7 +43,7 @@ func startCluster(ctx context.Context, bed *testbed.Testbed, slots int, settings
 	if err != nil {
 		return nil, err
 	}
-	if err := b.StartAndWait(ctx); err != nil {
+	if err := b.Up(ctx); err != nil {
 		return nil, err
 	}
 	return startNodes(ctx, bed, b, b.Addr, slots, settings, settings)
@@ -62,7 +62,7 @@ func startNodes(ctx context.Context, bed *testbed.Testbed, b *testbed.Server, ad
 		if err != nil {
 			return nil, err
 		}
-		if err := n.StartAndWait(ctx); err != nil {
+		if err := n.Up(ctx); err != nil {
 			return nil, err
 		}
 		p.nodes = append(p.nodes, n)

@@ -14,7 +14,7 @@ func cutConnections(ctx context.Context, bed *testbed.Testbed) error {
 	if err != nil {
 		return err
 	}
-	if err := b.StartAndWait(ctx); err != nil {
+	if err := b.Up(ctx); err != nil {
 		return err
 	}
 	p, proxies, err := startProxied(ctx, bed, b)
@@ -61,7 +61,7 @@ func startProxied(ctx context.Context, bed *testbed.Testbed, b *testbed.Server) 
 		if err != nil {
 			return nil, nil, err
 		}
-		if err := n.StartAndWait(ctx); err != nil {
+		if err := n.Up(ctx); err != nil {
 			return nil, nil, err
 		}
 		p.nodes = append(p.nodes, n)

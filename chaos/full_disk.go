@@ -75,7 +75,7 @@ func newFullDiskTest(ctx context.Context, bed *testbed.Testbed, what, path strin
 			}
 		}
 	}
-	if err := d.beanstalkd.StartAndWait(ctx); err != nil {
+	if err := d.beanstalkd.Up(ctx); err != nil {
 		return nil, err
 	}
 	folder, err := bed.InstallPrograms("work")
@@ -95,7 +95,7 @@ func newFullDiskTest(ctx context.Context, bed *testbed.Testbed, what, path strin
 	if d.ledger = at.Ledger; d.ledger == "" {
 		d.ledger = filepath.Join(d.node.Data, "ledger.db")
 	}
-	err = d.node.StartAndWait(ctx)
+	err = d.node.Up(ctx)
 	d.poll = bed.StartPolling(ctx, 2, 5*time.Millisecond, d.node)
 	return d, err
 }
@@ -214,7 +214,7 @@ func (d *fullDiskTest) readyz(ctx context.Context) (int, string) {
 	if err != nil {
 		return 0, err.Error()
 	}
-	status, body := testbed.DoRequest(req)
+	status, body := testbed.Do(req)
 	return status, strings.TrimSpace(string(body))
 }
 
@@ -222,7 +222,7 @@ func (d *fullDiskTest) readyz(ctx context.Context) (int, string) {
 // ended is started again, as a service manager would.
 func (d *fullDiskTest) recover(ctx context.Context, freed time.Time) error {
 	if !d.beanstalkd.Alive() {
-		if err := d.beanstalkd.StartAndWait(ctx); err != nil {
+		if err := d.beanstalkd.Up(ctx); err != nil {
 			return err
 		}
 	}

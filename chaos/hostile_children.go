@@ -69,7 +69,7 @@ func newHostileRun(ctx context.Context, bed *testbed.Testbed) (*hostileRun, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := b.StartAndWait(ctx); err != nil {
+	if err := b.Up(ctx); err != nil {
 		return nil, err
 	}
 	c := &hostileRun{
@@ -84,7 +84,7 @@ func newHostileRun(ctx context.Context, bed *testbed.Testbed) (*hostileRun, erro
 	if err != nil {
 		return nil, err
 	}
-	return c, c.node.StartAndWait(ctx)
+	return c, c.node.Up(ctx)
 }
 
 // install copies the testbed's binary to where nothing else runs from: a process
@@ -199,7 +199,7 @@ func (c *hostileRun) class(ctx context.Context, j *testbed.Job) string {
 	if err != nil {
 		return err.Error()
 	}
-	_, body := testbed.DoRequest(req)
+	_, body := testbed.Do(req)
 	var document struct {
 		Error struct{ Class, Message string }
 	}

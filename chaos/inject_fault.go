@@ -158,7 +158,7 @@ func (v *target) injected(h fault, calls []traced) (list []string) {
 // restarted looks at what is left when the node has started once more.
 func (v *target) restarted(ctx context.Context) (o outcome, err error) {
 	v.node.Terminate(10 * time.Second)
-	if err := v.node.StartAndWait(ctx); err != nil {
+	if err := v.node.Up(ctx); err != nil {
 		return o, err
 	}
 	v.checkFiles(ctx, &o, true)

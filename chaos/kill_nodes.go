@@ -19,7 +19,7 @@ func (k killTest) run(ctx context.Context, bed *testbed.Testbed) error {
 	patience := testbed.Pick(bed, time.Minute, 15*time.Second)
 	if k.noReconciler {
 		bed.Bin = filepath.Join(bed.Dir, "runnerbean-no-reconciler")
-		if err := testbed.BuildRunnerbean(ctx, bed.Bin, "-tags", "no_reconciler"); err != nil {
+		if err := testbed.Build(ctx, bed.Bin, "-tags", "no_reconciler"); err != nil {
 			return err
 		}
 		patience = testbed.Pick(bed, 30*time.Second, 4*time.Second)

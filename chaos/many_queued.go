@@ -70,7 +70,7 @@ func newBacklog(ctx context.Context, bed *testbed.Testbed) (*backlog, error) {
 	}
 	// How fast the disk syncs is not what is measured here.
 	b.Args[slices.Index(b.Args, "-f0")] = "-F"
-	if err := b.StartAndWait(ctx); err != nil {
+	if err := b.Up(ctx); err != nil {
 		return nil, err
 	}
 	h := &backlog{bed: bed, beanstalkd: b}
@@ -99,11 +99,11 @@ func (h *backlog) announce(ctx context.Context, at testbed.Shared) error {
 	if err != nil {
 		return err
 	}
-	if err := away.StartAndWait(ctx); err != nil {
+	if err := away.Up(ctx); err != nil {
 		return err
 	}
 	away.Terminate(10 * time.Second)
-	return h.node.StartAndWait(ctx)
+	return h.node.Up(ctx)
 }
 
 // put puts jobs of the absent program on the inbox and returns when all have
@@ -249,10 +249,10 @@ func (h *backlog) restart(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
-	if err := h.beanstalkd.StartAndWait(ctx); err != nil {
+	if err := h.beanstalkd.Up(ctx); err != nil {
 		return err
 	}
-	if err := h.node.StartAndWait(ctx); err != nil {
+	if err := h.node.Up(ctx); err != nil {
 		return err
 	}
 	bed.History.Measure("seconds from start to ready", round(time.Since(began).Seconds()), 30)

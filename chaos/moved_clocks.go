@@ -49,7 +49,7 @@ func startMovable(ctx context.Context, bed *testbed.Testbed) (map[string]*testbe
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := b.StartAndWait(ctx); err != nil {
+	if err := b.Up(ctx); err != nil {
 		return nil, nil, err
 	}
 	p, err := startNodes(ctx, bed, b, b.Addr, 2, nil, nil)

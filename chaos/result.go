@@ -27,7 +27,7 @@ func evaluate(path string) ([]check.Figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	return check.Judge(events), nil
+	return check.Check(events), nil
 }
 
 func read(path string) ([]check.Event, error) {

@@ -64,7 +64,7 @@ func binary(ctx context.Context, given, dir string) (string, error) {
 		return filepath.Abs(given)
 	}
 	path := filepath.Join(dir, "runnerbean")
-	return path, testbed.BuildRunnerbean(ctx, path)
+	return path, testbed.Build(ctx, path)
 }
 
 // runAndCheck runs one scenario and judges its history.
@@ -97,7 +97,7 @@ func runScenario(ctx context.Context, s scenario, o options, bin, dir string, v 
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	bed, err := testbed.NewTestbed(testbed.Config{Name: s.name, Seed: o.seed, Short: o.short, Bin: bin, Dir: dir})
+	bed, err := testbed.New(testbed.Config{Name: s.name, Seed: o.seed, Short: o.short, Bin: bin, Dir: dir})
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func recheck(o options, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	v := result{Scenario: "old", History: o.names[1], Figures: check.Judge(events)}
+	v := result{Scenario: "old", History: o.names[1], Figures: check.Check(events)}
 	if len(events) > 0 && events[0].What == check.Scenario {
 		first := events[0]
 		v.Scenario, v.Replay, v.Began = first.Who, first.Text, time.Unix(0, first.T)

@@ -66,7 +66,7 @@ func newSlowClients(ctx context.Context, bed *testbed.Testbed) (*slowClientsTest
 	if err != nil {
 		return nil, err
 	}
-	if err := b.StartAndWait(ctx); err != nil {
+	if err := b.Up(ctx); err != nil {
 		return nil, err
 	}
 	folder, err := bed.InstallPrograms("work")
@@ -77,7 +77,7 @@ func newSlowClients(ctx context.Context, bed *testbed.Testbed) (*slowClientsTest
 	if a.node, err = bed.NewNode("node1", testbed.Shared{Beanstalkd: b.Addr, Programs: folder}, 2, nil); err != nil {
 		return nil, err
 	}
-	if err := a.node.StartAndWait(ctx); err != nil {
+	if err := a.node.Up(ctx); err != nil {
 		return nil, err
 	}
 	a.small, a.big = bed.WorkJob(bed.Rand, "work", 0, 1000), bed.WorkJob(bed.Rand, "work", 0, bigResult)
@@ -231,5 +231,5 @@ func (a *slowClientsTest) goroutines(ctx context.Context) (int, error) {
 	if n == 0 {
 		return 0, errors.New("the node did not print its goroutines")
 	}
-	return n, a.node.StartAndWait(ctx)
+	return n, a.node.Up(ctx)
 }

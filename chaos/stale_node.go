@@ -14,7 +14,7 @@ type staleNodes struct {
 	bed    *testbed.Testbed
 	pair   *cluster
 	slots  int
-	seen   *testbed.Follower
+	seen   *testbed.HistoryReader
 	last   map[string]check.Event // newest run of each job
 	yields int                    // jobs that ran on another node while theirs was stopped
 	list   []*testbed.Job
@@ -29,7 +29,7 @@ func staleNode(ctx context.Context, bed *testbed.Testbed) error {
 	defer p.poll.Close()
 	target := testbed.Pick(bed, 500, 12)
 	bed.History.Note(check.Event{What: check.Target, N: float64(target)})
-	s := &staleNodes{bed: bed, pair: p, slots: slots, seen: &testbed.Follower{Path: bed.History.Path}, last: map[string]check.Event{}}
+	s := &staleNodes{bed: bed, pair: p, slots: slots, seen: &testbed.HistoryReader{Path: bed.History.Path}, last: map[string]check.Event{}}
 	chance := bed.Random("rounds")
 	enough, cancel := context.WithTimeout(ctx, testbed.Pick(bed, 9*time.Minute, 40*time.Second))
 	defer cancel()
@@ -113,7 +113,7 @@ func (s *staleNodes) awaitYield(ctx context.Context, held map[string]bool, victi
 
 // read follows the history.
 func (s *staleNodes) read() {
-	events, err := s.seen.Fresh()
+	events, err := s.seen.Next()
 	if err != nil {
 		s.bed.History.Logf("%v", err)
 	}

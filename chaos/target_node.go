@@ -61,7 +61,7 @@ func newTarget(ctx context.Context, bed *testbed.Testbed, name, folder string) (
 	if err != nil {
 		return nil, err
 	}
-	if err := b.StartAndWait(ctx); err != nil {
+	if err := b.Up(ctx); err != nil {
 		return nil, err
 	}
 	home, err := bed.Folder("shared-" + name)
@@ -79,7 +79,7 @@ func newTarget(ctx context.Context, bed *testbed.Testbed, name, folder string) (
 	if v.reader, err = bed.NewNode(name+"-reader", at, 0, nil); err != nil {
 		return nil, err
 	}
-	return v, errors.Join(v.node.StartAndWait(ctx), v.reader.StartAndWait(ctx))
+	return v, errors.Join(v.node.Up(ctx), v.reader.Up(ctx))
 }
 
 // startGated posts a job and returns when its program waits; open lets it go on.
@@ -128,7 +128,7 @@ func (v *target) follow(ctx context.Context, j *testbed.Job, trace *tracer) bool
 
 // restart starts the node again.
 func (v *target) restart(ctx context.Context) error {
-	err := v.node.StartAndWait(ctx)
+	err := v.node.Up(ctx)
 	if err == nil && !v.node.Alive() {
 		err = fmt.Errorf("%s does not start again; see %s", v.node.Name, v.node.LogFile())
 	}

@@ -8,20 +8,20 @@ import (
 
 // facts are the events of a history in the order of the questions.
 type facts struct {
-	scenario string
-	target   int
-	end      bool
-	jobs     map[string]*job
-	order    []*job
-	polls    int // answered
-	lives    map[string]*lives
-	kills    []Event // and wipes
-	inboxes  []Event
-	tubes    map[string]float64
-	died     []Event
-	cuts     int
-	clocks   int
-	measures []Event
+	scenario  string
+	target    int
+	end       bool
+	jobs      map[string]*job
+	order     []*job
+	polls     int // answered
+	processes map[string]*processLife
+	kills     []Event // and wipes
+	inboxes   []Event
+	tubes     map[string]float64
+	died      []Event
+	cuts      int
+	clocks    int
+	measures  []Event
 }
 
 // job is what became of one document.
@@ -45,24 +45,24 @@ type run struct {
 	failed     bool // it ended with an exit code that asks for another attempt
 }
 
-// lives are what happened to one process.
-type lives struct {
+// processLife are what happened to one process.
+type processLife struct {
 	slots  int
 	starts []int64
-	// trouble are the times in which it was dead or stopped: from the signal to
+	// outages are the times in which it was dead or stopped: from the signal to
 	// the moment in which it answered again or was told to go on.
-	trouble []span
+	outages []outage
 }
 
-type span struct {
+type outage struct {
 	from, to int64
 	stopped  bool
 }
 
 const never = math.MaxInt64
 
-func gather(events []Event) *facts {
-	f := &facts{jobs: map[string]*job{}, lives: map[string]*lives{}, tubes: map[string]float64{}}
+func collect(events []Event) *facts {
+	f := &facts{jobs: map[string]*job{}, processes: map[string]*processLife{}, tubes: map[string]float64{}}
 	for _, e := range events {
 		f.add(e)
 	}
@@ -159,17 +159,17 @@ func (j *job) ran(e Event) {
 }
 
 func (f *facts) process(e Event) {
-	p, ok := f.lives[e.Who]
+	p, ok := f.processes[e.Who]
 	if !ok {
-		p = &lives{}
-		f.lives[e.Who] = p
+		p = &processLife{}
+		f.processes[e.Who] = p
 	}
 	switch e.What {
 	case Start:
 		p.slots = int(e.N)
 		p.starts = append(p.starts, e.T)
 	case Kill, Died, Stop:
-		p.trouble = append(p.trouble, span{from: e.T, to: never, stopped: e.What == Stop})
+		p.outages = append(p.outages, outage{from: e.T, to: never, stopped: e.What == Stop})
 		if e.What == Kill {
 			f.kills = append(f.kills, e)
 		}
@@ -177,20 +177,20 @@ func (f *facts) process(e Event) {
 			f.died = append(f.died, e)
 		}
 	case Up:
-		p.over(e.T, false)
+		p.endOutages(e.T, false)
 	case Continue:
-		p.over(e.T, true)
+		p.endOutages(e.T, true)
 	}
 }
 
-// over ends the troubles of a kind that are not over yet.
-func (p *lives) over(t int64, stopped bool) {
-	for i := range p.trouble {
-		if s := &p.trouble[i]; s.to == never && s.stopped == stopped {
+// endOutages ends the troubles of a kind that are not over yet.
+func (p *processLife) endOutages(t int64, stopped bool) {
+	for i := range p.outages {
+		if s := &p.outages[i]; s.to == never && s.stopped == stopped {
 			s.to = t
 		}
 	}
 }
 
 // node reports whether a process runs programs: those that never did are servers.
-func (p *lives) node() bool { return p.slots > 0 }
+func (p *processLife) node() bool { return p.slots > 0 }

@@ -10,18 +10,18 @@ import (
 // stored and its end recorded. Mostly that is done within mostly; a slow disk
 // may need as long as longest.
 const (
-	mostly  = 100 * time.Millisecond
-	longest = time.Second
+	usualFinish   = 100 * time.Millisecond
+	longestFinish = time.Second
 )
 
-// lanes is how many jobs a slot has at most in flight: one runs while the
+// jobsPerSlot is how many jobs a slot has at most in flight: one runs while the
 // result of another is being stored.
-const lanes = 2
+const jobsPerSlot = 2
 
 // inFlight reports whether a run was in flight on its node when that got into
 // trouble: the run began before the trouble was over and had not ended for good
 // before it.
-func (r *run) inFlight(s span, settling time.Duration) bool {
+func (r *run) inFlight(s outage, settling time.Duration) bool {
 	return r.began < s.to && (r.ran == 0 || r.ran > s.from-int64(settling))
 }
 
@@ -32,12 +32,12 @@ func (f *facts) explained(before, next *run) bool {
 	if before.failed {
 		return true
 	}
-	p, ok := f.lives[before.node]
+	p, ok := f.processes[before.node]
 	if !ok {
 		return false
 	}
-	return slices.ContainsFunc(p.trouble, func(s span) bool {
-		return s.from < next.began && s.to > before.began && before.inFlight(s, longest)
+	return slices.ContainsFunc(p.outages, func(s outage) bool {
+		return s.from < next.began && s.to > before.began && before.inFlight(s, longestFinish)
 	})
 }
 
@@ -63,15 +63,15 @@ func extraRuns(f *facts) []Figure {
 
 func (f *facts) mostInFlight() int {
 	sum := 0
-	for name, p := range f.lives {
-		for _, s := range p.trouble {
-			sum += min(f.inFlightAt(name, p, s), lanes*p.slots)
+	for name, p := range f.processes {
+		for _, s := range p.outages {
+			sum += min(f.inFlightAt(name, p, s), jobsPerSlot*p.slots)
 		}
 	}
 	return sum
 }
 
-func (f *facts) inFlightAt(name string, p *lives, s span) int {
+func (f *facts) inFlightAt(name string, p *processLife, s outage) int {
 	life := int64(0) // when it began
 	for _, at := range p.starts {
 		if at < s.from {
@@ -83,7 +83,7 @@ func (f *facts) inFlightAt(name string, p *lives, s span) int {
 		if j.success > 0 && j.success < s.from {
 			continue
 		}
-		if slices.ContainsFunc(j.runs, func(r run) bool { return r.node == name && r.began >= life && r.inFlight(s, mostly) }) {
+		if slices.ContainsFunc(j.runs, func(r run) bool { return r.node == name && r.began >= life && r.inFlight(s, usualFinish) }) {
 			n++
 		}
 	}
@@ -91,7 +91,7 @@ func (f *facts) inFlightAt(name string, p *lives, s span) int {
 }
 
 // unexplained: each single extra run has its reason.
-func unexplained(f *facts) []Figure {
+func unexplainedRuns(f *facts) []Figure {
 	n, example := 0, ""
 	for _, j := range f.order {
 		for i := 1; i < len(j.runs); i++ {
@@ -103,7 +103,7 @@ func unexplained(f *facts) []Figure {
 			example = fmt.Sprintf("%s (attempt %d on %s, then %d on %s)", j.id, before.attempt, before.node, next.attempt, next.node)
 		}
 	}
-	return none("extra runs without a reason", n, "", example)
+	return wantNone("extra runs without a reason", n, "", example)
 }
 
 // takeovers: a job began on a node that was then stopped, and ran on another
@@ -117,19 +117,19 @@ func takeovers(f *facts) []Figure {
 			}
 		}
 	}
-	return least("attempts that a stopped node had to yield", n, f.target, "")
+	return wantAtLeast("attempts that a stopped node had to yield", n, f.target, "")
 }
 
 func (f *facts) takenOver(before, next *run) bool {
-	p, ok := f.lives[before.node]
-	return ok && before.node != next.node && slices.ContainsFunc(p.trouble, func(s span) bool {
+	p, ok := f.processes[before.node]
+	return ok && before.node != next.node && slices.ContainsFunc(p.outages, func(s outage) bool {
 		return s.stopped && before.began < s.from && s.from < next.began && next.began < s.to
 	})
 }
 
-// asides says how many of the programs whose node was stopped came to their end
+// finishedTakeovers says how many of the programs whose node was stopped came to their end
 // meanwhile: each left a result that its node found when it went on.
-func asides(f *facts) []Figure {
+func finishedTakeovers(f *facts) []Figure {
 	n := 0
 	for _, j := range f.order {
 		for i := 1; i < len(j.runs); i++ {

@@ -12,7 +12,7 @@ import (
 
 // Server is a beanstalkd with a binlog that is synced at every write.
 type Server struct {
-	*process
+	*Process
 	Addr   string
 	Binlog string
 }
@@ -33,11 +33,11 @@ func (bed *Testbed) NewServer(name string, env ...string) (*Server, error) {
 	}
 	host, number := Split(addr)
 	p := bed.process(name, path, []string{"-l", host, "-p", number, "-b", binlog, "-f0"}, env)
-	return &Server{process: p, Addr: addr, Binlog: binlog}, nil
+	return &Server{Process: p, Addr: addr, Binlog: binlog}, nil
 }
 
-// StartAndWait starts the server and waits until it answers.
-func (s *Server) StartAndWait(ctx context.Context) error {
+// Up starts the server and waits until it answers.
+func (s *Server) Up(ctx context.Context) error {
 	if err := s.Start(); err != nil {
 		return err
 	}

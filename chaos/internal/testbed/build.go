@@ -7,7 +7,7 @@ import (
 	"os/exec"
 )
 
-func BuildRunnerbean(ctx context.Context, path string, flags ...string) error {
+func Build(ctx context.Context, path string, flags ...string) error {
 	args := append(append([]string{"build"}, flags...), "-o", path, "github.com/runnerbean/runnerbean/cmd/runnerbean")
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -53,14 +53,14 @@ func (h *history) close() error {
 	return h.err
 }
 
-// Follower reads what was appended to the history since it read last.
-type Follower struct {
+// HistoryReader reads what was appended to the history since it read last.
+type HistoryReader struct {
 	Path   string
 	offset int64
 	rest   []byte
 }
 
-func (f *Follower) Fresh() ([]check.Event, error) {
+func (f *HistoryReader) Next() ([]check.Event, error) {
 	file, err := os.Open(f.Path)
 	if err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func (f *Follower) Fresh() ([]check.Event, error) {
 	return f.events(append(f.rest, text...))
 }
 
-func (f *Follower) events(text []byte) (events []check.Event, err error) {
+func (f *HistoryReader) events(text []byte) (events []check.Event, err error) {
 	for start := 0; ; {
 		end := start
 		for end < len(text) && text[end] != '\n' {

@@ -17,7 +17,7 @@ var HTTPClient = &http.Client{
 
 const maxBody = 8 << 20
 
-func DoRequest(req *http.Request) (int, []byte) {
+func Do(req *http.Request) (int, []byte) {
 	req.Header.Set("Authorization", "Bearer "+token)
 	res, err := HTTPClient.Do(req)
 	if err != nil {

@@ -98,7 +98,7 @@ func BuildWithMovableClock(ctx context.Context, bed *Testbed) (string, error) {
 		return "", err
 	}
 	path := filepath.Join(folder, "runnerbean")
-	return path, BuildRunnerbean(ctx, path, "-overlay", overlay)
+	return path, Build(ctx, path, "-overlay", overlay)
 }
 
 func writeOverlay(folder, source string, files map[string]string) (string, error) {

@@ -21,7 +21,7 @@ const baseURL = "http://results.chaos.invalid"
 
 // Node is a "runnerbean worker".
 type Node struct {
-	*process
+	*Process
 	Addr string
 	Data string
 }
@@ -73,13 +73,13 @@ func (bed *Testbed) NewNode(name string, at Shared, slots int, settings map[stri
 	for _, key := range slices.Sorted(maps.Keys(all)) {
 		env = append(env, "RUNNERBEAN_"+key+"="+all[key])
 	}
-	n := &Node{process: bed.process(name, bed.Bin, []string{"worker"}, env), Addr: addr, Data: data}
+	n := &Node{Process: bed.process(name, bed.Bin, []string{"worker"}, env), Addr: addr, Data: data}
 	n.slots = slots
 	return n, nil
 }
 
-// StartAndWait starts the node and waits until it answers.
-func (n *Node) StartAndWait(ctx context.Context) error {
+// Up starts the node and waits until it answers.
+func (n *Node) Up(ctx context.Context) error {
 	if err := n.Start(); err != nil {
 		return err
 	}

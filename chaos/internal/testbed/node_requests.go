@@ -28,7 +28,7 @@ func (bed *Testbed) send(ctx context.Context, n *Node, path string, body []byte)
 		return 0, nil
 	}
 	req.Header.Set("Content-Type", "application/json")
-	return DoRequest(req)
+	return Do(req)
 }
 
 // observation is what a result URL showed.
@@ -53,7 +53,7 @@ func (bed *Testbed) GetResult(ctx context.Context, n *Node, j *Job, plain bool) 
 		req.Header.Set("Accept-Encoding", "identity")
 	}
 	asked := time.Now()
-	status, body := DoRequest(req)
+	status, body := Do(req)
 	s := observation{status: status}
 	e := check.Event{T: asked.UnixNano(), Took: int64(time.Since(asked)), What: check.Get, Who: n.Name, Job: j.ID, Status: status}
 	if status == http.StatusOK || status == http.StatusAccepted {
@@ -99,7 +99,7 @@ func (bed *Testbed) GetJSON(ctx context.Context, n *Node, path string, into any)
 	if err != nil {
 		return err
 	}
-	status, body := DoRequest(req)
+	status, body := Do(req)
 	if status != http.StatusOK && status != http.StatusAccepted {
 		return fmt.Errorf("%s: status %d %.300s", path, status, body)
 	}

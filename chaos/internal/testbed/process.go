@@ -13,9 +13,9 @@ import (
 	"github.com/runnerbean/runnerbean/chaos/check"
 )
 
-// process is a program that the testbed starts again and again under one name.
+// Process is a program that the testbed starts again and again under one name.
 // Only one goroutine at a time may act on it.
-type process struct {
+type Process struct {
 	bed   *Testbed
 	Name  string
 	path  string
@@ -30,17 +30,17 @@ type process struct {
 	done     chan struct{}
 }
 
-func (bed *Testbed) process(name, path string, args, env []string) *process {
-	p := &process{bed: bed, Name: name, path: path, Args: args, Env: env}
+func (bed *Testbed) process(name, path string, args, env []string) *Process {
+	p := &Process{bed: bed, Name: name, path: path, Args: args, Env: env}
 	bed.atEnd(p.end)
 	return p
 }
 
 // LogFile is the file that takes what all lives of the process write.
-func (p *process) LogFile() string { return filepath.Join(p.bed.Dir, p.Name+".log") }
+func (p *Process) LogFile() string { return filepath.Join(p.bed.Dir, p.Name+".log") }
 
 // Start starts it; it must not be running.
-func (p *process) Start() error {
+func (p *Process) Start() error {
 	log, err := os.OpenFile(p.LogFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return err
@@ -60,7 +60,7 @@ func (p *process) Start() error {
 	return nil
 }
 
-func (p *process) wait(cmd *exec.Cmd, done chan struct{}) {
+func (p *Process) wait(cmd *exec.Cmd, done chan struct{}) {
 	err := cmd.Wait()
 	p.mu.Lock()
 	asked := p.expected
@@ -72,7 +72,7 @@ func (p *process) wait(cmd *exec.Cmd, done chan struct{}) {
 }
 
 // Alive reports whether it runs.
-func (p *process) Alive() bool {
+func (p *Process) Alive() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.cmd == nil {
@@ -87,7 +87,7 @@ func (p *process) Alive() bool {
 }
 
 // PID of its present or last life; 0 before the first.
-func (p *process) PID() int {
+func (p *Process) PID() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.cmd == nil {
@@ -97,12 +97,12 @@ func (p *process) PID() int {
 }
 
 // Kill ends it with SIGKILL and waits until it is gone.
-func (p *process) Kill() { p.EndWith(syscall.SIGKILL, check.Kill, 0) }
+func (p *Process) Kill() { p.EndWith(syscall.SIGKILL, check.Kill, 0) }
 
 // Terminate asks it to end, and kills it where it has not after grace.
-func (p *process) Terminate(grace time.Duration) { p.EndWith(syscall.SIGTERM, check.Term, grace) }
+func (p *Process) Terminate(grace time.Duration) { p.EndWith(syscall.SIGTERM, check.Term, grace) }
 
-func (p *process) EndWith(sig syscall.Signal, what string, grace time.Duration) {
+func (p *Process) EndWith(sig syscall.Signal, what string, grace time.Duration) {
 	if !p.Alive() {
 		return
 	}
@@ -124,39 +124,39 @@ func (p *process) EndWith(sig syscall.Signal, what string, grace time.Duration) 
 	<-done
 }
 
-func (p *process) send(cmd *exec.Cmd, sig syscall.Signal) {
+func (p *Process) send(cmd *exec.Cmd, sig syscall.Signal) {
 	if err := cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		p.bed.History.Logf("%s: %v: %v", p.Name, sig, err)
 	}
 }
 
 // Pause stops it with SIGSTOP; resume lets it go on.
-func (p *process) Pause() {
+func (p *Process) Pause() {
 	p.setPaused(true)
 	p.send(p.cmd, syscall.SIGSTOP)
 	p.bed.History.Note(check.Event{What: check.Stop, Who: p.Name})
 }
 
-func (p *process) Resume() {
+func (p *Process) Resume() {
 	p.bed.History.Note(check.Event{What: check.Continue, Who: p.Name})
 	p.send(p.cmd, syscall.SIGCONT)
 	p.setPaused(false)
 }
 
-func (p *process) setPaused(still bool) {
+func (p *Process) setPaused(still bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.paused = still
 }
 
-func (p *process) isPaused() bool {
+func (p *Process) isPaused() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.paused
 }
 
 // end ends it at the end of a scenario, whatever its state.
-func (p *process) end() {
+func (p *Process) end() {
 	if p.Alive() {
 		p.send(p.cmd, syscall.SIGCONT)
 		p.Terminate(8 * time.Second)
@@ -165,7 +165,7 @@ func (p *process) end() {
 
 // ExpectEnd says whether the process may end now, and returns whether it might
 // before.
-func (p *process) ExpectEnd(expected bool) (before bool) {
+func (p *Process) ExpectEnd(expected bool) (before bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	before, p.expected = p.expected, expected

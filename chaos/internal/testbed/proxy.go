@@ -85,7 +85,7 @@ func (p *Proxy) connect(client net.Conn) {
 		p.track(conn, true)
 		defer p.track(conn, false)
 	}
-	c := &proxied{proxy: p, client: client, server: server, talk: newDeletionTracker(), allowance: p.allowance()}
+	c := &proxiedConn{proxy: p, client: client, server: server, talk: newDeletionTracker(), allowance: p.allowance()}
 	var ways sync.WaitGroup
 	ways.Go(func() { c.copy(client, server, c.talk.sent) })
 	ways.Go(func() { c.copy(server, client, c.talk.received) })
@@ -103,8 +103,8 @@ func (p *Proxy) allowance() int64 {
 	return p.chance.Int64N(3000)
 }
 
-// proxied is one connection through the proxy.
-type proxied struct {
+// proxiedConn is one connection through the proxy.
+type proxiedConn struct {
 	proxy          *Proxy
 	client, server net.Conn
 
@@ -115,7 +115,7 @@ type proxied struct {
 	closed    bool
 }
 
-func (c *proxied) copy(from, to net.Conn, read func([]byte) []check.Event) {
+func (c *proxiedConn) copy(from, to net.Conn, read func([]byte) []check.Event) {
 	defer c.client.Close()
 	defer c.server.Close()
 	buffer := make([]byte, 32<<10)
@@ -133,7 +133,7 @@ func (c *proxied) copy(from, to net.Conn, read func([]byte) []check.Event) {
 // pass hands bytes on, up to the allowance; it reports false where the
 // connection was cut. What goes through is read along before it is sent, so
 // that nothing that follows from it can have an earlier time.
-func (c *proxied) pass(to net.Conn, bytes []byte, read func([]byte) []check.Event) bool {
+func (c *proxiedConn) pass(to net.Conn, bytes []byte, read func([]byte) []check.Event) bool {
 	c.mu.Lock()
 	rest := c.allowance - c.passed
 	cut := !c.proxy.NoCuts.Load() && rest < int64(len(bytes))
@@ -158,7 +158,7 @@ func (c *proxied) pass(to net.Conn, bytes []byte, read func([]byte) []check.Even
 }
 
 // cut ends the connection: half of the time in order, half with a reset.
-func (c *proxied) cut() {
+func (c *proxiedConn) cut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {

@@ -35,8 +35,8 @@ type Config struct {
 	Dir   string // for all files; it is created
 }
 
-// NewTestbed starts a history. The caller closes the testbed.
-func NewTestbed(c Config) (*Testbed, error) {
+// New starts a history. The caller closes the testbed.
+func New(c Config) (*Testbed, error) {
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
 		return nil, err
 	}

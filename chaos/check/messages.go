@@ -6,13 +6,13 @@ import (
 	"slices"
 )
 
-// cuts says whether there was enough harm.
-func cuts(f *facts) []Figure {
-	return least("connections cut", f.cuts, f.target, "")
+// connectionCuts says whether there was enough harm.
+func connectionCuts(f *facts) []Figure {
+	return wantAtLeast("connections cut", f.cuts, f.target, "")
 }
 
-func jumps(f *facts) []Figure {
-	return least("clocks moved", f.clocks, f.target, "")
+func clockMoves(f *facts) []Figure {
+	return wantAtLeast("clocks moved", f.clocks, f.target, "")
 }
 
 // wrongDeletes: a message goes when its job has ended. A run that begins after
@@ -28,13 +28,13 @@ func wrongDeletes(f *facts) []Figure {
 			}
 		}
 	}
-	figures := none("messages deleted whose job ran afterwards", n, fmt.Sprint(of), example)
+	figures := wantNone("messages deleted whose job ran afterwards", n, fmt.Sprint(of), example)
 	figures[0].OK = figures[0].OK && of > 0 // the proxy must have seen them
 	return figures
 }
 
 // tubes: in the end nothing is left on any tube.
-func tubes(f *facts) []Figure {
+func emptyTubes(f *facts) []Figure {
 	left, example := 0, ""
 	for _, name := range slices.Sorted(maps.Keys(f.tubes)) {
 		left += int(f.tubes[name])
@@ -42,7 +42,7 @@ func tubes(f *facts) []Figure {
 			example = name
 		}
 	}
-	figures := none("messages left in the end", left, "", example)
+	figures := wantNone("messages left in the end", left, "", example)
 	if len(f.tubes) == 0 {
 		figures[0].OK, figures[0].Got = false, "nobody looked"
 	}

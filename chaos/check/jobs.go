@@ -27,7 +27,7 @@ func (f *facts) mayBeLost(put Event) bool {
 		}
 	}
 	return slices.ContainsFunc(f.kills, func(e Event) bool {
-		p, known := f.lives[e.Who]
+		p, known := f.processes[e.Who]
 		return known && !p.node() && e.T > put.T && e.T < taken
 	})
 }
@@ -44,8 +44,8 @@ func final(state string) bool {
 	return state == "succeeded" || state == "failed" || state == "cancelled"
 }
 
-// accepted says how much the history is about.
-func accepted(f *facts) []Figure {
+// acceptedJobs says how much the history is about.
+func acceptedJobs(f *facts) []Figure {
 	owed, posted := 0, 0
 	for _, j := range f.order {
 		if f.owed(j) {
@@ -57,7 +57,7 @@ func accepted(f *facts) []Figure {
 	}
 	nodes, servers := 0, 0
 	for _, e := range f.kills {
-		switch p := f.lives[e.Who]; {
+		switch p := f.processes[e.Who]; {
 		case p == nil || e.What == Wipe:
 		case p.node():
 			nodes++
@@ -84,22 +84,22 @@ func (f *facts) unfinished() (n, of int, example string) {
 	return n, of, example
 }
 
-func ended(f *facts) []Figure {
+func allEnded(f *facts) []Figure {
 	n, of, example := f.unfinished()
 	if of == 0 {
 		return nil
 	}
-	return none("accepted jobs that did not end", n, fmt.Sprint(of), example)
+	return wantNone("accepted jobs that did not end", n, fmt.Sprint(of), example)
 }
 
 // lossSeen: without the reconciler there must be loss, and it must be seen.
 func lossSeen(f *facts) []Figure {
 	n, of, example := f.unfinished()
-	return least("accepted jobs that did not end", n, 1, fmt.Sprintf(" of %d, such as %s", of, example))
+	return wantAtLeast("accepted jobs that did not end", n, 1, fmt.Sprintf(" of %d, such as %s", of, example))
 }
 
 // succeeded: nothing that was done is a reason for a job to fail.
-func succeeded(f *facts) []Figure {
+func allSucceeded(f *facts) []Figure {
 	n, example := 0, ""
 	for _, j := range f.order {
 		if state := j.last().State; final(state) && state != "succeeded" {
@@ -107,11 +107,11 @@ func succeeded(f *facts) []Figure {
 			example = j.id + " (" + state + ")"
 		}
 	}
-	return none("jobs that failed", n, "", example)
+	return wantNone("jobs that failed", n, "", example)
 }
 
 // vanished: what was accepted is never unknown again.
-func vanished(f *facts) []Figure {
+func neverForgotten(f *facts) []Figure {
 	n, example := 0, ""
 	for _, j := range f.order {
 		since := int64(never)
@@ -125,11 +125,11 @@ func vanished(f *facts) []Figure {
 			example = j.id
 		}
 	}
-	return none("jobs that were known and then unknown", n, "", example)
+	return wantNone("jobs that were known and then unknown", n, "", example)
 }
 
 // contents: one URL, one content, for ever.
-func contents(f *facts) []Figure {
+func oneContent(f *facts) []Figure {
 	urls, bad, example := 0, 0, ""
 	for _, j := range f.order {
 		if len(j.sums) > 0 {
@@ -143,11 +143,11 @@ func contents(f *facts) []Figure {
 	if urls == 0 {
 		return nil
 	}
-	return none("result URLs with more than one content", bad, fmt.Sprintf("%d over %d polls", urls, f.polls), example)
+	return wantNone("result URLs with more than one content", bad, fmt.Sprintf("%d over %d polls", urls, f.polls), example)
 }
 
 // waysBack: once an answer has said succeeded, every later question is answered so.
-func waysBack(f *facts) []Figure {
+func noRegressions(f *facts) []Figure {
 	n, example := 0, ""
 	for _, j := range f.order {
 		if j.success == 0 {
@@ -163,11 +163,11 @@ func waysBack(f *facts) []Figure {
 	if f.polls == 0 {
 		return nil
 	}
-	return none("answers that went back from succeeded", n, "", example)
+	return wantNone("answers that went back from succeeded", n, "", example)
 }
 
 // bodies: an answer is the result of the job that was asked for.
-func bodies(f *facts) []Figure {
+func rightAnswers(f *facts) []Figure {
 	n, example := 0, ""
 	for _, j := range f.order {
 		for _, e := range j.polls {
@@ -180,20 +180,20 @@ func bodies(f *facts) []Figure {
 	if f.polls == 0 {
 		return nil
 	}
-	return none("wrong answers", n, "", example)
+	return wantNone("wrong answers", n, "", example)
 }
 
 // ownEnds: nothing ends unless it is told to.
-func ownEnds(f *facts) []Figure {
+func noUnexpectedEnds(f *facts) []Figure {
 	example := ""
 	for _, e := range f.died {
 		example = e.Who + ": " + e.Text
 	}
-	return none("processes that ended by themselves", len(f.died), "", example)
+	return wantNone("processes that ended by themselves", len(f.died), "", example)
 }
 
-// lostPuts are reported, for they are beanstalkd's: the ledger never had them.
-func lostPuts(f *facts) []Figure {
+// lostInboxJobs are reported, for they are beanstalkd's: the ledger never had them.
+func lostInboxJobs(f *facts) []Figure {
 	puts, lost := 0, 0
 	for _, j := range f.order {
 		if len(j.puts) == 0 {

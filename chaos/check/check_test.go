@@ -58,7 +58,7 @@ func (s *story) finish() []Event {
 // faults are the names of the figures that are not as they should be.
 func faults(events []Event) []string {
 	var names []string
-	for _, f := range Judge(events) {
+	for _, f := range Check(events) {
 		if !f.OK {
 			names = append(names, f.Name)
 		}
@@ -66,7 +66,7 @@ func faults(events []Event) []string {
 	return names
 }
 
-func TestJudge(t *testing.T) {
+func TestCheck(t *testing.T) {
 	t.Parallel()
 	const (
 		open     = "accepted jobs that did not end"
@@ -215,7 +215,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"t":1,"what":"get","job":"a","status":200,"state":"succeeded"}` + "\n" + `{"t":1,"what":"run","job":"a"}`))
 	f.Fuzz(func(_ *testing.T, text []byte) {
 		if events, err := Read(strings.NewReader(string(text))); err == nil {
-			Judge(events)
+			Check(events)
 		}
 	})
 }
