@@ -4,14 +4,14 @@ import "fmt"
 
 type rule func(*facts) []Figure
 
-// common are the rules for every history, as far as they say anything of it.
+// common are the rules for every history. Rules without anything to check
+// return nothing.
 var common = []rule{unbroken, oneContent, noRegressions, rightAnswers, measures}
 
-// strict are the rules for histories in which every job ought to succeed.
+// strict are the rules for histories in which every job has to succeed.
 var strict = append([]rule{acceptedJobs, allEnded, allSucceeded, neverForgotten, extraRuns, unexplainedRuns, noUnexpectedEnds, lostInboxJobs}, common...)
 
-// promised are the rules where jobs may run again for reasons that a history
-// does not tell.
+// promised are the rules for histories that do not show why a job runs again.
 var promised = append([]rule{acceptedJobs, allEnded, allSucceeded, neverForgotten}, common...)
 
 var rules = map[string][]rule{
@@ -26,8 +26,8 @@ var rules = map[string][]rule{
 	"c10": promised,
 }
 
-// Check says what a history shows. Scenarios that it does not know by name are
-// held to the common rules and to their own measures.
+// Check returns the figures of a history. For an unknown scenario it uses the
+// common rules.
 func Check(events []Event) []Figure {
 	f := collect(events)
 	list, ok := rules[f.scenario]
@@ -35,13 +35,13 @@ func Check(events []Event) []Figure {
 		list = append([]rule{allEnded}, common...)
 	}
 	var figures []Figure
-	for _, judge := range list {
-		figures = append(figures, judge(f)...)
+	for _, rule := range list {
+		figures = append(figures, rule(f)...)
 	}
 	return figures
 }
 
-// complete: a history that breaks off proves nothing.
+// unbroken demands that the history has its last line.
 func unbroken(f *facts) []Figure {
 	if f.end {
 		return nil
@@ -49,7 +49,7 @@ func unbroken(f *facts) []Figure {
 	return []Figure{{Name: "the history is whole", Wanted: "yes", Got: "it breaks off"}}
 }
 
-// measures are judged by the limits that came with them.
+// measures compares measured values with the limits recorded beside them.
 func measures(f *facts) []Figure {
 	figures := make([]Figure, 0, len(f.measures))
 	for _, e := range f.measures {

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// story is a history in the making; its times are milliseconds.
+// story builds a history. Its times are milliseconds.
 type story []Event
 
 func (s *story) at(ms int64, e Event) *story {
@@ -17,7 +17,7 @@ func (s *story) at(ms int64, e Event) *story {
 	return s
 }
 
-// begin is the usual beginning: two nodes and a server.
+// begin returns a story with two nodes and a server.
 func begin(scenario string) *story {
 	s := &story{}
 	s.at(0, Event{What: Scenario, Who: scenario})
@@ -44,7 +44,7 @@ func (s *story) get(ms int64, job string, status int, state, sum string) *story 
 	return s.at(ms, Event{What: Get, Who: "node2", Job: job, Status: status, State: state, Sum: sum})
 }
 
-// good is a job that is posted, runs once and is seen succeeded.
+// good adds a job that is posted, runs once and succeeds.
 func (s *story) good(ms int64, job string) *story {
 	return s.post(ms, job).get(ms+5, job, 202, "queued", "").run(ms+10, ms+20, job, "node1", 1).
 		get(ms+30, job, 200, "succeeded", "aa").get(ms+90, job, 200, "succeeded", "aa")
@@ -55,7 +55,7 @@ func (s *story) finish() []Event {
 	return *s
 }
 
-// faults are the names of the figures that are not as they should be.
+// faults returns the names of the figures that failed.
 func faults(events []Event) []string {
 	var names []string
 	for _, f := range Check(events) {

@@ -1,6 +1,6 @@
-// Package check judges a history of a chaos run: what was done to a running
-// Runnerbean, and what could be seen of it from outside. It knows nothing but
-// the history file, so that an old one can be judged again, and shares no code
+// Package check evaluates the history of a chaos run: what was done to a
+// running Runnerbean, and what could be seen of it from outside. It uses only
+// the history file, so that an old one can be checked again, and shares no code
 // with the product.
 package check
 
@@ -13,13 +13,15 @@ import (
 	"slices"
 )
 
-// What happened, in the words of a history.
+// The values of Event.What.
 const (
-	// Scenario is the first line: Who is the scenario, Seed its seed, Text its replay
-	// line. Target says that N of what the scenario is about are wanted.
+	// Scenario is the first line: Who is the scenario, Seed its seed, Text its
+	// replay line. Target says how many of the scenario's faults (N) are
+	// wanted.
 	Scenario = "scenario"
 	Target   = "target"
-	// Start, Up, Died: process Who was started (N: its slots), answers, has ended although nobody asked it to.
+	// Start, Up, Died: process Who was started (N: its slots), answers, has
+	// ended unexpectedly.
 	Start = "start"
 	Up    = "up"
 	Died  = "died"
@@ -37,10 +39,11 @@ const (
 	// the document of Job into the inbox (Status 0), or did not answer so (Status 1).
 	Post = "post"
 	Put  = "put"
-	// Inbox: N documents are in the inbox of beanstalkd Who.
+	// Inbox: the inbox of beanstalkd Who has N documents.
 	Inbox = "inbox"
-	// Get: node Who answered Status, and State and the SHA-256 Sum of the body, to
-	// the result URL of Job; Status 0: it did not answer. Text: what is wrong with the body.
+	// Get: node Who answered the result URL of Job with Status, State and a
+	// body with the SHA-256 Sum. Status 0 means no answer. Text says what is
+	// wrong with the body.
 	Get = "get"
 	// Run, Ran: the program of Job began, and ended with exit code Status, on node
 	// Who as Attempt.
@@ -48,23 +51,23 @@ const (
 	Ran = "ran"
 	// Deleted: node Who deleted a message of Job from a run tube.
 	Deleted = "deleted"
-	// Tube: N messages are on tube Who.
+	// Tube: tube Who has N messages.
 	Tube = "tube"
-	// Measure: Text was measured as N where at most Most (or, if it is set, at
-	// least Least) was wanted.
+	// Measure: Text was measured as N. At most Most, or at least Least, was
+	// wanted.
 	Measure = "measure"
-	// Calm: from here on nothing more is done to the system.
+	// Calm: the scenario causes no more faults.
 	Calm = "calm"
-	// Note is for readers.
+	// Note is a remark for readers.
 	Note = "note"
-	// End is the last line; without it the history is broken off.
+	// End is the last line. A history without it is incomplete.
 	End = "end"
 )
 
 // Event is one line of a history.
 type Event struct {
-	T       int64    `json:"t"`              // nanoseconds since 1970; of a Get or Put, when it was asked
-	Took    int64    `json:"took,omitempty"` // nanoseconds from there to its answer
+	T       int64    `json:"t"`              // nanoseconds since 1970; for Get and Put, the time of the request
+	Took    int64    `json:"took,omitempty"` // nanoseconds from the request to the answer
 	What    string   `json:"what"`
 	Who     string   `json:"who,omitempty"`
 	Job     string   `json:"job,omitempty"`
@@ -79,8 +82,8 @@ type Event struct {
 	Text    string   `json:"text,omitempty"`
 }
 
-// Read reads a history. Programs append to it beside the rig, so the lines are
-// sorted by time.
+// Read reads a history. Several processes append to it, so Read sorts the lines
+// by time.
 func Read(r io.Reader) ([]Event, error) {
 	var events []Event
 	lines := bufio.NewScanner(r)

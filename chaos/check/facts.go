@@ -6,16 +6,16 @@ import (
 	"slices"
 )
 
-// facts are the events of a history in the order of the questions.
+// facts are the events of a history, grouped for the rules.
 type facts struct {
 	scenario  string
 	target    int
 	end       bool
 	jobs      map[string]*job
 	order     []*job
-	polls     int // answered
+	polls     int // with an answer
 	processes map[string]*processLife
-	kills     []Event // and wipes
+	kills     []Event // with deletions of the binlog
 	inboxes   []Event
 	tubes     map[string]float64
 	died      []Event
@@ -24,33 +24,34 @@ type facts struct {
 	measures  []Event
 }
 
-// job is what became of one document.
+// job has the events of one job.
 type job struct {
 	id      string
 	posted  bool
-	puts    []Event // that beanstalkd said it has
-	known   bool    // a result URL has shown that the ledger has it
+	puts    []Event // that beanstalkd acknowledged
+	known   bool    // a result URL has shown the job
 	sums    []string
-	success int64 // when it was first seen, answered; 0 = never
+	success int64 // time of the first answer that said so; 0 for none
 	polls   []Event
 	runs    []run
 	deleted []Event
 }
 
-// run is one run of a job's program; ran is 0 where its end was not reached.
+// run is one run of a job's program. Its time ran is 0 if it did not reach its
+// end.
 type run struct {
 	node       string
 	attempt    int
 	began, ran int64
-	failed     bool // it ended with an exit code that asks for another attempt
+	failed     bool // it asked for another attempt by its exit code
 }
 
-// processLife are what happened to one process.
+// processLife has the events of one process.
 type processLife struct {
 	slots  int
 	starts []int64
-	// outages are the times in which it was dead or stopped: from the signal to
-	// the moment in which it answered again or was told to go on.
+	// outages are the times in which it was dead or stopped: from the signal
+	// until it answered or continued.
 	outages []outage
 }
 
@@ -148,7 +149,7 @@ func (j *job) poll(e Event, f *facts) {
 	}
 }
 
-// ran marks the end of the run that is meant.
+// ran sets the end of the run that belongs to the event.
 func (j *job) ran(e Event) {
 	for i := len(j.runs) - 1; i >= 0; i-- {
 		if r := &j.runs[i]; r.attempt == e.Attempt && r.node == e.Who && r.ran == 0 {
@@ -183,7 +184,7 @@ func (f *facts) process(e Event) {
 	}
 }
 
-// endOutages ends the troubles of a kind that are not over yet.
+// endOutages ends the open outages of one kind.
 func (p *processLife) endOutages(t int64, stopped bool) {
 	for i := range p.outages {
 		if s := &p.outages[i]; s.to == never && s.stopped == stopped {
@@ -192,5 +193,5 @@ func (p *processLife) endOutages(t int64, stopped bool) {
 	}
 }
 
-// node reports whether a process runs programs: those that never did are servers.
+// node reports whether the process is a node. Servers have no slots.
 func (p *processLife) node() bool { return p.slots > 0 }

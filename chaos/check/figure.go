@@ -2,7 +2,7 @@ package check
 
 import "fmt"
 
-// Figure is one thing that was wanted, and what was got.
+// Figure is the result of one rule.
 type Figure struct {
 	Name   string `json:"figure"`
 	Wanted string `json:"wanted"`
@@ -10,8 +10,8 @@ type Figure struct {
 	OK     bool   `json:"ok"`
 }
 
-// wantNone is a figure of which there must be none; of says out of how many, and
-// example names one.
+// wantNone returns a figure that should be 0. The text of names the total,
+// example one case.
 func wantNone(name string, got int, of, example string) []Figure {
 	text := fmt.Sprint(got)
 	if of != "" {
@@ -23,7 +23,7 @@ func wantNone(name string, got int, of, example string) []Figure {
 	return []Figure{{Name: name, Wanted: "0", Got: text, OK: got == 0}}
 }
 
-// wantAtLeast is a figure of which there must be at least so much.
+// wantAtLeast returns a figure that should be at least want.
 func wantAtLeast(name string, got, want int, more string) []Figure {
 	return []Figure{{Name: name, Wanted: fmt.Sprintf("at least %d", want), Got: fmt.Sprint(got) + more, OK: got >= want}}
 }

@@ -5,9 +5,8 @@ import (
 	"slices"
 )
 
-// owed reports whether a job must come to an end: it was accepted over HTTP, or
-// a result URL has shown it, or beanstalkd has taken it and had no chance of
-// losing it by itself.
+// owed reports whether a job must end: it was accepted over HTTP, or a result
+// URL has shown it, or beanstalkd has acknowledged it and cannot have lost it.
 func (f *facts) owed(j *job) bool {
 	if j.posted || j.known {
 		return true
@@ -15,8 +14,8 @@ func (f *facts) owed(j *job) bool {
 	return slices.ContainsFunc(j.puts, func(e Event) bool { return !f.mayBeLost(e) })
 }
 
-// mayBeLost reports whether a server was killed or wiped between a put and the
-// first time after it that the inbox was seen empty. A SIGKILL of beanstalkd
+// mayBeLost reports whether a server was killed, or its binlog deleted, between
+// a put and the next time that the inbox was empty. A SIGKILL of beanstalkd
 // loses a few acknowledged jobs even with -f0.
 func (f *facts) mayBeLost(put Event) bool {
 	taken := int64(never)
@@ -32,7 +31,7 @@ func (f *facts) mayBeLost(put Event) bool {
 	})
 }
 
-// last is the newest answer of a job's result URL.
+// last returns the newest answer of a job's result URL.
 func (j *job) last() Event {
 	if len(j.polls) == 0 {
 		return Event{}
@@ -44,7 +43,7 @@ func final(state string) bool {
 	return state == "succeeded" || state == "failed" || state == "cancelled"
 }
 
-// acceptedJobs says how much the history is about.
+// acceptedJobs demands that there were any jobs.
 func acceptedJobs(f *facts) []Figure {
 	owed, posted := 0, 0
 	for _, j := range f.order {
@@ -69,7 +68,7 @@ func acceptedJobs(f *facts) []Figure {
 	return []Figure{{Name: "jobs accepted", Wanted: "some", Got: got, OK: owed > 0}}
 }
 
-// unfinished counts the jobs that are owed an end and have none.
+// unfinished counts the jobs that must end and have not.
 func (f *facts) unfinished() (n, of int, example string) {
 	for _, j := range f.order {
 		if !f.owed(j) {
@@ -92,13 +91,13 @@ func allEnded(f *facts) []Figure {
 	return wantNone("accepted jobs that did not end", n, fmt.Sprint(of), example)
 }
 
-// lossSeen: without the reconciler there must be loss, and it must be seen.
+// lossSeen demands losses, which there must be without the reconciler.
 func lossSeen(f *facts) []Figure {
 	n, of, example := f.unfinished()
 	return wantAtLeast("accepted jobs that did not end", n, 1, fmt.Sprintf(" of %d, such as %s", of, example))
 }
 
-// succeeded: nothing that was done is a reason for a job to fail.
+// allSucceeded demands that no job failed: no fault is a reason for that.
 func allSucceeded(f *facts) []Figure {
 	n, example := 0, ""
 	for _, j := range f.order {
@@ -110,7 +109,7 @@ func allSucceeded(f *facts) []Figure {
 	return wantNone("jobs that failed", n, "", example)
 }
 
-// vanished: what was accepted is never unknown again.
+// neverForgotten demands that a job which was known is never unknown.
 func neverForgotten(f *facts) []Figure {
 	n, example := 0, ""
 	for _, j := range f.order {
@@ -128,7 +127,7 @@ func neverForgotten(f *facts) []Figure {
 	return wantNone("jobs that were known and then unknown", n, "", example)
 }
 
-// contents: one URL, one content, for ever.
+// oneContent demands that a result URL never changes its content.
 func oneContent(f *facts) []Figure {
 	urls, bad, example := 0, 0, ""
 	for _, j := range f.order {
@@ -146,7 +145,7 @@ func oneContent(f *facts) []Figure {
 	return wantNone("result URLs with more than one content", bad, fmt.Sprintf("%d over %d polls", urls, f.polls), example)
 }
 
-// waysBack: once an answer has said succeeded, every later question is answered so.
+// noRegressions demands that every answer after succeeded says succeeded, too.
 func noRegressions(f *facts) []Figure {
 	n, example := 0, ""
 	for _, j := range f.order {
@@ -166,7 +165,7 @@ func noRegressions(f *facts) []Figure {
 	return wantNone("answers that went back from succeeded", n, "", example)
 }
 
-// bodies: an answer is the result of the job that was asked for.
+// rightAnswers demands that each answer is the result of the job asked for.
 func rightAnswers(f *facts) []Figure {
 	n, example := 0, ""
 	for _, j := range f.order {
@@ -183,7 +182,7 @@ func rightAnswers(f *facts) []Figure {
 	return wantNone("wrong answers", n, "", example)
 }
 
-// ownEnds: nothing ends unless it is told to.
+// noUnexpectedEnds demands that no process ends by itself.
 func noUnexpectedEnds(f *facts) []Figure {
 	example := ""
 	for _, e := range f.died {
@@ -192,7 +191,8 @@ func noUnexpectedEnds(f *facts) []Figure {
 	return wantNone("processes that ended by themselves", len(f.died), "", example)
 }
 
-// lostInboxJobs are reported, for they are beanstalkd's: the ledger never had them.
+// lostInboxJobs reports the jobs that beanstalkd lost before the ledger had
+// them. Any number is allowed.
 func lostInboxJobs(f *facts) []Figure {
 	puts, lost := 0, 0
 	for _, j := range f.order {

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// connectionCuts says whether there was enough harm.
+// connectionCuts demands enough cuts.
 func connectionCuts(f *facts) []Figure {
 	return wantAtLeast("connections cut", f.cuts, f.target, "")
 }
@@ -15,8 +15,8 @@ func clockMoves(f *facts) []Figure {
 	return wantAtLeast("clocks moved", f.clocks, f.target, "")
 }
 
-// wrongDeletes: a message goes when its job has ended. A run that begins after
-// its job's message was deleted shows that the job had not.
+// wrongDeletes demands that messages are deleted only after the end of their
+// job. A run that starts later shows that the job had not ended.
 func wrongDeletes(f *facts) []Figure {
 	n, of, example := 0, 0, ""
 	for _, j := range f.order {
@@ -29,11 +29,11 @@ func wrongDeletes(f *facts) []Figure {
 		}
 	}
 	figures := wantNone("messages deleted whose job ran afterwards", n, fmt.Sprint(of), example)
-	figures[0].OK = figures[0].OK && of > 0 // the proxy must have seen them
+	figures[0].OK = figures[0].OK && of > 0 // else the proxy saw nothing
 	return figures
 }
 
-// tubes: in the end nothing is left on any tube.
+// emptyTubes demands that no message is left at the end.
 func emptyTubes(f *facts) []Figure {
 	left, example := 0, ""
 	for _, name := range slices.Sorted(maps.Keys(f.tubes)) {

@@ -6,28 +6,27 @@ import (
 	"time"
 )
 
-// A run whose program has ended is still in flight while its result is being
-// stored and its end recorded. Mostly that is done within mostly; a slow disk
-// may need as long as longest.
+// A run stays in flight after the end of its program while its result is stored
+// and its end is recorded. That usually takes less than usualFinish, and on a
+// slow disk up to longestFinish.
 const (
 	usualFinish   = 100 * time.Millisecond
 	longestFinish = time.Second
 )
 
-// jobsPerSlot is how many jobs a slot has at most in flight: one runs while the
-// result of another is being stored.
+// jobsPerSlot is how many jobs of a slot can be in flight: one runs while the
+// result of another is stored.
 const jobsPerSlot = 2
 
-// inFlight reports whether a run was in flight on its node when that got into
-// trouble: the run began before the trouble was over and had not ended for good
-// before it.
-func (r *run) inFlight(s outage, settling time.Duration) bool {
-	return r.began < s.to && (r.ran == 0 || r.ran > s.from-int64(settling))
+// inFlight reports whether a run was in flight when the outage of its node
+// began: the run started before the end of the outage and had not finished
+// before its start.
+func (r *run) inFlight(s outage, finish time.Duration) bool {
+	return r.began < s.to && (r.ran == 0 || r.ran > s.from-int64(finish))
 }
 
-// explained reports whether a run may be followed by another one: it failed, or
-// its node was killed or stopped while the run was in flight there, before the
-// next began.
+// explained reports whether there is a reason for the next run: the run before
+// failed, or was in flight in an outage of its node.
 func (f *facts) explained(before, next *run) bool {
 	if before.failed {
 		return true
@@ -41,10 +40,10 @@ func (f *facts) explained(before, next *run) bool {
 	})
 }
 
-// extraRuns: no job is run again but those that were in flight when their node
-// was killed or stopped. The bound is what the history can tell: for each kill,
-// the runs that had begun in that life of the node, had not ended more than 0.1 s
-// before and had shown no result, at most two for each of its slots.
+// extraRuns demands that only jobs run again that were in flight in an outage
+// of their node. It can bound their number only from above: it counts the runs
+// of that life of the node that had not ended more than 0.1 s before and had
+// shown no result, at most two for each slot.
 func extraRuns(f *facts) []Figure {
 	extra := 0
 	for _, j := range f.order {
@@ -72,7 +71,7 @@ func (f *facts) mostInFlight() int {
 }
 
 func (f *facts) inFlightAt(name string, p *processLife, s outage) int {
-	life := int64(0) // when it began
+	life := int64(0) // start of the life
 	for _, at := range p.starts {
 		if at < s.from {
 			life = at
@@ -90,7 +89,7 @@ func (f *facts) inFlightAt(name string, p *processLife, s outage) int {
 	return n
 }
 
-// unexplained: each single extra run has its reason.
+// unexplainedRuns demands a reason for every extra run.
 func unexplainedRuns(f *facts) []Figure {
 	n, example := 0, ""
 	for _, j := range f.order {
@@ -106,8 +105,8 @@ func unexplainedRuns(f *facts) []Figure {
 	return wantNone("extra runs without a reason", n, "", example)
 }
 
-// takeovers: a job began on a node that was then stopped, and ran on another
-// one before the first was told to go on.
+// takeovers demands enough jobs that started on a node which was then stopped,
+// and that ran on another node before the first continued.
 func takeovers(f *facts) []Figure {
 	n := 0
 	for _, j := range f.order {
@@ -127,8 +126,8 @@ func (f *facts) takenOver(before, next *run) bool {
 	})
 }
 
-// finishedTakeovers says how many of the programs whose node was stopped came to their end
-// meanwhile: each left a result that its node found when it went on.
+// finishedTakeovers demands that some of the programs of stopped nodes ended
+// meanwhile: each left a result that its node found when it continued.
 func finishedTakeovers(f *facts) []Figure {
 	n := 0
 	for _, j := range f.order {

@@ -15,19 +15,20 @@ import (
 const (
 	Inbox    = "runnerbean/inbox"
 	runTubes = "runnerbean/run/"
-	// answerTime bounds each question to a server.
+	// answerTime bounds the wait for each answer.
 	answerTime = 5 * time.Second
 	maxAnswer  = 1 << 20
 )
 
-// Client speaks beanstalkd's text protocol over one connection; after an
-// error it is of no more use.
+// Client speaks beanstalkd's text protocol over one connection. It cannot be
+// used after an error.
 type Client struct {
 	conn net.Conn
 	r    *bufio.Reader
 	tube string
 }
 
+// DialBeanstalkd connects to a server. The caller closes the client.
 func DialBeanstalkd(addr string) (*Client, error) {
 	conn, err := net.DialTimeout("tcp", addr, answerTime)
 	if err != nil {
@@ -38,7 +39,8 @@ func DialBeanstalkd(addr string) (*Client, error) {
 
 func (b *Client) Close() { b.conn.Close() }
 
-// Command sends a command and returns the words of the answer's first line.
+// Command sends a command and returns the words of the first line of the
+// answer.
 func (b *Client) Command(command []byte) ([]string, error) {
 	if err := b.conn.SetDeadline(time.Now().Add(answerTime)); err != nil {
 		return nil, err
@@ -57,7 +59,7 @@ func (b *Client) Command(command []byte) ([]string, error) {
 	return words, nil
 }
 
-// use makes a tube the one that is put to.
+// use selects the tube for later commands.
 func (b *Client) use(tube string) error {
 	if tube == b.tube {
 		return nil
@@ -73,7 +75,7 @@ func (b *Client) use(tube string) error {
 	return nil
 }
 
-// Put puts a body on a tube and returns once the server has said INSERTED.
+// Put puts a body on a tube and returns after the answer INSERTED.
 func (b *Client) Put(tube string, body []byte) error {
 	if err := b.use(tube); err != nil {
 		return err
@@ -87,7 +89,7 @@ func (b *Client) Put(tube string, body []byte) error {
 	return err
 }
 
-// kick makes what is delayed on a tube ready.
+// kick makes the delayed messages of a tube ready.
 func (b *Client) kick(tube string) error {
 	if err := b.use(tube); err != nil {
 		return err
@@ -101,7 +103,7 @@ func (b *Client) kick(tube string) error {
 
 var errNoTube = errors.New("there is no such tube")
 
-// stats asks for "stats" or "stats-tube NAME".
+// stats returns the answer to "stats" or "stats-tube NAME".
 func (b *Client) stats(command string) (map[string]string, error) {
 	body, err := b.body(command)
 	if err != nil {
@@ -116,7 +118,7 @@ func (b *Client) stats(command string) (map[string]string, error) {
 	return stats, nil
 }
 
-// body asks for an answer of the form "OK <bytes>".
+// body returns an answer of the form "OK <bytes>".
 func (b *Client) body(command string) (string, error) {
 	words, err := b.Command([]byte(command + "\r\n"))
 	if err != nil {
@@ -137,8 +139,7 @@ func (b *Client) body(command string) (string, error) {
 	return string(body), err
 }
 
-// Count is how many messages a tube has, in whatever state, and how many of
-// them are buried.
+// Count returns how many messages a tube has, and how many of them are buried.
 func (b *Client) Count(tube string) (all, buried int, err error) {
 	stats, err := b.stats("stats-tube " + tube)
 	if errors.Is(err, errNoTube) {
@@ -153,12 +154,12 @@ func (b *Client) Count(tube string) (all, buried int, err error) {
 			return 0, 0, fmt.Errorf("stats-tube %s: %w", tube, err)
 		}
 		all += n
-		buried = n // the last one
+		buried = n // of the last state
 	}
 	return all, buried, nil
 }
 
-// Tubes lists the tubes of the server.
+// Tubes returns the tubes of the server.
 func (b *Client) Tubes() ([]string, error) {
 	body, err := b.body("list-tubes")
 	if err != nil {
@@ -173,8 +174,8 @@ func (b *Client) Tubes() ([]string, error) {
 	return tubes, nil
 }
 
-// RunTube is the run tube of a program, of whatever ledger, or a name that no
-// tube has.
+// RunTube returns the run tube of a program, of any ledger. Without one, it
+// returns a name that no tube has.
 func (b *Client) RunTube(program string) (string, error) {
 	tubes, err := b.Tubes()
 	if err != nil {
@@ -188,16 +189,18 @@ func (b *Client) RunTube(program string) (string, error) {
 	return runTubes + program, nil
 }
 
+// Split returns the host and the port of an address.
 func Split(addr string) (host, port string) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		panic(err) // it is one of our own
+		panic(err) // all addresses come from this package
 	}
 	return host, port
 }
 
-// Counts has the number of messages on each of Runnerbean's tubes. With kick,
-// what is delayed becomes ready, unless that would hide that something is buried.
+// Counts returns the number of messages on each of Runnerbean's tubes. With
+// kick, it makes delayed messages ready, but not on a tube with buried
+// messages: kick would hide these.
 func (b *Client) Counts(kick bool) (map[string]int, error) {
 	tubes, err := b.Tubes()
 	if err != nil {
@@ -223,7 +226,7 @@ func (b *Client) Counts(kick bool) (map[string]int, error) {
 	return counts, nil
 }
 
-// PutMany puts bodies on the tube in use, without waiting for each answer.
+// PutMany puts bodies on the tube in use, and reads the answers after that.
 func (b *Client) PutMany(bodies [][]byte) error {
 	var command []byte
 	for _, body := range bodies {

@@ -10,14 +10,14 @@ import (
 	"github.com/runnerbean/runnerbean/chaos/check"
 )
 
-// Server is a beanstalkd with a binlog that is synced at every write.
+// Server is a beanstalkd that syncs its binlog at every write.
 type Server struct {
 	*Process
 	Addr   string
 	Binlog string
 }
 
-// NewServer makes a server; start starts it. More environment may be given.
+// NewServer returns a server that is not started. It may get more environment.
 func (bed *Testbed) NewServer(name string, env ...string) (*Server, error) {
 	path, err := exec.LookPath("beanstalkd")
 	if err != nil {
@@ -44,6 +44,7 @@ func (s *Server) Up(ctx context.Context) error {
 	return s.Ready(ctx)
 }
 
+// Ready waits until the server answers.
 func (s *Server) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -61,7 +62,7 @@ func (s *Server) Ready(ctx context.Context) error {
 	})
 }
 
-// DeleteBinlog deletes the binlog of a server that does not run.
+// DeleteBinlog deletes the binlog of a stopped server.
 func (s *Server) DeleteBinlog() error {
 	s.bed.History.Note(check.Event{What: check.Wipe, Who: s.Name})
 	files, err := filepath.Glob(filepath.Join(s.Binlog, "*"))

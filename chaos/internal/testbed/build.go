@@ -7,6 +7,7 @@ import (
 	"os/exec"
 )
 
+// Build builds runnerbean with more flags of go build.
 func Build(ctx context.Context, path string, flags ...string) error {
 	args := append(append([]string{"build"}, flags...), "-o", path, "github.com/runnerbean/runnerbean/cmd/runnerbean")
 	cmd := exec.CommandContext(ctx, "go", args...)

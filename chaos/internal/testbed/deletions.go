@@ -9,28 +9,28 @@ import (
 	"github.com/runnerbean/runnerbean/chaos/check"
 )
 
-// deletionTracker understands as much of beanstalkd's protocol as it takes to know which
-// jobs' messages are deleted over one connection: bodies are skipped, RESERVED
-// says which message is which job's, and "delete" names a message.
+// deletionTracker follows beanstalkd's protocol on one connection to find out
+// which jobs' messages are deleted. It skips bodies, learns from RESERVED which
+// message belongs to which job, and reports "delete".
 type deletionTracker struct {
 	questions, answers splitter
-	message            uint64            // whose body is coming; 0 = no message's
-	jobs               map[uint64]string // of the messages that were reserved from run tubes
+	message            uint64            // whose body follows; 0 for none
+	jobs               map[uint64]string // by message reserved from a run tube
 }
 
 func newDeletionTracker() *deletionTracker { return &deletionTracker{jobs: map[uint64]string{}} }
 
-// splitter are one direction's bytes, cut into lines and bodies.
+// splitter cuts the bytes of one direction into lines and bodies.
 type splitter struct {
 	line []byte
 	body []byte
-	rest int // bytes of the body that are to come, its line end included
+	rest int // bytes of the body that are missing, its line end included
 }
 
-const longestLine = 1 << 10 // none of the protocol's is longer
+const longestLine = 1 << 10 // longer than any of the protocol
 
-// feed takes bytes and calls for each whole line, which says how long a body
-// follows it, and for each whole body.
+// feed takes bytes. It calls line for each whole line, which returns the length
+// of the body that follows, and body for each whole body.
 func (l *splitter) feed(text []byte, line func(words []string) (body int), body func([]byte)) {
 	for len(text) > 0 {
 		if l.rest > 0 {
@@ -57,14 +57,14 @@ func (l *splitter) feed(text []byte, line func(words []string) (body int), body 
 	}
 }
 
-// sent reads what a client sends. A deletion is told when it is asked for.
+// sent reads what a client sends, and returns the deletions that it asks for.
 func (t *deletionTracker) sent(text []byte) (deleted []check.Event) {
 	t.questions.feed(text, func(words []string) int {
 		if len(words) == 5 && words[0] == "put" {
 			return bodyOf(words[4])
 		}
 		if len(words) == 2 && words[0] == "delete" {
-			id, _ := strconv.ParseUint(words[1], 10, 64) // 0 is nobody's
+			id, _ := strconv.ParseUint(words[1], 10, 64) // no message has the number 0
 			if job, ok := t.jobs[id]; ok {
 				deleted = append(deleted, check.Event{What: check.Deleted, Job: job, N: float64(id)})
 			}
@@ -80,7 +80,7 @@ func (t *deletionTracker) received(text []byte) []check.Event {
 		t.message = 0
 		switch {
 		case len(words) == 3 && words[0] == "RESERVED":
-			t.message, _ = strconv.ParseUint(words[1], 10, 64) // 0 is nobody's
+			t.message, _ = strconv.ParseUint(words[1], 10, 64) // no message has the number 0
 			return bodyOf(words[2])
 		case len(words) == 2 && words[0] == "OK":
 			return bodyOf(words[1])
@@ -90,8 +90,8 @@ func (t *deletionTracker) received(text []byte) []check.Event {
 	return nil
 }
 
-// content takes the body of an answer. A document of the inbox has a result; its
-// deletion means nothing but that the ledger has it.
+// content reads the body of an answer. A document of the inbox has a member
+// "result" and is ignored: it is deleted when the ledger has it.
 func (t *deletionTracker) content(body []byte) {
 	var hint struct {
 		ID     string          `json:"id"`
@@ -102,7 +102,7 @@ func (t *deletionTracker) content(body []byte) {
 	}
 }
 
-// bodyOf is the length of a body with its line end.
+// bodyOf returns the length of a body with its line end.
 func bodyOf(word string) int {
 	n, err := strconv.Atoi(word)
 	if err != nil || n < 0 || n > maxAnswer {

@@ -20,14 +20,15 @@ func TestTalkFindsDeletions(t *testing.T) {
 	for size := 1; size <= len(someAnswers); size++ {
 		talk := newDeletionTracker()
 		feed(someAnswers, size, talk.received)
-		// "delete 7" is first the body of a put, then asked for; 8 is no run message.
+		// The first "delete 7" is the body of a put, and 8 is no message of a
+		// run tube.
 		if diff := cmp.Diff(want, feed(someQuestions, size, talk.sent)); diff != "" {
 			t.Fatalf("in pieces of %d (-want +got):\n%s", size, diff)
 		}
 	}
 }
 
-// feed hands text over in pieces and collects what comes of it.
+// feed reads text in pieces and returns all events.
 func feed(text string, size int, read func([]byte) []check.Event) (all []check.Event) {
 	for len(text) > 0 {
 		n := min(size, len(text))

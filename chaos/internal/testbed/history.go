@@ -11,25 +11,25 @@ import (
 	"github.com/runnerbean/runnerbean/chaos/check"
 )
 
-// history is the file of all that was done and seen. Programs append to it too,
-// each line with one write.
-type history struct {
+// History is the file of all that was done and seen. Programs also append to
+// it, each line with one write.
+type History struct {
 	Path string
 	file *os.File
 	mu   sync.Mutex
 	err  error // the first failed write
 }
 
-func openHistory(path string) (*history, error) {
+func openHistory(path string) (*History, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	return &history{Path: path, file: file}, nil
+	return &History{Path: path, file: file}, nil
 }
 
-// Note appends an event, now where it has no time.
-func (h *history) Note(e check.Event) {
+// Note appends an event. The default for its time is now.
+func (h *History) Note(e check.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if e.T == 0 {
@@ -44,7 +44,7 @@ func (h *history) Note(e check.Event) {
 	}
 }
 
-func (h *history) close() error {
+func (h *History) close() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := h.file.Close(); err != nil {
@@ -53,13 +53,14 @@ func (h *history) close() error {
 	return h.err
 }
 
-// HistoryReader reads what was appended to the history since it read last.
+// HistoryReader reads a history while it grows.
 type HistoryReader struct {
 	Path   string
 	offset int64
 	rest   []byte
 }
 
+// Next returns the events since the last call.
 func (f *HistoryReader) Next() ([]check.Event, error) {
 	file, err := os.Open(f.Path)
 	if err != nil {
@@ -93,17 +94,17 @@ func (f *HistoryReader) events(text []byte) (events []check.Event, err error) {
 	}
 }
 
-// Measure records a figure of which at most so much is wanted.
-func (h *history) Measure(what string, got, most float64) {
+// Measure records a value of which at most so much is wanted.
+func (h *History) Measure(what string, got, most float64) {
 	h.Note(check.Event{What: check.Measure, Text: what, N: got, Most: &most})
 }
 
-// MeasureLeast records a figure of which at least so much is wanted.
-func (h *history) MeasureLeast(what string, got, least float64) {
+// MeasureLeast records a value of which at least so much is wanted.
+func (h *History) MeasureLeast(what string, got, least float64) {
 	h.Note(check.Event{What: check.Measure, Text: what, N: got, Least: &least})
 }
 
 // Logf records a remark.
-func (h *history) Logf(format string, args ...any) {
+func (h *History) Logf(format string, args ...any) {
 	h.Note(check.Event{What: check.Note, Text: fmt.Sprintf(format, args...)})
 }

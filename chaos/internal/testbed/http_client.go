@@ -6,17 +6,19 @@ import (
 	"time"
 )
 
-// token is what giving orders to a node with such an address asks for.
+// token lets requests give orders to the nodes.
 const token = "chaos-chaos-chaos-chaos"
 
-// HTTPClient is the client of all that the testbed asks of nodes.
+// HTTPClient is used for all requests to nodes.
 var HTTPClient = &http.Client{
 	Timeout:   15 * time.Second,
 	Transport: &http.Transport{MaxIdleConnsPerHost: 32, IdleConnTimeout: 5 * time.Second},
 }
 
+// maxBody bounds the answers that are read, in bytes.
 const maxBody = 8 << 20
 
+// Do sends a request with the token. It returns status 0 if there is no answer.
 func Do(req *http.Request) (int, []byte) {
 	req.Header.Set("Authorization", "Bearer "+token)
 	res, err := HTTPClient.Do(req)

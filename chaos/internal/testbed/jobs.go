@@ -9,28 +9,28 @@ import (
 	"time"
 )
 
-// Job is a document that the testbed submits.
+// Job is a job document to submit.
 type Job struct {
 	ID       string
 	Document []byte
-	Answer   string // what a right result says; "" = not checked
+	Answer   string // of the right result; "" is not checked
 }
 
 // Task is the input of the program "work".
 type Task struct {
 	History string `json:"history"`
 	Seed    uint64 `json:"seed"`
-	MS      int    `json:"ms"`              // how long it works
-	Pad     int    `json:"pad,omitempty"`   // bytes that it adds to its result
-	Fails   int    `json:"fails,omitempty"` // attempts that end in EX_TEMPFAIL before one succeeds
+	MS      int    `json:"ms"`              // how long the program runs
+	Pad     int    `json:"pad,omitempty"`   // bytes added to the result
+	Fails   int    `json:"fails,omitempty"` // number of attempts that end in EX_TEMPFAIL before one succeeds
 }
 
-// WorkJob makes a job of the program "work" that works for so long.
+// WorkJob returns a job of a program like "work" that runs for so long.
 func (bed *Testbed) WorkJob(chance *rand.Rand, program string, work time.Duration, pad int) *Job {
 	return bed.TaskJob(chance, program, Task{MS: int(work.Milliseconds()), Pad: pad})
 }
 
-// TaskJob makes a job of a program with this task, to which it adds a seed.
+// TaskJob returns a job with this task, to which it adds a seed.
 func (bed *Testbed) TaskJob(chance *rand.Rand, program string, t Task) *Job {
 	t.History, t.Seed = bed.History.Path, chance.Uint64()>>11
 	j := bed.NewJob(chance, program, t, nil)
@@ -38,7 +38,8 @@ func (bed *Testbed) TaskJob(chance *rand.Rand, program string, t Task) *Job {
 	return j
 }
 
-// NewJob makes a job of any program and input; more are further members of the document.
+// NewJob returns a job of any program and input. It adds the members of more to
+// the document.
 func (bed *Testbed) NewJob(chance *rand.Rand, program string, input any, more map[string]any) *Job {
 	j := &Job{ID: newID(chance)}
 	document := map[string]any{
@@ -50,12 +51,12 @@ func (bed *Testbed) NewJob(chance *rand.Rand, program string, input any, more ma
 	}
 	var err error
 	if j.Document, err = json.Marshal(document); err != nil {
-		panic(err) // the bed's own values
+		panic(err) // the values come from this program
 	}
 	return j
 }
 
-// newID is a UUID of version 4 that the seed decides.
+// newID returns a UUID of version 4 that depends on the seed.
 func newID(chance *rand.Rand) string {
 	a, b := chance.Uint64(), chance.Uint64()
 	a = a&^0xf000 | 0x4000
@@ -63,7 +64,7 @@ func newID(chance *rand.Rand) string {
 	return fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", a>>32, a>>16&0xffff, a&0xffff, b>>48, b&0xffffffffffff)
 }
 
-// Answer is what depends on the input and the job alone.
+// Answer returns a text that depends on the seed and the job only.
 func (t Task) Answer(id string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", id, t.Seed))
 	return hex.EncodeToString(sum[:])

@@ -10,15 +10,15 @@ import (
 	"github.com/runnerbean/runnerbean/chaos/check"
 )
 
-// Load submits jobs, evenly over a time, by both doors.
+// Load submits jobs evenly over a time, by HTTP and through the inbox.
 type Load struct {
 	Bed   *Testbed
 	Poll  *Poller
 	Nodes []*Node
-	Inbox string // address of the server whose inbox takes every other job; "" = all are posted
+	Inbox string // address of the beanstalkd whose inbox gets every other job; "" for none
 }
 
-// Submit returns when the last job was taken.
+// Submit returns when the last job was accepted.
 func (l *Load) Submit(ctx context.Context, list []*Job, over time.Duration) {
 	began := time.Now()
 	var posters sync.WaitGroup
@@ -52,7 +52,7 @@ func (l *Load) Submit(ctx context.Context, list []*Job, over time.Duration) {
 	posters.Wait()
 }
 
-// due waits until it is a job's turn.
+// due waits until it is the turn of a job.
 func (l *Load) due(ctx context.Context, j *Job, began time.Time, over time.Duration, at, of int) bool {
 	l.Poll.expect(j)
 	wait := time.Until(began.Add(over * time.Duration(at) / time.Duration(of)))
@@ -61,7 +61,8 @@ func (l *Load) due(ctx context.Context, j *Job, began time.Time, over time.Durat
 	return ok
 }
 
-// post sends a document to any node until one has taken it, as a client would.
+// post sends a document to a random node until one accepts it, as a client
+// would.
 func (l *Load) post(ctx context.Context, chance *rand.Rand, j *Job) {
 	for ctx.Err() == nil {
 		switch l.Bed.Submit(ctx, l.Nodes[chance.IntN(len(l.Nodes))], j) {
@@ -72,7 +73,8 @@ func (l *Load) post(ctx context.Context, chance *rand.Rand, j *Job) {
 	}
 }
 
-// puts puts documents on the inbox over one connection, a new one after an error.
+// puts puts documents on the inbox over one connection, and opens a new one
+// after an error.
 func (l *Load) puts(ctx context.Context, list []*Job, began time.Time, over time.Duration) {
 	var conn *Client
 	for at, j := range list {

@@ -14,14 +14,14 @@ import (
 	"github.com/runnerbean/runnerbean/chaos/check"
 )
 
-// clockVariable names, to a node built by buildMovable, the file that holds by
-// how many seconds its clock is off.
+// clockVariable tells a node built by BuildWithMovableClock the file that holds
+// the offset of its clock in seconds.
 const clockVariable = "CHAOS_CLOCK_FILE"
 
-// movableTime is added to Go's package time: what time.Now says is off by what a
-// file says, which a goroutine reads ten times a second: time.Now itself may be
-// called where nothing may wait. The monotonic reading is as it is, as with a
-// real clock that is set.
+// movableTime is added to Go's package time. It shifts time.Now by the seconds
+// in a file. A goroutine reads the file ten times a second, because time.Now
+// may be called where nothing may block. The monotonic reading does not change,
+// as with a real clock that is set.
 const movableTime = `package time
 
 import (
@@ -71,9 +71,9 @@ func chaosLoad() {
 }
 `
 
-// BuildWithMovableClock builds a runnerbean whose clock can be moved. A Go binary reads
-// the clock without the C library, so that libfaketime cannot reach it; a copy
-// of Go's own time.go with one more line takes its place in this build alone.
+// BuildWithMovableClock builds a runnerbean whose clock can be moved. A Go
+// binary reads the clock without the C library, so libfaketime has no effect on
+// it. The build replaces Go's time.go by a copy with one more line.
 func BuildWithMovableClock(ctx context.Context, bed *Testbed) (string, error) {
 	folder, err := bed.Folder("overlay")
 	if err != nil {
@@ -91,7 +91,7 @@ func BuildWithMovableClock(ctx context.Context, bed *Testbed) (string, error) {
 	const reading = "\tsec, nsec, mono := runtimeNow()\n"
 	edited := strings.Replace(string(text), reading, reading+"\tsec += chaosSeconds.Load()\n", 1)
 	if edited == string(text) {
-		return "", errors.New("time.Now is not written as it was: clock.go must follow it")
+		return "", errors.New("time.Now is not written as it was: movable_clock.go must follow it")
 	}
 	overlay, err := writeOverlay(folder, source, map[string]string{"time.go": edited, "chaos.go": movableTime})
 	if err != nil {
@@ -118,19 +118,20 @@ func writeOverlay(folder, source string, files map[string]string) (string, error
 	return overlay, os.WriteFile(overlay, list, 0o644)
 }
 
-// Clock is a file by which the clock of one process is moved.
+// Clock is a file that moves the clock of one process.
 type Clock struct {
 	bed  *Testbed
 	who  string
 	path string
 }
 
+// NewClock returns the clock of a process, at the true time.
 func (bed *Testbed) NewClock(who string) (*Clock, error) {
 	c := &Clock{bed: bed, who: who, path: filepath.Join(bed.Dir, "clock-"+who)}
 	return c, c.write(0)
 }
 
-// Move sets it off by so much.
+// Move sets the offset of the clock.
 func (c *Clock) Move(by time.Duration) error {
 	c.bed.History.Note(check.Event{What: check.Clock, Who: c.who, N: by.Seconds()})
 	return c.write(by)
@@ -141,10 +142,10 @@ func (c *Clock) write(by time.Duration) error {
 	if err := os.WriteFile(next, fmt.Appendf(nil, "%+d\n", int(by.Seconds())), 0o644); err != nil {
 		return err
 	}
-	return os.Rename(next, c.path) // nobody reads half of it
+	return os.Rename(next, c.path) // a reader never sees half of it
 }
 
-// FaketimeEnv is the environment that makes beanstalkd follow the clock.
+// FaketimeEnv returns the environment that makes beanstalkd follow the clock.
 func (c *Clock) FaketimeEnv() ([]string, error) {
 	for _, pattern := range []string{"/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1", "/usr/local/lib/faketime/libfaketime.so.1"} {
 		found, err := filepath.Glob(pattern)

@@ -15,8 +15,8 @@ import (
 	"github.com/runnerbean/runnerbean/chaos/check"
 )
 
-// baseURL is what result URLs begin with on every node. Nobody asks for it by
-// this name: the testbed asks each node in turn.
+// baseURL starts the result URLs of every node. It is never resolved: requests
+// go to each node in turn.
 const baseURL = "http://results.chaos.invalid"
 
 // Node is a "runnerbean worker".
@@ -26,15 +26,15 @@ type Node struct {
 	Data string
 }
 
-// Shared is what nodes share.
+// Shared is what several nodes share.
 type Shared struct {
-	Beanstalkd string // address of the server, or of what stands before it
+	Beanstalkd string // address of the server or of a proxy
 	Programs   string // folder
-	Ledger     string // file; a node's own where it is empty
-	Store      string // folder; a node's own where it is empty
+	Ledger     string // file; "" for one of the node's own
+	Store      string // folder; "" for one of the node's own
 }
 
-// NewShared is a place whose ledger, store and programs are in the testbed's folder.
+// NewShared returns a ledger, a store and programs in the testbed's folder.
 func (bed *Testbed) NewShared(beanstalkd string, programs ...string) (Shared, error) {
 	folder, err := bed.InstallPrograms(programs...)
 	return Shared{
@@ -43,8 +43,8 @@ func (bed *Testbed) NewShared(beanstalkd string, programs ...string) (Shared, er
 	}, err
 }
 
-// NewNode makes a node in a place; up starts it. Settings, such as LEASE, are named
-// without their prefix.
+// NewNode returns a node that is not started. The names of settings, such as
+// LEASE, have no prefix.
 func (bed *Testbed) NewNode(name string, at Shared, slots int, settings map[string]string) (*Node, error) {
 	addr, err := bed.port()
 	if err != nil {
@@ -86,7 +86,8 @@ func (n *Node) Up(ctx context.Context) error {
 	return n.Ready(ctx)
 }
 
-// Ready waits until the node answers, if its present life does.
+// Ready waits until the node answers. It also returns if the node ends or is
+// started again meanwhile.
 func (n *Node) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -103,6 +104,7 @@ func (n *Node) Ready(ctx context.Context) error {
 	})
 }
 
+// Healthy reports whether /healthz answers with 200.
 func (n *Node) Healthy(ctx context.Context) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Addr+"/healthz", nil)
 	if err != nil {
@@ -117,8 +119,8 @@ func (n *Node) Healthy(ctx context.Context) bool {
 	return answer.StatusCode == http.StatusOK
 }
 
-// InstallPrograms puts the testbed's own binary under these names into the programs folder:
-// each is one of the programs of programs.go.
+// InstallPrograms puts this binary into the programs folder under these names,
+// and returns the folder.
 func (bed *Testbed) InstallPrograms(names ...string) (string, error) {
 	folder, err := bed.Folder("programs")
 	if err != nil {
@@ -128,7 +130,8 @@ func (bed *Testbed) InstallPrograms(names ...string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// A script of two lines: the node hashes every program at each of its many starts.
+	// The program is a short script because a node hashes every program at each
+	// start.
 	script := fmt.Sprintf("#!/bin/sh\nexec '%s'\n", self)
 	for _, name := range names {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(script), 0o755); err != nil {

@@ -13,15 +13,15 @@ import (
 	"github.com/runnerbean/runnerbean/chaos/check"
 )
 
-// Submit sends a document by the durable door and returns the status, 0 where
-// none came.
+// Submit posts a document and returns the status, or 0 if there was no answer.
 func (bed *Testbed) Submit(ctx context.Context, n *Node, j *Job) int {
 	status, _ := bed.send(ctx, n, "/api/v1/jobs", j.Document)
 	bed.History.Note(check.Event{What: check.Post, Who: n.Name, Job: j.ID, Status: status})
 	return status
 }
 
-// send posts JSON to a path of a node and returns status and body of the answer.
+// send posts JSON to a path of a node and returns status and body of the
+// answer.
 func (bed *Testbed) send(ctx context.Context, n *Node, path string, body []byte) (int, []byte) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+n.Addr+path, bytes.NewReader(body))
 	if err != nil {
@@ -31,7 +31,7 @@ func (bed *Testbed) send(ctx context.Context, n *Node, path string, body []byte)
 	return Do(req)
 }
 
-// observation is what a result URL showed.
+// observation is an answer of a result URL.
 type observation struct {
 	status int
 	State  string
@@ -42,8 +42,8 @@ func (s observation) Final() bool {
 	return s.State == "succeeded" || s.State == "failed" || s.State == "cancelled"
 }
 
-// GetResult asks one node for a job's result and records what it says. Plain asks for
-// a body that is not compressed.
+// GetResult asks one node for a job's result and records the answer. With
+// plain, it asks for an uncompressed body.
 func (bed *Testbed) GetResult(ctx context.Context, n *Node, j *Job, plain bool) observation {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Addr+"/"+j.ID, nil)
 	if err != nil {
@@ -69,7 +69,7 @@ func (bed *Testbed) GetResult(ctx context.Context, n *Node, j *Job, plain bool) 
 	return s
 }
 
-// check reads a result document and says what is wrong with it.
+// check reads a result document and returns what is wrong with it.
 func (j *Job) check(body []byte) (state, wrong string) {
 	var document struct {
 		ID        string    `json:"id"`
@@ -93,7 +93,7 @@ func (j *Job) check(body []byte) (state, wrong string) {
 	return document.State, wrong
 }
 
-// GetJSON reads a page of a node, as JSON into a value where there is one.
+// GetJSON reads a path of a node, and decodes the answer unless into is nil.
 func (bed *Testbed) GetJSON(ctx context.Context, n *Node, path string, into any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Addr+path, nil)
 	if err != nil {
@@ -109,8 +109,7 @@ func (bed *Testbed) GetJSON(ctx context.Context, n *Node, path string, into any)
 	return json.Unmarshal(body, into)
 }
 
-// AwaitClock waits until the clock of a node is off by so much, as its answers say:
-// a clock that cannot be moved would prove nothing.
+// AwaitClock waits until the node's answers show that its clock has been moved.
 func (n *Node) AwaitClock(ctx context.Context, by time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// unknownFor is how long a document may lie in the inbox of a server that is
-// left in peace, put aside for a while included.
+// unknownFor is how long a document may stay in the inbox without faults,
+// including a delay.
 const unknownFor = 7 * time.Second
 
 // Poller reads result URLs all the time, through every node: before a job is
@@ -19,17 +19,18 @@ type Poller struct {
 	nodes []*Node
 
 	mu       sync.Mutex
-	upcoming []*Job // not submitted yet, the next one last
-	open     []*Job // submitted, no end seen
+	upcoming []*Job // not submitted yet
+	open     []*Job // submitted, not known to have ended
 	where    map[*Job]int
 	ended    []*Job
-	lastEnd  time.Time // when an end was seen last
+	lastEnd  time.Time // time when the last end was seen
 
 	stop context.CancelFunc
 	done sync.WaitGroup
 }
 
-// StartPolling starts a poller with so many readers, each of which rests between two polls.
+// StartPolling starts a poller. Each reader waits for rest between two
+// requests.
 func (bed *Testbed) StartPolling(ctx context.Context, readers int, rest time.Duration, nodes ...*Node) *Poller {
 	ctx, stop := context.WithCancel(ctx)
 	p := &Poller{bed: bed, nodes: nodes, where: map[*Job]int{}, stop: stop, lastEnd: time.Now()}
@@ -44,13 +45,14 @@ func (bed *Testbed) StartPolling(ctx context.Context, readers int, rest time.Dur
 	return p
 }
 
-// Close ends the readers.
+// Close stops the readers.
 func (p *Poller) Close() {
 	p.stop()
 	p.done.Wait()
 }
 
-// expect announces a job that is to be submitted soon; add says that it is being.
+// expect adds a job that will be submitted soon. When it is submitted, add
+// moves it.
 func (p *Poller) expect(j *Job) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -70,7 +72,7 @@ func (p *Poller) add(j *Job) {
 	p.open = append(p.open, j)
 }
 
-// readOne asks a node at random for a job at random.
+// readOne asks a random node for a random job.
 func (p *Poller) readOne(ctx context.Context, chance *rand.Rand, plain bool) {
 	j := p.choose(chance)
 	if j == nil {
@@ -81,7 +83,7 @@ func (p *Poller) readOne(ctx context.Context, chance *rand.Rand, plain bool) {
 
 func (p *Poller) read(ctx context.Context, n *Node, j *Job, plain bool) observation {
 	if n.isPaused() {
-		return observation{} // it would hold the reader up
+		return observation{} // the request would block
 	}
 	s := p.bed.GetResult(ctx, n, j, plain)
 	if s.Final() {
@@ -124,16 +126,17 @@ func (p *Poller) markEnded(j *Job) {
 	p.lastEnd = time.Now()
 }
 
-// Unfinished lists the jobs whose end was not seen, and for how long none was.
+// Unfinished returns the jobs that are not known to have ended, and the time
+// since the last end.
 func (p *Poller) Unfinished() (open []*Job, still time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append(open, p.open...), time.Since(p.lastEnd)
 }
 
-// AwaitEnds asks for the jobs that are left, again and again, until all have ended
-// or none has for so long; what is left then is for the checker. Jobs that
-// nobody knows, for they were lost with beanstalkd, are waited for less.
+// AwaitEnds asks for the open jobs until all have ended or none has ended for
+// the time patience. The checker reports the jobs that are left. For jobs that
+// beanstalkd lost, which no node knows, it waits less.
 func (p *Poller) AwaitEnds(ctx context.Context, patience time.Duration) {
 	began := time.Now()
 	for turn := 0; ; turn++ {

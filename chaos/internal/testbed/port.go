@@ -5,9 +5,9 @@ import (
 	"syscall"
 )
 
-// port is a port of the loopback that the kernel chose. It stays bound, without
-// listening, for as long as the testbed lives: while the process that listens on it
-// is dead, no connection of another one can be given it.
+// port is a port of the loopback that the kernel chose. The testbed keeps it
+// bound, without listening. So no other connection can get it while the process
+// that listens on it is dead.
 type port struct {
 	socket int
 	addr   string
@@ -28,7 +28,7 @@ func (bed *Testbed) port() (string, error) {
 }
 
 func (p *port) bind() error {
-	// beanstalkd and Go's listeners set it as well, which lets them in.
+	// beanstalkd and Go set this, too, and can so listen on the port.
 	if err := syscall.SetsockoptInt(p.socket, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
 		return err
 	}

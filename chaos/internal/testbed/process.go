@@ -13,20 +13,20 @@ import (
 	"github.com/runnerbean/runnerbean/chaos/check"
 )
 
-// Process is a program that the testbed starts again and again under one name.
-// Only one goroutine at a time may act on it.
+// Process is a program that is started again and again under one name. Its
+// methods are not safe for concurrent use.
 type Process struct {
 	bed   *Testbed
 	Name  string
 	path  string
 	Args  []string
-	Env   []string // all of it
-	slots int      // for the history
+	Env   []string // the whole environment
+	slots int      // of a node
 
 	mu       sync.Mutex
 	cmd      *exec.Cmd
-	expected bool // its end was asked for
-	paused   bool // it is stopped
+	expected bool // it may end
+	paused   bool // by SIGSTOP
 	done     chan struct{}
 }
 
@@ -36,10 +36,10 @@ func (bed *Testbed) process(name, path string, args, env []string) *Process {
 	return p
 }
 
-// LogFile is the file that takes what all lives of the process write.
+// LogFile returns the file with the output of all lives of the process.
 func (p *Process) LogFile() string { return filepath.Join(p.bed.Dir, p.Name+".log") }
 
-// Start starts it; it must not be running.
+// Start starts the process, which must not be running.
 func (p *Process) Start() error {
 	log, err := os.OpenFile(p.LogFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
@@ -48,7 +48,7 @@ func (p *Process) Start() error {
 	defer log.Close()
 	cmd := exec.Command(p.path, p.Args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.Dir = p.Env, log, log, p.bed.Dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the bed alone
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C goes to this process only
 	p.bed.History.Note(check.Event{What: check.Start, Who: p.Name, N: float64(p.slots)})
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("%s: %w", p.Name, err)
@@ -71,7 +71,7 @@ func (p *Process) wait(cmd *exec.Cmd, done chan struct{}) {
 	close(done)
 }
 
-// Alive reports whether it runs.
+// Alive reports whether the process runs.
 func (p *Process) Alive() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -86,7 +86,8 @@ func (p *Process) Alive() bool {
 	}
 }
 
-// PID of its present or last life; 0 before the first.
+// PID returns the id of the present or last process, or 0 before the first
+// start.
 func (p *Process) PID() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -96,12 +97,15 @@ func (p *Process) PID() int {
 	return p.cmd.Process.Pid
 }
 
-// Kill ends it with SIGKILL and waits until it is gone.
+// Kill sends SIGKILL and waits for the end.
 func (p *Process) Kill() { p.EndWith(syscall.SIGKILL, check.Kill, 0) }
 
-// Terminate asks it to end, and kills it where it has not after grace.
+// Terminate sends SIGTERM, and SIGKILL if the process has not ended after
+// grace.
 func (p *Process) Terminate(grace time.Duration) { p.EndWith(syscall.SIGTERM, check.Term, grace) }
 
+// EndWith sends a signal and records it as what. With a grace period, it sends
+// SIGKILL after that. It returns when the process has ended.
 func (p *Process) EndWith(sig syscall.Signal, what string, grace time.Duration) {
 	if !p.Alive() {
 		return
@@ -130,7 +134,7 @@ func (p *Process) send(cmd *exec.Cmd, sig syscall.Signal) {
 	}
 }
 
-// Pause stops it with SIGSTOP; resume lets it go on.
+// Pause sends SIGSTOP, and Resume SIGCONT.
 func (p *Process) Pause() {
 	p.setPaused(true)
 	p.send(p.cmd, syscall.SIGSTOP)
@@ -155,7 +159,7 @@ func (p *Process) isPaused() bool {
 	return p.paused
 }
 
-// end ends it at the end of a scenario, whatever its state.
+// end ends the process at the end of a scenario.
 func (p *Process) end() {
 	if p.Alive() {
 		p.send(p.cmd, syscall.SIGCONT)
@@ -163,7 +167,7 @@ func (p *Process) end() {
 	}
 }
 
-// ExpectEnd says whether the process may end now, and returns whether it might
+// ExpectEnd says whether the process may end, and returns whether it might
 // before.
 func (p *Process) ExpectEnd(expected bool) (before bool) {
 	p.mu.Lock()

@@ -14,20 +14,22 @@ import (
 	"github.com/runnerbean/runnerbean/chaos/check"
 )
 
-// Program is run by a job and returns its exit code.
+// Program is called for a job and returns its exit code.
 type Program func(Call) int
 
-// Call is what a program is told.
+// Call is what a program gets.
 type Call struct {
 	ID, program string
 	attempt     int
-	node        string // the node that runs it
+	node        string // that runs it
 	Input       []byte
 }
 
 // CalledAsProgram reports whether a node has started this process.
 func CalledAsProgram() bool { return os.Getenv("RUNNERBEAN_JOB_ID") != "" }
 
+// RunProgram calls the program that the node has started, and returns its exit
+// code.
 func RunProgram(programs map[string]Program) int {
 	input, err := io.ReadAll(os.Stdin)
 	attempt, attemptErr := strconv.Atoi(os.Getenv("RUNNERBEAN_ATTEMPT"))
@@ -42,15 +44,15 @@ func RunProgram(programs map[string]Program) int {
 	})
 }
 
-// nodeOf finds the node's name in the path of a scratch folder, which is
-// .../<node>/scratch/...: a program is not told who runs it.
+// nodeOf returns the name of the node from the path of a scratch folder,
+// .../<node>/scratch/...
 func nodeOf(scratch string) string {
 	before, _, _ := strings.Cut(scratch, "/scratch")
 	return filepath.Base(before)
 }
 
-// Work records that it runs, takes its time and answers. Its result differs
-// from that of every other run.
+// Work records its start and end, runs for a time and prints a result. Every
+// run has a different result.
 func Work(c Call) int {
 	var t Task
 	if err := json.Unmarshal(c.Input, &t); err != nil {
@@ -79,7 +81,7 @@ func Work(c Call) int {
 	return 0
 }
 
-// WriteProgram makes a program of one line.
+// WriteProgram writes a shell script of one line.
 func WriteProgram(path, line string) error {
 	return os.WriteFile(path, []byte("#!/bin/sh\n"+line+"\n"), 0o755)
 }

@@ -12,13 +12,13 @@ import (
 	"github.com/runnerbean/runnerbean/chaos/check"
 )
 
-// Proxy stands between nodes and beanstalkd, cuts connections at random bytes,
-// and reads along which messages the nodes delete.
+// Proxy stands between a node and beanstalkd. It cuts connections at random
+// bytes, and records which messages the node deletes.
 type Proxy struct {
 	bed      *Testbed
 	to       string
 	listener net.Listener
-	name     string // of the node behind it
+	name     string // of the node
 
 	cuts   atomic.Int64
 	NoCuts atomic.Bool // no more cuts
@@ -29,7 +29,7 @@ type Proxy struct {
 	done   sync.WaitGroup
 }
 
-// NewProxy starts one for a node; close ends it.
+// NewProxy starts a proxy for a node. The caller closes it.
 func (bed *Testbed) NewProxy(name, to string) (*Proxy, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -42,6 +42,7 @@ func (bed *Testbed) NewProxy(name, to string) (*Proxy, error) {
 
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
+// Close ends all connections and waits for that.
 func (p *Proxy) Close() {
 	p.listener.Close()
 	p.mu.Lock()
@@ -72,8 +73,8 @@ func (p *Proxy) track(conn net.Conn, open bool) {
 	}
 }
 
-// connect carries one connection's bytes both ways until either side ends it or
-// its allowance of bytes is spent.
+// connect copies a connection's bytes in both directions until one side closes
+// it or its allowance of bytes is spent.
 func (p *Proxy) connect(client net.Conn) {
 	defer client.Close()
 	server, err := net.DialTimeout("tcp", p.to, answerTime)
@@ -92,8 +93,8 @@ func (p *Proxy) connect(client net.Conn) {
 	ways.Wait()
 }
 
-// allowance is how many bytes a connection may carry, both ways together. Some
-// are cut within their first command, most within some jobs.
+// allowance returns how many bytes a connection may carry in both directions.
+// Some are cut within their first command, most within a few jobs.
 func (p *Proxy) allowance() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -130,9 +131,9 @@ func (c *proxiedConn) copy(from, to net.Conn, read func([]byte) []check.Event) {
 	}
 }
 
-// pass hands bytes on, up to the allowance; it reports false where the
-// connection was cut. What goes through is read along before it is sent, so
-// that nothing that follows from it can have an earlier time.
+// pass forwards bytes up to the allowance. It reports false if it cut the
+// connection. Events are recorded before the bytes are sent, so that no
+// consequence of them has an earlier time.
 func (c *proxiedConn) pass(to net.Conn, bytes []byte, read func([]byte) []check.Event) bool {
 	c.mu.Lock()
 	rest := c.allowance - c.passed
@@ -157,7 +158,7 @@ func (c *proxiedConn) pass(to net.Conn, bytes []byte, read func([]byte) []check.
 	return !cut
 }
 
-// cut ends the connection: half of the time in order, half with a reset.
+// cut closes the connection, half of the time with a reset.
 func (c *proxiedConn) cut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -170,7 +171,7 @@ func (c *proxiedConn) cut() {
 	if c.passed%2 == 0 {
 		for _, conn := range []net.Conn{c.client, c.server} {
 			if tcp, ok := conn.(*net.TCPConn); ok {
-				_ = tcp.SetLinger(0) // a failure makes it an orderly end
+				_ = tcp.SetLinger(0) // on failure the connection is closed in order
 			}
 		}
 	}

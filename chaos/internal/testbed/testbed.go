@@ -1,3 +1,6 @@
+// Package testbed starts the real processes of a chaos scenario, submits jobs to
+// them, and records in a history what it does and sees. It imports nothing of the
+// product.
 package testbed
 
 import (
@@ -13,7 +16,7 @@ import (
 // processes that it starts.
 type Testbed struct {
 	Config  Config
-	History *history
+	History *History
 	Bin     string // the runnerbean binary
 	Dir     string // has all files of the scenario
 	Rand    *rand.Rand
@@ -23,7 +26,7 @@ type Testbed struct {
 
 	mu      sync.Mutex
 	ends    []func()       // end the processes
-	closers []func() error // run after that
+	closers []func() error // are called after ends
 }
 
 // Config says what a testbed is for.
@@ -71,6 +74,7 @@ func Pick[T any](bed *Testbed, full, short T) T {
 	return full
 }
 
+// atEnd and atClose register what Close does.
 func (bed *Testbed) atEnd(end func()) {
 	bed.mu.Lock()
 	defer bed.mu.Unlock()

@@ -7,13 +7,14 @@ import (
 	"strings"
 )
 
-// Usage is what a process uses, as /proc tells it.
+// Usage is what a process uses, from /proc.
 type Usage struct {
 	Resident, Peak int64 // memory in bytes
 	threads        int
 	Files          int // open descriptors
 }
 
+// ReadUsage returns the usage of a process.
 func ReadUsage(pid int) (Usage, error) {
 	var u Usage
 	folder := "/proc/" + strconv.Itoa(pid)
@@ -47,7 +48,7 @@ func ReadUsage(pid int) (Usage, error) {
 	return u, err
 }
 
-// Zombies counts the dead children that a process has not waited for.
+// Zombies counts the dead children of a process that it has not waited for.
 func Zombies(pid int) (n int) {
 	processes, _ := os.ReadDir("/proc")
 	for _, p := range processes {
@@ -55,7 +56,7 @@ func Zombies(pid int) (n int) {
 		if err != nil {
 			continue
 		}
-		// The name in brackets may hold anything.
+		// The name in parentheses may contain anything.
 		_, rest, _ := strings.Cut(string(text[strings.LastIndexByte(string(text), ')')+1:]), " ")
 		words := strings.Fields(rest)
 		if len(words) > 1 && words[0] == "Z" && words[1] == strconv.Itoa(pid) {

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// Until returns when yes does, which it calls at an interval, or with an error when
-// ctx ends.
+// Until calls yes at an interval until it returns true. It fails when ctx ends.
 func Until(ctx context.Context, every time.Duration, what string, yes func() bool) error {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
