@@ -10,7 +10,8 @@ import (
 	"github.com/runnerbean/runnerbean/chaos/internal/testbed"
 )
 
-// submitUntil submits jobs at a steady pace until enough says that it is enough.
+// submitUntil submits jobs at a steady rate until enough returns, and returns
+// its error.
 func submitUntil(ctx context.Context, bed *testbed.Testbed, p *cluster, enough func(context.Context) error) ([]*testbed.Job, error) {
 	const batch, every = 40, time.Second
 	chance := bed.Random("jobs")
@@ -30,14 +31,14 @@ func submitUntil(ctx context.Context, bed *testbed.Testbed, p *cluster, enough f
 	}
 }
 
-// cluster is two nodes over one ledger, one store and one beanstalkd.
+// cluster is some nodes with one ledger, one store and one beanstalkd.
 type cluster struct {
 	beanstalkd *testbed.Server
 	nodes      []*testbed.Node
 	poll       *testbed.Poller
 }
 
-// startPair starts two nodes, with a poller that reads through both.
+// startCluster starts beanstalkd and two nodes.
 func startCluster(ctx context.Context, bed *testbed.Testbed, slots int, settings map[string]string) (*cluster, error) {
 	b, err := bed.NewServer("beanstalkd")
 	if err != nil {
@@ -49,8 +50,8 @@ func startCluster(ctx context.Context, bed *testbed.Testbed, slots int, settings
 	return startNodes(ctx, bed, b, b.Addr, slots, settings, settings)
 }
 
-// startNodes starts a node for each group of settings, which reach the server
-// at an address.
+// startNodes starts a node for each group of settings. They reach beanstalkd b
+// at addr. It also starts a poller.
 func startNodes(ctx context.Context, bed *testbed.Testbed, b *testbed.Server, addr string, slots int, settings ...map[string]string) (*cluster, error) {
 	at, err := bed.NewShared(addr, "work")
 	if err != nil {
@@ -71,8 +72,8 @@ func startNodes(ctx context.Context, bed *testbed.Testbed, b *testbed.Server, ad
 	return p, nil
 }
 
-// jobs makes jobs of which most are very short and some fail at first, so that
-// their messages are put off.
+// mixedJobs returns jobs. Most are very short, and some fail at first, so that
+// their messages are delayed.
 func mixedJobs(bed *testbed.Testbed, chance *rand.Rand, n int) []*testbed.Job {
 	list := make([]*testbed.Job, n)
 	for i := range list {
@@ -88,7 +89,7 @@ func mixedJobs(bed *testbed.Testbed, chance *rand.Rand, n int) []*testbed.Job {
 	return list
 }
 
-// supervise starts a node that has ended by itself, as systemd would.
+// supervise starts nodes that have ended, as systemd would.
 func (p *cluster) supervise() error {
 	for _, n := range p.nodes {
 		if !n.Alive() {
@@ -100,7 +101,8 @@ func (p *cluster) supervise() error {
 	return nil
 }
 
-// watchInbox records how many documents the inbox has, again and again.
+// watchInbox records the number of documents in the inbox until ctx ends. It
+// closes the channel when it has ended.
 func watchInbox(ctx context.Context, bed *testbed.Testbed, b *testbed.Server) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
@@ -112,8 +114,8 @@ func watchInbox(ctx context.Context, bed *testbed.Testbed, b *testbed.Server) <-
 	return done
 }
 
-// countInbox records the time before the question, so that a document that came
-// while it was answered is not taken for one that was in there.
+// countInbox records the number with the time of the request. A document that
+// arrives before the answer so does not count as one of these.
 func countInbox(bed *testbed.Testbed, b *testbed.Server) {
 	asked := time.Now().UnixNano()
 	c, err := testbed.DialBeanstalkd(b.Addr)
@@ -126,8 +128,9 @@ func countInbox(bed *testbed.Testbed, b *testbed.Server) {
 	}
 }
 
-// conclude waits for all jobs to end, with no more harm done, as long as one
-// does within patience, and looks at each of them once more through every node.
+// conclude waits for all jobs to end, without more faults. It gives up when no
+// job has ended for the time patience. Then it reads each result once more from
+// every node.
 func conclude(ctx context.Context, bed *testbed.Testbed, p *cluster, list []*testbed.Job, patience time.Duration) error {
 	bed.History.Note(check.Event{What: check.Calm})
 	if err := p.supervise(); err != nil {

@@ -42,7 +42,7 @@ func cutConnections(ctx context.Context, bed *testbed.Testbed) error {
 	return drain(ctx, bed, b, time.Minute, bed.Config.Short)
 }
 
-// startCut starts two nodes, each of which reaches beanstalkd through a proxy.
+// startProxied starts two nodes that reach beanstalkd through a proxy each.
 func startProxied(ctx context.Context, bed *testbed.Testbed, b *testbed.Server) (*cluster, []*testbed.Proxy, error) {
 	at, err := bed.NewShared("", "work")
 	if err != nil {
@@ -70,8 +70,8 @@ func startProxied(ctx context.Context, bed *testbed.Testbed, b *testbed.Server) 
 	return p, proxies, nil
 }
 
-// drain waits until no message is left on any tube, and records what is. Hurry
-// makes messages ready that were put off for up to half a minute.
+// drain waits until all tubes are empty, and records what is left. With hurry,
+// it makes delayed messages ready.
 func drain(ctx context.Context, bed *testbed.Testbed, b *testbed.Server, patience time.Duration, hurry bool) error {
 	c, err := testbed.DialBeanstalkd(b.Addr)
 	if err != nil {
@@ -97,7 +97,7 @@ func drain(ctx context.Context, bed *testbed.Testbed, b *testbed.Server, patienc
 		bed.History.Note(check.Event{What: check.Tube, Who: tube, N: float64(n)})
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return nil // the checker sees what is left
+		return nil // the checker reports what is left
 	}
 	return err
 }

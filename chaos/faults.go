@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// fault is one thing done to one call.
+// fault is an error or a kill at one system call.
 type fault struct {
-	call      string // its name
-	nth       int    // which one, counted by each thread from the program's exit
-	injection string // as strace's inject wants to hear it
+	call      string // name of the system call
+	nth       int    // number of the call in its thread since the program's exit
+	injection string // in the syntax of strace's inject
 }
 
 func (h fault) String() string { return fmt.Sprintf("%s:%s:when=%d", h.call, h.injection, h.nth) }
@@ -21,16 +21,16 @@ func (h fault) kills() bool { return h.injection == sigkill }
 
 const sigkill = "signal=SIGKILL"
 
-// noSpace are the calls that may say that there is no room left.
+// noSpace are the calls that may fail with ENOSPC.
 var noSpace = []string{"openat", "mkdirat", "write", "pwrite64", "fsync", "fdatasync", "linkat", "renameat", "copy_file_range", "sendfile", "fallocate"}
 
-// neverFail are calls whose errors would show nothing: no local file system
-// refuses to give up a lock, and SQLite, which does not count with it, leaves
-// all others waiting for it until this process ends; of reads and epoll the Go
-// runtime itself makes some, and dies where they fail.
+// neverFail are calls that get no errors. No local file system refuses to
+// release a lock, and SQLite does not handle that: it would block all others
+// until this process ends. The Go runtime itself reads and uses epoll, and
+// exits on errors.
 var neverFail = []string{"fcntl", "read", "epoll_ctl"}
 
-// missing lists the kinds of a call that were not hit by kills, or by errors.
+// missing returns the kinds of a call that had no kill, or no error.
 func (h *coverage) missing(w callTrace, name string, kills bool) (list []string) {
 	for _, kind := range w.kinds(kills) {
 		if strings.HasPrefix(kind, name+" ") && !h.kinds[kills][kind] {
@@ -40,7 +40,7 @@ func (h *coverage) missing(w callTrace, name string, kills bool) (list []string)
 	return list
 }
 
-// kinds lists what there is to hit, each kind once.
+// kinds returns the kinds of calls that can have a kill, or an error.
 func (w callTrace) kinds(kills bool) []string {
 	list := slices.DeleteFunc(slices.Clone(w.calls), func(kind string) bool {
 		name, _, _ := strings.Cut(kind, " ")
@@ -50,15 +50,15 @@ func (w callTrace) kinds(kills bool) []string {
 	return slices.Compact(list)
 }
 
-// callTrace is how a healthy job goes from its program's exit to its end.
+// callTrace is the calls from a program's exit to the end of its job.
 type callTrace struct {
-	calls []string       // what they are, in order
-	count map[string]int // how often each name occurs, in the thread where it occurs most
+	calls []string       // descriptions, in order
+	count map[string]int // by name: how often it occurs in the thread where it occurs most
 }
 
-// harms is what there is to do to the calls of a way. Each is killed when it
-// begins, so that all before it have been done and none after it.
-func (w callTrace) harms() (list []fault) {
+// faults returns all faults for the calls. A kill happens when the call begins:
+// the calls before it are complete, and this one has no effect.
+func (w callTrace) faults() (list []fault) {
 	var names []string
 	for name := range w.count {
 		names = append(names, name)
@@ -81,18 +81,18 @@ func (w callTrace) harms() (list []fault) {
 	return list
 }
 
-// coverage is what was really hit, and what came of it.
+// coverage counts the faults that happened and their outcomes.
 type coverage struct {
 	mu         sync.Mutex
-	kinds      map[bool]map[string]bool // by whether it was a kill: what was hit
+	kinds      map[bool]map[string]bool // by whether it was a kill: descriptions of calls
 	kills      int
 	errors     int
 	missed     int
 	leftFiles  int
 	damaged    int
 	unfinished int
-	partial    int           // succeeded without the program's file
-	slowest    time.Duration // from the harm to the end of the job
+	partial    int           // jobs that succeeded without the program's file
+	slowest    time.Duration // from the fault to the end of the job
 }
 
 func (h *coverage) add(one fault, hit []string, o outcome) {
@@ -120,14 +120,14 @@ func (h *coverage) add(one fault, hit []string, o outcome) {
 	h.slowest = max(h.slowest, o.took)
 }
 
-// patience is how long a job may take after a harm; an error is followed by
-// pauses before it is tried again.
+// patience bounds the time of a job after a fault. After an error there are
+// delays before the next attempt.
 const patience = 45 * time.Second
 
-// outcome is what there was to see after a harm.
+// outcome is what was observed after a fault.
 type outcome struct {
 	ended              bool
 	took               time.Duration
-	complete           bool // its result names the file that its program left
+	complete           bool // the result names the program's file
 	leftFiles, damaged int
 }

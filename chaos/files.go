@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// below lists what is at least so deep in a folder.
+// below returns the paths that are at least so deep in a folder.
 func below(root string, depth int) (list []string) {
 	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if rel, relErr := filepath.Rel(root, path); err == nil && relErr == nil && rel != "." && strings.Count(rel, "/")+1 >= depth {
@@ -20,7 +20,8 @@ func below(root string, depth int) (list []string) {
 	return list
 }
 
-// integrity is what SQLite finds wrong with a ledger that others use.
+// integrity returns what SQLite finds wrong with a ledger that is in use, or
+// "".
 func integrity(ctx context.Context, path string) string {
 	query := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}}
 	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String())

@@ -16,11 +16,12 @@ import (
 	"github.com/runnerbean/runnerbean/chaos/internal/testbed"
 )
 
-// diskSize is that of each file system, in bytes: beanstalkd takes 10 MiB for a
-// file of its binlog, and some of those stay filled.
+// diskSize is in bytes. beanstalkd takes 10 MiB for a file of its binlog, and
+// some of these files stay full.
 const diskSize = 96 << 20
 
-// fullDiskTest is a small file system and a world that has one of its folders on it.
+// fullDiskTest is a small file system, and processes with one of their folders
+// on it.
 type fullDiskTest struct {
 	bed        *testbed.Testbed
 	what       string // store, ledger or binlog
@@ -32,7 +33,7 @@ type fullDiskTest struct {
 	chance     *rand.Rand
 }
 
-// fullDisks fills three disks in three worlds at the same time.
+// fullDisks fills three disks of three nodes at the same time.
 func fullDisks(ctx context.Context, bed *testbed.Testbed) error {
 	var wait sync.WaitGroup
 	whats := []string{"store", "ledger", "binlog"}
@@ -100,7 +101,7 @@ func newFullDiskTest(ctx context.Context, bed *testbed.Testbed, what, path strin
 	return d, err
 }
 
-// run fills the disk again and again while jobs come and go.
+// run fills the disk several times while jobs run.
 func (d *fullDiskTest) run(ctx context.Context) error {
 	bed := d.bed
 	times, full := testbed.Pick(bed, 3, 1), testbed.Pick(bed, 10*time.Second, 3*time.Second)
@@ -135,7 +136,7 @@ func (d *fullDiskTest) run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// fill leaves not a byte on the disk for a while, and gives it back.
+// fill keeps the disk full for a while, and then frees it.
 func (d *fullDiskTest) fill(ctx context.Context, full time.Duration) error {
 	ballast := filepath.Join(d.path, "ballast")
 	stop := make(chan struct{})
@@ -146,7 +147,7 @@ func (d *fullDiskTest) fill(ctx context.Context, full time.Duration) error {
 	}()
 	began := time.Now()
 	if d.what == "binlog" {
-		// Beanstalkd's disk may be another machine's; its refusals are what shows.
+		// The node cannot see beanstalkd's disk, only its refusals.
 		d.fillBinlog(ctx)
 		testbed.Sleep(ctx, full-time.Since(began))
 		d.restart(ctx)
@@ -165,8 +166,8 @@ func (d *fullDiskTest) fill(ctx context.Context, full time.Duration) error {
 	return d.recover(ctx, freed)
 }
 
-// since is how long ago something was that has happened; a very long time where
-// it has not.
+// since returns the seconds since t, or a very large number if it has not
+// happened.
 func since(t time.Time, happened bool) float64 {
 	if !happened {
 		return 1e6
@@ -174,8 +175,7 @@ func since(t time.Time, happened bool) float64 {
 	return round(time.Since(t).Seconds())
 }
 
-// fillUp writes until nothing more goes in, also what others give back, until it
-// is told to stop.
+// fillUp writes until the disk is full, and keeps it full until stop.
 func (d *fullDiskTest) fillUp(path string, stop <-chan struct{}) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -195,7 +195,7 @@ func (d *fullDiskTest) fillUp(path string, stop <-chan struct{}) {
 	}
 }
 
-// awaitUnready waits until the node says that it is not ready, and returns what it says.
+// awaitUnready waits until the node is not ready, and returns its answer.
 func (d *fullDiskTest) awaitUnready(ctx context.Context, most time.Duration) (said string) {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
@@ -218,8 +218,8 @@ func (d *fullDiskTest) readyz(ctx context.Context) (int, string) {
 	return status, strings.TrimSpace(string(body))
 }
 
-// recover sees work go on: a new job is taken and ends. A beanstalkd that has
-// ended is started again, as a service manager would.
+// recover checks that work continues: a new job is accepted and ends. It
+// restarts a beanstalkd that has ended, as a service manager would.
 func (d *fullDiskTest) recover(ctx context.Context, freed time.Time) error {
 	if !d.beanstalkd.Alive() {
 		if err := d.beanstalkd.Up(ctx); err != nil {
@@ -228,7 +228,7 @@ func (d *fullDiskTest) recover(ctx context.Context, freed time.Time) error {
 	}
 	waiting, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	// It does not wait for the turn of all those that could not run before.
+	// Its priority puts the job before those that could not run.
 	t := testbed.Task{History: d.bed.History.Path, Pad: 1000}
 	probe := d.bed.NewJob(d.chance, "work", t, map[string]any{"priority": 0})
 	probe.Answer = t.Answer(probe.ID)
@@ -247,7 +247,8 @@ func (d *fullDiskTest) recover(ctx context.Context, freed time.Time) error {
 	return ctx.Err()
 }
 
-// fillBinlog uses up the room that beanstalkd has set aside, until it refuses jobs.
+// fillBinlog fills the space that beanstalkd has reserved, until it refuses
+// jobs.
 func (d *fullDiskTest) fillBinlog(ctx context.Context) {
 	c, err := testbed.DialBeanstalkd(d.beanstalkd.Addr)
 	if err != nil {
@@ -265,8 +266,8 @@ func (d *fullDiskTest) fillBinlog(ctx context.Context) {
 	d.bed.History.Logf("binlog: beanstalkd takes %d more jobs of 10 KB, then: %v; /readyz: %d %s", puts, err, status, text)
 }
 
-// restart finds out whether beanstalkd starts on a full disk. (Version 1.12 does
-// not: it sets a file aside for its binlog first, and ends where it cannot.)
+// restart finds out whether beanstalkd starts on a full disk. Version 1.12 does
+// not: it reserves a file for its binlog first, and exits if it cannot.
 func (d *fullDiskTest) restart(ctx context.Context) {
 	d.beanstalkd.Terminate(5 * time.Second)
 	if err := d.beanstalkd.Start(); err != nil {
@@ -284,7 +285,7 @@ func (d *fullDiskTest) restart(ctx context.Context) {
 	d.bed.History.Logf("binlog: started again on the full disk, beanstalkd %s, and says: %s; /readyz: %d %s", does, tail(d.beanstalkd.LogFile()), status, text)
 }
 
-// tail is the end of a file.
+// tail returns the end of a file.
 func tail(path string) string {
 	file, err := os.Open(path)
 	if err != nil {

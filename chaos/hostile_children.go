@@ -15,15 +15,15 @@ import (
 	"github.com/runnerbean/runnerbean/chaos/internal/testbed"
 )
 
-// outcomes are the ends that a hostile child may come to: a state, or the class
-// of its error. What is not listed here succeeds.
+// outcomes are the expected ends: a state or an error class. A program that is
+// not listed succeeds.
 var outcomes = map[string][]string{
 	"deaf": {"timeout"}, "asleep": {"timeout"}, "flood-out": {"error"}, "code": {"error", "failed"},
 	"signal": {"killed"}, "garbage": {"error"}, "two-values": {"error"}, "silent": {"error"},
 	"hog": {"killed", "error"}, "hung": {"stalled"}, "fill": {"error", "killed"},
 }
 
-// manifests are what there is in program.json beside the programs' executables.
+// manifests are the contents of program.json by program.
 var manifests = map[string]string{
 	"hostile": `{"timeout":"20s","attempts":1}`,
 	"hog":     `{"timeout":"20s","attempts":1,"memory":"256MiB"}`,
@@ -31,16 +31,16 @@ var manifests = map[string]string{
 	"fill":    `{"timeout":"20s","attempts":1,"scratch":"8MiB"}`,
 }
 
-// hostileRun are hostile children and what is seen of them.
+// hostileRun is a node with hostile programs, and what was seen of them.
 type hostileRun struct {
 	bed  *testbed.Testbed
 	node *testbed.Node
-	exe  string // the children's executable, by which they are known whatever they do
+	exe  string // executable of the programs, by which their processes are found
 
 	mu      sync.Mutex
 	modes   map[string]string    // by job
-	ended   map[string]time.Time // when a job was first seen to have ended
-	late    map[string]bool      // processes that were alive 2 s after that
+	ended   map[string]time.Time // time when a job was first seen to have ended
+	late    map[string]bool      // processes that were alive 2 s later
 	wrong   int
 	perMode map[string]int
 }
@@ -87,8 +87,8 @@ func newHostileRun(ctx context.Context, bed *testbed.Testbed) (*hostileRun, erro
 	return c, c.node.Up(ctx)
 }
 
-// install copies the testbed's binary to where nothing else runs from: a process
-// whose environment is gone can still be told by its executable.
+// install copies this binary to a path of its own, so that a process without an
+// environment is found by its executable.
 func (c *hostileRun) install() (string, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -117,7 +117,8 @@ func (c *hostileRun) install() (string, error) {
 	return programs, err
 }
 
-// send submits jobs, a few more at a time than run, and returns when all have ended.
+// send submits jobs, somewhat more at a time than slots, and returns when all
+// have ended.
 func (c *hostileRun) send(ctx context.Context, n int) {
 	chance := c.bed.Random("modes")
 	list := make(chan *testbed.Job)
@@ -157,7 +158,7 @@ func (c *hostileRun) job(chance *rand.Rand, mode string) *testbed.Job {
 	return j
 }
 
-// runJob takes a job to its end and looks at what that is.
+// runJob submits a job and checks how it ends.
 func (c *hostileRun) runJob(ctx context.Context, j *testbed.Job) {
 	if status := c.bed.Submit(ctx, c.node, j); status != http.StatusCreated {
 		return
@@ -193,7 +194,7 @@ func (c *hostileRun) checkOutcome(ctx context.Context, j *testbed.Job, state str
 	c.bed.History.Logf("%s: %s ended as %q, want one of %v", j.ID, c.modes[j.ID], class, want)
 }
 
-// class is how the last attempt of a job ended.
+// class returns the error class of the last attempt.
 func (c *hostileRun) class(ctx context.Context, j *testbed.Job) string {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.node.Addr+"/"+j.ID, nil)
 	if err != nil {
@@ -226,8 +227,8 @@ func (c *hostileRun) watch(ctx context.Context) {
 	}
 }
 
-// children are the living processes of the children's executable: their command
-// lines, which name their jobs, by process id.
+// children returns the living processes of the executable by process id. The
+// text is the command line, which names the job.
 func (c *hostileRun) children() map[string]string {
 	found := map[string]string{}
 	links, _ := filepath.Glob("/proc/[0-9]*/exe")
@@ -245,7 +246,8 @@ func (c *hostileRun) children() map[string]string {
 	return found
 }
 
-// leftFiles is what is in scratch beside empty working folders, which serve again.
+// leftFiles returns what is in scratch beside empty working folders, which are
+// reused.
 func (c *hostileRun) leftFiles() []string {
 	root := filepath.Join(c.node.Data, "scratch")
 	return slices.DeleteFunc(below(root, 2), func(path string) bool {

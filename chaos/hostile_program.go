@@ -17,13 +17,13 @@ import (
 	"github.com/runnerbean/runnerbean/chaos/internal/testbed"
 )
 
-// life is how long any of them lives at most, were nobody to end it.
+// life is how long a process lives if nobody kills it.
 const life = 30 * time.Second
 
 // hostileTask is the input of a hostile program.
 type hostileTask struct {
 	Mode string `json:"mode"`
-	N    int    `json:"n"` // chance
+	N    int    `json:"n"` // random
 }
 
 // modes are the kinds of hostile programs.
@@ -32,7 +32,8 @@ var modes = []string{
 	"flood-out", "flood-err", "flood-events", "code", "signal", "garbage", "two-values", "silent", "hog", "hung", "fill", "mess",
 }
 
-// hostile does what its mode says. Most leave children and end well.
+// hostile does what its mode says. Most modes leave children behind and exit
+// with 0.
 func hostile(c testbed.Call) int {
 	var t hostileTask
 	if err := json.Unmarshal(c.Input, &t); err != nil {
@@ -49,7 +50,7 @@ func hostile(c testbed.Call) int {
 	return 0
 }
 
-// leaves are what hostile programs do before they end well.
+// leaves are what hostile programs do before they exit with 0.
 var leaves = map[string]func(id string){
 	"session":      func(id string) { spawn("sleep", id, &syscall.SysProcAttr{Setsid: true}, os.Environ()) },
 	"daemon":       func(id string) { wait(spawn("orphan", id, &syscall.SysProcAttr{Setsid: true}, []string{})) },
@@ -60,11 +61,11 @@ var leaves = map[string]func(id string){
 	"chain":        func(id string) { spawn("chain", id, &syscall.SysProcAttr{Setsid: true}, os.Environ()) },
 	"deaf-child":   func(id string) { spawn("deaf", id, nil, os.Environ()) },
 	"flood-err":    func(string) { flood(os.Stderr, 32<<20) },
-	"flood-events": func(string) { flood(os.NewFile(3, "events"), 256<<10) }, // the node takes them slowly
+	"flood-events": func(string) { flood(os.NewFile(3, "events"), 256<<10) }, // the node limits their rate
 	"mess":         func(string) { mess() },
 }
 
-// ends are those that come to an end of their own.
+// ends are the modes with another end.
 var ends = map[string]func(n int) int{
 	"deaf": func(int) int {
 		signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
@@ -87,8 +88,7 @@ var ends = map[string]func(n int) int{
 	"fill":       func(int) int { return fill() },
 }
 
-// spawn starts a child that names the job in its command line, all the rest of
-// which is up to it.
+// spawn starts a child with the job's id on its command line.
 func spawn(mode, id string, attr *syscall.SysProcAttr, env []string) *exec.Cmd {
 	exe, err := os.Executable()
 	if err != nil {
@@ -112,15 +112,15 @@ func wait(cmd *exec.Cmd) {
 	}
 }
 
-// hostileChild is the first argument of this binary when a hostile program has
-// left it behind. Its environment may be empty.
+// hostileChild is the first argument of a child that a hostile program left
+// behind. Its environment may be empty.
 const hostileChild = "hostile"
 
-// runHostileChild does what a child in this mode does.
+// runHostileChild does what the child's mode says.
 func runHostileChild(mode, id string) {
 	time.AfterFunc(life, func() { os.Exit(3) })
 	switch mode {
-	case "orphan": // its child is nobody's
+	case "orphan": // its child has no parent
 		spawn("sleep", id, &syscall.SysProcAttr{Setsid: true}, []string{})
 		return
 	case "chain":
@@ -138,8 +138,8 @@ func runHostileChild(mode, id string) {
 	time.Sleep(life)
 }
 
-// chain is one of many that follow one another, each in a session of its own. It
-// ends by itself after some seconds.
+// chain starts its successor in a new session and exits. The chain ends after
+// some seconds.
 func chain(id string) {
 	began := time.Now()
 	if text := os.Getenv("CHAIN_BEGAN"); text != "" {
@@ -164,7 +164,7 @@ func flood(w io.Writer, n int) {
 func dieBy(n int) int {
 	signals := []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT}
 	sig := signals[n%len(signals)]
-	if signal.Ignored(sig) { // as under nohup, which programs inherit
+	if signal.Ignored(sig) { // inherited from nohup
 		sig = syscall.SIGTERM
 	}
 	signal.Reset(sig)
@@ -173,7 +173,7 @@ func dieBy(n int) int {
 	return 0
 }
 
-// hog takes more memory than it may, and uses it.
+// hog uses more memory than allowed.
 func hog() int {
 	var all [][]byte
 	for range 64 {
@@ -184,7 +184,7 @@ func hog() int {
 	return 0
 }
 
-// fill writes more than the working folder may hold, and then waits to be ended.
+// fill writes more than the working folder may hold, and waits.
 func fill() int {
 	for i := range 64 {
 		if err := os.WriteFile("tmp/big"+strconv.Itoa(i), make([]byte, 1<<20), 0o600); err != nil {

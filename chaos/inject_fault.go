@@ -15,18 +15,18 @@ import (
 var (
 	paths   = regexp.MustCompile(`<([^<>]+)>|"([^"]*)"`)
 	changes = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[a-z2-7]{26}|\b[0-9a-f]{2}\b|lane-0[ab]|#?\d+( \(deleted\))?`)
-	// withData are calls whose strings are data.
+	// withData matches calls whose strings are data.
 	withData = regexp.MustCompile(`^(p?read|p?write|send|recv)`)
 )
 
-// describe says what a call is for, in the same words for every job, and whether it
-// has to do with a job at all.
+// describe describes a call in words that are the same for every job. It
+// reports whether the call belongs to a job.
 func (v *target) describe(c traced) (string, bool) {
 	var words []string
 	ours := false
 	_, port := testbed.Split(v.at.Beanstalkd)
 	home := filepath.Dir(v.at.Store)
-	// A call that did not come back has this in place of what it would have given.
+	// An unfinished call has this text in place of its results.
 	args := strings.ReplaceAll(c.args, "<unfinished ...>", "")
 	for _, m := range paths.FindAllStringSubmatch(args, -1) {
 		path := m[1] + m[2]
@@ -38,7 +38,7 @@ func (v *target) describe(c traced) (string, bool) {
 				ours, path = true, rest
 			}
 		}
-		if path != v.bed.Dir { // the working folder, which is in all
+		if path != v.bed.Dir { // every path is in the working folder
 			words = append(words, changes.ReplaceAllString(path, "*"))
 		}
 		if withData.MatchString(c.name) {
@@ -48,12 +48,12 @@ func (v *target) describe(c traced) (string, bool) {
 	return strings.Join(append([]string{c.name}, words...), " "), ours
 }
 
-// afterEnd is for what a node does when the end of a job can be seen already: it
+// afterEnd is how long a node works after the end of a job can be seen: it
 // deletes the message and empties the scratch folder.
 const afterEnd = 50 * time.Millisecond
 
-// traceHealthy lists the calls of a job that nothing happens to, the first one that a
-// node runs.
+// traceHealthy returns the calls of a job without faults, the first one of the
+// node.
 func (v *target) traceHealthy(ctx context.Context) (callTrace, error) {
 	w := callTrace{count: map[string]int{}}
 	calls, err := v.traceOne(ctx, "%file,%desc")
@@ -71,8 +71,8 @@ func (v *target) traceHealthy(ctx context.Context) (callTrace, error) {
 	return w, err
 }
 
-// observe starts the node again and lists which of the calls of one name comes
-// at which place in its thread.
+// observe restarts the node and returns the number that each kind of the call
+// has in its thread.
 func (v *target) observe(ctx context.Context, name string) (map[string]int, error) {
 	v.node.Terminate(10 * time.Second)
 	if err := v.restart(ctx); err != nil {
@@ -89,7 +89,7 @@ func (v *target) observe(ctx context.Context, name string) (map[string]int, erro
 	return at, err
 }
 
-// traceOne traces a job that nothing happens to.
+// traceOne traces a job without faults.
 func (v *target) traceOne(ctx context.Context, names string) ([]traced, error) {
 	j, open, err := v.startGated(ctx)
 	if err != nil {
@@ -107,8 +107,8 @@ func (v *target) traceOne(ctx context.Context, names string) ([]traced, error) {
 	return trace.end()
 }
 
-// inject does one harm to one job and looks at what comes of it.
-func (v *target) inject(ctx context.Context, h fault, hits *coverage) error {
+// inject causes one fault in one job and records the outcome.
+func (v *target) inject(ctx context.Context, h fault, cov *coverage) error {
 	j, open, err := v.startGated(ctx)
 	if err != nil {
 		return err
@@ -140,11 +140,11 @@ func (v *target) inject(ctx context.Context, h fault, hits *coverage) error {
 	if !o.ended || !o.complete || o.took > patience/2 {
 		v.bed.History.Logf("%s after %s at %v: ended %t, whole %t, after %v", j.ID, h, v.injected(h, calls), o.ended, o.complete, o.took)
 	}
-	hits.add(h, v.injected(h, calls), o)
+	cov.add(h, v.injected(h, calls), o)
 	return ctx.Err()
 }
 
-// injected lists what was hit.
+// injected returns the calls that had the fault.
 func (v *target) injected(h fault, calls []traced) (list []string) {
 	for _, c := range calls {
 		if h.kills() && c.result == "?" || !h.kills() && strings.Contains(c.result, "(INJECTED)") {
@@ -155,7 +155,7 @@ func (v *target) injected(h fault, calls []traced) (list []string) {
 	return list
 }
 
-// restarted looks at what is left when the node has started once more.
+// restarted restarts the node and looks for what is left.
 func (v *target) restarted(ctx context.Context) (o outcome, err error) {
 	v.node.Terminate(10 * time.Second)
 	if err := v.node.Up(ctx); err != nil {

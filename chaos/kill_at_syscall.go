@@ -16,47 +16,47 @@ func killAtEachSyscall(ctx context.Context, bed *testbed.Testbed) error {
 	if err != nil {
 		return err
 	}
-	lanes := make([]*target, 2)
-	for i := range lanes {
-		if lanes[i], err = newTarget(ctx, bed, fmt.Sprintf("node%d", i+1), folder); err != nil {
+	targets := make([]*target, 2)
+	for i := range targets {
+		if targets[i], err = newTarget(ctx, bed, fmt.Sprintf("node%d", i+1), folder); err != nil {
 			return err
 		}
 	}
-	way, err := lanes[0].traceHealthy(ctx)
+	way, err := targets[0].traceHealthy(ctx)
 	if err != nil {
 		return err
 	}
 	bed.History.Logf("a healthy job makes %d calls after its program: %v", len(way.calls), way.calls)
-	list := way.harms()
+	list := way.faults()
 	if bed.Config.Short {
-		chance := bed.Random("harms")
+		chance := bed.Random("faults")
 		chance.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 		list = list[:min(len(list), 40)]
 	}
-	hits := &coverage{kinds: map[bool]map[string]bool{false: {}, true: {}}}
-	if err := injectAll(ctx, bed, lanes, list, hits); err != nil {
+	cov := &coverage{kinds: map[bool]map[string]bool{false: {}, true: {}}}
+	if err := injectAll(ctx, bed, targets, list, cov); err != nil {
 		return err
 	}
 	if !bed.Config.Short {
-		if err := injectMissed(ctx, bed, lanes, way, hits); err != nil {
+		if err := injectMissed(ctx, bed, targets, way, cov); err != nil {
 			return err
 		}
 	}
-	return hits.report(ctx, bed, lanes, way, len(list))
+	return cov.report(ctx, bed, targets, way, len(list))
 }
 
-// again goes for the kinds of calls that were not hit. Which number a call has in
-// its thread is another one in every run, so that this is a matter of chance too.
-func injectMissed(ctx context.Context, bed *testbed.Testbed, lanes []*target, w callTrace, hits *coverage) error {
+// injectMissed tries the kinds of calls that had no fault. It may miss again,
+// since a call can have another number in each run.
+func injectMissed(ctx context.Context, bed *testbed.Testbed, targets []*target, w callTrace, cov *coverage) error {
 	for range 10 {
 		for _, how := range []string{sigkill, "error=EIO"} {
 			var list []fault
 			for name := range w.count {
-				missed := hits.missing(w, name, how == sigkill)
+				missed := cov.missing(w, name, how == sigkill)
 				if len(missed) == 0 {
 					continue
 				}
-				seen, err := lanes[0].observe(ctx, name)
+				seen, err := targets[0].observe(ctx, name)
 				if err != nil {
 					return err
 				}
@@ -67,7 +67,7 @@ func injectMissed(ctx context.Context, bed *testbed.Testbed, lanes []*target, w 
 				}
 			}
 			slices.SortFunc(list, func(a, b fault) int { return strings.Compare(a.String(), b.String()) })
-			if err := injectAll(ctx, bed, lanes, slices.Compact(list), hits); err != nil {
+			if err := injectAll(ctx, bed, targets, slices.Compact(list), cov); err != nil {
 				return err
 			}
 		}
@@ -75,17 +75,17 @@ func injectMissed(ctx context.Context, bed *testbed.Testbed, lanes []*target, w 
 	return nil
 }
 
-// share has the lanes take harms from the list until there are none.
-func injectAll(ctx context.Context, bed *testbed.Testbed, lanes []*target, list []fault, hits *coverage) error {
+// injectAll spreads faults over the targets.
+func injectAll(ctx context.Context, bed *testbed.Testbed, targets []*target, list []fault, cov *coverage) error {
 	next := make(chan fault)
 	var wait sync.WaitGroup
-	errs := make([]error, len(lanes))
+	errs := make([]error, len(targets))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for i, v := range lanes {
+	for i, v := range targets {
 		wait.Go(func() {
 			for h := range next {
-				if errs[i] = v.inject(ctx, h, hits); errs[i] != nil {
+				if errs[i] = v.inject(ctx, h, cov); errs[i] != nil {
 					cancel()
 					return
 				}
@@ -103,8 +103,8 @@ func injectAll(ctx context.Context, bed *testbed.Testbed, lanes []*target, list 
 	return errors.Join(errs...)
 }
 
-func (h *coverage) report(ctx context.Context, bed *testbed.Testbed, lanes []*target, w callTrace, planned int) error {
-	for _, v := range lanes {
+func (h *coverage) report(ctx context.Context, bed *testbed.Testbed, targets []*target, w callTrace, planned int) error {
+	for _, v := range targets {
 		o, err := v.restarted(ctx)
 		if err != nil {
 			return err
@@ -127,7 +127,7 @@ func (h *coverage) report(ctx context.Context, bed *testbed.Testbed, lanes []*ta
 			bed.History.MeasureLeast(fmt.Sprintf("%s: of the %d kinds of calls hit", what, len(kinds)), float64(got), float64(len(kinds)*7/10))
 		}
 	}
-	bed.History.Logf("of %d planned harms %d met no call", planned, h.missed)
+	bed.History.Logf("of %d planned faults %d met no call", planned, h.missed)
 	bed.History.Measure("leftovers in the store, its temporary folders and scratch", float64(h.leftFiles), 0)
 	bed.History.Measure("ledgers that SQLite finds damaged", float64(h.damaged), 0)
 	bed.History.Measure("results without the file that the program left", float64(h.partial), 0)

@@ -9,7 +9,7 @@ import (
 	"github.com/runnerbean/runnerbean/chaos/internal/testbed"
 )
 
-// killTest is C1 to C3.
+// killTest kills nodes and beanstalkd at random.
 type killTest struct {
 	deleteBinlog, noReconciler bool
 }
@@ -32,8 +32,8 @@ func (k killTest) run(ctx context.Context, bed *testbed.Testbed) error {
 	list := mixedJobs(bed, bed.Random("jobs"), testbed.Pick(bed, 10_000, 400))
 	over := testbed.Pick(bed, 5*time.Minute, 10*time.Second)
 	killed := make(chan error, 1)
-	fire, cease := context.WithTimeout(ctx, over)
-	defer cease()
+	fire, stop := context.WithTimeout(ctx, over)
+	defer stop()
 	go func() { killed <- k.killUntil(ctx, fire, bed, p) }()
 	watch := watchInbox(fire, bed, p.beanstalkd)
 	(&testbed.Load{Bed: bed, Poll: p.poll, Nodes: p.nodes, Inbox: p.beanstalkd.Addr}).Submit(ctx, list, over)
@@ -44,8 +44,8 @@ func (k killTest) run(ctx context.Context, bed *testbed.Testbed) error {
 	return conclude(ctx, bed, p, list, patience)
 }
 
-// killUntil kills a process at random every half second, and starts it again at
-// once, until fire ends. All run when it returns.
+// killUntil kills a random process every half second and restarts it, until
+// fire ends. All processes run when it returns.
 func (k killTest) killUntil(ctx, fire context.Context, bed *testbed.Testbed, p *cluster) error {
 	chance := bed.Random("kills")
 	for testbed.Sleep(fire, 500*time.Millisecond) {
@@ -60,8 +60,8 @@ func (k killTest) killUntil(ctx, fire context.Context, bed *testbed.Testbed, p *
 }
 
 func (k killTest) killOne(ctx context.Context, bed *testbed.Testbed, p *cluster, chance *rand.Rand) error {
-	if victim := chance.IntN(len(p.nodes) + 1); victim < len(p.nodes) {
-		n := p.nodes[victim]
+	if i := chance.IntN(len(p.nodes) + 1); i < len(p.nodes) {
+		n := p.nodes[i]
 		n.Kill()
 		if err := n.Start(); err != nil {
 			return err

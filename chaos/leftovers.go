@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/chaos/internal/testbed"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	_ "modernc.org/sqlite" // driver "sqlite"
 )
 
-// checkFiles looks for what should not be there. Where the node has started again
-// nothing may be left; before that, what it failed to remove may.
+// checkFiles looks for damage, and for files that should not exist. Only a
+// restarted node must have removed them.
 func (v *target) checkFiles(ctx context.Context, o *outcome, restarted bool) {
 	if wrong := integrity(ctx, v.at.Ledger); wrong != "" {
 		v.bed.History.Logf("%s: %s", v.at.Ledger, wrong)
@@ -24,7 +24,7 @@ func (v *target) checkFiles(ctx context.Context, o *outcome, restarted bool) {
 		return
 	}
 	var found []string
-	for range 20 { // work goes on for a moment after a job has ended
+	for range 20 { // the node works for a moment after the end of a job
 		if found = v.leftovers(); len(found) == 0 || !testbed.Sleep(ctx, 100*time.Millisecond) {
 			break
 		}
@@ -35,7 +35,7 @@ func (v *target) checkFiles(ctx context.Context, o *outcome, restarted bool) {
 	o.leftFiles += len(found)
 }
 
-// leftovers lists files that belong to nothing.
+// leftovers returns the files that nothing refers to.
 func (v *target) leftovers() (found []string) {
 	for _, n := range []*testbed.Node{v.node, v.reader} {
 		found = append(found, below(filepath.Join(n.Data, "scratch"), 2)...)
@@ -52,7 +52,7 @@ func (v *target) leftovers() (found []string) {
 	return found
 }
 
-// hasFile reports whether the result of a job names the file that its program left.
+// hasFile reports whether the result of a job names the program's file.
 func (v *target) hasFile(id string) bool {
 	files, err := filepath.Glob(filepath.Join(v.at.Store, "results", "*", id+".json"))
 	if err != nil || len(files) != 1 {

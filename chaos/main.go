@@ -1,7 +1,8 @@
-// Command chaos is the proof of Runnerbean's promise: it drives the real binary
-// and a real beanstalkd as processes, ends them, stops them and cuts them off,
-// and lets package check judge what could be seen. It imports nothing of the
-// product. "go run ./chaos -short c1" runs one figure in its short form.
+// Command chaos tests Runnerbean's guarantees. It runs the real binary and a
+// real beanstalkd as processes, kills and stops them and cuts their
+// connections. Package check then evaluates what was seen. The command imports
+// nothing of the product. "go run ./chaos -short c1" runs one scenario in its
+// short form.
 package main
 
 import (
@@ -56,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 func parse(args []string, stderr io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.Uint64Var(&o.seed, "seed", 0, "seed of all chance (default: a new one)")
+	flags.Uint64Var(&o.seed, "seed", 0, "seed of all random choices (default: a new one)")
 	flags.BoolVar(&o.short, "short", false, "run the short forms")
 	flags.BoolVar(&o.json, "json", false, "print the figures as JSON")
 	flags.StringVar(&o.bin, "bin", "", "runnerbean binary (default: built from ./cmd/runnerbean)")

@@ -30,7 +30,7 @@ func manyQueued(ctx context.Context, bed *testbed.Testbed) error {
 	if err := h.put(ctx, few); err != nil {
 		return err
 	}
-	if _, err := h.measure(ctx); err != nil { // what is read first is slow
+	if _, err := h.measure(ctx); err != nil { // the first reads are slow
 		return err
 	}
 	before, err := h.memory(ctx, 0)
@@ -47,7 +47,7 @@ func manyQueued(ctx context.Context, bed *testbed.Testbed) error {
 	}
 	took := time.Since(began)
 	bed.History.Logf("%d jobs taken in through the inbox in %v: %.0f/s", many-few, took.Round(time.Second), float64(many-few)/took.Seconds())
-	// Putting is over; the collector of garbage gives memory back within minutes.
+	// The garbage collector returns memory within minutes.
 	after, err := h.memory(ctx, before+30e6)
 	if err != nil {
 		return err
@@ -68,7 +68,7 @@ func newBacklog(ctx context.Context, bed *testbed.Testbed) (*backlog, error) {
 	if err != nil {
 		return nil, err
 	}
-	// How fast the disk syncs is not what is measured here.
+	// The speed of the disk should not count.
 	b.Args[slices.Index(b.Args, "-f0")] = "-F"
 	if err := b.Up(ctx); err != nil {
 		return nil, err
@@ -85,7 +85,8 @@ func newBacklog(ctx context.Context, bed *testbed.Testbed) (*backlog, error) {
 	return h, h.announce(ctx, at)
 }
 
-// announce has a second node tell the ledger of the program "parked", and go.
+// announce makes the program "parked" known to the ledger by a second node, and
+// stops that node.
 func (h *backlog) announce(ctx context.Context, at testbed.Shared) error {
 	folder, err := h.bed.Folder("programs-away")
 	if err != nil {
@@ -106,8 +107,8 @@ func (h *backlog) announce(ctx context.Context, at testbed.Shared) error {
 	return h.node.Up(ctx)
 }
 
-// put puts jobs of the absent program on the inbox and returns when all have
-// been taken from it.
+// put puts jobs of the absent program on the inbox, and waits until the inbox
+// is empty.
 func (h *backlog) put(ctx context.Context, n int) error {
 	chance := h.bed.Random("parked" + strconv.Itoa(len(h.ids)))
 	c, err := testbed.DialBeanstalkd(h.beanstalkd.Addr)
@@ -137,8 +138,8 @@ func (h *backlog) put(ctx context.Context, n int) error {
 	})
 }
 
-// memory is the memory of the node, in bytes, when it is at most so much, or
-// when it has had time to become that.
+// memory returns the node's memory in bytes. It waits some time for the value
+// want or less.
 func (h *backlog) memory(ctx context.Context, want int64) (least int64, err error) {
 	for turn := range testbed.Pick(h.bed, 60, 8) {
 		u, err := testbed.ReadUsage(h.node.PID())
@@ -161,7 +162,7 @@ type times struct {
 	ms    map[string]float64
 }
 
-// measure measures what people and slots do while the jobs are queued.
+// measure measures requests and jobs while the others are queued.
 func (h *backlog) measure(ctx context.Context) (times, error) {
 	t := times{ms: map[string]float64{}}
 	deep, err := h.deep(ctx)
@@ -200,7 +201,7 @@ func (h *backlog) median(n int, do func() error) (float64, error) {
 	return took[n/2], nil
 }
 
-// deep is the cursor of a page some way down.
+// deep returns the cursor of a page some way down.
 func (h *backlog) deep(ctx context.Context) (string, error) {
 	var page struct{ Next string }
 	for range 10 {
@@ -216,7 +217,7 @@ func (h *backlog) deep(ctx context.Context) (string, error) {
 	return page.Next, nil
 }
 
-// runJob takes a job of the program that is here to its end.
+// runJob runs a job of the present program.
 func (h *backlog) runJob(ctx context.Context) error {
 	j := h.bed.WorkJob(h.bed.Rand, "work", 0, 0)
 	if status := h.bed.Submit(ctx, h.node, j); status != http.StatusCreated {
@@ -231,8 +232,8 @@ func (h *backlog) awaitEnd(ctx context.Context, j *testbed.Job) error {
 	return testbed.Until(ctx, 2*time.Millisecond, "a job ends", func() bool { return h.bed.GetResult(ctx, h.node, j, true).Final() })
 }
 
-// restart kills node and beanstalkd, deletes the binlog, and starts both again:
-// all messages are gone.
+// restart kills the node and beanstalkd, deletes the binlog and starts both
+// again. All messages are lost.
 func (h *backlog) restart(ctx context.Context) error {
 	bed := h.bed
 	var waiting []*testbed.Job
@@ -269,8 +270,8 @@ func (h *backlog) restart(ctx context.Context) error {
 	return h.resent(ctx, began)
 }
 
-// resent tells how fast the messages of the others come back. Nobody waits for
-// them, so that there is no bound.
+// resent reports how fast the messages of the other jobs come back. There is no
+// limit, since no job waits for them.
 func (h *backlog) resent(ctx context.Context, began time.Time) error {
 	c, err := testbed.DialBeanstalkd(h.beanstalkd.Addr)
 	if err != nil {

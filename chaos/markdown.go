@@ -8,21 +8,21 @@ import (
 	"time"
 )
 
-// writeMarkdown puts the figures of each scenario into a Markdown file, in place of
-// those of an earlier run, so that nobody has to copy them.
-func writeMarkdown(path string, verdicts []result) error {
+// writeMarkdown writes the figures of each scenario into a Markdown file, in
+// place of those of an earlier run.
+func writeMarkdown(path string, results []result) error {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
 	text := string(data)
-	for _, v := range verdicts {
+	for _, v := range results {
 		text = replaceSection(text, v.Scenario, section(v))
 	}
 	return os.WriteFile(path, []byte(text), 0o644)
 }
 
-// replaceSection replaces what stands between two marks, or adds it at the end.
+// replaceSection replaces the text between two marks, or appends the section.
 func replaceSection(text, name, section string) string {
 	begin, end := "<!-- "+name+" -->\n", "<!-- end of "+name+" -->\n"
 	section = begin + section + end
@@ -47,7 +47,7 @@ func section(v result) string {
 	return b.String()
 }
 
-// cell is text that cannot end a cell of a table.
+// cell escapes text for a cell of a table.
 func cell(text string) string {
 	return strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;").Replace(text)
 }

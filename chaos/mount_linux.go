@@ -5,11 +5,11 @@ import (
 	"syscall"
 )
 
-// mount mounts a new file system of that many bytes.
+// mount mounts a new file system of size bytes.
 func mount(path string, size int) error {
 	return syscall.Mount("tmpfs", path, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0755", size))
 }
 
-// unmount removes the file system from the tree. It exists until the last process
-// has closed its files there.
+// unmount detaches the file system, which exists until the last process has
+// closed its files there.
 func unmount(path string) { _ = syscall.Unmount(path, syscall.MNT_DETACH) }

@@ -31,7 +31,7 @@ func moveAllClocks(ctx context.Context, bed *testbed.Testbed) error {
 	return conclude(ctx, bed, p, list, testbed.Pick(bed, time.Minute, 15*time.Second))
 }
 
-// startMovable starts beanstalkd and two nodes, each with a clock of its own.
+// startMovable starts beanstalkd and two nodes, each with its own clock.
 func startMovable(ctx context.Context, bed *testbed.Testbed) (map[string]*testbed.Clock, *cluster, error) {
 	clocks := map[string]*testbed.Clock{}
 	for _, who := range []string{"beanstalkd", "node1", "node2"} {
@@ -56,8 +56,8 @@ func startMovable(ctx context.Context, bed *testbed.Testbed) (map[string]*testbe
 	return clocks, p, err
 }
 
-// moveClocks moves a clock at random so many times, each to two hours before or
-// after the true time, or back to it.
+// moveClocks moves random clocks, each to the true time or two hours before or
+// after it.
 func moveClocks(ctx context.Context, chance *rand.Rand, clocks map[string]*testbed.Clock, nodes []*testbed.Node, times int, rest time.Duration) error {
 	names := []string{"beanstalkd", "node1", "node2"}
 	offsets := []time.Duration{-2 * time.Hour, 0, 2 * time.Hour}

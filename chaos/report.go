@@ -11,14 +11,14 @@ import (
 
 var errFailed = errors.New("not everything is as it should be")
 
-// report prints all figures; its error says that one is not as it should be.
-func report(o options, verdicts []result, stdout io.Writer) error {
-	bad := slices.ContainsFunc(verdicts, func(v result) bool { return !v.ok() })
-	if err := table(o, verdicts, stdout); err != nil {
+// report prints all figures. It fails if a figure failed.
+func report(o options, results []result, stdout io.Writer) error {
+	bad := slices.ContainsFunc(results, func(v result) bool { return !v.ok() })
+	if err := table(o, results, stdout); err != nil {
 		return err
 	}
 	if o.doc != "" {
-		if err := writeMarkdown(o.doc, verdicts); err != nil {
+		if err := writeMarkdown(o.doc, results); err != nil {
 			return err
 		}
 	}
@@ -28,15 +28,15 @@ func report(o options, verdicts []result, stdout io.Writer) error {
 	return nil
 }
 
-func table(o options, verdicts []result, stdout io.Writer) error {
+func table(o options, results []result, stdout io.Writer) error {
 	if o.json {
 		enc := json.NewEncoder(stdout)
 		enc.SetIndent("", " ")
-		return enc.Encode(verdicts)
+		return enc.Encode(results)
 	}
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "scenario\tfigure\twanted\tgot\t\tseconds")
-	for _, v := range verdicts {
+	for _, v := range results {
 		for _, f := range v.Figures {
 			mark := "pass"
 			if !f.OK {

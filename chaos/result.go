@@ -6,8 +6,9 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/chaos/check"
-) // result is what came of one scenario.
+)
 
+// result is the outcome of one scenario.
 type result struct {
 	Scenario string         `json:"scenario"`
 	Title    string         `json:"title"`
@@ -18,10 +19,11 @@ type result struct {
 	Figures  []check.Figure `json:"figures"`
 }
 
-func (v result) ok() bool {
-	return !slices.ContainsFunc(v.Figures, func(f check.Figure) bool { return !f.OK })
+func (r result) ok() bool {
+	return !slices.ContainsFunc(r.Figures, func(f check.Figure) bool { return !f.OK })
 }
 
+// evaluate returns the figures of a history.
 func evaluate(path string) ([]check.Figure, error) {
 	events, err := read(path)
 	if err != nil {

@@ -30,18 +30,18 @@ func runAll(ctx context.Context, o options, chosen []scenario, stdout, stderr io
 	if err != nil {
 		return err
 	}
-	var verdicts []result
+	var results []result
 	for _, s := range chosen {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		verdicts = append(verdicts, runAndCheck(ctx, s, o, bin, dir, stderr))
+		results = append(results, runAndCheck(ctx, s, o, bin, dir, stderr))
 	}
-	return report(o, verdicts, stdout)
+	return report(o, results, stdout)
 }
 
-// workFolder makes the folder that everything is in; remove does so unless it
-// is to stay.
+// workFolder creates the folder for all files. The function remove deletes it,
+// unless it was chosen by -keep.
 func workFolder(keep string) (dir string, remove func() error, err error) {
 	if keep != "" {
 		dir, err = filepath.Abs(keep)
@@ -54,11 +54,11 @@ func workFolder(keep string) (dir string, remove func() error, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	// Programs must lie in folders that only their owner may change.
+	// Nodes refuse programs in folders that others may change.
 	return dir, func() error { return os.RemoveAll(dir) }, os.Chmod(dir, 0o755)
 }
 
-// binary is the one given, or one that is built now.
+// binary returns the given path or builds the binary.
 func binary(ctx context.Context, given, dir string) (string, error) {
 	if given != "" {
 		return filepath.Abs(given)
@@ -67,7 +67,7 @@ func binary(ctx context.Context, given, dir string) (string, error) {
 	return path, testbed.Build(ctx, path)
 }
 
-// runAndCheck runs one scenario and judges its history.
+// runAndCheck runs one scenario and checks its history.
 func runAndCheck(ctx context.Context, s scenario, o options, bin, dir string, stderr io.Writer) result {
 	v := result{Scenario: s.name, Title: s.title, Replay: replay(s, o)}
 	fmt.Fprintf(stderr, "%s  %s\n    replay: %s\n", strings.ToUpper(s.name), s.title, v.Replay)
@@ -75,12 +75,12 @@ func runAndCheck(ctx context.Context, s scenario, o options, bin, dir string, st
 	err := runScenario(ctx, s, o, bin, filepath.Join(dir, s.name), &v)
 	v.Began, v.Seconds = began, time.Since(began).Seconds()
 	if err != nil {
-		v.Figures = append(v.Figures, check.Figure{Name: "the bed did its work", Wanted: "yes", Got: err.Error()})
+		v.Figures = append(v.Figures, check.Figure{Name: "the scenario was carried out", Wanted: "yes", Got: err.Error()})
 	}
 	if !v.ok() {
 		fmt.Fprintf(stderr, "    FAILED, replay: %s\n", v.Replay)
 	}
-	fmt.Fprintf(stderr, "    %.1f s, history: %s (go run ./chaos check FILE judges it again)\n", v.Seconds, v.History)
+	fmt.Fprintf(stderr, "    %.1f s, history: %s (go run ./chaos check FILE checks it again)\n", v.Seconds, v.History)
 	return v
 }
 
@@ -115,7 +115,7 @@ func runScenario(ctx context.Context, s scenario, o options, bin, dir string, v 
 	return errors.Join(err, checkErr)
 }
 
-// recheck judges a history again.
+// recheck checks an old history again.
 func recheck(o options, stdout io.Writer) error {
 	events, err := read(o.names[1])
 	if err != nil {

@@ -7,8 +7,9 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/chaos/internal/testbed"
-) // scenarios are all scenarios in the order in which they run.
+)
 
+// scenarios are all scenarios in the order in which they run.
 var scenarios = []scenario{
 	{
 		name: "c1", title: "nodes and beanstalkd are killed at random, beanstalkd keeps its binlog",
@@ -64,8 +65,8 @@ type scenario struct {
 	// limit and shortLimit bound the full and the short form. Default 10 minutes
 	// and 60 s.
 	limit, shortLimit time.Duration
-	// run returns an error if the scenario could not be carried out. What the
-	// product did wrong is for the checker.
+	// run returns an error if the scenario could not be carried out. The
+	// checker finds the faults of the product.
 	run func(ctx context.Context, bed *testbed.Testbed) error
 }
 

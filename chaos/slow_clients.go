@@ -25,7 +25,7 @@ func slowClients(ctx context.Context, bed *testbed.Testbed) error {
 		return err
 	}
 	over := testbed.Pick(bed, time.Minute, 4*time.Second)
-	// The first life only serves healthy clients: so many goroutines are its own.
+	// The first life of the node serves healthy clients only, for comparison.
 	quiet, err := a.p99(ctx, over)
 	if err != nil {
 		return err
@@ -48,7 +48,7 @@ func slowClients(ctx context.Context, bed *testbed.Testbed) error {
 	return nil
 }
 
-// raiseFiles lets this process, and nodes that it starts, open so many files.
+// raiseFiles lets this process, and nodes that it starts, open n files.
 func raiseFiles(n uint64) error {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -92,8 +92,8 @@ func (a *slowClientsTest) finish(ctx context.Context, j *testbed.Job) error {
 	return testbed.Until(ctx, 20*time.Millisecond, "a job ends", func() bool { return a.bed.GetResult(ctx, a.node, j, true).Final() })
 }
 
-// p99 is the 99th percentile, in milliseconds, of what two clients wait for a
-// result who ask for it again and again.
+// p99 returns the 99th percentile, in milliseconds, of the time of two clients
+// to get a result.
 func (a *slowClientsTest) p99(ctx context.Context, over time.Duration) (float64, error) {
 	var mu sync.Mutex
 	var took []float64
@@ -138,8 +138,8 @@ func (a *slowClientsTest) healthy() error {
 	return nil
 }
 
-// measureBusy is pace99 while all others are there. They have gone when it returns,
-// and the node has had time to notice.
+// measureBusy returns p99 with all slow clients connected. When it returns,
+// they are gone and the node has noticed.
 func (a *slowClientsTest) measureBusy(ctx context.Context, over time.Duration) (float64, error) {
 	if err := a.warmUp(ctx); err != nil {
 		return 0, err
@@ -175,8 +175,8 @@ func (a *slowClientsTest) measureBusy(ctx context.Context, over time.Duration) (
 	return busy, errors.Join(err, a.awaitClosed(ctx, before, most))
 }
 
-// warmUp has the node open what it opens once, when many ask at the same time, and
-// closes the connections of that.
+// warmUp makes the node open what it opens once, under many requests, and
+// closes their connections.
 func (a *slowClientsTest) warmUp(ctx context.Context) error {
 	var wait sync.WaitGroup
 	for range 16 {
@@ -195,8 +195,9 @@ func (a *slowClientsTest) warmUp(ctx context.Context) error {
 	return a.healthy()
 }
 
-// awaitClosed waits until the node has closed what the others have left. The connections
-// for reading the ledger are opened when they are needed, two files each.
+// awaitClosed waits until the node has closed the connections of the slow
+// clients. The node opens connections to the ledger when it needs them, with
+// two files each.
 func (a *slowClientsTest) awaitClosed(ctx context.Context, before, most testbed.Usage) error {
 	waiting, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
@@ -210,8 +211,8 @@ func (a *slowClientsTest) awaitClosed(ctx context.Context, before, most testbed.
 	return ctx.Err()
 }
 
-// goroutines ends the node by SIGQUIT, upon which it prints all that it has, and
-// starts it again.
+// goroutines ends the node with SIGQUIT, which prints its goroutines, counts
+// them, and starts the node again.
 func (a *slowClientsTest) goroutines(ctx context.Context) (int, error) {
 	a.client.CloseIdleConnections()
 	testbed.HTTPClient.CloseIdleConnections()

@@ -13,14 +13,14 @@ import (
 	"github.com/runnerbean/runnerbean/chaos/internal/testbed"
 )
 
-// connectAll connects the slow and the idle, who come again when they are sent away.
-// They go when ctx ends.
+// connectAll connects slow and idle clients. They reconnect when the node
+// closes the connection, until ctx ends.
 func (a *slowClientsTest) connectAll(ctx context.Context) *sync.WaitGroup {
 	kinds := []func(context.Context, net.Conn){a.slowHead, a.slowReader, a.idle, a.silent}
 	wait := &sync.WaitGroup{}
 	chance := a.bed.Random("siege")
 	for i := range slowCount {
-		late := time.Duration(chance.Int64N(int64(time.Second))) // they do not beat as one
+		late := time.Duration(chance.Int64N(int64(time.Second))) // not all at the same time
 		wait.Go(func() {
 			testbed.Sleep(ctx, late)
 			for ctx.Err() == nil {
@@ -53,7 +53,7 @@ func (a *slowClientsTest) slowHead(ctx context.Context, conn net.Conn) {
 	}
 }
 
-// slowReader asks for a large result and reads some bytes of it each second.
+// slowReader requests a large result and reads some bytes of it each second.
 func (a *slowClientsTest) slowReader(ctx context.Context, conn net.Conn) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetReadBuffer(4096)
@@ -66,7 +66,7 @@ func (a *slowClientsTest) slowReader(ctx context.Context, conn net.Conn) {
 	}
 }
 
-// idle asks once and stays.
+// idle sends one request and stays connected.
 func (a *slowClientsTest) idle(_ context.Context, conn net.Conn) {
 	fmt.Fprintf(conn, "GET /%s HTTP/1.1\r\nHost: idle\r\n\r\n", a.small.ID)
 	for some := make([]byte, 4096); ; {
@@ -76,13 +76,13 @@ func (a *slowClientsTest) idle(_ context.Context, conn net.Conn) {
 	}
 }
 
-// silent connects and says nothing.
+// silent connects and sends nothing.
 func (a *slowClientsTest) silent(_ context.Context, conn net.Conn) {
 	_, _ = conn.Read(make([]byte, 1))
 }
 
-// followJob opens event streams of a job that works for so long, and tells in the
-// end how many have seen its end.
+// followJob opens event streams of a job that runs for the time work. The
+// channel gets the number of streams that have seen its end.
 func (a *slowClientsTest) followJob(ctx context.Context, work time.Duration) (*testbed.Job, <-chan int) {
 	told := make(chan int, 1)
 	j := a.bed.WorkJob(a.bed.Random("streams"), "work", work, 100)
@@ -129,11 +129,11 @@ func (a *slowClientsTest) stream(ctx context.Context, j *testbed.Job) bool {
 const (
 	slowCount   = 2000
 	streamCount = 200
-	// bigResult is more than the buffers between a node and a slow reader hold.
+	// bigResult is larger than the buffers between a node and a slow reader.
 	bigResult = 4 << 20
 )
 
-// slowClientsTest is a node and those who listen to it.
+// slowClientsTest is a node and its clients.
 type slowClientsTest struct {
 	bed    *testbed.Testbed
 	node   *testbed.Node

@@ -9,10 +9,10 @@ import (
 	"github.com/runnerbean/runnerbean/chaos/internal/testbed"
 )
 
-// staleNodes is C5: rounds in which one of two nodes is stopped.
+// staleNodes stops one of two nodes in each round.
 type staleNodes struct {
 	bed    *testbed.Testbed
-	pair   *cluster
+	cluster   *cluster
 	slots  int
 	seen   *testbed.HistoryReader
 	last   map[string]check.Event // newest run of each job
@@ -29,7 +29,7 @@ func staleNode(ctx context.Context, bed *testbed.Testbed) error {
 	defer p.poll.Close()
 	target := testbed.Pick(bed, 500, 12)
 	bed.History.Note(check.Event{What: check.Target, N: float64(target)})
-	s := &staleNodes{bed: bed, pair: p, slots: slots, seen: &testbed.HistoryReader{Path: bed.History.Path}, last: map[string]check.Event{}}
+	s := &staleNodes{bed: bed, cluster: p, slots: slots, seen: &testbed.HistoryReader{Path: bed.History.Path}, last: map[string]check.Event{}}
 	chance := bed.Random("rounds")
 	enough, cancel := context.WithTimeout(ctx, testbed.Pick(bed, 9*time.Minute, 40*time.Second))
 	defer cancel()
@@ -41,36 +41,36 @@ func staleNode(ctx context.Context, bed *testbed.Testbed) error {
 	return conclude(ctx, bed, p, s.list, testbed.Pick(bed, time.Minute, 15*time.Second))
 }
 
-// round stops a node while it runs jobs, some of which end meanwhile, and lets
-// it go on when the other one has taken them, or at any moment about then.
+// round stops a node while it runs jobs, some of which end meanwhile. Mostly it
+// lets the node continue when the other one has taken the jobs.
 func (s *staleNodes) round(ctx context.Context, chance *rand.Rand) error {
-	victim := s.pair.nodes[chance.IntN(2)]
+	stopped := s.cluster.nodes[chance.IntN(2)]
 	jobs := s.submit(ctx, chance)
-	err := testbed.Until(ctx, 20*time.Millisecond, "the jobs run", func() bool { return s.running(jobs, victim.Name) >= s.slots/2 || s.over(jobs) })
+	err := testbed.Until(ctx, 20*time.Millisecond, "the jobs run", func() bool { return s.running(jobs, stopped.Name) >= s.slots/2 || s.over(jobs) })
 	if err != nil || s.over(jobs) {
 		return ignoreEnd(ctx, err)
 	}
 	testbed.Sleep(ctx, time.Duration(chance.IntN(100))*time.Millisecond)
-	held := s.runningOn(jobs, victim.Name)
-	victim.Pause()
+	held := s.runningOn(jobs, stopped.Name)
+	stopped.Pause()
 	if chance.IntN(5) > 0 {
-		s.awaitYield(ctx, held, victim.Name)
+		s.awaitYield(ctx, held, stopped.Name)
 		testbed.Sleep(ctx, time.Duration(chance.IntN(1500))*time.Millisecond)
 	} else {
 		testbed.Sleep(ctx, time.Duration(1000+chance.IntN(6000))*time.Millisecond)
 	}
 	s.read()
 	for id := range held {
-		if s.last[id].Who != victim.Name {
+		if s.last[id].Who != stopped.Name {
 			s.yields++
 		}
 	}
-	victim.Resume()
-	s.pair.poll.AwaitEnds(ctx, 15*time.Second)
+	stopped.Resume()
+	s.cluster.poll.AwaitEnds(ctx, 15*time.Second)
 	return nil
 }
 
-// ignoreEnd: a round that the end of the time breaks off is no error.
+// ignoreEnd returns nil if the time is over.
 func ignoreEnd(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
@@ -78,10 +78,10 @@ func ignoreEnd(ctx context.Context, err error) error {
 	return err
 }
 
-// submit posts twice as many jobs as a node has slots.
+// submit submits twice as many jobs as a node has slots.
 func (s *staleNodes) submit(ctx context.Context, chance *rand.Rand) map[string]bool {
 	ids := map[string]bool{}
-	l := &testbed.Load{Bed: s.bed, Poll: s.pair.poll, Nodes: s.pair.nodes}
+	l := &testbed.Load{Bed: s.bed, Poll: s.cluster.poll, Nodes: s.cluster.nodes}
 	var list []*testbed.Job
 	for range 2 * s.slots {
 		j := s.bed.WorkJob(chance, "work", time.Duration(500+chance.IntN(3000))*time.Millisecond, chance.IntN(3000))
@@ -93,14 +93,15 @@ func (s *staleNodes) submit(ctx context.Context, chance *rand.Rand) map[string]b
 	return ids
 }
 
-// awaitYield waits until other nodes have begun all that a stopped one held.
-func (s *staleNodes) awaitYield(ctx context.Context, held map[string]bool, victim string) {
+// awaitYield waits until other nodes have started all jobs that a stopped node
+// held.
+func (s *staleNodes) awaitYield(ctx context.Context, held map[string]bool, stopped string) {
 	ctx, cancel := context.WithTimeout(ctx, 25*time.Second)
 	defer cancel()
 	err := testbed.Until(ctx, 50*time.Millisecond, "the other node has taken the jobs", func() bool {
 		s.read()
 		for id := range held {
-			if s.last[id].Who == victim {
+			if s.last[id].Who == stopped {
 				return false
 			}
 		}
@@ -111,7 +112,7 @@ func (s *staleNodes) awaitYield(ctx context.Context, held map[string]bool, victi
 	}
 }
 
-// read follows the history.
+// read reads what is new in the history.
 func (s *staleNodes) read() {
 	events, err := s.seen.Next()
 	if err != nil {
@@ -124,7 +125,7 @@ func (s *staleNodes) read() {
 	}
 }
 
-// runningOn are the jobs whose newest run is under way on a node.
+// runningOn returns the jobs whose newest run is on the node and has not ended.
 func (s *staleNodes) runningOn(jobs map[string]bool, node string) map[string]bool {
 	s.read()
 	held := map[string]bool{}
@@ -140,9 +141,9 @@ func (s *staleNodes) running(jobs map[string]bool, node string) int {
 	return len(s.runningOn(jobs, node))
 }
 
-// over reports whether no job is left to run.
+// over reports whether all of the jobs have ended.
 func (s *staleNodes) over(jobs map[string]bool) bool {
-	open, _ := s.pair.poll.Unfinished()
+	open, _ := s.cluster.poll.Unfinished()
 	for _, j := range open {
 		if jobs[j.ID] {
 			return false

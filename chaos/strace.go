@@ -14,22 +14,21 @@ import (
 	"github.com/runnerbean/runnerbean/chaos/internal/testbed"
 )
 
-// tracer is an strace that is attached to a process.
+// tracer is an strace attached to a process.
 type tracer struct {
 	cmd    *exec.Cmd
 	output string
 	said   *strings.Builder
-	read   chan struct{} // closed when all that it said was read
+	read   chan struct{} // closed when its messages have been read
 	pid    int
-	killed int // the process, where it was killed before the end
+	killed int // id of the process if it was killed
 }
 
-// traced is one system call as strace tells it. Calls that did not come back
-// have the result "?".
+// traced is one system call. The result is "?" if it did not return.
 type traced struct{ thread, name, args, result string }
 
-// trace attaches strace to all threads of a process and returns when it has
-// done so. Names are those of the calls to look at; inject may be empty.
+// startTrace attaches strace to all threads of a process. It traces the calls
+// in names, and injects faults unless inject is empty.
 func startTrace(ctx context.Context, bed *testbed.Testbed, pid int, names, inject string) (*tracer, error) {
 	path, err := exec.LookPath("strace")
 	if err != nil {
@@ -46,7 +45,7 @@ func startTrace(ctx context.Context, bed *testbed.Testbed, pid int, names, injec
 	}
 	t := &tracer{output: file.Name(), said: &strings.Builder{}, read: make(chan struct{}), pid: pid}
 	t.cmd = exec.CommandContext(ctx, path, append(args, "-p", fmt.Sprint(pid))...)
-	t.cmd.Cancel = func() error { return t.cmd.Process.Signal(syscall.SIGTERM) } // it lets go of the process
+	t.cmd.Cancel = func() error { return t.cmd.Process.Signal(syscall.SIGTERM) } // strace then detaches
 	t.cmd.WaitDelay = 5 * time.Second
 	return t, t.attach()
 }
@@ -86,14 +85,14 @@ func (t *tracer) hit() bool {
 	return err == nil && strings.Contains(string(text), "(INJECTED)")
 }
 
-// release lets go of the process.
+// release detaches strace.
 func (t *tracer) release() { _ = t.cmd.Process.Signal(syscall.SIGTERM) }
 
-// end lets go of the process, and returns the calls in the order of their ends.
+// end detaches strace and returns the calls in the order of their ends.
 func (t *tracer) end() ([]traced, error) {
 	t.release()
 	<-t.read
-	_ = t.cmd.Wait() // it ends by the signal, or as the process ended
+	_ = t.cmd.Wait() // it ends by the signal or with the process
 	text, err := os.ReadFile(t.output)
 	if err != nil {
 		return nil, err

@@ -22,10 +22,11 @@ import (
 // gatedTask is the input of the program "gated".
 type gatedTask struct {
 	testbed.Task
-	Gate string `json:"gate"` // a FIFO; the program goes on when it is there no more, or its other end is closed
+	Gate string `json:"gate"` // a FIFO: the program continues when it is gone or its writer has closed it
 }
 
-// gated waits for its gate, leaves something of every kind and works.
+// gated waits at its gate, writes to log, events and files, and prints a
+// result.
 func gated(c testbed.Call) int {
 	var t gatedTask
 	if err := json.Unmarshal(c.Input, &t); err != nil {
@@ -44,8 +45,8 @@ func gated(c testbed.Call) int {
 	return testbed.Work(c)
 }
 
-// target is a node that is killed and failed, and a second one over the same
-// ledger and store, through which its results are read all the time.
+// target is a node that gets faults, and a second one with the same ledger and
+// store, through which results are read.
 type target struct {
 	bed    *testbed.Testbed
 	node   *testbed.Node
@@ -53,7 +54,7 @@ type target struct {
 	at     testbed.Shared
 	chance *rand.Rand
 	count  int
-	known  map[string]bool // ids of jobs that have succeeded
+	known  map[string]bool // jobs that have succeeded
 }
 
 func newTarget(ctx context.Context, bed *testbed.Testbed, name, folder string) (*target, error) {
@@ -73,7 +74,7 @@ func newTarget(ctx context.Context, bed *testbed.Testbed, name, folder string) (
 	if v.node, err = bed.NewNode(name, at, 1, nil); err != nil {
 		return nil, err
 	}
-	// strace counts by threads. With processors to spare a goroutine stays on its
+	// strace counts by thread. With more processors, a goroutine stays on its
 	// thread after a slow call.
 	v.node.Env = append(v.node.Env, "GOMAXPROCS=16")
 	if v.reader, err = bed.NewNode(name+"-reader", at, 0, nil); err != nil {
@@ -82,7 +83,8 @@ func newTarget(ctx context.Context, bed *testbed.Testbed, name, folder string) (
 	return v, errors.Join(v.node.Up(ctx), v.reader.Up(ctx))
 }
 
-// startGated posts a job and returns when its program waits; open lets it go on.
+// startGated submits a job and waits until its program is at the gate, which
+// open opens.
 func (v *target) startGated(ctx context.Context) (j *testbed.Job, open func(), err error) {
 	j, gate := v.newJob(v.chance)
 	if err := syscall.Mkfifo(gate, 0o600); err != nil {
@@ -95,16 +97,16 @@ func (v *target) startGated(ctx context.Context) (j *testbed.Job, open func(), e
 	defer cancel()
 	var writer *os.File
 	err = testbed.Until(ctx, 2*time.Millisecond, "the program waits at its gate", func() bool {
-		// Without a reader at the other end this fails.
+		// This fails until the program has opened the FIFO.
 		writer, err = os.OpenFile(gate, os.O_WRONLY|syscall.O_NONBLOCK, 0)
 		return err == nil
 	})
 	return j, func() { _ = os.Remove(gate); _ = writer.Close() }, err
 }
 
-// follow reads the result URL all the time, until the job has ended. A node that
-// dies is started again. Each thread counts its calls for itself, so the tracer
-// has to go when the first error was injected.
+// follow reads the result URL until the job has ended, and restarts the node if
+// it ends. It detaches strace after the first error: each thread counts its
+// calls, so there could be a second one.
 func (v *target) follow(ctx context.Context, j *testbed.Job, trace *tracer) bool {
 	for end := time.Now().Add(patience); time.Now().Before(end); {
 		if !v.node.Alive() {
@@ -135,9 +137,9 @@ func (v *target) restart(ctx context.Context) error {
 	return err
 }
 
-// awaitNode sees to it that the node runs, and that it is known not to be doomed.
+// awaitNode waits until the node runs and cannot be killed any more.
 func (v *target) awaitNode(ctx context.Context, killed int) error {
-	// The tracer may have been let go before it could tell.
+	// strace may have detached before it could report the kill.
 	if killed == v.node.PID() || v.node.Alive() && !v.node.Healthy(ctx) {
 		if err := testbed.Until(ctx, time.Millisecond, "the node is dead", func() bool { return !v.node.Alive() }); err != nil {
 			return err
@@ -152,13 +154,13 @@ func (v *target) awaitNode(ctx context.Context, killed int) error {
 	return nil
 }
 
-// expectKill says that the node will be killed, by strace.
+// expectKill records that strace will kill the node.
 func (v *target) expectKill() {
 	v.node.ExpectEnd(true)
 	v.bed.History.Note(check.Event{What: check.Kill, Who: v.node.Name, Text: "at a system call"})
 }
 
-// newJob makes a job whose program waits at a gate of its own.
+// newJob returns a job whose program waits at a gate, and the path of the gate.
 func (v *target) newJob(chance *rand.Rand) (*testbed.Job, string) {
 	v.count++
 	gate := fmt.Sprintf("%s/gate-%s-%d", v.bed.Dir, v.node.Name, v.count)
