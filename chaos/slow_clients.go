@@ -148,10 +148,10 @@ func (a *slowClientsTest) measureBusy(ctx context.Context, over time.Duration) (
 	if err != nil {
 		return 0, err
 	}
-	crowd, leave := context.WithCancel(ctx)
-	defer leave()
-	s := a.connectAll(crowd)
-	last, told := a.followJob(crowd, over+3*time.Second)
+	connected, disconnect := context.WithCancel(ctx)
+	defer disconnect()
+	s := a.connectAll(connected)
+	last, told := a.followJob(connected, over+3*time.Second)
 	arrived, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	most := testbed.Usage{}
@@ -169,7 +169,7 @@ func (a *slowClientsTest) measureBusy(ctx context.Context, over time.Duration) (
 	}
 	a.bed.History.MeasureLeast("event streams that saw the end of their job", float64(<-told), streamCount)
 	most, _ = testbed.ReadUsage(a.node.PID())
-	leave()
+	disconnect()
 	s.Wait()
 	err = testbed.Until(ctx, 20*time.Millisecond, "the job of the streams ends", func() bool { return a.bed.GetResult(ctx, a.node, last, true).Final() })
 	return busy, errors.Join(err, a.awaitClosed(ctx, before, most))

@@ -11,13 +11,13 @@ import (
 
 // staleNodes stops one of two nodes in each round.
 type staleNodes struct {
-	bed    *testbed.Testbed
-	cluster   *cluster
-	slots  int
-	seen   *testbed.HistoryReader
-	last   map[string]check.Event // newest run of each job
-	yields int                    // jobs that ran on another node while theirs was stopped
-	list   []*testbed.Job
+	bed     *testbed.Testbed
+	cluster *cluster
+	slots   int
+	seen    *testbed.HistoryReader
+	last    map[string]check.Event // newest run of each job
+	yields  int                    // jobs that ran on another node while theirs was stopped
+	list    []*testbed.Job
 }
 
 func staleNode(ctx context.Context, bed *testbed.Testbed) error {

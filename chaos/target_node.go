@@ -97,6 +97,12 @@ func (v *target) startGated(ctx context.Context) (j *testbed.Job, open func(), e
 	defer cancel()
 	var writer *os.File
 	err = testbed.Until(ctx, 2*time.Millisecond, "the program waits at its gate", func() bool {
+		// A node ends after an I/O error of the ledger, perhaps only now.
+		if !v.node.Alive() {
+			if err := v.restart(ctx); err != nil {
+				v.bed.History.Logf("%v", err)
+			}
+		}
 		// This fails until the program has opened the FIFO.
 		writer, err = os.OpenFile(gate, os.O_WRONLY|syscall.O_NONBLOCK, 0)
 		return err == nil
