@@ -12,12 +12,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/internal/logtext"
+	"github.com/runnerbean/runnerbean/internal/text"
 )
 
 // followEvery is how often "logs --follow" asks for more.
@@ -157,7 +157,7 @@ func (l *logReader) part(ctx context.Context) (more bool, err error) {
 		if err := l.out.gap(); err != nil {
 			return false, err
 		}
-		fmt.Fprintf(l.said, "… %s left out …\n", humanize.IBytes(uint64(gap)))
+		fmt.Fprintf(l.said, "… %s left out …\n", text.Bytes(gap))
 	}
 	n, err := io.Copy(l.out, io.LimitReader(answer.Body, apiclient.MaxAnswer))
 	before := l.position

@@ -8,8 +8,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -173,7 +173,7 @@ func TestAbbreviatedIDs(t *testing.T) {
 	const one, two = "019aae04-9f80-7c61-8d2e-5b1c7a90e1f2", "019aae04-9f81-7c61-8d2e-5b1c7a90aaaa"
 	put(one)
 	put(two)
-	for _, part := range []string{one, strings.ToUpper(one), one[:13], "90e1f2", terminal.ShortID(one), "019aae04...e1f2", p.url + "/" + one} {
+	for _, part := range []string{one, strings.ToUpper(one), one[:13], "90e1f2", text.ShortID(one), "019aae04...e1f2", p.url + "/" + one} {
 		if out, log, code := p.client("", "show", part); code != 0 || !strings.Contains(out, one) {
 			t.Errorf("%s: exit code %d\n%s%s", part, code, out, log)
 		}

@@ -7,12 +7,12 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
+	"github.com/runnerbean/runnerbean/internal/text"
 )
 
 func newNodes(a *app) *cobra.Command {
@@ -118,7 +118,7 @@ func vitalsText(v *api.Vitals) (load, memory, disk string) {
 		}
 	}
 	if least >= 0 {
-		disk = humanize.IBytes(uint64(least))
+		disk = text.Bytes(least)
 	}
 	return load, memory, disk
 }

@@ -10,12 +10,12 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -116,12 +116,12 @@ func deliveryText(d *api.Delivery) string {
 }
 
 func processText(p api.Process, now time.Time) string {
-	text := fmt.Sprintf("%s, %.0f %% of a processor, %s, for %s", terminal.Safe(p.Name), p.CPU*100,
-		humanize.IBytes(uint64(max(p.Memory, 0))), terminal.Duration(now.Sub(p.Started)))
+	line := fmt.Sprintf("%s, %.0f %% of a processor, %s, for %s", terminal.Safe(p.Name), p.CPU*100,
+		text.Bytes(p.Memory), terminal.Duration(now.Sub(p.Started)))
 	if p.Paused {
-		text += ", paused"
+		line += ", paused"
 	}
-	return text
+	return line
 }
 
 // provenance is what a result was made from and of what.
@@ -138,7 +138,7 @@ func provenance(w io.Writer, r jobs.Result) {
 // filesText lists what a program has left in out/.
 func filesText(w io.Writer, kept []jobs.Artifact, left []jobs.LeftOut) {
 	for _, file := range kept {
-		fmt.Fprintf(w, "file\t%s (%s) %s\n", terminal.Safe(file.Name), humanize.IBytes(uint64(max(file.Size, 0))), terminal.Safe(file.URL))
+		fmt.Fprintf(w, "file\t%s (%s) %s\n", terminal.Safe(file.Name), text.Bytes(file.Size), terminal.Safe(file.URL))
 	}
 	for _, l := range left {
 		fmt.Fprintf(w, "not kept\t%s: %s\n", terminal.Safe(l.Name), terminal.Safe(l.Reason))
@@ -158,27 +158,27 @@ func eventText(e api.Event) string {
 
 func attemptText(a api.Attempt) string {
 	if a.Outcome == "" {
-		text := fmt.Sprintf("running on %s since %s", terminal.Safe(a.Node), terminal.Time(a.Started))
+		line := fmt.Sprintf("running on %s since %s", terminal.Safe(a.Node), terminal.Time(a.Started))
 		if a.Quarantine {
-			text += ", with nothing beside it"
+			line += ", with nothing beside it"
 		}
-		return text
+		return line
 	}
-	text := fmt.Sprintf("%s on %s after %s", terminal.Safe(string(a.Outcome)), terminal.Safe(a.Node), a.Finished.Sub(a.Started).Round(time.Millisecond))
+	line := fmt.Sprintf("%s on %s after %s", terminal.Safe(string(a.Outcome)), terminal.Safe(a.Node), a.Finished.Sub(a.Started).Round(time.Millisecond))
 	if a.ExitCode != nil && *a.ExitCode > 0 {
-		text += fmt.Sprintf(", exit code %d", *a.ExitCode)
+		line += fmt.Sprintf(", exit code %d", *a.ExitCode)
 	}
 	if a.Signal != "" {
-		text += ", " + terminal.Safe(a.Signal)
+		line += ", " + terminal.Safe(a.Signal)
 	}
 	if a.CPUSeconds > 0 || a.MaxRSS > 0 {
-		text += fmt.Sprintf(", %.1f s of CPU, %s", a.CPUSeconds, humanize.IBytes(uint64(max(a.MaxRSS, 0))))
+		line += fmt.Sprintf(", %.1f s of CPU, %s", a.CPUSeconds, text.Bytes(a.MaxRSS))
 	}
 	if a.Quarantine {
-		text += ", with nothing beside it"
+		line += ", with nothing beside it"
 	}
 	if a.Message != "" {
-		text += ": " + terminal.Safe(a.Message)
+		line += ": " + terminal.Safe(a.Message)
 	}
-	return text
+	return line
 }

@@ -9,12 +9,12 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -57,47 +57,47 @@ func printStats(out io.Writer, o api.Overview) error {
 	fmt.Fprintf(w, "slots\t%d of %d busy\n", o.Busy, o.Slots)
 	fmt.Fprintf(w, "queue\t%s\n", queueText(o.Queue, o.At))
 	fmt.Fprintf(w, "ended, %s\t%s\n", terminal.Safe(o.Window.Name), endedText(o.Ended))
-	if text := classesText(o.Failures); text != "" {
-		fmt.Fprintf(w, "failures\t%s\n", text)
+	if line := classesText(o.Failures); line != "" {
+		fmt.Fprintf(w, "failures\t%s\n", line)
 	}
-	if text := classesText(o.Unfinished); text != "" {
-		fmt.Fprintf(w, "run again after\t%s\n", text)
+	if line := classesText(o.Unfinished); line != "" {
+		fmt.Fprintf(w, "run again after\t%s\n", line)
 	}
 	for _, s := range o.Servers {
 		fmt.Fprintf(w, "beanstalkd\t%s\n", serverText(s))
 	}
 	for _, p := range o.Queue.Programs {
 		fmt.Fprintf(w, "program %s\t%s queued, %s scheduled, %d running, %s waiting\n", terminal.Safe(p.Program),
-			humanize.Comma(p.DueNow()), humanize.Comma(p.Scheduled), p.Running, humanize.Comma(p.Waiting))
+			text.Grouped(p.DueNow()), text.Grouped(p.Scheduled), p.Running, text.Grouped(p.Waiting))
 	}
 	return w.Flush()
 }
 
 // queueText says what is queued, and since when.
 func queueText(q api.Queue, now time.Time) string {
-	text := humanize.Comma(q.DueNow()) + " queued"
+	line := text.Grouped(q.DueNow()) + " queued"
 	if !q.Oldest.IsZero() {
-		text += ", the oldest for " + terminal.Duration(now.Sub(q.Oldest))
+		line += ", the oldest for " + terminal.Duration(now.Sub(q.Oldest))
 	}
 	if q.Scheduled > 0 {
-		text += ", " + humanize.Comma(q.Scheduled) + " scheduled"
+		line += ", " + text.Grouped(q.Scheduled) + " scheduled"
 	}
 	if q.Waiting > 0 {
-		text += ", " + humanize.Comma(q.Waiting) + " waiting for others"
+		line += ", " + text.Grouped(q.Waiting) + " waiting for others"
 	}
 	if q.Drained != nil {
-		text += ", drained"
+		line += ", drained"
 	}
-	return text
+	return line
 }
 
 func endedText(ended map[jobs.State]int64) string {
-	text := fmt.Sprintf("%s succeeded, %s failed, %s cancelled", humanize.Comma(ended[jobs.Succeeded]),
-		humanize.Comma(ended[jobs.Failed]), humanize.Comma(ended[jobs.Cancelled]))
+	line := fmt.Sprintf("%s succeeded, %s failed, %s cancelled", text.Grouped(ended[jobs.Succeeded]),
+		text.Grouped(ended[jobs.Failed]), text.Grouped(ended[jobs.Cancelled]))
 	if share, ok := successShare(ended); ok {
-		text += fmt.Sprintf(" (%.1f %% succeeded)", share*100)
+		line += fmt.Sprintf(" (%.1f %% succeeded)", share*100)
 	}
-	return text
+	return line
 }
 
 // successShare is that of the jobs that succeeded or failed; a cancelled one is
@@ -121,23 +121,23 @@ func classesText(counts map[jobs.Outcome]int64) string {
 	})
 	parts := make([]string, 0, len(classes))
 	for _, class := range classes {
-		parts = append(parts, humanize.Comma(counts[class])+" "+terminal.Safe(string(class)))
+		parts = append(parts, text.Grouped(counts[class])+" "+terminal.Safe(string(class)))
 	}
 	return strings.Join(parts, ", ")
 }
 
 func serverText(s api.Server) string {
-	text := terminal.Safe(s.Addr)
+	line := terminal.Safe(s.Addr)
 	if !s.OK {
-		return text + ": " + terminal.Safe(s.Error)
+		return line + ": " + terminal.Safe(s.Error)
 	}
-	text += fmt.Sprintf(": %s ready, %d reserved, %s delayed, %s buried", humanize.Comma(s.Ready), s.Reserved,
-		humanize.Comma(s.Delayed), humanize.Comma(s.Buried))
+	line += fmt.Sprintf(": %s ready, %d reserved, %s delayed, %s buried", text.Grouped(s.Ready), s.Reserved,
+		text.Grouped(s.Delayed), text.Grouped(s.Buried))
 	if s.Overdue > 0 {
-		text += fmt.Sprintf(", %d overdue", s.Overdue)
+		line += fmt.Sprintf(", %d overdue", s.Overdue)
 	}
 	if s.Memory > 0 {
-		text += ", " + humanize.IBytes(uint64(s.Memory))
+		line += ", " + text.Bytes(s.Memory)
 	}
-	return text
+	return line
 }

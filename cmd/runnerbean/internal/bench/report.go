@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/dustin/go-humanize"
+	"github.com/runnerbean/runnerbean/internal/text"
 )
 
 // Report is what "runnerbean bench" prints.
@@ -37,6 +37,6 @@ put to start     p50 %.2f ms, p99 %.2f ms, max %.2f ms
 spawn alone      %.0f /s
 whole system     %.0f jobs/s with %d slots
 ratio            %.2f
-`, r.IdleCPU, humanize.IBytes(uint64(max(r.IdleMemory, 0))), r.PutToStart.P50, r.PutToStart.P99, r.PutToStart.Max, r.Spawn, r.Whole, r.Slots, r.Ratio)
+`, r.IdleCPU, text.Bytes(r.IdleMemory), r.PutToStart.P50, r.PutToStart.P99, r.PutToStart.Max, r.Spawn, r.Whole, r.Slots, r.Ratio)
 	return err
 }

@@ -7,27 +7,27 @@ import (
 )
 
 func checkAccess(set settings.Settings) Finding {
-	const check = "access"
+	const check = name("access")
 	if set.Token == "" && set.TokensFile == "" {
-		return Finding{check, "warning", "no tokens: giving orders over HTTP works on loopback only", "set RUNNERBEAN_TOKENS_FILE to take orders from other machines; see \"runnerbean token\""}
+		return check.warning("no tokens: giving orders over HTTP works on loopback only", "set RUNNERBEAN_TOKENS_FILE to take orders from other machines; see \"runnerbean token\"")
 	}
-	return Finding{check, "ok", "pages and API ask for a token", ""}
+	return check.ok("pages and API ask for a token")
 }
 
 // checkProxy says by which way inputs are fetched.
 func checkProxy(set settings.Settings) Finding {
-	const check = "proxy"
+	const check = name("proxy")
 	proxy, err := set.FetchProxyURL()
 	if err != nil {
-		return Finding{check, "error", err.Error(), ""}
+		return check.failure(err.Error())
 	}
 	if proxy != nil {
-		return Finding{check, "ok", "inputs, deliveries and webhooks go through " + proxy.Scheme + "://" + proxy.Host + ", but for the networks of RUNNERBEAN_FETCH_ALLOW", ""}
+		return check.ok("inputs, deliveries and webhooks go through " + proxy.Scheme + "://" + proxy.Host + ", but for the networks of RUNNERBEAN_FETCH_ALLOW")
 	}
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"} {
 		if os.Getenv(name) != "" {
-			return Finding{check, "warning", name + " of the environment is not used for what jobs name: a proxy looks names up behind the node's back", "where the network has no other way out, set RUNNERBEAN_FETCH_PROXY to it; see docs/operations.md"}
+			return check.warning(name+" of the environment is not used for what jobs name: a proxy looks names up behind the node's back", "where the network has no other way out, set RUNNERBEAN_FETCH_PROXY to it; see docs/operations.md")
 		}
 	}
-	return Finding{check, "ok", "none: addresses are asked directly", ""}
+	return check.ok("none: addresses are asked directly")
 }

@@ -15,27 +15,27 @@ import (
 )
 
 func checkBeanstalkd(ctx context.Context, set settings.Settings) []Finding {
-	const check = "beanstalkd"
+	const check = name("beanstalkd")
 	producer, err := queue.NewProducer(queue.Config{Addrs: set.Beanstalkd})
 	if err != nil {
-		return []Finding{{check, "error", err.Error(), "fix RUNNERBEAN_BEANSTALKD"}}
+		return []Finding{check.failure(err.Error(), "fix RUNNERBEAN_BEANSTALKD")}
 	}
 	defer producer.Close()
 	servers, err := producer.Servers(ctx)
 	if err != nil {
-		return []Finding{{check, "error", err.Error(), ""}}
+		return []Finding{check.failure(err.Error())}
 	}
 	var findings []Finding
 	for _, s := range servers {
 		switch {
 		case s.Err != nil:
-			findings = append(findings, Finding{check, "error", fmt.Sprintf("%s: %v", s.Addr, s.Err), startAdvice()})
+			findings = append(findings, check.failure(fmt.Sprintf("%s: %v", s.Addr, s.Err), startAdvice()))
 		case s.Stats["draining"] == "true":
-			findings = append(findings, Finding{check, "warning", s.Addr + " is draining: it takes no jobs", "restart it"})
+			findings = append(findings, check.warning(s.Addr+" is draining: it takes no jobs", "restart it"))
 		case s.Stats["binlog-max-size"] == "" || s.Stats["binlog-current-index"] == "0":
-			findings = append(findings, Finding{check, "warning", s.Addr + " keeps no binlog", "start it with -b FOLDER, so that jobs on the inbox survive its restart; Debian's beanstalkd.service keeps none: see \"As a service\" in docs/operations.md"})
+			findings = append(findings, check.warning(s.Addr+" keeps no binlog", "start it with -b FOLDER, so that jobs on the inbox survive its restart; Debian's beanstalkd.service keeps none: see \"As a service\" in docs/operations.md"))
 		default:
-			findings = append(findings, Finding{check, "ok", fmt.Sprintf("%s answers, version %s", s.Addr, strings.Trim(s.Version, `"`)), ""})
+			findings = append(findings, check.ok(fmt.Sprintf("%s answers, version %s", s.Addr, strings.Trim(s.Version, `"`))))
 		}
 		if s.Err == nil {
 			findings = append(findings, checkTubes(ctx, set, producer, s.Addr)...)
@@ -54,37 +54,37 @@ func startAdvice() string {
 // checkTubes looks for nodes of other ledgers that take documents from the
 // inboxes of this node, and for tubes that somebody has paused.
 func checkTubes(ctx context.Context, set settings.Settings, producer *queue.Producer, addr string) []Finding {
-	const check = "tubes"
+	const check = name("tubes")
 	id, err := ledger.ReadID(ctx, set.Ledger)
 	if err != nil {
-		return []Finding{{check, "warning", err.Error(), "run doctor as the user of the node"}}
+		return []Finding{check.warning(err.Error(), "run doctor as the user of the node")}
 	}
 	own := dispatch.InboxReader{Inbox: set.Inbox, Ledger: id, Node: set.Node}
 	others, err := dispatch.InboxReaders(ctx, producer, addr, set.Prefix)
 	if err != nil {
-		return []Finding{{check, "warning", err.Error(), ""}}
+		return []Finding{check.warning(err.Error())}
 	}
 	var findings []Finding
 	for _, shared := range dispatch.Sharing(addr, set.Prefix, own, others) {
 		detail, do, _ := strings.Cut(shared.Text, "; ")
-		findings = append(findings, Finding{check, "warning", terminal.Safe(detail), do})
+		findings = append(findings, check.warning(terminal.Safe(detail), do))
 	}
 	unread, err := dispatch.UnreadInbox(ctx, producer, addr, set.Prefix)
 	if err == nil && unread > 0 && set.Inbox == dispatch.InboxNode {
-		findings = append(findings, Finding{
-			check, "warning", fmt.Sprintf("%d documents on the common inbox %s on %s, from which no node takes", unread, queue.InboxTube(set.Prefix), addr),
+		findings = append(findings, check.warning(
+			fmt.Sprintf("%d documents on the common inbox %s on %s, from which no node takes", unread, queue.InboxTube(set.Prefix), addr),
 			"put them on the inbox of a node, or set RUNNERBEAN_INBOX=shared",
-		})
+		))
 	}
 	paused, err := dispatch.PausedTubes(ctx, producer, addr, set.Prefix, id)
 	if err != nil {
-		return append(findings, Finding{check, "warning", err.Error(), ""})
+		return append(findings, check.warning(err.Error()))
 	}
 	for _, t := range paused {
-		findings = append(findings, Finding{
-			check, "warning", t.Tube + " on " + addr + " is paused until " + t.Until.Format(time.RFC3339) + ": nothing is given out of it",
+		findings = append(findings, check.warning(
+			t.Tube+" on "+addr+" is paused until "+t.Until.Format(time.RFC3339)+": nothing is given out of it",
 			"a node that runs resumes its tubes within seconds; to stop work use \"runnerbean drain\"",
-		})
+		))
 	}
 	return findings
 }

@@ -24,7 +24,7 @@ func Examine(ctx context.Context, set settings.Settings) []Finding {
 func checkUnknown() []Finding {
 	var findings []Finding
 	for _, said := range settings.Unknown(os.Environ()) {
-		findings = append(findings, Finding{"settings", "warning", said, "see \"runnerbean help config\""})
+		findings = append(findings, name("settings").warning(said, "see \"runnerbean help config\""))
 	}
 	return findings
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
@@ -15,56 +14,63 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// checkReady asks the node at RUNNERBEAN_URL why it takes no work, if so.
-func checkReady(ctx context.Context) Finding {
-	const check = "node"
+// getFromNode asks the node at RUNNERBEAN_URL. The answer is nil where no node runs
+// there; else the caller closes its body.
+func getFromNode(ctx context.Context, path string) (base string, answer *http.Response, err error) {
 	c, err := apiclient.FromEnvironment()
 	if err != nil {
-		return Finding{check, "warning", err.Error(), ""}
+		return "", nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Base+"/readyz", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Base+path, nil)
 	if err != nil {
-		return Finding{check, "warning", err.Error(), ""}
+		return "", nil, err
 	}
-	answer, err := c.HTTP.Do(request)
-	if err != nil {
-		return Finding{check, "ok", "no node runs at " + c.Base, ""}
+	if answer, err = c.HTTP.Do(request); err != nil {
+		return c.Base, nil, nil
+	}
+	return c.Base, answer, nil
+}
+
+// checkReady asks the node at RUNNERBEAN_URL why it takes no work.
+func checkReady(ctx context.Context) Finding {
+	const check = name("node")
+	base, answer, err := getFromNode(ctx, "/readyz")
+	switch {
+	case err != nil:
+		return check.warning(err.Error())
+	case answer == nil:
+		return check.ok("no node runs at " + base)
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusServiceUnavailable {
-		return Finding{check, "ok", "the one at " + c.Base + " is ready", ""}
+		return check.ok("the one at " + base + " is ready")
 	}
 	var problem jobs.Problem
 	if body, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20)); err != nil || json.Unmarshal(body, &problem) != nil {
 		problem.Detail = answer.Status
 	}
-	return Finding{check, "error", "the one at " + c.Base + " is not ready: " + terminal.Safe(problem.Detail), "see its log"}
+	return check.failure("the one at "+base+" is not ready: "+terminal.Safe(problem.Detail), "see its log")
 }
 
-// checkClock compares this machine's clock with that of the node at
-// RUNNERBEAN_URL, and with the newest file of the data folder.
+// checkClock compares the clock of this machine with the time of the ledger's last
+// change, and with the clock of the node at RUNNERBEAN_URL.
 func checkClock(ctx context.Context, set settings.Settings) Finding {
-	const check, much = "clock", 2 * time.Second
+	const check, tolerance = name("clock"), 2 * time.Second
 	now := time.Now()
-	if info, err := os.Stat(filepath.Join(set.Data, "ledger.db")); err == nil && info.ModTime().After(now.Add(much)) {
-		return Finding{check, "error", "the ledger was written " + info.ModTime().Sub(now).Round(time.Second).String() + " in the future", "set the clock (timedatectl set-ntp true)"}
+	if info, err := os.Stat(set.LedgerPath()); err == nil && info.ModTime().After(now.Add(tolerance)) {
+		return check.failure("the ledger was written "+info.ModTime().Sub(now).Round(time.Second).String()+" in the future", "set the clock (timedatectl set-ntp true)")
 	}
-	c, err := apiclient.FromEnvironment()
-	if err != nil {
-		return Finding{check, "warning", err.Error(), ""}
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Base+"/healthz", nil)
-	if err != nil {
-		return Finding{check, "warning", err.Error(), ""}
-	}
-	answer, err := c.HTTP.Do(request)
-	if err != nil {
-		return Finding{check, "ok", now.UTC().Format(time.RFC3339) + " (no node runs at " + c.Base + " to compare with)", ""}
+	base, answer, err := getFromNode(ctx, "/healthz")
+	switch {
+	case err != nil:
+		return check.warning(err.Error())
+	case answer == nil:
+		return check.ok(now.UTC().Format(time.RFC3339) + " (no node runs at " + base + " to compare with)")
 	}
 	answer.Body.Close()
 	theirs, err := http.ParseTime(answer.Header.Get("Date"))
-	if off := theirs.Sub(now); err == nil && off.Abs() > much {
-		return Finding{check, "error", "the node's clock differs by " + off.Round(time.Second).String(), "set the clocks (timedatectl set-ntp true)"}
+	if off := theirs.Sub(now); err == nil && off.Abs() > tolerance {
+		return check.failure("the node's clock differs by "+off.Round(time.Second).String(), "set the clocks (timedatectl set-ntp true)")
 	}
-	return Finding{check, "ok", "agrees with the node at " + c.Base, ""}
+	return check.ok("agrees with the node at " + base)
 }

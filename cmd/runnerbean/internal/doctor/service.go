@@ -18,10 +18,10 @@ func ConsultService(envFile string) (findings []Finding, err error) {
 	if err := settings.SetMissing(service.Variables); err != nil {
 		return nil, err
 	}
-	const check = "service"
+	const check = name("service")
 	root := os.Geteuid() == 0
 	for _, fault := range service.Faults {
-		f := Finding{check, "warning", fault, "run this as root to see what the service sees"}
+		f := check.warning(fault, "run this as root to see what the service sees")
 		if root {
 			f.Do = "fix it: systemd reads it, too"
 		}
@@ -29,21 +29,21 @@ func ConsultService(envFile string) (findings []Finding, err error) {
 	}
 	detail := fmt.Sprintf("settings of %s; user %s", strings.Join(append([]string{service.Path}, service.Files...), ", "), service.User)
 	if service.User == "" || service.User == "root" {
-		return append(findings, Finding{check, "ok", detail, ""}), nil
+		return append(findings, check.ok(detail)), nil
 	}
 	who, credential, err := service.Credential()
 	switch {
 	case err != nil:
-		return append(findings, Finding{check, "error", err.Error(), ""}), nil
+		return append(findings, check.failure(err.Error())), nil
 	case os.Geteuid() == int(credential.Uid):
 	case !root:
-		return append(findings, Finding{check, "warning", detail + ", but this is another user", "run this as root, which checks with the rights of " + service.User}), nil
+		return append(findings, check.warning(detail+", but this is another user", "run this as root, which checks with the rights of "+service.User)), nil
 	default:
 		if err := service.Become(who, credential); err != nil {
 			return nil, fmt.Errorf("cannot check as %s: %w", who.Username, err)
 		}
 	}
-	return append(findings, Finding{check, "ok", detail, ""}), nil
+	return append(findings, check.ok(detail)), nil
 }
 
 // configured reports whether an environment has settings of a node.

@@ -6,8 +6,9 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/jobs"
-) // span is a time in the one or two units that matter.
+)
 
+// Duration returns a duration in the one or two units that matter.
 func Duration(d time.Duration) string {
 	switch {
 	case d < 0:
@@ -38,14 +39,6 @@ func TimeLeft(r jobs.Result, now time.Time) (left time.Duration, ok bool) {
 		return 0, false
 	}
 	return time.Duration(float64(passed) / p * (1 - p)), true
-}
-
-// ShortID is enough of an id for a person to tell jobs apart.
-func ShortID(id string) string {
-	if len(id) != 36 {
-		return Shorten(Safe(id), 13)
-	}
-	return id[:8] + "…" + id[32:]
 }
 
 // JobNote is the one thing worth knowing about a job in a list.

@@ -12,6 +12,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -65,7 +66,7 @@ func (b *JobBars) Update(id string, r jobs.Result, now time.Time) {
 
 // barLine is a job on a terminal.
 func barLine(id string, r jobs.Result, now time.Time) string {
-	line := ShortID(id) + "  " + ansi.Truncate(Safe(r.Program), 16, "…") + "  "
+	line := text.ShortID(id) + "  " + ansi.Truncate(Safe(r.Program), 16, "…") + "  "
 	if r.State == jobs.Running && r.Progress != nil {
 		line += fmt.Sprintf("%s %3.0f %%", Bar(*r.Progress, barWidth), *r.Progress*100)
 		if left, ok := TimeLeft(r, now); ok {
@@ -97,7 +98,7 @@ func (b *JobBars) draw() {
 	for _, id := range b.ids[:shown] {
 		line := b.lines[id]
 		if line == "" {
-			line = ShortID(id)
+			line = text.ShortID(id)
 		}
 		fmt.Fprintf(&out, "\r\x1b[K%s\n", ansi.Truncate(line, width-1, "…"))
 	}

@@ -2,7 +2,6 @@ package top
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -43,26 +43,22 @@ func newNodeAPI(ctx context.Context, c *apiclient.Client) nodeAPI {
 	}
 	return nodeAPI{
 		load: func(state jobs.State) (data snapshot, err error) {
-			return data, limited(func(ctx context.Context) (err error) {
+			err = limited(func(ctx context.Context) (err error) {
 				data, err = loadSnapshot(ctx, c, state)
 				return err
 			})
+			return data, err
 		},
-		verb: func(verb, id string) (text string, err error) {
-			return text, limited(func(ctx context.Context) error {
-				var r jobs.Result
-				err := c.Post(ctx, "/api/v1/jobs/"+id+"/"+verb, nil, &r)
-				text = terminal.ShortID(id) + " " + terminal.VerbAnswer(c.Base, id, r)
-				return err
+		verb: func(verb, id string) (string, error) {
+			var r jobs.Result
+			err := limited(func(ctx context.Context) error {
+				return c.Post(ctx, "/api/v1/jobs/"+id+"/"+verb, nil, &r)
 			})
+			return text.ShortID(id) + " " + terminal.VerbAnswer(c.Base, id, r), err
 		},
-		control: func(verb, node string) (text string, err error) {
+		control: func(verb, node string) (string, error) {
 			return verb + ": " + terminal.Safe(node), limited(func(ctx context.Context) error {
-				body, err := json.Marshal(map[string]string{"reason": "from runnerbean top"})
-				if err != nil {
-					return err
-				}
-				return c.Post(ctx, apiclient.NodePath(node)+"/"+verb, body, &api.Node{})
+				return c.Post(ctx, apiclient.NodePath(node)+"/"+verb, []byte(`{"reason":"from runnerbean top"}`), &api.Node{})
 			})
 		},
 	}

@@ -9,10 +9,10 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
-	"github.com/dustin/go-humanize"
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -95,20 +95,20 @@ func levelStyle(l api.Level) lipgloss.Style {
 func figures(o api.Overview) string {
 	parts := []string{
 		strong.Render(fmt.Sprintf("%d of %d", o.Busy, o.Slots)) + soft.Render(" slots busy"),
-		strong.Render(humanize.Comma(o.Queue.DueNow())) + soft.Render(" queued"),
+		strong.Render(text.Grouped(o.Queue.DueNow())) + soft.Render(" queued"),
 	}
 	if !o.Queue.Oldest.IsZero() {
 		parts[1] += soft.Render(", oldest " + terminal.Duration(o.At.Sub(o.Queue.Oldest)))
 	}
 	if o.Queue.Scheduled > 0 {
-		parts = append(parts, strong.Render(humanize.Comma(o.Queue.Scheduled))+soft.Render(" scheduled"))
+		parts = append(parts, strong.Render(text.Grouped(o.Queue.Scheduled))+soft.Render(" scheduled"))
 	}
 	if o.Queue.Waiting > 0 {
-		parts = append(parts, strong.Render(humanize.Comma(o.Queue.Waiting))+soft.Render(" waiting"))
+		parts = append(parts, strong.Render(text.Grouped(o.Queue.Waiting))+soft.Render(" waiting"))
 	}
-	parts = append(parts, strong.Render(humanize.Comma(o.LastHour[jobs.Succeeded]))+soft.Render(" succeeded in 1 h"))
+	parts = append(parts, strong.Render(text.Grouped(o.LastHour[jobs.Succeeded]))+soft.Render(" succeeded in 1 h"))
 	if n := o.LastHour[jobs.Failed]; n > 0 {
-		parts = append(parts, red.Bold(true).Render(humanize.Comma(n))+soft.Render(" failed"))
+		parts = append(parts, red.Bold(true).Render(text.Grouped(n))+soft.Render(" failed"))
 	}
 	return strings.Join(parts, soft.Render("  ·  "))
 }
@@ -172,7 +172,7 @@ func (m *model) jobLine(r jobs.Result) string {
 	if filters[m.filter] == "" {
 		told = terminal.Safe(string(r.State)) + " " + told
 	}
-	return row(m.width, col(terminal.ShortID(r.ID), 14), col(terminal.Safe(r.Program), 14), col(terminal.Safe(r.Node), 12), col(told, 0))
+	return row(m.width, col(text.ShortID(r.ID), 14), col(terminal.Safe(r.Program), 14), col(terminal.Safe(r.Node), 12), col(told, 0))
 }
 
 // mark shows where the selection is.
