@@ -25,7 +25,7 @@ func catHere(bare bool) error {
 	return err
 }
 
-// catBare is what os/exec does with three pipes and none of the promises.
+// catBare does the same with os/exec and three pipes.
 func catBare() error {
 	cmd := exec.Command("/bin/cat")
 	cmd.Env = []string{"A=b"}
@@ -40,9 +40,8 @@ func catBare() error {
 	return nil
 }
 
-// BenchmarkRun alternates between Run and bare os/exec in small turns, so that
-// whatever else the machine does meets both alike, and reports the ratio of
-// their speeds.
+// BenchmarkRun reports how fast Run is compared with os/exec. It alternates
+// between them in short turns, so that other work on the machine affects both.
 func BenchmarkRun(b *testing.B) {
 	for _, c := range []struct {
 		way      string
@@ -86,7 +85,7 @@ func timed(b *testing.B, n, parallel int, do func() error) time.Duration {
 	return time.Since(begun)
 }
 
-// BenchmarkStderr is how fast a program can write its log.
+// BenchmarkStderr measures how fast a program can write its log.
 func BenchmarkStderr(b *testing.B) {
 	const size = 256 << 20
 	b.SetBytes(size)

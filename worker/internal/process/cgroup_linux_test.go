@@ -20,7 +20,7 @@ import (
 )
 
 func init() {
-	programs["keeper"] = func(args []string) { // a node that keeps a program with a daemon
+	programs["keeper"] = func(args []string) { // a node that runs a program with a daemon
 		if err := cgroup.Adopt(args[0]); err != nil {
 			panic(err)
 		}
@@ -32,7 +32,8 @@ func init() {
 	}
 }
 
-// keeper starts a node that runs under cgroups, and returns its folder and the daemon of its program.
+// keeper starts a node, and returns the folder of its cgroups and the daemon of
+// its program.
 func keeper(t *testing.T, name string) (cmd *exec.Cmd, dir string, daemon int) {
 	t.Helper()
 	return keeperOf(t, "keeper", name)
@@ -63,8 +64,8 @@ func keeperOf(t *testing.T, program, name string) (cmd *exec.Cmd, dir string, da
 	return cmd, dir, daemon
 }
 
-// What a dead node left in cgroups is killed at the next start of any; what
-// belongs to the living is left alone.
+// Adopt kills what a dead node left in cgroups, and leaves the programs of
+// living nodes alone.
 func TestAdoptClearsUp(t *testing.T) {
 	needCgroup(t)
 	living, livingDir, spared := keeper(t, t.Name()+" living")
@@ -119,8 +120,8 @@ func inCgroup(t *testing.T) bool {
 	return strings.Contains(cgroupIn(exit.Stdout), filepath.Base(cgroup.Probe().Cgroup)+"/")
 }
 
-// A program runs without a cgroup that is gone, which is not used again. Nothing
-// else may run here.
+// A program runs without its cgroup if that is gone, and the cgroup is not used
+// again. No other test may run at the same time.
 func TestCgroupGone(t *testing.T) {
 	needCgroup(t)
 	if !inCgroup(t) {
@@ -142,8 +143,8 @@ func TestCgroupGone(t *testing.T) {
 	}
 }
 
-// A program that cannot be started leaves its cgroup as it was. Nothing else may
-// run here.
+// A program that cannot be started does not use up its cgroup. No other test
+// may run at the same time.
 func TestCgroupOfNothing(t *testing.T) {
 	needCgroup(t)
 	mustRun(t, Spec{Path: "/bin/true"})

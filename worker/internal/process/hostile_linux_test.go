@@ -19,18 +19,18 @@ import (
 	"github.com/runnerbean/runnerbean/worker/internal/process/cgroup"
 )
 
-// hostile is one way to misbehave: a shell script whose $1 is a number of its
-// own, which everything it leaves behind bears on its command line, and whose $2
-// says whether its memory is limited by rlimit, some time after its start. Nothing lives longer than 20 s.
+// hostile is a shell script that misbehaves. $1 is a number that all its
+// processes have on their command lines. $2 says whether an rlimit, set some
+// time after the start, limits its memory. No process lives longer than 20 s.
 type hostile struct {
 	script string
 	bound  func(*Spec)
-	ready  func(stop, kill func()) // at its first event
+	ready  func(stop, kill func()) // is called at the first event
 	ended  func(Exit) bool
 }
 
 const (
-	// Each process starts the next one in a session of its own and ends.
+	// Each process starts the next one in a new session and exits.
 	chain = `#!/bin/sh
 [ $2 -gt 0 ] || exit 0
 setsid sh $0 $1 $(($2-1)) & exit 0`
@@ -82,8 +82,8 @@ func terminated(e Exit) bool { return e.TimedOut && e.Signal != 0 }
 
 func killed(e Exit) bool { return e.Cancelled && e.Signal == syscall.SIGKILL }
 
-// misbehave runs a hostile program and sees what is left of it. It returns what
-// is wrong.
+// misbehave runs a hostile program. It returns an error if something is left of
+// it or it ended in a wrong way.
 func misbehave(h hostile, dir, token string, bare bool) error {
 	for name, text := range map[string]string{"chain": chain, "forest": forest} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -121,8 +121,8 @@ func misbehave(h hostile, dir, token string, bare bool) error {
 	return nil
 }
 
-// traces lists the processes that have the token on their command line. It
-// shares nothing with what it is to check.
+// traces lists the processes with the token on their command line. It does not
+// use the code under test.
 func traces(token string) (found []string) {
 	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, f := range files {
@@ -149,8 +149,8 @@ func TestHostile(t *testing.T) {
 	})
 }
 
-// A mix of hostile programs, four at a time, leaves nothing: no process, no
-// goroutine, no descriptor, no memory. Nothing else may run here.
+// A mix of hostile programs, four at a time, leaves no process, goroutine,
+// descriptor or memory behind. No other test may run at the same time.
 func TestHostileMix(t *testing.T) {
 	count := fromEnv(t, "RUNNERBEAN_CHAOS_CHILDREN", 60)
 	seed := fromEnv(t, "RUNNERBEAN_CHAOS_SEED", rand.IntN(1e9))
@@ -161,7 +161,7 @@ func TestHostileMix(t *testing.T) {
 				needCgroup(t)
 			}
 			if err := misbehave(hostiles["session"], t.TempDir(), newToken(), bare); err != nil {
-				t.Fatal(err) // and what is opened once is open
+				t.Fatal(err) // this run opens what later runs use again
 			}
 			before := usage()
 			peak := mix(t, uint64(seed), count/2, bare)
@@ -181,9 +181,9 @@ func TestHostileMix(t *testing.T) {
 	}
 }
 
-// mix runs the programs and returns the largest heap that was seen.
+// mix runs the programs and returns the size of the largest heap.
 func mix(t *testing.T, seed uint64, count int, bare bool) (peak uint64) {
-	names := slices.Sorted(maps.Keys(hostiles)) // a seed stands for an order
+	names := slices.Sorted(maps.Keys(hostiles)) // the same for every run with this seed
 	random := rand.New(rand.NewPCG(seed, 0))
 	todo := make(chan string)
 	var mu sync.Mutex
@@ -210,7 +210,7 @@ func mix(t *testing.T, seed uint64, count int, bare bool) (peak uint64) {
 	return peak
 }
 
-// used is what this process holds.
+// used is what this process uses.
 type used struct {
 	goroutines, files int
 	heap              uint64

@@ -10,7 +10,7 @@ import (
 )
 
 func init() {
-	programs["limits"] = func(args []string) { // waits until the limits are set, and tells them
+	programs["limits"] = func(args []string) { // waits until the limits are set, and prints them
 		var l syscall.Rlimit
 		for l.Max != uint64(number(args, 0)) {
 			_ = syscall.Getrlimit(unix.RLIMIT_NOFILE, &l)
@@ -36,9 +36,9 @@ func TestLimits(t *testing.T) {
 	})
 }
 
-// A program that waits for a descendant at work is not stalled, wherever that
-// one went: here to another session, and to us as its parent. It works for longer
-// than the limit; the limit is long enough for a busy machine.
+// A program that waits for a working descendant is not stalled, even if the
+// descendant is in another session and an orphan. The descendant works for
+// longer than the limit, which is long enough for a busy machine.
 func TestNotStalled(t *testing.T) {
 	t.Parallel()
 	const work = `(setsid sh -c 'i=0; while [ $i -lt 6000000 ]; do i=$((i+1)); done; echo done; kill $0' $$ &); sleep 60 & wait`

@@ -15,10 +15,10 @@ import (
 	"github.com/runnerbean/runnerbean/worker/internal/process/cgroup"
 )
 
-// childVar makes the test binary behave as one of programs instead of testing.
+// childVar makes the test binary run one of programs.
 const childVar = "PROCESS_TEST_CHILD"
 
-// programs are what that a test can run; they get what follows their name.
+// programs can be run by tests. They get the arguments after their name.
 var programs = map[string]func(args []string){}
 
 func TestMain(m *testing.M) {
@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// bothWays runs a test with cgroups and as where there are none.
+// bothWays runs a test with cgroups and without.
 func bothWays(t *testing.T, do func(t *testing.T, bare bool)) {
 	t.Helper()
 	t.Run("bare", func(t *testing.T) {
@@ -49,8 +49,8 @@ func bothWays(t *testing.T, do func(t *testing.T, bare bool)) {
 	})
 }
 
-// needCgroup skips what needs a cgroup, but not where RUNNERBEAN_NEED_CGROUP
-// says that there must be some.
+// needCgroup skips a test that needs a cgroup. If RUNNERBEAN_NEED_CGROUP is
+// set, it fails instead.
 func needCgroup(t *testing.T) {
 	t.Helper()
 	switch i := cgroup.Probe(); {
@@ -62,7 +62,7 @@ func needCgroup(t *testing.T) {
 	}
 }
 
-// child says how to run the test binary as one of programs.
+// child returns a Spec that runs one of programs.
 func child(t testing.TB, name string, args ...string) Spec {
 	t.Helper()
 	exe, err := os.Executable()
@@ -74,11 +74,12 @@ func child(t testing.TB, name string, args ...string) Spec {
 
 func childEnv(name string) []string {
 	env := slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, childVar+"=") })
-	// The race detector makes a program sleep for a second at its end.
+	// Without this the race detector makes a program sleep for a second at its
+	// end.
 	return append(env, childVar+"="+name, "GORACE=atexit_sleep_ms=0")
 }
 
-// runIn returns Run, or what it does where there are no cgroups.
+// runIn returns Run or, if bare, what Run does without cgroups.
 func runIn(bare bool) func(context.Context, Spec) (Exit, error) {
 	if !bare {
 		return Run
@@ -93,8 +94,8 @@ func mustRun(t testing.TB, spec Spec) Exit {
 	return mustRunIn(t, false, spec)
 }
 
-// mustRunIn runs a program that must start. The time is only there to end a test
-// that hangs.
+// mustRunIn runs a program that must start. Its timeout only ends a test that
+// hangs.
 func mustRunIn(t testing.TB, bare bool, spec Spec) Exit {
 	t.Helper()
 	if spec.Timeout == 0 {
@@ -116,7 +117,7 @@ func mustRunIn(t testing.TB, bare bool, spec Spec) Exit {
 	return exit
 }
 
-// pid reads a process id that a program printed.
+// pid parses a process id that a program printed.
 func pid(t testing.TB, text []byte) int {
 	t.Helper()
 	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
@@ -126,7 +127,7 @@ func pid(t testing.TB, text []byte) int {
 	return n
 }
 
-// until waits for something that takes no signal.
+// until polls a condition.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
@@ -136,7 +137,7 @@ func until(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// number is a program's argument.
+// number parses an argument of a program.
 func number(args []string, i int) int {
 	n, err := strconv.Atoi(args[i])
 	if err != nil {
@@ -145,5 +146,5 @@ func number(args []string, i int) int {
 	return n
 }
 
-// hang lives on, for longer than any test.
+// hang sleeps for longer than any test.
 func hang() { time.Sleep(10 * time.Minute) }

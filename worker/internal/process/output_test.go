@@ -15,7 +15,7 @@ import (
 )
 
 func init() {
-	programs["flood"] = func(args []string) { // descriptor, bytes
+	programs["flood"] = func(args []string) { // arguments: descriptor, number of bytes
 		f := os.NewFile(uintptr(number(args, 0)), "flood")
 		p := bytes.Repeat([]byte("0123456789abcde\n"), 4096)
 		for left := number(args, 1); left > 0; left -= len(p) {
@@ -30,8 +30,9 @@ func init() {
 	}
 }
 
-// floodSize is what a program writes to its log, in bytes: far more than is kept,
-// and not so much that a busy machine runs into the time limit of the test.
+// floodSize is how many bytes a program writes to its log: far more than is
+// kept, but not so many that a busy machine needs more than the test's time
+// limit.
 const floodSize = 128 << 20
 
 func TestStderrFlood(t *testing.T) {
@@ -52,7 +53,7 @@ func TestStderrFlood(t *testing.T) {
 	}
 }
 
-// Without anybody who takes them, floods run at full speed too.
+// Floods also end if nobody takes the output.
 func TestFloodsNobodyTakes(t *testing.T) {
 	t.Parallel()
 	for _, fd := range []string{"2", "3"} {
@@ -111,7 +112,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// A program that writes more events than are read has to wait; none is lost.
+// A program that writes more events than are read has to wait, and no event is
+// lost.
 func TestEventFlood(t *testing.T) {
 	t.Parallel()
 	const lines = eventBurst + 3*eventRate
@@ -121,7 +123,7 @@ func TestEventFlood(t *testing.T) {
 	if exit := mustRun(t, spec); n != lines || exit.EventsDropped != 0 || exit.Code != 0 {
 		t.Errorf("%d events, %+v", n, exit)
 	} else if exit.Wall < time.Second {
-		t.Errorf("it had to wait for %v only", exit.Wall) // less than a pipeful was left at the end
+		t.Errorf("it had to wait for %v only", exit.Wall) // less than the size of the pipe was left at the end
 	}
 }
 
@@ -153,7 +155,7 @@ func TestOutputFlow(t *testing.T) {
 	}
 }
 
-// The output does not take more room than it may have.
+// The buffer of the output does not exceed its limit.
 func TestAppendWithin(t *testing.T) {
 	t.Parallel()
 	const limit = 1 << 20
@@ -167,7 +169,7 @@ func TestAppendWithin(t *testing.T) {
 	}
 }
 
-// The memory of a run does not grow with what its program writes.
+// A run does not use more memory if its program writes more.
 func TestFloodMemory(t *testing.T) {
 	spec := child(t, "flood", "2", fmt.Sprint(64<<20))
 	spec.Log = &Log{}
@@ -180,7 +182,7 @@ func TestFloodMemory(t *testing.T) {
 	}
 }
 
-// However a stream is cut into reads, the lines are the same.
+// The lines do not depend on how a stream is cut into reads.
 func FuzzLines(f *testing.F) {
 	f.Add([]byte("a\nbb\n\nccc"), uint8(3), uint8(2))
 	f.Add([]byte("\n\n\n"), uint8(1), uint8(1))

@@ -18,7 +18,7 @@ import (
 )
 
 func init() {
-	programs["paused keeper"] = func(args []string) { // a node whose program, with a stranger, is paused
+	programs["paused keeper"] = func(args []string) { // a node with a paused program that has a daemon
 		if err := cgroup.Adopt(args[0]); err != nil {
 			panic(err)
 		}
@@ -40,15 +40,15 @@ func init() {
 	}
 }
 
-// frozen reports whether the cgroup of a process stands still.
+// frozen reports whether the cgroup of a process is frozen.
 func frozen(pid int) bool {
 	name := path.Base(cgroupIn(procFile(pid, "cgroup")))
 	events, _ := os.ReadFile(filepath.Join(cgroup.Probe().Cgroup, name, "cgroup.events"))
 	return bytes.Contains(events, []byte("frozen 1"))
 }
 
-// work is a program with a child in another session, both of which compute
-// and never end; it tells both numbers.
+// work is a program with a child in another session. Both compute without end
+// and print their ids as events.
 const work = `PATH=/usr/bin:/bin; setsid sh -c 'echo $$ >&3; while :; do :; done' & echo $$ >&3; while :; do :; done`
 
 // paused is a program that runs with a gate.
@@ -60,7 +60,7 @@ type paused struct {
 	exit   chan Exit
 }
 
-// startPaused starts a script that says n numbers of processes as events.
+// startPaused starts a script and waits for n process ids as events.
 func startPaused(t *testing.T, bare bool, script string, n int, bound func(*Spec)) *paused {
 	t.Helper()
 	p := &paused{gate: NewPauseGate(), exit: make(chan Exit, 1)}
@@ -103,8 +103,8 @@ func (p *paused) used() (total uint64) {
 	return total
 }
 
-// stands waits until the kernel says that the program stands still, and sees
-// that it uses no processor.
+// stands waits until the program is stopped, and checks that it uses no CPU
+// time.
 func (p *paused) stands(t *testing.T) {
 	t.Helper()
 	until(t, "it stands still", func() bool {
@@ -159,7 +159,7 @@ func TestPauseAndResume(t *testing.T) {
 	})
 }
 
-// What is stopped in a pause ends as it would otherwise, with the time to do it.
+// A program that is stopped during a pause ends as it would without the pause.
 func TestStopInAPause(t *testing.T) {
 	t.Parallel()
 	const polite = `trap 'echo bye; exit 3' TERM; echo $$ >&3; while :; do :; done`
@@ -198,7 +198,7 @@ func TestStopInAPause(t *testing.T) {
 	}
 }
 
-// A program that is being stopped is not paused, or it would never end.
+// A program that is being stopped is not paused, since it would never end.
 func TestPauseOfWhatIsBeingStopped(t *testing.T) {
 	t.Parallel()
 	bothWays(t, func(t *testing.T, bare bool) {
@@ -226,7 +226,7 @@ func TestPauseOfWhatIsBeingStopped(t *testing.T) {
 	})
 }
 
-// The clocks stand still with the program.
+// Timeout and stall limit do not count the time of a pause.
 func TestClocksInAPause(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -256,7 +256,7 @@ func TestClocksInAPause(t *testing.T) {
 	}
 }
 
-// What had stopped itself does not go on because a pause ends.
+// A process that had stopped itself does not continue after a pause.
 func TestPauseOfWhatStoppedItself(t *testing.T) {
 	t.Parallel()
 	bothWays(t, func(t *testing.T, bare bool) {
@@ -277,8 +277,8 @@ func TestPauseOfWhatStoppedItself(t *testing.T) {
 	})
 }
 
-// Nothing is started while the gate is shut, and a program that comes in the
-// very moment stands still.
+// No program starts while the gate is closed. If the gate closes during a
+// start, the program is paused.
 func TestStartInAPause(t *testing.T) {
 	t.Parallel()
 	gate := NewPauseGate()
@@ -310,8 +310,8 @@ func TestStartInAPause(t *testing.T) {
 	})
 }
 
-// A cgroup that was frozen serves no other program: what is started in one that
-// still is would never come to be.
+// A cgroup that was frozen is not used again: a program started in a frozen
+// cgroup would hang.
 func TestFrozenCgroupIsNotUsedAgain(t *testing.T) {
 	needCgroup(t)
 	p := startPaused(t, false, work, 2, nil)
@@ -325,8 +325,7 @@ func TestFrozenCgroupIsNotUsedAgain(t *testing.T) {
 	}
 }
 
-// A node that is killed in a pause leaves nothing that its next life does not
-// find.
+// Adopt finds what a node left that was killed during a pause.
 func TestAdoptClearsUpWhatIsFrozen(t *testing.T) {
 	needCgroup(t)
 	dead, dir, left := keeperOf(t, "paused keeper", t.Name())
@@ -342,7 +341,7 @@ func TestAdoptClearsUpWhatIsFrozen(t *testing.T) {
 	}
 }
 
-// KillByEnvironment ends what is stopped as well.
+// KillByEnvironment also kills stopped processes.
 func TestKillByEnvironmentOfTheStopped(t *testing.T) {
 	t.Parallel()
 	entry := "PROCESS_TEST_TOKEN=" + newToken()

@@ -26,7 +26,7 @@ func init() {
 		hang()
 	}
 	programs["echo"] = func([]string) { _, _ = io.Copy(os.Stdout, os.Stdin) }
-	programs["deaf"] = func([]string) { // hears no SIGTERM
+	programs["deaf"] = func([]string) { // ignores SIGTERM
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("ready")
 		fmt.Fprintln(events(), "ready")
@@ -49,7 +49,8 @@ func init() {
 	programs["hang"] = func([]string) { hang() }
 }
 
-// events is one file for the life of a child: its end would close descriptor 3.
+// events stays open for the life of a child: a finalizer would close descriptor
+// 3.
 var events = sync.OnceValue(func() *os.File { return os.NewFile(3, "events") })
 
 func TestExit(t *testing.T) {
@@ -129,7 +130,7 @@ func TestWhatAProgramSees(t *testing.T) {
 	}
 }
 
-// The environment is the caller's, and EventsVar once.
+// The environment is the caller's with EventsVar, which occurs once.
 func TestEnvironment(t *testing.T) {
 	t.Parallel()
 	exit := mustRun(t, Spec{Path: "/usr/bin/env", Env: []string{"A=b", EventsVar + "=not this", "C="}})
@@ -184,7 +185,7 @@ func TestStdin(t *testing.T) {
 	})
 }
 
-// whenReady runs a program and does something at its first event.
+// whenReady runs a program and calls do at its first event.
 func whenReady(t *testing.T, ctx context.Context, spec Spec, do func()) Exit {
 	t.Helper()
 	spec.Event = func(line []byte) {
@@ -245,7 +246,7 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// A program that is being stopped for one reason is not stopped for a second.
+// An Exit has one reason only.
 func TestOneReason(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -16,7 +16,7 @@ func TestStall(t *testing.T) {
 		after, cpu time.Duration
 		active     bool
 	}
-	still := func(n int) []look { // looks at a program that does nothing
+	still := func(n int) []look { // checks of an idle program
 		looks := make([]look, n)
 		for i := range looks {
 			looks[i].after = s
@@ -25,7 +25,7 @@ func TestStall(t *testing.T) {
 	}
 	cases := map[string]struct {
 		looks []look
-		want  bool // of the last look; all before are false
+		want  bool // the last result; those before are false
 	}{
 		"still":              {still(9), true},
 		"not yet":            {still(8), false},
@@ -77,7 +77,7 @@ func TestKill(t *testing.T) {
 			if stopFirst {
 				cancel()
 			}
-			// The program is being stopped, or hears nothing of it.
+			// The program is being stopped or ignores SIGTERM.
 			time.AfterFunc(50*time.Millisecond, kill)
 		})
 		cancel()

@@ -24,7 +24,7 @@ import (
 const canSubreap = true
 
 func init() {
-	programs["parent"] = func(args []string) { // how, and what to do after
+	programs["parent"] = func(args []string) { // arguments: kind of child, what to do after starting it
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = childEnv("hang")
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
@@ -35,7 +35,7 @@ func init() {
 			attr.Setpgid = true
 		case "session":
 			attr.Setsid = true
-		case "daemon", "unmarked daemon", "group daemon": // neither environment nor group nor pipes
+		case "daemon", "unmarked daemon", "group daemon": // without environment and pipes, in another group
 			attr.Setsid, attr.Setpgid = args[0] != "group daemon", args[0] == "group daemon"
 			cmd = exec.Command("/bin/sleep", "600")
 			cmd.Env = []string{}
@@ -53,7 +53,7 @@ func init() {
 			hang()
 		}
 	}
-	programs["fork"] = func(args []string) { // a chain of sessions; the last one's id is printed
+	programs["fork"] = func(args []string) { // a chain of sessions, of which the last process prints its id
 		n := number(args, 0)
 		if n == 0 {
 			fmt.Println(os.Getpid())
@@ -67,7 +67,7 @@ func init() {
 		}
 		_ = os.Stdout.Close()
 	}
-	programs["node"] = func(args []string) { // what a node does, with or without Subreap
+	programs["node"] = func(args []string) { // arguments: whether to call Subreap, program, its arguments
 		if args[0] == "subreap" {
 			if err := Subreap(); err != nil {
 				panic(err)
@@ -103,8 +103,8 @@ func init() {
 	}
 }
 
-// The kernel gives orphans to the main thread, and so this program starts its
-// own children there too.
+// The kernel gives orphans to the main thread. This program starts its own
+// children from there, too.
 func init() {
 	if os.Getenv(childVar) == "unrelated children" {
 		runtime.LockOSThread()
@@ -134,7 +134,7 @@ func init() {
 	}
 }
 
-// unmark sets the limit on file locks back.
+// unmark removes the mark from this process.
 func unmark() {
 	var limit unix.Rlimit
 	if err := unix.Prlimit(0, unix.RLIMIT_LOCKS, nil, &limit); err != nil {
@@ -151,7 +151,7 @@ func alive(pid int) bool {
 	return ok && !s.dead()
 }
 
-// Whatever a program leaves running is dead when Run returns, and reaped.
+// When Run returns, all descendants are dead and reaped.
 func TestNothingIsLeft(t *testing.T) {
 	t.Parallel()
 	bothWays(t, func(t *testing.T, bare bool) {
@@ -184,7 +184,7 @@ func TestNothingIsLeft(t *testing.T) {
 	})
 }
 
-// A daemon lives as long as its program, while others start and end.
+// A daemon lives as long as its program, while other programs start and end.
 func TestDaemonOfARunningProgram(t *testing.T) {
 	t.Parallel()
 	bothWays(t, func(t *testing.T, bare bool) {
@@ -216,7 +216,7 @@ func TestDaemonOfARunningProgram(t *testing.T) {
 	})
 }
 
-// Children that other parts of the process started are left alone, dead or alive.
+// Run leaves children alone that other parts of the process started.
 func TestUnrelatedChildren(t *testing.T) {
 	t.Parallel()
 	if exit := mustRun(t, child(t, "unrelated children")); exit.Code != 0 || string(exit.Stdout) != "signal: killed, exit status 5\n" {
@@ -224,7 +224,7 @@ func TestUnrelatedChildren(t *testing.T) {
 	}
 }
 
-// A program that somebody stopped hears that it shall end.
+// A stopped program continues to receive SIGTERM.
 func TestStopped(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -239,7 +239,7 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// The group ends with its leader, also without Subreap.
+// The process group ends with its leader, also without Subreap.
 func TestGroupEnds(t *testing.T) {
 	t.Parallel()
 	if exit := mustRun(t, child(t, "node", "plain", "parent", "plain", "exit")); !strings.HasSuffix(string(exit.Stdout), "gone\n") {
@@ -247,18 +247,18 @@ func TestGroupEnds(t *testing.T) {
 	}
 }
 
-// Without Subreap, one who left the session and holds the pipes delays Run only
-// for a while. Nothing else may run here.
+// Without Subreap, a process that left the session and holds the pipes delays
+// Run only for a while. No other test may run at the same time.
 func TestWithoutSubreap(t *testing.T) {
 	exit := mustRun(t, child(t, "node", "plain", "parent", "session", "exit"))
-	// The node of this test is gone, and what it left came to us. The mark on
-	// that was the node's.
+	// The node of this test is dead. This process adopted what it left, which
+	// bears the mark of this run.
 	if exit.Code != 0 || exit.Escaped != 0 || alive(pid(t, exit.Stdout)) {
 		t.Errorf("%+v", exit)
 	}
 }
 
-// A node that is killed takes its programs with it.
+// The programs of a node die with it.
 func TestParentDeath(t *testing.T) {
 	t.Parallel()
 	exe, err := os.Executable()
@@ -286,11 +286,11 @@ func TestParentDeath(t *testing.T) {
 	}
 	_ = cmd.Wait()
 	until(t, "the program is dead", func() bool { return !alive(program) })
-	_, _ = unix.Wait4(program, nil, 0, nil) // it came to us
+	_, _ = unix.Wait4(program, nil, 0, nil) // this process adopted it
 }
 
-// A program has no terminal, though the node has one: it would be stopped for
-// ever when it reads from that.
+// A program has no terminal, even if the node has one. A program that reads
+// from the terminal would be stopped.
 func TestNoTerminal(t *testing.T) {
 	t.Parallel()
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -328,7 +328,7 @@ func TestNoTerminal(t *testing.T) {
 	}
 }
 
-// What a program starts gets no rights that it has not.
+// A program's children cannot gain privileges.
 func TestNoNewPrivileges(t *testing.T) {
 	t.Parallel()
 	exit := mustRun(t, Spec{Path: "/bin/sh", Args: []string{"-c", "grep NoNewPrivs /proc/self/status; exit 0"}, Env: []string{"PATH=/usr/bin:/bin"}})
@@ -337,7 +337,7 @@ func TestNoNewPrivileges(t *testing.T) {
 	}
 }
 
-// Descriptors that the node was started with are not passed on.
+// Programs do not inherit the descriptors that the node was started with.
 func TestNoOtherDescriptors(t *testing.T) {
 	t.Parallel()
 	exe, err := os.Executable()
@@ -353,7 +353,7 @@ func TestNoOtherDescriptors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Fields(string(out)); len(got) != 5 { // one is that of ls
+	if got := strings.Fields(string(out)); len(got) != 5 { // ls itself opens one
 		t.Errorf("descriptors %v", got)
 	}
 }
@@ -385,7 +385,7 @@ func TestKillByEnvironment(t *testing.T) {
 	}
 }
 
-// Without a pidfd, the end of a process is noticed too, and it is not reaped.
+// Without a pidfd, exitFD reports the end of a process and does not reap it.
 func TestExitWithoutPidfd(t *testing.T) {
 	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), "/bin/cat")
@@ -412,8 +412,8 @@ func TestExitWithoutPidfd(t *testing.T) {
 	}
 }
 
-// Many programs at once, some of which leave orphans and some of which are
-// cancelled: each gets its own end and its own output.
+// Programs that run at the same time, some with orphans and some cancelled,
+// each get their own exit and output.
 func TestMany(t *testing.T) {
 	t.Parallel()
 	var wg sync.WaitGroup
@@ -443,7 +443,8 @@ func TestMany(t *testing.T) {
 	wg.Wait()
 }
 
-// The memory of a program is its own, not what it shared with us at its start.
+// MaxRSS does not include memory that the program shared with this process at
+// its start.
 func TestMaxRSS(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -52,7 +52,7 @@ func FuzzFindLocation(f *testing.F) {
 	})
 }
 
-// fakeCgroup is a folder with some of a cgroup's files.
+// fakeCgroup creates a folder with some files of a cgroup.
 func fakeCgroup(t *testing.T, dir string, files map[string]string) location {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -66,8 +66,8 @@ func fakeCgroup(t *testing.T, dir string, files map[string]string) location {
 	return location{dir: dir, path: "/x/" + filepath.Base(dir)}
 }
 
-// Controllers are handed down only in what systemd gave away, and only where
-// nobody else is in it.
+// A plan enables controllers only in a delegated cgroup without other
+// processes.
 func TestPlan(t *testing.T) {
 	t.Parallel()
 	controllers := map[string]string{"cgroup.controllers": "cpu memory pids\n", "cgroup.subtree_control": "cpu pids\n"}
@@ -81,7 +81,7 @@ func TestPlan(t *testing.T) {
 	cases := map[string]struct {
 		delegated, parent bool
 		procs             string
-		want              plan // its base is told by atParent
+		want              plan // without base, which atParent tells
 		atParent          bool
 	}{
 		"not delegated":      {procs: "7\n"},
@@ -120,8 +120,8 @@ func b2i(b bool) int {
 	return 0
 }
 
-// What the kernel's files look like where it has the controllers is known, and
-// no machine that has none can show it.
+// The files of a cgroup with all controllers are imitated, since few test
+// machines have them.
 func TestControllers(t *testing.T) {
 	t.Parallel()
 	p := fakeCgroup(t, t.TempDir(), map[string]string{
