@@ -11,12 +11,12 @@ import (
 //go:embed audit.js
 var audit string
 
-// maxStops bounds a walk through a page by keyboard.
+// maxStops bounds the elements that Walk focuses.
 const maxStops = 600
 
-// CheckAccess fails the test for each thing on the page, wide and on a phone,
-// light and dark, that keeps people from using it: names, headings, landmarks,
-// references, contrast, sizes of targets, sideways scrolling.
+// CheckAccess fails the test for each accessibility fault of the page, wide and
+// on a phone, light and dark: names, headings, landmarks, references, contrast,
+// sizes of targets, sideways scrolling.
 func (b *Tab) CheckAccess(name string) {
 	b.t.Helper()
 	for _, width := range []int64{1400, 390} {
@@ -29,14 +29,14 @@ func (b *Tab) CheckAccess(name string) {
 	}
 }
 
-// Audit lists what [Tab.CheckAccess] finds on the page as it stands.
+// Audit lists the faults of the page as it is shown now.
 func (b *Tab) Audit() []string {
 	b.t.Helper()
 	return Evaluate[[]string](b, audit)
 }
 
-// walk notes what has the focus, and says what is wrong with it; "end" where the
-// walk has come to its end.
+// walk records the element with the focus, and returns what is wrong with it,
+// or "end" after the last element.
 const walk = `(() => {
   const el = document.activeElement;
   if (!el || el === document.body) return 'end';
@@ -49,13 +49,13 @@ const walk = `(() => {
   return ring ? '' : 'does not show that it has the focus: ' + el.outerHTML.slice(0, 120);
 })()`
 
-// missed lists what can be used with a mouse but was not walked to.
+// missed lists the elements that a mouse can use and that never had the focus.
 const missed = `[...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]')]
   .filter((el) => el.checkVisibility({visibilityProperty: true}) && !el.disabled && el.tabIndex >= 0 && !walked.has(el))
   .filter((el) => !(el.type === 'radio' && [...walked].some((other) => other.type === 'radio' && other.name === el.name)))
   .map((el) => 'cannot be reached by keyboard: ' + el.outerHTML.slice(0, 120))`
 
-// CheckKeyboard fails the test for each thing that [Tab.Walk] finds.
+// CheckKeyboard fails the test for each fault that [Tab.Walk] finds.
 func (b *Tab) CheckKeyboard(name string) {
 	b.t.Helper()
 	for _, fault := range b.Walk() {
@@ -63,8 +63,8 @@ func (b *Tab) CheckKeyboard(name string) {
 	}
 }
 
-// Walk goes through the page with the tab key, from its beginning, and lists
-// where the focus does not show and what it does not come to.
+// Walk presses the tab key from the beginning to the end of the page. It lists
+// the elements on which the focus is not visible, and those that never get it.
 func (b *Tab) Walk() []string {
 	b.t.Helper()
 	b.focusShows()
@@ -83,7 +83,7 @@ func (b *Tab) Walk() []string {
 	return append(faults, "the walk by keyboard does not end")
 }
 
-// focusShows makes a tab in the background behave as the one in front.
+// focusShows makes a tab in the background behave like the one in front.
 func (b *Tab) focusShows() {
 	b.t.Helper()
 	_, err := chromedp.Call(b.Context, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})

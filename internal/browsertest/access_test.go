@@ -15,7 +15,7 @@ const good = `<!doctype html><html lang="en"><title>Good</title><meta name="view
 <header><nav><a href="/">Home</a></nav></header><main><h1>One</h1><h2>Two</h2><p>Text with <a href="/x" style="display:inline">a link</a> in it.</p>
 <label>Name <input style="min-height:24px"></label> <button>Go</button> %s</main></html>`
 
-// TestAudit breaks a good page in each way, one at a time.
+// TestAudit breaks a good page in one way after the other.
 func TestAudit(t *testing.T) {
 	t.Parallel()
 	page := ""

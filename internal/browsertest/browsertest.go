@@ -1,5 +1,5 @@
-// Package browsertest drives Debian's chromium for the tests of every package
-// that serves pages. A missing chromium fails a test, it does not skip it.
+// Package browsertest drives Debian's chromium for tests of pages. Without
+// chromium these tests fail.
 package browsertest
 
 import (
@@ -16,10 +16,11 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience bounds every wait: a busy machine may be slow, a test must end.
+// patience bounds every wait. It is long enough for a busy machine.
 const patience = 60 * time.Second
 
-// Start starts Debian's chromium; where it is missing the test fails.
+// Start starts Debian's chromium, or fails the test if it is missing. Chromium
+// ends with the test.
 func Start(t *testing.T) context.Context {
 	t.Helper()
 	options := []chromedp.ExecAllocatorOption{
@@ -42,18 +43,19 @@ func Start(t *testing.T) context.Context {
 	return ctx
 }
 
-// Tab is one tab that notes what its pages complain of.
+// Tab is one tab. It records what its console reports.
 type Tab struct {
-	// Context is the tab's, for what Tab has no method for.
+	// Context is for chromedp calls that Tab has no method for.
 	Context context.Context
 
 	t      *testing.T
 	ignore []string
 	mu     sync.Mutex
-	faults []string // guarded
+	faults []string // guarded by mu
 }
 
-// NewTab opens a tab; complaints that contain a text of ignore are expected.
+// NewTab opens a tab. It ignores console messages that contain one of the texts
+// in ignore.
 func NewTab(t *testing.T, chromium context.Context, ignore ...string) *Tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(chromium)
@@ -86,14 +88,14 @@ func (b *Tab) note(s string) {
 	b.faults = append(b.faults, s)
 }
 
-// Complaints are what the console has said so far.
+// Complaints returns the messages of the console so far.
 func (b *Tab) Complaints() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return append([]string(nil), b.faults...)
 }
 
-// CheckComplaints fails the test for each complaint.
+// CheckComplaints fails the test for each message of the console.
 func (b *Tab) CheckComplaints() {
 	b.t.Helper()
 	for _, f := range b.Complaints() {
@@ -134,8 +136,8 @@ func (b *Tab) Until(expression string) {
 	}
 }
 
-// true evaluates a condition. One page may be gone and the next not there yet:
-// then it is not true so far.
+// true evaluates a condition. It is false while one page is gone and the next
+// one is not loaded.
 func (b *Tab) true(condition string) bool {
 	b.t.Helper()
 	is, err := chromedp.Run(b.Context, chromedp.Evaluate[bool]("!!("+condition+")"))
@@ -145,7 +147,7 @@ func (b *Tab) true(condition string) bool {
 	return err == nil && is
 }
 
-// ForbidScripts makes the pages of the tab run no script of their own.
+// ForbidScripts disables the scripts of pages in the tab.
 func (b *Tab) ForbidScripts() {
 	b.t.Helper()
 	_, err := chromedp.Call(b.Context, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
@@ -154,8 +156,9 @@ func (b *Tab) ForbidScripts() {
 	}
 }
 
-// Shoot takes the page wide and on a phone, light and dark, into the folder
-// named by RUNNERBEAN_SCREENSHOTS, and checks that nothing sticks out sideways.
+// Shoot takes screenshots of the page, wide and on a phone, light and dark,
+// into the folder named by RUNNERBEAN_SCREENSHOTS. It checks that the page does
+// not scroll sideways.
 func (b *Tab) Shoot(name string) {
 	b.t.Helper()
 	dir := os.Getenv("RUNNERBEAN_SCREENSHOTS")
@@ -180,10 +183,10 @@ func (b *Tab) Shoot(name string) {
 	}
 }
 
-// Look sets the width of the window and the colour scheme.
+// Look sets the width of the window and the color scheme.
 func (b *Tab) Look(width int64, scheme string) {
 	b.t.Helper()
-	b.Until(`document.readyState === 'complete'`) // the page stands before its styles do
+	b.Until(`document.readyState === 'complete'`) // it can be shown before its styles are loaded
 	b.Do(chromedp.EmulateViewport(width, 844))
 	_, err := chromedp.Call(b.Context, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},

@@ -1,6 +1,6 @@
-// Package stracetest shows tests which system calls a program makes and in which
-// order. Nothing else tells whether a file was synced before it was answered
-// for: what a process has written is there for all others to read, synced or not.
+// Package stracetest shows tests which system calls a program makes, and in
+// which order. Only the calls show whether a file was synced before an answer:
+// other processes can read data that is written but not synced.
 package stracetest
 
 import (
@@ -13,13 +13,13 @@ import (
 	"testing"
 )
 
-// Call is one system call that has come back. A call that began while another
-// was under way has a Begin between the Begin and End of that one.
+// Call is one system call that has returned. A call can begin while another one
+// is under way: its Begin is then between Begin and End of the other.
 type Call struct {
 	Name   string
-	Args   string // as strace prints them, descriptors with their paths
+	Args   string // as printed by strace: descriptors with their paths
 	Result string
-	Begin  int // its place in the order of all beginnings and ends
+	Begin  int // position among all beginnings and ends
 	End    int
 }
 
@@ -29,12 +29,12 @@ func (c Call) On(path string) bool {
 	return ok && strings.HasPrefix(after, path+">")
 }
 
-// OK reports whether the call did not fail.
+// OK reports whether the call succeeded.
 func (c Call) OK() bool { return !strings.HasPrefix(c.Result, "-1 ") }
 
-// Run runs a command, which has not been started and must succeed, and returns
-// its calls of the given names in the order in which they ended. Threads and
-// children are included.
+// Run runs a command that must succeed, and returns its calls of the given
+// names in the order in which they ended. It includes threads and children. The
+// command must not have been started.
 func Run(t testing.TB, cmd *exec.Cmd, names ...string) []Call {
 	t.Helper()
 	path, err := exec.LookPath("strace")
@@ -58,9 +58,10 @@ func Run(t testing.TB, cmd *exec.Cmd, names ...string) []Call {
 	return parse(string(text))
 }
 
-// Inject runs a command, which has not been started and must succeed, while
-// calls on a file fail as strace's option -e inject says. It returns what the
-// command printed, and reports whether a call was made to fail.
+// Inject runs a command that must succeed, while calls on a file fail as
+// described by inject, in the syntax of strace -e inject. It returns the output
+// of the command, and reports whether a call failed. The command must not have
+// been started.
 func Inject(t testing.TB, cmd *exec.Cmd, file, inject string) (printed string, hit bool) {
 	t.Helper()
 	path, err := exec.LookPath("strace")
@@ -88,8 +89,8 @@ var (
 	resumed = regexp.MustCompile(`^(\d+) +<\.\.\. (\w+) resumed>(.*)\) += (.+)$`)
 )
 
-// parse reads what strace -f -o writes: a line for each call, or two where a call
-// of another thread came between.
+// parse parses the output of strace -f -o: a line for each call, or two lines
+// if a call of another thread came in between.
 func parse(text string) (calls []Call) {
 	open := map[string]Call{}
 	for i, line := range strings.Split(text, "\n") {

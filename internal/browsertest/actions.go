@@ -7,13 +7,13 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Open goes to a page and waits until it has loaded.
+// Open opens a page and waits until it has loaded.
 func (b *Tab) Open(url string) {
 	b.t.Helper()
 	b.Do(chromedp.Navigate(url))
 }
 
-// Press clicks the button or link with a text, as a person would find it.
+// Press clicks the button or link with this text.
 func (b *Tab) Press(text string) {
 	b.t.Helper()
 	find := fmt.Sprintf(`[...document.querySelectorAll('button, a[href], summary')].find((e) => e.textContent.trim() === %s)`, strconv.Quote(text))
@@ -21,7 +21,7 @@ func (b *Tab) Press(text string) {
 	Evaluate[bool](b, find+`.click() || true`)
 }
 
-// Fill puts a text into a field, in place of what is there.
+// Fill replaces the text of a field.
 func (b *Tab) Fill(selector, text string) {
 	b.t.Helper()
 	b.Until(fmt.Sprintf(`document.querySelector(%s)`, strconv.Quote(selector)))
