@@ -11,19 +11,16 @@
 // killed. Linux has two ways to find descendants that left the group:
 //
 //   - A cgroup of version 2, after cgroup.Adopt and where cgroups can be created.
-//     A program is killed as a whole cgroup. Only a descendant with the rights to
-//     move itself to another cgroup escapes.
+//     The kernel kills the whole cgroup. Only a descendant with the rights to move
+//     itself to another cgroup escapes.
 //   - A mark, after Subreap. Every descendant inherits it, also one that leaves
-//     its session and clears its environment. See mark. A descendant that changes
-//     its mark and leaves its session is killed when the next program ends.
+//     its session and clears its environment. See mark. A descendant that removes
+//     its mark and leaves its session is killed when the next program ends, its
+//     own or another. A supervisor process for each program would do the same at
+//     the cost of starting another process, and the program could kill it.
 //
-// The mark is the simpler of two rules that were compared. A supervisor process
-// for each run, which adopts all descendants, costs the start of another process,
-// and the program, which has the same user, can kill it.
-//
-// When this process itself is killed, the first process of each program is
-// killed too. Other descendants live on without a cgroup, until
-// KillByEnvironment.
+// When this process itself is killed, the first process of each program dies with
+// it. Adopt and KillByEnvironment kill the other descendants at the next start.
 package process
 
 import (
