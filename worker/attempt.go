@@ -15,8 +15,8 @@ import (
 	"github.com/runnerbean/runnerbean/worker/internal/workdir"
 )
 
-// leastCheck is the least time for the check of a result, so that a program that ended
-// just in time is not in vain.
+// leastCheck is the least time for the check of a result, so that the work of a program
+// that ended just in time is not lost.
 const leastCheck = 10 * time.Second
 
 // resources are what an executor lends to an attempt.

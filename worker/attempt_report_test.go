@@ -19,8 +19,8 @@ func TestOnEnded(t *testing.T) {
 	t.Parallel()
 	told := make(chan report.Attempt, 100)
 	var states sync.Map
-	var r *rig
-	r = newRig(t, func(c *Config) {
+	var r *fixture
+	r = newFixture(t, func(c *Config) {
 		c.Attempts = 2
 		c.OnEnded = func(e report.Attempt) {
 			states.Store(e.Job, r.get(e.Job).State)
@@ -96,7 +96,7 @@ func (b *syncBuffer) lines() [][]byte {
 func TestLogNamesTheJob(t *testing.T) {
 	t.Parallel()
 	var log syncBuffer
-	r := newRig(t, func(c *Config) { c.Logger = slog.New(slog.NewJSONHandler(&log, nil)) })
+	r := newFixture(t, func(c *Config) { c.Logger = slog.New(slog.NewJSONHandler(&log, nil)) })
 	r.install("bad", "exit 65")
 	n := r.start()
 	id := r.submit(job("bad"))

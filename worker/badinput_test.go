@@ -107,7 +107,7 @@ func TestInputFaults(t *testing.T) {
 		{"schema", jobs.Input{URL: url + "/wrong"}, "/n", "expected integer"},
 		{"inline", jobs.Input{Data: []byte(`{"n":"x"}`)}, "/input/data/n", "expected integer"},
 	}
-	r := newRig(t, func(c *Config) { c.Slots, c.MaxInput, c.FetchTimeout = 4, 64<<10, 2*time.Second })
+	r := newFixture(t, func(c *Config) { c.Slots, c.MaxInput, c.FetchTimeout = 4, 64<<10, 2*time.Second })
 	r.installFolder("cat", "cat", `{"input":{"type":"object","properties":{"n":{"type":"integer"}}}}`)
 	r.start()
 	ids := make([]string, len(cases))
@@ -149,7 +149,7 @@ func TestFileFaults(t *testing.T) {
 		{"outside", jobs.File{Name: "../a", URL: url + "/good"}, "not the name of a file"},
 		{"long", jobs.File{Name: strings.Repeat("n", 256), URL: url + "/good"}, "not the name of a file"},
 	}
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("cat", "cat")
 	r.start()
 	for _, c := range cases {
@@ -167,7 +167,7 @@ func TestFileFaults(t *testing.T) {
 func TestInputFromURL(t *testing.T) {
 	t.Parallel()
 	url := files(t)
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("list", `cat >got; printf '{"input":%s,"a":"%s","b":%s}' "$(cat got)" "$(ls inputs | tr '\n' ' ')" "$(cat inputs/b)"`)
 	r.start()
 	j := job("list")
@@ -191,7 +191,7 @@ func TestLargeInput(t *testing.T) {
 	t.Parallel()
 	text := `"` + strings.Repeat("x", 3<<20) + `"`
 	url := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) })
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("cat", "cat")
 	r.start()
 	j := job("cat")
@@ -207,7 +207,7 @@ func TestLargeInput(t *testing.T) {
 func TestPassingInputFaults(t *testing.T) {
 	t.Parallel()
 	url := files(t)
-	r := newRig(t, func(c *Config) { c.Slots, c.FetchTimeout, c.inputPatience = 4, 200*time.Millisecond, 1 })
+	r := newFixture(t, func(c *Config) { c.Slots, c.FetchTimeout, c.inputPatience = 4, 200*time.Millisecond, 1 })
 	r.install("cat", "cat")
 	r.start()
 	ids := map[string]string{}
@@ -250,7 +250,7 @@ func TestAwaitedInput(t *testing.T) {
 		}
 		fmt.Fprint(w, `{"n":4}`)
 	})
-	r := newRig(t, func(c *Config) { c.Slots = 1 })
+	r := newFixture(t, func(c *Config) { c.Slots = 1 })
 	r.install("cat", "cat")
 	n := r.start()
 	j := job("cat")
@@ -284,7 +284,7 @@ func TestAwaitedInput(t *testing.T) {
 // an attempt tries.
 func TestRestartedServer(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("retried", `[ "$RUNNERBEAN_ATTEMPT" -gt 4 ] || exit 1; cat`)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	r.must(err)
@@ -322,7 +322,7 @@ func TestPassingFaults(t *testing.T) {
 			fmt.Fprint(w, `{"n":4}`)
 		}
 	})
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("cat", "cat")
 	r.start()
 	j := job("cat")
@@ -338,7 +338,7 @@ func TestPassingFaults(t *testing.T) {
 func TestNoLoopbackByDefault(t *testing.T) {
 	t.Parallel()
 	url := files(t)
-	r := newRig(t, func(c *Config) { c.Outbound.Allow = nil })
+	r := newFixture(t, func(c *Config) { c.Outbound.Allow = nil })
 	r.install("cat", "cat")
 	r.start()
 	j := job("cat")

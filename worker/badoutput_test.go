@@ -47,7 +47,7 @@ func TestProgramFaults(t *testing.T) {
 		{"stubborn", "trap '' TERM; while :; do sleep 0.05; done", jobs.OutcomeTimeout, 2, "longer than 200ms"},
 		{"nul", `printf 'a\000b\n' >&2; exit 1`, jobs.OutcomeError, 2, "exit code 1: ab"},
 	}
-	r := newRig(t, func(c *Config) {
+	r := newFixture(t, func(c *Config) {
 		c.Slots, c.Attempts, c.MaxStdout, c.Grace, c.MaxFiles = 4, 2, 1<<20, 100_000_000, 2<<20
 	})
 	for _, c := range cases {
@@ -81,7 +81,7 @@ func TestProgramFaults(t *testing.T) {
 
 func TestChildThatHoldsStdout(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("leaky", "(trap '' TERM; sleep 100) & echo 1")
 	r.start()
 	id := r.submit(job("leaky"))
@@ -95,7 +95,7 @@ func TestChildThatHoldsStdout(t *testing.T) {
 // another attempt of a job that failed at once.
 func TestRetryAfterFinalFault(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("p", "echo Loading; echo 1")
 	r.start()
 	id := r.submit(job("p"))

@@ -15,6 +15,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/worker/internal/publish"
 )
 
 const benchSlots = 4
@@ -23,7 +24,7 @@ const benchSlots = 4
 // for.
 type finishing struct {
 	Ledger
-	Store
+	publish.Store
 	left                  sync.WaitGroup
 	claims, ends, results atomic.Int64 // nanoseconds
 }
@@ -52,7 +53,7 @@ func (f *finishing) Finish(ctx context.Context, id string, attempt int, e ledger
 // slots, and compares that with spawning the same program as often and as
 // concurrently with nothing around it.
 func BenchmarkCat(b *testing.B) {
-	r := newRig(b, func(c *Config) { c.Slots = benchSlots })
+	r := newFixture(b, func(c *Config) { c.Slots = benchSlots })
 	r.installCopy("cat", "/bin/cat")
 	count := &finishing{Ledger: r.ledger, Store: r.store}
 	r.cfg.Ledger, r.cfg.Store = count, count
@@ -79,7 +80,7 @@ func BenchmarkCat(b *testing.B) {
 	b.ReportMetric(bare.Seconds()/whole.Seconds(), "ratio")
 }
 
-func (r *rig) installCopy(name, path string) {
+func (r *fixture) installCopy(name, path string) {
 	r.t.Helper()
 	data, err := os.ReadFile(path)
 	r.must(err)
@@ -87,7 +88,7 @@ func (r *rig) installCopy(name, path string) {
 }
 
 // queueMany records n jobs and puts their messages.
-func (r *rig) queueMany(n int, program string, input []byte) {
+func (r *fixture) queueMany(n int, program string, input []byte) {
 	r.t.Helper()
 	const batch = 500
 	for done := 0; done < n; done += batch {

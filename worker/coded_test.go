@@ -43,7 +43,7 @@ func TestCodedInputs(t *testing.T) {
 	sum := sha256.Sum256(text)
 	digest := hex.EncodeToString(sum[:])
 	url, bomb := gzipped(t, text), gzipped(t, bytes.Repeat([]byte("1"), 50<<20))
-	r := newRig(t, func(c *Config) { c.Slots, c.MaxInput = 4, 64<<10 })
+	r := newFixture(t, func(c *Config) { c.Slots, c.MaxInput = 4, 64<<10 })
 	r.install("cat", "cat")
 	r.install("file", "sha256sum <inputs/a | sed 's/\\([0-9a-f]*\\).*/\"\\1\"/'")
 	r.start()

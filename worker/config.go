@@ -18,6 +18,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/report"
+	"github.com/runnerbean/runnerbean/worker/internal/publish"
 	"github.com/runnerbean/runnerbean/worker/internal/workdir"
 )
 
@@ -39,9 +40,9 @@ type Config struct {
 	Prefix string
 	// Ledger and Store are closed by the caller. Required.
 	Ledger Ledger
-	Store  Store
+	Store  publish.Store
 	// Events is the log of events of the ledger. Required.
-	Events Events
+	Events publish.Events
 	// Node is the name of this node, and Instance the id of this start of it. Required.
 	Node, Instance string
 	// BaseURL is what the result URLs begin with that this node serves. Required.

@@ -19,7 +19,7 @@ import (
 func TestEnvironment(t *testing.T) {
 	t.Setenv("WORKER_TEST_PASSED", "yes")
 	t.Setenv("WORKER_TEST_HIDDEN", "no")
-	r := newRig(t)
+	r := newFixture(t)
 	r.installFolder("env", `printf '{"pwd":"%s","files":"%s","stdin":%s,"env":"%s"}' "$PWD" "$(echo *)" "$(cat)" "$(env | sort | tr '\n' ';')"`,
 		`{"environment":["WORKER_TEST_PASSED","WORKER_TEST_ABSENT"]}`)
 	r.start()
@@ -81,7 +81,7 @@ func TestEnvironmentOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r := newRig(t)
+	r := newFixture(t)
 	// The shell would show one entry of two: the kernel has them all.
 	r.installFolder("env", `tr '\0' '\n' </proc/$$/environ | sed 's/.*/"&"/' | paste -sd, | sed 's/.*/[&]/'`,
 		`{"environment":["PATH","HOME","PATH","LANG","TMPDIR","TRACEPARENT","OMP_NUM_THREADS","GOMAXPROCS","MKL_NUM_THREADS"]}`)

@@ -20,14 +20,14 @@ import (
 
 // gates is a program whose attempts each go on when they are let. It leaves a
 // file and prints out, in which $N is the number of the attempt.
-func (r *rig) gates(name, out string) (open func(attempt int)) {
+func (r *fixture) gates(name, out string) (open func(attempt int)) {
 	gate := filepath.Join(r.dir, name+".gate.")
 	r.install(name, `N=$RUNNERBEAN_ATTEMPT; echo '{"message":"running"}' >&3
 		while [ ! -e `+gate+`$N ]; do sleep 0.01; done; echo `+out+` | tee out/f`)
 	return func(attempt int) { r.must(os.WriteFile(gate+strconv.Itoa(attempt), nil, 0o600)) }
 }
 
-func (r *rig) has(key string) bool {
+func (r *fixture) has(key string) bool {
 	r.t.Helper()
 	object, err := r.store.Open(context.Background(), key)
 	if err != nil {
@@ -37,7 +37,7 @@ func (r *rig) has(key string) bool {
 	return true
 }
 
-func (r *rig) countEvents(id, kind string) (n int) {
+func (r *fixture) countEvents(id, kind string) (n int) {
 	r.t.Helper()
 	list, err := r.ledger.Events.Newest(context.Background(), id, 100)
 	r.must(err)
@@ -67,7 +67,7 @@ func TestFence(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			// Only the fence shall find out that the first attempt is stale.
-			r := newRig(t, func(c *Config) { c.holdsEvery = time.Hour })
+			r := newFixture(t, func(c *Config) { c.holdsEvery = time.Hour })
 			open := r.gates("p", c.out)
 			n := r.start()
 			j := job("p")
@@ -102,7 +102,7 @@ func TestFence(t *testing.T) {
 
 // checkSecondWon wants the result of the second attempt, and that of the first
 // kept aside and counted where it differs, or else gone without a trace.
-func (r *rig) checkSecondWon(id string, differs bool) {
+func (r *fixture) checkSecondWon(id string, differs bool) {
 	r.t.Helper()
 	if diff := cmp.Diff([]jobs.Outcome{jobs.OutcomeLost, jobs.OutcomeSucceeded}, r.outcomes(id)); diff != "" {
 		r.t.Error(diff)
@@ -130,7 +130,7 @@ func (r *rig) checkSecondWon(id string, differs bool) {
 // a node that was away between its last look and its publish, has published.
 func TestFailsAfterASuccess(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	gate := filepath.Join(r.dir, "gate")
 	r.install("p", `echo '{"message":"running"}' >&3; while [ ! -e `+gate+` ]; do sleep 0.01; done; exit 65`)
 	j := job("p")
@@ -160,7 +160,7 @@ func TestStale(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, func(cfg *Config) {
+			r := newFixture(t, func(cfg *Config) {
 				cfg.Slots, cfg.Jitter, cfg.holdsEvery = 1, func() float64 { return 0 }, c.every
 			})
 			r.install("p", `[ $RUNNERBEAN_ATTEMPT = 1 ] || { echo 2; exit; }; `+c.script)
@@ -180,7 +180,7 @@ func TestStale(t *testing.T) {
 // one has published; it stops its program and changes nothing.
 func TestPausedNode(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	pids := filepath.Join(r.dir, "pid.")
 	r.install("p", `echo $$ >`+pids+`$RUNNERBEAN_ATTEMPT; echo '{"message":"running"}' >&3
 		[ $RUNNERBEAN_ATTEMPT = 2 ] || exec sleep 1000; echo 2`)
@@ -212,7 +212,7 @@ func TestPausedNode(t *testing.T) {
 }
 
 // startChild runs a node in a process of its own until the test ends.
-func (r *rig) startChild(c child) *exec.Cmd {
+func (r *fixture) startChild(c child) *exec.Cmd {
 	r.t.Helper()
 	spec, err := json.Marshal(c)
 	r.must(err)

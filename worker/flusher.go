@@ -72,7 +72,7 @@ func (f *flusher) loop() {
 func (f *flusher) touch() {
 	if err := f.message.Touch(f.ctx); err != nil && !f.warned && f.ctx.Err() == nil {
 		f.warned = true
-		f.logger.Info("the message of a running job is not ours any more; the job goes on", "err", err)
+		f.logger.Info("another node may reserve the message of a running job; the job goes on", "err", err)
 	}
 }
 

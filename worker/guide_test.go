@@ -42,7 +42,7 @@ func TestGuidePrograms(t *testing.T) {
 			if err := exec.CommandContext(t.Context(), test[0], test[1:]...).Run(); err != nil {
 				t.Skipf("%s cannot be run here: %v", test[0], err)
 			}
-			r := newRig(t)
+			r := newFixture(t)
 			dir := filepath.Join(r.cfg.Programs, "smooth")
 			r.must(os.Mkdir(dir, 0o755))
 			r.must(os.WriteFile(filepath.Join(dir, "program.json"), []byte(`{"environment":["PATH"]}`), 0o600))
@@ -53,7 +53,7 @@ func TestGuidePrograms(t *testing.T) {
 	}
 }
 
-func smooths(r *rig, language string) {
+func smooths(r *fixture, language string) {
 	t := r.t
 	t.Helper()
 	j := job("smooth")

@@ -20,7 +20,7 @@ func TestHugeNumbers(t *testing.T) {
 	huge := []string{"1e1000001", "-1e-1000001", "1e999999", strings.Repeat("7", 1001)}
 	keywords := []string{`"type":"integer"`, `"minimum":1`, `"multipleOf":2`, `"const":1`, `"enum":[1]`, `"uniqueItems":true`}
 	url := serve(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, `{"n":%s}`, r.URL.Query().Get("n")) })
-	r := newRig(t)
+	r := newFixture(t)
 	for i, keyword := range keywords {
 		schema := `{"properties":{"n":{` + keyword + `,"items":{` + keyword + `}}}}`
 		r.installFolder(fmt.Sprint("in", i), "cat", `{"input":`+schema+`}`)
@@ -60,7 +60,7 @@ func TestHugeNumbers(t *testing.T) {
 // refused in words, and the others stay.
 func TestHostileSchema(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("good", "cat")
 	dir := filepath.Join(r.cfg.Programs, "bad")
 	for _, schema := range []string{
@@ -92,7 +92,7 @@ func TestEndlessChecks(t *testing.T) {
 	for _, side := range []string{"input", "result"} {
 		t.Run(side, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, func(c *Config) { c.Slots, c.ShutdownGrace = 4, time.Millisecond })
+			r := newFixture(t, func(c *Config) { c.Slots, c.ShutdownGrace = 4, time.Millisecond })
 			r.installFolder("twice", "cat", `{"`+side+`":`+tree+`}`)
 			n := r.start()
 			submit := func(timeout time.Duration) string {
@@ -130,7 +130,7 @@ func TestLargeChecks(t *testing.T) {
 		}
 		fmt.Fprint(w, exponents)
 	})
-	r := newRig(t)
+	r := newFixture(t)
 	r.installFolder("numbers", "wc -c", `{"input":{"items":{"type":"integer","minimum":0,"multipleOf":1}}}`)
 	r.installFolder("unique", "cat", `{"input":{"uniqueItems":true}}`)
 	r.start()

@@ -50,7 +50,7 @@ var hostile = map[string]struct {
 // and nothing of them is left: no process, no file.
 func TestHostile(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) {
+	r := newFixture(t, func(c *Config) {
 		c.Slots, c.Attempts, c.MaxStdout, c.MaxScratch, c.Grace = 4, 1, 1<<20, 8<<20, 100*time.Millisecond
 	})
 	for name, c := range hostile {
@@ -105,7 +105,7 @@ func scratchIsBare(root string) bool {
 // tree it says so; where it refuses one process more, the program finds out.
 func TestMemory(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.Attempts, c.MaxMemory = 1, 64<<20 })
+	r := newFixture(t, func(c *Config) { c.Attempts, c.MaxMemory = 1, 64<<20 })
 	r.install("greedy", `exec tail /dev/zero`)
 	r.start()
 	e := r.await(r.submit(job("greedy")), jobs.Failed).Error

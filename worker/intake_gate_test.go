@@ -17,7 +17,7 @@ import (
 // runs go on, and takes work again after.
 func TestHold(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	open := r.gate("slow")
 	r.install("quick", "echo 1")
 	first := r.start()
@@ -54,7 +54,7 @@ func TestHold(t *testing.T) {
 // TestHoldBeforeRun ends well without ever having taken anything.
 func TestHoldBeforeRun(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("quick", "echo 1")
 	w, err := New(r.cfg)
 	r.must(err)
@@ -71,7 +71,7 @@ func TestHoldBeforeRun(t *testing.T) {
 // TestHoldOnAndOff loses no message that comes in the very moment.
 func TestHoldOnAndOff(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("quick", "echo 1")
 	n := r.start()
 	var ids []string

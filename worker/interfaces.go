@@ -2,11 +2,8 @@ package worker
 
 import (
 	"context"
-	"io"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
-	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -24,18 +21,4 @@ type Ledger interface {
 	Cancelling(ctx context.Context, instance string) ([]ledger.Stopping, error)
 	Holds(ctx context.Context, id string, attempt int) error
 	OnChange(f func(ids []string)) (remove func())
-}
-
-// Events is the log of events; *eventlog.Log implements it.
-type Events interface {
-	Note(ctx context.Context, e eventlog.Event) error
-}
-
-// Store is the store of results; *store.Store implements it.
-type Store interface {
-	Create(ctx context.Context, key string, data []byte) error
-	CreateFrom(ctx context.Context, key string, r io.Reader) (int64, error)
-	Replace(ctx context.Context, key string, data []byte) error
-	Open(ctx context.Context, key string) (*store.Object, error)
-	Delete(ctx context.Context, key string) error
 }

@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
@@ -20,7 +19,6 @@ import (
 // its end and deletes or releases the message. All executors share it.
 type jobHandler struct {
 	cfg        *Config
-	logger     *slog.Logger
 	programs   *program.Registry
 	gate       *intakeGate
 	quarantine *quarantine
@@ -29,7 +27,7 @@ type jobHandler struct {
 	finisher   *finisher
 	publish    *publish.Config
 	ack        *messageAck
-	trade      *messageTrade
+	swap       *messageSwap
 	others     *otherNodes
 	panics     *panicRecorder
 }
@@ -50,17 +48,17 @@ func (h *jobHandler) handle(take, work context.Context, message *queue.Delivery,
 	return true
 }
 
-// tryHandle is handle without a guard against panics. It may trade the message that is
+// tryHandle is handle without a guard against panics. It may swap the message that is
 // held for another one.
 func (h *jobHandler) tryHandle(take, ctx context.Context, held **queue.Delivery, res *resources) bool {
 	message := *held
 	m, err := readRunMessage(message.Body)
 	if err != nil {
-		h.logger.Warn("a message on a run tube is not one of ours; it is deleted", "beanstalkd", message.Addr, "message", message.ID, "err", err)
+		h.cfg.Logger.Warn("a message on a run tube is not one of ours; it is deleted", "beanstalkd", message.Addr, "message", message.ID, "err", err)
 		h.ack.remove(ctx, message)
 		return true
 	}
-	m = h.trade.moreUrgent(ctx, held, m)
+	m = h.swap.moreUrgent(ctx, held, m)
 	message = *held
 	p, err := h.programOf(ctx, m)
 	if err != nil {
@@ -165,12 +163,12 @@ func (h *jobHandler) claimFailed(ctx context.Context, message *queue.Delivery, i
 		return true
 	}
 	if errors.Is(err, ledger.ErrUnknown) {
-		h.logger.Warn("a message names a job that the ledger does not know; it is deleted", "job", id, "node", h.cfg.Node)
+		h.cfg.Logger.Warn("a message names a job that the ledger does not know; it is deleted", "job", id, "node", h.cfg.Node)
 		h.ack.remove(ctx, message)
 		return true
 	}
 	if ctx.Err() == nil {
-		h.logger.Error("the ledger does not answer; no work is taken for a while", "job", id, "node", h.cfg.Node, "err", err)
+		h.cfg.Logger.Error("the ledger does not answer; no work is taken for a while", "job", id, "node", h.cfg.Node, "err", err)
 	}
 	h.ack.putBack(ctx, message, h.ack.spread(5*time.Second))
 	return false
@@ -184,7 +182,7 @@ func (h *jobHandler) failUnclaimed(ctx context.Context, message *queue.Delivery,
 		return h.cfg.Ledger.Fail(ctx, id, jobs.Error{Class: f.Outcome, Message: logtext.Clean(f.Message, fault.MaxMessage)})
 	})
 	if err != nil {
-		h.logger.Error("a job that cannot be claimed does not fail", "job", id, "err", err)
+		h.cfg.Logger.Error("a job that cannot be claimed does not fail", "job", id, "err", err)
 	}
 	h.ack.release(ctx, message, jobs.DefaultPriority, h.ack.spread(elsewhereDelay))
 }
@@ -192,7 +190,7 @@ func (h *jobHandler) failUnclaimed(ctx context.Context, message *queue.Delivery,
 // newAttempt returns an attempt of a claimed job that begins now.
 func (h *jobHandler) newAttempt(r ledger.Record, p *program.Program, res *resources) *attempt {
 	a := &attempt{
-		logger: h.logger.With("job", r.ID, "attempt", r.Attempt, "program", r.Program, "node", h.cfg.Node),
+		logger: h.cfg.Logger.With("job", r.ID, "attempt", r.Attempt, "program", r.Program, "node", h.cfg.Node),
 		record: r, program: p, start: time.Now(), res: res,
 	}
 	a.publication = publish.New(h.publish, &a.record, a.logger)

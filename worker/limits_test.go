@@ -116,7 +116,7 @@ func TestKilledHere(t *testing.T) {
 // program may have, before they are on the disk.
 func TestFilesFitIntoTheRoom(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.MaxScratch = 1 << 20 })
+	r := newFixture(t, func(c *Config) { c.MaxScratch = 1 << 20 })
 	url := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 600<<10)) })
 	r.install("p", "echo 1")
 	r.start()

@@ -15,7 +15,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-func (r *rig) tubeStats(program string) map[string]string {
+func (r *fixture) tubeStats(program string) map[string]string {
 	r.t.Helper()
 	stats, err := r.producer.TubeStats(context.Background(), r.bean.Addr, queue.RunTube(testPrefix, r.ledger.ID(), program))
 	r.must(err)
@@ -25,7 +25,7 @@ func (r *rig) tubeStats(program string) map[string]string {
 // TestForeignMessages are messages that nobody of ours has put.
 func TestForeignMessages(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("p", "echo 1")
 	r.install("q", "echo 2")
 	for _, body := range []string{
@@ -42,7 +42,7 @@ func TestForeignMessages(t *testing.T) {
 // message of its own, and is not run as what it is not.
 func TestWrongTube(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("p", "echo 1")
 	j := job("q")
 	r.accept(j)
@@ -64,7 +64,7 @@ func TestWrongTube(t *testing.T) {
 // TestDuplicateMessages run a job once.
 func TestDuplicateMessages(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("p", "echo 1")
 	j := job("p")
 	r.accept(j)
@@ -80,7 +80,7 @@ func TestDuplicateMessages(t *testing.T) {
 }
 
 // tubeEmptyOrDelayed waits until no message is ready or held.
-func (r *rig) tubeEmptyOrDelayed(program string) {
+func (r *fixture) tubeEmptyOrDelayed(program string) {
 	r.t.Helper()
 	r.until("nothing is ready", func() bool {
 		s := r.tubeStats(program)
@@ -92,7 +92,7 @@ func (r *rig) tubeEmptyOrDelayed(program string) {
 // another instance.
 func TestNotYet(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("p", "echo 1")
 	early := job("p")
 	early.NotBefore = time.Now().Add(time.Hour)
@@ -122,7 +122,7 @@ func TestNotYet(t *testing.T) {
 // TestSendsWhatWaited passes on the jobs that a success releases.
 func TestSendsWhatWaited(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("p", "echo 1")
 	r.cfg.Send = func(_ context.Context, records []ledger.Record) error {
 		for _, record := range records {
@@ -172,7 +172,7 @@ func (i *ill) Finish(ctx context.Context, id string, attempt int, e ledger.Endin
 // TestLedgerFails loses nothing and runs nothing twice.
 func TestLedgerFails(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) {
+	r := newFixture(t, func(c *Config) {
 		i := &ill{Ledger: c.Ledger}
 		i.holds.Store(3)
 		i.ends.Store(3)
@@ -190,7 +190,7 @@ func TestLedgerFails(t *testing.T) {
 // TestLedgerRefuses puts the message off while no claim is possible.
 func TestLedgerRefuses(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) {
+	r := newFixture(t, func(c *Config) {
 		i := &ill{Ledger: c.Ledger}
 		i.claims.Store(1 << 20)
 		c.Ledger = i
@@ -208,7 +208,7 @@ func TestLedgerRefuses(t *testing.T) {
 // job whose message waits for the next attempt.
 func TestRetryIsMarked(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.BackoffBase, c.BackoffMax = time.Hour, time.Hour })
+	r := newFixture(t, func(c *Config) { c.BackoffBase, c.BackoffMax = time.Hour, time.Hour })
 	r.install("p", "exit 1")
 	r.start()
 	id := r.submit(job("p"))
@@ -228,7 +228,7 @@ func TestRetryIsMarked(t *testing.T) {
 // TestBeanstalkdGone kills and restarts beanstalkd while a job runs.
 func TestBeanstalkdGone(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	open := r.gate("slow")
 	r.start()
 	id := r.submit(job("slow"))
@@ -264,7 +264,7 @@ func TestServersOf(t *testing.T) {
 func TestOneSlotTwoServers(t *testing.T) {
 	t.Parallel()
 	other := queuetest.Start(t)
-	r := newRig(t, func(c *Config) { c.Slots, c.Queue.Addrs = 1, append(c.Queue.Addrs, other.Addr) })
+	r := newFixture(t, func(c *Config) { c.Slots, c.Queue.Addrs = 1, append(c.Queue.Addrs, other.Addr) })
 	r.install("p", "echo 1")
 	second, err := queue.NewProducer(queue.Config{Addrs: []string{other.Addr}})
 	r.must(err)

@@ -9,8 +9,8 @@ import (
 	"github.com/runnerbean/runnerbean/worker/internal/program"
 )
 
-// messageTrade trades messages for those of more urgent jobs.
-type messageTrade struct {
+// messageSwap swaps messages for those of more urgent jobs.
+type messageSwap struct {
 	ledger interface {
 		MoreUrgent(ctx context.Context, id, server string) ([]ledger.Urgent, error)
 	}
@@ -20,17 +20,17 @@ type messageTrade struct {
 	atStage  func(string)
 }
 
-// moreUrgent trades the message that is held for that of a more urgent job that is due,
-// if its message is still delayed: among due jobs the priority decides. It returns what
-// the message says that is held then; m is what the held one says.
-func (t *messageTrade) moreUrgent(ctx context.Context, held **queue.Delivery, m runMessage) runMessage {
+// moreUrgent swaps the held message for that of a more urgent job that is due but whose
+// message is still delayed: among due jobs the priority decides. m is the content of the
+// held message. It returns that of the message that is held afterwards.
+func (s *messageSwap) moreUrgent(ctx context.Context, held **queue.Delivery, m runMessage) runMessage {
 	message := *held
-	jobs, err := t.ledger.MoreUrgent(ctx, m.ID, message.Server)
+	jobs, err := s.ledger.MoreUrgent(ctx, m.ID, message.Server)
 	if err != nil {
-		t.logger.Debug("cannot ask for more urgent jobs", "err", err) // the claim will report it
+		s.logger.Debug("cannot ask for more urgent jobs", "err", err) // the claim will report it
 		return m
 	}
-	programs := t.programs.Current().Programs
+	programs := s.programs.Current().Programs
 	for _, job := range jobs {
 		if p := programs[job.Program]; p == nil || p.About.Problem != "" {
 			continue
@@ -40,12 +40,12 @@ func (t *messageTrade) moreUrgent(ctx context.Context, held **queue.Delivery, m 
 			continue // another executor has it
 		}
 		if found, err := readRunMessage(other.Body); err != nil || found.ID != job.ID {
-			t.ack.putBack(ctx, other, 0) // beanstalkd has lost its binlog and counts ids from 1 again
+			s.ack.putBack(ctx, other, 0) // beanstalkd has lost its binlog and counts ids from 1 again
 			continue
 		}
 		*held = other
-		t.ack.putBack(ctx, message, 0)
-		t.atStage("trade")
+		s.ack.putBack(ctx, message, 0)
+		s.atStage("swap")
 		return runMessage{ID: job.ID, Program: job.Program}
 	}
 	return m

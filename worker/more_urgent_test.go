@@ -14,9 +14,9 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// order is what the programs of a rig write when they start: a line with what
+// order is what the programs of a fixture write when they start: a line with what
 // their input says.
-func (r *rig) order(programs ...string) (lines func() []string) {
+func (r *fixture) order(programs ...string) (lines func() []string) {
 	r.t.Helper()
 	path := filepath.Join(r.dir, "order")
 	for _, name := range programs {
@@ -31,13 +31,13 @@ func (r *rig) order(programs ...string) (lines func() []string) {
 
 // placed accepts a job that became due just now and puts its message with a
 // delay.
-func (r *rig) placed(program, says string, priority uint32, delay time.Duration) string {
+func (r *fixture) placed(program, says string, priority uint32, delay time.Duration) string {
 	r.t.Helper()
 	return r.placedAfter(func(string) {}, program, says, priority, delay)
 }
 
 // placedAfter is placed, of a job that has a past.
-func (r *rig) placedAfter(past func(id string), program, says string, priority uint32, delay time.Duration) string {
+func (r *fixture) placedAfter(past func(id string), program, says string, priority uint32, delay time.Duration) string {
 	r.t.Helper()
 	j := job(program)
 	j.Priority, j.NotBefore = &priority, time.Now().UTC().Add(-time.Millisecond)
@@ -57,7 +57,7 @@ func (r *rig) placedAfter(past func(id string), program, says string, priority u
 // late their messages come.
 func TestPriorityDecidesAmongDueJobs(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.Slots = 1 })
+	r := newFixture(t, func(c *Config) { c.Slots = 1 })
 	lines := r.order("a", "b")
 	ids := []string{
 		r.placed("a", "900", 900, 0), r.placed("b", "5", 5, time.Hour), r.placed("a", "70", 70, time.Hour),
@@ -78,7 +78,7 @@ func TestPriorityDecidesAmongDueJobs(t *testing.T) {
 // waited for, and stays as it is.
 func TestMoreUrgentMessageThatCannotBeHad(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.Slots = 1 })
+	r := newFixture(t, func(c *Config) { c.Slots = 1 })
 	r.order("a")
 	held := r.placed("a", "1", 1, 0)
 	stranger, err := queue.NewConsumer(r.cfg.Queue)
@@ -107,7 +107,7 @@ func TestMoreUrgentMessageThatCannotBeHad(t *testing.T) {
 
 // failAlone loses a job with its nodes until it runs alone, and then has it fail
 // so that it is due again now.
-func (r *rig) failAlone(id string) {
+func (r *fixture) failAlone(id string) {
 	r.t.Helper()
 	for range ledger.QuarantineAfter {
 		r.lose(id)
@@ -125,7 +125,7 @@ func (r *rig) failAlone(id string) {
 // node is busy.
 func TestMoreUrgentJobThatIsNotRunHere(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, patient)
+	r := newFixture(t, patient)
 	lines := r.order("good")
 	open := r.gate("slow")
 	r.must(os.WriteFile(filepath.Join(r.cfg.Programs, "bad"), []byte("#!/no/such/shell\n"), 0o755))

@@ -74,7 +74,7 @@ func pauseAt(w *Worker, path string) {
 // its own, stands still. Its next life ends both.
 func TestKilledInAPause(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	count, pause := filepath.Join(r.dir, "count"), filepath.Join(r.dir, "pause")
 	r.install("p", `setsid sh -c 'while :; do printf x >>`+count+`; sleep 0.005; done' &
 		echo '{"message":"running"}' >&3; wait`)
@@ -117,7 +117,7 @@ func TestKilledInAPause(t *testing.T) {
 // takes the job back and runs it at once; there is one result.
 func TestKilledNode(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	open := r.gate("slow")
 	instance := jobs.NewID()
 	cmd := r.startChild(child{Dir: r.dir, Addr: r.bean.Addr, Instance: instance})

@@ -20,7 +20,7 @@ import (
 )
 
 // output is the list of files that an attempt left without a success.
-func (r *rig) output(id string, attempt int) (out jobs.Output) {
+func (r *fixture) output(id string, attempt int) (out jobs.Output) {
 	r.t.Helper()
 	r.must(json.Unmarshal(r.object(store.OutputKey(id, attempt)), &out))
 	return out
@@ -55,7 +55,7 @@ func TestOutputOfFailures(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, func(c *Config) { c.Attempts, c.MaxFiles = 1, 1<<20 })
+			r := newFixture(t, func(c *Config) { c.Attempts, c.MaxFiles = 1, 1<<20 })
 			r.install("p", leaves+c.script)
 			r.start()
 			j := job("p")
@@ -100,7 +100,7 @@ func TestOutputOfFailures(t *testing.T) {
 // a success.
 func TestOutputOfAttempts(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.Attempts = 10 })
+	r := newFixture(t, func(c *Config) { c.Attempts = 10 })
 	r.install("p", `echo $RUNNERBEAN_ATTEMPT >out/f; echo x >out/only-$RUNNERBEAN_ATTEMPT; test $RUNNERBEAN_ATTEMPT = 6 || exit 1; echo 1`)
 	r.start()
 	id := r.submit(job("p"))
@@ -123,7 +123,7 @@ func TestOutputOfAttempts(t *testing.T) {
 // the rest.
 func TestHostileOutput(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	secret := filepath.Join(r.dir, "secret")
 	r.must(os.WriteFile(secret, []byte("of the node"), 0o644))
 	r.install("p", fmt.Sprintf(`cd out
@@ -171,7 +171,7 @@ echo 1`, secret, secret))
 // TestLeftOutIsBounded names so many and counts the rest.
 func TestLeftOutIsBounded(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("p", `cd out; for i in $(seq 1 150); do ln -s x $i; done; echo 1`)
 	r.start()
 	id := r.submit(job("p"))

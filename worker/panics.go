@@ -7,6 +7,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/panics"
+	"github.com/runnerbean/runnerbean/worker/internal/publish"
 )
 
 // kindPanic is the kind of the event that keeps the stack of a panic.
@@ -15,7 +16,7 @@ const kindPanic = "panic"
 // panicRecorder logs panics and records them as events.
 type panicRecorder struct {
 	node   string
-	events Events
+	events publish.Events
 	logger *slog.Logger
 	limit  panics.Limit
 }

@@ -16,12 +16,13 @@ import (
 	"github.com/runnerbean/runnerbean/internal/report"
 	"github.com/runnerbean/runnerbean/internal/validate"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/worker/internal/publish"
 )
 
 // panicking panics in calls about one job.
 type panicking struct {
 	Ledger
-	Store
+	publish.Store
 	at  string // the call
 	job atomic.Pointer[string]
 
@@ -112,7 +113,7 @@ func TestPanics(t *testing.T) {
 		t.Run(strings.ReplaceAll(at, " ", "-"), func(t *testing.T) {
 			t.Parallel()
 			m := &panicking{at: at}
-			r := newRig(t, func(cfg *Config) {
+			r := newFixture(t, func(cfg *Config) {
 				m.Ledger, m.Store = cfg.Ledger, cfg.Store
 				cfg.Ledger, cfg.Store, cfg.Slots = m, m, 1
 				if c.plant != nil {
@@ -166,7 +167,7 @@ func (m *panicking) stage(name string) func(string) {
 	}
 }
 
-func (r *rig) hasStack(job string) bool {
+func (r *fixture) hasStack(job string) bool {
 	r.t.Helper()
 	list, err := r.ledger.Events.Newest(context.Background(), job, 100)
 	r.must(err)
@@ -175,14 +176,14 @@ func (r *rig) hasStack(job string) bool {
 	})
 }
 
-// TestPanicAfterATrade fails the job whose message is held then.
-func TestPanicAfterATrade(t *testing.T) {
+// TestPanicAfterASwap fails the job whose message is held then.
+func TestPanicAfterASwap(t *testing.T) {
 	t.Parallel()
 	var once sync.Once
-	r := newRig(t, func(c *Config) {
+	r := newFixture(t, func(c *Config) {
 		c.Slots = 1
 		c.stage = func(stage string) {
-			if stage == "trade" {
+			if stage == "swap" {
 				once.Do(func() { panic("planted") })
 			}
 		}

@@ -22,7 +22,7 @@ import (
 
 // clock is a program that says its pid and then counts in a file for as long as
 // its gate is shut.
-func (r *rig) clock(name string) (ticks func() int64, open func()) {
+func (r *fixture) clock(name string) (ticks func() int64, open func()) {
 	count, gate := filepath.Join(r.dir, name+".count"), filepath.Join(r.dir, name+".gate")
 	r.install(name, `echo '{"message":"running"}' >&3; while [ ! -e `+gate+` ]; do printf x >>`+count+`; sleep 0.005; done; echo 1`)
 	return func() int64 {
@@ -37,7 +37,7 @@ func (r *rig) clock(name string) (ticks func() int64, open func()) {
 }
 
 // still waits until the count does not change for a while.
-func (r *rig) still(ticks func() int64) {
+func (r *fixture) still(ticks func() int64) {
 	r.t.Helper()
 	before := ticks()
 	r.until("it stands still", func() bool {
@@ -63,7 +63,7 @@ func (n *node) stands(ticks func() int64) {
 	}
 }
 
-func (r *rig) counts(ticks func() int64) {
+func (r *fixture) counts(ticks func() int64) {
 	r.t.Helper()
 	before := ticks()
 	r.until("it goes on", func() bool { return ticks() > before })
@@ -72,7 +72,7 @@ func (r *rig) counts(ticks func() int64) {
 // TestPause has programs stand still and takes no work meanwhile.
 func TestPause(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("quick", "echo 1")
 	ticks, open := r.clock("clock")
 	n := r.start()
@@ -106,7 +106,7 @@ func TestPause(t *testing.T) {
 // TestPauseTakesNothing leaves work to others, also what comes in the moment.
 func TestPauseTakesNothing(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("quick", "echo 1")
 	n := r.start()
 	n.Pause("backup")
@@ -127,7 +127,7 @@ func TestPauseTakesNothing(t *testing.T) {
 // TestTimeoutInAPause does not count the time of a pause.
 func TestTimeoutInAPause(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	ticks, open := r.clock("clock")
 	n := r.start()
 	j := job("clock")
@@ -152,7 +152,7 @@ func TestVerbsInAPause(t *testing.T) {
 	} {
 		t.Run(string(verb), func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, func(c *Config) { c.Grace = patience })
+			r := newFixture(t, func(c *Config) { c.Grace = testTimeout })
 			ticks, _ := r.clock("clock")
 			n := r.start()
 			id := r.submit(job("clock"))
@@ -170,7 +170,7 @@ func TestVerbsInAPause(t *testing.T) {
 // for what cannot happen.
 func TestPauseAndShutdown(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.ShutdownGrace = time.Hour })
+	r := newFixture(t, func(c *Config) { c.ShutdownGrace = time.Hour })
 	ticks, _ := r.clock("clock")
 	n := r.start()
 	id := r.submit(job("clock"))
@@ -192,7 +192,7 @@ func TestPauseAndShutdown(t *testing.T) {
 func TestKilledBeforeItCouldStart(t *testing.T) {
 	t.Parallel()
 	told := make(chan report.Attempt, 1)
-	r := newRig(t, func(c *Config) {
+	r := newFixture(t, func(c *Config) {
 		c.Attempts, c.MaxScratch = 1, 64<<10
 		c.OnEnded = func(e report.Attempt) { told <- e }
 	})

@@ -16,7 +16,7 @@ import (
 // TestProcesses tells what belongs to which job, under a name that is harmless.
 func TestProcesses(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	// A process may call itself anything.
 	r.install("busy", `printf '\033[31m\377\n)x' >/proc/self/comm 2>/dev/null || printf '\033[31m\377\n)x' >/proc/$$/comm
 		echo '{"message":"running"}' >&3; while :; do :; done`)

@@ -17,7 +17,7 @@ import (
 func TestNewProgram(t *testing.T) {
 	t.Parallel()
 	changes := make(chan []ledger.Program, 100)
-	r := newRig(t, func(c *Config) { c.OnPrograms = func(list []ledger.Program) { changes <- list } })
+	r := newFixture(t, func(c *Config) { c.OnPrograms = func(list []ledger.Program) { changes <- list } })
 	n := r.start()
 	if list := n.Programs(); len(list) != 0 {
 		t.Fatalf("programs are %v", list)
@@ -45,7 +45,7 @@ func TestNewProgram(t *testing.T) {
 // the job waits and says why, and runs once that is put right.
 func TestSpoiledProgram(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.onPause = func() { t.Error("a slot has stopped taking work") } })
+	r := newFixture(t, func(c *Config) { c.onPause = func() { t.Error("a slot has stopped taking work") } })
 	r.install("p", "echo 1")
 	n := r.start()
 	r.await(r.submit(job("p")), jobs.Succeeded)
@@ -74,7 +74,7 @@ func TestReplacedMeanwhile(t *testing.T) {
 		<-answer
 		fmt.Fprint(w, "1")
 	})
-	r := newRig(t, func(c *Config) {
+	r := newFixture(t, func(c *Config) {
 		c.scanEvery = time.Hour // the attempts find out
 		c.onPause = func() { t.Error("a slot has stopped taking work") }
 	})

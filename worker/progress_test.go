@@ -11,12 +11,13 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/worker/internal/publish"
 )
 
 // writes counts what is written beside claims and endings.
 type writes struct {
 	Ledger
-	Store
+	publish.Store
 	reports, logs, creates atomic.Int32
 }
 
@@ -47,7 +48,7 @@ func countWrites(count *writes) func(*Config) {
 func TestShortJobWritesNothingMore(t *testing.T) {
 	t.Parallel()
 	var count writes
-	r := newRig(t, countWrites(&count))
+	r := newFixture(t, countWrites(&count))
 	r.install("cat", "cat")
 	r.start()
 	r.await(r.submit(job("cat")), jobs.Succeeded)
@@ -60,7 +61,7 @@ func TestShortJobWritesNothingMore(t *testing.T) {
 func TestProgress(t *testing.T) {
 	t.Parallel()
 	var count writes
-	r := newRig(t, countWrites(&count))
+	r := newFixture(t, countWrites(&count))
 	gate := filepath.Join(r.dir, "gate")
 	r.install("p", `
 		for i in 1 2 3 4 5 6 7 8 9; do echo '{"progress":0.'$i',"counters":{"n":'$i'}}' >&3; done
@@ -94,7 +95,7 @@ func TestProgress(t *testing.T) {
 func TestLogOfAShortJob(t *testing.T) {
 	t.Parallel()
 	var count writes
-	r := newRig(t, countWrites(&count))
+	r := newFixture(t, countWrites(&count))
 	r.install("p", "echo one >&2; echo two >&2; exit 65")
 	r.start()
 	id := r.submit(job("p"))
@@ -111,7 +112,7 @@ func TestLogOfAShortJob(t *testing.T) {
 // with carriage returns, more of it than an error keeps, as POV-Ray does.
 func TestProgressOverwritten(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("p", `printf 'Szene wird gelesen …\r\n' >&2
 i=0; while [ $i -lt 400 ]; do printf 'Gerendert: %3d von 400 Zeilen — größter Wert\r' $i >&2; i=$((i+1)); done
 printf '\r\nFatal error: kein Licht für „Küche“\r\n' >&2
@@ -133,7 +134,7 @@ exit 65`)
 // TestFloodedLog floods stderr: the log is bounded and the program never waits.
 func TestFloodedLog(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("p", "echo begin >&2; head -c 30000000 /dev/zero | tr '\\0' 'x' >&2; echo end >&2; echo 1")
 	r.start()
 	id := r.submit(job("p"))

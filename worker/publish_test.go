@@ -21,11 +21,12 @@ import (
 	"github.com/runnerbean/runnerbean/worker/internal/fault"
 	"github.com/runnerbean/runnerbean/worker/internal/process"
 	"github.com/runnerbean/runnerbean/worker/internal/program"
+	"github.com/runnerbean/runnerbean/worker/internal/publish"
 )
 
 // lose claims a job for an instance that dies, so that the next attempt is the
 // second one.
-func (r *rig) lose(id string) {
+func (r *fixture) lose(id string) {
 	r.t.Helper()
 	ctx := context.Background()
 	dead := ledger.Owner{Node: "n0", Instance: jobs.NewID()}
@@ -38,7 +39,7 @@ func (r *rig) lose(id string) {
 }
 
 // recover takes back the one job of an instance as if that had died.
-func (r *rig) recover(instance string) {
+func (r *fixture) recover(instance string) {
 	r.t.Helper()
 	ctx := context.Background()
 	r.must(r.ledger.Register(ctx, ledger.Node{Name: "dead-" + instance, Instance: instance}))
@@ -51,7 +52,7 @@ func (r *rig) recover(instance string) {
 }
 
 // publishFor stores a result as an attempt does that dies right after.
-func (r *rig) publishFor(j jobs.Job, attempt int, value string) []byte {
+func (r *fixture) publishFor(j jobs.Job, attempt int, value string) []byte {
 	r.t.Helper()
 	document, err := json.Marshal(jobs.Result{ID: j.ID, Program: j.Program, State: jobs.Succeeded, Attempt: attempt, Result: []byte(value)})
 	r.must(err)
@@ -61,7 +62,7 @@ func (r *rig) publishFor(j jobs.Job, attempt int, value string) []byte {
 
 // creator notes what is created.
 type creator struct {
-	Store
+	publish.Store
 	keys chan string
 }
 
@@ -74,7 +75,7 @@ func (c *creator) Create(ctx context.Context, key string, data []byte) error {
 // before it did so.
 func TestAdoptIsSynced(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	keys := make(chan string, 10)
 	r.cfg.Store = &creator{r.store, keys}
 	r.install("p", "echo 2")
@@ -93,7 +94,7 @@ func TestAdoptIsSynced(t *testing.T) {
 // TestAdopt finishes a job whose result is there already, without a run.
 func TestAdopt(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("p", "echo 2")
 	j := job("p")
 	r.accept(j)
@@ -114,7 +115,7 @@ func TestAdopt(t *testing.T) {
 // changes nothing, another one is kept aside.
 func TestSecondResult(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("p", `echo '{ "a": 2 }'`)
 	r.start()
 	for _, c := range []struct {
@@ -141,7 +142,7 @@ func TestSecondResult(t *testing.T) {
 func TestResultIsUnchanged(t *testing.T) {
 	t.Parallel()
 	const out = `{"big":12345678901234567890.10,"html":"<a href='x'>&","esc":"\u00e9\/","empty":{},"null":null}`
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("p", "cat <<'EOF'\n\n "+strings.ReplaceAll(out, ",", " ,\n ")+"\nEOF")
 	r.start()
 	id := r.submit(job("p"))
@@ -160,7 +161,7 @@ func TestResultIsUnchanged(t *testing.T) {
 // TestEmptyValues are results that look like nothing.
 func TestEmptyValues(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("cat", "cat")
 	r.start()
 	for _, value := range []string{"null", `""`, "{}", "[]", "0", "false"} {
@@ -176,7 +177,7 @@ func TestEmptyValues(t *testing.T) {
 
 func TestResultSchema(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.Attempts = 1 })
+	r := newFixture(t, func(c *Config) { c.Attempts = 1 })
 	r.installFolder("p", "cat", `{"result":{"properties":{"list":{"items":{"type":"number"}}}}}`)
 	r.start()
 	j := job("p")
@@ -189,7 +190,7 @@ func TestResultSchema(t *testing.T) {
 
 func TestArtifacts(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("p", `printf hello >out/b.txt; printf x >'out/a ü?.txt'; mkdir -p out/empty out/plots/week; printf y >out/plots/week/1.png
 ln -s /etc/passwd out/link; ln -s /etc out/plots/etc; mkfifo out/pipe; echo 1`)
 	r.start()
@@ -228,7 +229,7 @@ ln -s /etc/passwd out/link; ln -s /etc out/plots/etc; mkfifo out/pipe; echo 1`)
 
 func TestTooManyArtifacts(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.Attempts, c.MaxFiles = 1, 1000 })
+	r := newFixture(t, func(c *Config) { c.Attempts, c.MaxFiles = 1, 1000 })
 	r.install("many", "cd out && seq 1 1001 | xargs touch; echo 1")
 	r.install("large", "head -c 1001 /dev/zero >out/x; echo 1")
 	r.install("swapped", "rmdir out; ln -s /etc out; echo 1")
@@ -245,7 +246,7 @@ func TestTooManyArtifacts(t *testing.T) {
 func TestElsewhere(t *testing.T) {
 	t.Parallel()
 	url := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("the worker has put a result") })
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("p", "echo x >out/f; echo 1")
 	r.start()
 	j := job("p")
@@ -259,7 +260,7 @@ func TestElsewhere(t *testing.T) {
 
 // fullStore is on a disk that is full for a while.
 type fullStore struct {
-	Store
+	publish.Store
 	left atomic.Int32
 }
 
@@ -275,7 +276,7 @@ func (s *fullStore) Create(ctx context.Context, key string, data []byte) error {
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	for fails, runs := range map[int32]int{4 - 1: 1, 4: 2} {
-		r := newRig(t, func(c *Config) {
+		r := newFixture(t, func(c *Config) {
 			full := &fullStore{Store: c.Store}
 			full.left.Store(fails)
 			c.Store = full
@@ -295,7 +296,7 @@ func TestFullDisk(t *testing.T) {
 
 // doubtful is a store that once says that it has failed when it has not.
 type doubtful struct {
-	Store
+	publish.Store
 	said, saidOfFile atomic.Bool
 }
 
@@ -319,7 +320,7 @@ func (s *doubtful) Create(ctx context.Context, key string, data []byte) error {
 // remove the files that belong to it.
 func TestDoubtfulStore(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.Store = &doubtful{Store: c.Store} })
+	r := newFixture(t, func(c *Config) { c.Store = &doubtful{Store: c.Store} })
 	r.install("p", "echo x >out/f; echo 1")
 	r.start()
 	id := r.submit(job("p"))
@@ -336,7 +337,7 @@ func TestDoubtfulStore(t *testing.T) {
 
 // stopping is a store that ends a context while the second file is stored.
 type stopping struct {
-	Store
+	publish.Store
 	end   func()
 	files int
 	first string // its key
@@ -356,7 +357,7 @@ func (s *stopping) CreateFrom(ctx context.Context, key string, r io.Reader) (int
 func TestStoppedWhileFilesAreStored(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	r := newRig(t, func(c *Config) { c.Store = &stopping{Store: c.Store, end: cancel} })
+	r := newFixture(t, func(c *Config) { c.Store = &stopping{Store: c.Store, end: cancel} })
 	w, err := New(r.cfg)
 	r.must(err)
 	j := job("p")

@@ -12,7 +12,7 @@ import (
 )
 
 // lostTwice submits a job that is to run alone.
-func (r *rig) lostTwice(program string) string {
+func (r *fixture) lostTwice(program string) string {
 	r.t.Helper()
 	j := job(program)
 	r.accept(j)
@@ -39,7 +39,7 @@ func (n *node) quarantines(id string, running bool) {
 // nothing beside it, and goes on.
 func TestQuarantineRunsAlone(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, impatient, func(c *Config) { c.Slots = 4 })
+	r := newFixture(t, impatient, func(c *Config) { c.Slots = 4 })
 	open, openAlone := r.gate("slow"), r.gate("alone")
 	r.install("quick", "echo 1")
 	n := r.start()
@@ -78,7 +78,7 @@ func TestQuarantineRunsAlone(t *testing.T) {
 // do, and goes on with others meanwhile.
 func TestQuarantineWaitsForAnIdleNode(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, patient)
+	r := newFixture(t, patient)
 	open := r.gate("slow")
 	r.install("quick", "echo 1")
 	first := r.start()
@@ -102,7 +102,7 @@ func TestQuarantineWaitsForAnIdleNode(t *testing.T) {
 // TestQuarantineTwoJobs runs them one after the other.
 func TestQuarantineTwoJobs(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, impatient)
+	r := newFixture(t, impatient)
 	open := r.gate("alone")
 	n := r.start()
 	first := r.lostTwice("alone")
@@ -138,7 +138,7 @@ func TestQuarantineStopsWaiting(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, impatient)
+			r := newFixture(t, impatient)
 			open := r.gate("slow")
 			r.install("quick", "echo 1")
 			n := r.start()
@@ -181,7 +181,7 @@ func TestQuarantineStopsWaiting(t *testing.T) {
 // as it likes.
 func TestCleanRestartsAreNoLosses(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.ShutdownGrace = -1; c.Grace = 10 * time.Millisecond })
+	r := newFixture(t, func(c *Config) { c.ShutdownGrace = -1; c.Grace = 10 * time.Millisecond })
 	open := r.gate("slow")
 	id := r.submit(job("slow"))
 	var want []jobs.Outcome

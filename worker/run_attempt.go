@@ -33,7 +33,7 @@ type runner struct {
 // run runs an attempt. The error is nil for a success, fault.ErrStale or a *fault.Fault.
 // After a panic it is a fault, unless the job has a result.
 func (r *runner) run(a *attempt) error {
-	err := panics.Call(func() error { return r.steps(a) })
+	err := panics.Call(func() error { return r.tryRun(a) })
 	caught := a.stop.panic.Load()
 	if errors.As(err, &caught); caught == nil {
 		return err
@@ -54,8 +54,8 @@ func (r *runner) run(a *attempt) error {
 	return fault.Internal(caught)
 }
 
-// steps are what run does.
-func (r *runner) steps(a *attempt) error {
+// tryRun is run without a guard against panics.
+func (r *runner) tryRun(a *attempt) error {
 	ctx := a.stop.ctx
 	if a.misrouted() {
 		return &fault.Fault{Outcome: jobs.OutcomeInterrupted, Message: "its message was on the run tube of program " + a.program.About.Name}
@@ -101,10 +101,10 @@ func (r *runner) runProgram(a *attempt) error {
 		Job: &a.job, Schema: a.program.Manifest.InputSchema, Budget: &a.budget,
 		Dir: a.run.dir, SpillPath: a.res.scratch.InputPath(), MaxScratch: a.limits.scratch,
 	})
-	defer stdin.Close()
 	if err != nil {
 		return err
 	}
+	defer stdin.Close()
 	a.sources, a.fetched = sources, true
 	current, err := r.programs.Verify(a.program)
 	if err != nil {

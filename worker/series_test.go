@@ -17,7 +17,7 @@ import (
 // and not of one that says no number.
 func TestSeriesAreStored(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	gate := filepath.Join(r.dir, "gate")
 	r.install("p", `for i in 1 2 3; do echo '{"progress":0.'$i',"counters":{"<n>":'$i'}}' >&3; sleep 0.1; done
 		[ $RUNNERBEAN_ATTEMPT = 2 ] || exit 1

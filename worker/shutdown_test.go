@@ -12,20 +12,20 @@ import (
 )
 
 // gate is a program that says that it runs and goes on when it is let.
-func (r *rig) gate(name string) (open func()) {
+func (r *fixture) gate(name string) (open func()) {
 	path := filepath.Join(r.dir, name+".gate")
 	r.install(name, `echo '{"message":"running"}' >&3; while [ ! -e `+path+` ]; do sleep 0.01; done; echo 1`)
 	return func() { r.must(os.WriteFile(path, nil, 0o600)) }
 }
 
-func (r *rig) awaitMessage(id string) {
+func (r *fixture) awaitMessage(id string) {
 	r.until("the program says that it runs", func() bool { return r.get(id).Live.Message == "running" })
 }
 
 // TestShutdownLetsJobsFinish is the first of the two stages.
 func TestShutdownLetsJobsFinish(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	open := r.gate("slow")
 	n := r.start()
 	id := r.submit(job("slow"))
@@ -47,7 +47,7 @@ func TestShutdownLetsJobsFinish(t *testing.T) {
 func TestShutdownInterrupts(t *testing.T) {
 	t.Parallel()
 	for _, force := range []bool{false, true} {
-		r := newRig(t, func(c *Config) {
+		r := newFixture(t, func(c *Config) {
 			if c.ShutdownGrace = 50 * time.Millisecond; force {
 				c.ShutdownGrace = time.Hour
 			}
@@ -78,7 +78,7 @@ func TestShutdownInterrupts(t *testing.T) {
 // TestShutdownDuringFetch interrupts a job that has no process yet.
 func TestShutdownDuringFetch(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.ShutdownGrace = -1 })
+	r := newFixture(t, func(c *Config) { c.ShutdownGrace = -1 })
 	asked := make(chan struct{}, 1)
 	url := serve(t, hang(asked))
 	r.install("cat", "cat")
@@ -96,7 +96,7 @@ func TestShutdownDuringFetch(t *testing.T) {
 
 func TestNoSlots(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.Slots, c.Scratch = 0, "" })
+	r := newFixture(t, func(c *Config) { c.Slots, c.Scratch = 0, "" })
 	r.install("cat", "cat")
 	n := r.start()
 	id := r.submit(job("cat"))

@@ -17,7 +17,7 @@ import (
 )
 
 // crowd submits jobs of a program that waits for its gate.
-func (r *rig) crowd(program string, n int) (ids []string) {
+func (r *fixture) crowd(program string, n int) (ids []string) {
 	for range n {
 		ids = append(ids, r.submit(job(program)))
 	}
@@ -39,7 +39,7 @@ func (n *node) runs(want int) {
 // TestSetSlots has more, and fewer, jobs run at once, and stops none for that.
 func TestSetSlots(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.Slots = 1 })
+	r := newFixture(t, func(c *Config) { c.Slots = 1 })
 	open := r.gate("slow")
 	n := r.start()
 	ids := r.crowd("slow", 8)
@@ -71,7 +71,7 @@ func TestSetSlots(t *testing.T) {
 
 func TestSetSlotsRefuses(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	n := r.start()
 	for _, slots := range []int{-1, api.MaxSlots + 1} {
 		if err := n.SetSlots(slots); !errors.Is(err, ErrSlots) {
@@ -98,7 +98,7 @@ func TestSetSlotsRefuses(t *testing.T) {
 func TestSlotsFromNone(t *testing.T) {
 	t.Parallel()
 	for _, before := range []bool{true, false} {
-		r := newRig(t, func(c *Config) { c.Slots = 0 })
+		r := newFixture(t, func(c *Config) { c.Slots = 0 })
 		r.install("quick", "echo 1")
 		w, err := New(r.cfg)
 		r.must(err)
@@ -122,7 +122,7 @@ func TestSlotsFromNone(t *testing.T) {
 func TestSlotsServeAllServers(t *testing.T) {
 	t.Parallel()
 	other := queuetest.Start(t)
-	r := newRig(t, func(c *Config) { c.Slots = 3 })
+	r := newFixture(t, func(c *Config) { c.Slots = 3 })
 	r.install("quick", "echo 1")
 	r.cfg.Queue.Addrs = append(r.cfg.Queue.Addrs, other.Addr)
 	n := r.start()
@@ -141,7 +141,7 @@ func TestSlotsServeAllServers(t *testing.T) {
 // once.
 func TestSlotsOnAndOff(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("quick", "echo 1")
 	n := r.start()
 	var ids []string

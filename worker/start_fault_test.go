@@ -25,7 +25,7 @@ import (
 // each of those fails at once and says why, and no slot stops for it.
 func TestUnstartable(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.onPause = func() { t.Error("a slot has stopped taking work") } })
+	r := newFixture(t, func(c *Config) { c.onPause = func() { t.Error("a slot has stopped taking work") } })
 	broken := []struct{ text, problem string }{
 		{"echo 1\n", "it has no #! line"},
 		{"#!/no/such/python\n", "its interpreter /no/such/python does not exist"},
@@ -69,7 +69,7 @@ func TestUnstartable(t *testing.T) {
 func TestInterpreterAppears(t *testing.T) {
 	t.Parallel()
 	announced := make(chan []ledger.Program, 100)
-	r := newRig(t, func(c *Config) { c.OnPrograms = func(list []ledger.Program) { announced <- list } })
+	r := newFixture(t, func(c *Config) { c.OnPrograms = func(list []ledger.Program) { announced <- list } })
 	python := filepath.Join(t.TempDir(), "python")
 	r.must(os.WriteFile(filepath.Join(r.cfg.Programs, "p"), []byte("#!"+python+"\necho 1\n"), 0o755))
 	n := r.start()
@@ -94,7 +94,7 @@ func TestInterpreterAppears(t *testing.T) {
 // TestStartFault is a program that the node takes for good until it starts it.
 func TestStartFault(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.onPause = func() { t.Error("a slot has stopped taking work") } })
+	r := newFixture(t, func(c *Config) { c.onPause = func() { t.Error("a slot has stopped taking work") } })
 	r.install("p", "echo 1")
 	w, err := New(r.cfg)
 	r.must(err)
@@ -136,7 +136,7 @@ func TestStartFault(t *testing.T) {
 // the other runs all of its jobs.
 func TestLeftToOthers(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("p", "echo 1")
 	first, err := New(r.cfg)
 	r.must(err)
@@ -168,7 +168,7 @@ func TestLeftToOthers(t *testing.T) {
 }
 
 // announceElsewhere has another node announce a good copy of a program.
-func (r *rig) announceElsewhere(program string) {
+func (r *fixture) announceElsewhere(program string) {
 	r.t.Helper()
 	r.must(r.ledger.Register(r.t.Context(), ledger.Node{
 		Name: "n2", Instance: jobs.NewID(), Home: r.t.TempDir(), Slots: 1,
@@ -188,7 +188,7 @@ func TestProgramThatOnlyTheKernelRefuses(t *testing.T) {
 		t.Skipf("/bin/true is not a 64-bit executable: %v", err)
 	}
 	binary[56], binary[57] = 0, 0 // the number of program headers
-	r := newRig(t)
+	r := newFixture(t)
 	r.must(os.WriteFile(filepath.Join(r.cfg.Programs, "p"), binary, 0o755))
 	r.announceElsewhere("p")
 	n := r.start()
@@ -214,7 +214,7 @@ func TestInterpreterVanishesMeanwhile(t *testing.T) {
 				<-answer
 				fmt.Fprint(w, "1")
 			})
-			r := newRig(t, func(c *Config) { c.scanEvery = time.Hour }) // the attempt finds out
+			r := newFixture(t, func(c *Config) { c.scanEvery = time.Hour }) // the attempt finds out
 			python := filepath.Join(r.dir, "python")
 			r.must(os.Symlink("/bin/sh", python))
 			r.must(os.WriteFile(filepath.Join(r.cfg.Programs, "p"), []byte("#!"+python+"\necho 1\n"), 0o755))

@@ -11,7 +11,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-func (r *rig) act(verb ledger.Verb, id string) {
+func (r *fixture) act(verb ledger.Verb, id string) {
 	r.t.Helper()
 	acted, err := r.ledger.Act(r.t.Context(), verb, "a person", []ledger.Target{{ID: id}})
 	r.must(err)
@@ -34,7 +34,7 @@ func TestVerbs(t *testing.T) {
 	} {
 		t.Run(string(verb), func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, func(c *Config) { c.Slots, c.Grace = 1, time.Hour })
+			r := newFixture(t, func(c *Config) { c.Slots, c.Grace = 1, time.Hour })
 			r.install("p", `echo hello >&2; trap 'sleep 0.2; echo bye >&2; exit 1' TERM; echo '{"message":"running"}' >&3
 				while :; do sleep 0.01; done`)
 			n := r.start()
@@ -60,7 +60,7 @@ func TestVerbs(t *testing.T) {
 // TestResetStartsOver clears what was spent, and runs the job again.
 func TestResetStartsOver(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("p", `case $RUNNERBEAN_ATTEMPT in
 		1) exit 1;; 2) echo '{"message":"running"}' >&3; exec sleep 1000;; esac; echo 3`)
 	r.start()
@@ -86,7 +86,7 @@ func TestEscalation(t *testing.T) {
 	} {
 		t.Run(string(verb), func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, func(c *Config) { c.Grace = time.Hour })
+			r := newFixture(t, func(c *Config) { c.Grace = time.Hour })
 			r.install("p", `trap 'echo "{\"message\":\"never\"}" >&3' TERM; echo '{"message":"running"}' >&3; while :; do sleep 0.01; done`)
 			n := r.start()
 			id := r.submit(job("p"))
@@ -111,7 +111,7 @@ func TestVerbsDuringFetch(t *testing.T) {
 	} {
 		t.Run(string(verb), func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t)
+			r := newFixture(t)
 			asked := make(chan struct{}, 1)
 			r.install("cat", "cat")
 			n := r.start()
@@ -132,7 +132,7 @@ func TestVerbsDuringFetch(t *testing.T) {
 // of the same job that this node still runs.
 func TestVerbForOneAttempt(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(c *Config) { c.holdsEvery = time.Hour })
+	r := newFixture(t, func(c *Config) { c.holdsEvery = time.Hour })
 	open := r.gates("p", "$N")
 	n := r.start()
 	j := job("p")

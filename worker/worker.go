@@ -87,7 +87,7 @@ func (w *Worker) newHandler(recorder *panicRecorder) *jobHandler {
 	ack := &messageAck{ledger: cfg.Ledger, jitter: cfg.Jitter, logger: cfg.Logger}
 	others := &otherNodes{instance: cfg.Instance, ledger: cfg.Ledger, programs: w.programs}
 	return &jobHandler{
-		cfg: cfg, logger: cfg.Logger, programs: w.programs, gate: w.gate, quarantine: w.quarantine, running: w.running,
+		cfg: cfg, programs: w.programs, gate: w.gate, quarantine: w.quarantine, running: w.running,
 		runner: &runner{
 			cfg: cfg, programs: w.programs, others: others, fetcher: w.fetcher, pause: w.pause, slots: w.Slots, panics: recorder,
 		},
@@ -96,7 +96,7 @@ func (w *Worker) newHandler(recorder *panicRecorder) *jobHandler {
 			Node: cfg.Node, BaseURL: cfg.BaseURL, Store: cfg.Store, Ledger: cfg.Ledger, Events: cfg.Events, Backoff: backoff, MaxFiles: cfg.MaxFiles,
 		},
 		ack: ack, others: others, panics: recorder,
-		trade: &messageTrade{ledger: cfg.Ledger, programs: w.programs, ack: ack, logger: cfg.Logger, atStage: cfg.atStage},
+		swap: &messageSwap{ledger: cfg.Ledger, programs: w.programs, ack: ack, logger: cfg.Logger, atStage: cfg.atStage},
 	}
 }
 
@@ -256,7 +256,7 @@ func Inspect(dir string) ([]program.Installed, error) {
 	return program.Inspect(dir)
 }
 
-// Protect closes the memory and the environment of this process to the programs that it
+// Protect hides the memory and the environment of this process from the programs that it
 // starts, which run as the same user. The error is that the kernel cannot do it. Call it
 // before Run.
 func Protect() error { return process.Protect() }

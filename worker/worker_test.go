@@ -8,7 +8,7 @@ import (
 
 func TestRunsAJob(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newFixture(t)
 	r.install("cat", "cat")
 	r.start()
 	id := r.submit(job("cat"))

@@ -33,18 +33,24 @@ type Request struct {
 
 // Fetch fetches the standard input and the files of a job, and checks that the
 // standard input is JSON as the program wants it. The sources say where they came
-// from. The caller closes the input, also after an error. The error is a fault.
+// from. The caller closes the input. The error is a fault.
 func (f *Fetcher) Fetch(ctx context.Context, r Request) (Stdin, []jobs.Source, error) {
 	in, source, err := f.stdin(ctx, &r)
+	sources := []jobs.Source{source}
+	if err == nil {
+		limit := f.cfg.MaxFiles
+		if r.MaxScratch > 0 {
+			limit = min(limit, r.MaxScratch)
+		}
+		var files []jobs.Source
+		files, err = f.files(ctx, filepath.Join(r.Dir, "inputs"), r.Job.Files, limit)
+		sources = append(sources, files...)
+	}
 	if err != nil {
-		return in, nil, err
+		in.Close()
+		return Stdin{}, nil, err
 	}
-	limit := f.cfg.MaxFiles
-	if r.MaxScratch > 0 {
-		limit = min(limit, r.MaxScratch)
-	}
-	sources, err := f.files(ctx, filepath.Join(r.Dir, "inputs"), r.Job.Files, limit)
-	return in, append([]jobs.Source{source}, sources...), err
+	return in, sources, nil
 }
 
 // stdin fetches and checks the standard input.

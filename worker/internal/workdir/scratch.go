@@ -48,7 +48,6 @@ func (s *Scratch) Open() (string, error) {
 }
 
 // fresh makes a new working directory.
-// fresh makes a new working directory.
 func (s *Scratch) fresh() (dir string, err error) {
 	if s.root == "" {
 		if s.root, err = s.in.add(); err != nil {

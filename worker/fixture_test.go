@@ -22,16 +22,16 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// patience bounds every wait of a test.
-const patience = 30 * time.Second
+// testTimeout bounds every wait of a test.
+const testTimeout = 30 * time.Second
 
 const (
 	testPrefix = "test"
 	testBase   = "http://node.example"
 )
 
-// rig is everything that a worker stands on, for real.
-type rig struct {
+// fixture has a real ledger, store and beanstalkd for a worker.
+type fixture struct {
 	t        testing.TB
 	bean     *queuetest.Server
 	ledger   *ledger.Ledger
@@ -39,39 +39,39 @@ type rig struct {
 	producer *queue.Producer
 	dir      string
 	cfg      Config
-	change   *bell
+	change   *notifier
 }
 
-// bell wakes all who listen.
-type bell struct {
+// notifier wakes all goroutines that wait for the next change.
+type notifier struct {
 	mu sync.Mutex
 	ch chan struct{}
 }
 
-func newBell() *bell { return &bell{ch: make(chan struct{})} }
+func newNotifier() *notifier { return &notifier{ch: make(chan struct{})} }
 
-func (b *bell) ring() {
+func (b *notifier) notify() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	close(b.ch)
 	b.ch = make(chan struct{})
 }
 
-func (b *bell) next() <-chan struct{} {
+func (b *notifier) next() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.ch
 }
 
-func newRig(t testing.TB, options ...func(*Config)) *rig {
+func newFixture(t testing.TB, options ...func(*Config)) *fixture {
 	t.Helper()
-	return openRig(t, queuetest.Start(t), t.TempDir(), options...)
+	return openFixture(t, queuetest.Start(t), t.TempDir(), options...)
 }
 
-// openRig builds a rig on the folder dir, which may have been another's.
-func openRig(t testing.TB, bean *queuetest.Server, dir string, options ...func(*Config)) *rig {
+// openFixture builds a fixture on the folder dir, which may have been another's.
+func openFixture(t testing.TB, bean *queuetest.Server, dir string, options ...func(*Config)) *fixture {
 	t.Helper()
-	r := &rig{t: t, bean: bean, dir: dir, change: newBell()}
+	r := &fixture{t: t, bean: bean, dir: dir, change: newNotifier()}
 	for _, name := range []string{"programs", "scratch", "store"} {
 		r.must(os.MkdirAll(filepath.Join(dir, name), 0o755))
 	}
@@ -91,16 +91,16 @@ func openRig(t testing.TB, bean *queuetest.Server, dir string, options ...func(*
 	return r
 }
 
-func (r *rig) openLedger() {
+func (r *fixture) openLedger() {
 	var err error
 	dsn := "sqlite:" + filepath.Join(r.dir, "ledger.db")
 	r.ledger, err = ledger.Open(context.Background(), ledger.Config{DSN: dsn, Logger: quiet()})
 	r.must(err)
 	r.t.Cleanup(func() { r.ledger.Close() })
-	r.ledger.OnChange(func([]string) { r.change.ring() })
+	r.ledger.OnChange(func([]string) { r.change.notify() })
 }
 
-func (r *rig) config() Config {
+func (r *fixture) config() Config {
 	return Config{
 		Queue: queue.Config{Addrs: []string{r.bean.Addr}}, Prefix: testPrefix,
 		Ledger: r.ledger, Events: r.ledger.Events, Store: r.store, Node: "n1", Instance: jobs.NewID(), BaseURL: testBase,
@@ -118,7 +118,7 @@ func quiet() *slog.Logger {
 	return slog.New(slog.DiscardHandler)
 }
 
-func (r *rig) must(err error) {
+func (r *fixture) must(err error) {
 	r.t.Helper()
 	if err != nil {
 		r.t.Fatal(err)
@@ -126,7 +126,7 @@ func (r *rig) must(err error) {
 }
 
 // install makes a program of a shell script.
-func (r *rig) install(name, script string) {
+func (r *fixture) install(name, script string) {
 	r.t.Helper()
 	// Renamed into place, as an installer should: nothing runs half a file.
 	temp := filepath.Join(r.dir, "new-program")
@@ -135,7 +135,7 @@ func (r *rig) install(name, script string) {
 }
 
 // installFolder makes a program with a program.json.
-func (r *rig) installFolder(name, script, manifest string) {
+func (r *fixture) installFolder(name, script, manifest string) {
 	r.t.Helper()
 	dir := filepath.Join(r.cfg.Programs, name)
 	r.must(os.Mkdir(dir, 0o755))
@@ -146,21 +146,21 @@ func (r *rig) installFolder(name, script, manifest string) {
 // node is a worker that runs.
 type node struct {
 	*Worker
-	r          *rig
+	r          *fixture
 	stop, kill context.CancelFunc
 	ended      chan struct{}
 	err        error
 }
 
 // start runs a worker until the test ends.
-func (r *rig) start() *node {
+func (r *fixture) start() *node {
 	r.t.Helper()
 	w, err := New(r.cfg)
 	r.must(err)
 	return r.run(w)
 }
 
-func (r *rig) run(w *Worker) *node {
+func (r *fixture) run(w *Worker) *node {
 	n := &node{Worker: w, r: r, ended: make(chan struct{})}
 	var take, work context.Context
 	take, n.stop = context.WithCancel(context.Background())
@@ -178,7 +178,7 @@ func (n *node) wait() {
 	n.r.t.Helper()
 	select {
 	case <-n.ended:
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		n.r.t.Fatal("the worker does not end")
 	}
 	n.r.must(n.err)
@@ -194,14 +194,14 @@ func job(program string) jobs.Job {
 }
 
 // submit records a job and puts its message.
-func (r *rig) submit(j jobs.Job) string {
+func (r *fixture) submit(j jobs.Job) string {
 	r.t.Helper()
 	r.accept(j)
 	r.put(j)
 	return j.ID
 }
 
-func (r *rig) accept(j jobs.Job) {
+func (r *fixture) accept(j jobs.Job) {
 	r.t.Helper()
 	document, err := json.Marshal(j)
 	r.must(err)
@@ -210,13 +210,13 @@ func (r *rig) accept(j jobs.Job) {
 	r.must(answers[0].Err)
 }
 
-func (r *rig) put(j jobs.Job) {
+func (r *fixture) put(j jobs.Job) {
 	r.t.Helper()
 	r.putBody(j.Program, `{"id":"`+j.ID+`"}`)
 }
 
 // putTo puts a job's message on one of several servers.
-func (r *rig) putTo(addr string, j jobs.Job) {
+func (r *fixture) putTo(addr string, j jobs.Job) {
 	r.t.Helper()
 	p, err := queue.NewProducer(queue.Config{Addrs: []string{addr}})
 	r.must(err)
@@ -227,7 +227,7 @@ func (r *rig) putTo(addr string, j jobs.Job) {
 	r.must(err)
 }
 
-func (r *rig) putBody(program, body string) {
+func (r *fixture) putBody(program, body string) {
 	r.t.Helper()
 	_, err := r.producer.Put(context.Background(), queue.Message{
 		Tube: queue.RunTube(testPrefix, r.ledger.ID(), program), Body: []byte(body), Priority: jobs.DefaultPriority, TTR: queue.RunTTR,
@@ -236,9 +236,9 @@ func (r *rig) putBody(program, body string) {
 }
 
 // until waits until ok holds, looking again whenever the ledger changes.
-func (r *rig) until(what string, ok func() bool) {
+func (r *fixture) until(what string, ok func() bool) {
 	r.t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(testTimeout)
 	for {
 		next := r.change.next()
 		if ok() {
@@ -253,7 +253,7 @@ func (r *rig) until(what string, ok func() bool) {
 	}
 }
 
-func (r *rig) get(id string) ledger.Record {
+func (r *fixture) get(id string) ledger.Record {
 	r.t.Helper()
 	record, err := r.ledger.Get(context.Background(), id)
 	r.must(err)
@@ -261,10 +261,10 @@ func (r *rig) get(id string) ledger.Record {
 }
 
 // await waits for a state and returns the record.
-func (r *rig) await(id string, state jobs.State) ledger.Record {
+func (r *fixture) await(id string, state jobs.State) ledger.Record {
 	r.t.Helper()
 	var record ledger.Record
-	deadline := time.After(patience)
+	deadline := time.After(testTimeout)
 	for {
 		next := r.change.next()
 		if record = r.get(id); record.State == state {
@@ -273,20 +273,20 @@ func (r *rig) await(id string, state jobs.State) ledger.Record {
 		select {
 		case <-next:
 		case <-deadline:
-			r.t.Fatalf("job is %s after %s, not %s: %+v", record.State, patience, state, record.Error)
+			r.t.Fatalf("job is %s after %s, not %s: %+v", record.State, testTimeout, state, record.Error)
 		}
 	}
 }
 
 // result reads a published result.
-func (r *rig) result(id string) jobs.Result {
+func (r *fixture) result(id string) jobs.Result {
 	r.t.Helper()
 	var result jobs.Result
 	r.must(json.Unmarshal(r.object(store.ResultKey(id)), &result))
 	return result
 }
 
-func (r *rig) object(key string) []byte {
+func (r *fixture) object(key string) []byte {
 	r.t.Helper()
 	object, err := r.store.Open(context.Background(), key)
 	r.must(err)
@@ -296,14 +296,14 @@ func (r *rig) object(key string) []byte {
 	return data
 }
 
-func (r *rig) attempts(id string) []ledger.Attempt {
+func (r *fixture) attempts(id string) []ledger.Attempt {
 	r.t.Helper()
 	list, err := r.ledger.Attempts(context.Background(), id)
 	r.must(err)
 	return list
 }
 
-func (r *rig) outcomes(id string) []jobs.Outcome {
+func (r *fixture) outcomes(id string) []jobs.Outcome {
 	r.t.Helper()
 	var list []jobs.Outcome
 	for _, a := range r.attempts(id) {
@@ -312,7 +312,7 @@ func (r *rig) outcomes(id string) []jobs.Outcome {
 	return list
 }
 
-func (r *rig) hasEvent(id, kind string) bool {
+func (r *fixture) hasEvent(id, kind string) bool {
 	r.t.Helper()
 	list, err := r.ledger.Events.Newest(context.Background(), id, 100)
 	r.must(err)
@@ -325,7 +325,7 @@ func (r *rig) hasEvent(id, kind string) bool {
 }
 
 // tubeEmpty waits until no message is left on a program's run tube.
-func (r *rig) tubeEmpty(program string) {
+func (r *fixture) tubeEmpty(program string) {
 	r.t.Helper()
 	r.until("the run tube is empty", func() bool {
 		stats, err := r.producer.TubeStats(context.Background(), r.bean.Addr, queue.RunTube(testPrefix, r.ledger.ID(), program))
@@ -352,13 +352,13 @@ func hang(asked chan<- struct{}) http.HandlerFunc {
 	}
 }
 
-// receive takes one value, with patience.
+// receive takes one value, with testTimeout.
 func receive[T any](t testing.TB, c <-chan T) T {
 	t.Helper()
 	select {
 	case v := <-c:
 		return v
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		t.Fatal("nothing came")
 		panic("unreachable")
 	}
