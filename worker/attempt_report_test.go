@@ -14,7 +14,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// TestOnEnded is told once of every attempt, after its end is in the ledger.
+// TestOnEnded checks that OnEnded gets one report on every attempt, after its end is in
+// the ledger.
 func TestOnEnded(t *testing.T) {
 	t.Parallel()
 	told := make(chan report.Attempt, 100)
@@ -74,7 +75,7 @@ func TestOnEnded(t *testing.T) {
 	}
 }
 
-// syncBuffer is written to by several.
+// syncBuffer is a buffer that several goroutines may write to.
 type syncBuffer struct {
 	mu sync.Mutex
 	bytes.Buffer
@@ -92,7 +93,7 @@ func (b *syncBuffer) lines() [][]byte {
 	return bytes.Split(bytes.Clone(bytes.TrimSpace(b.Bytes())), []byte("\n"))
 }
 
-// TestLogNamesTheJob has every line about an attempt say which.
+// TestLogNamesTheJob checks that every log line about an attempt names it.
 func TestLogNamesTheJob(t *testing.T) {
 	t.Parallel()
 	var log syncBuffer

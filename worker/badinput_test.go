@@ -14,7 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// files is a server with every kind of bad input.
+// files starts a server that has every kind of bad input.
 func files(t *testing.T) string {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/good", func(w http.ResponseWriter, _ *http.Request) {
@@ -71,8 +71,8 @@ func files(t *testing.T) string {
 
 const otherDigest = "0000000000000000000000000000000000000000000000000000000000000000"
 
-// TestInputFaults fetches every kind of bad input: each ends the job at once,
-// and the error names the URL without its query, the place and what is wrong.
+// TestInputFaults fetches every kind of bad input. The job fails at once. The error has
+// the URL without its query, the place and what is wrong.
 func TestInputFaults(t *testing.T) {
 	t.Parallel()
 	url := files(t)
@@ -163,7 +163,7 @@ func TestFileFaults(t *testing.T) {
 	}
 }
 
-// TestInputFromURL follows a good input into the program and the provenance.
+// TestInputFromURL checks that a good input reaches the program and the provenance.
 func TestInputFromURL(t *testing.T) {
 	t.Parallel()
 	url := files(t)
@@ -186,7 +186,7 @@ func TestInputFromURL(t *testing.T) {
 	}
 }
 
-// TestLargeInput is one that does not stay in memory.
+// TestLargeInput fetches an input that is too large for memory.
 func TestLargeInput(t *testing.T) {
 	t.Parallel()
 	text := `"` + strings.Repeat("x", 3<<20) + `"`
@@ -203,7 +203,7 @@ func TestLargeInput(t *testing.T) {
 	}
 }
 
-// TestPassingInputFaults lets every kind of passing fault last for too long.
+// TestPassingInputFaults makes every kind of temporary error last too long.
 func TestPassingInputFaults(t *testing.T) {
 	t.Parallel()
 	url := files(t)
@@ -235,8 +235,8 @@ func TestPassingInputFaults(t *testing.T) {
 	}
 }
 
-// TestAwaitedInput is a server that asks to wait: the job waits in the queue
-// with the reason, costs nothing and holds no slot.
+// TestAwaitedInput has a server that asks to wait. The job waits in the queue with the
+// reason, is not charged and takes no slot.
 func TestAwaitedInput(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int32
@@ -280,8 +280,8 @@ func TestAwaitedInput(t *testing.T) {
 	r.await(id, jobs.Succeeded)
 }
 
-// TestRestartedServer is one that refuses connections for a while, longer than
-// an attempt tries.
+// TestRestartedServer has a server that refuses connections for longer than one attempt
+// tries.
 func TestRestartedServer(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -306,7 +306,7 @@ func TestRestartedServer(t *testing.T) {
 	}
 }
 
-// TestPassingFaults is a server that recovers while the input is fetched.
+// TestPassingFaults has a server that recovers while the input is fetched.
 func TestPassingFaults(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int32
@@ -334,7 +334,8 @@ func TestPassingFaults(t *testing.T) {
 	}
 }
 
-// TestNoLoopbackByDefault is the fence around what an operator has not allowed.
+// TestNoLoopbackByDefault checks that inputs on this machine are refused unless an
+// operator allows them.
 func TestNoLoopbackByDefault(t *testing.T) {
 	t.Parallel()
 	url := files(t)

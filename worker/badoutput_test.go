@@ -15,8 +15,8 @@ type programFault struct {
 	message      string
 }
 
-// TestProgramFaults runs every kind of misbehaving program: each gives a clear
-// message, and only those that may be luckier next time run again.
+// TestProgramFaults runs every kind of misbehaving program. Each gives a clear message.
+// A program that would fail in the same way does not run again.
 func TestProgramFaults(t *testing.T) {
 	t.Parallel()
 	cases := []programFault{
@@ -91,8 +91,7 @@ func TestChildThatHoldsStdout(t *testing.T) {
 	}
 }
 
-// TestRetryAfterFinalFault is a person who has repaired the program and asks for
-// another attempt of a job that failed at once.
+// TestRetryAfterFinalFault retries a failed job after its program is repaired.
 func TestRetryAfterFinalFault(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)

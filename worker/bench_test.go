@@ -20,26 +20,26 @@ import (
 
 const benchSlots = 4
 
-// finishing counts the attempts that have ended, and measures what they waited
-// for.
-type finishing struct {
+// timedLedger counts the attempts that have ended and measures the time of claims, ends
+// and results.
+type timedLedger struct {
 	Ledger
 	publish.Store
 	left                  sync.WaitGroup
 	claims, ends, results atomic.Int64 // nanoseconds
 }
 
-func (f *finishing) Claim(ctx context.Context, id string, o ledger.Owner, sum string) (ledger.Claim, error) {
+func (f *timedLedger) Claim(ctx context.Context, id string, o ledger.Owner, sum string) (ledger.Claim, error) {
 	defer func(start time.Time) { f.claims.Add(int64(time.Since(start))) }(time.Now())
 	return f.Ledger.Claim(ctx, id, o, sum)
 }
 
-func (f *finishing) Create(ctx context.Context, key string, data []byte) error {
+func (f *timedLedger) Create(ctx context.Context, key string, data []byte) error {
 	defer func(start time.Time) { f.results.Add(int64(time.Since(start))) }(time.Now())
 	return f.Store.Create(ctx, key, data)
 }
 
-func (f *finishing) Finish(ctx context.Context, id string, attempt int, e ledger.Ending) ([]ledger.Record, error) {
+func (f *timedLedger) Finish(ctx context.Context, id string, attempt int, e ledger.Ending) ([]ledger.Record, error) {
 	start := time.Now()
 	released, err := f.Ledger.Finish(ctx, id, attempt, e)
 	f.ends.Add(int64(time.Since(start)))
@@ -49,19 +49,18 @@ func (f *finishing) Finish(ctx context.Context, id string, attempt int, e ledger
 	return released, err
 }
 
-// BenchmarkCat takes jobs of 10 KiB from the message to its deletion, with four
-// slots, and compares that with spawning the same program as often and as
-// concurrently with nothing around it.
+// BenchmarkCat runs jobs with inputs of 10 KiB in four slots. It compares the time with
+// that of starting the same program as often and as concurrently without a worker.
 func BenchmarkCat(b *testing.B) {
 	r := newFixture(b, func(c *Config) { c.Slots = benchSlots })
 	r.installCopy("cat", "/bin/cat")
-	count := &finishing{Ledger: r.ledger, Store: r.store}
+	count := &timedLedger{Ledger: r.ledger, Store: r.store}
 	r.cfg.Ledger, r.cfg.Store = count, count
 	input := []byte(`"` + string(bytes.Repeat([]byte("x"), 10<<10)) + `"`)
 	r.queueMany(b.N, "cat", input)
 	count.left.Add(b.N)
 
-	// Half before and half after, because the machine may not stay as busy.
+	// Half of them before and half after: the load of the machine may change.
 	path := filepath.Join(r.cfg.Programs, "cat")
 	bare := bareSpawn(b, b.N/2, path, input)
 	b.ResetTimer()
@@ -112,7 +111,7 @@ func (r *fixture) queueMany(n int, program string, input []byte) {
 	}
 }
 
-// bareSpawn runs the program n times, benchSlots at once.
+// bareSpawn runs the program n times, benchSlots at the same time.
 func bareSpawn(b *testing.B, n int, path string, input []byte) time.Duration {
 	b.Helper()
 	work := make(chan struct{})

@@ -13,7 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// gzipped serves text as gzip, unasked.
+// gzipped serves text as gzip, whatever the request accepts.
 func gzipped(t *testing.T, text []byte) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -36,7 +36,8 @@ func gzipped(t *testing.T, text []byte) string {
 	})
 }
 
-// TestCodedInputs: a program gets what was encoded, and size and digest are of that.
+// TestCodedInputs checks that a program gets the decoded input, and that size and
+// digest are of the decoded input.
 func TestCodedInputs(t *testing.T) {
 	t.Parallel()
 	text := []byte(`{"n":[` + strings.Repeat("1,", 10_000) + `1]}`)

@@ -11,7 +11,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/store"
 )
 
-// ledgerWithID has an id and nothing else.
+// ledgerWithID is a ledger that has an id and nothing else.
 type ledgerWithID struct{ Ledger }
 
 func (ledgerWithID) ID() string { return "0123456789" }

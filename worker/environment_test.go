@@ -15,7 +15,7 @@ import (
 	"github.com/runnerbean/runnerbean/worker/internal/program"
 )
 
-// TestEnvironment shows all that a program sees.
+// TestEnvironment checks everything that a program sees.
 func TestEnvironment(t *testing.T) {
 	t.Setenv("WORKER_TEST_PASSED", "yes")
 	t.Setenv("WORKER_TEST_HIDDEN", "no")
@@ -67,8 +67,8 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// TestEnvironmentOnce gives a program one entry for each name, the operator's
-// where there is one, whatever its program.json names, and how often.
+// TestEnvironmentOnce checks that a program gets one entry for each name, whatever its
+// program.json names. The operator's entry comes first.
 func TestEnvironmentOnce(t *testing.T) {
 	t.Setenv("PATH", "/operator:/usr/bin:/bin")
 	t.Setenv("HOME", "/operator")
@@ -76,13 +76,13 @@ func TestEnvironmentOnce(t *testing.T) {
 	t.Setenv("TRACEPARENT", "the operator's")
 	t.Setenv("OMP_NUM_THREADS", "7")
 	for _, name := range []string{"TMPDIR", "GOMAXPROCS", "MKL_NUM_THREADS"} {
-		t.Setenv(name, "") // so that it is put back
+		t.Setenv(name, "") // so that it is restored
 		if err := os.Unsetenv(name); err != nil {
 			t.Fatal(err)
 		}
 	}
 	r := newFixture(t)
-	// The shell would show one entry of two: the kernel has them all.
+	// The shell would show one of two entries. The kernel has both.
 	r.installFolder("env", `tr '\0' '\n' </proc/$$/environ | sed 's/.*/"&"/' | paste -sd, | sed 's/.*/[&]/'`,
 		`{"environment":["PATH","HOME","PATH","LANG","TMPDIR","TRACEPARENT","OMP_NUM_THREADS","GOMAXPROCS","MKL_NUM_THREADS"]}`)
 	r.start()

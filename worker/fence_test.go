@@ -18,8 +18,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// gates is a program whose attempts each go on when they are let. It leaves a
-// file and prints out, in which $N is the number of the attempt.
+// gates installs a program of which each attempt waits for open. It leaves a file and
+// prints out, in which $N is the number of the attempt.
 func (r *fixture) gates(name, out string) (open func(attempt int)) {
 	gate := filepath.Join(r.dir, name+".gate.")
 	r.install(name, `N=$RUNNERBEAN_ATTEMPT; echo '{"message":"running"}' >&3
@@ -51,8 +51,8 @@ func (r *fixture) countEvents(id, kind string) (n int) {
 
 func (n *node) idle() bool { return len(n.running.list()) == 0 }
 
-// TestFence is a first attempt that is taken for lost while its program runs,
-// and a second one. Whichever ends first, the second one has the result.
+// TestFence runs a first attempt that the ledger takes for lost, and a second one. The
+// second one has the result, whichever ends first.
 func TestFence(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -66,7 +66,7 @@ func TestFence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// Only the fence shall find out that the first attempt is stale.
+			// Only the fence may find out that the first attempt is stale.
 			r := newFixture(t, func(c *Config) { c.holdsEvery = time.Hour })
 			open := r.gates("p", c.out)
 			n := r.start()
@@ -100,8 +100,8 @@ func TestFence(t *testing.T) {
 	}
 }
 
-// checkSecondWon wants the result of the second attempt, and that of the first
-// kept aside and counted where it differs, or else gone without a trace.
+// checkSecondWon checks that the job has the result of the second attempt. That of the
+// first must be kept aside and recorded if it differs, and be gone otherwise.
 func (r *fixture) checkSecondWon(id string, differs bool) {
 	r.t.Helper()
 	if diff := cmp.Diff([]jobs.Outcome{jobs.OutcomeLost, jobs.OutcomeSucceeded}, r.outcomes(id)); diff != "" {
@@ -126,8 +126,8 @@ func (r *fixture) checkSecondWon(id string, differs bool) {
 	}
 }
 
-// TestFailsAfterASuccess is a second attempt that fails when the first one, of
-// a node that was away between its last look and its publish, has published.
+// TestFailsAfterASuccess fails a second attempt after the first one, of a node that was
+// suspended before its publish, has published.
 func TestFailsAfterASuccess(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -147,8 +147,8 @@ func TestFailsAfterASuccess(t *testing.T) {
 	}
 }
 
-// TestStale stops a program whose attempt was taken for lost, when it reports
-// or when the ledger is asked. The only slot is free only then.
+// TestStale checks that a program stops whose attempt the ledger takes for lost, when
+// it reports or when the ledger is asked. The only slot is free only then.
 func TestStale(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -176,8 +176,8 @@ func TestStale(t *testing.T) {
 	}
 }
 
-// TestPausedNode pauses a node while its program runs. When it goes on, another
-// one has published; it stops its program and changes nothing.
+// TestPausedNode suspends a node while its program runs. Another node publishes. The
+// first one then stops its program and changes nothing.
 func TestPausedNode(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)

@@ -68,7 +68,7 @@ func newFixture(t testing.TB, options ...func(*Config)) *fixture {
 	return openFixture(t, queuetest.Start(t), t.TempDir(), options...)
 }
 
-// openFixture builds a fixture on the folder dir, which may have been another's.
+// openFixture returns a fixture on the folder dir, which may be that of an earlier one.
 func openFixture(t testing.TB, bean *queuetest.Server, dir string, options ...func(*Config)) *fixture {
 	t.Helper()
 	r := &fixture{t: t, bean: bean, dir: dir, change: newNotifier()}
@@ -94,7 +94,7 @@ func openFixture(t testing.TB, bean *queuetest.Server, dir string, options ...fu
 func (r *fixture) openLedger() {
 	var err error
 	dsn := "sqlite:" + filepath.Join(r.dir, "ledger.db")
-	r.ledger, err = ledger.Open(context.Background(), ledger.Config{DSN: dsn, Logger: quiet()})
+	r.ledger, err = ledger.Open(context.Background(), ledger.Config{DSN: dsn, Logger: testLogger()})
 	r.must(err)
 	r.t.Cleanup(func() { r.ledger.Close() })
 	r.ledger.OnChange(func([]string) { r.change.notify() })
@@ -106,12 +106,12 @@ func (r *fixture) config() Config {
 		Ledger: r.ledger, Events: r.ledger.Events, Store: r.store, Node: "n1", Instance: jobs.NewID(), BaseURL: testBase,
 		Programs: filepath.Join(r.dir, "programs"), Scratch: filepath.Join(r.dir, "scratch"),
 		Slots: 2, Grace: 2 * time.Second, BackoffBase: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
-		Outbound: outbound.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Logger: quiet(),
+		Outbound: outbound.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Logger: testLogger(),
 		scanEvery: 100 * time.Millisecond,
 	}
 }
 
-func quiet() *slog.Logger {
+func testLogger() *slog.Logger {
 	if os.Getenv("WORKER_TEST_LOG") != "" {
 		return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
@@ -125,16 +125,16 @@ func (r *fixture) must(err error) {
 	}
 }
 
-// install makes a program of a shell script.
+// install installs a shell script as a program.
 func (r *fixture) install(name, script string) {
 	r.t.Helper()
-	// Renamed into place, as an installer should: nothing runs half a file.
+	// Renamed into place, so that nothing runs half a file.
 	temp := filepath.Join(r.dir, "new-program")
 	r.must(os.WriteFile(temp, []byte("#!/bin/sh\n"+script+"\n"), 0o700))
 	r.must(os.Rename(temp, filepath.Join(r.cfg.Programs, name)))
 }
 
-// installFolder makes a program with a program.json.
+// installFolder installs a program with a program.json.
 func (r *fixture) installFolder(name, script, manifest string) {
 	r.t.Helper()
 	dir := filepath.Join(r.cfg.Programs, name)
@@ -184,7 +184,7 @@ func (n *node) wait() {
 	n.r.must(n.err)
 }
 
-// job is a job document with an inline input.
+// job returns a job document with an inline input.
 func job(program string) jobs.Job {
 	id := jobs.NewID()
 	return jobs.Job{
@@ -235,7 +235,7 @@ func (r *fixture) putBody(program, body string) {
 	r.must(err)
 }
 
-// until waits until ok holds, looking again whenever the ledger changes.
+// until waits until ok returns true. It asks again whenever the ledger changes.
 func (r *fixture) until(what string, ok func() bool) {
 	r.t.Helper()
 	deadline := time.After(testTimeout)
@@ -246,7 +246,7 @@ func (r *fixture) until(what string, ok func() bool) {
 		}
 		select {
 		case <-next:
-		case <-time.After(20 * time.Millisecond): // for what the ledger does not tell
+		case <-time.After(20 * time.Millisecond): // for what does not change the ledger
 		case <-deadline:
 			r.t.Fatalf("waited in vain until %s", what)
 		}
@@ -344,7 +344,7 @@ func serve(t testing.TB, h http.HandlerFunc) string {
 	return s.URL
 }
 
-// hang is a server that says when it is asked, and never answers.
+// hang reports requests and never answers them.
 func hang(asked chan<- struct{}) http.HandlerFunc {
 	return func(_ http.ResponseWriter, r *http.Request) {
 		asked <- struct{}{}
@@ -352,7 +352,7 @@ func hang(asked chan<- struct{}) http.HandlerFunc {
 	}
 }
 
-// receive takes one value, with testTimeout.
+// receive takes one value and fails the test after testTimeout.
 func receive[T any](t testing.TB, c <-chan T) T {
 	t.Helper()
 	select {

@@ -14,7 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// guideProgram is the program in that language in docs/programs.md.
+// guideProgram returns the program in a language that docs/programs.md has.
 func guideProgram(t *testing.T, language string) string {
 	t.Helper()
 	text, err := os.ReadFile("../docs/programs.md")
@@ -29,8 +29,8 @@ func guideProgram(t *testing.T, language string) string {
 	return program + "\n"
 }
 
-// TestGuidePrograms runs the whole programs of docs/programs.md as they stand
-// there. The one in R runs where R and jsonlite are: they are too large for CI.
+// TestGuidePrograms runs the programs of docs/programs.md. The one in R runs only if R
+// and jsonlite are installed: they are too large for CI.
 func TestGuidePrograms(t *testing.T) {
 	t.Parallel()
 	for language, test := range map[string][]string{

@@ -13,8 +13,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// TestHugeNumbers sends numbers by each way that leads to a schema. Each fails
-// its own job; without a schema they stay as they are.
+// TestHugeNumbers sends huge numbers by each way to a schema. Each fails its own job.
+// Without a schema they stay as they are.
 func TestHugeNumbers(t *testing.T) {
 	t.Parallel()
 	huge := []string{"1e1000001", "-1e-1000001", "1e999999", strings.Repeat("7", 1001)}
@@ -56,8 +56,8 @@ func TestHugeNumbers(t *testing.T) {
 	}
 }
 
-// TestHostileSchema installs programs whose schemas cannot be used. Each is
-// refused in words, and the others stay.
+// TestHostileSchema installs programs whose schemas cannot be used. Each is refused
+// with a reason, and the others stay.
 func TestHostileSchema(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -81,8 +81,8 @@ func TestHostileSchema(t *testing.T) {
 	r.await(r.submit(job("good")), jobs.Succeeded)
 }
 
-// TestEndlessChecks are values and schemas whose check would not come to its
-// end in time. Timeout, cancel and the end of the node end it.
+// TestEndlessChecks has values and schemas whose check takes too long. Timeout, cancel
+// and the end of the node stop the check.
 func TestEndlessChecks(t *testing.T) {
 	t.Parallel()
 	// Each level is checked twice for each of the two alternatives.
@@ -118,7 +118,7 @@ func TestEndlessChecks(t *testing.T) {
 	}
 }
 
-// TestLargeChecks are values that took minutes and gigabytes once.
+// TestLargeChecks has values whose check once took minutes and gigabytes.
 func TestLargeChecks(t *testing.T) {
 	t.Parallel()
 	zeros := "[" + strings.Repeat("0,", 4<<20) + "0]"

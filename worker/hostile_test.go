@@ -13,7 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/worker/internal/process/cgroup"
 )
 
-// hostile are programs that do what they should not, by name.
+// hostile has programs that do what they must not, by name.
 var hostile = map[string]struct {
 	script, manifest string
 	class            jobs.Outcome // empty for a success
@@ -46,8 +46,8 @@ var hostile = map[string]struct {
 	"artifacts":   {script: `cd out; seq 1 1100 | xargs touch; echo 1`, class: jobs.OutcomeError, message: "more than 1000 files"},
 }
 
-// TestHostile runs all of them at the same time. Each ends in its own class,
-// and nothing of them is left: no process, no file.
+// TestHostile runs all hostile programs at the same time. Each ends in its own class
+// and leaves no process and no file.
 func TestHostile(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, func(c *Config) {
@@ -75,7 +75,7 @@ func TestHostile(t *testing.T) {
 			t.Errorf("%s: %s: %s, want %s: %s", name, e.Class, e.Message, c.class, c.message)
 		}
 	}
-	r.until("no file is left", func() bool { return scratchIsBare(r.cfg.Scratch) })
+	r.until("no file is left", func() bool { return scratchIsEmpty(r.cfg.Scratch) })
 	left, err := process.KillByEnvironment(t.Context(), scratchEntry(r.cfg.Scratch))
 	if left != 0 || err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("%d processes are left: %v", left, err)
@@ -84,9 +84,8 @@ func TestHostile(t *testing.T) {
 	n.wait()
 }
 
-// scratchIsBare reports whether there is nothing but empty folders for the next
-// attempts.
-func scratchIsBare(root string) bool {
+// scratchIsEmpty reports whether there are only the empty folders of the next attempts.
+func scratchIsEmpty(root string) bool {
 	entries, _ := filepath.Glob(filepath.Join(root, "lane-*", "*"))
 	for _, dir := range entries {
 		list, err := os.ReadDir(dir)
@@ -101,8 +100,8 @@ func scratchIsBare(root string) bool {
 	return true
 }
 
-// TestMemory bounds what a program takes. Where the kernel counts the whole
-// tree it says so; where it refuses one process more, the program finds out.
+// TestMemory runs a program that takes too much memory. With a cgroup the message says
+// so. Without one the program gets an error of its own.
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, func(c *Config) { c.Attempts, c.MaxMemory = 1, 64<<20 })

@@ -24,7 +24,7 @@ func TestWaitText(t *testing.T) {
 	}
 }
 
-// TestAwaitInputs follows the wait for inputs over all of its budget.
+// TestAwaitInputs checks every wait for inputs until the job fails.
 func TestAwaitInputs(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2026, 11, 26, 8, 0, 0, 0, time.UTC)
@@ -39,7 +39,7 @@ func TestAwaitInputs(t *testing.T) {
 		fault  *fault.Fault
 		tries  int // before this one
 		since  time.Duration
-		wait   time.Duration // 0 where the job fails
+		wait   time.Duration // 0 if the job fails
 		reason string
 	}{
 		{"first", refused, 0, 0, 5 * time.Second, "refused"},

@@ -13,8 +13,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// TestHold leaves all work to another node while there is a reason, lets what
-// runs go on, and takes work again after.
+// TestHold holds a node: another one gets all work, running jobs go on, and the node
+// takes work again afterwards.
 func TestHold(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -51,7 +51,7 @@ func TestHold(t *testing.T) {
 	r.tubeEmpty("quick")
 }
 
-// TestHoldBeforeRun ends well without ever having taken anything.
+// TestHoldBeforeRun runs a worker that never takes work.
 func TestHoldBeforeRun(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -68,7 +68,7 @@ func TestHoldBeforeRun(t *testing.T) {
 	}
 }
 
-// TestHoldOnAndOff loses no message that comes in the very moment.
+// TestHoldOnAndOff loses no message that comes at the moment of a change.
 func TestHoldOnAndOff(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -89,8 +89,8 @@ func TestHoldOnAndOff(t *testing.T) {
 	r.tubeEmpty("quick")
 }
 
-// A reason that changes all the time, as the room on a full disk does, must not
-// fill that disk with lines of the log.
+// TestHoldIsLoggedOnce changes the reason all the time, as the free space of a full
+// disk does. That must not fill the disk with log lines.
 func TestHoldIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer

@@ -28,8 +28,8 @@ func limitsWith(t *testing.T, cfg Config, document string) limits {
 	return limitsOf(&cfg, &jobs.Job{}, &m)
 }
 
-// TestLimits takes a program's own limits within those of the node, but for
-// the stall limit, which is the program's to know.
+// TestLimits checks that a program may lower the limits of the node, and change the
+// stall limit.
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	node := Config{Stall: time.Minute, MaxMemory: 2 << 30, MaxScratch: 3 << 30}
@@ -99,7 +99,7 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-// TestKilledHere is final for a directory that is too large.
+// TestKilledHere checks that only a directory that is too large makes the fault final.
 func TestKilledHere(t *testing.T) {
 	t.Parallel()
 	for cause, final := range map[error]bool{errAsked: false, &workdir.Excess{}: true} {
@@ -112,8 +112,8 @@ func TestKilledHere(t *testing.T) {
 	}
 }
 
-// TestFilesFitIntoTheRoom fails a job whose files alone are more than its
-// program may have, before they are on the disk.
+// TestFilesFitIntoTheRoom fails a job whose files are larger than its working directory
+// may be, before they are on the disk.
 func TestFilesFitIntoTheRoom(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, func(c *Config) { c.MaxScratch = 1 << 20 })

@@ -7,7 +7,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// nodeEnv makes the test binary a node of its own, for tests that kill one.
+// nodeEnv makes the test binary run a node, for tests that kill one.
 const nodeEnv = "WORKER_TEST_NODE"
 
 func TestMain(m *testing.M) {

@@ -22,7 +22,7 @@ func (r *fixture) tubeStats(program string) map[string]string {
 	return stats
 }
 
-// TestForeignMessages are messages that nobody of ours has put.
+// TestForeignMessages has messages that no node has put.
 func TestForeignMessages(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -38,8 +38,8 @@ func TestForeignMessages(t *testing.T) {
 	r.tubeEmpty("p")
 }
 
-// TestWrongTube is a message that leads to another program: the job waits for a
-// message of its own, and is not run as what it is not.
+// TestWrongTube has a message on the tube of another program. The job is not run by it
+// and waits for another message.
 func TestWrongTube(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -61,7 +61,7 @@ func TestWrongTube(t *testing.T) {
 	}
 }
 
-// TestDuplicateMessages run a job once.
+// TestDuplicateMessages checks that several messages run a job once.
 func TestDuplicateMessages(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -88,8 +88,8 @@ func (r *fixture) tubeEmptyOrDelayed(program string) {
 	})
 }
 
-// TestNotYet puts off a job that may not start yet, and one that runs under
-// another instance.
+// TestNotYet delays a job that may not start yet, and one that runs on another
+// instance.
 func TestNotYet(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -119,7 +119,7 @@ func TestNotYet(t *testing.T) {
 	}
 }
 
-// TestSendsWhatWaited passes on the jobs that a success releases.
+// TestSendsWhatWaited checks that Send gets the jobs that a success releases.
 func TestSendsWhatWaited(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -140,40 +140,40 @@ func TestSendsWhatWaited(t *testing.T) {
 	r.await(second.ID, jobs.Succeeded)
 }
 
-// ill is a ledger that fails for a while.
-type ill struct {
+// failingLedger is a ledger that fails for a while.
+type failingLedger struct {
 	Ledger
 	claims, holds, ends atomic.Int32 // failures left
 }
 
 var errIll = errors.New("database is locked")
 
-func (i *ill) Claim(ctx context.Context, id string, o ledger.Owner, sum string) (ledger.Claim, error) {
+func (i *failingLedger) Claim(ctx context.Context, id string, o ledger.Owner, sum string) (ledger.Claim, error) {
 	if i.claims.Add(-1) >= 0 {
 		return ledger.Claim{}, errIll
 	}
 	return i.Ledger.Claim(ctx, id, o, sum)
 }
 
-func (i *ill) Holds(ctx context.Context, id string, attempt int) error {
+func (i *failingLedger) Holds(ctx context.Context, id string, attempt int) error {
 	if i.holds.Add(-1) >= 0 {
 		return errIll
 	}
 	return i.Ledger.Holds(ctx, id, attempt)
 }
 
-func (i *ill) Finish(ctx context.Context, id string, attempt int, e ledger.Ending) ([]ledger.Record, error) {
+func (i *failingLedger) Finish(ctx context.Context, id string, attempt int, e ledger.Ending) ([]ledger.Record, error) {
 	if i.ends.Add(-1) >= 0 {
 		return nil, errIll
 	}
 	return i.Ledger.Finish(ctx, id, attempt, e)
 }
 
-// TestLedgerFails loses nothing and runs nothing twice.
+// TestLedgerFails checks that no job is lost or run twice.
 func TestLedgerFails(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, func(c *Config) {
-		i := &ill{Ledger: c.Ledger}
+		i := &failingLedger{Ledger: c.Ledger}
 		i.holds.Store(3)
 		i.ends.Store(3)
 		c.Ledger = i
@@ -187,11 +187,11 @@ func TestLedgerFails(t *testing.T) {
 	r.tubeEmpty("p")
 }
 
-// TestLedgerRefuses puts the message off while no claim is possible.
+// TestLedgerRefuses delays the message while no claim is possible.
 func TestLedgerRefuses(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, func(c *Config) {
-		i := &ill{Ledger: c.Ledger}
+		i := &failingLedger{Ledger: c.Ledger}
 		i.claims.Store(1 << 20)
 		c.Ledger = i
 	})
@@ -204,8 +204,8 @@ func TestLedgerRefuses(t *testing.T) {
 	}
 }
 
-// TestRetryIsMarked keeps the reconciler from putting a second message for a
-// job whose message waits for the next attempt.
+// TestRetryIsMarked checks that the message of the next attempt is marked as sent, so
+// that the reconciler puts no second one.
 func TestRetryIsMarked(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, func(c *Config) { c.BackoffBase, c.BackoffMax = time.Hour, time.Hour })
@@ -260,7 +260,7 @@ func TestServersOf(t *testing.T) {
 	}
 }
 
-// TestOneSlotTwoServers takes from both, also while one is away.
+// TestOneSlotTwoServers takes work from both servers, also while one is down.
 func TestOneSlotTwoServers(t *testing.T) {
 	t.Parallel()
 	other := queuetest.Start(t)

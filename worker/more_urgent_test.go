@@ -14,8 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// order is what the programs of a fixture write when they start: a line with what
-// their input says.
+// order installs programs that write a line with their input when they start.
 func (r *fixture) order(programs ...string) (lines func() []string) {
 	r.t.Helper()
 	path := filepath.Join(r.dir, "order")
@@ -29,14 +28,13 @@ func (r *fixture) order(programs ...string) (lines func() []string) {
 	}
 }
 
-// placed accepts a job that became due just now and puts its message with a
-// delay.
+// placed accepts a job that is due now and puts its message with a delay.
 func (r *fixture) placed(program, says string, priority uint32, delay time.Duration) string {
 	r.t.Helper()
 	return r.placedAfter(func(string) {}, program, says, priority, delay)
 }
 
-// placedAfter is placed, of a job that has a past.
+// placedAfter is placed for a job after past has changed it.
 func (r *fixture) placedAfter(past func(id string), program, says string, priority uint32, delay time.Duration) string {
 	r.t.Helper()
 	j := job(program)
@@ -53,8 +51,8 @@ func (r *fixture) placedAfter(past func(id string), program, says string, priori
 	return j.ID
 }
 
-// Among due jobs the priority decides, of whatever program they are and however
-// late their messages come.
+// TestPriorityDecidesAmongDueJobs checks that due jobs run by priority, whatever their
+// programs are and however late their messages come.
 func TestPriorityDecidesAmongDueJobs(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, func(c *Config) { c.Slots = 1 })
@@ -74,8 +72,8 @@ func TestPriorityDecidesAmongDueJobs(t *testing.T) {
 	r.tubeEmpty("b")
 }
 
-// A message that somebody else has, or whose number is another's now, is not
-// waited for, and stays as it is.
+// TestMoreUrgentMessageThatCannotBeHad checks that a node does not wait for a message
+// that another one has, or whose id is another message's now.
 func TestMoreUrgentMessageThatCannotBeHad(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, func(c *Config) { c.Slots = 1 })
@@ -105,8 +103,8 @@ func TestMoreUrgentMessageThatCannotBeHad(t *testing.T) {
 	}
 }
 
-// failAlone loses a job with its nodes until it runs alone, and then has it fail
-// so that it is due again now.
+// failAlone loses a job with its nodes until it runs alone, fails it then and makes it
+// due now.
 func (r *fixture) failAlone(id string) {
 	r.t.Helper()
 	for range ledger.QuarantineAfter {
@@ -120,9 +118,9 @@ func (r *fixture) failAlone(id string) {
 	r.must(err)
 }
 
-// A more urgent job that this node will not run now keeps no other one waiting:
-// its program is bad here and good on another node, or it is to run alone and the
-// node is busy.
+// TestMoreUrgentJobThatIsNotRunHere checks that other jobs do not wait for a more
+// urgent one that this node does not run: its program is bad here, or it has to run
+// alone and the node is busy.
 func TestMoreUrgentJobThatIsNotRunHere(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, patient)

@@ -18,11 +18,11 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// child is what a node in a process of its own needs to know. It pauses once
-// the file PauseAt is there.
+// child has the settings of a node in another process. It pauses once the file PauseAt
+// exists.
 type child struct{ Dir, Addr, Instance, PauseAt string }
 
-// runNode is a node until it is killed.
+// runNode runs a node until it is killed.
 func runNode(spec string) int {
 	if err := childNode(spec); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -70,8 +70,8 @@ func pauseAt(w *Worker, path string) {
 	}
 }
 
-// TestKilledInAPause kills a node whose program, with a child in a session of
-// its own, stands still. Its next life ends both.
+// TestKilledInAPause kills a node whose program, with a child in a session of its own,
+// is paused. The next start of the node ends both.
 func TestKilledInAPause(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -113,8 +113,8 @@ func TestKilledInAPause(t *testing.T) {
 	r.until("nothing is left", func() bool { return len(left()) == 0 })
 }
 
-// TestKilledNode kills a node with SIGKILL while it runs a job. Its next life
-// takes the job back and runs it at once; there is one result.
+// TestKilledNode kills a node with SIGKILL while it runs a job. The next start of the
+// node takes the job back and runs it at once. There is one result.
 func TestKilledNode(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)

@@ -19,7 +19,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// output is the list of files that an attempt left without a success.
+// output returns the list of files that a failed attempt left.
 func (r *fixture) output(id string, attempt int) (out jobs.Output) {
 	r.t.Helper()
 	r.must(json.Unmarshal(r.object(store.OutputKey(id, attempt)), &out))
@@ -34,8 +34,8 @@ func names(files []jobs.Artifact) []string {
 	return list
 }
 
-// TestOutputOfFailures keeps what a run left in out/ that did not succeed, as of
-// that attempt; nothing of it is in the success that comes after.
+// TestOutputOfFailures checks that the files of a failed attempt are kept, and are not
+// in a later result.
 func TestOutputOfFailures(t *testing.T) {
 	t.Parallel()
 	const leaves = `mkdir out/deep; echo "of attempt $RUNNERBEAN_ATTEMPT" >out/deep/checkpoint.txt; ln -s /etc/passwd out/link
@@ -96,8 +96,8 @@ func TestOutputOfFailures(t *testing.T) {
 	}
 }
 
-// TestOutputOfAttempts keeps the files of the newest attempts, and none of them in
-// a success.
+// TestOutputOfAttempts checks that the files of the newest attempts are kept, and are
+// not in the result.
 func TestOutputOfAttempts(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, func(c *Config) { c.Attempts = 10 })
@@ -119,8 +119,8 @@ func TestOutputOfAttempts(t *testing.T) {
 	}
 }
 
-// TestHostileOutput leaves out what could lead anywhere else, names it, and keeps
-// the rest.
+// TestHostileOutput checks that everything that leads out of the folder is left out by
+// name, and that the rest is kept.
 func TestHostileOutput(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -168,7 +168,8 @@ echo 1`, secret, secret))
 	}
 }
 
-// TestLeftOutIsBounded names so many and counts the rest.
+// TestLeftOutIsBounded checks that a bounded number of files is named and the rest is
+// counted.
 func TestLeftOutIsBounded(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)

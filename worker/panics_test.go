@@ -76,12 +76,12 @@ func (m *panicking) Replace(ctx context.Context, key string, data []byte) error 
 	return m.Store.Replace(ctx, key, data)
 }
 
-// RoundTrip is what fetches.
+// RoundTrip panics in a fetch.
 func (m *panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("planted") }
 
-// TestPanics plants a panic in each stage of a job. The job fails, or succeeds
-// where its result was published; an event has the stack; the only slot, the
-// message and the folder are free again, and the next job of the program runs.
+// TestPanics makes each stage of a job panic. The job fails, or succeeds if its result
+// is published. An event has the stack. The only slot, the message and the folder are
+// free again, and the next job of the program runs.
 func TestPanics(t *testing.T) {
 	t.Parallel()
 	const waits = `echo '{"progress":0.5}' >&3; echo waiting >&2; exec sleep 1000`
@@ -89,7 +89,7 @@ func TestPanics(t *testing.T) {
 		script string
 		state  jobs.State
 		plant  func(*Config, *panicking) // before the start
-		arm    func(*Worker, string)     // when the worker is made
+		arm    func(*Worker, string)     // after the worker is made
 	}{
 		"claim": {}, "claim inside": {}, "publish": {},
 		"finish":    {state: jobs.Succeeded},
@@ -151,7 +151,7 @@ func TestPanics(t *testing.T) {
 			m.job.Store(nil)
 			r.await(r.submit(job("good")), jobs.Succeeded)
 			r.tubeEmpty("bad")
-			r.until("no file is left", func() bool { return scratchIsBare(r.cfg.Scratch) })
+			r.until("no file is left", func() bool { return scratchIsEmpty(r.cfg.Scratch) })
 			n.stop()
 			n.wait()
 		})
@@ -176,7 +176,7 @@ func (r *fixture) hasStack(job string) bool {
 	})
 }
 
-// TestPanicAfterASwap fails the job whose message is held then.
+// TestPanicAfterASwap checks that a panic fails the job whose message is held then.
 func TestPanicAfterASwap(t *testing.T) {
 	t.Parallel()
 	var once sync.Once

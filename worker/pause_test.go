@@ -20,8 +20,7 @@ import (
 	"github.com/runnerbean/runnerbean/worker/internal/process"
 )
 
-// clock is a program that says its pid and then counts in a file for as long as
-// its gate is shut.
+// clock installs a program that reports its pid and then counts in a file until open.
 func (r *fixture) clock(name string) (ticks func() int64, open func()) {
 	count, gate := filepath.Join(r.dir, name+".count"), filepath.Join(r.dir, name+".gate")
 	r.install(name, `echo '{"message":"running"}' >&3; while [ ! -e `+gate+` ]; do printf x >>`+count+`; sleep 0.005; done; echo 1`)
@@ -48,7 +47,7 @@ func (r *fixture) still(ticks func() int64) {
 	})
 }
 
-// stands waits until all programs stand still, and sees that they do.
+// stands waits until all programs are paused, and checks that they are.
 func (n *node) stands(ticks func() int64) {
 	n.r.t.Helper()
 	n.r.until("they are paused", func() bool {
@@ -69,7 +68,7 @@ func (r *fixture) counts(ticks func() int64) {
 	r.until("it goes on", func() bool { return ticks() > before })
 }
 
-// TestPause has programs stand still and takes no work meanwhile.
+// TestPause checks that programs are paused and no work is taken.
 func TestPause(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -103,7 +102,8 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// TestPauseTakesNothing leaves work to others, also what comes in the moment.
+// TestPauseTakesNothing leaves work to other nodes, also a message that comes at the
+// moment of the pause.
 func TestPauseTakesNothing(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -124,7 +124,7 @@ func TestPauseTakesNothing(t *testing.T) {
 	}
 }
 
-// TestTimeoutInAPause does not count the time of a pause.
+// TestTimeoutInAPause checks that the time of a pause does not count.
 func TestTimeoutInAPause(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -144,7 +144,7 @@ func TestTimeoutInAPause(t *testing.T) {
 	}
 }
 
-// TestVerbsInAPause end what stands still.
+// TestVerbsInAPause ends paused programs.
 func TestVerbsInAPause(t *testing.T) {
 	t.Parallel()
 	for verb, want := range map[ledger.Verb]jobs.State{
@@ -166,8 +166,7 @@ func TestVerbsInAPause(t *testing.T) {
 	}
 }
 
-// TestPauseAndShutdown ends a node whose programs stand still, without waiting
-// for what cannot happen.
+// TestPauseAndShutdown ends a node whose programs are paused, without the grace time.
 func TestPauseAndShutdown(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, func(c *Config) { c.ShutdownGrace = time.Hour })
@@ -187,8 +186,8 @@ func TestPauseAndShutdown(t *testing.T) {
 	}
 }
 
-// TestKilledBeforeItCouldStart is a job that a pause keeps from starting, and
-// whose files take more room than they may: that is its own fault, not the node's.
+// TestKilledBeforeItCouldStart has a job that a pause keeps from starting and whose
+// files are too large. The job is at fault, not the node.
 func TestKilledBeforeItCouldStart(t *testing.T) {
 	t.Parallel()
 	told := make(chan report.Attempt, 1)
@@ -221,8 +220,8 @@ func TestKilledBeforeItCouldStart(t *testing.T) {
 	}
 }
 
-// Whoever comes last has both: no programs that go on while no work is taken,
-// and none that stand still while it is.
+// TestPauseAndResumeAtOnce checks that programs are paused if and only if no work is
+// taken, whichever call comes last.
 func TestPauseAndResumeAtOnce(t *testing.T) {
 	t.Parallel()
 	for range 5000 {

@@ -13,7 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/worker/internal/process"
 )
 
-// TestProcesses tells what belongs to which job, under a name that is harmless.
+// TestProcesses checks that processes are listed with their job and a harmless name.
 func TestProcesses(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -88,8 +88,8 @@ func TestRation(t *testing.T) {
 	}
 }
 
-// A process is measured since the last look, or since its start where there was
-// none.
+// TestUsage checks that a process is measured since the last look, or else since its
+// start.
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	var u processUsage

@@ -13,7 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// TestNewProgram installs, replaces and spoils a program under a running node.
+// TestNewProgram installs and replaces programs while a node runs.
 func TestNewProgram(t *testing.T) {
 	t.Parallel()
 	changes := make(chan []ledger.Program, 100)
@@ -37,12 +37,12 @@ func TestNewProgram(t *testing.T) {
 		t.Errorf("the new program ran under the old digest")
 	}
 
-	r.install("other", "echo 3") // watched as well, without a restart
+	r.install("other", "echo 3") // also without a restart
 	r.await(r.submit(job("other")), jobs.Succeeded)
 }
 
-// TestSpoiledProgram makes a program writable by all behind the node's back:
-// the job waits and says why, and runs once that is put right.
+// TestSpoiledProgram makes a program writable by all. The job waits with the reason,
+// and runs once that is corrected.
 func TestSpoiledProgram(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, func(c *Config) { c.onPause = func() { t.Error("a slot has stopped taking work") } })
@@ -64,8 +64,8 @@ func TestSpoiledProgram(t *testing.T) {
 	}
 }
 
-// TestReplacedMeanwhile replaces and spoils a program while the inputs of its
-// jobs are fetched: they run again at no cost, and no slot stops for it.
+// TestReplacedMeanwhile replaces and spoils programs while the inputs of their jobs are
+// fetched. The jobs are not charged and run again, and no slot stops taking work.
 func TestReplacedMeanwhile(t *testing.T) {
 	t.Parallel()
 	asked, answer := make(chan struct{}, 10), make(chan struct{})
@@ -75,7 +75,7 @@ func TestReplacedMeanwhile(t *testing.T) {
 		fmt.Fprint(w, "1")
 	})
 	r := newFixture(t, func(c *Config) {
-		c.scanEvery = time.Hour // the attempts find out
+		c.scanEvery = time.Hour // only the attempts find out
 		c.onPause = func() { t.Error("a slot has stopped taking work") }
 	})
 	r.install("replaced", "echo 1")

@@ -14,7 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/worker/internal/publish"
 )
 
-// writes counts what is written beside claims and endings.
+// writes counts what is written besides claims and ends.
 type writes struct {
 	Ledger
 	publish.Store
@@ -44,7 +44,7 @@ func countWrites(count *writes) func(*Config) {
 	}
 }
 
-// TestShortJobWritesNothingMore guards the price of a small job.
+// TestShortJobWritesNothingMore checks that a small job writes its result alone.
 func TestShortJobWritesNothingMore(t *testing.T) {
 	t.Parallel()
 	var count writes
@@ -57,7 +57,7 @@ func TestShortJobWritesNothingMore(t *testing.T) {
 	}
 }
 
-// TestProgress merges what a program says and bounds how often that is written.
+// TestProgress checks that events are merged and that reports are limited in number.
 func TestProgress(t *testing.T) {
 	t.Parallel()
 	var count writes
@@ -91,7 +91,8 @@ func TestProgress(t *testing.T) {
 	r.await(id, jobs.Succeeded)
 }
 
-// TestLogOfAShortJob is stored once, before the job is seen to have ended.
+// TestLogOfAShortJob checks that a log is stored once, before the end of the job is
+// recorded.
 func TestLogOfAShortJob(t *testing.T) {
 	t.Parallel()
 	var count writes
@@ -108,8 +109,8 @@ func TestLogOfAShortJob(t *testing.T) {
 	}
 }
 
-// TestProgressOverwritten is of a program that writes its progress over itself
-// with carriage returns, more of it than an error keeps, as POV-Ray does.
+// TestProgressOverwritten has a program that overwrites its progress with carriage
+// returns, as POV-Ray does, and writes more of it than an error keeps.
 func TestProgressOverwritten(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)

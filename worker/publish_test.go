@@ -24,8 +24,7 @@ import (
 	"github.com/runnerbean/runnerbean/worker/internal/publish"
 )
 
-// lose claims a job for an instance that dies, so that the next attempt is the
-// second one.
+// lose claims a job for an instance that dies. The next attempt is the second one.
 func (r *fixture) lose(id string) {
 	r.t.Helper()
 	ctx := context.Background()
@@ -38,7 +37,7 @@ func (r *fixture) lose(id string) {
 	r.recover(dead.Instance)
 }
 
-// recover takes back the one job of an instance as if that had died.
+// recover takes back the job of an instance as if the instance had died.
 func (r *fixture) recover(instance string) {
 	r.t.Helper()
 	ctx := context.Background()
@@ -51,7 +50,7 @@ func (r *fixture) recover(instance string) {
 	}
 }
 
-// publishFor stores a result as an attempt does that dies right after.
+// publishFor stores a result as an attempt does that dies immediately afterwards.
 func (r *fixture) publishFor(j jobs.Job, attempt int, value string) []byte {
 	r.t.Helper()
 	document, err := json.Marshal(jobs.Result{ID: j.ID, Program: j.Program, State: jobs.Succeeded, Attempt: attempt, Result: []byte(value)})
@@ -60,7 +59,7 @@ func (r *fixture) publishFor(j jobs.Job, attempt int, value string) []byte {
 	return document
 }
 
-// creator notes what is created.
+// creator records which objects are created.
 type creator struct {
 	publish.Store
 	keys chan string
@@ -71,8 +70,8 @@ func (c *creator) Create(ctx context.Context, key string, data []byte) error {
 	return c.Store.Create(ctx, key, data)
 }
 
-// TestAdoptIsSynced brings a result to the disk whose attempt may have died
-// before it did so.
+// TestAdoptIsSynced checks that an adopted result is created again: its attempt may
+// have died before the sync.
 func TestAdoptIsSynced(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -91,7 +90,7 @@ func TestAdoptIsSynced(t *testing.T) {
 	}
 }
 
-// TestAdopt finishes a job whose result is there already, without a run.
+// TestAdopt finishes a job that has a result already without running the program.
 func TestAdopt(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -111,8 +110,8 @@ func TestAdopt(t *testing.T) {
 	}
 }
 
-// TestSecondResult is a result that comes when there is one: an equal one
-// changes nothing, another one is kept aside.
+// TestSecondResult has a second result of a job. An equal one changes nothing. Another
+// one is kept aside.
 func TestSecondResult(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -138,7 +137,7 @@ func TestSecondResult(t *testing.T) {
 	}
 }
 
-// TestResultIsUnchanged keeps what JSON libraries like to change.
+// TestResultIsUnchanged checks that values stay that JSON libraries often change.
 func TestResultIsUnchanged(t *testing.T) {
 	t.Parallel()
 	const out = `{"big":12345678901234567890.10,"html":"<a href='x'>&","esc":"\u00e9\/","empty":{},"null":null}`
@@ -158,7 +157,7 @@ func TestResultIsUnchanged(t *testing.T) {
 	}
 }
 
-// TestEmptyValues are results that look like nothing.
+// TestEmptyValues has results such as null and empty strings.
 func TestEmptyValues(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -241,8 +240,8 @@ func TestTooManyArtifacts(t *testing.T) {
 	}
 }
 
-// TestElsewhere: the worker leaves it to the outbox to put results where jobs want
-// them, and says that files are here.
+// TestElsewhere checks that files are served by this node if the result URL is on
+// another server.
 func TestElsewhere(t *testing.T) {
 	t.Parallel()
 	url := serve(t, func(http.ResponseWriter, *http.Request) { t.Error("the worker has put a result") })
@@ -271,8 +270,8 @@ func (s *fullStore) Create(ctx context.Context, key string, data []byte) error {
 	return s.Store.Create(ctx, key, data)
 }
 
-// TestFullDisk keeps the result in hand while the disk is full for a moment,
-// and the job in the queue while it is full for longer.
+// TestFullDisk checks that an attempt waits while the disk is full for a moment, and
+// that the job goes back to the queue if it stays full.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	for fails, runs := range map[int32]int{4 - 1: 1, 4: 2} {
@@ -294,13 +293,14 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// doubtful is a store that once says that it has failed when it has not.
-type doubtful struct {
+// falseErrorStore is a store that once returns an error although it has stored the
+// object.
+type falseErrorStore struct {
 	publish.Store
 	said, saidOfFile atomic.Bool
 }
 
-func (s *doubtful) CreateFrom(ctx context.Context, key string, r io.Reader) (int64, error) {
+func (s *falseErrorStore) CreateFrom(ctx context.Context, key string, r io.Reader) (int64, error) {
 	n, err := s.Store.CreateFrom(ctx, key, r)
 	if err == nil && !s.saidOfFile.Swap(true) {
 		return 0, errors.New("input/output error")
@@ -308,7 +308,7 @@ func (s *doubtful) CreateFrom(ctx context.Context, key string, r io.Reader) (int
 	return n, err
 }
 
-func (s *doubtful) Create(ctx context.Context, key string, data []byte) error {
+func (s *falseErrorStore) Create(ctx context.Context, key string, data []byte) error {
 	err := s.Store.Create(ctx, key, data)
 	if err == nil && !s.said.Swap(true) {
 		return errors.New("input/output error")
@@ -316,11 +316,11 @@ func (s *doubtful) Create(ctx context.Context, key string, data []byte) error {
 	return err
 }
 
-// TestDoubtfulStore finds its own result published, which is no reason to
-// remove the files that belong to it.
-func TestDoubtfulStore(t *testing.T) {
+// TestFalseErrorOfTheStore finds its own result published. The files of the result must
+// stay.
+func TestFalseErrorOfTheStore(t *testing.T) {
 	t.Parallel()
-	r := newFixture(t, func(c *Config) { c.Store = &doubtful{Store: c.Store} })
+	r := newFixture(t, func(c *Config) { c.Store = &falseErrorStore{Store: c.Store} })
 	r.install("p", "echo x >out/f; echo 1")
 	r.start()
 	id := r.submit(job("p"))
@@ -335,15 +335,15 @@ func TestDoubtfulStore(t *testing.T) {
 	}
 }
 
-// stopping is a store that ends a context while the second file is stored.
-type stopping struct {
+// cancellingStore ends a context while the second file is stored.
+type cancellingStore struct {
 	publish.Store
 	end   func()
 	files int
 	first string // its key
 }
 
-func (s *stopping) CreateFrom(ctx context.Context, key string, r io.Reader) (int64, error) {
+func (s *cancellingStore) CreateFrom(ctx context.Context, key string, r io.Reader) (int64, error) {
 	if s.files++; s.files == 2 {
 		s.end()
 		return 0, ctx.Err()
@@ -352,12 +352,12 @@ func (s *stopping) CreateFrom(ctx context.Context, key string, r io.Reader) (int
 	return s.Store.CreateFrom(ctx, key, r)
 }
 
-// TestStoppedWhileFilesAreStored is a person's doing and no trouble of the node,
-// and what was stored is removed.
+// TestStoppedWhileFilesAreStored cancels an attempt while files are stored. The node is
+// not at fault, and the stored file is removed.
 func TestStoppedWhileFilesAreStored(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	r := newFixture(t, func(c *Config) { c.Store = &stopping{Store: c.Store, end: cancel} })
+	r := newFixture(t, func(c *Config) { c.Store = &cancellingStore{Store: c.Store, end: cancel} })
 	w, err := New(r.cfg)
 	r.must(err)
 	j := job("p")
@@ -376,7 +376,7 @@ func TestStoppedWhileFilesAreStored(t *testing.T) {
 	if f == nil || f.Node || f.Outcome != jobs.OutcomeCancelled {
 		t.Errorf("it ends with %+v", f)
 	}
-	if store := w.cfg.Store.(*stopping); store.files != 2 || r.has(store.first) {
+	if store := w.cfg.Store.(*cancellingStore); store.files != 2 || r.has(store.first) {
 		t.Errorf("%q stays", store.first)
 	}
 }

@@ -26,7 +26,7 @@ func (r *fixture) lostTwice(program string) string {
 func patient(c *Config)   { c.quarantineAfter = time.Hour }
 func impatient(c *Config) { c.quarantineAfter = time.Nanosecond }
 
-// waits until a node lets its jobs end for a job, or runs it.
+// quarantines waits until a node takes no other work because of a job, or runs it.
 func (n *node) quarantines(id string, running bool) {
 	n.r.t.Helper()
 	n.r.until("the node takes no work for a job that runs alone", func() bool {
@@ -35,8 +35,8 @@ func (n *node) quarantines(id string, running bool) {
 	})
 }
 
-// TestQuarantineRunsAlone lets what runs come to its end, runs the job with
-// nothing beside it, and goes on.
+// TestQuarantineRunsAlone checks that a job in quarantine runs alone, after the others
+// have ended.
 func TestQuarantineRunsAlone(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, impatient, func(c *Config) { c.Slots = 4 })
@@ -74,8 +74,8 @@ func TestQuarantineRunsAlone(t *testing.T) {
 	}
 }
 
-// TestQuarantineWaitsForAnIdleNode leaves the job to a node that has nothing to
-// do, and goes on with others meanwhile.
+// TestQuarantineWaitsForAnIdleNode checks that a busy node leaves the job to an idle
+// one and goes on with other jobs.
 func TestQuarantineWaitsForAnIdleNode(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, patient)
@@ -117,8 +117,8 @@ func TestQuarantineTwoJobs(t *testing.T) {
 	}
 }
 
-// TestQuarantineStopsWaiting has a node take work again, or end, as soon as it
-// need not or must not wait for its jobs.
+// TestQuarantineStopsWaiting checks that a node takes work again, or ends, as soon as
+// it need not wait for its jobs.
 func TestQuarantineStopsWaiting(t *testing.T) {
 	t.Parallel()
 	for name, stop := range map[string]func(n *node, id string){
@@ -177,8 +177,8 @@ func TestQuarantineStopsWaiting(t *testing.T) {
 	}
 }
 
-// TestCleanRestartsAreNoLosses lets a node be restarted in good order as often
-// as it likes.
+// TestCleanRestartsAreNoLosses checks that clean restarts of a node never put a job
+// into quarantine.
 func TestCleanRestartsAreNoLosses(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, func(c *Config) { c.ShutdownGrace = -1; c.Grace = 10 * time.Millisecond })

@@ -48,15 +48,15 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// TestEveryOutcome holds that each class of failure has the budget that it
-// should: three attempts here, of which two are spent.
+// TestEveryOutcome checks which outcomes spend an attempt, with three attempts of which
+// none or two are spent.
 func TestEveryOutcome(t *testing.T) {
 	t.Parallel()
 	type after struct {
 		state  jobs.State
 		spends bool
 	}
-	// The ledger itself makes an attempt lost; that has a limit of its own.
+	// The ledger records lost attempts, which have a limit of their own.
 	if jobs.OutcomeLost.Spends() || jobs.OutcomeSucceeded.Spends() {
 		t.Error("an attempt that was lost, or succeeded, spends one")
 	}

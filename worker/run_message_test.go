@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// FuzzRunMessage reads messages that anybody may have put.
+// FuzzRunMessage reads arbitrary messages.
 func FuzzRunMessage(f *testing.F) {
 	f.Add([]byte(`{"id":"0190163d-8694-739b-aea5-966c26f8ad91","program":"p"}`))
 	f.Add([]byte("\x00\x00"))

@@ -13,8 +13,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// TestSeriesAreStored while the program runs and at its end, of each attempt,
-// and not of one that says no number.
+// TestSeriesAreStored checks that the series of each attempt is stored while it runs
+// and at its end, and only if there are numbers.
 func TestSeriesAreStored(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)

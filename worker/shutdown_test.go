@@ -11,7 +11,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// gate is a program that says that it runs and goes on when it is let.
+// gate installs a program that reports that it runs and then waits for open.
 func (r *fixture) gate(name string) (open func()) {
 	path := filepath.Join(r.dir, name+".gate")
 	r.install(name, `echo '{"message":"running"}' >&3; while [ ! -e `+path+` ]; do sleep 0.01; done; echo 1`)
@@ -22,7 +22,7 @@ func (r *fixture) awaitMessage(id string) {
 	r.until("the program says that it runs", func() bool { return r.get(id).Live.Message == "running" })
 }
 
-// TestShutdownLetsJobsFinish is the first of the two stages.
+// TestShutdownLetsJobsFinish checks the first of the two stages of a shutdown.
 func TestShutdownLetsJobsFinish(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -42,8 +42,8 @@ func TestShutdownLetsJobsFinish(t *testing.T) {
 	}
 }
 
-// TestShutdownInterrupts is the second stage, reached by time or by force: the
-// job goes back at no cost, and another node runs it at once.
+// TestShutdownInterrupts checks the second stage, after the grace time or by force. The
+// job is not charged, and another node runs it at once.
 func TestShutdownInterrupts(t *testing.T) {
 	t.Parallel()
 	for _, force := range []bool{false, true} {

@@ -16,7 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// crowd submits jobs of a program that waits for its gate.
+// crowd submits jobs of a program that waits for open.
 func (r *fixture) crowd(program string, n int) (ids []string) {
 	for range n {
 		ids = append(ids, r.submit(job(program)))
@@ -26,17 +26,17 @@ func (r *fixture) crowd(program string, n int) (ids []string) {
 
 func (n *node) busy() int { return len(n.running.list()) }
 
-// runs waits until so many jobs run, and sees that it stays so.
+// runs waits until n jobs run, and checks that it stays so.
 func (n *node) runs(want int) {
 	n.r.t.Helper()
 	n.r.until("so many jobs run", func() bool { return n.busy() == want })
-	time.Sleep(100 * time.Millisecond) // nobody tells that nothing happens
+	time.Sleep(100 * time.Millisecond) // there is no event for nothing
 	if got := n.busy(); got != want {
 		n.r.t.Errorf("%d jobs run, want %d", got, want)
 	}
 }
 
-// TestSetSlots has more, and fewer, jobs run at once, and stops none for that.
+// TestSetSlots changes the number of jobs that run at the same time. It stops none.
 func TestSetSlots(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, func(c *Config) { c.Slots = 1 })
@@ -47,12 +47,12 @@ func TestSetSlots(t *testing.T) {
 	r.must(n.SetSlots(4))
 	n.runs(4)
 	r.must(n.SetSlots(0))
-	r.must(n.SetSlots(2)) // the first two seats are taken by what still runs
+	r.must(n.SetSlots(2)) // the first two slots are still taken
 	if n.Slots() != 2 {
 		t.Errorf("%d slots", n.Slots())
 	}
 	n.runs(4)
-	r.must(n.SetSlots(6)) // four are taken still
+	r.must(n.SetSlots(6)) // four are still taken
 	n.runs(6)
 	r.must(n.SetSlots(1))
 	open()
@@ -93,8 +93,8 @@ func TestSetSlotsRefuses(t *testing.T) {
 	}
 }
 
-// TestSlotsFromNone gives slots to a node that had none, before and after Run,
-// and takes them away again.
+// TestSlotsFromNone adds slots to a node that has none, before and after Run, and
+// removes them again.
 func TestSlotsFromNone(t *testing.T) {
 	t.Parallel()
 	for _, before := range []bool{true, false} {
@@ -113,12 +113,11 @@ func TestSlotsFromNone(t *testing.T) {
 		r.must(n.SetSlots(0))
 		n.stop()
 		n.wait()
-		r.must(n.SetSlots(3)) // after the end it is only a number
+		r.must(n.SetSlots(3)) // after Run nothing starts
 	}
 }
 
-// TestSlotsServeAllServers deals the servers out anew where there are fewer
-// slots than servers.
+// TestSlotsServeAllServers checks that all servers are served if there are fewer slots.
 func TestSlotsServeAllServers(t *testing.T) {
 	t.Parallel()
 	other := queuetest.Start(t)
@@ -137,7 +136,7 @@ func TestSlotsServeAllServers(t *testing.T) {
 	}
 }
 
-// TestSlotsOnAndOff changes the number all the time while jobs come: each runs
+// TestSlotsOnAndOff changes the number all the time while jobs come. Each job runs
 // once.
 func TestSlotsOnAndOff(t *testing.T) {
 	t.Parallel()

@@ -21,8 +21,8 @@ import (
 	"github.com/runnerbean/runnerbean/worker/internal/fault"
 )
 
-// TestUnstartable runs jobs whose programs cannot be started beside good ones:
-// each of those fails at once and says why, and no slot stops for it.
+// TestUnstartable runs jobs of programs that cannot start, beside good ones. They fail
+// at once with the reason, and no slot stops taking work.
 func TestUnstartable(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, func(c *Config) { c.onPause = func() { t.Error("a slot has stopped taking work") } })
@@ -64,8 +64,8 @@ func TestUnstartable(t *testing.T) {
 	}
 }
 
-// TestInterpreterAppears installs what a program lacks while the node runs, and
-// takes it away between two looks.
+// TestInterpreterAppears installs and removes the interpreter of a program while the
+// node runs.
 func TestInterpreterAppears(t *testing.T) {
 	t.Parallel()
 	announced := make(chan []ledger.Program, 100)
@@ -91,7 +91,7 @@ func TestInterpreterAppears(t *testing.T) {
 	}
 }
 
-// TestStartFault is a program that the node takes for good until it starts it.
+// TestStartFault checks the faults of a program that is good until the node starts it.
 func TestStartFault(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, func(c *Config) { c.onPause = func() { t.Error("a slot has stopped taking work") } })
@@ -132,8 +132,8 @@ func TestStartFault(t *testing.T) {
 	}
 }
 
-// TestLeftToOthers has two nodes, of which one has a broken copy of a program:
-// the other runs all of its jobs.
+// TestLeftToOthers has two nodes, one with a broken copy of a program. The other one
+// runs all jobs.
 func TestLeftToOthers(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -167,7 +167,7 @@ func TestLeftToOthers(t *testing.T) {
 	}
 }
 
-// announceElsewhere has another node announce a good copy of a program.
+// announceElsewhere registers another node with a good copy of a program.
 func (r *fixture) announceElsewhere(program string) {
 	r.t.Helper()
 	r.must(r.ledger.Register(r.t.Context(), ledger.Node{
@@ -176,8 +176,8 @@ func (r *fixture) announceElsewhere(program string) {
 	}))
 }
 
-// TestProgramThatOnlyTheKernelRefuses is announced as good by every node, so
-// that its job is left to none.
+// TestProgramThatOnlyTheKernelRefuses has a program that every node announces as good.
+// Its job is left to none of them.
 func TestProgramThatOnlyTheKernelRefuses(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -201,8 +201,8 @@ func TestProgramThatOnlyTheKernelRefuses(t *testing.T) {
 	}
 }
 
-// TestInterpreterVanishesMeanwhile takes an interpreter away while the input of a
-// job is fetched: the job fails only where no other node has a good copy.
+// TestInterpreterVanishesMeanwhile removes an interpreter while the input of a job is
+// fetched. The job fails only if no other node has a good copy.
 func TestInterpreterVanishesMeanwhile(t *testing.T) {
 	t.Parallel()
 	for name, elsewhere := range map[string]bool{"here alone": false, "good elsewhere": true} {

@@ -18,8 +18,7 @@ func (r *fixture) act(verb ledger.Verb, id string) {
 	r.must(acted[0].Err)
 }
 
-// TestVerbs stops a program that takes its time to end: only a cancellation
-// gives it that.
+// TestVerbs stops a program that ends slowly. Only a cancellation gives it time.
 func TestVerbs(t *testing.T) {
 	t.Parallel()
 	for verb, c := range map[ledger.Verb]struct {
@@ -57,7 +56,8 @@ func TestVerbs(t *testing.T) {
 	}
 }
 
-// TestResetStartsOver clears what was spent, and runs the job again.
+// TestResetStartsOver checks that a reset clears the spent attempts and runs the job
+// again.
 func TestResetStartsOver(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t)
@@ -75,7 +75,7 @@ func TestResetStartsOver(t *testing.T) {
 	r.tubeEmpty("p")
 }
 
-// TestEscalation terminates, or resets, what is being cancelled in vain.
+// TestEscalation terminates or resets a program that does not end after a cancellation.
 func TestEscalation(t *testing.T) {
 	t.Parallel()
 	for verb, c := range map[ledger.Verb]struct {
@@ -103,7 +103,7 @@ func TestEscalation(t *testing.T) {
 	}
 }
 
-// TestVerbsDuringFetch end the fetch at once.
+// TestVerbsDuringFetch checks that each verb ends the fetch at once.
 func TestVerbsDuringFetch(t *testing.T) {
 	t.Parallel()
 	for verb, want := range map[ledger.Verb]jobs.State{
@@ -128,8 +128,8 @@ func TestVerbsDuringFetch(t *testing.T) {
 	}
 }
 
-// TestVerbForOneAttempt stops the attempt that is meant, and not an older one
-// of the same job that this node still runs.
+// TestVerbForOneAttempt checks that a verb stops one attempt, and not an older one of
+// the same job on this node.
 func TestVerbForOneAttempt(t *testing.T) {
 	t.Parallel()
 	r := newFixture(t, func(c *Config) { c.holdsEvery = time.Hour })

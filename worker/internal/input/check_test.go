@@ -12,8 +12,8 @@ import (
 	"github.com/runnerbean/runnerbean/worker/internal/strictjson"
 )
 
-// TestWaitForMemoryIsNoTimeOfTheCheck has an attempt wait for longer than it may
-// take until others give memory back.
+// TestWaitForMemoryIsNoTimeOfTheCheck makes an attempt wait for memory for longer than
+// its timeout.
 func TestWaitForMemoryIsNoTimeOfTheCheck(t *testing.T) {
 	t.Parallel()
 	schema, err := validate.Compile([]byte(`{"type":"integer"}`))

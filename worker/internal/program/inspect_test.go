@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tree is a folder in which a test builds programs.
+// tree is a folder of programs.
 type tree struct {
 	t   *testing.T
 	dir string
@@ -45,7 +45,7 @@ func TestInspect(t *testing.T) {
 	cases := []struct {
 		name  string
 		build func(*tree)
-		fault string // none for a good program
+		fault string // empty for a good program
 	}{
 		{"plain", func(tr *tree) { tr.file("p", 0o755, "x") }, ""},
 		{"folder", func(tr *tree) { tr.file("p/run", 0o755, "x") }, ""},
@@ -135,7 +135,7 @@ func TestInspectNames(t *testing.T) {
 	}
 }
 
-// TestOwner needs root to give a file away.
+// TestOwner checks a file of another user. It needs root.
 func TestOwner(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {

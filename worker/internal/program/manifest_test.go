@@ -22,8 +22,7 @@ func TestLimitsInManifest(t *testing.T) {
 	}
 }
 
-// TestNullInManifest: whoever writes program.json with a library may get null for
-// what is not set.
+// TestNullInManifest accepts null for members that are not set, as libraries write it.
 func TestNullInManifest(t *testing.T) {
 	t.Parallel()
 	m, err := decodeManifest([]byte(`{"description":null,"input":null,"result":null,"timeout":null,"attempts":null,"stall":null,
@@ -33,7 +32,7 @@ func TestNullInManifest(t *testing.T) {
 	}
 }
 
-// FuzzManifest holds that what is accepted is within its bounds.
+// FuzzManifest checks that accepted values are within their bounds.
 func FuzzManifest(f *testing.F) {
 	for _, seed := range []string{`{}`, `{"description":"d","timeout":"1m","attempts":2,"environment":["A"],"input":{"type":"object"},"deterministic":true}`, `{"timeout":"-1s"}`, `{"environment":["RUNNERBEAN_TOKEN"]}`, `{"stall":"15m","memory":"512MiB","scratch":1073741824}`, `{"input":{"$ref":"#"}}`} {
 		f.Add([]byte(seed))

@@ -18,8 +18,8 @@ import (
 	"github.com/runnerbean/runnerbean/worker/internal/fingerprint"
 )
 
-// startCase is a program and why it cannot be started, empty for a good one. $D
-// stands for a folder of the test.
+// startCase is a program and its problem, empty for a good program. $D stands for a
+// folder of the test.
 type startCase struct {
 	text, problem string
 }
@@ -84,7 +84,7 @@ func interpreters(t *testing.T) string {
 	return dir
 }
 
-// startProblem is what is said of a program with that text.
+// startProblem returns the problem of a program with a text.
 func startProblem(t *testing.T, text string) (problem, path string) {
 	t.Helper()
 	tr := newTree(t)
@@ -95,7 +95,7 @@ func startProblem(t *testing.T, text string) (problem, path string) {
 	return list[0].Program.Problem, tr.path("p")
 }
 
-// starts asks the kernel, and env, whether a program can be started.
+// starts starts a program and returns the error of the kernel or of env.
 func starts(path string) error {
 	cmd := exec.Command(path)
 	cmd.Env = []string{"PATH=" + defaultPath}
@@ -107,8 +107,8 @@ func starts(path string) error {
 	return err
 }
 
-// TestStartProblems holds that what is said before a program is started is what
-// the kernel does then.
+// TestStartProblems checks that a program has a problem if and only if the kernel does
+// not start it.
 func TestStartProblems(t *testing.T) {
 	t.Parallel()
 	dir := interpreters(t)
@@ -130,8 +130,8 @@ func TestStartProblems(t *testing.T) {
 	}
 }
 
-// TestExecutables changes an executable of this machine in ways in which others
-// differ.
+// TestExecutables changes an executable of this machine into one of another machine or
+// kind.
 func TestExecutables(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
@@ -173,8 +173,8 @@ func regexpLoader(whole []byte) []byte {
 	return []byte(head.loader)
 }
 
-// FuzzStarter reads what may stand in the programs folder.
-func FuzzStarter(f *testing.F) {
+// FuzzStartCheck reads arbitrary files.
+func FuzzStartCheck(f *testing.F) {
 	for _, c := range startCases {
 		f.Add([]byte(c.text))
 	}

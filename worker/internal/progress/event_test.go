@@ -8,7 +8,7 @@ import (
 	"github.com/runnerbean/runnerbean/worker/internal/fault"
 )
 
-// FuzzEvent holds the bounds of what an event may say.
+// FuzzEvent checks the bounds of events.
 func FuzzEvent(f *testing.F) {
 	for _, seed := range []string{`{"progress":0.4,"message":"week 3"}`, `{"counters":{"n":1200}}`, `{"partial":{"x":[1]}}`, `{"checkpoint":true}`, `{"progress":1e999}`, "[]", "{"} {
 		f.Add([]byte(seed))

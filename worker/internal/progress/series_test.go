@@ -47,8 +47,8 @@ func TestSeries(t *testing.T) {
 	}
 }
 
-// However much is said, and for however long, what is kept is bounded, in
-// order, begins at the beginning and ends with what was said last.
+// TestSeriesIsBounded checks that a series is bounded and in order, and has the first
+// and the last time, however many events there are.
 func TestSeriesIsBounded(t *testing.T) {
 	t.Parallel()
 	for _, pace := range []time.Duration{time.Microsecond, time.Millisecond, 70 * time.Millisecond, time.Second, time.Hour} {

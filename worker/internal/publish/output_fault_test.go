@@ -54,7 +54,7 @@ func TestOutputFault(t *testing.T) {
 	}
 }
 
-// FuzzOutputFault holds the bounds of what is said about bad output.
+// FuzzOutputFault checks the bounds of the message about bad output.
 func FuzzOutputFault(f *testing.F) {
 	for _, seed := range []string{"x\n1", "[1] 2\n{}", "1\n2", `{"a":-Infinity}`, "{'a':None}", "\xef\xbb\xbf", "a\rb\r\n{", "}\n{\n[\n\"", "+", "nan"} {
 		f.Add([]byte(seed))

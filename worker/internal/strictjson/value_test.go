@@ -35,8 +35,8 @@ func TestAppendValue(t *testing.T) {
 	}
 }
 
-// TestBoundsOfValues are what the decoder would take memory for, or time without
-// end.
+// TestBoundsOfValues has values for which the decoder would take too much memory or
+// time.
 func TestBoundsOfValues(t *testing.T) {
 	t.Parallel()
 	var members strings.Builder
@@ -58,8 +58,8 @@ func TestBoundsOfValues(t *testing.T) {
 	}
 }
 
-// FuzzOutput holds that what is accepted is valid JSON for everybody, that its
-// meaning stays, and that both ways to check agree.
+// FuzzOutput checks that accepted values are valid JSON and keep their meaning, and
+// that both ways to check agree.
 func FuzzOutput(f *testing.F) {
 	for _, seed := range []string{"", "1", `{"a":[1,2.5e7,"\u00e9",null,true]}`, "{}{}", `{"a":1,"a":2}`, "[[[]]]", "\"\xff\"", " nan "} {
 		f.Add([]byte(seed))

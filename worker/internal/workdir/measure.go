@@ -35,7 +35,7 @@ func measure(ctx context.Context, dir *os.File, limit int64) error {
 	if _, err := dir.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	reveal(dir)
+	makeReadable(dir)
 	c := usageWalk{ctx: ctx, limit: limit}
 	return c.folder(dir, 1)
 }
@@ -66,7 +66,7 @@ func (c *usageWalk) folder(f *os.File, depth int) error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
-			return vanished(err)
+			return ignoreVanished(err)
 		}
 	}
 }
@@ -74,10 +74,10 @@ func (c *usageWalk) folder(f *os.File, depth int) error {
 func (c *usageWalk) entry(parent *os.File, name string, depth int) error {
 	var st unix.Stat_t
 	if err := unix.Fstatat(int(parent.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return vanished(err)
+		return ignoreVanished(err)
 	}
 	c.entries++
-	c.bytes += taken(&st)
+	c.bytes += diskUsage(&st)
 	if c.links != nil && st.Nlink > 1 && st.Mode&unix.S_IFMT == unix.S_IFREG {
 		c.links[st.Ino]++
 	}
@@ -89,17 +89,17 @@ func (c *usageWalk) entry(parent *os.File, name string, depth int) error {
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
 		return nil
 	}
-	child, err := descend(int(parent.Fd()), name)
+	child, err := openFolderAt(int(parent.Fd()), name)
 	if err != nil {
-		return vanished(err)
+		return ignoreVanished(err)
 	}
 	defer child.Close()
 	return c.folder(child, depth+1)
 }
 
-// taken returns the bytes that a file takes of the disk, divided by the number of its
+// diskUsage returns the bytes that a file takes of the disk, divided by the number of its
 // names.
-func taken(st *unix.Stat_t) int64 {
+func diskUsage(st *unix.Stat_t) int64 {
 	n := max(st.Blocks*512, min(st.Size, smallFile))
 	if links := int64(st.Nlink); links > 1 && st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		n = (n + links - 1) / links
@@ -107,8 +107,8 @@ func taken(st *unix.Stat_t) int64 {
 	return n
 }
 
-// descend opens a folder. It changes permissions that keep its owner out.
-func descend(parent int, name string) (*os.File, error) {
+// openFolderAt opens a folder. It changes permissions that keep its owner out.
+func openFolderAt(parent int, name string) (*os.File, error) {
 	const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_DIRECTORY | unix.O_NONBLOCK | unix.O_CLOEXEC
 	fd, err := unix.Openat(parent, name, flags, 0)
 	if errors.Is(err, unix.EACCES) && unix.Fchmodat(parent, name, 0o700, 0) == nil {
@@ -118,20 +118,20 @@ func descend(parent int, name string) (*os.File, error) {
 		return nil, err
 	}
 	f := os.NewFile(uintptr(fd), name)
-	reveal(f)
+	makeReadable(f)
 	return f, nil
 }
 
-// reveal gives the owner of an open folder the permissions to read and search it.
-func reveal(f *os.File) {
+// makeReadable gives the owner of an open folder the permissions to read and search it.
+func makeReadable(f *os.File) {
 	if m, err := fingerprint.Fstat(f); err == nil && m.Mode()&0o500 != 0o500 {
 		_ = f.Chmod(0o700)
 	}
 }
 
-// vanished drops the errors of files that were removed or replaced meanwhile, and of
+// ignoreVanished drops the errors of files that were removed or replaced meanwhile, and of
 // those that even their owner cannot read.
-func vanished(err error) error {
+func ignoreVanished(err error) error {
 	for _, harmless := range []error{unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.EACCES} {
 		if errors.Is(err, harmless) {
 			return nil

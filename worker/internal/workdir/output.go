@@ -161,7 +161,7 @@ func (o *Output) entry(ctx context.Context, dir *os.File, path, name string, dep
 	case depth == maxOutFolders:
 		return o.leaveOut(path, fmt.Sprintf("folders in out are kept %d deep", maxOutFolders))
 	}
-	child, err := descend(int(dir.Fd()), name)
+	child, err := openFolderAt(int(dir.Fd()), name)
 	if err != nil {
 		return o.unreadable(path, err)
 	}
@@ -241,7 +241,7 @@ func (o *Output) tooLarge(path string) error {
 func (o *Output) allInside(ctx context.Context, st *unix.Stat_t) bool {
 	if o.inside == nil {
 		o.inside = map[uint64]uint64{}
-		top, err := descend(unix.AT_FDCWD, o.Dir)
+		top, err := openFolderAt(unix.AT_FDCWD, o.Dir)
 		if err != nil {
 			return false
 		}

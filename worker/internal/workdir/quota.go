@@ -26,7 +26,7 @@ func WatchQuota(dir string, limit int64, guard func(func()), exceeded, warn func
 		return func() {}
 	}
 	// Opened before the program can move it away.
-	f, err := descend(unix.AT_FDCWD, dir)
+	f, err := openFolderAt(unix.AT_FDCWD, dir)
 	if err != nil {
 		warn(err)
 		return func() {}

@@ -67,7 +67,7 @@ func TestMeasure(t *testing.T) {
 			if err := c.make(dir); err != nil {
 				t.Fatal(err)
 			}
-			for range 2 { // the second time it is read anew
+			for range 2 { // the second time it is read again
 				checkExcess(t, measure(t.Context(), f, 1<<20), c.want)
 			}
 		})
@@ -76,7 +76,7 @@ func TestMeasure(t *testing.T) {
 
 func openTree(t *testing.T, dir string) *os.File {
 	t.Helper()
-	f, err := descend(unix.AT_FDCWD, dir)
+	f, err := openFolderAt(unix.AT_FDCWD, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,8 @@ func openTree(t *testing.T, dir string) *os.File {
 	return f
 }
 
-// checkExcess wants an excess with a message, or no error at all.
+// checkExcess checks that the error is an Excess with a message, or nil if want is
+// empty.
 func checkExcess(t *testing.T, err error, want string) {
 	t.Helper()
 	var over *Excess
@@ -93,8 +94,7 @@ func checkExcess(t *testing.T, err error, want string) {
 	}
 }
 
-// TestMeasureDeep stops far above the depth that would cost too many
-// descriptors, and where no path reaches.
+// TestMeasureDeep checks the bound of the depth.
 func TestMeasureDeep(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -105,7 +105,7 @@ func TestMeasureDeep(t *testing.T) {
 	checkExcess(t, measure(t.Context(), openTree(t, dir), 1<<30), "nested more than 128 deep")
 }
 
-// TestMeasureMany bounds how many files there may be.
+// TestMeasureMany checks the bound of the number of files.
 func TestMeasureMany(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -119,8 +119,7 @@ func TestMeasureMany(t *testing.T) {
 	checkExcess(t, c.folder(f, 1), "more than 1000000 files")
 }
 
-// TestMeasureWhileItMoves walks a tree that is torn down and built up all the
-// time: that is no error.
+// TestMeasureWhileItMoves measures a tree that changes all the time. That is no error.
 func TestMeasureWhileItMoves(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -149,7 +148,7 @@ func TestMeasureWhileItMoves(t *testing.T) {
 	}
 }
 
-// TestRepeat calls again and again, and not once more after the stop.
+// TestRepeat checks that there are several calls, and none after stop.
 func TestRepeat(t *testing.T) {
 	t.Parallel()
 	calls := make(chan struct{})

@@ -65,7 +65,7 @@ func (s *Scratch) fresh() (dir string, err error) {
 		}
 	}
 	s.dir = dir
-	if s.fingerprints, err = s.look(); err != nil {
+	if s.fingerprints, err = s.currentFingerprints(); err != nil {
 		s.dir = ""
 		return "", err
 	}
@@ -102,15 +102,15 @@ func (s *Scratch) Abandon() {
 
 // unchanged reports whether nothing has changed since the directory was made.
 func (s *Scratch) unchanged(start time.Time) bool {
-	now, err := s.look()
+	now, err := s.currentFingerprints()
 	if err != nil || !slices.Equal(now, s.fingerprints) {
 		return false
 	}
-	return start.Sub(s.made) > timestampTick || s.bare()
+	return start.Sub(s.made) > timestampTick || s.isEmpty()
 }
 
-// look returns the fingerprints of the root, the directory and its folders.
-func (s *Scratch) look() ([]fingerprint.File, error) {
+// currentFingerprints returns those of the root, the directory and its folders.
+func (s *Scratch) currentFingerprints() ([]fingerprint.File, error) {
 	list := make([]fingerprint.File, 0, 2+len(folders))
 	paths := []string{s.root, s.dir}
 	for _, name := range folders {
@@ -126,8 +126,8 @@ func (s *Scratch) look() ([]fingerprint.File, error) {
 	return list, nil
 }
 
-// bare reports whether there is nothing but the empty folders of a new directory.
-func (s *Scratch) bare() bool {
+// isEmpty reports whether there are only the empty folders of a new directory.
+func (s *Scratch) isEmpty() bool {
 	if n, err := count(s.root); err != nil || n != 1 {
 		return false
 	}

@@ -18,8 +18,8 @@ func openScratch(t *testing.T) *Scratch {
 	return s
 }
 
-// TestScratchIsFresh reuses a working directory only if nothing has happened
-// in it, also when that was too fast for the time stamps to tell.
+// TestScratchIsFresh checks that a working directory is used again only if nothing has
+// changed in it, also if the time stamps do not show it.
 func TestScratchIsFresh(t *testing.T) {
 	t.Parallel()
 	traces := map[string]func(dir string) error{
@@ -50,9 +50,9 @@ func TestScratchIsFresh(t *testing.T) {
 			if old {
 				start = s.made.Add(time.Minute)
 			}
-			// Time stamps that do not tell: they are read again after the trace.
+			// The time stamps do not show the change: they are read again after it.
 			if !old && name != "removed" && name != "permission" && name != "own" && name != "replaced" {
-				s.fingerprints, _ = s.look()
+				s.fingerprints, _ = s.currentFingerprints()
 			}
 			s.Close(start)
 			after, err := s.Open()
@@ -72,8 +72,8 @@ func TestScratchIsFresh(t *testing.T) {
 	}
 }
 
-// TestRemoveAll removes what a program may leave to make that hard. Root may
-// do anything, so that for root only the depth is a test.
+// TestRemoveAll removes a tree that is hard to remove. As root only the depth makes it
+// hard.
 func TestRemoveAll(t *testing.T) {
 	t.Parallel()
 	for _, remove := range []func(string) error{removeAll, flatten} {

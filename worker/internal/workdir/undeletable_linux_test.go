@@ -37,7 +37,7 @@ func holdFast(path string) (func() error, error) {
 	return func() error { return errors.Join(setImmutable(f, false), f.Close()) }, setImmutable(f, true)
 }
 
-// undeletable makes folders that cannot be removed; undo lets them be, wherever
+// undeletable makes folders that cannot be removed. undo makes them removable, wherever
 // they have been moved.
 var undeletable = map[string]func(dir string) (undo func() error, err error){
 	"immutable file": func(dir string) (func() error, error) {
@@ -67,8 +67,8 @@ func unmount(source string) error {
 	return err
 }
 
-// TestUndeletableFolders sweeps folders of an earlier life that cannot be removed: it
-// says so once, gives out others, and removes them later.
+// TestUndeletableFolders sweeps folders that cannot be removed. Sweep logs each once,
+// other folders are used, and a later Sweep removes the old ones.
 func TestUndeletableFolders(t *testing.T) {
 	t.Parallel()
 	for name, make := range undeletable {
@@ -112,7 +112,7 @@ func TestUndeletableFolders(t *testing.T) {
 	}
 }
 
-// TestUndeletableAttempt leaves what cannot be removed in a working directory: the next
+// TestUndeletableAttempt makes a working directory that cannot be removed. The next
 // attempts get other folders.
 func TestUndeletableAttempt(t *testing.T) {
 	t.Parallel()
