@@ -11,21 +11,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A mark tells the processes of one program from all others. Its number is the
-// soft limit on file locks (RLIMIT_LOCKS), which Linux has not enforced since
-// 2.4.25. Processes inherit it at fork and keep it at exec, and it can be read
-// until a dead process is reaped. So a descendant bears the mark even if it has
-// left its group and session and cleared its environment. It can set the limit
-// back, but no program does that by accident.
+// mark identifies the processes of one program. Its number is their soft limit on
+// file locks (RLIMIT_LOCKS), which Linux has not enforced since 2.4.25. A process
+// inherits it at fork, keeps it at exec, and has it until it is reaped. So a
+// descendant bears the mark even if it has left its group and session and cleared
+// its environment. It could set the limit back, but not by accident.
 //
-// The processes in the session of the leader count as marked, too.
+// Processes in the session of the leader bear the mark, too.
 type mark struct {
 	number uint64 // 0 for none
 	leader int    // first process of the program
 }
 
-// markNumbers are the numbers from which marks are chosen: so many that two
-// programs, of this process or another, never have the same.
+// Numbers are chosen at random from so many that two programs, of this process or
+// another, never have the same.
 const minMark, maxMark = 1 << 40, 1 << 62
 
 var (

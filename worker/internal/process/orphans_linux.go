@@ -48,9 +48,9 @@ var reaping sync.Mutex
 // reapOrphans kills the orphans of the program and reaps those that are dead. It
 // returns how many it found, and how many of them were not dead yet.
 //
-// Orphans that belong to no running program are treated like those of this one:
-// they may come from a program that has ended or have changed their mark. Children in
-// the session of this process were started by its other parts.
+// It does the same with orphans that belong to no running program: they come from
+// a program that has ended, or have changed their mark. It leaves children in the
+// session of this process alone: its other parts have started them.
 func reapOrphans(m mark) (found, left int) {
 	reaping.Lock()
 	defer reaping.Unlock()

@@ -20,7 +20,8 @@
 //     the cost of starting another process, and the program could kill it.
 //
 // When this process itself is killed, the first process of each program dies with
-// it. Adopt and KillByEnvironment kill the other descendants at the next start.
+// it. At the next start, cgroup.Adopt kills the others that are in cgroups, and
+// KillByEnvironment those that have their environment.
 package process
 
 import (
