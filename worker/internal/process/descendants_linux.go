@@ -37,10 +37,11 @@ func newDescendants(group *cgroup.Cgroup) descendants {
 func (d *descendants) fork(memoryLimit int64, attr *syscall.SysProcAttr, forkExec func() (int, error)) (int, error) {
 	d.cgroup.LimitMemory(memoryLimit)
 	d.cgroup.Join(attr)
-	pid, err := d.mark.fork(forkExec)
+	// In a cgroup, the mark only tells who reaps orphans.
+	pid, err := d.mark.fork(d.cgroup == nil, forkExec)
 	if d.cgroup != nil && err != nil && err != syscall.ETXTBSY {
 		attr.UseCgroupFD = false
-		if pid, err = d.mark.fork(forkExec); err == nil {
+		if pid, err = d.mark.fork(true, forkExec); err == nil {
 			d.cgroup.Discard()
 			d.cgroup = nil
 		}
@@ -111,7 +112,7 @@ func (d *descendants) kill() {
 // one, reaped. It returns how many are not at the time until.
 func (d *descendants) end(until time.Time) int {
 	d.escaped = d.cgroup.End(until)
-	d.escaped = max(d.escaped, endOrphans(d.mark, until))
+	d.escaped = max(d.escaped, endOrphans(d.mark, d.cgroup == nil, until))
 	return d.escaped
 }
 

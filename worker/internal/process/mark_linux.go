@@ -42,16 +42,17 @@ func enableMarks() error {
 	if ownLimit.Max < 2*minMark {
 		return errors.New("the limit on file locks is too low for marks")
 	}
-	if err := errors.Join(setOwnMark(minMark), setOwnMark(ownLimit.Cur)); err != nil {
+	if err := errors.Join(setNumber(0, minMark), setNumber(0, ownLimit.Cur)); err != nil {
 		return err
 	}
 	marksEnabled.Store(true)
 	return nil
 }
 
-func setOwnMark(number uint64) error {
+// setNumber sets the limit on file locks of a process; 0 is this process.
+func setNumber(pid int, number uint64) error {
 	limit := unix.Rlimit{Cur: number, Max: ownLimit.Max}
-	return os.NewSyscallError("prlimit", unix.Prlimit(0, unix.RLIMIT_LOCKS, &limit, nil))
+	return os.NewSyscallError("prlimit", unix.Prlimit(pid, unix.RLIMIT_LOCKS, &limit, nil))
 }
 
 // newMark returns a mark for a program that is not yet started, or none before
@@ -66,20 +67,25 @@ func newMark() mark {
 // forking is held while this process bears a mark.
 var forking sync.Mutex
 
-// fork calls forkExec while this process bears the mark, so that the program has
-// it before its first instruction.
-func (m *mark) fork(forkExec func() (int, error)) (pid int, err error) {
-	if m.number != 0 {
+// fork starts the first process with forkExec. If exact, this process bears the
+// mark meanwhile, so that the program has it before its first instruction. But
+// then only one program can start at a time. Otherwise the program has its mark
+// when fork returns.
+func (m *mark) fork(exact bool, forkExec func() (int, error)) (pid int, err error) {
+	running.set(m.number, 0)
+	if exact && m.number != 0 {
 		forking.Lock()
 		defer forking.Unlock()
-		running.set(m.number, 0)
-		if err := setOwnMark(m.number); err != nil {
+		if err := setNumber(0, m.number); err != nil {
 			return 0, err
 		}
-		defer func() { _ = setOwnMark(ownLimit.Cur) }()
+		defer func() { _ = setNumber(0, ownLimit.Cur) }()
 	}
 	if pid, err = forkExec(); err != nil {
 		return 0, err
+	}
+	if !exact && m.number != 0 {
+		_ = setNumber(pid, m.number)
 	}
 	m.leader = pid
 	running.set(m.number, pid)

@@ -21,16 +21,17 @@ var subreap = sync.OnceValue(func() error {
 	return enableMarks()
 })
 
-// endOrphans kills and reaps the orphans of a program whose leader has ended and
-// is not yet reaped. It returns how many are left at the time until.
+// endOrphans reaps the orphans of a program whose leader has ended and is not yet
+// reaped. If kill is false, a cgroup has killed them. It returns how many are left
+// at the time until.
 //
 // Every living descendant of the program is an orphan or descends from one. When
 // an orphan dies, its children become orphans. So none is left when there are no
 // orphans.
-func endOrphans(m mark, until time.Time) (left int) {
+func endOrphans(m mark, kill bool, until time.Time) (left int) {
 	for wait := 50 * time.Microsecond; m.number != 0; wait = min(2*wait, 10*time.Millisecond) {
-		found, left := reapOrphans(m)
-		if found == 0 || time.Now().After(until) {
+		reaped, left := reapOrphans(m, kill)
+		if reaped+left == 0 || time.Now().After(until) {
 			return left
 		}
 		if left > 0 {
@@ -45,13 +46,13 @@ func endOrphans(m mark, until time.Time) (left int) {
 // another goroutine looks at it.
 var reaping sync.Mutex
 
-// reapOrphans kills the orphans of the program and reaps those that are dead. It
-// returns how many it found, and how many of them were not dead yet.
+// reapOrphans reaps the orphans of the program that are dead. If kill is true, it
+// kills the others, and returns how many were not dead yet.
 //
 // It does the same with orphans that belong to no running program: they come from
 // a program that has ended, or have changed their mark. It leaves children in the
 // session of this process alone: its other parts have started them.
-func reapOrphans(m mark) (found, left int) {
+func reapOrphans(m mark, kill bool) (reaped, left int) {
 	reaping.Lock()
 	defer reaping.Unlock()
 	for _, pid := range adopted() {
@@ -62,11 +63,15 @@ func reapOrphans(m mark) (found, left int) {
 		if !m.on(pid) && running.mayOwn(markNumber(pid), session) {
 			continue
 		}
-		found++
-		_ = unix.Kill(pid, unix.SIGKILL)
-		if gone, _ := unix.Wait4(pid, nil, unix.WNOHANG, nil); gone != pid {
+		if kill {
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+		switch gone, _ := unix.Wait4(pid, nil, unix.WNOHANG, nil); {
+		case gone == pid:
+			reaped++
+		case kill:
 			left++
 		}
 	}
-	return found, left
+	return reaped, left
 }
