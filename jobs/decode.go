@@ -37,7 +37,7 @@ func Decode(data []byte) (Job, error) {
 // schema wants it is left out. The error is that of a text that is not JSON.
 func Read(document []byte) (Job, error) {
 	schema := jobSchema()
-	t, err := readTree(schema.root, document)
+	t, err := readDocument(schema.root, document)
 	if err != nil {
 		return Job{}, schema.unreadable(document, err)
 	}
@@ -51,7 +51,7 @@ func decode(data []byte) (Job, *Fault) {
 		return Job{}, f
 	}
 	schema := jobSchema()
-	t, err := readTree(schema.root, data)
+	t, err := readDocument(schema.root, data)
 	if err != nil {
 		return Job{}, schema.unreadable(data, err)
 	}
@@ -71,7 +71,7 @@ func tooLarge(data []byte) *Fault {
 }
 
 // check validates a tree and makes the job of it.
-func (c *compiled) check(t tree) (Job, *Fault) {
+func (c *schemaIndex) check(t parsedDocument) (Job, *Fault) {
 	if t.fault != nil {
 		return Job{}, t.fault
 	}
@@ -86,15 +86,15 @@ func (c *compiled) check(t tree) (Job, *Fault) {
 }
 
 // invalid is the fault of a tree that does not meet the schema.
-func (c *compiled) invalid(err error, root any) *Fault {
+func (c *schemaIndex) invalid(err error, root any) *Fault {
 	if report, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
-		return c.explain(report, root)
+		return c.schemaFault(report, root)
 	}
 	return &Fault{Message: "the document cannot be checked: " + err.Error()}
 }
 
 // unreadable is the fault of a text that the JSON decoder does not take.
-func (c *compiled) unreadable(data []byte, err error) *Fault {
+func (c *schemaIndex) unreadable(data []byte, err error) *Fault {
 	if errors.Is(err, jsontext.ErrDuplicateName) {
 		return c.duplicate(data, err)
 	}
@@ -126,12 +126,12 @@ func syntaxMessage(data []byte, err error) string {
 
 // duplicate is the fault of a name that occurs twice. The identity is read
 // once more, for the decoder stopped there.
-func (c *compiled) duplicate(data []byte, err error) *Fault {
+func (c *schemaIndex) duplicate(data []byte, err error) *Fault {
 	f := &Fault{}
 	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		f = fault(string(syntax.JSONPointer), "occurs twice; a name may occur once in an object")
 	}
-	t, err := readTree(c.root, data, jsontext.AllowDuplicateNames(true))
+	t, err := readDocument(c.root, data, jsontext.AllowDuplicateNames(true))
 	if err != nil {
 		return c.unreadable(data, err)
 	}
@@ -140,7 +140,7 @@ func (c *compiled) duplicate(data []byte, err error) *Fault {
 
 // identify adds to a fault what the document says about itself, each where it
 // is valid.
-func (c *compiled) identify(f *Fault, root any) *Fault {
+func (c *schemaIndex) identify(f *Fault, root any) *Fault {
 	doc := object(root)
 	if id := text(doc["id"]); ValidID(id) {
 		f.ID = id

@@ -41,11 +41,6 @@ func fault(pointer, wants string, args ...any) *Fault {
 	return &Fault{Pointer: pointer, Message: fieldName(pointer) + " " + fmt.Sprintf(wants, args...)}
 }
 
-// tooDeep is the fault of a value that is nested too deep.
-func tooDeep(pointer string) *Fault {
-	return fault(pointer, "must not be nested deeper than %d levels", maxDepth)
-}
-
 // unknown is the fault of a member that s does not name.
 func unknown(s *jsonschema.Schema, pointer, name string) *Fault {
 	msg := fmt.Sprintf("unknown field %s", excerpt(name))

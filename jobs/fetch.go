@@ -135,7 +135,7 @@ func (c *Client) open(ctx context.Context, url string, header http.Header, idle 
 		req.Header = header
 		var resp *http.Response
 		if resp, err = c.cfg.HTTP.Do(req); err == nil {
-			resp.Body = &watched{ReadCloser: resp.Body, ctx: ctx, cancel: cancel, timer: timer, idle: idle}
+			resp.Body = &idleBody{ReadCloser: resp.Body, ctx: ctx, cancel: cancel, timer: timer, idle: idle}
 			return resp, nil
 		}
 	}
@@ -147,8 +147,8 @@ func (c *Client) open(ctx context.Context, url string, header http.Header, idle 
 	return nil, err
 }
 
-// watched is a body that is given up when nothing comes for too long.
-type watched struct {
+// idleBody is a body that is given up when nothing comes for too long.
+type idleBody struct {
 	io.ReadCloser
 	ctx    context.Context // of the request
 	cancel context.CancelCauseFunc
@@ -156,7 +156,7 @@ type watched struct {
 	idle   time.Duration
 }
 
-func (w *watched) Read(p []byte) (int, error) {
+func (w *idleBody) Read(p []byte) (int, error) {
 	n, err := w.ReadCloser.Read(p)
 	if n > 0 {
 		w.timer.Reset(w.idle)
@@ -168,12 +168,12 @@ func (w *watched) Read(p []byte) (int, error) {
 }
 
 // allow sets how long the body may be silent from now on.
-func (w *watched) allow(idle time.Duration) {
+func (w *idleBody) allow(idle time.Duration) {
 	w.idle = idle
 	w.timer.Reset(idle)
 }
 
-func (w *watched) Close() error {
+func (w *idleBody) Close() error {
 	w.timer.Stop()
 	w.cancel(nil)
 	return w.ReadCloser.Close()

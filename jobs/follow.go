@@ -53,7 +53,7 @@ func (c *Client) Follow(ctx context.Context, url string) iter.Seq2[Result, error
 
 // follower is one Follow under way.
 type follower struct {
-	*watch
+	poller *poller
 	events string // URL of the stream
 	yield  func(Result, error) bool
 	last   Result
@@ -66,7 +66,7 @@ type follower struct {
 }
 
 func (c *Client) follower(result string, yield func(Result, error) bool) (*follower, error) {
-	w, err := c.watch(result)
+	w, err := c.newPoller(result)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (c *Client) follower(result string, yield func(Result, error) bool) (*follo
 	if err != nil {
 		return nil, w.wrap(err)
 	}
-	return &follower{watch: w, events: u.JoinPath("events").String(), yield: yield}, nil
+	return &follower{poller: w, events: u.JoinPath("events").String(), yield: yield}, nil
 }
 
 func (f *follower) run(ctx context.Context) error {
@@ -93,9 +93,9 @@ func (f *follower) run(ctx context.Context) error {
 // poll asks for the state once. Later answers may be held back by the server
 // until there is news.
 func (f *follower) poll(ctx context.Context) error {
-	res, err := f.next(ctx)
+	res, err := f.poller.next(ctx)
 	if err == nil {
-		f.hold = holdFor
+		f.poller.hold = holdFor
 		f.emit(res)
 	}
 	return err
@@ -103,7 +103,7 @@ func (f *follower) poll(ctx context.Context) error {
 
 // listen reads one stream to its end and decides how to go on.
 func (f *follower) listen(ctx context.Context) error {
-	if err := f.pause(ctx); err != nil {
+	if err := f.poller.pause(ctx); err != nil {
 		return err
 	}
 	f.silent++ // until there is an event
@@ -115,21 +115,21 @@ func (f *follower) listen(ctx context.Context) error {
 	case errors.Is(err, errNoStream), errors.Is(err, errLeftOut), errors.Is(err, bufio.ErrTooLong), f.silent >= maxStreams,
 		errors.Is(err, errIdle) && f.last.State == "":
 		f.polling = true
-		return f.ended(ctx)
+		return f.poller.ended(ctx)
 	case isStatus(err, http.StatusNotFound):
 		return f.notFound(ctx)
 	}
-	return f.failed(ctx, err, 0)
+	return f.poller.failed(ctx, err, 0)
 }
 
 // notFound tells a job that is not known yet from a server without streams.
 func (f *follower) notFound(ctx context.Context) error {
-	a, err := f.c.get(ctx, f.url, 0)
+	a, err := f.poller.c.get(ctx, f.poller.url, 0)
 	if err != nil {
 		f.silent--
-		return f.failed(ctx, err, a.retryAfter)
+		return f.poller.failed(ctx, err, a.retryAfter)
 	}
-	f.succeeded()
+	f.poller.succeeded()
 	f.emit(a.result)
 	return nil
 }
@@ -138,7 +138,7 @@ func (f *follower) notFound(ctx context.Context) error {
 // nil.
 func (f *follower) stream(ctx context.Context) error {
 	header := http.Header{"Accept": {"text/event-stream"}, "Cache-Control": {"no-store"}}
-	resp, err := f.c.open(ctx, f.events, header, min(firstEvent, f.c.cfg.Idle))
+	resp, err := f.poller.c.open(ctx, f.events, header, min(firstEvent, f.poller.c.cfg.Idle))
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func (f *follower) stream(ctx context.Context) error {
 		if err := f.event(event); err != nil || f.done {
 			return err
 		}
-		resp.Body.(*watched).allow(f.c.cfg.Idle)
+		resp.Body.(*idleBody).allow(f.poller.c.cfg.Idle)
 	}
 	return errStreamEnded
 }
@@ -185,7 +185,7 @@ func (f *follower) event(e sse.Event) error {
 		return fmt.Errorf("%w: %v", io.ErrUnexpectedEOF, err)
 	}
 	f.silent = 0
-	f.succeeded()
+	f.poller.succeeded()
 	if res.State == Succeeded && res.Result == nil {
 		return errLeftOut
 	}
@@ -195,15 +195,15 @@ func (f *follower) event(e sse.Event) error {
 
 // emit yields a state unless it says the same as the one before.
 func (f *follower) emit(res Result) {
-	if same(f.last, res) {
+	if sameState(f.last, res) {
 		return
 	}
 	f.last = res
 	f.done = !f.yield(res, nil) || res.State.Final()
 }
 
-// same compares all but the time at which a document was made.
-func same(a, b Result) bool {
+// sameState compares all but the time at which a document was made.
+func sameState(a, b Result) bool {
 	a.Timestamp, b.Timestamp = time.Time{}, time.Time{}
 	return reflect.DeepEqual(a, b)
 }

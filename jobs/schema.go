@@ -30,32 +30,32 @@ func Schema() []byte { return slices.Clone(schemaText) }
 // owns the copy.
 func ResultSchema() []byte { return slices.Clone(resultSchemaText) }
 
-// compiled is a schema with its parts by the location that the validator
+// schemaIndex is a schema with its parts by the location that the validator
 // reports.
-type compiled struct {
+type schemaIndex struct {
 	root  *jsonschema.Schema
 	parts map[string]*jsonschema.Schema
 }
 
 // jobSchema is compiled when the first document is decoded, so that importing
 // the package costs nothing.
-var jobSchema = sync.OnceValue(func() *compiled { return compile(schemaURL, schemaText) })
+var jobSchema = sync.OnceValue(func() *schemaIndex { return compile(schemaURL, schemaText) })
 
 // compile panics where an embedded schema is broken: no test would pass.
-func compile(url string, text []byte) *compiled {
+func compile(url string, text []byte) *schemaIndex {
 	c, err := validate.NewCompiler(url, text)
 	if err != nil {
 		panic(err)
 	}
 	c.ExtractAnnotations = true
-	out := &compiled{root: c.MustCompile(url), parts: map[string]*jsonschema.Schema{}}
+	out := &schemaIndex{root: c.MustCompile(url), parts: map[string]*jsonschema.Schema{}}
 	out.index(out.root)
 	return out
 }
 
-// target is what s refers to, else s itself. Members beside a $ref are there
+// resolveRef returns what s refers to, else s itself. Members beside a $ref are there
 // for readers, and to skip the step makes validation a third faster.
-func target(s *jsonschema.Schema) *jsonschema.Schema {
+func resolveRef(s *jsonschema.Schema) *jsonschema.Schema {
 	if s != nil && s.Ref != nil {
 		return s.Ref
 	}
@@ -63,19 +63,19 @@ func target(s *jsonschema.Schema) *jsonschema.Schema {
 }
 
 // index enters s and all below it.
-func (c *compiled) index(s *jsonschema.Schema) {
+func (c *schemaIndex) index(s *jsonschema.Schema) {
 	if s == nil || c.parts[s.Location] != nil {
 		return
 	}
 	c.parts[s.Location] = s
 	for name, p := range s.Properties {
-		s.Properties[name] = target(p)
-		c.index(target(p))
+		s.Properties[name] = resolveRef(p)
+		c.index(resolveRef(p))
 	}
 	for _, p := range s.OneOf {
 		c.index(p)
 	}
-	s.Items2020 = target(s.Items2020)
+	s.Items2020 = resolveRef(s.Items2020)
 	c.index(s.Items2020)
 	c.index(s.PropertyNames)
 	c.index(additional(s))

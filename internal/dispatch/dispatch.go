@@ -1,12 +1,12 @@
 // Package dispatch turns job documents into messages on run tubes. Documents
-// come in by two doors, the inbox tube and [Dispatcher.Accept]; the ledger
-// records them; a message on a run tube is only a hint that a job may be
-// runnable. The reconciler puts right what a crash left undone.
+// arrive on the inbox tube and by [Dispatcher.Accept]. The ledger records them. A
+// message on a run tube is only a hint that a job may be runnable. The reconciler
+// repairs what a crash left undone.
 package dispatch
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,34 +14,34 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Config of a Dispatcher.
+// Config of a Dispatcher. The zero value of a field means its default.
 type Config struct {
 	// Queue names the beanstalkd servers. Required.
 	Queue queue.Config
 	// Prefix of all tube names. Default "runnerbean".
 	Prefix string
-	// Node is this node's name: it has an inbox of its own besides the common one.
+	// Node is this node's name. A node with a name has an inbox of its own.
 	Node string
-	// Inbox says what the node takes documents from: InboxShared (default) or
-	// InboxNode, which wants a Node.
+	// Inbox says where the node takes documents from: InboxShared (default) or
+	// InboxNode, which needs a Node.
 	Inbox string
 	// Ledger is the record of jobs; the caller closes it. Required.
 	Ledger *ledger.Ledger
-	// Batch is how many documents are accepted in one transaction. Default 128,
-	// so that even the largest documents together fit into memory.
+	// Batch is how many documents are accepted in one transaction. Default 128, so
+	// that even the largest documents together fit into memory.
 	Batch int
-	// Interval between two rounds of the reconciler. Default 5 s; a negative one
-	// switches it off, for tests that show what it is for.
+	// Interval is the time between two rounds of the reconciler. Default 5 s. A
+	// negative one switches the reconciler off, for tests that show what it is for.
 	Interval time.Duration
-	// OnAction is told what the reconciler has done, and to how many jobs: "lost",
-	// "expired", "resent" or "found", its message having outlived a restart.
-	// Default: nobody is.
+	// OnAction is called with what the reconciler has done, and to how many jobs:
+	// "lost", "expired", "resent" or "found" (a message survived a restart of its
+	// server). Default: nothing is called.
 	OnAction func(kind string, n int)
 	// Logger. Default slog.Default().
 	Logger *slog.Logger
@@ -49,139 +49,142 @@ type Config struct {
 	decode func(document []byte) (jobs.Job, error) // default jobs.Decode
 }
 
-// Dispatcher accepts documents and sends hints. Run serves the inbox and the
-// reconciler; Accept and Send may be called at any time before Close.
-type Dispatcher struct {
-	cfg      Config
-	log      *slog.Logger
-	producer *queue.Producer
-	known    programs
-	hold     *hold
-	health   health
-	survey   survey
-	unmarked unmarked
-	pauses   pauses
-	panics   panics.Limit
-}
-
-// New checks the configuration. It does not wait for beanstalkd.
-func New(cfg Config) (*Dispatcher, error) {
+func (cfg Config) withDefaults() (Config, error) {
 	if cfg.Ledger == nil {
-		return nil, errors.New("dispatch: Config.Ledger is required")
+		return cfg, errors.New("dispatch: Config.Ledger is required")
 	}
-	if cfg.Prefix == "" {
-		cfg.Prefix = "runnerbean"
-	}
-	if cfg.Queue.MaxBody == 0 {
-		// A server with option -z may take all that a document may be.
-		cfg.Queue.MaxBody = jobs.MaxDocument
-	}
-	if cfg.Batch == 0 {
-		cfg.Batch = 128
-	}
-	if cfg.Interval == 0 {
-		cfg.Interval = 5 * time.Second
-	}
+	cfg.Prefix = cmp.Or(cfg.Prefix, "runnerbean")
+	cfg.Inbox = cmp.Or(cfg.Inbox, InboxShared)
+	// A server with option -z may take documents of any size that is allowed.
+	cfg.Queue.MaxBody = cmp.Or(cfg.Queue.MaxBody, jobs.MaxDocument)
+	cfg.Batch = cmp.Or(cfg.Batch, 128)
+	cfg.Interval = cmp.Or(cfg.Interval, 5*time.Second)
+	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	if cfg.decode == nil {
 		cfg.decode = jobs.Decode
 	}
 	if cfg.OnAction == nil {
 		cfg.OnAction = func(string, int) {}
 	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.Default()
-	}
-	if cfg.Inbox == "" {
-		cfg.Inbox = InboxShared
-	}
 	if cfg.Inbox != InboxShared && cfg.Inbox != InboxNode || cfg.Inbox == InboxNode && cfg.Node == "" {
-		return nil, fmt.Errorf("dispatch: Config.Inbox is %q for node %q", cfg.Inbox, cfg.Node)
+		return cfg, fmt.Errorf("dispatch: Config.Inbox is %q for node %q", cfg.Inbox, cfg.Node)
 	}
-	d := &Dispatcher{cfg: cfg, log: cfg.Logger, known: programs{ledger: cfg.Ledger}, hold: newHold()}
-	for _, tube := range d.inboxes() {
+	return cfg, nil
+}
+
+// Dispatcher accepts documents and sends messages for them. Run serves the inbox
+// and the reconciler. The other methods may be called at any time before Close.
+type Dispatcher struct {
+	cfg        Config
+	producer   *queue.Producer
+	sender     *sender
+	documents  *documents
+	gate       *intakeGate
+	intake     *intake
+	paused     *pauseList
+	health     *serverHealth
+	reconciler *reconciler
+}
+
+// New checks the configuration. It does not wait for beanstalkd.
+func New(cfg Config) (*Dispatcher, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	tubes := tubes{prefix: cfg.Prefix, ledger: cfg.Ledger.ID(), node: cfg.Node, inbox: cfg.Inbox}
+	for _, tube := range tubes.inboxes() {
 		if err := queue.ValidTube(tube); err != nil {
 			return nil, fmt.Errorf("dispatch: %w", err)
 		}
 	}
-	var err error
-	if d.producer, err = queue.NewProducer(cfg.Queue); err != nil {
+	producer, err := queue.NewProducer(cfg.Queue)
+	if err != nil {
 		return nil, fmt.Errorf("dispatch: %w", err)
 	}
-	d.survey.old.Dispatcher = d
-	return d, nil
+	events := &eventRecorder{ledger: cfg.Ledger, node: cfg.Node, log: cfg.Logger, onAction: cfg.OnAction}
+	programs := &knownPrograms{ledger: cfg.Ledger}
+	sender := &sender{ledger: cfg.Ledger, producer: producer, tubes: tubes}
+	documents := &documents{ledger: cfg.Ledger, decode: cfg.decode, programs: programs, sender: sender, events: events}
+	gate := newIntakeGate()
+	paused := &pauseList{}
+	shared := &sharedInboxes{ledger: cfg.Ledger, producer: producer, tubes: tubes, events: events}
+	overdue := &overdueMessages{ledger: cfg.Ledger, producer: producer, events: events}
+	resender := &resender{ledger: cfg.Ledger, producer: producer, sender: sender, events: events}
+	return &Dispatcher{
+		cfg: cfg, producer: producer, sender: sender, documents: documents, gate: gate, paused: paused,
+		intake: &intake{queue: cfg.Queue, batch: cfg.Batch, tubes: tubes, gate: gate, documents: documents, events: events},
+		health: &serverHealth{
+			addrs: cfg.Queue.Addrs, producer: producer, ledger: cfg.Ledger, tubes: tubes, programs: programs,
+			paused: paused, shared: shared, overdue: overdue, events: events,
+		},
+		reconciler: &reconciler{
+			interval: cfg.Interval, ledger: cfg.Ledger, producer: producer, sender: sender, resender: resender,
+			check: &messageCheck{
+				ledger: cfg.Ledger, producer: producer, tubes: tubes, resender: resender, overdue: overdue, events: events,
+				next: map[queueName]ledger.Placed{}, suspects: map[string]suspect{}, now: time.Now,
+			},
+			shared:   shared,
+			oldTubes: &oldRunTubes{queue: cfg.Queue, prefix: cfg.Prefix, ledger: cfg.Ledger, producer: producer, events: events},
+			paused:   &pausedTubes{list: paused, producer: producer, tubes: tubes, events: events},
+			events:   events,
+		},
+	}, nil
 }
 
-// Hold shuts both doors for a reason, or opens them again where that is empty:
-// inbox jobs stay where they are, Accept returns a *[Held]. What is queued runs.
-func (d *Dispatcher) Hold(reason string) { d.hold.set(reason) }
-
-// Close ends the connections to beanstalkd.
-func (d *Dispatcher) Close() error {
-	err := d.producer.Close()
-	d.health.stopLooking()
-	return err
-}
-
-// Run serves the inboxes of every beanstalkd server and reconciles until ctx
-// ends; it returns when both have ended.
+// Run serves the inboxes of every beanstalkd server and reconciles until ctx ends.
+// It returns when both have ended.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, addr := range d.cfg.Queue.Addrs {
-		group.Go(func() error { return d.serveInbox(ctx, addr) })
+		group.Go(func() error { return d.intake.serve(ctx, addr) })
 	}
 	if d.cfg.Interval > 0 {
-		group.Go(func() error { return d.reconcile(ctx) })
+		group.Go(func() error { d.reconciler.run(ctx); return nil })
 	}
 	return group.Wait()
 }
 
-// Send puts a message on the run tube of each queued record and marks it as
-// sent. What could not be put stays unmarked, and the reconciler sends it later.
+// Close ends the connections to beanstalkd.
+func (d *Dispatcher) Close() error {
+	err := d.producer.Close()
+	d.health.close()
+	return err
+}
+
+// Hold stops the intake of documents for a reason, or allows it again if reason is
+// "". While it is stopped, inbox jobs stay where they are, and Accept returns a
+// *[Held]. Jobs that are queued run.
+func (d *Dispatcher) Hold(reason string) { d.gate.set(reason) }
+
+// Send puts a message on the run tube of each queued record and marks it as sent.
+// A message that could not be put stays unmarked, and the reconciler sends it
+// later.
 func (d *Dispatcher) Send(ctx context.Context, records []ledger.Record) error {
-	messages := make([]queue.Message, 0, len(records))
-	ids := make([]string, 0, len(records))
-	for _, r := range records {
-		if r.State != jobs.Queued {
-			continue
+	return d.sender.send(ctx, records)
+}
+
+// Recover takes back the jobs that earlier instances of this node left running,
+// after ledger.Register has declared those instances dead.
+func (d *Dispatcher) Recover(ctx context.Context) error {
+	for {
+		lost, err := d.cfg.Ledger.Recover(ctx, maxRound)
+		if err != nil {
+			return err
 		}
-		messages = append(messages, d.message(r))
-		ids = append(ids, r.ID)
-	}
-	if len(messages) == 0 {
-		return nil
-	}
-	receipts, putErr := d.producer.PutAll(ctx, messages)
-	sent := make([]ledger.Sent, 0, len(receipts))
-	for i, r := range receipts {
-		if r.ID != 0 {
-			sent = append(sent, ledger.Sent{ID: ids[i], Server: r.Server, Message: r.ID})
+		for _, r := range lost {
+			d.cfg.Logger.Warn("job was running when its node ended; it is taken back", "job", r.ID, "state", r.State)
+		}
+		if len(lost) > 0 {
+			d.cfg.OnAction("lost", len(lost))
+		}
+		if len(lost) < maxRound {
+			return nil
 		}
 	}
-	return errors.Join(putErr, d.mark(ctx, sent))
 }
 
-// runTube is the tube of this ledger's jobs of a program.
-func (d *Dispatcher) runTube(program string) string {
-	return queue.RunTube(d.cfg.Prefix, d.cfg.Ledger.ID(), program)
-}
-
-func (d *Dispatcher) message(r ledger.Record) queue.Message {
-	body, err := json.Marshal(struct {
-		ID      string `json:"id"`
-		Program string `json:"program"`
-	}{r.ID, r.Program})
-	if err != nil {
-		panic(err) // strings always marshal
-	}
-	m := queue.Message{
-		Tube: d.runTube(r.Program), Body: body,
-		Priority: r.Priority, TTR: queue.RunTTR,
-	}
-	m.Delay = r.Wait(time.Now())
-	return m
-}
-
-// Ping returns nil where at least one beanstalkd server answers.
+// Ping returns nil if at least one beanstalkd server answers.
 func (d *Dispatcher) Ping(ctx context.Context) error {
 	servers, err := d.producer.Servers(ctx)
 	if err != nil {
@@ -195,4 +198,19 @@ func (d *Dispatcher) Ping(ctx context.Context) error {
 		errs = append(errs, fmt.Errorf("beanstalkd %s: %w", s.Addr, s.Err))
 	}
 	return errors.Join(errs...)
+}
+
+// Servers returns the state of each beanstalkd server, in the order of
+// Config.Queue. The answer is at most some seconds old, or older if a server does
+// not answer.
+func (d *Dispatcher) Servers(ctx context.Context) []api.Server { return d.health.servers(ctx) }
+
+// Paused returns the tubes of this system that somebody has paused on any server,
+// as of the last look. The reconciler resumes those from which this node takes
+// messages in its next round.
+func (d *Dispatcher) Paused() (list []api.PausedTube) {
+	for _, addr := range d.cfg.Queue.Addrs {
+		list = append(list, d.paused.of(addr)...)
+	}
+	return list
 }

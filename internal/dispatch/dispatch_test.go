@@ -129,7 +129,7 @@ func (f *fixture) hint(t *testing.T, program string) string {
 	defer consumer.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	delivery, err := consumer.Reserve(ctx, []string{f.runTube(program)})
+	delivery, err := consumer.Reserve(ctx, []string{f.sender.tubes.run(program)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -15,14 +16,24 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// retryLater is how long inbox jobs are put aside while the ledger cannot
-// record them, for instance because the disk is full.
+// retryLater is how long inbox jobs are put aside while the ledger cannot record
+// them, for instance because the disk is full.
 const retryLater = 5 * time.Second
 
-// serveInbox takes documents from one beanstalkd server until ctx ends. The
-// consumer itself waits for a server that is away.
-func (d *Dispatcher) serveInbox(ctx context.Context, addr string) error {
-	cfg := d.cfg.Queue
+// intake takes documents from the inbox tubes.
+type intake struct {
+	queue     queue.Config
+	batch     int // documents in one transaction
+	tubes     tubes
+	gate      *intakeGate
+	documents *documents
+	events    *eventRecorder
+}
+
+// serve takes documents from one beanstalkd server until ctx ends. The consumer
+// itself waits for a server that is away.
+func (in *intake) serve(ctx context.Context, addr string) error {
+	cfg := in.queue
 	cfg.Addrs = []string{addr}
 	consumer, err := queue.NewConsumer(cfg)
 	if err != nil {
@@ -30,89 +41,109 @@ func (d *Dispatcher) serveInbox(ctx context.Context, addr string) error {
 	}
 	defer consumer.Close()
 	for {
-		open, leave := d.hold.enter(ctx)
+		open, leave := in.gate.enter(ctx)
 		var batch []*queue.Delivery
-		err := panics.Call(func() (err error) { batch, err = consumer.ReserveBatch(open, d.inboxes(), d.cfg.Batch); return err })
-		held := open.Err() != nil
+		err := panics.Call(func() (err error) { batch, err = consumer.ReserveBatch(open, in.tubes.inboxes(), in.batch); return err })
+		closed := open.Err() != nil
 		leave()
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case err != nil && held:
+		case err != nil && closed:
 			continue
 		case err != nil:
-			d.log.Warn("cannot reserve from the inbox", "beanstalkd", addr, "err", err)
+			in.events.log.Warn("cannot reserve from the inbox", "beanstalkd", addr, "err", err)
 			if !retry.Sleep(ctx, time.Second) {
 				return nil
 			}
 			continue
 		}
-		// A batch that is in hand is finished even when ctx ends meanwhile.
-		if !d.takeInSafely(context.WithoutCancel(ctx), batch) && !retry.Sleep(ctx, retryLater) {
+		// A batch that was reserved is finished even if ctx ends meanwhile.
+		if !in.takeSafely(context.WithoutCancel(ctx), batch) && !retry.Sleep(ctx, retryLater) {
 			return nil
 		}
 	}
 }
 
-// takeIn records one batch and settles each message: deleted once the ledger
-// has the job, buried where nothing can be read, released where the ledger
-// failed. It reports whether the ledger worked.
-func (d *Dispatcher) takeIn(ctx context.Context, batch []*queue.Delivery) bool {
+// take records one batch. It deletes a message once the ledger has the job, buries
+// one that cannot be read, and releases all where the ledger failed. It reports
+// whether the ledger worked.
+func (in *intake) take(ctx context.Context, batch []*queue.Delivery) bool {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	entries := make([]ledger.Entry, 0, len(batch))
 	readable := make([]*queue.Delivery, 0, len(batch))
 	for _, delivery := range batch {
-		entry, err := d.entrySafely(ctx, delivery.Body)
+		entry, err := in.entrySafely(ctx, delivery.Body)
+		var fault *jobs.Fault
 		switch {
 		case err == nil:
 			entries = append(entries, entry)
 			readable = append(readable, delivery)
-		case isFault(err):
-			d.bury(ctx, delivery, err)
+		case errors.As(err, &fault):
+			in.bury(ctx, delivery, err)
 		default:
-			d.release(ctx, batch, err)
+			in.release(ctx, batch, err)
 			return false
 		}
 	}
-	accepted, err := d.record(ctx, entries)
+	accepted, err := in.documents.record(ctx, entries)
 	switch {
-	case panicked(err) && len(entries) > 1:
-		return d.takeInAlone(ctx, readable)
-	case panicked(err):
-		d.bury(ctx, readable[0], err)
+	case isPanic(err) && len(entries) > 1:
+		return in.takeOneByOne(ctx, readable)
+	case isPanic(err):
+		in.bury(ctx, readable[0], err)
 		return true
 	case err != nil:
-		d.release(ctx, readable, err)
+		in.release(ctx, readable, err)
 		return false
 	}
 	for i, delivery := range readable {
-		d.settle(ctx, delivery, accepted[i].Err)
+		in.finish(ctx, delivery, accepted[i].Err)
 	}
 	return true
 }
 
-// settle deletes a message whose document the ledger has, or has refused with
-// an event because its id is taken. What it refuses otherwise is kept.
-func (d *Dispatcher) settle(ctx context.Context, delivery *queue.Delivery, refused error) {
+// takeSafely is take. If take panics, the documents stay where they are.
+func (in *intake) takeSafely(ctx context.Context, batch []*queue.Delivery) (ok bool) {
+	if caught := panics.Catch(func() { ok = in.take(ctx, batch) }); caught != nil {
+		in.events.caught(ctx, "", "intake", caught)
+		in.release(ctx, batch, caught)
+	}
+	return ok
+}
+
+// takeOneByOne takes each document alone, so that one on which the ledger panics
+// does not hold up the others.
+func (in *intake) takeOneByOne(ctx context.Context, batch []*queue.Delivery) bool {
+	ok := true
+	for i := range batch {
+		ok = in.takeSafely(ctx, batch[i:i+1]) && ok
+	}
+	return ok
+}
+
+// finish deletes a message whose document the ledger has recorded, or has refused
+// with an event because its id is taken. It buries one that was refused otherwise.
+func (in *intake) finish(ctx context.Context, delivery *queue.Delivery, refused error) {
 	if refused != nil && !errors.Is(refused, ledger.ErrConflict) {
-		d.bury(ctx, delivery, refused)
+		in.bury(ctx, delivery, refused)
 		return
 	}
 	if err := delivery.Delete(ctx); err != nil {
-		// The document comes again and changes nothing: its id is known.
-		d.log.Debug("inbox job not deleted", "err", err)
+		// The document comes again and changes nothing, because its id is known.
+		in.events.log.Debug("inbox job not deleted", "err", err)
 	}
 }
 
-// entry makes a ledger entry of a document. A fault in a document with a
-// readable id is recorded as a failed job; without one the fault is returned.
-func (d *Dispatcher) entry(ctx context.Context, document []byte) (ledger.Entry, error) {
-	job, err := d.check(ctx, document)
+// entry makes a ledger entry of a document. A document with a fault and a readable
+// id becomes a failed job. Without an id, entry returns the fault.
+func (in *intake) entry(ctx context.Context, document []byte) (ledger.Entry, error) {
+	job, err := in.documents.check(ctx, document)
 	if err == nil {
 		return ledger.Entry{Job: job, Document: document}, nil
 	}
-	// When a pool starts, nodes come up in any order.
+	// The nodes of a pool start in any order, so the job waits for its program.
 	var unknown *unknownProgram
 	if errors.As(err, &unknown) {
 		return ledger.Entry{Job: job, Document: document, Awaits: unknown.Error()}, nil
@@ -128,31 +159,50 @@ func (d *Dispatcher) entry(ctx context.Context, document []byte) (ledger.Entry, 
 	}, nil
 }
 
-// bury keeps a message that cannot be recorded where a person can look at it.
-func (d *Dispatcher) bury(ctx context.Context, delivery *queue.Delivery, fault error) {
-	d.log.Warn("an inbox job cannot be recorded; it is buried", "beanstalkd", delivery.Addr, "message", delivery.ID, "err", fault)
-	note := eventlog.Event{
-		Kind: "unreadable", Node: d.cfg.Node,
-		Message: fmt.Sprintf("inbox job %d on %s is buried: %v; it begins %q", delivery.ID, delivery.Addr, fault, logtext.First(string(delivery.Body), 64)),
+// entrySafely is entry. A document on which entry panics becomes a failed job, or
+// a fault where it has no readable id.
+func (in *intake) entrySafely(ctx context.Context, document []byte) (ledger.Entry, error) {
+	var entry ledger.Entry
+	err := panics.Call(func() (err error) { entry, err = in.entry(ctx, document); return err })
+	var caught *panics.Error
+	if !errors.As(err, &caught) {
+		return entry, err
 	}
-	if err := d.cfg.Ledger.Events.Note(ctx, note); err != nil {
-		d.log.Warn("event not recorded", "err", err)
+	var named struct {
+		ID string `json:"id"`
 	}
+	if json.Unmarshal(document, &named) != nil || !jobs.ValidID(named.ID) {
+		named.ID = ""
+	}
+	in.events.caught(ctx, named.ID, "document", caught)
+	message := "a defect of the node: " + caught.Error()
+	if named.ID == "" {
+		return ledger.Entry{}, &jobs.Fault{Message: message}
+	}
+	return ledger.Entry{
+		Job: jobs.Job{ID: named.ID}, Document: document,
+		Fault: &jobs.Error{Class: jobs.OutcomeInternal, Message: message},
+	}, nil
+}
+
+// bury keeps a message that cannot be recorded, so that a person can look at it.
+func (in *intake) bury(ctx context.Context, delivery *queue.Delivery, fault error) {
+	in.events.log.Warn("an inbox job cannot be recorded; it is buried", "beanstalkd", delivery.Addr, "message", delivery.ID, "err", fault)
+	in.events.record(ctx, []eventlog.Event{{
+		Kind: "unreadable",
+		Message: fmt.Sprintf("inbox job %d on %s is buried: %v; it begins %q",
+			delivery.ID, delivery.Addr, fault, logtext.First(string(delivery.Body), 64)),
+	}})
 	if err := delivery.Bury(ctx, jobs.DefaultPriority); err != nil {
-		d.log.Warn("inbox job not buried; it comes again", "err", err)
+		in.events.log.Warn("inbox job not buried; it comes again", "err", err)
 	}
 }
 
-func (d *Dispatcher) release(ctx context.Context, batch []*queue.Delivery, cause error) {
-	d.log.Error("the ledger does not record; inbox jobs stay where they are", "jobs", len(batch), "err", cause)
+func (in *intake) release(ctx context.Context, batch []*queue.Delivery, cause error) {
+	in.events.log.Error("the ledger does not record; inbox jobs stay where they are", "jobs", len(batch), "err", cause)
 	for _, delivery := range batch {
 		if err := delivery.Return(ctx, retryLater); err != nil {
-			d.log.Debug("inbox job not released", "err", err)
+			in.events.log.Debug("inbox job not released", "err", err)
 		}
 	}
-}
-
-func isFault(err error) bool {
-	var fault *jobs.Fault
-	return errors.As(err, &fault)
 }

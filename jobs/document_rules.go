@@ -72,7 +72,7 @@ func checkURL(pointer, s string) (*url.URL, *Fault) {
 }
 
 // url is the schema of a URL.
-func (c *compiled) url() *jsonschema.Schema {
+func (c *schemaIndex) url() *jsonschema.Schema {
 	return c.root.Properties["result"].Properties["url"]
 }
 

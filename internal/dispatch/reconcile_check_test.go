@@ -22,7 +22,7 @@ func (f *fixture) queued(t *testing.T, id string) ledger.Placed {
 // placed is where the message of a queued job is.
 func (f *fixture) placed(t *testing.T, id string) ledger.Placed {
 	t.Helper()
-	for server := range f.living(t.Context()) {
+	for server := range f.reconciler.living(t.Context()) {
 		list, err := f.ledger.Queue(t.Context(), server, "cat", ledger.Placed{}, 1000)
 		if err != nil {
 			t.Fatal(err)
@@ -50,7 +50,7 @@ func (f *fixture) consumer(t *testing.T) *queue.Consumer {
 
 func (f *fixture) reserve(t *testing.T) *queue.Delivery {
 	t.Helper()
-	d, err := f.consumer(t).Reserve(t.Context(), []string{f.runTube("cat")})
+	d, err := f.consumer(t).Reserve(t.Context(), []string{f.sender.tubes.run("cat")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,12 +65,12 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// later is an audit at some time from now.
-func (f *fixture) later(a *audit, d time.Duration) {
+// later makes the check run at some time from now.
+func (f *fixture) later(a *messageCheck, d time.Duration) {
 	a.now = func() time.Time { return time.Now().Add(d) }
 }
 
-func TestAuditReplacesMessagesThatAreOfNoUse(t *testing.T) {
+func TestCheckReplacesMessagesThatAreOfNoUse(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		spoil func(f *fixture, p ledger.Placed)
@@ -102,16 +102,16 @@ func TestAuditReplacesMessagesThatAreOfNoUse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
-			a := newAudit(f.Dispatcher)
+			a := f.reconciler.check
 			id := jobs.NewID()
 			old := f.queued(t, id)
 			c.spoil(f, old)
-			living := f.living(t.Context())
+			living := f.reconciler.living(t.Context())
 			a.run(t.Context(), living)
 			if p := f.placed(t, id); p.Message != old.Message {
 				t.Fatal("a young job was not left alone")
 			}
-			for _, d := range []time.Duration{auditAfter + time.Second, 2*auditAfter + 2*time.Second} {
+			for _, d := range []time.Duration{checkAfter + time.Second, 2*checkAfter + 2*time.Second} {
 				f.later(a, d)
 				a.run(t.Context(), living)
 			}
@@ -146,33 +146,33 @@ func (f *fixture) wantResent(t *testing.T, id, want string) {
 
 // A beanstalkd that does not take a message back in time shows a negative
 // time-left.
-func TestAuditSeesATimeToRunThatDoesNotFire(t *testing.T) {
+func TestCheckSeesATimeToRunThatDoesNotFire(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	a := newAudit(f.Dispatcher)
+	a := f.reconciler.check
 	p := ledger.Placed{Record: ledger.Record{ID: "a", Program: "cat"}, Message: 7}
-	v := a.judge(time.Now(), p, map[string]string{"tube": f.runTube("cat"), "state": "reserved", "time-left": "-40"})
+	v := a.check(time.Now(), p, map[string]string{"tube": f.sender.tubes.run("cat"), "state": "reserved", "time-left": "-40"})
 	if !strings.Contains(v.reason, "time-left -40") || v.remove {
 		t.Errorf("%+v", v)
 	}
 	// A message that turns out to be another's is not touched.
-	v = a.judge(time.Now(), p, map[string]string{"tube": "runnerbean/inbox", "state": "buried"})
+	v = a.check(time.Now(), p, map[string]string{"tube": "runnerbean/inbox", "state": "buried"})
 	if v.reason == "" || v.remove {
 		t.Errorf("%+v", v)
 	}
 }
 
-func TestAuditLeavesGoodMessagesAlone(t *testing.T) {
+func TestCheckLeavesGoodMessagesAlone(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	a := newAudit(f.Dispatcher)
+	a := f.reconciler.check
 	var before []ledger.Placed
-	for range atHead + 2*inTurn + 5 {
+	for range headSize + 2*partSize + 5 {
 		before = append(before, f.queued(t, jobs.NewID()))
 	}
 	f.later(a, time.Minute)
 	for range 5 {
-		a.run(t.Context(), f.living(t.Context()))
+		a.run(t.Context(), f.reconciler.living(t.Context()))
 	}
 	for _, p := range before {
 		if now := f.placed(t, p.ID); now.Message != p.Message {
@@ -182,18 +182,18 @@ func TestAuditLeavesGoodMessagesAlone(t *testing.T) {
 }
 
 // Behind the head of a long queue a missing message is found in turn.
-func TestAuditGoesThroughTheWholeQueue(t *testing.T) {
+func TestCheckGoesThroughTheWholeQueue(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	a := newAudit(f.Dispatcher)
+	a := f.reconciler.check
 	var last ledger.Placed
-	for range atHead + 3*inTurn {
+	for range headSize + 3*partSize {
 		last = f.queued(t, jobs.NewID())
 	}
 	must(t, f.producer.Remove(t.Context(), f.server.Addr, []uint64{last.Message}))
 	f.later(a, time.Minute)
 	for range 4 {
-		a.run(t.Context(), f.living(t.Context()))
+		a.run(t.Context(), f.reconciler.living(t.Context()))
 	}
 	if p := f.placed(t, last.ID); p.Message == last.Message {
 		t.Error("its message is still missing")
@@ -207,10 +207,10 @@ func TestMessagesThatSurviveARestartAreNotPutAgain(t *testing.T) {
 	id := jobs.NewID()
 	old := f.queued(t, id)
 	f.server.Restart()
-	living := f.living(t.Context())
+	living := f.reconciler.living(t.Context())
 	list, _, err := f.ledger.Unsent(t.Context(), nil, time.Now().Add(time.Minute), 10)
 	must(t, err)
-	if rest, err := f.stillThere(t.Context(), living, list); len(rest) > 0 || err != nil {
+	if rest, err := f.reconciler.resender.markFound(t.Context(), living, list); len(rest) > 0 || err != nil {
 		t.Errorf("not found: %+v, %v", rest, err)
 	}
 	if p := f.placed(t, id); p.Message != old.Message || p.Server == old.Server {
@@ -218,9 +218,9 @@ func TestMessagesThatSurviveARestartAreNotPutAgain(t *testing.T) {
 	}
 }
 
-// TestAuditLeavesQuarantinedMessageWithNode does not take a message from a node
+// TestCheckLeavesQuarantinedMessageWithNode does not take a message from a node
 // that lets its other jobs end before it runs the job.
-func TestAuditLeavesQuarantinedMessageWithNode(t *testing.T) {
+func TestCheckLeavesQuarantinedMessageWithNode(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	id := jobs.NewID()
@@ -239,10 +239,10 @@ func TestAuditLeavesQuarantinedMessageWithNode(t *testing.T) {
 	must(t, f.Send(t.Context(), []ledger.Record{r}))
 	old := f.placed(t, id)
 	f.reserve(t)
-	a := newAudit(f.Dispatcher)
-	for _, d := range []time.Duration{auditAfter + time.Second, 2*auditAfter + 2*time.Second} {
+	a := f.reconciler.check
+	for _, d := range []time.Duration{checkAfter + time.Second, 2*checkAfter + 2*time.Second} {
 		f.later(a, d)
-		a.run(t.Context(), f.living(t.Context()))
+		a.run(t.Context(), f.reconciler.living(t.Context()))
 	}
 	if p := f.placed(t, id); p.Message != old.Message {
 		t.Error("a new message was put")

@@ -80,13 +80,13 @@ func TestPausedTubesAreResumed(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	stranger := newPauser(t, f.server.Addr)
-	ours := append(f.inboxes(), f.runTube("cat"), f.runTube("a-program-not-known-yet"))
+	ours := append(f.sender.tubes.inboxes(), f.sender.tubes.run("cat"), f.sender.tubes.run("a-program-not-known-yet"))
 	others := []string{
 		"runnerbean/inbox/n2", queue.RunTube("runnerbean", "strangerxx", "cat"), "runnerbean/run/cat", "runnerbeans/inbox", "x",
 	}
 	for i, seconds := range []uint32{5, 3600, 4294967295} {
 		stranger.pause(seconds, append(others, ours...)...)
-		f.pauses.run(t.Context(), f.Dispatcher)
+		f.reconciler.paused.resumeAll(t.Context())
 		if diff := cmp.Diff(others, f.paused(t, append(others, ours...))); diff != "" {
 			t.Errorf("paused for %d s: %s", seconds, diff)
 		}
@@ -112,9 +112,9 @@ func TestPausesOnSeveralServers(t *testing.T) {
 	defer d.Close()
 	gone.Kill()
 	for _, server := range []*queuetest.Server{f.server, second} {
-		newPauser(t, server.Addr).pause(3600, f.runTube("cat"))
+		newPauser(t, server.Addr).pause(3600, f.sender.tubes.run("cat"))
 	}
-	d.pauses.run(t.Context(), d)
+	d.reconciler.paused.resumeAll(t.Context())
 	for _, server := range []*queuetest.Server{f.server, second} {
 		list, err := PausedTubes(t.Context(), d.producer, server.Addr, "runnerbean", f.ledger.ID())
 		if err != nil || len(list) > 0 {
@@ -131,7 +131,7 @@ func TestPausedInboxOfOthers(t *testing.T) {
 	t.Parallel()
 	f := (&fixture{server: queuetest.Start(t)}).beside(t, "n1", InboxNode)
 	newPauser(t, f.server.Addr).pause(3600, "runnerbean/inbox", "runnerbean/inbox/n1")
-	f.pauses.run(t.Context(), f.Dispatcher)
+	f.reconciler.paused.resumeAll(t.Context())
 	if got := f.paused(t, []string{"runnerbean/inbox", "runnerbean/inbox/n1"}); len(got) != 1 || got[0] != "runnerbean/inbox" {
 		t.Errorf("paused: %q", got)
 	}
@@ -146,10 +146,10 @@ func TestPausesCostNothing(t *testing.T) {
 		must(t, err)
 		return servers[0].Stats["cmd-list-tubes"]
 	}
-	f.pauses.run(t.Context(), f.Dispatcher)
+	f.reconciler.paused.resumeAll(t.Context())
 	before := asked()
 	for range 5 {
-		f.pauses.run(t.Context(), f.Dispatcher)
+		f.reconciler.paused.resumeAll(t.Context())
 	}
 	if after := asked(); after != before {
 		t.Errorf("asked %s times, before %s", after, before)
@@ -161,7 +161,7 @@ func TestServersTellOfPauses(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	stranger := newPauser(t, f.server.Addr)
-	stranger.pause(3600, f.runTube("cat"), "runnerbean/inbox")
+	stranger.pause(3600, f.sender.tubes.run("cat"), "runnerbean/inbox")
 	got := f.fresh(t)[0].Paused
 	if len(got) != 2 || got[0].Tube != "runnerbean/inbox" || got[0].Program != "" || got[1].Program != "cat" || got[1].Addr != f.server.Addr {
 		t.Fatalf("%+v", got)
@@ -177,10 +177,10 @@ func TestServersTellOfPauses(t *testing.T) {
 	}
 	listed, err := PausedTubes(t.Context(), f.producer, f.server.Addr, "runnerbean", f.ledger.ID())
 	must(t, err)
-	if len(listed) != 2 || listed[1].Tube != f.runTube("cat") {
+	if len(listed) != 2 || listed[1].Tube != f.sender.tubes.run("cat") {
 		t.Errorf("%+v", listed)
 	}
-	stranger.pause(0, f.runTube("cat"), "runnerbean/inbox")
+	stranger.pause(0, f.sender.tubes.run("cat"), "runnerbean/inbox")
 	waitFor(t, func() bool { return len(f.fresh(t)[0].Paused) == 0 && len(f.Paused()) == 0 })
 }
 
@@ -191,8 +191,8 @@ func TestPausesEndByThemselves(t *testing.T) {
 	f.serve(t)
 	stranger := newPauser(t, f.server.Addr)
 	for range 2 {
-		stranger.pause(3600, f.runTube("cat"), "runnerbean/inbox")
-		waitFor(t, func() bool { return len(f.paused(t, []string{f.runTube("cat"), "runnerbean/inbox"})) == 0 })
+		stranger.pause(3600, f.sender.tubes.run("cat"), "runnerbean/inbox")
+		waitFor(t, func() bool { return len(f.paused(t, []string{f.sender.tubes.run("cat"), "runnerbean/inbox"})) == 0 })
 	}
 	id := jobs.NewID()
 	f.put(t, "runnerbean/inbox", document(id, "cat"))

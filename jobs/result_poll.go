@@ -27,7 +27,7 @@ const (
 // are sat out, so give ctx a deadline. A job that is unknown for longer than
 // Config.Grace, and any other lasting refusal, is a [*Problem].
 func (c *Client) Wait(ctx context.Context, url string) (Result, error) {
-	w, err := c.watch(url)
+	w, err := c.newPoller(url)
 	if err != nil {
 		return Result{}, err
 	}
@@ -40,8 +40,8 @@ func (c *Client) Wait(ctx context.Context, url string) (Result, error) {
 	}
 }
 
-// watch asks for one result again and again, with measure.
-type watch struct {
+// poller asks for one result again and again, with measure.
+type poller struct {
 	c   *Client
 	url string
 	// hold is for how long the server may keep back its answer.
@@ -55,15 +55,15 @@ type watch struct {
 	last error
 }
 
-func (c *Client) watch(url string) (*watch, error) {
+func (c *Client) newPoller(url string) (*poller, error) {
 	if _, err := webURL(url); err != nil {
 		return nil, fmt.Errorf("jobs: result: %w", err)
 	}
-	return &watch{c: c, url: url}, nil
+	return &poller{c: c, url: url}, nil
 }
 
 // next blocks until the server has given the state of the job, or will not.
-func (w *watch) next(ctx context.Context) (Result, error) {
+func (w *poller) next(ctx context.Context) (Result, error) {
 	for {
 		if err := w.pause(ctx); err != nil {
 			return Result{}, err
@@ -84,7 +84,7 @@ func (w *watch) next(ctx context.Context) (Result, error) {
 }
 
 // pause waits as long as the last answer asks for.
-func (w *watch) pause(ctx context.Context) error {
+func (w *poller) pause(ctx context.Context) error {
 	rest := w.rest
 	w.rest = 0
 	if rest <= 0 {
@@ -98,7 +98,7 @@ func (w *watch) pause(ctx context.Context) error {
 
 // ended is the error of a context that has ended, with what went wrong last,
 // else nil.
-func (w *watch) ended(ctx context.Context) error {
+func (w *poller) ended(ctx context.Context) error {
 	switch {
 	case ctx.Err() == nil:
 		return nil
@@ -108,12 +108,12 @@ func (w *watch) ended(ctx context.Context) error {
 	return w.wrap(fmt.Errorf("%w; last error: %w", ctx.Err(), w.last))
 }
 
-func (w *watch) succeeded() {
+func (w *poller) succeeded() {
 	w.unknown, w.failures, w.last = time.Time{}, 0, nil
 }
 
 // failed decides whether to try again: nil, and w.rest says when.
-func (w *watch) failed(ctx context.Context, err error, after time.Duration) error {
+func (w *poller) failed(ctx context.Context, err error, after time.Duration) error {
 	if ctx.Err() != nil {
 		return w.ended(ctx) // err is only what the end of ctx looks like
 	}
@@ -138,7 +138,7 @@ func (w *watch) failed(ctx context.Context, err error, after time.Duration) erro
 	return nil
 }
 
-func (w *watch) wrap(err error) error { return fmt.Errorf("jobs: result %s: %w", w.url, err) }
+func (w *poller) wrap(err error) error { return fmt.Errorf("jobs: result %s: %w", w.url, err) }
 
 // temporary reports whether the next request may fare better.
 func temporary(err error) bool {

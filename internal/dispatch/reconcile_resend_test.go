@@ -14,7 +14,7 @@ import (
 // the reconciler moves.
 func (f *fixture) acceptRound(t *testing.T) {
 	t.Helper()
-	entries := make([]ledger.Entry, round)
+	entries := make([]ledger.Entry, maxRound)
 	for i := range entries {
 		id := jobs.NewID()
 		doc := document(id, "cat")
@@ -42,7 +42,7 @@ const refuseMarks = "CREATE TRIGGER refuse BEFORE UPDATE OF server ON jobs BEGIN
 // messages is how many messages a server was given for a program in all.
 func (f *fixture) messages(t *testing.T) string {
 	t.Helper()
-	stats, err := f.producer.TubeStats(t.Context(), f.server.Addr, f.runTube("cat"))
+	stats, err := f.producer.TubeStats(t.Context(), f.server.Addr, f.sender.tubes.run("cat"))
 	must(t, err)
 	return stats["total-jobs"]
 }
@@ -54,9 +54,8 @@ func TestMarksThatAreRefusedNeitherSpinNorPutAgain(t *testing.T) {
 	f := newFixture(t)
 	f.acceptRound(t)
 	f.sql(t, refuseMarks)
-	a := newAudit(f.Dispatcher)
 	for range 3 {
-		if f.reconcileOnce(t.Context(), a) {
+		if f.reconciler.once(t.Context()) {
 			t.Fatal("the next round follows at once")
 		}
 		if n := f.messages(t); n != "1000" {
@@ -64,11 +63,11 @@ func TestMarksThatAreRefusedNeitherSpinNorPutAgain(t *testing.T) {
 		}
 	}
 	f.sql(t, "DROP TRIGGER refuse")
-	f.reconcileOnce(t.Context(), a)
+	f.reconciler.once(t.Context())
 	if n := f.messages(t); n != "1000" {
 		t.Errorf("%s messages were put", n)
 	}
-	for server := range f.living(t.Context()) {
+	for server := range f.reconciler.living(t.Context()) {
 		list, _, err := f.ledger.Unsent(t.Context(), []string{server}, time.Now(), 10)
 		if err != nil || len(list) > 0 {
 			t.Errorf("not marked: %d, %v", len(list), err)
@@ -81,18 +80,17 @@ func TestFoundMessagesThatCannotBeMarkedDoNotSpin(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	f.acceptRound(t)
-	a := newAudit(f.Dispatcher)
-	f.reconcileOnce(t.Context(), a)
+	f.reconciler.once(t.Context())
 	f.server.Restart()
 	f.sql(t, refuseMarks)
 	for range 2 {
-		if f.reconcileOnce(t.Context(), a) {
+		if f.reconciler.once(t.Context()) {
 			t.Fatal("the next round follows at once")
 		}
 	}
 	f.sql(t, "DROP TRIGGER refuse")
-	f.reconcileOnce(t.Context(), a)
-	if f.reconcileOnce(t.Context(), a) {
+	f.reconciler.once(t.Context())
+	if f.reconciler.once(t.Context()) {
 		t.Error("there is more to do")
 	}
 }

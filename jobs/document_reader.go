@@ -18,9 +18,9 @@ const maxDepth = 64
 
 var errTrailing = errors.New("something follows the document")
 
-// tree is a document read once, along its schema: what the validator needs to
+// parsedDocument is a document read once, along its schema: what the validator needs to
 // see, and the input value as it was written.
-type tree struct {
+type parsedDocument struct {
 	root any
 	// data is the raw input.data; the validator sees null in its place.
 	data json.RawMessage
@@ -29,37 +29,37 @@ type tree struct {
 	fault *Fault
 }
 
-// reader reads a tree.
-type reader struct {
-	tree
+// documentReader reads a parsedDocument.
+type documentReader struct {
+	doc parsedDocument
 	dec *jsontext.Decoder
 }
 
-// readTree reads one JSON value and nothing after it. The error is the
+// readDocument reads one JSON value and nothing after it. The error is the
 // decoder's own.
-func readTree(s *jsonschema.Schema, data []byte, opts ...jsontext.Options) (tree, error) {
-	r := reader{dec: jsontext.NewDecoder(bytes.NewBuffer(data), opts...)}
+func readDocument(s *jsonschema.Schema, data []byte, opts ...jsontext.Options) (parsedDocument, error) {
+	r := documentReader{dec: jsontext.NewDecoder(bytes.NewBuffer(data), opts...)}
 	var err error
-	if r.root, err = r.value(s); err != nil {
-		return tree{}, err
+	if r.doc.root, err = r.value(s); err != nil {
+		return parsedDocument{}, err
 	}
 	switch _, err := r.dec.ReadToken(); {
 	case err == nil:
-		return tree{}, errTrailing
+		return parsedDocument{}, errTrailing
 	case err != io.EOF:
-		return tree{}, err
+		return parsedDocument{}, err
 	}
 	// Beside a URL null is no data.
-	if in := object(object(r.root)["input"]); text(in["url"]) != "" && string(r.data) == "null" {
+	if in := object(object(r.doc.root)["input"]); text(in["url"]) != "" && string(r.doc.data) == "null" {
 		delete(in, "data")
-		r.data = nil
+		r.doc.data = nil
 	}
-	return r.tree, nil
+	return r.doc, nil
 }
 
 // value reads the next value. What the schema does not look into is passed
 // over, so that memory and depth are the schema's, not the sender's.
-func (r *reader) value(s *jsonschema.Schema) (any, error) {
+func (r *documentReader) value(s *jsonschema.Schema) (any, error) {
 	switch r.dec.PeekKind() {
 	case jsontext.KindBeginObject:
 		if s.Properties != nil || additional(s) != nil {
@@ -85,7 +85,7 @@ func (r *reader) value(s *jsonschema.Schema) (any, error) {
 // empty reads a value that is of another kind than the schema wants: one without
 // members stands for none of the right kind, for languages with one kind of table
 // write both alike.
-func (r *reader) empty(text string, none, other any) (any, error) {
+func (r *documentReader) empty(text string, none, other any) (any, error) {
 	raw, err := r.raw()
 	if withoutSpace(raw) == text {
 		return none, err
@@ -103,27 +103,27 @@ func withoutSpace(raw jsontext.Value) string {
 }
 
 // keep takes the next value as it is written.
-func (r *reader) keep() error {
+func (r *documentReader) keep() error {
 	raw, err := r.raw()
-	r.data = bytes.Clone(raw)
+	r.doc.data = bytes.Clone(raw)
 	return err
 }
 
 // raw reads the next value, whatever it is, and checks its depth.
-func (r *reader) raw() (jsontext.Value, error) {
+func (r *documentReader) raw() (jsontext.Value, error) {
 	raw, err := r.dec.ReadValue()
 	if err != nil {
 		return nil, err
 	}
-	if r.fault == nil && r.dec.StackDepth()+depth(raw) > maxDepth {
-		r.fault = tooDeep(string(r.dec.StackPointer()))
+	if r.doc.fault == nil && r.dec.StackDepth()+depth(raw) > maxDepth {
+		r.doc.fault = tooDeep(string(r.dec.StackPointer()))
 	}
 	return raw, nil
 }
 
 // scalar reads a string, number, boolean or null; of an object or array, which
 // is not what the schema wants, only the kind matters.
-func (r *reader) scalar() (any, error) {
+func (r *documentReader) scalar() (any, error) {
 	switch r.dec.PeekKind() {
 	case jsontext.KindBeginObject:
 		_, err := r.raw()
@@ -158,7 +158,7 @@ func number(s string) any {
 }
 
 // object reads an object along s.
-func (r *reader) object(s *jsonschema.Schema) (any, error) {
+func (r *documentReader) object(s *jsonschema.Schema) (any, error) {
 	if _, err := r.dec.ReadToken(); err != nil {
 		return nil, err
 	}
@@ -173,7 +173,7 @@ func (r *reader) object(s *jsonschema.Schema) (any, error) {
 }
 
 // member reads a name and its value into out.
-func (r *reader) member(s *jsonschema.Schema, out map[string]any) error {
+func (r *documentReader) member(s *jsonschema.Schema, out map[string]any) error {
 	tok, err := r.dec.ReadToken()
 	if err != nil {
 		return err
@@ -183,8 +183,8 @@ func (r *reader) member(s *jsonschema.Schema, out map[string]any) error {
 	if sub == nil {
 		sub = additional(s)
 	}
-	if sub == nil && closed(s) && r.fault == nil {
-		r.fault = unknown(s, string(r.dec.StackPointer()), name)
+	if sub == nil && closed(s) && r.doc.fault == nil {
+		r.doc.fault = unknown(s, string(r.dec.StackPointer()), name)
 	}
 	if full := s.MaxProperties >= 0 && len(out) > s.MaxProperties; sub == nil || full {
 		_, err := r.raw()
@@ -203,7 +203,7 @@ func (r *reader) member(s *jsonschema.Schema, out map[string]any) error {
 
 // array reads an array along s. Elements beyond the limit, which is a fault
 // anyhow, are not kept.
-func (r *reader) array(s *jsonschema.Schema) (any, error) {
+func (r *documentReader) array(s *jsonschema.Schema) (any, error) {
 	if _, err := r.dec.ReadToken(); err != nil {
 		return nil, err
 	}
@@ -254,4 +254,9 @@ func stringEnd(text []byte) int {
 		}
 	}
 	return len(text)
+}
+
+// tooDeep is the fault of a value that is nested too deep.
+func tooDeep(pointer string) *Fault {
+	return fault(pointer, "must not be nested deeper than %d levels", maxDepth)
 }

@@ -7,9 +7,10 @@ import (
 	"strings"
 )
 
-// memoryOf is what a server's process has in memory, in bytes; 0 unless it runs
-// on this machine. What a server says of itself is not enough to believe so.
-func memoryOf(host string, pid int) int64 {
+// serverRSS returns the resident memory of a beanstalkd process in bytes. It
+// returns 0 unless the process runs on this machine, which the host and pid that a
+// server reports do not prove.
+func serverRSS(host string, pid int) int64 {
 	own, err := os.Hostname()
 	if err != nil || host != own || pid <= 0 {
 		return 0
@@ -23,7 +24,7 @@ func memoryOf(host string, pid int) int64 {
 	if err != nil {
 		return 0
 	}
-	fields := strings.Fields(string(text)) // pages: total, resident, …
+	fields := strings.Fields(string(text)) // in pages: total, resident, and more
 	if len(fields) < 2 {
 		return 0
 	}

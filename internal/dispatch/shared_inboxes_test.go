@@ -35,12 +35,14 @@ func (f *fixture) beside(t *testing.T, node, inbox string) *fixture {
 	return &fixture{Dispatcher: d, server: f.server, ledger: l}
 }
 
-// surveyed makes a look at once and returns what it found.
-func (f *fixture) surveyed(t *testing.T) []api.SharedInbox {
+// shared looks at once and returns what it found.
+func (f *fixture) shared(t *testing.T) []api.SharedInbox {
 	t.Helper()
-	s := &survey{old: oldTubes{Dispatcher: f.Dispatcher}}
-	s.run(t.Context(), f.Dispatcher, f.living(t.Context()))
-	return s.sharedInboxes(f.server.Addr)
+	s := &sharedInboxes{ledger: f.ledger, producer: f.producer, tubes: f.sender.tubes, events: f.reconciler.events}
+	tubes, err := f.producer.Tubes(t.Context(), f.server.Addr)
+	must(t, err)
+	s.look(t.Context(), f.server.Addr, tubes)
+	return s.of(f.server.Addr)
 }
 
 // takes waits until so many others take from inboxes, as a dispatcher sees it.
@@ -57,7 +59,7 @@ func (f *fixture) takes(t *testing.T, n int) {
 func TestSharedInboxIsFound(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	if got := f.surveyed(t); len(got) > 0 {
+	if got := f.shared(t); len(got) > 0 {
 		t.Errorf("alone: %+v", got)
 	}
 	f.serve(t)
@@ -80,7 +82,7 @@ func TestSharedInboxIsFound(t *testing.T) {
 		other.takes(t, 1)
 		var tubes []string
 		var text string
-		for _, s := range other.surveyed(t) {
+		for _, s := range other.shared(t) {
 			tubes, text = append(tubes, s.Tube), text+s.Text
 			if diff := cmp.Diff([]string{"n1"}, s.Nodes); diff != "" {
 				t.Errorf("%s: %s", name, diff)
@@ -93,7 +95,7 @@ func TestSharedInboxIsFound(t *testing.T) {
 		must(t, <-ended)
 		f.takes(t, 0)
 	}
-	if got := f.surveyed(t); len(got) > 0 {
+	if got := f.shared(t); len(got) > 0 {
 		t.Errorf("alone again: %+v", got)
 	}
 }
@@ -105,7 +107,7 @@ func TestInboxOfOneLedgerIsNotShared(t *testing.T) {
 	f.serve(t)
 	f.put(t, "runnerbean/intake/shared/strangerxx/n9", "x")
 	f.put(t, "runnerbean/intake/x", "x")
-	if got := f.surveyed(t); len(got) > 0 {
+	if got := f.shared(t); len(got) > 0 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -132,11 +134,11 @@ func TestCopiedLedgerIsFound(t *testing.T) {
 		})
 	}
 	join(f.ledger, "n2")
-	if got := f.surveyed(t); len(got) > 0 {
+	if got := f.shared(t); len(got) > 0 {
 		t.Errorf("one ledger: %+v", got)
 	}
 	join(l, "n3")
-	got := f.surveyed(t)
+	got := f.shared(t)
 	if len(got) != 1 || !strings.Contains(got[0].Text, "A copy of this node's ledger is in use (node n3)") {
 		t.Errorf("a copy: %+v", got)
 	}

@@ -35,13 +35,13 @@ func TestOldTubesAreEmptied(t *testing.T) {
 	must(t, d.Bury(t.Context(), 7))
 	f.put(t, "runnerbean/run/stranger/cat", hint(ours.ID)) // a tube of another ledger
 
-	f.surveyed(t)
+	f.emptyOldTubes(t)
 	stats, err := f.producer.TubeStats(t.Context(), f.server.Addr, old)
 	must(t, err)
 	if stats["current-jobs-ready"] != "4" || stats["total-jobs"] != "10" || stats["current-jobs-urgent"] != "4" {
 		t.Errorf("%v", stats)
 	}
-	for _, tube := range []string{"runnerbean/run/stranger/cat", f.runTube("cat")} {
+	for _, tube := range []string{"runnerbean/run/stranger/cat", f.sender.tubes.run("cat")} {
 		if stats, _ := f.producer.TubeStats(t.Context(), f.server.Addr, tube); stats["current-jobs-ready"] != "1" {
 			t.Errorf("%s: %v", tube, stats)
 		}
@@ -74,15 +74,14 @@ func TestOldTubesHoldUpNothing(t *testing.T) {
 		}
 		return n
 	}
-	a := newAudit(f.Dispatcher)
-	f.reconcileOnce(t.Context(), a)
+	f.reconciler.once(t.Context())
 	if n := left(); n != more {
 		t.Errorf("%d old messages are left after one look", n)
 	}
-	if n := f.messages(t); n != strconv.Itoa(round) {
+	if n := f.messages(t); n != strconv.Itoa(maxRound) {
 		t.Errorf("%s messages were put in the same round", n)
 	}
-	f.surveyed(t)
+	f.emptyOldTubes(t)
 	if n := left(); n != 0 {
 		t.Errorf("%d old messages are left after two looks", n)
 	}
@@ -92,7 +91,7 @@ func TestOldTubesHoldUpNothing(t *testing.T) {
 func TestOldTubesOfOtherLedgersAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	o := oldTubes{Dispatcher: f.Dispatcher}
+	o := f.reconciler.oldTubes
 	f.put(t, "runnerbean/run/cat", `{"id":"x"}`)
 	reserves := func() string {
 		for range 2 {
@@ -113,4 +112,14 @@ func TestOldTubesOfOtherLedgersAreLeftAlone(t *testing.T) {
 	if len(o.known) > 0 {
 		t.Errorf("%v are remembered, of %v", o.known, tubes)
 	}
+}
+
+// emptyOldTubes looks once, and knows of no look before.
+func (f *fixture) emptyOldTubes(t *testing.T) {
+	t.Helper()
+	o := *f.reconciler.oldTubes
+	o.known = nil
+	tubes, err := f.producer.Tubes(t.Context(), f.server.Addr)
+	must(t, err)
+	o.empty(t.Context(), f.server.Addr, tubes)
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 )
 
-// finding is one leaf of the validator's report.
-type finding struct {
+// violation is one leaf of the validator's report.
+type violation struct {
 	pointer string
 	// part is the schema that the value does not meet, keyword what of it.
 	part    *jsonschema.Schema
@@ -22,18 +22,18 @@ type finding struct {
 	ofName bool
 }
 
-// explain turns the validator's report into one fault. Of several the one
+// schemaFault turns the validator's report into one fault. Of several the one
 // highest up and first by name is told, so that the answer is always the same.
-func (c *compiled) explain(err *jsonschema.ValidationError, root any) *Fault {
-	all := c.findings(err, nil)
-	first := slices.MinFunc(all, func(a, b finding) int {
+func (c *schemaIndex) schemaFault(err *jsonschema.ValidationError, root any) *Fault {
+	all := c.violations(err, nil)
+	first := slices.MinFunc(all, func(a, b violation) int {
 		return cmp.Or(
 			cmp.Compare(rank(a.pointer), rank(b.pointer)),
 			cmp.Compare(a.pointer, b.pointer),
 			cmp.Compare(a.keyword, b.keyword),
 		)
 	})
-	v := at(root, first.pointer)
+	v := valueAt(root, first.pointer)
 	f := first.fault(v)
 	f.Message += c.remedy(first, v)
 	return f
@@ -41,11 +41,11 @@ func (c *compiled) explain(err *jsonschema.ValidationError, root any) *Fault {
 
 // remedy says what to write instead of a value that stands for none, where none is
 // needed.
-func (c *compiled) remedy(f finding, v any) string {
+func (c *schemaIndex) remedy(f violation, v any) string {
 	holder := c.root
 	tokens := pointerTokens(f.pointer)
 	for _, name := range tokens[:max(0, len(tokens)-1)] {
-		if holder = target(holder.Properties[name]); holder == nil {
+		if holder = resolveRef(holder.Properties[name]); holder == nil {
 			return ""
 		}
 	}
@@ -82,21 +82,21 @@ func rank(pointer string) int {
 	return len(pointer)
 }
 
-// findings collects the leaves of a report.
-func (c *compiled) findings(err *jsonschema.ValidationError, out []finding) []finding {
+// violations collects the leaves of a report.
+func (c *schemaIndex) violations(err *jsonschema.ValidationError, out []violation) []violation {
 	f := c.locate(err)
 	if len(err.Causes) == 0 || f.keyword == "oneOf" {
 		return append(out, f)
 	}
 	for _, cause := range err.Causes {
-		out = c.findings(cause, out)
+		out = c.violations(cause, out)
 	}
 	return out
 }
 
 // locate finds the schema and the keyword that a report names.
-func (c *compiled) locate(err *jsonschema.ValidationError) finding {
-	f := finding{pointer: unescapePath(err.InstanceLocation), part: c.root}
+func (c *schemaIndex) locate(err *jsonschema.ValidationError) violation {
+	f := violation{pointer: unescapePath(err.InstanceLocation), part: c.root}
 	f.ofName = strings.Contains(err.KeywordLocation, "/propertyNames/")
 	where, rest := err.AbsoluteKeywordLocation, ""
 	for c.parts[where] == nil {
@@ -128,8 +128,8 @@ func unescapePath(location string) string {
 	return strings.Join(parts, "/")
 }
 
-// at is the value at a pointer, nil where there is none.
-func at(v any, pointer string) any {
+// valueAt returns the value at a pointer, nil where there is none.
+func valueAt(v any, pointer string) any {
 	for _, t := range pointerTokens(pointer) {
 		switch holder := v.(type) {
 		case map[string]any:
@@ -147,8 +147,8 @@ func at(v any, pointer string) any {
 	return v
 }
 
-// fault says in words what the finding is.
-func (f finding) fault(v any) *Fault {
+// fault says in words what the violation is.
+func (f violation) fault(v any) *Fault {
 	if f.ofName {
 		tokens := pointerTokens(f.pointer)
 		return &Fault{Pointer: bounded(f.pointer), Message: fmt.Sprintf("%s: the name %s must be %s",
@@ -172,7 +172,7 @@ var typeNames = map[string]string{
 
 // otherType says what kind of value is wanted. A fraction where an integer is
 // wanted is of the same kind.
-func (f finding) otherType(v any) *Fault {
+func (f violation) otherType(v any) *Fault {
 	is := kind(v)
 	if _, ok := v.(float64); ok && f.part.Types[0] == "integer" {
 		is = excerpt(v)
@@ -181,7 +181,7 @@ func (f finding) otherType(v any) *Fault {
 }
 
 // missing names the fields that are not there.
-func (f finding) missing(v any) *Fault {
+func (f violation) missing(v any) *Fault {
 	object, _ := v.(map[string]any)
 	var names []string
 	for _, name := range f.part.Required {
@@ -197,7 +197,7 @@ func (f finding) missing(v any) *Fault {
 }
 
 // limit is what the schema allows at most or at least, in words.
-func (f finding) limit() string {
+func (f violation) limit() string {
 	s := f.part
 	switch f.keyword {
 	case "minimum":

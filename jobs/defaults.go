@@ -51,22 +51,22 @@ func (d Defaults) Complete(data []byte) ([]byte, error) {
 // outline is what a document has of the things to complete.
 type outline struct {
 	isObject                                  bool
-	id, created, traceparent, result, address place
-	top, in                                   hole // the document, and its result
+	id, created, traceparent, result, address memberValue
+	top, in                                   insertPoint // the document, and its result
 	edits                                     []edit
 }
 
-// place is a member of the document.
-type place struct {
+// memberValue is a member of the document.
+type memberValue struct {
 	there    bool   // it has a value, even if that stands for none
 	text     string // the value, where it is a string
 	from, to int64  // where the value is that stands for none; else 0
 }
 
-func (p place) none() bool { return !p.there || p.to > 0 }
+func (p memberValue) absent() bool { return !p.there || p.to > 0 }
 
-// hole is the place just behind an opening brace.
-type hole struct {
+// insertPoint is the place just behind an opening brace.
+type insertPoint struct {
 	at    int64
 	empty bool // nothing else is between the braces
 	add   []string
@@ -101,9 +101,9 @@ func readOutline(data []byte) (outline, error) {
 }
 
 // members reads an object; visit must consume the value of each name.
-func members(dec *jsontext.Decoder, visit func(*jsontext.Decoder, string) error) (hole, error) {
+func members(dec *jsontext.Decoder, visit func(*jsontext.Decoder, string) error) (insertPoint, error) {
 	_, err := dec.ReadToken()
-	h := hole{at: dec.InputOffset(), empty: dec.PeekKind() == jsontext.KindEndObject}
+	h := insertPoint{at: dec.InputOffset(), empty: dec.PeekKind() == jsontext.KindEndObject}
 	for err == nil && dec.PeekKind() != jsontext.KindEndObject {
 		var name jsontext.Token
 		if name, err = dec.ReadToken(); err == nil {
@@ -145,7 +145,7 @@ func (o *outline) resultMember(dec *jsontext.Decoder, name string) error {
 }
 
 // read notes a value; null and what else is in none stand for no value.
-func (p *place) read(dec *jsontext.Decoder, none ...string) error {
+func (p *memberValue) read(dec *jsontext.Decoder, none ...string) error {
 	raw, err := dec.ReadValue()
 	if err != nil {
 		return err
@@ -163,28 +163,28 @@ func (p *place) read(dec *jsontext.Decoder, none ...string) error {
 // fill decides what to add. A result URL is not made of an id that is not one.
 func (o *outline) fill(d Defaults) {
 	id := o.id.text
-	if o.id.none() {
+	if o.id.absent() {
 		id = cmp.Or(d.ID, NewID())
 		o.put(&o.top, o.id, "id", quote(id))
 	}
 	target := quote(resultURL(d.Base, id))
 	switch {
 	case !ValidID(id):
-	case o.result.none():
+	case o.result.absent():
 		o.put(&o.top, o.result, "result", `{"url":`+target+`}`)
-	case o.address.none() && o.in.at > 0:
+	case o.address.absent() && o.in.at > 0:
 		o.put(&o.in, o.address, "url", target)
 	}
-	if o.created.none() {
+	if o.created.absent() {
 		o.put(&o.top, o.created, "created", quote(createdAt(d.Now).Format(time.RFC3339Nano)))
 	}
-	if o.traceparent.none() && validTraceparent(d.Traceparent) {
+	if o.traceparent.absent() && validTraceparent(d.Traceparent) {
 		o.put(&o.top, o.traceparent, "traceparent", quote(d.Traceparent))
 	}
 }
 
 // put gives a member its value, where it is or behind the brace of its holder.
-func (o *outline) put(h *hole, p place, name, value string) {
+func (o *outline) put(h *insertPoint, p memberValue, name, value string) {
 	if p.there {
 		o.edits = append(o.edits, edit{p.from, p.to, value})
 		return
@@ -211,7 +211,7 @@ func quote(s string) string {
 
 // insert makes the document with all that was put.
 func (o *outline) insert(data []byte) []byte {
-	for _, h := range []hole{o.top, o.in} {
+	for _, h := range []insertPoint{o.top, o.in} {
 		if len(h.add) == 0 {
 			continue
 		}

@@ -16,10 +16,10 @@ func TestRepeatedPanicIsRecordedOnce(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	var log bytes.Buffer
-	f.log = slog.New(slog.NewTextHandler(&log, nil))
+	f.reconciler.events.log = slog.New(slog.NewTextHandler(&log, nil))
 	for range 3 {
-		f.guard(t.Context(), "audit", func() { panic("a mine") })
-		f.guard(t.Context(), "resend", func() { panic("a mine") })
+		f.reconciler.events.guard(t.Context(), "audit", func() { panic("a mine") })
+		f.reconciler.events.guard(t.Context(), "resend", func() { panic("a mine") })
 	}
 	events, err := f.ledger.Events.Newest(t.Context(), "", 100)
 	must(t, err)
@@ -33,7 +33,7 @@ func TestADocumentThatPanicsHurtsNoOther(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	bad, nameless := jobs.NewID(), `{"nameless":true}`
-	f.cfg.decode = func(document []byte) (jobs.Job, error) {
+	f.documents.decode = func(document []byte) (jobs.Job, error) {
 		if strings.Contains(string(document), bad) || string(document) == nameless {
 			panic("a mine")
 		}
@@ -70,7 +70,7 @@ func TestADocumentThatPanicsHurtsNoOther(t *testing.T) {
 	}
 	stacks := 0
 	for _, e := range events {
-		if e.Kind == "panic" && strings.Contains(e.Message, "panics_test.go:") {
+		if e.Kind == "panic" && strings.Contains(e.Message, "event_recorder_test.go:") {
 			stacks++
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 )
 
-// programs remembers which programs any node has ever announced.
-type programs struct {
+// knownPrograms caches the names of the programs that any node has ever announced.
+type knownPrograms struct {
 	ledger *ledger.Ledger
 
 	mu    sync.Mutex
@@ -19,9 +19,11 @@ type programs struct {
 	read  time.Time
 }
 
-// refresh is how often an unknown name may cause a look into the ledger.
-const refresh = 500 * time.Millisecond
+// programsEvery is the shortest time between two reads of the programs from the
+// ledger.
+const programsEvery = 500 * time.Millisecond
 
+// unknownProgram is the error of a program that no node has announced.
 type unknownProgram struct {
 	name  string
 	known []string
@@ -30,11 +32,11 @@ type unknownProgram struct {
 func (u *unknownProgram) Error() string { return ledger.UnknownProgram(u.name, u.known) }
 
 // check returns an *unknownProgram for a name that no node has announced.
-func (p *programs) check(ctx context.Context, name string) error {
+func (p *knownPrograms) check(ctx context.Context, name string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.names[name] && time.Since(p.read) > refresh {
-		if err := p.load(ctx); err != nil {
+	if !p.names[name] {
+		if err := p.refresh(ctx); err != nil {
 			return err
 		}
 	}
@@ -44,25 +46,26 @@ func (p *programs) check(ctx context.Context, name string) error {
 	return &unknownProgram{name: name, known: slices.Sorted(maps.Keys(p.names))}
 }
 
-// list returns the known names, in order.
-func (p *programs) list(ctx context.Context) ([]string, error) {
+// list returns the known names, sorted, also with an error.
+func (p *knownPrograms) list(ctx context.Context) ([]string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var err error
-	if time.Since(p.read) > refresh {
-		err = p.load(ctx)
-	}
+	err := p.refresh(ctx)
 	return slices.Sorted(maps.Keys(p.names)), err
 }
 
-// doubt makes the next unknown name cause a look into the ledger.
-func (p *programs) doubt() {
+// invalidate makes the next check of an unknown name read the ledger.
+func (p *knownPrograms) invalidate() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.read = time.Time{}
 }
 
-func (p *programs) load(ctx context.Context) error {
+// refresh reads the names unless that was done a moment ago. The caller holds mu.
+func (p *knownPrograms) refresh(ctx context.Context) error {
+	if time.Since(p.read) <= programsEvery {
+		return nil
+	}
 	all, err := p.ledger.Programs(ctx)
 	if err != nil {
 		return err

@@ -53,13 +53,13 @@ func TestServersCountOurTubes(t *testing.T) {
 
 func TestMemoryIsNotBelieved(t *testing.T) {
 	t.Parallel()
-	if n := memoryOf("another.example", 1); n != 0 {
+	if n := serverRSS("another.example", 1); n != 0 {
 		t.Errorf("another machine's process: %d", n)
 	}
 	host, err := os.Hostname()
 	must(t, err)
 	for _, pid := range []int{0, -1, syscall.Getpid()} {
-		if n := memoryOf(host, pid); n != 0 {
+		if n := serverRSS(host, pid); n != 0 {
 			t.Errorf("process %d: %d", pid, n)
 		}
 	}
@@ -104,12 +104,12 @@ func TestOverdueMessagesAreForgotten(t *testing.T) {
 	p := f.queued(t, jobs.NewID())
 	f.reserve(t)
 	server := api.Server{ID: p.Server, Addr: f.server.Addr}
-	f.health.giveUp(p.Server, p.Message)
-	f.health.giveUp(p.Server, 4711) // is not there
-	if n := f.countOverdue(t.Context(), &server); n != 0 {
+	f.health.overdue.add(p.Server, p.Message)
+	f.health.overdue.add(p.Server, 4711) // is not there
+	if n := f.health.overdue.count(t.Context(), &server); n != 0 {
 		t.Errorf("%d are overdue, and none is", n)
 	}
-	if left := f.health.givenUp(p.Server); len(left) != 0 {
+	if left := f.health.overdue.replacedOn(p.Server); len(left) != 0 {
 		t.Errorf("still remembered: %v", left)
 	}
 }
@@ -120,7 +120,7 @@ func TestOverdue(t *testing.T) {
 		state, left string
 		want        bool
 	}{{"reserved", "-1", true}, {"reserved", "0", false}, {"reserved", "", false}, {"delayed", "-1", false}, {"", "", false}} {
-		if got := overdue(map[string]string{"state": test.state, "time-left": test.left}); got != test.want {
+		if got := isOverdue(map[string]string{"state": test.state, "time-left": test.left}); got != test.want {
 			t.Errorf("%+v: %v", test, got)
 		}
 	}
@@ -156,9 +156,9 @@ func TestActionsAreTold(t *testing.T) {
 	defer d.Close()
 	p := f.queued(t, jobs.NewID())
 	must(t, f.producer.Remove(t.Context(), f.server.Addr, []uint64{p.Message}))
-	a := newAudit(d)
+	a := d.reconciler.check
 	f.later(a, time.Minute)
-	d.reconcileOnce(t.Context(), a)
+	d.reconciler.once(t.Context())
 	if n := seen.get("resent"); n != 1 {
 		t.Errorf("resent %d", n)
 	}
@@ -167,7 +167,7 @@ func TestActionsAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, f.ledger.Leave(t.Context(), "i2"))
-	d.reconcileOnce(t.Context(), a)
+	d.reconciler.once(t.Context())
 	if n := seen.get("lost"); n != 1 {
 		t.Errorf("lost %d", n)
 	}

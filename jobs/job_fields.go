@@ -12,7 +12,7 @@ type converter struct {
 }
 
 // convert reads the fields of a valid tree.
-func convert(t tree) (Job, *Fault) {
+func convert(t parsedDocument) (Job, *Fault) {
 	var c converter
 	doc := object(t.root)
 	job := Job{
@@ -66,7 +66,7 @@ func (c *converter) duration(doc map[string]any, name string) Duration {
 	return Duration(d)
 }
 
-func input(m map[string]any, t tree) Input {
+func input(m map[string]any, t parsedDocument) Input {
 	return Input{URL: text(m["url"]), SHA256: text(m["sha256"]), Data: t.data}
 }
 
@@ -110,32 +110,6 @@ func texts(list []any) []string {
 		out[i] = text(v)
 	}
 	return out
-}
-
-// integer is a number without fraction, which JSON may also write 3.0 or 3e2.
-func integer(v any) int64 {
-	switch n := v.(type) {
-	case int64:
-		return n
-	case float64:
-		return int64(n)
-	}
-	return 0
-}
-
-func text(v any) string {
-	s, _ := v.(string)
-	return s
-}
-
-func object(v any) map[string]any {
-	m, _ := v.(map[string]any)
-	return m
-}
-
-func array(v any) []any {
-	a, _ := v.([]any)
-	return a
 }
 
 // element is the pointer of entry i of the list at pointer.

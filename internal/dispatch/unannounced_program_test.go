@@ -41,7 +41,7 @@ func TestInboxJobWaitsForItsProgram(t *testing.T) {
 	good := jobs.NewID()
 	f.put(t, "runnerbean/inbox", document(good, "cat"))
 	f.hint(t, "cat")
-	stats, err := f.producer.TubeStats(t.Context(), f.server.Addr, f.runTube("forecas"))
+	stats, err := f.producer.TubeStats(t.Context(), f.server.Addr, f.sender.tubes.run("forecas"))
 	if must(t, err); len(stats) > 0 {
 		t.Errorf("there is a tube for the program: %v", stats)
 	}

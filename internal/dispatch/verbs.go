@@ -1,0 +1,35 @@
+package dispatch
+
+import (
+	"context"
+	"slices"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+)
+
+// Act does what a person asks of jobs, and puts messages for those that are queued
+// again. by is the name of the person. The result for each target has the same
+// index; the error is for all.
+func (d *Dispatcher) Act(ctx context.Context, verb ledger.Verb, by string, targets []ledger.Target) ([]ledger.Acted, error) {
+	again := verb == ledger.VerbRetry || verb == ledger.VerbReset
+	if again {
+		targets = slices.Clone(targets)
+		for i := range targets {
+			targets[i].Job, targets[i].Awaits = d.documents.repaired(ctx, targets[i].ID)
+		}
+	}
+	acted, err := d.cfg.Ledger.Act(ctx, verb, by, targets)
+	if err != nil || !again {
+		return acted, err
+	}
+	queued := make([]ledger.Record, 0, len(acted))
+	for _, a := range acted {
+		if a.Err == nil {
+			queued = append(queued, a.Record)
+		}
+	}
+	if err := d.sender.send(ctx, queued); err != nil {
+		d.cfg.Logger.Warn("jobs are queued again but not yet on their run tubes; the reconciler will put them", "jobs", len(queued), "err", err)
+	}
+	return acted, nil
+}
