@@ -14,13 +14,13 @@ import (
 // its error.
 func submitUntil(ctx context.Context, bed *testbed.Testbed, p *cluster, enough func(context.Context) error) ([]*testbed.Job, error) {
 	const batch, every = 40, time.Second
-	chance := bed.Random("jobs")
+	rng := bed.Random("jobs")
 	l := &testbed.Load{Bed: bed, Poll: p.poll, Nodes: p.nodes, Inbox: p.beanstalkd.Addr}
 	done := make(chan error, 1)
 	go func() { done <- enough(ctx) }()
 	var all []*testbed.Job
 	for {
-		list := mixedJobs(bed, chance, batch)
+		list := mixedJobs(bed, rng, batch)
 		all = append(all, list...)
 		l.Submit(ctx, list, every)
 		select {
@@ -74,17 +74,17 @@ func startNodes(ctx context.Context, bed *testbed.Testbed, b *testbed.Server, ad
 
 // mixedJobs returns jobs. Most are very short, and some fail at first, so that
 // their messages are delayed.
-func mixedJobs(bed *testbed.Testbed, chance *rand.Rand, n int) []*testbed.Job {
+func mixedJobs(bed *testbed.Testbed, rng *rand.Rand, n int) []*testbed.Job {
 	list := make([]*testbed.Job, n)
 	for i := range list {
-		t := testbed.Task{MS: chance.IntN(30), Pad: chance.IntN(3000)}
-		switch chance.IntN(20) {
+		t := testbed.Task{MS: rng.IntN(30), Pad: rng.IntN(3000)}
+		switch rng.IntN(20) {
 		case 0:
 			t.MS *= 10
 		case 1:
 			t.Fails = 1
 		}
-		list[i] = bed.TaskJob(chance, "work", t)
+		list[i] = bed.TaskJob(rng, "work", t)
 	}
 	return list
 }

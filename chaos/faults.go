@@ -31,8 +31,8 @@ var noSpace = []string{"openat", "mkdirat", "write", "pwrite64", "fsync", "fdata
 var neverFail = []string{"fcntl", "read", "epoll_ctl"}
 
 // missing returns the kinds of a call that had no kill, or no error.
-func (h *coverage) missing(w callTrace, name string, kills bool) (list []string) {
-	for _, kind := range w.kinds(kills) {
+func (h *coverage) missing(trace callTrace, name string, kills bool) (list []string) {
+	for _, kind := range trace.kinds(kills) {
 		if strings.HasPrefix(kind, name+" ") && !h.kinds[kills][kind] {
 			list = append(list, kind)
 		}
@@ -41,8 +41,8 @@ func (h *coverage) missing(w callTrace, name string, kills bool) (list []string)
 }
 
 // kinds returns the kinds of calls that can have a kill, or an error.
-func (w callTrace) kinds(kills bool) []string {
-	list := slices.DeleteFunc(slices.Clone(w.calls), func(kind string) bool {
+func (trace callTrace) kinds(kills bool) []string {
+	list := slices.DeleteFunc(slices.Clone(trace.calls), func(kind string) bool {
 		name, _, _ := strings.Cut(kind, " ")
 		return !kills && slices.Contains(neverFail, name)
 	})
@@ -58,9 +58,9 @@ type callTrace struct {
 
 // faults returns all faults for the calls. A kill happens when the call begins:
 // the calls before it are complete, and this one has no effect.
-func (w callTrace) faults() (list []fault) {
+func (trace callTrace) faults() (list []fault) {
 	var names []string
-	for name := range w.count {
+	for name := range trace.count {
 		names = append(names, name)
 	}
 	slices.Sort(names)
@@ -73,7 +73,7 @@ func (w callTrace) faults() (list []fault) {
 			hows = append(hows, "error=ENOSPC")
 		}
 		for _, how := range hows {
-			for n := range w.count[name] {
+			for n := range trace.count[name] {
 				list = append(list, fault{call: name, nth: n + 1, injection: how})
 			}
 		}

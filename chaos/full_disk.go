@@ -30,7 +30,7 @@ type fullDiskTest struct {
 	node       *testbed.Node
 	poll       *testbed.Poller
 	ledger     string
-	chance     *rand.Rand
+	rng        *rand.Rand
 }
 
 // fullDisks fills three disks of three nodes at the same time.
@@ -63,7 +63,7 @@ func fillOneDisk(ctx context.Context, bed *testbed.Testbed, what string) error {
 }
 
 func newFullDiskTest(ctx context.Context, bed *testbed.Testbed, what, path string) (*fullDiskTest, error) {
-	d := &fullDiskTest{bed: bed, what: what, path: path, chance: bed.Random(what)}
+	d := &fullDiskTest{bed: bed, what: what, path: path, rng: bed.Random(what)}
 	var err error
 	if d.beanstalkd, err = bed.NewServer("beanstalkd-" + what); err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func (d *fullDiskTest) run(ctx context.Context) error {
 	over := time.Duration(times) * (full + 7*time.Second)
 	list := make([]*testbed.Job, testbed.Pick(bed, 600, 160))
 	for i := range list {
-		list[i] = bed.WorkJob(d.chance, "work", time.Duration(d.chance.IntN(150))*time.Millisecond, 5000+d.chance.IntN(10_000))
+		list[i] = bed.WorkJob(d.rng, "work", time.Duration(d.rng.IntN(150))*time.Millisecond, 5000+d.rng.IntN(10_000))
 	}
 	sent := make(chan struct{})
 	go func() {
@@ -230,7 +230,7 @@ func (d *fullDiskTest) recover(ctx context.Context, freed time.Time) error {
 	defer cancel()
 	// Its priority puts the job before those that could not run.
 	t := testbed.Task{History: d.bed.History.Path, Pad: 1000}
-	probe := d.bed.NewJob(d.chance, "work", t, map[string]any{"priority": 0})
+	probe := d.bed.NewJob(d.rng, "work", t, map[string]any{"priority": 0})
 	probe.Answer = t.Answer(probe.ID)
 	err := testbed.Until(waiting, 20*time.Millisecond, "a job is taken", func() bool {
 		return d.bed.Submit(waiting, d.node, probe) == http.StatusCreated

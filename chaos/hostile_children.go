@@ -120,7 +120,7 @@ func (c *hostileRun) install() (string, error) {
 // send submits jobs, somewhat more at a time than slots, and returns when all
 // have ended.
 func (c *hostileRun) send(ctx context.Context, n int) {
-	chance := c.bed.Random("modes")
+	rng := c.bed.Random("modes")
 	list := make(chan *testbed.Job)
 	var wait sync.WaitGroup
 	for range 12 {
@@ -133,15 +133,15 @@ func (c *hostileRun) send(ctx context.Context, n int) {
 	for i := range n {
 		mode := modes[i%len(modes)]
 		if i >= len(modes) {
-			mode = modes[chance.IntN(len(modes))]
+			mode = modes[rng.IntN(len(modes))]
 		}
-		list <- c.job(chance, mode)
+		list <- c.job(rng, mode)
 	}
 	close(list)
 	wait.Wait()
 }
 
-func (c *hostileRun) job(chance *rand.Rand, mode string) *testbed.Job {
+func (c *hostileRun) job(rng *rand.Rand, mode string) *testbed.Job {
 	program := "hostile"
 	if _, ok := manifests[mode]; ok {
 		program = mode
@@ -150,7 +150,7 @@ func (c *hostileRun) job(chance *rand.Rand, mode string) *testbed.Job {
 	if mode == "deaf" || mode == "asleep" {
 		more = map[string]any{"timeout": "1s"}
 	}
-	j := c.bed.NewJob(chance, program, hostileTask{Mode: mode, N: chance.IntN(1 << 16)}, more)
+	j := c.bed.NewJob(rng, program, hostileTask{Mode: mode, N: rng.IntN(1 << 16)}, more)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.modes[j.ID] = mode

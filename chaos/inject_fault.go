@@ -21,11 +21,11 @@ var (
 
 // describe describes a call in words that are the same for every job. It
 // reports whether the call belongs to a job.
-func (v *target) describe(c traced) (string, bool) {
+func (t *target) describe(c traced) (string, bool) {
 	var words []string
 	ours := false
-	_, port := testbed.Split(v.at.Beanstalkd)
-	home := filepath.Dir(v.at.Store)
+	_, port := testbed.Split(t.at.Beanstalkd)
+	home := filepath.Dir(t.at.Store)
 	// An unfinished call has this text in place of its results.
 	args := strings.ReplaceAll(c.args, "<unfinished ...>", "")
 	for _, m := range paths.FindAllStringSubmatch(args, -1) {
@@ -33,12 +33,12 @@ func (v *target) describe(c traced) (string, bool) {
 		if strings.Contains(path, ":"+port+"]") {
 			ours, path = true, "beanstalkd"
 		}
-		for _, folder := range []string{home, filepath.Join(v.node.Data, "scratch")} {
+		for _, folder := range []string{home, filepath.Join(t.node.Data, "scratch")} {
 			if rest, ok := strings.CutPrefix(path, folder); ok {
 				ours, path = true, rest
 			}
 		}
-		if path != v.bed.Dir { // every path is in the working folder
+		if path != t.bed.Dir { // every path is in the working folder
 			words = append(words, changes.ReplaceAllString(path, "*"))
 		}
 		if withData.MatchString(c.name) {
@@ -54,35 +54,35 @@ const afterEnd = 50 * time.Millisecond
 
 // traceHealthy returns the calls of a job without faults, the first one of the
 // node.
-func (v *target) traceHealthy(ctx context.Context) (callTrace, error) {
-	w := callTrace{count: map[string]int{}}
-	calls, err := v.traceOne(ctx, "%file,%desc")
+func (t *target) traceHealthy(ctx context.Context) (callTrace, error) {
+	trace := callTrace{count: map[string]int{}}
+	calls, err := t.traceOne(ctx, "%file,%desc")
 	of := map[string]int{} // by thread and name
 	for _, c := range calls {
-		if what, ok := v.describe(c); ok {
-			w.calls = append(w.calls, what)
+		if what, ok := t.describe(c); ok {
+			trace.calls = append(trace.calls, what)
 			of[c.thread+c.name]++
-			w.count[c.name] = max(w.count[c.name], of[c.thread+c.name])
+			trace.count[c.name] = max(trace.count[c.name], of[c.thread+c.name])
 		}
 	}
-	if err == nil && len(w.calls) < 20 {
-		err = fmt.Errorf("only %d calls of a healthy job were seen", len(w.calls))
+	if err == nil && len(trace.calls) < 20 {
+		err = fmt.Errorf("only %d calls of a healthy job were seen", len(trace.calls))
 	}
-	return w, err
+	return trace, err
 }
 
 // observe restarts the node and returns the number that each kind of the call
 // has in its thread.
-func (v *target) observe(ctx context.Context, name string) (map[string]int, error) {
-	v.node.Terminate(10 * time.Second)
-	if err := v.restart(ctx); err != nil {
+func (t *target) observe(ctx context.Context, name string) (map[string]int, error) {
+	t.node.Terminate(10 * time.Second)
+	if err := t.restart(ctx); err != nil {
 		return nil, err
 	}
-	calls, err := v.traceOne(ctx, name)
+	calls, err := t.traceOne(ctx, name)
 	of, at := map[string]int{}, map[string]int{}
 	for _, c := range calls {
 		of[c.thread]++
-		if what, ok := v.describe(c); ok {
+		if what, ok := t.describe(c); ok {
 			at[what] = of[c.thread]
 		}
 	}
@@ -90,17 +90,17 @@ func (v *target) observe(ctx context.Context, name string) (map[string]int, erro
 }
 
 // traceOne traces a job without faults.
-func (v *target) traceOne(ctx context.Context, names string) ([]traced, error) {
-	j, open, err := v.startGated(ctx)
+func (t *target) traceOne(ctx context.Context, names string) ([]traced, error) {
+	j, open, err := t.startGated(ctx)
 	if err != nil {
 		return nil, err
 	}
-	trace, err := startTrace(ctx, v.bed, v.node.PID(), names, "")
+	trace, err := startTrace(ctx, t.bed, t.node.PID(), names, "")
 	if err != nil {
 		return nil, err
 	}
 	open()
-	if v.known[j.ID] = v.follow(ctx, j, trace); !v.known[j.ID] {
+	if t.known[j.ID] = t.follow(ctx, j, trace); !t.known[j.ID] {
 		return nil, errors.New("a healthy job did not succeed")
 	}
 	testbed.Sleep(ctx, afterEnd)
@@ -108,47 +108,47 @@ func (v *target) traceOne(ctx context.Context, names string) ([]traced, error) {
 }
 
 // inject causes one fault in one job and records the outcome.
-func (v *target) inject(ctx context.Context, h fault, cov *coverage) error {
-	j, open, err := v.startGated(ctx)
+func (t *target) inject(ctx context.Context, h fault, cov *coverage) error {
+	j, open, err := t.startGated(ctx)
 	if err != nil {
 		return err
 	}
-	trace, err := startTrace(ctx, v.bed, v.node.PID(), h.call, h.String())
+	trace, err := startTrace(ctx, t.bed, t.node.PID(), h.call, h.String())
 	if err != nil {
 		return err
 	}
-	v.bed.History.Logf("%s: %s on %s", j.ID, h, v.node.Name)
+	t.bed.History.Logf("%s: %s on %s", j.ID, h, t.node.Name)
 	if h.kills() {
-		v.expectKill()
+		t.expectKill()
 	}
 	began := time.Now()
 	open()
-	ended := v.follow(ctx, j, trace)
+	ended := t.follow(ctx, j, trace)
 	o := outcome{ended: ended, took: time.Since(began)}
 	testbed.Sleep(ctx, afterEnd)
 	calls, err := trace.end()
 	if err != nil {
 		return err
 	}
-	if err := v.awaitNode(ctx, trace.killed); err != nil {
+	if err := t.awaitNode(ctx, trace.killed); err != nil {
 		return err
 	}
-	ended = ended && v.bed.GetResult(ctx, v.node, j, false).State == "succeeded"
-	v.known[j.ID] = ended
-	o.complete = v.hasFile(j.ID)
-	v.checkFiles(ctx, &o, trace.killed != 0)
+	ended = ended && t.bed.GetResult(ctx, t.node, j, false).State == "succeeded"
+	t.known[j.ID] = ended
+	o.complete = t.hasFile(j.ID)
+	t.checkFiles(ctx, &o, trace.killed != 0)
 	if !o.ended || !o.complete || o.took > patience/2 {
-		v.bed.History.Logf("%s after %s at %v: ended %t, whole %t, after %v", j.ID, h, v.injected(h, calls), o.ended, o.complete, o.took)
+		t.bed.History.Logf("%s after %s at %v: ended %t, whole %t, after %v", j.ID, h, t.injected(h, calls), o.ended, o.complete, o.took)
 	}
-	cov.add(h, v.injected(h, calls), o)
+	cov.add(h, t.injected(h, calls), o)
 	return ctx.Err()
 }
 
 // injected returns the calls that had the fault.
-func (v *target) injected(h fault, calls []traced) (list []string) {
+func (t *target) injected(h fault, calls []traced) (list []string) {
 	for _, c := range calls {
 		if h.kills() && c.result == "?" || !h.kills() && strings.Contains(c.result, "(INJECTED)") {
-			what, _ := v.describe(c)
+			what, _ := t.describe(c)
 			list = append(list, what)
 		}
 	}
@@ -156,11 +156,11 @@ func (v *target) injected(h fault, calls []traced) (list []string) {
 }
 
 // restarted restarts the node and looks for what is left.
-func (v *target) restarted(ctx context.Context) (o outcome, err error) {
-	v.node.Terminate(10 * time.Second)
-	if err := v.node.Up(ctx); err != nil {
+func (t *target) restarted(ctx context.Context) (o outcome, err error) {
+	t.node.Terminate(10 * time.Second)
+	if err := t.node.Up(ctx); err != nil {
 		return o, err
 	}
-	v.checkFiles(ctx, &o, true)
+	t.checkFiles(ctx, &o, true)
 	return o, nil
 }

@@ -22,15 +22,15 @@ func killAtEachSyscall(ctx context.Context, bed *testbed.Testbed) error {
 			return err
 		}
 	}
-	way, err := targets[0].traceHealthy(ctx)
+	trace, err := targets[0].traceHealthy(ctx)
 	if err != nil {
 		return err
 	}
-	bed.History.Logf("a healthy job makes %d calls after its program: %v", len(way.calls), way.calls)
-	list := way.faults()
+	bed.History.Logf("a healthy job makes %d calls after its program: %v", len(trace.calls), trace.calls)
+	list := trace.faults()
 	if bed.Config.Short {
-		chance := bed.Random("faults")
-		chance.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+		rng := bed.Random("faults")
+		rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 		list = list[:min(len(list), 40)]
 	}
 	cov := &coverage{kinds: map[bool]map[string]bool{false: {}, true: {}}}
@@ -38,21 +38,21 @@ func killAtEachSyscall(ctx context.Context, bed *testbed.Testbed) error {
 		return err
 	}
 	if !bed.Config.Short {
-		if err := injectMissed(ctx, bed, targets, way, cov); err != nil {
+		if err := injectMissed(ctx, bed, targets, trace, cov); err != nil {
 			return err
 		}
 	}
-	return cov.report(ctx, bed, targets, way, len(list))
+	return cov.report(ctx, bed, targets, trace, len(list))
 }
 
 // injectMissed tries the kinds of calls that had no fault. It may miss again,
 // since a call can have another number in each run.
-func injectMissed(ctx context.Context, bed *testbed.Testbed, targets []*target, w callTrace, cov *coverage) error {
+func injectMissed(ctx context.Context, bed *testbed.Testbed, targets []*target, trace callTrace, cov *coverage) error {
 	for range 10 {
 		for _, how := range []string{sigkill, "error=EIO"} {
 			var list []fault
-			for name := range w.count {
-				missed := cov.missing(w, name, how == sigkill)
+			for name := range trace.count {
+				missed := cov.missing(trace, name, how == sigkill)
 				if len(missed) == 0 {
 					continue
 				}
@@ -82,10 +82,10 @@ func injectAll(ctx context.Context, bed *testbed.Testbed, targets []*target, lis
 	errs := make([]error, len(targets))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for i, v := range targets {
+	for i, t := range targets {
 		wait.Go(func() {
 			for h := range next {
-				if errs[i] = v.inject(ctx, h, cov); errs[i] != nil {
+				if errs[i] = t.inject(ctx, h, cov); errs[i] != nil {
 					cancel()
 					return
 				}
@@ -103,9 +103,9 @@ func injectAll(ctx context.Context, bed *testbed.Testbed, targets []*target, lis
 	return errors.Join(errs...)
 }
 
-func (h *coverage) report(ctx context.Context, bed *testbed.Testbed, targets []*target, w callTrace, planned int) error {
-	for _, v := range targets {
-		o, err := v.restarted(ctx)
+func (h *coverage) report(ctx context.Context, bed *testbed.Testbed, targets []*target, trace callTrace, planned int) error {
+	for _, t := range targets {
+		o, err := t.restarted(ctx)
 		if err != nil {
 			return err
 		}
@@ -113,7 +113,7 @@ func (h *coverage) report(ctx context.Context, bed *testbed.Testbed, targets []*
 		h.damaged += o.damaged
 	}
 	for _, kills := range []bool{true, false} {
-		got, kinds := 0, w.kinds(kills)
+		got, kinds := 0, trace.kinds(kills)
 		for _, kind := range kinds {
 			if h.kinds[kills][kind] {
 				got++

@@ -32,10 +32,10 @@ func (k killTest) run(ctx context.Context, bed *testbed.Testbed) error {
 	list := mixedJobs(bed, bed.Random("jobs"), testbed.Pick(bed, 10_000, 400))
 	over := testbed.Pick(bed, 5*time.Minute, 10*time.Second)
 	killed := make(chan error, 1)
-	fire, stop := context.WithTimeout(ctx, over)
+	killing, stop := context.WithTimeout(ctx, over)
 	defer stop()
-	go func() { killed <- k.killUntil(ctx, fire, bed, p) }()
-	watch := watchInbox(fire, bed, p.beanstalkd)
+	go func() { killed <- k.killUntil(ctx, killing, bed, p) }()
+	watch := watchInbox(killing, bed, p.beanstalkd)
 	(&testbed.Load{Bed: bed, Poll: p.poll, Nodes: p.nodes, Inbox: p.beanstalkd.Addr}).Submit(ctx, list, over)
 	if err := <-killed; err != nil {
 		return err
@@ -45,11 +45,11 @@ func (k killTest) run(ctx context.Context, bed *testbed.Testbed) error {
 }
 
 // killUntil kills a random process every half second and restarts it, until
-// fire ends. All processes run when it returns.
-func (k killTest) killUntil(ctx, fire context.Context, bed *testbed.Testbed, p *cluster) error {
-	chance := bed.Random("kills")
-	for testbed.Sleep(fire, 500*time.Millisecond) {
-		if err := k.killOne(ctx, bed, p, chance); err != nil {
+// killing ends. All processes run when it returns.
+func (k killTest) killUntil(ctx, killing context.Context, bed *testbed.Testbed, p *cluster) error {
+	rng := bed.Random("kills")
+	for testbed.Sleep(killing, 500*time.Millisecond) {
+		if err := k.killOne(ctx, bed, p, rng); err != nil {
 			return err
 		}
 		if err := p.supervise(); err != nil {
@@ -59,8 +59,8 @@ func (k killTest) killUntil(ctx, fire context.Context, bed *testbed.Testbed, p *
 	return nil
 }
 
-func (k killTest) killOne(ctx context.Context, bed *testbed.Testbed, p *cluster, chance *rand.Rand) error {
-	if i := chance.IntN(len(p.nodes) + 1); i < len(p.nodes) {
+func (k killTest) killOne(ctx context.Context, bed *testbed.Testbed, p *cluster, rng *rand.Rand) error {
+	if i := rng.IntN(len(p.nodes) + 1); i < len(p.nodes) {
 		n := p.nodes[i]
 		n.Kill()
 		if err := n.Start(); err != nil {

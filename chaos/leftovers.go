@@ -15,9 +15,9 @@ import (
 
 // checkFiles looks for damage, and for files that should not exist. Only a
 // restarted node must have removed them.
-func (v *target) checkFiles(ctx context.Context, o *outcome, restarted bool) {
-	if wrong := integrity(ctx, v.at.Ledger); wrong != "" {
-		v.bed.History.Logf("%s: %s", v.at.Ledger, wrong)
+func (t *target) checkFiles(ctx context.Context, o *outcome, restarted bool) {
+	if wrong := integrity(ctx, t.at.Ledger); wrong != "" {
+		t.bed.History.Logf("%s: %s", t.at.Ledger, wrong)
 		o.damaged++
 	}
 	if !restarted {
@@ -25,27 +25,27 @@ func (v *target) checkFiles(ctx context.Context, o *outcome, restarted bool) {
 	}
 	var found []string
 	for range 20 { // the node works for a moment after the end of a job
-		if found = v.leftovers(); len(found) == 0 || !testbed.Sleep(ctx, 100*time.Millisecond) {
+		if found = t.leftovers(); len(found) == 0 || !testbed.Sleep(ctx, 100*time.Millisecond) {
 			break
 		}
 	}
 	for _, what := range found {
-		v.bed.History.Logf("left: %s", what)
+		t.bed.History.Logf("left: %s", what)
 	}
 	o.leftFiles += len(found)
 }
 
 // leftovers returns the files that nothing refers to.
-func (v *target) leftovers() (found []string) {
-	for _, n := range []*testbed.Node{v.node, v.reader} {
+func (t *target) leftovers() (found []string) {
+	for _, n := range []*testbed.Node{t.node, t.reader} {
 		found = append(found, below(filepath.Join(n.Data, "scratch"), 2)...)
 	}
-	found = append(found, below(filepath.Join(v.at.Store, "tmp"), 2)...)
-	if folders, _ := os.ReadDir(filepath.Join(v.at.Store, "tmp")); len(folders) > 2 {
+	found = append(found, below(filepath.Join(t.at.Store, "tmp"), 2)...)
+	if folders, _ := os.ReadDir(filepath.Join(t.at.Store, "tmp")); len(folders) > 2 {
 		found = append(found, fmt.Sprintf("%d temporary folders of 2 processes", len(folders)))
 	}
-	for _, file := range below(filepath.Join(v.at.Store, "results"), 2) {
-		if id, ok := strings.CutSuffix(filepath.Base(file), ".json"); !ok || !v.known[id] {
+	for _, file := range below(filepath.Join(t.at.Store, "results"), 2) {
+		if id, ok := strings.CutSuffix(filepath.Base(file), ".json"); !ok || !t.known[id] {
 			found = append(found, file)
 		}
 	}
@@ -53,8 +53,8 @@ func (v *target) leftovers() (found []string) {
 }
 
 // hasFile reports whether the result of a job names the program's file.
-func (v *target) hasFile(id string) bool {
-	files, err := filepath.Glob(filepath.Join(v.at.Store, "results", "*", id+".json"))
+func (t *target) hasFile(id string) bool {
+	files, err := filepath.Glob(filepath.Join(t.at.Store, "results", "*", id+".json"))
 	if err != nil || len(files) != 1 {
 		return false
 	}

@@ -110,7 +110,7 @@ func (h *backlog) announce(ctx context.Context, at testbed.Shared) error {
 // put puts jobs of the absent program on the inbox, and waits until the inbox
 // is empty.
 func (h *backlog) put(ctx context.Context, n int) error {
-	chance := h.bed.Random("parked" + strconv.Itoa(len(h.ids)))
+	rng := h.bed.Random("parked" + strconv.Itoa(len(h.ids)))
 	c, err := testbed.DialBeanstalkd(h.beanstalkd.Addr)
 	if err != nil {
 		return err
@@ -123,7 +123,7 @@ func (h *backlog) put(ctx context.Context, n int) error {
 		some := min(left, 200)
 		documents := make([][]byte, some)
 		for i := range documents {
-			j := h.bed.NewJob(chance, "parked", 1, map[string]any{"labels": map[string]string{"meter": strconv.Itoa(len(h.ids) % 100)}})
+			j := h.bed.NewJob(rng, "parked", 1, map[string]any{"labels": map[string]string{"meter": strconv.Itoa(len(h.ids) % 100)}})
 			h.ids = append(h.ids, j.ID)
 			documents[i] = j.Document
 		}

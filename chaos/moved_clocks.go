@@ -58,14 +58,14 @@ func startMovable(ctx context.Context, bed *testbed.Testbed) (map[string]*testbe
 
 // moveClocks moves random clocks, each to the true time or two hours before or
 // after it.
-func moveClocks(ctx context.Context, chance *rand.Rand, clocks map[string]*testbed.Clock, nodes []*testbed.Node, times int, rest time.Duration) error {
+func moveClocks(ctx context.Context, rng *rand.Rand, clocks map[string]*testbed.Clock, nodes []*testbed.Node, times int, rest time.Duration) error {
 	names := []string{"beanstalkd", "node1", "node2"}
 	offsets := []time.Duration{-2 * time.Hour, 0, 2 * time.Hour}
 	for range times {
 		if !testbed.Sleep(ctx, rest) {
 			return ctx.Err()
 		}
-		at, by := chance.IntN(3), offsets[chance.IntN(3)]
+		at, by := rng.IntN(3), offsets[rng.IntN(3)]
 		if err := clocks[names[at]].Move(by); err != nil {
 			return err
 		}

@@ -18,9 +18,9 @@ import (
 func (a *slowClientsTest) connectAll(ctx context.Context) *sync.WaitGroup {
 	kinds := []func(context.Context, net.Conn){a.slowHead, a.slowReader, a.idle, a.silent}
 	wait := &sync.WaitGroup{}
-	chance := a.bed.Random("siege")
+	rng := a.bed.Random("siege")
 	for i := range slowCount {
-		late := time.Duration(chance.Int64N(int64(time.Second))) // not all at the same time
+		late := time.Duration(rng.Int64N(int64(time.Second))) // not all at the same time
 		wait.Go(func() {
 			testbed.Sleep(ctx, late)
 			for ctx.Err() == nil {

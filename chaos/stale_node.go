@@ -30,11 +30,11 @@ func staleNode(ctx context.Context, bed *testbed.Testbed) error {
 	target := testbed.Pick(bed, 500, 12)
 	bed.History.Note(check.Event{What: check.Target, N: float64(target)})
 	s := &staleNodes{bed: bed, cluster: p, slots: slots, seen: &testbed.HistoryReader{Path: bed.History.Path}, last: map[string]check.Event{}}
-	chance := bed.Random("rounds")
+	rng := bed.Random("rounds")
 	enough, cancel := context.WithTimeout(ctx, testbed.Pick(bed, 9*time.Minute, 40*time.Second))
 	defer cancel()
 	for s.yields < target && enough.Err() == nil {
-		if err := s.round(enough, chance); err != nil {
+		if err := s.round(enough, rng); err != nil {
 			return err
 		}
 	}
@@ -43,21 +43,21 @@ func staleNode(ctx context.Context, bed *testbed.Testbed) error {
 
 // round stops a node while it runs jobs, some of which end meanwhile. Mostly it
 // lets the node continue when the other one has taken the jobs.
-func (s *staleNodes) round(ctx context.Context, chance *rand.Rand) error {
-	stopped := s.cluster.nodes[chance.IntN(2)]
-	jobs := s.submit(ctx, chance)
+func (s *staleNodes) round(ctx context.Context, rng *rand.Rand) error {
+	stopped := s.cluster.nodes[rng.IntN(2)]
+	jobs := s.submit(ctx, rng)
 	err := testbed.Until(ctx, 20*time.Millisecond, "the jobs run", func() bool { return s.running(jobs, stopped.Name) >= s.slots/2 || s.over(jobs) })
 	if err != nil || s.over(jobs) {
 		return ignoreEnd(ctx, err)
 	}
-	testbed.Sleep(ctx, time.Duration(chance.IntN(100))*time.Millisecond)
+	testbed.Sleep(ctx, time.Duration(rng.IntN(100))*time.Millisecond)
 	held := s.runningOn(jobs, stopped.Name)
 	stopped.Pause()
-	if chance.IntN(5) > 0 {
+	if rng.IntN(5) > 0 {
 		s.awaitYield(ctx, held, stopped.Name)
-		testbed.Sleep(ctx, time.Duration(chance.IntN(1500))*time.Millisecond)
+		testbed.Sleep(ctx, time.Duration(rng.IntN(1500))*time.Millisecond)
 	} else {
-		testbed.Sleep(ctx, time.Duration(1000+chance.IntN(6000))*time.Millisecond)
+		testbed.Sleep(ctx, time.Duration(1000+rng.IntN(6000))*time.Millisecond)
 	}
 	s.read()
 	for id := range held {
@@ -79,12 +79,12 @@ func ignoreEnd(ctx context.Context, err error) error {
 }
 
 // submit submits twice as many jobs as a node has slots.
-func (s *staleNodes) submit(ctx context.Context, chance *rand.Rand) map[string]bool {
+func (s *staleNodes) submit(ctx context.Context, rng *rand.Rand) map[string]bool {
 	ids := map[string]bool{}
 	l := &testbed.Load{Bed: s.bed, Poll: s.cluster.poll, Nodes: s.cluster.nodes}
 	var list []*testbed.Job
 	for range 2 * s.slots {
-		j := s.bed.WorkJob(chance, "work", time.Duration(500+chance.IntN(3000))*time.Millisecond, chance.IntN(3000))
+		j := s.bed.WorkJob(rng, "work", time.Duration(500+rng.IntN(3000))*time.Millisecond, rng.IntN(3000))
 		ids[j.ID] = true
 		list = append(list, j)
 	}

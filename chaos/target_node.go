@@ -52,7 +52,7 @@ type target struct {
 	node   *testbed.Node
 	reader *testbed.Node
 	at     testbed.Shared
-	chance *rand.Rand
+	rng    *rand.Rand
 	count  int
 	known  map[string]bool // jobs that have succeeded
 }
@@ -70,27 +70,27 @@ func newTarget(ctx context.Context, bed *testbed.Testbed, name, folder string) (
 		return nil, err
 	}
 	at := testbed.Shared{Beanstalkd: b.Addr, Programs: folder, Ledger: filepath.Join(home, "ledger.db"), Store: filepath.Join(home, "store")}
-	v := &target{bed: bed, at: at, chance: bed.Random(name), known: map[string]bool{}}
-	if v.node, err = bed.NewNode(name, at, 1, nil); err != nil {
+	t := &target{bed: bed, at: at, rng: bed.Random(name), known: map[string]bool{}}
+	if t.node, err = bed.NewNode(name, at, 1, nil); err != nil {
 		return nil, err
 	}
 	// strace counts by thread. With more processors, a goroutine stays on its
 	// thread after a slow call.
-	v.node.Env = append(v.node.Env, "GOMAXPROCS=16")
-	if v.reader, err = bed.NewNode(name+"-reader", at, 0, nil); err != nil {
+	t.node.Env = append(t.node.Env, "GOMAXPROCS=16")
+	if t.reader, err = bed.NewNode(name+"-reader", at, 0, nil); err != nil {
 		return nil, err
 	}
-	return v, errors.Join(v.node.Up(ctx), v.reader.Up(ctx))
+	return t, errors.Join(t.node.Up(ctx), t.reader.Up(ctx))
 }
 
 // startGated submits a job and waits until its program is at the gate, which
 // open opens.
-func (v *target) startGated(ctx context.Context) (j *testbed.Job, open func(), err error) {
-	j, gate := v.newJob(v.chance)
+func (t *target) startGated(ctx context.Context) (j *testbed.Job, open func(), err error) {
+	j, gate := t.newJob(t.rng)
 	if err := syscall.Mkfifo(gate, 0o600); err != nil {
 		return nil, nil, err
 	}
-	if status := v.bed.Submit(ctx, v.reader, j); status != http.StatusCreated {
+	if status := t.bed.Submit(ctx, t.reader, j); status != http.StatusCreated {
 		return nil, nil, fmt.Errorf("the job was answered with status %d", status)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -98,9 +98,9 @@ func (v *target) startGated(ctx context.Context) (j *testbed.Job, open func(), e
 	var writer *os.File
 	err = testbed.Until(ctx, 2*time.Millisecond, "the program waits at its gate", func() bool {
 		// A node ends after an I/O error of the ledger, perhaps only now.
-		if !v.node.Alive() {
-			if err := v.restart(ctx); err != nil {
-				v.bed.History.Logf("%v", err)
+		if !t.node.Alive() {
+			if err := t.restart(ctx); err != nil {
+				t.bed.History.Logf("%v", err)
 			}
 		}
 		// This fails until the program has opened the FIFO.
@@ -113,15 +113,15 @@ func (v *target) startGated(ctx context.Context) (j *testbed.Job, open func(), e
 // follow reads the result URL until the job has ended, and restarts the node if
 // it ends. It detaches strace after the first error: each thread counts its
 // calls, so there could be a second one.
-func (v *target) follow(ctx context.Context, j *testbed.Job, trace *tracer) bool {
+func (t *target) follow(ctx context.Context, j *testbed.Job, trace *tracer) bool {
 	for end := time.Now().Add(patience); time.Now().Before(end); {
-		if !v.node.Alive() {
-			if err := v.restart(ctx); err != nil {
-				v.bed.History.Logf("%v", err)
+		if !t.node.Alive() {
+			if err := t.restart(ctx); err != nil {
+				t.bed.History.Logf("%v", err)
 				return false
 			}
 		}
-		if s := v.bed.GetResult(ctx, v.reader, j, true); s.Final() {
+		if s := t.bed.GetResult(ctx, t.reader, j, true); s.Final() {
 			return s.State == "succeeded"
 		}
 		if trace.hit() {
@@ -135,43 +135,43 @@ func (v *target) follow(ctx context.Context, j *testbed.Job, trace *tracer) bool
 }
 
 // restart starts the node again.
-func (v *target) restart(ctx context.Context) error {
-	err := v.node.Up(ctx)
-	if err == nil && !v.node.Alive() {
-		err = fmt.Errorf("%s does not start again; see %s", v.node.Name, v.node.LogFile())
+func (t *target) restart(ctx context.Context) error {
+	err := t.node.Up(ctx)
+	if err == nil && !t.node.Alive() {
+		err = fmt.Errorf("%s does not start again; see %s", t.node.Name, t.node.LogFile())
 	}
 	return err
 }
 
 // awaitNode waits until the node runs and cannot be killed any more.
-func (v *target) awaitNode(ctx context.Context, killed int) error {
+func (t *target) awaitNode(ctx context.Context, killed int) error {
 	// strace may have detached before it could report the kill.
-	if killed == v.node.PID() || v.node.Alive() && !v.node.Healthy(ctx) {
-		if err := testbed.Until(ctx, time.Millisecond, "the node is dead", func() bool { return !v.node.Alive() }); err != nil {
+	if killed == t.node.PID() || t.node.Alive() && !t.node.Healthy(ctx) {
+		if err := testbed.Until(ctx, time.Millisecond, "the node is dead", func() bool { return !t.node.Alive() }); err != nil {
 			return err
 		}
 	}
-	if !v.node.Alive() {
-		return v.restart(ctx)
+	if !t.node.Alive() {
+		return t.restart(ctx)
 	}
-	if v.node.ExpectEnd(false) {
-		v.bed.History.Note(check.Event{What: check.Up, Who: v.node.Name, Text: "it was spared"})
+	if t.node.ExpectEnd(false) {
+		t.bed.History.Note(check.Event{What: check.Up, Who: t.node.Name, Text: "it was spared"})
 	}
 	return nil
 }
 
 // expectKill records that strace will kill the node.
-func (v *target) expectKill() {
-	v.node.ExpectEnd(true)
-	v.bed.History.Note(check.Event{What: check.Kill, Who: v.node.Name, Text: "at a system call"})
+func (t *target) expectKill() {
+	t.node.ExpectEnd(true)
+	t.bed.History.Note(check.Event{What: check.Kill, Who: t.node.Name, Text: "at a system call"})
 }
 
 // newJob returns a job whose program waits at a gate, and the path of the gate.
-func (v *target) newJob(chance *rand.Rand) (*testbed.Job, string) {
-	v.count++
-	gate := fmt.Sprintf("%s/gate-%s-%d", v.bed.Dir, v.node.Name, v.count)
-	t := gatedTask{Task: testbed.Task{History: v.bed.History.Path, Seed: chance.Uint64() >> 11, Pad: 9000}, Gate: gate}
-	j := v.bed.NewJob(chance, "gated", t, nil)
-	j.Answer = t.Answer(j.ID)
+func (t *target) newJob(rng *rand.Rand) (*testbed.Job, string) {
+	t.count++
+	gate := fmt.Sprintf("%s/gate-%s-%d", t.bed.Dir, t.node.Name, t.count)
+	g := gatedTask{Task: testbed.Task{History: t.bed.History.Path, Seed: rng.Uint64() >> 11, Pad: 9000}, Gate: gate}
+	j := t.bed.NewJob(rng, "gated", g, nil)
+	j.Answer = g.Answer(j.ID)
 	return j, gate
 }

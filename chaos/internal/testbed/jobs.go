@@ -26,22 +26,22 @@ type Task struct {
 }
 
 // WorkJob returns a job of a program like "work" that runs for so long.
-func (bed *Testbed) WorkJob(chance *rand.Rand, program string, work time.Duration, pad int) *Job {
-	return bed.TaskJob(chance, program, Task{MS: int(work.Milliseconds()), Pad: pad})
+func (bed *Testbed) WorkJob(rng *rand.Rand, program string, work time.Duration, pad int) *Job {
+	return bed.TaskJob(rng, program, Task{MS: int(work.Milliseconds()), Pad: pad})
 }
 
 // TaskJob returns a job with this task, to which it adds a seed.
-func (bed *Testbed) TaskJob(chance *rand.Rand, program string, t Task) *Job {
-	t.History, t.Seed = bed.History.Path, chance.Uint64()>>11
-	j := bed.NewJob(chance, program, t, nil)
+func (bed *Testbed) TaskJob(rng *rand.Rand, program string, t Task) *Job {
+	t.History, t.Seed = bed.History.Path, rng.Uint64()>>11
+	j := bed.NewJob(rng, program, t, nil)
 	j.Answer = t.Answer(j.ID)
 	return j
 }
 
 // NewJob returns a job of any program and input. It adds the members of more to
 // the document.
-func (bed *Testbed) NewJob(chance *rand.Rand, program string, input any, more map[string]any) *Job {
-	j := &Job{ID: newID(chance)}
+func (bed *Testbed) NewJob(rng *rand.Rand, program string, input any, more map[string]any) *Job {
+	j := &Job{ID: newID(rng)}
 	document := map[string]any{
 		"id": j.ID, "program": program, "input": map[string]any{"data": input},
 		"result": map[string]any{"url": baseURL + "/" + j.ID},
@@ -57,8 +57,8 @@ func (bed *Testbed) NewJob(chance *rand.Rand, program string, input any, more ma
 }
 
 // newID returns a UUID of version 4 that depends on the seed.
-func newID(chance *rand.Rand) string {
-	a, b := chance.Uint64(), chance.Uint64()
+func newID(rng *rand.Rand) string {
+	a, b := rng.Uint64(), rng.Uint64()
 	a = a&^0xf000 | 0x4000
 	b = b&^(0xc<<60) | 0x8<<60
 	return fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", a>>32, a>>16&0xffff, a&0xffff, b>>48, b&0xffffffffffff)

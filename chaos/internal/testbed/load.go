@@ -25,7 +25,7 @@ func (l *Load) Submit(ctx context.Context, list []*Job, over time.Duration) {
 	var puts []*Job
 	const many = 8
 	for i := range many {
-		chance := l.Bed.Random("submitter" + string(rune('a'+i)))
+		rng := l.Bed.Random("submitter" + string(rune('a'+i)))
 		var mine []int
 		for at := i; at < len(list); at += many {
 			if l.Inbox == "" || at/many%2 == 0 {
@@ -37,7 +37,7 @@ func (l *Load) Submit(ctx context.Context, list []*Job, over time.Duration) {
 				if !l.due(ctx, list[at], began, over, at, len(list)) {
 					return
 				}
-				l.post(ctx, chance, list[at])
+				l.post(ctx, rng, list[at])
 			}
 		})
 	}
@@ -63,9 +63,9 @@ func (l *Load) due(ctx context.Context, j *Job, began time.Time, over time.Durat
 
 // post sends a document to a random node until one accepts it, as a client
 // would.
-func (l *Load) post(ctx context.Context, chance *rand.Rand, j *Job) {
+func (l *Load) post(ctx context.Context, rng *rand.Rand, j *Job) {
 	for ctx.Err() == nil {
-		switch l.Bed.Submit(ctx, l.Nodes[chance.IntN(len(l.Nodes))], j) {
+		switch l.Bed.Submit(ctx, l.Nodes[rng.IntN(len(l.Nodes))], j) {
 		case http.StatusCreated, http.StatusOK:
 			return
 		}

@@ -35,10 +35,10 @@ func (bed *Testbed) StartPolling(ctx context.Context, readers int, rest time.Dur
 	ctx, stop := context.WithCancel(ctx)
 	p := &Poller{bed: bed, nodes: nodes, where: map[*Job]int{}, stop: stop, lastEnd: time.Now()}
 	for i := range readers {
-		chance := bed.Random("poller" + string(rune('a'+i)))
+		rng := bed.Random("poller" + string(rune('a'+i)))
 		p.done.Go(func() {
 			for Sleep(ctx, rest) {
-				p.readOne(ctx, chance, i%2 == 0)
+				p.readOne(ctx, rng, i%2 == 0)
 			}
 		})
 	}
@@ -73,12 +73,12 @@ func (p *Poller) add(j *Job) {
 }
 
 // readOne asks a random node for a random job.
-func (p *Poller) readOne(ctx context.Context, chance *rand.Rand, plain bool) {
-	j := p.choose(chance)
+func (p *Poller) readOne(ctx context.Context, rng *rand.Rand, plain bool) {
+	j := p.choose(rng)
 	if j == nil {
 		return
 	}
-	p.read(ctx, p.nodes[chance.IntN(len(p.nodes))], j, plain)
+	p.read(ctx, p.nodes[rng.IntN(len(p.nodes))], j, plain)
 }
 
 func (p *Poller) read(ctx context.Context, n *Node, j *Job, plain bool) observation {
@@ -92,12 +92,12 @@ func (p *Poller) read(ctx context.Context, n *Node, j *Job, plain bool) observat
 	return s
 }
 
-func (p *Poller) choose(chance *rand.Rand) *Job {
+func (p *Poller) choose(rng *rand.Rand) *Job {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	lists := [][]*Job{p.open, p.ended, p.upcoming}
 	first := 0
-	switch roll := chance.IntN(10); {
+	switch roll := rng.IntN(10); {
 	case roll == 9:
 		first = 2
 	case roll > 5:
@@ -105,7 +105,7 @@ func (p *Poller) choose(chance *rand.Rand) *Job {
 	}
 	for i := range lists {
 		if list := lists[(first+i)%len(lists)]; len(list) > 0 {
-			return list[chance.IntN(len(list))]
+			return list[rng.IntN(len(list))]
 		}
 	}
 	return nil

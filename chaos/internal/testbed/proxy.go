@@ -23,10 +23,10 @@ type Proxy struct {
 	cuts   atomic.Int64
 	NoCuts atomic.Bool // no more cuts
 
-	mu     sync.Mutex
-	chance *rand.Rand
-	open   map[net.Conn]bool
-	done   sync.WaitGroup
+	mu   sync.Mutex
+	rng  *rand.Rand
+	open map[net.Conn]bool
+	done sync.WaitGroup
 }
 
 // NewProxy starts a proxy for a node. The caller closes it.
@@ -35,7 +35,7 @@ func (bed *Testbed) NewProxy(name, to string) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{bed: bed, to: to, listener: listener, name: name, chance: bed.Random("proxy " + name), open: map[net.Conn]bool{}}
+	p := &Proxy{bed: bed, to: to, listener: listener, name: name, rng: bed.Random("proxy " + name), open: map[net.Conn]bool{}}
 	p.done.Go(p.serve)
 	return p, nil
 }
@@ -98,10 +98,10 @@ func (p *Proxy) connect(client net.Conn) {
 func (p *Proxy) allowance() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.chance.IntN(5) == 0 {
-		return p.chance.Int64N(60)
+	if p.rng.IntN(5) == 0 {
+		return p.rng.Int64N(60)
 	}
-	return p.chance.Int64N(3000)
+	return p.rng.Int64N(3000)
 }
 
 // proxiedConn is one connection through the proxy.

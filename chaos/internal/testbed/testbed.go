@@ -32,7 +32,7 @@ type Testbed struct {
 // Config says what a testbed is for.
 type Config struct {
 	Name  string // of the scenario
-	Seed  uint64 // of all chance
+	Seed  uint64 // of all random choices
 	Short bool   // run the short form
 	Bin   string // the runnerbean binary
 	Dir   string // for all files; it is created
@@ -52,8 +52,8 @@ func New(c Config) (*Testbed, error) {
 	return bed, nil
 }
 
-// Random returns a source of chance for one part of a scenario. It depends only
-// on the seed and the name of the part.
+// Random returns a random number generator for one part of a scenario. Its numbers
+// depend only on the seed and the name of the part.
 func (bed *Testbed) Random(part string) *rand.Rand {
 	sum := fnv.New64a()
 	sum.Write([]byte(part))
