@@ -91,7 +91,7 @@ mutant 'this node and beanstalkd are asked' internal/outbound 'TestReservedServe
 	internal/outbound/guard.go 'if err := g.checkReserved(ctx, to); err != nil {' 'if err := error(nil); err != nil {'
 
 mutant 'an older end is delivered beside a newer one' internal/ledger TestNewestEndIsDeliveredLast \
-	internal/ledger/delivery.go "CASE WHEN hooks.owner = '' THEN excluded.next ELSE hooks.next END" 'excluded.next'
+	internal/ledger/outbox/deliveries.go "CASE WHEN hooks.owner = '' THEN excluded.next ELSE hooks.next END" 'excluded.next'
 
 mutant 'final kill of the group removed' worker/internal/process TestGroupEnds \
 	worker/internal/process/supervise.go '_ = unix.Kill(-s.pid, unix.SIGKILL)' ''

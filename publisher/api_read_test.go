@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -154,7 +154,7 @@ func TestNodeByName(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	odd := "n/1 %41\u202e"
-	if err := b.ledger.Register(t.Context(), ledger.Node{Name: odd, Instance: "i2", Slots: 3}); err != nil {
+	if err := b.ledger.Nodes.Register(t.Context(), nodes.Node{Name: odd, Instance: "i2", Slots: 3}); err != nil {
 		t.Fatal(err)
 	}
 	r := b.get("/api/v1/nodes/" + url.PathEscape(odd))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -174,17 +175,17 @@ func TestNodesAndPrograms(t *testing.T) {
 		t.Errorf("no programs are %s", body)
 	}
 	b.register(3)
-	nodes := decodeAs[api.Nodes](t, b.get("/api/v1/nodes")).Nodes
-	if len(nodes) != 1 || !nodes[0].Alive || nodes[0].Slots != 3 || !slices.Equal(nodes[0].Programs, []string{testProgram}) {
-		t.Errorf("got %+v", nodes)
+	list := decodeAs[api.Nodes](t, b.get("/api/v1/nodes")).Nodes
+	if len(list) != 1 || !list[0].Alive || list[0].Slots != 3 || !slices.Equal(list[0].Programs, []string{testProgram}) {
+		t.Errorf("got %+v", list)
 	}
-	if err := b.ledger.Leave(t.Context(), testInstance); err != nil {
+	if err := b.ledger.Nodes.Leave(t.Context(), testInstance); err != nil {
 		t.Fatal(err)
 	}
-	if nodes := decodeAs[api.Nodes](t, b.get("/api/v1/nodes")).Nodes; len(nodes) != 1 || nodes[0].Alive {
-		t.Errorf("after it left: %+v", nodes)
+	if list := decodeAs[api.Nodes](t, b.get("/api/v1/nodes")).Nodes; len(list) != 1 || list[0].Alive {
+		t.Errorf("after it left: %+v", list)
 	}
-	programs := decodeAs[struct{ Programs []ledger.Program }](t, b.get("/api/v1/programs")).Programs
+	programs := decodeAs[struct{ Programs []nodes.Program }](t, b.get("/api/v1/programs")).Programs
 	if len(programs) != 1 || programs[0].Name != testProgram || programs[0].Description != "d" {
 		t.Errorf("got %+v", programs)
 	}

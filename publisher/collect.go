@@ -9,8 +9,8 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/health"
-	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
@@ -59,7 +59,7 @@ func (p *Publisher) readNodes(ctx context.Context) ([]api.Node, error) {
 }
 
 func (p *Publisher) readNodesWhole(ctx context.Context) ([]api.Node, error) {
-	found, err := p.cfg.Ledger.Nodes(ctx)
+	found, err := p.cfg.Ledger.Nodes.List(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func (p *Publisher) readNodesWhole(ctx context.Context) ([]api.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	controls, err := p.cfg.Ledger.Controls(ctx)
+	controls, err := p.cfg.Ledger.Nodes.Controls(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (p *Publisher) programsNow(ctx context.Context) (api.Programs, error) {
 
 func (p *Publisher) readPrograms(ctx context.Context) (api.Programs, error) {
 	list := api.Programs{Programs: []api.Program{}}
-	found, err := p.cfg.Ledger.Programs(ctx)
+	found, err := p.cfg.Ledger.Nodes.Programs(ctx)
 	if err != nil {
 		return list, err
 	}
@@ -126,7 +126,7 @@ func (p *Publisher) readPrograms(ctx context.Context) (api.Programs, error) {
 	return list, p.addProgramCounts(ctx, list.Programs)
 }
 
-func programOf(program ledger.Program, nodes []api.Node) api.Program {
+func programOf(program nodes.Program, nodes []api.Node) api.Program {
 	shown := api.Program{
 		Name: program.Name, Description: program.Description, SHA256: program.SHA256,
 		Nodes: []api.InstalledOn{},

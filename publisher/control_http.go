@@ -9,7 +9,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
@@ -36,7 +37,7 @@ func (p *Publisher) orderOf(ctx context.Context, c echo.Context, reason string) 
 	}
 	wanted := httpio.IfMatch(c.Request())
 	if !wanted.Holds(controlVersion(node)) {
-		return order, ledger.ErrChanged
+		return order, engine.ErrChanged
 	}
 	order = operations.NodeOrder{Node: node.Name, By: auth.CallerOf(c).By, Reason: reason}
 	if wanted.Specific() {
@@ -56,7 +57,7 @@ func (p *Publisher) patchNode(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	err = p.ops.Control(ctx, order, func(c *ledger.Control) { c.Slots, c.Reason = slots, reason })
+	err = p.ops.Control(ctx, order, func(c *nodes.Control) { c.Slots, c.Reason = slots, reason })
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -237,7 +237,7 @@ func TestListsHavePages(t *testing.T) {
 // registerAs announces a life of a node.
 func (b *bench) registerAs(name, life string) {
 	b.t.Helper()
-	if err := b.ledger.Register(context.Background(), ledger.Node{Name: name, Instance: name + "-" + life, Slots: 1, Home: name}); err != nil {
+	if err := b.ledger.Nodes.Register(context.Background(), nodes.Node{Name: name, Instance: name + "-" + life, Slots: 1, Home: name}); err != nil {
 		b.t.Fatal(err)
 	}
 }

@@ -17,7 +17,7 @@ func EndDocument(rec ledger.Record) ([]byte, error) {
 
 // delivery is how it stands with a job's delivery; nil where there is none.
 func (p *Publisher) delivery(ctx context.Context, id string) (*api.Delivery, error) {
-	d, err := p.cfg.Ledger.Delivery(ctx, id)
+	d, err := p.cfg.Ledger.Outbox.Delivery(ctx, id)
 	if err != nil || d.State == "" {
 		return nil, err
 	}

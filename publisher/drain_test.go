@@ -141,7 +141,7 @@ func TestDrainIsSeen(t *testing.T) {
 		t.Errorf("the list begins with %.300s", page)
 	}
 	for node, reason := range map[string]string{"": "new <b>disks</b>", testNode: ""} {
-		if err := b.ledger.Drain(t.Context(), node, "a person", reason); err != nil {
+		if err := b.ledger.Nodes.Drain(t.Context(), node, "a person", reason); err != nil {
 			t.Fatal(err)
 		}
 	}

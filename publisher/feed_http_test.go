@@ -79,7 +79,7 @@ func TestFeedOverHTTP(t *testing.T) {
 	})
 	b.succeed(id, attempt, "1")
 	until(t, next, newsJob, in(jobs.Succeeded))
-	if err := b.ledger.Drain(t.Context(), testNode, "a person", "for repair"); err != nil {
+	if err := b.ledger.Nodes.Drain(t.Context(), testNode, "a person", "for repair"); err != nil {
 		t.Fatal(err)
 	}
 	drainedEvent := func(data string) bool {
@@ -93,7 +93,7 @@ func TestFeedOverHTTP(t *testing.T) {
 	})
 	stop()
 	b.members(0)
-	if err := b.ledger.Undrain(t.Context(), testNode, "a person"); err != nil {
+	if err := b.ledger.Nodes.Undrain(t.Context(), testNode, "a person"); err != nil {
 		t.Fatal(err)
 	}
 	next, _ = feedOf(t, base+"/api/v1/events?types=event,change", had.id)

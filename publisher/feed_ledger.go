@@ -20,15 +20,15 @@ func (s ledgerSource) eventsAfter(ctx context.Context, id string, limit int) ([]
 }
 
 func (s ledgerSource) nodeNews(ctx context.Context) ([]seenNode, error) {
-	nodes, err := s.ledger.Nodes(ctx)
+	nodes, err := s.ledger.Nodes.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	drains, err := s.ledger.Drains(ctx)
+	drains, err := s.ledger.Nodes.Drains(ctx)
 	if err != nil {
 		return nil, err
 	}
-	controls, err := s.ledger.Controls(ctx)
+	controls, err := s.ledger.Nodes.Controls(ctx)
 	if err != nil {
 		return nil, err
 	}

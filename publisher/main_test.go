@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
@@ -59,7 +60,7 @@ func newBench(t testing.TB, change ...func(*Config)) *bench {
 	t.Cleanup(func() { b.store.Close() })
 	cfg := Config{
 		Ledger: b.ledger, Store: b.store, BaseURL: "http://127.0.0.1:8420", Node: testNode,
-		Accept: b.acceptDocument, Act: b.act, Drain: b.ledger.Drain, Undrain: b.ledger.Undrain, Control: b.ledger.SetControl, Logger: quiet,
+		Accept: b.acceptDocument, Act: b.act, Drain: b.ledger.Nodes.Drain, Undrain: b.ledger.Nodes.Undrain, Control: b.ledger.Nodes.SetControl, Logger: quiet,
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -197,9 +198,9 @@ func (b *bench) failed() string {
 // register announces a node with a program, alive now.
 func (b *bench) register(slots int) {
 	b.t.Helper()
-	err := b.ledger.Register(context.Background(), ledger.Node{
+	err := b.ledger.Nodes.Register(context.Background(), nodes.Node{
 		Name: testNode, Instance: testInstance, Slots: slots, BaseURL: "http://127.0.0.1:8420", Version: "v1",
-		Started: time.Now(), Programs: []ledger.Program{{Name: testProgram, SHA256: "abc", Description: "d"}},
+		Started: time.Now(), Programs: []nodes.Program{{Name: testProgram, SHA256: "abc", Description: "d"}},
 	})
 	if err != nil {
 		b.t.Fatal(err)

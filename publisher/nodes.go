@@ -10,8 +10,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -39,7 +39,7 @@ func lifeKey(n api.Node) string {
 	return fmt.Sprintf("%s\x00%016x%s", n.Name, math.MaxInt64-n.Started.UnixMicro(), n.Instance)
 }
 
-func nodeOf(n ledger.Node, drained bool, running int, control ledger.Control) api.Node {
+func nodeOf(n nodes.Node, drained bool, running int, control nodes.Control) api.Node {
 	shown := api.Node{
 		Name: n.Name, Instance: n.Instance, BaseURL: n.BaseURL, Version: n.Version,
 		Alive: n.Alive, Drained: drained, Slots: n.Slots, Running: running, Control: controlOf(control),
@@ -72,7 +72,7 @@ func vitalsOf(text json.RawMessage) *api.Vitals {
 	return v
 }
 
-func controlOf(c ledger.Control) api.Control {
+func controlOf(c nodes.Control) api.Control {
 	return api.Control{Slots: c.Slots, Paused: c.Paused, Since: c.Since, By: c.By, Reason: c.Reason, Updated: c.Updated}
 }
 

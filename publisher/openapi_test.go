@@ -19,7 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
@@ -249,15 +249,15 @@ func populated(t *testing.T) *inspector {
 	if err != nil {
 		t.Fatal(err)
 	}
-	programs := []ledger.Program{{Name: testProgram, SHA256: "abc", Description: "d", Input: json.RawMessage(`{"type":"object"}`)}}
-	if err := b.ledger.Beat(t.Context(), testInstance, programs, 3, vitals); err != nil {
+	programs := []nodes.Program{{Name: testProgram, SHA256: "abc", Description: "d", Input: json.RawMessage(`{"type":"object"}`)}}
+	if err := b.ledger.Nodes.Beat(t.Context(), testInstance, programs, 3, vitals); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.ledger.Activity.SampleDepth(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	b.registerAs("gone", "1")
-	if err := b.ledger.Leave(t.Context(), "gone-1"); err != nil {
+	if err := b.ledger.Nodes.Leave(t.Context(), "gone-1"); err != nil {
 		t.Fatal(err)
 	}
 	return newInspector(b)

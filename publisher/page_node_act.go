@@ -10,7 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
@@ -61,5 +61,5 @@ func (p *Publisher) actOnNode(ctx context.Context, order operations.NodeOrder, d
 	default:
 		return httpio.Problem(http.StatusBadRequest, "the form says nothing that can be done to a node")
 	}
-	return p.ops.Control(ctx, order, func(c *ledger.Control) { c.Slots = wanted })
+	return p.ops.Control(ctx, order, func(c *nodes.Control) { c.Slots = wanted })
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/browsertest"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 )
 
 const weatherSchema = `{"type":"object","required":["town","days"],"additionalProperties":false,"properties":{
@@ -23,7 +23,7 @@ const weatherSchema = `{"type":"object","required":["town","days"],"additionalPr
 	"heights":{"type":"array","items":{"type":"number"}},
 	"extra":{}}}`
 
-var testPrograms = []ledger.Program{
+var testPrograms = []nodes.Program{
 	{Name: "weather", SHA256: strings.Repeat("a1", 32), Description: "Weather of some days.", Input: []byte(weatherSchema)},
 	{Name: testProgram, SHA256: "abc"},
 }
@@ -33,16 +33,16 @@ func (b *bench) pool() string {
 	b.t.Helper()
 	other := testPrograms[0]
 	other.SHA256 = strings.Repeat("b2", 32)
-	for _, n := range []ledger.Node{
+	for _, n := range []nodes.Node{
 		{Name: testNode, Instance: testInstance, Slots: 4, BaseURL: "http://127.0.0.1:8420", Version: "v1.2.3", Programs: testPrograms},
-		{Name: "node2", Instance: "instance2", Slots: 2, Programs: []ledger.Program{other}},
+		{Name: "node2", Instance: "instance2", Slots: 2, Programs: []nodes.Program{other}},
 		{Name: "node3", Instance: "instance3", Slots: 2},
 	} {
-		if err := b.ledger.Register(context.Background(), n); err != nil {
+		if err := b.ledger.Nodes.Register(context.Background(), n); err != nil {
 			b.t.Fatal(err)
 		}
 	}
-	if err := b.ledger.Leave(context.Background(), "instance3"); err != nil {
+	if err := b.ledger.Nodes.Leave(context.Background(), "instance3"); err != nil {
 		b.t.Fatal(err)
 	}
 	s := httptest.NewServer(b.p.Handler())
@@ -57,7 +57,7 @@ func (b *bench) beat(instance string, slots int, v api.Vitals) {
 	b.t.Helper()
 	text, err := json.Marshal(v)
 	if err == nil {
-		err = b.ledger.Beat(context.Background(), instance, testPrograms, slots, text)
+		err = b.ledger.Nodes.Beat(context.Background(), instance, testPrograms, slots, text)
 	}
 	if err != nil {
 		b.t.Fatal(err)
@@ -107,8 +107,8 @@ func TestNodeAndProgramPagesInTheBrowser(t *testing.T) {
 // TestNodeActions presses each button of a node's page.
 func TestNodeActions(t *testing.T) {
 	b := newBench(t, func(c *Config) {
-		c.Control = func(ctx context.Context, node string, change func(*ledger.Control), by string, expect *time.Time) (ledger.Control, error) {
-			return c.Ledger.SetControl(ctx, node, change, by, expect)
+		c.Control = func(ctx context.Context, node string, change func(*nodes.Control), by string, expect *time.Time) (nodes.Control, error) {
+			return c.Ledger.Nodes.SetControl(ctx, node, change, by, expect)
 		}
 	})
 	url := b.pool()

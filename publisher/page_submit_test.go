@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/runnerbean/runnerbean/internal/browsertest"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -127,10 +127,10 @@ func TestHostileProgramsAndNodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	node := ledger.Node{Name: bad[:100], Instance: "bad", Version: bad[:90], BaseURL: "javascript:alert(1)", Slots: 1000000, Programs: []ledger.Program{
+	node := nodes.Node{Name: bad[:100], Instance: "bad", Version: bad[:90], BaseURL: "javascript:alert(1)", Slots: 1000000, Programs: []nodes.Program{
 		{Name: "bad", SHA256: bad[:64], Description: bad, Input: schema},
 	}}
-	if err := b.ledger.Register(context.Background(), node); err != nil {
+	if err := b.ledger.Nodes.Register(context.Background(), node); err != nil {
 		t.Fatal(err)
 	}
 	tab := browsertest.NewTab(t, browsertest.Start(t))

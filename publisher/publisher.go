@@ -20,6 +20,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/publisher/internal/admission"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
@@ -60,7 +61,7 @@ type Config struct {
 	// Control changes what persons have set about a node; by says who asked. A
 	// change is refused where expect is not when it was changed last. Default:
 	// nothing can be set.
-	Control func(ctx context.Context, node string, change func(*ledger.Control), by string, expect *time.Time) (ledger.Control, error)
+	Control func(ctx context.Context, node string, change func(*nodes.Control), by string, expect *time.Time) (nodes.Control, error)
 	// Ready says why the node should get no traffic. Default: always ready.
 	Ready func(ctx context.Context) error
 	// TokensFile holds the tokens of those who may read the pages and the API, or
@@ -145,7 +146,8 @@ func New(cfg Config) (*Publisher, error) {
 		return nil, fmt.Errorf("publisher: %w", err)
 	}
 	p.ops = operations.New(operations.Config{
-		Ledger: cfg.Ledger, Counters: cfg.Ledger.Activity, BaseURL: cfg.BaseURL, Accept: cfg.Accept, Act: cfg.Act,
+		Ledger: cfg.Ledger, Counters: cfg.Ledger.Activity, Nodes: cfg.Ledger.Nodes, Replays: cfg.Ledger.Replays,
+		BaseURL: cfg.BaseURL, Accept: cfg.Accept, Act: cfg.Act,
 		Drain: cfg.Drain, Undrain: cfg.Undrain, Control: cfg.Control, Logger: cfg.Logger,
 	})
 	if err := p.loadStatic(time.Now()); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
@@ -68,7 +69,7 @@ func (p *Publisher) target(ctx context.Context, wanted httpio.Precondition, id s
 	}
 	rec, err := p.cfg.Ledger.Get(ctx, id)
 	if err == nil && !wanted.Holds(httpio.Version(rec.Updated)) {
-		err = ledger.ErrChanged
+		err = engine.ErrChanged
 	}
 	target.Updated = rec.Updated
 	return target, err

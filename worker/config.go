@@ -15,6 +15,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/report"
@@ -43,6 +44,8 @@ type Config struct {
 	Store  publish.Store
 	// Events is the log of events of the ledger. Required.
 	Events publish.Events
+	// Nodes is the nodes of the ledger. Required.
+	Nodes Nodes
 	// Node is the name of this node, and Instance the id of this start of it. Required.
 	Node, Instance string
 	// BaseURL is what the result URLs begin with that this node serves. Required.
@@ -97,7 +100,7 @@ type Config struct {
 	// Default: the reconciler does it.
 	Send func(context.Context, []ledger.Record) error
 	// OnPrograms gets the installed programs after every change. Default: nothing.
-	OnPrograms func([]ledger.Program)
+	OnPrograms func([]nodes.Program)
 	// OnEnded gets a report on every attempt whose end is in the ledger, once. It is
 	// called by several goroutines, which run jobs: it must not block. Default: nothing.
 	OnEnded func(report.Attempt)
@@ -154,7 +157,7 @@ func (c *Config) fill() {
 		c.Jitter = rand.Float64
 	}
 	if c.OnPrograms == nil {
-		c.OnPrograms = func([]ledger.Program) {}
+		c.OnPrograms = func([]nodes.Program) {}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -177,8 +180,8 @@ func (c *Config) atStage(stage string) {
 
 func (c *Config) checkNames() error {
 	switch {
-	case c.Events == nil:
-		return errors.New("Config.Events is required")
+	case c.Events == nil || c.Nodes == nil:
+		return errors.New("Config.Events and Config.Nodes are required")
 	case c.Ledger == nil:
 		return errors.New("Config.Ledger is required")
 	case c.Store == nil:

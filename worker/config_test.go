@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/store"
 )
 
@@ -20,7 +21,7 @@ func TestConfig(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	good := func() Config {
-		return Config{Ledger: ledgerWithID{}, Events: &eventlog.Log{}, Store: &store.Store{}, Node: "n", Instance: "i", BaseURL: "http://h:1/", Programs: dir, Scratch: dir, Slots: 1}
+		return Config{Ledger: ledgerWithID{}, Events: &eventlog.Log{}, Nodes: &nodes.Registry{}, Store: &store.Store{}, Node: "n", Instance: "i", BaseURL: "http://h:1/", Programs: dir, Scratch: dir, Slots: 1}
 	}
 	plain := filepath.Join(dir, "file")
 	if err := os.WriteFile(plain, nil, 0o600); err != nil {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
@@ -87,7 +88,7 @@ func openFixture(t testing.TB, bean *queuetest.Server, dir string, options ...fu
 	for _, option := range options {
 		option(&r.cfg)
 	}
-	r.must(r.ledger.Register(context.Background(), ledger.Node{Name: r.cfg.Node, Instance: r.cfg.Instance, Home: dir}))
+	r.must(r.ledger.Nodes.Register(context.Background(), nodes.Node{Name: r.cfg.Node, Instance: r.cfg.Instance, Home: dir}))
 	return r
 }
 
@@ -103,7 +104,7 @@ func (r *fixture) openLedger() {
 func (r *fixture) config() Config {
 	return Config{
 		Queue: queue.Config{Addrs: []string{r.bean.Addr}}, Prefix: testPrefix,
-		Ledger: r.ledger, Events: r.ledger.Events, Store: r.store, Node: "n1", Instance: jobs.NewID(), BaseURL: testBase,
+		Ledger: r.ledger, Events: r.ledger.Events, Nodes: r.ledger.Nodes, Store: r.store, Node: "n1", Instance: jobs.NewID(), BaseURL: testBase,
 		Programs: filepath.Join(r.dir, "programs"), Scratch: filepath.Join(r.dir, "scratch"),
 		Slots: 2, Grace: 2 * time.Second, BackoffBase: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
 		Outbound: outbound.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Logger: testLogger(),

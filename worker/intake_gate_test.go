@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -31,7 +31,7 @@ func TestHold(t *testing.T) {
 		ids = append(ids, r.submit(job("quick")))
 	}
 	r.cfg.Node, r.cfg.Instance, r.cfg.Scratch = "n2", jobs.NewID(), t.TempDir()
-	r.must(r.ledger.Register(t.Context(), ledger.Node{Name: "n2", Instance: r.cfg.Instance}))
+	r.must(r.ledger.Nodes.Register(t.Context(), nodes.Node{Name: "n2", Instance: r.cfg.Instance}))
 	second := r.start()
 	for _, id := range ids {
 		if record := r.await(id, jobs.Succeeded); record.Node != "n2" {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -11,7 +12,6 @@ import (
 type Ledger interface {
 	ID() string
 	Get(ctx context.Context, id string) (ledger.Record, error)
-	Nodes(ctx context.Context) ([]ledger.Node, error)
 	MarkSent(ctx context.Context, sent []ledger.Sent) error
 	Claim(ctx context.Context, id string, o ledger.Owner, programSHA256 string) (ledger.Claim, error)
 	MoreUrgent(ctx context.Context, id, server string) ([]ledger.Urgent, error)
@@ -21,4 +21,9 @@ type Ledger interface {
 	Cancelling(ctx context.Context, instance string) ([]ledger.Stopping, error)
 	Holds(ctx context.Context, id string, attempt int) error
 	OnChange(f func(ids []string)) (remove func())
+}
+
+// Nodes lists the nodes; *nodes.Registry has it.
+type Nodes interface {
+	List(ctx context.Context) ([]nodes.Node, error)
 }

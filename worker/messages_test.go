@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -97,8 +98,8 @@ func TestNotYet(t *testing.T) {
 	early := job("p")
 	early.NotBefore = time.Now().Add(time.Hour)
 	r.submit(early)
-	other := ledger.Node{Name: "n2", Instance: jobs.NewID()}
-	r.must(r.ledger.Register(t.Context(), other))
+	other := nodes.Node{Name: "n2", Instance: jobs.NewID()}
+	r.must(r.ledger.Nodes.Register(t.Context(), other))
 	busy := job("p")
 	r.accept(busy)
 	_, err := r.ledger.Claim(t.Context(), busy.ID, ledger.Owner{Instance: other.Instance, Node: other.Name}, "")

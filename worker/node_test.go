@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -44,11 +45,11 @@ func childNode(spec string) error {
 	if err != nil {
 		return err
 	}
-	if err := l.Register(ctx, ledger.Node{Name: "n1", Instance: c.Instance, Home: c.Dir}); err != nil {
+	if err := l.Nodes.Register(ctx, nodes.Node{Name: "n1", Instance: c.Instance, Home: c.Dir}); err != nil {
 		return err
 	}
 	w, err := New(Config{
-		Queue: queue.Config{Addrs: []string{c.Addr}}, Prefix: testPrefix, Ledger: l, Events: l.Events, Store: s, Node: "n1", Instance: c.Instance,
+		Queue: queue.Config{Addrs: []string{c.Addr}}, Prefix: testPrefix, Ledger: l, Events: l.Events, Nodes: l.Nodes, Store: s, Node: "n1", Instance: c.Instance,
 		BaseURL: testBase, Programs: filepath.Join(c.Dir, "programs"), Scratch: filepath.Join(c.Dir, "scratch"), Slots: 1,
 	})
 	if err != nil {

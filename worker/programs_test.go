@@ -9,15 +9,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // TestNewProgram installs and replaces programs while a node runs.
 func TestNewProgram(t *testing.T) {
 	t.Parallel()
-	changes := make(chan []ledger.Program, 100)
-	r := newFixture(t, func(c *Config) { c.OnPrograms = func(list []ledger.Program) { changes <- list } })
+	changes := make(chan []nodes.Program, 100)
+	r := newFixture(t, func(c *Config) { c.OnPrograms = func(list []nodes.Program) { changes <- list } })
 	n := r.start()
 	if list := n.Programs(); len(list) != 0 {
 		t.Fatalf("programs are %v", list)

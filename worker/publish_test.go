@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/worker/internal/fault"
@@ -41,8 +42,8 @@ func (r *fixture) lose(id string) {
 func (r *fixture) recover(instance string) {
 	r.t.Helper()
 	ctx := context.Background()
-	r.must(r.ledger.Register(ctx, ledger.Node{Name: "dead-" + instance, Instance: instance}))
-	r.must(r.ledger.Leave(ctx, instance))
+	r.must(r.ledger.Nodes.Register(ctx, nodes.Node{Name: "dead-" + instance, Instance: instance}))
+	r.must(r.ledger.Nodes.Leave(ctx, instance))
 	lost, err := r.ledger.Recover(ctx, 0)
 	r.must(err)
 	if len(lost) != 1 || lost[0].State != jobs.Queued {

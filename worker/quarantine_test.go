@@ -8,6 +8,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -91,7 +92,7 @@ func TestQuarantineWaitsForAnIdleNode(t *testing.T) {
 	}
 
 	r.cfg.Node, r.cfg.Instance, r.cfg.Scratch = "n2", jobs.NewID(), t.TempDir()
-	r.must(r.ledger.Register(t.Context(), ledger.Node{Name: "n2", Instance: r.cfg.Instance}))
+	r.must(r.ledger.Nodes.Register(t.Context(), nodes.Node{Name: "n2", Instance: r.cfg.Instance}))
 	r.start()
 	if record := r.await(alone, jobs.Succeeded); record.Node != "n2" || !record.Quarantined {
 		t.Errorf("%+v", record)

@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/worker/internal/fault"
 	"github.com/runnerbean/runnerbean/worker/internal/program"
@@ -18,20 +17,18 @@ import (
 // otherNodes knows what other nodes announce of their programs.
 type otherNodes struct {
 	instance string // this one
-	ledger   interface {
-		Nodes(ctx context.Context) ([]ledger.Node, error)
-	}
+	nodes    Nodes
 	programs *program.Registry
 }
 
 // takeOver reports whether another node that is up announces a copy of the program that
 // can start. Then this node takes no jobs of the program for a while.
 func (o *otherNodes) takeOver(ctx context.Context, name string) (bool, error) {
-	nodes, err := o.ledger.Nodes(ctx)
+	list, err := o.nodes.List(ctx)
 	if err != nil {
 		return false, err
 	}
-	for _, n := range nodes {
+	for _, n := range list {
 		if !n.Alive || n.Slots == 0 || n.Instance == o.instance {
 			continue
 		}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/worker/internal/fault"
 )
@@ -68,8 +69,8 @@ func TestUnstartable(t *testing.T) {
 // node runs.
 func TestInterpreterAppears(t *testing.T) {
 	t.Parallel()
-	announced := make(chan []ledger.Program, 100)
-	r := newFixture(t, func(c *Config) { c.OnPrograms = func(list []ledger.Program) { announced <- list } })
+	announced := make(chan []nodes.Program, 100)
+	r := newFixture(t, func(c *Config) { c.OnPrograms = func(list []nodes.Program) { announced <- list } })
 	python := filepath.Join(t.TempDir(), "python")
 	r.must(os.WriteFile(filepath.Join(r.cfg.Programs, "p"), []byte("#!"+python+"\necho 1\n"), 0o755))
 	n := r.start()
@@ -149,7 +150,7 @@ func TestLeftToOthers(t *testing.T) {
 	second, err := New(broken)
 	r.must(err)
 	for _, w := range []*Worker{first, second} {
-		r.must(r.ledger.Register(context.Background(), ledger.Node{
+		r.must(r.ledger.Nodes.Register(context.Background(), nodes.Node{
 			Name: w.cfg.Node, Instance: w.cfg.Instance, Home: w.cfg.Programs, Slots: 2, Programs: w.Programs(),
 		}))
 	}
@@ -170,9 +171,9 @@ func TestLeftToOthers(t *testing.T) {
 // announceElsewhere registers another node with a good copy of a program.
 func (r *fixture) announceElsewhere(program string) {
 	r.t.Helper()
-	r.must(r.ledger.Register(r.t.Context(), ledger.Node{
+	r.must(r.ledger.Nodes.Register(r.t.Context(), nodes.Node{
 		Name: "n2", Instance: jobs.NewID(), Home: r.t.TempDir(), Slots: 1,
-		Programs: []ledger.Program{{Name: program, SHA256: otherDigest}},
+		Programs: []nodes.Program{{Name: program, SHA256: otherDigest}},
 	}))
 }
 

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/retry"
@@ -85,7 +85,7 @@ func (w *Worker) newHandler(recorder *panicRecorder) *jobHandler {
 	backoff := retry.Backoff{Base: cfg.BackoffBase, Max: cfg.BackoffMax, Jitter: cfg.Jitter}
 	inputBackoff := retry.Backoff{Base: 5 * cfg.BackoffBase, Max: 3 * cfg.BackoffMax, Jitter: cfg.Jitter}
 	ack := &messageAck{ledger: cfg.Ledger, jitter: cfg.Jitter, logger: cfg.Logger}
-	others := &otherNodes{instance: cfg.Instance, ledger: cfg.Ledger, programs: w.programs}
+	others := &otherNodes{instance: cfg.Instance, nodes: cfg.Nodes, programs: w.programs}
 	return &jobHandler{
 		cfg: cfg, programs: w.programs, gate: w.gate, quarantine: w.quarantine, running: w.running,
 		runner: &runner{
@@ -174,7 +174,7 @@ func (w *Worker) endLeftovers() {
 }
 
 // Programs returns the valid programs that are installed now, by name.
-func (w *Worker) Programs() []ledger.Program { return w.programs.Current().List }
+func (w *Worker) Programs() []nodes.Program { return w.programs.Current().List }
 
 // Slots returns how many programs may run at the same time now.
 func (w *Worker) Slots() int { return w.slots.number() }

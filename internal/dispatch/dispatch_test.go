@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -56,11 +57,11 @@ func newFixture(t *testing.T, args ...string) *fixture {
 
 func announce(t *testing.T, l *ledger.Ledger, names ...string) {
 	t.Helper()
-	node := ledger.Node{Name: "n1", Instance: jobs.NewID(), Slots: 1}
+	node := nodes.Node{Name: "n1", Instance: jobs.NewID(), Slots: 1}
 	for _, name := range names {
-		node.Programs = append(node.Programs, ledger.Program{Name: name, SHA256: strings.Repeat("0", 64)})
+		node.Programs = append(node.Programs, nodes.Program{Name: name, SHA256: strings.Repeat("0", 64)})
 	}
-	if err := l.Register(t.Context(), node); err != nil {
+	if err := l.Nodes.Register(t.Context(), node); err != nil {
 		t.Fatal(err)
 	}
 }

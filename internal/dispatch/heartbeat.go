@@ -7,18 +7,19 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
 // Heartbeat keeps one instance alive in the ledger and announces its programs.
 type Heartbeat struct {
 	Ledger *ledger.Ledger
-	Node   ledger.Node
+	Node   nodes.Node
 	// Every is how often the row is renewed. Default 5 s; it should be at most a
 	// quarter of the ledger's lease.
 	Every time.Duration
 	// Programs returns what is installed now.
-	Programs func() []ledger.Program
+	Programs func() []nodes.Program
 	// Slots returns how many programs may run at once now; default Node.Slots.
 	Slots func() int
 	// Vitals returns the JSON of a api.Vitals that says how the machine does, or
@@ -31,7 +32,7 @@ type Heartbeat struct {
 
 // Run renews the row until ctx ends, then records that the instance has left.
 // The caller has registered the node. An instance that others have declared dead
-// while it slept registers again; [ledger.ErrTwin] where one has taken its name.
+// while it slept registers again; [nodes.ErrTwin] where one has taken its name.
 func (h Heartbeat) Run(ctx context.Context) error {
 	if h.Every <= 0 {
 		h.Every = 5 * time.Second
@@ -43,12 +44,12 @@ func (h Heartbeat) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
-			return h.Ledger.Leave(leave, h.Node.Instance)
+			return h.Ledger.Nodes.Leave(leave, h.Node.Instance)
 		case <-ticker.C:
 		case <-h.Changed:
 		}
 		err := panics.Call(func() error { return h.beat(ctx) })
-		if errors.Is(err, ledger.ErrTwin) {
+		if errors.Is(err, nodes.ErrTwin) {
 			return err
 		}
 		if err != nil && ctx.Err() == nil {
@@ -65,10 +66,10 @@ func (h Heartbeat) beat(ctx context.Context) error {
 	if h.Slots != nil {
 		h.Node.Slots = h.Slots()
 	}
-	err := h.Ledger.Beat(ctx, h.Node.Instance, h.Programs(), h.Node.Slots, vitals)
-	if errors.Is(err, ledger.ErrInstance) {
+	err := h.Ledger.Nodes.Beat(ctx, h.Node.Instance, h.Programs(), h.Node.Slots, vitals)
+	if errors.Is(err, nodes.ErrInstance) {
 		h.Node.Programs = h.Programs()
-		err = h.Ledger.Register(ctx, h.Node)
+		err = h.Ledger.Nodes.Register(ctx, h.Node)
 	}
 	return err
 }

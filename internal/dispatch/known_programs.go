@@ -66,7 +66,7 @@ func (p *knownPrograms) refresh(ctx context.Context) error {
 	if time.Since(p.read) <= programsEvery {
 		return nil
 	}
-	all, err := p.ledger.Programs(ctx)
+	all, err := p.ledger.Nodes.Programs(ctx)
 	if err != nil {
 		return err
 	}

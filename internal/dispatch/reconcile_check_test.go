@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -228,10 +229,10 @@ func TestCheckLeavesQuarantinedMessageWithNode(t *testing.T) {
 	must(t, f.reserve(t).Delete(t.Context()))
 	for range ledger.QuarantineAfter {
 		instance := jobs.NewID()
-		must(t, f.ledger.Register(t.Context(), ledger.Node{Name: instance, Instance: instance}))
+		must(t, f.ledger.Nodes.Register(t.Context(), nodes.Node{Name: instance, Instance: instance}))
 		_, err := f.ledger.Claim(t.Context(), id, ledger.Owner{Instance: instance, Node: instance}, "")
 		must(t, err)
-		must(t, f.ledger.Leave(t.Context(), instance))
+		must(t, f.ledger.Nodes.Leave(t.Context(), instance))
 		must(t, f.Recover(t.Context()))
 	}
 	r, err := f.ledger.Get(t.Context(), id)

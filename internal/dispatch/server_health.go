@@ -132,7 +132,7 @@ func (h *serverHealth) usedTubes(ctx context.Context) []string {
 	if h.tubes.inbox == InboxShared {
 		list = append(list, common)
 	}
-	nodes, err := h.ledger.Nodes(ctx)
+	nodes, err := h.ledger.Nodes.List(ctx)
 	h.events.warn(ctx, "cannot ask for the nodes' inboxes", err)
 	for _, n := range nodes {
 		if n.Alive || n.Name == h.tubes.node {

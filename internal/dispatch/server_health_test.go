@@ -14,6 +14,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -162,11 +163,11 @@ func TestActionsAreTold(t *testing.T) {
 	if n := seen.get("resent"); n != 1 {
 		t.Errorf("resent %d", n)
 	}
-	must(t, f.ledger.Register(t.Context(), ledger.Node{Name: "n2", Instance: "i2"}))
+	must(t, f.ledger.Nodes.Register(t.Context(), nodes.Node{Name: "n2", Instance: "i2"}))
 	if _, err := f.ledger.Claim(t.Context(), p.ID, ledger.Owner{Instance: "i2", Node: "n2"}, ""); err != nil {
 		t.Fatal(err)
 	}
-	must(t, f.ledger.Leave(t.Context(), "i2"))
+	must(t, f.ledger.Nodes.Leave(t.Context(), "i2"))
 	d.reconciler.once(t.Context())
 	if n := seen.get("lost"); n != 1 {
 		t.Errorf("lost %d", n)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/queue"
 )
 
@@ -71,12 +72,12 @@ func (s *sharedInboxes) copies(ctx context.Context, readers []InboxReader) (name
 	if len(readers) == 0 {
 		return nil, nil
 	}
-	nodes, err := s.ledger.Nodes(ctx)
+	list, err := s.ledger.Nodes.List(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, r := range readers {
-		if !slices.ContainsFunc(nodes, func(n ledger.Node) bool { return n.Name == r.Node }) {
+		if !slices.ContainsFunc(list, func(n nodes.Node) bool { return n.Name == r.Node }) {
 			names = append(names, r.Node)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -126,7 +127,7 @@ func TestCopiedLedgerIsFound(t *testing.T) {
 		d, err := New(Config{Queue: f.cfg.Queue, Node: node, Ledger: l, Interval: -1, Logger: slog.New(slog.DiscardHandler)})
 		must(t, err)
 		t.Cleanup(func() { d.Close() })
-		must(t, l.Register(t.Context(), ledger.Node{Name: node, Instance: jobs.NewID()}))
+		must(t, l.Nodes.Register(t.Context(), nodes.Node{Name: node, Instance: jobs.NewID()}))
 		(&fixture{Dispatcher: d}).serve(t)
 		waitFor(t, func() bool {
 			readers, err := InboxReaders(t.Context(), f.producer, f.server.Addr, f.cfg.Prefix)

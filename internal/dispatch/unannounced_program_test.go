@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -18,7 +19,7 @@ import (
 // installs has another node announce a program.
 func installs(t *testing.T, l *ledger.Ledger, program string) {
 	t.Helper()
-	must(t, l.Register(t.Context(), ledger.Node{Name: "n2", Instance: jobs.NewID(), Programs: []ledger.Program{{Name: program, SHA256: "00"}}}))
+	must(t, l.Nodes.Register(t.Context(), nodes.Node{Name: "n2", Instance: jobs.NewID(), Programs: []nodes.Program{{Name: program, SHA256: "00"}}}))
 }
 
 // TestInboxJobWaitsForItsProgram says which programs are near, keeps its

@@ -78,22 +78,22 @@ func newCandidate(e *Entry) candidate {
 func (c *candidate) check() error {
 	switch {
 	case c.Job.ID == "" || len(c.Job.ID) > engine.MaxID || engine.Clean(c.Job.ID, engine.MaxID) != c.Job.ID:
-		return fmt.Errorf("id: %w", ErrTooBig)
+		return fmt.Errorf("id: %w", engine.ErrTooBig)
 	case len(c.Document) > maxDocument:
-		return fmt.Errorf("document: %w", ErrTooBig)
+		return fmt.Errorf("document: %w", engine.ErrTooBig)
 	case len(c.Job.Needs) > maxNeeds:
-		return fmt.Errorf("needs: %w", ErrTooBig)
+		return fmt.Errorf("needs: %w", engine.ErrTooBig)
 	case len(c.Job.Labels) > maxLabels:
-		return fmt.Errorf("labels: %w", ErrTooBig)
+		return fmt.Errorf("labels: %w", engine.ErrTooBig)
 	}
 	for k, v := range c.Job.Labels {
 		if len(k)+len(v) >= maxLabel {
-			return fmt.Errorf("label %q: %w", k, ErrTooBig)
+			return fmt.Errorf("label %q: %w", k, engine.ErrTooBig)
 		}
 	}
 	for _, n := range c.Job.Needs {
 		if len(n) > engine.MaxID {
-			return fmt.Errorf("needs: %w", ErrTooBig)
+			return fmt.Errorf("needs: %w", engine.ErrTooBig)
 		}
 	}
 	return nil
@@ -132,7 +132,7 @@ func (t *txn) accept(c *candidate) (Accepted, error) {
 		r.State, r.Finished, r.Due = jobs.Failed, t.now, time.Time{}
 	}
 	n, err := t.Exec(qInsertJob, r.ID, r.Program, string(r.State), int64(r.Priority), engine.Micros(r.Created), engine.Micros(r.Accepted),
-		engine.Micros(r.NotBefore), engine.Micros(r.Expires), engine.Micros(r.Finished), engine.Micros(r.Updated), r.Reason, errorText(r.Error), c.labels, engine.Micros(r.Due), c.webhook, elsewhere(c.target, t.l.base),
+		engine.Micros(r.NotBefore), engine.Micros(r.Expires), engine.Micros(r.Finished), engine.Micros(r.Updated), r.Reason, errorText(r.Error), c.labels, engine.Micros(r.Due), c.webhook, t.l.Outbox.Elsewhere(c.target),
 		engine.Clean(c.Submitter, engine.MaxName))
 	if err != nil {
 		return Accepted{}, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -120,7 +121,7 @@ func TestAcceptRefusesWhatIsTooBig(t *testing.T) {
 		"many labels":   entry(func(j *jobs.Job) { j.Labels = labels }),
 		"label of size": entry(func(j *jobs.Job) { j.Labels = map[string]string{"k": long} }),
 	} {
-		if a := d.put(e); !errors.Is(a.Err, ErrTooBig) || a.New {
+		if a := d.put(e); !errors.Is(a.Err, engine.ErrTooBig) || a.New {
 			t.Errorf("%s: %+v", name, a)
 		}
 	}

@@ -109,7 +109,7 @@ func (t *txn) act(verb Verb, by string, target Target) (Acted, error) {
 		return a, err
 	}
 	if !target.Updated.IsZero() && !target.Updated.Equal(r.Updated) {
-		a.Record, a.Err = r, ErrChanged
+		a.Record, a.Err = r, engine.ErrChanged
 		return a, nil
 	}
 	refusal, err := t.do(verb, by, &r, &target)
@@ -256,7 +256,7 @@ func (t *txn) again(verb Verb, by string, r *Record, target *Target) (refusal, e
 	if err := t.redescribe(r, job); err != nil {
 		return nil, err
 	}
-	if _, err := t.Exec(qForgetDelivery, r.ID); err != nil {
+	if err := t.l.Outbox.Forget(t, r.ID); err != nil {
 		return nil, err
 	}
 	t.count(counted, r.State, state)
@@ -328,7 +328,7 @@ func (t *txn) redescribe(r *Record, job *jobs.Job) error {
 		return c.err
 	}
 	_, err := t.Exec(qDescribe, c.record.Program, int64(c.record.Priority), engine.Micros(c.record.Created),
-		engine.Micros(c.record.NotBefore), engine.Micros(engine.Later(t.now, c.record.NotBefore)), c.labels, c.webhook, elsewhere(c.target, t.l.base), r.ID)
+		engine.Micros(c.record.NotBefore), engine.Micros(engine.Later(t.now, c.record.NotBefore)), c.labels, c.webhook, t.l.Outbox.Elsewhere(c.target), r.ID)
 	if err != nil {
 		return err
 	}

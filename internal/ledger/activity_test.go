@@ -12,6 +12,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger/activity"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -321,7 +322,7 @@ func TestManyScheduledJobsAreNotDue(t *testing.T) {
 func TestFaultsAreCountedTogether(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	d.must(d.Beat(t.Context(), "i1", []Program{{Name: "known"}}, 1, nil))
+	d.must(d.Nodes.Beat(t.Context(), "i1", []nodes.Program{{Name: "known"}}, 1, nil))
 	for i := range 20 {
 		e := entry(func(j *jobs.Job) { j.Program = []string{"known", fmt.Sprint("made up ", i)}[i%2] })
 		e.Fault = &jobs.Error{Class: jobs.ClassDocument, Message: "bad"}

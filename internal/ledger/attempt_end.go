@@ -5,6 +5,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger/activity"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -41,8 +42,9 @@ func (r *running) end(job string, attempt int, e *Ending, now time.Time) *end {
 func (t *txn) ended(e *end) {
 	t.staged.ended = activity.Add(t.staged.ended, e.Ended, t.now)
 	if e.State.Final() {
-		t.hook(e)
-		t.deliver(e)
+		t.staged.hooks = append(t.staged.hooks, t.l.Outbox.Of(outbox.Ended{
+			Job: e.job, Program: e.name, State: e.State, Class: e.Class, Attempt: e.attempt, At: t.now, Webhook: e.webhook, Target: e.target,
+		})...)
 	}
 }
 
@@ -75,7 +77,7 @@ func (t *txn) endIdle(q *engine.Query, id string, from, to jobs.State, e *jobs.E
 // faulty counts a job whose document has a fault. Its program may be any text,
 // so that one that no node has announced is not told from others.
 func (t *txn) faulty(r *Record, c *candidate) error {
-	v := &end{job: r.ID, name: r.Program, webhook: c.webhook, target: elsewhere(c.target, t.l.base), Ended: activity.Ended{
+	v := &end{job: r.ID, name: r.Program, webhook: c.webhook, target: t.l.Outbox.Elsewhere(c.target), Ended: activity.Ended{
 		EndedKey: activity.EndedKey{Program: r.Program, State: r.State, Class: r.Error.Class, Bin: activity.NoBin}, N: 1,
 	}}
 	known, err := t.announced(r.Program)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -21,7 +22,7 @@ func benchLedger(b *testing.B) *Ledger {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = l.Close() })
-	if err := l.Register(b.Context(), Node{Name: "n", Instance: "i"}); err != nil {
+	if err := l.Nodes.Register(b.Context(), nodes.Node{Name: "n", Instance: "i"}); err != nil {
 		b.Fatal(err)
 	}
 	return l

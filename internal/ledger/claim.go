@@ -16,7 +16,6 @@ var (
 	qClaim = engine.NewQuery(`UPDATE jobs SET state = 'running', attempt = ?, started = ?, updated = ?, node = ?,
 		instance = ?, program_sha256 = ?, server = '', message = 0, reason = '', quarantine = ?
 		WHERE id = ? AND state = 'queued' AND attempt = ?`)
-	qBeatOf = engine.NewQuery("SELECT beat FROM nodes WHERE instance = ?")
 )
 
 // Claim takes a queued job that is due to running and makes the caller the
@@ -92,7 +91,7 @@ func (t *txn) refuse(id string) (Claim, error) {
 	}
 	c := Claim{Record: r}
 	if r.State == jobs.Running {
-		c.Alive, err = t.alive(r.Instance)
+		c.Alive, err = t.l.Nodes.Alive(t, r.Instance)
 	}
 	return c, err
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -15,28 +17,28 @@ func TestSetControl(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	began := d.clock.now().UTC()
-	set := func(change func(*Control), expect *time.Time) (Control, error) {
+	set := func(change func(*nodes.Control), expect *time.Time) (nodes.Control, error) {
 		t.Helper()
-		return d.SetControl(t.Context(), "n1", change, "Ann", expect)
+		return d.Nodes.SetControl(t.Context(), "n1", change, "Ann", expect)
 	}
-	c, err := set(func(c *Control) { c.Slots, c.Reason = new(2), "night" }, &time.Time{})
+	c, err := set(func(c *nodes.Control) { c.Slots, c.Reason = new(2), "night" }, &time.Time{})
 	d.must(err)
-	want := Control{Slots: new(2), Since: began, By: "Ann", Reason: "night", Updated: began}
+	want := nodes.Control{Slots: new(2), Since: began, By: "Ann", Reason: "night", Updated: began}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := set(func(c *Control) { c.Paused = true }, &time.Time{}); !errors.Is(err, ErrChanged) {
+	if _, err := set(func(c *nodes.Control) { c.Paused = true }, &time.Time{}); !errors.Is(err, engine.ErrChanged) {
 		t.Errorf("a control that has changed was overwritten: %v", err)
 	}
 	d.clock.advance(-time.Hour) // the clock is set back
-	c, err = set(func(c *Control) { c.Paused, c.Slots, c.Reason = true, new(-5), "" }, &c.Updated)
+	c, err = set(func(c *nodes.Control) { c.Paused, c.Slots, c.Reason = true, new(-5), "" }, &c.Updated)
 	d.must(err)
 	if !c.Updated.After(began) {
 		t.Errorf("updated %v is not after %v", c.Updated, began)
 	}
-	all, err := d.Controls(t.Context())
+	all, err := d.Nodes.Controls(t.Context())
 	d.must(err)
-	if diff := cmp.Diff(map[string]Control{"n1": c}, all); diff != "" || !c.Paused || c.Slots != nil {
+	if diff := cmp.Diff(map[string]nodes.Control{"n1": c}, all); diff != "" || !c.Paused || c.Slots != nil {
 		t.Error(c, diff)
 	}
 	events, err := d.Events.Newest(t.Context(), "", 0)
@@ -66,7 +68,7 @@ func TestActRefusesWhatHasChanged(t *testing.T) {
 		d.must(err)
 		return list[0].Err
 	}
-	if err := act(seen); !errors.Is(err, ErrChanged) || d.record(id).Asked != "" {
+	if err := act(seen); !errors.Is(err, engine.ErrChanged) || d.record(id).Asked != "" {
 		t.Errorf("%v, asked %q", err, d.record(id).Asked)
 	}
 	if err := act(d.record(id).Updated); err != nil || d.record(id).Asked != VerbCancel {
@@ -79,30 +81,30 @@ func TestVitals(t *testing.T) {
 	d := newDesk(t)
 	vitals := func() string {
 		t.Helper()
-		nodes, err := d.Nodes(t.Context())
+		list, err := d.Nodes.List(t.Context())
 		d.must(err)
-		return string(nodes[0].Vitals)
+		return string(list[0].Vitals)
 	}
 	if v := vitals(); v != "" {
 		t.Errorf("vitals %q of a node that has said nothing", v)
 	}
-	d.must(d.Beat(t.Context(), "i1", nil, 1, []byte(`{"cpus":2}`)))
-	d.must(d.Beat(t.Context(), "i1", nil, 1, nil))
+	d.must(d.Nodes.Beat(t.Context(), "i1", nil, 1, []byte(`{"cpus":2}`)))
+	d.must(d.Nodes.Beat(t.Context(), "i1", nil, 1, nil))
 	if v := vitals(); v != `{"cpus":2}` {
 		t.Errorf("vitals %q", v)
 	}
 	d.clock.advance(15 * time.Second)
-	if err := d.Beat(t.Context(), "i1", nil, 3, []byte(strings.Repeat("x", maxVitals+1))); !errors.Is(err, ErrTooBig) {
+	if err := d.Nodes.Beat(t.Context(), "i1", nil, 3, []byte(strings.Repeat("x", 256<<10+1))); !errors.Is(err, engine.ErrTooBig) {
 		t.Error(err)
 	}
-	nodes, err := d.Nodes(t.Context())
+	list, err := d.Nodes.List(t.Context())
 	d.must(err)
-	if nodes[0].Slots != 3 || string(nodes[0].Vitals) != `{"cpus":2}` {
-		t.Errorf("vitals that are too big cost the heartbeat: %+v", nodes[0])
+	if list[0].Slots != 3 || string(list[0].Vitals) != `{"cpus":2}` {
+		t.Errorf("vitals that are too big cost the heartbeat: %+v", list[0])
 	}
 	// They go with the instance.
 	d.clock.advance(30 * 24 * time.Hour)
-	d.must(d.Register(t.Context(), Node{Name: "n9", Instance: "i9"}))
+	d.must(d.Nodes.Register(t.Context(), nodes.Node{Name: "n9", Instance: "i9"}))
 	left := 0
 	d.must(d.db.Reader.DB().QueryRow("SELECT COUNT(*) FROM vitals").Scan(&left))
 	if left != 0 {

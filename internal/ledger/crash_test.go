@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -22,7 +23,7 @@ func writeUntilKilled(path string) {
 	if err != nil {
 		panic(err)
 	}
-	if err := l.Register(ctx, Node{Name: "n1", Instance: "i1"}); err != nil {
+	if err := l.Nodes.Register(ctx, nodes.Node{Name: "n1", Instance: "i1"}); err != nil {
 		panic(err)
 	}
 	var wg sync.WaitGroup

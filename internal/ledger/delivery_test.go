@@ -7,6 +7,8 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
+	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -16,7 +18,7 @@ const ownBase, farBase = "https://own.example", "https://far.example/results"
 func newDeliveryDesk(t *testing.T) *desk {
 	t.Helper()
 	d := newDesk(t)
-	d.base = ownBase
+	d.Ledger.Outbox = outbox.New(d.access(), "", ownBase)
 	return d
 }
 
@@ -24,9 +26,9 @@ func at(base string) func(*jobs.Job) {
 	return func(j *jobs.Job) { j.Result.URL = base + "/" + j.ID }
 }
 
-func (d *desk) delivery(id string) Delivery {
+func (d *desk) delivery(id string) outbox.Delivery {
 	d.t.Helper()
-	v, err := d.Delivery(d.t.Context(), id)
+	v, err := d.Outbox.Delivery(d.t.Context(), id)
 	d.must(err)
 	return v
 }
@@ -94,13 +96,13 @@ func TestEveryEndIsDelivered(t *testing.T) {
 			d := newDeliveryDesk(t)
 			id := c.end(d)
 			list := d.due(time.Minute)
-			if len(list) != 1 || list[0].Kind != KindDelivery || list[0].ID != id || list[0].URL != farBase+"/"+id || list[0].State != c.state {
+			if len(list) != 1 || list[0].Kind != outbox.KindDelivery || list[0].ID != id || list[0].URL != farBase+"/"+id || list[0].State != c.state {
 				t.Fatalf("due are %+v", list)
 			}
 			if v := d.delivery(id); v.State != api.DeliveryPending || v.URL != list[0].URL {
 				t.Errorf("it stands as %+v", v)
 			}
-			d.must(d.HookDone(t.Context(), list[0]))
+			d.must(d.Outbox.Done(t.Context(), list[0]))
 			if v := d.delivery(id); v.State != api.DeliveryDone || !v.At.Equal(d.clock.now()) {
 				t.Errorf("it stands as %+v", v)
 			}
@@ -112,7 +114,7 @@ func TestEveryEndIsDelivered(t *testing.T) {
 func TestNoDeliveryOfWhatIsServedHere(t *testing.T) {
 	t.Parallel()
 	d := newDeliveryDesk(t)
-	d.must(d.Register(t.Context(), Node{Name: "n7", Instance: jobs.NewID(), BaseURL: "https://n7.example/r"}))
+	d.must(d.Nodes.Register(t.Context(), nodes.Node{Name: "n7", Instance: jobs.NewID(), BaseURL: "https://n7.example/r"}))
 	for _, base := range []string{ownBase, "https://n7.example/r"} {
 		id := d.add(at(base))
 		d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
@@ -144,10 +146,10 @@ func TestNewestEndIsDeliveredLast(t *testing.T) {
 		t.Fatalf("two are sent together: %+v", list)
 	}
 	for name, settle := range map[string]func() error{
-		"done":     func() error { return d.HookDone(t.Context(), first) },
-		"failed":   func() error { return d.HookFailed(t.Context(), first, d.clock.now().Add(time.Hour), "503", false) },
-		"given up": func() error { return d.HookFailed(t.Context(), first, time.Time{}, "403", true) },
-		"obsolete": func() error { return d.HookObsolete(t.Context(), first) },
+		"done":     func() error { return d.Outbox.Done(t.Context(), first) },
+		"failed":   func() error { return d.Outbox.Failed(t.Context(), first, d.clock.now().Add(time.Hour), "503", false) },
+		"given up": func() error { return d.Outbox.Failed(t.Context(), first, time.Time{}, "403", true) },
+		"obsolete": func() error { return d.Outbox.Obsolete(t.Context(), first) },
 	} {
 		d.must(settle())
 		list := d.due(time.Minute)
@@ -157,7 +159,7 @@ func TestNewestEndIsDeliveredLast(t *testing.T) {
 	}
 	d.clock.advance(2 * time.Minute)
 	last := d.due(time.Minute)[0]
-	d.must(d.HookFailed(t.Context(), last, time.Time{}, "far.example: 403", true))
+	d.must(d.Outbox.Failed(t.Context(), last, time.Time{}, "far.example: 403", true))
 	v := d.delivery(id)
 	if v.State != api.DeliveryGivenUp || v.Message != "far.example: 403" || len(d.logPages(eventlog.Filter{Kind: eventlog.KindDeliveryGivenUp})) != 1 {
 		t.Errorf("it stands as %+v", v)
@@ -173,13 +175,13 @@ func TestRetryForgetsTheFormerDelivery(t *testing.T) {
 		d.end(id, d.run(id), jobs.Failed, jobs.OutcomeFailed)
 		h := d.due(time.Minute)[0]
 		if givenUp {
-			d.must(d.HookFailed(t.Context(), h, time.Time{}, "403", true))
+			d.must(d.Outbox.Failed(t.Context(), h, time.Time{}, "403", true))
 		} else {
-			d.must(d.HookDone(t.Context(), h))
+			d.must(d.Outbox.Done(t.Context(), h))
 		}
 		_, err := d.act(VerbRetry, id)
 		d.must(err)
-		if v := d.delivery(id); v != (Delivery{}) {
+		if v := d.delivery(id); v != (outbox.Delivery{}) {
 			t.Errorf("after the retry it stands as %+v", v)
 		}
 	}
@@ -193,7 +195,7 @@ func TestObsoleteDeliveryIsForgotten(t *testing.T) {
 	h := d.due(time.Minute)[0]
 	_, err := d.act(VerbRetry, id)
 	d.must(err)
-	d.must(d.HookObsolete(t.Context(), h))
+	d.must(d.Outbox.Obsolete(t.Context(), h))
 	if v := d.delivery(id); v.State != "" {
 		t.Errorf("it stands as %+v", v)
 	}

@@ -191,14 +191,14 @@ func TestFailedSyncIsNotRepeated(t *testing.T) {
 		if _, err := d.Accept(t.Context(), []Entry{entry(nil)}); !errors.Is(err, ErrReopen) {
 			t.Errorf("%v", err)
 		}
-		if err := d.Beat(t.Context(), "i1", nil, 1, nil); !errors.Is(err, ErrReopen) {
+		if err := d.Nodes.Beat(t.Context(), "i1", nil, 1, nil); !errors.Is(err, ErrReopen) {
 			t.Errorf("%v", err)
 		}
 	}
 	if syncs != 1 {
 		t.Errorf("%d syncs", syncs)
 	}
-	if _, err := d.Nodes(t.Context()); err != nil {
+	if _, err := d.Nodes.List(t.Context()); err != nil {
 		t.Errorf("it cannot be read: %v", err)
 	}
 	d.must(d.Ledger.Close())

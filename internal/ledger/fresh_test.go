@@ -26,7 +26,7 @@ func TestManyListsOnAFreshLedger(t *testing.T) {
 				if _, err := l.List(ctx, f); err != nil {
 					t.Error(err)
 				}
-				if _, err := l.Controls(ctx); err != nil {
+				if _, err := l.Nodes.Controls(ctx); err != nil {
 					t.Error(err)
 				}
 			})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -19,9 +20,9 @@ const hookURL = "https://web.example/told"
 
 func hooked(j *jobs.Job) { j.Webhook = hookURL }
 
-func (d *desk) due(lease time.Duration) []Hook {
+func (d *desk) due(lease time.Duration) []outbox.Hook {
 	d.t.Helper()
-	list, err := d.DueHooks(d.t.Context(), "i1", 0, lease)
+	list, err := d.Outbox.Due(d.t.Context(), "i1", 0, lease)
 	d.must(err)
 	return list
 }
@@ -86,14 +87,14 @@ func TestEveryEndIsToldToItsWebhook(t *testing.T) {
 			d := newDesk(t)
 			id := c.end(d)
 			list := d.due(time.Minute)
-			want := []Hook{{URL: hookURL, Job: id, State: c.state, Class: c.class, Ended: d.record(id).Finished, Attempt: d.record(id).Attempt}}
-			if diff := cmp.Diff(want, list, cmpopts.IgnoreFields(Hook{}, "ID", "Program")); diff != "" {
+			want := []outbox.Hook{{URL: hookURL, Job: id, State: c.state, Class: c.class, Ended: d.record(id).Finished, Attempt: d.record(id).Attempt}}
+			if diff := cmp.Diff(want, list, cmpopts.IgnoreFields(outbox.Hook{}, "ID", "Program")); diff != "" {
 				t.Fatal(diff)
 			}
 			if c.state == jobs.Succeeded || c.class == jobs.ClassDocument {
 				return
 			}
-			d.must(d.HookDone(t.Context(), list[0]))
+			d.must(d.Outbox.Done(t.Context(), list[0]))
 			if _, err := d.act(VerbRetry, id); err != nil {
 				return // of a job whose need has failed
 			}
@@ -108,7 +109,7 @@ func TestEveryEndIsToldToItsWebhook(t *testing.T) {
 func TestHookIsLeasedTriedAgainAndGivenUp(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	d.webhook = "https://ops.example/all"
+	d.Ledger.Outbox = outbox.New(d.access(), "https://ops.example/all", "")
 	id := d.add(hooked)
 	d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
 	list := d.due(time.Minute)
@@ -118,12 +119,12 @@ func TestHookIsLeasedTriedAgainAndGivenUp(t *testing.T) {
 	if again := d.due(time.Minute); again != nil {
 		t.Errorf("leased hooks were given out again: %+v", again)
 	}
-	d.must(d.HookDone(t.Context(), list[0]))
+	d.must(d.Outbox.Done(t.Context(), list[0]))
 	d.clock.advance(time.Minute)
 	if again := d.due(time.Minute); len(again) != 1 || again[0].ID != list[1].ID {
 		t.Fatalf("after the lease: %+v", again)
 	}
-	d.must(d.HookFailed(t.Context(), list[1], d.clock.now().Add(time.Hour), "503", false))
+	d.must(d.Outbox.Failed(t.Context(), list[1], d.clock.now().Add(time.Hour), "503", false))
 	if again := d.due(time.Minute); again != nil {
 		t.Errorf("before its time: %+v", again)
 	}
@@ -134,13 +135,13 @@ func TestHookIsLeasedTriedAgainAndGivenUp(t *testing.T) {
 	}
 	// The clock was days ahead when the next try was set.
 	d.clock.advance(72 * time.Hour)
-	d.must(d.HookFailed(t.Context(), list[1], d.clock.now().Add(time.Hour), "503", false))
+	d.must(d.Outbox.Failed(t.Context(), list[1], d.clock.now().Add(time.Hour), "503", false))
 	d.clock.advance(-72 * time.Hour)
 	if again := d.due(time.Minute); len(again) != 1 {
 		t.Errorf("it waits for a clock that was wrong: %+v", again)
 	}
-	d.must(d.HookFailed(t.Context(), list[1], time.Time{}, "gone", true))
-	d.must(d.HookFailed(t.Context(), list[1], time.Time{}, "gone", true))
+	d.must(d.Outbox.Failed(t.Context(), list[1], time.Time{}, "gone", true))
+	d.must(d.Outbox.Failed(t.Context(), list[1], time.Time{}, "gone", true))
 	d.clock.advance(48 * time.Hour)
 	if again := d.due(time.Minute); again != nil {
 		t.Errorf("%+v", again)
@@ -156,7 +157,7 @@ func TestHooksThatNobodyDeliversArePruned(t *testing.T) {
 	d := newDesk(t)
 	id := d.add(hooked)
 	d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
-	d.clock.advance(keepHooks + time.Hour)
+	d.clock.advance(7*24*time.Hour + time.Hour)
 	d.must(d.Rollup(t.Context()))
 	if list := d.due(time.Minute); list != nil {
 		t.Errorf("%+v", list)
@@ -169,9 +170,9 @@ func TestPendingDeliveryIsNotPruned(t *testing.T) {
 	d := newDeliveryDesk(t)
 	id := d.add(func(j *jobs.Job) { at(farBase)(j); hooked(j) })
 	d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
-	d.clock.advance(keepHooks + time.Hour)
+	d.clock.advance(7*24*time.Hour + time.Hour)
 	d.must(d.Rollup(t.Context()))
-	if list := d.due(time.Minute); len(list) != 1 || list[0].Kind != KindDelivery {
+	if list := d.due(time.Minute); len(list) != 1 || list[0].Kind != outbox.KindDelivery {
 		t.Errorf("%+v", list)
 	}
 }
@@ -179,29 +180,29 @@ func TestPendingDeliveryIsNotPruned(t *testing.T) {
 func TestReplays(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	answer := Replayed{Digest: []byte{1}, Status: 201, Body: []byte(`{"id":"x"}`)}
-	if _, found, err := d.Replay(t.Context(), "k"); found || err != nil {
+	answer := outbox.Replayed{Digest: []byte{1}, Status: 201, Body: []byte(`{"id":"x"}`)}
+	if _, found, err := d.Replays.Replay(t.Context(), "k"); found || err != nil {
 		t.Error(found, err)
 	}
-	d.must(d.Remember(t.Context(), "k", answer))
-	d.must(d.Remember(t.Context(), "k", Replayed{Digest: []byte{1}, Status: 200}))
-	if err := d.Remember(t.Context(), "k", Replayed{Digest: []byte{2}}); !errors.Is(err, ErrConflict) {
+	d.must(d.Replays.Remember(t.Context(), "k", answer))
+	d.must(d.Replays.Remember(t.Context(), "k", outbox.Replayed{Digest: []byte{1}, Status: 200}))
+	if err := d.Replays.Remember(t.Context(), "k", outbox.Replayed{Digest: []byte{2}}); !errors.Is(err, outbox.ErrConflict) {
 		t.Errorf("another request under the same key: %v", err)
 	}
-	if err := d.Remember(t.Context(), "big", Replayed{Body: make([]byte, maxReplay+1)}); !errors.Is(err, ErrTooBig) {
+	if err := d.Replays.Remember(t.Context(), "big", outbox.Replayed{Body: make([]byte, 32<<10+1)}); !errors.Is(err, engine.ErrTooBig) {
 		t.Error(err)
 	}
-	got, found, err := d.Replay(t.Context(), "k")
+	got, found, err := d.Replays.Replay(t.Context(), "k")
 	d.must(err)
 	if diff := cmp.Diff(answer, got); diff != "" || !found {
 		t.Error(found, diff)
 	}
-	d.clock.advance(KeepReplays + time.Second)
-	if _, found, err := d.Replay(t.Context(), "k"); found || err != nil {
+	d.clock.advance(outbox.KeepReplays + time.Second)
+	if _, found, err := d.Replays.Replay(t.Context(), "k"); found || err != nil {
 		t.Error("an answer is kept for too long", err)
 	}
-	d.must(d.Remember(t.Context(), "k", Replayed{Digest: []byte{2}}))
-	d.clock.advance(KeepReplays + time.Hour)
+	d.must(d.Replays.Remember(t.Context(), "k", outbox.Replayed{Digest: []byte{2}}))
+	d.clock.advance(outbox.KeepReplays + time.Hour)
 	d.must(d.Rollup(t.Context()))
 	d.wantRows("replays", 0)
 }
@@ -215,17 +216,19 @@ func (d *desk) wantRows(table string, want int) {
 	}
 }
 
+var qAnswer = engine.NewQuery("INSERT INTO replays (key, at, digest, status, body) VALUES (?, ?, ?, ?, ?)")
+
 func TestReplaysAreBounded(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	d.must(d.do(t.Context(), &op{run: func(tx *txn) error {
-		for i := range maxReplays + 100 {
-			if _, err := tx.Exec(qRemember, fmt.Sprint(i), engine.Micros(tx.now)+int64(i), []byte{}, 200, bytes.Repeat([]byte("x"), 10)); err != nil {
+		for i := range 50_000 + 100 {
+			if _, err := tx.Exec(qAnswer, fmt.Sprint(i), engine.Micros(tx.now)+int64(i), []byte{}, 200, bytes.Repeat([]byte("x"), 10)); err != nil {
 				return err
 			}
 		}
 		return nil
 	}}))
 	d.must(d.Rollup(t.Context()))
-	d.wantRows("replays", maxReplays)
+	d.wantRows("replays", 50_000)
 }

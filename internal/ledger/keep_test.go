@@ -14,6 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -79,7 +80,7 @@ func TestReportBounds(t *testing.T) {
 		"NaN progress":     {Progress: &nan},
 		"partial":          {Partial: make([]byte, maxPartial+1)},
 	} {
-		if err := d.Report(t.Context(), id, 1, v); !errors.Is(err, ErrTooBig) {
+		if err := d.Report(t.Context(), id, 1, v); !errors.Is(err, engine.ErrTooBig) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -240,41 +241,41 @@ func TestEventsAndNote(t *testing.T) {
 func TestNodesAndPrograms(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	p := func(name, sum string) Program {
-		return Program{Name: name, SHA256: sum, Input: []byte(`{"type":"object"}`)}
+	p := func(name, sum string) nodes.Program {
+		return nodes.Program{Name: name, SHA256: sum, Input: []byte(`{"type":"object"}`)}
 	}
-	d.must(d.Register(t.Context(), Node{Name: "n2", Instance: "i2", BaseURL: "http://x", Version: "v1", Slots: 4, Programs: []Program{p("a", "1")}}))
+	d.must(d.Nodes.Register(t.Context(), nodes.Node{Name: "n2", Instance: "i2", BaseURL: "http://x", Version: "v1", Slots: 4, Programs: []nodes.Program{p("a", "1")}}))
 	d.clock.advance(time.Second)
-	d.must(d.Beat(t.Context(), "i2", []Program{p("a", "2"), p("b", "1")}, 5, nil))
-	d.must(d.Beat(t.Context(), "i2", []Program{p("b", "1")}, 5, nil))
-	programs, err := d.Programs(t.Context())
+	d.must(d.Nodes.Beat(t.Context(), "i2", []nodes.Program{p("a", "2"), p("b", "1")}, 5, nil))
+	d.must(d.Nodes.Beat(t.Context(), "i2", []nodes.Program{p("b", "1")}, 5, nil))
+	programs, err := d.Nodes.Programs(t.Context())
 	d.must(err)
-	if diff := cmp.Diff([]Program{p("a", "2"), p("b", "1")}, programs); diff != "" {
+	if diff := cmp.Diff([]nodes.Program{p("a", "2"), p("b", "1")}, programs); diff != "" {
 		t.Error(diff)
 	}
 	now := d.clock.now().UTC()
-	want := Node{Name: "n2", Instance: "i2", BaseURL: "http://x", Version: "v1", Slots: 5, Started: now.Add(-time.Second), Beat: now, Alive: true, Programs: []Program{p("b", "1")}}
-	nodes, err := d.Nodes(t.Context())
+	want := nodes.Node{Name: "n2", Instance: "i2", BaseURL: "http://x", Version: "v1", Slots: 5, Started: now.Add(-time.Second), Beat: now, Alive: true, Programs: []nodes.Program{p("b", "1")}}
+	list, err := d.Nodes.List(t.Context())
 	d.must(err)
 	want.Seen = now.Round(100 * time.Millisecond)
 	want.Lapses = want.Seen.Add(defaultLease)
-	if diff := cmp.Diff(want, nodes[1]); diff != "" || len(nodes) != 2 {
+	if diff := cmp.Diff(want, list[1]); diff != "" || len(list) != 2 {
 		t.Error(diff)
 	}
-	d.must(d.Leave(t.Context(), "i2"))
-	if err := d.Beat(t.Context(), "i2", nil, 1, nil); !errors.Is(err, ErrInstance) {
+	d.must(d.Nodes.Leave(t.Context(), "i2"))
+	if err := d.Nodes.Beat(t.Context(), "i2", nil, 1, nil); !errors.Is(err, nodes.ErrInstance) {
 		t.Error(err)
 	}
-	nodes, err = d.Nodes(t.Context())
-	if err != nil || !nodes[1].Beat.IsZero() || !nodes[1].Left.Equal(now) {
-		t.Error(nodes, err)
+	list, err = d.Nodes.List(t.Context())
+	if err != nil || !list[1].Beat.IsZero() || !list[1].Left.Equal(now) {
+		t.Error(list, err)
 	}
-	d.clock.advance(forgetNodes + time.Second)
-	d.must(d.Register(t.Context(), Node{Name: "n3", Instance: "i3"}))
-	if nodes, err = d.Nodes(t.Context()); err != nil || len(nodes) != 1 {
-		t.Error(nodes, err)
+	d.clock.advance(7*24*time.Hour + time.Second)
+	d.must(d.Nodes.Register(t.Context(), nodes.Node{Name: "n3", Instance: "i3"}))
+	if list, err = d.Nodes.List(t.Context()); err != nil || len(list) != 1 {
+		t.Error(list, err)
 	}
-	if err := d.Beat(t.Context(), "i3", []Program{{Name: "big", Description: strings.Repeat("x", maxPrograms)}}, 1, nil); !errors.Is(err, ErrTooBig) {
+	if err := d.Nodes.Beat(t.Context(), "i3", []nodes.Program{{Name: "big", Description: strings.Repeat("x", 4<<20)}}, 1, nil); !errors.Is(err, engine.ErrTooBig) {
 		t.Error(err)
 	}
 }
@@ -350,7 +351,7 @@ func TestRecover(t *testing.T) {
 	recovered() // alive
 	d.clock.advance(21 * time.Second)
 	recovered(Recovered{mine, jobs.Queued}, Recovered{asked, jobs.Cancelled})
-	d.must(d.Beat(t.Context(), "i1", nil, 1, nil))
+	d.must(d.Nodes.Beat(t.Context(), "i1", nil, 1, nil))
 	r := d.wantState(mine, jobs.Queued)
 	if r.Crashes != 1 || r.Spent != 0 || !r.NotBefore.IsZero() || r.Error.Class != jobs.OutcomeLost {
 		t.Errorf("%+v", r)
@@ -366,7 +367,7 @@ func TestRecover(t *testing.T) {
 			want = jobs.Failed
 		}
 		recovered(Recovered{mine, want})
-		d.must(d.Beat(t.Context(), "i1", nil, 1, nil))
+		d.must(d.Nodes.Beat(t.Context(), "i1", nil, 1, nil))
 	}
 	if r := d.wantState(mine, jobs.Failed); r.Error.Class != jobs.OutcomeLost || r.Crashes != limit || r.AloneCrashes != QuarantineLimit {
 		t.Errorf("%+v", r)

@@ -25,15 +25,6 @@ var (
 	ErrFinal = errors.New("job is final")
 	// ErrConflict is returned for an id that is known with another document.
 	ErrConflict = errors.New("id is known with another document")
-	// ErrTooBig is returned for a value that is larger than the ledger keeps.
-	ErrTooBig = errors.New("value is too big")
-	// ErrTwin is returned where another living instance has the name of a node.
-	ErrTwin = errors.New("another node of this name is alive")
-	// ErrInstance is returned for an instance that is not registered or has left.
-	ErrInstance = errors.New("no such instance")
-	// ErrChanged is returned where something is not any more as its changer has
-	// seen it.
-	ErrChanged = errors.New("was changed meanwhile")
 	// ErrClosed is returned after Close.
 	ErrClosed = errors.New("ledger is closed")
 )

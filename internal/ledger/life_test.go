@@ -63,7 +63,7 @@ func TestClaimRefused(t *testing.T) {
 		"runs under one that has left": {func(d *desk) string {
 			id := d.add(nil)
 			d.run(id)
-			d.must(d.Leave(d.t.Context(), "i1"))
+			d.must(d.Nodes.Leave(d.t.Context(), "i1"))
 			return id
 		}, jobs.Running, false},
 		"not due": {func(d *desk) string {

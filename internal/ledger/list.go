@@ -71,7 +71,7 @@ func listed(ctx context.Context, r engine.Reader, places []listing.Cursor) ([]Re
 func (l *Ledger) GetMany(ctx context.Context, ids []string) (list []Record, err error) {
 	defer l.watch("get-many", time.Now(), &err)
 	if len(ids) > maxMany {
-		return nil, fmt.Errorf("ledger: get %d jobs: %w", len(ids), ErrTooBig)
+		return nil, fmt.Errorf("ledger: get %d jobs: %w", len(ids), engine.ErrTooBig)
 	}
 	known := make(map[string]Record, len(ids))
 	err = qListed.Split(len(ids), func(q *engine.Query, from, to int) error {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -286,7 +287,7 @@ func TestGetMany(t *testing.T) {
 	if diff := cmp.Diff([]Record{all[3], all[17], all[0]}, got); diff != "" {
 		t.Error(diff)
 	}
-	if _, err := d.GetMany(t.Context(), make([]string, maxMany+1)); !errors.Is(err, ErrTooBig) {
+	if _, err := d.GetMany(t.Context(), make([]string, maxMany+1)); !errors.Is(err, engine.ErrTooBig) {
 		t.Error(err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -67,7 +68,7 @@ func newDesk(t testing.TB) *desk {
 	d.clock.us.Store(time.Date(2026, 11, 22, 6, 16, 0, 123456000, time.UTC).UnixMicro())
 	d.Ledger = d.open()
 	t.Cleanup(func() { _ = d.Ledger.Close() })
-	d.must(d.Register(t.Context(), Node{Name: "n1", Instance: "i1"}))
+	d.must(d.Nodes.Register(t.Context(), nodes.Node{Name: "n1", Instance: "i1"}))
 	return d
 }
 
@@ -77,8 +78,9 @@ func (d *desk) open() *Ledger { return d.openWith(func(*sqlite.Writer) {}) }
 // openWith opens it with a writer that is changed before it begins.
 func (d *desk) openWith(change func(*sqlite.Writer)) *Ledger {
 	d.t.Helper()
-	l := newLedger(Config{Now: d.clock.now, Logger: slog.New(slog.DiscardHandler)})
-	d.must(l.open(context.Background(), d.path))
+	c := Config{Now: d.clock.now, Logger: slog.New(slog.DiscardHandler)}
+	l := newLedger(c)
+	d.must(l.open(context.Background(), d.path, c))
 	change(l.db.Writer)
 	l.queue.start()
 	return l

@@ -12,6 +12,8 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
+	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 )
 
@@ -19,8 +21,11 @@ const defaultLease = 20 * time.Second
 
 // Ledger is an open ledger. It is safe for concurrent use.
 type Ledger struct {
+	Nodes    *nodes.Registry
 	Events   *eventlog.Log
 	Activity *activity.Counters
+	Outbox   *outbox.Outbox
+	Replays  *outbox.Replays
 
 	db     *sqlite.DB
 	reader engine.Reader
@@ -30,15 +35,12 @@ type Ledger struct {
 	log    *slog.Logger
 
 	observe func(op string, d time.Duration, err error)
-	webhook string
-	base    string        // of result URLs
 	look    time.Duration // listing.MaxLook, but for tests
 
 	maxScheduled int64 // the constant, but for tests
 
 	listeners listeners
 	foreign   foreign
-	beats     beats
 }
 
 // Open opens the ledger and brings its schema up to date; sqlite.ErrNewer where a
@@ -49,7 +51,7 @@ func Open(ctx context.Context, c Config) (*Ledger, error) {
 		return nil, fmt.Errorf("ledger: open %q: want sqlite:PATH", c.DSN)
 	}
 	l := newLedger(c)
-	if err := l.open(ctx, path); err != nil {
+	if err := l.open(ctx, path, c); err != nil {
 		return nil, fmt.Errorf("ledger: open %s: %w", path, err)
 	}
 	l.queue.start()
@@ -65,8 +67,7 @@ func newLedger(c Config) *Ledger {
 	l := &Ledger{lease: c.Lease, clock: c.Now, log: c.Logger}
 	l.maxScheduled = maxScheduled
 	l.look, l.foreign.every = listing.MaxLook, foreignEvery
-	l.observe, l.webhook, l.base = c.Observe, engine.Clean(c.Webhook, engine.MaxURL), strings.TrimRight(c.BaseURL, "/")
-	l.beats.seen = map[string]sighting{}
+	l.observe = c.Observe
 	if l.lease <= 0 {
 		l.lease = defaultLease
 	}
@@ -79,14 +80,17 @@ func newLedger(c Config) *Ledger {
 	return l
 }
 
-func (l *Ledger) open(ctx context.Context, path string) (err error) {
+func (l *Ledger) open(ctx context.Context, path string, c Config) (err error) {
 	if l.db, err = sqlite.Open(ctx, path); err != nil {
 		return err
 	}
 	l.reader = l.db.Reader
 	l.queue = newWriteQueue(l)
-	l.Events, l.Activity = eventlog.New(l.access()), activity.New(l.access())
-	if _, err = l.dead(ctx); err != nil { // the first look at the heartbeats
+	a := l.access()
+	l.Nodes = nodes.New(a, l.lease, l.clock, func(t engine.Tx, program string) error { return t.(*txn).arrived(program) })
+	l.Events, l.Activity, l.Replays = eventlog.New(a), activity.New(a), outbox.NewReplays(a)
+	l.Outbox = outbox.New(a, c.Webhook, c.BaseURL)
+	if _, err = l.Nodes.Dead(ctx, l.runners); err != nil { // the first look at the heartbeats
 		return errors.Join(err, l.db.Close())
 	}
 	return nil
@@ -148,4 +152,17 @@ func (l *Ledger) watch(op string, began time.Time, err *error) {
 func (l *Ledger) do(ctx context.Context, o *op) (err error) {
 	defer l.watch(o.name, time.Now(), &err)
 	return l.queue.do(ctx, o)
+}
+
+// Rollup adds the counters of minutes that are over to those of longer steps, and
+// deletes what is too old. It is to be called about once a minute; it does nothing
+// where another process has done it, and a clock that jumps costs nothing.
+func (l *Ledger) Rollup(ctx context.Context) (err error) {
+	defer l.watch("rollup", time.Now(), &err)
+	for _, do := range []func(context.Context) error{l.Activity.Rollup, l.Activity.Prune, l.Outbox.Prune, l.Replays.Prune} {
+		if err := do(ctx); err != nil {
+			return fmt.Errorf("ledger: rollup: %w", err)
+		}
+	}
+	return nil
 }

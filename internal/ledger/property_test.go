@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -67,7 +68,7 @@ func newMachine(rt *rapid.T, dir string) *machine {
 	s.folder()
 	s.enter()
 	for _, i := range instances {
-		d.must(d.Register(rt.Context(), Node{Name: nodeOf[i], Instance: i}))
+		d.must(d.Nodes.Register(rt.Context(), nodes.Node{Name: nodeOf[i], Instance: i}))
 		s.m.beat[i] = s.m.now
 	}
 	return s
@@ -297,7 +298,7 @@ func (s *machine) expire(rt *rapid.T) {
 
 func (s *machine) beat(rt *rapid.T) {
 	i := rapid.SampledFrom(instances).Draw(rt, "instance")
-	s.must(s.Beat(rt.Context(), i, nil, 1, nil))
+	s.must(s.Nodes.Beat(rt.Context(), i, nil, 1, nil))
 	s.m.beat[i] = s.m.now
 }
 

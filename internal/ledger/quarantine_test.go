@@ -18,7 +18,7 @@ func (d *desk) lose(id string, n int) {
 		d.clock.advance(time.Minute)
 		_, err := d.Recover(d.t.Context(), 0)
 		d.must(err)
-		d.must(d.Beat(d.t.Context(), "i1", nil, 1, nil))
+		d.must(d.Nodes.Beat(d.t.Context(), "i1", nil, 1, nil))
 	}
 }
 
@@ -42,7 +42,7 @@ func TestQuarantine(t *testing.T) {
 	d.clock.advance(time.Minute)
 	_, err := d.Recover(t.Context(), 0)
 	d.must(err)
-	d.must(d.Beat(t.Context(), "i1", nil, 1, nil))
+	d.must(d.Nodes.Beat(t.Context(), "i1", nil, 1, nil))
 
 	c := d.claims(id)
 	if want := "its node died; runs alone after 2 losses with its node; waits for an idle node"; c.OK || !c.Quarantine || c.Record.Reason != want {

@@ -88,7 +88,7 @@ func readCases(b *testing.B, l *ledger.Ledger) (list []readCase) {
 		add(fmt.Sprintf("activity-%dh", hours), func() error { _, err := l.Activity.History(ctx, from, now, ""); return err })
 	}
 	add("durations", func() error { _, _, err := l.Activity.Durations(ctx, "program0", now.AddDate(0, 0, -30)); return err })
-	add("nodes", func() error { _, err := l.Nodes(ctx); return err })
+	add("nodes", func() error { _, err := l.Nodes.List(ctx); return err })
 	for name, f := range map[string]eventlog.Filter{
 		"all": {}, "kind": {Kind: "failed"}, "node": {Node: "node1"}, "human": {Human: new(true)}, "machine": {Human: new(false)},
 		"since": {Since: now.Add(-20 * time.Minute)}, "text": {Text: "nowhere"}, "kind+node": {Kind: "cancelled", Node: "node1"},

@@ -68,7 +68,7 @@ func (l *Ledger) loseAll(ctx context.Context, list []lost) (done []Recovered, er
 }
 
 func (l *Ledger) lost(ctx context.Context, limit int) (list []lost, err error) {
-	dead, err := l.dead(ctx)
+	dead, err := l.Nodes.Dead(ctx, l.runners)
 	for _, instance := range dead {
 		if err != nil || len(list) >= limit {
 			break
@@ -85,7 +85,7 @@ func (l *Ledger) lost(ctx context.Context, limit int) (list []lost, err error) {
 
 // lose ends one attempt as lost, unless it has ended or come alive meanwhile.
 func (t *txn) lose(j *lost) (Recovered, bool, error) {
-	if alive, err := t.alive(j.instance); err != nil || alive {
+	if alive, err := t.l.Nodes.Alive(t, j.instance); err != nil || alive {
 		return Recovered{}, false, err
 	}
 	e := Ending{
@@ -108,4 +108,17 @@ func (t *txn) lose(j *lost) (Recovered, bool, error) {
 		return Recovered{}, false, nil
 	}
 	return Recovered{ID: j.id, State: e.State}, err == nil, err
+}
+
+var qRunners = engine.NewQuery("SELECT DISTINCT instance FROM jobs WHERE state = 'running'")
+
+// runners are the instances that have running jobs.
+func (l *Ledger) runners(ctx context.Context) (list []string, err error) {
+	err = l.reader.Each(ctx, qRunners, nil, func(r engine.Row) error {
+		var instance string
+		err := r.Scan(&instance)
+		list = append(list, instance)
+		return err
+	})
+	return list, err
 }

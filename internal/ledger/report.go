@@ -45,14 +45,14 @@ func (l *Ledger) Report(ctx context.Context, id string, attempt int, live Live) 
 func checkLive(v *Live) error {
 	v.Message = engine.Clean(v.Message, engine.MaxMessage)
 	if p := v.Progress; p != nil && (math.IsNaN(*p) || math.IsInf(*p, 0)) {
-		return fmt.Errorf("progress %v: %w", *p, ErrTooBig)
+		return fmt.Errorf("progress %v: %w", *p, engine.ErrTooBig)
 	}
 	if len(v.Partial) > maxPartial {
-		return fmt.Errorf("partial result of %d bytes: %w", len(v.Partial), ErrTooBig)
+		return fmt.Errorf("partial result of %d bytes: %w", len(v.Partial), engine.ErrTooBig)
 	}
 	for k, n := range v.Counters {
 		if len(k) > engine.MaxName || math.IsNaN(n) || math.IsInf(n, 0) {
-			return fmt.Errorf("counter %q: %w", engine.Clean(k, engine.MaxName), ErrTooBig)
+			return fmt.Errorf("counter %q: %w", engine.Clean(k, engine.MaxName), engine.ErrTooBig)
 		}
 	}
 	return nil
@@ -101,7 +101,7 @@ func merge(old, v *Live) (*Live, error) {
 		maps.Copy(m.Counters, v.Counters)
 	}
 	if len(m.Counters) > maxCounters {
-		return nil, fmt.Errorf("%d counters: %w", len(m.Counters), ErrTooBig)
+		return nil, fmt.Errorf("%d counters: %w", len(m.Counters), engine.ErrTooBig)
 	}
 	return &m, nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/activity"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -34,7 +35,7 @@ type txn struct {
 type effects struct {
 	counts  []activity.StateCount
 	ended   []activity.Ended
-	hooks   []Hook
+	hooks   []outbox.Hook
 	events  []eventlog.Event
 	changed []string // ids
 }
@@ -101,7 +102,7 @@ func (t *txn) commit() (err error) {
 	if err := activity.Write(t, t.all.ended); err != nil {
 		return err
 	}
-	if err := t.writeHooks(); err != nil {
+	if err := t.l.Outbox.Write(t, t.all.hooks); err != nil {
 		return err
 	}
 	return t.w.Commit()

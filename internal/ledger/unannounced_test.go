@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -25,11 +26,11 @@ func awaiting(change func(*jobs.Job)) Entry {
 
 func (d *desk) announce(names ...string) {
 	d.t.Helper()
-	var list []Program
+	var list []nodes.Program
 	for _, name := range names {
-		list = append(list, Program{Name: name})
+		list = append(list, nodes.Program{Name: name})
 	}
-	d.must(d.Beat(d.t.Context(), "i1", list, 1, nil))
+	d.must(d.Nodes.Beat(d.t.Context(), "i1", list, 1, nil))
 }
 
 // TestJobWaitsForItsProgram until a node announces it.

@@ -253,7 +253,7 @@ func TestSyncBeforeTheAnswer(t *testing.T) {
 	d.run(id)
 	want(1, "claim, soon")
 	d.must(d.Report(t.Context(), id, 1, Live{Message: "m"}))
-	d.must(d.Beat(t.Context(), "i1", nil, 1, nil))
+	d.must(d.Nodes.Beat(t.Context(), "i1", nil, 1, nil))
 	want(0, "report and beat")
 	d.end(id, 1, jobs.Succeeded, jobs.OutcomeSucceeded)
 	want(1, "finish")

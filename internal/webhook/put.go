@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 )
 
@@ -25,7 +25,7 @@ const (
 )
 
 func nameOf(h Hook) string {
-	if h.Kind == ledger.KindDelivery {
+	if h.Kind == outbox.KindDelivery {
 		return "delivery"
 	}
 	return "webhook"

@@ -9,13 +9,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
 func delivery(url string) Hook {
 	h := hook(url)
-	h.Kind, h.ID = ledger.KindDelivery, h.Job
+	h.Kind, h.ID = outbox.KindDelivery, h.Job
 	return h
 }
 

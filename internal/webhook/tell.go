@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/retry"
@@ -50,7 +50,7 @@ func (r *refused) Error() string {
 // did not answer in time.
 func (d *Deliverer) tell(ctx context.Context, h Hook) (slow bool) {
 	send := d.post
-	if h.Kind == ledger.KindDelivery {
+	if h.Kind == outbox.KindDelivery {
 		send = d.put
 	}
 	err := send(ctx, h)
@@ -60,10 +60,10 @@ func (d *Deliverer) tell(ctx context.Context, h Hook) (slow bool) {
 	switch {
 	case err == nil:
 		d.cfg.Observe(h.Kind, "delivered")
-		d.note(h, d.cfg.Outbox.HookDone(settle, h))
+		d.note(h, d.cfg.Outbox.Done(settle, h))
 		return false
 	case errors.Is(err, ErrGoesOn):
-		d.note(h, d.cfg.Outbox.HookObsolete(settle, h))
+		d.note(h, d.cfg.Outbox.Obsolete(settle, h))
 		return false
 	case errors.Is(err, ErrNotYet):
 		d.later(settle, h, putOff)
@@ -140,13 +140,13 @@ func (d *Deliverer) body(ctx context.Context, h Hook) ([]byte, error) {
 func (d *Deliverer) failed(ctx context.Context, h Hook, err error) {
 	wait := d.wait(h.Tries, time.Since(h.Ended))
 	var answer *refused
-	gone := h.Kind == ledger.KindDelivery && final(err)
+	gone := h.Kind == outbox.KindDelivery && final(err)
 	if errors.As(err, &answer) {
 		wait, gone = max(wait, answer.after), gone || answer.status == http.StatusGone
 	}
 	next := time.Now().Add(wait)
 	if !gone && next.Sub(h.Ended) <= d.cfg.MaxAge {
-		d.note(h, d.cfg.Outbox.HookFailed(ctx, h, next, err.Error(), false))
+		d.note(h, d.cfg.Outbox.Failed(ctx, h, next, err.Error(), false))
 		d.cfg.Observe(h.Kind, "failed")
 		return
 	}
@@ -157,7 +157,7 @@ func (d *Deliverer) failed(ctx context.Context, h Hook, err error) {
 func (d *Deliverer) caught(ctx context.Context, h Hook, caught *panics.Error) {
 	d.cfg.Logger.Error("a panic was caught", "job", h.Job, "stage", "webhook", "err", caught, "stack", caught.Stack)
 	err := panics.Call(func() error {
-		return d.cfg.Outbox.HookFailed(ctx, h, time.Now(), "a defect of the node: "+caught.Error()+"\n"+caught.Stack, true)
+		return d.cfg.Outbox.Failed(ctx, h, time.Now(), "a defect of the node: "+caught.Error()+"\n"+caught.Stack, true)
 	})
 	if err != nil {
 		d.cfg.Logger.Warn("a webhook is not given up; it will be told again", "job", h.Job, "err", err)
@@ -170,7 +170,7 @@ func (d *Deliverer) giveUp(ctx context.Context, h Hook, err error) {
 	where := hostOf(h.URL)
 	d.cfg.Observe(h.Kind, "given_up")
 	d.cfg.Logger.Warn("a "+nameOf(h)+" was given up", "job", h.Job, "host", where, "err", err)
-	d.note(h, d.cfg.Outbox.HookFailed(ctx, h, time.Now(), where+": "+err.Error(), true))
+	d.note(h, d.cfg.Outbox.Failed(ctx, h, time.Now(), where+": "+err.Error(), true))
 }
 
 // wait before another try: it doubles with each, and is not longer than what has
@@ -192,7 +192,7 @@ func (d *Deliverer) later(ctx context.Context, h Hook, wait time.Duration) {
 		d.giveUp(ctx, h, errBusy)
 		return
 	}
-	d.note(h, d.cfg.Outbox.HookFailed(ctx, h, next, errBusy.Error(), false))
+	d.note(h, d.cfg.Outbox.Failed(ctx, h, next, errBusy.Error(), false))
 }
 
 // note: what could not be written down comes again once the lease is over.

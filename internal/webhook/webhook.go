@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/panics"
 )
@@ -38,17 +38,17 @@ const (
 )
 
 // Hook is the end of a job that a URL is to be told of.
-type Hook = ledger.Hook
+type Hook = outbox.Hook
 
 // Outbox is the ledger.
 type Outbox interface {
-	// DueHooks takes at most limit that are due; for the lease nobody else gets them.
-	DueHooks(ctx context.Context, owner string, limit int, lease time.Duration) ([]Hook, error)
-	HookDone(ctx context.Context, h Hook) error
-	// HookObsolete forgets a delivery whose job goes on.
-	HookObsolete(ctx context.Context, h Hook) error
-	// HookFailed puts one off until next, or gives it up with an event.
-	HookFailed(ctx context.Context, h Hook, next time.Time, message string, giveUp bool) error
+	// Due takes at most limit that are due; for the lease nobody else gets them.
+	Due(ctx context.Context, owner string, limit int, lease time.Duration) ([]Hook, error)
+	Done(ctx context.Context, h Hook) error
+	// Obsolete forgets a delivery whose job goes on.
+	Obsolete(ctx context.Context, h Hook) error
+	// Failed puts one off until next, or gives it up with an event.
+	Failed(ctx context.Context, h Hook, next time.Time, message string, giveUp bool) error
 }
 
 // Config of a Deliverer. The zero value of a field means its default.
@@ -152,7 +152,7 @@ func (d *Deliverer) Run(ctx context.Context) error {
 // round takes what is due and starts to tell it. It returns how many it took.
 func (d *Deliverer) round(ctx, work context.Context) int {
 	var list []Hook
-	err := panics.Call(func() (err error) { list, err = d.cfg.Outbox.DueHooks(ctx, d.cfg.Owner, batch, lease); return err })
+	err := panics.Call(func() (err error) { list, err = d.cfg.Outbox.Due(ctx, d.cfg.Owner, batch, lease); return err })
 	if err != nil {
 		if ctx.Err() == nil {
 			d.cfg.Logger.Warn("cannot ask for the webhooks that are due", "err", err)

@@ -26,8 +26,8 @@ const (
 	patience = 20 * time.Second
 )
 
-// outbox is one in memory.
-type outbox struct {
+// memoryOutbox is one in memory.
+type memoryOutbox struct {
 	mu       sync.Mutex
 	hooks    map[string]Hook
 	next     map[string]time.Time
@@ -37,8 +37,8 @@ type outbox struct {
 	obsolete chan string
 }
 
-func newOutbox(hooks ...Hook) *outbox {
-	o := &outbox{
+func newOutbox(hooks ...Hook) *memoryOutbox {
+	o := &memoryOutbox{
 		hooks: map[string]Hook{}, next: map[string]time.Time{}, message: map[string]string{},
 		ended: make(chan string, 1000), failed: make(chan string, 1000), obsolete: make(chan string, 1000),
 	}
@@ -48,7 +48,7 @@ func newOutbox(hooks ...Hook) *outbox {
 	return o
 }
 
-func (o *outbox) DueHooks(_ context.Context, _ string, limit int, lease time.Duration) (list []Hook, err error) {
+func (o *memoryOutbox) Due(_ context.Context, _ string, limit int, lease time.Duration) (list []Hook, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for id, h := range o.hooks {
@@ -60,7 +60,7 @@ func (o *outbox) DueHooks(_ context.Context, _ string, limit int, lease time.Dur
 	return list, nil
 }
 
-func (o *outbox) HookDone(_ context.Context, h Hook) error {
+func (o *memoryOutbox) Done(_ context.Context, h Hook) error {
 	id := h.ID
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -69,7 +69,7 @@ func (o *outbox) HookDone(_ context.Context, h Hook) error {
 	return nil
 }
 
-func (o *outbox) HookObsolete(_ context.Context, h Hook) error {
+func (o *memoryOutbox) Obsolete(_ context.Context, h Hook) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.hooks, h.ID)
@@ -77,7 +77,7 @@ func (o *outbox) HookObsolete(_ context.Context, h Hook) error {
 	return nil
 }
 
-func (o *outbox) HookFailed(_ context.Context, h Hook, next time.Time, message string, giveUp bool) error {
+func (o *memoryOutbox) Failed(_ context.Context, h Hook, next time.Time, message string, giveUp bool) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	id := h.ID
@@ -93,7 +93,7 @@ func (o *outbox) HookFailed(_ context.Context, h Hook, next time.Time, message s
 	return nil
 }
 
-func (o *outbox) said(id string) string {
+func (o *memoryOutbox) said(id string) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.message[id]
@@ -109,7 +109,7 @@ func hook(url string) Hook {
 
 // rig is a deliverer at work; change may be nil.
 type rig struct {
-	*outbox
+	*memoryOutbox
 	log  *bytes.Buffer // read it after stop
 	seen map[string]int
 	mu   sync.Mutex
@@ -122,9 +122,9 @@ func newRig(t *testing.T, change func(*Config), hooks ...Hook) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{outbox: newOutbox(hooks...), log: &bytes.Buffer{}, seen: map[string]int{}}
+	r := &rig{memoryOutbox: newOutbox(hooks...), log: &bytes.Buffer{}, seen: map[string]int{}}
 	cfg := Config{
-		Outbox: r.outbox, Owner: "i1", Key: secret, Every: 5 * time.Millisecond, Base: 10 * time.Millisecond,
+		Outbox: r.memoryOutbox, Owner: "i1", Key: secret, Every: 5 * time.Millisecond, Base: 10 * time.Millisecond,
 		Outbound:  outbound.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
 		ResultURL: func(_ context.Context, id string) (string, error) { return "https://results.example/" + id, nil },
 		Document: func(context.Context, string) (io.ReadCloser, int64, error) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 )
 
 // What a filled ledger has, whatever its size.
@@ -70,13 +71,13 @@ func fill(ctx context.Context, path string, n int, state string) (err error) {
 }
 
 func register(ctx context.Context, l *ledger.Ledger) error {
-	var programs []ledger.Program
+	var programs []nodes.Program
 	for i := range Programs {
-		programs = append(programs, ledger.Program{Name: fmt.Sprintf("program%d", i), SHA256: "0123456789abcdef"})
+		programs = append(programs, nodes.Program{Name: fmt.Sprintf("program%d", i), SHA256: "0123456789abcdef"})
 	}
 	for i := range Nodes {
-		n := ledger.Node{Name: fmt.Sprintf("node%d", i), Instance: fmt.Sprintf("instance%d", i), Slots: 4, Programs: programs}
-		if err := l.Register(ctx, n); err != nil {
+		n := nodes.Node{Name: fmt.Sprintf("node%d", i), Instance: fmt.Sprintf("instance%d", i), Slots: 4, Programs: programs}
+		if err := l.Nodes.Register(ctx, n); err != nil {
 			return err
 		}
 	}

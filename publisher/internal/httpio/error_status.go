@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -59,7 +60,7 @@ func ProblemOf(err error) (p *jobs.Problem, ok bool) {
 		return missing(err), true
 	case errors.Is(err, ledger.ErrUnknown):
 		return Problem(http.StatusNotFound, "no job with this id is known"), true
-	case errors.Is(err, ledger.ErrChanged):
+	case errors.Is(err, engine.ErrChanged):
 		return Problem(http.StatusPreconditionFailed, "it was changed meanwhile: read it again, and send the request with its new ETag if it is still wanted"), true
 	case errors.Is(err, ledger.ErrConflict):
 		return Problem(http.StatusConflict, "the id is known with another document"), true
@@ -67,7 +68,7 @@ func ProblemOf(err error) (p *jobs.Problem, ok bool) {
 		return Problem(http.StatusServiceUnavailable, "the node is shutting down"), true
 	case errors.Is(err, listing.ErrCursor):
 		return BadParameter("cursor", "is not one that a listing has given out"), true
-	case errors.Is(err, ledger.ErrTooBig):
+	case errors.Is(err, engine.ErrTooBig):
 		return Problem(http.StatusUnprocessableEntity, "the job is too big to be recorded: "+err.Error()), true
 	}
 	return Problem(http.StatusInternalServerError, "the node's log says more"), false

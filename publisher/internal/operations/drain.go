@@ -14,7 +14,7 @@ import (
 // Drains returns what takes no work, and why.
 func (o *Operations) Drains(ctx context.Context) (api.Drains, error) {
 	drains := api.Drains{Nodes: []api.Drain{}}
-	found, err := o.cfg.Ledger.Drains(ctx)
+	found, err := o.cfg.Nodes.Drains(ctx)
 	for _, d := range found {
 		drain := api.Drain{Node: d.Node, Since: d.Since, By: d.By, Reason: d.Reason}
 		if d.Node == "" {

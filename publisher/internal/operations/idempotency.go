@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
@@ -56,7 +56,7 @@ func (o *Operations) Once(ctx context.Context, r Request, do func(context.Contex
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), onceTimeout)
 	defer cancel()
 	digest := r.digest()
-	before, found, err := o.cfg.Ledger.Replay(ctx, key)
+	before, found, err := o.cfg.Replays.Replay(ctx, key)
 	switch {
 	case err != nil:
 		return Answer{}, err
@@ -69,7 +69,7 @@ func (o *Operations) Once(ctx context.Context, r Request, do func(context.Contex
 	if err != nil {
 		return answer, err
 	}
-	if err := o.cfg.Ledger.Remember(ctx, key, ledger.Replayed{Digest: digest, Status: answer.Status, Body: answer.Body}); err != nil {
+	if err := o.cfg.Replays.Remember(ctx, key, outbox.Replayed{Digest: digest, Status: answer.Status, Body: answer.Body}); err != nil {
 		o.cfg.Logger.Warn("the answer to a request with an Idempotency-Key could not be kept", "err", err)
 	}
 	return answer, nil

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -21,19 +21,19 @@ func (o *Operations) KnownNode(ctx context.Context, name string) error {
 	if complaint := httpio.TextFault(name); complaint != "" {
 		return httpio.BadMember("/node", complaint)
 	}
-	nodes, err := o.cfg.Ledger.Nodes(ctx)
+	list, err := o.cfg.Nodes.List(ctx)
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(nodes, func(n ledger.Node) bool { return n.Name == name }) {
+	if slices.ContainsFunc(list, func(n nodes.Node) bool { return n.Name == name }) {
 		return nil
 	}
-	detail := fmt.Sprintf("no node is named %q; %s", httpio.Shorten(name), namesOf(nodes))
+	detail := fmt.Sprintf("no node is named %q; %s", httpio.Shorten(name), namesOf(list))
 	return &jobs.Problem{Status: http.StatusNotFound, Title: "Not Found", Detail: detail, Pointer: "/node"}
 }
 
 // namesOf names nodes for a sentence, each once and not more than twenty.
-func namesOf(nodes []ledger.Node) string {
+func namesOf(nodes []nodes.Node) string {
 	const most = 20
 	var names []string
 	for _, n := range nodes {

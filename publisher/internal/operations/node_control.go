@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -36,7 +36,7 @@ type NodeOrder struct {
 // ApplyToNode applies a verb to a node.
 func (o *Operations) ApplyToNode(ctx context.Context, v NodeVerb, order NodeOrder) error {
 	if v.paused != nil {
-		return o.Control(ctx, order, func(c *ledger.Control) { c.Paused, c.Reason = *v.paused, order.Reason })
+		return o.Control(ctx, order, func(c *nodes.Control) { c.Paused, c.Reason = *v.paused, order.Reason })
 	}
 	if err := o.CanDrain(); err != nil {
 		return err
@@ -54,7 +54,7 @@ func (o *Operations) ApplyToNode(ctx context.Context, v NodeVerb, order NodeOrde
 }
 
 // Control changes what is set for a node.
-func (o *Operations) Control(ctx context.Context, order NodeOrder, change func(*ledger.Control)) error {
+func (o *Operations) Control(ctx context.Context, order NodeOrder, change func(*nodes.Control)) error {
 	if o.cfg.Control == nil {
 		return forbidden("no node can be controlled at this node")
 	}

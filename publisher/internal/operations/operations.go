@@ -12,6 +12,8 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
+	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -21,11 +23,19 @@ type Ledger interface {
 	Get(ctx context.Context, id string) (ledger.Record, error)
 	GetMany(ctx context.Context, ids []string) ([]ledger.Record, error)
 	List(ctx context.Context, f listing.Filter) (ledger.Page, error)
-	Nodes(ctx context.Context) ([]ledger.Node, error)
-	Drains(ctx context.Context) ([]ledger.Drain, error)
 	Submitter(ctx context.Context, id string) (string, error)
-	Replay(ctx context.Context, key string) (ledger.Replayed, bool, error)
-	Remember(ctx context.Context, key string, r ledger.Replayed) error
+}
+
+// Nodes is what operations read of nodes.
+type Nodes interface {
+	List(ctx context.Context) ([]nodes.Node, error)
+	Drains(ctx context.Context) ([]nodes.Drain, error)
+}
+
+// Replays keeps answers to requests that may be sent again.
+type Replays interface {
+	Replay(ctx context.Context, key string) (outbox.Replayed, bool, error)
+	Remember(ctx context.Context, key string, r outbox.Replayed) error
 }
 
 // Counters is the number of jobs in each state.
@@ -37,12 +47,14 @@ type Counters interface {
 type Config struct {
 	Ledger   Ledger
 	Counters Counters
+	Nodes    Nodes
+	Replays  Replays
 	BaseURL  string
 	Accept   func(ctx context.Context, document []byte, submitter string) (ledger.Accepted, error)
 	Act      func(ctx context.Context, verb ledger.Verb, by string, targets []ledger.Target) ([]ledger.Acted, error)
 	Drain    func(ctx context.Context, node, by, reason string) error
 	Undrain  func(ctx context.Context, node, by string) error
-	Control  func(ctx context.Context, node string, change func(*ledger.Control), by string, expect *time.Time) (ledger.Control, error)
+	Control  func(ctx context.Context, node string, change func(*nodes.Control), by string, expect *time.Time) (nodes.Control, error)
 	Logger   *slog.Logger
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -83,7 +84,7 @@ func OneOf(states []jobs.State) string {
 
 // refusal returns why a verb was not applied to a job; nil if it was.
 func (v Verb) refusal(a ledger.Acted) error {
-	if a.Err == nil || errors.Is(a.Err, ledger.ErrUnknown) || errors.Is(a.Err, ledger.ErrChanged) {
+	if a.Err == nil || errors.Is(a.Err, ledger.ErrUnknown) || errors.Is(a.Err, engine.ErrChanged) {
 		return a.Err
 	}
 	detail, known := v.advice(a)

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 )
 
 // maxPrograms bounds the entries of a programs folder that are read.
@@ -32,7 +32,7 @@ func entries(dir string) ([]string, error) {
 // Installed is one entry of a programs folder.
 type Installed struct {
 	Name    string
-	Program ledger.Program
+	Program nodes.Program
 	// Err is why the program cannot be used; nil for a good one.
 	Err error
 }

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/runnerbean/runnerbean/internal/bytesize"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/worker/internal/fault"
@@ -26,7 +26,7 @@ var programName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
 // Program is an installed program that passed every check.
 type Program struct {
-	About    ledger.Program // what the node announces of it
+	About    nodes.Program // what the node announces of it
 	Manifest Manifest
 	Path     string // of the executable, without symbolic links
 	inFolder bool   // it has a folder of its own, with a file named run

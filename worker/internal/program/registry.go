@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
@@ -26,7 +26,7 @@ type Config struct {
 	// Every is how often the folder is scanned.
 	Every time.Duration
 	// OnChange gets the installed programs after every change of what is announced.
-	OnChange func([]ledger.Program)
+	OnChange func([]nodes.Program)
 	Logger   *slog.Logger
 }
 
@@ -48,8 +48,8 @@ type Registry struct {
 // Snapshot is what is installed between two changes.
 type Snapshot struct {
 	Programs map[string]*Program
-	List     []ledger.Program // by name
-	Tubes    []string         // from which the node takes jobs
+	List     []nodes.Program // by name
+	Tubes    []string        // from which the node takes jobs
 	// Expired ends when the tubes are others than these.
 	Expired context.Context
 	expire  context.CancelFunc
@@ -171,7 +171,7 @@ func (r *Registry) logChanges(found map[string]*Program, faults map[string]strin
 // replace makes programs the current snapshot and reports whether what is announced
 // has changed.
 func (r *Registry) replace(programs map[string]*Program) bool {
-	var list []ledger.Program
+	var list []nodes.Program
 	for _, name := range slices.Sorted(maps.Keys(programs)) {
 		list = append(list, programs[name].About)
 	}
@@ -219,7 +219,7 @@ func (r *Registry) chooseTubes() {
 	}
 }
 
-func sameProgram(a, b ledger.Program) bool {
+func sameProgram(a, b nodes.Program) bool {
 	return a.Name == b.Name && a.SHA256 == b.SHA256 && a.Problem == b.Problem && a.Description == b.Description &&
 		string(a.Input) == string(b.Input) && string(a.Result) == string(b.Result)
 }

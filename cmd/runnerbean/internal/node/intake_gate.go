@@ -10,6 +10,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/worker"
 )
 
@@ -82,7 +83,7 @@ func (g *intakeGate) look(ctx context.Context) error {
 	if err := g.applyControl(ctx); err != nil {
 		return err
 	}
-	drains, err := g.ledger.Drains(ctx)
+	drains, err := g.ledger.Nodes.Drains(ctx)
 	if err != nil || low != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func (g *intakeGate) look(ctx context.Context) error {
 
 // applyControl pauses or resumes the node and sets its slots.
 func (g *intakeGate) applyControl(ctx context.Context) error {
-	controls, err := g.ledger.Controls(ctx)
+	controls, err := g.ledger.Nodes.Controls(ctx)
 	if err != nil {
 		return err
 	}
@@ -148,8 +149,8 @@ func because(text, by, reason string) string {
 
 // control changes what is set about a node. On this node the change takes effect at
 // once, on others within a second.
-func (g *intakeGate) control(ctx context.Context, node string, change func(*ledger.Control), by string, expect *time.Time) (ledger.Control, error) {
-	c, err := g.ledger.SetControl(ctx, node, change, by, expect)
+func (g *intakeGate) control(ctx context.Context, node string, change func(*nodes.Control), by string, expect *time.Time) (nodes.Control, error) {
+	c, err := g.ledger.Nodes.SetControl(ctx, node, change, by, expect)
 	if err != nil {
 		return c, err
 	}
@@ -159,7 +160,7 @@ func (g *intakeGate) control(ctx context.Context, node string, change func(*ledg
 
 // drain drains a node, or with "" the queue.
 func (g *intakeGate) drain(ctx context.Context, node, by, reason string) error {
-	if err := g.ledger.Drain(ctx, node, by, reason); err != nil {
+	if err := g.ledger.Nodes.Drain(ctx, node, by, reason); err != nil {
 		return err
 	}
 	g.lookNow(ctx)
@@ -167,7 +168,7 @@ func (g *intakeGate) drain(ctx context.Context, node, by, reason string) error {
 }
 
 func (g *intakeGate) undrain(ctx context.Context, node, by string) error {
-	if err := g.ledger.Undrain(ctx, node, by); err != nil {
+	if err := g.ledger.Nodes.Undrain(ctx, node, by); err != nil {
 		return err
 	}
 	g.lookNow(ctx)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/version"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/metrics"
 	"github.com/runnerbean/runnerbean/internal/report"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -43,7 +43,7 @@ func (n *Node) pool(ctx context.Context) (metrics.Pool, error) {
 	if err != nil {
 		return metrics.Pool{}, err
 	}
-	nodes, err := n.ledger.Nodes(ctx)
+	nodes, err := n.ledger.Nodes.List(ctx)
 	p := metrics.Pool{Counts: map[jobs.State]int64{}, Nodes: presentNodes(nodes)}
 	for state, count := range counts {
 		p.Counts[state] = int64(count)
@@ -68,7 +68,7 @@ func (n *Node) slotsNow() (total, busy int) {
 
 // presentNodes returns the newest instance of each node that has not left. nodes are
 // in order of name, the newest instance first.
-func presentNodes(nodes []ledger.Node) []metrics.Node {
+func presentNodes(nodes []nodes.Node) []metrics.Node {
 	var list []metrics.Node
 	last := ""
 	for _, n := range nodes {

@@ -12,6 +12,7 @@ import (
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/version"
 	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/metrics"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/internal/tracing"
@@ -68,8 +69,8 @@ func (n *Node) announce() {
 }
 
 // row returns what the ledger records of this instance.
-func (n *Node) row() ledger.Node {
-	return ledger.Node{
+func (n *Node) row() nodes.Node {
+	return nodes.Node{
 		Name: n.set.Node, Instance: n.instance, Home: n.identity, BaseURL: n.set.BaseURL,
 		Version: version.Get().Version, Slots: n.worker.Slots(), Programs: n.worker.Programs(),
 	}

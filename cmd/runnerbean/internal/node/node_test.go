@@ -16,8 +16,9 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
-	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/activity"
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -77,9 +78,9 @@ func (n *inside) until(what string, ok func() bool) {
 }
 
 // row is what the ledger knows of the node that runs now.
-func (n *inside) row() (row ledger.Node) {
+func (n *inside) row() (row nodes.Node) {
 	n.t.Helper()
-	list, err := n.ledger.Nodes(n.t.Context())
+	list, err := n.ledger.Nodes.List(n.t.Context())
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -120,7 +121,7 @@ func TestControlTakesEffectAndSurvivesARestart(t *testing.T) {
 	n := startInside(t, folder, server.Addr)
 	first := n.submit()
 	n.until("it works", func() bool { return n.state(first) == jobs.Succeeded })
-	c, err := n.gate.control(t.Context(), "n1", func(c *ledger.Control) {
+	c, err := n.gate.control(t.Context(), "n1", func(c *nodes.Control) {
 		c.Slots, c.Paused, c.Reason = new(5), true, "backup"
 	}, "ada", nil)
 	if err != nil || !c.Paused || *c.Slots != 5 {
@@ -130,7 +131,7 @@ func TestControlTakesEffectAndSurvivesARestart(t *testing.T) {
 		t.Errorf("%d slots, paused %v", n.worker.Slots(), n.worker.Paused())
 	}
 	n.until("the heartbeat says so", func() bool { return n.row().Slots == 5 })
-	if _, err := n.gate.control(t.Context(), "n1", func(*ledger.Control) {}, "ada", &time.Time{}); !errors.Is(err, ledger.ErrChanged) {
+	if _, err := n.gate.control(t.Context(), "n1", func(*nodes.Control) {}, "ada", &time.Time{}); !errors.Is(err, engine.ErrChanged) {
 		t.Errorf("what has changed meanwhile: %v", err)
 	}
 	n.stop()
@@ -142,7 +143,7 @@ func TestControlTakesEffectAndSurvivesARestart(t *testing.T) {
 		t.Errorf("the job is %s, paused %v", got, n.worker.Paused())
 	}
 	// As another node would: this one finds it by itself.
-	if _, err := n.ledger.SetControl(t.Context(), "n1", func(c *ledger.Control) { c.Slots, c.Paused = nil, false }, "ada", nil); err != nil {
+	if _, err := n.ledger.Nodes.SetControl(t.Context(), "n1", func(c *nodes.Control) { c.Slots, c.Paused = nil, false }, "ada", nil); err != nil {
 		t.Fatal(err)
 	}
 	n.until("it works again", func() bool { return n.state(waits) == jobs.Succeeded })
@@ -153,7 +154,7 @@ func TestControlTakesEffectAndSurvivesARestart(t *testing.T) {
 func TestControlStaysWhileTheLedgerCannotBeRead(t *testing.T) {
 	t.Parallel()
 	n := startInside(t, t.TempDir(), queuetest.Start(t).Addr)
-	if _, err := n.gate.control(t.Context(), "n1", func(c *ledger.Control) { c.Slots, c.Paused = new(1), true }, "ada", nil); err != nil {
+	if _, err := n.gate.control(t.Context(), "n1", func(c *nodes.Control) { c.Slots, c.Paused = new(1), true }, "ada", nil); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

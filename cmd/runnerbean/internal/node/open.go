@@ -14,6 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/version"
 	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/retry"
@@ -139,7 +140,7 @@ func (n *Node) newWorker(servers queue.Config, out outbound.Config) (*worker.Wor
 		shutdownGrace = -1 // the worker takes 0 for its default
 	}
 	return worker.New(worker.Config{
-		Queue: servers, Prefix: n.set.Prefix, Ledger: n.ledger, Events: n.ledger.Events, Store: n.store,
+		Queue: servers, Prefix: n.set.Prefix, Ledger: n.ledger, Events: n.ledger.Events, Nodes: n.ledger.Nodes, Store: n.store,
 		Node: n.set.Node, Instance: n.instance, BaseURL: n.set.BaseURL,
 		Programs: n.set.Programs, Scratch: n.scratch(), Slots: n.set.Slots,
 		Grace: max(n.set.Grace, 1), ShutdownGrace: shutdownGrace,
@@ -147,7 +148,7 @@ func (n *Node) newWorker(servers queue.Config, out outbound.Config) (*worker.Wor
 		Stall: n.set.Stall, MaxStdout: int64(n.set.MaxResult), MaxScratch: int64(n.set.MaxScratch),
 		MaxMemory: int64(n.set.MaxMemory), MaxOpenFiles: n.set.MaxOpenFiles,
 		Send:       n.dispatcher.Send,
-		OnPrograms: func([]ledger.Program) { n.announce() }, OnEnded: n.attemptEnded, Logger: n.log,
+		OnPrograms: func([]nodes.Program) { n.announce() }, OnEnded: n.attemptEnded, Logger: n.log,
 	})
 }
 
@@ -172,17 +173,17 @@ func (n *Node) newPublisher() (*publisher.Publisher, error) {
 // register waits until that node is dead for sure.
 func (n *Node) register(ctx context.Context) error {
 	deadline := time.Now().Add(n.set.Lease + 2*time.Second)
-	err := n.ledger.Register(ctx, n.row())
-	if errors.Is(err, ledger.ErrTwin) {
+	err := n.ledger.Nodes.Register(ctx, n.row())
+	if errors.Is(err, nodes.ErrTwin) {
 		n.log.Warn("another node of this name may be alive; waiting to see", "node", n.set.Node, "wait", n.set.Lease, "err", err)
 	}
-	for errors.Is(err, ledger.ErrTwin) && time.Now().Before(deadline) {
+	for errors.Is(err, nodes.ErrTwin) && time.Now().Before(deadline) {
 		if !retry.Sleep(ctx, n.set.Lease/10) {
 			return ctx.Err()
 		}
-		err = n.ledger.Register(ctx, n.row())
+		err = n.ledger.Nodes.Register(ctx, n.row())
 	}
-	if errors.Is(err, ledger.ErrTwin) {
+	if errors.Is(err, nodes.ErrTwin) {
 		return fmt.Errorf("%w: give this one another name with RUNNERBEAN_NODE", err)
 	}
 	if err != nil || !reconciles {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/runnerbean/runnerbean/internal/dispatch"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 )
 
 // Run works until stop ends, then lets running jobs finish within the grace period.
@@ -78,7 +78,7 @@ func (n *Node) heartbeat() dispatch.Heartbeat {
 	}
 }
 
-func names(programs []ledger.Program) []string {
+func names(programs []nodes.Program) []string {
 	list := make([]string, 0, len(programs))
 	for _, p := range programs {
 		list = append(list, p.Name)

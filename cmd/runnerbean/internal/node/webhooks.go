@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/internal/webhook"
@@ -28,13 +28,13 @@ func (n *Node) newWebhooks(out outbound.Config) (*webhook.Deliverer, error) {
 		return nil, fmt.Errorf("RUNNERBEAN_WEBHOOK_KEY_FILE: %w", err)
 	}
 	return webhook.New(webhook.Config{
-		Outbox: n.ledger, Owner: n.instance, Key: key, Outbound: out,
+		Outbox: n.ledger.Outbox, Owner: n.instance, Key: key, Outbound: out,
 		ResultURL: n.resultURL, Document: n.finalDocument, Observe: n.observeHook, Logger: n.log,
 	})
 }
 
 func (n *Node) observeHook(kind, outcome string) {
-	if kind == ledger.KindDelivery {
+	if kind == outbox.KindDelivery {
 		n.metrics.Delivery(outcome)
 	} else {
 		n.metrics.Webhook(outcome)
@@ -71,7 +71,7 @@ func (n *Node) resultURL(ctx context.Context, id string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	d, err := n.ledger.Delivery(ctx, id)
+	d, err := n.ledger.Outbox.Delivery(ctx, id)
 	if err != nil {
 		return "", err
 	}

@@ -1,4 +1,4 @@
-package ledger
+package nodes
 
 import (
 	"context"
@@ -39,13 +39,13 @@ var (
 )
 
 // Controls are those of all nodes for which any was ever set, by name.
-func (l *Ledger) Controls(ctx context.Context) (_ map[string]Control, err error) {
-	defer l.watch("controls", time.Now(), &err)
+func (r *Registry) Controls(ctx context.Context) (_ map[string]Control, err error) {
+	defer r.ledger.Observe("controls", time.Now(), &err)
 	m := map[string]Control{}
-	err = l.reader.Each(ctx, qControls, nil, func(r engine.Row) error {
-		var row controlRow
-		err := r.Scan(row.dest()...)
-		m[row.node] = row.control()
+	err = r.ledger.Each(ctx, qControls, nil, func(row engine.Row) error {
+		var c controlRow
+		err := row.Scan(c.dest()...)
+		m[c.node] = c.control()
 		return err
 	})
 	if err != nil {
@@ -58,10 +58,10 @@ func (l *Ledger) Controls(ctx context.Context) (_ map[string]Control, err error)
 // what it changed, and returns the control as it now stands. by names who asks.
 // change may be called more than once and sets Slots, Paused and Reason only.
 // ErrChanged where expect is not nil and not the control's Updated.
-func (l *Ledger) SetControl(ctx context.Context, node string, change func(*Control), by string, expect *time.Time) (c Control, err error) {
+func (r *Registry) SetControl(ctx context.Context, node string, change func(*Control), by string, expect *time.Time) (c Control, err error) {
 	node, by = engine.Clean(node, engine.MaxName), engine.Clean(by, engine.MaxName)
-	err = l.do(ctx, &op{name: "control", weight: 1, run: func(t *txn) error {
-		c, err = t.setControl(node, change, by, expect)
+	err = r.ledger.Do(ctx, engine.Op{Name: "control", Weight: 1, Run: func(t engine.Tx) error {
+		c, err = setControl(t, node, change, by, expect)
 		return err
 	}})
 	if err != nil {
@@ -70,14 +70,14 @@ func (l *Ledger) SetControl(ctx context.Context, node string, change func(*Contr
 	return c, nil
 }
 
-func (t *txn) setControl(node string, change func(*Control), by string, expect *time.Time) (Control, error) {
+func setControl(t engine.Tx, node string, change func(*Control), by string, expect *time.Time) (Control, error) {
 	var row controlRow
 	if _, err := t.Row(qControl, []any{node}, row.dest()...); err != nil {
 		return Control{}, err
 	}
 	old := row.control()
 	if expect != nil && !expect.Equal(old.Updated) {
-		return old, ErrChanged
+		return old, engine.ErrChanged
 	}
 	c := row.control()
 	change(&c)
@@ -87,10 +87,10 @@ func (t *txn) setControl(node string, change func(*Control), by string, expect *
 	}
 	what := old.differences(&c)
 	if len(what) > 0 {
-		c.Since = t.now
+		c.Since = t.Now()
 	}
 	// A clock that jumps back must not make two versions look the same.
-	c.Updated = engine.Later(t.now, old.Updated.Add(time.Microsecond))
+	c.Updated = engine.Later(t.Now(), old.Updated.Add(time.Microsecond))
 	_, err := t.Exec(qSetting, node, c.slots(), engine.Bool(c.Paused), engine.Micros(c.Since), c.By, c.Reason, engine.Micros(c.Updated))
 	for _, w := range what {
 		t.Note(by, w.kind, "", node, sentence(w.text, c.Reason))

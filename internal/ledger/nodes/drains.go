@@ -1,4 +1,4 @@
-package ledger
+package nodes
 
 import (
 	"context"
@@ -26,10 +26,10 @@ var (
 
 // Drain makes a node take no new work, or with "" the queue take no new jobs,
 // until Undrain; it outlives restarts. To drain again changes By and Reason.
-func (l *Ledger) Drain(ctx context.Context, node, by, reason string) error {
+func (r *Registry) Drain(ctx context.Context, node, by, reason string) error {
 	node, by, reason = engine.Clean(node, engine.MaxName), engine.Clean(by, engine.MaxName), engine.Clean(reason, engine.MaxMessage)
-	err := l.do(ctx, &op{name: "drain", weight: 1, run: func(t *txn) error {
-		if _, err := t.Exec(qDrain, node, engine.Micros(t.now), by, reason); err != nil {
+	err := r.ledger.Do(ctx, engine.Op{Name: "drain", Weight: 1, Run: func(t engine.Tx) error {
+		if _, err := t.Exec(qDrain, node, engine.Micros(t.Now()), by, reason); err != nil {
 			return err
 		}
 		t.Note(by, eventlog.KindDrained, "", node, sentence(drainText(node)+" takes no new work", reason))
@@ -42,9 +42,9 @@ func (l *Ledger) Drain(ctx context.Context, node, by, reason string) error {
 }
 
 // Undrain ends a Drain; where there is none it changes nothing.
-func (l *Ledger) Undrain(ctx context.Context, node, by string) error {
+func (r *Registry) Undrain(ctx context.Context, node, by string) error {
 	node, by = engine.Clean(node, engine.MaxName), engine.Clean(by, engine.MaxName)
-	err := l.do(ctx, &op{name: "undrain", weight: 1, run: func(t *txn) error {
+	err := r.ledger.Do(ctx, engine.Op{Name: "undrain", Weight: 1, Run: func(t engine.Tx) error {
 		n, err := t.Exec(qUndrain, node)
 		if n > 0 {
 			t.Note(by, eventlog.KindUndrained, "", node, drainText(node)+" takes work again")
@@ -65,11 +65,11 @@ func drainText(node string) string {
 }
 
 // Drains lists what is drained, the queue first.
-func (l *Ledger) Drains(ctx context.Context) (list []Drain, err error) {
-	err = l.reader.Each(ctx, qDrains, nil, func(r engine.Row) error {
+func (r *Registry) Drains(ctx context.Context) (list []Drain, err error) {
+	err = r.ledger.Each(ctx, qDrains, nil, func(row engine.Row) error {
 		var d Drain
 		var since int64
-		err := r.Scan(&d.Node, &since, &d.By, &d.Reason)
+		err := row.Scan(&d.Node, &since, &d.By, &d.Reason)
 		d.Since = engine.FromMicros(since)
 		list = append(list, d)
 		return err

@@ -1,8 +1,9 @@
-package ledger
+package outbox
 
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,6 +17,15 @@ type Replayed struct {
 	Status int // of HTTP
 	Body   []byte
 }
+
+// ErrConflict is returned for a key that is known with another request.
+var ErrConflict = errors.New("key is known with another request")
+
+// Replays are the answers of a ledger's API to requests with keys.
+type Replays struct{ ledger engine.Access }
+
+// NewReplays returns the answers of a ledger.
+func NewReplays(ledger engine.Access) *Replays { return &Replays{ledger} }
 
 const (
 	// KeepReplays is how long answers are kept.
@@ -35,10 +45,10 @@ var (
 )
 
 // Replay returns the answer that was remembered under a key in the last 24 hours.
-func (l *Ledger) Replay(ctx context.Context, key string) (r Replayed, found bool, err error) {
-	defer l.watch("replay", time.Now(), &err)
-	since := l.now().Add(-KeepReplays)
-	found, err = l.reader.Row(ctx, qReplay, []any{key, engine.Micros(since)}, &r.Digest, &r.Status, &r.Body)
+func (p *Replays) Replay(ctx context.Context, key string) (r Replayed, found bool, err error) {
+	defer p.ledger.Observe("replay", time.Now(), &err)
+	since := p.ledger.Now().Add(-KeepReplays)
+	found, err = p.ledger.Row(ctx, qReplay, []any{key, engine.Micros(since)}, &r.Digest, &r.Status, &r.Body)
 	if err != nil {
 		return Replayed{}, false, fmt.Errorf("ledger: replay: %w", err)
 	}
@@ -48,23 +58,23 @@ func (l *Ledger) Replay(ctx context.Context, key string) (r Replayed, found bool
 // Remember keeps an answer under a key for 24 hours, or until 50,000 newer ones
 // are there. The first answer stays. ErrConflict where that was to another
 // request; ErrTooBig for a key above 512 bytes or a body above 32 KiB.
-func (l *Ledger) Remember(ctx context.Context, key string, r Replayed) error {
+func (p *Replays) Remember(ctx context.Context, key string, r Replayed) error {
 	if len(key) > maxKey || len(r.Body) > maxReplay || len(r.Digest) > maxKey {
-		return fmt.Errorf("ledger: remember: %w", ErrTooBig)
+		return fmt.Errorf("ledger: remember: %w", engine.ErrTooBig)
 	}
-	err := l.do(ctx, &op{name: "remember", weight: 1, run: func(t *txn) error { return t.remember(key, &r) }})
+	err := p.ledger.Do(ctx, engine.Op{Name: "remember", Weight: 1, Run: func(t engine.Tx) error { return remember(t, key, &r) }})
 	if err != nil {
 		return fmt.Errorf("ledger: remember: %w", err)
 	}
 	return nil
 }
 
-func (t *txn) remember(key string, r *Replayed) error {
-	since := engine.Micros(t.now.Add(-KeepReplays))
+func remember(t engine.Tx, key string, r *Replayed) error {
+	since := engine.Micros(t.Now().Add(-KeepReplays))
 	if _, err := t.Exec(qForgetReplay, key, since); err != nil {
 		return err
 	}
-	n, err := t.Exec(qRemember, key, engine.Micros(t.now), engine.NotNil(r.Digest), r.Status, engine.NotNil(r.Body))
+	n, err := t.Exec(qRemember, key, engine.Micros(t.Now()), engine.NotNil(r.Digest), r.Status, engine.NotNil(r.Body))
 	if err != nil || n > 0 {
 		return err
 	}
@@ -76,4 +86,18 @@ func (t *txn) remember(key string, r *Replayed) error {
 		return ErrConflict
 	}
 	return nil
+}
+
+// Prune deletes answers that are too old or too many.
+func (p *Replays) Prune(ctx context.Context) error {
+	err := p.ledger.Prune(ctx, []engine.Old{{Oldest: qOldestReplay, Delete: qPruneReplays, Keep: KeepReplays, Step: time.Hour}})
+	if err != nil {
+		return err
+	}
+	var past int64
+	many, err := p.ledger.Row(ctx, qReplayPast, []any{maxReplays}, &past)
+	if err != nil || !many {
+		return err
+	}
+	return p.ledger.Rollup(ctx, []*engine.Query{qPruneReplays}, past+1)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -42,20 +43,20 @@ func TestLivenessDoesNotTrustOtherClocks(t *testing.T) {
 		for range 4 {
 			recovered(0)
 			pass()
-			d.must(d.Beat(t.Context(), "i1", nil, 1, nil))
+			d.must(d.Nodes.Beat(t.Context(), "i1", nil, 1, nil))
 		}
 		recovered(0)
-		nodes, err := o.Nodes(t.Context())
+		list, err := o.Nodes.List(t.Context())
 		o.must(err)
-		if !nodes[0].Alive {
-			t.Errorf("clock off by %v: %+v is not alive", off, nodes[0])
+		if !list[0].Alive {
+			t.Errorf("clock off by %v: %+v is not alive", off, list[0])
 		}
 		pass()
 		recovered(0)
 		pass()
 		recovered(1)
-		if nodes, err = o.Nodes(t.Context()); err != nil || nodes[0].Alive {
-			t.Errorf("clock off by %v: %+v is alive, %v", off, nodes[0], err)
+		if list, err = o.Nodes.List(t.Context()); err != nil || list[0].Alive {
+			t.Errorf("clock off by %v: %+v is alive, %v", off, list[0], err)
 		}
 		o.wantState(id, jobs.Queued)
 	}
@@ -81,30 +82,30 @@ func TestRecoverOfAnUnknownInstance(t *testing.T) {
 func TestRegisterRefusesATwin(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	d.must(d.Register(t.Context(), Node{Name: "n2", Instance: "a", Home: "here"}))
+	d.must(d.Nodes.Register(t.Context(), nodes.Node{Name: "n2", Instance: "a", Home: "here"}))
 	id := d.add(nil)
 	_, err := d.Claim(t.Context(), id, Owner{Instance: "a", Node: "n2"}, "")
 	d.must(err)
-	stranger := Node{Name: "n2", Instance: "b", Home: "there"}
-	if err := d.Register(t.Context(), stranger); !errors.Is(err, ErrTwin) {
+	stranger := nodes.Node{Name: "n2", Instance: "b", Home: "there"}
+	if err := d.Nodes.Register(t.Context(), stranger); !errors.Is(err, nodes.ErrTwin) {
 		t.Errorf("a stranger took the name of a living node: %v", err)
 	}
 	d.clock.advance(15 * time.Second)
-	d.must(d.Beat(t.Context(), "a", nil, 1, nil))
+	d.must(d.Nodes.Beat(t.Context(), "a", nil, 1, nil))
 	d.clock.advance(15 * time.Second)
-	if err := d.Register(t.Context(), stranger); !errors.Is(err, ErrTwin) {
+	if err := d.Nodes.Register(t.Context(), stranger); !errors.Is(err, nodes.ErrTwin) {
 		t.Errorf("a stranger took the name of a living node: %v", err)
 	}
 	// The same data folder: its lock proves that the older instance is dead.
-	d.must(d.Register(t.Context(), Node{Name: "n2", Instance: "c", Home: "here"}))
+	d.must(d.Nodes.Register(t.Context(), nodes.Node{Name: "n2", Instance: "c", Home: "here"}))
 	list, err := d.Recover(t.Context(), 0)
 	d.must(err)
 	if len(list) != 1 || list[0].ID != id {
 		t.Errorf("recovered %v, want %s at once", list, id)
 	}
 	d.clock.advance(21 * time.Second)
-	d.must(d.Register(t.Context(), stranger))
-	if err := d.Beat(t.Context(), "c", nil, 1, nil); !errors.Is(err, ErrInstance) {
+	d.must(d.Nodes.Register(t.Context(), stranger))
+	if err := d.Nodes.Beat(t.Context(), "c", nil, 1, nil); !errors.Is(err, nodes.ErrInstance) {
 		t.Errorf("the dead instance is still there: %v", err)
 	}
 }
@@ -113,17 +114,17 @@ func TestRegisterRefusesATwin(t *testing.T) {
 func TestOldInstancesAreForgotten(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	for range keepInstances + 5 {
+	for range 20 + 5 {
 		d.clock.advance(time.Second)
-		d.must(d.Register(t.Context(), Node{Name: "n2", Instance: jobs.NewID(), Home: "here"}))
+		d.must(d.Nodes.Register(t.Context(), nodes.Node{Name: "n2", Instance: jobs.NewID(), Home: "here"}))
 	}
-	nodes, err := d.Nodes(t.Context())
+	list, err := d.Nodes.List(t.Context())
 	d.must(err)
-	if len(nodes) != 1+1+keepInstances {
-		t.Errorf("%d instances are listed", len(nodes))
+	if len(list) != 1+1+20 {
+		t.Errorf("%d instances are listed", len(list))
 	}
 	alive := 0
-	for _, n := range nodes {
+	for _, n := range list {
 		if n.Alive {
 			alive++
 		}
@@ -131,28 +132,4 @@ func TestOldInstancesAreForgotten(t *testing.T) {
 	if alive != 1 {
 		t.Errorf("%d are alive, want the newest", alive)
 	}
-}
-
-// TestSilence: what counts is when a heartbeat was seen to change, by one's own
-// clock; before it was, its date.
-func TestSilence(t *testing.T) {
-	t.Parallel()
-	d := newDesk(t)
-	n := Node{Name: "n9", Instance: "i9", Beat: d.now().Add(-time.Hour)}
-	seen := func(ago time.Duration, alive bool) {
-		t.Helper()
-		d.sight(&n)
-		if got := d.now().Sub(n.Seen).Round(time.Second); got != ago || n.Alive != alive || n.Lapses.Sub(n.Seen) != defaultLease {
-			t.Errorf("seen %s ago, %+v; want %s", got, n, ago)
-		}
-	}
-	seen(time.Hour, false)
-	n.Beat = d.now().Add(-2 * time.Hour) // its clock is hours off
-	seen(0, true)
-	d.clock.advance(15 * time.Second)
-	seen(15*time.Second, true)
-	d.clock.advance(5 * time.Second)
-	seen(20*time.Second, false)
-	n = Node{Name: "n8", Instance: "i8", Beat: d.now().Add(time.Hour)} // ahead, and never seen to change
-	seen(defaultLease, false)
 }

@@ -1,21 +1,14 @@
-package ledger
+package outbox
 
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
-
-// KindDelivery is the kind of a Hook that puts the job's final document to the URL
-// that its own document names as the place of the result. A job has at most one,
-// whose ID is the job's, so that no two are sent together and an older end never
-// comes after a newer one.
-const KindDelivery = "delivery"
 
 // targetUnknown is the target of a job that was accepted before targets were written down.
 const targetUnknown = "?"
@@ -47,60 +40,41 @@ type Delivery struct {
 	Message  string // what went wrong last
 }
 
-// elsewhere is url if it does not lie under base.
-func elsewhere(url, base string) string {
-	if base == "" || strings.HasPrefix(url, base+"/") {
-		return ""
-	}
-	return url
-}
-
-// deliver stages the delivery of a job that has ended, if its result is to be elsewhere.
-func (t *txn) deliver(e *end) {
-	if e.target == "" || t.l.base == "" {
-		return
-	}
-	t.staged.hooks = append(t.staged.hooks, Hook{
-		Kind: KindDelivery, ID: e.job, URL: e.target, Job: e.job, Program: e.name, State: e.State, Class: e.Class,
-		Attempt: e.attempt, Ended: t.now,
-	})
-}
-
 // writeDelivery writes one that was staged, unless the pool itself serves its URL.
-func (t *txn) writeDelivery(h *Hook) error {
+func (o *Outbox) writeDelivery(t engine.Tx, h *Hook) error {
 	if h.URL == targetUnknown {
 		var document []byte
 		if _, err := t.Row(qTarget, []any{h.Job}, &document); err != nil {
 			return err
 		}
 		job, _ := jobs.Read(document)
-		h.URL = elsewhere(engine.Clean(job.Result.URL, engine.MaxURL), t.l.base)
+		h.URL = o.Elsewhere(engine.Clean(job.Result.URL, engine.MaxURL))
 	}
 	var one int
 	if served, err := t.Row(qServed, []any{h.URL}, &one); served || err != nil || h.URL == "" {
 		return err
 	}
-	_, err := t.w.Exec(qDelivery, h.args()...)
+	_, err := t.Exec(qDelivery, h.args()...)
 	return err
 }
 
 // settleDelivery writes down how a delivery went for good.
-func (t *txn) settleDelivery(h Hook, givenUp bool, message string) error {
-	_, err := t.Exec(qDelivered, h.Job, h.URL, engine.Micros(t.now), engine.Bool(givenUp), h.Tries, message)
+func settleDelivery(t engine.Tx, h Hook, givenUp bool, message string) error {
+	_, err := t.Exec(qDelivered, h.Job, h.URL, engine.Micros(t.Now()), engine.Bool(givenUp), h.Tries, message)
 	t.Changed(h.Job)
 	return err
 }
 
 // Delivery is how it stands with the delivery of a job.
-func (l *Ledger) Delivery(ctx context.Context, job string) (d Delivery, err error) {
+func (o *Outbox) Delivery(ctx context.Context, job string) (d Delivery, err error) {
 	var at, next int64
-	pending, err := l.reader.Row(ctx, qDelivering, []any{job}, &d.URL, &at, &d.Tries, &next, &d.Message)
+	pending, err := o.ledger.Row(ctx, qDelivering, []any{job}, &d.URL, &at, &d.Tries, &next, &d.Message)
 	if err == nil && pending {
 		d.State, d.Next = api.DeliveryPending, engine.FromMicros(next)
 		return d, nil
 	}
 	var givenUp int64
-	known, err := l.reader.Row(ctx, qDelivery1, []any{job}, &d.URL, &at, &givenUp, &d.Tries, &d.Message)
+	known, err := o.ledger.Row(ctx, qDelivery1, []any{job}, &d.URL, &at, &givenUp, &d.Tries, &d.Message)
 	if err != nil {
 		return d, fmt.Errorf("ledger: delivery: %w", err)
 	}
@@ -111,4 +85,10 @@ func (l *Ledger) Delivery(ctx context.Context, job string) (d Delivery, err erro
 		}
 	}
 	return d, nil
+}
+
+// Forget forgets the delivery of a job that has been retried.
+func (o *Outbox) Forget(t engine.Tx, job string) error {
+	_, err := t.Exec(qForgetDelivery, job)
+	return err
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -134,7 +135,7 @@ func TestRetryFencesOlderAttempts(t *testing.T) {
 	d.must(err)
 	_, err = d.act(VerbRetry, id)
 	d.must(err)
-	d.must(d.Beat(t.Context(), "i1", nil, 1, nil))
+	d.must(d.Nodes.Beat(t.Context(), "i1", nil, 1, nil))
 	d.run(id)
 	if _, err := d.Finish(t.Context(), id, 1, ending(jobs.Succeeded, jobs.OutcomeSucceeded)); !errors.Is(err, ErrStale) {
 		t.Errorf("finish of attempt 1: %v", err)
@@ -245,20 +246,20 @@ func TestTerminateIsNotTakenBack(t *testing.T) {
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	d.must(d.Drain(t.Context(), "n1", "Ann", "new disk"))
+	d.must(d.Nodes.Drain(t.Context(), "n1", "Ann", "new disk"))
 	since := d.clock.now().UTC()
 	d.clock.advance(time.Minute)
-	d.must(d.Drain(t.Context(), "", "Ben", "moving"))
-	d.must(d.Drain(t.Context(), "n1", "Cem", "two new disks"))
-	want := []Drain{{Node: "", Since: since.Add(time.Minute), By: "Ben", Reason: "moving"}, {Node: "n1", Since: since, By: "Cem", Reason: "two new disks"}}
-	got, err := d.Drains(t.Context())
+	d.must(d.Nodes.Drain(t.Context(), "", "Ben", "moving"))
+	d.must(d.Nodes.Drain(t.Context(), "n1", "Cem", "two new disks"))
+	want := []nodes.Drain{{Node: "", Since: since.Add(time.Minute), By: "Ben", Reason: "moving"}, {Node: "n1", Since: since, By: "Cem", Reason: "two new disks"}}
+	got, err := d.Nodes.Drains(t.Context())
 	d.must(err)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	d.must(d.Undrain(t.Context(), "n1", "Ann"))
-	d.must(d.Undrain(t.Context(), "n1", "Ann"))
-	if got, err = d.Drains(t.Context()); err != nil || len(got) != 1 {
+	d.must(d.Nodes.Undrain(t.Context(), "n1", "Ann"))
+	d.must(d.Nodes.Undrain(t.Context(), "n1", "Ann"))
+	if got, err = d.Nodes.Drains(t.Context()); err != nil || len(got) != 1 {
 		t.Error(got, err)
 	}
 	events, err := d.Events.Newest(t.Context(), "", 0)

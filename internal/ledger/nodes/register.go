@@ -1,4 +1,4 @@
-package ledger
+package nodes
 
 import (
 	"context"
@@ -12,7 +12,6 @@ import (
 const (
 	maxPrograms = 4 << 20 // bytes of all programs of a node as JSON
 	maxVitals   = 256 << 10
-	maxNodes    = 1000 // in one answer
 	// forgetNodes is how long an instance that is gone stays listed.
 	forgetNodes = 7 * 24 * time.Hour
 	// keepInstances is how many instances of one node stay listed that are gone.
@@ -40,9 +39,6 @@ var (
 	qVitals = engine.NewQuery(`INSERT INTO vitals (instance, vitals) VALUES (?, ?)
 		ON CONFLICT (instance) DO UPDATE SET vitals = excluded.vitals`)
 	qForgetVitals = engine.NewQuery("DELETE FROM vitals WHERE NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.instance = vitals.instance)")
-	qNodes        = engine.NewQuery(`SELECT nodes.instance, name, base_url, version, slots, started, beat, left_at, programs, home, vitals
-		FROM nodes LEFT JOIN vitals ON vitals.instance = nodes.instance ORDER BY name, started DESC, nodes.instance LIMIT ?`)
-	qPrograms = engine.NewQuery("SELECT name, sha256, description, input, result FROM programs ORDER BY name")
 )
 
 // Register announces an instance of a node; its heartbeat begins, and older
@@ -50,13 +46,13 @@ var (
 // with another home lives, or may live still: where its heartbeat does not change
 // for the lease, Register succeeds then. Instances that have been gone for a week
 // are forgotten, and all but the newest of a node.
-func (l *Ledger) Register(ctx context.Context, n Node) error {
+func (r *Registry) Register(ctx context.Context, n Node) error {
 	programs, err := programsText(n.Programs)
 	if err != nil {
 		return fmt.Errorf("ledger: register: %w", err)
 	}
 	n.Name, n.Instance, n.Home = engine.Clean(n.Name, engine.MaxName), engine.Clean(n.Instance, engine.MaxName), engine.Clean(n.Home, engine.MaxName)
-	err = l.do(ctx, &op{name: "register", weight: 1, run: func(t *txn) error { return t.register(&n, programs) }})
+	err = r.ledger.Do(ctx, engine.Op{Name: "register", Weight: 1, Run: func(t engine.Tx) error { return r.register(t, &n, programs) }})
 	if err != nil {
 		return fmt.Errorf("ledger: register: %w", err)
 	}
@@ -64,10 +60,10 @@ func (l *Ledger) Register(ctx context.Context, n Node) error {
 }
 
 // succeed declares the older instances of a node dead, unless one may live.
-func (t *txn) succeed(n *Node) error {
+func (r *Registry) succeed(t engine.Tx, n *Node) error {
 	namesakes, err := t.Strings(qNamesakes, n.Name, n.Instance, n.Home)
 	for _, other := range namesakes {
-		alive, err := t.alive(other)
+		alive, err := r.Alive(t, other)
 		if err != nil {
 			return err
 		}
@@ -76,7 +72,7 @@ func (t *txn) succeed(n *Node) error {
 		}
 	}
 	if err == nil {
-		_, err = t.Exec(qSucceed, engine.Micros(t.now), n.Name, n.Instance)
+		_, err = t.Exec(qSucceed, engine.Micros(t.Now()), n.Name, n.Instance)
 	}
 	if err == nil {
 		_, err = t.Exec(qForgetMany, n.Name, n.Name, keepInstances)
@@ -84,11 +80,11 @@ func (t *txn) succeed(n *Node) error {
 	return err
 }
 
-func (t *txn) register(n *Node, programs string) error {
-	if err := t.succeed(n); err != nil {
+func (r *Registry) register(t engine.Tx, n *Node, programs string) error {
+	if err := r.succeed(t, n); err != nil {
 		return err
 	}
-	old := engine.Micros(t.now.Add(-forgetNodes))
+	old := engine.Micros(t.Now().Add(-forgetNodes))
 	if _, err := t.Exec(qForget, old, old); err != nil {
 		return err
 	}
@@ -97,24 +93,24 @@ func (t *txn) register(n *Node, programs string) error {
 	}
 	started := n.Started
 	if started.IsZero() {
-		started = t.now
+		started = t.Now()
 	}
 	_, err := t.Exec(qRegister, n.Instance, n.Name, engine.Clean(n.BaseURL, engine.MaxReason),
-		engine.Clean(n.Version, engine.MaxName), n.Slots, engine.Micros(started), engine.Micros(t.now), programs, n.Home)
+		engine.Clean(n.Version, engine.MaxName), n.Slots, engine.Micros(started), engine.Micros(t.Now()), programs, n.Home)
 	if err != nil {
 		return err
 	}
-	t.l.beats.wrote(n.Instance, engine.Micros(t.now), t.l.clock())
-	return t.announce(n.Programs)
+	r.live.wrote(n.Instance, engine.Micros(t.Now()))
+	return r.announce(t, n.Programs)
 }
 
 // announce remembers programs for as long as the ledger lives.
-func (t *txn) announce(list []Program) error {
+func (r *Registry) announce(t engine.Tx, list []Program) error {
 	for _, p := range list {
-		_, err := t.Exec(qKnow, engine.Clean(p.Name, engine.MaxName), engine.Micros(t.now), engine.Clean(p.SHA256, engine.MaxName),
+		_, err := t.Exec(qKnow, engine.Clean(p.Name, engine.MaxName), engine.Micros(t.Now()), engine.Clean(p.SHA256, engine.MaxName),
 			engine.Clean(p.Description, engine.MaxReason), string(p.Input), string(p.Result))
 		if err == nil {
-			err = t.arrived(engine.Clean(p.Name, engine.MaxName))
+			err = r.announced(t, engine.Clean(p.Name, engine.MaxName))
 		}
 		if err != nil {
 			return err
@@ -132,7 +128,7 @@ func programsText(list []Program) (string, error) {
 		return "", err
 	}
 	if len(b) > maxPrograms {
-		return "", fmt.Errorf("programs: %w", ErrTooBig)
+		return "", fmt.Errorf("programs: %w", engine.ErrTooBig)
 	}
 	return string(b), nil
 }
@@ -142,19 +138,19 @@ func programsText(list []Program) (string, error) {
 // what was there. ErrInstance where it is not registered or has left; ErrTooBig
 // for vitals above 256 KiB, with the heartbeat renewed all the same. It is not
 // synced to the disk.
-func (l *Ledger) Beat(ctx context.Context, instance string, programs []Program, slots int, vitals []byte) error {
+func (r *Registry) Beat(ctx context.Context, instance string, programs []Program, slots int, vitals []byte) error {
 	text, err := programsText(programs)
 	dropped := len(vitals) > maxVitals
 	if dropped {
 		vitals = nil
 	}
 	if err == nil {
-		err = l.do(ctx, &op{name: "beat", weight: 1, soft: true, run: func(t *txn) error {
-			return t.beat(instance, programs, text, slots, vitals)
+		err = r.ledger.Do(ctx, engine.Op{Name: "beat", Weight: 1, Soft: true, Run: func(t engine.Tx) error {
+			return r.beat(t, instance, programs, text, slots, vitals)
 		}})
 	}
 	if err == nil && dropped {
-		err = fmt.Errorf("vitals: %w", ErrTooBig)
+		err = fmt.Errorf("vitals: %w", engine.ErrTooBig)
 	}
 	if err != nil {
 		return fmt.Errorf("ledger: beat: %w", err)
@@ -162,14 +158,14 @@ func (l *Ledger) Beat(ctx context.Context, instance string, programs []Program, 
 	return nil
 }
 
-func (t *txn) beat(instance string, programs []Program, text string, slots int, vitals []byte) error {
+func (r *Registry) beat(t engine.Tx, instance string, programs []Program, text string, slots int, vitals []byte) error {
 	var before string
-	found, err := t.Change(qBeat, []any{engine.Micros(t.now), slots, instance}, &before)
+	found, err := t.Change(qBeat, []any{engine.Micros(t.Now()), slots, instance}, &before)
 	if err == nil && !found {
 		err = ErrInstance
 	}
 	if err == nil {
-		t.l.beats.wrote(instance, engine.Micros(t.now), t.l.clock())
+		r.live.wrote(instance, engine.Micros(t.Now()))
 	}
 	if err == nil && vitals != nil {
 		_, err = t.Exec(qVitals, instance, vitals)
@@ -180,67 +176,18 @@ func (t *txn) beat(instance string, programs []Program, text string, slots int, 
 	if _, err := t.Exec(qHas, text, instance); err != nil {
 		return err
 	}
-	return t.announce(programs)
+	return r.announce(t, programs)
 }
 
 // Leave says that an instance has ended in good order. What it still runs is
 // lost at the next Recover.
-func (l *Ledger) Leave(ctx context.Context, instance string) error {
-	err := l.do(ctx, &op{name: "leave", weight: 1, run: func(t *txn) error {
-		_, err := t.Exec(qLeave, engine.Micros(t.now), instance)
+func (r *Registry) Leave(ctx context.Context, instance string) error {
+	err := r.ledger.Do(ctx, engine.Op{Name: "leave", Weight: 1, Run: func(t engine.Tx) error {
+		_, err := t.Exec(qLeave, engine.Micros(t.Now()), instance)
 		return err
 	}})
 	if err != nil {
 		return fmt.Errorf("ledger: leave: %w", err)
 	}
 	return nil
-}
-
-// Nodes lists the instances that the ledger knows, by name, the newest first.
-func (l *Ledger) Nodes(ctx context.Context) (list []Node, err error) {
-	defer l.watch("nodes", time.Now(), &err)
-	err = l.reader.Each(ctx, qNodes, []any{maxNodes}, func(r engine.Row) error {
-		var n Node
-		var started, beat, left int64
-		var programs string
-		if err := r.Scan(&n.Instance, &n.Name, &n.BaseURL, &n.Version, &n.Slots, &started, &beat, &left, &programs, &n.Home, (*[]byte)(&n.Vitals)); err != nil {
-			return err
-		}
-		n.Started, n.Beat, n.Left = engine.FromMicros(started), engine.FromMicros(beat), engine.FromMicros(left)
-		if left == 0 {
-			l.sight(&n)
-		}
-		list = append(list, n)
-		if programs == "" {
-			return nil
-		}
-		return json.Unmarshal([]byte(programs), &list[len(list)-1].Programs)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("ledger: nodes: %w", err)
-	}
-	return list, nil
-}
-
-// Programs lists every program that any node has ever announced, by name, as
-// it was announced last.
-func (l *Ledger) Programs(ctx context.Context) (list []Program, err error) {
-	defer l.watch("programs", time.Now(), &err)
-	err = l.reader.Each(ctx, qPrograms, nil, func(r engine.Row) error {
-		var p Program
-		var input, result string
-		err := r.Scan(&p.Name, &p.SHA256, &p.Description, &input, &result)
-		if input != "" {
-			p.Input = json.RawMessage(input)
-		}
-		if result != "" {
-			p.Result = json.RawMessage(result)
-		}
-		list = append(list, p)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("ledger: programs: %w", err)
-	}
-	return list, nil
 }

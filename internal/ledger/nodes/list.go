@@ -1,0 +1,67 @@
+package nodes
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+)
+
+const maxNodes = 1000 // in one answer
+
+var (
+	qNodes = engine.NewQuery(`SELECT nodes.instance, name, base_url, version, slots, started, beat, left_at, programs, home, vitals
+		FROM nodes LEFT JOIN vitals ON vitals.instance = nodes.instance ORDER BY name, started DESC, nodes.instance LIMIT ?`)
+	qPrograms = engine.NewQuery("SELECT name, sha256, description, input, result FROM programs ORDER BY name")
+)
+
+// List lists the instances that the ledger knows, by name, the newest first.
+func (r *Registry) List(ctx context.Context) (list []Node, err error) {
+	defer r.ledger.Observe("nodes", time.Now(), &err)
+	err = r.ledger.Each(ctx, qNodes, []any{maxNodes}, func(row engine.Row) error {
+		var n Node
+		var started, beat, left int64
+		var programs string
+		if err := row.Scan(&n.Instance, &n.Name, &n.BaseURL, &n.Version, &n.Slots, &started, &beat, &left, &programs, &n.Home, (*[]byte)(&n.Vitals)); err != nil {
+			return err
+		}
+		n.Started, n.Beat, n.Left = engine.FromMicros(started), engine.FromMicros(beat), engine.FromMicros(left)
+		if left == 0 {
+			r.live.sight(&n)
+		}
+		list = append(list, n)
+		if programs == "" {
+			return nil
+		}
+		return json.Unmarshal([]byte(programs), &list[len(list)-1].Programs)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: nodes: %w", err)
+	}
+	return list, nil
+}
+
+// Programs lists every program that any node has ever announced, by name, as
+// it was announced last.
+func (r *Registry) Programs(ctx context.Context) (list []Program, err error) {
+	defer r.ledger.Observe("programs", time.Now(), &err)
+	err = r.ledger.Each(ctx, qPrograms, nil, func(row engine.Row) error {
+		var p Program
+		var input, result string
+		err := row.Scan(&p.Name, &p.SHA256, &p.Description, &input, &result)
+		if input != "" {
+			p.Input = json.RawMessage(input)
+		}
+		if result != "" {
+			p.Result = json.RawMessage(result)
+		}
+		list = append(list, p)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: programs: %w", err)
+	}
+	return list, nil
+}

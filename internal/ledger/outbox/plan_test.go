@@ -1,0 +1,15 @@
+package outbox
+
+import (
+	"testing"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/sqlite/sqlitetest"
+)
+
+func TestQueriesUseTheirIndex(t *testing.T) {
+	t.Parallel()
+	sqlitetest.Want(t, map[*engine.Query]string{
+		qOldestHook: "hooks_created (kind=?)", qPruneHooks: "hooks_created (kind=? AND created<?)",
+	})
+}

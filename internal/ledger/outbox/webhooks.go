@@ -1,0 +1,178 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+)
+
+const (
+	maxHooks = 1000 // in one answer
+	// maxHookWait is longer than any wait before another try: a next try that is
+	// further away was set by a clock that was ahead.
+	maxHookWait = 24 * time.Hour
+	// keepHooks is how long a webhook is kept that nobody tells. A delivery stays
+	// until it is given up, with an event.
+	keepHooks = 7 * 24 * time.Hour
+)
+
+var (
+	qHook = engine.NewManyRows("INSERT INTO hooks ("+hookColumns+", next, owner) VALUES ", 13, "")
+	// Two ranges of the index rather than one OR.
+	qDueHooks = engine.NewQuery("SELECT " + hookColumns + ` FROM hooks WHERE id IN (
+		SELECT id FROM hooks WHERE next <= ? UNION ALL SELECT id FROM hooks WHERE next > ? LIMIT ?) ORDER BY created, id`)
+	qAnyHook   = engine.NewQuery("SELECT 1 WHERE EXISTS (SELECT 1 FROM hooks WHERE next <= ?) OR EXISTS (SELECT 1 FROM hooks WHERE next > ?)")
+	qLeaseHook = engine.NewQuery("UPDATE hooks SET next = ?, owner = ? WHERE id = ?")
+	qHookDone  = engine.NewQuery("DELETE FROM hooks WHERE id = ? AND created = ?")
+	qHookAgain = engine.NewQuery("UPDATE hooks SET next = ?, owner = '', tries = tries + 1, message = ? WHERE id = ? AND created = ?")
+	// The end that was told is not the newest one any more.
+	qHookNewer  = engine.NewQuery("UPDATE hooks SET next = ?, owner = '' WHERE id = ?")
+	qOldestHook = engine.NewQuery("SELECT created FROM hooks WHERE kind = '' ORDER BY created LIMIT 1")
+	qPruneHooks = engine.NewQuery("DELETE FROM hooks WHERE id IN (SELECT id FROM hooks WHERE kind = '' AND created < ? ORDER BY created LIMIT 10000)")
+)
+
+// Write writes hooks that Of has returned.
+func (o *Outbox) Write(t engine.Tx, hooks []Hook) error {
+	var list []Hook
+	for _, h := range hooks {
+		if h.Kind != KindDelivery {
+			list = append(list, h)
+		} else if err := o.writeDelivery(t, &h); err != nil {
+			return err
+		}
+	}
+	return qHook.Split(len(list), func(q *engine.Query, from, to int) error {
+		args := make([]any, 0, 13*(to-from))
+		for _, h := range list[from:to] {
+			args = append(args, h.args()...)
+		}
+		_, err := t.Exec(q, args...)
+		return err
+	})
+}
+
+// Due takes at most limit hooks that are to be tried now, the oldest first,
+// for owner. Until lease has passed no other call returns them; after it they are
+// due again, unless Done or Failed was called. Whoever is told may
+// therefore be told twice.
+func (o *Outbox) Due(ctx context.Context, owner string, limit int, lease time.Duration) (list []Hook, err error) {
+	if limit <= 0 || limit > maxHooks {
+		limit = maxHooks
+	}
+	now := o.ledger.Now()
+	var one int
+	due, err := o.ledger.Row(ctx, qAnyHook, []any{engine.Micros(now), engine.Micros(now.Add(maxHookWait))}, &one)
+	if err == nil && due {
+		err = o.ledger.Do(ctx, engine.Op{Name: "due-hooks", Weight: limit, Soft: true, Run: func(t engine.Tx) (err error) {
+			list, err = dueHooks(t, engine.Clean(owner, engine.MaxName), limit, min(lease, maxHookWait))
+			return err
+		}})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ledger: due hooks: %w", err)
+	}
+	return list, nil
+}
+
+func dueHooks(t engine.Tx, owner string, limit int, lease time.Duration) (list []Hook, err error) {
+	args := []any{engine.Micros(t.Now()), engine.Micros(t.Now().Add(maxHookWait)), limit}
+	err = t.Each(qDueHooks, args, func(r engine.Row) error {
+		var h Hook
+		var ended int64
+		err := r.Scan(&h.ID, &h.URL, &h.Job, &h.Program, (*string)(&h.State), (*string)(&h.Class), &h.Attempt, &ended, &h.Tries, &h.Message, &h.Kind)
+		h.Ended = engine.FromMicros(ended)
+		list = append(list, h)
+		return err
+	})
+	for i := range list {
+		if err == nil {
+			_, err = t.Exec(qLeaseHook, engine.Micros(t.Now().Add(lease)), owner, list[i].ID)
+		}
+	}
+	return list, err
+}
+
+// Done forgets a hook whose URL has been told. Where the job has meanwhile come
+// to another end, its delivery is due again.
+func (o *Outbox) Done(ctx context.Context, h Hook) error {
+	return o.remove(ctx, "hook-done", true, h, func(t engine.Tx) error {
+		if h.Kind != KindDelivery {
+			return nil
+		}
+		return settleDelivery(t, h, false, "")
+	})
+}
+
+// Obsolete forgets a delivery of a job that has been retried: its next end brings
+// another one.
+func (o *Outbox) Obsolete(ctx context.Context, h Hook) error {
+	return o.remove(ctx, "hook-obsolete", true, h, func(engine.Tx) error { return nil })
+}
+
+// Failed notes a try that has failed. The hook is due again at next, at most
+// a day away; with giveUp it is forgotten, and an event says so.
+func (o *Outbox) Failed(ctx context.Context, h Hook, next time.Time, message string, giveUp bool) error {
+	message = engine.Clean(message, engine.MaxMessage)
+	if giveUp {
+		return o.giveUp(ctx, h, message)
+	}
+	err := o.ledger.Do(ctx, engine.Op{Name: "hook-failed", Weight: 1, Soft: true, Run: func(t engine.Tx) error {
+		if limit := t.Now().Add(maxHookWait); next.After(limit) {
+			next = limit
+		}
+		n, err := t.Exec(qHookAgain, engine.Micros(next), message, h.ID, engine.Micros(h.Ended))
+		if err == nil && n == 0 {
+			_, err = t.Exec(qHookNewer, engine.Micros(t.Now()), h.ID)
+		}
+		if h.Kind == KindDelivery {
+			t.Changed(h.Job)
+		}
+		return err
+	}})
+	if err != nil {
+		return fmt.Errorf("ledger: hook failed: %w", err)
+	}
+	return nil
+}
+
+// giveUp does not name the URL, whose query may be a secret: message does as
+// far as that is good.
+func (o *Outbox) giveUp(ctx context.Context, h Hook, message string) error {
+	return o.remove(ctx, "hook-failed", false, h, func(t engine.Tx) error {
+		if h.Kind == KindDelivery {
+			h.Tries++
+			t.Note("", eventlog.KindDeliveryGivenUp, h.Job, "", "the result was not delivered; it stays at its node: "+message)
+			return settleDelivery(t, h, true, message)
+		}
+		t.Note("", eventlog.KindHookGivenUp, h.Job, "", "a webhook was not told of the end: "+message)
+		return nil
+	})
+}
+
+// remove takes a hook out, and does then what its end asks for. One that has been
+// replaced by a newer end meanwhile stays, and is due.
+func (o *Outbox) remove(ctx context.Context, name string, soft bool, h Hook, then func(engine.Tx) error) error {
+	err := o.ledger.Do(ctx, engine.Op{Name: name, Weight: 1, Soft: soft, Run: func(t engine.Tx) error {
+		n, err := t.Exec(qHookDone, h.ID, engine.Micros(h.Ended))
+		switch {
+		case err != nil:
+			return err
+		case n > 0:
+			return then(t)
+		}
+		_, err = t.Exec(qHookNewer, engine.Micros(t.Now()), h.ID)
+		return err
+	}})
+	if err != nil {
+		return fmt.Errorf("ledger: %s: %w", name, err)
+	}
+	return nil
+}
+
+// Prune deletes webhooks that nobody has sent for too long.
+func (o *Outbox) Prune(ctx context.Context) error {
+	return o.ledger.Prune(ctx, []engine.Old{{Oldest: qOldestHook, Delete: qPruneHooks, Keep: keepHooks, Step: 24 * time.Hour}})
+}
