@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/retry"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -66,10 +65,7 @@ func (f *finisher) tryFinish(ctx context.Context, a *attempt, err error) *ledger
 func (f *finisher) finishAfterPanic(ctx context.Context, a *attempt, caught *panics.Error) *ledger.Ending {
 	f.panics.record(ctx, a.record.ID, "finish", caught)
 	defect := fault.Internal(caught)
-	ending := ledger.Ending{
-		Outcome: defect.Outcome, State: jobs.Failed, ExitCode: -1,
-		Error: &jobs.Error{Class: defect.Outcome, Message: logtext.Clean(defect.Message, fault.MaxMessage)},
-	}
+	ending := ledger.Ending{Outcome: defect.Outcome, State: jobs.Failed, ExitCode: -1, Error: defect.JobError()}
 	if a.publication.Done() {
 		ending = ledger.Ending{Outcome: jobs.OutcomeSucceeded, State: jobs.Succeeded, ExitCode: -1}
 	}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -177,10 +176,7 @@ func (h *jobHandler) claimFailed(ctx context.Context, message *queue.Delivery, i
 // failUnclaimed fails a job that no node can claim because of a panic.
 func (h *jobHandler) failUnclaimed(ctx context.Context, message *queue.Delivery, id string, caught *panics.Error) {
 	h.panics.record(ctx, id, "claim", caught)
-	f := fault.Internal(caught)
-	err := panics.Call(func() error {
-		return h.cfg.Ledger.Fail(ctx, id, jobs.Error{Class: f.Outcome, Message: logtext.Clean(f.Message, fault.MaxMessage)})
-	})
+	err := panics.Call(func() error { return h.cfg.Ledger.Fail(ctx, id, *fault.Internal(caught).JobError()) })
 	if err != nil {
 		h.cfg.Logger.Error("a job that cannot be claimed does not fail", "job", id, "err", err)
 	}

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"log/slog"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -31,13 +30,8 @@ const (
 // quarantine runs a job that was lost too often with its node while nothing else runs on
 // this node: what the job does to the node harms no other job.
 type quarantine struct {
-	node   string
-	ledger interface {
-		Get(ctx context.Context, id string) (ledger.Record, error)
-	}
-	gate   *intakeGate
-	logger *slog.Logger
-	after  time.Duration // Config.quarantineAfter
+	cfg  *Config
+	gate *intakeGate
 
 	beside *semaphore.Weighted // the jobs that are handled, from claim to end
 	// exclusive is locked while a job runs alone, or is about to.
@@ -46,18 +40,15 @@ type quarantine struct {
 }
 
 func newQuarantine(c *Config, gate *intakeGate) *quarantine {
-	return &quarantine{
-		node: c.Node, ledger: c.Ledger, gate: gate, logger: c.Logger, after: c.quarantineAfter,
-		beside: semaphore.NewWeighted(wholeNode),
-	}
+	return &quarantine{cfg: c, gate: gate, beside: semaphore.NewWeighted(wholeNode)}
 }
 
 // set keeps all executors from taking work because of a job, until clear.
 func (q *quarantine) set(r *ledger.Record, running bool) {
 	q.job.Store(&api.Quarantine{Job: r.ID, Running: running})
 	q.gate.reserve(r.ID)
-	q.logger.Info("no other work is taken for a job that runs alone after it was lost with its node",
-		"job", r.ID, "losses", r.Crashes, "running", running, "node", q.node)
+	q.cfg.Logger.Info("no other work is taken for a job that runs alone after it was lost with its node",
+		"job", r.ID, "losses", r.Crashes, "running", running, "node", q.cfg.Node)
 }
 
 func (q *quarantine) clear() {
@@ -72,7 +63,7 @@ func (q *quarantine) emptyNode(take context.Context, message *queue.Delivery, r 
 	if q.beside.TryAcquire(wholeNode) {
 		return true, nil
 	}
-	if time.Since(r.Due).Abs() < q.after {
+	if time.Since(r.Due).Abs() < q.cfg.quarantineAfter {
 		return false, nil
 	}
 	q.set(r, false)
@@ -111,7 +102,7 @@ func (q *quarantine) waitWhileWanted(ctx context.Context, message *queue.Deliver
 				return nil // the node that has the message now runs the job
 			}
 		case <-look.C:
-			r, err := q.ledger.Get(ctx, id)
+			r, err := q.cfg.Ledger.Get(ctx, id)
 			if err != nil && ctx.Err() == nil {
 				return err
 			}

@@ -35,10 +35,8 @@ func (p policy) ending(rec *ledger.Record, f *fault.Fault, logTail string) ledge
 	if f == nil {
 		return ledger.Ending{Outcome: jobs.OutcomeSucceeded, State: jobs.Succeeded, ExitCode: -1}
 	}
-	e := ledger.Ending{Outcome: f.Outcome, State: jobs.Failed, ExitCode: -1, Error: &jobs.Error{
-		Class: f.Outcome, Message: logtext.Clean(f.Message, fault.MaxMessage),
-		Pointer: logtext.Clean(f.Pointer, fault.MaxMessage), LogTail: logtext.Clean(logTail, maxLogTail),
-	}}
+	e := ledger.Ending{Outcome: f.Outcome, State: jobs.Failed, ExitCode: -1, Error: f.JobError()}
+	e.Error.LogTail = logtext.Clean(logTail, maxLogTail)
 	switch {
 	case f.Outcome == jobs.OutcomeCancelled:
 		e.State = jobs.Cancelled

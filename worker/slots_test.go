@@ -63,7 +63,7 @@ func TestSetSlots(t *testing.T) {
 		}
 	}
 	r.tubeEmpty("slow")
-	r.until("the folders of the lanes that ended are gone", func() bool {
+	r.until("the folders of the executors that ended are gone", func() bool {
 		left, _ := filepath.Glob(filepath.Join(r.cfg.Scratch, "lane-*"))
 		return len(left) == 2
 	})

@@ -2,13 +2,11 @@ package worker
 
 import (
 	"context"
-	"log/slog"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/worker/internal/fault"
 )
 
@@ -72,27 +70,17 @@ func (r *runningAttempts) onChange(ids []string) {
 	}
 }
 
-// stopLedger tells which attempts are to be stopped; *ledger.Ledger implements it.
-type stopLedger interface {
-	Cancelling(ctx context.Context, instance string) ([]ledger.Stopping, error)
-	Holds(ctx context.Context, id string, attempt int) error
-	OnChange(f func(ids []string)) (remove func())
-}
-
 // stopWatcher stops the running attempts that a person wants stopped, and those that are
 // not the newest of their jobs.
 type stopWatcher struct {
-	instance   string
-	ledger     stopLedger
-	running    *runningAttempts
-	panics     *panicRecorder
-	logger     *slog.Logger
-	holdsEvery time.Duration
+	cfg     *Config
+	running *runningAttempts
+	panics  *panicRecorder
 }
 
 // run watches until ctx ends.
 func (w *stopWatcher) run(ctx context.Context) {
-	defer w.ledger.OnChange(w.running.onChange)()
+	defer w.cfg.Ledger.OnChange(w.running.onChange)()
 	ticker := time.NewTicker(askEvery)
 	defer ticker.Stop()
 	checked := wallClock()
@@ -117,7 +105,7 @@ func (w *stopWatcher) stopSome(ctx context.Context, checked time.Time) time.Time
 	w.stopAsked(ctx)
 	// The wall clock goes on while a machine sleeps. If it is set, the ledger is asked
 	// once too often.
-	if d := wallClock().Sub(checked); d < 0 || d >= w.holdsEvery {
+	if d := wallClock().Sub(checked); d < 0 || d >= w.cfg.holdsEvery {
 		checked = wallClock()
 		w.stopStale(ctx, list)
 	}
@@ -128,9 +116,9 @@ func wallClock() time.Time { return time.Now().Round(0) }
 
 // stopAsked stops the attempts that a person wants stopped.
 func (w *stopWatcher) stopAsked(ctx context.Context) {
-	list, err := w.ledger.Cancelling(ctx, w.instance)
+	list, err := w.cfg.Ledger.Cancelling(ctx, w.cfg.Instance)
 	if err != nil && ctx.Err() == nil {
-		w.logger.Warn("cannot ask which jobs are to be stopped", "err", err)
+		w.cfg.Logger.Warn("cannot ask which jobs are to be stopped", "err", err)
 	}
 	for _, s := range list {
 		if a := w.running.get(attemptKey{s.ID, s.Attempt}); a != nil {
@@ -142,7 +130,7 @@ func (w *stopWatcher) stopAsked(ctx context.Context) {
 // stopStale stops attempts that the ledger has given up.
 func (w *stopWatcher) stopStale(ctx context.Context, list []*attempt) {
 	for _, a := range list {
-		err := w.ledger.Holds(ctx, a.record.ID, a.record.Attempt)
+		err := w.cfg.Ledger.Holds(ctx, a.record.ID, a.record.Attempt)
 		switch {
 		case fault.IsStale(err):
 			a.stop.cancel(fault.ErrStale)

@@ -67,9 +67,7 @@ func New(cfg Config) (*Worker, error) {
 		Backoff: retry.Backoff{Base: min(cfg.BackoffBase, time.Second), Max: 10 * time.Second, Jitter: cfg.Jitter},
 	})
 	recorder := &panicRecorder{node: cfg.Node, events: cfg.Events, logger: cfg.Logger}
-	w.stops = &stopWatcher{
-		instance: cfg.Instance, ledger: cfg.Ledger, running: w.running, panics: recorder, logger: cfg.Logger, holdsEvery: cfg.holdsEvery,
-	}
+	w.stops = &stopWatcher{cfg: &w.cfg, running: w.running, panics: recorder}
 	w.quarantine = newQuarantine(&w.cfg, w.gate)
 	w.slots = &slots{addrs: cfg.Queue.Addrs, node: cfg.Node, logger: cfg.Logger, count: cfg.Slots, prepare: func() { w.prepared.Do(w.prepare) }}
 	handler := w.newHandler(recorder)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -41,6 +42,13 @@ type Fault struct {
 }
 
 func (f *Fault) Error() string { return f.Message }
+
+// JobError returns the fault as the error of a job, without the end of the log.
+func (f *Fault) JobError() *jobs.Error {
+	return &jobs.Error{
+		Class: f.Outcome, Message: logtext.Clean(f.Message, MaxMessage), Pointer: logtext.Clean(f.Pointer, MaxMessage),
+	}
+}
 
 // OfNode returns the fault of a node that could not do something.
 func OfNode(what string, err error) *Fault {
