@@ -117,7 +117,7 @@ func (p *Publisher) getJob(c echo.Context) error {
 		return err
 	}
 	if !p.auth.SeesSecrets(c) {
-		redact(&details.Job)
+		auth.Redact(&details.Job)
 	}
 	timeless := details
 	timeless.Status.Timestamp = time.Time{} // it is the moment of asking

@@ -146,7 +146,7 @@ func TestDrainIsSeen(t *testing.T) {
 		}
 	}
 	b.p.collected.forget()
-	b.p.pages.forget()
+	b.p.pages.Forget()
 	page := plainWords(bodyOf(t, b.get("/", "Accept: text/html")))
 	for _, want := range []string{"The queue is drained: no new job is accepted since", "(new <b>disks</b>).", "node1 drained"} {
 		if !strings.Contains(page, want) {

@@ -47,7 +47,7 @@ func (p *Publisher) sendProblem(c echo.Context, answer *jobs.Problem, cause erro
 	if id := c.Param("id"); answer.Status == http.StatusNotFound && jobs.ValidID(id) && httpio.IsRecentID(id, time.Now()) {
 		h.Set("Retry-After", "1") // it may be on its way through the inbox
 	}
-	if p.sendProblemPage(c, answer) || p.sendNotice(c, answer, cause) {
+	if p.pages.SendProblem(c, answer) || p.pages.SendNotice(c, answer, cause) {
 		return
 	}
 	_ = c.Blob(answer.Status, httpio.TypeProblem, body) // a client that has gone needs no answer

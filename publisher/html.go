@@ -1,12 +1,10 @@
 package publisher
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"io/fs"
-	"net/http"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -16,12 +14,10 @@ import (
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
-	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 )
 
 const (
-	typeHTML = "text/html; charset=utf-8"
 	// pageTail is how many bytes of a log are read for a page. What is shown of
 	// them may be far less, where a progress is written over again and again.
 	pageTail = 64 << 10
@@ -29,33 +25,35 @@ const (
 
 // servePage answers for a job with a page for a person.
 func (p *Publisher) servePage(c echo.Context, d *document) error {
-	r, body, err := d.whole()
+	data, err := p.pageData(c.Request().Context(), d)
 	if err != nil {
 		return err
 	}
-	tail, err := p.logTail(c.Request().Context(), r)
-	if err != nil {
+	if data.Attempts, err = p.attempts(c.Request().Context(), data.Result); err != nil {
 		return err
 	}
-	attempts, err := p.attempts(c.Request().Context(), r)
-	if err != nil {
-		return err
-	}
-	data := jobview.Data{Result: r, ResultJSON: body, LogTail: tail, Attempts: attempts, BaseURL: p.pageBase()}
 	data.SetLinks(strings.TrimSuffix(c.Request().URL.Path, "/"), auth.SignedQuery(c))
-	if data.Large, err = p.addLarge(c.Request().Context(), d, &data.Result); err != nil {
-		return err
+	return p.pages.SendResult(c, data)
+}
+
+// pageResult returns what a page shows of the result of a job.
+func (p *Publisher) pageResult(ctx context.Context, id string) (jobview.Data, error) {
+	d := p.read(ctx, id)
+	if d.err != nil {
+		return jobview.Data{}, d.err
 	}
-	var page bytes.Buffer
-	err = renderPage(&page, data)
-	if err != nil {
-		return err
+	return p.pageData(ctx, d)
+}
+
+func (p *Publisher) pageData(ctx context.Context, d *document) (data jobview.Data, err error) {
+	if data.Result, data.ResultJSON, err = d.whole(); err != nil {
+		return data, err
 	}
-	status := http.StatusOK
-	if !d.final() {
-		status = http.StatusAccepted
+	if data.LogTail, err = p.logTail(ctx, data.Result); err != nil {
+		return data, err
 	}
-	return sendPage(c, status, page.Bytes())
+	data.Large, err = p.addLarge(ctx, d, &data.Result)
+	return data, err
 }
 
 // addLarge adds the files of a result that is too large for memory, and returns
@@ -68,16 +66,6 @@ func (p *Publisher) addLarge(ctx context.Context, d *document, r *jobs.Result) (
 	r.Artifacts, r.LeftOut = found.Artifacts, found.LeftOut
 	return d.stored.size, err
 }
-
-func sendPage(c echo.Context, status int, page []byte) error {
-	h := c.Response().Header()
-	h.Set("Cache-Control", httpio.NoStore)
-	h.Set("Content-Security-Policy", pagePolicy)
-	h.Set("Referrer-Policy", "same-origin")
-	return c.Blob(status, typeHTML, page)
-}
-
-func (p *Publisher) pageBase() string { return httpio.PageBase(p.cfg.BaseURL) }
 
 // logTail is the end of the newest attempt's log; no log is an empty one.
 func (p *Publisher) logTail(ctx context.Context, r jobs.Result) ([]byte, error) {
@@ -113,18 +101,4 @@ func (p *Publisher) attempts(ctx context.Context, r jobs.Result) ([]api.Attempt,
 		return nil, err
 	}
 	return found, err
-}
-
-// sendDashboard answers with a page of the dashboard that is for this reader at
-// this moment only.
-func sendDashboard(c echo.Context, status int, name string, view any) error {
-	var page bytes.Buffer
-	if err := templates.ExecuteTemplate(&page, name, view); err != nil {
-		return err
-	}
-	h := c.Response().Header()
-	h.Set("Cache-Control", httpio.NoStore)
-	h.Set("Content-Security-Policy", dashboardPolicy)
-	h.Set("Referrer-Policy", "same-origin")
-	return c.Blob(status, typeHTML, page.Bytes())
 }

@@ -82,7 +82,7 @@ func TestLogin(t *testing.T) {
 	if r := b.login(vera.secret, "/", foreignPage); r.StatusCode != 403 || len(r.Cookies()) != 0 {
 		t.Errorf("from a foreign page: %d", r.StatusCode)
 	}
-	if r := b.login(strings.Repeat("x", 2*maxLogin), "/"); r.StatusCode != 400 {
+	if r := b.login(strings.Repeat("x", 2*8<<10), "/"); r.StatusCode != 400 {
 		t.Errorf("a large form: %d", r.StatusCode)
 	}
 	r = b.ask("POST", "/logout", "", session, asBrowser)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -55,7 +56,7 @@ func strict(v any) {
 // described loads the document, strict or as it is.
 func described(t testing.TB, narrow bool) *openapi3.T {
 	t.Helper()
-	text, err := assets.ReadFile("assets/openapi.json")
+	text, err := os.ReadFile("internal/pages/assets/openapi.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +127,7 @@ func TestOpenAPIHasEveryRoute(t *testing.T) {
 // the schemas say that are published on their own.
 func TestOpenAPIHasThePublishedSchemas(t *testing.T) {
 	t.Parallel()
-	text, err := assets.ReadFile("assets/openapi.json")
+	text, err := os.ReadFile("internal/pages/assets/openapi.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -104,12 +104,10 @@ func elementPolls(t *testing.T, chromium context.Context) {
 }
 
 func elementSaysNoResult(t *testing.T, chromium context.Context) {
+	asset := serveAsset(t)
 	gone := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if a, ok := publicAssets[r.URL.Path]; ok {
-			data, _ := assets.ReadFile(a.File)
-			w.Header().Set("Content-Type", a.Type)
-			w.Header().Set("Access-Control-Allow-Origin", "*")
-			_, _ = w.Write(data)
+		if strings.HasPrefix(r.URL.Path, "/assets/") || r.URL.Path == "/runnerbean.js" {
+			asset(w, r)
 			return
 		}
 		w.Header().Set("Access-Control-Allow-Origin", "*")

@@ -1,12 +1,18 @@
 package publisher
 
 import (
+	"context"
 	"fmt"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
+	"github.com/runnerbean/runnerbean/internal/browsertest"
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -75,7 +81,7 @@ func TestEventsPageSaysWhoAndWhere(t *testing.T) {
 func TestEventsPageTurns(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	noteEvents(t, b, eventsPageSize+20)
+	noteEvents(t, b, 100+20)
 	first := bodyOf(t, b.get("/events?by=human"))
 	if strings.Contains(first, `rel="next"`) {
 		t.Error("40 events are on two pages")
@@ -83,7 +89,7 @@ func TestEventsPageTurns(t *testing.T) {
 	first = bodyOf(t, b.get("/events?kind="))
 	_, next, ok := strings.Cut(first, `class="button" href="`)
 	next, _, _ = strings.Cut(next, `"`)
-	if !ok || strings.Count(first, "<li ") != eventsPageSize {
+	if !ok || strings.Count(first, "<li ") != 100 {
 		t.Fatalf("%d events and next %q", strings.Count(first, "<li "), next)
 	}
 	second := bodyOf(t, b.get(strings.ReplaceAll(next, "&amp;", "&")))
@@ -104,4 +110,30 @@ func TestEventsPageSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: %d, no %q in %s", query, r.StatusCode, want, page)
 		}
 	}
+}
+
+func eventsLook(t *testing.T, chromium context.Context) {
+	bench := newBench(t)
+	bench.register(2)
+	bench.failed()
+	noteEvents(t, bench, 130)
+	s := httptest.NewServer(bench.p.Handler())
+	t.Cleanup(s.Close)
+	t.Cleanup(s.CloseClientConnections)
+	b := browsertest.NewTab(t, chromium)
+	b.Do(chromedp.Navigate(s.URL + "/events?until=2026-11-22T12:01&by="))
+	b.CheckLook("events")
+	b.Do(chromedp.Navigate(s.URL + "/events?text=no+such+thing"))
+	b.CheckLook("events-none")
+	bench.failed()
+	b.Do(chromedp.Navigate(s.URL + "/"))
+	b.Until(`document.querySelectorAll('#events li').length === 12`)
+	for what, want := range map[string]string{"now": "2finished in the last hour", "failures": "2The program said that it cannot do this job"} {
+		// The node may have read the overview just before the second job failed; the page looks again.
+		b.Until(`[...document.getElementById("` + what + `").querySelectorAll("div")].map((d) => d.querySelector("dd").textContent + d.querySelector("dt").textContent).join().includes("` + want + `")`)
+	}
+	b.CheckLook("overview-real")
+	bench.do(ledger.VerbCancel, bench.queued(""))
+	b.Until(`document.querySelector('#events li:first-child').textContent.includes('cancelled')`)
+	b.CheckComplaints()
 }

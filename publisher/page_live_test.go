@@ -2,7 +2,6 @@ package publisher
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"net/http"
@@ -283,23 +282,6 @@ func elementIsThemed(t *testing.T, chromium context.Context) {
 		t.Errorf("a failure is %s", got)
 	}
 	tab.CheckComplaints()
-}
-
-func TestTheScriptForPagesStaysSmall(t *testing.T) {
-	t.Parallel()
-	data, err := assets.ReadFile("assets/runnerbean.js")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var packed bytes.Buffer
-	z := gzip.NewWriter(&packed)
-	if _, err := z.Write(data); err != nil {
-		t.Fatal(err)
-	}
-	z.Close()
-	if packed.Len() > 8<<10 {
-		t.Errorf("runnerbean.js is %d bytes on the wire", packed.Len())
-	}
 }
 
 func TestAWaitEndsAtOnceForWhoIsBehind(t *testing.T) {

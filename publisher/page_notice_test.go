@@ -47,7 +47,7 @@ func TestAJobThatIsYetToComeHasAPage(t *testing.T) {
 		for _, path := range []string{"/" + test.id, "/results/" + test.id} {
 			r := b.get(path, asBrowser)
 			page := bodyOf(t, r)
-			if r.StatusCode != 404 || r.Header.Get("Content-Type") != typeHTML || r.Header.Get("Cache-Control") != httpio.NoStore || r.Header.Get("Content-Security-Policy") != pagePolicy {
+			if r.StatusCode != 404 || r.Header.Get("Content-Type") != typeHTML || r.Header.Get("Cache-Control") != httpio.NoStore || r.Header.Get("Content-Security-Policy") != resultPolicy {
 				t.Errorf("%s: %d %v", name, r.StatusCode, r.Header)
 			}
 			for _, part := range []string{

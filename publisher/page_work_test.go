@@ -161,27 +161,6 @@ func TestWorkActions(t *testing.T) {
 	}
 }
 
-// A brace that got lost would hide half of a style from most readers.
-func TestStylesAreWhole(t *testing.T) {
-	t.Parallel()
-	for _, name := range []string{"assets/style.css", "assets/dash.css"} {
-		data, err := assets.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		depth := 0
-		for i, line := range strings.Split(string(data), "\n") {
-			depth += strings.Count(line, "{") - strings.Count(line, "}")
-			if depth < 0 || depth > 0 && strings.HasPrefix(line, "/*") {
-				t.Fatalf("%s: line %d begins inside a block: %s", name, i+1, line)
-			}
-		}
-		if depth != 0 {
-			t.Errorf("%s: a block is not closed", name)
-		}
-	}
-}
-
 // A result and a log that are far too large must not hurt the page.
 func TestHugeOutputIsCut(t *testing.T) {
 	t.Parallel()

@@ -83,7 +83,7 @@ func (b *bench) percentile(t *testing.B, target string) {
 	var cold, warm []time.Duration
 	for t.Loop() {
 		b.p.collected.forget()
-		b.p.pages.forget()
+		b.p.pages.Forget()
 		cold = append(cold, b.took(t, target))
 		warm = append(warm, b.took(t, target))
 	}

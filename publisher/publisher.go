@@ -24,8 +24,8 @@ import (
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/publisher/internal/admission"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
-	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
+	"github.com/runnerbean/runnerbean/publisher/internal/pages"
 )
 
 // MaxConnections is how many connections a node should have at most, whatever it
@@ -117,10 +117,10 @@ type Publisher struct {
 	auth      *auth.Auth
 	ops       *operations.Operations
 	levels    map[string]auth.Level // of the GET routes, by path
-	static    map[string]*httpio.CachedResponse
+	pages     *pages.Pages
+	assets    *pages.Assets
 	// fromMemory counts the results that net/http served without the router.
 	fromMemory atomic.Int64
-	pages      pages
 	served     atomic.Int64 // below net/http
 }
 
@@ -150,11 +150,23 @@ func New(cfg Config) (*Publisher, error) {
 		BaseURL: cfg.BaseURL, Accept: cfg.Accept, Act: cfg.Act,
 		Drain: cfg.Drain, Undrain: cfg.Undrain, Control: cfg.Control, Logger: cfg.Logger,
 	})
-	if err := p.loadStatic(time.Now()); err != nil {
+	if p.assets, err = pages.NewAssets(time.Now()); err != nil {
 		return nil, fmt.Errorf("publisher: %w", err)
 	}
+	p.pages = p.newPages()
 	p.echo = p.newEcho()
 	return p, nil
+}
+
+// newPages returns the pages over what this node reads and does.
+func (p *Publisher) newPages() *pages.Pages {
+	return pages.New(pages.Config{
+		Node: p.cfg.Node, BaseURL: p.cfg.BaseURL, ReadOnly: p.cfg.ReadOnly, Auth: p.auth, Operations: p.ops,
+		Level:   func(path string) auth.Level { return p.levels[path] },
+		Verdict: p.verdictNow, Overview: p.overview, Counts: p.cfg.Ledger.Activity.Counts,
+		Jobs: p.list, Job: p.details, Record: p.cfg.Ledger.Get, Series: p.series, Result: p.pageResult,
+		Nodes: p.nodesNow, NodeOf: p.nodeNow, Programs: p.programsNow, Program: p.program, Events: p.eventPage,
+	})
 }
 
 // fill puts in the defaults.

@@ -25,7 +25,7 @@ func (p *Publisher) getResult(c echo.Context) error {
 		return err
 	}
 	c.Response().Header()["Vary"] = p.auth.ResultVary(c.Request())
-	html, err := wantsHTML(c)
+	html, err := httpio.WantsHTML(c)
 	if err != nil {
 		return err
 	}
@@ -44,19 +44,6 @@ func (p *Publisher) getResult(c echo.Context) error {
 		return serveEnd(c, d)
 	}
 	return servePending(c, d)
-}
-
-// wantsHTML is what the query parameter format says, or else the Accept field.
-func wantsHTML(c echo.Context) (bool, error) {
-	switch c.QueryParam("format") {
-	case "":
-		return httpio.WantsPage(c.Request()), nil
-	case "html":
-		return true, nil
-	case "json":
-		return false, nil
-	}
-	return false, httpio.Problem(http.StatusBadRequest, "format is html or json")
 }
 
 // current is the document now, or, where the request prefers to wait and the

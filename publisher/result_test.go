@@ -295,7 +295,7 @@ func TestPages(t *testing.T) {
 		for range 2 {
 			r := b.get(path, asBrowser)
 			got := bodyOf(t, r)
-			if r.StatusCode != status || r.Header.Get("Content-Type") != typeHTML || r.Header.Get("Content-Security-Policy") != pagePolicy {
+			if r.StatusCode != status || r.Header.Get("Content-Type") != typeHTML || r.Header.Get("Content-Security-Policy") != resultPolicy {
 				t.Errorf("%s: %d %v", path, r.StatusCode, r.Header)
 			}
 			if strings.Contains(got, "<script>alert") || strings.Contains(got, "<b>log") {

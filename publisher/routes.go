@@ -21,13 +21,14 @@ type route struct {
 
 // table is every path of a node. GET means HEAD as well.
 func (p *Publisher) table() []route {
+	login := p.pages.Login()
 	return slices.Concat(p.verbRoutes(), p.nodeRoutes(), p.metricsRoute(), []route{
-		{http.MethodGet, "/", p.getOverviewPage, auth.Viewer},
-		{http.MethodGet, "/jobs", p.getJobsPage, auth.Viewer},
-		{http.MethodPost, "/jobs/act", p.postJobsAct, auth.Operator},
-		{http.MethodGet, "/events", p.getEventsPage, auth.Viewer},
-		{http.MethodGet, "/jobs/:id", p.getWorkPage, auth.Viewer},
-		{http.MethodPost, "/jobs/:id/act", p.postWorkAct, auth.Operator},
+		{http.MethodGet, "/", p.pages.Overview, auth.Viewer},
+		{http.MethodGet, "/jobs", p.pages.JobList, auth.Viewer},
+		{http.MethodPost, "/jobs/act", p.pages.ActOnJobs, auth.Operator},
+		{http.MethodGet, "/events", p.pages.EventList, auth.Viewer},
+		{http.MethodGet, "/jobs/:id", p.pages.Job, auth.Viewer},
+		{http.MethodPost, "/jobs/:id/act", p.pages.ActOnJob, auth.Operator},
 		{http.MethodGet, "/:id", p.getResult, auth.Holder},
 		{http.MethodGet, "/:id/events", p.getEvents, auth.Holder},
 		{http.MethodGet, "/:id/log", p.getLog, auth.Holder},
@@ -37,23 +38,23 @@ func (p *Publisher) table() []route {
 		{http.MethodGet, "/results/:id/log", p.getLog, auth.Holder},
 		{http.MethodGet, "/results/:id/files/*", p.getFile, auth.Holder},
 
-		{http.MethodGet, "/nodes", p.getNodesPage, auth.Viewer},
-		{http.MethodGet, "/nodes/:name", p.getNodePage, auth.Viewer},
-		{http.MethodPost, "/nodes/:name/act", p.postNodeAct, auth.Operator},
-		{http.MethodGet, "/programs", p.getProgramsPage, auth.Viewer},
-		{http.MethodGet, "/programs/:name", p.getProgramPage, auth.Viewer},
-		{http.MethodPost, "/programs/:name/submit", p.postProgram, auth.Operator},
+		{http.MethodGet, "/nodes", p.pages.NodeList, auth.Viewer},
+		{http.MethodGet, "/nodes/:name", p.pages.Node, auth.Viewer},
+		{http.MethodPost, "/nodes/:name/act", p.pages.ActOnNode, auth.Operator},
+		{http.MethodGet, "/programs", p.pages.ProgramList, auth.Viewer},
+		{http.MethodGet, "/programs/:name", p.pages.Program, auth.Viewer},
+		{http.MethodPost, "/programs/:name/submit", p.pages.Submit, auth.Operator},
 
-		{http.MethodGet, "/schema/*", p.getStatic, auth.Anyone},
-		{http.MethodGet, "/assets/*", p.getStatic, auth.Anyone},
-		{http.MethodGet, "/runnerbean.js", p.getStatic, auth.Anyone},
-		{http.MethodGet, "/openapi.json", p.getStatic, auth.Anyone},
+		{http.MethodGet, "/schema/*", p.assets.Get, auth.Anyone},
+		{http.MethodGet, "/assets/*", p.assets.Get, auth.Anyone},
+		{http.MethodGet, "/runnerbean.js", p.assets.Get, auth.Anyone},
+		{http.MethodGet, "/openapi.json", p.assets.Get, auth.Anyone},
 		{http.MethodGet, "/healthz", getHealth, auth.Anyone},
 		{http.MethodGet, "/readyz", p.getReady, auth.Anyone},
 
-		{http.MethodGet, "/login", p.getLogin, auth.Anyone},
-		{http.MethodPost, "/login", p.postLogin, auth.Anyone},
-		{http.MethodPost, "/logout", p.postLogout, auth.Anyone},
+		{http.MethodGet, "/login", login.Form, auth.Anyone},
+		{http.MethodPost, "/login", login.SignIn, auth.Anyone},
+		{http.MethodPost, "/logout", login.SignOut, auth.Anyone},
 
 		{http.MethodPost, "/api/v1/jobs", p.postJob, auth.OwnActor},
 		{http.MethodGet, "/api/v1/jobs", p.getJobs, auth.Viewer},
@@ -124,7 +125,7 @@ func (p *Publisher) levelOf(r *http.Request, method string) auth.Level {
 // changes makes the next pages show what the handler has changed.
 func (p *Publisher) changes(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		defer p.pages.forget()
+		defer p.pages.Forget()
 		defer p.collected.forget()
 		return next(c)
 	}

@@ -91,3 +91,13 @@ func (b *Tab) focusShows() {
 		b.t.Fatal(err)
 	}
 }
+
+// CheckLook takes screenshots of a page, and fails the test where the page is not
+// accessible, does not work with the keyboard, or complains on its console.
+func (b *Tab) CheckLook(name string) {
+	b.Shoot(name)
+	b.CheckAccess(name)
+	b.Look(1400, "light")
+	b.CheckKeyboard(name)
+	b.CheckComplaints()
+}

@@ -40,9 +40,3 @@ func callerWith(t access.Token) Caller {
 func (a *Auth) CanAct(c echo.Context) bool {
 	return CallerOf(c).Role == Operator && a.cfg.ReadOnly == ""
 }
-
-// SeesSecrets reports whether the caller may read what opens something else, such
-// as the signed URL of an input: an operator may, and the submitter of the job.
-func (a *Auth) SeesSecrets(c echo.Context) bool {
-	return a.CanAct(c) || CallerOf(c).Role == Submit
-}

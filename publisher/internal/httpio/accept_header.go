@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/labstack/echo/v4"
 ) // Field returns all lines of a header field as one list.
 
 func Field(h http.Header, key string) string {
@@ -212,4 +214,18 @@ func WantsStream(r *http.Request) bool {
 	stream, _ := mediaQuality(accept, "text", "event-stream")
 	data, _ := mediaQuality(accept, "application", "json")
 	return stream > data
+}
+
+// WantsHTML reports whether a request for a result asks for a page: by its
+// parameter format or else by its headers.
+func WantsHTML(c echo.Context) (bool, error) {
+	switch c.QueryParam("format") {
+	case "":
+		return WantsPage(c.Request()), nil
+	case "html":
+		return true, nil
+	case "json":
+		return false, nil
+	}
+	return false, Problem(http.StatusBadRequest, "format is html or json")
 }

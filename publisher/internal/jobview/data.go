@@ -23,9 +23,11 @@ type Data struct {
 	ResultJSON []byte // the document as published
 	LogTail    []byte // the end of the newest attempt's log, as it was written
 	Attempts   []api.Attempt
+	// Root is the path under which the routes of the node are.
+	Root string
 	// LogURL, EventsURL and JSONURL are links of the page; the page leaves out
-	// those that are empty. BaseURL is the address of the node's routes.
-	LogURL, EventsURL, JSONURL, BaseURL string
+	// those that are empty.
+	LogURL, EventsURL, JSONURL string
 	// FilesURL is the path above the files. Query is the signature that opens them.
 	FilesURL, Query string
 	// Large is the size in bytes of a result that is too large for the page; 0 for

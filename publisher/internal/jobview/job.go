@@ -45,7 +45,7 @@ type Job struct {
 func New(d Data) *Job {
 	r := d.Result
 	v := &Job{
-		Root: httpio.BasePath(d.BaseURL), ID: text.Line(r.ID, text.NameLimit), Program: text.Line(r.Program, text.NameLimit),
+		Root: d.Root, ID: text.Line(r.ID, text.NameLimit), Program: text.Line(r.Program, text.NameLimit),
 		State: r.State, Tone: StateTone(r.State), Pending: !r.State.Final(), Running: r.State == jobs.Running,
 		Verdict: verdict(r), Left: TimeLeft(r), LogURL: text.Link(d.LogURL), LogLink: httpio.AddQuery(text.Link(d.LogURL), asShown), JSONURL: text.Link(d.JSONURL),
 	}

@@ -1,0 +1,232 @@
+package pages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/text"
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
+	"github.com/runnerbean/runnerbean/publisher/internal/chart"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
+	"github.com/runnerbean/runnerbean/publisher/internal/jsonvalue"
+)
+
+const (
+	maxProcesses = 100
+)
+
+// jobPage is the operator's page about one job.
+type jobPage struct {
+	frame
+	Job       *jobview.Job
+	ResultURL string // where visitors read of it
+	Why       string // what it waits for
+	Verbs     []verbButton
+	Action    string
+	Tries     []attemptRow
+	Earlier   string
+	Series    []chart.TimeSeries
+	Processes []processView
+	Labels    []linkView
+	Needs     []linkView
+	Rerun     linkView // the job of which this is a copy
+	Delivery  jobview.Delivery
+	Events    []jobEvent
+	Document  string // as it was accepted
+	DocCut    bool
+	APIURL    string
+}
+
+// attemptRow is one attempt as the operator sees it.
+type attemptRow struct {
+	jobview.Attempt
+	Started                           text.Piece
+	Took, End, CPU, Memory, Node, SHA string
+	NodeURL                           string
+}
+
+type linkView struct{ Text, URL string }
+
+// jobEvent is one event.
+type jobEvent struct {
+	At             text.Piece
+	Kind, By, Text string
+}
+
+// Job answers with the operator's page about a job.
+func (p *Pages) Job(c echo.Context) error {
+	id, err := httpio.JobIDParam(c)
+	if err != nil {
+		return err
+	}
+	return p.sendShared(c, "work", func(ctx context.Context) (any, error) {
+		return p.jobPage(ctx, c, id)
+	})
+}
+
+func (p *Pages) jobPage(ctx context.Context, c echo.Context, id string) (*jobPage, error) {
+	rec, err := p.cfg.Record(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	details, err := p.cfg.Job(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	v := &jobPage{}
+	if v.Job, err = p.jobPart(ctx, id, details); err != nil {
+		return nil, err
+	}
+	v.frame = p.frame(c, "jobs", v.Job.Title)
+	v.tell(details, rec)
+	v.links(details)
+	v.Delivery = jobview.NewDelivery(details.Delivery)
+	told, err := p.cfg.Series(ctx, id)
+	if n := len(details.Attempts); err == nil && n > 0 {
+		v.Series = chart.Reported(told, details.Attempts[n-1].Started)
+	}
+	return v, err
+}
+
+// jobPart returns what visitors see as well, with the present state.
+func (p *Pages) jobPart(ctx context.Context, id string, details api.Details) (*jobview.Job, error) {
+	d, err := p.cfg.Result(ctx, id)
+	if errors.Is(err, httpio.ErrMissing) {
+		return p.jobWithoutResult(details)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !d.Result.State.Final() {
+		d.Result = details.Status
+	}
+	d.Root = p.root
+	d.SetLinks(p.root+"/"+id, "")
+	return jobview.New(d), nil
+}
+
+// jobWithoutResult returns jobPart for a success whose result the store has lost.
+func (p *Pages) jobWithoutResult(details api.Details) (*jobview.Job, error) {
+	body, err := httpio.Marshal(details.Status)
+	v := jobview.New(jobview.Data{Result: details.Status, ResultJSON: body, Root: p.root})
+	v.Tone, v.Because, v.Fault = "bad", "Its result is missing", "the store of this node does not have it"
+	return v, err
+}
+
+// tell puts into words what only the operator sees.
+func (v *jobPage) tell(d api.Details, rec ledger.Record) {
+	if v.Why = text.Line(text.Capitalize(d.Why), jobview.MessageLimit); v.Why != "" {
+		v.Why += "."
+		v.Job.Message = text.Lines(d.Status.Message, jobview.MessageLimit)
+	}
+	if v.CanAct {
+		v.Verbs = jobButtons(d, rec)
+		v.Action = v.Root + "/jobs/" + rec.ID + "/act?seen=" + seen(rec)
+	}
+	shown, earlier := jobview.NewestAttempts(d.Attempts)
+	for _, a := range shown {
+		v.Tries = append(v.Tries, v.try(a))
+	}
+	v.Earlier = earlier
+	v.Processes = processTree(d.Processes[:min(len(d.Processes), maxProcesses)])
+	for _, e := range slices.Backward(newest(d.Events)) {
+		v.Events = append(v.Events, jobEvent{text.Moment(e.At), text.Line(e.Kind, text.NameLimit), text.Line(e.By, text.NameLimit), text.Line(e.Message, 400)})
+	}
+	// A page that says when it was made is never the same again.
+	v.Job.Facts = slices.DeleteFunc(v.Job.Facts, func(f jobview.Fact) bool { return f.Name == jobview.MadeAt })
+	v.Document, v.DocCut = jsonvalue.Pretty(v.document(d, rec), jobview.MaxJSON)
+}
+
+// document is the job's document, without secrets for those who may only look.
+func (v *jobPage) document(d api.Details, rec ledger.Record) []byte {
+	if v.CanAct {
+		return rec.Document
+	}
+	auth.Redact(&d.Job)
+	text, err := httpio.Marshal(d.Job)
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+// newest keeps the last events of a job that has had many, oldest first.
+func newest(list []api.Event) []api.Event {
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, func(a, b api.Event) int { return a.At.Compare(b.At) })
+	return list[max(0, len(list)-jobview.MaxRows):]
+}
+
+// links are to other pages.
+func (v *jobPage) links(d api.Details) {
+	id := url.PathEscape(d.Status.ID)
+	v.ResultURL, v.APIURL = text.Link(v.Root+"/"+id), text.Link(v.Root+"/api/v1/jobs/"+id)
+	for _, key := range slices.Sorted(maps.Keys(d.Job.Labels)) {
+		if len(v.Labels) == jobview.MaxRows {
+			break
+		}
+		pair := key + "=" + d.Job.Labels[key]
+		v.Labels = append(v.Labels, linkView{text.Line(pair, 200), v.Root + "/jobs" + with(url.Values{}, "label", pair)})
+	}
+	for _, need := range d.Job.Needs[:min(len(d.Job.Needs), jobview.MaxRows)] {
+		v.Needs = append(v.Needs, v.jobLink(need))
+	}
+	if d.Job.RerunOf != "" {
+		v.Rerun = v.jobLink(d.Job.RerunOf)
+	}
+}
+
+func (v *jobPage) jobLink(id string) linkView {
+	if !jobs.ValidID(id) {
+		return linkView{Text: text.Line(id, text.NameLimit)}
+	}
+	return linkView{text.ShortID(id), v.Root + "/jobs/" + id}
+}
+
+func (v *jobPage) try(a api.Attempt) attemptRow {
+	links := jobview.Data{LogURL: v.Job.LogURL, FilesURL: v.Root + "/" + v.Job.ID + "/files/"}
+	t := attemptRow{
+		Attempt: jobview.NewAttempt(a, links), Started: text.Moment(a.Started), End: ending(a),
+		Node: text.Line(a.Node, text.NameLimit), SHA: text.Line(a.ProgramSHA256, 64),
+	}
+	if a.Node != "" {
+		t.NodeURL = text.Link(v.Root + "/nodes/" + url.PathEscape(a.Node))
+	}
+	if !a.Finished.IsZero() && !a.Finished.Before(a.Started) {
+		t.Took = text.Duration(a.Finished.Sub(a.Started))
+	}
+	if a.CPUSeconds > 0 {
+		t.CPU = text.Duration(time.Duration(a.CPUSeconds * float64(time.Second)))
+	}
+	if a.MaxRSS > 0 {
+		t.Memory = text.Bytes(a.MaxRSS)
+	}
+	return t
+}
+
+// Short is the beginning of the program's hash.
+func (t attemptRow) Short() string { return t.SHA[:min(len(t.SHA), 12)] }
+
+// ending is how the process of an attempt ended.
+func ending(a api.Attempt) string {
+	switch {
+	case a.Signal != "":
+		return text.Line(a.Signal, text.NameLimit)
+	case a.ExitCode != nil:
+		return fmt.Sprintf("exit code %d", *a.ExitCode)
+	case a.Quarantine:
+		return "alone on its node"
+	}
+	return ""
+}

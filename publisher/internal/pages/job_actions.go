@@ -1,0 +1,152 @@
+package pages
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/text"
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/operations"
+)
+
+// verbRerun is not one of the ledger's: it makes a new job.
+const verbRerun = "rerun"
+
+// jobButtons are what is allowed now, the harmless first.
+func jobButtons(d api.Details, rec ledger.Record) []verbButton {
+	var list []verbButton
+	offer := func(name ledger.Verb, text string) {
+		if slices.Contains(d.Allowed, string(name)) {
+			list = append(list, verbButton{Verb: string(name), Text: text, Grave: grave(name, rec.State)})
+		}
+	}
+	switch rec.State {
+	case jobs.Waiting:
+		offer(ledger.VerbCancel, "Cancel")
+	case jobs.Queued:
+		if rec.Wait(time.Now()) > 0 {
+			offer(ledger.VerbReset, "Do not wait")
+		}
+		offer(ledger.VerbCancel, "Cancel")
+	case jobs.Running:
+		offer(ledger.VerbReset, "Restart")
+		offer(ledger.VerbCancel, "Cancel")
+		offer(ledger.VerbTerminate, "Terminate")
+	case jobs.Failed, jobs.Cancelled:
+		offer(ledger.VerbRetry, "Retry")
+	}
+	if rec.State.Final() && d.Job.ID != "" {
+		list = append(list, verbButton{Verb: verbRerun, Text: "Run again as a new job"})
+	}
+	return list
+}
+
+// grave reports whether a verb may lose something, so that a person is asked
+// first.
+func grave(name ledger.Verb, state jobs.State) bool {
+	return verbWords[name].grave && (name != ledger.VerbReset || state == jobs.Running)
+}
+
+// ActOnJob does what a button on a job's page says, and leads back there.
+func (p *Pages) ActOnJob(c echo.Context) error {
+	id, err := httpio.JobIDParam(c)
+	if err != nil {
+		return err
+	}
+	form, err := httpio.ReadForm(c, maxForm)
+	if err != nil {
+		return err
+	}
+	if form.Get("verb") == verbRerun {
+		return p.rerunFromPage(c, id)
+	}
+	v, err := verbNamed(form.Get("verb"))
+	if err != nil {
+		return err
+	}
+	rec, err := p.cfg.Record(c.Request().Context(), id)
+	if err != nil {
+		return err
+	}
+	if stale(c, v, rec, form.Get("confirm") == "yes") {
+		return p.sayRefusal(c, id, fmt.Sprintf("The job has changed since you looked: it is %s now.", rec.State))
+	}
+	if form.Get("confirm") != "yes" && (grave(v.Name, rec.State) || c.QueryParam("seen") == "") && v.Suits(rec.State) {
+		return p.confirmJob(c, v, rec)
+	}
+	return p.actOnJob(c, v, id)
+}
+
+// stale reports whether a job is not any more what the person saw, where doing
+// the same twice would be something else than doing it once. A form that does
+// not say what was seen has to be confirmed on a page that does.
+func stale(c echo.Context, v operations.Verb, rec ledger.Record, confirmed bool) bool {
+	given := c.QueryParam("seen")
+	if v.Name != ledger.VerbRetry && v.Name != ledger.VerbReset || given == "" && !confirmed {
+		return false
+	}
+	return given != seen(rec)
+}
+
+// seen stands for a job as it is now.
+func seen(rec ledger.Record) string { return strconv.FormatInt(rec.Updated.UnixMicro(), 10) }
+
+func (p *Pages) actOnJob(c echo.Context, v operations.Verb, id string) error {
+	_, err := p.cfg.Operations.Apply(c.Request().Context(), v, ledger.Target{ID: id}, auth.CallerOf(c).By)
+	var refused *jobs.Problem
+	if errors.As(err, &refused) && refused.Status == http.StatusConflict {
+		return p.sayRefusal(c, id, text.Capitalize(refused.Detail)+".")
+	}
+	if err != nil {
+		return err
+	}
+	return p.seeJob(c, id)
+}
+
+// seeJob leads to the page of a job.
+func (p *Pages) seeJob(c echo.Context, id string) error {
+	return c.Redirect(http.StatusSeeOther, p.root+"/jobs/"+id)
+}
+
+func (p *Pages) confirmJob(c echo.Context, v operations.Verb, rec ledger.Record) error {
+	words := verbWords[v.Name]
+	n := operations.Count{States: map[jobs.State]int{rec.State: 1}}
+	view := confirmView{
+		frame: p.frame(c, "jobs", words.button), Heading: words.button + " this job?", After: words.after,
+		Button: words.button, Grave: true, Hidden: []field{{"verb", string(v.Name)}, {"confirm", "yes"}},
+	}
+	view.Consequences = append([]string{text.Line(rec.Program, text.NameLimit) + " " + text.ShortID(rec.ID)}, consequences(v, n)...)
+	view.Back = view.Root + "/jobs/" + rec.ID
+	view.Action = view.Back + "/act?seen=" + seen(rec)
+	return send(c, http.StatusOK, dashboardPolicy, "confirm", view)
+}
+
+// sayRefusal says why a button did nothing.
+func (p *Pages) sayRefusal(c echo.Context, id, detail string) error {
+	v := outcomeView{frame: p.frame(c, "jobs", "Not done"), Heading: "Nothing has been done.", Note: text.Line(detail, 600)}
+	v.Back, v.BackText = v.Root+"/jobs/"+id, "To the job"
+	return send(c, http.StatusConflict, dashboardPolicy, "outcome", v)
+}
+
+// rerunSlack is within what time the same button makes the same new job.
+const rerunSlack = 10 * time.Second
+
+// rerunFromPage runs a job that has ended again as a new one. Its id is made of
+// the old one and the time, so that a button pressed twice makes one job.
+func (p *Pages) rerunFromPage(c echo.Context, id string) error {
+	again := operations.SecretID(auth.CallerOf(c), "page", id, time.Now().Truncate(rerunSlack).String())
+	if _, err := p.cfg.Operations.Rerun(c.Request().Context(), id, again, auth.CallerOf(c).By); err != nil {
+		return err
+	}
+	return p.seeJob(c, again)
+}

@@ -1,0 +1,280 @@
+package pages
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/health"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
+	"github.com/runnerbean/runnerbean/internal/text"
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
+	"github.com/runnerbean/runnerbean/publisher/internal/operations"
+)
+
+// jobsPageSize is how many jobs a page lists.
+const jobsPageSize = 50
+
+// jobListView is the list of jobs with its filters, all words chosen.
+type jobListView struct {
+	frame
+	Chips    []chip
+	Filter   filterView
+	Rows     []rowView
+	Older    string // addresses of other pages; empty where there is none
+	Newest   string
+	Back     text.Piece // how far this page has looked; empty where its jobs say it
+	Verbs    []verbButton
+	All      string // what ticking "all that match" means
+	Empty    string
+	Refusals bool
+}
+
+// chip is one state to look at, with how many jobs are in it.
+type chip struct {
+	Text, Count, Tone, Query string
+	Here                     bool
+}
+
+// filterView is the form that filters the list.
+type filterView struct {
+	State, Program, Node, Label, Since, Until, Text string
+	States, Programs, Nodes                         []string
+	// Fault says what is wrong with it; then nothing is listed.
+	Fault string
+	// More is whether the part of it that is folded away holds something.
+	More   bool
+	Active bool
+}
+
+// verbButton is a verb that a person may ask of ticked jobs.
+type verbButton struct {
+	Verb, Text string
+	Grave      bool
+}
+
+// filterNames are the fields of the form, all of which the API knows as well.
+var filterNames = []string{"state", "program", "node", "label", "since", "until", "text"}
+
+// JobList lists jobs for a person.
+func (p *Pages) JobList(c echo.Context) error {
+	q := formFilter(c.QueryParams())
+	cursor := c.QueryParam("cursor")
+	return p.sendShared(c, "joblist", func(ctx context.Context) (any, error) {
+		v := &jobListView{frame: p.frame(c, "jobs", "Jobs")}
+		return v, p.fillJobList(ctx, v, q, cursor)
+	})
+}
+
+func (p *Pages) fillJobList(ctx context.Context, v *jobListView, q url.Values, cursor string) error {
+	filter, fault := readFormFilter(q)
+	v.Filter = viewFilter(q)
+	v.Filter.Fault = fault
+	if err := p.addNames(ctx, &v.Filter); err != nil {
+		return err
+	}
+	counts, err := p.cfg.Counts(ctx)
+	if err != nil {
+		return err
+	}
+	v.Chips = chips(counts, q)
+	if fault != "" {
+		return nil
+	}
+	filter.Cursor, filter.Limit = cursor, jobsPageSize
+	page, err := p.cfg.Jobs(ctx, filter)
+	if err != nil {
+		return err
+	}
+	v.rows(page, q, cursor)
+	return p.addReasons(ctx, v, page)
+}
+
+// formFilter is what a query says of the filters. A form sends empty fields as
+// well, and times without a zone: they are taken to be in UTC, as the page says.
+func formFilter(query url.Values) url.Values {
+	q := url.Values{}
+	for _, name := range filterNames {
+		value := strings.TrimSpace(query.Get(name))
+		if value == "" || len(value) > httpio.MaxText {
+			continue
+		}
+		if name == "since" || name == "until" {
+			value = momentOf(value)
+		}
+		q.Set(name, value)
+	}
+	return q
+}
+
+// momentOf makes a time of a form one as the API takes it.
+func momentOf(s string) string {
+	if t, err := jobs.ParseTime(s, time.UTC); err == nil {
+		return t.UTC().Format(time.RFC3339)
+	}
+	return s
+}
+
+// readFormFilter is the filter, or what a person has to change about it.
+func readFormFilter(q url.Values) (f listing.Filter, fault string) {
+	for _, name := range filterNames {
+		if value := q.Get(name); value != "" {
+			if complaint := operations.SetFilter(&f, name, value); complaint != "" {
+				return f, fmt.Sprintf("%s “%s” %s.", formNames[name], text.Line(value, text.NameLimit), strings.TrimSuffix(complaint, "."))
+			}
+		}
+	}
+	return f, ""
+}
+
+var formNames = map[string]string{
+	"state": "State", "program": "Program", "node": "Node", "label": "Label", "since": "Accepted since", "until": "Accepted until", "text": "Text",
+}
+
+func viewFilter(q url.Values) filterView {
+	get := func(name string) string { return text.Line(q.Get(name), httpio.MaxText) }
+	v := filterView{
+		State: get("state"), Program: get("program"), Node: get("node"), Label: get("label"),
+		Since: formTime(q.Get("since")), Until: formTime(q.Get("until")), Text: get("text"), Active: len(q) > 0,
+	}
+	for _, s := range jobs.States {
+		v.States = append(v.States, string(s))
+	}
+	v.More = v.Program+v.Node+v.Label+v.Since+v.Until != ""
+	return v
+}
+
+// formTime is a time as a form's field holds it.
+func formTime(s string) string {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04")
+}
+
+// addNames adds what there is to choose from.
+func (p *Pages) addNames(ctx context.Context, v *filterView) error {
+	programs, err := p.cfg.Programs(ctx)
+	if err != nil {
+		return err
+	}
+	nodes, err := p.cfg.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, program := range programs.Programs[:min(len(programs.Programs), jobview.MaxRows)] {
+		v.Programs = append(v.Programs, text.Line(program.Name, text.NameLimit))
+	}
+	for _, n := range nodes {
+		if len(v.Nodes) < jobview.MaxRows && !slices.Contains(v.Nodes, text.Line(n.Name, text.NameLimit)) {
+			v.Nodes = append(v.Nodes, text.Line(n.Name, text.NameLimit))
+		}
+	}
+	return nil
+}
+
+// chips are the states, with counts where these are those of the filter.
+func chips(counts map[jobs.State]int, q url.Values) []chip {
+	current := q.Get("state")
+	others := len(q) > 1 || len(q) == 1 && current == ""
+	count := func(n int) string {
+		if others {
+			return ""
+		}
+		return text.Grouped(n)
+	}
+	total := 0
+	for _, n := range counts {
+		total += n
+	}
+	list := []chip{{Text: "all", Count: count(total), Query: with(q, "state", ""), Here: current == ""}}
+	for _, s := range jobs.States {
+		c := chip{Text: string(s), Count: count(counts[s]), Query: with(q, "state", string(s)), Here: string(s) == current}
+		if counts[s] > 0 {
+			c.Tone = jobview.StateTone(s)
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+func (v *jobListView) rows(page api.Page, q url.Values, cursor string) {
+	for _, r := range page.Jobs {
+		row := row(v.Root, r)
+		row.URL = text.Link(v.Root + "/jobs/" + url.PathEscape(r.ID))
+		v.Rows = append(v.Rows, row)
+	}
+	if page.Next != "" {
+		v.Older = with(q, "cursor", page.Next)
+	}
+	if cursor != "" {
+		v.Newest = with(q, "cursor", "")
+	}
+	if !page.Back.IsZero() && page.Next != "" {
+		v.Back = text.Moment(page.Back)
+	}
+	v.Empty = emptyList(v.Filter.Active, cursor != "")
+	if v.CanAct {
+		v.Verbs = verbButtons(jobs.State(q.Get("state")))
+		v.All = "all that match, on every page"
+		if !v.Filter.Active {
+			v.All = "all jobs, on every page"
+		}
+	}
+}
+
+func emptyList(filtered, older bool) string {
+	switch {
+	case filtered:
+		return "No job matches."
+	case older:
+		return "No older jobs."
+	}
+	return "No jobs yet."
+}
+
+// verbButtons are the verbs that suit jobs in a state; "" is any.
+func verbButtons(state jobs.State) []verbButton {
+	var list []verbButton
+	for _, v := range operations.Verbs {
+		if w := verbWords[v.Name]; w.many && (state == "" || slices.Contains(v.States, state)) {
+			list = append(list, verbButton{Verb: string(v.Name), Text: w.button, Grave: w.grave})
+		}
+	}
+	return list
+}
+
+// addReasons says of queued jobs why they wait where that has to do with all of
+// their program.
+func (p *Pages) addReasons(ctx context.Context, v *jobListView, page api.Page) error {
+	nodes, err := p.cfg.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	known := map[string]string{}
+	for i, r := range page.Jobs {
+		if r.State != jobs.Queued || v.Rows[i].Note != "" {
+			continue
+		}
+		if !r.NotBefore.IsZero() {
+			v.Rows[i].Note = "starts not before " + r.NotBefore.UTC().Format("15:04:05") + " UTC"
+			continue
+		}
+		reason, ok := known[r.Program]
+		if !ok {
+			reason = health.CapacityOf(nodes, r.Program).WaitReason(r.Program, 0, true)
+			known[r.Program] = reason
+		}
+		v.Rows[i].Note = text.Line(reason, 200)
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package pages
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/operations"
+)
+
+// ActOnNode does what a button of a node's page says, and goes back to it.
+func (p *Pages) ActOnNode(c echo.Context) error {
+	name, err := nodeParam(c)
+	if err != nil {
+		return err
+	}
+	posted, err := httpio.ReadForm(c, httpio.MaxSmallBody)
+	if err != nil {
+		return err
+	}
+	ctx, order := c.Request().Context(), operations.NodeOrder{Node: name, By: auth.CallerOf(c).By, Reason: posted.Get("reason")}
+	if err := operations.CheckReason(order.Reason); err != nil {
+		return err
+	}
+	if err := p.cfg.Operations.KnownNode(ctx, name); err != nil {
+		return err
+	}
+	if err := p.actOnNode(ctx, order, posted.Get("do"), posted.Get("slots")); err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, p.root+"/nodes/"+url.PathEscape(name))
+}
+
+// actOnNode does what a button says. Only pause and resume change the reason.
+func (p *Pages) actOnNode(ctx context.Context, order operations.NodeOrder, do, slots string) error {
+	for _, v := range operations.NodeVerbs {
+		if v.Name == do {
+			if do == "resume" {
+				order.Reason = "" // the form's reason is for a pause or a drain
+			}
+			return p.cfg.Operations.ApplyToNode(ctx, v, order)
+		}
+	}
+	var wanted *int
+	switch do {
+	case "slots-default":
+	case "slots":
+		n, err := strconv.Atoi(slots)
+		if err != nil || n < 0 || n > api.MaxSlots {
+			return httpio.BadMember("/slots", fmt.Sprintf("is a number from 0 to %d", api.MaxSlots))
+		}
+		wanted = &n
+	default:
+		return httpio.Problem(http.StatusBadRequest, "the form says nothing that can be done to a node")
+	}
+	return p.cfg.Operations.Control(ctx, order, func(c *nodes.Control) { c.Slots = wanted })
+}

@@ -1,0 +1,179 @@
+package pages
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/health"
+	"github.com/runnerbean/runnerbean/internal/text"
+)
+
+// maxSlotMarks is how many slots are drawn one by one.
+const maxSlotMarks = 32
+
+// nodesView is the list of nodes with all words chosen.
+type nodesView struct {
+	frame
+	Rows []nodeRow
+	Gone []nodeRow // that have left in good order
+}
+
+type nodeRow struct {
+	Name, Path    string
+	State, Tone   string
+	Note          string // what persons have set
+	Slots         slotsView
+	Load, Memory  string
+	MemoryTone    string
+	Disk, DiskTip string
+	DiskTone      string
+	Battery       string
+	BatteryTone   string
+	Programs      string
+	Seen          text.Piece
+}
+
+// slotsView draws slots: On of them are busy.
+type slotsView struct {
+	Text string
+	Bars []bool // empty where there are too many to draw
+}
+
+func newSlots(busy, all int) slotsView {
+	v := slotsView{Text: fmt.Sprintf("%d of %d", busy, all)}
+	if all <= maxSlotMarks {
+		for i := range max(all, 0) {
+			v.Bars = append(v.Bars, i < busy)
+		}
+	}
+	return v
+}
+
+// NodeList lists the nodes for a person.
+func (p *Pages) NodeList(c echo.Context) error {
+	f := p.frame(c, "nodes", "Nodes")
+	return p.sendShared(c, "nodes.html", func(ctx context.Context) (any, error) {
+		nodes, err := p.cfg.Nodes(ctx)
+		return newNodesView(f, nodes), err
+	})
+}
+
+// newNodesView lists each name once, in its newest life, and every other life
+// that still matters.
+func newNodesView(f frame, nodes []api.Node) nodesView {
+	v := nodesView{frame: f}
+	seen := map[string]bool{}
+	for _, n := range nodes {
+		if seen[n.Name] && !n.Alive && n.Running == 0 {
+			continue
+		}
+		seen[n.Name] = true
+		row := newNodeRow(f.Root, n)
+		if !n.Alive && !n.Left.IsZero() && n.Running == 0 {
+			v.Gone = append(v.Gone, row)
+		} else {
+			v.Rows = append(v.Rows, row)
+		}
+	}
+	return v
+}
+
+func newNodeRow(root string, n api.Node) nodeRow {
+	r := nodeRow{
+		Name: text.Line(n.Name, text.NameLimit), Path: text.Link(root + "/nodes/" + url.PathEscape(n.Name)),
+		Slots: newSlots(n.Running, n.Slots), Programs: text.Grouped(len(n.Programs)), Seen: seenAt(n),
+		Note: setWords(n),
+	}
+	r.State, r.Tone = health.NodeState(n)
+	v := n.Vitals
+	if v == nil || !n.Alive {
+		return r
+	}
+	r.Load = fmt.Sprintf("%.1f", v.Load[0])
+	r.Memory, r.MemoryTone = memoryWords(v)
+	r.Disk, r.DiskTip, r.DiskTone = tightest(v.Disks)
+	r.Battery, r.BatteryTone = batteryWords(v.Battery)
+	return r
+}
+
+// setWords says what persons have set about a node.
+func setWords(n api.Node) string {
+	var list []string
+	if n.Control.Paused && n.Drained {
+		list = append(list, "drained too")
+	}
+	if n.Control.Slots != nil {
+		list = append(list, fmt.Sprintf("set to %d slots", *n.Control.Slots))
+	}
+	if n.Control.Reason != "" {
+		list = append(list, text.Line(n.Control.Reason, 80))
+	}
+	words := ""
+	for _, s := range list {
+		words = text.JoinClauses(words, s)
+	}
+	return words
+}
+
+// seenAt is when a node was seen for the last time.
+func seenAt(n api.Node) text.Piece {
+	at := n.Seen
+	if !n.Left.IsZero() {
+		at = n.Left
+	}
+	if at.IsZero() {
+		return text.Piece{}
+	}
+	return text.Moment(at)
+}
+
+func memoryWords(v *api.Vitals) (value, tone string) {
+	if v.MemoryTotal <= 0 {
+		return "", ""
+	}
+	used := 1 - float64(v.MemoryAvailable)/float64(v.MemoryTotal)
+	if used > 0.92 {
+		tone = "warn"
+	}
+	return text.Percent(used), tone
+}
+
+// tightest is the disk with the least room above its floor.
+func tightest(disks []api.Disk) (value, tip, tone string) {
+	if len(disks) == 0 {
+		return "", "", ""
+	}
+	least := slices.MinFunc(disks, func(a, b api.Disk) int { return int(clampInt(a.Free - a.Floor - b.Free + b.Floor)) })
+	return text.Bytes(least.Free) + " free", text.Line(least.Use, text.NameLimit) + ", " + text.Line(least.Path, 200), health.DiskTone(least)
+}
+
+func clampInt(n int64) int64 { return max(min(n, math.MaxInt32), math.MinInt32) }
+
+func batteryWords(b *api.Battery) (value, tone string) {
+	if b == nil {
+		return "", ""
+	}
+	value = text.Percent(b.Charge)
+	if b.Charging {
+		return value + ", charging", ""
+	}
+	if b.Charge < 0.2 {
+		tone = "warn"
+	}
+	return value, tone
+}
+
+// age is how long ago something was, on this node's clock.
+func age(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return text.Duration(max(0, time.Since(t)))
+}

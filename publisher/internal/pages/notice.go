@@ -1,0 +1,129 @@
+package pages
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/text"
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+)
+
+// notice is what a visitor reads instead of a result: that the job has not
+// arrived, or what is wrong. It says nothing of the node.
+type notice struct {
+	Root, Heading, Detail, Instance string
+	// Refresh is in how many seconds the page looks again; 0: it does not. Where
+	// the job is awaited, this is for readers without scripts.
+	Refresh int
+	SignIn  string // where to, for who may
+	// Awaited: the job may be on its way. Late: it should have been here.
+	Awaited, Late bool
+	Waiting, ID   string
+}
+
+const (
+	// overdueAfter is the age of an id from which on its job should be known.
+	overdueAfter = 2 * time.Minute
+	longOverdue  = 24 * time.Hour
+)
+
+// SendNotice answers with a page where a person has run into an error outside of
+// the dashboard.
+func (p *Pages) SendNotice(c echo.Context, answer *jobs.Problem, err error) bool {
+	if !p.isForPeople(c) {
+		return false
+	}
+	v := p.notice(c, answer)
+	if id := c.Param("id"); answer.Status == http.StatusNotFound && errors.Is(err, ledger.ErrUnknown) && jobs.ValidID(id) {
+		v.await(id, time.Now())
+	}
+	return send(c, answer.Status, resultPolicy, "notice.html", v) == nil
+}
+
+// isForPeople reports whether a person may have sent a request and is shown a
+// page, of whichever route but those of the API and of scripts.
+func (p *Pages) isForPeople(c echo.Context) bool {
+	needs, path := p.cfg.Level(c.Path()), c.Request().URL.Path
+	if needs == auth.Anyone || strings.HasPrefix(path, "/api/") || path == "/metrics" {
+		return false
+	}
+	if needs == auth.Holder {
+		if html, err := httpio.WantsHTML(c); err == nil {
+			return html
+		}
+	}
+	return httpio.WantsPage(c.Request())
+}
+
+// notice puts a problem into words for a visitor.
+func (p *Pages) notice(c echo.Context, answer *jobs.Problem) notice {
+	v := notice{
+		Root: p.root, Heading: text.Line(answer.Title, text.NameLimit),
+		Detail: text.Line(text.Capitalize(answer.Detail), 1000), Instance: text.Line(answer.Instance, 100),
+	}
+	if v.Detail != "" {
+		v.Detail += "."
+	}
+	switch answer.Status {
+	case http.StatusUnauthorized:
+		v.Heading = "This address is not complete"
+		v.Detail = "It opens with all that stands behind the question mark of the address that you were given."
+		v.SignIn = v.Root + "/login?" + url.Values{"next": {p.cfg.Auth.BackTo(c.Request())}}.Encode()
+	case http.StatusForbidden:
+		v.Heading = "This address does not open"
+	case http.StatusNotFound:
+		v.Heading = "There is nothing at this address"
+		if p.cfg.Level(c.Path()) != auth.Holder || !jobs.ValidID(c.Param("id")) {
+			v.Detail = "Perhaps it was not copied as a whole. The address of a result ends in 36 digits, small letters and hyphens."
+		}
+	case http.StatusTooManyRequests:
+		v.Heading = "Too many requests came from your network"
+	case http.StatusInternalServerError:
+		v.Heading = "Something went wrong here"
+		v.Detail = "It is not your fault, and what you ordered is not lost by it."
+	case http.StatusServiceUnavailable:
+		if answer.Title == http.StatusText(answer.Status) {
+			v.Heading = "This cannot be shown just now"
+		}
+	}
+	if answer.Status >= http.StatusInternalServerError || answer.Status == http.StatusTooManyRequests {
+		after, _ := strconv.Atoi(c.Response().Header().Get("Retry-After"))
+		v.Refresh = min(max(after, 10), 60)
+	}
+	return v
+}
+
+// await makes v the page of a job that nobody knows yet.
+func (v *notice) await(id string, now time.Time) {
+	v.Awaited, v.ID, v.Instance = true, id, ""
+	v.Waiting, v.Refresh, v.Heading = "Looking for it", 5, "Your order is on its way"
+	v.Detail = "It has not reached this server yet. This page looks again by itself, and shows how your order stands as soon as it is here."
+	switch age := ageOf(id, now); {
+	case age > longOverdue:
+		v.Late, v.Refresh = true, 300
+	case age > overdueAfter:
+		v.Late, v.Refresh = true, 30
+	}
+	if v.Late {
+		v.Waiting, v.Heading = "Still looking", "Your order has not arrived yet"
+	}
+}
+
+// ageOf is how long ago an id was made; 0 where it does not say.
+func ageOf(id string, now time.Time) time.Duration {
+	u, err := uuid.Parse(id)
+	if err != nil || u.Version() != 7 {
+		return 0
+	}
+	return max(0, now.Sub(time.Unix(u.Time().UnixTime())))
+}

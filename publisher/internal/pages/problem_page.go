@@ -1,0 +1,43 @@
+package pages
+
+import (
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/internal/text"
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+)
+
+// problemView is an error as a person at the dashboard reads it.
+type problemView struct {
+	frame
+	Heading, Detail, Instance, Back string
+}
+
+// SendProblem answers with a page where a person at the dashboard has run
+// into the error. Others, and whoever has not shown that they may read the
+// pages, get problem+json.
+func (p *Pages) SendProblem(c echo.Context, answer *jobs.Problem) bool {
+	if auth.CallerOf(c).Role == 0 || !isDashboard(c.Path()) || !httpio.WantsPage(c.Request()) {
+		return false
+	}
+	v := problemView{
+		frame: p.frame(c, "", text.Line(answer.Title, text.NameLimit)), Heading: text.Line(answer.Title, text.NameLimit),
+		Detail: text.Line(text.Capitalize(answer.Detail), 1000), Instance: text.Line(answer.Instance, 100),
+	}
+	v.Still, v.Back = true, v.Root+"/jobs"
+	return send(c, answer.Status, dashboardPolicy, "problem", v) == nil
+}
+
+// isDashboard reports whether a route is one of the pages that need a person.
+func isDashboard(path string) bool {
+	for _, page := range []string{"/jobs", "/nodes", "/programs", "/events"} {
+		if path == page || strings.HasPrefix(path, page+"/") {
+			return true
+		}
+	}
+	return path == "/"
+}

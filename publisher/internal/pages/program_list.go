@@ -1,0 +1,122 @@
+package pages
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/text"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// programsView is the list of programs with all words chosen.
+type programsView struct {
+	frame
+	Rows []programRow
+}
+
+type programRow struct {
+	Name, Path, Description string
+	Nodes, NodesTone        string
+	Version, SHA256         string
+	Ended                   string // in 24 hours
+	Success, SuccessTone    string
+	Queued, Running         string
+}
+
+// ProgramList lists the programs for a person.
+func (p *Pages) ProgramList(c echo.Context) error {
+	f := p.frame(c, "programs", "Programs")
+	return p.sendShared(c, "programs.html", func(ctx context.Context) (any, error) {
+		list, err := p.cfg.Programs(ctx)
+		v := programsView{frame: f}
+		for _, program := range list.Programs {
+			v.Rows = append(v.Rows, newProgramRow(f.Root, program))
+		}
+		return v, err
+	})
+}
+
+func newProgramRow(root string, p api.Program) programRow {
+	r := programRow{
+		Name: text.Line(p.Name, text.NameLimit), Path: text.Link(root + "/programs/" + url.PathEscape(p.Name)),
+		Description: text.Line(p.Description, 300), SHA256: text.Line(p.SHA256, text.NameLimit),
+		Queued: text.Grouped(p.Queued), Running: text.Grouped(p.Running),
+	}
+	r.Nodes, r.NodesTone = installedWords(p)
+	r.Version = versionWords(p)
+	r.Ended, r.Success, r.SuccessTone = successWords(p.Ended)
+	return r
+}
+
+func installedWords(p api.Program) (value, tone string) {
+	if n := brokenNodes(p); n > 0 {
+		return fmt.Sprintf("cannot be started on %d of %s", n, text.Plural(len(p.Nodes), "node")), "bad"
+	}
+	switch len(p.Nodes) {
+	case 0:
+		if p.Queued > 0 {
+			return "no node that is up has it", "bad"
+		}
+		return "no node that is up", "warn"
+	case 1:
+		return text.Line(p.Nodes[0].Node, text.NameLimit), ""
+	}
+	return text.Plural(len(p.Nodes), "node"), ""
+}
+
+// brokenNodes is on how many nodes a program cannot be started.
+func brokenNodes(p api.Program) (n int) {
+	for _, on := range p.Nodes {
+		if on.Problem != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// versionWords is the hash of a program, or how many there are.
+func versionWords(p api.Program) string {
+	versions := map[string]bool{}
+	for _, n := range p.Nodes {
+		versions[n.SHA256] = true
+	}
+	if len(versions) > 1 {
+		return fmt.Sprintf("%d versions", len(versions))
+	}
+	return shortHash(p.SHA256)
+}
+
+// successWords says how many jobs have ended, and what share of those that were
+// not cancelled succeeded.
+func successWords(ended map[jobs.State]int64) (all, share, tone string) {
+	good, bad := ended[jobs.Succeeded], ended[jobs.Failed]
+	all = text.Grouped(good + bad + ended[jobs.Cancelled])
+	if good+bad == 0 {
+		return all, "", ""
+	}
+	part := float64(good) / float64(good+bad)
+	switch {
+	case part < 0.5:
+		tone = "bad"
+	case part < 0.95:
+		tone = "warn"
+	}
+	return all, shareWords(part), tone
+}
+
+// shareWords never rounds a share up to all or down to none.
+func shareWords(part float64) string {
+	switch {
+	case part > 0 && part < 0.001:
+		return "under 0.1 %"
+	case part < 1 && part > 0.999:
+		return "over 99.9 %"
+	case part == 0 || part == 1:
+		return fmt.Sprintf("%.0f %%", part*100)
+	}
+	return fmt.Sprintf("%.1f %%", part*100)
+}

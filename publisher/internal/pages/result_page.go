@@ -1,0 +1,27 @@
+package pages
+
+import (
+	"io"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
+)
+
+// SendResult answers with the page about the result of a job, or about a job that
+// has not ended. Unlike the dashboard it is for visitors.
+func (p *Pages) SendResult(c echo.Context, d jobview.Data) error {
+	status := http.StatusOK
+	if !d.Result.State.Final() {
+		status = http.StatusAccepted
+	}
+	d.Root = p.root
+	return send(c, status, resultPolicy, "job.html", jobview.New(d))
+}
+
+// renderResult writes the page about the result of a job. It works at any width,
+// in light and dark, and without scripts.
+func renderResult(w io.Writer, d jobview.Data) error {
+	return templates.ExecuteTemplate(w, "job.html", jobview.New(d))
+}

@@ -1,0 +1,46 @@
+package pages
+
+import (
+	"bytes"
+	"compress/gzip"
+	"strings"
+	"testing"
+)
+
+func TestTheScriptForPagesStaysSmall(t *testing.T) {
+	t.Parallel()
+	data, err := files.ReadFile("assets/runnerbean.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	z.Close()
+	if packed.Len() > 8<<10 {
+		t.Errorf("runnerbean.js is %d bytes on the wire", packed.Len())
+	}
+}
+
+// A brace that got lost would hide half of a style from most readers.
+func TestStylesAreWhole(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"assets/style.css", "assets/dash.css"} {
+		data, err := files.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		depth := 0
+		for i, line := range strings.Split(string(data), "\n") {
+			depth += strings.Count(line, "{") - strings.Count(line, "}")
+			if depth < 0 || depth > 0 && strings.HasPrefix(line, "/*") {
+				t.Fatalf("%s: line %d begins inside a block: %s", name, i+1, line)
+			}
+		}
+		if depth != 0 {
+			t.Errorf("%s: a block is not closed", name)
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package pages
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/text"
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/operations"
+)
+
+// words of a verb on pages.
+type verbText struct {
+	button string // on it, about any jobs
+	many   bool   // whether it is offered for many jobs
+	grave  bool   // whether something may be lost by it
+	does   string // after a number of jobs: what will happen
+	did    string // after a number of jobs: what has jobEvent
+	after  string // what a person should know before it is done
+	each   map[jobs.State]string
+}
+
+const graceText = "the time to end that their node gives (RUNNERBEAN_GRACE, 10 s by default)"
+
+var verbWords = map[ledger.Verb]verbText{
+	ledger.VerbCancel: {
+		button: "Cancel", many: true, grave: true, does: "will be cancelled", did: "cancelled",
+		after: "What a running program has not saved is lost. A cancelled job can be retried.",
+		each: map[jobs.State]string{
+			jobs.Waiting: "end at once", jobs.Queued: "end at once", jobs.Running: "get " + graceText + ", then they are killed",
+		},
+	},
+	ledger.VerbStop: {
+		button: "Stop", grave: true, does: "will be stopped", did: "stopped",
+		after: "What a running program has not saved is lost. A stopped job is cancelled, and can be retried.",
+		each:  map[jobs.State]string{jobs.Running: "get " + graceText + ", then they are killed"},
+	},
+	ledger.VerbTerminate: {
+		button: "Terminate", many: true, grave: true, does: "will be terminated", did: "terminated",
+		after: "A program that is killed cannot save anything. A terminated job is cancelled, and can be retried.",
+		each: map[jobs.State]string{
+			jobs.Waiting: "end at once", jobs.Queued: "end at once", jobs.Running: "are killed at once",
+		},
+	},
+	ledger.VerbRetry: {
+		button: "Retry", many: true, does: "will be queued again", did: "queued again",
+		after: "Each keeps its address and its history, and gets as many attempts as at first.",
+		each:  map[jobs.State]string{jobs.Failed: "are queued again", jobs.Cancelled: "are queued again"},
+	},
+	ledger.VerbReset: {
+		button: "Restart", grave: true, does: "will start over", did: "start over",
+		after: "A program that is killed cannot save anything; it costs the job no attempt.",
+		each: map[jobs.State]string{
+			jobs.Waiting: "lose their counted errors", jobs.Queued: "lose their counted errors and need not wait any more",
+			jobs.Running: "are killed at once and start over", jobs.Failed: "are queued again", jobs.Cancelled: "are queued again",
+		},
+	},
+}
+
+func countText(n operations.Count) string {
+	s := jobsText(n.Total())
+	if n.More {
+		return "more than " + s
+	}
+	return s
+}
+
+func jobsText(n int) string { return text.Count(n, "job", "jobs") }
+
+// afterText is what a person should know; where nothing runs, nothing can be lost.
+func afterText(v operations.Verb, n operations.Count) string {
+	if verbWords[v.Name].grave && n.States[jobs.Running] == 0 && v.Name != ledger.VerbReset {
+		return "They can be retried later."
+	}
+	return verbWords[v.Name].after
+}
+
+// consequences say of each state what will happen.
+func consequences(v operations.Verb, n operations.Count) []string {
+	var list []string
+	words := verbWords[v.Name]
+	for _, state := range v.States {
+		if k := n.States[state]; k > 0 {
+			list = append(list, fmt.Sprintf("%s %s %s.", text.Grouped(k), state, singular(words.each[state], k)))
+		}
+	}
+	if n.Unsuited > 0 {
+		list = append(list, fmt.Sprintf("%s left alone: only a job that is %s can be %s.", text.IsAre(jobsText(n.Unsuited), n.Unsuited), operations.OneOf(v.States), v.Done))
+	}
+	return list
+}
+
+// singular turns a sentence about several jobs into one about one.
+func singular(s string, n int) string {
+	if n != 1 {
+		return s
+	}
+	verb, rest, _ := strings.Cut(s, " ")
+	rest = strings.NewReplacer("they are", "it is", "their", "its", " need not", " needs not", "and start over", "and starts over").Replace(rest)
+	if verb == "are" {
+		verb = "is"
+	} else {
+		verb += map[bool]string{true: "s", false: ""}[verb != ""]
+	}
+	if rest == "" {
+		return verb
+	}
+	return verb + " " + rest
+}
