@@ -17,9 +17,8 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
-)
+) // badPrograms are the programs of the bad jobs, as files in the programs folder.
 
-// badPrograms are the programs of the bad jobs, as files in the programs folder.
 var badPrograms = map[string]string{
 	"number/program.json":     `{"input":{"properties":{"n":{"type":"integer","minimum":0}}}}`,
 	"number/run":              "#!/bin/sh\nexec cat\n",
@@ -203,22 +202,6 @@ func pair(t *testing.T, beanstalkd string) [2]*process {
 	return nodes
 }
 
-// installFile writes a file into the programs folder of a node.
-func (p *process) installFile(path, text string) {
-	p.t.Helper()
-	mode := os.FileMode(0o755)
-	if filepath.Ext(path) == ".json" {
-		mode = 0o644
-	}
-	path = filepath.Join(p.setting("PROGRAMS"), path)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		p.t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), mode); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
 // putAll sends put commands to the inbox and waits until all are answered.
 func putAll(t *testing.T, addr string, commands []byte, n int) {
 	t.Helper()
@@ -261,4 +244,20 @@ func pointer(r jobs.Result) string {
 		return ""
 	}
 	return r.Error.Pointer
+}
+
+// installFile writes a file into the programs folder of a node.
+func (p *process) installFile(path, text string) {
+	p.t.Helper()
+	mode := os.FileMode(0o755)
+	if filepath.Ext(path) == ".json" {
+		mode = 0o644
+	}
+	path = filepath.Join(p.setting("PROGRAMS"), path)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		p.t.Fatal(err)
+	}
 }

@@ -18,9 +18,7 @@ import (
 
 func TestCommandsAsAClient(t *testing.T) {
 	t.Parallel()
-	server := queuetest.Start(t)
-	p := newNode(t, server.Addr)
-	p.start("worker")
+	p := startWorker(t)
 
 	t.Run("submit a file and wait", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "job.json")

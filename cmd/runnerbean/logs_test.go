@@ -11,17 +11,8 @@ import (
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
-)
+) // TestFollowedLog follows a program that writes several MiB in its first attempt and
 
-// background runs the command line beside the test.
-func (p *process) background(args ...string) *process {
-	p.t.Helper()
-	q := &process{t: p.t, env: p.env, url: p.url}
-	q.launch(args...)
-	return q
-}
-
-// TestFollowedLog follows a program that writes several MiB in its first attempt and
 // writes over its progress in the second.
 func TestFollowedLog(t *testing.T) {
 	t.Parallel()
@@ -161,8 +152,7 @@ func TestInterruptedWait(t *testing.T) {
 // TestAbbreviatedIDs are taken where they mean one job.
 func TestAbbreviatedIDs(t *testing.T) {
 	t.Parallel()
-	p := newNode(t, queuetest.Start(t).Addr)
-	p.start("worker")
+	p := startWorker(t)
 	put := func(id string) {
 		t.Helper()
 		if out, log, code := p.client(`{"id":"`+id+`","program":"refuses","input":{"data":1}}`, "submit", "-"); code != 0 {
@@ -198,4 +188,12 @@ func TestAbbreviatedIDs(t *testing.T) {
 	if out := p.must("retry", "90e1f2"); !strings.Contains(out, one) {
 		t.Error(out)
 	}
+}
+
+// background runs the command line beside the test.
+func (p *process) background(args ...string) *process {
+	p.t.Helper()
+	q := &process{t: p.t, env: p.env, url: p.url}
+	q.launch(args...)
+	return q
 }

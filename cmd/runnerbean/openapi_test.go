@@ -13,11 +13,8 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
+) // reader asks a node that runs and holds its answers against the description
 
-	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
-)
-
-// reader asks a node that runs and holds its answers against the description
 // that the node itself gives of them.
 type reader struct {
 	*process
@@ -45,20 +42,6 @@ func newReader(p *process) *reader {
 		p.t.Fatal(err)
 	}
 	return &reader{p, router}
-}
-
-func (p *process) read(target string) []byte {
-	p.t.Helper()
-	answer, err := http.Get(p.url + target)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return text
 }
 
 // asks sends a request and validates it and its answer.
@@ -104,8 +87,7 @@ func (r *reader) asks(status int, method, target, body string) {
 // it has to say, while they run and after their end.
 func TestALiveNodeIsAsItDescribesItself(t *testing.T) {
 	t.Parallel()
-	p := newNode(t, queuetest.Start(t).Addr)
-	p.start("worker")
+	p := startWorker(t)
 	done, failed, runs := p.submit("echo", `{"a":1}`), p.submit("refuses", "1"), p.submit("hangs", "1")
 	p.final(done)
 	p.final(failed)
@@ -132,4 +114,18 @@ func TestALiveNodeIsAsItDescribesItself(t *testing.T) {
 	p.final(runs)
 	r.asks(409, "POST", "/api/v1/jobs/"+path.Base(runs)+"/cancel", "")
 	r.asks(200, "POST", "/api/v1/jobs/retry", `{"state":"failed","dry_run":true}`)
+}
+
+func (p *process) read(target string) []byte {
+	p.t.Helper()
+	answer, err := http.Get(p.url + target)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return text
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/runnerbean/runnerbean/internal/browsertest"
-	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 )
 
 // visitor is a person at the pages of a node that runs as a process.
@@ -46,8 +45,7 @@ func (v visitor) does(verb, asked string) {
 // node with real programs.
 func TestEveryActionOfThePagesOnARealNode(t *testing.T) {
 	t.Parallel()
-	p := newNode(t, queuetest.Start(t).Addr)
-	p.start("worker")
+	p := startWorker(t)
 	v := visitor{browsertest.NewTab(t, browsertest.Start(t)), p}
 	one, two := p.submit("hangs", "1"), p.submit("hangs", "2")
 	v.at(one)

@@ -39,34 +39,6 @@ type spied struct {
 	Left                   int
 }
 
-// asOrdinaryUser has the node run as nobody where the test runs as root.
-func (p *process) asOrdinaryUser() {
-	p.t.Helper()
-	if os.Geteuid() != 0 {
-		return
-	}
-	const nobody = 65534
-	err := filepath.WalkDir(p.folder, func(path string, _ fs.DirEntry, err error) error {
-		return errors.Join(err, os.Lchown(path, nobody, nobody))
-	})
-	if err := errors.Join(err, os.Chmod(filepath.Dir(p.folder), 0o755)); err != nil {
-		p.t.Fatal(err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.self = filepath.Join(p.folder, "runnerbean")
-	binary, err := os.ReadFile(self)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	if err := os.WriteFile(p.self, binary, 0o755); err != nil {
-		p.t.Fatal(err)
-	}
-	p.attr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-}
-
 // A program that runs as the node's user reads neither the node's environment
 // nor its memory, inherits no descriptor and gets no rights; the node, which is
 // closed to others, still sees itself and finds what its programs leave.
@@ -156,4 +128,32 @@ func TestCommandsAreClosedToPrograms(t *testing.T) {
 			}
 		})
 	}
+}
+
+// asOrdinaryUser has the node run as nobody where the test runs as root.
+func (p *process) asOrdinaryUser() {
+	p.t.Helper()
+	if os.Geteuid() != 0 {
+		return
+	}
+	const nobody = 65534
+	err := filepath.WalkDir(p.folder, func(path string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(path, nobody, nobody))
+	})
+	if err := errors.Join(err, os.Chmod(filepath.Dir(p.folder), 0o755)); err != nil {
+		p.t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.self = filepath.Join(p.folder, "runnerbean")
+	binary, err := os.ReadFile(self)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := os.WriteFile(p.self, binary, 0o755); err != nil {
+		p.t.Fatal(err)
+	}
+	p.attr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 }

@@ -18,42 +18,6 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// supervise restarts a node whenever it ends, as a service manager does, until
-// the test ends.
-func (p *process) supervise() {
-	self, err := os.Executable()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	p.log = &lockedBuffer{}
-	var mu sync.Mutex
-	var cmd *exec.Cmd
-	ended, done := false, make(chan struct{})
-	next := func() bool {
-		mu.Lock()
-		defer mu.Unlock()
-		if ended {
-			return false
-		}
-		cmd = exec.Command(self, "worker")
-		cmd.Env, cmd.Stdout, cmd.Stderr = p.env, p.log, p.log
-		return cmd.Start() == nil
-	}
-	go func() {
-		defer close(done)
-		for next() {
-			_ = cmd.Wait()
-		}
-	}()
-	p.t.Cleanup(func() {
-		mu.Lock()
-		ended = true
-		_ = cmd.Process.Kill()
-		mu.Unlock()
-		<-done
-	})
-}
-
 // killersPool is two nodes with four slots and one ledger, a program that kills
 // its node, and one that harms nobody.
 func killersPool(t *testing.T, server string) (nodes []*process, records *ledger.Ledger) {
@@ -77,13 +41,6 @@ func killersPool(t *testing.T, server string) (nodes []*process, records *ledger
 	}
 	t.Cleanup(func() { records.Close() })
 	return nodes, records
-}
-
-func write(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestProgramsThatKillNodesHarmNoOtherJob has them end as failed, and all jobs
@@ -141,4 +98,40 @@ func TestProgramsThatKillNodesHarmNoOtherJob(t *testing.T) {
 			}
 		}
 	}
+}
+
+// supervise restarts a node whenever it ends, as a service manager does, until
+// the test ends.
+func (p *process) supervise() {
+	self, err := os.Executable()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.log = &lockedBuffer{}
+	var mu sync.Mutex
+	var cmd *exec.Cmd
+	ended, done := false, make(chan struct{})
+	next := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if ended {
+			return false
+		}
+		cmd = exec.Command(self, "worker")
+		cmd.Env, cmd.Stdout, cmd.Stderr = p.env, p.log, p.log
+		return cmd.Start() == nil
+	}
+	go func() {
+		defer close(done)
+		for next() {
+			_ = cmd.Wait()
+		}
+	}()
+	p.t.Cleanup(func() {
+		mu.Lock()
+		ended = true
+		_ = cmd.Process.Kill()
+		mu.Unlock()
+		<-done
+	})
 }

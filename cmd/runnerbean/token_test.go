@@ -11,16 +11,8 @@ import (
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
-)
+) // TestAccessFromTheCommandLine makes tokens, works with them at a node that
 
-// as is the same command line with another token.
-func (p *process) as(token string) *process {
-	other := *p
-	other.env = append(append([]string{}, p.env...), "RUNNERBEAN_TOKEN="+token)
-	return &other
-}
-
-// TestAccessFromTheCommandLine makes tokens, works with them at a node that
 // wants its URLs signed, and takes one back.
 func TestAccessFromTheCommandLine(t *testing.T) {
 	t.Parallel()
@@ -65,16 +57,6 @@ func TestAccessFromTheCommandLine(t *testing.T) {
 	if log := p.log.String(); strings.Contains(log, viewing) || strings.Contains(log, operating) {
 		t.Error("a token is in the log")
 	}
-}
-
-func statusOf(t *testing.T, url string) int {
-	t.Helper()
-	answer, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer.Body.Close()
-	return answer.StatusCode
 }
 
 func TestWrongUsageOfTokens(t *testing.T) {
@@ -172,4 +154,11 @@ func TestANodeThatOthersReachIsReadOnlyWithoutTokens(t *testing.T) {
 	p.start("worker")
 	p.expect(exitError, "RUNNERBEAN_TOKENS_FILE", "submit", "--program", "echo", "--data", "1")
 	p.expect(0, "", "list")
+}
+
+// as is the same command line with another token.
+func (p *process) as(token string) *process {
+	other := *p
+	other.env = append(append([]string{}, p.env...), "RUNNERBEAN_TOKEN="+token)
+	return &other
 }

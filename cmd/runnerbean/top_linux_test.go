@@ -7,41 +7,16 @@ import (
 	"sync"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
-)
+	"golang.org/x/sys/unix"
+) // seat is a person at a terminal with a command running on it.
 
-// seat is a person at a terminal with a command running on it.
 type seat struct {
 	p        *process
 	keyboard *os.File
 	cmd      *exec.Cmd
-
-	mu     sync.Mutex
-	screen strings.Builder // guarded; all that was ever written to it
-}
-
-// sit starts a command on a terminal of 100 by 30.
-func (p *process) sit(args ...string) *seat {
-	p.t.Helper()
-	keyboard, tty := openTerminal(p.t)
-	if err := unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 30, Col: 100}); err != nil {
-		p.t.Fatal(err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	s := &seat{p: p, keyboard: keyboard, cmd: exec.CommandContext(p.t.Context(), self, args...)}
-	s.cmd.Env, s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = append(p.env, "TERM=xterm-256color"), tty, tty, tty
-	if err := s.cmd.Start(); err != nil {
-		p.t.Fatal(err)
-	}
-	tty.Close()
-	go s.watch()
-	return s
+	mu       sync.Mutex
+	screen   strings.Builder // guarded; all that was ever written to it
 }
 
 func (s *seat) watch() {
@@ -81,9 +56,7 @@ func (s *seat) types(keys string) {
 // TestTopAtATerminal cancels a job of a real node from a real terminal.
 func TestTopAtATerminal(t *testing.T) {
 	t.Parallel()
-	server := queuetest.Start(t)
-	p := newNode(t, server.Addr)
-	p.start("worker")
+	p := startWorker(t)
 	url := p.submit("hangs", "1")
 	p.until("progress", func() bool { r, ok := p.get(url); return ok && r.Message == "holding on" })
 	s := p.sit("top")
@@ -101,4 +74,25 @@ func TestTopAtATerminal(t *testing.T) {
 	if err := s.cmd.Wait(); err != nil {
 		t.Errorf("top ends with %v", err)
 	}
+}
+
+// sit starts a command on a terminal of 100 by 30.
+func (p *process) sit(args ...string) *seat {
+	p.t.Helper()
+	keyboard, tty := openTerminal(p.t)
+	if err := unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 30, Col: 100}); err != nil {
+		p.t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	s := &seat{p: p, keyboard: keyboard, cmd: exec.CommandContext(p.t.Context(), self, args...)}
+	s.cmd.Env, s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = append(p.env, "TERM=xterm-256color"), tty, tty, tty
+	if err := s.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	tty.Close()
+	go s.watch()
+	return s
 }

@@ -11,31 +11,9 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// expect runs a command and looks for words in what it prints.
-func (p *process) expect(code int, words string, args ...string) (stdout string) {
-	p.t.Helper()
-	out, log, got := p.client("", args...)
-	if got != code || !strings.Contains(out+log, words) {
-		p.t.Errorf("%q: exit code %d, want %d and %q\n%s%s", args, got, code, words, out, log)
-	}
-	return out
-}
-
-func idOf(url string) string { return url[strings.LastIndexByte(url, '/')+1:] }
-
-func (p *process) details(id string) (d api.Details) {
-	p.t.Helper()
-	if err := json.Unmarshal([]byte(p.expect(0, "", "show", id, "--json")), &d); err != nil {
-		p.t.Fatal(err)
-	}
-	return d
-}
-
 func TestVerbsOfOneJob(t *testing.T) {
 	t.Parallel()
-	server := queuetest.Start(t)
-	p := newNode(t, server.Addr)
-	p.start("worker")
+	p := startWorker(t)
 
 	t.Run("a failed job is retried at its URL", func(t *testing.T) {
 		url := p.submit("refuses", "1")
@@ -127,9 +105,7 @@ func TestVerbsOfSelections(t *testing.T) {
 
 func TestDrainFromTheCommandLine(t *testing.T) {
 	t.Parallel()
-	server := queuetest.Start(t)
-	p := newNode(t, server.Addr)
-	p.start("worker")
+	p := startWorker(t)
 	p.expect(0, "nothing is drained", "drain")
 	p.expect(exitError, "known are n1", "drain", "n2")
 	p.expect(0, "runnerbean drain n1 --off", "drain", "n1", "--reason", "new disks")
@@ -149,9 +125,7 @@ func TestDrainFromTheCommandLine(t *testing.T) {
 
 func TestNodesFromTheCommandLine(t *testing.T) {
 	t.Parallel()
-	server := queuetest.Start(t)
-	p := newNode(t, server.Addr)
-	p.start("worker")
+	p := startWorker(t)
 	url := p.submit("hangs", "1")
 	p.until("a running job", func() bool { r, _ := p.get(url); return r.State == jobs.Running })
 	p.expect(0, "echo, hangs", "nodes")

@@ -8,12 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
-)
+	"golang.org/x/sys/unix"
+) // openTerminal makes a pseudo terminal; what is written to keyboard is typed.
 
-// openTerminal makes a pseudo terminal; what is written to keyboard is typed.
 func openTerminal(t *testing.T) (keyboard, tty *os.File) {
 	t.Helper()
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -32,29 +30,6 @@ func openTerminal(t *testing.T) (keyboard, tty *os.File) {
 		t.Fatal(err)
 	}
 	return keyboard, tty
-}
-
-// atTerminal runs a command on a terminal, types, and returns the screen.
-func (p *process) atTerminal(typed string, args ...string) (screen string, code int) {
-	p.t.Helper()
-	keyboard, tty := openTerminal(p.t)
-	self, err := os.Executable()
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	cmd := exec.CommandContext(p.t.Context(), self, args...)
-	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = p.env, tty, tty, tty
-	if err := cmd.Start(); err != nil {
-		p.t.Fatal(err)
-	}
-	tty.Close()
-	if _, err := keyboard.WriteString(typed); err != nil {
-		p.t.Fatal(err)
-	}
-	var seen bytes.Buffer
-	_, _ = seen.ReadFrom(keyboard) // ends with an error when nobody has it open any more
-	_ = cmd.Wait()
-	return seen.String(), cmd.ProcessState.ExitCode()
 }
 
 func TestSelectionAsksAtATerminal(t *testing.T) {
@@ -83,4 +58,27 @@ func TestSelectionAsksAtATerminal(t *testing.T) {
 	if screen, _ := p.atTerminal("", "retry", "--program", "echo", "--yes"); !strings.Contains(screen, "/3") || !strings.Contains(screen, "3 jobs queued again") {
 		t.Errorf("no bar in %q", screen)
 	}
+}
+
+// atTerminal runs a command on a terminal, types, and returns the screen.
+func (p *process) atTerminal(typed string, args ...string) (screen string, code int) {
+	p.t.Helper()
+	keyboard, tty := openTerminal(p.t)
+	self, err := os.Executable()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	cmd := exec.CommandContext(p.t.Context(), self, args...)
+	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = p.env, tty, tty, tty
+	if err := cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	tty.Close()
+	if _, err := keyboard.WriteString(typed); err != nil {
+		p.t.Fatal(err)
+	}
+	var seen bytes.Buffer
+	_, _ = seen.ReadFrom(keyboard) // ends with an error when nobody has it open any more
+	_ = cmd.Wait()
+	return seen.String(), cmd.ProcessState.ExitCode()
 }

@@ -5,8 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -19,29 +17,6 @@ import (
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
-
-// text reads a path of the node.
-func (p *process) text(path string) string { return p.textAs("", path) }
-
-// textAs reads it with a token.
-func (p *process) textAs(token, path string) string {
-	p.t.Helper()
-	request, err := http.NewRequest(http.MethodGet, p.url+path, nil)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	request.Header.Set("Authorization", "Bearer "+token)
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	if err != nil || answer.StatusCode != http.StatusOK {
-		p.t.Fatalf("%s: %s %v\n%s", path, answer.Status, err, body)
-	}
-	return string(body)
-}
 
 func TestMetricsOfANodeAtWork(t *testing.T) {
 	t.Parallel()
@@ -140,17 +115,5 @@ func TestSpansOfANodeAtWork(t *testing.T) {
 	p.end(syscall.SIGTERM)
 	if log := p.log.String(); strings.Contains(log, "geheim") || !strings.Contains(log, `"job":"`+result.ID) {
 		t.Errorf("the log has a secret, or not the job:\n%s", log)
-	}
-}
-
-// install adds a program before the start.
-func (p *process) install(name, text string) {
-	p.t.Helper()
-	for _, entry := range p.env {
-		if folder, ok := strings.CutPrefix(entry, "RUNNERBEAN_PROGRAMS="); ok {
-			if err := os.WriteFile(filepath.Join(folder, name), []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
-				p.t.Fatal(err)
-			}
-		}
 	}
 }

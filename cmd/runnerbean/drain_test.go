@@ -12,54 +12,9 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
-
-// beside prepares another node that shares ledger and store with p.
-func (p *process) beside(name string) *process {
-	p.t.Helper()
-	q := newNode(p.t, p.setting("BEANSTALKD"))
-	data := p.setting("DATA")
-	for _, n := range []*process{p, q} {
-		n.env = append(n.env, "RUNNERBEAN_LEDGER=sqlite:"+filepath.Join(data, "ledger.db"), "RUNNERBEAN_STORE=file://"+filepath.Join(data, "store"))
-	}
-	q.env = append(q.env, "RUNNERBEAN_NODE="+name)
-	return q
-}
-
-// setting is the last value of a setting of the node.
-func (p *process) setting(name string) (value string) {
-	for _, kv := range p.env {
-		if v, ok := strings.CutPrefix(kv, settings.EnvPrefix+name+"="); ok {
-			value = v
-		}
-	}
-	return value
-}
-
-// post sends a document and returns the answer's status and what it says.
-func (p *process) post(program string) (*http.Response, string) {
-	p.t.Helper()
-	answer, err := http.Post(p.url+"/api/v1/jobs", "application/json", strings.NewReader(`{"program":"`+program+`","input":{"data":1}}`))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	body, _ := io.ReadAll(answer.Body)
-	return answer, string(body)
-}
-
-// must runs the command line, which has to succeed.
-func (p *process) must(args ...string) string {
-	p.t.Helper()
-	out, log, code := p.client("", args...)
-	if code != 0 {
-		p.t.Fatalf("%v: exit code %d\n%s%s", args, code, out, log)
-	}
-	return out
-}
 
 func TestDrainedQueueTakesNoJobsAndSurvivesARestart(t *testing.T) {
 	t.Parallel()
@@ -99,7 +54,7 @@ func TestDrainedNodeFinishesWhatRunsAndTakesNothing(t *testing.T) {
 	server := queuetest.Start(t)
 	p := newNode(t, server.Addr)
 	gate := filepath.Join(t.TempDir(), "open")
-	install(t, p, "gated", "until [ -e "+gate+" ]; do sleep 0.02; done; cat")
+	p.install("gated", "until [ -e "+gate+" ]; do sleep 0.02; done; cat")
 	p.start("worker")
 	running := p.submit("gated", "1")
 	p.until("it runs", func() bool { r, _ := p.get(running); return r.State == jobs.Running })
@@ -129,9 +84,7 @@ func TestDrainedNodeFinishesWhatRunsAndTakesNothing(t *testing.T) {
 // set about it.
 func TestDrainIsNoFailureOnceItIsRecorded(t *testing.T) {
 	t.Parallel()
-	server := queuetest.Start(t)
-	p := newNode(t, server.Addr)
-	p.start("worker")
+	p := startWorker(t)
 	rename := func(from, to string) {
 		t.Helper()
 		db, err := sql.Open("sqlite", "file:"+filepath.Join(p.setting("DATA"), "ledger.db")+"?_pragma=busy_timeout(10000)")
@@ -151,13 +104,6 @@ func TestDrainIsNoFailureOnceItIsRecorded(t *testing.T) {
 	p.must("drain", "--queue", "--off")
 	rename("hidden", "controls")
 	p.until("the doors are open", func() bool { answer, _ := p.post("echo"); return answer.StatusCode == http.StatusCreated })
-}
-
-func install(t *testing.T, p *process, name, script string) {
-	t.Helper()
-	if err := os.WriteFile(filepath.Join(p.setting("PROGRAMS"), name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestAlmostFullDiskStopsWorkAndSaysSo(t *testing.T) {
@@ -239,4 +185,16 @@ func TestVerbsSurviveTheDeathOfTheNode(t *testing.T) {
 	if out := p.must("show", cancelled); !strings.Contains(out, "retried") || !strings.Contains(out, "lost") {
 		t.Errorf("the history is not kept:\n%s", out)
 	}
+}
+
+// post sends a document and returns the answer's status and what it says.
+func (p *process) post(program string) (*http.Response, string) {
+	p.t.Helper()
+	answer, err := http.Post(p.url+"/api/v1/jobs", "application/json", strings.NewReader(`{"program":"`+program+`","input":{"data":1}}`))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, _ := io.ReadAll(answer.Body)
+	return answer, string(body)
 }

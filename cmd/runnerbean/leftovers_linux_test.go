@@ -7,7 +7,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -15,9 +14,7 @@ import (
 // process group may outlive a killed node, but not the node's next start.
 func TestRestartedNodeEndsWhatItsLastLifeLeft(t *testing.T) {
 	t.Parallel()
-	server := queuetest.Start(t)
-	p := newNode(t, server.Addr)
-	p.start("worker")
+	p := startWorker(t)
 	url := p.submit("strays", "1")
 	var child string
 	p.until("the child's number", func() bool {

@@ -14,20 +14,6 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// order puts a job through the durable door and returns its URL.
-func (p *process) order(document string) string {
-	p.t.Helper()
-	answer, err := http.Post(p.url+"/api/v1/jobs", "application/json", strings.NewReader(document))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	answer.Body.Close()
-	if answer.StatusCode != http.StatusCreated {
-		p.t.Fatalf("%s: %s", document, answer.Status)
-	}
-	return answer.Header.Get("Location")
-}
-
 // TestJobsReachNeitherNodeNorBeanstalkd, whatever the operator allows and however
 // they are named.
 func TestJobsReachNeitherNodeNorBeanstalkd(t *testing.T) {

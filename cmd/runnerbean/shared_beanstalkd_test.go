@@ -2,10 +2,8 @@ package main
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"net"
-	"net/http"
 	"os/exec"
 	"slices"
 	"strings"
@@ -76,68 +74,6 @@ func putInTurn(t *testing.T, addr string, pool []*process, n int) [][]string {
 	return ids
 }
 
-// succeeded is how many jobs of the node's ledger have.
-func (p *process) succeeded() int {
-	p.t.Helper()
-	var overview api.Overview
-	p.api("/api/v1/overview", &overview)
-	return int(overview.Counts[jobs.Succeeded])
-}
-
-// wantOwn makes sure that jobs ran on a node, once, and that nothing else was
-// done with them.
-func (p *process) wantOwn(node string, ids []string) {
-	p.t.Helper()
-	for _, id := range ids {
-		r, ok := p.get(p.url + "/" + id)
-		if !ok || r.State != jobs.Succeeded || r.Attempt != 1 || string(r.Result) != `"`+node+`"` {
-			p.t.Errorf("job %s of %s: %s in attempt %d with %s", id, node, r.State, r.Attempt, r.Result)
-		}
-	}
-	var page api.EventPage
-	p.api("/api/v1/events?limit=1000", &page)
-	for _, e := range page.Events {
-		// On a busy machine it may take seconds until a message is put.
-		if (e.Job != "" || e.Kind == "resent") && !strings.Contains(e.Message, "no message was put for it yet") {
-			p.t.Errorf("%s: %s of job %s: %s", node, e.Kind, e.Job, e.Message)
-		}
-	}
-	if log := p.log.String(); strings.Contains(log, "does not know") {
-		p.t.Errorf("%s says:\n%s", node, log)
-	}
-}
-
-// api gets JSON from the node.
-func (p *process) api(path string, to any) {
-	p.t.Helper()
-	answer, err := http.Get(p.url + path)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	if err := json.NewDecoder(answer.Body).Decode(to); err != nil {
-		p.t.Fatalf("%s: %v", path, err)
-	}
-}
-
-// wantEmptyTubes waits until the server has no message of ours.
-func (p *process) wantEmptyTubes(addr string) {
-	p.t.Helper()
-	producer, err := queue.NewProducer(queue.Config{Addrs: []string{addr}})
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	defer producer.Close()
-	p.until("all tubes are empty", func() bool {
-		servers, err := producer.Servers(p.t.Context())
-		if err != nil {
-			return false
-		}
-		states := []string{"ready", "reserved", "delayed", "buried"}
-		return !slices.ContainsFunc(states, func(state string) bool { return servers[0].Stats["current-jobs-"+state] != "0" })
-	})
-}
-
 // Who takes from an inbox together with nodes of another ledger is told so at
 // start, by doctor and on the overview, and what to do; doing it ends the warning.
 func TestWarningOfASharedInbox(t *testing.T) {
@@ -174,14 +110,6 @@ func TestWarningOfASharedInbox(t *testing.T) {
 	if second.finds("nother ledger") {
 		t.Error("the overview warns still")
 	}
-}
-
-// finds reports whether the verdict on the overview says so.
-func (p *process) finds(text string) bool {
-	p.t.Helper()
-	var overview api.Overview
-	p.api("/api/v1/overview", &overview)
-	return slices.ContainsFunc(overview.Verdict.Findings, func(f api.Finding) bool { return strings.Contains(f.Text, text) })
 }
 
 // Tubes that a stranger has paused for an hour stop nothing for longer than a
@@ -261,4 +189,61 @@ func TestDoctorSeesAServerWithoutABinlog(t *testing.T) {
 	if out, _, _ := good.client("", "doctor"); strings.Contains(out, want) {
 		t.Errorf("with a binlog:\n%s", out)
 	}
+}
+
+// succeeded is how many jobs of the node's ledger have.
+func (p *process) succeeded() int {
+	p.t.Helper()
+	var overview api.Overview
+	p.api("/api/v1/overview", &overview)
+	return int(overview.Counts[jobs.Succeeded])
+}
+
+// wantOwn makes sure that jobs ran on a node, once, and that nothing else was
+// done with them.
+func (p *process) wantOwn(node string, ids []string) {
+	p.t.Helper()
+	for _, id := range ids {
+		r, ok := p.get(p.url + "/" + id)
+		if !ok || r.State != jobs.Succeeded || r.Attempt != 1 || string(r.Result) != `"`+node+`"` {
+			p.t.Errorf("job %s of %s: %s in attempt %d with %s", id, node, r.State, r.Attempt, r.Result)
+		}
+	}
+	var page api.EventPage
+	p.api("/api/v1/events?limit=1000", &page)
+	for _, e := range page.Events {
+		// On a busy machine it may take seconds until a message is put.
+		if (e.Job != "" || e.Kind == "resent") && !strings.Contains(e.Message, "no message was put for it yet") {
+			p.t.Errorf("%s: %s of job %s: %s", node, e.Kind, e.Job, e.Message)
+		}
+	}
+	if log := p.log.String(); strings.Contains(log, "does not know") {
+		p.t.Errorf("%s says:\n%s", node, log)
+	}
+}
+
+// wantEmptyTubes waits until the server has no message of ours.
+func (p *process) wantEmptyTubes(addr string) {
+	p.t.Helper()
+	producer, err := queue.NewProducer(queue.Config{Addrs: []string{addr}})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer producer.Close()
+	p.until("all tubes are empty", func() bool {
+		servers, err := producer.Servers(p.t.Context())
+		if err != nil {
+			return false
+		}
+		states := []string{"ready", "reserved", "delayed", "buried"}
+		return !slices.ContainsFunc(states, func(state string) bool { return servers[0].Stats["current-jobs-"+state] != "0" })
+	})
+}
+
+// finds reports whether the verdict on the overview says so.
+func (p *process) finds(text string) bool {
+	p.t.Helper()
+	var overview api.Overview
+	p.api("/api/v1/overview", &overview)
+	return slices.ContainsFunc(overview.Verdict.Findings, func(f api.Finding) bool { return strings.Contains(f.Text, text) })
 }

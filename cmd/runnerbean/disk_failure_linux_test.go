@@ -12,25 +12,8 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
-)
+) // A node whose disk fails to keep the ledger ends by itself, with an exit code
 
-// data is the node's data folder.
-func (p *process) data() string {
-	p.t.Helper()
-	for _, kv := range p.env {
-		if folder, ok := strings.CutPrefix(kv, "RUNNERBEAN_DATA="); ok {
-			folder, err := filepath.EvalSymlinks(filepath.Dir(folder))
-			if err != nil {
-				p.t.Fatal(err)
-			}
-			return filepath.Join(folder, "data")
-		}
-	}
-	p.t.Fatal("no data folder")
-	return ""
-}
-
-// A node whose disk fails to keep the ledger ends by itself, with an exit code
 // for its service manager and a line that says why; what it ran is not reported
 // as recorded, and runs again when the node is started.
 func TestNodeEndsWhenItsDiskFails(t *testing.T) {
@@ -85,4 +68,20 @@ func TestNodeEndsWhenItsDiskFails(t *testing.T) {
 			t.Errorf("%s: %+v", url, result)
 		}
 	}
+}
+
+// data is the node's data folder.
+func (p *process) data() string {
+	p.t.Helper()
+	for _, kv := range p.env {
+		if folder, ok := strings.CutPrefix(kv, "RUNNERBEAN_DATA="); ok {
+			folder, err := filepath.EvalSymlinks(filepath.Dir(folder))
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			return filepath.Join(folder, "data")
+		}
+	}
+	p.t.Fatal("no data folder")
+	return ""
 }
