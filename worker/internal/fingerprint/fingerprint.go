@@ -71,21 +71,6 @@ func (f File) Trusted() error {
 	return nil
 }
 
-// Opened returns the fingerprint of the file that opening path gives. It does not
-// follow a link.
-func Opened(path string) (File, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return File{}, err
-	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return File{}, err
-	}
-	return Of(&st), nil
-}
-
 // OpenRegular opens a regular file for reading. It refuses all else, links
 // included. The caller closes the file.
 func OpenRegular(path string) (*os.File, File, error) {

@@ -206,7 +206,12 @@ func (l *loader) forget(programs map[string]*Program) {
 // unchanged reports whether all that was checked is as it was. It opens the
 // executable, so that a file system on a network asks its server.
 func (p *Program) unchanged() bool {
-	if m, err := fingerprint.Opened(p.Path); err != nil || m != p.executable {
+	f, now, err := fingerprint.OpenRegular(p.Path)
+	if err != nil {
+		return false
+	}
+	f.Close()
+	if now != p.executable {
 		return false
 	}
 	for path, want := range p.folders {

@@ -74,7 +74,7 @@ func (r *Registry) Current() Snapshot {
 	return r.now
 }
 
-// Run scans again and again until ctx ends.
+// Run scans again and again until ctx ends, and reports changes to OnChange.
 func (r *Registry) Run(ctx context.Context) {
 	ticker := time.NewTicker(r.cfg.Every)
 	defer ticker.Stop()
@@ -86,21 +86,18 @@ func (r *Registry) Run(ctx context.Context) {
 		case <-ticker.C:
 		case <-r.rescan:
 		}
-		err := panics.Call(r.scanOnce)
+		err := panics.Call(func() error {
+			changed, err := r.scan()
+			if changed {
+				r.cfg.OnChange(r.Current().List)
+			}
+			return err
+		})
 		if err != nil && !failing {
 			r.cfg.Logger.Error("the programs folder cannot be read; what was installed stays", "err", err)
 		}
 		failing = err != nil
 	}
-}
-
-// scanOnce scans and reports changes to OnChange.
-func (r *Registry) scanOnce() error {
-	changed, err := r.scan()
-	if changed {
-		r.cfg.OnChange(r.Current().List)
-	}
-	return err
 }
 
 // Rescan asks for a scan now. It does not wait for it.
@@ -132,7 +129,9 @@ func (r *Registry) scan() (changed bool, err error) {
 		}
 	}
 	if maps.Equal(found, old) && maps.Equal(faults, r.faults) {
-		r.updateTubes()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.chooseTubes() // jobs that are left to other nodes may come back
 		return false, nil
 	}
 	r.logChanges(found, faults)
@@ -181,14 +180,6 @@ func (r *Registry) replace(programs map[string]*Program) bool {
 	r.now.Programs, r.now.List = programs, list
 	r.chooseTubes()
 	return !same
-}
-
-// updateTubes chooses the tubes again, because the jobs of a program may not be left
-// to other nodes any more.
-func (r *Registry) updateTubes() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.chooseTubes()
 }
 
 // LeaveToOthers takes the program's tube out of the snapshot for a while, so that

@@ -44,7 +44,8 @@ func decodeEvent(line []byte) (event, error) {
 	if len(e.Counters) > maxCounters {
 		return event{}, errors.New("it has more than 64 counters")
 	}
-	return e, e.checkPartial()
+	err := e.checkPartial()
+	return e, err
 }
 
 // checkPartial checks the partial result and makes it compact.

@@ -24,7 +24,8 @@ func (p *Publication) output(dir string, log io.Writer, query string) *workdir.O
 		Dir: dir, MaxBytes: p.cfg.MaxFiles, Log: log,
 		Store: func(ctx context.Context, f *os.File, name string, room int64) (jobs.Artifact, error) {
 			one := jobs.Artifact{Name: name, URL: p.fileURL(name) + query}
-			return one, p.storeArtifact(ctx, f, &one, room)
+			err := p.storeArtifact(ctx, f, &one, room)
+			return one, err
 		},
 	}
 }

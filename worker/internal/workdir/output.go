@@ -169,6 +169,7 @@ func (o *Output) entry(ctx context.Context, dir *os.File, path, name string, dep
 	return o.folder(ctx, child, path+"/", depth+1)
 }
 
+// unreadable leaves a file out, or returns a fault if the node cannot read it.
 func (o *Output) unreadable(path string, err error) error {
 	if byProgram(err) {
 		return o.leaveOut(path, err.Error())
@@ -218,6 +219,7 @@ func (o *Output) file(ctx context.Context, dir *os.File, path, name string) erro
 	return o.store(ctx, f, path)
 }
 
+// store stores an open file.
 func (o *Output) store(ctx context.Context, f *os.File, path string) error {
 	one, err := o.Store(ctx, f, path, o.room)
 	switch {
