@@ -18,14 +18,14 @@ import (
 // the ledger.
 func TestOnEnded(t *testing.T) {
 	t.Parallel()
-	told := make(chan report.Attempt, 100)
+	reports := make(chan report.Attempt, 100)
 	var states sync.Map
 	var r *fixture
 	r = newFixture(t, func(c *Config) {
 		c.Attempts = 2
 		c.OnEnded = func(e report.Attempt) {
 			states.Store(e.Job, r.get(e.Job).State)
-			told <- e
+			reports <- e
 		}
 	})
 	r.install("good", "sleep 0.1; echo 1")
@@ -36,7 +36,7 @@ func TestOnEnded(t *testing.T) {
 	j := job("good")
 	j.Traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	r.submit(j)
-	e := receive(t, told)
+	e := receive(t, reports)
 	if e.Job != j.ID || e.Program != "good" || e.Attempt != 1 || e.Outcome != jobs.OutcomeSucceeded || e.State != jobs.Succeeded ||
 		e.Traceparent != j.Traceparent || len(e.SpanID) != 16 {
 		t.Errorf("%+v", e)
@@ -45,11 +45,11 @@ func TestOnEnded(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 	if state, _ := states.Load(j.ID); state != jobs.Succeeded {
-		t.Errorf("it was told when the job was %v", state)
+		t.Errorf("it was reported when the job was %v", state)
 	}
 
 	bad := r.submit(job("bad"))
-	first, second := receive(t, told), receive(t, told)
+	first, second := receive(t, reports), receive(t, reports)
 	if first.Attempt != 1 || first.State != jobs.Queued || first.Outcome != jobs.OutcomeError || first.SpanID != "" {
 		t.Errorf("%+v", first)
 	}
@@ -60,18 +60,18 @@ func TestOnEnded(t *testing.T) {
 	slow := r.submit(job("slow"))
 	r.awaitMessage(slow)
 	r.act(ledger.VerbCancel, slow)
-	if e := receive(t, told); e.Job != slow || e.Outcome != jobs.OutcomeCancelled || e.State != jobs.Cancelled {
+	if e := receive(t, reports); e.Job != slow || e.Outcome != jobs.OutcomeCancelled || e.State != jobs.Cancelled {
 		t.Errorf("%+v", e)
 	}
 
 	missing := job("good")
 	missing.Input = jobs.Input{URL: serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) })}
 	r.submit(missing)
-	if e := receive(t, told); e.Outcome != jobs.OutcomeInput || e.Fetch <= 0 || e.Run != 0 || e.SpanID != "" {
+	if e := receive(t, reports); e.Outcome != jobs.OutcomeInput || e.Fetch <= 0 || e.Run != 0 || e.SpanID != "" {
 		t.Errorf("%+v", e)
 	}
-	if len(told) > 0 {
-		t.Errorf("told too often: %+v", <-told)
+	if len(reports) > 0 {
+		t.Errorf("reported too often: %+v", <-reports)
 	}
 }
 

@@ -57,8 +57,8 @@ func TestEnvironment(t *testing.T) {
 		"WORKER_TEST_PASSED": "yes",
 	}
 	// The program has a span of its own in the trace of its job.
-	told := strings.Split(seen["TRACEPARENT"], "-")
-	if len(told) != 4 || told[1] != j.Traceparent[3:35] || told[2] == j.Traceparent[36:52] || told[3] != "01" {
+	parts := strings.Split(seen["TRACEPARENT"], "-")
+	if len(parts) != 4 || parts[1] != j.Traceparent[3:35] || parts[2] == j.Traceparent[36:52] || parts[3] != "01" {
 		t.Errorf("TRACEPARENT is %q", seen["TRACEPARENT"])
 	}
 	delete(seen, "TRACEPARENT")

@@ -155,8 +155,8 @@ func TestStale(t *testing.T) {
 		script string
 		every  time.Duration
 	}{
-		"noisy": {`while :; do echo '{"message":"running"}' >&3; sleep 0.02; done`, time.Hour},
-		"quiet": {`echo '{"message":"running"}' >&3; exec sleep 1000`, time.Millisecond},
+		"noisy":  {`while :; do echo '{"message":"running"}' >&3; sleep 0.02; done`, time.Hour},
+		"silent": {`echo '{"message":"running"}' >&3; exec sleep 1000`, time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -190,10 +190,10 @@ func TestPauseAndShutdown(t *testing.T) {
 // files are too large. The job is at fault, not the node.
 func TestKilledBeforeItCouldStart(t *testing.T) {
 	t.Parallel()
-	told := make(chan report.Attempt, 1)
+	reports := make(chan report.Attempt, 1)
 	r := newFixture(t, func(c *Config) {
 		c.Attempts, c.MaxScratch = 1, 64<<10
-		c.OnEnded = func(e report.Attempt) { told <- e }
+		c.OnEnded = func(e report.Attempt) { reports <- e }
 	})
 	r.install("quick", "echo 1")
 	asked, release := make(chan struct{}, 1), make(chan struct{})
@@ -215,7 +215,7 @@ func TestKilledBeforeItCouldStart(t *testing.T) {
 	if record := r.await(j.ID, jobs.Failed); record.Error.Class != jobs.OutcomeKilled || !strings.Contains(record.Error.Message, "64 KiB") {
 		t.Errorf("%+v", record.Error)
 	}
-	if e := receive(t, told); e.Run != 0 || e.SpanID != "" {
+	if e := receive(t, reports); e.Run != 0 || e.SpanID != "" {
 		t.Errorf("%+v", e)
 	}
 }

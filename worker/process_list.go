@@ -40,7 +40,7 @@ func (u *processUsage) list(attempts []*attempt) []api.Process {
 	for i, a := range attempts {
 		looked[i] = a.run.handle.Processes(maxProcesses)
 	}
-	ration(looked, maxProcesses)
+	shorten(looked, maxProcesses)
 	shares := u.update(now, looked)
 	list := []api.Process{}
 	for i, a := range attempts {
@@ -55,9 +55,9 @@ func (u *processUsage) list(attempts []*attempt) []api.Process {
 	return list
 }
 
-// ration shortens lists to limit entries together. A list may have as many entries as
+// shorten cuts lists to limit entries together. A list may have as many entries as
 // the others leave.
-func ration[T any](lists [][]T, limit int) {
+func shorten[T any](lists [][]T, limit int) {
 	order := make([]int, len(lists))
 	for i := range order {
 		order[i] = i
@@ -85,15 +85,15 @@ func (u *processUsage) update(now time.Time, looked [][]process.Process) map[pro
 			if !known {
 				since = p.Started
 			}
-			shares[key] = portion(p.CPU-before, now.Sub(since))
+			shares[key] = processorShare(p.CPU-before, now.Sub(since))
 		}
 	}
 	u.at, u.used = now, used
 	return shares
 }
 
-// portion returns the share of one processor; 0 if the time is too short to tell.
-func portion(cpu, d time.Duration) float64 {
+// processorShare returns the share of one processor; 0 if the time is too short to tell.
+func processorShare(cpu, d time.Duration) float64 {
 	if d < 10*time.Millisecond || cpu <= 0 {
 		return 0
 	}

@@ -60,7 +60,7 @@ func TestProcesses(t *testing.T) {
 	})
 }
 
-func TestRation(t *testing.T) {
+func TestShorten(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		lengths []int
@@ -77,7 +77,7 @@ func TestRation(t *testing.T) {
 		for i, n := range c.lengths {
 			lists[i] = make([]int, n)
 		}
-		ration(lists, c.limit)
+		shorten(lists, c.limit)
 		var got []int
 		for _, l := range lists {
 			got, sum = append(got, len(l)), sum+len(l)
