@@ -139,7 +139,7 @@ func New(cfg Config) (*Publisher, error) {
 	p.feed = newFeed(ledgerSource{cfg.Ledger}, cfg.Logger)
 	var err error
 	p.auth, err = auth.New(auth.Config{
-		Ledger: cfg.Ledger, Events: cfg.Ledger.Events, BaseURL: cfg.BaseURL, Node: cfg.Node, TokensFile: cfg.TokensFile, Token: cfg.Token,
+		Ledger: cfg.Ledger, Events: cfg.Ledger.Events, Sessions: cfg.Ledger.Sessions, BaseURL: cfg.BaseURL, Node: cfg.Node, TokensFile: cfg.TokensFile, Token: cfg.Token,
 		ReadOnly: cfg.ReadOnly, URLKeyFile: cfg.URLKeyFile, TLSCert: cfg.TLSCert, TLSKey: cfg.TLSKey, CORS: cfg.CORS, Logger: cfg.Logger,
 	})
 	if err != nil {
@@ -201,7 +201,7 @@ func (p *Publisher) Run(ctx context.Context) error {
 	for _, f := range []func([]string){p.hub.changed, p.feed.note} {
 		defer p.cfg.Ledger.OnChange(f)()
 	}
-	defer p.cfg.Ledger.OnForeign(func() {
+	defer p.cfg.Ledger.OnExternalCommit(func() {
 		p.hub.others.Store(true)
 		p.feed.outside()
 	})()

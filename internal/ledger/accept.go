@@ -3,24 +3,26 @@ package ledger
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/activity"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Bounds of a document. A job above them is refused.
-const (
-	maxDocument = 1 << 20 // bytes
-	maxLabels   = 64
-	maxLabel    = 1152 // bytes: what the schema allows in characters, with the key
-	maxNeeds    = 1 << 15
-)
+// Accepted is what became of an Entry.
+type Accepted struct {
+	// New is false where the id was known already.
+	New bool
+	// Err is ErrConflict where it was known with another document, ErrTooBig
+	// where it was not recorded for its size.
+	Err error
+	// Record is the job as it now stands in the ledger.
+	Record Record
+}
 
 // Accept records documents in one transaction, as if one after the other. What
 // became of each is in the Accepted with the same index; the error is for all.
@@ -32,7 +34,7 @@ func (l *Ledger) Accept(ctx context.Context, entries []Entry) ([]Accepted, error
 	accepted := make([]Accepted, len(entries))
 	err := l.do(ctx, &op{name: "accept", weight: len(entries), run: func(t *txn) error {
 		for i := range candidates {
-			a, err := t.accept(&candidates[i])
+			a, err := candidates[i].accept(t)
 			if err != nil {
 				return err
 			}
@@ -46,68 +48,6 @@ func (l *Ledger) Accept(ctx context.Context, entries []Entry) ([]Accepted, error
 	return accepted, nil
 }
 
-// candidate is an Entry with all made ready that needs no transaction.
-type candidate struct {
-	*Entry
-	record Record
-	digest [sha256.Size]byte
-	labels string
-	// webhook is whom the document wants to be told of the end.
-	webhook string
-	// target is where the document wants its result.
-	target string
-	err    error
-}
-
-func newCandidate(e *Entry) candidate {
-	j := &e.Job
-	if e.Document == nil {
-		e.Document = []byte{}
-	}
-	c := candidate{Entry: e, digest: digest(e.Document), labels: labelsText(j.Labels), webhook: engine.Clean(j.Webhook, engine.MaxURL), target: engine.Clean(j.Result.URL, engine.MaxURL)}
-	c.record = Record{
-		ID: j.ID, Program: engine.Clean(j.Program, engine.MaxName), Priority: j.EffectivePriority(),
-		Document: e.Document, Labels: j.Labels,
-		Created: engine.Trunc(j.Created), NotBefore: engine.Trunc(j.NotBefore), Expires: engine.Trunc(j.Expires),
-		Error: cleanError(e.Fault),
-	}
-	c.err = c.check()
-	return c
-}
-
-func (c *candidate) check() error {
-	switch {
-	case c.Job.ID == "" || len(c.Job.ID) > engine.MaxID || engine.Clean(c.Job.ID, engine.MaxID) != c.Job.ID:
-		return fmt.Errorf("id: %w", engine.ErrTooBig)
-	case len(c.Document) > maxDocument:
-		return fmt.Errorf("document: %w", engine.ErrTooBig)
-	case len(c.Job.Needs) > maxNeeds:
-		return fmt.Errorf("needs: %w", engine.ErrTooBig)
-	case len(c.Job.Labels) > maxLabels:
-		return fmt.Errorf("labels: %w", engine.ErrTooBig)
-	}
-	for k, v := range c.Job.Labels {
-		if len(k)+len(v) >= maxLabel {
-			return fmt.Errorf("label %q: %w", k, engine.ErrTooBig)
-		}
-	}
-	for _, n := range c.Job.Needs {
-		if len(n) > engine.MaxID {
-			return fmt.Errorf("needs: %w", engine.ErrTooBig)
-		}
-	}
-	return nil
-}
-
-// digest is the same for documents that differ in white space only.
-func digest(document []byte) [sha256.Size]byte {
-	var b bytes.Buffer
-	if json.Compact(&b, document) != nil {
-		return sha256.Sum256(document)
-	}
-	return sha256.Sum256(b.Bytes())
-}
-
 var (
 	qInsertJob = engine.NewQuery(`INSERT INTO jobs (id, program, state, priority, created, accepted, not_before, expires,
 		started, finished, updated, attempt, spent, crashes, cancel_requested, node, instance, program_sha256,
@@ -116,13 +56,11 @@ var (
 		ON CONFLICT (id) DO NOTHING`)
 	qInsertDocument = engine.NewQuery("INSERT INTO documents (id, digest, document) VALUES (?, ?, ?)")
 	qInsertLabel    = engine.NewQuery("INSERT INTO labels (label, accepted, job) VALUES (?, ?, ?) ON CONFLICT (label, accepted, job) DO NOTHING")
-	qInsertNeed     = engine.NewQuery("INSERT INTO needs (need, job, deadline) VALUES (?, ?, ?) ON CONFLICT (need, job) DO NOTHING")
-	qState          = engine.NewQuery("SELECT state FROM jobs WHERE id = ?")
 	qDigest         = engine.NewQuery("SELECT digest FROM documents WHERE id = ?")
 )
 
 // accept records one candidate or says why not.
-func (t *txn) accept(c *candidate) (Accepted, error) {
+func (c *candidate) accept(t *txn) (Accepted, error) {
 	if c.err != nil {
 		return Accepted{Err: c.err}, nil
 	}
@@ -132,26 +70,26 @@ func (t *txn) accept(c *candidate) (Accepted, error) {
 		r.State, r.Finished, r.Due = jobs.Failed, t.now, time.Time{}
 	}
 	n, err := t.Exec(qInsertJob, r.ID, r.Program, string(r.State), int64(r.Priority), engine.Micros(r.Created), engine.Micros(r.Accepted),
-		engine.Micros(r.NotBefore), engine.Micros(r.Expires), engine.Micros(r.Finished), engine.Micros(r.Updated), r.Reason, errorText(r.Error), c.labels, engine.Micros(r.Due), c.webhook, t.l.Outbox.Elsewhere(c.target),
+		engine.Micros(r.NotBefore), engine.Micros(r.Expires), engine.Micros(r.Finished), engine.Micros(r.Updated), r.Reason, errorText(r.Error), c.labels, engine.Micros(r.Due), c.webhook, t.outbox.Elsewhere(c.target),
 		engine.Clean(c.Submitter, engine.MaxName))
 	if err != nil {
 		return Accepted{}, err
 	}
 	if n == 0 {
-		return t.known(c)
+		return c.known(t)
 	}
-	if err := t.describe(c); err != nil {
+	if err := c.describe(t); err != nil {
 		return Accepted{}, err
 	}
 	t.count(r.Program, "", r.State)
 	t.Changed(r.ID)
 	if c.Fault != nil {
 		t.note(eventlog.KindFault, r.ID, "", faultText(r.Error))
-		if err := t.faulty(&r, c); err != nil {
+		if err := c.faulty(t, &r); err != nil {
 			return Accepted{}, err
 		}
 	}
-	if err := t.connect(c, &r); err != nil {
+	if err := c.connect(t, &r); err != nil {
 		return Accepted{}, err
 	}
 	return Accepted{New: true, Record: r}, nil
@@ -165,15 +103,15 @@ func faultText(e *jobs.Error) string {
 }
 
 // describe writes what never changes.
-func (t *txn) describe(c *candidate) error {
+func (c *candidate) describe(t *txn) error {
 	if _, err := t.Exec(qInsertDocument, c.record.ID, c.digest[:], c.Document); err != nil {
 		return err
 	}
-	return t.label(c, t.now)
+	return c.label(t, t.now)
 }
 
 // label lists a job under its labels.
-func (t *txn) label(c *candidate, accepted time.Time) error {
+func (c *candidate) label(t *txn, accepted time.Time) error {
 	for k, v := range c.Job.Labels {
 		if _, err := t.Exec(qInsertLabel, engine.Clean(k+"="+v, maxLabel), engine.Micros(accepted), c.record.ID); err != nil {
 			return err
@@ -183,7 +121,7 @@ func (t *txn) label(c *candidate, accepted time.Time) error {
 }
 
 // known answers for an id that the ledger holds already.
-func (t *txn) known(c *candidate) (Accepted, error) {
+func (c *candidate) known(t *txn) (Accepted, error) {
 	r, _, err := t.get(c.record.ID)
 	if err != nil {
 		return Accepted{}, err
@@ -200,18 +138,18 @@ func (t *txn) known(c *candidate) (Accepted, error) {
 }
 
 // connect links a new job with those that it needs and those that need it.
-func (t *txn) connect(c *candidate, r *Record) error {
+func (c *candidate) connect(t *txn, r *Record) error {
 	wanted, err := t.wanted(r.ID)
 	if err != nil {
 		return err
 	}
 	if c.Fault == nil && len(c.Job.Needs) > 0 {
-		if err := t.need(c, r, wanted); err != nil {
+		if err := c.need(t, r, wanted); err != nil {
 			return err
 		}
 	}
 	if c.Awaits != "" && !r.State.Final() {
-		if err := t.awaitNew(r, c.Awaits); err != nil {
+		if err := awaitNew(t, r, c.Awaits); err != nil {
 			return err
 		}
 	}
@@ -222,7 +160,7 @@ func (t *txn) connect(c *candidate, r *Record) error {
 }
 
 // need makes a queued job wait, or fail, for the jobs that it needs.
-func (t *txn) need(c *candidate, r *Record, wanted bool) error {
+func (c *candidate) need(t *txn, r *Record, wanted bool) error {
 	open := 0
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(c.Job.Needs))) {
 		state, err := t.state(id)
@@ -230,11 +168,11 @@ func (t *txn) need(c *candidate, r *Record, wanted bool) error {
 		case err != nil:
 			return err
 		case id == r.ID:
-			return t.failNew(r, "it needs itself")
+			return failNew(t, r, "it needs itself")
 		case state == jobs.Succeeded:
 			continue
 		case state.Final():
-			return t.failNew(r, needText(id, state))
+			return failNew(t, r, needText(id, state))
 		}
 		open++
 		if err := t.addNeed(id, r.ID, state); err != nil {
@@ -245,34 +183,14 @@ func (t *txn) need(c *candidate, r *Record, wanted bool) error {
 		return nil
 	}
 	if wanted {
-		if round, err := t.circular(r.ID); err != nil || round != "" {
+		if round, err := circular(t, r.ID); err != nil || round != "" {
 			if err == nil {
-				err = t.failNew(r, round)
+				err = failNew(t, r, round)
 			}
 			return err
 		}
 	}
-	return t.waitNew(r, open)
-}
-
-func needText(id string, state jobs.State) string {
-	return fmt.Sprintf("job %s, which it needs, is %s", id, state)
-}
-
-func (t *txn) addNeed(need, job string, state jobs.State) error {
-	deadline := int64(0)
-	if state == "" {
-		deadline = engine.Micros(t.now.Add(missingLimit))
-		t.missing = new(true)
-	}
-	_, err := t.Exec(qInsertNeed, need, job, deadline)
-	return err
-}
-
-// state is "" for a job that the ledger has never seen.
-func (t *txn) state(id string) (s jobs.State, err error) {
-	_, err = t.Row(qState, []any{id}, (*string)(&s))
-	return s, err
+	return waitNew(t, r, open)
 }
 
 var (
@@ -281,7 +199,7 @@ var (
 )
 
 // waitNew turns a job that was just inserted into a waiting one.
-func (t *txn) waitNew(r *Record, open int) error {
+func waitNew(t *txn, r *Record, open int) error {
 	r.State, r.Reason, r.Due = jobs.Waiting, waitText(open), time.Time{}
 	t.count(r.Program, jobs.Queued, jobs.Waiting)
 	_, err := t.Exec(qWait, r.Reason, r.ID)
@@ -290,7 +208,7 @@ func (t *txn) waitNew(r *Record, open int) error {
 
 // awaitNew makes a new job wait for its program, unless a node has announced it
 // meanwhile.
-func (t *txn) awaitNew(r *Record, reason string) error {
+func awaitNew(t *txn, r *Record, reason string) error {
 	if known, err := t.announced(r.Program); err != nil || known {
 		return err
 	}
@@ -307,40 +225,23 @@ func (t *txn) awaitNew(r *Record, reason string) error {
 	return err
 }
 
-func waitText(open int) string {
-	if open == 1 {
-		return "waits for 1 other job"
-	}
-	return fmt.Sprintf("waits for %d other jobs", open)
-}
-
 // failNew turns a job that was just inserted into a failed one.
-func (t *txn) failNew(r *Record, why string) error {
+func failNew(t *txn, r *Record, why string) error {
 	r.State, r.Finished = jobs.Failed, t.now
 	r.Error = &jobs.Error{Class: jobs.ClassNeeds, Message: why}
 	return t.fail(r.ID, jobs.Queued, r.Error, eventlog.KindFailed)
 }
 
-var (
-	qAnyMissing = engine.NewQuery("SELECT 1 FROM needs WHERE deadline > 0 LIMIT 1")
-	qFound      = engine.NewQuery("UPDATE needs SET deadline = 0 WHERE need = ? AND deadline > 0")
-)
-
-// wanted reports whether jobs wait for a new one, and that it is there now.
-// That any job waits for one that nobody has put is rare, so it is asked once
-// in a transaction.
-func (t *txn) wanted(id string) (bool, error) {
-	if t.missing == nil {
-		var one int
-		any, err := t.Row(qAnyMissing, nil, &one)
-		if err != nil {
-			return false, err
-		}
-		t.missing = &any
+// faulty counts a job whose document has a fault. Its program may be any text,
+// so that one that no node has announced is not told from others.
+func (c *candidate) faulty(t *txn, r *Record) error {
+	v := &end{job: r.ID, name: r.Program, webhook: c.webhook, target: t.outbox.Elsewhere(c.target), Ended: activity.Ended{
+		EndedKey: activity.EndedKey{Program: r.Program, State: r.State, Class: r.Error.Class, Bin: activity.NoBin}, N: 1,
+	}}
+	known, err := t.announced(r.Program)
+	if !known {
+		v.Program = ""
 	}
-	if !*t.missing {
-		return false, nil
-	}
-	n, err := t.Exec(qFound, id)
-	return n > 0, err
+	t.ended(v)
+	return err
 }

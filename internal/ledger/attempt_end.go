@@ -1,22 +1,77 @@
 package ledger
 
 import (
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/activity"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// end is the end of an attempt, of a job, or of both.
-type end struct {
-	activity.Ended // its Program is "" where jobs are counted under none
-	job            string
-	name           string // of the program
-	attempt        int
-	webhook        string
-	target         string // as in the row
+// Ending is how an attempt ended and where the job goes next.
+type Ending struct {
+	Outcome jobs.Outcome
+	// State is jobs.Succeeded, jobs.Failed, jobs.Cancelled, or jobs.Queued to
+	// run again, then not before NotBefore and for Reason.
+	State     jobs.State
+	NotBefore time.Time
+	Reason    string
+	Error     *jobs.Error
+	ExitCode  int // -1 where there was none
+	Signal    string
+	CPU       time.Duration
+	MaxRSS    int64 // bytes
+	// Inputs says whether the attempt could have the inputs of its job.
+	Inputs Inputs
+}
+
+// Inputs is whether an attempt could have the inputs of its job.
+type Inputs int
+
+const (
+	InputsUnknown Inputs = iota // it ended before that was known
+	InputsHad
+	InputsAwaited // not yet: another attempt may
+)
+
+var errEnding = errors.New("an attempt ends its job or queues it again")
+
+func checkEnding(e Ending) (Ending, error) {
+	if !e.State.Final() && e.State != jobs.Queued {
+		return e, fmt.Errorf("state %q: %w", e.State, errEnding)
+	}
+	if e.State.Final() {
+		e.NotBefore, e.Reason = time.Time{}, ""
+	}
+	e.Outcome = jobs.Outcome(engine.Clean(string(e.Outcome), engine.MaxName))
+	e.Reason = engine.Clean(e.Reason, engine.MaxReason)
+	e.Signal = engine.Clean(e.Signal, engine.MaxName)
+	e.Error = cleanError(e.Error)
+	switch {
+	case e.State == jobs.Succeeded:
+		e.Error = nil
+	case e.Error == nil && e.State.Final():
+		e.Error = &jobs.Error{Class: e.Outcome, Message: "the attempt ended as " + string(e.Outcome)}
+	case e.Error != nil && e.Error.Class == "":
+		e.Error.Class = e.Outcome
+	}
+	return e, nil
+}
+
+// running is what is to be known of a job whose attempt ends.
+type running struct {
+	node, program, webhook, target string
+	asked                          int   // as in cancel_requested
+	started, due                   int64 // as in the row
+	crashes, alone                 int   // attempts that were lost, and in quarantine
+	fetchSince, fetchTries         int64 // as in the row
+	quarantined                    bool
+	needed, live                   bool
 }
 
 // end is how an attempt ended that was running. Clocks may jump while it runs.
@@ -38,17 +93,91 @@ func (r *running) end(job string, attempt int, e *Ending, now time.Time) *end {
 	return v
 }
 
+// obey turns an ending into what a person has asked for while the program ran,
+// but for a success, which came first.
+func (r *running) obey(e *Ending) {
+	switch verb := verbOf(r.asked); {
+	case verb == "" || e.State == jobs.Succeeded:
+	case verb == VerbReset:
+		e.State, e.NotBefore, e.Reason = jobs.Queued, time.Time{}, "was reset and starts over"
+	case e.State == jobs.Queued:
+		e.State, e.NotBefore, e.Reason = jobs.Cancelled, time.Time{}, ""
+		e.Error = &jobs.Error{Class: jobs.OutcomeCancelled, Message: "cancelled while it ran"}
+	}
+}
+
+// isolate says of a job that runs again why it does so alone.
+func (r *running) isolate(e *Ending) {
+	crashes := r.crashes + int(engine.Bool(e.Outcome == jobs.OutcomeLost))
+	if e.State != jobs.Queued || crashes < QuarantineAfter || verbOf(r.asked) == VerbReset {
+		return
+	}
+	text := fmt.Sprintf("runs alone after %d losses with its node; waits for an idle node", crashes)
+	e.Reason = engine.Clean(strings.TrimPrefix(e.Reason+"; "+text, "; "), engine.MaxReason)
+}
+
+// inputs counts the attempts in a row whose inputs could not be had yet.
+func (r *running) inputs(e *Ending, now int64) (since, tries int64) {
+	switch {
+	case e.Inputs == InputsHad || verbOf(r.asked) == VerbReset:
+		return 0, 0
+	case e.Inputs == InputsUnknown:
+		return r.fetchSince, r.fetchTries
+	case r.fetchTries == 0:
+		return now, 1
+	}
+	return r.fetchSince, r.fetchTries + 1
+}
+
+func endKind(e *Ending) string {
+	switch {
+	case e.State == jobs.Cancelled:
+		return eventlog.KindCancelled
+	case e.State == jobs.Failed:
+		return eventlog.KindFailed
+	case e.Outcome == jobs.OutcomeInterrupted:
+		return eventlog.KindInterrupted
+	case e.Outcome == jobs.OutcomeLost:
+		return eventlog.KindLost
+	}
+	return eventlog.KindRetrying
+}
+
+// endText says how an attempt ended and what follows, each thing once.
+func endText(e *Ending, attempt int) string {
+	text := e.Reason
+	if e.Error != nil && !strings.Contains(text, e.Error.Message) {
+		text = strings.TrimSuffix(e.Error.Message+"; "+text, "; ")
+	}
+	if !strings.HasPrefix(text, string(e.Outcome)) {
+		text = strings.TrimSuffix(string(e.Outcome)+": "+text, ": ")
+	}
+	s := fmt.Sprintf("attempt %d: %s", attempt, text)
+	if e.State == jobs.Queued && !e.NotBefore.IsZero() {
+		s += "; not before " + e.NotBefore.UTC().Format(time.RFC3339)
+	}
+	return s
+}
+
+// end is the end of an attempt, of a job, or of both.
+type end struct {
+	activity.Ended // its Program is "" where jobs are counted under none
+	job            string
+	name           string // of the program
+	attempt        int
+	webhook        string
+	target         string // as in the row
+}
+
 // ended counts an end, and has it told where somebody wants to know.
 func (t *txn) ended(e *end) {
 	t.staged.ended = activity.Add(t.staged.ended, e.Ended, t.now)
 	if e.State.Final() {
-		t.staged.hooks = append(t.staged.hooks, t.l.Outbox.Of(outbox.Ended{
+		t.staged.hooks = append(t.staged.hooks, t.outbox.Of(outbox.Ended{
 			Job: e.job, Program: e.name, State: e.State, Class: e.Class, Attempt: e.attempt, At: t.now, Webhook: e.webhook, Target: e.target,
 		})...)
 	}
 }
-
-var qAnnounced = engine.NewQuery("SELECT 1 FROM programs WHERE name = ?")
 
 // endIdle ends a job that does not run, by an update that returns its program,
 // attempt, webhook and target, if it still is in state from.
@@ -72,18 +201,4 @@ func (t *txn) endIdle(q *engine.Query, id string, from, to jobs.State, e *jobs.E
 	t.count(v.Program, from, to)
 	t.ended(v)
 	return true, nil
-}
-
-// faulty counts a job whose document has a fault. Its program may be any text,
-// so that one that no node has announced is not told from others.
-func (t *txn) faulty(r *Record, c *candidate) error {
-	v := &end{job: r.ID, name: r.Program, webhook: c.webhook, target: t.l.Outbox.Elsewhere(c.target), Ended: activity.Ended{
-		EndedKey: activity.EndedKey{Program: r.Program, State: r.State, Class: r.Error.Class, Bin: activity.NoBin}, N: 1,
-	}}
-	known, err := t.announced(r.Program)
-	if !known {
-		v.Program = ""
-	}
-	t.ended(v)
-	return err
 }

@@ -30,12 +30,9 @@ type ProgramBacklog struct {
 	Oldest    time.Time
 }
 
-const (
-	// maxScheduled bounds how many jobs of a program are counted that are not due.
-	// Where there are more, the due ones are counted, up to dueTimes as many.
-	maxScheduled = 10_000
-	dueTimes     = 10
-)
+// dueTimes: where more than Ledger.maxScheduled jobs of a program are not due, the due
+// ones are counted, up to this many times as many.
+const dueTimes = 10
 
 var (
 	qBacklog = engine.NewQuery(`SELECT program, queued, running, waiting FROM backlog
@@ -65,14 +62,14 @@ func (l *Ledger) Backlog(ctx context.Context) (b Backlog, err error) {
 	if err != nil {
 		return Backlog{}, fmt.Errorf("ledger: backlog: %w", err)
 	}
-	err = l.dues(ctx, func(program string, oldest time.Time) error {
+	err = dues(ctx, l.reader, engine.Micros(l.now()), func(program string, oldest time.Time) error {
 		i, known := places[program]
 		if !known {
 			return nil // queued just now
 		}
 		p := &b.Programs[i]
 		p.Oldest, b.Oldest = oldest, engine.Earlier(b.Oldest, oldest)
-		n, err := l.scheduled(ctx, p)
+		n, err := scheduled(ctx, l.reader, engine.Micros(l.now()), p, l.maxScheduled)
 		p.Scheduled, b.Scheduled = n, b.Scheduled+n
 		return err
 	})
@@ -84,11 +81,11 @@ func (l *Ledger) Backlog(ctx context.Context) (b Backlog, err error) {
 
 // dues tells of each program with queued jobs since when the first one is due,
 // which is zero where none is.
-func (l *Ledger) dues(ctx context.Context, see func(program string, oldest time.Time) error) error {
-	now, program := engine.Micros(l.now()), ""
+func dues(ctx context.Context, r engine.Reader, now int64, see func(program string, oldest time.Time) error) error {
+	program := ""
 	for range maxQueues {
 		var due int64
-		found, err := l.reader.Row(ctx, qNextDue, []any{program}, &program, &due)
+		found, err := r.Row(ctx, qNextDue, []any{program}, &program, &due)
 		if err != nil || !found {
 			return err
 		}
@@ -102,19 +99,18 @@ func (l *Ledger) dues(ctx context.Context, see func(program string, oldest time.
 	return nil
 }
 
-// scheduled is how many queued jobs of a program are not due.
-func (l *Ledger) scheduled(ctx context.Context, p *ProgramBacklog) (n int64, err error) {
+// scheduled is how many queued jobs of a program are not due. It counts up to limit.
+func scheduled(ctx context.Context, r engine.Reader, now int64, p *ProgramBacklog, limit int64) (n int64, err error) {
 	if p.Oldest.IsZero() {
 		return p.Queued, nil
 	}
-	now := engine.Micros(l.now())
-	_, err = l.reader.Row(ctx, qScheduled, []any{p.Program, now, l.maxScheduled}, &n)
-	if err != nil || n < l.maxScheduled {
+	_, err = r.Row(ctx, qScheduled, []any{p.Program, now, limit}, &n)
+	if err != nil || n < limit {
 		return n, err
 	}
 	var due int64
-	_, err = l.reader.Row(ctx, qDue, []any{p.Program, now, dueTimes * l.maxScheduled}, &due)
-	if due < dueTimes*l.maxScheduled {
+	_, err = r.Row(ctx, qDue, []any{p.Program, now, dueTimes * limit}, &due)
+	if due < dueTimes*limit {
 		n = max(n, p.Queued-due)
 	}
 	return n, err

@@ -8,6 +8,26 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
+// Owner names the instance that claims a job.
+type Owner struct {
+	Instance, Node string
+	// Alone is true where nothing else of the node runs, or will, until the attempt
+	// has ended: a job in quarantine is given to no other.
+	Alone bool
+}
+
+// Claim is the answer to a request to run a job.
+type Claim struct {
+	// OK is true where the caller now owns attempt Record.Attempt.
+	OK bool
+	// Alive is true where the job runs under a live instance.
+	Alive bool
+	// Quarantine is true where the job may run now, but only alone.
+	Quarantine bool
+	// Record is the job as it now stands.
+	Record Record
+}
+
 // Reading first and changing then is quicker than a change that returns what
 // it changed; the WHERE of the change holds what was read.
 var (
@@ -29,7 +49,7 @@ func (l *Ledger) Claim(ctx context.Context, id string, o Owner, programSHA256 st
 	sum := engine.Clean(programSHA256, engine.MaxName)
 	var claim Claim
 	err := l.do(ctx, &op{name: "claim", weight: 1, early: true, run: func(t *txn) (err error) {
-		claim, err = t.claim(id, o, sum)
+		claim, err = claimJob(t, id, o, sum)
 		return err
 	}})
 	if err != nil {
@@ -38,7 +58,7 @@ func (l *Ledger) Claim(ctx context.Context, id string, o Owner, programSHA256 st
 	return claim, nil
 }
 
-func (t *txn) claim(id string, o Owner, sum string) (Claim, error) {
+func claimJob(t *txn, id string, o Owner, sum string) (Claim, error) {
 	var r recordRow
 	found, err := t.Row(qClaimable, []any{id}, &r.Program, (*string)(&r.State), &r.Priority, &r.created, &r.accepted,
 		&r.notBefore, &r.expires, &r.Attempt, &r.Spent, &r.Crashes, &r.AloneCrashes, &r.errText, &r.labels, &r.due, &r.fetchSince, &r.FetchTries, &r.document)
@@ -51,10 +71,10 @@ func (t *txn) claim(id string, o Owner, sum string) (Claim, error) {
 	now := engine.Micros(t.now)
 	r.NotBefore = engine.FromMicros(r.notBefore)
 	if r.State != jobs.Queued || r.Wait(t.now) > 0 || (r.expires > 0 && r.expires <= now) {
-		return t.refuse(id)
+		return refuse(t, id)
 	}
 	if r.RunsAlone() && !o.Alone {
-		claim, err := t.refuse(id)
+		claim, err := refuse(t, id)
 		claim.Quarantine = claim.Record.State == jobs.Queued
 		return claim, err
 	}
@@ -63,7 +83,7 @@ func (t *txn) claim(id string, o Owner, sum string) (Claim, error) {
 		return Claim{}, err
 	}
 	if n == 0 {
-		return t.refuse(id)
+		return refuse(t, id)
 	}
 	t.count(r.Program, jobs.Queued, jobs.Running)
 	t.Changed(id)
@@ -74,7 +94,7 @@ func (t *txn) claim(id string, o Owner, sum string) (Claim, error) {
 }
 
 // refuse says why a job cannot be claimed now.
-func (t *txn) refuse(id string) (Claim, error) {
+func refuse(t *txn, id string) (Claim, error) {
 	r, found, err := t.get(id)
 	if err == nil && !found {
 		err = ErrUnknown
@@ -83,7 +103,7 @@ func (t *txn) refuse(id string) (Claim, error) {
 		return Claim{}, err
 	}
 	if r.State == jobs.Queued && expired(&r, t) {
-		if err := t.expire(&r); err != nil {
+		if err := expire(t, &r); err != nil {
 			return Claim{}, err
 		}
 		r, _, err = t.get(id)
@@ -91,7 +111,7 @@ func (t *txn) refuse(id string) (Claim, error) {
 	}
 	c := Claim{Record: r}
 	if r.State == jobs.Running {
-		c.Alive, err = t.l.Nodes.Alive(t, r.Instance)
+		c.Alive, err = t.nodes.Alive(t, r.Instance)
 	}
 	return c, err
 }

@@ -18,7 +18,7 @@ const ownBase, farBase = "https://own.example", "https://far.example/results"
 func newDeliveryDesk(t *testing.T) *desk {
 	t.Helper()
 	d := newDesk(t)
-	d.Ledger.Outbox = outbox.New(d.access(), "", ownBase)
+	d.sendTo("", ownBase)
 	return d
 }
 

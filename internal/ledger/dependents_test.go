@@ -144,7 +144,7 @@ func TestUnsettledAreSettledLater(t *testing.T) {
 	attempt := d.run(root)
 	d.must(d.do(t.Context(), &op{run: func(tx *txn) error {
 		// As if the process had died after the first of two transactions.
-		_, err := tx.Exec(qFinish, tx.finishArgs(root, attempt, &Ending{State: jobs.Succeeded}, &running{})...)
+		_, err := tx.Exec(qFinish, new(running).args(root, attempt, &Ending{State: jobs.Succeeded}, tx.now)...)
 		if err == nil {
 			_, err = tx.Exec(qLater, root)
 		}

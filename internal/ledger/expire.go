@@ -11,12 +11,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// missingLimit is how long a job waits for one that nobody has put;
-// defaultExpires how many jobs one call fails.
-const (
-	missingLimit   = time.Hour
-	defaultExpires = 256
-)
+const defaultExpires = 256 // jobs that one call fails
 
 var (
 	qExpired = engine.NewQuery(`SELECT id FROM jobs WHERE expires > 0 AND state IN ('queued', 'waiting')
@@ -48,11 +43,11 @@ func (l *Ledger) Expire(ctx context.Context, limit int) ([]string, error) {
 // called all the time.
 func (l *Ledger) expire(ctx context.Context, limit int) (ids []string, err error) {
 	now := l.now()
-	list, err := l.overdue(ctx, limit, qExpired, engine.Micros(now))
+	list, err := overdues(ctx, l.reader, limit, qExpired, engine.Micros(now))
 	if err != nil {
 		return nil, err
 	}
-	late, err := l.overdue(ctx, limit-len(list), qNeverCame, engine.Micros(now))
+	late, err := overdues(ctx, l.reader, limit-len(list), qNeverCame, engine.Micros(now))
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +69,7 @@ func (l *Ledger) expireAll(ctx context.Context, list []overdue, unsettled bool) 
 	err = l.do(ctx, &op{name: "expire", weight: len(list), run: func(t *txn) error {
 		ids, t.unsettled = nil, t.unsettled || unsettled
 		for _, o := range list {
-			done, err := t.expireOne(o)
+			done, err := o.expire(t)
 			if err != nil {
 				return err
 			}
@@ -87,25 +82,25 @@ func (l *Ledger) expireAll(ctx context.Context, list []overdue, unsettled bool) 
 	return ids, err
 }
 
-func (l *Ledger) overdue(ctx context.Context, limit int, q *engine.Query, until int64) (list []overdue, err error) {
+func overdues(ctx context.Context, r engine.Reader, limit int, q *engine.Query, until int64) (list []overdue, err error) {
 	if limit <= 0 {
 		return nil, nil
 	}
-	err = l.reader.Each(ctx, q, []any{until, limit}, func(r engine.Row) error {
+	err = r.Each(ctx, q, []any{until, limit}, func(row engine.Row) error {
 		var o overdue
 		dest := []any{&o.id, &o.need}
 		if q == qExpired {
 			dest = dest[:1]
 		}
-		err := r.Scan(dest...)
+		err := row.Scan(dest...)
 		list = append(list, o)
 		return err
 	})
 	return list, err
 }
 
-// expireOne fails a job if it still has to.
-func (t *txn) expireOne(o overdue) (bool, error) {
+// expire fails a job if it still has to.
+func (o overdue) expire(t *txn) (bool, error) {
 	r, found, err := t.get(o.id)
 	if err != nil || !found || (r.State != jobs.Queued && r.State != jobs.Waiting) {
 		return false, err
@@ -114,14 +109,14 @@ func (t *txn) expireOne(o overdue) (bool, error) {
 		if !expired(&r, t) {
 			return false, nil
 		}
-		return true, t.expire(&r)
+		return true, expire(t, &r)
 	}
 	var one int
 	if missing, err := t.Row(qStillMissing, []any{o.need, o.id}, &one); err != nil || !missing {
 		return false, err
 	}
 	if program, ok := strings.CutPrefix(o.need, programPrefix); ok {
-		err = t.failUnannounced(o.id, program)
+		err = failUnannounced(t, o.id, program)
 	} else {
 		err = t.failWaiting(o.id, "job "+o.need+", which it needs, never came")
 	}
@@ -135,7 +130,7 @@ func (t *txn) expireOne(o overdue) (bool, error) {
 func expired(r *Record, t *txn) bool { return !r.Expires.IsZero() && !r.Expires.After(t.now) }
 
 // expire fails a queued or waiting job whose time has passed.
-func (t *txn) expire(r *Record) error {
+func expire(t *txn, r *Record) error {
 	e := &jobs.Error{Class: jobs.ClassExpired, Message: "expired at " + r.Expires.Format(time.RFC3339) + " before it started"}
 	if r.Attempt > 0 {
 		e.Message = fmt.Sprintf("expired at %s before attempt %d started", r.Expires.Format(time.RFC3339), r.Attempt+1)
@@ -148,4 +143,19 @@ func (t *txn) expire(r *Record) error {
 	}
 	_, err := t.ends(r.ID, jobs.Failed)
 	return err
+}
+
+var qProgramNames = engine.NewQuery("SELECT name FROM programs ORDER BY name")
+
+// failUnannounced fails a job whose program no node has announced in time.
+func failUnannounced(t *txn, id, program string) error {
+	known, err := t.Strings(qProgramNames)
+	if err != nil {
+		return err
+	}
+	e := &jobs.Error{
+		Class: jobs.ClassDocument, Pointer: "/program",
+		Message: fmt.Sprintf("%s; it was waited for for %s", UnknownProgram(program, known), announceLimit),
+	}
+	return t.fail(id, jobs.Waiting, e, eventlog.KindFault)
 }

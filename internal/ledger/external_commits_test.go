@@ -8,18 +8,18 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 )
 
-func TestOnForeign(t *testing.T) {
+func TestOnExternalCommit(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	d.foreign.every = time.Millisecond
+	d.external.every = time.Millisecond
 	other := d.open()
 	defer other.Close()
 	told := make(chan struct{}, 1000)
-	remove := d.OnForeign(func() { told <- struct{}{} })
+	remove := d.OnExternalCommit(func() { told <- struct{}{} })
 	looks := func(n int64) { // waits until it has looked n times more
 		t.Helper()
-		n += d.foreign.looks.Load()
-		d.until(func() bool { return d.foreign.looks.Load() >= n })
+		n += d.external.looks.Load()
+		d.until(func() bool { return d.external.looks.Load() >= n })
 	}
 	looks(3)
 	d.add(nil)
@@ -48,14 +48,14 @@ func TestOnForeign(t *testing.T) {
 }
 
 // Closing ends the goroutine (goleak looks), and what comes later does nothing.
-func TestOnForeignAndClose(t *testing.T) {
+func TestOnExternalCommitAndClose(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	var n atomic.Int32
-	remove := d.OnForeign(func() { n.Add(1) })
+	remove := d.OnExternalCommit(func() { n.Add(1) })
 	d.must(d.Ledger.Close())
 	remove()
-	d.OnForeign(func() { n.Add(1) })()
+	d.OnExternalCommit(func() { n.Add(1) })()
 	if n.Load() != 0 {
 		t.Errorf("told %d times", n.Load())
 	}

@@ -21,6 +21,10 @@ type failure struct {
 	err    error
 }
 
+func newFailure(log *slog.Logger) *failure {
+	return &failure{failed: make(chan struct{}), log: log}
+}
+
 // Err is an ErrReopen that says why the ledger takes nothing more; nil while it
 // does.
 func (f *failure) Err() error {

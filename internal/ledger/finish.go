@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
-	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -53,30 +51,6 @@ const finishTries = 5
 
 var errMoving = errors.New("the job keeps changing")
 
-var errEnding = errors.New("an attempt ends its job or queues it again")
-
-func checkEnding(e Ending) (Ending, error) {
-	if !e.State.Final() && e.State != jobs.Queued {
-		return e, fmt.Errorf("state %q: %w", e.State, errEnding)
-	}
-	if e.State.Final() {
-		e.NotBefore, e.Reason = time.Time{}, ""
-	}
-	e.Outcome = jobs.Outcome(engine.Clean(string(e.Outcome), engine.MaxName))
-	e.Reason = engine.Clean(e.Reason, engine.MaxReason)
-	e.Signal = engine.Clean(e.Signal, engine.MaxName)
-	e.Error = cleanError(e.Error)
-	switch {
-	case e.State == jobs.Succeeded:
-		e.Error = nil
-	case e.Error == nil && e.State.Final():
-		e.Error = &jobs.Error{Class: e.Outcome, Message: "the attempt ended as " + string(e.Outcome)}
-	case e.Error != nil && e.Error.Class == "":
-		e.Error.Class = e.Outcome
-	}
-	return e, nil
-}
-
 func (t *txn) finish(id string, attempt int, e *Ending) ([]Record, error) {
 	ended, err := t.finishRow(id, attempt, e)
 	if err != nil {
@@ -89,10 +63,10 @@ func (t *txn) finish(id string, attempt int, e *Ending) ([]Record, error) {
 		t.note(endKind(e), id, ended.node, endText(e, attempt))
 	}
 	if e.State == jobs.Queued {
-		return nil, t.keepAttempt(id, e)
+		return nil, keepAttempt(t, id, e)
 	}
 	if ended.live && e.State == jobs.Succeeded {
-		if err := t.dropLive(id); err != nil {
+		if err := dropLive(t, id); err != nil {
 			return nil, err
 		}
 	}
@@ -103,23 +77,12 @@ func (t *txn) finish(id string, attempt int, e *Ending) ([]Record, error) {
 }
 
 // dropLive forgets what a program said: its result says it better.
-func (t *txn) dropLive(id string) error {
+func dropLive(t *txn, id string) error {
 	if _, err := t.Exec(qDropLive, id); err != nil {
 		return err
 	}
 	_, err := t.Exec(qDropPartial, id)
 	return err
-}
-
-// running is what is to be known of a job whose attempt ends.
-type running struct {
-	node, program, webhook, target string
-	asked                          int   // as in cancel_requested
-	started, due                   int64 // as in the row
-	crashes, alone                 int   // attempts that were lost, and in quarantine
-	fetchSince, fetchTries         int64 // as in the row
-	quarantined                    bool
-	needed, live                   bool
 }
 
 // running reads a job whose attempt still owns it. ErrStale, ErrUnknown.
@@ -149,7 +112,7 @@ func (t *txn) finishRow(id string, attempt int, e *Ending) (running, error) {
 		}
 		r.obey(e)
 		r.isolate(e)
-		n, err := t.Exec(qFinish, t.finishArgs(id, attempt, e, &r)...)
+		n, err := t.Exec(qFinish, r.args(id, attempt, e, t.now)...)
 		if err != nil || n > 0 {
 			return r, err
 		}
@@ -157,52 +120,16 @@ func (t *txn) finishRow(id string, attempt int, e *Ending) (running, error) {
 	return running{}, errMoving
 }
 
-// obey turns an ending into what a person has asked for while the program ran,
-// but for a success, which came first.
-func (r *running) obey(e *Ending) {
-	switch verb := verbOf(r.asked); {
-	case verb == "" || e.State == jobs.Succeeded:
-	case verb == VerbReset:
-		e.State, e.NotBefore, e.Reason = jobs.Queued, time.Time{}, "was reset and starts over"
-	case e.State == jobs.Queued:
-		e.State, e.NotBefore, e.Reason = jobs.Cancelled, time.Time{}, ""
-		e.Error = &jobs.Error{Class: jobs.OutcomeCancelled, Message: "cancelled while it ran"}
-	}
-}
-
-// isolate says of a job that runs again why it does so alone.
-func (r *running) isolate(e *Ending) {
-	crashes := r.crashes + int(engine.Bool(e.Outcome == jobs.OutcomeLost))
-	if e.State != jobs.Queued || crashes < QuarantineAfter || verbOf(r.asked) == VerbReset {
-		return
-	}
-	text := fmt.Sprintf("runs alone after %d losses with its node; waits for an idle node", crashes)
-	e.Reason = engine.Clean(strings.TrimPrefix(e.Reason+"; "+text, "; "), engine.MaxReason)
-}
-
-// inputs counts the attempts in a row whose inputs could not be had yet.
-func (r *running) inputs(e *Ending, now int64) (since, tries int64) {
-	switch {
-	case e.Inputs == InputsHad || verbOf(r.asked) == VerbReset:
-		return 0, 0
-	case e.Inputs == InputsUnknown:
-		return r.fetchSince, r.fetchTries
-	case r.fetchTries == 0:
-		return now, 1
-	}
-	return r.fetchSince, r.fetchTries + 1
-}
-
-func (t *txn) finishArgs(id string, attempt int, e *Ending, r *running) []any {
+func (r *running) args(id string, attempt int, e *Ending, now time.Time) []any {
 	keep := engine.Bool(verbOf(r.asked) != VerbReset)
 	lost := e.Outcome == jobs.OutcomeLost
-	done, outcome, due := engine.Micros(t.now), e.Outcome, r.due
+	done, outcome, due := engine.Micros(now), e.Outcome, r.due
 	if e.State == jobs.Queued {
-		done, outcome, due = 0, "", engine.Micros(engine.Later(t.now, e.NotBefore))
+		done, outcome, due = 0, "", engine.Micros(engine.Later(now, e.NotBefore))
 	}
-	since, tries := r.inputs(e, engine.Micros(t.now))
+	since, tries := r.inputs(e, engine.Micros(now))
 	return []any{
-		string(e.State), done, engine.Micros(t.now), engine.Micros(e.NotBefore), e.Reason, errorText(e.Error),
+		string(e.State), done, engine.Micros(now), engine.Micros(e.NotBefore), e.Reason, errorText(e.Error),
 		engine.Bool(e.Outcome.Spends()), keep, engine.Bool(lost), keep, engine.Bool(lost && r.quarantined), keep,
 		string(outcome), e.ExitCode, e.Signal, e.CPU.Microseconds(), e.MaxRSS, due, since, tries,
 		id, attempt, r.asked,
@@ -211,41 +138,11 @@ func (t *txn) finishArgs(id string, attempt int, e *Ending, r *running) []any {
 
 // keepAttempt writes the attempt that has just ended where the next one will
 // not overwrite it.
-func (t *txn) keepAttempt(id string, e *Ending) error {
+func keepAttempt(t *txn, id string, e *Ending) error {
 	message := e.Reason
 	if e.Error != nil && e.Error.Message != "" {
 		message = e.Error.Message
 	}
 	_, err := t.Exec(qAttempt, engine.Micros(t.now), string(e.Outcome), message, id)
 	return err
-}
-
-func endKind(e *Ending) string {
-	switch {
-	case e.State == jobs.Cancelled:
-		return eventlog.KindCancelled
-	case e.State == jobs.Failed:
-		return eventlog.KindFailed
-	case e.Outcome == jobs.OutcomeInterrupted:
-		return eventlog.KindInterrupted
-	case e.Outcome == jobs.OutcomeLost:
-		return eventlog.KindLost
-	}
-	return eventlog.KindRetrying
-}
-
-// endText says how an attempt ended and what follows, each thing once.
-func endText(e *Ending, attempt int) string {
-	text := e.Reason
-	if e.Error != nil && !strings.Contains(text, e.Error.Message) {
-		text = strings.TrimSuffix(e.Error.Message+"; "+text, "; ")
-	}
-	if !strings.HasPrefix(text, string(e.Outcome)) {
-		text = strings.TrimSuffix(string(e.Outcome)+": "+text, ": ")
-	}
-	s := fmt.Sprintf("attempt %d: %s", attempt, text)
-	if e.State == jobs.Queued && !e.NotBefore.IsZero() {
-		s += "; not before " + e.NotBefore.UTC().Format(time.RFC3339)
-	}
-	return s
 }

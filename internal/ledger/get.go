@@ -57,32 +57,32 @@ var (
 // before it. ErrUnknown.
 func (l *Ledger) Position(ctx context.Context, id string) (n int, ok bool, err error) {
 	defer l.watch("position", time.Now(), &err)
-	n, ok, err = l.position(ctx, id)
+	n, ok, err = position(ctx, l.reader, id)
 	if err != nil {
 		return 0, false, fmt.Errorf("ledger: position: %w", err)
 	}
 	return n, ok, nil
 }
 
-func (l *Ledger) position(ctx context.Context, id string) (n int, ok bool, err error) {
+func position(ctx context.Context, r engine.Reader, id string) (n int, ok bool, err error) {
 	var program string
 	var state jobs.State
 	var priority, accepted int64
-	found, err := l.reader.Row(ctx, qPlace, []any{id}, &program, (*string)(&state), &priority, &accepted)
+	found, err := r.Row(ctx, qPlace, []any{id}, &program, (*string)(&state), &priority, &accepted)
 	if err == nil && !found {
 		err = ErrUnknown
 	}
 	if err != nil || state != jobs.Queued {
 		return 0, false, err
 	}
-	servers, err := listing.Servers(ctx, l.reader)
+	servers, err := listing.Servers(ctx, r)
 	if err != nil {
 		return 0, false, err
 	}
 	for _, s := range servers {
 		var some int
 		args := []any{s, program, priority, accepted, id, maxPosition + 1 - n}
-		if _, err := l.reader.Row(ctx, qBefore, args, &some); err != nil {
+		if _, err := r.Row(ctx, qBefore, args, &some); err != nil {
 			return 0, false, err
 		}
 		if n += some; n > maxPosition {
@@ -128,4 +128,20 @@ func scanAttempt(r engine.Row, id string) (Attempt, error) {
 		a.Message = e.Message
 	}
 	return a, err
+}
+
+var qSubmitter = engine.NewQuery("SELECT submitter FROM jobs WHERE id = ?")
+
+// Submitter returns the name of the token that submitted a job; empty where
+// the job came by the inbox or no token was asked for. ErrUnknown.
+func (l *Ledger) Submitter(ctx context.Context, id string) (name string, err error) {
+	defer l.watch("submitter", time.Now(), &err)
+	found, err := l.reader.Row(ctx, qSubmitter, []any{id}, &name)
+	if err == nil && !found {
+		err = ErrUnknown
+	}
+	if err != nil {
+		return "", fmt.Errorf("ledger: submitter: %w", err)
+	}
+	return name, nil
 }

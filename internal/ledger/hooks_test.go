@@ -109,7 +109,7 @@ func TestEveryEndIsToldToItsWebhook(t *testing.T) {
 func TestHookIsLeasedTriedAgainAndGivenUp(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	d.Ledger.Outbox = outbox.New(d.access(), "https://ops.example/all", "")
+	d.sendTo("https://ops.example/all", "")
 	id := d.add(hooked)
 	d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
 	list := d.due(time.Minute)
@@ -231,4 +231,10 @@ func TestReplaysAreBounded(t *testing.T) {
 	}}))
 	d.must(d.Rollup(t.Context()))
 	d.wantRows("replays", 50_000)
+}
+
+// sendTo sets Config.Webhook and BaseURL of an open ledger.
+func (d *desk) sendTo(webhook, base string) {
+	d.Ledger.Outbox = outbox.New(d.access(), webhook, base)
+	d.queue.tx.outbox = d.Ledger.Outbox
 }

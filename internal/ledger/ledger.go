@@ -8,35 +8,20 @@
 package ledger
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
-	"github.com/runnerbean/runnerbean/jobs"
-)
-
-var (
-	// ErrUnknown is returned for an id that the ledger does not hold.
-	ErrUnknown = errors.New("no such job")
-	// ErrStale is returned to an attempt that is no longer the job's newest, or
-	// whose job does not run any more.
-	ErrStale = errors.New("stale attempt")
-	// ErrFinal is returned where a job has already come to its end.
-	ErrFinal = errors.New("job is final")
-	// ErrConflict is returned for an id that is known with another document.
-	ErrConflict = errors.New("id is known with another document")
-	// ErrClosed is returned after Close.
-	ErrClosed = errors.New("ledger is closed")
-)
-
-const (
-	// QuarantineAfter is how many attempts of a job may be lost with their node
-	// until it runs in quarantine: with nothing beside it on its node. Any job that
-	// ran there may be what ended the node.
-	QuarantineAfter = 2
-	// QuarantineLimit is how many attempts may be lost in quarantine before the job
-	// fails. Then it is what ends nodes, and no other job.
-	QuarantineLimit = 3
+	"github.com/runnerbean/runnerbean/internal/ledger/activity"
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
+	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
+	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 )
 
 // Config opens a ledger.
@@ -62,95 +47,172 @@ type Config struct {
 	BaseURL string
 }
 
-// Entry is one document to accept. With a Fault it is recorded as failed. With
-// Awaits it waits for some minutes for a node to announce its program, unless one
-// has; Awaits says so in words.
-type Entry struct {
-	Job      jobs.Job
-	Document []byte
-	Fault    *jobs.Error
-	Awaits   string
-	// Submitter is the name of the token that submitted the document; empty
-	// where it came by the inbox or no token was asked for.
-	Submitter string
-}
-
-// Accepted is what became of an Entry.
-type Accepted struct {
-	// New is false where the id was known already.
-	New bool
-	// Err is ErrConflict where it was known with another document, ErrTooBig
-	// where it was not recorded for its size.
-	Err error
-	// Record is the job as it now stands in the ledger.
-	Record Record
-}
-
-// Sent says that a message for a job was put on its run tube.
-type Sent struct {
-	ID      string // job
-	Server  string // id of the beanstalkd server's instance, from its stats
-	Message uint64 // id of the message there
-}
-
-// Owner names the instance that claims a job.
-type Owner struct {
-	Instance, Node string
-	// Alone is true where nothing else of the node runs, or will, until the attempt
-	// has ended: a job in quarantine is given to no other.
-	Alone bool
-}
-
-// Claim is the answer to a request to run a job.
-type Claim struct {
-	// OK is true where the caller now owns attempt Record.Attempt.
-	OK bool
-	// Alive is true where the job runs under a live instance.
-	Alive bool
-	// Quarantine is true where the job may run now, but only alone.
-	Quarantine bool
-	// Record is the job as it now stands.
-	Record Record
-}
-
-// Ending is how an attempt ended and where the job goes next.
-type Ending struct {
-	Outcome jobs.Outcome
-	// State is jobs.Succeeded, jobs.Failed, jobs.Cancelled, or jobs.Queued to
-	// run again, then not before NotBefore and for Reason.
-	State     jobs.State
-	NotBefore time.Time
-	Reason    string
-	Error     *jobs.Error
-	ExitCode  int // -1 where there was none
-	Signal    string
-	CPU       time.Duration
-	MaxRSS    int64 // bytes
-	// Inputs says whether the attempt could have the inputs of its job.
-	Inputs Inputs
-}
-
-// Inputs is whether an attempt could have the inputs of its job.
-type Inputs int
-
 const (
-	InputsUnknown Inputs = iota // it ended before that was known
-	InputsHad
-	InputsAwaited // not yet: another attempt may
+	defaultLease = 20 * time.Second
+	// maxScheduled bounds how many jobs of a program are counted that are not due.
+	maxScheduled = 10_000
 )
 
-// Page is one page of jobs, newest first. A page may hold fewer jobs than asked
-// for, even none, with more to come: Next alone says which page is the last.
-type Page struct {
-	Jobs []Record
-	Next string // cursor of the next page; empty on the last
-	// Back is the place in time at which this page has broken off its search,
-	// where that is not plain from its jobs.
-	Back time.Time
+// Ledger is an open ledger. It is safe for concurrent use.
+type Ledger struct {
+	Nodes    *nodes.Registry
+	Events   *eventlog.Log
+	Activity *activity.Counters
+	Outbox   *outbox.Outbox
+	Replays  *outbox.Replays
+	Sessions *Sessions
+
+	db     *sqlite.DB
+	reader engine.Reader
+	queue  *writeQueue
+	clock  func() time.Time
+	log    *slog.Logger
+
+	observe func(op string, d time.Duration, err error)
+	look    time.Duration // listing.MaxLook, but for tests
+
+	maxScheduled int64 // the constant, but for tests
+
+	listeners listeners
+	external  externalCommits
 }
 
-// Recovered says what Recover did with the jobs of one dead instance.
-type Recovered struct {
-	ID    string
-	State jobs.State // queued, failed (QuarantineLimit) or cancelled (was asked for)
+// Open opens the ledger and brings its schema up to date; sqlite.ErrNewer where a
+// newer version of the program has changed it. The caller closes it.
+func Open(ctx context.Context, c Config) (*Ledger, error) {
+	path, ok := sqlitePath(c.DSN)
+	if !ok {
+		return nil, fmt.Errorf("ledger: open %q: want sqlite:PATH", c.DSN)
+	}
+	l := newLedger(c)
+	if err := l.open(ctx, path, c); err != nil {
+		return nil, fmt.Errorf("ledger: open %s: %w", path, err)
+	}
+	l.queue.start()
+	return l, nil
 }
+
+func sqlitePath(dsn string) (path string, ok bool) {
+	path, ok = strings.CutPrefix(dsn, "sqlite:")
+	return path, ok && path != ""
+}
+
+func newLedger(c Config) *Ledger {
+	l := &Ledger{clock: c.Now, log: c.Logger, observe: c.Observe, look: listing.MaxLook, maxScheduled: maxScheduled}
+	l.external.every = externalEvery
+	if l.clock == nil {
+		l.clock = time.Now
+	}
+	if l.log == nil {
+		l.log = slog.Default()
+	}
+	return l
+}
+
+func (l *Ledger) open(ctx context.Context, path string, c Config) (err error) {
+	if l.db, err = sqlite.Open(ctx, path); err != nil {
+		return err
+	}
+	l.reader = l.db.Reader
+	a := l.access()
+	lease := c.Lease
+	if lease <= 0 {
+		lease = defaultLease
+	}
+	l.Nodes = nodes.New(a, lease, l.clock, func(t engine.Tx, program string) error { return t.(*txn).announcedNow(program) })
+	l.Events, l.Activity, l.Replays, l.Sessions = eventlog.New(a), activity.New(a), outbox.NewReplays(a), &Sessions{a}
+	l.Outbox = outbox.New(a, c.Webhook, c.BaseURL)
+	l.queue = newWriteQueue(&txn{
+		w: l.db.Writer, failure: newFailure(l.log), log: l.log, clock: l.now, listeners: &l.listeners,
+		activity: l.Activity, outbox: l.Outbox, nodes: l.Nodes,
+	}, (*txn).settleRest)
+	l.external.queue, l.external.log = l.queue, l.log
+	if _, err = l.Nodes.Dead(ctx); err != nil { // the first look at the heartbeats
+		return errors.Join(err, l.db.Close())
+	}
+	return nil
+}
+
+// Close answers what has been asked for already and closes the ledger.
+func (l *Ledger) Close() error {
+	if !l.queue.close() {
+		return nil
+	}
+	l.external.wg.Wait()
+	if err := l.db.Close(); err != nil {
+		return fmt.Errorf("ledger: close: %w", err)
+	}
+	return nil
+}
+
+// now is the clock as the ledger keeps it.
+func (l *Ledger) now() time.Time { return l.clock().UTC().Truncate(time.Microsecond) }
+
+// ID tells this ledger from all others that use the same beanstalkd: 10
+// characters, made at random with the ledger, which never change.
+func (l *Ledger) ID() string { return l.db.ID }
+
+// ReadID reads the id of a ledger that others may have open, and changes
+// nothing. It is empty where there is no ledger yet, or one that has no id yet.
+func ReadID(ctx context.Context, dsn string) (string, error) {
+	path, _ := sqlitePath(dsn)
+	id, err := sqlite.ReadID(ctx, path)
+	if err != nil {
+		return "", fmt.Errorf("ledger: read the id of %s: %w", path, err)
+	}
+	return id, nil
+}
+
+// Failed is closed when the disk has failed the ledger, which then takes nothing
+// more until it is opened again. Err says why.
+func (l *Ledger) Failed() <-chan struct{} { return l.queue.failure.failed }
+
+// Err is an ErrReopen that says why the ledger takes nothing more; nil while it
+// does.
+func (l *Ledger) Err() error { return l.queue.failure.Err() }
+
+// access is what the parts of the ledger get of it.
+func (l *Ledger) access() engine.Access {
+	return engine.Access{Reader: l.reader, Now: l.now, Observe: l.watch, Do: func(ctx context.Context, o engine.Op) error {
+		return l.do(ctx, &op{name: o.Name, weight: o.Weight, soft: o.Soft, run: func(t *txn) error { return o.Run(t) }})
+	}}
+}
+
+// watch reports an operation that ends to Config.Observe; it is deferred.
+func (l *Ledger) watch(op string, began time.Time, err *error) {
+	if l.observe != nil {
+		l.observe(op, time.Since(began), *err)
+	}
+}
+
+// do runs an operation and returns after the commit that holds it.
+func (l *Ledger) do(ctx context.Context, o *op) (err error) {
+	defer l.watch(o.name, time.Now(), &err)
+	return l.queue.do(ctx, o)
+}
+
+// Rollup adds the counters of minutes that are over to those of longer steps, and
+// deletes what is too old. It is to be called about once a minute; it does nothing
+// where another process has done it, and a clock that jumps costs nothing.
+func (l *Ledger) Rollup(ctx context.Context) (err error) {
+	defer l.watch("rollup", time.Now(), &err)
+	for _, do := range []func(context.Context) error{l.Activity.Rollup, l.Activity.Prune, l.Outbox.Prune, l.Replays.Prune} {
+		if err := do(ctx); err != nil {
+			return fmt.Errorf("ledger: rollup: %w", err)
+		}
+	}
+	return nil
+}
+
+// OnChange calls f after each commit of this process with the ids of the jobs
+// that it changed, before the callers of the operations are answered. f must
+// return at once, must not call the ledger and must not keep ids. remove ends it.
+func (l *Ledger) OnChange(f func(ids []string)) (remove func()) {
+	return l.listeners.add(f)
+}
+
+// OnExternalCommit calls f soon after another process, or another Ledger of this one,
+// has committed to the same file; what it changed is not known. Several commits
+// in a second are told once. f must return at once and must not call
+// the ledger. remove ends it.
+func (l *Ledger) OnExternalCommit(f func()) (remove func()) { return l.external.add(f) }

@@ -9,6 +9,16 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 )
 
+// Page is one page of jobs, newest first. A page may hold fewer jobs than asked
+// for, even none, with more to come: Next alone says which page is the last.
+type Page struct {
+	Jobs []Record
+	Next string // cursor of the next page; empty on the last
+	// Back is the place in time at which this page has broken off its search,
+	// where that is not plain from its jobs.
+	Back time.Time
+}
+
 const maxMany = 1000 // ids of one GetMany
 
 // qListed reads records without what is large.

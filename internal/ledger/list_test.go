@@ -211,7 +211,7 @@ func TestListOfManyRunning(t *testing.T) {
 			if i%20 == 0 {
 				continue
 			}
-			if _, err := tx.claim(e.Job.ID, Owner{Instance: "i1", Node: "n1"}, ""); err != nil {
+			if _, err := claimJob(tx, e.Job.ID, Owner{Instance: "i1", Node: "n1"}, ""); err != nil {
 				return err
 			}
 		}

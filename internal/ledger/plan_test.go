@@ -40,7 +40,7 @@ func TestQueriesUseTheirIndex(t *testing.T) {
 		qMoreUrgent: "COVERING INDEX jobs_due (server=? AND not_before>? AND not_before<?)",
 		qNextQueue:  "COVERING INDEX jobs_queue (server=? AND program>?)", qQueue: "jobs_queue (server=? AND program=? AND (priority,accepted,id)",
 		qExpired: "jobs_expires (expires>? AND expires<?)", qStopping: "jobs_running (instance=?)",
-		qLostBy: "jobs_running (instance=?)", qRunners: "COVERING INDEX jobs_running", qNeverCame: "COVERING INDEX needs_deadline",
+		qLostBy: "jobs_running (instance=?)", qNeverCame: "COVERING INDEX needs_deadline",
 		qAnyMissing: "COVERING INDEX needs_deadline",
 	})
 }

@@ -7,6 +7,16 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
+const (
+	// QuarantineAfter is how many attempts of a job may be lost with their node
+	// until it runs in quarantine: with nothing beside it on its node. Any job that
+	// ran there may be what ended the node.
+	QuarantineAfter = 2
+	// QuarantineLimit is how many attempts may be lost in quarantine before the job
+	// fails. Then it is what ends nodes, and no other job.
+	QuarantineLimit = 3
+)
+
 // Record is one job as the ledger knows it. Times are in UTC with microseconds.
 type Record struct {
 	ID       string
@@ -104,4 +114,44 @@ type Attempt struct {
 	CPU            time.Duration
 	MaxRSS         int64 // bytes
 	Quarantined    bool  // nothing ran beside it on its node
+}
+
+// Verb is what a person may ask of jobs.
+type Verb string
+
+const (
+	// VerbCancel ends a job. A running program gets time to end by itself.
+	VerbCancel Verb = "cancel"
+	// VerbStop is VerbCancel for running jobs only.
+	VerbStop Verb = "stop"
+	// VerbTerminate is VerbCancel without any time for a running program.
+	VerbTerminate Verb = "terminate"
+	// VerbRetry queues a failed or cancelled job again under its id, with its
+	// history kept and its budgets as new.
+	VerbRetry Verb = "retry"
+	// VerbReset makes a job that has not succeeded start over: what runs of it
+	// is killed and costs nothing, budgets and backoff are cleared.
+	VerbReset Verb = "reset"
+)
+
+// Verbs are all of them.
+var Verbs = []Verb{VerbCancel, VerbStop, VerbTerminate, VerbRetry, VerbReset}
+
+// asks are the values of cancel_requested.
+var asks = []Verb{"", VerbCancel, VerbTerminate, VerbReset}
+
+func askOf(v Verb) int64 {
+	for i, a := range asks {
+		if a == v {
+			return int64(i)
+		}
+	}
+	return 1
+}
+
+func verbOf(code int) Verb {
+	if code < 0 || code >= len(asks) {
+		return VerbCancel
+	}
+	return asks[code]
 }

@@ -9,6 +9,12 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
+// Recovered says what Recover did with the jobs of one dead instance.
+type Recovered struct {
+	ID    string
+	State jobs.State // queued, failed (QuarantineLimit) or cancelled (was asked for)
+}
+
 const defaultRecover = 256
 
 var qLostBy = engine.NewQuery(`SELECT id, attempt, instance, node FROM jobs
@@ -38,7 +44,7 @@ func (l *Ledger) Recover(ctx context.Context, limit int) ([]Recovered, error) {
 
 // recover looks first and writes only where there is something to do.
 func (l *Ledger) recover(ctx context.Context, limit int) (done []Recovered, err error) {
-	list, err := l.lost(ctx, limit)
+	list, err := l.lostJobs(ctx, limit)
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
@@ -54,7 +60,7 @@ func (l *Ledger) loseAll(ctx context.Context, list []lost) (done []Recovered, er
 	err = l.do(ctx, &op{name: "recover", weight: len(list), run: func(t *txn) error {
 		done = nil
 		for i := range list {
-			r, ok, err := t.lose(&list[i])
+			r, ok, err := list[i].end(t)
 			if err != nil {
 				return err
 			}
@@ -67,8 +73,8 @@ func (l *Ledger) loseAll(ctx context.Context, list []lost) (done []Recovered, er
 	return done, err
 }
 
-func (l *Ledger) lost(ctx context.Context, limit int) (list []lost, err error) {
-	dead, err := l.Nodes.Dead(ctx, l.runners)
+func (l *Ledger) lostJobs(ctx context.Context, limit int) (list []lost, err error) {
+	dead, err := l.Nodes.Dead(ctx)
 	for _, instance := range dead {
 		if err != nil || len(list) >= limit {
 			break
@@ -83,9 +89,9 @@ func (l *Ledger) lost(ctx context.Context, limit int) (list []lost, err error) {
 	return list, err
 }
 
-// lose ends one attempt as lost, unless it has ended or come alive meanwhile.
-func (t *txn) lose(j *lost) (Recovered, bool, error) {
-	if alive, err := t.l.Nodes.Alive(t, j.instance); err != nil || alive {
+// end ends one attempt as lost, unless it has ended or come alive meanwhile.
+func (j *lost) end(t *txn) (Recovered, bool, error) {
+	if alive, err := t.nodes.Alive(t, j.instance); err != nil || alive {
 		return Recovered{}, false, err
 	}
 	e := Ending{
@@ -108,17 +114,4 @@ func (t *txn) lose(j *lost) (Recovered, bool, error) {
 		return Recovered{}, false, nil
 	}
 	return Recovered{ID: j.id, State: e.State}, err == nil, err
-}
-
-var qRunners = engine.NewQuery("SELECT DISTINCT instance FROM jobs WHERE state = 'running'")
-
-// runners are the instances that have running jobs.
-func (l *Ledger) runners(ctx context.Context) (list []string, err error) {
-	err = l.reader.Each(ctx, qRunners, nil, func(r engine.Row) error {
-		var instance string
-		err := r.Scan(&instance)
-		list = append(list, instance)
-		return err
-	})
-	return list, err
 }

@@ -38,10 +38,9 @@ type writeQueue struct {
 	closing  atomic.Bool     // tells the writer to leave what may wait
 }
 
-func newWriteQueue(l *Ledger) *writeQueue {
-	f := &failure{failed: make(chan struct{}), log: l.log}
+func newWriteQueue(t *txn, rest func(*txn) bool) *writeQueue {
 	return &writeQueue{
-		w: l.db.Writer, tx: &txn{l: l, w: l.db.Writer, failure: f}, log: l.log, failure: f, rest: l.settleRest,
+		w: t.w, tx: t, log: t.log, failure: t.failure, rest: rest,
 		ops: make(chan *op, maxBatch), syncs: make(chan *op, 4*maxBatch), versions: make(chan chan int64), done: make(chan struct{}),
 	}
 }

@@ -13,12 +13,13 @@ const noBeat = -1
 var (
 	qBeats   = engine.NewQuery("SELECT instance, beat FROM nodes WHERE left_at = 0")
 	qBeatOf  = engine.NewQuery("SELECT beat FROM nodes WHERE instance = ?")
+	qRunners = engine.NewQuery("SELECT DISTINCT instance FROM jobs WHERE state = 'running'")
 	qHasLeft = engine.NewQuery("SELECT 1 FROM nodes WHERE instance = ? AND left_at > 0")
 )
 
-// Dead lists the instances that run jobs, by runners, and are dead: they have left,
+// Dead lists the instances that have running jobs and are dead: they have left,
 // or their heartbeat has not changed for the lease while this process looked.
-func (r *Registry) Dead(ctx context.Context, runners func(context.Context) ([]string, error)) (list []string, err error) {
+func (r *Registry) Dead(ctx context.Context) (list []string, err error) {
 	now, seen := r.live.clock(), map[string]bool{}
 	ages := map[string]time.Duration{}
 	err = r.ledger.Each(ctx, qBeats, nil, func(row engine.Row) error {
@@ -33,7 +34,7 @@ func (r *Registry) Dead(ctx context.Context, runners func(context.Context) ([]st
 	if err != nil {
 		return nil, err
 	}
-	running, err := runners(ctx)
+	running, err := r.runners(ctx)
 	for _, instance := range running {
 		age, registered := ages[instance]
 		if !registered {
@@ -52,6 +53,17 @@ func (r *Registry) Dead(ctx context.Context, runners func(context.Context) ([]st
 		}
 	}
 	r.live.keep(seen)
+	return list, err
+}
+
+// runners are the instances that have running jobs.
+func (r *Registry) runners(ctx context.Context) (list []string, err error) {
+	err = r.ledger.Each(ctx, qRunners, nil, func(row engine.Row) error {
+		var instance string
+		err := row.Scan(&instance)
+		list = append(list, instance)
+		return err
+	})
 	return list, err
 }
 

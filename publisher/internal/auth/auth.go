@@ -17,8 +17,12 @@ import (
 type Ledger interface {
 	// Submitter returns the name of the token that submitted a job.
 	Submitter(ctx context.Context, id string) (string, error)
-	SessionEnded(ctx context.Context, session string) (bool, error)
-	EndSession(ctx context.Context, session string, expires time.Time) error
+}
+
+// Sessions are the logins that have ended before their time.
+type Sessions interface {
+	Ended(ctx context.Context, session string) (bool, error)
+	End(ctx context.Context, session string, expires time.Time) error
 }
 
 // Events is the log of events.
@@ -30,6 +34,7 @@ type Events interface {
 type Config struct {
 	Ledger            Ledger
 	Events            Events
+	Sessions          Sessions
 	BaseURL, Node     string
 	TokensFile, Token string
 	ReadOnly          string

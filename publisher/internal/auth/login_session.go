@@ -24,7 +24,7 @@ func (a *Auth) SignOut(c echo.Context) error {
 		return err
 	}
 	if ok {
-		if err := a.cfg.Ledger.EndSession(c.Request().Context(), session.ID, session.End); err != nil {
+		if err := a.cfg.Sessions.End(c.Request().Context(), session.ID, session.End); err != nil {
 			return err
 		}
 	}
@@ -68,6 +68,6 @@ func (a *Auth) sessionOf(r *http.Request) (session access.SessionEntry, ok bool,
 	if session, ok = a.tokens.Session(cookie.Value, time.Now()); !ok {
 		return session, false, nil
 	}
-	ended, err := a.cfg.Ledger.SessionEnded(r.Context(), session.ID)
+	ended, err := a.cfg.Sessions.Ended(r.Context(), session.ID)
 	return session, err == nil && !ended, err
 }

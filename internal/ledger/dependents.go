@@ -143,7 +143,7 @@ func (t *txn) ends(id string, state jobs.State) ([]Record, error) {
 
 // circular follows the open needs of a new job that others wait for already,
 // and says what is wrong if they lead back to it.
-func (t *txn) circular(id string) (string, error) {
+func circular(t *txn, id string) (string, error) {
 	seen, work := map[string]bool{}, []string{id}
 	for len(work) > 0 {
 		needs, err := t.Strings(qNeedsOf, work[len(work)-1])
@@ -169,7 +169,7 @@ func (t *txn) circular(id string) (string, error) {
 
 // settleRest goes on with the dependents that were too many for the
 // transaction in which their need ended. It returns whether some may be left.
-func (l *Ledger) settleRest(t *txn) (more bool) {
+func (t *txn) settleRest() (more bool) {
 	o := &op{weight: maxSettled, run: func(t *txn) error {
 		list, err := t.Strings(qUnsettled)
 		if err != nil || len(list) == 0 {
@@ -179,7 +179,7 @@ func (l *Ledger) settleRest(t *txn) (more bool) {
 		return t.settleLeft(list[0])
 	}}
 	if err := t.run([]*op{o}); err != nil {
-		l.log.Error("dependents of an ended job are left for later", "err", err)
+		t.log.Error("dependents of an ended job are left for later", "err", err)
 		return false
 	}
 	return more || t.unsettled
@@ -197,5 +197,16 @@ func (t *txn) settleLeft(id string) error {
 		return err
 	}
 	_, err = t.settle(id, state)
+	return err
+}
+
+// announcedNow releases the jobs that wait for a program that a node announces.
+func (t *txn) announcedNow(program string) error {
+	var one int
+	need := programNeed(program)
+	waited, err := t.Row(qAnyNeeding, []any{need}, &one)
+	if err == nil && waited {
+		_, err = t.settle(need, jobs.Succeeded)
+	}
 	return err
 }

@@ -23,13 +23,6 @@ type listener struct {
 	f      func(ids []string)
 }
 
-// OnChange calls f after each commit of this process with the ids of the jobs
-// that it changed, before the callers of the operations are answered. f must
-// return at once, must not call the ledger and must not keep ids. remove ends it.
-func (l *Ledger) OnChange(f func(ids []string)) (remove func()) {
-	return l.listeners.add(f)
-}
-
 func (s *listeners) add(f func(ids []string)) func() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -34,7 +34,7 @@ var (
 func (l *Ledger) Report(ctx context.Context, id string, attempt int, live Live) error {
 	err := checkLive(&live)
 	if err == nil {
-		err = l.do(ctx, &op{name: "report", weight: 1, soft: true, run: func(t *txn) error { return t.report(id, attempt, &live) }})
+		err = l.do(ctx, &op{name: "report", weight: 1, soft: true, run: func(t *txn) error { return report(t, id, attempt, &live) }})
 	}
 	if err != nil {
 		return fmt.Errorf("ledger: report: %w", err)
@@ -58,7 +58,7 @@ func checkLive(v *Live) error {
 	return nil
 }
 
-func (t *txn) report(id string, attempt int, v *Live) error {
+func report(t *txn, id string, attempt int, v *Live) error {
 	var state jobs.State
 	var newest int
 	var row liveRow
@@ -80,7 +80,7 @@ func (t *txn) report(id string, attempt int, v *Live) error {
 		return err
 	}
 	t.Changed(id)
-	return t.writeLive(id, attempt, merged)
+	return writeLive(t, id, attempt, merged)
 }
 
 // merge is old with what v says anew.
@@ -106,7 +106,7 @@ func merge(old, v *Live) (*Live, error) {
 	return &m, nil
 }
 
-func (t *txn) writeLive(id string, attempt int, v *Live) error {
+func writeLive(t *txn, id string, attempt int, v *Live) error {
 	counters := ""
 	if len(v.Counters) > 0 {
 		b, err := json.Marshal(v.Counters)

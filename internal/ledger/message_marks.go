@@ -10,6 +10,13 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 )
 
+// Sent says that a message for a job was put on its run tube.
+type Sent struct {
+	ID      string // job
+	Server  string // id of the beanstalkd server's instance, from its stats
+	Message uint64 // id of the message there
+}
+
 // maxQueues is how many queues are looked at in one call.
 const maxQueues = 500
 
@@ -57,7 +64,7 @@ var (
 // shared among the programs, so that none waits for a million jobs of another;
 // more says that there are others.
 func (l *Ledger) Unsent(ctx context.Context, servers []string, before time.Time, limit int) (list []Placed, more bool, err error) {
-	queues, err := l.staleQueues(ctx, servers)
+	queues, err := staleQueues(ctx, l.reader, servers)
 	if err != nil {
 		return nil, false, fmt.Errorf("ledger: unsent: %w", err)
 	}
@@ -84,15 +91,15 @@ func (l *Ledger) Unsent(ctx context.Context, servers []string, before time.Time,
 // that is gone, or that have none.
 type staleQueue struct{ server, program string }
 
-func (l *Ledger) staleQueues(ctx context.Context, servers []string) (list []staleQueue, err error) {
-	queued, err := listing.Servers(ctx, l.reader)
+func staleQueues(ctx context.Context, r engine.Reader, servers []string) (list []staleQueue, err error) {
+	queued, err := listing.Servers(ctx, r)
 	for _, server := range queued {
 		if server != "" && slices.Contains(servers, server) {
 			continue
 		}
 		q := staleQueue{server: server}
 		for err == nil && len(list) < maxQueues {
-			if q.program, err = l.NextQueue(ctx, server, q.program); q.program == "" {
+			if q.program, err = nextQueue(ctx, r, server, q.program); q.program == "" {
 				break
 			}
 			list = append(list, q)
@@ -116,10 +123,15 @@ func scanPlaced(rows engine.Row) (p Placed, err error) {
 // NextQueue is the first program after another, by name, that has queued jobs
 // whose messages are on a server; "" where there is none.
 func (l *Ledger) NextQueue(ctx context.Context, server, after string) (program string, err error) {
-	if _, err = l.reader.Row(ctx, qNextQueue, []any{server, after}, &program); err != nil {
+	if program, err = nextQueue(ctx, l.reader, server, after); err != nil {
 		return "", fmt.Errorf("ledger: queue: %w", err)
 	}
 	return program, nil
+}
+
+func nextQueue(ctx context.Context, r engine.Reader, server, after string) (program string, err error) {
+	_, err = r.Row(ctx, qNextQueue, []any{server, after}, &program)
+	return program, err
 }
 
 // Queue lists the queued jobs of a program whose messages are on a server, in
@@ -134,6 +146,49 @@ func (l *Ledger) Queue(ctx context.Context, server, program string, after Placed
 	})
 	if err != nil {
 		return nil, fmt.Errorf("ledger: queue: %w", err)
+	}
+	return list, nil
+}
+
+const (
+	// justDue is how long after its start a job's message may be late.
+	justDue = time.Minute
+	// maxJustDue is at how many of such jobs one look looks, maxUrgent how many it
+	// returns.
+	maxJustDue = 1000
+	maxUrgent  = 8
+)
+
+// Urgent is a queued job with its message.
+type Urgent struct {
+	ID, Program string
+	Message     uint64 // its number on the server
+}
+
+var qMoreUrgent = engine.NewQuery(fmt.Sprintf(`SELECT id, program, message FROM jobs WHERE id IN (
+		SELECT id FROM (SELECT id, priority FROM jobs
+			WHERE state = 'queued' AND not_before > 0 AND server = ? AND not_before > ? AND not_before <= ?
+			ORDER BY not_before DESC, priority LIMIT %d) AS due
+		WHERE priority < (SELECT priority FROM jobs WHERE id = ?) ORDER BY priority LIMIT %d)
+	AND crashes < %d ORDER BY priority, accepted, id`, maxJustDue, maxUrgent, QuarantineAfter))
+
+// MoreUrgent lists jobs that became due in the last minute, have messages on a
+// server and are more urgent than a job, the most urgent first; none in
+// quarantine, which a busy node does not run. Such messages may come later than
+// those of jobs that are less urgent: beanstalkd counts delays in whole seconds,
+// from when each message was put.
+func (l *Ledger) MoreUrgent(ctx context.Context, id, server string) (list []Urgent, err error) {
+	now := l.now()
+	err = l.reader.Each(ctx, qMoreUrgent, []any{server, engine.Micros(now.Add(-justDue)), engine.Micros(now), id}, func(r engine.Row) error {
+		var u Urgent
+		var message int64
+		err := r.Scan(&u.ID, &u.Program, &message)
+		u.Message = uint64(message)
+		list = append(list, u)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: more urgent: %w", err)
 	}
 	return list, nil
 }

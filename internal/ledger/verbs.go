@@ -12,39 +12,6 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Verb is what a person may ask of jobs.
-type Verb string
-
-const (
-	// VerbCancel ends a job. A running program gets time to end by itself.
-	VerbCancel Verb = "cancel"
-	// VerbStop is VerbCancel for running jobs only.
-	VerbStop Verb = "stop"
-	// VerbTerminate is VerbCancel without any time for a running program.
-	VerbTerminate Verb = "terminate"
-	// VerbRetry queues a failed or cancelled job again under its id, with its
-	// history kept and its budgets as new.
-	VerbRetry Verb = "retry"
-	// VerbReset makes a job that has not succeeded start over: what runs of it
-	// is killed and costs nothing, budgets and backoff are cleared.
-	VerbReset Verb = "reset"
-)
-
-// Verbs are all of them.
-var Verbs = []Verb{VerbCancel, VerbStop, VerbTerminate, VerbRetry, VerbReset}
-
-// asks are the values of cancel_requested.
-var asks = []Verb{"", VerbCancel, VerbTerminate, VerbReset}
-
-func askOf(v Verb) int64 {
-	for i, a := range asks {
-		if a == v {
-			return int64(i)
-		}
-	}
-	return 1
-}
-
 // Why Act refuses a job.
 var (
 	// ErrNotEnded is returned for the retry of a job that has not come to its end.
@@ -87,7 +54,7 @@ func (l *Ledger) Act(ctx context.Context, verb Verb, by string, targets []Target
 	err := l.do(ctx, &op{name: string(verb), weight: len(targets), run: func(t *txn) error {
 		acted = make([]Acted, 0, len(targets))
 		for _, target := range targets {
-			a, err := t.act(verb, by, target)
+			a, err := target.act(t, verb, by)
 			if err != nil {
 				return err
 			}
@@ -101,7 +68,7 @@ func (l *Ledger) Act(ctx context.Context, verb Verb, by string, targets []Target
 	return acted, nil
 }
 
-func (t *txn) act(verb Verb, by string, target Target) (Acted, error) {
+func (target *Target) act(t *txn, verb Verb, by string) (Acted, error) {
 	a := Acted{ID: target.ID}
 	r, found, err := t.get(target.ID)
 	if err != nil || !found {
@@ -112,7 +79,7 @@ func (t *txn) act(verb Verb, by string, target Target) (Acted, error) {
 		a.Record, a.Err = r, engine.ErrChanged
 		return a, nil
 	}
-	refusal, err := t.do(verb, by, &r, &target)
+	refusal, err := change(t, verb, by, &r, target)
 	if err != nil {
 		return a, err
 	}
@@ -121,24 +88,24 @@ func (t *txn) act(verb Verb, by string, target Target) (Acted, error) {
 	return a, err
 }
 
-// do changes one job or says why not.
-func (t *txn) do(verb Verb, by string, r *Record, target *Target) (refusal, err error) {
+// change changes one job or says why not.
+func change(t *txn, verb Verb, by string, r *Record, target *Target) (refusal, err error) {
 	again := verb == VerbRetry || verb == VerbReset
 	switch {
 	case r.State == jobs.Succeeded, r.State.Final() && !again:
 		return ErrFinal, nil
 	case r.State.Final():
-		return t.again(verb, by, r, target)
+		return queueAgain(t, verb, by, r, target)
 	case verb == VerbRetry:
 		return ErrNotEnded, nil
 	case r.State == jobs.Running:
-		return nil, t.ask(verb, by, r)
+		return nil, ask(t, verb, by, r)
 	case verb == VerbStop:
 		return ErrNotRunning, nil
 	case verb == VerbReset:
-		return nil, t.renew(by, r)
+		return nil, renew(t, by, r)
 	}
-	return nil, t.cancelIdle(by, r)
+	return nil, cancelIdle(t, by, r)
 }
 
 var (
@@ -152,7 +119,7 @@ var (
 )
 
 // ask leaves word for the instance that runs a job.
-func (t *txn) ask(verb Verb, by string, r *Record) error {
+func ask(t *txn, verb Verb, by string, r *Record) error {
 	code := askOf(verb)
 	n, err := t.Exec(qAsk, code, r.ID, code, code)
 	if err != nil || n == 0 {
@@ -167,7 +134,7 @@ func (t *txn) ask(verb Verb, by string, r *Record) error {
 	return nil
 }
 
-func (t *txn) cancelIdle(by string, r *Record) error {
+func cancelIdle(t *txn, by string, r *Record) error {
 	e := &jobs.Error{Class: jobs.OutcomeCancelled, Message: "cancelled" + byText(by)}
 	done, err := t.endIdle(qCancel, r.ID, r.State, jobs.Cancelled, e)
 	if err != nil || !done {
@@ -184,7 +151,7 @@ func (t *txn) cancelIdle(by string, r *Record) error {
 
 // renew clears the budgets and the backoff of a job that does not run. Its old
 // message may have a delay, so it gets another one.
-func (t *txn) renew(by string, r *Record) error {
+func renew(t *txn, by string, r *Record) error {
 	reason := r.Reason
 	if r.State == jobs.Queued {
 		reason = ""
@@ -216,9 +183,9 @@ var (
 	qDescribe = engine.NewQuery("UPDATE jobs SET program = ?, priority = ?, created = ?, not_before = ?, due = ?, labels = ?, webhook = ?, target = ? WHERE id = ?")
 )
 
-// again takes a failed or cancelled job back to the queue. A time at which it
+// queueAgain takes a failed or cancelled job back to the queue. A time at which it
 // was to expire is forgotten: who retries it wants it.
-func (t *txn) again(verb Verb, by string, r *Record, target *Target) (refusal, err error) {
+func queueAgain(t *txn, verb Verb, by string, r *Record, target *Target) (refusal, err error) {
 	job := target.Job
 	if job == nil && r.Error != nil && r.Error.Class == jobs.ClassDocument {
 		return ErrDocument, nil
@@ -227,7 +194,7 @@ func (t *txn) again(verb Verb, by string, r *Record, target *Target) (refusal, e
 	if err != nil {
 		return ErrDocument, nil
 	}
-	open, refusal, err := t.openNeeds(needs)
+	open, refusal, err := openNeeds(t, needs)
 	if refusal != nil || err != nil {
 		return refusal, err
 	}
@@ -245,7 +212,7 @@ func (t *txn) again(verb Verb, by string, r *Record, target *Target) (refusal, e
 		}
 		state, reason = jobs.Waiting, waitText(len(open))
 	}
-	counted, err := t.awaitAgain(r, target, &state, &reason)
+	counted, err := awaitAgain(t, r, target, &state, &reason)
 	if err != nil {
 		return nil, err
 	}
@@ -253,21 +220,21 @@ func (t *txn) again(verb Verb, by string, r *Record, target *Target) (refusal, e
 	if err != nil || n == 0 {
 		return nil, err
 	}
-	if err := t.redescribe(r, job); err != nil {
+	if err := redescribe(t, r, job); err != nil {
 		return nil, err
 	}
-	if err := t.l.Outbox.Forget(t, r.ID); err != nil {
+	if err := t.outbox.Forget(t, r.ID); err != nil {
 		return nil, err
 	}
 	t.count(counted, r.State, state)
 	t.Changed(r.ID)
 	t.Note(by, kindOfAgain(verb), r.ID, "", fmt.Sprintf("was %s; queued again", r.State))
-	return nil, t.dropLive(r.ID)
+	return nil, dropLive(t, r.ID)
 }
 
 // awaitAgain makes a job wait for its program that was cancelled while it did,
 // and returns under what program it is counted.
-func (t *txn) awaitAgain(r *Record, target *Target, state *jobs.State, reason *string) (counted string, err error) {
+func awaitAgain(t *txn, r *Record, target *Target, state *jobs.State, reason *string) (counted string, err error) {
 	next := Record{ID: r.ID, Program: r.Program}
 	if target.Job != nil {
 		next.Program = engine.Clean(target.Job.Program, engine.MaxName)
@@ -300,7 +267,7 @@ func needsOf(r *Record, job *jobs.Job) ([]string, error) {
 
 // openNeeds are those of needs that have not ended. The refusal names one that
 // has ended without success.
-func (t *txn) openNeeds(needs []string) (open []string, refusal, err error) {
+func openNeeds(t *txn, needs []string) (open []string, refusal, err error) {
 	for _, need := range needs {
 		state, err := t.state(need)
 		switch {
@@ -319,7 +286,7 @@ func (t *txn) openNeeds(needs []string) (open []string, refusal, err error) {
 }
 
 // redescribe writes what a document that had a fault could not say before.
-func (t *txn) redescribe(r *Record, job *jobs.Job) error {
+func redescribe(t *txn, r *Record, job *jobs.Job) error {
 	if job == nil {
 		return nil
 	}
@@ -328,9 +295,9 @@ func (t *txn) redescribe(r *Record, job *jobs.Job) error {
 		return c.err
 	}
 	_, err := t.Exec(qDescribe, c.record.Program, int64(c.record.Priority), engine.Micros(c.record.Created),
-		engine.Micros(c.record.NotBefore), engine.Micros(engine.Later(t.now, c.record.NotBefore)), c.labels, c.webhook, t.l.Outbox.Elsewhere(c.target), r.ID)
+		engine.Micros(c.record.NotBefore), engine.Micros(engine.Later(t.now, c.record.NotBefore)), c.labels, c.webhook, t.outbox.Elsewhere(c.target), r.ID)
 	if err != nil {
 		return err
 	}
-	return t.label(&c, r.Accepted)
+	return c.label(t, r.Accepted)
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
-	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/suggest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -21,7 +20,10 @@ const programPrefix = "program "
 
 func programNeed(program string) string { return programPrefix + program }
 
-var qAwaits = engine.NewQuery("SELECT 1 FROM needs WHERE need = ? AND job = ?")
+var (
+	qAnnounced = engine.NewQuery("SELECT 1 FROM programs WHERE name = ?")
+	qAwaits    = engine.NewQuery("SELECT 1 FROM needs WHERE need = ? AND job = ?")
+)
 
 // announced reports whether any node has ever announced a program.
 func (t *txn) announced(program string) (bool, error) {
@@ -45,37 +47,11 @@ func (t *txn) await(r *Record) error {
 	return err
 }
 
-// arrived releases the jobs that wait for a program that a node announces.
-func (t *txn) arrived(program string) error {
-	var one int
-	need := programNeed(program)
-	waited, err := t.Row(qAnyNeeding, []any{need}, &one)
-	if err == nil && waited {
-		_, err = t.settle(need, jobs.Succeeded)
-	}
-	return err
-}
-
 // recount counts a job under its program that did not wait for it any more.
 func (t *txn) recount(program string) {
 	t.countOne("", jobs.Waiting, -1)
 	t.countOne(program, jobs.Waiting, 1)
 }
-
-// failUnannounced fails a job whose program no node has announced in time.
-func (t *txn) failUnannounced(id, program string) error {
-	known, err := t.Strings(qProgramNames)
-	if err != nil {
-		return err
-	}
-	e := &jobs.Error{
-		Class: jobs.ClassDocument, Pointer: "/program",
-		Message: fmt.Sprintf("%s; it was waited for for %s", UnknownProgram(program, known), announceLimit),
-	}
-	return t.fail(id, jobs.Waiting, e, eventlog.KindFault)
-}
-
-var qProgramNames = engine.NewQuery("SELECT name FROM programs ORDER BY name")
 
 // UnknownProgram says that no node has announced a program, and which of the
 // known ones are the nearest.

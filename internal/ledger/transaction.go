@@ -3,24 +3,61 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/activity"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
+// op is one operation on its way through the writer. run may be called again
+// after a rollback and then starts from nothing.
+type op struct {
+	name   string // for Config.Observe
+	run    func(*txn) error
+	soft   bool
+	weight int
+	state  opState
+	early  bool // is answered before it is on the disk, where it is brought at once
+	hard   bool // wrote something that must be on the disk
+	err    error
+	done   chan struct{} // closed when it is answered
+}
+
+// opState decides between a writer that begins an operation and a caller that
+// gives it up: only one of the two succeeds.
+type opState struct{ v atomic.Int32 }
+
+const (
+	begun     = 1
+	abandoned = 2
+)
+
+// start reports whether the operation may run, for the first time or again.
+func (s *opState) start() bool { return s.v.CompareAndSwap(0, begun) || s.v.Load() == begun }
+
+func (s *opState) abandon() bool { return s.v.CompareAndSwap(0, abandoned) }
+
 // txn is the transaction in which operations run. What they count, note and
 // change is staged for each and taken over when the operation has succeeded.
 type txn struct {
-	l       *Ledger
-	w       *sqlite.Writer
-	failure *failure
-	now     time.Time
+	w         *sqlite.Writer
+	failure   *failure
+	log       *slog.Logger
+	clock     func() time.Time
+	listeners *listeners
+	activity  *activity.Counters
+	outbox    *outbox.Outbox
+	nodes     *nodes.Registry
+
+	now time.Time
 
 	wrote  bool // the current operation has changed something
 	broken bool // SQL failed: the transaction may be gone
@@ -57,7 +94,7 @@ func (e *effects) add(o *effects) {
 }
 
 func (t *txn) reset() {
-	t.now = t.l.now()
+	t.now = t.clock()
 	t.broken, t.unsettled, t.missing = false, false, nil
 	t.all.reset()
 	t.staged.reset()
@@ -69,7 +106,7 @@ func (t *txn) operate(o *op) error {
 	t.staged.reset()
 	if err := panics.Call(func() error { return o.run(t) }); err != nil {
 		// Nobody knows how far an operation came that panicked.
-		t.broken = t.broken || panicked(t.l, o.name, err)
+		t.broken = t.broken || t.panicked(o.name, err)
 		return err
 	}
 	if len(t.staged.events) > 0 {
@@ -81,12 +118,12 @@ func (t *txn) operate(o *op) error {
 }
 
 // panicked reports whether err is a panic, and logs it.
-func panicked(l *Ledger, op string, err error) bool {
+func (t *txn) panicked(op string, err error) bool {
 	var caught *panics.Error
 	if !errors.As(err, &caught) {
 		return false
 	}
-	l.log.Error("an operation of the ledger panicked; it was rolled back", "op", op, "err", caught, "stack", caught.Stack)
+	t.log.Error("an operation of the ledger panicked; it was rolled back", "op", op, "err", caught, "stack", caught.Stack)
 	return true
 }
 
@@ -102,7 +139,7 @@ func (t *txn) commit() (err error) {
 	if err := activity.Write(t, t.all.ended); err != nil {
 		return err
 	}
-	if err := t.l.Outbox.Write(t, t.all.hooks); err != nil {
+	if err := t.outbox.Write(t, t.all.hooks); err != nil {
 		return err
 	}
 	return t.w.Commit()
@@ -184,15 +221,15 @@ func (t *txn) run(ops []*op) error {
 	if err := t.commit(); err != nil {
 		t.w.Rollback()
 		switch {
-		case panicked(t.l, "commit", err) && len(ops) > 1:
+		case t.panicked("commit", err) && len(ops) > 1:
 			return errAlone
 		case sqlite.IsLostWrite(err):
 			err = t.failure.fail("commit", err)
 		}
 		return failAll(ops, fmt.Errorf("commit: %w", err))
 	}
-	t.l.Activity.Late(t.all.ended)
-	t.l.listeners.tell(t.l.log, t.all.changed)
+	t.activity.Late(t.all.ended)
+	t.listeners.tell(t.log, t.all.changed)
 	return nil
 }
 

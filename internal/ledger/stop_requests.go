@@ -33,13 +33,6 @@ func (l *Ledger) Cancelling(ctx context.Context, instance string) (list []Stoppi
 	return list, nil
 }
 
-func verbOf(code int) Verb {
-	if code < 0 || code >= len(asks) {
-		return VerbCancel
-	}
-	return asks[code]
-}
-
 var qHolds = engine.NewQuery("SELECT state = 'running', attempt FROM jobs WHERE id = ?")
 
 // Holds reports whether an attempt still owns its job: nil, ErrStale or

@@ -1,0 +1,94 @@
+package ledger
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// Bounds of a document. A job above them is refused.
+const (
+	maxDocument = 1 << 20 // bytes
+	maxLabels   = 64
+	maxLabel    = 1152 // bytes: what the schema allows in characters, with the key
+	maxNeeds    = 1 << 15
+)
+
+// Entry is one document to accept. With a Fault it is recorded as failed. With
+// Awaits it waits for some minutes for a node to announce its program, unless one
+// has; Awaits says so in words.
+type Entry struct {
+	Job      jobs.Job
+	Document []byte
+	Fault    *jobs.Error
+	Awaits   string
+	// Submitter is the name of the token that submitted the document; empty
+	// where it came by the inbox or no token was asked for.
+	Submitter string
+}
+
+// candidate is an Entry with all made ready that needs no transaction.
+type candidate struct {
+	*Entry
+	record Record
+	digest [sha256.Size]byte
+	labels string
+	// webhook is whom the document wants to be told of the end.
+	webhook string
+	// target is where the document wants its result.
+	target string
+	err    error
+}
+
+func newCandidate(e *Entry) candidate {
+	j := &e.Job
+	if e.Document == nil {
+		e.Document = []byte{}
+	}
+	c := candidate{Entry: e, digest: digest(e.Document), labels: labelsText(j.Labels), webhook: engine.Clean(j.Webhook, engine.MaxURL), target: engine.Clean(j.Result.URL, engine.MaxURL)}
+	c.record = Record{
+		ID: j.ID, Program: engine.Clean(j.Program, engine.MaxName), Priority: j.EffectivePriority(),
+		Document: e.Document, Labels: j.Labels,
+		Created: engine.Trunc(j.Created), NotBefore: engine.Trunc(j.NotBefore), Expires: engine.Trunc(j.Expires),
+		Error: cleanError(e.Fault),
+	}
+	c.err = c.check()
+	return c
+}
+
+func (c *candidate) check() error {
+	switch {
+	case c.Job.ID == "" || len(c.Job.ID) > engine.MaxID || engine.Clean(c.Job.ID, engine.MaxID) != c.Job.ID:
+		return fmt.Errorf("id: %w", engine.ErrTooBig)
+	case len(c.Document) > maxDocument:
+		return fmt.Errorf("document: %w", engine.ErrTooBig)
+	case len(c.Job.Needs) > maxNeeds:
+		return fmt.Errorf("needs: %w", engine.ErrTooBig)
+	case len(c.Job.Labels) > maxLabels:
+		return fmt.Errorf("labels: %w", engine.ErrTooBig)
+	}
+	for k, v := range c.Job.Labels {
+		if len(k)+len(v) >= maxLabel {
+			return fmt.Errorf("label %q: %w", k, engine.ErrTooBig)
+		}
+	}
+	for _, n := range c.Job.Needs {
+		if len(n) > engine.MaxID {
+			return fmt.Errorf("needs: %w", engine.ErrTooBig)
+		}
+	}
+	return nil
+}
+
+// digest is the same for documents that differ in white space only.
+func digest(document []byte) [sha256.Size]byte {
+	var b bytes.Buffer
+	if json.Compact(&b, document) != nil {
+		return sha256.Sum256(document)
+	}
+	return sha256.Sum256(b.Bytes())
+}

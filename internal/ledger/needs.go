@@ -1,0 +1,68 @@
+package ledger
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// missingLimit is how long a job waits for one that nobody has put.
+const missingLimit = time.Hour
+
+var (
+	qInsertNeed = engine.NewQuery("INSERT INTO needs (need, job, deadline) VALUES (?, ?, ?) ON CONFLICT (need, job) DO NOTHING")
+	qState      = engine.NewQuery("SELECT state FROM jobs WHERE id = ?")
+)
+
+func needText(id string, state jobs.State) string {
+	return fmt.Sprintf("job %s, which it needs, is %s", id, state)
+}
+
+func (t *txn) addNeed(need, job string, state jobs.State) error {
+	deadline := int64(0)
+	if state == "" {
+		deadline = engine.Micros(t.now.Add(missingLimit))
+		t.missing = new(true)
+	}
+	_, err := t.Exec(qInsertNeed, need, job, deadline)
+	return err
+}
+
+// state is "" for a job that the ledger has never seen.
+func (t *txn) state(id string) (s jobs.State, err error) {
+	_, err = t.Row(qState, []any{id}, (*string)(&s))
+	return s, err
+}
+
+func waitText(open int) string {
+	if open == 1 {
+		return "waits for 1 other job"
+	}
+	return fmt.Sprintf("waits for %d other jobs", open)
+}
+
+var (
+	qAnyMissing = engine.NewQuery("SELECT 1 FROM needs WHERE deadline > 0 LIMIT 1")
+	qFound      = engine.NewQuery("UPDATE needs SET deadline = 0 WHERE need = ? AND deadline > 0")
+)
+
+// wanted reports whether jobs wait for a new one, and that it is there now.
+// That any job waits for one that nobody has put is rare, so it is asked once
+// in a transaction.
+func (t *txn) wanted(id string) (bool, error) {
+	if t.missing == nil {
+		var one int
+		any, err := t.Row(qAnyMissing, nil, &one)
+		if err != nil {
+			return false, err
+		}
+		t.missing = &any
+	}
+	if !*t.missing {
+		return false, nil
+	}
+	n, err := t.Exec(qFound, id)
+	return n > 0, err
+}

@@ -1,0 +1,43 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+)
+
+var (
+	qEndSession  = engine.NewQuery("INSERT INTO ended_sessions (session, expires) VALUES (?, ?) ON CONFLICT (session) DO NOTHING")
+	qOldSessions = engine.NewQuery("DELETE FROM ended_sessions WHERE expires < ?")
+	qEnded       = engine.NewQuery("SELECT 1 FROM ended_sessions WHERE session = ?")
+)
+
+// Sessions are those of logins that have ended before their time.
+type Sessions struct{ ledger engine.Access }
+
+// End records that a session is of no more use, on every node. expires
+// is when it would have ended by itself; the record is kept until then.
+func (s *Sessions) End(ctx context.Context, session string, expires time.Time) error {
+	err := s.ledger.Do(ctx, engine.Op{Name: "end-session", Weight: 1, Run: func(t engine.Tx) error {
+		if _, err := t.Exec(qOldSessions, engine.Micros(t.Now())); err != nil {
+			return err
+		}
+		_, err := t.Exec(qEndSession, engine.Clean(session, engine.MaxName), engine.Micros(expires))
+		return err
+	}})
+	if err != nil {
+		return fmt.Errorf("ledger: end session: %w", err)
+	}
+	return nil
+}
+
+// Ended reports whether End was called for a session.
+func (s *Sessions) Ended(ctx context.Context, session string) (ended bool, err error) {
+	var one int
+	if ended, err = s.ledger.Row(ctx, qEnded, []any{session}, &one); err != nil {
+		return false, fmt.Errorf("ledger: session: %w", err)
+	}
+	return ended, nil
+}
