@@ -1,7 +1,6 @@
 package publisher
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -9,18 +8,13 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
-
-// maxEvents is how many of a job's events its details show, the newest ones.
-const maxEvents = 200
 
 // postJob is the durable door: it answers after the ledger's commit.
 func (p *Publisher) postJob(c echo.Context) error {
@@ -80,30 +74,11 @@ func (p *Publisher) getJobs(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	page, err := p.list(c.Request().Context(), filter)
+	page, err := p.jobs.List(c.Request().Context(), filter)
 	if err != nil {
 		return err
 	}
 	return httpio.SendJSON(c, http.StatusOK, page)
-}
-
-func (p *Publisher) list(ctx context.Context, filter listing.Filter) (api.Page, error) {
-	found, err := p.cfg.Ledger.List(ctx, filter)
-	if err != nil {
-		return api.Page{}, err
-	}
-	now := time.Now()
-	page := api.Page{Jobs: make([]jobs.Result, 0, len(found.Jobs)), Next: found.Next, Back: found.Back}
-	for _, rec := range found.Jobs {
-		r := summary(rec, now)
-		if r.Error != nil {
-			short := *r.Error
-			short.LogTail = ""
-			r.Error = &short
-		}
-		page.Jobs = append(page.Jobs, r)
-	}
-	return page, nil
 }
 
 // getJob tells all that the ledger knows about one job.
@@ -112,7 +87,7 @@ func (p *Publisher) getJob(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	details, err := p.details(c.Request().Context(), id)
+	details, err := p.jobs.Details(c.Request().Context(), id)
 	if err != nil {
 		return err
 	}
@@ -122,30 +97,6 @@ func (p *Publisher) getJob(c echo.Context) error {
 	timeless := details
 	timeless.Status.Timestamp = time.Time{} // it is the moment of asking
 	return httpio.SendTagged(c, httpio.Version(details.Updated), details, timeless)
-}
-
-func attemptsOf(list []ledger.Attempt) []api.Attempt {
-	out := make([]api.Attempt, 0, len(list))
-	for _, a := range list {
-		attempt := api.Attempt{
-			Number: a.Number, Node: a.Node, ProgramSHA256: a.ProgramSHA256, Started: a.Started,
-			Finished: a.Finished, Outcome: a.Outcome, Message: a.Message, Signal: a.Signal,
-			CPUSeconds: a.CPU.Seconds(), MaxRSS: a.MaxRSS, Quarantine: a.Quarantined,
-		}
-		if !a.Finished.IsZero() && a.ExitCode >= 0 {
-			attempt.ExitCode = &a.ExitCode
-		}
-		out = append(out, attempt)
-	}
-	return out
-}
-
-func eventsOf(list []eventlog.Event) []api.Event {
-	out := make([]api.Event, 0, len(list))
-	for _, e := range list {
-		out = append(out, api.Event{ID: e.ID, At: e.At, Kind: e.Kind, Job: e.Job, Node: e.Node, By: e.By, Message: e.Message})
-	}
-	return out
 }
 
 // parseFilter reads the query of a listing. Whatever it does not know, or

@@ -22,7 +22,7 @@ func (p *Publisher) getEventLog(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	page, err := p.eventPage(c.Request().Context(), filter)
+	page, err := p.events.Page(c.Request().Context(), filter)
 	if err != nil {
 		return err
 	}

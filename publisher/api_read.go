@@ -1,12 +1,12 @@
 package publisher
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/readmodel"
 )
 
 // rangeParameter is the query of an answer that looks back.
@@ -15,11 +15,11 @@ func rangeParameter(c echo.Context) (string, error) {
 	if err := httpio.OnlyParameters(q, "range"); err != nil {
 		return "", err
 	}
-	back, ok := lookbackOf(q.Get("range"))
+	back, ok := readmodel.LookbackOf(q.Get("range"))
 	if !ok || q.Has("range") && q.Get("range") == "" {
-		return "", httpio.BadParameter("range", badRange)
+		return "", httpio.BadParameter("range", readmodel.BadRange)
 	}
-	return back.name, nil
+	return back.Name, nil
 }
 
 // getOverview tells how the whole pool stands. A thousand who ask at one time
@@ -29,13 +29,7 @@ func (p *Publisher) getOverview(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	body, err := p.collected.bodies.get(c.Request().Context(), window, nowAge, func(ctx context.Context) ([]byte, error) {
-		o, err := p.overview(ctx, window)
-		if err != nil {
-			return nil, err
-		}
-		return httpio.Marshal(o)
-	})
+	body, err := p.overviews.Body(c.Request().Context(), window)
 	if err != nil {
 		return err
 	}
@@ -56,7 +50,7 @@ func (p *Publisher) getNode(c echo.Context) error {
 }
 
 func (p *Publisher) sendNode(c echo.Context, name string) error {
-	n, err := p.nodeNow(c.Request().Context(), name)
+	n, err := p.nodes.Get(c.Request().Context(), name)
 	if err != nil {
 		return err
 	}
@@ -73,7 +67,7 @@ func (p *Publisher) getProgram(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	d, err := p.program(c.Request().Context(), name, window)
+	d, err := p.programs.Get(c.Request().Context(), name, window)
 	if err != nil {
 		return err
 	}
@@ -89,7 +83,7 @@ func (p *Publisher) getSeries(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := p.series(c.Request().Context(), id)
+	s, err := p.jobs.Series(c.Request().Context(), id)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func (p *Publisher) orderOf(ctx context.Context, c echo.Context, reason string) 
 	if err != nil {
 		return order, err
 	}
-	node, err := p.nodeNow(ctx, name)
+	node, err := p.nodes.Get(ctx, name)
 	if err != nil {
 		return order, err
 	}
@@ -139,7 +139,7 @@ func reasonText(reason *string) (string, error) {
 
 // nodeChanged returns a node after a change, under its new tag.
 func (p *Publisher) nodeChanged(ctx context.Context, c echo.Context, name string) (api.Node, error) {
-	n, err := p.nodeNow(ctx, name)
+	n, err := p.nodes.Get(ctx, name)
 	if err != nil {
 		return n, err
 	}

@@ -145,8 +145,7 @@ func TestDrainIsSeen(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b.p.collected.forget()
-	b.p.pages.Forget()
+	b.p.forget()
 	page := plainWords(bodyOf(t, b.get("/", "Accept: text/html")))
 	for _, want := range []string{"The queue is drained: no new job is accepted since", "(new <b>disks</b>).", "node1 drained"} {
 		if !strings.Contains(page, want) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/publisher/internal/readmodel"
 )
 
 // ledgerSource reads the feed from the ledger.
@@ -16,7 +17,7 @@ func (s ledgerSource) records(ctx context.Context, ids []string) ([]ledger.Recor
 
 func (s ledgerSource) eventsAfter(ctx context.Context, id string, limit int) ([]api.Event, error) {
 	found, err := s.ledger.Events.After(ctx, id, limit)
-	return eventsOf(found), err
+	return readmodel.EventsOf(found), err
 }
 
 func (s ledgerSource) nodeNews(ctx context.Context) ([]seenNode, error) {

@@ -96,7 +96,7 @@ func (p *Publisher) leftFile(c echo.Context, id, name string) (jobs.Artifact, in
 	if err != nil || len(values) > 1 || attempt < 1 || attempt > 1<<31-1 {
 		return jobs.Artifact{}, 0, httpio.BadParameter("attempt", "is a number from 1, once")
 	}
-	left, err := p.leftBy(c.Request().Context(), id, attempt)
+	left, err := p.jobs.Output(c.Request().Context(), id, attempt)
 	if err != nil {
 		return jobs.Artifact{}, 0, err
 	}

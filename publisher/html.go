@@ -96,7 +96,7 @@ func (p *Publisher) attempts(ctx context.Context, r jobs.Result) ([]api.Attempt,
 	if r.Attempt == 0 || r.Attempt == 1 && (r.State == jobs.Succeeded || r.State == jobs.Running) {
 		return nil, nil
 	}
-	found, err := p.attemptsWhole(ctx, r.ID)
+	found, err := p.jobs.Attempts(ctx, r.ID)
 	if len(found) == 1 && r.State.Final() && len(found[0].Artifacts)+len(found[0].LeftOut) == 0 {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
+	"github.com/runnerbean/runnerbean/publisher/internal/readmodel"
 )
 
 // strict makes every object of a schema refuse members that it does not name,
@@ -283,9 +284,9 @@ func TestOpenAPIIsTrue(t *testing.T) {
 }
 
 func (i *inspector) reads(base string) {
-	for _, back := range lookbacks {
-		i.try(200, "GET", base+"/overview?range="+back.name, "")
-		i.try(200, "GET", base+"/programs/"+testProgram+"?range="+back.name, "")
+	for _, back := range readmodel.Lookbacks {
+		i.try(200, "GET", base+"/overview?range="+back.Name, "")
+		i.try(200, "GET", base+"/programs/"+testProgram+"?range="+back.Name, "")
 	}
 	png := jobs.Artifact{Name: "plot.png", URL: "http://127.0.0.1:8420/x", Size: 3, SHA256: strings.Repeat("a", 64)}
 	done, _ := i.succeeded("[1]", png)

@@ -114,7 +114,7 @@ func TestNodeActions(t *testing.T) {
 	url := b.pool()
 	tab := browsertest.NewTab(t, browsertest.Start(t))
 	node := func() api.Node {
-		n, err := b.p.nodeNow(context.Background(), testNode)
+		n, err := b.p.nodes.Get(context.Background(), testNode)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -82,8 +82,7 @@ func (b *bench) targets() []string {
 func (b *bench) percentile(t *testing.B, target string) {
 	var cold, warm []time.Duration
 	for t.Loop() {
-		b.p.collected.forget()
-		b.p.pages.Forget()
+		b.p.forget()
 		cold = append(cold, b.took(t, target))
 		warm = append(warm, b.took(t, target))
 	}

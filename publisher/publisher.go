@@ -26,6 +26,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 	"github.com/runnerbean/runnerbean/publisher/internal/pages"
+	"github.com/runnerbean/runnerbean/publisher/internal/readmodel"
 )
 
 // MaxConnections is how many connections a node should have at most, whatever it
@@ -113,7 +114,11 @@ type Publisher struct {
 	conns     *admission.Limiter
 	sending   *admission.Limiter // objects of the store that are being sent
 	feed      *feed
-	collected collected
+	nodes     *readmodel.Nodes
+	programs  *readmodel.Programs
+	overviews *readmodel.Overviews
+	jobs      *readmodel.Jobs
+	events    *readmodel.Events
 	auth      *auth.Auth
 	ops       *operations.Operations
 	levels    map[string]auth.Level // of the GET routes, by path
@@ -150,6 +155,7 @@ func New(cfg Config) (*Publisher, error) {
 		BaseURL: cfg.BaseURL, Accept: cfg.Accept, Act: cfg.Act,
 		Drain: cfg.Drain, Undrain: cfg.Undrain, Control: cfg.Control, Logger: cfg.Logger,
 	})
+	p.addReaders()
 	if p.assets, err = pages.NewAssets(time.Now()); err != nil {
 		return nil, fmt.Errorf("publisher: %w", err)
 	}
@@ -163,10 +169,21 @@ func (p *Publisher) newPages() *pages.Pages {
 	return pages.New(pages.Config{
 		Node: p.cfg.Node, BaseURL: p.cfg.BaseURL, ReadOnly: p.cfg.ReadOnly, Auth: p.auth, Operations: p.ops,
 		Level:   func(path string) auth.Level { return p.levels[path] },
-		Verdict: p.verdictNow, Overview: p.overview, Counts: p.cfg.Ledger.Activity.Counts,
-		Jobs: p.list, Job: p.details, Record: p.cfg.Ledger.Get, Series: p.series, Result: p.pageResult,
-		Nodes: p.nodesNow, NodeOf: p.nodeNow, Programs: p.programsNow, Program: p.program, Events: p.eventPage,
+		Verdict: p.overviews.Verdict, Overview: p.overviews.Get, Counts: p.cfg.Ledger.Activity.Counts,
+		Jobs: p.jobs.List, Job: p.jobs.Details, Record: p.cfg.Ledger.Get, Series: p.jobs.Series, Result: p.pageResult,
+		Nodes: p.nodes.Now, NodeOf: p.nodes.Get, Programs: p.programs.Now, Program: p.programs.Get, Events: p.events.Page,
 	})
+}
+
+// addReaders makes the readers of what API and pages show.
+func (p *Publisher) addReaders() {
+	cfg := readmodel.Config{
+		Ledger: p.cfg.Ledger, Store: p.cfg.Store, Node: p.cfg.Node, Servers: p.cfg.Servers, Paused: p.cfg.Paused, Drains: p.ops.Drains,
+	}
+	p.nodes = readmodel.NewNodes(cfg)
+	p.jobs, p.events = readmodel.NewJobs(cfg, p.nodes), readmodel.NewEvents(cfg)
+	p.programs = readmodel.NewPrograms(cfg, p.nodes)
+	p.overviews = readmodel.NewOverviews(cfg, p.nodes, p.jobs, p.events)
 }
 
 // fill puts in the defaults.

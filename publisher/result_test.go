@@ -170,7 +170,7 @@ func TestPendingDocuments(t *testing.T) {
 		t.Errorf("reason %q, want %q", r.Reason, want)
 	}
 	b.register(1)
-	b.p.collected.forget()
+	b.p.forget()
 	busy, second := b.queued(""), b.queued("")
 	b.running(alone)
 	progress := 0.5

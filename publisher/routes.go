@@ -125,8 +125,7 @@ func (p *Publisher) levelOf(r *http.Request, method string) auth.Level {
 // changes makes the next pages show what the handler has changed.
 func (p *Publisher) changes(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		defer p.pages.Forget()
-		defer p.collected.forget()
+		defer p.forget()
 		return next(c)
 	}
 }
@@ -145,4 +144,12 @@ func (p *Publisher) newEcho() *echo.Echo {
 	e.Use(recovered)
 	p.routes(e)
 	return e
+}
+
+// forget makes the next answer of every page and reader a new one.
+func (p *Publisher) forget() {
+	p.nodes.Forget()
+	p.programs.Forget()
+	p.overviews.Forget()
+	p.pages.Forget()
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"sync"
 	"time"
 
@@ -15,81 +14,6 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
-
-// summary is what a record says by itself, as a listing shows it.
-func summary(rec ledger.Record, now time.Time) jobs.Result {
-	r := jobs.Result{
-		ID: rec.ID, Program: rec.Program, State: rec.State,
-		Timestamp: now.UTC().Truncate(time.Millisecond), Created: rec.Created,
-		Attempt: rec.Attempt, Node: rec.Node,
-	}
-	if r.Created.IsZero() {
-		r.Created = rec.Accepted
-	}
-	if rec.Attempt > 0 {
-		r.Started = rec.Started
-	}
-	switch {
-	case rec.State.Final():
-		addEnd(&r, rec)
-	case rec.State == jobs.Running:
-		addLive(&r, rec)
-	default:
-		r.Reason = rec.Reason
-		if rec.NotBefore.After(now) {
-			r.NotBefore = rec.NotBefore
-		}
-	}
-	return r
-}
-
-// addEnd makes the document of an end the same whenever it is made.
-func addEnd(r *jobs.Result, rec ledger.Record) {
-	r.Timestamp, r.Finished = rec.Finished, rec.Finished
-	if rec.State == jobs.Succeeded {
-		return
-	}
-	r.Error = rec.Error
-	if r.Error == nil {
-		r.Error = &jobs.Error{Class: jobs.OutcomeError, Message: "the ledger does not say why"}
-		if rec.State == jobs.Cancelled {
-			r.Error = &jobs.Error{Class: jobs.OutcomeCancelled, Message: "the job was cancelled"}
-		}
-	}
-}
-
-func addLive(r *jobs.Result, rec ledger.Record) {
-	live := rec.Live
-	r.Progress, r.Message, r.Counters = live.Progress, live.Message, live.Counters
-	if json.Valid(live.Partial) {
-		r.Partial = live.Partial
-	}
-	r.Reason = rec.Reason
-	if rec.Asked != "" {
-		r.Reason = asked[rec.Asked]
-	}
-}
-
-// asked says what is being done to a running job.
-var asked = map[ledger.Verb]string{
-	ledger.VerbCancel:    "is being cancelled",
-	ledger.VerbTerminate: "is being terminated",
-	ledger.VerbReset:     "is being reset and will start over",
-}
-
-// status is summary with what other jobs and the nodes have to do with it.
-func (p *Publisher) status(ctx context.Context, rec ledger.Record) (jobs.Result, error) {
-	now := time.Now()
-	r := summary(rec, now)
-	var err error
-	switch rec.State {
-	case jobs.Queued:
-		err = p.explainQueued(ctx, &r)
-	case jobs.Waiting:
-		err = p.explainWaiting(ctx, &r, rec)
-	}
-	return r, err
-}
 
 // document is a job as its result URL answers for it at one moment. It is
 // shared between everybody who asks and must not be changed.
@@ -135,7 +59,7 @@ func (p *Publisher) readOnce(ctx context.Context, id string) *document {
 }
 
 func (p *Publisher) readStatus(ctx context.Context, d *document, rec ledger.Record) error {
-	r, err := p.status(ctx, rec)
+	r, err := p.jobs.Status(ctx, rec)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/readmodel"
 )
 
 // maxEvent is the size in bytes of the largest result that an event carries.
@@ -28,7 +29,7 @@ func (p *Publisher) readSuccess(ctx context.Context, d *document, rec ledger.Rec
 	if err != nil {
 		return err
 	}
-	return d.take(s, summary(rec, rec.Finished))
+	return d.take(s, readmodel.Summary(rec, rec.Finished))
 }
 
 // readOrphan looks for the result of a job that the ledger does not know, as

@@ -14,6 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
+	"github.com/runnerbean/runnerbean/publisher/internal/readmodel"
 )
 
 // postVerb applies a verb to one job.
@@ -51,7 +52,7 @@ func (p *Publisher) statusOf(ctx context.Context, rec ledger.Record) (json.RawMe
 	d := p.read(ctx, rec.ID)
 	switch {
 	case d.err != nil:
-		return httpio.Marshal(summary(rec, time.Now()))
+		return httpio.Marshal(readmodel.Summary(rec, time.Now()))
 	case len(d.result.Partial) == 0:
 		return d.body, nil
 	}

@@ -1,4 +1,4 @@
-package publisher
+package readmodel
 
 import (
 	"context"
@@ -16,9 +16,9 @@ const (
 	readingTimeout = 20 * time.Second
 )
 
-// readings are answers that many ask for at one time: each is read once and
+// FlightCache are answers that many ask for at one time: each is read once and
 // serves for a moment. What they hold is shared and must not be changed.
-type readings[T any] struct {
+type FlightCache[T any] struct {
 	mu     sync.Mutex
 	age    int // counts the calls of forget
 	kept   map[string]reading[T]
@@ -32,7 +32,7 @@ type reading[T any] struct {
 
 // get is the answer to key, which may be as old as age. The first who asks
 // reads for all, so one who goes away does not end the reading.
-func (r *readings[T]) get(ctx context.Context, key string, age time.Duration, read func(context.Context) (T, error)) (T, error) {
+func (r *FlightCache[T]) get(ctx context.Context, key string, age time.Duration, read func(context.Context) (T, error)) (T, error) {
 	v, ok, since := r.fresh(key)
 	if ok {
 		return v, nil
@@ -54,7 +54,7 @@ func (r *readings[T]) get(ctx context.Context, key string, age time.Duration, re
 }
 
 // fresh returns what is kept of key, and the age of the readings.
-func (r *readings[T]) fresh(key string) (v T, ok bool, age int) {
+func (r *FlightCache[T]) fresh(key string) (v T, ok bool, age int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	kept, ok := r.kept[key]
@@ -65,7 +65,7 @@ func (r *readings[T]) fresh(key string) (v T, ok bool, age int) {
 }
 
 // keep keeps what was read since a call of forget, if there was none after it.
-func (r *readings[T]) keep(key string, since int, v reading[T]) {
+func (r *FlightCache[T]) keep(key string, since int, v reading[T]) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.age != since {
@@ -78,7 +78,7 @@ func (r *readings[T]) keep(key string, since int, v reading[T]) {
 }
 
 // forget makes the next one who asks read anew, also while somebody reads.
-func (r *readings[T]) forget() {
+func (r *FlightCache[T]) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.age++

@@ -1,8 +1,7 @@
-package publisher
+package readmodel
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"time"
 
@@ -17,24 +16,6 @@ const (
 	mostLines = 8
 )
 
-func (p *Publisher) addQueue(ctx context.Context, o *api.Overview, _ lookback) error {
-	drains, err := p.ops.Drains(ctx)
-	if err != nil {
-		return err
-	}
-	b, err := p.cfg.Ledger.Backlog(ctx)
-	if err != nil {
-		return err
-	}
-	o.Queue = api.Queue{
-		Queued: b.Queued, Scheduled: b.Scheduled, Waiting: b.Waiting, Oldest: b.Oldest, Drained: drains.Queue, Programs: []api.ProgramQueue{},
-	}
-	for _, q := range b.Programs {
-		o.Queue.Programs = append(o.Queue.Programs, queueOf(q))
-	}
-	return nil
-}
-
 func queueOf(b ledger.ProgramBacklog) api.ProgramQueue {
 	return api.ProgramQueue{
 		Program: b.Program, Queued: b.Queued, Scheduled: b.Scheduled, Running: b.Running, Waiting: b.Waiting,
@@ -42,32 +23,9 @@ func queueOf(b ledger.ProgramBacklog) api.ProgramQueue {
 	}
 }
 
-func (p *Publisher) addActivity(ctx context.Context, o *api.Overview, back lookback) error {
-	a, err := p.cfg.Ledger.Activity.History(ctx, o.At.Add(-back.length), o.At, "")
-	if err != nil {
-		return err
-	}
-	o.Window = spanned(back, a)
-	o.Ended, o.Failures, o.Unfinished = sums(a.Programs)
-	o.FinishedByNode = lines(a, a.Nodes, o.At, func(t activity.Tally) string { return t.Node })
-	o.FinishedByProgram = lines(a, a.Programs, o.At, func(t activity.Tally) string { return t.Program })
-	o.Depth = depthLines(a.Depth)
-	if back.length == time.Hour {
-		o.LastHour, _, _ = sums(a.Programs)
-		return nil
-	}
-	return p.addLastHour(ctx, o, back)
-}
-
-func (p *Publisher) addLastHour(ctx context.Context, o *api.Overview, _ lookback) error {
-	hour, err := p.cfg.Ledger.Activity.History(ctx, o.At.Add(-time.Hour), o.At, "")
-	o.LastHour, _, _ = sums(hour.Programs)
-	return err
-}
-
 func spanned(back lookback, a activity.History) api.Window {
 	return api.Window{
-		Name: back.name, From: a.From, Until: a.From.Add(time.Duration(a.Steps) * a.Step), Step: a.Step.Seconds(),
+		Name: back.Name, From: a.From, Until: a.From.Add(time.Duration(a.Steps) * a.Step), Step: a.Step.Seconds(),
 	}
 }
 
@@ -166,61 +124,4 @@ func depthLines(list []activity.Depth) []jobs.Series {
 		}
 	}
 	return out
-}
-
-func (p *Publisher) addProgramActivity(ctx context.Context, d *api.ProgramDetails, back lookback) error {
-	now := time.Now().UTC()
-	a, err := p.cfg.Ledger.Activity.History(ctx, now.Add(-back.length), now, d.Name)
-	if err != nil {
-		return err
-	}
-	d.Window = spanned(back, a)
-	d.Ended, d.Failures, d.Unfinished = sums(a.Programs)
-	d.Finished = lines(a, a.Programs, now, func(t activity.Tally) string { return string(t.State) })
-	bins, mean, err := p.cfg.Ledger.Activity.Durations(ctx, d.Name, now.Add(-back.length))
-	if err != nil {
-		return err
-	}
-	d.Durations, d.Mean = append([]api.Bin{}, bins...), mean.Seconds()
-	return p.addProgramQueue(ctx, d)
-}
-
-func (p *Publisher) addProgramQueue(ctx context.Context, d *api.ProgramDetails) error {
-	b, err := p.cfg.Ledger.Backlog(ctx)
-	for _, q := range b.Programs {
-		if q.Program == d.Name {
-			d.Queue = queueOf(q)
-			d.Queued, d.Running = q.Queued, q.Running
-		}
-	}
-	return err
-}
-
-// addProgramCounts adds what programs have done in a day, and what waits for them.
-func (p *Publisher) addProgramCounts(ctx context.Context, list []api.Program) error {
-	now := time.Now()
-	a, err := p.cfg.Ledger.Activity.History(ctx, now.Add(-24*time.Hour), now, "")
-	if err != nil {
-		return err
-	}
-	b, err := p.cfg.Ledger.Backlog(ctx)
-	if err != nil {
-		return err
-	}
-	places := make(map[string]*api.Program, len(list))
-	for i := range list {
-		list[i].Ended = map[jobs.State]int64{}
-		places[list[i].Name] = &list[i]
-	}
-	for _, t := range a.Programs {
-		if l := places[t.Program]; l != nil && t.State != "" {
-			l.Ended[t.State] += t.N
-		}
-	}
-	for _, q := range b.Programs {
-		if l := places[q.Program]; l != nil {
-			l.Queued, l.Running = q.Queued, q.Running
-		}
-	}
-	return nil
 }

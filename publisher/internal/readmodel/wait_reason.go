@@ -1,8 +1,9 @@
-package publisher
+package readmodel
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -17,7 +18,7 @@ import (
 const needsShown = 8
 
 // explainQueued says what a queued job waits for and where it stands.
-func (p *Publisher) explainQueued(ctx context.Context, r *jobs.Result) error {
+func (p *Jobs) explainQueued(ctx context.Context, r *jobs.Result) error {
 	if !r.NotBefore.IsZero() {
 		r.Reason = text.JoinClauses(r.Reason, "starts not before "+r.NotBefore.UTC().Format(time.RFC3339))
 		return nil
@@ -33,7 +34,7 @@ func (p *Publisher) explainQueued(ctx context.Context, r *jobs.Result) error {
 		r.Reason = text.JoinClauses(r.Reason, why)
 		return nil
 	}
-	nodes, err := p.nodesNow(ctx)
+	nodes, err := p.nodes.Now(ctx)
 	if err != nil {
 		return err
 	}
@@ -42,7 +43,7 @@ func (p *Publisher) explainQueued(ctx context.Context, r *jobs.Result) error {
 }
 
 // explainWaiting names the jobs that a job waits for.
-func (p *Publisher) explainWaiting(ctx context.Context, r *jobs.Result, rec ledger.Record) error {
+func (p *Jobs) explainWaiting(ctx context.Context, r *jobs.Result, rec ledger.Record) error {
 	var doc struct {
 		Needs []string `json:"needs"`
 	}
@@ -84,17 +85,17 @@ func (p *Publisher) explainWaiting(ctx context.Context, r *jobs.Result, rec ledg
 const notKnown = "not known yet"
 
 // explainMissing says why a job that nobody has put yet may be long in coming.
-func (p *Publisher) explainMissing(ctx context.Context, r *jobs.Result) error {
-	drains, err := p.ops.Drains(ctx)
+func (p *Jobs) explainMissing(ctx context.Context, r *jobs.Result) error {
+	drains, err := p.cfg.Drains(ctx)
 	if err == nil && drains.Queue != nil {
 		r.Reason = text.JoinClauses(r.Reason, "the queue is drained: no new job is accepted")
 	}
 	return err
 }
 
-func (p *Publisher) stateOf(ctx context.Context, id string) (string, error) {
+func (p *Jobs) stateOf(ctx context.Context, id string) (string, error) {
 	rec, err := p.cfg.Ledger.Get(ctx, id)
-	if isUnknown(err) {
+	if errors.Is(err, ledger.ErrUnknown) {
 		return notKnown, nil
 	}
 	return string(rec.State), err

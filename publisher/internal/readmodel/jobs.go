@@ -1,0 +1,211 @@
+package readmodel
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/health"
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/listing"
+	"github.com/runnerbean/runnerbean/internal/outbound"
+	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/internal/text"
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/operations"
+)
+
+// maxEvents is how many of a job's events its details show, the newest ones.
+const maxEvents = 200
+
+func (p *Jobs) List(ctx context.Context, filter listing.Filter) (api.Page, error) {
+	found, err := p.cfg.Ledger.List(ctx, filter)
+	if err != nil {
+		return api.Page{}, err
+	}
+	now := time.Now()
+	page := api.Page{Jobs: make([]jobs.Result, 0, len(found.Jobs)), Next: found.Next, Back: found.Back}
+	for _, rec := range found.Jobs {
+		r := Summary(rec, now)
+		if r.Error != nil {
+			short := *r.Error
+			short.LogTail = ""
+			r.Error = &short
+		}
+		page.Jobs = append(page.Jobs, r)
+	}
+	return page, nil
+}
+
+func attemptsOf(list []ledger.Attempt) []api.Attempt {
+	out := make([]api.Attempt, 0, len(list))
+	for _, a := range list {
+		attempt := api.Attempt{
+			Number: a.Number, Node: a.Node, ProgramSHA256: a.ProgramSHA256, Started: a.Started,
+			Finished: a.Finished, Outcome: a.Outcome, Message: a.Message, Signal: a.Signal,
+			CPUSeconds: a.CPU.Seconds(), MaxRSS: a.MaxRSS, Quarantine: a.Quarantined,
+		}
+		if !a.Finished.IsZero() && a.ExitCode >= 0 {
+			attempt.ExitCode = &a.ExitCode
+		}
+		out = append(out, attempt)
+	}
+	return out
+}
+
+// maxSeriesBytes is the size in bytes of the largest series that is read.
+const maxSeriesBytes = 4 << 20
+
+// Details is all that is known about one job. [ledger.ErrUnknown].
+func (p *Jobs) Details(ctx context.Context, id string) (api.Details, error) {
+	rec, err := p.cfg.Ledger.Get(ctx, id)
+	if err != nil {
+		return api.Details{}, err
+	}
+	d := api.Details{Allowed: allowed(rec.State), Updated: rec.Updated}
+	if d.Status, err = p.Status(ctx, rec); err != nil {
+		return d, err
+	}
+	// A document that was recorded with a fault may not be readable as a job.
+	d.Job, _ = jobs.Read(rec.Document)
+	d.Why = d.Status.Reason
+	switch rec.State {
+	case jobs.Running:
+		err = p.addProcesses(ctx, &d, rec)
+	case jobs.Queued:
+		// Only here: a visitor's page must not wait for beanstalkd.
+		d.Why = text.JoinClauses(health.NoServerReason(p.nodes.serversNow(ctx)), d.Why)
+	}
+	if err == nil {
+		err = p.addHistory(ctx, &d)
+	}
+	return d, err
+}
+
+// allowed returns the names of the verbs that apply to a job in a state.
+func allowed(state jobs.State) []string {
+	list := []string{}
+	for _, v := range operations.Verbs {
+		if v.Suits(state) {
+			list = append(list, string(v.Name))
+		}
+	}
+	return list
+}
+
+func (p *Jobs) addHistory(ctx context.Context, d *api.Details) error {
+	var err error
+	if d.Attempts, err = p.Attempts(ctx, d.Status.ID); err != nil {
+		return err
+	}
+	events, err := p.cfg.Ledger.Events.Newest(ctx, d.Status.ID, maxEvents)
+	d.Events = EventsOf(events)
+	if err == nil {
+		d.Delivery, err = p.delivery(ctx, d.Status.ID)
+	}
+	return err
+}
+
+// addProcesses adds the processes that the job's node has counted, and why a
+// running job does not get on.
+func (p *Jobs) addProcesses(ctx context.Context, d *api.Details, rec ledger.Record) error {
+	nodes, err := p.nodes.readNodesWhole(ctx)
+	i := slices.IndexFunc(nodes, func(n api.Node) bool { return n.Instance == rec.Instance })
+	if err != nil || i < 0 {
+		return err
+	}
+	if v := nodes[i].Vitals; v != nil {
+		for _, process := range v.Processes {
+			if process.Job == rec.ID {
+				d.Processes = append(d.Processes, process)
+			}
+		}
+	}
+	d.Why = text.JoinClauses(d.Why, health.RunningReason(nodes[i]))
+	return nil
+}
+
+// Series is what the newest attempt of a job said about itself, over time. It
+// is empty where that said no number. [ledger.ErrUnknown].
+func (p *Jobs) Series(ctx context.Context, id string) (jobs.JobSeries, error) {
+	none := jobs.JobSeries{Seconds: []float64{}, Series: []jobs.Series{}}
+	rec, err := p.cfg.Ledger.Get(ctx, id)
+	if err != nil {
+		return none, err
+	}
+	none.Attempt = rec.Attempt
+	object, err := p.cfg.Store.Open(ctx, store.SeriesKey(id, rec.Attempt))
+	if errors.Is(err, fs.ErrNotExist) {
+		return none, nil
+	}
+	if err != nil {
+		return none, err
+	}
+	defer object.Close()
+	var found jobs.JobSeries
+	err = json.NewDecoder(io.LimitReader(object, maxSeriesBytes)).Decode(&found)
+	return found, err
+}
+
+// delivery is how it stands with a job's delivery; nil where there is none.
+func (p *Jobs) delivery(ctx context.Context, id string) (*api.Delivery, error) {
+	d, err := p.cfg.Ledger.Outbox.Delivery(ctx, id)
+	if err != nil || d.State == "" {
+		return nil, err
+	}
+	return &api.Delivery{
+		State: d.State, URL: outbound.Redact(d.URL), At: d.At, Next: d.Next, Tries: d.Tries, Message: d.Message,
+	}, nil
+}
+
+// maxOutputBytes is the size in bytes of the largest list of files that is read.
+const maxOutputBytes = 8 << 20
+
+// Attempts are the attempts of a job, with the files that those have left
+// which are no success.
+func (p *Jobs) Attempts(ctx context.Context, id string) ([]api.Attempt, error) {
+	found, err := p.cfg.Ledger.Attempts(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	list := attemptsOf(found)
+	for i := range list[max(0, len(list)-jobs.MaxOutputs):] {
+		a := &list[len(list)-1-i]
+		if a.Outcome == "" || a.Outcome == jobs.OutcomeSucceeded {
+			continue
+		}
+		left, err := p.Output(ctx, id, a.Number)
+		if err != nil {
+			return list, err
+		}
+		a.Artifacts, a.LeftOut = left.Artifacts, left.LeftOut
+	}
+	return list, nil
+}
+
+// Output is what an attempt has left without a success; empty where that is
+// nothing, or not kept any more.
+func (p *Jobs) Output(ctx context.Context, id string, attempt int) (out jobs.Output, err error) {
+	object, err := p.cfg.Store.Open(ctx, store.OutputKey(id, attempt))
+	if errors.Is(err, fs.ErrNotExist) {
+		return out, nil
+	}
+	if err != nil {
+		return out, err
+	}
+	defer object.Close()
+	err = json.NewDecoder(io.LimitReader(object, maxOutputBytes)).Decode(&out)
+	return out, err
+}
+
+type Jobs struct {
+	cfg   Config
+	nodes *Nodes
+}
+
+func NewJobs(cfg Config, nodes *Nodes) *Jobs { return &Jobs{cfg: cfg, nodes: nodes} }
