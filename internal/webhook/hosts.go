@@ -8,23 +8,26 @@ import (
 )
 
 const (
-	// putOff is how long one waits at least whose host is busy, restAfter how long
-	// a host is left alone that has not answered in time.
-	putOff    = 2 * time.Second
-	restAfter = 10 * time.Second
-	// maxLine is how many wait in memory for their turn at one host.
-	maxLine = 256
-	// usual is taken for how long a try takes where nothing is known.
-	usual = 50 * time.Millisecond
-	// Those that are put off come back one after the other: at most longestGap
-	// apart, and within longestWait.
+	// perHost is the largest number of tries at one host at one time.
+	perHost = 2
+	// leastWait is how long a hook of a busy host is put off at least. restTime is
+	// how long a host is left alone that has not answered in time.
+	leastWait = 2 * time.Second
+	restTime  = 10 * time.Second
+	// maxLine is how many hooks wait in memory for one host, maxInLine how long.
+	maxLine   = 256
+	maxInLine = 2 * time.Minute
+	// usualTime is how long a try is expected to take if nothing is known.
+	usualTime = 50 * time.Millisecond
+	// Hooks that are put off come back one after the other, at most longestGap
+	// apart and within longestWait.
 	longestGap  = time.Second
 	longestWait = 5 * time.Minute
 	// maxHosts bounds how many hosts are remembered.
 	maxHosts = 1024
 )
 
-// hosts share out the tries, so that a slow receiver holds up only itself.
+// hosts limits the tries at each host, so that a slow one holds up only itself.
 type hosts struct {
 	mu    sync.Mutex
 	known map[string]*host
@@ -32,14 +35,14 @@ type hosts struct {
 
 // host is one receiver.
 type host struct {
-	busy int           // how many tell it something
-	line []waiting     // to be told next, by those
+	busy int           // tries under way
+	line []waiting     // hooks to be tried next
 	rest time.Time     // until when it is left alone
-	took time.Duration // a try, lately
-	turn time.Time     // of the last one that was put off
+	took time.Duration // moving average of one try
+	turn time.Time     // when the last hook that was put off comes back
 }
 
-// waiting is one in line.
+// waiting is a hook in line.
 type waiting struct {
 	hook  Hook
 	since time.Time
@@ -47,7 +50,7 @@ type waiting struct {
 
 func newHosts() hosts { return hosts{known: map[string]*host{}} }
 
-// of returns the host of that name. The caller holds the lock.
+// of returns the host of a name. The caller holds mu.
 func (h *hosts) of(name string) *host {
 	if r := h.known[name]; r != nil {
 		return r
@@ -59,14 +62,14 @@ func (h *hosts) of(name string) *host {
 			}
 		}
 	}
-	r := &host{took: usual}
+	r := &host{took: usualTime}
 	h.known[name] = r
 	return r
 }
 
-// enter takes room at a host: the caller is to tell it next. Where others do,
-// hook waits in line for one of them. Where that is too long or the host rests,
-// wait says when to ask again.
+// enter takes a place at a host, and returns the hook for the caller to try. If all
+// places are taken, hook waits in line. If the line is full or the host rests, wait
+// says when to ask again.
 func (h *hosts) enter(name string, hook Hook, now time.Time) (next *Hook, wait time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -84,10 +87,10 @@ func (h *hosts) enter(name string, hook Hook, now time.Time) (next *Hook, wait t
 	return nil, r.later(now)
 }
 
-// later shares out when those that are put off come back: each time costs a
-// write, so it is about when they can be told.
+// later returns how long to put off one hook. It spreads the hooks over the time
+// that their tries take, because each return costs a write to the ledger.
 func (r *host) later(now time.Time) time.Duration {
-	first := now.Add(max(putOff, r.rest.Sub(now)))
+	first := now.Add(max(leastWait, r.rest.Sub(now)))
 	if r.turn.Before(first) || r.turn.After(first.Add(longestWait)) {
 		r.turn = first
 	}
@@ -96,25 +99,26 @@ func (r *host) later(now time.Time) time.Duration {
 	return wait
 }
 
-// told notes how a try went.
-func (h *hosts) told(name string, slow bool, took time.Duration, now time.Time) {
+// tried notes how a try went.
+func (h *hosts) tried(name string, slow bool, took time.Duration, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r := h.of(name)
 	r.took = (3*r.took + took) / 4
 	if slow {
-		r.rest = now.Add(restAfter)
+		r.rest = now.Add(restTime)
 	}
 }
 
-// next is what the caller is to tell next. Where there is nothing, or it has to
-// stop, or the host rests, it has given its room back; then left is what nobody
-// else will tell.
+// next returns the next hook for the caller to try. If there is none, the caller
+// has to stop, or the host rests, next gives the caller's place back. left then are
+// the hooks in line that nobody else will try.
 func (h *hosts) next(name string, stop bool, now time.Time) (next *Hook, left []Hook) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r := h.of(name)
-	r.trim(now)
+	// A hook that has waited too long is due again when its lease ends.
+	r.line = slices.DeleteFunc(r.line, func(w waiting) bool { return now.Sub(w.since) > maxInLine })
 	rests := r.rest.After(now)
 	if len(r.line) > 0 && !stop && !rests {
 		next, r.line = &r.line[0].hook, r.line[1:]
@@ -129,20 +133,14 @@ func (h *hosts) next(name string, stop bool, now time.Time) (next *Hook, left []
 	return nil, left
 }
 
-// trim forgets who has waited for so long that others may soon have it, too: it
-// is due again when the lease is over.
-func (r *host) trim(now time.Time) {
-	r.line = slices.DeleteFunc(r.line, func(w waiting) bool { return now.Sub(w.since) > maxInLine })
-}
-
-// again says when one is to come back that was taken in vain.
+// again returns how long to put off a hook that was in line.
 func (h *hosts) again(name string, now time.Time) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.of(name).later(now)
 }
 
-// hostOf is what a URL has to share with others.
+// hostOf returns the host and port of a URL, or "" for a string that is no URL.
 func hostOf(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {

@@ -101,8 +101,7 @@ func TestPutEndsBeforeItsLease(t *testing.T) {
 	if left <= 0 || left > maxPut {
 		t.Errorf("a try may take %s", left)
 	}
-	var cfg Config
-	fill(&cfg)
+	cfg := Config{}.withDefaults()
 	if most := maxInLine + max(maxPut, cfg.Timeout) + cfg.Timeout; most >= lease {
 		t.Errorf("with its time in line it may take %s, and the lease is %s", most, lease)
 	}

@@ -394,12 +394,10 @@ func TestStopWaitsForTheTriesUnderWay(t *testing.T) {
 
 func TestWaits(t *testing.T) {
 	t.Parallel()
-	cfg := Config{Jitter: func() float64 { return 0.5 }}
-	fill(&cfg)
-	d := &Deliverer{cfg: cfg}
+	o := outcomes{Config{Jitter: func() float64 { return 0.5 }}.withDefaults()}
 	age, tries := time.Duration(0), 0
-	for ; age <= d.cfg.MaxAge; tries++ {
-		age += d.wait(tries, age)
+	for ; age <= o.cfg.MaxAge; tries++ {
+		age += o.backoff(tries, age)
 	}
 	if tries < 12 || tries > 24 {
 		t.Errorf("%d tries in %s", tries, age)
@@ -414,7 +412,7 @@ func TestWaits(t *testing.T) {
 		{0, 10 * time.Hour, 5 * time.Second}, // all nodes were away
 		{1000, time.Second, 5 * time.Second}, // put off many times
 	} {
-		if got := d.wait(test.tries, test.age); got != test.want {
+		if got := o.backoff(test.tries, test.age); got != test.want {
 			t.Errorf("%+v: %s", test, got)
 		}
 	}
@@ -433,7 +431,7 @@ func TestHosts(t *testing.T) {
 			t.Fatal(next, wait)
 		}
 	}
-	if _, wait := h.enter("a", one, now); wait != putOff {
+	if _, wait := h.enter("a", one, now); wait != leastWait {
 		t.Error(wait)
 	}
 	if next, _ := h.enter("b", one, now); next == nil {
@@ -445,19 +443,19 @@ func TestHosts(t *testing.T) {
 	if next, left := h.next("a", true, now); next != nil || left != nil {
 		t.Error("nobody is left to tell those in line")
 	}
-	h.told("a", true, time.Second, now)
+	h.tried("a", true, time.Second, now)
 	if next, left := h.next("a", false, now); next != nil || len(left) != maxLine-1 || h.known["a"].busy != 0 {
 		t.Errorf("%d are left of a host that rests", len(left))
 	}
 	h.known["a"].turn = time.Time{}
-	if _, wait := h.enter("a", one, now.Add(time.Second)); wait != restAfter-time.Second {
+	if _, wait := h.enter("a", one, now.Add(time.Second)); wait != restTime-time.Second {
 		t.Error(wait)
 	}
-	if next, _ := h.enter("a", one, now.Add(restAfter)); next == nil {
+	if next, _ := h.enter("a", one, now.Add(restTime)); next == nil {
 		t.Error("no room after the rest")
 	}
 	for range 2 * maxHosts {
-		h.told(jobs.NewID(), true, time.Second, now)
+		h.tried(jobs.NewID(), true, time.Second, now)
 	}
 	if len(h.known) > maxHosts || h.known["a"] == nil {
 		t.Errorf("%d are remembered", len(h.known))
@@ -486,10 +484,10 @@ func TestManyForOneHost(t *testing.T) {
 	h, now := newHosts(), time.Now()
 	r := h.of("a")
 	for i := range 10_000 {
-		if wait := r.later(now); wait < putOff || wait > putOff+longestWait {
+		if wait := r.later(now); wait < leastWait || wait > leastWait+longestWait {
 			t.Fatal(wait)
 		} else if i == 1000 && (wait < 20*time.Second || wait > 30*time.Second) {
-			t.Errorf("after 1000 of %s, two at a time: %s", usual, wait)
+			t.Errorf("after 1000 of %s, two at a time: %s", usualTime, wait)
 		}
 	}
 }
@@ -534,7 +532,7 @@ func TestWhatIsPutOffForTooLongIsGivenUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.later(t.Context(), h, putOff)
+		d.outcomes.putOff(t.Context(), h, leastWait)
 		if got := len(o.ended) == 1; got != test.giveUp || len(o.ended)+len(o.failed) != 1 || strings.Contains(o.said(h.ID), "geheim") {
 			t.Errorf("%s: given up is %v, the message is %q", name, got, o.said(h.ID))
 		}

@@ -1,0 +1,164 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
+	"github.com/runnerbean/runnerbean/internal/outbound"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const (
+	// putTimeout bounds one delivery of a small document. A large one has a second
+	// more for each putRate bytes, up to maxPut in all.
+	putTimeout = 30 * time.Second
+	putRate    = 256 << 10
+	maxPut     = 2 * time.Minute
+	// maxAnswer is how many bytes of an answer are read, so that the connection can
+	// be used again.
+	maxAnswer = 16 << 10
+	// maxRetryAfter is the longest wait that a receiver can ask for.
+	maxRetryAfter = 2 * time.Hour
+)
+
+var errNoURL = errors.New("result.url cannot be asked")
+
+// statusError is an answer with a status other than 2xx.
+type statusError struct {
+	status int
+	after  time.Duration // its Retry-After
+}
+
+func (e *statusError) Error() string {
+	text := fmt.Sprintf("the receiver answered %d %s", e.status, http.StatusText(e.status))
+	if e.status/100 == 3 {
+		text += "; redirects are not followed, so name the address itself"
+	}
+	return text
+}
+
+// requester sends hooks to their receivers. Its errors do not repeat the URL.
+type requester struct {
+	cfg    Config
+	client *http.Client
+}
+
+func newRequester(cfg Config) *requester {
+	client := outbound.NewClient(cfg.Outbound)
+	follow := client.CheckRedirect
+	client.CheckRedirect = func(req *http.Request, via []*http.Request) error {
+		if via[0].Method == http.MethodPut && req.Method == http.MethodPut {
+			return follow(req, via)
+		}
+		// A receiver could redirect a signed message to another one.
+		return http.ErrUseLastResponse
+	}
+	return &requester{cfg: cfg, client: client}
+}
+
+// send makes one try.
+func (r *requester) send(ctx context.Context, h Hook) error {
+	if h.Kind == outbox.KindDelivery {
+		return r.put(ctx, h)
+	}
+	return r.post(ctx, h)
+}
+
+// post tells a URL of the end of a job, as the Standard Webhooks specification
+// says.
+func (r *requester) post(ctx context.Context, h Hook) error {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
+	defer cancel()
+	body, err := r.body(ctx, h)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(body))
+	if err != nil {
+		return errors.New("not a URL")
+	}
+	if err := outbound.CheckURL(req.URL); err != nil {
+		return err
+	}
+	stamp := strconv.FormatInt(time.Now().Unix(), 10)
+	req.Header.Set(jobs.HeaderWebhookID, h.ID)
+	req.Header.Set(jobs.HeaderWebhookTimestamp, stamp)
+	req.Header.Set(jobs.HeaderWebhookSignature, jobs.SignWebhook(h.ID, stamp, body, r.cfg.Key))
+	return r.do(req)
+}
+
+// body returns the JSON of a webhook. It is far below 64 KiB, because the longest
+// member is a URL.
+func (r *requester) body(ctx context.Context, h Hook) ([]byte, error) {
+	result, err := r.cfg.ResultURL(ctx, h.Job)
+	if err != nil {
+		return nil, fmt.Errorf("where the result is cannot be read: %w", err)
+	}
+	at := h.Ended.UTC().Truncate(time.Millisecond)
+	hook := jobs.Webhook{Type: "job." + string(h.State), Timestamp: at, Data: jobs.WebhookJob{
+		ID: h.Job, Program: h.Program, State: h.State, Timestamp: at, URL: result,
+	}}
+	if h.State != jobs.Succeeded {
+		hook.Data.Class = h.Class
+	}
+	return json.Marshal(hook)
+}
+
+// put sends the document of a job as it stands now.
+func (r *requester) put(ctx context.Context, h Hook) error {
+	ctx, cancel := context.WithTimeout(ctx, maxPut)
+	defer cancel()
+	body, size, err := r.cfg.Document(ctx, h.Job)
+	if err != nil {
+		return err
+	}
+	ctx, cancel = context.WithTimeout(ctx, putTimeout+time.Duration(size/putRate)*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, h.URL, body)
+	if err != nil {
+		body.Close()
+		return errNoURL
+	}
+	if err := outbound.CheckURL(req.URL); err != nil {
+		body.Close()
+		return fmt.Errorf("%w: %w", errNoURL, err)
+	}
+	req.ContentLength = size
+	req.GetBody = func() (io.ReadCloser, error) {
+		again, _, err := r.cfg.Document(ctx, h.Job)
+		return again, err
+	}
+	return r.do(req)
+}
+
+// do sends a request. It returns a *statusError for an answer other than 2xx.
+func (r *requester) do(req *http.Request) error {
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "runnerbean")
+	answer, err := r.client.Do(req)
+	if err != nil {
+		return outbound.WithoutURL(err)
+	}
+	defer answer.Body.Close()
+	_, _ = io.CopyN(io.Discard, answer.Body, maxAnswer) // only the status matters
+	if answer.StatusCode/100 == 2 {
+		return nil
+	}
+	return &statusError{status: answer.StatusCode, after: outbound.RetryAfter(answer.Header, time.Now(), maxRetryAfter)}
+}
+
+// isPermanent reports whether a delivery would fail again and again.
+func isPermanent(err error) bool {
+	if answer, ok := errors.AsType[*statusError](err); ok {
+		return !outbound.TransientStatus(answer.status)
+	}
+	return errors.Is(err, errNoURL) || !outbound.Transient(err) && !errors.Is(err, context.Canceled)
+}
