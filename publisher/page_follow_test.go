@@ -64,7 +64,7 @@ func followAsAnIterator(t *testing.T, chromium context.Context) {
 	n := newFakeNode(t)
 	n.set(func(r *jobs.Result) { *r = jobs.Result{ID: testID, Program: "forecast", State: jobs.Queued} })
 	b := browsertest.NewTab(t, chromium, "favicon.ico")
-	b.Do(chromedp.Navigate(n.url + "/assets/favicon.svg"))
+	b.Do(chromedp.Navigate(n.url + "/runnerbean.js"))
 	browsertest.Evaluate[any](b, fmt.Sprintf(`(async () => {
 		globalThis.log = [];
 		const {follow} = await import('/runnerbean.js');

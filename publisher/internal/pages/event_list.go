@@ -90,7 +90,7 @@ var eventKinds = []string{
 // EventList is the log of what the machine and persons have done.
 func (p *Pages) EventList(c echo.Context) error {
 	q := c.QueryParams()
-	return p.sendShared(c, "events.html", func(ctx context.Context) (any, error) {
+	return p.sendShared(c, "event_list.html", func(ctx context.Context) (any, error) {
 		v := &eventsView{frame: p.frame(c, "events", "Events")}
 		return v, p.fillEvents(ctx, v, q)
 	})

@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -54,24 +53,18 @@ var navigation = []struct{ here, path, text string }{
 
 // frame builds the frame of a page: here is its place in the navigation.
 func (p *Pages) frame(c echo.Context, here, title string) frame {
-	root := p.root
+	verdict, err := p.cfg.Verdict(c.Request().Context())
+	if err != nil {
+		verdict = api.Verdict{Level: api.LevelBad, Text: "The ledger cannot be read."}
+	}
 	f := frame{
-		Root: root, Title: title, Node: p.node, CanAct: p.cfg.Auth.CanAct(c),
-		Still: c.Request().Method != http.MethodGet, Who: auth.CallerOf(c).Name, ReadOnly: p.cfg.ReadOnly, Verdict: p.verdict(c.Request().Context(), root),
+		Root: p.root, Title: title, Node: p.node, CanAct: p.cfg.Auth.CanAct(c),
+		Still: c.Request().Method != http.MethodGet, Who: auth.CallerOf(c).Name, ReadOnly: p.cfg.ReadOnly, Verdict: verdictOf(verdict, p.root),
 	}
 	for _, n := range navigation {
-		f.Nav = append(f.Nav, navLink{Path: root + n.path, Text: n.text, Here: n.here == here})
+		f.Nav = append(f.Nav, navLink{Path: p.root + n.path, Text: n.text, Here: n.here == here})
 	}
 	return f
-}
-
-// verdict judges the pool in one sentence.
-func (p *Pages) verdict(ctx context.Context, root string) verdictView {
-	v, err := p.cfg.Verdict(ctx)
-	if err != nil {
-		v = api.Verdict{Level: api.LevelBad, Text: "The ledger cannot be read."}
-	}
-	return verdictOf(v, root)
 }
 
 // verdictOf chooses the look of a verdict. It leads to the page of its first

@@ -62,7 +62,7 @@ func poisonedEvents(t *testing.T, s string) string {
 	v := &eventsView{frame: frame{Title: "Events"}, Filter: newEventsFilter(q, []api.Node{{Name: s}})}
 	v.list(page, q, q.Get("text"))
 	var b bytes.Buffer
-	if err := templates.ExecuteTemplate(&b, "events.html", v); err != nil {
+	if err := templates.ExecuteTemplate(&b, "event_list.html", v); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()

@@ -70,7 +70,7 @@ func (p *Pages) Job(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return p.sendShared(c, "work", func(ctx context.Context) (any, error) {
+	return p.sendShared(c, "job.html", func(ctx context.Context) (any, error) {
 		return p.jobPage(ctx, c, id)
 	})
 }
@@ -103,7 +103,7 @@ func (p *Pages) jobPage(ctx context.Context, c echo.Context, id string) (*jobPag
 func (p *Pages) jobPart(ctx context.Context, id string, details api.Details) (*jobview.Job, error) {
 	d, err := p.cfg.Result(ctx, id)
 	if errors.Is(err, httpio.ErrMissing) {
-		return p.jobWithoutResult(details)
+		return jobWithoutResult(details, p.root)
 	}
 	if err != nil {
 		return nil, err
@@ -117,9 +117,9 @@ func (p *Pages) jobPart(ctx context.Context, id string, details api.Details) (*j
 }
 
 // jobWithoutResult returns jobPart for a success whose result the store has lost.
-func (p *Pages) jobWithoutResult(details api.Details) (*jobview.Job, error) {
+func jobWithoutResult(details api.Details, root string) (*jobview.Job, error) {
 	body, err := httpio.Marshal(details.Status)
-	v := jobview.New(jobview.Data{Result: details.Status, ResultJSON: body, Root: p.root})
+	v := jobview.New(jobview.Data{Result: details.Status, ResultJSON: body, Root: root})
 	v.Tone, v.Because, v.Fault = "bad", "Its result is missing", "the store of this node does not have it"
 	return v, err
 }

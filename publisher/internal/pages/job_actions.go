@@ -110,12 +110,7 @@ func (p *Pages) actOnJob(c echo.Context, v operations.Verb, id string) error {
 	if err != nil {
 		return err
 	}
-	return p.seeJob(c, id)
-}
-
-// seeJob leads to the page of a job.
-func (p *Pages) seeJob(c echo.Context, id string) error {
-	return c.Redirect(http.StatusSeeOther, p.root+"/jobs/"+id)
+	return p.see(c, "/jobs/"+id)
 }
 
 func (p *Pages) confirmJob(c echo.Context, v operations.Verb, rec ledger.Record) error {
@@ -148,5 +143,5 @@ func (p *Pages) rerunFromPage(c echo.Context, id string) error {
 	if _, err := p.cfg.Operations.Rerun(c.Request().Context(), id, again, auth.CallerOf(c).By); err != nil {
 		return err
 	}
-	return p.seeJob(c, again)
+	return p.see(c, "/jobs/"+again)
 }

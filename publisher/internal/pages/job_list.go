@@ -2,20 +2,15 @@ package pages
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/health"
-	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
-	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
@@ -44,31 +39,17 @@ type chip struct {
 	Here                     bool
 }
 
-// filterView is the form that filters the list.
-type filterView struct {
-	State, Program, Node, Label, Since, Until, Text string
-	States, Programs, Nodes                         []string
-	// Fault says what is wrong with it; then nothing is listed.
-	Fault string
-	// More is whether the part of it that is folded away holds something.
-	More   bool
-	Active bool
-}
-
 // verbButton is a verb that a person may ask of ticked jobs.
 type verbButton struct {
 	Verb, Text string
 	Grave      bool
 }
 
-// filterNames are the fields of the form, all of which the API knows as well.
-var filterNames = []string{"state", "program", "node", "label", "since", "until", "text"}
-
 // JobList lists jobs for a person.
 func (p *Pages) JobList(c echo.Context) error {
 	q := formFilter(c.QueryParams())
 	cursor := c.QueryParam("cursor")
-	return p.sendShared(c, "joblist", func(ctx context.Context) (any, error) {
+	return p.sendShared(c, "job_list.html", func(ctx context.Context) (any, error) {
 		v := &jobListView{frame: p.frame(c, "jobs", "Jobs")}
 		return v, p.fillJobList(ctx, v, q, cursor)
 	})
@@ -96,69 +77,6 @@ func (p *Pages) fillJobList(ctx context.Context, v *jobListView, q url.Values, c
 	}
 	v.rows(page, q, cursor)
 	return p.addReasons(ctx, v, page)
-}
-
-// formFilter is what a query says of the filters. A form sends empty fields as
-// well, and times without a zone: they are taken to be in UTC, as the page says.
-func formFilter(query url.Values) url.Values {
-	q := url.Values{}
-	for _, name := range filterNames {
-		value := strings.TrimSpace(query.Get(name))
-		if value == "" || len(value) > httpio.MaxText {
-			continue
-		}
-		if name == "since" || name == "until" {
-			value = momentOf(value)
-		}
-		q.Set(name, value)
-	}
-	return q
-}
-
-// momentOf makes a time of a form one as the API takes it.
-func momentOf(s string) string {
-	if t, err := jobs.ParseTime(s, time.UTC); err == nil {
-		return t.UTC().Format(time.RFC3339)
-	}
-	return s
-}
-
-// readFormFilter is the filter, or what a person has to change about it.
-func readFormFilter(q url.Values) (f listing.Filter, fault string) {
-	for _, name := range filterNames {
-		if value := q.Get(name); value != "" {
-			if complaint := operations.SetFilter(&f, name, value); complaint != "" {
-				return f, fmt.Sprintf("%s “%s” %s.", formNames[name], text.Line(value, text.NameLimit), strings.TrimSuffix(complaint, "."))
-			}
-		}
-	}
-	return f, ""
-}
-
-var formNames = map[string]string{
-	"state": "State", "program": "Program", "node": "Node", "label": "Label", "since": "Accepted since", "until": "Accepted until", "text": "Text",
-}
-
-func viewFilter(q url.Values) filterView {
-	get := func(name string) string { return text.Line(q.Get(name), httpio.MaxText) }
-	v := filterView{
-		State: get("state"), Program: get("program"), Node: get("node"), Label: get("label"),
-		Since: formTime(q.Get("since")), Until: formTime(q.Get("until")), Text: get("text"), Active: len(q) > 0,
-	}
-	for _, s := range jobs.States {
-		v.States = append(v.States, string(s))
-	}
-	v.More = v.Program+v.Node+v.Label+v.Since+v.Until != ""
-	return v
-}
-
-// formTime is a time as a form's field holds it.
-func formTime(s string) string {
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		return ""
-	}
-	return t.UTC().Format("2006-01-02T15:04")
 }
 
 // addNames adds what there is to choose from.
@@ -209,9 +127,7 @@ func chips(counts map[jobs.State]int, q url.Values) []chip {
 
 func (v *jobListView) rows(page api.Page, q url.Values, cursor string) {
 	for _, r := range page.Jobs {
-		row := row(v.Root, r)
-		row.URL = text.Link(v.Root + "/jobs/" + url.PathEscape(r.ID))
-		v.Rows = append(v.Rows, row)
+		v.Rows = append(v.Rows, row(v.Root, r))
 	}
 	if page.Next != "" {
 		v.Older = with(q, "cursor", page.Next)

@@ -60,7 +60,7 @@ func with(q url.Values, key, value string) string {
 
 func row(root string, r jobs.Result) rowView {
 	v := rowView{
-		URL: text.Link(root + "/" + url.PathEscape(r.ID)), ID: text.Line(r.ID, text.NameLimit), Short: text.Line(r.ID, text.NameLimit),
+		URL: text.Link(root + "/jobs/" + url.PathEscape(r.ID)), ID: text.Line(r.ID, text.NameLimit), Short: text.Line(r.ID, text.NameLimit),
 		Program: text.Line(r.Program, text.NameLimit), State: text.Line(string(r.State), text.NameLimit), Tone: jobview.StateTone(r.State),
 		Node: text.Line(r.Node, text.NameLimit),
 	}

@@ -30,7 +30,7 @@ type nodeView struct {
 	Alive    bool
 	SlotsNow int
 	SlotsSet bool
-	Figures  []figureView
+	Figures  []figure
 	Disks    []diskView
 	Jobs     []nodeJob
 	MoreJobs int
@@ -42,8 +42,6 @@ type nodeView struct {
 	AllLog   string // path of its events
 }
 
-type figureView struct{ Value, Meaning, Tone string }
-
 type diskView struct {
 	Use, Path, Free, Total, Tone string
 	Value                        string // share in use
@@ -53,8 +51,7 @@ type diskView struct {
 // nodeJob is a running job and its processes.
 type nodeJob struct {
 	rowView
-	Path      string
-	Act       string // where it is told to start over
+	Act       string // where the form that restarts it is posted to
 	Processes []processView
 }
 
@@ -176,21 +173,21 @@ func quarantineSentence(q api.Quarantine, running int) string {
 		text.Plural(running, "job"), text.ShortID(q.Job))
 }
 
-func nodeFigures(n api.Node) []figureView {
-	list := []figureView{{fmt.Sprintf("%d of %d", n.Running, n.Slots), "slots busy", ""}}
+func nodeFigures(n api.Node) []figure {
+	list := []figure{{Number: fmt.Sprintf("%d of %d", n.Running, n.Slots), Meaning: "slots busy"}}
 	v := n.Vitals
 	if v == nil || !n.Alive {
 		return list
 	}
 	list = append(list,
-		figureView{fmt.Sprintf("%.2f", v.Load[0]), fmt.Sprintf("load on %s; %.2f over 15 min", text.Plural(v.CPUs, "processor"), v.Load[2]), ""},
-		figureView{text.Percent(v.CPU), "of all processors in use", ""})
+		figure{Number: fmt.Sprintf("%.2f", v.Load[0]), Meaning: fmt.Sprintf("load on %s; %.2f over 15 min", text.Plural(v.CPUs, "processor"), v.Load[2])},
+		figure{Number: text.Percent(v.CPU), Meaning: "of all processors in use"})
 	if value, tone := memoryWords(v); value != "" {
-		list = append(list, figureView{value, "of " + text.Bytes(v.MemoryTotal) + " memory in use", tone})
+		list = append(list, figure{Number: value, Meaning: "of " + text.Bytes(v.MemoryTotal) + " memory in use", Tone: tone})
 	}
 	if b := v.Battery; b != nil {
 		_, tone := batteryWords(b)
-		list = append(list, figureView{text.Percent(b.Charge), "of the battery" + map[bool]string{true: ", charging"}[b.Charging], tone})
+		list = append(list, figure{Number: text.Percent(b.Charge), Meaning: "of the battery" + map[bool]string{true: ", charging"}[b.Charging], Tone: tone})
 	}
 	return list
 }
@@ -268,7 +265,7 @@ func (v *nodeView) addJobs(n api.Node, running []jobs.Result) {
 	for _, r := range running {
 		path := v.Root + "/jobs/" + url.PathEscape(r.ID)
 		v.Jobs = append(v.Jobs, nodeJob{
-			rowView: row(v.Root, r), Path: text.Link(path), Act: text.Link(path + "/act"), Processes: processTree(processes[r.ID]),
+			rowView: row(v.Root, r), Act: text.Link(path + "/act"), Processes: processTree(processes[r.ID]),
 		})
 	}
 	v.MoreJobs = max(0, n.Running-len(running))

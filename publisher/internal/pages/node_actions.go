@@ -33,20 +33,20 @@ func (p *Pages) ActOnNode(c echo.Context) error {
 	if err := p.cfg.Operations.KnownNode(ctx, name); err != nil {
 		return err
 	}
-	if err := p.actOnNode(ctx, order, posted.Get("do"), posted.Get("slots")); err != nil {
+	if err := actOnNode(ctx, p.cfg.Operations, order, posted.Get("do"), posted.Get("slots")); err != nil {
 		return err
 	}
-	return c.Redirect(http.StatusSeeOther, p.root+"/nodes/"+url.PathEscape(name))
+	return p.see(c, "/nodes/"+url.PathEscape(name))
 }
 
 // actOnNode does what a button says. Only pause and resume change the reason.
-func (p *Pages) actOnNode(ctx context.Context, order operations.NodeOrder, do, slots string) error {
+func actOnNode(ctx context.Context, ops *operations.Operations, order operations.NodeOrder, do, slots string) error {
 	for _, v := range operations.NodeVerbs {
 		if v.Name == do {
 			if do == "resume" {
 				order.Reason = "" // the form's reason is for a pause or a drain
 			}
-			return p.cfg.Operations.ApplyToNode(ctx, v, order)
+			return ops.ApplyToNode(ctx, v, order)
 		}
 	}
 	var wanted *int
@@ -61,5 +61,5 @@ func (p *Pages) actOnNode(ctx context.Context, order operations.NodeOrder, do, s
 	default:
 		return httpio.Problem(http.StatusBadRequest, "the form says nothing that can be done to a node")
 	}
-	return p.cfg.Operations.Control(ctx, order, func(c *nodes.Control) { c.Slots = wanted })
+	return ops.Control(ctx, order, func(c *nodes.Control) { c.Slots = wanted })
 }

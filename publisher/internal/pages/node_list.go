@@ -3,9 +3,7 @@ package pages
 import (
 	"context"
 	"fmt"
-	"math"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -14,9 +12,6 @@ import (
 	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/text"
 )
-
-// maxSlotMarks is how many slots are drawn one by one.
-const maxSlotMarks = 32
 
 // nodesView is the list of nodes with all words chosen.
 type nodesView struct {
@@ -29,7 +24,7 @@ type nodeRow struct {
 	Name, Path    string
 	State, Tone   string
 	Note          string // what persons have set
-	Slots         slotsView
+	Slots         slotMarks
 	Load, Memory  string
 	MemoryTone    string
 	Disk, DiskTip string
@@ -40,26 +35,10 @@ type nodeRow struct {
 	Seen          text.Piece
 }
 
-// slotsView draws slots: On of them are busy.
-type slotsView struct {
-	Text string
-	Bars []bool // empty where there are too many to draw
-}
-
-func newSlots(busy, all int) slotsView {
-	v := slotsView{Text: fmt.Sprintf("%d of %d", busy, all)}
-	if all <= maxSlotMarks {
-		for i := range max(all, 0) {
-			v.Bars = append(v.Bars, i < busy)
-		}
-	}
-	return v
-}
-
 // NodeList lists the nodes for a person.
 func (p *Pages) NodeList(c echo.Context) error {
 	f := p.frame(c, "nodes", "Nodes")
-	return p.sendShared(c, "nodes.html", func(ctx context.Context) (any, error) {
+	return p.sendShared(c, "node_list.html", func(ctx context.Context) (any, error) {
 		nodes, err := p.cfg.Nodes(ctx)
 		return newNodesView(f, nodes), err
 	})
@@ -88,7 +67,7 @@ func newNodesView(f frame, nodes []api.Node) nodesView {
 func newNodeRow(root string, n api.Node) nodeRow {
 	r := nodeRow{
 		Name: text.Line(n.Name, text.NameLimit), Path: text.Link(root + "/nodes/" + url.PathEscape(n.Name)),
-		Slots: newSlots(n.Running, n.Slots), Programs: text.Grouped(len(n.Programs)), Seen: seenAt(n),
+		Slots: newSlotMarks(n.Running, n.Slots, 32), Programs: text.Grouped(len(n.Programs)), Seen: seenAt(n),
 		Note: setWords(n),
 	}
 	r.State, r.Tone = health.NodeState(n)
@@ -147,14 +126,12 @@ func memoryWords(v *api.Vitals) (value, tone string) {
 
 // tightest is the disk with the least room above its floor.
 func tightest(disks []api.Disk) (value, tip, tone string) {
-	if len(disks) == 0 {
+	least, ok := health.Scarcest(disks)
+	if !ok {
 		return "", "", ""
 	}
-	least := slices.MinFunc(disks, func(a, b api.Disk) int { return int(clampInt(a.Free - a.Floor - b.Free + b.Floor)) })
 	return text.Bytes(least.Free) + " free", text.Line(least.Use, text.NameLimit) + ", " + text.Line(least.Path, 200), health.DiskTone(least)
 }
-
-func clampInt(n int64) int64 { return max(min(n, math.MaxInt32), math.MinInt32) }
 
 func batteryWords(b *api.Battery) (value, tone string) {
 	if b == nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/chart"
@@ -24,7 +25,7 @@ type overviewView struct {
 	frame
 	Ranges, Kinds []navLink // links to other windows, and to nodes or programs
 	Span          string    // the window in words
-	Figures       []headline
+	Figures       []figure
 	Notices       [][]text.Piece // that the queue is drained
 	Findings      []findingView
 	Finished      chart.LineChart
@@ -43,19 +44,8 @@ type overviewView struct {
 	BeginWith     string
 }
 
-type headline struct {
-	Number, Of, Meaning, Tone, Path string
-	Since                           text.Piece // follows the meaning
-}
-
 type findingView struct {
 	Tone, Level, Text, Path string
-}
-
-// partView is a part of a whole, with a bar.
-type partView struct {
-	Name, Count, Path string
-	Bar               any
 }
 
 type queueView struct {
@@ -146,7 +136,7 @@ func (v *overviewView) links(window, by string) {
 func (v *overviewView) figures(o api.Overview) {
 	jobsIn := func(state jobs.State) string { return v.Root + "/jobs?state=" + string(state) }
 	hour := total(o.LastHour)
-	v.Figures = []headline{
+	v.Figures = []figure{
 		{Number: text.Grouped(hour), Meaning: "finished in the last hour", Path: jobsIn(jobs.Succeeded)},
 		{Number: text.Grouped(o.Busy), Of: "of " + text.Count(o.Slots, "slot", "slots"), Meaning: "busy", Path: jobsIn(jobs.Running)},
 		v.queued(o, jobsIn(jobs.Queued)),
@@ -155,8 +145,8 @@ func (v *overviewView) figures(o api.Overview) {
 	}
 }
 
-func (v *overviewView) queued(o api.Overview, path string) headline {
-	f := headline{Number: text.Grouped(o.Queue.DueNow()), Meaning: "queued", Path: path}
+func (v *overviewView) queued(o api.Overview, path string) figure {
+	f := figure{Number: text.Grouped(o.Queue.DueNow()), Meaning: "queued", Path: path}
 	if o.Queue.Scheduled > 0 {
 		f.Of = "and " + text.Grouped(o.Queue.Scheduled) + " scheduled"
 	}
@@ -174,18 +164,18 @@ func (v *overviewView) queued(o api.Overview, path string) headline {
 
 // succeeded is the share of the jobs that ended in the window; what persons have
 // cancelled counts for neither side.
-func (v *overviewView) succeeded(o api.Overview) headline {
+func (v *overviewView) succeeded(o api.Overview) figure {
 	good, bad := o.Ended[jobs.Succeeded], o.Ended[jobs.Failed]
-	f := headline{Number: "–", Meaning: "no job has ended " + v.Span}
+	f := figure{Number: "–", Meaning: "no job has ended " + v.Span}
 	if good+bad > 0 {
 		f.Number, f.Meaning = sharePercent(float64(good)/float64(good+bad)), "succeeded "+v.Span
 	}
 	return f
 }
 
-func (v *overviewView) failed(o api.Overview, path string) headline {
+func (v *overviewView) failed(o api.Overview, path string) figure {
 	n := o.Ended[jobs.Failed]
-	f := headline{Number: text.Grouped(n), Meaning: "failed " + v.Span, Path: path}
+	f := figure{Number: text.Grouped(n), Meaning: "failed " + v.Span, Path: path}
 	if n > 0 {
 		f.Tone = "bad"
 	}
@@ -231,13 +221,7 @@ func (v *overviewView) plots(o api.Overview, by string) {
 }
 
 func (v *overviewView) failures(o api.Overview) {
-	all := total(o.Failures)
-	for _, class := range largest(o.Failures) {
-		n := o.Failures[class]
-		v.Failures = append(v.Failures, partView{
-			Name: jobview.ErrorWords(class), Count: text.Grouped(n), Bar: chart.Share(float64(n) / float64(all)),
-		})
-	}
+	v.Failures = parts(o.Failures, total(o.Failures), jobview.ErrorWords)
 	for i, outcome := range largest(o.Unfinished) {
 		if i > 0 {
 			v.Unfinished += ", "
@@ -245,23 +229,6 @@ func (v *overviewView) failures(o api.Overview) {
 		v.Unfinished += text.Grouped(o.Unfinished[outcome]) + " " + text.Line(string(outcome), text.NameLimit)
 	}
 }
-
-// largest are the keys of a count that is above zero, the largest first.
-func largest[K ~string](counts map[K]int64) []K {
-	var keys []K
-	for k, n := range counts {
-		if n > 0 {
-			keys = append(keys, k)
-		}
-	}
-	slices.SortFunc(keys, func(a, b K) int {
-		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
-	})
-	return keys[:min(len(keys), maxParts)]
-}
-
-// maxParts bounds the rows of what a page breaks down.
-const maxParts = 12
 
 func (v *overviewView) queues(o api.Overview) {
 	for _, q := range o.Queue.Programs[:min(len(o.Queue.Programs), maxParts)] {
@@ -273,6 +240,22 @@ func (v *overviewView) queues(o api.Overview) {
 			line.Oldest = text.Moment(q.Oldest)
 		}
 		v.Queues = append(v.Queues, line)
+	}
+}
+
+// maxNodeLines is how many nodes the overview lists.
+const maxNodeLines = 12
+
+func (v *overviewView) nodes(o api.Overview) {
+	list := slices.Clone(o.Nodes)
+	slices.SortStableFunc(list, func(a, b api.Node) int {
+		return cmp.Or(cmp.Compare(health.Concern(b, o.At), health.Concern(a, o.At)), cmp.Compare(a.Name, b.Name))
+	})
+	for _, n := range list[:min(len(list), maxNodeLines)] {
+		v.Nodes = append(v.Nodes, nodeLineOf(v.Root, n, o.At))
+	}
+	if more := len(list) - maxNodeLines; more > 0 {
+		v.MoreNodes = text.Count(more, "more node", "more nodes")
 	}
 }
 
@@ -303,31 +286,9 @@ func firstProgram(nodes []api.Node) string {
 // runningRow says how long a job has run where nothing tells how long it will.
 func runningRow(root string, r jobs.Result) rowView {
 	v := row(root, r)
-	v.URL = text.Link(root + "/jobs/" + url.PathEscape(r.ID))
 	v.Took = strings.TrimSuffix(v.Took, " left")
 	if !r.Started.IsZero() {
 		v.Created = text.Moment(r.Started)
 	}
 	return v
-}
-
-func total[K ~string](counts map[K]int64) (sum int64) {
-	for _, n := range counts {
-		sum += n
-	}
-	return sum
-}
-
-// sharePercent has decimals where they tell that not all is 100.
-func sharePercent(part float64) string {
-	switch p := part * 100; {
-	case p == 100, p == 0:
-		return fmt.Sprintf("%.0f %%", p)
-	case p > 99.9:
-		return "> 99.9 %"
-	case p > 90:
-		return fmt.Sprintf("%.1f %%", p)
-	default:
-		return fmt.Sprintf("%.0f %%", p)
-	}
 }

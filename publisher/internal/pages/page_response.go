@@ -56,7 +56,7 @@ func setPolicy(h http.Header, policy string) {
 // so view must not depend on more than the URL and what readerKey tells apart.
 func (p *Pages) sendShared(c echo.Context, name string, view func(ctx context.Context) (any, error)) error {
 	r := c.Request()
-	key := p.readerKey(c) + " " + name + " " + r.URL.RequestURI()
+	key := readerKey(c, p.cfg.Auth) + " " + name + " " + r.URL.RequestURI()
 	page, err := p.cache.get(key, func() (*httpio.CachedResponse, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), pageTime)
 		defer cancel()
@@ -90,6 +90,11 @@ func withoutDates(r *http.Request) *http.Request {
 }
 
 // readerKey tells apart readers who see different pages at one URL.
-func (p *Pages) readerKey(c echo.Context) string {
-	return fmt.Sprint(auth.CallerOf(c).Name, " ", p.cfg.Auth.CanAct(c))
+func readerKey(c echo.Context, a *auth.Auth) string {
+	return fmt.Sprint(auth.CallerOf(c).Name, " ", a.CanAct(c))
+}
+
+// see leads a browser to another page after a form.
+func (p *Pages) see(c echo.Context, path string) error {
+	return c.Redirect(http.StatusSeeOther, p.root+path)
 }

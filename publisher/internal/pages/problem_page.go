@@ -29,7 +29,7 @@ func (p *Pages) SendProblem(c echo.Context, answer *jobs.Problem) bool {
 		Detail: text.Line(text.Capitalize(answer.Detail), 1000), Instance: text.Line(answer.Instance, 100),
 	}
 	v.Still, v.Back = true, v.Root+"/jobs"
-	return send(c, answer.Status, dashboardPolicy, "problem", v) == nil
+	return send(c, answer.Status, dashboardPolicy, "problem.html", v) == nil
 }
 
 // isDashboard reports whether a route is one of the pages that need a person.

@@ -3,22 +3,23 @@ package pages
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
-	"html/template"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/chart"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
-	"github.com/runnerbean/runnerbean/publisher/internal/inputform"
 	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 )
 
@@ -28,38 +29,17 @@ type programView struct {
 	Row         programRow
 	Trouble     string
 	TroubleTone string
-	Figures     []figureView
+	Figures     []figure
 	Windows     []navLink
 	Window      string
-	Nodes       []programNode
-	Failures    []classView
+	Nodes       []installedView
+	Failures    []partView
 	Finished    chart.LineChart
 	Durations   chart.Histogram
 	Recent      []rowView
 	AllJobs     string
 	Schema      string // of the input, as JSON
 	Form        *formView
-}
-
-type programNode struct{ Name, Path, SHA256, Short, Problem string }
-
-// classView is one bar of a list: Value is its share of the longest.
-type classView struct {
-	Name, N string
-	Bar     template.HTML
-}
-
-// formView is the form with which a person submits a job.
-type formView struct {
-	Action string
-	Root   *inputform.Field
-	// Nonce makes the same form, posted twice, the same job.
-	Nonce  string
-	Fault  string // of the whole
-	URL    string // of the input, instead of the fields
-	Labels string
-	More   bool // the options are shown
-	schema []byte
 }
 
 const maxRecent = 8
@@ -70,7 +50,7 @@ func (p *Pages) Program(c echo.Context) error {
 	if !httpio.ProgramName.MatchString(name) {
 		return echo.ErrNotFound
 	}
-	view, err := p.programPage(c, name, p.newForm)
+	view, err := p.programPage(c, name, newForm)
 	if err != nil {
 		return err
 	}
@@ -87,24 +67,17 @@ func (p *Pages) programPage(c echo.Context, name string, fill func(api.ProgramDe
 		return nil, err
 	}
 	v := newProgramView(f, d)
-	if v.Recent, err = p.recentOf(ctx, f.Root, name); err != nil {
+	recent, err := p.cfg.Jobs(ctx, listing.Filter{Program: name, Limit: maxRecent})
+	if err != nil {
 		return nil, err
+	}
+	for _, r := range recent.Jobs {
+		v.Recent = append(v.Recent, row(f.Root, r))
 	}
 	if f.CanAct {
 		v.Form = fill(d, f.Root)
 	}
 	return v, nil
-}
-
-func (p *Pages) recentOf(ctx context.Context, root, program string) ([]rowView, error) {
-	page, err := p.cfg.Jobs(ctx, listing.Filter{Program: program, Limit: maxRecent})
-	var rows []rowView
-	for _, r := range page.Jobs {
-		v := row(root, r)
-		v.URL = text.Link(root + "/jobs/" + url.PathEscape(r.ID))
-		rows = append(rows, v)
-	}
-	return rows, err
 }
 
 func newProgramView(f frame, d api.ProgramDetails) *programView {
@@ -118,12 +91,16 @@ func newProgramView(f frame, d api.ProgramDetails) *programView {
 		v.Windows = append(v.Windows, navLink{Path: "?range=" + w.name, Text: w.name, Here: w.name == d.Window.Name})
 	}
 	for _, n := range d.Nodes {
-		v.Nodes = append(v.Nodes, programNode{
+		v.Nodes = append(v.Nodes, installedView{
 			Name: text.Line(n.Node, text.NameLimit), Path: text.Link(f.Root + "/nodes/" + url.PathEscape(n.Node)),
-			SHA256: text.Line(n.SHA256, text.NameLimit), Short: shortHash(n.SHA256), Problem: text.Line(n.Problem, 300),
+			SHA256: text.Line(n.SHA256, text.NameLimit), Short: shortHash(n.SHA256), Note: text.Line(n.Problem, 300), NoteTone: "bad",
 		})
 	}
-	v.Failures = classes(d.Failures)
+	var most int64
+	for _, n := range d.Failures {
+		most = max(most, n)
+	}
+	v.Failures = parts(d.Failures, most, func(o jobs.Outcome) string { return text.Line(string(o), text.NameLimit) })
 	v.Finished = chart.Lines("Jobs ended per minute", "jobs per minute", d.Window, d.Finished, false)
 	v.Durations = chart.Durations("Successes by how long they took", d.Durations, d.Mean)
 	v.Schema = pretty(d.Input)
@@ -150,42 +127,23 @@ func programTrouble(p api.Program) (sentence, tone string) {
 	return sentence, tone
 }
 
-func programFigures(d api.ProgramDetails) []figureView {
+func programFigures(d api.ProgramDetails) []figure {
 	all, share, tone := successWords(d.Ended)
-	list := []figureView{{all, "jobs ended", ""}}
+	list := []figure{{Number: all, Meaning: "jobs ended"}}
 	if share != "" {
-		list = append(list, figureView{share, "succeeded", tone})
+		list = append(list, figure{Number: share, Meaning: "succeeded", Tone: tone})
 	}
 	if d.Mean > 0 {
-		list = append(list, figureView{text.Duration(text.Seconds(d.Mean)), "mean time of a success", ""})
+		list = append(list, figure{Number: text.Duration(text.Seconds(d.Mean)), Meaning: "mean time of a success"})
 	}
-	queued := figureView{text.Grouped(d.Queue.DueNow()), "queued", ""}
+	queued := figure{Number: text.Grouped(d.Queue.DueNow()), Meaning: "queued"}
 	if d.Queue.Scheduled > 0 {
 		queued.Meaning += " and " + text.Grouped(d.Queue.Scheduled) + " scheduled"
 	}
 	if !d.Queue.Oldest.IsZero() {
 		queued.Meaning += ", the oldest for " + age(d.Queue.Oldest)
 	}
-	return append(list, queued, figureView{text.Grouped(d.Queue.Running), "running", ""})
-}
-
-// classes are bars, the longest first.
-func classes(counts map[jobs.Outcome]int64) []classView {
-	var names []jobs.Outcome
-	for class := range counts {
-		names = append(names, class)
-	}
-	slices.SortFunc(names, func(a, b jobs.Outcome) int {
-		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
-	})
-	var list []classView
-	for _, class := range names {
-		list = append(list, classView{
-			Name: text.Line(string(class), text.NameLimit), N: text.Grouped(counts[class]),
-			Bar: chart.Share(float64(counts[class]) / float64(max(1, counts[names[0]]))),
-		})
-	}
-	return list
+	return append(list, queued, figure{Number: text.Grouped(d.Queue.Running), Meaning: "running"})
 }
 
 // pretty is a value as JSON with lines; empty for none.
@@ -199,4 +157,60 @@ func pretty(v any) string {
 		return ""
 	}
 	return text.Lines(out.String(), jobview.MaxLogShown)
+}
+
+// Submit submits the job that a form describes and goes to its page.
+func (p *Pages) Submit(c echo.Context) error {
+	name := c.Param("name")
+	if !httpio.ProgramName.MatchString(name) {
+		return echo.ErrNotFound
+	}
+	if err := p.cfg.Operations.TakesJobs(); err != nil {
+		return err
+	}
+	posted, err := httpio.ReadForm(c, jobs.MaxDocument)
+	if err != nil {
+		return err
+	}
+	var filled *formView
+	view, err := p.programPage(c, name, func(d api.ProgramDetails, root string) *formView {
+		filled = newForm(d, root)
+		return filled
+	})
+	if err != nil {
+		return err
+	}
+	if filled == nil {
+		return httpio.Problem(http.StatusForbidden, "you may look here and not submit jobs")
+	}
+	id, err := p.submit(c, name, filled, posted)
+	if err != nil {
+		return err
+	}
+	if id == "" {
+		return send(c, http.StatusUnprocessableEntity, dashboardPolicy, "program.html", view)
+	}
+	return p.see(c, "/jobs/"+id)
+}
+
+// submit returns the id of the job, or none where the form says what is wrong.
+func (p *Pages) submit(c echo.Context, program string, f *formView, posted url.Values) (string, error) {
+	document, ok := f.document(c.Request().Context(), program, posted)
+	if !ok {
+		return "", nil
+	}
+	document, err := jobs.Complete(document, p.cfg.BaseURL, time.Now())
+	var accepted ledger.Accepted
+	if err == nil {
+		accepted, err = p.cfg.Operations.Accept(c.Request().Context(), document, auth.CallerOf(c).By)
+	}
+	if err == nil && accepted.Err != nil && !errors.Is(accepted.Err, ledger.ErrConflict) {
+		err = accepted.Err
+	}
+	var fault *jobs.Fault
+	if errors.As(err, &fault) {
+		f.Fault = text.Line(fault.Error(), 400)
+		return "", nil
+	}
+	return accepted.Record.ID, err
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/text"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // programsView is the list of programs with all words chosen.
@@ -30,7 +29,7 @@ type programRow struct {
 // ProgramList lists the programs for a person.
 func (p *Pages) ProgramList(c echo.Context) error {
 	f := p.frame(c, "programs", "Programs")
-	return p.sendShared(c, "programs.html", func(ctx context.Context) (any, error) {
+	return p.sendShared(c, "program_list.html", func(ctx context.Context) (any, error) {
 		list, err := p.cfg.Programs(ctx)
 		v := programsView{frame: f}
 		for _, program := range list.Programs {
@@ -88,35 +87,4 @@ func versionWords(p api.Program) string {
 		return fmt.Sprintf("%d versions", len(versions))
 	}
 	return shortHash(p.SHA256)
-}
-
-// successWords says how many jobs have ended, and what share of those that were
-// not cancelled succeeded.
-func successWords(ended map[jobs.State]int64) (all, share, tone string) {
-	good, bad := ended[jobs.Succeeded], ended[jobs.Failed]
-	all = text.Grouped(good + bad + ended[jobs.Cancelled])
-	if good+bad == 0 {
-		return all, "", ""
-	}
-	part := float64(good) / float64(good+bad)
-	switch {
-	case part < 0.5:
-		tone = "bad"
-	case part < 0.95:
-		tone = "warn"
-	}
-	return all, shareWords(part), tone
-}
-
-// shareWords never rounds a share up to all or down to none.
-func shareWords(part float64) string {
-	switch {
-	case part > 0 && part < 0.001:
-		return "under 0.1 %"
-	case part < 1 && part > 0.999:
-		return "over 99.9 %"
-	case part == 0 || part == 1:
-		return fmt.Sprintf("%.0f %%", part*100)
-	}
-	return fmt.Sprintf("%.1f %%", part*100)
 }

@@ -17,11 +17,11 @@ func (p *Pages) SendResult(c echo.Context, d jobview.Data) error {
 		status = http.StatusAccepted
 	}
 	d.Root = p.root
-	return send(c, status, resultPolicy, "job.html", jobview.New(d))
+	return send(c, status, resultPolicy, "result.html", jobview.New(d))
 }
 
 // renderResult writes the page about the result of a job. It works at any width,
 // in light and dark, and without scripts.
 func renderResult(w io.Writer, d jobview.Data) error {
-	return templates.ExecuteTemplate(w, "job.html", jobview.New(d))
+	return templates.ExecuteTemplate(w, "result.html", jobview.New(d))
 }

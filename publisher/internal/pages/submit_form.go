@@ -5,28 +5,21 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
-	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
-	"github.com/runnerbean/runnerbean/publisher/internal/auth"
-	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/inputform"
 )
 
 // newForm is an empty form for a program.
-func (p *Pages) newForm(d api.ProgramDetails, root string) *formView {
+func newForm(d api.ProgramDetails, root string) *formView {
 	schema := schemaOf(d.Input)
 	fields := inputform.New(schema)
 	harmless(fields)
@@ -61,62 +54,6 @@ func schemaOf(v any) []byte {
 		return nil
 	}
 	return schema
-}
-
-// Submit submits the job that a form describes and goes to its page.
-func (p *Pages) Submit(c echo.Context) error {
-	name := c.Param("name")
-	if !httpio.ProgramName.MatchString(name) {
-		return echo.ErrNotFound
-	}
-	if err := p.cfg.Operations.TakesJobs(); err != nil {
-		return err
-	}
-	posted, err := httpio.ReadForm(c, jobs.MaxDocument)
-	if err != nil {
-		return err
-	}
-	var filled *formView
-	view, err := p.programPage(c, name, func(d api.ProgramDetails, root string) *formView {
-		filled = p.newForm(d, root)
-		return filled
-	})
-	if err != nil {
-		return err
-	}
-	if filled == nil {
-		return httpio.Problem(http.StatusForbidden, "you may look here and not submit jobs")
-	}
-	id, err := p.submit(c, name, filled, posted)
-	if err != nil {
-		return err
-	}
-	if id == "" {
-		return send(c, http.StatusUnprocessableEntity, dashboardPolicy, "program.html", view)
-	}
-	return c.Redirect(http.StatusSeeOther, view.Root+"/jobs/"+id)
-}
-
-// submit returns the id of the job, or none where the form says what is wrong.
-func (p *Pages) submit(c echo.Context, program string, f *formView, posted url.Values) (string, error) {
-	document, ok := f.document(c.Request().Context(), program, posted)
-	if !ok {
-		return "", nil
-	}
-	document, err := jobs.Complete(document, p.cfg.BaseURL, time.Now())
-	var accepted ledger.Accepted
-	if err == nil {
-		accepted, err = p.cfg.Operations.Accept(c.Request().Context(), document, auth.CallerOf(c).By)
-	}
-	if err == nil && accepted.Err != nil && !errors.Is(accepted.Err, ledger.ErrConflict) {
-		err = accepted.Err
-	}
-	var fault *jobs.Fault
-	if errors.As(err, &fault) {
-		f.Fault = text.Line(fault.Error(), 400)
-		return "", nil
-	}
-	return accepted.Record.ID, err
 }
 
 // document makes the job of what was filled in.
@@ -197,4 +134,17 @@ func readLabels(lines string) (labels map[string]string, fault string) {
 		labels[strings.TrimSpace(key)] = strings.TrimSpace(value)
 	}
 	return labels, ""
+}
+
+// formView is the form with which a person submits a job.
+type formView struct {
+	Action string
+	Root   *inputform.Field
+	// Nonce makes the same form, posted twice, the same job.
+	Nonce  string
+	Fault  string // of the whole
+	URL    string // of the input, instead of the fields
+	Labels string
+	More   bool // the options are shown
+	schema []byte
 }
