@@ -1,3 +1,4 @@
+// Package apiclient is the HTTP client of /api/v1 for the command line.
 package apiclient
 
 import (
@@ -17,17 +18,17 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// MaxAnswer bounds what the command line reads of one answer, in bytes.
+// MaxAnswer is how much of one answer is read, in bytes.
 const MaxAnswer = 64 << 20
 
-// Client talks to a node's API.
+// Client calls the API of one node.
 type Client struct {
 	Base      string       // URL of the node, without a slash at its end
-	HTTP      *http.Client // shows the token to the node
+	HTTP      *http.Client // sends the token to the node
 	transport http.RoundTripper
 }
 
-// New returns a client of the node at base that shows the token, unless it is "".
+// New returns a client of the node at base. It sends no token where token is "".
 func New(base, token string) *Client {
 	transport := &bearer{base: base + "/", token: token, next: http.DefaultTransport}
 	return &Client{Base: base, transport: transport, HTTP: &http.Client{Timeout: time.Minute, Transport: transport}}
@@ -42,14 +43,14 @@ func FromEnvironment() (*Client, error) {
 	return New(base, token), nil
 }
 
-// Reader reads results with the same token, however long that takes. The
+// Reader returns a client of results with the same token and without a time limit. The
 // caller closes it.
 func (c *Client) Reader() (*jobs.Client, error) {
 	return jobs.New(jobs.Config{BaseURL: c.Base, HTTP: &http.Client{Transport: c.transport}})
 }
 
-// bearer shows a token to the node that it is for, and to no other that a URL
-// or a redirect may lead to.
+// bearer sends a token to the node at base, and to no other server that a URL or a
+// redirect leads to.
 type bearer struct {
 	base, token string
 	next        http.RoundTripper
@@ -63,15 +64,18 @@ func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.next.RoundTrip(r)
 }
 
-// Get reads the JSON answer of an API path into out.
+// Get decodes the JSON answer of an API path into out.
 func (c *Client) Get(ctx context.Context, path string, out any) error {
 	return c.Call(ctx, http.MethodGet, path, nil, out)
 }
 
+// Post sends a JSON body to an API path, and decodes the answer into out.
 func (c *Client) Post(ctx context.Context, path string, body []byte, out any) error {
 	return c.Call(ctx, http.MethodPost, path, body, out)
 }
 
+// Call sends a request with any method; see [Client.Get] and [Client.Post]. An answer
+// of 300 and more is an error, see [Problem].
 func (c *Client) Call(ctx context.Context, method, path string, body []byte, out any) error {
 	request, err := http.NewRequestWithContext(ctx, method, c.Base+path, bytes.NewReader(body))
 	if err != nil {
@@ -96,7 +100,8 @@ func (c *Client) Call(ctx context.Context, method, path string, body []byte, out
 	return json.Unmarshal(data, out)
 }
 
-// Problem makes an error of an answer that is not a success.
+// Problem returns the error that an unsuccessful answer describes, with advice where
+// there is any. data is the body of the answer.
 func Problem(answer *http.Response, data []byte) error {
 	p := &jobs.Problem{}
 	if json.Unmarshal(data, p) != nil || p.Title == "" {

@@ -1,3 +1,4 @@
+// Package beanstalkd starts a private beanstalkd for dev and bench.
 package beanstalkd
 
 import (
@@ -14,14 +15,16 @@ import (
 	"github.com/runnerbean/runnerbean/internal/queue"
 )
 
-// Server is a child process that outlives the node by a moment, so that
-// the node's last messages reach it.
+// Server is a beanstalkd that runs as a child process. The caller stops it after the
+// node, so that the last messages of the node reach it.
 type Server struct {
 	cmd    *exec.Cmd
 	exited chan struct{}
 	err    error
 }
 
+// Start starts beanstalkd at an address, with its binlog in a folder. The caller calls
+// Stop.
 func Start(addr, binlog string, log *slog.Logger) (*Server, error) {
 	listen := []string{"-l", addr}
 	if network, _ := queue.Network(addr); network == "tcp" {
@@ -35,7 +38,7 @@ func Start(addr, binlog string, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, errors.New("beanstalkd is not installed: apt-get install beanstalkd (macOS: brew install beanstalkd)")
 	}
-	if err := free(addr); err != nil {
+	if err := checkFree(addr); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(binlog, 0o755); err != nil {
@@ -54,8 +57,8 @@ func Start(addr, binlog string, log *slog.Logger) (*Server, error) {
 	return b, nil
 }
 
-// run starts the child and waits for it on one locked thread: the kernel ends
-// the child with the thread that started it, not with the process.
+// run starts the child and waits for its end on one locked thread. The kernel ends the
+// child when the thread that started it ends.
 func (b *Server) run(started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -67,11 +70,11 @@ func (b *Server) run(started chan<- error) {
 	close(b.exited)
 }
 
-// free makes sure that the child will be the one that answers on addr.
-func free(addr string) error {
+// checkFree returns an error if another server answers at addr.
+func checkFree(addr string) error {
 	network, address := queue.Network(addr)
 	if network == "unix" {
-		// The socket of one that was killed stays, and answers nobody.
+		// A killed beanstalkd leaves its socket, which nobody answers.
 		if conn, err := net.Dial(network, address); err == nil {
 			return errors.Join(conn.Close(), fmt.Errorf("beanstalkd: another one answers at %s: set RUNNERBEAN_BEANSTALKD to another address, or use \"runnerbean worker\"", addr))
 		}
@@ -87,7 +90,8 @@ func free(addr string) error {
 	return listener.Close()
 }
 
-// Wait ends the node where beanstalkd ends before it.
+// Wait waits until ctx or beanstalkd ends. If beanstalkd ends first, Wait calls cancel
+// and returns an error.
 func (b *Server) Wait(ctx context.Context, cancel context.CancelFunc) error {
 	select {
 	case <-ctx.Done():
@@ -105,7 +109,7 @@ func orEnded(err error) error {
 	return err
 }
 
-// Stop ends the child: SIGTERM, and SIGKILL where that does not help.
+// Stop ends the child with SIGINT, or after five seconds with SIGKILL.
 func (b *Server) Stop() {
 	b.cmd.Process.Signal(os.Interrupt)
 	select {
@@ -116,7 +120,7 @@ func (b *Server) Stop() {
 	}
 }
 
-// FreeAddr returns an address of this machine on which nobody listens.
+// FreeAddr returns an address of this machine that is free.
 func FreeAddr() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// cpuTime is the user and system time that this process has used.
+// cpuTime returns the user and system time of this process.
 func cpuTime() time.Duration {
 	var usage syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {

@@ -56,8 +56,8 @@ func (b *bencher) close() {
 	b.client.Close()
 }
 
-// throughput puts count jobs on the inbox and returns jobs per second up to
-// the last one's success.
+// throughput puts count jobs on the inbox, waits until all have succeeded, and returns
+// jobs per second.
 func (b *bencher) throughput(ctx context.Context, count int) (float64, error) {
 	before, err := b.succeeded(ctx)
 	if err != nil {
@@ -77,7 +77,7 @@ func (b *bencher) throughput(ctx context.Context, count int) (float64, error) {
 	return float64(count) / time.Since(start).Seconds(), nil
 }
 
-// until waits for so many successes; a failure ends it.
+// until waits for a number of succeeded jobs. A failed job is an error.
 func (b *bencher) until(ctx context.Context, wanted int) error {
 	for {
 		counts, err := b.node.Ledger().Activity.Counts(ctx)
@@ -102,8 +102,8 @@ func (b *bencher) succeeded(ctx context.Context) (int, error) {
 	return counts[jobs.Succeeded], err
 }
 
-// latency puts jobs one at a time and compares the moment of the put with the
-// time that the program itself saw.
+// latency puts jobs one at a time, and compares the time of each put with the time that
+// the program prints.
 func (b *bencher) latency(ctx context.Context, samples int) (latency, error) {
 	var took []float64
 	for range samples {
@@ -123,7 +123,7 @@ func (b *bencher) latency(ctx context.Context, samples int) (latency, error) {
 	return latency{P50: at(0.5), P99: at(0.99), Max: took[len(took)-1]}, nil
 }
 
-// stamp waits for a job's success and returns the time that it printed.
+// stamp waits until a job has succeeded, and returns the time that it printed.
 func (b *bencher) stamp(ctx context.Context, id string) (time.Time, error) {
 	for {
 		record, err := b.node.Ledger().Get(ctx, id)
@@ -156,8 +156,8 @@ func (b *bencher) printed(ctx context.Context, id string) (time.Time, error) {
 	return time.Unix(0, nanos), err
 }
 
-// spawnAlone starts a program count times, width at once, with pipes and
-// nothing else, and returns starts per second.
+// spawnAlone starts a program count times without a node, width processes at a time,
+// and returns starts per second.
 func spawnAlone(ctx context.Context, path string, input []byte, width, count int) (float64, error) {
 	var next atomic.Int64
 	var group errgroup.Group
@@ -180,15 +180,15 @@ func spawnAlone(ctx context.Context, path string, input []byte, width, count int
 	return float64(count) / time.Since(start).Seconds(), err
 }
 
-// idle watches this process for a while: CPU in percent of one processor, and
-// resident memory in bytes.
+// idle measures this process for a while. It returns its CPU time in percent of one
+// processor, and its resident memory in bytes.
 func idle(ctx context.Context, watch time.Duration) (percent float64, memory int64) {
 	before, start := cpuTime(), time.Now()
 	retry.Sleep(ctx, watch)
 	return float64(cpuTime()-before) / float64(time.Since(start)) * 100, residentMemory()
 }
 
-// residentMemory reads Linux's /proc; elsewhere it is unknown, 0.
+// residentMemory returns the resident memory in bytes. It is 0 where there is no /proc.
 func residentMemory() int64 {
 	text, err := os.ReadFile("/proc/self/statm")
 	fields := strings.Fields(string(text))

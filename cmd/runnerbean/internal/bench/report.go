@@ -13,11 +13,11 @@ type Report struct {
 	// IdleCPU is in percent of one processor, IdleMemory in bytes.
 	IdleCPU    float64 `json:"idle_cpu_percent"`
 	IdleMemory int64   `json:"idle_memory_bytes"`
-	// PutToStart is from the put of a job to its program's first line, on an
-	// idle node.
+	// PutToStart is the time from the put of a job to the first line of its program, on
+	// an idle node.
 	PutToStart latency `json:"put_to_start"`
-	// Spawn is how many processes per second are started alone, Whole how many
-	// jobs per second go from inbox to a synced result; medians of the rounds.
+	// Spawn is the number of processes per second without a node. Whole is the number of
+	// jobs per second from the inbox to a synced result. Both are medians of the rounds.
 	Spawn float64 `json:"spawn_per_second"`
 	Whole float64 `json:"jobs_per_second"`
 	Ratio float64 `json:"ratio"`
@@ -30,7 +30,7 @@ type latency struct {
 	Max float64 `json:"max_ms"`
 }
 
-// Print writes the report for people.
+// Print writes the report as text.
 func (r Report) Print(w io.Writer) error {
 	_, err := fmt.Fprintf(w, `idle node        %.2f %% of a processor, %s
 put to start     p50 %.2f ms, p99 %.2f ms, max %.2f ms

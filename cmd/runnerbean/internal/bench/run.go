@@ -23,7 +23,7 @@ type Options struct {
 	Idle                         time.Duration
 }
 
-// Run sets up a node in a temporary folder and measures it.
+// Run starts a beanstalkd and a node in a temporary folder, and measures them.
 func Run(ctx context.Context, progress io.Writer, o Options) (Report, error) {
 	folder, err := os.MkdirTemp("", "runnerbean-bench-*")
 	if err != nil {
@@ -52,7 +52,7 @@ func Run(ctx context.Context, progress io.Writer, o Options) (Report, error) {
 	return report, errors.Join(err, <-ended, n.Close())
 }
 
-// benchSettings are those of a node of its own, with the programs to measure.
+// benchSettings returns the settings of the node, and installs its programs.
 func benchSettings(folder string, slots int) (settings.Settings, error) {
 	queueAddr, err := beanstalkd.FreeAddr()
 	if err != nil {
@@ -77,7 +77,7 @@ func installBenchPrograms(folder string) error {
 	if err != nil {
 		return err
 	}
-	// The stamp includes the start of a shell and of date: an upper bound.
+	// The time includes the start of a shell and of date, so it is an upper bound.
 	stamp := []byte("#!/bin/sh\nexec date +%s%N\n")
 	return errors.Join(
 		os.WriteFile(filepath.Join(folder, "cat"), cat, 0o755),
@@ -92,7 +92,7 @@ func measure(ctx context.Context, progress io.Writer, n *node.Node, set settings
 		return report, err
 	}
 	defer b.close()
-	if _, err := b.throughput(ctx, o.Slots); err != nil { // wait until all is up
+	if _, err := b.throughput(ctx, o.Slots); err != nil { // until the node works
 		return report, err
 	}
 	fmt.Fprintf(progress, "idle for %s ...\n", o.Idle)

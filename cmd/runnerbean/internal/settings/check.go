@@ -20,12 +20,12 @@ import (
 )
 
 const (
-	// maxPrefix leaves room in a tube's name for what follows it.
+	// maxPrefix leaves room in a tube's name for the rest of it.
 	maxPrefix = 64
 	maxNode   = 64
 )
 
-// check refuses what cannot work; all errors name their settings.
+// check returns an error that names every setting that cannot work.
 func (s *Settings) check() error {
 	_, badNetwork := s.FetchNetworks()
 	_, badProxy := s.FetchProxyURL()
@@ -45,7 +45,7 @@ func (s *Settings) checkNames() error {
 	return errors.Join(errs...)
 }
 
-// checkFolders refuses folders that are files, and folders below files.
+// checkFolders refuses paths that can never be folders.
 func (s *Settings) checkFolders() error {
 	ledger := s.LedgerPath()
 	folders := map[string]string{"DATA": s.Data, "PROGRAMS": s.Programs, "LEDGER": filepath.Dir(ledger), "STORE": s.StoreFolder()}
@@ -61,8 +61,8 @@ func (s *Settings) checkFolders() error {
 	return errors.Join(errs...)
 }
 
-// folderFault is why a path can never be a folder, or nil. What is not there yet
-// may be made.
+// folderFault returns why a path can never be a folder. A path that does not exist is
+// allowed: the node makes the folder.
 func folderFault(path string) error {
 	info, err := os.Stat(path)
 	switch {
@@ -105,7 +105,7 @@ func (s *Settings) checkFiles() error {
 	return errors.Join(errs...)
 }
 
-// checkWebhookKey reads a key that is named. That in the data folder is the node's.
+// checkWebhookKey checks a key file that is not the default one.
 func (s *Settings) checkWebhookKey() error {
 	if s.WebhookKey == filepath.Join(s.Data, webhookKeyName) {
 		return nil
@@ -131,7 +131,7 @@ func (s *Settings) checkOrigins() error {
 	return nil
 }
 
-// checkAccess refuses what would leave open what was meant to be shut.
+// checkAccess refuses settings that give access to more than was meant.
 func (s *Settings) checkAccess() error {
 	switch {
 	case s.Results == ResultsSigned && s.URLKeyFile == "":
@@ -144,7 +144,8 @@ func (s *Settings) checkAccess() error {
 	return nil
 }
 
-// checkWebhook looks at RUNNERBEAN_WEBHOOK, and does not repeat it.
+// checkWebhook checks RUNNERBEAN_WEBHOOK. Its errors do not quote the URL, which may
+// hold a secret.
 func (s *Settings) checkWebhook() error {
 	u, err := url.Parse(s.Webhook)
 	switch {

@@ -10,14 +10,14 @@ import (
 	"unicode/utf8"
 )
 
-// maxEnvFile bounds a file of settings, in bytes.
+// maxEnvFile is the largest size of a file of settings, in bytes.
 const maxEnvFile = 1 << 20
 
 // variable is one entry of an environment.
 type variable struct{ name, value string }
 
-// readEnvFile reads a file of settings as systemd reads an EnvironmentFile, but for
-// lines that systemd passes over, which are errors.
+// readEnvFile reads a file of settings as systemd reads an EnvironmentFile. Lines that
+// systemd ignores are errors.
 func readEnvFile(path string) ([]variable, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -41,9 +41,9 @@ func readEnvFile(path string) ([]variable, error) {
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // parseEnvFile reads NAME=value lines. A line that begins with # or ; is a comment.
-// Values may be in single or double quotes, over several lines; outside of single
-// quotes a backslash takes the next character as it is, or joins two lines. Nothing
-// is expanded.
+// Values may be in single or double quotes, and then span several lines. Outside of
+// single quotes a backslash quotes the next character, or joins two lines. Variables
+// are not expanded.
 func parseEnvFile(text string) ([]variable, error) {
 	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
 		return nil, errors.New("it is no text in UTF-8")
@@ -69,7 +69,7 @@ type envParser struct {
 	line int
 }
 
-// next takes one character.
+// next consumes one byte.
 func (p *envParser) next() byte {
 	c := p.rest[0]
 	p.rest = p.rest[1:]
@@ -79,8 +79,8 @@ func (p *envParser) next() byte {
 	return c
 }
 
-// entry takes one line, or several that belong together; ok is false where they
-// set nothing.
+// entry consumes one line, or several lines that belong together. ok is false where
+// they set nothing.
 func (p *envParser) entry() (v variable, ok bool, err error) {
 	line, _, _ := strings.Cut(p.rest, "\n")
 	if trimmed := strings.TrimLeft(line, " \t\r"); trimmed == "" || trimmed[0] == '#' || trimmed[0] == ';' {
@@ -90,7 +90,7 @@ func (p *envParser) entry() (v variable, ok bool, err error) {
 	name, _, found := strings.Cut(line, "=")
 	v.name = strings.TrimSpace(name)
 	switch {
-	case !found, !variableName.MatchString(v.name): // not quoted: it may be a piece of a secret
+	case !found, !variableName.MatchString(v.name): // the error does not quote the line, which may hold a secret
 		return v, false, errors.New("it is no NAME=value, with a name of letters, digits and underscores")
 	}
 	p.rest = p.rest[len(name)+1:]
@@ -98,7 +98,7 @@ func (p *envParser) entry() (v variable, ok bool, err error) {
 	return v, true, err
 }
 
-// skip takes n bytes of a line, and its end.
+// skip consumes n bytes of a line, and its end.
 func (p *envParser) skip(n int) {
 	p.rest = p.rest[n:]
 	if p.rest != "" {
@@ -106,8 +106,8 @@ func (p *envParser) skip(n int) {
 	}
 }
 
-// value takes all to the end of the line: quoted pieces, blanks between which do not
-// count, and after them what is not quoted.
+// value consumes the rest of the line: quoted pieces without the blanks between them,
+// then an unquoted piece.
 func (p *envParser) value() (string, error) {
 	var out strings.Builder
 	for p.rest != "" {
@@ -130,7 +130,7 @@ func (p *envParser) value() (string, error) {
 	return out.String(), nil
 }
 
-// quoted takes what stands before the closing quote, and the quote.
+// quoted consumes everything up to the closing quote, and the quote.
 func (p *envParser) quoted(out *strings.Builder, quote byte) error {
 	for p.rest != "" {
 		c := p.next()
@@ -150,9 +150,9 @@ func (p *envParser) quoted(out *strings.Builder, quote byte) error {
 	return fmt.Errorf("a %c has no end", quote)
 }
 
-// plain takes the rest of the line without the blanks at its end.
+// plain consumes the rest of the line. It drops the blanks at its end.
 func (p *envParser) plain(out *strings.Builder) {
-	kept := out.Len() // up to the last byte that is no blank, or is escaped
+	kept := out.Len() // up to the last byte that is escaped or not a blank
 	var text strings.Builder
 	text.WriteString(out.String())
 	for p.rest != "" {
@@ -178,7 +178,7 @@ func (p *envParser) plain(out *strings.Builder) {
 	out.WriteString(value)
 }
 
-// LoadEnvFile sets what a file says and the environment does not.
+// LoadEnvFile sets the variables of a file that the environment does not set.
 func LoadEnvFile(path string) error {
 	list, err := readEnvFile(path)
 	if err != nil {
@@ -187,7 +187,8 @@ func LoadEnvFile(path string) error {
 	return SetMissing(list)
 }
 
-// SetMissing sets variables that are not set; of several of one name the last one.
+// SetMissing sets variables that the environment does not set. Of several with one
+// name the last one counts.
 func SetMissing(list []variable) error {
 	given := map[string]bool{}
 	for _, v := range list {

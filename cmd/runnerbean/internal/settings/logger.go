@@ -9,7 +9,8 @@ import (
 	"github.com/mattn/go-isatty"
 )
 
-// Logger writes to stderr: coloured text for people, JSON for machines.
+// Logger returns a logger for stderr: coloured text on a terminal, else JSON, unless
+// RUNNERBEAN_LOG says otherwise.
 func (s *Settings) Logger(stderr *os.File) *slog.Logger {
 	terminal := isatty.IsTerminal(stderr.Fd())
 	if s.Log == "json" || s.Log == "" && !terminal {

@@ -14,34 +14,33 @@ import (
 	"github.com/runnerbean/runnerbean/internal/queue"
 )
 
-// defaultListenPort is where a node listens if only a host is given.
+// defaultListenPort is used where RUNNERBEAN_LISTEN is only a host.
 const defaultListenPort = "8420"
 
-// tidy brings settings that may be written in several ways into the one form in
-// which the rest knows them.
-func (s *Settings) tidy() error {
-	s.FetchAllow, s.CORS = listed(s.FetchAllow), listed(s.CORS)
+// normalize rewrites settings that may be written in several ways.
+func (s *Settings) normalize() error {
+	s.FetchAllow, s.CORS = trimmed(s.FetchAllow), trimmed(s.CORS)
 	for i, origin := range s.CORS {
 		s.CORS[i] = strings.ToLower(strings.TrimRight(origin, "/"))
 	}
 	s.Prefix = strings.Trim(s.Prefix, "/")
 	var errs []error
-	said := func(name string, err error) {
+	check := func(name string, err error) {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s%s: %w", EnvPrefix, name, err))
 		}
 	}
 	var err error
 	s.Beanstalkd, err = servers(s.Beanstalkd)
-	said("BEANSTALKD", err)
+	check("BEANSTALKD", err)
 	s.Listen, err = listenAddr(s.Listen)
-	said("LISTEN", err)
+	check("LISTEN", err)
 	s.BaseURL, err = baseURL(s.BaseURL)
-	said("BASE_URL", err)
+	check("BASE_URL", err)
 	s.Ledger, err = ledgerName(s.Ledger)
-	said("LEDGER", err)
+	check("LEDGER", err)
 	s.Store, err = storeName(s.Store)
-	said("STORE", err)
+	check("STORE", err)
 	for field, value := range fields(s) {
 		if _, ok := field.Tag.Lookup("choices"); ok {
 			value.SetString(strings.ToLower(value.String()))
@@ -49,14 +48,14 @@ func (s *Settings) tidy() error {
 		if field.Tag.Get("path") != "" {
 			path, err := absolute(value.String())
 			value.SetString(path)
-			said(field.Tag.Get("env"), err)
+			check(field.Tag.Get("env"), err)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// absolute is a path from the root; ~ is the home folder, which a shell does not
-// put in where a file of settings is read.
+// absolute returns an absolute path. It replaces ~ by the home folder: in a file of
+// settings no shell does that. "" stays "".
 func absolute(path string) (string, error) {
 	if path == "" {
 		return "", nil
@@ -71,8 +70,8 @@ func absolute(path string) (string, error) {
 	return filepath.Abs(path)
 }
 
-// listed is a list without blanks around its entries and without empty ones.
-func listed(list []string) []string {
+// trimmed returns a list without empty entries and without blanks around entries.
+func trimmed(list []string) []string {
 	var out []string
 	for _, entry := range list {
 		if entry = strings.TrimSpace(entry); entry != "" {
@@ -82,11 +81,11 @@ func listed(list []string) []string {
 	return out
 }
 
-// servers are those of beanstalkd, each once.
+// servers returns the addresses of beanstalkd servers, each once.
 func servers(list []string) ([]string, error) {
 	var out []string
 	known := map[string]bool{}
-	for _, text := range listed(list) {
+	for _, text := range trimmed(list) {
 		addr, err := queue.ParseAddr(text)
 		if err != nil {
 			return nil, err
@@ -102,7 +101,7 @@ func servers(list []string) ([]string, error) {
 	return out, nil
 }
 
-// listenAddr is host:port of an address that may lack one of both.
+// listenAddr returns host:port for an address that may lack either.
 func listenAddr(text string) (string, error) {
 	const wanted = "an address such as 127.0.0.1:8420 or 0.0.0.0:8420 is wanted"
 	host, port := strings.Trim(text, "[]"), defaultListenPort
@@ -127,7 +126,7 @@ func listenAddr(text string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-// baseURL is what result URLs begin with, without a slash at its end; "" stays.
+// baseURL checks a URL and drops the slash at its end. "" stays "".
 func baseURL(text string) (string, error) {
 	if text == "" {
 		return "", nil
@@ -149,7 +148,7 @@ func baseURL(text string) (string, error) {
 	return strings.TrimRight(u.String(), "/"), nil
 }
 
-// ledgerName is sqlite:PATH; "" stays.
+// ledgerName returns sqlite:PATH with an absolute path. "" stays "".
 func ledgerName(text string) (string, error) {
 	if text == "" {
 		return "", nil
@@ -170,7 +169,7 @@ func ledgerName(text string) (string, error) {
 	return ledgerScheme + path, err
 }
 
-// storeName is file:///PATH; "" stays.
+// storeName returns file:///PATH with an absolute path. "" stays "".
 func storeName(text string) (string, error) {
 	scheme, path, found := strings.Cut(text, ":")
 	switch {

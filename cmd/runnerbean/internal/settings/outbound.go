@@ -10,8 +10,8 @@ import (
 	"github.com/runnerbean/runnerbean/internal/outbound"
 )
 
-// FetchNetworks are the networks of RUNNERBEAN_FETCH_ALLOW; a bare address is a
-// network of one.
+// FetchNetworks returns the networks of RUNNERBEAN_FETCH_ALLOW. A single address is a
+// network of one address.
 func (s *Settings) FetchNetworks() ([]netip.Prefix, error) {
 	var networks []netip.Prefix
 	for _, text := range s.FetchAllow {
@@ -24,8 +24,8 @@ func (s *Settings) FetchNetworks() ([]netip.Prefix, error) {
 	return networks, nil
 }
 
-// parseNetwork takes one of IPv4 that is written as ::ffff:10.0.0.0/104 for what it
-// stands for.
+// parseNetwork reads an address or a network. It returns an IPv4 network for one that
+// is written in IPv6, such as ::ffff:10.0.0.0/104.
 func parseNetwork(text string) (netip.Prefix, error) {
 	network, err := netip.ParsePrefix(text)
 	if addr, bad := netip.ParseAddr(text); bad == nil {
@@ -40,8 +40,8 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	return network, err
 }
 
-// FetchProxyURL is that of RUNNERBEAN_FETCH_PROXY, or nil. Errors do not repeat it, for it
-// may hold a password.
+// FetchProxyURL returns RUNNERBEAN_FETCH_PROXY, or nil where it is not set. Its errors
+// do not quote the URL, which may hold a password.
 func (s *Settings) FetchProxyURL() (*url.URL, error) {
 	if s.FetchProxy == "" {
 		return nil, nil

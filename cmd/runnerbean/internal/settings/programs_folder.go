@@ -9,13 +9,12 @@ import (
 	"strings"
 )
 
-// systemPrograms is the programs folder of a node that is a system service.
+// systemPrograms is the default programs folder of a system service.
 const systemPrograms = "/usr/local/lib/runnerbean/programs"
 
-// defaultPrograms is the programs folder where none is named. It is not in the
-// data folder, in which programs write. It used to be there: programs that are in
-// it are still found where there are none in the new folder, else a program could
-// put some there.
+// defaultPrograms returns the default programs folder. It is outside of the data folder,
+// because programs write there. An earlier version had it in the data folder; that old
+// folder is used only while the new one is empty, or a program could replace others.
 func defaultPrograms(data string) string {
 	old, folder := filepath.Join(data, "programs"), newPrograms()
 	if list, err := os.ReadDir(folder); len(list) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -39,8 +38,8 @@ func newPrograms() string {
 	return filepath.Join(share, "runnerbean", "programs")
 }
 
-// ExposedPrograms says what is wrong with a programs folder in the data folder;
-// nothing where it is elsewhere.
+// ExposedPrograms returns a warning where the programs folder is in the data folder,
+// else "".
 func (s *Settings) ExposedPrograms() string {
 	rest, err := filepath.Rel(resolved(s.Data), resolved(s.Programs))
 	if err != nil || rest == ".." || strings.HasPrefix(rest, "../") {
@@ -51,7 +50,7 @@ func (s *Settings) ExposedPrograms() string {
 
 const MovePrograms = "move it, for example to " + systemPrograms + ", and set RUNNERBEAN_PROGRAMS"
 
-// resolved is path without symbolic links, as far as it exists.
+// resolved returns path without symbolic links, or path itself where it does not exist.
 func resolved(path string) string {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {

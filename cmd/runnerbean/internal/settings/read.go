@@ -17,27 +17,27 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// settingParsers read types that are written in more ways than Go knows.
-var settingParsers = map[reflect.Type]env.ParserFunc{
+// parsers read time spans with units that Go does not know, such as 2d.
+var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[time.Duration](): func(text string) (any, error) { return jobs.ParseDuration(text) },
 }
 
-// Read reads the environment and fills in what depends on other settings.
-// Errors name every setting that cannot work.
+// Read reads the environment and fills in the defaults. Its error names every setting
+// that cannot work.
 func Read() (Settings, error) {
 	var s Settings
-	options := env.Options{Prefix: EnvPrefix, Environment: GivenSettings(os.Environ()), FuncMap: settingParsers}
+	options := env.Options{Prefix: EnvPrefix, Environment: GivenSettings(os.Environ()), FuncMap: parsers}
 	if err := env.ParseWithOptions(&s, options); err != nil {
 		return s, &Error{fmt.Errorf("settings: %w; see \"runnerbean help config\"", namedSettings(err))}
 	}
-	if err := errors.Join(s.tidy(), s.FillDefaults(), s.readToken(), s.check()); err != nil {
+	if err := errors.Join(s.normalize(), s.FillDefaults(), s.readToken(), s.check()); err != nil {
 		return s, &Error{fmt.Errorf("settings: %w; see \"runnerbean help config\"", err)}
 	}
 	return s, nil
 }
 
-// ReadClient returns the base URL of the node that the command line talks to and the
-// token to show to it, which may be "".
+// ReadClient returns the base URL of the node that the command line talks to, and the
+// token for it, which may be "".
 func ReadClient() (base, token string, err error) {
 	text := strings.TrimSpace(os.Getenv(EnvPrefix + "URL"))
 	Fill(&text, defaultURL)
@@ -88,7 +88,7 @@ func (s *Settings) FillDefaults() error {
 }
 
 func defaultData() (string, error) {
-	// systemd lists several folders between colons.
+	// systemd separates several folders by colons.
 	if folder, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":"); folder != "" {
 		return folder, nil
 	}
@@ -123,8 +123,8 @@ func Fill(setting *string, value string) {
 	}
 }
 
-// namedSettings names the variables in the errors of the library, which knows the
-// names of fields.
+// namedSettings replaces the names of fields, which the library puts into its errors,
+// by the names of variables.
 func namedSettings(err error) error {
 	var all env.AggregateError
 	if !errors.As(err, &all) {
@@ -143,7 +143,7 @@ func namedSettings(err error) error {
 	return errors.Join(named...)
 }
 
-// readable says of a number what is wrong with it in words of people.
+// readable rewrites an error about a number for people.
 func readable(err error) error {
 	var number *strconv.NumError
 	if errors.As(err, &number) {
@@ -152,8 +152,8 @@ func readable(err error) error {
 	return err
 }
 
-// ReadPath is a setting that names a file, for commands that need no other; "" is
-// not set.
+// ReadPath returns a single setting that names a file, for commands that need no other
+// setting. It returns "" where it is not set.
 func ReadPath(name string) (string, error) {
 	path, err := absolute(strings.TrimSpace(os.Getenv(EnvPrefix + name)))
 	if err != nil {

@@ -1,3 +1,4 @@
+// Package settings reads and checks the environment variables of Runnerbean.
 package settings
 
 import (
@@ -61,7 +62,7 @@ type Settings struct {
 const (
 	EnvPrefix = "RUNNERBEAN_"
 
-	defaultURL = "http://127.0.0.1:8420" // of the node that the command line talks to
+	defaultURL = "http://127.0.0.1:8420" // RUNNERBEAN_URL
 
 	webhookKeyName = "webhook.key" // in the data folder
 
@@ -82,7 +83,7 @@ func (s *Settings) StoreFolder() string {
 	return s.Store
 }
 
-// Error is an error of what an operator has set, not of what a command did.
+// Error says that a setting cannot work. The exit code is that of wrong usage.
 type Error struct{ Err error }
 
 func (e *Error) Error() string { return e.Err.Error() }
@@ -97,7 +98,7 @@ func Names() []string {
 	return names
 }
 
-// fields returns the fields of s, which can be set, with their tags.
+// fields returns the settable fields of s and their tags.
 func fields(s *Settings) iter.Seq2[reflect.StructField, reflect.Value] {
 	return func(yield func(reflect.StructField, reflect.Value) bool) {
 		v := reflect.ValueOf(s).Elem()
@@ -109,8 +110,8 @@ func fields(s *Settings) iter.Seq2[reflect.StructField, reflect.Value] {
 	}
 }
 
-// GivenSettings is an environment without blanks around values. A variable that
-// is empty is one that is not set.
+// GivenSettings returns an environment without blanks around values and without
+// variables that are empty.
 func GivenSettings(environ []string) map[string]string {
 	given := map[string]string{}
 	for _, entry := range environ {

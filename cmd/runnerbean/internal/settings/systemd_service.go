@@ -19,11 +19,11 @@ import (
 
 const ServiceName = "runnerbean.service"
 
-// UnitFolders are where systemd finds units, the first one first.
+// UnitFolders are the folders in which systemd looks for units, in its order.
 var UnitFolders = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
 
-// service is a node that systemd runs.
-type service struct {
+// Service is a node that systemd runs.
+type Service struct {
 	Path      string // of the unit
 	User      string
 	exec      string
@@ -32,16 +32,17 @@ type service struct {
 	Faults    []string // what could not be read
 }
 
-// FindService reads the unit of a node and its drop-ins; nil where there is none.
-func FindService(folders []string) *service {
+// FindService reads the unit of a node, its drop-ins and its files of settings. It
+// returns nil where no folder has the unit.
+func FindService(folders []string) *Service {
 	for _, folder := range folders {
-		s := &service{Path: filepath.Join(folder, ServiceName)}
+		s := &Service{Path: filepath.Join(folder, ServiceName)}
 		if _, err := os.Stat(s.Path); err != nil {
 			continue
 		}
 		paths := []string{s.Path}
 		for _, folder := range slices.Backward(folders) {
-			more, _ := filepath.Glob(filepath.Join(folder, ServiceName+".d", "*.conf")) // the pattern is good
+			more, _ := filepath.Glob(filepath.Join(folder, ServiceName+".d", "*.conf")) // the pattern is valid
 			paths = append(paths, more...)
 		}
 		for _, path := range paths {
@@ -55,7 +56,7 @@ func FindService(folders []string) *service {
 	return nil
 }
 
-func (s *service) read(path string) error {
+func (s *Service) read(path string) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -67,14 +68,14 @@ func (s *service) read(path string) error {
 	}
 	for _, o := range options {
 		if o.Section == "Service" {
-			s.take(o.Name, strings.ReplaceAll(o.Value, "%%", "%"))
+			s.setOption(o.Name, strings.ReplaceAll(o.Value, "%%", "%"))
 		}
 	}
 	return nil
 }
 
-// take takes one line of a unit.
-func (s *service) take(name, value string) {
+// setOption applies one option of the section Service.
+func (s *Service) setOption(name, value string) {
 	switch name {
 	case "User":
 		s.User = value
@@ -98,8 +99,8 @@ func (s *service) take(name, value string) {
 	}
 }
 
-// readFiles reads the files of settings, which count more than the unit itself.
-func (s *service) readFiles() {
+// readFiles reads the files of settings. Their variables override those of the unit.
+func (s *Service) readFiles() {
 	for i, path := range s.Files {
 		s.Files[i] = strings.TrimPrefix(path, "-")
 		list, err := readEnvFile(s.Files[i])
@@ -113,8 +114,8 @@ func (s *service) readFiles() {
 	}
 }
 
-// Setting is one of RUNNERBEAN_, "" where it is not set.
-func (s *service) Setting(name string) string {
+// Setting returns the value of RUNNERBEAN_ and name, or "" where it is not set.
+func (s *Service) Setting(name string) string {
 	value := ""
 	for _, v := range s.Variables {
 		if v.name == EnvPrefix+name {
@@ -124,7 +125,7 @@ func (s *service) Setting(name string) string {
 	return value
 }
 
-// SplitWords splits a line as systemd does: at blanks that are not in quotes.
+// SplitWords splits a line at blanks that are not in quotes, as systemd does.
 func SplitWords(line string) []string {
 	var out []string
 	var word strings.Builder
@@ -158,8 +159,8 @@ func SplitWords(line string) []string {
 	return out
 }
 
-// Credential is whom the service runs as.
-func (s *service) Credential() (*user.User, *syscall.Credential, error) {
+// Credential returns the user that the service runs as.
+func (s *Service) Credential() (*user.User, *syscall.Credential, error) {
 	who, err := user.Lookup(s.User)
 	if err != nil {
 		who, err = user.LookupId(s.User)
@@ -173,7 +174,7 @@ func (s *service) Credential() (*user.User, *syscall.Credential, error) {
 		return nil, nil, err
 	}
 	c := &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	ids, _ := who.GroupIds() // without them it is tested with fewer rights
+	ids, _ := who.GroupIds() // without them the checks have fewer rights
 	for _, id := range ids {
 		if n, err := strconv.ParseUint(id, 10, 32); err == nil {
 			c.Groups = append(c.Groups, uint32(n))
@@ -182,9 +183,9 @@ func (s *service) Credential() (*user.User, *syscall.Credential, error) {
 	return who, c, nil
 }
 
-// GiveTo gives a file that root has made to the service's user. A link, which that user
-// may have put in its place, is not followed.
-func (s *service) GiveTo(path string) error {
+// GiveTo makes the service's user the owner of a file that root has made. It does not
+// follow a link, which that user may have put in place of the file.
+func (s *Service) GiveTo(path string) error {
 	if os.Geteuid() != 0 || s.User == "" {
 		return nil
 	}
@@ -195,8 +196,9 @@ func (s *service) GiveTo(path string) error {
 	return os.Lchown(path, int(c.Uid), int(c.Gid))
 }
 
-// Reads reports whether a file is one of the service's settings, by whatever path.
-func (s *service) Reads(path string) bool {
+// Reads reports whether the service reads its settings from this file. The paths may
+// differ.
+func (s *Service) Reads(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && slices.ContainsFunc(s.Files, func(own string) bool {
 		other, err := os.Stat(own)
@@ -204,10 +206,10 @@ func (s *service) Reads(path string) bool {
 	})
 }
 
-// Become gives this process of root the rights and the environment of the service,
-// for good. The service's programs run as the same user: its memory stays closed to
-// them.
-func (s *service) Become(who *user.User, c *syscall.Credential) error {
+// Become gives this process, which runs as root, the rights and the environment of the
+// service for good. Afterwards the service's programs run as the same user, so Become
+// protects the memory of this process from them.
+func (s *Service) Become(who *user.User, c *syscall.Credential) error {
 	groups := make([]int, 0, len(c.Groups))
 	for _, id := range c.Groups {
 		groups = append(groups, int(id))
@@ -230,9 +232,9 @@ func (s *service) Become(who *user.User, c *syscall.Credential) error {
 	return errors.Join(errs...)
 }
 
-// environ is the environment of the service. Of the given one only PATH, LANG and
-// the settings are kept, which count more.
-func (s *service) environ(who *user.User, given []string) map[string]string {
+// environ returns the environment of the service. It keeps PATH, LANG and the settings
+// of the given environment; the settings override those of the service.
+func (s *Service) environ(who *user.User, given []string) map[string]string {
 	out := map[string]string{"HOME": who.HomeDir, "USER": who.Username, "LOGNAME": who.Username}
 	settings := map[string]string{}
 	for _, entry := range given {

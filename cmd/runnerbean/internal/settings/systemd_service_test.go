@@ -88,7 +88,7 @@ func TestServiceOwnsNoTargetOfALink(t *testing.T) {
 	if err := errors.Join(os.WriteFile(target, nil, 0o600), os.Symlink(target, link)); err != nil {
 		t.Fatal(err)
 	}
-	s := &service{User: "nobody"}
+	s := &Service{User: "nobody"}
 	if err := s.GiveTo(link); err != nil {
 		t.Fatal(err)
 	}

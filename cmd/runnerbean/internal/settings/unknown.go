@@ -9,14 +9,15 @@ import (
 	"github.com/runnerbean/runnerbean/internal/suggest"
 )
 
-// clientVariables are known besides the settings of a node.
+// clientVariables are the variables that only the command line reads.
 var clientVariables = []string{EnvPrefix + "URL"}
 
-// programVariables are what a node sets for programs; see docs/programs.md.
+// programVariables are the variables that a node sets for programs; see
+// docs/programs.md.
 var programVariables = []string{"JOB_ID", "ATTEMPT", "PROGRAM", "RESULT_URL", "SCRATCH"}
 
-// Unknown says of variables that look like settings and are none what was
-// probably meant. Inside a program those of programs are known.
+// Unknown returns a warning for each variable that looks like a setting and is none,
+// with the nearest setting. Inside a program the variables of programs are known.
 func Unknown(environ []string) []string {
 	known := map[string]string{}
 	for _, name := range append(Names(), clientVariables...) {
@@ -44,7 +45,7 @@ func Unknown(environ []string) []string {
 	return said
 }
 
-// nearestSetting compares what follows the prefix, which all have in common.
+// nearestSetting compares names without their common prefix.
 func nearestSetting(lower string, known map[string]string) string {
 	prefix := strings.ToLower(EnvPrefix)
 	rests := map[string]string{}

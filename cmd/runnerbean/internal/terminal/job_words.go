@@ -8,7 +8,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Duration returns a duration in the one or two units that matter.
+// Duration writes a duration in one or two units.
 func Duration(d time.Duration) string {
 	switch {
 	case d < 0:
@@ -27,8 +27,8 @@ func Duration(d time.Duration) string {
 	return fmt.Sprintf("%d days", int(d.Hours())/24)
 }
 
-// TimeLeft is how long a running job will take if it goes on as it has; ok is
-// false where that cannot be said.
+// TimeLeft estimates from its progress how long a job will still run. ok is false where
+// no estimate is possible.
 func TimeLeft(r jobs.Result, now time.Time) (left time.Duration, ok bool) {
 	passed := now.Sub(r.Started)
 	if r.State != jobs.Running || r.Progress == nil || r.Started.IsZero() || passed < 2*time.Second {
@@ -41,7 +41,8 @@ func TimeLeft(r jobs.Result, now time.Time) (left time.Duration, ok bool) {
 	return time.Duration(float64(passed) / p * (1 - p)), true
 }
 
-// JobNote is the one thing worth knowing about a job in a list.
+// JobNote returns the error of a failed job, the progress of a running one, or the
+// reason why a job waits.
 func JobNote(r jobs.Result) string {
 	switch {
 	case r.Error != nil && r.State.Final():
@@ -53,6 +54,7 @@ func JobNote(r jobs.Result) string {
 	}
 }
 
+// Time writes a time in the zone of this machine, and the zero time as "-".
 func Time(t time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -60,6 +62,7 @@ func Time(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04:05")
 }
 
+// Shorten returns text with at most the given number of characters.
 func Shorten(text string, most int) string {
 	runes := []rune(text)
 	if len(runes) <= most {
@@ -68,6 +71,7 @@ func Shorten(text string, most int) string {
 	return string(runes[:most-1]) + "…"
 }
 
+// JobError writes the error of a job with its class.
 func JobError(e *jobs.Error) string {
 	if e == nil {
 		return "no reason is recorded"
@@ -79,7 +83,7 @@ func JobError(e *jobs.Error) string {
 	return text
 }
 
-// JobStatus says in one line where a job stands.
+// JobStatus writes the state, progress and reason of a job in one line.
 func JobStatus(r jobs.Result) string {
 	var text strings.Builder
 	text.WriteString(Safe(string(r.State)))
@@ -98,8 +102,8 @@ func JobStatus(r jobs.Result) string {
 	return text.String()
 }
 
-// VerbAnswer says where a job stands after a verb was asked of it. base is the URL of
-// the node.
+// VerbAnswer says what a verb did to the job with this id. status is the node's answer,
+// base the URL of the node.
 func VerbAnswer(base, id string, status jobs.Result) string {
 	switch {
 	case status.ID != id:

@@ -16,7 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// barWidth of a progress bar, in columns.
+// barWidth is the width of a progress bar in columns.
 const barWidth = 20
 
 // Bar draws a share from 0 to 1 in eighths of a column.
@@ -29,16 +29,17 @@ func Bar(share float64, width int) string {
 	return text + strings.Repeat("░", width-ansi.StringWidth(text))
 }
 
-// JobBars shows one line for each job: on a terminal they stay where they are and
-// move, elsewhere a line is printed when what it says has changed.
+// JobBars shows one line for each job. On a terminal it redraws the lines in place;
+// elsewhere it prints a line when its text has changed.
 type JobBars struct {
 	w     io.Writer
-	tty   *os.File // nil where it is none
+	tty   *os.File // nil where w is no terminal
 	ids   []string
 	lines map[string]string
-	drawn int // lines on the terminal
+	drawn int // number of lines on the terminal
 }
 
+// NewJobBars returns the lines of these jobs on w.
 func NewJobBars(w io.Writer, ids []string) *JobBars {
 	b := &JobBars{w: w, ids: ids, lines: map[string]string{}}
 	if Interactive(w) {
@@ -47,7 +48,7 @@ func NewJobBars(w io.Writer, ids []string) *JobBars {
 	return b
 }
 
-// Update shows how one job stands now.
+// Update shows the state of one job.
 func (b *JobBars) Update(id string, r jobs.Result, now time.Time) {
 	text := JobStatus(r)
 	if b.tty != nil {
@@ -64,7 +65,7 @@ func (b *JobBars) Update(id string, r jobs.Result, now time.Time) {
 	b.lines[id] = text
 }
 
-// barLine is a job on a terminal.
+// barLine returns the line of a job on a terminal.
 func barLine(id string, r jobs.Result, now time.Time) string {
 	line := text.ShortID(id) + "  " + ansi.Truncate(Safe(r.Program), 16, "…") + "  "
 	if r.State == jobs.Running && r.Progress != nil {
@@ -80,8 +81,8 @@ func barLine(id string, r jobs.Result, now time.Time) string {
 	return line + JobStatus(r)
 }
 
-// draw goes back to the first line and writes all of them anew. Those for which
-// the terminal has no room are only counted.
+// draw redraws all lines from the first one on. It only counts the lines for which the
+// terminal has no room.
 func (b *JobBars) draw() {
 	width, height, err := term.GetSize(int(b.tty.Fd()))
 	if err != nil || width < 20 || height < 2 {
@@ -110,7 +111,7 @@ func (b *JobBars) draw() {
 	_, _ = io.WriteString(b.w, out.String())
 }
 
-// Clear takes the bars away again.
+// Clear removes the lines from the terminal.
 func (b *JobBars) Clear() {
 	if b.tty != nil && b.drawn > 0 {
 		fmt.Fprintf(b.w, "\x1b[%dA\r\x1b[J", b.drawn)
@@ -118,15 +119,16 @@ func (b *JobBars) Clear() {
 	}
 }
 
-// Interactive reports whether a stream is one at which a person sits.
+// Interactive reports whether a stream is a terminal.
 func Interactive(stream any) bool {
 	file, ok := stream.(*os.File)
 	return ok && isatty.IsTerminal(file.Fd())
 }
 
-// CountBar is a bar on a terminal and nothing elsewhere.
+// CountBar is a progress bar on a terminal. Elsewhere it prints nothing.
 type CountBar struct{ bar *progressbar.ProgressBar }
 
+// NewCountBar returns a bar for total things on w.
 func NewCountBar(w io.Writer, what string, total int) CountBar {
 	if !Interactive(w) {
 		return CountBar{}
@@ -134,16 +136,18 @@ func NewCountBar(w io.Writer, what string, total int) CountBar {
 	bar := progressbar.NewOptions(total, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what),
 		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetWidth(30))
-	_ = bar.RenderBlank() // a bar that cannot be drawn stops nothing
+	_ = bar.RenderBlank() // an error of drawing does not matter
 	return CountBar{bar}
 }
 
+// Set shows that n things are done.
 func (b CountBar) Set(n int) {
 	if b.bar != nil {
-		b.bar.Set(min(n, b.bar.GetMax())) // more may have come since they were counted
+		b.bar.Set(min(n, b.bar.GetMax())) // there may be more than were counted
 	}
 }
 
+// End removes the bar.
 func (b CountBar) End() {
 	if b.bar != nil {
 		b.bar.Finish()

@@ -1,3 +1,5 @@
+// Package terminal writes what jobs, programs and nodes say so that a terminal is not
+// harmed by it: text, progress bars and JSON.
 package terminal
 
 import (
@@ -9,16 +11,17 @@ import (
 	"unicode/utf8"
 
 	"github.com/runnerbean/runnerbean/internal/logtext"
-) // clean makes text from a job or a program harmless on a terminal: as the
+)
 
-// terminal would have left it, with what could command or mislead spelled out.
+// Safe makes text from a job or a program safe for one line of a terminal. It returns
+// what the text would leave on a terminal, with control characters spelled out.
 func Safe(text string) string { return logtext.Visible(logtext.Render(text), false) }
 
-// SafeLines is clean for a text of several lines: line ends and tabs stay.
+// SafeLines does what [Safe] does, and keeps line ends and tabs.
 func SafeLines(text string) string { return logtext.Visible(logtext.Render(text), true) }
 
-// printable writes what a terminal could obey as escapes of JSON, which leaves
-// the meaning of a JSON text as it is: such characters are in strings only.
+// printable replaces control characters in a JSON text by JSON escapes. The meaning of
+// the text stays the same, because such characters occur only in strings.
 func printable(text []byte) []byte {
 	out := make([]byte, 0, len(text))
 	for i, r := range string(text) {
@@ -37,6 +40,7 @@ func printable(text []byte) []byte {
 	return out
 }
 
+// PrintJSON prints v as indented JSON.
 func PrintJSON(w io.Writer, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
@@ -46,7 +50,7 @@ func PrintJSON(w io.Writer, v any) error {
 	return err
 }
 
-// PrintLineJSON prints v on one line.
+// PrintLineJSON prints v as JSON on one line.
 func PrintLineJSON(w io.Writer, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
