@@ -8,16 +8,16 @@ import (
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 )
 
-// Exit codes, for scripts. docs/operations.md lists them.
+// Exit codes for scripts. docs/operations.md lists them.
 const (
 	exitError     = 1
 	exitUsage     = 2
 	exitFailed    = 3   // the job failed
 	exitCancelled = 4   // the job was cancelled
-	exitStopped   = 130 // by Ctrl-C, before it was done
+	exitStopped   = 130 // a person stopped waiting with Ctrl-C
 )
 
-// codeError ends the process with a code of its own.
+// codeError is an error with its own exit code.
 type codeError struct {
 	code int
 	err  error
@@ -26,15 +26,16 @@ type codeError struct {
 func (e *codeError) Error() string { return e.err.Error() }
 func (e *codeError) Unwrap() error { return e.err }
 
-// app is what the subcommands share.
+// app holds what all subcommands share. This file is below them, main.go above.
 type app struct {
-	kill           context.Context
+	kill           context.Context // ends at the second signal
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	json           bool
-	envFile        string // of settings, already read
+	envFile        string // of settings; already loaded
 }
 
+// usageError marks an error of arguments.
 func usageError(err error) error { return &codeError{exitUsage, err} }
 
 func exitCode(err error) int {

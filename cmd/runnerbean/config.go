@@ -8,8 +8,8 @@ import (
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 )
 
-// newHelpConfig is "runnerbean config"; cobra's help command finds it as
-// "runnerbean help config" too, where it prints the same table.
+// newHelpConfig is "runnerbean config" and, because the help text is the same table,
+// "runnerbean help config".
 func newHelpConfig(a *app) *cobra.Command {
 	table := settings.HelpTable()
 	return &cobra.Command{

@@ -15,7 +15,7 @@ import (
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 )
 
-// newControls are the commands that set something about a node.
+// newControls returns the commands that control a node.
 func newControls(a *app) []*cobra.Command {
 	return []*cobra.Command{newPause(a), newResume(a), newSlots(a)}
 }
@@ -74,7 +74,7 @@ node just takes nothing new until enough have ended.`,
 	}
 }
 
-// control posts a verb about a node.
+// control posts a verb on a node.
 func control(ctx context.Context, a *app, node, verb, reason, done string) error {
 	c, err := apiclient.FromEnvironment()
 	if err != nil {

@@ -92,7 +92,7 @@ func (f drainFlags) run(ctx context.Context, a *app, args []string) error {
 	return err
 }
 
-// send drains a node, or with "" the queue, or ends that.
+// send drains a node, or the queue where node is "". With --off it ends the drain.
 func (f drainFlags) send(ctx context.Context, c *apiclient.Client, node string) (drains api.Drains, err error) {
 	if f.off {
 		query := url.Values{"node": {node}}
@@ -107,7 +107,7 @@ func (f drainFlags) send(ctx context.Context, c *apiclient.Client, node string) 
 	return drains, err
 }
 
-// text says what is so now and how to undo it.
+// text says what has changed, and how to undo it.
 func (f drainFlags) text(node string) string {
 	switch {
 	case f.off && node == "":

@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// leastOfID is how many characters of an id must be given.
-	leastOfID = 6
-	// maxCandidates is how many jobs are named that may be meant.
+	// minIDPart is how many characters of an id must be given.
+	minIDPart = 6
+	// maxCandidates is how many jobs an error names.
 	maxCandidates = 10
-	// maxLooks bounds how many pages of jobs are read for one id.
-	maxLooks = 50
+	// maxIDPages bounds how many pages of jobs are read for one id.
+	maxIDPages = 50
 )
 
-// jobURL is the result URL of an argument: a URL as it is, else that of the job
-// which [jobID] finds.
+// jobURL returns an argument that is a URL, else the result URL of the job that [jobID]
+// finds.
 func jobURL(ctx context.Context, c *apiclient.Client, arg string) (string, error) {
 	if u, err := url.Parse(arg); err == nil && u.Host != "" {
 		return arg, nil
@@ -32,9 +32,9 @@ func jobURL(ctx context.Context, c *apiclient.Client, arg string) (string, error
 	return c.Base + "/" + id, err
 }
 
-// jobID is the job's id in an argument that is an id, a result URL, or a part of an
-// id: its beginning, its end, or both around … or ..., as listings show it. An
-// argument that may mean several jobs is an error that names them.
+// jobID returns the id of the job that an argument names: by its id, its result URL, or
+// a part of its id. A part is the beginning, the end, or both around … or ..., as lists
+// show it. A part of several ids is an error that names their jobs.
 func jobID(ctx context.Context, c *apiclient.Client, arg string) (string, error) {
 	path, _, _ := strings.Cut(arg, "?")
 	id := strings.ToLower(path[strings.LastIndexByte(path, '/')+1:])
@@ -43,7 +43,7 @@ func jobID(ctx context.Context, c *apiclient.Client, arg string) (string, error)
 	}
 	part, ok := partOfID(arg)
 	if !ok {
-		return "", usageError(fmt.Errorf("%q is neither a job's id, nor %d characters of one, nor its URL", terminal.Safe(terminal.Shorten(arg, 70)), leastOfID))
+		return "", usageError(fmt.Errorf("%q is neither a job's id, nor %d characters of one, nor its URL", terminal.Safe(terminal.Shorten(arg, 70)), minIDPart))
 	}
 	found, err := candidates(ctx, c, part)
 	switch {
@@ -64,8 +64,7 @@ func jobID(ctx context.Context, c *apiclient.Client, arg string) (string, error)
 	return "", usageError(fmt.Errorf("%q may mean several jobs, so nothing is done; give more of the id:%s", arg, &text))
 }
 
-// idPart is what is known of an id: where it is one piece, that is its beginning
-// or its end.
+// idPart is a part of an id. Where one is true, head is the beginning or the end.
 type idPart struct {
 	head, tail string
 	one        bool
@@ -76,7 +75,7 @@ func partOfID(arg string) (idPart, bool) {
 	head, tail, two := strings.Cut(strings.Replace(text, "...", "…", 1), "…")
 	p := idPart{head, tail, !two}
 	given := strings.ReplaceAll(head+tail, "-", "")
-	return p, len(given) >= leastOfID && len(head+tail) <= 36 && strings.Trim(given, "0123456789abcdef") == ""
+	return p, len(given) >= minIDPart && len(head+tail) <= 36 && strings.Trim(given, "0123456789abcdef") == ""
 }
 
 func (p idPart) matches(id string) bool {
@@ -86,7 +85,7 @@ func (p idPart) matches(id string) bool {
 	return strings.HasPrefix(id, p.head) && strings.HasSuffix(id, p.tail)
 }
 
-// candidates are the jobs that may be meant, one more than are named at most.
+// candidates returns the jobs whose ids have this part, but stops after maxCandidates.
 func candidates(ctx context.Context, c *apiclient.Client, part idPart) ([]jobs.Result, error) {
 	text := part.head
 	if len(part.tail) > len(text) {
@@ -94,7 +93,7 @@ func candidates(ctx context.Context, c *apiclient.Client, part idPart) ([]jobs.R
 	}
 	query := url.Values{"text": {text}, "limit": {"1000"}}
 	var found []jobs.Result
-	for range maxLooks {
+	for range maxIDPages {
 		var page api.Page
 		if err := c.Get(ctx, "/api/v1/jobs?"+query.Encode(), &page); err != nil {
 			return nil, err

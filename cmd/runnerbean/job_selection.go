@@ -10,13 +10,14 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// jobFilter are the flags that select jobs; all that are set must hold.
+// jobFilter are the flags of list and of verbs that select jobs. A job must match all
+// flags that are set.
 type jobFilter struct {
 	program, state, node, label, text string
 	since, until                      pastTime
 }
 
-// register adds the flags. states are the states that may be selected.
+// register adds the flags to a command. states are the states that --state allows.
 func (f *jobFilter) register(flags *pflag.FlagSet, states string) {
 	flags.StringVar(&f.program, "program", "", "only jobs of this program")
 	flags.StringVar(&f.state, "state", "", "only jobs in this state ("+states+")")
@@ -27,7 +28,7 @@ func (f *jobFilter) register(flags *pflag.FlagSet, states string) {
 	flags.StringVar(&f.text, "text", "", "only jobs with this in their id, labels or messages")
 }
 
-// query returns the filter as parameters of a list of jobs.
+// query returns the filter as parameters of GET /api/v1/jobs.
 func (f *jobFilter) query() url.Values {
 	query := url.Values{}
 	for name, value := range map[string]string{
@@ -53,7 +54,7 @@ func (s *jobSelection) register(flags *pflag.FlagSet) {
 	flags.BoolVarP(&s.yes, "yes", "y", false, "do not ask")
 }
 
-// check refuses ids together with flags, and neither of both.
+// check refuses ids together with flags, and neither of them.
 func (s *jobSelection) check(ids []string, asNew bool) error {
 	some := len(s.filter.query()) > 0
 	switch {
@@ -69,7 +70,7 @@ func (s *jobSelection) check(ids []string, asNew bool) error {
 	return nil
 }
 
-// request returns the selection as the API takes it.
+// request returns the selection as the body of a verb on many jobs.
 func (s *jobSelection) request() api.Selection {
 	f := s.filter
 	return api.Selection{

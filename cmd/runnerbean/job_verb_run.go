@@ -17,7 +17,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// runIDs asks the verb of jobs one by one, and goes on after a refusal.
+// runIDs applies the verb to jobs one by one, and goes on after a refusal.
 func (v verb) runIDs(ctx context.Context, a *app, c *apiclient.Client, args []string, asNew bool) error {
 	ids := make([]string, 0, len(args))
 	for _, arg := range args {
@@ -45,7 +45,7 @@ func (v verb) runIDs(ctx context.Context, a *app, c *apiclient.Client, args []st
 	return errors.Join(errs...)
 }
 
-// hint is how to do from here what the node says in the words of its API.
+// hint returns the command line for what the node suggests in terms of its API.
 func hint(id string, err error) string {
 	var p *jobs.Problem
 	if errors.As(err, &p) && p.Status == http.StatusConflict && strings.Contains(p.Detail, "as_new") {
@@ -54,7 +54,7 @@ func hint(id string, err error) string {
 	return ""
 }
 
-// printVerb says where a job stands now.
+// printVerb prints the state of a job after the verb.
 func printVerb(a *app, c *apiclient.Client, id string, status jobs.Result) error {
 	if a.json {
 		return terminal.PrintJSON(a.stdout, status)
@@ -67,7 +67,7 @@ func printLine(w io.Writer, id, text string) error {
 	return err
 }
 
-// runSelected counts the selected jobs, asks, and applies the verb to them.
+// runSelected counts the selected jobs, asks for confirmation, and applies the verb.
 func (v verb) runSelected(ctx context.Context, a *app, c *apiclient.Client, s jobSelection) error {
 	selection := s.request()
 	selection.DryRun = true
@@ -99,8 +99,8 @@ func (v verb) runSelected(ctx context.Context, a *app, c *apiclient.Client, s jo
 	return v.failures(a, done)
 }
 
-// runPages makes one call after another until the selection is at its end, and adds
-// up the answers.
+// runPages calls the node until the selection has no next page, and adds up the answers.
+// It calls seen with the sum after each page.
 func (v verb) runPages(ctx context.Context, c *apiclient.Client, selection api.Selection, seen func(api.Selected)) (api.Selected, error) {
 	sum := api.Selected{Failed: []api.Refusal{}}
 	for {
@@ -122,7 +122,7 @@ func (v verb) runPages(ctx context.Context, c *apiclient.Client, selection api.S
 	}
 }
 
-// maxFailures is how many jobs are named that could not be changed.
+// maxFailures is how many refused jobs are named.
 const maxFailures = 20
 
 func (v verb) print(a *app, sum api.Selected) error {
@@ -136,7 +136,7 @@ func (v verb) print(a *app, sum api.Selected) error {
 	return err
 }
 
-// failures names jobs that could not be changed, as an error.
+// failures names the refused jobs, and returns an error if there are any.
 func (v verb) failures(a *app, sum api.Selected) error {
 	refused := sum.Matched - sum.Done
 	if refused == 0 {
@@ -151,7 +151,7 @@ func (v verb) failures(a *app, sum api.Selected) error {
 	return fmt.Errorf("%s: %s does not apply", text.Count(refused, "job", "jobs"), v.name)
 }
 
-// confirm asks on a terminal; a script has to say --yes.
+// confirm asks on a terminal. A script must give --yes.
 func (v verb) confirm(a *app, n int, yes bool) error {
 	if yes {
 		return nil

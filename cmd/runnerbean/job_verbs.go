@@ -1,6 +1,6 @@
 package main
 
-// verb is a command that asks something of jobs.
+// verb is a change of jobs. To add one, add an entry to verbs.
 type verb struct {
 	name, short, long, example string
 	past                       string // the verb's past participle

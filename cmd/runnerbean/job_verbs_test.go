@@ -163,9 +163,9 @@ func TestWrongUsageOfVerbs(t *testing.T) {
 	}
 }
 
-func TestNewestLives(t *testing.T) {
+func TestNewestInstances(t *testing.T) {
 	t.Parallel()
-	kept := newestLives([]api.Node{
+	kept := newestInstances([]api.Node{
 		{Name: "a", Instance: "3"},
 		{Name: "a", Instance: "2", Running: 1},
 		{Name: "a", Instance: "1"},

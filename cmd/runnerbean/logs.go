@@ -20,7 +20,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/text"
 )
 
-// followEvery is how often "logs --follow" asks for more.
+// followEvery is the time between two requests of "logs --follow".
 const followEvery = time.Second
 
 func newLogs(a *app) *cobra.Command {
@@ -58,17 +58,17 @@ the node keeps both ends; what is left out is said on standard error, as is with
 	return cmd
 }
 
-// logReader reads a log by position in what the program wrote.
+// logReader reads a log by its positions in what the program wrote.
 type logReader struct {
 	c        *apiclient.Client
 	url      string
 	out      *logPrinter
 	said     io.Writer
-	attempt  int   // 0: the newest
-	position int64 // where to go on
+	attempt  int   // 0 is the newest
+	position int64 // of the next part
 }
 
-// follow prints what is new until the job is final.
+// follow prints the log until the job has ended.
 func (l *logReader) follow(ctx context.Context) error {
 	reader, err := l.c.Reader()
 	if err != nil {
@@ -76,7 +76,7 @@ func (l *logReader) follow(ctx context.Context) error {
 	}
 	defer reader.Close()
 	for {
-		// The state is asked first: what a final job logged is all there.
+		// The state comes first: the log of a final job is complete.
 		result, err := reader.Result(ctx, l.url)
 		if err != nil {
 			return err
@@ -95,7 +95,7 @@ func (l *logReader) follow(ctx context.Context) error {
 	}
 }
 
-// upTo prints all that there is of the attempts up to the newest one.
+// upTo prints what is new of all attempts up to the newest one.
 func (l *logReader) upTo(ctx context.Context, newest int) error {
 	if newest == 0 {
 		return nil
@@ -121,12 +121,12 @@ func (l *logReader) upTo(ctx context.Context, newest int) error {
 	}
 }
 
-// rest prints all that there is of one attempt.
+// rest prints what is new of one attempt, and a last line that has not ended.
 func (l *logReader) rest(ctx context.Context) error {
 	return errors.Join(l.parts(ctx), l.out.end())
 }
 
-// parts prints one part after another, until there is no more now.
+// parts prints part after part until there is nothing new.
 func (l *logReader) parts(ctx context.Context) error {
 	for {
 		more, err := l.part(ctx)
@@ -136,8 +136,7 @@ func (l *logReader) parts(ctx context.Context) error {
 	}
 }
 
-// part prints the part of the log that begins where the last one ended, or after
-// what is left out there.
+// part prints the next part of the log. It says how much the log leaves out before it.
 func (l *logReader) part(ctx context.Context) (more bool, err error) {
 	answer, err := l.ask(ctx)
 	if err != nil {
@@ -193,16 +192,16 @@ func (l *logReader) ask(ctx context.Context) (*http.Response, error) {
 	return answer, nil
 }
 
-// maxLine bounds what is held back of a line that has not ended, in bytes.
+// maxLine is how much of a line that has not ended is kept, in bytes.
 const maxLine = 64 << 10
 
-// logPrinter prints a log that comes in pieces, as a terminal shows it. What has
-// not ended is held back; on a terminal it is shown and written over.
+// logPrinter prints a log that comes in pieces. It keeps a line until the line has ended;
+// on a terminal it shows the line before that, and overwrites it later.
 type logPrinter struct {
 	out   io.Writer
 	live  bool
-	held  []byte // of the last line, as it was written
-	shown bool   // some of it stands on the terminal
+	held  []byte // the last line, as the program wrote it
+	shown bool   // held is on the terminal
 	first bool   // the next bytes follow a gap
 }
 
@@ -223,7 +222,7 @@ func (p *logPrinter) Write(b []byte) (int, error) {
 	}
 	if p.live && len(p.held) > 0 {
 		p.shown = true
-		// Cut to one line, which the next state can be written over.
+		// One line of the terminal can be overwritten, two cannot.
 		_, err := fmt.Fprintf(p.out, "\r\x1b[K%s", terminal.Shorten(terminal.SafeLines(string(logtext.Head(p.held))), 79))
 		return n, err
 	}
@@ -242,7 +241,7 @@ func (p *logPrinter) print(text []byte) error {
 	return err
 }
 
-// gap ends a line before what is left out.
+// gap prints the line before a part that is left out.
 func (p *logPrinter) gap() error {
 	p.held = logtext.Head(p.held)
 	err := p.end()
@@ -250,7 +249,7 @@ func (p *logPrinter) gap() error {
 	return err
 }
 
-// end prints a last line that has no end.
+// end prints a last line that has not ended.
 func (p *logPrinter) end() error {
 	if len(p.held) == 0 {
 		return nil
@@ -260,7 +259,8 @@ func (p *logPrinter) end() error {
 	return p.print(text)
 }
 
-// stopped is what a person is told who has ended the waiting for something.
+// stopped replaces the error of a wait that a person has ended, by text and its exit
+// code.
 func stopped(ctx context.Context, err error, text string) error {
 	if err == nil || ctx.Err() == nil {
 		return err

@@ -20,7 +20,7 @@ import (
 )
 
 func main() {
-	_ = worker.Protect() // every command may hold a token; a node says where that fails
+	_ = worker.Protect() // a command may hold a token; a node logs the error
 	stop, kill, done := signals()
 	err := run(stop, kill, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	done()
@@ -30,7 +30,7 @@ func main() {
 	}
 }
 
-// errorLine is an error for the terminal. It may quote what others have written.
+// errorLine returns an error as the terminal shows it. The error may quote others.
 func errorLine(err error) string { return "runnerbean: " + terminal.SafeLines(err.Error()) }
 
 // signals returns a context that ends at the first SIGINT or SIGTERM and one
@@ -49,7 +49,7 @@ func signals() (stop, kill context.Context, done func()) {
 	return stop, kill, func() { signal.Stop(c); cancelStop(); cancelKill() }
 }
 
-// run is the whole program: stop ends it in order, kill at once.
+// run runs a command. stop ends it in order, kill at once.
 func run(stop, kill context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	root := newRoot(&app{kill: kill, stdin: stdin, stdout: stdout, stderr: stderr})
 	root.SetArgs(args)

@@ -38,7 +38,7 @@ person has set.`,
 				return err
 			}
 			if !all {
-				list.Nodes = newestLives(list.Nodes)
+				list.Nodes = newestInstances(list.Nodes)
 			}
 			return printNodes(a, list)
 		},
@@ -47,9 +47,9 @@ person has set.`,
 	return cmd
 }
 
-// newestLives keeps the newest life of each node, and what else still matters.
-// The newest of a name comes first.
-func newestLives(nodes []api.Node) []api.Node {
+// newestInstances returns the newest instance of each node, and older ones that are alive
+// or run jobs. In nodes the newest instance of a name comes first.
+func newestInstances(nodes []api.Node) []api.Node {
 	kept, seen := []api.Node{}, map[string]bool{}
 	for _, n := range nodes {
 		if !seen[n.Name] || n.Alive || n.Running > 0 {
@@ -79,7 +79,7 @@ func printNodes(a *app, list api.Nodes) error {
 	return w.Flush()
 }
 
-// programsText names the programs of a node, and those that it cannot start.
+// programsText names the programs of a node, and says which of them cannot start.
 func programsText(n api.Node) string {
 	names := slices.Clone(n.Programs)
 	for i, name := range names {
@@ -90,8 +90,7 @@ func programsText(n api.Node) string {
 	return strings.Join(names, ", ")
 }
 
-// slotsText is how many slots are busy of how many; a star says that a person has
-// set their number.
+// slotsText says how many slots are busy. A star marks a number that a person has set.
 func slotsText(n api.Node) string {
 	text := fmt.Sprintf("%d of %d", n.Running, n.Slots)
 	if n.Control.Slots != nil {
@@ -130,5 +129,5 @@ func lastSeen(n api.Node) string {
 	case !n.Left.IsZero():
 		return terminal.Time(n.Left)
 	}
-	return terminal.Time(cmp.Or(n.Seen, n.Beat)) // older nodes do not say Seen
+	return terminal.Time(cmp.Or(n.Seen, n.Beat)) // older nodes do not send Seen
 }

@@ -124,7 +124,7 @@ func processText(p api.Process, now time.Time) string {
 	return line
 }
 
-// provenance is what a result was made from and of what.
+// provenance prints the checksums of the program and of the inputs, and the files.
 func provenance(w io.Writer, r jobs.Result) {
 	if p := r.Provenance; p != nil {
 		fmt.Fprintf(w, "program SHA-256\t%s\n", terminal.Safe(p.ProgramSHA256))
@@ -135,7 +135,7 @@ func provenance(w io.Writer, r jobs.Result) {
 	filesText(w, r.Artifacts, r.LeftOut)
 }
 
-// filesText lists what a program has left in out/.
+// filesText prints the files that a program has left in out/.
 func filesText(w io.Writer, kept []jobs.Artifact, left []jobs.LeftOut) {
 	for _, file := range kept {
 		fmt.Fprintf(w, "file\t%s (%s) %s\n", terminal.Safe(file.Name), text.Bytes(file.Size), terminal.Safe(file.URL))

@@ -73,7 +73,7 @@ func printStats(out io.Writer, o api.Overview) error {
 	return w.Flush()
 }
 
-// queueText says what is queued, and since when.
+// queueText says how many jobs are queued, and how long the oldest has waited.
 func queueText(q api.Queue, now time.Time) string {
 	line := text.Grouped(q.DueNow()) + " queued"
 	if !q.Oldest.IsZero() {
@@ -100,14 +100,14 @@ func endedText(ended map[jobs.State]int64) string {
 	return line
 }
 
-// successShare is that of the jobs that succeeded or failed; a cancelled one is
-// neither.
+// successShare returns the share of succeeded jobs in those that succeeded or failed.
+// ok is false where there are none.
 func successShare(ended map[jobs.State]int64) (share float64, ok bool) {
 	all := ended[jobs.Succeeded] + ended[jobs.Failed]
 	return float64(ended[jobs.Succeeded]) / float64(max(all, 1)), all > 0
 }
 
-// classesText lists numbers by class, the largest first.
+// classesText lists the number of attempts of each class, the largest first.
 func classesText(counts map[jobs.Outcome]int64) string {
 	classes := make([]jobs.Outcome, 0, len(counts))
 	for class := range counts {

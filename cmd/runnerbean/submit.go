@@ -55,7 +55,7 @@ the document leaves out of id, result.url and created is filled in.`,
 	return cmd
 }
 
-// document is the job that the arguments or the flags describe.
+// document returns the job that the arguments or flags describe.
 func (f *submitFlags) document(a *app, cmd *cobra.Command, args []string) ([]byte, error) {
 	switch {
 	case len(args) == 1 && f.program != "":
@@ -103,8 +103,8 @@ func (f *submitFlags) inputOf(a *app) (map[string]any, error) {
 	return map[string]any{"data": json.RawMessage(data)}, nil
 }
 
-// readInput reads a file, or standard input for "-", up to what a document may
-// have and one byte, so that the node can say what is wrong.
+// readInput reads a file, or standard input for "-". It reads one byte more than a
+// document may have, so that the node refuses a document that is too large.
 func readInput(stdin io.Reader, name string) ([]byte, error) {
 	if name == "-" {
 		return io.ReadAll(io.LimitReader(stdin, jobs.MaxDocument+1))

@@ -9,11 +9,11 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// pastTimeHelp is how a flag for a moment in the past is given.
+// pastTimeHelp explains the values of a pastTime.
 const pastTimeHelp = "a date or time such as 2026-11-22 or 2026-11-22T06:16:00Z, or how long ago, such as 2h or 90d"
 
-// pastTime is a flag for a moment in the past: a date or time, that of this machine's
-// zone if it does not say, or a time span ago.
+// pastTime is a flag for a time in the past: a date, a time, or how long ago. A time
+// without a zone is in the zone of this machine.
 type pastTime struct{ time.Time }
 
 func (w *pastTime) Set(text string) error {
@@ -31,8 +31,8 @@ func (w *pastTime) String() string {
 
 func (w *pastTime) Type() string { return "time" }
 
-// moment is a date or time, or a time span from now on: sign is -1 where it lies in
-// the past, else 1.
+// moment reads a date, a time, or a time span from now. sign is -1 for spans into the
+// past and 1 for spans into the future.
 func moment(text string, now time.Time, sign time.Duration) (time.Time, error) {
 	if d, err := jobs.ParseDuration(text); err == nil {
 		if d < 0 {
@@ -59,11 +59,11 @@ func (s *spanFlag) Set(text string) error {
 func (s *spanFlag) String() string { return time.Duration(*s).String() }
 func (s *spanFlag) Type() string   { return "duration" }
 
-// maxExpiry is how far ahead an end may lie.
+// maxExpiry is the longest time until something expires.
 const maxExpiry = 100 * 365 * 24 * time.Hour
 
-// parseExpiry reads when something ends: a time span from now, or a date or time;
-// the zero time for "".
+// parseExpiry reads when something expires: a time span from now, a date or a time. It
+// returns the zero time for "".
 func parseExpiry(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil

@@ -15,7 +15,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/access"
 )
 
-// soon is when a token's end is worth a hint.
+// soon is how long before its end a list marks a token.
 const soon = 14 * 24 * time.Hour
 
 func newToken(a *app) *cobra.Command {
@@ -89,7 +89,7 @@ func newTokenAdd(a *app, path func() (string, error)) *cobra.Command {
 	return cmd
 }
 
-// printToken writes the token alone to stdout, so that a script can take it.
+// printToken prints only the token to stdout, so that a script can read it.
 func printToken(a *app, secret string, entry access.Token) error {
 	if a.json {
 		return terminal.PrintJSON(a.stdout, struct {
@@ -112,7 +112,7 @@ func article(r access.Role) string {
 	return "a viewer"
 }
 
-// tokenLine is what a listing says of a token.
+// tokenLine is a token in a list.
 type tokenLine struct {
 	Name    string     `json:"name"`
 	Role    string     `json:"role"`

@@ -17,7 +17,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// maxWatched is how many jobs one command watches: each takes a connection.
+// maxWatched is the largest number of jobs that one command watches. Each needs a
+// connection.
 const maxWatched = 256
 
 func newWatch(a *app) *cobra.Command {
@@ -50,8 +51,8 @@ URL, or so much of the id as tells it from others. Exit code 3: a job failed, 4:
 	}
 }
 
-// watch follows result URLs to the end; progress goes to stderr, results to
-// stdout.
+// watch follows jobs to their ends. It prints their progress to stderr and their results
+// to stdout.
 func watch(ctx context.Context, a *app, c *apiclient.Client, urls ...string) error {
 	follower, err := c.Reader()
 	if err != nil {
@@ -71,9 +72,9 @@ func watch(ctx context.Context, a *app, c *apiclient.Client, urls ...string) err
 	return w.finish(a)
 }
 
-// watcher shows several jobs that are followed at the same time.
+// watcher follows several jobs at the same time.
 type watcher struct {
-	json io.Writer // nil: for people
+	json io.Writer // nil without --json
 	mu   sync.Mutex
 	bars *terminal.JobBars
 	ids  []string
@@ -117,7 +118,7 @@ func (w *watcher) show(i int, r jobs.Result) {
 	}
 }
 
-// finish prints the results and returns the worst end.
+// finish prints the results. Its error has the exit code of the worst end.
 func (w *watcher) finish(a *app) error {
 	if len(w.ends) == 1 {
 		return printFinal(a, w.ends[0])
@@ -144,7 +145,7 @@ func (w *watcher) finish(a *app) error {
 	return nil
 }
 
-// printFinal prints the result document and turns a failure into an exit code.
+// printFinal prints the result. Its error has the exit code of a failed or cancelled job.
 func printFinal(a *app, result jobs.Result) error {
 	if err := terminal.PrintJSON(a.stdout, result); err != nil {
 		return err

@@ -31,7 +31,7 @@ they are interrupted, which costs them no attempt.`,
 	}
 }
 
-// runNode opens a node, runs it and closes it.
+// runNode opens a node, runs it until stop or kill ends, and closes it.
 func runNode(stop, kill context.Context, set settings.Settings) error {
 	log := set.Logger(os.Stderr)
 	if err := worker.Protect(); err != nil {

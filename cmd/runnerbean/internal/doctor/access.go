@@ -14,7 +14,7 @@ func checkAccess(set settings.Settings) Finding {
 	return check.ok("pages and API ask for a token")
 }
 
-// checkProxy says by which way inputs are fetched.
+// checkProxy says whether inputs are fetched through a proxy.
 func checkProxy(set settings.Settings) Finding {
 	const check = name("proxy")
 	proxy, err := set.FetchProxyURL()

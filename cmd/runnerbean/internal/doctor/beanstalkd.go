@@ -51,8 +51,8 @@ func startAdvice() string {
 	return "start it (beanstalkd -b FOLDER, or \"runnerbean dev\"), or set RUNNERBEAN_BEANSTALKD to where it runs"
 }
 
-// checkTubes looks for nodes of other ledgers that take documents from the
-// inboxes of this node, and for tubes that somebody has paused.
+// checkTubes looks for nodes of other ledgers that take documents from the inboxes of
+// this node, and for paused tubes.
 func checkTubes(ctx context.Context, set settings.Settings, producer *queue.Producer, addr string) []Finding {
 	const check = name("tubes")
 	id, err := ledger.ReadID(ctx, set.Ledger)

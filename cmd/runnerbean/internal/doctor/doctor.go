@@ -9,7 +9,7 @@ import (
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 )
 
-// Examine checks what a node with these settings needs. It takes 20 seconds at most.
+// Examine checks everything that a node with these settings needs, within 20 seconds.
 func Examine(ctx context.Context, set settings.Settings) []Finding {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -20,7 +20,7 @@ func Examine(ctx context.Context, set settings.Settings) []Finding {
 	return append(findings, checkAccess(set), checkProxy(set), checkIsolation(), checkSystem())
 }
 
-// checkUnknown names variables that are probably meant as settings.
+// checkUnknown warns of variables that look like settings and are none.
 func checkUnknown() []Finding {
 	var findings []Finding
 	for _, said := range settings.Unknown(os.Environ()) {

@@ -2,12 +2,12 @@ package doctor
 
 import "strings"
 
-// Finding is one thing that doctor looked at.
+// Finding is the outcome of one check.
 type Finding struct {
 	Check  string `json:"check"`
 	Status string `json:"status"` // ok, warning or error
 	Detail string `json:"detail"`
-	// Do says what to do about it.
+	// Do is what the operator should do.
 	Do string `json:"do,omitempty"`
 }
 
@@ -18,7 +18,7 @@ func (n name) ok(detail string) Finding {
 	return Finding{Check: string(n), Status: "ok", Detail: detail}
 }
 
-// warning and failure take what to do about it, if that is known.
+// warning takes at most one advice, as failure does.
 func (n name) warning(detail string, do ...string) Finding {
 	return Finding{string(n), "warning", detail, strings.Join(do, "")}
 }

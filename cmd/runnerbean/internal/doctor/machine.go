@@ -13,7 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/worker"
 )
 
-// checkFolder makes sure that a file can be made, synced and removed there.
+// checkFolder makes, syncs and removes a file in a folder.
 func checkFolder(check name, folder, setting string) Finding {
 	do := "make it writable for the user that runs the node, or set " + setting
 	if err := os.MkdirAll(folder, 0o755); err != nil {
@@ -48,7 +48,7 @@ func checkDisk(set settings.Settings) Finding {
 	return check.ok(text.Bytes(free) + " free for results")
 }
 
-// checkOpenFiles says whether there are enough for HTTP beside the work.
+// checkOpenFiles warns where jobs leave few open files for HTTP.
 func checkOpenFiles(set settings.Settings) Finding {
 	const check = name("open files")
 	files := node.OpenFiles()
@@ -59,7 +59,7 @@ func checkOpenFiles(set settings.Settings) Finding {
 	return check.ok(detail)
 }
 
-// checkIsolation says what keeps programs within bounds.
+// checkIsolation says how programs are isolated.
 func checkIsolation() Finding {
 	return name("isolation").ok(worker.Isolation())
 }

@@ -8,8 +8,9 @@ import (
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 )
 
-// ConsultService takes the settings of the service where nobody has given others,
-// and says what it has found. Root becomes the service's user.
+// ConsultService sets the variables of the systemd service in the environment, unless the
+// environment or envFile has settings of another node. Where this process runs as root,
+// it becomes the user of the service.
 func ConsultService(envFile string) (findings []Finding, err error) {
 	service := settings.FindService(settings.UnitFolders)
 	if service == nil || envFile != "" && !service.Reads(envFile) || envFile == "" && configured(os.Environ()) {
@@ -46,7 +47,8 @@ func ConsultService(envFile string) (findings []Finding, err error) {
 	return append(findings, check.ok(detail)), nil
 }
 
-// configured reports whether an environment has settings of a node.
+// configured reports whether an environment has settings of a node, not only of the
+// command line.
 func configured(environ []string) bool {
 	for name := range settings.GivenSettings(environ) {
 		switch rest, ok := strings.CutPrefix(name, settings.EnvPrefix); {

@@ -10,12 +10,12 @@ import (
 	"github.com/runnerbean/runnerbean/internal/filelock"
 )
 
-// lockWait is how long the lock is waited for: what a killed node was starting at
-// that moment holds it until it has become another program or has died too.
+// lockWait bounds the wait for the lock. A child that a killed node was just starting
+// holds the lock until it executes its program or dies.
 const lockWait = 2 * time.Second
 
-// lockFolder takes the lock on a data folder. The kernel gives it back when
-// the process ends, however it ends.
+// lockFolder takes the lock on a data folder. The kernel releases it when the process
+// ends.
 func lockFolder(folder string) (*os.File, error) {
 	file, err := os.OpenFile(filepath.Join(folder, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

@@ -2,6 +2,6 @@
 
 package node
 
-// reconciles says that a node takes back what a crash has left undone. The chaos
-// scenario C3 builds a node that does not, to see that its rules notice.
+// reconciles says that this node runs the reconciler. A chaos test builds a node without
+// it, with the tag no_reconciler, and checks that the loss of jobs is noticed.
 const reconciles = true

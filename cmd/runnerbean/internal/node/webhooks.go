@@ -99,7 +99,7 @@ func webhookKey(path string) ([]byte, error) {
 
 func makeWebhookKey(path string) ([]byte, error) {
 	secret := make([]byte, 32)
-	_, _ = rand.Read(secret) // it never fails
+	_, _ = rand.Read(secret) // cannot fail
 	text := []byte("whsec_" + base64.StdEncoding.EncodeToString(secret) + "\n")
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

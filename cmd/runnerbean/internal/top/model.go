@@ -11,7 +11,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// filters are the lists of jobs that f goes through; "" is all of them.
+// filters are the states that the key f goes through; "" lists all jobs.
 var filters = []jobs.State{jobs.Running, jobs.Queued, jobs.Waiting, jobs.Failed, ""}
 
 // model is the state of the screen. Only Update changes it.
@@ -22,17 +22,17 @@ type model struct {
 
 	data   snapshot
 	loaded bool
-	err    error // why the newest reading failed
+	err    error // of the last reading
 
-	nodes  bool // the nodes are selected in, not the jobs
+	nodes  bool // the selection is in the nodes, not in the jobs
 	filter int
 	chosen string   // id of the job or name of the node
-	ask    *command // waits for a yes
-	note   string   // what came of the last order
+	ask    *command // waits for an answer
+	note   string   // the outcome of the last command
 	help   bool
 }
 
-// command is something that a key asks for.
+// command is a verb on a job or a node.
 type command struct {
 	verb, target string
 	node         bool
@@ -72,7 +72,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tick:
 		return m, m.load()
 	case loaded:
-		return m, m.take(msg)
+		return m, m.show(msg)
 	case acted:
 		m.note = msg.text
 		if msg.err != nil {
@@ -84,10 +84,10 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	return m, nil
 }
 
-// take shows what was read and asks again after a while.
-func (m *model) take(msg loaded) tea.Cmd {
+// show shows what was read, and reads again after a second.
+func (m *model) show(msg loaded) tea.Cmd {
 	if msg.filter != m.filter {
-		return m.load() // the list was changed meanwhile
+		return m.load() // the filter has changed meanwhile
 	}
 	m.err = msg.err
 	if msg.err == nil {
@@ -97,7 +97,7 @@ func (m *model) take(msg loaded) tea.Cmd {
 	return tea.Tick(refreshEvery, func(time.Time) tea.Msg { return tick{} })
 }
 
-// lines are the targets of the list that is selected in.
+// lines returns the names of the nodes or the ids of the jobs.
 func (m *model) lines() []string {
 	var list []string
 	if m.nodes {
@@ -112,7 +112,7 @@ func (m *model) lines() []string {
 	return list
 }
 
-// keepChosen selects the first line where the selected one is gone.
+// keepChosen selects the first line if the selected one is gone.
 func (m *model) keepChosen() {
 	lines := m.lines()
 	if slices.Contains(lines, m.chosen) {
@@ -124,7 +124,7 @@ func (m *model) keepChosen() {
 	}
 }
 
-// press does what a key says.
+// press handles a key.
 func (m *model) press(key string) tea.Cmd {
 	if key == "ctrl+c" {
 		return tea.Quit
@@ -171,10 +171,10 @@ func (m *model) move(by int) {
 	}
 }
 
-// jobKeys are the verbs of the keys for a job.
+// jobKeys are the keys for verbs on jobs.
 var jobKeys = map[string]string{"c": "cancel", "t": "terminate", "r": "retry", "s": "reset"}
 
-// order is a key that acts on the selected line.
+// order handles a key that acts on the selected line.
 func (m *model) order(key string) tea.Cmd {
 	verb, target := jobKeys[key], m.chosen
 	node := false
@@ -204,7 +204,7 @@ func (m *model) node() *api.Node {
 	return nil
 }
 
-// nodeVerb is what a key does to a node as it stands.
+// nodeVerb returns the verb of a key for a node in its present state, or "".
 func nodeVerb(key string, n api.Node) string {
 	switch {
 	case key == "p" && n.Control.Paused:
@@ -219,7 +219,7 @@ func nodeVerb(key string, n api.Node) string {
 	return ""
 }
 
-// answer takes the answer to a question.
+// answer handles the answer to a question.
 func (m *model) answer(key string) tea.Cmd {
 	o := *m.ask
 	m.ask = nil

@@ -14,11 +14,10 @@ import (
 )
 
 const (
-	// refreshEvery is how often the screen is read anew, topPatience how long one
-	// answer may take.
+	// refreshEvery is the time between two readings, callTimeout bounds each call.
 	refreshEvery = time.Second
 	callTimeout  = 10 * time.Second
-	// maxJobs is how many jobs of a list the screen holds.
+	// maxJobs is the largest number of jobs on the screen.
 	maxJobs = 200
 )
 
@@ -28,7 +27,7 @@ type snapshot struct {
 	jobs     []jobs.Result
 }
 
-// nodeAPI is what the screen asks of a node.
+// nodeAPI are the calls to a node.
 type nodeAPI struct {
 	load    func(state jobs.State) (snapshot, error)
 	verb    func(verb, id string) (string, error)

@@ -18,7 +18,7 @@ func Run(ctx context.Context, c *apiclient.Client, in io.Reader, out io.Writer) 
 		tea.WithOutput(out), tea.WithEnvironment(os.Environ()), tea.WithoutSignalHandler())
 	_, err := program.Run()
 	if errors.Is(err, tea.ErrProgramKilled) && ctx.Err() != nil {
-		return nil // it was asked to end
+		return nil // the caller has ended it
 	}
 	return err
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// The sixteen colours that a person has chosen for the terminal.
+// These are the colours of the terminal, which a person may have changed.
 var (
 	soft   = lipgloss.NewStyle().Faint(true)
 	strong = lipgloss.NewStyle().Bold(true)
@@ -26,7 +26,7 @@ var (
 	marked = lipgloss.NewStyle().Reverse(true)
 )
 
-// Help names the keys.
+// Help is the help text of "runnerbean top". It names the keys.
 const Help = `Watch the whole system live on the terminal: the verdict, the nodes, and the jobs
 that run, wait or have failed. Keys act on the selected line; what cannot be
 undone is asked first.
@@ -44,7 +44,7 @@ func (m *model) View() tea.View {
 	return v
 }
 
-// screen is every line, none wider than the terminal.
+// screen returns all lines. None is wider than the terminal.
 func (m *model) screen() []string {
 	lines := m.head()
 	foot := m.foot()
@@ -91,7 +91,7 @@ func levelStyle(l api.Level) lipgloss.Style {
 	return red
 }
 
-// figures is the line of numbers.
+// figures returns the line of numbers.
 func figures(o api.Overview) string {
 	parts := []string{
 		strong.Render(fmt.Sprintf("%d of %d", o.Busy, o.Slots)) + soft.Render(" slots busy"),
@@ -113,7 +113,7 @@ func figures(o api.Overview) string {
 	return strings.Join(parts, soft.Render("  ·  "))
 }
 
-// nodeLines are at most n lines about nodes.
+// nodeLines returns at most n lines about nodes.
 func (m *model) nodeLines(n int) []string {
 	nodes := m.data.overview.Nodes
 	lines := []string{soft.Render(row(m.width, col("NODE", 16), col("SLOTS", 14), col("LOAD", 6), col("MEMORY", 8), col("STATE", 0)))}
@@ -142,7 +142,7 @@ func (m *model) nodeLine(n api.Node) string {
 	return row(m.width, col(terminal.Safe(n.Name), 16), col(slots, 14), col(load, 6), col(memory, 8), col(terminal.NodeState(n), 0))
 }
 
-// jobLines are at most n lines about jobs.
+// jobLines returns at most n lines about jobs.
 func (m *model) jobLines(n int) []string {
 	what := string(filters[m.filter])
 	if what == "" {
@@ -175,7 +175,7 @@ func (m *model) jobLine(r jobs.Result) string {
 	return row(m.width, col(text.ShortID(r.ID), 14), col(terminal.Safe(r.Program), 14), col(terminal.Safe(r.Node), 12), col(told, 0))
 }
 
-// mark shows where the selection is.
+// mark shows a line in reverse where it is chosen.
 func (m *model) mark(chosen bool, line string) string {
 	if !chosen {
 		return line
@@ -190,15 +190,15 @@ func (m *model) index(here bool) int {
 	return max(slices.Index(m.lines(), m.chosen), 0)
 }
 
-// visible is the part of a list of n lines that is shown in room lines, with one
-// of them in it.
+// visible returns the part of a list of n lines that fits into room lines and contains
+// one of them.
 func visible(n, room, with int) (from, to int) {
 	room = max(room, 1)
 	from = max(0, min(with-room/2, n-room))
 	return from, min(n, from+room)
 }
 
-// foot is the question, what came of an order, or the keys.
+// foot returns the question, the outcome of the last command, or the keys.
 func (m *model) foot() []string {
 	switch {
 	case m.ask != nil && m.ask.node:
@@ -211,7 +211,7 @@ func (m *model) foot() []string {
 	return []string{soft.Render(keyLine)}
 }
 
-// column is a text and the room that it has; 0 is the rest of the line.
+// column is a text and its width. The width 0 is the rest of the line.
 type column struct {
 	text  string
 	width int
@@ -219,8 +219,8 @@ type column struct {
 
 func col(text string, width int) column { return column{text, width} }
 
-// row lays out columns. Where the terminal is narrow they shrink to what they
-// hold of it at 80 columns.
+// row lays out columns. On a terminal of less than 80 columns they shrink in
+// proportion.
 func row(width int, columns ...column) string {
 	var line strings.Builder
 	for i, c := range columns {
