@@ -35,7 +35,7 @@ root then checks with the rights of the user that the unit names.`,
 			}
 			for _, f := range findings {
 				if f.Status == "error" {
-					return errors.New("something is wrong: see above")
+					return errors.New("a check has failed: see above")
 				}
 			}
 			return nil

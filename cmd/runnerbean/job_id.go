@@ -50,7 +50,7 @@ func jobID(ctx context.Context, c *apiclient.Client, arg string) (string, error)
 	case err != nil:
 		return "", err
 	case len(found) == 0:
-		return "", fmt.Errorf("no job has an id with %q; \"runnerbean list\" shows them", arg)
+		return "", fmt.Errorf("no job has an id with %q; \"runnerbean list\" lists the jobs", arg)
 	case len(found) == 1:
 		return found[0].ID, nil
 	}
@@ -108,5 +108,5 @@ func candidates(ctx context.Context, c *apiclient.Client, part idPart) ([]jobs.R
 		}
 		query.Set("cursor", page.Next)
 	}
-	return nil, errors.New("there are too many jobs to look through: give the whole id")
+	return nil, errors.New("too many jobs match: give the whole id")
 }

@@ -65,7 +65,7 @@ func (s *jobSelection) check(ids []string, asNew bool) error {
 	case len(ids) == 0 && !some && !s.all:
 		return errors.New("say which jobs: by id, or with --program, --state, --node, --label, --since, --until, --text or --all")
 	case some && s.all:
-		return errors.New("--all stands alone: leave it out to select by the other flags")
+		return errors.New("--all stands alone: leave it out to select with the other flags")
 	}
 	return nil
 }

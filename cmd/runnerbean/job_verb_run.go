@@ -157,7 +157,7 @@ func (v verb) confirm(a *app, n int, yes bool) error {
 		return nil
 	}
 	if !terminal.Interactive(a.stdin) {
-		return usageError(fmt.Errorf("%s would be %s: nobody is there to be asked, so add --yes to do it", text.Count(n, "job", "jobs"), v.past))
+		return usageError(fmt.Errorf("%s would be %s: there is no terminal to ask on, so add --yes to do it", text.Count(n, "job", "jobs"), v.past))
 	}
 	fmt.Fprintf(a.stderr, "%s %s? [y/N] ", v.name, text.Count(n, "job", "jobs"))
 	line, err := bufio.NewReader(io.LimitReader(a.stdin, 64)).ReadString('\n')

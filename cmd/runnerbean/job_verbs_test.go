@@ -89,7 +89,7 @@ func TestVerbsOfSelections(t *testing.T) {
 	}
 	p.submit("refuses", "1")
 
-	p.expect(exitUsage, "5 jobs would be cancelled: nobody is there to be asked, so add --yes", "cancel", "--program", "echo")
+	p.expect(exitUsage, "5 jobs would be cancelled: there is no terminal to ask on, so add --yes", "cancel", "--program", "echo")
 	p.expect(0, "No jobs matched", "retry", "--all")
 	p.expect(exitError, "only a job that is failed or cancelled can be retried", "retry", "--state", "queued")
 	p.expect(0, "5 jobs cancelled", "cancel", "--program", "echo", "--state", "queued", "--yes")

@@ -70,7 +70,7 @@ func parseExpiry(text string, now time.Time) (time.Time, error) {
 	}
 	end, err := moment(text, now, 1)
 	if err == nil && (!end.After(now) || end.Sub(now) > maxExpiry) {
-		err = errors.New("it must lie ahead, by 36500d at most")
+		err = errors.New("it must be in the future, at most 36500d ahead")
 	}
 	if err != nil {
 		return time.Time{}, err

@@ -108,10 +108,10 @@ func Problem(answer *http.Response, data []byte) error {
 		return errors.New(answer.Status)
 	}
 	if p.Status == http.StatusUnauthorized {
-		return fmt.Errorf("%w; set RUNNERBEAN_TOKEN to one that its operator has given you", p)
+		return fmt.Errorf("%w; set RUNNERBEAN_TOKEN to a token from its operator", p)
 	}
 	if after := answer.Header.Get("Retry-After"); after != "" && p.Status == http.StatusServiceUnavailable {
-		return fmt.Errorf("%w; it may be worth trying again in %s s", p, terminal.Safe(terminal.Shorten(after, 20)))
+		return fmt.Errorf("%w; try again in %s s", p, terminal.Safe(terminal.Shorten(after, 20)))
 	}
 	return p
 }

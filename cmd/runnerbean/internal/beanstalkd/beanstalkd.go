@@ -76,7 +76,7 @@ func checkFree(addr string) error {
 	if network == "unix" {
 		// A killed beanstalkd leaves its socket, which nobody answers.
 		if conn, err := net.Dial(network, address); err == nil {
-			return errors.Join(conn.Close(), fmt.Errorf("beanstalkd: another one answers at %s: set RUNNERBEAN_BEANSTALKD to another address, or use \"runnerbean worker\"", addr))
+			return errors.Join(conn.Close(), fmt.Errorf("beanstalkd: another server answers at %s: set RUNNERBEAN_BEANSTALKD to another address, or use \"runnerbean worker\"", addr))
 		}
 		if info, err := os.Lstat(address); err == nil && info.Mode().Type() == os.ModeSocket {
 			return os.Remove(address)
@@ -85,7 +85,7 @@ func checkFree(addr string) error {
 	}
 	listener, err := net.Listen(network, address)
 	if err != nil {
-		return fmt.Errorf("beanstalkd: %w (another one may be running: set RUNNERBEAN_BEANSTALKD to a free address, or use \"runnerbean worker\" with the one that runs)", err)
+		return fmt.Errorf("beanstalkd: %w (another server may be running: set RUNNERBEAN_BEANSTALKD to a free address, or use \"runnerbean worker\" with that server)", err)
 	}
 	return listener.Close()
 }

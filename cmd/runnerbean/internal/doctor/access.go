@@ -9,7 +9,7 @@ import (
 func checkAccess(set settings.Settings) Finding {
 	const check = name("access")
 	if set.Token == "" && set.TokensFile == "" {
-		return check.warning("no tokens: giving orders over HTTP works on loopback only", "set RUNNERBEAN_TOKENS_FILE to take orders from other machines; see \"runnerbean token\"")
+		return check.warning("no tokens: changes over HTTP work on loopback only", "set RUNNERBEAN_TOKENS_FILE to accept changes from other machines; see \"runnerbean token\"")
 	}
 	return check.ok("pages and API ask for a token")
 }

@@ -43,7 +43,7 @@ type intakeGate struct {
 // succeeds.
 func (g *intakeGate) start(ctx context.Context) {
 	if err := g.look(ctx); err != nil {
-		g.log.Warn("cannot ask what is drained or paused; nothing is taken until that is known", "node", g.node, "err", err)
+		g.log.Warn("cannot read what is drained or paused; the node takes nothing until it can", "node", g.node, "err", err)
 		g.worker.Hold(unknownDrains)
 		g.dispatcher.Hold(unknownDrains)
 	}
@@ -55,7 +55,7 @@ func (g *intakeGate) run(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		if err := g.look(ctx); err != nil && ctx.Err() == nil {
-			g.log.Warn("cannot ask what is drained or set about this node; it goes on as it does", "node", g.node, "err", err)
+			g.log.Warn("cannot read what is drained or set for this node; nothing changes until it can", "node", g.node, "err", err)
 		}
 		notifyAlive()
 		select {
@@ -131,7 +131,7 @@ func (g *intakeGate) logSlotsFault(err error) {
 		text = err.Error()
 	}
 	if text != "" && text != g.slotsFault {
-		g.log.Warn("some slots cannot be had yet", "node", g.node, "err", err)
+		g.log.Warn("some slots are not available yet", "node", g.node, "err", err)
 	}
 	g.slotsFault = text
 }
@@ -179,6 +179,6 @@ func (g *intakeGate) undrain(ctx context.Context, node, by string) error {
 // recorded, and the next look applies it.
 func (g *intakeGate) lookNow(ctx context.Context) {
 	if err := g.look(ctx); err != nil {
-		g.log.Warn("an order is kept and takes effect a little later", "node", g.node, "err", err)
+		g.log.Warn("a change is recorded and takes effect later", "node", g.node, "err", err)
 	}
 }

@@ -27,7 +27,7 @@ func (l rollupLoop) run(ctx context.Context) error {
 	samples, rollups := time.NewTicker(sampleInterval), time.NewTicker(rollupInterval)
 	defer samples.Stop()
 	defer rollups.Stop()
-	sample := func() { l.try(ctx, "the length of the queue is not noted", l.ledger.Activity.SampleDepth) }
+	sample := func() { l.try(ctx, "cannot record the length of the queue", l.ledger.Activity.SampleDepth) }
 	sample()
 	for {
 		select {
@@ -36,7 +36,7 @@ func (l rollupLoop) run(ctx context.Context) error {
 		case <-samples.C:
 			sample()
 		case <-rollups.C:
-			l.try(ctx, "counters are not rolled up; the next try makes up for it", l.ledger.Rollup)
+			l.try(ctx, "cannot roll up the counters; the next attempt catches up", l.ledger.Rollup)
 		}
 	}
 }

@@ -36,7 +36,7 @@ func (n *Node) vitals() []byte {
 	v.Processes, v.Quarantine = n.worker.Processes(), n.worker.Quarantine()
 	text, err := json.Marshal(v)
 	if err != nil {
-		n.log.Error("what this machine does cannot be said", "node", n.set.Node, "err", err)
+		n.log.Error("cannot encode the vitals of this machine", "node", n.set.Node, "err", err)
 		return nil
 	}
 	return text

@@ -36,11 +36,11 @@ func (s *Settings) check() error {
 func (s *Settings) checkNames() error {
 	var errs []error
 	if err := queue.ValidTube(queue.InboxTube(s.Prefix)); err != nil || s.Prefix == "" || len(s.Prefix) > maxPrefix {
-		errs = append(errs, fmt.Errorf("RUNNERBEAN_PREFIX: tube names begin with it: 1 to %d letters, digits and -+/;.$_(), and no - at its beginning", maxPrefix))
+		errs = append(errs, fmt.Errorf("RUNNERBEAN_PREFIX has 1 to %d letters, digits and -+/;.$_(), and does not begin with -", maxPrefix))
 	}
 	letters := strings.Trim(s.Node, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == ""
 	if !letters || s.Node == "" || len(s.Node) > maxNode || s.Node == "." || s.Node == ".." {
-		errs = append(errs, fmt.Errorf("RUNNERBEAN_NODE: %.70q is no name of a node: 1 to %d letters, digits, dots, hyphens and underscores", s.Node, maxNode))
+		errs = append(errs, fmt.Errorf("RUNNERBEAN_NODE: %.70q is not a name for a node, which has 1 to %d letters, digits, dots, hyphens and underscores", s.Node, maxNode))
 	}
 	return errors.Join(errs...)
 }
@@ -56,7 +56,7 @@ func (s *Settings) checkFolders() error {
 		}
 	}
 	if info, err := os.Stat(ledger); err == nil && !info.Mode().IsRegular() {
-		errs = append(errs, fmt.Errorf("RUNNERBEAN_LEDGER: %s is no file", ledger))
+		errs = append(errs, fmt.Errorf("RUNNERBEAN_LEDGER: %s is not a file", ledger))
 	}
 	return errors.Join(errs...)
 }
@@ -67,9 +67,9 @@ func folderFault(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && !info.IsDir():
-		return fmt.Errorf("%s is a file, a folder is wanted", path)
+		return fmt.Errorf("%s is a file, not a folder", path)
 	case errors.Is(err, syscall.ENOTDIR):
-		return fmt.Errorf("%s lies below a file", path)
+		return fmt.Errorf("%s is below a file", path)
 	case errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ELOOP):
 		return err
 	}
@@ -125,7 +125,7 @@ func (s *Settings) checkOrigins() error {
 	for _, origin := range s.CORS {
 		u, err := url.Parse(origin)
 		if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin {
-			return fmt.Errorf("RUNNERBEAN_CORS: %.100q is no origin such as https://www.example", origin)
+			return fmt.Errorf("RUNNERBEAN_CORS: %.100q is not an origin such as https://www.example", origin)
 		}
 	}
 	return nil

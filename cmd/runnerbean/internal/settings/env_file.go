@@ -46,7 +46,7 @@ var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 // are not expanded.
 func parseEnvFile(text string) ([]variable, error) {
 	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-		return nil, errors.New("it is no text in UTF-8")
+		return nil, errors.New("it is not text in UTF-8")
 	}
 	text = strings.ReplaceAll(strings.TrimPrefix(text, "\ufeff"), "\r\n", "\n")
 	p := envParser{rest: text, line: 1}
@@ -91,7 +91,7 @@ func (p *envParser) entry() (v variable, ok bool, err error) {
 	v.name = strings.TrimSpace(name)
 	switch {
 	case !found, !variableName.MatchString(v.name): // the error does not quote the line, which may hold a secret
-		return v, false, errors.New("it is no NAME=value, with a name of letters, digits and underscores")
+		return v, false, errors.New("it is not NAME=value with a name of letters, digits and underscores")
 	}
 	p.rest = p.rest[len(name)+1:]
 	v.value, err = p.value()
@@ -147,7 +147,7 @@ func (p *envParser) quoted(out *strings.Builder, quote byte) error {
 		}
 		out.WriteByte(c)
 	}
-	return fmt.Errorf("a %c has no end", quote)
+	return fmt.Errorf("a closing %c is missing", quote)
 }
 
 // plain consumes the rest of the line. It drops the blanks at its end.

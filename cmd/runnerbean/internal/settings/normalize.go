@@ -118,10 +118,10 @@ func listenAddr(text string) (string, error) {
 		host = ""
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n > 65535 {
-		return "", fmt.Errorf("%.70q is no port: %s", port, wanted)
+		return "", fmt.Errorf("%.70q is not a port: %s", port, wanted)
 	}
 	if strings.ContainsAny(host, "/@ ,") {
-		return "", fmt.Errorf("%.70q is no host: %s", host, wanted)
+		return "", fmt.Errorf("%.70q is not a host: %s", host, wanted)
 	}
 	return net.JoinHostPort(host, port), nil
 }
@@ -134,15 +134,15 @@ func baseURL(text string) (string, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil:
-		return "", errors.New("it is no URL such as https://results.example")
+		return "", errors.New("it is not a URL such as https://results.example")
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Hostname() == "":
-		return "", fmt.Errorf("%.100q is no URL such as https://results.example: it begins with http:// or https:// and a host", text)
+		return "", fmt.Errorf("%.100q is not a URL such as https://results.example: it begins with http:// or https:// and a host", text)
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#"):
-		return "", errors.New("result URLs are made by adding an id: it has neither a user, a query nor a fragment")
+		return "", errors.New("an id is added to it: it must not have a user, a query or a fragment")
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return "", fmt.Errorf("%q is no port", port)
+			return "", fmt.Errorf("%q is not a port", port)
 		}
 	}
 	return strings.TrimRight(u.String(), "/"), nil
@@ -158,7 +158,7 @@ func ledgerName(text string) (string, error) {
 	case filepath.IsAbs(text):
 		path = text
 	case !found || !strings.EqualFold(scheme, "sqlite"):
-		return "", fmt.Errorf("%.40q is no ledger that this version knows: write sqlite:/PATH", scheme)
+		return "", fmt.Errorf("%.40q is not a ledger that this version knows: write sqlite:/PATH", scheme)
 	case strings.HasPrefix(path, "///"):
 		path = path[2:]
 	}
@@ -178,7 +178,7 @@ func storeName(text string) (string, error) {
 	case filepath.IsAbs(text):
 		path = text
 	case !found || !strings.EqualFold(scheme, "file"):
-		return "", fmt.Errorf("%.40q is no store that this version knows: write file:///PATH", scheme)
+		return "", fmt.Errorf("%.40q is not a store that this version knows: write file:///PATH", scheme)
 	case strings.HasPrefix(path, "//"):
 		u, err := url.Parse("file:" + path)
 		if err != nil || u.Host != "" && u.Host != "localhost" || u.RawQuery != "" || u.Fragment != "" || u.Path == "" {

@@ -147,7 +147,7 @@ func namedSettings(err error) error {
 func readable(err error) error {
 	var number *strconv.NumError
 	if errors.As(err, &number) {
-		return fmt.Errorf("%.70q is no number that it can have", number.Num)
+		return fmt.Errorf("%.70q is not an allowed number", number.Num)
 	}
 	return err
 }

@@ -23,38 +23,38 @@ import (
 //	also        a value outside the bounds, and what it means
 type Settings struct {
 	Beanstalkd    []string      `env:"BEANSTALKD" envDefault:"127.0.0.1:11300" help:"beanstalkd servers, host:port or unix:/PATH, comma-separated"`
-	Prefix        string        `env:"PREFIX" envDefault:"runnerbean" help:"what all tube names begin with"`
-	Inbox         string        `env:"INBOX" envDefault:"shared" choices:"shared,node" help:"shared: documents are taken from the inbox of all nodes and from the node's own; node: from its own alone"`
+	Prefix        string        `env:"PREFIX" envDefault:"runnerbean" help:"prefix of all tube names"`
+	Inbox         string        `env:"INBOX" envDefault:"shared" choices:"shared,node" help:"shared: take documents from the inbox of all nodes and from the node's own; node: only from its own"`
 	Node          string        `env:"NODE" help:"name of this node (default: the host name)"`
 	Data          string        `env:"DATA" path:"true" help:"folder for ledger, results and scratch (default: $STATE_DIRECTORY, else ~/.local/state/runnerbean)"`
 	Programs      string        `env:"PROGRAMS" path:"true" help:"folder of the installed programs (default: ~/.local/share/runnerbean/programs, for a system service /usr/local/lib/runnerbean/programs)"`
 	Slots         int           `env:"SLOTS" envDefault:"-1" min:"0" max:"1024" also:"-1 for one per processor" help:"programs that run at once; 0: publish only, -1: one per processor"`
 	Listen        string        `env:"LISTEN" envDefault:"127.0.0.1:8420" help:"address of the HTTP server"`
-	BaseURL       string        `env:"BASE_URL" help:"what result URLs begin with (default: http:// or, with TLS, https:// and the listen address)"`
+	BaseURL       string        `env:"BASE_URL" help:"beginning of all result URLs (default: http:// or, with TLS, https:// and the listen address)"`
 	Ledger        string        `env:"LEDGER" help:"record of jobs, sqlite:PATH (default: ledger.db in the data folder)"`
 	Store         string        `env:"STORE" help:"results and logs, file:///PATH (default: store in the data folder)"`
-	FetchAllow    []string      `env:"FETCH_ALLOW" help:"networks that inputs may come from beyond the public ones, such as 10.1.0.0/16,127.0.0.1"`
+	FetchAllow    []string      `env:"FETCH_ALLOW" help:"networks from which inputs may come besides the public ones, such as 10.1.0.0/16,127.0.0.1"`
 	FetchProxy    string        `env:"FETCH_PROXY" help:"proxy for inputs, deliveries and webhooks, http://[USER:PASSWORD@]HOST:PORT; those of the environment are not used"`
-	Webhook       string        `env:"WEBHOOK" help:"URL that is told of the end of every job, besides those that jobs name"`
+	Webhook       string        `env:"WEBHOOK" help:"URL that gets a webhook at the end of every job, besides the URLs that jobs name"`
 	WebhookKey    string        `env:"WEBHOOK_KEY_FILE" path:"true" help:"file of the key that signs webhooks (default: webhook.key in the data folder, made at the first start)"`
-	Token         string        `env:"TOKEN" help:"a token whose holder may read the pages and give orders; for the command line, the one that it shows"`
+	Token         string        `env:"TOKEN" help:"token with the role operator; the command line sends it to the node"`
 	TokenFile     string        `env:"TOKEN_FILE" path:"true" help:"file that holds the token, instead of TOKEN"`
 	TokensFile    string        `env:"TOKENS_FILE" path:"true" help:"file of the tokens of viewers, operators and submitters; see \"runnerbean token\""`
-	Results       string        `env:"RESULTS" envDefault:"open" choices:"open,signed" help:"open: who knows a result's URL may read it; signed: the URL must be signed, too"`
-	URLKeyFile    string        `env:"URL_KEY_FILE" path:"true" help:"file of the keys that sign the URLs of results, one in a line, the newest first"`
-	TLSCert       string        `env:"TLS_CERT" path:"true" help:"file of the certificate with which the HTTP server speaks TLS"`
+	Results       string        `env:"RESULTS" envDefault:"open" choices:"open,signed" help:"open: a result's URL is enough to read it; signed: the URL must also be signed"`
+	URLKeyFile    string        `env:"URL_KEY_FILE" path:"true" help:"file of the keys that sign the URLs of results, one per line, the newest first"`
+	TLSCert       string        `env:"TLS_CERT" path:"true" help:"file of the TLS certificate of the HTTP server"`
 	TLSKey        string        `env:"TLS_KEY" path:"true" help:"file of the certificate's key"`
-	Timeout       time.Duration `env:"TIMEOUT" envDefault:"1h" min:"1ms" max:"365d" help:"limit of one attempt where neither job nor program names one"`
-	Attempts      int           `env:"ATTEMPTS" envDefault:"3" min:"1" max:"100" help:"attempts that may end in error where neither job nor program says"`
+	Timeout       time.Duration `env:"TIMEOUT" envDefault:"1h" min:"1ms" max:"365d" help:"time limit of one attempt if neither job nor program sets one"`
+	Attempts      int           `env:"ATTEMPTS" envDefault:"3" min:"1" max:"100" help:"number of attempts that may fail if neither job nor program sets it"`
 	Grace         time.Duration `env:"GRACE" envDefault:"10s" min:"0" max:"1d" help:"time that a program has to end between SIGTERM and SIGKILL"`
 	ShutdownGrace time.Duration `env:"SHUTDOWN_GRACE" envDefault:"30s" min:"0" max:"7d" help:"time that running jobs have to finish when the node is stopped"`
-	Lease         time.Duration `env:"LEASE" envDefault:"20s" min:"1s" max:"1d" help:"time without a heartbeat after which a node is taken for dead and its jobs run elsewhere"`
-	Stall         time.Duration `env:"STALL" envDefault:"15m" min:"0" max:"365d" help:"a program that for so long writes nothing and uses no processor is stopped; 0: never"`
-	MaxResult     bytesize.Size `env:"MAX_RESULT" envDefault:"16MiB" min:"1" help:"what a program may write to stdout"`
-	MaxScratch    bytesize.Size `env:"MAX_SCRATCH" envDefault:"10GiB" min:"64KiB" also:"0 for no limit" help:"what one attempt may keep on disk; 0: no limit"`
+	Lease         time.Duration `env:"LEASE" envDefault:"20s" min:"1s" max:"1d" help:"time without a heartbeat after which a node counts as dead and its jobs run elsewhere"`
+	Stall         time.Duration `env:"STALL" envDefault:"15m" min:"0" max:"365d" help:"time without output and CPU use after which a program is stopped; 0: never"`
+	MaxResult     bytesize.Size `env:"MAX_RESULT" envDefault:"16MiB" min:"1" help:"largest output of a program on stdout"`
+	MaxScratch    bytesize.Size `env:"MAX_SCRATCH" envDefault:"10GiB" min:"64KiB" also:"0 for no limit" help:"largest scratch folder of one attempt; 0: no limit"`
 	MaxMemory     bytesize.Size `env:"MAX_MEMORY" envDefault:"0" min:"1MiB" also:"0 for no limit" help:"memory that one program may use; 0: no limit"`
 	MaxOpenFiles  uint64        `env:"MAX_OPEN_FILES" envDefault:"4096" min:"16" help:"files that one program may have open"`
-	MinFree       bytesize.Size `env:"MIN_FREE" envDefault:"256MiB" help:"free disk space below which no work and no new jobs are taken"`
+	MinFree       bytesize.Size `env:"MIN_FREE" envDefault:"256MiB" help:"free disk space below which the node takes no work and no new jobs"`
 	CORS          []string      `env:"CORS" help:"origins whose pages may use the API; results, schemas and scripts may be read from any"`
 	Log           string        `env:"LOG" choices:"text,json" help:"text or json (default: text on a terminal, else json)"`
 }

@@ -148,7 +148,7 @@ func TestUnknownSettings(t *testing.T) {
 		"RUNNERBEAN_TIME_OUT=1h":     "RUNNERBEAN_TIMEOUT",
 		"runnerbean_slots=1":         "RUNNERBEAN_SLOTS",
 		"RUNNERBEAN_BASEURL=x":       "RUNNERBEAN_BASE_URL",
-		"RUNNERBEAN_CHAOS=x":         "is no setting",
+		"RUNNERBEAN_CHAOS=x":         "is not a setting",
 		"RUNNERBEAN_SOMETHING_ELSE=": "",
 	} {
 		said := strings.Join(Unknown([]string{variable}), "\n")
@@ -191,7 +191,7 @@ func TestEnvFile(t *testing.T) {
 			t.Errorf("%s: %q, %v; want %q", name, got, err, test.want)
 		}
 	}
-	for text, want := range map[string]string{"A=1\nexport B=2": "line 2", "A": "line 1", "A='x": "no end", "1A=x": "name", "A=\xff": "UTF-8", "A=\x00": "UTF-8", "s3cret\n": "line 1", "A=1\ns3cret+/x==\n": "line 2"} {
+	for text, want := range map[string]string{"A=1\nexport B=2": "line 2", "A": "line 1", "A='x": "missing", "1A=x": "name", "A=\xff": "UTF-8", "A=\x00": "UTF-8", "s3cret\n": "line 1", "A=1\ns3cret+/x==\n": "line 2"} {
 		if _, err := parseEnvFile(text); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}

@@ -35,7 +35,7 @@ func Unknown(environ []string) []string {
 		if !strings.HasPrefix(lower, strings.ToLower(EnvPrefix)) || known[lower] == name {
 			continue
 		}
-		text := fmt.Sprintf("%s is no setting and is not read", terminal.Safe(terminal.Shorten(name, 80)))
+		text := fmt.Sprintf("%s is not a setting and is ignored", terminal.Safe(terminal.Shorten(name, 80)))
 		if near := nearestSetting(lower, known); near != "" {
 			text += "; " + near + " is probably meant"
 		}
