@@ -96,6 +96,9 @@ mutant 'an older end is delivered beside a newer one' internal/ledger TestNewest
 mutant 'final kill of the group removed' worker/internal/process TestGroupEnds \
 	worker/internal/process/supervise.go '_ = unix.Kill(-s.pid, unix.SIGKILL)' ''
 
+mutant 'mark of descendants ignored' worker/internal/process TestNothingIsLeft \
+	worker/internal/process/mark_linux.go ' && markNumber(pid) == m.number' ' && false'
+
 if ((unnoticed)); then
 	echo "$unnoticed of the changes went unnoticed" >&2
 	exit 1

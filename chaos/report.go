@@ -9,7 +9,7 @@ import (
 	"text/tabwriter"
 )
 
-var errFailed = errors.New("not everything is as it should be")
+var errFailed = errors.New("some figures failed")
 
 // report prints all figures. It fails if a figure failed.
 func report(o options, results []result, stdout io.Writer) error {

@@ -56,7 +56,7 @@ func raiseFiles(n uint64) error {
 	}
 	limit.Cur, limit.Max = max(limit.Cur, n), max(limit.Max, n)
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Errorf("%d files must be allowed to be open: %w", n, err)
+		return fmt.Errorf("cannot raise the limit of open files to %d: %w", n, err)
 	}
 	return nil
 }

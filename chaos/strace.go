@@ -74,7 +74,7 @@ func (t *tracer) attach() error {
 	}()
 	if ok := <-attached; !ok {
 		_ = t.cmd.Wait()
-		return fmt.Errorf("strace cannot attach, for which it must be allowed to trace: %s", t.said)
+		return fmt.Errorf("strace cannot attach; it must be allowed to trace processes: %s", t.said)
 	}
 	return nil
 }

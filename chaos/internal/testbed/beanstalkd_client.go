@@ -69,7 +69,7 @@ func (b *Client) use(tube string) error {
 		return err
 	}
 	if words[0] != "USING" {
-		return fmt.Errorf("use: %v", words)
+		return fmt.Errorf("use: beanstalkd answers %v", words)
 	}
 	b.tube = tube
 	return nil
@@ -84,7 +84,7 @@ func (b *Client) Put(tube string, body []byte) error {
 	fmt.Fprintf(&command, "put 1024 0 60 %d\r\n%s\r\n", len(body), body)
 	words, err := b.Command(command.Bytes())
 	if err == nil && words[0] != "INSERTED" {
-		err = fmt.Errorf("put: %v", words)
+		err = fmt.Errorf("put: beanstalkd answers %v", words)
 	}
 	return err
 }
@@ -96,12 +96,12 @@ func (b *Client) kick(tube string) error {
 	}
 	words, err := b.Command([]byte("kick 1000\r\n"))
 	if err == nil && words[0] != "KICKED" {
-		err = fmt.Errorf("kick: %v", words)
+		err = fmt.Errorf("kick: beanstalkd answers %v", words)
 	}
 	return err
 }
 
-var errNoTube = errors.New("there is no such tube")
+var errNoTube = errors.New("no such tube")
 
 // stats returns the answer to "stats" or "stats-tube NAME".
 func (b *Client) stats(command string) (map[string]string, error) {
@@ -128,11 +128,11 @@ func (b *Client) body(command string) (string, error) {
 		return "", errNoTube
 	}
 	if words[0] != "OK" || len(words) != 2 {
-		return "", fmt.Errorf("%s: %v", command, words)
+		return "", fmt.Errorf("%s: beanstalkd answers %v", command, words)
 	}
 	n, err := strconv.Atoi(words[1])
 	if err != nil || n < 0 || n > maxAnswer {
-		return "", fmt.Errorf("%s: %v", command, words)
+		return "", fmt.Errorf("%s: beanstalkd answers %v", command, words)
 	}
 	body := make([]byte, n+2)
 	_, err = io.ReadFull(b.r, body)
@@ -235,7 +235,7 @@ func (b *Client) PutMany(bodies [][]byte) error {
 	words, err := b.Command(command)
 	for i := 1; err == nil; i++ {
 		if words[0] != "INSERTED" {
-			return fmt.Errorf("put: %v", words)
+			return fmt.Errorf("put: beanstalkd answers %v", words)
 		}
 		if i == len(bodies) {
 			return nil

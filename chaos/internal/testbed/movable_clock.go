@@ -91,7 +91,7 @@ func BuildWithMovableClock(ctx context.Context, bed *Testbed) (string, error) {
 	const reading = "\tsec, nsec, mono := runtimeNow()\n"
 	edited := strings.Replace(string(text), reading, reading+"\tsec += chaosSeconds.Load()\n", 1)
 	if edited == string(text) {
-		return "", errors.New("time.Now is not written as it was: movable_clock.go must follow it")
+		return "", errors.New("time.Now of this Go version is not known to movable_clock.go")
 	}
 	overlay, err := writeOverlay(folder, source, map[string]string{"time.go": edited, "chaos.go": movableTime})
 	if err != nil {

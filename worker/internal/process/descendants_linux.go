@@ -28,7 +28,10 @@ type descendants struct {
 }
 
 func newDescendants(group *cgroup.Cgroup) descendants {
-	return descendants{mark: newMark(), cgroup: group}
+	if group == nil {
+		return descendants{mark: newMark()}
+	}
+	return descendants{cgroup: group}
 }
 
 // fork starts the first process with forkExec, which uses attr. If that fails in
@@ -37,14 +40,15 @@ func newDescendants(group *cgroup.Cgroup) descendants {
 func (d *descendants) fork(memoryLimit int64, attr *syscall.SysProcAttr, forkExec func() (int, error)) (int, error) {
 	d.cgroup.LimitMemory(memoryLimit)
 	d.cgroup.Join(attr)
-	// In a cgroup, the mark only tells who reaps orphans.
-	pid, err := d.mark.fork(d.cgroup == nil, forkExec)
-	if d.cgroup != nil && err != nil && err != syscall.ETXTBSY {
-		attr.UseCgroupFD = false
-		if pid, err = d.mark.fork(true, forkExec); err == nil {
-			d.cgroup.Discard()
-			d.cgroup = nil
-		}
+	pid, err := d.mark.fork(forkExec)
+	if d.cgroup == nil || err == nil || err == syscall.ETXTBSY {
+		return pid, err
+	}
+	attr.UseCgroupFD = false
+	d.mark.number = newMark().number
+	if pid, err = d.mark.fork(forkExec); err == nil {
+		d.cgroup.Discard()
+		d.cgroup = nil
 	}
 	return pid, err
 }
@@ -112,7 +116,7 @@ func (d *descendants) kill() {
 // one, reaped. It returns how many are not at the time until.
 func (d *descendants) end(until time.Time) int {
 	d.escaped = d.cgroup.End(until)
-	d.escaped = max(d.escaped, endOrphans(d.mark, d.cgroup == nil, until))
+	d.escaped = max(d.escaped, endOrphans(&d.mark, d.cgroup == nil, until))
 	return d.escaped
 }
 

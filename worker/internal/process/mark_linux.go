@@ -20,7 +20,7 @@ import (
 // Processes in the session of the leader bear the mark, too.
 type mark struct {
 	number uint64 // 0 for none
-	leader int    // first process of the program
+	leader int    // first process of the program; 0 before its start
 }
 
 // Numbers are chosen at random from so many that two programs, of this process or
@@ -40,19 +40,19 @@ func enableMarks() error {
 		return os.NewSyscallError("prlimit", err)
 	}
 	if ownLimit.Max < 2*minMark {
-		return errors.New("the limit on file locks is too low for marks")
+		return errors.New("the limit on file locks (RLIMIT_LOCKS) is too low for marks")
 	}
-	if err := errors.Join(setNumber(0, minMark), setNumber(0, ownLimit.Cur)); err != nil {
+	if err := errors.Join(setNumber(minMark), setNumber(ownLimit.Cur)); err != nil {
 		return err
 	}
 	marksEnabled.Store(true)
 	return nil
 }
 
-// setNumber sets the limit on file locks of a process; 0 is this process.
-func setNumber(pid int, number uint64) error {
+// setNumber sets the limit on file locks of this process.
+func setNumber(number uint64) error {
 	limit := unix.Rlimit{Cur: number, Max: ownLimit.Max}
-	return os.NewSyscallError("prlimit", unix.Prlimit(pid, unix.RLIMIT_LOCKS, &limit, nil))
+	return os.NewSyscallError("prlimit", unix.Prlimit(0, unix.RLIMIT_LOCKS, &limit, nil))
 }
 
 // newMark returns a mark for a program that is not yet started, or none before
@@ -64,41 +64,38 @@ func newMark() mark {
 	return mark{number: minMark + rand.Uint64N(min(maxMark, ownLimit.Max)-minMark)}
 }
 
-// forking is held while this process bears a mark.
-var forking sync.Mutex
+// forking is held for writing while this process bears a mark.
+var forking sync.RWMutex
 
-// fork starts the first process with forkExec. If exact, this process bears the
-// mark meanwhile, so that the program has it before its first instruction. But
-// then only one program can start at a time. Otherwise the program has its mark
-// when fork returns.
-func (m *mark) fork(exact bool, forkExec func() (int, error)) (pid int, err error) {
-	running.set(m.number, 0)
-	if exact && m.number != 0 {
+// fork starts the first process with forkExec. Meanwhile this process bears the
+// mark, so that the program has it before its first instruction. No other program
+// can start at the same time.
+func (m *mark) fork(forkExec func() (int, error)) (pid int, err error) {
+	running.add(m)
+	if m.number == 0 {
+		forking.RLock()
+		defer forking.RUnlock()
+	} else {
 		forking.Lock()
 		defer forking.Unlock()
-		if err := setNumber(0, m.number); err != nil {
+		if err := setNumber(m.number); err != nil {
 			return 0, err
 		}
-		defer func() { _ = setNumber(0, ownLimit.Cur) }()
+		defer func() { _ = setNumber(ownLimit.Cur) }()
 	}
-	if pid, err = forkExec(); err != nil {
-		return 0, err
+	if pid, err = forkExec(); err == nil {
+		running.started(m, pid)
 	}
-	if !exact && m.number != 0 {
-		_ = setNumber(pid, m.number)
-	}
-	m.leader = pid
-	running.set(m.number, pid)
-	return pid, nil
+	return pid, err
 }
 
 // release is called after the leader was reaped, or if it was not started.
-func (m mark) release() { running.remove(m.number) }
+func (m *mark) release() { running.remove(m) }
 
 // on reports whether a process, which may be dead, bears the mark. A process in
 // the session of this process does not: another part of this process may have
 // started it while another goroutine was in fork.
-func (m mark) on(pid int) bool {
+func (m *mark) on(pid int) bool {
 	session, err := unix.Getsid(pid)
 	switch {
 	case err != nil:
@@ -110,12 +107,12 @@ func (m mark) on(pid int) bool {
 }
 
 // pids returns the processes that bear the mark.
-func (m mark) pids() []int {
+func (m *mark) pids() []int {
 	return slices.DeleteFunc(allPids(), func(pid int) bool { return !m.on(pid) })
 }
 
 // kill kills the processes that bear the mark.
-func (m mark) kill() {
+func (m *mark) kill() {
 	for _, pid := range m.pids() {
 		_, _ = signalIf(pid, unix.SIGKILL, m.on)
 	}
@@ -136,36 +133,41 @@ func ownSession() int {
 	return session
 }
 
-// running are the programs that run now: their leaders by the number of their
-// mark. The leader is 0 while it is being started.
-var running = registry{leaders: map[uint64]int{}}
+// running are the marks of the programs that run now.
+var running = registry{marks: map[*mark]bool{}}
 
+// registry guards the leaders of its marks.
 type registry struct {
-	mu      sync.Mutex
-	leaders map[uint64]int
+	mu    sync.Mutex
+	marks map[*mark]bool
 }
 
-func (r *registry) set(number uint64, leader int) {
+func (r *registry) add(m *mark) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.leaders[number] = leader
+	r.marks[m] = true
 }
 
-func (r *registry) remove(number uint64) {
+func (r *registry) started(m *mark, leader int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.leaders, number)
+	m.leader = leader
 }
 
-// mayOwn reports whether a process with this mark and session may belong to a
-// running program.
-func (r *registry) mayOwn(number uint64, session int) bool {
+func (r *registry) remove(m *mark) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for n, leader := range r.leaders {
-		if n == number || leader == session || leader == 0 {
-			return true
-		}
+	delete(r.marks, m)
+}
+
+// owns reports whether a process with this number and session belongs to a running
+// program. That is unsure while a program is being started.
+func (r *registry) owns(number uint64, session int) (owned, unsure bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for m := range r.marks {
+		owned = owned || m.number != 0 && m.number == number || m.leader == session
+		unsure = unsure || m.leader == 0
 	}
-	return false
+	return owned, unsure && !owned
 }

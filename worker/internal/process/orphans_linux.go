@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/runnerbean/runnerbean/worker/internal/process/cgroup"
 )
 
 // Subreap makes this process adopt descendants that lose their parent, and marks
@@ -28,10 +30,10 @@ var subreap = sync.OnceValue(func() error {
 // Every living descendant of the program is an orphan or descends from one. When
 // an orphan dies, its children become orphans. So none is left when there are no
 // orphans.
-func endOrphans(m mark, kill bool, until time.Time) (left int) {
-	for wait := 50 * time.Microsecond; m.number != 0; wait = min(2*wait, 10*time.Millisecond) {
-		reaped, left := reapOrphans(m, kill)
-		if reaped+left == 0 || time.Now().After(until) {
+func endOrphans(m *mark, kill bool, until time.Time) (left int) {
+	for wait := 50 * time.Microsecond; marksEnabled.Load(); wait = min(2*wait, 10*time.Millisecond) {
+		found, left := reapOrphans(m, kill)
+		if found == 0 || time.Now().After(until) {
 			return left
 		}
 		if left > 0 {
@@ -47,12 +49,13 @@ func endOrphans(m mark, kill bool, until time.Time) (left int) {
 var reaping sync.Mutex
 
 // reapOrphans reaps the orphans of the program that are dead. If kill is true, it
-// kills the others, and returns how many were not dead yet.
+// kills the others, and returns how many were not dead yet. It returns the number
+// of all that it found, with those that may be orphans of the program.
 //
 // It does the same with orphans that belong to no running program: they come from
 // a program that has ended, or have changed their mark. It leaves children in the
 // session of this process alone: its other parts have started them.
-func reapOrphans(m mark, kill bool) (reaped, left int) {
+func reapOrphans(m *mark, kill bool) (found, left int) {
 	reaping.Lock()
 	defer reaping.Unlock()
 	for _, pid := range adopted() {
@@ -60,18 +63,21 @@ func reapOrphans(m mark, kill bool) (reaped, left int) {
 		if err != nil || pid == m.leader || session == ownSession() {
 			continue
 		}
-		if !m.on(pid) && running.mayOwn(markNumber(pid), session) {
-			continue
+		if !m.on(pid) {
+			owned, unsure := running.owns(markNumber(pid), session)
+			if unsure {
+				found++
+			}
+			if owned || unsure {
+				continue
+			}
 		}
-		if kill {
-			_ = unix.Kill(pid, unix.SIGKILL)
-		}
-		switch gone, _ := unix.Wait4(pid, nil, unix.WNOHANG, nil); {
-		case gone == pid:
-			reaped++
-		case kill:
-			left++
+		killed := kill && !cgroup.Has(pid) && unix.Kill(pid, unix.SIGKILL) == nil
+		if gone, _ := unix.Wait4(pid, nil, unix.WNOHANG, nil); gone == pid {
+			found++
+		} else if killed {
+			found, left = found+1, left+1
 		}
 	}
-	return reaped, left
+	return found, left
 }

@@ -454,7 +454,7 @@ func TestMaxRSS(t *testing.T) {
 		cancel()
 	}})
 	if err != nil || exit.MaxRSS <= 0 || exit.MaxRSS > 8<<20 {
-		t.Errorf("sleep took %d bytes, %v", exit.MaxRSS, err)
+		t.Errorf("%+v, %v", exit, err)
 	}
 }
 

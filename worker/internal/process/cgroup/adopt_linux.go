@@ -4,6 +4,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -52,6 +53,16 @@ func Take() *Cgroup {
 		c.oomKillsBefore = c.oomKills()
 	}
 	return c
+}
+
+// Has reports whether a process, which may be dead, is in a cgroup of a program.
+func Has(pid int) bool {
+	p := adopted.parent.Load()
+	if p == nil {
+		return false
+	}
+	data, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	return strings.HasPrefix(pathIn(data), p.path+"/")
 }
 
 // Probe returns the isolation in force, or what it would be after Adopt.

@@ -56,7 +56,7 @@ func openParent(base location, name string) (*parent, error) {
 // lock creates the folder and locks it. It retries because the clean-up of
 // another process may remove the folder in between.
 func (p *parent) lock() error {
-	err := errors.New("it is always removed")
+	err := errors.New("another process removed it again and again")
 	for range 5 {
 		if err = os.Mkdir(p.dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
