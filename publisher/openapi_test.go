@@ -342,7 +342,7 @@ func (i *inspector) changes(api string) {
 		i.try(200, "POST", api+"/jobs/"+verb, `{"ids":["`+id+`","`+jobs.NewID()+`"]}`)
 		i.try(200, "POST", api+"/jobs/"+verb, `{"program":"forecast","node":"node1","label":"a=b","text":"x","since":"2020-01-01T00:00:00Z","until":"2099-01-01T00:00:00Z","limit":3}`)
 		i.try(422, "POST", api+"/jobs/"+verb, `{}`)
-		i.try(413, "POST", api+"/jobs/"+verb, `{"text":"`+strings.Repeat("x", maxSelection)+`"}`)
+		i.try(413, "POST", api+"/jobs/"+verb, `{"text":"`+strings.Repeat("x", 64<<10)+`"}`)
 	}
 	i.try(200, "PATCH", api+"/nodes/"+testNode, `{"slots":2,"reason":"hot"}`)
 	i.try(200, "GET", api+"/nodes/"+testNode, "")

@@ -22,7 +22,9 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/admission"
+	"github.com/runnerbean/runnerbean/publisher/internal/apihttp"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 	"github.com/runnerbean/runnerbean/publisher/internal/pages"
@@ -121,6 +123,7 @@ type Publisher struct {
 	events    *readmodel.Events
 	auth      *auth.Auth
 	ops       *operations.Operations
+	api       *apihttp.API
 	levels    map[string]auth.Level // of the GET routes, by path
 	pages     *pages.Pages
 	assets    *pages.Assets
@@ -156,12 +159,25 @@ func New(cfg Config) (*Publisher, error) {
 		Drain: cfg.Drain, Undrain: cfg.Undrain, Control: cfg.Control, Logger: cfg.Logger,
 	})
 	p.addReaders()
+	p.api = p.newAPI()
 	if p.assets, err = pages.NewAssets(time.Now()); err != nil {
 		return nil, fmt.Errorf("publisher: %w", err)
 	}
 	p.pages = p.newPages()
 	p.echo = p.newEcho()
 	return p, nil
+}
+
+// newAPI returns the API over what this node reads and does.
+func (p *Publisher) newAPI() *apihttp.API {
+	return apihttp.New(apihttp.Config{
+		BaseURL: p.cfg.BaseURL, Auth: p.auth, Operations: p.ops, Record: p.cfg.Ledger.Get, Stream: p.streamEvents,
+		Jobs: p.jobs, Nodes: p.nodes, Programs: p.programs, Overviews: p.overviews, Events: p.events,
+		Document: func(ctx context.Context, id string) (jobs.Result, []byte, error) {
+			d := p.read(ctx, id)
+			return d.result, d.body, d.err
+		},
+	})
 }
 
 // newPages returns the pages over what this node reads and does.

@@ -56,19 +56,19 @@ func (p *Publisher) table() []route {
 		{http.MethodPost, "/login", login.SignIn, auth.Anyone},
 		{http.MethodPost, "/logout", login.SignOut, auth.Anyone},
 
-		{http.MethodPost, "/api/v1/jobs", p.postJob, auth.OwnActor},
-		{http.MethodGet, "/api/v1/jobs", p.getJobs, auth.Viewer},
-		{http.MethodGet, "/api/v1/jobs/:id", p.getJob, auth.OwnReader},
-		{http.MethodGet, "/api/v1/jobs/:id/series", p.getSeries, auth.Viewer},
-		{http.MethodGet, "/api/v1/overview", p.getOverview, auth.Viewer},
-		{http.MethodGet, "/api/v1/nodes", p.getNodes, auth.Viewer},
-		{http.MethodGet, "/api/v1/nodes/:name", p.getNode, auth.Viewer},
-		{http.MethodGet, "/api/v1/programs", p.getPrograms, auth.Viewer},
-		{http.MethodGet, "/api/v1/programs/:name", p.getProgram, auth.Viewer},
-		{http.MethodGet, eventsPath, p.getEventLog, auth.Viewer},
-		{http.MethodGet, "/api/v1/drain", p.getDrain, auth.Viewer},
-		{http.MethodPost, "/api/v1/drain", p.postDrain, auth.Operator},
-		{http.MethodDelete, "/api/v1/drain", p.deleteDrain, auth.Operator},
+		{http.MethodPost, "/api/v1/jobs", p.api.PostJob, auth.OwnActor},
+		{http.MethodGet, "/api/v1/jobs", p.api.GetJobs, auth.Viewer},
+		{http.MethodGet, "/api/v1/jobs/:id", p.api.GetJob, auth.OwnReader},
+		{http.MethodGet, "/api/v1/jobs/:id/series", p.api.GetSeries, auth.Viewer},
+		{http.MethodGet, "/api/v1/overview", p.api.GetOverview, auth.Viewer},
+		{http.MethodGet, "/api/v1/nodes", p.api.GetNodes, auth.Viewer},
+		{http.MethodGet, "/api/v1/nodes/:name", p.api.GetNode, auth.Viewer},
+		{http.MethodGet, "/api/v1/programs", p.api.GetPrograms, auth.Viewer},
+		{http.MethodGet, "/api/v1/programs/:name", p.api.GetProgram, auth.Viewer},
+		{http.MethodGet, eventsPath, p.api.GetEvents, auth.Viewer},
+		{http.MethodGet, "/api/v1/drain", p.api.GetDrain, auth.Viewer},
+		{http.MethodPost, "/api/v1/drain", p.api.PostDrain, auth.Operator},
+		{http.MethodDelete, "/api/v1/drain", p.api.DeleteDrain, auth.Operator},
 	})
 }
 
@@ -81,17 +81,17 @@ func (p *Publisher) verbRoutes() []route {
 			needs = auth.OwnActor
 		}
 		list = append(list,
-			route{http.MethodPost, "/api/v1/jobs/:id/" + string(v.Name), p.postVerb(v), needs},
-			route{http.MethodPost, "/api/v1/jobs/" + string(v.Name), p.postSelection(v), auth.Operator})
+			route{http.MethodPost, "/api/v1/jobs/:id/" + string(v.Name), p.api.PostVerb(v), needs},
+			route{http.MethodPost, "/api/v1/jobs/" + string(v.Name), p.api.PostSelection(v), auth.Operator})
 	}
 	return list
 }
 
 // nodeRoutes are those of the verbs of nodes.
 func (p *Publisher) nodeRoutes() []route {
-	list := []route{{http.MethodPatch, "/api/v1/nodes/:name", p.patchNode, auth.Operator}}
+	list := []route{{http.MethodPatch, "/api/v1/nodes/:name", p.api.PatchNode, auth.Operator}}
 	for _, v := range operations.NodeVerbs {
-		list = append(list, route{http.MethodPost, "/api/v1/nodes/:name/" + v.Name, p.postNodeVerb(v), auth.Operator})
+		list = append(list, route{http.MethodPost, "/api/v1/nodes/:name/" + v.Name, p.api.PostNodeVerb(v), auth.Operator})
 	}
 	return list
 }

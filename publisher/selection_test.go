@@ -213,7 +213,7 @@ func TestSelectionsAreAskedWithSense(t *testing.T) {
 		{"cancel", `{"all":true}{"all":true}`, 400, "", "object"},
 		{"cancel", `{"node":"` + "\xff" + `"}`, 400, "", "UTF-8"},
 		{"cancel", ``, 400, "", "object"},
-		{"cancel", `{"node":"` + strings.Repeat("x", maxSelection) + `"}`, 413, "", "bytes"},
+		{"cancel", `{"node":"` + strings.Repeat("x", 64<<10) + `"}`, 413, "", "bytes"},
 		{"explode", `{"all":true}`, 405, "", ""},
 	} {
 		r := b.ask("POST", "/api/v1/jobs/"+test.verb, test.body, jsonBody)

@@ -1,4 +1,4 @@
-package publisher
+package apihttp
 
 import (
 	"net/http"
@@ -12,21 +12,21 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// getEventLog answers with what was done as a list, or with what happens as a
+// GetEvents answers with what was done as a list, or with what happens as a
 // stream, whichever the client likes better.
-func (p *Publisher) getEventLog(c echo.Context) error {
+func (a *API) GetEvents(c echo.Context) error {
 	if httpio.WantsStream(c.Request()) {
-		return p.streamEvents(c)
+		return a.cfg.Stream(c)
 	}
 	filter, err := parseEventFilter(c.QueryParams())
 	if err != nil {
 		return err
 	}
-	page, err := p.events.Page(c.Request().Context(), filter)
+	page, err := a.cfg.Events.Page(c.Request().Context(), filter)
 	if err != nil {
 		return err
 	}
-	c.Response().Header().Set("Vary", p.auth.Vary("Accept"))
+	c.Response().Header().Set("Vary", a.cfg.Auth.Vary("Accept"))
 	return httpio.SendJSON(c, http.StatusOK, page)
 }
 

@@ -1,4 +1,4 @@
-package publisher
+package apihttp
 
 import (
 	"fmt"
@@ -11,13 +11,13 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// getNodes lists the nodes that the ledger knows.
-func (p *Publisher) getNodes(c echo.Context) error {
+// GetNodes lists the nodes that the ledger knows.
+func (a *API) GetNodes(c echo.Context) error {
 	at, err := parsePaging(c.QueryParams())
 	if err != nil {
 		return err
 	}
-	nodes, err := p.nodes.Read(c.Request().Context())
+	nodes, err := a.cfg.Nodes.Read(c.Request().Context())
 	if err != nil {
 		return err
 	}
@@ -31,16 +31,22 @@ func lifeKey(n api.Node) string {
 	return fmt.Sprintf("%s\x00%016x%s", n.Name, math.MaxInt64-n.Started.UnixMicro(), n.Instance)
 }
 
-// getPrograms lists every program that a node has ever announced.
-func (p *Publisher) getPrograms(c echo.Context) error {
-	at, err := parsePaging(c.QueryParams())
+// GetNode tells all about the newest life of one node.
+func (a *API) GetNode(c echo.Context) error {
+	if err := httpio.OnlyParameters(c.QueryParams()); err != nil {
+		return err
+	}
+	name, err := httpio.NameParam(c)
 	if err != nil {
 		return err
 	}
-	list, err := p.programs.Read(c.Request().Context())
+	return a.sendNode(c, name)
+}
+
+func (a *API) sendNode(c echo.Context, name string) error {
+	n, err := a.cfg.Nodes.Get(c.Request().Context(), name)
 	if err != nil {
 		return err
 	}
-	list.Programs, list.Next = cut(at, list.Programs, func(l api.Program) string { return l.Name })
-	return httpio.SendJSON(c, http.StatusOK, list)
+	return httpio.SendTagged(c, controlVersion(n), n, n)
 }

@@ -1,4 +1,4 @@
-package publisher
+package apihttp
 
 import (
 	"context"
@@ -33,13 +33,13 @@ func idempotencyKey(r *http.Request) (string, error) {
 
 // once answers a request with what do returns, or with the answer of an earlier request
 // with the same Idempotency-Key.
-func (p *Publisher) once(c echo.Context, body []byte, do func(context.Context) (status int, answer any, err error)) error {
+func (a *API) once(c echo.Context, body []byte, do func(context.Context) (status int, answer any, err error)) error {
 	r := c.Request()
 	key, err := idempotencyKey(r)
 	if err != nil {
 		return err
 	}
-	answer, err := p.ops.Once(r.Context(), operations.Request{
+	answer, err := a.cfg.Operations.Once(r.Context(), operations.Request{
 		Caller: auth.CallerOf(c), Key: key, Method: r.Method, Path: r.URL.Path, IfMatch: httpio.Field(r.Header, "If-Match"), Body: body,
 	}, do)
 	if err != nil {

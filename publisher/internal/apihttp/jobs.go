@@ -1,4 +1,4 @@
-package publisher
+package apihttp
 
 import (
 	"encoding/json"
@@ -16,9 +16,9 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
-// postJob is the durable door: it answers after the ledger's commit.
-func (p *Publisher) postJob(c echo.Context) error {
-	if err := p.ops.TakesJobs(); err != nil {
+// PostJob is the durable door: it answers after the ledger's commit.
+func (a *API) PostJob(c echo.Context) error {
+	if err := a.cfg.Operations.TakesJobs(); err != nil {
 		return err
 	}
 	body, err := httpio.ReadBody(c, jobs.MaxDocument)
@@ -30,68 +30,68 @@ func (p *Publisher) postJob(c echo.Context) error {
 		return err
 	}
 	caller := auth.CallerOf(c)
-	accepted, err := p.ops.Submit(c.Request().Context(), caller, body, operations.NewJobID(caller, key), c.Request().Header.Get("Traceparent"))
+	accepted, err := a.cfg.Operations.Submit(c.Request().Context(), caller, body, operations.NewJobID(caller, key), c.Request().Header.Get("Traceparent"))
 	if err != nil {
 		return err
 	}
-	return p.sendAccepted(c, accepted)
+	return a.sendAccepted(c, accepted)
 }
 
-func (p *Publisher) sendAccepted(c echo.Context, accepted ledger.Accepted) error {
+func (a *API) sendAccepted(c echo.Context, accepted ledger.Accepted) error {
 	status := http.StatusOK
 	if accepted.New {
 		status = http.StatusCreated
 	}
-	c.Response().Header().Set("Location", p.location(accepted.Record))
-	return p.sendDocument(c, status, accepted.Record.ID)
+	c.Response().Header().Set("Location", a.location(accepted.Record))
+	return a.sendDocument(c, status, accepted.Record.ID)
 }
 
 // location is the job's result URL: what its document says, which may be
 // under another node's address.
-func (p *Publisher) location(rec ledger.Record) string {
+func (a *API) location(rec ledger.Record) string {
 	var doc struct {
 		Result jobs.Target `json:"result"`
 	}
 	if json.Unmarshal(rec.Document, &doc) == nil && doc.Result.URL != "" {
 		return doc.Result.URL
 	}
-	return p.cfg.BaseURL + "/" + rec.ID
+	return a.cfg.BaseURL + "/" + rec.ID
 }
 
 // sendDocument answers a request that has changed a job with how it stands now.
-func (p *Publisher) sendDocument(c echo.Context, status int, id string) error {
-	d := p.read(c.Request().Context(), id)
-	if d.err != nil {
-		return d.err
+func (a *API) sendDocument(c echo.Context, status int, id string) error {
+	_, body, err := a.cfg.Document(c.Request().Context(), id)
+	if err != nil {
+		return err
 	}
 	c.Response().Header().Set("Cache-Control", httpio.NoStore)
-	return c.Blob(status, httpio.TypeJSON, d.body)
+	return c.Blob(status, httpio.TypeJSON, body)
 }
 
-// getJobs lists jobs, newest first.
-func (p *Publisher) getJobs(c echo.Context) error {
+// GetJobs lists jobs, newest first.
+func (a *API) GetJobs(c echo.Context) error {
 	filter, err := parseFilter(c.QueryParams())
 	if err != nil {
 		return err
 	}
-	page, err := p.jobs.List(c.Request().Context(), filter)
+	page, err := a.cfg.Jobs.List(c.Request().Context(), filter)
 	if err != nil {
 		return err
 	}
 	return httpio.SendJSON(c, http.StatusOK, page)
 }
 
-// getJob tells all that the ledger knows about one job.
-func (p *Publisher) getJob(c echo.Context) error {
+// GetJob tells all that the ledger knows about one job.
+func (a *API) GetJob(c echo.Context) error {
 	id, err := httpio.JobIDParam(c)
 	if err != nil {
 		return err
 	}
-	details, err := p.jobs.Details(c.Request().Context(), id)
+	details, err := a.cfg.Jobs.Details(c.Request().Context(), id)
 	if err != nil {
 		return err
 	}
-	if !p.auth.SeesSecrets(c) {
+	if !a.cfg.Auth.SeesSecrets(c) {
 		auth.Redact(&details.Job)
 	}
 	timeless := details
@@ -105,4 +105,20 @@ func parseFilter(q url.Values) (listing.Filter, error) {
 	var f listing.Filter
 	err := httpio.ReadQuery(q, func(name, value string) string { return operations.SetFilter(&f, name, value) })
 	return f, err
+}
+
+// GetSeries tells what a job said of itself over time.
+func (a *API) GetSeries(c echo.Context) error {
+	if err := httpio.OnlyParameters(c.QueryParams()); err != nil {
+		return err
+	}
+	id, err := httpio.JobIDParam(c)
+	if err != nil {
+		return err
+	}
+	s, err := a.cfg.Jobs.Series(c.Request().Context(), id)
+	if err != nil {
+		return err
+	}
+	return httpio.SendJSON(c, http.StatusOK, s)
 }

@@ -1,4 +1,4 @@
-package publisher
+package apihttp
 
 import (
 	"encoding/base64"

@@ -1,4 +1,4 @@
-package publisher
+package apihttp
 
 import (
 	"context"
@@ -26,12 +26,12 @@ func controlVersion(n api.Node) string {
 }
 
 // orderOf finds the node of a request and checks its If-Match field.
-func (p *Publisher) orderOf(ctx context.Context, c echo.Context, reason string) (order operations.NodeOrder, err error) {
+func (a *API) orderOf(ctx context.Context, c echo.Context, reason string) (order operations.NodeOrder, err error) {
 	name, err := httpio.NameParam(c)
 	if err != nil {
 		return order, err
 	}
-	node, err := p.nodes.Get(ctx, name)
+	node, err := a.cfg.Nodes.Get(ctx, name)
 	if err != nil {
 		return order, err
 	}
@@ -46,22 +46,22 @@ func (p *Publisher) orderOf(ctx context.Context, c echo.Context, reason string) 
 	return order, nil
 }
 
-// patchNode changes the number of slots of a node.
-func (p *Publisher) patchNode(c echo.Context) error {
+// PatchNode changes the number of slots of a node.
+func (a *API) PatchNode(c echo.Context) error {
 	slots, reason, err := readSlots(c)
 	if err != nil {
 		return err
 	}
 	ctx := c.Request().Context()
-	order, err := p.orderOf(ctx, c, reason)
+	order, err := a.orderOf(ctx, c, reason)
 	if err != nil {
 		return err
 	}
-	err = p.ops.Control(ctx, order, func(c *nodes.Control) { c.Slots, c.Reason = slots, reason })
+	err = a.cfg.Operations.Control(ctx, order, func(c *nodes.Control) { c.Slots, c.Reason = slots, reason })
 	if err != nil {
 		return err
 	}
-	n, err := p.nodeChanged(ctx, c, order.Node)
+	n, err := a.nodeChanged(ctx, c, order.Node)
 	if err != nil {
 		return err
 	}
@@ -89,22 +89,22 @@ func readSlots(c echo.Context) (slots *int, reason string, err error) {
 	return slots, reason, err
 }
 
-// postNodeVerb applies a verb to a node.
-func (p *Publisher) postNodeVerb(v operations.NodeVerb) echo.HandlerFunc {
+// PostNodeVerb applies a verb to a node.
+func (a *API) PostNodeVerb(v operations.NodeVerb) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		body, reason, err := readReason(c)
 		if err != nil {
 			return err
 		}
-		return p.once(c, body, func(ctx context.Context) (int, any, error) {
-			order, err := p.orderOf(ctx, c, reason)
+		return a.once(c, body, func(ctx context.Context) (int, any, error) {
+			order, err := a.orderOf(ctx, c, reason)
 			if err != nil {
 				return 0, nil, err
 			}
-			if err := p.ops.ApplyToNode(ctx, v, order); err != nil {
+			if err := a.cfg.Operations.ApplyToNode(ctx, v, order); err != nil {
 				return 0, nil, err
 			}
-			n, err := p.nodeChanged(ctx, c, order.Node)
+			n, err := a.nodeChanged(ctx, c, order.Node)
 			return http.StatusOK, n, err
 		})
 	}
@@ -138,8 +138,8 @@ func reasonText(reason *string) (string, error) {
 }
 
 // nodeChanged returns a node after a change, under its new tag.
-func (p *Publisher) nodeChanged(ctx context.Context, c echo.Context, name string) (api.Node, error) {
-	n, err := p.nodes.Get(ctx, name)
+func (a *API) nodeChanged(ctx context.Context, c echo.Context, name string) (api.Node, error) {
+	n, err := a.cfg.Nodes.Get(ctx, name)
 	if err != nil {
 		return n, err
 	}

@@ -1,4 +1,4 @@
-package publisher
+package apihttp
 
 import (
 	"context"
@@ -11,18 +11,18 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
-// getDrain answers with what takes no work, and why.
-func (p *Publisher) getDrain(c echo.Context) error {
-	drains, err := p.ops.Drains(c.Request().Context())
+// GetDrain answers with what takes no work, and why.
+func (a *API) GetDrain(c echo.Context) error {
+	drains, err := a.cfg.Operations.Drains(c.Request().Context())
 	if err != nil {
 		return err
 	}
 	return httpio.SendJSON(c, http.StatusOK, drains)
 }
 
-// postDrain drains a node or the queue.
-func (p *Publisher) postDrain(c echo.Context) error {
-	if err := p.ops.CanDrain(); err != nil {
+// PostDrain drains a node or the queue.
+func (a *API) PostDrain(c echo.Context) error {
+	if err := a.cfg.Operations.CanDrain(); err != nil {
 		return err
 	}
 	var order struct {
@@ -42,22 +42,22 @@ func (p *Publisher) postDrain(c echo.Context) error {
 	if err := operations.CheckReason(order.Reason); err != nil {
 		return err
 	}
-	return p.once(c, body, func(ctx context.Context) (int, any, error) {
-		drains, err := p.ops.Drain(ctx, *order.Node, auth.CallerOf(c).By, order.Reason)
+	return a.once(c, body, func(ctx context.Context) (int, any, error) {
+		drains, err := a.cfg.Operations.Drain(ctx, *order.Node, auth.CallerOf(c).By, order.Reason)
 		return http.StatusOK, drains, err
 	})
 }
 
-// deleteDrain lets a node, or the queue, take work again.
-func (p *Publisher) deleteDrain(c echo.Context) error {
-	if err := p.ops.CanDrain(); err != nil {
+// DeleteDrain lets a node, or the queue, take work again.
+func (a *API) DeleteDrain(c echo.Context) error {
+	if err := a.cfg.Operations.CanDrain(); err != nil {
 		return err
 	}
 	node, err := drainQuery(c)
 	if err != nil {
 		return err
 	}
-	drains, err := p.ops.Undrain(c.Request().Context(), node, auth.CallerOf(c).By)
+	drains, err := a.cfg.Operations.Undrain(c.Request().Context(), node, auth.CallerOf(c).By)
 	if err != nil {
 		return err
 	}

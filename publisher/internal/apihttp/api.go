@@ -1,0 +1,39 @@
+// Package apihttp serves /api/v1.
+package apihttp
+
+import (
+	"context"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/auth"
+	"github.com/runnerbean/runnerbean/publisher/internal/operations"
+	"github.com/runnerbean/runnerbean/publisher/internal/readmodel"
+)
+
+// Config of an API. All fields are required.
+type Config struct {
+	BaseURL    string
+	Auth       *auth.Auth
+	Operations *operations.Operations
+
+	Jobs      *readmodel.Jobs
+	Nodes     *readmodel.Nodes
+	Programs  *readmodel.Programs
+	Overviews *readmodel.Overviews
+	Events    *readmodel.Events
+	// Record returns a job as the ledger has it.
+	Record func(ctx context.Context, id string) (ledger.Record, error)
+	// Document returns the document at a job's result URL, also as JSON.
+	Document func(ctx context.Context, id string) (jobs.Result, []byte, error)
+	// Stream answers with changes as an event stream.
+	Stream echo.HandlerFunc
+}
+
+// API has the handlers of /api/v1.
+type API struct{ cfg Config }
+
+// New returns an API over a configuration.
+func New(cfg Config) *API { return &API{cfg: cfg} }
