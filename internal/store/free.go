@@ -3,7 +3,6 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -17,10 +16,4 @@ func (s *Store) Free() (int64, error) {
 		return 0, fmt.Errorf("store: free space: %w", err)
 	}
 	return int64(st.Bavail) * int64(st.Bsize), nil
-}
-
-// noRoom reports errors for want of space. A limit on the size of files is one
-// of them: the object cannot be written either.
-func noRoom(err error) bool {
-	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
 }

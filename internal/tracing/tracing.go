@@ -71,7 +71,7 @@ func FromEnvironment(ctx context.Context, cfg Config) (*Tracer, error) {
 		return nil, errors.Join(fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err), exporter.Shutdown(ctx))
 	}
 	provider := trace.NewTracerProvider(
-		trace.WithBatcher(&quiet{SpanExporter: exporter, log: cfg.Logger},
+		trace.WithBatcher(&loggingExporter{SpanExporter: exporter, log: cfg.Logger},
 			trace.WithMaxQueueSize(maxQueue), trace.WithMaxExportBatchSize(maxBatch),
 			trace.WithBatchTimeout(sendEvery), trace.WithExportTimeout(sendLimit)),
 		trace.WithResource(about),

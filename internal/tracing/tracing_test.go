@@ -221,13 +221,13 @@ func TestCollectorThatHangs(t *testing.T) {
 func TestComplaintsAreFew(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	q := &quiet{log: slog.New(slog.NewTextHandler(&log, nil)), SpanExporter: broken{}}
+	q := &loggingExporter{log: slog.New(slog.NewTextHandler(&log, nil)), SpanExporter: broken{}}
 	for range 100 {
 		if err := q.ExportSpans(t.Context(), make([]trace.ReadOnlySpan, 3)); err != nil {
 			t.Error(err)
 		}
 	}
-	q.said = time.Now().Add(-complainEvery)
+	q.said = time.Now().Add(-logEvery)
 	_ = q.ExportSpans(t.Context(), make([]trace.ReadOnlySpan, 3))
 	if n := strings.Count(log.String(), "\n"); n != 2 || !strings.Contains(log.String(), "spans=300") {
 		t.Errorf("the log says %s", &log)

@@ -45,3 +45,10 @@ func DiskSpace(path string) (total, free int64, err error) {
 	}
 	return int64(st.Blocks) * int64(st.Bsize), int64(st.Bavail) * int64(st.Bsize), nil
 }
+
+// Place is a folder that a node writes to.
+type Place struct {
+	Path, Use string
+	// Floor is the free space in bytes below which no work is taken.
+	Floor int64
+}

@@ -27,13 +27,6 @@ type Config struct {
 	Power string
 }
 
-// Place is a folder that a node writes to.
-type Place struct {
-	Path, Use string
-	// Floor is the free space in bytes below which no work is taken.
-	Floor int64
-}
-
 // Collector measures this machine. Its methods may be called at the same time.
 type Collector struct {
 	cfg Config

@@ -9,12 +9,12 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 )
 
-// complainEvery is how often a collector that does not answer is logged.
-const complainEvery = time.Minute
+// logEvery is how often a collector that does not answer is logged.
+const logEvery = time.Minute
 
-// quiet is an exporter whose errors are logged once in a while; otherwise the
+// loggingExporter logs the errors of an exporter once in a while. Otherwise the
 // library would print each.
-type quiet struct {
+type loggingExporter struct {
 	trace.SpanExporter
 	log *slog.Logger
 
@@ -24,18 +24,18 @@ type quiet struct {
 }
 
 // ExportSpans implements trace.SpanExporter.
-func (q *quiet) ExportSpans(ctx context.Context, spans []trace.ReadOnlySpan) error {
+func (q *loggingExporter) ExportSpans(ctx context.Context, spans []trace.ReadOnlySpan) error {
 	if err := q.SpanExporter.ExportSpans(ctx, spans); err != nil {
-		q.complain(len(spans), err)
+		q.logError(len(spans), err)
 	}
 	return nil
 }
 
-func (q *quiet) complain(spans int, err error) {
+func (q *loggingExporter) logError(spans int, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.dropped += spans
-	if time.Since(q.said) < complainEvery {
+	if time.Since(q.said) < logEvery {
 		return
 	}
 	q.log.Warn("spans could not be sent and are dropped", "spans", q.dropped, "err", err)

@@ -1,0 +1,64 @@
+package store
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+)
+
+// Open opens the store at url, "file:///PATH" or an absolute path, makes the
+// folder where it is absent, and sweeps away what killed processes left half
+// written. The caller closes the store.
+func Open(url string) (*Store, error) {
+	dir, err := folderOf(url)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, folderPerm); err != nil {
+		return nil, fmt.Errorf("store: %w", full(err))
+	}
+	if err := syncPath(filepath.Dir(dir)); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	s := &Store{root: root, fsync: (*os.File).Sync, failed: make(chan struct{}), folders: map[string]*folder{}, known: map[string]struct{}{}}
+	if err := s.prepare(); err != nil {
+		_ = root.Close()
+		return nil, fmt.Errorf("store: %w", full(err))
+	}
+	return s, nil
+}
+
+// prepare opens what the store holds on to besides its root.
+func (s *Store) prepare() (err error) {
+	if s.top, err = s.root.Open("."); err != nil {
+		return err
+	}
+	if s.temp, err = openTemp(s.root); err != nil {
+		_ = s.top.Close()
+		return fmt.Errorf("temporary folder: %w", err)
+	}
+	s.unnamed = s.canUnnamed()
+	return nil
+}
+
+// folderOf is the folder that url names.
+func folderOf(raw string) (string, error) {
+	if filepath.IsAbs(raw) {
+		return filepath.Clean(raw), nil
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("store: %w", err)
+	case u.Scheme != "file":
+		return "", fmt.Errorf("store: %q is neither file:///PATH nor an absolute path", raw)
+	case u.Host != "" && u.Host != "localhost", !filepath.IsAbs(u.Path), u.RawQuery != "", u.Fragment != "":
+		return "", fmt.Errorf("store: %q is not of the form file:///PATH", raw)
+	}
+	return filepath.Clean(u.Path), nil
+}
