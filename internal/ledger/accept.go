@@ -154,7 +154,7 @@ func (c *candidate) connect(t *txn, r *Record) error {
 		}
 	}
 	if wanted && r.State == jobs.Failed {
-		_, err = t.settle(r.ID, jobs.Failed)
+		_, err = t.updateDependents(r.ID, jobs.Failed)
 	}
 	return err
 }

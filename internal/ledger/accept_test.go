@@ -17,7 +17,7 @@ import (
 
 func TestAcceptKeepsTheJob(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	priority := uint32(7)
 	e := entry(func(j *jobs.Job) {
 		j.Priority = &priority
@@ -46,7 +46,7 @@ func TestAcceptKeepsTheJob(t *testing.T) {
 
 func TestAcceptOfAKnownID(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	e := entry(nil)
 	spaced := e
 	spaced.Document = bytes.ReplaceAll(e.Document, []byte(`,`), []byte(" ,\n"))
@@ -77,7 +77,7 @@ func TestAcceptOfAKnownID(t *testing.T) {
 
 func TestAcceptOfAFault(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	id := jobs.NewID()
 	dependent := d.add(func(j *jobs.Job) { j.Needs = []string{id} })
 	a := d.put(Entry{
@@ -105,7 +105,7 @@ func TestAcceptOfAFault(t *testing.T) {
 
 func TestAcceptRefusesWhatIsTooBig(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	labels := map[string]string{}
 	for i := range maxLabels + 1 {
 		labels[fmt.Sprint(i)] = ""
@@ -130,16 +130,16 @@ func TestAcceptRefusesWhatIsTooBig(t *testing.T) {
 
 func TestAcceptWithNeeds(t *testing.T) {
 	t.Parallel()
-	type need = func(d *desk) string
+	type need = func(d *fixture) string
 	done := func(state jobs.State) need {
-		return func(d *desk) string {
+		return func(d *fixture) string {
 			id := d.add(nil)
 			d.end(id, d.run(id), state, jobs.OutcomeSucceeded)
 			return id
 		}
 	}
-	waits := func(d *desk) string { return d.add(nil) }
-	never := func(*desk) string { return jobs.NewID() }
+	waits := func(d *fixture) string { return d.add(nil) }
+	never := func(*fixture) string { return jobs.NewID() }
 	for name, c := range map[string]struct {
 		needs []need
 		want  jobs.State
@@ -152,7 +152,7 @@ func TestAcceptWithNeeds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := newDesk(t)
+			d := newFixture(t)
 			var ids []string
 			for _, n := range c.needs {
 				ids = append(ids, n(d))
@@ -172,7 +172,7 @@ func TestAcceptWithNeeds(t *testing.T) {
 
 func TestAcceptSeesACircleOfNeeds(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	ids := []string{jobs.NewID(), jobs.NewID(), jobs.NewID()}
 	for i, id := range ids {
 		d.put(entry(func(j *jobs.Job) { j.ID, j.Needs = id, []string{ids[(i+1)%3]} }))

@@ -16,7 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-func (d *desk) activity(span time.Duration, program string) activity.History {
+func (d *fixture) activity(span time.Duration, program string) activity.History {
 	d.t.Helper()
 	now := d.clock.now()
 	a, err := d.Activity.History(d.t.Context(), now.Add(-span), now.Add(time.Microsecond), program)
@@ -34,7 +34,7 @@ func total(list []activity.Tally) (n int64) {
 
 func TestActivity(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	start := d.clock.now().UTC()
 	id := d.add(func(j *jobs.Job) { j.Program = "p" })
 	d.clock.advance(3 * time.Second)
@@ -95,7 +95,7 @@ var unseen = activity.Depth{Queued: -1, Running: -1, Waiting: -1}
 
 func TestDepth(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	first := d.add(nil)
 	d.add(nil)
 	d.must(d.Activity.SampleDepth(t.Context()))
@@ -115,7 +115,7 @@ func TestDepth(t *testing.T) {
 
 func TestDurations(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	since := d.clock.now()
 	for _, run := range []time.Duration{3 * time.Millisecond, 5 * time.Millisecond, 40 * time.Millisecond, 30 * 24 * time.Hour} {
 		id := d.add(nil)
@@ -147,7 +147,7 @@ func TestDurations(t *testing.T) {
 // A clock that jumps by hours loses nothing and makes no rollup run for ever.
 func TestCountersOutliveClockJumps(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	var furthest time.Time
 	for i, jump := range []time.Duration{0, 5 * time.Hour, -7 * time.Hour, time.Minute, 3 * time.Hour, -time.Minute, 2 * time.Hour} {
 		d.clock.advance(jump)
@@ -168,7 +168,7 @@ func TestCountersOutliveClockJumps(t *testing.T) {
 // does not cost all of them.
 func TestCountersArePruned(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	rows := func(table string, seconds int) (n int) {
 		d.must(d.db.Reader.DB().QueryRow("SELECT COUNT(*) FROM "+table+" WHERE grain = ?", seconds).Scan(&n))
 		return n
@@ -212,7 +212,7 @@ func TestCountersArePruned(t *testing.T) {
 // Several processes that roll up at once count nothing twice.
 func TestRollupByMany(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	others := []*Ledger{d.Ledger, d.open(), d.open()}
 	defer others[1].Close()
 	defer others[2].Close()
@@ -247,7 +247,7 @@ func TestRollupByMany(t *testing.T) {
 // for later or that back off, and not the time before a retry.
 func TestBacklogOldest(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	start := d.clock.now().UTC()
 	urgent := uint32(1)
 	tomorrow := start.Add(24 * time.Hour)
@@ -295,7 +295,7 @@ func TestBacklogOldest(t *testing.T) {
 // told from the number of all.
 func TestManyScheduledJobsAreNotDue(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	d.maxScheduled = 2
 	add := func(n int, notBefore time.Time) {
 		for range n {
@@ -321,7 +321,7 @@ func TestManyScheduledJobsAreNotDue(t *testing.T) {
 // Documents with a fault may name any program; they do not make counters for each.
 func TestFaultsAreCountedTogether(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	d.must(d.Nodes.Beat(t.Context(), "i1", []nodes.Program{{Name: "known"}}, 1, nil))
 	for i := range 20 {
 		e := entry(func(j *jobs.Job) { j.Program = []string{"known", fmt.Sprint("made up ", i)}[i%2] })

@@ -66,7 +66,7 @@ func checkEnding(e Ending) (Ending, error) {
 // running is what is to be known of a job whose attempt ends.
 type running struct {
 	node, program, webhook, target string
-	asked                          int   // as in cancel_requested
+	requested                      int   // as in cancel_requested
 	started, due                   int64 // as in the row
 	crashes, alone                 int   // attempts that were lost, and in quarantine
 	fetchSince, fetchTries         int64 // as in the row
@@ -93,10 +93,10 @@ func (r *running) end(job string, attempt int, e *Ending, now time.Time) *end {
 	return v
 }
 
-// obey turns an ending into what a person has asked for while the program ran,
+// applyRequest turns an ending into what a person has asked for while the program ran,
 // but for a success, which came first.
-func (r *running) obey(e *Ending) {
-	switch verb := verbOf(r.asked); {
+func (r *running) applyRequest(e *Ending) {
+	switch verb := requestedVerb(r.requested); {
 	case verb == "" || e.State == jobs.Succeeded:
 	case verb == VerbReset:
 		e.State, e.NotBefore, e.Reason = jobs.Queued, time.Time{}, "was reset and starts over"
@@ -106,10 +106,10 @@ func (r *running) obey(e *Ending) {
 	}
 }
 
-// isolate says of a job that runs again why it does so alone.
-func (r *running) isolate(e *Ending) {
+// noteQuarantine says of a job that runs again why it does so alone.
+func (r *running) noteQuarantine(e *Ending) {
 	crashes := r.crashes + int(engine.Bool(e.Outcome == jobs.OutcomeLost))
-	if e.State != jobs.Queued || crashes < QuarantineAfter || verbOf(r.asked) == VerbReset {
+	if e.State != jobs.Queued || crashes < QuarantineAfter || requestedVerb(r.requested) == VerbReset {
 		return
 	}
 	text := fmt.Sprintf("runs alone after %d losses with its node; waits for an idle node", crashes)
@@ -119,7 +119,7 @@ func (r *running) isolate(e *Ending) {
 // inputs counts the attempts in a row whose inputs could not be had yet.
 func (r *running) inputs(e *Ending, now int64) (since, tries int64) {
 	switch {
-	case e.Inputs == InputsHad || verbOf(r.asked) == VerbReset:
+	case e.Inputs == InputsHad || requestedVerb(r.requested) == VerbReset:
 		return 0, 0
 	case e.Inputs == InputsUnknown:
 		return r.fetchSince, r.fetchTries

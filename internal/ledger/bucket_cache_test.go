@@ -12,7 +12,7 @@ import (
 )
 
 // endOne lets one job succeed now.
-func (d *desk) endOne() {
+func (d *fixture) endOne() {
 	d.t.Helper()
 	id := d.add(nil)
 	d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
@@ -27,7 +27,7 @@ var (
 // whatever spans were asked for before and wherever the counters lie.
 func TestHeldStepsAreTheSame(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	held := d.Ledger.Activity
 	for round := range 12 {
 		d.endOne()
@@ -59,7 +59,7 @@ func TestHeldStepsAreTheSame(t *testing.T) {
 // sees it at once, others of the same file a moment later.
 func TestLateEndsAreSeen(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	other := d.open()
 	t.Cleanup(func() { _ = other.Close() })
 	ends := func(l *Ledger) int64 {

@@ -8,8 +8,8 @@ import (
 	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
-// maxTold is how many ids a listener is told at once.
-const maxTold = 1024
+// maxNotified is how many ids a listener is told at once.
+const maxNotified = 1024
 
 // listeners are told which jobs a commit has changed.
 type listeners struct {
@@ -36,14 +36,14 @@ func (s *listeners) add(f func(ids []string)) func() {
 	}
 }
 
-func (s *listeners) tell(log *slog.Logger, ids []string) {
+func (s *listeners) notify(log *slog.Logger, ids []string) {
 	if len(ids) == 0 {
 		return
 	}
 	s.mu.Lock()
 	list := s.list
 	s.mu.Unlock()
-	for piece := range slices.Chunk(ids, maxTold) {
+	for piece := range slices.Chunk(ids, maxNotified) {
 		for _, l := range list {
 			if caught := panics.Catch(func() { l.f(piece) }); caught != nil {
 				log.Error("who is told of changed jobs panicked", "err", caught, "stack", caught.Stack)

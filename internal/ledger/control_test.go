@@ -15,7 +15,7 @@ import (
 
 func TestSetControl(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	began := d.clock.now().UTC()
 	set := func(change func(*nodes.Control), expect *time.Time) (nodes.Control, error) {
 		t.Helper()
@@ -58,7 +58,7 @@ func TestSetControl(t *testing.T) {
 
 func TestActRefusesWhatHasChanged(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	id := d.add(nil)
 	seen := d.record(id).Updated
 	d.clock.advance(time.Second)
@@ -78,7 +78,7 @@ func TestActRefusesWhatHasChanged(t *testing.T) {
 
 func TestVitals(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	vitals := func() string {
 		t.Helper()
 		list, err := d.Nodes.List(t.Context())
@@ -114,7 +114,7 @@ func TestVitals(t *testing.T) {
 
 func TestObserve(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	ops := map[string]error{}
 	d.observe = func(op string, took time.Duration, err error) {
 		if took < 0 {

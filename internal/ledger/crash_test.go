@@ -57,7 +57,7 @@ func writeOne(ctx context.Context, l *Ledger) {
 
 func TestKilledWhileWriting(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	d.must(d.Ledger.Close())
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), crashEnv+"="+d.path)
@@ -92,7 +92,7 @@ func TestKilledWhileWriting(t *testing.T) {
 }
 
 // sound has SQLite check the file.
-func (d *desk) sound() {
+func (d *fixture) sound() {
 	d.t.Helper()
 	var verdict string
 	d.must(d.db.Reader.DB().QueryRow("PRAGMA integrity_check").Scan(&verdict))
@@ -103,7 +103,7 @@ func (d *desk) sound() {
 
 func TestTwoProcessesOnOneFile(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), crashEnv+"="+d.path)
 	out, err := cmd.StdoutPipe()
@@ -129,11 +129,11 @@ func TestTwoProcessesOnOneFile(t *testing.T) {
 
 func TestTwoHandlesOnOneFile(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	other := &desk{Ledger: d.open(), t: t, clock: d.clock, path: d.path}
+	d := newFixture(t)
+	other := &fixture{Ledger: d.open(), t: t, clock: d.clock, path: d.path}
 	t.Cleanup(func() { _ = other.Ledger.Close() })
 	var wg sync.WaitGroup
-	for _, one := range []*desk{d, other} {
+	for _, one := range []*fixture{d, other} {
 		for range 4 {
 			wg.Go(func() {
 				for range 10 {

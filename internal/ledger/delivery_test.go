@@ -14,10 +14,10 @@ import (
 
 const ownBase, farBase = "https://own.example", "https://far.example/results"
 
-// newDeliveryDesk is a desk whose node serves ownBase.
-func newDeliveryDesk(t *testing.T) *desk {
+// newDeliveryDesk is a fixture whose node serves ownBase.
+func newDeliveryDesk(t *testing.T) *fixture {
 	t.Helper()
-	d := newDesk(t)
+	d := newFixture(t)
 	d.sendTo("", ownBase)
 	return d
 }
@@ -26,7 +26,7 @@ func at(base string) func(*jobs.Job) {
 	return func(j *jobs.Job) { j.Result.URL = base + "/" + j.ID }
 }
 
-func (d *desk) delivery(id string) outbox.Delivery {
+func (d *fixture) delivery(id string) outbox.Delivery {
 	d.t.Helper()
 	v, err := d.Outbox.Delivery(d.t.Context(), id)
 	d.must(err)
@@ -36,7 +36,7 @@ func (d *desk) delivery(id string) outbox.Delivery {
 var qForgetTarget = engine.NewQuery("UPDATE jobs SET target = '?' WHERE id = ?")
 
 // forgetTarget leaves a job as an older version has written it.
-func (d *desk) forgetTarget(id string) {
+func (d *fixture) forgetTarget(id string) {
 	d.t.Helper()
 	d.write(qForgetTarget, id)
 }
@@ -45,46 +45,46 @@ func (d *desk) forgetTarget(id string) {
 func TestEveryEndIsDelivered(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		end   func(d *desk) string
+		end   func(d *fixture) string
 		state jobs.State
 	}{
-		"succeeded": {func(d *desk) string {
+		"succeeded": {func(d *fixture) string {
 			id := d.add(at(farBase))
 			d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
 			return id
 		}, jobs.Succeeded},
-		"failed": {func(d *desk) string {
+		"failed": {func(d *fixture) string {
 			id := d.add(at(farBase))
 			d.end(id, d.run(id), jobs.Queued, jobs.OutcomeError)
 			d.end(id, d.run(id), jobs.Failed, jobs.OutcomeTimeout)
 			return id
 		}, jobs.Failed},
-		"cancelled in the queue": {func(d *desk) string {
+		"cancelled in the queue": {func(d *fixture) string {
 			id := d.add(at(farBase))
 			_, err := d.act(VerbCancel, id)
 			d.must(err)
 			return id
 		}, jobs.Cancelled},
-		"expired": {func(d *desk) string {
+		"expired": {func(d *fixture) string {
 			id := d.add(func(j *jobs.Job) { at(farBase)(j); j.Expires = d.clock.now().Add(time.Second) })
 			d.clock.advance(time.Minute)
 			_, err := d.Expire(t.Context(), 0)
 			d.must(err)
 			return id
 		}, jobs.Failed},
-		"needs": {func(d *desk) string {
+		"needs": {func(d *fixture) string {
 			need := d.add(at(ownBase))
 			id := d.add(func(j *jobs.Job) { at(farBase)(j); j.Needs = []string{need} })
 			d.end(need, d.run(need), jobs.Failed, jobs.OutcomeFailed)
 			return id
 		}, jobs.Failed},
-		"fault": {func(d *desk) string {
+		"fault": {func(d *fixture) string {
 			e := entry(at(farBase))
 			e.Fault = &jobs.Error{Class: jobs.ClassDocument, Message: "bad"}
 			d.put(e)
 			return e.Job.ID
 		}, jobs.Failed},
-		"accepted by an older version": {func(d *desk) string {
+		"accepted by an older version": {func(d *fixture) string {
 			id := d.add(at(farBase))
 			d.forgetTarget(id)
 			d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)

@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// maxSettled is how many dependents one operation settles; the others
+	// maxDependents is how many dependents one operation settles; the others
 	// follow in transactions of their own.
-	maxSettled = 256
+	maxDependents = 256
 	// maxChain is how many jobs are visited to see whether needs go round.
 	maxChain = 10_000
 )
@@ -27,24 +27,24 @@ var (
 	qRelease    = engine.NewQuery(`UPDATE jobs SET state = 'queued', updated = ?, reason = '',
 		due = CASE WHEN not_before > ? THEN not_before ELSE ? END WHERE id = ? AND state = 'waiting'
 		RETURNING ` + recordColumns)
-	qLater      = engine.NewQuery("INSERT INTO unsettled (job) VALUES (?) ON CONFLICT (job) DO NOTHING")
-	qUnsettled  = engine.NewQuery("SELECT job FROM unsettled LIMIT 16")
-	qSettled    = engine.NewQuery("DELETE FROM unsettled WHERE job = ?")
-	qFailNoNeed = engine.NewQuery(`UPDATE jobs SET state = 'failed', finished = ?, updated = ?, reason = '', error = ?
+	qLeaveRemaining = engine.NewQuery("INSERT INTO unsettled (job) VALUES (?) ON CONFLICT (job) DO NOTHING")
+	qRemaining      = engine.NewQuery("SELECT job FROM unsettled LIMIT 16")
+	qDropRemaining  = engine.NewQuery("DELETE FROM unsettled WHERE job = ?")
+	qFailNoNeed     = engine.NewQuery(`UPDATE jobs SET state = 'failed', finished = ?, updated = ?, reason = '', error = ?
 		WHERE id = ? AND state = ? RETURNING program, attempt, webhook, target`)
 )
 
-// ended is a job that has come to its end, whose dependents are to be told.
-type ended struct {
+// endedJob is a job that has come to its end, whose dependents are to be told.
+type endedJob struct {
 	id    string
 	state jobs.State
 }
 
-// settle tells the dependents of a job that has ended, and theirs in turn: a
+// updateDependents tells the dependents of a job that has ended, and theirs in turn: a
 // success releases those that wait for nothing else, anything else fails them.
 // It returns the released ones.
-func (t *txn) settle(id string, state jobs.State) (released []Record, err error) {
-	work, budget := []ended{{id, state}}, maxSettled
+func (t *txn) updateDependents(id string, state jobs.State) (released []Record, err error) {
+	work, budget := []endedJob{{id, state}}, maxDependents
 	for len(work) > 0 {
 		e := work[0]
 		work = work[1:]
@@ -54,13 +54,13 @@ func (t *txn) settle(id string, state jobs.State) (released []Record, err error)
 		}
 		if len(list) > budget {
 			list = list[:budget]
-			if err := t.later(e.id); err != nil {
+			if err := t.leaveRemaining(e.id); err != nil {
 				return nil, err
 			}
 		}
 		budget -= len(list)
 		for _, job := range list {
-			r, next, err := t.settleOne(job, e)
+			r, next, err := t.updateDependent(job, e)
 			if err != nil {
 				return nil, err
 			}
@@ -70,8 +70,8 @@ func (t *txn) settle(id string, state jobs.State) (released []Record, err error)
 	return released, nil
 }
 
-// settleOne tells one dependent.
-func (t *txn) settleOne(job string, e ended) (released []Record, next []ended, err error) {
+// updateDependent tells one dependent.
+func (t *txn) updateDependent(job string, e endedJob) (released []Record, next []endedJob, err error) {
 	met, err := t.Exec(qMet, e.id, job)
 	if err != nil {
 		return nil, nil, err
@@ -80,7 +80,7 @@ func (t *txn) settleOne(job string, e ended) (released []Record, next []ended, e
 		t.recount(program)
 	}
 	if e.state != jobs.Succeeded {
-		return nil, []ended{{job, jobs.Failed}}, t.failWaiting(job, needText(e.id, e.state))
+		return nil, []endedJob{{job, jobs.Failed}}, t.failWaiting(job, needText(e.id, e.state))
 	}
 	var one int
 	if waits, err := t.Row(qAnyNeed, []any{job}, &one); err != nil || waits {
@@ -93,10 +93,10 @@ func (t *txn) settleOne(job string, e ended) (released []Record, next []ended, e
 	return released, nil, err
 }
 
-// later leaves the dependents of a job to another transaction.
-func (t *txn) later(id string) error {
-	t.unsettled = true
-	_, err := t.Exec(qLater, id)
+// leaveRemaining leaves the dependents of a job to another transaction.
+func (t *txn) leaveRemaining(id string) error {
+	t.remaining = true
+	_, err := t.Exec(qLeaveRemaining, id)
 	return err
 }
 
@@ -132,13 +132,13 @@ func (t *txn) fail(id string, from jobs.State, e *jobs.Error, kind string) error
 	return err
 }
 
-// ends settles the dependents of a job that has just come to its end, if any.
-func (t *txn) ends(id string, state jobs.State) ([]Record, error) {
+// endDependents settles the dependents of a job that has just come to its end, if any.
+func (t *txn) endDependents(id string, state jobs.State) ([]Record, error) {
 	var one int
 	if found, err := t.Row(qAnyNeeding, []any{id}, &one); err != nil || !found {
 		return nil, err
 	}
-	return t.settle(id, state)
+	return t.updateDependents(id, state)
 }
 
 // circular follows the open needs of a new job that others wait for already,
@@ -167,26 +167,26 @@ func circular(t *txn, id string) (string, error) {
 	return "", nil
 }
 
-// settleRest goes on with the dependents that were too many for the
+// updateRemaining goes on with the dependents that were too many for the
 // transaction in which their need ended. It returns whether some may be left.
-func (t *txn) settleRest() (more bool) {
-	o := &op{weight: maxSettled, run: func(t *txn) error {
-		list, err := t.Strings(qUnsettled)
+func (t *txn) updateRemaining() (more bool) {
+	o := &op{weight: maxDependents, run: func(t *txn) error {
+		list, err := t.Strings(qRemaining)
 		if err != nil || len(list) == 0 {
 			return err
 		}
 		more = len(list) > 1
-		return t.settleLeft(list[0])
+		return t.updateOneRemaining(list[0])
 	}}
 	if err := t.run([]*op{o}); err != nil {
 		t.log.Error("dependents of an ended job are left for later", "err", err)
 		return false
 	}
-	return more || t.unsettled
+	return more || t.remaining
 }
 
-func (t *txn) settleLeft(id string) error {
-	if _, err := t.Exec(qSettled, id); err != nil {
+func (t *txn) updateOneRemaining(id string) error {
+	if _, err := t.Exec(qDropRemaining, id); err != nil {
 		return err
 	}
 	state, err := t.state(id)
@@ -196,17 +196,17 @@ func (t *txn) settleLeft(id string) error {
 	if err != nil || !state.Final() {
 		return err
 	}
-	_, err = t.settle(id, state)
+	_, err = t.updateDependents(id, state)
 	return err
 }
 
-// announcedNow releases the jobs that wait for a program that a node announces.
-func (t *txn) announcedNow(program string) error {
+// programAnnounced releases the jobs that wait for a program that a node announces.
+func (t *txn) programAnnounced(program string) error {
 	var one int
 	need := programNeed(program)
 	waited, err := t.Row(qAnyNeeding, []any{need}, &one)
 	if err == nil && waited {
-		_, err = t.settle(need, jobs.Succeeded)
+		_, err = t.updateDependents(need, jobs.Succeeded)
 	}
 	return err
 }

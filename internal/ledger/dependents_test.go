@@ -29,7 +29,7 @@ func ids(list []Record) (out []string) {
 
 func TestSuccessReleasesDependents(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	a, b := d.add(nil), d.add(nil)
 	needsA := d.add(func(j *jobs.Job) { j.Needs = []string{a} })
 	needsBoth := d.add(func(j *jobs.Job) { j.Needs = []string{a, b} })
@@ -63,7 +63,7 @@ func TestSuccessReleasesDependents(t *testing.T) {
 
 func TestFailureFailsDependentsAndTheirs(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	chain := []string{d.add(nil)}
 	for range 5 {
 		chain = append(chain, d.add(func(j *jobs.Job) { j.Needs = chain[len(chain)-1:] }))
@@ -91,10 +91,10 @@ func TestManyDependents(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := newDesk(t)
+			d := newFixture(t)
 			root := d.add(nil)
 			var first, second []Entry
-			for range maxSettled + 20 {
+			for range maxDependents + 20 {
 				a := entry(func(j *jobs.Job) { j.Needs = []string{root} })
 				first = append(first, a)
 				second = append(second, entry(func(j *jobs.Job) { j.Needs = []string{a.Job.ID} }))
@@ -121,7 +121,7 @@ func TestManyDependents(t *testing.T) {
 }
 
 // until waits for what another goroutine brings about.
-func (d *desk) until(done func() bool) {
+func (d *fixture) until(done func() bool) {
 	d.t.Helper()
 	deadline := time.After(20 * time.Second)
 	tick := time.NewTicker(time.Millisecond)
@@ -138,7 +138,7 @@ func (d *desk) until(done func() bool) {
 // What a process left behind in the middle is done by the next one.
 func TestUnsettledAreSettledLater(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	root := d.add(nil)
 	dependent := d.add(func(j *jobs.Job) { j.Needs = []string{root} })
 	attempt := d.run(root)
@@ -146,7 +146,7 @@ func TestUnsettledAreSettledLater(t *testing.T) {
 		// As if the process had died after the first of two transactions.
 		_, err := tx.Exec(qFinish, new(running).args(root, attempt, &Ending{State: jobs.Succeeded}, tx.now)...)
 		if err == nil {
-			_, err = tx.Exec(qLater, root)
+			_, err = tx.Exec(qLeaveRemaining, root)
 		}
 		tx.count("p", jobs.Running, jobs.Succeeded)
 		return err

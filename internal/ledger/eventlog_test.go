@@ -15,8 +15,8 @@ import (
 )
 
 // journal is a ledger with n events of all sorts, and these, newest first.
-func journal(t *testing.T, n int) (*desk, []eventlog.Event) {
-	d := newDesk(t)
+func journal(t *testing.T, n int) (*fixture, []eventlog.Event) {
+	d := newFixture(t)
 	var list []eventlog.Event
 	for i := range n {
 		if i%3 == 0 {
@@ -33,7 +33,7 @@ func journal(t *testing.T, n int) (*desk, []eventlog.Event) {
 }
 
 // logPages collects all pages of an event log.
-func (d *desk) logPages(f eventlog.Filter) (list []eventlog.Event) {
+func (d *fixture) logPages(f eventlog.Filter) (list []eventlog.Event) {
 	d.t.Helper()
 	for range 1000 {
 		p, err := d.Events.Search(d.t.Context(), f)
@@ -98,7 +98,7 @@ func TestEventLog(t *testing.T) {
 
 func TestEventLogOfAJob(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	id := d.add(nil)
 	for range 3 {
 		d.clock.advance(time.Second)
@@ -124,7 +124,7 @@ func TestEventLogOfAJob(t *testing.T) {
 // clock is set back or two processes write.
 func TestEventsAfter(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	other := d.observer(-time.Hour)
 	defer other.Close()
 	var want []string

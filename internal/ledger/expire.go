@@ -17,7 +17,7 @@ var (
 	qExpired = engine.NewQuery(`SELECT id FROM jobs WHERE expires > 0 AND state IN ('queued', 'waiting')
 		AND expires <= ? ORDER BY expires LIMIT ?`)
 	qNeverCame    = engine.NewQuery("SELECT job, need FROM needs WHERE deadline > 0 AND deadline <= ? ORDER BY deadline LIMIT ?")
-	qAnyUnsettled = engine.NewQuery("SELECT job FROM unsettled LIMIT 1")
+	qAnyRemaining = engine.NewQuery("SELECT job FROM unsettled LIMIT 1")
 	qStillMissing = engine.NewQuery("SELECT 1 FROM needs WHERE need = ? AND job = ? AND deadline > 0")
 )
 
@@ -53,7 +53,7 @@ func (l *Ledger) expire(ctx context.Context, limit int) (ids []string, err error
 	}
 	list = append(list, late...)
 	var rest string
-	left, err := l.reader.Row(ctx, qAnyUnsettled, nil, &rest)
+	left, err := l.reader.Row(ctx, qAnyRemaining, nil, &rest)
 	if err != nil || (len(list) == 0 && !left) {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (l *Ledger) expire(ctx context.Context, limit int) (ids []string, err error
 
 func (l *Ledger) expireAll(ctx context.Context, list []overdue, unsettled bool) (ids []string, err error) {
 	err = l.do(ctx, &op{name: "expire", weight: len(list), run: func(t *txn) error {
-		ids, t.unsettled = nil, t.unsettled || unsettled
+		ids, t.remaining = nil, t.remaining || unsettled
 		for _, o := range list {
 			done, err := o.expire(t)
 			if err != nil {
@@ -123,7 +123,7 @@ func (o overdue) expire(t *txn) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	_, err = t.ends(o.id, jobs.Failed)
+	_, err = t.endDependents(o.id, jobs.Failed)
 	return true, err
 }
 
@@ -141,7 +141,7 @@ func expire(t *txn, r *Record) error {
 	if err := t.fail(r.ID, r.State, cleanError(e), eventlog.KindExpired); err != nil {
 		return err
 	}
-	_, err := t.ends(r.ID, jobs.Failed)
+	_, err := t.endDependents(r.ID, jobs.Failed)
 	return err
 }
 

@@ -25,8 +25,8 @@ type externalCommits struct {
 
 // add adds a listener, and looks from then on.
 func (c *externalCommits) add(f func()) (remove func()) {
-	c.queue.gate.RLock()
-	defer c.queue.gate.RUnlock()
+	c.queue.sending.RLock()
+	defer c.queue.sending.RUnlock()
 	if !c.queue.closed {
 		c.first.Do(func() { c.wg.Go(c.watch) })
 	}
@@ -47,7 +47,7 @@ func (c *externalCommits) watch() {
 		var now int64
 		if now, ok = c.version(); ok && now != known {
 			known = now
-			c.listeners.tell(c.log, []string{""})
+			c.listeners.notify(c.log, []string{""})
 		}
 		c.looks.Add(1)
 	}

@@ -10,7 +10,7 @@ import (
 
 func TestOnExternalCommit(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	d.external.every = time.Millisecond
 	other := d.open()
 	defer other.Close()
@@ -50,7 +50,7 @@ func TestOnExternalCommit(t *testing.T) {
 // Closing ends the goroutine (goleak looks), and what comes later does nothing.
 func TestOnExternalCommitAndClose(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	var n atomic.Int32
 	remove := d.OnExternalCommit(func() { n.Add(1) })
 	d.must(d.Ledger.Close())

@@ -24,7 +24,7 @@ func (l *Ledger) Fail(ctx context.Context, id string, e jobs.Error) error {
 		if err := t.fail(id, state, cleanError(&e), eventlog.KindFailed); err != nil {
 			return err
 		}
-		_, err = t.ends(id, jobs.Failed)
+		_, err = t.endDependents(id, jobs.Failed)
 		return err
 	}})
 	if err != nil {

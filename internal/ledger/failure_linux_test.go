@@ -166,7 +166,7 @@ func TestFailedDiskEndsWriting(t *testing.T) {
 // A disk that fails once is not asked a second time.
 func TestFailedSyncIsNotRepeated(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	d.must(d.Ledger.Close())
 	syncs := 0
 	d.Ledger = d.openWith(func(w *sqlite.Writer) {
@@ -212,7 +212,7 @@ func TestFailedSyncIsNotRepeated(t *testing.T) {
 // failed to get there.
 func TestClaimThatIsNotSynced(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	id := d.add(nil)
 	d.must(d.Ledger.Close())
 	d.Ledger = d.openWith(func(w *sqlite.Writer) { w.SyncLog = func(*os.File) error { return errors.New("broken disk") } })

@@ -73,7 +73,7 @@ func (t *txn) finish(id string, attempt int, e *Ending) ([]Record, error) {
 	if !ended.needed {
 		return nil, nil
 	}
-	return t.settle(id, e.State)
+	return t.updateDependents(id, e.State)
 }
 
 // dropLive forgets what a program said: its result says it better.
@@ -89,7 +89,7 @@ func dropLive(t *txn, id string) error {
 func (t *txn) running(id string, attempt int) (r running, err error) {
 	var state jobs.State
 	var newest int
-	found, err := t.Row(qEnding, []any{id}, (*string)(&state), &newest, &r.asked, &r.node,
+	found, err := t.Row(qEnding, []any{id}, (*string)(&state), &newest, &r.requested, &r.node,
 		&r.program, &r.started, &r.due, &r.webhook, &r.target, &r.crashes, &r.alone, &r.quarantined, &r.fetchSince, &r.fetchTries, &r.needed, &r.live)
 	switch {
 	case err != nil:
@@ -110,8 +110,8 @@ func (t *txn) finishRow(id string, attempt int, e *Ending) (running, error) {
 		if err != nil {
 			return r, err
 		}
-		r.obey(e)
-		r.isolate(e)
+		r.applyRequest(e)
+		r.noteQuarantine(e)
 		n, err := t.Exec(qFinish, r.args(id, attempt, e, t.now)...)
 		if err != nil || n > 0 {
 			return r, err
@@ -121,7 +121,7 @@ func (t *txn) finishRow(id string, attempt int, e *Ending) (running, error) {
 }
 
 func (r *running) args(id string, attempt int, e *Ending, now time.Time) []any {
-	keep := engine.Bool(verbOf(r.asked) != VerbReset)
+	keep := engine.Bool(requestedVerb(r.requested) != VerbReset)
 	lost := e.Outcome == jobs.OutcomeLost
 	done, outcome, due := engine.Micros(now), e.Outcome, r.due
 	if e.State == jobs.Queued {
@@ -132,7 +132,7 @@ func (r *running) args(id string, attempt int, e *Ending, now time.Time) []any {
 		string(e.State), done, engine.Micros(now), engine.Micros(e.NotBefore), e.Reason, errorText(e.Error),
 		engine.Bool(e.Outcome.Spends()), keep, engine.Bool(lost), keep, engine.Bool(lost && r.quarantined), keep,
 		string(outcome), e.ExitCode, e.Signal, e.CPU.Microseconds(), e.MaxRSS, due, since, tries,
-		id, attempt, r.asked,
+		id, attempt, r.requested,
 	}
 }
 

@@ -20,7 +20,7 @@ const hookURL = "https://web.example/told"
 
 func hooked(j *jobs.Job) { j.Webhook = hookURL }
 
-func (d *desk) due(lease time.Duration) []outbox.Hook {
+func (d *fixture) due(lease time.Duration) []outbox.Hook {
 	d.t.Helper()
 	list, err := d.Outbox.Due(d.t.Context(), "i1", 0, lease)
 	d.must(err)
@@ -31,47 +31,47 @@ func (d *desk) due(lease time.Duration) []outbox.Hook {
 func TestEveryEndIsToldToItsWebhook(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		end   func(d *desk) string
+		end   func(d *fixture) string
 		state jobs.State
 		class jobs.Outcome
 	}{
-		"succeeded": {func(d *desk) string {
+		"succeeded": {func(d *fixture) string {
 			id := d.add(hooked)
 			d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
 			return id
 		}, jobs.Succeeded, jobs.OutcomeSucceeded},
-		"failed after another attempt": {func(d *desk) string {
+		"failed after another attempt": {func(d *fixture) string {
 			id := d.add(hooked)
 			d.end(id, d.run(id), jobs.Queued, jobs.OutcomeError)
 			d.end(id, d.run(id), jobs.Failed, jobs.OutcomeTimeout)
 			return id
 		}, jobs.Failed, jobs.OutcomeTimeout},
-		"cancelled": {func(d *desk) string {
+		"cancelled": {func(d *fixture) string {
 			id := d.add(hooked)
 			_, err := d.act(VerbCancel, id)
 			d.must(err)
 			return id
 		}, jobs.Cancelled, jobs.OutcomeCancelled},
-		"expired": {func(d *desk) string {
+		"expired": {func(d *fixture) string {
 			id := d.add(func(j *jobs.Job) { hooked(j); j.Expires = d.clock.now().Add(time.Second) })
 			d.clock.advance(time.Minute)
 			_, err := d.Expire(t.Context(), 0)
 			d.must(err)
 			return id
 		}, jobs.Failed, jobs.ClassExpired},
-		"needs": {func(d *desk) string {
+		"needs": {func(d *fixture) string {
 			need := d.add(nil)
 			id := d.add(func(j *jobs.Job) { hooked(j); j.Needs = []string{need} })
 			d.end(need, d.run(need), jobs.Failed, jobs.OutcomeFailed)
 			return id
 		}, jobs.Failed, jobs.ClassNeeds},
-		"fault": {func(d *desk) string {
+		"fault": {func(d *fixture) string {
 			e := entry(hooked)
 			e.Fault = &jobs.Error{Class: jobs.ClassDocument, Message: "bad"}
 			d.put(e)
 			return e.Job.ID
 		}, jobs.Failed, jobs.ClassDocument},
-		"lost too often": {func(d *desk) string {
+		"lost too often": {func(d *fixture) string {
 			id := d.add(hooked)
 			for range QuarantineAfter + QuarantineLimit {
 				d.run(id)
@@ -84,7 +84,7 @@ func TestEveryEndIsToldToItsWebhook(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := newDesk(t)
+			d := newFixture(t)
 			id := c.end(d)
 			list := d.due(time.Minute)
 			want := []outbox.Hook{{URL: hookURL, Job: id, State: c.state, Class: c.class, Ended: d.record(id).Finished, Attempt: d.record(id).Attempt}}
@@ -108,7 +108,7 @@ func TestEveryEndIsToldToItsWebhook(t *testing.T) {
 
 func TestHookIsLeasedTriedAgainAndGivenUp(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	d.sendTo("https://ops.example/all", "")
 	id := d.add(hooked)
 	d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
@@ -154,7 +154,7 @@ func TestHookIsLeasedTriedAgainAndGivenUp(t *testing.T) {
 
 func TestHooksThatNobodyDeliversArePruned(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	id := d.add(hooked)
 	d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
 	d.clock.advance(7*24*time.Hour + time.Hour)
@@ -179,7 +179,7 @@ func TestPendingDeliveryIsNotPruned(t *testing.T) {
 
 func TestReplays(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	answer := outbox.Replayed{Digest: []byte{1}, Status: 201, Body: []byte(`{"id":"x"}`)}
 	if _, found, err := d.Replays.Replay(t.Context(), "k"); found || err != nil {
 		t.Error(found, err)
@@ -207,7 +207,7 @@ func TestReplays(t *testing.T) {
 	d.wantRows("replays", 0)
 }
 
-func (d *desk) wantRows(table string, want int) {
+func (d *fixture) wantRows(table string, want int) {
 	d.t.Helper()
 	n := 0
 	d.must(d.db.Reader.DB().QueryRow("SELECT COUNT(*) FROM " + table).Scan(&n))
@@ -220,7 +220,7 @@ var qAnswer = engine.NewQuery("INSERT INTO replays (key, at, digest, status, bod
 
 func TestReplaysAreBounded(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	d.must(d.do(t.Context(), &op{run: func(tx *txn) error {
 		for i := range 50_000 + 100 {
 			if _, err := tx.Exec(qAnswer, fmt.Sprint(i), engine.Micros(tx.now)+int64(i), []byte{}, 200, bytes.Repeat([]byte("x"), 10)); err != nil {
@@ -234,7 +234,7 @@ func TestReplaysAreBounded(t *testing.T) {
 }
 
 // sendTo sets Config.Webhook and BaseURL of an open ledger.
-func (d *desk) sendTo(webhook, base string) {
+func (d *fixture) sendTo(webhook, base string) {
 	d.Ledger.Outbox = outbox.New(d.access(), webhook, base)
 	d.queue.tx.outbox = d.Ledger.Outbox
 }

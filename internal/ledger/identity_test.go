@@ -16,7 +16,7 @@ import (
 // A ledger has one id for ever, and no two have the same.
 func TestIdentity(t *testing.T) {
 	t.Parallel()
-	a, b := newDesk(t), newDesk(t)
+	a, b := newFixture(t), newFixture(t)
 	if !regexp.MustCompile(`^[a-z2-7]{10}$`).MatchString(a.ID()) || a.ID() == b.ID() {
 		t.Errorf("ids %q and %q", a.ID(), b.ID())
 	}
@@ -100,7 +100,7 @@ func TestUpgradePutsMessagesAnew(t *testing.T) {
 // A ledger that has lost its id is not opened: its jobs have messages under it.
 func TestLostIdentity(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	d.must(d.Close())
 	db, err := sql.Open("sqlite", d.path)
 	d.must(err)

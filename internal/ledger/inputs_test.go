@@ -11,7 +11,7 @@ import (
 // not be had.
 func TestInputsAwaited(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	id := d.add(nil)
 	var first time.Time
 	finish := func(e Ending) {

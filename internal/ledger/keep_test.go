@@ -20,7 +20,7 @@ import (
 
 func TestReport(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	id := d.add(nil)
 	half, most := 0.5, 0.9
 	report := func(attempt int, v Live) error { return d.Report(t.Context(), id, attempt, v) }
@@ -65,7 +65,7 @@ func TestReport(t *testing.T) {
 
 func TestReportBounds(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	id := d.add(nil)
 	d.run(id)
 	many := map[string]float64{}
@@ -88,7 +88,7 @@ func TestReportBounds(t *testing.T) {
 
 func TestUnsentAndMarkSent(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	lost, here, gone := d.add(nil), d.add(nil), d.add(nil)
 	running := d.add(nil)
 	d.run(running)
@@ -124,7 +124,7 @@ func TestUnsentAndMarkSent(t *testing.T) {
 
 func TestExpire(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	soon := func(j *jobs.Job) { j.Expires = d.clock.now().Add(time.Minute) }
 	queued, running, again := d.add(soon), d.add(soon), d.add(soon)
 	later := d.add(func(j *jobs.Job) { j.Expires = d.clock.now().Add(time.Hour) })
@@ -160,7 +160,7 @@ func TestExpire(t *testing.T) {
 
 func TestExpireOfANeedThatNeverCame(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	never, comes := jobs.NewID(), jobs.NewID()
 	waits := d.add(func(j *jobs.Job) { j.Needs = []string{never} })
 	dependent := d.add(func(j *jobs.Job) { j.Needs = []string{waits} })
@@ -183,7 +183,7 @@ func TestExpireOfANeedThatNeverCame(t *testing.T) {
 
 func TestPosition(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	put := func(program string, priority uint32) string {
 		d.clock.advance(time.Second)
 		return d.add(func(j *jobs.Job) { j.Program, j.Priority = program, &priority })
@@ -217,7 +217,7 @@ func TestPosition(t *testing.T) {
 
 func TestEventsAndNote(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	id := d.add(nil)
 	d.clock.advance(time.Second)
 	d.must(d.Events.Note(t.Context(), eventlog.Event{Kind: "buried", Message: strings.Repeat("x", engine.MaxReason+1)}))
@@ -240,7 +240,7 @@ func TestEventsAndNote(t *testing.T) {
 
 func TestNodesAndPrograms(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	p := func(name, sum string) nodes.Program {
 		return nodes.Program{Name: name, SHA256: sum, Input: []byte(`{"type":"object"}`)}
 	}
@@ -283,7 +283,7 @@ func TestNodesAndPrograms(t *testing.T) {
 // No program waits for the messages of a million jobs of another one.
 func TestUnsentIsFair(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	var entries []Entry
 	for i := range 300 {
 		entries = append(entries, entry(func(j *jobs.Job) {
@@ -312,7 +312,7 @@ func TestUnsentIsFair(t *testing.T) {
 // A backoff that a node with a clock two hours ahead has set holds up nobody.
 func TestBackoffOfAWrongClock(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	id := d.add(nil)
 	e := ending(jobs.Queued, jobs.OutcomeError)
 	e.NotBefore = d.clock.now().Add(2 * time.Hour)
@@ -331,7 +331,7 @@ func TestBackoffOfAWrongClock(t *testing.T) {
 
 func TestRecover(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	mine, asked := d.add(nil), d.add(nil)
 	d.run(mine)
 	d.run(asked)

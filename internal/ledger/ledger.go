@@ -68,8 +68,8 @@ type Ledger struct {
 	clock  func() time.Time
 	log    *slog.Logger
 
-	observe func(op string, d time.Duration, err error)
-	look    time.Duration // listing.MaxLook, but for tests
+	observe   func(op string, d time.Duration, err error)
+	maxSearch time.Duration // listing.MaxLook, but for tests
 
 	maxScheduled int64 // the constant, but for tests
 
@@ -98,7 +98,7 @@ func sqlitePath(dsn string) (path string, ok bool) {
 }
 
 func newLedger(c Config) *Ledger {
-	l := &Ledger{clock: c.Now, log: c.Logger, observe: c.Observe, look: listing.MaxLook, maxScheduled: maxScheduled}
+	l := &Ledger{clock: c.Now, log: c.Logger, observe: c.Observe, maxSearch: listing.MaxLook, maxScheduled: maxScheduled}
 	l.external.every = externalEvery
 	if l.clock == nil {
 		l.clock = time.Now
@@ -119,13 +119,13 @@ func (l *Ledger) open(ctx context.Context, path string, c Config) (err error) {
 	if lease <= 0 {
 		lease = defaultLease
 	}
-	l.Nodes = nodes.New(a, lease, l.clock, func(t engine.Tx, program string) error { return t.(*txn).announcedNow(program) })
+	l.Nodes = nodes.New(a, lease, l.clock, func(t engine.Tx, program string) error { return t.(*txn).programAnnounced(program) })
 	l.Events, l.Activity, l.Replays, l.Sessions = eventlog.New(a), activity.New(a), outbox.NewReplays(a), &Sessions{a}
 	l.Outbox = outbox.New(a, c.Webhook, c.BaseURL)
 	l.queue = newWriteQueue(&txn{
 		w: l.db.Writer, failure: newFailure(l.log), log: l.log, clock: l.now, listeners: &l.listeners,
 		activity: l.Activity, outbox: l.Outbox, nodes: l.Nodes,
-	}, (*txn).settleRest)
+	}, (*txn).updateRemaining)
 	l.external.queue, l.external.log = l.queue, l.log
 	if _, err = l.Nodes.Dead(ctx); err != nil { // the first look at the heartbeats
 		return errors.Join(err, l.db.Close())

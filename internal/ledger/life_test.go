@@ -15,7 +15,7 @@ import (
 
 func TestClaim(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	e := entry(func(j *jobs.Job) { j.Labels = map[string]string{"a": "b"} })
 	d.put(e)
 	d.clock.advance(time.Second)
@@ -44,38 +44,38 @@ func TestClaim(t *testing.T) {
 func TestClaimRefused(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		prepare func(d *desk) string
+		prepare func(d *fixture) string
 		want    jobs.State
 		alive   bool
 	}{
-		"runs under a live instance": {func(d *desk) string {
+		"runs under a live instance": {func(d *fixture) string {
 			id := d.add(nil)
 			d.run(id)
 			d.clock.advance(19 * time.Second)
 			return id
 		}, jobs.Running, true},
-		"runs under a late instance": {func(d *desk) string {
+		"runs under a late instance": {func(d *fixture) string {
 			id := d.add(nil)
 			d.run(id)
 			d.clock.advance(21 * time.Second)
 			return id
 		}, jobs.Running, false},
-		"runs under one that has left": {func(d *desk) string {
+		"runs under one that has left": {func(d *fixture) string {
 			id := d.add(nil)
 			d.run(id)
 			d.must(d.Nodes.Leave(d.t.Context(), "i1"))
 			return id
 		}, jobs.Running, false},
-		"not due": {func(d *desk) string {
+		"not due": {func(d *fixture) string {
 			return d.add(func(j *jobs.Job) { j.NotBefore = d.clock.now().Add(time.Microsecond) })
 		}, jobs.Queued, false},
-		"waits": {func(d *desk) string {
+		"waits": {func(d *fixture) string {
 			return d.add(func(j *jobs.Job) { j.Needs = []string{jobs.NewID()} })
 		}, jobs.Waiting, false},
-		"expired": {func(d *desk) string {
+		"expired": {func(d *fixture) string {
 			return d.add(func(j *jobs.Job) { j.Expires = d.clock.now() })
 		}, jobs.Failed, false},
-		"final": {func(d *desk) string {
+		"final": {func(d *fixture) string {
 			id := d.add(nil)
 			d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
 			return id
@@ -83,7 +83,7 @@ func TestClaimRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := newDesk(t)
+			d := newFixture(t)
 			id := c.prepare(d)
 			got, err := d.Claim(t.Context(), id, Owner{Instance: "i2", Node: "n2"}, "")
 			d.must(err)
@@ -96,7 +96,7 @@ func TestClaimRefused(t *testing.T) {
 			d.recount()
 		})
 	}
-	d := newDesk(t)
+	d := newFixture(t)
 	if _, err := d.Claim(t.Context(), jobs.NewID(), Owner{}, ""); !errors.Is(err, ErrUnknown) {
 		t.Errorf("unknown: %v", err)
 	}
@@ -124,7 +124,7 @@ func TestFinish(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := newDesk(t)
+			d := newFixture(t)
 			id := d.add(nil)
 			attempt := d.run(id)
 			if c.cancel {
@@ -151,7 +151,7 @@ func TestFinish(t *testing.T) {
 }
 
 // checkEnd looks at what Finish leaves behind.
-func checkEnd(t *testing.T, d *desk, r *Record, e *Ending) {
+func checkEnd(t *testing.T, d *fixture, r *Record, e *Ending) {
 	t.Helper()
 	now := d.clock.now().UTC()
 	if r.State.Final() {
@@ -177,7 +177,7 @@ func checkEnd(t *testing.T, d *desk, r *Record, e *Ending) {
 
 func TestFinishRefused(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	id := d.add(nil)
 	finish := func(attempt int) error {
 		_, err := d.Finish(t.Context(), id, attempt, ending(jobs.Queued, jobs.OutcomeError))
@@ -216,7 +216,7 @@ func TestFinishRefused(t *testing.T) {
 
 func TestCancel(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	queued, running := d.add(nil), d.add(nil)
 	d.run(running)
 	waiting := d.add(func(j *jobs.Job) { j.Needs = []string{queued, running} })
@@ -260,7 +260,7 @@ func TestCancel(t *testing.T) {
 // An ending that does not say why gets a reason, so that no job fails for nothing.
 func TestFinishFillsInTheError(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	for _, given := range []*jobs.Error{nil, {Message: "went wrong"}} {
 		id := d.add(nil)
 		_, err := d.Finish(t.Context(), id, d.run(id), Ending{State: jobs.Failed, Outcome: jobs.OutcomeKilled, Error: given})

@@ -50,7 +50,7 @@ func (l *Ledger) list(ctx context.Context, f listing.Filter) (page Page, err err
 		return Page{}, err
 	}
 	defer tx.Close(ctx)
-	found, err := listing.Find(ctx, tx, f, l.look)
+	found, err := listing.Find(ctx, tx, f, l.maxSearch)
 	if err != nil {
 		return Page{}, err
 	}

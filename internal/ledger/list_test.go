@@ -15,9 +15,9 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// hall is a ledger with jobs in every state, as List should show them.
-func hall(t *testing.T, n int) (*desk, []Record) {
-	d := newDesk(t)
+// listFixture is a ledger with jobs in every state, as List should show them.
+func listFixture(t *testing.T, n int) (*fixture, []Record) {
+	d := newFixture(t)
 	var list []Record
 	for i := range n {
 		if i%3 == 0 {
@@ -48,7 +48,7 @@ func hall(t *testing.T, n int) (*desk, []Record) {
 }
 
 // lead takes a queued job some way on.
-func (d *desk) lead(id string, i int) {
+func (d *fixture) lead(id string, i int) {
 	d.t.Helper()
 	var err error
 	switch i % 7 {
@@ -68,7 +68,7 @@ func (d *desk) lead(id string, i int) {
 
 func TestListPages(t *testing.T) {
 	t.Parallel()
-	d, all := hall(t, 80)
+	d, all := listFixture(t, 80)
 	for _, f := range filters(all) {
 		var want []Record
 		for _, r := range all {
@@ -140,7 +140,7 @@ func hasText(r *Record, text string) bool {
 }
 
 // pages collects all pages of a list.
-func (d *desk) pages(f listing.Filter) (list []Record) {
+func (d *fixture) pages(f listing.Filter) (list []Record) {
 	d.t.Helper()
 	for range 1000 {
 		p, err := d.List(d.t.Context(), f)
@@ -161,7 +161,7 @@ func (d *desk) pages(f listing.Filter) (list []Record) {
 // With more jobs than one call looks at, and a queue too long to sort.
 func TestListOfMany(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	var entries []Entry
 	rare := map[int]bool{0: true, 1100: true, 2199: true}
 	for i := range 2200 {
@@ -195,7 +195,7 @@ func TestListOfMany(t *testing.T) {
 // pages hold every job once.
 func TestListOfManyRunning(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	var entries []Entry
 	for i := range listing.MaxWalk + 150 {
 		entries = append(entries, entry(func(j *jobs.Job) {
@@ -240,7 +240,7 @@ func TestListOfManyRunning(t *testing.T) {
 
 func TestListRefusesCursors(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	for _, s := range []string{"x", "AAAA", strings.Repeat("A", 500), "_____________w"} {
 		if _, err := d.List(t.Context(), listing.Filter{Cursor: s}); !errors.Is(err, listing.ErrCursor) {
 			t.Errorf("%q: %v", s, err)
@@ -251,8 +251,8 @@ func TestListRefusesCursors(t *testing.T) {
 // A search that breaks off says how far it has come, and the next page goes on.
 func TestListSaysHowFarItLooked(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	d.look = time.Hour
+	d := newFixture(t)
+	d.maxSearch = time.Hour
 	first := d.add(func(j *jobs.Job) { j.Labels = map[string]string{"say": `"<here>"`} })
 	for range 3 {
 		d.clock.advance(time.Minute)
@@ -280,7 +280,7 @@ func TestListSaysHowFarItLooked(t *testing.T) {
 
 func TestGetMany(t *testing.T) {
 	t.Parallel()
-	d, all := hall(t, 20)
+	d, all := listFixture(t, 20)
 	ids := []string{all[3].ID, jobs.NewID(), all[17].ID, all[0].ID}
 	got, err := d.GetMany(t.Context(), ids)
 	d.must(err)

@@ -9,10 +9,10 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// observer opens the desk's file as another process, whose clock is off.
-func (d *desk) observer(off time.Duration) *desk {
+// observer opens the fixture's file as another process, whose clock is off.
+func (d *fixture) observer(off time.Duration) *fixture {
 	d.t.Helper()
-	o := &desk{t: d.t, clock: &testClock{}, path: d.path}
+	o := &fixture{t: d.t, clock: &testClock{}, path: d.path}
 	o.clock.us.Store(d.clock.now().Add(off).UnixMicro())
 	o.Ledger = o.open()
 	return o
@@ -23,7 +23,7 @@ func (d *desk) observer(off time.Duration) *desk {
 func TestLivenessDoesNotTrustOtherClocks(t *testing.T) {
 	t.Parallel()
 	for _, off := range []time.Duration{0, 2 * time.Hour, -2 * time.Hour} {
-		d := newDesk(t)
+		d := newFixture(t)
 		id := d.add(nil)
 		d.run(id)
 		o := d.observer(off)
@@ -65,7 +65,7 @@ func TestLivenessDoesNotTrustOtherClocks(t *testing.T) {
 // The jobs of an instance that nobody has registered are not run for ever.
 func TestRecoverOfAnUnknownInstance(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	id := d.add(nil)
 	_, err := d.Claim(t.Context(), id, Owner{Instance: "nobody", Node: "n9"}, "")
 	d.must(err)
@@ -81,7 +81,7 @@ func TestRecoverOfAnUnknownInstance(t *testing.T) {
 
 func TestRegisterRefusesATwin(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	d.must(d.Nodes.Register(t.Context(), nodes.Node{Name: "n2", Instance: "a", Home: "here"}))
 	id := d.add(nil)
 	_, err := d.Claim(t.Context(), id, Owner{Instance: "a", Node: "n2"}, "")
@@ -113,7 +113,7 @@ func TestRegisterRefusesATwin(t *testing.T) {
 // A node that starts again and again does not fill the list of nodes.
 func TestOldInstancesAreForgotten(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	for range 20 + 5 {
 		d.clock.advance(time.Second)
 		d.must(d.Nodes.Register(t.Context(), nodes.Node{Name: "n2", Instance: jobs.NewID(), Home: "here"}))

@@ -54,17 +54,17 @@ type tester interface {
 	Context() context.Context
 }
 
-// desk is a ledger under test. Its node "n1" is alive as instance "i1".
-type desk struct {
+// fixture is a ledger under test. Its node "n1" is alive as instance "i1".
+type fixture struct {
 	*Ledger
 	t     tester
 	clock *testClock
 	path  string
 }
 
-func newDesk(t testing.TB) *desk {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	d := &desk{t: t, clock: &testClock{}, path: filepath.Join(t.TempDir(), "ledger.db")}
+	d := &fixture{t: t, clock: &testClock{}, path: filepath.Join(t.TempDir(), "ledger.db")}
 	d.clock.us.Store(time.Date(2026, 11, 22, 6, 16, 0, 123456000, time.UTC).UnixMicro())
 	d.Ledger = d.open()
 	t.Cleanup(func() { _ = d.Ledger.Close() })
@@ -73,10 +73,10 @@ func newDesk(t testing.TB) *desk {
 }
 
 // open opens the same file once more.
-func (d *desk) open() *Ledger { return d.openWith(func(*sqlite.Writer) {}) }
+func (d *fixture) open() *Ledger { return d.openWith(func(*sqlite.Writer) {}) }
 
 // openWith opens it with a writer that is changed before it begins.
-func (d *desk) openWith(change func(*sqlite.Writer)) *Ledger {
+func (d *fixture) openWith(change func(*sqlite.Writer)) *Ledger {
 	d.t.Helper()
 	c := Config{Now: d.clock.now, Logger: slog.New(slog.DiscardHandler)}
 	l := newLedger(c)
@@ -86,7 +86,7 @@ func (d *desk) openWith(change func(*sqlite.Writer)) *Ledger {
 	return l
 }
 
-func (d *desk) must(err error) {
+func (d *fixture) must(err error) {
 	d.t.Helper()
 	if err != nil {
 		d.t.Fatal(err)
@@ -112,21 +112,21 @@ func entryOf(j jobs.Job) Entry {
 }
 
 // add accepts one job and returns its id.
-func (d *desk) add(change func(*jobs.Job)) string {
+func (d *fixture) add(change func(*jobs.Job)) string {
 	d.t.Helper()
 	e := entry(change)
 	d.put(e)
 	return e.Job.ID
 }
 
-func (d *desk) put(e Entry) Accepted {
+func (d *fixture) put(e Entry) Accepted {
 	d.t.Helper()
 	a, err := d.Accept(d.t.Context(), []Entry{e})
 	d.must(err)
 	return a[0]
 }
 
-func (d *desk) record(id string) Record {
+func (d *fixture) record(id string) Record {
 	d.t.Helper()
 	r, err := d.Get(d.t.Context(), id)
 	d.must(err)
@@ -134,7 +134,7 @@ func (d *desk) record(id string) Record {
 }
 
 // run claims a job and returns the number of its attempt.
-func (d *desk) run(id string) int {
+func (d *fixture) run(id string) int {
 	d.t.Helper()
 	c, err := d.Claim(d.t.Context(), id, Owner{Instance: "i1", Node: "n1", Alone: true}, "sum")
 	d.must(err)
@@ -145,7 +145,7 @@ func (d *desk) run(id string) int {
 }
 
 // end finishes an attempt.
-func (d *desk) end(id string, attempt int, state jobs.State, outcome jobs.Outcome) []Record {
+func (d *fixture) end(id string, attempt int, state jobs.State, outcome jobs.Outcome) []Record {
 	d.t.Helper()
 	released, err := d.Finish(d.t.Context(), id, attempt, ending(state, outcome))
 	d.must(err)
@@ -161,14 +161,14 @@ func ending(state jobs.State, outcome jobs.Outcome) Ending {
 }
 
 // act asks for one job and returns how it stands and why nothing was done.
-func (d *desk) act(verb Verb, id string) (Record, error) {
+func (d *fixture) act(verb Verb, id string) (Record, error) {
 	d.t.Helper()
 	list, err := d.Act(d.t.Context(), verb, "Ann", []Target{{ID: id}})
 	d.must(err)
 	return list[0].Record, list[0].Err
 }
 
-func (d *desk) wantState(id string, want jobs.State) Record {
+func (d *fixture) wantState(id string, want jobs.State) Record {
 	d.t.Helper()
 	r := d.record(id)
 	if r.State != want {
@@ -178,7 +178,7 @@ func (d *desk) wantState(id string, want jobs.State) Record {
 }
 
 // kinds are the kinds of a job's events, the oldest first.
-func (d *desk) kinds(id string) (list []string) {
+func (d *fixture) kinds(id string) (list []string) {
 	d.t.Helper()
 	events, err := d.Events.Newest(d.t.Context(), id, 0)
 	d.must(err)
@@ -189,7 +189,7 @@ func (d *desk) kinds(id string) (list []string) {
 }
 
 // recount counts what Counts claims to know.
-func (d *desk) recount() {
+func (d *fixture) recount() {
 	d.t.Helper()
 	got, err := d.Activity.Counts(d.t.Context())
 	d.must(err)
@@ -213,7 +213,7 @@ func (d *desk) recount() {
 }
 
 // recountBacklog counts what Backlog claims to know.
-func (d *desk) recountBacklog() {
+func (d *fixture) recountBacklog() {
 	d.t.Helper()
 	got, err := d.Backlog(d.t.Context())
 	d.must(err)
@@ -251,7 +251,7 @@ func eachRow(rows *sql.Rows, scan func(engine.Row) error) error {
 }
 
 // write runs one of the statements of tests in a transaction of its own.
-func (d *desk) write(q *engine.Query, args ...any) {
+func (d *fixture) write(q *engine.Query, args ...any) {
 	d.t.Helper()
 	d.must(d.do(context.Background(), &op{name: "test", weight: 1, run: func(tx *txn) error {
 		_, err := tx.Exec(q, args...)

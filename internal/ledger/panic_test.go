@@ -13,7 +13,7 @@ import (
 // A panic in one operation of a batch fails that one, whatever it had written.
 func TestAPanicFailsItsOwnOperation(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	release := d.hold()
 	before := d.queueUp(t.Context(), &op{name: "before", run: func(tx *txn) error { tx.note("good", "", "", "before"); return nil }})
 	bad := d.queueUp(t.Context(), &op{name: "bad", run: func(tx *txn) error {
@@ -41,7 +41,7 @@ func TestAPanicFailsItsOwnOperation(t *testing.T) {
 
 func TestAListenerThatPanicsStopsNobody(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	defer d.OnChange(func([]string) { panic("a listener") })()
 	told := make(chan string, 8)
 	defer d.OnChange(func(ids []string) { told <- ids[0] })()
@@ -74,7 +74,7 @@ func TestSeparately(t *testing.T) {
 
 func TestFail(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	id := d.add(nil)
 	waits := d.add(func(j *jobs.Job) { j.Needs = []string{id} })
 	e := jobs.Error{Class: jobs.OutcomeInternal, Message: "a panic"}
@@ -102,7 +102,7 @@ var qBrokenDepth = engine.NewQuery("INSERT INTO depths (grain, at, waiting, queu
 // A row that does not hold what it should is an error, and not a panic.
 func TestActivityWithABrokenRow(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	d.write(qBrokenDepth, engine.Micros(d.clock.now()))
 	if _, err := d.Activity.History(t.Context(), d.clock.now().Add(-1e9), d.clock.now().Add(1e9), ""); err == nil {
 		t.Error("a broken row is not noticed")

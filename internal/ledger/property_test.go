@@ -21,7 +21,7 @@ import (
 
 // machine drives a ledger and its model side by side.
 type machine struct {
-	*desk
+	*fixture
 	m     *model
 	dir   string
 	opens int
@@ -59,10 +59,10 @@ func TestLedgerFollowsTheModel(t *testing.T) {
 }
 
 func newMachine(rt *rapid.T, dir string) *machine {
-	d := &desk{t: rt, clock: &testClock{}}
+	d := &fixture{t: rt, clock: &testClock{}}
 	d.clock.us.Store(time.Date(2026, 11, 22, 6, 16, 0, 0, time.UTC).UnixMicro())
 	s := &machine{
-		desk: d, dir: dir, final: map[string]Record{}, sent: map[string]bool{}, seen: map[string]string{}, ends: newEnds(),
+		fixture: d, dir: dir, final: map[string]Record{}, sent: map[string]bool{}, seen: map[string]string{}, ends: newEnds(),
 		m: &model{now: d.clock.now(), jobs: map[string]*modelJob{}, beat: map[string]time.Time{}},
 	}
 	s.folder()

@@ -11,7 +11,7 @@ import (
 )
 
 // lose has a job's node die while it runs, n times.
-func (d *desk) lose(id string, n int) {
+func (d *fixture) lose(id string, n int) {
 	d.t.Helper()
 	for range n {
 		d.run(id)
@@ -23,7 +23,7 @@ func (d *desk) lose(id string, n int) {
 }
 
 // claims asks for a job beside others.
-func (d *desk) claims(id string) Claim {
+func (d *fixture) claims(id string) Claim {
 	d.t.Helper()
 	c, err := d.Claim(d.t.Context(), id, Owner{Instance: "i1", Node: "n1"}, "")
 	d.must(err)
@@ -33,7 +33,7 @@ func (d *desk) claims(id string) Claim {
 // TestQuarantine follows a job that ends its nodes to its end.
 func TestQuarantine(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	id := d.add(nil)
 	d.lose(id, 1)
 	if c := d.claims(id); !c.OK || c.Record.Quarantined || c.Record.Reason != "" {
@@ -86,7 +86,7 @@ func TestQuarantine(t *testing.T) {
 // and says why it goes on to run alone.
 func TestQuarantineCountsLossesOnly(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	id := d.add(nil)
 	for range 2 * (QuarantineAfter + QuarantineLimit) { // a node that is restarted in good order
 		c := d.claims(id)
@@ -115,7 +115,7 @@ func TestQuarantineCountsLossesOnly(t *testing.T) {
 // that.
 func TestQuarantineRefusesFirst(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	id := d.add(nil)
 	d.lose(id, QuarantineAfter)
 	e := ending(jobs.Queued, jobs.OutcomeTimeout)

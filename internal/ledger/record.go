@@ -137,11 +137,11 @@ const (
 // Verbs are all of them.
 var Verbs = []Verb{VerbCancel, VerbStop, VerbTerminate, VerbRetry, VerbReset}
 
-// asks are the values of cancel_requested.
-var asks = []Verb{"", VerbCancel, VerbTerminate, VerbReset}
+// requests are the values of cancel_requested.
+var requests = []Verb{"", VerbCancel, VerbTerminate, VerbReset}
 
-func askOf(v Verb) int64 {
-	for i, a := range asks {
+func requestCode(v Verb) int64 {
+	for i, a := range requests {
 		if a == v {
 			return int64(i)
 		}
@@ -149,9 +149,9 @@ func askOf(v Verb) int64 {
 	return 1
 }
 
-func verbOf(code int) Verb {
-	if code < 0 || code >= len(asks) {
+func requestedVerb(code int) Verb {
+	if code < 0 || code >= len(requests) {
 		return VerbCancel
 	}
-	return asks[code]
+	return requests[code]
 }

@@ -52,7 +52,7 @@ type recordRow struct {
 	Record
 	created, accepted, notBefore, expires, started, finished, updated, due, fetchSince int64
 	errText, labels                                                                    string
-	asked                                                                              int
+	requested                                                                          int
 	document                                                                           []byte
 	live                                                                               liveRow
 }
@@ -60,7 +60,7 @@ type recordRow struct {
 func (r *recordRow) dest() []any {
 	return []any{
 		&r.ID, &r.Program, (*string)(&r.State), &r.Priority, &r.created, &r.accepted, &r.notBefore, &r.expires,
-		&r.started, &r.finished, &r.updated, &r.Attempt, &r.Spent, &r.Crashes, &r.asked,
+		&r.started, &r.finished, &r.updated, &r.Attempt, &r.Spent, &r.Crashes, &r.requested,
 		&r.Node, &r.Instance, &r.Reason, &r.errText, &r.labels, &r.due, &r.Quarantined, &r.AloneCrashes,
 		&r.fetchSince, &r.FetchTries,
 	}
@@ -86,7 +86,7 @@ func (r *recordRow) record() (Record, error) {
 	r.NotBefore, r.Expires = engine.FromMicros(r.notBefore), engine.FromMicros(r.expires)
 	r.Started, r.Finished, r.Updated = engine.FromMicros(r.started), engine.FromMicros(r.finished), engine.FromMicros(r.updated)
 	r.Due, r.FetchSince = engine.FromMicros(r.due), engine.FromMicros(r.fetchSince)
-	r.Document, r.Asked = r.document, verbOf(r.asked)
+	r.Document, r.Asked = r.document, requestedVerb(r.requested)
 	if r.errText != "" {
 		if err := json.Unmarshal([]byte(r.errText), &r.Record.Error); err != nil {
 			return r.Record, fmt.Errorf("error of job %s: %w", r.ID, err)

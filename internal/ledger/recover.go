@@ -102,7 +102,7 @@ func (j *lost) end(t *txn) (Recovered, bool, error) {
 	if r.quarantined {
 		e.Error.Message += " with nothing beside it"
 	}
-	if r.quarantined && r.asked == 0 && r.alone+1 >= QuarantineLimit {
+	if r.quarantined && r.requested == 0 && r.alone+1 >= QuarantineLimit {
 		e.State, e.Reason = jobs.Failed, ""
 		e.Error.Message += fmt.Sprintf("; it was lost %d times beside other jobs and %d times alone: it seems to end the nodes that run it",
 			r.crashes-r.alone, r.alone+1)

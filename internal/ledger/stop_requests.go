@@ -23,7 +23,7 @@ func (l *Ledger) Cancelling(ctx context.Context, instance string) (list []Stoppi
 		var s Stopping
 		var code int
 		err := r.Scan(&s.ID, &s.Attempt, &code)
-		s.Verb = verbOf(code)
+		s.Verb = requestedVerb(code)
 		list = append(list, s)
 		return err
 	})

@@ -64,7 +64,7 @@ type txn struct {
 	staged effects
 	all    effects
 
-	unsettled bool  // dependents are left for another transaction
+	remaining bool  // dependents are left for another transaction
 	missing   *bool // whether any job waits for one that nobody has put
 }
 
@@ -95,7 +95,7 @@ func (e *effects) add(o *effects) {
 
 func (t *txn) reset() {
 	t.now = t.clock()
-	t.broken, t.unsettled, t.missing = false, false, nil
+	t.broken, t.remaining, t.missing = false, false, nil
 	t.all.reset()
 	t.staged.reset()
 }
@@ -229,7 +229,7 @@ func (t *txn) run(ops []*op) error {
 		return failAll(ops, fmt.Errorf("commit: %w", err))
 	}
 	t.activity.Late(t.all.ended)
-	t.listeners.tell(t.log, t.all.changed)
+	t.listeners.notify(t.log, t.all.changed)
 	return nil
 }
 

@@ -24,7 +24,7 @@ func awaiting(change func(*jobs.Job)) Entry {
 	return e
 }
 
-func (d *desk) announce(names ...string) {
+func (d *fixture) announce(names ...string) {
 	d.t.Helper()
 	var list []nodes.Program
 	for _, name := range names {
@@ -36,7 +36,7 @@ func (d *desk) announce(names ...string) {
 // TestJobWaitsForItsProgram until a node announces it.
 func TestJobWaitsForItsProgram(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	a := d.put(awaiting(nil))
 	if a.Record.State != jobs.Waiting || a.Record.Reason != "no node has it" {
 		t.Fatalf("%+v", a.Record)
@@ -79,7 +79,7 @@ func TestJobWaitsForItsProgram(t *testing.T) {
 // those that need it.
 func TestProgramNeverAnnounced(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	d.announce("latte", "cat", "dog", "render")
 	now := d.put(awaiting(nil)).Record.ID
 	later := d.put(awaiting(func(j *jobs.Job) { j.NotBefore = d.clock.now().Add(time.Hour) })).Record.ID
@@ -124,7 +124,7 @@ func TestProgramNeverAnnounced(t *testing.T) {
 // TestCancelledWhileItWaitsForItsProgram goes on to wait when it is retried.
 func TestCancelledWhileItWaitsForItsProgram(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	id := d.put(awaiting(nil)).Record.ID
 	_, err := d.act(VerbCancel, id)
 	d.must(err)
@@ -172,7 +172,7 @@ func TestHooksNameProgramsThatNobodyHasAnnounced(t *testing.T) {
 // make up, and releases many jobs of one.
 func TestManyUnannouncedPrograms(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	const many = 1000
 	var entries []Entry
 	for i := range many {

@@ -24,7 +24,7 @@ func TestUpgrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	d := &desk{t: t, Ledger: l, path: path}
+	d := &fixture{t: t, Ledger: l, path: path}
 	d.recount()
 	for _, f := range []listing.Filter{{State: jobs.Queued}, {State: jobs.Succeeded}, {Node: "n1"}, {State: jobs.Failed}, {State: jobs.Failed, Node: "n1"}} {
 		list := d.pages(f)

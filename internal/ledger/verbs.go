@@ -99,29 +99,29 @@ func change(t *txn, verb Verb, by string, r *Record, target *Target) (refusal, e
 	case verb == VerbRetry:
 		return ErrNotEnded, nil
 	case r.State == jobs.Running:
-		return nil, ask(t, verb, by, r)
+		return nil, request(t, verb, by, r)
 	case verb == VerbStop:
 		return ErrNotRunning, nil
 	case verb == VerbReset:
-		return nil, renew(t, by, r)
+		return nil, resetIdle(t, by, r)
 	}
 	return nil, cancelIdle(t, by, r)
 }
 
 var (
 	// A program that is being killed cannot be asked gently any more.
-	qAsk = engine.NewQuery(`UPDATE jobs SET cancel_requested = ? WHERE id = ? AND state = 'running'
+	qRequest = engine.NewQuery(`UPDATE jobs SET cancel_requested = ? WHERE id = ? AND state = 'running'
 		AND cancel_requested <> ? AND NOT (cancel_requested = 2 AND 1 = ?)`)
 	qCancel = engine.NewQuery(`UPDATE jobs SET state = 'cancelled', finished = ?, updated = ?, reason = '', error = ?
 		WHERE id = ? AND state = ? RETURNING program, attempt, webhook, target`)
-	qRenew = engine.NewQuery(`UPDATE jobs SET spent = 0, crashes = 0, alone_crashes = 0, fetch_since = 0, fetch_tries = 0, not_before = 0, reason = ?, updated = ?, due = ?, server = '', message = 0
+	qResetIdle = engine.NewQuery(`UPDATE jobs SET spent = 0, crashes = 0, alone_crashes = 0, fetch_since = 0, fetch_tries = 0, not_before = 0, reason = ?, updated = ?, due = ?, server = '', message = 0
 		WHERE id = ? AND state = ?`)
 )
 
-// ask leaves word for the instance that runs a job.
-func ask(t *txn, verb Verb, by string, r *Record) error {
-	code := askOf(verb)
-	n, err := t.Exec(qAsk, code, r.ID, code, code)
+// request leaves word for the instance that runs a job.
+func request(t *txn, verb Verb, by string, r *Record) error {
+	code := requestCode(verb)
+	n, err := t.Exec(qRequest, code, r.ID, code, code)
 	if err != nil || n == 0 {
 		return err
 	}
@@ -130,7 +130,7 @@ func ask(t *txn, verb Verb, by string, r *Record) error {
 	if verb == VerbReset {
 		kind = eventlog.KindReset
 	}
-	t.Note(by, kind, r.ID, r.Node, string(asks[code]))
+	t.Note(by, kind, r.ID, r.Node, string(requests[code]))
 	return nil
 }
 
@@ -145,18 +145,18 @@ func cancelIdle(t *txn, by string, r *Record) error {
 	if _, err := t.Exec(qDropNeeds, r.ID); err != nil {
 		return err
 	}
-	_, err = t.ends(r.ID, jobs.Cancelled)
+	_, err = t.endDependents(r.ID, jobs.Cancelled)
 	return err
 }
 
-// renew clears the budgets and the backoff of a job that does not run. Its old
+// resetIdle clears the budgets and the backoff of a job that does not run. Its old
 // message may have a delay, so it gets another one.
-func renew(t *txn, by string, r *Record) error {
+func resetIdle(t *txn, by string, r *Record) error {
 	reason := r.Reason
 	if r.State == jobs.Queued {
 		reason = ""
 	}
-	n, err := t.Exec(qRenew, reason, engine.Micros(t.now), engine.Micros(t.now), r.ID, string(r.State))
+	n, err := t.Exec(qResetIdle, reason, engine.Micros(t.now), engine.Micros(t.now), r.ID, string(r.State))
 	if err != nil || n == 0 {
 		return err
 	}
@@ -177,7 +177,7 @@ var (
 		message, exit_code, signal, cpu_us, max_rss, quarantine)
 		SELECT id, attempt, node, instance, program_sha256, started, finished, outcome, ?, exit_code, signal, cpu_us, max_rss, quarantine
 		FROM jobs WHERE id = ? AND outcome <> ''`)
-	qAgain = engine.NewQuery(`UPDATE jobs SET state = ?, finished = 0, updated = ?, not_before = 0, expires = 0, spent = 0,
+	qQueueAgain = engine.NewQuery(`UPDATE jobs SET state = ?, finished = 0, updated = ?, not_before = 0, expires = 0, spent = 0,
 		crashes = 0, alone_crashes = 0, fetch_since = 0, fetch_tries = 0, cancel_requested = 0, outcome = '', exit_code = 0, signal = '', cpu_us = 0, max_rss = 0,
 		server = '', message = 0, reason = ?, error = '', due = ? WHERE id = ? AND state = ?`)
 	qDescribe = engine.NewQuery("UPDATE jobs SET program = ?, priority = ?, created = ?, not_before = ?, due = ?, labels = ?, webhook = ?, target = ? WHERE id = ?")
@@ -216,7 +216,7 @@ func queueAgain(t *txn, verb Verb, by string, r *Record, target *Target) (refusa
 	if err != nil {
 		return nil, err
 	}
-	n, err := t.Exec(qAgain, string(state), engine.Micros(t.now), reason, engine.Micros(t.now), r.ID, string(r.State))
+	n, err := t.Exec(qQueueAgain, string(state), engine.Micros(t.now), reason, engine.Micros(t.now), r.ID, string(r.State))
 	if err != nil || n == 0 {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // inState makes a job in a state.
-func (d *desk) inState(state jobs.State) string {
+func (d *fixture) inState(state jobs.State) string {
 	d.t.Helper()
 	need := d.add(nil)
 	id := d.add(func(j *jobs.Job) {
@@ -74,7 +74,7 @@ func TestVerbsInEveryState(t *testing.T) {
 	} {
 		t.Run(string(state), func(t *testing.T) {
 			t.Parallel()
-			d := newDesk(t)
+			d := newFixture(t)
 			for _, verb := range Verbs {
 				r, err := d.act(verb, d.inState(state))
 				want := c[verb]
@@ -89,7 +89,7 @@ func TestVerbsInEveryState(t *testing.T) {
 
 func TestRetryKeepsTheHistoryAndClearsTheBudgets(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	id := d.add(func(j *jobs.Job) { j.Expires = d.clock.now().Add(time.Hour) })
 	e := ending(jobs.Queued, jobs.OutcomeError)
 	e.NotBefore = d.clock.now()
@@ -125,7 +125,7 @@ func TestRetryKeepsTheHistoryAndClearsTheBudgets(t *testing.T) {
 // A stale attempt from before a retry can end nothing.
 func TestRetryFencesOlderAttempts(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	id := d.add(nil)
 	d.run(id)
 	d.clock.advance(21 * time.Second)
@@ -153,7 +153,7 @@ func TestRetryFencesOlderAttempts(t *testing.T) {
 
 func TestRetryLooksAtTheNeedsAgain(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	need := d.add(nil)
 	id := d.add(func(j *jobs.Job) { j.Needs = []string{need} })
 	d.end(need, d.run(need), jobs.Failed, jobs.OutcomeError)
@@ -177,7 +177,7 @@ func TestRetryLooksAtTheNeedsAgain(t *testing.T) {
 
 func TestRetryOfAFaultyDocument(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	e := entry(nil)
 	e.Fault = &jobs.Error{Class: jobs.ClassDocument, Message: "no such program", Pointer: "/program"}
 	whole := e.Job
@@ -203,7 +203,7 @@ func TestRetryOfAFaultyDocument(t *testing.T) {
 
 func TestResetCostsNothing(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	id := d.add(nil)
 	e := ending(jobs.Queued, jobs.OutcomeError)
 	e.NotBefore = d.clock.now().Add(time.Hour)
@@ -226,7 +226,7 @@ func TestResetCostsNothing(t *testing.T) {
 
 func TestTerminateIsNotTakenBack(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	id := d.add(nil)
 	d.run(id)
 	for _, c := range []struct{ verb, want Verb }{
@@ -245,7 +245,7 @@ func TestTerminateIsNotTakenBack(t *testing.T) {
 
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	d.must(d.Nodes.Drain(t.Context(), "n1", "Ann", "new disk"))
 	since := d.clock.now().UTC()
 	d.clock.advance(time.Minute)

@@ -28,8 +28,8 @@ type writeQueue struct {
 	// some may be left.
 	rest func(*txn) (more bool)
 
-	// gate keeps the door to ops: senders hold it for reading, close for writing.
-	gate     sync.RWMutex
+	// sending keeps the door to ops: senders hold it for reading, close for writing.
+	sending  sync.RWMutex
 	closed   bool
 	ops      chan *op
 	syncs    chan *op        // done, to be answered once they are on the disk
@@ -54,15 +54,15 @@ func (q *writeQueue) start() {
 // close answers what has been asked for already. It returns false where the queue
 // was closed before.
 func (q *writeQueue) close() bool {
-	q.gate.Lock()
+	q.sending.Lock()
 	if q.closed {
-		q.gate.Unlock()
+		q.sending.Unlock()
 		return false
 	}
 	q.closed = true
 	q.closing.Store(true)
 	close(q.ops)
-	q.gate.Unlock()
+	q.sending.Unlock()
 	<-q.done
 	return true
 }
@@ -90,8 +90,8 @@ func (q *writeQueue) do(ctx context.Context, o *op) error {
 }
 
 func (q *writeQueue) send(ctx context.Context, o *op) error {
-	q.gate.RLock()
-	defer q.gate.RUnlock()
+	q.sending.RLock()
+	defer q.sending.RUnlock()
 	if q.closed {
 		return ErrClosed
 	}
@@ -115,7 +115,7 @@ func (q *writeQueue) write() {
 		if !ok {
 			return
 		}
-		q.letOthersCome()
+		q.yieldToSenders()
 		batch = q.collect(append(batch[:0], first))
 		unsettled = q.runBatch(t, batch) || unsettled
 		q.checkpoint()
@@ -141,10 +141,10 @@ func (q *writeQueue) next() (o *op, ok bool) {
 	}
 }
 
-// letOthersCome runs the goroutines that can run, as long as they bring more
+// yieldToSenders runs the goroutines that can run, as long as they bring more
 // operations: who was just answered often asks for the next thing at once. It
 // halves the processor time of a job at eight slots.
-func (q *writeQueue) letOthersCome() {
+func (q *writeQueue) yieldToSenders() {
 	for n := -1; len(q.ops) > n; {
 		n = len(q.ops)
 		runtime.Gosched()
@@ -177,11 +177,11 @@ func (q *writeQueue) runBatch(t *txn, batch []*op) (unsettled bool) {
 		// its own, so that it fails alone.
 		for i := range batch {
 			_ = t.run(batch[i : i+1])
-			unsettled = unsettled || t.unsettled
+			unsettled = unsettled || t.remaining
 		}
 	}
 	q.answer(batch)
-	return unsettled || t.unsettled
+	return unsettled || t.remaining
 }
 
 // answer tells the callers of soft operations that they are committed, which

@@ -18,7 +18,7 @@ import (
 )
 
 // hold keeps the writer busy until release is called.
-func (d *desk) hold() (release func()) {
+func (d *fixture) hold() (release func()) {
 	started, end := make(chan struct{}), make(chan struct{})
 	go func() {
 		_ = d.do(context.Background(), &op{run: func(*txn) error {
@@ -32,7 +32,7 @@ func (d *desk) hold() (release func()) {
 }
 
 // queueUp sends an operation and returns once it waits behind others.
-func (d *desk) queueUp(ctx context.Context, o *op) (result <-chan error) {
+func (d *fixture) queueUp(ctx context.Context, o *op) (result <-chan error) {
 	waiting, c := len(d.queue.ops), make(chan error, 1)
 	go func() { c <- d.do(ctx, o) }()
 	d.until(func() bool { return len(d.queue.ops) > waiting })
@@ -41,7 +41,7 @@ func (d *desk) queueUp(ctx context.Context, o *op) (result <-chan error) {
 
 func TestCallerGoesAwayBeforeItsTurn(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	release := d.hold()
 	defer release()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -63,7 +63,7 @@ func TestCallerGoesAwayBeforeItsTurn(t *testing.T) {
 
 func TestCallerGoesAwayTooLate(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	result := make(chan error, 1)
 	o := &op{run: func(tx *txn) error {
@@ -86,14 +86,14 @@ func TestCallerGoesAwayTooLate(t *testing.T) {
 // One operation that fails after it has written takes nothing with it.
 func TestFailureOfOneInABatch(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	release := d.hold()
 	defer release()
 	boom := errors.New("boom")
 	write := func(id string, then error) *op {
 		return &op{run: func(tx *txn) error {
 			tx.note("did", id, "", "")
-			if _, err := tx.Exec(qLater, id); err != nil {
+			if _, err := tx.Exec(qLeaveRemaining, id); err != nil {
 				return err
 			}
 			return then
@@ -120,7 +120,7 @@ func TestFailureOfOneInABatch(t *testing.T) {
 
 func TestCloseDrains(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	release := d.hold()
 	defer release()
 	id := jobs.NewID()
@@ -151,7 +151,7 @@ var (
 // space, work goes on.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	d.add(nil)
 	d.write(qFewPages)
 	big := entry(nil)
@@ -171,7 +171,7 @@ func TestDiskFull(t *testing.T) {
 
 func TestOnChange(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	var mu sync.Mutex
 	var got []string
 	remove := d.OnChange(func(ids []string) {
@@ -203,7 +203,7 @@ func TestOpenRefuses(t *testing.T) {
 			_ = l.Close()
 		}
 	}
-	d := newDesk(t)
+	d := newFixture(t)
 	d.write(qNewerVersion)
 	d.must(d.Ledger.Close())
 	if _, err := Open(t.Context(), Config{DSN: "sqlite:" + d.path}); !errors.Is(err, sqlite.ErrNewer) {
@@ -219,7 +219,7 @@ func TestOpenRefuses(t *testing.T) {
 // What is acknowledged was on the disk before, but for what may be said twice.
 func TestSyncBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	syncs := make(chan struct{}, 100)
 	broken := errors.New("broken disk")
 	var fail error
@@ -269,8 +269,8 @@ func TestSyncBeforeTheAnswer(t *testing.T) {
 
 func TestWaitsForAnotherWriter(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	other := &desk{Ledger: d.open(), t: t, clock: d.clock, path: d.path}
+	d := newFixture(t)
+	other := &fixture{Ledger: d.open(), t: t, clock: d.clock, path: d.path}
 	t.Cleanup(func() { _ = other.Ledger.Close() })
 	hasty := d.openWith(func(w *sqlite.Writer) { w.Patience = 10 * time.Millisecond })
 	t.Cleanup(func() { _ = hasty.Close() })
@@ -295,7 +295,7 @@ func TestWaitsForAnotherWriter(t *testing.T) {
 
 func TestOpenThroughALink(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
+	d := newFixture(t)
 	link := filepath.Join(t.TempDir(), "link.db")
 	d.must(os.Symlink(d.path, link))
 	other, err := Open(t.Context(), Config{DSN: "sqlite:" + link, Now: d.clock.now})

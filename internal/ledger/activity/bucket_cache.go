@@ -194,15 +194,15 @@ func (b *bucketCache) readCounters(ctx context.Context, k bucketKey, from, until
 	if k.axis == byProgram {
 		q, args = qByProgram, []any{k.grain, from, until, program, program, from, until, program, program}
 	}
-	step, words, places := k.grain*1e6, words{}, map[counter]int{}
+	step, words, places := k.grain*1e6, interned{}, map[counter]int{}
 	err = b.ledger.Each(ctx, q, args, func(r engine.Row) error {
 		var c counter
 		var name, state, class sql.RawBytes
 		var n, run, cpu, wait int64
 		err := r.Scan(&c.at, &name, &state, &class, &n, &run, &cpu, &wait)
 		c.at -= c.at % step
-		c.Program = words.of(name)
-		*(*string)(&c.State), *(*string)(&c.Class) = words.of(state), words.of(class)
+		c.Program = words.text(name)
+		*(*string)(&c.State), *(*string)(&c.Class) = words.text(state), words.text(class)
 		i, known := places[c]
 		if !known {
 			i = len(list)
@@ -216,10 +216,10 @@ func (b *bucketCache) readCounters(ctx context.Context, k bucketKey, from, until
 	return list, err
 }
 
-// words makes each text that comes again and again once.
-type words map[string]string
+// interned makes each text that comes again and again once.
+type interned map[string]string
 
-func (w words) of(b []byte) string {
+func (w interned) text(b []byte) string {
 	if s, ok := w[string(b)]; ok {
 		return s
 	}

@@ -26,7 +26,7 @@ type search struct {
 	ctx    context.Context
 	filter Filter
 	from   Cursor
-	streams
+	merging
 
 	found  []Cursor
 	last   Cursor // the last place that was looked at
@@ -41,8 +41,8 @@ func (s *search) row(q *engine.Query, args []any, dest ...any) (bool, error) {
 	return s.reader.Row(s.ctx, q, args, dest...)
 }
 
-// stream is a walk that is read a piece at a time.
-type stream struct {
+// openWalk is a walk that is read a piece at a time.
+type openWalk struct {
 	walk walk
 	rest *criteria // what walk does not know
 	key  []any
@@ -51,18 +51,18 @@ type stream struct {
 	done bool
 }
 
-// streams are walks that a listing merges, newest first.
-type streams struct {
-	list     []*stream
-	began    time.Time
-	patience time.Duration
-	// idle counts the jobs that were looked at in vain.
-	idle int
+// merging are walks that a listing merges, newest first.
+type merging struct {
+	list    []*openWalk
+	began   time.Time
+	maxTime time.Duration
+	// rejected counts the jobs that were looked at in vain.
+	rejected int
 }
 
 // head returns the stream whose next job is the newest; nil at the end of all.
-func (s *search) head() (*stream, error) {
-	var first *stream
+func (s *search) head() (*openWalk, error) {
+	var first *openWalk
 	for _, v := range s.list {
 		if err := s.fill(v); err != nil {
 			return nil, err
@@ -82,7 +82,7 @@ func (s *search) merge() error {
 		if err != nil || v == nil {
 			return err
 		}
-		if s.idle >= MaxWalk || s.idle > 0 && s.idle%64 == 0 && time.Since(s.began) > s.patience {
+		if s.rejected >= MaxWalk || s.rejected > 0 && s.rejected%64 == 0 && time.Since(s.began) > s.maxTime {
 			s.broken = true
 			return nil
 		}
@@ -92,14 +92,14 @@ func (s *search) merge() error {
 		if f.wanted {
 			s.found = append(s.found, f.Cursor)
 		} else {
-			s.idle++
+			s.rejected++
 		}
 	}
 	return nil
 }
 
 // fill reads the next piece of a stream that has none left.
-func (s *search) fill(v *stream) error {
+func (s *search) fill(v *openWalk) error {
 	if len(v.have) > 0 || v.done {
 		return nil
 	}
@@ -124,7 +124,7 @@ func (s *search) fill(v *stream) error {
 
 // piece is how many jobs of a stream are read at once: what the page wants,
 // shared among the streams, and not much more than will be looked at.
-func (s *search) piece(v *stream) int {
+func (s *search) piece(v *openWalk) int {
 	n := s.filter.Limit + 1
 	if v.rest.kind() != walkIndex {
 		n = max(n, 128)

@@ -47,7 +47,7 @@ func (s *search) plan() error {
 
 // add adds a walk along an index; rest is what it does not know of the filter.
 func (s *search) add(w walk, rest Filter, key ...any) {
-	s.list = append(s.list, &stream{walk: w, rest: newCriteria(rest), key: key, from: s.from})
+	s.list = append(s.list, &openWalk{walk: w, rest: newCriteria(rest), key: key, from: s.from})
 }
 
 // running adds the running jobs.
@@ -190,7 +190,7 @@ func startsID(text string) bool {
 // byID lists the jobs whose ids begin with a text, where those are some and not
 // too many.
 func (s *search) byID(prefix string) (bool, error) {
-	n, v := 0, &stream{done: true}
+	n, v := 0, &openWalk{done: true}
 	args := append(newCriteria(s.filter).args(), prefix, prefix+"g", MaxWalk+1)
 	err := s.each(qIDs, args, func(r engine.Row) error {
 		var c found

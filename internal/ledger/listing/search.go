@@ -42,7 +42,7 @@ func Find(ctx context.Context, r engine.Reader, f Filter, patience time.Duration
 	if until := (Cursor{Accepted: engine.Micros(f.Until)}); !f.Until.IsZero() && from.Before(until) {
 		from = until
 	}
-	s := &search{reader: r, ctx: ctx, filter: f, from: from, streams: streams{began: time.Now(), patience: patience}}
+	s := &search{reader: r, ctx: ctx, filter: f, from: from, merging: merging{began: time.Now(), maxTime: patience}}
 	if err := s.plan(); err != nil {
 		return page, err
 	}

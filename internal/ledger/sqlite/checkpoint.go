@@ -27,16 +27,16 @@ func (w *Writer) Checkpoint() error {
 		return nil
 	}
 	w.statements = 0
-	length, done, err := w.walk(qLogLength)
+	length, done, err := w.runCheckpoint(qLogLength)
 	if err == nil && length-done >= checkpointFrames {
-		_, _, err = w.walk(qCheckpoint)
+		_, _, err = w.runCheckpoint(qCheckpoint)
 	}
 	return err
 }
 
-// walk runs a checkpoint of some kind, and returns how long the log is, in
+// runCheckpoint runs a checkpoint of some kind, and returns how long the log is, in
 // pages, and how much of it the file has.
-func (w *Writer) walk(q *engine.Query) (length, done int, err error) {
+func (w *Writer) runCheckpoint(q *engine.Query) (length, done int, err error) {
 	s, err := w.stmt(q)
 	if err != nil {
 		return 0, 0, err

@@ -88,7 +88,7 @@ func (w *Writer) connect(ctx context.Context, path string) (err error) {
 	}
 	// What an earlier life has left in the log goes into the file, and is synced
 	// there: after a sync that failed nothing may stand on the log's pages.
-	if _, _, err := w.walk(qCheckpoint); err != nil {
+	if _, _, err := w.runCheckpoint(qCheckpoint); err != nil {
 		return err
 	}
 	// From here on waiting is done by Begin, which is quicker to notice.
