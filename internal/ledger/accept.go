@@ -13,19 +13,19 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Accepted is what became of an Entry.
+// Accepted is the result for one Entry.
 type Accepted struct {
-	// New is false where the id was known already.
+	// New is false if the ledger held the id already.
 	New bool
-	// Err is ErrConflict where it was known with another document, ErrTooBig
-	// where it was not recorded for its size.
+	// Err is ErrConflict if the id is known with another document, and engine.ErrTooBig
+	// if a value is too large to record.
 	Err error
-	// Record is the job as it now stands in the ledger.
+	// Record is the current state of the job.
 	Record Record
 }
 
-// Accept records documents in one transaction, as if one after the other. What
-// became of each is in the Accepted with the same index; the error is for all.
+// Accept records documents in one transaction, in order. The result has one Accepted per
+// entry, with the same index. The error concerns all entries.
 func (l *Ledger) Accept(ctx context.Context, entries []Entry) ([]Accepted, error) {
 	candidates := make([]candidate, len(entries))
 	for i := range entries {
@@ -59,7 +59,7 @@ var (
 	qDigest         = engine.NewQuery("SELECT digest FROM documents WHERE id = ?")
 )
 
-// accept records one candidate or says why not.
+// accept records one document. Accepted.Err says why it did not.
 func (c *candidate) accept(t *txn) (Accepted, error) {
 	if c.err != nil {
 		return Accepted{Err: c.err}, nil
@@ -102,7 +102,7 @@ func faultText(e *jobs.Error) string {
 	return e.Message + " (at " + e.Pointer + ")"
 }
 
-// describe writes what never changes.
+// describe writes the parts of a job that never change.
 func (c *candidate) describe(t *txn) error {
 	if _, err := t.Exec(qInsertDocument, c.record.ID, c.digest[:], c.Document); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (c *candidate) describe(t *txn) error {
 	return c.label(t, t.now)
 }
 
-// label lists a job under its labels.
+// label writes the labels of a job.
 func (c *candidate) label(t *txn, accepted time.Time) error {
 	for k, v := range c.Job.Labels {
 		if _, err := t.Exec(qInsertLabel, engine.Clean(k+"="+v, maxLabel), engine.Micros(accepted), c.record.ID); err != nil {
@@ -120,7 +120,7 @@ func (c *candidate) label(t *txn, accepted time.Time) error {
 	return nil
 }
 
-// known answers for an id that the ledger holds already.
+// known returns the result for an id that the ledger holds already.
 func (c *candidate) known(t *txn) (Accepted, error) {
 	r, _, err := t.get(c.record.ID)
 	if err != nil {
@@ -137,7 +137,7 @@ func (c *candidate) known(t *txn) (Accepted, error) {
 	return Accepted{Err: ErrConflict, Record: r}, nil
 }
 
-// connect links a new job with those that it needs and those that need it.
+// connect links a new job with the jobs that it needs and with those that need it.
 func (c *candidate) connect(t *txn, r *Record) error {
 	wanted, err := t.wanted(r.ID)
 	if err != nil {
@@ -159,7 +159,8 @@ func (c *candidate) connect(t *txn, r *Record) error {
 	return err
 }
 
-// need makes a queued job wait, or fail, for the jobs that it needs.
+// need makes a queued job wait for the jobs that it needs. The job fails if one of them
+// has failed.
 func (c *candidate) need(t *txn, r *Record, wanted bool) error {
 	open := 0
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(c.Job.Needs))) {
@@ -198,7 +199,7 @@ var (
 	qAwait = engine.NewQuery("UPDATE jobs SET state = 'waiting', reason = ?, due = 0 WHERE id = ? AND state IN ('queued', 'waiting')")
 )
 
-// waitNew turns a job that was just inserted into a waiting one.
+// waitNew makes a job that was just inserted wait.
 func waitNew(t *txn, r *Record, open int) error {
 	r.State, r.Reason, r.Due = jobs.Waiting, waitText(open), time.Time{}
 	t.count(r.Program, jobs.Queued, jobs.Waiting)
@@ -206,8 +207,7 @@ func waitNew(t *txn, r *Record, open int) error {
 	return err
 }
 
-// awaitNew makes a new job wait for its program, unless a node has announced it
-// meanwhile.
+// awaitNew makes a new job wait for its program, unless a node has announced it since.
 func awaitNew(t *txn, r *Record, reason string) error {
 	if known, err := t.announced(r.Program); err != nil || known {
 		return err
@@ -225,15 +225,15 @@ func awaitNew(t *txn, r *Record, reason string) error {
 	return err
 }
 
-// failNew turns a job that was just inserted into a failed one.
+// failNew makes a job that was just inserted fail.
 func failNew(t *txn, r *Record, why string) error {
 	r.State, r.Finished = jobs.Failed, t.now
 	r.Error = &jobs.Error{Class: jobs.ClassNeeds, Message: why}
 	return t.fail(r.ID, jobs.Queued, r.Error, eventlog.KindFailed)
 }
 
-// faulty counts a job whose document has a fault. Its program may be any text,
-// so that one that no node has announced is not told from others.
+// faulty counts a job whose document has a fault. All programs that no node has
+// announced are counted as one, because such a document may name any program.
 func (c *candidate) faulty(t *txn, r *Record) error {
 	v := &end{job: r.ID, name: r.Program, webhook: c.webhook, target: t.outbox.Elsewhere(c.target), Ended: activity.Ended{
 		EndedKey: activity.EndedKey{Program: r.Program, State: r.State, Class: r.Error.Class, Bin: activity.NoBin}, N: 1,

@@ -13,30 +13,30 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Ending is how an attempt ended and where the job goes next.
+// Ending is the end of an attempt and what follows for the job.
 type Ending struct {
 	Outcome jobs.Outcome
-	// State is jobs.Succeeded, jobs.Failed, jobs.Cancelled, or jobs.Queued to
-	// run again, then not before NotBefore and for Reason.
+	// State is jobs.Succeeded, jobs.Failed or jobs.Cancelled, or jobs.Queued to run the
+	// job again. In the last case NotBefore is the earliest start and Reason says why.
 	State     jobs.State
 	NotBefore time.Time
 	Reason    string
 	Error     *jobs.Error
-	ExitCode  int // -1 where there was none
+	ExitCode  int // -1 if there was none
 	Signal    string
 	CPU       time.Duration
 	MaxRSS    int64 // bytes
-	// Inputs says whether the attempt could have the inputs of its job.
+	// Inputs says whether the attempt got the inputs of its job.
 	Inputs Inputs
 }
 
-// Inputs is whether an attempt could have the inputs of its job.
+// Inputs says whether an attempt got the inputs of its job.
 type Inputs int
 
 const (
-	InputsUnknown Inputs = iota // it ended before that was known
+	InputsUnknown Inputs = iota // the attempt ended before this was known
 	InputsHad
-	InputsAwaited // not yet: another attempt may
+	InputsAwaited // another attempt may get them
 )
 
 var errEnding = errors.New("an attempt ends its job or queues it again")
@@ -63,7 +63,7 @@ func checkEnding(e Ending) (Ending, error) {
 	return e, nil
 }
 
-// running is what is to be known of a job whose attempt ends.
+// running is a running job, as far as the end of its attempt needs it.
 type running struct {
 	node, program, webhook, target string
 	requested                      int   // as in cancel_requested
@@ -74,7 +74,8 @@ type running struct {
 	needed, live                   bool
 }
 
-// end is how an attempt ended that was running. Clocks may jump while it runs.
+// end returns the end of the running attempt. Times are at least zero, because clocks
+// may jump.
 func (r *running) end(job string, attempt int, e *Ending, now time.Time) *end {
 	run := max(0, engine.Micros(now)-r.started)
 	v := &end{job: job, name: r.program, attempt: attempt, webhook: r.webhook, target: r.target, Ended: activity.Ended{
@@ -93,8 +94,8 @@ func (r *running) end(job string, attempt int, e *Ending, now time.Time) *end {
 	return v
 }
 
-// applyRequest turns an ending into what a person has asked for while the program ran,
-// but for a success, which came first.
+// applyRequest changes the ending to what a person asked for while the program ran. A
+// success stays a success.
 func (r *running) applyRequest(e *Ending) {
 	switch verb := requestedVerb(r.requested); {
 	case verb == "" || e.State == jobs.Succeeded:
@@ -106,7 +107,7 @@ func (r *running) applyRequest(e *Ending) {
 	}
 }
 
-// noteQuarantine says of a job that runs again why it does so alone.
+// noteQuarantine adds to the reason of a job that runs again in quarantine.
 func (r *running) noteQuarantine(e *Ending) {
 	crashes := r.crashes + int(engine.Bool(e.Outcome == jobs.OutcomeLost))
 	if e.State != jobs.Queued || crashes < QuarantineAfter || requestedVerb(r.requested) == VerbReset {
@@ -116,7 +117,8 @@ func (r *running) noteQuarantine(e *Ending) {
 	e.Reason = engine.Clean(strings.TrimPrefix(e.Reason+"; "+text, "; "), engine.MaxReason)
 }
 
-// inputs counts the attempts in a row whose inputs could not be had yet.
+// inputs counts the consecutive attempts that did not get their inputs. since is when
+// the first of them ended, in microseconds.
 func (r *running) inputs(e *Ending, now int64) (since, tries int64) {
 	switch {
 	case e.Inputs == InputsHad || requestedVerb(r.requested) == VerbReset:
@@ -143,7 +145,7 @@ func endKind(e *Ending) string {
 	return eventlog.KindRetrying
 }
 
-// endText says how an attempt ended and what follows, each thing once.
+// endText describes the end of an attempt and what follows. It says nothing twice.
 func endText(e *Ending, attempt int) string {
 	text := e.Reason
 	if e.Error != nil && !strings.Contains(text, e.Error.Message) {
@@ -161,7 +163,7 @@ func endText(e *Ending, attempt int) string {
 
 // end is the end of an attempt, of a job, or of both.
 type end struct {
-	activity.Ended // its Program is "" where jobs are counted under none
+	activity.Ended // Program is "" if the job is counted under no program
 	job            string
 	name           string // of the program
 	attempt        int
@@ -169,7 +171,7 @@ type end struct {
 	target         string // as in the row
 }
 
-// ended counts an end, and has it told where somebody wants to know.
+// ended counts an end and stages webhooks and the delivery if the job has ended.
 func (t *txn) ended(e *end) {
 	t.staged.ended = activity.Add(t.staged.ended, e.Ended, t.now)
 	if e.State.Final() {
@@ -179,8 +181,8 @@ func (t *txn) ended(e *end) {
 	}
 }
 
-// endIdle ends a job that does not run, by an update that returns its program,
-// attempt, webhook and target, if it still is in state from.
+// endIdle ends a job that does not run, if it is still in state from. q must return its
+// program, attempt, webhook and target.
 func (t *txn) endIdle(q *engine.Query, id string, from, to jobs.State, e *jobs.Error) (bool, error) {
 	v := &end{job: id, Ended: activity.Ended{EndedKey: activity.EndedKey{State: to, Class: e.Class, Bin: activity.NoBin}, N: 1}}
 	args := []any{engine.Micros(t.now), engine.Micros(t.now), errorText(e), id, string(from)}

@@ -8,30 +8,31 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
-// Backlog is what has not ended, now.
+// Backlog is the number of jobs that have not ended.
 type Backlog struct {
 	Queued, Running, Waiting int64
-	// Scheduled is how many of the queued ones are not due: their start is set for
+	// Scheduled is the number of queued jobs that are not due: their start is set for
 	// later, or they back off.
 	Scheduled int64
-	// Oldest is since when the job could have started that has been due for the
-	// longest; zero where none is due.
+	// Oldest is when the job became due that has been due for the longest. Zero if none
+	// is due.
 	Oldest time.Time
-	// Programs are those that have such jobs, by name.
+	// Programs are the programs with such jobs, by name.
 	Programs []ProgramBacklog
 }
 
-// ProgramBacklog is what has not ended of one program.
+// ProgramBacklog is the Backlog of one program.
 type ProgramBacklog struct {
 	Program                  string
 	Queued, Running, Waiting int64
-	// Scheduled is at least 10,000 where more are scheduled and 100,000 are due.
+	// Scheduled is exact up to 10,000. Above, it is at least 10,000 if 100,000 jobs are
+	// due.
 	Scheduled int64
 	Oldest    time.Time
 }
 
-// dueTimes: where more than Ledger.maxScheduled jobs of a program are not due, the due
-// ones are counted, up to this many times as many.
+// dueTimes limits the count of due jobs to this multiple of maxScheduled. They are
+// counted if more jobs of a program than that are not due.
 const dueTimes = 10
 
 var (
@@ -42,9 +43,9 @@ var (
 	qDue       = engine.NewQuery("SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND program = ? AND due <= ? LIMIT ?) AS due")
 )
 
-// Backlog returns how many jobs have not ended, by program, and since when they
-// are due. The numbers are counters; the times are looked for in 500 programs at
-// most.
+// Backlog returns the number of jobs that have not ended, by program, and when the
+// oldest became due. The numbers come from counters. Times are read for at most 500
+// programs.
 func (l *Ledger) Backlog(ctx context.Context) (b Backlog, err error) {
 	defer l.watch("backlog", time.Now(), &err)
 	places := map[string]int{}
@@ -53,7 +54,7 @@ func (l *Ledger) Backlog(ctx context.Context) (b Backlog, err error) {
 		err := r.Scan(&p.Program, &p.Queued, &p.Running, &p.Waiting)
 		b.Queued, b.Running, b.Waiting = b.Queued+p.Queued, b.Running+p.Running, b.Waiting+p.Waiting
 		if p.Program == "" {
-			return err // jobs whose programs no node has announced yet
+			return err // jobs of programs that no node has announced
 		}
 		places[p.Program] = len(b.Programs)
 		b.Programs = append(b.Programs, p)
@@ -65,7 +66,7 @@ func (l *Ledger) Backlog(ctx context.Context) (b Backlog, err error) {
 	err = dues(ctx, l.reader, engine.Micros(l.now()), func(program string, oldest time.Time) error {
 		i, known := places[program]
 		if !known {
-			return nil // queued just now
+			return nil // queued since then
 		}
 		p := &b.Programs[i]
 		p.Oldest, b.Oldest = oldest, engine.Earlier(b.Oldest, oldest)
@@ -79,8 +80,8 @@ func (l *Ledger) Backlog(ctx context.Context) (b Backlog, err error) {
 	return b, nil
 }
 
-// dues tells of each program with queued jobs since when the first one is due,
-// which is zero where none is.
+// dues calls see for each program with queued jobs. oldest is when the first one became
+// due, or zero.
 func dues(ctx context.Context, r engine.Reader, now int64, see func(program string, oldest time.Time) error) error {
 	program := ""
 	for range maxQueues {
@@ -99,7 +100,8 @@ func dues(ctx context.Context, r engine.Reader, now int64, see func(program stri
 	return nil
 }
 
-// scheduled is how many queued jobs of a program are not due. It counts up to limit.
+// scheduled returns the number of queued jobs of a program that are not due. It counts
+// up to limit.
 func scheduled(ctx context.Context, r engine.Reader, now int64, p *ProgramBacklog, limit int64) (n int64, err error) {
 	if p.Oldest.IsZero() {
 		return p.Queued, nil

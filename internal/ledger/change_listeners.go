@@ -8,10 +8,10 @@ import (
 	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
-// maxNotified is how many ids a listener is told at once.
+// maxNotified is the largest number of ids in one call of a listener.
 const maxNotified = 1024
 
-// listeners are told which jobs a commit has changed.
+// listeners are called after a commit with the ids of the jobs that it changed.
 type listeners struct {
 	mu   sync.Mutex
 	next int
@@ -46,7 +46,7 @@ func (s *listeners) notify(log *slog.Logger, ids []string) {
 	for piece := range slices.Chunk(ids, maxNotified) {
 		for _, l := range list {
 			if caught := panics.Catch(func() { l.f(piece) }); caught != nil {
-				log.Error("who is told of changed jobs panicked", "err", caught, "stack", caught.Stack)
+				log.Error("a listener for changed jobs panicked", "err", caught, "stack", caught.Stack)
 			}
 		}
 	}

@@ -8,28 +8,28 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Owner names the instance that claims a job.
+// Owner is the instance that claims a job.
 type Owner struct {
 	Instance, Node string
-	// Alone is true where nothing else of the node runs, or will, until the attempt
-	// has ended: a job in quarantine is given to no other.
+	// Alone is true if the node runs nothing else until the attempt has ended. Only such
+	// an owner gets a job in quarantine.
 	Alone bool
 }
 
-// Claim is the answer to a request to run a job.
+// Claim is the result of a request to run a job.
 type Claim struct {
-	// OK is true where the caller now owns attempt Record.Attempt.
+	// OK is true if the caller owns attempt Record.Attempt now.
 	OK bool
-	// Alive is true where the job runs under a live instance.
+	// Alive is true if the job runs under a live instance.
 	Alive bool
-	// Quarantine is true where the job may run now, but only alone.
+	// Quarantine is true if the job may run now, but only alone.
 	Quarantine bool
-	// Record is the job as it now stands.
+	// Record is the current state of the job.
 	Record Record
 }
 
-// Reading first and changing then is quicker than a change that returns what
-// it changed; the WHERE of the change holds what was read.
+// A read and a change are faster than a change that returns its row. The WHERE of the
+// change repeats what was read.
 var (
 	qClaimable = engine.NewQuery(`SELECT program, state, priority, created, accepted, not_before, expires, attempt, spent, crashes,
 		alone_crashes, error, labels, due, fetch_since, fetch_tries, document FROM jobs JOIN documents ON documents.id = jobs.id WHERE jobs.id = ?`)
@@ -38,12 +38,12 @@ var (
 		WHERE id = ? AND state = 'queued' AND attempt = ?`)
 )
 
-// Claim takes a queued job that is due to running and makes the caller the
-// owner of its next attempt. A job that has expired fails instead, and one in
-// quarantine goes only to an owner who runs it alone. Where the claim is refused,
-// the answer says how the job stands. ErrUnknown.
-// The answer does not wait for the disk, to which the claim is brought at once:
-// a power cut in that moment queues the job again, before its program has run.
+// Claim makes the caller the owner of the next attempt of a queued job that is due. An
+// expired job fails instead. A job in quarantine is given only to an owner that runs it
+// alone. If the claim is refused, the result says how the job stands. It returns
+// ErrUnknown for an unknown id.
+// Claim returns before the claim is on the disk, but the sync starts at once. After a
+// power cut in that moment the job is queued again. Its program has not run by then.
 func (l *Ledger) Claim(ctx context.Context, id string, o Owner, programSHA256 string) (Claim, error) {
 	o.Node, o.Instance = engine.Clean(o.Node, engine.MaxName), engine.Clean(o.Instance, engine.MaxName)
 	sum := engine.Clean(programSHA256, engine.MaxName)
@@ -93,7 +93,7 @@ func claimJob(t *txn, id string, o Owner, sum string) (Claim, error) {
 	return Claim{OK: true, Record: record}, err
 }
 
-// refuse says why a job cannot be claimed now.
+// refuse returns why a job cannot be claimed now.
 func refuse(t *txn, id string) (Claim, error) {
 	r, found, err := t.get(id)
 	if err == nil && !found {

@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// maxDependents is how many dependents one operation settles; the others
-	// follow in transactions of their own.
+	// maxDependents is the largest number of dependents that one operation updates. The
+	// others follow in their own transactions.
 	maxDependents = 256
-	// maxChain is how many jobs are visited to see whether needs go round.
+	// maxChain is the largest number of jobs that the search for circular needs visits.
 	maxChain = 10_000
 )
 
@@ -34,15 +34,15 @@ var (
 		WHERE id = ? AND state = ? RETURNING program, attempt, webhook, target`)
 )
 
-// endedJob is a job that has come to its end, whose dependents are to be told.
+// endedJob is a job that has ended and whose dependents are to be updated.
 type endedJob struct {
 	id    string
 	state jobs.State
 }
 
-// updateDependents tells the dependents of a job that has ended, and theirs in turn: a
-// success releases those that wait for nothing else, anything else fails them.
-// It returns the released ones.
+// updateDependents updates the jobs that need a job that has ended, and their dependents
+// in turn. A success releases the jobs that need nothing else. Any other end fails them.
+// It returns the released jobs.
 func (t *txn) updateDependents(id string, state jobs.State) (released []Record, err error) {
 	work, budget := []endedJob{{id, state}}, maxDependents
 	for len(work) > 0 {
@@ -70,7 +70,7 @@ func (t *txn) updateDependents(id string, state jobs.State) (released []Record, 
 	return released, nil
 }
 
-// updateDependent tells one dependent.
+// updateDependent updates one dependent.
 func (t *txn) updateDependent(job string, e endedJob) (released []Record, next []endedJob, err error) {
 	met, err := t.Exec(qMet, e.id, job)
 	if err != nil {
@@ -100,7 +100,7 @@ func (t *txn) leaveRemaining(id string) error {
 	return err
 }
 
-// release queues a job that waits for nothing any more.
+// release queues a job whose needs have all succeeded.
 func (t *txn) release(id string) (Record, bool, error) {
 	var row recordRow
 	ok, err := t.Change(qRelease, []any{engine.Micros(t.now), engine.Micros(t.now), engine.Micros(t.now), id}, row.dest()...)
@@ -114,13 +114,13 @@ func (t *txn) release(id string) (Record, bool, error) {
 	return r, err == nil, err
 }
 
-// failWaiting fails a job for its needs.
+// failWaiting fails a job because of its needs.
 func (t *txn) failWaiting(id, why string) error {
 	return t.fail(id, jobs.Waiting, &jobs.Error{Class: jobs.ClassNeeds, Message: why}, eventlog.KindFailed)
 }
 
-// fail ends a job that does not run, if it still is in state from, with its
-// open needs. It does not settle its dependents.
+// fail ends a job that does not run, if it is still in state from, and drops its open
+// needs. It does not update its dependents.
 func (t *txn) fail(id string, from jobs.State, e *jobs.Error, kind string) error {
 	done, err := t.endIdle(qFailNoNeed, id, from, jobs.Failed, e)
 	if err != nil || !done {
@@ -132,7 +132,7 @@ func (t *txn) fail(id string, from jobs.State, e *jobs.Error, kind string) error
 	return err
 }
 
-// endDependents settles the dependents of a job that has just come to its end, if any.
+// endDependents updates the dependents of a job that has just ended, if there are any.
 func (t *txn) endDependents(id string, state jobs.State) ([]Record, error) {
 	var one int
 	if found, err := t.Row(qAnyNeeding, []any{id}, &one); err != nil || !found {
@@ -141,8 +141,8 @@ func (t *txn) endDependents(id string, state jobs.State) ([]Record, error) {
 	return t.updateDependents(id, state)
 }
 
-// circular follows the open needs of a new job that others wait for already,
-// and says what is wrong if they lead back to it.
+// circular follows the open needs of a new job that other jobs need already. It returns
+// what is wrong if they lead back to the job.
 func circular(t *txn, id string) (string, error) {
 	seen, work := map[string]bool{}, []string{id}
 	for len(work) > 0 {
@@ -167,8 +167,8 @@ func circular(t *txn, id string) (string, error) {
 	return "", nil
 }
 
-// updateRemaining goes on with the dependents that were too many for the
-// transaction in which their need ended. It returns whether some may be left.
+// updateRemaining updates dependents that were too many for one transaction. It returns
+// whether some may be left.
 func (t *txn) updateRemaining() (more bool) {
 	o := &op{weight: maxDependents, run: func(t *txn) error {
 		list, err := t.Strings(qRemaining)
@@ -179,7 +179,7 @@ func (t *txn) updateRemaining() (more bool) {
 		return t.updateOneRemaining(list[0])
 	}}
 	if err := t.run([]*op{o}); err != nil {
-		t.log.Error("dependents of an ended job are left for later", "err", err)
+		t.log.Error("the dependents of an ended job are not updated yet", "err", err)
 		return false
 	}
 	return more || t.remaining
@@ -191,7 +191,7 @@ func (t *txn) updateOneRemaining(id string) error {
 	}
 	state, err := t.state(id)
 	if strings.HasPrefix(id, programPrefix) {
-		state = jobs.Succeeded // it has been announced
+		state = jobs.Succeeded // a node has announced the program
 	}
 	if err != nil || !state.Final() {
 		return err

@@ -7,10 +7,10 @@ import (
 var (
 	// ErrUnknown is returned for an id that the ledger does not hold.
 	ErrUnknown = errors.New("no such job")
-	// ErrStale is returned to an attempt that is no longer the job's newest, or
-	// whose job does not run any more.
+	// ErrStale is returned for an attempt that is not the newest of its job, or whose
+	// job does not run.
 	ErrStale = errors.New("stale attempt")
-	// ErrFinal is returned where a job has already come to its end.
+	// ErrFinal is returned for a job that has ended.
 	ErrFinal = errors.New("job is final")
 	// ErrConflict is returned for an id that is known with another document.
 	ErrConflict = errors.New("id is known with another document")

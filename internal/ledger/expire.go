@@ -21,13 +21,13 @@ var (
 	qStillMissing = engine.NewQuery("SELECT 1 FROM needs WHERE need = ? AND job = ? AND deadline > 0")
 )
 
-// overdue is a job that may have to fail for its time.
+// overdue is a job that may have to fail. need is set if it waits for something that
+// never came.
 type overdue struct{ id, need string }
 
-// Expire fails jobs that expired before they started, and jobs that have waited
-// for an hour for one that nobody has put, or for some minutes for a program that
-// no node has announced. It returns their ids; limit bounds
-// them (0 is 256).
+// Expire fails jobs that expired before they started. It also fails jobs that have
+// waited for an hour for a job that nobody submitted, or for ten minutes for a program
+// that no node announced. It returns their ids. limit bounds their number; 0 means 256.
 func (l *Ledger) Expire(ctx context.Context, limit int) ([]string, error) {
 	if limit <= 0 {
 		limit = defaultExpires
@@ -39,8 +39,8 @@ func (l *Ledger) Expire(ctx context.Context, limit int) ([]string, error) {
 	return ids, nil
 }
 
-// expire looks first and writes only where there is something to do: it is
-// called all the time.
+// expire reads first and writes only if there is something to do, because it is called
+// often.
 func (l *Ledger) expire(ctx context.Context, limit int) (ids []string, err error) {
 	now := l.now()
 	list, err := overdues(ctx, l.reader, limit, qExpired, engine.Micros(now))
@@ -129,7 +129,7 @@ func (o overdue) expire(t *txn) (bool, error) {
 
 func expired(r *Record, t *txn) bool { return !r.Expires.IsZero() && !r.Expires.After(t.now) }
 
-// expire fails a queued or waiting job whose time has passed.
+// expire fails a queued or waiting job that has expired.
 func expire(t *txn, r *Record) error {
 	e := &jobs.Error{Class: jobs.ClassExpired, Message: "expired at " + r.Expires.Format(time.RFC3339) + " before it started"}
 	if r.Attempt > 0 {

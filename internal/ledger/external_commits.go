@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// externalEvery is how often it is looked whether another process has written. A
-// tenth of it would cost an idle node three times what all the rest does.
+// externalEvery is the interval of the checks. A tenth of it would cost an idle node
+// three times as much as everything else that it does.
 const externalEvery = time.Second
 
-// externalCommits tells listeners that another process has written to the same file.
+// externalCommits calls listeners after another process has written to the file.
 type externalCommits struct {
 	queue *writeQueue
 	log   *slog.Logger
@@ -23,7 +23,7 @@ type externalCommits struct {
 	wg        sync.WaitGroup
 }
 
-// add adds a listener, and looks from then on.
+// add adds a listener. The first one starts the checks.
 func (c *externalCommits) add(f func()) (remove func()) {
 	c.queue.sending.RLock()
 	defer c.queue.sending.RUnlock()
@@ -33,7 +33,7 @@ func (c *externalCommits) add(f func()) (remove func()) {
 	return c.listeners.add(func([]string) { f() })
 }
 
-// watch looks until the ledger is closed.
+// watch checks until the ledger is closed.
 func (c *externalCommits) watch() {
 	ticker := time.NewTicker(c.every)
 	defer ticker.Stop()
@@ -53,8 +53,8 @@ func (c *externalCommits) watch() {
 	}
 }
 
-// version is a number that other connections' commits change, but not those
-// of the writer's own; only on its connection it has that meaning.
+// version returns a number that changes with commits of other connections, but not with
+// those of the writer. It has that meaning only on the connection of the writer.
 func (c *externalCommits) version() (int64, bool) {
 	answer := make(chan int64, 1)
 	select {

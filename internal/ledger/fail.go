@@ -10,8 +10,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Fail ends a job that is queued or waiting and that no node can handle. A job
-// that runs or has ended is left as it is. ErrUnknown.
+// Fail ends a queued or waiting job that no node can handle. It does nothing for a job
+// that runs or has ended. It returns ErrUnknown for an unknown id.
 func (l *Ledger) Fail(ctx context.Context, id string, e jobs.Error) error {
 	err := l.do(ctx, &op{name: "fail", weight: 1, run: func(t *txn) error {
 		state, err := t.state(id)
@@ -33,8 +33,8 @@ func (l *Ledger) Fail(ctx context.Context, id string, e jobs.Error) error {
 	return nil
 }
 
-// separately calls do with a list, and where that panics with each of its
-// elements alone, so that one of them does not hold up the others.
+// separately calls do with a list. If that panics, it calls do with each element, so
+// that the others are not held up.
 func separately[T any](list []T, do func([]T) error) error {
 	err := do(list)
 	var caught *panics.Error

@@ -7,13 +7,12 @@ import (
 	"sync"
 )
 
-// ErrReopen is returned for every write after the disk has failed one. The
-// kernel tells of a write that it lost once: a sync that succeeds after a failed
-// one proves nothing, and what is written after lost pages may be lost with
-// them. Open reads again what the file really holds.
+// ErrReopen is returned for every write after the disk has failed one. The kernel
+// reports a lost write only once. A later sync that succeeds proves nothing, and writes
+// after lost pages may be lost too. Open reads what the file really holds.
 var ErrReopen = errors.New("the disk has failed the ledger: it takes nothing more until it is opened again")
 
-// failure is why a ledger takes nothing more.
+// failure records why a ledger takes no more writes.
 type failure struct {
 	log    *slog.Logger
 	once   sync.Once
@@ -25,8 +24,7 @@ func newFailure(log *slog.Logger) *failure {
 	return &failure{failed: make(chan struct{}), log: log}
 }
 
-// Err is an ErrReopen that says why the ledger takes nothing more; nil while it
-// does.
+// Err returns an ErrReopen that says why the ledger takes no more writes, or nil.
 func (f *failure) Err() error {
 	select {
 	case <-f.failed:
@@ -36,8 +34,7 @@ func (f *failure) Err() error {
 	}
 }
 
-// fail has all further writes refused, and returns the error for those that it
-// hit. The first cause stands.
+// fail makes all further writes fail, and returns their error. The first cause is kept.
 func (f *failure) fail(what string, err error) error {
 	f.once.Do(func() {
 		f.err = fmt.Errorf("%w: %s: %w", ErrReopen, what, err)

@@ -25,17 +25,17 @@ var (
 	qDropPartial = engine.NewQuery("DELETE FROM partials WHERE job = ?")
 )
 
-// Finish ends an attempt. It returns the jobs that are queued because of it.
-// Where the job was to be cancelled and the ending would run it again, it is
-// cancelled; where it was to be reset, anything but a success queues it again
-// with its budgets cleared. ErrStale, ErrUnknown.
+// Finish ends an attempt. It returns the jobs that are queued as a result. If a cancel
+// was requested and the ending would queue the job again, the job is cancelled. If a
+// reset was requested, any ending but a success queues it again with its budgets
+// cleared. It returns ErrStale or ErrUnknown if the attempt does not own the job.
 func (l *Ledger) Finish(ctx context.Context, id string, attempt int, e Ending) (released []Record, err error) {
 	e, err = checkEnding(e)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: finish: %w", err)
 	}
 	err = l.do(ctx, &op{name: "finish", weight: 1, run: func(t *txn) (err error) {
-		e := e // finish may turn it into a cancellation
+		e := e // finish may change it
 		released, err = t.finish(id, attempt, &e)
 		return err
 	}})
@@ -45,8 +45,8 @@ func (l *Ledger) Finish(ctx context.Context, id string, attempt int, e Ending) (
 	return released, nil
 }
 
-// finishTries is how often a finish reads a job again that changed after it was
-// read. In SQLite, where one transaction writes at a time, none does.
+// finishTries is how often Finish reads a job again that changed after it was read. In
+// SQLite none does, because one transaction writes at a time.
 const finishTries = 5
 
 var errMoving = errors.New("the job keeps changing")
@@ -76,7 +76,7 @@ func (t *txn) finish(id string, attempt int, e *Ending) ([]Record, error) {
 	return t.updateDependents(id, e.State)
 }
 
-// dropLive forgets what a program said: its result says it better.
+// dropLive deletes what a program reported while it ran.
 func dropLive(t *txn, id string) error {
 	if _, err := t.Exec(qDropLive, id); err != nil {
 		return err
@@ -85,7 +85,8 @@ func dropLive(t *txn, id string) error {
 	return err
 }
 
-// running reads a job whose attempt still owns it. ErrStale, ErrUnknown.
+// running reads a job that the attempt still owns. It returns ErrStale or ErrUnknown
+// otherwise.
 func (t *txn) running(id string, attempt int) (r running, err error) {
 	var state jobs.State
 	var newest int
@@ -102,8 +103,8 @@ func (t *txn) running(id string, attempt int) (r running, err error) {
 	return r, nil
 }
 
-// finishRow changes the job's row if the attempt still owns it. It turns the
-// ending into what a person has asked for.
+// finishRow changes the row of the job if the attempt still owns it. It applies to e
+// what a person asked for.
 func (t *txn) finishRow(id string, attempt int, e *Ending) (running, error) {
 	for range finishTries {
 		r, err := t.running(id, attempt)
@@ -136,8 +137,8 @@ func (r *running) args(id string, attempt int, e *Ending, now time.Time) []any {
 	}
 }
 
-// keepAttempt writes the attempt that has just ended where the next one will
-// not overwrite it.
+// keepAttempt copies the attempt that has just ended to the history, because the next
+// attempt overwrites it.
 func keepAttempt(t *txn, id string, e *Ending) error {
 	message := e.Reason
 	if e.Error != nil && e.Error.Message != "" {

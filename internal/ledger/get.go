@@ -21,7 +21,7 @@ var qGet = engine.NewQuery("SELECT " + recordColumns + ", " + documentColumn + `
 	LEFT JOIN partials ON partials.job = jobs.id AND partials.attempt = jobs.attempt
 	WHERE jobs.id = ?) AS jobs`)
 
-// Get returns one job. ErrUnknown.
+// Get returns one job, with document and partial result. ErrUnknown.
 func (l *Ledger) Get(ctx context.Context, id string) (_ Record, err error) {
 	defer l.watch("get", time.Now(), &err)
 	var row recordRow
@@ -35,7 +35,7 @@ func (l *Ledger) Get(ctx context.Context, id string) (_ Record, err error) {
 	return row.record()
 }
 
-// get is Get within a transaction.
+// get is Get in a transaction.
 func (t *txn) get(id string) (Record, bool, error) {
 	var row recordRow
 	found, err := t.Row(qGet, []any{id}, row.withAll()...)
@@ -52,9 +52,9 @@ var (
 		AND (priority, accepted, id) < (?, ?, ?) LIMIT ?) AS sooner`)
 )
 
-// Position counts the queued jobs of the same program that come before a
-// queued one. ok is false where it is not queued or more than 1,000 come
-// before it. ErrUnknown.
+// Position returns the number of queued jobs of the same program that start before a
+// queued one. ok is false if the job is not queued or if more than 1,000 come before it.
+// ErrUnknown.
 func (l *Ledger) Position(ctx context.Context, id string) (n int, ok bool, err error) {
 	defer l.watch("position", time.Now(), &err)
 	n, ok, err = position(ctx, l.reader, id)
@@ -98,7 +98,7 @@ var qAttempts = engine.NewQuery(`SELECT number, node, instance, program_sha256, 
 		exit_code, signal, cpu_us, max_rss, quarantine, error FROM jobs WHERE id = ? AND (state = 'running' OR outcome <> '')
 		ORDER BY 1`)
 
-// Attempts lists a job's attempts, the first one first.
+// Attempts lists the attempts of a job, oldest first.
 func (l *Ledger) Attempts(ctx context.Context, id string) (list []Attempt, err error) {
 	defer l.watch("attempts", time.Now(), &err)
 	err = l.reader.Each(ctx, qAttempts, []any{id, id}, func(r engine.Row) error {
@@ -119,7 +119,7 @@ func scanAttempt(r engine.Row, id string) (Attempt, error) {
 	err := r.Scan(&a.Number, &a.Node, &a.Instance, &a.ProgramSHA256, &started, &finished, (*string)(&a.Outcome),
 		&a.Message, &a.ExitCode, &a.Signal, &cpu, &a.MaxRSS, &a.Quarantined, &errText)
 	a.Started, a.Finished, a.CPU = engine.FromMicros(started), engine.FromMicros(finished), engine.Microseconds(cpu)
-	if a.Outcome == "" { // it runs: these are of the attempt before
+	if a.Outcome == "" { // it runs; these columns belong to the attempt before
 		a.ExitCode, a.Signal, a.CPU, a.MaxRSS = -1, "", 0, 0
 		return a, err
 	}
@@ -132,8 +132,8 @@ func scanAttempt(r engine.Row, id string) (Attempt, error) {
 
 var qSubmitter = engine.NewQuery("SELECT submitter FROM jobs WHERE id = ?")
 
-// Submitter returns the name of the token that submitted a job; empty where
-// the job came by the inbox or no token was asked for. ErrUnknown.
+// Submitter returns the name of the token that submitted a job. It is empty if the job
+// came by the inbox or if no token was required. ErrUnknown.
 func (l *Ledger) Submitter(ctx context.Context, id string) (name string, err error) {
 	defer l.watch("submitter", time.Now(), &err)
 	found, err := l.reader.Row(ctx, qSubmitter, []any{id}, &name)

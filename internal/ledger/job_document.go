@@ -10,7 +10,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Bounds of a document. A job above them is refused.
+// Bounds of a document. A job that exceeds one is refused.
 const (
 	maxDocument = 1 << 20 // bytes
 	maxLabels   = 64
@@ -18,28 +18,28 @@ const (
 	maxNeeds    = 1 << 15
 )
 
-// Entry is one document to accept. With a Fault it is recorded as failed. With
-// Awaits it waits for some minutes for a node to announce its program, unless one
-// has; Awaits says so in words.
+// Entry is one document to accept. If Fault is set, the job is recorded as failed. If
+// Awaits is set, the job waits up to ten minutes for a node to announce its program,
+// unless one has; Awaits is the reason shown.
 type Entry struct {
 	Job      jobs.Job
 	Document []byte
 	Fault    *jobs.Error
 	Awaits   string
-	// Submitter is the name of the token that submitted the document; empty
-	// where it came by the inbox or no token was asked for.
+	// Submitter is the name of the token that submitted the document. It is empty if the
+	// document came by the inbox or if no token was required.
 	Submitter string
 }
 
-// candidate is an Entry with all made ready that needs no transaction.
+// candidate is an Entry with everything prepared that needs no transaction.
 type candidate struct {
 	*Entry
 	record Record
 	digest [sha256.Size]byte
 	labels string
-	// webhook is whom the document wants to be told of the end.
+	// webhook is the URL that the document wants to be called at the end.
 	webhook string
-	// target is where the document wants its result.
+	// target is the URL of the result in the document.
 	target string
 	err    error
 }
@@ -84,7 +84,7 @@ func (c *candidate) check() error {
 	return nil
 }
 
-// digest is the same for documents that differ in white space only.
+// digest returns the hash of a document without insignificant white space.
 func digest(document []byte) [sha256.Size]byte {
 	var b bytes.Buffer
 	if json.Compact(&b, document) != nil {

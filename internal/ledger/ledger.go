@@ -1,10 +1,12 @@
-// Package ledger is the record of jobs, attempts, nodes and events in SQL.
-// beanstalkd only carries hints; what the ledger says is so. Every change of
-// state is a compare-and-set inside a transaction.
+// Package ledger is the record of jobs and attempts in SQL. Messages in beanstalkd are
+// only hints; the ledger decides. Every change of state is a compare-and-set in a
+// transaction.
 //
-// All writing goes through one goroutine, which commits what waits together;
-// an operation is answered after the commit that holds it. Several processes
-// may share one SQLite file; they take turns.
+// One goroutine writes. It commits waiting operations together and answers an operation
+// after the commit. Several processes may share one SQLite file.
+//
+// The path of a job: accept.go, claim.go, progress.go, finish.go, dependents.go. Its
+// parts are fields of Ledger: Nodes, Events, Activity, Outbox, Replays and Sessions.
 package ledger
 
 import (
@@ -24,32 +26,32 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 )
 
-// Config opens a ledger.
+// Config is the configuration of a Ledger.
 type Config struct {
 	// DSN is "sqlite:PATH". Required.
 	DSN string
-	// Lease is for how long an instance counts as alive after its heartbeat was
-	// last seen to change. Default 20 s.
+	// Lease is how long an instance counts as alive after the last observed change of
+	// its heartbeat. Default 20 s.
 	Lease time.Duration
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 	// Logger. Default slog.Default().
 	Logger *slog.Logger
-	// Observe is called at the end of each operation with its name, such as
-	// claim or list, how long it took with its wait, and its error. Default nil:
-	// nobody is told. It must return at once.
+	// Observe is called at the end of each operation with its name, such as claim or
+	// list, its duration including the wait, and its error. It must return at once.
+	// Default: none.
 	Observe func(op string, d time.Duration, err error)
-	// Webhook is a URL that is told of the end of every job that comes to its end
-	// in this process. Default "": only those that documents name.
+	// Webhook is a URL that is called at the end of every job that ends in this process.
+	// Default: only the URLs in documents are called.
 	Webhook string
-	// BaseURL is what result URLs begin with that need no delivery because this
-	// node serves them. Default "": nothing is delivered.
+	// BaseURL is the prefix of result URLs that this node serves. Results with other
+	// URLs are delivered. Default: nothing is delivered.
 	BaseURL string
 }
 
 const (
 	defaultLease = 20 * time.Second
-	// maxScheduled bounds how many jobs of a program are counted that are not due.
+	// maxScheduled limits the count of jobs of a program that are not due.
 	maxScheduled = 10_000
 )
 
@@ -69,16 +71,16 @@ type Ledger struct {
 	log    *slog.Logger
 
 	observe   func(op string, d time.Duration, err error)
-	maxSearch time.Duration // listing.MaxLook, but for tests
+	maxSearch time.Duration // tests change it
 
-	maxScheduled int64 // the constant, but for tests
+	maxScheduled int64 // tests change it
 
 	listeners listeners
 	external  externalCommits
 }
 
-// Open opens the ledger and brings its schema up to date; sqlite.ErrNewer where a
-// newer version of the program has changed it. The caller closes it.
+// Open opens the ledger and migrates its schema. It returns sqlite.ErrNewer if a newer
+// version of the program has changed the schema. The caller closes the ledger.
 func Open(ctx context.Context, c Config) (*Ledger, error) {
 	path, ok := sqlitePath(c.DSN)
 	if !ok {
@@ -133,7 +135,7 @@ func (l *Ledger) open(ctx context.Context, path string, c Config) (err error) {
 	return nil
 }
 
-// Close answers what has been asked for already and closes the ledger.
+// Close runs the operations that wait and closes the ledger.
 func (l *Ledger) Close() error {
 	if !l.queue.close() {
 		return nil
@@ -145,15 +147,15 @@ func (l *Ledger) Close() error {
 	return nil
 }
 
-// now is the clock as the ledger keeps it.
+// now returns the time in UTC, in microseconds.
 func (l *Ledger) now() time.Time { return l.clock().UTC().Truncate(time.Microsecond) }
 
-// ID tells this ledger from all others that use the same beanstalkd: 10
-// characters, made at random with the ledger, which never change.
+// ID returns the id of the ledger: 10 random characters that never change. It
+// distinguishes ledgers that use the same beanstalkd.
 func (l *Ledger) ID() string { return l.db.ID }
 
-// ReadID reads the id of a ledger that others may have open, and changes
-// nothing. It is empty where there is no ledger yet, or one that has no id yet.
+// ReadID returns the id of a ledger that other processes may have open. It changes
+// nothing. The id is empty if there is no ledger yet or if it has no id yet.
 func ReadID(ctx context.Context, dsn string) (string, error) {
 	path, _ := sqlitePath(dsn)
 	id, err := sqlite.ReadID(ctx, path)
@@ -163,22 +165,21 @@ func ReadID(ctx context.Context, dsn string) (string, error) {
 	return id, nil
 }
 
-// Failed is closed when the disk has failed the ledger, which then takes nothing
-// more until it is opened again. Err says why.
+// Failed returns a channel that is closed when the disk has failed. The ledger then
+// takes no more writes until it is opened again. Err says why.
 func (l *Ledger) Failed() <-chan struct{} { return l.queue.failure.failed }
 
-// Err is an ErrReopen that says why the ledger takes nothing more; nil while it
-// does.
+// Err returns an ErrReopen that says why the ledger takes no more writes, or nil.
 func (l *Ledger) Err() error { return l.queue.failure.Err() }
 
-// access is what the parts of the ledger get of it.
+// access returns what the parts of the ledger use of it.
 func (l *Ledger) access() engine.Access {
 	return engine.Access{Reader: l.reader, Now: l.now, Observe: l.watch, Do: func(ctx context.Context, o engine.Op) error {
 		return l.do(ctx, &op{name: o.Name, weight: o.Weight, soft: o.Soft, run: func(t *txn) error { return o.Run(t) }})
 	}}
 }
 
-// watch reports an operation that ends to Config.Observe; it is deferred.
+// watch reports the end of an operation to Config.Observe. It is deferred.
 func (l *Ledger) watch(op string, began time.Time, err *error) {
 	if l.observe != nil {
 		l.observe(op, time.Since(began), *err)
@@ -191,9 +192,8 @@ func (l *Ledger) do(ctx context.Context, o *op) (err error) {
 	return l.queue.do(ctx, o)
 }
 
-// Rollup adds the counters of minutes that are over to those of longer steps, and
-// deletes what is too old. It is to be called about once a minute; it does nothing
-// where another process has done it, and a clock that jumps costs nothing.
+// Rollup adds the counters of past minutes to those of longer steps and deletes old
+// rows. Call it about once a minute. It does nothing if another process has done it.
 func (l *Ledger) Rollup(ctx context.Context) (err error) {
 	defer l.watch("rollup", time.Now(), &err)
 	for _, do := range []func(context.Context) error{l.Activity.Rollup, l.Activity.Prune, l.Outbox.Prune, l.Replays.Prune} {
@@ -204,15 +204,15 @@ func (l *Ledger) Rollup(ctx context.Context) (err error) {
 	return nil
 }
 
-// OnChange calls f after each commit of this process with the ids of the jobs
-// that it changed, before the callers of the operations are answered. f must
-// return at once, must not call the ledger and must not keep ids. remove ends it.
+// OnChange calls f after each commit of this process with the ids of the jobs that it
+// changed, before the callers of the operations get their answers. f must return at
+// once, must not call the ledger and must not keep ids. remove ends the calls.
 func (l *Ledger) OnChange(f func(ids []string)) (remove func()) {
 	return l.listeners.add(f)
 }
 
 // OnExternalCommit calls f soon after another process, or another Ledger of this one,
-// has committed to the same file; what it changed is not known. Several commits
-// in a second are told once. f must return at once and must not call
-// the ledger. remove ends it.
+// has committed to the same file. What changed is not known. Several commits in a second
+// cause one call. f must return at once and must not call the ledger. remove ends the
+// calls.
 func (l *Ledger) OnExternalCommit(f func()) (remove func()) { return l.external.add(f) }

@@ -9,19 +9,19 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 )
 
-// Page is one page of jobs, newest first. A page may hold fewer jobs than asked
-// for, even none, with more to come: Next alone says which page is the last.
+// Page is one page of jobs, newest first. It may hold fewer jobs than asked for, even
+// none, although more follow. Only an empty Next marks the last page.
 type Page struct {
 	Jobs []Record
 	Next string // cursor of the next page; empty on the last
-	// Back is the place in time at which this page has broken off its search,
-	// where that is not plain from its jobs.
+	// Back is how far back in time the search came if it broke off. Zero if the jobs
+	// show it.
 	Back time.Time
 }
 
 const maxMany = 1000 // ids of one GetMany
 
-// qListed reads records without what is large.
+// qListed reads records without documents and partial results.
 var qListed = engine.NewManyRows("SELECT "+recordColumns+`,
 	live_progress, live_message, live_counters, live_updated FROM (SELECT jobs.*,
 	live.progress AS live_progress, live.message AS live_message, live.counters AS live_counters,
@@ -29,11 +29,11 @@ var qListed = engine.NewManyRows("SELECT "+recordColumns+`,
 	LEFT JOIN live ON live.job = jobs.id AND live.attempt = jobs.attempt WHERE jobs.id IN (`, 0, `)) AS jobs
 	ORDER BY accepted DESC, id DESC`)
 
-// List returns one page of jobs, newest first, without Document and
-// Live.Partial. A filter by State, Program or both, or by Node or Label alone or
-// Node and State, fills its pages. With other combinations, and with Text, a page
-// may be short although more follow: one call looks at 1000 jobs at most that no
-// index knows to be wanted. ErrCursor.
+// List returns one page of jobs, newest first, without Document and Live.Partial. Pages
+// are full for filters by State, Program or both, by Node or Label alone, and by Node
+// and State. With other filters and with Text a page may be short although more follow,
+// because one call reads at most 1,000 jobs that an index cannot select. It returns
+// listing.ErrCursor for an unknown cursor.
 func (l *Ledger) List(ctx context.Context, f listing.Filter) (page Page, err error) {
 	defer l.watch("list", time.Now(), &err)
 	page, err = l.list(ctx, f)
@@ -44,7 +44,7 @@ func (l *Ledger) List(ctx context.Context, f listing.Filter) (page Page, err err
 }
 
 func (l *Ledger) list(ctx context.Context, f listing.Filter) (page Page, err error) {
-	// One transaction, so that no job changes from one list to another between them.
+	// The snapshot keeps a job from moving between lists while they are read.
 	tx, err := l.db.Reader.Snapshot(ctx)
 	if err != nil {
 		return Page{}, err
@@ -76,8 +76,8 @@ func listed(ctx context.Context, r engine.Reader, places []listing.Cursor) ([]Re
 	return list, err
 }
 
-// GetMany returns jobs as List does, in the order of ids; those that the ledger
-// does not hold are left out. At most 1000 ids; ErrTooBig.
+// GetMany returns jobs as List does, in the order of ids, without those that the ledger
+// does not hold. It returns engine.ErrTooBig for more than 1,000 ids.
 func (l *Ledger) GetMany(ctx context.Context, ids []string) (list []Record, err error) {
 	defer l.watch("get-many", time.Now(), &err)
 	if len(ids) > maxMany {

@@ -10,20 +10,20 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 )
 
-// Sent says that a message for a job was put on its run tube.
+// Sent is a job with the message that was put on its run tube.
 type Sent struct {
 	ID      string // job
-	Server  string // id of the beanstalkd server's instance, from its stats
+	Server  string // id of the instance of the beanstalkd server, from its stats
 	Message uint64 // id of the message there
 }
 
-// maxQueues is how many queues are looked at in one call.
+// maxQueues is the largest number of queues that one call reads.
 const maxQueues = 500
 
 var qSent = engine.NewQuery("UPDATE jobs SET server = ?, message = ? WHERE id = ? AND state = 'queued'")
 
-// MarkSent records that messages were put. It ignores jobs that are not queued
-// any more. It is not synced to the disk: a message that is put twice is harmless.
+// MarkSent records that messages were put. It ignores jobs that are not queued any more.
+// The change is not synced to the disk, because a second message does no harm.
 func (l *Ledger) MarkSent(ctx context.Context, sent []Sent) error {
 	err := l.do(ctx, &op{name: "mark-sent", weight: len(sent), soft: true, run: func(t *txn) error {
 		for _, s := range sent {
@@ -39,8 +39,8 @@ func (l *Ledger) MarkSent(ctx context.Context, sent []Sent) error {
 	return nil
 }
 
-// Placed is a queued job with where its message was put; Server is empty where
-// none was. The Record has no Document.
+// Placed is a queued job with the place of its message. Server is empty if it has none.
+// The Record has no Document.
 type Placed struct {
 	Record
 	Server  string
@@ -58,11 +58,10 @@ var (
 		AND (priority, accepted, id) > (?, ?, ?) ORDER BY priority, accepted, id LIMIT ?`)
 )
 
-// Unsent lists queued jobs, unchanged since before, of which no message was put
-// or whose message went to a server instance that is not among servers. Jobs
-// that are not due yet are listed too; their messages want a delay. limit is
-// shared among the programs, so that none waits for a million jobs of another;
-// more says that there are others.
+// Unsent returns queued jobs, unchanged since before, that have no message or whose
+// message is on a server instance that is not among servers. Jobs that are not due are
+// included; their messages need a delay. The programs share limit, so that a long queue
+// does not hold up the others. more is true if there are more such jobs.
 func (l *Ledger) Unsent(ctx context.Context, servers []string, before time.Time, limit int) (list []Placed, more bool, err error) {
 	queues, err := staleQueues(ctx, l.reader, servers)
 	if err != nil {
@@ -87,8 +86,8 @@ func (l *Ledger) Unsent(ctx context.Context, servers []string, before time.Time,
 	return list, more, nil
 }
 
-// staleQueue are the queued jobs of a program whose messages are on a server
-// that is gone, or that have none.
+// staleQueue is the queued jobs of a program that have no message or whose server is
+// gone.
 type staleQueue struct{ server, program string }
 
 func staleQueues(ctx context.Context, r engine.Reader, servers []string) (list []staleQueue, err error) {
@@ -120,8 +119,8 @@ func scanPlaced(rows engine.Row) (p Placed, err error) {
 	return p, err
 }
 
-// NextQueue is the first program after another, by name, that has queued jobs
-// whose messages are on a server; "" where there is none.
+// NextQueue returns the first program after another, by name, that has queued jobs whose
+// messages are on a server. It returns "" at the end.
 func (l *Ledger) NextQueue(ctx context.Context, server, after string) (program string, err error) {
 	if program, err = nextQueue(ctx, l.reader, server, after); err != nil {
 		return "", fmt.Errorf("ledger: queue: %w", err)
@@ -134,9 +133,9 @@ func nextQueue(ctx context.Context, r engine.Reader, server, after string) (prog
 	return program, err
 }
 
-// Queue lists the queued jobs of a program whose messages are on a server, in
-// the order in which they are to start. after is the job before the first one,
-// or the zero Placed.
+// Queue returns the queued jobs of a program whose messages are on a server, in the
+// order in which they are to start. after is the job before the first one, or the zero
+// Placed.
 func (l *Ledger) Queue(ctx context.Context, server, program string, after Placed, limit int) (list []Placed, err error) {
 	args := []any{server, program, int64(after.Priority), engine.Micros(after.Accepted), after.ID, limit}
 	err = l.reader.Each(ctx, qQueue, args, func(rows engine.Row) error {
@@ -151,10 +150,9 @@ func (l *Ledger) Queue(ctx context.Context, server, program string, after Placed
 }
 
 const (
-	// justDue is how long after its start a job's message may be late.
+	// justDue is how late a message may be after the start of its job.
 	justDue = time.Minute
-	// maxJustDue is at how many of such jobs one look looks, maxUrgent how many it
-	// returns.
+	// maxJustDue is how many such jobs one call reads. maxUrgent is how many it returns.
 	maxJustDue = 1000
 	maxUrgent  = 8
 )
@@ -172,11 +170,10 @@ var qMoreUrgent = engine.NewQuery(fmt.Sprintf(`SELECT id, program, message FROM 
 		WHERE priority < (SELECT priority FROM jobs WHERE id = ?) ORDER BY priority LIMIT %d)
 	AND crashes < %d ORDER BY priority, accepted, id`, maxJustDue, maxUrgent, QuarantineAfter))
 
-// MoreUrgent lists jobs that became due in the last minute, have messages on a
-// server and are more urgent than a job, the most urgent first; none in
-// quarantine, which a busy node does not run. Such messages may come later than
-// those of jobs that are less urgent: beanstalkd counts delays in whole seconds,
-// from when each message was put.
+// MoreUrgent returns jobs that became due in the last minute, have messages on a server
+// and are more urgent than a job, the most urgent first. It leaves out jobs in
+// quarantine, because a busy node does not run them. Their messages may come after those
+// of less urgent jobs, because beanstalkd counts delays in whole seconds from each put.
 func (l *Ledger) MoreUrgent(ctx context.Context, id, server string) (list []Urgent, err error) {
 	now := l.now()
 	err = l.reader.Each(ctx, qMoreUrgent, []any{server, engine.Micros(now.Add(-justDue)), engine.Micros(now), id}, func(r engine.Row) error {

@@ -8,7 +8,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// missingLimit is how long a job waits for one that nobody has put.
+// missingLimit is how long a job waits for a job that nobody has submitted.
 const missingLimit = time.Hour
 
 var (
@@ -30,7 +30,7 @@ func (t *txn) addNeed(need, job string, state jobs.State) error {
 	return err
 }
 
-// state is "" for a job that the ledger has never seen.
+// state returns the state of a job, or "" for a job that the ledger never held.
 func (t *txn) state(id string) (s jobs.State, err error) {
 	_, err = t.Row(qState, []any{id}, (*string)(&s))
 	return s, err
@@ -48,9 +48,8 @@ var (
 	qFound      = engine.NewQuery("UPDATE needs SET deadline = 0 WHERE need = ? AND deadline > 0")
 )
 
-// wanted reports whether jobs wait for a new one, and that it is there now.
-// That any job waits for one that nobody has put is rare, so it is asked once
-// in a transaction.
+// wanted reports whether jobs wait for a new one, and records that it exists now.
+// Missing jobs are rare, so a transaction first asks once whether there are any.
 func (t *txn) wanted(id string) (bool, error) {
 	if t.missing == nil {
 		var one int

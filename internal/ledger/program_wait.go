@@ -10,12 +10,12 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// announceLimit is how long a job that is due waits for a node to announce its
-// program: when a pool starts, nodes come up in any order.
+// announceLimit is how long a due job waits for a node to announce its program. Nodes of
+// a pool start in any order.
 const announceLimit = 10 * time.Minute
 
 // programPrefix begins a need that is not a job but a program that no node has
-// announced yet. No id of a job has a blank.
+// announced. Ids of jobs have no blanks.
 const programPrefix = "program "
 
 func programNeed(program string) string { return programPrefix + program }
@@ -31,15 +31,14 @@ func (t *txn) announced(program string) (bool, error) {
 	return t.Row(qAnnounced, []any{program}, &one)
 }
 
-// awaits reports whether a job waits for its program. Such a job is counted
-// under no program, for documents may name any.
+// awaits reports whether a job waits for its program. Such a job is counted under no
+// program, because a document may name any.
 func (t *txn) awaits(id, program string) (bool, error) {
 	var one int
 	return t.Row(qAwaits, []any{programNeed(program), id}, &one)
 }
 
-// await makes a job wait for its program, which no node has announced, until
-// some time after it is due.
+// await makes a job wait for its program until announceLimit after it is due.
 func (t *txn) await(r *Record) error {
 	deadline := engine.Later(t.now, r.NotBefore).Add(announceLimit)
 	_, err := t.Exec(qInsertNeed, programNeed(r.Program), r.ID, engine.Micros(deadline))
@@ -47,14 +46,14 @@ func (t *txn) await(r *Record) error {
 	return err
 }
 
-// recount counts a job under its program that did not wait for it any more.
+// recount counts a job under its program when it no longer waits for the program.
 func (t *txn) recount(program string) {
 	t.countOne("", jobs.Waiting, -1)
 	t.countOne(program, jobs.Waiting, 1)
 }
 
-// UnknownProgram says that no node has announced a program, and which of the
-// known ones are the nearest.
+// UnknownProgram returns the message for a program that no node has announced, with the
+// most similar known programs.
 func UnknownProgram(name string, known []string) string {
 	if len(known) == 0 {
 		return fmt.Sprintf("no node has a program %q, nor any other; install one in the programs folder", name)

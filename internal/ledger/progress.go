@@ -27,10 +27,11 @@ var (
 		ON CONFLICT (job) DO UPDATE SET attempt = excluded.attempt, partial = excluded.partial`)
 )
 
-// Report merges what a running program said with what it said before: nil and
-// empty fields leave what was there, counters are merged by name. A long
-// message is cut; ErrTooBig for a partial result above 256 KiB or more than 64
-// counters. ErrStale, ErrUnknown. A report is not synced to the disk.
+// Report merges a report of a running program with its earlier ones. Nil and empty
+// fields leave the old values. Counters are merged by name. Long messages are cut. It
+// returns engine.ErrTooBig for a partial result above 256 KiB or for more than 64
+// counters, and ErrStale or ErrUnknown if the attempt does not own the job. The report
+// is not synced to the disk.
 func (l *Ledger) Report(ctx context.Context, id string, attempt int, live Live) error {
 	err := checkLive(&live)
 	if err == nil {
@@ -83,7 +84,7 @@ func report(t *txn, id string, attempt int, v *Live) error {
 	return writeLive(t, id, attempt, merged)
 }
 
-// merge is old with what v says anew.
+// merge returns old with the new values of v.
 func merge(old, v *Live) (*Live, error) {
 	m := *old
 	if v.Progress != nil {

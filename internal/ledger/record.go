@@ -8,77 +8,76 @@ import (
 )
 
 const (
-	// QuarantineAfter is how many attempts of a job may be lost with their node
-	// until it runs in quarantine: with nothing beside it on its node. Any job that
-	// ran there may be what ended the node.
+	// QuarantineAfter is the number of attempts lost with their node after which a job
+	// runs in quarantine: alone on its node. Any job that ran on such a node may have
+	// ended it.
 	QuarantineAfter = 2
-	// QuarantineLimit is how many attempts may be lost in quarantine before the job
-	// fails. Then it is what ends nodes, and no other job.
+	// QuarantineLimit is the number of attempts lost in quarantine after which the job
+	// fails. By then it must be the job that ends its nodes.
 	QuarantineLimit = 3
 )
 
-// Record is one job as the ledger knows it. Times are in UTC with microseconds.
+// Record is one job in the ledger. Times are in UTC with microseconds.
 type Record struct {
 	ID       string
 	Program  string
 	State    jobs.State
 	Priority uint32
-	// Document is the job document as it was accepted.
+	// Document is the accepted job document.
 	Document json.RawMessage
 	Labels   map[string]string
 
-	Created   time.Time // by the document; zero if it did not say
+	Created   time.Time // by the document; may be zero
 	Accepted  time.Time // by the ledger; with ID the order of every listing
 	NotBefore time.Time // earliest start: the document's, or the end of a backoff
 	Expires   time.Time
-	// Due is since when it can start, or when its newest attempt could: when it
-	// was queued, or NotBefore where that is later. Zero where that is not known.
+	// Due is when the job could start, or when its newest attempt could: when it was
+	// queued, or NotBefore if that is later. Zero if unknown.
 	Due      time.Time
 	Started  time.Time // of the newest attempt
 	Finished time.Time // of the job; zero unless State is final
 	Updated  time.Time // of the last change of state
 
-	// Attempt is the number of the newest attempt; it is the fence: a change
-	// that names another number is refused.
+	// Attempt is the number of the newest attempt. It is the fence: a change that names
+	// another number is refused.
 	Attempt int
-	// Spent counts the attempts that ended in error, Crashes those whose node died.
+	// Spent counts the attempts that ended in error. Crashes counts those whose node
+	// died.
 	Spent, Crashes int
-	// AloneCrashes counts those among Crashes that ran in quarantine.
+	// AloneCrashes counts the Crashes in quarantine.
 	AloneCrashes int
-	// Quarantined is whether the newest attempt runs, or ran, with nothing beside
-	// it on its node.
+	// Quarantined is true if the newest attempt runs, or ran, alone on its node.
 	Quarantined bool
-	// FetchTries counts the attempts in a row whose inputs could not be had yet,
-	// and FetchSince is when the first of them ended; zero where there is none.
+	// FetchTries counts the consecutive attempts that did not get their inputs.
+	// FetchSince is when the first of them ended, or zero.
 	FetchTries int
 	FetchSince time.Time
-	// Node and Instance hold, or held last, the job.
+	// Node and Instance run the job, or ran it last.
 	Node, Instance string
-	// Asked is what a person asks of a running job: VerbCancel, VerbTerminate,
-	// VerbReset or nothing.
+	// Asked is what a person requested for a running job: VerbCancel, VerbTerminate,
+	// VerbReset or "".
 	Asked Verb
-	// Reason says in words why a job that is not final waits.
+	// Reason says why a job waits that has not ended.
 	Reason string
-	// Error is why a job failed or was cancelled, or why its last attempt ended.
+	// Error is why the job failed or was cancelled, or why its last attempt ended.
 	Error *jobs.Error
-	// Live is what a running program reported last.
+	// Live is the last report of the running program.
 	Live Live
 }
 
-// RunsAlone reports whether the job's next attempt is to run in quarantine.
+// RunsAlone reports whether the next attempt runs in quarantine.
 func (r *Record) RunsAlone() bool { return r.Crashes >= QuarantineAfter }
 
 const (
-	// MaxBackoff is longer than any wait before another attempt, but for a job
-	// whose inputs cannot be had yet.
+	// MaxBackoff is longer than any wait before another attempt, except the wait for
+	// inputs.
 	MaxBackoff = 10 * time.Minute
-	// MaxInputWait is the longest wait before another attempt to have the inputs.
+	// MaxInputWait is the longest wait before another attempt to get the inputs.
 	MaxInputWait = 7 * time.Hour
 )
 
-// Wait is how long a queued job has yet to wait at a time; 0 if it may start. A
-// backoff that is longer than any was set by a node whose clock is hours off, and
-// does not count.
+// Wait returns how long a queued job must still wait. It is 0 if the job may start. It
+// ignores backoffs that are too long, because a node with a wrong clock has set them.
 func (r *Record) Wait(now time.Time) time.Duration {
 	wait, most := max(0, r.NotBefore.Sub(now)), MaxBackoff
 	if r.FetchTries > 0 {
@@ -90,7 +89,7 @@ func (r *Record) Wait(now time.Time) time.Duration {
 	return wait
 }
 
-// Live is what a running program last said about itself.
+// Live is the last report of a running program.
 type Live struct {
 	Progress *float64
 	Message  string
@@ -109,32 +108,32 @@ type Attempt struct {
 	Finished       time.Time    // zero while it runs
 	Outcome        jobs.Outcome // empty while it runs
 	Message        string
-	ExitCode       int // -1 where there was none
+	ExitCode       int // -1 if there was none
 	Signal         string
 	CPU            time.Duration
 	MaxRSS         int64 // bytes
-	Quarantined    bool  // nothing ran beside it on its node
+	Quarantined    bool  // it ran alone on its node
 }
 
-// Verb is what a person may ask of jobs.
+// Verb is what a person may request for a job.
 type Verb string
 
 const (
-	// VerbCancel ends a job. A running program gets time to end by itself.
+	// VerbCancel ends a job. A running program gets time to end.
 	VerbCancel Verb = "cancel"
 	// VerbStop is VerbCancel for running jobs only.
 	VerbStop Verb = "stop"
-	// VerbTerminate is VerbCancel without any time for a running program.
+	// VerbTerminate is VerbCancel without that time.
 	VerbTerminate Verb = "terminate"
-	// VerbRetry queues a failed or cancelled job again under its id, with its
-	// history kept and its budgets as new.
+	// VerbRetry queues a failed or cancelled job again under its id. It keeps the
+	// history and clears the budgets.
 	VerbRetry Verb = "retry"
-	// VerbReset makes a job that has not succeeded start over: what runs of it
-	// is killed and costs nothing, budgets and backoff are cleared.
+	// VerbReset makes a job start over that has not succeeded. It kills the running
+	// program at no cost, and clears budgets and backoff.
 	VerbReset Verb = "reset"
 )
 
-// Verbs are all of them.
+// Verbs are all verbs.
 var Verbs = []Verb{VerbCancel, VerbStop, VerbTerminate, VerbRetry, VerbReset}
 
 // requests are the values of cancel_requested.

@@ -12,7 +12,7 @@ import (
 
 const maxLogTail = 64 << 10 // bytes
 
-// cleanError is a copy of e within bounds; nil stays nil.
+// cleanError returns a copy of e within the bounds; nil for nil.
 func cleanError(e *jobs.Error) *jobs.Error {
 	if e == nil {
 		return nil
@@ -25,7 +25,7 @@ func cleanError(e *jobs.Error) *jobs.Error {
 	}
 }
 
-// errorText is e as JSON; "" for nil.
+// errorText returns e as JSON; "" for nil.
 func errorText(e *jobs.Error) string {
 	if e == nil {
 		return ""
@@ -47,7 +47,7 @@ const recordColumns = `id, program, state, priority, created, accepted, not_befo
 	attempt, spent, crashes, cancel_requested, node, instance, reason, error, labels, due, quarantine, alone_crashes,
 	fetch_since, fetch_tries`
 
-// recordRow is the scan target of recordColumns, and of what some queries add.
+// recordRow is the scan target of recordColumns and of columns that some queries add.
 type recordRow struct {
 	Record
 	created, accepted, notBefore, expires, started, finished, updated, due, fetchSince int64
@@ -66,13 +66,14 @@ func (r *recordRow) dest() []any {
 	}
 }
 
-// withDocument is for recordColumns followed by documentColumn.
+// withDocument returns the targets of recordColumns and documentColumn.
 func (r *recordRow) withDocument() []any { return append(r.dest(), &r.document) }
 
-// withLive is for recordColumns followed by liveColumns.
+// withLive returns the targets of recordColumns and liveColumns.
 func (r *recordRow) withLive() []any { return append(r.dest(), r.live.dest()...) }
 
-// withAll is for recordColumns, documentColumn, liveColumns and the partial result.
+// withAll returns the targets of recordColumns, documentColumn, liveColumns and the
+// partial result.
 func (r *recordRow) withAll() []any {
 	return append(append(r.withDocument(), r.live.dest()...), &r.live.partial)
 }
@@ -80,7 +81,7 @@ func (r *recordRow) withAll() []any {
 // documentColumn follows recordColumns of a query on jobs.
 const documentColumn = "(SELECT document FROM documents WHERE documents.id = jobs.id)"
 
-// record finishes what the scan began.
+// record converts the scanned row.
 func (r *recordRow) record() (Record, error) {
 	r.Created, r.Accepted = engine.FromMicros(r.created), engine.FromMicros(r.accepted)
 	r.NotBefore, r.Expires = engine.FromMicros(r.notBefore), engine.FromMicros(r.expires)

@@ -9,10 +9,10 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Recovered says what Recover did with the jobs of one dead instance.
+// Recovered is a job of a dead instance after Recover.
 type Recovered struct {
 	ID    string
-	State jobs.State // queued, failed (QuarantineLimit) or cancelled (was asked for)
+	State jobs.State // queued, failed at QuarantineLimit, or cancelled if requested
 }
 
 const defaultRecover = 256
@@ -27,10 +27,10 @@ type lost struct {
 	instance, node string
 }
 
-// Recover ends the attempts of dead instances as lost: their jobs are queued
-// again at once, or failed at QuarantineLimit, or cancelled where that was asked for.
-// It is to be called all the time, for it also watches the heartbeats. limit
-// bounds the jobs of one call; 0 is 256.
+// Recover ends the attempts of dead instances as lost. Their jobs are queued again at
+// once, or fail at QuarantineLimit, or are cancelled if that was requested. Call it
+// often, because it also observes the heartbeats. limit bounds the jobs of one call; 0
+// means 256.
 func (l *Ledger) Recover(ctx context.Context, limit int) ([]Recovered, error) {
 	if limit <= 0 {
 		limit = defaultRecover
@@ -42,7 +42,7 @@ func (l *Ledger) Recover(ctx context.Context, limit int) ([]Recovered, error) {
 	return list, nil
 }
 
-// recover looks first and writes only where there is something to do.
+// recover reads first and writes only if there is something to do.
 func (l *Ledger) recover(ctx context.Context, limit int) (done []Recovered, err error) {
 	list, err := l.lostJobs(ctx, limit)
 	if err != nil || len(list) == 0 {
@@ -89,7 +89,7 @@ func (l *Ledger) lostJobs(ctx context.Context, limit int) (list []lost, err erro
 	return list, err
 }
 
-// end ends one attempt as lost, unless it has ended or come alive meanwhile.
+// end ends one attempt as lost, unless it has ended or its instance is alive again.
 func (j *lost) end(t *txn) (Recovered, bool, error) {
 	if alive, err := t.nodes.Alive(t, j.instance); err != nil || alive {
 		return Recovered{}, false, err

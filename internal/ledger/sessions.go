@@ -14,11 +14,11 @@ var (
 	qEnded       = engine.NewQuery("SELECT 1 FROM ended_sessions WHERE session = ?")
 )
 
-// Sessions are those of logins that have ended before their time.
+// Sessions are the logins that a person ended.
 type Sessions struct{ ledger engine.Access }
 
-// End records that a session is of no more use, on every node. expires
-// is when it would have ended by itself; the record is kept until then.
+// End records that a session is invalid on every node. expires is when it would have
+// ended by itself. The record is kept until then.
 func (s *Sessions) End(ctx context.Context, session string, expires time.Time) error {
 	err := s.ledger.Do(ctx, engine.Op{Name: "end-session", Weight: 1, Run: func(t engine.Tx) error {
 		if _, err := t.Exec(qOldSessions, engine.Micros(t.Now())); err != nil {

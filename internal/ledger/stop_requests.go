@@ -7,8 +7,8 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
-// Stopping is a running attempt whose end is asked for: Verb is VerbCancel,
-// VerbTerminate or VerbReset.
+// Stopping is a running attempt that is to be stopped. Verb is VerbCancel, VerbTerminate
+// or VerbReset.
 type Stopping struct {
 	ID      string
 	Attempt int
@@ -35,8 +35,8 @@ func (l *Ledger) Cancelling(ctx context.Context, instance string) (list []Stoppi
 
 var qHolds = engine.NewQuery("SELECT state = 'running', attempt FROM jobs WHERE id = ?")
 
-// Holds reports whether an attempt still owns its job: nil, ErrStale or
-// ErrUnknown. It only reads, so that it costs little to ask.
+// Holds returns nil if an attempt still owns its job, else ErrStale or ErrUnknown. It
+// only reads and is cheap.
 func (l *Ledger) Holds(ctx context.Context, id string, attempt int) error {
 	var runs bool
 	var newest int

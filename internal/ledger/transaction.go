@@ -17,22 +17,22 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// op is one operation on its way through the writer. run may be called again
-// after a rollback and then starts from nothing.
+// op is one operation. run may be called again after a rollback; it then starts from
+// nothing.
 type op struct {
 	name   string // for Config.Observe
 	run    func(*txn) error
 	soft   bool
 	weight int
 	state  opState
-	early  bool // is answered before it is on the disk, where it is brought at once
-	hard   bool // wrote something that must be on the disk
+	early  bool // answered before it is on the disk; the sync starts at once
+	hard   bool // changed something that must be on the disk
 	err    error
 	done   chan struct{} // closed when it is answered
 }
 
-// opState decides between a writer that begins an operation and a caller that
-// gives it up: only one of the two succeeds.
+// opState decides between the writer that begins an operation and the caller that gives
+// it up. Only one of them succeeds.
 type opState struct{ v atomic.Int32 }
 
 const (
@@ -45,8 +45,8 @@ func (s *opState) start() bool { return s.v.CompareAndSwap(0, begun) || s.v.Load
 
 func (s *opState) abandon() bool { return s.v.CompareAndSwap(0, abandoned) }
 
-// txn is the transaction in which operations run. What they count, note and
-// change is staged for each and taken over when the operation has succeeded.
+// txn is the transaction in which operations run. It stages what each operation counts,
+// notes and changes, and keeps that if the operation succeeds.
 type txn struct {
 	w         *sqlite.Writer
 	failure   *failure
@@ -68,7 +68,8 @@ type txn struct {
 	missing   *bool // whether any job waits for one that nobody has put
 }
 
-// effects is what comes of operations beside their rows.
+// effects are the results of operations beside their rows. They are written at the
+// commit.
 type effects struct {
 	counts  []activity.StateCount
 	ended   []activity.Ended
@@ -100,12 +101,12 @@ func (t *txn) reset() {
 	t.staged.reset()
 }
 
-// operate runs one operation and takes over its effects.
+// operate runs one operation and keeps its effects.
 func (t *txn) operate(o *op) error {
 	t.wrote = false
 	t.staged.reset()
 	if err := panics.Call(func() error { return o.run(t) }); err != nil {
-		// Nobody knows how far an operation came that panicked.
+		// It is unknown how far an operation came that panicked.
 		t.broken = t.broken || t.panicked(o.name, err)
 		return err
 	}
@@ -127,7 +128,7 @@ func (t *txn) panicked(op string, err error) bool {
 	return true
 }
 
-// commit writes what was staged and commits.
+// commit writes the effects and commits.
 func (t *txn) commit() (err error) {
 	defer panics.Recover(&err)
 	if err := eventlog.Write(t, t.all.events); err != nil {
@@ -145,7 +146,7 @@ func (t *txn) commit() (err error) {
 	return t.w.Commit()
 }
 
-// Exec changes something; it returns the number of rows that it changed.
+// Exec changes rows and returns their number.
 func (t *txn) Exec(q *engine.Query, args ...any) (int64, error) {
 	n, err := t.w.Exec(q, args...)
 	t.broken = t.broken || err != nil
@@ -153,7 +154,7 @@ func (t *txn) Exec(q *engine.Query, args ...any) (int64, error) {
 	return n, err
 }
 
-// Row scans the first row of q, which may be a change that returns one.
+// Row scans the first row of q. q may be a change that returns a row.
 func (t *txn) Row(q *engine.Query, args []any, dest ...any) (bool, error) {
 	found, err := t.w.Row(q, args, dest...)
 	t.broken = t.broken || err != nil
@@ -167,8 +168,7 @@ func (t *txn) Change(q *engine.Query, args []any, dest ...any) (bool, error) {
 	return found, err
 }
 
-// Each calls scan for every row of q. The rows are all read before another
-// statement runs.
+// Each calls scan for every row of q. It reads all rows before another statement runs.
 func (t *txn) Each(q *engine.Query, args []any, scan func(engine.Row) error) error {
 	err := t.w.Each(q, args, scan)
 	t.broken = t.broken || err != nil
@@ -186,17 +186,17 @@ func (t *txn) Strings(q *engine.Query, args ...any) (list []string, err error) {
 	return list, err
 }
 
-// Changed says that a job changed.
+// Changed records that a job changed.
 func (t *txn) Changed(id string) { t.staged.changed = append(t.staged.changed, id) }
 
 // Now returns the time of the transaction.
 func (t *txn) Now() time.Time { return t.now }
 
-// errAlone says that a batch has to be taken apart.
+// errAlone means that the operations of a batch must run in transactions of their own.
 var errAlone = errors.New("operations have to run alone")
 
-// run is one transaction over ops. It sets the err of each, or returns
-// errAlone with nothing done.
+// run runs ops in one transaction. It sets the err of each. If it returns errAlone,
+// nothing was changed.
 func (t *txn) run(ops []*op) error {
 	t.reset()
 	if err := t.failure.Err(); err != nil {
@@ -207,7 +207,7 @@ func (t *txn) run(ops []*op) error {
 	}
 	for _, o := range ops {
 		if !o.state.start() {
-			continue // its caller has gone
+			continue // its caller has given up
 		}
 		o.err = t.operate(o)
 		if o.err != nil && (t.wrote || t.broken) {
@@ -240,15 +240,15 @@ func failAll(ops []*op, err error) error {
 	return err
 }
 
-// note stages an event of the current operation.
+// note stages an event that no person caused.
 func (t *txn) note(kind, job, node, message string) { t.Note("", kind, job, node, message) }
 
-// Note is note for what a person has asked for.
+// Note stages an event. by is the person who caused it, or "".
 func (t *txn) Note(by, kind, job, node, message string) {
 	t.staged.events = append(t.staged.events, eventlog.Event{Kind: kind, Job: job, Node: node, By: by, Message: message, At: t.now})
 }
 
-// count moves one job of a program from a state to another; "" is none.
+// count moves one job of a program from a state to another. "" means none.
 func (t *txn) count(program string, from, to jobs.State) {
 	t.countOne(program, from, -1)
 	t.countOne(program, to, 1)

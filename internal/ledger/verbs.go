@@ -12,42 +12,43 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Why Act refuses a job.
+// Reasons why Act refuses a job.
 var (
-	// ErrNotEnded is returned for the retry of a job that has not come to its end.
+	// ErrNotEnded is returned for the retry of a job that has not ended.
 	ErrNotEnded = errors.New("job has not ended")
-	// ErrNotRunning is returned where a job that does not run is to be stopped.
+	// ErrNotRunning is returned for the stop of a job that does not run.
 	ErrNotRunning = errors.New("job does not run")
-	// ErrNeeds is returned for the retry of a job that needs one that has not succeeded.
+	// ErrNeeds is returned for the retry of a job that needs a job that has not
+	// succeeded.
 	ErrNeeds = errors.New("job needs another one that has failed or was cancelled")
 	// ErrDocument is returned for the retry of a job whose document has a fault.
 	ErrDocument = errors.New("job document has a fault")
 )
 
-// Target is a job that Act is about. Job is for a retry of one whose document
-// had a fault: what the document decodes to now.
+// Target is one job for Act. Job is set for the retry of a job whose document had a
+// fault: it is the decoded document.
 type Target struct {
 	ID  string
 	Job *jobs.Job
-	// Awaits is for a retry of one whose program no node has announced, and says so
-	// in words, as in an Entry.
+	// Awaits is set for the retry of a job whose program no node has announced. See
+	// Entry.
 	Awaits string
-	// Updated refuses a job whose own Updated is another one; zero takes any.
+	// Updated is the expected Updated of the job. Zero accepts any.
 	Updated time.Time
 }
 
-// Acted is what became of a Target: the job as it now stands, and why nothing
-// was done where that is so: ErrUnknown, ErrFinal, ErrNotEnded, ErrNotRunning,
-// ErrNeeds, ErrDocument or ErrChanged.
+// Acted is the result for one Target. Record is the current state of the job. Err says
+// why nothing was done: ErrUnknown, ErrFinal, ErrNotEnded, ErrNotRunning, ErrNeeds,
+// ErrDocument or engine.ErrChanged.
 type Acted struct {
 	ID     string
 	Record Record
 	Err    error
 }
 
-// Act does what a person asks of jobs, for all targets in one transaction. by
-// names who asks. The error is for all; it is up to the caller to send messages
-// for the jobs that are queued now.
+// Act applies a verb to jobs, all in one transaction. by is the name of the person. The
+// error concerns all targets. The caller sends messages for the jobs that are queued
+// now.
 func (l *Ledger) Act(ctx context.Context, verb Verb, by string, targets []Target) ([]Acted, error) {
 	by = engine.Clean(by, engine.MaxName)
 	var acted []Acted
@@ -88,7 +89,7 @@ func (target *Target) act(t *txn, verb Verb, by string) (Acted, error) {
 	return a, err
 }
 
-// change changes one job or says why not.
+// change applies a verb to one job, or returns why not.
 func change(t *txn, verb Verb, by string, r *Record, target *Target) (refusal, err error) {
 	again := verb == VerbRetry || verb == VerbReset
 	switch {
@@ -109,7 +110,7 @@ func change(t *txn, verb Verb, by string, r *Record, target *Target) (refusal, e
 }
 
 var (
-	// A program that is being killed cannot be asked gently any more.
+	// A program that is being killed gets no gentle request any more.
 	qRequest = engine.NewQuery(`UPDATE jobs SET cancel_requested = ? WHERE id = ? AND state = 'running'
 		AND cancel_requested <> ? AND NOT (cancel_requested = 2 AND 1 = ?)`)
 	qCancel = engine.NewQuery(`UPDATE jobs SET state = 'cancelled', finished = ?, updated = ?, reason = '', error = ?
@@ -118,7 +119,7 @@ var (
 		WHERE id = ? AND state = ?`)
 )
 
-// request leaves word for the instance that runs a job.
+// request records a request for the instance that runs a job.
 func request(t *txn, verb Verb, by string, r *Record) error {
 	code := requestCode(verb)
 	n, err := t.Exec(qRequest, code, r.ID, code, code)
@@ -149,8 +150,8 @@ func cancelIdle(t *txn, by string, r *Record) error {
 	return err
 }
 
-// resetIdle clears the budgets and the backoff of a job that does not run. Its old
-// message may have a delay, so it gets another one.
+// resetIdle clears the budgets and the backoff of a job that does not run. The job gets
+// a new message, because the old one may have a delay.
 func resetIdle(t *txn, by string, r *Record) error {
 	reason := r.Reason
 	if r.State == jobs.Queued {
@@ -183,8 +184,8 @@ var (
 	qDescribe = engine.NewQuery("UPDATE jobs SET program = ?, priority = ?, created = ?, not_before = ?, due = ?, labels = ?, webhook = ?, target = ? WHERE id = ?")
 )
 
-// queueAgain takes a failed or cancelled job back to the queue. A time at which it
-// was to expire is forgotten: who retries it wants it.
+// queueAgain queues a failed or cancelled job again. It drops the expiry, because a
+// person wants the job to run.
 func queueAgain(t *txn, verb Verb, by string, r *Record, target *Target) (refusal, err error) {
 	job := target.Job
 	if job == nil && r.Error != nil && r.Error.Class == jobs.ClassDocument {
@@ -232,8 +233,8 @@ func queueAgain(t *txn, verb Verb, by string, r *Record, target *Target) (refusa
 	return nil, dropLive(t, r.ID)
 }
 
-// awaitAgain makes a job wait for its program that was cancelled while it did,
-// and returns under what program it is counted.
+// awaitAgain makes a job wait for its program again if it was cancelled while it waited.
+// It returns the program under which the job is counted.
 func awaitAgain(t *txn, r *Record, target *Target, state *jobs.State, reason *string) (counted string, err error) {
 	next := Record{ID: r.ID, Program: r.Program}
 	if target.Job != nil {
@@ -256,7 +257,7 @@ func kindOfAgain(verb Verb) string {
 	return eventlog.KindRetried
 }
 
-// needsOf are the jobs that a job needs by its document.
+// needsOf returns the ids of the jobs that a job needs, from its document.
 func needsOf(r *Record, job *jobs.Job) ([]string, error) {
 	if job != nil {
 		return job.Needs, nil
@@ -265,8 +266,8 @@ func needsOf(r *Record, job *jobs.Job) ([]string, error) {
 	return doc.Needs, err
 }
 
-// openNeeds are those of needs that have not ended. The refusal names one that
-// has ended without success.
+// openNeeds returns the needs that have not ended. refusal names a need that ended
+// without success.
 func openNeeds(t *txn, needs []string) (open []string, refusal, err error) {
 	for _, need := range needs {
 		state, err := t.state(need)
@@ -285,7 +286,7 @@ func openNeeds(t *txn, needs []string) (open []string, refusal, err error) {
 	return open, nil, nil
 }
 
-// redescribe writes what a document that had a fault could not say before.
+// redescribe writes the columns that a document with a fault could not fill.
 func redescribe(t *txn, r *Record, job *jobs.Job) error {
 	if job == nil {
 		return nil

@@ -17,25 +17,25 @@ const (
 	maxWeight = 2048 // jobs that they may change together, about
 )
 
-// writeQueue takes operations to the one goroutine that writes. It commits what
-// waits together, and answers each operation after the commit that holds it.
+// writeQueue hands operations to the goroutine that writes. The goroutine commits
+// waiting operations together and answers each after the commit.
 type writeQueue struct {
 	w       *sqlite.Writer
 	tx      *txn
 	log     *slog.Logger
 	failure *failure
-	// rest goes on with what was too much for one transaction, and returns whether
-	// some may be left.
+	// rest continues work that was too much for one transaction. It returns whether some
+	// may be left.
 	rest func(*txn) (more bool)
 
-	// sending keeps the door to ops: senders hold it for reading, close for writing.
+	// sending protects ops: senders hold it for reading, close for writing.
 	sending  sync.RWMutex
 	closed   bool
 	ops      chan *op
-	syncs    chan *op        // done, to be answered once they are on the disk
+	syncs    chan *op        // committed, to be answered after the next sync
 	versions chan chan int64 // asks for the version of the file
 	done     chan struct{}   // closed when writer and syncer have ended
-	closing  atomic.Bool     // tells the writer to leave what may wait
+	closing  atomic.Bool     // the writer leaves the rest for later
 }
 
 func newWriteQueue(t *txn, rest func(*txn) bool) *writeQueue {
@@ -51,8 +51,7 @@ func (q *writeQueue) start() {
 	go q.sync()
 }
 
-// close answers what has been asked for already. It returns false where the queue
-// was closed before.
+// close runs the operations that wait. It returns false if the queue was closed before.
 func (q *writeQueue) close() bool {
 	q.sending.Lock()
 	if q.closed {
@@ -67,8 +66,8 @@ func (q *writeQueue) close() bool {
 	return true
 }
 
-// do hands an operation to the writer and waits for the commit that holds it.
-// A ctx that ends before the operation was begun takes it out.
+// do runs an operation and returns after the commit. If ctx ends before the operation
+// has begun, the operation is dropped.
 func (q *writeQueue) do(ctx context.Context, o *op) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -103,13 +102,12 @@ func (q *writeQueue) send(ctx context.Context, o *op) error {
 	}
 }
 
-// write is the writer's goroutine: it takes all that waits and commits it
-// together.
+// write is the goroutine that writes. It commits everything that waits together.
 func (q *writeQueue) write() {
 	defer close(q.syncs)
 	batch := make([]*op, 0, maxBatch)
 	t := q.tx
-	unsettled := true // a crash may have left some
+	remaining := true // a crash may have left some
 	for {
 		first, ok := q.next()
 		if !ok {
@@ -117,10 +115,10 @@ func (q *writeQueue) write() {
 		}
 		q.yieldToSenders()
 		batch = q.collect(append(batch[:0], first))
-		unsettled = q.runBatch(t, batch) || unsettled
+		remaining = q.runBatch(t, batch) || remaining
 		q.checkpoint()
-		for unsettled {
-			unsettled = q.rest(t)
+		for remaining {
+			remaining = q.rest(t)
 			if len(q.ops) > 0 || q.closing.Load() {
 				break
 			}
@@ -128,8 +126,8 @@ func (q *writeQueue) write() {
 	}
 }
 
-// next waits for an operation; meanwhile it answers who asks for the version of
-// the file. ok is false when the ledger is closed.
+// next waits for an operation. Meanwhile it answers requests for the version of the
+// file. ok is false after close.
 func (q *writeQueue) next() (o *op, ok bool) {
 	for {
 		select {
@@ -141,9 +139,9 @@ func (q *writeQueue) next() (o *op, ok bool) {
 	}
 }
 
-// yieldToSenders runs the goroutines that can run, as long as they bring more
-// operations: who was just answered often asks for the next thing at once. It
-// halves the processor time of a job at eight slots.
+// yieldToSenders lets other goroutines run as long as they bring more operations,
+// because a caller that was just answered often sends the next operation. This halves
+// the processor time of a job with eight slots.
 func (q *writeQueue) yieldToSenders() {
 	for n := -1; len(q.ops) > n; {
 		n = len(q.ops)
@@ -151,7 +149,7 @@ func (q *writeQueue) yieldToSenders() {
 	}
 }
 
-// collect adds to a batch what waits already.
+// collect adds waiting operations to a batch.
 func (q *writeQueue) collect(batch []*op) []*op {
 	weight := batch[0].weight
 	for len(batch) < maxBatch && weight < maxWeight {
@@ -169,25 +167,24 @@ func (q *writeQueue) collect(batch []*op) []*op {
 	return batch
 }
 
-// runBatch runs operations and answers them. It returns whether dependents are
-// left to settle.
-func (q *writeQueue) runBatch(t *txn, batch []*op) (unsettled bool) {
+// runBatch runs operations and answers them. It returns whether dependents are left to
+// update.
+func (q *writeQueue) runBatch(t *txn, batch []*op) (remaining bool) {
 	if err := t.run(batch); errors.Is(err, errAlone) {
-		// One of them failed after it had written: each gets a transaction of
-		// its own, so that it fails alone.
+		// One of them failed after it had written. Each gets its own transaction, so
+		// that it fails alone.
 		for i := range batch {
 			_ = t.run(batch[i : i+1])
-			unsettled = unsettled || t.remaining
+			remaining = remaining || t.remaining
 		}
 	}
 	q.answer(batch)
-	return unsettled || t.remaining
+	return remaining || t.remaining
 }
 
-// answer tells the callers of soft operations that they are committed, which
-// outlives the death of the process. The others wait for the disk as well,
-// while the writer goes on: also those that wrote nothing, for what they have
-// seen may not be on the disk yet.
+// answer answers soft operations after the commit, which survives the death of the
+// process. The others also wait for the sync while the writer goes on. That includes
+// operations that wrote nothing, because what they read may not be on the disk yet.
 func (q *writeQueue) answer(batch []*op) {
 	for _, o := range batch {
 		switch {
@@ -202,11 +199,10 @@ func (q *writeQueue) answer(batch []*op) {
 	}
 }
 
-// sync is the syncer's goroutine: one sync is for all that was committed
-// before it began, so that what survives a power cut is what was answered.
-// SQLite would sync within COMMIT at synchronous=FULL, but by fsync, which
-// writes the file's times as well and costs three times the processor time of
-// fdatasync, and with the writer waiting.
+// sync is the goroutine that syncs. One sync serves everything that was committed before
+// it began. A power cut thus loses nothing that was answered. SQLite would sync in
+// COMMIT with synchronous=FULL, but the writer would wait, and its fsync also writes the
+// times of the file and costs three times the processor time of fdatasync.
 func (q *writeQueue) sync() {
 	defer close(q.done)
 	batch := make([]*op, 0, cap(q.syncs))
@@ -220,7 +216,7 @@ func (q *writeQueue) sync() {
 }
 
 func (q *writeQueue) syncBatch(batch []*op) {
-	err := q.failure.Err() // a sync that succeeds after one that failed proves nothing
+	err := q.failure.Err() // a sync after a failed one proves nothing
 	for _, o := range batch {
 		if o.hard && o.err == nil && err == nil {
 			if err = q.w.Sync(); err != nil {
@@ -237,7 +233,7 @@ func (q *writeQueue) syncBatch(batch []*op) {
 	}
 }
 
-// checkpoint brings the log into the file where it has become long.
+// checkpoint copies the log to the file if the log is long.
 func (q *writeQueue) checkpoint() {
 	if q.failure.Err() != nil {
 		return

@@ -12,16 +12,16 @@ import (
 )
 
 const (
-	// bucketGrace is how long a step has been over before it is held.
+	// bucketGrace is how long a step must be over before it is cached.
 	bucketGrace = time.Minute
-	// checkEvery is how old the last comparison of held steps with the table may be.
+	// checkEvery is the default of Counters.Check.
 	checkEvery = 3 * time.Second
-	// maxHeld bounds the counters that are held of one grain and axis: a few
-	// megabytes. Where there are more, all are read each time.
+	// maxHeld limits the cached counters of one grain and axis to a few megabytes. If
+	// there are more, nothing is cached.
 	maxHeld = 32 << 10
 )
 
-// axis is what ends are counted by: nodes or programs.
+// axis is the name under which ends are counted.
 type axis int
 
 const (
@@ -29,8 +29,8 @@ const (
 	byProgram
 )
 
-// What has not been rolled up yet is counted in; one statement sees each end in
-// one of the two tables.
+// Ends that are not rolled up yet are in tallies. One statement reads both tables, so it
+// sees each end once.
 var (
 	qByNode = engine.NewQuery(`SELECT at, name, state, class, n, run_us, cpu_us, wait_us FROM activity
 		WHERE grain = ? AND axis = 'n' AND at >= ? AND at < ?
@@ -41,7 +41,7 @@ var (
 		WHERE at >= ? AND at < ? AND (? = '' OR program = ?)`)
 )
 
-// qSums are the ends of a span by axis, each of which is in one of the tables.
+// qSums return the number of ends in a span by axis.
 var qSums = [...]*engine.Query{byNode: newSums("n"), byProgram: newSums("p")}
 
 func newSums(axis string) *engine.Query {
@@ -49,9 +49,8 @@ func newSums(axis string) *engine.Query {
 		COALESCE((SELECT SUM(n) FROM tallies WHERE at >= ? AND at < ?), 0)`)
 }
 
-// bucketCache holds counters of steps that are over, so that those of a long time are
-// not read again and again. Their number tells whether they still are as in the
-// table, since it only grows: a clock that is set back counts in them again.
+// bucketCache caches the counters of steps that are over. It compares their sum with the
+// tables, because a clock that was set back counts in old steps. Sums only grow.
 type bucketCache struct {
 	ledger engine.Access
 	check  *time.Duration // Counters.Check
@@ -65,22 +64,21 @@ type bucketKey struct {
 	axis  axis
 }
 
-// heldBuckets are the counters from one time until another. The list is never
-// changed, only replaced.
+// heldBuckets are the cached counters of a span. The list is replaced, never changed.
 type heldBuckets struct {
 	from, until int64
 	list        []counter
 	checked     time.Time
 }
 
-// counter is a row of what ended.
+// counter is a row of ended attempts and jobs.
 type counter struct {
 	at int64
 	Tally
 }
 
-// counters are the rows from start to end by an axis, the held ones first; where
-// a program is wanted, at least all of its.
+// counters returns the rows from start to end by an axis, cached ones as old. If a
+// program is given, other programs may be left out.
 func (b *bucketCache) counters(ctx context.Context, k bucketKey, start, end int64, program string) (old, fresh []counter, err error) {
 	held, err := b.heldFrom(ctx, k, start)
 	if err != nil {
@@ -92,7 +90,7 @@ func (b *bucketCache) counters(ctx context.Context, k bucketKey, start, end int6
 		return old, nil, nil
 	}
 	if held.list != nil {
-		program = "" // what is new is little, and may be held for all
+		program = "" // the new rows are few and are cached for all programs
 	}
 	fresh, err = b.readCounters(ctx, k, from, end, program)
 	if err == nil && program == "" {
@@ -104,13 +102,13 @@ func (b *bucketCache) counters(ctx context.Context, k bucketKey, start, end int6
 	return old, fresh, err
 }
 
-// place is the index of the first row at a time or later.
+// place returns the index of the first row at or after a time.
 func place(list []counter, at int64) int {
 	i, _ := slices.BinarySearchFunc(list, at, func(c counter, at int64) int { return cmp.Compare(c.at, at) })
 	return i
 }
 
-// heldFrom are the steps from start on that are held and still true.
+// heldFrom returns the cached steps from start on if they are still right.
 func (b *bucketCache) heldFrom(ctx context.Context, k bucketKey, start int64) (heldBuckets, error) {
 	b.mu.Lock()
 	h := b.held[k]
@@ -147,8 +145,8 @@ func (h *heldBuckets) total() (n int64) {
 	return n
 }
 
-// hold adds to what is held those of the fresh rows, which reach until end, whose
-// steps are over for good, and lets go of what is older than any activity.
+// hold caches those of the fresh rows whose steps are over. fresh reaches until end. It
+// drops steps that no history shows.
 func (b *bucketCache) hold(k bucketKey, h heldBuckets, fresh []counter, end int64) {
 	step, now := k.grain*1e6, b.ledger.Now()
 	until := engine.Micros(now.Add(-bucketGrace))
@@ -168,13 +166,13 @@ func (b *bucketCache) hold(k bucketKey, h heldBuckets, fresh []counter, end int6
 	}
 }
 
-// span is the longest activity in steps of the grain.
+// span returns the longest history in steps of the grain.
 func (k bucketKey) span() time.Duration {
 	i := slices.IndexFunc(grains, func(g grain) bool { return g.seconds == k.grain })
 	return grains[i].span + 2*grains[i].step()
 }
 
-// lateEnd forgets the steps in which something has ended after they were over.
+// lateEnd drops cached steps in which something has ended since.
 func (b *bucketCache) lateEnd(list []Ended) {
 	if len(list) == 0 {
 		return
@@ -188,7 +186,7 @@ func (b *bucketCache) lateEnd(list []Ended) {
 	}
 }
 
-// readCounters reads the rows of steps in the order of time; the name is in Program.
+// readCounters reads the rows of steps, ordered by time. The name is in Program.
 func (b *bucketCache) readCounters(ctx context.Context, k bucketKey, from, until int64, program string) (list []counter, err error) {
 	q, args := qByNode, []any{k.grain, from, until, from, until}
 	if k.axis == byProgram {
@@ -216,7 +214,7 @@ func (b *bucketCache) readCounters(ctx context.Context, k bucketKey, from, until
 	return list, err
 }
 
-// interned makes each text that comes again and again once.
+// interned allocates each repeated text once.
 type interned map[string]string
 
 func (w interned) text(b []byte) string {

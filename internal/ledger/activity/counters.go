@@ -1,6 +1,6 @@
-// Package activity counts what jobs do: how many are in each state, what ended when,
-// on which node and of which program, and how long it ran. It rolls its counters up
-// to longer steps, so that reading them costs the same with any number of jobs.
+// Package activity counts jobs: how many are in each state, what ended when, on which
+// node, of which program, and how long it ran. Counters are rolled up to longer steps,
+// so reading them costs the same with any number of jobs.
 package activity
 
 import (
@@ -9,10 +9,10 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
-// Counters are those of a ledger.
+// Counters are the counters of a ledger.
 type Counters struct {
-	// Check is how old the last comparison of what is held in memory with the tables
-	// may be. Default 3 s.
+	// Check is how long cached counters are used without a comparison with the tables.
+	// Default 3 s.
 	Check time.Duration
 
 	ledger engine.Access
@@ -26,5 +26,5 @@ func New(ledger engine.Access) *Counters {
 	return c
 }
 
-// Late tells the counters of what has been committed: ends of steps that were over.
+// Late drops cached steps in which list has ended. Call it after the commit.
 func (c *Counters) Late(list []Ended) { c.cache.lateEnd(list) }

@@ -7,8 +7,8 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
-// Depth is the most jobs that were seen in a state during one step of an
-// [History]; -1 where nobody looked.
+// Depth is the largest number of jobs in each state during one step of a [History]; -1
+// if there was no sample.
 type Depth struct {
 	Queued, Running, Waiting int64
 }
@@ -24,9 +24,8 @@ var qDepth = engine.NewQuery(fmt.Sprintf(`INSERT INTO depths (grain, at, waiting
 		running = CASE WHEN excluded.running > depths.running THEN excluded.running ELSE depths.running END`,
 	grains[0].seconds, grains[1].seconds, grains[2].seconds))
 
-// SampleDepth notes how many jobs are queued, run and wait now, for the Depth of
-// an [History]. It is to be called several times a minute, and is not synced to
-// the disk.
+// SampleDepth records how many jobs are queued, run and wait now. Call it several times
+// a minute. It is not synced to the disk.
 func (c *Counters) SampleDepth(ctx context.Context) error {
 	err := c.ledger.Do(ctx, engine.Op{Name: "sample-depth", Weight: 1, Soft: true, Run: func(t engine.Tx) error {
 		var at []any

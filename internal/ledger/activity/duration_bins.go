@@ -10,9 +10,8 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
-// bins are the upper ends of the histogram of durations: 1, 2 and 5 times each
-// power of ten from a millisecond to eleven days. What is longer has the bin
-// after the last.
+// bins are the upper bounds of the histogram of durations: 1, 2 and 5 times each power
+// of ten from a millisecond to eleven days. Longer durations have one more bin.
 var bins = func() (list []time.Duration) {
 	for d := time.Millisecond; d <= 1e6*time.Second; d *= 10 {
 		list = append(list, d, 2*d, 5*d)
@@ -20,10 +19,10 @@ var bins = func() (list []time.Duration) {
 	return list[:len(list)-2]
 }()
 
-// NoBin is for ends that are not in the histogram.
+// NoBin is the bin of ends that are not in the histogram.
 const NoBin = -1
 
-// BinOf is the first bin whose end is not below d.
+// BinOf returns the first bin whose bound is not below d.
 func BinOf(d time.Duration) int {
 	i, _ := slices.BinarySearch(bins, d)
 	return i
@@ -32,10 +31,9 @@ func BinOf(d time.Duration) int {
 var qDurations = engine.NewQuery(`SELECT bin, n, run_us FROM durations WHERE program = ? AND at >= ?
 	UNION ALL SELECT bin, n, run_us FROM tallies WHERE program = ? AND at >= ? AND bin >= 0`)
 
-// Durations is the histogram of how long the successes of a program ran, and
-// their mean, since the beginning of a day in UTC; it is kept for 31 days. Bins
-// are those from the first to the last that is not empty; none where there was
-// no success.
+// Durations returns the histogram of the run times of successes of a program, and their
+// mean, since the beginning of a day in UTC. They are kept for 31 days. It leaves out
+// empty bins at both ends, and returns none if there was no success.
 func (c *Counters) Durations(ctx context.Context, program string, since time.Time) (list []api.Bin, mean time.Duration, err error) {
 	defer c.ledger.Observe("durations", time.Now(), &err)
 	from := engine.Micros(since.UTC().Truncate(day))
@@ -57,7 +55,7 @@ func (c *Counters) Durations(ctx context.Context, program string, since time.Tim
 	return histogram(counts), engine.Microseconds(sum / total), nil
 }
 
-// histogram leaves out the empty bins at both ends.
+// histogram returns counts as bins without the empty ones at both ends.
 func histogram(counts []int64) (list []api.Bin) {
 	first := slices.IndexFunc(counts, func(n int64) bool { return n > 0 })
 	for i, n := range counts {

@@ -13,15 +13,16 @@ import (
 type EndedKey struct {
 	at            int64 // of the minute
 	Node, Program string
-	State         jobs.State // "" where the job goes on
+	State         jobs.State // "" if the job continues
 	Class         jobs.Outcome
 	Bin           int // of the histogram of durations, or NoBin
 }
 
-// Ended counts ends in a transaction. It becomes a row of tallies.
+// Ended counts ends of attempts and jobs in a transaction.
 type Ended struct {
 	EndedKey
-	N, Run, CPU, Wait int64 // microseconds
+	N              int64
+	Run, CPU, Wait int64 // in microseconds
 }
 
 var qTally = engine.NewManyRows("INSERT INTO tallies (at, node, program, state, class, bin, n, run_us, cpu_us, wait_us) VALUES ", 10,
@@ -29,13 +30,13 @@ var qTally = engine.NewManyRows("INSERT INTO tallies (at, node, program, state, 
 		run_us = tallies.run_us + excluded.run_us, cpu_us = tallies.cpu_us + excluded.cpu_us,
 		wait_us = tallies.wait_us + excluded.wait_us`)
 
-// Add counts ends at a time.
+// Add counts an end at a time.
 func Add(list []Ended, v Ended, now time.Time) []Ended {
 	v.at = minute(now)
 	return AddEnded(list, &v)
 }
 
-// AddEnded adds to the row of the same key; a transaction has few.
+// AddEnded adds to the element with the same key.
 func AddEnded(list []Ended, v *Ended) []Ended {
 	for i := range list {
 		if o := &list[i]; o.EndedKey == v.EndedKey {
@@ -46,8 +47,7 @@ func AddEnded(list []Ended, v *Ended) []Ended {
 	return append(list, *v)
 }
 
-// Write writes ends in the order of keys, so that engines that lock rows never wait
-// for one another in a circle.
+// Write writes the ends, ordered by key to avoid deadlocks in engines that lock rows.
 func Write(t engine.Tx, list []Ended) error {
 	slices.SortFunc(list, compare)
 	return qTally.Split(len(list), func(q *engine.Query, from, to int) error {

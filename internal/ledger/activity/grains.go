@@ -7,15 +7,14 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
-// grain is a length of steps in which ends are kept.
+// grain is a length of steps in which ends are counted.
 type grain struct {
 	seconds int64
-	span    time.Duration // the longest activity that is shown in it
+	span    time.Duration // the longest history that is shown in it
 	keep    time.Duration
 }
 
-// grains are all of them, the finest first. The last span is the longest that
-// any activity may have.
+// grains are all grains, the finest first. The last span is the longest history.
 var grains = []grain{
 	{60, 6 * time.Hour, 26 * time.Hour},
 	{600, 3 * 24 * time.Hour, 8 * 24 * time.Hour},
@@ -32,5 +31,5 @@ func grainOf(span time.Duration) grain {
 	return grains[i]
 }
 
-// minute is the beginning of the minute of a time.
+// minute returns the beginning of the minute of a time, in microseconds.
 func minute(t time.Time) int64 { return engine.Micros(t.Truncate(time.Minute)) }

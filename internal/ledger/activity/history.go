@@ -9,24 +9,23 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
-// History is what ended in a span of time, in steps of equal length. Nodes and
-// Programs both hold every end once: Nodes by node, Programs by program.
+// History is what ended in a span of time, in steps of equal length. Nodes and Programs
+// each contain every end once.
 type History struct {
 	From  time.Time // of the first step
 	Step  time.Duration
 	Steps int
-	// Nodes is empty where one program was asked for: it is not counted by both.
+	// Nodes is empty if one program was asked for.
 	Nodes, Programs []Tally
-	// Depth has one entry for each step.
+	// Depth has one element per step.
 	Depth []Depth
 }
 
 var qDepths = engine.NewQuery("SELECT at, queued, running, waiting FROM depths WHERE grain = ? AND at >= ? AND at < ?")
 
-// History returns what ended from one time until another, of one program or,
-// for "", of all: in steps of a minute up to 6 hours, of 10 minutes up to 3 days,
-// and of 2 hours up to 31 days, which is as far as it is kept. The first step
-// begins at or before from. It is read from counters, whatever the number of jobs.
+// History returns what ended between two times, of one program or of all (""). Steps
+// last one minute up to 6 hours, 10 minutes up to 3 days, and 2 hours up to 31 days, the
+// longest history. The first step begins at or before from.
 func (c *Counters) History(ctx context.Context, from, until time.Time, program string) (h History, err error) {
 	defer c.ledger.Observe("activity", time.Now(), &err)
 	last := grains[len(grains)-1]
@@ -50,7 +49,7 @@ func (c *Counters) History(ctx context.Context, from, until time.Time, program s
 	return h, nil
 }
 
-// tallies are the counters of the steps by an axis, of one program where one is named.
+// tallies returns the counters of the steps by an axis, of one program if one is given.
 func (c *Counters) tallies(ctx context.Context, h *History, k bucketKey, start, end int64, program string) ([]Tally, error) {
 	old, fresh, err := c.cache.counters(ctx, k, start, end, program)
 	list := make([]Tally, 0, len(old)+len(fresh))
@@ -69,7 +68,7 @@ func (c *Counters) tallies(ctx context.Context, h *History, k bucketKey, start, 
 	return list, err
 }
 
-// step is the number of the step in which a time lies.
+// step returns the number of the step of a time.
 func (h *History) step(at int64) int {
 	return int((at - engine.Micros(h.From)) / h.Step.Microseconds())
 }

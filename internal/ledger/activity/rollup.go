@@ -11,15 +11,16 @@ import (
 )
 
 const (
-	// rollupMinutes is how many minutes of counters one transaction rolls up.
+	// rollupMinutes is how many minutes one transaction rolls up.
 	rollupMinutes = 30
-	// maxRollups is how many of them follow one another in one call.
+	// maxRollups is how many transactions one call runs.
 	maxRollups    = 100
 	keepDurations = 31 * 24 * time.Hour
 	day           = 24 * time.Hour
 )
 
-// rollInto adds minutes of tallies to steps of one grain and axis.
+// rollInto returns the statement that adds minutes of tallies to steps of one grain and
+// axis.
 func rollInto(g grain, axis, name string) *engine.Query {
 	step := g.step().Microseconds()
 	return engine.NewQuery(fmt.Sprintf(`INSERT INTO activity (grain, axis, at, name, state, class, n, run_us, cpu_us, wait_us)
@@ -52,8 +53,8 @@ var (
 	qPruneDurations  = engine.NewQuery("DELETE FROM durations WHERE at < ?")
 )
 
-// Rollup adds the counters of minutes that are over to those of longer steps. It does
-// nothing where another process has done it.
+// Rollup adds the counters of past minutes to those of longer steps. It does nothing if
+// another process has done it.
 func (c *Counters) Rollup(ctx context.Context) (err error) {
 	for range maxRollups {
 		more := false
@@ -64,9 +65,8 @@ func (c *Counters) Rollup(ctx context.Context) (err error) {
 	return err
 }
 
-// rollMinutes moves some minutes. Rows of minutes that are to come, by a clock
-// that was ahead, are moved as well; what is counted in a minute that was moved
-// already is added to it with the next call.
+// rollMinutes moves the oldest minutes. It also moves rows of future minutes, from a
+// clock that was ahead. Ends counted later in such a minute are added at the next call.
 func (c *Counters) rollMinutes(ctx context.Context) (more bool, err error) {
 	var first, last sql.NullInt64
 	now := minute(c.ledger.Now())

@@ -17,8 +17,8 @@ type StateCount struct {
 	delta   [6]int64
 }
 
-// Count adds n jobs of a program in a state; "" is no state. Jobs that have ended are
-// counted under no program: documents with a fault may name any.
+// Count adds n jobs of a program in a state. "" is no state. Jobs that have ended are
+// counted under no program, because documents with a fault may name any.
 func Count(list []StateCount, program string, state jobs.State, n int64) []StateCount {
 	if state == "" {
 		return list
@@ -31,7 +31,7 @@ func Count(list []StateCount, program string, state jobs.State, n int64) []State
 	return AddCount(list, &c)
 }
 
-// AddCount adds to the row of the same program; a transaction has few.
+// AddCount adds to the element of the same program.
 func AddCount(list []StateCount, c *StateCount) []StateCount {
 	for i := range list {
 		if list[i].Program == c.Program {
@@ -54,8 +54,8 @@ var (
 		COALESCE(SUM(succeeded), 0), COALESCE(SUM(failed), 0), COALESCE(SUM(cancelled), 0) FROM backlog`)
 )
 
-// WriteCounts writes in the order of programs, so that engines that lock rows never
-// wait for one another in a circle.
+// WriteCounts writes the changes, ordered by program to avoid deadlocks in engines that
+// lock rows.
 func WriteCounts(t engine.Tx, list []StateCount) error {
 	list = slices.DeleteFunc(list, func(c StateCount) bool { return c.delta == [6]int64{} })
 	slices.SortFunc(list, func(a, b StateCount) int { return strings.Compare(a.Program, b.Program) })
@@ -70,7 +70,7 @@ func WriteCounts(t engine.Tx, list []StateCount) error {
 	})
 }
 
-// Counts returns how many jobs are in each state. It does not count them.
+// Counts returns the number of jobs in each state, from counters.
 func (c *Counters) Counts(ctx context.Context) (_ map[jobs.State]int, err error) {
 	defer c.ledger.Observe("counts", time.Now(), &err)
 	n := make([]int, len(jobs.States))

@@ -6,20 +6,20 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Tally counts ends of one kind in one step of an [History].
+// Tally counts ends of one kind in one step of a [History].
 type Tally struct {
 	Step int
-	// Node ran the attempt; "" in Programs, and where a job ended without one.
+	// Node ran the attempt. It is "" in Programs, and if a job ended without an attempt.
 	Node string
-	// Program is "" in Nodes, and for documents with a fault whose program no node
-	// has announced.
+	// Program is "" in Nodes, and for documents with a fault whose program no node has
+	// announced.
 	Program string
-	// State is the job's final state; "" for an attempt after which the job went on.
+	// State is the final state of the job, or "" if the job continued.
 	State jobs.State
 	// Class is the outcome of the attempt, or why the job ended without one.
 	Class jobs.Outcome
 	N     int64
-	// Run, CPU and Wait are sums: how long the attempts ran, the processor time
-	// that they used, and how long their jobs had been ready to start.
+	// Run, CPU and Wait are sums: the run times, the processor times, and how long the
+	// jobs had been due at the start.
 	Run, CPU, Wait time.Duration
 }

@@ -17,7 +17,7 @@ const (
 	MaxURL     = 2 << 10
 )
 
-// Micros is t as the tables keep it; 0 is the zero time.
+// Micros returns t as the tables store it: microseconds, 0 for the zero time.
 func Micros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -34,7 +34,7 @@ func FromMicros(us int64) time.Time {
 
 func Microseconds(us int64) time.Duration { return time.Duration(us) * time.Microsecond }
 
-// Trunc is t as it comes back from the tables.
+// Trunc returns t as it comes back from the tables.
 func Trunc(t time.Time) time.Time { return FromMicros(Micros(t)) }
 
 // Clean makes text fit for a column: at most limit bytes of UTF-8 without NUL.
@@ -42,7 +42,7 @@ func Clean(s string, limit int) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(logtext.First(s, limit), "?"), "\x00", "?")
 }
 
-// Earlier is the earlier one of two times; zero is none.
+// Earlier returns the earlier of two times. Zero means none.
 func Earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
@@ -57,7 +57,7 @@ func Bool(b bool) int64 {
 	return 0
 }
 
-// NotNil is b as a column takes it that is never NULL.
+// NotNil returns b, or an empty slice for nil, for columns that are NOT NULL.
 func NotNil(b []byte) []byte {
 	if b == nil {
 		return []byte{}
@@ -65,7 +65,7 @@ func NotNil(b []byte) []byte {
 	return b
 }
 
-// Later is the later one of two times.
+// Later returns the later of two times.
 func Later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b

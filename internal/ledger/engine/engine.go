@@ -1,5 +1,5 @@
-// Package engine holds what the parts of the ledger need of a database: queries,
-// readers, transactions and operations. It knows no database and no table.
+// Package engine defines what the parts of the ledger use of a database: queries,
+// readers, transactions and operations. It imports no driver.
 package engine
 
 import (
@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Row is one row of an answer.
+// Row is one row of a result.
 type Row interface {
 	Scan(dest ...any) error
 }
 
-// Reader answers queries.
+// Reader runs queries that only read.
 type Reader interface {
-	// Each calls scan for every row of q, and ends with the first error.
+	// Each calls scan for every row of q until the first error.
 	Each(ctx context.Context, q *Query, args []any, scan func(Row) error) error
 	// Row scans the first row of q. It returns false if there is none.
 	Row(ctx context.Context, q *Query, args []any, dest ...any) (bool, error)
@@ -34,32 +34,31 @@ type Tx interface {
 	Each(q *Query, args []any, scan func(Row) error) error
 	// Strings reads a column of text.
 	Strings(q *Query, args ...any) ([]string, error)
-	// Note writes an event at the commit. by names the person who asked for it,
-	// or is empty.
+	// Note writes an event at the commit. by is the person who caused it, or "".
 	Note(by, kind, job, node, message string)
-	// Changed tells the listeners of the ledger after the commit that a job changed.
+	// Changed reports a changed job to the listeners of the ledger after the commit.
 	Changed(job string)
 }
 
 // Op is an operation that writes.
 type Op struct {
 	Name string // for the metrics
-	// Weight is about how many jobs it changes.
+	// Weight is roughly the number of jobs that it changes.
 	Weight int
-	// Soft: the caller is answered after the commit, before it is on the disk.
+	// Soft means that the caller is answered after the commit, before the sync.
 	Soft bool
-	// Run may be called again after a rollback, and then starts from nothing.
+	// Run may be called again after a rollback; it then starts from nothing.
 	Run func(Tx) error
 }
 
-// Access is what a part of the ledger gets of it.
+// Access is what a part of the ledger uses of it.
 type Access struct {
 	Reader
-	// Now is the ledger's clock: UTC in microseconds.
+	// Now is the clock of the ledger: UTC in microseconds.
 	Now func() time.Time
 	// Do runs an operation and returns after the commit that holds it.
 	Do func(context.Context, Op) error
-	// Observe reports an operation that ends: its name, when it began and its error.
-	// It is deferred.
+	// Observe reports the end of an operation: its name, its begin and its error. It is
+	// deferred.
 	Observe func(op string, began time.Time, err *error)
 }

@@ -5,9 +5,8 @@ import (
 )
 
 var (
-	// ErrTooBig is returned for a value that is larger than the ledger keeps.
+	// ErrTooBig is returned for a value that is larger than the ledger stores.
 	ErrTooBig = errors.New("value is too big")
-	// ErrChanged is returned where something is not any more as its changer has
-	// seen it.
+	// ErrChanged is returned if something has changed since the caller read it.
 	ErrChanged = errors.New("was changed meanwhile")
 )

@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// pruneSteps is how many steps of old rows one call deletes, so that a clock that
-// is years ahead for a while does not cost all of them.
+// pruneSteps limits the steps that one call deletes. A clock that is years ahead for a
+// moment then costs few rows.
 const pruneSteps = 60
 
 // rollupWeight is the Weight of statements that change many rows.
 const rollupWeight = 256
 
-// Old is a table whose oldest rows are deleted.
+// Old is a table whose old rows are deleted.
 type Old struct {
 	Oldest, Delete *Query
 	Key            []any // of both
 	Keep, Step     time.Duration
 }
 
-// Prune deletes rows that are older than a table keeps. It looks first and writes
-// only where there is something to delete.
+// Prune deletes rows that are older than Keep. It reads first and writes only if there
+// is something to delete.
 func (a Access) Prune(ctx context.Context, tables []Old) error {
 	now := a.Now()
 	for _, o := range tables {
@@ -42,7 +42,7 @@ func (a Access) Prune(ctx context.Context, tables []Old) error {
 	return nil
 }
 
-// Rollup runs statements of a rollup in one transaction, all with the same arguments.
+// Rollup runs statements in one transaction, all with the same arguments.
 func (a Access) Rollup(ctx context.Context, list []*Query, args ...any) error {
 	return a.Do(ctx, Op{Name: "rollup", Weight: rollupWeight, Soft: true, Run: func(t Tx) error {
 		for _, q := range list {

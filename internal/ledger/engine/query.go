@@ -4,8 +4,8 @@ import (
 	"strings"
 )
 
-// Query is one SQL text. Its number is its place among a connection's
-// prepared statements.
+// Query is one SQL text. Number is its index among the prepared statements of a
+// connection.
 type Query struct {
 	Text   string
 	Number int
@@ -13,16 +13,15 @@ type Query struct {
 
 var Queries []*Query
 
-// NewQuery registers a text; it is called while the package is initialised
-// only. Parameters are written `?`; this is the place to number them for an
-// engine that wants $1.
+// NewQuery registers a text. Call it during package initialisation only. Parameters are
+// written `?`.
 func NewQuery(text string) *Query {
 	q := &Query{Text: text, Number: len(Queries)}
 	Queries = append(Queries, q)
 	return q
 }
 
-// tuples is n times "(?,?,...)" with width parameters each, or "?" for width 0.
+// tuples returns n times "(?,?,...)" with width parameters each, or "?" for width 0.
 func tuples(n, width int) string {
 	one := "?,"
 	if width > 0 {
@@ -31,11 +30,11 @@ func tuples(n, width int) string {
 	return strings.TrimSuffix(strings.Repeat(one, n), ",")
 }
 
-// sizes are the numbers of rows for which statements over many rows exist, so
-// that few statements serve any number.
+// sizes are the numbers of rows that have a statement. Few statements thus serve any
+// number.
 var sizes = [...]int{64, 16, 4, 2, 1}
 
-// ManyRows is one statement for each of sizes.
+// ManyRows has one statement for each of sizes.
 type ManyRows [len(sizes)]*Query
 
 func NewManyRows(before string, width int, after string) *ManyRows {
@@ -46,7 +45,7 @@ func NewManyRows(before string, width int, after string) *ManyRows {
 	return &m
 }
 
-// Split calls f with pieces of n rows that have a statement.
+// Split calls f with pieces of n rows, each of a size that has a statement.
 func (m *ManyRows) Split(n int, f func(q *Query, from, to int) error) error {
 	for from := 0; from < n; {
 		i := 0

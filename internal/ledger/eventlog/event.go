@@ -6,14 +6,14 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
-// Event is one thing that the machine or a person did.
+// Event is one thing that happened to a job or node.
 type Event struct {
 	ID      string // UUIDv7, so that ids sort by time
 	At      time.Time
 	Kind    string // such as accepted, retried, lost, cancelled, conflict
 	Job     string
 	Node    string
-	By      string // who asked for it; empty where the machine did it by itself
+	By      string // the person who caused it, or ""
 	Message string
 }
 
@@ -28,7 +28,7 @@ func scanEvent(r engine.Row) (e Event, err error) {
 
 var qNote = engine.NewManyRows("INSERT INTO events (id, at, kind, job, node, asker, message) VALUES ", 7, " ON CONFLICT (id) DO NOTHING")
 
-// Write writes events in the order of list. It fills in their missing ids.
+// Write writes events in the order of list and fills in missing ids.
 func Write(t engine.Tx, list []Event) error {
 	if len(list) == 0 {
 		return nil

@@ -11,8 +11,8 @@ import (
 
 var qNewestEvent = engine.NewQuery("SELECT id FROM events ORDER BY id DESC LIMIT 1")
 
-// nextEventID makes a UUID of version 7 that sorts after the newest one, also
-// where the clock has been set back: who reads on after an id misses nothing.
+// nextEventID returns a UUIDv7 that sorts after the newest one, even if the clock was
+// set back. A reader that continues after an id thus misses nothing.
 func nextEventID(newest string, at time.Time) string {
 	id := uuid.New()
 	place := uint64(max(0, at.UnixMilli())) << 12
@@ -23,8 +23,7 @@ func nextEventID(newest string, at time.Time) string {
 	return id.String()
 }
 
-// placeOf is the 60 bits of a version 7 that come before the random ones: the
-// milliseconds and twelve more.
+// placeOf returns the 60 bits of a UUIDv7 before the random ones.
 func placeOf(id uuid.UUID) uint64 {
 	v := binary.BigEndian.Uint64(id[:8])
 	return v>>16<<12 | v&0xfff

@@ -1,11 +1,11 @@
 package eventlog
 
-// The kinds of the events that the ledger writes by itself.
+// Kinds of the events that the ledger writes.
 const (
 	KindAccepted        = "accepted"
-	KindConflict        = "conflict" // a known id came with another document
+	KindConflict        = "conflict" // a known id with another document
 	KindFault           = "fault"    // the document has a fault
-	KindReleased        = "released" // all that it waited for has succeeded
+	KindReleased        = "released" // all its needs have succeeded
 	KindRetrying        = "retrying"
 	KindInterrupted     = "interrupted"
 	KindLost            = "lost"

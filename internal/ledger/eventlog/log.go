@@ -1,4 +1,4 @@
-// Package eventlog is the log of what the machine and persons did to jobs and nodes.
+// Package eventlog is the log of what happened to jobs and nodes.
 package eventlog
 
 import (
@@ -12,17 +12,16 @@ import (
 
 const maxEvents = 1000 // in one answer
 
-// Log is the events of a ledger.
+// Log is the event log of a ledger.
 type Log struct{ ledger engine.Access }
 
-// New returns the log of a ledger.
+// New returns the event log of a ledger.
 func New(ledger engine.Access) *Log { return &Log{ledger} }
 
-// Note records an event. ID and At are filled in where they are missing; long
-// texts are cut.
+// Note records an event. It fills in a missing ID or At and cuts long texts.
 func (l *Log) Note(ctx context.Context, e Event) error { return l.NoteAll(ctx, []Event{e}) }
 
-// NoteAll is Note for several events at the price of one.
+// NoteAll records several events in one operation.
 func (l *Log) NoteAll(ctx context.Context, list []Event) error {
 	err := l.ledger.Do(ctx, engine.Op{Name: "note", Weight: len(list), Run: func(t engine.Tx) error {
 		cleaned := make([]Event, 0, len(list))
@@ -50,9 +49,9 @@ var (
 	qAfter     = engine.NewQuery("SELECT " + eventColumns + " FROM events WHERE id > ? ORDER BY id LIMIT ?")
 )
 
-// Newest lists the newest events of a job, newest first; at most 1000, which is
-// also what 0 stands for. For "" it lists those of all jobs and of none, but
-// leaves out what every good job does: that it was accepted and succeeded.
+// Newest returns the newest events of a job, newest first; at most 1,000, also for limit
+// 0. For "" it returns events of all jobs and nodes, without the acceptance and success
+// of jobs.
 func (l *Log) Newest(ctx context.Context, job string, limit int) (list []Event, err error) {
 	defer l.ledger.Observe("events", time.Now(), &err)
 	if limit <= 0 || limit > maxEvents {
@@ -82,8 +81,8 @@ func (l *Log) newest(ctx context.Context, job string, limit int) (list []Event, 
 	return list, err
 }
 
-// After lists the events that were written after the one with this id,
-// the first one first; at most 1000, which is also what 0 stands for.
+// After returns the events written after the one with an id, oldest first; at most
+// 1,000, also for limit 0.
 func (l *Log) After(ctx context.Context, id string, limit int) (list []Event, err error) {
 	defer l.ledger.Observe("events-after", time.Now(), &err)
 	if limit <= 0 || limit > maxEvents {

@@ -13,7 +13,8 @@ import (
 
 var qRowEvents = engine.NewQuery("SELECT accepted, state, finished, attempt, node, submitter FROM jobs WHERE id = ?")
 
-// rowEvents are the events of a job that its row tells, newest first.
+// rowEvents returns the events of a job that are not stored but follow from its row,
+// newest first.
 func rowEvents(ctx context.Context, r engine.Reader, job string) (list []Event, err error) {
 	var accepted, finished int64
 	var state jobs.State
@@ -30,7 +31,7 @@ func rowEvents(ctx context.Context, r engine.Reader, job string) (list []Event, 
 	return append(list, rowEvent(Event{At: engine.FromMicros(accepted), Kind: KindAccepted, Job: job, By: submitter})), nil
 }
 
-// rowEvent gives an event the same id each time that it is read.
+// rowEvent sets an id that is the same at each read.
 func rowEvent(e Event) Event {
 	id := uuid.NewSHA1(uuid.NameSpaceOID, []byte(e.Job+" "+e.Kind))
 	binary.BigEndian.PutUint64(id[:8], uint64(e.At.UnixMilli())<<16|uint64(id[6]&0x0f)<<8|uint64(id[7])|0x7000)

@@ -11,32 +11,29 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 )
 
-// Filter selects events; zero fields select all.
+// Filter selects events. Zero fields select all.
 type Filter struct {
 	Kind, Node, Job string
-	// Text is looked for in the message, who asked, job and node; small and
-	// capital letters are the same.
+	// Text is searched in message, person, job and node. Case does not matter.
 	Text string
-	// Human is true for what persons have asked for, false for what the machine
-	// did by itself.
+	// Human is true for events that persons caused, false for the others.
 	Human *bool
-	// Since and Until bound when it was: not before Since, and before Until.
+	// Since and Until bound the time: not before Since, and before Until.
 	Since, Until time.Time
 	// Cursor is the Next of the page before; empty for the newest events.
 	Cursor string
-	// Limit is the most events on a page. Default 50, at most 1000.
+	// Limit is the largest number of events on a page. Default 50, at most 1,000.
 	Limit int
 }
 
-// Page is one page of events, newest first. As with a [ledger.Page], Next alone
-// says which page is the last.
+// Page is one page of events, newest first. Only an empty Next marks the last page.
 type Page struct {
 	Events []Event
 	Next   string
-	Back   time.Time // where the search broke off; zero where it did not
+	Back   time.Time // how far back the search came if it broke off
 }
 
-// newWalk walks along an index of events.
+// newWalk returns a query along an index of events.
 func newWalk(where string) *engine.Query {
 	return engine.NewQuery("SELECT " + eventColumns + " FROM events WHERE " + where +
 		" AND (at, id) < (?, ?) AND at >= ? ORDER BY at DESC, id DESC LIMIT ?")
@@ -49,9 +46,10 @@ var (
 	humanEvents = newWalk("asker <> ''")
 )
 
-// Search returns one page of what was done, newest first. As Newest does, it
-// leaves out what every good job does, but for the events of one job. A page may
-// be short although more follow: one call looks at 1000 events at most. ErrCursor.
+// Search returns one page of events, newest first. Without a Job it leaves out the
+// acceptance and success of jobs, as Newest does. A page may be short although more
+// follow, because one call reads at most 1,000 events. It returns listing.ErrCursor for
+// an unknown cursor.
 func (l *Log) Search(ctx context.Context, f Filter) (page Page, err error) {
 	defer l.ledger.Observe("event-log", time.Now(), &err)
 	f.Limit = listing.PageSize(f.Limit)
@@ -95,8 +93,7 @@ func (s *search) plan() (*engine.Query, []any) {
 	return allEvents, nil
 }
 
-// walk reads events a piece at a time until they fill the page or it has looked
-// at enough.
+// walk reads events in pieces until the page is full or the search breaks off.
 func (s *search) walk() (page Page, err error) {
 	q, key := s.plan()
 	piece := max(128, s.filter.Limit+1)
@@ -115,8 +112,8 @@ func (s *search) walk() (page Page, err error) {
 	}
 }
 
-// take adds the wanted ones to a page and reports whether it is full, which it
-// is when there is one more.
+// take adds matching events to a page. It reports whether the page is full and one more
+// matches.
 func (s *search) take(list []Event, page *Page) bool {
 	for i := range list {
 		e := &list[i]
@@ -133,7 +130,7 @@ func (s *search) take(list []Event, page *Page) bool {
 	return false
 }
 
-// ofJob takes a page of a job's events, which are few.
+// ofJob returns a page of the events of one job, which are few.
 func (s *search) ofJob() (page Page, err error) {
 	list, err := s.log.newest(s.ctx, s.filter.Job, maxEvents)
 	slices.SortStableFunc(list, func(a, b Event) int {
@@ -153,7 +150,7 @@ func (s *search) wants(e *Event) bool {
 		(f.Text == "" || listing.Contains(strings.ToLower(f.Text), e.Message, e.By, e.Job, e.Node))
 }
 
-// cursorOf is the place of an event in the log.
+// cursorOf returns the place of an event in the log.
 func cursorOf(e *Event) listing.Cursor {
 	return listing.Cursor{Accepted: engine.Micros(e.At), ID: e.ID}
 }

@@ -1,5 +1,4 @@
-// Package ledgertest makes ledgers with many jobs quickly, for benchmarks and
-// tests of what a long history costs.
+// Package ledgertest quickly makes ledgers with many jobs, for benchmarks and tests.
 package ledgertest
 
 import (
@@ -14,34 +13,34 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 )
 
-// What a filled ledger has, whatever its size.
+// Contents of a filled ledger of any size.
 const (
 	Nodes    = 8  // node0, node1, …
 	Programs = 12 // program0, program1, …; the first has most of the jobs
 	// Customers are the values of the label customer: c0, c1, …
 	Customers = 8
-	// Span is the time in which the jobs were accepted: as long as the ledger
-	// remembers what has ended.
+	// Span is the time in which the jobs were accepted: as long as the ledger keeps
+	// ended jobs.
 	Span = 29 * 24 * time.Hour
 )
 
-// Fill makes a ledger with n jobs of a natural mixture in a new SQLite file: most
-// have succeeded, some failed or were cancelled, a few percent wait or are queued,
-// at most 24 run. They were accepted in equal steps over the same time.
+// Fill makes a ledger with n jobs in a new SQLite file. Most have succeeded, some failed
+// or were cancelled, a few percent wait or are queued, at most 24 run. They were
+// accepted at equal intervals.
 func Fill(ctx context.Context, path string, n int) error { return fill(ctx, path, n, mixture) }
 
-// FillQueue makes one whose jobs are all queued, but for the oldest hundredth.
+// FillQueue makes a ledger whose jobs are queued, except the oldest hundredth.
 func FillQueue(ctx context.Context, path string, n int) error {
 	return fill(ctx, path, n, "CASE WHEN i < total / 100 THEN 'succeeded' ELSE 'queued' END")
 }
 
-// FillEnded makes one whose jobs have all ended.
+// FillEnded makes a ledger whose jobs have all ended.
 func FillEnded(ctx context.Context, path string, n int) error {
 	return fill(ctx, path, n, "CASE WHEN dice < 950 THEN 'succeeded' WHEN dice < 985 THEN 'failed' ELSE 'cancelled' END")
 }
 
-// dice is from 0 to 999. The newest fiftieth is where most of what has not ended is,
-// or more where that would not fill a page.
+// dice is from 0 to 999. Most jobs that have not ended are in the newest fiftieth, or in
+// the newest 200 if that is more.
 const mixture = `CASE WHEN i >= total - 24 THEN 'running' WHEN i >= total - MAX(total / 50, 200) AND dice < 600 THEN 'queued'
 	WHEN dice < 930 THEN 'succeeded' WHEN dice < 970 THEN 'failed' WHEN dice < 990 THEN 'cancelled' ELSE 'waiting' END`
 
@@ -122,7 +121,7 @@ var rows = []string{
 		FROM jobs WHERE state = 'succeeded' GROUP BY 1, 2, 3`,
 }
 
-// activity counts the jobs as the ledger does.
+// activity returns statements that count the jobs as the ledger does.
 func activity() (list []string) {
 	for _, grain := range []struct {
 		seconds int64

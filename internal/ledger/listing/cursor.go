@@ -10,34 +10,34 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
-// ErrCursor is returned for a cursor that no page has given out.
+// ErrCursor is returned for a cursor that no page has returned.
 var ErrCursor = errors.New("not a cursor of this list")
 
-// Cursor is a place in a listing: the job after which the next page begins.
+// Cursor is a place in a list: the next page begins after this job.
 type Cursor struct {
 	Accepted int64 // in microseconds
 	ID       string
 }
 
-// Newest is before every job of a listing.
+// Newest is before every job of a list.
 var Newest = Cursor{Accepted: math.MaxInt64}
 
 func (c Cursor) Before(o Cursor) bool {
 	return c.Accepted > o.Accepted || (c.Accepted == o.Accepted && c.ID > o.ID)
 }
 
-// Compare orders places as listings do, the newest first.
+// Compare orders places as lists do, newest first.
 func (c Cursor) Compare(o Cursor) int {
 	return cmp.Or(cmp.Compare(o.Accepted, c.Accepted), cmp.Compare(o.ID, c.ID))
 }
 
-// String is the cursor as a caller carries it about.
+// String returns the cursor as text for callers.
 func (c Cursor) String() string {
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(c.ID)), uint64(c.Accepted))
 	return base64.RawURLEncoding.EncodeToString(append(b, c.ID...))
 }
 
-// ParseCursor reads what String has written; "" is Newest. ErrCursor.
+// ParseCursor reads the text of String. "" is Newest. ErrCursor.
 func ParseCursor(s string) (Cursor, error) {
 	if s == "" {
 		return Newest, nil
@@ -50,7 +50,7 @@ func ParseCursor(s string) (Cursor, error) {
 		return Cursor{}, ErrCursor
 	}
 	c := Cursor{Accepted: int64(binary.BigEndian.Uint64(b)), ID: string(b[8:])}
-	// The decoder leaves out line ends, so the text is compared as well.
+	// The decoder ignores line ends, so the text is compared too.
 	if c.Accepted < 0 || engine.Clean(c.ID, engine.MaxID) != c.ID || c.String() != s {
 		return Cursor{}, ErrCursor
 	}

@@ -7,9 +7,9 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
-// A walk goes along an index, newest first, from a place. It has three texts: one
-// that reads nothing but the index, one that also says which jobs the rest of
-// the filter wants, and one that fetches where a text is looked for as well.
+// walk reads an index from a place on, newest first. It has three texts: one reads only
+// the index, one also tells which jobs match the rest of the filter, and one also
+// fetches the texts to search.
 type walk [3]*engine.Query
 
 const (
@@ -20,16 +20,16 @@ const (
 
 const (
 	rest = "(? = '' OR jobs.state = ?) AND (? = '' OR jobs.program = ?) AND (? = '' OR jobs.node = ?)"
-	// The log tail, which may follow the message in error, is not wanted.
+	// The log tail, which may follow the message in error, is not searched.
 	texts = ", jobs.program, jobs.labels, jobs.reason, SUBSTR(jobs.error, 1, 8192)"
 )
 
-// newWalk makes a walk over jobs; where is what the index is searched by.
+// newWalk returns a walk over jobs. where selects a range of an index.
 func newWalk(where string) walk {
 	return newWalkOn("jobs.accepted", "jobs.id", "jobs", "jobs", where)
 }
 
-// newWalkOn makes a walk over index, which join brings together with jobs.
+// newWalkOn returns a walk over an index. join joins it with jobs.
 func newWalkOn(accepted, id, index, join, where string) (w walk) {
 	tail := " WHERE " + where + " AND (" + accepted + ", " + id + ") < (?, ?) AND " + accepted + " >= ?" +
 		" ORDER BY " + accepted + " DESC, " + id + " DESC LIMIT ?"
@@ -45,18 +45,18 @@ var (
 	programJobs = newWalk("jobs.state NOT IN ('queued', 'running') AND jobs.program = ? AND jobs.state = ?")
 	stateJobs   = newWalk("jobs.state <> 'queued' AND jobs.state <> 'running' AND jobs.state <> 'succeeded' AND jobs.state = ?")
 	queuedJobs  = newWalk("jobs.state = 'queued' AND jobs.server = ? AND jobs.program = ? AND jobs.priority = ?")
-	// Arithmetic keeps the planner from walking all jobs in order to save the
-	// sort: those that run are few.
+	// The arithmetic keeps the planner from walking all jobs to avoid a sort. Few jobs
+	// run.
 	runningJobs = newWalkOn("(jobs.accepted + 0)", "jobs.id", "jobs", "jobs", "jobs.state = 'running'")
 	labelJobs   = newWalkOn("labels.accepted", "labels.job", "labels", "labels JOIN jobs ON jobs.id = labels.job", "labels.label = ?")
 
 	qIDs = engine.NewQuery("SELECT jobs.accepted, jobs.id, " + rest + " FROM jobs WHERE jobs.id >= ? AND jobs.id < ? LIMIT ?")
 )
 
-// criteria are what is left of a filter when an index has done its part.
+// criteria are the parts of a filter that an index does not cover.
 type criteria struct {
 	Filter
-	text, quoted string // Text in small letters, plain and as JSON writes it
+	text, quoted string // Text in lower case, plain and as JSON writes it
 }
 
 func newCriteria(f Filter) *criteria {
@@ -66,7 +66,7 @@ func newCriteria(f Filter) *criteria {
 	return c
 }
 
-// kind is the text of a walk that tells all that has to be known.
+// kind returns the cheapest text of a walk that is sufficient.
 func (c *criteria) kind() int {
 	switch {
 	case c.Text != "":
@@ -77,12 +77,12 @@ func (c *criteria) kind() int {
 	return walkIndex
 }
 
-// args are those of rest.
+// args returns the arguments of rest.
 func (c *criteria) args() []any {
 	return []any{string(c.State), string(c.State), c.Program, c.Program, c.Node, c.Node}
 }
 
-// found is a place that a walk has come by.
+// found is a place that a walk has read.
 type found struct {
 	Cursor
 	wanted bool
@@ -107,7 +107,7 @@ func (c *criteria) scan(r engine.Row) (v found, err error) {
 	return v, err
 }
 
-// Contains reports whether one of the texts holds needle, which is in small letters.
+// Contains reports whether one of the texts contains needle, which is in lower case.
 func Contains(needle string, texts ...string) bool {
 	for _, t := range texts {
 		if strings.Contains(strings.ToLower(t), needle) {

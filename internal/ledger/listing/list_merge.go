@@ -9,15 +9,14 @@ import (
 )
 
 const (
-	// MaxWalk is how many jobs one call looks at where no index knows which of
-	// them are wanted.
+	// MaxWalk is how many jobs one call reads that an index cannot select.
 	MaxWalk = 1000
-	// maxMerged is how many lists are merged.
+	// maxMerged is the largest number of walks that are merged.
 	maxMerged = 200
 )
 
-// MaxLook is how long a call goes on looking where no index knows which jobs
-// are wanted: rows may be large, and the disk slow.
+// MaxLook is how long one call searches if no index can select the jobs. Rows may be
+// large and the disk slow.
 const MaxLook = 25 * time.Millisecond
 
 // search is one call of Find.
@@ -29,8 +28,8 @@ type search struct {
 	merging
 
 	found  []Cursor
-	last   Cursor // the last place that was looked at
-	broken bool   // it has looked at enough before the page was full
+	last   Cursor // the last place that was read
+	broken bool   // the search broke off before the page was full
 }
 
 func (s *search) each(q *engine.Query, args []any, scan func(engine.Row) error) error {
@@ -41,26 +40,26 @@ func (s *search) row(q *engine.Query, args []any, dest ...any) (bool, error) {
 	return s.reader.Row(s.ctx, q, args, dest...)
 }
 
-// openWalk is a walk that is read a piece at a time.
+// openWalk is a walk that is read in pieces.
 type openWalk struct {
 	walk walk
-	rest *criteria // what walk does not know
+	rest *criteria // what the index does not cover
 	key  []any
-	have []found // read and not taken yet
+	have []found // read but not taken yet
 	from Cursor  // the next piece begins after it
 	done bool
 }
 
-// merging are walks that a listing merges, newest first.
+// merging is the walks of a search, whose results are merged, newest first.
 type merging struct {
 	list    []*openWalk
 	began   time.Time
 	maxTime time.Duration
-	// rejected counts the jobs that were looked at in vain.
+	// rejected counts the jobs that did not match.
 	rejected int
 }
 
-// head returns the stream whose next job is the newest; nil at the end of all.
+// head returns the walk whose next job is the newest; nil at the end of all.
 func (s *search) head() (*openWalk, error) {
 	var first *openWalk
 	for _, v := range s.list {
@@ -74,8 +73,7 @@ func (s *search) head() (*openWalk, error) {
 	return first, nil
 }
 
-// merge takes jobs from the streams until they fill the page or it has looked
-// at enough.
+// merge takes jobs from the walks until the page is full or the search breaks off.
 func (s *search) merge() error {
 	for len(s.found) <= s.filter.Limit {
 		v, err := s.head()
@@ -98,7 +96,7 @@ func (s *search) merge() error {
 	return nil
 }
 
-// fill reads the next piece of a stream that has none left.
+// fill reads the next piece of a walk that has none left.
 func (s *search) fill(v *openWalk) error {
 	if len(v.have) > 0 || v.done {
 		return nil
@@ -122,8 +120,8 @@ func (s *search) fill(v *openWalk) error {
 	return err
 }
 
-// piece is how many jobs of a stream are read at once: what the page wants,
-// shared among the streams, and not much more than will be looked at.
+// piece returns how many jobs of a walk are read at once: the share of the page, and not
+// many more than the search will use.
 func (s *search) piece(v *openWalk) int {
 	n := s.filter.Limit + 1
 	if v.rest.kind() != walkIndex {

@@ -9,8 +9,9 @@ import (
 )
 
 var (
-	// Leaps from one queue to the next: those of a server, program and priority.
-	// Without the last number, SQLite would walk over all of the queue that is left.
+	// Reads the first job of the next queue. A queue is the jobs of a server, program
+	// and priority. Without the last number SQLite would walk over the rest of the
+	// queue.
 	qNextKey = engine.NewQuery(`SELECT server, program, priority, accepted FROM jobs
 		WHERE state = 'queued' AND (server, program, priority, accepted) > (?, ?, ?, 9223372036854775807)
 		ORDER BY server, program, priority, accepted LIMIT 1`)
@@ -20,8 +21,7 @@ var (
 	qAnyLabelled   = engine.NewQuery("SELECT 1 FROM labels WHERE label = ? LIMIT 1")
 )
 
-// plan chooses the indexes that serve the filter. What they do not know is left
-// to look at.
+// plan chooses the indexes for the filter.
 func (s *search) plan() error {
 	if done, err := s.planText(); done || err != nil {
 		return err
@@ -45,7 +45,8 @@ func (s *search) plan() error {
 	return nil
 }
 
-// add adds a walk along an index; rest is what it does not know of the filter.
+// add adds a walk along an index. rest is the part of the filter that the index does not
+// cover.
 func (s *search) add(w walk, rest Filter, key ...any) {
 	s.list = append(s.list, &openWalk{walk: w, rest: newCriteria(rest), key: key, from: s.from})
 }
@@ -57,7 +58,7 @@ func (s *search) running() {
 	s.add(runningJobs, f)
 }
 
-// ofNode adds the jobs that a node has, or had last.
+// ofNode adds the jobs that a node runs or ran last.
 func (s *search) ofNode() {
 	f := s.filter
 	f.Node, f.State = "", ""
@@ -72,8 +73,8 @@ func (s *search) ofNode() {
 	}
 }
 
-// ofPrograms adds the jobs of a program or all programs, in the state that is
-// wanted. Where there are too many lists to merge, a walk over all jobs does.
+// ofPrograms adds the jobs of one or all programs in the state of the filter. If there
+// are too many walks to merge, it walks over all jobs.
 func (s *search) ofPrograms() error {
 	programs, err := s.programs()
 	if err != nil {
@@ -107,8 +108,8 @@ func (s *search) ended(program string) {
 	}
 }
 
-// queued adds the queued jobs. Those of one server, program and priority are in
-// the order of listings; it leaps through the index from one such list to the next.
+// queued adds the queued jobs. Those of one server, program and priority are in the
+// order of lists; each such queue is one walk.
 func (s *search) queued() error {
 	f := s.filter
 	f.Program, f.State = "", ""
@@ -127,7 +128,7 @@ func (s *search) queued() error {
 	return nil
 }
 
-// queuedOf adds those of one program.
+// queuedOf adds the queued jobs of one program.
 func (s *search) queuedOf(rest Filter) error {
 	servers, err := Servers(s.ctx, s.reader)
 	for _, server := range servers {
@@ -147,7 +148,7 @@ func (s *search) wants(state jobs.State) bool {
 	return s.filter.State == "" || s.filter.State == state
 }
 
-// programs are those that have, or had, jobs without a fault.
+// programs returns the programs that have, or had, jobs without a fault.
 func (s *search) programs() (list []string, err error) {
 	if s.filter.Program != "" {
 		return []string{s.filter.Program}, nil
@@ -161,8 +162,8 @@ func (s *search) programs() (list []string, err error) {
 	return list, err
 }
 
-// planText serves a text for which there is an index: a label, or the beginning
-// of an id. It reports whether all is planned.
+// planText uses an index for a text that is a label or the beginning of an id. It
+// reports whether the plan is complete.
 func (s *search) planText() (bool, error) {
 	f := &s.filter
 	if strings.Contains(f.Text, "=") && f.Label == "" {
@@ -181,14 +182,13 @@ func (s *search) planText() (bool, error) {
 
 const minPrefix = 8
 
-// startsID reports whether a text may be the beginning of an id, and long
-// enough that few jobs have it.
+// startsID reports whether a text may be the beginning of an id and is long enough that
+// few ids match.
 func startsID(text string) bool {
 	return len(text) >= minPrefix && len(text) <= engine.MaxID && strings.Trim(strings.ToLower(text), "0123456789abcdef-") == ""
 }
 
-// byID lists the jobs whose ids begin with a text, where those are some and not
-// too many.
+// byID lists the jobs whose ids begin with a text, if there are some and not too many.
 func (s *search) byID(prefix string) (bool, error) {
 	n, v := 0, &openWalk{done: true}
 	args := append(newCriteria(s.filter).args(), prefix, prefix+"g", MaxWalk+1)

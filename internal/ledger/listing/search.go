@@ -1,5 +1,6 @@
-// Package listing finds the jobs of one page of a list. It chooses the indexes that
-// serve a filter, walks along them, newest first, and merges the walks.
+// Package listing finds the jobs of one page of a list. It chooses the indexes that fit
+// a filter, walks along them, newest first, and merges the walks. Cursors serve the
+// event log as well.
 package listing
 
 import (
@@ -14,7 +15,7 @@ const (
 	maxPage     = 1000
 )
 
-// PageSize is the number of rows on a page for which limit was asked for.
+// PageSize returns the number of rows on a page for a requested limit.
 func PageSize(limit int) int {
 	if limit <= 0 {
 		return defaultPage
@@ -26,13 +27,13 @@ func PageSize(limit int) int {
 type Found struct {
 	Places []Cursor // newest first
 	Next   string   // cursor of the next page; empty on the last
-	// Back is where the search broke off, where that is not plain from the places.
+	// Back is how far back in time the search came if it broke off. Zero if the places
+	// show it.
 	Back time.Time
 }
 
-// Find finds one page. It breaks off when it has looked in vain for longer than
-// patience. r must read a snapshot, so that no job changes from one list to another
-// meanwhile. ErrCursor.
+// Find finds one page. It breaks off after patience if it reads jobs that do not match.
+// r must read a snapshot, so that no job moves between the lists. ErrCursor.
 func Find(ctx context.Context, r engine.Reader, f Filter, patience time.Duration) (page Found, err error) {
 	from, err := ParseCursor(f.Cursor)
 	if err != nil {

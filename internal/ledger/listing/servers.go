@@ -6,15 +6,14 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
-// maxServers is how many instances of servers may have messages at once; a
-// server makes a new one at each start.
+// maxServers limits the instances of servers that have messages. A server makes a new
+// instance at each start.
 const maxServers = 256
 
 var qNextServer = engine.NewQuery("SELECT server FROM jobs WHERE state = 'queued' AND server > ? ORDER BY server LIMIT 1")
 
-// Servers lists "" and the servers that have messages of queued jobs. It
-// leaps from one to the next in the index, so that it costs the same with a
-// million jobs.
+// Servers returns "" and the servers that have messages of queued jobs. It reads one
+// index entry per server, so it costs the same with a million jobs.
 func Servers(ctx context.Context, r engine.Reader) ([]string, error) {
 	list := []string{""}
 	for len(list) < maxServers {

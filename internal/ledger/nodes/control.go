@@ -10,18 +10,18 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 )
 
-// Control is what persons have set about a node, by its name. It outlives the
-// node's instances.
+// Control is what persons have set for a node name. It outlives the instances of the
+// node.
 type Control struct {
-	// Slots overrides the node's own setting; nil: the setting.
+	// Slots overrides the setting of the node. Nil means the setting.
 	Slots *int
-	// Paused: no work is taken and running programs stand still.
+	// Paused means that the node takes no work and stops running programs.
 	Paused bool
-	// Since is when Slots or Paused was last changed, By who asked for it.
+	// Since is when Slots or Paused changed last. By is the person.
 	Since  time.Time
 	By     string
 	Reason string
-	// Updated changes with every change, and never goes back.
+	// Updated changes with every change and never goes back.
 	Updated time.Time
 }
 
@@ -38,7 +38,7 @@ var (
 		asker = excluded.asker, reason = excluded.reason, updated = excluded.updated`)
 )
 
-// Controls are those of all nodes for which any was ever set, by name.
+// Controls returns the controls by node name.
 func (r *Registry) Controls(ctx context.Context) (_ map[string]Control, err error) {
 	defer r.ledger.Observe("controls", time.Now(), &err)
 	m := map[string]Control{}
@@ -54,10 +54,10 @@ func (r *Registry) Controls(ctx context.Context) (_ map[string]Control, err erro
 	return m, nil
 }
 
-// SetControl lets change alter the control of a node, writes an event that says
-// what it changed, and returns the control as it now stands. by names who asks.
-// change may be called more than once and sets Slots, Paused and Reason only.
-// ErrChanged where expect is not nil and not the control's Updated.
+// SetControl changes the control of a node, writes an event for each difference, and
+// returns the new control. change sets Slots, Paused and Reason only, and may be called
+// more than once. by is the person. It returns engine.ErrChanged if expect is set and
+// differs from Updated.
 func (r *Registry) SetControl(ctx context.Context, node string, change func(*Control), by string, expect *time.Time) (c Control, err error) {
 	node, by = engine.Clean(node, engine.MaxName), engine.Clean(by, engine.MaxName)
 	err = r.ledger.Do(ctx, engine.Op{Name: "control", Weight: 1, Run: func(t engine.Tx) error {
@@ -89,7 +89,7 @@ func setControl(t engine.Tx, node string, change func(*Control), by string, expe
 	if len(what) > 0 {
 		c.Since = t.Now()
 	}
-	// A clock that jumps back must not make two versions look the same.
+	// Two versions must differ even if the clock jumps back.
 	c.Updated = engine.Later(t.Now(), old.Updated.Add(time.Microsecond))
 	_, err := t.Exec(qSetting, node, c.slots(), engine.Bool(c.Paused), engine.Micros(c.Since), c.By, c.Reason, engine.Micros(c.Updated))
 	for _, w := range what {
@@ -98,7 +98,7 @@ func setControl(t engine.Tx, node string, change func(*Control), by string, expe
 	return c, err
 }
 
-// setting is one thing that was changed.
+// setting is one difference between two controls.
 type setting struct{ kind, text string }
 
 func (c *Control) differences(n *Control) (list []setting) {
@@ -125,7 +125,7 @@ func (c *Control) slots() int {
 	return *c.Slots
 }
 
-// sentence is a text with the reason that a person gave, if any.
+// sentence returns a text with the reason that a person gave, if any.
 func sentence(text, reason string) string {
 	if reason = strings.TrimSpace(reason); reason == "" {
 		return text

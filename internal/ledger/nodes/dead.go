@@ -7,7 +7,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
-// noBeat stands for the heartbeat of an instance that nobody has registered.
+// noBeat is the heartbeat of an instance that is not registered.
 const noBeat = -1
 
 var (
@@ -17,8 +17,8 @@ var (
 	qHasLeft = engine.NewQuery("SELECT 1 FROM nodes WHERE instance = ? AND left_at > 0")
 )
 
-// Dead lists the instances that have running jobs and are dead: they have left,
-// or their heartbeat has not changed for the lease while this process looked.
+// Dead returns the instances that have running jobs and are dead: they have left, or
+// this process has not seen their heartbeat change for the lease.
 func (r *Registry) Dead(ctx context.Context) (list []string, err error) {
 	now, seen := r.live.clock(), map[string]bool{}
 	ages := map[string]time.Duration{}
@@ -56,7 +56,7 @@ func (r *Registry) Dead(ctx context.Context) (list []string, err error) {
 	return list, err
 }
 
-// runners are the instances that have running jobs.
+// runners returns the instances that have running jobs.
 func (r *Registry) runners(ctx context.Context) (list []string, err error) {
 	err = r.ledger.Each(ctx, qRunners, nil, func(row engine.Row) error {
 		var instance string
@@ -67,7 +67,8 @@ func (r *Registry) runners(ctx context.Context) (list []string, err error) {
 	return list, err
 }
 
-// Alive reports whether an instance has renewed its heartbeat within the lease.
+// Alive reports whether the heartbeat of an instance was seen to change within the
+// lease.
 func (r *Registry) Alive(t engine.Tx, instance string) (bool, error) {
 	var beat int64
 	found, err := t.Row(qBeatOf, []any{instance}, &beat)

@@ -9,7 +9,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 )
 
-// Drain says that the whole queue, or one node, takes no new work.
+// Drain means that a node, or the whole queue, takes no new work.
 type Drain struct {
 	Node   string // "" is the whole queue
 	Since  time.Time
@@ -24,8 +24,8 @@ var (
 	qDrains  = engine.NewQuery("SELECT node, since, asker, reason FROM drains ORDER BY node LIMIT 1000")
 )
 
-// Drain makes a node take no new work, or with "" the queue take no new jobs,
-// until Undrain; it outlives restarts. To drain again changes By and Reason.
+// Drain makes a node take no new work until Undrain, or with "" the queue no new jobs.
+// It survives restarts. A second Drain changes By and Reason.
 func (r *Registry) Drain(ctx context.Context, node, by, reason string) error {
 	node, by, reason = engine.Clean(node, engine.MaxName), engine.Clean(by, engine.MaxName), engine.Clean(reason, engine.MaxMessage)
 	err := r.ledger.Do(ctx, engine.Op{Name: "drain", Weight: 1, Run: func(t engine.Tx) error {
@@ -41,7 +41,7 @@ func (r *Registry) Drain(ctx context.Context, node, by, reason string) error {
 	return nil
 }
 
-// Undrain ends a Drain; where there is none it changes nothing.
+// Undrain ends a Drain. It does nothing if there is none.
 func (r *Registry) Undrain(ctx context.Context, node, by string) error {
 	node, by = engine.Clean(node, engine.MaxName), engine.Clean(by, engine.MaxName)
 	err := r.ledger.Do(ctx, engine.Op{Name: "undrain", Weight: 1, Run: func(t engine.Tx) error {
@@ -64,7 +64,7 @@ func drainText(node string) string {
 	return "node " + node
 }
 
-// Drains lists what is drained, the queue first.
+// Drains returns all drains, the queue first.
 func (r *Registry) Drains(ctx context.Context) (list []Drain, err error) {
 	err = r.ledger.Each(ctx, qDrains, nil, func(row engine.Row) error {
 		var d Drain

@@ -17,7 +17,7 @@ var (
 	qPrograms = engine.NewQuery("SELECT name, sha256, description, input, result FROM programs ORDER BY name")
 )
 
-// List lists the instances that the ledger knows, by name, the newest first.
+// List returns the known instances by name, newest first; at most 1,000.
 func (r *Registry) List(ctx context.Context) (list []Node, err error) {
 	defer r.ledger.Observe("nodes", time.Now(), &err)
 	err = r.ledger.Each(ctx, qNodes, []any{maxNodes}, func(row engine.Row) error {
@@ -43,8 +43,7 @@ func (r *Registry) List(ctx context.Context) (list []Node, err error) {
 	return list, nil
 }
 
-// Programs lists every program that any node has ever announced, by name, as
-// it was announced last.
+// Programs returns every program that a node ever announced, by name, as announced last.
 func (r *Registry) Programs(ctx context.Context) (list []Program, err error) {
 	defer r.ledger.Observe("programs", time.Now(), &err)
 	err = r.ledger.Each(ctx, qPrograms, nil, func(row engine.Row) error {

@@ -7,9 +7,9 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
-// liveness tells living instances from dead ones. A heartbeat is a number that
-// changes; how long ago it did is measured here, by this process's own
-// monotonic clock, for the clocks of other nodes may be hours off.
+// liveness decides which instances are alive. A heartbeat is a number that changes. Its
+// age is measured with the clock of this process, because the clocks of other nodes may
+// be hours off.
 type liveness struct {
 	lease time.Duration
 	clock func() time.Time // not rounded
@@ -18,14 +18,14 @@ type liveness struct {
 	seen map[string]sighting
 }
 
-// sighting is when a heartbeat was seen first.
+// sighting is when the present value of a heartbeat was first seen.
 type sighting struct {
 	beat    int64
 	at      time.Time
-	renewed bool // it was another one before
+	renewed bool // another value was seen before
 }
 
-// see notes an instance's heartbeat and returns since when it is that.
+// see records the heartbeat of an instance and returns when that value was first seen.
 func (l *liveness) see(instance string, beat int64, now time.Time) sighting {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -37,7 +37,7 @@ func (l *liveness) see(instance string, beat int64, now time.Time) sighting {
 	return s
 }
 
-// wrote notes a heartbeat of this process's own.
+// wrote records a heartbeat that this process has written.
 func (l *liveness) wrote(instance string, beat int64) {
 	now := l.clock()
 	l.mu.Lock()
@@ -45,7 +45,7 @@ func (l *liveness) wrote(instance string, beat int64) {
 	l.seen[instance] = sighting{beat: beat, at: now, renewed: true}
 }
 
-// keep forgets all instances but those in list.
+// keep forgets all instances that are not in list.
 func (l *liveness) keep(list map[string]bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -56,9 +56,8 @@ func (l *liveness) keep(list map[string]bool) {
 	}
 }
 
-// sight says of an instance that has not left when its heartbeat was seen to
-// change, and whether it is alive, for those who only look. Before a heartbeat was
-// seen to change, its date has to do.
+// sight fills in Alive, Seen and Lapses of an instance that has not left. Until its
+// heartbeat was seen to change, the date of the heartbeat counts.
 func (l *liveness) sight(n *Node) {
 	now := l.clock()
 	s := l.see(n.Instance, engine.Micros(n.Beat), now)
@@ -67,6 +66,6 @@ func (l *liveness) sight(n *Node) {
 		age = max(age, off, l.lease)
 	}
 	n.Alive = age < l.lease
-	n.Seen = now.Add(-age).UTC().Round(100 * time.Millisecond) // the clock may have been set meanwhile
+	n.Seen = now.Add(-age).UTC().Round(100 * time.Millisecond) // rounded, because the clock may have been set
 	n.Lapses = n.Seen.Add(l.lease)
 }

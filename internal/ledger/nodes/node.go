@@ -13,20 +13,21 @@ type Node struct {
 	Version  string
 	Slots    int
 	Started  time.Time
-	Beat     time.Time // by the node's own clock; zero time: has left
+	Beat     time.Time // by the clock of the node; zero after it has left
 	Left     time.Time
-	// Seen is when the heartbeat was seen to change last, and Lapses when the
-	// instance counts as dead unless it changes before, both by the clock of this
-	// process. Register ignores them.
+	// Seen is when the heartbeat was last seen to change. At Lapses the instance is dead
+	// unless the heartbeat changes before. Both are by the clock of this process.
+	// Register ignores them.
 	Seen, Lapses time.Time
-	// Alive: the heartbeat was seen to change within the lease. Register ignores it.
+	// Alive means that the heartbeat was seen to change within the lease. Register
+	// ignores it.
 	Alive bool
-	// Home is the identity of the instance's data folder; where it is the same,
-	// the lock on it proves that an older instance is dead.
+	// Home is the identity of the data folder of the instance. If it is the same, the
+	// lock on the folder proves that an older instance is dead.
 	Home     string
 	Programs []Program
-	// Vitals are what the instance said of its machine last, the JSON of a
-	// jobs.Vitals; nil where it has said nothing. Register ignores them.
+	// Vitals is the JSON of the last api.Vitals of the instance, or nil. Register
+	// ignores it.
 	Vitals json.RawMessage
 }
 
@@ -37,6 +38,6 @@ type Program struct {
 	Description string          `json:"description,omitempty"`
 	Input       json.RawMessage `json:"input,omitempty"`  // JSON Schema
 	Result      json.RawMessage `json:"result,omitempty"` // JSON Schema
-	// Problem says why the node cannot start it; empty for a good one.
+	// Problem says why the node cannot start it. Empty for a good one.
 	Problem string `json:"problem,omitempty"`
 }

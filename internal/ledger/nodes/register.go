@@ -12,9 +12,9 @@ import (
 const (
 	maxPrograms = 4 << 20 // bytes of all programs of a node as JSON
 	maxVitals   = 256 << 10
-	// forgetNodes is how long an instance that is gone stays listed.
+	// forgetNodes is how long an instance stays listed after its last heartbeat.
 	forgetNodes = 7 * 24 * time.Hour
-	// keepInstances is how many instances of one node stay listed that are gone.
+	// keepInstances is how many ended instances of one node stay listed.
 	keepInstances = 20
 )
 
@@ -41,11 +41,11 @@ var (
 	qForgetVitals = engine.NewQuery("DELETE FROM vitals WHERE NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.instance = vitals.instance)")
 )
 
-// Register announces an instance of a node; its heartbeat begins, and older
-// instances of the node are declared dead. ErrTwin where one of the same name but
-// with another home lives, or may live still: where its heartbeat does not change
-// for the lease, Register succeeds then. Instances that have been gone for a week
-// are forgotten, and all but the newest of a node.
+// Register announces an instance of a node and starts its heartbeat. Older instances of
+// the node are declared dead. It returns ErrTwin if an instance of the same name with
+// another home is or may be alive; it succeeds once that heartbeat has not changed for
+// the lease. It deletes instances that ended a week ago, and all but the newest ended
+// ones of the node.
 func (r *Registry) Register(ctx context.Context, n Node) error {
 	programs, err := programsText(n.Programs)
 	if err != nil {
@@ -59,7 +59,7 @@ func (r *Registry) Register(ctx context.Context, n Node) error {
 	return nil
 }
 
-// succeed declares the older instances of a node dead, unless one may live.
+// succeed declares the older instances of a node dead, unless one may be alive.
 func (r *Registry) succeed(t engine.Tx, n *Node) error {
 	namesakes, err := t.Strings(qNamesakes, n.Name, n.Instance, n.Home)
 	for _, other := range namesakes {
@@ -104,7 +104,7 @@ func (r *Registry) register(t engine.Tx, n *Node, programs string) error {
 	return r.announce(t, n.Programs)
 }
 
-// announce remembers programs for as long as the ledger lives.
+// announce records programs for the life of the ledger.
 func (r *Registry) announce(t engine.Tx, list []Program) error {
 	for _, p := range list {
 		_, err := t.Exec(qKnow, engine.Clean(p.Name, engine.MaxName), engine.Micros(t.Now()), engine.Clean(p.SHA256, engine.MaxName),
@@ -133,11 +133,10 @@ func programsText(list []Program) (string, error) {
 	return string(b), nil
 }
 
-// Beat renews an instance's heartbeat and replaces what it announces: programs
-// are all that it has now, vitals the JSON of a api.Vitals, where nil leaves
-// what was there. ErrInstance where it is not registered or has left; ErrTooBig
-// for vitals above 256 KiB, with the heartbeat renewed all the same. It is not
-// synced to the disk.
+// Beat renews the heartbeat of an instance and replaces its programs and slots. vitals
+// is the JSON of an api.Vitals; nil keeps the old ones. It returns ErrInstance if the
+// instance is not registered or has left. It returns engine.ErrTooBig for vitals above
+// 256 KiB, but renews the heartbeat. It is not synced to the disk.
 func (r *Registry) Beat(ctx context.Context, instance string, programs []Program, slots int, vitals []byte) error {
 	text, err := programsText(programs)
 	dropped := len(vitals) > maxVitals
@@ -179,8 +178,8 @@ func (r *Registry) beat(t engine.Tx, instance string, programs []Program, text s
 	return r.announce(t, programs)
 }
 
-// Leave says that an instance has ended in good order. What it still runs is
-// lost at the next Recover.
+// Leave records that an instance has ended in good order. The next Recover takes its
+// running jobs back.
 func (r *Registry) Leave(ctx context.Context, instance string) error {
 	err := r.ledger.Do(ctx, engine.Op{Name: "leave", Weight: 1, Run: func(t engine.Tx) error {
 		_, err := t.Exec(qLeave, engine.Micros(t.Now()), instance)

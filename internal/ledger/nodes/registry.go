@@ -1,5 +1,5 @@
-// Package nodes keeps what is known of nodes: their instances, heartbeats, programs,
-// and what persons have set about them.
+// Package nodes stores the instances of nodes, their heartbeats and programs, and what
+// persons have set for nodes.
 package nodes
 
 import (
@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	// ErrTwin is returned where another living instance has the name of a node.
+	// ErrTwin is returned if another living instance has the name of a node.
 	ErrTwin = errors.New("another node of this name is alive")
 	// ErrInstance is returned for an instance that is not registered or has left.
 	ErrInstance = errors.New("no such instance")
@@ -23,8 +23,8 @@ type Registry struct {
 	announced func(t engine.Tx, program string) error
 }
 
-// New returns the nodes of a ledger. An instance is dead when its heartbeat has not
-// changed for the lease by clock. announced is called for each program that a node
+// New returns the nodes of a ledger. An instance is dead if its heartbeat has not
+// changed for the lease, by clock. announced is called for each program that a node
 // announces.
 func New(ledger engine.Access, lease time.Duration, clock func() time.Time, announced func(engine.Tx, string) error) *Registry {
 	return &Registry{ledger: ledger, announced: announced, live: liveness{lease: lease, clock: clock, seen: map[string]sighting{}}}

@@ -10,14 +10,15 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// targetUnknown is the target of a job that was accepted before targets were written down.
+// targetUnknown is the target of a job from a version that did not store targets.
 const targetUnknown = "?"
 
 var (
 	qTarget = engine.NewQuery("SELECT document FROM documents WHERE id = ?")
-	// A pool serves what lies under the address of any of its nodes.
+	// Every node of a pool serves the results of all, so the addresses of all nodes
+	// count.
 	qServed = engine.NewQuery("SELECT 1 FROM nodes WHERE base_url <> '' AND substr(?, 1, length(base_url) + 1) = base_url || '/' LIMIT 1")
-	// One that is being sent keeps its lease: the newer end is sent after it.
+	// A delivery that is being sent keeps its lease. The newer end is sent after it.
 	qDelivery = engine.NewQuery("INSERT INTO hooks (" + hookColumns + `, next, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET url = excluded.url, program = excluded.program, state = excluded.state, class = excluded.class,
 		attempt = excluded.attempt, created = excluded.created, tries = 0, message = '',
@@ -29,18 +30,18 @@ var (
 	qDelivery1      = engine.NewQuery("SELECT url, at, given_up, tries, message FROM deliveries WHERE job = ?")
 )
 
-// Delivery is how it stands with the delivery of a job's final document.
+// Delivery is the state of the delivery of a final document.
 type Delivery struct {
 	URL string
-	// State is "" where none is due: the result is served here, or the job has not ended.
+	// State is "" if none is due: the result is served here, or the job has not ended.
 	State api.DeliveryState
-	// At is when it was delivered or given up; Next is the next try of a pending one.
+	// At is when it was delivered or given up. Next is the next try of a pending one.
 	At, Next time.Time
-	Tries    int    // those that failed
-	Message  string // what went wrong last
+	Tries    int    // failed ones
+	Message  string // the last failure
 }
 
-// writeDelivery writes one that was staged, unless the pool itself serves its URL.
+// writeDelivery writes a delivery, unless the pool itself serves its URL.
 func (o *Outbox) writeDelivery(t engine.Tx, h *Hook) error {
 	if h.URL == targetUnknown {
 		var document []byte
@@ -58,14 +59,14 @@ func (o *Outbox) writeDelivery(t engine.Tx, h *Hook) error {
 	return err
 }
 
-// settleDelivery writes down how a delivery went for good.
-func settleDelivery(t engine.Tx, h Hook, givenUp bool, message string) error {
+// endDelivery records that a delivery was done or given up.
+func endDelivery(t engine.Tx, h Hook, givenUp bool, message string) error {
 	_, err := t.Exec(qDelivered, h.Job, h.URL, engine.Micros(t.Now()), engine.Bool(givenUp), h.Tries, message)
 	t.Changed(h.Job)
 	return err
 }
 
-// Delivery is how it stands with the delivery of a job.
+// Delivery returns the state of the delivery of a job.
 func (o *Outbox) Delivery(ctx context.Context, job string) (d Delivery, err error) {
 	var at, next int64
 	pending, err := o.ledger.Row(ctx, qDelivering, []any{job}, &d.URL, &at, &d.Tries, &next, &d.Message)
@@ -87,7 +88,7 @@ func (o *Outbox) Delivery(ctx context.Context, job string) (d Delivery, err erro
 	return d, nil
 }
 
-// Forget forgets the delivery of a job that has been retried.
+// Forget deletes the record of a delivery when its job is retried.
 func (o *Outbox) Forget(t engine.Tx, job string) error {
 	_, err := t.Exec(qForgetDelivery, job)
 	return err

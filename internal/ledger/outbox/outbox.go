@@ -1,6 +1,6 @@
-// Package outbox holds what is to be sent after the end of a job: webhooks and
-// deliveries of results, written in the transaction that ends it, and the answers to
-// requests that may be sent again.
+// Package outbox stores what is to be sent after the end of a job: webhooks and
+// deliveries of results. They are written in the transaction that ends the job. It also
+// stores answers to requests that may be repeated.
 package outbox
 
 import (
@@ -11,20 +11,20 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Outbox is that of a ledger.
+// Outbox is the outbox of a ledger.
 type Outbox struct {
 	ledger  engine.Access
-	webhook string // URL that is told of every end; "" for none
-	base    string // of result URLs of this node; "" where nothing is delivered
+	webhook string // called at every end; "" for none
+	base    string // of result URLs of this node; "": no deliveries
 }
 
-// New returns the outbox of a ledger. webhook is a URL that is told of every end.
-// Results whose URLs lie under base are not delivered, and none are where it is "".
+// New returns the outbox of a ledger. webhook is a URL that is called at every end, or
+// "". Results with URLs outside base are delivered; if base is "", none are.
 func New(ledger engine.Access, webhook, base string) *Outbox {
 	return &Outbox{ledger: ledger, webhook: engine.Clean(webhook, engine.MaxURL), base: strings.TrimRight(base, "/")}
 }
 
-// Elsewhere returns url if a result has to be delivered there, and "" otherwise.
+// Elsewhere returns url if the result has to be delivered there, else "".
 func (o *Outbox) Elsewhere(url string) string {
 	if o.base == "" || strings.HasPrefix(url, o.base+"/") {
 		return ""
@@ -39,12 +39,12 @@ type Ended struct {
 	Class        jobs.Outcome
 	Attempt      int
 	At           time.Time
-	Webhook      string // that the document names
-	Target       string // where the result is to be; see Elsewhere
+	Webhook      string // from the document
+	Target       string // URL of the result, if it is elsewhere
 }
 
-// Of returns what is to be sent of an end: to the URL that the document names, to the
-// node's own, and the result to where it is to be.
+// Of returns what is to be sent at an end: webhooks to the URL of the document and to
+// that of the node, and the delivery.
 func (o *Outbox) Of(e Ended) (list []Hook) {
 	h := Hook{Job: e.Job, Program: e.Program, State: e.State, Class: e.Class, Attempt: e.Attempt, Ended: e.At}
 	for i, url := range []string{e.Webhook, o.webhook} {

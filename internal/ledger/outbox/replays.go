@@ -10,27 +10,27 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
-// Replayed is the answer to a request that carried a key.
+// Replayed is the answer to a request with a key.
 type Replayed struct {
-	// Digest is of the request, so that another one under the same key is noticed.
+	// Digest is the hash of the request. It detects another request with the same key.
 	Digest []byte
-	Status int // of HTTP
+	Status int // HTTP status
 	Body   []byte
 }
 
 // ErrConflict is returned for a key that is known with another request.
 var ErrConflict = errors.New("key is known with another request")
 
-// Replays are the answers of a ledger's API to requests with keys.
+// Replays stores answers to requests with keys.
 type Replays struct{ ledger engine.Access }
 
-// NewReplays returns the answers of a ledger.
+// NewReplays returns the replays of a ledger.
 func NewReplays(ledger engine.Access) *Replays { return &Replays{ledger} }
 
 const (
 	// KeepReplays is how long answers are kept.
 	KeepReplays = 24 * time.Hour
-	maxReplays  = 50_000 // answers that are kept; the newest
+	maxReplays  = 50_000 // the newest answers are kept
 	maxReplay   = 32 << 10
 	maxKey      = 512
 )
@@ -44,7 +44,7 @@ var (
 	qPruneReplays = engine.NewQuery("DELETE FROM replays WHERE key IN (SELECT key FROM replays WHERE at < ? ORDER BY at LIMIT 10000)")
 )
 
-// Replay returns the answer that was remembered under a key in the last 24 hours.
+// Replay returns the answer stored under a key in the last 24 hours.
 func (p *Replays) Replay(ctx context.Context, key string) (r Replayed, found bool, err error) {
 	defer p.ledger.Observe("replay", time.Now(), &err)
 	since := p.ledger.Now().Add(-KeepReplays)
@@ -55,9 +55,9 @@ func (p *Replays) Replay(ctx context.Context, key string) (r Replayed, found boo
 	return r, found, nil
 }
 
-// Remember keeps an answer under a key for 24 hours, or until 50,000 newer ones
-// are there. The first answer stays. ErrConflict where that was to another
-// request; ErrTooBig for a key above 512 bytes or a body above 32 KiB.
+// Remember stores an answer under a key for 24 hours, or until there are 50,000 newer
+// ones. The first answer stays. It returns ErrConflict if that was for another request,
+// and engine.ErrTooBig for a key above 512 bytes or a body above 32 KiB.
 func (p *Replays) Remember(ctx context.Context, key string, r Replayed) error {
 	if len(key) > maxKey || len(r.Body) > maxReplay || len(r.Digest) > maxKey {
 		return fmt.Errorf("ledger: remember: %w", engine.ErrTooBig)

@@ -11,30 +11,30 @@ import (
 
 const (
 	maxHooks = 1000 // in one answer
-	// maxHookWait is longer than any wait before another try: a next try that is
-	// further away was set by a clock that was ahead.
+	// maxHookWait is longer than any wait before another try. A later try was set by a
+	// clock that was ahead, and is due at once.
 	maxHookWait = 24 * time.Hour
-	// keepHooks is how long a webhook is kept that nobody tells. A delivery stays
-	// until it is given up, with an event.
+	// keepHooks is how long a webhook is kept that nobody sends. A delivery stays until
+	// it is given up.
 	keepHooks = 7 * 24 * time.Hour
 )
 
 var (
 	qHook = engine.NewManyRows("INSERT INTO hooks ("+hookColumns+", next, owner) VALUES ", 13, "")
-	// Two ranges of the index rather than one OR.
+	// Two ranges of the index are faster than one OR.
 	qDueHooks = engine.NewQuery("SELECT " + hookColumns + ` FROM hooks WHERE id IN (
 		SELECT id FROM hooks WHERE next <= ? UNION ALL SELECT id FROM hooks WHERE next > ? LIMIT ?) ORDER BY created, id`)
 	qAnyHook   = engine.NewQuery("SELECT 1 WHERE EXISTS (SELECT 1 FROM hooks WHERE next <= ?) OR EXISTS (SELECT 1 FROM hooks WHERE next > ?)")
 	qLeaseHook = engine.NewQuery("UPDATE hooks SET next = ?, owner = ? WHERE id = ?")
 	qHookDone  = engine.NewQuery("DELETE FROM hooks WHERE id = ? AND created = ?")
 	qHookAgain = engine.NewQuery("UPDATE hooks SET next = ?, owner = '', tries = tries + 1, message = ? WHERE id = ? AND created = ?")
-	// The end that was told is not the newest one any more.
+	// The end that was sent is not the newest any more.
 	qHookNewer  = engine.NewQuery("UPDATE hooks SET next = ?, owner = '' WHERE id = ?")
 	qOldestHook = engine.NewQuery("SELECT created FROM hooks WHERE kind = '' ORDER BY created LIMIT 1")
 	qPruneHooks = engine.NewQuery("DELETE FROM hooks WHERE id IN (SELECT id FROM hooks WHERE kind = '' AND created < ? ORDER BY created LIMIT 10000)")
 )
 
-// Write writes hooks that Of has returned.
+// Write writes hooks that Of returned.
 func (o *Outbox) Write(t engine.Tx, hooks []Hook) error {
 	var list []Hook
 	for _, h := range hooks {
@@ -54,10 +54,9 @@ func (o *Outbox) Write(t engine.Tx, hooks []Hook) error {
 	})
 }
 
-// Due takes at most limit hooks that are to be tried now, the oldest first,
-// for owner. Until lease has passed no other call returns them; after it they are
-// due again, unless Done or Failed was called. Whoever is told may
-// therefore be told twice.
+// Due takes at most limit hooks that are due, oldest first, for owner. Other calls do
+// not return them until the lease has passed. Then they are due again, unless Done or
+// Failed was called. A URL may therefore be called twice.
 func (o *Outbox) Due(ctx context.Context, owner string, limit int, lease time.Duration) (list []Hook, err error) {
 	if limit <= 0 || limit > maxHooks {
 		limit = maxHooks
@@ -95,25 +94,25 @@ func dueHooks(t engine.Tx, owner string, limit int, lease time.Duration) (list [
 	return list, err
 }
 
-// Done forgets a hook whose URL has been told. Where the job has meanwhile come
-// to another end, its delivery is due again.
+// Done deletes a hook that was sent. If the job has ended again meanwhile, its delivery
+// is due again.
 func (o *Outbox) Done(ctx context.Context, h Hook) error {
 	return o.remove(ctx, "hook-done", true, h, func(t engine.Tx) error {
 		if h.Kind != KindDelivery {
 			return nil
 		}
-		return settleDelivery(t, h, false, "")
+		return endDelivery(t, h, false, "")
 	})
 }
 
-// Obsolete forgets a delivery of a job that has been retried: its next end brings
-// another one.
+// Obsolete deletes the delivery of a job that was retried. The next end creates another
+// one.
 func (o *Outbox) Obsolete(ctx context.Context, h Hook) error {
 	return o.remove(ctx, "hook-obsolete", true, h, func(engine.Tx) error { return nil })
 }
 
-// Failed notes a try that has failed. The hook is due again at next, at most
-// a day away; with giveUp it is forgotten, and an event says so.
+// Failed records a failed try. The hook is due again at next, at most a day away. With
+// giveUp it is deleted, and an event says so.
 func (o *Outbox) Failed(ctx context.Context, h Hook, next time.Time, message string, giveUp bool) error {
 	message = engine.Clean(message, engine.MaxMessage)
 	if giveUp {
@@ -138,22 +137,21 @@ func (o *Outbox) Failed(ctx context.Context, h Hook, next time.Time, message str
 	return nil
 }
 
-// giveUp does not name the URL, whose query may be a secret: message does as
-// far as that is good.
+// giveUp does not name the URL, because its query may be a secret.
 func (o *Outbox) giveUp(ctx context.Context, h Hook, message string) error {
 	return o.remove(ctx, "hook-failed", false, h, func(t engine.Tx) error {
 		if h.Kind == KindDelivery {
 			h.Tries++
 			t.Note("", eventlog.KindDeliveryGivenUp, h.Job, "", "the result was not delivered; it stays at its node: "+message)
-			return settleDelivery(t, h, true, message)
+			return endDelivery(t, h, true, message)
 		}
 		t.Note("", eventlog.KindHookGivenUp, h.Job, "", "a webhook was not told of the end: "+message)
 		return nil
 	})
 }
 
-// remove takes a hook out, and does then what its end asks for. One that has been
-// replaced by a newer end meanwhile stays, and is due.
+// remove deletes a hook and then calls then. A hook that a newer end has replaced stays
+// and is due.
 func (o *Outbox) remove(ctx context.Context, name string, soft bool, h Hook, then func(engine.Tx) error) error {
 	err := o.ledger.Do(ctx, engine.Op{Name: name, Weight: 1, Soft: soft, Run: func(t engine.Tx) error {
 		n, err := t.Exec(qHookDone, h.ID, engine.Micros(h.Ended))

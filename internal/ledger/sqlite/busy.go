@@ -11,7 +11,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-const busyLimit = 10 * time.Second // waiting for another process that writes
+const busyLimit = 10 * time.Second // for another process that writes
 
 // IsBusy reports whether another process holds a lock of the file.
 func IsBusy(err error) bool {
@@ -19,8 +19,8 @@ func IsBusy(err error) bool {
 	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
-// retryBusy tries again while other processes that open or close the file lock
-// it in ways for which SQLite's own busy timeout does not wait.
+// retryBusy calls try again while other processes lock the file because they open or
+// close it. SQLite's busy timeout does not cover these locks.
 func retryBusy(ctx context.Context, try func() error) error {
 	for deadline := time.Now().Add(busyLimit); ; {
 		err := try()
@@ -35,9 +35,9 @@ func retryBusy(ctx context.Context, try func() error) error {
 	}
 }
 
-// lostWrites are the codes of SQLite for a write that the kernel may have lost. A
-// full disk is none of them: SQLite undoes what does not fit and can go on, as it
-// can after a read, a lock or an allocation that failed.
+// lostWrites are the codes of SQLite for writes that the kernel may have lost. A full
+// disk is not among them: SQLite undoes what does not fit and goes on. The same holds
+// for reads, locks and allocations that fail.
 var lostWrites = []int{
 	sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC,
 	sqlite3.SQLITE_IOERR_TRUNCATE, sqlite3.SQLITE_IOERR_CLOSE,

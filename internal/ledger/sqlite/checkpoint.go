@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	// checkpointFrames is how many pages of the log are brought into the file at
-	// once. It is twice SQLite's default because the same pages change again and
-	// again; at four times the longest commit takes ten times as long.
+	// checkpointFrames is the length of the log, in pages, at which it is copied to the
+	// file. It is twice SQLite's default, because the same pages change again and again.
+	// With four times the default the longest commit takes ten times as long.
 	checkpointFrames = 2000
-	// The log's length is read after every checkpointLook statements.
+	// The length of the log is read after this many statements.
 	checkpointLook = 200
 )
 
@@ -20,8 +20,8 @@ var (
 	qCheckpoint = engine.NewQuery("PRAGMA wal_checkpoint(PASSIVE)")
 )
 
-// Checkpoint brings the log into the file where it has become long. SQLite would
-// do so by itself within COMMIT, and say nothing of a sync that fails there.
+// Checkpoint copies the log to the file if the log is long. SQLite would do so in
+// COMMIT, but would not report a sync that fails there.
 func (w *Writer) Checkpoint() error {
 	if w.statements < checkpointLook {
 		return nil
@@ -34,8 +34,8 @@ func (w *Writer) Checkpoint() error {
 	return err
 }
 
-// runCheckpoint runs a checkpoint of some kind, and returns how long the log is, in
-// pages, and how much of it the file has.
+// runCheckpoint runs a checkpoint. It returns the length of the log in pages, and how
+// many of them the file has.
 func (w *Writer) runCheckpoint(q *engine.Query) (length, done int, err error) {
 	s, err := w.stmt(q)
 	if err != nil {

@@ -13,20 +13,20 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
-// IDLength is how many characters the id of a ledger has.
+// IDLength is the number of characters of an id.
 const IDLength = 10
 
-// lowerBase32 makes ids that may be part of the name of a tube.
+// lowerBase32 encodes ids that may be part of the name of a tube.
 var lowerBase32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// newID makes the id of a ledger, of 50 random bits.
+// newID returns a new id of 50 random bits.
 func newID() string {
 	random := make([]byte, 7)
 	rand.Read(random) // never fails
 	return lowerBase32.EncodeToString(random)[:IDLength]
 }
 
-// identify gives a ledger its id, once.
+// identify writes the id of a new ledger.
 func identify(ctx context.Context, tx *sql.Tx) error {
 	_, err := tx.ExecContext(ctx, "INSERT INTO identity (one, id) VALUES (1, ?) ON CONFLICT (one) DO NOTHING", newID())
 	return err
@@ -42,14 +42,14 @@ func readID(ctx context.Context, r *Reader) (id string, err error) {
 	return id, err
 }
 
-// ReadID reads the id of a ledger that others may have open, and changes
-// nothing. It is empty where there is no file yet, or one that has no id yet.
+// ReadID returns the id of a ledger that other processes may have open. It changes
+// nothing. The id is empty if there is no file yet or if it has no id yet.
 func ReadID(ctx context.Context, path string) (id string, err error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
-	// Nothing may be made that the node's user cannot write. Without a log nobody
-	// has the file open, and only then may SQLite take it for immutable.
+	// ReadID must not create files that the user of the node cannot write. Without a log
+	// nobody has the file open, and only then may SQLite treat it as immutable.
 	name := dsn(path, "busy_timeout(5000)") + "&mode=ro"
 	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) {
 		name += "&immutable=1"

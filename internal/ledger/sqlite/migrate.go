@@ -10,18 +10,17 @@ import (
 	"regexp"
 )
 
-// ErrNewer is returned by Open for a file that a newer version has written.
+// ErrNewer is returned by Open if a newer version of the program has changed the schema.
 var ErrNewer = errors.New("was written by a newer version")
 
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// onlySQLite finds the parts of a migration that are SQL for SQLite alone and
-// a comment to any other engine.
+// onlySQLite matches the parts of a migration that are a comment to other engines.
 var onlySQLite = regexp.MustCompile(`/\*sqlite: (.*?) \*/`)
 
-// migrate brings the schema up to date in one transaction, so that of several
-// nodes that start together one does it and the others find it done.
+// migrate runs the missing migrations in one transaction. Of several nodes that start
+// together, one does it.
 func migrate(ctx context.Context, conn *sql.Conn) (err error) {
 	steps, err := fs.ReadDir(migrations, "migrations")
 	if err != nil {

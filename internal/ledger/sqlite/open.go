@@ -1,5 +1,5 @@
-// Package sqlite keeps the ledger in an SQLite file: one connection writes, others
-// read. Several processes may have the file open; they take turns with writing.
+// Package sqlite stores the ledger in an SQLite file. One connection writes, others
+// read. Several processes may have the file open and take turns to write.
 package sqlite
 
 import (
@@ -21,15 +21,15 @@ type DB struct {
 	Writer *Writer
 }
 
-// Open opens a file, which it creates where there is none, and brings its schema up
-// to date; ErrNewer where a newer version of the program has changed it. The caller
-// closes it.
+// Open opens the file, creates it if needed, and migrates its schema. It returns
+// ErrNewer if a newer version of the program has changed the schema. The caller closes
+// the DB.
 func Open(ctx context.Context, path string) (*DB, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	// SQLite gives its side files the mode of this one; documents are not for everybody.
+	// SQLite gives its side files the mode of this file. Documents are private.
 	f, err := os.OpenFile(abs, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	// SQLite's side files stand beside the file itself, not beside a link to it.
+	// The side files are beside the file itself, not beside a link to it.
 	if abs, err = filepath.EvalSymlinks(abs); err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (db *DB) connect(ctx context.Context, path string) (err error) {
 // Close closes all connections.
 func (db *DB) Close() error { return errors.Join(db.Reader.close(), db.Writer.close()) }
 
-// openWriter connects and migrates.
+// openWriter opens the writing connection and migrates the schema.
 func openWriter(ctx context.Context, path string) (*Writer, error) {
 	db, err := sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)",
 		"foreign_keys(1)", "wal_autocheckpoint(0)", "journal_size_limit(67108864)", "cache_size(-4096)", "temp_store(MEMORY)"))
@@ -86,16 +86,16 @@ func (w *Writer) connect(ctx context.Context, path string) (err error) {
 	if err := migrate(ctx, w.conn); err != nil {
 		return err
 	}
-	// What an earlier life has left in the log goes into the file, and is synced
-	// there: after a sync that failed nothing may stand on the log's pages.
+	// The log of an earlier process goes to the file and is synced there. After a failed
+	// sync, nothing may rely on the pages of the log.
 	if _, _, err := w.runCheckpoint(qCheckpoint); err != nil {
 		return err
 	}
-	// From here on waiting is done by Begin, which is quicker to notice.
+	// From here on Begin waits for other processes, because it notices sooner.
 	if _, err := w.conn.ExecContext(ctx, "PRAGMA busy_timeout = 0"); err != nil {
 		return err
 	}
-	// The log is there since migrate, and stays while a connection is open.
+	// The log exists since migrate and stays while a connection is open.
 	if w.wal, err = os.OpenFile(path+"-wal", os.O_RDWR, 0); err != nil {
 		return err
 	}

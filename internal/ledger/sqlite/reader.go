@@ -9,10 +9,10 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
-const readers = 4 // connections for reading beside the one for writing
+const readers = 4 // connections for reading
 
-// Reader is the connections for reading, with their statements. It is safe for
-// concurrent use.
+// Reader is the connections for reading and their statements. It is safe for concurrent
+// use.
 type Reader struct {
 	db    *sql.DB
 	mu    sync.RWMutex
@@ -32,22 +32,21 @@ func openReader(ctx context.Context, path string) (*Reader, error) {
 	return &Reader{db: db, stmts: make([]*sql.Stmt, len(engine.Queries))}, nil
 }
 
-// DB returns the connections, for statements that are not among engine.Queries. They
-// cannot write.
+// DB returns the connections for statements that are not registered. They cannot write.
 func (r *Reader) DB() *sql.DB { return r.db }
 
 func (r *Reader) close() error { return r.db.Close() }
 
-// known is the prepared statement of q, if there is one yet.
+// known returns the prepared statement of q, or nil.
 func (r *Reader) known(q *engine.Query) *sql.Stmt {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.stmts[q.Number]
 }
 
-// stmt returns the prepared statement of q; database/sql prepares it again on
-// each connection that meets it. It may wait for a connection, so nobody may
-// call it who holds one, and it holds no lock meanwhile.
+// stmt returns the prepared statement of q. database/sql prepares it again on each
+// connection. stmt may wait for a connection and holds no lock meanwhile. A caller must
+// not hold a connection.
 func (r *Reader) stmt(ctx context.Context, q *engine.Query) (*sql.Stmt, error) {
 	if s := r.known(q); s != nil {
 		return s, nil
@@ -78,7 +77,7 @@ func (r *Reader) Each(ctx context.Context, q *engine.Query, args []any, scan fun
 	return eachRow(rows, scan)
 }
 
-// Row scans the first row of q, if there is one.
+// Row scans the first row of q. It returns false if there is none.
 func (r *Reader) Row(ctx context.Context, q *engine.Query, args []any, dest ...any) (bool, error) {
 	return firstRow(ctx, r, q, args, dest)
 }

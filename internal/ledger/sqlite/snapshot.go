@@ -7,16 +7,16 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
-// Snapshot reads in one transaction: no commit of others is seen between two
-// queries. It is used by one goroutine.
+// Snapshot reads in one transaction. It does not see commits between two queries. It is
+// used by one goroutine.
 type Snapshot struct {
 	reader *Reader
 	tx     *sql.Tx
-	// unknown are the queries that were not prepared yet.
+	// unknown are queries that were not prepared yet.
 	unknown []*engine.Query
 }
 
-// Snapshot begins one. The caller closes it.
+// Snapshot begins a snapshot. The caller closes it.
 func (r *Reader) Snapshot(ctx context.Context) (*Snapshot, error) {
 	tx, err := r.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
@@ -25,11 +25,11 @@ func (r *Reader) Snapshot(ctx context.Context) (*Snapshot, error) {
 	return &Snapshot{reader: r, tx: tx}, nil
 }
 
-// Close gives the connection back, and then prepares for the next snapshot.
+// Close releases the connection and then prepares the unknown queries.
 func (s *Snapshot) Close(ctx context.Context) {
 	_ = s.tx.Rollback()
 	for _, q := range s.unknown {
-		_, _ = s.reader.stmt(ctx, q) // whoever needs it tries again
+		_, _ = s.reader.stmt(ctx, q) // the next caller tries again
 	}
 }
 
@@ -39,7 +39,7 @@ func (s *Snapshot) Each(ctx context.Context, q *engine.Query, args []any, scan f
 	var err error
 	if stmt := s.reader.known(q); stmt != nil {
 		rows, err = s.tx.StmtContext(ctx, stmt).QueryContext(ctx, args...)
-	} else { // to prepare it takes a second connection, which others may wait for, too
+	} else { // preparing takes a second connection, for which others may wait
 		s.unknown = append(s.unknown, q)
 		rows, err = s.tx.QueryContext(ctx, q.Text, args...)
 	}
@@ -49,7 +49,7 @@ func (s *Snapshot) Each(ctx context.Context, q *engine.Query, args []any, scan f
 	return eachRow(rows, scan)
 }
 
-// Row scans the first row of q, if there is one.
+// Row scans the first row of q. It returns false if there is none.
 func (s *Snapshot) Row(ctx context.Context, q *engine.Query, args []any, dest ...any) (bool, error) {
 	return firstRow(ctx, s, q, args, dest)
 }

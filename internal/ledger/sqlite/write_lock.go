@@ -7,9 +7,9 @@ import (
 	"github.com/runnerbean/runnerbean/internal/filelock"
 )
 
-// writeLock is a file lock that a process holds while it waits for its transaction
-// to begin. Without it a busy process begins its next transaction in the same
-// microsecond in which its last one ended, and others never get one.
+// writeLock is a file lock that a process holds while it waits for its transaction to
+// begin. Without it a busy process begins the next transaction in the same microsecond
+// in which its last one ends, and the others never get a turn.
 type writeLock struct{ f *os.File }
 
 func openWriteLock(path string) (*writeLock, error) {
@@ -20,8 +20,8 @@ func openWriteLock(path string) (*writeLock, error) {
 	return &writeLock{f: f}, nil
 }
 
-// take waits until the deadline only: the writeLock is for fairness, SQLite's own
-// lock is what protects.
+// take waits until the deadline only. This lock is for fairness; SQLite's own lock
+// protects the file.
 func (l *writeLock) take(deadline time.Time) {
 	_ = filelock.Lock(l.f, deadline, 200*time.Microsecond)
 }

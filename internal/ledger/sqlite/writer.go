@@ -19,12 +19,12 @@ var (
 	backgroundC  = context.Background()
 )
 
-// Writer is the one connection that writes. One goroutine uses it, but Sync may
-// run beside.
+// Writer is the connection that writes. One goroutine uses it. Another one may call Sync
+// meanwhile.
 type Writer struct {
-	// Patience is how long Begin waits for other processes that write.
+	// Patience is how long Begin waits for other processes. Default 10 s.
 	Patience time.Duration
-	// SyncLog brings the write-ahead log to the disk.
+	// SyncLog syncs the write-ahead log. Default: fdatasync.
 	SyncLog func(wal *os.File) error
 
 	db         *sql.DB
@@ -32,7 +32,7 @@ type Writer struct {
 	stmts      []*sql.Stmt // by query number
 	lock       *writeLock
 	wal        *os.File // the write-ahead log
-	statements int      // since it was looked how long the log is
+	statements int      // since the length of the log was read
 }
 
 func (w *Writer) close() error {
@@ -51,7 +51,7 @@ func (w *Writer) stmt(q *engine.Query) (*sql.Stmt, error) {
 	return s, nil
 }
 
-// Exec returns the number of rows that q changed.
+// Exec runs q and returns the number of rows that it changed.
 func (w *Writer) Exec(q *engine.Query, args ...any) (int64, error) {
 	w.statements++
 	s, err := w.stmt(q)
@@ -65,7 +65,7 @@ func (w *Writer) Exec(q *engine.Query, args ...any) (int64, error) {
 	return r.RowsAffected()
 }
 
-// Row scans the first row of q, if there is one.
+// Row scans the first row of q. It returns false if there is none.
 func (w *Writer) Row(q *engine.Query, args []any, dest ...any) (bool, error) {
 	s, err := w.stmt(q)
 	if err == nil {
@@ -77,8 +77,7 @@ func (w *Writer) Row(q *engine.Query, args []any, dest ...any) (bool, error) {
 	return err == nil, err
 }
 
-// Each calls scan for every row of q. The rows are all read before another
-// statement runs.
+// Each calls scan for every row of q. It reads all rows before another statement runs.
 func (w *Writer) Each(q *engine.Query, args []any, scan func(engine.Row) error) error {
 	s, err := w.stmt(q)
 	if err != nil {
@@ -91,8 +90,8 @@ func (w *Writer) Each(q *engine.Query, args []any, scan func(engine.Row) error) 
 	return eachRow(rows, scan)
 }
 
-// Begin starts a transaction when no other process writes. The lock makes
-// processes alternate: who has just written queues behind who waits.
+// Begin starts a transaction when no other process writes. The lock makes processes take
+// turns: the one that has just written waits behind the others.
 func (w *Writer) Begin() error {
 	deadline := time.Now().Add(w.Patience)
 	w.lock.take(deadline)
@@ -112,16 +111,16 @@ func (w *Writer) Commit() error {
 	return err
 }
 
-// Rollback gives up a transaction. SQLite may have done so by itself.
+// Rollback ends the transaction without its changes. SQLite may have done so already.
 func (w *Writer) Rollback() {
 	_, _ = w.Exec(qRollback)
 }
 
-// Sync makes all that was committed survive a power cut.
+// Sync makes all commits survive a power cut.
 func (w *Writer) Sync() error { return w.SyncLog(w.wal) }
 
-// Version returns a number that commits of other connections change, but not those
-// of this one; -1 where it cannot be had.
+// Version returns a number that changes with the commits of other connections. It
+// returns -1 if it cannot be read.
 func (w *Writer) Version() (v int64) {
 	if _, err := w.Row(qDataVersion, nil, &v); err != nil {
 		return -1
