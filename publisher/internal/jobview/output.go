@@ -31,7 +31,7 @@ type Output struct {
 	Grids   []jsonvalue.Table
 	Tree    *jsonvalue.Tree
 	Folded  bool   // whether the tree is closed at first, since charts or tables show the same
-	Output  string // a short result as text, or the beginning of a long one
+	Text    string // a short result as text, or the beginning of a long one
 	// TooBig says that the result is not shown in full.
 	TooBig string
 }
@@ -70,14 +70,14 @@ func (v *Output) output(r jobs.Result) {
 func (v *Output) rest(value []byte) {
 	v.Folded = len(v.Plots)+len(v.Grids) > 0
 	if !v.Folded && len(value) <= shortOutput {
-		v.Output, _ = jsonvalue.Pretty(value, maxOutputShown)
+		v.Text, _ = jsonvalue.Pretty(value, maxOutputShown)
 		return
 	}
 	if v.Tree = jsonvalue.TreeOf(value); v.Tree != nil || v.Folded {
 		return
 	}
 	var cut bool
-	if v.Output, cut = jsonvalue.Pretty(value, maxOutputShown); cut {
+	if v.Text, cut = jsonvalue.Pretty(value, maxOutputShown); cut {
 		v.TooBig = "This is the beginning of " + text.Bytes(int64(len(value))) + "."
 	}
 }
@@ -102,5 +102,5 @@ func (v *Output) images(r jobs.Result, base, query string) {
 
 // Any reports whether there is anything to show.
 func (v *Output) Any() bool {
-	return len(v.Plots)+len(v.Figures)+len(v.Grids)+len(v.Images) > 0 || v.Tree != nil || v.Output != "" || v.TooBig != ""
+	return len(v.Plots)+len(v.Figures)+len(v.Grids)+len(v.Images) > 0 || v.Tree != nil || v.Text != "" || v.TooBig != ""
 }
