@@ -110,8 +110,8 @@ func TestASessionEndsWithItsToken(t *testing.T) {
 	}
 }
 
-// TestOtherOriginsNeedATokenOfTheirOwn: a browser may send the cookie along
-// from another origin of the same site, listed or not.
+// A browser may send the cookie from another origin of the same site, whether that is
+// listed or not.
 func TestOtherOriginsNeedATokenOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	b, _, otto := newGuarded(t, func(c *Config) {
@@ -176,7 +176,7 @@ func TestWrongLoginsAreLimited(t *testing.T) {
 	if r := b.get("/api/v1/jobs", "Authorization: Bearer guess"); r.StatusCode != 429 || r.Header.Get("Retry-After") == "" {
 		t.Errorf("a guess elsewhere: %d", r.StatusCode)
 	}
-	// What nobody can guess needs no limit, so nobody can shut others out.
+	// A session cannot be guessed and needs no limit. So nobody can lock others out.
 	for name, r := range map[string]*http.Response{
 		"token": b.get("/api/v1/jobs", vera.bearer()), "session": b.get("/api/v1/jobs", vera.cookie()), "login": b.login(otto.secret, "/"),
 	} {

@@ -19,7 +19,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 )
 
-// filled is a publisher over a ledger with n jobs.
+// filled returns a publisher over a ledger with n jobs.
 func filled(b *testing.B, n int) *bench {
 	b.Helper()
 	path := b.TempDir() + "/filled.db"
@@ -34,11 +34,10 @@ func filled(b *testing.B, n int) *bench {
 	return newBench(b, func(c *Config) { c.Ledger = l })
 }
 
-// BenchmarkPages asks every page and list of a node with many jobs and reports
-// the 99th percentile of each, and the median, which other work on the machine
-// disturbs less: cold, with no help from what was read a moment
-// ago, and warm, as a browser that asks again and again sees it. BENCH_JOBS lists
-// the sizes of the ledger, such as 1000,1000000.
+// BenchmarkPages requests every page and list of a node with many jobs. It reports the
+// 99th percentile of each, and the median, which other work on the machine disturbs
+// less. Cold requests find nothing in caches; warm ones come again and again, as from a
+// browser. BENCH_JOBS lists the sizes of the ledger, such as 1000,1000000.
 func BenchmarkPages(b *testing.B) {
 	for text := range strings.SplitSeq(cmp.Or(os.Getenv("BENCH_JOBS"), "1000"), ",") {
 		n, err := strconv.Atoi(text)
@@ -54,7 +53,7 @@ func BenchmarkPages(b *testing.B) {
 	}
 }
 
-// targets are the paths of all pages and lists, and some filters.
+// targets returns the paths of all pages and lists, and some filters.
 func (b *bench) targets() []string {
 	b.t.Helper()
 	page := decodeAs[api.Page](b.t, b.get("/api/v1/jobs?state=failed"))
@@ -78,7 +77,7 @@ func (b *bench) targets() []string {
 	return append(list, "/api/v1/overview?range=30d", "/api/v1/events?by=human", "/"+page.Jobs[0].ID)
 }
 
-// percentile asks a path again and again, first cold and then warm.
+// percentile requests a path again and again, first cold and then warm.
 func (b *bench) percentile(t *testing.B, target string) {
 	var cold, warm []time.Duration
 	for t.Loop() {
@@ -94,7 +93,7 @@ func (b *bench) percentile(t *testing.B, target string) {
 	}
 }
 
-// took is how long a whole answer takes.
+// took returns how long a whole answer takes.
 func (b *bench) took(t *testing.B, target string) time.Duration {
 	began := time.Now()
 	r := b.get(target, "Accept: text/html, application/json;q=0.9")

@@ -209,7 +209,7 @@ func TestGapsBreakTheLine(t *testing.T) {
 	}
 }
 
-// checkSVG reads the drawing as XML and its numbers as finite.
+// checkSVG checks that a drawing is valid XML and that its numbers are finite.
 func checkSVG(t testing.TB, svg string) {
 	t.Helper()
 	d := xml.NewDecoder(strings.NewReader(svg))

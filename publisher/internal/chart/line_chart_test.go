@@ -14,7 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/charttest"
 )
 
-// hostileNames are what an attacker would call a node.
+// hostileNames are names that an attacker would give a node.
 var hostileNames = []string{
 	`"><script>alert(1)</script>`, "\x1b[31mred\x1b]0;x\x07", "evil\u202etxt.exe", `' onload='x`, strings.Repeat("W", 1<<20), "", "]]>", "&lt;", "\xff\xfe",
 }

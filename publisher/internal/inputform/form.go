@@ -1,6 +1,6 @@
-// Package inputform makes a form that a person can fill in of a program's input
-// schema, and the input of what was filled in. What of a schema has no field of
-// its own is written as JSON.
+// Package inputform makes a form from the schema of a program's input, and the input
+// from the values that a person fills in. Parts of a schema without a field of their
+// own are entered as JSON.
 package inputform
 
 import (
@@ -9,18 +9,18 @@ import (
 	"strings"
 )
 
-// Kind is how a person enters a value.
+// Kind tells how a person enters a value.
 type Kind string
 
-// The kinds.
+// Kinds of fields.
 const (
 	Group  Kind = "group"  // an object: its Fields
 	Text   Kind = "text"   // one line
 	Long   Kind = "long"   // several lines
-	Number Kind = "number" // also integers: Step is 1 then
+	Number Kind = "number" // a number; Step is 1 for integers
 	Switch Kind = "switch" // true or false
 	Choice Kind = "choice" // one of Options
-	List   Kind = "list"   // numbers or short texts, a line or a comma apart
+	List   Kind = "list"   // numbers or short texts, separated by lines or commas
 	Time   Kind = "time"   // RFC 3339
 	JSON   Kind = "json"   // anything, as JSON
 )
@@ -33,70 +33,32 @@ const (
 
 // Field is one value of the input.
 type Field struct {
-	// Name of the form's field: the JSON pointer of the value, "" for the whole
-	// input.
+	// Name is the JSON pointer of the value, "" for the whole input.
 	Name        string
 	Label       string
 	Description string
 	Kind        Kind
 	Required    bool
-	// Min, Max, Step, MaxLength and Pattern are attributes of an input element;
-	// empty where there is none.
+	// Min, Max, Step, MaxLength and Pattern are attributes of the input element. An
+	// empty one is left out.
 	Min, Max, Step, MaxLength, Pattern string
 	Options                            []string // as JSON, for a Choice
 	Labels                             []string // of Options
 	Numbers                            bool     // a List of numbers
-	Whole                              bool     // a Number, or the numbers of a List, are integers
-	Value                              string   // what the field begins with
+	Whole                              bool     // the numbers of a Number or a List are integers
+	Value                              string   // at first, or as it was filled in
 	Error                              string   // what is wrong with the value
 	Fields                             []*Field
 }
 
-// schema is what a form understands of JSON Schema 2020-12.
-type schema struct {
-	Type             json.RawMessage    `json:"type"`
-	Title            string             `json:"title"`
-	Description      string             `json:"description"`
-	Properties       orderedSchemas     `json:"properties"`
-	Required         []string           `json:"required"`
-	Enum             []json.RawMessage  `json:"enum"`
-	Const            json.RawMessage    `json:"const"`
-	Items            json.RawMessage    `json:"items"`
-	Default          json.RawMessage    `json:"default"`
-	Examples         []json.RawMessage  `json:"examples"`
-	Minimum          json.Number        `json:"minimum"`
-	Maximum          json.Number        `json:"maximum"`
-	ExclusiveMinimum json.Number        `json:"exclusiveMinimum"`
-	ExclusiveMaximum json.Number        `json:"exclusiveMaximum"`
-	MaxLength        json.Number        `json:"maxLength"`
-	Pattern          string             `json:"pattern"`
-	Format           string             `json:"format"`
-	Ref              string             `json:"$ref"`
-	AnyOf            []json.RawMessage  `json:"anyOf"`
-	OneOf            []json.RawMessage  `json:"oneOf"`
-	AllOf            []json.RawMessage  `json:"allOf"`
-	Defs             map[string]*schema `json:"$defs"`
-}
-
-// kinds is the type of a schema, without null.
-func (s *schema) kinds() []string {
-	var one string
-	if json.Unmarshal(s.Type, &one) == nil {
-		return []string{one}
-	}
-	var many []string
-	_ = json.Unmarshal(s.Type, &many)
-	return slices.DeleteFunc(many, func(t string) bool { return t == "null" })
-}
-
-// builder makes the fields of one schema.
+// builder makes the fields of a schema.
 type builder struct {
 	defs  map[string]*schema
 	count int
 }
 
-// New makes the form of a JSON Schema. Without one, or where it says too little,
-// it is one field for JSON.
+// New returns the form for a JSON Schema. Without a schema, or with one that says too
+// little, it is one field for JSON.
 func New(text []byte) *Field {
 	var s schema
 	if len(text) == 0 || json.Unmarshal(text, &s) != nil {
@@ -113,7 +75,7 @@ func New(text []byte) *Field {
 	return f
 }
 
-// whole is the form of an input about which nothing is known.
+// whole returns the form for an input about which nothing is known.
 func whole(description string) *Field {
 	return &Field{Label: "Input as JSON", Description: description, Kind: JSON, Required: true}
 }
@@ -135,8 +97,8 @@ func (b *builder) field(name, label string, s *schema, required bool, depth int)
 	return f
 }
 
-// shape chooses the kind of a field. Where a value may be one of several things
-// it stays JSON.
+// shape chooses the kind of a field. A value that may have several types is entered as
+// JSON.
 func (b *builder) shape(f *Field, s *schema, depth int) {
 	if len(s.AnyOf)+len(s.OneOf)+len(s.AllOf) > 0 || s.Ref != "" {
 		return
@@ -176,7 +138,7 @@ func (b *builder) group(f *Field, s *schema, depth int) {
 	}
 }
 
-// escape writes a name as a part of a JSON pointer (RFC 6901).
+// escape returns a name as a part of a JSON pointer (RFC 6901).
 func escape(name string) string {
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
@@ -200,7 +162,7 @@ func (f *Field) number(s *schema, whole bool) {
 		f.Step = "1"
 	}
 	f.Min, f.Max = s.Minimum.String(), s.Maximum.String()
-	// HTML knows no exclusive limits; the schema is checked afterwards.
+	// HTML has no exclusive limits. Check tests them later.
 	if f.Min == "" {
 		f.Min = s.ExclusiveMinimum.String()
 	}
@@ -219,7 +181,8 @@ func (f *Field) text(s *schema) {
 	}
 }
 
-// list is for arrays of plain numbers or texts; others are written as JSON.
+// list makes a field for an array of numbers or texts. Other arrays are entered as
+// JSON.
 func (b *builder) list(f *Field, s *schema) {
 	var items schema
 	if json.Unmarshal(s.Items, &items) != nil {
@@ -240,8 +203,8 @@ func (b *builder) list(f *Field, s *schema) {
 	}
 }
 
-// value is what a field begins with: the default, or the first example of one
-// that has to be filled in.
+// value returns what a field holds at first: the default, or the first example where
+// the field is required.
 func value(f *Field, s *schema) string {
 	v := s.Default
 	if v == nil && f.Required && len(s.Examples) > 0 {
@@ -253,7 +216,7 @@ func value(f *Field, s *schema) string {
 	return write(f, v)
 }
 
-// write is a JSON value as a person would enter it.
+// write returns a JSON value as a person would enter it.
 func write(f *Field, v json.RawMessage) string {
 	switch f.Kind {
 	case Text, Long, Time:

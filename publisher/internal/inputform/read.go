@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// Prefix begins the names of the form's fields.
+// Prefix is the prefix of the names of the form's fields.
 const Prefix = "input"
 
-// Read makes the input of what was posted. It keeps the values in the fields, so
-// that the form can be shown again, and sets their Error; ok is false if there is
-// any.
+// Read returns the input from a posted form. It keeps the values in the fields, so that
+// the form can be shown again, and sets their Error. ok is false where one has an
+// Error.
 func (f *Field) Read(posted url.Values) (input json.RawMessage, ok bool) {
 	var out bytes.Buffer
 	ok = true
@@ -28,7 +28,7 @@ func (f *Field) Read(posted url.Values) (input json.RawMessage, ok bool) {
 	return out.Bytes(), ok
 }
 
-// read writes the value of a field and reports whether there is one.
+// read writes the value of a field, and reports whether there is one.
 func (f *Field) read(posted url.Values, out *bytes.Buffer, ok *bool) bool {
 	if f.Kind == Group {
 		return f.readGroup(posted, out, ok)
@@ -52,8 +52,8 @@ func (f *Field) read(posted url.Values, out *bytes.Buffer, ok *bool) bool {
 	return true
 }
 
-// readGroup writes an object of what its fields hold. One that nobody has to
-// give, and in which nothing was entered, is left out.
+// readGroup writes an object with the values of its fields. It leaves out an optional
+// group that is empty.
 func (f *Field) readGroup(posted url.Values, out *bytes.Buffer, ok *bool) bool {
 	var members bytes.Buffer
 	n, fine := 0, true
@@ -90,7 +90,7 @@ func (f *Field) filled() bool {
 	return false
 }
 
-// forgive takes back the complaints about a group that is left out.
+// forgive removes the errors of a group that is left out.
 func (f *Field) forgive() {
 	f.Error = ""
 	for _, m := range f.Fields {
@@ -98,14 +98,14 @@ func (f *Field) forgive() {
 	}
 }
 
-// last is the name that a JSON pointer ends with.
+// last returns the last name of a JSON pointer.
 func last(pointer string) string {
 	name := pointer[strings.LastIndexByte(pointer, '/')+1:]
 	return strings.NewReplacer("~1", "/", "~0", "~").Replace(name)
 }
 
-// readSwitch is true where the box is ticked. One that need not be there is left
-// out where it is not.
+// readSwitch writes true for a ticked box. It leaves out an optional one that is not
+// ticked.
 func (f *Field) readSwitch(out *bytes.Buffer) bool {
 	on := f.Value != ""
 	f.Value = ""
@@ -119,7 +119,7 @@ func (f *Field) readSwitch(out *bytes.Buffer) bool {
 	return true
 }
 
-// parse is one value as JSON, or what is wrong with it.
+// parse returns a value as JSON, or says what is wrong with it.
 func (f *Field) parse(text string) (value []byte, fault string) {
 	switch f.Kind {
 	case Text, Long:
@@ -150,7 +150,7 @@ func syntax(text string) string {
 	return ""
 }
 
-// number keeps the digits as they were written.
+// number returns a number with its digits as they were entered.
 func number(text string, whole bool) (value []byte, fault string) {
 	text = strings.TrimSpace(text)
 	if _, err := strconv.ParseFloat(text, 64); err != nil || !json.Valid([]byte(text)) {
@@ -171,7 +171,7 @@ func (f *Field) option(text string) (value []byte, fault string) {
 	return nil, "is none of the choices"
 }
 
-// items reads what stands between commas and line ends.
+// items reads values that are separated by commas and line ends.
 func (f *Field) items(text string) (value []byte, fault string) {
 	var out bytes.Buffer
 	n := 0
@@ -199,8 +199,8 @@ func (f *Field) item(text string) (value []byte, fault string) {
 	return value, ""
 }
 
-// Blame sets the error of the field at a JSON pointer, or of the nearest one
-// around it. It reports false where there is none but the form itself.
+// Blame sets the error of the field at a JSON pointer, or else of the nearest field
+// around it. It reports false where that is the form itself.
 func (f *Field) Blame(pointer, fault string) bool {
 	for _, m := range f.Fields {
 		if pointer == m.Name || strings.HasPrefix(pointer, m.Name+"/") {

@@ -17,7 +17,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// eventRow is an event with all words chosen.
+// eventRow is the view of an event.
 type eventRow struct {
 	ID, Kind, Tone, Message string
 	At                      text.Piece
@@ -26,7 +26,7 @@ type eventRow struct {
 	By                      string
 }
 
-// maxEventRunes bounds what is shown of an event's message.
+// maxEventRunes is how many runes of an event's message are shown.
 const maxEventRunes = 400
 
 func eventOf(root string, e api.Event) eventRow {
@@ -44,7 +44,8 @@ func eventOf(root string, e api.Event) eventRow {
 	return v
 }
 
-// eventTone colours what a person should look at.
+// eventTone returns the CSS class for a kind of event that needs attention, and ""
+// for others.
 func eventTone(kind string) string {
 	switch kind {
 	case eventlog.KindFailed, eventlog.KindLost, eventlog.KindFault, eventlog.KindConflict:
@@ -55,20 +56,20 @@ func eventTone(kind string) string {
 	return ""
 }
 
-// eventsPageSize is how many events a page shows.
+// eventsPageSize is how many events a page lists.
 const eventsPageSize = 100
 
-// eventsView is the log of events with all words chosen.
+// eventsView is the log of events.
 type eventsView struct {
 	frame
 	Filter        eventsFilter
 	Events        []eventRow
 	Empty         string
-	Back          text.Piece // how far a search has looked that found no more
+	Back          text.Piece // how far back the search looked before it stopped
 	Older, Newest string
 }
 
-// eventsFilter is the form, as it was filled in.
+// eventsFilter is the form of filters as it was filled in.
 type eventsFilter struct {
 	Kind, Node, Job, By, Since, Until, Text string
 
@@ -77,17 +78,17 @@ type eventsFilter struct {
 	Fault        string
 }
 
-// eventNames are the fields of the form.
+// eventNames are the names of the filters.
 var eventNames = []string{"kind", "node", "job", "by", "since", "until", "text"}
 
-// eventKinds are those that a person may look for first.
+// eventKinds are the kinds of events that the form suggests.
 var eventKinds = []string{
 	eventlog.KindFailed, eventlog.KindRetrying, eventlog.KindLost, eventlog.KindFault, eventlog.KindConflict, eventlog.KindExpired, eventlog.KindInterrupted,
 	eventlog.KindCancelRequested, eventlog.KindCancelled, eventlog.KindRetried, eventlog.KindReset, eventlog.KindReleased,
 	eventlog.KindDrained, eventlog.KindUndrained, eventlog.KindPaused, eventlog.KindResumed, eventlog.KindSlots, eventlog.KindHookGivenUp, eventlog.KindDeliveryGivenUp,
 }
 
-// EventList is the log of what the machine and persons have done.
+// EventList shows the log of events.
 func (p *Pages) EventList(c echo.Context) error {
 	q := c.QueryParams()
 	return p.sendShared(c, "event_list.html", func(ctx context.Context) (any, error) {
@@ -117,7 +118,7 @@ func (p *Pages) fillEvents(ctx context.Context, v *eventsView, q url.Values) err
 	return err
 }
 
-// eventValues is what a query says of the filters, without empty fields.
+// eventValues returns the filters of a query, without empty ones.
 func eventValues(q url.Values) url.Values {
 	given := url.Values{}
 	for _, name := range eventNames {
@@ -135,7 +136,7 @@ func eventValues(q url.Values) url.Values {
 	return given
 }
 
-// readEvents is the filter, or what a person has to change about it.
+// readEvents returns the filter, or says what is wrong with it.
 func readEvents(q url.Values) (f eventlog.Filter, fault string) {
 	f = eventlog.Filter{Kind: q.Get("kind"), Node: q.Get("node"), Job: q.Get("job"), Text: q.Get("text")}
 	for name, at := range map[string]*time.Time{"since": &f.Since, "until": &f.Until} {

@@ -10,25 +10,24 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 )
 
-// frame is what stands around every page of the dashboard. A page's view embeds
-// it, and its template begins with {{template "top" .}} and ends with
-// {{template "foot" .}}; what is between lies in the element main. An element of
-// it with an id and the attribute data-live is kept up to date by live.js.
+// frame is the header and the footer of a page of the dashboard. The view of a page
+// embeds it. The template of a page begins with {{template "top" .}} and ends with
+// {{template "foot" .}}. live.js keeps the elements up to date that have an id and
+// the attribute data-live.
 type frame struct {
-	Root  string // of the node's paths
+	Root  string // path under which the pages are
 	Title string
-	Node  string // that answers
+	Node  string // name of the node that answers
 	Nav   []navLink
-	// Still is where the page answers to something that was sent: asking for it
-	// again would be another request.
+	// Still keeps live.js from loading the page again, since it answers a form.
 	Still bool
-	// Verdict is the one sentence about the whole pool.
+	// Verdict is the sentence about the health of the pool.
 	Verdict verdictView
-	// Who is the name of the person who has signed in; empty where nobody has to.
+	// Who is the name of the person who has signed in; empty without tokens.
 	Who string
-	// CanAct is whether this person may change something.
+	// CanAct tells whether this person may change something.
 	CanAct bool
-	// ReadOnly says why nobody may; empty where that is not so.
+	// ReadOnly says why nobody may change anything; empty where that is allowed.
 	ReadOnly string
 }
 
@@ -41,8 +40,7 @@ type verdictView struct {
 	Tone, Text, Path string
 }
 
-// navigation lists the pages in the order of the header; the first word is what
-// a page names itself by.
+// navigation lists the pages in the order of the header.
 var navigation = []struct{ here, path, text string }{
 	{"overview", "/", "Overview"},
 	{"jobs", "/jobs", "Jobs"},
@@ -51,7 +49,7 @@ var navigation = []struct{ here, path, text string }{
 	{"events", "/events", "Events"},
 }
 
-// frame builds the frame of a page: here is its place in the navigation.
+// frame returns the frame of a page. here is its entry in the navigation.
 func (p *Pages) frame(c echo.Context, here, title string) frame {
 	verdict, err := p.cfg.Verdict(c.Request().Context())
 	if err != nil {
@@ -67,7 +65,7 @@ func (p *Pages) frame(c echo.Context, here, title string) frame {
 	return f
 }
 
-// verdictOf chooses the look of a verdict. It leads to the page of its first
+// verdictOf returns the view of a verdict, with a link to the page of its first
 // finding.
 func verdictOf(v api.Verdict, root string) verdictView {
 	view := verdictView{Tone: levelTone(v.Level), Text: text.Line(v.Text, 200)}
@@ -77,7 +75,7 @@ func verdictOf(v api.Verdict, root string) verdictView {
 	return view
 }
 
-// levelTone is how a level looks.
+// levelTone returns the CSS class for a level.
 func levelTone(l api.Level) string {
 	switch l {
 	case api.LevelOK:

@@ -18,7 +18,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// framed renders the frame around nothing for a request.
+// framed returns the markup of a frame without a page in it.
 func framed(t *testing.T, p *Pages, here string) string {
 	t.Helper()
 	c := echo.New().NewContext(httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder())
@@ -81,7 +81,8 @@ func TestPagesAreSharedForAMoment(t *testing.T) {
 	}
 }
 
-// A person named 1a must not lend the page to one named a, ten changes later.
+// A person named a must not get the page of one named 1a after ten changes: the key of
+// a page begins with the number of changes.
 func TestNoTwoPeopleWaitForOnePage(t *testing.T) {
 	t.Parallel()
 	s := pageCache{age: 1}

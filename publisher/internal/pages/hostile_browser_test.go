@@ -53,7 +53,7 @@ func poisonedEvents(t *testing.T, s string) string {
 	t.Helper()
 	page := api.EventPage{Events: make([]api.Event, 3)}
 	poison(reflect.ValueOf(&page).Elem(), s)
-	page.Next = "cursor" // the ledger's own
+	page.Next = "cursor" // as the ledger returns it
 	q := url.Values{}
 	for _, name := range eventNames {
 		q.Set(name, s)
@@ -68,9 +68,9 @@ func poisonedEvents(t *testing.T, s string) string {
 	return b.String()
 }
 
-// hostileDashboard shows pages of which every string comes from an attacker.
+// hostileDashboard opens pages in which every string comes from an attacker.
 func hostileDashboard(t *testing.T, chromium context.Context) {
-	n := newPretender(t, "")
+	n := newFakeDashboard(t, "")
 	b := browsertest.NewTab(t, chromium)
 	for name, s := range hostileTexts {
 		o := sampleOverview(noon)
@@ -85,7 +85,7 @@ func hostileDashboard(t *testing.T, chromium context.Context) {
 	b.CheckComplaints()
 }
 
-func checkHostile(t *testing.T, b *browsertest.Tab, n *pretender, name, markup string) {
+func checkHostile(t *testing.T, b *browsertest.Tab, n *fakeDashboard, name, markup string) {
 	t.Helper()
 	if len(markup) > 256<<10 {
 		t.Errorf("%s: the page has %d bytes", name, len(markup))
@@ -110,9 +110,9 @@ func checkHostile(t *testing.T, b *browsertest.Tab, n *pretender, name, markup s
 	}
 }
 
-// withoutScripts reads the pages as a browser does that runs no script.
+// withoutScripts opens a page in a browser that runs no scripts.
 func withoutScripts(t *testing.T, chromium context.Context) {
-	n := newPretender(t, renderOverview(t, sampleOverview(noon), ""))
+	n := newFakeDashboard(t, renderOverview(t, sampleOverview(noon), ""))
 	b := browsertest.NewTab(t, chromium)
 	b.ForbidScripts()
 	b.Do(chromedp.Navigate(n.url))
@@ -129,7 +129,7 @@ func withoutScripts(t *testing.T, chromium context.Context) {
 	b.CheckComplaints()
 }
 
-// liveKeepsWhatAPersonDoes changes a page under the hands of a person.
+// liveKeepsWhatAPersonDoes changes a page while a person uses it.
 func liveKeepsWhatAPersonDoes(t *testing.T, chromium context.Context) {
 	page := func(rows ...string) string {
 		var list strings.Builder
@@ -144,7 +144,7 @@ func liveKeepsWhatAPersonDoes(t *testing.T, chromium context.Context) {
 		fmt.Fprintf(&b, `<h1>Live</h1><section id="s" data-live><details id="d"><summary>More</summary><p>inside %s</p></details><input aria-label="t" id="t" value=""><ul>%s</ul><progress id="p" value="0.%d" aria-label="p"></progress></section></main>`, rows[0], list.String(), len(rows))
 		return b.String()
 	}
-	n := newPretender(t, page("b", "c"))
+	n := newFakeDashboard(t, page("b", "c"))
 	b := browsertest.NewTab(t, chromium, "503", "ERR_", "MIME type")
 	b.Do(chromedp.Navigate(n.url))
 	b.Until(`document.querySelector('#rb')`)

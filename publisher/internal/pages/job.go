@@ -22,16 +22,15 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/jsonvalue"
 )
 
-const (
-	maxProcesses = 100
-)
+// maxProcesses is how many processes are listed.
+const maxProcesses = 100
 
-// jobPage is the operator's page about one job.
+// jobPage is the page of the dashboard about one job.
 type jobPage struct {
 	frame
 	Job       *jobview.Job
-	ResultURL string // where visitors read of it
-	Why       string // what it waits for
+	ResultURL string // the page for visitors
+	Why       string // why it has not started
 	Verbs     []verbButton
 	Action    string
 	Tries     []attemptRow
@@ -40,15 +39,15 @@ type jobPage struct {
 	Processes []processView
 	Labels    []linkView
 	Needs     []linkView
-	Rerun     linkView // the job of which this is a copy
+	Rerun     linkView // the job that this one repeats
 	Delivery  jobview.Delivery
 	Events    []jobEvent
-	Document  string // as it was accepted
+	Document  string // the job's document
 	DocCut    bool
 	APIURL    string
 }
 
-// attemptRow is one attempt as the operator sees it.
+// attemptRow is one attempt with its process.
 type attemptRow struct {
 	jobview.Attempt
 	Started                           text.Piece
@@ -58,13 +57,13 @@ type attemptRow struct {
 
 type linkView struct{ Text, URL string }
 
-// jobEvent is one event.
+// jobEvent is one event of the job.
 type jobEvent struct {
 	At             text.Piece
 	Kind, By, Text string
 }
 
-// Job answers with the operator's page about a job.
+// Job shows a job with its attempts, processes, events and document.
 func (p *Pages) Job(c echo.Context) error {
 	id, err := httpio.JobIDParam(c)
 	if err != nil {
@@ -89,17 +88,17 @@ func (p *Pages) jobPage(ctx context.Context, c echo.Context, id string) (*jobPag
 		return nil, err
 	}
 	v.frame = p.frame(c, "jobs", v.Job.Title)
-	v.tell(details, rec)
+	v.fill(details, rec)
 	v.links(details)
 	v.Delivery = jobview.NewDelivery(details.Delivery)
-	told, err := p.cfg.Series(ctx, id)
+	series, err := p.cfg.Series(ctx, id)
 	if n := len(details.Attempts); err == nil && n > 0 {
-		v.Series = chart.Reported(told, details.Attempts[n-1].Started)
+		v.Series = chart.Reported(series, details.Attempts[n-1].Started)
 	}
 	return v, err
 }
 
-// jobPart returns what visitors see as well, with the present state.
+// jobPart returns the part of the page that visitors see too.
 func (p *Pages) jobPart(ctx context.Context, id string, details api.Details) (*jobview.Job, error) {
 	d, err := p.cfg.Result(ctx, id)
 	if errors.Is(err, httpio.ErrMissing) {
@@ -124,8 +123,8 @@ func jobWithoutResult(details api.Details, root string) (*jobview.Job, error) {
 	return v, err
 }
 
-// tell puts into words what only the operator sees.
-func (v *jobPage) tell(d api.Details, rec ledger.Record) {
+// fill sets what visitors do not see.
+func (v *jobPage) fill(d api.Details, rec ledger.Record) {
 	if v.Why = text.Line(text.Capitalize(d.Why), jobview.MessageLimit); v.Why != "" {
 		v.Why += "."
 		v.Job.Message = text.Lines(d.Status.Message, jobview.MessageLimit)
@@ -143,12 +142,12 @@ func (v *jobPage) tell(d api.Details, rec ledger.Record) {
 	for _, e := range slices.Backward(newest(d.Events)) {
 		v.Events = append(v.Events, jobEvent{text.Moment(e.At), text.Line(e.Kind, text.NameLimit), text.Line(e.By, text.NameLimit), text.Line(e.Message, 400)})
 	}
-	// A page that says when it was made is never the same again.
+	// A page with the time at which it was made would have another tag each time.
 	v.Job.Facts = slices.DeleteFunc(v.Job.Facts, func(f jobview.Fact) bool { return f.Name == jobview.MadeAt })
 	v.Document, v.DocCut = jsonvalue.Pretty(v.document(d, rec), jobview.MaxJSON)
 }
 
-// document is the job's document, without secrets for those who may only look.
+// document returns the job's document. Without the right to act, it has no secrets.
 func (v *jobPage) document(d api.Details, rec ledger.Record) []byte {
 	if v.CanAct {
 		return rec.Document
@@ -161,14 +160,14 @@ func (v *jobPage) document(d api.Details, rec ledger.Record) []byte {
 	return text
 }
 
-// newest keeps the last events of a job that has had many, oldest first.
+// newest returns the last events of a job, the oldest first.
 func newest(list []api.Event) []api.Event {
 	list = slices.Clone(list)
 	slices.SortStableFunc(list, func(a, b api.Event) int { return a.At.Compare(b.At) })
 	return list[max(0, len(list)-jobview.MaxRows):]
 }
 
-// links are to other pages.
+// links sets the links to other pages.
 func (v *jobPage) links(d api.Details) {
 	id := url.PathEscape(d.Status.ID)
 	v.ResultURL, v.APIURL = text.Link(v.Root+"/"+id), text.Link(v.Root+"/api/v1/jobs/"+id)
@@ -215,10 +214,10 @@ func (v *jobPage) try(a api.Attempt) attemptRow {
 	return t
 }
 
-// Short is the beginning of the program's hash.
+// Short returns the beginning of the program's hash.
 func (t attemptRow) Short() string { return t.SHA[:min(len(t.SHA), 12)] }
 
-// ending is how the process of an attempt ended.
+// ending says how the process of an attempt ended.
 func ending(a api.Attempt) string {
 	switch {
 	case a.Signal != "":

@@ -19,10 +19,10 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
-// verbRerun is not one of the ledger's: it makes a new job.
+// verbRerun makes a new job of an old one. It is not a verb of the ledger.
 const verbRerun = "rerun"
 
-// jobButtons are what is allowed now, the harmless first.
+// jobButtons returns the verbs that a job allows now, the harmless ones first.
 func jobButtons(d api.Details, rec ledger.Record) []verbButton {
 	var list []verbButton
 	offer := func(name ledger.Verb, text string) {
@@ -51,13 +51,12 @@ func jobButtons(d api.Details, rec ledger.Record) []verbButton {
 	return list
 }
 
-// grave reports whether a verb may lose something, so that a person is asked
-// first.
+// grave reports whether a verb may lose work, so that a page asks for confirmation.
 func grave(name ledger.Verb, state jobs.State) bool {
 	return verbWords[name].grave && (name != ledger.VerbReset || state == jobs.Running)
 }
 
-// ActOnJob does what a button on a job's page says, and leads back there.
+// ActOnJob applies the verb of a button on a job's page, and leads back there.
 func (p *Pages) ActOnJob(c echo.Context) error {
 	id, err := httpio.JobIDParam(c)
 	if err != nil {
@@ -87,9 +86,9 @@ func (p *Pages) ActOnJob(c echo.Context) error {
 	return p.actOnJob(c, v, id)
 }
 
-// stale reports whether a job is not any more what the person saw, where doing
-// the same twice would be something else than doing it once. A form that does
-// not say what was seen has to be confirmed on a page that does.
+// stale reports whether a job has changed since the person saw it. That matters for
+// a retry and a restart: a form that is sent twice must not act twice. A form that
+// does not say what was seen has to be confirmed on a page that does.
 func stale(c echo.Context, v operations.Verb, rec ledger.Record, confirmed bool) bool {
 	given := c.QueryParam("seen")
 	if v.Name != ledger.VerbRetry && v.Name != ledger.VerbReset || given == "" && !confirmed {
@@ -98,7 +97,7 @@ func stale(c echo.Context, v operations.Verb, rec ledger.Record, confirmed bool)
 	return given != seen(rec)
 }
 
-// seen stands for a job as it is now.
+// seen returns a value that changes with each change of a job.
 func seen(rec ledger.Record) string { return strconv.FormatInt(rec.Updated.UnixMicro(), 10) }
 
 func (p *Pages) actOnJob(c echo.Context, v operations.Verb, id string) error {
@@ -126,18 +125,19 @@ func (p *Pages) confirmJob(c echo.Context, v operations.Verb, rec ledger.Record)
 	return send(c, http.StatusOK, dashboardPolicy, "confirm", view)
 }
 
-// sayRefusal says why a button did nothing.
+// sayRefusal shows why a button did nothing.
 func (p *Pages) sayRefusal(c echo.Context, id, detail string) error {
 	v := outcomeView{frame: p.frame(c, "jobs", "Not done"), Heading: "Nothing has been done.", Note: text.Line(detail, 600)}
 	v.Back, v.BackText = v.Root+"/jobs/"+id, "To the job"
 	return send(c, http.StatusConflict, dashboardPolicy, "outcome", v)
 }
 
-// rerunSlack is within what time the same button makes the same new job.
+// rerunSlack is the time within which the same button makes the same new job.
 const rerunSlack = 10 * time.Second
 
-// rerunFromPage runs a job that has ended again as a new one. Its id is made of
-// the old one and the time, so that a button pressed twice makes one job.
+// rerunFromPage runs a job that has ended again, as a new job. The new id is derived
+// from the old one and the time, so that a button that is pressed twice makes one
+// job.
 func (p *Pages) rerunFromPage(c echo.Context, id string) error {
 	again := operations.SecretID(auth.CallerOf(c), "page", id, time.Now().Truncate(rerunSlack).String())
 	if _, err := p.cfg.Operations.Rerun(c.Request().Context(), id, again, auth.CallerOf(c).By); err != nil {

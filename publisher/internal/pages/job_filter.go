@@ -13,24 +13,24 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
-// filterView is the form that filters the list.
+// filterView is the form that filters the list of jobs.
 type filterView struct {
 	State, Program, Node, Label, Since, Until, Text string
 	States, Programs, Nodes                         []string
 	// Hidden carries the filters through the form that acts on jobs.
 	Hidden []field
-	// Fault says what is wrong with it; then nothing is listed.
+	// Fault says what is wrong with the filters; then no job is listed.
 	Fault string
-	// More is whether the part of it that is folded away holds something.
+	// More tells whether the closed part of the form holds a value.
 	More   bool
 	Active bool
 }
 
-// filterNames are the fields of the form, all of which the API knows as well.
+// filterNames are the names of the filters, the same as in the API.
 var filterNames = []string{"state", "program", "node", "label", "since", "until", "text"}
 
-// formFilter is what a query says of the filters. A form sends empty fields as
-// well, and times without a zone: they are taken to be in UTC, as the page says.
+// formFilter returns the filters of a query, without the empty fields that a form
+// sends too. Times without a zone are in UTC, as the page says.
 func formFilter(query url.Values) url.Values {
 	q := url.Values{}
 	for _, name := range filterNames {
@@ -46,7 +46,8 @@ func formFilter(query url.Values) url.Values {
 	return q
 }
 
-// momentOf makes a time of a form one as the API takes it.
+// momentOf returns the time of a form as the API takes it, and other values as they
+// are.
 func momentOf(s string) string {
 	if t, err := jobs.ParseTime(s, time.UTC); err == nil {
 		return t.UTC().Format(time.RFC3339)
@@ -54,7 +55,7 @@ func momentOf(s string) string {
 	return s
 }
 
-// readFormFilter is the filter, or what a person has to change about it.
+// readFormFilter returns the filter, or says what is wrong with it.
 func readFormFilter(q url.Values) (f listing.Filter, fault string) {
 	for _, name := range filterNames {
 		if value := q.Get(name); value != "" {
@@ -88,7 +89,7 @@ func viewFilter(q url.Values) filterView {
 	return v
 }
 
-// formTime is a time as a form's field holds it.
+// formTime returns a time as a field of a form holds it, and "" for other values.
 func formTime(s string) string {
 	t, err := time.Parse(time.RFC3339, s)
 	if err != nil {
@@ -97,5 +98,5 @@ func formTime(s string) string {
 	return t.UTC().Format("2006-01-02T15:04")
 }
 
-// field is one hidden value of a form.
+// field is one hidden field of a form.
 type field struct{ Name, Value string }

@@ -18,34 +18,34 @@ import (
 // jobsPageSize is how many jobs a page lists.
 const jobsPageSize = 50
 
-// jobListView is the list of jobs with its filters, all words chosen.
+// jobListView is the list of jobs with its filters.
 type jobListView struct {
 	frame
 	Chips    []chip
 	Filter   filterView
 	Rows     []rowView
-	Older    string // addresses of other pages; empty where there is none
+	Older    string // links to other parts of the list; empty where there is none
 	Newest   string
-	Back     text.Piece // how far this page has looked; empty where its jobs say it
+	Back     text.Piece // how far back the search looked before it stopped
 	Verbs    []verbButton
-	All      string // what ticking "all that match" means
+	All      string // what the box for all jobs means
 	Empty    string
 	Refusals bool
 }
 
-// chip is one state to look at, with how many jobs are in it.
+// chip is a link to the jobs in one state, with their number.
 type chip struct {
 	Text, Count, Tone, Query string
 	Here                     bool
 }
 
-// verbButton is a verb that a person may ask of ticked jobs.
+// verbButton is a button that applies a verb.
 type verbButton struct {
 	Verb, Text string
 	Grave      bool
 }
 
-// JobList lists jobs for a person.
+// JobList lists jobs.
 func (p *Pages) JobList(c echo.Context) error {
 	q := formFilter(c.QueryParams())
 	cursor := c.QueryParam("cursor")
@@ -79,7 +79,7 @@ func (p *Pages) fillJobList(ctx context.Context, v *jobListView, q url.Values, c
 	return p.addReasons(ctx, v, page)
 }
 
-// addNames adds what there is to choose from.
+// addNames adds the programs and nodes that the form suggests.
 func (p *Pages) addNames(ctx context.Context, v *filterView) error {
 	programs, err := p.cfg.Programs(ctx)
 	if err != nil {
@@ -100,7 +100,8 @@ func (p *Pages) addNames(ctx context.Context, v *filterView) error {
 	return nil
 }
 
-// chips are the states, with counts where these are those of the filter.
+// chips returns a link for each state. The counts are those of all jobs, so they are
+// left out where another filter is set.
 func chips(counts map[jobs.State]int, q url.Values) []chip {
 	current := q.Get("state")
 	others := len(q) > 1 || len(q) == 1 && current == ""
@@ -158,7 +159,7 @@ func emptyList(filtered, older bool) string {
 	return "No jobs yet."
 }
 
-// verbButtons are the verbs that suit jobs in a state; "" is any.
+// verbButtons returns the verbs that suit jobs in a state, or in any state for "".
 func verbButtons(state jobs.State) []verbButton {
 	var list []verbButton
 	for _, v := range operations.Verbs {
@@ -169,7 +170,7 @@ func verbButtons(state jobs.State) []verbButton {
 	return list
 }
 
-// addReasons says of queued jobs why they wait where that has to do with all of
+// addReasons adds why queued jobs wait, where the reason is the same for all jobs of
 // their program.
 func (p *Pages) addReasons(ctx context.Context, v *jobListView, page api.Page) error {
 	nodes, err := p.cfg.Nodes(ctx)

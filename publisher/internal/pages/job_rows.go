@@ -10,16 +10,17 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 )
 
+// rowView is a job in a list.
 type rowView struct {
 	URL, ID, Short, Program, State, Tone, Node, Took string
 	Value, Percent, Note                             string
 	Created                                          text.Piece
 }
 
-// maxNotices bounds how many nodes are named as drained.
+// maxNotices is how many drained nodes are named.
 const maxNotices = 20
 
-// notices say what is drained.
+// notices returns a sentence about each drain.
 func notices(d api.Drains) [][]text.Piece {
 	var list [][]text.Piece
 	if d.Queue != nil {
@@ -35,7 +36,7 @@ func notices(d api.Drains) [][]text.Piece {
 	return list
 }
 
-// drainWords is the end of a sentence about a drain.
+// drainWords returns the end of a sentence about a drain: its time and reason.
 func drainWords(d api.Drain) []text.Piece {
 	if d.Reason == "" {
 		return []text.Piece{text.Moment(d.Since), text.Words(".")}
@@ -43,8 +44,8 @@ func drainWords(d api.Drain) []text.Piece {
 	return []text.Piece{text.Moment(d.Since), text.Words(" (%s).", text.Line(d.Reason, 200))}
 }
 
-// with is the query with one filter changed, from the first page unless the
-// cursor is what changes.
+// with returns a query with one filter changed. It drops the cursor, unless that is
+// what changes.
 func with(q url.Values, key, value string) string {
 	out := url.Values{}
 	for k, v := range q {
@@ -58,6 +59,7 @@ func with(q url.Values, key, value string) string {
 	return "?" + out.Encode()
 }
 
+// row returns the view of a job for lists.
 func row(root string, r jobs.Result) rowView {
 	v := rowView{
 		URL: text.Link(root + "/jobs/" + url.PathEscape(r.ID)), ID: text.Line(r.ID, text.NameLimit), Short: text.Line(r.ID, text.NameLimit),

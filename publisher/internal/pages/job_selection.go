@@ -20,22 +20,22 @@ import (
 
 const (
 	maxForm = 128 << 10 // bytes of a form
-	// actTime is how long one press of a button acts.
+	// actTime is how long one press of a button acts; then a page offers to go on.
 	actTime = 5 * time.Second
 )
 
-// jobsOrder is what a form asks of many jobs.
+// jobsOrder is what a form asks to do to many jobs.
 type jobsOrder struct {
 	selection operations.Selection
-	query     url.Values // the filters of the list, where no ids are named
+	query     url.Values // the filters of the list; empty where jobs are ticked
 	confirmed bool
-	done      int // by the calls before
+	done      int // by the forms before this one
 }
 
 func (o *jobsOrder) verb() operations.Verb { return o.selection.Verb }
 
-// ActOnJobs asks for confirmation first, and then acts on ticked jobs or on
-// all that match, for a bounded time.
+// ActOnJobs asks for confirmation, and then applies a verb to the ticked jobs or to
+// all that match, for at most actTime.
 func (p *Pages) ActOnJobs(c echo.Context) error {
 	o, err := readJobsOrder(c)
 	if err != nil {
@@ -74,7 +74,7 @@ func verbNamed(name string) (operations.Verb, error) {
 	return operations.Verbs[i], nil
 }
 
-// readAsOf is when the page was made, as the form says; now where it does not.
+// readAsOf returns when the page of a form was made, and now where it does not say.
 func readAsOf(form url.Values) time.Time {
 	ms, err := strconv.ParseInt(form.Get("as_of"), 10, 64)
 	if err != nil {
@@ -91,7 +91,7 @@ func readCount(s string) int {
 	return min(max(n, 0), 1<<40)
 }
 
-// selectAll means every job that matches.
+// selectAll selects every job that matches the filters.
 func (o *jobsOrder) selectAll(verb operations.Verb, form url.Values) error {
 	o.query = formFilter(form)
 	filter, fault := readFormFilter(o.query)
@@ -122,7 +122,7 @@ func (o *jobsOrder) selectIDs(verb operations.Verb, ids []string) error {
 	return nil
 }
 
-// confirmView asks whether it is meant.
+// confirmView asks for confirmation.
 type confirmView struct {
 	frame
 	Heading      string
@@ -130,7 +130,7 @@ type confirmView struct {
 	After        string
 	Button       string
 	Grave        bool
-	Nothing      bool // there is nothing to do
+	Nothing      bool // whether no job would change
 	Action       string
 	Hidden       []field
 	Back         string
@@ -157,7 +157,7 @@ func (p *Pages) confirmJobs(c echo.Context, o *jobsOrder) error {
 	return send(c, http.StatusOK, dashboardPolicy, "confirm", v)
 }
 
-// fields carry an order through a form.
+// fields returns the hidden fields that carry an order through a form.
 func (o *jobsOrder) fields() []field {
 	list := []field{{"verb", string(o.verb().Name)}, {"confirm", "yes"}}
 	for _, id := range o.selection.Named() {
@@ -174,23 +174,23 @@ func (o *jobsOrder) fields() []field {
 	return list
 }
 
-// outcomeView says what has been done.
+// outcomeView says what was done.
 type outcomeView struct {
 	frame
 	Heading  string
 	Note     string
 	Refusals []refusalView
-	Passed   string // jobs that were left alone
-	Rest     string // refusals that are not listed
+	Passed   string // how many jobs were left alone
+	Rest     string // how many refusals are not listed
 	Action   string
-	Hidden   []field // of the form that goes on; empty where all is done
+	Hidden   []field // of the form that goes on; empty where nothing is left
 	Back     string
 	BackText string
 }
 
 type refusalView struct{ URL, Short, Detail string }
 
-// actOnJobs acts until all is done or the time is up.
+// actOnJobs acts until nothing is left or the time is up.
 func (p *Pages) actOnJobs(c echo.Context, o *jobsOrder) error {
 	done, err := p.cfg.Operations.ApplyUntil(c.Request().Context(), &o.selection, time.Now().Add(actTime), auth.CallerOf(c).By)
 	if err != nil {

@@ -19,12 +19,12 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 )
 
-// nodeView is the page about one node with all words chosen.
+// nodeView is the page about one node.
 type nodeView struct {
 	frame
 	nodeRow
-	Does     string // what it does now
-	Act      string // where its forms are posted to
+	Does     string // a sentence about what it does now
+	Act      string // address of its forms
 	Paused   bool
 	Drained  bool
 	Alive    bool
@@ -38,26 +38,26 @@ type nodeView struct {
 	Facts    []jobview.Fact
 	Lives    []lifeView
 	Events   []eventRow
-	AllJobs  string // path of the list of its jobs
-	AllLog   string // path of its events
+	AllJobs  string // link to the list of its jobs
+	AllLog   string // link to its events
 }
 
 type diskView struct {
 	Use, Path, Free, Total, Tone string
-	Value                        string // share in use
+	Value                        string // share in use, from 0 to 1
 	Percent                      string
 }
 
 // nodeJob is a running job and its processes.
 type nodeJob struct {
 	rowView
-	Act       string // where the form that restarts it is posted to
+	Act       string // address of the form that restarts it
 	Processes []processView
 }
 
 type processView struct {
 	PID          int
-	Indent       int // how many ancestors of it are shown
+	Indent       int // how many of its ancestors are listed
 	Name         string
 	CPU, Seconds string
 	Memory, Age  string
@@ -79,7 +79,7 @@ const (
 	maxLives      = 10
 )
 
-// Node is the page about one node.
+// Node shows a node with its jobs, disks, programs and events.
 func (p *Pages) Node(c echo.Context) error {
 	name, err := nodeParam(c)
 	if err != nil {
@@ -144,7 +144,7 @@ func newNodeView(f frame, n api.Node, all []api.Node) *nodeView {
 	return v
 }
 
-// nodeSentence says what a node does.
+// nodeSentence says what a node does now.
 func nodeSentence(n api.Node) string {
 	switch {
 	case !n.Alive && !n.Left.IsZero():
@@ -207,7 +207,8 @@ func nodeDisks(n api.Node) (list []diskView) {
 	return list
 }
 
-// newInstalled tells whether other nodes have another version of a program.
+// newInstalled returns the view of a program on node n. It says which other nodes
+// have another version.
 func newInstalled(root string, i api.Installed, n api.Node, all []api.Node) installedView {
 	v := installedView{
 		Name: text.Line(i.Name, text.NameLimit), Path: text.Link(root + "/programs/" + url.PathEscape(i.Name)),
@@ -231,7 +232,7 @@ func newInstalled(root string, i api.Installed, n api.Node, all []api.Node) inst
 	return v
 }
 
-// shortHash is enough of a hash to tell versions apart.
+// shortHash returns the beginning of a hash.
 func shortHash(sha256 string) string {
 	if len(sha256) < 12 {
 		return text.Line(sha256, 12)
@@ -254,7 +255,7 @@ func nodeFacts(n api.Node) []jobview.Fact {
 	return append(list, jobview.Fact{Name: "instance", Piece: text.Piece{Text: text.Line(n.Instance, text.NameLimit)}, Code: true})
 }
 
-// addJobs puts the processes of a node under its running jobs.
+// addJobs adds the running jobs of a node with their processes.
 func (v *nodeView) addJobs(n api.Node, running []jobs.Result) {
 	processes := map[string][]api.Process{}
 	if n.Vitals != nil && n.Alive {
@@ -271,7 +272,7 @@ func (v *nodeView) addJobs(n api.Node, running []jobs.Result) {
 	v.MoreJobs = max(0, n.Running-len(running))
 }
 
-// processTree orders processes so that each follows its parent.
+// processTree returns processes in an order in which each follows its parent.
 func processTree(list []api.Process) []processView {
 	known := map[int]bool{}
 	for _, p := range list {
@@ -289,7 +290,7 @@ func processTree(list []api.Process) []processView {
 	var add func(parent, indent int)
 	add = func(parent, indent int) {
 		below := children[parent]
-		delete(children, parent) // what claims to be its own ancestor is listed once
+		delete(children, parent) // a process that is its own ancestor is listed once
 		for _, p := range below {
 			out = append(out, newProcess(p, min(indent, 6)))
 			add(p.PID, indent+1)

@@ -16,7 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
-// ActOnNode does what a button of a node's page says, and goes back to it.
+// ActOnNode does what a button on a node's page says, and leads back there.
 func (p *Pages) ActOnNode(c echo.Context) error {
 	name, err := nodeParam(c)
 	if err != nil {
@@ -39,12 +39,12 @@ func (p *Pages) ActOnNode(c echo.Context) error {
 	return p.see(c, "/nodes/"+url.PathEscape(name))
 }
 
-// actOnNode does what a button says. Only pause and resume change the reason.
+// actOnNode does what a button says. Setting slots keeps the reason.
 func actOnNode(ctx context.Context, ops *operations.Operations, order operations.NodeOrder, do, slots string) error {
 	for _, v := range operations.NodeVerbs {
 		if v.Name == do {
 			if do == "resume" {
-				order.Reason = "" // the form's reason is for a pause or a drain
+				order.Reason = "" // the reason of the form is for a pause or a drain
 			}
 			return ops.ApplyToNode(ctx, v, order)
 		}

@@ -13,15 +13,15 @@ import (
 // maxMarks is how many slots have a mark of their own.
 const maxMarks = 24
 
-// nodeLine is a node in few words.
+// nodeLine is a node on the overview.
 type nodeLine struct {
 	Name, Path string
 	Tone       string
-	State      string // up, or what is special about it
+	State      string // a word
 	Slots      slotMarks
 	Load       string
-	Machine    []string // what else is known of its machine
-	Beat       text.Piece
+	Machine    []string   // its memory, disk and battery
+	Beat       text.Piece // when it was last seen
 }
 
 func nodeLineOf(root string, n api.Node, now time.Time) nodeLine {
@@ -40,7 +40,7 @@ func nodeLineOf(root string, n api.Node, now time.Time) nodeLine {
 	return v
 }
 
-// machine says how much is left of what a machine has.
+// machine says how much of its memory, disk and battery a machine has left.
 func machine(m *api.Vitals) []string {
 	var list []string
 	if m.MemoryTotal > 0 {

@@ -13,17 +13,17 @@ import (
 	"github.com/runnerbean/runnerbean/internal/text"
 )
 
-// nodesView is the list of nodes with all words chosen.
+// nodesView is the list of nodes.
 type nodesView struct {
 	frame
 	Rows []nodeRow
-	Gone []nodeRow // that have left in good order
+	Gone []nodeRow // nodes that were stopped
 }
 
 type nodeRow struct {
 	Name, Path    string
 	State, Tone   string
-	Note          string // what persons have set
+	Note          string // what people have set
 	Slots         slotMarks
 	Load, Memory  string
 	MemoryTone    string
@@ -35,7 +35,7 @@ type nodeRow struct {
 	Seen          text.Piece
 }
 
-// NodeList lists the nodes for a person.
+// NodeList lists the nodes.
 func (p *Pages) NodeList(c echo.Context) error {
 	f := p.frame(c, "nodes", "Nodes")
 	return p.sendShared(c, "node_list.html", func(ctx context.Context) (any, error) {
@@ -44,8 +44,8 @@ func (p *Pages) NodeList(c echo.Context) error {
 	})
 }
 
-// newNodesView lists each name once, in its newest life, and every other life
-// that still matters.
+// newNodesView lists each name once, in its newest life, and older lives that are
+// alive or have running jobs.
 func newNodesView(f frame, nodes []api.Node) nodesView {
 	v := nodesView{frame: f}
 	seen := map[string]bool{}
@@ -82,7 +82,7 @@ func newNodeRow(root string, n api.Node) nodeRow {
 	return r
 }
 
-// setWords says what persons have set about a node.
+// setWords says what people have set for a node.
 func setWords(n api.Node) string {
 	var list []string
 	if n.Control.Paused && n.Drained {
@@ -101,7 +101,7 @@ func setWords(n api.Node) string {
 	return words
 }
 
-// seenAt is when a node was seen for the last time.
+// seenAt returns when a node was last seen.
 func seenAt(n api.Node) text.Piece {
 	at := n.Seen
 	if !n.Left.IsZero() {
@@ -124,7 +124,7 @@ func memoryWords(v *api.Vitals) (value, tone string) {
 	return text.Percent(used), tone
 }
 
-// tightest is the disk with the least room above its floor.
+// tightest returns words about the disk with the least room above its floor.
 func tightest(disks []api.Disk) (value, tip, tone string) {
 	least, ok := health.Scarcest(disks)
 	if !ok {
@@ -147,7 +147,7 @@ func batteryWords(b *api.Battery) (value, tone string) {
 	return value, tone
 }
 
-// age is how long ago something was, on this node's clock.
+// age returns how long ago t was, by the clock of this node, and "" for no time.
 func age(t time.Time) string {
 	if t.IsZero() {
 		return ""

@@ -18,27 +18,28 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// notice is what a visitor reads instead of a result: that the job has not
-// arrived, or what is wrong. It says nothing of the node.
+// notice is the page that a visitor gets instead of a result: the job has not
+// arrived, or an error. It says nothing about the node.
 type notice struct {
 	Root, Heading, Detail, Instance string
-	// Refresh is in how many seconds the page looks again; 0: it does not. Where
-	// the job is awaited, this is for readers without scripts.
+	// Refresh is after how many seconds the page loads again; 0 for never. Where the
+	// job is awaited, this is for browsers without scripts.
 	Refresh int
-	SignIn  string // where to, for who may
-	// Awaited: the job may be on its way. Late: it should have been here.
+	SignIn  string // link to the login; empty where that would not help
+	// Awaited tells that the job may still arrive, and Late that it should be here.
 	Awaited, Late bool
 	Waiting, ID   string
 }
 
 const (
-	// overdueAfter is the age of an id from which on its job should be known.
+	// overdueAfter is the age of an id after which its job should be known.
+	// After longOverdue the page loads again less often.
 	overdueAfter = 2 * time.Minute
 	longOverdue  = 24 * time.Hour
 )
 
-// SendNotice answers with a page where a person has run into an error outside of
-// the dashboard.
+// SendNotice answers an error outside of the dashboard with a page, where a browser
+// has asked. It reports whether it did.
 func (p *Pages) SendNotice(c echo.Context, answer *jobs.Problem, err error) bool {
 	if !p.isForPeople(c) {
 		return false
@@ -50,8 +51,8 @@ func (p *Pages) SendNotice(c echo.Context, answer *jobs.Problem, err error) bool
 	return send(c, answer.Status, resultPolicy, "notice.html", v) == nil
 }
 
-// isForPeople reports whether a person may have sent a request and is shown a
-// page, of whichever route but those of the API and of scripts.
+// isForPeople reports whether a request gets a page: a browser has sent it, and not to
+// a route of the API or of scripts.
 func (p *Pages) isForPeople(c echo.Context) bool {
 	needs, path := p.cfg.Level(c.Path()), c.Request().URL.Path
 	if needs == auth.Anyone || strings.HasPrefix(path, "/api/") || path == "/metrics" {
@@ -65,7 +66,7 @@ func (p *Pages) isForPeople(c echo.Context) bool {
 	return httpio.WantsPage(c.Request())
 }
 
-// notice puts a problem into words for a visitor.
+// notice returns the words for a problem.
 func (p *Pages) notice(c echo.Context, answer *jobs.Problem) notice {
 	v := notice{
 		Root: p.root, Heading: text.Line(answer.Title, text.NameLimit),
@@ -103,7 +104,7 @@ func (p *Pages) notice(c echo.Context, answer *jobs.Problem) notice {
 	return v
 }
 
-// await makes v the page of a job that nobody knows yet.
+// await makes v the page about a job that is not known yet.
 func (v *notice) await(id string, now time.Time) {
 	v.Awaited, v.ID, v.Instance = true, id, ""
 	v.Waiting, v.Refresh, v.Heading = "Looking for it", 5, "Your order is on its way"
@@ -119,7 +120,7 @@ func (v *notice) await(id string, now time.Time) {
 	}
 }
 
-// ageOf is how long ago an id was made; 0 where it does not say.
+// ageOf returns how long ago an id was made, and 0 where it does not say.
 func ageOf(id string, now time.Time) time.Duration {
 	u, err := uuid.Parse(id)
 	if err != nil || u.Version() != 7 {

@@ -20,19 +20,19 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 )
 
-// overviewView is the overview with all words chosen.
+// overviewView is the overview.
 type overviewView struct {
 	frame
-	Ranges, Kinds []navLink // links to other windows, and to nodes or programs
+	Ranges, Kinds []navLink // links to other windows, and to lines by node or program
 	Span          string    // the window in words
 	Figures       []figure
-	Notices       [][]text.Piece // that the queue is drained
+	Notices       [][]text.Piece // what is drained
 	Findings      []findingView
 	Finished      chart.LineChart
 	Depth         chart.LineChart
-	Oldest        text.Piece // when the job was accepted that has been queued the longest
+	Oldest        text.Piece // when the oldest queued job was due
 	Running       []rowView
-	RunningAll    string // how many there are
+	RunningAll    string // how many jobs run
 	Failures      []partView
 	Unfinished    string
 	Queues        []queueView
@@ -40,7 +40,7 @@ type overviewView struct {
 	MoreNodes     string
 	Servers       []serverView
 	Events        []eventRow
-	Begin         []string // commands that help where nothing is there yet
+	Begin         []string // commands for a first start
 	BeginWith     string
 }
 
@@ -53,7 +53,7 @@ type queueView struct {
 	Oldest                                             text.Piece
 }
 
-// Overview is the first page of the dashboard.
+// Overview shows the first page of the dashboard.
 func (p *Pages) Overview(c echo.Context) error {
 	q := c.QueryParams()
 	for _, name := range slices.Sorted(maps.Keys(q)) {
@@ -71,10 +71,10 @@ func (p *Pages) Overview(c echo.Context) error {
 	})
 }
 
-// defaultWindow is the window of an overview that asks for none.
+// defaultWindow is the window where a request names none.
 const defaultWindow = "1h"
 
-// ranges are the windows in words.
+// ranges are the names of the windows, with the words for them.
 var ranges = []struct{ name, short, long string }{
 	{"15m", "15 min", "in 15 minutes"},
 	{"1h", "1 h", "in the last hour"},
@@ -106,7 +106,7 @@ func newOverviewView(f frame, o api.Overview, by string) *overviewView {
 	return v
 }
 
-// links lead to the other windows and to the other way to draw the lines.
+// links sets the links to other windows, and to lines by node or program.
 func (v *overviewView) links(window, by string) {
 	query := func(window, by string) string {
 		q := url.Values{}
@@ -162,8 +162,8 @@ func (v *overviewView) queued(o api.Overview, path string) figure {
 	return f
 }
 
-// succeeded is the share of the jobs that ended in the window; what persons have
-// cancelled counts for neither side.
+// succeeded returns the share of successes among the jobs that ended in the window.
+// Cancelled jobs do not count.
 func (v *overviewView) succeeded(o api.Overview) figure {
 	good, bad := o.Ended[jobs.Succeeded], o.Ended[jobs.Failed]
 	f := figure{Number: "–", Meaning: "no job has ended " + v.Span}
@@ -185,7 +185,7 @@ func (v *overviewView) failed(o api.Overview, path string) figure {
 	return f
 }
 
-// findings lists the faults where there are several; the verdict tells of one.
+// findings lists the faults where there are several. A single one is in the verdict.
 func (v *overviewView) findings(list []api.Finding) {
 	for _, f := range list {
 		if f.Level != api.LevelOK {
@@ -259,7 +259,7 @@ func (v *overviewView) nodes(o api.Overview) {
 	}
 }
 
-// begin helps where nothing is there yet.
+// begin says what to do where there is no node, no program or no job yet.
 func (v *overviewView) begin(o api.Overview) {
 	switch programs := slices.ContainsFunc(o.Nodes, func(n api.Node) bool { return len(n.Programs) > 0 }); {
 	case len(o.Nodes) == 0:
@@ -283,7 +283,8 @@ func firstProgram(nodes []api.Node) string {
 	return "NAME"
 }
 
-// runningRow says how long a job has run where nothing tells how long it will.
+// runningRow returns the row of a running job, which shows the time left or else the
+// time of its start.
 func runningRow(root string, r jobs.Result) rowView {
 	v := row(root, r)
 	v.Took = strings.TrimSuffix(v.Took, " left")

@@ -17,8 +17,8 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// pretender serves one page of the dashboard from made-up data, and the assets.
-type pretender struct {
+// fakeDashboard serves one page of the dashboard from invented data, and the assets.
+type fakeDashboard struct {
 	url string
 
 	mu   sync.Mutex
@@ -29,9 +29,9 @@ type pretender struct {
 	server *httptest.Server
 }
 
-func newPretender(t *testing.T, page string) *pretender {
+func newFakeDashboard(t *testing.T, page string) *fakeDashboard {
 	t.Helper()
-	n := &pretender{page: page, news: make(chan struct{})}
+	n := &fakeDashboard{page: page, news: make(chan struct{})}
 	mux := http.NewServeMux()
 	assets, err := NewAssets(time.Now())
 	if err != nil {
@@ -52,7 +52,7 @@ func newPretender(t *testing.T, page string) *pretender {
 	return n
 }
 
-func (n *pretender) serve(w http.ResponseWriter, r *http.Request) {
+func (n *fakeDashboard) serve(w http.ResponseWriter, r *http.Request) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.down {
@@ -63,8 +63,8 @@ func (n *pretender) serve(w http.ResponseWriter, r *http.Request) {
 	httpio.NewCachedResponse([]byte(n.page), time.Now(), typeHTML, keepAndAsk, "").Serve(w, withoutDates(r))
 }
 
-// events says that something has changed at each set.
-func (n *pretender) events(w http.ResponseWriter, r *http.Request) {
+// events sends a change after each set.
+func (n *fakeDashboard) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	for {
 		n.mu.Lock()
@@ -83,9 +83,9 @@ func (n *pretender) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (n *pretender) closeStreams() { n.server.CloseClientConnections() }
+func (n *fakeDashboard) closeStreams() { n.server.CloseClientConnections() }
 
-func (n *pretender) set(page string, down bool) {
+func (n *fakeDashboard) set(page string, down bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.page, n.down = page, down
@@ -94,7 +94,7 @@ func (n *pretender) set(page string, down bool) {
 }
 
 func overviewLooks(t *testing.T, chromium context.Context) {
-	n := newPretender(t, renderOverview(t, sampleOverview(time.Now()), ""))
+	n := newFakeDashboard(t, renderOverview(t, sampleOverview(time.Now()), ""))
 	b := browsertest.NewTab(t, chromium)
 	b.Do(chromedp.Navigate(n.url))
 	b.CheckLook("overview")

@@ -13,7 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/charttest"
 )
 
-// sampleOverview is a pool in the midst of its work.
+// sampleOverview returns the overview of a busy pool.
 func sampleOverview(now time.Time) api.Overview {
 	job := func(n, program, node string, progress float64, message string, began time.Duration) jobs.Result {
 		r := jobs.Result{
@@ -83,7 +83,7 @@ func renderOverview(t testing.TB, o api.Overview, by string) string {
 	return b.String()
 }
 
-// aloud is what a reader hears of markup: each element is a word of its own.
+// aloud returns the text of markup, with a space before each element.
 func aloud(markup string) string { return plainWords(strings.ReplaceAll(markup, "<", " <")) }
 
 func TestOverviewSaysWhatIs(t *testing.T) {

@@ -11,15 +11,14 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// problemView is an error as a person at the dashboard reads it.
+// problemView is an error on the dashboard.
 type problemView struct {
 	frame
 	Heading, Detail, Instance, Back string
 }
 
-// SendProblem answers with a page where a person at the dashboard has run
-// into the error. Others, and whoever has not shown that they may read the
-// pages, get problem+json.
+// SendProblem answers an error of the dashboard with a page, where a browser has
+// asked that may read the pages. It reports whether it did.
 func (p *Pages) SendProblem(c echo.Context, answer *jobs.Problem) bool {
 	if auth.CallerOf(c).Role == 0 || !isDashboard(c.Path()) || !httpio.WantsPage(c.Request()) {
 		return false
@@ -32,7 +31,7 @@ func (p *Pages) SendProblem(c echo.Context, answer *jobs.Problem) bool {
 	return send(c, answer.Status, dashboardPolicy, "problem.html", v) == nil
 }
 
-// isDashboard reports whether a route is one of the pages that need a person.
+// isDashboard reports whether a route belongs to the dashboard.
 func isDashboard(path string) bool {
 	for _, page := range []string{"/jobs", "/nodes", "/programs", "/events"} {
 		if path == page || strings.HasPrefix(path, page+"/") {

@@ -23,7 +23,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 )
 
-// programView is the page about one program with all words chosen.
+// programView is the page about one program.
 type programView struct {
 	frame
 	Row         programRow
@@ -44,7 +44,7 @@ type programView struct {
 
 const maxRecent = 8
 
-// Program is the page about one program.
+// Program shows a program, with a form that submits a job.
 func (p *Pages) Program(c echo.Context) error {
 	name := c.Param("name")
 	if !httpio.ProgramName.MatchString(name) {
@@ -57,7 +57,8 @@ func (p *Pages) Program(c echo.Context) error {
 	return send(c, http.StatusOK, dashboardPolicy, "program.html", view)
 }
 
-// programPage is not kept for others: each form is a form of its own.
+// programPage returns the page about a program. fill makes its form. The page is not
+// shared, since each form has a nonce of its own.
 func (p *Pages) programPage(c echo.Context, name string, fill func(api.ProgramDetails, string) *formView) (*programView, error) {
 	f := p.frame(c, "programs", text.Line(name, text.NameLimit))
 	ctx := c.Request().Context()
@@ -107,7 +108,7 @@ func newProgramView(f frame, d api.ProgramDetails) *programView {
 	return v
 }
 
-// programTrouble says at the top of the page what keeps jobs from running.
+// programTrouble says what keeps jobs of a program from running.
 func programTrouble(p api.Program) (sentence, tone string) {
 	sentence, tone = installedWords(p)
 	i := slices.IndexFunc(p.Nodes, func(n api.InstalledOn) bool { return n.Problem != "" })
@@ -146,7 +147,7 @@ func programFigures(d api.ProgramDetails) []figure {
 	return append(list, queued, figure{Number: text.Grouped(d.Queue.Running), Meaning: "running"})
 }
 
-// pretty is a value as JSON with lines; empty for none.
+// pretty returns a value as indented JSON, and "" for nil.
 func pretty(v any) string {
 	if v == nil {
 		return ""
@@ -159,7 +160,7 @@ func pretty(v any) string {
 	return text.Lines(out.String(), jobview.MaxLogShown)
 }
 
-// Submit submits the job that a form describes and goes to its page.
+// Submit submits the job that a form describes, and leads to its page.
 func (p *Pages) Submit(c echo.Context) error {
 	name := c.Param("name")
 	if !httpio.ProgramName.MatchString(name) {
@@ -193,7 +194,7 @@ func (p *Pages) Submit(c echo.Context) error {
 	return p.see(c, "/jobs/"+id)
 }
 
-// submit returns the id of the job, or none where the form says what is wrong.
+// submit returns the id of the job. The id is empty where the form says what is wrong.
 func (p *Pages) submit(c echo.Context, program string, f *formView, posted url.Values) (string, error) {
 	document, ok := f.document(c.Request().Context(), program, posted)
 	if !ok {

@@ -11,7 +11,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/text"
 )
 
-// programsView is the list of programs with all words chosen.
+// programsView is the list of programs.
 type programsView struct {
 	frame
 	Rows []programRow
@@ -26,7 +26,7 @@ type programRow struct {
 	Queued, Running         string
 }
 
-// ProgramList lists the programs for a person.
+// ProgramList lists the programs.
 func (p *Pages) ProgramList(c echo.Context) error {
 	f := p.frame(c, "programs", "Programs")
 	return p.sendShared(c, "program_list.html", func(ctx context.Context) (any, error) {
@@ -67,7 +67,7 @@ func installedWords(p api.Program) (value, tone string) {
 	return text.Plural(len(p.Nodes), "node"), ""
 }
 
-// brokenNodes is on how many nodes a program cannot be started.
+// brokenNodes returns on how many nodes a program cannot be started.
 func brokenNodes(p api.Program) (n int) {
 	for _, on := range p.Nodes {
 		if on.Problem != "" {
@@ -77,7 +77,7 @@ func brokenNodes(p api.Program) (n int) {
 	return n
 }
 
-// versionWords is the hash of a program, or how many there are.
+// versionWords returns the hash of a program, or how many versions there are.
 func versionWords(p api.Program) string {
 	versions := map[string]bool{}
 	for _, n := range p.Nodes {

@@ -1,7 +1,6 @@
 package pages
 
 import (
-	"io"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -18,10 +17,4 @@ func (p *Pages) SendResult(c echo.Context, d jobview.Data) error {
 	}
 	d.Root = p.root
 	return send(c, status, resultPolicy, "result.html", jobview.New(d))
-}
-
-// renderResult writes the page about the result of a job. It works at any width,
-// in light and dark, and without scripts.
-func renderResult(w io.Writer, d jobview.Data) error {
-	return templates.ExecuteTemplate(w, "result.html", jobview.New(d))
 }

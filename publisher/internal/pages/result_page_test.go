@@ -24,7 +24,7 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 func render(t *testing.T, d jobview.Data) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := renderResult(&b, d); err != nil {
+	if err := templates.ExecuteTemplate(&b, "result.html", jobview.New(d)); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -36,7 +36,7 @@ var (
 	sentence = regexp.MustCompile(`(?s)id="verdict">(.*?)</p>`)
 )
 
-// plainWords is what a reader sees of markup.
+// plainWords returns the text of markup.
 func plainWords(markup string) string {
 	return strings.TrimSpace(blanks.ReplaceAllString(html.UnescapeString(tags.ReplaceAllString(markup, "")), " "))
 }
@@ -131,7 +131,7 @@ func BenchmarkRenderPage(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if err := renderResult(&bytes.Buffer{}, jobview.Data{Result: r, ResultJSON: doc}); err != nil {
+		if err := templates.ExecuteTemplate(&bytes.Buffer{}, "result.html", jobview.New(jobview.Data{Result: r, ResultJSON: doc})); err != nil {
 			b.Fatal(err)
 		}
 	}

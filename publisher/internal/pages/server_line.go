@@ -7,7 +7,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/text"
 )
 
-// serverView is a beanstalkd server with all words chosen.
+// serverView is a beanstalkd server on the overview.
 type serverView struct {
 	Addr, Tone, State, Version                        string
 	Ready, Reserved, Delayed, Buried, Overdue, Memory string

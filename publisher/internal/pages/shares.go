@@ -36,7 +36,7 @@ func parts(counts map[jobs.Outcome]int64, whole int64, name func(jobs.Outcome) s
 	return list
 }
 
-// largest are the keys of a count that is above zero, the largest first.
+// largest returns at most maxParts keys with a count above zero, the largest first.
 func largest[K ~string](counts map[K]int64) []K {
 	var keys []K
 	for k, n := range counts {
@@ -57,7 +57,7 @@ func total[K ~string](counts map[K]int64) (sum int64) {
 	return sum
 }
 
-// sharePercent has decimals where they tell that not all is 100.
+// sharePercent writes a share as a percentage, with a decimal above 90 %.
 func sharePercent(part float64) string {
 	switch p := part * 100; {
 	case p == 100, p == 0:
@@ -71,8 +71,8 @@ func sharePercent(part float64) string {
 	}
 }
 
-// successWords says how many jobs have ended, and what share of those that were
-// not cancelled succeeded.
+// successWords returns how many jobs have ended, and the share of successes among
+// those that were not cancelled.
 func successWords(ended map[jobs.State]int64) (all, share, tone string) {
 	good, bad := ended[jobs.Succeeded], ended[jobs.Failed]
 	all = text.Grouped(good + bad + ended[jobs.Cancelled])
@@ -89,7 +89,8 @@ func successWords(ended map[jobs.State]int64) (all, share, tone string) {
 	return all, shareWords(part), tone
 }
 
-// shareWords never rounds a share up to all or down to none.
+// shareWords writes a share as a percentage. It does not round up to 100 % or down to
+// 0 %.
 func shareWords(part float64) string {
 	switch {
 	case part > 0 && part < 0.001:

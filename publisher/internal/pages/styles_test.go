@@ -24,7 +24,8 @@ func TestTheScriptForPagesStaysSmall(t *testing.T) {
 	}
 }
 
-// A brace that got lost would hide half of a style from most readers.
+// TestStylesAreWhole looks for a missing brace, which would take all rules after it
+// away. No browser complains about it.
 func TestStylesAreWhole(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"assets/style.css", "assets/dash.css"} {

@@ -18,7 +18,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/inputform"
 )
 
-// newForm is an empty form for a program.
+// newForm returns an empty form for a program.
 func newForm(d api.ProgramDetails, root string) *formView {
 	schema := schemaOf(d.Input)
 	fields := inputform.New(schema)
@@ -29,8 +29,8 @@ func newForm(d api.ProgramDetails, root string) *formView {
 	}
 }
 
-// harmless makes what the author of a schema has written fit for a page. A value
-// that would look like another one is not proposed.
+// harmless makes the texts of a schema safe to show. It drops a default value that
+// would look like another one.
 func harmless(f *inputform.Field) {
 	f.Label, f.Description = text.Line(f.Label, 100), text.Line(f.Description, 500)
 	for i, label := range f.Labels {
@@ -44,7 +44,7 @@ func harmless(f *inputform.Field) {
 	}
 }
 
-// schemaOf is a program's schema as text; nil where it has none.
+// schemaOf returns a program's schema as JSON, and nil for none.
 func schemaOf(v any) []byte {
 	if v == nil {
 		return nil
@@ -56,7 +56,8 @@ func schemaOf(v any) []byte {
 	return schema
 }
 
-// document makes the job of what was filled in.
+// document returns the job that a form describes. ok is false where the form says
+// what is wrong.
 func (f *formView) document(ctx context.Context, program string, posted url.Values) (document []byte, ok bool) {
 	f.URL, f.Labels = strings.TrimSpace(posted.Get("url")), posted.Get("labels")
 	f.More = f.URL != "" || f.Labels != ""
@@ -85,7 +86,8 @@ func (f *formView) document(ctx context.Context, program string, posted url.Valu
 	return content, err == nil
 }
 
-// input is the input's URL where one is given, else what the fields hold.
+// input returns the URL of the input where one is given, else the values of the
+// fields.
 func (f *formView) input(ctx context.Context, posted url.Values) (any, bool) {
 	if f.URL != "" {
 		return map[string]string{"url": f.URL}, true
@@ -106,8 +108,8 @@ func (f *formView) input(ctx context.Context, posted url.Values) (any, bool) {
 	return map[string]json.RawMessage{"data": value}, true
 }
 
-// formID gives the same form, posted twice, the same id, and a changed one
-// another: the time of the nonce, and bits of a digest (RFC 9562, version 7).
+// formID returns the same id for a form that is sent twice, and another one for a
+// changed form: the time of the nonce and bits of a digest (RFC 9562, version 7).
 func formID(nonce string, content []byte) string {
 	id, err := uuid.Parse(nonce)
 	if err != nil {
@@ -119,7 +121,7 @@ func formID(nonce string, content []byte) string {
 	return id.String()
 }
 
-// readLabels reads one key=value from each line.
+// readLabels reads a key=value from each line. fault says what is wrong.
 func readLabels(lines string) (labels map[string]string, fault string) {
 	labels = map[string]string{}
 	for line := range strings.Lines(lines) {
@@ -136,15 +138,15 @@ func readLabels(lines string) (labels map[string]string, fault string) {
 	return labels, ""
 }
 
-// formView is the form with which a person submits a job.
+// formView is the form that submits a job.
 type formView struct {
 	Action string
 	Root   *inputform.Field
-	// Nonce makes the same form, posted twice, the same job.
+	// Nonce makes a form that is sent twice the same job.
 	Nonce  string
-	Fault  string // of the whole
-	URL    string // of the input, instead of the fields
+	Fault  string // of the whole form
+	URL    string // of the input; then the fields do not count
 	Labels string
-	More   bool // the options are shown
+	More   bool // whether the options are open
 	schema []byte
 }

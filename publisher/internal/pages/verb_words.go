@@ -10,15 +10,15 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
-// words of a verb on pages.
+// verbText has the words for a verb.
 type verbText struct {
-	button string // on it, about any jobs
-	many   bool   // whether it is offered for many jobs
-	grave  bool   // whether something may be lost by it
-	does   string // after a number of jobs: what will happen
-	did    string // after a number of jobs: what has jobEvent
-	after  string // what a person should know before it is done
-	each   map[jobs.State]string
+	button string                // on the button
+	many   bool                  // whether the list of jobs offers it
+	grave  bool                  // whether work may be lost
+	does   string                // what will happen, after a number of jobs
+	did    string                // what has happened, after a number of jobs
+	after  string                // what a person should know first
+	each   map[jobs.State]string // what happens to jobs in a state
 }
 
 const graceText = "the time to end that their node gives (RUNNERBEAN_GRACE, 10 s by default)"
@@ -68,7 +68,8 @@ func countText(n operations.Count) string {
 
 func jobsText(n int) string { return text.Count(n, "job", "jobs") }
 
-// afterText is what a person should know; where nothing runs, nothing can be lost.
+// afterText returns what a person should know first. Where nothing runs, no work is
+// lost.
 func afterText(v operations.Verb, n operations.Count) string {
 	if verbWords[v.Name].grave && n.States[jobs.Running] == 0 && v.Name != ledger.VerbReset {
 		return "They can be retried later."
@@ -76,7 +77,7 @@ func afterText(v operations.Verb, n operations.Count) string {
 	return verbWords[v.Name].after
 }
 
-// consequences say of each state what will happen.
+// consequences says for each state what will happen.
 func consequences(v operations.Verb, n operations.Count) []string {
 	var list []string
 	words := verbWords[v.Name]
@@ -91,7 +92,7 @@ func consequences(v operations.Verb, n operations.Count) []string {
 	return list
 }
 
-// singular turns a sentence about several jobs into one about one.
+// singular turns words about several jobs into words about one, where n is 1.
 func singular(s string, n int) string {
 	if n != 1 {
 		return s

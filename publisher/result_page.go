@@ -17,13 +17,11 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 )
 
-const (
-	// pageTail is how many bytes of a log are read for a page. What is shown of
-	// them may be far less, where a progress is written over again and again.
-	pageTail = 64 << 10
-)
+// pageTail is how many bytes of a log are read for a page. Far fewer may be shown,
+// where a program overwrites its progress again and again.
+const pageTail = 64 << 10
 
-// servePage answers for a job with a page for a person.
+// servePage answers with the page about the result of a job.
 func (p *Publisher) servePage(c echo.Context, d *document) error {
 	data, err := p.pageData(c.Request().Context(), d)
 	if err != nil {
@@ -45,6 +43,7 @@ func (p *Publisher) pageResult(ctx context.Context, id string) (jobview.Data, er
 	return p.pageData(ctx, d)
 }
 
+// pageData returns what a page shows of a document.
 func (p *Publisher) pageData(ctx context.Context, d *document) (data jobview.Data, err error) {
 	if data.Result, data.ResultJSON, err = d.whole(); err != nil {
 		return data, err
@@ -56,8 +55,8 @@ func (p *Publisher) pageData(ctx context.Context, d *document) (data jobview.Dat
 	return data, err
 }
 
-// addLarge adds the files of a result that is too large for memory, and returns
-// its size.
+// addLarge adds the files to a result that is too large for memory. It returns the
+// size of such a result in bytes, and 0 for others.
 func (p *Publisher) addLarge(ctx context.Context, d *document, r *jobs.Result) (int64, error) {
 	if d.stored == nil || d.stored.blob != nil {
 		return 0, nil
@@ -67,7 +66,7 @@ func (p *Publisher) addLarge(ctx context.Context, d *document, r *jobs.Result) (
 	return d.stored.size, err
 }
 
-// logTail is the end of the newest attempt's log; no log is an empty one.
+// logTail returns the end of the newest attempt's log. It is empty without a log.
 func (p *Publisher) logTail(ctx context.Context, r jobs.Result) ([]byte, error) {
 	if r.Attempt == 0 {
 		return nil, nil
@@ -90,8 +89,8 @@ func (p *Publisher) logTail(ctx context.Context, r jobs.Result) ([]byte, error) 
 	return logtext.Tail(tail), err
 }
 
-// attempts are those of a job that has had one before its newest, or files of
-// one that was no success.
+// attempts returns the attempts of a job that has had several, or has left files
+// without a success.
 func (p *Publisher) attempts(ctx context.Context, r jobs.Result) ([]api.Attempt, error) {
 	if r.Attempt == 0 || r.Attempt == 1 && (r.State == jobs.Succeeded || r.State == jobs.Running) {
 		return nil, nil

@@ -15,7 +15,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// many puts n jobs into the ledger and takes them to as many states.
+// many puts n jobs in different states into the ledger.
 func (b *bench) many(n int) (ids []string) {
 	b.t.Helper()
 	for i := range n {
@@ -39,7 +39,7 @@ func (b *bench) many(n int) (ids []string) {
 	return ids
 }
 
-// post sends a form as a browser does from the node's own page.
+// post sends a form as a browser does from a page of the node.
 func (b *bench) post(path string, form url.Values) *http.Response {
 	b.t.Helper()
 	return b.ask(http.MethodPost, path, form.Encode(), "Content-Type: application/x-www-form-urlencoded",
@@ -122,7 +122,7 @@ func TestAFormSentTwiceRetriesOnce(t *testing.T) {
 	if did := plainWords(bodyOf(t, b.post("/jobs/act", form))); !strings.Contains(did, "1 job queued again.") {
 		t.Error(did)
 	}
-	// It fails again, and then the same form comes a second time.
+	// The job fails again, and then the same form is sent a second time.
 	b.finish(id, b.running(id), ledger.Ending{Outcome: jobs.OutcomeFailed, State: jobs.Failed})
 	if did := plainWords(bodyOf(t, b.post("/jobs/act", form))); !strings.Contains(did, "Nothing has been done.1 job is left alone: changed since you looked.") {
 		t.Error(did)
@@ -167,7 +167,7 @@ func TestFormsOfJobsAreRefused(t *testing.T) {
 	b.counts(map[jobs.State]int{jobs.Queued: 1})
 }
 
-// jobsInBrowser goes through the list as a person does.
+// jobsInBrowser uses the list as a person does.
 func jobsInBrowser(t *testing.T, chromium context.Context) {
 	b := newBench(t)
 	b.register(4)
@@ -200,8 +200,8 @@ func jobsInBrowser(t *testing.T, chromium context.Context) {
 	tab.CheckComplaints()
 }
 
-// press clicks at what a selector finds, once it is there: a page that is kept
-// up to date may write it anew between the look and the click.
+// press clicks on the element of a selector once it is there. A live page may replace
+// the element between the look and the click.
 func press(tab *browsertest.Tab, selector string) {
 	tab.Until(fmt.Sprintf(`(() => { const el = document.querySelector(%q); el?.click(); return el; })()`, selector))
 }

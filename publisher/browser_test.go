@@ -26,7 +26,7 @@ import (
 
 const testID = "019a8f3e-7c21-7b5e-9d3a-2f6f0c1d7f31"
 
-// fakeNode answers for one job as a node would; tests move the job on.
+// fakeNode answers for one job as a node does. Tests change the job.
 type fakeNode struct {
 	url      string
 	noEvents bool
@@ -81,7 +81,7 @@ func serveAsset(t testing.TB) http.HandlerFunc {
 	}
 }
 
-// set moves the job on.
+// set changes the job.
 func (n *fakeNode) set(change func(*jobs.Result)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -158,7 +158,7 @@ func (n *fakeNode) serveEvents(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestInChromium is every test that needs a browser: one chromium for all, a
+// TestInChromium runs all tests that need a browser: one chromium for all, and a
 // tab for each.
 func TestInChromium(t *testing.T) {
 	t.Parallel()

@@ -18,7 +18,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// madeAgo is an id that was made some time ago.
+// madeAgo returns an id of a given age.
 func madeAgo(t testing.TB, age time.Duration) string {
 	t.Helper()
 	id, err := uuid.Parse(jobs.NewID())
@@ -31,7 +31,7 @@ func madeAgo(t testing.TB, age time.Duration) string {
 	return id.String()
 }
 
-// TestAJobThatIsYetToComeHasAPage, which does not wait for ever in silence.
+// The page about a job that has not arrived must not wait for ever in silence.
 func TestAJobThatIsYetToComeHasAPage(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -76,7 +76,7 @@ func TestAJobThatIsYetToComeHasAPage(t *testing.T) {
 	}
 }
 
-// TestErrorsOfResultsAreForWhoAsks: a person gets a page, a program a problem.
+// Errors of results are a page for a browser, and a problem for a program.
 func TestErrorsOfResultsAreForWhoAsks(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -149,7 +149,7 @@ func TestErrorsOfResultsAreForWhoAsks(t *testing.T) {
 	}
 }
 
-// TestErrorsElsewhereStayAsTheyAre: programs ask there.
+// Elsewhere programs ask, so errors are problems.
 func TestErrorsElsewhereStayAsTheyAre(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(c *Config) { c.Ready = func(context.Context) error { return errors.New("no") } })
@@ -193,8 +193,8 @@ func awaitInBrowser(t *testing.T, chromium context.Context) {
 	}
 }
 
-// awaitWithoutScripts is the same for a browser without scripts, which loads the
-// page anew every few seconds.
+// awaitWithoutScripts does the same in a browser without scripts, which loads the page
+// again every few seconds.
 func awaitWithoutScripts(t *testing.T, chromium context.Context) {
 	b := newBench(t)
 	addr, stop := b.serve()
@@ -213,7 +213,6 @@ func awaitWithoutScripts(t *testing.T, chromium context.Context) {
 	}
 }
 
-// TestAnOperatorSeesAJobWhoseResultIsLost on the job's own page.
 func TestAnOperatorSeesAJobWhoseResultIsLost(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

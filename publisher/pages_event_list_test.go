@@ -17,7 +17,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// noteEvents puts n events into the ledger, a second apart, every third by a person.
+// noteEvents puts n events into the ledger, a second apart. A person caused every third.
 func noteEvents(t *testing.T, b *bench, n int) {
 	t.Helper()
 	var list []eventlog.Event

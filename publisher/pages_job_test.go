@@ -24,7 +24,7 @@ const dot = "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01
 
 const drawing = `<svg xmlns="http://www.w3.org/2000/svg" width="640" height="240" viewBox="0 0 640 240"><script>parent.ran = 1; top.ran = 1</script><style>rect { fill: #2f7d4f }</style><rect width="640" height="240" rx="20"/><circle cx="320" cy="120" r="80" fill="#fff" onclick="alert(1)"/></svg>`
 
-// file puts a file of a job's first attempt into the store.
+// file puts a file of the first attempt of a job into the store.
 func (b *bench) file(id, name, content string) jobs.Artifact {
 	b.t.Helper()
 	if err := b.store.Replace(context.Background(), store.FileKey(id, 1, name), []byte(content)); err != nil {
@@ -33,7 +33,7 @@ func (b *bench) file(id, name, content string) jobs.Artifact {
 	return jobs.Artifact{Name: name, URL: "http://127.0.0.1:8420/" + id + "/files/" + url.PathEscape(name), Size: int64(len(content)), SHA256: strings.Repeat("ab", 32)}
 }
 
-// resultOf is a result with tables, figures and more.
+// resultOf returns a result with tables, figures and more.
 func resultOf(t *testing.T) string {
 	t.Helper()
 	var rows []map[string]any

@@ -10,8 +10,8 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 )
 
-// retryIsSeen has a browser that has seen a failure look again after a retry:
-// by a reload, and then live.
+// retryIsSeen checks that a browser which has seen a failure sees a retry: after a
+// reload, and then live.
 func retryIsSeen(t *testing.T, chromium context.Context) {
 	b := newBench(t)
 	base, id := b.listen(), b.failed()

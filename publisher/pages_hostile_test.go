@@ -15,8 +15,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// hostileWork has everything that comes from outside try to do harm on the
-// list and on the operator's page.
+// hostileWork opens the list and the pages of jobs in which every string from outside
+// comes from an attacker.
 func hostileWork(t *testing.T, chromium context.Context) {
 	evil := `"><img src=x onerror=alert(1)><script>alert(2)</script><a href="javascript:alert(3)">x</a>` + "\u202egnp.exe\u001b[31m"
 	quoted := func(s string) string { data, _ := json.Marshal(s); return string(data) }

@@ -21,11 +21,11 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// proxy stands between a browser and a node.
+// proxy is a proxy between a browser and a node.
 type proxy struct {
 	url    string
 	server *httptest.Server
-	// held holds event streams back as a proxy does that buffers answers.
+	// held makes the proxy hold event streams back, as one that buffers answers does.
 	held atomic.Bool
 	// beginning lets the first event through before it holds the rest back.
 	beginning bool
@@ -79,7 +79,7 @@ func (p *proxy) note(r *http.Request, stream bool) {
 	}
 }
 
-// holding lets some events through and then nothing.
+// holding lets some events through, and holds the others back.
 type holding struct {
 	http.ResponseWriter
 	events int
@@ -105,8 +105,8 @@ func progressIs(p float64) string { return fmt.Sprintf("%s?.value === %g", part(
 
 func stateIs(text string) string { return part("state") + `?.textContent.startsWith('` + text + `')` }
 
-// elementBehindABuffer has a proxy that never lets an event through: news come
-// by requests that wait for them.
+// elementBehindABuffer has a proxy that never lets an event through. The element must
+// get its news by requests that wait for them.
 func elementBehindABuffer(t *testing.T, chromium context.Context) {
 	b := newBench(t)
 	id := b.queued("")
@@ -154,7 +154,7 @@ func elementThawed(t *testing.T, chromium context.Context) {
 	offline(false)
 	tab.Until(progressIs(0.1875))
 
-	// A clock that jumps is a machine that slept: what is open is not trusted.
+	// A clock that jumps means that the machine has slept. Open streams may be dead.
 	before := p.asked()
 	browsertest.Evaluate[any](tab, `(() => { const now = Date.now; Date.now = () => now() + 3_600_000; })(), null`)
 	b.eventually(func() bool { return p.asked() > before })
@@ -183,7 +183,7 @@ func (p *proxy) asked() int {
 	return p.streams
 }
 
-// elementSeesARetry has one element through failure, retry and cancellation.
+// elementSeesARetry takes a job through failure, retry and cancellation.
 func elementSeesARetry(t *testing.T, chromium context.Context) {
 	b := newBench(t)
 	id := b.failed()
@@ -213,8 +213,8 @@ func elementSeesARetry(t *testing.T, chromium context.Context) {
 	tab.CheckComplaints()
 }
 
-// elementKeepsTheSignature has all that belongs to a signed URL asked for with
-// its query.
+// elementKeepsTheSignature checks that the element sends the query of a signed URL with
+// all its requests.
 func elementKeepsTheSignature(t *testing.T, chromium context.Context) {
 	const signed = "expires=1900000000&signature=abc"
 	b := newBench(t)
@@ -243,8 +243,8 @@ func elementKeepsTheSignature(t *testing.T, chromium context.Context) {
 	tab.CheckComplaints()
 }
 
-// elementIsThemed sets each variable and each part, and looks at what people
-// with a screen reader, and without motion, get.
+// elementIsThemed sets each variable and each part. It also checks what people get who
+// use a screen reader or want no motion.
 func elementIsThemed(t *testing.T, chromium context.Context) {
 	n := newFakeNode(t)
 	evil := `"><img src=x onerror=alert(1)>` + "\u202e\u001b[31m"

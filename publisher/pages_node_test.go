@@ -52,7 +52,7 @@ func (b *bench) pool() string {
 	return s.URL
 }
 
-// beat is a heartbeat of a node with what it says of its machine.
+// beat sends a heartbeat of a node with the vitals of its machine.
 func (b *bench) beat(instance string, slots int, v api.Vitals) {
 	b.t.Helper()
 	text, err := json.Marshal(v)

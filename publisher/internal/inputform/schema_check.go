@@ -11,13 +11,13 @@ import (
 	"github.com/runnerbean/runnerbean/internal/validate"
 )
 
-// checkTime bounds the check of one form.
+// checkTime is how long the check of one form may take.
 const checkTime = 5 * time.Second
 
-// Check validates an input by a program's schema. Where it is at fault, pointer
-// is the JSON pointer of the place. A schema that cannot be used, or a check that
-// does not end in some seconds, is not held against the input: the program's
-// node checks it again.
+// Check validates an input against the schema of a program. fault says what is wrong
+// at the JSON pointer. It is empty where the input is valid, and also where the schema
+// cannot be used or the check takes too long: the node that runs the program checks
+// the input again.
 func Check(ctx context.Context, text, input []byte) (pointer, fault string) {
 	if len(text) == 0 {
 		return "", ""

@@ -23,7 +23,8 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 )
 
-// followSurvives breaks what a page hears from and sees it catch up.
+// followSurvives breaks the connection of a page in several ways. The page must catch up
+// each time.
 func followSurvives(t *testing.T, chromium context.Context) {
 	n := newFakeNode(t)
 	step := func(p float64) { n.set(func(r *jobs.Result) { r.Progress = ptr(p) }) }
@@ -37,11 +38,11 @@ func followSurvives(t *testing.T, chromium context.Context) {
 	b.Until(at(0.2)) // the stream works
 
 	n.deaf.Store(true)
-	step(0.25) // the last that the stream brings
+	step(0.25) // the last event of the stream
 	b.Until(at(0.25))
 	step(0.28)
 	browsertest.Evaluate[bool](b, `dispatchEvent(new Event('online'))`)
-	b.Until(at(0.28)) // after sleep, with a stream that brings nothing
+	b.Until(at(0.28)) // after sleep, with a silent stream
 	n.deaf.Store(false)
 
 	n.server.CloseClientConnections()
@@ -59,7 +60,7 @@ func followSurvives(t *testing.T, chromium context.Context) {
 	b.CheckComplaints()
 }
 
-// followAsAnIterator uses the module as a program does.
+// followAsAnIterator uses the module as a script does.
 func followAsAnIterator(t *testing.T, chromium context.Context) {
 	n := newFakeNode(t)
 	n.set(func(r *jobs.Result) { *r = jobs.Result{ID: testID, Program: "forecast", State: jobs.Queued} })
@@ -88,8 +89,8 @@ func followAsAnIterator(t *testing.T, chromium context.Context) {
 	b.CheckComplaints()
 }
 
-// bothPlotsAgree draws the same results in Go and in JavaScript: labels
-// are equal and lines lie on each other, so that a page does not jump.
+// bothPlotsAgree draws the same results in Go and in JavaScript. Labels must be equal
+// and lines must lie on each other, so that a page does not jump.
 func bothPlotsAgree(t *testing.T, chromium context.Context) {
 	long := make([]float64, 5000)
 	for i := range long {

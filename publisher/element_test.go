@@ -17,7 +17,8 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/charttest"
 )
 
-// embedder serves a strict page of another origin that holds the element.
+// embedder serves a page of another origin, with a strict policy, that holds the
+// element.
 func embedder(t *testing.T, node, body string) string {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -73,8 +74,7 @@ func elementFollowsAJob(t *testing.T, chromium context.Context) {
 	b.CheckComplaints()
 }
 
-// elementPolls has no events and a job that is not known
-// at first.
+// elementPolls follows a job without events, which is not known at first.
 func elementPolls(t *testing.T, chromium context.Context) {
 	n := newFakeNode(t)
 	n.noEvents, n.known = true, false
@@ -124,8 +124,8 @@ func elementSaysNoResult(t *testing.T, chromium context.Context) {
 	b.CheckComplaints()
 }
 
-// manyElements has more elements on a page than a browser opens connections
-// to one server: none may starve.
+// manyElements has more elements on a page than a browser opens connections to one
+// server. All of them must get news.
 func manyElements(t *testing.T, chromium context.Context) {
 	n := newFakeNode(t)
 	n.set(func(r *jobs.Result) {
@@ -143,7 +143,7 @@ func manyElements(t *testing.T, chromium context.Context) {
 	b.CheckComplaints()
 }
 
-// hostilePage shows a job all of whose strings are meant to do harm.
+// hostilePage shows a job in which every string comes from an attacker.
 func hostilePage(t *testing.T, chromium context.Context) {
 	n := newFakeNode(t)
 	evil := `"><img src=x onerror=alert(1)><script>alert(2)</script>` + "\u202egnp.exe\u0000\u001b[31m" + strings.Repeat("w", 400)

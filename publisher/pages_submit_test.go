@@ -14,7 +14,6 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// TestSubmitFromAForm fills in the form that is made of a program's schema.
 func TestSubmitFromAForm(t *testing.T) {
 	b := newBench(t)
 	url := b.pool()
@@ -47,7 +46,7 @@ func TestSubmitFromAForm(t *testing.T) {
 	}
 }
 
-// send posts the form of a program as a browser does without script.
+// send posts the form of a program as a browser without scripts does.
 func (b *bench) send(base, program string, fields url.Values) (status int, place, page string) {
 	b.t.Helper()
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
