@@ -13,11 +13,11 @@
 //   - A cgroup of version 2, after cgroup.Adopt and where cgroups can be created.
 //     The kernel kills the whole cgroup. Only a descendant with the rights to move
 //     itself to another cgroup escapes.
-//   - A mark, after Subreap. Every descendant inherits it, also one that leaves
-//     its session and clears its environment. See mark. A descendant that removes
-//     its mark and leaves its session is killed when the next program ends, its
-//     own or another. A supervisor process for each program would do the same at
-//     the cost of starting another process, and the program could kill it.
+//   - Without a cgroup, a mark, after Subreap. Every descendant inherits it, also
+//     one that leaves its session and clears its environment. See mark. One that
+//     removes its mark and leaves its session is killed when the next program
+//     ends, its own or another. A supervisor process for each program would do the
+//     same at the cost of starting another process, and the program could kill it.
 //
 // When this process itself is killed, the first process of each program dies with
 // it. At the next start, cgroup.Adopt kills the others that are in cgroups, and
