@@ -17,8 +17,9 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
-) // badPrograms are the programs of the bad jobs, as files in the programs folder.
+)
 
+// badPrograms are the programs of the bad jobs, as files in the programs folder.
 var badPrograms = map[string]string{
 	"number/program.json":     `{"input":{"properties":{"n":{"type":"integer","minimum":0}}}}`,
 	"number/run":              "#!/bin/sh\nexec cat\n",
@@ -42,15 +43,15 @@ var badPrograms = map[string]string{
 	"progress":                "#!/bin/sh\nprintf 'line 1 of 3\\rline 2 of 3\\rError: no scene\\r\\n' >&2; exit 65\n",
 }
 
-// badJob is one job and how it must stand in the end.
+// badJob is a job with its expected end.
 type badJob struct {
 	name string
-	// document lacks id and result, which the test adds; result is a URL for it.
+	// document has no id and no result; the test adds them. result is the result URL.
 	document, result string
 	state            jobs.State
 	class            jobs.Outcome
-	// message is a part of the error's message, or of the reason of a job that
-	// waits; of several, divided by |, one.
+	// message is a part of the message of the error, or of the reason of a waiting job.
+	// Alternatives are separated by |.
 	message string
 }
 
@@ -96,7 +97,7 @@ func badJobs(elsewhere, beanstalkd, node string) []badJob {
 	}
 }
 
-// elsewhere is a server with the faults of the bad jobs.
+// elsewhere starts a server that fails in the ways that the bad jobs need.
 func elsewhere(t *testing.T) *httptest.Server {
 	var asked atomic.Int32
 	quit := make(chan struct{})
@@ -187,7 +188,7 @@ func TestBadJobsBesideGoodOnes(t *testing.T) {
 	}
 }
 
-// pair starts two nodes with one ledger and one store.
+// pair starts two nodes that share ledger and store.
 func pair(t *testing.T, beanstalkd string) [2]*process {
 	t.Helper()
 	first := newNode(t, beanstalkd)
@@ -220,7 +221,7 @@ func putAll(t *testing.T, addr string, commands []byte, n int) {
 	}
 }
 
-// check waits until a bad job stands as it must.
+// check waits until a bad job has its expected end.
 func (b badJob) check(t *testing.T, p *process, id string) {
 	t.Helper()
 	var got jobs.Result

@@ -153,8 +153,8 @@ func TestWrongUsage(t *testing.T) {
 	}
 }
 
-// TestEverySettingIsDocumented holds docs/operations.md and the table of
-// "help config" to the settings.
+// TestEverySettingIsDocumented looks for every setting in docs/operations.md and in the
+// table of "help config".
 func TestEverySettingIsDocumented(t *testing.T) {
 	t.Parallel()
 	docs, err := os.ReadFile("../../docs/operations.md")
@@ -172,8 +172,8 @@ func TestEverySettingIsDocumented(t *testing.T) {
 	}
 }
 
-// TestContainersUseRealSettings holds Dockerfile and docker-compose.yml to the
-// settings that there are; no engine is needed to see a wrong name.
+// TestContainersUseRealSettings checks the names of settings in Dockerfile and
+// docker-compose.yml.
 func TestContainersUseRealSettings(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{"RUNNERBEAN_URL": true}
@@ -202,8 +202,8 @@ func TestContainersUseRealSettings(t *testing.T) {
 	}
 }
 
-// TestProgramThatCannotStart holds that doctor, the lists and the page of a
-// program say what is wrong with it before any job runs.
+// TestProgramThatCannotStart checks that doctor, the lists and the page of a program say
+// why it cannot start, before any job runs.
 func TestProgramThatCannotStart(t *testing.T) {
 	t.Parallel()
 	p := newNode(t, queuetest.Start(t).Addr)
@@ -235,8 +235,8 @@ func TestProgramThatCannotStart(t *testing.T) {
 	}
 }
 
-// TestProgramWithAHostileSchema holds that a number in a program.json costs its
-// program only: doctor names the place, and the node comes up without it.
+// TestProgramWithAHostileSchema checks that a bad number in a program.json only disables
+// its program: doctor names the place, and the node starts without the program.
 func TestProgramWithAHostileSchema(t *testing.T) {
 	t.Parallel()
 	p := newNode(t, queuetest.Start(t).Addr)

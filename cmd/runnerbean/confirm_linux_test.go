@@ -10,8 +10,9 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"golang.org/x/sys/unix"
-) // openTerminal makes a pseudo terminal; what is written to keyboard is typed.
+)
 
+// openTerminal makes a pseudo terminal. The test types on keyboard.
 func openTerminal(t *testing.T) (keyboard, tty *os.File) {
 	t.Helper()
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -60,7 +61,7 @@ func TestSelectionAsksAtATerminal(t *testing.T) {
 	}
 }
 
-// atTerminal runs a command on a terminal, types, and returns the screen.
+// atTerminal runs a command on a terminal, types, and returns what the screen shows.
 func (p *process) atTerminal(typed string, args ...string) (screen string, code int) {
 	p.t.Helper()
 	keyboard, tty := openTerminal(p.t)
@@ -78,7 +79,7 @@ func (p *process) atTerminal(typed string, args ...string) (screen string, code 
 		p.t.Fatal(err)
 	}
 	var seen bytes.Buffer
-	_, _ = seen.ReadFrom(keyboard) // ends with an error when nobody has it open any more
+	_, _ = seen.ReadFrom(keyboard) // ends with an error when the command has closed it
 	_ = cmd.Wait()
 	return seen.String(), cmd.ProcessState.ExitCode()
 }

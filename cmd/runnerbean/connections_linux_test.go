@@ -16,8 +16,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// TestConnectionsLeaveFilesForTheWork: whatever clients do, the node can open what
-// its jobs need, and others are served.
+// TestConnectionsLeaveFilesForTheWork opens many connections of five kinds. The node must
+// still open the files of its jobs, and serve other clients.
 func TestConnectionsLeaveFilesForTheWork(t *testing.T) {
 	t.Parallel()
 	server := queuetest.Start(t)

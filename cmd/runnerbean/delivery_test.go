@@ -16,7 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// bucket is a server that takes documents, and may be out of order or hang.
+// bucket is a server that stores documents. It may fail or hang.
 type bucket struct {
 	url  string
 	mu   sync.Mutex
@@ -69,11 +69,11 @@ func (b *bucket) set(down bool) {
 	b.down = down
 }
 
-// send puts a job whose result is to be under the bucket's path; it returns its id.
+// send submits a job whose result goes to a path of the bucket, and returns its id.
 func (b *bucket) send(p *process, program, path string) string {
 	p.t.Helper()
 	id := jobs.NewID()
-	p.order(fmt.Sprintf(`{"id":%q,"program":%q,"input":{"data":7},"result":{"url":"%s%s%s"}}`, id, program, b.url, path, id))
+	p.postJob(fmt.Sprintf(`{"id":%q,"program":%q,"input":{"data":7},"result":{"url":"%s%s%s"}}`, id, program, b.url, path, id))
 	return id
 }
 
@@ -88,8 +88,9 @@ func newDeliveringNode(t *testing.T) *process {
 	return p
 }
 
-// TestResultsAreDelivered: what is put is what the node serves, also of a failure
-// and of a job that never ran, and after a crash between the end and the delivery.
+// TestResultsAreDelivered checks that the node delivers the document that it serves: of
+// a success, of a failure, of a job that never ran, and after a crash between the end
+// and the delivery.
 func TestResultsAreDelivered(t *testing.T) {
 	t.Parallel()
 	p, b := newDeliveringNode(t), newBucket(t)
@@ -99,7 +100,7 @@ func TestResultsAreDelivered(t *testing.T) {
 	for _, id := range ids {
 		p.final(p.url + "/" + id) // it does not wait for the delivery
 	}
-	for _, id := range ids { // or the next life would have to wait for its lease
+	for _, id := range ids { // else the next instance would wait for the lease
 		p.until("a try is noted", func() bool { out, _, _ := p.client("", "show", id); return strings.Contains(out, "503") })
 	}
 	if out, _, _ := p.client("", "show", ids[0]); !strings.Contains(out, "delivery") || !strings.Contains(out, "pending") {
@@ -120,26 +121,28 @@ func TestResultsAreDelivered(t *testing.T) {
 	}
 }
 
-// TestWebhookComesAfterTheDelivery, so that its receiver finds the result there.
+// TestWebhookComesAfterTheDelivery checks that the receiver of a webhook finds the
+// delivered result.
 func TestWebhookComesAfterTheDelivery(t *testing.T) {
 	t.Parallel()
 	p, b := newDeliveringNode(t), newBucket(t)
-	hears := &listener{}
-	hook := listen(t, hears, webhookKeyOf(t, p))
+	receiver := &listener{}
+	hook := listen(t, receiver, webhookKeyOf(t, p))
 	b.set(true)
 	p.start("worker")
 	id := jobs.NewID()
-	p.order(fmt.Sprintf(`{"id":%q,"program":"echo","input":{"data":7},"webhook":%q,"result":{"url":"%s/r/%s"}}`, id, hook, b.url, id))
+	p.postJob(fmt.Sprintf(`{"id":%q,"program":"echo","input":{"data":7},"webhook":%q,"result":{"url":"%s/r/%s"}}`, id, hook, b.url, id))
 	p.until("a try", func() bool { return len(b.has("down")) > 0 })
 	b.set(false)
 	var got []jobs.Webhook
-	p.until("the webhook", func() bool { got = hears.heard(); return len(got) > 0 })
+	p.until("the webhook", func() bool { got = receiver.received(); return len(got) > 0 })
 	if len(b.has("/r/"+id)) == 0 || got[0].Data.URL != b.url+"/r/"+id {
 		t.Errorf("told of %s, put %v", got[0].Data.URL, b.has("/r/"+id))
 	}
 }
 
-// TestHangingDeliveriesDelayNobody, nor a job's own end.
+// TestHangingDeliveriesDelayNobody checks that deliveries that hang delay neither other
+// jobs nor the end of their own.
 func TestHangingDeliveriesDelayNobody(t *testing.T) {
 	t.Parallel()
 	p, b := newDeliveringNode(t), newBucket(t)
@@ -155,7 +158,7 @@ func TestHangingDeliveriesDelayNobody(t *testing.T) {
 	}
 }
 
-// TestRetriedJobIsDeliveredAgain, and its success is the last that is put.
+// TestRetriedJobIsDeliveredAgain checks that the success comes after the failure.
 func TestRetriedJobIsDeliveredAgain(t *testing.T) {
 	t.Parallel()
 	p, b := newDeliveringNode(t), newBucket(t)

@@ -12,10 +12,11 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
-) // A node whose disk fails to keep the ledger ends by itself, with an exit code
+)
 
-// for its service manager and a line that says why; what it ran is not reported
-// as recorded, and runs again when the node is started.
+// TestNodeEndsWhenItsDiskFails makes syncs of the ledger fail. The node must end with an
+// exit code for its service manager and log why. Jobs that it accepted before must
+// succeed after the next start.
 func TestNodeEndsWhenItsDiskFails(t *testing.T) {
 	t.Parallel()
 	strace, err := exec.LookPath("strace")
@@ -24,7 +25,7 @@ func TestNodeEndsWhenItsDiskFails(t *testing.T) {
 	}
 	server := queuetest.Start(t)
 	p := newNode(t, server.Addr)
-	p.start("worker") // so that the file is there
+	p.start("worker") // so that the file exists
 	p.end(syscall.SIGTERM)
 	self, err := os.Executable()
 	if err != nil {
@@ -34,7 +35,7 @@ func TestNodeEndsWhenItsDiskFails(t *testing.T) {
 	cmd := exec.Command(strace, "-f", "-qq", "-o", filepath.Join(t.TempDir(), "calls"), "-e", "signal=none", "-e", "trace=fdatasync",
 		"-P", filepath.Join(p.data(), "ledger.db-wal"), "-e", "inject=fdatasync:error=EIO:when=3+", self, "worker")
 	cmd.Env, cmd.Stdout, cmd.Stderr = p.env, p.log, p.log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // for strace lets go of the node when it is killed
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // strace detaches the node when strace is killed
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +71,7 @@ func TestNodeEndsWhenItsDiskFails(t *testing.T) {
 	}
 }
 
-// data is the node's data folder.
+// data returns the data folder of the node without symbolic links.
 func (p *process) data() string {
 	p.t.Helper()
 	for _, kv := range p.env {

@@ -15,12 +15,12 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// block is a piece of code in a page.
+// block is a piece of code in a document.
 type block struct{ page, language, code string }
 
 var fence = regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$")
 
-// blocks are those of all pages for readers.
+// blocks returns the code of README and docs.
 func blocks(t *testing.T) []block {
 	t.Helper()
 	pages, err := filepath.Glob("../../docs/*.md")
@@ -40,11 +40,11 @@ func blocks(t *testing.T) []block {
 	return list
 }
 
-// interpreters run what a page has in a language.
+// interpreters run code of a language.
 var interpreters = map[string]string{"sh": "bash", "bash": "bash", "python": "python3", "php": "php", "perl": "perl", "ruby": "ruby"}
 
-// TestRecipesPutJobs runs every recipe of the pages that submits a job, as it is
-// written but for the ports.
+// TestRecipesPutJobs runs every documented recipe that submits a job. It replaces only
+// the ports.
 func TestRecipesPutJobs(t *testing.T) {
 	t.Parallel()
 	server := queuetest.Start(t)
@@ -123,8 +123,7 @@ func TestGoOfReadme(t *testing.T) {
 	}
 }
 
-// TestCommandsOfThePages holds the commands in README and docs to those that there
-// are, and their flags.
+// TestCommandsOfThePages checks that the commands and flags in README and docs exist.
 func TestCommandsOfThePages(t *testing.T) {
 	t.Parallel()
 	line := regexp.MustCompile(`(?m)^    (?:sudo |RUNNERBEAN_[A-Z_]+=\S+ )*runnerbean ([^#&\n]+)`)
@@ -164,7 +163,8 @@ func TestCommandsOfThePages(t *testing.T) {
 	}
 }
 
-// TestSudoCoversNoRedirection: a recipe with sudo writes nothing as an ordinary user.
+// TestSudoCoversNoRedirection checks that no recipe with sudo redirects output, which
+// the ordinary user would write.
 func TestSudoCoversNoRedirection(t *testing.T) {
 	t.Parallel()
 	pages, err := filepath.Glob("../../docs/*.md")

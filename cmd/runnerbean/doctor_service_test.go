@@ -15,13 +15,13 @@ import (
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 )
 
-// withoutSettings is the environment without those of a node.
+// withoutSettings returns the environment without settings.
 func withoutSettings() []string {
 	return slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, settings.EnvPrefix) })
 }
 
-// TestDoctorAsTheService checks with the rights of the service's user, for which
-// root's folder is closed.
+// TestDoctorAsTheService runs doctor as root. It must check with the rights of the
+// service's user, who cannot write to root's folder.
 func TestDoctorAsTheService(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -72,7 +72,7 @@ func TestDoctorAsTheService(t *testing.T) {
 	if err := errors.Join(errUID, errGID, os.Chown(data, uid, gid)); err != nil {
 		t.Fatal(err)
 	}
-	// The same file by a path that is not the unit's.
+	// This is the same file by another path.
 	here, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)

@@ -30,11 +30,11 @@ func TestDrainedQueueTakesNoJobsAndSurvivesARestart(t *testing.T) {
 		}
 		p.end(syscall.SIGKILL)
 		p.start("worker")
-		p.until("the doors are shut", func() bool { answer, _ := p.post("echo"); return answer.StatusCode == http.StatusServiceUnavailable })
+		p.until("the node refuses jobs", func() bool { answer, _ := p.post("echo"); return answer.StatusCode == http.StatusServiceUnavailable })
 	}
 	id := jobs.NewID()
 	putByHand(t, server.Addr, `{"id":"`+id+`","program":"echo","input":{"data":1},"result":{"url":"`+p.url+`/`+id+`"}}`)
-	if r := p.final(running); r.State != jobs.Succeeded { // what was accepted runs
+	if r := p.final(running); r.State != jobs.Succeeded { // accepted jobs run
 		t.Errorf("state %s", r.State)
 	}
 	if r, ok := p.get(p.url + "/" + id); ok {
@@ -80,8 +80,8 @@ func TestDrainedNodeFinishesWhatRunsAndTakesNothing(t *testing.T) {
 	}
 }
 
-// A drain that is recorded has not failed, though the node cannot look yet what is
-// set about it.
+// TestDrainIsNoFailureOnceItIsRecorded hides a table, so that the node can record a drain
+// but not apply it yet. The command must succeed.
 func TestDrainIsNoFailureOnceItIsRecorded(t *testing.T) {
 	t.Parallel()
 	p := startWorker(t)
@@ -99,11 +99,11 @@ func TestDrainIsNoFailureOnceItIsRecorded(t *testing.T) {
 	rename("controls", "hidden")
 	p.must("drain", "--queue", "--reason", "moving house")
 	rename("hidden", "controls")
-	p.until("the doors are shut", func() bool { answer, _ := p.post("echo"); return answer.StatusCode == http.StatusServiceUnavailable })
+	p.until("the node refuses jobs", func() bool { answer, _ := p.post("echo"); return answer.StatusCode == http.StatusServiceUnavailable })
 	rename("controls", "hidden")
 	p.must("drain", "--queue", "--off")
 	rename("hidden", "controls")
-	p.until("the doors are open", func() bool { answer, _ := p.post("echo"); return answer.StatusCode == http.StatusCreated })
+	p.until("the node accepts jobs", func() bool { answer, _ := p.post("echo"); return answer.StatusCode == http.StatusCreated })
 }
 
 func TestAlmostFullDiskStopsWorkAndSaysSo(t *testing.T) {
@@ -112,7 +112,7 @@ func TestAlmostFullDiskStopsWorkAndSaysSo(t *testing.T) {
 	p := newNode(t, server.Addr)
 	p.env = append(p.env, "RUNNERBEAN_MIN_FREE=1EiB")
 	p.start("worker")
-	p.until("the doors are shut", func() bool { answer, _ := p.post("echo"); return answer.StatusCode == http.StatusServiceUnavailable })
+	p.until("the node refuses jobs", func() bool { answer, _ := p.post("echo"); return answer.StatusCode == http.StatusServiceUnavailable })
 	answer, err := http.Get(p.url + "/readyz")
 	if err != nil {
 		t.Fatal(err)
@@ -125,8 +125,8 @@ func TestAlmostFullDiskStopsWorkAndSaysSo(t *testing.T) {
 	}
 }
 
-// A node of a name that a living node has is refused; one of the name of a dead
-// node on another data folder may have it once that is sure to be dead.
+// TestNodesOfOneName checks that a node cannot take the name of a node that is alive, and
+// can take that of a dead node on another data folder.
 func TestNodesOfOneName(t *testing.T) {
 	t.Parallel()
 	server := queuetest.Start(t)
@@ -149,7 +149,7 @@ func TestNodesOfOneName(t *testing.T) {
 	}
 }
 
-// What was asked of a running job holds although its node dies before it hears.
+// TestVerbsSurviveTheDeathOfTheNode kills a node before it can apply verbs on its jobs.
 func TestVerbsSurviveTheDeathOfTheNode(t *testing.T) {
 	t.Parallel()
 	server := queuetest.Start(t)
@@ -187,7 +187,7 @@ func TestVerbsSurviveTheDeathOfTheNode(t *testing.T) {
 	}
 }
 
-// post sends a document and returns the answer's status and what it says.
+// post submits a job of a program, and returns the answer and its body.
 func (p *process) post(program string) (*http.Response, string) {
 	p.t.Helper()
 	answer, err := http.Post(p.url+"/api/v1/jobs", "application/json", strings.NewReader(`{"program":"`+program+`","input":{"data":1}}`))

@@ -12,8 +12,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// TestEmptyTablesOfOtherLanguages: what PHP, Lua and others write for nothing is
-// taken for nothing, at each door and by the program's node.
+// TestEmptyTablesOfOtherLanguages checks that null and the empty tables of PHP, Lua and
+// others count as absent, in the inbox, in the API and on the command line.
 func TestEmptyTablesOfOtherLanguages(t *testing.T) {
 	t.Parallel()
 	server := queuetest.Start(t)
@@ -23,7 +23,7 @@ func TestEmptyTablesOfOtherLanguages(t *testing.T) {
 		`"priority":null,"attempts":null,"not_before":null,"expires":null,"webhook":null,"rerun_of":null,"traceparent":null`
 	id := jobs.NewID()
 	putByHand(t, server.Addr, fmt.Sprintf(`{"id":%q,"result":{"url":"%s/%s"},"created":null,%s}`, id, p.url, id, rest))
-	urls := []string{p.url + "/" + id, p.order(`{"id":null,"result":[],"created":null,` + rest + `}`)}
+	urls := []string{p.url + "/" + id, p.postJob(`{"id":null,"result":[],"created":null,` + rest + `}`)}
 	file := filepath.Join(t.TempDir(), "job.json")
 	if err := os.WriteFile(file, []byte(`{"id":null,"result":null,`+rest+`}`), 0o600); err != nil {
 		t.Fatal(err)

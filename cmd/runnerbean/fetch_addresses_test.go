@@ -14,8 +14,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// TestJobsReachNeitherNodeNorBeanstalkd, whatever the operator allows and however
-// they are named.
+// TestJobsReachNeitherNodeNorBeanstalkd tries many names of their addresses while the
+// operator allows all networks.
 func TestJobsReachNeitherNodeNorBeanstalkd(t *testing.T) {
 	t.Parallel()
 	server := queuetest.Start(t)
@@ -42,7 +42,7 @@ func TestJobsReachNeitherNodeNorBeanstalkd(t *testing.T) {
 	}
 	urls := map[string]string{}
 	for input := range cases {
-		urls[input] = p.order(fmt.Sprintf(`{"program":"echo","attempts":1,"input":{"url":%q}}`, input))
+		urls[input] = p.postJob(fmt.Sprintf(`{"program":"echo","attempts":1,"input":{"url":%q}}`, input))
 	}
 	for input, says := range cases {
 		r := p.final(urls[input])
@@ -53,11 +53,11 @@ func TestJobsReachNeitherNodeNorBeanstalkd(t *testing.T) {
 	if m := p.final(urls[first]).Error.Message; !strings.Contains(m, "input.data") {
 		t.Errorf("it does not say what to do: %s", m)
 	}
-	// Neither are they told nor given anything.
+	// Webhooks and deliveries do not reach them either.
 	told := map[string]string{}
 	for url, says := range map[string]string{p.url + "/api/v1/jobs?x=/": isNode, "http://" + server.Addr + "/": isBeanstalkd, "http://localhost:11300/": "port 11300"} {
 		id := jobs.NewID()
-		p.order(fmt.Sprintf(`{"id":%q,"program":"echo","input":{"data":1},"result":{"url":"%s/%s"}}`, id, strings.TrimSuffix(strings.Replace(url, "127.0.0.1", "localhost", 1), "/api/v1/jobs?x=/"), id))
+		p.postJob(fmt.Sprintf(`{"id":%q,"program":"echo","input":{"data":1},"result":{"url":"%s/%s"}}`, id, strings.TrimSuffix(strings.Replace(url, "127.0.0.1", "localhost", 1), "/api/v1/jobs?x=/"), id))
 		told[id] = says
 	}
 	for id, says := range told {
@@ -66,8 +66,8 @@ func TestJobsReachNeitherNodeNorBeanstalkd(t *testing.T) {
 			return strings.Contains(out, "delivery-given-up") && strings.Contains(out, says)
 		})
 	}
-	// A result may come by a way around, for whoever has its URL may read it.
-	chained := p.final(p.order(fmt.Sprintf(`{"program":"echo","input":{"url":%q}}`, before.URL+own.Path+strings.TrimPrefix(first, p.url))))
+	// A result may come through a proxy, because everybody with its URL may read it.
+	chained := p.final(p.postJob(fmt.Sprintf(`{"program":"echo","input":{"url":%q}}`, before.URL+own.Path+strings.TrimPrefix(first, p.url))))
 	var read jobs.Result
 	if err := json.Unmarshal(chained.Result, &read); err != nil || string(read.Result) != "[1]" {
 		t.Errorf("%+v, %v", chained, err)

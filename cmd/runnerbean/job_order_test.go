@@ -16,8 +16,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Of jobs that are due the most urgent one starts first, whether they were put for
-// the same moment, for several that are past, or for none.
+// TestMostUrgentDueJobStartsFirst checks the order of due jobs with the same, with
+// different and without not_before.
 func TestMostUrgentDueJobStartsFirst(t *testing.T) {
 	t.Parallel()
 	server := queuetest.Start(t)

@@ -10,9 +10,9 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// TestRestartedNodeEndsWhatItsLastLifeLeft: a child that left the program's
-// process group may outlive a killed node, but not the node's next start.
-func TestRestartedNodeEndsWhatItsLastLifeLeft(t *testing.T) {
+// TestRestartedNodeEndsWhatItsLastInstanceLeft checks that a child outside of the
+// program's process group ends when a killed node starts again.
+func TestRestartedNodeEndsWhatItsLastInstanceLeft(t *testing.T) {
 	t.Parallel()
 	p := startWorker(t)
 	url := p.submit("strays", "1")
@@ -23,7 +23,7 @@ func TestRestartedNodeEndsWhatItsLastLifeLeft(t *testing.T) {
 		return ok && child != ""
 	})
 	p.end(syscall.SIGKILL)
-	// Any other node that starts meanwhile may end it just as well.
+	// Another node that starts meanwhile may end it, too.
 	p.start("worker")
 	p.until("the end of process "+child, func() bool { return !alive(child) })
 	if r := p.final(url); r.State != jobs.Succeeded {
@@ -31,7 +31,7 @@ func TestRestartedNodeEndsWhatItsLastLifeLeft(t *testing.T) {
 	}
 }
 
-// alive reports whether a process is there and more than a zombie.
+// alive reports whether a process exists and is not a zombie.
 func alive(pid string) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%s/stat", pid))
 	return err == nil && !strings.Contains(string(stat), ") Z ")

@@ -11,8 +11,9 @@ import (
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
-) // TestFollowedLog follows a program that writes several MiB in its first attempt and
+)
 
+// TestFollowedLog follows a program that writes several MiB in its first attempt and
 // writes over its progress in the second.
 func TestFollowedLog(t *testing.T) {
 	t.Parallel()
@@ -59,8 +60,7 @@ echo 1`, gates))
 	checkNumbered(t, logged)
 }
 
-// checkNumbered checks that lines are whole, but for the two beside a gap, and come
-// in order.
+// checkNumbered checks that lines are in order, and complete except at a gap.
 func checkNumbered(t *testing.T, text string) {
 	t.Helper()
 	last, broken, gaps := -1, 0, 0
@@ -126,7 +126,7 @@ func TestLogPrinter(t *testing.T) {
 	}
 }
 
-// TestInterruptedWait ends the waiting with Ctrl-C; the job goes on.
+// TestInterruptedWait checks that Ctrl-C ends the command and not the job.
 func TestInterruptedWait(t *testing.T) {
 	t.Parallel()
 	p := newNode(t, queuetest.Start(t).Addr)
@@ -149,7 +149,7 @@ func TestInterruptedWait(t *testing.T) {
 	}
 }
 
-// TestAbbreviatedIDs are taken where they mean one job.
+// TestAbbreviatedIDs checks that a part of an id works where it belongs to one job.
 func TestAbbreviatedIDs(t *testing.T) {
 	t.Parallel()
 	p := startWorker(t)
@@ -190,7 +190,7 @@ func TestAbbreviatedIDs(t *testing.T) {
 	}
 }
 
-// background runs the command line beside the test.
+// background starts a command of the node's environment.
 func (p *process) background(args ...string) *process {
 	p.t.Helper()
 	q := &process{t: p.t, env: p.env, url: p.url}

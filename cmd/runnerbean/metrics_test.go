@@ -50,9 +50,9 @@ func TestMetricsOfANodeAtWork(t *testing.T) {
 	}
 }
 
-// TestSpansOfANodeAtWork: the run is in the trace of who asked for the job, and
-// is the span that the program was told of; of the collector, and of the key to
-// it, the program knows nothing.
+// TestSpansOfANodeAtWork checks that the run is in the trace of the submitter, that the
+// program gets the id of its span, and that it gets neither the address of the collector
+// nor its key.
 func TestSpansOfANodeAtWork(t *testing.T) {
 	t.Parallel()
 	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -77,7 +77,7 @@ func TestNodeWaitsForBeanstalkdAndSaysSo(t *testing.T) {
 	if answer.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("/readyz answers %d without beanstalkd, want 503", answer.StatusCode)
 	}
-	url := p.submit("echo", "1") // recorded all the same
+	url := p.submit("echo", "1") // is recorded without beanstalkd
 	server.Restart()
 	if r := p.final(url); r.State != jobs.Succeeded {
 		t.Errorf("state %s once beanstalkd is there", r.State)
@@ -154,8 +154,8 @@ func TestDevEndsAllWithOneSignal(t *testing.T) {
 	}
 }
 
-// TestDevOnASocket runs beanstalkd at unix:/PATH, where a killed one has left its
-// socket.
+// TestDevOnASocket runs beanstalkd at unix:/PATH twice. The first one is killed and leaves
+// its socket.
 func TestDevOnASocket(t *testing.T) {
 	t.Parallel()
 	folder, err := os.MkdirTemp("", "rb") // a socket's path must be short

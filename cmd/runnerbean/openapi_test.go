@@ -13,8 +13,9 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
-) // reader asks a node that runs and holds its answers against the description
+)
 
+// reader asks a node that runs and holds its answers against the description
 // that the node itself gives of them.
 type reader struct {
 	*process
@@ -44,7 +45,7 @@ func newReader(p *process) *reader {
 	return &reader{p, router}
 }
 
-// asks sends a request and validates it and its answer.
+// asks sends a request, and validates request and answer.
 func (r *reader) asks(status int, method, target, body string) {
 	r.t.Helper()
 	request, err := http.NewRequest(method, r.url+target, strings.NewReader(body))
@@ -83,8 +84,8 @@ func (r *reader) asks(status int, method, target, body string) {
 	}
 }
 
-// TestALiveNodeIsAsItDescribesItself runs jobs on a node and asks for all that
-// it has to say, while they run and after their end.
+// TestALiveNodeIsAsItDescribesItself validates all answers of a node while jobs run and
+// after their ends.
 func TestALiveNodeIsAsItDescribesItself(t *testing.T) {
 	t.Parallel()
 	p := startWorker(t)

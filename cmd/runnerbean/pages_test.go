@@ -10,7 +10,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/browsertest"
 )
 
-// visitor is a person at the pages of a node that runs as a process.
+// visitor is a browser on the pages of a node.
 type visitor struct {
 	*browsertest.Tab
 	node *process
@@ -26,13 +26,13 @@ func (v visitor) sees(state string) {
 	v.Until(fmt.Sprintf(`document.querySelector('#hero .state')?.textContent === %q`, state))
 }
 
-// press clicks at a button once it is there.
+// press clicks a button as soon as the page has it.
 func (v visitor) press(selector string) {
 	v.Until(fmt.Sprintf(`(() => { const el = document.querySelector(%q); el?.click(); return el; })()`, selector))
 }
 
-// does presses a button of a job, and the one that confirms it where asked is
-// what the page then says.
+// does presses a button of a job. Where the page asks, it also presses the button that
+// confirms; asked is the question.
 func (v visitor) does(verb, asked string) {
 	v.press(`.verbs button[value=` + verb + `]`)
 	if asked != "" {
@@ -41,8 +41,7 @@ func (v visitor) does(verb, asked string) {
 	}
 }
 
-// TestEveryActionOfThePagesOnARealNode presses every button about jobs, on a
-// node with real programs.
+// TestEveryActionOfThePagesOnARealNode presses every button for jobs.
 func TestEveryActionOfThePagesOnARealNode(t *testing.T) {
 	t.Parallel()
 	p := startWorker(t)
@@ -92,7 +91,7 @@ func TestEveryActionOfThePagesOnARealNode(t *testing.T) {
 	v.CheckComplaints()
 }
 
-// manyAtOnce finds jobs by their text, ticks them and terminates them.
+// manyAtOnce searches jobs, selects them and terminates them.
 func manyAtOnce(v visitor) {
 	var urls []string
 	for range 4 {

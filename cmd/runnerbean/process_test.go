@@ -45,17 +45,17 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// patience bounds every wait: a busy machine may be slow, a test must end.
+// patience bounds every wait.
 const patience = 30 * time.Second
 
-// programs are those that the tests install; the shell is their language.
+// programs are the shell scripts that the tests install.
 var programs = map[string]string{
 	"echo": "cat",
-	// hangs holds on in its first attempt and tells where it is.
+	// hangs reports progress and does not end in its first attempt.
 	"hangs": `echo '{"progress":0.5,"message":"holding on"}' >&3
 [ "$RUNNERBEAN_ATTEMPT" = 1 ] && exec sleep 1000
 cat`,
-	// strays leaves a child in a session of its own, and says which.
+	// strays starts a child in another session, and reports its process id.
 	"strays": `[ "$RUNNERBEAN_ATTEMPT" = 1 ] || exec cat
 setsid sleep 1000 </dev/null >/dev/null 2>&1 3>&- &
 echo "{\"message\":\"$!\"}" >&3
@@ -63,7 +63,7 @@ exec sleep 1000`,
 	"refuses": "echo no such meter >&2; exit 65",
 }
 
-// process is a node that runs as a process of its own.
+// process is a node in another process.
 type process struct {
 	t      *testing.T
 	folder string // of the node
@@ -74,11 +74,11 @@ type process struct {
 	cmd    *exec.Cmd
 	log    *lockedBuffer
 	done   chan struct{}
-	// openFiles bounds the files that the process may open; 0: as the test.
+	// openFiles is the limit of open files; 0 leaves that of the test.
 	openFiles int
 }
 
-// newNode prepares a node on a beanstalkd, without starting it.
+// newNode prepares a node without starting it.
 func newNode(t *testing.T, beanstalkd string) *process {
 	t.Helper()
 	folder := t.TempDir()
@@ -99,7 +99,7 @@ func newNode(t *testing.T, beanstalkd string) *process {
 	return &process{t: t, folder: folder, env: env, url: "http://" + listen}
 }
 
-// startWorker starts a node on a beanstalkd of its own.
+// startWorker starts a node and its own beanstalkd.
 func startWorker(t *testing.T) *process {
 	t.Helper()
 	p := newNode(t, queuetest.Start(t).Addr)
@@ -166,7 +166,7 @@ func (p *process) end(signal syscall.Signal) {
 	}
 }
 
-// until polls what another process does, which tells nobody of its changes.
+// until polls until a condition is true.
 func (p *process) until(what string, true func() bool) {
 	p.t.Helper()
 	ticker := time.NewTicker(20 * time.Millisecond)
@@ -181,7 +181,7 @@ func (p *process) until(what string, true func() bool) {
 	}
 }
 
-// client runs the command line against the node.
+// client runs a command as a client of the node.
 func (p *process) client(stdin string, args ...string) (stdout, stderr string, code int) {
 	p.t.Helper()
 	self, err := os.Executable()
@@ -202,7 +202,7 @@ func (p *process) client(stdin string, args ...string) (stdout, stderr string, c
 	return out.String(), log.String(), cmd.ProcessState.ExitCode()
 }
 
-// submit puts a job through the durable door and returns its URL.
+// submit submits a job with the command line, and returns its URL.
 func (p *process) submit(program, data string) string {
 	p.t.Helper()
 	out, log, code := p.client("", "submit", "--program", program, "--data", data)
@@ -241,7 +241,7 @@ func (p *process) final(url string) jobs.Result {
 	return result
 }
 
-// beside prepares another node that shares ledger and store with p.
+// beside prepares another node with the same ledger and store.
 func (p *process) beside(name string) *process {
 	p.t.Helper()
 	q := newNode(p.t, p.setting("BEANSTALKD"))
@@ -253,7 +253,7 @@ func (p *process) beside(name string) *process {
 	return q
 }
 
-// setting is the last value of a setting of the node.
+// setting returns the value of a setting of the node.
 func (p *process) setting(name string) (value string) {
 	for _, kv := range p.env {
 		if v, ok := strings.CutPrefix(kv, settings.EnvPrefix+name+"="); ok {
@@ -263,7 +263,7 @@ func (p *process) setting(name string) (value string) {
 	return value
 }
 
-// must runs the command line, which has to succeed.
+// must runs a command that has to succeed.
 func (p *process) must(args ...string) string {
 	p.t.Helper()
 	out, log, code := p.client("", args...)
@@ -273,8 +273,8 @@ func (p *process) must(args ...string) string {
 	return out
 }
 
-// order puts a job through the durable door and returns its URL.
-func (p *process) order(document string) string {
+// postJob submits a document with the API, and returns the URL of the job.
+func (p *process) postJob(document string) string {
 	p.t.Helper()
 	answer, err := http.Post(p.url+"/api/v1/jobs", "application/json", strings.NewReader(document))
 	if err != nil {
@@ -287,7 +287,7 @@ func (p *process) order(document string) string {
 	return answer.Header.Get("Location")
 }
 
-// expect runs a command and looks for words in what it prints.
+// expect runs a command, and checks its exit code and a part of its output.
 func (p *process) expect(code int, words string, args ...string) (stdout string) {
 	p.t.Helper()
 	out, log, got := p.client("", args...)
@@ -305,10 +305,10 @@ func (p *process) details(id string) (d api.Details) {
 	return d
 }
 
-// text reads a path of the node.
+// text returns the body of a path of the node.
 func (p *process) text(path string) string { return p.textAs("", path) }
 
-// textAs reads it with a token.
+// textAs does what text does, with a token.
 func (p *process) textAs(token, path string) string {
 	p.t.Helper()
 	request, err := http.NewRequest(http.MethodGet, p.url+path, nil)
@@ -328,7 +328,7 @@ func (p *process) textAs(token, path string) string {
 	return string(body)
 }
 
-// install adds a program before the start.
+// install adds a program.
 func (p *process) install(name, text string) {
 	p.t.Helper()
 	write(p.t, filepath.Join(p.setting("PROGRAMS"), name), "#!/bin/sh\n"+text+"\n")
@@ -380,7 +380,7 @@ func statusOf(t *testing.T, url string) int {
 	return answer.StatusCode
 }
 
-// lockedBuffer is written by a process and read by a test.
+// lockedBuffer is a buffer that a process writes and a test reads.
 type lockedBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

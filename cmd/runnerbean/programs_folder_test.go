@@ -8,8 +8,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 )
 
-// A node makes its programs folder, outside the data folder, and warns of one
-// that is inside, wherever a link leads.
+// TestProgramsFolderOfANode checks that a node makes its programs folder.
 func TestProgramsFolderOfANode(t *testing.T) {
 	t.Parallel()
 	p := newNode(t, queuetest.Start(t).Addr)

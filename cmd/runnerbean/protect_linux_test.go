@@ -20,7 +20,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// spy tells what a program can reach of its node, whose child it is.
+// spy prints what a program can reach of the node that started it.
 const spy = `opens() { cat "$1" >/dev/null 2>&1 && echo true || echo false; }
 cat >/dev/null
 fds=$(ls -m /proc/self/fd)
@@ -39,9 +39,9 @@ type spied struct {
 	Left                   int
 }
 
-// A program that runs as the node's user reads neither the node's environment
-// nor its memory, inherits no descriptor and gets no rights; the node, which is
-// closed to others, still sees itself and finds what its programs leave.
+// TestNodeIsClosedToItsPrograms checks that a program with the node's user can read
+// neither the environment nor the memory of the node, inherits no descriptor and gains no
+// rights, and that the node still finds the processes that programs leave.
 func TestNodeIsClosedToItsPrograms(t *testing.T) {
 	t.Parallel()
 	p := newNode(t, queuetest.Start(t).Addr)
@@ -62,7 +62,7 @@ func TestNodeIsClosedToItsPrograms(t *testing.T) {
 	if got.Environ || got.Mem || got.FD || got.Root {
 		t.Errorf("a program reaches into its node: %+v", got)
 	}
-	// The fourth descriptor is that of ls itself.
+	// The fourth descriptor belongs to ls.
 	if got.NewPrivs != 1 || got.FDs != "0, 1, 2, 3, 4" {
 		t.Errorf("no_new_privs is %d, descriptors are %s", got.NewPrivs, got.FDs)
 	}
@@ -82,9 +82,9 @@ func TestNodeIsClosedToItsPrograms(t *testing.T) {
 	}
 }
 
-// TestCommandsAreClosedToPrograms: not only a node holds secrets. A doctor waits for
-// a beanstalkd that never answers, as the node's user, and as root that has become
-// this user; a process of the same user cannot read its environment.
+// TestCommandsAreClosedToPrograms starts doctor, as the node's user and as root that
+// becomes this user. A process of the same user must not read its environment. A
+// beanstalkd that never answers keeps doctor running.
 func TestCommandsAreClosedToPrograms(t *testing.T) {
 	t.Parallel()
 	for name, asRoot := range map[string]bool{"as the service's user": false, "as root": true} {
@@ -130,7 +130,7 @@ func TestCommandsAreClosedToPrograms(t *testing.T) {
 	}
 }
 
-// asOrdinaryUser has the node run as nobody where the test runs as root.
+// asOrdinaryUser makes the node run as nobody if the test runs as root.
 func (p *process) asOrdinaryUser() {
 	p.t.Helper()
 	if os.Geteuid() != 0 {

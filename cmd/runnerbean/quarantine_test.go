@@ -18,8 +18,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// killersPool is two nodes with four slots and one ledger, a program that kills
-// its node, and one that harms nobody.
+// killersPool prepares two nodes with four slots and one ledger, a program that kills its
+// node, and one that is harmless.
 func killersPool(t *testing.T, server string) (nodes []*process, records *ledger.Ledger) {
 	folder := t.TempDir()
 	dsn := "sqlite:" + filepath.Join(folder, "ledger.db")
@@ -43,8 +43,8 @@ func killersPool(t *testing.T, server string) (nodes []*process, records *ledger
 	return nodes, records
 }
 
-// TestProgramsThatKillNodesHarmNoOtherJob has them end as failed, and all jobs
-// beside them as succeeded, whatever that costs the nodes.
+// TestProgramsThatKillNodesHarmNoOtherJob checks that jobs that kill nodes end as failed,
+// and all other jobs as succeeded.
 func TestProgramsThatKillNodesHarmNoOtherJob(t *testing.T) {
 	t.Parallel()
 	server := queuetest.Start(t)
@@ -100,8 +100,7 @@ func TestProgramsThatKillNodesHarmNoOtherJob(t *testing.T) {
 	}
 }
 
-// supervise restarts a node whenever it ends, as a service manager does, until
-// the test ends.
+// supervise restarts a node that ends, as a service manager does.
 func (p *process) supervise() {
 	self, err := os.Executable()
 	if err != nil {

@@ -17,10 +17,9 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Nodes with ledgers of their own that have nothing in common but beanstalkd, the
-// name of a program and a web server that picks the node: no job is touched by
-// another node than the one whose inbox it was put on, and none waits for the
-// reconciler.
+// TestNodesThatShareBeanstalkdOnly runs nodes with different ledgers and the same
+// program. Each job must run on the node in whose inbox it was put, and none may wait for
+// the reconciler.
 func TestNodesThatShareBeanstalkdOnly(t *testing.T) {
 	t.Parallel()
 	const all = 500
@@ -51,8 +50,8 @@ func TestNodesThatShareBeanstalkdOnly(t *testing.T) {
 	}
 }
 
-// putInTurn puts documents on the inbox of one node after the other, and returns
-// the ids that each has got.
+// putInTurn puts documents on the inboxes of the nodes in turn, and returns the ids by
+// node.
 func putInTurn(t *testing.T, addr string, pool []*process, n int) [][]string {
 	t.Helper()
 	producer, err := queue.NewProducer(queue.Config{Addrs: []string{addr}})
@@ -74,8 +73,8 @@ func putInTurn(t *testing.T, addr string, pool []*process, n int) [][]string {
 	return ids
 }
 
-// Who takes from an inbox together with nodes of another ledger is told so at
-// start, by doctor and on the overview, and what to do; doing it ends the warning.
+// TestWarningOfASharedInbox checks that log, doctor and overview warn where nodes of two
+// ledgers take from one inbox, and that following the advice ends the warning.
 func TestWarningOfASharedInbox(t *testing.T) {
 	t.Parallel()
 	server := queuetest.Start(t)
@@ -87,7 +86,7 @@ func TestWarningOfASharedInbox(t *testing.T) {
 		t.Errorf("doctor warns of nobody:\n%s", out)
 	}
 	const want = "Another ledger (node n1) also takes documents from runnerbean/inbox"
-	// A node that is not there yet can ask, too.
+	// doctor also warns before the node starts.
 	if out, _, _ := second.client("", "doctor"); !strings.Contains(out, want) || !strings.Contains(out, "RUNNERBEAN_PREFIX") {
 		t.Errorf("doctor before the start:\n%s", out)
 	}
@@ -112,8 +111,8 @@ func TestWarningOfASharedInbox(t *testing.T) {
 	}
 }
 
-// Tubes that a stranger has paused for an hour stop nothing for longer than a
-// moment, and leave an event; doctor sees them while no node runs.
+// TestPausedTubesOfANode pauses tubes for an hour. The node must resume them within
+// seconds and record an event; without a node doctor must report them.
 func TestPausedTubesOfANode(t *testing.T) {
 	t.Parallel()
 	server := queuetest.Start(t)
@@ -168,8 +167,7 @@ func TestPausedTubesOfANode(t *testing.T) {
 	}
 }
 
-// A server without a binlog, as Debian's package starts it, is told from one that
-// has one.
+// TestDoctorSeesAServerWithoutABinlog starts beanstalkd without and with a binlog.
 func TestDoctorSeesAServerWithoutABinlog(t *testing.T) {
 	t.Parallel()
 	addr := freePort(t)
@@ -191,7 +189,7 @@ func TestDoctorSeesAServerWithoutABinlog(t *testing.T) {
 	}
 }
 
-// succeeded is how many jobs of the node's ledger have.
+// succeeded returns the number of succeeded jobs in the ledger of the node.
 func (p *process) succeeded() int {
 	p.t.Helper()
 	var overview api.Overview
@@ -199,8 +197,8 @@ func (p *process) succeeded() int {
 	return int(overview.Counts[jobs.Succeeded])
 }
 
-// wantOwn makes sure that jobs ran on a node, once, and that nothing else was
-// done with them.
+// wantOwn checks that jobs ran once, on this node, and that nothing else happened to
+// them.
 func (p *process) wantOwn(node string, ids []string) {
 	p.t.Helper()
 	for _, id := range ids {
@@ -222,7 +220,7 @@ func (p *process) wantOwn(node string, ids []string) {
 	}
 }
 
-// wantEmptyTubes waits until the server has no message of ours.
+// wantEmptyTubes waits until no tube has a message.
 func (p *process) wantEmptyTubes(addr string) {
 	p.t.Helper()
 	producer, err := queue.NewProducer(queue.Config{Addrs: []string{addr}})
@@ -240,7 +238,7 @@ func (p *process) wantEmptyTubes(addr string) {
 	})
 }
 
-// finds reports whether the verdict on the overview says so.
+// finds reports whether the overview has a finding with this text.
 func (p *process) finds(text string) bool {
 	p.t.Helper()
 	var overview api.Overview

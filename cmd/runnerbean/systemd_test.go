@@ -14,7 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 )
 
-// manager is the end of a service manager that services tell how they stand.
+// manager starts the socket of a service manager. told waits for a message.
 func manager(t *testing.T) (path string, told func(want string)) {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "rb") // a socket's path must be short
@@ -60,7 +60,7 @@ func TestNodeTellsItsServiceManagerHowItStands(t *testing.T) {
 	told("STOPPING=1")
 }
 
-// TestUnitsUseRealSettings holds the units to what the node and beanstalkd know.
+// TestUnitsUseRealSettings checks the names of settings in the example units.
 func TestUnitsUseRealSettings(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{}

@@ -17,10 +17,10 @@ import (
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 )
 
-// stranger is a user that nobody is and that owns nothing.
+// stranger is a user id that owns nothing.
 const stranger = 61_234
 
-// unitOf reads a unit of the examples, whose paths are moved below root.
+// unitOf reads an example unit, and moves its paths below root.
 func unitOf(t *testing.T, name, root string) (text string, options map[string][]string) {
 	t.Helper()
 	data, err := os.ReadFile("../../examples/systemd/" + name)
@@ -39,7 +39,7 @@ func unitOf(t *testing.T, name, root string) (text string, options map[string][]
 	return text, options
 }
 
-// cleanRoot is a folder in which another user may walk.
+// cleanRoot makes a folder that other users may enter.
 func cleanRoot(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
@@ -49,7 +49,7 @@ func cleanRoot(t *testing.T) string {
 	return root
 }
 
-// TestUnitsAreVerified has systemd read the units.
+// TestUnitsAreVerified checks the example units with systemd-analyze.
 func TestUnitsAreVerified(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
@@ -75,8 +75,8 @@ func TestUnitsAreVerified(t *testing.T) {
 	}
 }
 
-// TestServiceStarts runs the commands of the unit as systemd does, as its user, in
-// folders that nobody has prepared but systemd.
+// TestServiceStarts runs the commands of the unit as its user, in the folders that systemd
+// would make.
 func TestServiceStarts(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {

@@ -11,8 +11,9 @@ import (
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
-) // TestAccessFromTheCommandLine makes tokens, works with them at a node that
+)
 
+// TestAccessFromTheCommandLine makes tokens, works with them at a node that
 // wants its URLs signed, and takes one back.
 func TestAccessFromTheCommandLine(t *testing.T) {
 	t.Parallel()
@@ -81,7 +82,7 @@ func TestWrongUsageOfTokens(t *testing.T) {
 	}
 }
 
-// TestPathsOfTheCommandLine are written as those of a node are.
+// TestPathsOfTheCommandLine checks that ~ and blanks work in the paths of settings.
 func TestPathsOfTheCommandLine(t *testing.T) {
 	home := t.TempDir()
 	for name, text := range map[string]string{"token": "a token\n", "key": strings.Repeat("k", jobs.MinURLKey) + "\n"} {
@@ -156,7 +157,7 @@ func TestANodeThatOthersReachIsReadOnlyWithoutTokens(t *testing.T) {
 	p.expect(0, "", "list")
 }
 
-// as is the same command line with another token.
+// as returns the same node with another token for its clients.
 func (p *process) as(token string) *process {
 	other := *p
 	other.env = append(append([]string{}, p.env...), "RUNNERBEAN_TOKEN="+token)

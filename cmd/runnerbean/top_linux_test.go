@@ -9,17 +9,18 @@ import (
 
 	"github.com/runnerbean/runnerbean/jobs"
 	"golang.org/x/sys/unix"
-) // seat is a person at a terminal with a command running on it.
+)
 
-type seat struct {
+// terminalSession is a command that runs on a terminal.
+type terminalSession struct {
 	p        *process
 	keyboard *os.File
 	cmd      *exec.Cmd
 	mu       sync.Mutex
-	screen   strings.Builder // guarded; all that was ever written to it
+	screen   strings.Builder // guarded by mu
 }
 
-func (s *seat) watch() {
+func (s *terminalSession) watch() {
 	part := make([]byte, 4096)
 	for {
 		n, err := s.keyboard.Read(part)
@@ -32,8 +33,8 @@ func (s *seat) watch() {
 	}
 }
 
-// sees waits until a text has been on the screen since the last time.
-func (s *seat) sees(text string) {
+// sees waits until the screen has shown a text since the last call.
+func (s *terminalSession) sees(text string) {
 	s.p.t.Helper()
 	s.p.until("the text "+text, func() bool {
 		s.mu.Lock()
@@ -46,7 +47,7 @@ func (s *seat) sees(text string) {
 	})
 }
 
-func (s *seat) types(keys string) {
+func (s *terminalSession) types(keys string) {
 	s.p.t.Helper()
 	if _, err := s.keyboard.WriteString(keys); err != nil {
 		s.p.t.Fatal(err)
@@ -59,7 +60,7 @@ func TestTopAtATerminal(t *testing.T) {
 	p := startWorker(t)
 	url := p.submit("hangs", "1")
 	p.until("progress", func() bool { r, ok := p.get(url); return ok && r.Message == "holding on" })
-	s := p.sit("top")
+	s := p.onTerminal("top")
 	s.sees("holding on")
 	s.types("c")
 	s.sees("y/N")
@@ -76,8 +77,8 @@ func TestTopAtATerminal(t *testing.T) {
 	}
 }
 
-// sit starts a command on a terminal of 100 by 30.
-func (p *process) sit(args ...string) *seat {
+// onTerminal starts a command on a terminal of 100 by 30.
+func (p *process) onTerminal(args ...string) *terminalSession {
 	p.t.Helper()
 	keyboard, tty := openTerminal(p.t)
 	if err := unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 30, Col: 100}); err != nil {
@@ -87,7 +88,7 @@ func (p *process) sit(args ...string) *seat {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	s := &seat{p: p, keyboard: keyboard, cmd: exec.CommandContext(p.t.Context(), self, args...)}
+	s := &terminalSession{p: p, keyboard: keyboard, cmd: exec.CommandContext(p.t.Context(), self, args...)}
 	s.cmd.Env, s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = append(p.env, "TERM=xterm-256color"), tty, tty, tty
 	if err := s.cmd.Start(); err != nil {
 		p.t.Fatal(err)

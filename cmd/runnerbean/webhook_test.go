@@ -16,7 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// listener is a receiver of webhooks, which may be out of order.
+// listener is a receiver of webhooks. It may fail.
 type listener struct {
 	mu     sync.Mutex
 	broken bool
@@ -24,7 +24,7 @@ type listener struct {
 	got    []jobs.Webhook
 }
 
-// listen starts one; key is asked when there is something to verify.
+// listen starts a receiver. It reads the key when the first webhook comes.
 func listen(t *testing.T, l *listener, key func() string) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -58,13 +58,13 @@ func (l *listener) tries() int {
 	return l.tried
 }
 
-func (l *listener) heard() []jobs.Webhook {
+func (l *listener) received() []jobs.Webhook {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return append([]jobs.Webhook(nil), l.got...)
 }
 
-// webhookKeyOf is the key that a node has made for itself.
+// webhookKeyOf returns a function that reads the key of a node.
 func webhookKeyOf(t *testing.T, p *process) func() string {
 	return func() string {
 		text, err := os.ReadFile(filepath.Join(p.setting("DATA"), "webhook.key"))
@@ -75,13 +75,13 @@ func webhookKeyOf(t *testing.T, p *process) func() string {
 	}
 }
 
-// TestWebhookOutlivesTheNode: the node is killed when the end of the job is
-// recorded and before anybody has been told of it; the next life tells.
+// TestWebhookOutlivesTheNode kills a node after the end of a job is recorded and before
+// the webhook is delivered. The next instance must deliver it.
 func TestWebhookOutlivesTheNode(t *testing.T) {
 	t.Parallel()
 	p := newNode(t, queuetest.Start(t).Addr)
-	hears := &listener{broken: true}
-	url := listen(t, hears, webhookKeyOf(t, p))
+	receiver := &listener{broken: true}
+	url := listen(t, receiver, webhookKeyOf(t, p))
 	p.env = append(p.env, "RUNNERBEAN_FETCH_ALLOW=127.0.0.1")
 	p.start("worker")
 	answer, err := http.Post(p.url+"/api/v1/jobs", "application/json", strings.NewReader(`{"program":"refuses","input":{"data":1},"webhook":"`+url+`/done?key=geheim"}`))
@@ -90,7 +90,7 @@ func TestWebhookOutlivesTheNode(t *testing.T) {
 	}
 	answer.Body.Close()
 	result := p.final(answer.Header.Get("Location"))
-	p.until("a try", func() bool { return hears.tries() > 0 })
+	p.until("a try", func() bool { return receiver.tries() > 0 })
 	p.until("it is noted", func() bool {
 		return !strings.Contains(p.text("/metrics"), "\nrunnerbean_webhooks_total{outcome=\"failed\"} 0\n")
 	})
@@ -98,27 +98,27 @@ func TestWebhookOutlivesTheNode(t *testing.T) {
 	if strings.Contains(p.log.String(), "geheim") {
 		t.Errorf("the log has the URL's secret:\n%s", p.log)
 	}
-	hears.repair()
+	receiver.repair()
 	p.start("worker")
 	var got []jobs.Webhook
-	p.until("the webhook is told", func() bool { got = hears.heard(); return len(got) > 0 })
+	p.until("the webhook comes", func() bool { got = receiver.received(); return len(got) > 0 })
 	if w := got[0]; w.Type != "job.failed" || w.Data.ID != result.ID || w.Data.Class != jobs.OutcomeFailed || w.Data.URL != answer.Header.Get("Location") {
-		t.Errorf("told %+v", w)
+		t.Errorf("got %+v", w)
 	}
 }
 
 func TestNodeTellsItsOwnWebhookOfEveryEnd(t *testing.T) {
 	t.Parallel()
 	p := newNode(t, queuetest.Start(t).Addr)
-	hears := &listener{}
-	url := listen(t, hears, webhookKeyOf(t, p))
+	receiver := &listener{}
+	url := listen(t, receiver, webhookKeyOf(t, p))
 	p.env = append(p.env, "RUNNERBEAN_FETCH_ALLOW=127.0.0.1", "RUNNERBEAN_WEBHOOK="+url)
 	p.start("worker")
 	id := p.final(p.submit("echo", `1`)).ID
 	var got []jobs.Webhook
-	p.until("the webhook is told", func() bool { got = hears.heard(); return len(got) > 0 })
+	p.until("the webhook comes", func() bool { got = receiver.received(); return len(got) > 0 })
 	if w := got[0]; w.Type != "job.succeeded" || w.Data.ID != id {
-		t.Errorf("told %+v", w)
+		t.Errorf("got %+v", w)
 	}
 	p.until("it is counted", func() bool {
 		return strings.Contains(p.text("/metrics"), "\nrunnerbean_webhooks_total{outcome=\"delivered\"} 1\n")

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestTokenGoesToItsNodeOnly: a URL or a redirect may lead elsewhere.
+// TestTokenGoesToItsNodeOnly follows a redirect to another server.
 func TestTokenGoesToItsNodeOnly(t *testing.T) {
 	t.Parallel()
 	got := map[string]string{}

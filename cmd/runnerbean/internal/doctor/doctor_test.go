@@ -27,7 +27,8 @@ func TestDoctorSpeaksOfProxies(t *testing.T) {
 	}
 }
 
-// TestDoctorChecksThePrograms warns of a programs folder in the data folder, and of none.
+// TestDoctorChecksThePrograms checks the findings for a programs folder in the data
+// folder, and for a missing one.
 func TestDoctorChecksThePrograms(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()

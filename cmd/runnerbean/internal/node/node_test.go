@@ -23,18 +23,18 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// waitLimit bounds every wait: a busy machine may be slow, a test must end.
+// waitLimit bounds every wait.
 const waitLimit = 30 * time.Second
 
-// inside is a node that runs in the test's own process.
-type inside struct {
+// testNode is a node in the process of the test.
+type testNode struct {
 	*Node
 	t    *testing.T
 	stop func()
 }
 
-// startInside starts a node on a folder, which may have been another's.
-func startInside(t *testing.T, folder, beanstalkd string) *inside {
+// startNode starts a node on a folder, which an earlier node may have used.
+func startNode(t *testing.T, folder, beanstalkd string) *testNode {
 	t.Helper()
 	set := settings.Settings{
 		Beanstalkd: []string{beanstalkd}, Prefix: "test", Node: "n1", Data: folder, Programs: filepath.Join(folder, "programs"),
@@ -56,7 +56,7 @@ func startInside(t *testing.T, folder, beanstalkd string) *inside {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- n.Run(ctx, ctx) }()
-	in := &inside{Node: n, t: t}
+	in := &testNode{Node: n, t: t}
 	in.stop = func() {
 		cancel()
 		if err := errors.Join(<-ended, n.Close()); err != nil {
@@ -68,7 +68,7 @@ func startInside(t *testing.T, folder, beanstalkd string) *inside {
 	return in
 }
 
-func (n *inside) until(what string, ok func() bool) {
+func (n *testNode) until(what string, ok func() bool) {
 	n.t.Helper()
 	for end := time.Now().Add(waitLimit); !ok(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -77,8 +77,8 @@ func (n *inside) until(what string, ok func() bool) {
 	}
 }
 
-// row is what the ledger knows of the node that runs now.
-func (n *inside) row() (row nodes.Node) {
+// row returns the record of the node in the ledger.
+func (n *testNode) row() (row nodes.Node) {
 	n.t.Helper()
 	list, err := n.ledger.Nodes.List(n.t.Context())
 	if err != nil {
@@ -92,7 +92,7 @@ func (n *inside) row() (row nodes.Node) {
 	return row
 }
 
-func (n *inside) submit() string {
+func (n *testNode) submit() string {
 	n.t.Helper()
 	j := jobs.Job{ID: jobs.NewID(), Program: "cat", Input: jobs.Input{Data: json.RawMessage("1")}, Created: time.Now().UTC()}
 	j.Result.URL = n.set.BaseURL + "/" + j.ID
@@ -106,7 +106,7 @@ func (n *inside) submit() string {
 	return j.ID
 }
 
-func (n *inside) state(id string) jobs.State {
+func (n *testNode) state(id string) jobs.State {
 	n.t.Helper()
 	r, err := n.ledger.Get(n.t.Context(), id)
 	if err != nil {
@@ -118,7 +118,7 @@ func (n *inside) state(id string) jobs.State {
 func TestControlTakesEffectAndSurvivesARestart(t *testing.T) {
 	t.Parallel()
 	folder, server := t.TempDir(), queuetest.Start(t)
-	n := startInside(t, folder, server.Addr)
+	n := startNode(t, folder, server.Addr)
 	first := n.submit()
 	n.until("it works", func() bool { return n.state(first) == jobs.Succeeded })
 	c, err := n.gate.control(t.Context(), "n1", func(c *nodes.Control) {
@@ -136,13 +136,13 @@ func TestControlTakesEffectAndSurvivesARestart(t *testing.T) {
 	}
 	n.stop()
 
-	n = startInside(t, folder, server.Addr)
+	n = startNode(t, folder, server.Addr)
 	waits := n.submit()
-	n.until("the heartbeat of the next life says so", func() bool { return n.row().Slots == 5 })
+	n.until("the heartbeat of the next instance says so", func() bool { return n.row().Slots == 5 })
 	if got := n.state(waits); got != jobs.Queued || !n.worker.Paused() {
 		t.Errorf("the job is %s, paused %v", got, n.worker.Paused())
 	}
-	// As another node would: this one finds it by itself.
+	// This is what another node does. This node must notice it.
 	if _, err := n.ledger.Nodes.SetControl(t.Context(), "n1", func(c *nodes.Control) { c.Slots, c.Paused = nil, false }, "ada", nil); err != nil {
 		t.Fatal(err)
 	}
@@ -150,10 +150,10 @@ func TestControlTakesEffectAndSurvivesARestart(t *testing.T) {
 	n.until("its slots are those of its settings", func() bool { return n.row().Slots == 2 })
 }
 
-// A ledger that cannot be read changes nothing.
+// TestControlStaysWhileTheLedgerCannotBeRead checks that an error changes nothing.
 func TestControlStaysWhileTheLedgerCannotBeRead(t *testing.T) {
 	t.Parallel()
-	n := startInside(t, t.TempDir(), queuetest.Start(t).Addr)
+	n := startNode(t, t.TempDir(), queuetest.Start(t).Addr)
 	if _, err := n.gate.control(t.Context(), "n1", func(c *nodes.Control) { c.Slots, c.Paused = new(1), true }, "ada", nil); err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestControlStaysWhileTheLedgerCannotBeRead(t *testing.T) {
 
 func TestHeartbeatSaysHowTheMachineDoes(t *testing.T) {
 	t.Parallel()
-	n := startInside(t, t.TempDir(), queuetest.Start(t).Addr)
+	n := startNode(t, t.TempDir(), queuetest.Start(t).Addr)
 	n.until("it has said so", func() bool { return len(n.row().Vitals) > 0 })
 	var v api.Vitals
 	if err := json.Unmarshal(n.row().Vitals, &v); err != nil {
@@ -200,10 +200,10 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// What the pages draw over time is counted while a node runs.
+// TestNodeCounts checks that a node records the length of its queue.
 func TestNodeCounts(t *testing.T) {
 	t.Parallel()
-	n := startInside(t, t.TempDir(), queuetest.Start(t).Addr)
+	n := startNode(t, t.TempDir(), queuetest.Start(t).Addr)
 	begun := time.Now()
 	id := n.submit()
 	n.until("the job has ended", func() bool { return n.state(id) == jobs.Succeeded })

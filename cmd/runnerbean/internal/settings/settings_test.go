@@ -13,7 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 )
 
-// settingsOf reads settings from these variables alone.
+// settingsOf reads settings from these variables only.
 func settingsOf(t *testing.T, variables map[string]string) (Settings, error) {
 	t.Helper()
 	for _, entry := range os.Environ() {
@@ -28,7 +28,7 @@ func settingsOf(t *testing.T, variables map[string]string) (Settings, error) {
 	return Read()
 }
 
-// TestBadSettings are refused at start, by name.
+// TestBadSettings checks that errors name the settings.
 func TestBadSettings(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
@@ -80,7 +80,7 @@ func TestBadSettings(t *testing.T) {
 	}
 }
 
-// TestHarmlessSpellings of settings mean what they say.
+// TestHarmlessSpellings checks values that may be written in several ways.
 func TestHarmlessSpellings(t *testing.T) {
 	for _, test := range []struct {
 		name, value string
@@ -252,7 +252,7 @@ func TestWebhookSetting(t *testing.T) {
 	}
 }
 
-// TestBoundsOfSlots are those that the API accepts.
+// TestBoundsOfSlots compares the tag with the limit of the API.
 func TestBoundsOfSlots(t *testing.T) {
 	for slots, ok := range map[int]bool{api.MaxSlots: true, api.MaxSlots + 1: false} {
 		if _, err := settingsOf(t, map[string]string{"SLOTS": strconv.Itoa(slots)}); (err == nil) != ok {

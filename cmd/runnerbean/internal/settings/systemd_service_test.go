@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// putUnit makes a folder of units with one of a node.
+// putUnit makes a folder with the unit of a node and more files.
 func putUnit(t *testing.T, unit string, more map[string]string) (folders []string) {
 	t.Helper()
 	folder := t.TempDir()
@@ -59,7 +59,7 @@ func TestFindService(t *testing.T) {
 	}
 }
 
-// TestEnvironmentOfAService holds nothing of root's but settings.
+// TestEnvironmentOfAService checks that only settings of root's environment remain.
 func TestEnvironmentOfAService(t *testing.T) {
 	t.Parallel()
 	s := FindService(putUnit(t, "[Service]\nStateDirectory=beans\nEnvironment=RUNNERBEAN_NODE=w1 LANG=C.UTF-8 OTEL_X=1\n", nil))
@@ -77,7 +77,7 @@ func TestEnvironmentOfAService(t *testing.T) {
 	}
 }
 
-// TestServiceOwnsNoTargetOfALink: its user may put a link where root makes a file.
+// TestServiceOwnsNoTargetOfALink checks that GiveTo does not follow a link.
 func TestServiceOwnsNoTargetOfALink(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {

@@ -15,10 +15,10 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// colours are the escape sequences that top itself writes.
+// colours matches the escape sequences that top writes.
 var colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
-// screen is a screen without a terminal; calls are what it asked of the node.
+// screen is a model without a terminal. calls are its calls to the node.
 type screen struct {
 	t     *testing.T
 	model *model
@@ -58,8 +58,7 @@ func newScreen(t *testing.T) *screen {
 	return r
 }
 
-// run runs a command and gives its message to the model, but does not wait for
-// ticks.
+// run runs a command and gives its message to the model. It does not wait for ticks.
 func (r *screen) run(cmd tea.Cmd) {
 	if cmd == nil {
 		return
@@ -70,7 +69,7 @@ func (r *screen) run(cmd tea.Cmd) {
 	}
 }
 
-// press types keys and runs what they ask for.
+// press types keys and runs their commands.
 func (r *screen) press(keys ...string) {
 	for _, key := range keys {
 		r.run(r.model.press(key))

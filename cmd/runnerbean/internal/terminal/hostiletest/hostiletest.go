@@ -1,4 +1,4 @@
-// Package hostiletest makes values whose strings a terminal must not obey.
+// Package hostiletest makes values with strings that could control a terminal.
 package hostiletest
 
 import (
@@ -9,9 +9,9 @@ import (
 	"unicode"
 )
 
-// Text is what a job, a program or another node may put into any string:
-// escape sequences in both writings, a carriage return, backspaces, a bidi
-// override, a tag, and a very long line.
+// Text is a string that a job, a program or another node may send. It has escape
+// sequences in both encodings, a carriage return, backspaces, a bidirectional override,
+// an HTML tag, and a very long line.
 var Text = "\x1b]0;owned\x07\x1b[2J\u009b31m\r\b\b\u202egnp.exe\u2066\u200b<script>alert(1)</script>" + strings.Repeat("x", 10<<10)
 
 // fill puts a value into every field and hostile text into every string.
@@ -58,14 +58,14 @@ func fill(v reflect.Value) {
 	}
 }
 
-// Filled is a T full of hostile strings, as it comes over the wire.
+// Filled returns a T in which every string is hostile.
 func Filled[T any]() T {
 	var v T
 	fill(reflect.ValueOf(&v).Elem())
 	return v
 }
 
-// Obeyed are the characters in text that a terminal would not simply show.
+// Obeyed returns the characters in text that could control a terminal.
 func Obeyed(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) {
