@@ -17,8 +17,8 @@ var methods = []string{
 }
 
 func (m *Metrics) makeHTTP() {
-	m.requests = m.counter("http_requests_total", "HTTP requests that were answered, by route, method and class of the status.", "route", "method", "code")
-	m.answer = m.histogram("http_request_duration_seconds", "How long answers took, event streams left out.", answerBuckets, "route")
+	m.requests = m.registry.counter("http_requests_total", "HTTP requests that were answered, by route, method and class of the status.", "route", "method", "code")
+	m.answer = m.registry.histogram("http_request_duration_seconds", "How long answers took, event streams left out.", answerBuckets, "route")
 }
 
 // Request counts one; route is a template of the router, of which there is a

@@ -16,10 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/jobs"
 )
-
-const namespace = "runnerbean"
 
 // Config of Metrics. A function that is nil leaves its metrics out.
 type Config struct {
@@ -41,56 +38,15 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Pool is what all nodes share.
-type Pool struct {
-	// Counts is how many jobs there are in each state.
-	Counts map[jobs.State]int64
-	Queue  api.Queue
-	// Nodes that have not left in good order, by name, the newest life of each.
-	Nodes []Node
-}
-
-// Node of the pool.
-type Node struct {
-	Name  string
-	Alive bool
-	// Silent is how long ago its heartbeat was last seen to change.
-	Silent time.Duration
-}
-
-// Metrics are those of one node. Their methods may be called at the same time.
-type Metrics struct {
-	registry *prometheus.Registry
-	log      *slog.Logger
-	programs *names
-
-	ended    *prometheus.CounterVec
-	attempts *prometheus.CounterVec
-	wait     *prometheus.HistogramVec
-	run      *prometheus.HistogramVec
-	cpu      *prometheus.CounterVec
-	fetch    prometheus.Histogram
-	publish  prometheus.Histogram
-
-	actions    *prometheus.CounterVec
-	webhooks   *prometheus.CounterVec
-	deliveries *prometheus.CounterVec
-
-	requests *prometheus.CounterVec
-	answer   *prometheus.HistogramVec
-
-	ledger, store operations
-}
-
 // New makes the metrics and registers them.
 func New(cfg Config) *Metrics {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	m := &Metrics{registry: prometheus.NewRegistry(), log: cfg.Logger, programs: newNames(maxPrograms)}
+	m := &Metrics{registry: registry{prometheus.NewRegistry()}, log: cfg.Logger, programs: newNames(maxPrograms)}
 	m.makeWork()
 	m.makeHTTP()
-	m.ledger, m.store = m.makeOperations("ledger"), m.makeOperations("store")
+	m.ledger, m.store = m.registry.operations("ledger"), m.registry.operations("store")
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -143,16 +99,4 @@ func buildInfo(version string) prometheus.Collector {
 	}, []string{"version", "goversion"})
 	g.WithLabelValues(version, runtime.Version()).Set(1)
 	return g
-}
-
-func (m *Metrics) counter(name, help string, labels ...string) *prometheus.CounterVec {
-	c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
-	m.registry.MustRegister(c)
-	return c
-}
-
-func (m *Metrics) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets}, labels)
-	m.registry.MustRegister(h)
-	return h
 }

@@ -21,10 +21,10 @@ type operations struct {
 	kinds  *names
 }
 
-func (m *Metrics) makeOperations(of string) operations {
+func (r registry) operations(of string) operations {
 	return operations{
-		took:   m.histogram(of+"_operation_duration_seconds", "How long operations on the "+of+" took.", operationBuckets, "op"),
-		failed: m.counter(of+"_errors_total", "Operations on the "+of+" that failed.", "op"),
+		took:   r.histogram(of+"_operation_duration_seconds", "How long operations on the "+of+" took.", operationBuckets, "op"),
+		failed: r.counter(of+"_errors_total", "Operations on the "+of+" that failed.", "op"),
 		kinds:  newNames(maxOperations),
 	}
 }
@@ -37,9 +37,3 @@ func (o operations) observe(op string, took time.Duration, err error) {
 		failed.Inc()
 	}
 }
-
-// Ledger observes an operation on the ledger.
-func (m *Metrics) Ledger(op string, took time.Duration, err error) { m.ledger.observe(op, took, err) }
-
-// Store observes an operation on the store.
-func (m *Metrics) Store(op string, took time.Duration, err error) { m.store.observe(op, took, err) }

@@ -17,8 +17,6 @@ import (
 const (
 	// poolEvery is how long what was read holds.
 	poolEvery = 5 * time.Second
-	// readLimit bounds one reading.
-	readLimit = 5 * time.Second
 	// maxNodes is how many nodes are told of; those that are late come first.
 	maxNodes = 200
 )
@@ -128,4 +126,21 @@ func collectNodes(ch chan<- prometheus.Metric, nodes []Node, age time.Duration) 
 	}
 	gauge(ch, nodesDesc, float64(alive), "alive")
 	gauge(ch, nodesDesc, float64(len(nodes)-alive), "late")
+}
+
+// Pool is what all nodes share.
+type Pool struct {
+	// Counts is how many jobs there are in each state.
+	Counts map[jobs.State]int64
+	Queue  api.Queue
+	// Nodes that have not left in good order, by name, the newest life of each.
+	Nodes []Node
+}
+
+// Node of the pool.
+type Node struct {
+	Name  string
+	Alive bool
+	// Silent is how long ago its heartbeat was last seen to change.
+	Silent time.Duration
 }

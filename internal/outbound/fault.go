@@ -12,7 +12,13 @@ import (
 	"syscall"
 )
 
-const notPublic = "is neither at a public address nor in a network of RUNNERBEAN_FETCH_ALLOW"
+// Why a server is not asked.
+const (
+	notPublic    = "is neither at a public address nor in a network of RUNNERBEAN_FETCH_ALLOW"
+	portRefused  = "has port 11300, that of beanstalkd, which is never asked"
+	isBeanstalkd = "is a beanstalkd server, which is never asked"
+	isThisNode   = "is this node, which never asks itself"
+)
 
 // refusal is why a server is not asked.
 type refusal struct{ host, why string }

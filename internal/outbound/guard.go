@@ -36,7 +36,7 @@ func (g *guard) control(ctx context.Context, _, address string, _ syscall.RawCon
 
 // check is the decision.
 func (g *guard) check(ctx context.Context, to netip.AddrPort) error {
-	if err := g.checkReserved(ctx, to); err != nil {
+	if err := checkReserved(ctx, g.reserved, to); err != nil {
 		return err
 	}
 	if !reachable(to.Addr(), g.allow) {

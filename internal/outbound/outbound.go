@@ -10,7 +10,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"time"
 )
@@ -26,21 +25,6 @@ const (
 	// headerTimeout is how long a server may take to begin its answer.
 	headerTimeout = 30 * time.Second
 )
-
-// Config says who may be asked. With the zero value that are public addresses,
-// but for port 11300.
-type Config struct {
-	// Allow are networks beyond the public ones.
-	Allow []netip.Prefix
-	// Beanstalkd and Listener, each host:port, are never asked, whatever Allow
-	// says: the beanstalkd servers, and where this process itself listens. An empty
-	// Listener is none.
-	Beanstalkd []string
-	Listener   string
-	// Proxy asks in place of this process, but for what is in Allow. Its user name
-	// and password are shown to it. Default none.
-	Proxy *url.URL
-}
 
 // NewClient makes an HTTP client for addresses that others have written. Its
 // errors name hosts as they did, and no address that a name has resolved to. It asks

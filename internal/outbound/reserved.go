@@ -17,12 +17,6 @@ const beanstalkdPort = 11300
 // lookupTimeout bounds how long a name is looked up that a decision depends on.
 const lookupTimeout = 5 * time.Second
 
-const (
-	portRefused  = "has port 11300, that of beanstalkd, which is never asked"
-	isBeanstalkd = "is a beanstalkd server, which is never asked"
-	isThisNode   = "is this node, which never asks itself"
-)
-
 // reserved is a server that is never asked.
 type reserved struct {
 	host string
@@ -50,13 +44,13 @@ func reservedOf(cfg Config) []reserved {
 
 // checkReserved refuses a server that is never asked. Its name is looked up each
 // time, because the server may have moved.
-func (g *guard) checkReserved(ctx context.Context, to netip.AddrPort) error {
+func checkReserved(ctx context.Context, list []reserved, to netip.AddrPort) error {
 	if to.Port() == beanstalkdPort {
 		return &refusal{why: portRefused}
 	}
 	inner, _ := wrapped(to.Addr())
 	forms := append(inner, to.Addr().Unmap())
-	for _, server := range g.reserved {
+	for _, server := range list {
 		if server.port != to.Port() {
 			continue
 		}

@@ -18,7 +18,7 @@ import (
 type conn struct {
 	addr, server string
 	timeout      time.Duration
-	wire         *wire
+	wire         *checkedConn
 	client       *beanstalk.Conn
 	turn         chan struct{} // held during a command
 	dead         atomic.Bool
@@ -35,7 +35,7 @@ func dial(ctx context.Context, cfg Config, addr string) (*conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("queue: %s: %w", addr, err)
 	}
-	w := newWire(nc, cfg.MaxBody)
+	w := newCheckedConn(nc, cfg.MaxBody)
 	c := &conn{
 		addr: addr, timeout: cfg.Timeout,
 		wire: w, client: beanstalk.NewConn(w), watching: 1,
@@ -180,42 +180,4 @@ func (c *conn) send(m Message) (Receipt, error) {
 		return Receipt{}, err
 	}
 	return Receipt{Addr: c.addr, Server: c.server, ID: id}, nil
-}
-
-// reserve waits for a message, in whole seconds. Without one it returns errNone.
-func (c *conn) reserve(ctx context.Context, tubes map[string]bool, wait time.Duration) (*Delivery, error) {
-	var d *Delivery
-	cl := call{name: "reserve", want: reserveShape, notices: c.watching + len(tubes), wait: wait}
-	err := c.do(ctx, cl, func() error {
-		set := beanstalk.TubeSet{Conn: c.client, Name: tubes}
-		id, body, err := set.Reserve(wait)
-		c.watching = len(tubes)
-		if err == nil {
-			d = &Delivery{ID: id, Body: body, Size: max(len(body), c.wire.skipped), Addr: c.addr, Server: c.server, conn: c}
-			c.held.add(id)
-		}
-		return err
-	})
-	if err == nil && c.dead.Load() { // ctx ended just as the message came
-		return nil, c.failed(cl, ErrGone)
-	}
-	return d, err
-}
-
-// reserveJob reserves one message by its number.
-func (c *conn) reserveJob(ctx context.Context, id uint64) (*Delivery, error) {
-	var d *Delivery
-	cl := call{name: "reserve-job", want: reserveJobShape}
-	err := c.do(ctx, cl, func() error {
-		body, err := c.client.ReserveJob(id)
-		if err == nil {
-			d = &Delivery{ID: id, Body: body, Size: max(len(body), c.wire.skipped), Addr: c.addr, Server: c.server, conn: c}
-			c.held.add(id)
-		}
-		return err
-	})
-	if err == nil && c.dead.Load() { // ctx ended just as the message came
-		return nil, c.failed(cl, ErrGone)
-	}
-	return d, err
 }

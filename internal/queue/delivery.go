@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
 	"time"
 )
 
@@ -23,17 +22,6 @@ type Delivery struct {
 	Addr, Server string
 
 	conn *conn
-}
-
-// Other reserves another message of the same server over the same connection,
-// whether it is ready, delayed or buried. ErrGone where somebody has it, where it
-// is not there, and where the server is older than version 1.12.
-func (d *Delivery) Other(ctx context.Context, id uint64) (*Delivery, error) {
-	c := d.conn
-	if c.dead.Load() {
-		return nil, c.failed(call{name: "reserve-job"}, ErrGone)
-	}
-	return c.reserveJob(ctx, id)
 }
 
 // Delete removes the message from the server.
@@ -108,37 +96,4 @@ func (d *Delivery) do(ctx context.Context, cl call, f func() error) error {
 		return fmt.Errorf("%w: %w", ErrGone, err)
 	}
 	return err
-}
-
-// held are the jobs that a connection holds.
-type held struct {
-	mu  sync.Mutex
-	ids map[uint64]bool
-}
-
-func (h *held) add(id uint64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.ids == nil {
-		h.ids = make(map[uint64]bool)
-	}
-	h.ids[id] = true
-}
-
-func (h *held) remove(id uint64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.ids, id)
-}
-
-func (h *held) has(id uint64) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.ids[id]
-}
-
-func (h *held) empty() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.ids) == 0
 }

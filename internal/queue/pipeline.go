@@ -1,22 +1,14 @@
 package queue
 
 import (
-	"bytes"
 	"context"
-	"strconv"
 	"sync"
 
 	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
-const (
-	// window is how many puts are under way on one connection.
-	window = 128
-	// group is how many are sent at once, unless they have groupBytes before.
-	// With less than a window there is always an answer to wait for.
-	group      = 32
-	groupBytes = 64 << 10
-)
+// window is the largest number of puts under way on one connection.
+const window = 128
 
 // PutAll puts many messages, in their order, as fast as one connection takes
 // them. It returns as many receipts as there are messages. With an error, those
@@ -54,8 +46,8 @@ func (c *conn) putAll(ctx context.Context, messages []Message, receipts []Receip
 			conn: c, free: make(chan struct{}, window),
 			written: make(chan struct{}, 1), failed: make(chan struct{}),
 		}
-		c.wire.gather = &gather{whole: func() { line.written <- struct{}{} }}
-		defer func() { c.wire.gather = nil }()
+		c.wire.puts = &putBuffer{whole: func() { line.written <- struct{}{} }}
+		defer func() { c.wire.puts = nil }()
 		return line.run(messages, receipts)
 	})
 }
@@ -148,55 +140,4 @@ func (l *pipeline) put(m Message) Receipt {
 	}
 	<-l.free
 	return r
-}
-
-// gather is what a wire has of puts that are sent together.
-type gather struct {
-	data  []byte
-	count int    // of whole commands in data
-	rest  int    // bytes that the command in hand still lacks
-	whole func() // told after every whole command
-}
-
-// Write implements io.Writer for go-beanstalk.
-func (w *wire) Write(p []byte) (int, error) {
-	g := w.gather
-	if g == nil {
-		return w.Conn.Write(p)
-	}
-	if g.rest == 0 {
-		g.rest = putLength(p)
-	}
-	g.data = append(g.data, p...)
-	if g.rest -= len(p); g.rest == 0 {
-		g.count++
-		g.whole()
-	}
-	return len(p), nil
-}
-
-// flush sends a group, a smaller one too if it must go now.
-func (w *wire) flush(now bool) error {
-	g := w.gather
-	if g.count == 0 || !now && g.count < group && len(g.data) < groupBytes {
-		return nil
-	}
-	_, err := w.Conn.Write(g.data)
-	g.data, g.count = g.data[:0], 0
-	return err
-}
-
-// putLength is the length of the whole command whose beginning p is: a use, if
-// the tube changes, and a put with its body.
-func putLength(p []byte) int {
-	length := 0
-	for line := range bytes.Lines(p) {
-		length += len(line)
-		if bytes.HasPrefix(line, []byte("put ")) {
-			line = bytes.TrimSuffix(line, lineEnd)
-			size, _ := strconv.Atoi(string(line[bytes.LastIndexByte(line, ' ')+1:]))
-			return length + size + len(lineEnd)
-		}
-	}
-	return length
 }

@@ -114,3 +114,5 @@ func number(s string, more bool) (n uint64, rest string, moreAfter, ok bool) {
 func badReply(line string) error {
 	return fmt.Errorf("%w: %q", ErrReply, line[:min(len(line), 64)])
 }
+
+var lineEnd = []byte("\r\n")

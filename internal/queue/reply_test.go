@@ -122,7 +122,7 @@ func FuzzReplies(f *testing.F) {
 	const limit = 100
 	f.Fuzz(func(t *testing.T, said []byte) {
 		for _, op := range operations {
-			w := newWire(tape{in: bytes.NewReader(said)}, limit)
+			w := newCheckedConn(tape{in: bytes.NewReader(said)}, limit)
 			c := &conn{addr: "tape", server: "fake", wire: w, client: beanstalk.NewConn(w), turn: make(chan struct{}, 1)}
 			if op.name != "reserve" {
 				_ = op.run(quietly{t}, c)

@@ -149,7 +149,7 @@ func (s *Server) start() error {
 	args := append(append(listen, "-b", s.dir), s.args...)
 	r := &run{cmd: exec.Command("beanstalkd", args...), ended: make(chan struct{})}
 	r.cmd.Stdout, r.cmd.Stderr = &r.log, &r.log
-	tieToParent(r.cmd)
+	killWithParent(r.cmd)
 	if err := r.start(); err != nil {
 		return err
 	}

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// tieToParent makes the kernel end cmd when a test binary dies without its
+// killWithParent makes the kernel end cmd when a test binary dies without its
 // cleanups.
-func tieToParent(cmd *exec.Cmd) {
+func killWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

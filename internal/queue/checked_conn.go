@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// wire is the network connection under go-beanstalk. Its Read hands out whole
+// checkedConn is the network connection under go-beanstalk. Its Read hands out whole
 // replies only, each checked against what the command may get, so that the
 // client neither allocates what a server states nor takes a part for the whole.
-type wire struct {
+type checkedConn struct {
 	net.Conn
 	in      *bufio.Reader
 	maxBody int
@@ -26,18 +26,16 @@ type wire struct {
 	skipped int    // size of a body over maxBody that was thrown away
 	fault   error  // the first one is for good
 
-	gather *gather // nil while commands are sent one by one
+	puts *putBuffer // nil while commands are sent one by one
 }
 
-var lineEnd = []byte("\r\n")
-
-func newWire(nc net.Conn, maxBody int) *wire {
-	return &wire{Conn: nc, in: bufio.NewReader(nc), maxBody: maxBody}
+func newCheckedConn(nc net.Conn, maxBody int) *checkedConn {
+	return &checkedConn{Conn: nc, in: bufio.NewReader(nc), maxBody: maxBody}
 }
 
 // begin prepares for one command, or for a pipeline of the same command: which
 // reply may come, after how many notices, and within what time.
-func (w *wire) begin(want shape, notices int, limit time.Duration) error {
+func (w *checkedConn) begin(want shape, notices int, limit time.Duration) error {
 	if w.fault == nil && (w.in.Buffered() > 0 || len(w.out) > 0 || w.left > 0 || w.trailer) {
 		w.fault = fmt.Errorf("%w: more than was asked for", ErrReply)
 	}
@@ -49,12 +47,12 @@ func (w *wire) begin(want shape, notices int, limit time.Duration) error {
 }
 
 // extend gives the command, or the rest of the pipeline, that much time from now.
-func (w *wire) extend(limit time.Duration) error {
+func (w *checkedConn) extend(limit time.Duration) error {
 	return w.SetDeadline(time.Now().Add(limit))
 }
 
 // Read implements io.Reader for go-beanstalk.
-func (w *wire) Read(p []byte) (int, error) {
+func (w *checkedConn) Read(p []byte) (int, error) {
 	if w.fault != nil {
 		return 0, w.fault
 	}
@@ -63,7 +61,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (w *wire) read(p []byte) (int, error) {
+func (w *checkedConn) read(p []byte) (int, error) {
 	if len(w.out) == 0 && w.left == 0 {
 		if err := w.next(); err != nil {
 			return 0, err
@@ -80,7 +78,7 @@ func (w *wire) read(p []byte) (int, error) {
 }
 
 // next reads the line after a body, or the next line of a reply, into out.
-func (w *wire) next() error {
+func (w *checkedConn) next() error {
 	if w.trailer {
 		w.trailer = false
 		w.out = lineEnd
@@ -107,7 +105,7 @@ func (w *wire) next() error {
 // admit lets a body through that is not too big. One over the limit is read and
 // thrown away, and the job goes on without it: a job that breaks the connection
 // would come again, and break the next one.
-func (w *wire) admit(r reply) error {
+func (w *checkedConn) admit(r reply) error {
 	job := w.want.id
 	switch {
 	case !job && r.size > w.want.most:
@@ -124,14 +122,14 @@ func (w *wire) admit(r reply) error {
 	return w.readTrailer()
 }
 
-func (w *wire) countNotice() error {
+func (w *checkedConn) countNotice() error {
 	if w.notices--; w.notices < 0 {
 		return fmt.Errorf("%w: more %s than was asked for", ErrReply, w.want.notice)
 	}
 	return nil
 }
 
-func (w *wire) readLine() ([]byte, error) {
+func (w *checkedConn) readLine() ([]byte, error) {
 	line, err := w.in.ReadSlice('\n')
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull), err == nil && len(line) > maxLine:
@@ -146,7 +144,7 @@ func (w *wire) readLine() ([]byte, error) {
 	return line, nil
 }
 
-func (w *wire) readTrailer() error {
+func (w *checkedConn) readTrailer() error {
 	var end [2]byte
 	if _, err := io.ReadFull(w.in, end[:]); err != nil {
 		return unexpected(err)
@@ -162,5 +160,33 @@ func unexpected(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
+	return err
+}
+
+// Write implements io.Writer for go-beanstalk.
+func (w *checkedConn) Write(p []byte) (int, error) {
+	g := w.puts
+	if g == nil {
+		return w.Conn.Write(p)
+	}
+	if g.rest == 0 {
+		g.rest = putLength(p)
+	}
+	g.data = append(g.data, p...)
+	if g.rest -= len(p); g.rest == 0 {
+		g.count++
+		g.whole()
+	}
+	return len(p), nil
+}
+
+// flush sends a group, a smaller one too if it must go now.
+func (w *checkedConn) flush(now bool) error {
+	g := w.puts
+	if g.count == 0 || !now && g.count < group && len(g.data) < groupBytes {
+		return nil
+	}
+	_, err := w.Conn.Write(g.data)
+	g.data, g.count = g.data[:0], 0
 	return err
 }

@@ -1,0 +1,31 @@
+package metrics
+
+import (
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics are those of one node. Their methods may be called at the same time.
+type Metrics struct {
+	registry registry
+	log      *slog.Logger
+	programs *names
+
+	ended    *prometheus.CounterVec
+	attempts *prometheus.CounterVec
+	wait     *prometheus.HistogramVec
+	run      *prometheus.HistogramVec
+	cpu      *prometheus.CounterVec
+	fetch    prometheus.Histogram
+	publish  prometheus.Histogram
+
+	actions    *prometheus.CounterVec
+	webhooks   *prometheus.CounterVec
+	deliveries *prometheus.CounterVec
+
+	requests *prometheus.CounterVec
+	answer   *prometheus.HistogramVec
+
+	ledger, store operations
+}

@@ -1,0 +1,57 @@
+package queue
+
+import (
+	"context"
+	"time"
+
+	"github.com/beanstalkd/go-beanstalk"
+)
+
+// reserve waits for a message, in whole seconds. Without one it returns errNone.
+func (c *conn) reserve(ctx context.Context, tubes map[string]bool, wait time.Duration) (*Delivery, error) {
+	var d *Delivery
+	cl := call{name: "reserve", want: reserveShape, notices: c.watching + len(tubes), wait: wait}
+	err := c.do(ctx, cl, func() error {
+		set := beanstalk.TubeSet{Conn: c.client, Name: tubes}
+		id, body, err := set.Reserve(wait)
+		c.watching = len(tubes)
+		if err == nil {
+			d = &Delivery{ID: id, Body: body, Size: max(len(body), c.wire.skipped), Addr: c.addr, Server: c.server, conn: c}
+			c.held.add(id)
+		}
+		return err
+	})
+	if err == nil && c.dead.Load() { // ctx ended just as the message came
+		return nil, c.failed(cl, ErrGone)
+	}
+	return d, err
+}
+
+// reserveJob reserves one message by its number.
+func (c *conn) reserveJob(ctx context.Context, id uint64) (*Delivery, error) {
+	var d *Delivery
+	cl := call{name: "reserve-job", want: reserveJobShape}
+	err := c.do(ctx, cl, func() error {
+		body, err := c.client.ReserveJob(id)
+		if err == nil {
+			d = &Delivery{ID: id, Body: body, Size: max(len(body), c.wire.skipped), Addr: c.addr, Server: c.server, conn: c}
+			c.held.add(id)
+		}
+		return err
+	})
+	if err == nil && c.dead.Load() { // ctx ended just as the message came
+		return nil, c.failed(cl, ErrGone)
+	}
+	return d, err
+}
+
+// Other reserves another message of the same server over the same connection,
+// whether it is ready, delayed or buried. ErrGone where somebody has it, where it
+// is not there, and where the server is older than version 1.12.
+func (d *Delivery) Other(ctx context.Context, id uint64) (*Delivery, error) {
+	c := d.conn
+	if c.dead.Load() {
+		return nil, c.failed(call{name: "reserve-job"}, ErrGone)
+	}
+	return c.reserveJob(ctx, id)
+}
