@@ -204,3 +204,11 @@ func TestVerdicts(t *testing.T) {
 }
 
 const testID = "019a8f3e-7c21-7b5e-9d3a-2f6f0c1d7f31"
+
+func TestPageShowsAShortResultAsText(t *testing.T) {
+	t.Parallel()
+	page := render(t, jobview.Data{Result: jobs.Result{State: jobs.Succeeded, Result: []byte(`{"list":[1,{"a":2}]}`)}})
+	if want := `aria-label="Result">{&#34;list&#34;: [1, {&#34;a&#34;: 2}]}</pre>`; !strings.Contains(page, want) {
+		t.Errorf("no %q in %s", want, page)
+	}
+}
