@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/publisher/internal/apihttp"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
@@ -57,18 +58,18 @@ func (p *Publisher) table() []route {
 		{http.MethodPost, "/logout", login.SignOut, auth.Anyone},
 
 		{http.MethodPost, "/api/v1/jobs", p.api.PostJob, auth.OwnActor},
-		{http.MethodGet, "/api/v1/jobs", p.api.GetJobs, auth.Viewer},
+		{http.MethodGet, "/api/v1/jobs", apihttp.JSON(p.api.GetJobs), auth.Viewer},
 		{http.MethodGet, "/api/v1/jobs/:id", p.api.GetJob, auth.OwnReader},
-		{http.MethodGet, "/api/v1/jobs/:id/series", p.api.GetSeries, auth.Viewer},
+		{http.MethodGet, "/api/v1/jobs/:id/series", apihttp.JSON(p.api.GetSeries), auth.Viewer},
 		{http.MethodGet, "/api/v1/overview", p.api.GetOverview, auth.Viewer},
-		{http.MethodGet, "/api/v1/nodes", p.api.GetNodes, auth.Viewer},
+		{http.MethodGet, "/api/v1/nodes", apihttp.JSON(p.api.GetNodes), auth.Viewer},
 		{http.MethodGet, "/api/v1/nodes/:name", p.api.GetNode, auth.Viewer},
-		{http.MethodGet, "/api/v1/programs", p.api.GetPrograms, auth.Viewer},
-		{http.MethodGet, "/api/v1/programs/:name", p.api.GetProgram, auth.Viewer},
+		{http.MethodGet, "/api/v1/programs", apihttp.JSON(p.api.GetPrograms), auth.Viewer},
+		{http.MethodGet, "/api/v1/programs/:name", apihttp.JSON(p.api.GetProgram), auth.Viewer},
 		{http.MethodGet, eventsPath, p.api.GetEvents, auth.Viewer},
-		{http.MethodGet, "/api/v1/drain", p.api.GetDrain, auth.Viewer},
+		{http.MethodGet, "/api/v1/drain", apihttp.JSON(p.api.GetDrain), auth.Viewer},
 		{http.MethodPost, "/api/v1/drain", p.api.PostDrain, auth.Operator},
-		{http.MethodDelete, "/api/v1/drain", p.api.DeleteDrain, auth.Operator},
+		{http.MethodDelete, "/api/v1/drain", apihttp.JSON(p.api.DeleteDrain), auth.Operator},
 	})
 }
 
@@ -89,7 +90,7 @@ func (p *Publisher) verbRoutes() []route {
 
 // nodeRoutes are those of the verbs of nodes.
 func (p *Publisher) nodeRoutes() []route {
-	list := []route{{http.MethodPatch, "/api/v1/nodes/:name", p.api.PatchNode, auth.Operator}}
+	list := []route{{http.MethodPatch, "/api/v1/nodes/:name", apihttp.JSON(p.api.PatchNode), auth.Operator}}
 	for _, v := range operations.NodeVerbs {
 		list = append(list, route{http.MethodPost, "/api/v1/nodes/:name/" + v.Name, p.api.PostNodeVerb(v), auth.Operator})
 	}

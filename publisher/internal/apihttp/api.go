@@ -3,12 +3,14 @@ package apihttp
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 	"github.com/runnerbean/runnerbean/publisher/internal/readmodel"
 )
@@ -37,3 +39,14 @@ type API struct{ cfg Config }
 
 // New returns an API over a configuration.
 func New(cfg Config) *API { return &API{cfg: cfg} }
+
+// JSON returns a handler that answers with what a function returns.
+func JSON(get func(c echo.Context) (any, error)) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		v, err := get(c)
+		if err != nil {
+			return err
+		}
+		return httpio.SendJSON(c, http.StatusOK, v)
+	}
+}

@@ -11,13 +11,9 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
-// GetDrain answers with what takes no work, and why.
-func (a *API) GetDrain(c echo.Context) error {
-	drains, err := a.cfg.Operations.Drains(c.Request().Context())
-	if err != nil {
-		return err
-	}
-	return httpio.SendJSON(c, http.StatusOK, drains)
+// GetDrain returns what takes no work, and why.
+func (a *API) GetDrain(c echo.Context) (any, error) {
+	return a.cfg.Operations.Drains(c.Request().Context())
 }
 
 // PostDrain drains a node or the queue.
@@ -48,38 +44,30 @@ func (a *API) PostDrain(c echo.Context) error {
 	})
 }
 
-// DeleteDrain lets a node, or the queue, take work again.
-func (a *API) DeleteDrain(c echo.Context) error {
+// DeleteDrain lets a node or the queue take work again.
+func (a *API) DeleteDrain(c echo.Context) (any, error) {
 	if err := a.cfg.Operations.CanDrain(); err != nil {
-		return err
+		return nil, err
 	}
 	node, err := drainQuery(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	drains, err := a.cfg.Operations.Undrain(c.Request().Context(), node, auth.CallerOf(c).By)
-	if err != nil {
-		return err
-	}
-	return httpio.SendJSON(c, http.StatusOK, drains)
+	return a.cfg.Operations.Undrain(c.Request().Context(), node, auth.CallerOf(c).By)
 }
 
 // drainQuery returns the query parameter node, which must be there.
 func drainQuery(c echo.Context) (string, error) {
-	query := c.QueryParams()
-	for name := range query {
-		if name != "node" {
-			return "", httpio.BadParameter(name, "is not known here; node is")
-		}
+	q := c.QueryParams()
+	if err := httpio.OnlyParameters(q, "node"); err != nil {
+		return "", err
 	}
-	switch values, ok := query["node"]; {
-	case !ok:
+	node := q.Get("node")
+	if !q.Has("node") {
 		return "", httpio.Problem(http.StatusBadRequest, "say what takes work again: ?node=NAME, or ?node= for the whole queue")
-	case len(values) != 1:
-		return "", httpio.BadParameter("node", "is given more than once")
-	case values[0] != "" && httpio.TextFault(values[0]) != "":
-		return "", httpio.BadParameter("node", httpio.TextFault(values[0]))
-	default:
-		return values[0], nil
 	}
+	if complaint := httpio.TextFault(node); node != "" && complaint != "" {
+		return "", httpio.BadParameter("node", complaint)
+	}
+	return node, nil
 }

@@ -3,7 +3,6 @@ package apihttp
 import (
 	"net/http"
 	"net/url"
-	"strconv"
 
 	"github.com/labstack/echo/v4"
 
@@ -12,8 +11,8 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// GetEvents answers with what was done as a list, or with what happens as a
-// stream, whichever the client likes better.
+// GetEvents answers with a list of past events, or with a stream of new ones where the
+// client prefers that.
 func (a *API) GetEvents(c echo.Context) error {
 	if httpio.WantsStream(c.Request()) {
 		return a.cfg.Stream(c)
@@ -30,15 +29,15 @@ func (a *API) GetEvents(c echo.Context) error {
 	return httpio.SendJSON(c, http.StatusOK, page)
 }
 
-// parseEventFilter reads the query of a list of events. Whatever it does not
-// know, or finds twice, is an error that names the parameter.
+// parseEventFilter reads the query of a list of events.
 func parseEventFilter(q url.Values) (eventlog.Filter, error) {
 	var f eventlog.Filter
 	err := httpio.ReadQuery(q, func(name, value string) string { return setEventFilter(&f, name, value) })
 	return f, err
 }
 
-// setEventFilter sets one field and returns what is wrong with the value, if anything.
+// setEventFilter sets the field that a parameter names, and returns what is wrong with
+// the value or "".
 func setEventFilter(f *eventlog.Filter, name, value string) string {
 	switch name {
 	case "kind":
@@ -63,10 +62,7 @@ func setEventFilter(f *eventlog.Filter, name, value string) string {
 	case "until":
 		return httpio.SetTime(&f.Until, value)
 	case "limit":
-		n, err := strconv.Atoi(value)
-		if f.Limit = n; err != nil || n < 1 || n > httpio.MaxPage {
-			return "is a number from 1 to 1000"
-		}
+		return httpio.SetLimit(&f.Limit, value)
 	default:
 		return "is not known here; kind, node, job, by, since, until, text, cursor and limit are"
 	}

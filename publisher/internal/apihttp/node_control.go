@@ -47,25 +47,21 @@ func (a *API) orderOf(ctx context.Context, c echo.Context, reason string) (order
 }
 
 // PatchNode changes the number of slots of a node.
-func (a *API) PatchNode(c echo.Context) error {
+func (a *API) PatchNode(c echo.Context) (any, error) {
 	slots, reason, err := readSlots(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ctx := c.Request().Context()
 	order, err := a.orderOf(ctx, c, reason)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	err = a.cfg.Operations.Control(ctx, order, func(c *nodes.Control) { c.Slots, c.Reason = slots, reason })
 	if err != nil {
-		return err
+		return nil, err
 	}
-	n, err := a.nodeChanged(ctx, c, order.Node)
-	if err != nil {
-		return err
-	}
-	return httpio.SendJSON(c, http.StatusOK, n)
+	return a.nodeChanged(ctx, c, order.Node)
 }
 
 // readSlots reads a body in which slots must be there: a number, or null for the node's

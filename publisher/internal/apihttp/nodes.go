@@ -3,7 +3,6 @@ package apihttp
 import (
 	"fmt"
 	"math"
-	"net/http"
 
 	"github.com/labstack/echo/v4"
 
@@ -11,27 +10,28 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// GetNodes lists the nodes that the ledger knows.
-func (a *API) GetNodes(c echo.Context) error {
+// GetNodes returns a page of the nodes that the ledger knows.
+func (a *API) GetNodes(c echo.Context) (any, error) {
 	at, err := parsePaging(c.QueryParams())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	nodes, err := a.cfg.Nodes.Read(c.Request().Context())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var list api.Nodes
 	list.Nodes, list.Next = cut(at, nodes, lifeKey)
-	return httpio.SendJSON(c, http.StatusOK, list)
+	return list, nil
 }
 
-// lifeKey sorts lives of nodes by name, the newest first.
+// lifeKey sorts instances of nodes by name, and those of one name by age, the newest
+// first.
 func lifeKey(n api.Node) string {
 	return fmt.Sprintf("%s\x00%016x%s", n.Name, math.MaxInt64-n.Started.UnixMicro(), n.Instance)
 }
 
-// GetNode tells all about the newest life of one node.
+// GetNode answers with all about the newest instance of a node.
 func (a *API) GetNode(c echo.Context) error {
 	if err := httpio.OnlyParameters(c.QueryParams()); err != nil {
 		return err
@@ -40,10 +40,6 @@ func (a *API) GetNode(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return a.sendNode(c, name)
-}
-
-func (a *API) sendNode(c echo.Context, name string) error {
 	n, err := a.cfg.Nodes.Get(c.Request().Context(), name)
 	if err != nil {
 		return err

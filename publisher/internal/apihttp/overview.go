@@ -9,7 +9,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/readmodel"
 )
 
-// rangeParameter is the query of an answer that looks back.
+// rangeParameter reads the query of an answer about a period.
 func rangeParameter(c echo.Context) (string, error) {
 	q := c.QueryParams()
 	if err := httpio.OnlyParameters(q, "range"); err != nil {
@@ -22,8 +22,7 @@ func rangeParameter(c echo.Context) (string, error) {
 	return back.Name, nil
 }
 
-// GetOverview tells how the whole pool stands. A thousand who ask at one time
-// cost one reading and one body.
+// GetOverview answers with the state of all nodes and queues.
 func (a *API) GetOverview(c echo.Context) error {
 	window, err := rangeParameter(c)
 	if err != nil {

@@ -4,30 +4,26 @@ import (
 	"encoding/base64"
 	"net/url"
 	"sort"
-	"strconv"
 
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// paging is where a page of a list that is held in memory begins, and how long
-// it is.
+// paging is the place and the length of a page of a list in memory.
 type paging struct {
 	after string // the key of the entry before it
 	limit int
 }
 
-// parsePaging reads cursor and limit, and refuses other parameters.
+// parsePaging reads cursor and limit. It refuses other parameters.
 func parsePaging(q url.Values) (paging, error) {
 	p := paging{limit: httpio.MaxPage}
 	if err := httpio.OnlyParameters(q, "cursor", "limit"); err != nil {
 		return p, err
 	}
 	if q.Has("limit") {
-		n, err := strconv.Atoi(q.Get("limit"))
-		if err != nil || n < 1 || n > httpio.MaxPage {
-			return p, httpio.BadParameter("limit", "is a number from 1 to 1000")
+		if complaint := httpio.SetLimit(&p.limit, q.Get("limit")); complaint != "" {
+			return p, httpio.BadParameter("limit", complaint)
 		}
-		p.limit = n
 	}
 	if q.Has("cursor") {
 		after, err := base64.RawURLEncoding.DecodeString(q.Get("cursor"))
@@ -39,8 +35,8 @@ func parsePaging(q url.Values) (paging, error) {
 	return p, nil
 }
 
-// cut takes the page out of a list that is sorted by key, and makes the cursor
-// of the next one; empty on the last.
+// cut returns a page of a list that is sorted by key, and the cursor of the next page,
+// or "" on the last.
 func cut[T any](p paging, list []T, key func(T) string) (page []T, next string) {
 	from := 0
 	if p.after != "" {

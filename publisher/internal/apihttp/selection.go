@@ -15,8 +15,8 @@ import (
 // maxSelection is the size in bytes of the largest selection: a thousand ids.
 const maxSelection = 64 << 10
 
-// PostSelection applies a verb to the jobs that a selection finds, a bounded number in
-// each call.
+// PostSelection applies a verb to the jobs of a selection, a bounded number in each
+// call.
 func (a *API) PostSelection(v operations.Verb) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		body, err := httpio.ReadBody(c, maxSelection)

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -59,6 +60,16 @@ func SetTime(t *time.Time, value string) string {
 	var err error
 	if *t, err = jobs.ParseTime(value, time.UTC); err != nil {
 		return "is a date or a time (UTC if it does not say), such as 2026-11-22 or 2026-11-22T06:16:00Z"
+	}
+	return ""
+}
+
+// SetLimit reads the length of a page into n, and returns what is wrong with the value or
+// "".
+func SetLimit(n *int, value string) string {
+	var err error
+	if *n, err = strconv.Atoi(value); err != nil || *n < 1 || *n > MaxPage {
+		return "is a number from 1 to 1000"
 	}
 	return ""
 }

@@ -2,7 +2,6 @@ package operations
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
@@ -44,11 +43,7 @@ func SetFilter(f *listing.Filter, name, value string) string {
 		f.Cursor = value
 		return httpio.TextFault(value)
 	case "limit":
-		n, err := strconv.Atoi(value)
-		f.Limit = n
-		if err != nil || n < 1 || n > httpio.MaxPage {
-			return "is a number from 1 to 1000"
-		}
+		return httpio.SetLimit(&f.Limit, value)
 	default:
 		return "is not known here; state, program, node, label, since, until, text, cursor and limit are"
 	}
