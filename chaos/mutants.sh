@@ -85,10 +85,10 @@ mutant 'fence before a publish removed' worker 'TestFence|TestStale' \
 			return nil'
 
 mutant 'wrapped private addresses are asked' internal/outbound TestReachable \
-	internal/outbound/address.go 'if !public(v4) {' 'if !public(v4) && false {'
+	internal/outbound/public_address.go 'if !public(v4) {' 'if !public(v4) && false {'
 
 mutant 'this node and beanstalkd are asked' internal/outbound 'TestReservedServers|TestListenerIsNeverAsked' \
-	internal/outbound/guard.go 'if err := checkReserved(ctx, g.reserved, to); err != nil {' 'if err := error(nil); err != nil {'
+	internal/outbound/dial_guard.go 'if err := checkReserved(ctx, g.reserved, to); err != nil {' 'if err := error(nil); err != nil {'
 
 mutant 'an older end is delivered beside a newer one' internal/ledger TestNewestEndIsDeliveredLast \
 	internal/ledger/outbox/deliveries.go "CASE WHEN hooks.owner = '' THEN excluded.next ELSE hooks.next END" 'excluded.next'

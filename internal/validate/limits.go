@@ -20,6 +20,9 @@ const (
 // maxNesting is how deep objects and arrays of a value may lie in one another.
 const maxNesting = 1000
 
+// step is how much is done between two looks at the context.
+const step = 1 << 12
+
 // measures are what a scan of a JSON text counts.
 type measures struct{ depth, values int }
 

@@ -24,29 +24,9 @@ const (
 	maxSchemaValues  = 20_000
 )
 
-// step is how much is done between two looks at the context.
-const step = 1 << 12
-
 // Schema is a compiled JSON Schema: 2020-12, unless its $schema names an older
 // draft. It may be used by several goroutines.
 type Schema struct{ root *rule }
-
-// Mismatch is the error of a value that its schema does not allow, or that is
-// beyond what can be checked.
-type Mismatch struct {
-	Pointer string // of the value (RFC 6901); "" is the whole
-	Message string
-}
-
-func (m *Mismatch) Error() string {
-	if m.Pointer == "" {
-		return m.Message
-	}
-	return m.Pointer + ": " + m.Message
-}
-
-// schemaName is how a schema is called while it is compiled.
-const schemaName = "mem:///schema.json"
 
 // Compile compiles a schema that may refer to itself only: nothing is loaded from
 // the network or from files. The text must be one JSON value.

@@ -2,7 +2,6 @@ package validate
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -11,67 +10,6 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 )
-
-// rule is a compiled schema in the form in which values are checked. The library
-// reads and resolves schemas; it checks values with time and memory without
-// bounds, and cannot be stopped.
-type rule struct {
-	never, always bool // the schemas false and true
-
-	// home is the resource to which the rule belongs; nil where no reference of
-	// the schema is dynamic.
-	home    *resource
-	dynamic []*dynamic
-
-	kinds              kind
-	typeText           string
-	enum, constant     map[fingerprint]struct{} // nil: any value
-	enumText           string
-	format             func(any) bool
-	formatName         string
-	minimum, maximum   *limit
-	above, below       *limit // exclusive
-	multiple           *limit
-	minText, maxText   int // -1: none
-	pattern            *pattern
-	object             *objectRule // nil: nothing is asked of objects
-	array              *arrayRule
-	all, any, one      []*rule // all holds references, too
-	not, when          *rule
-	then, otherwise    *rule
-	restNames          *rule // unevaluatedProperties
-	restItems          *rule // unevaluatedItems
-	textual, numerical bool  // something is asked of strings, of numbers
-}
-
-type objectRule struct {
-	min, max   int
-	required   []string
-	named      map[string]*rule
-	patterns   []namedRule
-	others     *rule // additionalProperties; nil: any
-	closed     bool  // others are counted as evaluated
-	names      *rule
-	needs      map[string][]string
-	dependents map[string]*rule
-	wanted     map[string]bool // names whose presence matters
-}
-
-type namedRule struct {
-	*pattern
-	rule *rule
-}
-
-type arrayRule struct {
-	min, max    int
-	unique      bool
-	first       []*rule
-	rest        *rule // of the items behind the first; nil: any
-	closed      bool  // the rest are counted as evaluated
-	contains    *rule
-	least, most int
-	counts      bool // what contains finds is counted as evaluated
-}
 
 // rules turns compiled schemas into rules, each once.
 type rules struct {
@@ -357,4 +295,38 @@ func (b *rules) byAnchor(s *jsonschema.Schema) bool {
 	return fragment != "" && fragment[0] != '/'
 }
 
-var errEnd = errors.New("the end")
+// of is the resource to which a schema belongs.
+func (r *resources) of(b *rules, s *jsonschema.Schema) *resource {
+	at, pointer, _ := strings.Cut(s.Location, "#")
+	own := at == r.url
+	for own && !r.roots[pointer] {
+		pointer = pointer[:strings.LastIndexByte(pointer, '/')]
+	}
+	if !own {
+		pointer = ""
+	}
+	name := at + "#" + pointer
+	if known := r.made[name]; known != nil {
+		return known
+	}
+	made := &resource{anchors: map[string]*rule{}}
+	r.made[name] = made
+	places := []string{""} // a metaschema has its anchor at the root
+	if own {
+		places = r.anchors[pointer]
+	}
+	for _, place := range places {
+		anchored, err := r.compiler.Compile(r.place(at, place))
+		if err != nil {
+			b.fail(s, fmt.Sprintf("the dynamic anchor at %s: %v", place, err))
+			continue
+		}
+		if anchored.DynamicAnchor != "" {
+			made.anchors[anchored.DynamicAnchor] = b.rule(anchored)
+		}
+		if anchored.RecursiveAnchor {
+			made.anchors[recursive] = b.rule(anchored)
+		}
+	}
+	return made
+}

@@ -1,8 +1,8 @@
 package validate
 
 import (
-	"context"
 	"errors"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -10,31 +10,6 @@ import (
 const maxApplied = 10_000
 
 var errApplied = errors.New("its schema refers to itself too often to be checked")
-
-// run is the check of one value, which is read where it stands: a check takes
-// next to no memory beside the text.
-type run struct {
-	ctx     context.Context
-	text    []byte
-	left    int // until the next look at the context
-	applied int // schemas, within one another
-	fault   fault
-	way     []*resource // those in which the rules lie that are being applied
-	digits  [64]byte
-	written [96]byte
-}
-
-// fault is what does not fit: a keyword of a rule, and where the value begins.
-type fault struct {
-	rule    *rule
-	keyword string
-	at      int
-	found   int    // a number that the message names
-	name    string // a member that it names
-}
-
-// stop ends a check by a panic, which check catches.
-type stop struct{ err error }
 
 // check reports whether the text meets the rule; the fault says why not. The
 // error is the cause of the context's end, or errApplied.
@@ -47,71 +22,13 @@ func (r *run) check(s *rule) (ok bool, err error) {
 			panic(v)
 		}
 	}()
-	return r.eval(s, r.space(0), nil) >= 0, nil
+	return r.apply(s, r.space(0), nil) >= 0, nil
 }
 
-// tick counts work.
-func (r *run) tick(n int) {
-	if r.left -= n + 1; r.left > 0 {
-		return
-	}
-	r.left = step
-	if r.ctx != nil && r.ctx.Err() != nil {
-		panic(stop{context.Cause(r.ctx)})
-	}
-}
-
-// marks are the members or items of a value that were looked at by any rule, by
-// their number.
-type marks struct {
-	all  bool
-	bits []uint64
-}
-
-func (m *marks) set(i int) {
-	if m == nil {
-		return
-	}
-	for len(m.bits) <= i/64 {
-		m.bits = append(m.bits, 0)
-	}
-	m.bits[i/64] |= 1 << (i % 64)
-}
-
-func (m *marks) has(i int) bool {
-	return m.all || i/64 < len(m.bits) && m.bits[i/64]&(1<<(i%64)) != 0
-}
-
-func (m *marks) add(o *marks) {
-	m.all = m.all || o.all
-	for len(m.bits) < len(o.bits) {
-		m.bits = append(m.bits, 0)
-	}
-	for i, b := range o.bits {
-		m.bits[i] |= b
-	}
-}
-
-// no notes a fault; its result is that of eval.
-func (r *run) no(s *rule, keyword string, at int) int {
-	r.fault = fault{rule: s, keyword: keyword, at: at}
-	return -1
-}
-
-func (r *run) noNumber(s *rule, keyword string, at, found int) int {
-	r.fault = fault{rule: s, keyword: keyword, at: at, found: found}
-	return -1
-}
-
-func (r *run) noName(s *rule, keyword string, at int, name string) int {
-	r.fault = fault{rule: s, keyword: keyword, at: at, name: name}
-	return -1
-}
-
-// eval applies a rule to the value that begins at i. It returns where that has
+// apply applies a rule to the value that begins at i. It returns where that has
 // ended, or -1 with a fault. What was looked at is added to seen, unless that is
 // nil.
-func (r *run) eval(s *rule, i int, seen *marks) int {
+func (r *run) apply(s *rule, i int, seen *marks) int {
 	r.tick(1)
 	switch {
 	case s.always:
@@ -234,7 +151,7 @@ func (r *run) inPlace(s *rule, i, end int, m *marks) int {
 			return -1
 		}
 	}
-	if s.not != nil && r.eval(s.not, i, nil) >= 0 {
+	if s.not != nil && r.apply(s.not, i, nil) >= 0 {
 		return r.no(s, "not", i)
 	}
 	if s.any != nil && r.some(s.any, i, m, len(s.any)) == 0 {
@@ -264,10 +181,10 @@ func (r *run) inPlace(s *rule, i, end int, m *marks) int {
 // also applies a rule to a value; what it looked at counts if it fits.
 func (r *run) also(s *rule, i int, m *marks) int {
 	if m == nil {
-		return r.eval(s, i, nil)
+		return r.apply(s, i, nil)
 	}
 	var own marks
-	end := r.eval(s, i, &own)
+	end := r.apply(s, i, &own)
 	if end >= 0 {
 		m.add(&own)
 	}
@@ -312,10 +229,167 @@ func (r *run) rest(s *rule, k kind, i int, m *marks) int {
 		end := -1
 		if m.has(n) {
 			end = r.skip(at)
-		} else if end = r.eval(sub, at, nil); end < 0 {
+		} else if end = r.apply(sub, at, nil); end < 0 {
 			return -1
 		}
 		i = r.next(end)
 	}
 	return i + 1
+}
+
+// resolve is where a dynamic reference leads to on the way to here.
+func (r *run) resolve(d *dynamic) *rule {
+	for _, on := range r.way {
+		if target := on.anchors[d.name]; target != nil {
+			return target
+		}
+	}
+	return d.target
+}
+
+// items applies what a rule says of an array; it returns as eval does.
+func (r *run) items(s *rule, start int, m *marks) int {
+	a, n, found := s.array, 0, 0
+	var seen map[fingerprint]struct{}
+	if a.unique {
+		seen = map[fingerprint]struct{}{}
+	}
+	i := r.space(start + 1)
+	for ; r.text[i] != ']'; n++ {
+		end := r.item(a, n, i, m)
+		if end == -1 {
+			return -1
+		}
+		if a.contains != nil && r.apply(a.contains, i, nil) >= 0 {
+			found++
+			if a.counts {
+				m.set(n)
+			}
+		}
+		if a.unique {
+			f, _ := r.print(i)
+			if _, twice := seen[f]; twice {
+				return r.noNumber(s, "uniqueItems", start, n)
+			}
+			seen[f] = struct{}{}
+		}
+		i = r.next(end)
+	}
+	switch {
+	case n < a.min:
+		return r.noNumber(s, "minItems", start, n)
+	case a.max >= 0 && n > a.max:
+		return r.noNumber(s, "maxItems", start, n)
+	case a.contains != nil && found < a.least:
+		return r.noNumber(s, "minContains", start, found)
+	case a.contains != nil && a.most >= 0 && found > a.most:
+		return r.noNumber(s, "maxContains", start, found)
+	}
+	return i + 1
+}
+
+// item applies the rule for the nth item.
+func (r *run) item(a *arrayRule, n, i int, m *marks) int {
+	sub := a.rest
+	if n < len(a.first) {
+		sub = a.first[n]
+	}
+	if n < len(a.first) || a.closed {
+		m.set(n)
+	}
+	if sub == nil {
+		return r.skip(i)
+	}
+	return r.apply(sub, i, nil)
+}
+
+func (r *run) members(s *rule, start int, m *marks) int {
+	o, n := s.object, 0
+	var present []string
+	i := r.space(start + 1)
+	for ; r.text[i] != '}'; n++ {
+		name, _ := r.unquote(i)
+		if o.wanted[string(name)] {
+			present = append(present, string(name))
+		}
+		end := r.memberOf(s, name, i, n, m)
+		if end < 0 {
+			return -1
+		}
+		i = r.next(end)
+	}
+	switch {
+	case n < o.min:
+		return r.noNumber(s, "minProperties", start, n)
+	case o.max >= 0 && n > o.max:
+		return r.noNumber(s, "maxProperties", start, n)
+	}
+	return r.presence(s, start, i+1, present, m)
+}
+
+// memberOf applies the rules for the nth member, whose name begins at i.
+func (r *run) memberOf(s *rule, name []byte, i, n int, m *marks) int {
+	o, at, end, known := s.object, r.member(i), -1, false
+	if sub := o.named[string(name)]; sub != nil {
+		if end = r.apply(sub, at, nil); end < 0 {
+			return -1
+		}
+		known = true
+	}
+	for _, p := range o.patterns {
+		if !r.match(p.pattern, name) {
+			continue
+		}
+		if end = r.apply(p.rule, at, nil); end < 0 {
+			return -1
+		}
+		known = true
+	}
+	if !known && o.others != nil {
+		if o.others.never {
+			return r.noName(s, "additionalProperties", i, string(name))
+		}
+		if end = r.apply(o.others, at, nil); end < 0 {
+			return -1
+		}
+	}
+	if o.names != nil && r.apply(o.names, i, nil) < 0 {
+		return -1
+	}
+	if known || o.closed {
+		m.set(n)
+	}
+	if end < 0 {
+		end = r.skip(at)
+	}
+	return end
+}
+
+// presence applies what depends on which members there are.
+func (r *run) presence(s *rule, start, end int, present []string, m *marks) int {
+	o := s.object
+	if len(o.wanted) == 0 {
+		return end
+	}
+	has := make(map[string]bool, len(present))
+	for _, name := range present {
+		has[name] = true
+	}
+	for _, name := range o.required {
+		if !has[name] {
+			return r.noName(s, "required", start, name)
+		}
+	}
+	slices.Sort(present)
+	for _, name := range present {
+		for _, need := range o.needs[name] {
+			if !has[need] {
+				return r.noName(s, "dependentRequired", start, need)
+			}
+		}
+		if sub := o.dependents[name]; sub != nil && r.also(sub, start, m) < 0 {
+			return -1
+		}
+	}
+	return end
 }
