@@ -1,8 +1,8 @@
-// What makes the pages about jobs handier; they work without it.
+// Conveniences for the pages about jobs, which also work without scripts.
 
 import {follow, tail} from './log.js';
 
-// The log of a job that runs.
+// The log of a running job.
 const log = document.getElementById('log');
 if (log) {
   const runs = () => !!document.getElementById('progress');
@@ -14,7 +14,7 @@ if (log) {
   });
 }
 
-// The box in the head of the list ticks all of the page.
+// The box in the head of the list ticks all jobs of the page.
 const boxes = () => [...document.querySelectorAll('input[name=id]')];
 const shown = () => {
   const head = document.getElementById('tick');
@@ -32,7 +32,7 @@ const list = document.getElementById('list');
 if (list) new MutationObserver(shown).observe(list, {childList: true, subtree: true}); // it is written anew when something has happened
 shown();
 
-// A form is sent once, however often its button is pressed.
+// A form is sent once, even if its button is pressed several times.
 document.addEventListener('submit', (e) => {
   if (e.target.method !== 'post') return;
   if (e.target.dataset.sent) e.preventDefault();

@@ -1,6 +1,6 @@
-// Keeps a page of the dashboard up to date. The server writes the page; this
-// asks for it again when something has changed and moves over what differs, so
-// that focus, scrolling, selections, open details and ticked boxes stay.
+// Keeps a page of the dashboard up to date. It requests the page again when something
+// has changed, and copies only what differs. So focus, scrolling, selections, open
+// details and ticked boxes stay.
 
 const CALM = 2000;   // ms between two looks, at least
 const POLL = 10_000; // without news of changes
@@ -24,7 +24,7 @@ const ago = (s) => {
   return `${Math.floor(s)} d ago`;
 };
 
-/** Times as ages or on the reader's own clock; what the server wrote becomes the title. */
+/** Shows times as ages or in the reader's time zone. The text of the server becomes the title. */
 const tell = (t) => {
   const at = new Date(t.dateTime), now = Date.now() + skew;
   if (isNaN(at)) return;
@@ -60,7 +60,7 @@ const children = (old, fresh) => {
   for (let gone; (gone = at);) { at = at.nextSibling; gone.remove(); }
 };
 
-/** Makes one node like another of the same name. A moment that is the same keeps the words that it has here. */
+/** Makes one node like another of the same name. A time that is the same keeps its text. */
 const morph = (old, fresh) => {
   if (old.nodeType !== Node.ELEMENT_NODE) {
     if (old.data !== fresh.data) old.data = fresh.data;
@@ -111,7 +111,7 @@ const look = async () => {
   }
 };
 
-/** Looks once, in so many ms or when the calm is over. */
+/** Requests the page once, after so many ms or when the pause is over. */
 const soon = (ms) => {
   const at = Math.max(Date.now() + ms, looked + CALM);
   if (at > due && due > Date.now()) return;
@@ -127,7 +127,7 @@ const listen = () => {
   source = new EventSource(new URL('../api/v1/events?types=change', import.meta.url));
   source.onopen = () => { soon(CALM); }; // what the page began with may have been a second old
   source.onerror = () => { soon(CALM); };
-  // Once more a little later, for what the server had in mind when it wrote the page.
+  // Once more a little later, since the server may have used cached data.
   source.addEventListener('change', () => { soon(LATE + Math.random() * LATE); clearTimeout(again); again = setTimeout(soon, 2 * CALM, 0); });
 };
 

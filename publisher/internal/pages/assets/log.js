@@ -1,11 +1,11 @@
-// The end of a job's log, kept up to date.
+// Keeps the end of a job's log up to date.
 
 const LOG = 65_536, PACE = 2000;
 
 let busy = false;
 
-/** Reads the end of the log at url into el, and stays at its end. The node
- * renders it: it shows what a terminal would show. */
+/** Reads the end of the log at url into el, and stays at its end. The node renders
+ * the log as a terminal would show it. */
 export const tail = async (el, url) => {
   if (!el || !url || busy || document.hidden) return;
   busy = true;
@@ -18,8 +18,8 @@ export const tail = async (el, url) => {
     const shown = (await answer.text()).trimEnd(), atEnd = el.scrollHeight - el.scrollTop - el.clientHeight < 40;
     if (el.textContent !== shown) el.textContent = shown;
     if (atEnd) el.scrollTop = el.scrollHeight;
-  } catch { /* the next look may do better */ } finally { busy = false; }
+  } catch { /* the next request may succeed */ } finally { busy = false; }
 };
 
-/** Looks again and again. */
+/** Reads the log again and again. */
 export const follow = (look) => setInterval(look, PACE);

@@ -1,6 +1,5 @@
-// Keeps the page about a job alive. What a person reads first is written by
-// the server; this follows the result, moves what moves, and asks the server
-// for the page again when more than that has changed.
+// Keeps the page about a job up to date. It follows the result, updates the progress
+// in place, and requests the page again when more has changed.
 
 import {follow, left, visible} from '../runnerbean.js';
 import {tail as readTail} from './log.js';
@@ -8,7 +7,7 @@ import {tail as readTail} from './log.js';
 const $ = (id) => document.getElementById(id);
 const put = (el, text) => { if (el && el.textContent !== text) el.textContent = text; };
 
-/** Times on the reader's own clock; what the server wrote becomes the title. */
+/** Shows times in the reader's time zone. The text of the server becomes the title. */
 const localise = () => {
   const full = new Intl.DateTimeFormat(undefined, {dateStyle: 'medium', timeStyle: 'medium'});
   const short = new Intl.DateTimeFormat(undefined, {timeStyle: 'medium'});
@@ -19,7 +18,7 @@ const localise = () => {
   }
 };
 
-/** The result of this page, with the signature that has opened it. */
+/** The URL of the result of this page, with its signature. */
 const signed = () => {
   const u = new URL(location.origin + location.pathname), q = new URLSearchParams(location.search);
   for (const name of ['expires', 'signature']) if (q.has(name)) u.searchParams.set(name, q.get(name));
@@ -35,7 +34,7 @@ const drawn = async (doc) => {
   plot($('plots') ?? host, doc.result ?? doc.partial);
 };
 
-/** What needs the page anew; the rest is moved in place. */
+/** What requires the whole page again; the rest is updated in place. */
 const outline = (d) => JSON.stringify([d.state, d.attempt, d.node, d.position, d.not_before, d.started, !!d.partial, Object.keys(d.counters ?? {})]);
 
 const renew = async () => {
@@ -73,7 +72,7 @@ const watch = async () => {
   try {
     for await (const doc of follow(signed())) {
       const final = ['succeeded', 'failed', 'cancelled'].includes(doc.state), now = outline(doc);
-      // What the server has just written for a final state needs no second look.
+      // A page that the server has just written for a final state is up to date.
       if (!shown && final && doc.state === $('job').dataset.state) shown = now;
       for (let tries = final ? 4 : 1; now !== shown && tries; tries--) {
         await renew().then(() => { shown = now; }, () => final && pause(2000));

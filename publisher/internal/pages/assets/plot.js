@@ -1,10 +1,9 @@
 /**
- * Plots of the time series in a result, as SVG: one figure for the series of
- * one unit. Across, everything is in percent, and the lines are stretched in
- * a viewBox of their own, so that one drawing fits any width and its text
- * keeps its size. What counts as a time series: an object with start,
- * interval_s and values, or times and values; unit, name, lower and upper may
- * be there too; null is a missing value.
+ * Draws the time series in a result as SVG, with one figure for the series of a
+ * unit. Horizontal places are percentages, and lines are stretched in a viewBox of
+ * their own, so that one drawing fits any width and its text keeps its size. A time
+ * series is an object with start, interval_s and values, or with times and values.
+ * It may have unit, name, lower and upper. A null is a missing value.
  */
 
 import {span as words, visible} from '../runnerbean.js';
@@ -60,7 +59,7 @@ const niceStep = (raw) => {
   return power * (m < 1.5 ? 1 : m < 3 ? 2 : m < 7 ? 5 : 10);
 };
 
-/** The vertical axis: begins and ends on a tick; at zero where that is cheap. */
+/** The vertical axis. It begins and ends at a tick, and at zero where that needs little room. */
 const newScale = (lo, hi) => {
   if (lo > 0 && lo < hi / 3) lo = 0;
   if (hi - lo <= 1e-9 * Math.max(Math.abs(lo), Math.abs(hi))) {
@@ -83,7 +82,7 @@ const newScale = (lo, hi) => {
 
 const MONTHS = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' '), DAYS = 'Sun Mon Tue Wed Thu Fri Sat'.split(' ');
 
-/** The parts of a local time, as the server writes them too. */
+/** The parts of a local time, in the format of the server. */
 const parts = (at) => {
   const d = new Date(at * 1000), two = (n) => String(n).padStart(2, '0');
   const hm = `${two(d.getUTCHours())}:${two(d.getUTCMinutes())}`;
@@ -121,7 +120,7 @@ const timeTicks = (a, b) => {
   return list;
 };
 
-/** The lowest and the highest of each bucket, so that no peak is lost. */
+/** Keeps the lowest and the highest of each bucket, so that no peak is lost. */
 const thin = (s) => {
   const n = s.y.length, half = POINTS / 2;
   if (n <= POINTS) return s;
@@ -252,7 +251,7 @@ const draw = (g) => {
 const drawn = new WeakMap();
 
 /**
- * Draws the time series in value into host; false where there are none.
+ * Draws the time series in value into host. Returns false where there are none.
  * @param {Element} host @param {unknown} value @returns {boolean}
  */
 export const plot = (host, value) => {

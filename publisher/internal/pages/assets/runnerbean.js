@@ -1,15 +1,15 @@
 /**
- * Follow a Runnerbean result URL from any page. docs/browser.md tells all of
- * it, with a page to copy.
+ * Follows a Runnerbean result URL from any page. docs/browser.md explains it, with
+ * a page to copy.
  *
  *   <script type="module" src="https://NODE/runnerbean.js"></script>
  *   <runnerbean-result src="https://NODE/019…"></runnerbean-result>
  *
  * The element shows state, progress, message, plots, error and files. Set src
  * at any time; without it the element is empty. It fires `state` (detail: the
- * document) at each news, and `error` (detail: the Error) if it gives up.
- * `element.result` is the newest document, `element.refresh()` looks again, as
- * after a retry. Set --runnerbean-accent, -ink, -soft, -line, -paper, -bad,
+ * document) at each change, and `error` (detail: the Error) if it gives up.
+ * `element.result` is the newest document. `element.refresh()` asks again, for
+ * example after a retry. Set --runnerbean-accent, -ink, -soft, -line, -paper, -bad,
  * -warn, or style ::part(state|left|progress|message|error|plot|files).
  *
  *   import {follow} from 'https://NODE/runnerbean.js';
@@ -21,17 +21,17 @@
 
 const FINAL = ['succeeded', 'failed', 'cancelled'];
 const SILENCE = 60_000, GRACE = 30_000, HIDDEN = 10_000, PACE = 2_000, DAY = 86_400;
-// A stream begins with an event at once: one that has brought none after DEAF
-// is held back by a proxy. Then requests wait up to HOLD seconds for news.
+// A stream begins with an event at once. Without one after DEAF, a proxy holds the
+// stream back; then requests wait up to HOLD seconds for a change.
 const DEAF = 8_000, BLOCKED = 300_000, HOLD = 20;
-// A timer that is late by LAPSE tells that the machine has slept.
+// A timer that is late by LAPSE means that the machine has slept.
 const NAP = 10_000, LAPSE = 10_000;
-// Browsers open six connections to a server over HTTP/1.1, streams included:
-// a page holds four at most, and a hidden page none.
+// Browsers open six connections to a server over HTTP/1.1, streams included. So a
+// page holds at most four, and a hidden page none.
 const STREAMS = 4;
 let streams = 0;
 
-/** The URL if it is one of the web, else null. @returns {URL|null} */
+/** The URL if it is http or https, else null. @returns {URL|null} */
 const web = (url, base) => {
   try {
     const u = new URL(url, base);
@@ -39,7 +39,7 @@ const web = (url, base) => {
   } catch { return null; }
 };
 
-/** The address of a file with the query of the result's, which may be signed. */
+/** The address of a file, with the query of the result's address (its signature). */
 const under = (url, src) => {
   const from = new URL(src, document.baseURI), to = new URL(url, from);
   if (to.origin === from.origin && to.pathname.startsWith(from.pathname.replace(/\/$/, '') + '/files/')) to.search ||= from.search;
@@ -63,16 +63,15 @@ const sizeOf = (n) => {
   return `${n < 10 && unit ? n.toFixed(1) : Math.round(n)} ${['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB'][unit]}`;
 };
 
-/** Milliseconds to wait after n failures: doubling up to half a minute, never the same for all. */
+/** Milliseconds to wait after n failures: doubled up to half a minute, with jitter. */
 const backoff = (n) => 1000 * 2 ** Math.min(n, 5) * (.75 + Math.random() / 2);
 
 /**
- * The documents of a result URL as they change; the last is final. Live by
- * Server-Sent Events, by requests that wait where a proxy holds events back, by
- * polling where neither works. A 404 in the first 30 s means that the job is on
- * its way; other refusals throw. Unreachable servers are tried until `signal`
- * aborts, which ends the iteration quietly. The query of the URL, as a signed
- * one has it, is kept.
+ * Yields the documents of a result URL as they change; the last one is final. It uses
+ * Server-Sent Events, requests that wait where a proxy holds events back, and polling
+ * where neither works. A 404 in the first 30 s means that the job may still arrive;
+ * other refusals throw. Unreachable servers are tried until `signal` aborts, which ends
+ * the iteration without an error. All requests keep the query of the URL.
  * @param {string|URL} url
  * @param {{signal?: AbortSignal, onState?: (doc: object) => void}} [options]
  * @returns {AsyncGenerator<object>}
@@ -87,7 +86,7 @@ export async function* follow(url, {signal, onState} = {}) {
   let flight, redo, tag, held = false, fails = 0, asked = 0, due = 0, wanted = false; // the requests
   let wake, next, last, text;
 
-  // Asks soon, whatever a stream says until then: it may be about to die.
+  // Asks soon, also while a stream is open: the stream may be dead.
   const ask = (from = Date.now()) => {
     wanted = true;
     due = Math.min(due, Math.max(from, asked + PACE));
@@ -100,14 +99,14 @@ export async function* follow(url, {signal, onState} = {}) {
   const rest = () => { if (!wanted) due = Date.now() + SILENCE; };
   const hidden = () => globalThis.document?.visibilityState === 'hidden';
   const deafen = () => { if (es) { es.close(); es = null; streams--; } };
-  // What was open before a sleep, or in another network, may be dead and silent.
+  // A stream that was open before a sleep, or in another network, may be dead.
   const woken = () => { deafen(); reopen = fails = breaks = 0; ask(); };
   const shown = (e) => { if (e.persisted) woken(); };
   const turned = () => { if (hidden()) deafen(); else reopen = 0; ask(); };
   const abort = () => { stop.abort(); wake?.(); };
   const isNew = (doc) => JSON.stringify({...doc, timestamp: 0}) !== text;
   const valid = (doc) => typeof doc?.state === 'string';
-  // Only the newest counts. Answers may overtake events: what is older is no news.
+  // Answers may overtake events, so an older document is dropped.
   const take = (doc) => {
     const before = next ?? last, end = FINAL.includes(doc.state);
     if (FINAL.includes(next?.state) || !end && before && Date.parse(doc.timestamp) < Date.parse(before.timestamp)) return;
@@ -124,7 +123,7 @@ export async function* follow(url, {signal, onState} = {}) {
     breaks = 0;
     held = false;
     rest();
-    // An event may leave out a large result: then the URL has it.
+    // An event may leave out a large result. The URL has it.
     if (doc.state === 'succeeded' && !('result' in doc)) { due = 0; wake?.(); } else take(doc);
   };
   const listen = () => {
@@ -134,7 +133,7 @@ export async function* follow(url, {signal, onState} = {}) {
     hearBy = Date.now() + DEAF;
     const mine = es = new EventSource(events);
     for (const type of ['message', 'state', 'progress', 'result']) es.addEventListener(type, heard);
-    // The browser would come back at once and always after the same time.
+    // The browser would reconnect at once, and always after the same time.
     es.onerror = () => {
       if (mine !== es) return;
       reopen = Date.now() + (es.readyState === EventSource.CLOSED ? GRACE : backoff(breaks++));
@@ -178,7 +177,7 @@ export async function* follow(url, {signal, onState} = {}) {
       fails = 0;
       if (response.ok && !valid(doc)) throw new Error('not a result document');
       if (!FINAL.includes(doc?.state)) {
-        // News that the open stream did not bring: it is deaf, or held back after its beginning.
+        // The open stream did not bring this change, so a proxy holds it back.
         const deaf = es && last && doc && hearBy === Infinity && isNew(doc);
         if (deaf && missed++) blocked();
         else if (deaf || !es && Date.now() >= reopen) listen();
@@ -260,7 +259,7 @@ export const span = (s) => {
   return s < DAY - 30 ? two(Math.round(s / 60), 60, 'h', 'min') : two(Math.round(s / 3600), 24, 'd', 'h');
 };
 
-/** What is left of a running job, in words; '' where nothing can be said. */
+/** The remaining time of a running job in words; '' where it is not known. */
 export const left = ({state, progress: p, started, timestamp}) => {
   const s = (Date.parse(timestamp) - Date.parse(started)) / 1000;
   if (state !== 'running' || !(p > .01 && p < 1) || !(s > 2)) return '';
@@ -314,15 +313,15 @@ class RunnerbeanResult extends (globalThis.HTMLElement ?? Object) {
   }
   attributeChangedCallback() { if (this.isConnected) this.#restart(); }
 
-  /** Looks again, also at a job that has ended: a person may have retried it. */
+  /** Asks again, also about a job that has ended: a person may have retried it. */
   refresh() { if (this.isConnected) this.#restart(true); }
 
-  // Who comes back to a page may come because of a retry.
+  // A person may come back to the page because of a retry.
   #seen = () => {
     if (document.visibilityState === 'visible' && ['failed', 'cancelled'].includes(this.result?.state)) this.refresh();
   };
 
-  // Both callbacks come when a page is read: one start is enough.
+  // A browser calls both callbacks when it parses a page. One start is enough.
   #restart(again = false) {
     this.#stop?.abort();
     const stop = this.#stop = new AbortController();
@@ -383,7 +382,7 @@ class RunnerbeanResult extends (globalThis.HTMLElement ?? Object) {
     this.#ui.state.className = state;
   }
 
-  // The same text again would be read out again.
+  // A screen reader would read the same text again.
   #text(part, text) {
     const el = this.#ui[part];
     el.hidden = !text;
