@@ -8,8 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"golang.org/x/sys/unix"
+
+	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 )
 
 // openTerminal makes a pseudo terminal. The test types on keyboard.

@@ -12,6 +12,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
+	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/text"
 )
 
@@ -99,8 +100,8 @@ func slotsText(n api.Node) string {
 	return text
 }
 
-// vitalsText is the load of a minute, the share of memory in use and what is
-// free on the fullest disk.
+// vitalsText returns the load of a minute, the share of used memory, and the free space
+// of the fullest disk.
 func vitalsText(v *api.Vitals) (load, memory, disk string) {
 	load, memory, disk = "-", "-", "-"
 	if v == nil {
@@ -110,14 +111,8 @@ func vitalsText(v *api.Vitals) (load, memory, disk string) {
 	if v.MemoryTotal > 0 {
 		memory = fmt.Sprintf("%.0f %%", 100*(1-float64(v.MemoryAvailable)/float64(v.MemoryTotal)))
 	}
-	least := int64(-1)
-	for _, d := range v.Disks {
-		if least < 0 || d.Free < least {
-			least = max(d.Free, 0)
-		}
-	}
-	if least >= 0 {
-		disk = text.Bytes(least)
+	if d, ok := health.Scarcest(v.Disks); ok {
+		disk = text.Bytes(d.Free)
 	}
 	return load, memory, disk
 }

@@ -7,8 +7,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/runnerbean/runnerbean/jobs"
 	"golang.org/x/sys/unix"
+
+	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // terminalSession is a command that runs on a terminal.
