@@ -12,8 +12,6 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
-	"github.com/runnerbean/runnerbean/internal/health"
-	"github.com/runnerbean/runnerbean/internal/text"
 )
 
 func newNodes(a *app) *cobra.Command {
@@ -44,7 +42,7 @@ person has set.`,
 			return printNodes(a, list)
 		},
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "earlier lives of each node, too")
+	cmd.Flags().BoolVar(&all, "all", false, "also earlier instances of each node")
 	return cmd
 }
 
@@ -73,7 +71,7 @@ func printNodes(a *app, list api.Nodes) error {
 	fmt.Fprintln(w, "NODE\tSTATE\tLAST SEEN\tBUSY\tLOAD\tMEMORY\tDISK FREE\tVERSION\tPROGRAMS")
 	for _, n := range list.Nodes {
 		programs := terminal.Shorten(terminal.Safe(programsText(n)), 60)
-		load, memory, disk := vitalsText(n.Vitals)
+		load, memory, disk := terminal.Vitals(n.Vitals)
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", terminal.Safe(n.Name), terminal.NodeState(n), lastSeen(n), slotsText(n),
 			load, memory, disk, terminal.Safe(n.Version), programs)
 	}
@@ -98,23 +96,6 @@ func slotsText(n api.Node) string {
 		text += "*"
 	}
 	return text
-}
-
-// vitalsText returns the load of a minute, the share of used memory, and the free space
-// of the fullest disk.
-func vitalsText(v *api.Vitals) (load, memory, disk string) {
-	load, memory, disk = "-", "-", "-"
-	if v == nil {
-		return load, memory, disk
-	}
-	load = fmt.Sprintf("%.1f", v.Load[0])
-	if v.MemoryTotal > 0 {
-		memory = fmt.Sprintf("%.0f %%", 100*(1-float64(v.MemoryAvailable)/float64(v.MemoryTotal)))
-	}
-	if d, ok := health.Scarcest(v.Disks); ok {
-		disk = text.Bytes(d.Free)
-	}
-	return load, memory, disk
 }
 
 func lastSeen(n api.Node) string {

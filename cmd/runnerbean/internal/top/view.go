@@ -128,13 +128,7 @@ func (m *model) nodeLines(n int) []string {
 }
 
 func (m *model) nodeLine(n api.Node) string {
-	load, memory := "-", "-"
-	if v := n.Vitals; v != nil {
-		load = fmt.Sprintf("%.1f", v.Load[0])
-		if v.MemoryTotal > 0 {
-			memory = fmt.Sprintf("%.0f %%", 100*(1-float64(v.MemoryAvailable)/float64(v.MemoryTotal)))
-		}
-	}
+	load, memory, _ := terminal.Vitals(n.Vitals)
 	slots := fmt.Sprintf("%d/%d", n.Running, n.Slots)
 	if n.Slots > 0 && n.Slots <= 8 {
 		slots = terminal.Bar(float64(n.Running)/float64(n.Slots), n.Slots) + " " + slots
