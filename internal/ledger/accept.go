@@ -3,7 +3,6 @@ package ledger
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -43,7 +42,7 @@ func (l *Ledger) Accept(ctx context.Context, entries []Entry) ([]Accepted, error
 		return nil
 	}})
 	if err != nil {
-		return nil, fmt.Errorf("ledger: accept: %w", err)
+		return nil, engine.Wrap("accept", err)
 	}
 	return accepted, nil
 }

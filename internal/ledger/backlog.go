@@ -74,10 +74,7 @@ func (l *Ledger) Backlog(ctx context.Context) (b Backlog, err error) {
 		p.Scheduled, b.Scheduled = n, b.Scheduled+n
 		return err
 	})
-	if err != nil {
-		return Backlog{}, fmt.Errorf("ledger: backlog: %w", err)
-	}
-	return b, nil
+	return b, engine.Wrap("backlog", err)
 }
 
 // dues calls see for each program with queued jobs. oldest is when the first one became

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -53,7 +52,7 @@ func (l *Ledger) Claim(ctx context.Context, id string, o Owner, programSHA256 st
 		return err
 	}})
 	if err != nil {
-		return Claim{}, fmt.Errorf("ledger: claim: %w", err)
+		return Claim{}, engine.Wrap("claim", err)
 	}
 	return claim, nil
 }

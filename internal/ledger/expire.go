@@ -34,7 +34,7 @@ func (l *Ledger) Expire(ctx context.Context, limit int) ([]string, error) {
 	}
 	ids, err := l.expire(ctx, limit)
 	if err != nil {
-		return nil, fmt.Errorf("ledger: expire: %w", err)
+		return nil, engine.Wrap("expire", err)
 	}
 	return ids, nil
 }

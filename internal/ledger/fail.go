@@ -3,8 +3,8 @@ package ledger
 import (
 	"context"
 	"errors"
-	"fmt"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -27,10 +27,7 @@ func (l *Ledger) Fail(ctx context.Context, id string, e jobs.Error) error {
 		_, err = t.endDependents(id, jobs.Failed)
 		return err
 	}})
-	if err != nil {
-		return fmt.Errorf("ledger: fail: %w", err)
-	}
-	return nil
+	return engine.Wrap("fail", err)
 }
 
 // separately calls do with a list. If that panics, it calls do with each element, so

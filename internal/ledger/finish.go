@@ -40,7 +40,7 @@ func (l *Ledger) Finish(ctx context.Context, id string, attempt int, e Ending) (
 		return err
 	}})
 	if err != nil {
-		return nil, fmt.Errorf("ledger: finish: %w", err)
+		return nil, engine.Wrap("finish", err)
 	}
 	return released, nil
 }

@@ -106,10 +106,7 @@ func (l *Ledger) Attempts(ctx context.Context, id string) (list []Attempt, err e
 		list = append(list, a)
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("ledger: attempts: %w", err)
-	}
-	return list, nil
+	return list, engine.Wrap("attempts", err)
 }
 
 func scanAttempt(r engine.Row, id string) (Attempt, error) {
@@ -140,8 +137,5 @@ func (l *Ledger) Submitter(ctx context.Context, id string) (name string, err err
 	if err == nil && !found {
 		err = ErrUnknown
 	}
-	if err != nil {
-		return "", fmt.Errorf("ledger: submitter: %w", err)
-	}
-	return name, nil
+	return name, engine.Wrap("submitter", err)
 }

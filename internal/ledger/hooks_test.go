@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -236,5 +237,8 @@ func TestReplaysAreBounded(t *testing.T) {
 // sendTo sets Config.Webhook and BaseURL of an open ledger.
 func (d *fixture) sendTo(webhook, base string) {
 	d.Ledger.Outbox = outbox.New(d.access(), webhook, base)
-	d.queue.tx.outbox = d.Ledger.Outbox
+	d.must(d.do(context.Background(), &op{run: func(tx *txn) error {
+		tx.outbox = d.Ledger.Outbox
+		return nil
+	}}))
 }

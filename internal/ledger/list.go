@@ -37,10 +37,7 @@ var qListed = engine.NewManyRows("SELECT "+recordColumns+`,
 func (l *Ledger) List(ctx context.Context, f listing.Filter) (page Page, err error) {
 	defer l.watch("list", time.Now(), &err)
 	page, err = l.list(ctx, f)
-	if err != nil {
-		return Page{}, fmt.Errorf("ledger: list: %w", err)
-	}
-	return page, nil
+	return page, engine.Wrap("list", err)
 }
 
 func (l *Ledger) list(ctx context.Context, f listing.Filter) (page Page, err error) {

@@ -33,10 +33,7 @@ func (l *Ledger) MarkSent(ctx context.Context, sent []Sent) error {
 		}
 		return nil
 	}})
-	if err != nil {
-		return fmt.Errorf("ledger: mark sent: %w", err)
-	}
-	return nil
+	return engine.Wrap("mark sent", err)
 }
 
 // Placed is a queued job with the place of its message. Server is empty if it has none.
@@ -143,10 +140,7 @@ func (l *Ledger) Queue(ctx context.Context, server, program string, after Placed
 		list = append(list, p)
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("ledger: queue: %w", err)
-	}
-	return list, nil
+	return list, engine.Wrap("queue", err)
 }
 
 const (
@@ -184,8 +178,5 @@ func (l *Ledger) MoreUrgent(ctx context.Context, id, server string) (list []Urge
 		list = append(list, u)
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("ledger: more urgent: %w", err)
-	}
-	return list, nil
+	return list, engine.Wrap("more urgent", err)
 }

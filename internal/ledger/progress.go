@@ -37,10 +37,7 @@ func (l *Ledger) Report(ctx context.Context, id string, attempt int, live Live) 
 	if err == nil {
 		err = l.do(ctx, &op{name: "report", weight: 1, soft: true, run: func(t *txn) error { return report(t, id, attempt, &live) }})
 	}
-	if err != nil {
-		return fmt.Errorf("ledger: report: %w", err)
-	}
-	return nil
+	return engine.Wrap("report", err)
 }
 
 func checkLive(v *Live) error {

@@ -37,7 +37,7 @@ func (l *Ledger) Recover(ctx context.Context, limit int) ([]Recovered, error) {
 	}
 	list, err := l.recover(ctx, limit)
 	if err != nil {
-		return nil, fmt.Errorf("ledger: recover: %w", err)
+		return nil, engine.Wrap("recover", err)
 	}
 	return list, nil
 }

@@ -27,10 +27,7 @@ func (s *Sessions) End(ctx context.Context, session string, expires time.Time) e
 		_, err := t.Exec(qEndSession, engine.Clean(session, engine.MaxName), engine.Micros(expires))
 		return err
 	}})
-	if err != nil {
-		return fmt.Errorf("ledger: end session: %w", err)
-	}
-	return nil
+	return engine.Wrap("end session", err)
 }
 
 // Ended reports whether End was called for a session.

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
@@ -27,10 +26,7 @@ func (l *Ledger) Cancelling(ctx context.Context, instance string) (list []Stoppi
 		list = append(list, s)
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("ledger: cancelling: %w", err)
-	}
-	return list, nil
+	return list, engine.Wrap("cancelling", err)
 }
 
 var qHolds = engine.NewQuery("SELECT state = 'running', attempt FROM jobs WHERE id = ?")
@@ -48,8 +44,5 @@ func (l *Ledger) Holds(ctx context.Context, id string, attempt int) error {
 	case !runs || newest != attempt:
 		err = ErrStale
 	}
-	if err != nil {
-		return fmt.Errorf("ledger: holds: %w", err)
-	}
-	return nil
+	return engine.Wrap("holds", err)
 }

@@ -35,8 +35,5 @@ func (c *Counters) SampleDepth(ctx context.Context) error {
 		_, err := t.Exec(qDepth, at...)
 		return err
 	}})
-	if err != nil {
-		return fmt.Errorf("ledger: sample depth: %w", err)
-	}
-	return nil
+	return engine.Wrap("sample depth", err)
 }

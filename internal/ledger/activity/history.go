@@ -2,7 +2,6 @@ package activity
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -43,10 +42,7 @@ func (c *Counters) History(ctx context.Context, from, until time.Time, program s
 	if err == nil {
 		h.Depth, err = c.depths(ctx, &h, g.seconds, start, end)
 	}
-	if err != nil {
-		return History{}, fmt.Errorf("ledger: activity: %w", err)
-	}
-	return h, nil
+	return h, engine.Wrap("activity", err)
 }
 
 // tallies returns the counters of the steps by an axis, of one program if one is given.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 )
 
 var (
@@ -10,3 +11,11 @@ var (
 	// ErrChanged is returned if something has changed since the caller read it.
 	ErrChanged = errors.New("was changed meanwhile")
 )
+
+// Wrap returns err with the name of the operation, or nil for nil.
+func Wrap(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("ledger: %s: %w", op, err)
+}

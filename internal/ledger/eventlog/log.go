@@ -37,10 +37,7 @@ func (l *Log) NoteAll(ctx context.Context, list []Event) error {
 		}
 		return Write(t, cleaned)
 	}})
-	if err != nil {
-		return fmt.Errorf("ledger: note: %w", err)
-	}
-	return nil
+	return engine.Wrap("note", err)
 }
 
 var (
@@ -89,10 +86,7 @@ func (l *Log) After(ctx context.Context, id string, limit int) (list []Event, er
 		limit = maxEvents
 	}
 	list, err = l.readEvents(ctx, qAfter, id, limit)
-	if err != nil {
-		return nil, fmt.Errorf("ledger: events: %w", err)
-	}
-	return list, nil
+	return list, engine.Wrap("events", err)
 }
 
 func (l *Log) readEvents(ctx context.Context, q *engine.Query, args ...any) (list []Event, err error) {

@@ -66,10 +66,7 @@ func (l *Log) Search(ctx context.Context, f Filter) (page Page, err error) {
 	} else {
 		page, err = s.walk()
 	}
-	if err != nil {
-		return Page{}, fmt.Errorf("ledger: event log: %w", err)
-	}
-	return page, nil
+	return page, engine.Wrap("event log", err)
 }
 
 // search is one call of Search.

@@ -48,10 +48,7 @@ func (r *Registry) Controls(ctx context.Context) (_ map[string]Control, err erro
 		m[c.node] = c.control()
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("ledger: controls: %w", err)
-	}
-	return m, nil
+	return m, engine.Wrap("controls", err)
 }
 
 // SetControl changes the control of a node, writes an event for each difference, and
@@ -65,7 +62,7 @@ func (r *Registry) SetControl(ctx context.Context, node string, change func(*Con
 		return err
 	}})
 	if err != nil {
-		return Control{}, fmt.Errorf("ledger: control: %w", err)
+		return Control{}, engine.Wrap("control", err)
 	}
 	return c, nil
 }

@@ -2,7 +2,6 @@ package nodes
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
@@ -35,10 +34,7 @@ func (r *Registry) Drain(ctx context.Context, node, by, reason string) error {
 		t.Note(by, eventlog.KindDrained, "", node, sentence(drainText(node)+" takes no new work", reason))
 		return nil
 	}})
-	if err != nil {
-		return fmt.Errorf("ledger: drain: %w", err)
-	}
-	return nil
+	return engine.Wrap("drain", err)
 }
 
 // Undrain ends a Drain. It does nothing if there is none.
@@ -51,10 +47,7 @@ func (r *Registry) Undrain(ctx context.Context, node, by string) error {
 		}
 		return err
 	}})
-	if err != nil {
-		return fmt.Errorf("ledger: undrain: %w", err)
-	}
-	return nil
+	return engine.Wrap("undrain", err)
 }
 
 func drainText(node string) string {
@@ -74,8 +67,5 @@ func (r *Registry) Drains(ctx context.Context) (list []Drain, err error) {
 		list = append(list, d)
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("ledger: drains: %w", err)
-	}
-	return list, nil
+	return list, engine.Wrap("drains", err)
 }

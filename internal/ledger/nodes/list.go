@@ -3,7 +3,6 @@ package nodes
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
@@ -37,10 +36,7 @@ func (r *Registry) List(ctx context.Context) (list []Node, err error) {
 		}
 		return json.Unmarshal([]byte(programs), &list[len(list)-1].Programs)
 	})
-	if err != nil {
-		return nil, fmt.Errorf("ledger: nodes: %w", err)
-	}
-	return list, nil
+	return list, engine.Wrap("nodes", err)
 }
 
 // Programs returns every program that a node ever announced, by name, as announced last.
@@ -59,8 +55,5 @@ func (r *Registry) Programs(ctx context.Context) (list []Program, err error) {
 		list = append(list, p)
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("ledger: programs: %w", err)
-	}
-	return list, nil
+	return list, engine.Wrap("programs", err)
 }

@@ -53,10 +53,7 @@ func (r *Registry) Register(ctx context.Context, n Node) error {
 	}
 	n.Name, n.Instance, n.Home = engine.Clean(n.Name, engine.MaxName), engine.Clean(n.Instance, engine.MaxName), engine.Clean(n.Home, engine.MaxName)
 	err = r.ledger.Do(ctx, engine.Op{Name: "register", Weight: 1, Run: func(t engine.Tx) error { return r.register(t, &n, programs) }})
-	if err != nil {
-		return fmt.Errorf("ledger: register: %w", err)
-	}
-	return nil
+	return engine.Wrap("register", err)
 }
 
 // succeed declares the older instances of a node dead, unless one may be alive.
@@ -151,10 +148,7 @@ func (r *Registry) Beat(ctx context.Context, instance string, programs []Program
 	if err == nil && dropped {
 		err = fmt.Errorf("vitals: %w", engine.ErrTooBig)
 	}
-	if err != nil {
-		return fmt.Errorf("ledger: beat: %w", err)
-	}
-	return nil
+	return engine.Wrap("beat", err)
 }
 
 func (r *Registry) beat(t engine.Tx, instance string, programs []Program, text string, slots int, vitals []byte) error {
@@ -185,8 +179,5 @@ func (r *Registry) Leave(ctx context.Context, instance string) error {
 		_, err := t.Exec(qLeave, engine.Micros(t.Now()), instance)
 		return err
 	}})
-	if err != nil {
-		return fmt.Errorf("ledger: leave: %w", err)
-	}
-	return nil
+	return engine.Wrap("leave", err)
 }

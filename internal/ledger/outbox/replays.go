@@ -63,10 +63,7 @@ func (p *Replays) Remember(ctx context.Context, key string, r Replayed) error {
 		return fmt.Errorf("ledger: remember: %w", engine.ErrTooBig)
 	}
 	err := p.ledger.Do(ctx, engine.Op{Name: "remember", Weight: 1, Run: func(t engine.Tx) error { return remember(t, key, &r) }})
-	if err != nil {
-		return fmt.Errorf("ledger: remember: %w", err)
-	}
-	return nil
+	return engine.Wrap("remember", err)
 }
 
 func remember(t engine.Tx, key string, r *Replayed) error {

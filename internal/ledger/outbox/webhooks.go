@@ -71,7 +71,7 @@ func (o *Outbox) Due(ctx context.Context, owner string, limit int, lease time.Du
 		}})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ledger: due hooks: %w", err)
+		return nil, engine.Wrap("due hooks", err)
 	}
 	return list, nil
 }
@@ -131,10 +131,7 @@ func (o *Outbox) Failed(ctx context.Context, h Hook, next time.Time, message str
 		}
 		return err
 	}})
-	if err != nil {
-		return fmt.Errorf("ledger: hook failed: %w", err)
-	}
-	return nil
+	return engine.Wrap("hook failed", err)
 }
 
 // giveUp does not name the URL, because its query may be a secret.
