@@ -6,14 +6,14 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Event is one thing that the machine or a person did.
+// Event is one thing that a node or a person did.
 type Event struct {
 	ID   string    `json:"id,omitempty"`
 	At   time.Time `json:"at"`
 	Kind string    `json:"kind"`
 	Job  string    `json:"job,omitempty"`
 	Node string    `json:"node,omitempty"`
-	// By names the person who asked for it; empty where the machine did it by itself.
+	// By names the person who asked for it; empty if a node did it by itself.
 	By      string `json:"by,omitempty"`
 	Message string `json:"message"`
 }
@@ -27,8 +27,8 @@ type EventPage struct {
 	Back time.Time `json:"back,omitzero"`
 }
 
-// JobNews is a `job` event of /api/v1/events: how a job stands after it has
-// changed. States that it passed through in between may be left out.
+// JobNews is a `job` event of /api/v1/events: the state of a job that has changed.
+// States in between may be left out.
 type JobNews struct {
 	ID       string     `json:"id"`
 	Program  string     `json:"program"`
@@ -39,8 +39,8 @@ type JobNews struct {
 	Updated  time.Time  `json:"updated"`
 }
 
-// NodeNews is a `node` event of /api/v1/events: a node has come, gone or been
-// told something. Without a name it is about the whole queue.
+// NodeNews is a `node` event of /api/v1/events: a node has started, ended or been
+// changed by a person. Without a name it is about the whole queue.
 type NodeNews struct {
 	Name     string    `json:"name"`
 	Instance string    `json:"instance,omitempty"`

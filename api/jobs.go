@@ -35,7 +35,7 @@ type Details struct {
 	Updated time.Time `json:"updated"`
 }
 
-// DeliveryState is how a delivery stands.
+// DeliveryState is the state of a delivery.
 type DeliveryState string
 
 const (
@@ -44,8 +44,8 @@ const (
 	DeliveryGivenUp DeliveryState = "given_up"
 )
 
-// Delivery is how it stands with the PUT of a job's final document to the result.url
-// of its document. The job's state does not depend on it.
+// Delivery is the state of the PUT of a job's final document to the result.url of its
+// document. The job's state does not depend on it.
 type Delivery struct {
 	State DeliveryState `json:"state"`
 	// URL is without its query.

@@ -32,7 +32,7 @@ type Node struct {
 	Instance string `json:"instance"`
 	BaseURL  string `json:"base_url,omitempty"`
 	Version  string `json:"version,omitempty"`
-	// Alive is whether its heartbeat comes.
+	// Alive is whether its heartbeat changes.
 	Alive bool `json:"alive"`
 	// Drained is whether nodes of this name take no work.
 	Drained bool `json:"drained"`
@@ -42,7 +42,7 @@ type Node struct {
 	Programs []string `json:"programs"`
 	// Installed are the same with their hashes.
 	Installed []Installed `json:"installed,omitempty"`
-	// Vitals are what it said of itself last; nil where it has said nothing.
+	// Vitals are its last measurements; nil if there are none.
 	Vitals *Vitals `json:"vitals,omitempty"`
 	// Control is what persons have set.
 	Control Control   `json:"control"`
@@ -56,7 +56,7 @@ type Node struct {
 	Lapses time.Time `json:"lapses,omitzero"`
 }
 
-// Vitals are how the machine of a node does.
+// Vitals are the measurements of a node's machine.
 type Vitals struct {
 	At time.Time `json:"at"` // on the node's own clock
 	// Load is the load average of 1, 5 and 15 minutes.
@@ -74,11 +74,10 @@ type Vitals struct {
 	Quarantine *Quarantine `json:"quarantine,omitempty"`
 }
 
-// Quarantine is a job that was lost with its nodes and so runs with nothing
-// beside it.
+// Quarantine is a job that was lost with its nodes, and therefore runs alone.
 type Quarantine struct {
 	Job string `json:"job"`
-	// Running is false while what runs beside it comes to its end first.
+	// Running is false while the node waits for its other jobs to end.
 	Running bool `json:"running"`
 }
 

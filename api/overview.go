@@ -9,7 +9,7 @@ import (
 // Others is the name of the series of all that have no series of their own.
 const Others = "others"
 
-// Overview is the answer to GET /api/v1/overview: how the whole pool stands.
+// Overview is the answer to GET /api/v1/overview: the state of the whole pool.
 type Overview struct {
 	At   time.Time `json:"at"`
 	Node string    `json:"node"` // that answers
@@ -46,7 +46,7 @@ type Overview struct {
 	Events  []Event       `json:"events"`  // at most 12, the newest
 }
 
-// Verdict is a judgement in words.
+// Verdict says in words how the pool is.
 type Verdict struct {
 	Level    Level     `json:"level"`
 	Text     string    `json:"text"`
@@ -61,7 +61,7 @@ type Finding struct {
 	Path string `json:"path,omitempty"`
 }
 
-// Level says how much a person has to care.
+// Level is the severity of a finding.
 type Level string
 
 // The levels, from the best to the worst.
@@ -137,7 +137,7 @@ type Server struct {
 	UnreadInbox int64 `json:"unread_inbox,omitzero"`
 	// Shared are inboxes from which nodes of other ledgers take documents, too.
 	Shared []SharedInbox `json:"shared,omitempty"`
-	// Paused are tubes from which the server gives out nothing, for somebody has
+	// Paused are tubes from which the server gives out nothing, because somebody has
 	// paused them there.
 	Paused []PausedTube `json:"paused,omitempty"`
 }

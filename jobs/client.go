@@ -13,13 +13,14 @@ import (
 	"github.com/runnerbean/runnerbean/internal/queue"
 )
 
-// Config says where a client puts its jobs and where their results will be.
-// The zero Config is right for a web server beside a node on one machine.
+// Config says where a client puts its jobs and where their results will be. The
+// zero Config is for a web server on the same machine as a node. The zero value of
+// a field means its default.
 type Config struct {
 	// Beanstalkd lists addresses, host:port or unix:/PATH. A job goes to the first that
 	// answers. Default 127.0.0.1:11300.
 	Beanstalkd []string
-	// Prefix begins every tube name; the nodes must have the same. Default
+	// Prefix begins every tube name. It must be the same on the nodes. Default
 	// "runnerbean".
 	Prefix string
 	// BaseURL is what result URLs begin with: the address of the node or of
@@ -34,16 +35,16 @@ type Config struct {
 	// HTTP fetches results. It must not limit the time of a whole answer if
 	// Follow is to use Server-Sent Events. Default a client of its own.
 	HTTP *http.Client
-	// Grace is how long Wait and Follow take "404 not found" for "not yet": a
-	// job that was just put may not have reached the ledger. Default 30 s.
+	// Grace is for how long Wait and Follow take "404 Not Found" as "not yet",
+	// because a new job may not have reached the ledger. Default 30 s.
 	Grace time.Duration
-	// Idle is how long an HTTP connection may be silent before it is given up;
-	// nodes send a sign of life every 15 s. Default 60 s.
+	// Idle is how long an HTTP connection may be silent before the client closes
+	// it. Nodes send something every 15 s. Default 60 s.
 	Idle time.Duration
 	// MaxResult is the size in bytes of the largest result that is read.
 	// Default 64 MiB.
 	MaxResult int64
-	// Logger hears of outages. Default slog.Default().
+	// Logger gets a warning when a result cannot be read. Default slog.Default().
 	Logger *slog.Logger
 }
 
@@ -64,7 +65,8 @@ type Client struct {
 	own   *http.Transport // nil where the caller brought a client
 }
 
-// New makes a client. It connects when it is first used; the caller closes it.
+// New returns a client, which the caller closes. It connects when it is first
+// used. The error is for a bad Config.
 func New(cfg Config) (*Client, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -122,8 +124,8 @@ func webURL(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// Close ends the client's connections. A Follow or Wait that is under way ends
-// by its own context.
+// Close closes the client's connections. It does not end a Follow or Wait that is
+// under way: their contexts do.
 func (c *Client) Close() error {
 	if c.own != nil {
 		c.own.CloseIdleConnections()

@@ -12,19 +12,17 @@ import (
 )
 
 const (
-	// MaxDocument is the size in bytes of the largest job document that is
-	// read.
+	// MaxDocument is the size of the largest job document, in bytes.
 	MaxDocument = 1 << 20
-	// MaxQueued is the size in bytes of the largest document that beanstalkd
-	// takes by default (its option -z). Larger inputs go by URL.
+	// MaxQueued is the size of the largest document that beanstalkd accepts by
+	// default (its option -z), in bytes. Give larger inputs by URL.
 	MaxQueued = 65535
 )
 
-// Decode reads a job document strictly: one JSON object of at most
-// [MaxDocument] bytes, nested at most 64 deep, without duplicate names, bad
-// UTF-8 or anything after it, that meets the [Schema] and the two or three
-// rules which a schema cannot say. Input.Data keeps its bytes as they are.
-// Whatever is wrong is reported as a [*Fault].
+// Decode reads a job document strictly: one JSON object of at most [MaxDocument]
+// bytes, nested at most 64 deep, without duplicate names, bad UTF-8 or anything
+// after it. It must meet the [Schema] and the rules that a schema cannot express.
+// Input.Data keeps its bytes. The error is always a [*Fault].
 func Decode(data []byte) (Job, error) {
 	job, f := decode(data)
 	if f != nil {
@@ -33,8 +31,9 @@ func Decode(data []byte) (Job, error) {
 	return job, nil
 }
 
-// Read reads a document that is on record. It does not validate: what is not as the
-// schema wants it is left out. The error is that of a text that is not JSON.
+// Read reads a document that the ledger has recorded. It does not validate, and
+// leaves out what does not meet the schema. The error is for a text that is not
+// JSON.
 func Read(document []byte) (Job, error) {
 	schema := jobSchema()
 	t, err := readDocument(schema.root, document)
@@ -45,7 +44,7 @@ func Read(document []byte) (Job, error) {
 	return job, nil
 }
 
-// decode reads the text once; all later steps look at the tree.
+// decode reads the text once. All later steps use the parsed document.
 func decode(data []byte) (Job, *Fault) {
 	if f := tooLarge(data); f != nil {
 		return Job{}, f
@@ -62,7 +61,7 @@ func decode(data []byte) (Job, *Fault) {
 	return job, nil
 }
 
-// tooLarge is the fault of a document that is not even looked at.
+// tooLarge returns a fault for a document that is too large to be read, or nil.
 func tooLarge(data []byte) *Fault {
 	if len(data) <= MaxDocument {
 		return nil
@@ -70,7 +69,7 @@ func tooLarge(data []byte) *Fault {
 	return &Fault{Message: fmt.Sprintf("the document must have at most %d bytes, not %d", MaxDocument, len(data))}
 }
 
-// check validates a tree and makes the job of it.
+// check validates a document and converts it to a Job.
 func (c *schemaIndex) check(t parsedDocument) (Job, *Fault) {
 	if t.fault != nil {
 		return Job{}, t.fault
@@ -85,7 +84,7 @@ func (c *schemaIndex) check(t parsedDocument) (Job, *Fault) {
 	return job, f
 }
 
-// invalid is the fault of a tree that does not meet the schema.
+// invalid returns the fault of a document that does not meet the schema.
 func (c *schemaIndex) invalid(err error, root any) *Fault {
 	if report, ok := errors.AsType[*jsonschema.ValidationError](err); ok {
 		return c.schemaFault(report, root)
@@ -93,7 +92,7 @@ func (c *schemaIndex) invalid(err error, root any) *Fault {
 	return &Fault{Message: "the document cannot be checked: " + err.Error()}
 }
 
-// unreadable is the fault of a text that the JSON decoder does not take.
+// unreadable returns the fault of a text that the JSON decoder rejects.
 func (c *schemaIndex) unreadable(data []byte, err error) *Fault {
 	if errors.Is(err, jsontext.ErrDuplicateName) {
 		return c.duplicate(data, err)
@@ -104,7 +103,7 @@ func (c *schemaIndex) unreadable(data []byte, err error) *Fault {
 	return &Fault{Syntax: true, Message: "the document is not JSON: " + syntaxMessage(data, err)}
 }
 
-// syntaxMessage says where the text stops being JSON.
+// syntaxMessage returns why and where the text is not JSON.
 func syntaxMessage(data []byte, err error) string {
 	syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
 	switch {
@@ -124,8 +123,8 @@ func syntaxMessage(data []byte, err error) string {
 	return err.Error()
 }
 
-// duplicate is the fault of a name that occurs twice. The identity is read
-// once more, for the decoder stopped there.
+// duplicate returns the fault of a name that occurs twice. It reads the document
+// again for its id, because the decoder stopped at the name.
 func (c *schemaIndex) duplicate(data []byte, err error) *Fault {
 	f := &Fault{}
 	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
@@ -138,8 +137,8 @@ func (c *schemaIndex) duplicate(data []byte, err error) *Fault {
 	return c.identify(f, t.root)
 }
 
-// identify adds to a fault what the document says about itself, each where it
-// is valid.
+// identify adds the id, program and result URL of the document to a fault, each
+// only if it is valid.
 func (c *schemaIndex) identify(f *Fault, root any) *Fault {
 	doc := object(root)
 	if id := text(doc["id"]); ValidID(id) {

@@ -12,26 +12,28 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Defaults are what a document gets where it does not say.
+// Defaults are the values for members that a document leaves out.
 type Defaults struct {
-	// ID, or a new one where this is empty too.
+	// ID of the job. Default a new one.
 	ID string
-	// Base is what the result URL begins with.
+	// Base begins the result URL.
 	Base string
-	// Now becomes created.
+	// Now is the value of created.
 	Now time.Time
-	// Traceparent, if it is a W3C trace context.
+	// Traceparent is used if it is a W3C trace context.
 	Traceparent string
 }
 
-// Complete fills in id, result.url (base + "/" + id) and created where a
-// document has none and leaves the rest as it is, byte for byte. It does not
-// validate: [Decode] does. A text that is not a JSON object is a [*Fault].
+// Complete returns the document with id, result.url (base + "/" + id) and created,
+// if they are missing. The rest stays as it is, byte for byte. It does not
+// validate; [Decode] does. The error is a [*Fault] for a text that is not a JSON
+// object.
 func Complete(data []byte, base string, now time.Time) ([]byte, error) {
 	return Defaults{Base: base, Now: now}.Complete(data)
 }
 
-// Complete is [Complete] with a trace context for a document that has none.
+// Complete is the function [Complete], and adds a trace context if the document
+// has none.
 func (d Defaults) Complete(data []byte) ([]byte, error) {
 	if f := tooLarge(data); f != nil {
 		return nil, f
@@ -48,7 +50,7 @@ func (d Defaults) Complete(data []byte) ([]byte, error) {
 	return o.insert(data), nil
 }
 
-// outline is what a document has of the things to complete.
+// outline has the members of a document that may have to be filled in.
 type outline struct {
 	isObject                                  bool
 	id, created, traceparent, result, address memberValue
@@ -58,9 +60,9 @@ type outline struct {
 
 // memberValue is a member of the document.
 type memberValue struct {
-	there    bool   // it has a value, even if that stands for none
-	text     string // the value, where it is a string
-	from, to int64  // where the value is that stands for none; else 0
+	there    bool   // it has a value, even an empty one
+	text     string // the value, if it is a string
+	from, to int64  // where an empty value is; 0 if it is not empty
 }
 
 func (p memberValue) absent() bool { return !p.there || p.to > 0 }
@@ -72,13 +74,13 @@ type insertPoint struct {
 	add   []string
 }
 
-// edit puts text in the place of a part of the document.
+// edit replaces a part of the document by text.
 type edit struct {
 	from, to int64
 	text     string
 }
 
-// readOutline passes over the document once.
+// readOutline reads the document once.
 func readOutline(data []byte) (outline, error) {
 	o := outline{}
 	dec := jsontext.NewDecoder(bytes.NewBuffer(data))
@@ -144,7 +146,7 @@ func (o *outline) resultMember(dec *jsontext.Decoder, name string) error {
 	return dec.SkipValue()
 }
 
-// read notes a value; null and what else is in none stand for no value.
+// read reads a value. null and the texts in none are empty values.
 func (p *memberValue) read(dec *jsontext.Decoder, none ...string) error {
 	raw, err := dec.ReadValue()
 	if err != nil {
@@ -160,7 +162,7 @@ func (p *memberValue) read(dec *jsontext.Decoder, none ...string) error {
 	return nil
 }
 
-// fill decides what to add. A result URL is not made of an id that is not one.
+// fill decides what to add. It adds no result URL for an invalid id.
 func (o *outline) fill(d Defaults) {
 	id := o.id.text
 	if o.id.absent() {
@@ -183,7 +185,7 @@ func (o *outline) fill(d Defaults) {
 	}
 }
 
-// put gives a member its value, where it is or behind the brace of its holder.
+// put sets a member: in place of its empty value, or behind the opening brace.
 func (o *outline) put(h *insertPoint, p memberValue, name, value string) {
 	if p.there {
 		o.edits = append(o.edits, edit{p.from, p.to, value})
@@ -192,16 +194,16 @@ func (o *outline) put(h *insertPoint, p memberValue, name, value string) {
 	h.add = append(h.add, quote(name)+":"+value)
 }
 
-// validTraceparent: one that is not a trace context is passed over, for it comes
-// from whoever calls and says nothing about the job.
+// validTraceparent reports whether s is a W3C trace context. Others are ignored,
+// because they come from the caller and not from the author of the job.
 func validTraceparent(s string) bool {
 	return s != "" && jobSchema().root.Properties["traceparent"].Validate(s) == nil
 }
 
-// resultURL is where the result of a job will be.
+// resultURL returns where the result of a job will be.
 func resultURL(base, id string) string { return strings.TrimRight(base, "/") + "/" + id }
 
-// createdAt is a time as documents have it.
+// createdAt returns a time in the precision of documents.
 func createdAt(now time.Time) time.Time { return now.UTC().Truncate(time.Millisecond) }
 
 func quote(s string) string {
@@ -209,7 +211,7 @@ func quote(s string) string {
 	return string(b)
 }
 
-// insert makes the document with all that was put.
+// insert returns the document with all that was added.
 func (o *outline) insert(data []byte) []byte {
 	for _, h := range []insertPoint{o.top, o.in} {
 		if len(h.add) == 0 {

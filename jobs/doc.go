@@ -1,7 +1,6 @@
-// Package jobs holds the documents of Runnerbean, [Job] and [Result], their
-// JSON Schemas and strict decoding, and the client with which a web server
-// hands work over and follows it. It needs no server, no SQL and no echo, so
-// any Go program can import it lightly.
+// Package jobs holds the documents of Runnerbean, [Job] and [Result], their JSON
+// Schemas, strict decoding, and the client with which a web server submits jobs
+// and follows their results. It imports no database and no server framework.
 //
 // A web server makes one client and keeps it:
 //
@@ -23,6 +22,6 @@
 //	})
 //	http.Redirect(w, r, job.Result.URL, http.StatusSeeOther)
 //
-// [Client.Wait] blocks until the job has come to its end, [Client.Follow]
-// ranges over its states as they change.
+// [Client.Wait] blocks until the job has ended. [Client.Follow] ranges over its
+// states as they change.
 package jobs

@@ -13,19 +13,19 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 )
 
-// maxDepth is how deep objects and arrays may lie in one another.
+// maxDepth is how deep objects and arrays may be nested.
 const maxDepth = 64
 
 var errTrailing = errors.New("something follows the document")
 
-// parsedDocument is a document read once, along its schema: what the validator needs to
-// see, and the input value as it was written.
+// parsedDocument is a document that was read once along its schema. It has what
+// the validator needs, and the input value as it was written.
 type parsedDocument struct {
 	root any
 	// data is the raw input.data; the validator sees null in its place.
 	data json.RawMessage
-	// fault is the first member that the schema does not know, or the first
-	// value that lies too deep.
+	// fault is the first member that the schema does not know, or the first value
+	// that is nested too deep.
 	fault *Fault
 }
 
@@ -57,8 +57,8 @@ func readDocument(s *jsonschema.Schema, data []byte, opts ...jsontext.Options) (
 	return r.doc, nil
 }
 
-// value reads the next value. What the schema does not look into is passed
-// over, so that memory and depth are the schema's, not the sender's.
+// value reads the next value. It skips what the schema does not look into, so
+// that the schema bounds memory and depth, and not the sender.
 func (r *documentReader) value(s *jsonschema.Schema) (any, error) {
 	switch r.dec.PeekKind() {
 	case jsontext.KindBeginObject:
@@ -82,9 +82,9 @@ func (r *documentReader) value(s *jsonschema.Schema) (any, error) {
 	return r.scalar()
 }
 
-// empty reads a value that is of another kind than the schema wants: one without
-// members stands for none of the right kind, for languages with one kind of table
-// write both alike.
+// empty reads an object where the schema wants an array, or the reverse. An empty
+// one stands for an empty value of the right kind, because languages with one kind
+// of table write both alike.
 func (r *documentReader) empty(text string, none, other any) (any, error) {
 	raw, err := r.raw()
 	if withoutSpace(raw) == text {
@@ -93,7 +93,8 @@ func (r *documentReader) empty(text string, none, other any) (any, error) {
 	return other, err
 }
 
-// withoutSpace is the beginning of a value, as far as it tells an empty one.
+// withoutSpace returns a value without white space, as far as that shows whether
+// it is empty.
 func withoutSpace(raw jsontext.Value) string {
 	text := bytes.TrimSpace(raw)
 	if len(text) < 2 {
@@ -102,7 +103,7 @@ func withoutSpace(raw jsontext.Value) string {
 	return string(text[:1]) + string(bytes.TrimSpace(text[1:]))
 }
 
-// keep takes the next value as it is written.
+// keep stores the next value as it is written.
 func (r *documentReader) keep() error {
 	raw, err := r.raw()
 	r.doc.data = bytes.Clone(raw)
@@ -121,8 +122,8 @@ func (r *documentReader) raw() (jsontext.Value, error) {
 	return raw, nil
 }
 
-// scalar reads a string, number, boolean or null; of an object or array, which
-// is not what the schema wants, only the kind matters.
+// scalar reads a string, number, boolean or null. Of an object or array, which the
+// schema does not allow here, only the kind is kept.
 func (r *documentReader) scalar() (any, error) {
 	switch r.dec.PeekKind() {
 	case jsontext.KindBeginObject:
@@ -147,8 +148,8 @@ func (r *documentReader) scalar() (any, error) {
 	return nil, nil
 }
 
-// number is a bounded value for the validator, which would not survive an
-// exponent of a million.
+// number returns a bounded value: the validator computes with exact numbers, and
+// an exponent of a million would take all memory.
 func number(s string) any {
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
 		return n
@@ -201,8 +202,8 @@ func (r *documentReader) member(s *jsonschema.Schema, out map[string]any) error 
 	return err
 }
 
-// array reads an array along s. Elements beyond the limit, which is a fault
-// anyhow, are not kept.
+// array reads an array along s. It does not keep elements beyond the limit: the
+// validator reports one too many.
 func (r *documentReader) array(s *jsonschema.Schema) (any, error) {
 	if _, err := r.dec.ReadToken(); err != nil {
 		return nil, err
@@ -225,7 +226,7 @@ func (r *documentReader) array(s *jsonschema.Schema) (any, error) {
 	return out, err
 }
 
-// depth is how deep a valid JSON text is nested: 0 for a scalar.
+// depth returns how deep a valid JSON text is nested, 0 for a scalar.
 func depth(text []byte) int {
 	deepest, level := 0, 0
 	for i := 0; i < len(text); i++ {
@@ -242,7 +243,7 @@ func depth(text []byte) int {
 	return deepest
 }
 
-// stringEnd is the index of the quote that ends the string at the start of
+// stringEnd returns the index of the quote that ends the string at the start of
 // text.
 func stringEnd(text []byte) int {
 	for i := 1; i < len(text); i++ {
@@ -256,7 +257,7 @@ func stringEnd(text []byte) int {
 	return len(text)
 }
 
-// tooDeep is the fault of a value that is nested too deep.
+// tooDeep returns the fault of a value that is nested too deep.
 func tooDeep(pointer string) *Fault {
 	return fault(pointer, "must not be nested deeper than %d levels", maxDepth)
 }

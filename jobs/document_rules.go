@@ -7,11 +7,11 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 )
 
-// maxFileName is the longest file name that common file systems take, in
-// bytes; the schema counts characters.
+// maxFileName is the longest file name that common file systems allow, in bytes.
+// The schema counts characters.
 const maxFileName = 255
 
-// rules checks what the schema cannot say.
+// rules checks what the schema cannot express.
 func rules(j *Job) *Fault {
 	for _, check := range []func(*Job) *Fault{resultRule, urlRules, fileRules, needsRule, rerunRule, timeRule} {
 		if f := check(j); f != nil {
@@ -21,8 +21,8 @@ func rules(j *Job) *Fault {
 	return nil
 }
 
-// resultRule: the id ends the result URL, so that it is one to one with the
-// job and further addresses can be made by adding to it.
+// resultRule checks that the result URL ends in the id. So it belongs to one job,
+// and further URLs can be made by appending to it.
 func resultRule(j *Job) *Fault {
 	const at = "/result/url"
 	u, f := checkURL(at, j.Result.URL)
@@ -38,7 +38,7 @@ func resultRule(j *Job) *Fault {
 	return nil
 }
 
-// urlRules: what the node asks has an absolute URL without a password in it.
+// urlRules checks that all other URLs are absolute and hold no password.
 func urlRules(j *Job) *Fault {
 	if j.Input.URL != "" {
 		if _, f := checkURL("/input/url", j.Input.URL); f != nil {
@@ -58,7 +58,7 @@ func urlRules(j *Job) *Fault {
 	return nil
 }
 
-// checkURL parses an http or https URL that has a host and no user in it.
+// checkURL parses an http or https URL with a host and without a user.
 func checkURL(pointer, s string) (*url.URL, *Fault) {
 	u, err := url.Parse(s)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
@@ -71,12 +71,12 @@ func checkURL(pointer, s string) (*url.URL, *Fault) {
 	return u, nil
 }
 
-// url is the schema of a URL.
+// url returns the schema of a URL.
 func (c *schemaIndex) url() *jsonschema.Schema {
 	return c.root.Properties["result"].Properties["url"]
 }
 
-// fileRules: file names fit into a file system and differ from one another.
+// fileRules checks that file names fit into a file system and are unique.
 func fileRules(j *Job) *Fault {
 	first := make(map[string]int, len(j.Files))
 	for i, file := range j.Files {
@@ -92,7 +92,7 @@ func fileRules(j *Job) *Fault {
 	return nil
 }
 
-// needsRule: a job that waits for itself waits for ever.
+// needsRule checks that a job does not wait for itself.
 func needsRule(j *Job) *Fault {
 	for i, id := range j.Needs {
 		if id == j.ID {
@@ -102,7 +102,7 @@ func needsRule(j *Job) *Fault {
 	return nil
 }
 
-// rerunRule: a job is not a repetition of itself.
+// rerunRule checks that a job does not repeat itself.
 func rerunRule(j *Job) *Fault {
 	if j.RerunOf == j.ID {
 		return fault("/rerun_of", "must not be the job's own id")
@@ -110,7 +110,7 @@ func rerunRule(j *Job) *Fault {
 	return nil
 }
 
-// timeRule: a job must be able to start before it expires.
+// timeRule checks that a job can start before it expires.
 func timeRule(j *Job) *Fault {
 	if j.Expires.IsZero() || j.NotBefore.Before(j.Expires) {
 		return nil

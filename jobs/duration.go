@@ -11,7 +11,7 @@ import (
 
 const day = 24 * time.Hour
 
-// Duration is a time span that is written as [ParseDuration] reads it, such as
+// Duration is a duration in the notation that [ParseDuration] reads, such as
 // "90m" or "2d".
 type Duration time.Duration
 
@@ -25,9 +25,9 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return err
 }
 
-// ParseDuration reads a time span: what [time.ParseDuration] reads, and days (d)
-// of 24 hours and weeks (w) of 7 days, such as "1w", "1d12h" or "1.5d". There may
-// be blanks between its parts.
+// ParseDuration reads what [time.ParseDuration] reads, and also days (d) of 24 hours
+// and weeks (w) of 7 days, such as "1w", "1d12h" or "1.5d". Blanks may separate the
+// parts.
 func ParseDuration(text string) (time.Duration, error) {
 	d, err := parseSpan(strings.Join(strings.Fields(text), ""))
 	if err != nil {
@@ -99,8 +99,8 @@ func part(number, unit string) (time.Duration, error) {
 // timeForms are what ParseTime reads beside RFC 3339.
 var timeForms = []string{time.DateOnly, "2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02 15:04", time.DateTime}
 
-// ParseTime reads a moment: a time in RFC 3339, or a date with or without a time
-// of day, which are those of the place where.
+// ParseTime reads a time in RFC 3339, or a date with or without a time of day in the
+// location where.
 func ParseTime(text string, where *time.Location) (time.Time, error) {
 	text = strings.TrimSpace(text)
 	at, err := time.Parse(time.RFC3339, text)

@@ -10,22 +10,22 @@ import (
 	"github.com/runnerbean/runnerbean/internal/queue"
 )
 
-// What beanstalkd may answer to a put, for callers to branch on with errors.Is.
+// Errors of Enqueue and EnqueueBatch, to be tested with errors.Is.
 var (
 	// ErrTooBig is returned for a document over the limit: give a large input
 	// by its URL.
 	ErrTooBig = queue.ErrTooBig
-	// ErrDraining is returned where no server takes jobs any more.
+	// ErrDraining is returned if all servers are in drain mode.
 	ErrDraining = queue.ErrDraining
-	// ErrFull is returned where a server has no memory or disk for the job.
+	// ErrFull is returned if a server has no memory or disk for the job.
 	ErrFull = queue.ErrFull
 )
 
-// Enqueue fills in the job's id, result URL and time of creation where they are
-// missing, validates it and puts it on the inbox tube. The job comes back as it
-// was put; its Result.URL can be given to a browser at once. An invalid job is
-// a [*Fault]. After any other error it may or may not have been put: to put the
-// returned job once more is harmless, for its id is the same.
+// Enqueue fills in the job's id, result URL and time of creation if they are
+// missing, validates the job and puts it on the inbox tube. It returns the job as it
+// was put. Its Result.URL answers at once. The error is a [*Fault] for an invalid
+// job. After any other error the job may or may not have been put. It is safe to
+// enqueue the returned job again, because its id is the same.
 func (c *Client) Enqueue(ctx context.Context, job Job) (Job, error) {
 	job, m, err := c.message(job)
 	if err != nil {
@@ -37,9 +37,9 @@ func (c *Client) Enqueue(ctx context.Context, job Job) (Job, error) {
 	return job, nil
 }
 
-// EnqueueBatch puts many jobs, pipelined, which is some ten times faster than
-// one by one. All are validated before any is put. On a failure it returns,
-// beside the error, those that were put.
+// EnqueueBatch enqueues many jobs in a pipeline, about ten times faster than one by
+// one. It validates all jobs before it puts the first. With an error it returns the
+// jobs that were put.
 func (c *Client) EnqueueBatch(ctx context.Context, batch []Job) ([]Job, error) {
 	filled := make([]Job, len(batch))
 	messages := make([]queue.Message, len(batch))

@@ -10,23 +10,22 @@ import (
 	"github.com/runnerbean/runnerbean/internal/suggest"
 )
 
-// Fault says what is wrong with a job document, and where.
+// Fault is the error of a job document: what is wrong, and where.
 type Fault struct {
-	// Syntax is true where the text is not JSON at all (status 400), false
-	// where the JSON is not a job (422).
+	// Syntax is true if the text is not JSON (HTTP status 400), and false if the
+	// JSON is not a valid job (422).
 	Syntax bool
 	// Pointer is the JSON pointer (RFC 6901) of the fault; empty means the
 	// document as a whole.
 	Pointer string
-	// Message names the field and says what is wanted.
+	// Message names the field and what is wanted.
 	Message string
-	// ID, Program and ResultURL are what the document says where that could be
-	// read and is valid in itself, otherwise empty. A text that is not JSON is
-	// not trusted for any of them.
+	// ID, Program and ResultURL are those of the document, each empty if it is
+	// missing or invalid. All are empty if Syntax is true.
 	ID, Program, ResultURL string
 }
 
-// Error is the message, followed by the place where there is one.
+// Error returns the message, followed by the pointer if there is one.
 func (f *Fault) Error() string {
 	if f.Pointer == "" {
 		return "job: " + f.Message
@@ -34,14 +33,14 @@ func (f *Fault) Error() string {
 	return "job: " + f.Message + " (at " + f.Pointer + ")"
 }
 
-// fault makes a fault of the value at pointer; wants is the rest of a sentence
+// fault returns the fault of the value at pointer. wants is the rest of a sentence
 // that begins with the name of the field.
 func fault(pointer, wants string, args ...any) *Fault {
 	pointer = bounded(pointer)
 	return &Fault{Pointer: pointer, Message: fieldName(pointer) + " " + fmt.Sprintf(wants, args...)}
 }
 
-// unknown is the fault of a member that s does not name.
+// unknown returns the fault of a member that s does not name.
 func unknown(s *jsonschema.Schema, pointer, name string) *Fault {
 	msg := fmt.Sprintf("unknown field %s", excerpt(name))
 	if in := parent(bounded(pointer)); in != "" {
@@ -53,11 +52,11 @@ func unknown(s *jsonschema.Schema, pointer, name string) *Fault {
 	return &Fault{Pointer: bounded(pointer), Message: msg}
 }
 
-// maxPointer is the length in bytes of the longest pointer that a fault shows.
+// maxPointer is the length of the longest pointer in a fault, in bytes.
 const maxPointer = 512
 
-// bounded is the pointer itself or, where a sender's names make it too long,
-// that of the nearest holder that is short enough.
+// bounded returns the pointer or, if it is too long, that of the innermost object
+// or array around it whose pointer is short enough.
 func bounded(pointer string) string {
 	for len(pointer) > maxPointer {
 		pointer = parent(pointer)
@@ -65,7 +64,7 @@ func bounded(pointer string) string {
 	return pointer
 }
 
-// parent is the pointer of the object or array that holds the value at pointer.
+// parent returns the pointer of the object or array that holds the value.
 func parent(pointer string) string {
 	return pointer[:max(0, strings.LastIndexByte(pointer, '/'))]
 }
@@ -82,7 +81,7 @@ func pointerTokens(pointer string) []string {
 	return parts
 }
 
-// fieldName is a JSON pointer as a person would write it: files[2].url.
+// fieldName returns a JSON pointer in the form files[2].url.
 func fieldName(pointer string) string {
 	if pointer == "" {
 		return "the document"
@@ -110,10 +109,10 @@ func plain(name string) bool {
 	return name != "" && len(name) <= maxExcerpt && !strings.ContainsFunc(name, odd)
 }
 
-// maxExcerpt is how much of a sender's text a message repeats, in bytes.
+// maxExcerpt is how many bytes of a document's text a message repeats.
 const maxExcerpt = 64
 
-// excerpt is a value in a message: short, quoted, without control characters.
+// excerpt returns a value for a message: short, quoted, without control characters.
 func excerpt(v any) string {
 	switch v := v.(type) {
 	case string:
@@ -127,7 +126,7 @@ func excerpt(v any) string {
 	return kind(v)
 }
 
-// kind is the JSON type of a value in words.
+// kind returns the JSON type of a value with its article.
 func kind(v any) string {
 	switch v.(type) {
 	case string:

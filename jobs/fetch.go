@@ -14,8 +14,8 @@ import (
 )
 
 var (
-	// ErrNotResult is returned where a URL answers 200 or 202 with something
-	// else than a result document.
+	// ErrNotResult is returned if a URL answers 200 or 202 with something other than
+	// a result document.
 	ErrNotResult = errors.New("not a result document")
 	// ErrResultTooLarge is returned for a result of more than Config.MaxResult
 	// bytes.
@@ -29,9 +29,9 @@ const (
 	maxRetryAfter = time.Minute
 )
 
-// Result reads the result document at url once, whether the job has come to its
-// end or not. An answer that is an error is a [*Problem]: status 404 means that
-// no node knows the job, or not yet.
+// Result reads the result document at url once, whether the job has ended or not.
+// An error answer becomes a [*Problem]. Its status 404 means that no node knows
+// the job, or not yet.
 func (c *Client) Result(ctx context.Context, url string) (Result, error) {
 	if _, err := webURL(url); err != nil {
 		return Result{}, fmt.Errorf("jobs: result: %w", err)
@@ -43,7 +43,7 @@ func (c *Client) Result(ctx context.Context, url string) (Result, error) {
 	return a.result, nil
 }
 
-// answer is what a GET of a result URL gave.
+// answer is the answer to a GET of a result URL.
 type answer struct {
 	result Result
 	// retryAfter is when the server wants to be asked again; 0 if it does not
@@ -51,8 +51,8 @@ type answer struct {
 	retryAfter time.Duration
 }
 
-// get reads a result document. With a hold the server may keep back the answer
-// for so long, until the job's state changes.
+// get reads a result document. The server may delay its answer for hold, until the
+// state of the job changes.
 func (c *Client) get(ctx context.Context, url string, hold time.Duration) (answer, error) {
 	header := http.Header{"Accept": {"application/json"}}
 	if hold > 0 {
@@ -83,8 +83,8 @@ func readResult(r io.Reader, limit int64) (Result, error) {
 	return parseResult(text)
 }
 
-// parseResult reads a result document. Members that it does not know are let
-// pass, for they may come from a newer node.
+// parseResult reads a result document. It ignores unknown members, because they may
+// come from a newer node.
 func parseResult(text []byte) (Result, error) {
 	var res Result
 	if err := jsonv2.Unmarshal(text, &res); err != nil {
@@ -113,7 +113,8 @@ func problem(resp *http.Response) *Problem {
 	return p
 }
 
-// retryAfter reads the header of that name: seconds or a date.
+// retryAfter returns the wait that the header Retry-After asks for, in seconds or
+// as a date (RFC 9110, section 10.2.3), at most maxRetryAfter.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	v := h.Get("Retry-After")
 	var d time.Duration
@@ -147,7 +148,7 @@ func (c *Client) open(ctx context.Context, url string, header http.Header, idle 
 	return nil, err
 }
 
-// idleBody is a body that is given up when nothing comes for too long.
+// idleBody is a body whose Read fails with errIdle when nothing comes for idle.
 type idleBody struct {
 	io.ReadCloser
 	ctx    context.Context // of the request

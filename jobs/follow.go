@@ -20,8 +20,8 @@ const (
 	// maxEvent bounds one event in bytes; the parser's time grows with the
 	// square of it. A state that is larger is polled.
 	maxEvent = 1 << 20
-	// firstEvent is how soon a stream must speak. One that does not is held
-	// back by some proxy.
+	// firstEvent is how soon the first event must come. If it does not, a proxy
+	// buffers the stream.
 	firstEvent = 10 * time.Second
 	// maxStreams is how many streams in a row may end without an event.
 	maxStreams = 3
@@ -30,15 +30,15 @@ const (
 var (
 	errNoStream    = errors.New("no event stream to be had")
 	errStreamEnded = errors.New("event stream ended")
-	// errLeftOut: a large result is not in its event, but at its URL.
+	// errLeftOut is for a large result, which is not in its event but at its URL.
 	errLeftOut = errors.New("result left out of its event")
 )
 
-// Follow yields the states of the job whose result is at url: the present one,
-// then each that differs from the one before, the last being final. It listens
-// to the node's Server-Sent Events, reconnects, and polls where there are none.
-// Outages are sat out, so give ctx a deadline or break out of the loop. A
-// lasting error, or the end of ctx, is yielded once, as the last.
+// Follow yields the states of the job whose result is at url: the present one, then
+// each change, until one is final. It reads the node's Server-Sent Events,
+// reconnects, and polls if there are none. It retries while the network or the
+// server is away, so give ctx a deadline or break out of the loop. A lasting error,
+// or the end of ctx, is yielded once, as the last.
 func (c *Client) Follow(ctx context.Context, url string) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
 		f, err := c.follower(url, yield)
@@ -57,10 +57,10 @@ type follower struct {
 	events string // URL of the stream
 	yield  func(Result, error) bool
 	last   Result
-	// done is set after a final state and when the caller wants no more.
+	// done is set after a final state and when the caller breaks out of the loop.
 	done bool
-	// polling is set once streams have proved to be of no use, silent counts
-	// those in a row that had no event.
+	// polling is set once streams have proved useless. silent counts the streams in
+	// a row without an event.
 	polling bool
 	silent  int
 }
@@ -90,8 +90,8 @@ func (f *follower) run(ctx context.Context) error {
 	return nil
 }
 
-// poll asks for the state once. Later answers may be held back by the server
-// until there is news.
+// poll asks for the state once. The server may delay later answers until the state
+// changes.
 func (f *follower) poll(ctx context.Context) error {
 	res, err := f.poller.next(ctx)
 	if err == nil {
@@ -122,7 +122,7 @@ func (f *follower) listen(ctx context.Context) error {
 	return f.poller.failed(ctx, err, 0)
 }
 
-// notFound tells a job that is not known yet from a server without streams.
+// notFound distinguishes a job that is not known yet from a server without streams.
 func (f *follower) notFound(ctx context.Context) error {
 	a, err := f.poller.c.get(ctx, f.poller.url, 0)
 	if err != nil {
@@ -134,8 +134,8 @@ func (f *follower) notFound(ctx context.Context) error {
 	return nil
 }
 
-// stream reads one stream to its end; the error says why it ended and is never
-// nil.
+// stream reads one stream to its end. The error says why it ended, and is nil only
+// after a final state.
 func (f *follower) stream(ctx context.Context) error {
 	header := http.Header{"Accept": {"text/event-stream"}, "Cache-Control": {"no-store"}}
 	resp, err := f.poller.c.open(ctx, f.events, header, min(firstEvent, f.poller.c.cfg.Idle))
@@ -158,7 +158,7 @@ func (f *follower) stream(ctx context.Context) error {
 	return errStreamEnded
 }
 
-// streamError is what an answer is, if it is not a stream.
+// streamError returns an error for an answer that is not a stream.
 func streamError(resp *http.Response) error {
 	if resp.StatusCode != http.StatusOK {
 		p := problem(resp)
@@ -174,7 +174,7 @@ func streamError(resp *http.Response) error {
 	return nil
 }
 
-// event takes one event. Other kinds than "state" are for other readers.
+// event handles one event. It ignores all types but "state".
 func (f *follower) event(e sse.Event) error {
 	if e.Type != "state" {
 		return nil
@@ -193,7 +193,7 @@ func (f *follower) event(e sse.Event) error {
 	return nil
 }
 
-// emit yields a state unless it says the same as the one before.
+// emit yields a state unless it is the same as the one before.
 func (f *follower) emit(res Result) {
 	if sameState(f.last, res) {
 		return
@@ -202,7 +202,7 @@ func (f *follower) emit(res Result) {
 	f.done = !f.yield(res, nil) || res.State.Final()
 }
 
-// sameState compares all but the time at which a document was made.
+// sameState compares two results without their Timestamp.
 func sameState(a, b Result) bool {
 	a.Timestamp, b.Timestamp = time.Time{}, time.Time{}
 	return reflect.DeepEqual(a, b)

@@ -2,12 +2,12 @@ package jobs
 
 import "github.com/google/uuid"
 
-// NewID makes the id of a new job: a UUID of version 7, so that ids sort by
-// the time at which they were made.
+// NewID returns the id of a new job: a UUID of version 7 (RFC 9562), so that ids
+// sort by the time at which they were made.
 func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// ValidID reports whether id is a lower-case UUID of version 4 or 7. It is the
-// rule of the schema by hand, for the many places that only have an id.
+// ValidID reports whether id is a lower-case UUID of version 4 or 7, as the schema
+// demands.
 func ValidID(id string) bool {
 	if len(id) != 36 {
 		return false

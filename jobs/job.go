@@ -9,13 +9,12 @@ import (
 // 0 is the most urgent and 4294967295 the least.
 const DefaultPriority uint32 = 1024
 
-// Job is one self-contained job document: what to run, where its input is and
-// where its result shall be. docs/wire-format.md describes it field by field;
-// the JSON Schema (see [Schema]) is the one source of its rules.
+// Job is a job document: what to run, where the input is, and where the result will
+// be. docs/wire-format.md describes each field. The JSON Schema (see [Schema]) has
+// the rules.
 type Job struct {
-	// ID is a lower-case UUID, version 7 ([NewID] makes one) or 4. It is the
-	// key under which the job is known; putting the same document twice is
-	// harmless.
+	// ID is a lower-case UUID, version 7 ([NewID] returns one) or 4. A document that
+	// is put twice makes one job.
 	ID string `json:"id"`
 	// Program is the name of an installed program, never a path.
 	Program string `json:"program"`
@@ -41,7 +40,7 @@ type Job struct {
 	Labels map[string]string `json:"labels,omitempty"`
 	// Traceparent is a W3C trace context; the program finds it in its environment.
 	Traceparent string `json:"traceparent,omitempty"`
-	// Webhook is the URL that is told when the job has come to its end, see
+	// Webhook is the URL that is told when the job has ended, see
 	// [VerifyWebhook].
 	Webhook string `json:"webhook,omitempty"`
 	// RerunOf is the id of the job that this one repeats, see [Job.Rerun].
@@ -71,7 +70,7 @@ type Target struct {
 	URL string `json:"url"`
 }
 
-// EffectivePriority is the priority that beanstalkd sees.
+// EffectivePriority returns Priority, or DefaultPriority if it is nil.
 func (j Job) EffectivePriority() uint32 {
 	if j.Priority == nil {
 		return DefaultPriority

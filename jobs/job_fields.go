@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// converter makes a Job of a tree that the schema has passed. Only what the
-// schema cannot promise can still go wrong.
+// converter converts a document that meets the schema to a Job. It keeps the first
+// fault in what the schema cannot check.
 type converter struct {
 	fault *Fault
 }
 
-// convert reads the fields of a valid tree.
+// convert reads the fields of a valid document.
 func convert(t parsedDocument) (Job, *Fault) {
 	var c converter
 	doc := object(t.root)
@@ -36,8 +36,7 @@ func convert(t parsedDocument) (Job, *Fault) {
 	return job, c.fault
 }
 
-// time reads a time. The schema's format lets leap seconds pass, which Go does
-// not have.
+// time reads a time. The format of the schema allows leap seconds, and Go does not.
 func (c *converter) time(doc map[string]any, name string) time.Time {
 	var t time.Time
 	s, ok := doc[name].(string)
@@ -50,10 +49,10 @@ func (c *converter) time(doc map[string]any, name string) time.Time {
 	return t
 }
 
-// maxTimeout is the longest that one attempt may take.
+// maxTimeout is the longest timeout of one attempt.
 const maxTimeout = 30 * 24 * time.Hour
 
-// duration reads a time span, whose range the schema cannot say.
+// duration reads a duration, whose range the schema cannot check.
 func (c *converter) duration(doc map[string]any, name string) Duration {
 	s, ok := doc[name].(string)
 	if !ok {
@@ -112,5 +111,5 @@ func texts(list []any) []string {
 	return out
 }
 
-// element is the pointer of entry i of the list at pointer.
+// element returns the JSON pointer of entry i of the list at pointer.
 func element(pointer string, i int) string { return pointer + "/" + strconv.Itoa(i) }

@@ -5,10 +5,9 @@ import (
 	"time"
 )
 
-// Rerun is a new job that does again what j did, from its first step: a result
-// never changes, so a success is repeated under a new id and URL. The new job
-// names j in RerunOf. What bound j to its own time and to other jobs is left
-// out: NotBefore, Expires and Needs.
+// Rerun returns a new job that repeats j under a new id and URL, because a result
+// never changes. The new job names j in RerunOf. It has no NotBefore, Expires and
+// Needs, which bound j to its time and to other jobs.
 func (j Job) Rerun(now time.Time) Job { return j.RerunAs(NewID(), now) }
 
 // RerunAs is [Job.Rerun] with the id of the new job.

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Result is what a result URL answers: the final result once there is one,
-// before that the state of the job. Timestamp is always there.
+// Result is the answer of a result URL: the final result or, before the job has
+// ended, its state. Timestamp is always set.
 type Result struct {
 	ID      string `json:"id"`
 	Program string `json:"program"`
@@ -20,8 +20,8 @@ type Result struct {
 	Attempt int    `json:"attempt,omitzero"`
 	Node    string `json:"node,omitempty"`
 
-	// Position is how many queued jobs of the program come before this one,
-	// where that is known.
+	// Position is how many queued jobs of the program come before this one; nil if
+	// that is not known.
 	Position *int `json:"position,omitempty"`
 	// NotBefore is when a queued job may start at the earliest.
 	NotBefore time.Time `json:"not_before,omitzero"`
@@ -66,15 +66,15 @@ type Artifact struct {
 	SHA256 string `json:"sha256"`
 }
 
-// LeftOut is something in out/ that is not kept. Where there are more of them
-// than are listed, the last one has no name and says how many.
+// LeftOut is something in out/ that is not kept. If there are more than are listed,
+// the last one has no name and gives their number.
 type LeftOut struct {
 	Name   string `json:"name,omitempty"`
 	Reason string `json:"reason"`
 }
 
-// MaxOutputs is of how many attempts of a job, the newest ones, the files are kept
-// that they left without a success.
+// MaxOutputs is for how many of the newest unsuccessful attempts of a job the files
+// in out/ are kept.
 const MaxOutputs = 3
 
 // Output is what is kept of the files that an attempt left in out/.

@@ -22,10 +22,10 @@ const (
 	warnAfter    = 3           // failures in a row
 )
 
-// Wait blocks until the job whose result is at url has come to its end, and
-// returns that end: look at its State. Outages of the network or of the server
-// are sat out, so give ctx a deadline. A job that is unknown for longer than
-// Config.Grace, and any other lasting refusal, is a [*Problem].
+// Wait blocks until the job whose result is at url has ended, and returns its final
+// result: look at State. It retries while the network or the server is away, so
+// give ctx a deadline. The error is a [*Problem] for a job that is unknown for
+// longer than Config.Grace and for any other lasting refusal.
 func (c *Client) Wait(ctx context.Context, url string) (Result, error) {
 	w, err := c.newPoller(url)
 	if err != nil {
@@ -40,11 +40,11 @@ func (c *Client) Wait(ctx context.Context, url string) (Result, error) {
 	}
 }
 
-// poller asks for one result again and again, with measure.
+// poller asks for one result again and again, with backoff.
 type poller struct {
 	c   *Client
 	url string
-	// hold is for how long the server may keep back its answer.
+	// hold is how long the server may delay its answer until the state changes.
 	hold time.Duration
 	// rest is how long to wait before the next request.
 	rest time.Duration
@@ -62,7 +62,8 @@ func (c *Client) newPoller(url string) (*poller, error) {
 	return &poller{c: c, url: url}, nil
 }
 
-// next blocks until the server has given the state of the job, or will not.
+// next blocks until the server has answered with the state of the job, or with a
+// lasting error.
 func (w *poller) next(ctx context.Context) (Result, error) {
 	for {
 		if err := w.pause(ctx); err != nil {
@@ -83,7 +84,7 @@ func (w *poller) next(ctx context.Context) (Result, error) {
 	}
 }
 
-// pause waits as long as the last answer asks for.
+// pause waits for as long as the last answer asks for.
 func (w *poller) pause(ctx context.Context) error {
 	rest := w.rest
 	w.rest = 0
@@ -96,8 +97,8 @@ func (w *poller) pause(ctx context.Context) error {
 	return nil
 }
 
-// ended is the error of a context that has ended, with what went wrong last,
-// else nil.
+// ended returns the error of ctx with the last failure, or nil if ctx has not
+// ended.
 func (w *poller) ended(ctx context.Context) error {
 	switch {
 	case ctx.Err() == nil:
@@ -112,7 +113,7 @@ func (w *poller) succeeded() {
 	w.unknown, w.failures, w.last = time.Time{}, 0, nil
 }
 
-// failed decides whether to try again: nil, and w.rest says when.
+// failed returns nil if another try is worthwhile, and sets w.rest.
 func (w *poller) failed(ctx context.Context, err error, after time.Duration) error {
 	if ctx.Err() != nil {
 		return w.ended(ctx) // err is only what the end of ctx looks like
@@ -140,7 +141,7 @@ func (w *poller) failed(ctx context.Context, err error, after time.Duration) err
 
 func (w *poller) wrap(err error) error { return fmt.Errorf("jobs: result %s: %w", w.url, err) }
 
-// temporary reports whether the next request may fare better.
+// temporary reports whether the next request may succeed.
 func temporary(err error) bool {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		switch p.Status {

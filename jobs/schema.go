@@ -22,12 +22,10 @@ var (
 	resultSchemaText []byte
 )
 
-// Schema is the JSON Schema (2020-12) of a job document. The caller owns the
-// copy.
+// Schema returns a copy of the JSON Schema (2020-12) of a job document.
 func Schema() []byte { return slices.Clone(schemaText) }
 
-// ResultSchema is the JSON Schema (2020-12) of a result document. The caller
-// owns the copy.
+// ResultSchema returns a copy of the JSON Schema (2020-12) of a result document.
 func ResultSchema() []byte { return slices.Clone(resultSchemaText) }
 
 // schemaIndex is a schema with its parts by the location that the validator
@@ -37,11 +35,11 @@ type schemaIndex struct {
 	parts map[string]*jsonschema.Schema
 }
 
-// jobSchema is compiled when the first document is decoded, so that importing
-// the package costs nothing.
+// jobSchema compiles the schema when it is first used, so that an import of the
+// package costs nothing.
 var jobSchema = sync.OnceValue(func() *schemaIndex { return compile(schemaURL, schemaText) })
 
-// compile panics where an embedded schema is broken: no test would pass.
+// compile panics if an embedded schema is broken, which every test would show.
 func compile(url string, text []byte) *schemaIndex {
 	c, err := validate.NewCompiler(url, text)
 	if err != nil {
@@ -62,7 +60,7 @@ func resolveRef(s *jsonschema.Schema) *jsonschema.Schema {
 	return s
 }
 
-// index enters s and all below it.
+// index adds s and all schemas in it.
 func (c *schemaIndex) index(s *jsonschema.Schema) {
 	if s == nil || c.parts[s.Location] != nil {
 		return
@@ -81,7 +79,7 @@ func (c *schemaIndex) index(s *jsonschema.Schema) {
 	c.index(additional(s))
 }
 
-// additional is the schema of members that are not named one by one, if any.
+// additional returns the schema of members that s does not name, or nil.
 func additional(s *jsonschema.Schema) *jsonschema.Schema {
 	a, _ := s.AdditionalProperties.(*jsonschema.Schema)
 	return a

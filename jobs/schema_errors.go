@@ -12,18 +12,18 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 )
 
-// violation is one leaf of the validator's report.
+// violation is one error in the validator's report.
 type violation struct {
 	pointer string
-	// part is the schema that the value does not meet, keyword what of it.
+	// part is the schema that the value does not meet, and keyword its keyword.
 	part    *jsonschema.Schema
 	keyword string
-	// ofName is true where the name of the member is at fault, not its value.
+	// ofName is true if the name of the member is at fault, not its value.
 	ofName bool
 }
 
-// schemaFault turns the validator's report into one fault. Of several the one
-// highest up and first by name is told, so that the answer is always the same.
+// schemaFault turns the validator's report into one fault. Of several it takes the
+// least nested one that is first by name, so that the answer is always the same.
 func (c *schemaIndex) schemaFault(err *jsonschema.ValidationError, root any) *Fault {
 	all := c.violations(err, nil)
 	first := slices.MinFunc(all, func(a, b violation) int {
@@ -39,8 +39,7 @@ func (c *schemaIndex) schemaFault(err *jsonschema.ValidationError, root any) *Fa
 	return f
 }
 
-// remedy says what to write instead of a value that stands for none, where none is
-// needed.
+// remedy returns what to write in place of an empty value of an optional member.
 func (c *schemaIndex) remedy(f violation, v any) string {
 	holder := c.root
 	tokens := pointerTokens(f.pointer)
@@ -61,8 +60,7 @@ func (c *schemaIndex) remedy(f violation, v any) string {
 	return "; leave it out where there is none"
 }
 
-// empty reports whether a value is what languages have for none. Of an object or
-// array that was not wanted nothing but the kind is known.
+// empty reports whether languages use a value for "none".
 func empty(v any) bool {
 	switch v := v.(type) {
 	case map[string]any:
@@ -73,8 +71,8 @@ func empty(v any) bool {
 	return v == nil || v == "" || v == false || v == int64(0)
 }
 
-// rank puts short pointers first, so that a field comes before what is in it
-// and [2] before [10], but what is missing from the whole after what is wrong.
+// rank sorts short pointers first, so that a field comes before its members and
+// [2] before [10]. Members that are missing from the document come last.
 func rank(pointer string) int {
 	if pointer == "" {
 		return 1 << 30
@@ -82,7 +80,7 @@ func rank(pointer string) int {
 	return len(pointer)
 }
 
-// violations collects the leaves of a report.
+// violations collects the errors of a report that have no causes.
 func (c *schemaIndex) violations(err *jsonschema.ValidationError, out []violation) []violation {
 	f := c.locate(err)
 	if len(err.Causes) == 0 || f.keyword == "oneOf" {
@@ -116,8 +114,7 @@ func (c *schemaIndex) locate(err *jsonschema.ValidationError) violation {
 	return f
 }
 
-// unescapePath undoes the escaping as part of a URL that the validator does
-// beyond that of a JSON pointer.
+// unescapePath undoes the URL escaping that the validator adds to a JSON pointer.
 func unescapePath(location string) string {
 	parts := strings.Split(location, "/")
 	for i, p := range parts {
@@ -128,7 +125,7 @@ func unescapePath(location string) string {
 	return strings.Join(parts, "/")
 }
 
-// valueAt returns the value at a pointer, nil where there is none.
+// valueAt returns the value at a JSON pointer, or nil.
 func valueAt(v any, pointer string) any {
 	for _, t := range pointerTokens(pointer) {
 		switch holder := v.(type) {
@@ -147,7 +144,7 @@ func valueAt(v any, pointer string) any {
 	return v
 }
 
-// fault says in words what the violation is.
+// fault describes the violation.
 func (f violation) fault(v any) *Fault {
 	if f.ofName {
 		tokens := pointerTokens(f.pointer)
@@ -170,8 +167,8 @@ var typeNames = map[string]string{
 	"object": "an object", "array": "an array", "string": "a string", "integer": "an integer",
 }
 
-// otherType says what kind of value is wanted. A fraction where an integer is
-// wanted is of the same kind.
+// otherType says which kind of value is wanted. It quotes a fraction where an
+// integer is wanted, because both are numbers.
 func (f violation) otherType(v any) *Fault {
 	is := kind(v)
 	if _, ok := v.(float64); ok && f.part.Types[0] == "integer" {
@@ -196,7 +193,7 @@ func (f violation) missing(v any) *Fault {
 	return &Fault{Pointer: f.pointer, Message: strings.Join(names[:last], ", ") + " and " + names[last] + " are missing"}
 }
 
-// limit is what the schema allows at most or at least, in words.
+// limit describes the limit that the value exceeds, or returns "".
 func (f violation) limit() string {
 	s := f.part
 	switch f.keyword {
@@ -222,7 +219,7 @@ func (f violation) limit() string {
 	return ""
 }
 
-// dependent says which member needs which.
+// dependent describes which member needs which others.
 func dependent(s *jsonschema.Schema) string {
 	for name, needs := range s.DependentRequired {
 		return "may have " + name + " only beside " + strings.Join(needs, " and ")
@@ -230,10 +227,9 @@ func dependent(s *jsonschema.Schema) string {
 	return ""
 }
 
-// ratio writes a limit of the schema.
 func ratio(r *big.Rat) string { return r.RatString() }
 
-// count writes a number of things.
+// count returns a number with its noun.
 func count(n int, thing string) string {
 	switch {
 	case n == 1:

@@ -22,18 +22,17 @@ const (
 )
 
 var (
-	// ErrSignature is a URL whose signature is missing or not that of the key.
+	// ErrSignature is the error of a signature that is missing or of another key.
 	ErrSignature = errors.New("the URL has no valid signature")
-	// ErrURLExpired is a URL that was signed for a time that is over.
+	// ErrURLExpired is the error of a URL whose time is over.
 	ErrURLExpired = errors.New("the URL has expired")
 )
 
-// SignURL lets whoever has the URL of a result read it until expires, at nodes
-// that serve signed URLs only (RUNNERBEAN_RESULTS=signed). It returns the URL
-// with expires, in Unix seconds, and signature in its query: that of the job's
-// id, so the same query opens all that lies below the result: /events, /log and
-// /files. key is a line of the nodes' RUNNERBEAN_URL_KEY_FILE without the
-// line break, at least [MinURLKey] bytes.
+// SignURL returns the URL of a result with the parameters expires, in Unix seconds,
+// and signature. Nodes with RUNNERBEAN_RESULTS=signed answer it until expires. The
+// signature is of the job's id, so the same query also opens /events, /log and
+// /files below the result. key is a line of the nodes' RUNNERBEAN_URL_KEY_FILE
+// without the line break, at least [MinURLKey] bytes.
 func SignURL(resultURL string, key []byte, expires time.Time) (string, error) {
 	u, err := webURL(resultURL)
 	if err != nil {
@@ -53,8 +52,8 @@ func SignURL(resultURL string, key []byte, expires time.Time) (string, error) {
 	return u.String(), nil
 }
 
-// VerifySignature checks what SignURL has put into the query of the URL of the
-// job id, or of something below it. [ErrSignature], [ErrURLExpired].
+// VerifySignature checks the query that SignURL has made for the job id. It returns
+// [ErrSignature] or [ErrURLExpired] for one that is not valid.
 func VerifySignature(id string, query url.Values, key []byte, now time.Time) error {
 	until, signature := query[ParamExpires], query[ParamSignature]
 	if len(until) != 1 || len(signature) != 1 || len(key) < MinURLKey {

@@ -1,8 +1,7 @@
 package jobs
 
-// State is where a job stands. Succeeded, failed and cancelled are final for
-// the machine; only a person's retry takes a failed or cancelled job back to
-// queued.
+// State of a job. Succeeded, failed and cancelled are final. Only a person's retry
+// takes a failed or cancelled job back to queued.
 type State string
 
 // The states of a job.
@@ -18,7 +17,7 @@ const (
 // States lists every state in the order in which a job may pass through them.
 var States = []State{Waiting, Queued, Running, Succeeded, Failed, Cancelled}
 
-// Final reports whether the machine leaves a job in this state as it is.
+// Final reports whether a job in this state has ended.
 func (s State) Final() bool { return s == Succeeded || s == Failed || s == Cancelled }
 
 // Outcome is how one attempt ended, or, as the class of an [Error], why a job

@@ -20,17 +20,17 @@ const (
 	HeaderWebhookSignature = "webhook-signature"
 )
 
-// ErrWebhook is returned for a request that is not, or not now, from a node
-// that has the key.
+// ErrWebhook is wrapped by the error of a request that does not come from a node
+// with the key, or is too old.
 var ErrWebhook = errors.New("jobs: not a genuine webhook")
 
-// webhookTolerance is how far the clocks of node and receiver may differ; an
-// older request may be one that somebody has kept and sends again.
+// webhookTolerance is how far the clocks of node and receiver may differ. An older
+// request may be a replay.
 const webhookTolerance = 5 * time.Minute
 
-// Webhook is the body of the POST that tells that a job has come to its end.
+// Webhook is the body of the POST that says that a job has ended.
 type Webhook struct {
-	// ID is the same whenever this is told again. It is in the header.
+	// ID is the same in each repetition. It is in the header.
 	ID string `json:"-"`
 	// Type is "job." and the state.
 	Type      string     `json:"type"`
@@ -38,7 +38,7 @@ type Webhook struct {
 	Data      WebhookJob `json:"data"`
 }
 
-// WebhookJob is what a webhook says of a job.
+// WebhookJob is the job in a webhook.
 type WebhookJob struct {
 	ID        string    `json:"id"`
 	Program   string    `json:"program"`
@@ -86,8 +86,8 @@ func signedBy(list, want string) bool {
 	return found
 }
 
-// SignWebhook is the signature of a webhook; stamp is its time in seconds since
-// 1970, secret what [WebhookKey] returns.
+// SignWebhook returns the signature of a webhook as Standard Webhooks defines it.
+// stamp is its time in Unix seconds, and secret what [WebhookKey] returns.
 func SignWebhook(id, stamp string, body, secret []byte) string {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(id + "." + stamp + "."))
@@ -95,8 +95,8 @@ func SignWebhook(id, stamp string, body, secret []byte) string {
 	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// WebhookKey decodes a key as files hold it: "whsec_" and 24 to 64 bytes in
-// base64. The error does not repeat it.
+// WebhookKey decodes a key in the form of key files: "whsec_" and 24 to 64 bytes in
+// base64. The error does not repeat the key.
 func WebhookKey(text string) ([]byte, error) {
 	encoded, ok := strings.CutPrefix(strings.TrimSpace(text), "whsec_")
 	secret, err := base64.StdEncoding.DecodeString(encoded)
