@@ -14,11 +14,12 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// renderError is where every error of a handler becomes an answer.
+// renderError answers with an error of a handler. It logs errors that are the node's
+// own fault.
 func (p *Publisher) renderError(err error, c echo.Context) {
 	r := c.Request()
 	if c.Response().Committed || errors.Is(err, context.Canceled) && r.Context().Err() != nil {
-		return // nobody is there to read it
+		return // the client has gone
 	}
 	found, ok := httpio.ProblemOf(err)
 	answer := *found
@@ -34,6 +35,7 @@ func (p *Publisher) renderError(err error, c echo.Context) {
 	p.sendProblem(c, &answer, err)
 }
 
+// sendProblem answers with a page where a person asks for one, and else with JSON.
 func (p *Publisher) sendProblem(c echo.Context, answer *jobs.Problem, cause error) {
 	body, err := httpio.Marshal(answer)
 	if err != nil {
@@ -45,7 +47,7 @@ func (p *Publisher) sendProblem(c echo.Context, answer *jobs.Problem, cause erro
 	}
 	h.Set("Cache-Control", httpio.NoStore)
 	if id := c.Param("id"); answer.Status == http.StatusNotFound && jobs.ValidID(id) && httpio.IsRecentID(id, time.Now()) {
-		h.Set("Retry-After", "1") // it may be on its way through the inbox
+		h.Set("Retry-After", "1") // the job may still be in the inbox
 	}
 	if p.pages.SendProblem(c, answer) || p.pages.SendNotice(c, answer, cause) {
 		return

@@ -1,30 +1,24 @@
 package publisher
 
 import (
-	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"time"
 
-	"github.com/labstack/echo/v4"
-
-	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// bodyTimeout bounds how long a request may take to send its body.
+// bodyTimeout bounds the reading of a request's body.
 const bodyTimeout = 30 * time.Second
 
-// Handler serves every route. Live events need Run.
+// Handler returns a handler of all routes. Live events need Run.
 func (p *Publisher) Handler() http.Handler { return http.HandlerFunc(p.serveHTTP) }
 
 func (p *Publisher) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	defer serving(r)()
 	if p.log.Enabled(r.Context(), slog.LevelDebug) {
-		p.serveLogged(w, r)
+		serveLogged(p.serve, p.log, w, r)
 		return
 	}
 	p.serve(w, r)
@@ -40,7 +34,7 @@ func (p *Publisher) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.ContentLength != 0 {
-		// A writer of one byte a minute must not hold on to the connection.
+		// A client that sends one byte a minute must not keep the connection.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	}
 	p.echo.ServeHTTP(w, r)
@@ -75,68 +69,4 @@ func resultID(path string) string {
 		}
 	}
 	return ""
-}
-
-// recovered turns a panic into an error, so that it is answered and logged as one.
-func recovered(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) (err error) {
-		defer func() {
-			v := recover()
-			if v == nil {
-				return
-			}
-			if v == http.ErrAbortHandler || c.Response().Committed { //nolint:errorlint // as net/http compares it
-				panic(http.ErrAbortHandler) // the client must not take a part for the whole
-			}
-			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
-		}()
-		return next(c)
-	}
-}
-
-// serveLogged is serve with a line in the log.
-func (p *Publisher) serveLogged(w http.ResponseWriter, r *http.Request) {
-	start, seen := time.Now(), &seenWriter{ResponseWriter: w, status: http.StatusOK}
-	defer func() {
-		p.log.LogAttrs(context.WithoutCancel(r.Context()), slog.LevelDebug, "request", slog.String("method", r.Method),
-			slog.String("path", httpio.Shorten(r.URL.Path)), slog.Int("status", seen.status), slog.Int64("bytes", seen.bytes),
-			slog.String("from", r.RemoteAddr), slog.Duration("took", time.Since(start)))
-	}()
-	p.serve(seen, r)
-}
-
-// seenWriter remembers what was answered.
-type seenWriter struct {
-	http.ResponseWriter
-	status int
-	bytes  int64
-}
-
-func (s *seenWriter) WriteHeader(status int) {
-	s.status = status
-	s.ResponseWriter.WriteHeader(status)
-}
-
-func (s *seenWriter) Write(b []byte) (int, error) {
-	n, err := s.ResponseWriter.Write(b)
-	s.bytes += int64(n)
-	return n, err
-}
-
-func (s *seenWriter) Unwrap() http.ResponseWriter { return s.ResponseWriter }
-
-// getHealth says that the process lives.
-func getHealth(c echo.Context) error {
-	c.Response().Header().Set("Cache-Control", httpio.NoStore)
-	return c.String(http.StatusOK, "ok\n")
-}
-
-// getReady says whether the node should get traffic, and why not.
-func (p *Publisher) getReady(c echo.Context) error {
-	ctx, cancel := context.WithTimeout(c.Request().Context(), 5*time.Second)
-	defer cancel()
-	if err := p.cfg.Ready(ctx); err != nil {
-		return &jobs.Problem{Status: http.StatusServiceUnavailable, Title: "Not ready", Detail: err.Error()}
-	}
-	return getHealth(c)
 }

@@ -9,8 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,10 +16,6 @@ import (
 	"github.com/labstack/echo/v4"
 	"golang.org/x/sync/singleflight"
 
-	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
-	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/admission"
 	"github.com/runnerbean/runnerbean/publisher/internal/apihttp"
@@ -30,80 +24,6 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/pages"
 	"github.com/runnerbean/runnerbean/publisher/internal/readmodel"
 )
-
-// MaxConnections is how many connections a node should have at most, whatever it
-// could open.
-const MaxConnections = 32 << 10
-
-// Config of a Publisher.
-type Config struct {
-	// Ledger and Store are read only; the caller closes them. Required.
-	Ledger *ledger.Ledger
-	Store  *store.Store
-	// BaseURL is what the result URLs of this node begin with. Required.
-	BaseURL string
-	// Node is this node's name, for the pages.
-	Node string
-	// Accept records a document that jobs.Complete has filled in, and returns
-	// after the commit; submitter says who sent it. Default: no documents are
-	// taken.
-	Accept func(ctx context.Context, document []byte, submitter string) (ledger.Accepted, error)
-	// Act applies a verb to at most 256 jobs; by says who asked. Default: none
-	// is applied.
-	Act func(ctx context.Context, verb ledger.Verb, by string, targets []ledger.Target) ([]ledger.Acted, error)
-	// Drain and Undrain say that a node, or with "" the whole queue, takes no
-	// work, and that it takes work again. Default: nothing is drained.
-	Drain   func(ctx context.Context, node, by, reason string) error
-	Undrain func(ctx context.Context, node, by string) error
-	// Servers says how each beanstalkd server does, as this node sees it.
-	// Default: none is known.
-	Servers func(ctx context.Context) []api.Server
-	// Paused lists the tubes that somebody has paused on beanstalkd, as far as is
-	// known; it must return at once. Default: none is known.
-	Paused func() []api.PausedTube
-	// Control changes what persons have set about a node; by says who asked. A
-	// change is refused where expect is not when it was changed last. Default:
-	// nothing can be set.
-	Control func(ctx context.Context, node string, change func(*nodes.Control), by string, expect *time.Time) (nodes.Control, error)
-	// Ready says why the node should get no traffic. Default: always ready.
-	Ready func(ctx context.Context) error
-	// TokensFile holds the tokens of those who may read the pages and the API, or
-	// change something, and Token is one that may do both. Default: none is
-	// asked for, and who reaches the node may do both.
-	TokensFile, Token string
-	// ReadOnly, where it is not empty, says why writing requests are refused
-	// and what to set so that they are not. Default: they are taken.
-	ReadOnly string
-	// URLKeyFile, where it is set, has results served only to who has a URL that
-	// is signed with one of its keys, or may read the pages. Default: whoever knows
-	// a result's URL may read it.
-	URLKeyFile string
-	// TLSCert and TLSKey are the files with which Serve speaks TLS. Default: it
-	// does not.
-	TLSCert, TLSKey string
-	// CORS lists the exact origins whose pages may use the API, each with a token
-	// of its own. Results, schemas and scripts may be read by pages of any origin.
-	// Default: none may use the API.
-	CORS []string
-	// MaxStreams bounds the event streams and held answers at one time.
-	// Default 20,000.
-	MaxStreams int
-	// Connections is how many connections there may be at one time; it is asked
-	// for each new one. Event streams and held answers are at most seven eighths
-	// of them, and a seventh as many files are sent. Default [MaxConnections].
-	Connections func() int
-	// CacheBytes bounds the memory that holds results. Default 64 MiB.
-	CacheBytes int64
-	// Metrics serves /metrics. Default: there is no such path.
-	Metrics http.Handler
-	// Observe is told of each request that comes to the router, when it has
-	// been answered: route is the path with names for its variable parts, or
-	// "other"; status 0 stands for a connection that was broken off. Default:
-	// nobody is.
-	Observe func(route, method string, status int, took time.Duration)
-	// Logger. Default slog.Default().
-	Logger *slog.Logger
-}
 
 // Publisher serves HTTP. Its Handler needs Run, or use Serve, which is both.
 type Publisher struct {
@@ -200,32 +120,6 @@ func (p *Publisher) addReaders() {
 	p.jobs, p.events = readmodel.NewJobs(cfg, p.nodes), readmodel.NewEvents(cfg)
 	p.programs = readmodel.NewPrograms(cfg, p.nodes)
 	p.overviews = readmodel.NewOverviews(cfg, p.nodes, p.jobs, p.events)
-}
-
-// fill puts in the defaults.
-func fill(cfg *Config) {
-	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
-	if cfg.Ready == nil {
-		cfg.Ready = func(context.Context) error { return nil }
-	}
-	if cfg.Paused == nil {
-		cfg.Paused = func() []api.PausedTube { return nil }
-	}
-	if cfg.Servers == nil {
-		cfg.Servers = func(context.Context) []api.Server { return nil }
-	}
-	if cfg.MaxStreams == 0 {
-		cfg.MaxStreams = 20_000
-	}
-	if cfg.Connections == nil {
-		cfg.Connections = func() int { return MaxConnections }
-	}
-	if cfg.CacheBytes == 0 {
-		cfg.CacheBytes = 64 << 20
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.Default()
-	}
 }
 
 // Run feeds the live events until ctx ends, and ends the streams with it. It

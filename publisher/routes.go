@@ -1,7 +1,6 @@
 package publisher
 
 import (
-	"io"
 	"net/http"
 	"slices"
 
@@ -13,14 +12,14 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
-// route is one path of a node.
+// route is a path of a node, for one method.
 type route struct {
 	method, path string
 	handler      echo.HandlerFunc
 	needs        auth.Level
 }
 
-// table is every path of a node. GET means HEAD as well.
+// table returns all routes of a node. Those for GET are for HEAD too.
 func (p *Publisher) table() []route {
 	login := p.pages.Login()
 	return slices.Concat(p.verbRoutes(), p.nodeRoutes(), p.metricsRoute(), []route{
@@ -73,7 +72,7 @@ func (p *Publisher) table() []route {
 	})
 }
 
-// verbRoutes are those of the verbs, for one job and for many.
+// verbRoutes returns the routes of verbs, for one job and for many.
 func (p *Publisher) verbRoutes() []route {
 	var list []route
 	for _, v := range operations.Verbs {
@@ -88,7 +87,7 @@ func (p *Publisher) verbRoutes() []route {
 	return list
 }
 
-// nodeRoutes are those of the verbs of nodes.
+// nodeRoutes returns the routes that change a node.
 func (p *Publisher) nodeRoutes() []route {
 	list := []route{{http.MethodPatch, "/api/v1/nodes/:name", apihttp.JSON(p.api.PatchNode), auth.Operator}}
 	for _, v := range operations.NodeVerbs {
@@ -97,60 +96,12 @@ func (p *Publisher) nodeRoutes() []route {
 	return list
 }
 
-// routes puts the table into the router.
-func (p *Publisher) routes(e *echo.Echo) {
-	p.levels = map[string]auth.Level{}
-	for _, r := range p.table() {
-		handler := r.handler
-		if r.needs == auth.Operator || r.needs == auth.OwnActor {
-			handler = p.changes(handler)
-		}
-		handler = p.auth.Guard(r.needs, handler)
-		e.Add(r.method, r.path, handler)
-		if r.method == http.MethodGet {
-			p.levels[r.path] = r.needs
-			e.Add(http.MethodHead, r.path, handler)
-		}
+const metricsPath = "/metrics"
+
+// metricsRoute returns the route of /metrics, if there is one.
+func (p *Publisher) metricsRoute() []route {
+	if p.cfg.Metrics == nil {
+		return nil
 	}
-}
-
-// levelOf returns the level of the route to the path of a request with a method, or
-// 0 without one. method is GET or HEAD.
-func (p *Publisher) levelOf(r *http.Request, method string) auth.Level {
-	c := p.echo.AcquireContext()
-	defer p.echo.ReleaseContext(c)
-	p.echo.Router().Find(method, echo.GetPath(r), c)
-	return p.levels[c.Path()]
-}
-
-// changes makes the next pages show what the handler has changed.
-func (p *Publisher) changes(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		defer p.forget()
-		return next(c)
-	}
-}
-
-// newEcho is the router. What it would print itself goes nowhere: errors come
-// to renderError.
-func (p *Publisher) newEcho() *echo.Echo {
-	e := echo.New()
-	e.HideBanner, e.HidePort = true, true
-	e.Logger.SetOutput(io.Discard)
-	e.HTTPErrorHandler = p.renderError
-	e.IPExtractor = echo.ExtractIPDirect()
-	if p.cfg.Observe != nil {
-		e.Use(p.observed())
-	}
-	e.Use(recovered)
-	p.routes(e)
-	return e
-}
-
-// forget makes the next answer of every page and reader a new one.
-func (p *Publisher) forget() {
-	p.nodes.Forget()
-	p.programs.Forget()
-	p.overviews.Forget()
-	p.pages.Forget()
+	return []route{{http.MethodGet, metricsPath, echo.WrapHandler(p.cfg.Metrics), auth.Viewer}}
 }

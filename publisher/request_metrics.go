@@ -1,16 +1,13 @@
 package publisher
 
 import (
-	"net/http"
 	"time"
 
 	"github.com/labstack/echo/v4"
-
-	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 )
 
-// observed tells Config.Observe of each request. Paths that are no route count
-// as one, so that strangers cannot make names.
+// observed calls Config.Observe for each request. All paths that are no route have one
+// name, so that clients cannot make new ones.
 func (p *Publisher) observed() echo.MiddlewareFunc {
 	known := map[string]bool{}
 	for _, r := range p.table() {
@@ -32,21 +29,11 @@ func (p *Publisher) observed() echo.MiddlewareFunc {
 	}
 }
 
-const metricsPath = "/metrics"
-
-// metricsRoute is /metrics, where the node has any.
-func (p *Publisher) metricsRoute() []route {
-	if p.cfg.Metrics == nil {
-		return nil
-	}
-	return []route{{http.MethodGet, metricsPath, echo.WrapHandler(p.cfg.Metrics), auth.Viewer}}
-}
-
-// FromMemory is how many results were served from memory, by net/http or below
-// it: Config.Observe is not told of them.
+// FromMemory returns how many results were served from memory. Config.Observe is not
+// called for them.
 func (p *Publisher) FromMemory() int64 { return p.fromMemory.Load() + p.served.Load() }
 
-// Streams is how many event streams and held answers there are now.
+// Streams returns the number of event streams and held answers.
 func (p *Publisher) Streams() int {
 	return p.hub.places.Len()
 }

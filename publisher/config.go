@@ -1,0 +1,110 @@
+package publisher
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
+	"github.com/runnerbean/runnerbean/internal/store"
+)
+
+// MaxConnections is how many connections a node should have at most, even where the
+// system allows more.
+const MaxConnections = 32 << 10
+
+// Config of a Publisher.
+type Config struct {
+	// Ledger and Store are read only; the caller closes them. Required.
+	Ledger *ledger.Ledger
+	Store  *store.Store
+	// BaseURL is the beginning of the result URLs of this node. Required.
+	BaseURL string
+	// Node is the name of this node, for the pages and events.
+	Node string
+	// Accept records a document that jobs.Complete has filled in, and returns after
+	// the commit. submitter names who sent it. Default: the node takes no jobs.
+	Accept func(ctx context.Context, document []byte, submitter string) (ledger.Accepted, error)
+	// Act applies a verb to at most 256 jobs. by names who asks. Default: the node
+	// refuses all verbs.
+	Act func(ctx context.Context, verb ledger.Verb, by string, targets []ledger.Target) ([]ledger.Acted, error)
+	// Drain and Undrain drain a node, or with "" the whole queue, and let it take work
+	// again. Default: the node refuses drains.
+	Drain   func(ctx context.Context, node, by, reason string) error
+	Undrain func(ctx context.Context, node, by string) error
+	// Servers returns the state of each beanstalkd server as this node sees it.
+	// Default: none.
+	Servers func(ctx context.Context) []api.Server
+	// Paused returns the tubes that are paused on beanstalkd. It must not block.
+	// Default: none.
+	Paused func() []api.PausedTube
+	// Control changes what is set for a node. by names who asks. The change is refused
+	// where expect is not nil and not the time of the last change. Default: the node
+	// refuses changes.
+	Control func(ctx context.Context, node string, change func(*nodes.Control), by string, expect *time.Time) (nodes.Control, error)
+	// Ready returns why the node should get no traffic. Default: it is always ready.
+	Ready func(ctx context.Context) error
+	// TokensFile is the file of tokens with their roles, and Token is the token of an
+	// operator. Default: whoever reaches the node is an operator.
+	TokensFile, Token string
+	// ReadOnly, where it is not empty, makes the node refuse writing requests with this
+	// text: it says why, and what to set. Default: the node takes them.
+	ReadOnly string
+	// URLKeyFile is the file of keys with which results' URLs are signed. Without a
+	// signature only a viewer may read a result then. Default: whoever knows a result's
+	// URL may read it.
+	URLKeyFile string
+	// TLSCert and TLSKey are the files of the certificate and of its key. Default: Serve
+	// speaks plain HTTP.
+	TLSCert, TLSKey string
+	// CORS lists the exact origins whose pages may use the API, each with a token of its
+	// own. Pages of any origin may read results, schemas and scripts. Default: none.
+	CORS []string
+	// MaxStreams is how many event streams and held answers there may be at one time.
+	// Default 20,000.
+	MaxStreams int
+	// Connections returns how many connections there may be at one time. It is called
+	// for each new one. Event streams and held answers take at most seven eighths of
+	// them, and a seventh as many files are sent at one time. Default [MaxConnections].
+	Connections func() int
+	// CacheBytes is how much memory results may take. Default 64 MiB.
+	CacheBytes int64
+	// Metrics serves /metrics. Default: the path does not exist.
+	Metrics http.Handler
+	// Observe is called after each request that comes to the router. route is the path
+	// with names for its variable parts, or "other". status is 0 where the connection
+	// was aborted. Default: it is not called.
+	Observe func(route, method string, status int, took time.Duration)
+	// Logger. Default slog.Default().
+	Logger *slog.Logger
+}
+
+// fill sets the defaults.
+func fill(cfg *Config) {
+	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
+	if cfg.Ready == nil {
+		cfg.Ready = func(context.Context) error { return nil }
+	}
+	if cfg.Paused == nil {
+		cfg.Paused = func() []api.PausedTube { return nil }
+	}
+	if cfg.Servers == nil {
+		cfg.Servers = func(context.Context) []api.Server { return nil }
+	}
+	if cfg.MaxStreams == 0 {
+		cfg.MaxStreams = 20_000
+	}
+	if cfg.Connections == nil {
+		cfg.Connections = func() int { return MaxConnections }
+	}
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = 64 << 20
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+}
