@@ -24,7 +24,7 @@ func (d *fixture) activity(span time.Duration, program string) activity.History 
 	return a
 }
 
-// total is how many ends an activity has by node, or by program where one was asked for.
+// total returns the number of ends in list.
 func total(list []activity.Tally) (n int64) {
 	for _, v := range list {
 		n += v.N
@@ -90,7 +90,7 @@ func TestActivity(t *testing.T) {
 	}
 }
 
-// unseen is a step in which nobody looked.
+// unseen is a step without a sample.
 var unseen = activity.Depth{Queued: -1, Running: -1, Waiting: -1}
 
 func TestDepth(t *testing.T) {
@@ -144,7 +144,7 @@ func TestDurations(t *testing.T) {
 	}
 }
 
-// A clock that jumps by hours loses nothing and makes no rollup run for ever.
+// A clock that jumps by hours loses no counts, and every rollup ends.
 func TestCountersOutliveClockJumps(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
@@ -164,8 +164,8 @@ func TestCountersOutliveClockJumps(t *testing.T) {
 	}
 }
 
-// The counters take a bounded room, and a clock that is years ahead for a moment
-// does not cost all of them.
+// The counters take bounded room. A clock that is years ahead for a moment costs few of
+// them.
 func TestCountersArePruned(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
@@ -243,8 +243,8 @@ func TestRollupByMany(t *testing.T) {
 	}
 }
 
-// TestBacklogOldest counts from when jobs are due: not those whose start is set
-// for later or that back off, and not the time before a retry.
+// TestBacklogOldest checks that the age of a backlog ignores jobs that are set for later
+// or back off, and the time before a retry.
 func TestBacklogOldest(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
@@ -291,8 +291,7 @@ func TestBacklogOldest(t *testing.T) {
 	check()
 }
 
-// TestManyScheduledJobsAreNotDue: past the bound of what is counted they are
-// told from the number of all.
+// TestManyScheduledJobsAreNotDue checks the count above its limit.
 func TestManyScheduledJobsAreNotDue(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
@@ -318,7 +317,7 @@ func TestManyScheduledJobsAreNotDue(t *testing.T) {
 	want(2)
 }
 
-// Documents with a fault may name any program; they do not make counters for each.
+// Documents with a fault may name any program. They share one counter.
 func TestFaultsAreCountedTogether(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)

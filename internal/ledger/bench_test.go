@@ -15,7 +15,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// benchLedger opens a fresh ledger; work is timed only after it.
+// benchLedger opens a new ledger.
 func benchLedger(b *testing.B) *Ledger {
 	l, err := Open(b.Context(), Config{DSN: "sqlite:" + filepath.Join(b.TempDir(), "l.db")})
 	if err != nil {
@@ -40,7 +40,7 @@ func benchEntries(n int) []Entry {
 	return list
 }
 
-// cpu is the processor time of this process so far.
+// cpu returns the processor time of this process so far.
 func cpu() time.Duration {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
@@ -68,8 +68,8 @@ func BenchmarkAccept(b *testing.B) {
 	}
 }
 
-// BenchmarkLife takes jobs all the way: accepted in batches of 16, marked as
-// sent, claimed and finished by slots.
+// BenchmarkLife accepts jobs in batches of 16, marks them as sent, and claims and
+// finishes them in slots.
 func BenchmarkLife(b *testing.B) {
 	for _, slots := range []int{1, 4, 8} {
 		b.Run(fmt.Sprintf("%dslots", slots), func(b *testing.B) {
@@ -127,7 +127,7 @@ func benchSlot(b *testing.B, l *Ledger, feed <-chan string) {
 	}
 }
 
-// BenchmarkRun is claim and finish of jobs that are there already.
+// BenchmarkRun claims and finishes jobs that were accepted before.
 func BenchmarkRun(b *testing.B) {
 	for _, slots := range []int{1, 4, 8} {
 		b.Run(fmt.Sprintf("%dslots", slots), func(b *testing.B) {

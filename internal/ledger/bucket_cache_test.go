@@ -11,7 +11,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// endOne lets one job succeed now.
+// endOne makes one job succeed now.
 func (d *fixture) endOne() {
 	d.t.Helper()
 	id := d.add(nil)
@@ -23,8 +23,8 @@ var (
 	qDropTallies  = engine.NewQuery("DELETE FROM tallies WHERE at < 9e18")
 )
 
-// Steps that are over are held, and an activity is the same with them as without,
-// whatever spans were asked for before and wherever the counters lie.
+// A history with cached steps equals one without, whatever spans were read before and
+// whether counters are rolled up.
 func TestHeldStepsAreTheSame(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
@@ -55,8 +55,8 @@ func TestHeldStepsAreTheSame(t *testing.T) {
 	}
 }
 
-// A clock that was set back counts in steps that are over already: this ledger
-// sees it at once, others of the same file a moment later.
+// A clock that was set back counts in cached steps. This ledger sees it at once, other
+// ledgers of the same file after Check.
 func TestLateEndsAreSeen(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)

@@ -102,7 +102,7 @@ func TestVitals(t *testing.T) {
 	if list[0].Slots != 3 || string(list[0].Vitals) != `{"cpus":2}` {
 		t.Errorf("vitals that are too big cost the heartbeat: %+v", list[0])
 	}
-	// They go with the instance.
+	// The vitals are deleted with the instance.
 	d.clock.advance(30 * 24 * time.Hour)
 	d.must(d.Nodes.Register(t.Context(), nodes.Node{Name: "n9", Instance: "i9"}))
 	left := 0

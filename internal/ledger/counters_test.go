@@ -12,8 +12,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// ends are what the rows of jobs and attempts say of what has ended, step by
-// step; the counters have to say the same.
+// ends is what the rows of jobs and attempts say has ended. The counters must agree.
 type ends struct {
 	final    map[string]bool // jobs, as they were seen last
 	attempts map[string]int  // ended attempts of a job that were seen
@@ -25,7 +24,7 @@ func newEnds() ends {
 	return ends{final: map[string]bool{}, attempts: map[string]int{}, n: map[string]map[string]int{"n": {}, "p": {}}}
 }
 
-// see looks at a job after each step that has changed it.
+// see reads a job after each step that has changed it.
 func (e *ends) see(r *Record, attempts []Attempt) {
 	last := Attempt{}
 	for _, a := range attempts {
@@ -58,7 +57,7 @@ func (e *ends) add(node, program string, state jobs.State, class jobs.Outcome) {
 	}
 }
 
-// checkCounters compares the counters of every length of steps, rolled up or not.
+// checkCounters compares the counters of every grain, rolled up or not.
 func (s *machine) checkCounters(rt *rapid.T) {
 	for _, seconds := range []int{60, 600, 7200} {
 		for axis, column := range map[string]string{"n": "node", "p": "program"} {
@@ -88,7 +87,7 @@ func (s *machine) checkCounters(rt *rapid.T) {
 	}
 }
 
-// checkActivity asks for all that has ended, of which the ledger may hold a part.
+// checkActivity compares the history of everything, part of which may be cached.
 func (s *machine) checkActivity(rt *rapid.T) {
 	now := s.clock.now()
 	a, err := s.Activity.History(s.t.Context(), now.Add(-30*24*time.Hour), now.Add(24*time.Hour), "")

@@ -15,8 +15,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// writeUntilKilled takes jobs through the ledger for ever and prints each step
-// once it is acknowledged.
+// writeUntilKilled takes jobs through the ledger until it is killed. It prints each step
+// after its answer.
 func writeUntilKilled(path string) {
 	ctx := context.Background()
 	l, err := Open(ctx, Config{DSN: "sqlite:" + path})
@@ -44,7 +44,7 @@ func writeOne(ctx context.Context, l *Ledger) {
 		if err != nil {
 			panic(err)
 		}
-		// One write for a line: what the parent reads was acknowledged.
+		// One write per line: the parent reads only answered steps.
 		_, _ = os.Stdout.WriteString(step + " " + id + "\n")
 	}
 	_, err := l.Accept(ctx, []Entry{e})
@@ -91,7 +91,7 @@ func TestKilledWhileWriting(t *testing.T) {
 	d.sound()
 }
 
-// sound has SQLite check the file.
+// sound lets SQLite check the file.
 func (d *fixture) sound() {
 	d.t.Helper()
 	var verdict string

@@ -14,8 +14,8 @@ import (
 
 const ownBase, farBase = "https://own.example", "https://far.example/results"
 
-// newDeliveryDesk is a fixture whose node serves ownBase.
-func newDeliveryDesk(t *testing.T) *fixture {
+// newDeliveryFixture returns a fixture whose node serves ownBase.
+func newDeliveryFixture(t *testing.T) *fixture {
 	t.Helper()
 	d := newFixture(t)
 	d.sendTo("", ownBase)
@@ -35,13 +35,14 @@ func (d *fixture) delivery(id string) outbox.Delivery {
 
 var qForgetTarget = engine.NewQuery("UPDATE jobs SET target = '?' WHERE id = ?")
 
-// forgetTarget leaves a job as an older version has written it.
+// forgetTarget makes a job look as an older version has written it.
 func (d *fixture) forgetTarget(id string) {
 	d.t.Helper()
 	d.write(qForgetTarget, id)
 }
 
-// TestEveryEndIsDelivered whose result is to be elsewhere, in the transaction that ends it.
+// TestEveryEndIsDelivered checks that the transaction that ends a job writes the
+// delivery.
 func TestEveryEndIsDelivered(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -93,7 +94,7 @@ func TestEveryEndIsDelivered(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := newDeliveryDesk(t)
+			d := newDeliveryFixture(t)
 			id := c.end(d)
 			list := d.due(time.Minute)
 			if len(list) != 1 || list[0].Kind != outbox.KindDelivery || list[0].ID != id || list[0].URL != farBase+"/"+id || list[0].State != c.state {
@@ -110,10 +111,11 @@ func TestEveryEndIsDelivered(t *testing.T) {
 	}
 }
 
-// TestNoDeliveryOfWhatIsServedHere by this node or another one of the pool.
+// TestNoDeliveryOfWhatIsServedHere checks results that this node or another one of the
+// pool serves.
 func TestNoDeliveryOfWhatIsServedHere(t *testing.T) {
 	t.Parallel()
-	d := newDeliveryDesk(t)
+	d := newDeliveryFixture(t)
 	d.must(d.Nodes.Register(t.Context(), nodes.Node{Name: "n7", Instance: jobs.NewID(), BaseURL: "https://n7.example/r"}))
 	for _, base := range []string{ownBase, "https://n7.example/r"} {
 		id := d.add(at(base))
@@ -130,11 +132,11 @@ func TestNoDeliveryOfWhatIsServedHere(t *testing.T) {
 	}
 }
 
-// TestNewestEndIsDeliveredLast: a failure that is being sent while its job is
-// retried and succeeds is not sent after the success, nor together with it.
+// TestNewestEndIsDeliveredLast sends a failure while its job is retried and succeeds.
+// The failure must not be sent after the success, nor together with it.
 func TestNewestEndIsDeliveredLast(t *testing.T) {
 	t.Parallel()
-	d := newDeliveryDesk(t)
+	d := newDeliveryFixture(t)
 	id := d.add(at(farBase))
 	d.end(id, d.run(id), jobs.Failed, jobs.OutcomeFailed)
 	first := d.due(time.Minute)[0]
@@ -166,11 +168,12 @@ func TestNewestEndIsDeliveredLast(t *testing.T) {
 	}
 }
 
-// TestRetryForgetsTheFormerDelivery: what was delivered is not what comes next.
+// TestRetryForgetsTheFormerDelivery checks that the state of a delivery is that of the
+// newest end.
 func TestRetryForgetsTheFormerDelivery(t *testing.T) {
 	t.Parallel()
 	for _, givenUp := range []bool{false, true} {
-		d := newDeliveryDesk(t)
+		d := newDeliveryFixture(t)
 		id := d.add(at(farBase))
 		d.end(id, d.run(id), jobs.Failed, jobs.OutcomeFailed)
 		h := d.due(time.Minute)[0]
@@ -189,7 +192,7 @@ func TestRetryForgetsTheFormerDelivery(t *testing.T) {
 
 func TestObsoleteDeliveryIsForgotten(t *testing.T) {
 	t.Parallel()
-	d := newDeliveryDesk(t)
+	d := newDeliveryFixture(t)
 	id := d.add(at(farBase))
 	d.end(id, d.run(id), jobs.Failed, jobs.OutcomeFailed)
 	h := d.due(time.Minute)[0]

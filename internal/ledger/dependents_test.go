@@ -80,7 +80,7 @@ func TestFailureFailsDependentsAndTheirs(t *testing.T) {
 	d.recount()
 }
 
-// More dependents than one transaction settles, in two layers.
+// More dependents than one transaction updates, in two layers.
 func TestManyDependents(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -120,7 +120,7 @@ func TestManyDependents(t *testing.T) {
 	}
 }
 
-// until waits for what another goroutine brings about.
+// until waits for a condition that another goroutine fulfils.
 func (d *fixture) until(done func() bool) {
 	d.t.Helper()
 	deadline := time.After(20 * time.Second)
@@ -135,7 +135,7 @@ func (d *fixture) until(done func() bool) {
 	}
 }
 
-// What a process left behind in the middle is done by the next one.
+// The next process finishes what one left half done.
 func TestUnsettledAreSettledLater(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)

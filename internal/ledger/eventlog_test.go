@@ -14,7 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// journal is a ledger with n events of all sorts, and these, newest first.
+// journal returns a ledger with n events of all sorts, and the events, newest first.
 func journal(t *testing.T, n int) (*fixture, []eventlog.Event) {
 	d := newFixture(t)
 	var list []eventlog.Event
@@ -32,7 +32,7 @@ func journal(t *testing.T, n int) (*fixture, []eventlog.Event) {
 	return d, list
 }
 
-// logPages collects all pages of an event log.
+// logPages returns all pages of an event log.
 func (d *fixture) logPages(f eventlog.Filter) (list []eventlog.Event) {
 	d.t.Helper()
 	for range 1000 {
@@ -120,8 +120,8 @@ func TestEventLogOfAJob(t *testing.T) {
 	}
 }
 
-// Who reads on after the last event that he has seen misses none, also when the
-// clock is set back or two processes write.
+// A reader that continues after the last event misses none, even if the clock is set
+// back or two processes write.
 func TestEventsAfter(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)

@@ -47,7 +47,7 @@ func TestOnExternalCommit(t *testing.T) {
 	}
 }
 
-// Closing ends the goroutine (goleak looks), and what comes later does nothing.
+// Close ends the goroutine (goleak checks). Later calls do nothing.
 func TestOnExternalCommitAndClose(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)

@@ -16,11 +16,10 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// failureEnv turns the test binary into a process that writes until the ledger
-// refuses, and then once more.
+// failureEnv makes the test binary write until the ledger refuses, and then once more.
 const failureEnv = "LEDGER_TEST_FAILURE"
 
-// passingEnv turns it into one that goes on to write after a refusal.
+// passingEnv makes the test binary go on after a refusal.
 const passingEnv = "LEDGER_TEST_PASSING"
 
 func init() {
@@ -51,8 +50,8 @@ func writeThroughRefusals(path string) {
 	fmt.Println("at the end:", err, l.Err())
 }
 
-// Faults that lose no write, such as a disk that is full for a while or a read
-// that fails once, do not end the ledger.
+// Faults that lose no write do not end the ledger, such as a disk that is full for a
+// while.
 func TestPassingDiskFaultEndsNothing(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ file, inject string }{
@@ -77,8 +76,7 @@ func TestPassingDiskFaultEndsNothing(t *testing.T) {
 	}
 }
 
-// emptyLedger makes the file of a ledger, closes it in good order, and returns
-// its path.
+// emptyLedger makes and closes a ledger and returns its path.
 func emptyLedger(t *testing.T) string {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
@@ -93,8 +91,7 @@ func emptyLedger(t *testing.T) string {
 	return path
 }
 
-// wantAccepted opens a ledger again, which must have what was acknowledged and
-// take more.
+// wantAccepted opens a ledger again. It must have all answered jobs and accept more.
 func wantAccepted(t *testing.T, path, printed string) {
 	t.Helper()
 	l, err := Open(t.Context(), Config{DSN: "sqlite:" + path})
@@ -134,8 +131,8 @@ func writeUntilRefused(path string) {
 	fmt.Println("reopen:", errors.Is(err, ErrReopen) && errors.Is(again, ErrReopen) && errors.Is(l.Err(), ErrReopen))
 }
 
-// Whatever fails on the way to the disk, by whatever call, nothing more is
-// written, and what was acknowledged is there when the ledger is opened again.
+// Whatever call fails on the way to the disk, nothing more is written. Answered jobs are
+// there when the ledger is opened again.
 func TestFailedDiskEndsWriting(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ file, inject string }{
@@ -163,7 +160,7 @@ func TestFailedDiskEndsWriting(t *testing.T) {
 	}
 }
 
-// A disk that fails once is not asked a second time.
+// A failed sync is not repeated.
 func TestFailedSyncIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
@@ -208,8 +205,7 @@ func TestFailedSyncIsNotRepeated(t *testing.T) {
 	}
 }
 
-// A claim is answered before it is on the disk; nothing else is after it has
-// failed to get there.
+// A claim is answered before the sync. If the sync fails, all later operations fail.
 func TestClaimThatIsNotSynced(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)

@@ -10,8 +10,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// TestManyListsOnAFreshLedger: a list holds a connection while it needs
-// statements that nobody has prepared yet.
+// TestManyListsOnAFreshLedger runs lists that hold a connection while they need
+// statements that are not prepared.
 func TestManyListsOnAFreshLedger(t *testing.T) {
 	for range 5 {
 		l, err := Open(t.Context(), Config{DSN: "sqlite:" + t.TempDir() + "/ledger.db"})

@@ -28,7 +28,7 @@ func (d *fixture) due(lease time.Duration) []outbox.Hook {
 	return list
 }
 
-// Whatever way a job comes to its end, its URL is told, each time anew.
+// However a job ends, its webhook is staged, at each end anew.
 func TestEveryEndIsToldToItsWebhook(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -165,10 +165,11 @@ func TestHooksThatNobodyDeliversArePruned(t *testing.T) {
 	}
 }
 
-// TestPendingDeliveryIsNotPruned: the try that gives it up says so in an event.
+// TestPendingDeliveryIsNotPruned checks that a delivery stays until it is given up with
+// an event.
 func TestPendingDeliveryIsNotPruned(t *testing.T) {
 	t.Parallel()
-	d := newDeliveryDesk(t)
+	d := newDeliveryFixture(t)
 	id := d.add(func(j *jobs.Job) { at(farBase)(j); hooked(j) })
 	d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
 	d.clock.advance(7*24*time.Hour + time.Hour)

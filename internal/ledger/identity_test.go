@@ -13,7 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// A ledger has one id for ever, and no two have the same.
+// The id of a ledger never changes, and no two ledgers have the same.
 func TestIdentity(t *testing.T) {
 	t.Parallel()
 	a, b := newFixture(t), newFixture(t)
@@ -32,7 +32,7 @@ func TestIdentity(t *testing.T) {
 	}
 	a.must(again.Close())
 	a.must(a.Close())
-	// Read by another user it must not leave anything behind that the node cannot write.
+	// A read by another user must not create files that the node cannot write.
 	before, err := os.ReadDir(filepath.Dir(a.path))
 	a.must(err)
 	if id := read(a.path); id != a.ID() {
@@ -54,8 +54,8 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// What is queued in a ledger of schema version 3 has messages on tubes that no
-// node reads any more: it gets new ones. What runs goes on.
+// Queued jobs of schema version 3 have messages on tubes that no node reads any more.
+// They get new messages. Running jobs go on.
 func TestUpgradePutsMessagesAnew(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "old.db")
@@ -97,7 +97,7 @@ func TestUpgradePutsMessagesAnew(t *testing.T) {
 	}
 }
 
-// A ledger that has lost its id is not opened: its jobs have messages under it.
+// A ledger without an id is not opened, because its jobs have messages under the old id.
 func TestLostIdentity(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)

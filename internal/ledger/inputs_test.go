@@ -7,8 +7,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// TestInputsAwaited follows the count of attempts in a row whose inputs could
-// not be had.
+// TestInputsAwaited checks the count of consecutive attempts without inputs.
 func TestInputsAwaited(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
@@ -50,7 +49,7 @@ func TestInputsAwaited(t *testing.T) {
 	want(0)
 }
 
-// TestInputWait is longer than that for another attempt may be.
+// TestInputWait checks that the wait for inputs may exceed MaxBackoff.
 func TestInputWait(t *testing.T) {
 	t.Parallel()
 	now := time.Now()

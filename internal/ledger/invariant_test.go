@@ -12,12 +12,12 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// check compares all that the ledger says with the model; it runs after each step.
+// check compares the ledger with the model after each step.
 func (s *machine) check(rt *rapid.T) {
 	s.t = rt
 	s.checkStates(rt)
 	for _, id := range s.m.ids {
-		// A job that has not moved, and has no reason to, is looked at now and then.
+		// Jobs that have not changed are compared now and then.
 		if j := s.m.jobs[id]; s.steps%8 == 0 || s.seen[id] != fmt.Sprint(*j) {
 			s.checkJob(rt, j)
 			s.seen[id] = fmt.Sprint(*j)
@@ -30,7 +30,7 @@ func (s *machine) check(rt *rapid.T) {
 	s.checkCounters(rt)
 }
 
-// checkStates compares the state and attempt of every job at one stroke.
+// checkStates compares the state and attempt of all jobs.
 func (s *machine) checkStates(rt *rapid.T) {
 	rows, err := s.db.Reader.DB().Query("SELECT id, state, attempt FROM jobs")
 	s.must(err)
@@ -90,7 +90,7 @@ func (s *machine) checkJob(rt *rapid.T, j *modelJob) {
 	s.ends.see(&r, attempts)
 }
 
-// checkUnsent holds the queue to what the reconciler must see.
+// checkUnsent compares the queue with what the reconciler must see.
 func (s *machine) checkUnsent(rt *rapid.T) {
 	var want []string
 	for _, id := range s.m.ids {
@@ -106,7 +106,7 @@ func (s *machine) checkUnsent(rt *rapid.T) {
 	}
 }
 
-// checkNeeds looks for needs that nothing will ever meet.
+// checkNeeds finds needs that nothing will fulfil.
 func (s *machine) checkNeeds(rt *rapid.T) {
 	var bad int
 	s.must(s.db.Reader.DB().QueryRow(`SELECT COUNT(*) FROM needs LEFT JOIN jobs need ON need.id = needs.need

@@ -111,7 +111,7 @@ func TestUnsentAndMarkSent(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	// A job that goes back to the queue has no message there any more.
+	// A job that is queued again has no message there any more.
 	d.end(running, 1, jobs.Queued, jobs.OutcomeInterrupted)
 	if got := unsent(time.Second, 10, "s0", "s1"); !slices.Contains(got, running) {
 		t.Error("the mark of a job that ran is still there")
@@ -280,7 +280,7 @@ func TestNodesAndPrograms(t *testing.T) {
 	}
 }
 
-// No program waits for the messages of a million jobs of another one.
+// A program does not wait for a million jobs of another one.
 func TestUnsentIsFair(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
@@ -309,7 +309,7 @@ func TestUnsentIsFair(t *testing.T) {
 	}
 }
 
-// A backoff that a node with a clock two hours ahead has set holds up nobody.
+// A backoff that a node with a clock two hours ahead has set does not delay a job.
 func TestBackoffOfAWrongClock(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)

@@ -150,7 +150,7 @@ func TestFinish(t *testing.T) {
 	}
 }
 
-// checkEnd looks at what Finish leaves behind.
+// checkEnd compares the job and its attempt after Finish.
 func checkEnd(t *testing.T, d *fixture, r *Record, e *Ending) {
 	t.Helper()
 	now := d.clock.now().UTC()
@@ -257,7 +257,7 @@ func TestCancel(t *testing.T) {
 	d.recount()
 }
 
-// An ending that does not say why gets a reason, so that no job fails for nothing.
+// An ending without an error gets one, so that no job fails without a reason.
 func TestFinishFillsInTheError(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)

@@ -15,7 +15,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// listFixture is a ledger with jobs in every state, as List should show them.
+// listFixture returns a ledger with jobs in every state, and the jobs as List should
+// return them.
 func listFixture(t *testing.T, n int) (*fixture, []Record) {
 	d := newFixture(t)
 	var list []Record
@@ -47,7 +48,7 @@ func listFixture(t *testing.T, n int) (*fixture, []Record) {
 	return d, list
 }
 
-// lead takes a queued job some way on.
+// lead changes a queued job according to i.
 func (d *fixture) lead(id string, i int) {
 	d.t.Helper()
 	var err error
@@ -85,7 +86,7 @@ func TestListPages(t *testing.T) {
 	}
 }
 
-// filters are those by one thing, and by every two things.
+// filters returns all filters by one field and by two.
 func filters(all []Record) []listing.Filter {
 	since, until := all[len(all)*2/3].Accepted, all[len(all)/4].Accepted
 	parts := [][]func(*listing.Filter){
@@ -139,7 +140,7 @@ func hasText(r *Record, text string) bool {
 	return strings.Contains(strings.ToLower(all), strings.ToLower(text)) || hasLabel(r, text)
 }
 
-// pages collects all pages of a list.
+// pages returns the jobs of all pages of a list.
 func (d *fixture) pages(f listing.Filter) (list []Record) {
 	d.t.Helper()
 	for range 1000 {
@@ -158,7 +159,7 @@ func (d *fixture) pages(f listing.Filter) (list []Record) {
 	return nil
 }
 
-// With more jobs than one call looks at, and a queue too long to sort.
+// More jobs than one call reads, and a queue too long to sort.
 func TestListOfMany(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
@@ -191,8 +192,8 @@ func TestListOfMany(t *testing.T) {
 	}
 }
 
-// More running jobs than one call looks at, among others of their program: the
-// pages hold every job once.
+// More running jobs than one call reads, among others of their program: the pages
+// contain every job once.
 func TestListOfManyRunning(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
@@ -248,7 +249,7 @@ func TestListRefusesCursors(t *testing.T) {
 	}
 }
 
-// A search that breaks off says how far it has come, and the next page goes on.
+// A search that breaks off says how far it has come. The next page goes on.
 func TestListSaysHowFarItLooked(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)

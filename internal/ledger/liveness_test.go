@@ -9,7 +9,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// observer opens the fixture's file as another process, whose clock is off.
+// observer opens the file of the fixture as another process with its own clock.
 func (d *fixture) observer(off time.Duration) *fixture {
 	d.t.Helper()
 	o := &fixture{t: d.t, clock: &testClock{}, path: d.path}
@@ -18,8 +18,8 @@ func (d *fixture) observer(off time.Duration) *fixture {
 	return o
 }
 
-// A node whose clock is hours off is alive as long as its heartbeat changes,
-// and dead a lease after it does not.
+// A node with a wrong clock is alive as long as its heartbeat changes, and dead a lease
+// after the last change.
 func TestLivenessDoesNotTrustOtherClocks(t *testing.T) {
 	t.Parallel()
 	for _, off := range []time.Duration{0, 2 * time.Hour, -2 * time.Hour} {
@@ -62,7 +62,7 @@ func TestLivenessDoesNotTrustOtherClocks(t *testing.T) {
 	}
 }
 
-// The jobs of an instance that nobody has registered are not run for ever.
+// The jobs of an instance that is not registered are lost after the lease.
 func TestRecoverOfAnUnknownInstance(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)

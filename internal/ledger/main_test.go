@@ -24,7 +24,7 @@ import (
 // crashEnv turns the test binary into a process that writes until it is killed.
 const crashEnv = "LEDGER_TEST_WRITE_UNTIL_KILLED"
 
-// checks is how many runs of the property test there are, unless a flag says more.
+// checks is the number of runs of the property test, unless a flag says otherwise.
 var checks = "100"
 
 func TestMain(m *testing.M) {
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// testClock is a clock that moves only when it is told to.
+// testClock is a clock that a test moves.
 type testClock struct{ us atomic.Int64 }
 
 func (c *testClock) now() time.Time          { return time.UnixMicro(c.us.Load()) }
@@ -72,10 +72,10 @@ func newFixture(t testing.TB) *fixture {
 	return d
 }
 
-// open opens the same file once more.
+// open opens the same file again.
 func (d *fixture) open() *Ledger { return d.openWith(func(*sqlite.Writer) {}) }
 
-// openWith opens it with a writer that is changed before it begins.
+// openWith opens it and changes the writer before it starts.
 func (d *fixture) openWith(change func(*sqlite.Writer)) *Ledger {
 	d.t.Helper()
 	c := Config{Now: d.clock.now, Logger: slog.New(slog.DiscardHandler)}
@@ -93,7 +93,7 @@ func (d *fixture) must(err error) {
 	}
 }
 
-// entry is a job for program "p" with its document.
+// entry returns an Entry for program "p".
 func entry(change func(*jobs.Job)) Entry {
 	j := jobs.Job{ID: jobs.NewID(), Program: "p", Input: jobs.Input{Data: json.RawMessage(`1`)}}
 	j.Result.URL = "https://results.example/" + j.ID
@@ -160,7 +160,7 @@ func ending(state jobs.State, outcome jobs.Outcome) Ending {
 	return e
 }
 
-// act asks for one job and returns how it stands and why nothing was done.
+// act applies a verb to one job. It returns the job and the refusal.
 func (d *fixture) act(verb Verb, id string) (Record, error) {
 	d.t.Helper()
 	list, err := d.Act(d.t.Context(), verb, "Ann", []Target{{ID: id}})
@@ -177,7 +177,7 @@ func (d *fixture) wantState(id string, want jobs.State) Record {
 	return r
 }
 
-// kinds are the kinds of a job's events, the oldest first.
+// kinds returns the kinds of the events of a job, oldest first.
 func (d *fixture) kinds(id string) (list []string) {
 	d.t.Helper()
 	events, err := d.Events.Newest(d.t.Context(), id, 0)
@@ -188,7 +188,7 @@ func (d *fixture) kinds(id string) (list []string) {
 	return list
 }
 
-// recount counts what Counts claims to know.
+// recount compares Counts with the rows.
 func (d *fixture) recount() {
 	d.t.Helper()
 	got, err := d.Activity.Counts(d.t.Context())
@@ -212,7 +212,7 @@ func (d *fixture) recount() {
 	d.recountBacklog()
 }
 
-// recountBacklog counts what Backlog claims to know.
+// recountBacklog compares Backlog with the rows.
 func (d *fixture) recountBacklog() {
 	d.t.Helper()
 	got, err := d.Backlog(d.t.Context())
@@ -250,7 +250,7 @@ func eachRow(rows *sql.Rows, scan func(engine.Row) error) error {
 	return rows.Err()
 }
 
-// write runs one of the statements of tests in a transaction of its own.
+// write runs a statement in a transaction of its own.
 func (d *fixture) write(q *engine.Query, args ...any) {
 	d.t.Helper()
 	d.must(d.do(context.Background(), &op{name: "test", weight: 1, run: func(tx *txn) error {

@@ -8,8 +8,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// model is what the ledger should do, with nothing of how it does it: the
-// states of a job and the rules by which they follow one another.
+// model is the states of jobs and the rules for their changes, without a database.
 type model struct {
 	now  time.Time
 	jobs map[string]*modelJob
@@ -40,7 +39,7 @@ func (m *model) alive(instance string) bool {
 	return ok && m.now.Sub(b) < defaultLease
 }
 
-// accept adds a job; fault is one of its document.
+// accept adds a job. fault means that its document has one.
 func (m *model) accept(j *modelJob, fault bool) {
 	for _, o := range m.jobs {
 		delete(o.missing, j.id)
@@ -77,7 +76,7 @@ func (m *model) reaches(from, to string, seen map[string]bool) bool {
 	return slices.ContainsFunc(j.needs, func(n string) bool { return n == to || m.reaches(n, to, seen) })
 }
 
-// settle lets every ending have its effect on those that wait for it.
+// settle applies every end to the jobs that need it.
 func (m *model) settle() {
 	for again := true; again; {
 		again = false
@@ -90,7 +89,7 @@ func (m *model) settle() {
 	}
 }
 
-// waiting is the state in which a waiting job should be.
+// waiting returns the state that a waiting job should have.
 func (m *model) waiting(j *modelJob) jobs.State {
 	state := jobs.Queued
 	for _, n := range j.needs {
@@ -152,7 +151,7 @@ func (m *model) finish(j *modelJob, e Ending) {
 	m.settle()
 }
 
-// act does what a person asks, or says why not.
+// act applies a verb or returns the refusal.
 func (m *model) act(verb Verb, j *modelJob) error {
 	switch {
 	case j.state == jobs.Succeeded:
@@ -196,7 +195,7 @@ func (m *model) again(j *modelJob) error {
 	return nil
 }
 
-// lost is whose node is dead.
+// lost returns the running jobs of dead nodes.
 func (m *model) lost() (list []*modelJob) {
 	for _, id := range m.ids {
 		if j := m.jobs[id]; j.state == jobs.Running && !m.alive(j.instance) {
@@ -214,7 +213,7 @@ func (m *model) lose(j *modelJob) {
 	m.finish(j, e)
 }
 
-// expire fails what is overdue, and says which.
+// expire fails expired jobs and returns their ids.
 func (m *model) expire() (list []string) {
 	var late []*modelJob
 	for _, id := range m.ids {

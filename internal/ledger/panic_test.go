@@ -10,7 +10,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// A panic in one operation of a batch fails that one, whatever it had written.
+// A panic in one operation of a batch fails only that operation.
 func TestAPanicFailsItsOwnOperation(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
@@ -99,7 +99,7 @@ var qBadEvent = engine.NewQuery("INSERT INTO events (id, at, kind, job, node, as
 
 var qBrokenDepth = engine.NewQuery("INSERT INTO depths (grain, at, waiting, queued, running) VALUES (60, ?, 0, 'many', 0)")
 
-// A row that does not hold what it should is an error, and not a panic.
+// A row with a wrong type causes an error, not a panic.
 func TestActivityWithABrokenRow(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)

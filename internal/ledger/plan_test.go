@@ -9,8 +9,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite/sqlitetest"
 )
 
-// Every statement finds its rows by a key or an index; only short tables are
-// read whole.
+// Every statement uses a key or an index. Only short tables are scanned.
 func TestNoStatementReadsAllJobs(t *testing.T) {
 	t.Parallel()
 	plan := sqlitetest.Plans(t)

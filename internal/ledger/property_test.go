@@ -19,7 +19,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// machine drives a ledger and its model side by side.
+// machine runs a ledger and its model side by side.
 type machine struct {
 	*fixture
 	m     *model
@@ -32,7 +32,7 @@ type machine struct {
 	steps int
 }
 
-// nodeOf are the instances that take part, with their nodes.
+// nodeOf maps instances to their nodes.
 var nodeOf = map[string]string{"i1": "n1", "i2": "n2", "j1": "n3"}
 
 var instances = []string{"i1", "i2", "j1"}
@@ -49,7 +49,7 @@ func TestLedgerFollowsTheModel(t *testing.T) {
 			_ = os.RemoveAll(s.dir)
 		}()
 		rt.Repeat(map[string]func(*rapid.T){
-			// What moves jobs on comes more often.
+			// Steps that move jobs forward are more frequent.
 			"accept": s.accept, "claim": s.claim, "claim more": s.claim, "finish": s.finish, "finish more": s.finish,
 			"finish again": s.finishStale, "act": s.act, "act on running": s.actRunning,
 			"report": s.report, "recover": s.recover, "expire": s.expire, "beat": s.beat, "mark": s.mark,
@@ -74,9 +74,9 @@ func newMachine(rt *rapid.T, dir string) *machine {
 	return s
 }
 
-// enter opens the ledger. A process that dies needs no disk that is in step.
+// enter opens the ledger without syncs, because a dying process needs none.
 func (s *machine) enter() {
-	// Who has not looked yet takes nobody for dead.
+	// A process that has not observed heartbeats takes no node for dead.
 	for _, i := range instances {
 		s.m.beat[i] = s.m.now
 	}
@@ -96,7 +96,7 @@ func jobID(n int) string { return fmt.Sprintf("01990000-0000-7000-8000-%012d", n
 // programOf makes jobs of two programs.
 func programOf(id string) string { return []string{"p", "q"}[id[len(id)-1]%2] }
 
-// some picks a job, or skips the step.
+// some draws a job, or skips the step.
 func (s *machine) some(rt *rapid.T, want func(*modelJob) bool) *modelJob {
 	var list []string
 	for _, id := range s.m.ids {
@@ -110,7 +110,7 @@ func (s *machine) some(rt *rapid.T, want func(*modelJob) bool) *modelJob {
 	return s.m.jobs[rapid.SampledFrom(list).Draw(rt, "job")]
 }
 
-// newJob draws a job that needs others, some of which are not there yet.
+// newJob draws a job that may need others, some of which do not exist yet.
 func (s *machine) newJob(rt *rapid.T) (*modelJob, Entry) {
 	n := rapid.IntRange(0, 11).Draw(rt, "id")
 	j := &modelJob{id: jobID(n), document: rapid.IntRange(0, 1).Draw(rt, "document")}
@@ -177,7 +177,7 @@ func (s *machine) claim(rt *rapid.T) {
 	}
 }
 
-// endings are what a worker may say of an attempt.
+// endings are what a worker may report at the end of an attempt.
 func (s *machine) ending(rt *rapid.T) Ending {
 	e := rapid.SampledFrom([]Ending{
 		{State: jobs.Succeeded, Outcome: jobs.OutcomeSucceeded},
@@ -224,7 +224,7 @@ func (s *machine) states() map[string]jobs.State {
 	return m
 }
 
-// finishStale says the end of an attempt that is not the running one.
+// finishStale reports the end of an attempt that does not run.
 func (s *machine) finishStale(rt *rapid.T) {
 	j := s.some(rt, nil)
 	attempt := j.attempt
@@ -329,8 +329,8 @@ func (s *machine) reopen(*rapid.T) {
 	s.enter()
 }
 
-// crash copies the files while a job is being accepted, and goes on with the
-// copy: the job is there as a whole or not at all.
+// crash copies the files while a job is being accepted and continues with the copy. The
+// job is there completely or not at all.
 func (s *machine) crash(rt *rapid.T) {
 	j, e := s.newJob(rt)
 	old, from := s.Ledger, s.path

@@ -10,7 +10,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// lose has a job's node die while it runs, n times.
+// lose loses a running job n times with its node.
 func (d *fixture) lose(id string, n int) {
 	d.t.Helper()
 	for range n {
@@ -22,7 +22,7 @@ func (d *fixture) lose(id string, n int) {
 	}
 }
 
-// claims asks for a job beside others.
+// claims claims a job beside others.
 func (d *fixture) claims(id string) Claim {
 	d.t.Helper()
 	c, err := d.Claim(d.t.Context(), id, Owner{Instance: "i1", Node: "n1"}, "")
@@ -30,7 +30,7 @@ func (d *fixture) claims(id string) Claim {
 	return c
 }
 
-// TestQuarantine follows a job that ends its nodes to its end.
+// TestQuarantine follows a job that ends its nodes until it fails.
 func TestQuarantine(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
@@ -74,7 +74,7 @@ func TestQuarantine(t *testing.T) {
 		t.Errorf("%+v", events)
 	}
 
-	// Who retries it gives it all chances anew.
+	// A retry clears the budgets.
 	_, err = d.act(VerbRetry, id)
 	d.must(err)
 	if c := d.claims(id); !c.OK || c.Record.Crashes != 0 || c.Record.AloneCrashes != 0 || c.Record.Quarantined {
@@ -82,8 +82,8 @@ func TestQuarantine(t *testing.T) {
 	}
 }
 
-// TestQuarantineCountsLossesOnly keeps a job whose attempts end in other ways,
-// and says why it goes on to run alone.
+// TestQuarantineCountsLossesOnly checks that other ends do not lead to quarantine, and
+// the reason of a job that will run alone.
 func TestQuarantineCountsLossesOnly(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
@@ -111,8 +111,8 @@ func TestQuarantineCountsLossesOnly(t *testing.T) {
 	}
 }
 
-// TestQuarantineRefusesFirst says of a job that is not due, or has ended, just
-// that.
+// TestQuarantineRefusesFirst checks that a job that is not due, or has ended, is refused
+// for that.
 func TestQuarantineRefusesFirst(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)

@@ -2,5 +2,5 @@
 
 package ledger
 
-// The race detector makes SQLite, which is Go here, ten times slower.
+// The race detector slows SQLite down ten times, because it is Go here.
 func init() { checks = "20" }

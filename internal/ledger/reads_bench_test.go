@@ -18,12 +18,12 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// sizesEnv names the sizes of the ledgers of BenchmarkReads, such as
-// "1000,1000000"; without it they have 1,000 jobs.
+// sizesEnv is the sizes of the ledgers of BenchmarkReads, such as "1000,1000000".
+// Default 1,000 jobs.
 const sizesEnv = "LEDGER_BENCH_JOBS"
 
-// BenchmarkReads measures what pages ask of the ledger, on ledgers with a natural
-// mixture, with all jobs queued and with all ended.
+// BenchmarkReads measures the reads of pages, on ledgers with a mixture of states, with
+// all jobs queued and with all ended.
 func BenchmarkReads(b *testing.B) {
 	for size := range strings.SplitSeq(os.Getenv(sizesEnv), ",") {
 		n, err := strconv.Atoi(size)
@@ -73,7 +73,7 @@ type readCase struct {
 	read func() error
 }
 
-// readCases are all filters of one and of two things, and the other reads.
+// readCases returns lists by one and two fields, and the other reads.
 func readCases(b *testing.B, l *ledger.Ledger) (list []readCase) {
 	ctx := b.Context()
 	now := time.Now()

@@ -14,8 +14,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// stepsEnv turns the test binary into a process that takes one job to its end and
-// prints each step once it is acknowledged.
+// stepsEnv makes the test binary take one job to its end. It prints each step after its
+// answer.
 const stepsEnv = "LEDGER_TEST_STEPS"
 
 func init() {
@@ -46,8 +46,7 @@ func takeSteps(path string) {
 	say("finished")
 }
 
-// What Accept and Finish answer for survives a power cut: all that was written
-// to the log is on the disk before the answer.
+// Accept and Finish answer after everything that they wrote to the log is on the disk.
 func TestSyncedBeforeAnswer(t *testing.T) {
 	t.Parallel()
 	dir, err := filepath.EvalSymlinks(t.TempDir())

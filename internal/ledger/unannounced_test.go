@@ -12,7 +12,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// awaiting is a job whose program no node has announced.
+// awaiting returns an entry whose program no node has announced.
 func awaiting(change func(*jobs.Job)) Entry {
 	e := entry(func(j *jobs.Job) {
 		j.Program = "late"
@@ -33,7 +33,7 @@ func (d *fixture) announce(names ...string) {
 	d.must(d.Nodes.Beat(d.t.Context(), "i1", list, 1, nil))
 }
 
-// TestJobWaitsForItsProgram until a node announces it.
+// TestJobWaitsForItsProgram waits until a node announces the program.
 func TestJobWaitsForItsProgram(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
@@ -68,15 +68,15 @@ func TestJobWaitsForItsProgram(t *testing.T) {
 	d.wantState(dependent, jobs.Queued)
 	d.recount()
 
-	// Announced between the look and the record: it waits for nothing.
+	// Announced between the check and the record: the job waits for nothing.
 	if a := d.put(awaiting(nil)); a.Record.State != jobs.Queued {
 		t.Errorf("%+v", a.Record)
 	}
 	d.recount()
 }
 
-// TestProgramNeverAnnounced fails the job some minutes after it was due, and
-// those that need it.
+// TestProgramNeverAnnounced checks that the job fails some minutes after it was due,
+// with the jobs that need it.
 func TestProgramNeverAnnounced(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
@@ -121,7 +121,7 @@ func TestProgramNeverAnnounced(t *testing.T) {
 	d.recount()
 }
 
-// TestCancelledWhileItWaitsForItsProgram goes on to wait when it is retried.
+// TestCancelledWhileItWaitsForItsProgram checks that a retried job waits again.
 func TestCancelledWhileItWaitsForItsProgram(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
@@ -140,10 +140,11 @@ func TestCancelledWhileItWaitsForItsProgram(t *testing.T) {
 	d.recount()
 }
 
-// TestHooksNameProgramsThatNobodyHasAnnounced, though counters do not.
+// TestHooksNameProgramsThatNobodyHasAnnounced checks that webhooks name programs that
+// counters do not.
 func TestHooksNameProgramsThatNobodyHasAnnounced(t *testing.T) {
 	t.Parallel()
-	d := newDeliveryDesk(t)
+	d := newDeliveryFixture(t)
 	both := func(j *jobs.Job) { at(farBase)(j); hooked(j) }
 	cancelled := d.put(awaiting(both)).Record.ID
 	_, err := d.act(VerbCancel, cancelled)
@@ -168,8 +169,8 @@ func TestHooksNameProgramsThatNobodyHasAnnounced(t *testing.T) {
 	d.recount()
 }
 
-// TestManyUnannouncedPrograms leaves nothing behind of names that anybody may
-// make up, and releases many jobs of one.
+// TestManyUnannouncedPrograms checks that invented names leave no rows, and that many
+// jobs of one program are released.
 func TestManyUnannouncedPrograms(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)

@@ -14,7 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// A ledger of the version before opens with its jobs counted and listed.
+// A ledger of an earlier version opens, with its jobs counted and listed.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "old.db")
@@ -32,7 +32,7 @@ func TestUpgrade(t *testing.T) {
 			t.Errorf("%+v: %+v", f, list)
 		}
 	}
-	// It goes on from there.
+	// The jobs go on.
 	if _, err := l.Claim(t.Context(), "q", Owner{Instance: "i", Node: "n2"}, ""); err != nil {
 		t.Error(err)
 	}
@@ -46,10 +46,10 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// onlySQLite finds the parts of a migration that are a comment to other engines.
+// onlySQLite matches the parts of a migration that are a comment to other engines.
 var onlySQLite = regexp.MustCompile(`/\*sqlite: (.*?) \*/`)
 
-// oldLedger makes a ledger as version 2 of the schema had it.
+// oldLedger makes a ledger with version 2 of the schema.
 func oldLedger(t *testing.T, path string) {
 	db, err := sql.Open("sqlite", path)
 	if err != nil {

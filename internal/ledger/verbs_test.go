@@ -122,7 +122,7 @@ func TestRetryKeepsTheHistoryAndClearsTheBudgets(t *testing.T) {
 	d.recount()
 }
 
-// A stale attempt from before a retry can end nothing.
+// An attempt from before a retry can end nothing.
 func TestRetryFencesOlderAttempts(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)

@@ -31,7 +31,7 @@ func (d *fixture) hold() (release func()) {
 	return sync.OnceFunc(func() { close(end) })
 }
 
-// queueUp sends an operation and returns once it waits behind others.
+// queueUp sends an operation and returns when it waits behind others.
 func (d *fixture) queueUp(ctx context.Context, o *op) (result <-chan error) {
 	waiting, c := len(d.queue.ops), make(chan error, 1)
 	go func() { c <- d.do(ctx, o) }()
@@ -83,7 +83,7 @@ func TestCallerGoesAwayTooLate(t *testing.T) {
 	}
 }
 
-// One operation that fails after it has written takes nothing with it.
+// One operation that fails after it has written undoes nothing of the others.
 func TestFailureOfOneInABatch(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
@@ -147,8 +147,7 @@ var (
 	qNewerVersion = engine.NewQuery("UPDATE schema_version SET version = 999")
 )
 
-// A disk that is full fails what is asked, and nothing is half done; with
-// space, work goes on.
+// A full disk makes operations fail, none half done. With space, work goes on.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
@@ -216,7 +215,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// What is acknowledged was on the disk before, but for what may be said twice.
+// Answered operations are on the disk, except soft ones.
 func TestSyncBeforeTheAnswer(t *testing.T) {
 	t.Parallel()
 	d := newFixture(t)
@@ -280,7 +279,7 @@ func TestWaitsForAnotherWriter(t *testing.T) {
 	if _, err := hasty.Accept(t.Context(), []Entry{a}); !sqlite.IsBusy(err) {
 		t.Errorf("it wrote while another process did: %v", err)
 	}
-	// A caller that gives up while its transaction waits to begin is let go.
+	// A caller that gives up returns, even while its transaction waits to begin.
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	if _, err := other.Accept(ctx, []Entry{a}); !errors.Is(err, context.DeadlineExceeded) {
@@ -310,7 +309,7 @@ func TestOpenThroughALink(t *testing.T) {
 	}
 }
 
-// Nodes that start together on a new file all find their tables.
+// Nodes that start together on a new file all open it.
 func TestOpenTogether(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "new.db")

@@ -10,7 +10,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// A filled ledger opens, and what it counts is what it lists.
+// A filled ledger opens, and its counts match its lists.
 func TestFill(t *testing.T) {
 	t.Parallel()
 	for name, fill := range map[string]func(string) error{

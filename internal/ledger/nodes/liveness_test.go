@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// TestSilence: what counts is when a heartbeat was seen to change, by one's own
-// clock; before it was, its date.
+// TestSilence checks that the age of a heartbeat is measured from the observed change,
+// and before one by its date.
 func TestSilence(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 22, 6, 16, 0, 0, time.UTC)
