@@ -21,7 +21,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// submitters is a bench with two tokens of the role submit and an operator.
+// submitters returns a bench with two tokens of the role submit and one of an operator.
 func submitters(t *testing.T, change ...func(*Config)) (b *bench, shop, blog, otto badge) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "tokens")
@@ -75,7 +75,7 @@ func TestSubmitterSubmitsReadsAndCancelsItsOwnJobsOnly(t *testing.T) {
 			t.Errorf("%s %s: %d, want %d: %s", test.method, test.path, got.StatusCode, test.want, bodyOf(t, got))
 		}
 	}
-	// A session with the same token opens no more.
+	// A session with the same token may do no more.
 	if got := b.get("/api/v1/jobs", shop.cookie()); got.StatusCode != http.StatusForbidden {
 		t.Errorf("a session lists jobs: %d", got.StatusCode)
 	}
@@ -200,7 +200,7 @@ func TestWrongTokenBehindAProxyNamesBothAddresses(t *testing.T) {
 	}
 }
 
-// secretJob has something to hide in each URL.
+// secretJob has a secret in each URL.
 const secretJob = `{"program":"` + testProgram + `","input":{"url":"https://in.example/a?X-Amz-Signature=hush1"},
 	"files":[{"name":"b","url":"https://in.example/b?sig=hush2"}],"webhook":"https://hooks.example/T000/hush3?k=hush4"}`
 

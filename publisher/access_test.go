@@ -30,7 +30,7 @@ type badge struct{ secret, session string }
 func (b badge) bearer() string { return "Authorization: Bearer " + b.secret }
 func (b badge) cookie() string { return "Cookie: runnerbean_session=" + b.session }
 
-// badges writes a file of tokens with a viewer and an operator.
+// badges writes a file with the tokens of a viewer and an operator.
 func badges(t testing.TB) (path string, viewing, operating badge) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "tokens")
@@ -48,7 +48,7 @@ func badges(t testing.TB) (path string, viewing, operating badge) {
 	return path, made("vera", access.Viewer), made("otto", access.Operator)
 }
 
-// newGuarded is a bench that asks for tokens.
+// newGuarded returns a bench that needs tokens.
 func newGuarded(t testing.TB, change ...func(*Config)) (b *bench, viewing, operating badge) {
 	path, viewing, operating := badges(t)
 	change = append([]func(*Config){func(c *Config) { c.TokensFile = path }}, change...)
@@ -57,7 +57,7 @@ func newGuarded(t testing.TB, change ...func(*Config)) (b *bench, viewing, opera
 
 var addresses atomic.Int64
 
-// askBriefly gives up streams after a moment.
+// askBriefly is ask, but ends streams after a moment.
 func (b *bench) askBriefly(method, target string, fields ...string) *http.Response {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -79,7 +79,7 @@ func (b *bench) askBriefly(method, target string, fields ...string) *http.Respon
 	return w.Result()
 }
 
-// pathOf is a path of a route with a job, a node and so on that are there.
+// pathOf returns a path of a route, with a job, a node and so on that exist.
 func pathOf(r route, id string) string {
 	path := strings.Replace(r.path, ":id", id, 1)
 	switch {
@@ -93,13 +93,13 @@ func pathOf(r route, id string) string {
 
 const foreignPage = "Sec-Fetch-Site: cross-site"
 
-// TestEveryRouteHasItsLevel asks every path as everybody who might.
+// TestEveryRouteHasItsLevel asks for every path as each kind of caller.
 func TestEveryRouteHasItsLevel(t *testing.T) {
 	t.Parallel()
 	b, vera, otto := newGuarded(t)
 	b.register(1)
 	ended, _ := b.succeeded("[1]")
-	const let = 0 // through to the handler, whatever that says then
+	const let = 0 // the handler is called
 	type asker struct {
 		name   string
 		fields []string
@@ -184,8 +184,8 @@ func TestRefusalsSayWhatIsNeeded(t *testing.T) {
 	}
 }
 
-// TestWithoutTokens: on loopback everybody may read and act, but no page that
-// has another name pointed at the node, and none of another origin may read.
+// TestWithoutTokens: on loopback everybody may read and act. A page whose host name
+// points at the node may not, and a page of another origin may not read.
 func TestWithoutTokens(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -244,8 +244,8 @@ func TestWhoAsks(t *testing.T) {
 	}
 }
 
-// TestGetChangesNothing reads every path, with HEAD too, and finds ledger and
-// store as they were.
+// TestGetChangesNothing reads every path, with HEAD too, and compares ledger and store
+// with what they were.
 func TestGetChangesNothing(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -266,7 +266,7 @@ func TestGetChangesNothing(t *testing.T) {
 		}
 		for _, id := range ids {
 			if strings.HasSuffix(r.path, "/events") && id != ids[0] && id != ids[1] {
-				continue // a stream without an end
+				continue // the stream does not end
 			}
 			for _, accept := range []string{"Accept: text/html", "Accept: application/json"} {
 				b.askBriefly(http.MethodGet, pathOf(r, id), accept)
@@ -286,7 +286,7 @@ func TestGetChangesNothing(t *testing.T) {
 	}
 }
 
-// dump is every row of every table.
+// dump returns every row of every table.
 func dump(t *testing.T, path string) []string {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro")

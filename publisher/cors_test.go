@@ -19,13 +19,13 @@ const (
 	fromOther  = "Origin: https://other.example"
 )
 
-// everydayFields are what libraries of browsers put into requests unasked.
+// everydayFields are header fields that browser libraries add to requests.
 var everydayFields = []string{
 	"traceparent", "tracestate", "baggage", "content-type", "pragma", "cache-control", "x-requested-with", "accept-language",
 	"authorization", "last-event-id", "sentry-trace", "x-datadog-trace-id", "x-b3-traceid", "x-csrf-token", "prefer", "range",
 }
 
-// corsBenches are nodes for which RUNNERBEAN_CORS names no origin, and one.
+// corsBenches returns nodes with and without an origin in RUNNERBEAN_CORS.
 func corsBenches(t *testing.T) map[string]*bench {
 	list := func(c *Config) { c.CORS = []string{"https://www.example"} }
 	signed, _ := newSigned(t)
@@ -36,7 +36,7 @@ func corsBenches(t *testing.T) map[string]*bench {
 	}
 }
 
-// TestWhatEverybodyMayReadPagesOfAnyOriginMay, whatever origins are listed.
+// TestWhatEverybodyMayReadPagesOfAnyOriginMay: listed origins make no difference.
 func TestWhatEverybodyMayReadPagesOfAnyOriginMay(t *testing.T) {
 	t.Parallel()
 	for name, b := range corsBenches(t) {
@@ -95,14 +95,14 @@ func TestTheAPIIsForListedOrigins(t *testing.T) {
 					}
 				}
 				if path == "/nowhere/at/all" {
-					continue // of no use to anybody
+					continue // there is nothing to read
 				}
 				if h := b.get(path, origin).Header; h.Get("Access-Control-Allow-Origin") != want {
 					t.Errorf("%s: %s from %s: %v", name, path, origin, h)
 				}
 			}
 		}
-		// What everybody may read nobody elsewhere may change.
+		// A page of another origin may not change what everybody may read.
 		r := b.ask("OPTIONS", "/"+id, "", fromOther, "Access-Control-Request-Method: POST")
 		if h := r.Header; h.Get("Access-Control-Allow-Origin") != "" || h.Get("Access-Control-Allow-Methods") != "" {
 			t.Errorf("%s: a preflight for POST: %v", name, h)
@@ -136,8 +136,8 @@ func TestOddPreflights(t *testing.T) {
 	}
 }
 
-// anyOriginReads reads from a page of an origin that is not listed, with fields
-// for which the browser asks first.
+// anyOriginReads reads from a page of an origin that is not listed, with header fields
+// that need a preflight.
 func anyOriginReads(t *testing.T, chromium context.Context) {
 	b := newBench(t, func(c *Config) { c.CORS = []string{"https://www.example"} })
 	addr, stop := b.serve()

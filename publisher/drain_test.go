@@ -53,8 +53,8 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// An order that the ledger has taken in has not failed, though the ledger cannot
-// be read after it.
+// A change that the ledger has recorded has not failed, even if the ledger cannot be read
+// after it.
 func TestDrainIsNoFailureOnceItIsRecorded(t *testing.T) {
 	t.Parallel()
 	var b *bench
@@ -84,7 +84,7 @@ func TestDrainIsNoFailureOnceItIsRecorded(t *testing.T) {
 	}
 }
 
-// rename takes a table away from the ledger, or gives it back.
+// rename hides a table from the ledger, or brings it back.
 func (b *bench) rename(from, to string) error {
 	db, err := sql.Open("sqlite", "file:"+b.ledgerFile()+"?_pragma=busy_timeout(10000)")
 	if err != nil {
@@ -172,7 +172,7 @@ func TestNodesTellWhatRuns(t *testing.T) {
 	}
 }
 
-// TestEveryWriteIsGuarded goes through all routes, so that none is forgotten.
+// TestEveryWriteIsGuarded tests all routes that write.
 func TestEveryWriteIsGuarded(t *testing.T) {
 	t.Parallel()
 	token := newBench(t, func(c *Config) { c.Token = "s3cret-s3cret-s3cret" })

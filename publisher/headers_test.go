@@ -10,7 +10,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// TestEveryAnswerIsGuardedByItsHeaders looks at all that a node may answer with.
+// TestEveryAnswerIsGuardedByItsHeaders checks the header fields of all kinds of answers.
 func TestEveryAnswerIsGuardedByItsHeaders(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -61,8 +61,8 @@ func TestEveryAnswerIsGuardedByItsHeaders(t *testing.T) {
 	}
 }
 
-// TestNothingOfAProgramIsRendered: whatever a program writes and however it
-// names it, a browser is told to run none of it.
+// TestNothingOfAProgramIsRendered: browsers are told to run nothing that a program has
+// written, whatever its name.
 func TestNothingOfAProgramIsRendered(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -88,7 +88,7 @@ func TestNothingOfAProgramIsRendered(t *testing.T) {
 			t.Errorf("%s: %d %v", name, r.StatusCode, h)
 		}
 		inline := strings.HasPrefix(h.Get("Content-Disposition"), "inline")
-		// A page shows an SVG as an image, which runs no script; by itself it is saved.
+		// A page shows an SVG as an image, which runs no script. Opened alone, it is a download.
 		active := strings.Contains(kind, "html") || strings.Contains(kind, "xml") && (inline || kind != "image/svg+xml") || strings.Contains(kind, "script")
 		if inline && !strings.HasPrefix(kind, "image/") || active {
 			t.Errorf("%s: %s %s", name, kind, h.Get("Content-Disposition"))

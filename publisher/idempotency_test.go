@@ -51,7 +51,7 @@ func TestIdempotentPost(t *testing.T) {
 	}
 }
 
-// All at once, each with its own time of creation: one job.
+// Requests at the same time, each with its own time of creation, make one job.
 func TestIdempotentPostsAtOnce(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -105,8 +105,8 @@ func TestIdempotentRerun(t *testing.T) {
 	}
 }
 
-// The id of a job is the secret of its result's URL: who guesses a key and knows
-// a name must not be able to work it out.
+// The id of a job gives access to its result: it must not follow from a guessed key and
+// the name of a token.
 func TestIDsMadeOfKeysAreSecret(t *testing.T) {
 	t.Parallel()
 	one, _, otto := newGuarded(t)
@@ -124,7 +124,7 @@ func TestIDsMadeOfKeysAreSecret(t *testing.T) {
 	}
 }
 
-// Under one key a verb is applied once, whatever has become of the job since.
+// Under one key a verb is applied once, even if the job has changed since.
 func TestIdempotentVerbs(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -110,8 +110,8 @@ func TestASessionEndsWithItsToken(t *testing.T) {
 	}
 }
 
-// A browser may send the cookie from another origin of the same site, whether that is
-// listed or not.
+// A browser may send the cookie from another origin of the same site. It must not be
+// accepted, whether the origin is listed or not.
 func TestOtherOriginsNeedATokenOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	b, _, otto := newGuarded(t, func(c *Config) {
@@ -127,7 +127,7 @@ func TestOtherOriginsNeedATokenOfTheirOwn(t *testing.T) {
 		{cookie, "https://www.example", "same-site", 401},
 		{cookie, "https://other.example", "same-site", 403},
 		{cookie, "https://results.example", "same-origin", 201},
-		{cookie, "https://results.example", "", 201}, // behind a proxy with a Host field of its own
+		{cookie, "https://results.example", "", 201}, // behind a proxy that sets the Host field
 		{cookie, "null", "", 403},
 	} {
 		fields := []string{jsonBody, test.credentials, "Origin: " + test.origin}
@@ -176,7 +176,7 @@ func TestWrongLoginsAreLimited(t *testing.T) {
 	if r := b.get("/api/v1/jobs", "Authorization: Bearer guess"); r.StatusCode != 429 || r.Header.Get("Retry-After") == "" {
 		t.Errorf("a guess elsewhere: %d", r.StatusCode)
 	}
-	// A session cannot be guessed and needs no limit. So nobody can lock others out.
+	// A session cannot be guessed, so that it needs no limit that could lock others out.
 	for name, r := range map[string]*http.Response{
 		"token": b.get("/api/v1/jobs", vera.bearer()), "session": b.get("/api/v1/jobs", vera.cookie()), "login": b.login(otto.secret, "/"),
 	} {

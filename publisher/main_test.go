@@ -33,7 +33,7 @@ const (
 	testProgram  = "forecast"
 )
 
-// bench is a publisher over a real ledger and a real store.
+// bench is a publisher with a real ledger and a real store.
 type bench struct {
 	t      testing.TB
 	ledger *ledger.Ledger
@@ -45,7 +45,7 @@ type bench struct {
 
 func (b *bench) ledgerFile() string { return b.folder + "/ledger.db" }
 
-// newBench starts a publisher; change may alter its configuration.
+// newBench starts a publisher. change may change its configuration.
 func newBench(t testing.TB, change ...func(*Config)) *bench {
 	t.Helper()
 	folder := t.TempDir()
@@ -90,7 +90,7 @@ func (b *bench) run() {
 	})
 }
 
-// acceptDocument stands for the dispatcher's door.
+// acceptDocument accepts a document as the dispatcher does.
 func (b *bench) acceptDocument(ctx context.Context, document []byte, submitter string) (ledger.Accepted, error) {
 	job, err := jobs.Decode(document)
 	if err != nil {
@@ -103,7 +103,7 @@ func (b *bench) acceptDocument(ctx context.Context, document []byte, submitter s
 	return accepted[0], nil
 }
 
-// act stands for the dispatcher's verbs.
+// act applies a verb as the dispatcher does.
 func (b *bench) act(ctx context.Context, verb ledger.Verb, by string, targets []ledger.Target) ([]ledger.Acted, error) {
 	return b.ledger.Act(ctx, verb, by, targets)
 }
@@ -117,7 +117,7 @@ func (b *bench) do(verb ledger.Verb, id string) {
 	}
 }
 
-// jobDocument is a document for id with more members.
+// jobDocument returns a document for id with more members.
 func jobDocument(id, more string) []byte {
 	if more != "" {
 		more = "," + more
@@ -146,7 +146,7 @@ func (b *bench) running(id string) int {
 	return claim.Record.Attempt
 }
 
-// report says that the running first attempt of a job has got so far.
+// report reports the progress of the first attempt of a job.
 func (b *bench) report(id string, progress float64) {
 	b.t.Helper()
 	if err := b.ledger.Report(context.Background(), id, 1, ledger.Live{Progress: &progress}); err != nil {
@@ -161,7 +161,7 @@ func (b *bench) finish(id string, attempt int, e ledger.Ending) {
 	}
 }
 
-// succeeded makes a job with a result object and returns its id and that.
+// succeeded makes a job with a result object, and returns its id and the object.
 func (b *bench) succeeded(result string, artifacts ...jobs.Artifact) (string, []byte) {
 	b.t.Helper()
 	id := b.queued("")
@@ -197,7 +197,7 @@ func (b *bench) failed() string {
 	return id
 }
 
-// register announces a node with a program, alive now.
+// register announces a living node with a program.
 func (b *bench) register(slots int) {
 	b.t.Helper()
 	err := b.ledger.Nodes.Register(context.Background(), nodes.Node{
@@ -209,7 +209,7 @@ func (b *bench) register(slots int) {
 	}
 }
 
-// ask sends a request straight to the handler; fields are "Name: value".
+// ask sends a request to the handler. fields are header fields, as "Name: value".
 func (b *bench) ask(method, target string, body string, fields ...string) *http.Response {
 	b.t.Helper()
 	r := httptest.NewRequestWithContext(context.Background(), method, target, strings.NewReader(body))

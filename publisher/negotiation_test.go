@@ -7,7 +7,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// clients are what common clients send, and whether a page is what they can use.
+// clients are the header fields of common clients, and whether they can show a page.
 var clients = []struct {
 	name, accept, agent string
 	page                bool

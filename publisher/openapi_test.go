@@ -28,8 +28,8 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/readmodel"
 )
 
-// strict makes every object of a schema refuse members that it does not name,
-// so that the test notices what the document leaves out.
+// strict makes every object of a schema refuse members that it does not name, so that
+// the test notices members that the document does not describe.
 func strict(v any) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -54,7 +54,7 @@ func strict(v any) {
 	}
 }
 
-// described loads the document, strict or as it is.
+// described loads the OpenAPI document, strict or as it is.
 func described(t testing.TB, narrow bool) *openapi3.T {
 	t.Helper()
 	text, err := os.ReadFile("internal/pages/assets/openapi.json")
@@ -98,7 +98,7 @@ func TestOpenAPIIsValid(t *testing.T) {
 	}
 }
 
-// TestOpenAPIHasEveryRoute and no other one.
+// TestOpenAPIHasEveryRoute of a node, and no other.
 func TestOpenAPIHasEveryRoute(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(c *Config) { c.Metrics = http.NotFoundHandler() })
@@ -124,8 +124,8 @@ func TestOpenAPIHasEveryRoute(t *testing.T) {
 	}
 }
 
-// TestOpenAPIHasThePublishedSchemas: what it says of jobs and results is what
-// the schemas say that are published on their own.
+// TestOpenAPIHasThePublishedSchemas: its schemas of jobs and results are those that are
+// published on their own.
 func TestOpenAPIHasThePublishedSchemas(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("internal/pages/assets/openapi.json")
@@ -160,7 +160,7 @@ func TestOpenAPIHasThePublishedSchemas(t *testing.T) {
 type inspector struct {
 	*bench
 	router routers.Router
-	seen   map[string]bool // operations that have answered well
+	seen   map[string]bool // operations that have succeeded
 }
 
 func newInspector(b *bench) *inspector {
@@ -176,8 +176,8 @@ func newInspector(b *bench) *inspector {
 	return &inspector{bench: b, router: router, seen: map[string]bool{}}
 }
 
-// try sends a request that must be answered with a status, as the document has
-// it. A request that is answered well must be as the document has it, too.
+// try sends a request. The answer must have a status and match the document. A request
+// that succeeds must match the document too.
 func (i *inspector) try(status int, method, target, body string, fields ...string) *http.Response {
 	i.t.Helper()
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
@@ -225,7 +225,7 @@ func (i *inspector) try(status int, method, target, body string, fields ...strin
 	return w.Result()
 }
 
-// populated has jobs in all states, nodes with all that they can say, and a
+// populated returns a bench with jobs in all states, nodes with all members, and a
 // beanstalkd.
 func populated(t *testing.T) *inspector {
 	t.Helper()
@@ -265,8 +265,8 @@ func populated(t *testing.T) *inspector {
 	return newInspector(b)
 }
 
-// TestOpenAPIIsTrue goes through every operation of a node with real jobs, in
-// right and wrong ways.
+// TestOpenAPIIsTrue sends good and bad requests to every operation of a node with real
+// jobs.
 func TestOpenAPIIsTrue(t *testing.T) {
 	t.Parallel()
 	i := populated(t)
@@ -363,7 +363,7 @@ func (i *inspector) changes(api string) {
 	i.try(404, "DELETE", api+"/drain?node=", "")
 }
 
-// faults are answered with a problem that the document has.
+// faults sends bad requests. Each answer must be a problem that the document describes.
 func (i *inspector) faults(api string) {
 	id, nobody := i.queued(""), jobs.NewID()
 	long := strings.Repeat("x", httpio.MaxText+1)
@@ -434,7 +434,7 @@ func (i *inspector) faults(api string) {
 	}
 }
 
-// A document that names less than a node says is found out.
+// The test notices a document that describes less than a node answers.
 func TestOpenAPITestIsStrict(t *testing.T) {
 	t.Parallel()
 	doc := described(t, true)

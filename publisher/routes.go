@@ -96,12 +96,10 @@ func (p *Publisher) nodeRoutes() []route {
 	return list
 }
 
-const metricsPath = "/metrics"
-
 // metricsRoute returns the route of /metrics, if there is one.
 func (p *Publisher) metricsRoute() []route {
 	if p.cfg.Metrics == nil {
 		return nil
 	}
-	return []route{{http.MethodGet, metricsPath, echo.WrapHandler(p.cfg.Metrics), auth.Viewer}}
+	return []route{{http.MethodGet, "/metrics", echo.WrapHandler(p.cfg.Metrics), auth.Viewer}}
 }

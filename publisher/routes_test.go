@@ -12,7 +12,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// TestRoutes asks every path in right and wrong ways.
+// TestRoutes sends good and bad requests to every path.
 func TestRoutes(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

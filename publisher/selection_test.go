@@ -14,8 +14,8 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// selectAll asks a verb of a selection until there is no next call, and returns
-// the sum of the answers and how many calls it took.
+// selectAll applies a verb to a selection with as many calls as it takes. It returns the
+// sum of the answers and the number of calls.
 func (b *bench) selectAll(verb ledger.Verb, order api.Selection) (sum api.Selected, calls int) {
 	b.t.Helper()
 	for calls = 1; calls < 100; calls++ {
@@ -40,7 +40,7 @@ func (b *bench) selectAll(verb ledger.Verb, order api.Selection) (sum api.Select
 	return sum, calls
 }
 
-// statesOf lists the jobs by state.
+// statesOf counts the jobs by state.
 func (b *bench) statesOf() map[jobs.State]int {
 	b.t.Helper()
 	counts := map[jobs.State]int{}

@@ -12,16 +12,16 @@ import (
 )
 
 const (
-	// headerTimeout bounds how long a client may take to send a request's head,
-	// headerBytes how long that may be.
+	// headerTimeout bounds the time in which a client sends the head of a request, and
+	// headerBytes the length of the head.
 	headerTimeout = 10 * time.Second
 	headerBytes   = 32 << 10
 	idleTimeout   = 2 * time.Minute
-	// shutdownTimeout is for answers under way when the node stops.
+	// shutdownTimeout bounds the wait for answers when the node stops.
 	shutdownTimeout = 10 * time.Second
 )
 
-// newServer is a server that a slow or silent client cannot exhaust.
+// newServer returns a server whose limits protect it from slow and silent clients.
 func (p *Publisher) newServer() *http.Server {
 	return &http.Server{
 		Handler:           p.Handler(),
@@ -35,8 +35,8 @@ func (p *Publisher) newServer() *http.Server {
 	}
 }
 
-// Serve is Run and an HTTP server on ln, which it closes. When ctx ends it
-// ends the streams and lets other answers finish for up to ten seconds.
+// Serve is Run with an HTTP server on ln, which it closes. When ctx ends, it ends the
+// streams and waits up to ten seconds for other answers.
 func (p *Publisher) Serve(ctx context.Context, ln net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -54,8 +54,8 @@ func (p *Publisher) Serve(ctx context.Context, ln net.Listener) error {
 	return errors.Join(<-stopped, <-hub)
 }
 
-// serveOn speaks TLS where there is a certificate. What is sent in one piece
-// then is what TLS makes of it.
+// serveOn serves on ln, with TLS where there is a certificate. Under TLS answers do not
+// leave in one write.
 func (p *Publisher) serveOn(server *http.Server, ln net.Listener) error {
 	admitter := p.newAdmission(p.auth.TLS() != nil)
 	defer admitter.refusing.Wait()
@@ -66,8 +66,8 @@ func (p *Publisher) serveOn(server *http.Server, ln net.Listener) error {
 	return server.ServeTLS(oneWriteListener{Listener: ln, admitter: admitter}, "", "")
 }
 
-// shutdown lets answers finish, and after a while cuts them off. Streams and
-// held answers end with the hub.
+// shutdown waits for answers, and cuts them off after a while. Streams and held answers
+// have ended with ctx of Run.
 func (p *Publisher) shutdown(server *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
 	defer cancel()

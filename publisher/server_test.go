@@ -15,7 +15,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// serve runs a server on a free port; stop ends it and returns its error.
+// serve runs a server on a free port. stop ends it and returns its error.
 func (b *bench) serve() (addr string, stop func() error) {
 	b.t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -87,8 +87,8 @@ func TestServerHasItsLimits(t *testing.T) {
 	}
 }
 
-// TestSlowHead sends the head of a request for ever; with a short limit the
-// server must hang up.
+// TestSlowHead sends a head that never ends. The server must hang up after its limit,
+// which is short here.
 func TestSlowHead(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -144,7 +144,7 @@ func TestLargeHead(t *testing.T) {
 	}
 }
 
-// TestAnswersOfAServer asks over a real connection what a recorder would not notice.
+// TestAnswersOfAServer tests over a real connection what a recorder does not notice.
 func TestAnswersOfAServer(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

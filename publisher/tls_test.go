@@ -21,7 +21,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// newTLS is a server with a certificate of its own, and what trusts that.
+// newTLS returns a server with its own certificate, and a client that trusts it.
 func newTLS(t *testing.T, change ...func(*Config)) (b *bench, addr string, trust *x509.CertPool, stop func() error) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -7,8 +7,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// TestPostTakesTheTraceOfTheRequest, and who asks again belongs to another trace
-// but asks for the same job.
+// TestPostTakesTheTraceOfTheRequest: a repeated request with another trace gets the same
+// job.
 func TestPostTakesTheTraceOfTheRequest(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

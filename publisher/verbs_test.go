@@ -41,7 +41,7 @@ func (b *bench) inState(state jobs.State) string {
 	return id
 }
 
-// TestVerbs asks each verb of a job in each state.
+// TestVerbs applies each verb to a job in each state.
 func TestVerbs(t *testing.T) {
 	t.Parallel()
 	const rerun = `POST {"as_new": true}`
@@ -84,7 +84,7 @@ func TestVerbs(t *testing.T) {
 	}
 }
 
-// spoken is an answer about one job in short: its state and reason, or what is wrong.
+// spoken shortens an answer about one job to its state and reason, or to what is wrong.
 func spoken(t *testing.T, r *http.Response) string {
 	t.Helper()
 	if r.StatusCode != http.StatusAccepted {
@@ -101,7 +101,7 @@ func spoken(t *testing.T, r *http.Response) string {
 	return string(got.State) + ": " + got.Reason
 }
 
-// saysAsMuch compares the word before the colon, and looks for the rest.
+// saysAsMuch compares the word before the colon, and searches for the rest.
 func saysAsMuch(got, want string) bool {
 	gotWord, gotRest, _ := strings.Cut(got, ": ")
 	wantWord, wantRest, _ := strings.Cut(want, ": ")
@@ -143,8 +143,8 @@ func TestVerbsAreAskedWithSense(t *testing.T) {
 	}
 }
 
-// TestRetryAtTheSameURL: an end that was undone is pending again, for those who
-// ask, those who hold a tag and those who listen; then it is a success for good.
+// TestRetryAtTheSameURL: a job that is retried is pending again for clients that ask, with
+// or without a tag, and for those that listen. Then it succeeds and does not change.
 func TestRetryAtTheSameURL(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -221,7 +221,7 @@ func TestRetryAsNew(t *testing.T) {
 	}
 }
 
-// heldIntake is the error of a door that is shut for a while.
+// heldIntake is the error of a node that takes no jobs for a while.
 type heldIntake struct{ retry time.Duration }
 
 func (h *heldIntake) Error() string        { return "the queue is drained: the disks are changed" }
@@ -248,7 +248,7 @@ func TestHeldIntakeSaysWhenToComeBack(t *testing.T) {
 	}
 }
 
-// TestRefusals: every reason of the ledger has a text that says what to do.
+// TestRefusals: every refusal of the ledger has a text that says what to do.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -18,7 +18,7 @@ const (
 	NoCache   = "no-cache"
 )
 
-// SendJSON answers with v. Nobody may keep the answer.
+// SendJSON answers with v, which caches must not keep.
 func SendJSON(c echo.Context, status int, v any) error {
 	body, err := Marshal(v)
 	if err != nil {

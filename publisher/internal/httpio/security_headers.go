@@ -7,7 +7,7 @@ import (
 // PlainPolicy is the Content-Security-Policy of answers that are no page.
 const PlainPolicy = "default-src 'none'; frame-ancestors 'none'"
 
-// Shared header values. Nobody may append to them.
+// Shared header values. They must not be appended to.
 var (
 	nosniff    = []string{"nosniff"}
 	noReferrer = []string{"no-referrer"}

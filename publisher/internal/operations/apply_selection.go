@@ -134,7 +134,7 @@ func (o *Operations) applyNamed(ctx context.Context, s *Selection, by string, do
 	return done, nil
 }
 
-// stop ends after an error. Only where nothing was done the error is that of all.
+// stop ends after an error. It returns the error only where nothing was done.
 func (o *Operations) stop(s *Selection, done Outcome, some bool, err error) (Outcome, error) {
 	if !some || s.dryRun {
 		return done, err

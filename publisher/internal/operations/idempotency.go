@@ -84,7 +84,7 @@ func answerTo(ctx context.Context, do func(context.Context) (int, any, error)) (
 	return Answer{Status: status, Body: body}, err
 }
 
-// digest tells one request from another.
+// digest returns a hash that differs between different requests.
 func (r Request) digest() []byte { return hashOf(r.Method, r.Path, r.IfMatch, string(r.Body)) }
 
 // NewJobID returns the id of a job that a request makes. Under an idempotency key it is

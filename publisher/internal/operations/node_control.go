@@ -26,7 +26,7 @@ var NodeVerbs = []NodeVerb{
 	{Name: "undrain"},
 }
 
-// NodeOrder is what somebody asks of a node.
+// NodeOrder is a request to change a node.
 type NodeOrder struct {
 	Node, By, Reason string
 	// Expect refuses a node whose Control.Updated is another one; nil takes any.

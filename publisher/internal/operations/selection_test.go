@@ -9,7 +9,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// FuzzSelection: no body makes it panic, and none selects more than it says.
+// FuzzSelection: no body makes it panic or selects more than it says.
 func FuzzSelection(f *testing.F) {
 	for _, body := range []string{
 		`{"all":true}`, `{"program":"forecast","state":"queued","limit":5,"dry_run":true}`, `{"label":"a=b","node":"n"}`,

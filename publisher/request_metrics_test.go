@@ -52,7 +52,7 @@ func TestNoMetricsWithoutThem(t *testing.T) {
 	}
 }
 
-// TestEveryResultFromMemoryIsCounted, whether net/http serves it or not, once.
+// TestEveryResultFromMemoryIsCounted once, below net/http too.
 func TestEveryResultFromMemoryIsCounted(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -56,7 +56,7 @@ func TestNodesAreControlled(t *testing.T) {
 	}
 }
 
-// What a person has decided about one state of things must not hit another.
+// A change that was meant for one state of a node must not be applied to another state.
 func TestIfMatch(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -85,7 +85,7 @@ func TestIfMatch(t *testing.T) {
 		}
 	}
 	tag := b.get("/api/v1/jobs/" + id).Header.Get("ETag")
-	b.report(id, 0.9) // progress is no reason to refuse
+	b.report(id, 0.9) // progress does not change the version
 	if r := b.ask("POST", "/api/v1/jobs/"+id+"/cancel", "", "If-Match: "+tag); r.StatusCode != 202 {
 		t.Errorf("cancel of the state that was seen: %d", r.StatusCode)
 	}
@@ -234,7 +234,7 @@ func TestListsHavePages(t *testing.T) {
 	}
 }
 
-// registerAs announces a life of a node.
+// registerAs announces an instance of a node.
 func (b *bench) registerAs(name, life string) {
 	b.t.Helper()
 	if err := b.ledger.Nodes.Register(context.Background(), nodes.Node{Name: name, Instance: name + "-" + life, Slots: 1, Home: name}); err != nil {

@@ -19,7 +19,7 @@ import (
 
 var testURLKey = strings.Repeat("k", jobs.MinURLKey)
 
-// newSigned is a bench that asks for tokens and serves signed URLs only.
+// newSigned returns a bench that needs tokens and serves signed URLs only.
 func newSigned(t testing.TB) (b *bench, viewing badge) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "key")
@@ -30,7 +30,7 @@ func newSigned(t testing.TB) (b *bench, viewing badge) {
 	return b, viewing
 }
 
-// signature is the query that opens a job's result for a while.
+// signature returns the signed query of a job's result URL.
 func signature(t testing.TB, id string, lasts time.Duration) string {
 	t.Helper()
 	signed, err := jobs.SignURL("http://127.0.0.1:8420/"+id, []byte(testURLKey), time.Now().Add(lasts))
@@ -41,7 +41,7 @@ func signature(t testing.TB, id string, lasts time.Duration) string {
 	return query
 }
 
-// withFile is a finished job with a file and a log.
+// withFile makes a finished job with a file and a log.
 func (b *bench) withFile() string {
 	b.t.Helper()
 	id := b.queued("")
@@ -101,8 +101,8 @@ func TestSignedResults(t *testing.T) {
 	}
 }
 
-// TestAServerHoldsSignedResultsBack asks over one connection of a real server,
-// which may answer before the router does.
+// TestAServerHoldsSignedResultsBack asks over one connection of a real server, which can
+// answer before the router does.
 func TestAServerHoldsSignedResultsBack(t *testing.T) {
 	t.Parallel()
 	b, _ := newSigned(t)
@@ -179,8 +179,8 @@ func TestASignatureIsCarriedOn(t *testing.T) {
 	if r := b.get(u.RequestURI()); r.StatusCode != 200 || bodyOf(t, r) != "PNG" {
 		t.Errorf("the file: %d", r.StatusCode)
 	}
-	// Beside that the document is the same, the result in it with its own
-	// "artifacts" to the byte.
+	// The rest of the document is the same. The result in it, which has its own
+	// "artifacts", is the same to the byte.
 	if back := strings.Replace(body, "?"+strings.ReplaceAll(query, "&", `&`), "", 1); strings.TrimSpace(back) != plain {
 		t.Errorf("%s\nwas\n%s", back, plain)
 	}
