@@ -2,14 +2,11 @@ package publisher
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
-	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -302,50 +299,6 @@ func TestUnknownIDsMakeRoom(t *testing.T) {
 		t.Error(err)
 	}
 	all.Wait()
-}
-
-// TestStreamEvictedBeforeItBegins ends when it begins, and holds nothing.
-func TestStreamEvictedBeforeItBegins(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, func(c *Config) { c.MaxStreams = 2 })
-	many, one := netip.MustParsePrefix("10.0.0.1/32"), netip.MustParsePrefix("10.0.0.2/32")
-	var subs []*subscription
-	for range 2 {
-		sub, err := b.p.hub.subscribe(b.queued(""), many)
-		if err != nil {
-			t.Fatal(err)
-		}
-		subs = append(subs, sub)
-	}
-	place, err := b.p.hub.acquire(one, func() {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	evicted := subs[0]
-	select {
-	case <-subs[0].evicted:
-		subs[1].close()
-	case <-subs[1].evicted:
-		evicted = subs[1]
-		subs[0].close()
-	}
-	ended := make(chan struct{})
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	go func() {
-		defer close(ended)
-		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
-		b.p.hub.streams.Serve(httptest.NewRecorder(), r, 0, evicted.follow, evicted.close)
-	}()
-	select {
-	case <-ended:
-	case <-time.After(20 * time.Second):
-		t.Error("the stream goes on without a place")
-		cancel()
-		<-ended
-	}
-	b.p.hub.release(place)
-	b.watched(0)
 }
 
 // TestUnknownIDsHoldNothing, neither as events nor as held answers, for longer

@@ -59,7 +59,7 @@ func (b *bench) proxy(change func(*proxy)) *proxy {
 		<-r.Context().Done()
 	}))
 	b.t.Cleanup(p.server.Close)
-	b.t.Cleanup(b.p.hub.end)
+	b.t.Cleanup(b.p.broker.End)
 	b.t.Cleanup(p.server.CloseClientConnections)
 	p.url = p.server.URL
 	return p

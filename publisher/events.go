@@ -20,38 +20,21 @@ func (p *Publisher) getEvents(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	sub, err := p.hub.subscribe(id, httpio.ClientNetwork(c.Request()))
+	sub, err := p.broker.Subscribe(id, httpio.ClientNetwork(c.Request()))
 	if err != nil {
 		return err
 	}
 	first, err := p.arrived(c, sub)
 	if err != nil {
-		sub.close()
+		sub.Close()
 		return err
 	}
 	if c.Request().Method == http.MethodHead {
-		sub.close()
+		sub.Close()
 		return headOfEvents(c)
 	}
-	p.hub.streams.Serve(c.Response().Writer, c.Request(), 0, func(s *live.Stream) {
-		s.Send(opening)
-		s.Send(first.message())
-		sub.follow(s)
-	}, sub.close)
+	p.broker.ServeJob(c.Response().Writer, c.Request(), sub, first.Message())
 	return nil
-}
-
-var opening = live.Opening("")
-
-// message is the document as an event, made once for everybody.
-func (d *document) message() *live.Message {
-	d.once.Do(func() {
-		d.event = live.Event("state", d.version, d.body, "state")
-		if d.final() {
-			d.event.Last()
-		}
-	})
-	return d.event
 }
 
 // headOfEvents answers a HEAD request.
@@ -65,25 +48,26 @@ func headOfEvents(c echo.Context) error {
 
 // arrived waits for the first document. A job whose id is young is given some
 // time to come through the inbox, for a browser does not ask again after a 404.
-func (p *Publisher) arrived(c echo.Context, sub *subscription) (*document, error) {
+func (p *Publisher) arrived(c echo.Context, sub *live.Subscription) (*document, error) {
 	timeout := time.NewTimer(arrival)
 	defer timeout.Stop()
-	var err error = errClosing
+	var err error = live.ErrClosing
 	for {
 		select {
-		case d := <-sub.mail:
+		case found := <-sub.Documents():
+			d := found.(*document)
 			if err = d.err; err == nil {
 				return d, nil
 			}
-			if !isUnknown(err) || !httpio.IsRecentID(sub.id, time.Now()) {
+			if !isUnknown(err) || !httpio.IsRecentID(sub.ID(), time.Now()) {
 				return nil, err
 			}
 		case <-timeout.C:
 			return nil, err
-		case <-p.hub.done:
-			return nil, errClosing
-		case <-sub.evicted:
-			return nil, errBusy
+		case <-p.broker.Done():
+			return nil, live.ErrClosing
+		case <-sub.Evicted():
+			return nil, live.ErrBusy
 		case <-c.Request().Context().Done():
 			return nil, c.Request().Context().Err()
 		}

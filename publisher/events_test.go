@@ -82,7 +82,7 @@ func (b *bench) listen() string {
 	b.t.Helper()
 	server := httptest.NewServer(b.p.Handler())
 	b.t.Cleanup(server.Close)
-	b.t.Cleanup(b.p.hub.end)
+	b.t.Cleanup(b.p.broker.End)
 	return server.URL
 }
 
@@ -186,7 +186,7 @@ func TestEventsEndWithTheHub(t *testing.T) {
 	if _, err := next(); err != nil {
 		t.Fatal(err)
 	}
-	b.p.hub.end()
+	b.p.broker.End()
 	if _, err := next(); !errors.Is(err, io.EOF) {
 		t.Errorf("got %v", err)
 	}

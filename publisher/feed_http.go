@@ -31,59 +31,43 @@ func (p *Publisher) streamEvents(c echo.Context) error {
 	if c.Request().Method == http.MethodHead {
 		return headOfEvents(c)
 	}
-	place, err := p.hub.acquire(httpio.ClientNetwork(c.Request()), func() {}) // one that is evicted early ends when it begins
-	if err != nil {
-		return err
-	}
-	lifetime := feedLifetime + rand.N(feedLifetime/6)
-	p.hub.streams.Serve(c.Response().Writer, c.Request(), lifetime, func(s *live.Stream) {
-		w.stream = s
-		if !p.hub.places.SetEvict(place, s.Close, nil) {
-			s.Close()
-		}
-		s.Send(opening)
-		p.feed.join(w)
-	}, func() {
-		p.feed.leave(w)
-		p.hub.release(place)
-	})
-	return nil
+	return p.broker.ServeNews(c.Response().Writer, c.Request(), feedLifetime+rand.N(feedLifetime/6), w)
 }
 
 // newFollower reads what a request wants to follow. A parameter that it does
 // not know is an error.
-func newFollower(c echo.Context) (*follower, error) {
-	w := &follower{types: []string{newsJob, newsEvent, newsNode}}
+func newFollower(c echo.Context) (*live.Follower, error) {
+	w := &live.Follower{Types: []string{live.TypeJob, live.TypeEvent, live.TypeNode}}
 	q := c.QueryParams()
-	if err := httpio.ReadQuery(q, w.set); err != nil {
+	if err := httpio.ReadQuery(q, func(name, value string) string { return setFollower(w, name, value) }); err != nil {
 		return nil, err
 	}
 	lines := c.Request().Header["Last-Event-Id"]
-	if w.resume = len(lines) == 1 && lines[0] != ""; w.resume {
-		w.after = lines[0]
+	if w.Resume = len(lines) == 1 && lines[0] != ""; w.Resume {
+		w.After = lines[0]
 	}
 	return w, nil
 }
 
-// set sets one field and returns what is wrong with the value, if anything.
-func (w *follower) set(name, value string) string {
+// setFollower sets one field and returns what is wrong with the value, if anything.
+func setFollower(w *live.Follower, name, value string) string {
 	switch name {
 	case "types":
-		w.types = nil
+		w.Types = nil
 		for t := range strings.SplitSeq(value, ",") {
-			if !slices.Contains(newsTypes, t) {
+			if !slices.Contains(live.Types, t) {
 				return "is a list of change, job, event, node"
 			}
-			if !slices.Contains(w.types, t) {
-				w.types = append(w.types, t)
+			if !slices.Contains(w.Types, t) {
+				w.Types = append(w.Types, t)
 			}
 		}
 	case "job":
-		if w.job = value; !jobs.ValidID(value) {
+		if w.Job = value; !jobs.ValidID(value) {
 			return "is a job's id, a lower-case UUID"
 		}
 	case "program":
-		if w.program = value; !httpio.ProgramName.MatchString(value) {
+		if w.Program = value; !httpio.ProgramName.MatchString(value) {
 			return "is a program's name: letters a to z, digits, dot, underscore, hyphen"
 		}
 	default:

@@ -14,6 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
 
 // feedOf follows what a node tells.
@@ -69,16 +70,16 @@ func TestFeedOverHTTP(t *testing.T) {
 			return json.Unmarshal([]byte(data), &n) == nil && n.ID == id && n.State == s && n.Program == testProgram
 		}
 	}
-	until(t, next, newsJob, in(jobs.Queued))
+	until(t, next, live.TypeJob, in(jobs.Queued))
 	attempt := b.running(id)
-	until(t, next, newsJob, in(jobs.Running))
+	until(t, next, live.TypeJob, in(jobs.Running))
 	b.report(id, 0.5)
-	until(t, next, newsJob, func(data string) bool {
+	until(t, next, live.TypeJob, func(data string) bool {
 		var n api.JobNews
 		return json.Unmarshal([]byte(data), &n) == nil && n.Progress != nil && *n.Progress == 0.5
 	})
 	b.succeed(id, attempt, "1")
-	until(t, next, newsJob, in(jobs.Succeeded))
+	until(t, next, live.TypeJob, in(jobs.Succeeded))
 	if err := b.ledger.Nodes.Drain(t.Context(), testNode, "a person", "for repair"); err != nil {
 		t.Fatal(err)
 	}
@@ -86,8 +87,8 @@ func TestFeedOverHTTP(t *testing.T) {
 		var e api.Event
 		return json.Unmarshal([]byte(data), &e) == nil && e.Kind == eventlog.KindDrained && e.Node == testNode
 	}
-	had := until(t, next, newsEvent, drainedEvent)
-	until(t, next, newsNode, func(data string) bool {
+	had := until(t, next, live.TypeEvent, drainedEvent)
+	until(t, next, live.TypeNode, func(data string) bool {
 		var n api.NodeNews
 		return json.Unmarshal([]byte(data), &n) == nil && n.Name == testNode && n.Drained && n.Alive
 	})
@@ -98,10 +99,10 @@ func TestFeedOverHTTP(t *testing.T) {
 	}
 	next, _ = feedOf(t, base+"/api/v1/events?types=event,change", had.id)
 	e, err := next()
-	if err != nil || drainedEvent(e.data) || e.kind != newsEvent {
+	if err != nil || drainedEvent(e.data) || e.kind != live.TypeEvent {
 		t.Fatalf("%v, %+v was not missed", err, e)
 	}
-	b.p.hub.end()
+	b.p.broker.End()
 	for err == nil {
 		_, err = next()
 	}
@@ -113,11 +114,7 @@ func TestFeedOverHTTP(t *testing.T) {
 // members waits until the feed has so many.
 func (b *bench) members(n int) {
 	b.t.Helper()
-	b.eventually(func() bool {
-		b.p.feed.mu.Lock()
-		defer b.p.feed.mu.Unlock()
-		return b.p.feed.members == n && len(b.p.feed.followers) == n
-	})
+	b.eventually(func() bool { return b.p.broker.Len() == n && b.p.broker.Followers() == n })
 }
 
 func TestFeedRequests(t *testing.T) {
@@ -140,7 +137,7 @@ func TestFeedRequests(t *testing.T) {
 		t.Errorf("too many: %d", r.StatusCode)
 	}
 	b.queued("")
-	if e, err := next(); err != nil || e.kind != newsChange {
+	if e, err := next(); err != nil || e.kind != live.TypeChange {
 		t.Errorf("%v %v", e, err)
 	}
 }

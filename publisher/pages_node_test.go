@@ -47,7 +47,7 @@ func (b *bench) pool() string {
 	}
 	s := httptest.NewServer(b.p.Handler())
 	b.t.Cleanup(s.Close)
-	b.t.Cleanup(b.p.hub.end)
+	b.t.Cleanup(b.p.broker.End)
 	b.t.Cleanup(s.CloseClientConnections)
 	return s.URL
 }

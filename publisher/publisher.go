@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +19,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/admission"
 	"github.com/runnerbean/runnerbean/publisher/internal/apihttp"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
+	"github.com/runnerbean/runnerbean/publisher/internal/live"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 	"github.com/runnerbean/runnerbean/publisher/internal/pages"
 	"github.com/runnerbean/runnerbean/publisher/internal/readmodel"
@@ -32,10 +32,9 @@ type Publisher struct {
 	echo      *echo.Echo
 	cache     *cache
 	flight    singleflight.Group // by id, filling the cache
-	hub       *hub
+	broker    *live.Broker
 	conns     *admission.Limiter
 	sending   *admission.Limiter // objects of the store that are being sent
-	feed      *feed
 	nodes     *readmodel.Nodes
 	programs  *readmodel.Programs
 	overviews *readmodel.Overviews
@@ -63,8 +62,11 @@ func New(cfg Config) (*Publisher, error) {
 	}
 	p.conns = admission.New(cfg.Connections)
 	p.sending = admission.New(func() int { return max(4, cfg.Connections()/7) })
-	p.hub = newHub(func() int { return min(cfg.MaxStreams, max(1, cfg.Connections()*7/8)) }, p.read)
-	p.feed = newFeed(ledgerSource{cfg.Ledger}, cfg.Logger)
+	p.broker = live.NewBroker(live.Config{
+		MaxStreams: func() int { return min(cfg.MaxStreams, max(1, cfg.Connections()*7/8)) },
+		Read:       func(ctx context.Context, id string) live.Document { return p.read(ctx, id) },
+		Source:     readmodel.NewsSource{Ledger: cfg.Ledger}, Logger: cfg.Logger,
+	})
 	var err error
 	p.auth, err = auth.New(auth.Config{
 		Ledger: cfg.Ledger, Events: cfg.Ledger.Events, Sessions: cfg.Ledger.Sessions, BaseURL: cfg.BaseURL, Node: cfg.Node, TokensFile: cfg.TokensFile, Token: cfg.Token,
@@ -122,19 +124,11 @@ func (p *Publisher) addReaders() {
 	p.overviews = readmodel.NewOverviews(cfg, p.nodes, p.jobs, p.events)
 }
 
-// Run feeds the live events until ctx ends, and ends the streams with it. It
-// is called once.
+// Run tells clients of changes until ctx ends, and ends the streams with it. It is
+// called once.
 func (p *Publisher) Run(ctx context.Context) error {
-	for _, f := range []func([]string){p.hub.changed, p.feed.note} {
-		defer p.cfg.Ledger.OnChange(f)()
-	}
-	defer p.cfg.Ledger.OnExternalCommit(func() {
-		p.hub.others.Store(true)
-		p.feed.outside()
-	})()
-	var feed sync.WaitGroup
-	feed.Go(func() { p.feed.run(ctx) })
-	defer feed.Wait()
-	p.hub.run(ctx)
+	defer p.cfg.Ledger.OnChange(p.broker.Changed)()
+	defer p.cfg.Ledger.OnExternalCommit(p.broker.ChangedOutside)()
+	p.broker.Run(ctx)
 	return nil
 }

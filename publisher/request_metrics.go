@@ -35,5 +35,5 @@ func (p *Publisher) FromMemory() int64 { return p.fromMemory.Load() + p.served.L
 
 // Streams returns the number of event streams and held answers.
 func (p *Publisher) Streams() int {
-	return p.hub.places.Len()
+	return p.broker.Len()
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
 
 func isUnknown(err error) bool { return errors.Is(err, ledger.ErrUnknown) }
@@ -56,10 +57,10 @@ func (p *Publisher) current(c echo.Context, id string) (*document, error) {
 	}
 	c.Response().Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(wait/time.Second)))
 	d, err := p.hold(c, id, wait)
-	if errors.Is(err, errBusy) || isUnknown(err) {
+	if errors.Is(err, live.ErrBusy) || isUnknown(err) {
 		c.Response().Header().Del("Preference-Applied")
 	}
-	if errors.Is(err, errBusy) {
+	if errors.Is(err, live.ErrBusy) {
 		d = p.read(c.Request().Context(), id)
 		return d, d.err
 	}
@@ -71,11 +72,11 @@ func (p *Publisher) current(c echo.Context, id string) (*document, error) {
 // newest document. Who names the document that it has does not wait where that
 // is an older one.
 func (p *Publisher) hold(c echo.Context, id string, wait time.Duration) (*document, error) {
-	sub, err := p.hub.subscribe(id, httpio.ClientNetwork(c.Request()))
+	sub, err := p.broker.Subscribe(id, httpio.ClientNetwork(c.Request()))
 	if err != nil {
 		return nil, err
 	}
-	defer sub.close()
+	defer sub.Close()
 	ctx := c.Request().Context()
 	first := p.read(ctx, id)
 	timeout := time.NewTimer(wait)
@@ -87,14 +88,15 @@ func (p *Publisher) hold(c echo.Context, id string, wait time.Duration) (*docume
 	if isUnknown(first.err) {
 		return first, first.err // it would be held for anybody who makes up an id
 	}
-	for !newest.final() && !newest.failed() && newest.same(first) {
+	for !newest.final() && !newest.Failed() && newest.version == first.version && newest.state == first.state {
 		select {
-		case newest = <-sub.mail:
+		case d := <-sub.Documents():
+			newest = d.(*document)
 			continue
 		case <-timeout.C:
 		case <-ctx.Done():
-		case <-p.hub.done:
-		case <-sub.evicted:
+		case <-p.broker.Done():
+		case <-sub.Evicted():
 		}
 		break
 	}

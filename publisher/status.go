@@ -31,6 +31,33 @@ type document struct {
 	event *live.Message // made when it is asked for first
 }
 
+// ID, State, Version, Failed and Message make document a [live.Document].
+func (d *document) ID() string { return d.id }
+
+// State returns "" for an unknown job.
+func (d *document) State() jobs.State { return d.state }
+
+// Version returns a hash of what the document says.
+func (d *document) Version() string { return d.version }
+
+// Failed reports whether the document could not be read; an unknown job is no failure.
+func (d *document) Failed() bool { return d.err != nil && !isUnknown(d.err) }
+
+// Message returns the document as an event, made once for all streams, or nil if
+// there is no document.
+func (d *document) Message() *live.Message {
+	if d.err != nil {
+		return nil
+	}
+	d.once.Do(func() {
+		d.event = live.Event("state", d.version, d.body, "state")
+		if d.final() {
+			d.event.Last()
+		}
+	})
+	return d.event
+}
+
 func (d *document) final() bool { return d.state.Final() }
 
 // read makes the document of a job as it stands now. An unknown job is

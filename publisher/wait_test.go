@@ -55,7 +55,7 @@ func (b *bench) hold(id string, change func(progress float64)) *http.Response {
 func (b *bench) watched(n int) {
 	b.t.Helper()
 	b.eventually(func() bool {
-		return b.p.hub.places.Len() == n
+		return b.p.broker.Len() == n
 	})
 }
 
@@ -99,7 +99,7 @@ func TestPreferWaitEnds(t *testing.T) {
 	if r := b.get("/"+failed, "Prefer: wait=60"); r.StatusCode != 200 {
 		t.Errorf("an end: %d", r.StatusCode)
 	}
-	sub, err := b.p.hub.subscribe(id, netip.Prefix{})
+	sub, err := b.p.broker.Subscribe(id, netip.Prefix{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,11 +107,11 @@ func TestPreferWaitEnds(t *testing.T) {
 	if r.StatusCode != http.StatusAccepted || r.Header.Get("Preference-Applied") != "" {
 		t.Errorf("too many: %d %v", r.StatusCode, r.Header)
 	}
-	sub.close()
+	sub.Close()
 	answer := make(chan *http.Response, 1)
 	go func() { answer <- b.get("/"+id, "Prefer: wait=60") }()
 	b.watched(1)
-	b.p.hub.end()
+	b.p.broker.End()
 	if r := <-answer; r.StatusCode != http.StatusAccepted {
 		t.Errorf("at the end: %d", r.StatusCode)
 	}

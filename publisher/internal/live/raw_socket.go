@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// bare is the connection under what a server has put around it, which may
-// hold more memory than the stream needs.
+// bare returns the connection under what a server has put around it, which may hold
+// more memory than the stream needs.
 func bare(c net.Conn) net.Conn {
 	for {
 		w, ok := c.(interface{ Bare() net.Conn })
@@ -18,12 +18,12 @@ func bare(c net.Conn) net.Conn {
 	}
 }
 
-// write writes what the socket takes now.
-func (s *Stream) write(b []byte) (n int, err error) {
-	if s.raw == nil {
+// writeNow writes what the socket takes without waiting. raw may be nil.
+func writeNow(raw syscall.RawConn, b []byte) (n int, err error) {
+	if raw == nil {
 		return 0, nil
 	}
-	failed := s.raw.Write(func(fd uintptr) bool {
+	failed := raw.Write(func(fd uintptr) bool {
 		n, err = syscall.Write(int(fd), b)
 		return true
 	})
@@ -36,15 +36,15 @@ func (s *Stream) write(b []byte) (n int, err error) {
 	return max(n, 0), err
 }
 
-// hasGone reports whether the client has closed its end. What it says is of
-// no interest.
-func (s *Stream) hasGone(scratch []byte) bool {
-	if s.raw == nil {
+// hasGone reports whether the client has closed its end. It discards what the client
+// has sent. raw may be nil.
+func hasGone(raw syscall.RawConn, scratch []byte) bool {
+	if raw == nil {
 		return false
 	}
 	var n int
 	var err error
-	failed := s.raw.Read(func(fd uintptr) bool {
+	failed := raw.Read(func(fd uintptr) bool {
 		n, err = syscall.Read(int(fd), scratch)
 		return true
 	})

@@ -11,6 +11,8 @@ import (
 )
 
 const (
+	// Idle is the longest silence of a stream.
+	Idle = 15 * time.Second
 	// WriteTimeout bounds how long a client may take to accept one message.
 	WriteTimeout = 10 * time.Second
 	// maxWaiting is how many messages may wait for a client that is behind.
@@ -18,9 +20,18 @@ const (
 	maxWaiting = 256
 )
 
+// owner is the set that a stream belongs to.
+type owner interface {
+	remove(s *Stream)
+	// spawn runs f in a goroutine unless the set has ended.
+	spawn(f func()) bool
+	// drop counts messages that a stream did not get.
+	drop(n int)
+}
+
 // Stream is one client that listens.
 type Stream struct {
-	set     *Streams
+	set     owner
 	gone    func()
 	expires int64 // Unix time; 0: never
 	bucket  int
@@ -59,7 +70,7 @@ func (s *Stream) send(m *Message) (end bool) {
 		s.wake <- struct{}{}
 		return !s.put(m)
 	}
-	n, err := s.write(m.chunk)
+	n, err := writeNow(s.raw, m.chunk)
 	switch {
 	case err != nil:
 		return true
@@ -71,8 +82,9 @@ func (s *Stream) send(m *Message) (end bool) {
 
 // put lets m wait. false: too much waits already.
 func (s *Stream) put(m *Message) bool {
-	if m.key != "" {
+	if before := len(s.waiting); m.key != "" {
 		s.waiting = slices.DeleteFunc(s.waiting, func(old *Message) bool { return old.key == m.key })
+		s.set.drop(before - len(s.waiting))
 	}
 	s.waiting = append(s.waiting, m)
 	return len(s.waiting) <= maxWaiting
@@ -130,9 +142,10 @@ func (s *Stream) close(politely bool) {
 		s.mu.Unlock()
 		return
 	}
+	s.set.drop(len(s.waiting))
 	s.closed, s.waiting = true, nil
 	if politely && s.conn != nil && !s.busy {
-		_, _ = s.write([]byte(endOfBody))
+		_, _ = writeNow(s.raw, []byte(endOfBody))
 	}
 	s.mu.Unlock()
 	if s.conn != nil {
@@ -147,7 +160,7 @@ func (s *Stream) close(politely bool) {
 // visit sees whether the client is still there, and lets it see the same of us.
 func (s *Stream) visit(now int64, scratch []byte, speak bool) {
 	switch {
-	case s.hasGone(scratch):
+	case hasGone(s.raw, scratch):
 		s.Close()
 	case s.expires != 0 && now > s.expires:
 		s.close(true)

@@ -9,6 +9,7 @@ import (
 	"context"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -17,8 +18,6 @@ import (
 const ContentType = "text/event-stream; charset=utf-8"
 
 const (
-	// Idle is the longest silence of a stream.
-	Idle = 15 * time.Second
 	// Streams are visited in turn, a bucket at a time: every 5 s to see whether
 	// the client is there, and every third time to send a comment.
 	buckets    = 15
@@ -32,6 +31,8 @@ type Streams struct {
 	wake chan struct{} // holds one
 	done chan struct{} // closed at the end
 	work sync.WaitGroup
+
+	dropped atomic.Int64 // messages that streams did not get because they were behind
 
 	mu      sync.Mutex
 	ended   bool
@@ -147,6 +148,8 @@ func (s *Streams) remove(st *Stream) {
 	delete(s.members[st.bucket], st)
 	s.count--
 }
+
+func (s *Streams) drop(n int) { s.dropped.Add(int64(n)) }
 
 // spawn runs f unless the set has ended.
 func (s *Streams) spawn(f func()) bool {

@@ -1,4 +1,4 @@
-package publisher
+package live
 
 import (
 	"context"
@@ -11,9 +11,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
-	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
 
 // fakeSource is a ledger whose contents a test sets.
@@ -21,21 +19,21 @@ type fakeSource struct {
 	programs map[string]string // by job
 	reads    int
 	events   []api.Event
-	nodes    []seenNode
+	nodes    []Node
 	err      error
 }
 
-func (s *fakeSource) records(_ context.Context, ids []string) (list []ledger.Record, err error) {
+func (s *fakeSource) Jobs(_ context.Context, ids []string) (list []api.JobNews, err error) {
 	s.reads += len(ids)
 	for _, id := range ids {
 		if program, ok := s.programs[id]; ok {
-			list = append(list, ledger.Record{ID: id, Program: program, State: jobs.Queued})
+			list = append(list, api.JobNews{ID: id, Program: program, State: jobs.Queued})
 		}
 	}
 	return list, s.err
 }
 
-func (s *fakeSource) eventsAfter(_ context.Context, id string, limit int) (list []api.Event, err error) {
+func (s *fakeSource) EventsAfter(_ context.Context, id string, limit int) (list []api.Event, err error) {
 	for _, e := range s.events {
 		if e.ID > id && len(list) < limit {
 			list = append(list, e)
@@ -45,12 +43,12 @@ func (s *fakeSource) eventsAfter(_ context.Context, id string, limit int) (list 
 	return list, s.err
 }
 
-func (s *fakeSource) nodeNews(context.Context) ([]seenNode, error) { return s.nodes, s.err }
+func (s *fakeSource) Nodes(context.Context) ([]Node, error) { return s.nodes, s.err }
 
 // heard is what a follower was sent.
 type heard struct{ text []string }
 
-func (h *heard) Send(m *live.Message) { h.text = append(h.text, string(m.Text())) }
+func (h *heard) Send(m *Message) { h.text = append(h.text, string(m.Text())) }
 
 // take returns what was sent since it was called last: "type what" of each event.
 func (h *heard) take() (list []string) {
@@ -93,53 +91,53 @@ func (h *heard) expect(t *testing.T, want ...string) {
 	}
 }
 
-// feedRig is a feed whose cycles a test makes.
-type feedRig struct {
+// newsTest is a news whose cycles a test makes.
+type newsTest struct {
 	t      *testing.T
 	source *fakeSource
-	feed   *feed
+	news   *news
 	now    time.Time
 }
 
-func newFeedRig(t *testing.T) *feedRig {
+func newNewsTest(t *testing.T) *newsTest {
 	t.Helper()
 	s := &fakeSource{programs: map[string]string{}}
-	return &feedRig{t: t, source: s, feed: newFeed(s, slog.New(slog.DiscardHandler)), now: time.Unix(1_800_000_000, 0)}
+	return &newsTest{t: t, source: s, news: newNews(s, slog.New(slog.DiscardHandler), func() {}), now: time.Unix(1_800_000_000, 0)}
 }
 
-func (r *feedRig) follow(w follower) (*follower, *heard) {
+func (r *newsTest) follow(f Follower) (*Follower, *heard) {
 	h := &heard{}
-	w.stream = h
-	r.feed.join(&w)
-	return &w, h
+	f.stream = h
+	r.news.join(&f)
+	return &f, h
 }
 
 // cycle makes one after so much time.
-func (r *feedRig) cycle(after time.Duration) time.Duration {
+func (r *newsTest) cycle(after time.Duration) time.Duration {
 	r.now = r.now.Add(after)
-	return r.feed.cycle(r.t.Context(), r.now)
+	return r.news.cycle(r.t.Context(), r.now)
 }
 
 // event is one that was made so long ago.
-func (r *feedRig) event(ago time.Duration, last string, job string) api.Event {
+func (r *newsTest) event(ago time.Duration, last string, job string) api.Event {
 	id := idAt(r.now.Add(-ago))
 	return api.Event{ID: id[:len(id)-3] + last, Kind: "noted", Job: job}
 }
 
-func TestFeedSaysOnceASecondThatSomethingHasChanged(t *testing.T) {
+func TestChangeOnceASecond(t *testing.T) {
 	t.Parallel()
-	r := newFeedRig(t)
-	_, h := r.follow(follower{types: []string{newsChange}})
-	if wait := r.cycle(0); wait != feedTick {
+	r := newNewsTest(t)
+	_, h := r.follow(Follower{Types: []string{TypeChange}})
+	if wait := r.cycle(0); wait != newsEvery {
 		t.Errorf("looks again after %s", wait)
 	}
 	h.expect(t)
 	for range 3 {
-		r.feed.note([]string{"a"})
+		r.news.changed([]string{"a"})
 	}
 	r.cycle(time.Second)
 	h.expect(t, "change")
-	r.feed.note([]string{"a"})
+	r.news.changed([]string{"a"})
 	if wait := r.cycle(100 * time.Millisecond); wait != 900*time.Millisecond {
 		t.Errorf("looks again after %s", wait)
 	}
@@ -148,7 +146,7 @@ func TestFeedSaysOnceASecondThatSomethingHasChanged(t *testing.T) {
 	h.expect(t, "change")
 	r.cycle(time.Second)
 	h.expect(t)
-	r.feed.outside()
+	r.news.changedOutside()
 	r.cycle(time.Second)
 	h.expect(t, "change")
 	if r.source.reads != 0 {
@@ -156,73 +154,73 @@ func TestFeedSaysOnceASecondThatSomethingHasChanged(t *testing.T) {
 	}
 }
 
-func TestFeedReadsJobsThatSomebodyFollows(t *testing.T) {
+func TestOnlyFollowedJobsAreRead(t *testing.T) {
 	t.Parallel()
-	r := newFeedRig(t)
-	r.feed.note([]string{"a"})
-	one, h1 := r.follow(follower{types: []string{newsJob}, job: "a"})
+	r := newNewsTest(t)
+	r.news.changed([]string{"a"})
+	one, h1 := r.follow(Follower{Types: []string{TypeJob}, Job: "a"})
 	r.source.programs = map[string]string{"a": "x", "b": "y", "c": "y"}
-	r.feed.note([]string{"a", "b", "a"})
+	r.news.changed([]string{"a", "b", "a"})
 	r.cycle(0)
 	h1.expect(t, "job a")
 	if r.source.reads != 1 {
 		t.Errorf("%d jobs were read, one is followed", r.source.reads)
 	}
-	_, all := r.follow(follower{types: []string{newsJob}})
-	_, ofProgram := r.follow(follower{types: []string{newsJob}, program: "y"})
-	_, none := r.follow(follower{types: []string{newsEvent, newsNode}})
-	r.feed.note([]string{"a", "b", "c", "unknown"})
+	_, all := r.follow(Follower{Types: []string{TypeJob}})
+	_, ofProgram := r.follow(Follower{Types: []string{TypeJob}, Program: "y"})
+	_, none := r.follow(Follower{Types: []string{TypeEvent, TypeNode}})
+	r.news.changed([]string{"a", "b", "c", "unknown"})
 	r.cycle(0)
 	h1.expect(t, "job a")
 	all.expect(t, "job a", "job b", "job c")
 	ofProgram.expect(t, "job b", "job c")
 	none.expect(t)
-	r.feed.leave(one)
-	r.feed.leave(one)
-	if len(r.feed.named) != 0 || r.feed.wants[newsJob] != 2 {
-		t.Errorf("%v %v are counted", r.feed.named, r.feed.wants)
+	r.news.leave(one)
+	r.news.leave(one)
+	if len(r.news.named) != 0 || r.news.wants[TypeJob] != 2 {
+		t.Errorf("%v %v are counted", r.news.named, r.news.wants)
 	}
 }
 
-// TestFeedForgetsWhoLeftBeforeJoining: the stream ended while it began.
-func TestFeedForgetsWhoLeftBeforeJoining(t *testing.T) {
+// TestLeaveBeforeJoin: the stream ended while it began.
+func TestLeaveBeforeJoin(t *testing.T) {
 	t.Parallel()
-	r := newFeedRig(t)
-	w := &follower{types: []string{newsJob}, stream: &heard{}}
-	r.feed.leave(w)
-	r.feed.join(w)
+	r := newNewsTest(t)
+	w := &Follower{Types: []string{TypeJob}, stream: &heard{}}
+	r.news.leave(w)
+	r.news.join(w)
 	r.cycle(0)
-	if r.feed.followed() || len(r.feed.followers) != 0 || r.feed.wants[newsJob] != 0 {
-		t.Errorf("%d members, %v, %v", r.feed.members, r.feed.followers, r.feed.wants)
+	if r.news.followed() || len(r.news.followers) != 0 || r.news.wants[TypeJob] != 0 {
+		t.Errorf("%d members, %v, %v", r.news.members, r.news.followers, r.news.wants)
 	}
 }
 
-func TestFeedBoundsWhatWaitsToBeRead(t *testing.T) {
+func TestTooManyChangedJobs(t *testing.T) {
 	t.Parallel()
-	r := newFeedRig(t)
-	_, h := r.follow(follower{types: []string{newsJob}})
+	r := newNewsTest(t)
+	_, h := r.follow(Follower{Types: []string{TypeJob}})
 	ids := make([]string, maxPending+1)
 	for i := range ids {
 		ids[i] = fmt.Sprint(i)
 	}
-	r.feed.note(ids)
+	r.news.changed(ids)
 	r.cycle(0)
 	h.expect(t, "reset")
 	if r.source.reads != maxPending {
 		t.Errorf("%d jobs were read", r.source.reads)
 	}
-	r.feed.note(ids[:1])
+	r.news.changed(ids[:1])
 	r.cycle(0)
 	h.expect(t)
 }
 
-func TestFeedTellsEachEventOnce(t *testing.T) {
+func TestEachEventOnce(t *testing.T) {
 	t.Parallel()
-	r := newFeedRig(t)
+	r := newNewsTest(t)
 	r.source.programs = map[string]string{"a": "x", "b": "y"}
 	r.source.events = []api.Event{r.event(time.Hour, "001", ""), r.event(time.Second, "002", "a")}
-	_, h := r.follow(follower{types: []string{newsEvent}})
-	_, some := r.follow(follower{types: []string{newsEvent}, program: "y"})
+	_, h := r.follow(Follower{Types: []string{TypeEvent}})
+	_, some := r.follow(Follower{Types: []string{TypeEvent}, Program: "y"})
 	r.cycle(0)
 	h.expect(t)
 	r.source.events = append(r.source.events, r.event(0, "003", "b"), r.event(2*time.Second, "004", "a"))
@@ -232,7 +230,7 @@ func TestFeedTellsEachEventOnce(t *testing.T) {
 	r.cycle(eventOverlap)
 	r.cycle(eventOverlap)
 	h.expect(t)
-	if n := len(r.feed.window.seen); n != 0 {
+	if n := len(r.news.reader.window.seen); n != 0 {
 		t.Errorf("%d ids are remembered for ever", n)
 	}
 	r.source.err = errors.New("locked")
@@ -243,10 +241,10 @@ func TestFeedTellsEachEventOnce(t *testing.T) {
 	h.expect(t, "event 005")
 }
 
-func TestFeedTellsVeryManyEvents(t *testing.T) {
+func TestVeryManyEvents(t *testing.T) {
 	t.Parallel()
-	r := newFeedRig(t)
-	_, h := r.follow(follower{types: []string{newsEvent}})
+	r := newNewsTest(t)
+	_, h := r.follow(Follower{Types: []string{TypeEvent}})
 	r.cycle(0)
 	total := eventBatch*eventBatches + 10
 	for i := range total {
@@ -260,15 +258,15 @@ func TestFeedTellsVeryManyEvents(t *testing.T) {
 	}
 }
 
-func TestFeedReplays(t *testing.T) {
+func TestResume(t *testing.T) {
 	t.Parallel()
-	r := newFeedRig(t)
+	r := newNewsTest(t)
 	old := r.event(time.Hour, "001", "")
 	r.source.events = []api.Event{old, r.event(time.Minute, "002", "a"), r.event(time.Second, "003", "b")}
-	_, first := r.follow(follower{types: []string{newsEvent}})
-	_, back := r.follow(follower{types: []string{newsEvent}, resume: true, after: old.ID})
-	_, ofJob := r.follow(follower{types: []string{newsEvent}, resume: true, after: old.ID, job: "b"})
-	_, lost := r.follow(follower{types: []string{newsEvent}, resume: true, after: "of another life"})
+	_, first := r.follow(Follower{Types: []string{TypeEvent}})
+	_, back := r.follow(Follower{Types: []string{TypeEvent}, Resume: true, After: old.ID})
+	_, ofJob := r.follow(Follower{Types: []string{TypeEvent}, Resume: true, After: old.ID, Job: "b"})
+	_, lost := r.follow(Follower{Types: []string{TypeEvent}, Resume: true, After: "of another life"})
 	r.cycle(0)
 	first.expect(t)
 	back.expect(t, "event 002", "event 003")
@@ -277,75 +275,75 @@ func TestFeedReplays(t *testing.T) {
 	for i := range maxReplay {
 		r.source.events = append(r.source.events, r.event(time.Minute, fmt.Sprintf("%03x", i+16), ""))
 	}
-	_, late := r.follow(follower{types: []string{newsEvent}, resume: true, after: old.ID})
+	_, late := r.follow(Follower{Types: []string{TypeEvent}, Resume: true, After: old.ID})
 	r.cycle(0)
 	late.expect(t, "reset 003")
 }
 
-// TestFeedTellsWhoJoinsNothingTwice has an event come between a follower's
+// TestResumeDuringAnEvent has an event come between a follower's
 // arrival and the cycle that admits it.
-func TestFeedTellsWhoJoinsNothingTwice(t *testing.T) {
+func TestResumeDuringAnEvent(t *testing.T) {
 	t.Parallel()
-	r := newFeedRig(t)
-	r.follow(follower{types: []string{newsEvent}})
+	r := newNewsTest(t)
+	r.follow(Follower{Types: []string{TypeEvent}})
 	r.cycle(0)
 	had := r.event(time.Second, "001", "")
-	_, h := r.follow(follower{types: []string{newsEvent}, resume: true, after: had.ID})
+	_, h := r.follow(Follower{Types: []string{TypeEvent}, Resume: true, After: had.ID})
 	r.source.events = append(r.source.events, r.event(0, "002", ""))
 	r.cycle(0)
 	r.cycle(0)
 	h.expect(t, "event 002")
 }
 
-func TestFeedForgetsWhoLeavesBeforeItIsAdmitted(t *testing.T) {
+func TestLeaveBeforeTheFirstCycle(t *testing.T) {
 	t.Parallel()
-	r := newFeedRig(t)
-	w, h := r.follow(follower{types: []string{newsChange}})
-	r.feed.leave(w)
-	r.feed.note([]string{"a"})
+	r := newNewsTest(t)
+	w, h := r.follow(Follower{Types: []string{TypeChange}})
+	r.news.leave(w)
+	r.news.changed([]string{"a"})
 	r.cycle(0)
 	h.expect(t)
-	if len(r.feed.followers) != 0 || r.feed.members != 0 {
+	if len(r.news.followers) != 0 || r.news.members != 0 {
 		t.Error("it is still there")
 	}
 }
 
-func TestFeedTellsOfNodes(t *testing.T) {
+func TestNodeNews(t *testing.T) {
 	t.Parallel()
-	r := newFeedRig(t)
-	node := seenNode{news: api.NodeNews{Name: "one", Alive: true, Slots: 2}}
-	r.source.nodes = []seenNode{node}
-	_, h := r.follow(follower{types: []string{newsNode}})
-	_, c := r.follow(follower{types: []string{newsChange}})
+	r := newNewsTest(t)
+	node := Node{News: api.NodeNews{Name: "one", Alive: true, Slots: 2}}
+	r.source.nodes = []Node{node}
+	_, h := r.follow(Follower{Types: []string{TypeNode}})
+	_, c := r.follow(Follower{Types: []string{TypeChange}})
 	r.cycle(0)
 	h.expect(t)
-	node.beat = node.beat.Add(time.Second)
-	r.source.nodes = []seenNode{node}
+	node.Heartbeat = node.Heartbeat.Add(time.Second)
+	r.source.nodes = []Node{node}
 	r.cycle(time.Second)
 	c.expect(t)
 	r.cycle(time.Second)
 	h.expect(t)
 	c.expect(t, "change")
-	node.news.Slots = 3
-	r.source.nodes = []seenNode{node, {news: api.NodeNews{Name: "two"}}}
+	node.News.Slots = 3
+	r.source.nodes = []Node{node, {News: api.NodeNews{Name: "two"}}}
 	r.cycle(nodesEvery)
 	h.expect(t, "node one", "node two")
 	c.expect(t, "change")
 }
 
 // A panic in one cycle has everybody read anew in the next.
-func TestFeedOutlivesAPanic(t *testing.T) {
+func TestPanicInACycle(t *testing.T) {
 	t.Parallel()
-	r := newFeedRig(t)
-	_, h := r.follow(follower{types: []string{newsJob}})
+	r := newNewsTest(t)
+	_, h := r.follow(Follower{Types: []string{TypeJob}})
 	r.cycle(0)
 	h.take()
-	r.feed.source = nil
-	r.feed.note([]string{"a"})
-	if wait := r.feed.cycleSafely(t.Context(), r.now); wait != feedTick {
+	r.news.reader.source = nil
+	r.news.changed([]string{"a"})
+	if wait := r.news.cycleSafely(t.Context(), r.now); wait != newsEvery {
 		t.Errorf("looks again after %s", wait)
 	}
-	r.feed.source = r.source
+	r.news.reader.source = r.source
 	r.cycle(time.Second)
 	h.expect(t, "reset")
 }
