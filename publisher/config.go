@@ -73,6 +73,9 @@ type Config struct {
 	Connections func() int
 	// CacheBytes is how much memory results may take. Default 64 MiB.
 	CacheBytes int64
+	// NoFastResults makes every request for a result go through net/http and the
+	// router. Default: a result in memory is answered before that.
+	NoFastResults bool
 	// Metrics serves /metrics. Default: the path does not exist.
 	Metrics http.Handler
 	// Observe is called after each request that comes to the router. route is the path

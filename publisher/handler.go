@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
+	"github.com/runnerbean/runnerbean/publisher/internal/fastpath"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -26,7 +27,7 @@ func (p *Publisher) serveHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (p *Publisher) serve(w http.ResponseWriter, r *http.Request) {
 	httpio.SetSecurityHeaders(w.Header(), r)
-	if p.serveCached(w, r) {
+	if !p.cfg.NoFastResults && p.serveCached(w, r) {
 		p.fromMemory.Add(1)
 		return
 	}
@@ -54,6 +55,15 @@ func (p *Publisher) serveCached(w http.ResponseWriter, r *http.Request) bool {
 	w.Header()["Vary"] = p.auth.ResultVary(r)
 	s.blob.Serve(w, r)
 	return true
+}
+
+// fastAnswer returns the answer of serveCached to a request that the fast path has read.
+func (p *Publisher) fastAnswer(r *fastpath.Request) fastpath.Answer {
+	s := p.cache.find(r.ID)
+	if s == nil || s.blob == nil {
+		return fastpath.Answer{}
+	}
+	return s.prepared.Answer(r, s.blob, p.serveCached)
 }
 
 // resultID is the rest of a path that may be a result's; the cache knows ids

@@ -46,9 +46,9 @@ type Publisher struct {
 	levels    map[string]auth.Level // of the GET routes, by path
 	pages     *pages.Pages
 	assets    *pages.Assets
-	// fromMemory counts the results that net/http served without the router.
+	// fromMemory counts the requests that net/http answered without the router.
 	fromMemory atomic.Int64
-	served     atomic.Int64 // below net/http
+	served     atomic.Int64 // by the fast path
 }
 
 // New checks the configuration and builds the routes.

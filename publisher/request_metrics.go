@@ -29,8 +29,11 @@ func (p *Publisher) observed() echo.MiddlewareFunc {
 	}
 }
 
-// FromMemory returns how many results were served from memory. Config.Observe is not
-// called for them.
+// ServedFast returns how many requests for results the fast path has answered.
+func (p *Publisher) ServedFast() int64 { return p.served.Load() }
+
+// FromMemory returns how many requests for results were answered from memory before they
+// came to the router. Config.Observe is not called for them.
 func (p *Publisher) FromMemory() int64 { return p.fromMemory.Load() + p.served.Load() }
 
 // Streams returns the number of event streams and held answers.

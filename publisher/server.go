@@ -8,14 +8,13 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/runnerbean/runnerbean/publisher/internal/fastpath"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 const (
-	// headerTimeout bounds the time in which a client sends the head of a request, and
-	// headerBytes the length of the head.
+	// headerTimeout bounds the time in which a client sends the head of a request.
 	headerTimeout = 10 * time.Second
-	headerBytes   = 32 << 10
 	idleTimeout   = 2 * time.Minute
 	// shutdownTimeout bounds the wait for answers when the node stops.
 	shutdownTimeout = 10 * time.Second
@@ -30,7 +29,7 @@ func (p *Publisher) newServer() *http.Server {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    headerBytes,
 		ConnContext:       withConn,
-		ConnState:         tellState,
+		ConnState:         onConnState,
 		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 	}
 }
@@ -54,16 +53,25 @@ func (p *Publisher) Serve(ctx context.Context, ln net.Listener) error {
 	return errors.Join(<-stopped, <-hub)
 }
 
-// serveOn serves on ln, with TLS where there is a certificate. Under TLS answers do not
-// leave in one write.
+// serveOn serves with TLS where there is a certificate. The fast path is used without
+// TLS, where results are open, and where no line is logged for each request.
 func (p *Publisher) serveOn(server *http.Server, ln net.Listener) error {
-	admitter := p.newAdmission(p.auth.TLS() != nil)
+	admitter := newAdmitter(p.conns, p.log, p.auth.TLS() != nil)
 	defer admitter.refusing.Wait()
-	if p.auth.TLS() == nil {
-		return p.serveFast(server, ln, admitter)
+	if p.auth.TLS() != nil {
+		server.TLSConfig = p.auth.TLS().Clone()
+		return server.ServeTLS(oneWriteListener{Listener: ln, admitter: admitter}, "", "")
 	}
-	server.TLSConfig = p.auth.TLS().Clone()
-	return server.ServeTLS(oneWriteListener{Listener: ln, admitter: admitter}, "", "")
+	if p.cfg.NoFastResults || !p.auth.OpenResults() || p.log.Enabled(context.Background(), slog.LevelDebug) {
+		return server.Serve(oneWriteListener{Listener: ln, admitter: admitter})
+	}
+	fast := &fastpath.Server{
+		Answer: p.fastAnswer, Served: &p.served,
+		HeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, WriteTimeout: httpio.WriteTimeout,
+	}
+	server.RegisterOnShutdown(fast.Shutdown)
+	defer fast.Wait()
+	return server.Serve(oneWriteListener{Listener: ln, admitter: admitter, fast: fast})
 }
 
 // shutdown waits for answers, and cuts them off after a while. Streams and held answers

@@ -9,14 +9,13 @@ import (
 	"io"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
-	"github.com/runnerbean/runnerbean/publisher/internal/fast"
+	"github.com/runnerbean/runnerbean/publisher/internal/fastpath"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -39,7 +38,7 @@ type stored struct {
 	mu    sync.Mutex
 	index *index // read when it is asked for first
 
-	ready [2 * variants]atomic.Pointer[fast.Answer] // made when they are asked for first
+	prepared fastpath.Prepared
 }
 
 // index is what a result document says about its files.

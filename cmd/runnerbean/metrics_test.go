@@ -50,6 +50,24 @@ func TestMetricsOfANodeAtWork(t *testing.T) {
 	}
 }
 
+// TestFastResultsSetting: a node without fast results counts each request for a result.
+func TestFastResultsSetting(t *testing.T) {
+	t.Parallel()
+	p := newNode(t, queuetest.Start(t).Addr)
+	p.env = append(p.env, "RUNNERBEAN_FAST_RESULTS=false")
+	p.start("worker")
+	url := p.submit("echo", `1`)
+	if r := p.final(url); r.State != jobs.Succeeded {
+		t.Fatalf("%+v", r)
+	}
+	for range 3 {
+		p.get(url)
+	}
+	if text := p.text("/metrics"); !strings.Contains(text, "\nrunnerbean_http_memory_results_total 0\n") {
+		t.Error(text)
+	}
+}
+
 // TestSpansOfANodeAtWork checks that the run is in the trace of the submitter, that the
 // program gets the id of its span, and that it gets neither the address of the collector
 // nor its key.

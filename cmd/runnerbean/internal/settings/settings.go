@@ -41,6 +41,7 @@ type Settings struct {
 	TokenFile     string        `env:"TOKEN_FILE" path:"true" help:"file that holds the token, instead of TOKEN"`
 	TokensFile    string        `env:"TOKENS_FILE" path:"true" help:"file of the tokens of viewers, operators and submitters; see \"runnerbean token\""`
 	Results       string        `env:"RESULTS" envDefault:"open" choices:"open,signed" help:"open: a result's URL is enough to read it; signed: the URL must also be signed"`
+	FastResults   bool          `env:"FAST_RESULTS" envDefault:"true" help:"true: results in memory are answered before the router of the HTTP server; false: by the router"`
 	URLKeyFile    string        `env:"URL_KEY_FILE" path:"true" help:"file of the keys that sign the URLs of results, one per line, the newest first"`
 	TLSCert       string        `env:"TLS_CERT" path:"true" help:"file of the TLS certificate of the HTTP server"`
 	TLSKey        string        `env:"TLS_KEY" path:"true" help:"file of the certificate's key"`

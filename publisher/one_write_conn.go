@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/publisher/internal/admission"
-	"github.com/runnerbean/runnerbean/publisher/internal/fast"
+	"github.com/runnerbean/runnerbean/publisher/internal/fastpath"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -19,43 +19,14 @@ import (
 // an answer and the beginning of its body.
 const headBuffer = 4 << 10
 
-// oneWriteListener hands out connections that can send an answer in one piece,
-// as many as there are places.
-type oneWriteListener struct {
-	net.Listener
-	admitter *admitter
-	fast     *fast.Server // nil: net/http answers for everything
-}
-
-func (l oneWriteListener) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		tcp, ok := c.(*net.TCPConn)
-		if !ok {
-			return c, err
-		}
-		one := &oneWriteConn{TCPConn: tcp}
-		if l.fast != nil {
-			one.fast = l.fast.Wrap(tcp)
-		}
-		if l.admitter.admit(one) {
-			return one, err
-		}
-		if one.fast != nil {
-			one.fast.Forget()
-		}
-	}
-}
-
-// oneWriteConn sends the head of an answer together with its body. net/http
-// would write its buffer, with the head, and then the rest: a second system
-// call and a second packet to wake the client for, which is much of the cost of
-// an answer from memory. Only the goroutine that answers writes.
+// oneWriteConn sends the head of an answer together with its body. net/http writes its
+// buffer with the head and then the rest. The second system call and the second packet
+// are much of the cost of an answer from memory. Only the goroutine that answers writes.
 type oneWriteConn struct {
 	*net.TCPConn
 	expect int     // bytes of the body that follows a head; 0: write at once
 	held   *[]byte // a head and the beginning of a body
-	fast   *fast.Conn
+	fast   *fastpath.Conn
 
 	limiter  *admission.Limiter
 	place    *admission.Place
@@ -70,7 +41,7 @@ func (c *oneWriteConn) Read(b []byte) (int, error) {
 	return c.TCPConn.Read(b)
 }
 
-// Close of the same connection by two is nothing unusual.
+// Close may be called more than once.
 func (c *oneWriteConn) Close() error {
 	c.limiter.Release(c.place)
 	if c.fast != nil {
@@ -79,8 +50,8 @@ func (c *oneWriteConn) Close() error {
 	return c.TCPConn.Close()
 }
 
-// tellState tells of what net/http does with a connection.
-func tellState(c net.Conn, state http.ConnState) {
+// onConnState is the [http.Server.ConnState] of a server.
+func onConnState(c net.Conn, state http.ConnState) {
 	one := connBelow(c)
 	if one == nil {
 		return
@@ -94,7 +65,7 @@ func tellState(c net.Conn, state http.ConnState) {
 	}
 }
 
-// connBelow is the connection below TLS, or nil where it is of another kind.
+// connBelow returns the connection below TLS, or nil if it has another type.
 func connBelow(c net.Conn) *oneWriteConn {
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
@@ -105,12 +76,13 @@ func connBelow(c net.Conn) *oneWriteConn {
 
 var heldBuffers = sync.Pool{New: func() any { b := make([]byte, 0, headBuffer); return &b }}
 
-// Bare is the connection itself, for who keeps it without answers to send.
+// Bare returns the connection for a caller that has taken it over from net/http.
 func (c *oneWriteConn) Bare() net.Conn {
 	return &bareConn{TCPConn: c.TCPConn, limiter: c.limiter, place: c.place}
 }
 
-// withConn lets a handler find its connection.
+// withConn is the [http.Server.ConnContext] of a server. A handler finds its connection
+// in the context.
 func withConn(ctx context.Context, c net.Conn) context.Context {
 	if one := connBelow(c); one != nil {
 		return context.WithValue(ctx, httpio.ConnKey{}, one)
@@ -118,7 +90,7 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 	return ctx
 }
 
-// Expect announces that the next body is size bytes long and written in one call.
+// Expect announces that the next body has size bytes and is written in one call.
 func (c *oneWriteConn) Expect(size int) { c.expect = size }
 
 func (c *oneWriteConn) Write(b []byte) (int, error) {
@@ -135,8 +107,7 @@ func (c *oneWriteConn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// moreFollows reports whether b is a head and not yet the whole of a body of
-// size bytes.
+// moreFollows reports whether b has a head and only a part of a body of size bytes.
 func moreFollows(b []byte, size int) bool {
 	_, body, ok := bytes.Cut(b, []byte("\r\n\r\n"))
 	return ok && len(body) < size
@@ -150,4 +121,43 @@ func (c *oneWriteConn) writeHeld(b []byte) (int, error) {
 	heldBuffers.Put(c.held)
 	c.held = nil
 	return max(0, int(n)-held), err
+}
+
+// idle reports whether no answer is under way: the connection waits for a request or the
+// rest of a head. since is the time of its latest change, Unix time in nanoseconds.
+func (c *oneWriteConn) idle() (since int64, ok bool) {
+	since = c.since.Load()
+	if c.fast != nil {
+		since = max(since, c.fast.Answered())
+	}
+	return since, c.handlers.Load() == 0 && (c.fast == nil || c.fast.Resting())
+}
+
+// serving marks the connection of a request as busy until the caller calls done.
+func serving(r *http.Request) (done func()) {
+	c := connOf(r.Context())
+	if c == nil {
+		return func() {}
+	}
+	c.handlers.Add(1)
+	return func() { c.handlers.Add(-1) }
+}
+
+// connOf returns the connection of a request, also under TLS, or nil.
+func connOf(ctx context.Context) *oneWriteConn {
+	c, _ := ctx.Value(httpio.ConnKey{}).(*oneWriteConn)
+	return c
+}
+
+// bareConn is a connection without the fast path and the writes in one piece.
+type bareConn struct {
+	*net.TCPConn
+	limiter *admission.Limiter
+	place   *admission.Place
+}
+
+// Close closes the connection and gives its place back.
+func (c *bareConn) Close() error {
+	c.limiter.Release(c.place)
+	return c.TCPConn.Close()
 }

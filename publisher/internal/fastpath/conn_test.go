@@ -1,4 +1,4 @@
-package fast
+package fastpath
 
 import (
 	"bufio"
@@ -33,8 +33,8 @@ func (l listener) Accept() (net.Conn, error) {
 	return l.fast.Wrap(c.(*net.TCPConn)), nil
 }
 
-// rig is a server that answers "fast" for anID and "slow" by net/http.
-type rig struct {
+// testServer is a server that answers "fast" for anID and "slow" by net/http.
+type testServer struct {
 	t      *testing.T
 	fast   *Server
 	server *http.Server
@@ -44,9 +44,9 @@ type rig struct {
 
 const long = time.Minute
 
-func newRig(t *testing.T, body string, header, idle, write time.Duration) *rig {
+func newTestServer(t *testing.T, body string, header, idle, write time.Duration) *testServer {
 	t.Helper()
-	r := &rig{t: t}
+	r := &testServer{t: t}
 	r.fast = &Server{Served: &r.count, HeaderTimeout: header, IdleTimeout: idle, WriteTimeout: write}
 	r.fast.Answer = func(q *Request) Answer {
 		if string(q.ID) != anID {
@@ -73,7 +73,7 @@ func newRig(t *testing.T, body string, header, idle, write time.Duration) *rig {
 	return r
 }
 
-func (r *rig) dial() (*net.TCPConn, *bufio.Reader) {
+func (r *testServer) dial() (*net.TCPConn, *bufio.Reader) {
 	r.t.Helper()
 	c, err := net.Dial("tcp", r.addr)
 	if err != nil {
@@ -86,14 +86,14 @@ func (r *rig) dial() (*net.TCPConn, *bufio.Reader) {
 	return c.(*net.TCPConn), bufio.NewReader(c)
 }
 
-func (r *rig) send(c net.Conn, text string) {
+func (r *testServer) send(c net.Conn, text string) {
 	r.t.Helper()
 	if _, err := io.WriteString(c, text); err != nil {
 		r.t.Fatal(err)
 	}
 }
 
-func (r *rig) expect(in *bufio.Reader, want string) {
+func (r *testServer) expect(in *bufio.Reader, want string) {
 	r.t.Helper()
 	resp, err := http.ReadResponse(in, nil)
 	if err != nil {
@@ -129,7 +129,7 @@ func TestBothWaysOnOneConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, "fast", long, long, long)
+			r := newTestServer(t, "fast", long, long, long)
 			c, in := r.dial()
 			answered := 0
 			for i, part := range steps.send {
@@ -163,7 +163,7 @@ func TestABodyBehindBareLineFeeds(t *testing.T) {
 		"GET /other HTTP/1.1\r\nHost: x\n\r\n",
 		"GET /other HTTP/1.1\nHost: x\r\n\n",
 	} {
-		r := newRig(t, "fast", long, long, long)
+		r := newTestServer(t, "fast", long, long, long)
 		c, in := r.dial()
 		r.send(c, first+post)
 		r.expect(in, "slow GET /other")
@@ -182,7 +182,7 @@ func TestABodyBehindBareLineFeeds(t *testing.T) {
 // its own; in time it is the fast way again.
 func TestTurnByTurn(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "fast", long, long, long)
+	r := newTestServer(t, "fast", long, long, long)
 	c, in := r.dial()
 	for range 200 {
 		r.send(c, other)
@@ -209,7 +209,7 @@ func TestTurnByTurn(t *testing.T) {
 }
 
 // ends reports what the server does to a connection before the deadline.
-func (r *rig) ends(in io.Reader) {
+func (r *testServer) ends(in io.Reader) {
 	r.t.Helper()
 	if _, err := io.Copy(io.Discard, in); errors.Is(err, os.ErrDeadlineExceeded) {
 		r.t.Error("the server does not hang up")
@@ -225,7 +225,7 @@ func TestSlowHeads(t *testing.T) {
 			if name == "after an answer" {
 				idle = 50 * time.Millisecond
 			}
-			r := newRig(t, "fast", 50*time.Millisecond, idle, long)
+			r := newTestServer(t, "fast", 50*time.Millisecond, idle, long)
 			c, in := r.dial()
 			r.send(c, text)
 			if text == quick {
@@ -244,7 +244,7 @@ func TestSlowHeads(t *testing.T) {
 func TestAnIdleConnectionMayRest(t *testing.T) {
 	t.Parallel()
 	const limit = 200 * time.Millisecond
-	r := newRig(t, "fast", limit, long, long)
+	r := newTestServer(t, "fast", limit, long, long)
 	c, in := r.dial()
 	r.send(c, quick)
 	r.expect(in, "fast")
@@ -255,7 +255,7 @@ func TestAnIdleConnectionMayRest(t *testing.T) {
 
 func TestAClientThatDoesNotRead(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, strings.Repeat("x", 16<<20), long, long, 100*time.Millisecond)
+	r := newTestServer(t, strings.Repeat("x", 16<<20), long, long, 100*time.Millisecond)
 	c, in := r.dial()
 	r.send(c, quick)
 	for gone := false; !gone; time.Sleep(time.Millisecond) {
@@ -274,7 +274,7 @@ func TestAClientThatDoesNotRead(t *testing.T) {
 
 func TestShutdown(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, "fast", long, long, long)
+	r := newTestServer(t, "fast", long, long, long)
 	resting, in := r.dial()
 	r.send(resting, quick)
 	r.expect(in, "fast")
@@ -295,7 +295,7 @@ func TestShutdown(t *testing.T) {
 func TestAnAnswerUnderWayIsFinished(t *testing.T) {
 	t.Parallel()
 	body := bytes.Repeat([]byte("0123456789abcdef"), 1<<20)
-	r := newRig(t, string(body), long, long, long)
+	r := newTestServer(t, string(body), long, long, long)
 	c, in := r.dial()
 	r.send(c, quick)
 	resp, err := http.ReadResponse(in, nil) // it has begun

@@ -1,4 +1,4 @@
-package fast
+package fastpath
 
 import (
 	"bytes"
@@ -8,32 +8,32 @@ import (
 	"time"
 )
 
-// Conn is a connection that net/http serves, with what is answered before it
-// gets to know of a request. Only the goroutine that serves it reads, but for
-// one byte at a time while a handler runs, when Conn passes everything on.
+// Conn is a connection that net/http serves. Its Read answers requests itself and returns
+// the others. The goroutine of net/http that serves the connection calls Read. While a
+// handler runs, another goroutine reads one byte, and Read passes that on.
 type Conn struct {
 	*net.TCPConn
 	server *Server
 
-	// fresh: whatever comes next is the beginning of a request.
+	// fresh: the next byte begins a request.
 	fresh bool
-	// whole: what was passed on since is one head and nothing else, but where it
-	// is ahead for the first byte of the next one.
+	// whole: net/http has got exactly one head since the connection was fresh. ahead: and
+	// the first byte of the next head.
 	whole, ahead bool
-	// spoiled: where requests begin is known to net/http alone, for good.
+	// spoiled: only net/http knows where requests begin, from now on.
 	spoiled bool
 
-	readUntil, writeUntil time.Time // what was set in this fresh time
+	readUntil, writeUntil time.Time // the deadlines that were set since the connection was fresh
 
-	// unknown: net/http takes this for a connection that has yet to ask.
+	// unknown: net/http takes this for a connection without a first request.
 	unknown atomic.Bool
 	phase   atomic.Int32
 	// answered is the Unix time in nanoseconds of the latest answer.
 	answered atomic.Int64
 }
 
-// The phases of a connection. One that is to be closed while it is answering
-// is closed by who answers.
+// The phases of a connection. A connection that is closed during an answer is closed by
+// the goroutine that answers.
 const (
 	resting int32 = iota
 	answering
@@ -41,17 +41,16 @@ const (
 	closed
 )
 
-// Resting reports whether no answer is under way here.
+// Resting reports whether no answer of the fast path is under way.
 func (c *Conn) Resting() bool { return c.phase.Load() == resting }
 
-// Answered is the Unix time in nanoseconds of the latest answer; 0: there was none.
+// Answered returns the Unix time in nanoseconds of the latest answer, or 0.
 func (c *Conn) Answered() int64 { return c.answered.Load() }
 
-// Forget lets go of a connection that nobody is going to serve.
+// Forget releases a connection that net/http is not going to serve.
 func (c *Conn) Forget() { c.server.forget(c) }
 
-// State is to be told what net/http does with the connection; it is for
-// [http.Server.ConnState].
+// State is for [http.Server.ConnState].
 func (c *Conn) State(s http.ConnState) {
 	switch s {
 	case http.StateNew:
@@ -66,7 +65,7 @@ func (c *Conn) State(s http.ConnState) {
 	c.whole, c.readUntil, c.writeUntil = c.whole && s == http.StateActive, time.Time{}, time.Time{}
 }
 
-// Read returns what net/http is to see.
+// Read answers the requests that it can, and returns the bytes of others.
 func (c *Conn) Read(b []byte) (int, error) {
 	var r Request
 	for {
@@ -88,7 +87,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 	}
 }
 
-// hand passes on the beginning of a request.
+// hand passes the beginning of a request to net/http.
 func (c *Conn) hand(b []byte) error {
 	c.fresh = false
 	c.unknown.Store(false)
@@ -99,8 +98,8 @@ func (c *Conn) hand(b []byte) error {
 	return c.SetReadDeadline(time.Now().Add(c.server.HeaderTimeout))
 }
 
-// behindHead is where net/http sees the end of the first head in b, or -1. It
-// takes a bare line feed for the end of a line, too.
+// behindHead returns where net/http sees the end of the first head in b, or -1. net/http
+// also accepts a bare line feed as the end of a line.
 func behindHead(b []byte) int {
 	for at := 0; ; {
 		n := bytes.IndexByte(b[at:], '\n')
@@ -117,8 +116,9 @@ func behindHead(b []byte) int {
 	}
 }
 
-// pass notes whether what net/http gets is a whole head. While a handler runs,
-// net/http waits for one byte, which may be the first of the next request.
+// pass records whether the bytes that net/http gets are one whole head. waiting says
+// that net/http reads one byte, as it does while a handler runs. That may be the first
+// byte of the next request.
 func (c *Conn) pass(b []byte, waiting bool) {
 	switch {
 	case len(b) == 0 || c.spoiled:
@@ -150,8 +150,8 @@ func (c *Conn) send(a Answer) error {
 	return err
 }
 
-// extend gives the answer its time, and the next request. Deadlines are moved
-// about once a second, for moving them costs as much as a small answer.
+// extend sets the deadlines of the answer and of the next request. It moves them about
+// once a second, since moving them costs as much as a small answer.
 func (c *Conn) extend(now time.Time) error {
 	if c.writeUntil.Sub(now) < c.server.WriteTimeout/2 {
 		c.writeUntil = now.Add(c.server.WriteTimeout)
@@ -167,7 +167,7 @@ func (c *Conn) extend(now time.Time) error {
 	return c.SetReadDeadline(c.readUntil)
 }
 
-// Close closes the connection, or lets who is answering do it.
+// Close closes the connection, or has the goroutine that answers close it.
 func (c *Conn) Close() error {
 	c.server.forget(c)
 	if c.phase.CompareAndSwap(resting, closed) {

@@ -1,10 +1,10 @@
-package fast
+package fastpath
 
 import "bytes"
 
 // Request is a simple GET. Its slices are those of the connection's buffer.
 type Request struct {
-	// ID is the path without its slash: 36 bytes, which nobody has looked at.
+	// ID is the path without its slash, any 36 bytes.
 	ID []byte
 	// Fields that the answer may depend on; nil where they are missing.
 	Accept, AcceptEncoding, IfNoneMatch, UserAgent []byte
@@ -17,9 +17,8 @@ const (
 	start    = len(opening) + idLength + len(version)
 )
 
-// Parse reads b where it is the head of exactly one request that is as simple as
-// can be. For all others it is for net/http to say what they mean, even if
-// only one byte is unusual.
+// Parse fills r and returns true if b is exactly one simple request. If one byte is
+// unusual it returns false, and net/http decides what the request means.
 func Parse(b []byte, r *Request) bool {
 	if len(b) < start+4 || string(b[:len(opening)]) != opening || string(b[start-len(version):start]) != version {
 		return false
@@ -65,7 +64,7 @@ func field(line []byte) (name, value []byte, ok bool) {
 
 var nameByte, hostByte = set("-_"), set(".:-[]")
 
-// set is letters, digits and more.
+// set returns the set of letters, digits and more.
 func set(more string) (s [256]bool) {
 	for c := range s {
 		letter := byte(c) | 0x20
@@ -77,7 +76,7 @@ func set(more string) (s [256]bool) {
 	return s
 }
 
-// take reads one field; false where it makes the request one for net/http.
+// take reads one field. It returns false if net/http must answer because of it.
 func (r *Request) take(name, value []byte, host *bool) bool {
 	switch len(name) {
 	case 4:
@@ -124,7 +123,7 @@ func unusual(name []byte) bool {
 	return false
 }
 
-// is compares without regard to case; lower is in lower case.
+// is reports whether b is lower in any case. lower is in lower case.
 func is(b []byte, lower string) bool {
 	if len(b) != len(lower) {
 		return false
@@ -140,7 +139,7 @@ func is(b []byte, lower string) bool {
 	return true
 }
 
-// once reads the one Host field.
+// once reads the Host field, and returns false for a second one.
 func once(host *bool, value []byte) bool {
 	for _, c := range value {
 		if !hostByte[c] {
@@ -152,7 +151,7 @@ func once(host *bool, value []byte) bool {
 	return first && len(value) > 0
 }
 
-// keep keeps a field that may come once.
+// keep stores a field, and returns false for a second one.
 func keep(to *[]byte, value []byte) bool {
 	if *to != nil {
 		return false

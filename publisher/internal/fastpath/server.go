@@ -1,8 +1,31 @@
-// Package fast answers for what is in memory before net/http has read the
-// request: of a small answer, most of the cost is parsing, a map of fields and
-// the goroutine that watches the connection. It understands one form of one
-// request and passes on everything else as it came.
-package fast
+// Package fastpath answers requests for cached results below net/http. Most of the cost of
+// a small answer is parsing the request, a map of its fields and the goroutine that
+// watches the connection. A setting of the node turns this package off.
+//
+// It answers a request that is all of the following:
+//
+//   - It came in one read, at a point where net/http waits for a new request, and nothing
+//     follows it.
+//   - It is "GET /ID HTTP/1.1" with an ID of 36 bytes, one Host field, lines that end in
+//     CR LF, and printable ASCII only.
+//   - It has no field that [Parse] lists as unusual, such as Range, Authorization or a
+//     body, and Accept, Accept-Encoding, If-None-Match and User-Agent at most once each.
+//   - The result is in memory, the client does not want a page, and If-None-Match is
+//     missing or is exactly one of the two current tags.
+//
+// Every other request goes to net/http, byte for byte as it came and with the deadline
+// for its head. Nothing of it has been answered then. Once net/http has read something
+// that may not be exactly one head, it alone knows where requests begin, and the
+// connection stays with it.
+//
+// An answer has the bytes that net/http would send: status, fields, body. Only the
+// order of the fields and the Date may differ. [Prepared] makes that so by recording
+// what the handler of net/http answers.
+//
+// An answer is written at once, without a goroutine and without a queue, by the goroutine
+// of net/http that reads the connection. Each result has at most eight prepared heads,
+// and shares its body with the cache. Deadlines are those of the [http.Server].
+package fastpath
 
 import (
 	"net"
@@ -12,12 +35,11 @@ import (
 	"time"
 )
 
-// closeTimeout is how long an answer that is under way may take when the
-// connection is closed.
+// closeTimeout bounds an answer under way on a connection that is closed.
 const closeTimeout = 5 * time.Second
 
-// Answer is ready to be sent but for its Date field, which goes behind Head. A
-// nil Head: it is for net/http to answer.
+// Answer is an answer without its Date field, which is sent after Head. Where Head is nil,
+// net/http answers.
 type Answer struct {
 	Head []byte // whole lines, without the empty one
 	Body []byte
@@ -47,7 +69,8 @@ type stamp struct {
 	text   []byte
 }
 
-// Wrap takes a connection that was just accepted.
+// Wrap returns the connection that net/http is to serve instead of c, which was just
+// accepted.
 func (s *Server) Wrap(c *net.TCPConn) *Conn {
 	conn := &Conn{TCPConn: c, server: s}
 	s.mu.Lock()
@@ -65,8 +88,8 @@ func (s *Server) forget(c *Conn) {
 	delete(s.conns, c)
 }
 
-// Shutdown is for [http.Server.RegisterOnShutdown]. It closes the connections
-// that net/http would wait for, since it does not know that they rest.
+// Shutdown is for [http.Server.RegisterOnShutdown]. It closes the idle connections on
+// which net/http has seen no request. net/http would wait for those.
 func (s *Server) Shutdown() {
 	s.ended.Store(true)
 	s.mu.Lock()
@@ -82,7 +105,7 @@ func (s *Server) Shutdown() {
 	}
 }
 
-// await counts the answers that Wait waits for.
+// await adds n to the number of answers that Wait waits for.
 func (s *Server) await(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,7 +116,7 @@ func (s *Server) await(n int) {
 	}
 }
 
-// Wait waits, once, for the answers that were under way at the shutdown.
+// Wait returns when the answers under way at the shutdown have ended. It is called once.
 func (s *Server) Wait() {
 	s.mu.Lock()
 	if s.closing == 0 {
@@ -109,8 +132,8 @@ func (s *Server) Wait() {
 // answers reports whether requests are still answered here.
 func (s *Server) answers() bool { return !s.ended.Load() }
 
-// answer is Answer. Where that panics net/http gets the request, and the handler
-// finds the same defect where it is told of.
+// answer calls Answer. If that panics, net/http gets the request, and reports the defect
+// when the handler meets it.
 func (s *Server) answer(r *Request) (a Answer) {
 	defer func() {
 		if recover() != nil {
@@ -120,8 +143,8 @@ func (s *Server) answer(r *Request) (a Answer) {
 	return s.Answer(r)
 }
 
-// maxCopied is the size in bytes up to which copying an answer into one piece
-// costs less than sending it in pieces.
+// maxCopied is the size in bytes of the largest answer that is copied into one buffer.
+// Above it, a write of several buffers costs less.
 const maxCopied = 16 << 10
 
 var pieces = sync.Pool{New: func() any { b := make([]byte, 0, maxCopied); return &b }}
@@ -140,7 +163,7 @@ func (s *Server) write(c *net.TCPConn, a Answer, now time.Time) error {
 	return err
 }
 
-// date is the Date field and the end of the head.
+// date returns the Date field and the end of the head.
 func (s *Server) date(now time.Time) []byte {
 	second := now.Unix()
 	d := s.stamp.Load()

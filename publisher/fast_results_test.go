@@ -6,15 +6,18 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/runnerbean/runnerbean/jobs"
-	"github.com/runnerbean/runnerbean/publisher/internal/fast"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// listenPlain serves the same publisher by net/http alone.
+// listenPlain serves what b serves by net/http and the router alone.
 func (b *bench) listenPlain() string {
 	b.t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -22,34 +25,23 @@ func (b *bench) listenPlain() string {
 		b.t.Fatal(err)
 	}
 	server := b.p.newServer()
+	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		httpio.SetSecurityHeaders(w.Header(), r)
+		b.p.echo.ServeHTTP(w, r)
+	})
 	go server.Serve(oneWriteListener{Listener: ln, admitter: roomy()}) //nolint:errcheck // ends with Close
 	b.t.Cleanup(func() { server.Close() })
 	return ln.Addr().String()
 }
 
-// raw sends bytes and returns the answer: its head's lines, sorted and without
-// the date, and its body.
+// raw sends a request and returns the answer: the sorted lines of its head without the
+// date, and its body.
 func raw(t *testing.T, addr, request string) (head []string, body string) {
 	t.Helper()
-	c, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := io.WriteString(c, request); err != nil {
-		t.Fatal(err)
-	}
-	var seen bytes.Buffer
-	resp, err := http.ReadResponse(bufio.NewReader(io.TeeReader(c, &seen)), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	body = bodyOf(t, resp)
-	text, _, _ := strings.Cut(seen.String(), "\r\n\r\n")
-	return comparable(text), body
+	return firstAnswer(t, addr, request, nil)
 }
 
-// comparable is a head without its order and time.
+// comparable returns the lines of a head without their order and the date.
 func comparable(head string) []string {
 	lines := strings.Split(head, "\r\n")
 	lines = slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, "Date: ") })
@@ -57,8 +49,8 @@ func comparable(head string) []string {
 	return lines
 }
 
-// TestFastAnswersAreThoseOfTheUsualWay sends each request both ways.
-func TestFastAnswersAreThoseOfTheUsualWay(t *testing.T) {
+// TestFastAnswersEqualThoseOfNetHTTP sends each request to both.
+func TestFastAnswersEqualThoseOfNetHTTP(t *testing.T) {
 	t.Parallel()
 	for name, origins := range map[string][]string{"any origin": nil, "some": {"https://www.example"}} {
 		t.Run(name, func(t *testing.T) {
@@ -105,9 +97,8 @@ func TestFastAnswersAreThoseOfTheUsualWay(t *testing.T) {
 	}
 }
 
-// TestNothingIsFastThatNeedsALook are nodes whose every request the usual way
-// has to see, and ids that are no results in memory.
-func TestNothingIsFastThatNeedsALook(t *testing.T) {
+// TestOtherJobsAreNeverFast asks for ids that are no results in memory.
+func TestOtherJobsAreNeverFast(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	addr, stop := b.serve()
@@ -143,42 +134,104 @@ func TestSignedURLsAreNeverFast(t *testing.T) {
 	}
 }
 
-// FuzzFastAnswer: what is answered for below net/http is answered for in the
-// same way above it.
-func FuzzFastAnswer(f *testing.F) {
+// TestFastResultsOff: without the fast path, the router answers the same requests.
+func TestFastResultsOff(t *testing.T) {
+	t.Parallel()
+	var observed atomic.Int64
+	b := newBench(t, func(c *Config) {
+		c.NoFastResults = true
+		c.Observe = func(string, string, int, time.Duration) { observed.Add(1) }
+	})
+	id, want := b.succeeded(tenKiB())
+	addr, stop := b.serve()
+	for range 3 {
+		if head, body := raw(t, addr, "GET /"+id+" HTTP/1.1\r\nHost: "+addr+"\r\n\r\n"); !slices.Contains(head, "HTTP/1.1 200 OK") || body != string(want) {
+			t.Errorf("got %q with %d bytes", head, len(body))
+		}
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if fast, memory, n := b.p.ServedFast(), b.p.FromMemory(), observed.Load(); fast != 0 || memory != 0 || n != 3 {
+		t.Errorf("%d by the fast path, %d from memory, %d by the router", fast, memory, n)
+	}
+}
+
+// FuzzFastPath sends the same bytes to the fast path and to net/http. If the fast path
+// answers, both answers have the same status, fields except Date, and body.
+func FuzzFastPath(f *testing.F) {
 	b := newBench(f)
 	id, _ := b.succeeded(tenKiB())
+	fastAddr, stop := b.serve()
+	f.Cleanup(func() {
+		if err := stop(); err != nil {
+			f.Error(err)
+		}
+	})
+	plainAddr := b.listenPlain()
 	etag := b.get("/" + id).Header.Get("ETag")
+	const line = "GET /ID HTTP/1.1\r\n"
 	for _, fields := range []string{
-		"", "Accept: */*\r\n", "Accept: text/html, */*;q=0.8\r\n", "Accept-Encoding: gzip\r\n", "If-None-Match: " + etag + "\r\n", "Origin: null\r\n",
-		"User-Agent: Links (2.29)\r\nAccept: */*\r\n", "Accept: text/html, *; q=.2\r\nUser-Agent: Java/17\r\n",
+		"", "Accept: */*\r\n", "Accept: text/html, */*;q=0.8\r\n", "Accept-Encoding: gzip\r\n", "If-None-Match: \"TAG\"\r\n", "If-None-Match: \"TAG-gz\"\r\n",
+		"User-Agent: Links (2.29)\r\nAccept: */*\r\n", "Accept: text/html, *; q=.2\r\nUser-Agent: Java/17\r\n", "Origin: null\r\n", "Connection: keep-alive\r\n",
 	} {
-		f.Add("Host: x\r\n" + fields)
+		f.Add(line + "Host: x\r\n" + fields + "\r\n")
 	}
-	f.Fuzz(func(t *testing.T, fields string) {
-		text := strings.ReplaceAll("GET /"+id+" HTTP/1.1\r\n"+fields+"\r\n", "TAG", etag)
-		var r fast.Request
-		if !fast.Parse([]byte(text), &r) {
+	for _, request := range []string{line + "Host: x\r\n\r\n" + line + "Host: x\r\n\r\n", line + "Host: x\n\n", "GET /results/ID HTTP/1.1\r\nHost: x\r\n\r\n", "HEAD /ID HTTP/1.1\r\nHost: x\r\n\r\n"} {
+		f.Add(request)
+	}
+	f.Fuzz(func(t *testing.T, request string) {
+		request = strings.NewReplacer("ID", id, "TAG", strings.Trim(etag, `"`)).Replace(request)
+		if len(request) == 0 || len(request) > 4000 { // comes in one read
 			return
 		}
-		got := b.p.fastAnswer(&r)
-		if got.Head == nil {
-			return
+		before := b.p.ServedFast()
+		head, body := firstAnswer(t, fastAddr, request, func() bool { return b.p.ServedFast() > before })
+		if b.p.ServedFast() == before {
+			return // net/http got all of it
 		}
-		request, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := answerWriter{h: http.Header{}, status: http.StatusOK}
-		b.p.serve(&want, request)
-		if !bytes.Equal(got.Head, want.head()) || !bytes.Equal(got.Body, want.body) {
-			t.Errorf("got %q with %d bytes, want %q with %d", got.Head, len(got.Body), want.head(), len(want.body))
+		wantHead, wantBody := firstAnswer(t, plainAddr, request, nil)
+		if !slices.Equal(head, wantHead) || body != wantBody {
+			t.Errorf("%q: got %q with %d bytes, want %q with %d", request, head, len(body), wantHead, len(wantBody))
 		}
 	})
 }
 
-// FuzzResultPath: however a path is spelled, the router and what stands before
-// it take it for the same.
+// firstAnswer returns the first answer to bytes that may be no request. With read, it
+// closes its side for writing, so that every server ends, and reads the answer only where
+// read returns true.
+func firstAnswer(t *testing.T, addr, request string, read func() bool) (head []string, body string) {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(c, request); err != nil {
+		t.Fatal(err)
+	}
+	if read != nil {
+		if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var seen bytes.Buffer
+	resp, err := http.ReadResponse(bufio.NewReader(io.TeeReader(c, &seen)), nil)
+	if read != nil && !read() {
+		return nil, ""
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	body = bodyOf(t, resp)
+	text, _, _ := strings.Cut(seen.String(), "\r\n\r\n")
+	return comparable(text), body
+}
+
+// FuzzResultPath: a path means the same to the cache and to the router, in every spelling.
 func FuzzResultPath(f *testing.F) {
 	b := newBench(f)
 	id, body := b.succeeded(tenKiB())
@@ -191,13 +244,13 @@ func FuzzResultPath(f *testing.F) {
 		if err != nil {
 			return
 		}
-		got, want := answerWriter{h: http.Header{}, status: http.StatusOK}, answerWriter{h: http.Header{}, status: http.StatusOK}
-		if !b.p.serveCached(&got, request) {
+		got, want := httptest.NewRecorder(), httptest.NewRecorder()
+		if !b.p.serveCached(got, request) {
 			return
 		}
-		b.p.echo.ServeHTTP(&want, request)
-		if got.status != want.status || !bytes.Equal(want.body, body) || !bytes.Equal(got.body, body) {
-			t.Errorf("%s: %d with %d bytes, by the router %d with %d", path, got.status, len(got.body), want.status, len(want.body))
+		b.p.echo.ServeHTTP(want, request)
+		if got.Code != want.Code || !bytes.Equal(want.Body.Bytes(), body) || !bytes.Equal(got.Body.Bytes(), body) {
+			t.Errorf("%s: %d with %d bytes, by the router %d with %d", path, got.Code, got.Body.Len(), want.Code, want.Body.Len())
 		}
 	})
 }
