@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// ErrorLine returns the line of a log, as Render returns it, that names the error of the
-// program, as common languages print it. If there is none it returns the last line that
-// is not boilerplate.
+// ErrorLine returns the line of a log that names the error of the program, in the
+// formats that common languages print. The log is as Render returns it. If no line
+// names an error, ErrorLine returns the last line that is not boilerplate.
 func ErrorLine(log string) string {
 	s := scanErrors(log)
 	for _, line := range []string{s.best(), s.plain, s.last} {
@@ -18,7 +18,7 @@ func ErrorLine(log string) string {
 	return ""
 }
 
-// NamedError returns the line of a log that names an error; empty if none does.
+// NamedError returns the line of a log that names an error, or "" if none does.
 func NamedError(log string) string { return scanErrors(log).best() }
 
 // scanErrors reads all lines of a log.
@@ -30,18 +30,21 @@ func scanErrors(log string) *errorScan {
 	return s
 }
 
-// maxErrorsFound bounds the errors that are kept in memory, the newest.
+// maxErrorsFound is the largest number of errors that are kept in memory. The newest
+// are kept.
 const maxErrorsFound = 256
 
 // errorRule recognizes a line that names an error.
 type errorRule struct {
 	line *regexp.Regexp
-	// next matches the next line if the message goes on there; its group is that part.
+	// next matches the next line if it continues the message. Its group is the
+	// continuation.
 	next *regexp.Regexp
-	// near is how many other lines may follow. After more of them the error did not end
-	// the program.
+	// near is the largest number of other lines after the error. If more lines follow,
+	// the error did not end the program.
 	near int
-	// weak lines count only if there is no other: they may not name the error itself.
+	// weak rules count only if no other rule matches, because their lines may not name
+	// the error.
 	weak bool
 }
 
@@ -88,11 +91,12 @@ var errorRules = []errorRule{
 	{line: named(`^slurmstepd: error: `), near: 20},
 	// Perl
 	{line: named(` at \S+ line \d+(?:, <\S*> (?:line|chunk) \d+)?\.$`), near: 1},
-	// Shells: that a child was killed says less than what the child wrote.
+	// Shells. The message of the child itself says more than the message that it was
+	// killed.
 	{line: named(`^\S+:(?: line)? \d+:\s+\d+ \S`), near: 5, weak: true},
 	{line: named(`^\S+:(?: line)? \d+: .`), near: 1},
 	{line: named(`^(?:Aborted|Killed|Segmentation fault|Bus error|Floating point exception|Illegal instruction|Terminated)\b`), near: 5, weak: true},
-	// Anything that calls itself an error.
+	// Any line that calls itself an error.
 	{line: named(`(?i)(?:^|[\s\[:(<])(?:error|fatal|critical|severe|panic)(?:\[\w+\])?[\]>)]?: ?.|\[(?:error|fatal|critical)\]|\blevel"?[=:] ?"?(?:error|fatal)`), near: 5, weak: true},
 	{line: named(`\b(?:ERROR|FATAL|CRITICAL|SEVERE)\b`), near: 5, weak: true},
 	{line: named(`(?i)out of memory|oom_kill|cannot allocate memory|no space left on device`), near: 5, weak: true},
@@ -117,12 +121,13 @@ var boilerplate = named(`^(?:` + strings.Join([]string{
 }, `|`) + `)`)
 
 var (
-	groupPrefix = named(`^\s*(?:\| |\+[-+]*(?: \d+ -+)? ?)`) // of Python's exception groups
+	groupPrefix = named(`^\s*(?:\| |\+[-+]*(?: \d+ -+)? ?)`) // prefix of the lines of exception groups in Python
 	traceback   = named(`^(?:Exception Group )?Traceback \(most recent call last\):`)
 	causeLine   = named(`^(?:\s+\[cause\]|Caused by|caused by): (.+)$`)
 )
 
-// errorFound is a line that names an error. plain counts the other lines before it.
+// errorFound is a line that names an error. The field plain counts the other lines
+// before it.
 type errorFound struct {
 	errorRule
 	text, cause string
@@ -133,14 +138,14 @@ type errorFound struct {
 type errorScan struct {
 	found   []errorFound
 	last    string // the last line that is not empty
-	plain   string // the last one that is not boilerplate
+	plain   string // the last line that is not boilerplate
 	plains  int
-	pending *errorFound // its message may go on in the next line
-	traced  bool        // in a traceback of Python
-	ignored bool        // in a traceback of an error that Python ignored
+	pending *errorFound // set if its message may continue in the next line
+	traced  bool        // inside a Python traceback
+	ignored bool        // inside the traceback of an error that Python ignored
 }
 
-// read takes the next line.
+// read processes the next line.
 func (s *errorScan) read(raw string) {
 	line := groupPrefix.ReplaceAllString(raw, "")
 	text := strings.TrimSpace(line)
@@ -168,7 +173,8 @@ func (s *errorScan) read(raw string) {
 	}
 }
 
-// goesOn takes the line as the rest of a message that has begun.
+// goesOn reports whether the line continues a pending message, and adds it to the
+// message.
 func (s *errorScan) goesOn(line string) bool {
 	p := s.pending
 	if p == nil {
@@ -205,8 +211,8 @@ func (s *errorScan) add(f errorFound) {
 	}
 }
 
-// best returns the last error that not too many lines follow. A weak one is returned
-// only if there is no other.
+// best returns the last error that ended the program. It returns a weak one only if
+// there is no other.
 func (s *errorScan) best() string {
 	for _, weak := range []bool{false, true} {
 		for i := len(s.found) - 1; i >= 0; i-- {

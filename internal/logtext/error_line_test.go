@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestErrorLine reads what programs of many languages have printed before they
-// ended; the first line of each file is the one to be found.
+// TestErrorLine reads logs of failed programs in many languages. The first line of each
+// file is the expected line.
 func TestErrorLine(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/errors/*.txt")
@@ -27,7 +27,7 @@ func TestErrorLine(t *testing.T) {
 	}
 }
 
-// FuzzErrorLine holds that a log that says anything has a line, which is in it.
+// FuzzErrorLine checks that ErrorLine finds a line in every log that is not blank.
 func FuzzErrorLine(f *testing.F) {
 	files, _ := filepath.Glob("testdata/errors/*.txt")
 	for _, name := range files {

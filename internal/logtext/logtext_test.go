@@ -97,15 +97,15 @@ func TestCut(t *testing.T) {
 			t.Errorf("Last(%d) = %q", i, last)
 		}
 	}
-	// What is no UTF-8 at all is kept, but for a few bytes.
+	// Bytes that are no UTF-8 are kept, except a few at the cut.
 	bad := bytes.Repeat([]byte{0xbf}, 10)
 	if len(Head(bad)) < 6 || len(Tail(bad)) < 6 {
 		t.Errorf("%q %q", Head(bad), Tail(bad))
 	}
 }
 
-// stored is a log of n bytes as a node stores it, whose head and tail lack cut
-// bytes.
+// stored returns what a program wrote, n bytes, and the log that a node stores of it.
+// The kept head and tail are each cut bytes short.
 func stored(n int64, cut int) (all, log string) {
 	all = strings.Repeat("0123456789abcde\n", int(n)/16+1)[:n]
 	if n <= 2*EndSize {
@@ -123,8 +123,8 @@ func layout(log string) Kept {
 	return LayoutOf(int64(len(log)), []byte(window))
 }
 
-// TestLayout reads a log by position, as a follower does, and misses what was
-// left out only.
+// TestLayout reads a log from many positions, as a follower does. Only the omitted
+// bytes may be missing.
 func TestLayout(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int64{0, 1, GapOffset, EndSize, 2 * EndSize, 2*EndSize + 1, 3 * EndSize, 10_000_000} {
@@ -150,7 +150,7 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// TestLayoutOfImitation writes lines that look like the node's own.
+// TestLayoutOfImitation checks logs with lines that imitate the gap line.
 func TestLayoutOfImitation(t *testing.T) {
 	t.Parallel()
 	for cut := range 4 {
@@ -174,7 +174,7 @@ func FuzzLayout(f *testing.F) {
 		}
 		k := LayoutOf(size, window)
 		if k.Total() < 0 {
-			return // more than can be
+			return // the sum overflowed
 		}
 		position, offset, length := k.Part(from)
 		if position < 0 || offset < 0 || length < 0 || offset+length > size {

@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// EndSize is how many bytes of each end of a log are kept.
+// EndSize is the number of bytes that are kept of each end of a log.
 const EndSize = 256 << 10
 
-// Head is b without the bytes of a character at its end that is cut in two.
+// Head returns b without an incomplete character at its end.
 func Head(b []byte) []byte {
 	for i := 1; i < utf8.UTFMax && i <= len(b); i++ {
 		if c := b[len(b)-i]; utf8.RuneStart(c) {
@@ -22,7 +22,7 @@ func Head(b []byte) []byte {
 	return b
 }
 
-// Tail is b without the bytes of a character at its beginning that is cut in two.
+// Tail returns b without an incomplete character at its beginning.
 func Tail(b []byte) []byte {
 	for i := 0; i < utf8.UTFMax && i < len(b); i++ {
 		if utf8.RuneStart(b[i]) {
@@ -32,7 +32,7 @@ func Tail(b []byte) []byte {
 	return b
 }
 
-// First returns the beginning of text, at most limit bytes, up to the end of a
+// First returns the beginning of text, at most limit bytes. It does not split a
 // character.
 func First(text string, limit int) string {
 	if len(text) <= limit {
@@ -44,7 +44,7 @@ func First(text string, limit int) string {
 	return text[:limit]
 }
 
-// Last is the end of text, at most limit bytes, from the beginning of a character.
+// Last returns the end of text, at most limit bytes. It does not split a character.
 func Last(text string, limit int) string {
 	if len(text) <= limit {
 		return text
@@ -58,26 +58,26 @@ func Last(text string, limit int) string {
 
 const gapStart, gapEnd = "\n[... ", " bytes left out ...]\n"
 
-// Gap is the line between the kept head and tail of a log in which n bytes were
-// left out.
+// Gap returns the line that stands for n omitted bytes between the head and the tail of
+// a log.
 func Gap(n int64) string { return gapStart + strconv.FormatInt(n, 10) + gapEnd }
 
-// Kept says which bytes of what a program wrote a stored log has: the first
-// Head, and those after another Omitted. A log in which nothing was left out is
-// all head.
+// Kept describes which bytes of a program's output a stored log contains: the first
+// Head bytes and the last Tail bytes. A log from which nothing is omitted has only a
+// head.
 type Kept struct {
-	Head    int64 // bytes from the beginning
-	Omitted int64 // bytes left out after them
-	Tail    int64 // bytes after those
-	gap     int64 // length of the line between head and tail
+	Head    int64 // bytes kept from the beginning
+	Omitted int64 // bytes omitted after the head
+	Tail    int64 // bytes kept from the end
+	gap     int64 // length of the gap line in bytes
 }
 
-// Total is how many bytes the program wrote.
+// Total returns the number of bytes that the program wrote.
 func (k Kept) Total() int64 { return k.Head + k.Omitted + k.Tail }
 
-// Part is the longest kept part of a log that begins at position from of what
-// was written, or at the next position that was kept: where it begins there,
-// and its place in the stored log.
+// Part returns the longest kept part of the output that begins at position from, or at
+// the next kept position. The offset and length are those of the part in the stored
+// log, in bytes.
 func (k Kept) Part(from int64) (position, offset, length int64) {
 	switch tail := k.Head + k.Omitted; {
 	case from < k.Head:
@@ -91,15 +91,15 @@ func (k Kept) Part(from int64) (position, offset, length int64) {
 }
 
 const (
-	// GapSize is the most bytes that LayoutOf needs.
+	// GapSize is the number of bytes that LayoutOf needs.
 	GapSize = 64
-	// GapOffset is where in a stored log they are.
+	// GapOffset is the offset of these bytes in a stored log.
 	GapOffset = EndSize - utf8.UTFMax
 )
 
-// LayoutOf is what a stored log of size bytes has; window is its GapSize bytes
-// from GapOffset on. A program cannot imitate the line there: a log that is
-// longer than both ends has that line, before anything else that looks like it.
+// LayoutOf returns which bytes a stored log of size bytes contains. The window is the
+// GapSize bytes of the log from GapOffset on. A program cannot imitate the gap line
+// there: every log longer than both ends has the real line first.
 func LayoutOf(size int64, window []byte) Kept {
 	if size <= 2*EndSize {
 		return Kept{Head: size}

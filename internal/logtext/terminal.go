@@ -1,6 +1,6 @@
-// Package logtext makes what programs have written readable: a log as a
-// terminal shows it, without characters that hide or imitate. Logs are stored
-// as they were written, and rendered here to be shown.
+// Package logtext makes the output of programs readable. It renders a log as a terminal
+// shows it, without characters that hide or imitate others. Logs are stored as they
+// were written, and rendered when they are shown.
 package logtext
 
 import (
@@ -9,10 +9,10 @@ import (
 	"unicode/utf8"
 )
 
-// Render is a log, or a part of one, as a terminal shows it: of a line that was
-// written over after a carriage return the last state, CR LF as the end of a
-// line, backspaces applied and escape sequences (ECMA-48) left out. The result
-// is valid UTF-8: a byte that is part of no character becomes \xNN.
+// Render returns a log, or a part of one, as a terminal shows it. A carriage return
+// overwrites its line, CR LF ends a line, a backspace deletes a character, and escape
+// sequences (ECMA-48) are removed. The result is valid UTF-8. A byte that is part of no
+// character becomes \xNN.
 func Render(log string) string {
 	if !needed(log) {
 		return log
@@ -30,7 +30,7 @@ func Render(log string) string {
 	return out.String()
 }
 
-// Line is the last line of Render that says anything; "" where none does.
+// Line returns the last rendered line that is not blank, or "" if there is none.
 func Line(log string) string {
 	text := strings.TrimSpace(Render(log))
 	return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
@@ -41,13 +41,13 @@ func needed(log string) bool {
 	return strings.ContainsAny(log, "\r\b\x1b") || !utf8.ValidString(log)
 }
 
-// line is what stands in one line of a terminal.
+// line is the content of one line of a terminal.
 type line struct {
 	text []byte
 	home bool // the next character overwrites the line
 }
 
-// render is what the line shows after text. The result is valid until the next
+// render returns the content of the line after text. The result is valid until the next
 // call.
 func (l *line) render(text string) string {
 	if !needed(text) {
@@ -60,7 +60,7 @@ func (l *line) render(text string) string {
 	return string(l.text)
 }
 
-// step takes what s begins with, and returns how many bytes that is.
+// step processes the first character or sequence of s and returns its length in bytes.
 func (l *line) step(s string) int {
 	switch s[0] {
 	case '\r':
@@ -89,7 +89,7 @@ func (l *line) step(s string) int {
 	return size
 }
 
-// erase obeys a sequence that erases in the line; others change nothing.
+// erase executes a sequence that erases in the line. Other sequences have no effect.
 func (l *line) erase(sequence string) {
 	switch sequence {
 	case "\x1b[K", "\x1b[0K", "\x1b[J", "\x1b[0J":
@@ -101,7 +101,7 @@ func (l *line) erase(sequence string) {
 	}
 }
 
-// escapeLen is the length of the escape sequence that s begins with.
+// escapeLen returns the length in bytes of the escape sequence at the start of s.
 func escapeLen(s string) int {
 	if len(s) < 2 {
 		return len(s)
@@ -122,8 +122,8 @@ func escapeLen(s string) int {
 	return i
 }
 
-// csiLen ends at the final byte; anything that cannot be part of the sequence
-// stays.
+// csiLen returns the length of a control sequence. A byte that cannot be part of the
+// sequence is not counted.
 func csiLen(s string) int {
 	i := 2
 	for i < len(s) && s[i] >= 0x20 && s[i] <= 0x3f {
@@ -135,7 +135,8 @@ func csiLen(s string) int {
 	return i
 }
 
-// stringLen ends at BEL or ST, or with the line.
+// stringLen returns the length of a control string, which ends at BEL, at ST or at the
+// end of the line.
 func stringLen(s string) int {
 	for i := 2; i < len(s); i++ {
 		switch {

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Visible spells out what has no glyph of its own as \u{...}, and bytes that are
-// part of no character as \xNN. With lines, newlines and tabs stay.
+// Visible replaces each character without a glyph by \u{...}, and each byte that is
+// part of no character by \xNN. If lines is true, newlines and tabs stay.
 func Visible(s string, lines bool) string {
 	shy := func(r rune) bool { return Hidden(r) && !(lines && (r == '\n' || r == '\t')) }
 	if utf8.ValidString(s) && strings.IndexFunc(s, shy) < 0 {
@@ -30,8 +30,8 @@ func Visible(s string, lines bool) string {
 	return b.String()
 }
 
-// Hidden reports runes that reorder, hide or imitate. The joiners U+200C and
-// U+200D stay: scripts and emoji need them.
+// Hidden reports whether a rune reorders, hides or imitates others. It excludes the
+// joiners U+200C and U+200D, because scripts and emoji need them.
 func Hidden(r rune) bool {
 	if r < 0x7f {
 		return r < 0x20

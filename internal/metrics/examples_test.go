@@ -28,7 +28,7 @@ func example(t *testing.T, name string) string {
 	return string(text)
 }
 
-// run runs promtool and returns what it says.
+// run runs promtool and returns its output.
 func run(t *testing.T, args ...string) string {
 	t.Helper()
 	out, err := exec.Command(promtool(t), args...).CombinedOutput()
@@ -40,7 +40,7 @@ func run(t *testing.T, args ...string) string {
 
 var metricName = regexp.MustCompile(`runnerbean_[a-z_]+`)
 
-// wantKnown fails for each metric in text that a node does not have.
+// wantKnown fails the test for each metric in text that nodes do not have.
 func wantKnown(t *testing.T, where, text string) {
 	t.Helper()
 	known := map[string]bool{}
@@ -71,7 +71,7 @@ func TestAlertRules(t *testing.T) {
 	}
 }
 
-// strs are all values of a name in a JSON document.
+// strs returns all strings in a JSON document that stand under a name.
 func strs(v any, name string) (list []string) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -89,7 +89,8 @@ func strs(v any, name string) (list []string) {
 	return list
 }
 
-// TestDashboard: every expression is one, and of metrics that there are.
+// TestDashboard checks that every expression of the dashboard is valid and that nodes
+// have its metrics.
 func TestDashboard(t *testing.T) {
 	t.Parallel()
 	var dashboard map[string]any
@@ -124,7 +125,7 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
-// zabbix is what a template has of the things that can be checked here.
+// zabbix is the part of a Zabbix template that the test checks.
 type zabbix struct {
 	Export struct {
 		Version   string
@@ -197,7 +198,7 @@ func TestZabbixTemplate(t *testing.T) {
 	}
 }
 
-// TestZabbixUserParameter runs its command as the agent does.
+// TestZabbixUserParameter runs the command of the user parameter as the agent does.
 func TestZabbixUserParameter(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(full().Handler())

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// answerBuckets are from half a millisecond to half a minute, for which an
-// answer may be held back.
+// answerBuckets reach from 0.5 ms to 30 s, the longest time that the API holds an
+// answer back.
 var answerBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1, 5, 30}
 
 var methods = []string{
@@ -21,8 +21,8 @@ func (m *Metrics) makeHTTP() {
 	m.answer = m.registry.histogram("http_request_duration_seconds", "How long answers took, event streams left out.", answerBuckets, "route")
 }
 
-// Request counts one; route is a template of the router, of which there is a
-// bounded number.
+// Request counts an HTTP request. The route is a template of the router, so that the
+// number of labels is bounded.
 func (m *Metrics) Request(route, method string, status int, took time.Duration) {
 	if !slices.Contains(methods, method) {
 		method = other
@@ -33,7 +33,8 @@ func (m *Metrics) Request(route, method string, status int, took time.Duration) 
 	}
 }
 
-// class of a status, such as 2xx; "broken" where a connection was broken off.
+// class returns the class of a status, such as "2xx", or "broken" if the connection
+// broke before the answer.
 func class(status int) string {
 	if status < 100 || status > 599 {
 		return "broken"

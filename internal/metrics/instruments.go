@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics are those of one node. Their methods may be called at the same time.
+// Metrics holds the metrics of one node. Its methods are safe for concurrent use.
 type Metrics struct {
 	registry registry
 	log      *slog.Logger

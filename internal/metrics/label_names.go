@@ -6,13 +6,14 @@ import (
 )
 
 const (
-	// maxPrograms is how many programs have a label of their own.
+	// maxPrograms is the largest number of programs with a label of their own.
 	maxPrograms = 200
-	// other is the label of the rest.
+	// other is the label of all other values.
 	other = "other"
 )
 
-// names bounds how many values a label takes: who comes first has one.
+// names bounds the number of values of a label. The first values get a label of their
+// own.
 type names struct {
 	most int
 	mu   sync.RWMutex
@@ -21,7 +22,7 @@ type names struct {
 
 func newNames(most int) *names { return &names{most: most, seen: map[string]string{}} }
 
-// label is name as a label, or "other" where there are too many already.
+// label returns name as a valid label, or "other" if the limit is reached.
 func (n *names) label(name string) string {
 	n.mu.RLock()
 	label, known := n.seen[name]

@@ -1,7 +1,7 @@
-// Package metrics counts what a node does and serves it to Prometheus. It is the
-// only importer of client_golang. docs/monitoring.md lists every metric, and a
-// test holds the two together. No label ever has a job's id, and how many
-// values a label takes is bounded.
+// Package metrics counts what a node does and serves the counts to Prometheus. No other
+// package imports client_golang. docs/monitoring.md lists every metric, and a test
+// compares the list with the code. No label contains a job id, and every label has a
+// bounded number of values.
 package metrics
 
 import (
@@ -18,27 +18,28 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 )
 
-// Config of Metrics. A function that is nil leaves its metrics out.
+// Config configures Metrics. If a function is nil, its metrics are left out.
 type Config struct {
-	// Version of the program.
+	// Version is the version of the program.
 	Version string
-	// Slots says how many programs this node can run at once, and how many it does.
+	// Slots returns the number of slots of this node and the number of busy ones.
 	Slots func() (total, busy int)
-	// Pool reads what all nodes share. It is asked at most every 5 s.
+	// Pool reads the state that all nodes share. It is called at most every 5 s.
 	Pool func(context.Context) (Pool, error)
-	// Servers says how each beanstalkd server is.
+	// Servers returns the state of each beanstalkd server.
 	Servers func(context.Context) []api.Server
-	// Disks that this node writes to.
+	// Disks returns the file systems that this node writes to.
 	Disks func() []api.Disk
-	// Streams is how many event streams are open.
+	// Streams returns the number of open event streams.
 	Streams func() int
-	// FromMemory is how many results were served from memory, without the router.
+	// FromMemory returns the number of results that were served from memory, without
+	// the router.
 	FromMemory func() int64
-	// Logger. Default slog.Default().
+	// Logger logs failed reads and panics. Default slog.Default().
 	Logger *slog.Logger
 }
 
-// New makes the metrics and registers them.
+// New creates and registers the metrics.
 func New(cfg Config) *Metrics {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
@@ -56,7 +57,7 @@ func New(cfg Config) *Metrics {
 	return m
 }
 
-// registerReaders registers what is read when somebody asks.
+// registerReaders registers the collectors that read their values at each scrape.
 func (m *Metrics) registerReaders(cfg Config) {
 	if cfg.Slots != nil {
 		m.registry.MustRegister(guarded{slots{cfg.Slots}, m.log})
@@ -83,7 +84,7 @@ func (m *Metrics) registerReaders(cfg Config) {
 	}
 }
 
-// Handler serves the metrics in the formats of Prometheus.
+// Handler returns the handler that serves the metrics in the formats of Prometheus.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorLog:            slog.NewLogLogger(m.log.Handler(), slog.LevelWarn),

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var silent = slog.New(slog.DiscardHandler)
 
-// full are metrics of a node that has seen everything once.
+// full returns the metrics of a node on which each event happened once.
 func full() *Metrics {
 	m := New(Config{
 		Version: "v1.2.3", Logger: silent,
@@ -69,7 +69,7 @@ func attempt(program string) report.Attempt {
 	}
 }
 
-// scrape asks as Prometheus does.
+// scrape returns the metrics as Prometheus reads them.
 func scrape(t *testing.T, m *Metrics) string {
 	t.Helper()
 	server := httptest.NewServer(m.Handler())
@@ -122,8 +122,8 @@ func TestValues(t *testing.T) {
 	)
 }
 
-// TestOnlyWhatHappenedCounts: an attempt that did not come to a step is not one
-// that took no time.
+// TestOnlyWhatHappenedCounts checks that a step that did not happen is not counted as a
+// step of 0 s.
 func TestOnlyWhatHappenedCounts(t *testing.T) {
 	t.Parallel()
 	m := New(Config{Logger: silent})
@@ -207,7 +207,7 @@ func promtool(t *testing.T) string {
 	return path
 }
 
-// family is one metric as the documentation has it.
+// family is one metric of the documentation.
 type family struct{ Name, Type, Labels string }
 
 var (
@@ -215,7 +215,7 @@ var (
 	goes = regexp.MustCompile(`^(go_|process_|promhttp_)`)
 )
 
-// TestDocumentation: docs/monitoring.md lists all metrics and no other.
+// TestDocumentation checks that docs/monitoring.md lists all metrics and no others.
 func TestDocumentation(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../docs/monitoring.md")
@@ -235,7 +235,7 @@ func TestDocumentation(t *testing.T) {
 	}
 }
 
-// families are those that a node has, by name.
+// families returns the metrics of a node. The registry sorts them by name.
 func families(t *testing.T) []family {
 	t.Helper()
 	gathered, err := full().registry.Gather()

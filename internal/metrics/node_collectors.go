@@ -8,7 +8,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 )
 
-// slots of this node.
+// slots collects the slots of this node.
 type slots struct{ read func() (total, busy int) }
 
 var (
@@ -17,10 +17,10 @@ var (
 	idleDesc  = desc("slots_idle", "Slots of this node that wait for work.")
 )
 
-// Describe implements prometheus.Collector.
+// Describe implements [prometheus.Collector].
 func (s slots) Describe(ch chan<- *prometheus.Desc) { ch <- slotsDesc; ch <- busyDesc; ch <- idleDesc }
 
-// Collect implements prometheus.Collector.
+// Collect implements [prometheus.Collector].
 func (s slots) Collect(ch chan<- prometheus.Metric) {
 	total, busy := s.read()
 	gauge(ch, slotsDesc, float64(total))
@@ -28,7 +28,7 @@ func (s slots) Collect(ch chan<- prometheus.Metric) {
 	gauge(ch, idleDesc, float64(max(0, total-busy)))
 }
 
-// disks that this node writes to.
+// disks collects the file systems that this node writes to.
 type disks struct{ read func() []api.Disk }
 
 var (
@@ -37,14 +37,14 @@ var (
 	diskFloorDesc = desc("disk_floor_bytes", "Free room below which no work is taken.", "use")
 )
 
-// Describe implements prometheus.Collector.
+// Describe implements [prometheus.Collector].
 func (d disks) Describe(ch chan<- *prometheus.Desc) {
 	ch <- diskFreeDesc
 	ch <- diskSizeDesc
 	ch <- diskFloorDesc
 }
 
-// Collect implements prometheus.Collector.
+// Collect implements [prometheus.Collector].
 func (d disks) Collect(ch chan<- prometheus.Metric) {
 	seen := map[string]bool{}
 	for _, disk := range d.read() {
@@ -60,7 +60,7 @@ func (d disks) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// servers are those of beanstalkd.
+// servers collects the state of the beanstalkd servers.
 type servers struct {
 	read func(context.Context) []api.Server
 }
@@ -73,14 +73,14 @@ var (
 	serverDrainDesc   = desc("beanstalkd_draining", "Whether the server takes no more messages.", "server")
 )
 
-// Describe implements prometheus.Collector.
+// Describe implements [prometheus.Collector].
 func (s servers) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{serverUpDesc, serverMessageDesc, serverOverdueDesc, serverMemoryDesc, serverDrainDesc} {
 		ch <- d
 	}
 }
 
-// Collect implements prometheus.Collector.
+// Collect implements [prometheus.Collector].
 func (s servers) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), readLimit)
 	defer cancel()

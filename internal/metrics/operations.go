@@ -8,13 +8,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// operationBuckets are from 0.1 ms to 5 s.
+// operationBuckets reach from 0.1 ms to 5 s.
 var operationBuckets = []float64{.0001, .0003, .001, .003, .01, .03, .1, .3, 1, 5}
 
-// maxOperations is how many kinds of operations have a label of their own.
+// maxOperations is the largest number of operations with a label of their own.
 const maxOperations = 64
 
-// operations on the ledger or the store.
+// operations measures the operations on the ledger or the store.
 type operations struct {
 	took   *prometheus.HistogramVec
 	failed *prometheus.CounterVec
@@ -32,7 +32,7 @@ func (r registry) operations(of string) operations {
 func (o operations) observe(op string, took time.Duration, err error) {
 	op = o.kinds.label(op)
 	o.took.WithLabelValues(op).Observe(took.Seconds())
-	failed := o.failed.WithLabelValues(op) // so that there is a 0 to rise from
+	failed := o.failed.WithLabelValues(op) // creates the counter at 0, so that an alert sees the first error
 	if err != nil && !errors.Is(err, context.Canceled) {
 		failed.Inc()
 	}

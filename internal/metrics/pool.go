@@ -15,13 +15,14 @@ import (
 )
 
 const (
-	// poolEvery is how long what was read holds.
+	// poolEvery is how long a reading is used again.
 	poolEvery = 5 * time.Second
-	// maxNodes is how many nodes are told of; those that are late come first.
+	// maxNodes is the largest number of nodes with a metric of their own. The nodes
+	// with the oldest heartbeats come first.
 	maxNodes = 200
 )
 
-// pool reads what all nodes share; each node reports the same.
+// pool collects the state that all nodes share. Each node reports the same values.
 type pool struct {
 	read     func(context.Context) (Pool, error)
 	log      *slog.Logger
@@ -42,14 +43,14 @@ var (
 	silentDesc   = desc("node_heartbeat_age_seconds", "How long ago the node's heartbeat was last seen to change, by the clock of who reports it.", "node")
 )
 
-// Describe implements prometheus.Collector.
+// Describe implements [prometheus.Collector].
 func (p *pool) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{readableDesc, jobsDesc, queueDesc, oldestDesc, nodesDesc, silentDesc} {
 		ch <- d
 	}
 }
 
-// Collect implements prometheus.Collector.
+// Collect implements [prometheus.Collector].
 func (p *pool) Collect(ch chan<- prometheus.Metric) {
 	now, ok, at := p.reading()
 	gauge(ch, readableDesc, truth(ok))
@@ -63,7 +64,7 @@ func (p *pool) Collect(ch chan<- prometheus.Metric) {
 	collectNodes(ch, now.Nodes, time.Since(at))
 }
 
-// reading is what was read last, or now.
+// reading returns the last reading if it is recent, or a new one.
 func (p *pool) reading() (Pool, bool, time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -80,7 +81,7 @@ func (p *pool) reading() (Pool, bool, time.Time) {
 	return p.last, p.ok, p.at
 }
 
-// queued is what waits for the programs of one label.
+// queued is the sum of the queues of all programs with one label.
 type queued struct {
 	queued, scheduled, running, waiting int64
 	oldest                              time.Duration
@@ -110,7 +111,8 @@ func (p *pool) collectQueue(ch chan<- prometheus.Metric, q api.Queue) {
 	}
 }
 
-// collectNodes: age is how long ago the nodes were read.
+// collectNodes sends the metrics of the nodes. The age is the time since the nodes were
+// read.
 func collectNodes(ch chan<- prometheus.Metric, nodes []Node, age time.Duration) {
 	nodes = slices.Clone(nodes)
 	slices.SortStableFunc(nodes, func(a, b Node) int { return cmp.Compare(b.Silent, a.Silent) })
@@ -128,19 +130,19 @@ func collectNodes(ch chan<- prometheus.Metric, nodes []Node, age time.Duration) 
 	gauge(ch, nodesDesc, float64(len(nodes)-alive), "late")
 }
 
-// Pool is what all nodes share.
+// Pool is the state that all nodes share.
 type Pool struct {
-	// Counts is how many jobs there are in each state.
+	// Counts is the number of jobs in each state.
 	Counts map[jobs.State]int64
 	Queue  api.Queue
-	// Nodes that have not left in good order, by name, the newest life of each.
+	// Nodes are the nodes that have not shut down in good order, one entry a name.
 	Nodes []Node
 }
 
-// Node of the pool.
+// Node is a node of the pool.
 type Node struct {
 	Name  string
 	Alive bool
-	// Silent is how long ago its heartbeat was last seen to change.
+	// Silent is the time since the heartbeat of the node was last seen to change.
 	Silent time.Duration
 }

@@ -4,7 +4,7 @@ import "github.com/prometheus/client_golang/prometheus"
 
 const namespace = "runnerbean"
 
-// registry registers the metrics that it makes.
+// registry creates metrics and registers them.
 type registry struct{ *prometheus.Registry }
 
 func (r registry) counter(name, help string, labels ...string) *prometheus.CounterVec {
@@ -25,5 +25,5 @@ func (r registry) single(name, help string) prometheus.Histogram {
 	return h
 }
 
-// workBuckets are from 10 ms to 10 hours.
+// workBuckets reach from 10 ms to 10 hours.
 var workBuckets = []float64{.01, .03, .1, .3, 1, 3, 10, 30, 60, 180, 600, 1800, 3600, 10_800, 36_000}

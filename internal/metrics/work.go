@@ -19,7 +19,7 @@ func (m *Metrics) makeWork() {
 	m.actions = m.registry.counter("reconciler_actions_total", "Jobs that the reconciler of this node has put right, by what it did.", "kind")
 	m.webhooks = m.registry.counter("webhooks_total", "Tries to tell a webhook of a job's end, by outcome: delivered, failed, given_up.", "outcome")
 	m.deliveries = m.registry.counter("deliveries_total", "Tries to put a job's document to its URL elsewhere, by outcome: delivered, failed, given_up.", "outcome")
-	// An alert on the first of something needs a 0 to rise from.
+	// Create the counters at 0, so that an alert sees the first increase.
 	for _, kind := range []string{"lost", "expired", "resent", "found"} {
 		m.actions.WithLabelValues(kind)
 	}
@@ -29,7 +29,7 @@ func (m *Metrics) makeWork() {
 	}
 }
 
-// Ended counts an attempt.
+// Ended counts an attempt that has ended.
 func (m *Metrics) Ended(e report.Attempt) {
 	program := m.programs.label(e.Program)
 	m.attempts.WithLabelValues(program, string(e.Outcome)).Inc()
@@ -45,24 +45,27 @@ func (m *Metrics) Ended(e report.Attempt) {
 	observe(m.publish, e.Publish)
 }
 
-// observe leaves out what was not come to.
+// observe records a duration. A step that did not happen has the duration 0 and is left
+// out.
 func observe(o prometheus.Observer, d time.Duration) {
 	if d > 0 {
 		o.Observe(d.Seconds())
 	}
 }
 
-// Action counts what the reconciler did to n jobs.
+// Action counts n jobs that the reconciler corrected.
 func (m *Metrics) Action(kind string, n int) { m.actions.WithLabelValues(kind).Add(float64(n)) }
 
-// Delivery counts a try: "delivered", "failed" or "given_up".
+// Delivery counts one try to deliver a document. The outcome is "delivered", "failed"
+// or "given_up".
 func (m *Metrics) Delivery(outcome string) { m.deliveries.WithLabelValues(outcome).Inc() }
 
-// Webhook counts a try: "delivered", "failed" or "given_up".
+// Webhook counts one try to send a webhook. The outcome is "delivered", "failed" or
+// "given_up".
 func (m *Metrics) Webhook(outcome string) { m.webhooks.WithLabelValues(outcome).Inc() }
 
-// Ledger observes an operation on the ledger.
+// Ledger records an operation on the ledger.
 func (m *Metrics) Ledger(op string, took time.Duration, err error) { m.ledger.observe(op, took, err) }
 
-// Store observes an operation on the store.
+// Store records an operation on the store.
 func (m *Metrics) Store(op string, took time.Duration, err error) { m.store.observe(op, took, err) }

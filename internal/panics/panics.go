@@ -1,5 +1,5 @@
-// Package panics makes errors of panics, so that a defect that one job's data
-// uncovers costs that job and not the process.
+// Package panics turns panics into errors. A panic that the data of one job causes then
+// fails that job and not the process.
 package panics
 
 import (
@@ -17,8 +17,8 @@ const (
 
 // Error is a panic that was caught.
 type Error struct {
-	// What is the text of a runtime error; of anything else only its type,
-	// because it may hold data.
+	// What is the text of a runtime error. For any other value it is only the type,
+	// because the value may hold data.
 	What string
 	// Stack has one line for each of the innermost functions, without arguments.
 	Stack string
@@ -29,20 +29,20 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("panic: %s in %s", e.What, first)
 }
 
-// Call returns what f returns, or an [*Error] where f panics.
+// Call returns the error of f, or an [*Error] if f panics.
 func Call(f func() error) (err error) {
 	defer Recover(&err)
 	return f()
 }
 
-// Catch runs f and returns an [*Error] where it panics, else nil.
+// Catch runs f. It returns an [*Error] if f panics, otherwise nil.
 func Catch(f func()) *Error {
 	var caught *Error
 	errors.As(Call(func() error { f(); return nil }), &caught)
 	return caught
 }
 
-// Recover is to be deferred: it puts an [*Error] into err where there is a panic.
+// Recover sets err to an [*Error] if the function panics. The function defers it.
 func Recover(err *error) {
 	if v := recover(); v != nil {
 		*err = &Error{What: what(v), Stack: stack()}
@@ -58,7 +58,7 @@ func what(v any) string {
 	return strings.ToValidUTF8(text[:min(len(text), maxWhat)], "")
 }
 
-// stack is where the panic came from. It is called by Recover.
+// stack returns the stack of the panic. Only Recover may call it.
 func stack() string {
 	callers := make([]uintptr, maxFrames+16)
 	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers)])
@@ -67,7 +67,7 @@ func stack() string {
 		var f runtime.Frame
 		f, more = frames.Next()
 		if len(lines) == 0 && strings.HasPrefix(f.Function, "runtime.") {
-			continue // how the runtime got here
+			continue // frames of the runtime above the panic
 		}
 		lines = append(lines, fmt.Sprintf("%s (%s:%d)", path.Base(f.Function), path.Base(f.File), f.Line))
 	}

@@ -11,21 +11,21 @@ const (
 	maxLimited = 1000
 )
 
-// Limit bounds how often one panic is recorded that comes again and again. The
-// zero value is ready.
+// Limit bounds how often a repeated panic is recorded. The zero value is ready to use.
 type Limit struct {
 	mu       sync.Mutex
 	recorded map[string]time.Time
 }
 
-// Allow reports whether to record a panic: one of the same stage, job and place
-// in the code was not allowed within an hour.
+// Allow reports whether to record a panic. It allows one panic per hour of the same
+// stage, job and place in the code.
 func (l *Limit) Allow(stage, job string, caught *Error, now time.Time) bool {
 	place, _, _ := strings.Cut(caught.Stack, "\n")
 	key := stage + "\n" + job + "\n" + place
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// A clock that was ahead silences nothing.
+	// A time in the future means that the clock was set back. It must not suppress
+	// records.
 	if age := now.Sub(l.recorded[key]); age >= 0 && age < limitEvery {
 		return false
 	}

@@ -1,4 +1,4 @@
-// Package report describes the attempts that ended on this node to those that
+// Package report describes the attempts that ended on this node to the packages that
 // count or trace them.
 package report
 
@@ -8,26 +8,24 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Attempt is one attempt that has come to its end on this node, as
-// Config.OnEnded is told of it.
+// Attempt is one attempt that ended on this node. Config.OnEnded receives it.
 type Attempt struct {
 	Job, Program string
 	Attempt      int
 	Outcome      jobs.Outcome
-	// State is what the job is in now: a final state, or queued for another
-	// attempt.
+	// State is the state of the job now: a final state, or queued for another attempt.
 	State jobs.State
-	// Queued is since when the job could have been run, Start and End are those of
-	// the attempt.
+	// Queued is the time from which the job was due. Start and End are the start and
+	// end of the attempt.
 	Queued, Start, End time.Time
-	// Fetch, Run and Publish are how long the steps took, one after the other;
-	// 0 for one that was not come to.
+	// Fetch, Run and Publish are the durations of the consecutive steps. A step that
+	// did not happen has 0.
 	Fetch, Run, Publish time.Duration
-	// CPU is user and system time together, MaxRSS the most memory in bytes.
+	// CPU is user and system time together. MaxRSS is the peak memory in bytes.
 	CPU    time.Duration
 	MaxRSS int64
-	// Traceparent is the document's; SpanID, 16 hexadecimal digits, is that of
-	// the run, which the program was told of. It is empty where there is no good
-	// Traceparent or no program was run.
+	// Traceparent is that of the job document. SpanID is the id of the run span, 16
+	// hexadecimal digits, which the program received in its environment. SpanID is
+	// empty if Traceparent is missing or invalid, or if no program ran.
 	Traceparent, SpanID string
 }

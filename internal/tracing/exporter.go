@@ -9,21 +9,21 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace"
 )
 
-// logEvery is how often a collector that does not answer is logged.
+// logEvery is the shortest time between two log lines about a failing collector.
 const logEvery = time.Minute
 
-// loggingExporter logs the errors of an exporter once in a while. Otherwise the
-// library would print each.
+// loggingExporter logs the errors of an exporter at most once per logEvery. The library
+// would log each error.
 type loggingExporter struct {
 	trace.SpanExporter
 	log *slog.Logger
 
 	mu      sync.Mutex
 	said    time.Time
-	dropped int // since then
+	dropped int // spans that were dropped since said
 }
 
-// ExportSpans implements trace.SpanExporter.
+// ExportSpans implements [trace.SpanExporter].
 func (q *loggingExporter) ExportSpans(ctx context.Context, spans []trace.ReadOnlySpan) error {
 	if err := q.SpanExporter.ExportSpans(ctx, spans); err != nil {
 		q.logError(len(spans), err)

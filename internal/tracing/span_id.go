@@ -7,11 +7,11 @@ import (
 	api "go.opentelemetry.io/otel/trace"
 )
 
-// spanID is the key of a span's id in a context.
+// spanID is the context key of a span id.
 type spanID struct{}
 
-// withSpanID has the next span be the one that the program was told of, so that
-// its own spans are under it.
+// withSpanID makes the next span use the id that the program received in its
+// environment. The program's own spans are then children of that span.
 func withSpanID(ctx context.Context, text string) context.Context {
 	id, err := api.SpanIDFromHex(text)
 	if err != nil {
@@ -20,18 +20,18 @@ func withSpanID(ctx context.Context, text string) context.Context {
 	return context.WithValue(ctx, spanID{}, id)
 }
 
-// ids makes ids of traces and spans.
+// ids generates the ids of traces and spans.
 type ids struct{}
 
-// NewIDs implements trace.IDGenerator.
+// NewIDs implements [trace.IDGenerator].
 func (ids) NewIDs(ctx context.Context) (t api.TraceID, s api.SpanID) {
 	for !t.IsValid() {
-		_, _ = rand.Read(t[:]) // it never fails
+		_, _ = rand.Read(t[:]) // rand.Read never returns an error
 	}
 	return t, ids{}.NewSpanID(ctx, t)
 }
 
-// NewSpanID implements trace.IDGenerator.
+// NewSpanID implements [trace.IDGenerator].
 func (ids) NewSpanID(ctx context.Context, _ api.TraceID) (s api.SpanID) {
 	if id, ok := ctx.Value(spanID{}).(api.SpanID); ok {
 		return id

@@ -12,8 +12,8 @@ import (
 	"github.com/runnerbean/runnerbean/internal/report"
 )
 
-// Ended sends the spans of one attempt: the job, and under it what came one after
-// the other, queued, fetch, run and publish. It does not wait.
+// Ended sends the spans of one attempt: a span of the job, with the child spans queued,
+// fetch, run and publish. It does not wait for the collector.
 func (t *Tracer) Ended(e report.Attempt) {
 	if t == nil {
 		return
@@ -50,7 +50,7 @@ func attributes(e report.Attempt) []attribute.KeyValue {
 	}
 }
 
-// step sends one that was come to.
+// step sends the span of a step. A step that did not happen has no span.
 func (t *Tracer) step(ctx context.Context, name string, began time.Time, took time.Duration) {
 	if took <= 0 {
 		return

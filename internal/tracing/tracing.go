@@ -1,7 +1,7 @@
-// Package tracing sends spans of what became of jobs to an OpenTelemetry
-// collector, where the standard environment variables name one. A job's spans
-// belong to the trace of whoever asked for it. Nothing that a node does waits for
-// the collector: what it does not take in time is dropped.
+// Package tracing sends spans of jobs to an OpenTelemetry collector, if the standard
+// environment variables name one. The spans of a job belong to the trace of the request
+// that submitted it. A node never waits for the collector: it drops spans that the
+// collector does not accept in time.
 package tracing
 
 import (
@@ -21,35 +21,35 @@ import (
 )
 
 const (
-	// maxQueue is how many spans wait for the collector at most, maxBatch how many
-	// are sent together.
+	// maxQueue is the largest number of spans that wait for the collector, maxBatch the
+	// largest number that one request sends.
 	maxQueue = 8192
 	maxBatch = 512
-	// sendEvery is how long a span waits for others to go with it, sendLimit
-	// bounds one sending, tries included.
+	// sendEvery is how long a span waits for others to share its request. sendLimit
+	// bounds one request with its retries.
 	sendEvery = 2 * time.Second
 	sendLimit = 15 * time.Second
-	// flushLimit is what is left for the last spans when the node stops.
+	// flushLimit bounds the time to send the last spans when the node stops.
 	flushLimit = 5 * time.Second
 )
 
-// Config of a Tracer.
+// Config configures a Tracer.
 type Config struct {
-	// Node, Instance and Version are told with every span.
+	// Node, Instance and Version are attributes of every span.
 	Node, Instance, Version string
-	// Logger. Default slog.Default().
+	// Logger logs spans that could not be sent. Default slog.Default().
 	Logger *slog.Logger
 }
 
-// Tracer sends spans. A nil Tracer sends none.
+// Tracer sends spans. A nil Tracer does nothing.
 type Tracer struct {
 	provider *trace.TracerProvider
 	tracer   api.Tracer
 	log      *slog.Logger
 }
 
-// FromEnvironment makes a Tracer as OTEL_EXPORTER_OTLP_ENDPOINT and its kind
-// say; nil where no collector is named. The caller closes it.
+// FromEnvironment returns a Tracer configured by OTEL_EXPORTER_OTLP_ENDPOINT and the
+// related variables, or nil if they name no collector. The caller closes it.
 func FromEnvironment(ctx context.Context, cfg Config) (*Tracer, error) {
 	if !wanted() {
 		return nil, nil
@@ -80,13 +80,14 @@ func FromEnvironment(ctx context.Context, cfg Config) (*Tracer, error) {
 	return &Tracer{provider: provider, tracer: provider.Tracer("github.com/runnerbean/runnerbean"), log: cfg.Logger}, nil
 }
 
-// wanted: as OpenTelemetry's specification has it.
+// wanted reports whether the environment asks for traces, by the rules of the
+// OpenTelemetry specification.
 func wanted() bool {
 	return first("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT") != "" &&
 		os.Getenv("OTEL_SDK_DISABLED") != "true" && os.Getenv("OTEL_TRACES_EXPORTER") != "none"
 }
 
-// first is the first variable that is set.
+// first returns the value of the first variable that is set.
 func first(names ...string) string {
 	var values []string
 	for _, name := range names {
@@ -95,8 +96,8 @@ func first(names ...string) string {
 	return cmp.Or(values...)
 }
 
-// about is what every span has in common; OTEL_SERVICE_NAME and
-// OTEL_RESOURCE_ATTRIBUTES go before.
+// about returns the attributes of every span. OTEL_SERVICE_NAME and
+// OTEL_RESOURCE_ATTRIBUTES override them.
 func about(ctx context.Context, cfg Config) (*resource.Resource, error) {
 	return resource.New(ctx,
 		resource.WithTelemetrySDK(),
@@ -110,7 +111,7 @@ func about(ctx context.Context, cfg Config) (*resource.Resource, error) {
 	)
 }
 
-// Close sends the last spans, for at most 5 s.
+// Close sends the last spans. It takes at most 5 s.
 func (t *Tracer) Close() error {
 	if t == nil {
 		return nil

@@ -30,7 +30,8 @@ const (
 	runID   = "1111111122222222"
 )
 
-// collect is a collector that takes what it gets; t's environment names it.
+// collect starts a collector that records the requests it receives, and sets the
+// environment of t to its address.
 func collect(t *testing.T) <-chan *collector.ExportTraceServiceRequest {
 	t.Helper()
 	got := make(chan *collector.ExportTraceServiceRequest, 10)
@@ -61,7 +62,7 @@ func newTracer(t *testing.T, log io.Writer) *Tracer {
 	return tracer
 }
 
-// succeeded is an attempt of which everything is known.
+// succeeded returns an attempt with all fields set.
 func succeeded() report.Attempt {
 	start := time.Unix(1_795_500_000, 0)
 	return report.Attempt{
@@ -72,7 +73,7 @@ func succeeded() report.Attempt {
 	}
 }
 
-// spans are those of a request by name.
+// spans returns the spans of a request by name.
 func spans(r *collector.ExportTraceServiceRequest) map[string]*wire.Span {
 	list := map[string]*wire.Span{}
 	for _, resource := range r.GetResourceSpans() {
@@ -100,7 +101,7 @@ func TestSpansOfAJob(t *testing.T) {
 		t.Fatalf("got %v", request)
 	}
 	if hex.EncodeToString(job.GetTraceId()) != traceID || hex.EncodeToString(job.GetParentSpanId()) != parent {
-		t.Errorf("the job is not in the trace of who asked for it: %v", job)
+		t.Errorf("the job is not in the trace of its request: %v", job)
 	}
 	at := e.Queued
 	for _, step := range []struct {
@@ -185,8 +186,8 @@ func TestOtherProtocolsAreRefused(t *testing.T) {
 	}
 }
 
-// TestCollectorThatHangs keeps nobody waiting, at the end for a while at most,
-// and does not fill the memory.
+// TestCollectorThatHangs checks that a collector that does not answer delays no
+// attempt, delays the stop only for a bounded time, and does not fill the memory.
 func TestCollectorThatHangs(t *testing.T) {
 	release := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -10,8 +10,9 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 )
 
-// battery is what all batteries of this machine have left together, each by its
-// size; nil where there is none. Those of mice and the like do not count.
+// battery returns the charge of all batteries of this machine, weighted by their size.
+// It returns nil if the machine has none. Batteries of devices such as mice do not
+// count.
 func battery(folder string) *api.Battery {
 	names, _ := filepath.Glob(filepath.Join(folder, "*"))
 	var charge, size float64
@@ -35,7 +36,7 @@ func battery(folder string) *api.Battery {
 	return &b
 }
 
-// weight is how large a battery is beside others; 1 where it does not say.
+// weight returns the capacity of a battery, or 1 if the battery does not report it.
 func weight(dir string) float64 {
 	for _, name := range []string{"energy_full", "charge_full"} {
 		if n, err := strconv.ParseFloat(text(dir, name), 64); err == nil && n > 0 {
@@ -45,7 +46,8 @@ func weight(dir string) float64 {
 	return 1
 }
 
-// text is the content of a small file; empty where there is none.
+// text returns the first 64 bytes of a file without surrounding space, or "" if the
+// file cannot be read.
 func text(dir, name string) string {
 	f, err := os.Open(filepath.Join(dir, name))
 	if err != nil {

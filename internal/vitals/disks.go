@@ -11,9 +11,9 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 )
 
-// disks are the file systems of places; one that serves several is told of once,
-// under the path of the first and with the uses of all. One that cannot be asked
-// is left out.
+// disks returns the file systems of places. If several places share a file system, it
+// appears once, with the path of the first place and the uses of all. A file system
+// that cannot be read is left out.
 func disks(places []Place) []api.Disk {
 	list := []api.Disk{}
 	var systems []uint64
@@ -36,8 +36,8 @@ func disks(places []Place) []api.Disk {
 	return list
 }
 
-// DiskSpace returns the size of the file system of path, and how much of it an
-// ordinary user may still write, in bytes.
+// DiskSpace returns the size of the file system of path and the space that an ordinary
+// user may still write, in bytes.
 func DiskSpace(path string) (total, free int64, err error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(path, &st); err != nil {
@@ -49,6 +49,6 @@ func DiskSpace(path string) (total, free int64, err error) {
 // Place is a folder that a node writes to.
 type Place struct {
 	Path, Use string
-	// Floor is the free space in bytes below which no work is taken.
+	// Floor is the free space in bytes below which the node takes no work.
 	Floor int64
 }

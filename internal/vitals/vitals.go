@@ -1,5 +1,5 @@
-// Package vitals measures how the machine of a node does: load, processors,
-// memory, disks and battery.
+// Package vitals measures the machine of a node: load, processors, memory, disks and
+// battery.
 package vitals
 
 import (
@@ -16,28 +16,28 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 )
 
-// DefaultPower is where Linux tells of batteries.
+// DefaultPower is the folder in which Linux lists batteries.
 const DefaultPower = "/sys/class/power_supply"
 
-// Config of a Collector. The zero value of a field means its default.
+// Config configures a Collector. The zero value of a field means its default.
 type Config struct {
-	// Places are folders whose file systems matter. Default none.
+	// Places are the folders whose file systems are measured. Default none.
 	Places []Place
-	// Power is a folder such as DefaultPower, which is the default.
+	// Power is the folder that lists batteries. Default DefaultPower.
 	Power string
 }
 
-// Collector measures this machine. Its methods may be called at the same time.
+// Collector measures this machine. Its methods are safe for concurrent use.
 type Collector struct {
 	cfg Config
 
 	mu     sync.Mutex
 	last   api.Vitals
-	done   chan struct{} // of the look that is under way; nil for none
+	done   chan struct{} // closed when the current measurement ends; nil if none runs
 	before cpu.TimesStat
 }
 
-// New makes a Collector. It has nothing to close.
+// New returns a Collector. It needs no Close.
 func New(cfg Config) *Collector {
 	if cfg.Power == "" {
 		cfg.Power = DefaultPower
@@ -47,9 +47,9 @@ func New(cfg Config) *Collector {
 	return c
 }
 
-// Read measures the machine. What cannot be known is zero. A disk may not answer:
-// when ctx ends before it does, Read returns what was known last, which At tells.
-// What is used of the processors is since the look before.
+// Read measures the machine. A value that cannot be measured is zero. If a disk does
+// not answer before ctx ends, Read returns the last measurement; At tells its time. The
+// CPU share covers the time since the last measurement.
 func (c *Collector) Read(ctx context.Context) api.Vitals {
 	select {
 	case <-c.look():
@@ -60,7 +60,8 @@ func (c *Collector) Read(ctx context.Context) api.Vitals {
 	return c.last
 }
 
-// look measures on a goroutine of its own; there is never more than one.
+// look starts a measurement on its own goroutine, unless one runs already. The channel
+// is closed when it ends.
 func (c *Collector) look() (done <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,7 +73,7 @@ func (c *Collector) look() (done <-chan struct{}) {
 }
 
 func (c *Collector) measure(done chan struct{}) {
-	ctx := context.Background() // these read files that answer at once
+	ctx := context.Background() // the files read here do not block
 	v := api.Vitals{At: time.Now().UTC(), CPUs: runtime.NumCPU(), Disks: disks(c.cfg.Places), Battery: battery(c.cfg.Power), Processes: []api.Process{}}
 	if avg, err := load.AvgWithContext(ctx); err == nil {
 		v.Load = [3]float64{avg.Load1, avg.Load5, avg.Load15}
@@ -98,7 +99,8 @@ func times(ctx context.Context) (cpu.TimesStat, error) {
 	return all[0], nil
 }
 
-// inUse is the share of all processors that was in use between two looks.
+// inUse returns the share of all processors that was busy between two measurements,
+// from 0 to 1.
 func inUse(before, now cpu.TimesStat) float64 {
 	busy := working(now) - working(before)
 	all := busy + now.Idle + now.Iowait - before.Idle - before.Iowait
@@ -108,7 +110,7 @@ func inUse(before, now cpu.TimesStat) float64 {
 	return math.Round(min(busy/all, 1)*1e4) / 1e4
 }
 
-// working is time that was not idle; that of guests is in it already.
+// working returns the time that was not idle. User time includes the time of guests.
 func working(t cpu.TimesStat) float64 {
 	return t.User + t.Nice + t.System + t.Irq + t.Softirq + t.Steal
 }

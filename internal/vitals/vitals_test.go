@@ -53,8 +53,9 @@ func TestReadBySeveral(t *testing.T) {
 	group.Wait()
 }
 
-// What does not answer is not waited for, is asked by one only, and is back when
-// it answers. A pipe that nobody writes to stands for a disk that hangs.
+// TestWhatDoesNotAnswer checks that Read does not wait for a disk that hangs, that only
+// one measurement waits for it, and that the disk is measured again when it answers. A
+// pipe without a writer stands for the disk.
 func TestWhatDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	power := t.TempDir()
@@ -80,7 +81,7 @@ func TestWhatDoesNotAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(pipe); err != nil { // who has it open reads on
+	if err := os.Remove(pipe); err != nil { // the open pipe stays readable
 		t.Fatal(err)
 	}
 	fill(t, power, "BAT0", map[string]string{"type": "Battery"})
@@ -104,7 +105,7 @@ func TestInUse(t *testing.T) {
 		{cpu.TimesStat{User: 12, System: 6, Idle: 108, Iowait: 2, Guest: 5}, 0.25},
 		{cpu.TimesStat{User: 14, System: 5, Idle: 100, Iowait: 1}, 1},
 		{before, 0},
-		{cpu.TimesStat{User: 1}, 0}, // a machine that came back from a snapshot
+		{cpu.TimesStat{User: 1}, 0}, // the machine was restored from a snapshot
 	} {
 		if got := inUse(before, c.now); got != c.want {
 			t.Errorf("%+v: %v", c.now, got)
