@@ -18,7 +18,7 @@ func TestSingleFlight(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if n := b.p.cache.recent.Len(); n != 1 {
+	if n := b.p.docs.cache.recent.Len(); n != 1 {
 		t.Errorf("%d entries", n)
 	}
 }
@@ -36,10 +36,10 @@ func TestCacheIsBounded(t *testing.T) {
 		}
 		b.get("/" + ids[0]) // in use, so it stays
 		if first == nil {
-			first = b.p.cache.get(id)
+			first = b.p.docs.cache.get(id)
 		}
 	}
-	c := b.p.cache
+	c := b.p.docs.cache
 	if c.used > 20_000 || c.recent.Len() != len(c.entries) || c.get(ids[0]) != first || c.get(ids[1]) != nil {
 		t.Errorf("%d bytes, %d entries", c.used, len(c.entries))
 	}

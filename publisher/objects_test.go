@@ -33,7 +33,7 @@ func TestFilesThatAreSentAreBounded(t *testing.T) {
 		}
 		r.Body.Close()
 	}
-	b.eventually(func() bool { return b.p.sending.Len() == 0 })
+	b.eventually(func() bool { return b.p.results.sending.Len() == 0 })
 	if r := do(t, client, "GET", "https://"+addr+"/"+large); r.StatusCode != 200 {
 		t.Errorf("afterwards: %s", r.Status)
 	} else {

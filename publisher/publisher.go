@@ -13,12 +13,12 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/admission"
 	"github.com/runnerbean/runnerbean/publisher/internal/apihttp"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
+	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 	"github.com/runnerbean/runnerbean/publisher/internal/live"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 	"github.com/runnerbean/runnerbean/publisher/internal/pages"
@@ -30,11 +30,10 @@ type Publisher struct {
 	cfg       Config
 	log       *slog.Logger
 	echo      *echo.Echo
-	cache     *cache
-	flight    singleflight.Group // by id, filling the cache
+	docs      *Documents
+	results   *Handlers
 	broker    *live.Broker
 	conns     *admission.Limiter
-	sending   *admission.Limiter // objects of the store that are being sent
 	nodes     *readmodel.Nodes
 	programs  *readmodel.Programs
 	overviews *readmodel.Overviews
@@ -58,13 +57,12 @@ func New(cfg Config) (*Publisher, error) {
 	}
 	fill(&cfg)
 	p := &Publisher{
-		cfg: cfg, log: cfg.Logger, cache: newCache(cfg.CacheBytes),
+		cfg: cfg, log: cfg.Logger,
 	}
 	p.conns = admission.New(cfg.Connections)
-	p.sending = admission.New(func() int { return max(4, cfg.Connections()/7) })
 	p.broker = live.NewBroker(live.Config{
 		MaxStreams: func() int { return min(cfg.MaxStreams, max(1, cfg.Connections()*7/8)) },
-		Read:       func(ctx context.Context, id string) live.Document { return p.read(ctx, id) },
+		Read:       func(ctx context.Context, id string) live.Document { return p.docs.read(ctx, id) },
 		Source:     readmodel.NewsSource{Ledger: cfg.Ledger}, Logger: cfg.Logger,
 	})
 	var err error
@@ -81,6 +79,7 @@ func New(cfg Config) (*Publisher, error) {
 		Drain: cfg.Drain, Undrain: cfg.Undrain, Control: cfg.Control, Logger: cfg.Logger,
 	})
 	p.addReaders()
+	p.addResults()
 	p.api = p.newAPI()
 	if p.assets, err = pages.NewAssets(time.Now()); err != nil {
 		return nil, fmt.Errorf("publisher: %w", err)
@@ -96,7 +95,7 @@ func (p *Publisher) newAPI() *apihttp.API {
 		BaseURL: p.cfg.BaseURL, Auth: p.auth, Operations: p.ops, Record: p.cfg.Ledger.Get, Stream: p.streamEvents,
 		Jobs: p.jobs, Nodes: p.nodes, Programs: p.programs, Overviews: p.overviews, Events: p.events,
 		Document: func(ctx context.Context, id string) (jobs.Result, []byte, error) {
-			d := p.read(ctx, id)
+			d := p.docs.read(ctx, id)
 			return d.result, d.body, d.err
 		},
 	})
@@ -108,7 +107,7 @@ func (p *Publisher) newPages() *pages.Pages {
 		Node: p.cfg.Node, BaseURL: p.cfg.BaseURL, ReadOnly: p.cfg.ReadOnly, Auth: p.auth, Operations: p.ops,
 		Level:   func(path string) auth.Level { return p.levels[path] },
 		Verdict: p.overviews.Verdict, Overview: p.overviews.Get, Counts: p.cfg.Ledger.Activity.Counts,
-		Jobs: p.jobs.List, Job: p.jobs.Details, Record: p.cfg.Ledger.Get, Series: p.jobs.Series, Result: p.pageResult,
+		Jobs: p.jobs.List, Job: p.jobs.Details, Record: p.cfg.Ledger.Get, Series: p.jobs.Series, Result: p.docs.pageResult,
 		Nodes: p.nodes.Now, NodeOf: p.nodes.Get, Programs: p.programs.Now, Program: p.programs.Get, Events: p.events.Page,
 	})
 }
@@ -122,6 +121,17 @@ func (p *Publisher) addReaders() {
 	p.jobs, p.events = readmodel.NewJobs(cfg, p.nodes), readmodel.NewEvents(cfg)
 	p.programs = readmodel.NewPrograms(cfg, p.nodes)
 	p.overviews = readmodel.NewOverviews(cfg, p.nodes, p.jobs, p.events)
+}
+
+// addResults makes what answers for result URLs.
+func (p *Publisher) addResults() {
+	p.docs = &Documents{
+		ledger: p.cfg.Ledger, store: p.cfg.Store, jobs: p.jobs, cacheControl: p.auth.ResultCacheControl(), cache: newCache(p.cfg.CacheBytes),
+	}
+	p.results = &Handlers{
+		docs: p.docs, auth: p.auth, broker: p.broker, sending: admission.New(func() int { return max(4, p.cfg.Connections()/7) }),
+		sendPage: func(c echo.Context, data jobview.Data) error { return p.pages.SendResult(c, data) },
+	}
 }
 
 // Run tells clients of changes until ctx ends, and ends the streams with it. It is

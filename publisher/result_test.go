@@ -138,8 +138,8 @@ func TestLargeResultIsStreamed(t *testing.T) {
 		t.Errorf("%d bytes, want %d; %v", len(got), len(body), r.Header)
 	}
 	etag := r.Header.Get("ETag")
-	if s := b.p.cache.get(id); s == nil || s.blob != nil || b.p.cache.used > 4096 {
-		t.Errorf("the cache holds %d bytes of a large result", b.p.cache.used)
+	if s := b.p.docs.cache.get(id); s == nil || s.blob != nil || b.p.docs.cache.used > 4096 {
+		t.Errorf("the cache holds %d bytes of a large result", b.p.docs.cache.used)
 	}
 	packed := b.get("/"+id, "Accept-Encoding: gzip")
 	if got := unpack(t, packed.Body); !bytes.Equal(got, body) {

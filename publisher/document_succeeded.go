@@ -21,8 +21,8 @@ const maxEvent = 256 << 10
 
 // readSuccess makes the document of a success: the stored bytes, or, where
 // they are large, the record without the result.
-func (p *Publisher) readSuccess(ctx context.Context, d *document, rec ledger.Record) error {
-	s, err := p.stored(ctx, rec.ID)
+func (docs *Documents) readSuccess(ctx context.Context, d *document, rec ledger.Record) error {
+	s, err := docs.stored(ctx, rec.ID)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %s", httpio.ErrMissing, rec.ID)
 	}
@@ -34,11 +34,11 @@ func (p *Publisher) readSuccess(ctx context.Context, d *document, rec ledger.Rec
 
 // readOrphan looks for the result of a job that the ledger does not know, as
 // after it was restored from an older copy. It returns err where there is none.
-func (p *Publisher) readOrphan(ctx context.Context, d *document, err error) error {
+func (docs *Documents) readOrphan(ctx context.Context, d *document, err error) error {
 	if !errors.Is(err, ledger.ErrUnknown) {
 		return err
 	}
-	s, missing := p.stored(ctx, d.id)
+	s, missing := docs.stored(ctx, d.id)
 	if missing != nil {
 		return err
 	}

@@ -15,16 +15,16 @@ const arrival = 5 * time.Second
 
 // getEvents streams the states of a job as Server-Sent Events: the present one
 // at once, then each change, until the final one.
-func (p *Publisher) getEvents(c echo.Context) error {
+func (hs *Handlers) getEvents(c echo.Context) error {
 	id, err := httpio.JobIDParam(c)
 	if err != nil {
 		return err
 	}
-	sub, err := p.broker.Subscribe(id, httpio.ClientNetwork(c.Request()))
+	sub, err := hs.broker.Subscribe(id, httpio.ClientNetwork(c.Request()))
 	if err != nil {
 		return err
 	}
-	first, err := p.arrived(c, sub)
+	first, err := hs.arrived(c, sub)
 	if err != nil {
 		sub.Close()
 		return err
@@ -33,7 +33,7 @@ func (p *Publisher) getEvents(c echo.Context) error {
 		sub.Close()
 		return headOfEvents(c)
 	}
-	p.broker.ServeJob(c.Response().Writer, c.Request(), sub, first.Message())
+	hs.broker.ServeJob(c.Response().Writer, c.Request(), sub, first.Message())
 	return nil
 }
 
@@ -48,7 +48,7 @@ func headOfEvents(c echo.Context) error {
 
 // arrived waits for the first document. A job whose id is young is given some
 // time to come through the inbox, for a browser does not ask again after a 404.
-func (p *Publisher) arrived(c echo.Context, sub *live.Subscription) (*document, error) {
+func (hs *Handlers) arrived(c echo.Context, sub *live.Subscription) (*document, error) {
 	timeout := time.NewTimer(arrival)
 	defer timeout.Stop()
 	var err error = live.ErrClosing
@@ -64,7 +64,7 @@ func (p *Publisher) arrived(c echo.Context, sub *live.Subscription) (*document, 
 			}
 		case <-timeout.C:
 			return nil, err
-		case <-p.broker.Done():
+		case <-hs.broker.Done():
 			return nil, live.ErrClosing
 		case <-sub.Evicted():
 			return nil, live.ErrBusy

@@ -57,14 +57,14 @@ func (s *stored) cost() int64 {
 
 // stored returns the result object of id from the cache or the store.
 // [store.ErrNotExist].
-func (p *Publisher) stored(ctx context.Context, id string) (*stored, error) {
-	if s := p.cache.get(id); s != nil {
+func (docs *Documents) stored(ctx context.Context, id string) (*stored, error) {
+	if s := docs.cache.get(id); s != nil {
 		return s, nil
 	}
-	v, err, _ := p.flight.Do(id, func() (any, error) {
+	v, err, _ := docs.flight.Do(id, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fillTimeout)
 		defer cancel()
-		return p.load(ctx, id)
+		return docs.load(ctx, id)
 	})
 	if err != nil {
 		return nil, err
@@ -72,8 +72,8 @@ func (p *Publisher) stored(ctx context.Context, id string) (*stored, error) {
 	return v.(*stored), nil
 }
 
-func (p *Publisher) load(ctx context.Context, id string) (*stored, error) {
-	object, err := p.cfg.Store.Open(ctx, store.ResultKey(id))
+func (docs *Documents) load(ctx context.Context, id string) (*stored, error) {
+	object, err := docs.store.Open(ctx, store.ResultKey(id))
 	if err != nil {
 		return nil, err
 	}
@@ -82,12 +82,12 @@ func (p *Publisher) load(ctx context.Context, id string) (*stored, error) {
 	if object.Size > maxCached {
 		err = s.digest(object)
 	} else {
-		err = s.read(object, p.auth.ResultCacheControl())
+		err = s.read(object, docs.cacheControl)
 	}
 	if err != nil {
 		return nil, err
 	}
-	p.cache.add(s)
+	docs.cache.add(s)
 	return s, nil
 }
 
@@ -111,18 +111,18 @@ func (s *stored) digest(r io.Reader) error {
 }
 
 // serveStored answers with a result object, from memory or from the store.
-func (p *Publisher) serveStored(w http.ResponseWriter, r *http.Request, s *stored) error {
+func (hs *Handlers) serveStored(w http.ResponseWriter, r *http.Request, s *stored) error {
 	if s.blob != nil {
 		s.blob.Serve(w, r)
 		return nil
 	}
-	object, err := p.openRecorded(w, r, store.ResultKey(s.id), httpio.ErrMissing)
+	object, err := hs.openRecorded(w, r, store.ResultKey(s.id), httpio.ErrMissing)
 	if err != nil {
 		return err
 	}
 	defer object.Close()
 	h := w.Header()
-	h.Set("Cache-Control", p.auth.ResultCacheControl())
+	h.Set("Cache-Control", hs.auth.ResultCacheControl())
 	h.Set("Content-Type", httpio.TypeJSON)
 	if !httpio.NeedsServeContent(r.Header) && httpio.AcceptsGzip(httpio.Field(r.Header, "Accept-Encoding")) {
 		return s.serveGzip(w, r, object)
@@ -169,26 +169,26 @@ func (s *stored) fresh(h http.Header, etag string) bool {
 }
 
 // files reads what the result document says about its files; it keeps that.
-func (p *Publisher) files(ctx context.Context, s *stored) (index, error) {
+func (docs *Documents) files(ctx context.Context, s *stored) (index, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.index != nil {
 		return *s.index, nil
 	}
-	found, err := p.readIndex(ctx, s)
+	found, err := docs.readIndex(ctx, s)
 	if err == nil {
 		s.index = &found
 	}
 	return found, err
 }
 
-func (p *Publisher) readIndex(ctx context.Context, s *stored) (index, error) {
+func (docs *Documents) readIndex(ctx context.Context, s *stored) (index, error) {
 	var found index
 	if s.blob != nil {
 		err := json.Unmarshal(s.blob.Body(), &found)
 		return found, err
 	}
-	object, err := p.cfg.Store.Open(ctx, store.ResultKey(s.id))
+	object, err := docs.store.Open(ctx, store.ResultKey(s.id))
 	if err != nil {
 		return found, orMissing(err, store.ResultKey(s.id), httpio.ErrMissing)
 	}

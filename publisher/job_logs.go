@@ -33,7 +33,7 @@ const (
 // getLog answers with the log of the newest attempt, or of ?attempt=N, and of
 // that the last ?tail=BYTES, or what was written from position ?from=BYTES on.
 // With ?rendered=true it is as a terminal shows it.
-func (p *Publisher) getLog(c echo.Context) error {
+func (hs *Handlers) getLog(c echo.Context) error {
 	id, err := httpio.JobIDParam(c)
 	if err != nil {
 		return err
@@ -42,7 +42,7 @@ func (p *Publisher) getLog(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	rec, err := p.cfg.Ledger.Get(c.Request().Context(), id)
+	rec, err := hs.docs.ledger.Get(c.Request().Context(), id)
 	if err != nil {
 		return err
 	}
@@ -57,12 +57,12 @@ func (p *Publisher) getLog(c echo.Context) error {
 		h.Set("Cache-Control", httpio.NoStore)
 	}
 	h.Set(logAttempt, strconv.Itoa(query.attempt))
-	return p.sendLog(c, id, query)
+	return hs.sendLog(c, id, query)
 }
 
-func (p *Publisher) sendLog(c echo.Context, id string, query logQuery) error {
+func (hs *Handlers) sendLog(c echo.Context, id string, query logQuery) error {
 	w := httpio.RollingDeadline(c.Response().Writer)
-	object, err := p.open(c.Response().Writer, c.Request(), store.LogKey(id, query.attempt))
+	object, err := hs.open(c.Response().Writer, c.Request(), store.LogKey(id, query.attempt))
 	if errors.Is(err, fs.ErrNotExist) {
 		c.Response().Header().Set(logPosition, "0")
 		c.Response().Header().Set(logTotal, "0")

@@ -22,56 +22,56 @@ import (
 const pageTail = 64 << 10
 
 // servePage answers with the page about the result of a job.
-func (p *Publisher) servePage(c echo.Context, d *document) error {
-	data, err := p.pageData(c.Request().Context(), d)
+func (hs *Handlers) servePage(c echo.Context, d *document) error {
+	data, err := hs.docs.pageData(c.Request().Context(), d)
 	if err != nil {
 		return err
 	}
-	if data.Attempts, err = p.attempts(c.Request().Context(), data.Result); err != nil {
+	if data.Attempts, err = hs.docs.attempts(c.Request().Context(), data.Result); err != nil {
 		return err
 	}
 	data.SetLinks(strings.TrimSuffix(c.Request().URL.Path, "/"), auth.SignedQuery(c))
-	return p.pages.SendResult(c, data)
+	return hs.sendPage(c, data)
 }
 
 // pageResult returns what a page shows of the result of a job.
-func (p *Publisher) pageResult(ctx context.Context, id string) (jobview.Data, error) {
-	d := p.read(ctx, id)
+func (docs *Documents) pageResult(ctx context.Context, id string) (jobview.Data, error) {
+	d := docs.read(ctx, id)
 	if d.err != nil {
 		return jobview.Data{}, d.err
 	}
-	return p.pageData(ctx, d)
+	return docs.pageData(ctx, d)
 }
 
 // pageData returns what a page shows of a document.
-func (p *Publisher) pageData(ctx context.Context, d *document) (data jobview.Data, err error) {
+func (docs *Documents) pageData(ctx context.Context, d *document) (data jobview.Data, err error) {
 	if data.Result, data.ResultJSON, err = d.whole(); err != nil {
 		return data, err
 	}
-	if data.LogTail, err = p.logTail(ctx, data.Result); err != nil {
+	if data.LogTail, err = docs.logTail(ctx, data.Result); err != nil {
 		return data, err
 	}
-	data.Large, err = p.addLarge(ctx, d, &data.Result)
+	data.Large, err = docs.addLarge(ctx, d, &data.Result)
 	return data, err
 }
 
 // addLarge adds the files to a result that is too large for memory. It returns the
 // size of such a result in bytes, and 0 for others.
-func (p *Publisher) addLarge(ctx context.Context, d *document, r *jobs.Result) (int64, error) {
+func (docs *Documents) addLarge(ctx context.Context, d *document, r *jobs.Result) (int64, error) {
 	if d.stored == nil || d.stored.blob != nil {
 		return 0, nil
 	}
-	found, err := p.files(ctx, d.stored)
+	found, err := docs.files(ctx, d.stored)
 	r.Artifacts, r.LeftOut = found.Artifacts, found.LeftOut
 	return d.stored.size, err
 }
 
 // logTail returns the end of the newest attempt's log. It is empty without a log.
-func (p *Publisher) logTail(ctx context.Context, r jobs.Result) ([]byte, error) {
+func (docs *Documents) logTail(ctx context.Context, r jobs.Result) ([]byte, error) {
 	if r.Attempt == 0 {
 		return nil, nil
 	}
-	object, err := p.cfg.Store.Open(ctx, store.LogKey(r.ID, r.Attempt))
+	object, err := docs.store.Open(ctx, store.LogKey(r.ID, r.Attempt))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -91,11 +91,11 @@ func (p *Publisher) logTail(ctx context.Context, r jobs.Result) ([]byte, error) 
 
 // attempts returns the attempts of a job that has had several, or has left files
 // without a success.
-func (p *Publisher) attempts(ctx context.Context, r jobs.Result) ([]api.Attempt, error) {
+func (docs *Documents) attempts(ctx context.Context, r jobs.Result) ([]api.Attempt, error) {
 	if r.Attempt == 0 || r.Attempt == 1 && (r.State == jobs.Succeeded || r.State == jobs.Running) {
 		return nil, nil
 	}
-	found, err := p.jobs.Attempts(ctx, r.ID)
+	found, err := docs.jobs.Attempts(ctx, r.ID)
 	if len(found) == 1 && r.State.Final() && len(found[0].Artifacts)+len(found[0].LeftOut) == 0 {
 		return nil, err
 	}

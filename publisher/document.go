@@ -62,31 +62,31 @@ func (d *document) final() bool { return d.state.Final() }
 
 // read makes the document of a job as it stands now. An unknown job is
 // [ledger.ErrUnknown], unless the store has its result.
-func (p *Publisher) read(ctx context.Context, id string) *document {
-	d := p.readOnce(ctx, id)
+func (docs *Documents) read(ctx context.Context, id string) *document {
+	d := docs.readOnce(ctx, id)
 	if d.err == nil && d.state == jobs.Queued && d.result.Position == nil && d.result.NotBefore.IsZero() {
-		return p.readOnce(ctx, id) // it may have left the queue between two questions
+		return docs.readOnce(ctx, id) // it may have left the queue between two questions
 	}
 	return d
 }
 
-func (p *Publisher) readOnce(ctx context.Context, id string) *document {
+func (docs *Documents) readOnce(ctx context.Context, id string) *document {
 	d := &document{id: id}
 	d.err = panics.Call(func() error {
-		rec, err := p.cfg.Ledger.Get(ctx, id)
+		rec, err := docs.ledger.Get(ctx, id)
 		switch {
 		case err != nil:
-			return p.readOrphan(ctx, d, err)
+			return docs.readOrphan(ctx, d, err)
 		case rec.State == jobs.Succeeded:
-			return p.readSuccess(ctx, d, rec)
+			return docs.readSuccess(ctx, d, rec)
 		}
-		return p.readStatus(ctx, d, rec)
+		return docs.readStatus(ctx, d, rec)
 	})
 	return d
 }
 
-func (p *Publisher) readStatus(ctx context.Context, d *document, rec ledger.Record) error {
-	r, err := p.jobs.Status(ctx, rec)
+func (docs *Documents) readStatus(ctx context.Context, d *document, rec ledger.Record) error {
+	r, err := docs.jobs.Status(ctx, rec)
 	if err != nil {
 		return err
 	}

@@ -27,14 +27,14 @@ type object struct {
 
 // open opens an object to be sent as the answer to r; the caller closes it.
 // [store.ErrNotExist], errFiles.
-func (p *Publisher) open(w http.ResponseWriter, r *http.Request, key string) (*object, error) {
-	o := &object{sending: p.sending}
+func (hs *Handlers) open(w http.ResponseWriter, r *http.Request, key string) (*object, error) {
+	o := &object{sending: hs.sending}
 	o.place.From = httpio.ClientNetwork(r)
 	if !o.sending.Take(&o.place) {
 		return nil, errFiles
 	}
 	var err error
-	if o.Object, err = p.cfg.Store.Open(r.Context(), key); err != nil {
+	if o.Object, err = hs.docs.store.Open(r.Context(), key); err != nil {
 		o.sending.Release(&o.place)
 		return nil, err
 	}
@@ -47,8 +47,8 @@ func (p *Publisher) open(w http.ResponseWriter, r *http.Request, key string) (*o
 
 // openRecorded is open for an object that is recorded to be there: else it is
 // missing.
-func (p *Publisher) openRecorded(w http.ResponseWriter, r *http.Request, key string, missing error) (*object, error) {
-	o, err := p.open(w, r, key)
+func (hs *Handlers) openRecorded(w http.ResponseWriter, r *http.Request, key string, missing error) (*object, error) {
+	o, err := hs.open(w, r, key)
 	return o, orMissing(err, key, missing)
 }
 

@@ -20,27 +20,27 @@ import (
 func isUnknown(err error) bool { return errors.Is(err, ledger.ErrUnknown) }
 
 // getResult answers for a job: with its result or with how it stands.
-func (p *Publisher) getResult(c echo.Context) error {
+func (hs *Handlers) getResult(c echo.Context) error {
 	id, err := httpio.JobIDParam(c)
 	if err != nil {
 		return err
 	}
-	c.Response().Header()["Vary"] = p.auth.ResultVary(c.Request())
+	c.Response().Header()["Vary"] = hs.auth.ResultVary(c.Request())
 	html, err := httpio.WantsHTML(c)
 	if err != nil {
 		return err
 	}
-	d, err := p.current(c, id)
+	d, err := hs.current(c, id)
 	if err != nil {
 		return err
 	}
 	switch {
 	case html:
-		return p.servePage(c, d)
+		return hs.servePage(c, d)
 	case d.stored != nil && auth.SignedQuery(c) != "":
-		return p.serveOpened(c, d.stored)
+		return hs.serveOpened(c, d.stored)
 	case d.stored != nil:
-		return p.serveStored(c.Response().Writer, c.Request(), d.stored)
+		return hs.serveStored(c.Response().Writer, c.Request(), d.stored)
 	case d.final():
 		return serveEnd(c, d)
 	}
@@ -49,19 +49,19 @@ func (p *Publisher) getResult(c echo.Context) error {
 
 // current is the document now, or, where the request prefers to wait and the
 // job has not ended, after its next change.
-func (p *Publisher) current(c echo.Context, id string) (*document, error) {
+func (hs *Handlers) current(c echo.Context, id string) (*document, error) {
 	wait, ok := httpio.PreferWait(httpio.Field(c.Request().Header, "Prefer"))
-	if !ok || p.cache.get(id) != nil {
-		d := p.read(c.Request().Context(), id)
+	if !ok || hs.docs.cache.get(id) != nil {
+		d := hs.docs.read(c.Request().Context(), id)
 		return d, d.err
 	}
 	c.Response().Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(wait/time.Second)))
-	d, err := p.hold(c, id, wait)
+	d, err := hs.hold(c, id, wait)
 	if errors.Is(err, live.ErrBusy) || isUnknown(err) {
 		c.Response().Header().Del("Preference-Applied")
 	}
 	if errors.Is(err, live.ErrBusy) {
-		d = p.read(c.Request().Context(), id)
+		d = hs.docs.read(c.Request().Context(), id)
 		return d, d.err
 	}
 	return d, err
@@ -71,14 +71,14 @@ func (p *Publisher) current(c echo.Context, id string) (*document, error) {
 // is up, the node shuts down or another client needs the place, and returns the
 // newest document. Who names the document that it has does not wait where that
 // is an older one.
-func (p *Publisher) hold(c echo.Context, id string, wait time.Duration) (*document, error) {
-	sub, err := p.broker.Subscribe(id, httpio.ClientNetwork(c.Request()))
+func (hs *Handlers) hold(c echo.Context, id string, wait time.Duration) (*document, error) {
+	sub, err := hs.broker.Subscribe(id, httpio.ClientNetwork(c.Request()))
 	if err != nil {
 		return nil, err
 	}
 	defer sub.Close()
 	ctx := c.Request().Context()
-	first := p.read(ctx, id)
+	first := hs.docs.read(ctx, id)
 	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
 	newest := first
@@ -95,7 +95,7 @@ func (p *Publisher) hold(c echo.Context, id string, wait time.Duration) (*docume
 			continue
 		case <-timeout.C:
 		case <-ctx.Done():
-		case <-p.broker.Done():
+		case <-hs.broker.Done():
 		case <-sub.Evicted():
 		}
 		break

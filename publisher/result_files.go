@@ -42,42 +42,42 @@ var fileTypes = map[string]struct {
 
 // getFile answers with a file that the program of a succeeded job has left, or,
 // with ?attempt=N, an attempt that was no success.
-func (p *Publisher) getFile(c echo.Context) error {
+func (hs *Handlers) getFile(c echo.Context) error {
 	id, err := httpio.JobIDParam(c)
 	if err != nil {
 		return err
 	}
 	_, name, _ := strings.Cut(c.Request().URL.Path, "/files/")
-	find := p.artifact
+	find := hs.artifact
 	if _, of := c.QueryParams()["attempt"]; of {
-		find = p.leftFile
+		find = hs.leftFile
 	}
 	file, attempt, err := find(c, id, name)
 	if err != nil {
 		return err
 	}
-	object, err := p.openRecorded(c.Response().Writer, c.Request(), store.FileKey(id, attempt, file.Name), httpio.ErrMissingFile)
+	object, err := hs.openRecorded(c.Response().Writer, c.Request(), store.FileKey(id, attempt, file.Name), httpio.ErrMissingFile)
 	if err != nil {
 		return err
 	}
 	defer object.Close()
-	c.Response().Header().Set("Cache-Control", p.auth.ResultCacheControl())
+	c.Response().Header().Set("Cache-Control", hs.auth.ResultCacheControl())
 	fileHeader(c.Response().Header(), file)
 	http.ServeContent(httpio.RollingDeadline(c.Response().Writer), c.Request(), "", object.ModTime, object)
 	return nil
 }
 
 // artifact finds a file in the result document; what that does not name is not served.
-func (p *Publisher) artifact(c echo.Context, id, name string) (jobs.Artifact, int, error) {
+func (hs *Handlers) artifact(c echo.Context, id, name string) (jobs.Artifact, int, error) {
 	ctx := c.Request().Context()
-	d := p.read(ctx, id)
+	d := hs.docs.read(ctx, id)
 	if d.err != nil {
 		return jobs.Artifact{}, 0, d.err
 	}
 	if d.stored == nil {
 		return jobs.Artifact{}, 0, httpio.Problem(http.StatusNotFound, "the job has no files; its state is "+string(d.state))
 	}
-	found, err := p.files(ctx, d.stored)
+	found, err := hs.docs.files(ctx, d.stored)
 	if err != nil {
 		return jobs.Artifact{}, 0, err
 	}
@@ -90,13 +90,13 @@ func (p *Publisher) artifact(c echo.Context, id, name string) (jobs.Artifact, in
 }
 
 // leftFile finds a file in the list of what an attempt has left.
-func (p *Publisher) leftFile(c echo.Context, id, name string) (jobs.Artifact, int, error) {
+func (hs *Handlers) leftFile(c echo.Context, id, name string) (jobs.Artifact, int, error) {
 	values := c.QueryParams()["attempt"]
 	attempt, err := strconv.Atoi(values[0])
 	if err != nil || len(values) > 1 || attempt < 1 || attempt > 1<<31-1 {
 		return jobs.Artifact{}, 0, httpio.BadParameter("attempt", "is a number from 1, once")
 	}
-	left, err := p.jobs.Output(c.Request().Context(), id, attempt)
+	left, err := hs.docs.jobs.Output(c.Request().Context(), id, attempt)
 	if err != nil {
 		return jobs.Artifact{}, 0, err
 	}

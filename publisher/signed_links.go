@@ -33,27 +33,27 @@ func carriedFiles(id string, files []jobs.Artifact, query string) []jobs.Artifac
 }
 
 // serveOpened answers with a result that a query has opened.
-func (p *Publisher) serveOpened(c echo.Context, s *stored) error {
-	found, err := p.files(c.Request().Context(), s)
+func (hs *Handlers) serveOpened(c echo.Context, s *stored) error {
+	found, err := hs.docs.files(c.Request().Context(), s)
 	if err != nil {
 		return err
 	}
 	if len(found.Artifacts) == 0 {
-		return p.serveStored(c.Response().Writer, c.Request(), s)
+		return hs.serveStored(c.Response().Writer, c.Request(), s)
 	}
-	return p.serveCarried(c.Response().Writer, c.Request(), s, auth.SignedQuery(c))
+	return hs.serveCarried(c.Response().Writer, c.Request(), s, auth.SignedQuery(c))
 }
 
 // serveCarried answers with a result whose files are opened by the query that
 // has opened it.
-func (p *Publisher) serveCarried(w http.ResponseWriter, r *http.Request, s *stored, query string) error {
-	source, err := p.source(w, r, s)
+func (hs *Handlers) serveCarried(w http.ResponseWriter, r *http.Request, s *stored, query string) error {
+	source, err := hs.source(w, r, s)
 	if err != nil {
 		return err
 	}
 	defer source.Close()
 	h, etag := w.Header(), strings.TrimSuffix(s.etag, `"`)+`-q"`
-	h.Set("Cache-Control", p.auth.ResultCacheControl())
+	h.Set("Cache-Control", hs.auth.ResultCacheControl())
 	h.Set("ETag", etag)
 	if h := r.Header; h["If-None-Match"] != nil && httpio.Matches(httpio.Field(h, "If-None-Match"), etag) {
 		w.WriteHeader(http.StatusNotModified)
@@ -70,11 +70,11 @@ func (p *Publisher) serveCarried(w http.ResponseWriter, r *http.Request, s *stor
 	return nil
 }
 
-func (p *Publisher) source(w http.ResponseWriter, r *http.Request, s *stored) (io.ReadCloser, error) {
+func (hs *Handlers) source(w http.ResponseWriter, r *http.Request, s *stored) (io.ReadCloser, error) {
 	if s.blob != nil {
 		return io.NopCloser(bytes.NewReader(s.blob.Body())), nil
 	}
-	return p.openRecorded(w, r, store.ResultKey(s.id), httpio.ErrMissing)
+	return hs.openRecorded(w, r, store.ResultKey(s.id), httpio.ErrMissing)
 }
 
 // copyCarried copies a result document of any size and puts the query to the
