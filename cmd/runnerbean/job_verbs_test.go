@@ -110,7 +110,7 @@ func TestDrainFromTheCommandLine(t *testing.T) {
 	p.expect(exitError, "known are n1", "drain", "n2")
 	p.expect(0, "runnerbean drain n1 --off", "drain", "n1", "--reason", "new disks")
 	p.expect(0, "new disks", "drain")
-	p.expect(0, "up, drained", "nodes")
+	p.expect(0, "drained", "nodes")
 	p.expect(0, "runnerbean drain --queue --off", "drain", "--queue")
 	p.expect(exitError, "no new jobs are accepted: the queue is drained", "submit", "--program", "echo", "--data", "1")
 	var drains api.Drains

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,9 +21,10 @@ func newNodes(a *app) *cobra.Command {
 		Use:   "nodes",
 		Short: "List the nodes: which are up, what they run, what is installed there",
 		Long: `List the nodes that have been seen in the last week. A node is up while its
-heartbeat comes; one that is lost has not said good-bye, and its jobs run
-elsewhere. A drained one finishes what it runs and takes nothing new; the
-programs of a paused one stand still. A star marks a number of slots that a
+heartbeat comes, and late while that is missing for a large part of its lease. A
+dead one has not said good-bye, and its jobs run elsewhere. A drained one
+finishes what it runs and takes nothing new; the programs of a paused one stand
+still. One that was stopped has left. A star marks a number of slots that a
 person has set.`,
 		Example: `  runnerbean nodes
   runnerbean nodes --json`,
@@ -33,13 +35,14 @@ person has set.`,
 				return err
 			}
 			var list api.Nodes
-			if err := c.Get(cmd.Context(), "/api/v1/nodes", &list); err != nil {
+			at, err := c.GetAt(cmd.Context(), "/api/v1/nodes", &list)
+			if err != nil {
 				return err
 			}
 			if !all {
 				list.Nodes = newestInstances(list.Nodes)
 			}
-			return printNodes(a, list)
+			return printNodes(a, list, at)
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "also earlier instances of each node")
@@ -59,7 +62,8 @@ func newestInstances(nodes []api.Node) []api.Node {
 	return kept
 }
 
-func printNodes(a *app, list api.Nodes) error {
+// printNodes prints the nodes as they were at a time by the clock of the answering node.
+func printNodes(a *app, list api.Nodes, at time.Time) error {
 	if a.json {
 		return terminal.PrintJSON(a.stdout, list)
 	}
@@ -72,7 +76,7 @@ func printNodes(a *app, list api.Nodes) error {
 	for _, n := range list.Nodes {
 		programs := terminal.Shorten(terminal.Safe(programsText(n)), 60)
 		load, memory, disk := terminal.Vitals(n.Vitals)
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", terminal.Safe(n.Name), terminal.NodeState(n), lastSeen(n), slotsText(n),
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", terminal.Safe(n.Name), terminal.NodeState(n, at), lastSeen(n), slotsText(n),
 			load, memory, disk, terminal.Safe(n.Version), programs)
 	}
 	return w.Flush()

@@ -38,54 +38,79 @@ func Quarantine(n api.Node) *api.Quarantine {
 	return n.Vitals.Quarantine
 }
 
-// Concern is how much a person has to care about a node.
-func Concern(n api.Node, now time.Time) int {
+// State is whether a node is up and takes work, in a word.
+type State string
+
+// These are the states of a node. The first that applies, in this order, is its state.
+const (
+	Left    State = "left"    // it ended in good order
+	Dead    State = "dead"    // its heartbeat stopped for the whole lease
+	Late    State = "late"    // its heartbeat is missing for a large part of the lease
+	Paused  State = "paused"  // its programs stand still
+	Drained State = "drained" // it takes no new work
+	Up      State = "up"
+)
+
+// StateOf returns the state of a node. now is by the clock of the node that answered,
+// as n.Seen and n.Lapses are.
+func StateOf(n api.Node, now time.Time) State {
 	switch {
-	case !n.Alive && n.Left.IsZero():
+	case !n.Alive && !n.Left.IsZero():
+		return Left
+	case !n.Alive:
+		return Dead
+	case late(n, now):
+		return Late
+	case n.Control.Paused:
+		return Paused
+	case n.Drained:
+		return Drained
+	}
+	return Up
+}
+
+// Tone returns the class of the state on pages.
+func (s State) Tone() string {
+	switch s {
+	case Up:
+		return "ok"
+	case Left:
+		return "soft"
+	case Dead:
+		return "bad"
+	}
+	return "warn"
+}
+
+// Concern returns how much a person has to care about a node in this state, from 0 to 3.
+func (s State) Concern() int {
+	switch s {
+	case Dead:
 		return 3
-	case lateNode(n, now):
+	case Late:
 		return 2
-	case n.Control.Paused, n.Drained:
+	case Paused, Drained:
 		return 1
 	}
 	return 0
 }
 
-// Standing says how a node is, and how that looks.
-func Standing(n api.Node, now time.Time) (state, tone string) {
-	switch {
-	case !n.Left.IsZero():
-		return "has left", "soft"
-	case !n.Alive:
-		return "dead", "bad"
-	case lateNode(n, now):
-		return "late", "warn"
-	case n.Control.Paused:
-		return "paused", "warn"
-	case n.Drained:
-		return "drained", "warn"
+// Hidden returns what a person has set for n that the state s does not say: paused,
+// drained or both.
+func (s State) Hidden(n api.Node) []State {
+	var list []State
+	if n.Control.Paused && s != Paused {
+		list = append(list, Paused)
 	}
-	return "up", "ok"
+	if n.Drained && s != Drained {
+		list = append(list, Drained)
+	}
+	return list
 }
 
-// NodeState is whether a node is there, in a word.
-func NodeState(n api.Node) (state, tone string) {
-	switch {
-	case n.Alive && n.Control.Paused:
-		return "paused", "warn"
-	case n.Alive && n.Drained:
-		return "drained", "warn"
-	case n.Alive:
-		return "up", "ok"
-	case !n.Left.IsZero():
-		return "left", "soft"
-	}
-	return "lost", "bad"
-}
-
-// lateNode reports whether a node that is alive has been silent for so much of its
-// lease that a person should see it: a heartbeat comes, and is looked for, in
-// every quarter of it.
-func lateNode(n api.Node, now time.Time) bool {
-	return n.Alive && now.Sub(n.Seen) >= n.Lapses.Sub(n.Seen)*3/5
+// late reports whether a node that is alive has been silent for so much of its
+// lease that a person should see it. A heartbeat comes, and is looked for, in every
+// quarter of the lease. An answer without times does not make a node late.
+func late(n api.Node, now time.Time) bool {
+	return !n.Seen.IsZero() && now.Sub(n.Seen) >= n.Lapses.Sub(n.Seen)*3/5
 }

@@ -94,10 +94,10 @@ func checkNodes(o api.Overview) []api.Finding {
 	var late, dead []api.Node
 	up := 0
 	for _, n := range o.Nodes {
-		switch {
-		case !n.Alive:
+		switch StateOf(n, o.At) {
+		case Dead, Left:
 			dead = append(dead, n)
-		case lateNode(n, o.At):
+		case Late:
 			late = append(late, n)
 		default:
 			up++
@@ -191,15 +191,17 @@ func checkServers(o api.Overview) []api.Finding {
 func checkDisks(o api.Overview) []api.Finding {
 	var list []api.Finding
 	for _, n := range o.Nodes {
-		d, low := fullest(n)
-		if !n.Alive || !low {
+		if !n.Alive || n.Vitals == nil {
 			continue
 		}
-		name, path := text.Line(n.Name, text.NameLimit), text.Line(d.Path, text.NameLimit)
-		f := api.Finding{Level: api.LevelWarn, Path: nodePath(n.Name), Text: fmt.Sprintf("A disk of %s is nearly full: %s free at %s", name, text.Bytes(d.Free), path)}
-		if d.Free < d.Floor {
-			f.Level = api.LevelBad
-			f.Text = fmt.Sprintf("A disk of %s is full: %s free at %s, and it takes no work below %s", name, text.Bytes(d.Free), path, text.Bytes(d.Floor))
+		d, _ := Scarcest(n.Vitals.Disks)
+		f := api.Finding{Level: DiskLevel(d), Path: nodePath(n.Name)}
+		if f.Level == api.LevelOK {
+			continue
+		}
+		f.Text = fmt.Sprintf("A disk of %s is %s: %s free at %s", text.Line(n.Name, text.NameLimit), DiskWord(d), text.Bytes(d.Free), text.Line(d.Path, text.NameLimit))
+		if f.Level == api.LevelBad {
+			f.Text += ", and it takes no work below " + text.Bytes(d.Floor)
 		}
 		list = append(list, f)
 	}

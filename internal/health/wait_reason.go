@@ -61,7 +61,10 @@ func offWork(n api.Node) string {
 	case Slots(n) == 0:
 		return "has no slots"
 	}
-	if d, low := fullest(n); low && d.Free < d.Floor {
+	if n.Vitals == nil {
+		return ""
+	}
+	if d, _ := Scarcest(n.Vitals.Disks); DiskLevel(d) == api.LevelBad {
 		return "has too little room on its disk " + text.Line(d.Path, text.NameLimit)
 	}
 	return ""

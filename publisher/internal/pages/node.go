@@ -127,10 +127,10 @@ func (p *Pages) nodePage(ctx context.Context, f frame, name string) (any, error)
 func newNodeView(f frame, n api.Node, all []api.Node) *nodeView {
 	v := &nodeView{
 		frame: f, nodeRow: newNodeRow(f.Root, n), Paused: n.Control.Paused, Drained: n.Drained, Alive: n.Alive,
-		SlotsNow: n.Slots, SlotsSet: n.Control.Slots != nil, Does: nodeSentence(n),
+		SlotsNow: n.Slots, SlotsSet: n.Control.Slots != nil,
 		AllJobs: text.Link(f.Root + "/jobs?node=" + url.QueryEscape(n.Name)), AllLog: text.Link(f.Root + "/events?node=" + url.QueryEscape(n.Name)),
 	}
-	v.Act = v.Path + "/act"
+	v.Act, v.Does = v.Path+"/act", nodeSentence(n, health.State(v.State))
 	v.Figures, v.Disks = nodeFigures(n), nodeDisks(n)
 	for _, i := range n.Installed {
 		v.Programs = append(v.Programs, newInstalled(f.Root, i, n, all))
@@ -145,15 +145,17 @@ func newNodeView(f frame, n api.Node, all []api.Node) *nodeView {
 }
 
 // nodeSentence says what a node does now.
-func nodeSentence(n api.Node) string {
+func nodeSentence(n api.Node, state health.State) string {
 	switch {
-	case !n.Alive && !n.Left.IsZero():
+	case state == health.Left:
 		return "It was stopped in good order. Nothing runs here."
-	case !n.Alive:
+	case state == health.Dead:
 		return "Its heartbeat does not come. What it ran is run elsewhere, or will be when a node has room."
-	case n.Control.Paused:
+	case state == health.Late:
+		return "Its heartbeat is late. If none comes, what it runs moves to another node."
+	case state == health.Paused:
 		return fmt.Sprintf("Paused: %s stand still and no work is taken.", text.Plural(n.Running, "job"))
-	case n.Drained:
+	case state == health.Drained:
 		return fmt.Sprintf("Drained: no work is taken; %s still to finish.", text.Plural(n.Running, "job"))
 	case health.Quarantine(n) != nil:
 		return quarantineSentence(*health.Quarantine(n), n.Running)
@@ -197,7 +199,7 @@ func nodeDisks(n api.Node) (list []diskView) {
 		return nil
 	}
 	for _, d := range n.Vitals.Disks {
-		v := diskView{Use: text.Line(d.Use, text.NameLimit), Path: text.Line(d.Path, 200), Free: text.Bytes(d.Free), Total: text.Bytes(d.Total), Tone: health.DiskTone(d)}
+		v := diskView{Use: text.Line(d.Use, text.NameLimit), Path: text.Line(d.Path, 200), Free: text.Bytes(d.Free), Total: text.Bytes(d.Total), Tone: diskTone(d)}
 		if d.Total > 0 {
 			used := 1 - float64(d.Free)/float64(d.Total)
 			v.Value, v.Percent = fmt.Sprintf("%.3f", min(max(used, 0), 1)), text.Percent(used)

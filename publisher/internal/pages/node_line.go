@@ -32,7 +32,8 @@ func nodeLineOf(root string, n api.Node, now time.Time) nodeLine {
 		Name: text.Line(n.Name, text.NameLimit), Path: text.Link(root + "/nodes/" + url.PathEscape(n.Name)),
 		Slots: newSlotMarks(n.Running, health.Slots(n), maxMarks),
 	}
-	v.State, v.Tone = health.Standing(n, now)
+	state := health.StateOf(n, now)
+	v.State, v.Tone = string(state), state.Tone()
 	if !n.Seen.IsZero() {
 		v.Beat = text.Moment(n.Seen)
 	}

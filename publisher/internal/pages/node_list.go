@@ -68,9 +68,9 @@ func newNodeRow(root string, n api.Node) nodeRow {
 	r := nodeRow{
 		Name: text.Line(n.Name, text.NameLimit), Path: text.Link(root + "/nodes/" + url.PathEscape(n.Name)),
 		Slots: newSlotMarks(n.Running, n.Slots, 32), Programs: text.Grouped(len(n.Programs)), Seen: seenAt(n),
-		Note: setWords(n),
 	}
-	r.State, r.Tone = health.NodeState(n)
+	state := health.StateOf(n, time.Now())
+	r.State, r.Tone, r.Note = string(state), state.Tone(), setWords(n, state)
 	v := n.Vitals
 	if v == nil || !n.Alive {
 		return r
@@ -82,11 +82,11 @@ func newNodeRow(root string, n api.Node) nodeRow {
 	return r
 }
 
-// setWords says what people have set for a node.
-func setWords(n api.Node) string {
+// setWords says what people have set for a node, except what its state says.
+func setWords(n api.Node, state health.State) string {
 	var list []string
-	if n.Control.Paused && n.Drained {
-		list = append(list, "drained too")
+	for _, hidden := range state.Hidden(n) {
+		list = append(list, string(hidden)+" too")
 	}
 	if n.Control.Slots != nil {
 		list = append(list, fmt.Sprintf("set to %d slots", *n.Control.Slots))
@@ -130,7 +130,15 @@ func tightest(disks []api.Disk) (value, tip, tone string) {
 	if !ok {
 		return "", "", ""
 	}
-	return text.Bytes(least.Free) + " free", text.Line(least.Use, text.NameLimit) + ", " + text.Line(least.Path, 200), health.DiskTone(least)
+	return text.Bytes(least.Free) + " free", text.Line(least.Use, text.NameLimit) + ", " + text.Line(least.Path, 200), diskTone(least)
+}
+
+// diskTone returns the class of a disk on pages.
+func diskTone(d api.Disk) string {
+	if level := health.DiskLevel(d); level != api.LevelOK {
+		return string(level)
+	}
+	return ""
 }
 
 func batteryWords(b *api.Battery) (value, tone string) {

@@ -249,7 +249,7 @@ const maxNodeLines = 12
 func (v *overviewView) nodes(o api.Overview) {
 	list := slices.Clone(o.Nodes)
 	slices.SortStableFunc(list, func(a, b api.Node) int {
-		return cmp.Or(cmp.Compare(health.Concern(b, o.At), health.Concern(a, o.At)), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(health.StateOf(b, o.At).Concern(), health.StateOf(a, o.At).Concern()), cmp.Compare(a.Name, b.Name))
 	})
 	for _, n := range list[:min(len(list), maxNodeLines)] {
 		v.Nodes = append(v.Nodes, nodeLineOf(v.Root, n, o.At))

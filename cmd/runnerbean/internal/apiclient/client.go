@@ -69,6 +69,19 @@ func (c *Client) Get(ctx context.Context, path string, out any) error {
 	return c.Call(ctx, http.MethodGet, path, nil, out)
 }
 
+// GetAt is Get, and returns when the node answered, to the second by its own clock.
+func (c *Client) GetAt(ctx context.Context, path string, out any) (time.Time, error) {
+	header, err := c.call(ctx, http.MethodGet, path, nil, out)
+	if err != nil {
+		return time.Time{}, err
+	}
+	at, err := http.ParseTime(header.Get("Date"))
+	if err != nil {
+		at = time.Now() // a proxy may have removed the date
+	}
+	return at, nil
+}
+
 // Post sends a JSON body to an API path, and decodes the answer into out.
 func (c *Client) Post(ctx context.Context, path string, body []byte, out any) error {
 	return c.Call(ctx, http.MethodPost, path, body, out)
@@ -77,9 +90,14 @@ func (c *Client) Post(ctx context.Context, path string, body []byte, out any) er
 // Call sends a request with any method; see [Client.Get] and [Client.Post]. An answer
 // of 300 and more is an error, see [Problem].
 func (c *Client) Call(ctx context.Context, method, path string, body []byte, out any) error {
+	_, err := c.call(ctx, method, path, body, out)
+	return err
+}
+
+func (c *Client) call(ctx context.Context, method, path string, body []byte, out any) (http.Header, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.Base+path, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	request.Header.Set("Accept", "application/json")
 	if method != http.MethodGet {
@@ -87,17 +105,17 @@ func (c *Client) Call(ctx context.Context, method, path string, body []byte, out
 	}
 	answer, err := c.HTTP.Do(request)
 	if err != nil {
-		return fmt.Errorf("%w; is a node running at %s? (see RUNNERBEAN_URL)", err, c.Base)
+		return nil, fmt.Errorf("%w; is a node running at %s? (see RUNNERBEAN_URL)", err, c.Base)
 	}
 	defer answer.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(answer.Body, MaxAnswer))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if answer.StatusCode >= 300 {
-		return Problem(answer, data)
+		return nil, Problem(answer, data)
 	}
-	return json.Unmarshal(data, out)
+	return answer.Header, json.Unmarshal(data, out)
 }
 
 // Problem returns the error that an unsuccessful answer describes, with advice where

@@ -2,32 +2,25 @@ package terminal
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/text"
 )
 
-// NodeState says whether a node is up, has left or is lost, and whether it is drained,
-// paused or in quarantine.
-func NodeState(n api.Node) string {
-	state := "lost"
-	switch {
-	case n.Alive:
-		state = "up"
-	case !n.Left.IsZero():
-		state = "left"
+// NodeState returns the state of a node, what else a person has set, and whether it is
+// in quarantine. now is by the clock of the node that answered.
+func NodeState(n api.Node, now time.Time) string {
+	state := health.StateOf(n, now)
+	words := string(state)
+	for _, hidden := range state.Hidden(n) {
+		words += ", " + string(hidden)
 	}
-	if n.Drained {
-		state += ", drained"
+	if health.Quarantine(n) != nil {
+		words += ", one job alone"
 	}
-	if n.Control.Paused {
-		state += ", paused"
-	}
-	if n.Alive && n.Vitals != nil && n.Vitals.Quarantine != nil {
-		state += ", one job alone"
-	}
-	return state
+	return words
 }
 
 // Vitals returns the load of a minute, the share of used memory, and the free space

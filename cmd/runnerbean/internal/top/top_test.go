@@ -97,7 +97,7 @@ func (r *screen) asked(want ...string) {
 func TestTopShowsHowItStands(t *testing.T) {
 	r := newScreen(t)
 	r.asked("load running")
-	r.shows("One node is late: worker3", "6 of 8 slots busy", "1,312 queued, oldest 2 min 10 s", "worker1", "3/4", "lost, paused",
+	r.shows("One node is late: worker3", "6 of 8 slots busy", "1,312 queued, oldest 2 min 10 s", "worker1", "3/4", "dead, paused",
 		"019aae04…e1f0", "██▌░░░░░░░  25 %", "1 min left", "week 3")
 }
 

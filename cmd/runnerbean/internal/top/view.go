@@ -133,7 +133,7 @@ func (m *model) nodeLine(n api.Node) string {
 	if n.Slots > 0 && n.Slots <= 8 {
 		slots = terminal.Bar(float64(n.Running)/float64(n.Slots), n.Slots) + " " + slots
 	}
-	return row(m.width, col(terminal.Safe(n.Name), 16), col(slots, 14), col(load, 6), col(memory, 8), col(terminal.NodeState(n), 0))
+	return row(m.width, col(terminal.Safe(n.Name), 16), col(slots, 14), col(load, 6), col(memory, 8), col(terminal.NodeState(n, m.data.overview.At), 0))
 }
 
 // jobLines returns at most n lines about jobs.
