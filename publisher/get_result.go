@@ -5,19 +5,15 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
-
-func isUnknown(err error) bool { return errors.Is(err, ledger.ErrUnknown) }
 
 // getResult answers for a job: with its result or with how it stands.
 func (hs *Handlers) getResult(c echo.Context) error {
@@ -114,14 +110,6 @@ func serveEnd(c echo.Context, d *document) error {
 	h.Set("Content-Type", httpio.TypeJSON)
 	http.ServeContent(c.Response(), c.Request(), "", time.Time{}, bytes.NewReader(d.body))
 	return nil
-}
-
-// tag is weak: two documents of the same version differ in their time.
-func (d *document) tag() string { return `W/"` + d.version + `"` }
-
-// known reports whether an If-None-Match field names this document.
-func (d *document) known(tags string) bool {
-	return d.version != "" && strings.Contains(tags, `"`+d.version+`"`)
 }
 
 // servePending answers for a job that has not ended.

@@ -2,58 +2,22 @@ package publisher
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/runnerbean/runnerbean/internal/store"
-	"github.com/runnerbean/runnerbean/jobs"
-	"github.com/runnerbean/runnerbean/publisher/internal/fastpath"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 const (
-	// maxCached is the size in bytes of the largest result kept in memory.
-	maxCached = 1 << 20
 	// fillTimeout bounds reading a result for the cache: the request that
 	// asked first may be gone while others wait for the same bytes.
 	fillTimeout = 30 * time.Second
 )
-
-// stored is a succeeded job's result object.
-type stored struct {
-	id       string
-	blob     *httpio.CachedResponse // nil where the object is too large to be kept
-	size     int64
-	etag     string
-	modified time.Time
-
-	mu    sync.Mutex
-	index *index // read when it is asked for first
-
-	prepared fastpath.Prepared
-}
-
-// index is what a result document says about its files.
-type index struct {
-	Attempt   int             `json:"attempt"`
-	Artifacts []jobs.Artifact `json:"artifacts"`
-	LeftOut   []jobs.LeftOut  `json:"left_out"`
-}
-
-func (s *stored) cost() int64 {
-	if s.blob == nil {
-		return 1024
-	}
-	return s.blob.Size()
-}
 
 // stored returns the result object of id from the cache or the store.
 // [store.ErrNotExist].
@@ -89,25 +53,6 @@ func (docs *Documents) load(ctx context.Context, id string) (*stored, error) {
 	}
 	docs.cache.add(s)
 	return s, nil
-}
-
-func (s *stored) read(object *store.Object, cacheControl string) error {
-	body := make([]byte, object.Size)
-	if _, err := io.ReadFull(object, body); err != nil {
-		return fmt.Errorf("result %s: %w", s.id, err)
-	}
-	s.blob = httpio.NewCachedResponse(body, s.modified, httpio.TypeJSON, cacheControl, "")
-	s.etag = s.blob.ETag()
-	return nil
-}
-
-func (s *stored) digest(r io.Reader) error {
-	sum := sha256.New()
-	if _, err := io.Copy(sum, r); err != nil {
-		return fmt.Errorf("result %s: %w", s.id, err)
-	}
-	s.etag = `"` + hex.EncodeToString(sum.Sum(nil)[:16]) + `"`
-	return nil
 }
 
 // serveStored answers with a result object, from memory or from the store.

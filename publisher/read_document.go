@@ -1,23 +1,50 @@
 package publisher
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/readmodel"
 )
 
-// maxEvent is the size in bytes of the largest result that an event carries.
-// One that is larger is left out: the client has its URL.
-const maxEvent = 256 << 10
+// read makes the document of a job as it stands now. An unknown job is
+// [ledger.ErrUnknown], unless the store has its result.
+func (docs *Documents) read(ctx context.Context, id string) *document {
+	d := docs.readOnce(ctx, id)
+	if d.err == nil && d.state == jobs.Queued && d.result.Position == nil && d.result.NotBefore.IsZero() {
+		return docs.readOnce(ctx, id) // it may have left the queue between two questions
+	}
+	return d
+}
+
+func (docs *Documents) readOnce(ctx context.Context, id string) *document {
+	d := &document{id: id}
+	d.err = panics.Call(func() error {
+		rec, err := docs.ledger.Get(ctx, id)
+		switch {
+		case err != nil:
+			return docs.readOrphan(ctx, d, err)
+		case rec.State == jobs.Succeeded:
+			return docs.readSuccess(ctx, d, rec)
+		}
+		return docs.readStatus(ctx, d, rec)
+	})
+	return d
+}
+
+func (docs *Documents) readStatus(ctx context.Context, d *document, rec ledger.Record) error {
+	r, err := docs.jobs.Status(ctx, rec)
+	if err != nil {
+		return err
+	}
+	return d.render(r)
+}
 
 // readSuccess makes the document of a success: the stored bytes, or, where
 // they are large, the record without the result.
@@ -43,40 +70,4 @@ func (docs *Documents) readOrphan(ctx context.Context, d *document, err error) e
 		return err
 	}
 	return d.take(s, jobs.Result{ID: d.id, State: jobs.Succeeded, Timestamp: s.modified})
-}
-
-// take makes d the document of the stored success s, short being what to say
-// where that is large.
-func (d *document) take(s *stored, short jobs.Result) error {
-	if err := d.render(short); err != nil {
-		return err
-	}
-	d.stored, d.version = s, strings.Trim(s.etag, `"`)
-	if s.blob != nil && len(s.blob.Body()) <= maxEvent {
-		d.body = oneLine(s.blob.Body())
-	}
-	return nil
-}
-
-// oneLine compacts JSON that has line breaks, which an event cannot carry.
-func oneLine(body []byte) []byte {
-	if !bytes.ContainsAny(body, "\r\n") {
-		return body
-	}
-	var b bytes.Buffer
-	if err := json.Compact(&b, body); err != nil {
-		return []byte("null")
-	}
-	return b.Bytes()
-}
-
-// whole is the document with its result, unless that is too large for memory.
-func (d *document) whole() (jobs.Result, []byte, error) {
-	if d.stored == nil || d.stored.blob == nil {
-		return d.result, d.body, nil
-	}
-	var r jobs.Result
-	body := d.stored.blob.Body()
-	err := json.Unmarshal(body, &r)
-	return r, body, err
 }

@@ -1,0 +1,65 @@
+package publisher
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/fastpath"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+)
+
+// maxCached is the size in bytes of the largest result kept in memory.
+const maxCached = 1 << 20
+
+// stored is a succeeded job's result object.
+type stored struct {
+	id       string
+	blob     *httpio.CachedResponse // nil where the object is too large to be kept
+	size     int64
+	etag     string
+	modified time.Time
+
+	mu    sync.Mutex
+	index *index // read when it is asked for first
+
+	prepared fastpath.Prepared
+}
+
+// index is what a result document says about its files.
+type index struct {
+	Attempt   int             `json:"attempt"`
+	Artifacts []jobs.Artifact `json:"artifacts"`
+	LeftOut   []jobs.LeftOut  `json:"left_out"`
+}
+
+func (s *stored) cost() int64 {
+	if s.blob == nil {
+		return 1024
+	}
+	return s.blob.Size()
+}
+
+func (s *stored) read(object *store.Object, cacheControl string) error {
+	body := make([]byte, object.Size)
+	if _, err := io.ReadFull(object, body); err != nil {
+		return fmt.Errorf("result %s: %w", s.id, err)
+	}
+	s.blob = httpio.NewCachedResponse(body, s.modified, httpio.TypeJSON, cacheControl, "")
+	s.etag = s.blob.ETag()
+	return nil
+}
+
+func (s *stored) digest(r io.Reader) error {
+	sum := sha256.New()
+	if _, err := io.Copy(sum, r); err != nil {
+		return fmt.Errorf("result %s: %w", s.id, err)
+	}
+	s.etag = `"` + hex.EncodeToString(sum.Sum(nil)[:16]) + `"`
+	return nil
+}
