@@ -70,7 +70,7 @@ mutant 'file sync of the ledger removed' internal/ledger TestSyncedBeforeAnswer 
 	internal/ledger/sqlite/sync_linux.go 'err := syscall.Fdatasync(int(f.Fd())); err' 'err := error(nil); err'
 
 mutant 'folder sync removed' internal/store TestSyncedBeforeAnswer \
-	internal/store/folder.go 'b.err = f.fsync()' 'b.err = nil'
+	internal/store/folder_sync.go 'b.err = f.fsync()' 'b.err = nil'
 
 mutant 'create-if-absent turned into replace' internal/store 'TestCreateKeepsTheFirst|TestOneWriterWins' \
 	internal/store/create.go 'if _, missing := s.root.Lstat(key); missing != nil {' 'if _ = s.root.Remove(key); true {'
