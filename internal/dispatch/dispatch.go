@@ -37,7 +37,7 @@ type Config struct {
 	// that even the largest documents together fit into memory.
 	Batch int
 	// Interval is the time between two rounds of the reconciler. Default 5 s. A
-	// negative one switches the reconciler off, for tests that show what it is for.
+	// negative value switches the reconciler off, for tests that show its purpose.
 	Interval time.Duration
 	// OnAction is called with what the reconciler has done, and to how many jobs:
 	// "lost", "expired", "resent" or "found" (a message survived a restart of its
@@ -205,9 +205,8 @@ func (d *Dispatcher) Ping(ctx context.Context) error {
 // not answer.
 func (d *Dispatcher) Servers(ctx context.Context) []api.Server { return d.health.servers(ctx) }
 
-// Paused returns the tubes of this system that somebody has paused on any server,
-// as of the last look. The reconciler resumes those from which this node takes
-// messages in its next round.
+// Paused returns the paused tubes of this system on all servers, as of the last look.
+// In its next round the reconciler resumes those from which this node takes messages.
 func (d *Dispatcher) Paused() (list []api.PausedTube) {
 	for _, addr := range d.cfg.Queue.Addrs {
 		list = append(list, d.paused.of(addr)...)

@@ -25,8 +25,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 20 * time.Second
 
-// fixture is a dispatcher over a real beanstalkd and a real ledger that knows
-// the programs cat and forecast.
+// fixture is a dispatcher with a real beanstalkd and a real ledger that knows the
+// programs cat and forecast.
 type fixture struct {
 	*Dispatcher
 	server *queuetest.Server
@@ -158,7 +158,8 @@ func TestInboxJobBecomesAHintOnItsRunTube(t *testing.T) {
 	}
 }
 
-// What the schema allows at most is recorded, not lost on its way.
+// TestLargestInboxJobIsRecorded checks that the largest document that the schema allows
+// is recorded.
 func TestLargestInboxJobIsRecorded(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, "-z", "1048576")
@@ -228,7 +229,8 @@ func (f *fixture) buried(t *testing.T) int {
 	return n
 }
 
-// waitFor polls a state of another process, which tells nobody of its changes.
+// waitFor polls until done returns true. The state is that of another process, which
+// sends no notice of changes.
 func waitFor(t *testing.T, done func() bool) {
 	t.Helper()
 	ticker := time.NewTicker(10 * time.Millisecond)
@@ -319,7 +321,8 @@ func TestHintsAreSentAgainToAServerThatLostThem(t *testing.T) {
 	}
 }
 
-// A message is put with the time to run that the nodes' touches are made for.
+// TestHintsMayBeHeldForTwoMissedTouches checks the time to run of messages against the
+// interval at which nodes touch them.
 func TestHintsMayBeHeldForTwoMissedTouches(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

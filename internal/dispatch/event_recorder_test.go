@@ -11,7 +11,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// A panic that comes with each round is recorded once, and logged each time.
+// TestRepeatedPanicIsRecordedOnce checks that a panic in each round is recorded once
+// and logged each time.
 func TestRepeatedPanicIsRecordedOnce(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -28,7 +29,8 @@ func TestRepeatedPanicIsRecordedOnce(t *testing.T) {
 	}
 }
 
-// A document that intake panics on costs the others of its batch nothing.
+// TestADocumentThatPanicsHurtsNoOther checks that a panic on one document does not
+// affect the other documents of its batch.
 func TestADocumentThatPanicsHurtsNoOther(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

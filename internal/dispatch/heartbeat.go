@@ -11,28 +11,29 @@ import (
 	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
-// Heartbeat keeps one instance alive in the ledger and announces its programs.
+// Heartbeat renews the row of one instance in the ledger and announces its programs.
 type Heartbeat struct {
 	Ledger *ledger.Ledger
 	Node   nodes.Node
-	// Every is how often the row is renewed. Default 5 s; it should be at most a
+	// Every is the time between two renewals. Default 5 s. It should be at most a
 	// quarter of the ledger's lease.
 	Every time.Duration
-	// Programs returns what is installed now.
+	// Programs returns the installed programs.
 	Programs func() []nodes.Program
-	// Slots returns how many programs may run at once now; default Node.Slots.
+	// Slots returns the current number of slots. Default Node.Slots.
 	Slots func() int
-	// Vitals returns the JSON of a api.Vitals that says how the machine does, or
-	// nil where there is nothing new. Default nil: nothing is said.
+	// Vitals returns the JSON of an [api.Vitals], or nil if nothing has changed.
+	// Default: no vitals are recorded.
 	Vitals func() []byte
-	// Changed wakes the heartbeat when Programs has changed; may be nil.
+	// Changed wakes the heartbeat when Programs has changed. It may be nil.
 	Changed <-chan struct{}
 	Logger  *slog.Logger
 }
 
-// Run renews the row until ctx ends, then records that the instance has left.
-// The caller has registered the node. An instance that others have declared dead
-// while it slept registers again; [nodes.ErrTwin] where one has taken its name.
+// Run renews the row until ctx ends, and then records that the instance has left. The
+// caller has registered the node. If other nodes have declared the instance dead, Run
+// registers it again. It returns [nodes.ErrTwin] if another instance has taken its
+// name.
 func (h Heartbeat) Run(ctx context.Context) error {
 	if h.Every <= 0 {
 		h.Every = 5 * time.Second
@@ -53,7 +54,7 @@ func (h Heartbeat) Run(ctx context.Context) error {
 			return err
 		}
 		if err != nil && ctx.Err() == nil {
-			h.Logger.Warn("heartbeat not recorded; other nodes may take this node for dead", "err", err)
+			h.Logger.Warn("heartbeat not recorded; other nodes may declare this node dead", "err", err)
 		}
 	}
 }

@@ -25,10 +25,10 @@ const (
 	otherLedgerPause = 5 * time.Minute
 )
 
-// oldRunTubes empties the run tubes of schema version 3 and before, from which the
-// nodes of all ledgers take. The jobs of this ledger have messages on tubes of
-// their own, or get them. The messages of other ledgers stay, because a node of an
-// older version may wait for them.
+// oldRunTubes empties the run tubes of schema version 3 and before, which the nodes of
+// all ledgers share. The jobs of this ledger have messages on tubes of their own, or
+// get them. The messages of other ledgers stay, because a node of an older version may
+// wait for them.
 type oldRunTubes struct {
 	queue    queue.Config
 	prefix   string
@@ -39,12 +39,12 @@ type oldRunTubes struct {
 }
 
 type oldRunTube struct {
-	kicked bool      // what was delayed or buried when it was first seen
+	kicked bool      // its delayed and buried messages were made ready
 	next   time.Time // when to look again
 }
 
-// empty deletes our messages on the old tubes among all tubes of a server. It
-// leaves what is more than a batch for the next look.
+// empty deletes our messages on the old tubes of a server, given all its tubes. It
+// leaves the messages beyond one batch for the next look.
 func (o *oldRunTubes) empty(ctx context.Context, addr string, tubes []string) {
 	var old []string
 	for _, tube := range tubes {
@@ -67,7 +67,7 @@ func (o *oldRunTubes) empty(ctx context.Context, addr string, tubes []string) {
 	}
 }
 
-// forget drops what is known of the tubes of a server that are not in tubes.
+// forget drops the entries of a server's tubes that are not in tubes.
 func (o *oldRunTubes) forget(addr string, tubes []string) {
 	kept := map[string]oldRunTube{}
 	for name, state := range o.known {
@@ -120,7 +120,7 @@ func (o *oldRunTubes) kickAll(ctx context.Context, addr, tube string) error {
 	return nil
 }
 
-// reserveReady reserves up to room ready messages, and waits for no others.
+// reserveReady reserves up to room ready messages. It does not wait for more.
 func (o *oldRunTubes) reserveReady(ctx context.Context, consumer *queue.Consumer, addr, tube string, room int) ([]*queue.Delivery, error) {
 	stats, err := o.producer.TubeStats(ctx, addr, tube)
 	ready := int(min(integer(stats["current-jobs-ready"]), int64(room)))

@@ -11,8 +11,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Of the tubes that nodes of all ledgers once read, every message of a job that
-// is known goes, whatever its state; all others stay for who knows them.
+// TestOldTubesAreEmptied checks that every message of a job of this ledger is deleted,
+// ready, delayed or buried. All other messages stay.
 func TestOldTubesAreEmptied(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -33,7 +33,7 @@ func TestOldTubesAreEmptied(t *testing.T) {
 	d, err := f.consumer(t).Reserve(t.Context(), []string{old})
 	must(t, err)
 	must(t, d.Bury(t.Context(), 7))
-	f.put(t, "runnerbean/run/stranger/cat", hint(ours.ID)) // a tube of another ledger
+	f.put(t, "runnerbean/run/other/cat", hint(ours.ID)) // a tube of another ledger
 
 	f.emptyOldTubes(t)
 	stats, err := f.producer.TubeStats(t.Context(), f.server.Addr, old)
@@ -41,15 +41,15 @@ func TestOldTubesAreEmptied(t *testing.T) {
 	if stats["current-jobs-ready"] != "4" || stats["total-jobs"] != "10" || stats["current-jobs-urgent"] != "4" {
 		t.Errorf("%v", stats)
 	}
-	for _, tube := range []string{"runnerbean/run/stranger/cat", f.sender.tubes.run("cat")} {
+	for _, tube := range []string{"runnerbean/run/other/cat", f.sender.tubes.run("cat")} {
 		if stats, _ := f.producer.TubeStats(t.Context(), f.server.Addr, tube); stats["current-jobs-ready"] != "1" {
 			t.Errorf("%s: %v", tube, stats)
 		}
 	}
 }
 
-// More messages than one batch do not hold up the reconciler: between two looks
-// it puts messages for jobs that have none.
+// TestOldTubesHoldUpNothing checks that more messages than one batch do not delay the
+// reconciler. Between two looks it puts messages for jobs that have none.
 func TestOldTubesHoldUpNothing(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -87,7 +87,8 @@ func TestOldTubesHoldUpNothing(t *testing.T) {
 	}
 }
 
-// A tube with nothing of ours is left alone for a while.
+// TestOldTubesOfOtherLedgersAreLeftAlone checks that a tube without our messages is not
+// read again for a while.
 func TestOldTubesOfOtherLedgersAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -114,7 +115,7 @@ func TestOldTubesOfOtherLedgersAreLeftAlone(t *testing.T) {
 	}
 }
 
-// emptyOldTubes looks once, and knows of no look before.
+// emptyOldTubes makes one look, as if it were the first.
 func (f *fixture) emptyOldTubes(t *testing.T) {
 	t.Helper()
 	o := *f.reconciler.oldTubes

@@ -16,7 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// pauser is a stranger's connection that uses tubes, so that they are there, and
+// pauser is the connection of another client. It uses tubes, so that they exist, and
 // pauses them.
 type pauser struct {
 	t    *testing.T
@@ -49,7 +49,7 @@ func (p *pauser) pause(seconds uint32, tubes ...string) {
 	}
 }
 
-// paused lists those of some tubes that are.
+// paused returns those of some tubes that are paused.
 func (f *fixture) paused(t *testing.T, tubes []string) (list []string) {
 	t.Helper()
 	for _, tube := range tubes {
@@ -74,8 +74,8 @@ func (f *fixture) kinds(t *testing.T, kind string) (messages []string) {
 	return messages
 }
 
-// What this node takes from is resumed with an event, for however long it was
-// paused; all other tubes are left as they are.
+// TestPausedTubesAreResumed checks that tubes from which this node takes messages are
+// resumed with an event, however long the pause. All other tubes stay paused.
 func TestPausedTubesAreResumed(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -99,7 +99,8 @@ func TestPausedTubesAreResumed(t *testing.T) {
 	}
 }
 
-// Every server is looked at, and one that does not answer keeps no other waiting.
+// TestPausesOnSeveralServers checks that every server is looked at, and that a server
+// that does not answer delays no other.
 func TestPausesOnSeveralServers(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -126,7 +127,8 @@ func TestPausesOnSeveralServers(t *testing.T) {
 	}
 }
 
-// With an inbox of its own a node leaves the common one alone.
+// TestPausedInboxOfOthers checks that a node with an inbox of its own does not resume
+// the common one.
 func TestPausedInboxOfOthers(t *testing.T) {
 	t.Parallel()
 	f := (&fixture{server: queuetest.Start(t)}).beside(t, "n1", InboxNode)
@@ -137,7 +139,8 @@ func TestPausedInboxOfOthers(t *testing.T) {
 	}
 }
 
-// While no server counts a pause, its tubes are not asked for.
+// TestPausesCostNothing checks that the tubes of a server are not listed while it
+// counts no new pause.
 func TestPausesCostNothing(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -156,7 +159,8 @@ func TestPausesCostNothing(t *testing.T) {
 	}
 }
 
-// A pause is seen by who looks at the servers, with its end, which does not move.
+// TestServersTellOfPauses checks that the state of a server includes its pauses, each
+// with an end that does not change.
 func TestServersTellOfPauses(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -184,7 +188,8 @@ func TestServersTellOfPauses(t *testing.T) {
 	waitFor(t, func() bool { return len(f.fresh(t)[0].Paused) == 0 && len(f.Paused()) == 0 })
 }
 
-// The reconciler does it by itself, on each server, and again.
+// TestPausesEndByThemselves checks that the reconciler resumes tubes on each server,
+// repeatedly.
 func TestPausesEndByThemselves(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -11,7 +11,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// queued accepts a job and returns its message on the run tube.
+// queued accepts a job and returns the place of its message on the run tube.
 func (f *fixture) queued(t *testing.T, id string) ledger.Placed {
 	t.Helper()
 	if _, err := f.Accept(t.Context(), []byte(document(id, "cat")), ""); err != nil {
@@ -20,7 +20,7 @@ func (f *fixture) queued(t *testing.T, id string) ledger.Placed {
 	return f.placed(t, id)
 }
 
-// placed is where the message of a queued job is.
+// placed returns the place of the message of a queued job.
 func (f *fixture) placed(t *testing.T, id string) ledger.Placed {
 	t.Helper()
 	for server := range f.reconciler.living(t.Context()) {
@@ -38,7 +38,7 @@ func (f *fixture) placed(t *testing.T, id string) ledger.Placed {
 	return ledger.Placed{}
 }
 
-// consumer is a stranger who reserves messages.
+// consumer returns another client that reserves messages.
 func (f *fixture) consumer(t *testing.T) *queue.Consumer {
 	t.Helper()
 	c, err := queue.NewConsumer(queue.Config{Addrs: []string{f.server.Addr}})
@@ -66,7 +66,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// later makes the check run at some time from now.
+// later runs the check as if d had passed.
 func (f *fixture) later(a *messageCheck, d time.Duration) {
 	a.now = func() time.Time { return time.Now().Add(d) }
 }
@@ -145,8 +145,8 @@ func (f *fixture) wantResent(t *testing.T, id, want string) {
 	t.Errorf("no event says %q: %+v", want, events)
 }
 
-// A beanstalkd that does not take a message back in time shows a negative
-// time-left.
+// TestCheckSeesATimeToRunThatDoesNotFire checks messages that beanstalkd does not take
+// back in time. It reports a negative time-left for them.
 func TestCheckSeesATimeToRunThatDoesNotFire(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -156,7 +156,7 @@ func TestCheckSeesATimeToRunThatDoesNotFire(t *testing.T) {
 	if !strings.Contains(v.reason, "time-left -40") || v.remove {
 		t.Errorf("%+v", v)
 	}
-	// A message that turns out to be another's is not touched.
+	// A message of another job must stay.
 	v = a.check(time.Now(), p, map[string]string{"tube": "runnerbean/inbox", "state": "buried"})
 	if v.reason == "" || v.remove {
 		t.Errorf("%+v", v)
@@ -182,7 +182,8 @@ func TestCheckLeavesGoodMessagesAlone(t *testing.T) {
 	}
 }
 
-// Behind the head of a long queue a missing message is found in turn.
+// TestCheckGoesThroughTheWholeQueue checks that a missing message behind the head of a
+// long queue is found after some rounds.
 func TestCheckGoesThroughTheWholeQueue(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -201,7 +202,8 @@ func TestCheckGoesThroughTheWholeQueue(t *testing.T) {
 	}
 }
 
-// After a restart from its binlog a server has another id and the same messages.
+// TestMessagesThatSurviveARestartAreNotPutAgain restarts a server from its binlog. The
+// server then has another id and the same messages.
 func TestMessagesThatSurviveARestartAreNotPutAgain(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, "-b", t.TempDir())
@@ -219,7 +221,7 @@ func TestMessagesThatSurviveARestartAreNotPutAgain(t *testing.T) {
 	}
 }
 
-// TestCheckLeavesQuarantinedMessageWithNode does not take a message from a node
+// TestCheckLeavesQuarantinedMessageWithNode checks that a message stays with a node
 // that lets its other jobs end before it runs the job.
 func TestCheckLeavesQuarantinedMessageWithNode(t *testing.T) {
 	t.Parallel()

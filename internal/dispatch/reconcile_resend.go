@@ -17,10 +17,10 @@ const (
 	// reconciler moves.
 	maxRound = 1000
 	// unsentAfter is how old a queued job without a message must be before the
-	// reconciler puts one. Younger jobs are about to be sent by whoever queued them.
+	// reconciler puts one. The node that queued a younger job is about to send it.
 	unsentAfter = 2 * time.Second
-	// maxNoted is how many jobs of one round get an event each. If there are more,
-	// one event is recorded for all.
+	// maxNoted is the largest number of jobs of one round that get an event each. If
+	// there are more, one event is recorded for all.
 	maxNoted = 100
 )
 

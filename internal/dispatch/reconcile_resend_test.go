@@ -10,8 +10,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// accept records jobs of one program without messages, as many as one round of
-// the reconciler moves.
+// acceptRound records as many jobs without messages as one round of the reconciler
+// moves. All are of one program.
 func (f *fixture) acceptRound(t *testing.T) {
 	t.Helper()
 	entries := make([]ledger.Entry, maxRound)
@@ -23,11 +23,11 @@ func (f *fixture) acceptRound(t *testing.T) {
 	}
 	_, err := f.ledger.Accept(t.Context(), entries)
 	must(t, err)
-	// Young ones are left alone: they are about to be sent.
+	// Young jobs are skipped, because they are about to be sent.
 	f.sql(t, "UPDATE jobs SET updated = updated - 60000000")
 }
 
-// sql changes the ledger behind its back.
+// sql changes the database directly.
 func (f *fixture) sql(t *testing.T, text string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+f.path+"?_pragma=busy_timeout(10000)")
@@ -39,7 +39,7 @@ func (f *fixture) sql(t *testing.T, text string) {
 
 const refuseMarks = "CREATE TRIGGER refuse BEFORE UPDATE OF server ON jobs BEGIN SELECT RAISE(FAIL, 'the disk is full'); END"
 
-// messages is how many messages a server was given for a program in all.
+// messages returns how many messages a server has received for a program.
 func (f *fixture) messages(t *testing.T) string {
 	t.Helper()
 	stats, err := f.producer.TubeStats(t.Context(), f.server.Addr, f.sender.tubes.run("cat"))
@@ -47,8 +47,9 @@ func (f *fixture) messages(t *testing.T) string {
 	return stats["total-jobs"]
 }
 
-// A ledger that does not take in that messages were put is asked again after the
-// interval, not at once, and the messages are not put a second time.
+// TestMarksThatAreRefusedNeitherSpinNorPutAgain has a ledger that refuses to record
+// sent messages. The reconciler tries again after the interval, not at once, and does
+// not put the messages a second time.
 func TestMarksThatAreRefusedNeitherSpinNorPutAgain(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -75,7 +76,8 @@ func TestMarksThatAreRefusedNeitherSpinNorPutAgain(t *testing.T) {
 	}
 }
 
-// The same where the messages are found on a server that was started again.
+// TestFoundMessagesThatCannotBeMarkedDoNotSpin does the same for messages that survived
+// a restart of their server.
 func TestFoundMessagesThatCannotBeMarkedDoNotSpin(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

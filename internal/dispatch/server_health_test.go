@@ -19,7 +19,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// fresh is Servers without what was known before.
+// fresh returns the state of the servers without using an earlier answer.
 func (f *fixture) fresh(t *testing.T) []api.Server {
 	t.Helper()
 	f.health.mu.Lock()
@@ -46,7 +46,7 @@ func TestServersCountOurTubes(t *testing.T) {
 	if s.Version == "" || s.Version[0] == '"' || s.ID == "" {
 		t.Errorf("got %+v", s)
 	}
-	// The process is ours, so its memory can be read; it is a small one.
+	// The process is a child of the test, so its memory can be read.
 	if s.Memory < 100<<10 || s.Memory > 1<<30 {
 		t.Errorf("memory is %d", s.Memory)
 	}
@@ -66,7 +66,8 @@ func TestMemoryIsNotBelieved(t *testing.T) {
 	}
 }
 
-// TestServersAreRemembered: one that hangs keeps nobody waiting for long.
+// TestServersAreRemembered checks that a server that hangs delays a caller only
+// briefly.
 func TestServersAreRemembered(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -98,7 +99,8 @@ func TestServersOfOneThatIsAway(t *testing.T) {
 	}
 }
 
-// TestOverdueMessagesAreForgotten once beanstalkd has taken them back.
+// TestOverdueMessagesAreForgotten checks that a message is forgotten once beanstalkd
+// has taken it back.
 func TestOverdueMessagesAreForgotten(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -106,7 +108,7 @@ func TestOverdueMessagesAreForgotten(t *testing.T) {
 	f.reserve(t)
 	server := api.Server{ID: p.Server, Addr: f.server.Addr}
 	f.health.overdue.add(p.Server, p.Message)
-	f.health.overdue.add(p.Server, 4711) // is not there
+	f.health.overdue.add(p.Server, 4711) // there is no such message
 	if n := f.health.overdue.count(t.Context(), &server); n != 0 {
 		t.Errorf("%d are overdue, and none is", n)
 	}
@@ -127,7 +129,7 @@ func TestOverdue(t *testing.T) {
 	}
 }
 
-// counter is an OnAction.
+// counter counts the calls of OnAction.
 type counter struct {
 	mu sync.Mutex
 	n  map[string]int

@@ -20,7 +20,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// beside is a dispatcher with a ledger of its own on the beanstalkd of another.
+// beside returns a dispatcher with a ledger of its own on the beanstalkd of f.
 func (f *fixture) beside(t *testing.T, node, inbox string) *fixture {
 	t.Helper()
 	l, err := ledger.Open(t.Context(), ledger.Config{DSN: "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")})
@@ -36,7 +36,7 @@ func (f *fixture) beside(t *testing.T, node, inbox string) *fixture {
 	return &fixture{Dispatcher: d, server: f.server, ledger: l}
 }
 
-// shared looks at once and returns what it found.
+// shared makes a look and returns what it found.
 func (f *fixture) shared(t *testing.T) []api.SharedInbox {
 	t.Helper()
 	s := &sharedInboxes{ledger: f.ledger, producer: f.producer, tubes: f.sender.tubes, events: f.reconciler.events}
@@ -46,7 +46,7 @@ func (f *fixture) shared(t *testing.T) []api.SharedInbox {
 	return s.of(f.server.Addr)
 }
 
-// takes waits until so many others take from inboxes, as a dispatcher sees it.
+// takes waits until the dispatcher sees n other nodes that take from inboxes.
 func (f *fixture) takes(t *testing.T, n int) {
 	t.Helper()
 	waitFor(t, func() bool {
@@ -56,7 +56,8 @@ func (f *fixture) takes(t *testing.T, n int) {
 	})
 }
 
-// Nodes of several ledgers that take from one inbox are told of each other.
+// TestSharedInboxIsFound checks that nodes of several ledgers that take from one inbox
+// see each other.
 func TestSharedInboxIsFound(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -66,7 +67,7 @@ func TestSharedInboxIsFound(t *testing.T) {
 	f.serve(t)
 	for name, c := range map[string]struct {
 		node, inbox string
-		tubes       []string // that both take from
+		tubes       []string // from which both take
 		do          string
 	}{
 		"the common inbox":         {"n2", InboxShared, []string{"runnerbean/inbox"}, "RUNNERBEAN_INBOX=node"},
@@ -101,7 +102,8 @@ func TestSharedInboxIsFound(t *testing.T) {
 	}
 }
 
-// A node that shares the ledger is no stranger, nor is a message on such a tube.
+// TestInboxOfOneLedgerIsNotShared checks that nodes with the same ledger and messages
+// on such a tube are not reported.
 func TestInboxOfOneLedgerIsNotShared(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -113,8 +115,9 @@ func TestInboxOfOneLedgerIsNotShared(t *testing.T) {
 	}
 }
 
-// A node that works with a copy of the ledger, as of a data folder that was copied
-// to another machine, is found; one that shares the ledger itself is not.
+// TestCopiedLedgerIsFound checks that a node with a copy of the ledger is found, for
+// instance after a data folder was copied to another machine. A node with the ledger
+// itself is not.
 func TestCopiedLedgerIsFound(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -145,7 +148,8 @@ func TestCopiedLedgerIsFound(t *testing.T) {
 	}
 }
 
-// With an inbox of its own a node leaves the documents of the common one alone.
+// TestNodeInboxAlone checks that a node with an inbox of its own takes no documents
+// from the common one.
 func TestNodeInboxAlone(t *testing.T) {
 	t.Parallel()
 	f := (&fixture{server: queuetest.Start(t)}).beside(t, "n1", InboxNode)

@@ -16,15 +16,15 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// installs has another node announce a program.
+// installs makes another node announce a program.
 func installs(t *testing.T, l *ledger.Ledger, program string) {
 	t.Helper()
 	must(t, l.Nodes.Register(t.Context(), nodes.Node{Name: "n2", Instance: jobs.NewID(), Programs: []nodes.Program{{Name: program, SHA256: "00"}}}))
 }
 
-// TestInboxJobWaitsForItsProgram says which programs are near, keeps its
-// message until a node announces the program, and sends it then. The other door
-// refuses at once.
+// TestInboxJobWaitsForItsProgram checks that an unknown program is answered with
+// similar names, and that the job gets its message when a node announces the program.
+// Accept refuses such a document at once.
 func TestInboxJobWaitsForItsProgram(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -53,8 +53,8 @@ func TestInboxJobWaitsForItsProgram(t *testing.T) {
 	f.state(t, id, jobs.Queued)
 }
 
-// TestInboxJobIsGivenUpWithoutItsProgram fails it, and runs it when a person
-// retries it with the program installed.
+// TestInboxJobIsGivenUpWithoutItsProgram checks that the job fails when its program
+// does not come, and runs when a person retries it after the installation.
 func TestInboxJobIsGivenUpWithoutItsProgram(t *testing.T) {
 	t.Parallel()
 	server := queuetest.Start(t)

@@ -7,9 +7,9 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 )
 
-// Act does what a person asks of jobs, and puts messages for those that are queued
-// again. by is the name of the person. The result for each target has the same
-// index; the error is for all.
+// Act applies a verb to jobs, and puts messages for those that are queued again. The
+// argument by is the name of the person. The result for each target has the same index.
+// The error concerns the whole call.
 func (d *Dispatcher) Act(ctx context.Context, verb ledger.Verb, by string, targets []ledger.Target) ([]ledger.Acted, error) {
 	again := verb == ledger.VerbRetry || verb == ledger.VerbReset
 	if again {

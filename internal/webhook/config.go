@@ -1,7 +1,7 @@
-// Package webhook tells URLs that jobs have ended, and puts final documents at the
-// URLs that jobs name. It takes its work from the ledger's outbox, where an entry is
-// written in the transaction that ends the job. So each is delivered at least once,
-// whatever is killed and whenever.
+// Package webhook sends webhooks to the URLs that jobs name when the jobs end, and
+// delivers final documents to their URLs. Its work comes from the outbox of the ledger.
+// The transaction that ends a job writes the outbox entry, so each entry is delivered
+// at least once, even if processes are killed.
 package webhook
 
 import (
@@ -17,29 +17,29 @@ import (
 	"github.com/runnerbean/runnerbean/internal/outbound"
 )
 
-// Hook is an entry of the outbox: the end of a job that a URL is to be told of, or
-// a document that is to be put.
+// Hook is an entry of the outbox: a webhook to send at the end of a job, or a document
+// to deliver.
 type Hook = outbox.Hook
 
 var (
 	// ErrNotYet is returned by Config.ResultURL if the result is about to be
 	// delivered. The webhook is then put off for a moment.
 	ErrNotYet = errors.New("its result is about to be delivered")
-	// ErrGoesOn is returned by Config.Document for a job that has not ended, because
-	// somebody has retried it. Its next end is delivered instead.
+	// ErrGoesOn is returned by Config.Document for a job that was retried and has not
+	// ended again. The document of its next end is delivered instead.
 	ErrGoesOn = errors.New("the job goes on")
 )
 
 // Outbox is the part of the ledger that a Deliverer uses.
 type Outbox interface {
-	// Due leases at most limit entries that are due. Nobody else gets them
-	// until the lease ends.
+	// Due leases at most limit entries that are due. No other node gets them until the
+	// lease ends.
 	Due(ctx context.Context, owner string, limit int, lease time.Duration) ([]Hook, error)
 	// Done removes an entry that was delivered.
 	Done(ctx context.Context, h Hook) error
-	// Obsolete removes a delivery whose job goes on.
+	// Obsolete removes the delivery of a job that was retried.
 	Obsolete(ctx context.Context, h Hook) error
-	// Failed puts an entry off until next, or gives it up with an event.
+	// Failed postpones an entry until next, or gives it up and records an event.
 	Failed(ctx context.Context, h Hook, next time.Time, message string, giveUp bool) error
 }
 
@@ -51,27 +51,27 @@ type Config struct {
 	Owner string
 	// Key signs webhooks, see jobs.SignWebhook. Required.
 	Key []byte
-	// ResultURL returns where the result of a job is read, or ErrNotYet. Required.
+	// ResultURL returns the URL at which the result of a job is read, or ErrNotYet.
+	// Required.
 	ResultURL func(ctx context.Context, job string) (string, error)
-	// Document returns the final document of a job as it now stands and its size in
-	// bytes, or ErrGoesOn. The caller closes the document. Required.
+	// Document returns the final document of a job and its size in bytes, or ErrGoesOn.
+	// The caller closes the document. Required.
 	Document func(ctx context.Context, job string) (io.ReadCloser, int64, error)
-	// Outbound says which addresses may be asked.
+	// Outbound decides which addresses may be called.
 	Outbound outbound.Config
 	// Every is how often the outbox is read. Default 1 s.
 	Every time.Duration
 	// Timeout bounds one try. Default 15 s.
 	Timeout time.Duration
-	// MaxAge is for how long after the end of its job an entry is tried. Default
-	// 24 h.
+	// MaxAge is how long after the end of its job an entry is tried. Default 24 h.
 	MaxAge time.Duration
 	// Base and Most bound the wait before another try, which doubles. Defaults 5 s
 	// and 4 h.
 	Base, Most time.Duration
 	// Jitter returns a number in [0, 1) that spreads waits. Default random.
 	Jitter func() float64
-	// Observe is called after each try with the kind of the Hook and "delivered",
-	// "failed" or "given_up". Default: nothing is called.
+	// Observe is called after each try with the kind of the Hook and its outcome:
+	// "delivered", "failed" or "given_up". Default: nothing is called.
 	Observe func(kind, outcome string)
 	// Logger. Default slog.Default().
 	Logger *slog.Logger

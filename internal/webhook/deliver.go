@@ -10,12 +10,12 @@ import (
 )
 
 const (
-	// maxConcurrent is the largest number of hosts that are told at one time.
+	// maxConcurrent is the largest number of hosts that are served at one time.
 	maxConcurrent = 16
-	// batch is how many hooks are taken out of the outbox at once.
+	// batch is the largest number of hooks that one read of the outbox leases.
 	batch = 64
-	// lease is how long a hook that was taken is kept from others. It is longer
-	// than the wait in line, one try and the write of its outcome together.
+	// lease is how long a leased hook is kept from other nodes. It is longer than the
+	// wait in the queue of the host, one try and the write of its outcome together.
 	lease = 5 * time.Minute
 	// hostTime is how long one host is served before other hosts may have its slot.
 	hostTime = 5 * time.Second
@@ -65,7 +65,7 @@ func (d *Deliverer) Run(ctx context.Context) error {
 	}
 }
 
-// round takes the hooks that are due and starts to deliver them. It returns their
+// round leases the hooks that are due and starts to deliver them. It returns their
 // number.
 func (d *Deliverer) round(ctx, work context.Context) int {
 	var list []Hook
@@ -94,7 +94,7 @@ func (d *Deliverer) start(ctx, work context.Context, h Hook) {
 		d.outcomes.putOff(work, h, wait)
 		return
 	case next == nil:
-		return // it is in line
+		return // it waits in the queue of its host
 	}
 	select {
 	case d.slots <- struct{}{}:
@@ -109,8 +109,8 @@ func (d *Deliverer) start(ctx, work context.Context, h Hook) {
 	})
 }
 
-// serve delivers to one host, one hook after the other, for hostTime. What the end
-// of ctx leaves is due again when its lease ends.
+// serve delivers the hooks of one host one after the other, for at most hostTime. If
+// ctx ends, the remaining hooks are due again when their leases end.
 func (d *Deliverer) serve(ctx, work context.Context, name string, h Hook) {
 	end := time.Now().Add(hostTime)
 	for next, left := &h, []Hook(nil); next != nil; {
@@ -138,7 +138,7 @@ func (d *Deliverer) deliver(ctx context.Context, h Hook) (slow bool) {
 	return d.outcomes.sent(ctx, h, err)
 }
 
-// putOff puts off hooks that were in line.
+// putOff postpones hooks that waited in the queue of their host.
 func (d *Deliverer) putOff(ctx context.Context, name string, list []Hook) {
 	for _, h := range list {
 		d.outcomes.putOff(ctx, h, d.hosts.again(name, time.Now()))

@@ -26,13 +26,13 @@ const (
 	patience = 20 * time.Second
 )
 
-// memoryOutbox is one in memory.
+// memoryOutbox is an outbox in memory.
 type memoryOutbox struct {
 	mu       sync.Mutex
 	hooks    map[string]Hook
 	next     map[string]time.Time
 	message  map[string]string
-	ended    chan string // ids, as they are done or given up
+	ended    chan string // ids of the entries that were delivered or given up
 	failed   chan string
 	obsolete chan string
 }
@@ -99,7 +99,7 @@ func (o *memoryOutbox) said(id string) string {
 	return o.message[id]
 }
 
-// hook is the end of a job, told to url.
+// hook returns a webhook to url for the end of a job.
 func hook(url string) Hook {
 	return Hook{
 		ID: jobs.NewID(), Job: jobs.NewID(), Program: "forecast", State: jobs.Failed, Class: jobs.OutcomeTimeout,
@@ -107,8 +107,8 @@ func hook(url string) Hook {
 	}
 }
 
-// rig is a deliverer at work; change may be nil.
-type rig struct {
+// fixture is a running deliverer. The argument change may be nil.
+type fixture struct {
 	*memoryOutbox
 	log  *bytes.Buffer // read it after stop
 	seen map[string]int
@@ -116,13 +116,13 @@ type rig struct {
 	stop func()
 }
 
-func newRig(t *testing.T, change func(*Config), hooks ...Hook) *rig {
+func newFixture(t *testing.T, change func(*Config), hooks ...Hook) *fixture {
 	t.Helper()
 	secret, err := jobs.WebhookKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{memoryOutbox: newOutbox(hooks...), log: &bytes.Buffer{}, seen: map[string]int{}}
+	r := &fixture{memoryOutbox: newOutbox(hooks...), log: &bytes.Buffer{}, seen: map[string]int{}}
 	cfg := Config{
 		Outbox: r.memoryOutbox, Owner: "i1", Key: secret, Every: 5 * time.Millisecond, Base: 10 * time.Millisecond,
 		Outbound:  outbound.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
@@ -157,7 +157,7 @@ func newRig(t *testing.T, change func(*Config), hooks ...Hook) *rig {
 	return r
 }
 
-// wait waits for the next id.
+// wait returns the next id.
 func wait(t *testing.T, ids <-chan string) string {
 	t.Helper()
 	select {
@@ -176,7 +176,7 @@ func receiver(t *testing.T, handler http.HandlerFunc) string {
 	return server.URL
 }
 
-// read reads a webhook as its receiver does.
+// read verifies and parses a webhook as its receiver does.
 func read(t *testing.T, r *http.Request) jobs.Webhook {
 	t.Helper()
 	body, err := io.ReadAll(r.Body)
@@ -195,7 +195,7 @@ func TestToldAndSigned(t *testing.T) {
 	got := make(chan jobs.Webhook, 1)
 	url := receiver(t, func(w http.ResponseWriter, r *http.Request) { got <- read(t, r) })
 	h := hook(url + "/done?shop=7")
-	r := newRig(t, nil, h)
+	r := newFixture(t, nil, h)
 	if id := wait(t, r.ended); id != h.ID {
 		t.Errorf("id %s", id)
 	}
@@ -212,7 +212,7 @@ func TestASuccessHasNoClass(t *testing.T) {
 	url := receiver(t, func(w http.ResponseWriter, r *http.Request) { got <- read(t, r) })
 	h := hook(url)
 	h.State, h.Class = jobs.Succeeded, jobs.OutcomeSucceeded
-	newRig(t, nil, h)
+	newFixture(t, nil, h)
 	if w := <-got; w.Type != "job.succeeded" || w.Data.Class != "" {
 		t.Errorf("got %+v", w)
 	}
@@ -231,7 +231,7 @@ func TestToldAgainUntilItIsTaken(t *testing.T) {
 		}
 	})
 	h := hook(url)
-	r := newRig(t, nil, h)
+	r := newFixture(t, nil, h)
 	wait(t, r.ended)
 	r.stop()
 	if len(ids) != 3 || ids[0] != h.ID || ids[2] != h.ID {
@@ -256,13 +256,13 @@ func TestGivenUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url := receiver(t, func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Retry-After", "7200") // longer than there is time
+				w.Header().Set("Retry-After", "7200") // longer than the time that is left
 				w.WriteHeader(test.status)
 			})
 			h := hook(url + "/done/geheim?token=geheim")
 			host := strings.TrimPrefix(url, "http://")
 			h.Ended = time.Now().Add(test.created)
-			r := newRig(t, nil, h)
+			r := newFixture(t, nil, h)
 			wait(t, r.ended)
 			r.stop()
 			if message := r.said(h.ID); !strings.Contains(message, test.want) || !strings.HasPrefix(message, host+": ") {
@@ -278,7 +278,7 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
-// TestRetryAfterIsKept in both its forms.
+// TestRetryAfterIsKept checks both forms of Retry-After.
 func TestRetryAfterIsKept(t *testing.T) {
 	t.Parallel()
 	for name, after := range map[string]string{"seconds": "600", "date": time.Now().Add(10 * time.Minute).UTC().Format(http.TimeFormat)} {
@@ -287,7 +287,7 @@ func TestRetryAfterIsKept(t *testing.T) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		})
 		h := hook(url)
-		r := newRig(t, nil, h)
+		r := newFixture(t, nil, h)
 		wait(t, r.failed)
 		r.stop()
 		if wait := r.next[h.ID].Sub(h.Ended); wait < 9*time.Minute {
@@ -305,27 +305,28 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
 	})
 	h := hook(url + "/")
-	r := newRig(t, nil, h)
+	r := newFixture(t, nil, h)
 	wait(t, r.failed)
 	if message := r.said(h.ID); !strings.Contains(message, "redirects are not followed") {
 		t.Errorf("got %q", message)
 	}
 }
 
-// TestOwnNetworkIsOutOfReach is the fence around what no operator has allowed.
+// TestOwnNetworkIsOutOfReach checks that addresses that no operator has allowed are
+// refused.
 func TestOwnNetworkIsOutOfReach(t *testing.T) {
 	t.Parallel()
 	url := receiver(t, func(http.ResponseWriter, *http.Request) { t.Error("the receiver was reached") })
 	h := hook(strings.Replace(url, "127.0.0.1", "localhost", 1) + "/?token=geheim")
-	r := newRig(t, func(c *Config) { c.Outbound.Allow = nil }, h)
+	r := newFixture(t, func(c *Config) { c.Outbound.Allow = nil }, h)
 	wait(t, r.failed)
 	if message := r.said(h.ID); !strings.Contains(message, "RUNNERBEAN_FETCH_ALLOW") || strings.Contains(message, "geheim") {
 		t.Errorf("got %q", message)
 	}
 }
 
-// TestASlowReceiverHoldsUpOnlyItself: a hundred hooks for one that never
-// answers, and one for another.
+// TestASlowReceiverHoldsUpOnlyItself sends a hundred hooks to a host that never
+// answers, and one to another host.
 func TestASlowReceiverHoldsUpOnlyItself(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
@@ -351,7 +352,7 @@ func TestASlowReceiverHoldsUpOnlyItself(t *testing.T) {
 		list = append(list, hook(slow))
 	}
 	h := hook(quick)
-	r := newRig(t, nil, append(list, h)...)
+	r := newFixture(t, nil, append(list, h)...)
 	if id := wait(t, r.ended); id != h.ID {
 		t.Errorf("%s has ended first", id)
 	}
@@ -369,19 +370,20 @@ func TestReceiverThatDoesNotAnswerInTime(t *testing.T) {
 		<-r.Context().Done()
 	})
 	h := hook(url)
-	r := newRig(t, func(c *Config) { c.Timeout = 20 * time.Millisecond }, h)
+	r := newFixture(t, func(c *Config) { c.Timeout = 20 * time.Millisecond }, h)
 	wait(t, r.failed)
 	if message := r.said(h.ID); !strings.Contains(message, "deadline exceeded") || strings.Contains(message, url) {
 		t.Errorf("got %q", message)
 	}
 }
 
-// TestStopWaitsForTheTriesUnderWay and no longer than they need.
+// TestStopWaitsForTheTriesUnderWay checks that a stop waits for the running tries and
+// no longer.
 func TestStopWaitsForTheTriesUnderWay(t *testing.T) {
 	t.Parallel()
 	arrived, release := make(chan struct{}), make(chan struct{})
 	url := receiver(t, func(http.ResponseWriter, *http.Request) { close(arrived); <-release })
-	r := newRig(t, nil, hook(url))
+	r := newFixture(t, nil, hook(url))
 	<-arrived
 	stopped := make(chan struct{})
 	go func() { r.stop(); close(stopped) }()
@@ -462,7 +464,8 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-// Who waits in line is not told twice because its lease is over.
+// TestNobodyWaitsInLineUntilTheLeaseIsOver checks that a hook whose lease may end is
+// dropped from the queue, so that it is not sent twice.
 func TestNobodyWaitsInLineUntilTheLeaseIsOver(t *testing.T) {
 	t.Parallel()
 	h, now := newHosts(), time.Now()
@@ -477,8 +480,8 @@ func TestNobodyWaitsInLineUntilTheLeaseIsOver(t *testing.T) {
 	}
 }
 
-// TestManyForOneHost: those that are put off come back about when they can be
-// told, and all within a few minutes.
+// TestManyForOneHost checks that the waits of postponed hooks match the rate of their
+// host and stay within a few minutes.
 func TestManyForOneHost(t *testing.T) {
 	t.Parallel()
 	h, now := newHosts(), time.Now()
@@ -492,7 +495,8 @@ func TestManyForOneHost(t *testing.T) {
 	}
 }
 
-// TestManyAreToldOverOneLine rather than put off again and again.
+// TestManyAreToldOverOneLine checks that as many hooks as a queue holds are sent
+// without being postponed.
 func TestManyAreToldOverOneLine(t *testing.T) {
 	t.Parallel()
 	url := receiver(t, func(http.ResponseWriter, *http.Request) {})
@@ -500,7 +504,7 @@ func TestManyAreToldOverOneLine(t *testing.T) {
 	for range maxLine {
 		list = append(list, hook(url))
 	}
-	r := newRig(t, nil, list...)
+	r := newFixture(t, nil, list...)
 	for range list {
 		wait(t, r.ended)
 	}
@@ -509,8 +513,8 @@ func TestManyAreToldOverOneLine(t *testing.T) {
 	}
 }
 
-// Of many for a host that is away few are ever tried; the others are given up,
-// too, when their time is over.
+// TestWhatIsPutOffForTooLongIsGivenUp checks that a hook of an unreachable host is
+// given up when its time is over, even if it was never tried.
 func TestWhatIsPutOffForTooLongIsGivenUp(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -10,8 +10,8 @@ import (
 const (
 	// perHost is the largest number of tries at one host at one time.
 	perHost = 2
-	// leastWait is how long a hook of a busy host is put off at least. restTime is
-	// how long a host is left alone that has not answered in time.
+	// leastWait is the shortest time by which a hook of a busy host is postponed.
+	// restTime is the pause after a host has not answered in time.
 	leastWait = 2 * time.Second
 	restTime  = 10 * time.Second
 	// maxLine is how many hooks wait in memory for one host, maxInLine how long.
@@ -19,11 +19,11 @@ const (
 	maxInLine = 2 * time.Minute
 	// usualTime is how long a try is expected to take if nothing is known.
 	usualTime = 50 * time.Millisecond
-	// Hooks that are put off come back one after the other, at most longestGap
-	// apart and within longestWait.
+	// Postponed hooks come back one after the other, at most longestGap apart and
+	// within longestWait.
 	longestGap  = time.Second
 	longestWait = 5 * time.Minute
-	// maxHosts bounds how many hosts are remembered.
+	// maxHosts is the largest number of hosts that are remembered.
 	maxHosts = 1024
 )
 
@@ -37,9 +37,9 @@ type hosts struct {
 type host struct {
 	busy int           // tries under way
 	line []waiting     // hooks to be tried next
-	rest time.Time     // until when it is left alone
+	rest time.Time     // time until which the host is not called
 	took time.Duration // moving average of one try
-	turn time.Time     // when the last hook that was put off comes back
+	turn time.Time     // when the last postponed hook comes back
 }
 
 // waiting is a hook in line.
@@ -50,7 +50,7 @@ type waiting struct {
 
 func newHosts() hosts { return hosts{known: map[string]*host{}} }
 
-// of returns the host of a name. The caller holds mu.
+// of returns the host with a name. The caller holds mu.
 func (h *hosts) of(name string) *host {
 	if r := h.known[name]; r != nil {
 		return r
@@ -87,7 +87,7 @@ func (h *hosts) enter(name string, hook Hook, now time.Time) (next *Hook, wait t
 	return nil, r.later(now)
 }
 
-// later returns how long to put off one hook. It spreads the hooks over the time
+// later returns by how long to postpone one hook. It spreads the hooks over the time
 // that their tries take, because each return costs a write to the ledger.
 func (r *host) later(now time.Time) time.Duration {
 	first := now.Add(max(leastWait, r.rest.Sub(now)))
@@ -99,7 +99,7 @@ func (r *host) later(now time.Time) time.Duration {
 	return wait
 }
 
-// tried notes how a try went.
+// tried records the duration of a try and whether the host answered.
 func (h *hosts) tried(name string, slow bool, took time.Duration, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -133,7 +133,7 @@ func (h *hosts) next(name string, stop bool, now time.Time) (next *Hook, left []
 	return nil, left
 }
 
-// again returns how long to put off a hook that was in line.
+// again returns by how long to postpone a hook that waited in the queue.
 func (h *hosts) again(name string, now time.Time) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()

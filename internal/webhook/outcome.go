@@ -11,14 +11,14 @@ import (
 	"github.com/runnerbean/runnerbean/internal/retry"
 )
 
-// manyTries spread over most of an hour. An entry that was due while all nodes were
-// away has had its chance by then.
+// manyTries are spread over most of an hour. After that many tries the node may give an
+// entry up, even if it was due while all nodes were stopped.
 const manyTries = 12
 
-// errBusy is the reason of an entry that was put off or given up without a try.
+// errBusy is the reason of an entry that was postponed or given up without a try.
 var errBusy = errors.New("its host is busy or does not answer")
 
-// outcomes records in the outbox what became of a hook.
+// outcomes records the outcome of each hook in the outbox.
 type outcomes struct{ cfg Config }
 
 func nameOf(h Hook) string {
@@ -48,7 +48,7 @@ func (o outcomes) sent(ctx context.Context, h Hook, err error) (slow bool) {
 	return !errors.As(err, &answered)
 }
 
-// failed puts a hook off after a failed try, or gives it up.
+// failed postpones a hook after a failed try, or gives it up.
 func (o outcomes) failed(ctx context.Context, h Hook, err error) {
 	wait := o.backoff(h.Tries, time.Since(h.Ended))
 	var answer *statusError
@@ -65,16 +65,16 @@ func (o outcomes) failed(ctx context.Context, h Hook, err error) {
 	o.giveUp(ctx, h, err)
 }
 
-// backoff returns the wait before another try. It is not longer than the time since
-// the end of the job. A hook that was only put off counts as tried, and one that
-// was due while all nodes were away as old, but seldom both.
+// backoff returns the wait before another try. It is not longer than the time since the
+// end of the job. A hook that was only postponed counts as tried. A hook that was due
+// while all nodes were stopped counts as old. Both together are rare.
 func (o outcomes) backoff(tries int, age time.Duration) time.Duration {
 	wait := min(retry.Backoff{Base: o.cfg.Base, Max: o.cfg.Most}.Full(tries+1), max(o.cfg.Base, age))
 	return wait*3/4 + time.Duration(o.cfg.Jitter()*float64(wait)/2)
 }
 
-// putOff puts off a hook that was not tried. It gives the hook up if that has gone
-// on for too long: of many hooks for a host that is away, only a few are tried.
+// putOff postpones a hook that was not tried. It gives the hook up if that has happened
+// for too long. Of many hooks for an unreachable host, only a few are tried.
 func (o outcomes) putOff(ctx context.Context, h Hook, wait time.Duration) {
 	next := time.Now().Add(wait + time.Duration(o.cfg.Jitter()*float64(leastWait)))
 	if h.Tries >= manyTries && next.Sub(h.Ended) > o.cfg.MaxAge {
@@ -85,7 +85,7 @@ func (o outcomes) putOff(ctx context.Context, h Hook, wait time.Duration) {
 }
 
 // giveUp removes a hook that will not be tried again. It logs and records only the
-// host: the path may be a secret, as with chat services.
+// host, because the path may be a secret, as with chat services.
 func (o outcomes) giveUp(ctx context.Context, h Hook, err error) {
 	where := hostOf(h.URL)
 	o.cfg.Observe(h.Kind, "given_up")

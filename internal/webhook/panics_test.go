@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A hook that cannot be told because of a defect of this node is given up with
-// the stack; the others, also of its host, are told.
+// TestAHookThatPanicsHurtsNoOther checks that a hook on which the node panics is given
+// up and its stack recorded. All other hooks are sent, also those of its host.
 func TestAHookThatPanicsHurtsNoOther(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -19,7 +19,7 @@ func TestAHookThatPanicsHurtsNoOther(t *testing.T) {
 		hooks = append(hooks, hook(server.URL))
 	}
 	bad := hooks[4]
-	r := newRig(t, func(c *Config) {
+	r := newFixture(t, func(c *Config) {
 		where := c.ResultURL
 		c.ResultURL = func(ctx context.Context, id string) (string, error) {
 			if id == bad.Job {

@@ -72,8 +72,8 @@ func (r *requester) send(ctx context.Context, h Hook) error {
 	return r.post(ctx, h)
 }
 
-// post tells a URL of the end of a job, as the Standard Webhooks specification
-// says.
+// post sends the webhook of a job that has ended, by the Standard Webhooks
+// specification.
 func (r *requester) post(ctx context.Context, h Hook) error {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
 	defer cancel()
@@ -112,7 +112,7 @@ func (r *requester) body(ctx context.Context, h Hook) ([]byte, error) {
 	return json.Marshal(hook)
 }
 
-// put sends the document of a job as it stands now.
+// put sends the current document of a job.
 func (r *requester) put(ctx context.Context, h Hook) error {
 	ctx, cancel := context.WithTimeout(ctx, maxPut)
 	defer cancel()
@@ -155,7 +155,7 @@ func (r *requester) do(req *http.Request) error {
 	return &statusError{status: answer.StatusCode, after: outbound.RetryAfter(answer.Header, time.Now(), maxRetryAfter)}
 }
 
-// isPermanent reports whether a delivery would fail again and again.
+// isPermanent reports whether every further try would fail.
 func isPermanent(err error) bool {
 	if answer, ok := errors.AsType[*statusError](err); ok {
 		return !outbound.TransientStatus(answer.status)

@@ -19,7 +19,7 @@ func delivery(url string) Hook {
 	return h
 }
 
-// document has Config.Document answer with text.
+// document makes Config.Document return text.
 func document(text string) func(*Config) {
 	return func(c *Config) {
 		c.Document = func(context.Context, string) (io.ReadCloser, int64, error) {
@@ -45,7 +45,7 @@ func TestPut(t *testing.T) {
 		}
 	})
 	h := delivery(url + "/a")
-	r := newRig(t, document(`{"n":1}`), h)
+	r := newFixture(t, document(`{"n":1}`), h)
 	if id := wait(t, r.ended); id != h.ID {
 		t.Error(id)
 	}
@@ -59,7 +59,7 @@ func TestPut(t *testing.T) {
 	}
 }
 
-// TestPutIsGivenUpAtOnce where another try would fail again.
+// TestPutIsGivenUpAtOnce checks the answers after which another try would fail.
 func TestPutIsGivenUpAtOnce(t *testing.T) {
 	t.Parallel()
 	url := receiver(t, func(w http.ResponseWriter, r *http.Request) {
@@ -74,7 +74,7 @@ func TestPutIsGivenUpAtOnce(t *testing.T) {
 	})
 	for path, want := range map[string]string{url + "/x?sig=geheim": "403", url + "/login": "302", "http://10.0.0.1/x": "not allowed", "ftp://a/b": "not http"} {
 		h := delivery(path)
-		r := newRig(t, nil, h)
+		r := newFixture(t, nil, h)
 		wait(t, r.ended)
 		r.stop()
 		if said := r.said(h.ID); !strings.Contains(said, want) || strings.Contains(said, "geheim") || r.seen["given_up"] != 1 {
@@ -83,12 +83,12 @@ func TestPutIsGivenUpAtOnce(t *testing.T) {
 	}
 }
 
-// A try ends before its lease does, however large the document is, so that no
-// other node sends it at the same time.
+// TestPutEndsBeforeItsLease checks that a try ends before its lease, however large the
+// document is. Otherwise another node could send the document at the same time.
 func TestPutEndsBeforeItsLease(t *testing.T) {
 	t.Parallel()
 	var left time.Duration
-	r := newRig(t, func(c *Config) {
+	r := newFixture(t, func(c *Config) {
 		c.Document = func(ctx context.Context, _ string) (io.ReadCloser, int64, error) {
 			if end, ok := ctx.Deadline(); ok {
 				left = time.Until(end)
@@ -111,7 +111,7 @@ func TestPutOfAJobThatGoesOn(t *testing.T) {
 	t.Parallel()
 	url := receiver(t, func(http.ResponseWriter, *http.Request) { t.Error("it was put") })
 	h := delivery(url)
-	r := newRig(t, func(c *Config) {
+	r := newFixture(t, func(c *Config) {
 		c.Document = func(context.Context, string) (io.ReadCloser, int64, error) { return nil, 0, ErrGoesOn }
 	}, h)
 	select {
@@ -121,7 +121,8 @@ func TestPutOfAJobThatGoesOn(t *testing.T) {
 	}
 }
 
-// TestWebhookWaitsForTheDelivery that its receiver may want to read.
+// TestWebhookWaitsForTheDelivery checks that a webhook is sent after the document that
+// its receiver may read.
 func TestWebhookWaitsForTheDelivery(t *testing.T) {
 	t.Parallel()
 	got := make(chan jobs.Webhook, 1)
@@ -129,7 +130,7 @@ func TestWebhookWaitsForTheDelivery(t *testing.T) {
 	h := hook(url)
 	var mu sync.Mutex
 	ready := false
-	r := newRig(t, func(c *Config) {
+	r := newFixture(t, func(c *Config) {
 		c.ResultURL = func(context.Context, string) (string, error) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -150,7 +151,8 @@ func TestWebhookWaitsForTheDelivery(t *testing.T) {
 	}
 }
 
-// TestSlowPutsHoldUpOnlyTheirHost: webhooks and deliveries share the limits per host.
+// TestSlowPutsHoldUpOnlyTheirHost checks that webhooks and deliveries share the limits
+// per host.
 func TestSlowPutsHoldUpOnlyTheirHost(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
@@ -166,7 +168,7 @@ func TestSlowPutsHoldUpOnlyTheirHost(t *testing.T) {
 	for range 50 {
 		list = append(list, delivery(slow))
 	}
-	r := newRig(t, nil, list...)
+	r := newFixture(t, nil, list...)
 	for range 2 {
 		if id := wait(t, r.ended); id != list[0].ID && id != list[1].ID {
 			t.Errorf("%s has ended first", id)
