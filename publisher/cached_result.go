@@ -17,7 +17,7 @@ import (
 // maxCached is the size in bytes of the largest result kept in memory.
 const maxCached = 1 << 20
 
-// stored is a succeeded job's result object.
+// stored is the result object of a succeeded job.
 type stored struct {
 	id       string
 	blob     *httpio.CachedResponse // nil where the object is too large to be kept

@@ -115,7 +115,7 @@ func oneLine(body []byte) []byte {
 	return b.Bytes()
 }
 
-// whole is the document with its result, unless that is too large for memory.
+// whole returns the document with its result, unless that is too large for memory.
 func (d *document) whole() (jobs.Result, []byte, error) {
 	if d.stored == nil || d.stored.blob == nil {
 		return d.result, d.body, nil
@@ -128,7 +128,7 @@ func (d *document) whole() (jobs.Result, []byte, error) {
 
 func isUnknown(err error) bool { return errors.Is(err, ledger.ErrUnknown) }
 
-// tag is weak: two documents of the same version differ in their time.
+// tag returns the entity tag. It is weak, since documents of one version differ in time.
 func (d *document) tag() string { return `W/"` + d.version + `"` }
 
 // known reports whether an If-None-Match field names this document.

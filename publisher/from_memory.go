@@ -8,8 +8,8 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// serveCached answers for results in memory. It stands before the router,
-// since most requests are such.
+// serveCached answers requests for results in memory, and reports whether it did. It is
+// called before the router, since most requests are of this kind.
 func (hs *Handlers) serveCached(w http.ResponseWriter, r *http.Request) bool {
 	if !hs.auth.OpenResults() || r.URL.RawQuery != "" || r.URL.RawPath != "" || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
@@ -33,8 +33,8 @@ func (hs *Handlers) fastAnswer(r *fastpath.Request) fastpath.Answer {
 	return s.prepared.Answer(r, s.blob, hs.serveCached)
 }
 
-// resultID is the rest of a path that may be a result's; the cache knows ids
-// only. A path that was sent in another spelling is for the router.
+// resultID returns the part of a path that may be an id, or "". The cache knows ids only,
+// and paths in another spelling go to the router.
 func resultID(path string) string {
 	const folder = "/results/"
 	switch len(path) {

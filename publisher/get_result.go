@@ -15,7 +15,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
 
-// getResult answers for a job: with its result or with how it stands.
+// getResult answers with the result of a job, or with its state.
 func (hs *Handlers) getResult(c echo.Context) error {
 	id, err := httpio.JobIDParam(c)
 	if err != nil {
@@ -43,8 +43,8 @@ func (hs *Handlers) getResult(c echo.Context) error {
 	return servePending(c, d)
 }
 
-// current is the document now, or, where the request prefers to wait and the
-// job has not ended, after its next change.
+// current returns the document as it is now. If the request prefers to wait and the job
+// has not ended, it returns the document after its next change.
 func (hs *Handlers) current(c echo.Context, id string) (*document, error) {
 	wait, ok := httpio.PreferWait(httpio.Field(c.Request().Header, "Prefer"))
 	if !ok || hs.docs.cache.get(id) != nil {
@@ -124,7 +124,7 @@ func servePending(c echo.Context, d *document) error {
 	return c.Blob(http.StatusAccepted, httpio.TypeJSON, d.body)
 }
 
-// retryAfter is in how many seconds it is worth asking again.
+// retryAfter returns in how many seconds the client should ask again.
 func retryAfter(r jobs.Result) int {
 	switch {
 	case r.State == jobs.Running:

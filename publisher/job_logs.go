@@ -93,7 +93,7 @@ func (hs *Handlers) sendLog(c echo.Context, id string, query logQuery) error {
 // maxLogRead bounds what is rendered of a log; a stored one is shorter.
 const maxLogRead int64 = 2*logtext.EndSize + logtext.GapSize
 
-// part is what is asked for of a log.
+// part returns the part of a log that the query asks for.
 func (q logQuery) part(h http.Header, o *object) (io.ReadSeeker, error) {
 	kept, err := layoutOf(o.Object)
 	if err != nil {
@@ -113,7 +113,7 @@ func (q logQuery) part(h http.Header, o *object) (io.ReadSeeker, error) {
 	return o, err
 }
 
-// layoutOf says what a stored log has.
+// layoutOf returns which parts of a log are stored.
 func layoutOf(object *store.Object) (logtext.Kept, error) {
 	if object.Size <= logtext.GapOffset {
 		return logtext.LayoutOf(object.Size, nil), nil
@@ -125,7 +125,7 @@ func layoutOf(object *store.Object) (logtext.Kept, error) {
 	return logtext.LayoutOf(object.Size, gap), err
 }
 
-// characterAt is where the first whole character begins from offset on.
+// characterAt returns where the first whole character begins, from offset on.
 func characterAt(object *store.Object, offset int64) (int64, error) {
 	if _, err := object.Seek(offset, io.SeekStart); err != nil {
 		return 0, err
@@ -172,7 +172,7 @@ func parseLogQuery(q url.Values) (logQuery, error) {
 	return out, nil
 }
 
-// of is the number of the attempt that is asked for; 0 before the first.
+// of returns the number of the attempt, or 0 before the first.
 func (q logQuery) of(rec ledger.Record) (int, error) {
 	if q.attempt == 0 {
 		return rec.Attempt, nil

@@ -20,7 +20,7 @@ func newCache(limit int64) *cache {
 	return &cache{limit: limit, recent: list.New(), entries: map[string]*list.Element{}}
 }
 
-// get returns nil where the cache does not hold id.
+// get returns nil if the cache does not hold id.
 func (c *cache) get(id string) *stored {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -32,7 +32,7 @@ func (c *cache) get(id string) *stored {
 	return e.Value.(*stored)
 }
 
-// find is get for an id that is part of something larger.
+// find is get without a copy of the id.
 func (c *cache) find(id []byte) *stored {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -44,7 +44,7 @@ func (c *cache) find(id []byte) *stored {
 	return e.Value.(*stored)
 }
 
-// add holds s and lets go of what there is no more room for.
+// add keeps s, and drops the least lately used results that have no more room.
 func (c *cache) add(s *stored) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -89,7 +89,7 @@ func (hs *Handlers) artifact(c echo.Context, id, name string) (jobs.Artifact, in
 	return jobs.Artifact{}, 0, httpio.Problem(http.StatusNotFound, "the result names no such file")
 }
 
-// leftFile finds a file in the list of what an attempt has left.
+// leftFile finds a file in the list of files that an attempt has left.
 func (hs *Handlers) leftFile(c echo.Context, id, name string) (jobs.Artifact, int, error) {
 	values := c.QueryParams()["attempt"]
 	attempt, err := strconv.Atoi(values[0])

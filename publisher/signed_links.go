@@ -17,8 +17,8 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// carriedFiles are files whose URLs open with the query that has opened the
-// result. Those elsewhere stay as they are.
+// carriedFiles adds the signed query of a result to the URLs of its files. URLs of other
+// places stay as they are.
 func carriedFiles(id string, files []jobs.Artifact, query string) []jobs.Artifact {
 	if query == "" {
 		return files
@@ -32,7 +32,7 @@ func carriedFiles(id string, files []jobs.Artifact, query string) []jobs.Artifac
 	return files
 }
 
-// serveOpened answers with a result that a query has opened.
+// serveOpened answers a request with a signed URL.
 func (hs *Handlers) serveOpened(c echo.Context, s *stored) error {
 	found, err := hs.docs.files(c.Request().Context(), s)
 	if err != nil {

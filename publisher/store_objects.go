@@ -14,7 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// errFiles: as many files are being sent as may be.
+// errFiles says that no more files can be sent at one time.
 var errFiles = httpio.Unavailable("too many files are being read at this node now")
 
 // object is one of the store that is sent as slowly as its client reads.
@@ -60,7 +60,7 @@ func orMissing(err error, key string, missing error) error {
 	return err
 }
 
-// Read ends where another client needs the place.
+// Read fails once another client needs the place.
 func (o *object) Read(b []byte) (int, error) {
 	if o.cut.Load() {
 		return 0, context.Canceled

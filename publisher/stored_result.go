@@ -113,7 +113,7 @@ func (s *stored) fresh(h http.Header, etag string) bool {
 	return since != "" && !httpio.ModifiedSince(s.modified, "", since)
 }
 
-// files reads what the result document says about its files; it keeps that.
+// files returns what the result document says about its files. It reads that once.
 func (docs *Documents) files(ctx context.Context, s *stored) (index, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
