@@ -37,7 +37,6 @@ func (p *Publisher) table() []route {
 		{http.MethodGet, "/results/:id/events", p.results.getEvents, auth.Holder},
 		{http.MethodGet, "/results/:id/log", p.results.getLog, auth.Holder},
 		{http.MethodGet, "/results/:id/files/*", p.results.getFile, auth.Holder},
-
 		{http.MethodGet, "/nodes", p.pages.NodeList, auth.Viewer},
 		{http.MethodGet, "/nodes/:name", p.pages.Node, auth.Viewer},
 		{http.MethodPost, "/nodes/:name/act", p.pages.ActOnNode, auth.Operator},

@@ -202,10 +202,3 @@ func (p *Jobs) Output(ctx context.Context, id string, attempt int) (out jobs.Out
 	err = json.NewDecoder(io.LimitReader(object, maxOutputBytes)).Decode(&out)
 	return out, err
 }
-
-type Jobs struct {
-	cfg   Config
-	nodes *Nodes
-}
-
-func NewJobs(cfg Config, nodes *Nodes) *Jobs { return &Jobs{cfg: cfg, nodes: nodes} }
