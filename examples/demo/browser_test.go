@@ -12,9 +12,9 @@ import (
 	"github.com/runnerbean/runnerbean/internal/browsertest"
 )
 
-// TestVisitorSeesProgressAndThePlot clicks through the website in a real
-// browser, over a real beanstalkd, node and forecast. The program waits at a
-// gate, so that the page is sure to be there while the job runs.
+// TestVisitorSeesProgressAndThePlot uses the website in a real browser, with a real
+// beanstalkd, node and forecast. The program waits for a signal of the test, so that
+// the page is open while the job runs.
 func TestVisitorSeesProgressAndThePlot(t *testing.T) {
 	cfg, open := install(t)
 	var children family
@@ -27,8 +27,7 @@ func TestVisitorSeesProgressAndThePlot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The browser reports the 404 that a result URL answers until the ledger
-	// has the job.
+	// The browser logs the 404 that a result URL answers until the ledger has the job.
 	tab := browsertest.NewTab(t, browsertest.Start(t), "404")
 	tab.Do(chromedp.Navigate(at.website+"/"), chromedp.WaitVisible(`button`))
 	tab.Shoot("demo-order")
@@ -45,8 +44,8 @@ func TestVisitorSeesProgressAndThePlot(t *testing.T) {
 	tab.CheckComplaints()
 }
 
-// install builds what the demo runs and returns its configuration, and what
-// opens the gate at which the forecast waits.
+// install builds what the demo runs. It returns the configuration and a function that
+// lets the forecast continue.
 func install(t *testing.T) (cfg config, open func()) {
 	t.Helper()
 	folder := t.TempDir()
@@ -55,7 +54,7 @@ func install(t *testing.T) (cfg config, open func()) {
 		t.Fatal(err)
 	}
 	cfg = config{
-		once: true, // on ports of its own
+		once: true, // on free ports
 		bin:  filepath.Join(folder, "runnerbean"), website: filepath.Join(folder, "website"),
 		programs: filepath.Dir(program), data: filepath.Join(folder, "data"),
 	}

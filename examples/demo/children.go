@@ -14,20 +14,20 @@ import (
 	"time"
 )
 
-// stopTime bounds how long a child may take to end in order.
+// stopTime is how long a child may take to stop after its signal.
 const stopTime = 15 * time.Second
 
-// family are the processes that the demo has started.
+// family holds the processes that the demo has started.
 type family struct {
 	children []*child
-	ended    chan string // names of those that have ended
+	ended    chan string // names of the children that have ended
 }
 
 type child struct {
 	name, log string
 	cmd       *exec.Cmd
 	done      chan struct{}
-	err       error // how it ended; set before done is closed
+	err       error // the exit error; set before done is closed
 }
 
 // start runs a program with its output in a log file.
@@ -39,7 +39,7 @@ func (f *family) start(name, log string, env []string, path string, args ...stri
 	defer file.Close()
 	cmd := exec.Command(path, args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = env, file, file
-	// A terminal's Ctrl-C is for the demo, which ends its children in order.
+	// Ctrl-C in a terminal must reach only the demo, which stops its children in order.
 	cmd.SysProcAttr = groupOfItsOwn()
 	c := &child{name: name, log: log, cmd: cmd, done: make(chan struct{})}
 	started := make(chan error)
@@ -51,8 +51,8 @@ func (f *family) start(name, log string, env []string, path string, args ...stri
 	return nil
 }
 
-// keep starts a child and waits for it on one locked thread: Linux ends the
-// child with the thread that started it, and so with a demo that is killed.
+// keep starts a child and waits for it on one locked thread. Linux kills the child when
+// the thread that started it ends, so a killed demo leaves no children.
 func (f *family) keep(c *child, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -65,7 +65,7 @@ func (f *family) keep(c *child, started chan<- error) {
 	}
 }
 
-// answers waits until url answers 200; a child that ends meanwhile is an error.
+// answers waits until url answers 200. It returns an error if a child ends before that.
 func (f *family) answers(ctx context.Context, url string) error {
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
@@ -90,7 +90,7 @@ func (f *family) answers(ctx context.Context, url string) error {
 	}
 }
 
-// lastWords is the end of a child's log.
+// lastWords returns the end of a child's log.
 func (f *family) lastWords(name string) string {
 	for _, c := range f.children {
 		if c.name == name {
@@ -101,12 +101,12 @@ func (f *family) lastWords(name string) string {
 	return ""
 }
 
-// stop ends the children, the newest first, and waits for them.
+// stop stops the children, the newest first, and waits for them.
 func (f *family) stop() error {
 	var errs []error
 	for _, c := range slices.Backward(f.children) {
 		if c.cmd.Process.Signal(syscall.SIGTERM) != nil {
-			continue // it had ended by itself, which has been told
+			continue // it ended by itself, which was reported
 		}
 		select {
 		case <-c.done:
@@ -122,8 +122,8 @@ func (f *family) stop() error {
 	return errors.Join(errs...)
 }
 
-// port returns the usual address, or a free one where that is taken or the demo
-// runs once, as tests do.
+// port returns the usual address, or a free one if that is taken or the demo runs once,
+// as tests do.
 func (c *config) port(name, usual string) (string, error) {
 	if c.once {
 		return port(name, "127.0.0.1:0")
@@ -131,7 +131,7 @@ func (c *config) port(name, usual string) (string, error) {
 	return port(name, usual)
 }
 
-// port returns the usual address, or a free one where that is taken.
+// port returns the usual address, or a free one if that is taken.
 func port(name, usual string) (string, error) {
 	listener, err := net.Listen("tcp", usual)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// roleVar makes the test binary behave as a child of the demo.
+// roleVar makes the test binary run as a child of the demo.
 const roleVar = "DEMO_TEST_ROLE"
 
 func TestMain(m *testing.M) {
@@ -50,7 +50,7 @@ func startChild(t *testing.T, role string) (f *family, log string) {
 	return f, log
 }
 
-// says waits until a child has written to its log.
+// says waits until the log of a child contains a text.
 func says(t *testing.T, log, text string) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)

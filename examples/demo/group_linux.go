@@ -2,8 +2,8 @@ package main
 
 import "syscall"
 
-// groupOfItsOwn keeps a terminal's signals from a child, and lets the kernel
-// end it if the demo is killed.
+// groupOfItsOwn keeps signals of the terminal from a child. The kernel kills the child
+// if the demo is killed.
 func groupOfItsOwn() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }

@@ -4,5 +4,5 @@ package main
 
 import "syscall"
 
-// groupOfItsOwn keeps a terminal's signals from a child.
+// groupOfItsOwn keeps signals of the terminal from a child.
 func groupOfItsOwn() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

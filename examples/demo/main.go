@@ -1,6 +1,6 @@
-// Demo runs the main job as its users would: it starts "runnerbean dev" and
-// the example website, orders a forecast as a browser would, follows the
-// result URL, and compares the forecast with what was held back.
+// Demo shows Runnerbean as its users see it. It starts "runnerbean dev" and the example
+// website, orders a forecast as a browser would, follows the result URL, and compares
+// the forecast with the actual values.
 package main
 
 import (
@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// startTime bounds how long a child may take until it answers.
+// startTime is how long a child may take until it answers.
 const startTime = 30 * time.Second
 
 type config struct {
@@ -74,13 +74,14 @@ func run(ctx context.Context, cfg config) (err error) {
 	}
 }
 
-// resolve makes the paths absolute, for the children may work elsewhere, and the
-// folder of data; remove takes that away again if it is this run's own.
+// resolve makes the paths absolute, because the children may run in other folders. It
+// also chooses the data folder; remove deletes that folder if it belongs to this run
+// only.
 func (c *config) resolve() (remove func() error, err error) {
 	remove = func() error { return nil }
 	switch {
 	case c.data == "" && c.once:
-		// A demo may be running beside this one.
+		// Another demo may be running.
 		if c.data, err = os.MkdirTemp("", "runnerbean-demo-"); err != nil {
 			return nil, err
 		}
@@ -99,12 +100,12 @@ func (c *config) resolve() (remove func() error, err error) {
 	return remove, os.MkdirAll(c.data, 0o755)
 }
 
-// addresses are where the parts of the demo answer.
+// addresses are the addresses of the parts of the demo.
 type addresses struct {
 	beanstalkd, node, website string
 }
 
-// start starts the node and the website and waits until both answer.
+// start starts the node and the website, and waits until both answer.
 func start(ctx context.Context, cfg config, children *family) (addresses, error) {
 	queue, err := cfg.port("beanstalkd", "127.0.0.1:11300")
 	if err != nil {
@@ -138,8 +139,8 @@ func start(ctx context.Context, cfg config, children *family) (addresses, error)
 	return at, children.answers(ctx, at.website+"/")
 }
 
-// inherited is the environment without settings of the person's own, which
-// may be of another node.
+// inherited returns the environment without the settings of nodes and websites, which
+// may belong to others than the demo.
 func inherited() []string {
 	return slices.DeleteFunc(os.Environ(), func(setting string) bool {
 		return strings.HasPrefix(setting, "RUNNERBEAN_") || strings.HasPrefix(setting, "WEBSITE_")

@@ -21,8 +21,8 @@ const (
 	week = 7 * day
 )
 
-// order does what a browser does: it sends the website's form, follows the
-// result URL, and shows how good the forecast is.
+// order does what a browser does: it sends the form of the website, follows the result
+// URL, and prints how good the forecast is.
 func order(ctx context.Context, at addresses) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
@@ -39,7 +39,8 @@ func order(ctx context.Context, at addresses) error {
 	return compare(ctx, at, result)
 }
 
-// sendForm returns the result URL, which answers before the job has run.
+// sendForm sends the form and returns the result URL, which answers before the job has
+// run.
 func sendForm(ctx context.Context, at addresses) (string, error) {
 	form := strings.NewReader(url.Values{"horizon": {fmt.Sprint(week)}}.Encode())
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, at.website+"/forecasts", form)
@@ -63,7 +64,7 @@ func sendForm(ctx context.Context, at addresses) (string, error) {
 	return at.node + "/" + id, nil
 }
 
-// follow shows a job's progress until it has succeeded.
+// follow prints the progress of a job until it has succeeded.
 func follow(ctx context.Context, resultURL string) (jobs.Result, error) {
 	client, err := jobs.New(jobs.Config{})
 	if err != nil {
@@ -82,10 +83,10 @@ func follow(ctx context.Context, resultURL string) (jobs.Result, error) {
 			fmt.Printf("  %3.0f %%  %s\n", *result.Progress*100, result.Message)
 		}
 	}
-	return jobs.Result{}, errors.New("the result URL fell silent")
+	return jobs.Result{}, errors.New("the event stream of the result URL ended before the job")
 }
 
-// compare prints the forecast's error against the weeks that were held back.
+// compare prints the error of the forecast over the weeks that were held back.
 func compare(ctx context.Context, at addresses, result jobs.Result) error {
 	var forecast struct{ Series struct{ Values []float64 } }
 	if err := json.Unmarshal(result.Result, &forecast); err != nil {
@@ -108,7 +109,7 @@ func compare(ctx context.Context, at addresses, result jobs.Result) error {
 	return nil
 }
 
-// mape is the mean absolute percentage error.
+// mape returns the mean absolute percentage error.
 func mape(predicted, actual []float64) float64 {
 	var sum float64
 	for i, p := range predicted {
@@ -117,7 +118,7 @@ func mape(predicted, actual []float64) float64 {
 	return 100 * sum / float64(len(predicted))
 }
 
-// demand reads so many weeks of the website's data.
+// demand reads a number of weeks of the website's data.
 func demand(ctx context.Context, at addresses, weeks int) ([]float64, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/data/demand.json?weeks=%d", at.website, weeks), nil)
 	if err != nil {

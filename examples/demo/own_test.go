@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestOnceKeepsOutOfTheWay of a demo that runs beside it.
+// TestOnceKeepsOutOfTheWay checks that a demo that runs once uses other ports than a
+// demo that runs beside it.
 func TestOnceKeepsOutOfTheWay(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Setenv("TMPDIR", t.TempDir())

@@ -8,7 +8,7 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// event is one line for the node.
+// event is one line that the program sends to the node.
 type event struct {
 	Progress float64  `json:"progress,omitzero"`
 	Message  string   `json:"message,omitempty"`
@@ -20,16 +20,16 @@ type partial struct {
 	Series predicted `json:"series"`
 }
 
-// events writes to the node. Without a node it writes nothing, and a node that
-// does not listen any more is no reason to fail.
+// events sends events to the node. Without a node it writes nothing. If the node stops
+// reading, the program goes on.
 type events struct {
 	w    io.Writer
 	last float64
 }
 
-// openEvents opens what RUNNERBEAN_EVENTS names: a path, or a descriptor's
-// number. Where the variable is not set nobody listens: descriptor 3 is not
-// tried, for it may be anything.
+// openEvents opens what RUNNERBEAN_EVENTS names: a path or the number of a descriptor.
+// If the variable is not set, there is no node. Descriptor 3 is then not tried, because
+// it may be anything.
 func openEvents(name string) (*events, func()) {
 	if fd, err := strconv.ParseUint(name, 10, 31); err == nil && fd > 2 {
 		file := os.NewFile(uintptr(fd), name)
@@ -45,8 +45,8 @@ func openEvents(name string) (*events, func()) {
 	return &events{w: file}, func() { file.Close() }
 }
 
-// progress reports how much is done. What is less than a hundredth further
-// than the last report is not written.
+// progress reports the share of the work that is done, from 0 to 1. It skips a report
+// that is less than 0.01 above the last one.
 func (e *events) progress(share float64, message string) {
 	share = places(min(share, 1), 2)
 	if share <= e.last {

@@ -7,15 +7,16 @@ import (
 	"gonum.org/v1/gonum/optimize"
 )
 
-// maxPhi keeps the correction of residuals short-lived. Nearer to one it
-// becomes a second level, which fits well and forecasts badly.
+// maxPhi bounds phi, so that the correction of residuals fades quickly. With a phi near
+// 1 the correction becomes a second level, which fits well and forecasts badly.
 const maxPhi = 0.85
 
-// tooBad stands for parameters with which the smoothing runs away.
+// tooBad is the criterion of parameters with which the smoothing diverges.
 const tooBad = 1e9
 
-// starts are where the search begins, from stiff to nervous: the criterion has
-// several valleys, and Nelder–Mead finds the floor of the one it is put into.
+// starts are the starting points of the search, from slow to fast adaptation. The
+// criterion has several local minima, and Nelder–Mead finds the one near its starting
+// point.
 var starts = []params{
 	{0.05, 0.01, 0.1, 0.3, 0.7},
 	{0.01, 0.005, 0.15, 0.3, 0.8},
@@ -25,16 +26,16 @@ var starts = []params{
 	{0.6, 0.02, 0.1, 0.1, 0.1},
 }
 
-// fitted is what the search found.
+// fitted is the result of the search.
 type fitted struct {
 	params
-	// step is the mean absolute error of forecasts of the next value, season
-	// that of forecasts of a whole longest season; relative, on the model's scale.
+	// step is the mean absolute error of forecasts of the next value, and season that
+	// of forecasts of a whole longest season. Both are on the model's scale.
 	step, season float64
 	evaluations  int
 }
 
-// fitter finds the parameters for a series on the model's scale.
+// fitter searches the parameters of a series on the model's scale.
 type fitter struct {
 	y       []float64
 	seasons []int
@@ -48,19 +49,19 @@ func newFitter(y []float64, seasons []int) *fitter {
 	return &fitter{y: y, seasons: seasons, begin: begin(y, seasons), ahead: make([]float64, long)}
 }
 
-// fit searches from each start and keeps the best. It reports how much of the
-// search is done, from 0 to 1, as it goes on.
+// fit searches from each start and returns the best result. It calls progress with
+// the share of the search that is done, from 0 to 1.
 //
-// The criterion is the sum of two mean absolute errors within the series: of
-// the next value, and of a whole longest season as it would have been forecast
-// one, two, ... seasons ago, at the moment of the season at which the series
-// ends. The first alone, which is what is often minimised, says little about a
-// week ahead. On logarithms these are relative errors, so the parameters do
-// not follow the largest values, and absolute ones bear with odd days.
+// The criterion is the sum of two mean absolute errors within the series. The first
+// is that of the next value. The second is that of a whole longest season as it would
+// have been forecast one, two, ... seasons ago, at the place in the season at which
+// the series ends. The first alone is often minimised, but it says little about a
+// week ahead. On logarithms these are relative errors, so the largest values do not
+// dominate the parameters. Absolute errors limit the influence of unusual days.
 //
-// This criterion, maxPhi and begin were chosen among many with the example's
-// held-back weeks in view, so the error over those weeks flatters the method;
-// BenchmarkBacktest looks at other moments too.
+// This criterion, maxPhi and begin were chosen among many by the held-back weeks of
+// the example. So the error over those weeks is lower than can be expected of other
+// weeks. BenchmarkBacktest measures other moments, too.
 func (f *fitter) fit(progress func(float64)) (fitted, error) {
 	best := fitted{step: math.Inf(1), season: math.Inf(1)}
 	for i, start := range starts {
@@ -81,7 +82,7 @@ func (f *fitter) fit(progress func(float64)) (fitted, error) {
 	return best, nil
 }
 
-// maxEvaluations bounds one search; most end after about 400.
+// maxEvaluations bounds one search. Most searches end after about 400.
 const maxEvaluations = 1000
 
 func (f *fitter) search(start params, progress func(float64)) (params, error) {
@@ -107,7 +108,7 @@ func (f *fitter) search(start params, progress func(float64)) (params, error) {
 	return f.bounded(result.X), nil
 }
 
-// errors runs through the series and returns both parts of the criterion.
+// errors runs the model through the series and returns both parts of the criterion.
 func (f *fitter) errors(p params) (step, season float64) {
 	s := f.begin.clone()
 	long := len(f.ahead)
@@ -132,9 +133,9 @@ func distance(a, b []float64) float64 {
 	return sum / float64(len(a))
 }
 
-// free and bounded are the logit transform and its inverse: the search is
-// free, the parameters stay in their bounds. omega is left out where there is
-// one season.
+// free and bounded are the logit transform and its inverse. The search is unbounded,
+// and the parameters stay within their bounds. omega is left out if there is one
+// season.
 func (f *fitter) free(p params) []float64 {
 	x := []float64{logit(p.alpha), logit(p.beta), logit(p.gamma), logit(p.phi / maxPhi)}
 	if len(f.seasons) > 1 {

@@ -10,7 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// demand is electricity demand in England and Wales, half-hourly, twelve weeks.
+// demand is the electricity demand in England and Wales, half-hourly, over twelve
+// weeks.
 func demand(tb testing.TB) []float64 {
 	tb.Helper()
 	file, err := os.Open("../website/england-wales-demand-2000.csv")
@@ -53,7 +54,7 @@ func mustForecast(tb testing.TB, in *input) *output {
 	return out
 }
 
-// mape is the mean absolute error in percent of the actual values.
+// mape returns the mean absolute error in percent of the actual values.
 func mape(forecast, actual []float64) float64 {
 	sum := 0.0
 	for i, v := range forecast {
@@ -76,10 +77,11 @@ func TestDemandIsForecast(t *testing.T) {
 	}
 }
 
-// record is how forecasts of a week did that were made at many moments.
+// record is the quality of weekly forecasts made at many moments.
 type record struct{ moments, within, day, week float64 }
 
-// backtest forecasts the week after each moment, every so many half hours apart.
+// backtest forecasts the week after each moment. The parameter every is the
+// distance between two moments in half hours.
 func backtest(tb testing.TB, every int) record {
 	y := demand(tb)
 	var r record
@@ -98,8 +100,8 @@ func backtest(tb testing.TB, every int) record {
 	return r
 }
 
-// TestIntervalsHold looks at a few moments only, to be quick, and so in wide
-// bounds: BenchmarkBacktest has the figures to judge by.
+// TestIntervalsHold checks only a few moments, to be quick, and so with wide bounds.
+// BenchmarkBacktest has the meaningful figures.
 func TestIntervalsHold(t *testing.T) {
 	t.Parallel()
 	if r := backtest(t, 672); r.within < 85 || r.within > 99 {
@@ -107,8 +109,8 @@ func TestIntervalsHold(t *testing.T) {
 	}
 }
 
-// BenchmarkBacktest is the honest measure of the method: one moment, such as
-// the one of TestDemandIsForecast, may be a lucky one.
+// BenchmarkBacktest measures the method at many moments. A single moment, such as the
+// one of TestDemandIsForecast, may be a lucky one.
 func BenchmarkBacktest(b *testing.B) {
 	var r record
 	for b.Loop() {

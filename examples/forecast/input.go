@@ -13,8 +13,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Bounds on what is taken in. They keep a fit within seconds and far from
-// overflow.
+// Bounds of the input. They keep a fit within seconds and prevent overflow.
 const (
 	maxInput    = 8 << 20 // bytes
 	maxValues   = 50_000
@@ -25,7 +24,7 @@ const (
 	maxValue    = 1e12
 )
 
-// input is what comes on standard input.
+// input is the document on standard input.
 type input struct {
 	Series  observed `json:"series"`
 	Seasons []count  `json:"seasons"`
@@ -42,7 +41,7 @@ type observed struct {
 	start time.Time
 }
 
-// number and count refuse null, which would otherwise be taken as 0.
+// number and count refuse null, which encoding/json would read as 0.
 type (
 	number float64
 	count  int
@@ -70,12 +69,12 @@ func (n *count) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return nil
 }
 
-// mustBe says what a value should have been.
+// mustBe returns the fault of a value, with what it must be.
 type mustBe string
 
 func (m mustBe) Error() string { return "must be " + string(m) }
 
-// invalid is a fault of the input: another attempt would not help.
+// invalid is a fault of the input. Another attempt would fail, too.
 type invalid struct{ field, message string }
 
 func (e *invalid) Error() string {
@@ -89,7 +88,8 @@ func invalidf(field, format string, args ...any) error {
 	return &invalid{field, fmt.Sprintf(format, args...)}
 }
 
-// readInput reads and checks all of r. Faults are *invalid and name the field.
+// readInput reads r to its end and checks it. A fault is an *invalid, which names the
+// field.
 func readInput(r io.Reader) (*input, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxInput+1))
 	if err != nil {
@@ -109,7 +109,7 @@ func decode(data []byte) (*input, error) {
 	return &in, in.check()
 }
 
-// explain says in words where a document is at fault.
+// explain says in words where a document has a fault.
 func explain(err error) error {
 	var semantic *json.SemanticError
 	var asked mustBe
@@ -129,7 +129,7 @@ func explain(err error) error {
 	}
 }
 
-// fieldName writes /series/values/3 as series.values[3].
+// fieldName converts a pointer such as /series/values/3 to series.values[3].
 func fieldName(p jsontext.Pointer) string {
 	var b strings.Builder
 	for token := range p.Tokens() {
@@ -206,11 +206,11 @@ func (in *input) checkSeasons() error {
 	return nil
 }
 
-// at is the time of a value, counted from 0.
+// at returns the time of value i, counted from 0.
 func (s *observed) at(i int) time.Time {
 	days := int64(i) * int64(s.Interval) / 86400
 	rest := int64(i) * int64(s.Interval) % 86400
-	// Step by days in UTC: a Duration holds 292 years only.
+	// Step by days in UTC, because a Duration holds only 292 years.
 	return s.start.UTC().AddDate(0, 0, int(days)).Add(time.Duration(rest) * time.Second).In(s.start.Location())
 }
 

@@ -7,19 +7,19 @@ import (
 )
 
 const (
-	// level is the share of values that the prediction interval is to hold.
+	// level is the probability with which a value lies in the prediction interval.
 	level = 0.95
-	// paths is how many futures are simulated.
+	// paths is the number of simulated futures.
 	paths = 1000
 )
 
-// interval gives the limits between which each of the next values lies with
-// the probability level. The model is not linear in its history, so they come
-// from simulation: many futures run through the model, each fed with whole
-// seasons of the errors that it made within the series, drawn with replacement
-// and kept in phase. So they have the errors' own distribution, their size at
-// each time of the day and their dependence. That the parameters are estimates
-// is not counted in. The seed is fixed: the same input gives the same limits.
+// interval returns the limits between which each of the next values lies with the
+// probability level. The model is not linear in its history, so the limits come from
+// simulation. Each simulated future runs through the model with errors that the model
+// made within the series. Whole seasons of errors are drawn with replacement and kept
+// in phase, which preserves their distribution, their size at each time of the day and
+// their dependence. The uncertainty of the parameters is not included. The seed is
+// fixed, so the same input gives the same limits.
 func interval(s *state, p params, errors []float64, horizon int, progress func(float64)) (lower, upper []float64) {
 	random := rand.New(rand.NewPCG(1, 2003))
 	blocks := blocksOf(errors, len(s.short))
@@ -51,9 +51,9 @@ func (s *state) reset(from *state) {
 	s.short, s.long = short, long
 }
 
-// blocksOf cuts errors into whole seasons that begin in the phase in which the
-// future begins, less their mean. What came while the first seasons were still
-// settling is left out where enough remains.
+// blocksOf cuts errors into whole seasons, less their mean. The seasons begin in the
+// phase in which the future begins. The errors of the first seasons, in which the model
+// still adapts, are left out if enough remain.
 func blocksOf(errors []float64, season int) [][]float64 {
 	const enough = 14
 	n := len(errors) / season

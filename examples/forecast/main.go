@@ -1,17 +1,17 @@
-// Command forecast continues a time series with one or two seasons: it is a
-// program for Runnerbean, and runs by hand just as well.
+// Command forecast continues a time series with one or two seasons. It is a program
+// for Runnerbean, and also runs in a shell:
 //
 //	forecast < input.json > forecast.json
 //
 // The method is double seasonal Holt–Winters smoothing (J. W. Taylor, "Short-term
 // electricity demand forecasting using double seasonal exponential smoothing",
 // Journal of the Operational Research Society 54, 2003) with a correction for
-// the autocorrelation of the residuals. Level and seasons are multiplied, by
-// way of logarithms, or added where values come near zero or below. Prediction
+// the autocorrelation of the residuals. Level and seasons are multiplied, by way of
+// logarithms. If values are close to zero or negative, they are added. Prediction
 // intervals come from simulation; see interval.
 //
-// The exit code is 65 where the input is at fault; the last line on standard
-// error then names the field.
+// The exit code is 65 if the input has a fault. The last line on standard error then
+// names the field.
 package main
 
 import (
@@ -23,7 +23,7 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// exitData is EX_DATAERR: the input will not become better.
+// exitData is EX_DATAERR: another attempt with this input would fail, too.
 const exitData = 65
 
 func main() {
@@ -62,7 +62,7 @@ func run(stdin io.Reader, stdout io.Writer, events *events) error {
 	return err
 }
 
-// The shares of the work that end with the fit and with everything.
+// The shares of the work that are done after the fit and at the end.
 const (
 	fitBegins = 0.02
 	fitEnds   = 0.85
@@ -88,7 +88,7 @@ func forecast(in *input, events *events) (*output, error) {
 	return assemble(in, scale, best, values, lower, upper)
 }
 
-// through runs the model through the series, to its end.
+// through runs the model through the series to its end.
 func through(begin *state, p params, y []float64) (end *state, failures []float64) {
 	end = begin.clone()
 	failures = make([]float64, len(y))
@@ -111,10 +111,10 @@ func assemble(in *input, c scale, best fitted, values, lower, upper []float64) (
 	return &output{Series: p, Level: level, Model: newModel(best, c, in)}, nil
 }
 
-// maxSketch keeps the line of a first forecast short.
+// maxSketch is the largest number of values in a first forecast, which is one line.
 const maxSketch = 5000
 
-// sketch shows a first forecast, with the parameters at which the search begins.
+// sketch sends a first forecast, made with the parameters at which the search begins.
 func sketch(in *input, c scale, f *fitter, events *events) {
 	end, _ := through(f.begin, f.bounded(f.free(starts[0])), f.y)
 	values := make([]float64, min(int(in.Horizon), maxSketch))

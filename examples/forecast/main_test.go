@@ -14,7 +14,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 )
 
-// schemas of program.json, compiled as a node would.
+// schemas returns the schemas of program.json, compiled as a node does.
 func schemas(t *testing.T) (input, result *jsonschema.Schema) {
 	t.Helper()
 	text, err := os.ReadFile("program.json")

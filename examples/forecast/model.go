@@ -7,17 +7,17 @@ type params struct {
 	alpha float64 // level
 	beta  float64 // trend
 	gamma float64 // shorter season
-	omega float64 // longer season; 0 where there is one season only
+	omega float64 // longer season; 0 if there is only one season
 	phi   float64 // autocorrelation of the residuals
 }
 
-// state is double seasonal Holt–Winters smoothing (Taylor 2003) on a scale on
-// which level, trend and seasons add up. The residual of the smoothing is
-// autocorrelated, so phi times the last one corrects what comes next.
+// state is double seasonal Holt–Winters smoothing (Taylor 2003) on a scale on which
+// level, trend and seasons add up. The residual of the smoothing is autocorrelated, so
+// phi times the last residual corrects the next forecast.
 type state struct {
 	level, trend, residual float64
 	short, long            []float64
-	i, j                   int // places in short and long of the next value
+	i, j                   int // positions of the next value in short and long
 }
 
 func (s *state) clone() *state {
@@ -32,7 +32,7 @@ func (s *state) next(p params) float64 {
 	return s.level + s.trend + s.short[s.i] + s.long[s.j] + p.phi*s.residual
 }
 
-// step takes the next value in and returns the error of its forecast.
+// step updates the state with the next value and returns the error of its forecast.
 //
 // Each line is one of Taylor's smoothing equations, written as a correction by
 // the residual: level += alpha*r is alpha*(y-short-long) + (1-alpha)*(level+trend).
@@ -74,9 +74,9 @@ func (s *state) ahead(p params, out []float64) {
 	}
 }
 
-// begin estimates the state before the first value from the first two of the
-// longest seasons: the line through their means, and the mean distances of
-// each place of a season. The series must be that long.
+// begin estimates the state before the first value from the first two of the longest
+// seasons: the line through their means, and the mean distance from it at each place of
+// a season. The series must contain two such seasons.
 func begin(y []float64, seasons []int) *state {
 	short, long := seasons[0], seasons[len(seasons)-1]
 	first, second := mean(y[:long]), mean(y[long:2*long])
@@ -97,7 +97,7 @@ func begin(y []float64, seasons []int) *state {
 	return s
 }
 
-// profile is the mean of y at each place of a season.
+// profile returns the mean of y at each place of a season.
 func profile(y []float64, season int) []float64 {
 	out := make([]float64, season)
 	for t, v := range y {
@@ -114,14 +114,15 @@ func mean(y []float64) float64 {
 	return sum / float64(len(y))
 }
 
-// scale takes values to the scale on which the model adds, and back.
+// scale converts values to the additive scale of the model, and back.
 type scale struct {
 	logarithmic bool
 	unit        float64
 }
 
-// newScale chooses logarithms, which make the seasons factors, unless values
-// are negative or so near zero that their logarithms would rule the fit.
+// newScale chooses logarithms, which make the seasons factors. It keeps the values as
+// they are if some are negative or so close to zero that their logarithms would
+// dominate the fit.
 func newScale(y []float64) scale {
 	lowest, size := math.Inf(1), 0.0
 	for _, v := range y {

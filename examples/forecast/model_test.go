@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// TestStepIsTaylorsSmoothing compares each step with the equations as the paper
-// has them, for any parameters: a fit would find its way around a wrong one.
+// TestStepIsTaylorsSmoothing compares each step with the equations of the paper, for
+// arbitrary parameters. A test of the fit would miss a wrong equation, because the
+// search adapts to it.
 func TestStepIsTaylorsSmoothing(t *testing.T) {
 	t.Parallel()
 	p := params{alpha: 0.3, beta: 0.2, gamma: 0.4, omega: 0.25, phi: 0.6}
@@ -31,8 +32,8 @@ func TestStepIsTaylorsSmoothing(t *testing.T) {
 	}
 }
 
-// TestAheadIsRepeatedNext holds the forecast of many values to that of one,
-// where each comes true.
+// TestAheadIsRepeatedNext checks that a forecast of many values equals repeated
+// forecasts of one, if each comes true.
 func TestAheadIsRepeatedNext(t *testing.T) {
 	t.Parallel()
 	p := params{alpha: 0.3, beta: 0.2, gamma: 0.4, omega: 0.25}

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// output is what goes to standard output.
+// output is the document on standard output.
 type output struct {
 	Series predicted `json:"series"`
-	// Level is the share of values that the interval from lower to upper is to hold.
+	// Level is the probability with which a value lies between lower and upper.
 	Level float64 `json:"level"`
 	Model model   `json:"model"`
 }
 
-// predicted is the series after the end of the input.
+// predicted is the continuation of the series.
 type predicted struct {
 	Start    string    `json:"start"`
 	Interval int       `json:"interval_s"`
@@ -24,15 +24,15 @@ type predicted struct {
 	Upper    []float64 `json:"upper,omitempty"`
 }
 
-// model says what was fitted and how well.
+// model describes the fitted model and its errors.
 type model struct {
-	// Kind is multiplicative or additive: how level and seasons come together.
+	// Kind is "multiplicative" or "additive": how level and seasons are combined.
 	Kind       string     `json:"kind"`
 	Seasons    []int      `json:"seasons"`
 	Values     int        `json:"values"`
 	Parameters parameters `json:"parameters"`
 	Error      errorSize  `json:"in_sample_error_percent"`
-	// Iterations is how many sets of parameters were tried.
+	// Iterations is the number of parameter sets that were tried.
 	Iterations int `json:"iterations"`
 }
 
@@ -44,11 +44,11 @@ type parameters struct {
 	Phi   float64  `json:"phi"`
 }
 
-// errorSize holds mean absolute errors in percent: of the value, or, where the
-// model is additive, of the values' mean size.
+// errorSize holds mean absolute errors in percent of the value. If the model is
+// additive, they are in percent of the mean size of the values.
 type errorSize struct {
 	OneStep float64 `json:"one_step"`
-	// Season is of forecasts of a whole longest season.
+	// Season is the error of forecasts of a whole longest season.
 	Season float64 `json:"longest_season"`
 }
 
@@ -68,7 +68,7 @@ func newModel(f fitted, c scale, in *input) model {
 	return m
 }
 
-// newPredicted puts values, on the model's scale, into the series' own terms.
+// newPredicted converts values from the model's scale to that of the series.
 func newPredicted(in *input, c scale, values []float64) predicted {
 	return predicted{
 		Start:    in.Series.at(len(in.Series.Values)).Format(time.RFC3339),
@@ -84,8 +84,8 @@ func (p *predicted) addTimes(in *input) {
 	}
 }
 
-// rounded leaves about six digits of the values' mean size: more would only
-// pretend to know.
+// rounded keeps about six digits of the mean size of the values. More digits would be
+// meaningless.
 func rounded(c scale, values []float64) []float64 {
 	digits := 6 - int(math.Ceil(math.Log10(c.unit)))
 	out := make([]float64, len(values))
@@ -95,7 +95,7 @@ func rounded(c scale, values []float64) []float64 {
 	return out
 }
 
-// places rounds to so many decimal places.
+// places rounds v to a number of decimal places.
 func places(v float64, digits int) float64 {
 	if digits < 0 {
 		unit := math.Pow10(-digits)
@@ -105,7 +105,7 @@ func places(v float64, digits int) float64 {
 	return math.Round(v*unit) / unit
 }
 
-// finite reports whether all values can be told in JSON and are of any use.
+// finite reports whether all values are numbers of a plausible size.
 func finite(values []float64) bool {
 	for _, v := range values {
 		if !(math.Abs(v) <= 1e6*maxValue) {

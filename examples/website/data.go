@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// Half hours.
+// Times in half hours.
 const (
 	day     = 48
 	week    = 7 * day
 	most    = 4 * week // the longest forecast
-	history = 8        // weeks that a forecast is made from, unless asked otherwise
+	history = 8        // weeks of history for a forecast by default
 )
 
 //go:embed england-wales-demand-2000.csv
 var demandCSV []byte
 
-// series is a time series as the program forecast takes and gives it.
+// series is a time series as the program forecast reads and writes it.
 type series struct {
 	Start    time.Time `json:"start"`
 	Interval int       `json:"interval_s"`
@@ -36,8 +36,8 @@ type input struct {
 	Horizon int    `json:"horizon"`
 }
 
-// readDemand reads the embedded table: a line of names, then a time and
-// megawatts in each line, at equal distances.
+// readDemand reads the embedded table: a line of names, then lines with a time and
+// megawatts, at equal distances.
 func readDemand(text []byte) (series, error) {
 	rows, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
 	if err != nil {
@@ -67,12 +67,12 @@ func readDemand(text []byte) (series, error) {
 	return s, nil
 }
 
-// at is the time of value i.
+// at returns the time of value i.
 func (s series) at(i int) time.Time {
 	return s.Start.Add(time.Duration(i*s.Interval) * time.Second)
 }
 
-// from and upTo cut a series before and after value i.
+// from and upTo return the series from value i on and before value i.
 func (s series) from(i int) series {
 	s.Start, s.Values = s.at(i), s.Values[i:]
 	return s
@@ -83,9 +83,8 @@ func (s series) upTo(i int) series {
 	return s
 }
 
-// inputOf is the input document for a forecast of horizon half hours from so
-// many weeks. The same arguments give the same bytes, so a job can name their
-// digest.
+// inputOf returns the input document for a forecast of horizon half hours from a number
+// of weeks. The same arguments give the same bytes, so a job can name their digest.
 func (s series) inputOf(weeks, horizon int) ([]byte, error) {
 	return json.Marshal(input{Series: s.upTo(weeks * week), Seasons: []int{day, week}, Horizon: horizon})
 }

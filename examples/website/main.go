@@ -1,8 +1,7 @@
-// Command website is an example of a web server that hands long work to
-// Runnerbean: it serves a series of electricity demand, takes orders for
-// forecasts of it, puts them on beanstalkd and shows a page that held the
-// address of the result from the first moment. Of Runnerbean it imports the
-// package jobs and nothing else.
+// Command website is an example of a web server that submits long jobs to Runnerbean.
+// It serves a series of electricity demand, takes orders for forecasts of it, and puts
+// them on beanstalkd. The page that it answers with already has the URL of the result.
+// The package jobs is the only part of Runnerbean that it imports.
 package main
 
 import (
@@ -37,10 +36,10 @@ func main() {
 // settings come from flags, whose defaults come from the environment.
 type settings struct {
 	listen     string // host:port
-	beanstalkd string // host:port, several with commas
+	beanstalkd string // host:port, several separated by commas
 	prefix     string // of tube names
-	node       string // what result URLs begin with, as browsers reach it
-	base       string // this server, as nodes reach it
+	node       string // start of the result URLs, as browsers reach the node
+	base       string // URL of this server, as nodes reach it
 }
 
 func parse(args []string, getenv func(string) string, stderr io.Writer) (settings, error) {
@@ -82,7 +81,8 @@ func (s settings) check() error {
 	return nil
 }
 
-// checkURL also keeps what would end a directive of the content policy out of it.
+// checkURL also refuses characters that would end a directive of the content security
+// policy.
 func checkURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(text, " ;,'\"") {
@@ -118,10 +118,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 	return serve(ctx, listener, site.handler())
 }
 
-// patience is how long requests may take to finish when the server is stopped.
+// patience is how long running requests may take to finish when the server stops.
 const patience = 5 * time.Second
 
-// serve answers until ctx ends, and lets requests that are under way finish.
+// serve serves until ctx ends, and lets running requests finish.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{
 		Handler:           handler,

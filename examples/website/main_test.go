@@ -30,7 +30,7 @@ const (
 	baseURL = "http://site.example"
 )
 
-// stub takes jobs without a beanstalkd.
+// stub accepts jobs without a beanstalkd.
 type stub struct {
 	err error
 	put []jobs.Job
@@ -202,8 +202,8 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// TestOrderReachesBeanstalkd starts the whole server, sends the form as a
-// browser does and takes the job from a real inbox tube.
+// TestOrderReachesBeanstalkd starts the whole server, sends the form as a browser does,
+// and takes the job from a real inbox tube.
 func TestOrderReachesBeanstalkd(t *testing.T) {
 	t.Parallel()
 	server := queuetest.Start(t)
@@ -228,7 +228,7 @@ func TestOrderReachesBeanstalkd(t *testing.T) {
 	}
 }
 
-// start runs the server on a free port until stop is called or the test ends.
+// start runs the server on a free port until the caller calls stop or the test ends.
 func start(t *testing.T, args ...string) (base string, stop func() error) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -29,7 +29,7 @@ func (s *site) choices() []choice {
 
 func dateOf(t time.Time) string { return t.Format("2 January") }
 
-// order shows the form.
+// order shows the order form.
 func (s *site) order(w http.ResponseWriter, _ *http.Request) {
 	s.page(w, http.StatusOK, "order.html", map[string]any{
 		"Choices": s.choices(),
@@ -39,8 +39,8 @@ func (s *site) order(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
-// forecast shows a job: its result URL, progress, plot, and in the end how far
-// the forecast was from what happened.
+// forecast shows a job: its result URL, its progress, a plot, and at the end the error
+// of the forecast.
 func (s *site) forecast(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("id")
 	if !jobs.ValidID(id) {
@@ -54,7 +54,7 @@ func (s *site) notFound(w http.ResponseWriter, _ *http.Request) {
 	s.say(w, http.StatusNotFound, "There is nothing here", "The address may have been cut off on its way.")
 }
 
-// say shows a page with a message only.
+// say shows a page with only a message.
 func (s *site) say(w http.ResponseWriter, status int, title, message string) {
 	s.page(w, status, "message.html", map[string]any{"Title": title, "Message": message})
 }
@@ -71,7 +71,7 @@ func (s *site) page(w http.ResponseWriter, status int, name string, data any) {
 	w.Write(b.Bytes())
 }
 
-// plot draws a series as a line, with a rule at the beginning of each day.
+// plot draws a series as a line, with a vertical rule at the beginning of each day.
 func plot(s series) template.HTML {
 	const width, height, margin = 1000.0, 220.0, 10.0
 	lowest, highest := s.Values[0], s.Values[0]

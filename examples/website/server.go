@@ -21,16 +21,16 @@ import (
 //go:embed assets
 var assets embed.FS
 
-// enqueuer is what the website needs of jobs.Client.
+// enqueuer is the part of jobs.Client that the website uses.
 type enqueuer interface {
 	Enqueue(ctx context.Context, job jobs.Job) (jobs.Job, error)
 }
 
-// site is the website's handlers. It keeps nothing about jobs: the id in the
-// address of a page is all that the page needs.
+// site has the handlers of the website. It stores nothing about jobs, because the URL
+// of a page contains the job id.
 type site struct {
 	client enqueuer
-	node   string // URL without a slash at its end
+	node   string // URL without a trailing slash
 	base   string
 	demand series
 	pages  *template.Template
@@ -65,8 +65,8 @@ func (s *site) handler() http.Handler {
 	return s.guard(http.NewCrossOriginProtection().Handler(mux))
 }
 
-// guard sets what holds for every answer. Scripts and results come from the
-// node, all else from here.
+// guard sets the header fields of every answer. Scripts and results may come from the
+// node, everything else from this server.
 func (s *site) guard(next http.Handler) http.Handler {
 	node, _ := url.Parse(s.node)
 	origin := node.Scheme + "://" + node.Host
@@ -86,12 +86,12 @@ func (s *site) guard(next http.Handler) http.Handler {
 func asset(name, kind string) http.HandlerFunc {
 	content, err := assets.ReadFile("assets/" + name)
 	if err != nil {
-		panic(err) // the name is one of this file's
+		panic(err) // the name is a constant of this file
 	}
 	return func(w http.ResponseWriter, r *http.Request) { write(w, r, kind, content) }
 }
 
-// write sends bytes that depend on the address only.
+// write sends bytes that depend only on the URL.
 func write(w http.ResponseWriter, r *http.Request, kind string, content []byte) {
 	tag := `"` + digest(content)[:32] + `"`
 	h := w.Header()
@@ -110,7 +110,7 @@ func digest(content []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// input serves the document that a job of this site names as its input.
+// input serves the input document of a job that this site submitted.
 func (s *site) input(w http.ResponseWriter, r *http.Request) {
 	weeks, err := between(r.FormValue("weeks"), history, 2, len(s.demand.Values)/week)
 	if err != nil {
@@ -130,7 +130,7 @@ func (s *site) input(w http.ResponseWriter, r *http.Request) {
 	write(w, r, "application/json", text)
 }
 
-// actual serves the values that were held back from the forecasts.
+// actual serves the values that the forecasts do not see.
 func (s *site) actual(w http.ResponseWriter, r *http.Request) {
 	text, err := json.Marshal(struct {
 		Series series `json:"series"`
@@ -142,7 +142,7 @@ func (s *site) actual(w http.ResponseWriter, r *http.Request) {
 	write(w, r, "application/json", text)
 }
 
-// between reads a whole number; empty text is the default.
+// between reads a whole number. An empty text means the default.
 func between(text string, byDefault, least, most int) (int, error) {
 	if text == "" {
 		return byDefault, nil
@@ -154,10 +154,10 @@ func between(text string, byDefault, least, most int) (int, error) {
 	return n, nil
 }
 
-// enqueueTime is how long a person waits for beanstalkd.
+// enqueueTime bounds the wait for beanstalkd.
 const enqueueTime = 5 * time.Second
 
-// enqueue puts a job and sends the browser to its page.
+// enqueue puts a job and redirects the browser to its page.
 func (s *site) enqueue(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
 		var tooLong *http.MaxBytesError
