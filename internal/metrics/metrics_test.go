@@ -41,7 +41,7 @@ func full() *Metrics {
 				Queue: api.Queue{Programs: []api.ProgramQueue{
 					{Program: "forecast", Queued: 5, Scheduled: 3, Running: 1, Oldest: time.Now().Add(-time.Hour)},
 				}},
-				Nodes: []Node{{Name: "n1", Alive: true, Silent: time.Second}, {Name: "n2", Silent: time.Minute}},
+				Nodes: []api.Node{{Name: "n1", Alive: true, Seen: time.Now().Add(-time.Second)}, {Name: "n2", Seen: time.Now().Add(-time.Minute)}},
 			}, nil
 		},
 		Servers: func(context.Context) []api.Server {
@@ -142,7 +142,7 @@ func TestLabelsAreBounded(t *testing.T) {
 			var p Pool
 			for i := range 300 {
 				p.Queue.Programs = append(p.Queue.Programs, api.ProgramQueue{Program: fmt.Sprint("p", i), Queued: 1, Oldest: time.Now().Add(-time.Hour)})
-				p.Nodes = append(p.Nodes, Node{Name: fmt.Sprint("n", i), Alive: i > 0, Silent: time.Duration(300-i) * time.Second})
+				p.Nodes = append(p.Nodes, api.Node{Name: fmt.Sprint("n", i), Alive: i > 0, Seen: time.Now().Add(-time.Duration(300-i) * time.Second)})
 			}
 			return p, nil
 		},

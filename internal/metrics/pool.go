@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -52,7 +52,7 @@ func (p *pool) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements [prometheus.Collector].
 func (p *pool) Collect(ch chan<- prometheus.Metric) {
-	now, ok, at := p.reading()
+	now, ok := p.reading()
 	gauge(ch, readableDesc, truth(ok))
 	if !ok {
 		return
@@ -61,15 +61,15 @@ func (p *pool) Collect(ch chan<- prometheus.Metric) {
 		gauge(ch, jobsDesc, float64(now.Counts[state]), string(state))
 	}
 	p.collectQueue(ch, now.Queue)
-	collectNodes(ch, now.Nodes, time.Since(at))
+	collectNodes(ch, now.Nodes, time.Now())
 }
 
 // reading returns the last reading if it is recent, or a new one.
-func (p *pool) reading() (Pool, bool, time.Time) {
+func (p *pool) reading() (Pool, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if time.Since(p.at) < poolEvery {
-		return p.last, p.ok, p.at
+		return p.last, p.ok
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), readLimit)
 	defer cancel()
@@ -78,7 +78,7 @@ func (p *pool) reading() (Pool, bool, time.Time) {
 		p.log.Warn("metrics: cannot read the ledger", "err", err)
 	}
 	p.last, p.ok, p.at = last, err == nil, time.Now()
-	return p.last, p.ok, p.at
+	return p.last, p.ok
 }
 
 // queued is the sum of the queues of all programs with one label.
@@ -111,23 +111,23 @@ func (p *pool) collectQueue(ch chan<- prometheus.Metric, q api.Queue) {
 	}
 }
 
-// collectNodes sends the metrics of the nodes. The age is the time since the nodes were
-// read.
-func collectNodes(ch chan<- prometheus.Metric, nodes []Node, age time.Duration) {
+// collectNodes sends the number of nodes by state, and the age of the heartbeats of those
+// that have been silent the longest. The state "late" counts nodes that are dead.
+func collectNodes(ch chan<- prometheus.Metric, nodes []api.Node, now time.Time) {
 	nodes = slices.Clone(nodes)
-	slices.SortStableFunc(nodes, func(a, b Node) int { return cmp.Compare(b.Silent, a.Silent) })
-	alive, seen := 0, map[string]bool{}
+	slices.SortStableFunc(nodes, func(a, b api.Node) int { return a.Seen.Compare(b.Seen) })
+	dead, seen := 0, map[string]bool{}
 	for _, n := range nodes {
-		if n.Alive {
-			alive++
+		if health.StateOf(n, now) == health.Dead {
+			dead++
 		}
 		if !seen[n.Name] && len(seen) < maxNodes {
 			seen[n.Name] = true
-			gauge(ch, silentDesc, (n.Silent + age).Seconds(), n.Name)
+			gauge(ch, silentDesc, max(0, now.Sub(n.Seen)).Seconds(), n.Name)
 		}
 	}
-	gauge(ch, nodesDesc, float64(alive), "alive")
-	gauge(ch, nodesDesc, float64(len(nodes)-alive), "late")
+	gauge(ch, nodesDesc, float64(len(nodes)-dead), "alive")
+	gauge(ch, nodesDesc, float64(dead), "late")
 }
 
 // Pool is the state that all nodes share.
@@ -135,14 +135,6 @@ type Pool struct {
 	// Counts is the number of jobs in each state.
 	Counts map[jobs.State]int64
 	Queue  api.Queue
-	// Nodes are the nodes that have not shut down in good order, one entry a name.
-	Nodes []Node
-}
-
-// Node is a node of the pool.
-type Node struct {
-	Name  string
-	Alive bool
-	// Silent is the time since the heartbeat of the node was last seen to change.
-	Silent time.Duration
+	// Nodes are the newest instances of nodes that have not left, see [health.Present].
+	Nodes []api.Node
 }

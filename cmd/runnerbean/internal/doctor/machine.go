@@ -6,10 +6,13 @@ import (
 	"os"
 	"runtime"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/node"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
+	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/internal/text"
+	"github.com/runnerbean/runnerbean/internal/vitals"
 	"github.com/runnerbean/runnerbean/worker"
 )
 
@@ -32,20 +35,20 @@ func checkFolder(check name, folder, setting string) Finding {
 
 func checkDisk(set settings.Settings) Finding {
 	const check = name("disk")
-	low := 4 * int64(set.MinFree)
 	s, err := store.Open(set.Store)
 	if err != nil {
 		return check.failure(err.Error(), "fix RUNNERBEAN_STORE")
 	}
 	defer s.Close()
-	free, err := s.Free()
-	switch {
-	case err != nil:
+	total, free, err := vitals.DiskSpace(set.StoreFolder())
+	if err != nil {
 		return check.warning(err.Error())
-	case free < low:
-		return check.warning(text.Bytes(free)+" free for results", "make room, or set RUNNERBEAN_STORE to a larger disk")
 	}
-	return check.ok(text.Bytes(free) + " free for results")
+	detail := text.Bytes(free) + " free for results"
+	if word := health.DiskWord(api.Disk{Total: total, Free: free, Floor: int64(set.MinFree)}); word != "" {
+		return check.warning(word+": "+detail, "make room, or set RUNNERBEAN_STORE to a larger disk")
+	}
+	return check.ok(detail)
 }
 
 // checkOpenFiles warns where jobs leave few open files for HTTP.

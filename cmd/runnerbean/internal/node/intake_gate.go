@@ -22,7 +22,7 @@ const (
 )
 
 // intakeGate decides whether a node takes work and new jobs: not while the node or
-// the queue is drained, nor while a disk is almost full. It also applies what a
+// the queue is drained, nor while a disk is full. It also applies what a
 // person has set about the node: its slots, and whether it is paused.
 type intakeGate struct {
 	node       string
@@ -36,7 +36,7 @@ type intakeGate struct {
 
 	mu         sync.Mutex             // keeps looks in order
 	slotsFault string                 // why slots are missing
-	low        atomic.Pointer[string] // why the disk is too full; nil where it is not
+	low        atomic.Pointer[string] // why a disk is full; nil where it is not
 }
 
 // start looks for the first time. If that fails, the node takes nothing until a look

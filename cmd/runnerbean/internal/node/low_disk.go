@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/bytesize"
+	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/internal/vitals"
 )
@@ -26,10 +28,11 @@ func lowDisk(set settings.Settings, s *store.Store, was bool) *string {
 		{"the ledger", func() (int64, error) { return freeAt(filepath.Dir(set.LedgerPath())) }},
 	} {
 		free, err := place.free()
-		if err != nil || free >= want {
+		disk := api.Disk{Free: free, Floor: want}
+		if err != nil || health.DiskLevel(disk) != api.LevelBad {
 			continue
 		}
-		text := fmt.Sprintf("the disk for %s is almost full: %s free, RUNNERBEAN_MIN_FREE is %s", place.what, bytesize.Size(free), set.MinFree)
+		text := fmt.Sprintf("the disk for %s is %s: %s free, RUNNERBEAN_MIN_FREE is %s", place.what, health.DiskWord(disk), bytesize.Size(free), set.MinFree)
 		return &text
 	}
 	return nil

@@ -2,10 +2,10 @@ package node
 
 import (
 	"context"
-	"time"
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/version"
+	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/metrics"
 	"github.com/runnerbean/runnerbean/internal/report"
@@ -66,16 +66,12 @@ func (n *Node) slotsNow() (total, busy int) {
 	return total, n.worker.Busy()
 }
 
-// presentNodes returns the newest instance of each node that has not left. nodes are
-// in order of name, the newest instance first.
-func presentNodes(nodes []nodes.Node) []metrics.Node {
-	var list []metrics.Node
-	last := ""
-	for _, n := range nodes {
-		if n.Name != last && n.Left.IsZero() {
-			list = append(list, metrics.Node{Name: n.Name, Alive: n.Alive, Silent: max(0, time.Since(n.Seen))})
-		}
-		last = n.Name
+// presentNodes returns the newest instance of each node that has not left, with what
+// its state needs. list is in order of name, the newest instance first.
+func presentNodes(list []nodes.Node) []api.Node {
+	all := make([]api.Node, len(list))
+	for i, n := range list {
+		all[i] = api.Node{Name: n.Name, Alive: n.Alive, Left: n.Left, Seen: n.Seen, Lapses: n.Lapses}
 	}
-	return list
+	return health.Present(all)
 }

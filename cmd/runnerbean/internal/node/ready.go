@@ -6,7 +6,7 @@ import (
 	"errors"
 )
 
-// ready returns why /readyz is not ready: a disk is almost full or has failed, or the
+// ready returns why /readyz is not ready: a disk is full or has failed, or the
 // ledger or beanstalkd does not answer.
 func (n *Node) ready(ctx context.Context) error {
 	if low := n.gate.low.Load(); low != nil {
