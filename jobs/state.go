@@ -30,7 +30,7 @@ const (
 	OutcomeFailed      Outcome = "failed"      // the program said so: exit code 65
 	OutcomeError       Outcome = "error"       // any other exit code, or an output that is not one JSON value
 	OutcomeTimeout     Outcome = "timeout"     // ran longer than allowed
-	OutcomeStalled     Outcome = "stalled"     // gave no sign of life for too long
+	OutcomeStalled     Outcome = "stalled"     // showed no activity for too long
 	OutcomeKilled      Outcome = "killed"      // by a signal that the node did not send, or for its memory
 	OutcomeLost        Outcome = "lost"        // its node died
 	OutcomeInput       Outcome = "input"       // the input could not be had or is not valid

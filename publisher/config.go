@@ -27,10 +27,10 @@ type Config struct {
 	// Node is the name of this node, for the pages and events.
 	Node string
 	// Accept records a document that jobs.Complete has filled in, and returns after
-	// the commit. submitter names who sent it. Default: the node takes no jobs.
+	// the commit. submitter is the name of its sender. Default: the node takes no jobs.
 	Accept func(ctx context.Context, document []byte, submitter string) (ledger.Accepted, error)
-	// Act applies a verb to at most 256 jobs. by names who asks. Default: the node
-	// refuses all verbs.
+	// Act applies a verb to at most 256 jobs. The argument by is the name of the
+	// caller. Default: the node refuses all verbs.
 	Act func(ctx context.Context, verb ledger.Verb, by string, targets []ledger.Target) ([]ledger.Acted, error)
 	// Drain and Undrain drain a node, or with "" the whole queue, and let it take work
 	// again. Default: the node refuses drains.
@@ -42,21 +42,21 @@ type Config struct {
 	// Paused returns the tubes that are paused on beanstalkd. It must not block.
 	// Default: none.
 	Paused func() []api.PausedTube
-	// Control changes what is set for a node. by names who asks. The change is refused
-	// where expect is not nil and not the time of the last change. Default: the node
-	// refuses changes.
+	// Control changes the settings of a node. The argument by is the name of the
+	// caller. The change is refused if expect is neither nil nor the time of the last
+	// change. Default: the node refuses changes.
 	Control func(ctx context.Context, node string, change func(*nodes.Control), by string, expect *time.Time) (nodes.Control, error)
 	// Ready returns why the node should get no traffic. Default: it is always ready.
 	Ready func(ctx context.Context) error
 	// TokensFile is the file of tokens with their roles, and Token is the token of an
-	// operator. Default: whoever reaches the node is an operator.
+	// operator. Default: every client is an operator.
 	TokensFile, Token string
 	// ReadOnly, where it is not empty, makes the node refuse writing requests with this
 	// text: it says why, and what to set. Default: the node takes them.
 	ReadOnly string
-	// URLKeyFile is the file of keys with which results' URLs are signed. Without a
-	// signature only a viewer may read a result then. Default: whoever knows a result's
-	// URL may read it.
+	// URLKeyFile is the file of keys that sign the URLs of results. With it, reading a
+	// result without a signature needs the role of a viewer. Default: everybody with
+	// the URL of a result may read it.
 	URLKeyFile string
 	// TLSCert and TLSKey are the files of the certificate and of its key. Default: Serve
 	// speaks plain HTTP.

@@ -56,8 +56,8 @@ func mustAsk(t testing.TB, from, addr, path string, status int, fields ...string
 	return c
 }
 
-// TestIdleConnectionsMakeRoom: whoever holds them, and in whatever way they do
-// nothing.
+// TestIdleConnectionsMakeRoom checks idle connections of every kind and from every
+// client.
 func TestIdleConnectionsMakeRoom(t *testing.T) {
 	t.Parallel()
 	const limit = 8
@@ -121,7 +121,8 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 	}
 }
 
-// TestBusyConnectionsMakeRoomForOthers only, and a client that finds none is told.
+// TestBusyConnectionsMakeRoomForOthers checks that busy connections make room only for
+// other clients, and that a client without room gets an answer that says so.
 func TestBusyConnectionsMakeRoomForOthers(t *testing.T) {
 	t.Parallel()
 	const limit = 4
@@ -173,7 +174,7 @@ func TestStreamsAreShared(t *testing.T) {
 	for range 4 {
 		events("127.0.0.1", "", 200)
 	}
-	events("127.0.0.1", "", 503) // more for who has most already
+	events("127.0.0.1", "", 503) // the client with the most connections gets no more
 	events("127.0.0.2", "", 200)
 	events("127.0.0.2", "", 200)
 	events("127.0.0.2", "", 503)

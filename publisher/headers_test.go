@@ -61,8 +61,8 @@ func TestEveryAnswerIsGuardedByItsHeaders(t *testing.T) {
 	}
 }
 
-// TestNothingOfAProgramIsRendered: browsers are told to run nothing that a program has
-// written, whatever its name.
+// TestNothingOfAProgramIsRendered checks that the header fields keep browsers from
+// running a file that a program has written, whatever its name.
 func TestNothingOfAProgramIsRendered(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

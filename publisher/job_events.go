@@ -46,8 +46,8 @@ func headOfEvents(c echo.Context) error {
 	return nil
 }
 
-// arrived waits for the first document. A job whose id is young is given some
-// time to come through the inbox, for a browser does not ask again after a 404.
+// arrived waits for the first document. A job with a recent id gets some time to come
+// through the inbox, because a browser does not ask again after a 404.
 func (hs *Handlers) arrived(c echo.Context, sub *live.Subscription) (*document, error) {
 	timeout := time.NewTimer(arrival)
 	defer timeout.Stop()

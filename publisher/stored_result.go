@@ -77,8 +77,8 @@ func (hs *Handlers) serveStored(w http.ResponseWriter, r *http.Request, s *store
 	return nil
 }
 
-// serveGzip compresses a large result on its way. Its tag is weak, for another
-// release may compress otherwise.
+// serveGzip compresses a large result while it sends it. The entity tag is weak, because
+// another release may compress differently.
 func (s *stored) serveGzip(w http.ResponseWriter, r *http.Request, object io.Reader) error {
 	h := w.Header()
 	etag := `W/"` + s.etag[1:len(s.etag)-1] + `-gz"`

@@ -74,7 +74,7 @@ type Config struct {
 	// Jitter returns a number in [0, 1) that spreads waits. Default random.
 	Jitter func() float64
 
-	// Stall is how long a program may give no sign of life (output, event, CPU time) if
+	// Stall is how long a program may show no activity (output, event, CPU time) if
 	// its program.json has no limit. Default no limit.
 	Stall time.Duration
 	// MaxStdout bounds a program's output in bytes. Default 16 MiB.

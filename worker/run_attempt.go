@@ -48,7 +48,7 @@ func (r *runner) run(a *attempt) error {
 	switch err := panics.Call(func() error { return a.publication.Adopt(ctx) }); {
 	case err == nil:
 		return nil
-	case errors.As(err, &f): // nobody knows whether there is a result
+	case errors.As(err, &f): // it is not known whether there is a result
 		return f
 	}
 	return fault.Internal(caught)

@@ -17,7 +17,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 )
 
-// stranger is a user id that owns nothing.
+// stranger is the id of a user without files.
 const stranger = 61_234
 
 // unitOf reads an example unit, and moves its paths below root.

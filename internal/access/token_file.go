@@ -91,7 +91,7 @@ func edit(path string, change func(text string) (string, error)) error {
 	return folder.Sync()
 }
 
-// replace puts a new file in the place of path, for the same owner and nobody else.
+// replace writes a new file in place of path. Only the owner of the old file may read it.
 func replace(path, text string, before fs.FileInfo) error {
 	file, err := os.CreateTemp(filepath.Dir(path), ".tokens-*") // mode 0600
 	if err != nil {

@@ -33,8 +33,8 @@ func OpenTokens(path, single string, log *slog.Logger) (*Tokens, error) {
 	return t, t.file.open()
 }
 
-// Wanted reports whether tokens are asked for at all. A file without a token
-// asks for one that nobody has.
+// Wanted reports whether callers need a token. With a file that has no tokens, every
+// caller is refused.
 func (t *Tokens) Wanted() bool { return t.file != nil || len(t.single) > 0 }
 
 // each goes through all tokens.

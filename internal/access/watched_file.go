@@ -109,8 +109,8 @@ func (w *watched[T]) changed() bool {
 	return false
 }
 
-// warnReadable says that others can read a secret. It goes on, for a container
-// may mount its secrets so, and has nobody else in it.
+// warnReadable warns if other users can read a secret. That is no error, because a
+// container may mount its secrets this way and has no other users.
 func (w *watched[T]) warnReadable() {
 	for i, info := range w.seen {
 		if i >= w.public && info.Mode().Perm()&0o004 != 0 {

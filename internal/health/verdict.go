@@ -208,7 +208,7 @@ func checkDisks(o api.Overview) []api.Finding {
 	return list
 }
 
-// checkQueue looks for jobs that nobody takes.
+// checkQueue looks for jobs that no node takes.
 func checkQueue(o api.Overview) []api.Finding {
 	if o.Queue.DueNow() == 0 {
 		return nil

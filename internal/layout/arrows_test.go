@@ -37,8 +37,9 @@ func TestImportsFollowTheArrows(t *testing.T) {
 	}
 }
 
-// strangers are packages that must not know one another; cmd/runnerbean wires them.
-var strangers = []string{"worker", "publisher", "internal/dispatch", "internal/webhook", "internal/metrics", "internal/tracing"}
+// independent lists the packages that must not import one another. cmd/runnerbean
+// connects them.
+var independent = []string{"worker", "publisher", "internal/dispatch", "internal/webhook", "internal/metrics", "internal/tracing"}
 
 func TestComponentsDoNotImportOneAnother(t *testing.T) {
 	for pkg, imports := range list(t, "./...") {
@@ -53,7 +54,7 @@ func TestComponentsDoNotImportOneAnother(t *testing.T) {
 }
 
 func component(pkg string) string {
-	for _, s := range strangers {
+	for _, s := range independent {
 		if pkg == s || strings.HasPrefix(pkg, s+"/") {
 			return s
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// missingLimit is how long a job waits for a job that nobody has submitted.
+// missingLimit is how long a job waits for a job that was never submitted.
 const missingLimit = time.Hour
 
 var (

@@ -65,7 +65,7 @@ type txn struct {
 	all    effects
 
 	remaining bool  // dependents are left for another transaction
-	missing   *bool // whether any job waits for one that nobody has put
+	missing   *bool // whether any job waits for one that was never submitted
 }
 
 // effects are the results of operations beside their rows. They are written at the

@@ -43,10 +43,10 @@ func NewConsumer(cfg Config) (*Consumer, error) {
 	return c, nil
 }
 
-// Reserve waits for a message on any of the tubes until ctx ends, for as long
-// as the server is away, too. It returns ErrTube for a bad name, ErrClosed
-// after Close, or the error of ctx. Messages still held from before are given
-// back to the server: one that waits must hold none.
+// Reserve waits for a message on any of the tubes until ctx ends, even while the server
+// is away. It returns ErrTube for a bad name, ErrClosed after Close, or the error of
+// ctx. It first releases messages that are still reserved, because a consumer must not
+// hold messages while it waits.
 func (c *Consumer) Reserve(ctx context.Context, tubes []string) (*Delivery, error) {
 	batch, err := c.ReserveBatch(ctx, tubes, 1)
 	if err != nil {
@@ -55,8 +55,8 @@ func (c *Consumer) Reserve(ctx context.Context, tubes []string) (*Delivery, erro
 	return batch[0], nil
 }
 
-// ReserveBatch waits for a message as Reserve does, and takes with it what else
-// is ready, up to limit messages in all.
+// ReserveBatch waits for a message as Reserve does, and also reserves the other ready
+// messages, up to limit messages in all.
 func (c *Consumer) ReserveBatch(ctx context.Context, tubes []string, limit int) ([]*Delivery, error) {
 	if err := validTubes(tubes); err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func (c *Consumer) untilSome(ctx context.Context, tubes map[string]bool, limit i
 	}
 }
 
-// why says what ended ctx.
+// why returns ErrClosed if Close ended ctx, and otherwise the error of ctx.
 func (c *Consumer) why(ctx context.Context) error {
 	if c.ended.Err() != nil {
 		return ErrClosed

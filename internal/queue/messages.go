@@ -27,7 +27,7 @@ func (p *Producer) Peek(ctx context.Context, addr string, ids []uint64) ([][]byt
 	return list, err
 }
 
-// Remove deletes messages that nobody holds.
+// Remove deletes messages that are not reserved.
 func (p *Producer) Remove(ctx context.Context, addr string, ids []uint64) error {
 	return p.every(ctx, addr, ids, func(c *conn, i int) error { return c.remove(ctx, ids[i]) })
 }

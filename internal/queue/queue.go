@@ -67,7 +67,7 @@ type Config struct {
 	Timeout time.Duration
 	// MaxBody is the largest body in bytes that is put or taken. Default: DefaultMaxBody.
 	MaxBody int
-	// Logger is told of outages. Default: discards.
+	// Logger logs outages. Default: no logs.
 	Logger *slog.Logger
 }
 

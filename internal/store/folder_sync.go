@@ -47,7 +47,7 @@ func (f *folder) sync() error {
 	f.syncing <- struct{}{}
 	defer func() { <-f.syncing }()
 	f.mu.Lock()
-	f.waiting = nil // whoever comes now is too late for this one
+	f.waiting = nil // later callers need another sync
 	f.mu.Unlock()
 	b.err = f.fsync()
 	close(b.done)

@@ -9,7 +9,8 @@ import (
 	"testing/synctest"
 )
 
-// One sync serves all who asked before it began, and nobody who asked later.
+// TestSyncsAreShared checks that one sync serves all callers from before it began, and
+// no later one.
 func TestSyncsAreShared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -47,7 +47,7 @@ type Store struct {
 	root    *os.Root
 	top     *os.File // the same folder
 	temp    *tempFolder
-	observe func(op string, took time.Duration, err error) // nil: nobody watches
+	observe func(op string, took time.Duration, err error) // may be nil
 	fsync   func(*os.File) error                           // of objects
 	// unnamed is set where files can be written before they have a name.
 	unnamed bool

@@ -82,8 +82,8 @@ func (t *tempFolder) close() error {
 	return errors.Join(t.root.RemoveAll(t.path), t.lock.Close())
 }
 
-// sweep removes the folders whose lock can be had: nobody lives there. What
-// cannot be removed stays, and keeps no store from being opened.
+// sweep removes the folders whose lock is free, because no process uses them. A folder
+// that cannot be removed stays; it does not prevent opening a store.
 func sweep(root *os.Root) {
 	entries, _ := fs.ReadDir(root.FS(), tempRoot)
 	for _, e := range entries {

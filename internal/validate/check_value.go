@@ -191,8 +191,8 @@ func (r *run) also(s *rule, i int, m *marks) int {
 	return end
 }
 
-// some counts the rules that fit, up to enough; one is enough where nobody asks
-// what was looked at. Where none does, the fault is that of the first.
+// some counts the rules that fit, up to enough. Without marks, one fitting rule is
+// enough. If no rule fits, the fault is that of the first.
 func (r *run) some(list []*rule, i int, m *marks, enough int) int {
 	if m == nil && enough > 2 {
 		enough = 1

@@ -14,7 +14,7 @@ const (
 	// maxHookWait is longer than any wait before another try. A later try was set by a
 	// clock that was ahead, and is due at once.
 	maxHookWait = 24 * time.Hour
-	// keepHooks is how long a webhook is kept that nobody sends. A delivery stays until
+	// keepHooks is how long an unsent webhook is kept. A delivery stays until
 	// it is given up.
 	keepHooks = 7 * 24 * time.Hour
 )
@@ -167,7 +167,7 @@ func (o *Outbox) remove(ctx context.Context, name string, soft bool, h Hook, the
 	return nil
 }
 
-// Prune deletes webhooks that nobody has sent for too long.
+// Prune deletes webhooks that have stayed unsent for longer than keepHooks.
 func (o *Outbox) Prune(ctx context.Context) error {
 	return o.ledger.Prune(ctx, []engine.Old{{Oldest: qOldestHook, Delete: qPruneHooks, Keep: keepHooks, Step: 24 * time.Hour}})
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/access"
 )
 
-// Caller is who sends a request.
+// Caller is the sender of a request.
 type Caller struct {
 	Name   string // of the token; empty where none is needed
 	By     string // the name or, without one, the address: for events

@@ -17,8 +17,8 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// identify returns who sends a request: by its Authorization field, else by its
-// cookie. Where no tokens are needed everybody is an operator.
+// identify returns the sender of a request, by its Authorization field or else by its
+// cookie. If no tokens are needed, every sender is an operator.
 func (a *Auth) identify(c echo.Context) (Caller, error) {
 	r := c.Request()
 	if !a.tokens.Wanted() {

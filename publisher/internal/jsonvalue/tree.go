@@ -20,7 +20,7 @@ const (
 	openNodes = 40
 )
 
-// Tree is one value of a JSON document, for a page: an object or an array with
+// Tree is one value of a JSON document as a page shows it: an object or an array with
 // Children, or a scalar with Text.
 type Tree struct {
 	Name     string

@@ -31,7 +31,8 @@ type Outcome struct {
 }
 
 // ApplyUntil applies the verb of a selection to its jobs, in batches, until a time, and
-// moves the selection on. by names who asks. An error means that nothing was done.
+// moves the selection on. The argument by is the name of the caller. An error means that
+// nothing was done.
 func (o *Operations) ApplyUntil(ctx context.Context, s *Selection, end time.Time, by string) (Outcome, error) {
 	return o.apply(ctx, s, by, func(Outcome, bool) int {
 		if time.Now().After(end) {

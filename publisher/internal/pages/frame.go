@@ -19,15 +19,15 @@ type frame struct {
 	Title string
 	Node  string // name of the node that answers
 	Nav   []navLink
-	// Still keeps live.js from loading the page again, since it answers a form.
+	// Still keeps live.js from loading the page again, because it answers a form.
 	Still bool
 	// Verdict is the sentence about the health of the pool.
 	Verdict verdictView
-	// Who is the name of the person who has signed in; empty without tokens.
+	// Who is the name of the signed-in person; empty without tokens.
 	Who string
-	// CanAct tells whether this person may change something.
+	// CanAct reports whether this person may change something.
 	CanAct bool
-	// ReadOnly says why nobody may change anything; empty where that is allowed.
+	// ReadOnly is the reason why all changes are refused; empty if they are allowed.
 	ReadOnly string
 }
 

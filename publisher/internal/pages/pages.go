@@ -21,7 +21,7 @@ import (
 type Config struct {
 	// Node is the name of this node, and BaseURL the base URL of its results.
 	Node, BaseURL string
-	// ReadOnly says why nobody may change anything; empty where that is allowed.
+	// ReadOnly is the reason why all changes are refused; empty if they are allowed.
 	ReadOnly   string
 	Auth       *auth.Auth
 	Operations *operations.Operations

@@ -110,7 +110,7 @@ func perMinute(a activity.History, counts []float64, now time.Time) []*float64 {
 	return points
 }
 
-// depthLines are the lengths of the queue, with gaps where nobody looked.
+// depthLines returns the lengths of the queue, with gaps where they were not measured.
 func depthLines(list []activity.Depth) []jobs.Series {
 	out := []jobs.Series{{Name: "queued"}, {Name: "running"}, {Name: "waiting"}}
 	for i := range out {

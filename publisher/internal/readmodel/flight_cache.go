@@ -16,8 +16,8 @@ const (
 	readingTimeout = 20 * time.Second
 )
 
-// FlightCache are answers that many ask for at one time: each is read once and
-// serves for a moment. What they hold is shared and must not be changed.
+// FlightCache holds answers that many callers need at one time. Each answer is read once
+// and serves for a short time. Callers share the values and must not change them.
 type FlightCache[T any] struct {
 	mu     sync.Mutex
 	age    int // counts the calls of forget
@@ -30,8 +30,8 @@ type reading[T any] struct {
 	until time.Time
 }
 
-// get is the answer to key, which may be as old as age. The first who asks
-// reads for all, so one who goes away does not end the reading.
+// get returns the answer to key, which may be as old as age. The first caller reads for
+// all, so the end of one caller's context does not end the reading.
 func (r *FlightCache[T]) get(ctx context.Context, key string, age time.Duration, read func(context.Context) (T, error)) (T, error) {
 	v, ok, since := r.fresh(key)
 	if ok {
@@ -77,7 +77,7 @@ func (r *FlightCache[T]) keep(key string, since int, v reading[T]) {
 	r.kept[key] = v
 }
 
-// forget makes the next one who asks read anew, also while somebody reads.
+// forget makes the next caller read again, even if a reading is running.
 func (r *FlightCache[T]) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -55,8 +55,8 @@ func TestReadingsAreShared(t *testing.T) {
 	}
 }
 
-// TestAReadingFromBeforeAChangeIsNotKept: what was being read when a visitor
-// changed something serves those who have asked before, and nobody later.
+// TestAReadingFromBeforeAChangeIsNotKept checks that a reading that was running during a
+// change serves only the callers from before the change.
 func TestAReadingFromBeforeAChangeIsNotKept(t *testing.T) {
 	t.Parallel()
 	var r FlightCache[string]

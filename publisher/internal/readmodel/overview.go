@@ -46,8 +46,8 @@ func (p *Overviews) Body(ctx context.Context, window string) ([]byte, error) {
 	})
 }
 
-// Verdict is the judgement of the pool, for the top of every page. It reads no
-// more than it takes, and nothing where there is an overview.
+// Verdict returns the health of the pool, which every page shows at its top. It reads
+// only what it needs, and nothing if there is a recent overview.
 func (p *Overviews) Verdict(ctx context.Context) (api.Verdict, error) {
 	if o, ok, _ := p.overviews.fresh(DefaultRange); ok {
 		return o.Verdict, nil

@@ -81,10 +81,10 @@ func (p *Jobs) explainWaiting(ctx context.Context, r *jobs.Result, rec ledger.Re
 	return nil
 }
 
-// notKnown is the state of a job that nobody has put yet.
+// notKnown is the state of a job that has not been submitted yet.
 const notKnown = "not known yet"
 
-// explainMissing says why a job that nobody has put yet may be long in coming.
+// explainMissing adds the reasons why a job that is not known yet may come late.
 func (p *Jobs) explainMissing(ctx context.Context, r *jobs.Result) error {
 	drains, err := p.cfg.Drains(ctx)
 	if err == nil && drains.Queue != nil {

@@ -40,8 +40,8 @@ func newLimits(spec Spec, group *cgroup.Cgroup) limits {
 	}, func(l limit) bool { return l.max == 0 })
 }
 
-// set limits the first process, which already runs: nobody else can limit a
-// process before its first instruction.
+// set limits the first process, which already runs. Only the process itself could set
+// limits before its first instruction.
 func (l limits) set(pid int) error {
 	// A process that changed its user may not be limited, and dumps no core either.
 	_ = lower(pid, unix.RLIMIT_CORE, noCore)

@@ -32,8 +32,8 @@ type Manifest struct {
 	// Timeout and Attempts hold for jobs that name none themselves.
 	Timeout  jobs.Duration `json:"timeout"`
 	Attempts int           `json:"attempts"`
-	// Stall is how long the program may give no sign of life: nil for the node's
-	// default, zero for no limit.
+	// Stall is how long the program may show no activity. nil means the default of
+	// the node, zero no limit.
 	Stall *jobs.Duration `json:"stall"`
 	// Memory and Scratch bound the program's memory and working directory, in bytes.
 	// They cannot raise the node's own limits.

@@ -31,8 +31,8 @@ func (p *Publication) compareWithFirst(ctx context.Context, r *Run, document []b
 }
 
 // keepStale compares the result of an attempt that is not the newest with the published
-// one. If there is none it keeps the result aside, for the winner to compare, and looks
-// again: there may be one by now.
+// one. If there is none, it keeps the result, so that the newest attempt can compare it.
+// Then it looks again, because a result may have been published meanwhile.
 func (p *Publication) keepStale(ctx context.Context, r *Run, document []byte) {
 	var mine published
 	if err := json.Unmarshal(document, &mine); err != nil {

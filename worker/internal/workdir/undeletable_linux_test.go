@@ -17,7 +17,7 @@ import (
 // Flags of ioctl_iflags(2), which x/sys does not name.
 const immutable = 0x10
 
-// setImmutable makes a file one that nobody can change or remove.
+// setImmutable sets or clears the flag that keeps a file from being changed or removed.
 func setImmutable(f *os.File, on bool) error {
 	flags, err := unix.IoctlGetInt(int(f.Fd()), unix.FS_IOC_GETFLAGS)
 	if err != nil {

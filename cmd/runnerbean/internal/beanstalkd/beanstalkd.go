@@ -74,7 +74,7 @@ func (b *Server) run(started chan<- error) {
 func checkFree(addr string) error {
 	network, address := queue.Network(addr)
 	if network == "unix" {
-		// A killed beanstalkd leaves its socket, which nobody answers.
+		// A killed beanstalkd leaves its socket, on which no process answers.
 		if conn, err := net.Dial(network, address); err == nil {
 			return errors.Join(conn.Close(), fmt.Errorf("beanstalkd: another server answers at %s: set RUNNERBEAN_BEANSTALKD to another address, or use \"runnerbean worker\"", addr))
 		}

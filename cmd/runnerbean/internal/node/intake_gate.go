@@ -136,7 +136,7 @@ func (g *intakeGate) logSlotsFault(err error) {
 	g.slotsFault = text
 }
 
-// because adds to a state who has asked for it and why.
+// because adds to a state the name of the person that set it and the reason.
 func because(text, by, reason string) string {
 	if by != "" {
 		text += " by " + by

@@ -16,7 +16,7 @@ const maxTasks = 4096
 // limits are enforced.
 type Isolation struct {
 	// Cgroup is the folder under which each program gets a cgroup of its own. It
-	// is empty where there are no cgroups, for the reason in Why.
+	// is empty if there are no cgroups. Why then holds the reason.
 	Cgroup, Why string
 	// Memory and Tasks say that a cgroup limits the memory and the number of
 	// processes of a whole program.
