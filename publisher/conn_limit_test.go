@@ -73,7 +73,7 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 			b := newBench(t, func(c *Config) { c.Connections = func() int { return limit } })
 			addr, stop := b.serve()
 			id, _ := b.succeeded(tenKiB())
-			b.p.docs.stored(t.Context(), id) //nolint:errcheck // to have it in memory
+			b.get("/" + id) // to have it in memory
 			var held []net.Conn
 			for range 3 * limit {
 				c := dialFrom(t, "127.0.0.1", addr)

@@ -127,7 +127,7 @@ func TestEventsOfAnEnd(t *testing.T) {
 	b := newBench(t)
 	base := b.listen()
 	done, _ := b.succeeded("[1]")
-	large, _ := b.succeeded(sized(maxEvent / 5))
+	large, _ := b.succeeded(sized((256 << 10) / 5))
 	for id, want := range map[string]jobs.State{done: jobs.Succeeded, large: jobs.Succeeded, b.failed(): jobs.Failed} {
 		next := streamOf(t, base, id)
 		e, err := next()

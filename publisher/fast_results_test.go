@@ -245,7 +245,7 @@ func FuzzResultPath(f *testing.F) {
 			return
 		}
 		got, want := httptest.NewRecorder(), httptest.NewRecorder()
-		if !b.p.results.serveCached(got, request) {
+		if !b.p.results.ServeCached(got, request) {
 			return
 		}
 		b.p.echo.ServeHTTP(want, request)

@@ -29,7 +29,8 @@ func (p *Publisher) streamEvents(c echo.Context) error {
 	}
 	c.Response().Header().Set("Vary", p.auth.Vary("Accept"))
 	if c.Request().Method == http.MethodHead {
-		return headOfEvents(c)
+		live.WriteHead(c.Response())
+		return nil
 	}
 	return p.broker.ServeNews(c.Response().Writer, c.Request(), feedLifetime+rand.N(feedLifetime/6), w)
 }

@@ -68,7 +68,7 @@ func TestFiles(t *testing.T) {
 func TestFilesOfALargeResult(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	id, _ := b.succeeded(sized(maxCached/4), jobs.Artifact{Name: "x.txt"})
+	id, _ := b.succeeded(sized((1<<20)/4), jobs.Artifact{Name: "x.txt"})
 	if err := b.store.Create(t.Context(), store.FileKey(id, 1, "x.txt"), []byte("x")); err != nil {
 		t.Fatal(err)
 	}

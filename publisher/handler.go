@@ -25,7 +25,7 @@ func (p *Publisher) serveHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (p *Publisher) serve(w http.ResponseWriter, r *http.Request) {
 	httpio.SetSecurityHeaders(w.Header(), r)
-	if !p.cfg.NoFastResults && p.results.serveCached(w, r) {
+	if !p.cfg.NoFastResults && p.results.ServeCached(w, r) {
 		p.fromMemory.Add(1)
 		return
 	}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/admission"
 	"github.com/runnerbean/runnerbean/publisher/internal/apihttp"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
@@ -23,6 +22,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 	"github.com/runnerbean/runnerbean/publisher/internal/pages"
 	"github.com/runnerbean/runnerbean/publisher/internal/readmodel"
+	"github.com/runnerbean/runnerbean/publisher/internal/results"
 )
 
 // Publisher serves HTTP. Its Handler needs Run, or use Serve, which is both.
@@ -30,8 +30,8 @@ type Publisher struct {
 	cfg       Config
 	log       *slog.Logger
 	echo      *echo.Echo
-	docs      *Documents
-	results   *Handlers
+	docs      *results.Documents
+	results   *results.Handlers
 	broker    *live.Broker
 	conns     *admission.Limiter
 	nodes     *readmodel.Nodes
@@ -62,7 +62,7 @@ func New(cfg Config) (*Publisher, error) {
 	p.conns = admission.New(cfg.Connections)
 	p.broker = live.NewBroker(live.Config{
 		MaxStreams: func() int { return min(cfg.MaxStreams, max(1, cfg.Connections()*7/8)) },
-		Read:       func(ctx context.Context, id string) live.Document { return p.docs.read(ctx, id) },
+		Read:       func(ctx context.Context, id string) live.Document { return p.docs.Read(ctx, id) },
 		Source:     readmodel.NewsSource{Ledger: cfg.Ledger}, Logger: cfg.Logger,
 	})
 	var err error
@@ -94,10 +94,7 @@ func (p *Publisher) newAPI() *apihttp.API {
 	return apihttp.New(apihttp.Config{
 		BaseURL: p.cfg.BaseURL, Auth: p.auth, Operations: p.ops, Record: p.cfg.Ledger.Get, Stream: p.streamEvents,
 		Jobs: p.jobs, Nodes: p.nodes, Programs: p.programs, Overviews: p.overviews, Events: p.events,
-		Document: func(ctx context.Context, id string) (jobs.Result, []byte, error) {
-			d := p.docs.read(ctx, id)
-			return d.result, d.body, d.err
-		},
+		Document: p.docs.Get,
 	})
 }
 
@@ -107,7 +104,7 @@ func (p *Publisher) newPages() *pages.Pages {
 		Node: p.cfg.Node, BaseURL: p.cfg.BaseURL, ReadOnly: p.cfg.ReadOnly, Auth: p.auth, Operations: p.ops,
 		Level:   func(path string) auth.Level { return p.levels[path] },
 		Verdict: p.overviews.Verdict, Overview: p.overviews.Get, Counts: p.cfg.Ledger.Activity.Counts,
-		Jobs: p.jobs.List, Job: p.jobs.Details, Record: p.cfg.Ledger.Get, Series: p.jobs.Series, Result: p.docs.pageResult,
+		Jobs: p.jobs.List, Job: p.jobs.Details, Record: p.cfg.Ledger.Get, Series: p.jobs.Series, Result: p.docs.PageResult,
 		Nodes: p.nodes.Now, NodeOf: p.nodes.Get, Programs: p.programs.Now, Program: p.programs.Get, Events: p.events.Page,
 	})
 }
@@ -125,13 +122,13 @@ func (p *Publisher) addReaders() {
 
 // addResults makes what answers for result URLs.
 func (p *Publisher) addResults() {
-	p.docs = &Documents{
-		ledger: p.cfg.Ledger, store: p.cfg.Store, jobs: p.jobs, cacheControl: p.auth.ResultCacheControl(), cache: newCache(p.cfg.CacheBytes),
-	}
-	p.results = &Handlers{
-		docs: p.docs, auth: p.auth, broker: p.broker, sending: admission.New(func() int { return max(4, p.cfg.Connections()/7) }),
-		sendPage: func(c echo.Context, data jobview.Data) error { return p.pages.SendResult(c, data) },
-	}
+	p.docs = results.NewDocuments(results.Config{
+		Ledger: p.cfg.Ledger, Store: p.cfg.Store, Jobs: p.jobs, CacheControl: p.auth.ResultCacheControl(), CacheBytes: p.cfg.CacheBytes,
+	})
+	p.results = results.NewHandlers(results.HandlersConfig{
+		Documents: p.docs, Auth: p.auth, Broker: p.broker, MaxFiles: func() int { return max(4, p.cfg.Connections()/7) },
+		SendPage: func(c echo.Context, data jobview.Data) error { return p.pages.SendResult(c, data) },
+	})
 }
 
 // Run tells clients of changes until ctx ends, and ends the streams with it. It is

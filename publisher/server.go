@@ -66,7 +66,7 @@ func (p *Publisher) serveOn(server *http.Server, ln net.Listener) error {
 		return server.Serve(oneWriteListener{Listener: ln, admitter: admitter})
 	}
 	fast := &fastpath.Server{
-		Answer: p.results.fastAnswer, Served: &p.served,
+		Answer: p.results.FastAnswer, Served: &p.served,
 		HeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, WriteTimeout: httpio.WriteTimeout,
 	}
 	server.RegisterOnShutdown(fast.Shutdown)

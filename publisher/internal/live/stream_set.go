@@ -54,6 +54,13 @@ func NewStreams() *Streams {
 	return s
 }
 
+// WriteHead writes the head of an event stream, as the answer to a HEAD request.
+func WriteHead(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", ContentType)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+}
+
 // Serve answers a request with the head of an event stream and calls ready,
 // which may send the first messages and keep the stream. It may return while
 // the stream goes on; gone is called once when that has ended. A lifetime of 0

@@ -1,4 +1,4 @@
-package publisher
+package results
 
 import (
 	"context"
@@ -13,14 +13,20 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/readmodel"
 )
 
-// read makes the document of a job as it stands now. An unknown job is
+// Read makes the document of a job as it stands now. An unknown job is
 // [ledger.ErrUnknown], unless the store has its result.
-func (docs *Documents) read(ctx context.Context, id string) *document {
+func (docs *Documents) Read(ctx context.Context, id string) *document {
 	d := docs.readOnce(ctx, id)
 	if d.err == nil && d.state == jobs.Queued && d.result.Position == nil && d.result.NotBefore.IsZero() {
 		return docs.readOnce(ctx, id) // it may have left the queue between two questions
 	}
 	return d
+}
+
+// Get returns how a job stands now, and that as JSON.
+func (docs *Documents) Get(ctx context.Context, id string) (jobs.Result, []byte, error) {
+	d := docs.Read(ctx, id)
+	return d.result, d.body, d.err
 }
 
 func (docs *Documents) readOnce(ctx context.Context, id string) *document {

@@ -1,4 +1,4 @@
-package publisher
+package results
 
 import (
 	"container/list"

@@ -1,4 +1,4 @@
-package publisher
+package results
 
 import (
 	"fmt"
@@ -40,9 +40,9 @@ var fileTypes = map[string]struct {
 	".gz":   {"application/gzip", false},
 }
 
-// getFile answers with a file that the program of a succeeded job has left, or,
+// GetFile answers with a file that the program of a succeeded job has left, or,
 // with ?attempt=N, an attempt that was no success.
-func (hs *Handlers) getFile(c echo.Context) error {
+func (hs *Handlers) GetFile(c echo.Context) error {
 	id, err := httpio.JobIDParam(c)
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func (hs *Handlers) getFile(c echo.Context) error {
 // artifact finds a file in the result document; what that does not name is not served.
 func (hs *Handlers) artifact(c echo.Context, id, name string) (jobs.Artifact, int, error) {
 	ctx := c.Request().Context()
-	d := hs.docs.read(ctx, id)
+	d := hs.docs.Read(ctx, id)
 	if d.err != nil {
 		return jobs.Artifact{}, 0, d.err
 	}

@@ -1,4 +1,4 @@
-package publisher
+package results
 
 import (
 	"net/http"
@@ -13,9 +13,9 @@ import (
 // arrival is how long a stream waits for a job that is not known yet.
 const arrival = 5 * time.Second
 
-// getEvents streams the states of a job as Server-Sent Events: the present one
+// GetEvents streams the states of a job as Server-Sent Events: the present one
 // at once, then each change, until the final one.
-func (hs *Handlers) getEvents(c echo.Context) error {
+func (hs *Handlers) GetEvents(c echo.Context) error {
 	id, err := httpio.JobIDParam(c)
 	if err != nil {
 		return err
@@ -31,18 +31,10 @@ func (hs *Handlers) getEvents(c echo.Context) error {
 	}
 	if c.Request().Method == http.MethodHead {
 		sub.Close()
-		return headOfEvents(c)
+		live.WriteHead(c.Response())
+		return nil
 	}
 	hs.broker.ServeJob(c.Response().Writer, c.Request(), sub, first.Message())
-	return nil
-}
-
-// headOfEvents answers a HEAD request.
-func headOfEvents(c echo.Context) error {
-	h := c.Response().Header()
-	h.Set("Content-Type", live.ContentType)
-	h.Set("Cache-Control", httpio.NoStore)
-	c.Response().WriteHeader(http.StatusOK)
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package publisher
+package results
 
 import (
 	"context"
@@ -34,9 +34,9 @@ func (hs *Handlers) servePage(c echo.Context, d *document) error {
 	return hs.sendPage(c, data)
 }
 
-// pageResult returns what a page shows of the result of a job.
-func (docs *Documents) pageResult(ctx context.Context, id string) (jobview.Data, error) {
-	d := docs.read(ctx, id)
+// PageResult returns what a page shows of the result of a job.
+func (docs *Documents) PageResult(ctx context.Context, id string) (jobview.Data, error) {
+	d := docs.Read(ctx, id)
 	if d.err != nil {
 		return jobview.Data{}, d.err
 	}

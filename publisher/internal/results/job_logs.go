@@ -1,4 +1,4 @@
-package publisher
+package results
 
 import (
 	"errors"
@@ -30,10 +30,10 @@ const (
 	logTotal    = "Log-Total"
 )
 
-// getLog answers with the log of the newest attempt, or of ?attempt=N, and of
+// GetLog answers with the log of the newest attempt, or of ?attempt=N, and of
 // that the last ?tail=BYTES, or what was written from position ?from=BYTES on.
 // With ?rendered=true it is as a terminal shows it.
-func (hs *Handlers) getLog(c echo.Context) error {
+func (hs *Handlers) GetLog(c echo.Context) error {
 	id, err := httpio.JobIDParam(c)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package publisher
+package results
 
 import (
 	"net/http"
@@ -8,9 +8,9 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// serveCached answers requests for results in memory, and reports whether it did. It is
+// ServeCached answers requests for results in memory, and reports whether it did. It is
 // called before the router, since most requests are of this kind.
-func (hs *Handlers) serveCached(w http.ResponseWriter, r *http.Request) bool {
+func (hs *Handlers) ServeCached(w http.ResponseWriter, r *http.Request) bool {
 	if !hs.auth.OpenResults() || r.URL.RawQuery != "" || r.URL.RawPath != "" || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
 	}
@@ -24,13 +24,13 @@ func (hs *Handlers) serveCached(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// fastAnswer returns the answer of serveCached to a request that the fast path has read.
-func (hs *Handlers) fastAnswer(r *fastpath.Request) fastpath.Answer {
+// FastAnswer returns the answer of serveCached to a request that the fast path has read.
+func (hs *Handlers) FastAnswer(r *fastpath.Request) fastpath.Answer {
 	s := hs.docs.cache.find(r.ID)
 	if s == nil || s.blob == nil {
 		return fastpath.Answer{}
 	}
-	return s.prepared.Answer(r, s.blob, hs.serveCached)
+	return s.prepared.Answer(r, s.blob, hs.ServeCached)
 }
 
 // resultID returns the part of a path that may be an id, or "". The cache knows ids only,

@@ -1,4 +1,4 @@
-package publisher
+package results
 
 import (
 	"bytes"
@@ -15,8 +15,8 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
 
-// getResult answers with the result of a job, or with its state.
-func (hs *Handlers) getResult(c echo.Context) error {
+// GetResult answers with the result of a job, or with its state.
+func (hs *Handlers) GetResult(c echo.Context) error {
 	id, err := httpio.JobIDParam(c)
 	if err != nil {
 		return err
@@ -48,7 +48,7 @@ func (hs *Handlers) getResult(c echo.Context) error {
 func (hs *Handlers) current(c echo.Context, id string) (*document, error) {
 	wait, ok := httpio.PreferWait(httpio.Field(c.Request().Header, "Prefer"))
 	if !ok || hs.docs.cache.get(id) != nil {
-		d := hs.docs.read(c.Request().Context(), id)
+		d := hs.docs.Read(c.Request().Context(), id)
 		return d, d.err
 	}
 	c.Response().Header().Set("Preference-Applied", "wait="+strconv.Itoa(int(wait/time.Second)))
@@ -57,7 +57,7 @@ func (hs *Handlers) current(c echo.Context, id string) (*document, error) {
 		c.Response().Header().Del("Preference-Applied")
 	}
 	if errors.Is(err, live.ErrBusy) {
-		d = hs.docs.read(c.Request().Context(), id)
+		d = hs.docs.Read(c.Request().Context(), id)
 		return d, d.err
 	}
 	return d, err
@@ -74,7 +74,7 @@ func (hs *Handlers) hold(c echo.Context, id string, wait time.Duration) (*docume
 	}
 	defer sub.Close()
 	ctx := c.Request().Context()
-	first := hs.docs.read(ctx, id)
+	first := hs.docs.Read(ctx, id)
 	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
 	newest := first
