@@ -12,14 +12,14 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// raw is text as a member's value.
+// raw returns text as the value of a member.
 func raw(text string) json.RawMessage { return json.RawMessage(text) }
 
 var optional = []string{
 	"files", "created", "priority", "not_before", "expires", "timeout", "attempts", "needs", "labels", "traceparent", "webhook", "rerun_of",
 }
 
-// TestAbsent: what stands for nothing in other languages is nothing, at each door.
+// TestAbsent checks that values that mean "none" in other languages count as absent.
 func TestAbsent(t *testing.T) {
 	t.Parallel()
 	docs := map[string]string{
@@ -62,7 +62,8 @@ func TestAbsent(t *testing.T) {
 	}
 }
 
-// TestNotAbsent: what cannot be taken for nothing is refused with what to write.
+// TestNotAbsent checks that other empty values are refused, with a text that says what
+// to write.
 func TestNotAbsent(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, value, want string }{
@@ -102,7 +103,7 @@ func TestNotAbsent(t *testing.T) {
 	}
 }
 
-// TestCompleteAbsent: what stands for nothing is filled in where it is.
+// TestCompleteAbsent checks that Complete replaces values that mean "none".
 func TestCompleteAbsent(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 22, 6, 16, 0, 0, time.UTC)
@@ -134,7 +135,7 @@ func TestCompleteAbsent(t *testing.T) {
 	}
 }
 
-// TestByteOrderMark is what some tools on Windows write before all else.
+// TestByteOrderMark checks the mark that some tools on Windows write first.
 func TestByteOrderMark(t *testing.T) {
 	t.Parallel()
 	for mark, want := range map[string]string{"\xef\xbb\xbf": "byte order mark", "\xff\xfe": "UTF-16", "\xfe\xff": "UTF-16"} {
@@ -148,7 +149,7 @@ func TestByteOrderMark(t *testing.T) {
 	}
 }
 
-// TestReadLeavesOut what is not as the schema wants it.
+// TestReadLeavesOut checks that Read leaves out values that do not meet the schema.
 func TestReadLeavesOut(t *testing.T) {
 	t.Parallel()
 	got, err := jobs.Read([]byte(`{"id":7,"program":"p","input":[1],"labels":{"a":"b","c":5},"timeout":"soon","needs":"x","other":{}}`))

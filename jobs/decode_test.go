@@ -20,12 +20,12 @@ const (
 	digest  = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 )
 
-// minimal has only what is required.
+// minimal has only the required members.
 const minimal = `{"id":"` + anID + `","program":"forecast",
 	"input":{"url":"https://grid.example/meters/42.json"},
 	"result":{"url":"https://results.example/` + anID + `"}}`
 
-// ordinary is what a web server would put.
+// ordinary is a typical document of a web server.
 const ordinary = `{"id":"` + anID + `","program":"forecast",
 	"input":{"url":"https://grid.example/meters/42.json","sha256":"` + digest + `"},
 	"result":{"url":"https://results.example/` + anID + `"},
@@ -40,7 +40,8 @@ const full = `{"id":"` + anID + `","program":"forecast","input":{"data":{"n": 12
 	"labels":{"meter":"42"},"traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 	"webhook":"https://www.example/done?shop=7","rerun_of":"` + otherID + `"}`
 
-// with is the minimal document with members replaced; a nil value takes one out.
+// with returns the minimal document with members replaced. A nil value removes a
+// member.
 func with(changes map[string]any) string {
 	doc := map[string]any{}
 	if err := json.Unmarshal([]byte(minimal), &doc); err != nil {
@@ -131,7 +132,7 @@ func TestDecodeAccepts(t *testing.T) {
 	}
 }
 
-// deep is a document in which objects and arrays lie so deep in one another.
+// deep returns a document with objects and arrays nested to a number of levels.
 func deep(levels int) string {
 	n := levels - 2 // the document and input
 	return strings.Replace(minimal, `"url":"https://grid.example/meters/42.json"`,

@@ -51,7 +51,7 @@ func (in *inbox) ask(command string) string {
 	return strings.TrimSpace(line)
 }
 
-// take reserves a job and returns its body, empty where there is none.
+// take reserves a job and returns its body, or "" if there is none.
 func (in *inbox) take() []byte {
 	in.t.Helper()
 	line := in.ask("reserve-with-timeout 0")

@@ -249,7 +249,7 @@ func ExampleComplete() {
 	// 2026-11-22 06:16:00 +0000 UTC
 }
 
-// A Job is written with encoding/json; what is not set is left out.
+// encoding/json writes a Job and leaves out the fields that are not set.
 func ExampleJob() {
 	id := "019aae04-9f80-7c61-8d2e-5b1c7a90e1f2"
 	text, err := json.MarshalIndent(jobs.Job{

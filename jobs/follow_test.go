@@ -67,7 +67,7 @@ func never(t *testing.T) http.HandlerFunc {
 
 // followed is what a Follow yielded.
 type followed struct {
-	states []string // with the progress in per cent, where there is one
+	states []string // with the progress in percent, if it is known
 	err    error
 }
 
@@ -193,7 +193,7 @@ func endless(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// TestFollowFetchesALargeResult: a node leaves a large result out of its event.
+// TestFollowFetchesALargeResult checks a result that is too large for the node's event.
 func TestFollowFetchesALargeResult(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := clientOf(t, node(stream(event(jobs.Queued, ""), event(jobs.Succeeded, "")), answer(jobs.Succeeded, `,"result":[1]`)))
@@ -267,7 +267,7 @@ func TestFollowBadURL(t *testing.T) {
 	})
 }
 
-// TestFollowBreak: who breaks out of the loop leaves no connection behind.
+// TestFollowBreak checks that a caller that leaves the loop leaves no open connection.
 func TestFollowBreak(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gone := make(chan struct{})

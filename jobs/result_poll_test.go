@@ -97,7 +97,7 @@ func TestResultFollowsRedirects(t *testing.T) {
 	})
 }
 
-// TestWait has the whole time of a wait in seconds of the bubble's clock.
+// TestWait checks the duration of each wait, in seconds of the virtual clock.
 func TestWait(t *testing.T) {
 	hour := func(h http.HandlerFunc) http.HandlerFunc { // an outage of an hour
 		begin := time.Time{}
@@ -249,7 +249,7 @@ func afterDate(d time.Duration) http.HandlerFunc {
 	}
 }
 
-// held keeps the answer back for as long as the client lets it.
+// held delays the answer for as long as the client allows.
 func held(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Prefer") == "wait=30" {
@@ -259,10 +259,10 @@ func held(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// silent says nothing until the client goes.
+// silent sends nothing until the client disconnects.
 func silent(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
-// halfway says half and then nothing.
+// halfway sends half of the answer and then nothing.
 func halfway(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprint(w, `{"id":`)
 	w.(http.Flusher).Flush()

@@ -13,7 +13,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 )
 
-// TestSchemaExamples: what the schemas show is valid.
+// TestSchemaExamples checks that the examples in the schemas are valid.
 func TestSchemaExamples(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string][]byte{"job": Schema(), "result": ResultSchema()} {
@@ -47,7 +47,7 @@ func mustBeResult(t *testing.T, text []byte) {
 	}
 }
 
-// TestResultsMeetTheirSchema: what the Go types write, the schema allows.
+// TestResultsMeetTheirSchema checks that the schema allows what the Go types write.
 func TestResultsMeetTheirSchema(t *testing.T) {
 	t.Parallel()
 	now, half, one := time.Now(), 0.5, 1
@@ -76,7 +76,8 @@ func TestResultsMeetTheirSchema(t *testing.T) {
 	}
 }
 
-// TestSchemaNamesTheFields: schema and Go types have the same members.
+// TestSchemaNamesTheFields checks that the schema and the Go types have the same
+// members.
 func TestSchemaNamesTheFields(t *testing.T) {
 	t.Parallel()
 	job := jobSchema().root
@@ -112,7 +113,7 @@ func TestSchemaNamesTheFields(t *testing.T) {
 	}
 }
 
-// TestSchemaStates: the schema lists the states and classes of the Go types.
+// TestSchemaStates checks that the schema lists the states and classes of the Go types.
 func TestSchemaStates(t *testing.T) {
 	t.Parallel()
 	result := compile(resultSchemaURL, resultSchemaText).root
@@ -134,7 +135,8 @@ func TestSchemaStates(t *testing.T) {
 	}
 }
 
-// TestSchemaLoadsNothing: a schema that refers to a file or the web is refused.
+// TestSchemaLoadsNothing checks that a schema that refers to a file or the web is
+// refused.
 func TestSchemaLoadsNothing(t *testing.T) {
 	t.Parallel()
 	for _, ref := range []string{"file:///etc/passwd", "http://127.0.0.1/x.json", "other.json"} {

@@ -75,8 +75,8 @@ func urlSignature(key []byte, id, until string) string {
 	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }
 
-// idOf is the job's id in the path of its result or of something below it. A
-// file may itself be named like an id.
+// idOf returns the job id in the path of a result or of something below it. A file
+// below it may itself be named like an id.
 func idOf(path string) string {
 	path, _, _ = strings.Cut(path, "/files/")
 	path = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(path, "/"), "/events"), "/log")

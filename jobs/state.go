@@ -33,7 +33,7 @@ const (
 	OutcomeStalled     Outcome = "stalled"     // showed no activity for too long
 	OutcomeKilled      Outcome = "killed"      // by a signal that the node did not send, or for its memory
 	OutcomeLost        Outcome = "lost"        // its node died
-	OutcomeInput       Outcome = "input"       // the input could not be had or is not valid
+	OutcomeInput       Outcome = "input"       // the input could not be fetched or is not valid
 	OutcomeCancelled   Outcome = "cancelled"   // a person cancelled the job
 	OutcomeInterrupted Outcome = "interrupted" // its node shut down
 	OutcomeInternal    Outcome = "internal"    // a defect of the node: handling the job ended in a panic

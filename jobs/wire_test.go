@@ -17,10 +17,10 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// resultURL is where the fake nodes of the tests have their one job.
+// resultURL is the URL of the one job of the fake nodes.
 const resultURL = "http://node.example/results/" + anID
 
-// state is a result document in which only the state matters.
+// state returns a result document with only a state.
 func state(s jobs.State, more string) string {
 	return fmt.Sprintf(`{"id":%q,"program":"forecast","state":%q,"timestamp":"2026-11-22T06:16:00Z"%s}`, anID, s, more)
 }
@@ -65,7 +65,7 @@ func (m *inMemory) Close() error {
 
 func (m *inMemory) Addr() net.Addr { return &net.UnixAddr{Name: "memory", Net: "unix"} }
 
-// clientOf makes a client whose every request goes to h, inside a bubble.
+// clientOf returns a client that sends every request to h, inside a bubble.
 func clientOf(t *testing.T, h http.HandlerFunc) *jobs.Client {
 	t.Helper()
 	return clientWith(t, jobs.Config{}, h)
@@ -108,7 +108,7 @@ func script(handlers ...http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// answer gives a result document: 200 where it is final, else 202.
+// answer sends a result document, with status 200 if it is final and 202 otherwise.
 func answer(s jobs.State, more string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -119,7 +119,7 @@ func answer(s jobs.State, more string) http.HandlerFunc {
 	}
 }
 
-// refuse gives a problem.
+// refuse sends a problem.
 func refuse(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json; charset=utf-8")
@@ -128,7 +128,7 @@ func refuse(status int) http.HandlerFunc {
 	}
 }
 
-// text gives something that is not ours.
+// text sends an answer that does not come from a node.
 func text(status int, kind, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", kind)
@@ -137,7 +137,7 @@ func text(status int, kind, body string) http.HandlerFunc {
 	}
 }
 
-// zipped gives a final result that is small only on the wire.
+// zipped sends a final result that is small only in its compressed form.
 func zipped(body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
@@ -147,7 +147,7 @@ func zipped(body string) http.HandlerFunc {
 	}
 }
 
-// logBuffer keeps what is logged.
+// logBuffer collects log lines.
 type logBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
