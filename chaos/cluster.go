@@ -92,8 +92,8 @@ func mixedJobs(bed *testbed.Testbed, rng *rand.Rand, n int) []*testbed.Job {
 // supervise starts nodes that have ended, as systemd would.
 func (p *cluster) supervise() error {
 	for _, n := range p.nodes {
-		if !n.Alive() {
-			if err := n.Start(); err != nil {
+		if !n.Process.Alive() {
+			if err := n.Process.Start(); err != nil {
 				return err
 			}
 		}
@@ -124,7 +124,7 @@ func countInbox(bed *testbed.Testbed, b *testbed.Server) {
 	}
 	defer c.Close()
 	if n, _, err := c.Count(testbed.Inbox); err == nil {
-		bed.History.Note(check.Event{T: asked, What: check.Inbox, Who: b.Name, N: float64(n)})
+		bed.History.Note(check.Event{T: asked, What: check.Inbox, Who: b.Process.Name, N: float64(n)})
 	}
 }
 
@@ -138,7 +138,7 @@ func conclude(ctx context.Context, bed *testbed.Testbed, p *cluster, list []*tes
 	}
 	for _, n := range p.nodes {
 		if err := n.Ready(ctx); err != nil {
-			bed.History.Logf("%s does not answer: %v", n.Name, err)
+			bed.History.Logf("%s does not answer: %v", n.Process.Name, err)
 		}
 	}
 	countInbox(bed, p.beanstalkd)

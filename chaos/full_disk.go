@@ -70,9 +70,9 @@ func newFullDiskTest(ctx context.Context, bed *testbed.Testbed, what, path strin
 	}
 	if what == "binlog" {
 		d.beanstalkd.Binlog = path
-		for i, arg := range d.beanstalkd.Args {
+		for i, arg := range d.beanstalkd.Process.Args {
 			if arg == "-b" {
-				d.beanstalkd.Args[i+1] = path
+				d.beanstalkd.Process.Args[i+1] = path
 			}
 		}
 	}
@@ -221,7 +221,7 @@ func (d *fullDiskTest) readyz(ctx context.Context) (int, string) {
 // recover checks that work continues: a new job is accepted and ends. It
 // restarts a beanstalkd that has ended, as a service manager would.
 func (d *fullDiskTest) recover(ctx context.Context, freed time.Time) error {
-	if !d.beanstalkd.Alive() {
+	if !d.beanstalkd.Process.Alive() {
 		if err := d.beanstalkd.Up(ctx); err != nil {
 			return err
 		}
@@ -269,8 +269,8 @@ func (d *fullDiskTest) fillBinlog(ctx context.Context) {
 // restart finds out whether beanstalkd starts on a full disk. Version 1.12 does
 // not: it reserves a file for its binlog first, and exits if it cannot.
 func (d *fullDiskTest) restart(ctx context.Context) {
-	d.beanstalkd.Terminate(5 * time.Second)
-	if err := d.beanstalkd.Start(); err != nil {
+	d.beanstalkd.Process.Terminate(5 * time.Second)
+	if err := d.beanstalkd.Process.Start(); err != nil {
 		d.bed.History.Logf("%v", err)
 		return
 	}
@@ -279,10 +279,10 @@ func (d *fullDiskTest) restart(ctx context.Context) {
 	does := "answers"
 	if d.beanstalkd.Ready(short) != nil {
 		does = "does not answer"
-		d.beanstalkd.Kill()
+		d.beanstalkd.Process.Kill()
 	}
 	status, text := d.readyz(ctx)
-	d.bed.History.Logf("binlog: started again on the full disk, beanstalkd %s, and says: %s; /readyz: %d %s", does, tail(d.beanstalkd.LogFile()), status, text)
+	d.bed.History.Logf("binlog: started again on the full disk, beanstalkd %s, and says: %s; /readyz: %d %s", does, tail(d.beanstalkd.Process.LogFile()), status, text)
 }
 
 // tail returns the end of a file.

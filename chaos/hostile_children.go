@@ -257,7 +257,7 @@ func (c *hostileRun) leftFiles() []string {
 }
 
 func (c *hostileRun) report() error {
-	usage, err := testbed.ReadUsage(c.node.PID())
+	usage, err := testbed.ReadUsage(c.node.Process.PID())
 	if err != nil {
 		return err
 	}
@@ -267,7 +267,7 @@ func (c *hostileRun) report() error {
 	c.bed.History.Logf("children by kind: %v", c.perMode)
 	c.bed.History.Measure("processes alive 2 s after the end of their job", float64(len(c.late)), 0)
 	c.bed.History.Measure("processes left at the end", float64(len(c.children())), 0)
-	c.bed.History.Measure("zombies of the node", float64(testbed.Zombies(c.node.PID())), 0)
+	c.bed.History.Measure("zombies of the node", float64(testbed.Zombies(c.node.Process.PID())), 0)
 	c.bed.History.Measure("children whose end was taken for another", float64(c.wrong), 0)
 	c.bed.History.Measure("most memory of the node, in MB", round(float64(usage.Peak)/1e6), 150)
 	c.bed.History.Measure("files and folders left in scratch", float64(len(c.leftFiles())), 0)

@@ -74,7 +74,7 @@ func (t *target) traceHealthy(ctx context.Context) (callTrace, error) {
 // observe restarts the node and returns the number that each kind of the call
 // has in its thread.
 func (t *target) observe(ctx context.Context, name string) (map[string]int, error) {
-	t.node.Terminate(10 * time.Second)
+	t.node.Process.Terminate(10 * time.Second)
 	if err := t.restart(ctx); err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func (t *target) traceOne(ctx context.Context, names string) ([]traced, error) {
 	if err != nil {
 		return nil, err
 	}
-	trace, err := startTrace(ctx, t.bed, t.node.PID(), names, "")
+	trace, err := startTrace(ctx, t.bed, t.node.Process.PID(), names, "")
 	if err != nil {
 		return nil, err
 	}
@@ -113,11 +113,11 @@ func (t *target) inject(ctx context.Context, h fault, cov *coverage) error {
 	if err != nil {
 		return err
 	}
-	trace, err := startTrace(ctx, t.bed, t.node.PID(), h.call, h.String())
+	trace, err := startTrace(ctx, t.bed, t.node.Process.PID(), h.call, h.String())
 	if err != nil {
 		return err
 	}
-	t.bed.History.Logf("%s: %s on %s", j.ID, h, t.node.Name)
+	t.bed.History.Logf("%s: %s on %s", j.ID, h, t.node.Process.Name)
 	if h.kills() {
 		t.expectKill()
 	}
@@ -157,7 +157,7 @@ func (t *target) injected(h fault, calls []traced) (list []string) {
 
 // restarted restarts the node and looks for what is left.
 func (t *target) restarted(ctx context.Context) (o outcome, err error) {
-	t.node.Terminate(10 * time.Second)
+	t.node.Process.Terminate(10 * time.Second)
 	if err := t.node.Up(ctx); err != nil {
 		return o, err
 	}

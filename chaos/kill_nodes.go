@@ -62,8 +62,8 @@ func (k killTest) killUntil(ctx, killing context.Context, bed *testbed.Testbed, 
 func (k killTest) killOne(ctx context.Context, bed *testbed.Testbed, p *cluster, rng *rand.Rand) error {
 	if i := rng.IntN(len(p.nodes) + 1); i < len(p.nodes) {
 		n := p.nodes[i]
-		n.Kill()
-		if err := n.Start(); err != nil {
+		n.Process.Kill()
+		if err := n.Process.Start(); err != nil {
 			return err
 		}
 		bed.Background.Go(func() {
@@ -73,11 +73,11 @@ func (k killTest) killOne(ctx context.Context, bed *testbed.Testbed, p *cluster,
 		})
 		return nil
 	}
-	p.beanstalkd.Kill()
+	p.beanstalkd.Process.Kill()
 	if k.deleteBinlog {
 		if err := p.beanstalkd.DeleteBinlog(); err != nil {
 			return err
 		}
 	}
-	return p.beanstalkd.Start()
+	return p.beanstalkd.Process.Start()
 }

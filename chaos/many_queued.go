@@ -69,7 +69,7 @@ func newBacklog(ctx context.Context, bed *testbed.Testbed) (*backlog, error) {
 		return nil, err
 	}
 	// The speed of the disk should not count.
-	b.Args[slices.Index(b.Args, "-f0")] = "-F"
+	b.Process.Args[slices.Index(b.Process.Args, "-f0")] = "-F"
 	if err := b.Up(ctx); err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (h *backlog) announce(ctx context.Context, at testbed.Shared) error {
 	if err := away.Up(ctx); err != nil {
 		return err
 	}
-	away.Terminate(10 * time.Second)
+	away.Process.Terminate(10 * time.Second)
 	return h.node.Up(ctx)
 }
 
@@ -142,7 +142,7 @@ func (h *backlog) put(ctx context.Context, n int) error {
 // want or less.
 func (h *backlog) memory(ctx context.Context, want int64) (least int64, err error) {
 	for turn := range testbed.Pick(h.bed, 60, 8) {
-		u, err := testbed.ReadUsage(h.node.PID())
+		u, err := testbed.ReadUsage(h.node.Process.PID())
 		if err != nil {
 			return 0, err
 		}
@@ -244,8 +244,8 @@ func (h *backlog) restart(ctx context.Context) error {
 		}
 		waiting = append(waiting, j)
 	}
-	h.node.Kill()
-	h.beanstalkd.Kill()
+	h.node.Process.Kill()
+	h.beanstalkd.Process.Kill()
 	if err := h.beanstalkd.DeleteBinlog(); err != nil {
 		return err
 	}
@@ -289,7 +289,7 @@ func (h *backlog) resent(ctx context.Context, began time.Time) error {
 		}
 	}
 	h.bed.History.Logf("%d of %d messages of the absent program are back after %.1f s", n, len(h.ids), time.Since(began).Seconds())
-	u, err := testbed.ReadUsage(h.node.PID())
+	u, err := testbed.ReadUsage(h.node.Process.PID())
 	h.bed.History.Logf("memory of the node after that: %d MB, at most %d MB", u.Resident/1e6, u.Peak/1e6)
 	return err
 }

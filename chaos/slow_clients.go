@@ -144,7 +144,7 @@ func (a *slowClientsTest) measureBusy(ctx context.Context, over time.Duration) (
 	if err := a.warmUp(ctx); err != nil {
 		return 0, err
 	}
-	before, err := testbed.ReadUsage(a.node.PID())
+	before, err := testbed.ReadUsage(a.node.Process.PID())
 	if err != nil {
 		return 0, err
 	}
@@ -156,7 +156,7 @@ func (a *slowClientsTest) measureBusy(ctx context.Context, over time.Duration) (
 	defer cancel()
 	most := testbed.Usage{}
 	err = testbed.Until(arrived, 50*time.Millisecond, "all clients are connected", func() bool {
-		most, _ = testbed.ReadUsage(a.node.PID())
+		most, _ = testbed.ReadUsage(a.node.Process.PID())
 		return most.Files >= before.Files+(slowCount+streamCount)*9/10
 	})
 	if err != nil {
@@ -168,7 +168,7 @@ func (a *slowClientsTest) measureBusy(ctx context.Context, over time.Duration) (
 		return 0, err
 	}
 	a.bed.History.MeasureLeast("event streams that saw the end of their job", float64(<-told), streamCount)
-	most, _ = testbed.ReadUsage(a.node.PID())
+	most, _ = testbed.ReadUsage(a.node.Process.PID())
 	disconnect()
 	s.Wait()
 	err = testbed.Until(ctx, 20*time.Millisecond, "the job of the streams ends", func() bool { return a.bed.GetResult(ctx, a.node, last, true).Final() })
@@ -203,7 +203,7 @@ func (a *slowClientsTest) awaitClosed(ctx context.Context, before, most testbed.
 	defer cancel()
 	var after testbed.Usage
 	_ = testbed.Until(waiting, 100*time.Millisecond, "descriptors are given back", func() bool {
-		after, _ = testbed.ReadUsage(a.node.PID())
+		after, _ = testbed.ReadUsage(a.node.Process.PID())
 		return after.Files <= before.Files
 	})
 	a.bed.History.Measure(fmt.Sprintf("open descriptors when all have gone, of %d before", before.Files), float64(after.Files), float64(before.Files+8))
@@ -219,12 +219,12 @@ func (a *slowClientsTest) goroutines(ctx context.Context) (int, error) {
 	if !testbed.Sleep(ctx, 2*time.Second) {
 		return 0, ctx.Err()
 	}
-	before, err := os.ReadFile(a.node.LogFile())
+	before, err := os.ReadFile(a.node.Process.LogFile())
 	if err != nil {
 		return 0, err
 	}
-	a.node.EndWith(syscall.SIGQUIT, "term", 5*time.Second)
-	text, err := os.ReadFile(a.node.LogFile())
+	a.node.Process.EndWith(syscall.SIGQUIT, "term", 5*time.Second)
+	text, err := os.ReadFile(a.node.Process.LogFile())
 	if err != nil {
 		return 0, err
 	}

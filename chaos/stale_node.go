@@ -46,26 +46,26 @@ func staleNode(ctx context.Context, bed *testbed.Testbed) error {
 func (s *staleNodes) round(ctx context.Context, rng *rand.Rand) error {
 	stopped := s.cluster.nodes[rng.IntN(2)]
 	jobs := s.submit(ctx, rng)
-	err := testbed.Until(ctx, 20*time.Millisecond, "the jobs run", func() bool { return s.running(jobs, stopped.Name) >= s.slots/2 || s.over(jobs) })
+	err := testbed.Until(ctx, 20*time.Millisecond, "the jobs run", func() bool { return s.running(jobs, stopped.Process.Name) >= s.slots/2 || s.over(jobs) })
 	if err != nil || s.over(jobs) {
 		return ignoreEnd(ctx, err)
 	}
 	testbed.Sleep(ctx, time.Duration(rng.IntN(100))*time.Millisecond)
-	held := s.runningOn(jobs, stopped.Name)
-	stopped.Pause()
+	held := s.runningOn(jobs, stopped.Process.Name)
+	stopped.Process.Pause()
 	if rng.IntN(5) > 0 {
-		s.awaitYield(ctx, held, stopped.Name)
+		s.awaitYield(ctx, held, stopped.Process.Name)
 		testbed.Sleep(ctx, time.Duration(rng.IntN(1500))*time.Millisecond)
 	} else {
 		testbed.Sleep(ctx, time.Duration(1000+rng.IntN(6000))*time.Millisecond)
 	}
 	s.read()
 	for id := range held {
-		if s.last[id].Who != stopped.Name {
+		if s.last[id].Who != stopped.Process.Name {
 			s.yields++
 		}
 	}
-	stopped.Resume()
+	stopped.Process.Resume()
 	s.cluster.poll.AwaitEnds(ctx, 15*time.Second)
 	return nil
 }

@@ -76,7 +76,7 @@ func newTarget(ctx context.Context, bed *testbed.Testbed, name, folder string) (
 	}
 	// strace counts by thread. With more processors, a goroutine stays on its
 	// thread after a slow call.
-	t.node.Env = append(t.node.Env, "GOMAXPROCS=16")
+	t.node.Process.Env = append(t.node.Process.Env, "GOMAXPROCS=16")
 	if t.reader, err = bed.NewNode(name+"-reader", at, 0, nil); err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (t *target) startGated(ctx context.Context) (j *testbed.Job, open func(), e
 	var writer *os.File
 	err = testbed.Until(ctx, 2*time.Millisecond, "the program waits at its gate", func() bool {
 		// A node ends after an I/O error of the ledger, perhaps only now.
-		if !t.node.Alive() {
+		if !t.node.Process.Alive() {
 			if err := t.restart(ctx); err != nil {
 				t.bed.History.Logf("%v", err)
 			}
@@ -115,7 +115,7 @@ func (t *target) startGated(ctx context.Context) (j *testbed.Job, open func(), e
 // calls, so there could be a second one.
 func (t *target) follow(ctx context.Context, j *testbed.Job, trace *tracer) bool {
 	for end := time.Now().Add(patience); time.Now().Before(end); {
-		if !t.node.Alive() {
+		if !t.node.Process.Alive() {
 			if err := t.restart(ctx); err != nil {
 				t.bed.History.Logf("%v", err)
 				return false
@@ -137,8 +137,8 @@ func (t *target) follow(ctx context.Context, j *testbed.Job, trace *tracer) bool
 // restart starts the node again.
 func (t *target) restart(ctx context.Context) error {
 	err := t.node.Up(ctx)
-	if err == nil && !t.node.Alive() {
-		err = fmt.Errorf("%s does not start again; see %s", t.node.Name, t.node.LogFile())
+	if err == nil && !t.node.Process.Alive() {
+		err = fmt.Errorf("%s does not start again; see %s", t.node.Process.Name, t.node.Process.LogFile())
 	}
 	return err
 }
@@ -146,30 +146,30 @@ func (t *target) restart(ctx context.Context) error {
 // awaitNode waits until the node runs and cannot be killed any more.
 func (t *target) awaitNode(ctx context.Context, killed int) error {
 	// strace may have detached before it could report the kill.
-	if killed == t.node.PID() || t.node.Alive() && !t.node.Healthy(ctx) {
-		if err := testbed.Until(ctx, time.Millisecond, "the node is dead", func() bool { return !t.node.Alive() }); err != nil {
+	if killed == t.node.Process.PID() || t.node.Process.Alive() && !t.node.Healthy(ctx) {
+		if err := testbed.Until(ctx, time.Millisecond, "the node is dead", func() bool { return !t.node.Process.Alive() }); err != nil {
 			return err
 		}
 	}
-	if !t.node.Alive() {
+	if !t.node.Process.Alive() {
 		return t.restart(ctx)
 	}
-	if t.node.ExpectEnd(false) {
-		t.bed.History.Note(check.Event{What: check.Up, Who: t.node.Name, Text: "it was spared"})
+	if t.node.Process.ExpectEnd(false) {
+		t.bed.History.Note(check.Event{What: check.Up, Who: t.node.Process.Name, Text: "it was spared"})
 	}
 	return nil
 }
 
 // expectKill records that strace will kill the node.
 func (t *target) expectKill() {
-	t.node.ExpectEnd(true)
-	t.bed.History.Note(check.Event{What: check.Kill, Who: t.node.Name, Text: "at a system call"})
+	t.node.Process.ExpectEnd(true)
+	t.bed.History.Note(check.Event{What: check.Kill, Who: t.node.Process.Name, Text: "at a system call"})
 }
 
 // newJob returns a job whose program waits at a gate, and the path of the gate.
 func (t *target) newJob(rng *rand.Rand) (*testbed.Job, string) {
 	t.count++
-	gate := fmt.Sprintf("%s/gate-%s-%d", t.bed.Dir, t.node.Name, t.count)
+	gate := fmt.Sprintf("%s/gate-%s-%d", t.bed.Dir, t.node.Process.Name, t.count)
 	g := gatedTask{Task: testbed.Task{History: t.bed.History.Path, Seed: rng.Uint64() >> 11, Pad: 9000}, Gate: gate}
 	j := t.bed.NewJob(rng, "gated", g, nil)
 	j.Answer = g.Answer(j.ID)

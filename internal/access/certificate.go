@@ -19,8 +19,8 @@ func ServerTLS(certificate, key string, log *slog.Logger) (*tls.Config, error) {
 	}, nil
 }
 
-func openCertificate(certificate, key string, log *slog.Logger) (*watched[*tls.Certificate], error) {
-	files := &watched[*tls.Certificate]{
+func openCertificate(certificate, key string, log *slog.Logger) (*watchedFile[*tls.Certificate], error) {
+	files := &watchedFile[*tls.Certificate]{
 		paths: []string{certificate, key}, public: 1, setting: "RUNNERBEAN_TLS_CERT and RUNNERBEAN_TLS_KEY", log: log,
 		parse: func(contents []string) (*tls.Certificate, error) {
 			pair, err := tls.X509KeyPair([]byte(contents[0]), []byte(contents[1]))

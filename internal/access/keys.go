@@ -14,11 +14,11 @@ var errNoKey = errors.New("holds no key: put a line of at least 32 random charac
 
 // Keys sign the URLs of results. The first one of the file signs; all verify,
 // so that a new one can be put before an old one while URLs are about.
-type Keys struct{ file *watched[[][]byte] }
+type Keys struct{ file *watchedFile[[][]byte] }
 
 // OpenKeys reads a file with a key in each line.
 func OpenKeys(path string, log *slog.Logger) (*Keys, error) {
-	k := &Keys{file: &watched[[][]byte]{
+	k := &Keys{file: &watchedFile[[][]byte]{
 		paths: []string{path}, setting: "RUNNERBEAN_URL_KEY_FILE", log: log,
 		parse: func(contents []string) ([][]byte, error) { return parseKeys(contents[0]) },
 	}}

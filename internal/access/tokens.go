@@ -9,8 +9,8 @@ import (
 
 // Tokens are those that a node takes: of a file, and the one of RUNNERBEAN_TOKEN.
 type Tokens struct {
-	file   *watched[[]Token] // nil without a file
-	single []Token           // none or one
+	file   *watchedFile[[]Token] // nil without a file
+	single []Token               // none or one
 }
 
 // OpenTokens reads the file of tokens where path is not empty, and takes the
@@ -26,7 +26,7 @@ func OpenTokens(path, single string, log *slog.Logger) (*Tokens, error) {
 	if path == "" {
 		return t, nil
 	}
-	t.file = &watched[[]Token]{
+	t.file = &watchedFile[[]Token]{
 		paths: []string{path}, setting: "RUNNERBEAN_TOKENS_FILE", log: log,
 		parse: func(contents []string) ([]Token, error) { return ParseTokens(contents[0]) },
 	}

@@ -18,9 +18,9 @@ const (
 	maxFile   = 1 << 20 // bytes
 )
 
-// watched is what files say. It reads them again when they have changed; what
+// watchedFile is what files say. It reads them again when they have changed; what
 // cannot be read or used changes nothing and is logged once.
-type watched[T any] struct {
+type watchedFile[T any] struct {
 	paths   []string
 	parse   func(contents []string) (T, error)
 	setting string // that names the files, for messages
@@ -36,7 +36,7 @@ type watched[T any] struct {
 }
 
 // open reads the files for the first time; then an error is the caller's.
-func (w *watched[T]) open() error {
+func (w *watchedFile[T]) open() error {
 	if w.log == nil {
 		w.log = slog.Default()
 	}
@@ -53,7 +53,7 @@ func (w *watched[T]) open() error {
 	return nil
 }
 
-func (w *watched[T]) take(contents []string) error {
+func (w *watchedFile[T]) take(contents []string) error {
 	value, err := w.parse(contents)
 	if err != nil {
 		return fmt.Errorf("%s: %w", w.paths[0], err)
@@ -63,7 +63,7 @@ func (w *watched[T]) take(contents []string) error {
 }
 
 // get is the newest value. It is cheap, and waits for nobody.
-func (w *watched[T]) get() T {
+func (w *watchedFile[T]) get() T {
 	now, last := time.Now().UnixNano(), w.looked.Load()
 	if now-last >= int64(lookEvery) && w.looked.CompareAndSwap(last, now) {
 		w.look()
@@ -72,7 +72,7 @@ func (w *watched[T]) get() T {
 }
 
 // look reads the files if they are others than before.
-func (w *watched[T]) look() {
+func (w *watchedFile[T]) look() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.changed() {
@@ -95,7 +95,7 @@ func (w *watched[T]) look() {
 	}
 }
 
-func (w *watched[T]) changed() bool {
+func (w *watchedFile[T]) changed() bool {
 	for i, path := range w.paths {
 		now, err := os.Stat(path)
 		if err != nil || i >= len(w.seen) {
@@ -111,7 +111,7 @@ func (w *watched[T]) changed() bool {
 
 // warnReadable warns if other users can read a secret. That is no error, because a
 // container may mount its secrets this way and has no other users.
-func (w *watched[T]) warnReadable() {
+func (w *watchedFile[T]) warnReadable() {
 	for i, info := range w.seen {
 		if i >= w.public && info.Mode().Perm()&0o004 != 0 {
 			w.log.Warn("everybody on this machine can read this file: chmod o-r", "setting", w.setting, "file", w.paths[i])

@@ -65,12 +65,12 @@ func (c *candidate) accept(t *txn) (Accepted, error) {
 	}
 	r := c.record
 	r.Accepted, r.Updated, r.State, r.Due = t.now, t.now, jobs.Queued, engine.Later(t.now, c.record.NotBefore)
-	if c.Fault != nil {
+	if c.entry.Fault != nil {
 		r.State, r.Finished, r.Due = jobs.Failed, t.now, time.Time{}
 	}
 	n, err := t.Exec(qInsertJob, r.ID, r.Program, string(r.State), int64(r.Priority), engine.Micros(r.Created), engine.Micros(r.Accepted),
 		engine.Micros(r.NotBefore), engine.Micros(r.Expires), engine.Micros(r.Finished), engine.Micros(r.Updated), r.Reason, errorText(r.Error), c.labels, engine.Micros(r.Due), c.webhook, t.outbox.Elsewhere(c.target),
-		engine.Clean(c.Submitter, engine.MaxName))
+		engine.Clean(c.entry.Submitter, engine.MaxName))
 	if err != nil {
 		return Accepted{}, err
 	}
@@ -82,7 +82,7 @@ func (c *candidate) accept(t *txn) (Accepted, error) {
 	}
 	t.count(r.Program, "", r.State)
 	t.Changed(r.ID)
-	if c.Fault != nil {
+	if c.entry.Fault != nil {
 		t.note(eventlog.KindFault, r.ID, "", faultText(r.Error))
 		if err := c.faulty(t, &r); err != nil {
 			return Accepted{}, err
@@ -103,7 +103,7 @@ func faultText(e *jobs.Error) string {
 
 // describe writes the parts of a job that never change.
 func (c *candidate) describe(t *txn) error {
-	if _, err := t.Exec(qInsertDocument, c.record.ID, c.digest[:], c.Document); err != nil {
+	if _, err := t.Exec(qInsertDocument, c.record.ID, c.digest[:], c.entry.Document); err != nil {
 		return err
 	}
 	return c.label(t, t.now)
@@ -111,7 +111,7 @@ func (c *candidate) describe(t *txn) error {
 
 // label writes the labels of a job.
 func (c *candidate) label(t *txn, accepted time.Time) error {
-	for k, v := range c.Job.Labels {
+	for k, v := range c.entry.Job.Labels {
 		if _, err := t.Exec(qInsertLabel, engine.Clean(k+"="+v, maxLabel), engine.Micros(accepted), c.record.ID); err != nil {
 			return err
 		}
@@ -142,13 +142,13 @@ func (c *candidate) connect(t *txn, r *Record) error {
 	if err != nil {
 		return err
 	}
-	if c.Fault == nil && len(c.Job.Needs) > 0 {
+	if c.entry.Fault == nil && len(c.entry.Job.Needs) > 0 {
 		if err := c.need(t, r, wanted); err != nil {
 			return err
 		}
 	}
-	if c.Awaits != "" && !r.State.Final() {
-		if err := awaitNew(t, r, c.Awaits); err != nil {
+	if c.entry.Awaits != "" && !r.State.Final() {
+		if err := awaitNew(t, r, c.entry.Awaits); err != nil {
 			return err
 		}
 	}
@@ -162,7 +162,7 @@ func (c *candidate) connect(t *txn, r *Record) error {
 // has failed.
 func (c *candidate) need(t *txn, r *Record, wanted bool) error {
 	open := 0
-	for _, id := range slices.Compact(slices.Sorted(slices.Values(c.Job.Needs))) {
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(c.entry.Job.Needs))) {
 		state, err := t.state(id)
 		switch {
 		case err != nil:

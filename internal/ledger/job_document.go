@@ -33,7 +33,7 @@ type Entry struct {
 
 // candidate is an Entry with everything prepared that needs no transaction.
 type candidate struct {
-	*Entry
+	entry  *Entry
 	record Record
 	digest [sha256.Size]byte
 	labels string
@@ -49,7 +49,7 @@ func newCandidate(e *Entry) candidate {
 	if e.Document == nil {
 		e.Document = []byte{}
 	}
-	c := candidate{Entry: e, digest: digest(e.Document), labels: labelsText(j.Labels), webhook: engine.Clean(j.Webhook, engine.MaxURL), target: engine.Clean(j.Result.URL, engine.MaxURL)}
+	c := candidate{entry: e, digest: digest(e.Document), labels: labelsText(j.Labels), webhook: engine.Clean(j.Webhook, engine.MaxURL), target: engine.Clean(j.Result.URL, engine.MaxURL)}
 	c.record = Record{
 		ID: j.ID, Program: engine.Clean(j.Program, engine.MaxName), Priority: j.EffectivePriority(),
 		Document: e.Document, Labels: j.Labels,
@@ -62,21 +62,21 @@ func newCandidate(e *Entry) candidate {
 
 func (c *candidate) check() error {
 	switch {
-	case c.Job.ID == "" || len(c.Job.ID) > engine.MaxID || engine.Clean(c.Job.ID, engine.MaxID) != c.Job.ID:
+	case c.entry.Job.ID == "" || len(c.entry.Job.ID) > engine.MaxID || engine.Clean(c.entry.Job.ID, engine.MaxID) != c.entry.Job.ID:
 		return fmt.Errorf("id: %w", engine.ErrTooBig)
-	case len(c.Document) > maxDocument:
+	case len(c.entry.Document) > maxDocument:
 		return fmt.Errorf("document: %w", engine.ErrTooBig)
-	case len(c.Job.Needs) > maxNeeds:
+	case len(c.entry.Job.Needs) > maxNeeds:
 		return fmt.Errorf("needs: %w", engine.ErrTooBig)
-	case len(c.Job.Labels) > maxLabels:
+	case len(c.entry.Job.Labels) > maxLabels:
 		return fmt.Errorf("labels: %w", engine.ErrTooBig)
 	}
-	for k, v := range c.Job.Labels {
+	for k, v := range c.entry.Job.Labels {
 		if len(k)+len(v) >= maxLabel {
 			return fmt.Errorf("label %q: %w", k, engine.ErrTooBig)
 		}
 	}
-	for _, n := range c.Job.Needs {
+	for _, n := range c.entry.Job.Needs {
 		if len(n) > engine.MaxID {
 			return fmt.Errorf("needs: %w", engine.ErrTooBig)
 		}

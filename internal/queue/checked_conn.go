@@ -169,13 +169,13 @@ func (w *checkedConn) Write(p []byte) (int, error) {
 	if g == nil {
 		return w.Conn.Write(p)
 	}
-	if g.rest == 0 {
-		g.rest = putLength(p)
+	if g.unread == 0 {
+		g.unread = putLength(p)
 	}
 	g.data = append(g.data, p...)
-	if g.rest -= len(p); g.rest == 0 {
+	if g.unread -= len(p); g.unread == 0 {
 		g.count++
-		g.whole()
+		g.record()
 	}
 	return len(p), nil
 }
@@ -183,7 +183,7 @@ func (w *checkedConn) Write(p []byte) (int, error) {
 // flush sends a group, a smaller one too if it must go now.
 func (w *checkedConn) flush(now bool) error {
 	g := w.puts
-	if g.count == 0 || !now && g.count < group && len(g.data) < groupBytes {
+	if g.count == 0 || !now && g.count < group && len(g.data) < batchBytes {
 		return nil
 	}
 	_, err := w.Conn.Write(g.data)

@@ -46,7 +46,7 @@ func (c *conn) putAll(ctx context.Context, messages []Message, receipts []Receip
 			conn: c, free: make(chan struct{}, window),
 			written: make(chan struct{}, 1), failed: make(chan struct{}),
 		}
-		c.wire.puts = &putBuffer{whole: func() { line.written <- struct{}{} }}
+		c.wire.puts = &putBuffer{record: func() { line.written <- struct{}{} }}
 		defer func() { c.wire.puts = nil }()
 		return line.run(messages, receipts)
 	})

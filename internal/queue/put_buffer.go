@@ -9,15 +9,15 @@ const (
 	// group is how many puts are sent at once, unless they reach groupBytes before.
 	// It is less than a window, so that there is always an answer to wait for.
 	group      = 32
-	groupBytes = 64 << 10
+	batchBytes = 64 << 10
 )
 
 // putBuffer collects puts that are sent together.
 type putBuffer struct {
-	data  []byte
-	count int    // of whole commands in data
-	rest  int    // bytes that the command in hand still lacks
-	whole func() // told after every whole command
+	data   []byte
+	count  int    // of whole commands in data
+	unread int    // bytes that the command in hand still lacks
+	record func() // told after every whole command
 }
 
 // putLength is the length of the whole command whose beginning p is: a use, if

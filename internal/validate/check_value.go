@@ -39,9 +39,9 @@ func (r *run) apply(s *rule, i int, seen *marks) int {
 	if r.applied++; r.applied > maxApplied {
 		panic(stop{errApplied})
 	}
-	deep := len(r.way)
-	if s.home != nil && (deep == 0 || r.way[deep-1] != s.home) {
-		r.way = append(r.way, s.home)
+	deep := len(r.resources)
+	if s.resource != nil && (deep == 0 || r.resources[deep-1] != s.resource) {
+		r.resources = append(r.resources, s.resource)
 	}
 	k := kindOf(r.text[i])
 	m, own := seen, marks{}
@@ -60,7 +60,7 @@ func (r *run) apply(s *rule, i int, seen *marks) int {
 		}
 	}
 	r.applied--
-	r.way = r.way[:deep]
+	r.resources = r.resources[:deep]
 	return end
 }
 
@@ -239,7 +239,7 @@ func (r *run) rest(s *rule, k kind, i int, m *marks) int {
 
 // resolve is where a dynamic reference leads to on the way to here.
 func (r *run) resolve(d *dynamic) *rule {
-	for _, on := range r.way {
+	for _, on := range r.resources {
 		if target := on.anchors[d.name]; target != nil {
 			return target
 		}

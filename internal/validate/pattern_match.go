@@ -16,7 +16,7 @@ func (r *run) match(p *pattern, text []byte) bool {
 
 // runes reads text and looks at the context meanwhile.
 type runes struct {
-	*run
+	run  *run
 	text []byte
 	cost int // of a character
 }
@@ -26,7 +26,7 @@ func (r *runes) ReadRune() (c rune, size int, err error) {
 	if len(r.text) == 0 {
 		return 0, 0, errEnd
 	}
-	r.tick(r.cost)
+	r.run.tick(r.cost)
 	c, size = utf8.DecodeRune(r.text)
 	r.text = r.text[size:]
 	return c, size, nil

@@ -136,7 +136,7 @@ func (b *rules) objects(r *rule, s *jsonschema.Schema) {
 	for re, sub := range s.PatternProperties {
 		o.patterns = append(o.patterns, namedRule{newPattern(re), b.rule(sub)})
 	}
-	slices.SortFunc(o.patterns, func(x, y namedRule) int { return strings.Compare(x.String(), y.String()) })
+	slices.SortFunc(o.patterns, func(x, y namedRule) int { return strings.Compare(x.pattern.String(), y.pattern.String()) })
 	switch others := s.AdditionalProperties.(type) {
 	case bool:
 		o.closed = true

@@ -6,10 +6,10 @@ package validate
 type rule struct {
 	never, always bool // the schemas false and true
 
-	// home is the resource to which the rule belongs; nil where no reference of
+	// resource is the resource to which the rule belongs; nil where no reference of
 	// the schema is dynamic.
-	home    *resource
-	dynamic []*dynamic
+	resource *resource
+	dynamic  []*dynamic
 
 	kinds              kind
 	typeText           string
@@ -46,8 +46,8 @@ type objectRule struct {
 }
 
 type namedRule struct {
-	*pattern
-	rule *rule
+	pattern *pattern
+	rule    *rule
 }
 
 type arrayRule struct {

@@ -5,14 +5,14 @@ import "context"
 // run is the check of one value, which is read where it stands: a check takes
 // next to no memory beside the text.
 type run struct {
-	ctx     context.Context
-	text    []byte
-	left    int // until the next look at the context
-	applied int // schemas, within one another
-	fault   fault
-	way     []*resource // those in which the rules lie that are being applied
-	digits  [64]byte
-	written [96]byte
+	ctx        context.Context
+	text       []byte
+	untilCheck int // until the next look at the context
+	applied    int // schemas, within one another
+	fault      fault
+	resources  []*resource // those in which the rules lie that are being applied
+	digits     [64]byte
+	written    [96]byte
 }
 
 // fault is what does not fit: a keyword of a rule, and where the value begins.
@@ -29,10 +29,10 @@ type stop struct{ err error }
 
 // tick counts work.
 func (r *run) tick(n int) {
-	if r.left -= n + 1; r.left > 0 {
+	if r.untilCheck -= n + 1; r.untilCheck > 0 {
 		return
 	}
-	r.left = step
+	r.untilCheck = step
 	if r.ctx != nil && r.ctx.Err() != nil {
 		panic(stop{context.Cause(r.ctx)})
 	}

@@ -77,8 +77,8 @@ func newSchema(c *jsonschema.Compiler, root *jsonschema.Schema, document any) (*
 	for size := 0; b.depends && size < len(b.made); { // anchors may lead to more rules
 		size = len(b.made)
 		for from, r := range maps.Clone(b.made) {
-			if r.home == nil {
-				r.home = b.resources.of(b, from)
+			if r.resource == nil {
+				r.resource = b.resources.of(b, from)
 			}
 		}
 	}
@@ -96,7 +96,7 @@ func (s *Schema) Check(ctx context.Context, value []byte) error {
 	if _, err := measure(ctx, value, maxNesting); err != nil {
 		return err
 	}
-	r := run{ctx: ctx, text: value, left: step}
+	r := run{ctx: ctx, text: value, untilCheck: step}
 	ok, err := r.check(s.root)
 	switch {
 	case errors.Is(err, errApplied):

@@ -12,9 +12,9 @@ import (
 
 // Server is a beanstalkd that syncs its binlog at every write.
 type Server struct {
-	*Process
-	Addr   string
-	Binlog string
+	Process *Process
+	Addr    string
+	Binlog  string
 }
 
 // NewServer returns a server that is not started. It may get more environment.
@@ -38,7 +38,7 @@ func (bed *Testbed) NewServer(name string, env ...string) (*Server, error) {
 
 // Up starts the server and waits until it answers.
 func (s *Server) Up(ctx context.Context) error {
-	if err := s.Start(); err != nil {
+	if err := s.Process.Start(); err != nil {
 		return err
 	}
 	return s.Ready(ctx)
@@ -48,7 +48,7 @@ func (s *Server) Up(ctx context.Context) error {
 func (s *Server) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	return Until(ctx, 5*time.Millisecond, s.Name+" answers", func() bool {
+	return Until(ctx, 5*time.Millisecond, s.Process.Name+" answers", func() bool {
 		c, err := DialBeanstalkd(s.Addr)
 		if err != nil {
 			return false
@@ -57,14 +57,14 @@ func (s *Server) Ready(ctx context.Context) error {
 		if _, err = c.stats("stats"); err != nil {
 			return false
 		}
-		s.bed.History.Note(check.Event{What: check.Up, Who: s.Name})
+		s.Process.bed.History.Note(check.Event{What: check.Up, Who: s.Process.Name})
 		return true
 	})
 }
 
 // DeleteBinlog deletes the binlog of a stopped server.
 func (s *Server) DeleteBinlog() error {
-	s.bed.History.Note(check.Event{What: check.Wipe, Who: s.Name})
+	s.Process.bed.History.Note(check.Event{What: check.Wipe, Who: s.Process.Name})
 	files, err := filepath.Glob(filepath.Join(s.Binlog, "*"))
 	if err != nil {
 		return err

@@ -21,9 +21,9 @@ const baseURL = "http://results.chaos.invalid"
 
 // Node is a "runnerbean worker".
 type Node struct {
-	*Process
-	Addr string
-	Data string
+	Process *Process
+	Addr    string
+	Data    string
 }
 
 // Shared is what several nodes share.
@@ -74,13 +74,13 @@ func (bed *Testbed) NewNode(name string, at Shared, slots int, settings map[stri
 		env = append(env, "RUNNERBEAN_"+key+"="+all[key])
 	}
 	n := &Node{Process: bed.process(name, bed.Bin, []string{"worker"}, env), Addr: addr, Data: data}
-	n.slots = slots
+	n.Process.slots = slots
 	return n, nil
 }
 
 // Up starts the node and waits until it answers.
 func (n *Node) Up(ctx context.Context) error {
-	if err := n.Start(); err != nil {
+	if err := n.Process.Start(); err != nil {
 		return err
 	}
 	return n.Ready(ctx)
@@ -91,15 +91,15 @@ func (n *Node) Up(ctx context.Context) error {
 func (n *Node) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	pid := n.PID()
-	return Until(ctx, 10*time.Millisecond, n.Name+" answers", func() bool {
-		if n.PID() != pid || !n.Alive() {
+	pid := n.Process.PID()
+	return Until(ctx, 10*time.Millisecond, n.Process.Name+" answers", func() bool {
+		if n.Process.PID() != pid || !n.Process.Alive() {
 			return true
 		}
 		if !n.Healthy(ctx) {
 			return false
 		}
-		n.bed.History.Note(check.Event{What: check.Up, Who: n.Name})
+		n.Process.bed.History.Note(check.Event{What: check.Up, Who: n.Process.Name})
 		return true
 	})
 }

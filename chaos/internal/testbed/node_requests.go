@@ -16,7 +16,7 @@ import (
 // Submit posts a document and returns the status, or 0 if there was no answer.
 func (bed *Testbed) Submit(ctx context.Context, n *Node, j *Job) int {
 	status, _ := bed.send(ctx, n, "/api/v1/jobs", j.Document)
-	bed.History.Note(check.Event{What: check.Post, Who: n.Name, Job: j.ID, Status: status})
+	bed.History.Note(check.Event{What: check.Post, Who: n.Process.Name, Job: j.ID, Status: status})
 	return status
 }
 
@@ -55,7 +55,7 @@ func (bed *Testbed) GetResult(ctx context.Context, n *Node, j *Job, plain bool) 
 	asked := time.Now()
 	status, body := Do(req)
 	s := observation{status: status}
-	e := check.Event{T: asked.UnixNano(), Took: int64(time.Since(asked)), What: check.Get, Who: n.Name, Job: j.ID, Status: status}
+	e := check.Event{T: asked.UnixNano(), Took: int64(time.Since(asked)), What: check.Get, Who: n.Process.Name, Job: j.ID, Status: status}
 	if status == http.StatusOK || status == http.StatusAccepted {
 		s.State, e.Text = j.check(body)
 		sum := sha256.Sum256(body)
@@ -113,7 +113,7 @@ func (bed *Testbed) GetJSON(ctx context.Context, n *Node, path string, into any)
 func (n *Node) AwaitClock(ctx context.Context, by time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	return Until(ctx, 50*time.Millisecond, "the clock of "+n.Name+" has moved", func() bool {
+	return Until(ctx, 50*time.Millisecond, "the clock of "+n.Process.Name+" has moved", func() bool {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Addr+"/healthz", nil)
 		if err != nil {
 			return false

@@ -82,7 +82,7 @@ func (p *Poller) readOne(ctx context.Context, rng *rand.Rand, plain bool) {
 }
 
 func (p *Poller) read(ctx context.Context, n *Node, j *Job, plain bool) observation {
-	if n.isPaused() {
+	if n.Process.isPaused() {
 		return observation{} // the request would block
 	}
 	s := p.bed.GetResult(ctx, n, j, plain)
