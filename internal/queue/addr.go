@@ -10,15 +10,16 @@ import (
 )
 
 const (
-	// defaultPort is where beanstalkd listens.
+	// defaultPort is the TCP port of beanstalkd.
 	defaultPort = "11300"
-	// maxSocket is the longest path of a socket that every system takes.
+	// maxSocket is the longest path of a Unix socket, in bytes, that every system
+	// accepts.
 	maxSocket = 103
 )
 
-// ParseAddr reads the address of a server: host, host:port, [IPv6]:port, an IPv6
-// address alone, or unix:/PATH for the socket of beanstalkd -l unix:/PATH. It
-// returns the one form in which that server is known, host:port or unix:/PATH.
+// ParseAddr parses the address of a server: host, host:port, [IPv6]:port, an IPv6
+// address, or unix:/PATH for the socket of "beanstalkd -l unix:/PATH". It returns the
+// canonical form: host:port or unix:/PATH.
 func ParseAddr(text string) (string, error) {
 	addr, err := parseAddr(strings.TrimSpace(text))
 	if err != nil {
@@ -74,8 +75,8 @@ func socketAddr(path string) (string, error) {
 	return "unix:" + filepath.Clean(path), nil
 }
 
-// validHost reports whether a name may be looked up. Underscores are in names of
-// containers.
+// validHost reports whether host is a name that DNS can look up. It allows underscores
+// because names of containers contain them.
 func validHost(host string) bool {
 	if host == "" || len(host) > 253 || strings.EqualFold(host, "unix") { // unix: is a socket
 		return false
@@ -89,10 +90,10 @@ func validHost(host string) bool {
 	return true
 }
 
-// validZone reports whether it may be the name of an interface.
+// validZone reports whether zone can be the name of a network interface.
 func validZone(zone string) bool { return len(zone) < 16 && !strings.ContainsAny(zone, "[]:/% ") }
 
-// Network is what to dial for the address of a server.
+// Network returns the network and address of a server as net.Dial expects them.
 func Network(addr string) (network, address string) {
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
 		return "unix", path

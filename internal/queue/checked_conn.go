@@ -10,21 +10,21 @@ import (
 	"time"
 )
 
-// checkedConn is the network connection under go-beanstalk. Its Read hands out whole
-// replies only, each checked against what the command may get, so that the
-// client neither allocates what a server states nor takes a part for the whole.
+// checkedConn is the network connection under go-beanstalk. Its Read returns complete
+// replies only, each checked against what the command allows. So the client never
+// allocates a size that the server merely claims, and never accepts a truncated reply.
 type checkedConn struct {
 	net.Conn
 	in      *bufio.Reader
 	maxBody int
 
 	want    shape
-	notices int    // how many more may come before the reply
-	out     []byte // checked, and not handed out yet
-	left    int    // bytes of a body that are not handed out yet
-	trailer bool   // the body's line end is still to come
-	skipped int    // size of a body over maxBody that was thrown away
-	fault   error  // the first one is for good
+	notices int    // how many may still precede the reply
+	out     []byte // checked bytes that Read has not returned yet
+	left    int    // bytes of a body that Read has not returned yet
+	trailer bool   // the line end after the body has not been read yet
+	skipped int    // size of a discarded body that was over maxBody
+	fault   error  // the first error; it is permanent
 
 	puts *putBuffer // nil while commands are sent one by one
 }
@@ -33,8 +33,8 @@ func newCheckedConn(nc net.Conn, maxBody int) *checkedConn {
 	return &checkedConn{Conn: nc, in: bufio.NewReader(nc), maxBody: maxBody}
 }
 
-// begin prepares for one command, or for a pipeline of the same command: which
-// reply may come, after how many notices, and within what time.
+// begin prepares for one command, or for a pipeline of the same command. It sets which
+// reply is expected, how many notices may precede it, and the time limit.
 func (w *checkedConn) begin(want shape, notices int, limit time.Duration) error {
 	if w.fault == nil && (w.in.Buffered() > 0 || len(w.out) > 0 || w.left > 0 || w.trailer) {
 		w.fault = fmt.Errorf("%w: more than was asked for", ErrReply)
@@ -46,7 +46,8 @@ func (w *checkedConn) begin(want shape, notices int, limit time.Duration) error 
 	return w.extend(limit)
 }
 
-// extend gives the command, or the rest of the pipeline, that much time from now.
+// extend sets the deadline of the command, or of the rest of the pipeline, to limit from
+// now.
 func (w *checkedConn) extend(limit time.Duration) error {
 	return w.SetDeadline(time.Now().Add(limit))
 }
@@ -77,7 +78,7 @@ func (w *checkedConn) read(p []byte) (int, error) {
 	return n, unexpected(err)
 }
 
-// next reads the line after a body, or the next line of a reply, into out.
+// next reads the line end after a body, or the next line of a reply, into out.
 func (w *checkedConn) next() error {
 	if w.trailer {
 		w.trailer = false
@@ -102,9 +103,9 @@ func (w *checkedConn) next() error {
 	return nil
 }
 
-// admit lets a body through that is not too big. One over the limit is read and
-// thrown away, and the job goes on without it: a job that breaks the connection
-// would come again, and break the next one.
+// admit accepts a body within the limit. It reads and discards the body of a job over
+// maxBody, and delivers the job without it. Closing the connection instead would return
+// the job to its tube, and the job would break the next connection too.
 func (w *checkedConn) admit(r reply) error {
 	job := w.want.id
 	switch {
@@ -155,7 +156,7 @@ func (w *checkedConn) readTrailer() error {
 	return nil
 }
 
-// unexpected turns the end of the stream inside a reply into an error of its own.
+// unexpected turns an EOF inside a reply into io.ErrUnexpectedEOF.
 func unexpected(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -180,7 +181,7 @@ func (w *checkedConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// flush sends a group, a smaller one too if it must go now.
+// flush sends the collected puts if they fill a batch, or if now is set.
 func (w *checkedConn) flush(now bool) error {
 	g := w.puts
 	if g.count == 0 || !now && g.count < group && len(g.data) < batchBytes {

@@ -13,8 +13,8 @@ import (
 	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
-// conn is one connection. It has one user at a time; discard alone may be
-// called by others. Once dead it stays dead.
+// conn is one connection to a server. One goroutine uses it at a time; only discard is
+// safe for concurrent use. A dead connection stays dead.
 type conn struct {
 	addr, server string
 	timeout      time.Duration
@@ -22,13 +22,13 @@ type conn struct {
 	client       *beanstalk.Conn
 	turn         chan struct{} // held during a command
 	dead         atomic.Bool
-	watching     int // how many tubes
+	watching     int // number of watched tubes
 	held         held
 	lastUsed     time.Time
 }
 
-// dial connects and waits for an answer to stats: beanstalkd accepts
-// connections while it still replays its binlog.
+// dial connects and waits for an answer to stats. beanstalkd accepts connections while it
+// still replays its binlog, so a connection alone proves nothing.
 func dial(ctx context.Context, cfg Config, addr string) (*conn, error) {
 	network, address := Network(addr)
 	nc, err := (&net.Dialer{Timeout: cfg.DialTimeout}).DialContext(ctx, network, address)
@@ -52,8 +52,8 @@ func dial(ctx context.Context, cfg Config, addr string) (*conn, error) {
 	return c, nil
 }
 
-// instance is the id that a server gives itself at every start. It is kept in
-// records, so it is not taken on trust.
+// instance returns the id that a server generates at every start. It validates the id
+// because callers store it in records.
 func instance(stats map[string]string) (string, error) {
 	const most = 64
 	id := stats["id"]
@@ -68,12 +68,12 @@ type call struct {
 	name    string
 	want    shape
 	notices int
-	wait    time.Duration // how long the server may keep us waiting
+	wait    time.Duration // how long the server may take, besides conn.timeout
 }
 
-// do runs f, which uses the client, within the call's time. The end of ctx, a
-// panic, which becomes an error, and any error but a reply of the server end the
-// connection.
+// do runs f, which uses the client, within the call's time limit. It turns a panic into
+// an error. It discards the connection when ctx ends, after a panic, and after any error
+// that is not a known reply of the server.
 func (c *conn) do(ctx context.Context, cl call, f func() error) error {
 	select {
 	case c.turn <- struct{}{}:
@@ -97,8 +97,8 @@ func (c *conn) do(ctx context.Context, cl call, f func() error) error {
 	return c.settle(ctx, cl, err)
 }
 
-// settle names the server's replies in our words and discards the connection
-// on everything else.
+// settle maps replies of the server to errors of this package. It discards the connection
+// on every other error.
 func (c *conn) settle(ctx context.Context, cl call, err error) error {
 	if err == nil {
 		return nil
@@ -112,14 +112,14 @@ func (c *conn) settle(ctx context.Context, cl call, err error) error {
 	if ctx.Err() != nil {
 		return c.failed(cl, ctx.Err())
 	}
-	var theirs beanstalk.ConnError // repeats the command's name
+	var theirs beanstalk.ConnError // its text repeats the command's name
 	if errors.As(err, &theirs) {
 		err = theirs.Err
 	}
 	return c.failed(cl, err)
 }
 
-// replies are what a server may say and still be in step with us.
+// replies are the errors after which the connection is still usable.
 var replies = []struct{ theirs, ours error }{
 	{beanstalk.ErrTimeout, errNone},
 	{beanstalk.ErrDeadline, errDeadline},
@@ -141,8 +141,8 @@ func (c *conn) failed(cl call, err error) error {
 	return fmt.Errorf("queue: %s: %s: %w", c.addr, cl.name, err)
 }
 
-// discard ends the connection and whatever waits on it. The server takes back
-// the jobs that it held.
+// discard closes the connection and fails whatever waits on it. The server then returns
+// the jobs that the connection held to their tubes.
 func (c *conn) discard() {
 	c.dead.Store(true)
 	_ = c.wire.Close()
@@ -164,7 +164,7 @@ func (c *conn) tubeStats(ctx context.Context, tube string) (stats map[string]str
 	return stats, err
 }
 
-// put sends a message that was checked before.
+// put sends a message that Producer.checked has accepted.
 func (c *conn) put(ctx context.Context, m Message) (r Receipt, err error) {
 	err = c.do(ctx, call{name: "put", want: putShape, notices: 1}, func() error {
 		r, err = c.send(m)

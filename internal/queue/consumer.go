@@ -10,28 +10,29 @@ import (
 )
 
 const (
-	// round is how long one reserve waits; the connection proves itself after it.
+	// round is how long one reserve waits. Its answer shows that the connection still
+	// works.
 	round = time.Minute
-	// firstPause and longestPause are between two tries to reach a server.
+	// firstPause and longestPause bound the backoff between attempts to reach a server.
 	firstPause   = 100 * time.Millisecond
 	longestPause = 5 * time.Second
 )
 
-// Consumer takes messages from one server, over one connection that it makes
-// when it first needs it. Reserve is for one goroutine at a time; others wait.
+// Consumer takes messages from one server over one connection, which it opens when
+// needed. Only one Reserve runs at a time; other callers wait.
 type Consumer struct {
 	cfg   Config
 	log   *slog.Logger
-	ended context.Context // ends with Close
+	ended context.Context // done after Close
 	end   context.CancelFunc
-	busy  chan struct{} // held during a reserve; guards what follows
+	busy  chan struct{} // held during a reserve; guards the fields below
 
 	conn     *conn
-	failures int       // in a row
-	away     time.Time // since when the server is; zero while it is not
+	failures int       // consecutive
+	away     time.Time // start of the current outage, or zero
 }
 
-// NewConsumer makes a Consumer of cfg.Addrs[0]. Close it.
+// NewConsumer returns a Consumer of cfg.Addrs[0]. The caller closes it.
 func NewConsumer(cfg Config) (*Consumer, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -99,7 +100,7 @@ func (c *Consumer) why(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// attempt is one round of waiting. A round without a message has no error.
+// attempt waits once for a message. It returns no error if none arrived.
 func (c *Consumer) attempt(ctx context.Context, tubes map[string]bool, limit int) ([]*Delivery, error) {
 	wait, err := c.connect(ctx)
 	if err != nil {
@@ -107,7 +108,7 @@ func (c *Consumer) attempt(ctx context.Context, tubes map[string]bool, limit int
 	}
 	first, err := c.conn.reserve(ctx, tubes, wait)
 	if errors.Is(err, errDeadline) {
-		c.conn.discard() // it would say so again and again
+		c.conn.discard() // the server would repeat it at every reserve
 	}
 	if err != nil && !errors.Is(err, errNone) {
 		return nil, err
@@ -119,8 +120,8 @@ func (c *Consumer) attempt(ctx context.Context, tubes map[string]bool, limit int
 	return c.more(ctx, tubes, []*Delivery{first}, limit)
 }
 
-// connect sees to a connection that holds nothing, and says how long to wait on
-// it: not at all on a new one, so that it proves itself at once.
+// connect ensures a connection that holds no messages. It returns how long to wait on it:
+// zero on a new one, so that a broken one shows at once.
 func (c *Consumer) connect(ctx context.Context) (wait time.Duration, err error) {
 	if c.conn != nil && !c.conn.dead.Load() {
 		if c.conn.held.empty() {
@@ -133,8 +134,8 @@ func (c *Consumer) connect(ctx context.Context) (wait time.Duration, err error) 
 	return 0, err
 }
 
-// more adds what is ready to a batch. If the connection fails, all are lost to
-// it, and the server gives them out anew.
+// more adds the messages that are ready to a batch. If the connection fails, it returns
+// none: the server returns all of them to their tubes.
 func (c *Consumer) more(ctx context.Context, tubes map[string]bool, batch []*Delivery, limit int) ([]*Delivery, error) {
 	for len(batch) < limit {
 		d, err := c.conn.reserve(ctx, tubes, 0)
@@ -149,7 +150,7 @@ func (c *Consumer) more(ctx context.Context, tubes map[string]bool, batch []*Del
 	return batch, nil
 }
 
-// works is called at every proper answer; it ends an outage.
+// works records a valid answer, which ends an outage.
 func (c *Consumer) works() {
 	c.failures = 0
 	if !c.away.IsZero() {
@@ -158,7 +159,7 @@ func (c *Consumer) works() {
 	}
 }
 
-// pause waits before the next try, longer each time, and reports an outage once.
+// pause waits with backoff before the next attempt. It logs an outage once.
 func (c *Consumer) pause(ctx context.Context, err error) {
 	if c.away.IsZero() {
 		c.away = time.Now()
@@ -168,7 +169,8 @@ func (c *Consumer) pause(ctx context.Context, err error) {
 	retry.Sleep(ctx, retry.Backoff{Base: firstPause, Max: longestPause}.Wait(c.failures))
 }
 
-// Close ends a Reserve that is under way and gives back what is held.
+// Close ends a Reserve that is under way and closes the connection. Messages that are
+// still held return to their tubes.
 func (c *Consumer) Close() error {
 	c.end()
 	c.busy <- struct{}{}

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// Delivery is a message that the connection of a Consumer holds, until it is
-// deleted, released or buried, or until that connection ends: then every method
-// returns ErrGone, and the server has given the message back to its tube. So it
-// has when the end of a method's ctx broke the connection off.
+// Delivery is a message that the connection of a Consumer holds until it is deleted,
+// released or buried, or until the connection ends. After that every method returns
+// ErrGone, and the server has returned the message to its tube. A method whose ctx ends
+// closes the connection.
 type Delivery struct {
 	ID uint64
-	// Body is empty where Size is over Config.MaxBody.
+	// Body is empty if Size is over Config.MaxBody.
 	Body []byte
-	// Size is the length in bytes that the message has on the server.
+	// Size is the length of the body on the server, in bytes.
 	Size int
-	// Addr and Server say where it came from, as in Receipt.
+	// Addr and Server name the server, as in Receipt.
 	Addr, Server string
 
 	conn *conn
@@ -31,15 +31,15 @@ func (d *Delivery) Delete(ctx context.Context) error {
 	})
 }
 
-// Release gives the message back to its tube, where it is ready again after
-// delay, rounded up to whole seconds.
+// Release returns the message to its tube. It is ready again after delay, which is
+// rounded up to whole seconds.
 func (d *Delivery) Release(ctx context.Context, priority uint32, delay time.Duration) error {
 	return d.end(ctx, call{name: "release", want: releaseShape}, func() error {
 		return d.conn.client.Release(d.ID, priority, wholeSeconds(delay))
 	})
 }
 
-// Return gives the message back as Release does, with the priority that it has.
+// Return does the same as Release and keeps the priority of the message.
 func (d *Delivery) Return(ctx context.Context, delay time.Duration) error {
 	stats, err := d.Stats(ctx)
 	if err != nil {
@@ -52,21 +52,21 @@ func (d *Delivery) Return(ctx context.Context, delay time.Duration) error {
 	return d.Release(ctx, uint32(priority), delay)
 }
 
-// Bury sets the message aside until a person kicks it.
+// Bury buries the message: no consumer gets it until it is kicked.
 func (d *Delivery) Bury(ctx context.Context, priority uint32) error {
 	return d.end(ctx, call{name: "bury", want: buryShape}, func() error {
 		return d.conn.client.Bury(d.ID, priority)
 	})
 }
 
-// Touch starts the message's time to run anew.
+// Touch restarts the message's time to run.
 func (d *Delivery) Touch(ctx context.Context) error {
 	return d.do(ctx, call{name: "touch", want: touchShape}, func() error {
 		return d.conn.client.Touch(d.ID)
 	})
 }
 
-// Stats returns what the server knows of the message: stats-job.
+// Stats returns the server's statistics of the message, as stats-job reports them.
 func (d *Delivery) Stats(ctx context.Context) (stats map[string]string, err error) {
 	err = d.do(ctx, call{name: "stats-job", want: statsShape}, func() error {
 		stats, err = d.conn.client.StatsJob(d.ID)
@@ -75,7 +75,7 @@ func (d *Delivery) Stats(ctx context.Context) (stats map[string]string, err erro
 	return stats, err
 }
 
-// end runs a command after which the message is not held any more.
+// end runs a command after which the connection no longer holds the message.
 func (d *Delivery) end(ctx context.Context, cl call, f func() error) error {
 	err := d.do(ctx, cl, f)
 	if err == nil {

@@ -2,7 +2,7 @@ package queue
 
 import "sync"
 
-// held are the jobs that a connection holds.
+// held is the set of jobs that a connection holds.
 type held struct {
 	mu  sync.Mutex
 	ids map[uint64]bool

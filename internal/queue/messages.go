@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// MessageStats is what a server knows of messages: stats-job for each of ids,
-// nil for one that the server does not have.
+// MessageStats returns the statistics of each message, as stats-job reports them. The
+// entry of a message that the server does not have is nil.
 func (p *Producer) MessageStats(ctx context.Context, addr string, ids []uint64) ([]map[string]string, error) {
 	list := make([]map[string]string, len(ids))
 	err := p.every(ctx, addr, ids, func(c *conn, i int) (err error) {
@@ -16,8 +16,8 @@ func (p *Producer) MessageStats(ctx context.Context, addr string, ids []uint64) 
 	return list, err
 }
 
-// Peek reads the bodies of messages without reserving them; nil stands for one
-// that the server does not have.
+// Peek returns the bodies of messages without reserving them. The entry of a message that
+// the server does not have is nil.
 func (p *Producer) Peek(ctx context.Context, addr string, ids []uint64) ([][]byte, error) {
 	list := make([][]byte, len(ids))
 	err := p.every(ctx, addr, ids, func(c *conn, i int) (err error) {
@@ -32,8 +32,8 @@ func (p *Producer) Remove(ctx context.Context, addr string, ids []uint64) error 
 	return p.every(ctx, addr, ids, func(c *conn, i int) error { return c.remove(ctx, ids[i]) })
 }
 
-// every calls f for each of ids on one connection to a server. A message that
-// is not there is no error.
+// every calls f with the index of each id, on one connection to a server. It ignores
+// messages that the server does not have.
 func (p *Producer) every(ctx context.Context, addr string, ids []uint64, f func(c *conn, i int) error) error {
 	return p.on(addr, func(s *pool) error {
 		return s.use(ctx, func(c *conn) error {

@@ -7,14 +7,13 @@ import (
 	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
-// window is the largest number of puts under way on one connection.
+// window is the largest number of unanswered puts on one connection.
 const window = 128
 
-// PutAll puts many messages, in their order, as fast as one connection takes
-// them. It returns as many receipts as there are messages. With an error, those
-// that are zero belong to messages that were not put or may not have been; it
-// stops at the first fault, and tries what is left on the next server, as Put
-// does. A bad message is found before any is put.
+// PutAll puts messages in order, without waiting for each answer. It returns one receipt
+// for each message. It checks all messages before it puts any. After a failure it tries
+// the remaining messages on the next server, as Put does. If it returns an error, a zero
+// receipt means that the message was not put or that its fate is unknown.
 func (p *Producer) PutAll(ctx context.Context, messages []Message) ([]Receipt, error) {
 	receipts := make([]Receipt, len(messages))
 	switch len(messages) {
@@ -38,7 +37,7 @@ func (p *Producer) PutAll(ctx context.Context, messages []Message) ([]Receipt, e
 	return receipts, err
 }
 
-// putAll puts those messages that have no receipt yet.
+// putAll puts the messages that have no receipt yet.
 func (c *conn) putAll(ctx context.Context, messages []Message, receipts []Receipt) error {
 	cl := call{name: "put", want: putShape, notices: len(messages)}
 	return c.do(ctx, cl, func() error {
@@ -52,13 +51,13 @@ func (c *conn) putAll(ctx context.Context, messages []Message, receipts []Receip
 	})
 }
 
-// pipeline sends puts before the answers to earlier ones are there. Each put
-// has a goroutine, for go-beanstalk returns only with the answer; the next is
-// started when the one before is on the wire, so that they keep their order.
+// pipeline sends puts before earlier ones are answered. Each put has a goroutine because
+// go-beanstalk returns only after the answer. The next put starts after the previous one
+// was written, which keeps the order.
 type pipeline struct {
 	conn    *conn
-	free    chan struct{} // one for each put under way
-	written chan struct{} // told after each put that was written
+	free    chan struct{} // one value for each unanswered put
+	written chan struct{} // receives a value after each put is written
 
 	once   sync.Once
 	failed chan struct{} // closed at the first error
@@ -83,7 +82,7 @@ func (l *pipeline) run(messages []Message, receipts []Receipt) error {
 		})
 		select {
 		case <-l.written:
-		case <-ended: // failed, or answered before it was sent
+		case <-ended: // failed, or answered before it was written
 			l.forget()
 		}
 		l.flush(false)
@@ -93,8 +92,8 @@ func (l *pipeline) run(messages []Message, receipts []Receipt) error {
 	return l.err
 }
 
-// forget takes back what a put that has ended said of its writing, so that it
-// is not taken for the next one's.
+// forget drains written after a put has ended, so that its value is not taken for that of
+// the next put.
 func (l *pipeline) forget() {
 	select {
 	case <-l.written:
@@ -102,8 +101,8 @@ func (l *pipeline) forget() {
 	}
 }
 
-// flush sends what is gathered, if it is enough or must go. Nobody writes
-// meanwhile.
+// flush sends the collected puts if they fill a batch, or if now is set. No put may write
+// at the same time.
 func (l *pipeline) flush(now bool) {
 	if err := l.conn.wire.flush(now); err != nil {
 		l.fail(err)
@@ -115,7 +114,7 @@ func (l *pipeline) fail(err error) {
 	l.once.Do(func() { l.err = err; close(l.failed) })
 }
 
-// enter waits for room, and reports whether to go on.
+// enter waits until another put may start. It returns false after a failure.
 func (l *pipeline) enter() bool {
 	select {
 	case l.free <- struct{}{}:

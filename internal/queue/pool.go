@@ -14,17 +14,17 @@ import (
 const (
 	// maxConns bounds the connections of a Producer to one server.
 	maxConns = 8
-	// maxIdle is how long an unused connection is trusted; a firewall may have
-	// forgotten it after that.
+	// maxIdle is how long an idle connection stays usable. Firewalls drop connections
+	// that are idle for longer.
 	maxIdle = time.Minute
 )
 
-// pool keeps connections to one server, each lent to one user at a time.
+// pool keeps connections to one server. Each is lent to one user at a time.
 type pool struct {
 	cfg   Config
 	addr  string
-	room  chan struct{}   // one for each connection that is lent
-	ended context.Context // ends with close
+	room  chan struct{}   // one value for each lent connection
+	ended context.Context // done after close
 	end   context.CancelFunc
 
 	mu   sync.Mutex
@@ -38,8 +38,8 @@ func newPool(cfg Config, addr string) *pool {
 	return p
 }
 
-// use lends f a connection. If an idle one turns out to have outlived its
-// server, f is called once more, with a new one.
+// use lends f a connection. If the server has closed an idle connection, use calls f
+// again with a new one.
 func (p *pool) use(ctx context.Context, f func(*conn) error) error {
 	select {
 	case p.room <- struct{}{}:
@@ -60,7 +60,7 @@ func (p *pool) use(ctx context.Context, f func(*conn) error) error {
 	return p.lend(c, f)
 }
 
-// errOutlived: there was no idle connection, or none that was still good.
+// errOutlived means that there is no idle connection, or that the server closed it.
 var errOutlived = errors.New("queue: no good idle connection")
 
 func (p *pool) tryIdle(f func(*conn) error) error {
@@ -75,19 +75,19 @@ func (p *pool) tryIdle(f func(*conn) error) error {
 	return err
 }
 
-// peerLeft tells the end of a connection from a server that is slow or talks
-// nonsense.
+// peerLeft reports whether the server closed the connection. Timeouts and malformed
+// replies do not count.
 func peerLeft(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// lend runs f, of whose panic it makes an error, and keeps the connection if it
-// is still good.
+// lend runs f and keeps the connection if it still works. It turns a panic of f into an
+// error.
 func (p *pool) lend(c *conn, f func(*conn) error) error {
 	p.mu.Lock()
 	p.lent[c] = true
 	p.mu.Unlock()
-	if p.ended.Err() != nil { // close may have come before the line above
+	if p.ended.Err() != nil { // close may have run before c was in lent
 		c.discard()
 	}
 	err := panics.Call(func() error { return f(c) })
@@ -107,8 +107,8 @@ func (p *pool) lend(c *conn, f func(*conn) error) error {
 	return err
 }
 
-// takeIdle returns the connection that was used last, or nil. Those that have
-// been idle for too long are closed.
+// takeIdle returns the most recently used idle connection, or nil. If that one is older
+// than maxIdle, takeIdle closes all of them.
 func (p *pool) takeIdle() *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -126,7 +126,7 @@ func (p *pool) takeIdle() *conn {
 	return nil
 }
 
-// dropIdle closes what is idle; the caller holds the lock.
+// dropIdle closes the idle connections. The caller holds mu.
 func (p *pool) dropIdle() {
 	for _, c := range p.idle {
 		c.discard()
@@ -136,7 +136,7 @@ func (p *pool) dropIdle() {
 
 func (p *pool) dial(ctx context.Context) (*conn, error) {
 	p.mu.Lock()
-	p.dropIdle() // none of them is better than the one that failed
+	p.dropIdle() // they were idle for longer than the one that failed
 	p.mu.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -148,8 +148,8 @@ func (p *pool) dial(ctx context.Context) (*conn, error) {
 	return c, err
 }
 
-// close breaks off what is under way, and returns when all have given back
-// their connections.
+// close ends all operations and connections. It returns when every user has returned its
+// connection.
 func (p *pool) close() {
 	p.end()
 	p.mu.Lock()

@@ -10,8 +10,8 @@ import (
 	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
-// Producer puts messages on the first of several servers that takes them,
-// beginning with the one that took the last. It is safe for concurrent use.
+// Producer puts messages on one of several servers. It tries the server that worked last
+// first, then the others in order. It is safe for concurrent use.
 type Producer struct {
 	cfg   Config
 	pools []*pool
@@ -19,7 +19,7 @@ type Producer struct {
 	close sync.Once
 }
 
-// NewProducer makes a Producer; it connects when it is first used. Close it.
+// NewProducer returns a Producer that connects at first use. The caller closes it.
 func NewProducer(cfg Config) (*Producer, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -32,10 +32,10 @@ func NewProducer(cfg Config) (*Producer, error) {
 	return p, nil
 }
 
-// Put puts a message on the first server that takes it, trying each once. It
-// waits at most Config.DialTimeout and twice Config.Timeout for each. Errors:
-// ErrTube, ErrTooBig, ErrClosed, that of ctx, or those of all servers joined.
-// After an error it is not known whether the message was put.
+// Put puts a message on the first server that accepts it, and tries each server once. It
+// waits at most Config.DialTimeout plus twice Config.Timeout for each. It returns
+// ErrTube, ErrTooBig, ErrClosed, the error of ctx, or the joined errors of all servers.
+// After an error the message may have been put.
 func (p *Producer) Put(ctx context.Context, m Message) (Receipt, error) {
 	m, err := p.checked(m)
 	if err != nil {
@@ -51,7 +51,7 @@ func (p *Producer) Put(ctx context.Context, m Message) (Receipt, error) {
 	return r, err
 }
 
-// checked returns the message in a form that the client cannot trip over.
+// checked validates a message and fills in defaults.
 func (p *Producer) checked(m Message) (Message, error) {
 	if err := ValidTube(m.Tube); err != nil {
 		return m, err
@@ -60,7 +60,7 @@ func (p *Producer) checked(m Message) (Message, error) {
 		return m, fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooBig, len(m.Body), p.cfg.MaxBody)
 	}
 	if m.Body == nil {
-		m.Body = []byte{} // go-beanstalk takes nil for a command without a body
+		m.Body = []byte{} // go-beanstalk sends no body at all for nil
 	}
 	if m.TTR <= 0 {
 		m.TTR = DefaultTTR
@@ -69,7 +69,7 @@ func (p *Producer) checked(m Message) (Message, error) {
 	return m, nil
 }
 
-// each calls f with one server after the other until one succeeds.
+// each calls f with one server after another until a call succeeds.
 func (p *Producer) each(ctx context.Context, f func(*pool) error) error {
 	var all []error
 	first := int(p.good.Load())
@@ -88,20 +88,20 @@ func (p *Producer) each(ctx context.Context, f func(*pool) error) error {
 	return errors.Join(all...)
 }
 
-// Server is what one server says of itself.
+// Server describes one server.
 type Server struct {
 	Addr string
-	// ID changes whenever the server starts.
+	// ID changes at every start of the server.
 	ID      string
 	Version string
-	// Err says why the rest is missing.
+	// Err is why the other fields are empty.
 	Err error
-	// Stats are all of the server's statistics, as beanstalkd names them.
+	// Stats are the server's statistics under the names of beanstalkd.
 	Stats map[string]string
 }
 
-// Servers asks all servers at once for their statistics, and returns them in
-// the order of Config.Addrs. The error is nil if at least one of them answered.
+// Servers asks all servers at the same time for their statistics. It returns them in the
+// order of Config.Addrs. The error is nil if at least one answered.
 func (p *Producer) Servers(ctx context.Context) ([]Server, error) {
 	servers := make([]Server, len(p.pools))
 	var wg sync.WaitGroup
@@ -145,8 +145,8 @@ func (p *Producer) Ping(ctx context.Context) error {
 	})
 }
 
-// Close breaks off what is under way and closes all connections. It returns
-// when all callers have their answer.
+// Close ends all operations and closes all connections. It returns when every call has
+// returned its connection.
 func (p *Producer) Close() error {
 	p.close.Do(func() {
 		for _, pool := range p.pools {

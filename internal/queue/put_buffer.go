@@ -12,16 +12,16 @@ const (
 	batchBytes = 64 << 10
 )
 
-// putBuffer collects puts that are sent together.
+// putBuffer collects puts that are written together.
 type putBuffer struct {
 	data   []byte
-	count  int    // of whole commands in data
-	unread int    // bytes that the command in hand still lacks
-	record func() // told after every whole command
+	count  int    // complete commands in data
+	unread int    // bytes that the current command still lacks
+	record func() // called after each complete command
 }
 
-// putLength is the length of the whole command whose beginning p is: a use, if
-// the tube changes, and a put with its body.
+// putLength returns the length of the complete command that begins with p: a use command,
+// if the tube changes, and a put with its body.
 func putLength(p []byte) int {
 	length := 0
 	for line := range bytes.Lines(p) {

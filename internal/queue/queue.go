@@ -1,9 +1,9 @@
-// Package queue is how Runnerbean talks to beanstalkd. It wraps go-beanstalk so
-// that every operation ends in time, no reply is trusted further than it was
-// checked, and a connection on which anything went wrong is never used again.
+// Package queue is Runnerbean's client of beanstalkd. It wraps go-beanstalk so that every
+// operation has a time limit, every reply is checked, and a connection is never used
+// again after an error.
 //
-// Messages are delivered at least once: a put whose answer was lost may have
-// been carried out, and is tried again on the next server.
+// It delivers messages at least once. If the answer to a put is lost, the put may have
+// succeeded, and the next server gets the message too.
 package queue
 
 import (
@@ -15,57 +15,57 @@ import (
 )
 
 const (
-	// RunTTR is for how long a node may hold a message of a run tube without
-	// touching it.
+	// RunTTR is how long a node may hold a message of a run tube without a touch.
 	RunTTR = 120 * time.Second
-	// TouchEvery is how often a node touches what it holds: a touch that comes
-	// late, and one that fails, cost it nothing.
+	// TouchEvery is how often a node touches the messages that it holds. One touch may be
+	// late or fail without losing the message.
 	TouchEvery = RunTTR / 3
 )
 
 // Defaults of Config and Message.
 const (
-	// DefaultAddr is where beanstalkd listens by default.
+	// DefaultAddr is the default address of beanstalkd.
 	DefaultAddr = "127.0.0.1:11300"
-	// DefaultMaxBody is beanstalkd's own default limit, in bytes.
+	// DefaultMaxBody is the default limit of beanstalkd, in bytes.
 	DefaultMaxBody = 65535
-	// DefaultTTR is how long a message may be held, where it does not say.
+	// DefaultTTR is the time to run of a message that sets none.
 	DefaultTTR = time.Minute
-	// DefaultDialTimeout bounds the making of a TCP connection.
+	// DefaultDialTimeout bounds the TCP connect.
 	DefaultDialTimeout = 2 * time.Second
 	// DefaultTimeout bounds one command and its answer.
 	DefaultTimeout = 5 * time.Second
 )
 
 var (
-	// ErrGone is returned for a job that this connection does not hold any more:
-	// the connection ended, its time to run passed, or it was deleted.
+	// ErrGone means that this connection does not hold the job any more: the connection
+	// ended, the time to run passed, or the job was deleted.
 	ErrGone = errors.New("queue: job is no longer held")
-	// ErrTooBig is returned for a body over the limit, ours or the server's.
+	// ErrTooBig means that a body is over Config.MaxBody or the server's limit.
 	ErrTooBig = errors.New("queue: body is too big")
-	// ErrDraining is returned by a server that takes no more messages.
+	// ErrDraining means that the server accepts no more messages.
 	ErrDraining = errors.New("queue: server is draining")
-	// ErrFull is returned by a server without memory or disk for a message.
+	// ErrFull means that the server has no memory or disk space left.
 	ErrFull = errors.New("queue: server is out of memory or disk")
-	// ErrTube is returned for a name that no tube can have.
+	// ErrTube means that a tube name is invalid.
 	ErrTube = errors.New("queue: bad tube name")
-	// ErrReply is returned where a server does not speak beanstalkd's protocol.
+	// ErrReply means that a reply violates the protocol of beanstalkd.
 	ErrReply = errors.New("queue: not a reply of beanstalkd")
-	// ErrRefused is returned where a server says that it cannot, and not why.
+	// ErrRefused means that the server failed without a reason: INTERNAL_ERROR.
 	ErrRefused = errors.New("queue: refused by the server")
-	// ErrClosed is returned once a Producer or Consumer has been closed.
+	// ErrClosed means that the Producer or Consumer is closed.
 	ErrClosed = errors.New("queue: closed")
 )
 
-// Config says which servers to use and how long to wait for them.
+// Config holds the servers and limits of a Producer or Consumer.
 type Config struct {
-	// Addrs are the servers, as [ParseAddr] reads them. Default: DefaultAddr alone.
+	// Addrs are the servers, in the forms that [ParseAddr] accepts. Default: DefaultAddr
+	// alone.
 	Addrs []string
-	// DialTimeout bounds the making of a connection. Default: DefaultDialTimeout.
+	// DialTimeout bounds the connect. Default: DefaultDialTimeout.
 	DialTimeout time.Duration
 	// Timeout bounds a command and its answer. Default: DefaultTimeout.
 	Timeout time.Duration
-	// MaxBody is the largest body in bytes that is put or taken. Default: DefaultMaxBody.
+	// MaxBody is the largest body, in bytes, to put or receive. Default: DefaultMaxBody.
 	MaxBody int
 	// Logger logs outages. Default: no logs.
 	Logger *slog.Logger
@@ -92,24 +92,24 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// Message is something to put on a tube.
+// Message is a message to put on a tube.
 type Message struct {
 	Tube string
-	// Body belongs to the Producer until Put or PutAll has returned.
+	// Body must not change until Put or PutAll returns.
 	Body []byte
 	// Priority 0 is the most urgent.
 	Priority uint32
-	// Delay and TTR (time to run) are rounded up to whole seconds. A negative
-	// Delay is none; a TTR of zero or less is DefaultTTR.
+	// Delay and TTR (time to run) are rounded up to whole seconds. A negative Delay
+	// counts as zero. A TTR of zero or less means DefaultTTR.
 	Delay, TTR time.Duration
 }
 
-// Receipt says where a message went. The zero Receipt means that the message
-// was not put, or that it is not known whether it was.
+// Receipt is where a message was put. A zero Receipt means that the message was not put,
+// or that this is unknown.
 type Receipt struct {
 	Addr string
-	// Server is the id of that run of the server; it changes when it restarts.
+	// Server is the id of the server, which changes at every start of the server.
 	Server string
-	// ID is the job's number on that server, never 0.
+	// ID is the job's number on that server. It is never 0.
 	ID uint64
 }

@@ -8,32 +8,33 @@ import (
 )
 
 const (
-	// maxLine is more than the longest line that beanstalkd sends, USING with a
+	// maxLine is over the length of the longest line that beanstalkd sends: USING with a
 	// name of 200 bytes.
 	maxLine = 256
-	// maxJob is the largest job that beanstalkd can be told to take (its -z).
+	// maxJob is the largest value of beanstalkd's option -z, in bytes.
 	maxJob = 1 << 30
-	// maxStats is more than any answer to stats, stats-job or stats-tube.
+	// maxStats is over the length of any answer to stats, stats-job and stats-tube, in
+	// bytes.
 	maxStats = 64 << 10
-	// maxTubes is for 20,000 tubes with the longest names.
+	// maxTubes is enough for 20,000 tubes with the longest names, in bytes.
 	maxTubes = 4 << 20
 )
 
-// A shape says which replies a command may get. go-beanstalk takes the last
-// number of any line for the size of a body, and reads "INSERTED 12" out of a
-// line cut short, so nothing else than these may reach it.
+// shape describes the replies that a command may get, from beanstalkd's doc/protocol.txt.
+// The checks are needed because go-beanstalk takes the last number of any line for the
+// size of a body, and accepts the number of a truncated "INSERTED 12".
 type shape struct {
-	// head is the first word of the good reply.
+	// head is the first word of the success reply.
 	head string
-	// id: a job's number follows, or one that may be zero; body: a size follows,
-	// and that many bytes.
+	// id means that a job number follows, zero that the number may be 0, and body that a
+	// size and that many bytes follow.
 	id, zero, body bool
-	// most is how long a body may be that is not a job.
+	// most is the largest size of a body that is not a job, in bytes.
 	most int
-	// notice is the first word of replies that may come before, to the use,
-	// watch and ignore commands that go-beanstalk puts in front.
+	// notice is the first word of replies that may precede it. They answer the use, watch
+	// and ignore commands that go-beanstalk sends first.
 	notice string
-	// words are what the server may say instead, and still be in step.
+	// words are the other replies after which the connection is still usable.
 	words []string
 }
 
@@ -54,15 +55,15 @@ var (
 	statsShape      = shape{head: "OK", body: true, most: maxStats, words: []string{"NOT_FOUND", "INTERNAL_ERROR", "OUT_OF_MEMORY"}}
 )
 
-// reply is what a line was found to be.
+// reply is a parsed line.
 type reply struct {
 	notice bool
 	id     uint64
-	size   int // of the body that follows; -1 where none does
+	size   int // of the body that follows, or -1 if none follows
 }
 
-// parse checks a line, without its end. The error wraps ErrReply, or ErrFull
-// where the server says that it has no room.
+// parse parses a line without its line end. The error wraps ErrReply, or ErrFull if the
+// server has no memory left.
 func (s shape) parse(line string) (reply, error) {
 	word, rest, more := strings.Cut(line, " ")
 	switch {
@@ -73,8 +74,8 @@ func (s shape) parse(line string) (reply, error) {
 	case slices.Contains(s.words, line):
 		return reply{size: -1}, nil
 	case line == "OUT_OF_MEMORY", word == "BURIED" && s.head == "INSERTED":
-		// It may have been the answer to the use or watch before the command,
-		// so the connection must not be used again.
+		// This may be the answer to a use or watch before the command, so the connection
+		// is not usable afterwards.
 		return reply{}, fmt.Errorf("%w: %q", ErrFull, line)
 	}
 	return reply{}, badReply(line)
@@ -101,7 +102,7 @@ func (s shape) parseNumbers(line, rest string, more bool) (reply, error) {
 	return r, nil
 }
 
-// number takes the digits up to a space or the end off the front of s.
+// number cuts a decimal number and the space after it from the front of s.
 func number(s string, more bool) (n uint64, rest string, moreAfter, ok bool) {
 	if !more {
 		return 0, "", false, false

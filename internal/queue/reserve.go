@@ -7,7 +7,8 @@ import (
 	"github.com/beanstalkd/go-beanstalk"
 )
 
-// reserve waits for a message, in whole seconds. Without one it returns errNone.
+// reserve waits for a message; wait is in whole seconds. It returns errNone if none
+// arrives.
 func (c *conn) reserve(ctx context.Context, tubes map[string]bool, wait time.Duration) (*Delivery, error) {
 	var d *Delivery
 	cl := call{name: "reserve", want: reserveShape, notices: c.watching + len(tubes), wait: wait}
@@ -21,13 +22,13 @@ func (c *conn) reserve(ctx context.Context, tubes map[string]bool, wait time.Dur
 		}
 		return err
 	})
-	if err == nil && c.dead.Load() { // ctx ended just as the message came
+	if err == nil && c.dead.Load() { // ctx ended as the message arrived
 		return nil, c.failed(cl, ErrGone)
 	}
 	return d, err
 }
 
-// reserveJob reserves one message by its number.
+// reserveJob reserves the message with a job number.
 func (c *conn) reserveJob(ctx context.Context, id uint64) (*Delivery, error) {
 	var d *Delivery
 	cl := call{name: "reserve-job", want: reserveJobShape}
@@ -39,15 +40,15 @@ func (c *conn) reserveJob(ctx context.Context, id uint64) (*Delivery, error) {
 		}
 		return err
 	})
-	if err == nil && c.dead.Load() { // ctx ended just as the message came
+	if err == nil && c.dead.Load() { // ctx ended as the message arrived
 		return nil, c.failed(cl, ErrGone)
 	}
 	return d, err
 }
 
-// Other reserves another message of the same server over the same connection,
-// whether it is ready, delayed or buried. ErrGone where somebody has it, where it
-// is not there, and where the server is older than version 1.12.
+// Other reserves another message of the same server on the same connection. The message
+// may be ready, delayed or buried. It returns ErrGone if another connection holds the
+// message, if it does not exist, and if the server is older than version 1.12.
 func (d *Delivery) Other(ctx context.Context, id uint64) (*Delivery, error) {
 	c := d.conn
 	if c.dead.Load() {

@@ -5,26 +5,24 @@ import (
 	"strings"
 )
 
-// maxTube is one byte less than beanstalkd allows, for go-beanstalk refuses a
-// name of exactly 200 bytes, and does so after it has lost its place.
+// maxTube is one byte less than beanstalkd allows. go-beanstalk refuses a name of exactly
+// 200 bytes only after it has lost track of the replies.
 const maxTube = 199
 
-// tubeChars are what beanstalkd allows in a tube name.
+// tubeChars are the characters that beanstalkd allows in a tube name.
 const tubeChars = "-+/;.$_()0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// InboxTube is the tube on which documents arrive.
+// InboxTube returns the tube of incoming documents.
 func InboxTube(prefix string) string { return prefix + "/inbox" }
 
-// RunTube is the tube of the runnable jobs that one ledger has of a program.
+// RunTube returns the tube of one program's runnable jobs in one ledger.
 func RunTube(prefix, ledger, program string) string { return RunTubes(prefix) + ledger + "/" + program }
 
-// RunTubes is what the names of all run tubes begin with. Where no other slash
-// follows, a tube is one of schema version 3 and before: of a program, whatever
-// the ledger.
+// RunTubes returns the prefix of all run tubes. A name with no further slash comes from
+// schema version 3 or earlier, where a tube belonged to a program in all ledgers.
 func RunTubes(prefix string) string { return prefix + "/run/" }
 
-// ValidTube returns an error that wraps ErrTube and says why, if name cannot be
-// the name of a tube.
+// ValidTube returns an error that wraps ErrTube if name is not a valid tube name.
 func ValidTube(name string) error {
 	switch {
 	case name == "":

@@ -8,9 +8,8 @@ import (
 	"github.com/beanstalkd/go-beanstalk"
 )
 
-// Tubes lists the tubes of a server: those that have messages, or of which a
-// connection takes or to which it puts. Whatever cannot be a tube's name is left
-// out.
+// Tubes returns the tubes of a server: those that have messages, and those that a
+// connection uses or watches. It omits names that ValidTube refuses.
 func (p *Producer) Tubes(ctx context.Context, addr string) (tubes []string, err error) {
 	err = p.on(addr, func(s *pool) error {
 		return s.use(ctx, func(c *conn) error {
@@ -21,8 +20,8 @@ func (p *Producer) Tubes(ctx context.Context, addr string) (tubes []string, err 
 	return tubes, err
 }
 
-// TubeStats returns the statistics of a tube on one of the servers. A tube
-// that does not exist, because it is empty and unused, has none and no error.
+// TubeStats returns the statistics of a tube. It returns nil and no error for a tube that
+// does not exist because it is empty and unused.
 func (p *Producer) TubeStats(ctx context.Context, addr, tube string) (stats map[string]string, err error) {
 	if err := ValidTube(tube); err != nil {
 		return nil, err
@@ -39,7 +38,7 @@ func (p *Producer) TubeStats(ctx context.Context, addr, tube string) (stats map[
 	return stats, err
 }
 
-// Unpause ends the pause of a tube. One that does not exist is no error.
+// Unpause ends the pause of a tube. It returns no error for a tube that does not exist.
 func (p *Producer) Unpause(ctx context.Context, addr, tube string) error {
 	if err := ValidTube(tube); err != nil {
 		return err
@@ -53,9 +52,9 @@ func (p *Producer) Unpause(ctx context.Context, addr, tube string) error {
 	return err
 }
 
-// Kick makes up to n buried messages of a tube ready, or delayed ones where none
-// is buried. Its connection ends with it: one that has used a tube keeps the tube
-// in existence.
+// Kick makes up to n buried messages of a tube ready, or delayed ones if none is buried.
+// It uses a connection of its own, because beanstalkd keeps a tube for as long as a
+// connection uses it.
 func (p *Producer) Kick(ctx context.Context, addr, tube string, n int) error {
 	if err := ValidTube(tube); err != nil {
 		return err
@@ -70,7 +69,7 @@ func (p *Producer) Kick(ctx context.Context, addr, tube string, n int) error {
 	})
 }
 
-// on calls f with the pool of one of the servers.
+// on calls f with the pool of one server.
 func (p *Producer) on(addr string, f func(*pool) error) error {
 	for _, pool := range p.pools {
 		if pool.addr == addr {

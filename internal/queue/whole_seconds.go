@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// wholeSeconds rounds up to what beanstalkd can take: go-beanstalk cuts the
-// fraction off, and the server refuses more than 32 bits.
+// wholeSeconds rounds d up to whole seconds, at most 32 bits of them. go-beanstalk drops
+// the fraction, and beanstalkd refuses more than 32 bits.
 func wholeSeconds(d time.Duration) time.Duration {
 	if d <= 0 {
 		return 0
