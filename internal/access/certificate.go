@@ -5,9 +5,9 @@ import (
 	"log/slog"
 )
 
-// ServerTLS is how a server speaks TLS with the certificate and key of two
-// files. They may be renewed while it runs. HTTP/2 is offered, which lets a
-// page follow many jobs over one connection.
+// ServerTLS returns the TLS configuration of a server from a certificate file and a key
+// file. It reloads the files after they change. It offers HTTP/2, so that a page can
+// follow many jobs over one connection.
 func ServerTLS(certificate, key string, log *slog.Logger) (*tls.Config, error) {
 	files, err := openCertificate(certificate, key, log)
 	if err != nil {

@@ -7,27 +7,28 @@ import (
 )
 
 const (
-	// FailureBurst failures are free; after that one a second.
+	// FailureBurst is how many failures in a row an address may have. After that it may
+	// have one a second.
 	FailureBurst = 20
-	// failureAddresses bounds how many addresses are remembered.
+	// failureAddresses bounds how many networks are remembered.
 	failureAddresses = 4096
 )
 
-// Failures counts wrong tokens and signatures by address. A count leaks away by
-// one a second. The zero value is ready for use.
+// Failures counts wrong tokens and signatures by network. Each count falls by one a
+// second. The zero value is ready to use.
 type Failures struct {
 	mu   sync.Mutex
-	seen map[netip.Prefix]time.Time // when the count will be zero
+	seen map[netip.Prefix]time.Time // when the count reaches zero
 }
 
-// TooMany reports whether an address has to keep still.
+// TooMany reports whether an address has failed too often to try again now.
 func (f *Failures) TooMany(ip string, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.seen[NetworkOf(ip)].Sub(now) > FailureBurst*time.Second
 }
 
-// Count remembers a failure.
+// Count records a failure.
 func (f *Failures) Count(ip string, now time.Time) {
 	from := NetworkOf(ip)
 	f.mu.Lock()
@@ -42,14 +43,15 @@ func (f *Failures) Count(ip string, now time.Time) {
 	if len(f.seen) >= failureAddresses {
 		f.forget(now)
 	}
-	// Beyond the burst more failures change nothing: who stops is soon forgiven.
+	// Failures beyond the burst do not extend the wait.
 	if limit := now.Add((FailureBurst + 1) * time.Second); empty.After(limit) {
 		empty = limit
 	}
 	f.seen[from] = empty.Add(time.Second)
 }
 
-// forget makes room for many, by force where nothing else helps.
+// forget removes expired counts. If too many remain, it removes others until half of
+// failureAddresses are left.
 func (f *Failures) forget(now time.Time) {
 	for from, empty := range f.seen {
 		if empty.Before(now) {
@@ -64,8 +66,8 @@ func (f *Failures) forget(now time.Time) {
 	}
 }
 
-// NetworkOf is the network that the client at an address may be thought to have:
-// of IPv6 a /64. It is not valid where ip is no address.
+// NetworkOf returns the network that a client at ip is assumed to control: the address
+// itself for IPv4, its /64 for IPv6. The result is invalid if ip is not an address.
 func NetworkOf(ip string) netip.Prefix {
 	addr, err := netip.ParseAddr(ip)
 	if err != nil {

@@ -12,11 +12,11 @@ const minKey = 32
 
 var errNoKey = errors.New("holds no key: put a line of at least 32 random characters in it, as openssl rand -base64 32 prints")
 
-// Keys sign the URLs of results. The first one of the file signs; all verify,
-// so that a new one can be put before an old one while URLs are about.
+// Keys sign the URLs of results. The first key of the file signs and every key verifies,
+// so that a new key can be added while URLs of an old one are still in use.
 type Keys struct{ file *watchedFile[[][]byte] }
 
-// OpenKeys reads a file with a key in each line.
+// OpenKeys reads a file with one key on each line. It reloads the file after it changes.
 func OpenKeys(path string, log *slog.Logger) (*Keys, error) {
 	k := &Keys{file: &watchedFile[[][]byte]{
 		paths: []string{path}, setting: "RUNNERBEAN_URL_KEY_FILE", log: log,
@@ -25,7 +25,7 @@ func OpenKeys(path string, log *slog.Logger) (*Keys, error) {
 	return k, k.file.open()
 }
 
-// All are the keys in force, one at least.
+// All returns the current keys, at least one.
 func (k *Keys) All() [][]byte { return k.file.get() }
 
 func parseKeys(text string) ([][]byte, error) {

@@ -16,7 +16,7 @@ const SessionTime = 12 * time.Hour
 // maxSession bounds the text of a session, in bytes.
 const maxSession = 256
 
-// SessionEntry is what the text of a session says.
+// SessionEntry is the content of a session's text.
 type SessionEntry struct {
 	Token Token
 	// ID tells sessions apart; it is no secret.
@@ -24,9 +24,9 @@ type SessionEntry struct {
 	End time.Time
 }
 
-// Session makes the text that a browser keeps after it has shown a token:
-// name.end.nonce.MAC. The key comes from the token's hash, so that every node
-// with the same file takes it, and that it ends when the token is removed.
+// Session returns the text of a new session: name.end.nonce.MAC. A browser keeps it
+// instead of the token. The MAC key comes from the token's hash, so every node with the
+// same file accepts the session until the token is removed.
 func Session(t Token, now time.Time) (text string, end time.Time) {
 	end = now.Add(SessionTime)
 	if !t.Expires.IsZero() && t.Expires.Before(end) {
@@ -36,8 +36,8 @@ func Session(t Token, now time.Time) (text string, end time.Time) {
 	return body + "." + seal(t, body), end
 }
 
-// Session reads the text of a session and reports whether it and its token are
-// in force. The caller asks whether it was ended before its time.
+// Session parses the text of a session and reports whether the session and its token are
+// valid. The caller checks whether the session was ended early.
 func (t *Tokens) Session(text string, now time.Time) (SessionEntry, bool) {
 	if len(text) > maxSession {
 		return SessionEntry{}, false
@@ -57,7 +57,7 @@ func (t *Tokens) Session(text string, now time.Time) (SessionEntry, bool) {
 	return SessionEntry{Token: token, ID: parts[2], End: time.Unix(end, 0)}, true
 }
 
-// seal is the MAC of a session's text under the token's key.
+// seal returns the MAC of a session's text under the token's key.
 func seal(t Token, body string) string {
 	key := mac(t.Hash[:], "runnerbean session v2")
 	return base64.RawURLEncoding.EncodeToString(mac(key, body))

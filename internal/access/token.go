@@ -1,8 +1,7 @@
-// Package access knows who may do what at a node: tokens with a role, the
-// sessions of browsers that have shown one, keys of signed URLs, the
-// certificate of the server, and addresses that fail too often. Its files may
-// be changed under a running node. Both the publisher and the command line,
-// which edits the file of tokens, need it.
+// Package access decides who may use a node. It holds tokens with roles, browser
+// sessions, keys of signed URLs, the server's certificate, and counts of failed attempts.
+// It reloads its files after they change. The publisher uses it, and so does the command
+// line, which edits the file of tokens.
 package access
 
 import (
@@ -21,7 +20,7 @@ import (
 // Role is what the holder of a token may do.
 type Role string
 
-// The roles. An operator may do all that the others may.
+// The roles. An operator may do everything that the others may.
 const (
 	Viewer   Role = "viewer"   // read the pages and the API
 	Operator Role = "operator" // read and change everything
@@ -31,37 +30,37 @@ const (
 // Roles are all roles.
 var Roles = []Role{Viewer, Operator, Submit}
 
-// Token is one line of a file of tokens: who may do what, and how to know them.
+// Token is one line of a file of tokens.
 type Token struct {
 	Name    string
 	Role    Role
 	Hash    [sha256.Size]byte
-	Expires time.Time // zero: never
+	Expires time.Time // zero means never
 }
 
-// Expired reports whether the token is of no more use.
+// Expired reports whether the token is no longer valid at now.
 func (t Token) Expired(now time.Time) bool { return !t.Expires.IsZero() && !now.Before(t.Expires) }
 
-// Single is the name of the one token that RUNNERBEAN_TOKEN sets, MinSingle the
-// fewest bytes that it may have.
+// Single is the name of the token that RUNNERBEAN_TOKEN sets. MinSingle is its shortest
+// length in bytes.
 const (
 	Single    = "token"
 	MinSingle = 16
 )
 
 const (
-	// tokenMark begins a token that New has made, so that people and scanners
-	// for leaked secrets know one when they see it.
+	// tokenMark begins every token from New, so that people and scanners for leaked
+	// secrets recognize one.
 	tokenMark  = "rb_"
 	tokenBytes = 32
 	maxTokens  = 1000
 )
 
-// tokenName has no dot, for that separates the parts of a session.
+// tokenName allows no dot, because dots separate the parts of a session.
 var tokenName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 
-// New makes a token and its entry. The token is in no file: who loses it gets
-// a new one.
+// New returns a new token and its entry. No file contains the token itself, so a lost
+// token must be replaced.
 func New(name string, role Role, expires time.Time) (string, Token, error) {
 	if !tokenName.MatchString(name) || name == Single {
 		return "", Token{}, fmt.Errorf("%w: %q", errName, name)
@@ -75,13 +74,12 @@ func New(name string, role Role, expires time.Time) (string, Token, error) {
 	return text, Token{Name: name, Role: role, Hash: Hash(text), Expires: expires.UTC().Truncate(time.Second)}, nil
 }
 
-// Hash is how a file keeps a token. A token is 32 random bytes, which nobody
-// guesses however fast the hash is: a slow one, as for passwords, would only
-// slow every request down.
+// Hash returns the form in which a file stores a token. A fast hash is enough: a token
+// has 32 random bytes, so guessing cannot find it.
 func Hash(token string) [sha256.Size]byte { return sha256.Sum256([]byte(token)) }
 
-// made reports whether a text could be a token that New has made, which
-// guessing cannot find.
+// made reports whether token has the form of a token from New, which guessing cannot
+// find.
 func made(token string) bool {
 	secret, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(token, tokenMark))
 	return err == nil && len(secret) == tokenBytes && strings.HasPrefix(token, tokenMark)
@@ -94,7 +92,7 @@ var (
 	errHash = errors.New("the third word is the SHA-256 of the token, 64 hexadecimal digits")
 )
 
-// String is the token's line in the file.
+// String returns the token's line in the file.
 func (t Token) String() string {
 	line := fmt.Sprintf("%s %s %s", t.Name, t.Role, hex.EncodeToString(t.Hash[:]))
 	if !t.Expires.IsZero() {
@@ -103,8 +101,8 @@ func (t Token) String() string {
 	return line
 }
 
-// ParseTokens reads a file of tokens: one in a line, # begins a comment. Errors name the line
-// and never repeat what may be a secret that somebody has put there by mistake.
+// ParseTokens parses a file of tokens with one token on each line; # begins a comment.
+// Errors name the line. They never quote it, because it may contain a secret by mistake.
 func ParseTokens(text string) ([]Token, error) {
 	var list []Token
 	names := map[string]int{}

@@ -13,10 +13,10 @@ import (
 	"github.com/runnerbean/runnerbean/internal/filelock"
 )
 
-// ErrNoToken is a name that is not in the file.
+// ErrNoToken means that the file has no token of that name.
 var ErrNoToken = errors.New("no token has this name")
 
-// ReadTokens is what a file of tokens holds. A file that does not exist holds none.
+// ReadTokens returns the tokens in a file. It returns none if the file does not exist.
 func ReadTokens(path string) ([]Token, error) {
 	text, _, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -32,7 +32,7 @@ func ReadTokens(path string) ([]Token, error) {
 	return list, nil
 }
 
-// AddToken puts a token's entry at the end of a file, which it makes if need be.
+// AddToken appends a token's entry to a file, which it creates if necessary.
 func AddToken(path string, t Token) error {
 	return edit(path, func(text string) (string, error) {
 		if text != "" && !strings.HasSuffix(text, "\n") {
@@ -44,7 +44,8 @@ func AddToken(path string, t Token) error {
 	})
 }
 
-// RemoveToken takes the entry of a name out of a file; comments stay. [ErrNoToken].
+// RemoveToken removes the entry of a name from a file and keeps comments. It returns
+// [ErrNoToken] if there is no such entry.
 func RemoveToken(path, name string) error {
 	return edit(path, func(text string) (string, error) {
 		if _, err := ParseTokens(text); err != nil {
@@ -64,8 +65,8 @@ func RemoveToken(path, name string) error {
 	})
 }
 
-// edit replaces what a file says, at once and on the disk. Others that edit it
-// wait.
+// edit replaces the content of a file atomically and syncs it. A lock on the folder makes
+// concurrent edits wait, for at most five seconds.
 func edit(path string, change func(text string) (string, error)) error {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
@@ -91,13 +92,14 @@ func edit(path string, change func(text string) (string, error)) error {
 	return folder.Sync()
 }
 
-// replace writes a new file in place of path. Only the owner of the old file may read it.
+// replace writes a new file and renames it to path. It keeps the owner and lets no other
+// user read it.
 func replace(path, text string, before fs.FileInfo) error {
 	file, err := os.CreateTemp(filepath.Dir(path), ".tokens-*") // mode 0600
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name()) // what is renamed is not there any more
+	defer os.Remove(file.Name()) // fails harmlessly after the rename
 	defer file.Close()
 	if before != nil {
 		if err := keepOwner(file, before); err != nil {
@@ -113,7 +115,8 @@ func replace(path, text string, before fs.FileInfo) error {
 	return os.Rename(file.Name(), path)
 }
 
-// keepOwner lets the node go on reading a file that root has changed.
+// keepOwner keeps the owner and group, so that the node can still read a file that root
+// has changed.
 func keepOwner(file *os.File, before fs.FileInfo) error {
 	owner, ok := before.Sys().(*syscall.Stat_t)
 	if !ok {

@@ -7,14 +7,15 @@ import (
 	"time"
 )
 
-// Tokens are those that a node takes: of a file, and the one of RUNNERBEAN_TOKEN.
+// Tokens are the tokens that a node accepts: those of a file, and the one of
+// RUNNERBEAN_TOKEN.
 type Tokens struct {
 	file   *watchedFile[[]Token] // nil without a file
 	single []Token               // none or one
 }
 
-// OpenTokens reads the file of tokens where path is not empty, and takes the
-// operator's token single where that is not empty. An error names the line.
+// OpenTokens reads the file of tokens if path is not empty, and accepts the operator's
+// token single if that is not empty. An error names the line.
 func OpenTokens(path, single string, log *slog.Logger) (*Tokens, error) {
 	t := &Tokens{}
 	if single != "" && len(single) < MinSingle {
@@ -33,11 +34,11 @@ func OpenTokens(path, single string, log *slog.Logger) (*Tokens, error) {
 	return t, t.file.open()
 }
 
-// Wanted reports whether callers need a token. With a file that has no tokens, every
-// caller is refused.
+// Wanted reports whether requests need a token. With an empty file, they need one that
+// nobody has.
 func (t *Tokens) Wanted() bool { return t.file != nil || len(t.single) > 0 }
 
-// each goes through all tokens.
+// each calls use with every token.
 func (t *Tokens) each(use func(Token)) {
 	for _, token := range t.single {
 		use(token)
@@ -49,8 +50,8 @@ func (t *Tokens) each(use func(Token)) {
 	}
 }
 
-// Find returns the entry of a token, and whether it is in force: an expired one
-// is found too. It takes the same time whichever that is.
+// Find returns the entry of a token and whether it is valid. It also returns an expired
+// entry. It takes the same time in every case.
 func (t *Tokens) Find(secret string, now time.Time) (found Token, ok bool) {
 	hash := Hash(secret)
 	t.each(func(token Token) {
@@ -61,7 +62,7 @@ func (t *Tokens) Find(secret string, now time.Time) (found Token, ok bool) {
 	return found, ok
 }
 
-// named returns the entry of a name that is in force.
+// named returns the entry of a name and whether it is valid.
 func (t *Tokens) named(name string, now time.Time) (found Token, ok bool) {
 	t.each(func(token Token) {
 		if token.Name == name {
@@ -71,6 +72,6 @@ func (t *Tokens) named(name string, now time.Time) (found Token, ok bool) {
 	return found, ok
 }
 
-// Guessable reports whether a text could be found by guessing, as one may that
-// a person has made up. One of the form that New gives a token could not.
+// Guessable reports whether guessing might find a secret, such as one that a person made
+// up. It is false for a secret of the form that New returns.
 func Guessable(secret string) bool { return !made(secret) }

@@ -13,29 +13,29 @@ import (
 )
 
 const (
-	// lookEvery is how often a file is looked at, at most.
+	// lookEvery is the shortest time between two checks of the files.
 	lookEvery = time.Second
 	maxFile   = 1 << 20 // bytes
 )
 
-// watchedFile is what files say. It reads them again when they have changed; what
-// cannot be read or used changes nothing and is logged once.
+// watchedFile is a value parsed from files, which it reloads after they change. If a
+// reload fails, it logs the error once and keeps the old value.
 type watchedFile[T any] struct {
 	paths   []string
 	parse   func(contents []string) (T, error)
-	setting string // that names the files, for messages
-	public  int    // so many of the first files are no secret
+	setting string // names the files in messages
+	public  int    // how many of the first files are not secret
 	log     *slog.Logger
 
 	value  atomic.Pointer[T]
-	looked atomic.Int64 // when, in nanoseconds
+	looked atomic.Int64 // time of the last check, in Unix nanoseconds
 
 	mu   sync.Mutex
 	seen []fs.FileInfo
-	said string // the last error
+	said string // the last error that was logged
 }
 
-// open reads the files for the first time; then an error is the caller's.
+// open reads the files for the first time and returns any error.
 func (w *watchedFile[T]) open() error {
 	if w.log == nil {
 		w.log = slog.Default()
@@ -62,7 +62,8 @@ func (w *watchedFile[T]) take(contents []string) error {
 	return nil
 }
 
-// get is the newest value. It is cheap, and waits for nobody.
+// get returns the newest value. At most one caller in lookEvery checks the files; the
+// others do not wait.
 func (w *watchedFile[T]) get() T {
 	now, last := time.Now().UnixNano(), w.looked.Load()
 	if now-last >= int64(lookEvery) && w.looked.CompareAndSwap(last, now) {
@@ -71,7 +72,7 @@ func (w *watchedFile[T]) get() T {
 	return *w.value.Load()
 }
 
-// look reads the files if they are others than before.
+// look reloads the files if they have changed.
 func (w *watchedFile[T]) look() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -109,8 +110,8 @@ func (w *watchedFile[T]) changed() bool {
 	return false
 }
 
-// warnReadable warns if other users can read a secret. That is no error, because a
-// container may mount its secrets this way and has no other users.
+// warnReadable logs a warning if every user can read a secret file. It is no error,
+// because a container may mount its secrets that way and has no other users.
 func (w *watchedFile[T]) warnReadable() {
 	for i, info := range w.seen {
 		if i >= w.public && info.Mode().Perm()&0o004 != 0 {
@@ -119,11 +120,11 @@ func (w *watchedFile[T]) warnReadable() {
 	}
 }
 
-// errWritable is a file that somebody else may have written.
+// errWritable means that another user may have written the file.
 var errWritable = errors.New("others than its owner can write it: chmod go-w")
 
-// readAll reads files and tells what they were before they were read, so that
-// a change meanwhile is seen at the next look.
+// readAll reads files and returns their state from before the read, so that the next
+// check notices a change during the read.
 func readAll(paths []string) (contents []string, seen []fs.FileInfo, err error) {
 	for _, path := range paths {
 		text, info, err := readFile(path)

@@ -184,7 +184,7 @@ func (w *checkedConn) Write(p []byte) (int, error) {
 // flush sends the collected puts if they fill a batch, or if now is set.
 func (w *checkedConn) flush(now bool) error {
 	g := w.puts
-	if g.count == 0 || !now && g.count < group && len(g.data) < batchBytes {
+	if g.count == 0 || !now && g.count < batchPuts && len(g.data) < batchBytes {
 		return nil
 	}
 	_, err := w.Conn.Write(g.data)

@@ -6,9 +6,9 @@ import (
 )
 
 const (
-	// group is how many puts are sent at once, unless they reach groupBytes before.
-	// It is less than a window, so that there is always an answer to wait for.
-	group      = 32
+	// batchPuts is how many puts are written at once, unless they reach batchBytes earlier.
+	// It is smaller than window, so that an unanswered put always remains to wait for.
+	batchPuts  = 32
 	batchBytes = 64 << 10
 )
 
