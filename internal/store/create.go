@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// chunk is how much of a stream is copied between two looks at the context.
+// chunk is how many bytes of a stream are copied between two checks of the context.
 const chunk = 4 << 20
 
-// Create makes the object key from data where there is none. When it returns,
-// the object is safe on disk. It fails with ErrExists, leaving what is there,
-// with ErrFull, and with ErrReopen.
+// Create creates the object key from data. When it returns nil, the object is synced to
+// disk. It returns ErrExists if the object exists and leaves that unchanged, ErrFull,
+// ErrKey or ErrReopen.
 func (s *Store) Create(ctx context.Context, key string, data []byte) error {
 	_, err := s.CreateFrom(ctx, key, bytes.NewReader(data))
 	return err
 }
 
-// CreateFrom is Create for a stream, which it reads to its end, and returns how
-// many bytes the object has. The end of the stream must be bounded by the
-// caller, see Bounded. After a read error there is no object.
+// CreateFrom does the same as Create for a stream. It reads r to the end and returns the
+// size of the object in bytes. The caller bounds the stream, see Bounded. After a read
+// error there is no object.
 func (s *Store) CreateFrom(ctx context.Context, key string, r io.Reader) (n int64, err error) {
 	defer s.watch("create", time.Now(), &err)
 	if err := check(ctx, key); err != nil {
@@ -62,7 +62,7 @@ func (s *Store) create(ctx context.Context, key string, r io.Reader) (int64, err
 	return n, err
 }
 
-// write puts r into a new file, syncs it, and only then gives it its name.
+// write writes r to a new file, syncs it, and then links it under name.
 func (s *Store) write(ctx context.Context, f *folder, name string, r io.Reader) (n int64, err error) {
 	t, err := s.newTemp(f)
 	if err != nil {
@@ -78,7 +78,7 @@ func (s *Store) write(ctx context.Context, f *folder, name string, r io.Reader) 
 	return n, t.link(name)
 }
 
-// fill copies r into f. The kernel does it where r is a file.
+// fill copies r into f. If r is a file, the kernel copies.
 func fill(ctx context.Context, f *os.File, r io.Reader) (int64, error) {
 	if b, ok := r.(*bytes.Reader); ok {
 		return b.WriteTo(f)
@@ -98,9 +98,8 @@ func fill(ctx context.Context, f *os.File, r io.Reader) (int64, error) {
 	}
 }
 
-// Replace puts data in place of the object key, whether there is one or not.
-// Readers see the old or the new object. It is not synced: a power cut may leave
-// the old object, or an empty one.
+// Replace creates or replaces the object key. Readers see either the old or the new
+// object. It does not sync: a power cut may leave the old object, or an empty one.
 func (s *Store) Replace(ctx context.Context, key string, data []byte) (err error) {
 	defer s.watch("replace", time.Now(), &err)
 	if err := check(ctx, key); err != nil {

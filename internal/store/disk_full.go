@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// noRoom reports errors for want of space. A limit on the size of files is one
-// of them: the object cannot be written either.
+// noRoom reports whether err means that no space is left. A limit on file size counts,
+// because it prevents the write too.
 func noRoom(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
 }

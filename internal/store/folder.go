@@ -7,14 +7,14 @@ import (
 	"path"
 )
 
-// maxKnown bounds how many folders are remembered as safe.
+// maxKnown bounds how many synced folders are remembered.
 const maxKnown = 8192
 
-// Failed is closed when the disk has failed to keep the names in a folder. Then
-// Create returns ErrReopen; Err says why.
+// Failed returns a channel that is closed after the disk failed to sync a folder. From
+// then on Create returns ErrReopen, and Err returns the cause.
 func (s *Store) Failed() <-chan struct{} { return s.failed }
 
-// Err is an ErrReopen with its cause; nil while the store works.
+// Err returns an ErrReopen with its cause, or nil while the store works.
 func (s *Store) Err() error {
 	select {
 	case <-s.failed:
@@ -24,7 +24,7 @@ func (s *Store) Err() error {
 	}
 }
 
-// keep syncs the names in a folder. What has failed once is not tried again.
+// keep syncs a folder. After one failure every call fails.
 func (s *Store) keep(f *folder) error {
 	err := f.sync()
 	if err != nil {
@@ -36,8 +36,8 @@ func (s *Store) keep(f *folder) error {
 	return s.Err()
 }
 
-// enter gives the handle of a folder and makes the folder where it is absent.
-// The caller leaves it.
+// enter returns the handle of a folder, which it creates if necessary. The caller calls
+// leave.
 func (s *Store) enter(dir string) (*folder, error) {
 	if err := s.ensure(dir); err != nil {
 		return nil, err
@@ -77,8 +77,8 @@ func (s *Store) leave(f *folder) {
 	}
 }
 
-// ensure makes a folder, and syncs the one it is in, also where another process
-// made it, who may not have come to the sync yet.
+// ensure creates a folder and syncs its parent. It also syncs if the folder exists,
+// because the process that created it may not have synced yet.
 func (s *Store) ensure(dir string) error {
 	if dir == "." || s.isKnown(dir) {
 		return nil

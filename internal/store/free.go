@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Free is how many bytes an ordinary user may still write to the store's file
+// Free returns how many bytes an unprivileged user can still write to the store's file
 // system.
 func (s *Store) Free() (int64, error) {
 	var st unix.Statfs_t

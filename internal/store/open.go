@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 )
 
-// Open opens the store at url, "file:///PATH" or an absolute path, makes the
-// folder where it is absent, and sweeps away what killed processes left half
-// written. The caller closes the store.
+// Open opens the store at url: "file:///PATH" or an absolute path. It creates the folder
+// if necessary and removes temporary files of dead processes. The caller closes the
+// store.
 func Open(url string) (*Store, error) {
 	dir, err := folderOf(url)
 	if err != nil {
@@ -33,7 +33,7 @@ func Open(url string) (*Store, error) {
 	return s, nil
 }
 
-// prepare opens what the store holds on to besides its root.
+// prepare opens the store's other handles besides root.
 func (s *Store) prepare() (err error) {
 	if s.top, err = s.root.Open("."); err != nil {
 		return err
@@ -46,7 +46,7 @@ func (s *Store) prepare() (err error) {
 	return nil
 }
 
-// folderOf is the folder that url names.
+// folderOf returns the folder that a URL names.
 func folderOf(raw string) (string, error) {
 	if filepath.IsAbs(raw) {
 		return filepath.Clean(raw), nil
