@@ -64,7 +64,7 @@ func (p *Publisher) table() []route {
 		{http.MethodGet, "/api/v1/nodes/:name", p.api.GetNode, auth.Viewer},
 		{http.MethodGet, "/api/v1/programs", apihttp.JSON(p.api.GetPrograms), auth.Viewer},
 		{http.MethodGet, "/api/v1/programs/:name", apihttp.JSON(p.api.GetProgram), auth.Viewer},
-		{http.MethodGet, eventsPath, p.api.GetEvents, auth.Viewer},
+		{http.MethodGet, "/api/v1/events", p.api.GetEvents, auth.Viewer},
 		{http.MethodGet, "/api/v1/drain", apihttp.JSON(p.api.GetDrain), auth.Viewer},
 		{http.MethodPost, "/api/v1/drain", p.api.PostDrain, auth.Operator},
 		{http.MethodDelete, "/api/v1/drain", apihttp.JSON(p.api.DeleteDrain), auth.Operator},

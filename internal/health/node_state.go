@@ -11,7 +11,7 @@ func InstalledAt(n api.Node, program string) int {
 	return slices.IndexFunc(n.Installed, func(i api.Installed) bool { return i.Name == program })
 }
 
-// Present are the newest lives of the nodes that have not left.
+// Present returns the newest life of each node that has not left.
 func Present(all []api.Node) []api.Node {
 	list := []api.Node{}
 	for i, n := range all {
@@ -22,7 +22,8 @@ func Present(all []api.Node) []api.Node {
 	return list
 }
 
-// Slots is how many jobs a node may run at once, as persons or its settings say.
+// Slots returns the number of jobs that a node may run at once, set by a person or by its
+// settings.
 func Slots(n api.Node) int {
 	if n.Control.Slots != nil {
 		return *n.Control.Slots
@@ -30,7 +31,7 @@ func Slots(n api.Node) int {
 	return n.Slots
 }
 
-// Quarantine is the job for which a node takes no other; nil where none is.
+// Quarantine returns the job for which a node takes no other, or nil.
 func Quarantine(n api.Node) *api.Quarantine {
 	if n.Vitals == nil || !n.Alive {
 		return nil

@@ -17,19 +17,20 @@ import (
 )
 
 const (
-	// queuedLong is how long a job may be queued while slots are idle.
+	// queuedLong is how long a job may be queued while slots are idle, without a finding.
 	queuedLong = 2 * time.Minute
 	// manyMessages is how many buried or overdue messages are too many.
 	manyMessages = 10
-	// fewFailures are no reason to worry.
+	// fewFailures is the number of failures in an hour below which there is no finding.
 	fewFailures = 5
-	// maxSharedRunes bounds what is said of an inbox that others read, too.
+	// maxSharedRunes bounds the text about an inbox that other ledgers read.
 	maxSharedRunes = 600
-	// maxFindings bounds what a verdict lists.
+	// maxFindings bounds the findings of a verdict.
 	maxFindings = 20
 )
 
-// VerdictOf says in one sentence how the pool stands, and what is not as it should be.
+// VerdictOf returns the state of the pool in one sentence, and the findings: what is wrong,
+// and what persons have set.
 func VerdictOf(o api.Overview) api.Verdict {
 	v := api.Verdict{Level: api.LevelOK, Findings: []api.Finding{}}
 	for _, look := range []func(api.Overview) []api.Finding{
@@ -57,7 +58,7 @@ func VerdictOf(o api.Overview) api.Verdict {
 	return v
 }
 
-// WithDiskFailure puts in front of a verdict that the disk of node has failed with err:
+// WithDiskFailure returns v with a first finding: the disk of node has failed with err, and
 // the node ends.
 func WithDiskFailure(v api.Verdict, node string, err error) api.Verdict {
 	f := api.Finding{
@@ -73,8 +74,8 @@ func weight(l api.Level) int {
 	return slices.Index([]api.Level{api.LevelOK, api.LevelWarn, api.LevelBad}, l)
 }
 
-// allWell is the sentence of a pool without faults; findings are what persons
-// have set.
+// allWell returns the sentence about a pool without faults. findings say what persons have
+// set.
 func allWell(o api.Overview, findings []api.Finding) string {
 	sentence := fmt.Sprintf("All is well: %s, %d of %s busy", text.Count(len(o.Nodes), "node", "nodes"), o.Busy, text.Count(o.Slots, "slot", "slots"))
 	if n := o.Queue.DueNow(); n > 0 {
@@ -208,7 +209,7 @@ func checkDisks(o api.Overview) []api.Finding {
 	return list
 }
 
-// checkQueue looks for jobs that no node takes.
+// checkQueue finds jobs that no node takes.
 func checkQueue(o api.Overview) []api.Finding {
 	if o.Queue.DueNow() == 0 {
 		return nil
@@ -227,8 +228,8 @@ func checkQueue(o api.Overview) []api.Finding {
 
 func waits(n int64) string { return text.Count(n, "job waits", "jobs wait") }
 
-// checkProgram finds fault where jobs of a program get old while slots that
-// could run them are idle, or where no node could.
+// checkProgram finds a program whose jobs wait although slots that could run them are idle,
+// or whose jobs no node can run.
 func checkProgram(o api.Overview, q api.ProgramQueue) (api.Finding, bool) {
 	f := api.Finding{Level: api.LevelWarn, Path: "/programs/" + q.Program}
 	places, name := CapacityOf(o.Nodes, q.Program), text.Line(q.Program, text.NameLimit)
@@ -247,7 +248,7 @@ func checkProgram(o api.Overview, q api.ProgramQueue) (api.Finding, bool) {
 	return f, true
 }
 
-// checkFailures looks at the last hour.
+// checkFailures finds too many failures in the last hour.
 func checkFailures(o api.Overview) []api.Finding {
 	failed := o.LastHour[jobs.Failed]
 	all := failed + o.LastHour[jobs.Succeeded]
@@ -262,7 +263,7 @@ func checkFailures(o api.Overview) []api.Finding {
 	return []api.Finding{f}
 }
 
-// checkControls tells what persons have set, which is no fault.
+// checkControls finds what persons have set. That is no fault.
 func checkControls(o api.Overview) []api.Finding {
 	var list []api.Finding
 	if o.Queue.Drained != nil {
@@ -285,7 +286,7 @@ func checkControls(o api.Overview) []api.Finding {
 	return list
 }
 
-// checkQuarantine tells which nodes take one job alone.
+// checkQuarantine finds nodes that run one job alone.
 func checkQuarantine(o api.Overview) []api.Finding {
 	var list []api.Finding
 	for _, n := range o.Nodes {

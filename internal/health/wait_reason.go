@@ -10,24 +10,25 @@ import (
 )
 
 const (
-	// nodesShown bounds how many nodes a reason names.
+	// nodesShown bounds the number of nodes that a reason names.
 	nodesShown = 5
 )
 
-// Capacity are the nodes that have a program, by what they can do for it.
+// Capacity says which nodes have a program and what they can do for it.
 type Capacity struct {
 	slots, busy int      // of the nodes that take work
 	working     []string // their names
-	idle        []string // why the others that are up take none
-	gone        []string // those that had it, and since when they are away
+	idle        []string // the others that are up, and why they take no work
+	gone        []string // nodes that are not up, and since when
 }
 
-// CapacityOf looks for a program on nodes as nodesNow lists them.
+// CapacityOf returns the capacity of nodes for a program. The list is by name and then newest
+// first, as in the answer to GET /api/v1/nodes.
 func CapacityOf(nodes []api.Node, program string) Capacity {
 	var p Capacity
 	for i, n := range nodes {
 		if InstalledAt(n, program) < 0 || i > 0 && nodes[i-1].Name == n.Name {
-			continue // an older life of a node counts no more
+			continue // an older life of a node does not count
 		}
 		name := text.Line(n.Name, text.NameLimit)
 		switch why := offWork(n); {
@@ -42,8 +43,8 @@ func CapacityOf(nodes []api.Node, program string) Capacity {
 	return p
 }
 
-// busyOf is how many slots of a node are taken, or kept free for a job that runs
-// alone.
+// busyOf returns the number of slots of a node that are taken. While one job runs alone, that
+// is all of them.
 func busyOf(n api.Node) int {
 	if Quarantine(n) != nil {
 		return Slots(n)
@@ -51,7 +52,7 @@ func busyOf(n api.Node) int {
 	return n.Running
 }
 
-// offWork says why a node that is up takes no work; empty where it does.
+// offWork returns why a node that is up takes no work, or "" if it does.
 func offWork(n api.Node) string {
 	switch {
 	case n.Control.Paused:
@@ -70,8 +71,8 @@ func offWork(n api.Node) string {
 	return ""
 }
 
-// awaySince is the rest of a sentence about a node that is not up. It must not
-// change while nothing happens.
+// awaySince returns the rest of a sentence about a node that is not up. It contains no age,
+// because a document must not change while nothing happens.
 func awaySince(n api.Node) string {
 	switch {
 	case !n.Left.IsZero():
@@ -82,7 +83,8 @@ func awaySince(n api.Node) string {
 	return ""
 }
 
-// WaitReason puts into words why a job of the program that is due does not run yet.
+// WaitReason returns why a job of the program that is due does not run yet. before is the
+// number of jobs before it in the queue, if known.
 func (p Capacity) WaitReason(program string, before int, known bool) string {
 	switch {
 	case len(p.working) > 0 && p.busy >= p.slots:
@@ -99,7 +101,7 @@ func (p Capacity) WaitReason(program string, before int, known bool) string {
 	return fmt.Sprintf("no node that is up has the program %q", program)
 }
 
-// full says that every slot is taken.
+// full returns the words for no free slot.
 func (p Capacity) full() string {
 	where := text.Some(p.working, nodesShown)
 	if len(p.working) > nodesShown {
@@ -123,8 +125,7 @@ func ahead(before int, known bool) string {
 	return ""
 }
 
-// PausedTubeReason says that beanstalkd gives out no jobs of a program; empty where it
-// does.
+// PausedTubeReason returns the words for a paused tube of a program, or "" if none is paused.
 func PausedTubeReason(paused []api.PausedTube, program string) string {
 	for _, t := range paused {
 		if t.Program == program {
@@ -134,7 +135,7 @@ func PausedTubeReason(paused []api.PausedTube, program string) string {
 	return ""
 }
 
-// NoServerReason says that no beanstalkd server answers, so that no node hears of work.
+// NoServerReason returns the words for no beanstalkd server that answers, or "".
 func NoServerReason(servers []api.Server) string {
 	if len(servers) == 0 || slices.ContainsFunc(servers, func(s api.Server) bool { return s.OK }) {
 		return ""
@@ -142,7 +143,7 @@ func NoServerReason(servers []api.Server) string {
 	return "beanstalkd does not answer, so that no node hears of the job"
 }
 
-// RunningReason says why a running job does not get on; empty where it does.
+// RunningReason returns why a running job makes no progress, or "" if it can.
 func RunningReason(n api.Node) string {
 	name := text.Line(n.Name, text.NameLimit)
 	switch {

@@ -11,6 +11,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
+	"github.com/runnerbean/runnerbean/publisher/internal/live"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 	"github.com/runnerbean/runnerbean/publisher/internal/readmodel"
 )
@@ -30,8 +31,8 @@ type Config struct {
 	Record func(ctx context.Context, id string) (ledger.Record, error)
 	// Document returns the document at a job's result URL, also as JSON.
 	Document func(ctx context.Context, id string) (jobs.Result, []byte, error)
-	// Stream answers with changes as an event stream.
-	Stream echo.HandlerFunc
+	// Broker serves the event stream of the news.
+	Broker *live.Broker
 }
 
 // API has the handlers of /api/v1.

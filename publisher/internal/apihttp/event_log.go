@@ -15,7 +15,7 @@ import (
 // client prefers that.
 func (a *API) GetEvents(c echo.Context) error {
 	if httpio.WantsStream(c.Request()) {
-		return a.cfg.Stream(c)
+		return a.streamNews(c)
 	}
 	filter, err := parseEventFilter(c.QueryParams())
 	if err != nil {

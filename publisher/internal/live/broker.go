@@ -1,3 +1,6 @@
+// Package live sends changes to clients as Server-Sent Events: the documents of one job to
+// those who watch it, and the news of the whole pool to followers. [Broker] reads each
+// change once for all clients; [Streams] keeps many streams open at little cost.
 package live
 
 import (

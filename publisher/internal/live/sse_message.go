@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Message is one Server-Sent Event. It is built once for all streams that send
-// it, and not changed afterwards.
+// Message is one Server-Sent Event. It is built once for all streams that send it, and
+// must not change.
 type Message struct {
 	key   string
 	last  bool
@@ -15,9 +15,9 @@ type Message struct {
 	text  []byte // within chunk
 }
 
-// Event is a message of a kind that an EventSource listens to. id may be empty.
-// While a stream is behind, a newer message of the same key takes the place of
-// the one that waits; one without a key waits for its turn.
+// Event returns a message of a kind that an EventSource listens to. id may be empty.
+// While a stream is behind, a newer message replaces the waiting one of the same key. A
+// message without a key is never replaced.
 func Event(kind, id string, data []byte, key string) *Message {
 	var b bytes.Buffer
 	field(&b, "event", kind)
@@ -33,8 +33,8 @@ func Event(kind, id string, data []byte, key string) *Message {
 	return frame(key, b.Bytes())
 }
 
-// Opening is what a stream begins with: how long to wait before coming again,
-// and, where it is not empty, the id to come with if nothing else was sent.
+// Opening returns the first message of a stream. It sets the time to wait before
+// reconnecting and, if id is not empty, the id to resume with.
 func Opening(id string) *Message {
 	var b bytes.Buffer
 	b.WriteString("retry: 2000\n")
@@ -45,7 +45,7 @@ func Opening(id string) *Message {
 	return frame("", b.Bytes())
 }
 
-// Together is several messages in one, which waits and is sent as a whole.
+// Together returns one message with the text of several.
 func Together(list []*Message) *Message {
 	var b bytes.Buffer
 	for _, m := range list {
@@ -56,7 +56,7 @@ func Together(list []*Message) *Message {
 
 var comment = frame("comment", []byte(":\n\n"))
 
-// field writes a line that cannot become two.
+// field writes one line. It removes line breaks from value.
 func field(b *bytes.Buffer, name, value string) {
 	b.WriteString(name)
 	b.WriteString(": ")
@@ -79,11 +79,11 @@ func frame(key string, text []byte) *Message {
 	return m
 }
 
-// Last makes m, which nobody has yet, the end of every stream that sends it.
+// Last makes m the end of every stream that sends it. Call it before m is sent.
 func (m *Message) Last() *Message {
 	m.last, m.chunk = true, append(m.chunk, endOfBody...)
 	return m
 }
 
-// Text is the event as a client reads it.
+// Text returns the event as a client reads it.
 func (m *Message) Text() []byte { return m.text }

@@ -15,8 +15,8 @@ const (
 	Idle = 15 * time.Second
 	// WriteTimeout bounds how long a client may take to accept one message.
 	WriteTimeout = 10 * time.Second
-	// maxWaiting is how many messages may wait for a client that is behind.
-	// One that falls back further is cut off, and comes again.
+	// maxWaiting bounds the mailbox of a stream: the messages that wait for a client that
+	// is behind. A client that falls back further is cut off; it may reconnect.
 	maxWaiting = 256
 )
 
@@ -29,25 +29,25 @@ type owner interface {
 	drop(n int)
 }
 
-// Stream is one client that listens.
+// Stream is the event stream of one client.
 type Stream struct {
 	set     owner
 	gone    func()
 	expires int64 // Unix time; 0: never
 	bucket  int
 
-	conn net.Conn        // taken from net/http, or nil
-	raw  syscall.RawConn // nil where conn has none
-	wake chan struct{}   // holds one; of a stream that has a goroutine
+	conn net.Conn        // taken from net/http; nil if net/http keeps it
+	raw  syscall.RawConn // nil if conn has none
+	wake chan struct{}   // holds one; only if net/http keeps the connection
 
 	mu      sync.Mutex
 	waiting []*Message
 	busy    bool // a goroutine writes, or will
-	ending  bool // the last message has been taken in
+	ending  bool // the last message has been accepted
 	closed  bool
 }
 
-// Send sends m or lets it wait; it never blocks.
+// Send sends m, or puts it into the mailbox. It never blocks.
 func (s *Stream) Send(m *Message) {
 	if s.send(m) {
 		s.Close()
@@ -80,7 +80,7 @@ func (s *Stream) send(m *Message) (end bool) {
 	return m.last
 }
 
-// put lets m wait. false: too much waits already.
+// put adds m to the mailbox. It returns false if the mailbox is full.
 func (s *Stream) put(m *Message) bool {
 	if before := len(s.waiting); m.key != "" {
 		s.waiting = slices.DeleteFunc(s.waiting, func(old *Message) bool { return old.key == m.key })
@@ -90,7 +90,8 @@ func (s *Stream) put(m *Message) bool {
 	return len(s.waiting) <= maxWaiting
 }
 
-// continued lets a goroutine of its own write what the socket did not take.
+// continued writes in a new goroutine what the socket did not take, and then the
+// mailbox. It returns false if the set has ended.
 func (s *Stream) continued(rest []byte) bool {
 	s.busy = s.set.spawn(func() {
 		if s.drain(rest) {
@@ -100,7 +101,7 @@ func (s *Stream) continued(rest []byte) bool {
 	return s.busy
 }
 
-// drain writes rest and what waits; it reports whether the stream is at its end.
+// drain writes rest and the mailbox. It reports whether the stream is at its end.
 func (s *Stream) drain(rest []byte) (end bool) {
 	for {
 		_ = s.conn.SetWriteDeadline(time.Now().Add(WriteTimeout))
@@ -115,8 +116,8 @@ func (s *Stream) drain(rest []byte) (end bool) {
 	}
 }
 
-// next takes what has waited for the longest. Where nothing waits, the
-// goroutine that asks is released.
+// next takes the oldest message of the mailbox. If there is none, the goroutine that
+// writes must end.
 func (s *Stream) next() (m *Message, end bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,7 +128,7 @@ func (s *Stream) next() (m *Message, end bool) {
 	}
 	s.waiting, s.busy = nil, false
 	if s.conn != nil {
-		_ = s.conn.SetWriteDeadline(time.Time{}) // it would end writes that do not wait
+		_ = s.conn.SetWriteDeadline(time.Time{}) // an old deadline would fail direct writes
 	}
 	return nil, s.ending
 }
@@ -135,7 +136,8 @@ func (s *Stream) next() (m *Message, end bool) {
 // Close ends the stream at once. It may be called more than once.
 func (s *Stream) Close() { s.close(false) }
 
-// close ends the stream, in good order if that needs no waiting.
+// close ends the stream. If politely, it writes the end of the body, unless that would
+// block.
 func (s *Stream) close(politely bool) {
 	s.mu.Lock()
 	if s.closed {
@@ -157,7 +159,8 @@ func (s *Stream) close(politely bool) {
 	s.gone()
 }
 
-// visit sees whether the client is still there, and lets it see the same of us.
+// visit closes the stream if the client has gone or the lifetime is over. If speak, it
+// sends a comment, so that proxies and the client see a live connection.
 func (s *Stream) visit(now int64, scratch []byte, speak bool) {
 	switch {
 	case hasGone(s.raw, scratch):
@@ -198,14 +201,14 @@ func (s *Stream) lifetime() <-chan time.Time {
 	return time.After(time.Until(time.Unix(s.expires, 0)))
 }
 
-// flush writes what waits; it reports whether the stream is at its end.
+// flush writes the mailbox. It reports whether the stream is at its end.
 func (s *Stream) flush(w http.ResponseWriter, rc *http.ResponseController) (end bool) {
 	for {
 		m, end := s.next()
 		if m == nil {
 			return end
 		}
-		_ = rc.SetWriteDeadline(time.Now().Add(WriteTimeout)) // not every writer knows deadlines
+		_ = rc.SetWriteDeadline(time.Now().Add(WriteTimeout)) // some writers have no deadlines
 		if _, err := w.Write(m.text); err != nil {
 			return true
 		}

@@ -1,8 +1,3 @@
-// Package live keeps many event streams open at the price of their sockets.
-// A stream of HTTP/1.1 is taken from net/http once its head is written: no
-// goroutine and no buffer stay behind. Messages are written without waiting; a
-// client that does not take one at once gets a goroutine and a deadline for as
-// long as it is behind. Other streams (TLS, HTTP/2) have a goroutine each.
 package live
 
 import (
@@ -18,15 +13,19 @@ import (
 const ContentType = "text/event-stream; charset=utf-8"
 
 const (
-	// Streams are visited in turn, a bucket at a time: every 5 s to see whether
-	// the client is there, and every third time to send a comment.
+	// Streams are visited in turn, a bucket at a time: every 5 s to see whether the client
+	// is there, and every 15 s to send a comment.
 	buckets    = 15
 	visitEvery = Idle / 3 / buckets
-	// sweepPause bounds how often all are visited because there is no more room.
+	// sweepPause is the least time between two calls of Sweep that visit all streams.
 	sweepPause = time.Second
 )
 
-// Streams is the open streams of a server. Run tends them.
+// Streams holds the open streams of a server. A stream of HTTP/1.1 is taken from
+// net/http once its head is written, so it costs its socket and no goroutine or buffer.
+// Messages are written without waiting. A client that does not take one at once gets a
+// goroutine and a deadline for as long as it is behind. Other streams (TLS, HTTP/2) have
+// a goroutine each. Run visits the streams.
 type Streams struct {
 	wake chan struct{} // holds one
 	done chan struct{} // closed at the end
@@ -36,7 +35,7 @@ type Streams struct {
 
 	mu      sync.Mutex
 	ended   bool
-	turn    int // of the bucket that gets the next stream
+	turn    int // bucket of the next stream
 	count   int
 	members [buckets]map[*Stream]struct{}
 	plain   map[*Stream]struct{}
@@ -45,7 +44,7 @@ type Streams struct {
 	swept    time.Time
 }
 
-// NewStreams is an empty set.
+// NewStreams returns an empty set.
 func NewStreams() *Streams {
 	s := &Streams{wake: make(chan struct{}, 1), done: make(chan struct{}), plain: map[*Stream]struct{}{}}
 	for i := range s.members {
@@ -61,10 +60,9 @@ func WriteHead(w http.ResponseWriter) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// Serve answers a request with the head of an event stream and calls ready,
-// which may send the first messages and keep the stream. It may return while
-// the stream goes on; gone is called once when that has ended. A lifetime of 0
-// has no end.
+// Serve answers a request with the head of an event stream and calls ready, which may
+// send the first messages and keep the stream. Serve may return while the stream goes on.
+// It calls gone once, after the stream has ended. A lifetime of 0 is unlimited.
 func (s *Streams) Serve(w http.ResponseWriter, r *http.Request, lifetime time.Duration, ready func(*Stream), gone func()) {
 	st := &Stream{set: s, gone: gone}
 	if lifetime > 0 {
@@ -80,7 +78,7 @@ func (s *Streams) Serve(w http.ResponseWriter, r *http.Request, lifetime time.Du
 	}
 }
 
-// begin writes the head, and takes the connection where that can be.
+// begin writes the head, and takes the connection if possible.
 func (s *Stream) begin(w http.ResponseWriter, r *http.Request) error {
 	h, rc := w.Header(), http.NewResponseController(w)
 	h.Set("Content-Type", ContentType)
@@ -104,7 +102,7 @@ func (s *Stream) begin(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// take takes the connection from net/http.
+// take takes the connection from net/http, if it has one to give.
 func (s *Stream) take(rc *http.ResponseController) {
 	conn, _, err := rc.Hijack()
 	if err != nil {
@@ -194,7 +192,7 @@ func (s *Streams) empty() bool {
 	return s.count == 0
 }
 
-// awaited waits for a stream, so that a node without any sleeps.
+// awaited waits for a stream: without streams there is nothing to visit.
 func (s *Streams) awaited(ctx context.Context) bool {
 	select {
 	case <-s.wake:
@@ -222,8 +220,8 @@ func (s *Streams) list(bucket int) []*Stream {
 	return list
 }
 
-// Sweep ends the streams of clients that have gone, at most once a second. It
-// is for a caller that has no room for one more.
+// Sweep ends the streams of clients that have gone, at most once a second. Call it when
+// there is no room for one more stream.
 func (s *Streams) Sweep() {
 	s.sweeping.Lock()
 	defer s.sweeping.Unlock()
@@ -236,8 +234,8 @@ func (s *Streams) Sweep() {
 	s.swept = time.Now()
 }
 
-// End ends all streams, and returns when nothing of them runs any more but the
-// handlers of those that net/http has kept, which are about to return.
+// End ends all streams. It returns when their goroutines have ended. Handlers of streams
+// that net/http keeps may still be returning.
 func (s *Streams) End() {
 	s.mu.Lock()
 	first := !s.ended

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// mostLines is how many lines a plot has before the rest becomes one.
+	// mostLines is the greatest number of lines of a plot. The others become one line.
 	mostLines = 8
 )
 
@@ -29,8 +29,8 @@ func spanned(back lookback, a activity.History) api.Window {
 	}
 }
 
-// sums counts ends of jobs by state, failures by class, and attempts that did
-// not end their job by outcome.
+// sums counts jobs that ended by state, failures by class, and attempts that did not end
+// their job by outcome.
 func sums(list []activity.Tally) (ended map[jobs.State]int64, failures, unfinished map[jobs.Outcome]int64) {
 	ended, failures, unfinished = map[jobs.State]int64{}, map[jobs.Outcome]int64{}, map[jobs.Outcome]int64{}
 	for _, t := range list {
@@ -47,7 +47,8 @@ func sums(list []activity.Tally) (ended map[jobs.State]int64, failures, unfinish
 	return ended, failures, unfinished
 }
 
-// lines are jobs that ended per minute, by a name; what has none is left out.
+// lines returns the jobs that ended per minute, one line for each name. Jobs without a name
+// are left out.
 func lines(a activity.History, list []activity.Tally, now time.Time, name func(activity.Tally) string) []jobs.Series {
 	counts, totals := map[string][]float64{}, map[string]float64{}
 	for _, t := range list {
@@ -68,8 +69,8 @@ func lines(a activity.History, list []activity.Tally, now time.Time, name func(a
 	return out
 }
 
-// busiest are the names in the order of their lines. Of many, the last ones are
-// added up as one.
+// busiest returns the names in the order of their lines. If there are too many, it adds up
+// the last ones under the name [api.Others].
 func busiest(counts map[string][]float64, totals map[string]float64) []string {
 	names := make([]string, 0, len(counts))
 	for n := range counts {
@@ -97,8 +98,8 @@ func busiest(counts map[string][]float64, totals map[string]float64) []string {
 	return append(names, api.Others)
 }
 
-// perMinute divides counts by the length of their steps. Of the step that is
-// not over, as much counts as has passed; where that is little, nothing is known.
+// perMinute divides counts by the length of their steps. The running step counts with the
+// time that has passed; if that is less than a third, its point is nil.
 func perMinute(a activity.History, counts []float64, now time.Time) []*float64 {
 	points := make([]*float64, len(counts))
 	for i, n := range counts {

@@ -15,7 +15,7 @@ func EventsOf(list []eventlog.Event) []api.Event {
 	return out
 }
 
-// Page lists what was done, newest first.
+// Page returns the events that match f, newest first.
 func (p *Events) Page(ctx context.Context, f eventlog.Filter) (api.EventPage, error) {
 	found, err := p.cfg.Ledger.Events.Search(ctx, f)
 	return api.EventPage{Events: EventsOf(found.Events), Next: found.Next, Back: found.Back}, err

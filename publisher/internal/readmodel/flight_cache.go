@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// maxReadings bounds how many different questions are remembered.
+	// maxReadings bounds the number of keys that are kept.
 	maxReadings = 64
-	// readingTimeout bounds one look at the ledger and at beanstalkd.
+	// readingTimeout bounds one reading of the ledger or of beanstalkd.
 	readingTimeout = 20 * time.Second
 )
 
@@ -53,7 +53,7 @@ func (r *FlightCache[T]) get(ctx context.Context, key string, age time.Duration,
 	return value, err
 }
 
-// fresh returns what is kept of key, and the age of the readings.
+// fresh returns the value of key if it is fresh, and the number of calls of forget.
 func (r *FlightCache[T]) fresh(key string) (v T, ok bool, age int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -64,7 +64,7 @@ func (r *FlightCache[T]) fresh(key string) (v T, ok bool, age int) {
 	return kept.value, true, r.age
 }
 
-// keep keeps what was read since a call of forget, if there was none after it.
+// keep keeps a value unless forget was called after its reading began.
 func (r *FlightCache[T]) keep(key string, since int, v reading[T]) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// Summary is what a record says by itself, as a listing shows it.
+// Summary returns what a record alone says of a job, as a list shows it.
 func Summary(rec ledger.Record, now time.Time) jobs.Result {
 	r := jobs.Result{
 		ID: rec.ID, Program: rec.Program, State: rec.State,
@@ -36,7 +36,7 @@ func Summary(rec ledger.Record, now time.Time) jobs.Result {
 	return r
 }
 
-// addEnd makes the document of an end the same whenever it is made.
+// addEnd adds the end of a job. The document is the same whenever it is made.
 func addEnd(r *jobs.Result, rec ledger.Record) {
 	r.Timestamp, r.Finished = rec.Finished, rec.Finished
 	if rec.State == jobs.Succeeded {
@@ -63,14 +63,14 @@ func addLive(r *jobs.Result, rec ledger.Record) {
 	}
 }
 
-// asked says what is being done to a running job.
+// asked says which order of a person a running job is about to follow.
 var asked = map[ledger.Verb]string{
 	ledger.VerbCancel:    "is being cancelled",
 	ledger.VerbTerminate: "is being terminated",
 	ledger.VerbReset:     "is being reset and will start over",
 }
 
-// Status is summary with what other jobs and the nodes have to do with it.
+// Status returns Summary with the reasons that lie with other jobs and with nodes.
 func (p *Jobs) Status(ctx context.Context, rec ledger.Record) (jobs.Result, error) {
 	now := time.Now()
 	r := Summary(rec, now)

@@ -20,7 +20,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
-// maxEvents is how many of a job's events its details show, the newest ones.
+// maxEvents bounds the events in the details of a job. The newest are shown.
 const maxEvents = 200
 
 func (p *Jobs) List(ctx context.Context, filter listing.Filter) (api.Page, error) {
@@ -58,10 +58,10 @@ func attemptsOf(list []ledger.Attempt) []api.Attempt {
 	return out
 }
 
-// maxSeriesBytes is the size in bytes of the largest series that is read.
+// maxSeriesBytes bounds the size of a series that is read, in bytes.
 const maxSeriesBytes = 4 << 20
 
-// Details is all that is known about one job. [ledger.ErrUnknown].
+// Details returns all that is known about one job. The error may be [ledger.ErrUnknown].
 func (p *Jobs) Details(ctx context.Context, id string) (api.Details, error) {
 	rec, err := p.cfg.Ledger.Get(ctx, id)
 	if err != nil {
@@ -71,14 +71,14 @@ func (p *Jobs) Details(ctx context.Context, id string) (api.Details, error) {
 	if d.Status, err = p.Status(ctx, rec); err != nil {
 		return d, err
 	}
-	// A document that was recorded with a fault may not be readable as a job.
+	// A document that was recorded with a fault may be unreadable.
 	d.Job, _ = jobs.Read(rec.Document)
 	d.Why = d.Status.Reason
 	switch rec.State {
 	case jobs.Running:
 		err = p.addProcesses(ctx, &d, rec)
 	case jobs.Queued:
-		// Only here: a visitor's page must not wait for beanstalkd.
+		// Not in Status: a result URL must not wait for beanstalkd.
 		d.Why = text.JoinClauses(health.NoServerReason(p.nodes.serversNow(ctx)), d.Why)
 	}
 	if err == nil {
@@ -111,8 +111,8 @@ func (p *Jobs) addHistory(ctx context.Context, d *api.Details) error {
 	return err
 }
 
-// addProcesses adds the processes that the job's node has counted, and why a
-// running job does not get on.
+// addProcesses adds the processes of a running job, and the reason why it makes no
+// progress.
 func (p *Jobs) addProcesses(ctx context.Context, d *api.Details, rec ledger.Record) error {
 	nodes, err := p.nodes.readNodesWhole(ctx)
 	i := slices.IndexFunc(nodes, func(n api.Node) bool { return n.Instance == rec.Instance })
@@ -130,8 +130,8 @@ func (p *Jobs) addProcesses(ctx context.Context, d *api.Details, rec ledger.Reco
 	return nil
 }
 
-// Series is what the newest attempt of a job said about itself, over time. It
-// is empty where that said no number. [ledger.ErrUnknown].
+// Series returns the numbers that the newest attempt of a job has reported over time. It is
+// empty if there are none. The error may be [ledger.ErrUnknown].
 func (p *Jobs) Series(ctx context.Context, id string) (jobs.JobSeries, error) {
 	none := jobs.JobSeries{Seconds: []float64{}, Series: []jobs.Series{}}
 	rec, err := p.cfg.Ledger.Get(ctx, id)
@@ -152,7 +152,7 @@ func (p *Jobs) Series(ctx context.Context, id string) (jobs.JobSeries, error) {
 	return found, err
 }
 
-// delivery is how it stands with a job's delivery; nil where there is none.
+// delivery returns the state of a job's delivery, or nil if there is none.
 func (p *Jobs) delivery(ctx context.Context, id string) (*api.Delivery, error) {
 	d, err := p.cfg.Ledger.Outbox.Delivery(ctx, id)
 	if err != nil || d.State == "" {
@@ -163,11 +163,11 @@ func (p *Jobs) delivery(ctx context.Context, id string) (*api.Delivery, error) {
 	}, nil
 }
 
-// maxOutputBytes is the size in bytes of the largest list of files that is read.
+// maxOutputBytes bounds the size of a list of files that is read, in bytes.
 const maxOutputBytes = 8 << 20
 
-// Attempts are the attempts of a job, with the files that those have left
-// which are no success.
+// Attempts returns the attempts of a job. Attempts without success have the files that they
+// left.
 func (p *Jobs) Attempts(ctx context.Context, id string) ([]api.Attempt, error) {
 	found, err := p.cfg.Ledger.Attempts(ctx, id)
 	if err != nil {
@@ -188,8 +188,8 @@ func (p *Jobs) Attempts(ctx context.Context, id string) ([]api.Attempt, error) {
 	return list, nil
 }
 
-// Output is what an attempt has left without a success; empty where that is
-// nothing, or not kept any more.
+// Output returns the files that an attempt without success has left. It is empty if there
+// are none, or if they are no longer kept.
 func (p *Jobs) Output(ctx context.Context, id string, attempt int) (out jobs.Output, err error) {
 	object, err := p.cfg.Store.Open(ctx, store.OutputKey(id, attempt))
 	if errors.Is(err, fs.ErrNotExist) {

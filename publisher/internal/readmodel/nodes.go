@@ -16,17 +16,16 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
-// nowAge is how old what is shown as now may be.
+// nowAge is the greatest age of what is shown as the present.
 const nowAge = time.Second
 
-// Now lists every life of every node as of a second ago, by name, the
-// newest life first. The processes are left out: nodeNow has them. The answer
-// is shared and must not be changed.
+// Now returns every life of every node, at most a second old, by name and then newest first,
+// without processes. The answer is shared and must not be changed.
 func (p *Nodes) Now(ctx context.Context) ([]api.Node, error) {
 	return p.lives.get(ctx, "", nowAge, p.Read)
 }
 
-// Read is nodesNow as of now.
+// Read returns the same as Now, read just now.
 func (p *Nodes) Read(ctx context.Context) ([]api.Node, error) {
 	list, err := p.readNodesWhole(ctx)
 	for i := range list {
@@ -61,8 +60,8 @@ func (p *Nodes) readNodesWhole(ctx context.Context) ([]api.Node, error) {
 	return nodes, nil
 }
 
-// Get is the newest life of a node as of now, with its processes. A name
-// that no node has had is a problem.
+// Get returns the newest life of a node, read just now, with its processes. The error is a
+// problem of status 404 if no node has ever had the name.
 func (p *Nodes) Get(ctx context.Context, name string) (api.Node, error) {
 	list, err := p.readNodesWhole(ctx)
 	if err != nil {
@@ -75,7 +74,7 @@ func (p *Nodes) Get(ctx context.Context, name string) (api.Node, error) {
 	return list[i], nil
 }
 
-// serversNow is how beanstalkd does, as of a few seconds ago.
+// serversNow returns the beanstalkd servers, at most three seconds old.
 func (p *Nodes) serversNow(ctx context.Context) []api.Server {
 	list, _ := p.servers.get(ctx, "", 3*time.Second, func(ctx context.Context) ([]api.Server, error) {
 		return p.cfg.Servers(ctx), nil
@@ -83,7 +82,7 @@ func (p *Nodes) serversNow(ctx context.Context) []api.Server {
 	return list
 }
 
-// maxRunningPages bounds how many running jobs are counted, in thousands.
+// maxRunningPages bounds the pages of running jobs that are counted.
 const maxRunningPages = 8
 
 func nodeOf(n nodes.Node, drained bool, running int, control nodes.Control) api.Node {
@@ -97,14 +96,14 @@ func nodeOf(n nodes.Node, drained bool, running int, control nodes.Control) api.
 		shown.Programs = append(shown.Programs, program.Name)
 		shown.Installed = append(shown.Installed, api.Installed{Name: program.Name, SHA256: program.SHA256, Problem: program.Problem})
 	}
-	if n.Left.IsZero() { // what a machine was like that is gone helps nobody
+	if n.Left.IsZero() { // old vitals of a stopped node say nothing
 		shown.Vitals = vitalsOf(n.Vitals)
 	}
 	return shown
 }
 
-// vitalsOf reads what a node said of its machine; nil where it said nothing
-// that can be read.
+// vitalsOf returns the vitals that a node has reported, or nil if there are none that can be
+// read.
 func vitalsOf(text json.RawMessage) *api.Vitals {
 	v := &api.Vitals{}
 	if len(text) == 0 || json.Unmarshal(text, v) != nil {

@@ -16,15 +16,15 @@ import (
 )
 
 const (
-	// overviewRows is how many running jobs and events an overview shows.
+	// overviewRows bounds the running jobs and the events of an overview.
 	overviewRows = 12
-	// overviewRunning is among how many running jobs those are looked for that
-	// end next.
+	// overviewRunning is the number of running jobs among which those that end next are
+	// sought.
 	overviewRunning = 200
 )
 
-// Get is how the whole pool stands, with what was done in a window of
-// time. The answer is shared and must not be changed.
+// Get returns the state of the whole pool, with the activity in a window of time. The answer
+// is shared and must not be changed.
 func (p *Overviews) Get(ctx context.Context, window string) (api.Overview, error) {
 	s, ok := LookbackOf(window)
 	if !ok {
@@ -102,8 +102,8 @@ func (p *Overviews) addCounts(ctx context.Context, o *api.Overview, _ lookback) 
 	return err
 }
 
-// addNodes adds the newest life of each node that has not left, and the slots
-// of those that take work.
+// addNodes adds the newest life of each node that has not left, and the slots of nodes that
+// take work.
 func (p *Overviews) addNodes(ctx context.Context, o *api.Overview, _ lookback) error {
 	all, err := p.nodes.Now(ctx)
 	if err != nil {
@@ -130,8 +130,8 @@ func (p *Overviews) addRunning(ctx context.Context, o *api.Overview, _ lookback)
 	return nil
 }
 
-// rest estimates the seconds that a running job still takes; one that says
-// nothing of its progress comes after all that do.
+// rest estimates the seconds until a running job ends. A job that reports no progress comes
+// after all that do.
 func rest(r jobs.Result, now time.Time) float64 {
 	const unknown = 1e12
 	passed := now.Sub(r.Started).Seconds()

@@ -15,8 +15,8 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// Now lists every program that a node has announced at some time. The
-// answer is shared and must not be changed.
+// Now returns every program that a node has ever announced, at most a second old. The answer
+// is shared and must not be changed.
 func (p *Programs) Now(ctx context.Context) (api.Programs, error) {
 	return p.list.get(ctx, "", nowAge, p.Read)
 }
@@ -56,7 +56,8 @@ func programOf(program nodes.Program, lives []api.Node) api.Program {
 	return shown
 }
 
-// Get tells all about one program in a window of time.
+// Get returns all about one program in a window of time. The answer is shared and must not be
+// changed.
 func (p *Programs) Get(ctx context.Context, name, window string) (api.ProgramDetails, error) {
 	if !httpio.ProgramName.MatchString(name) {
 		return api.ProgramDetails{}, noProgram(name)
@@ -116,7 +117,7 @@ func (p *Programs) addProgramQueue(ctx context.Context, d *api.ProgramDetails) e
 	return err
 }
 
-// addProgramCounts adds what programs have done in a day, and what waits for them.
+// addProgramCounts adds to each program the jobs of the last day and those in the queue.
 func (p *Programs) addProgramCounts(ctx context.Context, list []api.Program) error {
 	now := time.Now()
 	a, err := p.cfg.Ledger.Activity.History(ctx, now.Add(-24*time.Hour), now, "")

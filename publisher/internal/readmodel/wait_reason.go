@@ -14,10 +14,10 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// needsShown bounds how many jobs are named that another one waits for.
+// needsShown bounds the number of needed jobs that a reason names.
 const needsShown = 8
 
-// explainQueued says what a queued job waits for and where it stands.
+// explainQueued adds what a queued job waits for, and its position.
 func (p *Jobs) explainQueued(ctx context.Context, r *jobs.Result) error {
 	if !r.NotBefore.IsZero() {
 		r.Reason = text.JoinClauses(r.Reason, "starts not before "+r.NotBefore.UTC().Format(time.RFC3339))
@@ -42,7 +42,7 @@ func (p *Jobs) explainQueued(ctx context.Context, r *jobs.Result) error {
 	return nil
 }
 
-// explainWaiting names the jobs that a job waits for.
+// explainWaiting adds the jobs that a job waits for.
 func (p *Jobs) explainWaiting(ctx context.Context, r *jobs.Result, rec ledger.Record) error {
 	var doc struct {
 		Needs []string `json:"needs"`
@@ -68,7 +68,7 @@ func (p *Jobs) explainWaiting(ctx context.Context, r *jobs.Result, rec ledger.Re
 	if len(open) > 0 {
 		r.Reason = "waits for the jobs that it needs: " + strings.Join(open, ", ")
 	}
-	// It may wait for its program besides.
+	// The job may also wait for its program.
 	if _, program, ok := strings.Cut(rec.Reason, "; "); ok && strings.HasPrefix(rec.Reason, "waits for ") {
 		r.Reason = program
 		if len(open) > 0 {

@@ -8,11 +8,11 @@ import (
 
 const BadRange = "is one of 15m, 1h, 6h, 24h, 7d, 30d"
 
-// lookback is a length of time that an overview may look back.
+// lookback is a window of time up to now.
 type lookback struct {
 	Name   string
 	length time.Duration
-	age    time.Duration // how old its picture may be
+	age    time.Duration // the greatest age of its answer
 }
 
 var Lookbacks = []lookback{
@@ -26,7 +26,8 @@ var Lookbacks = []lookback{
 
 const DefaultRange = "1h"
 
-// LookbackOf is one by its name; the default one has none.
+// LookbackOf returns the window of a name; "" is [DefaultRange]. It returns false for an
+// unknown name.
 func LookbackOf(name string) (lookback, bool) {
 	i := slices.IndexFunc(Lookbacks, func(s lookback) bool { return s.Name == cmp.Or(name, DefaultRange) })
 	if i < 0 {

@@ -17,8 +17,8 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
 
-// feedOf follows what a node tells.
-func feedOf(t *testing.T, url string, last ...string) (next func() (event, error), stop func()) {
+// newsOf follows the news of a node.
+func newsOf(t *testing.T, url string, last ...string) (next func() (event, error), stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	t.Cleanup(cancel)
@@ -56,12 +56,12 @@ func until(t *testing.T, next func() (event, error), kind string, is func(data s
 	}
 }
 
-func TestFeedOverHTTP(t *testing.T) {
+func TestNewsStream(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.register(2)
 	base := b.listen()
-	next, stop := feedOf(t, base+"/api/v1/events")
+	next, stop := newsOf(t, base+"/api/v1/events")
 	b.members(1)
 	id := b.queued("")
 	in := func(s jobs.State) func(string) bool {
@@ -97,7 +97,7 @@ func TestFeedOverHTTP(t *testing.T) {
 	if err := b.ledger.Nodes.Undrain(t.Context(), testNode, "a person"); err != nil {
 		t.Fatal(err)
 	}
-	next, _ = feedOf(t, base+"/api/v1/events?types=event,change", had.id)
+	next, _ = newsOf(t, base+"/api/v1/events?types=event,change", had.id)
 	e, err := next()
 	if err != nil || drainedEvent(e.data) || e.kind != live.TypeEvent {
 		t.Fatalf("%v, %+v was not missed", err, e)
@@ -117,7 +117,7 @@ func (b *bench) members(n int) {
 	b.eventually(func() bool { return b.p.broker.Len() == n && b.p.broker.Followers() == n })
 }
 
-func TestFeedRequests(t *testing.T) {
+func TestNewsRequests(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(c *Config) { c.MaxStreams = 1 })
 	const sse = "Accept: text/event-stream"
@@ -131,7 +131,7 @@ func TestFeedRequests(t *testing.T) {
 	if r := b.ask(http.MethodHead, "/api/v1/events", "", sse); r.StatusCode != 200 || r.Header.Get("Content-Type") != "text/event-stream; charset=utf-8" {
 		t.Errorf("HEAD: %d %v", r.StatusCode, r.Header)
 	}
-	next, _ := feedOf(t, b.listen()+"/api/v1/events?types=change")
+	next, _ := newsOf(t, b.listen()+"/api/v1/events?types=change")
 	b.members(1)
 	if r := b.get("/api/v1/events", sse); r.StatusCode != 503 || r.Header.Get("Retry-After") == "" {
 		t.Errorf("too many: %d", r.StatusCode)

@@ -1,4 +1,4 @@
-package publisher
+package apihttp
 
 import (
 	"math/rand/v2"
@@ -14,29 +14,25 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
 
-// feedLifetime is when a stream of the feed ends, give or take some minutes:
-// who listens shows again that they may, and comes with the id of the last event.
-const feedLifetime = time.Hour
+// newsLifetime bounds a stream of news, plus up to a sixth. The client then reconnects with
+// the id of its last event, and its access is checked again.
+const newsLifetime = time.Hour
 
-// eventsPath has two forms: a list, and a stream.
-const eventsPath = "/api/v1/events"
-
-// streamEvents answers with the feed as Server-Sent Events.
-func (p *Publisher) streamEvents(c echo.Context) error {
+// streamNews answers with the news of the pool as Server-Sent Events.
+func (a *API) streamNews(c echo.Context) error {
 	w, err := newFollower(c)
 	if err != nil {
 		return err
 	}
-	c.Response().Header().Set("Vary", p.auth.Vary("Accept"))
+	c.Response().Header().Set("Vary", a.cfg.Auth.Vary("Accept"))
 	if c.Request().Method == http.MethodHead {
 		live.WriteHead(c.Response())
 		return nil
 	}
-	return p.broker.ServeNews(c.Response().Writer, c.Request(), feedLifetime+rand.N(feedLifetime/6), w)
+	return a.cfg.Broker.ServeNews(c.Response().Writer, c.Request(), newsLifetime+rand.N(newsLifetime/6), w)
 }
 
-// newFollower reads what a request wants to follow. A parameter that it does
-// not know is an error.
+// newFollower returns what a request asks to follow. An unknown parameter is an error.
 func newFollower(c echo.Context) (*live.Follower, error) {
 	w := &live.Follower{Types: []string{live.TypeJob, live.TypeEvent, live.TypeNode}}
 	q := c.QueryParams()
@@ -50,7 +46,7 @@ func newFollower(c echo.Context) (*live.Follower, error) {
 	return w, nil
 }
 
-// setFollower sets one field and returns what is wrong with the value, if anything.
+// setFollower sets one field. It returns what is wrong with the value, or "".
 func setFollower(w *live.Follower, name, value string) string {
 	switch name {
 	case "types":
