@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -120,25 +119,4 @@ func (f *family) stop() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// port returns the usual address, or a free one if that is taken or the demo runs once,
-// as tests do.
-func (c *config) port(name, usual string) (string, error) {
-	if c.once {
-		return port(name, "127.0.0.1:0")
-	}
-	return port(name, usual)
-}
-
-// port returns the usual address, or a free one if that is taken.
-func port(name, usual string) (string, error) {
-	listener, err := net.Listen("tcp", usual)
-	if err != nil {
-		if listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-			return "", err
-		}
-		fmt.Printf("%s is taken: %s is at %s\n", usual, name, listener.Addr())
-	}
-	return listener.Addr().String(), listener.Close()
 }

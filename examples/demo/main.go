@@ -20,11 +20,6 @@ import (
 // startTime is how long a child may take until it answers.
 const startTime = 30 * time.Second
 
-type config struct {
-	bin, programs, website, data string
-	once                         bool
-}
-
 func main() {
 	var cfg config
 	flag.StringVar(&cfg.bin, "bin", "bin/runnerbean", "the runnerbean binary")
@@ -72,37 +67,6 @@ func run(ctx context.Context, cfg config) (err error) {
 	case name := <-children.ended:
 		return fmt.Errorf("%s has ended by itself; its log is in %s", name, cfg.data)
 	}
-}
-
-// resolve makes the paths absolute, because the children may run in other folders. It
-// also chooses the data folder; remove deletes that folder if it belongs to this run
-// only.
-func (c *config) resolve() (remove func() error, err error) {
-	remove = func() error { return nil }
-	switch {
-	case c.data == "" && c.once:
-		// Another demo may be running.
-		if c.data, err = os.MkdirTemp("", "runnerbean-demo-"); err != nil {
-			return nil, err
-		}
-		own := c.data
-		remove = func() error { return os.RemoveAll(own) }
-	case c.data == "":
-		c.data = ".demo"
-	}
-	for _, path := range []*string{&c.bin, &c.programs, &c.website, &c.data} {
-		full, err := filepath.Abs(*path)
-		if err != nil {
-			return nil, err
-		}
-		*path = full
-	}
-	return remove, os.MkdirAll(c.data, 0o755)
-}
-
-// addresses are the addresses of the parts of the demo.
-type addresses struct {
-	beanstalkd, node, website string
 }
 
 // start starts the node and the website, and waits until both answer.

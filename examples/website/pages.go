@@ -90,3 +90,8 @@ func plot(s series) template.HTML {
 	return template.HTML(fmt.Sprintf(`<svg viewBox="0 0 %.0f %.0f" preserveAspectRatio="none" role="img" aria-label="Demand from %s to %s, between %d and %d %s"><path class="days" d="%s"/><path class="line" d="%s"/></svg>`,
 		width, height, dateOf(s.Start), dateOf(s.at(len(s.Values)-1)), lowest, highest, s.Unit, &days, &line))
 }
+
+func (s *site) fail(w http.ResponseWriter, err error) {
+	s.log.Error("answer not made", "err", err)
+	http.Error(w, "something went wrong here", http.StatusInternalServerError)
+}

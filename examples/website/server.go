@@ -3,13 +3,10 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"embed"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"html/template"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -17,37 +14,6 @@ import (
 
 	"github.com/runnerbean/runnerbean/jobs"
 )
-
-//go:embed assets
-var assets embed.FS
-
-// enqueuer is the part of jobs.Client that the website uses.
-type enqueuer interface {
-	Enqueue(ctx context.Context, job jobs.Job) (jobs.Job, error)
-}
-
-// site has the handlers of the website. It stores nothing about jobs, because the URL
-// of a page contains the job id.
-type site struct {
-	client enqueuer
-	node   string // URL without a trailing slash
-	base   string
-	demand series
-	pages  *template.Template
-	log    *slog.Logger
-}
-
-func newSite(client enqueuer, node, base string, log *slog.Logger) (*site, error) {
-	demand, err := readDemand(demandCSV)
-	if err != nil {
-		return nil, err
-	}
-	pages, err := template.ParseFS(assets, "assets/*.html")
-	if err != nil {
-		return nil, err
-	}
-	return &site{client: client, node: node, base: base, demand: demand, pages: pages, log: log}, nil
-}
 
 func (s *site) handler() http.Handler {
 	mux := http.NewServeMux()
@@ -198,9 +164,4 @@ func (s *site) put(ctx context.Context, horizon int) (jobs.Job, error) {
 		},
 		Labels: map[string]string{"series": "england-wales-demand-2000", "horizon": strconv.Itoa(horizon)},
 	})
-}
-
-func (s *site) fail(w http.ResponseWriter, err error) {
-	s.log.Error("answer not made", "err", err)
-	http.Error(w, "something went wrong here", http.StatusInternalServerError)
 }

@@ -41,6 +41,21 @@ const (
 	closed
 )
 
+// Wrap returns the connection that net/http is to serve instead of c, which was just
+// accepted.
+func (s *Server) Wrap(c *net.TCPConn) *Conn {
+	conn := &Conn{TCPConn: c, server: s}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns == nil {
+		s.conns = map[tracked]struct{}{}
+	}
+	s.conns[conn] = struct{}{}
+	return conn
+}
+
+func (c *Conn) untouched() bool { return c.unknown.Load() }
+
 // Resting reports whether no answer of the fast path is under way.
 func (c *Conn) Resting() bool { return c.phase.Load() == resting }
 

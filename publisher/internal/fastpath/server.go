@@ -28,6 +28,7 @@
 package fastpath
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -58,7 +59,7 @@ type Server struct {
 	ended atomic.Bool
 
 	mu      sync.Mutex
-	conns   map[*Conn]struct{}
+	conns   map[tracked]struct{}
 	closing int           // answers under way on connections to be closed
 	none    chan struct{} // closed when there are none, if somebody waits for that
 }
@@ -69,20 +70,14 @@ type stamp struct {
 	text   []byte
 }
 
-// Wrap returns the connection that net/http is to serve instead of c, which was just
-// accepted.
-func (s *Server) Wrap(c *net.TCPConn) *Conn {
-	conn := &Conn{TCPConn: c, server: s}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.conns == nil {
-		s.conns = map[*Conn]struct{}{}
-	}
-	s.conns[conn] = struct{}{}
-	return conn
+// tracked is a connection as the server closes it.
+type tracked interface {
+	io.Closer
+	// untouched reports whether net/http has seen no request on it.
+	untouched() bool
 }
 
-func (s *Server) forget(c *Conn) {
+func (s *Server) forget(c tracked) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
@@ -93,9 +88,9 @@ func (s *Server) forget(c *Conn) {
 func (s *Server) Shutdown() {
 	s.ended.Store(true)
 	s.mu.Lock()
-	var list []*Conn
+	var list []tracked
 	for c := range s.conns {
-		if c.unknown.Load() {
+		if c.untouched() {
 			list = append(list, c)
 		}
 	}
