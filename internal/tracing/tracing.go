@@ -44,6 +44,7 @@ type Config struct {
 // Tracer sends spans. A nil Tracer does nothing.
 type Tracer struct {
 	provider *trace.TracerProvider
+	exporter trace.SpanExporter
 	tracer   api.Tracer
 	log      *slog.Logger
 }
@@ -77,7 +78,7 @@ func FromEnvironment(ctx context.Context, cfg Config) (*Tracer, error) {
 		trace.WithResource(about),
 		trace.WithIDGenerator(ids{}),
 	)
-	return &Tracer{provider: provider, tracer: provider.Tracer("github.com/runnerbean/runnerbean"), log: cfg.Logger}, nil
+	return &Tracer{provider: provider, exporter: exporter, tracer: provider.Tracer("github.com/runnerbean/runnerbean"), log: cfg.Logger}, nil
 }
 
 // wanted reports whether the environment asks for traces, by the rules of the
@@ -120,6 +121,7 @@ func (t *Tracer) Close() error {
 	defer cancel()
 	if err := t.provider.Shutdown(ctx); err != nil {
 		t.log.Warn("the last spans could not be sent", "err", err)
+		return t.exporter.Shutdown(context.Background()) // ends the request under way
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -200,7 +201,7 @@ func TestCollectorThatHangs(t *testing.T) {
 	defer server.Close()
 	defer close(release)
 	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", server.URL)
-	var log bytes.Buffer
+	var log lockedBuffer
 	tracer := newTracer(t, &log)
 	start := time.Now()
 	for range maxQueue {
@@ -238,3 +239,21 @@ func TestComplaintsAreFew(t *testing.T) {
 type broken struct{ trace.SpanExporter }
 
 func (broken) ExportSpans(context.Context, []trace.ReadOnlySpan) error { return io.ErrClosedPipe }
+
+// lockedBuffer is a buffer that several goroutines may use.
+type lockedBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
+}
