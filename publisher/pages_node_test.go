@@ -70,7 +70,7 @@ func TestNodeAndProgramPagesInTheBrowser(t *testing.T) {
 	id := b.queued("")
 	b.running(id)
 	at := time.Now().Add(-90 * time.Second)
-	b.beat(testInstance, 4, api.Vitals{
+	vitals := api.Vitals{
 		At: time.Now(), Load: [3]float64{2.84, 2.5, 1.9}, CPUs: 4, CPU: 0.71, MemoryTotal: 16 << 30, MemoryAvailable: 9 << 30,
 		Disks: []api.Disk{
 			{Path: "/var/lib/runnerbean", Use: "data, store", Total: 500 << 30, Free: 212 << 30, Floor: 256 << 20},
@@ -81,7 +81,7 @@ func TestNodeAndProgramPagesInTheBrowser(t *testing.T) {
 			{Job: id, Attempt: 1, PID: 4711, Parent: 1, Name: "forecast", CPU: 0.02, CPUSeconds: 0.4, Memory: 12 << 20, Started: at},
 			{Job: id, Attempt: 1, PID: 4712, Parent: 4711, Name: "solver", CPU: 0.98, CPUSeconds: 81.3, Memory: 612 << 20, Started: at},
 		},
-	})
+	}
 	chromium := browsertest.Start(t)
 	for _, page := range []struct{ path, name, holds string }{
 		{"/nodes", "nodes", "node2"},
@@ -92,6 +92,7 @@ func TestNodeAndProgramPagesInTheBrowser(t *testing.T) {
 	} {
 		t.Run(page.name, func(t *testing.T) {
 			tab := browsertest.NewTab(t, chromium)
+			b.beat(testInstance, 4, vitals) // the tests before may have taken longer than a lease
 			tab.Open(url + page.path)
 			if text := browsertest.Evaluate[string](tab, "document.querySelector('main').innerText"); !strings.Contains(text, page.holds) {
 				t.Errorf("the page lacks %q:\n%s", page.holds, text)
