@@ -42,9 +42,14 @@ func Catch(f func()) *Error {
 	return caught
 }
 
-// Recover sets err to an [*Error] if the function panics. The function defers it.
+// Recover sets err to an [*Error] if the function panics. The function defers it. An
+// [*Error] that another goroutine has caught and passed on by a panic stays as it is.
 func Recover(err *error) {
 	if v := recover(); v != nil {
+		if caught, ok := v.(*Error); ok {
+			*err = caught
+			return
+		}
 		*err = &Error{What: what(v), Stack: stack()}
 	}
 }
