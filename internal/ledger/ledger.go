@@ -37,6 +37,9 @@ type Config struct {
 	Now func() time.Time
 	// Logger. Default slog.Default().
 	Logger *slog.Logger
+	// Create is asked before the tables of a new ledger are made. Its error ends Open, and
+	// the file stays without tables. Default: it is allowed.
+	Create func() error
 	// Observe is called at the end of each operation with its name, such as claim or
 	// list, its duration including the wait, and its error. It must return at once.
 	// Default: none.
@@ -112,7 +115,7 @@ func newLedger(c Config) *Ledger {
 }
 
 func (l *Ledger) open(ctx context.Context, path string, c Config) (err error) {
-	if l.db, err = sqlite.Open(ctx, path); err != nil {
+	if l.db, err = sqlite.Open(ctx, path, sqlite.Options{Create: c.Create}); err != nil {
 		return err
 	}
 	l.reader = l.db.Reader
@@ -135,13 +138,18 @@ func (l *Ledger) open(ctx context.Context, path string, c Config) (err error) {
 	return nil
 }
 
-// Close runs the operations that wait and closes the ledger.
+// Close runs the operations that wait and closes the ledger. The last process that
+// closes it leaves one complete file.
 func (l *Ledger) Close() error {
 	if !l.queue.close() {
 		return nil
 	}
 	l.external.wg.Wait()
-	if err := l.db.Close(); err != nil {
+	closeDB := l.db.Close
+	if l.Err() != nil {
+		closeDB = l.db.Abandon
+	}
+	if err := closeDB(); err != nil {
 		return fmt.Errorf("ledger: close: %w", err)
 	}
 	return nil

@@ -49,6 +49,21 @@ func TestUpgrade(t *testing.T) {
 // onlySQLite matches the parts of a migration that are a comment to other engines.
 var onlySQLite = regexp.MustCompile(`/\*sqlite: (.*?) \*/`)
 
+// execute runs statements on a file without a ledger.
+func execute(t *testing.T, path string, texts ...string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, text := range texts {
+		if _, err := db.Exec(text); err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+	}
+}
+
 // oldLedger makes a ledger with version 2 of the schema.
 func oldLedger(t *testing.T, path string) {
 	db, err := sql.Open("sqlite", path)

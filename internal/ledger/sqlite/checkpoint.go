@@ -18,6 +18,7 @@ const (
 var (
 	qLogLength  = engine.NewQuery("PRAGMA wal_checkpoint(NOOP)")
 	qCheckpoint = engine.NewQuery("PRAGMA wal_checkpoint(PASSIVE)")
+	qEmptyLog   = engine.NewQuery("PRAGMA wal_checkpoint(TRUNCATE)")
 )
 
 // Checkpoint copies the log to the file if the log is long. SQLite would do so in
@@ -32,6 +33,16 @@ func (w *Writer) Checkpoint() error {
 		_, _, err = w.runCheckpoint(qCheckpoint)
 	}
 	return err
+}
+
+// empty copies the whole log to the file and empties it. Another process that reads or
+// writes keeps it from that; then the last one to close the file does it.
+func (w *Writer) empty() error {
+	_, _, err := w.runCheckpoint(qEmptyLog)
+	if err != nil && !IsBusy(err) {
+		return fmt.Errorf("the log stays in the file that ends in -wal, which belongs to the ledger: %w", err)
+	}
+	return nil
 }
 
 // runCheckpoint runs a checkpoint. It returns the length of the log in pages, and how

@@ -24,7 +24,7 @@ type DB struct {
 // Open opens the file, creates it if needed, and migrates its schema. It returns
 // ErrNewer if a newer version of the program has changed the schema. The caller closes
 // the DB.
-func Open(ctx context.Context, path string) (*DB, error) {
+func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func Open(ctx context.Context, path string) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{}
-	if err := retryBusy(ctx, func() error { return db.connect(ctx, abs) }); err != nil {
+	if err := retryBusy(ctx, func() error { return db.connect(ctx, abs, o) }); err != nil {
 		return nil, err
 	}
 	if db.ID, err = readID(ctx, db.Reader); err != nil {
@@ -51,8 +51,8 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	return db, nil
 }
 
-func (db *DB) connect(ctx context.Context, path string) (err error) {
-	if db.Writer, err = openWriter(ctx, path); err != nil {
+func (db *DB) connect(ctx context.Context, path string, o Options) (err error) {
+	if db.Writer, err = openWriter(ctx, path, o); err != nil {
 		return err
 	}
 	if db.Reader, err = openReader(ctx, path); err != nil {
@@ -61,29 +61,37 @@ func (db *DB) connect(ctx context.Context, path string) (err error) {
 	return nil
 }
 
-// Close closes all connections.
-func (db *DB) Close() error { return errors.Join(db.Reader.close(), db.Writer.close()) }
+// Close closes all connections. The last process that closes the file leaves everything
+// in it, and no log.
+func (db *DB) Close() error {
+	return errors.Join(db.Reader.close(), db.Writer.empty(), db.Writer.close())
+}
+
+// Abandon closes all connections after a lost write. It leaves the log as it is, so that
+// Open reads what the disk really holds. Some memory and files stay until the process
+// ends.
+func (db *DB) Abandon() error { return errors.Join(db.Reader.close(), db.Writer.abandon()) }
 
 // openWriter opens the writing connection and migrates the schema.
-func openWriter(ctx context.Context, path string) (*Writer, error) {
+func openWriter(ctx context.Context, path string, o Options) (*Writer, error) {
 	db, err := sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)",
 		"foreign_keys(1)", "wal_autocheckpoint(0)", "journal_size_limit(67108864)", "cache_size(-4096)", "temp_store(MEMORY)"))
 	if err != nil {
 		return nil, err
 	}
 	w := &Writer{db: db, stmts: make([]*sql.Stmt, len(engine.Queries)), SyncLog: datasync, Patience: busyLimit}
-	if err := w.connect(ctx, path); err != nil {
-		return nil, errors.Join(err, db.Close())
+	if err := w.connect(ctx, path, o); err != nil {
+		return nil, errors.Join(err, w.abortOpen())
 	}
 	return w, nil
 }
 
-func (w *Writer) connect(ctx context.Context, path string) (err error) {
+func (w *Writer) connect(ctx context.Context, path string, o Options) (err error) {
 	w.db.SetMaxOpenConns(1)
 	if w.conn, err = w.db.Conn(ctx); err != nil {
 		return err
 	}
-	if err := migrate(ctx, w.conn); err != nil {
+	if err := migrate(ctx, w.conn, o); err != nil {
 		return err
 	}
 	// The log of an earlier process goes to the file and is synced there. After a failed
@@ -103,4 +111,13 @@ func (w *Writer) connect(ctx context.Context, path string) (err error) {
 		err = errors.Join(err, w.wal.Close())
 	}
 	return err
+}
+
+// abortOpen closes what connect opened before it failed.
+func (w *Writer) abortOpen() error {
+	err := closeStatements(w.stmts)
+	if w.conn != nil {
+		err = errors.Join(err, w.conn.Close())
+	}
+	return errors.Join(err, w.db.Close())
 }

@@ -35,7 +35,11 @@ func openReader(ctx context.Context, path string) (*Reader, error) {
 // DB returns the connections for statements that are not registered. They cannot write.
 func (r *Reader) DB() *sql.DB { return r.db }
 
-func (r *Reader) close() error { return r.db.Close() }
+func (r *Reader) close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return errors.Join(closeStatements(r.stmts), r.db.Close())
+}
 
 // known returns the prepared statement of q, or nil.
 func (r *Reader) known(q *engine.Query) *sql.Stmt {
@@ -99,4 +103,16 @@ func eachRow(rows *sql.Rows, scan func(engine.Row) error) error {
 		}
 	}
 	return rows.Err()
+}
+
+// closeStatements closes statements. SQLite does not end a connection that has some.
+func closeStatements(list []*sql.Stmt) error {
+	var errs []error
+	for i, s := range list {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
+		list[i] = nil
+	}
+	return errors.Join(errs...)
 }

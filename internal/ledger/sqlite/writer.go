@@ -35,7 +35,12 @@ type Writer struct {
 	statements int      // since the length of the log was read
 }
 
-func (w *Writer) close() error {
+// close closes the connection. If it is the last one, SQLite removes the log.
+func (w *Writer) close() error { return errors.Join(closeStatements(w.stmts), w.abandon()) }
+
+// abandon closes the files but leaves the log as it is: SQLite closes a connection that
+// has statements only when the process ends, and only then could it empty the log.
+func (w *Writer) abandon() error {
 	return errors.Join(w.lock.close(), w.wal.Close(), w.conn.Close(), w.db.Close())
 }
 

@@ -15,7 +15,7 @@ import (
 // ledger.
 func Plans(t *testing.T) func(*engine.Query) []string {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"), sqlite.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
