@@ -46,6 +46,14 @@ type Publisher struct {
 	served     atomic.Int64 // by the fast path
 }
 
+// Reload reads the files of tokens, keys and certificate again, and logs each. A file
+// with a fault changes nothing.
+func (p *Publisher) Reload() { p.auth.Reload() }
+
+// SetToken replaces the operator's token of Config.Token, which must have been set. The
+// error is that it is too short.
+func (p *Publisher) SetToken(secret string) error { return p.auth.SetToken(secret) }
+
 // Run tells clients of changes until ctx ends, and ends the streams with it. It is
 // called once.
 func (p *Publisher) Run(ctx context.Context) error {

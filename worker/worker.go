@@ -174,6 +174,10 @@ func (w *Worker) endLeftovers() {
 // Programs returns the valid programs that are installed now, by name.
 func (w *Worker) Programs() []nodes.Program { return w.programs.Current().List }
 
+// Reload checks all installed programs again, also those that look unchanged, and logs
+// what has come of it. It does not wait for that. It needs Run.
+func (w *Worker) Reload() { w.programs.CheckAll() }
+
 // Slots returns how many programs may run at the same time now.
 func (w *Worker) Slots() int { return w.slots.number() }
 

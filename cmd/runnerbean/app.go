@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 )
 
 // Exit codes for scripts. docs/operations.md lists them.
@@ -34,6 +35,15 @@ type app struct {
 	json           bool
 	envFile        string // of settings; already loaded
 }
+
+// toldError is an error that is in the log of a node already.
+type toldError struct{ err error }
+
+func (e *toldError) Error() string { return e.err.Error() }
+func (e *toldError) Unwrap() error { return e.err }
+
+// errorLine returns an error as the terminal shows it. The error may quote others.
+func errorLine(err error) string { return "runnerbean: " + terminal.SafeLines(err.Error()) }
 
 // usageError marks an error of arguments.
 func usageError(err error) error { return &codeError{exitUsage, err} }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -25,17 +24,18 @@ node beside it. Inputs may come from this machine. One Ctrl-C ends both.`,
 				return err
 			}
 			set.FetchAllow = append(set.FetchAllow, "127.0.0.0/8", "::1")
-			return runDev(cmd.Context(), a.kill, set)
+			return asNode(cmd.Context(), set, func(p *nodeProcess) error {
+				return runDev(cmd.Context(), a.kill, set, p)
+			})
 		},
 	}
 }
 
-func runDev(stop, kill context.Context, set settings.Settings) error {
-	log := set.Logger(os.Stderr)
+func runDev(stop, kill context.Context, set settings.Settings, p *nodeProcess) error {
 	if len(set.Beanstalkd) != 1 {
 		return usageError(errors.New("dev starts one beanstalkd: RUNNERBEAN_BEANSTALKD must name one address"))
 	}
-	child, err := beanstalkd.Start(set.Beanstalkd[0], filepath.Join(set.Data, "binlog"), log)
+	child, err := beanstalkd.Start(set.Beanstalkd[0], filepath.Join(set.Data, "binlog"), p.buffer, p.log)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func runDev(stop, kill context.Context, set settings.Settings) error {
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- child.Wait(stop, cancel) }()
-	err = runNode(stop, kill, set)
+	err = p.runNode(stop, kill, set)
 	cancel()
 	return errors.Join(err, <-ended)
 }

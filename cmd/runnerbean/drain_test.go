@@ -198,3 +198,41 @@ func (p *process) post(program string) (*http.Response, string) {
 	body, _ := io.ReadAll(answer.Body)
 	return answer, string(body)
 }
+
+func TestStoppingNodeIsNotReadyTakesNoJobsAndServesResults(t *testing.T) {
+	t.Parallel()
+	p := newNode(t, queuetest.Start(t).Addr)
+	gate := filepath.Join(t.TempDir(), "open")
+	p.install("gated", "until [ -e "+gate+" ]; do sleep 0.02; done; cat")
+	p.start("worker")
+	done := p.submit("echo", "7")
+	p.final(done)
+	running := p.submit("gated", "1")
+	p.until("it runs", func() bool { r, _ := p.get(running); return r.State == jobs.Running })
+	if status := statusOf(t, p.url+"/readyz"); status != http.StatusOK {
+		t.Errorf("/readyz answers %d before the end", status)
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	p.until("/readyz answers 503", func() bool { return statusOf(t, p.url+"/readyz") == http.StatusServiceUnavailable })
+	answer, body := p.post("echo")
+	if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" || !strings.Contains(body, "is being stopped") {
+		t.Errorf("a job is answered with %s, %v\n%s", answer.Status, answer.Header, body)
+	}
+	if status := statusOf(t, p.url+"/healthz"); status != http.StatusOK {
+		t.Errorf("/healthz answers %d", status)
+	}
+	if r, ok := p.get(done); !ok || r.State != jobs.Succeeded {
+		t.Errorf("a result is not served: %+v", r)
+	}
+	if r, ok := p.get(running); !ok || r.State != jobs.Running {
+		t.Errorf("a job that runs is not served: %+v", r)
+	}
+	write(t, gate, "")
+	<-p.done
+	p.start("worker")
+	if r := p.final(running); r.State != jobs.Succeeded || r.Attempt != 1 {
+		t.Errorf("the job that ran is %s in attempt %d", r.State, r.Attempt)
+	}
+}

@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
-	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/version"
 	"github.com/runnerbean/runnerbean/worker"
 )
@@ -25,13 +24,12 @@ func main() {
 	err := run(stop, kill, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	done()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, errorLine(err))
+		if _, told := errors.AsType[*toldError](err); !told {
+			fmt.Fprintln(os.Stderr, errorLine(err))
+		}
 		os.Exit(exitCode(err))
 	}
 }
-
-// errorLine returns an error as the terminal shows it. The error may quote others.
-func errorLine(err error) string { return "runnerbean: " + terminal.SafeLines(err.Error()) }
 
 // signals returns a context that ends at the first SIGINT or SIGTERM and one
 // that ends at the second.

@@ -76,6 +76,7 @@ type process struct {
 	done   chan struct{}
 	// openFiles is the limit of open files; 0 leaves that of the test.
 	openFiles int
+	stderr    *os.File // of the node, instead of log
 }
 
 // newNode prepares a node without starting it.
@@ -143,6 +144,9 @@ func (p *process) launch(args ...string) {
 		p.cmd = exec.Command("/bin/sh", append(limited, args...)...)
 	}
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = p.env, p.log, p.log, p.attr
+	if p.stderr != nil {
+		p.cmd.Stderr = p.stderr
+	}
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}

@@ -415,10 +415,11 @@ func TestCertificatesAreRenewed(t *testing.T) {
 	cert, key, other := filepath.Join(folder, "cert.pem"), filepath.Join(folder, "key.pem"), filepath.Join(folder, "other.pem")
 	certificate(t, cert, key, 1)
 	log, logged := quiet()
-	files, err := openCertificate(cert, key, log)
+	opened, err := OpenCertificate(cert, key, log)
 	if err != nil {
 		t.Fatal(err)
 	}
+	files := opened.files
 	serial := func() int64 {
 		files.looked.Store(0)
 		return files.get().Leaf.SerialNumber.Int64()
@@ -433,7 +434,7 @@ func TestCertificatesAreRenewed(t *testing.T) {
 	if got := serial(); got != 2 {
 		t.Errorf("after the change: %d", got)
 	}
-	if _, err := ServerTLS(key, cert, log); err == nil {
+	if _, err := OpenCertificate(key, cert, log); err == nil {
 		t.Error("the wrong way round: no error")
 	}
 }

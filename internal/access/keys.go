@@ -28,6 +28,10 @@ func OpenKeys(path string, log *slog.Logger) (*Keys, error) {
 // All returns the current keys, at least one.
 func (k *Keys) All() [][]byte { return k.file.get() }
 
+// Reload reads the file now and logs what has come of it. A file with a fault changes
+// nothing.
+func (k *Keys) Reload() { k.file.reload() }
+
 func parseKeys(text string) ([][]byte, error) {
 	var keys [][]byte
 	number := 0

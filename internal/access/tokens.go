@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,18 +12,17 @@ import (
 // RUNNERBEAN_TOKEN.
 type Tokens struct {
 	file   *watchedFile[[]Token] // nil without a file
-	single []Token               // none or one
+	single atomic.Pointer[Token] // nil without RUNNERBEAN_TOKEN
 }
 
 // OpenTokens reads the file of tokens if path is not empty, and accepts the operator's
 // token single if that is not empty. An error names the line.
 func OpenTokens(path, single string, log *slog.Logger) (*Tokens, error) {
 	t := &Tokens{}
-	if single != "" && len(single) < MinSingle {
-		return nil, fmt.Errorf("the token of RUNNERBEAN_TOKEN has %d characters and needs at least %d; make one with: openssl rand -base64 24", len(single), MinSingle)
-	}
 	if single != "" {
-		t.single = []Token{{Name: Single, Role: Operator, Hash: Hash(single)}}
+		if err := t.SetSingle(single); err != nil {
+			return nil, err
+		}
 	}
 	if path == "" {
 		return t, nil
@@ -34,14 +34,31 @@ func OpenTokens(path, single string, log *slog.Logger) (*Tokens, error) {
 	return t, t.file.open()
 }
 
+// SetSingle replaces the token of RUNNERBEAN_TOKEN. The error is that it is too short.
+func (t *Tokens) SetSingle(secret string) error {
+	if len(secret) < MinSingle {
+		return fmt.Errorf("the token of RUNNERBEAN_TOKEN has %d characters and needs at least %d; make one with: openssl rand -base64 24", len(secret), MinSingle)
+	}
+	t.single.Store(&Token{Name: Single, Role: Operator, Hash: Hash(secret)})
+	return nil
+}
+
+// Reload reads the file of tokens now, if there is one, and logs what has come of it. A
+// file with a fault changes nothing.
+func (t *Tokens) Reload() {
+	if t.file != nil {
+		t.file.reload()
+	}
+}
+
 // Wanted reports whether requests need a token. With an empty file, they need one that
 // nobody has.
-func (t *Tokens) Wanted() bool { return t.file != nil || len(t.single) > 0 }
+func (t *Tokens) Wanted() bool { return t.file != nil || t.single.Load() != nil }
 
 // each calls use with every token.
 func (t *Tokens) each(use func(Token)) {
-	for _, token := range t.single {
-		use(token)
+	if single := t.single.Load(); single != nil {
+		use(*single)
 	}
 	if t.file != nil {
 		for _, token := range t.file.get() {

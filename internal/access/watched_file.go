@@ -79,6 +79,20 @@ func (w *watchedFile[T]) look() {
 	if !w.changed() {
 		return
 	}
+	w.read("read again after a change")
+}
+
+// reload reads the files now, and logs what has come of it.
+func (w *watchedFile[T]) reload() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.said = ""
+	w.read("read again")
+}
+
+// read reads the files and logs success, or a fault that is not in the log already. The
+// caller holds the lock.
+func (w *watchedFile[T]) read(success string) {
 	contents, seen, err := readAll(w.paths)
 	w.seen = seen
 	if err == nil {
@@ -86,7 +100,7 @@ func (w *watchedFile[T]) look() {
 	}
 	if err == nil {
 		w.said = ""
-		w.log.Info("read again after a change", "setting", w.setting)
+		w.log.Info(success, "setting", w.setting)
 		w.warnReadable()
 		return
 	}

@@ -35,6 +35,8 @@ type Config struct {
 	// FromMemory returns the number of results that were served from memory, without
 	// the router.
 	FromMemory func() int64
+	// LogDropped returns the number of lines of the log that were dropped.
+	LogDropped func() int64
 	// Logger logs failed reads and panics. Default slog.Default().
 	Logger *slog.Logger
 }
@@ -75,6 +77,12 @@ func (m *Metrics) registerReaders(cfg Config) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "event_streams", Help: "Event streams that are open on this node.",
 		}, func() float64 { return float64(cfg.Streams()) }))
+	}
+	if cfg.LogDropped != nil {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Namespace: namespace, Name: "log_dropped_total",
+			Help: "Lines of the log that were dropped: they could not be written, or nobody read them in time.",
+		}, func() float64 { return float64(cfg.LogDropped()) }))
 	}
 	if cfg.FromMemory != nil {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{

@@ -34,7 +34,7 @@ func full() *Metrics {
 	m := New(Config{
 		Version: "v1.2.3", Logger: silent,
 		Slots:   func() (int, int) { return 4, 3 },
-		Streams: func() int { return 7 }, FromMemory: func() int64 { return 12 },
+		Streams: func() int { return 7 }, FromMemory: func() int64 { return 12 }, LogDropped: func() int64 { return 5 },
 		Pool: func(context.Context) (Pool, error) {
 			return Pool{
 				Counts: map[jobs.State]int64{jobs.Queued: 2, jobs.Succeeded: 9},

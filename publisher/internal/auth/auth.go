@@ -46,13 +46,14 @@ type Config struct {
 
 // Auth decides who may use which route.
 type Auth struct {
-	cfg      Config
-	basePath string
-	tokens   *access.Tokens
-	keys     *access.Keys // of signed URLs; nil where results are open
-	tls      *tls.Config  // nil without
-	failures access.Failures
-	events   failureEvents
+	cfg         Config
+	basePath    string
+	tokens      *access.Tokens
+	keys        *access.Keys        // of signed URLs; nil where results are open
+	certificate *access.Certificate // nil without TLS
+	tls         *tls.Config         // nil without TLS
+	failures    access.Failures
+	events      failureEvents
 
 	foreign  *http.CrossOriginProtection // trusts the origins of Config.CORS
 	ownPages *http.CrossOriginProtection // trusts no other origin
@@ -63,6 +64,22 @@ type Auth struct {
 
 // TLS returns the server's TLS configuration, or nil where it speaks plain HTTP.
 func (a *Auth) TLS() *tls.Config { return a.tls }
+
+// Reload reads tokens, keys and certificate again, and logs each. A file with a fault
+// changes nothing.
+func (a *Auth) Reload() {
+	a.tokens.Reload()
+	if a.keys != nil {
+		a.keys.Reload()
+	}
+	if a.certificate != nil {
+		a.certificate.Reload()
+	}
+}
+
+// SetToken replaces the operator's token of Config.Token. The error is that it is too
+// short.
+func (a *Auth) SetToken(secret string) error { return a.tokens.SetSingle(secret) }
 
 // TokensNeeded reports whether anybody needs a token at all.
 func (a *Auth) TokensNeeded() bool { return a.tokens.Wanted() }

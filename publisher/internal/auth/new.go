@@ -39,9 +39,12 @@ func (a *Auth) openFiles() (err error) {
 		}
 	}
 	if a.cfg.TLSCert != "" {
-		a.tls, err = access.ServerTLS(a.cfg.TLSCert, a.cfg.TLSKey, a.cfg.Logger)
+		if a.certificate, err = access.OpenCertificate(a.cfg.TLSCert, a.cfg.TLSKey, a.cfg.Logger); err != nil {
+			return err
+		}
+		a.tls = a.certificate.ServerTLS()
 	}
-	return err
+	return nil
 }
 
 // trustOrigins trusts the node's own origin by name too: a proxy may replace the

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
@@ -34,6 +35,7 @@ type Config struct {
 type Registry struct {
 	cfg    Config
 	rescan chan struct{} // asks for a scan now
+	all    atomic.Bool   // the next scan checks what is unchanged, too
 
 	scanning sync.Mutex // guards loader and faults
 	loader   *loader
@@ -86,6 +88,7 @@ func (r *Registry) Run(ctx context.Context) {
 		case <-ticker.C:
 		case <-r.rescan:
 		}
+		asked := r.all.Load()
 		err := panics.Call(func() error {
 			changed, err := r.scan()
 			if changed {
@@ -93,7 +96,7 @@ func (r *Registry) Run(ctx context.Context) {
 			}
 			return err
 		})
-		if err != nil && !failing {
+		if err != nil && (asked || !failing) {
 			r.cfg.Logger.Error("the programs folder cannot be read; what was installed stays", "err", err)
 		}
 		failing = err != nil
@@ -108,10 +111,18 @@ func (r *Registry) Rescan() {
 	}
 }
 
+// CheckAll asks for a scan now that checks each program, also one that looks unchanged,
+// and logs each fault again. It does not wait for it.
+func (r *Registry) CheckAll() {
+	r.all.Store(true)
+	r.Rescan()
+}
+
 // scan reads the folder and reports whether what is announced has changed.
 func (r *Registry) scan() (changed bool, err error) {
 	r.scanning.Lock()
 	defer r.scanning.Unlock()
+	all := r.all.Swap(false)
 	names, err := entries(r.loader.root)
 	if err != nil {
 		return false, err
@@ -120,7 +131,7 @@ func (r *Registry) scan() (changed bool, err error) {
 	found := make(map[string]*Program, len(names))
 	faults := map[string]string{}
 	for _, name := range names {
-		if p := old[name]; p != nil && p.unchanged() {
+		if p := old[name]; !all && p != nil && p.unchanged() {
 			found[name] = p
 		} else if p, err := r.loader.load(name); err == nil {
 			found[name] = p
@@ -134,7 +145,13 @@ func (r *Registry) scan() (changed bool, err error) {
 		r.chooseTubes() // jobs that are left to other nodes may come back
 		return false, nil
 	}
+	if all {
+		r.faults = map[string]string{}
+	}
 	r.logChanges(found, faults)
+	if all {
+		r.cfg.Logger.Info("the programs were checked again", "programs", len(found), "unusable", len(faults))
+	}
 	r.loader.forget(found)
 	return r.replace(found), nil
 }

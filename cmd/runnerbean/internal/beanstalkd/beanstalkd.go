@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -23,9 +24,9 @@ type Server struct {
 	err    error
 }
 
-// Start starts beanstalkd at an address, with its binlog in a folder. The caller calls
-// Stop.
-func Start(addr, binlog string, log *slog.Logger) (*Server, error) {
+// Start starts beanstalkd at an address, with its binlog in a folder. What it says goes
+// to stderr. The caller calls Stop.
+func Start(addr, binlog string, stderr io.Writer, log *slog.Logger) (*Server, error) {
 	listen := []string{"-l", addr}
 	if network, _ := queue.Network(addr); network == "tcp" {
 		host, port, err := net.SplitHostPort(addr)
@@ -45,7 +46,7 @@ func Start(addr, binlog string, log *slog.Logger) (*Server, error) {
 		return nil, err
 	}
 	cmd := exec.Command(path, append(listen, "-b", binlog)...)
-	cmd.Stderr = os.Stderr
+	cmd.Stderr = stderr
 	endWithParent(cmd)
 	b := &Server{cmd: cmd, exited: make(chan struct{})}
 	started := make(chan error)

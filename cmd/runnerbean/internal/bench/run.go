@@ -35,12 +35,12 @@ func Run(ctx context.Context, progress io.Writer, o Options) (Report, error) {
 		return Report{}, err
 	}
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
-	child, err := beanstalkd.Start(set.Beanstalkd[0], filepath.Join(folder, "binlog"), quiet)
+	child, err := beanstalkd.Start(set.Beanstalkd[0], filepath.Join(folder, "binlog"), os.Stderr, quiet)
 	if err != nil {
 		return Report{}, err
 	}
 	defer child.Stop()
-	n, err := node.Open(ctx, set, quiet)
+	n, err := node.Open(ctx, set, node.Log{Logger: quiet})
 	if err != nil {
 		return Report{}, err
 	}

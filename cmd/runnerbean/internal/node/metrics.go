@@ -23,7 +23,8 @@ func (n *Node) newMetrics() *metrics.Metrics {
 		Disks:      func() []api.Disk { return n.readMachine().Disks },
 		Streams:    func() int { return n.publisher.Streams() },
 		FromMemory: func() int64 { return n.publisher.FromMemory() },
-		Logger:     n.log,
+		Logger:     n.log.Logger,
+		LogDropped: func() int64 { total, _ := n.log.Dropped(); return total },
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
@@ -22,14 +23,24 @@ import (
 	"github.com/runnerbean/runnerbean/worker"
 )
 
+// Log is where a node logs.
+type Log struct {
+	*slog.Logger
+	// Dropped returns how many lines were dropped since the start, and when the last one
+	// was. Default: none.
+	Dropped func() (total int64, last time.Time)
+}
+
 // Node is one instance of a node. Open fills the fields in the order in which they
 // stand here.
 type Node struct {
 	set      settings.Settings
 	instance string
-	log      *slog.Logger
+	log      Log
 	// announced makes the heartbeat write at once what has changed.
 	announced chan struct{}
+	// stopping is set from the first request to stop on.
+	stopping atomic.Bool
 
 	lock       *os.File // on the data folder
 	identity   string   // of the data folder

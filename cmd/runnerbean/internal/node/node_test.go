@@ -49,7 +49,7 @@ func startNode(t *testing.T, folder, beanstalkd string) *testNode {
 	if err := os.WriteFile(filepath.Join(set.Programs, "cat"), []byte("#!/bin/sh\ncat\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	n, err := Open(t.Context(), set, slog.New(slog.DiscardHandler))
+	n, err := Open(t.Context(), set, Log{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"syscall"
@@ -28,7 +27,10 @@ import (
 
 // Open opens everything that a node needs, and queues the jobs again that its last
 // instance left running. The caller calls Close.
-func Open(ctx context.Context, set settings.Settings, log *slog.Logger) (*Node, error) {
+func Open(ctx context.Context, set settings.Settings, log Log) (*Node, error) {
+	if log.Dropped == nil {
+		log.Dropped = func() (int64, time.Time) { return 0, time.Time{} }
+	}
 	n := &Node{set: set, instance: jobs.NewID(), log: log, announced: make(chan struct{}, 1)}
 	for _, open := range []func(context.Context) error{n.openFolders, n.listen, n.openRecords, n.openParts, n.register} {
 		if err := open(ctx); err != nil {
@@ -86,10 +88,10 @@ func (n *Node) listen(ctx context.Context) error {
 func (n *Node) openRecords(ctx context.Context) error {
 	var err error
 	n.metrics = n.newMetrics()
-	if n.tracer, err = tracing.FromEnvironment(ctx, tracing.Config{Node: n.set.Node, Instance: n.instance, Version: version.Get().Version, Logger: n.log}); err != nil {
+	if n.tracer, err = tracing.FromEnvironment(ctx, tracing.Config{Node: n.set.Node, Instance: n.instance, Version: version.Get().Version, Logger: n.log.Logger}); err != nil {
 		return err
 	}
-	if n.ledger, err = ledger.Open(ctx, ledger.Config{DSN: n.set.Ledger, Lease: n.set.Lease, Observe: n.metrics.Ledger, Webhook: n.set.Webhook, BaseURL: n.set.BaseURL, Logger: n.log}); err != nil {
+	if n.ledger, err = ledger.Open(ctx, ledger.Config{DSN: n.set.Ledger, Lease: n.set.Lease, Observe: n.metrics.Ledger, Webhook: n.set.Webhook, BaseURL: n.set.BaseURL, Logger: n.log.Logger}); err != nil {
 		return err
 	}
 	if n.store, err = store.Open(n.set.Store); err != nil {
@@ -105,7 +107,7 @@ func (n *Node) openParts(context.Context) error {
 		return err
 	}
 	n.machine = vitals.New(vitals.Config{Places: places(n.set, n.scratch())})
-	servers := queue.Config{Addrs: n.set.Beanstalkd, Logger: n.log}
+	servers := queue.Config{Addrs: n.set.Beanstalkd, Logger: n.log.Logger}
 	if n.dispatcher, err = n.newDispatcher(servers); err != nil {
 		return err
 	}
@@ -114,7 +116,7 @@ func (n *Node) openParts(context.Context) error {
 	}
 	n.gate = &intakeGate{
 		node: n.set.Node, slots: n.set.Slots, ledger: n.ledger, worker: n.worker, dispatcher: n.dispatcher,
-		lowDisk: func(was bool) *string { return lowDisk(n.set, n.store, was) }, announce: n.announce, log: n.log,
+		lowDisk: func(was bool) *string { return lowDisk(n.set, n.store, was) }, announce: n.announce, log: n.log.Logger,
 	}
 	if n.publisher, err = n.newPublisher(); err != nil {
 		return err
@@ -130,7 +132,7 @@ func (n *Node) newDispatcher(servers queue.Config) (*dispatch.Dispatcher, error)
 	}
 	return dispatch.New(dispatch.Config{
 		Queue: servers, Prefix: n.set.Prefix, Node: n.set.Node, Inbox: n.set.Inbox, Ledger: n.ledger,
-		Interval: interval, OnAction: n.metrics.Action, Logger: n.log,
+		Interval: interval, OnAction: n.metrics.Action, Logger: n.log.Logger,
 	})
 }
 
@@ -148,7 +150,7 @@ func (n *Node) newWorker(servers queue.Config, out outbound.Config) (*worker.Wor
 		Stall: n.set.Stall, MaxStdout: int64(n.set.MaxResult), MaxScratch: int64(n.set.MaxScratch),
 		MaxMemory: int64(n.set.MaxMemory), MaxOpenFiles: n.set.MaxOpenFiles,
 		Send:       n.dispatcher.Send,
-		OnPrograms: func([]nodes.Program) { n.announce() }, OnEnded: n.attemptEnded, Logger: n.log,
+		OnPrograms: func([]nodes.Program) { n.announce() }, OnEnded: n.attemptEnded, Logger: n.log.Logger,
 	})
 }
 
@@ -161,9 +163,9 @@ func (n *Node) newPublisher() (*publisher.Publisher, error) {
 		Ledger: n.ledger, Store: n.store, BaseURL: n.set.BaseURL, Node: n.set.Node,
 		Token: n.set.Token, TokensFile: n.set.TokensFile, ReadOnly: readOnly(n.set, n.listener.Addr()), CORS: n.set.CORS, NoFastResults: !n.set.FastResults,
 		URLKeyFile: urlKeyFile, TLSCert: n.set.TLSCert, TLSKey: n.set.TLSKey,
-		Accept: n.dispatcher.Accept, Act: n.dispatcher.Act, Drain: n.gate.drain, Undrain: n.gate.undrain, Control: n.gate.control,
+		Accept: n.accept, Act: n.dispatcher.Act, Drain: n.gate.drain, Undrain: n.gate.undrain, Control: n.gate.control,
 		Servers: n.dispatcher.Servers, Paused: n.dispatcher.Paused, Metrics: n.metrics.Handler(), Observe: n.metrics.Request,
-		Ready: n.ready, Logger: n.log,
+		Ready: n.ready, Logger: n.log.Logger,
 		Connections: func() int { return HTTPConnections(OpenFiles(), n.worker.Slots()) },
 	})
 }

@@ -4,11 +4,17 @@ import (
 	"cmp"
 	"context"
 	"errors"
+
+	"github.com/runnerbean/runnerbean/internal/dispatch"
+	"github.com/runnerbean/runnerbean/internal/ledger"
 )
 
-// ready returns why /readyz is not ready: a disk is full or has failed, or the
-// ledger or beanstalkd does not answer.
+// ready returns why /readyz is not ready: the node is being stopped, a disk is full or
+// has failed, or the ledger or beanstalkd does not answer.
 func (n *Node) ready(ctx context.Context) error {
+	if n.stopping.Load() {
+		return errors.New(stoppingText)
+	}
 	if low := n.gate.low.Load(); low != nil {
 		return errors.New(*low)
 	}
@@ -19,6 +25,18 @@ func (n *Node) ready(ctx context.Context) error {
 		return err
 	}
 	return n.dispatcher.Ping(ctx)
+}
+
+// stoppingText says why a node that ends takes nothing. It serves results until its last
+// job has ended.
+const stoppingText = "this node is being stopped"
+
+// accept records a document, unless the node is being stopped.
+func (n *Node) accept(ctx context.Context, document []byte, submitter string) (ledger.Accepted, error) {
+	if n.stopping.Load() {
+		return ledger.Accepted{}, &dispatch.Held{Reason: stoppingText + ": send the job to another node, or again when this one is back"}
+	}
+	return n.dispatcher.Accept(ctx, document, submitter)
 }
 
 func (n *Node) diskFailure() error { return cmp.Or(n.ledger.Err(), n.store.Err()) }

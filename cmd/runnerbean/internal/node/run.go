@@ -27,6 +27,7 @@ func (n *Node) Run(stop, kill context.Context) error {
 	defer stopServing()
 	failed, fail := context.WithCancel(stop)
 	defer fail()
+	defer context.AfterFunc(failed, func() { n.stopping.Store(true) })()
 	working, interrupt := context.WithCancel(kill)
 	defer interrupt()
 	var group errgroup.Group
@@ -48,7 +49,7 @@ func (n *Node) Run(stop, kill context.Context) error {
 	part("webhooks", func() error { return n.webhooks.Run(serve) })
 	part("gate", func() error { return n.gate.run(serve) })
 	part("heartbeat", func() error { return n.heartbeat().Run(serve) })
-	part("counters", func() error { return rollupLoop{n.ledger, n.set.Node, n.log}.run(serve) })
+	part("counters", func() error { return rollupLoop{n.ledger, n.set.Node, n.log.Logger}.run(serve) })
 	part("worker", func() error {
 		defer stopServing()
 		return n.worker.Run(failed, working)
@@ -74,7 +75,7 @@ func (n *Node) watchDisk(ctx context.Context) error {
 func (n *Node) heartbeat() dispatch.Heartbeat {
 	return dispatch.Heartbeat{
 		Ledger: n.ledger, Node: n.row(), Every: n.heartbeatInterval(),
-		Programs: n.worker.Programs, Slots: n.worker.Slots, Vitals: n.vitals, Changed: n.announced, Logger: n.log,
+		Programs: n.worker.Programs, Slots: n.worker.Slots, Vitals: n.vitals, Changed: n.announced, Logger: n.log.Logger,
 	}
 }
 

@@ -29,7 +29,7 @@ func (n *Node) newWebhooks(out outbound.Config) (*webhook.Deliverer, error) {
 	}
 	return webhook.New(webhook.Config{
 		Outbox: n.ledger.Outbox, Owner: n.instance, Key: key, Outbound: out,
-		ResultURL: n.resultURL, Document: n.finalDocument, Observe: n.observeHook, Logger: n.log,
+		ResultURL: n.resultURL, Document: n.finalDocument, Observe: n.observeHook, Logger: n.log.Logger,
 	})
 }
 

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"io"
 	"log/slog"
 	"os"
 	"time"
@@ -9,12 +10,13 @@ import (
 	"github.com/mattn/go-isatty"
 )
 
-// Logger returns a logger for stderr: coloured text on a terminal, else JSON, unless
-// RUNNERBEAN_LOG says otherwise.
-func (s *Settings) Logger(stderr *os.File) *slog.Logger {
-	terminal := isatty.IsTerminal(stderr.Fd())
+// LogHandler returns a handler for the log that goes to file: coloured text on a
+// terminal, else JSON, unless RUNNERBEAN_LOG says otherwise. It writes to w, which is
+// file or passes all to it.
+func (s *Settings) LogHandler(w io.Writer, file *os.File) slog.Handler {
+	terminal := isatty.IsTerminal(file.Fd())
 	if s.Log == "json" || s.Log == "" && !terminal {
-		return slog.New(slog.NewJSONHandler(stderr, nil))
+		return slog.NewJSONHandler(w, nil)
 	}
-	return slog.New(tint.NewTextHandler(stderr, &tint.Options{TimeFormat: time.TimeOnly, NoColor: !terminal}))
+	return tint.NewTextHandler(w, &tint.Options{TimeFormat: time.TimeOnly, NoColor: !terminal})
 }

@@ -106,15 +106,22 @@ func (s *Settings) readToken() error {
 	if s.Token != "" {
 		return errors.New("set either RUNNERBEAN_TOKEN or RUNNERBEAN_TOKEN_FILE, not both")
 	}
-	text, err := os.ReadFile(s.TokenFile)
+	var err error
+	s.Token, err = ReadTokenFile(s.TokenFile)
+	return err
+}
+
+// ReadTokenFile returns the token in the file of RUNNERBEAN_TOKEN_FILE.
+func ReadTokenFile(path string) (string, error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
-		return fmt.Errorf("RUNNERBEAN_TOKEN_FILE: %w", err)
+		return "", fmt.Errorf("RUNNERBEAN_TOKEN_FILE: %w", err)
 	}
-	s.Token = strings.TrimSpace(string(text))
-	if s.Token == "" {
-		return errors.New("RUNNERBEAN_TOKEN_FILE names an empty file")
+	token := strings.TrimSpace(string(text))
+	if token == "" {
+		return "", errors.New("RUNNERBEAN_TOKEN_FILE names an empty file")
 	}
-	return nil
+	return token, nil
 }
 
 func Fill(setting *string, value string) {
