@@ -6,7 +6,8 @@
 // after the commit. Several processes may share one SQLite file.
 //
 // The path of a job: accept.go, claim.go, progress.go, finish.go, dependents.go. Its
-// parts are fields of Ledger: Nodes, Events, Activity, Outbox, Replays and Sessions.
+// parts are fields of Ledger: Nodes, Events, Activity, Outbox, Replays, Sessions and
+// Pairing.
 package ledger
 
 import (
@@ -23,6 +24,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
+	"github.com/runnerbean/runnerbean/internal/ledger/pairing"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 )
 
@@ -66,6 +68,7 @@ type Ledger struct {
 	Outbox   *outbox.Outbox
 	Replays  *outbox.Replays
 	Sessions *Sessions
+	Pairing  *pairing.Pairing
 
 	db     *sqlite.DB
 	reader engine.Reader
@@ -126,7 +129,7 @@ func (l *Ledger) open(ctx context.Context, path string, c Config) (err error) {
 	}
 	l.Nodes = nodes.New(a, lease, l.clock, func(t engine.Tx, program string) error { return t.(*txn).programAnnounced(program) })
 	l.Events, l.Activity, l.Replays, l.Sessions = eventlog.New(a), activity.New(a), outbox.NewReplays(a), &Sessions{a}
-	l.Outbox = outbox.New(a, c.Webhook, c.BaseURL)
+	l.Outbox, l.Pairing = outbox.New(a, c.Webhook, c.BaseURL), pairing.New(a)
 	l.queue = newWriteQueue(&txn{
 		w: l.db.Writer, failure: newFailure(l.log), log: l.log, clock: l.now, listeners: &l.listeners,
 		activity: l.Activity, outbox: l.Outbox, nodes: l.Nodes,
@@ -171,6 +174,17 @@ func ReadID(ctx context.Context, dsn string) (string, error) {
 		return "", fmt.Errorf("ledger: read the id of %s: %w", path, err)
 	}
 	return id, nil
+}
+
+// Peek reads the identity of a ledger that other processes may have open. It changes
+// nothing. It returns the zero value if there is no ledger yet.
+func Peek(ctx context.Context, dsn string) (sqlite.Peeked, error) {
+	path, _ := sqlitePath(dsn)
+	seen, err := sqlite.Peek(ctx, path)
+	if err != nil {
+		return seen, fmt.Errorf("ledger: read %s: %w", path, err)
+	}
+	return seen, nil
 }
 
 // Failed returns a channel that is closed when the disk has failed. The ledger then

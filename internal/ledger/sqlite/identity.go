@@ -5,10 +5,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/base32"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
@@ -44,25 +41,7 @@ func readID(ctx context.Context, r *Reader) (id string, err error) {
 
 // ReadID returns the id of a ledger that other processes may have open. It changes
 // nothing. The id is empty if there is no file yet or if it has no id yet.
-func ReadID(ctx context.Context, path string) (id string, err error) {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	// ReadID must not create files that the user of the node cannot write. Without a log
-	// nobody has the file open, and only then may SQLite treat it as immutable.
-	name := dsn(path, "busy_timeout(5000)") + "&mode=ro"
-	if _, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) {
-		name += "&immutable=1"
-	}
-	db, err := sql.Open("sqlite", name)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	tables := 0
-	err = db.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'identity'").Scan(&tables)
-	if err == nil && tables > 0 {
-		err = db.QueryRowContext(ctx, qIdentity.Text).Scan(&id)
-	}
-	return id, err
+func ReadID(ctx context.Context, path string) (string, error) {
+	seen, err := Peek(ctx, path)
+	return seen.ID, err
 }

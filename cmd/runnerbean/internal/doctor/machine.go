@@ -3,14 +3,15 @@ package doctor
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/node"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/health"
-	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/internal/vitals"
 	"github.com/runnerbean/runnerbean/worker"
@@ -35,12 +36,7 @@ func checkFolder(check name, folder, setting string) Finding {
 
 func checkDisk(set settings.Settings) Finding {
 	const check = name("disk")
-	s, err := store.Open(set.Store)
-	if err != nil {
-		return check.failure(err.Error(), "fix RUNNERBEAN_STORE")
-	}
-	defer s.Close()
-	total, free, err := vitals.DiskSpace(set.StoreFolder())
+	total, free, err := vitals.DiskSpace(existing(set.StoreFolder()))
 	if err != nil {
 		return check.warning(err.Error())
 	}
@@ -49,6 +45,16 @@ func checkDisk(set settings.Settings) Finding {
 		return check.warning(word+": "+detail, "make room, or set RUNNERBEAN_STORE to a larger disk")
 	}
 	return check.ok(detail)
+}
+
+// existing returns path, or the nearest folder above it that exists.
+func existing(path string) string {
+	for {
+		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) || path == filepath.Dir(path) {
+			return path
+		}
+		path = filepath.Dir(path)
+	}
 }
 
 // checkOpenFiles warns where jobs leave few open files for HTTP.

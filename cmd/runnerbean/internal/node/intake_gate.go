@@ -31,12 +31,13 @@ type intakeGate struct {
 	worker     *worker.Worker
 	dispatcher *dispatch.Dispatcher
 	lowDisk    func(was bool) *string
-	announce   func() // after a change that the heartbeat reports
+	apart      func(context.Context) error // why ledger and store are no pair any more
+	announce   func()                      // after a change that the heartbeat reports
 	log        *slog.Logger
 
 	mu         sync.Mutex             // keeps looks in order
 	slotsFault string                 // why slots are missing
-	low        atomic.Pointer[string] // why a disk is full; nil where it is not
+	low        atomic.Pointer[string] // why a disk is full, or the store is gone; nil where all is well
 }
 
 // start looks for the first time. If that fails, the node takes nothing until a look
@@ -74,6 +75,10 @@ func (g *intakeGate) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, gateTimeout)
 	defer cancel()
 	low := g.lowDisk(g.low.Load() != nil)
+	if err := g.apart(ctx); err != nil {
+		text := err.Error()
+		low = &text
+	}
 	g.low.Store(low)
 	if low != nil {
 		g.worker.Hold(*low)

@@ -49,6 +49,7 @@ type Node struct {
 	tracer     *tracing.Tracer // nil where no collector is named
 	ledger     *ledger.Ledger
 	store      *store.Store
+	storeID    store.Identity
 	machine    *vitals.Collector
 	dispatcher *dispatch.Dispatcher
 	worker     *worker.Worker

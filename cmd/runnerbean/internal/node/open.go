@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/storepair"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/version"
 	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/internal/ledger"
@@ -86,7 +87,13 @@ func (n *Node) listen(ctx context.Context) error {
 }
 
 func (n *Node) openRecords(ctx context.Context) error {
-	var err error
+	known, err := storepair.Look(ctx, n.set)
+	if err == nil {
+		err = known.Fault()
+	}
+	if err != nil {
+		return err // before anything is created in a folder of others
+	}
 	n.metrics = n.newMetrics()
 	if n.tracer, err = tracing.FromEnvironment(ctx, tracing.Config{Node: n.set.Node, Instance: n.instance, Version: version.Get().Version, Logger: n.log.Logger}); err != nil {
 		return err
@@ -98,7 +105,8 @@ func (n *Node) openRecords(ctx context.Context) error {
 		return err
 	}
 	n.store.Observe(n.metrics.Store)
-	return nil
+	n.storeID, err = storepair.Claim(ctx, n.ledger, n.store)
+	return err
 }
 
 func (n *Node) openParts(context.Context) error {
@@ -116,7 +124,7 @@ func (n *Node) openParts(context.Context) error {
 	}
 	n.gate = &intakeGate{
 		node: n.set.Node, slots: n.set.Slots, ledger: n.ledger, worker: n.worker, dispatcher: n.dispatcher,
-		lowDisk: func(was bool) *string { return lowDisk(n.set, n.store, was) }, announce: n.announce, log: n.log.Logger,
+		lowDisk: func(was bool) *string { return lowDisk(n.set, n.store, was) }, apart: n.apart, announce: n.announce, log: n.log.Logger,
 	}
 	if n.publisher, err = n.newPublisher(); err != nil {
 		return err
