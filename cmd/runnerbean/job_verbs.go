@@ -36,7 +36,9 @@ and cannot save anything. It also ends the grace period of one that was cancelle
 	{
 		name: "retry", short: "Run failed or cancelled jobs again, under the same id and URL",
 		long: `Run jobs again that have failed or were cancelled: same id, same result URL, as
-many attempts as at first. What happened before stays in the job's history.
+many attempts as at first. What happened before stays in the job's history. A
+job still waits for the earliest start of its document. Its expiry stays in
+force, too, unless it has passed.
 
 The result of a job that has succeeded never changes. With --as-new it is run
 again as a new job, whose document names the old one.`,
@@ -48,8 +50,8 @@ again as a new job, whose document names the old one.`,
 	{
 		name: "reset", short: "Let jobs that have not succeeded start over",
 		long: `Let jobs start over that have not succeeded, whatever they do now: a running
-program is killed, which costs the job no attempt; waiting times and counted
-errors are forgotten.`,
+program is killed, which costs the job no attempt; backoffs and counted errors are
+forgotten. A job still waits for the earliest start of its document.`,
 		example: `  runnerbean reset 019aae04-9f80-7c61-8d2e-5b1c7a90e1f2
   runnerbean reset --node worker1 --state running`,
 		past: "reset", done: "about to start over",

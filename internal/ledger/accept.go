@@ -50,8 +50,8 @@ func (l *Ledger) Accept(ctx context.Context, entries []Entry) ([]Accepted, error
 var (
 	qInsertJob = engine.NewQuery(`INSERT INTO jobs (id, program, state, priority, created, accepted, not_before, expires,
 		started, finished, updated, attempt, spent, crashes, cancel_requested, node, instance, program_sha256,
-		outcome, exit_code, signal, cpu_us, max_rss, server, message, reason, error, labels, due, webhook, target, submitter)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, '', 0, 0, '', 0, ?, ?, ?, ?, ?, ?, ?)
+		outcome, exit_code, signal, cpu_us, max_rss, server, message, reason, error, labels, due, webhook, target, submitter, start_after)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, '', 0, 0, '', 0, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO NOTHING`)
 	qInsertDocument = engine.NewQuery("INSERT INTO documents (id, digest, document) VALUES (?, ?, ?)")
 	qInsertLabel    = engine.NewQuery("INSERT INTO labels (label, accepted, job) VALUES (?, ?, ?) ON CONFLICT (label, accepted, job) DO NOTHING")
@@ -70,7 +70,7 @@ func (c *candidate) accept(t *txn) (Accepted, error) {
 	}
 	n, err := t.Exec(qInsertJob, r.ID, r.Program, string(r.State), int64(r.Priority), engine.Micros(r.Created), engine.Micros(r.Accepted),
 		engine.Micros(r.NotBefore), engine.Micros(r.Expires), engine.Micros(r.Finished), engine.Micros(r.Updated), r.Reason, errorText(r.Error), c.labels, engine.Micros(r.Due), c.webhook, t.outbox.Elsewhere(c.target),
-		engine.Clean(c.entry.Submitter, engine.MaxName))
+		engine.Clean(c.entry.Submitter, engine.MaxName), engine.Micros(r.StartAfter))
 	if err != nil {
 		return Accepted{}, err
 	}

@@ -30,7 +30,7 @@ func TestAcceptKeepsTheJob(t *testing.T) {
 	want := Record{
 		ID: e.Job.ID, Program: "p", State: jobs.Queued, Priority: 7, Document: e.Document, Labels: e.Job.Labels,
 		Created: e.Job.Created.UTC().Truncate(time.Microsecond), Accepted: d.clock.now().UTC(), Updated: d.clock.now().UTC(),
-		NotBefore: e.Job.NotBefore.UTC(), Due: e.Job.NotBefore.UTC(), Expires: e.Job.Expires.UTC(),
+		NotBefore: e.Job.NotBefore.UTC(), StartAfter: e.Job.NotBefore.UTC(), Due: e.Job.NotBefore.UTC(), Expires: e.Job.Expires.UTC(),
 	}
 	if diff := cmp.Diff(Accepted{New: true, Record: want}, got); diff != "" {
 		t.Error(diff)

@@ -67,7 +67,7 @@ func checkEnding(e Ending) (Ending, error) {
 type running struct {
 	node, program, webhook, target string
 	requested                      int   // as in cancel_requested
-	started, due                   int64 // as in the row
+	started, due, startAfter       int64 // as in the row
 	crashes, alone                 int   // attempts that were lost, and in quarantine
 	fetchSince, fetchTries         int64 // as in the row
 	quarantined                    bool

@@ -31,7 +31,7 @@ type Claim struct {
 // change repeats what was read.
 var (
 	qClaimable = engine.NewQuery(`SELECT program, state, priority, created, accepted, not_before, expires, attempt, spent, crashes,
-		alone_crashes, error, labels, due, fetch_since, fetch_tries, document FROM jobs JOIN documents ON documents.id = jobs.id WHERE jobs.id = ?`)
+		alone_crashes, error, labels, due, fetch_since, fetch_tries, start_after, document FROM jobs JOIN documents ON documents.id = jobs.id WHERE jobs.id = ?`)
 	qClaim = engine.NewQuery(`UPDATE jobs SET state = 'running', attempt = ?, started = ?, updated = ?, node = ?,
 		instance = ?, program_sha256 = ?, server = '', message = 0, reason = '', quarantine = ?
 		WHERE id = ? AND state = 'queued' AND attempt = ?`)
@@ -60,7 +60,7 @@ func (l *Ledger) Claim(ctx context.Context, id string, o Owner, programSHA256 st
 func claimJob(t *txn, id string, o Owner, sum string) (Claim, error) {
 	var r recordRow
 	found, err := t.Row(qClaimable, []any{id}, &r.Program, (*string)(&r.State), &r.Priority, &r.created, &r.accepted,
-		&r.notBefore, &r.expires, &r.Attempt, &r.Spent, &r.Crashes, &r.AloneCrashes, &r.errText, &r.labels, &r.due, &r.fetchSince, &r.FetchTries, &r.document)
+		&r.notBefore, &r.expires, &r.Attempt, &r.Spent, &r.Crashes, &r.AloneCrashes, &r.errText, &r.labels, &r.due, &r.fetchSince, &r.FetchTries, &r.startAfter, &r.document)
 	switch {
 	case err != nil:
 		return Claim{}, err
@@ -68,7 +68,7 @@ func claimJob(t *txn, id string, o Owner, sum string) (Claim, error) {
 		return Claim{}, ErrUnknown
 	}
 	now := engine.Micros(t.now)
-	r.NotBefore = engine.FromMicros(r.notBefore)
+	r.NotBefore, r.StartAfter = engine.FromMicros(r.notBefore), engine.FromMicros(r.startAfter)
 	if r.State != jobs.Queued || r.Wait(t.now) > 0 || (r.expires > 0 && r.expires <= now) {
 		return refuse(t, id)
 	}

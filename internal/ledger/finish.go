@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	qEnding = engine.NewQuery(`SELECT state, attempt, cancel_requested, node, program, started, due, webhook, target, crashes, alone_crashes, quarantine, fetch_since, fetch_tries,
+	qEnding = engine.NewQuery(`SELECT state, attempt, cancel_requested, node, program, started, due, webhook, target, crashes, alone_crashes, quarantine, fetch_since, fetch_tries, start_after,
 		EXISTS (SELECT 1 FROM needs WHERE need = jobs.id), EXISTS (SELECT 1 FROM live WHERE job = jobs.id) FROM jobs WHERE id = ?`)
 	qFinish = engine.NewQuery(`UPDATE jobs SET state = ?, finished = ?, updated = ?, not_before = ?, reason = ?, error = ?,
 		spent = (spent + ?) * ?, crashes = (crashes + ?) * ?, alone_crashes = (alone_crashes + ?) * ?, cancel_requested = 0, outcome = ?, exit_code = ?, signal = ?,
@@ -91,7 +91,7 @@ func (t *txn) running(id string, attempt int) (r running, err error) {
 	var state jobs.State
 	var newest int
 	found, err := t.Row(qEnding, []any{id}, (*string)(&state), &newest, &r.requested, &r.node,
-		&r.program, &r.started, &r.due, &r.webhook, &r.target, &r.crashes, &r.alone, &r.quarantined, &r.fetchSince, &r.fetchTries, &r.needed, &r.live)
+		&r.program, &r.started, &r.due, &r.webhook, &r.target, &r.crashes, &r.alone, &r.quarantined, &r.fetchSince, &r.fetchTries, &r.startAfter, &r.needed, &r.live)
 	switch {
 	case err != nil:
 		return r, err
@@ -125,12 +125,13 @@ func (r *running) args(id string, attempt int, e *Ending, now time.Time) []any {
 	keep := engine.Bool(requestedVerb(r.requested) != VerbReset)
 	lost := e.Outcome == jobs.OutcomeLost
 	done, outcome, due := engine.Micros(now), e.Outcome, r.due
+	notBefore := max(engine.Micros(e.NotBefore), r.startAfter)
 	if e.State == jobs.Queued {
-		done, outcome, due = 0, "", engine.Micros(engine.Later(now, e.NotBefore))
+		done, outcome, due = 0, "", max(engine.Micros(now), notBefore)
 	}
 	since, tries := r.inputs(e, engine.Micros(now))
 	return []any{
-		string(e.State), done, engine.Micros(now), engine.Micros(e.NotBefore), e.Reason, errorText(e.Error),
+		string(e.State), done, engine.Micros(now), notBefore, e.Reason, errorText(e.Error),
 		engine.Bool(e.Outcome.Spends()), keep, engine.Bool(lost), keep, engine.Bool(lost && r.quarantined), keep,
 		string(outcome), e.ExitCode, e.Signal, e.CPU.Microseconds(), e.MaxRSS, due, since, tries,
 		id, attempt, r.requested,

@@ -68,6 +68,9 @@ func (s *machine) checkJob(rt *rapid.T, j *modelJob) {
 	if j.state == jobs.Queued && !r.NotBefore.Equal(j.notBefore) {
 		rt.Fatalf("job %s: not before %v, want %v", j.id, r.NotBefore, j.notBefore)
 	}
+	if !j.faulty && (!r.StartAfter.Equal(j.startAfter) || !r.Expires.Equal(j.expires)) {
+		rt.Fatalf("job %s: start after %v, expires %v; want %v, %v", j.id, r.StartAfter, r.Expires, j.startAfter, j.expires)
+	}
 	if old, ok := s.final[j.id]; ok {
 		if diff := cmp.Diff(old, r); diff != "" {
 			rt.Fatalf("a final job changed: %s", diff)

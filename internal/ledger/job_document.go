@@ -53,7 +53,7 @@ func newCandidate(e *Entry) candidate {
 	c.record = Record{
 		ID: j.ID, Program: engine.Clean(j.Program, engine.MaxName), Priority: j.EffectivePriority(),
 		Document: e.Document, Labels: j.Labels,
-		Created: engine.Trunc(j.Created), NotBefore: engine.Trunc(j.NotBefore), Expires: engine.Trunc(j.Expires),
+		Created: engine.Trunc(j.Created), NotBefore: engine.Trunc(j.NotBefore), StartAfter: engine.Trunc(j.NotBefore), Expires: engine.Trunc(j.Expires),
 		Error: cleanError(e.Fault),
 	}
 	c.err = c.check()

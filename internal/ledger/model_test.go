@@ -28,6 +28,7 @@ type modelJob struct {
 	faulty             bool
 	instance           string
 	notBefore, expires time.Time
+	startAfter         time.Time
 	needs              []string
 	accepted           time.Time
 	missing            map[string]bool // needs that were unknown when it was accepted
@@ -44,7 +45,7 @@ func (m *model) accept(j *modelJob, fault bool) {
 	for _, o := range m.jobs {
 		delete(o.missing, j.id)
 	}
-	j.state, j.accepted, j.missing = jobs.Queued, m.now, map[string]bool{}
+	j.state, j.accepted, j.missing, j.notBefore = jobs.Queued, m.now, map[string]bool{}, j.startAfter
 	m.jobs[j.id] = j
 	m.ids = append(m.ids, j.id)
 	if fault {
@@ -147,7 +148,7 @@ func (m *model) finish(j *modelJob, e Ending) {
 	case j.asked != "" && e.State == jobs.Queued:
 		j.state, j.notBefore = jobs.Cancelled, time.Time{}
 	}
-	j.asked = ""
+	j.asked, j.notBefore = "", engine.Later(j.notBefore, j.startAfter)
 	m.settle()
 }
 
@@ -172,7 +173,7 @@ func (m *model) act(verb Verb, j *modelJob) error {
 	case verb == VerbStop:
 		return ErrNotRunning
 	case verb == VerbReset:
-		j.spent, j.crashes, j.alone, j.notBefore = 0, 0, 0, time.Time{}
+		j.spent, j.crashes, j.alone, j.notBefore = 0, 0, 0, j.startAfter
 	default:
 		j.state = jobs.Cancelled
 		m.settle()
@@ -191,7 +192,9 @@ func (m *model) again(j *modelJob) error {
 		}
 	}
 	j.state, j.spent, j.crashes, j.alone, j.faulty, j.missing = state, 0, 0, 0, false, nil
-	j.notBefore, j.expires = time.Time{}, time.Time{}
+	if j.notBefore = j.startAfter; m.expired(j) {
+		j.expires = time.Time{}
+	}
 	return nil
 }
 

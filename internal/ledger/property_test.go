@@ -121,12 +121,12 @@ func (s *machine) newJob(rt *rapid.T) (*modelJob, Entry) {
 		}
 	}
 	if rapid.IntRange(0, 4).Draw(rt, "delayed") == 0 {
-		j.notBefore = s.m.now.Add(10 * time.Second)
+		j.startAfter = s.m.now.Add(10 * time.Second)
 	}
 	if rapid.IntRange(0, 4).Draw(rt, "expiring") == 0 {
 		j.expires = s.m.now.Add(15 * time.Second)
 	}
-	doc := jobs.Job{ID: j.id, Program: programOf(j.id), Needs: j.needs, NotBefore: j.notBefore, Expires: j.expires}
+	doc := jobs.Job{ID: j.id, Program: programOf(j.id), Needs: j.needs, NotBefore: j.startAfter, Expires: j.expires}
 	e := Entry{Job: doc, Document: fmt.Appendf(nil, `{"id":%q,"n":%d}`, j.id, j.document)}
 	if rapid.IntRange(0, 9).Draw(rt, "faulty") == 0 {
 		e.Fault = &jobs.Error{Class: jobs.ClassDocument, Message: "bad"}
@@ -244,7 +244,7 @@ func (s *machine) actOn(rt *rapid.T, j *modelJob) {
 	verb := rapid.SampledFrom(Verbs).Draw(rt, "verb")
 	before := *j
 	refusal := s.m.act(verb, j)
-	job := jobs.Job{ID: j.id, Program: programOf(j.id), Needs: j.needs}
+	job := jobs.Job{ID: j.id, Program: programOf(j.id), Needs: j.needs, NotBefore: j.startAfter, Expires: j.expires}
 	list, err := s.Act(rt.Context(), verb, "somebody", []Target{{ID: j.id, Job: &job}})
 	s.must(err)
 	if got := list[0]; !errors.Is(got.Err, refusal) || got.Err != nil && refusal == nil || got.Record.State != j.state {

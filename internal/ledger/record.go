@@ -29,8 +29,11 @@ type Record struct {
 
 	Created   time.Time // by the document; may be zero
 	Accepted  time.Time // by the ledger; with ID the order of every listing
-	NotBefore time.Time // earliest start: the document's, or the end of a backoff
-	Expires   time.Time
+	NotBefore time.Time // earliest start: StartAfter, or the end of a backoff if that is later
+	// StartAfter is the earliest start that the document sets. A backoff does not change
+	// it, and a retry or reset goes back to it. It may be zero.
+	StartAfter time.Time
+	Expires    time.Time
 	// Due is when the job could start, or when its newest attempt could: when it was
 	// queued, or NotBefore if that is later. Zero if unknown.
 	Due      time.Time
@@ -77,14 +80,15 @@ const (
 )
 
 // Wait returns how long a queued job must still wait. It is 0 if the job may start. It
-// ignores backoffs that are too long, because a node with a wrong clock has set them.
+// ignores backoffs that are too long, because a node with a wrong clock has set them, but
+// never StartAfter.
 func (r *Record) Wait(now time.Time) time.Duration {
 	wait, most := max(0, r.NotBefore.Sub(now)), MaxBackoff
 	if r.FetchTries > 0 {
 		most = MaxInputWait
 	}
 	if r.Attempt > 0 && wait > most {
-		return 0
+		return max(0, r.StartAfter.Sub(now))
 	}
 	return wait
 }

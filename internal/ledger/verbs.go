@@ -115,7 +115,7 @@ var (
 		AND cancel_requested <> ? AND NOT (cancel_requested = 2 AND 1 = ?)`)
 	qCancel = engine.NewQuery(`UPDATE jobs SET state = 'cancelled', finished = ?, updated = ?, reason = '', error = ?
 		WHERE id = ? AND state = ? RETURNING program, attempt, webhook, target`)
-	qResetIdle = engine.NewQuery(`UPDATE jobs SET spent = 0, crashes = 0, alone_crashes = 0, fetch_since = 0, fetch_tries = 0, not_before = 0, reason = ?, updated = ?, due = ?, server = '', message = 0
+	qResetIdle = engine.NewQuery(`UPDATE jobs SET spent = 0, crashes = 0, alone_crashes = 0, fetch_since = 0, fetch_tries = 0, not_before = start_after, reason = ?, updated = ?, due = ?, server = '', message = 0
 		WHERE id = ? AND state = ?`)
 )
 
@@ -150,19 +150,20 @@ func cancelIdle(t *txn, by string, r *Record) error {
 	return err
 }
 
-// resetIdle clears the budgets and the backoff of a job that does not run. The job gets
-// a new message, because the old one may have a delay.
+// resetIdle clears the budgets and the backoff of a job that does not run. The job still
+// starts no earlier than its document says. It gets a new message, because the old one
+// may have a delay.
 func resetIdle(t *txn, by string, r *Record) error {
 	reason := r.Reason
 	if r.State == jobs.Queued {
 		reason = ""
 	}
-	n, err := t.Exec(qResetIdle, reason, engine.Micros(t.now), engine.Micros(t.now), r.ID, string(r.State))
+	n, err := t.Exec(qResetIdle, reason, engine.Micros(t.now), engine.Micros(dueIn(r.State, r.StartAfter, t.now)), r.ID, string(r.State))
 	if err != nil || n == 0 {
 		return err
 	}
 	t.Changed(r.ID)
-	t.Note(by, eventlog.KindReset, r.ID, "", "it starts over")
+	t.Note(by, eventlog.KindReset, r.ID, "", "it starts over"+startText(r.StartAfter, t.now))
 	return nil
 }
 
@@ -178,14 +179,14 @@ var (
 		message, exit_code, signal, cpu_us, max_rss, quarantine)
 		SELECT id, attempt, node, instance, program_sha256, started, finished, outcome, ?, exit_code, signal, cpu_us, max_rss, quarantine
 		FROM jobs WHERE id = ? AND outcome <> ''`)
-	qQueueAgain = engine.NewQuery(`UPDATE jobs SET state = ?, finished = 0, updated = ?, not_before = 0, expires = 0, spent = 0,
+	qQueueAgain = engine.NewQuery(`UPDATE jobs SET state = ?, finished = 0, updated = ?, not_before = ?, start_after = ?, expires = ?, spent = 0,
 		crashes = 0, alone_crashes = 0, fetch_since = 0, fetch_tries = 0, cancel_requested = 0, outcome = '', exit_code = 0, signal = '', cpu_us = 0, max_rss = 0,
 		server = '', message = 0, reason = ?, error = '', due = ? WHERE id = ? AND state = ?`)
-	qDescribe = engine.NewQuery("UPDATE jobs SET program = ?, priority = ?, created = ?, not_before = ?, due = ?, labels = ?, webhook = ?, target = ? WHERE id = ?")
+	qDescribe = engine.NewQuery("UPDATE jobs SET program = ?, priority = ?, created = ?, labels = ?, webhook = ?, target = ? WHERE id = ?")
 )
 
-// queueAgain queues a failed or cancelled job again. It drops the expiry, because a
-// person wants the job to run.
+// queueAgain queues a failed or cancelled job again. It drops an expiry that has passed,
+// because a person wants the job to run.
 func queueAgain(t *txn, verb Verb, by string, r *Record, target *Target) (refusal, err error) {
 	job := target.Job
 	if job == nil && r.Error != nil && r.Error.Class == jobs.ClassDocument {
@@ -217,7 +218,9 @@ func queueAgain(t *txn, verb Verb, by string, r *Record, target *Target) (refusa
 	if err != nil {
 		return nil, err
 	}
-	n, err := t.Exec(qQueueAgain, string(state), engine.Micros(t.now), reason, engine.Micros(t.now), r.ID, string(r.State))
+	start, expires := timesAgain(r, job, t.now)
+	n, err := t.Exec(qQueueAgain, string(state), engine.Micros(t.now), engine.Micros(start), engine.Micros(start), engine.Micros(expires),
+		reason, engine.Micros(dueIn(state, start, t.now)), r.ID, string(r.State))
 	if err != nil || n == 0 {
 		return nil, err
 	}
@@ -229,8 +232,45 @@ func queueAgain(t *txn, verb Verb, by string, r *Record, target *Target) (refusa
 	}
 	t.count(counted, r.State, state)
 	t.Changed(r.ID)
-	t.Note(by, kindOfAgain(verb), r.ID, "", fmt.Sprintf("was %s; queued again", r.State))
+	t.Note(by, kindOfAgain(verb), r.ID, "", fmt.Sprintf("was %s; queued again", r.State)+startText(start, t.now)+expiryText(r.Expires, expires))
 	return nil, dropLive(t, r.ID)
+}
+
+// timesAgain returns the earliest start and the expiry of a job that is queued again. Both
+// are those of its document, but an expiry that has passed is dropped.
+func timesAgain(r *Record, job *jobs.Job, now time.Time) (start, expires time.Time) {
+	start, expires = r.StartAfter, r.Expires
+	if job != nil {
+		start, expires = engine.Trunc(job.NotBefore), engine.Trunc(job.Expires)
+	}
+	if !expires.After(now) {
+		expires = time.Time{}
+	}
+	return start, expires
+}
+
+// dueIn returns when a job that is queued or waiting now is due. A waiting one is not.
+func dueIn(state jobs.State, start, now time.Time) time.Time {
+	if state == jobs.Waiting {
+		return time.Time{}
+	}
+	return engine.Later(now, start)
+}
+
+// startText continues a sentence about a job that may only start later.
+func startText(start, now time.Time) string {
+	if !start.After(now) {
+		return ""
+	}
+	return "; starts not before " + start.Format(time.RFC3339)
+}
+
+// expiryText continues a sentence about a job whose expiry was dropped.
+func expiryText(before, after time.Time) string {
+	if before.IsZero() || !after.IsZero() {
+		return ""
+	}
+	return "; its expiry " + before.Format(time.RFC3339) + " has passed and does not hold any more"
 }
 
 // awaitAgain makes a job wait for its program again if it was cancelled while it waited.
@@ -295,8 +335,7 @@ func redescribe(t *txn, r *Record, job *jobs.Job) error {
 	if c.err != nil {
 		return c.err
 	}
-	_, err := t.Exec(qDescribe, c.record.Program, int64(c.record.Priority), engine.Micros(c.record.Created),
-		engine.Micros(c.record.NotBefore), engine.Micros(engine.Later(t.now, c.record.NotBefore)), c.labels, c.webhook, t.outbox.Elsewhere(c.target), r.ID)
+	_, err := t.Exec(qDescribe, c.record.Program, int64(c.record.Priority), engine.Micros(c.record.Created), c.labels, c.webhook, t.outbox.Elsewhere(c.target), r.ID)
 	if err != nil {
 		return err
 	}

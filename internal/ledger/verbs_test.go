@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -271,4 +272,119 @@ func TestDrain(t *testing.T) {
 	if diff := cmp.Diff(map[string]int{eventlog.KindDrained: 3, eventlog.KindUndrained: 1}, kinds); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// What a person has set for tonight starts tonight, whatever is asked before: a retry and a
+// reset end a backoff, and keep the time and the expiry of the document.
+func TestRetryAndResetKeepTheTimesOfTheDocument(t *testing.T) {
+	t.Parallel()
+	d := newFixture(t)
+	tonight := d.clock.now().Add(8 * time.Hour).UTC()
+	scheduled := func() string {
+		return d.add(func(j *jobs.Job) { j.NotBefore, j.Expires = tonight, tonight.Add(time.Hour) })
+	}
+	wantTonight := func(what, id string) {
+		t.Helper()
+		r := d.wantState(id, jobs.Queued)
+		if !r.NotBefore.Equal(tonight) || !r.StartAfter.Equal(tonight) || !r.Due.Equal(tonight) || !r.Expires.Equal(tonight.Add(time.Hour)) {
+			t.Errorf("%s: %+v", what, r)
+		}
+		if c, err := d.Claim(t.Context(), id, Owner{Instance: "i1", Node: "n1"}, ""); err != nil || c.OK {
+			t.Errorf("%s: it starts before its time: %+v, %v", what, c, err)
+		}
+	}
+	reset := scheduled()
+	_, err := d.act(VerbReset, reset)
+	d.must(err)
+	wantTonight("reset of a scheduled job", reset)
+	for _, verb := range []Verb{VerbRetry, VerbReset} {
+		id := scheduled()
+		_, err = d.act(VerbCancel, id)
+		d.must(err)
+		_, err = d.act(verb, id)
+		d.must(err)
+		wantTonight(string(verb)+" of a cancelled job", id)
+	}
+	need := d.add(nil)
+	id := d.add(func(j *jobs.Job) { j.NotBefore, j.Needs = tonight, []string{need} })
+	d.end(need, d.run(need), jobs.Failed, jobs.OutcomeError)
+	for _, id := range []string{need, id} {
+		_, err = d.act(VerbRetry, id)
+		d.must(err)
+	}
+	if list := d.end(need, d.run(need), jobs.Succeeded, jobs.OutcomeSucceeded); len(list) != 1 || !list[0].NotBefore.Equal(tonight) {
+		t.Errorf("released %+v", list)
+	}
+	events, err := d.Events.Newest(t.Context(), reset, 1)
+	d.must(err)
+	if want := "starts not before " + tonight.Format(time.RFC3339); !strings.Contains(events[0].Message, want) {
+		t.Errorf("event %q, want %q in it", events[0].Message, want)
+	}
+	d.recount()
+}
+
+// A backoff moves the next start only, and goes with a reset. A wrong clock may have started
+// the job before its time: the next attempt waits for it again.
+func TestBackoffAndTheTimeOfTheDocumentAreApart(t *testing.T) {
+	t.Parallel()
+	d := newFixture(t)
+	start := d.clock.now().Add(time.Minute).UTC()
+	id := d.add(func(j *jobs.Job) { j.NotBefore = start })
+	d.clock.advance(time.Hour)
+	again := ending(jobs.Queued, jobs.OutcomeError)
+	again.NotBefore = d.clock.now().Add(5 * time.Minute).UTC()
+	_, err := d.Finish(t.Context(), id, d.run(id), again)
+	d.must(err)
+	if r := d.record(id); !r.NotBefore.Equal(again.NotBefore) || !r.StartAfter.Equal(start) {
+		t.Errorf("after a backoff: %+v", r)
+	}
+	r, err := d.act(VerbReset, id)
+	d.must(err)
+	if !r.NotBefore.Equal(start) || r.Wait(d.clock.now()) > 0 {
+		t.Errorf("after a reset: %+v", r)
+	}
+	attempt := d.run(id)
+	d.clock.advance(-2 * time.Hour) // the clock was wrong
+	d.end(id, attempt, jobs.Queued, jobs.OutcomeInterrupted)
+	if r := d.record(id); !r.NotBefore.Equal(start) || r.Wait(d.clock.now()) != start.Sub(d.clock.now()) {
+		t.Errorf("it may start %s before its time: %+v", start.Sub(d.clock.now()), r)
+	}
+}
+
+// A job whose document was repaired has its times, too.
+func TestRetryOfARepairedDocumentSetsItsTimes(t *testing.T) {
+	t.Parallel()
+	d := newFixture(t)
+	e := entry(nil)
+	whole := e.Job
+	e.Fault, e.Job = &jobs.Error{Class: jobs.ClassDocument, Message: "no such program"}, jobs.Job{ID: whole.ID}
+	d.put(e)
+	whole.NotBefore, whole.Expires = d.clock.now().Add(time.Hour).UTC(), d.clock.now().Add(2*time.Hour).UTC()
+	list, err := d.Act(t.Context(), VerbRetry, "Ann", []Target{{ID: whole.ID, Job: &whole}})
+	d.must(err)
+	if r := list[0].Record; !r.NotBefore.Equal(whole.NotBefore) || !r.StartAfter.Equal(whole.NotBefore) || !r.Expires.Equal(whole.Expires) || !r.Due.Equal(whole.NotBefore) {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A person who retries an expired job wants it to run.
+func TestRetryDropsAnExpiryThatHasPassed(t *testing.T) {
+	t.Parallel()
+	d := newFixture(t)
+	id := d.add(func(j *jobs.Job) { j.Expires = d.clock.now().Add(time.Minute) })
+	d.clock.advance(time.Hour)
+	_, err := d.Expire(t.Context(), 0)
+	d.must(err)
+	d.wantState(id, jobs.Failed)
+	r, err := d.act(VerbRetry, id)
+	d.must(err)
+	if !r.Expires.IsZero() {
+		t.Errorf("it expires at %s again", r.Expires)
+	}
+	events, err := d.Events.Newest(t.Context(), id, 1)
+	d.must(err)
+	if !strings.Contains(events[0].Message, "has passed") {
+		t.Errorf("event %q does not say that the expiry is dropped", events[0].Message)
+	}
+	d.run(id)
 }

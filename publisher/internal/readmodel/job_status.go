@@ -77,7 +77,7 @@ func (p *Jobs) Status(ctx context.Context, rec ledger.Record) (jobs.Result, erro
 	var err error
 	switch rec.State {
 	case jobs.Queued:
-		err = p.explainQueued(ctx, &r)
+		err = p.explainQueued(ctx, &r, rec)
 	case jobs.Waiting:
 		err = p.explainWaiting(ctx, &r, rec)
 	}

@@ -18,9 +18,12 @@ import (
 const needsShown = 8
 
 // explainQueued adds what a queued job waits for, and its position.
-func (p *Jobs) explainQueued(ctx context.Context, r *jobs.Result) error {
+func (p *Jobs) explainQueued(ctx context.Context, r *jobs.Result, rec ledger.Record) error {
 	if !r.NotBefore.IsZero() {
 		r.Reason = text.JoinClauses(r.Reason, "starts not before "+r.NotBefore.UTC().Format(time.RFC3339))
+		if set := rec.StartAfter; !set.IsZero() && !set.Equal(rec.NotBefore) {
+			r.Reason = text.JoinClauses(r.Reason, "its document says not before "+set.UTC().Format(time.RFC3339))
+		}
 		return nil
 	}
 	n, known, err := p.cfg.Ledger.Position(ctx, r.ID)
