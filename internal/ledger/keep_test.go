@@ -258,7 +258,7 @@ func TestNodesAndPrograms(t *testing.T) {
 	list, err := d.Nodes.List(t.Context())
 	d.must(err)
 	want.Seen = now.Round(100 * time.Millisecond)
-	want.Lapses = want.Seen.Add(defaultLease)
+	want.Lease, want.Lapses = defaultLease, want.Seen.Add(defaultLease)
 	if diff := cmp.Diff(want, list[1]); diff != "" || len(list) != 2 {
 		t.Error(diff)
 	}

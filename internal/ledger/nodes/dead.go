@@ -2,7 +2,6 @@ package nodes
 
 import (
 	"context"
-	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
@@ -11,24 +10,24 @@ import (
 const noBeat = -1
 
 var (
-	qBeats   = engine.NewQuery("SELECT instance, beat FROM nodes WHERE left_at = 0")
-	qBeatOf  = engine.NewQuery("SELECT beat FROM nodes WHERE instance = ?")
+	qBeats   = engine.NewQuery("SELECT instance, beat, lease FROM nodes WHERE left_at = 0")
+	qBeatOf  = engine.NewQuery("SELECT beat, lease FROM nodes WHERE instance = ?")
 	qRunners = engine.NewQuery("SELECT DISTINCT instance FROM jobs WHERE state = 'running'")
 	qHasLeft = engine.NewQuery("SELECT 1 FROM nodes WHERE instance = ? AND left_at > 0")
 )
 
 // Dead returns the instances that have running jobs and are dead: they have left, or
-// this process has not seen their heartbeat change for the lease.
+// this process has not seen their heartbeat change for their lease.
 func (r *Registry) Dead(ctx context.Context) (list []string, err error) {
 	now, seen := r.live.clock(), map[string]bool{}
-	ages := map[string]time.Duration{}
+	alive := map[string]bool{}
 	err = r.ledger.Each(ctx, qBeats, nil, func(row engine.Row) error {
 		var instance string
-		var beat int64
-		if err := row.Scan(&instance, &beat); err != nil {
+		var beat, lease int64
+		if err := row.Scan(&instance, &beat, &lease); err != nil {
 			return err
 		}
-		seen[instance], ages[instance] = true, now.Sub(r.live.see(instance, beat, now).at)
+		seen[instance], alive[instance] = true, r.live.alive(instance, beat, lease, now)
 		return nil
 	})
 	if err != nil {
@@ -36,19 +35,14 @@ func (r *Registry) Dead(ctx context.Context) (list []string, err error) {
 	}
 	running, err := r.runners(ctx)
 	for _, instance := range running {
-		age, registered := ages[instance]
-		if !registered {
+		if !seen[instance] {
 			left := 0
 			if _, err := r.ledger.Row(ctx, qHasLeft, []any{instance}, &left); err != nil {
 				return nil, err
 			}
-			seen[instance] = true
-			age = now.Sub(r.live.see(instance, noBeat, now).at)
-			if left == 1 {
-				age = r.live.lease
-			}
+			seen[instance], alive[instance] = true, r.live.alive(instance, noBeat, 0, now) && left == 0
 		}
-		if age >= r.live.lease {
+		if !alive[instance] {
 			list = append(list, instance)
 		}
 	}
@@ -67,14 +61,12 @@ func (r *Registry) runners(ctx context.Context) (list []string, err error) {
 	return list, err
 }
 
-// Alive reports whether the heartbeat of an instance was seen to change within the
-// lease.
+// Alive reports whether the heartbeat of an instance was seen to change within its lease.
 func (r *Registry) Alive(t engine.Tx, instance string) (bool, error) {
-	var beat int64
-	found, err := t.Row(qBeatOf, []any{instance}, &beat)
+	var beat, lease int64
+	found, err := t.Row(qBeatOf, []any{instance}, &beat, &lease)
 	if err != nil || !found || beat == 0 {
 		return false, err
 	}
-	now := r.live.clock()
-	return now.Sub(r.live.see(instance, beat, now).at) < r.live.lease, nil
+	return r.live.alive(instance, beat, lease, r.live.clock()), nil
 }

@@ -11,7 +11,7 @@ import (
 const maxNodes = 1000 // in one answer
 
 var (
-	qNodes = engine.NewQuery(`SELECT nodes.instance, name, base_url, version, slots, started, beat, left_at, programs, home, vitals
+	qNodes = engine.NewQuery(`SELECT nodes.instance, name, base_url, version, slots, started, beat, left_at, programs, home, lease, vitals
 		FROM nodes LEFT JOIN vitals ON vitals.instance = nodes.instance ORDER BY name, started DESC, nodes.instance LIMIT ?`)
 	qPrograms = engine.NewQuery("SELECT name, sha256, description, input, result FROM programs ORDER BY name")
 )
@@ -21,11 +21,12 @@ func (r *Registry) List(ctx context.Context) (list []Node, err error) {
 	defer r.ledger.Observe("nodes", time.Now(), &err)
 	err = r.ledger.Each(ctx, qNodes, []any{maxNodes}, func(row engine.Row) error {
 		var n Node
-		var started, beat, left int64
+		var started, beat, left, lease int64
 		var programs string
-		if err := row.Scan(&n.Instance, &n.Name, &n.BaseURL, &n.Version, &n.Slots, &started, &beat, &left, &programs, &n.Home, (*[]byte)(&n.Vitals)); err != nil {
+		if err := row.Scan(&n.Instance, &n.Name, &n.BaseURL, &n.Version, &n.Slots, &started, &beat, &left, &programs, &n.Home, &lease, (*[]byte)(&n.Vitals)); err != nil {
 			return err
 		}
+		n.Lease = r.live.leaseOf(lease)
 		n.Started, n.Beat, n.Left = engine.FromMicros(started), engine.FromMicros(beat), engine.FromMicros(left)
 		if left == 0 {
 			r.live.sight(&n)

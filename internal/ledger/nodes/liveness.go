@@ -11,7 +11,7 @@ import (
 // age is measured with the clock of this process, because the clocks of other nodes may
 // be hours off.
 type liveness struct {
-	lease time.Duration
+	lease time.Duration    // of this process
 	clock func() time.Time // not rounded
 
 	mu   sync.Mutex
@@ -35,6 +35,24 @@ func (l *liveness) see(instance string, beat int64, now time.Time) sighting {
 		l.seen[instance] = s
 	}
 	return s
+}
+
+// MaxLease is the longest lease that is taken from the row of an instance.
+const MaxLease = 24 * time.Hour
+
+// leaseOf returns the lease of an instance from its row, in microseconds. An instance of an
+// older program recorded none; for it the lease of this process holds.
+func (l *liveness) leaseOf(us int64) time.Duration {
+	if us <= 0 {
+		return l.lease
+	}
+	return min(engine.Microseconds(us), MaxLease)
+}
+
+// alive reports whether the heartbeat of an instance was seen to change within its lease.
+// lease is as in its row.
+func (l *liveness) alive(instance string, beat, lease int64, now time.Time) bool {
+	return now.Sub(l.see(instance, beat, now).at) < l.leaseOf(lease)
 }
 
 // wrote records a heartbeat that this process has written.
@@ -62,10 +80,10 @@ func (l *liveness) sight(n *Node) {
 	now := l.clock()
 	s := l.see(n.Instance, engine.Micros(n.Beat), now)
 	age := now.Sub(s.at)
-	if off := now.Sub(n.Beat); !s.renewed && off.Abs() > l.lease {
-		age = max(age, off, l.lease)
+	if off := now.Sub(n.Beat); !s.renewed && off.Abs() > n.Lease {
+		age = max(age, off, n.Lease)
 	}
-	n.Alive = age < l.lease
+	n.Alive = age < n.Lease
 	n.Seen = now.Add(-age).UTC().Round(100 * time.Millisecond) // rounded, because the clock may have been set
-	n.Lapses = n.Seen.Add(l.lease)
+	n.Lapses = n.Seen.Add(n.Lease)
 }

@@ -11,7 +11,7 @@ func TestSilence(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 22, 6, 16, 0, 0, time.UTC)
 	l := liveness{lease: 20 * time.Second, clock: func() time.Time { return now }, seen: map[string]sighting{}}
-	n := Node{Name: "n9", Instance: "i9", Beat: now.Add(-time.Hour)}
+	n := Node{Name: "n9", Instance: "i9", Beat: now.Add(-time.Hour), Lease: l.lease}
 	seen := func(ago time.Duration, alive bool) {
 		t.Helper()
 		l.sight(&n)
@@ -26,6 +26,6 @@ func TestSilence(t *testing.T) {
 	seen(15*time.Second, true)
 	now = now.Add(5 * time.Second)
 	seen(20*time.Second, false)
-	n = Node{Name: "n8", Instance: "i8", Beat: now.Add(time.Hour)} // ahead, and never seen to change
+	n = Node{Name: "n8", Instance: "i8", Beat: now.Add(time.Hour), Lease: l.lease} // ahead, and never seen to change
 	seen(l.lease, false)
 }

@@ -19,6 +19,9 @@ type Node struct {
 	// unless the heartbeat changes before. Both are by the clock of this process.
 	// Register ignores them.
 	Seen, Lapses time.Time
+	// Lease is the time without a heartbeat after which the instance is dead. It is that of
+	// its own process. Register ignores it.
+	Lease time.Duration
 	// Alive means that the heartbeat was seen to change within the lease. Register
 	// ignores it.
 	Alive bool

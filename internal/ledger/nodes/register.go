@@ -19,16 +19,16 @@ const (
 )
 
 var (
-	qRegister = engine.NewQuery(`INSERT INTO nodes (instance, name, base_url, version, slots, started, beat, left_at, programs, home)
-		VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT (instance) DO UPDATE SET name = excluded.name,
+	qRegister = engine.NewQuery(`INSERT INTO nodes (instance, name, base_url, version, slots, started, beat, left_at, programs, home, lease)
+		VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET name = excluded.name,
 		base_url = excluded.base_url, version = excluded.version, slots = excluded.slots, beat = excluded.beat,
-		left_at = 0, programs = excluded.programs, home = excluded.home`)
+		left_at = 0, programs = excluded.programs, home = excluded.home, lease = excluded.lease`)
 	qForget = engine.NewQuery(`DELETE FROM nodes WHERE beat < ? AND left_at < ?
 		AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND instance = nodes.instance)`)
 	qForgetMany = engine.NewQuery(`DELETE FROM nodes WHERE name = ? AND left_at > 0
 		AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND instance = nodes.instance)
 		AND instance NOT IN (SELECT instance FROM nodes WHERE name = ? AND left_at > 0 ORDER BY left_at DESC, instance LIMIT ?)`)
-	qNamesakes = engine.NewQuery("SELECT instance FROM nodes WHERE name = ? AND instance <> ? AND left_at = 0 AND (home <> ? OR home = '')")
+	qNamesakes = engine.NewQuery("SELECT instance, beat, lease FROM nodes WHERE name = ? AND instance <> ? AND left_at = 0 AND (home <> ? OR home = '')")
 	qSucceed   = engine.NewQuery("UPDATE nodes SET beat = 0, left_at = ? WHERE name = ? AND instance <> ? AND left_at = 0")
 	qBeat      = engine.NewQuery("UPDATE nodes SET beat = ?, slots = ? WHERE instance = ? AND left_at = 0 RETURNING programs")
 	qHas       = engine.NewQuery("UPDATE nodes SET programs = ? WHERE instance = ?")
@@ -42,9 +42,9 @@ var (
 )
 
 // Register announces an instance of a node and starts its heartbeat. Older instances of
-// the node are declared dead. It returns ErrTwin if an instance of the same name with
+// the node are declared dead. It returns a *TwinError if an instance of the same name with
 // another home is or may be alive; it succeeds once that heartbeat has not changed for
-// the lease. It deletes instances that ended a week ago, and all but the newest ended
+// the lease of that instance. It deletes instances that ended a week ago, and all but the newest ended
 // ones of the node.
 func (r *Registry) Register(ctx context.Context, n Node) error {
 	programs, err := programsText(n.Programs)
@@ -58,15 +58,18 @@ func (r *Registry) Register(ctx context.Context, n Node) error {
 
 // succeed declares the older instances of a node dead, unless one may be alive.
 func (r *Registry) succeed(t engine.Tx, n *Node) error {
-	namesakes, err := t.Strings(qNamesakes, n.Name, n.Instance, n.Home)
-	for _, other := range namesakes {
-		alive, err := r.Alive(t, other)
-		if err != nil {
-			return err
+	var twin error
+	err := t.Each(qNamesakes, []any{n.Name, n.Instance, n.Home}, func(row engine.Row) error {
+		var other string
+		var beat, lease int64
+		err := row.Scan(&other, &beat, &lease)
+		if err == nil && beat != 0 && r.live.alive(other, beat, lease, r.live.clock()) {
+			twin = &TwinError{Node: n.Name, Instance: other, Lease: r.live.leaseOf(lease)}
 		}
-		if alive {
-			return fmt.Errorf("node %s, instance %s: %w", n.Name, other, ErrTwin)
-		}
+		return err
+	})
+	if err == nil {
+		err = twin
 	}
 	if err == nil {
 		_, err = t.Exec(qSucceed, engine.Micros(t.Now()), n.Name, n.Instance)
@@ -93,7 +96,8 @@ func (r *Registry) register(t engine.Tx, n *Node, programs string) error {
 		started = t.Now()
 	}
 	_, err := t.Exec(qRegister, n.Instance, n.Name, engine.Clean(n.BaseURL, engine.MaxReason),
-		engine.Clean(n.Version, engine.MaxName), n.Slots, engine.Micros(started), engine.Micros(t.Now()), programs, n.Home)
+		engine.Clean(n.Version, engine.MaxName), n.Slots, engine.Micros(started), engine.Micros(t.Now()), programs, n.Home,
+		r.live.lease.Microseconds())
 	if err != nil {
 		return err
 	}

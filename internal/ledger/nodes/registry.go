@@ -4,17 +4,32 @@ package nodes
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 var (
-	// ErrTwin is returned if another living instance has the name of a node.
+	// ErrTwin is wrapped by a TwinError.
 	ErrTwin = errors.New("another node of this name is alive")
 	// ErrInstance is returned for an instance that is not registered or has left.
 	ErrInstance = errors.New("no such instance")
 )
+
+// TwinError is returned by Register if another living instance has the name of the node.
+type TwinError struct {
+	Node, Instance string
+	// Lease is that of the other instance, at most MaxLease. If its heartbeat does not
+	// change for so long, Register succeeds.
+	Lease time.Duration
+}
+
+func (e *TwinError) Error() string {
+	return fmt.Sprintf("node %s, instance %s: %v", e.Node, e.Instance, ErrTwin)
+}
+
+func (e *TwinError) Unwrap() error { return ErrTwin }
 
 // Registry is the nodes of a ledger.
 type Registry struct {
@@ -23,8 +38,9 @@ type Registry struct {
 	announced func(t engine.Tx, program string) error
 }
 
-// New returns the nodes of a ledger. An instance is dead if its heartbeat has not
-// changed for the lease, by clock. announced is called for each program that a node
+// New returns the nodes of a ledger. lease is that of the instances which this process
+// registers. An instance is dead if its heartbeat has not changed for its lease, by clock.
+// announced is called for each program that a node
 // announces.
 func New(ledger engine.Access, lease time.Duration, clock func() time.Time, announced func(engine.Tx, string) error) *Registry {
 	return &Registry{ledger: ledger, announced: announced, live: liveness{lease: lease, clock: clock, seen: map[string]sighting{}}}

@@ -180,20 +180,21 @@ func (n *Node) newPublisher() (*publisher.Publisher, error) {
 
 // register records the node before intake starts, so that intake knows the installed
 // programs. Where the ledger has a node of this name on another data folder,
-// register waits until that node is dead for sure.
+// register waits until that node is dead for sure, by the lease of that node.
 func (n *Node) register(ctx context.Context) error {
-	deadline := time.Now().Add(n.set.Lease + 2*time.Second)
 	err := n.ledger.Nodes.Register(ctx, n.row())
-	if errors.Is(err, nodes.ErrTwin) {
-		n.log.Warn("another node of this name may be alive; waiting to see", "node", n.set.Node, "wait", n.set.Lease, "err", err)
-	}
-	for errors.Is(err, nodes.ErrTwin) && time.Now().Before(deadline) {
-		if !retry.Sleep(ctx, n.set.Lease/10) {
-			return ctx.Err()
+	var twin *nodes.TwinError
+	if errors.As(err, &twin) {
+		wait := twin.Lease + 2*time.Second
+		n.log.Warn("another node of this name may be alive; waiting to see", "node", n.set.Node, "wait", wait, "err", err)
+		for end := time.Now().Add(wait); errors.As(err, &twin) && time.Now().Before(end); {
+			if !retry.Sleep(ctx, min(twin.Lease, n.set.Lease)/10) {
+				return ctx.Err()
+			}
+			err = n.ledger.Nodes.Register(ctx, n.row())
 		}
-		err = n.ledger.Nodes.Register(ctx, n.row())
 	}
-	if errors.Is(err, nodes.ErrTwin) {
+	if errors.As(err, &twin) {
 		return fmt.Errorf("%w: give this one another name with RUNNERBEAN_NODE", err)
 	}
 	if err != nil || !reconciles {

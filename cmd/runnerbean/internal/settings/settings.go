@@ -49,7 +49,7 @@ type Settings struct {
 	Attempts      int           `env:"ATTEMPTS" envDefault:"3" min:"1" max:"100" help:"number of attempts that may fail if neither job nor program sets it"`
 	Grace         time.Duration `env:"GRACE" envDefault:"10s" min:"0" max:"1d" help:"time that a program has to end between SIGTERM and SIGKILL"`
 	ShutdownGrace time.Duration `env:"SHUTDOWN_GRACE" envDefault:"30s" min:"0" max:"7d" help:"time that running jobs have to finish when the node is stopped"`
-	Lease         time.Duration `env:"LEASE" envDefault:"20s" min:"1s" max:"1d" help:"time without a heartbeat after which a node counts as dead and its jobs run elsewhere"`
+	Lease         time.Duration `env:"LEASE" envDefault:"20s" min:"1s" max:"1d" help:"time without a heartbeat after which this node counts as dead and its jobs run elsewhere"`
 	Stall         time.Duration `env:"STALL" envDefault:"15m" min:"0" max:"365d" help:"time without output and CPU use after which a program is stopped; 0: never"`
 	MaxResult     bytesize.Size `env:"MAX_RESULT" envDefault:"16MiB" min:"1" help:"largest output of a program on stdout"`
 	MaxScratch    bytesize.Size `env:"MAX_SCRATCH" envDefault:"10GiB" min:"64KiB" also:"0 for no limit" help:"largest scratch folder of one attempt; 0: no limit"`
