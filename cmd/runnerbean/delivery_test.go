@@ -178,3 +178,37 @@ func TestRetriedJobIsDeliveredAgain(t *testing.T) {
 		return strings.Contains(out, "given up") && strings.Contains(out, "403")
 	})
 }
+
+// TestNoJobIsPutToThePool submits jobs whose URLs are below the base URL of a node before
+// its setting was changed, the present one, that of another node, and one that only the
+// settings know. The servers there stand for what is before the nodes.
+func TestNoJobIsPutToThePool(t *testing.T) {
+	t.Parallel()
+	former, own, other, named, foreign := newBucket(t), newBucket(t), newBucket(t), newBucket(t), newBucket(t)
+	p := newDeliveringNode(t)
+	q := p.beside("n2")
+	q.env = append(q.env, "RUNNERBEAN_FETCH_ALLOW=127.0.0.1", "RUNNERBEAN_SLOTS=0", "RUNNERBEAN_BASE_URL="+other.url, "RUNNERBEAN_FORMER_URLS="+named.url)
+	p.env = append(p.env, "RUNNERBEAN_FORMER_URLS="+named.url+"/", "RUNNERBEAN_BASE_URL="+former.url)
+	p.start("worker")
+	q.start("worker")
+	ids := []string{former.send(p, "echo", "/")}
+	p.end(syscall.SIGTERM)
+	p.env = append(p.env, "RUNNERBEAN_BASE_URL="+strings.Replace(own.url, "http://", "HTTP://", 1))
+	p.start("worker")
+	for _, b := range []*bucket{former, own, other, named} {
+		ids = append(ids, b.send(p, "echo", "/"), b.send(p, "refuses", "/results/"))
+	}
+	last := foreign.send(p, "echo", "/r/")
+	for _, id := range ids {
+		p.final(p.url + "/" + id)
+		if out := p.must("show", id); strings.Contains(out, "delivery") {
+			t.Errorf("show says\n%s", out)
+		}
+	}
+	p.until("the result is put elsewhere", func() bool { return len(foreign.has("/r/"+last)) > 0 })
+	for _, b := range []*bucket{former, own, other, named} {
+		if len(b.puts) > 0 {
+			t.Errorf("was put to the pool: %v", b.puts)
+		}
+	}
+}

@@ -68,8 +68,12 @@ func (c *candidate) accept(t *txn) (Accepted, error) {
 	if c.entry.Fault != nil {
 		r.State, r.Finished, r.Due = jobs.Failed, t.now, time.Time{}
 	}
+	target, err := t.outbox.Elsewhere(t, c.target)
+	if err != nil {
+		return Accepted{}, err
+	}
 	n, err := t.Exec(qInsertJob, r.ID, r.Program, string(r.State), int64(r.Priority), engine.Micros(r.Created), engine.Micros(r.Accepted),
-		engine.Micros(r.NotBefore), engine.Micros(r.Expires), engine.Micros(r.Finished), engine.Micros(r.Updated), r.Reason, errorText(r.Error), c.labels, engine.Micros(r.Due), c.webhook, t.outbox.Elsewhere(c.target),
+		engine.Micros(r.NotBefore), engine.Micros(r.Expires), engine.Micros(r.Finished), engine.Micros(r.Updated), r.Reason, errorText(r.Error), c.labels, engine.Micros(r.Due), c.webhook, target,
 		engine.Clean(c.entry.Submitter, engine.MaxName), engine.Micros(r.StartAfter))
 	if err != nil {
 		return Accepted{}, err
@@ -234,7 +238,11 @@ func failNew(t *txn, r *Record, why string) error {
 // faulty counts a job whose document has a fault. All programs that no node has
 // announced are counted as one, because such a document may name any program.
 func (c *candidate) faulty(t *txn, r *Record) error {
-	v := &end{job: r.ID, name: r.Program, webhook: c.webhook, target: t.outbox.Elsewhere(c.target), Ended: activity.Ended{
+	target, err := t.outbox.Elsewhere(t, c.target)
+	if err != nil {
+		return err
+	}
+	v := &end{job: r.ID, name: r.Program, webhook: c.webhook, target: target, Ended: activity.Ended{
 		EndedKey: activity.EndedKey{Program: r.Program, State: r.State, Class: r.Error.Class, Bin: activity.NoBin}, N: 1,
 	}}
 	known, err := t.announced(r.Program)

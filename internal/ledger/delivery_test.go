@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -205,5 +207,93 @@ func TestObsoleteDeliveryIsForgotten(t *testing.T) {
 	d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
 	if list := d.due(time.Minute); len(list) != 1 || list[0].State != jobs.Succeeded {
 		t.Errorf("due are %+v", list)
+	}
+}
+
+// TestOwnURLsAreKnownForEver accepts jobs whose URLs are below the base URL of a node that
+// is forgotten, of one that an older version has registered, and of a setting. A
+// document makes no URL known.
+func TestOwnURLsAreKnownForEver(t *testing.T) {
+	t.Parallel()
+	d := newDeliveryFixture(t)
+	d.Ledger.Outbox = outbox.New(d.access(), outbox.Config{BaseURL: ownBase, FormerURLs: []string{"https://FORMER.example:443/"}})
+	d.must(d.do(t.Context(), &op{run: func(tx *txn) error { tx.outbox = d.Ledger.Outbox; return nil }}))
+	d.must(d.Nodes.Register(t.Context(), nodes.Node{Name: "n7", Instance: "i7", BaseURL: "HTTPS://N7.example/r/"}))
+	d.must(d.Nodes.Leave(t.Context(), "i7"))
+	d.clock.advance(30 * 24 * time.Hour)
+	d.write(qOldNode)
+	d.must(d.Nodes.Register(t.Context(), nodes.Node{Name: "n8", Instance: "i8", BaseURL: "https://n8.example"}))
+	list, err := d.Nodes.List(t.Context())
+	d.must(err)
+	for _, n := range list {
+		if n.Name == "n7" {
+			t.Fatal("n7 is still listed")
+		}
+	}
+	for _, base := range []string{"https://n7.example/r", "https://old.example", "https://former.example", "https://n8.example:443"} {
+		id := d.add(at(base))
+		d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
+	}
+	if list := d.due(time.Minute); len(list) > 0 {
+		t.Errorf("due are %+v", list)
+	}
+	for _, base := range []string{"https://n7.example/rest", "https://n8.example.evil", "http://n8.example", farBase} {
+		for range 2 {
+			id := d.add(at(base))
+			d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
+			if v := d.delivery(id); v.State != api.DeliveryPending {
+				t.Errorf("the delivery to %s stands as %+v", base, v)
+			}
+		}
+	}
+}
+
+var qOldNode = engine.NewQuery("INSERT INTO nodes (instance, name, base_url, version, slots, started, beat, left_at, programs) VALUES ('old', 'old', 'https://old.example/', 'v0', 1, 1, 1, 1, '')")
+
+// TestBaseURLsAreBounded registers more base URLs than are kept. Those of listed nodes
+// stay.
+func TestBaseURLsAreBounded(t *testing.T) {
+	t.Parallel()
+	d := newDeliveryFixture(t)
+	d.must(d.Nodes.Register(t.Context(), nodes.Node{Name: "n1", Instance: "i1", BaseURL: ownBase}))
+	d.must(d.do(t.Context(), &op{run: func(tx *txn) error {
+		for i := range 1100 {
+			if _, err := tx.Exec(qManyURLs, fmt.Sprintf("https://n%d.example", i), engine.Micros(tx.now)+int64(i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}))
+	d.clock.advance(time.Hour)
+	d.must(d.Nodes.Register(t.Context(), nodes.Node{Name: "n2", Instance: "i2", BaseURL: farBase}))
+	d.wantRows("base_urls", 1000)
+	list, err := d.Pool.BaseURLs(t.Context(), 3)
+	d.must(err)
+	slices.Sort(list[:2]) // at the same time
+	if want := []string{farBase, ownBase, "https://n1099.example"}; !slices.Equal(list, want) {
+		t.Errorf("the newest are %q, want %q", list, want)
+	}
+}
+
+var qManyURLs = engine.NewQuery("INSERT INTO base_urls (url, seen) VALUES (?, ?)")
+
+// TestUnneededDeliveryLeavesAnEvent drops a delivery to a URL that turned out to be the
+// pool's own.
+func TestUnneededDeliveryLeavesAnEvent(t *testing.T) {
+	t.Parallel()
+	d := newDeliveryFixture(t)
+	id := d.add(at(farBase))
+	d.end(id, d.run(id), jobs.Succeeded, jobs.OutcomeSucceeded)
+	h := d.due(time.Minute)[0]
+	if served, err := d.Outbox.Serves(t.Context(), h.URL); served || err != nil {
+		t.Fatal(served, err)
+	}
+	d.must(d.Nodes.Register(t.Context(), nodes.Node{Name: "n2", Instance: "i2", BaseURL: farBase}))
+	if served, err := d.Outbox.Serves(t.Context(), h.URL); !served || err != nil {
+		t.Fatal(served, err)
+	}
+	d.must(d.Outbox.Unneeded(t.Context(), h))
+	if v := d.delivery(id); v.State != "" || len(d.logPages(eventlog.Filter{Kind: eventlog.KindDeliveryOwnURL})) != 1 {
+		t.Errorf("it stands as %+v", v)
 	}
 }

@@ -237,7 +237,7 @@ func TestReplaysAreBounded(t *testing.T) {
 
 // sendTo sets Config.Webhook and BaseURL of an open ledger.
 func (d *fixture) sendTo(webhook, base string) {
-	d.Ledger.Outbox = outbox.New(d.access(), webhook, base)
+	d.Ledger.Outbox = outbox.New(d.access(), outbox.Config{Webhook: webhook, BaseURL: base})
 	d.must(d.do(context.Background(), &op{run: func(tx *txn) error {
 		tx.outbox = d.Ledger.Outbox
 		return nil

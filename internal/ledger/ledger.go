@@ -6,8 +6,8 @@
 // after the commit. Several processes may share one SQLite file.
 //
 // The path of a job: accept.go, claim.go, progress.go, finish.go, dependents.go. Its
-// parts are fields of Ledger: Nodes, Events, Activity, Outbox, Replays, Sessions and
-// Pairing.
+// parts are fields of Ledger: Nodes, Events, Activity, Outbox, Replays, Sessions,
+// Pairing and Pool.
 package ledger
 
 import (
@@ -25,6 +25,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/internal/ledger/pairing"
+	"github.com/runnerbean/runnerbean/internal/ledger/pool"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 )
 
@@ -49,9 +50,12 @@ type Config struct {
 	// Webhook is a URL that is called at the end of every job that ends in this process.
 	// Default: only the URLs in documents are called.
 	Webhook string
-	// BaseURL is the prefix of result URLs that this node serves. Results with other
-	// URLs are delivered. Default: nothing is delivered.
+	// BaseURL is the beginning of the result URLs of this node. Results whose URLs are
+	// below neither this nor a base URL of another node, present or former, are
+	// delivered. Default: nothing is delivered.
 	BaseURL string
+	// FormerURLs are base URLs that the pool had before this ledger recorded them.
+	FormerURLs []string
 }
 
 const (
@@ -69,6 +73,7 @@ type Ledger struct {
 	Replays  *outbox.Replays
 	Sessions *Sessions
 	Pairing  *pairing.Pairing
+	Pool     *pool.Pool
 
 	db     *sqlite.DB
 	reader engine.Reader
@@ -129,7 +134,8 @@ func (l *Ledger) open(ctx context.Context, path string, c Config) (err error) {
 	}
 	l.Nodes = nodes.New(a, lease, l.clock, func(t engine.Tx, program string) error { return t.(*txn).programAnnounced(program) })
 	l.Events, l.Activity, l.Replays, l.Sessions = eventlog.New(a), activity.New(a), outbox.NewReplays(a), &Sessions{a}
-	l.Outbox, l.Pairing = outbox.New(a, c.Webhook, c.BaseURL), pairing.New(a)
+	l.Outbox = outbox.New(a, outbox.Config{Webhook: c.Webhook, BaseURL: c.BaseURL, FormerURLs: c.FormerURLs})
+	l.Pairing, l.Pool = pairing.New(a), pool.New(a)
 	l.queue = newWriteQueue(&txn{
 		w: l.db.Writer, failure: newFailure(l.log), log: l.log, clock: l.now, listeners: &l.listeners,
 		activity: l.Activity, outbox: l.Outbox, nodes: l.Nodes,

@@ -335,7 +335,11 @@ func redescribe(t *txn, r *Record, job *jobs.Job) error {
 	if c.err != nil {
 		return c.err
 	}
-	_, err := t.Exec(qDescribe, c.record.Program, int64(c.record.Priority), engine.Micros(c.record.Created), c.labels, c.webhook, t.outbox.Elsewhere(c.target), r.ID)
+	target, err := t.outbox.Elsewhere(t, c.target)
+	if err != nil {
+		return err
+	}
+	_, err = t.Exec(qDescribe, c.record.Program, int64(c.record.Priority), engine.Micros(c.record.Created), c.labels, c.webhook, target, r.ID)
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,10 @@ type Outbox interface {
 	Done(ctx context.Context, h Hook) error
 	// Obsolete removes the delivery of a job that was retried.
 	Obsolete(ctx context.Context, h Hook) error
+	// Serves reports whether the nodes of the pool serve a URL themselves.
+	Serves(ctx context.Context, url string) (bool, error)
+	// Unneeded removes a delivery to a URL that the pool serves.
+	Unneeded(ctx context.Context, h Hook) error
 	// Failed postpones an entry until next, or gives it up and records an event.
 	Failed(ctx context.Context, h Hook, next time.Time, message string, giveUp bool) error
 }

@@ -10,11 +10,13 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -35,6 +37,7 @@ type memoryOutbox struct {
 	ended    chan string // ids of the entries that were delivered or given up
 	failed   chan string
 	obsolete chan string
+	serves   func(url string) (bool, error) // nil: nothing
 }
 
 func newOutbox(hooks ...Hook) *memoryOutbox {
@@ -76,6 +79,15 @@ func (o *memoryOutbox) Obsolete(_ context.Context, h Hook) error {
 	o.obsolete <- h.ID
 	return nil
 }
+
+func (o *memoryOutbox) Serves(_ context.Context, url string) (bool, error) {
+	if o.serves == nil {
+		return false, nil
+	}
+	return o.serves(url)
+}
+
+func (o *memoryOutbox) Unneeded(ctx context.Context, h Hook) error { return o.Obsolete(ctx, h) }
 
 func (o *memoryOutbox) Failed(_ context.Context, h Hook, next time.Time, message string, giveUp bool) error {
 	o.mu.Lock()
@@ -540,5 +552,29 @@ func TestWhatIsPutOffForTooLongIsGivenUp(t *testing.T) {
 		if got := len(o.ended) == 1; got != test.giveUp || len(o.ended)+len(o.failed) != 1 || strings.Contains(o.said(h.ID), "geheim") {
 			t.Errorf("%s: given up is %v, the message is %q", name, got, o.said(h.ID))
 		}
+	}
+}
+
+// TestNothingIsPutToThePool has the pool serve the URL of a delivery.
+func TestNothingIsPutToThePool(t *testing.T) {
+	t.Parallel()
+	var puts atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { puts.Add(1) }))
+	defer server.Close()
+	h := hook(server.URL)
+	h.Kind = outbox.KindDelivery
+	r := newFixture(t, func(c *Config) {
+		c.Outbox.(*memoryOutbox).serves = func(url string) (bool, error) { return url == h.URL, nil }
+	}, h)
+	defer r.stop()
+	select {
+	case <-r.obsolete:
+	case <-r.ended:
+		t.Fatal("it was put, or given up")
+	case <-time.After(patience):
+		t.Fatal("nothing happens")
+	}
+	if puts.Load() > 0 {
+		t.Error("the result was put to the pool")
 	}
 }

@@ -39,6 +39,9 @@ func (o outcomes) sent(ctx context.Context, h Hook, err error) (slow bool) {
 	case errors.Is(err, ErrGoesOn):
 		o.check(h, o.cfg.Outbox.Obsolete(ctx, h))
 		return false
+	case errors.Is(err, errServed):
+		o.check(h, o.cfg.Outbox.Unneeded(ctx, h))
+		return false
 	case errors.Is(err, ErrNotYet):
 		o.putOff(ctx, h, leastWait)
 		return false

@@ -29,7 +29,10 @@ const (
 	maxRetryAfter = 2 * time.Hour
 )
 
-var errNoURL = errors.New("result.url cannot be asked")
+var (
+	errNoURL  = errors.New("result.url cannot be asked")
+	errServed = errors.New("the pool serves the URL itself")
+)
 
 // statusError is an answer with a status other than 2xx.
 type statusError struct {
@@ -112,10 +115,17 @@ func (r *requester) body(ctx context.Context, h Hook) ([]byte, error) {
 	return json.Marshal(hook)
 }
 
-// put sends the current document of a job.
+// put sends the current document of a job, unless the pool serves its URL. That may have
+// become known since the end of the job.
 func (r *requester) put(ctx context.Context, h Hook) error {
 	ctx, cancel := context.WithTimeout(ctx, maxPut)
 	defer cancel()
+	switch served, err := r.cfg.Outbox.Serves(ctx, h.URL); {
+	case err != nil:
+		return err
+	case served:
+		return errServed
+	}
 	body, size, err := r.cfg.Document(ctx, h.Job)
 	if err != nil {
 		return err

@@ -21,7 +21,8 @@ const (
 	KindSlots           = "slots"
 	KindHookGivenUp     = "webhook-given-up"
 	KindDeliveryGivenUp = "delivery-given-up"
-	KindResultMissing   = "result-missing" // a success runs again whose result is gone
+	KindDeliveryOwnURL  = "delivery-own-url" // not delivered: the pool serves the URL
+	KindResultMissing   = "result-missing"   // a success runs again whose result is gone
 	KindStoreAccepted   = "store-accepted"
 	KindFailed          = "failed"
 	KindSucceeded       = "succeeded"

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/pool"
 )
 
 const (
@@ -81,6 +82,9 @@ func (r *Registry) succeed(t engine.Tx, n *Node) error {
 }
 
 func (r *Registry) register(t engine.Tx, n *Node, programs string) error {
+	if err := pool.RememberURLs(t, n.BaseURL); err != nil {
+		return err
+	}
 	if err := r.succeed(t, n); err != nil {
 		return err
 	}

@@ -15,9 +15,6 @@ const targetUnknown = "?"
 
 var (
 	qTarget = engine.NewQuery("SELECT document FROM documents WHERE id = ?")
-	// Every node of a pool serves the results of all, so the addresses of all nodes
-	// count.
-	qServed = engine.NewQuery("SELECT 1 FROM nodes WHERE base_url <> '' AND substr(?, 1, length(base_url) + 1) = base_url || '/' LIMIT 1")
 	// A delivery that is being sent keeps its lease. The newer end is sent after it.
 	qDelivery = engine.NewQuery("INSERT INTO hooks (" + hookColumns + `, next, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET url = excluded.url, program = excluded.program, state = excluded.state, class = excluded.class,
@@ -41,7 +38,8 @@ type Delivery struct {
 	Message  string // the last failure
 }
 
-// writeDelivery writes a delivery, unless the pool itself serves its URL.
+// writeDelivery writes a delivery, unless the pool itself serves its URL: more base URLs
+// may be known than when the job was accepted.
 func (o *Outbox) writeDelivery(t engine.Tx, h *Hook) error {
 	if h.URL == targetUnknown {
 		var document []byte
@@ -49,13 +47,13 @@ func (o *Outbox) writeDelivery(t engine.Tx, h *Hook) error {
 			return err
 		}
 		job, _ := jobs.Read(document)
-		h.URL = o.Elsewhere(engine.Clean(job.Result.URL, engine.MaxURL))
+		h.URL = engine.Clean(job.Result.URL, engine.MaxURL)
 	}
-	var one int
-	if served, err := t.Row(qServed, []any{h.URL}, &one); served || err != nil || h.URL == "" {
+	var err error
+	if h.URL, err = o.Elsewhere(t, h.URL); err != nil || h.URL == "" {
 		return err
 	}
-	_, err := t.Exec(qDelivery, h.args()...)
+	_, err = t.Exec(qDelivery, h.args()...)
 	return err
 }
 

@@ -4,32 +4,61 @@
 package outbox
 
 import (
-	"strings"
+	"context"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/pool"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
+// Config is what an Outbox knows of its node.
+type Config struct {
+	// Webhook is a URL that is called at every end, or "".
+	Webhook string
+	// BaseURL is the beginning of the result URLs of this node. If it is "", nothing is
+	// delivered.
+	BaseURL string
+	// FormerURLs are base URLs that the pool had before, besides those of the ledger.
+	FormerURLs []string
+}
+
 // Outbox is the outbox of a ledger.
 type Outbox struct {
-	ledger  engine.Access
-	webhook string // called at every end; "" for none
-	base    string // of result URLs of this node; "": no deliveries
+	ledger   engine.Access
+	webhook  string
+	delivers bool
+	urls     pool.URLs
 }
 
-// New returns the outbox of a ledger. webhook is a URL that is called at every end, or
-// "". Results with URLs outside base are delivered; if base is "", none are.
-func New(ledger engine.Access, webhook, base string) *Outbox {
-	return &Outbox{ledger: ledger, webhook: engine.Clean(webhook, engine.MaxURL), base: strings.TrimRight(base, "/")}
-}
-
-// Elsewhere returns url if the result has to be delivered there, else "".
-func (o *Outbox) Elsewhere(url string) string {
-	if o.base == "" || strings.HasPrefix(url, o.base+"/") {
-		return ""
+// New returns the outbox of a ledger.
+func New(ledger engine.Access, c Config) *Outbox {
+	return &Outbox{
+		ledger: ledger, webhook: engine.Clean(c.Webhook, engine.MaxURL), delivers: c.BaseURL != "",
+		urls: pool.NewURLs(append([]string{c.BaseURL}, c.FormerURLs...)...),
 	}
-	return url
+}
+
+// Elsewhere returns url if the result has to be delivered there. It returns "" if the
+// pool itself serves the URL, as far as is known now.
+func (o *Outbox) Elsewhere(t engine.Tx, url string) (string, error) {
+	if !o.delivers || url == "" {
+		return "", nil
+	}
+	served, err := o.urls.Serves(url, t.Row)
+	if served || err != nil {
+		return "", err
+	}
+	return url, nil
+}
+
+// Serves reports whether the pool itself serves a URL.
+func (o *Outbox) Serves(ctx context.Context, url string) (served bool, err error) {
+	defer o.ledger.Observe("serves", time.Now(), &err)
+	served, err = o.urls.Serves(url, func(q *engine.Query, args []any, dest ...any) (bool, error) {
+		return o.ledger.Row(ctx, q, args, dest...)
+	})
+	return served, engine.Wrap("serves", err)
 }
 
 // Ended is the end of a job.
@@ -54,7 +83,7 @@ func (o *Outbox) Of(e Ended) (list []Hook) {
 		h.ID, h.URL = jobs.NewID(), url
 		list = append(list, h)
 	}
-	if e.Target != "" && o.base != "" {
+	if e.Target != "" && o.delivers {
 		h.Kind, h.ID, h.URL = KindDelivery, e.Job, e.Target
 		list = append(list, h)
 	}

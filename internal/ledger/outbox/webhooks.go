@@ -111,6 +111,15 @@ func (o *Outbox) Obsolete(ctx context.Context, h Hook) error {
 	return o.remove(ctx, "hook-obsolete", true, h, func(engine.Tx) error { return nil })
 }
 
+// Unneeded deletes a delivery to a URL that the pool itself serves, with an event.
+func (o *Outbox) Unneeded(ctx context.Context, h Hook) error {
+	return o.remove(ctx, "hook-unneeded", true, h, func(t engine.Tx) error {
+		t.Note("", eventlog.KindDeliveryOwnURL, h.Job, "", "the result is not delivered: the pool itself serves its URL")
+		t.Changed(h.Job)
+		return nil
+	})
+}
+
 // Failed records a failed try. The hook is due again at next, at most a day away. With
 // giveUp it is deleted, and an event says so.
 func (o *Outbox) Failed(ctx context.Context, h Hook, next time.Time, message string, giveUp bool) error {

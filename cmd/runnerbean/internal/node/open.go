@@ -98,7 +98,7 @@ func (n *Node) openRecords(ctx context.Context) error {
 	if n.tracer, err = tracing.FromEnvironment(ctx, tracing.Config{Node: n.set.Node, Instance: n.instance, Version: version.Get().Version, Logger: n.log.Logger}); err != nil {
 		return err
 	}
-	if n.ledger, err = ledger.Open(ctx, ledger.Config{DSN: n.set.Ledger, Lease: n.set.Lease, Observe: n.metrics.Ledger, Webhook: n.set.Webhook, BaseURL: n.set.BaseURL, Logger: n.log.Logger}); err != nil {
+	if n.ledger, err = ledger.Open(ctx, ledger.Config{DSN: n.set.Ledger, Lease: n.set.Lease, Observe: n.metrics.Ledger, Webhook: n.set.Webhook, BaseURL: n.set.BaseURL, FormerURLs: n.set.FormerURLs, Logger: n.log.Logger}); err != nil {
 		return err
 	}
 	if n.store, err = store.Open(n.set.Store); err != nil {

@@ -37,6 +37,11 @@ func (s *Settings) normalize() error {
 	check("LISTEN", err)
 	s.BaseURL, err = baseURL(s.BaseURL)
 	check("BASE_URL", err)
+	s.FormerURLs = trimmed(s.FormerURLs)
+	for i, former := range s.FormerURLs {
+		s.FormerURLs[i], err = baseURL(former)
+		check("FORMER_URLS", err)
+	}
 	s.Ledger, err = ledgerName(s.Ledger)
 	check("LEDGER", err)
 	s.Store, err = storeName(s.Store)

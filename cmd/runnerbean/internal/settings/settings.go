@@ -31,6 +31,7 @@ type Settings struct {
 	Slots         int           `env:"SLOTS" envDefault:"-1" min:"0" max:"1024" also:"-1 for one per processor" help:"programs that run at once; 0: publish only, -1: one per processor"`
 	Listen        string        `env:"LISTEN" envDefault:"127.0.0.1:8420" help:"address of the HTTP server"`
 	BaseURL       string        `env:"BASE_URL" help:"beginning of all result URLs (default: http:// or, with TLS, https:// and the listen address)"`
+	FormerURLs    []string      `env:"FORMER_URLS" help:"base URLs that the pool had before and the ledger does not know, comma-separated: results there are not delivered"`
 	Ledger        string        `env:"LEDGER" help:"record of jobs, sqlite:PATH (default: ledger.db in the data folder)"`
 	Store         string        `env:"STORE" help:"results and logs, file:///PATH (default: store in the data folder)"`
 	FetchAllow    []string      `env:"FETCH_ALLOW" help:"networks from which inputs may come besides the public ones, such as 10.1.0.0/16,127.0.0.1"`

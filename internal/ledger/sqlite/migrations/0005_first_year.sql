@@ -20,3 +20,17 @@ UPDATE jobs SET start_after = not_before WHERE attempt = 0 AND not_before > 0;
 -- Retention.
 
 -- Settings of the pool: base URLs, keys, limits.
+-- The base URLs that nodes have had, in their canonical form, and when one had them last.
+CREATE TABLE base_urls (
+    url  TEXT   NOT NULL PRIMARY KEY,
+    seen BIGINT NOT NULL
+) /*sqlite: WITHOUT ROWID */;
+-- Secrets of the pool, by name: 'webhook-key' signs webhooks.
+CREATE TABLE secrets (
+    name   TEXT NOT NULL PRIMARY KEY,
+    secret TEXT NOT NULL
+) /*sqlite: WITHOUT ROWID */;
+-- Those settings of an instance that decide what becomes of a job, as a JSON object of
+-- texts; '' for a program from before that was recorded. Keys are there by their
+-- fingerprints.
+ALTER TABLE nodes ADD COLUMN settings TEXT NOT NULL DEFAULT '';
