@@ -1,10 +1,7 @@
 package main
 
 import (
-	"context"
-	"database/sql"
 	"io/fs"
-	"net/url"
 	"path/filepath"
 	"strings"
 )
@@ -18,23 +15,4 @@ func below(root string, depth int) (list []string) {
 		return nil
 	})
 	return list
-}
-
-// integrity returns what SQLite finds wrong with a ledger that is in use, or
-// "".
-func integrity(ctx context.Context, path string) string {
-	query := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)"}}
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String())
-	if err != nil {
-		return err.Error()
-	}
-	defer db.Close()
-	var verdict string
-	if err := db.QueryRowContext(ctx, "PRAGMA integrity_check").Scan(&verdict); err != nil {
-		return err.Error()
-	}
-	if verdict != "ok" {
-		return verdict
-	}
-	return ""
 }

@@ -50,10 +50,10 @@ func fillOneDisk(ctx context.Context, bed *testbed.Testbed, what string) error {
 	if err != nil {
 		return err
 	}
-	if err := mount(path, diskSize); err != nil {
+	if err := testbed.Mount(path, diskSize); err != nil {
 		return fmt.Errorf("cannot mount a tmpfs: run this as root, or as \"unshare -rm go run ./chaos c8\": %w", err)
 	}
-	defer unmount(path)
+	defer testbed.Unmount(path)
 	d, err := newFullDiskTest(ctx, bed, what, path)
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func (d *fullDiskTest) run(ctx context.Context) error {
 	d.poll.Close()
 	d.poll.ReadAll(ctx, list)
 	damaged := 0.0
-	if wrong := integrity(ctx, d.ledger); wrong != "" {
+	if wrong := testbed.Integrity(ctx, d.ledger); wrong != "" {
 		damaged = 1
 		bed.History.Logf("%s: %s", d.ledger, wrong)
 	}

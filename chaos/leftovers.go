@@ -10,13 +10,12 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/chaos/internal/testbed"
-	_ "modernc.org/sqlite" // driver "sqlite"
 )
 
 // checkFiles looks for damage, and for files that should not exist. Only a
 // restarted node must have removed them.
 func (t *target) checkFiles(ctx context.Context, o *outcome, restarted bool) {
-	if wrong := integrity(ctx, t.at.Ledger); wrong != "" {
+	if wrong := testbed.Integrity(ctx, t.at.Ledger); wrong != "" {
 		t.bed.History.Logf("%s: %s", t.at.Ledger, wrong)
 		o.damaged++
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 func moveAllClocks(ctx context.Context, bed *testbed.Testbed) error {
-	path, err := testbed.BuildWithMovableClock(ctx, bed)
+	path, err := bed.Config.Builds.Today(ctx)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/chaos/check"
+	"github.com/runnerbean/runnerbean/chaos/internal/testbed"
 )
 
 // result is the outcome of one scenario.
@@ -49,4 +50,6 @@ type options struct {
 	keep  string
 	doc   string
 	names []string
+
+	builds *testbed.Builds
 }

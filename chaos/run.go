@@ -26,6 +26,7 @@ func runAll(ctx context.Context, o options, chosen []scenario, stdout, stderr io
 			fmt.Fprintf(stderr, "histories, logs and data stay in %s\n", dir)
 		}
 	}()
+	o.builds = testbed.NewBuilds(filepath.Join(dir, "builds"))
 	bin, err := binary(ctx, o.bin, dir)
 	if err != nil {
 		return err
@@ -97,15 +98,23 @@ func runScenario(ctx context.Context, s scenario, o options, bin, dir string, v 
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
-	bed, err := testbed.New(testbed.Config{Name: s.name, Seed: o.seed, Short: o.short, Bin: bin, Dir: dir})
+	bed, err := testbed.New(testbed.Config{Name: s.name, Seed: o.seed, Short: o.short, Bin: bin, Dir: dir, Builds: o.builds})
 	if err != nil {
 		return err
 	}
 	v.History = bed.History.Path
 	bed.History.Note(check.Event{What: check.Scenario, Who: s.name, Seed: o.seed, Text: v.Replay})
-	timed, cancel := context.WithTimeout(ctx, s.timeout(o.short))
-	defer cancel()
-	err = s.run(timed, bed)
+	// The first build takes minutes, and says nothing about the scenario.
+	for _, build := range s.builds {
+		if _, err = build(ctx, o.builds); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		timed, cancel := context.WithTimeout(ctx, s.timeout(o.short))
+		defer cancel()
+		err = s.run(timed, bed)
+	}
 	if err == nil {
 		bed.History.Note(check.Event{What: check.End})
 	}

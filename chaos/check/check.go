@@ -6,13 +6,16 @@ type rule func(*facts) []Figure
 
 // common are the rules for every history. Rules without anything to check
 // return nothing.
-var common = []rule{unbroken, oneContent, noRegressions, rightAnswers, measures}
+var common = []rule{unbroken, oneContent, noRegressions, rightAnswers, deletions, measures}
 
 // strict are the rules for histories in which every job has to succeed.
 var strict = append([]rule{acceptedJobs, allEnded, allSucceeded, neverForgotten, extraRuns, unexplainedRuns, noUnexpectedEnds, lostInboxJobs}, common...)
 
 // promised are the rules for histories that do not show why a job runs again.
 var promised = append([]rule{acceptedJobs, allEnded, allSucceeded, neverForgotten}, common...)
+
+// keeping are the rules for histories with jobs that are deleted, or restored.
+var keeping = append([]rule{acceptedJobs, allEnded, meantEnds, neverForgotten, deletedInTime, halfJobs, restored}, common...)
 
 var rules = map[string][]rule{
 	"c1":  strict,
@@ -24,6 +27,9 @@ var rules = map[string][]rule{
 	"c8":  promised,
 	"c9":  append([]rule{clockMoves}, strict...),
 	"c10": promised,
+	"c12": append([]rule{noUnexpectedEnds}, promised...),
+	"c13": keeping,
+	"c14": keeping,
 }
 
 // Check returns the figures of a history. For an unknown scenario it uses the

@@ -42,8 +42,8 @@ const (
 	// Inbox: the inbox of beanstalkd Who has N documents.
 	Inbox = "inbox"
 	// Get: node Who answered the result URL of Job with Status, State and a
-	// body with the SHA-256 Sum. Status 0 means no answer. Text says what is
-	// wrong with the body.
+	// body with the SHA-256 Sum. Status 0 means no answer. State is Gone where the
+	// answer says that the job was deleted. Text says what is wrong with the body.
 	Get = "get"
 	// Run, Ran: the program of Job began, and ended with exit code Status, on node
 	// Who as Attempt.
@@ -56,6 +56,22 @@ const (
 	// Measure: Text was measured as N. At most Most, or at least Least, was
 	// wanted.
 	Measure = "measure"
+	// Meant: Job is meant to end as State, and to be deleted N seconds after that; 0:
+	// never. Remove: somebody asks to delete Job. Prune: somebody asks to delete
+	// all jobs that ended N seconds ago or earlier.
+	Meant  = "meant"
+	Remove = "remove"
+	Prune  = "prune"
+	// Parts: node Who answered to the URLs of the parts of Job with the status codes
+	// Parts.
+	Parts = "parts"
+	// Backup: the backup Who was made, from T on. Restore: it has replaced ledger
+	// and store; no node ran meanwhile.
+	Backup  = "backup"
+	Restore = "restore"
+	// ClockSeen: all processes have followed the last Clock of Everybody.
+	ClockSeen = "clock-seen"
+	Everybody = "everybody"
 	// Calm: the scenario causes no more faults.
 	Calm = "calm"
 	// Note is a remark for readers.
@@ -64,9 +80,16 @@ const (
 	End = "end"
 )
 
+// Gone is the State of a job whose URL says that it was deleted.
+const Gone = "gone"
+
+func final(state string) bool {
+	return state == "succeeded" || state == "failed" || state == "cancelled" || state == Gone
+}
+
 // Event is one line of a history.
 type Event struct {
-	T       int64    `json:"t"`              // nanoseconds since 1970; for Get and Put, the time of the request
+	T       int64    `json:"t"`              // nanoseconds since 1970; where there is an answer, the time of the request
 	Took    int64    `json:"took,omitempty"` // nanoseconds from the request to the answer
 	What    string   `json:"what"`
 	Who     string   `json:"who,omitempty"`
@@ -80,6 +103,9 @@ type Event struct {
 	Least   *float64 `json:"least,omitempty"`
 	Seed    uint64   `json:"seed,omitempty"`
 	Text    string   `json:"text,omitempty"`
+	// Parts are status codes. "before" and "after" are those of the result URL, asked
+	// before and after the others.
+	Parts map[string]int `json:"parts,omitempty"`
 }
 
 // Read reads a history. Several processes append to it, so Read sorts the lines

@@ -22,6 +22,7 @@ type facts struct {
 	cuts      int
 	clocks    int
 	measures  []Event
+	kept      kept
 }
 
 // job has the events of one job.
@@ -35,6 +36,7 @@ type job struct {
 	polls   []Event
 	runs    []run
 	deleted []Event
+	life    life
 }
 
 // run is one run of a job's program. Its time ran is 0 if it did not reach its
@@ -64,6 +66,10 @@ const never = math.MaxInt64
 
 func collect(events []Event) *facts {
 	f := &facts{jobs: map[string]*job{}, processes: map[string]*processLife{}, tubes: map[string]float64{}}
+	f.kept.backups = map[string]Event{}
+	for _, e := range events {
+		f.kept.clock.add(e)
+	}
 	for _, e := range events {
 		f.add(e)
 	}
@@ -83,6 +89,15 @@ func (f *facts) add(e Event) {
 		f.end = true
 	case Post, Put, Get, Run, Ran, Deleted:
 		f.job(e.Job).add(e, f)
+		f.kept.follow(e.Job, &f.job(e.Job).life, e)
+	case Meant, Remove, Parts:
+		f.kept.follow(e.Job, &f.job(e.Job).life, e)
+	case Prune:
+		f.kept.prunes = append(f.kept.prunes, prune{Event: e, until: never})
+	case Backup:
+		f.kept.backups[e.Who] = e
+	case Restore:
+		f.restore(e)
 	case Start, Up, Kill, Stop, Continue, Died:
 		f.process(e)
 	case Wipe:
@@ -97,6 +112,21 @@ func (f *facts) add(e Event) {
 		f.clocks++
 	case Measure:
 		f.measures = append(f.measures, e)
+	}
+}
+
+// restore sets back each job to what it was in a backup.
+func (f *facts) restore(e Event) {
+	b, ok := f.kept.backups[e.Who]
+	if !ok {
+		return
+	}
+	f.kept.void(b.T, e.T)
+	for _, j := range f.order {
+		if !f.kept.restore(&j.life, b.T, e.T) {
+			known := j.life.accepted > 0
+			*j = job{id: j.id, posted: j.posted && known, known: known, life: j.life, runs: j.runs}
+		}
 	}
 }
 

@@ -39,10 +39,6 @@ func (j *job) last() Event {
 	return j.polls[len(j.polls)-1]
 }
 
-func final(state string) bool {
-	return state == "succeeded" || state == "failed" || state == "cancelled"
-}
-
 // acceptedJobs demands that there were any jobs.
 func acceptedJobs(f *facts) []Figure {
 	owed, posted := 0, 0
@@ -145,7 +141,8 @@ func oneContent(f *facts) []Figure {
 	return wantNone("result URLs with more than one content", bad, fmt.Sprintf("%d over %d polls", urls, f.polls), example)
 }
 
-// noRegressions demands that every answer after succeeded says succeeded, too.
+// noRegressions demands that every answer after succeeded says succeeded, too, or
+// that the job was deleted.
 func noRegressions(f *facts) []Figure {
 	n, example := 0, ""
 	for _, j := range f.order {
@@ -153,7 +150,7 @@ func noRegressions(f *facts) []Figure {
 			continue
 		}
 		for _, e := range j.polls {
-			if e.T > j.success && e.State != "succeeded" {
+			if e.T > j.success && e.State != "succeeded" && e.State != Gone {
 				n++
 				example = fmt.Sprintf("%s (then status %d, %s, from %s)", j.id, e.Status, e.State, e.Who)
 			}

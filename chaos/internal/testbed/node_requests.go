@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/runnerbean/runnerbean/chaos/check"
@@ -15,8 +16,11 @@ import (
 
 // Submit posts a document and returns the status, or 0 if there was no answer.
 func (bed *Testbed) Submit(ctx context.Context, n *Node, j *Job) int {
+	asked := time.Now()
 	status, _ := bed.send(ctx, n, "/api/v1/jobs", j.Document)
-	bed.History.Note(check.Event{What: check.Post, Who: n.Process.Name, Job: j.ID, Status: status})
+	bed.History.Note(check.Event{
+		T: asked.UnixNano(), Took: int64(time.Since(asked)), What: check.Post, Who: n.Process.Name, Job: j.ID, Status: status,
+	})
 	return status
 }
 
@@ -33,14 +37,18 @@ func (bed *Testbed) send(ctx context.Context, n *Node, path string, body []byte)
 
 // observation is an answer of a result URL.
 type observation struct {
-	status int
+	Status int
 	State  string
 	sum    string
 }
 
+// Final reports whether the job has ended. It may be deleted since.
 func (s observation) Final() bool {
-	return s.State == "succeeded" || s.State == "failed" || s.State == "cancelled"
+	return s.State == "succeeded" || s.State == "failed" || s.State == "cancelled" || s.Gone()
 }
+
+// Gone reports whether the job was deleted.
+func (s observation) Gone() bool { return s.State == check.Gone }
 
 // GetResult asks one node for a job's result and records the answer. With
 // plain, it asks for an uncompressed body.
@@ -54,7 +62,7 @@ func (bed *Testbed) GetResult(ctx context.Context, n *Node, j *Job, plain bool) 
 	}
 	asked := time.Now()
 	status, body := Do(req)
-	s := observation{status: status}
+	s := observation{Status: status}
 	e := check.Event{T: asked.UnixNano(), Took: int64(time.Since(asked)), What: check.Get, Who: n.Process.Name, Job: j.ID, Status: status}
 	if status == http.StatusOK || status == http.StatusAccepted {
 		s.State, e.Text = j.check(body)
@@ -64,6 +72,10 @@ func (bed *Testbed) GetResult(ctx context.Context, n *Node, j *Job, plain bool) 
 	}
 	if status == http.StatusOK {
 		e.Sum = s.sum
+	}
+	if status == http.StatusGone {
+		s.State = check.Gone
+		e.State, e.Text = check.Gone, checkGone(body)
 	}
 	bed.History.Note(e)
 	return s
@@ -91,6 +103,22 @@ func (j *Job) check(body []byte) (state, wrong string) {
 		wrong = "not the result of this input: " + document.Result.Answer
 	}
 	return document.State, wrong
+}
+
+// date matches the date of an answer that says when a job was deleted.
+var date = regexp.MustCompile(`\b20\d\d-[01]\d-[0-3]\d\b`)
+
+// checkGone reads the answer for a job that was deleted, and returns what is wrong
+// with it.
+func checkGone(body []byte) (wrong string) {
+	var problem struct{ Detail string }
+	if err := json.Unmarshal(body, &problem); err != nil {
+		return "not a problem document: " + err.Error()
+	}
+	if !date.MatchString(problem.Detail) {
+		return "no date of the deletion: " + problem.Detail
+	}
+	return ""
 }
 
 // GetJSON reads a path of a node, and decodes the answer unless into is nil.

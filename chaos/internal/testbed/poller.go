@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -68,8 +69,10 @@ func (p *Poller) add(j *Job) {
 			break
 		}
 	}
-	p.where[j] = len(p.open)
-	p.open = append(p.open, j)
+	if _, open := p.where[j]; !open {
+		p.where[j] = len(p.open)
+		p.open = append(p.open, j)
+	}
 }
 
 // readOne asks a random node for a random job.
@@ -134,6 +137,28 @@ func (p *Poller) Unfinished() (open []*Job, still time.Duration) {
 	return append(open, p.open...), time.Since(p.lastEnd)
 }
 
+// Ended returns the jobs that are known to have ended.
+func (p *Poller) Ended() map[*Job]bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ended := map[*Job]bool{}
+	for _, j := range p.ended {
+		ended[j] = true
+	}
+	return ended
+}
+
+// Reopen forgets that jobs have ended.
+func (p *Poller) Reopen(list []*Job) {
+	again := map[*Job]bool{}
+	for _, j := range list {
+		again[j] = true
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = slices.DeleteFunc(p.ended, func(j *Job) bool { return again[j] })
+}
+
 // AwaitEnds asks for the open jobs until all have ended or none has ended for
 // the time patience. The checker reports the jobs that are left. For jobs that
 // beanstalkd lost, which no node knows, it waits less.
@@ -146,7 +171,7 @@ func (p *Poller) AwaitEnds(ctx context.Context, patience time.Duration) {
 		}
 		for i, j := range open {
 			s := p.read(ctx, p.nodes[(turn+i)%len(p.nodes)], j, true)
-			if s.status == http.StatusNotFound && time.Since(began) > unknownFor {
+			if s.Status == http.StatusNotFound && time.Since(began) > unknownFor {
 				p.markEnded(j)
 			}
 		}

@@ -3,9 +3,12 @@ package testbed
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -34,6 +37,17 @@ func (bed *Testbed) process(name, path string, args, env []string) *Process {
 	p := &Process{bed: bed, Name: name, path: path, Args: args, Env: env}
 	bed.atEnd(p.end)
 	return p
+}
+
+// Use sets the program of the next start.
+func (p *Process) Use(path string) { p.path = path }
+
+// Setenv sets variables of the environment of the next start.
+func (p *Process) Setenv(variables map[string]string) {
+	for _, key := range slices.Sorted(maps.Keys(variables)) {
+		p.Env = slices.DeleteFunc(p.Env, func(pair string) bool { return strings.HasPrefix(pair, key+"=") })
+		p.Env = append(p.Env, key+"="+variables[key])
+	}
 }
 
 // LogFile returns the file with the output of all lives of the process.

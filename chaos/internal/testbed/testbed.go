@@ -36,6 +36,8 @@ type Config struct {
 	Short bool   // run the short form
 	Bin   string // the runnerbean binary
 	Dir   string // for all files; it is created
+	// Builds are shared by the scenarios of a run.
+	Builds *Builds
 }
 
 // New starts a history. The caller closes the testbed.

@@ -1,0 +1,73 @@
+package check
+
+import "fmt"
+
+// slack is how late the deletion of a job may be, in nanoseconds.
+const slack = int64(24 * 3600 * 1e9)
+
+// deletions demands a reason for each deletion, and that each is for ever.
+func deletions(f *facts) []Figure {
+	if f.kept.deleted == 0 {
+		return nil
+	}
+	of := fmt.Sprint(f.kept.deleted)
+	return append(wantNone("jobs deleted before their time", f.kept.early.n, of, f.kept.early.example),
+		wantNone("answers that went back from deleted", f.kept.back.n, of, f.kept.back.example)...)
+}
+
+// deletedInTime demands deletions, and that no job stays long after its time.
+func deletedInTime(f *facts) []Figure {
+	late, example := 0, ""
+	for _, j := range f.order {
+		l := &j.life
+		if l.keep == 0 || l.ended == 0 || l.gone > 0 {
+			continue
+		}
+		if f.kept.clock.earliest(j.last().T) > l.endBefore+l.keep+slack {
+			late++
+			example = j.id
+		}
+	}
+	return append(wantAtLeast("jobs deleted", f.kept.deleted, max(f.target, 1), ""),
+		wantNone("jobs still there a day after their time", late, "", example)...)
+}
+
+// halfJobs demands that all parts of a job are there, or none.
+func halfJobs(f *facts) []Figure {
+	figures := wantNone("jobs of which a part was deleted", f.kept.half.n, fmt.Sprintf("%d looked at", f.kept.parts), f.kept.half.example)
+	figures[0].OK = figures[0].OK && f.kept.parts > 0
+	return figures
+}
+
+// restored demands that each job that was final in a backup has the same result
+// after the restore.
+func restored(f *facts) []Figure {
+	if f.kept.restores == 0 {
+		return nil
+	}
+	n, example := f.kept.absent.n, f.kept.absent.example
+	for _, j := range f.order {
+		if j.life.promise > 0 {
+			n++
+			example = j.id + " (nobody looked)"
+		}
+	}
+	of := fmt.Sprintf("%d in %d restores", f.kept.promises, f.kept.restores)
+	return wantNone("final jobs of a backup that its restore did not bring back", n, of, example)
+}
+
+// meantEnds demands that each job ends as it is meant to.
+func meantEnds(f *facts) []Figure {
+	n, example := 0, ""
+	for _, j := range f.order {
+		wanted := j.life.meant
+		if wanted == "" {
+			wanted = "succeeded"
+		}
+		if state := j.life.state; state != "" && state != wanted {
+			n++
+			example = fmt.Sprintf("%s (%s, not %s)", j.id, state, wanted)
+		}
+	}
+	return wantNone("jobs that ended otherwise than they are meant to", n, "", example)
+}

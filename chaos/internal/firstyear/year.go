@@ -1,0 +1,203 @@
+package firstyear
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/runnerbean/runnerbean/chaos/check"
+	"github.com/runnerbean/runnerbean/chaos/internal/testbed"
+)
+
+// Year lives a year of 52 weeks, or a few weeks in the short form: in each week the clock
+// moves, jobs run, and the program is upgraded.
+func Year(ctx context.Context, bed *testbed.Testbed) error {
+	y := &year{plan: testbed.Pick(bed, fullPlan, shortPlan), rng: bed.Random("year"), due: map[int][]*job{}}
+	var err error
+	if y.today, err = bed.Config.Builds.Today(ctx); err != nil {
+		return err
+	}
+	if y.old, err = BuildOld(ctx, bed.Config.Builds); err != nil {
+		return err
+	}
+	if y.disk, err = newDisk(bed, y.plan.diskSize); err != nil {
+		return err
+	}
+	defer y.disk.close()
+	if err := y.begin(ctx, bed); err != nil {
+		return err
+	}
+	defer y.pool.poll.Close()
+	for n := range y.plan.weeks {
+		if err := y.week(ctx, n); err != nil {
+			return fmt.Errorf("week %d: %w", n, err)
+		}
+	}
+	return y.end(ctx)
+}
+
+func (y *year) begin(ctx context.Context, bed *testbed.Testbed) (err error) {
+	y.kinds = kindsOfYear(y.plan.keep)
+	y.pool, err = newPool(bed, "", y.disk.path, map[string]string{
+		"LEASE": "3s", "KEEP": fmt.Sprintf("%dw", y.plan.keep), "MIN_FREE": fmt.Sprint(minFree),
+	})
+	if err != nil {
+		return err
+	}
+	y.pool.keep = time.Duration(y.plan.keep) * week
+	if err := y.pool.moveable(); err != nil {
+		return err
+	}
+	if err := y.pool.installKinds(""); err != nil {
+		return err
+	}
+	return y.pool.start(ctx, y.old)
+}
+
+// week lives one week. The nodes are upgraded and restored while jobs arrive.
+func (y *year) week(ctx context.Context, n int) error {
+	if err := y.clean(ctx, n); err != nil {
+		return err
+	}
+	kinds := y.kinds
+	if n == 0 {
+		kinds = kinds[:oldKinds]
+	}
+	list := makeJobs(y.pool.bed, y.rng, kinds, y.plan.jobs, 3000)
+	y.all = append(y.all, list...)
+	for _, j := range list {
+		if j.kind.keep > 0 {
+			last := n + int(j.kind.keep/week)
+			y.due[last] = append(y.due[last], j)
+		}
+	}
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		y.pool.load().Submit(ctx, plain(list), time.Second)
+	}()
+	err := y.happen(ctx, n)
+	<-sent
+	if err != nil {
+		return err
+	}
+	y.pool.poll.AwaitEnds(ctx, 20*time.Second)
+	if y.plan.restores(n) {
+		y.submitAgain(ctx)
+	}
+	if y.plan.full(n) {
+		if err := y.fillDisk(ctx); err != nil {
+			return err
+		}
+	}
+	return y.disk.measure()
+}
+
+// happen upgrades the nodes, makes a backup, or goes back to one.
+func (y *year) happen(ctx context.Context, n int) error {
+	if n == 1 {
+		if err := y.firstUpgrade(ctx); err != nil {
+			return err
+		}
+	}
+	if n > 1 {
+		if err := y.upgrade(ctx); err != nil {
+			return err
+		}
+	}
+	if y.plan.backups(n) {
+		if err := y.makeBackup(ctx, n); err != nil {
+			return err
+		}
+	}
+	if y.plan.restores(n) {
+		return y.restore(ctx)
+	}
+	return nil
+}
+
+// clean moves the clock by a week and waits until the jobs are deleted whose time is
+// over. The checker finds those that are left.
+func (y *year) clean(ctx context.Context, n int) error {
+	if n == 0 {
+		return nil
+	}
+	if err := y.pool.move(ctx, week); err != nil {
+		return err
+	}
+	y.pool.bed.History.Logf("week %d", n)
+	if n < 2 {
+		return nil // the first program keeps all
+	}
+	left := y.pool.awaitGone(ctx, y.due[n-1], 20*time.Second)
+	delete(y.due, n-1)
+	y.due[n] = append(y.due[n], left...)
+	for range 10 {
+		if j := y.all[y.rng.IntN(len(y.all))]; j.kind.hasParts() {
+			y.pool.lookAt(ctx, y.pool.nodes[y.rng.IntN(2)], j)
+		}
+	}
+	return ctx.Err()
+}
+
+// firstUpgrade replaces the old nodes, which cannot follow a newer ledger.
+func (y *year) firstUpgrade(ctx context.Context) error {
+	for _, n := range y.pool.nodes {
+		n.Process.Terminate(20 * time.Second)
+		y.pool.use(n, y.today, 0)
+	}
+	waiting, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := testbed.Until(waiting, 500*time.Millisecond, "migrate succeeds", func() bool {
+		_, code := y.pool.nodes[0].Command(waiting, "migrate")
+		return code == 0
+	}); err != nil {
+		return err
+	}
+	if err := y.pool.program("brief", `{"keep":"2w"}`, "exec cat"); err != nil {
+		return err
+	}
+	return y.pool.supervise(ctx)
+}
+
+// upgrade replaces one node after the other by the next version.
+func (y *year) upgrade(ctx context.Context) error {
+	y.pool.schema++
+	for i, n := range y.pool.nodes {
+		if y.rng.IntN(3) == 0 {
+			n.Process.Kill()
+		} else {
+			n.Process.Terminate(20 * time.Second)
+		}
+		y.pool.use(n, y.today, y.pool.schema)
+		y.pool.nodes[1-i].Process.ExpectEnd(true) // it may, when it is too old
+		if err := n.Up(ctx); err != nil {
+			return err
+		}
+	}
+	return y.pool.supervise(ctx)
+}
+
+// end reads everything once more.
+func (y *year) end(ctx context.Context) error {
+	y.pool.bed.History.Note(check.Event{What: check.Calm})
+	y.pool.poll.AwaitEnds(ctx, 30*time.Second)
+	y.pool.poll.Close()
+	y.pool.readAll(ctx, y.all)
+	var looks int
+	for i := len(y.all) - 1; i >= 0 && looks < 300; i-- {
+		if j := y.all[i]; j.kind.hasParts() {
+			y.pool.lookAt(ctx, y.pool.nodes[i%2], j)
+			looks++
+		}
+	}
+	if wrong := testbed.Integrity(ctx, y.pool.at.Ledger); wrong != "" {
+		return errors.New(wrong)
+	}
+	history := y.pool.bed.History
+	history.MeasureLeast("jobs of the year", float64(len(y.all)), float64(y.plan.weeks*y.plan.jobs))
+	history.Measure("most MiB of ledger and store", mib(y.disk.peak), y.plan.mostUsed)
+	history.Measure("MiB of ledger and store in the end", mib(y.disk.last), y.plan.mostUsed)
+	return ctx.Err()
+}
