@@ -23,6 +23,13 @@ type Nodes struct {
 	Next  string `json:"next,omitempty"` // cursor of the next page
 }
 
+// Forgotten is the answer to DELETE /api/v1/nodes/{name}.
+type Forgotten struct {
+	Node string `json:"node"`
+	// Instances is how many lives of the node were removed from the record.
+	Instances int `json:"instances"`
+}
+
 // MaxSlots is the most slots that a node may have.
 const MaxSlots = 1024
 

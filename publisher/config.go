@@ -46,6 +46,9 @@ type Config struct {
 	// caller. The change is refused if expect is neither nil nor the time of the last
 	// change. Default: the node refuses changes.
 	Control func(ctx context.Context, node string, change func(*nodes.Control), by string, expect *time.Time) (nodes.Control, error)
+	// Forget takes back the jobs that a dead node ran and deletes its rows. It returns
+	// their number, or an error of package nodes. Default: the node refuses it.
+	Forget func(ctx context.Context, node, by string) (int, error)
 	// Ready returns why the node should get no traffic. Default: it is always ready.
 	Ready func(ctx context.Context) error
 	// TokensFile is the file of tokens with their roles, and Token is the token of an

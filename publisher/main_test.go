@@ -62,7 +62,7 @@ func newBench(t testing.TB, change ...func(*Config)) *bench {
 	t.Cleanup(func() { b.store.Close() })
 	cfg := Config{
 		Ledger: b.ledger, Store: b.store, BaseURL: "http://127.0.0.1:8420", Node: testNode,
-		Accept: b.acceptDocument, Act: b.act, Drain: b.ledger.Nodes.Drain, Undrain: b.ledger.Nodes.Undrain, Control: b.ledger.Nodes.SetControl, Logger: quiet,
+		Accept: b.acceptDocument, Act: b.act, Drain: b.ledger.Nodes.Drain, Undrain: b.ledger.Nodes.Undrain, Control: b.ledger.Nodes.SetControl, Forget: b.ledger.Nodes.Forget, Logger: quiet,
 	}
 	for _, f := range change {
 		f(&cfg)

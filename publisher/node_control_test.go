@@ -241,3 +241,45 @@ func (b *bench) registerAs(name, life string) {
 		b.t.Fatal(err)
 	}
 }
+
+// TestNodesAreForgotten has the API and the page of a node forget one that has left. Both
+// refuse one that is alive.
+func TestNodesAreForgotten(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.register(3)
+	for _, name := range []string{"old1", "old2"} {
+		err := b.ledger.Nodes.Register(t.Context(), nodes.Node{Name: name, Instance: name})
+		if err == nil {
+			err = b.ledger.Nodes.Leave(t.Context(), name)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, status := range map[string]int{testNode: 409, "nobody": 404, "a%00b": 404} {
+		if r := b.ask("DELETE", "/api/v1/nodes/"+name, ""); r.StatusCode != status {
+			t.Errorf("%s: %d %s", name, r.StatusCode, bodyOf(t, r))
+		}
+	}
+	r := b.ask("DELETE", "/api/v1/nodes/old1", "")
+	if got := decodeAs[api.Forgotten](t, r); r.StatusCode != 200 || got != (api.Forgotten{Node: "old1", Instances: 1}) {
+		t.Errorf("%d %+v", r.StatusCode, got)
+	}
+	const button = `value="forget"`
+	if page := bodyOf(t, b.get("/nodes/old2")); !strings.Contains(page, button) {
+		t.Error("the page has no button")
+	}
+	if page := bodyOf(t, b.get("/nodes/"+testNode)); strings.Contains(page, button) {
+		t.Error("the page of a living node has the button")
+	}
+	if r := b.ask("POST", "/nodes/"+testNode+"/act", "do=forget", formBody); r.StatusCode != 409 {
+		t.Errorf("the form of a living node: %d", r.StatusCode)
+	}
+	if r := b.ask("POST", "/nodes/old2/act", "do=forget", formBody); r.StatusCode != 303 || !strings.HasSuffix(r.Header.Get("Location"), "/nodes") {
+		t.Errorf("the form: %d %v", r.StatusCode, r.Header)
+	}
+	if list := decodeAs[api.Nodes](t, b.get("/api/v1/nodes")).Nodes; len(list) != 1 {
+		t.Errorf("left are %+v", list)
+	}
+}

@@ -355,6 +355,9 @@ func (i *inspector) changes(api string) {
 		i.try(404, "POST", api+"/nodes/nobody/"+v.Name, "")
 		i.try(200, "GET", api+"/overview?range=15m", "")
 	}
+	i.try(409, "DELETE", api+"/nodes/"+testNode, "")
+	i.try(200, "DELETE", api+"/nodes/gone", "")
+	i.try(404, "DELETE", api+"/nodes/gone", "")
 	i.try(200, "POST", api+"/drain", `{"node":"","reason":"why"}`)
 	i.try(200, "POST", api+"/drain", `{"node":"`+testNode+`"}`)
 	i.try(200, "GET", api+"/drain", "")

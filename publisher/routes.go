@@ -88,7 +88,10 @@ func (p *Publisher) verbRoutes() []route {
 
 // nodeRoutes returns the routes that change a node.
 func (p *Publisher) nodeRoutes() []route {
-	list := []route{{http.MethodPatch, "/api/v1/nodes/:name", apihttp.JSON(p.api.PatchNode), auth.Operator}}
+	list := []route{
+		{http.MethodPatch, "/api/v1/nodes/:name", apihttp.JSON(p.api.PatchNode), auth.Operator},
+		{http.MethodDelete, "/api/v1/nodes/:name", apihttp.JSON(p.api.DeleteNode), auth.Operator},
+	}
 	for _, v := range operations.NodeVerbs {
 		list = append(list, route{http.MethodPost, "/api/v1/nodes/:name/" + v.Name, p.api.PostNodeVerb(v), auth.Operator})
 	}

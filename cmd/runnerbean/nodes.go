@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -18,8 +19,9 @@ import (
 func newNodes(a *app) *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
-		Use:   "nodes",
-		Short: "List the nodes: which are up, what they run, what is installed there",
+		Use:     "nodes",
+		Aliases: []string{"node"},
+		Short:   "List the nodes: which are up, what they run, what is installed there",
 		Long: `List the nodes that have been seen in the last week. A node is up while its
 heartbeat comes, and late while that is missing for a large part of its lease. A
 dead one has not said good-bye, and its jobs run elsewhere. A drained one
@@ -46,7 +48,38 @@ person has set.`,
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "also earlier instances of each node")
+	cmd.AddCommand(newForget(a))
 	return cmd
+}
+
+func newForget(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "forget NODE",
+		Short: "Forget a node that is dead or has left, such as a scrapped or renamed one",
+		Long: `Forget a node that is dead or has left: it is no longer listed, and the overview
+no longer calls it dead. What was set for it ends: its pause, drain and number of
+slots. Its jobs and events stay. What it ran is taken back first. A node that is
+alive is refused.
+
+Documents on its inbox stay there; "runnerbean inbox" shows and moves them.`,
+		Example: `  runnerbean nodes forget worker1`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := apiclient.FromEnvironment()
+			if err != nil {
+				return err
+			}
+			var done api.Forgotten
+			if err := c.Call(cmd.Context(), http.MethodDelete, apiclient.NodePath(args[0]), nil, &done); err != nil {
+				return err
+			}
+			if a.json {
+				return terminal.PrintJSON(a.stdout, done)
+			}
+			_, err = fmt.Fprintln(a.stdout, "node "+terminal.Safe(done.Node)+" is forgotten")
+			return err
+		},
+	}
 }
 
 // newestInstances returns the newest instance of each node, and older ones that are alive

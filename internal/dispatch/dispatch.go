@@ -184,6 +184,15 @@ func (d *Dispatcher) Recover(ctx context.Context) error {
 	}
 }
 
+// Forget takes back the jobs of dead nodes and then removes a node from the ledger; see
+// [nodes.Registry.Forget].
+func (d *Dispatcher) Forget(ctx context.Context, node, by string) (int, error) {
+	if err := d.Recover(ctx); err != nil {
+		return 0, err
+	}
+	return d.cfg.Ledger.Nodes.Forget(ctx, node, by)
+}
+
 // Ping returns nil if at least one beanstalkd server answers.
 func (d *Dispatcher) Ping(ctx context.Context) error {
 	servers, err := d.producer.Servers(ctx)

@@ -19,6 +19,7 @@ const (
 	KindPaused          = "paused"
 	KindResumed         = "resumed"
 	KindSlots           = "slots"
+	KindForgotten       = "forgotten" // a node
 	KindHookGivenUp     = "webhook-given-up"
 	KindDeliveryGivenUp = "delivery-given-up"
 	KindDeliveryOwnURL  = "delivery-own-url" // not delivered: the pool serves the URL

@@ -64,6 +64,18 @@ func (a *API) PatchNode(c echo.Context) (any, error) {
 	return a.nodeChanged(ctx, c, order.Node)
 }
 
+// DeleteNode forgets a node that is dead or has left.
+func (a *API) DeleteNode(c echo.Context) (any, error) {
+	if err := httpio.OnlyParameters(c.QueryParams()); err != nil {
+		return nil, err
+	}
+	name, err := httpio.NameParam(c)
+	if err != nil {
+		return nil, err
+	}
+	return a.cfg.Operations.Forget(c.Request().Context(), name, auth.CallerOf(c).By)
+}
+
 // readSlots reads a body in which slots must be there: a number, or null for the node's
 // own setting.
 func readSlots(c echo.Context) (slots *int, reason string, err error) {

@@ -2,9 +2,12 @@ package operations
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -60,6 +63,27 @@ func (o *Operations) Control(ctx context.Context, order NodeOrder, change func(*
 	}
 	_, err := o.cfg.Control(ctx, order.Node, change, order.By, order.Expect)
 	return err
+}
+
+// Forget removes a node that is dead or has left from the record.
+func (o *Operations) Forget(ctx context.Context, name, by string) (api.Forgotten, error) {
+	if o.cfg.Forget == nil {
+		return api.Forgotten{}, forbidden("no node can be forgotten at this node")
+	}
+	n, err := o.cfg.Forget(ctx, name, by)
+	switch {
+	case errors.Is(err, nodes.ErrNoNode):
+		list, err := o.cfg.Nodes.List(ctx)
+		if err != nil {
+			return api.Forgotten{}, err
+		}
+		return api.Forgotten{}, httpio.Problem(http.StatusNotFound, fmt.Sprintf("no node is named %q; %s", httpio.Shorten(name), namesOf(list)))
+	case errors.Is(err, nodes.ErrAlive):
+		return api.Forgotten{}, httpio.Problem(http.StatusConflict, fmt.Sprintf("the node %q is or may be alive: stop it first; if it is dead, ask again when its lease has passed", httpio.Shorten(name)))
+	case errors.Is(err, nodes.ErrRuns):
+		return api.Forgotten{}, httpio.Problem(http.StatusConflict, fmt.Sprintf("jobs that the node %q ran have yet to be taken back: ask again in a moment", httpio.Shorten(name)))
+	}
+	return api.Forgotten{Node: name, Instances: n}, err
 }
 
 // CheckReason returns a problem where a reason is too long or no text. A reason may be

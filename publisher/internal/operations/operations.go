@@ -55,6 +55,7 @@ type Config struct {
 	Drain    func(ctx context.Context, node, by, reason string) error
 	Undrain  func(ctx context.Context, node, by string) error
 	Control  func(ctx context.Context, node string, change func(*nodes.Control), by string, expect *time.Time) (nodes.Control, error)
+	Forget   func(ctx context.Context, node, by string) (int, error)
 	Logger   *slog.Logger
 }
 

@@ -30,6 +30,12 @@ func (p *Pages) ActOnNode(c echo.Context) error {
 	if err := operations.CheckReason(order.Reason); err != nil {
 		return err
 	}
+	if posted.Get("do") == "forget" {
+		if _, err := p.cfg.Operations.Forget(ctx, name, order.By); err != nil {
+			return err
+		}
+		return p.see(c, "/nodes")
+	}
 	if err := p.cfg.Operations.KnownNode(ctx, name); err != nil {
 		return err
 	}
