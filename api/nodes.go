@@ -124,6 +124,8 @@ type Process struct {
 type Installed struct {
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"`
+	// Weight is how many jobs it starts in its turn, beside other programs.
+	Weight int `json:"weight"`
 	// Problem says why it cannot be started there; empty for a good one.
 	Problem string `json:"problem,omitempty"`
 }

@@ -39,6 +39,9 @@ type Program struct {
 	Description string `json:"description,omitempty"`
 	// SHA256 is what was announced last.
 	SHA256 string `json:"sha256"`
+	// Weight is how many jobs it starts in its turn, beside other programs, as was announced
+	// last.
+	Weight int `json:"weight"`
 	// Input and Result are JSON Schemas; null where there are none.
 	Input  any `json:"input,omitempty"`
 	Result any `json:"result,omitempty"`

@@ -14,6 +14,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
@@ -350,5 +351,43 @@ func TestPausedTubeIsTheReason(t *testing.T) {
 	paused = append(paused, api.PausedTube{Tube: "y", Addr: "b:1", Program: testProgram, Until: time.Unix(0, 0)})
 	if got := reason(); got != "beanstalkd at b:1 gives out none of the program's jobs until 1970-01-01T00:00:00Z: somebody has paused their tube, which the nodes resume" {
 		t.Errorf("reason %q", got)
+	}
+}
+
+// A job beside those of another program says what its program gets; API and pages show the
+// weights.
+func TestShareIsInTheReason(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	err := b.ledger.Nodes.Register(t.Context(), nodes.Node{Name: testNode, Instance: testInstance, Slots: 1, Programs: []nodes.Program{
+		{Name: testProgram, Weight: 3}, {Name: "other"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, other := b.queued(""), jobs.NewID()
+	document := bytes.Replace(jobDocument(other, ""), []byte(`"`+testProgram+`"`), []byte(`"other"`), 1)
+	if accepted, err := b.acceptDocument(t.Context(), document, ""); err != nil || accepted.Err != nil {
+		t.Fatal(err, accepted.Err)
+	}
+	for id, want := range map[string]string{id: "3 of 4", other: "1 of 4"} {
+		reason := decodeAs[jobs.Result](t, b.get("/"+id)).Reason
+		if reason != "is about to start; its program has "+want+" shares" {
+			t.Errorf("reason %q", reason)
+		}
+	}
+	var weights []int
+	for _, p := range decodeAs[api.Programs](t, b.get("/api/v1/programs")).Programs {
+		weights = append(weights, p.Weight)
+	}
+	for _, i := range decodeAs[api.Nodes](t, b.get("/api/v1/nodes")).Nodes[0].Installed {
+		weights = append(weights, i.Weight)
+	}
+	if diff := cmp.Diff([]int{3, 1, 3, 1}, weights); diff != "" {
+		t.Error(diff)
+	}
+	page := bodyOf(t, b.get("/programs", "Accept: text/html"))
+	if !strings.Contains(page, `data-name="weight">3<`) {
+		t.Errorf("the page has no weight: %s", page)
 	}
 }

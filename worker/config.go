@@ -44,8 +44,9 @@ type Config struct {
 	Store  publish.Store
 	// Events is the log of events of the ledger. Required.
 	Events publish.Events
-	// Nodes is the nodes of the ledger. Required.
-	Nodes Nodes
+	// Nodes is the nodes of the ledger, and Queues its queues. Required.
+	Nodes  Nodes
+	Queues Queues
 	// Node is the name of this node, and Instance the id of this start of it. Required.
 	Node, Instance string
 	// BaseURL is what the result URLs begin with that this node serves. Required.
@@ -180,8 +181,8 @@ func (c *Config) atStage(stage string) {
 
 func (c *Config) checkNames() error {
 	switch {
-	case c.Events == nil || c.Nodes == nil:
-		return errors.New("Config.Events and Config.Nodes are required")
+	case c.Events == nil || c.Nodes == nil || c.Queues == nil:
+		return errors.New("Config.Events, Config.Nodes and Config.Queues are required")
 	case c.Ledger == nil:
 		return errors.New("Config.Ledger is required")
 	case c.Store == nil:
@@ -196,7 +197,12 @@ func (c *Config) checkNames() error {
 		return errors.New("Config.Stall, MaxScratch and MaxMemory must not be negative")
 	}
 	// The longest program name must still make a good tube name.
-	return queue.ValidTube(queue.RunTube(c.Prefix, c.Ledger.ID(), strings.Repeat("x", 64)))
+	return queue.ValidTube(c.tube(strings.Repeat("x", 64)))
+}
+
+// tube returns the run tube of a program.
+func (c *Config) tube(program string) string {
+	return queue.RunTube(c.Prefix, c.Ledger.ID(), program)
 }
 
 func (c *Config) checkURL() error {

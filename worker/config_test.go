@@ -9,6 +9,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
+	"github.com/runnerbean/runnerbean/internal/ledger/queues"
 	"github.com/runnerbean/runnerbean/internal/store"
 )
 
@@ -21,7 +22,7 @@ func TestConfig(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	good := func() Config {
-		return Config{Ledger: ledgerWithID{}, Events: &eventlog.Log{}, Nodes: &nodes.Registry{}, Store: &store.Store{}, Node: "n", Instance: "i", BaseURL: "http://h:1/", Programs: dir, Scratch: dir, Slots: 1}
+		return Config{Ledger: ledgerWithID{}, Events: &eventlog.Log{}, Nodes: &nodes.Registry{}, Queues: &queues.Queues{}, Store: &store.Store{}, Node: "n", Instance: "i", BaseURL: "http://h:1/", Programs: dir, Scratch: dir, Slots: 1}
 	}
 	plain := filepath.Join(dir, "file")
 	if err := os.WriteFile(plain, nil, 0o600); err != nil {
@@ -31,6 +32,7 @@ func TestConfig(t *testing.T) {
 		"Config.Ledger":    func(c *Config) { c.Ledger = nil },
 		"Config.Store":     func(c *Config) { c.Store = nil },
 		"Config.Node":      func(c *Config) { c.Node = "" },
+		"Config.Queues":    func(c *Config) { c.Queues = nil },
 		"Config.Attempts":  func(c *Config) { c.Attempts = -1 },
 		"Config.BaseURL":   func(c *Config) { c.BaseURL = "results.example" },
 		"tube":             func(c *Config) { c.Prefix = "my jobs" },

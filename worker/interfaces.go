@@ -5,6 +5,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
+	"github.com/runnerbean/runnerbean/internal/ledger/queues"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -26,4 +27,10 @@ type Ledger interface {
 // Nodes lists the nodes; *nodes.Registry has it.
 type Nodes interface {
 	List(ctx context.Context) ([]nodes.Node, error)
+}
+
+// Queues says which programs have jobs that are due; *queues.Queues implements it.
+type Queues interface {
+	Heads(ctx context.Context, server string) ([]queues.Head, error)
+	Priority(ctx context.Context, id string) (priority uint32, known bool, err error)
 }

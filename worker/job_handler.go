@@ -27,6 +27,7 @@ type jobHandler struct {
 	publish    *publish.Config
 	ack        *messageAck
 	swap       *messageSwap
+	turns      *turns
 	others     *otherNodes
 	panics     *panicRecorder
 }
@@ -58,15 +59,17 @@ func (h *jobHandler) tryHandle(take, ctx context.Context, held **queue.Delivery,
 		return true
 	}
 	m = h.swap.moreUrgent(ctx, held, m)
-	message = *held
 	p, err := h.programOf(ctx, m)
 	if err != nil {
-		return h.claimFailed(ctx, message, m.ID, err)
+		return h.claimFailed(ctx, *held, m.ID, err)
 	}
 	if p == nil {
-		h.ack.putBack(ctx, message, h.ack.spread(elsewhereDelay))
+		h.ack.putBack(ctx, *held, h.ack.spread(elsewhereDelay))
 		return true
 	}
+	turn := h.turns.take(ctx, held, &m, &p)
+	message = *held
+	defer turn.Passed()
 	if p.About.Problem != "" {
 		switch left, err := h.others.takeOver(ctx, p.About.Name); {
 		case err != nil:
@@ -82,6 +85,7 @@ func (h *jobHandler) tryHandle(take, ctx context.Context, held **queue.Delivery,
 	}
 	claim, err := h.claim(ctx, m.ID, false, p)
 	if err == nil && claim.OK {
+		turn.Claimed()
 		defer h.quarantine.beside.Release(1)
 		return h.attempt(ctx, message, h.newAttempt(claim.Record, p, res))
 	}
@@ -90,6 +94,7 @@ func (h *jobHandler) tryHandle(take, ctx context.Context, held **queue.Delivery,
 	case err != nil:
 		return h.claimFailed(ctx, message, m.ID, err)
 	case claim.Quarantine:
+		turn.Passed() // it may wait here for long
 		return h.isolate(take, ctx, message, claim.Record, p, res)
 	}
 	h.ack.decline(ctx, message, &claim.Record, claim.Alive)

@@ -15,7 +15,6 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/outbound"
-	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/retry"
 	"github.com/runnerbean/runnerbean/worker/internal/input"
 	"github.com/runnerbean/runnerbean/worker/internal/process"
@@ -54,10 +53,9 @@ func New(cfg Config) (*Worker, error) {
 		cfg: cfg, running: newRunningAttempts(), gate: newIntakeGate(), pause: process.NewPauseGate(), client: outbound.NewClient(cfg.Outbound),
 		scratch: workdir.NewRoot(cfg.Scratch, cfg.Logger),
 	}
-	ledgerID := cfg.Ledger.ID()
 	w.programs, err = program.NewRegistry(program.Config{
 		Folder: cfg.Programs, Every: cfg.scanEvery, OnChange: cfg.OnPrograms, Logger: cfg.Logger,
-		Tube: func(name string) string { return queue.RunTube(cfg.Prefix, ledgerID, name) },
+		Tube: cfg.tube,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("worker: programs folder: %w", err)
@@ -94,7 +92,8 @@ func (w *Worker) newHandler(recorder *panicRecorder) *jobHandler {
 			Node: cfg.Node, BaseURL: cfg.BaseURL, Store: cfg.Store, Ledger: cfg.Ledger, Events: cfg.Events, Backoff: backoff, MaxFiles: cfg.MaxFiles,
 		},
 		ack: ack, others: others, panics: recorder,
-		swap: &messageSwap{ledger: cfg.Ledger, programs: w.programs, ack: ack, logger: cfg.Logger, atStage: cfg.atStage},
+		swap:  &messageSwap{ledger: cfg.Ledger, programs: w.programs, ack: ack, logger: cfg.Logger, atStage: cfg.atStage},
+		turns: newTurns(cfg, w.programs, ack),
 	}
 }
 

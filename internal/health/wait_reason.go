@@ -101,6 +101,31 @@ func (p Capacity) WaitReason(program string, before int, known bool) string {
 	return fmt.Sprintf("no node that is up has the program %q", program)
 }
 
+// SharesReason returns the words for the share of a program in what starts, where other
+// programs have jobs of the same priority, and "" where none has. sharing names all programs
+// with such jobs. Only nodes that take work and have the program count.
+func SharesReason(nodes []api.Node, program string, sharing []string) string {
+	weights := map[string]int{}
+	for i, n := range nodes {
+		if InstalledAt(n, program) < 0 || i > 0 && nodes[i-1].Name == n.Name || !n.Alive || offWork(n) != "" {
+			continue
+		}
+		for _, p := range n.Installed {
+			if p.Name == program || p.Problem == "" && slices.Contains(sharing, p.Name) {
+				weights[p.Name] = max(weights[p.Name], p.Weight, 1)
+			}
+		}
+	}
+	if len(weights) < 2 {
+		return ""
+	}
+	all := 0
+	for _, weight := range weights {
+		all += weight
+	}
+	return fmt.Sprintf("its program has %d of %d shares", weights[program], all)
+}
+
 // full returns the words for no free slot.
 func (p Capacity) full() string {
 	where := text.Some(p.working, nodesShown)

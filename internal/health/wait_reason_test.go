@@ -7,6 +7,38 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 )
 
+// TestSharesOfAProgram checks which programs share with one: those with jobs of the same
+// priority on nodes that take work and have both.
+func TestSharesOfAProgram(t *testing.T) {
+	t.Parallel()
+	node := func(name string, programs ...api.Installed) api.Node {
+		return api.Node{Name: name, Alive: true, Slots: 1, Installed: programs}
+	}
+	a, b, c := api.Installed{Name: "a", Weight: 1}, api.Installed{Name: "b", Weight: 2}, api.Installed{Name: "c"}
+	broken, drained, dead := b, node("n2", a, b), node("n3", a, b)
+	broken.Problem = "no interpreter"
+	drained.Drained, dead.Alive = true, false
+	for name, test := range map[string]struct {
+		nodes   []api.Node
+		sharing []string
+		want    string
+	}{
+		"two":          {[]api.Node{node("n1", a, b)}, []string{"a", "b"}, "its program has 1 of 3 shares"},
+		"three":        {[]api.Node{node("n1", a, b), node("n2", a, c)}, []string{"a", "b", "c"}, "its program has 1 of 4 shares"},
+		"alone":        {[]api.Node{node("n1", a, b)}, []string{"a"}, ""},
+		"elsewhere":    {[]api.Node{node("n1", a), node("n2", b)}, []string{"a", "b"}, ""},
+		"problem":      {[]api.Node{node("n1", a, broken)}, []string{"a", "b"}, ""},
+		"off work":     {[]api.Node{node("n1", a), drained, dead}, []string{"a", "b"}, ""},
+		"not queued":   {[]api.Node{node("n1", a, b)}, []string{"b"}, "its program has 1 of 3 shares"},
+		"older life":   {[]api.Node{node("n1", a), node("n1", a, b)}, []string{"a", "b"}, ""},
+		"no such node": {nil, []string{"a", "b"}, ""},
+	} {
+		if got := SharesReason(test.nodes, "a", test.sharing); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}
+
 func TestPlacesSayWhyAJobWaits(t *testing.T) {
 	t.Parallel()
 	beat := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)

@@ -6,7 +6,7 @@
 // after the commit. Several processes may share one SQLite file.
 //
 // The path of a job: accept.go, claim.go, progress.go, finish.go, dependents.go. Its
-// parts are fields of Ledger: Nodes, Events, Activity, Outbox, Replays, Sessions,
+// parts are fields of Ledger: Nodes, Queues, Events, Activity, Outbox, Replays, Sessions,
 // Pairing and Pool.
 package ledger
 
@@ -26,6 +26,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/internal/ledger/pairing"
 	"github.com/runnerbean/runnerbean/internal/ledger/pool"
+	"github.com/runnerbean/runnerbean/internal/ledger/queues"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 )
 
@@ -67,6 +68,7 @@ const (
 // Ledger is an open ledger. It is safe for concurrent use.
 type Ledger struct {
 	Nodes    *nodes.Registry
+	Queues   *queues.Queues
 	Events   *eventlog.Log
 	Activity *activity.Counters
 	Outbox   *outbox.Outbox
@@ -134,6 +136,7 @@ func (l *Ledger) open(ctx context.Context, path string, c Config) (err error) {
 	}
 	l.Nodes = nodes.New(a, lease, l.clock, func(t engine.Tx, program string) error { return t.(*txn).programAnnounced(program) })
 	l.Events, l.Activity, l.Replays, l.Sessions = eventlog.New(a), activity.New(a), outbox.NewReplays(a), &Sessions{a}
+	l.Queues = queues.New(a)
 	l.Outbox = outbox.New(a, outbox.Config{Webhook: c.Webhook, BaseURL: c.BaseURL, FormerURLs: c.FormerURLs})
 	l.Pairing, l.Pool = pairing.New(a), pool.New(a)
 	l.queue = newWriteQueue(&txn{

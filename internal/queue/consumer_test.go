@@ -54,6 +54,37 @@ func TestDelivery(t *testing.T) {
 	}
 }
 
+// TestOtherOfATube reserves beside a held message, and checks that the held one stays and that
+// the next Reserve watches all tubes again.
+func TestOtherOfATube(t *testing.T) {
+	t.Parallel()
+	_, p, c := pair(t)
+	for _, m := range []Message{{Tube: "a", Body: []byte("a1")}, {Tube: "a", Body: []byte("a2")}, {Tube: "b", Body: []byte("b1")}, {Tube: "b", Delay: time.Hour}} {
+		must[Receipt](t)(p.Put(t.Context(), m))
+	}
+	both := []string{"a", "b"}
+	held := must[*Delivery](t)(c.Reserve(t.Context(), both))
+	other := must[*Delivery](t)(held.OtherOf(t.Context(), "b"))
+	if string(held.Body) != "a1" || other == nil || string(other.Body) != "b1" {
+		t.Fatalf("%s, then %+v", held.Body, other)
+	}
+	for _, tube := range []string{"b", "empty"} {
+		if none := must[*Delivery](t)(held.OtherOf(t.Context(), tube)); none != nil {
+			t.Errorf("%s has %+v", tube, none)
+		}
+	}
+	if _, err := held.OtherOf(t.Context(), "no tube"); !errors.Is(err, ErrTube) {
+		t.Errorf("a bad name: %v", err)
+	}
+	if err := errors.Join(held.Release(t.Context(), 0, 0), other.Delete(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	batch := must[[]*Delivery](t)(c.ReserveBatch(t.Context(), both, 3))
+	if len(batch) != 2 || string(batch[0].Body) != "a1" {
+		t.Errorf("%d messages are left", len(batch))
+	}
+}
+
 func TestReleaseRoundsUp(t *testing.T) {
 	t.Parallel()
 	_, p, c := pair(t)

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/beanstalkd/go-beanstalk"
@@ -55,4 +56,17 @@ func (d *Delivery) Other(ctx context.Context, id uint64) (*Delivery, error) {
 		return nil, c.failed(call{name: "reserve-job"}, ErrGone)
 	}
 	return c.reserveJob(ctx, id)
+}
+
+// OtherOf reserves the first ready message of a tube of the same server on the same
+// connection. It returns nil if none is ready.
+func (d *Delivery) OtherOf(ctx context.Context, tube string) (*Delivery, error) {
+	if err := ValidTube(tube); err != nil {
+		return nil, err
+	}
+	other, err := d.conn.reserve(ctx, map[string]bool{tube: true}, 0)
+	if errors.Is(err, errNone) || errors.Is(err, errDeadline) {
+		return nil, nil
+	}
+	return other, err
 }

@@ -13,7 +13,7 @@ const maxNodes = 1000 // in one answer
 var (
 	qNodes = engine.NewQuery(`SELECT nodes.instance, name, base_url, version, slots, started, beat, left_at, programs, home, lease, vitals
 		FROM nodes LEFT JOIN vitals ON vitals.instance = nodes.instance ORDER BY name, started DESC, nodes.instance LIMIT ?`)
-	qPrograms = engine.NewQuery("SELECT name, sha256, description, input, result FROM programs ORDER BY name")
+	qPrograms = engine.NewQuery("SELECT name, sha256, description, input, result, weight FROM programs ORDER BY name")
 )
 
 // List returns the known instances by name, newest first; at most 1,000.
@@ -46,7 +46,7 @@ func (r *Registry) Programs(ctx context.Context) (list []Program, err error) {
 	err = r.ledger.Each(ctx, qPrograms, nil, func(row engine.Row) error {
 		var p Program
 		var input, result string
-		err := row.Scan(&p.Name, &p.SHA256, &p.Description, &input, &result)
+		err := row.Scan(&p.Name, &p.SHA256, &p.Description, &input, &result, &p.Weight)
 		if input != "" {
 			p.Input = json.RawMessage(input)
 		}

@@ -41,6 +41,9 @@ type Program struct {
 	Description string          `json:"description,omitempty"`
 	Input       json.RawMessage `json:"input,omitempty"`  // JSON Schema
 	Result      json.RawMessage `json:"result,omitempty"` // JSON Schema
+	// Weight is how many jobs it starts in its turn, beside other programs. 0 means 1: an
+	// older node announces none.
+	Weight int `json:"weight,omitempty"`
 	// Problem says why the node cannot start it. Empty for a good one.
 	Problem string `json:"problem,omitempty"`
 }

@@ -144,7 +144,8 @@ func programFigures(d api.ProgramDetails) []figure {
 	if !d.Queue.Oldest.IsZero() {
 		queued.Meaning += ", the oldest for " + age(d.Queue.Oldest)
 	}
-	return append(list, queued, figure{Number: text.Grouped(d.Queue.Running), Meaning: "running"})
+	return append(list, queued, figure{Number: text.Grouped(d.Queue.Running), Meaning: "running"},
+		figure{Number: text.Grouped(int64(d.Weight)), Meaning: "weight"})
 }
 
 // pretty returns a value as indented JSON, and "" for nil.

@@ -23,7 +23,7 @@ type programRow struct {
 	Version, SHA256         string
 	Ended                   string // in 24 hours
 	Success, SuccessTone    string
-	Queued, Running         string
+	Weight, Queued, Running string
 }
 
 // ProgramList lists the programs.
@@ -43,7 +43,7 @@ func newProgramRow(root string, p api.Program) programRow {
 	r := programRow{
 		Name: text.Line(p.Name, text.NameLimit), Path: text.Link(root + "/programs/" + url.PathEscape(p.Name)),
 		Description: text.Line(p.Description, 300), SHA256: text.Line(p.SHA256, text.NameLimit),
-		Queued: text.Grouped(p.Queued), Running: text.Grouped(p.Running),
+		Weight: text.Grouped(int64(p.Weight)), Queued: text.Grouped(p.Queued), Running: text.Grouped(p.Running),
 	}
 	r.Nodes, r.NodesTone = installedWords(p)
 	r.Version = versionWords(p)

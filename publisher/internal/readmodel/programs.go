@@ -39,7 +39,7 @@ func (p *Programs) Read(ctx context.Context) (api.Programs, error) {
 
 func programOf(program nodes.Program, lives []api.Node) api.Program {
 	shown := api.Program{
-		Name: program.Name, Description: program.Description, SHA256: program.SHA256,
+		Name: program.Name, Description: program.Description, SHA256: program.SHA256, Weight: max(program.Weight, 1),
 		Nodes: []api.InstalledOn{},
 	}
 	if len(program.Input) > 0 {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,7 +42,14 @@ func (p *Jobs) explainQueued(ctx context.Context, r *jobs.Result, rec ledger.Rec
 	if err != nil {
 		return err
 	}
+	sharing, err := p.sharing.get(ctx, strconv.FormatUint(uint64(rec.Priority), 10), nowAge, func(ctx context.Context) ([]string, error) {
+		return p.cfg.Ledger.Queues.Sharing(ctx, rec.Priority)
+	})
+	if err != nil {
+		return err
+	}
 	r.Reason = text.JoinClauses(r.Reason, health.CapacityOf(nodes, r.Program).WaitReason(r.Program, n, known))
+	r.Reason = text.JoinClauses(r.Reason, health.SharesReason(nodes, r.Program, sharing))
 	return nil
 }
 

@@ -64,7 +64,10 @@ func (l *loader) load(name string) (p *Program, err error) {
 	if err := l.checkExecutable(p); err != nil {
 		return nil, err
 	}
-	p.About.Description = p.Manifest.Description
+	p.About.Description, p.About.Weight = p.Manifest.Description, 1
+	if p.Manifest.Weight != nil {
+		p.About.Weight = *p.Manifest.Weight
+	}
 	p.About.Input, p.About.Result = []byte(p.Manifest.Input), []byte(p.Manifest.Result)
 	return p, nil
 }

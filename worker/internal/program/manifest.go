@@ -19,6 +19,7 @@ import (
 const (
 	maxManifest               = 1 << 20 // bytes of a program.json
 	maxDuration               = 365 * 24 * time.Hour
+	maxWeight                 = 1000
 	minLimit    bytesize.Size = 1 << 20
 )
 
@@ -39,6 +40,9 @@ type Manifest struct {
 	// They cannot raise the node's own limits.
 	Memory  bytesize.Size `json:"memory"`
 	Scratch bytesize.Size `json:"scratch"`
+	// Weight is how many jobs the program starts in its turn, beside other programs with
+	// jobs of the same priority. nil means 1.
+	Weight *int `json:"weight"`
 	// Environment names variables of the node that the program may see.
 	Environment []string `json:"environment"`
 	// Deterministic means that equal inputs give equal results.
@@ -75,6 +79,9 @@ func (m *Manifest) check() error {
 	}
 	if m.Attempts < 0 || m.Attempts > 1000 {
 		return errors.New("attempts must be between 0 and 1000")
+	}
+	if m.Weight != nil && (*m.Weight < 1 || *m.Weight > maxWeight) {
+		return fmt.Errorf("weight must be between 1 and %d", maxWeight)
 	}
 	if err := m.checkLimits(); err != nil {
 		return err

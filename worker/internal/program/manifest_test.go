@@ -8,6 +8,9 @@ import (
 func TestLimitsInManifest(t *testing.T) {
 	t.Parallel()
 	for document, want := range map[string]string{
+		`{"weight":0}`:       "weight must be between 1 and 1000",
+		`{"weight":1001}`:    "weight must be between 1 and 1000",
+		`{"weight":1.5}`:     "weight",
 		`{"stall":"-1s"}`:    "stall must be between 0 and 365d",
 		`{"stall":"9000h"}`:  "stall must be between 0 and 365d",
 		`{"memory":512}`:     `memory must be at least 1.0 MiB; write it as "512MiB"`,
@@ -26,15 +29,15 @@ func TestLimitsInManifest(t *testing.T) {
 func TestNullInManifest(t *testing.T) {
 	t.Parallel()
 	m, err := decodeManifest([]byte(`{"description":null,"input":null,"result":null,"timeout":null,"attempts":null,"stall":null,
-		"memory":null,"scratch":null,"environment":null,"deterministic":null}`))
-	if err != nil || m.InputSchema != nil || m.ResultSchema != nil || m.Stall != nil || m.Timeout != 0 || m.Memory != 0 || m.Environment != nil {
+		"memory":null,"scratch":null,"environment":null,"deterministic":null,"weight":null}`))
+	if err != nil || m.InputSchema != nil || m.ResultSchema != nil || m.Stall != nil || m.Timeout != 0 || m.Memory != 0 || m.Environment != nil || m.Weight != nil {
 		t.Errorf("%+v, %v", m, err)
 	}
 }
 
 // FuzzManifest checks that accepted values are within their bounds.
 func FuzzManifest(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"description":"d","timeout":"1m","attempts":2,"environment":["A"],"input":{"type":"object"},"deterministic":true}`, `{"timeout":"-1s"}`, `{"environment":["RUNNERBEAN_TOKEN"]}`, `{"stall":"15m","memory":"512MiB","scratch":1073741824}`, `{"input":{"$ref":"#"}}`} {
+	for _, seed := range []string{`{}`, `{"description":"d","timeout":"1m","attempts":2,"environment":["A"],"input":{"type":"object"},"deterministic":true}`, `{"timeout":"-1s"}`, `{"weight":1000}`, `{"weight":-1}`, `{"environment":["RUNNERBEAN_TOKEN"]}`, `{"stall":"15m","memory":"512MiB","scratch":1073741824}`, `{"input":{"$ref":"#"}}`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -42,7 +45,7 @@ func FuzzManifest(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if m.Timeout < 0 || m.Attempts < 0 || m.Memory < 0 || m.Scratch < 0 || m.Stall != nil && *m.Stall < 0 {
+		if m.Timeout < 0 || m.Attempts < 0 || m.Memory < 0 || m.Scratch < 0 || m.Stall != nil && *m.Stall < 0 || m.Weight != nil && (*m.Weight < 1 || *m.Weight > maxWeight) {
 			t.Errorf("accepted %+v", m)
 		}
 		for _, name := range m.Environment {

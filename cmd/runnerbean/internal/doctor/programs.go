@@ -35,7 +35,11 @@ func checkPrograms(set settings.Settings) []Finding {
 			findings = append(findings, check.failure(fmt.Sprintf("%s cannot be started: %s", p.Name, terminal.Safe(p.Program.Problem)), "fix it: its jobs fail until then"))
 			continue
 		}
-		findings = append(findings, check.ok(fmt.Sprintf("%s, sha256 %.12s", p.Name, p.Program.SHA256)))
+		weight := ""
+		if p.Program.Weight > 1 {
+			weight = fmt.Sprintf(", weight %d", p.Program.Weight)
+		}
+		findings = append(findings, check.ok(fmt.Sprintf("%s, sha256 %.12s%s", p.Name, p.Program.SHA256, weight)))
 	}
 	return findings
 }

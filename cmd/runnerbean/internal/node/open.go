@@ -150,7 +150,7 @@ func (n *Node) newWorker(servers queue.Config, out outbound.Config) (*worker.Wor
 		shutdownGrace = -1 // the worker takes 0 for its default
 	}
 	return worker.New(worker.Config{
-		Queue: servers, Prefix: n.set.Prefix, Ledger: n.ledger, Events: n.ledger.Events, Nodes: n.ledger.Nodes, Store: n.store,
+		Queue: servers, Prefix: n.set.Prefix, Ledger: n.ledger, Events: n.ledger.Events, Nodes: n.ledger.Nodes, Queues: n.ledger.Queues, Store: n.store,
 		Node: n.set.Node, Instance: n.instance, BaseURL: n.set.BaseURL,
 		Programs: n.set.Programs, Scratch: n.scratch(), Slots: n.set.Slots,
 		Grace: max(n.set.Grace, 1), ShutdownGrace: shutdownGrace,

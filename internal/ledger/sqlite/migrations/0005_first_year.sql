@@ -17,6 +17,10 @@ ALTER TABLE nodes ADD COLUMN lease BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN start_after BIGINT NOT NULL DEFAULT 0;
 UPDATE jobs SET start_after = not_before WHERE attempt = 0 AND not_before > 0;
 
+-- Fair shares: how many jobs a program starts in its turn; 0 where a node from before
+-- that was recorded has announced it: 1.
+ALTER TABLE programs ADD COLUMN weight BIGINT NOT NULL DEFAULT 0;
+
 -- Retention.
 
 -- Settings of the pool: base URLs, keys, limits.

@@ -1,0 +1,130 @@
+package worker
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/worker/internal/program"
+	"github.com/runnerbean/runnerbean/worker/internal/scheduler"
+)
+
+// maxPasses bounds the programs that are asked in vain for one turn.
+const maxPasses = 8
+
+// turns lets programs with jobs of the same priority take turns, since beanstalkd gives out
+// the oldest message of all tubes. All executors share it.
+type turns struct {
+	queues   Queues
+	programs *program.Registry
+	tube     func(program string) string
+	ack      *messageAck
+	logger   *slog.Logger
+
+	mu      sync.Mutex
+	servers map[string]*scheduler.Scheduler // by address
+}
+
+func newTurns(cfg *Config, programs *program.Registry, ack *messageAck) *turns {
+	return &turns{
+		queues: cfg.Queues, programs: programs, tube: cfg.tube, ack: ack, logger: cfg.Logger,
+		servers: map[string]*scheduler.Scheduler{},
+	}
+}
+
+// of returns the scheduler of a server.
+func (t *turns) of(addr string) *scheduler.Scheduler {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.servers[addr]
+	if s == nil {
+		s = scheduler.New()
+		t.servers[addr] = s
+	}
+	return s
+}
+
+// take begins a turn. If it is that of another program with a job of the same priority, the
+// held message is swapped for one of that program. m is the content of the held message and
+// p its program. The caller ends the turn.
+func (t *turns) take(ctx context.Context, held **queue.Delivery, m *runMessage, p **program.Program) *scheduler.Turn {
+	name, weight := (*p).About.Name, (*p).About.Weight
+	s := t.of((*held).Addr)
+	t.look(ctx, s, (*held).Server)
+	if !s.Contended(name, weight) {
+		return s.Take(name, weight)
+	}
+	priority, known, err := t.queues.Priority(ctx, m.ID)
+	if err != nil || !known {
+		return s.Take(name, weight) // the claim will report it
+	}
+	for range maxPasses {
+		turn := s.Next(name, weight, priority)
+		if turn.Program == name {
+			return turn
+		}
+		other, content := t.messageOf(ctx, *held, turn.Program, priority)
+		installed := t.programs.Current().Programs[turn.Program]
+		switch {
+		case other == nil:
+		case installed == nil: // it has been removed just now
+			t.ack.putBack(ctx, other, t.ack.spread(elsewhereDelay))
+		default:
+			t.ack.release(ctx, *held, priority, 0)
+			*held, *m, *p = other, content, installed
+			return turn
+		}
+		turn.Passed()
+	}
+	return s.Take(name, weight)
+}
+
+// look looks at the queues if the scheduler asks for it.
+func (t *turns) look(ctx context.Context, s *scheduler.Scheduler, server string) {
+	if !s.Look(time.Now()) {
+		return
+	}
+	heads, err := t.queues.Heads(ctx, server)
+	if err != nil {
+		t.logger.Debug("cannot read which programs have due jobs", "err", err) // the claim will report it
+		return
+	}
+	installed := t.programs.Current()
+	var due []scheduler.Due
+	for _, h := range heads {
+		if p := installed.Programs[h.Program]; p != nil && slices.Contains(installed.Tubes, t.tube(h.Program)) {
+			due = append(due, scheduler.Due{Program: h.Program, Weight: p.About.Weight, Priority: h.Priority})
+		}
+	}
+	s.Looked(due)
+}
+
+// messageOf reserves a ready message of a program whose job is at least as urgent as a
+// priority, beside the held message. It returns nil if there is none.
+func (t *turns) messageOf(ctx context.Context, held *queue.Delivery, program string, priority uint32) (*queue.Delivery, runMessage) {
+	message, err := held.OtherOf(ctx, t.tube(program))
+	if err != nil || message == nil {
+		return nil, runMessage{}
+	}
+	m, err := readRunMessage(message.Body)
+	if err != nil {
+		t.logger.Warn("a message on a run tube is not one of ours; it is deleted", "beanstalkd", message.Addr, "message", message.ID, "err", err)
+		t.ack.remove(ctx, message)
+		return nil, m
+	}
+	if m.Program != "" && m.Program != program {
+		t.ack.putBack(ctx, message, t.ack.spread(elsewhereDelay))
+		return nil, m
+	}
+	m.Program = program
+	// A job that the ledger does not know has no priority: the claim reports it.
+	own, _, err := t.queues.Priority(ctx, m.ID)
+	if err != nil || own > priority {
+		t.ack.putBack(ctx, message, 0)
+		return nil, m
+	}
+	return message, m
+}
