@@ -7,6 +7,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
+	"github.com/runnerbean/runnerbean/internal/ledger"
 )
 
 // Exit codes for scripts. docs/operations.md lists them.
@@ -15,6 +16,7 @@ const (
 	exitUsage     = 2
 	exitFailed    = 3   // the job failed
 	exitCancelled = 4   // the job was cancelled
+	exitSchema    = 5   // the ledger needs another version of the program, or other nodes do
 	exitStopped   = 130 // a person stopped waiting with Ctrl-C
 )
 
@@ -56,6 +58,8 @@ func exitCode(err error) int {
 		return code.code
 	case errors.As(err, &setting):
 		return exitUsage
+	case errors.Is(err, ledger.ErrNewer), errors.Is(err, ledger.ErrUpgrading), errors.Is(err, ledger.ErrNodes):
+		return exitSchema
 	}
 	return exitError
 }

@@ -27,6 +27,9 @@ type Heartbeat struct {
 	Vitals func() []byte
 	// Changed wakes the heartbeat when Programs has changed. It may be nil.
 	Changed <-chan struct{}
+	// Upgrade is called once when another process waits for this node to leave, so that it
+	// can upgrade the ledger. Default: nothing is called.
+	Upgrade func(context.Context, nodes.Upgrade)
 	Logger  *slog.Logger
 }
 
@@ -40,6 +43,7 @@ func (h Heartbeat) Run(ctx context.Context) error {
 	}
 	ticker := time.NewTicker(h.Every)
 	defer ticker.Stop()
+	wanted := upgradeWatch{registry: h.Ledger.Nodes, call: h.Upgrade}
 	for {
 		select {
 		case <-ctx.Done():
@@ -55,6 +59,9 @@ func (h Heartbeat) Run(ctx context.Context) error {
 		}
 		if err != nil && ctx.Err() == nil {
 			h.Logger.Warn("heartbeat not recorded; other nodes may declare this node dead", "err", err)
+		}
+		if err := wanted.look(ctx); err != nil && ctx.Err() == nil {
+			h.Logger.Warn("cannot read whether an upgrade of the ledger is wanted", "err", err)
 		}
 	}
 }
@@ -73,4 +80,29 @@ func (h Heartbeat) beat(ctx context.Context) error {
 		err = h.Ledger.Nodes.Register(ctx, h.Node)
 	}
 	return err
+}
+
+// upgradeWatch notices that another process wants to upgrade the ledger.
+type upgradeWatch struct {
+	registry *nodes.Registry
+	call     func(context.Context, nodes.Upgrade) // nil after the call
+	last     int64                                // Renewed at the last look, 0 if there was none
+}
+
+// look calls once if the wish was renewed since the last look.
+func (w *upgradeWatch) look(ctx context.Context) error {
+	if w.call == nil {
+		return nil
+	}
+	u, err := w.registry.Upgrade(ctx)
+	if err != nil || u == nil {
+		w.last = 0
+		return err
+	}
+	if w.last != 0 && w.last != u.Renewed {
+		w.call(ctx, *u)
+		w.call = nil
+	}
+	w.last = u.Renewed
+	return nil
 }

@@ -69,28 +69,6 @@ func TestStopAfterALostWriteLeavesTheLog(t *testing.T) {
 	}
 }
 
-// A refused new ledger is refused again: the file still has no tables.
-func TestCreateIsAskedBeforeTablesAreMade(t *testing.T) {
-	t.Parallel()
-	dsn, asked, refusal := "sqlite:"+filepath.Join(t.TempDir(), "ledger.db"), 0, errors.New("the store has results")
-	create := func() error { asked++; return refusal }
-	for range 2 {
-		if l, err := Open(t.Context(), Config{DSN: dsn, Create: create}); !errors.Is(err, refusal) {
-			t.Fatalf("%v, %v, want the refusal", l, err)
-		}
-	}
-	refusal = nil
-	for range 2 {
-		l, err := Open(t.Context(), Config{DSN: dsn, Create: create})
-		if err != nil || l.Close() != nil {
-			t.Fatal(err)
-		}
-	}
-	if asked != 3 {
-		t.Errorf("asked %d times, want 3: twice refused, once allowed", asked)
-	}
-}
-
 // A database of another program is refused and keeps its tables only.
 func TestForeignDatabaseIsRefused(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"errors"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 )
 
 var (
@@ -16,4 +18,12 @@ var (
 	ErrConflict = errors.New("id is known with another document")
 	// ErrClosed is returned after Close.
 	ErrClosed = errors.New("ledger is closed")
+)
+
+// Errors of Open about the version of the schema. ErrNewer is also the cause of
+// [Ledger.Err] if the ledger was upgraded while it was open.
+var (
+	ErrNewer     = sqlite.ErrNewer
+	ErrNodes     = sqlite.ErrNodes
+	ErrUpgrading = sqlite.ErrUpgrading
 )

@@ -11,10 +11,12 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -41,9 +43,9 @@ type Config struct {
 	Now func() time.Time
 	// Logger. Default slog.Default().
 	Logger *slog.Logger
-	// Create is asked before the tables of a new ledger are made. Its error ends Open, and
-	// the file stays without tables. Default: it is allowed.
-	Create func() error
+	// Upgrade says how Open upgrades the schema while other nodes may use the ledger. Its
+	// Lease is by default that of the ledger.
+	Upgrade Upgrade
 	// Observe is called at the end of each operation with its name, such as claim or
 	// list, its duration including the wait, and its error. It must return at once.
 	// Default: none.
@@ -58,6 +60,15 @@ type Config struct {
 	// FormerURLs are base URLs that the pool had before this ledger recorded them.
 	FormerURLs []string
 }
+
+// Upgrade says how Open upgrades the schema of a ledger.
+type Upgrade = sqlite.Upgrade
+
+// Upgraded is an upgrade of the schema that Open has done.
+type Upgraded = sqlite.Upgraded
+
+// Schema returns the version of the schema that this program knows.
+func Schema() int { return sqlite.Schema() }
 
 const (
 	defaultLease = 20 * time.Second
@@ -74,6 +85,8 @@ type Ledger struct {
 	Outbox   *outbox.Outbox
 	Replays  *outbox.Replays
 	Sessions *Sessions
+	// Upgraded is what Open has upgraded, or nil.
+	Upgraded *Upgraded
 	Pairing  *pairing.Pairing
 	Pool     *pool.Pool
 
@@ -92,8 +105,9 @@ type Ledger struct {
 	external  externalCommits
 }
 
-// Open opens the ledger and migrates its schema. It returns sqlite.ErrNewer if a newer
-// version of the program has changed the schema. The caller closes the ledger.
+// Open opens the ledger and upgrades its schema: it waits for nodes that use the ledger
+// and leave, and makes a copy first. It returns ErrNewer, ErrNodes or ErrUpgrading. The
+// caller closes the ledger.
 func Open(ctx context.Context, c Config) (*Ledger, error) {
 	path, ok := sqlitePath(c.DSN)
 	if !ok {
@@ -104,7 +118,21 @@ func Open(ctx context.Context, c Config) (*Ledger, error) {
 		return nil, fmt.Errorf("ledger: open %s: %w", path, err)
 	}
 	l.queue.start()
+	noteUpgrade(ctx, l)
 	return l, nil
+}
+
+// noteUpgrade records what Open has upgraded.
+func noteUpgrade(ctx context.Context, l *Ledger) {
+	done := l.Upgraded
+	if done == nil {
+		return
+	}
+	text := fmt.Sprintf("the ledger was upgraded from schema %d to %d; the ledger from before is in %s", done.From, done.To, filepath.Base(done.Backup))
+	l.log.Info(text, "folder", filepath.Dir(done.Backup))
+	if err := l.Events.Note(ctx, eventlog.Event{Kind: eventlog.KindUpgraded, Message: text}); err != nil {
+		l.log.Warn("the upgrade of the ledger is not among the events", "err", err)
+	}
 }
 
 func sqlitePath(dsn string) (path string, ok bool) {
@@ -125,16 +153,17 @@ func newLedger(c Config) *Ledger {
 }
 
 func (l *Ledger) open(ctx context.Context, path string, c Config) (err error) {
-	if l.db, err = sqlite.Open(ctx, path, sqlite.Options{Create: c.Create}); err != nil {
-		return err
-	}
-	l.reader = l.db.Reader
-	a := l.access()
 	lease := c.Lease
 	if lease <= 0 {
 		lease = defaultLease
 	}
-	l.Nodes = nodes.New(a, lease, l.clock, func(t engine.Tx, program string) error { return t.(*txn).programAnnounced(program) })
+	c.Upgrade.Lease = cmp.Or(c.Upgrade.Lease, lease)
+	if l.db, err = sqlite.Open(ctx, path, sqlite.Options{Upgrade: c.Upgrade}); err != nil {
+		return err
+	}
+	l.reader, l.Upgraded = l.db.Reader, l.db.Upgraded
+	a := l.access()
+	l.Nodes = nodes.New(a, nodes.Config{Lease: lease, Clock: l.clock, Schema: sqlite.Schema()}, func(t engine.Tx, program string) error { return t.(*txn).programAnnounced(program) })
 	l.Events, l.Activity, l.Replays, l.Sessions = eventlog.New(a), activity.New(a), outbox.NewReplays(a), &Sessions{a}
 	l.Queues = queues.New(a)
 	l.Outbox = outbox.New(a, outbox.Config{Webhook: c.Webhook, BaseURL: c.BaseURL, FormerURLs: c.FormerURLs})
@@ -196,8 +225,9 @@ func Peek(ctx context.Context, dsn string) (sqlite.Peeked, error) {
 	return seen, nil
 }
 
-// Failed returns a channel that is closed when the disk has failed. The ledger then
-// takes no more writes until it is opened again. Err says why.
+// Failed returns a channel that is closed when the disk has failed or a newer program has
+// upgraded the ledger. The ledger then takes no more writes until it is opened again. Err
+// says why.
 func (l *Ledger) Failed() <-chan struct{} { return l.queue.failure.failed }
 
 // Err returns an ErrReopen that says why the ledger takes no more writes, or nil.

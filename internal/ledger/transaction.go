@@ -203,6 +203,9 @@ func (t *txn) run(ops []*op) error {
 		return failAll(ops, err)
 	}
 	if err := t.w.Begin(); err != nil {
+		if errors.Is(err, ErrNewer) {
+			err = t.failure.fail("begin", err)
+		}
 		return failAll(ops, fmt.Errorf("begin: %w", err))
 	}
 	for _, o := range ops {

@@ -20,10 +20,11 @@ const (
 )
 
 var (
-	qRegister = engine.NewQuery(`INSERT INTO nodes (instance, name, base_url, version, slots, started, beat, left_at, programs, home, lease)
-		VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET name = excluded.name,
+	qRegister = engine.NewQuery(`INSERT INTO nodes (instance, name, base_url, version, slots, started, beat, left_at, programs, home, lease, schema)
+		VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET name = excluded.name,
 		base_url = excluded.base_url, version = excluded.version, slots = excluded.slots, beat = excluded.beat,
-		left_at = 0, programs = excluded.programs, home = excluded.home, lease = excluded.lease`)
+		left_at = 0, programs = excluded.programs, home = excluded.home, lease = excluded.lease,
+		schema = excluded.schema`)
 	qForget = engine.NewQuery(`DELETE FROM nodes WHERE beat < ? AND left_at < ?
 		AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND instance = nodes.instance)`)
 	qForgetMany = engine.NewQuery(`DELETE FROM nodes WHERE name = ? AND left_at > 0
@@ -101,7 +102,7 @@ func (r *Registry) register(t engine.Tx, n *Node, programs string) error {
 	}
 	_, err := t.Exec(qRegister, n.Instance, n.Name, engine.Clean(n.BaseURL, engine.MaxReason),
 		engine.Clean(n.Version, engine.MaxName), n.Slots, engine.Micros(started), engine.Micros(t.Now()), programs, n.Home,
-		r.live.lease.Microseconds())
+		r.live.lease.Microseconds(), r.schema)
 	if err != nil {
 		return err
 	}

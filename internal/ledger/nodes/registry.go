@@ -35,13 +35,23 @@ func (e *TwinError) Unwrap() error { return ErrTwin }
 type Registry struct {
 	ledger    engine.Access
 	live      liveness
+	schema    int
 	announced func(t engine.Tx, program string) error
 }
 
-// New returns the nodes of a ledger. lease is that of the instances which this process
-// registers. An instance is dead if its heartbeat has not changed for its lease, by clock.
-// announced is called for each program that a node
+// Config is the configuration of a Registry.
+type Config struct {
+	// Lease is that of the instances which this process registers. An instance is dead if
+	// its heartbeat has not changed for its lease.
+	Lease time.Duration
+	// Clock is not rounded.
+	Clock func() time.Time
+	// Schema is the version of the schema that this program knows.
+	Schema int
+}
+
+// New returns the nodes of a ledger. announced is called for each program that a node
 // announces.
-func New(ledger engine.Access, lease time.Duration, clock func() time.Time, announced func(engine.Tx, string) error) *Registry {
-	return &Registry{ledger: ledger, announced: announced, live: liveness{lease: lease, clock: clock, seen: map[string]sighting{}}}
+func New(ledger engine.Access, c Config, announced func(engine.Tx, string) error) *Registry {
+	return &Registry{ledger: ledger, announced: announced, schema: c.Schema, live: liveness{lease: c.Lease, clock: c.Clock, seen: map[string]sighting{}}}
 }

@@ -11,8 +11,11 @@ import (
 	"strconv"
 )
 
-// ErrNewer is returned by Open if a newer version of the program has changed the schema.
-var ErrNewer = errors.New("was written by a newer version")
+// ErrNewer is returned where a newer version of the program has changed the schema.
+var ErrNewer = errors.New("a newer version of the program has upgraded the ledger: start that version, or put the backup from before the upgrade back (docs/operations.md, Upgrading)")
+
+// errForeign is returned for a file that is the database of another program.
+var errForeign = errors.New("is an SQLite database, but not a ledger of runnerbean: name another file")
 
 //go:embed migrations/*.sql
 var migrations embed.FS
@@ -20,63 +23,38 @@ var migrations embed.FS
 // onlySQLite matches the parts of a migration that are a comment to other engines.
 var onlySQLite = regexp.MustCompile(`/\*sqlite: (.*?) \*/`)
 
-// errForeign is returned for a file that is the database of another program.
-var errForeign = errors.New("is an SQLite database, but not a ledger of runnerbean: name another file")
+// step is one migration.
+type step struct{ name, text string }
 
-// knownSchema is the version of the schema that this program knows.
-var knownSchema = len(steps())
+// schema is the migrations in order. The version of a schema is their number.
+type schema []step
 
-// steps returns the names of the migrations in order.
-func steps() (names []string) {
+// present is the schema that this program knows.
+var present = readMigrations()
+
+// Schema returns the version of the schema that this program knows.
+func Schema() int { return len(present) }
+
+func readMigrations() (s schema) {
 	list, err := fs.ReadDir(migrations, "migrations")
+	for _, file := range list {
+		text, fault := migrations.ReadFile("migrations/" + file.Name())
+		s, err = append(s, step{file.Name(), onlySQLite.ReplaceAllString(string(text), "$1")}), errors.Join(err, fault)
+	}
 	if err != nil {
 		panic(err) // they are part of the program
 	}
-	for _, file := range list {
-		names = append(names, file.Name())
-	}
-	return names
+	return s
 }
 
-// Options say how a file is opened.
-type Options struct {
-	// Create is asked before the tables of a new ledger are made. Its error ends Open, and
-	// the file stays without tables. Default: it is allowed.
-	Create func() error
+// newer returns an ErrNewer for a file of a version.
+func (s schema) newer(version int) error {
+	return fmt.Errorf("it has schema %d, and this program knows %d: %w", version, len(s), ErrNewer)
 }
 
-// migrate runs the missing migrations in one transaction. Of several nodes that start
-// together, one does it.
-func migrate(ctx context.Context, conn *sql.Conn, o Options) (err error) {
-	tx, err := conn.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, tx.Rollback())
-		}
-	}()
-	version, err := readSchema(ctx, tx)
-	switch {
-	case err != nil:
-		return err
-	case version > knownSchema:
-		return fmt.Errorf("schema version %d, this program knows %d: %w", version, knownSchema, ErrNewer)
-	case version == knownSchema:
-		return tx.Rollback()
-	case version == 0 && o.Create != nil:
-		if err := o.Create(); err != nil {
-			return err
-		}
-	}
-	if err := applyFrom(ctx, tx, version); err != nil {
-		return err
-	}
-	return tx.Commit()
-}
-
+// querier is a connection or a transaction.
 type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
@@ -94,11 +72,11 @@ func readSchema(ctx context.Context, q querier) (version int, err error) {
 	return version, err
 }
 
-// applyFrom runs the migrations after a version and records the newest.
-func applyFrom(ctx context.Context, tx *sql.Tx, version int) error {
-	for _, name := range steps()[version:] {
-		if err := apply(ctx, tx, name); err != nil {
-			return fmt.Errorf("schema %s: %w", name, err)
+// apply runs the migrations after a version and records the newest.
+func (s schema) apply(ctx context.Context, tx *sql.Tx, version int) error {
+	for _, step := range s[version:] {
+		if _, err := tx.ExecContext(ctx, step.text); err != nil {
+			return fmt.Errorf("schema %s: %w", step.name, err)
 		}
 	}
 	if err := identify(ctx, tx); err != nil {
@@ -109,15 +87,33 @@ func applyFrom(ctx context.Context, tx *sql.Tx, version int) error {
 			return err
 		}
 	}
-	_, err := tx.ExecContext(ctx, "UPDATE schema_version SET version = "+strconv.Itoa(knownSchema))
+	// An upgrade of this kind is not wanted any more.
+	if _, err := tx.ExecContext(ctx, "DELETE FROM upgrade"); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, "UPDATE schema_version SET version = "+strconv.Itoa(len(s)))
 	return err
 }
 
-func apply(ctx context.Context, tx *sql.Tx, name string) error {
-	text, err := migrations.ReadFile("migrations/" + name)
+// create makes the tables of a new ledger unless another process has.
+func (s schema) create(ctx context.Context, conn *sql.Conn) error {
+	return inTransaction(ctx, conn, func(tx *sql.Tx) error {
+		version, err := readSchema(ctx, tx)
+		if err != nil || version > 0 {
+			return err
+		}
+		return s.apply(ctx, tx, 0)
+	})
+}
+
+// inTransaction runs do in a transaction that holds the write lock from its begin.
+func inTransaction(ctx context.Context, conn *sql.Conn, do func(*sql.Tx) error) error {
+	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, onlySQLite.ReplaceAllString(string(text), "$1"))
-	return err
+	if err := do(tx); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	return tx.Commit()
 }

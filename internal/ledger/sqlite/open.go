@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
@@ -19,11 +20,22 @@ type DB struct {
 	ID     string // of the ledger, made with the file
 	Reader *Reader
 	Writer *Writer
+	// Upgraded is what Open has upgraded, or nil.
+	Upgraded *Upgraded
 }
 
-// Open opens the file, creates it if needed, and migrates its schema. It returns
-// ErrNewer if a newer version of the program has changed the schema. The caller closes
-// the DB.
+// Options say how a file is opened.
+type Options struct {
+	Upgrade Upgrade
+
+	schema schema // tests change it; default present
+	now    func() time.Time
+	sleep  func(context.Context, time.Duration) error
+}
+
+// Open opens the file, creates it if needed, and upgrades its schema: it waits for nodes
+// that use the file and leave, and copies the file to BackupPath first. It returns
+// ErrNewer, ErrNodes or ErrUpgrading. The caller closes the DB.
 func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -52,7 +64,7 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 }
 
 func (db *DB) connect(ctx context.Context, path string, o Options) (err error) {
-	if db.Writer, err = openWriter(ctx, path, o); err != nil {
+	if db.Writer, db.Upgraded, err = openWriter(ctx, path, o); err != nil {
 		return err
 	}
 	if db.Reader, err = openReader(ctx, path); err != nil {
@@ -72,28 +84,38 @@ func (db *DB) Close() error {
 // ends.
 func (db *DB) Abandon() error { return errors.Join(db.Reader.close(), db.Writer.abandon()) }
 
-// openWriter opens the writing connection and migrates the schema.
-func openWriter(ctx context.Context, path string, o Options) (*Writer, error) {
+// openWriter opens the writing connection and upgrades the schema.
+func openWriter(ctx context.Context, path string, o Options) (*Writer, *Upgraded, error) {
 	db, err := sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)",
 		"foreign_keys(1)", "wal_autocheckpoint(0)", "journal_size_limit(67108864)", "cache_size(-4096)", "temp_store(MEMORY)"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	w := &Writer{db: db, stmts: make([]*sql.Stmt, len(engine.Queries)), SyncLog: datasync, Patience: busyLimit}
-	if err := w.connect(ctx, path, o); err != nil {
-		return nil, errors.Join(err, w.abortOpen())
+	if o.schema == nil {
+		o.schema, o.now, o.sleep = present, time.Now, pause
 	}
-	return w, nil
+	w := &Writer{db: db, stmts: make([]*sql.Stmt, len(engine.Queries)), SyncLog: datasync, Patience: busyLimit, schema: o.schema}
+	done, err := w.connect(ctx, path, o)
+	if err != nil {
+		return nil, nil, errors.Join(err, w.abortOpen())
+	}
+	return w, done, nil
 }
 
-func (w *Writer) connect(ctx context.Context, path string, o Options) (err error) {
+func (w *Writer) connect(ctx context.Context, path string, o Options) (done *Upgraded, err error) {
 	w.db.SetMaxOpenConns(1)
 	if w.conn, err = w.db.Conn(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	if err := migrate(ctx, w.conn, o); err != nil {
-		return err
+	u := upgrader{Upgrade: o.Upgrade, conn: w.conn, path: path, schema: o.schema, now: o.now, sleep: o.sleep}
+	if done, err = u.run(ctx); err != nil {
+		return nil, err
 	}
+	return done, w.openFiles(ctx, path)
+}
+
+// openFiles makes the connection ready for transactions.
+func (w *Writer) openFiles(ctx context.Context, path string) (err error) {
 	// The log of an earlier process goes to the file and is synced there. After a failed
 	// sync, nothing may rely on the pages of the log.
 	if _, _, err := w.runCheckpoint(qCheckpoint); err != nil {
@@ -103,7 +125,7 @@ func (w *Writer) connect(ctx context.Context, path string, o Options) (err error
 	if _, err := w.conn.ExecContext(ctx, "PRAGMA busy_timeout = 0"); err != nil {
 		return err
 	}
-	// The log exists since migrate and stays while a connection is open.
+	// The log exists since run and stays while a connection is open.
 	if w.wal, err = os.OpenFile(path+"-wal", os.O_RDWR, 0); err != nil {
 		return err
 	}
@@ -120,4 +142,14 @@ func (w *Writer) abortOpen() error {
 		err = errors.Join(err, w.conn.Close())
 	}
 	return errors.Join(err, w.db.Close())
+}
+
+// pause waits for a time or the end of ctx, and returns the error of ctx.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -15,6 +15,7 @@ var (
 	qBegin       = engine.NewQuery("BEGIN IMMEDIATE")
 	qCommit      = engine.NewQuery("COMMIT")
 	qRollback    = engine.NewQuery("ROLLBACK")
+	qSchema      = engine.NewQuery("SELECT version FROM schema_version")
 	qDataVersion = engine.NewQuery("PRAGMA data_version")
 	backgroundC  = context.Background()
 )
@@ -27,6 +28,7 @@ type Writer struct {
 	// SyncLog syncs the write-ahead log. Default: fdatasync.
 	SyncLog func(wal *os.File) error
 
+	schema     schema // that this program knows
 	db         *sql.DB
 	conn       *sql.Conn
 	stmts      []*sql.Stmt // by query number
@@ -96,8 +98,24 @@ func (w *Writer) Each(q *engine.Query, args []any, scan func(engine.Row) error) 
 }
 
 // Begin starts a transaction when no other process writes. The lock makes processes take
-// turns: the one that has just written waits behind the others.
+// turns: the one that has just written waits behind the others. It returns ErrNewer if a
+// newer version of the program has upgraded the file meanwhile.
 func (w *Writer) Begin() error {
+	if err := w.begin(); err != nil {
+		return err
+	}
+	version := 0
+	_, err := w.Row(qSchema, nil, &version)
+	if err == nil && version > len(w.schema) {
+		err = w.schema.newer(version)
+	}
+	if err != nil {
+		w.Rollback()
+	}
+	return err
+}
+
+func (w *Writer) begin() error {
 	deadline := time.Now().Add(w.Patience)
 	w.lock.take(deadline)
 	defer w.lock.give()

@@ -14,6 +14,8 @@ import (
 // holds the lock until it executes its program or dies.
 const lockWait = 2 * time.Second
 
+var errFolderInUse = errors.New("another node is running on this data folder")
+
 // lockFolder takes the lock on a data folder. The kernel releases it when the process
 // ends.
 func lockFolder(folder string) (*os.File, error) {
@@ -27,7 +29,7 @@ func lockFolder(folder string) (*os.File, error) {
 	}
 	file.Close()
 	if errors.Is(err, filelock.ErrHeld) {
-		return nil, fmt.Errorf("another node is running on %s: give each node a RUNNERBEAN_DATA of its own", folder)
+		return nil, fmt.Errorf("%w, %s: give each node a RUNNERBEAN_DATA of its own", errFolderInUse, folder)
 	}
 	return nil, fmt.Errorf("data folder: lock: %w", err)
 }

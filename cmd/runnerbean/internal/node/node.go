@@ -41,6 +41,8 @@ type Node struct {
 	announced chan struct{}
 	// stopping is set from the first request to stop on.
 	stopping atomic.Bool
+	// leaving is why the node ends for an upgrade of the ledger; nil if it does not.
+	leaving atomic.Pointer[string]
 
 	lock       *os.File // on the data folder
 	identity   string   // of the data folder

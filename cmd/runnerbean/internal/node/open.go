@@ -13,7 +13,6 @@ import (
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/storepair"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/version"
 	"github.com/runnerbean/runnerbean/internal/dispatch"
-	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/queue"
@@ -98,7 +97,7 @@ func (n *Node) openRecords(ctx context.Context) error {
 	if n.tracer, err = tracing.FromEnvironment(ctx, tracing.Config{Node: n.set.Node, Instance: n.instance, Version: version.Get().Version, Logger: n.log.Logger}); err != nil {
 		return err
 	}
-	if n.ledger, err = ledger.Open(ctx, ledger.Config{DSN: n.set.Ledger, Lease: n.set.Lease, Observe: n.metrics.Ledger, Webhook: n.set.Webhook, BaseURL: n.set.BaseURL, FormerURLs: n.set.FormerURLs, Logger: n.log.Logger}); err != nil {
+	if err := n.openLedger(ctx); err != nil {
 		return err
 	}
 	if n.store, err = store.Open(n.set.Store); err != nil {

@@ -13,7 +13,7 @@ import (
 // has failed, or the ledger or beanstalkd does not answer.
 func (n *Node) ready(ctx context.Context) error {
 	if n.stopping.Load() {
-		return errors.New(stoppingText)
+		return errors.New(n.stopReason())
 	}
 	if low := n.gate.low.Load(); low != nil {
 		return errors.New(*low)
@@ -27,14 +27,19 @@ func (n *Node) ready(ctx context.Context) error {
 	return n.dispatcher.Ping(ctx)
 }
 
-// stoppingText says why a node that ends takes nothing. It serves results until its last
+// stopReason says why a node that ends takes nothing. It serves results until its last
 // job has ended.
-const stoppingText = "this node is being stopped"
+func (n *Node) stopReason() string {
+	if text := n.leaving.Load(); text != nil {
+		return *text
+	}
+	return "this node is being stopped"
+}
 
 // accept records a document, unless the node is being stopped.
 func (n *Node) accept(ctx context.Context, document []byte, submitter string) (ledger.Accepted, error) {
 	if n.stopping.Load() {
-		return ledger.Accepted{}, &dispatch.Held{Reason: stoppingText + ": send the job to another node, or again when this one is back"}
+		return ledger.Accepted{}, &dispatch.Held{Reason: n.stopReason() + ": send the job to another node, or again when this one is back"}
 	}
 	return n.dispatcher.Accept(ctx, document, submitter)
 }

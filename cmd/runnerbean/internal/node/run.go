@@ -1,7 +1,9 @@
 package node
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -9,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/runnerbean/runnerbean/internal/dispatch"
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 )
 
@@ -48,17 +51,17 @@ func (n *Node) Run(stop, kill context.Context) error {
 	part("dispatch", func() error { return n.dispatcher.Run(failed) })
 	part("webhooks", func() error { return n.webhooks.Run(serve) })
 	part("gate", func() error { return n.gate.run(serve) })
-	part("heartbeat", func() error { return n.heartbeat().Run(serve) })
+	part("heartbeat", func() error { return n.heartbeat(fail).Run(serve) })
 	part("counters", func() error { return rollupLoop{n.ledger, n.set.Node, n.log.Logger}.run(serve) })
 	part("worker", func() error {
 		defer stopServing()
 		return n.worker.Run(failed, working)
 	})
-	return group.Wait()
+	return cmp.Or(group.Wait(), n.left())
 }
 
-// watchDisk returns an error when the ledger or the store could not sync its data.
-// Only opening them again helps, so the node ends and its service manager starts it
+// watchDisk returns an error when the ledger or the store could not sync its data, or when
+// a newer program has upgraded the ledger. Only opening them again helps, so the node ends and its service manager starts it
 // again. Running jobs are interrupted, because their ends cannot be recorded.
 func (n *Node) watchDisk(ctx context.Context) error {
 	select {
@@ -68,14 +71,20 @@ func (n *Node) watchDisk(ctx context.Context) error {
 	case <-n.store.Failed():
 	}
 	err := n.diskFailure()
-	n.log.Error("the disk has failed this node; it ends, so that it is started again and opens its files anew", "node", n.set.Node, "err", err)
+	text := "the disk has failed this node; it ends, so that it is started again and opens its files anew"
+	if errors.Is(err, ledger.ErrNewer) {
+		text = "the ledger was upgraded under this node, whose program is too old for it now; it ends"
+	}
+	n.log.Error(text, "node", n.set.Node, "err", err)
 	return err
 }
 
-func (n *Node) heartbeat() dispatch.Heartbeat {
+// heartbeat returns the heartbeat of this instance. stop ends the node in good order.
+func (n *Node) heartbeat(stop func()) dispatch.Heartbeat {
 	return dispatch.Heartbeat{
 		Ledger: n.ledger, Node: n.row(), Every: n.heartbeatInterval(),
 		Programs: n.worker.Programs, Slots: n.worker.Slots, Vitals: n.vitals, Changed: n.announced, Logger: n.log.Logger,
+		Upgrade: func(ctx context.Context, u nodes.Upgrade) { n.leaveForUpgrade(ctx, u, stop) },
 	}
 }
 
