@@ -43,6 +43,9 @@ type Job struct {
 	// Webhook is the URL that is told when the job has ended, see
 	// [VerifyWebhook].
 	Webhook string `json:"webhook,omitempty"`
+	// Keep says how long the job is kept after its end; where it says nothing, the
+	// program or the node does.
+	Keep Keep `json:"keep,omitzero"`
 	// RerunOf is the id of the job that this one repeats, see [Job.Rerun].
 	RerunOf string `json:"rerun_of,omitempty"`
 }

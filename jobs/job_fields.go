@@ -31,6 +31,7 @@ func convert(t parsedDocument) (Job, *Fault) {
 		Labels:      labels(object(doc["labels"])),
 		Traceparent: text(doc["traceparent"]),
 		Webhook:     text(doc["webhook"]),
+		Keep:        c.keep(doc),
 		RerunOf:     text(doc["rerun_of"]),
 	}
 	return job, c.fault
@@ -63,6 +64,25 @@ func (c *converter) duration(doc map[string]any, name string) Duration {
 		c.fault = fault("/"+name, "must be %s, not %s", jobSchema().root.Properties[name].Title, excerpt(s))
 	}
 	return Duration(d)
+}
+
+// keep reads how long the job is kept. The schema allows its form.
+func (c *converter) keep(doc map[string]any) (k Keep) {
+	var err error
+	switch v := doc["keep"].(type) {
+	case string:
+		err = k.setAll(v)
+	case map[string]any:
+		spans := make(map[string]string, len(v))
+		for state, span := range v {
+			spans[state] = text(span)
+		}
+		err = k.setEach(spans)
+	}
+	if err != nil && c.fault == nil {
+		c.fault = fault("/keep", "must be %s", jobSchema().root.Properties["keep"].Title)
+	}
+	return k
 }
 
 func input(m map[string]any, t parsedDocument) Input {

@@ -21,6 +21,9 @@ func (p *Publisher) renderError(err error, c echo.Context) {
 	if c.Response().Committed || errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return // the client has gone
 	}
+	if errors.Is(err, httpio.ErrMissing) {
+		err = p.deletedMeanwhile(r.Context(), c.Param("id"), err)
+	}
 	found, ok := httpio.ProblemOf(err)
 	answer := *found
 	if !ok || errors.Is(err, httpio.ErrMissing) {
@@ -33,6 +36,15 @@ func (p *Publisher) renderError(err error, c echo.Context) {
 		h.Set("Retry-After", httpio.RetryAfter(err))
 	}
 	p.sendProblem(c, &answer, err)
+}
+
+// deletedMeanwhile returns why an object of a job is missing: the *retention.Deleted if
+// the job was deleted while the request was answered, else err.
+func (p *Publisher) deletedMeanwhile(ctx context.Context, id string, err error) error {
+	if d, failed := p.cfg.Ledger.Retention.Find(ctx, id); failed == nil && d != nil {
+		return d
+	}
+	return err
 }
 
 // sendProblem answers with a page where a person asks for one, and else with JSON.

@@ -141,7 +141,7 @@ func TestOpenAPIHasThePublishedSchemas(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := strings.NewReplacer("#/$defs/id", "#/components/schemas/JobID", "#/$defs/sha256", "#/components/schemas/SHA256",
-		"#/$defs/url", "#/components/schemas/WebURL", "#/$defs/time", "#/components/schemas/Time")
+		"#/$defs/url", "#/components/schemas/WebURL", "#/$defs/time", "#/components/schemas/Time", "#/$defs/keep", "#/components/schemas/KeepSpan")
 	for name, published := range map[string][]byte{"Job": jobs.Schema(), "Result": jobs.ResultSchema()} {
 		var want map[string]any
 		if err := json.Unmarshal([]byte(names.Replace(string(published))), &want); err != nil {
@@ -344,6 +344,7 @@ func (i *inspector) changes(api string) {
 		i.try(422, "POST", api+"/jobs/"+verb, `{}`)
 		i.try(413, "POST", api+"/jobs/"+verb, `{"text":"`+strings.Repeat("x", 64<<10)+`"}`)
 	}
+	i.deletes(api)
 	i.try(200, "PATCH", api+"/nodes/"+testNode, `{"slots":2,"reason":"hot"}`)
 	i.try(200, "GET", api+"/nodes/"+testNode, "")
 	i.try(200, "PATCH", api+"/nodes/"+testNode, `{"slots":null}`)
@@ -364,6 +365,24 @@ func (i *inspector) changes(api string) {
 	i.try(200, "GET", api+"/overview?range=6h", "")
 	i.try(200, "DELETE", api+"/drain?node=", "")
 	i.try(404, "DELETE", api+"/drain?node=", "")
+}
+
+// deletes deletes jobs, and reads what is left.
+func (i *inspector) deletes(api string) {
+	id, other, third := i.inState(jobs.Succeeded), i.inState(jobs.Failed), i.inState(jobs.Cancelled)
+	i.try(412, "DELETE", api+"/jobs/"+id, "", `If-Match: "1-1"`)
+	i.try(409, "DELETE", api+"/jobs/"+i.inState(jobs.Running), "")
+	i.try(202, "DELETE", api+"/jobs/"+id, "")
+	i.try(202, "POST", api+"/jobs/"+other+"/delete", "", "Idempotency-Key: "+other)
+	i.try(200, "POST", api+"/jobs/delete", `{"ids":["`+third+`","`+id+`"]}`)
+	for _, gone := range []string{id, other, third} {
+		i.try(410, "GET", api+"/jobs/"+gone, "")
+		i.try(410, "GET", "/"+gone, "")
+		i.try(410, "GET", "/"+gone+"/log", "")
+		i.try(410, "DELETE", api+"/jobs/"+gone, "")
+		i.try(410, "POST", api+"/jobs/"+gone+"/retry", "")
+	}
+	i.try(409, "POST", api+"/jobs", string(jobDocument(id, "")))
 }
 
 // faults sends bad requests. Each answer must be a problem that the document describes.

@@ -7,6 +7,7 @@ package publisher
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 
 	"github.com/labstack/echo/v4"
@@ -57,8 +58,21 @@ func (p *Publisher) SetToken(secret string) error { return p.auth.SetToken(secre
 // Run tells clients of changes until ctx ends, and ends the streams with it. It is
 // called once.
 func (p *Publisher) Run(ctx context.Context) error {
+	defer p.cfg.Ledger.OnChange(p.docs.Forget)()
 	defer p.cfg.Ledger.OnChange(p.broker.Changed)()
 	defer p.cfg.Ledger.OnExternalCommit(p.broker.ChangedOutside)()
+	outside := make(chan struct{}, 1)
+	defer p.cfg.Ledger.OnExternalCommit(func() {
+		select {
+		case outside <- struct{}{}:
+		default:
+		}
+	})()
+	var following sync.WaitGroup
+	defer following.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	following.Go(func() { p.docs.FollowDeletions(ctx, outside, p.log) })
 	p.broker.Run(ctx)
 	return nil
 }

@@ -82,6 +82,9 @@ func (p *Publisher) verbRoutes() []route {
 		list = append(list,
 			route{http.MethodPost, "/api/v1/jobs/:id/" + string(v.Name), p.api.PostVerb(v), needs},
 			route{http.MethodPost, "/api/v1/jobs/" + string(v.Name), p.api.PostSelection(v), auth.Operator})
+		if v.Name == ledger.VerbDelete {
+			list = append(list, route{http.MethodDelete, "/api/v1/jobs/:id", p.api.PostVerb(v), needs})
+		}
 	}
 	return list
 }

@@ -66,6 +66,10 @@ func TestVerbs(t *testing.T) {
 			jobs.Waiting: "waiting", jobs.Queued: "queued", jobs.Running: "running: is being reset",
 			jobs.Succeeded: "409: " + rerun, jobs.Failed: "queued", jobs.Cancelled: "queued",
 		},
+		ledger.VerbDelete: {
+			jobs.Waiting: "409: cancel it first", jobs.Queued: "409: cancel it first", jobs.Running: "409: cancel it first",
+			jobs.Succeeded: "succeeded", jobs.Failed: "failed", jobs.Cancelled: "cancelled",
+		},
 	} {
 		t.Run(string(verb), func(t *testing.T) {
 			t.Parallel()

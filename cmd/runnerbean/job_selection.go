@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"net/url"
 
@@ -48,8 +49,10 @@ type jobSelection struct {
 	all, yes bool
 }
 
-func (s *jobSelection) register(flags *pflag.FlagSet) {
-	s.filter.register(flags, "waiting, queued, running, failed, cancelled")
+// register adds the flags to a command. states are those that --state allows; "" is all
+// but succeeded.
+func (s *jobSelection) register(flags *pflag.FlagSet, states string) {
+	s.filter.register(flags, cmp.Or(states, "waiting, queued, running, failed, cancelled"))
 	flags.BoolVar(&s.all, "all", false, "every job to which it applies")
 	flags.BoolVarP(&s.yes, "yes", "y", false, "do not ask")
 }

@@ -42,7 +42,7 @@ func newVerb(a *app, v verb) *cobra.Command {
 			return v.runSelected(cmd.Context(), a, c, selection)
 		},
 	}
-	selection.register(cmd.Flags())
+	selection.register(cmd.Flags(), v.states)
 	if v.name == "retry" {
 		cmd.Flags().BoolVar(&asNew, "as-new", false, "run the job again as a new one, as a succeeded one needs")
 	}

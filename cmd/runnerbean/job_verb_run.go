@@ -38,7 +38,7 @@ func (v verb) runIDs(ctx context.Context, a *app, c *apiclient.Client, args []st
 			errs = append(errs, fmt.Errorf("%s: %w%s", id, err, hint(id, err)))
 			continue
 		}
-		if err := printVerb(a, c, id, status); err != nil {
+		if err := v.printOne(a, c, id, status); err != nil {
 			return err
 		}
 	}
@@ -52,6 +52,14 @@ func hint(id string, err error) string {
 		return "; from here: runnerbean retry --as-new " + id
 	}
 	return ""
+}
+
+// printOne prints what became of one job.
+func (v verb) printOne(a *app, c *apiclient.Client, id string, status jobs.Result) error {
+	if v.name == "delete" && !a.json {
+		return printLine(a.stdout, id, "is deleted")
+	}
+	return printVerb(a, c, id, status)
 }
 
 // printVerb prints the state of a job after the verb.

@@ -5,6 +5,7 @@ type verb struct {
 	name, short, long, example string
 	past                       string // the verb's past participle
 	done                       string // of many jobs, after their number
+	states                     string // that --state allows, if not those of jobs without success
 }
 
 var verbs = []verb{
@@ -55,5 +56,16 @@ forgotten. A job still waits for the earliest start of its document.`,
 		example: `  runnerbean reset 019aae04-9f80-7c61-8d2e-5b1c7a90e1f2
   runnerbean reset --node worker1 --state running`,
 		past: "reset", done: "about to start over",
+	},
+	{
+		name: "delete", short: "Delete jobs that have ended, with their results, logs and files",
+		long: `Delete jobs that have ended, with their results, logs and files. That cannot be
+undone. The URL of a deleted job answers 410 with the date, and its id cannot be
+used again. A job stays that others wait for, or whose webhook or delivery has
+not been sent yet. See "prune" for old jobs.`,
+		example: `  runnerbean delete 019aae04-9f80-7c61-8d2e-5b1c7a90e1f2
+  runnerbean delete --program forecast --state failed
+  runnerbean delete --label customer=42 --yes`,
+		past: "deleted", done: "deleted", states: "succeeded, failed, cancelled",
 	},
 }

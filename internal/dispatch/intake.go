@@ -9,6 +9,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/queue"
@@ -124,9 +125,11 @@ func (in *intake) takeOneByOne(ctx context.Context, batch []*queue.Delivery) boo
 }
 
 // finish deletes a message whose document the ledger has recorded, or has refused
-// with an event because its id is taken. It buries one that was refused otherwise.
+// because its id is taken or was that of a job that was deleted. It buries one that was refused otherwise.
 func (in *intake) finish(ctx context.Context, delivery *queue.Delivery, refused error) {
-	if refused != nil && !errors.Is(refused, ledger.ErrConflict) {
+	if errors.Is(refused, retention.ErrDeleted) {
+		in.events.log.Info("a document came again whose job was deleted; it is not run", "beanstalkd", delivery.Addr, "message", delivery.ID, "err", refused)
+	} else if refused != nil && !errors.Is(refused, ledger.ErrConflict) {
 		in.bury(ctx, delivery, refused)
 		return
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/activity"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -16,8 +17,8 @@ import (
 type Accepted struct {
 	// New is false if the ledger held the id already.
 	New bool
-	// Err is ErrConflict if the id is known with another document, and engine.ErrTooBig
-	// if a value is too large to record.
+	// Err is ErrConflict if the id is known with another document, a *retention.Deleted if
+	// the job was deleted, and engine.ErrTooBig if a value is too large to record.
 	Err error
 	// Record is the current state of the job.
 	Record Record
@@ -50,8 +51,8 @@ func (l *Ledger) Accept(ctx context.Context, entries []Entry) ([]Accepted, error
 var (
 	qInsertJob = engine.NewQuery(`INSERT INTO jobs (id, program, state, priority, created, accepted, not_before, expires,
 		started, finished, updated, attempt, spent, crashes, cancel_requested, node, instance, program_sha256,
-		outcome, exit_code, signal, cpu_us, max_rss, server, message, reason, error, labels, due, webhook, target, submitter, start_after)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, '', 0, 0, '', 0, ?, ?, ?, ?, ?, ?, ?, ?)
+		outcome, exit_code, signal, cpu_us, max_rss, server, message, reason, error, labels, due, webhook, target, submitter, start_after, keep, look_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, '', 0, 0, '', 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO NOTHING`)
 	qInsertDocument = engine.NewQuery("INSERT INTO documents (id, digest, document) VALUES (?, ?, ?)")
 	qInsertLabel    = engine.NewQuery("INSERT INTO labels (label, accepted, job) VALUES (?, ?, ?) ON CONFLICT (label, accepted, job) DO NOTHING")
@@ -62,6 +63,9 @@ var (
 func (c *candidate) accept(t *txn) (Accepted, error) {
 	if c.err != nil {
 		return Accepted{Err: c.err}, nil
+	}
+	if d, err := retention.Find(t, c.record.ID); err != nil || d != nil {
+		return Accepted{Err: d, Record: Record{ID: c.record.ID}}, err
 	}
 	r := c.record
 	r.Accepted, r.Updated, r.State, r.Due = t.now, t.now, jobs.Queued, engine.Later(t.now, c.record.NotBefore)
@@ -74,7 +78,7 @@ func (c *candidate) accept(t *txn) (Accepted, error) {
 	}
 	n, err := t.Exec(qInsertJob, r.ID, r.Program, string(r.State), int64(r.Priority), engine.Micros(r.Created), engine.Micros(r.Accepted),
 		engine.Micros(r.NotBefore), engine.Micros(r.Expires), engine.Micros(r.Finished), engine.Micros(r.Updated), r.Reason, errorText(r.Error), c.labels, engine.Micros(r.Due), c.webhook, target,
-		engine.Clean(c.entry.Submitter, engine.MaxName), engine.Micros(r.StartAfter))
+		engine.Clean(c.entry.Submitter, engine.MaxName), engine.Micros(r.StartAfter), c.keep(), c.lookAt(t.now))
 	if err != nil {
 		return Accepted{}, err
 	}
@@ -113,10 +117,12 @@ func (c *candidate) describe(t *txn) error {
 	return c.label(t, t.now)
 }
 
+func labelText(key, value string) string { return engine.Clean(key+"="+value, maxLabel) }
+
 // label writes the labels of a job.
 func (c *candidate) label(t *txn, accepted time.Time) error {
 	for k, v := range c.entry.Job.Labels {
-		if _, err := t.Exec(qInsertLabel, engine.Clean(k+"="+v, maxLabel), engine.Micros(accepted), c.record.ID); err != nil {
+		if _, err := t.Exec(qInsertLabel, labelText(k, v), engine.Micros(accepted), c.record.ID); err != nil {
 			return err
 		}
 	}

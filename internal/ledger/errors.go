@@ -1,8 +1,11 @@
 package ledger
 
 import (
+	"context"
 	"errors"
+	"fmt"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 )
 
@@ -27,3 +30,20 @@ var (
 	ErrNodes     = sqlite.ErrNodes
 	ErrUpgrading = sqlite.ErrUpgrading
 )
+
+// unknown returns the error for an id that the ledger does not hold.
+func unknown(ctx context.Context, r *retention.Retention, id string) error {
+	d, err := r.Find(ctx, id)
+	if err != nil {
+		return err
+	}
+	return unknownOr(d)
+}
+
+// unknownOr returns ErrUnknown, with d if the job was deleted.
+func unknownOr(d *retention.Deleted) error {
+	if d == nil {
+		return ErrUnknown
+	}
+	return fmt.Errorf("%w: %w", ErrUnknown, d)
+}

@@ -21,13 +21,14 @@ var qGet = engine.NewQuery("SELECT " + recordColumns + ", " + documentColumn + `
 	LEFT JOIN partials ON partials.job = jobs.id AND partials.attempt = jobs.attempt
 	WHERE jobs.id = ?) AS jobs`)
 
-// Get returns one job, with document and partial result. ErrUnknown.
+// Get returns one job, with document and partial result. The error is ErrUnknown, and
+// also a *retention.Deleted if the job was deleted.
 func (l *Ledger) Get(ctx context.Context, id string) (_ Record, err error) {
 	defer l.watch("get", time.Now(), &err)
 	var row recordRow
 	found, err := l.reader.Row(ctx, qGet, []any{id}, row.withAll()...)
 	if err == nil && !found {
-		err = ErrUnknown
+		err = unknown(ctx, l.Retention, id)
 	}
 	if err != nil {
 		return Record{}, fmt.Errorf("ledger: get: %w", err)
@@ -135,7 +136,7 @@ func (l *Ledger) Submitter(ctx context.Context, id string) (name string, err err
 	defer l.watch("submitter", time.Now(), &err)
 	found, err := l.reader.Row(ctx, qSubmitter, []any{id}, &name)
 	if err == nil && !found {
-		err = ErrUnknown
+		err = unknown(ctx, l.Retention, id)
 	}
 	return name, engine.Wrap("submitter", err)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -58,6 +59,19 @@ func newCandidate(e *Entry) candidate {
 	}
 	c.err = c.check()
 	return c
+}
+
+// keep returns the column keep.
+func (c *candidate) keep() string { return c.entry.Job.Keep.String() }
+
+// lookAt returns when retention looks at the job first, in microseconds: it cannot be due
+// before. 0 is never.
+func (c *candidate) lookAt(accepted time.Time) int64 {
+	span := c.entry.Job.Keep.Shortest()
+	if span == 0 {
+		return 0
+	}
+	return engine.Micros(accepted.Add(span))
 }
 
 func (c *candidate) check() error {

@@ -6,7 +6,7 @@
 // after the commit. Several processes may share one SQLite file.
 //
 // The path of a job: accept.go, claim.go, progress.go, finish.go, dependents.go. Its
-// parts are fields of Ledger: Nodes, Queues, Events, Activity, Outbox, Replays, Sessions,
+// parts are fields of Ledger: Nodes, Queues, Events, Activity, Outbox, Replays, Sessions, Retention,
 // Pairing and Pool.
 package ledger
 
@@ -29,6 +29,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/pairing"
 	"github.com/runnerbean/runnerbean/internal/ledger/pool"
 	"github.com/runnerbean/runnerbean/internal/ledger/queues"
+	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 )
 
@@ -86,9 +87,10 @@ type Ledger struct {
 	Replays  *outbox.Replays
 	Sessions *Sessions
 	// Upgraded is what Open has upgraded, or nil.
-	Upgraded *Upgraded
-	Pairing  *pairing.Pairing
-	Pool     *pool.Pool
+	Upgraded  *Upgraded
+	Pairing   *pairing.Pairing
+	Pool      *pool.Pool
+	Retention *retention.Retention
 
 	db     *sqlite.DB
 	reader engine.Reader
@@ -167,7 +169,7 @@ func (l *Ledger) open(ctx context.Context, path string, c Config) (err error) {
 	l.Events, l.Activity, l.Replays, l.Sessions = eventlog.New(a), activity.New(a), outbox.NewReplays(a), &Sessions{a}
 	l.Queues = queues.New(a)
 	l.Outbox = outbox.New(a, outbox.Config{Webhook: c.Webhook, BaseURL: c.BaseURL, FormerURLs: c.FormerURLs})
-	l.Pairing, l.Pool = pairing.New(a), pool.New(a)
+	l.Pairing, l.Pool, l.Retention = pairing.New(a), pool.New(a), retention.New(a)
 	l.queue = newWriteQueue(&txn{
 		w: l.db.Writer, failure: newFailure(l.log), log: l.log, clock: l.now, listeners: &l.listeners,
 		activity: l.Activity, outbox: l.Outbox, nodes: l.Nodes,
@@ -257,7 +259,7 @@ func (l *Ledger) do(ctx context.Context, o *op) (err error) {
 // rows. Call it about once a minute. It does nothing if another process has done it.
 func (l *Ledger) Rollup(ctx context.Context) (err error) {
 	defer l.watch("rollup", time.Now(), &err)
-	for _, do := range []func(context.Context) error{l.Activity.Rollup, l.Activity.Prune, l.Outbox.Prune, l.Replays.Prune} {
+	for _, do := range []func(context.Context) error{l.Activity.Rollup, l.Activity.Prune, l.Outbox.Prune, l.Replays.Prune, l.Events.Prune, l.Retention.Prune} {
 		if err := do(ctx); err != nil {
 			return fmt.Errorf("ledger: rollup: %w", err)
 		}

@@ -14,6 +14,16 @@ type model struct {
 	jobs map[string]*modelJob
 	ids  []string // in the order of acceptance
 	beat map[string]time.Time
+	// deleted are the states that deleted jobs had.
+	deleted map[string]jobs.State
+}
+
+// state returns the state of a job, also of a deleted one, and "" for an unknown one.
+func (m *model) state(id string) jobs.State {
+	if j := m.jobs[id]; j != nil {
+		return j.state
+	}
+	return m.deleted[id]
 }
 
 type modelJob struct {
@@ -54,10 +64,10 @@ func (m *model) accept(j *modelJob, fault bool) {
 		return
 	}
 	for _, n := range j.needs {
-		if m.jobs[n] == nil {
+		if m.state(n) == "" {
 			j.missing[n] = true
 		}
-		if m.jobs[n] == nil || m.jobs[n].state != jobs.Succeeded {
+		if m.state(n) != jobs.Succeeded {
 			j.state = jobs.Waiting
 		}
 	}
@@ -94,10 +104,10 @@ func (m *model) settle() {
 func (m *model) waiting(j *modelJob) jobs.State {
 	state := jobs.Queued
 	for _, n := range j.needs {
-		switch need := m.jobs[n]; {
-		case need == nil || !need.state.Final():
+		switch need := m.state(n); {
+		case !need.Final():
 			state = jobs.Waiting
-		case need.state != jobs.Succeeded:
+		case need != jobs.Succeeded:
 			return jobs.Failed
 		}
 	}
@@ -155,6 +165,12 @@ func (m *model) finish(j *modelJob, e Ending) {
 // act applies a verb or returns the refusal.
 func (m *model) act(verb Verb, j *modelJob) error {
 	switch {
+	case verb == VerbDelete && !j.state.Final():
+		return ErrNotEnded
+	case verb == VerbDelete:
+		delete(m.jobs, j.id)
+		m.ids = slices.DeleteFunc(m.ids, func(id string) bool { return id == j.id })
+		m.deleted[j.id] = j.state
 	case j.state == jobs.Succeeded:
 		return ErrFinal
 	case j.state.Final() && (verb == VerbRetry || verb == VerbReset):
@@ -184,10 +200,11 @@ func (m *model) act(verb Verb, j *modelJob) error {
 func (m *model) again(j *modelJob) error {
 	state := jobs.Queued
 	for _, n := range j.needs {
-		switch need := m.jobs[n]; {
-		case need == nil, need.state == jobs.Failed, need.state == jobs.Cancelled:
+		switch m.state(n) {
+		case "", jobs.Failed, jobs.Cancelled:
 			return ErrNeeds
-		case need.state != jobs.Succeeded:
+		case jobs.Succeeded:
+		default:
 			state = jobs.Waiting
 		}
 	}

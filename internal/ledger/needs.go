@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -30,9 +31,17 @@ func (t *txn) addNeed(need, job string, state jobs.State) error {
 	return err
 }
 
-// state returns the state of a job, or "" for a job that the ledger never held.
+// state returns the state of a job, or "" for a job that the ledger never held. A deleted
+// job has the state that it had: its end counts for the jobs that need it.
 func (t *txn) state(id string) (s jobs.State, err error) {
-	_, err = t.Row(qState, []any{id}, (*string)(&s))
+	found, err := t.Row(qState, []any{id}, (*string)(&s))
+	if err != nil || found {
+		return s, err
+	}
+	d, err := retention.Find(t, id)
+	if d != nil {
+		s = d.State
+	}
 	return s, err
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
+	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -63,7 +64,7 @@ func newMachine(rt *rapid.T, dir string) *machine {
 	d.clock.us.Store(time.Date(2026, 11, 22, 6, 16, 0, 0, time.UTC).UnixMicro())
 	s := &machine{
 		fixture: d, dir: dir, final: map[string]Record{}, sent: map[string]bool{}, seen: map[string]string{}, ends: newEnds(),
-		m: &model{now: d.clock.now(), jobs: map[string]*modelJob{}, beat: map[string]time.Time{}},
+		m: &model{now: d.clock.now(), jobs: map[string]*modelJob{}, beat: map[string]time.Time{}, deleted: map[string]jobs.State{}},
 	}
 	s.folder()
 	s.enter()
@@ -140,7 +141,9 @@ func (s *machine) accept(rt *rapid.T) {
 	for range rapid.IntRange(1, 3).Draw(rt, "batch") {
 		j, e := s.newJob(rt)
 		entries = append(entries, e)
-		if known := s.m.jobs[j.id]; known == nil {
+		if known := s.m.jobs[j.id]; s.m.deleted[j.id] != "" {
+			want = append(want, Accepted{Err: retention.ErrDeleted})
+		} else if known == nil {
 			s.m.accept(j, e.Fault != nil)
 			want = append(want, Accepted{New: true})
 		} else if known.document == j.document {
@@ -250,7 +253,7 @@ func (s *machine) actOn(rt *rapid.T, j *modelJob) {
 	if got := list[0]; !errors.Is(got.Err, refusal) || got.Err != nil && refusal == nil || got.Record.State != j.state {
 		rt.Fatalf("%s of %+v: %v, %+v; want %v, %+v", verb, before, got.Err, got.Record, refusal, j)
 	}
-	if before.state.Final() && !j.state.Final() {
+	if before.state.Final() && !j.state.Final() || s.m.deleted[j.id] != "" {
 		delete(s.final, j.id)
 	}
 	if before.state != j.state || verb == VerbReset && before.state == jobs.Queued {

@@ -135,10 +135,13 @@ const (
 	// VerbReset makes a job start over that has not succeeded. It kills the running
 	// program at no cost, and clears budgets and backoff.
 	VerbReset Verb = "reset"
+	// VerbDelete deletes a job that has ended, with all that belongs to it. Its id stays
+	// known as deleted. See package retention.
+	VerbDelete Verb = "delete"
 )
 
 // Verbs are all verbs.
-var Verbs = []Verb{VerbCancel, VerbStop, VerbTerminate, VerbRetry, VerbReset}
+var Verbs = []Verb{VerbCancel, VerbStop, VerbTerminate, VerbRetry, VerbReset, VerbDelete}
 
 // requests are the values of cancel_requested.
 var requests = []Verb{"", VerbCancel, VerbTerminate, VerbReset}

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
+	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -39,7 +42,9 @@ type Target struct {
 
 // Acted is the result for one Target. Record is the current state of the job. Err says
 // why nothing was done: ErrUnknown, ErrFinal, ErrNotEnded, ErrNotRunning, ErrNeeds,
-// ErrDocument or engine.ErrChanged.
+// ErrDocument, engine.ErrChanged, retention.ErrNeeded or retention.ErrSending. For a job
+// that was deleted before, Err is an ErrUnknown and a *retention.Deleted. The Record of a
+// job that has just been deleted is as it was.
 type Acted struct {
 	ID     string
 	Record Record
@@ -72,8 +77,10 @@ func (l *Ledger) Act(ctx context.Context, verb Verb, by string, targets []Target
 func (target *Target) act(t *txn, verb Verb, by string) (Acted, error) {
 	a := Acted{ID: target.ID}
 	r, found, err := t.get(target.ID)
+	if err == nil && !found {
+		a.Err, err = t.unknown(target.ID)
+	}
 	if err != nil || !found {
-		a.Err = ErrUnknown
 		return a, err
 	}
 	if !target.Updated.IsZero() && !target.Updated.Equal(r.Updated) {
@@ -84,15 +91,26 @@ func (target *Target) act(t *txn, verb Verb, by string) (Acted, error) {
 	if err != nil {
 		return a, err
 	}
-	a.Err = refusal
-	a.Record, _, err = t.get(target.ID)
+	a.Record, a.Err = r, refusal
+	if verb != VerbDelete {
+		a.Record, _, err = t.get(target.ID)
+	}
 	return a, err
+}
+
+// unknown returns the error for an id that the ledger does not hold, with the
+// *retention.Deleted if the job was deleted.
+func (t *txn) unknown(id string) (unknown, err error) {
+	d, err := retention.Find(t, id)
+	return unknownOr(d), err
 }
 
 // change applies a verb to one job, or returns why not.
 func change(t *txn, verb Verb, by string, r *Record, target *Target) (refusal, err error) {
 	again := verb == VerbRetry || verb == VerbReset
 	switch {
+	case verb == VerbDelete:
+		return deleteJob(t, by, r)
 	case r.State == jobs.Succeeded, r.State.Final() && !again:
 		return ErrFinal, nil
 	case r.State.Final():
@@ -167,6 +185,33 @@ func resetIdle(t *txn, by string, r *Record) error {
 	return nil
 }
 
+// deleteJob deletes a job that has ended.
+func deleteJob(t *txn, by string, r *Record) (refusal, err error) {
+	if !r.State.Final() {
+		return ErrNotEnded, nil
+	}
+	sending := func(h outbox.Hook) bool { return h.Job == r.ID }
+	if slices.ContainsFunc(t.all.hooks, sending) || slices.ContainsFunc(t.staged.hooks, sending) {
+		return retention.ErrSending, nil
+	}
+	j := retention.Job{ID: r.ID, Program: r.Program, State: r.State, Accepted: r.Accepted, Attempt: r.Attempt}
+	for k, v := range r.Labels {
+		j.Labels = append(j.Labels, labelText(k, v))
+	}
+	if refusal, err = retention.Delete(t, &j); refusal != nil || err != nil {
+		return refusal, err
+	}
+	// Events that this transaction has not written yet go as well.
+	mine := func(e eventlog.Event) bool { return e.Job == r.ID }
+	t.all.events, t.staged.events = slices.DeleteFunc(t.all.events, mine), slices.DeleteFunc(t.staged.events, mine)
+	t.count(r.Program, r.State, "")
+	t.Changed(r.ID)
+	if by != "" {
+		t.Note(by, eventlog.KindDeleted, r.ID, "", fmt.Sprintf("was %s; program %s", r.State, r.Program))
+	}
+	return nil, nil
+}
+
 func byText(by string) string {
 	if by == "" {
 		return ""
@@ -181,8 +226,8 @@ var (
 		FROM jobs WHERE id = ? AND outcome <> ''`)
 	qQueueAgain = engine.NewQuery(`UPDATE jobs SET state = ?, finished = 0, updated = ?, not_before = ?, start_after = ?, expires = ?, spent = 0,
 		crashes = 0, alone_crashes = 0, fetch_since = 0, fetch_tries = 0, cancel_requested = 0, outcome = '', exit_code = 0, signal = '', cpu_us = 0, max_rss = 0,
-		server = '', message = 0, reason = ?, error = '', due = ? WHERE id = ? AND state = ?`)
-	qDescribe = engine.NewQuery("UPDATE jobs SET program = ?, priority = ?, created = ?, labels = ?, webhook = ?, target = ? WHERE id = ?")
+		server = '', message = 0, reason = ?, error = '', due = ?, look_at = CASE WHEN keep = '' THEN 0 ELSE ? END WHERE id = ? AND state = ?`)
+	qDescribe = engine.NewQuery("UPDATE jobs SET program = ?, priority = ?, created = ?, labels = ?, webhook = ?, target = ?, keep = ?, look_at = ? WHERE id = ?")
 )
 
 // queueAgain queues a failed or cancelled job again. It drops an expiry that has passed,
@@ -220,7 +265,7 @@ func queueAgain(t *txn, verb Verb, by string, r *Record, target *Target) (refusa
 	}
 	start, expires := timesAgain(r, job, t.now)
 	n, err := t.Exec(qQueueAgain, string(state), engine.Micros(t.now), engine.Micros(start), engine.Micros(start), engine.Micros(expires),
-		reason, engine.Micros(dueIn(state, start, t.now)), r.ID, string(r.State))
+		reason, engine.Micros(dueIn(state, start, t.now)), engine.Micros(t.now), r.ID, string(r.State))
 	if err != nil || n == 0 {
 		return nil, err
 	}
@@ -339,7 +384,7 @@ func redescribe(t *txn, r *Record, job *jobs.Job) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.Exec(qDescribe, c.record.Program, int64(c.record.Priority), engine.Micros(c.record.Created), c.labels, c.webhook, target, r.ID)
+	_, err = t.Exec(qDescribe, c.record.Program, int64(c.record.Priority), engine.Micros(c.record.Created), c.labels, c.webhook, target, c.keep(), c.lookAt(t.now), r.ID)
 	if err != nil {
 		return err
 	}

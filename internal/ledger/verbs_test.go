@@ -48,27 +48,33 @@ func TestVerbsInEveryState(t *testing.T) {
 	refused := func(state jobs.State, err error) answer { return answer{state, "", err} }
 	for state, c := range map[jobs.State]map[Verb]answer{
 		jobs.Queued: {
+			VerbDelete: refused(jobs.Queued, ErrNotEnded),
 			VerbCancel: {State: jobs.Cancelled}, VerbTerminate: {State: jobs.Cancelled}, VerbReset: {State: jobs.Queued},
 			VerbStop: refused(jobs.Queued, ErrNotRunning), VerbRetry: refused(jobs.Queued, ErrNotEnded),
 		},
 		jobs.Waiting: {
+			VerbDelete: refused(jobs.Waiting, ErrNotEnded),
 			VerbCancel: {State: jobs.Cancelled}, VerbTerminate: {State: jobs.Cancelled}, VerbReset: {State: jobs.Waiting},
 			VerbStop: refused(jobs.Waiting, ErrNotRunning), VerbRetry: refused(jobs.Waiting, ErrNotEnded),
 		},
 		jobs.Running: {
+			VerbDelete: refused(jobs.Running, ErrNotEnded),
 			VerbCancel: {jobs.Running, VerbCancel, nil}, VerbStop: {jobs.Running, VerbCancel, nil},
 			VerbTerminate: {jobs.Running, VerbTerminate, nil}, VerbReset: {jobs.Running, VerbReset, nil},
 			VerbRetry: refused(jobs.Running, ErrNotEnded),
 		},
 		jobs.Succeeded: {
+			VerbDelete: {State: jobs.Succeeded},
 			VerbCancel: refused(jobs.Succeeded, ErrFinal), VerbStop: refused(jobs.Succeeded, ErrFinal),
 			VerbTerminate: refused(jobs.Succeeded, ErrFinal), VerbRetry: refused(jobs.Succeeded, ErrFinal), VerbReset: refused(jobs.Succeeded, ErrFinal),
 		},
 		jobs.Failed: {
+			VerbDelete: {State: jobs.Failed},
 			VerbCancel: refused(jobs.Failed, ErrFinal), VerbStop: refused(jobs.Failed, ErrFinal),
 			VerbTerminate: refused(jobs.Failed, ErrFinal), VerbRetry: {State: jobs.Queued}, VerbReset: {State: jobs.Queued},
 		},
 		jobs.Cancelled: {
+			VerbDelete: {State: jobs.Cancelled},
 			VerbCancel: refused(jobs.Cancelled, ErrFinal), VerbStop: refused(jobs.Cancelled, ErrFinal),
 			VerbTerminate: refused(jobs.Cancelled, ErrFinal), VerbRetry: {State: jobs.Queued}, VerbReset: {State: jobs.Queued},
 		},

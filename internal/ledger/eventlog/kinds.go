@@ -14,6 +14,7 @@ const (
 	KindCancelled       = "cancelled"
 	KindRetried         = "retried" // by a person
 	KindReset           = "reset"
+	KindDeleted         = "deleted"
 	KindDrained         = "drained"
 	KindUndrained       = "undrained"
 	KindPaused          = "paused"

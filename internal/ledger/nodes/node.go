@@ -44,6 +44,8 @@ type Program struct {
 	// Weight is how many jobs it starts in its turn, beside other programs. 0 means 1: an
 	// older node announces none.
 	Weight int `json:"weight,omitempty"`
+	// Keep says how long jobs of the program are kept, as jobs.Keep writes it.
+	Keep string `json:"keep,omitempty"`
 	// Problem says why the node cannot start it. Empty for a good one.
 	Problem string `json:"problem,omitempty"`
 }

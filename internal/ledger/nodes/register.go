@@ -34,9 +34,9 @@ var (
 	qSucceed   = engine.NewQuery("UPDATE nodes SET beat = 0, left_at = ? WHERE name = ? AND instance <> ? AND left_at = 0")
 	qBeat      = engine.NewQuery("UPDATE nodes SET beat = ?, slots = ? WHERE instance = ? AND left_at = 0 RETURNING programs")
 	qHas       = engine.NewQuery("UPDATE nodes SET programs = ? WHERE instance = ?")
-	qKnow      = engine.NewQuery(`INSERT INTO programs (name, announced, sha256, description, input, result, weight) VALUES (?, ?, ?, ?, ?, ?, ?)
+	qKnow      = engine.NewQuery(`INSERT INTO programs (name, announced, sha256, description, input, result, weight, keep) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (name) DO UPDATE SET announced = excluded.announced, sha256 = excluded.sha256,
-		description = excluded.description, input = excluded.input, result = excluded.result, weight = excluded.weight`)
+		description = excluded.description, input = excluded.input, result = excluded.result, weight = excluded.weight, keep = excluded.keep`)
 	qLeave  = engine.NewQuery("UPDATE nodes SET beat = 0, left_at = ? WHERE instance = ? AND left_at = 0")
 	qVitals = engine.NewQuery(`INSERT INTO vitals (instance, vitals) VALUES (?, ?)
 		ON CONFLICT (instance) DO UPDATE SET vitals = excluded.vitals`)
@@ -114,7 +114,7 @@ func (r *Registry) register(t engine.Tx, n *Node, programs string) error {
 func (r *Registry) announce(t engine.Tx, list []Program) error {
 	for _, p := range list {
 		_, err := t.Exec(qKnow, engine.Clean(p.Name, engine.MaxName), engine.Micros(t.Now()), engine.Clean(p.SHA256, engine.MaxName),
-			engine.Clean(p.Description, engine.MaxReason), string(p.Input), string(p.Result), p.Weight)
+			engine.Clean(p.Description, engine.MaxReason), string(p.Input), string(p.Result), p.Weight, p.Keep)
 		if err == nil {
 			err = r.announced(t, engine.Clean(p.Name, engine.MaxName))
 		}

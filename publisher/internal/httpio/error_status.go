@@ -13,6 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
+	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -45,6 +46,7 @@ func ProblemOf(err error) (p *jobs.Problem, ok bool) {
 	var status *echo.HTTPError
 	var size *http.MaxBytesError
 	var later temporary
+	var deleted *retention.Deleted
 	switch {
 	case errors.As(err, &p):
 		return p, true
@@ -56,6 +58,8 @@ func ProblemOf(err error) (p *jobs.Problem, ok bool) {
 		return Problem(http.StatusServiceUnavailable, later.Error()), true
 	case errors.As(err, &status):
 		return statusProblem(status), true
+	case errors.As(err, &deleted):
+		return Problem(http.StatusGone, deleted.Error()+"; its result, its log and its files are gone as well"), true
 	case errors.Is(err, ErrMissing):
 		return missing(err), true
 	case errors.Is(err, ledger.ErrUnknown):

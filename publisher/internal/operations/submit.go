@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
@@ -39,6 +40,9 @@ func (o *Operations) Submit(ctx context.Context, caller auth.Caller, document []
 		return ledger.Accepted{}, err
 	}
 	accepted, err := o.Accept(ctx, complete, caller.By)
+	if err == nil && errors.Is(accepted.Err, retention.ErrDeleted) {
+		return accepted, httpio.Problem(http.StatusConflict, accepted.Err.Error()+"; submit it under a new id to run it again")
+	}
 	if err == nil {
 		err = o.hidden(ctx, caller, accepted)
 	}

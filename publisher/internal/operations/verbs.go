@@ -10,6 +10,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -30,6 +31,7 @@ var Verbs = []Verb{
 	{ledger.VerbTerminate, "terminated", []jobs.State{jobs.Waiting, jobs.Queued, jobs.Running}},
 	{ledger.VerbRetry, "retried", []jobs.State{jobs.Failed, jobs.Cancelled}},
 	{ledger.VerbReset, "reset", []jobs.State{jobs.Waiting, jobs.Queued, jobs.Running, jobs.Failed, jobs.Cancelled}},
+	{ledger.VerbDelete, "deleted", []jobs.State{jobs.Succeeded, jobs.Failed, jobs.Cancelled}},
 }
 
 // Apply applies a verb to one job and returns the job as it is then. by names who
@@ -62,7 +64,7 @@ func (v Verb) unsuited(state jobs.State) error {
 	switch {
 	case v.Suits(state):
 		return nil
-	case v.Name == ledger.VerbRetry && !state.Final():
+	case (v.Name == ledger.VerbRetry || v.Name == ledger.VerbDelete) && !state.Final():
 		return ledger.ErrNotEnded
 	case state.Final():
 		return ledger.ErrFinal
@@ -98,7 +100,16 @@ func (v Verb) refusal(a ledger.Acted) error {
 // for an error of another kind.
 func (v Verb) advice(a ledger.Acted) (detail string, known bool) {
 	state := a.Record.State
+	var deleted *retention.Deleted
 	switch {
+	case errors.As(a.Err, &deleted):
+		return deleted.Error(), true
+	case errors.Is(a.Err, retention.ErrNeeded):
+		return "the job cannot be deleted yet: " + a.Err.Error() + "; delete it when they have started, or cancel them", true
+	case errors.Is(a.Err, retention.ErrSending):
+		return "the job cannot be deleted yet: " + a.Err.Error() + "; delete it when that has been sent or given up", true
+	case errors.Is(a.Err, ledger.ErrNotEnded) && v.Name == ledger.VerbDelete:
+		return fmt.Sprintf("the job has not come to its end: it is %s; cancel it first", state), true
 	case errors.Is(a.Err, ledger.ErrUnknown):
 		return "no job with this id is known", true
 	case errors.Is(a.Err, ledger.ErrFinal) && state == jobs.Succeeded:

@@ -45,6 +45,7 @@ func jobButtons(d api.Details, rec ledger.Record) []verbButton {
 	case jobs.Failed, jobs.Cancelled:
 		offer(ledger.VerbRetry, "Retry")
 	}
+	offer(ledger.VerbDelete, "Delete")
 	if rec.State.Final() && d.Job.ID != "" {
 		list = append(list, verbButton{Verb: verbRerun, Text: "Run again as a new job"})
 	}
@@ -108,6 +109,10 @@ func (p *Pages) actOnJob(c echo.Context, v operations.Verb, id string) error {
 	}
 	if err != nil {
 		return err
+	}
+	if v.Name == ledger.VerbDelete {
+		p.Forget()
+		return p.see(c, "/jobs")
 	}
 	return p.see(c, "/jobs/"+id)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/health"
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
@@ -159,11 +160,12 @@ func emptyList(filtered, older bool) string {
 	return "No jobs yet."
 }
 
-// verbButtons returns the verbs that suit jobs in a state, or in any state for "".
+// verbButtons returns the verbs that suit jobs in a state, or in any state for "". Jobs
+// are deleted only from a list of one state.
 func verbButtons(state jobs.State) []verbButton {
 	var list []verbButton
 	for _, v := range operations.Verbs {
-		if w := verbWords[v.Name]; w.many && (state == "" || slices.Contains(v.States, state)) {
+		if w := verbWords[v.Name]; w.many && (state == "" && v.Name != ledger.VerbDelete || slices.Contains(v.States, state)) {
 			list = append(list, verbButton{Verb: string(v.Name), Text: w.button, Grave: w.grave})
 		}
 	}

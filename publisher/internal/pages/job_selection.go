@@ -69,7 +69,7 @@ func readJobsOrder(c echo.Context) (*jobsOrder, error) {
 func verbNamed(name string) (operations.Verb, error) {
 	i := slices.IndexFunc(operations.Verbs, func(v operations.Verb) bool { return string(v.Name) == name })
 	if i < 0 {
-		return operations.Verb{}, httpio.Problem(http.StatusBadRequest, "the form does not say what to do: verb is cancel, stop, terminate, retry or reset")
+		return operations.Verb{}, httpio.Problem(http.StatusBadRequest, "the form does not say what to do: verb is cancel, stop, terminate, retry, reset or delete")
 	}
 	return operations.Verbs[i], nil
 }

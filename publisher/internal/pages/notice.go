@@ -87,6 +87,8 @@ func (p *Pages) notice(c echo.Context, answer *jobs.Problem) notice {
 		if p.cfg.Level(c.Path()) != auth.Holder || !jobs.ValidID(c.Param("id")) {
 			v.Detail = "Perhaps it was not copied as a whole. The address of a result ends in 36 digits, small letters and hyphens."
 		}
+	case http.StatusGone:
+		v.Heading = "This result was deleted"
 	case http.StatusTooManyRequests:
 		v.Heading = "Too many requests came from your network"
 	case http.StatusInternalServerError:

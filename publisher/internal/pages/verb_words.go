@@ -56,6 +56,13 @@ var verbWords = map[ledger.Verb]verbText{
 			jobs.Running: "are killed at once and start over", jobs.Failed: "are queued again", jobs.Cancelled: "are queued again",
 		},
 	},
+	ledger.VerbDelete: {
+		button: "Delete", many: true, grave: true, does: "will be deleted", did: "deleted",
+		after: "A deleted job cannot be brought back. Its address says from then on that it was deleted.",
+		each: map[jobs.State]string{
+			jobs.Succeeded: "lose their results, logs and files", jobs.Failed: "lose their logs and files", jobs.Cancelled: "lose their logs and files",
+		},
+	},
 }
 
 func countText(n operations.Count) string {
@@ -71,7 +78,7 @@ func jobsText(n int) string { return text.Count(n, "job", "jobs") }
 // afterText returns what a person should know first. Where nothing runs, no work is
 // lost.
 func afterText(v operations.Verb, n operations.Count) string {
-	if verbWords[v.Name].grave && n.States[jobs.Running] == 0 && v.Name != ledger.VerbReset {
+	if verbWords[v.Name].grave && n.States[jobs.Running] == 0 && v.Name != ledger.VerbReset && v.Name != ledger.VerbDelete {
 		return "They can be retried later."
 	}
 	return verbWords[v.Name].after

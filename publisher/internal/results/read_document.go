@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
@@ -68,7 +69,7 @@ func (docs *Documents) readSuccess(ctx context.Context, d *document, rec ledger.
 // readOrphan looks for the result of a job that the ledger does not know, as
 // after it was restored from an older copy. It returns err where there is none.
 func (docs *Documents) readOrphan(ctx context.Context, d *document, err error) error {
-	if !errors.Is(err, ledger.ErrUnknown) {
+	if !errors.Is(err, ledger.ErrUnknown) || errors.Is(err, retention.ErrDeleted) {
 		return err
 	}
 	s, missing := docs.stored(ctx, d.id)

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// cache holds succeeded results, the least lately used going first. What it
-// holds never changes, so nothing is ever taken back.
+// cache holds succeeded results, the least lately used going first. What it holds never
+// changes; it is dropped when its job is deleted.
 type cache struct {
 	limit int64 // bytes
 
@@ -55,6 +55,17 @@ func (c *cache) add(s *stored) {
 	c.used += s.cost()
 	for c.used > c.limit && c.recent.Len() > 0 {
 		c.drop(c.recent.Back())
+	}
+}
+
+// remove drops the results of jobs.
+func (c *cache) remove(ids []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range ids {
+		if e := c.entries[id]; e != nil {
+			c.drop(e)
+		}
 	}
 }
 

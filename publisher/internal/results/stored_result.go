@@ -52,7 +52,7 @@ func (docs *Documents) load(ctx context.Context, id string) (*stored, error) {
 		return nil, err
 	}
 	docs.cache.add(s)
-	return s, nil
+	return s, docs.forgetDeleted(ctx, id)
 }
 
 // serveStored answers with a result object, from memory or from the store.

@@ -33,6 +33,8 @@ type Manifest struct {
 	// Timeout and Attempts hold for jobs that name none themselves.
 	Timeout  jobs.Duration `json:"timeout"`
 	Attempts int           `json:"attempts"`
+	// Keep says how long jobs are kept after their end that say nothing themselves.
+	Keep jobs.Keep `json:"keep"`
 	// Stall is how long the program may show no activity. nil means the default of
 	// the node, zero no limit.
 	Stall *jobs.Duration `json:"stall"`

@@ -10,6 +10,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/retention"
 	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
@@ -53,6 +54,7 @@ func (n *Node) Run(stop, kill context.Context) error {
 	part("gate", func() error { return n.gate.run(serve) })
 	part("heartbeat", func() error { return n.heartbeat(fail).Run(serve) })
 	part("counters", func() error { return rollupLoop{n.ledger, n.set.Node, n.log.Logger}.run(serve) })
+	part("retention", func() error { return n.retention().Run(failed) })
 	part("worker", func() error {
 		defer stopServing()
 		return n.worker.Run(failed, working)
@@ -85,6 +87,12 @@ func (n *Node) heartbeat(stop func()) dispatch.Heartbeat {
 		Ledger: n.ledger, Node: n.row(), Every: n.heartbeatInterval(),
 		Programs: n.worker.Programs, Slots: n.worker.Slots, Vitals: n.vitals, Changed: n.announced, Logger: n.log.Logger,
 		Upgrade: func(ctx context.Context, u nodes.Upgrade) { n.leaveForUpgrade(ctx, u, stop) },
+	}
+}
+
+func (n *Node) retention() *retention.Loop {
+	return &retention.Loop{
+		Ledger: n.ledger, Store: n.store, Node: n.set.Node, Instance: n.instance, Keep: n.set.Keep, Logger: n.log.Logger,
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/bytesize"
+	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // Settings are all environment variables of a node. To add one, add a field here, a
@@ -57,6 +58,7 @@ type Settings struct {
 	MaxMemory     bytesize.Size `env:"MAX_MEMORY" envDefault:"0" min:"1MiB" also:"0 for no limit" help:"memory that one program may use; 0: no limit"`
 	MaxOpenFiles  uint64        `env:"MAX_OPEN_FILES" envDefault:"4096" min:"16" help:"files that one program may have open"`
 	MinFree       bytesize.Size `env:"MIN_FREE" envDefault:"256MiB" help:"free disk space below which the node takes no work and no new jobs"`
+	Keep          jobs.Keep     `env:"KEEP" help:"time after its end for which a job is kept if neither job nor program says it: 90d, or by state succeeded=90d,failed=30d (default: forever)"`
 	CORS          []string      `env:"CORS" help:"origins whose pages may use the API; results, schemas and scripts may be read from any"`
 	Log           string        `env:"LOG" choices:"text,json" help:"text or json (default: text on a terminal, else json)"`
 }

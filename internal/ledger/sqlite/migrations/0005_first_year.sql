@@ -35,6 +35,35 @@ UPDATE jobs SET start_after = not_before WHERE attempt = 0 AND not_before > 0;
 ALTER TABLE programs ADD COLUMN weight BIGINT NOT NULL DEFAULT 0;
 
 -- Retention.
+-- jobs.keep is what the document says about how long its job is kept, as jobs.Keep
+-- writes it; '' where it says nothing. look_at is when retention looks at such a job
+-- next; 0 for never. programs.keep is what program.json says.
+ALTER TABLE jobs ADD COLUMN keep TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN look_at BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX jobs_look ON jobs (look_at, id) WHERE look_at > 0;
+ALTER TABLE programs ADD COLUMN keep TEXT NOT NULL DEFAULT '';
+-- Jobs that were deleted, for two years. number grows with each, whatever the clock does.
+CREATE TABLE deleted (
+    id      TEXT   NOT NULL PRIMARY KEY,
+    number  BIGINT NOT NULL,
+    at      BIGINT NOT NULL,
+    program TEXT   NOT NULL,
+    state   TEXT   NOT NULL
+) /*sqlite: WITHOUT ROWID */;
+CREATE INDEX deleted_number ON deleted (number);
+-- Deleted jobs whose objects are still to be removed from the store. attempts is the
+-- number of the newest attempt.
+CREATE TABLE removals (
+    job      TEXT   NOT NULL PRIMARY KEY,
+    attempts BIGINT NOT NULL
+) /*sqlite: WITHOUT ROWID */;
+-- Which instance deletes for the pool, and until when.
+CREATE TABLE retention (
+    one   BIGINT NOT NULL PRIMARY KEY,
+    owner TEXT   NOT NULL,
+    until BIGINT NOT NULL
+);
+CREATE INDEX hooks_job ON hooks (job);
 
 -- Settings of the pool: base URLs, keys, limits.
 -- The base URLs that nodes have had, in their canonical form, and when one had them last.
