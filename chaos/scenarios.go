@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/runnerbean/runnerbean/chaos/internal/firstyear"
 	"github.com/runnerbean/runnerbean/chaos/internal/testbed"
 )
 
@@ -54,6 +55,11 @@ var scenarios = []scenario{
 	{
 		name: "c11", title: "two thousand slow and idle HTTP clients, and two hundred event streams",
 		run: slowClients,
+	},
+	{
+		name: "c12", title: "nodes are upgraded from two old versions, then while they run, and killed meanwhile",
+		shortLimit: 3 * time.Minute,
+		builds:     []build{today, firstyear.BuildOld, firstyear.BuildOlder}, run: firstyear.Upgrade,
 	},
 }
 

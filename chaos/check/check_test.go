@@ -51,7 +51,7 @@ func (s *story) good(ms int64, job string) *story {
 }
 
 func (s *story) finish() []Event {
-	s.at(100_000, Event{What: End})
+	s.at(200_000, Event{What: End})
 	return *s
 }
 

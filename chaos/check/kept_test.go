@@ -48,7 +48,7 @@ func TestCheckOfDeletions(t *testing.T) {
 	const (
 		early  = "jobs deleted before their time"
 		back   = "answers that went back from deleted"
-		late   = "jobs still there a day after their time"
+		late   = "jobs still there 3 minutes after their time"
 		half   = "jobs of which a part was deleted"
 		none   = "jobs deleted"
 		absent = "final jobs of a backup that its restore did not bring back"
@@ -74,7 +74,10 @@ func TestCheckOfDeletions(t *testing.T) {
 				get(3200, "a", 200, "succeeded", "aa").clock(4000, 3800).gone(4100, "a"), []string{early},
 		},
 		"a job that is never deleted": {
-			keptWell().meant("a", 1000).good(2100, "a").clock(3000, 200_000).get(4000, "a", 200, "succeeded", "aa"), []string{late},
+			keptWell().meant("a", 1000).good(2100, "a").clock(3000, 4000).get(184_000, "a", 200, "succeeded", "aa"), []string{late},
+		},
+		"a job that is about to be deleted": {
+			keptWell().meant("a", 1000).good(2100, "a").clock(3000, 4000).get(182_000, "a", 200, "succeeded", "aa"), nil,
 		},
 		"a deleted job answers 200 again":        {keptWell().get(3000, "old", 200, "succeeded", "aa"), []string{back}},
 		"a deleted job is accepted again":        {keptWell().post(3000, "old"), []string{back}},

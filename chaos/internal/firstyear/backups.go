@@ -25,8 +25,10 @@ func (y *year) makeBackup(ctx context.Context, n int) error {
 			b.gone[j] = true
 		}
 	}
+	node := y.pool.nodes[y.rng.IntN(2)]
+	y.kill(ctx, node, "backup", b.path)
 	asked := time.Now()
-	if _, err := y.pool.command(ctx, y.pool.nodes[y.rng.IntN(2)], "backup", b.path); err != nil {
+	if _, err := y.pool.command(ctx, node, "backup", b.path); err != nil {
 		return err
 	}
 	y.pool.bed.History.Note(check.Event{T: asked.UnixNano(), Took: int64(time.Since(asked)), What: check.Backup, Who: b.name})
@@ -39,6 +41,13 @@ func (y *year) makeBackup(ctx context.Context, n int) error {
 	return nil
 }
 
+// kill kills a command while it works.
+func (y *year) kill(ctx context.Context, n *testbed.Node, args ...string) {
+	short, cancel := context.WithTimeout(ctx, time.Duration(20+y.rng.IntN(200))*time.Millisecond)
+	defer cancel()
+	n.Command(short, args...)
+}
+
 // restore loses the disk and goes back to the newest backup.
 func (y *year) restore(ctx context.Context) error {
 	if y.backup == nil {
@@ -49,6 +58,7 @@ func (y *year) restore(ctx context.Context) error {
 	if err := y.loseData(); err != nil {
 		return err
 	}
+	y.kill(ctx, y.pool.nodes[0], "restore", y.backup.path)
 	if _, err := y.pool.command(ctx, y.pool.nodes[0], "restore", y.backup.path); err != nil {
 		return err
 	}

@@ -18,8 +18,8 @@ type year struct {
 	plan       plan
 	disk       *disk
 	all        []*job
-	due        map[int][]*job // by the week after which they are deleted
-	backup     *backup        // the newest; nil: none
+	due        []*job  // their time is over, and they were still there
+	backup     *backup // the newest; nil: none
 }
 
 // plan says what happens in which week.

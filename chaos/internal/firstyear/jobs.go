@@ -33,6 +33,7 @@ func (k *kind) hasParts() bool { return k.program == "keeper" }
 type job struct {
 	doc  *testbed.Job
 	kind *kind
+	week int  // in which it was made
 	gone bool // it is known to be deleted
 }
 
@@ -113,13 +114,17 @@ func (p *pool) lookAt(ctx context.Context, n *testbed.Node, j *job) {
 	p.bed.History.Note(e)
 }
 
-// awaitGone waits until jobs are deleted, and returns those that are still there when
-// none was deleted for the time patience.
-func (p *pool) awaitGone(ctx context.Context, list []*job, patience time.Duration) []*job {
+// patience is how long the nodes may take to delete the next jobs whose time is over. They
+// search for them once a minute.
+const patience = 2 * time.Minute
+
+// awaitGone demands that jobs are deleted.
+func (p *pool) awaitGone(ctx context.Context, list []*job) error {
 	for last := time.Now(); len(list) > 0 && time.Since(last) < patience && ctx.Err() == nil; {
+		p.readAll(ctx, list)
 		var left []*job
-		for i, j := range list {
-			if j.gone = p.bed.GetResult(ctx, p.nodes[i%len(p.nodes)], j.doc, true).Gone(); !j.gone {
+		for _, j := range list {
+			if !j.gone {
 				left = append(left, j)
 			}
 		}
@@ -129,7 +134,8 @@ func (p *pool) awaitGone(ctx context.Context, list []*job, patience time.Duratio
 		list = left
 		testbed.Sleep(ctx, 200*time.Millisecond)
 	}
-	return list
+	p.bed.History.Measure("jobs that are not deleted although their time is over", float64(len(list)), 0)
+	return ctx.Err()
 }
 
 // leftObjects returns the objects in the store of jobs that were deleted, by a part of
@@ -158,7 +164,8 @@ func (p *pool) readAll(ctx context.Context, list []*job) {
 	for i := range many {
 		readers.Go(func() {
 			for at := i; at < len(list) && ctx.Err() == nil; at += many {
-				p.bed.GetResult(ctx, p.nodes[at/many%2], list[at].doc, at%2 == 0)
+				s := p.bed.GetResult(ctx, p.nodes[at/many%2], list[at].doc, at%2 == 0)
+				list[at].gone = s.Gone() || list[at].gone && s.Status == 0
 			}
 		})
 	}

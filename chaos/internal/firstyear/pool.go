@@ -145,6 +145,15 @@ func (p *pool) supervise(ctx context.Context) error {
 	return nil
 }
 
+// restart kills both nodes and starts them again, so that they search for jobs to delete
+// at once.
+func (p *pool) restart(ctx context.Context) error {
+	for _, n := range p.nodes {
+		n.Process.Kill()
+	}
+	return p.supervise(ctx)
+}
+
 // works reports whether a job that is given to a node ends within the time.
 func (p *pool) works(ctx context.Context, n *testbed.Node, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)

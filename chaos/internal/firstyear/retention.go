@@ -145,6 +145,9 @@ func (r *retention) end(ctx context.Context) error {
 	if err := r.pool.move(ctx, 4*day); err != nil {
 		return err
 	}
+	if err := r.pool.restart(ctx); err != nil {
+		return err
+	}
 	var due []*job
 	gone := map[string]bool{}
 	for _, j := range r.list {
@@ -153,7 +156,9 @@ func (r *retention) end(ctx context.Context) error {
 			gone[j.doc.ID] = true
 		}
 	}
-	r.pool.awaitGone(ctx, due, testbed.Pick(r.pool.bed, time.Minute, 30*time.Second))
+	if err := r.pool.awaitGone(ctx, due); err != nil {
+		return err
+	}
 	for i, j := range r.list {
 		if j.kind.hasParts() {
 			r.pool.lookAt(ctx, r.pool.nodes[i%len(r.pool.nodes)], j)

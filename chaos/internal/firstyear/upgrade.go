@@ -110,12 +110,7 @@ func (u *upgrade) fromOld(ctx context.Context) error {
 	two.Process.Kill()
 	u.pool.use(two, u.today, 0)
 	// The killed node counts as alive until its lease is over.
-	waiting, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	if err := testbed.Until(waiting, 500*time.Millisecond, "migrate succeeds", func() bool {
-		_, code := operator.Command(waiting, "migrate")
-		return code == 0
-	}); err != nil {
+	if _, err := u.pool.command(ctx, operator, "migrate", "--wait", "1m"); err != nil {
 		return err
 	}
 	one.Process.Kill()

@@ -13,7 +13,7 @@ import (
 // Year lives a year of 52 weeks, or a few weeks in the short form: in each week the clock
 // moves, jobs run, and the program is upgraded.
 func Year(ctx context.Context, bed *testbed.Testbed) error {
-	y := &year{plan: testbed.Pick(bed, fullPlan, shortPlan), rng: bed.Random("year"), due: map[int][]*job{}}
+	y := &year{plan: testbed.Pick(bed, fullPlan, shortPlan), rng: bed.Random("year")}
 	var err error
 	if y.today, err = bed.Config.Builds.Today(ctx); err != nil {
 		return err
@@ -67,22 +67,25 @@ func (y *year) week(ctx context.Context, n int) error {
 	list := makeJobs(y.pool.bed, y.rng, kinds, y.plan.jobs, 3000)
 	y.all = append(y.all, list...)
 	for _, j := range list {
-		if j.kind.keep > 0 {
-			last := n + int(j.kind.keep/week)
-			y.due[last] = append(y.due[last], j)
-		}
+		j.week = n
 	}
+	sending, stop := context.WithCancel(ctx)
+	defer stop()
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		y.pool.load().Submit(ctx, plain(list), time.Second)
+		y.pool.load().Submit(sending, plain(list), time.Second)
 	}()
 	err := y.happen(ctx, n)
+	if err != nil {
+		stop()
+	}
 	<-sent
 	if err != nil {
 		return err
 	}
 	y.pool.poll.AwaitEnds(ctx, 20*time.Second)
+	y.look(ctx, n)
 	if y.plan.restores(n) {
 		y.submitAgain(ctx)
 	}
@@ -117,8 +120,8 @@ func (y *year) happen(ctx context.Context, n int) error {
 	return nil
 }
 
-// clean moves the clock by a week and waits until the jobs are deleted whose time is
-// over. The checker finds those that are left.
+// clean moves the clock by a week, after which the nodes delete the jobs whose time is
+// over while new ones run.
 func (y *year) clean(ctx context.Context, n int) error {
 	if n == 0 {
 		return nil
@@ -127,18 +130,29 @@ func (y *year) clean(ctx context.Context, n int) error {
 		return err
 	}
 	y.pool.bed.History.Logf("week %d", n)
-	if n < 2 {
-		return nil // the first program keeps all
-	}
-	left := y.pool.awaitGone(ctx, y.due[n-1], 20*time.Second)
-	delete(y.due, n-1)
-	y.due[n] = append(y.due[n], left...)
 	for range 10 {
 		if j := y.all[y.rng.IntN(len(y.all))]; j.kind.hasParts() {
 			y.pool.lookAt(ctx, y.pool.nodes[y.rng.IntN(2)], j)
 		}
 	}
-	return ctx.Err()
+	return nil
+}
+
+// look asks for the jobs whose time is over.
+func (y *year) look(ctx context.Context, n int) {
+	var left []*job
+	y.pool.readAll(ctx, y.due)
+	for _, j := range y.due {
+		if !j.gone {
+			left = append(left, j)
+		}
+	}
+	y.due = left
+	for _, j := range y.all {
+		if j.kind.keep > 0 && j.week+int(j.kind.keep/week) == n {
+			y.due = append(y.due, j)
+		}
+	}
 }
 
 // firstUpgrade replaces the old nodes, which cannot follow a newer ledger.
@@ -147,12 +161,7 @@ func (y *year) firstUpgrade(ctx context.Context) error {
 		n.Process.Terminate(20 * time.Second)
 		y.pool.use(n, y.today, 0)
 	}
-	waiting, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	if err := testbed.Until(waiting, 500*time.Millisecond, "migrate succeeds", func() bool {
-		_, code := y.pool.nodes[0].Command(waiting, "migrate")
-		return code == 0
-	}); err != nil {
+	if _, err := y.pool.command(ctx, y.pool.nodes[0], "migrate", "--wait", "1m"); err != nil {
 		return err
 	}
 	if err := y.pool.program("brief", `{"keep":"2w"}`, "exec cat"); err != nil {
@@ -184,6 +193,13 @@ func (y *year) end(ctx context.Context) error {
 	y.pool.bed.History.Note(check.Event{What: check.Calm})
 	y.pool.poll.AwaitEnds(ctx, 30*time.Second)
 	y.pool.poll.Close()
+	if err := y.pool.restart(ctx); err != nil {
+		return err
+	}
+	y.look(ctx, -1)
+	if err := y.pool.awaitGone(ctx, y.due); err != nil {
+		return err
+	}
 	y.pool.readAll(ctx, y.all)
 	var looks int
 	for i := len(y.all) - 1; i >= 0 && looks < 300; i-- {

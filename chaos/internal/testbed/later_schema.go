@@ -43,6 +43,7 @@ import (
 ` + sets.String() + `func init() {
 	n, _ := strconv.Atoi(os.Getenv("` + SchemaVariable + `"))
 	migrations = []embed.FS{` + names.String() + `}[n]
+	present = readMigrations()
 }
 `
 	return nil

@@ -106,7 +106,7 @@ func (j *Job) check(body []byte) (state, wrong string) {
 }
 
 // date matches the date of an answer that says when a job was deleted.
-var date = regexp.MustCompile(`\b20\d\d-[01]\d-[0-3]\d\b`)
+var date = regexp.MustCompile(`\b20\d\d-[01]\d-[0-3]\d`)
 
 // checkGone reads the answer for a job that was deleted, and returns what is wrong
 // with it.
