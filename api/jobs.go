@@ -103,6 +103,9 @@ type Selection struct {
 	Limit int `json:"limit,omitempty"`
 	// DryRun only counts.
 	DryRun bool `json:"dry_run,omitempty"`
+	// MissingResult, for retry, selects the successes whose results are missing from the
+	// store, and no others.
+	MissingResult bool `json:"missing_result,omitempty"`
 }
 
 // Selected is the answer to a [Selection]: what one call has done.

@@ -32,6 +32,9 @@ type Config struct {
 	// Act applies a verb to at most 256 jobs. The argument by is the name of the
 	// caller. Default: the node refuses all verbs.
 	Act func(ctx context.Context, verb ledger.Verb, by string, targets []ledger.Target) ([]ledger.Acted, error)
+	// Apart returns why ledger and store do not belong together any more. A result that is
+	// absent then is not lost. Default: they always do.
+	Apart func(context.Context) error
 	// Drain and Undrain drain a node, or with "" the whole queue, and let it take work
 	// again. Default: the node refuses drains.
 	Drain   func(ctx context.Context, node, by, reason string) error

@@ -43,7 +43,7 @@ func New(cfg Config) (*Publisher, error) {
 	}
 	p.ops = operations.New(operations.Config{
 		Ledger: cfg.Ledger, Counters: cfg.Ledger.Activity, Nodes: cfg.Ledger.Nodes, Replays: cfg.Ledger.Replays,
-		BaseURL: cfg.BaseURL, Accept: cfg.Accept, Act: cfg.Act,
+		BaseURL: cfg.BaseURL, Accept: cfg.Accept, Act: cfg.Act, ResultMissing: p.resultMissing,
 		Drain: cfg.Drain, Undrain: cfg.Undrain, Control: cfg.Control, Forget: cfg.Forget, Logger: cfg.Logger,
 	})
 	p.addReaders()

@@ -57,13 +57,29 @@ func (s *jobSelection) register(flags *pflag.FlagSet, states string) {
 	flags.BoolVarP(&s.yes, "yes", "y", false, "do not ask")
 }
 
+// retryFlags are the flags of retry alone.
+type retryFlags struct{ asNew, missing bool }
+
+// body returns the body of a retry of one job; nil if no flag is set.
+func (f retryFlags) body() []byte {
+	switch {
+	case f.asNew:
+		return []byte(`{"as_new":true}`)
+	case f.missing:
+		return []byte(`{"missing_result":true}`)
+	}
+	return nil
+}
+
 // check refuses ids together with flags, and neither of them.
-func (s *jobSelection) check(ids []string, asNew bool) error {
+func (s *jobSelection) check(ids []string, again retryFlags) error {
 	some := len(s.filter.query()) > 0
 	switch {
 	case len(ids) > 0 && (some || s.all):
 		return errors.New("give either ids or a selection by flags, not both")
-	case len(ids) == 0 && asNew:
+	case again.asNew && again.missing:
+		return errors.New("--missing-result runs a job again under its id: leave out --as-new")
+	case len(ids) == 0 && again.asNew:
 		return errors.New("--as-new is for jobs that are given by their ids")
 	case len(ids) == 0 && !some && !s.all:
 		return errors.New("say which jobs: by id, or with --program, --state, --node, --label, --since, --until, --text or --all")

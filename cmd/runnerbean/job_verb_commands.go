@@ -25,11 +25,11 @@ first and you are asked; --yes answers beforehand, as a script has to.`
 
 func newVerb(a *app, v verb) *cobra.Command {
 	var selection jobSelection
-	var asNew bool
+	var again retryFlags
 	cmd := &cobra.Command{
 		Use: v.name + " [ID...]", Short: v.short, Long: v.long + selectionHelp, Example: v.example,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := selection.check(args, asNew); err != nil {
+			if err := selection.check(args, again); err != nil {
 				return usageError(fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help"))
 			}
 			c, err := apiclient.FromEnvironment()
@@ -37,14 +37,15 @@ func newVerb(a *app, v verb) *cobra.Command {
 				return err
 			}
 			if len(args) > 0 {
-				return v.runIDs(cmd.Context(), a, c, args, asNew)
+				return v.runIDs(cmd.Context(), a, c, args, again)
 			}
-			return v.runSelected(cmd.Context(), a, c, selection)
+			return v.runSelected(cmd.Context(), a, c, selection, again)
 		},
 	}
 	selection.register(cmd.Flags(), v.states)
 	if v.name == "retry" {
-		cmd.Flags().BoolVar(&asNew, "as-new", false, "run the job again as a new one, as a succeeded one needs")
+		cmd.Flags().BoolVar(&again.asNew, "as-new", false, "run the job again as a new one, as a succeeded one needs")
+		cmd.Flags().BoolVar(&again.missing, "missing-result", false, "succeeded jobs whose results are missing from the store")
 	}
 	return cmd
 }

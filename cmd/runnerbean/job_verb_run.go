@@ -18,7 +18,7 @@ import (
 )
 
 // runIDs applies the verb to jobs one by one, and goes on after a refusal.
-func (v verb) runIDs(ctx context.Context, a *app, c *apiclient.Client, args []string, asNew bool) error {
+func (v verb) runIDs(ctx context.Context, a *app, c *apiclient.Client, args []string, again retryFlags) error {
 	ids := make([]string, 0, len(args))
 	for _, arg := range args {
 		id, err := jobID(ctx, c, arg)
@@ -27,14 +27,10 @@ func (v verb) runIDs(ctx context.Context, a *app, c *apiclient.Client, args []st
 		}
 		ids = append(ids, id)
 	}
-	var body []byte
-	if asNew {
-		body = []byte(`{"as_new":true}`)
-	}
 	var errs []error
 	for _, id := range ids {
 		var status jobs.Result
-		if err := c.Post(ctx, "/api/v1/jobs/"+id+"/"+v.name, body, &status); err != nil {
+		if err := c.Post(ctx, "/api/v1/jobs/"+id+"/"+v.name, again.body(), &status); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w%s", id, err, hint(id, err)))
 			continue
 		}
@@ -76,8 +72,9 @@ func printLine(w io.Writer, id, text string) error {
 }
 
 // runSelected counts the selected jobs, asks for confirmation, and applies the verb.
-func (v verb) runSelected(ctx context.Context, a *app, c *apiclient.Client, s jobSelection) error {
+func (v verb) runSelected(ctx context.Context, a *app, c *apiclient.Client, s jobSelection, again retryFlags) error {
 	selection := s.request()
+	selection.MissingResult = again.missing
 	selection.DryRun = true
 	counted, err := v.runPages(ctx, c, selection, func(api.Selected) {})
 	if err != nil {

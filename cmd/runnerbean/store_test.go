@@ -62,8 +62,11 @@ func TestNodeRefusesTheStoreOfOthers(t *testing.T) {
 	if out, _, code := p.client("", "list", "--state", "succeeded"); code != 0 || !strings.Contains(out, "echo") {
 		t.Errorf("list: %d\n%s", code, out)
 	}
-	if r := p.final(p.submit("echo", "2")); r.State != jobs.Succeeded {
-		t.Errorf("state %s with the new store", r.State)
+	if out := p.must("retry", "--missing-result", "--all", "--yes"); !strings.Contains(out, "1 job queued again") {
+		t.Errorf("retry of missing results: %s", out)
+	}
+	if r := p.final(url); r.State != jobs.Succeeded || r.Attempt != 2 {
+		t.Errorf("it is %s in attempt %d, want success in attempt 2", r.State, r.Attempt)
 	}
 }
 

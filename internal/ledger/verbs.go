@@ -24,6 +24,9 @@ var (
 	// ErrNeeds is returned for the retry of a job that needs a job that has not
 	// succeeded.
 	ErrNeeds = errors.New("job needs another one that has failed or was cancelled")
+	// ErrMissing is returned for the retry of a success whose result is said to be
+	// missing, if another attempt is the newest.
+	ErrMissing = errors.New("the result is not missing")
 	// ErrDocument is returned for the retry of a job whose document has a fault.
 	ErrDocument = errors.New("job document has a fault")
 )
@@ -38,6 +41,9 @@ type Target struct {
 	Awaits string
 	// Updated is the expected Updated of the job. Zero accepts any.
 	Updated time.Time
+	// Missing is set for the retry of a success whose result the store has lost: it is
+	// the number of its newest attempt, which the caller saw before it looked there.
+	Missing int
 }
 
 // Acted is the result for one Target. Record is the current state of the job. Err says
@@ -111,6 +117,11 @@ func change(t *txn, verb Verb, by string, r *Record, target *Target) (refusal, e
 	switch {
 	case verb == VerbDelete:
 		return deleteJob(t, by, r)
+	case r.State == jobs.Succeeded && verb == VerbRetry && target.Missing > 0:
+		if target.Missing != r.Attempt {
+			return ErrMissing, nil
+		}
+		return queueAgain(t, verb, by, r, target)
 	case r.State == jobs.Succeeded, r.State.Final() && !again:
 		return ErrFinal, nil
 	case r.State.Final():
@@ -277,7 +288,8 @@ func queueAgain(t *txn, verb Verb, by string, r *Record, target *Target) (refusa
 	}
 	t.count(counted, r.State, state)
 	t.Changed(r.ID)
-	t.Note(by, kindOfAgain(verb), r.ID, "", fmt.Sprintf("was %s; queued again", r.State)+startText(start, t.now)+expiryText(r.Expires, expires))
+	kind, was := noteOfAgain(verb, r)
+	t.Note(by, kind, r.ID, "", was+"; queued again"+startText(start, t.now)+expiryText(r.Expires, expires))
 	return nil, dropLive(t, r.ID)
 }
 
@@ -335,11 +347,15 @@ func awaitAgain(t *txn, r *Record, target *Target, state *jobs.State, reason *st
 	return "", t.await(&next)
 }
 
-func kindOfAgain(verb Verb) string {
-	if verb == VerbReset {
-		return eventlog.KindReset
+// noteOfAgain returns the kind of the event, and what the job was.
+func noteOfAgain(verb Verb, r *Record) (kind, was string) {
+	switch {
+	case r.State == jobs.Succeeded:
+		return eventlog.KindResultMissing, fmt.Sprintf("the store has lost the result of attempt %d", r.Attempt)
+	case verb == VerbReset:
+		return eventlog.KindReset, "was " + string(r.State)
 	}
-	return eventlog.KindRetried
+	return eventlog.KindRetried, "was " + string(r.State)
 }
 
 // needsOf returns the ids of the jobs that a job needs, from its document.

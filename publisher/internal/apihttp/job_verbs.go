@@ -23,12 +23,16 @@ func (a *API) PostVerb(v operations.Verb) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		body, asNew, err := readVerb(c, v)
+		body, order, err := readVerb(c, v)
 		if err != nil {
 			return err
 		}
-		if asNew {
+		if order.AsNew {
 			return a.rerun(c, id)
+		}
+		v := v
+		if order.MissingResult {
+			v = operations.RetryMissing
 		}
 		return a.once(c, body, func(ctx context.Context) (int, any, error) {
 			target, err := a.target(ctx, httpio.IfMatch(c.Request()), id)
@@ -74,21 +78,27 @@ func (a *API) target(ctx context.Context, wanted httpio.Precondition, id string)
 	return target, err
 }
 
-// readVerb reads the body of a verb for one job. It may be empty; only retry has a
-// member.
-func readVerb(c echo.Context, v operations.Verb) (body []byte, asNew bool, err error) {
+// retryOrder is the body of a retry of one job.
+type retryOrder struct {
+	AsNew         bool `json:"as_new"`
+	MissingResult bool `json:"missing_result"`
+}
+
+// readVerb reads the body of a verb for one job. It may be empty; only retry has
+// members.
+func readVerb(c echo.Context, v operations.Verb) (body []byte, order retryOrder, err error) {
 	body, err = httpio.ReadOptionalBody(c)
 	if err != nil || len(body) == 0 {
-		return nil, false, err
+		return nil, order, err
 	}
 	if v.Name != ledger.VerbRetry {
-		return body, false, httpio.DecodeObject(body, &struct{}{})
-	}
-	var order struct {
-		AsNew bool `json:"as_new"`
+		return body, order, httpio.DecodeObject(body, &struct{}{})
 	}
 	err = httpio.DecodeObject(body, &order)
-	return body, order.AsNew, err
+	if err == nil && order.AsNew && order.MissingResult {
+		err = httpio.BadMember("/missing_result", "runs the job again under its id, so leave out as_new")
+	}
+	return body, order, err
 }
 
 // rerun runs a job that has ended again, as a new job.

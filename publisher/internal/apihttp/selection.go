@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
@@ -26,6 +27,13 @@ func (a *API) PostSelection(v operations.Verb) echo.HandlerFunc {
 		var order api.Selection
 		if err := httpio.DecodeObject(body, &order); err != nil {
 			return err
+		}
+		v := v
+		if order.MissingResult {
+			if v.Name != ledger.VerbRetry {
+				return httpio.BadMember("/missing_result", "is for retry")
+			}
+			v = operations.RetryMissing
 		}
 		s, err := operations.SelectionOf(v, order)
 		if err != nil {

@@ -103,7 +103,7 @@ func missing(err error) *jobs.Problem {
 	if errors.Is(err, ErrMissingFile) {
 		what = "file"
 	}
-	p := Problem(http.StatusServiceUnavailable, "the job has succeeded, but its "+what+" is missing from the store of this node; who runs the node finds this in its log")
+	p := Problem(http.StatusServiceUnavailable, "the job has succeeded, but its "+what+" is missing from the store of this node; its operator can bring the file back, or run the job again: retry with {\"missing_result\": true}")
 	p.Title = "The " + what + " is missing"
 	return p
 }

@@ -97,6 +97,10 @@ func (o *Operations) apply(ctx context.Context, s *Selection, by string, room fu
 		}
 		before, after := *s, done
 		list, more, err := o.next(ctx, s, limit)
+		full := len(list) == limit
+		if err == nil {
+			list, err = o.onlyMissing(ctx, s.Verb, list)
+		}
 		if err == nil {
 			err = o.applyTo(ctx, s, s.suited(list, &after), by, &after)
 		}
@@ -105,7 +109,7 @@ func (o *Operations) apply(ctx context.Context, s *Selection, by string, room fu
 			return o.stop(s, done, done.Found > 0, err)
 		}
 		done = after
-		done.More, short = more, len(list) < limit
+		done.More, short = more, !full
 	}
 	return done, nil
 }
@@ -115,6 +119,16 @@ func (o *Operations) applyNamed(ctx context.Context, s *Selection, by string, do
 	list, err := o.named(ctx, s)
 	if err != nil {
 		return done, err
+	}
+	if s.Verb.Missing {
+		rest, present, err := o.present(ctx, list)
+		if err != nil {
+			return done, err
+		}
+		for _, rec := range present {
+			s.report(ledger.Acted{ID: rec.ID, Record: rec, Err: ledger.ErrMissing}, &done)
+		}
+		list, done.Found = rest, done.Found+len(present)
 	}
 	list = s.suited(list, &done)
 	s.ids = s.ids[:0:0]
@@ -174,6 +188,9 @@ func (o *Operations) applyTo(ctx context.Context, s *Selection, list []ledger.Re
 	targets := make([]ledger.Target, len(list))
 	for i, rec := range list {
 		targets[i].ID = rec.ID
+		if s.Verb.Missing {
+			targets[i].Missing = rec.Attempt
+		}
 	}
 	acted, err := o.act(ctx, s.Verb, targets, by)
 	if err != nil {

@@ -68,7 +68,9 @@ func (n *Count) add(v Verb, list []ledger.Record) {
 
 // countsSay reports whether the ledger's counts of the states say how many jobs there
 // are.
-func (s *Selection) countsSay() bool { return s.ids == nil && s.filter == listing.Filter{} }
+func (s *Selection) countsSay() bool {
+	return s.ids == nil && s.filter == listing.Filter{} && !s.Verb.Missing
+}
 
 func (o *Operations) counts(ctx context.Context, states []jobs.State) (Count, error) {
 	n := Count{States: map[jobs.State]int{}}

@@ -52,11 +52,13 @@ type Config struct {
 	BaseURL  string
 	Accept   func(ctx context.Context, document []byte, submitter string) (ledger.Accepted, error)
 	Act      func(ctx context.Context, verb ledger.Verb, by string, targets []ledger.Target) ([]ledger.Acted, error)
-	Drain    func(ctx context.Context, node, by, reason string) error
-	Undrain  func(ctx context.Context, node, by string) error
-	Control  func(ctx context.Context, node string, change func(*nodes.Control), by string, expect *time.Time) (nodes.Control, error)
-	Forget   func(ctx context.Context, node, by string) (int, error)
-	Logger   *slog.Logger
+	// ResultMissing reports whether the store has no result of a job.
+	ResultMissing func(ctx context.Context, id string) (bool, error)
+	Drain         func(ctx context.Context, node, by, reason string) error
+	Undrain       func(ctx context.Context, node, by string) error
+	Control       func(ctx context.Context, node string, change func(*nodes.Control), by string, expect *time.Time) (nodes.Control, error)
+	Forget        func(ctx context.Context, node, by string) (int, error)
+	Logger        *slog.Logger
 }
 
 // Operations changes jobs and nodes.

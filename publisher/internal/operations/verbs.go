@@ -1,6 +1,7 @@
 package operations
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,26 +23,49 @@ type Verb struct {
 	// States are those in which it applies, in the order in which a selection goes
 	// through them: it meets a job again whose state changes meanwhile.
 	States []jobs.State
+	// Missing restricts it to the jobs whose result is missing from the store.
+	Missing bool
 }
+
+// RetryMissing runs successes again whose results are missing.
+var RetryMissing = Verb{Name: ledger.VerbRetry, Done: "retried for its result", States: []jobs.State{jobs.Succeeded}, Missing: true}
 
 // Verbs are all verbs.
 var Verbs = []Verb{
-	{ledger.VerbCancel, "cancelled", []jobs.State{jobs.Waiting, jobs.Queued, jobs.Running}},
-	{ledger.VerbStop, "stopped", []jobs.State{jobs.Running}},
-	{ledger.VerbTerminate, "terminated", []jobs.State{jobs.Waiting, jobs.Queued, jobs.Running}},
-	{ledger.VerbRetry, "retried", []jobs.State{jobs.Failed, jobs.Cancelled}},
-	{ledger.VerbReset, "reset", []jobs.State{jobs.Waiting, jobs.Queued, jobs.Running, jobs.Failed, jobs.Cancelled}},
-	{ledger.VerbDelete, "deleted", []jobs.State{jobs.Succeeded, jobs.Failed, jobs.Cancelled}},
+	{Name: ledger.VerbCancel, Done: "cancelled", States: []jobs.State{jobs.Waiting, jobs.Queued, jobs.Running}},
+	{Name: ledger.VerbStop, Done: "stopped", States: []jobs.State{jobs.Running}},
+	{Name: ledger.VerbTerminate, Done: "terminated", States: []jobs.State{jobs.Waiting, jobs.Queued, jobs.Running}},
+	{Name: ledger.VerbRetry, Done: "retried", States: []jobs.State{jobs.Failed, jobs.Cancelled}},
+	{Name: ledger.VerbReset, Done: "reset", States: []jobs.State{jobs.Waiting, jobs.Queued, jobs.Running, jobs.Failed, jobs.Cancelled}},
+	{Name: ledger.VerbDelete, Done: "deleted", States: []jobs.State{jobs.Succeeded, jobs.Failed, jobs.Cancelled}},
 }
 
 // Apply applies a verb to one job and returns the job as it is then. by names who
 // asks. A refusal is a problem with the status 409, or ErrUnknown or ErrChanged.
 func (o *Operations) Apply(ctx context.Context, v Verb, target ledger.Target, by string) (ledger.Record, error) {
+	if v.Missing {
+		rec, err := o.cfg.Ledger.Get(ctx, target.ID)
+		if err != nil {
+			return rec, err
+		}
+		if missing, err := o.missing(ctx, rec); err != nil || !missing {
+			return rec, cmp.Or(err, v.refusal(ledger.Acted{ID: rec.ID, Record: rec, Err: ledger.ErrMissing}))
+		}
+		target.Missing = rec.Attempt
+	}
 	acted, err := o.act(ctx, v, []ledger.Target{target}, by)
 	if err != nil {
 		return ledger.Record{}, err
 	}
 	return acted[0].Record, v.refusal(acted[0])
+}
+
+// missing reports whether the store has lost the result of a job that has succeeded.
+func (o *Operations) missing(ctx context.Context, rec ledger.Record) (bool, error) {
+	if rec.State != jobs.Succeeded {
+		return false, nil
+	}
+	return o.cfg.ResultMissing(ctx, rec.ID)
 }
 
 func (o *Operations) act(ctx context.Context, v Verb, targets []ledger.Target, by string) ([]ledger.Acted, error) {
@@ -64,6 +88,8 @@ func (v Verb) unsuited(state jobs.State) error {
 	switch {
 	case v.Suits(state):
 		return nil
+	case v.Missing:
+		return ledger.ErrMissing
 	case (v.Name == ledger.VerbRetry || v.Name == ledger.VerbDelete) && !state.Final():
 		return ledger.ErrNotEnded
 	case state.Final():
@@ -112,6 +138,10 @@ func (v Verb) advice(a ledger.Acted) (detail string, known bool) {
 		return fmt.Sprintf("the job has not come to its end: it is %s; cancel it first", state), true
 	case errors.Is(a.Err, ledger.ErrUnknown):
 		return "no job with this id is known", true
+	case errors.Is(a.Err, ledger.ErrMissing) && state == jobs.Succeeded:
+		return "the store has the result of the job; nothing is missing", true
+	case errors.Is(a.Err, ledger.ErrMissing):
+		return fmt.Sprintf("the job has no result that could be missing: it is %s", state), true
 	case errors.Is(a.Err, ledger.ErrFinal) && state == jobs.Succeeded:
 		return `the job has succeeded and its result never changes: POST {"as_new": true} to /api/v1/jobs/` + a.ID +
 			"/retry to run it again as a new job", true

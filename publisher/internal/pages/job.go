@@ -119,7 +119,7 @@ func (p *Pages) jobPart(ctx context.Context, id string, details api.Details) (*j
 func jobWithoutResult(details api.Details, root string) (*jobview.Job, error) {
 	body, err := httpio.Marshal(details.Status)
 	v := jobview.New(jobview.Data{Result: details.Status, ResultJSON: body, Root: root})
-	v.Tone, v.Because, v.Fault = "bad", "Its result is missing", "the store of this node does not have it"
+	v.Tone, v.Because, v.Fault = "bad", "Its result is missing", "The store does not have it. Bring the file back, or run the job again: runnerbean retry --missing-result "+details.Status.ID
 	return v, err
 }
 

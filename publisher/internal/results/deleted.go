@@ -29,16 +29,22 @@ func (docs *Documents) forgetDeleted(ctx context.Context, id string) error {
 }
 
 // Forget drops the results of jobs that have changed: of a job that has succeeded that
-// is its deletion.
+// is its deletion, or a loss of its result.
 func (docs *Documents) Forget(ids []string) { docs.cache.remove(ids) }
 
-// FollowDeletions drops the results of jobs that other processes delete, until ctx ends.
+// FollowDeletions drops the results of jobs that other processes delete, or run again
+// because the result is lost, until ctx ends.
 // changed has a value after each of their commits.
 func (docs *Documents) FollowDeletions(ctx context.Context, changed <-chan struct{}, log *slog.Logger) {
 	last := int64(-1)
+	var newest *string
 	for {
-		if err := docs.forgetAfter(ctx, &last); err != nil && ctx.Err() == nil {
-			log.Warn("cannot ask which jobs were deleted; results in memory may outlive their jobs", "err", err)
+		err := docs.forgetAfter(ctx, &last)
+		if err == nil {
+			err = docs.forgetLost(ctx, &newest)
+		}
+		if err != nil && ctx.Err() == nil {
+			log.Warn("cannot ask which jobs were deleted or run again; results in memory may outlive their jobs", "err", err)
 			retry.Sleep(ctx, followPause)
 			continue
 		}

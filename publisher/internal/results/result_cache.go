@@ -6,7 +6,8 @@ import (
 )
 
 // cache holds succeeded results, the least lately used going first. What it holds never
-// changes; it is dropped when its job is deleted.
+// changes; it is dropped when its job is deleted or runs
+// again.
 type cache struct {
 	limit int64 // bytes
 
@@ -66,6 +67,14 @@ func (c *cache) remove(ids []string) {
 		if e := c.entries[id]; e != nil {
 			c.drop(e)
 		}
+	}
+}
+
+func (c *cache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.recent.Len() > 0 {
+		c.drop(c.recent.Back())
 	}
 }
 
