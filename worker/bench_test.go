@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -134,4 +135,51 @@ func bareSpawn(b *testing.B, n int, path string, input []byte) time.Duration {
 	close(work)
 	group.Wait()
 	return time.Since(start)
+}
+
+// BenchmarkTake measures what taking turns adds to a job: the time of turns.take. alone is one
+// program with jobs; in the others two have jobs, and each second message is swapped.
+func BenchmarkTake(b *testing.B) {
+	for _, c := range []struct {
+		name            string
+		busy, installed int
+	}{{"alone", 1, 20}, {"two", 2, 2}, {"two of 20", 2, 20}, {"two of 200", 2, 200}} {
+		b.Run(c.name, func(b *testing.B) { benchTake(b, c.busy, c.installed) })
+	}
+}
+
+func benchTake(b *testing.B, busy, installed int) {
+	r := newFixture(b)
+	for i := range installed {
+		r.install(fmt.Sprintf("p%03d", i), "echo 1")
+	}
+	for i := range busy {
+		r.queued(2000, fmt.Sprintf("p%03d", i), jobs.DefaultPriority)
+	}
+	w, err := New(r.cfg)
+	r.must(err)
+	source, err := openSource(r.cfg.Queue, r.cfg.Queue.Addrs)
+	r.must(err)
+	defer source.close()
+	ctx, tubes := context.Background(), w.programs.Current().Tubes
+	ack := &messageAck{ledger: r.ledger, logger: testLogger()}
+	turns := newTurns(&w.cfg, w.programs, ack)
+	var taking time.Duration
+	var first time.Duration
+	for b.Loop() {
+		start := time.Now()
+		message, err := source.reserve(ctx, tubes)
+		r.must(err)
+		first += time.Since(start)
+		m, err := readRunMessage(message.Body)
+		r.must(err)
+		p := w.programs.Current().Programs[m.Program]
+		start = time.Now()
+		turn := turns.take(ctx, &message, &m, &p)
+		taking += time.Since(start)
+		turn.Claimed()
+		ack.release(ctx, message, jobs.DefaultPriority, 0)
+	}
+	b.ReportMetric(float64(taking.Nanoseconds())/float64(b.N)/1e3, "µs/take")
+	b.ReportMetric(float64(first.Nanoseconds())/float64(b.N)/1e3, "µs/reserve")
 }

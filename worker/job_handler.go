@@ -54,8 +54,7 @@ func (h *jobHandler) tryHandle(take, ctx context.Context, held **queue.Delivery,
 	message := *held
 	m, err := readRunMessage(message.Body)
 	if err != nil {
-		h.cfg.Logger.Warn("a message on a run tube is not one of ours; it is deleted", "beanstalkd", message.Addr, "message", message.ID, "err", err)
-		h.ack.remove(ctx, message)
+		h.ack.removeForeign(ctx, message, err)
 		return true
 	}
 	m = h.swap.moreUrgent(ctx, held, m)

@@ -37,6 +37,12 @@ func (m *messageAck) remove(ctx context.Context, message *queue.Delivery) {
 	}
 }
 
+// removeForeign deletes a message that cannot be read because of err.
+func (m *messageAck) removeForeign(ctx context.Context, message *queue.Delivery, err error) {
+	m.logger.Warn("a message on a run tube is not one of ours; it is deleted", "beanstalkd", message.Addr, "message", message.ID, "err", err)
+	m.remove(ctx, message)
+}
+
 // release releases a message with a delay in whole seconds, rounded up: otherwise it would
 // come a moment too early, again and again.
 func (m *messageAck) release(ctx context.Context, message *queue.Delivery, priority uint32, delay time.Duration) {

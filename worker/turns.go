@@ -66,18 +66,18 @@ func (t *turns) take(ctx context.Context, held **queue.Delivery, m *runMessage, 
 		if turn.Program == name {
 			return turn
 		}
-		other, content := t.messageOf(ctx, *held, turn.Program, priority)
-		installed := t.programs.Current().Programs[turn.Program]
-		switch {
-		case other == nil:
-		case installed == nil: // it has been removed just now
-			t.ack.putBack(ctx, other, t.ack.spread(elsewhereDelay))
-		default:
-			t.ack.release(ctx, *held, priority, 0)
-			*held, *m, *p = other, content, installed
-			return turn
+		other, content, its := t.other(ctx, *held, name, turn, priority)
+		if other == nil {
+			turn.Passed()
+			continue
 		}
-		turn.Passed()
+		if content.Program != turn.Program {
+			turn.GivenBack()
+			turn = s.Found(content.Program, its.About.Weight, priority)
+		}
+		t.ack.release(ctx, *held, priority, 0)
+		*held, *m, *p = other, content, its
+		return turn
 	}
 	return s.Take(name, weight)
 }
@@ -102,29 +102,37 @@ func (t *turns) look(ctx context.Context, s *scheduler.Scheduler, server string)
 	s.Looked(due)
 }
 
-// messageOf reserves a ready message of a program whose job is at least as urgent as a
-// priority, beside the held message. It returns nil if there is none.
-func (t *turns) messageOf(ctx context.Context, held *queue.Delivery, program string, priority uint32) (*queue.Delivery, runMessage) {
-	message, err := held.OtherOf(ctx, t.tube(program))
+// other reserves a message beside the held one, whose job is at least as urgent as a
+// priority: of the program of the turn, or of one that had no due jobs at the last look. Only
+// the tubes of programs with due jobs are left out, since each costs a command. It returns nil
+// if there is no such message.
+func (t *turns) other(ctx context.Context, held *queue.Delivery, own string, turn *scheduler.Turn, priority uint32) (*queue.Delivery, runMessage, *program.Program) {
+	installed := t.programs.Current()
+	tubes := make(map[string]bool, len(installed.Tubes))
+	for _, tube := range installed.Tubes {
+		tubes[tube] = true
+	}
+	if !tubes[t.tube(turn.Program)] {
+		return nil, runMessage{}, nil // it has just been removed
+	}
+	for _, program := range append(turn.Others(), own) {
+		delete(tubes, t.tube(program))
+	}
+	message, err := held.OtherOf(ctx, tubes)
 	if err != nil || message == nil {
-		return nil, runMessage{}
+		return nil, runMessage{}, nil
 	}
 	m, err := readRunMessage(message.Body)
 	if err != nil {
-		t.logger.Warn("a message on a run tube is not one of ours; it is deleted", "beanstalkd", message.Addr, "message", message.ID, "err", err)
-		t.ack.remove(ctx, message)
-		return nil, m
+		t.ack.removeForeign(ctx, message, err)
+		return nil, m, nil
 	}
-	if m.Program != "" && m.Program != program {
-		t.ack.putBack(ctx, message, t.ack.spread(elsewhereDelay))
-		return nil, m
-	}
-	m.Program = program
+	p := installed.Programs[m.Program]
 	// A job that the ledger does not know has no priority: the claim reports it.
-	own, _, err := t.queues.Priority(ctx, m.ID)
-	if err != nil || own > priority {
+	its, _, err := t.queues.Priority(ctx, m.ID)
+	if p == nil || err != nil || its > priority {
 		t.ack.putBack(ctx, message, 0)
-		return nil, m
+		return nil, m, nil
 	}
-	return message, m
+	return message, m, p
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -90,6 +92,85 @@ func TestProgramsTakeTurns(t *testing.T) {
 	}
 	for _, program := range []string{"a", "b", "c"} {
 		r.tubeEmpty(program)
+	}
+}
+
+// TestTurnsPassWhatCannotStart gives one program a long queue, and others messages that start
+// nothing: ones that are no messages of the product, of unknown jobs, of another program, of
+// less urgent jobs and of jobs for later. Behind each is a job that starts within a few turns.
+func TestTurnsPassWhatCannotStart(t *testing.T) {
+	t.Parallel()
+	r := newFixture(t, func(c *Config) { c.Slots = 1 })
+	others := []string{"foreign", "unknown", "astray", "less", "later"}
+	for _, name := range append(others, "many") {
+		r.weigh(name, 1)
+	}
+	many := r.queued(200, "many", 9)
+	for program, body := range map[string]string{
+		"foreign": "hello", "unknown": `{"id":"` + jobs.NewID() + `","program":"unknown"}`, "astray": `{"id":"` + many[0] + `","program":"many"}`,
+	} {
+		_, err := r.producer.Put(t.Context(), queue.Message{
+			Tube: queue.RunTube(testPrefix, r.ledger.ID(), program), Body: []byte(body), Priority: 9, TTR: queue.RunTTR,
+		})
+		r.must(err)
+	}
+	r.queued(1, "less", 4000)
+	late := job("later")
+	late.Priority, late.NotBefore = new(uint32(9)), time.Now().Add(time.Hour)
+	r.accept(late)
+	var ids []string
+	for _, name := range others {
+		ids = append(ids, r.queued(1, name, 9)...)
+	}
+	r.start()
+	for _, id := range ids {
+		r.await(id, jobs.Succeeded)
+	}
+	// The program of such a message is passed over until the next look.
+	began := r.began()
+	for _, name := range others {
+		if at := slices.Index(began, name); at < 0 || at > 30 {
+			t.Errorf("%s started as number %d", name, at)
+		}
+	}
+	if record := r.get(late.ID); record.State != jobs.Queued {
+		t.Errorf("the job for later is %s", record.State)
+	}
+}
+
+// TestTurnsOfSeveralServers has one slot serve two servers, each with many jobs of one program
+// and then a few of another.
+func TestTurnsOfSeveralServers(t *testing.T) {
+	t.Parallel()
+	other := queuetest.Start(t)
+	r := newFixture(t, func(c *Config) { c.Slots, c.Queue.Addrs = 1, append(c.Queue.Addrs, other.Addr) })
+	var ids []string
+	for i, addr := range r.cfg.Queue.Addrs {
+		producer, err := queue.NewProducer(queue.Config{Addrs: []string{addr}})
+		r.must(err)
+		t.Cleanup(func() { producer.Close() })
+		r.producer = producer
+		many, few := fmt.Sprint("many", i), fmt.Sprint("few", i)
+		r.weigh(many, 1)
+		r.weigh(few, 1)
+		r.queued(200, many, 9)
+		ids = append(ids, r.queued(5, few, 9)...)
+	}
+	r.start()
+	for _, id := range ids {
+		r.await(id, jobs.Succeeded)
+	}
+	began := r.began()
+	for i := range r.cfg.Queue.Addrs {
+		many, few, before := fmt.Sprint("many", i), fmt.Sprint("few", i), 0
+		for left := began; slices.Contains(left, few); left = left[1:] {
+			if left[0] == many {
+				before++
+			}
+		}
+		if before > 10 {
+			t.Errorf("server %d: %d jobs started before the few", i, before)
+		}
 	}
 }
 

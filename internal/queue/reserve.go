@@ -3,6 +3,8 @@ package queue
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/beanstalkd/go-beanstalk"
@@ -58,13 +60,14 @@ func (d *Delivery) Other(ctx context.Context, id uint64) (*Delivery, error) {
 	return c.reserveJob(ctx, id)
 }
 
-// OtherOf reserves the first ready message of a tube of the same server on the same
-// connection. It returns nil if none is ready.
-func (d *Delivery) OtherOf(ctx context.Context, tube string) (*Delivery, error) {
-	if err := ValidTube(tube); err != nil {
+// OtherOf reserves the first ready message of some tubes of the same server on the same
+// connection. It returns nil if none is ready. Its cost grows with the difference from the
+// tubes of the Reserve before.
+func (d *Delivery) OtherOf(ctx context.Context, tubes map[string]bool) (*Delivery, error) {
+	if err := validTubes(slices.Collect(maps.Keys(tubes))); err != nil {
 		return nil, err
 	}
-	other, err := d.conn.reserve(ctx, map[string]bool{tube: true}, 0)
+	other, err := d.conn.reserve(ctx, tubes, 0)
 	if errors.Is(err, errNone) || errors.Is(err, errDeadline) {
 		return nil, nil
 	}

@@ -94,7 +94,8 @@ func (s *Scheduler) program(name string, weight int) *program {
 	return p
 }
 
-// Turn is the turn of a program to start a job. Every Turn ends with Claimed or Passed.
+// Turn is the turn of a program to start a job. Every Turn ends with Claimed, Passed or
+// GivenBack.
 type Turn struct {
 	Program string
 	of      *Scheduler
@@ -124,6 +125,29 @@ func (s *Scheduler) Take(held string, weight int) *Turn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.begin(held, s.program(held, weight))
+}
+
+// Found begins a turn of a program that has been found to have a message with a job of a
+// priority although the last look did not find it.
+func (s *Scheduler) Found(program string, weight int, priority uint32) *Turn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.program(program, weight)
+	p.due, p.priority = true, priority
+	return s.begin(program, p)
+}
+
+// Others returns the programs with due jobs, as far as is known, besides that of the turn.
+func (t *Turn) Others() []string {
+	t.of.mu.Lock()
+	defer t.of.mu.Unlock()
+	var names []string
+	for name, p := range t.of.programs {
+		if p.due && p != t.on {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // begin begins a turn. The caller holds mu.
@@ -186,6 +210,15 @@ func (t *Turn) Passed() {
 	if !t.over {
 		t.end()
 		t.on.due = false
+	}
+}
+
+// GivenBack ends a turn that was begun for the wrong program, as if it had not begun.
+func (t *Turn) GivenBack() {
+	t.of.mu.Lock()
+	defer t.of.mu.Unlock()
+	if !t.over {
+		t.end()
 	}
 }
 

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -78,6 +79,22 @@ func TestTurnsThatStartNoJob(t *testing.T) {
 	s.Looked(due)
 	if fourth := s.Next("a", 1, 1); fourth.Program != "b" {
 		t.Errorf("a turn of %s instead of the one that passed", fourth.Program)
+	}
+}
+
+// TestFoundProgram takes the turn of a program that had no jobs at the last look.
+func TestFoundProgram(t *testing.T) {
+	t.Parallel()
+	s := New()
+	s.Looked([]Due{{"a", 1, 1}, {"b", 1, 1}})
+	wrong := s.Next("a", 1, 1)
+	wrong.GivenBack()
+	s.Found("c", 1, 1).Claimed()
+	turn := s.Next("a", 1, 1)
+	others := turn.Others()
+	slices.Sort(others)
+	if diff := cmp.Diff([]string{"b", "c"}, others); turn.Program != "a" || diff != "" {
+		t.Errorf("the turn of %s, beside %v", turn.Program, others)
 	}
 }
 
@@ -208,13 +225,16 @@ func (p *pool) reserve(rt *rapid.T) {
 			heads = append(heads, program)
 		}
 	}
-	held := rapid.SampledFrom(heads).Draw(rt, "held")
+	held := heads[0] // its messages are the oldest
+	if rapid.IntRange(0, 19).Draw(rt, "another order") == 0 {
+		held = rapid.SampledFrom(heads).Draw(rt, "held")
+	}
 	if p.s.Look(p.at) {
 		p.look()
 	}
 	var turn *Turn
 	if p.s.Contended(name(held), p.weights[held]) {
-		turn = p.next(held, priority)
+		turn = p.next(rt, held, priority)
 	} else {
 		turn = p.s.Take(name(held), p.weights[held])
 	}
@@ -229,20 +249,34 @@ func (p *pool) reserve(rt *rapid.T) {
 	p.settle()
 }
 
-// next asks programs for a message until one has it.
-func (p *pool) next(held int, priority uint32) *Turn {
+// next asks for a message of the program whose turn it is, or of one that is not known to have
+// jobs, until there is one.
+func (p *pool) next(rt *rapid.T, held int, priority uint32) *Turn {
 	for {
 		turn := p.s.Next(name(held), p.weights[held], priority)
+		out := append(turn.Others(), name(held))
+		var have []int
 		for program := range p.weights {
 			l := level{program, priority}
-			if name(program) == turn.Program && p.ready[l] > 0 {
-				return turn
-			}
-			if name(program) == turn.Program {
+			switch its := name(program) == turn.Program; {
+			case p.ready[l] > 0 && (its || !slices.Contains(out, name(program))):
+				have = append(have, program)
+			case its:
 				delete(p.others, l)
 			}
 		}
-		turn.Passed()
+		if turn.Program == name(held) {
+			return turn
+		}
+		if len(have) == 0 {
+			turn.Passed()
+			continue
+		}
+		if got := rapid.SampledFrom(have).Draw(rt, "got"); name(got) != turn.Program {
+			turn.GivenBack()
+			turn = p.s.Found(name(got), p.weights[got], priority)
+		}
+		return turn
 	}
 }
 
@@ -284,8 +318,8 @@ func (p *pool) settle() {
 }
 
 // TestNoProgramStarves holds the bound of the package: while a program has a ready job, the
-// others start no more of the same priority than their weights, what is under way, and what
-// is started until the next look.
+// others start no more of the same priority than their weights, one for each program, what is
+// under way, and what is started until the next look.
 func TestNoProgramStarves(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
@@ -293,18 +327,18 @@ func TestNoProgramStarves(t *testing.T) {
 			s: New(), ready: map[level]int{}, others: map[level]int{}, most: rapid.IntRange(1, 6).Draw(rt, "executors"),
 			weights: rapid.SliceOfN(rapid.SampledFrom([]int{1, 1, 2, 5}), 2, 12).Draw(rt, "weights"), at: time.Unix(1, 0),
 		}
-		bound := max(lookAfter, len(p.weights)) + p.most
+		bound := max(lookAfter, len(p.weights)) + p.most + len(p.weights)
 		for _, weight := range p.weights {
 			bound += weight
 		}
-		p.ready[level{0, 2}] = rapid.IntRange(0, 300).Draw(rt, "flood")
-		for range rapid.IntRange(1, 400).Draw(rt, "steps") {
-			switch rapid.IntRange(0, 7).Draw(rt, "step") {
+		p.ready[level{0, 2}] = rapid.IntRange(0, 1000).Draw(rt, "flood")
+		for range rapid.IntRange(1, 800).Draw(rt, "steps") {
+			switch rapid.IntRange(0, 19).Draw(rt, "step") {
 			case 0:
 				l := level{rapid.IntRange(0, len(p.weights)-1).Draw(rt, "program"), uint32(rapid.IntRange(1, 3).Draw(rt, "priority"))}
 				p.ready[l] += rapid.IntRange(1, 20).Draw(rt, "jobs")
 				p.settle()
-			case 1, 2, 3:
+			case 1, 2, 3, 4, 5, 6, 7, 8, 9, 10:
 				p.reserve(rt)
 			default:
 				p.end(rt)
