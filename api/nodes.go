@@ -79,6 +79,22 @@ type Vitals struct {
 	Processes []Process `json:"processes"`
 	// Quarantine is the job for which the node takes no other; nil where none is.
 	Quarantine *Quarantine `json:"quarantine,omitempty"`
+	// Trouble is there while the node fails jobs by a fault of its own; else nil.
+	Trouble *Trouble `json:"trouble,omitempty"`
+	// MaxSlots is how many slots the limits of its process hold; 0 where it is not known,
+	// or no fewer than api.MaxSlots.
+	MaxSlots int `json:"max_slots,omitempty"`
+	// LogDropped is how many lines of its log the node has dropped since its start; 0
+	// where the last one was dropped more than five minutes ago.
+	LogDropped int64 `json:"log_dropped,omitempty"`
+}
+
+// Trouble is the state of a node that has failed several jobs in a row by a fault of its
+// own. It tries one job now and then until one runs.
+type Trouble struct {
+	Reason string    `json:"reason"` // of the last fault
+	Since  time.Time `json:"since"`  // on the node's own clock
+	Faults int       `json:"faults"` // in a row
 }
 
 // Quarantine is a job that was lost with its nodes, and therefore runs alone.

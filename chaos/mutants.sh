@@ -99,6 +99,15 @@ mutant 'final kill of the group removed' worker/internal/process TestGroupEnds \
 mutant 'mark of descendants ignored' worker/internal/process TestNothingIsLeft \
 	worker/internal/process/mark_linux.go ' && markNumber(pid) == m.number' ' && false'
 
+mutant 'a node in trouble takes work as usual' worker TestNodeInTroubleTriesOneJobNowAndThen \
+	worker/executor.go 'case e.gate.troubled():' 'case e.gate.troubled() && false:'
+
+mutant 'a broken log pipe ends the node' cmd/runnerbean TestBrokenLogPipeEndsNoNode \
+	cmd/runnerbean/node_process.go 'signal.Notify(broken, syscall.SIGPIPE)' 'signal.Reset(syscall.SIGPIPE)'
+
+mutant 'a full log buffer blocks' cmd/runnerbean/internal/logbuffer TestStuckLogBlocksNothingAndTellsWhatWasDropped \
+	cmd/runnerbean/internal/logbuffer/buffer.go 'len(b.pending)+len(lines) > maxPending' 'false'
+
 if ((unnoticed)); then
 	echo "$unnoticed of the changes went unnoticed" >&2
 	exit 1

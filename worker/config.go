@@ -102,6 +102,8 @@ type Config struct {
 	Send func(context.Context, []ledger.Record) error
 	// OnPrograms gets the installed programs after every change. Default: nothing.
 	OnPrograms func([]nodes.Program)
+	// OnTrouble is called after a change of Worker.Trouble. Default: nothing.
+	OnTrouble func()
 	// OnEnded gets a report on every attempt whose end is in the ledger, once. It is
 	// called by several goroutines, which run jobs: it must not block. Default: nothing.
 	OnEnded func(report.Attempt)
@@ -159,6 +161,9 @@ func (c *Config) fill() {
 	}
 	if c.OnPrograms == nil {
 		c.OnPrograms = func([]nodes.Program) {}
+	}
+	if c.OnTrouble == nil {
+		c.OnTrouble = func() {}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

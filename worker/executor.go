@@ -7,6 +7,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/retry"
 	"github.com/runnerbean/runnerbean/worker/internal/program"
+	"github.com/runnerbean/runnerbean/worker/internal/trouble"
 )
 
 // troubleBackoff is the first wait of an executor after the ledger or the disk has failed.
@@ -24,7 +25,8 @@ type executor struct {
 	handler   *jobHandler
 	panics    *panicRecorder
 	logger    *slog.Logger
-	trouble   int // failures of the ledger or the disk in a row
+	trouble   *trouble.Trouble // of the node
+	failures  int              // of the ledger or the disk in a row
 	backoff   retry.Backoff
 	onPause   func()
 }
@@ -41,9 +43,42 @@ func (e *executor) run(take, work context.Context) {
 			waitEither(take, change)
 		case len(installed.Tubes) == 0:
 			waitEither(take, installed.Expired)
+		case e.gate.troubled():
+			e.tryOne(take, work, installed, change)
 		default:
 			e.serve(take, work, installed, change)
 		}
+	}
+}
+
+// tryOne handles one message on a node in trouble, once that may try one.
+func (e *executor) tryOne(take, work context.Context, installed program.Snapshot, gateChange context.Context) {
+	watch, cancel := watchAll(gateChange, take, installed.Expired)
+	defer cancel()
+	done, ok := e.trouble.Try(watch)
+	if !ok {
+		return
+	}
+	defer done()
+	if e.resources.enterSlot(watch) {
+		defer e.resources.leaveSlot()
+		e.panics.safely(work, "", "reserve", func() { e.next(watch, take, work, installed.Tubes) })
+	}
+}
+
+// watchAll returns a context that ends with gateChange and the others. It is a child of
+// gateChange, so that it ends in the moment in which that does: AfterFunc runs later.
+func watchAll(gateChange context.Context, others ...context.Context) (watch context.Context, cancel func()) {
+	watch, end := context.WithCancel(gateChange)
+	stops := make([]func() bool, len(others))
+	for i, other := range others {
+		stops[i] = context.AfterFunc(other, end)
+	}
+	return watch, func() {
+		for _, stop := range stops {
+			stop()
+		}
+		end()
 	}
 }
 
@@ -64,12 +99,8 @@ func (e *executor) close() {
 
 // serve watches the tubes of a snapshot until it has expired or gateChange ends.
 func (e *executor) serve(take, work context.Context, installed program.Snapshot, gateChange context.Context) {
-	// It must be a child of gateChange, which ends in the moment in which its parent does:
-	// AfterFunc runs later.
-	watch, cancel := context.WithCancel(gateChange)
+	watch, cancel := watchAll(gateChange, take, installed.Expired)
 	defer cancel()
-	defer context.AfterFunc(take, cancel)()
-	defer context.AfterFunc(installed.Expired, cancel)()
 	for watch.Err() == nil {
 		if !e.resources.enterSlot(watch) {
 			return
@@ -77,11 +108,11 @@ func (e *executor) serve(take, work context.Context, installed program.Snapshot,
 		fine := false
 		e.panics.safely(work, "", "reserve", func() { fine = e.next(watch, take, work, installed.Tubes) })
 		if fine {
-			e.trouble = 0
+			e.failures = 0
 		} else {
-			e.trouble++
+			e.failures++
 			e.onPause()
-			retry.Sleep(watch, e.backoff.Wait(e.trouble))
+			retry.Sleep(watch, e.backoff.Wait(e.failures))
 		}
 		e.resources.leaveSlot()
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/runnerbean/runnerbean/worker/internal/fault"
 	"github.com/runnerbean/runnerbean/worker/internal/program"
 	"github.com/runnerbean/runnerbean/worker/internal/publish"
+	"github.com/runnerbean/runnerbean/worker/internal/trouble"
 )
 
 // jobHandler handles messages: it claims the job in the ledger, runs the attempt, records
@@ -30,6 +31,7 @@ type jobHandler struct {
 	turns      *turns
 	others     *otherNodes
 	panics     *panicRecorder
+	trouble    *trouble.Trouble // of this node
 }
 
 // handle handles one message. It returns false if this node is in trouble and should take
@@ -227,7 +229,11 @@ func (h *jobHandler) attempt(ctx context.Context, message *queue.Delivery, a *at
 	}
 	if f, failed := errors.AsType[*fault.Fault](err); failed && f.Node {
 		a.publication.Note(end, "trouble", f.Message)
+		h.trouble.Fault(a.start, f.Message)
 		return false
+	}
+	if a.run.exit != nil {
+		h.trouble.Success(a.start)
 	}
 	return ending != nil || errors.Is(err, fault.ErrStale)
 }

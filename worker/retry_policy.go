@@ -16,6 +16,8 @@ const (
 	maxLogTail = 4 << 10 // in an error, in bytes
 	// maxLedgerWait bounds the wait for a ledger or a disk that fails.
 	maxLedgerWait = 30 * time.Second
+	// maxTroubleWait bounds the wait between two tries of a node that is in trouble.
+	maxTroubleWait = time.Minute
 )
 
 // policy decides what follows the end of an attempt.

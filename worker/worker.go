@@ -21,6 +21,7 @@ import (
 	"github.com/runnerbean/runnerbean/worker/internal/process/cgroup"
 	"github.com/runnerbean/runnerbean/worker/internal/program"
 	"github.com/runnerbean/runnerbean/worker/internal/publish"
+	"github.com/runnerbean/runnerbean/worker/internal/trouble"
 	"github.com/runnerbean/runnerbean/worker/internal/workdir"
 )
 
@@ -33,6 +34,7 @@ type Worker struct {
 	stops      *stopWatcher
 	gate       *intakeGate
 	quarantine *quarantine
+	trouble    *trouble.Trouble
 	client     *http.Client // for inputs
 	fetcher    *input.Fetcher
 	scratch    *workdir.Root
@@ -66,6 +68,10 @@ func New(cfg Config) (*Worker, error) {
 	})
 	recorder := &panicRecorder{node: cfg.Node, events: cfg.Events, logger: cfg.Logger}
 	w.stops = &stopWatcher{cfg: &w.cfg, running: w.running, panics: recorder}
+	w.trouble = trouble.New(trouble.Config{
+		Node: cfg.Node, Backoff: retry.Backoff{Base: cfg.BackoffBase, Max: maxTroubleWait, Jitter: cfg.Jitter},
+		OnChange: func(in bool) { w.gate.inTrouble(in); cfg.OnTrouble() }, Logger: cfg.Logger,
+	})
 	w.quarantine = newQuarantine(&w.cfg, w.gate)
 	w.slots = &slots{addrs: cfg.Queue.Addrs, node: cfg.Node, logger: cfg.Logger, count: cfg.Slots, prepare: func() { w.prepared.Do(w.prepare) }}
 	handler := w.newHandler(recorder)
@@ -91,7 +97,7 @@ func (w *Worker) newHandler(recorder *panicRecorder) *jobHandler {
 		publish: &publish.Config{
 			Node: cfg.Node, BaseURL: cfg.BaseURL, Store: cfg.Store, Ledger: cfg.Ledger, Events: cfg.Events, Backoff: backoff, MaxFiles: cfg.MaxFiles,
 		},
-		ack: ack, others: others, panics: recorder,
+		ack: ack, others: others, panics: recorder, trouble: w.trouble,
 		swap:  &messageSwap{ledger: cfg.Ledger, programs: w.programs, ack: ack, logger: cfg.Logger, atStage: cfg.atStage},
 		turns: newTurns(cfg, w.programs, ack),
 	}
@@ -105,7 +111,7 @@ func (w *Worker) newExecutor(handler *jobHandler, addrs []string, taken chan str
 	}
 	return &executor{
 		resources: resources{scratch: w.scratch.NewScratch(), slot: taken}, source: source,
-		programs: w.programs, gate: w.gate, handler: handler, panics: handler.panics, logger: w.cfg.Logger, onPause: w.cfg.onPause,
+		programs: w.programs, gate: w.gate, trouble: w.trouble, handler: handler, panics: handler.panics, logger: w.cfg.Logger, onPause: w.cfg.onPause,
 		backoff: retry.Backoff{Base: troubleBackoff, Max: maxLedgerWait, Jitter: w.cfg.Jitter},
 	}, nil
 }
@@ -207,6 +213,9 @@ func (w *Worker) Processes() []api.Process { return w.usage.list(w.running.list(
 // Quarantine returns the job that keeps this node from taking others, and whether it runs
 // already; nil if there is none.
 func (w *Worker) Quarantine() *api.Quarantine { return w.quarantine.job.Load() }
+
+// Trouble returns why this node tries only one job now and then, or nil.
+func (w *Worker) Trouble() *api.Trouble { return w.trouble.State() }
 
 // Hold keeps the worker from taking work while reason is not empty. What runs goes on.
 // Nothing is claimed for a message that comes after Hold has returned. It may be called at

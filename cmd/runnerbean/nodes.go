@@ -24,6 +24,7 @@ func newNodes(a *app) *cobra.Command {
 		Short:   "List the nodes: which are up, what they run, what is installed there",
 		Long: `List the nodes that have been seen in the last week. A node is up while its
 heartbeat comes, and late while that is missing for a large part of its lease. A
+troubled one fails jobs by a fault of its own, and tries one now and then. A
 dead one has not said good-bye, and its jobs run elsewhere. A drained one
 finishes what it runs and takes nothing new; the programs of a paused one stand
 still. One that was stopped has left. A star marks a number of slots that a

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/text"
 )
 
 func InstalledAt(n api.Node, program string) int {
@@ -23,12 +24,15 @@ func Present(all []api.Node) []api.Node {
 }
 
 // Slots returns the number of jobs that a node may run at once, set by a person or by its
-// settings.
+// settings, as far as the limits of its process hold them.
 func Slots(n api.Node) int {
-	if n.Control.Slots != nil {
-		return *n.Control.Slots
+	switch {
+	case n.Control.Slots == nil:
+		return n.Slots
+	case n.Vitals != nil && n.Vitals.MaxSlots > 0:
+		return min(*n.Control.Slots, n.Vitals.MaxSlots)
 	}
-	return n.Slots
+	return *n.Control.Slots
 }
 
 // Quarantine returns the job for which a node takes no other, or nil.
@@ -39,17 +43,33 @@ func Quarantine(n api.Node) *api.Quarantine {
 	return n.Vitals.Quarantine
 }
 
+// TroubleOf returns the trouble of a node, or nil.
+func TroubleOf(n api.Node) *api.Trouble {
+	if n.Vitals == nil || !n.Alive {
+		return nil
+	}
+	return n.Vitals.Trouble
+}
+
+// maxReasonRunes bounds the reason of a trouble.
+const maxReasonRunes = 200
+
+// TroubleReason returns the reason of a trouble in one line.
+func TroubleReason(t *api.Trouble) string { return text.Line(t.Reason, maxReasonRunes) }
+
 // State is whether a node is up and takes work, in a word.
 type State string
 
 // These are the states of a node. The first that applies, in this order, is its state.
 const (
-	Left    State = "left"    // it ended in good order
-	Dead    State = "dead"    // its heartbeat stopped for the whole lease
-	Late    State = "late"    // its heartbeat is missing for a large part of the lease
-	Paused  State = "paused"  // its programs stand still
-	Drained State = "drained" // it takes no new work
-	Up      State = "up"
+	Left State = "left" // it ended in good order
+	Dead State = "dead" // its heartbeat stopped for the whole lease
+	Late State = "late" // its heartbeat is missing for a large part of the lease
+	// Troubled nodes fail jobs by a fault of their own, and try one now and then.
+	Troubled State = "troubled"
+	Paused   State = "paused"  // its programs stand still
+	Drained  State = "drained" // it takes no new work
+	Up       State = "up"
 )
 
 // StateOf returns the state of a node. now is by the clock of the node that answered,
@@ -62,6 +82,8 @@ func StateOf(n api.Node, now time.Time) State {
 		return Dead
 	case late(n, now):
 		return Late
+	case TroubleOf(n) != nil:
+		return Troubled
 	case n.Control.Paused:
 		return Paused
 	case n.Drained:
@@ -77,7 +99,7 @@ func (s State) Tone() string {
 		return "ok"
 	case Left:
 		return "soft"
-	case Dead:
+	case Dead, Troubled:
 		return "bad"
 	}
 	return "warn"
@@ -86,7 +108,7 @@ func (s State) Tone() string {
 // Concern returns how much a person has to care about a node in this state, from 0 to 3.
 func (s State) Concern() int {
 	switch s {
-	case Dead:
+	case Dead, Troubled:
 		return 3
 	case Late:
 		return 2

@@ -17,6 +17,8 @@ func TestEachStateHasItsWord(t *testing.T) {
 	}
 	left := silent(time.Hour, false)
 	left.Left = now
+	troubled := silent(time.Second, true)
+	troubled.Vitals = &api.Vitals{Trouble: &api.Trouble{Reason: "no scratch folder", Faults: 3}}
 	drained := silent(time.Second, true)
 	drained.Control.Paused = false
 	for _, test := range []struct {
@@ -28,6 +30,7 @@ func TestEachStateHasItsWord(t *testing.T) {
 		{left, "left", "soft", 0, 2},
 		{silent(time.Hour, false), "dead", "bad", 3, 2},
 		{silent(12*time.Second, true), "late", "warn", 2, 2},
+		{troubled, "troubled", "bad", 3, 2},
 		{silent(11*time.Second, true), "paused", "warn", 1, 1},
 		{drained, "drained", "warn", 1, 0},
 		{api.Node{Alive: true}, "up", "ok", 0, 0}, // an answer without times

@@ -34,7 +34,7 @@ const (
 func VerdictOf(o api.Overview) api.Verdict {
 	v := api.Verdict{Level: api.LevelOK, Findings: []api.Finding{}}
 	for _, look := range []func(api.Overview) []api.Finding{
-		checkNodes, checkServers, checkDisks, checkQueue, checkFailures, checkControls, checkQuarantine,
+		checkNodes, checkTrouble, checkServers, checkDisks, checkQueue, checkFailures, checkControls, checkQuarantine,
 	} {
 		for _, f := range look(o) {
 			f.Text += "."
@@ -139,6 +139,24 @@ func checkLate(o api.Overview, late []api.Node) []api.Finding {
 		return []api.Finding{{Level: api.LevelWarn, Text: sentence, Path: nodePath(n.Name)}}
 	}
 	return []api.Finding{{Level: api.LevelWarn, Text: fmt.Sprintf("%d nodes are late: %s", len(late), names(late)), Path: "/nodes"}}
+}
+
+// checkTrouble finds nodes that fail jobs by a fault of their own, and those whose log
+// loses lines.
+func checkTrouble(o api.Overview) []api.Finding {
+	var list []api.Finding
+	for _, n := range o.Nodes {
+		name := text.Line(n.Name, text.NameLimit)
+		if t := TroubleOf(n); t != nil {
+			list = append(list, api.Finding{Level: api.LevelBad, Path: nodePath(n.Name), Text: fmt.Sprintf(
+				"Node %s is troubled: %s in a row failed by a fault of its own, and it tries one now and then: %s", name, text.Count(t.Faults, "job", "jobs"), TroubleReason(t))})
+		}
+		if n.Alive && n.Vitals != nil && n.Vitals.LogDropped > 0 {
+			list = append(list, api.Finding{Level: api.LevelWarn, Path: nodePath(n.Name), Text: fmt.Sprintf(
+				"Node %s loses its log: %s dropped since its start. Look at what reads its standard error", name, text.Count(n.Vitals.LogDropped, "line was", "lines were"))})
+		}
+	}
+	return list
 }
 
 func names(nodes []api.Node) string {

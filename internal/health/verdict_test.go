@@ -179,6 +179,29 @@ func TestJudge(t *testing.T) {
 			func(o *api.Overview) { o.Nodes[0].Control = api.Control{Paused: true, By: "Ann"} },
 			api.LevelOK, well + " Node worker1 is paused by Ann.", "/nodes/worker1",
 		},
+		"troubled": {
+			func(o *api.Overview) {
+				queue(5*time.Hour, "forecast")(o)
+				o.Nodes[0].Vitals.Trouble = &api.Trouble{Reason: "no scratch folder", Faults: 3}
+				o.Nodes = o.Nodes[:1]
+			},
+			api.LevelBad,
+			"Node worker1 is troubled: 3 jobs in a row failed by a fault of its own, and it tries one now and then: no scratch folder. And 1 more fault.",
+			"/nodes/worker1",
+		},
+		"a log that loses lines": {
+			func(o *api.Overview) { o.Nodes[1].Vitals.LogDropped = 1200 }, api.LevelWarn,
+			"Node worker2 loses its log: 1,200 lines were dropped since its start. Look at what reads its standard error.", "/nodes/worker2",
+		},
+		"slots beyond the limits": {
+			func(o *api.Overview) {
+				queue(5*time.Hour, "forecast")(o)
+				many := 40
+				for i := range o.Nodes {
+					o.Nodes[i].Control.Slots, o.Nodes[i].Vitals.MaxSlots = &many, 2
+				}
+			}, api.LevelOK, "All is well: 3 nodes, 6 of 8 slots busy, 1,200 jobs queued.", "",
+		},
 		"a job in quarantine": {
 			func(o *api.Overview) { o.Nodes[0].Vitals.Quarantine = &api.Quarantine{Job: "seven", Running: true} },
 			api.LevelOK, well + " Node worker1 runs job seven alone, which was lost with its nodes before.", "/nodes/worker1",

@@ -55,6 +55,8 @@ func busyOf(n api.Node) int {
 // offWork returns why a node that is up takes no work, or "" if it does.
 func offWork(n api.Node) string {
 	switch {
+	case TroubleOf(n) != nil:
+		return "is troubled: " + TroubleReason(TroubleOf(n))
 	case n.Control.Paused:
 		return "is paused"
 	case n.Drained:

@@ -24,6 +24,8 @@ type Config struct {
 	Version string
 	// Slots returns the number of slots of this node and the number of busy ones.
 	Slots func() (total, busy int)
+	// Trouble reports whether this node fails jobs by a fault of its own.
+	Trouble func() bool
 	// Pool reads the state that all nodes share. It is called at most every 5 s.
 	Pool func(context.Context) (Pool, error)
 	// Servers returns the state of each beanstalkd server.
@@ -63,6 +65,16 @@ func New(cfg Config) *Metrics {
 func (m *Metrics) registerReaders(cfg Config) {
 	if cfg.Slots != nil {
 		m.registry.MustRegister(guarded{slots{cfg.Slots}, m.log})
+	}
+	if cfg.Trouble != nil {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "node_trouble", Help: "Whether this node fails jobs by a fault of its own and tries one now and then.",
+		}, func() float64 {
+			if cfg.Trouble() {
+				return 1
+			}
+			return 0
+		}))
 	}
 	if cfg.Pool != nil {
 		m.registry.MustRegister(guarded{&pool{read: cfg.Pool, log: m.log, programs: m.programs}, m.log})

@@ -34,7 +34,7 @@ func full() *Metrics {
 	m := New(Config{
 		Version: "v1.2.3", Logger: silent,
 		Slots:   func() (int, int) { return 4, 3 },
-		Streams: func() int { return 7 }, FromMemory: func() int64 { return 12 }, LogDropped: func() int64 { return 5 },
+		Streams: func() int { return 7 }, FromMemory: func() int64 { return 12 }, LogDropped: func() int64 { return 5 }, Trouble: func() bool { return true },
 		Pool: func(context.Context) (Pool, error) {
 			return Pool{
 				Counts: map[jobs.State]int64{jobs.Queued: 2, jobs.Succeeded: 9},
@@ -118,7 +118,7 @@ func TestValues(t *testing.T) {
 		`runnerbean_beanstalkd_memory_bytes{server="127.0.0.1:11300"} 1.048576e+06`,
 		`runnerbean_http_requests_total{code="2xx",method="GET",route="/:id"} 1`,
 		`runnerbean_ledger_errors_total{op="finish"} 0`, `runnerbean_store_errors_total{op="create"} 1`,
-		`runnerbean_event_streams 7`, `runnerbean_http_memory_results_total 12`, `runnerbean_disk_free_bytes{use="data"} 40`,
+		`runnerbean_event_streams 7`, `runnerbean_http_memory_results_total 12`, `runnerbean_log_dropped_total 5`, `runnerbean_node_trouble 1`, `runnerbean_disk_free_bytes{use="data"} 40`,
 	)
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
-	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
@@ -57,8 +56,7 @@ func (a *API) PatchNode(c echo.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = a.cfg.Operations.Control(ctx, order, func(c *nodes.Control) { c.Slots, c.Reason = slots, reason })
-	if err != nil {
+	if err := a.cfg.Operations.SetSlots(ctx, order, slots, &reason); err != nil {
 		return nil, err
 	}
 	return a.nodeChanged(ctx, c, order.Node)

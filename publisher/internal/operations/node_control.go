@@ -2,6 +2,7 @@ package operations
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -39,7 +40,7 @@ type NodeOrder struct {
 // ApplyToNode applies a verb to a node.
 func (o *Operations) ApplyToNode(ctx context.Context, v NodeVerb, order NodeOrder) error {
 	if v.paused != nil {
-		return o.Control(ctx, order, func(c *nodes.Control) { c.Paused, c.Reason = *v.paused, order.Reason })
+		return o.control(ctx, order, func(c *nodes.Control) { c.Paused, c.Reason = *v.paused, order.Reason })
 	}
 	if err := o.CanDrain(); err != nil {
 		return err
@@ -56,8 +57,44 @@ func (o *Operations) ApplyToNode(ctx context.Context, v NodeVerb, order NodeOrde
 	return nil
 }
 
-// Control changes what is set for a node.
-func (o *Operations) Control(ctx context.Context, order NodeOrder, change func(*nodes.Control)) error {
+// SetSlots sets the number of slots of a node, or nil for its own setting. reason replaces
+// the reason that is set unless it is nil. It refuses more slots than a node that is up
+// says that it can hold.
+func (o *Operations) SetSlots(ctx context.Context, order NodeOrder, slots *int, reason *string) error {
+	if slots != nil {
+		if err := o.checkSlots(ctx, order.Node, *slots); err != nil {
+			return err
+		}
+	}
+	return o.control(ctx, order, func(c *nodes.Control) {
+		c.Slots = slots
+		if reason != nil {
+			c.Reason = *reason
+		}
+	})
+}
+
+func (o *Operations) checkSlots(ctx context.Context, node string, slots int) error {
+	list, err := o.cfg.Nodes.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range list {
+		var limits struct {
+			MaxSlots int `json:"max_slots"`
+		}
+		if n.Name != node || !n.Alive || json.Unmarshal(n.Vitals, &limits) != nil {
+			continue
+		}
+		if limits.MaxSlots > 0 && slots > limits.MaxSlots {
+			return httpio.BadMember("/slots", fmt.Sprintf("is at most %d on this node: the limits of its process (open files, processes) hold no more. Raise them, and start it again", limits.MaxSlots))
+		}
+	}
+	return nil
+}
+
+// control changes what is set for a node.
+func (o *Operations) control(ctx context.Context, order NodeOrder, change func(*nodes.Control)) error {
 	if o.cfg.Control == nil {
 		return forbidden("no node can be controlled at this node")
 	}

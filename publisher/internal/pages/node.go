@@ -153,6 +153,9 @@ func nodeSentence(n api.Node, state health.State) string {
 		return "Its heartbeat does not come. What it ran is run elsewhere, or will be when a node has room."
 	case state == health.Late:
 		return "Its heartbeat is late. If none comes, what it runs moves to another node."
+	case state == health.Troubled:
+		t := health.TroubleOf(n)
+		return fmt.Sprintf("Troubled: %s in a row failed by a fault of this node, and it tries one now and then: %s.", text.Plural(t.Faults, "job"), health.TroubleReason(t))
 	case state == health.Paused:
 		return fmt.Sprintf("Paused: %s stand still and no work is taken.", text.Plural(n.Running, "job"))
 	case state == health.Drained:

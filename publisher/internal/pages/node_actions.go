@@ -10,7 +10,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
@@ -67,5 +66,5 @@ func actOnNode(ctx context.Context, ops *operations.Operations, order operations
 	default:
 		return httpio.Problem(http.StatusBadRequest, "the form says nothing that can be done to a node")
 	}
-	return ops.Control(ctx, order, func(c *nodes.Control) { c.Slots = wanted })
+	return ops.SetSlots(ctx, order, wanted, nil)
 }

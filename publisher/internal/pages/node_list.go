@@ -85,6 +85,9 @@ func newNodeRow(root string, n api.Node) nodeRow {
 // setWords says what people have set for a node, except what its state says.
 func setWords(n api.Node, state health.State) string {
 	var list []string
+	if t := health.TroubleOf(n); t != nil {
+		list = append(list, health.TroubleReason(t))
+	}
 	for _, hidden := range state.Hidden(n) {
 		list = append(list, string(hidden)+" too")
 	}

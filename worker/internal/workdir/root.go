@@ -52,9 +52,12 @@ func (r *Root) add() (string, error) {
 	defer r.mu.Unlock()
 	dir, err := os.MkdirTemp(r.dir, prefix)
 	if err != nil {
+		first := err
 		_ = os.MkdirAll(r.dir, 0o755)
 		_ = os.Chmod(r.dir, 0o755)
-		dir, err = os.MkdirTemp(r.dir, prefix)
+		if dir, err = os.MkdirTemp(r.dir, prefix); err == nil {
+			r.logger.Warn("the scratch folder could not be used and was made again: look for what removed it or its permissions", "folder", r.dir, "err", first)
+		}
 	}
 	if err == nil {
 		r.used[dir] = true

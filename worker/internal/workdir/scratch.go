@@ -36,7 +36,10 @@ func (r *Root) NewScratch() *Scratch { return &Scratch{in: r} }
 // Open returns a working directory that is empty but for its folders.
 func (s *Scratch) Open() (string, error) {
 	if s.dir != "" {
-		return s.dir, nil
+		if now, err := s.currentFingerprints(); err == nil && slices.Equal(now, s.fingerprints) {
+			return s.dir, nil
+		}
+		s.Abandon() // somebody has removed or changed it since the last attempt
 	}
 	dir, err := s.fresh()
 	if err != nil && s.root != "" {

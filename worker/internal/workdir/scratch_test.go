@@ -1,6 +1,8 @@
 package workdir
 
 import (
+	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -138,5 +140,52 @@ func TestSweep(t *testing.T) {
 	NewRoot(root, slog.New(slog.DiscardHandler)).Sweep()
 	if list, _ := os.ReadDir(root); len(list) != 1 || list[0].Name() != "precious" {
 		t.Errorf("left: %v", list)
+	}
+}
+
+// TestScratchFolderIsMadeAgain removes the scratch folder, and then makes it a file. The
+// log says once that it was made again; what cannot be made again is an error.
+func TestScratchFolderIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	dir := filepath.Join(t.TempDir(), "scratch")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	root := NewRoot(dir, slog.New(slog.NewTextHandler(&log, nil)))
+	all := []*Scratch{root.NewScratch(), root.NewScratch(), root.NewScratch()}
+	open := func() (err error) {
+		for _, s := range all {
+			var dir string
+			if dir, err = s.Open(); err == nil {
+				_, err = os.Stat(filepath.Join(dir, "out"))
+			}
+			s.Close(time.Now())
+		}
+		return err
+	}
+	if err := open(); err != nil || log.Len() > 0 {
+		t.Fatal(err, log.String())
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(); err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(log.String(), "was made again"); n != 1 {
+		t.Errorf("the log says %d times that the folder was made again:\n%s", n, log.String())
+	}
+	if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(); err == nil {
+		t.Error("a file was taken for a folder")
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(); err != nil {
+		t.Error(err)
 	}
 }

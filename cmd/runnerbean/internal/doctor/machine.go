@@ -57,10 +57,18 @@ func existing(path string) string {
 	}
 }
 
-// checkOpenFiles warns where jobs leave few open files for HTTP.
+// checkOpenFiles warns where the limits of this process or its memory do not hold the
+// slots, and where jobs leave few open files for HTTP.
 func checkOpenFiles(set settings.Settings) Finding {
 	const check = name("open files")
 	files := node.OpenFiles()
+	warning, err := node.CheckLimits(set)
+	if err != nil {
+		return check.warning(err.Error(), "a service has the limits of its unit, not those of this shell")
+	}
+	if warning != "" {
+		return check.warning(warning, "lower RUNNERBEAN_MAX_MEMORY or RUNNERBEAN_SLOTS, or raise MemoryMax of the systemd unit")
+	}
 	detail := fmt.Sprintf("%d may be open at one time; HTTP takes %d connections beside %d slots", files, node.HTTPConnections(files, set.Slots), set.Slots)
 	if files < node.OwnFiles+set.Slots*node.SlotFiles+node.RoomyFiles {
 		return check.warning(detail, "raise the limit (ulimit -n, or LimitNOFILE in the systemd unit)")

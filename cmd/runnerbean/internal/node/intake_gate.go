@@ -32,10 +32,12 @@ type intakeGate struct {
 	dispatcher *dispatch.Dispatcher
 	lowDisk    func(was bool) *string
 	apart      func(context.Context) error // why ledger and store are no pair any more
+	maxSlots   func() int                  // that the limits of this process hold
 	announce   func()                      // after a change that the heartbeat reports
 	log        *slog.Logger
 
 	mu         sync.Mutex             // keeps looks in order
+	tooMany    int                    // the slots that a person had set at the last look
 	slotsFault string                 // why slots are missing
 	low        atomic.Pointer[string] // why a disk is full, or the store is gone; nil where all is well
 }
@@ -115,7 +117,7 @@ func (g *intakeGate) applyControl(ctx context.Context) error {
 	c := controls[g.node]
 	slots := g.slots
 	if c.Slots != nil {
-		slots = min(max(*c.Slots, 0), api.MaxSlots)
+		slots = g.held(min(max(*c.Slots, 0), api.MaxSlots))
 	}
 	if g.worker.Paused() != c.Paused || g.worker.Slots() != slots {
 		defer g.announce()
@@ -127,6 +129,18 @@ func (g *intakeGate) applyControl(ctx context.Context) error {
 	}
 	g.logSlotsFault(g.worker.SetSlots(slots))
 	return nil
+}
+
+// held returns as many slots as the limits of this process hold, and logs once that these
+// are fewer.
+func (g *intakeGate) held(slots int) int {
+	most := g.maxSlots()
+	if slots > most && slots != g.tooMany {
+		g.log.Warn("the limits of this process do not hold the slots that are set for it; it has as many as they hold. Raise the limits (ulimit -n, -u; LimitNOFILE, LimitNPROC and TasksMax in the systemd unit) and start it again, or set fewer slots",
+			"node", g.node, "set", slots, "slots", most)
+	}
+	g.tooMany = slots
+	return min(slots, most)
 }
 
 // logSlotsFault logs each reason for missing slots once, not every second.

@@ -18,6 +18,7 @@ func (n *Node) newMetrics() *metrics.Metrics {
 	return metrics.New(metrics.Config{
 		Version:    version.Get().Version,
 		Slots:      n.slotsNow,
+		Trouble:    func() bool { return n.worker.Trouble() != nil },
 		Pool:       n.pool,
 		Servers:    func(ctx context.Context) []api.Server { return n.dispatcher.Servers(ctx) },
 		Disks:      func() []api.Disk { return n.readMachine().Disks },

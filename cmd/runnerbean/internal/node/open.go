@@ -31,6 +31,13 @@ func Open(ctx context.Context, set settings.Settings, log Log) (*Node, error) {
 	if log.Dropped == nil {
 		log.Dropped = func() (int64, time.Time) { return 0, time.Time{} }
 	}
+	warning, err := CheckLimits(set)
+	if err != nil {
+		return nil, err
+	}
+	if warning != "" {
+		log.Warn(warning)
+	}
 	n := &Node{set: set, instance: jobs.NewID(), log: log, announced: make(chan struct{}, 1)}
 	for _, open := range []func(context.Context) error{n.openFolders, n.listen, n.openRecords, n.openParts, n.register} {
 		if err := open(ctx); err != nil {
@@ -123,7 +130,7 @@ func (n *Node) openParts(context.Context) error {
 	}
 	n.gate = &intakeGate{
 		node: n.set.Node, slots: n.set.Slots, ledger: n.ledger, worker: n.worker, dispatcher: n.dispatcher,
-		lowDisk: func(was bool) *string { return lowDisk(n.set, n.store, was) }, apart: n.apart, announce: n.announce, log: n.log.Logger,
+		lowDisk: func(was bool) *string { return lowDisk(n.set, n.store, was) }, apart: n.apart, announce: n.announce, maxSlots: func() int { return readLimits().slots() }, log: n.log.Logger,
 	}
 	if n.publisher, err = n.newPublisher(); err != nil {
 		return err
@@ -157,7 +164,7 @@ func (n *Node) newWorker(servers queue.Config, out outbound.Config) (*worker.Wor
 		Stall: n.set.Stall, MaxStdout: int64(n.set.MaxResult), MaxScratch: int64(n.set.MaxScratch),
 		MaxMemory: int64(n.set.MaxMemory), MaxOpenFiles: n.set.MaxOpenFiles,
 		Send:       n.dispatcher.Send,
-		OnPrograms: func([]nodes.Program) { n.announce() }, OnEnded: n.attemptEnded, Logger: n.log.Logger,
+		OnPrograms: func([]nodes.Program) { n.announce() }, OnTrouble: n.announce, OnEnded: n.attemptEnded, Logger: n.log.Logger,
 	})
 }
 

@@ -6,10 +6,11 @@ import (
 	"github.com/runnerbean/runnerbean/publisher"
 )
 
-// These are the files that a node opens besides those of HTTP.
+// These are the files that a node opens besides those of HTTP, and the least for HTTP.
 const (
 	OwnFiles  = 96
 	SlotFiles = 24
+	httpFiles = 16
 	// RoomyFiles is what doctor wants to remain for HTTP.
 	RoomyFiles = 1024
 )

@@ -4,19 +4,23 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 )
 
-// ready returns why /readyz is not ready: the node is being stopped, a disk is full or
-// has failed, or the ledger or beanstalkd does not answer.
+// ready returns why /readyz is not ready: the node is being stopped or in trouble, a
+// disk is full or has failed, or the ledger or beanstalkd does not answer.
 func (n *Node) ready(ctx context.Context) error {
 	if n.stopping.Load() {
 		return errors.New(n.stopReason())
 	}
 	if low := n.gate.low.Load(); low != nil {
 		return errors.New(*low)
+	}
+	if trouble := n.worker.Trouble(); trouble != nil {
+		return fmt.Errorf("%d jobs in a row have failed by a fault of this node, which tries one now and then: %s", trouble.Faults, trouble.Reason)
 	}
 	if err := n.diskFailure(); err != nil {
 		return err

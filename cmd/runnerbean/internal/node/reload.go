@@ -2,6 +2,7 @@ package node
 
 import (
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
+	"github.com/runnerbean/runnerbean/publisher"
 )
 
 // Reload reads tokens, keys, certificate and programs again, and logs what has come of
@@ -10,20 +11,20 @@ func (n *Node) Reload() {
 	n.log.Info("tokens, keys, certificate and programs are read again", "node", n.set.Node)
 	n.publisher.Reload()
 	if n.set.TokenFile != "" {
-		n.reloadToken()
+		reloadToken(n.set.TokenFile, n.publisher, n.log)
 	}
 	n.worker.Reload()
 }
 
 // reloadToken reads the file of the one operator's token again.
-func (n *Node) reloadToken() {
-	token, err := settings.ReadTokenFile(n.set.TokenFile)
+func reloadToken(path string, p *publisher.Publisher, log Log) {
+	token, err := settings.ReadTokenFile(path)
 	if err == nil {
-		err = n.publisher.SetToken(token)
+		err = p.SetToken(token)
 	}
 	if err != nil {
-		n.log.Error("cannot be used; what it said before stays in force", "setting", "RUNNERBEAN_TOKEN_FILE", "err", err)
+		log.Error("cannot be used; what it said before stays in force", "setting", "RUNNERBEAN_TOKEN_FILE", "err", err)
 		return
 	}
-	n.log.Info("read again", "setting", "RUNNERBEAN_TOKEN_FILE")
+	log.Info("read again", "setting", "RUNNERBEAN_TOKEN_FILE")
 }

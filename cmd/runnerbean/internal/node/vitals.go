@@ -14,6 +14,9 @@ import (
 // vitalsTimeout bounds how long a heartbeat waits for a disk that does not answer.
 const vitalsTimeout = time.Second
 
+// recentDrop is how long the node tells of a line of its log that was dropped.
+const recentDrop = 5 * time.Minute
+
 // places returns the folders that the node writes to or reads programs from.
 func places(set settings.Settings, scratch string) []vitals.Place {
 	floor := int64(set.MinFree)
@@ -33,7 +36,13 @@ func (n *Node) vitals() []byte {
 	if v.At.IsZero() {
 		return nil
 	}
-	v.Processes, v.Quarantine = n.worker.Processes(), n.worker.Quarantine()
+	v.Processes, v.Quarantine, v.Trouble = n.worker.Processes(), n.worker.Quarantine(), n.worker.Trouble()
+	if most := readLimits().slots(); most < api.MaxSlots {
+		v.MaxSlots = most
+	}
+	if total, last := n.log.Dropped(); time.Since(last) < recentDrop {
+		v.LogDropped = total
+	}
 	text, err := json.Marshal(v)
 	if err != nil {
 		n.log.Error("cannot encode the vitals of this machine", "node", n.set.Node, "err", err)
