@@ -135,6 +135,8 @@ type Server struct {
 	Draining bool  `json:"draining,omitempty"`
 	// UnreadInbox counts documents on the common inbox where no node takes from it.
 	UnreadInbox int64 `json:"unread_inbox,omitzero"`
+	// Orphaned are inboxes with documents of nodes that do not exist or are not up.
+	Orphaned []OrphanedInbox `json:"orphaned,omitempty"`
 	// Shared are inboxes from which nodes of other ledgers take documents, too.
 	Shared []SharedInbox `json:"shared,omitempty"`
 	// Paused are tubes from which the server gives out nothing, because somebody has
@@ -150,6 +152,13 @@ type PausedTube struct {
 	// Program is whose run tube it is; empty for an inbox.
 	Program string    `json:"program,omitempty"`
 	Until   time.Time `json:"until"`
+}
+
+// OrphanedInbox is an inbox with documents from which no node takes.
+type OrphanedInbox struct {
+	Tube      string `json:"tube"`
+	Node      string `json:"node"` // as the tube names it
+	Documents int64  `json:"documents"`
 }
 
 // SharedInbox is an inbox from which nodes of several ledgers take documents: a

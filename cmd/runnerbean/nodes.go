@@ -2,6 +2,8 @@ package main
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -13,7 +15,11 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
+	"github.com/runnerbean/runnerbean/internal/dispatch"
+	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/internal/text"
 )
 
 func newNodes(a *app) *cobra.Command {
@@ -144,4 +150,120 @@ func lastSeen(n api.Node) string {
 		return terminal.Time(n.Left)
 	}
 	return terminal.Time(cmp.Or(n.Seen, n.Beat)) // older nodes do not send Seen
+}
+
+func newInbox(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "inbox",
+		Short: "Show documents that wait for nodes that are not up, and move them",
+		Long: `Show the inboxes with documents from which no node takes: a node was renamed or
+scrapped, or is not running. It asks beanstalkd, with the settings of a node.`,
+		Example: `  runnerbean inbox
+  runnerbean inbox move worker1`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			set, err := settings.Read()
+			if err != nil {
+				return err
+			}
+			return printInboxes(cmd.Context(), a, set)
+		},
+	}
+	cmd.AddCommand(newInboxMove(a))
+	return cmd
+}
+
+func newInboxMove(a *app) *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "move OLDNODE [NEWNODE]",
+		Short: "Move the documents of a node that is not up to the common inbox or another node",
+		Long: `Move the documents on the inbox of a node that is not up to the inbox of another
+node, or without one to the common inbox, from which all nodes take. Each is
+deleted once beanstalkd has its copy. It can be stopped and repeated: a document
+that was left on both is accepted once. Buried ones stay.`,
+		Example: `  runnerbean inbox move worker1 --dry-run
+  runnerbean inbox move worker1 worker2`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			set, err := settings.Read()
+			if err != nil {
+				return err
+			}
+			move := dispatch.InboxMove{Queue: queue.Config{Addrs: set.Beanstalkd}, Prefix: set.Prefix, From: args[0], DryRun: dryRun}
+			if len(args) == 2 {
+				move.To = args[1]
+			}
+			return runInboxMove(cmd.Context(), a, move)
+		},
+	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only count what would be moved")
+	return cmd
+}
+
+// orphanedOn is an inbox of one server.
+type orphanedOn struct {
+	Server string `json:"server"`
+	api.OrphanedInbox
+}
+
+func printInboxes(ctx context.Context, a *app, set settings.Settings) error {
+	p, err := queue.NewProducer(queue.Config{Addrs: set.Beanstalkd})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	list := []orphanedOn{}
+	var errs []error
+	for _, addr := range set.Beanstalkd {
+		found, err := dispatch.OrphanedInboxes(ctx, p, addr, set.Prefix)
+		errs = append(errs, err)
+		for _, o := range found {
+			list = append(list, orphanedOn{addr, o})
+		}
+	}
+	failed := errors.Join(errs...)
+	switch {
+	case a.json:
+		return errors.Join(terminal.PrintJSON(a.stdout, list), failed)
+	case len(list) == 0 && failed == nil:
+		_, err := fmt.Fprintln(a.stdout, "no documents wait for nodes that are not up")
+		return err
+	case len(list) == 0:
+		return failed
+	}
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NODE\tDOCUMENTS\tSERVER")
+	for _, o := range list {
+		fmt.Fprintf(w, "%s\t%d\t%s\n", terminal.Safe(o.Node), o.Documents, terminal.Safe(o.Server))
+	}
+	return errors.Join(w.Flush(), failed)
+}
+
+func runInboxMove(ctx context.Context, a *app, move dispatch.InboxMove) error {
+	count := move
+	count.DryRun = true
+	wanted, err := count.Run(ctx)
+	if err != nil {
+		return err
+	}
+	done, verb := wanted, "would be moved"
+	if !move.DryRun {
+		bar := terminal.NewCountBar(a.stderr, "moved", int(wanted.Documents))
+		move.Progress = func(n int64) { bar.Set(int(n)) }
+		done, err = move.Run(ctx)
+		bar.End()
+		if err != nil {
+			return fmt.Errorf("moved %s: %w; run it again for the rest", text.Count(done.Documents, "document", "documents"), err)
+		}
+		verb = "moved"
+	}
+	if a.json {
+		return terminal.PrintJSON(a.stdout, done)
+	}
+	fmt.Fprintf(a.stdout, "%s %s\n", text.Count(done.Documents, "document", "documents"), verb)
+	if done.Buried > 0 {
+		fmt.Fprintf(a.stdout, "%d are buried and stay: see the events of kind unreadable\n", done.Buried)
+	}
+	return nil
 }

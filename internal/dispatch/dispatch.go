@@ -109,6 +109,7 @@ func New(cfg Config) (*Dispatcher, error) {
 	gate := newIntakeGate()
 	paused := &pauseList{}
 	shared := &sharedInboxes{ledger: cfg.Ledger, producer: producer, tubes: tubes, events: events}
+	orphaned := &orphanedInboxes{ledger: cfg.Ledger, producer: producer, prefix: cfg.Prefix, events: events}
 	overdue := &overdueMessages{ledger: cfg.Ledger, producer: producer, events: events}
 	resender := &resender{ledger: cfg.Ledger, producer: producer, sender: sender, events: events}
 	return &Dispatcher{
@@ -116,7 +117,7 @@ func New(cfg Config) (*Dispatcher, error) {
 		intake: &intake{queue: cfg.Queue, batch: cfg.Batch, tubes: tubes, gate: gate, documents: documents, events: events},
 		health: &serverHealth{
 			addrs: cfg.Queue.Addrs, producer: producer, ledger: cfg.Ledger, tubes: tubes, programs: programs,
-			paused: paused, shared: shared, overdue: overdue, events: events,
+			paused: paused, shared: shared, orphaned: orphaned, overdue: overdue, events: events,
 		},
 		reconciler: &reconciler{
 			interval: cfg.Interval, ledger: cfg.Ledger, producer: producer, sender: sender, resender: resender,
@@ -125,6 +126,7 @@ func New(cfg Config) (*Dispatcher, error) {
 				next: map[queueName]ledger.Placed{}, suspects: map[string]suspect{}, now: time.Now,
 			},
 			shared:   shared,
+			orphaned: orphaned,
 			oldTubes: &oldRunTubes{queue: cfg.Queue, prefix: cfg.Prefix, ledger: cfg.Ledger, producer: producer, events: events},
 			paused:   &pausedTubes{list: paused, producer: producer, tubes: tubes, events: events},
 			events:   events,

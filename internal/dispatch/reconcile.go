@@ -21,6 +21,7 @@ type reconciler struct {
 	resender *resender
 	check    *messageCheck
 	shared   *sharedInboxes
+	orphaned *orphanedInboxes
 	oldTubes *oldRunTubes
 	paused   *pausedTubes
 	events   *eventRecorder
@@ -94,5 +95,6 @@ func (r *reconciler) lookAtTubes(ctx context.Context, living map[string]string) 
 		}
 		r.oldTubes.empty(ctx, addr, tubes)
 		r.shared.look(ctx, addr, tubes)
+		r.orphaned.look(ctx, addr, tubes)
 	}
 }

@@ -31,6 +31,7 @@ type serverHealth struct {
 	programs *knownPrograms
 	paused   *pauseList
 	shared   *sharedInboxes
+	orphaned *orphanedInboxes
 	overdue  *overdueMessages
 	events   *eventRecorder
 
@@ -105,7 +106,7 @@ func (h *serverHealth) read(ctx context.Context) []api.Server {
 	var group sync.WaitGroup
 	for i, s := range found {
 		list[i] = serverOf(s)
-		list[i].Shared = h.shared.of(s.Addr)
+		list[i].Shared, list[i].Orphaned = h.shared.of(s.Addr), h.orphaned.of(s.Addr)
 		if s.Err == nil {
 			group.Go(func() { h.events.guard(ctx, "servers", func() { h.count(ctx, &list[i], tubes) }) })
 		}

@@ -194,6 +194,7 @@ func checkServers(o api.Overview) []api.Finding {
 				"%s has %s on the common inbox, from which no node takes: put them on the inbox of a node, or set RUNNERBEAN_INBOX=shared",
 				at, text.Count(s.UnreadInbox, "document", "documents"))})
 		}
+		list = append(list, checkOrphaned(s, at)...)
 		for _, shared := range s.Shared {
 			list = append(list, api.Finding{Level: api.LevelWarn, Text: text.Line(shared.Text, maxSharedRunes)})
 		}
@@ -205,6 +206,23 @@ func checkServers(o api.Overview) []api.Finding {
 		}
 	}
 	return list
+}
+
+// checkOrphaned finds documents that wait for nodes that are not up.
+func checkOrphaned(s api.Server, at string) []api.Finding {
+	if len(s.Orphaned) == 0 {
+		return nil
+	}
+	documents, names := int64(0), make([]string, len(s.Orphaned))
+	for i, o := range s.Orphaned {
+		documents, names[i] = documents+o.Documents, text.Line(o.Node, text.NameLimit)
+	}
+	whose := "the inbox of the node " + names[0] + ", which is not up: start it, or move them"
+	if len(names) > 1 {
+		whose = "the inboxes of nodes that are not up (" + text.Some(names, nodesShown) + "): start them, or move them"
+	}
+	return []api.Finding{{Level: api.LevelWarn, Text: fmt.Sprintf("%s has %s on %s with runnerbean inbox move %s",
+		at, text.Count(documents, "document", "documents"), whose, names[0])}}
 }
 
 func checkDisks(o api.Overview) []api.Finding {

@@ -110,6 +110,16 @@ func TestJudge(t *testing.T) {
 			func(o *api.Overview) { o.Servers[0].UnreadInbox = 2 }, api.LevelWarn,
 			"beanstalkd at 127.0.0.1:11300 has 2 documents on the common inbox, from which no node takes: put them on the inbox of a node, or set RUNNERBEAN_INBOX=shared.", "",
 		},
+		"documents for a node that is not up": {
+			func(o *api.Overview) { o.Servers[0].Orphaned = []api.OrphanedInbox{{Node: "old\u202e", Documents: 2}} }, api.LevelWarn,
+			`beanstalkd at 127.0.0.1:11300 has 2 documents on the inbox of the node old\u{202e}, which is not up: start it, or move them with runnerbean inbox move old\u{202e}.`, "",
+		},
+		"documents for two nodes that are not up": {
+			func(o *api.Overview) {
+				o.Servers[0].Orphaned = []api.OrphanedInbox{{Node: "old1", Documents: 2}, {Node: "old2", Documents: 1}}
+			}, api.LevelWarn,
+			"beanstalkd at 127.0.0.1:11300 has 3 documents on the inboxes of nodes that are not up (old1, old2): start them, or move them with runnerbean inbox move old1.", "",
+		},
 		"shared inbox": {
 			func(o *api.Overview) { o.Servers[0].Shared = []api.SharedInbox{{Text: "Another ledger also takes"}} }, api.LevelWarn, "Another ledger also takes.", "",
 		},

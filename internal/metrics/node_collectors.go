@@ -70,12 +70,13 @@ var (
 	serverMessageDesc = desc("beanstalkd_messages", "Messages in this system's tubes on the server: ready, reserved, delayed, buried.", "server", "state")
 	serverOverdueDesc = desc("beanstalkd_overdue_messages", "Messages that are held for longer than they may be, among those looked at.", "server")
 	serverMemoryDesc  = desc("beanstalkd_memory_bytes", "Memory of the server's process, where it runs on this machine.", "server")
+	serverOrphanDesc  = desc("beanstalkd_orphaned_documents", "Documents on the inboxes of nodes that do not exist or are not up.", "server")
 	serverDrainDesc   = desc("beanstalkd_draining", "Whether the server takes no more messages.", "server")
 )
 
 // Describe implements [prometheus.Collector].
 func (s servers) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{serverUpDesc, serverMessageDesc, serverOverdueDesc, serverMemoryDesc, serverDrainDesc} {
+	for _, d := range []*prometheus.Desc{serverUpDesc, serverMessageDesc, serverOverdueDesc, serverOrphanDesc, serverMemoryDesc, serverDrainDesc} {
 		ch <- d
 	}
 }
@@ -102,6 +103,11 @@ func collectServer(ch chan<- prometheus.Metric, s api.Server) {
 		gauge(ch, serverMessageDesc, float64(n), s.Addr, state)
 	}
 	gauge(ch, serverOverdueDesc, float64(s.Overdue), s.Addr)
+	orphaned := int64(0)
+	for _, o := range s.Orphaned {
+		orphaned += o.Documents
+	}
+	gauge(ch, serverOrphanDesc, float64(orphaned), s.Addr)
 	gauge(ch, serverDrainDesc, truth(s.Draining), s.Addr)
 	if s.Memory > 0 {
 		gauge(ch, serverMemoryDesc, float64(s.Memory), s.Addr)

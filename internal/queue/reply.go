@@ -45,6 +45,7 @@ var (
 	// A server before 1.12 does not know the command.
 	reserveJobShape = shape{head: "RESERVED", id: true, body: true, words: []string{"NOT_FOUND", "UNKNOWN_COMMAND"}}
 	peekShape       = shape{head: "FOUND", id: true, body: true, words: []string{"NOT_FOUND", "OUT_OF_MEMORY"}}
+	peekTubeShape   = shape{head: "FOUND", id: true, body: true, notice: "USING", words: []string{"NOT_FOUND", "OUT_OF_MEMORY"}}
 	deleteShape     = shape{head: "DELETED", words: []string{"NOT_FOUND", "INTERNAL_ERROR"}}
 	releaseShape    = shape{head: "RELEASED", words: []string{"NOT_FOUND", "INTERNAL_ERROR", "BURIED"}}
 	buryShape       = shape{head: "BURIED", words: []string{"NOT_FOUND", "INTERNAL_ERROR"}}

@@ -69,6 +69,30 @@ func (p *Producer) Kick(ctx context.Context, addr, tube string, n int) error {
 	})
 }
 
+// TubeState is a state of messages on a tube.
+type TubeState int
+
+const (
+	Ready TubeState = iota
+	Delayed
+)
+
+// First returns the message of a tube in a state that would come next, without reserving
+// it. It returns ErrGone if there is none, and ErrTooBig for one over Config.MaxBody.
+// beanstalkd then keeps the tube until the producer uses another one or is closed.
+func (p *Producer) First(ctx context.Context, addr, tube string, state TubeState) (id uint64, body []byte, err error) {
+	if err := ValidTube(tube); err != nil {
+		return 0, nil, err
+	}
+	err = p.on(addr, func(s *pool) error {
+		return s.use(ctx, func(c *conn) error {
+			id, body, err = c.first(ctx, tube, state)
+			return err
+		})
+	})
+	return id, body, err
+}
+
 // on calls f with the pool of one server.
 func (p *Producer) on(addr string, f func(*pool) error) error {
 	for _, pool := range p.pools {
@@ -104,4 +128,20 @@ func (c *conn) kick(ctx context.Context, tube string, n int) error {
 		_, err := (&beanstalk.Tube{Conn: c.client, Name: tube}).Kick(n)
 		return err
 	})
+}
+
+func (c *conn) first(ctx context.Context, tube string, state TubeState) (id uint64, body []byte, err error) {
+	t := &beanstalk.Tube{Conn: c.client, Name: tube}
+	cl, peek := call{name: "peek-ready", want: peekTubeShape, notices: 1}, t.PeekReady
+	if state == Delayed {
+		cl.name, peek = "peek-delayed", t.PeekDelayed
+	}
+	err = c.do(ctx, cl, func() error {
+		id, body, err = peek()
+		return err
+	})
+	if err == nil && c.wire.skipped > 0 {
+		return id, nil, c.failed(cl, fmt.Errorf("%w: message %d has %d bytes", ErrTooBig, id, c.wire.skipped))
+	}
+	return id, body, err
 }

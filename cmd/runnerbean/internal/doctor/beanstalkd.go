@@ -12,6 +12,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/internal/text"
 )
 
 func checkBeanstalkd(ctx context.Context, set settings.Settings) []Finding {
@@ -74,6 +75,16 @@ func checkTubes(ctx context.Context, set settings.Settings, producer *queue.Prod
 		findings = append(findings, check.warning(
 			fmt.Sprintf("%d documents on the common inbox %s on %s, from which no node takes", unread, queue.InboxTube(set.Prefix), addr),
 			"put them on the inbox of a node, or set RUNNERBEAN_INBOX=shared",
+		))
+	}
+	orphaned, err := dispatch.OrphanedInboxes(ctx, producer, addr, set.Prefix)
+	if err != nil {
+		return append(findings, check.warning(err.Error()))
+	}
+	for _, o := range orphaned {
+		findings = append(findings, check.warning(
+			fmt.Sprintf("%s on the inbox %s on %s, from which no node takes", text.Count(o.Documents, "document", "documents"), o.Tube, addr),
+			"start the node "+o.Node+", or move them: runnerbean inbox move "+o.Node,
 		))
 	}
 	paused, err := dispatch.PausedTubes(ctx, producer, addr, set.Prefix, id)
