@@ -61,6 +61,11 @@ var scenarios = []scenario{
 		shortLimit: 3 * time.Minute,
 		builds:     []build{today, firstyear.BuildOld, firstyear.BuildOlder}, run: firstyear.Upgrade,
 	},
+	{
+		name: "c13", title: "jobs are deleted after hours of a moved clock, and nodes are killed meanwhile",
+		shortLimit: 3 * time.Minute,
+		builds:     []build{today}, run: firstyear.Retention,
+	},
 }
 
 type build = func(ctx context.Context, builds *testbed.Builds) (path string, err error)

@@ -15,7 +15,7 @@ var strict = append([]rule{acceptedJobs, allEnded, allSucceeded, neverForgotten,
 var promised = append([]rule{acceptedJobs, allEnded, allSucceeded, neverForgotten}, common...)
 
 // keeping are the rules for histories with jobs that are deleted, or restored.
-var keeping = append([]rule{acceptedJobs, allEnded, meantEnds, neverForgotten, deletedInTime, halfJobs, restored}, common...)
+var keeping = append([]rule{acceptedJobs, allEnded, meantEnds, neverForgotten, deletedInTime, noRefusals, halfJobs, restored}, common...)
 
 var rules = map[string][]rule{
 	"c1":  strict,

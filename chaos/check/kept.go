@@ -33,9 +33,21 @@ func deletedInTime(f *facts) []Figure {
 		wantNone("jobs still there 3 minutes after their time", late, "", example)...)
 }
 
+// noRefusals demands that no document is refused as wrong.
+func noRefusals(f *facts) []Figure {
+	return wantNone("documents refused", f.kept.refused.n, "", f.kept.refused.example)
+}
+
 // halfJobs demands that all parts of a job are there, or none.
 func halfJobs(f *facts) []Figure {
-	figures := wantNone("jobs of which a part was deleted", f.kept.half.n, fmt.Sprintf("%d looked at", f.kept.parts), f.kept.half.example)
+	n, example := f.kept.half.n, f.kept.half.example
+	for _, j := range f.order {
+		if l := &j.life; l.url > 0 && (l.gone == 0 || l.gone > l.url+follow) {
+			n++
+			example = j.id + " (its URL is there, other parts are not)"
+		}
+	}
+	figures := wantNone("jobs of which a part was deleted", n, fmt.Sprintf("%d looked at", f.kept.parts), example)
 	figures[0].OK = figures[0].OK && f.kept.parts > 0
 	return figures
 }

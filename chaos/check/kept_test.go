@@ -79,7 +79,12 @@ func TestCheckOfDeletions(t *testing.T) {
 		"a job that is about to be deleted": {
 			keptWell().meant("a", 1000).good(2100, "a").clock(3000, 4000).get(182_000, "a", 200, "succeeded", "aa"), nil,
 		},
-		"a deleted job answers 200 again":        {keptWell().get(3000, "old", 200, "succeeded", "aa"), []string{back}},
+		"a deleted job answers 200 again":     {keptWell().get(3000, "old", 200, "succeeded", "aa"), []string{back}},
+		"another node follows within seconds": {keptWell().at(3000, Event{What: Get, Who: "node1", Job: "old", Status: 200, State: "succeeded", Sum: "aa"}), nil},
+		"another node does not follow": {
+			keptWell().at(13_000, Event{What: Get, Who: "node1", Job: "old", Status: 200, State: "succeeded", Sum: "aa"}), []string{back},
+		},
+		"a document is refused":                  {keptWell().at(2100, Event{What: Post, Job: "a", Status: 422}), []string{"documents refused"}},
 		"a deleted job is accepted again":        {keptWell().post(3000, "old"), []string{back}},
 		"a deleted job is forgotten":             {keptWell().get(3000, "old", 404, "", ""), []string{back, "answers that went back from succeeded", "jobs that were known and then unknown", open}},
 		"somebody asks for the deletion":         {keptWell().good(3000, "a").at(3500, Event{What: Remove, Job: "a"}).gone(4000, "a"), nil},
@@ -90,8 +95,12 @@ func TestCheckOfDeletions(t *testing.T) {
 		"a prune takes what is not": {
 			keptWell().good(3000, "a").clock(4000, 9000).at(4500, Event{What: Prune, N: 8000}).gone(5000, "a"), []string{early},
 		},
-		"the log of a deleted job is left":    {keptWell().parts(3000, "old", 410, map[string]int{"log": 200}), []string{half}},
-		"the file of a job is missing":        {keptWell().good(3000, "a").parts(3200, "a", 200, map[string]int{"file": 404}), []string{half}},
+		"the log of a deleted job is left":   {keptWell().parts(3000, "old", 410, map[string]int{"log": 200}), []string{half}},
+		"the file of a job is missing":       {keptWell().good(3000, "a").parts(3200, "a", 200, map[string]int{"file": 404}), []string{half}},
+		"a result is in memory for a moment": {keptWell().parts(1500, "old", 410, map[string]int{"before": 200, "after": 200}), nil},
+		"a result has no job": {
+			keptWell().good(3000, "a").parts(3200, "a", 410, map[string]int{"before": 200, "after": 200}), []string{half},
+		},
 		"a job goes while somebody looks":     {keptWell().parts(3000, "old", 410, map[string]int{"before": 200, "show": 200}), nil},
 		"a part gives no answer":              {keptWell().parts(3000, "old", 410, map[string]int{"show": 0}), nil},
 		"a job fails that is meant to":        {keptWell().at(1, Event{What: Meant, Job: "a", State: "failed"}).post(3000, "a").get(3100, "a", 200, "failed", "bb"), nil},

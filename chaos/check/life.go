@@ -12,11 +12,15 @@ type kept struct {
 	restores int
 	prunes   []prune
 
-	deleted                   int
-	early, back, half, absent tally
-	parts                     int
-	promises                  int // final jobs in backups, at each restore
+	deleted                            int
+	early, back, half, absent, refused tally
+	parts                              int
+	promises                           int // final jobs in backups, at each restore
 }
+
+// follow is how long a node may have the result of a job in its memory that another node
+// has deleted, in nanoseconds. It takes less than a second unless the machine is busy.
+const follow = int64(10e9)
 
 // prune is an order, which is void from the restore of an older backup on.
 type prune struct {
@@ -45,9 +49,13 @@ type life struct {
 	endAfter, endBefore int64
 	ended               int64 // time of the first answer that shows it; 0: none
 	state, sum          string
-	removed             int64 // time of the order to delete it; 0: none
-	gone                int64 // time of the first answer that says so; 0: none
-	promise             int64 // time of a restore that has to show the job; 0: none, or shown
+	removed             int64    // time of the order to delete it; 0: none
+	gone                int64    // time of the first answer that says so; 0: none
+	goneAt              []string // the nodes that have said so
+	// url is the time of the last look at the job where its URL was there, but not all of
+	// its parts; 0: none.
+	url     int64
+	promise int64 // time of a restore that has to show the job; 0: none, or shown
 }
 
 // follow notes what an event says about the life of a job.
@@ -60,6 +68,9 @@ func (k *kept) follow(id string, l *life, e Event) {
 			l.removed = e.T
 		}
 	case Post:
+		if e.Status == 400 || e.Status == 422 {
+			k.refused.add("%s (status %d)", id, e.Status)
+		}
 		if e.Status == 201 || e.Status == 200 {
 			l.accept(e)
 			if l.gone > 0 && e.T > l.gone {
@@ -76,7 +87,7 @@ func (k *kept) follow(id string, l *life, e Event) {
 	case Get:
 		k.followAnswer(id, l, e)
 	case Parts:
-		k.followParts(id, e)
+		k.followParts(id, l, e)
 	}
 }
 
@@ -91,8 +102,11 @@ func (k *kept) followAnswer(id string, l *life, e Event) {
 		return
 	}
 	answered := e.T + e.Took
-	if l.gone > 0 && e.T > l.gone && e.State != Gone {
+	if l.gone > 0 && e.T > l.gone && e.State != Gone && (e.T > l.gone+follow || slices.Contains(l.goneAt, e.Who)) {
 		k.back.add("%s (then status %d, from %s)", id, e.Status, e.Who)
+	}
+	if e.State == Gone && !slices.Contains(l.goneAt, e.Who) {
+		l.goneAt = append(l.goneAt, e.Who)
 	}
 	if e.State == Gone && l.gone == 0 {
 		l.gone = answered
@@ -145,7 +159,7 @@ func (k *kept) fulfil(id string, l *life, e Event) {
 
 // followParts compares the answers of the parts of a job, unless it was deleted in
 // between.
-func (k *kept) followParts(id string, e Event) {
+func (k *kept) followParts(id string, l *life, e Event) {
 	url := e.Parts["before"]
 	if url != e.Parts["after"] || url != 200 && url != 410 {
 		return
@@ -156,11 +170,22 @@ func (k *kept) followParts(id string, e Event) {
 		}
 	}
 	k.parts++
-	for _, status := range e.Parts {
-		if there := status == 200; there != (url == 200) || !there && status != 410 && status != 404 {
+	there := 0
+	for name, status := range e.Parts {
+		switch {
+		case name == "before" || name == "after":
+		case status == 200:
+			there++
+		case status != 410 && status != 404:
 			k.half.add("%s (%v)", id, e.Parts)
 			return
 		}
+	}
+	switch {
+	case url == 200 && there < len(e.Parts)-2:
+		l.url = e.T
+	case url == 410 && there > 0:
+		k.half.add("%s (%v)", id, e.Parts)
 	}
 }
 
@@ -180,7 +205,7 @@ func (k *kept) restore(l *life, backup, restored int64) (same bool) {
 	if l.gone > 0 && l.gone < backup {
 		return true
 	}
-	l.gone = 0
+	l.gone, l.goneAt, l.url = 0, nil, 0
 	if l.removed > backup {
 		l.removed = 0
 	}

@@ -56,8 +56,8 @@ func kindsOfYear(keep int) []kind {
 		{program: "refuse", keep: time.Duration(keep) * week, state: "failed", share: 1},
 		// The first program does not know these.
 		{program: "echo", asks: "1w", keep: week, state: "succeeded", share: 9},
-		{program: "keeper", asks: "succeeded=1w", keep: week, state: "succeeded", share: 2},
-		{program: "refuse", asks: "failed=1w,succeeded=forever", keep: week, state: "failed", share: 1},
+		{program: "keeper", asks: map[string]string{"succeeded": "1w"}, keep: week, state: "succeeded", share: 2},
+		{program: "refuse", asks: map[string]string{"succeeded": "forever", "failed": "1w"}, keep: week, state: "failed", share: 1},
 		{program: "echo", asks: "forever", state: "succeeded", share: 1},
 		{program: "brief", keep: 2 * week, state: "succeeded", share: 4},
 	}

@@ -20,7 +20,7 @@ const day = 24 * time.Hour
 // kind is a kind of jobs.
 type kind struct {
 	program string
-	asks    string        // "keep" of the document; "" for none
+	asks    any           // "keep" of the document
 	keep    time.Duration // what that, the program and the pool come to; 0: for ever
 	state   string        // that the jobs are meant to end in
 	share   int           // of the jobs
@@ -75,7 +75,7 @@ func makeJobs(bed *testbed.Testbed, rng *rand.Rand, kinds []kind, n, pad int) []
 
 func makeJob(bed *testbed.Testbed, rng *rand.Rand, k *kind, pad int) *job {
 	more := map[string]any{}
-	if k.asks != "" {
+	if k.asks != nil {
 		more["keep"] = k.asks
 	}
 	answer := fmt.Sprintf("%016x", rng.Uint64())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,9 +17,9 @@ var kinds = []kind{
 	{program: "keeper", keep: 2 * day, state: "succeeded", share: 4},
 	{program: "keeper", asks: "12h", keep: day / 2, state: "succeeded", share: 4},
 	{program: "keeper", asks: "forever", state: "succeeded", share: 1},
-	{program: "echo", asks: "succeeded=1d", keep: day, state: "succeeded", share: 4},
+	{program: "echo", asks: map[string]string{"succeeded": "1d"}, keep: day, state: "succeeded", share: 4},
 	{program: "brief", keep: day / 4, state: "succeeded", share: 4},
-	{program: "refuse", asks: "succeeded=forever,failed=12h", keep: day / 2, state: "failed", share: 2},
+	{program: "refuse", asks: map[string]string{"succeeded": "forever", "failed": "12h"}, keep: day / 2, state: "failed", share: 2},
 }
 
 // retention is a pool whose jobs are deleted while nodes are killed.
@@ -100,28 +101,46 @@ func (r *retention) lookAround(ctx context.Context) {
 	}
 }
 
-// killSome kills nodes at random moments and starts them again.
+// killSome kills nodes while they delete jobs, or remove their objects some seconds later, and
+// starts them again.
 func (r *retention) killSome(ctx context.Context) error {
-	for range testbed.Pick(r.pool.bed, 6, 3) {
-		if !testbed.Sleep(ctx, time.Duration(r.rng.IntN(700))*time.Millisecond) {
-			return ctx.Err()
+	for range testbed.Pick(r.pool.bed, 3, 1) {
+		if r.rng.IntN(2) == 0 {
+			r.awaitDeletion(ctx)
+			testbed.Sleep(ctx, time.Duration(r.rng.IntN(150))*time.Millisecond)
+		} else {
+			testbed.Sleep(ctx, time.Duration(r.rng.IntN(8000))*time.Millisecond)
 		}
-		n := r.pool.nodes[r.rng.IntN(len(r.pool.nodes))]
-		n.Process.Kill()
-		if err := n.Up(ctx); err != nil {
+		if err := r.pool.restart(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// byHand deletes a few jobs by their ids, and asks what a prune would delete, which
-// deletes nothing.
+// awaitDeletion waits until a job is deleted, for some seconds at most: there may be no
+// more.
+func (r *retention) awaitDeletion(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 7*time.Second)
+	defer cancel()
+	r.pool.readAll(ctx, r.list)
+	var list []*job
+	for _, j := range r.list {
+		if j.kind.keep > 0 && !j.gone {
+			list = append(list, j)
+		}
+	}
+	r.rng.Shuffle(len(list), func(i, k int) { list[i], list[k] = list[k], list[i] })
+	list = list[:min(20, len(list))]
+	_ = testbed.Until(ctx, 10*time.Millisecond, "a job is deleted", func() bool {
+		r.pool.readAll(ctx, list)
+		return slices.ContainsFunc(list, func(j *job) bool { return j.gone })
+	})
+}
+
+// byHand deletes a few jobs by their ids.
 func (r *retention) byHand(ctx context.Context, list []*job) error {
 	n := r.pool.nodes[r.rng.IntN(len(r.pool.nodes))]
-	if _, err := r.pool.command(ctx, n, "prune", "--older", "1h", "--dry-run"); err != nil {
-		return err
-	}
 	args := []string{"delete", "--yes"}
 	for _, j := range list[:5] {
 		r.pool.bed.History.Note(check.Event{What: check.Remove, Job: j.doc.ID})
@@ -131,7 +150,7 @@ func (r *retention) byHand(ctx context.Context, list []*job) error {
 		return err
 	}
 	for _, j := range list[:5] {
-		if !r.pool.bed.GetResult(ctx, n, j.doc, true).Gone() {
+		if j.gone = r.pool.bed.GetResult(ctx, n, j.doc, true).Gone(); !j.gone {
 			r.pool.bed.History.MeasureLeast(j.doc.ID+" is gone after the command delete", 0, 1)
 		}
 		r.pool.bed.Submit(ctx, n, j.doc) // the id cannot be used again

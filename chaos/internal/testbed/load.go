@@ -66,7 +66,7 @@ func (l *Load) due(ctx context.Context, j *Job, began time.Time, over time.Durat
 func (l *Load) post(ctx context.Context, rng *rand.Rand, j *Job) {
 	for ctx.Err() == nil {
 		switch l.Bed.Submit(ctx, l.Nodes[rng.IntN(len(l.Nodes))], j) {
-		case http.StatusCreated, http.StatusOK, http.StatusConflict: // of a job that was deleted
+		case http.StatusCreated, http.StatusOK, http.StatusUnprocessableEntity, http.StatusConflict:
 			return
 		}
 		Sleep(ctx, 50*time.Millisecond)
