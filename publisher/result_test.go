@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -321,9 +322,9 @@ func TestPathsThatOnlyLookLikeAResult(t *testing.T) {
 	for range 2 { // from the store, from memory
 		for _, path := range []string{
 			"/results%2f" + id, "/results%2F" + id, "/results%252f" + id, "/%2f" + id, "/%2F" + id, "/results/%2f" + id, "/results/" + id + "%2f", "/" + id + "%2F",
-			"/" + id + "/", "/results/" + id + "/", "//" + id, "//results/" + id, "/results//" + id, "/./" + id, "/results/./" + id, "/x/../" + id, "/results/../" + id,
+			"/" + id + "//", "/results/" + id + "//", "/" + id[1:] + "/", "/" + strings.ToUpper(id[1:]), "/g" + id[1:] + "/", "//" + id, "//results/" + id, "/results//" + id, "/./" + id, "/results/./" + id, "/x/../" + id, "/results/../" + id,
 			"/%2e/" + id, "/results/%2e%2e/" + id, "/" + id + ";x=1", "/" + id + "%00", "/" + id + "%20", "/" + id + "%0a", "/" + strings.ReplaceAll(id, "-", "%252d"),
-			"/results%5c" + id, "/" + strings.ToUpper(id), "/" + id + "%2flog", "/" + id + "%2fevents", "/RESULTS/" + id, "/" + strings.ReplaceAll(id, "-", "%2d"), "/%72esults/" + id,
+			"/results%5c" + id, "/" + strings.ToUpper(id) + "%2F", "/" + strings.ToUpper(id) + ";x", "/" + id + "%2flog", "/" + id + "%2fevents", "/RESULTS/" + id, "/" + strings.ReplaceAll(id, "-", "%2d"), "/%72esults/" + id,
 		} {
 			if r := b.get(path); r.StatusCode != http.StatusNotFound || r.Header.Get("Content-Type") != httpio.TypeProblem {
 				t.Errorf("%s: %d %s", path, r.StatusCode, r.Header.Get("Content-Type"))
@@ -334,6 +335,46 @@ func TestPathsThatOnlyLookLikeAResult(t *testing.T) {
 				t.Errorf("%s: %d", path, r.StatusCode)
 			}
 		}
+	}
+}
+
+// TestOtherSpellingsOfAnIDRedirect follows URLs with upper-case letters or a slash at the
+// end, below a path that a proxy has removed, too.
+func TestOtherSpellingsOfAnIDRedirect(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id, _ := b.succeeded(sized(10))
+	upper, mixed := strings.ToUpper(id), strings.ToUpper(id[:18])+id[18:]
+	if mixed == id {
+		mixed = upper
+	}
+	for path, want := range map[string]string{
+		"/" + id + "/": "/" + id,
+		"/" + upper:    "/" + id,
+		"/" + upper + "/?x=%2f&expires=1&signature=aB%3D": "/" + id + "?x=%2f&expires=1&signature=aB%3D",
+		"/" + mixed + "/log?tail=2":                       "/" + id + "/log?tail=2",
+		"/" + upper + "/events":                           "/" + id + "/events",
+		"/" + upper + "/files/a%2Fb/%c3%a4?attempt=1":     "/" + id + "/files/a%2Fb/%c3%a4?attempt=1",
+		"/results/" + upper:                               "/results/" + id,
+		"/results/" + id + "/?":                           "/results/" + id,
+		"/results/" + upper + "/files/a/..%2f":            "/results/" + id + "/files/a/..%2f",
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			r := b.ask(method, path, "", "Origin: https://www.example")
+			for _, below := range []string{"http://h", "http://h/beans"} {
+				from, err := url.Parse(below + path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				to, err := from.Parse(r.Header.Get("Location"))
+				if r.StatusCode != http.StatusPermanentRedirect || err != nil || to.String() != below+want || r.Header.Get("Access-Control-Allow-Origin") != "*" {
+					t.Errorf("%s %s: %d to %s, %v, want %s", method, path, r.StatusCode, to, err, below+want)
+				}
+			}
+		}
+	}
+	if r := b.ask(http.MethodPost, "/"+upper, ""); r.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("POST: %d", r.StatusCode)
 	}
 }
 

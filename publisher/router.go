@@ -37,6 +37,9 @@ func (p *Publisher) routes(e *echo.Echo) {
 			handler = p.changes(handler)
 		}
 		handler = p.auth.Guard(r.needs, handler)
+		if r.needs == auth.Holder {
+			handler = canonicalID(handler)
+		}
 		e.Add(r.method, r.path, handler)
 		if r.method == http.MethodGet {
 			p.levels[r.path] = r.needs

@@ -22,21 +22,13 @@ type route struct {
 // table returns all routes of a node. Those for GET are for HEAD too.
 func (p *Publisher) table() []route {
 	login := p.pages.Login()
-	return slices.Concat(p.verbRoutes(), p.nodeRoutes(), p.metricsRoute(), []route{
+	return slices.Concat(p.resultRoutes(), p.verbRoutes(), p.nodeRoutes(), p.metricsRoute(), []route{
 		{http.MethodGet, "/", p.pages.Overview, auth.Viewer},
 		{http.MethodGet, "/jobs", p.pages.JobList, auth.Viewer},
 		{http.MethodPost, "/jobs/act", p.pages.ActOnJobs, auth.Operator},
 		{http.MethodGet, "/events", p.pages.EventList, auth.Viewer},
 		{http.MethodGet, "/jobs/:id", p.pages.Job, auth.Viewer},
 		{http.MethodPost, "/jobs/:id/act", p.pages.ActOnJob, auth.Operator},
-		{http.MethodGet, "/:id", p.results.GetResult, auth.Holder},
-		{http.MethodGet, "/:id/events", p.results.GetEvents, auth.Holder},
-		{http.MethodGet, "/:id/log", p.results.GetLog, auth.Holder},
-		{http.MethodGet, "/:id/files/*", p.results.GetFile, auth.Holder},
-		{http.MethodGet, "/results/:id", p.results.GetResult, auth.Holder},
-		{http.MethodGet, "/results/:id/events", p.results.GetEvents, auth.Holder},
-		{http.MethodGet, "/results/:id/log", p.results.GetLog, auth.Holder},
-		{http.MethodGet, "/results/:id/files/*", p.results.GetFile, auth.Holder},
 		{http.MethodGet, "/nodes", p.pages.NodeList, auth.Viewer},
 		{http.MethodGet, "/nodes/:name", p.pages.Node, auth.Viewer},
 		{http.MethodPost, "/nodes/:name/act", p.pages.ActOnNode, auth.Operator},
@@ -69,6 +61,19 @@ func (p *Publisher) table() []route {
 		{http.MethodPost, "/api/v1/drain", p.api.PostDrain, auth.Operator},
 		{http.MethodDelete, "/api/v1/drain", apihttp.JSON(p.api.DeleteDrain), auth.Operator},
 	})
+}
+
+// resultRoutes returns the routes of results, which are at two paths.
+func (p *Publisher) resultRoutes() (list []route) {
+	for _, at := range []string{"/:id", "/results/:id"} {
+		list = append(list,
+			route{http.MethodGet, at, p.results.GetResult, auth.Holder},
+			route{http.MethodGet, at + "/", p.results.GetResult, auth.Holder}, // redirected
+			route{http.MethodGet, at + "/events", p.results.GetEvents, auth.Holder},
+			route{http.MethodGet, at + "/log", p.results.GetLog, auth.Holder},
+			route{http.MethodGet, at + "/files/*", p.results.GetFile, auth.Holder})
+	}
+	return list
 }
 
 // verbRoutes returns the routes of verbs, for one job and for many.
