@@ -16,8 +16,8 @@ func BackupPath(path string, version int) string { return fmt.Sprintf("%s.schema
 
 // backupBefore copies a ledger to BackupPath and replaces an older copy. The caller holds
 // the write lock and has changed nothing, so that the copy has all that was committed.
-func backupBefore(ctx context.Context, path string, version int) (name string, err error) {
-	name = BackupPath(path, version)
+func backupBefore(ctx context.Context, path string, version int) (err error) {
+	name := BackupPath(path, version)
 	part := name + ".part"
 	defer func() {
 		if err != nil {
@@ -26,15 +26,15 @@ func backupBefore(ctx context.Context, path string, version int) (name string, e
 		}
 	}()
 	if err := vacuumInto(ctx, path, part); err != nil {
-		return "", err
+		return err
 	}
 	if err := syncFile(part); err != nil {
-		return "", err
+		return err
 	}
 	if err := os.Rename(part, name); err != nil {
-		return "", err
+		return err
 	}
-	return name, syncFile(filepath.Dir(name))
+	return syncFile(filepath.Dir(name))
 }
 
 // vacuumInto copies what is committed to a new file that only its owner can read. A

@@ -122,11 +122,10 @@ func (u *upgrader) upgrade(ctx context.Context, version int) (done *Upgraded, er
 		if err := u.noNodes(ctx, tx, version); err != nil { // nobody can come any more
 			return err
 		}
-		backup, err := backupBefore(ctx, u.path, version)
-		if err != nil {
+		if err := backupBefore(ctx, u.path, version); err != nil {
 			return err
 		}
-		done = &Upgraded{From: version, To: len(u.schema), Backup: backup}
+		done = &Upgraded{From: version, To: len(u.schema), Backup: BackupPath(u.path, version)}
 		return u.schema.apply(ctx, tx, version)
 	})
 	return done, err

@@ -86,7 +86,6 @@ var eventKinds = []string{
 	eventlog.KindFailed, eventlog.KindRetrying, eventlog.KindLost, eventlog.KindFault, eventlog.KindConflict, eventlog.KindExpired, eventlog.KindInterrupted,
 	eventlog.KindCancelRequested, eventlog.KindCancelled, eventlog.KindRetried, eventlog.KindReset, eventlog.KindReleased,
 	eventlog.KindDrained, eventlog.KindUndrained, eventlog.KindPaused, eventlog.KindResumed, eventlog.KindSlots, eventlog.KindForgotten, eventlog.KindHookGivenUp, eventlog.KindDeliveryGivenUp, eventlog.KindDeliveryOwnURL,
-	eventlog.KindDrained, eventlog.KindUndrained, eventlog.KindPaused, eventlog.KindResumed, eventlog.KindSlots, eventlog.KindHookGivenUp, eventlog.KindDeliveryGivenUp,
 	eventlog.KindUpgrade, eventlog.KindUpgraded,
 }
 
