@@ -2,10 +2,13 @@ package ledger
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -43,6 +46,72 @@ func TestUpgrade(t *testing.T) {
 	d.must(err)
 	if diff := cmp.Diff(Backlog{}, b); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A program from before schema 5 that stood still during the upgrade can neither register
+// again nor claim a job when it goes on, and its job is taken back at once.
+func TestOldProgramTakesNothingAfterAnUpgrade(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "old.db")
+	oldLedger(t, path)
+	const register = `INSERT INTO nodes (instance, name, base_url, version, slots, started, beat, left_at, programs, home) VALUES ('i1', 'n1', '', '', 1, 1, 1, 0, '', 'h1')
+		ON CONFLICT (instance) DO UPDATE SET beat = excluded.beat, left_at = 0`
+	execute(t, path, register, "UPDATE jobs SET state = 'running', attempt = 1, instance = 'i1', node = 'n1' WHERE id = 's'")
+	l, err := Open(t.Context(), Config{DSN: "sqlite:" + path, Upgrade: Upgrade{Home: "h1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, statement := range []string{register, "UPDATE jobs SET state = 'running', attempt = 1, instance = 'i1' WHERE id = 'q' AND state = 'queued'"} {
+		if _, err := db.Exec(statement); err == nil || !strings.Contains(err.Error(), "too old for its ledger") {
+			t.Errorf("%s: %v", statement, err)
+		}
+	}
+	if r, err := db.Exec("UPDATE nodes SET beat = 2, slots = 1 WHERE instance = 'i1' AND left_at = 0"); err != nil || rowsAffected(r) != 0 {
+		t.Errorf("it beats: %v", err)
+	}
+	if dead, err := l.Nodes.Dead(t.Context()); err != nil || !slices.Equal(dead, []string{"i1"}) {
+		t.Errorf("dead %v, %v", dead, err)
+	}
+	if _, err := l.Claim(t.Context(), "q", Owner{Instance: "i2", Node: "n2"}, ""); err != nil {
+		t.Errorf("the new program: %v", err)
+	}
+}
+
+func rowsAffected(r sql.Result) int64 {
+	n, err := r.RowsAffected()
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// A ledger that a newer program upgrades while it is open takes no more writes.
+func TestLedgerTakesNothingOnceItIsTooNew(t *testing.T) {
+	t.Parallel()
+	d := newFixture(t)
+	id := d.add(nil)
+	execute(t, d.path, "UPDATE schema_version SET version = 99")
+	if _, err := d.Claim(t.Context(), id, Owner{Instance: "i1", Node: "n1"}, ""); !errors.Is(err, ErrReopen) || !errors.Is(err, ErrNewer) {
+		t.Errorf("claim: %v", err)
+	}
+	select {
+	case <-d.Failed():
+	default:
+		t.Error("nobody is told")
+	}
+	execute(t, d.path, "UPDATE schema_version SET version = 1") // what it was is of no account
+	if err := d.Nodes.Beat(t.Context(), "i1", nil, 1, nil); !errors.Is(err, ErrNewer) {
+		t.Errorf("beat: %v", err)
+	}
+	if r, err := d.Get(t.Context(), id); err != nil || r.State != jobs.Queued {
+		t.Errorf("%s, %v", r.State, err)
 	}
 }
 

@@ -26,6 +26,8 @@ type Peeked struct {
 	Store string
 	// Schema is the version of the schema. It is 0 if there is no ledger.
 	Schema int
+	// Instances are those of nodes that have not left.
+	Instances []Instance
 	// Newest are the ids of the newest successes, at most 32.
 	Newest []string
 }
@@ -71,6 +73,9 @@ func peek(ctx context.Context, db *sql.DB) (p Peeked, err error) {
 	}
 	if p.Schema == 0 {
 		return p, nil
+	}
+	if p.Instances, err = readInstances(ctx, db, p.Schema); err != nil {
+		return p, err
 	}
 	rows, err := db.QueryContext(ctx, `SELECT id FROM (SELECT id, state FROM jobs ORDER BY accepted DESC, id DESC LIMIT ?)
 		WHERE state = 'succeeded' LIMIT ?`, peekLook, peekSample)

@@ -125,6 +125,10 @@ func (u *upgrader) upgrade(ctx context.Context, version int) (done *Upgraded, er
 		if err := backupBefore(ctx, u.path, version); err != nil {
 			return err
 		}
+		// All instances are dead. Nodes take their jobs back at once.
+		if _, err := tx.ExecContext(ctx, "UPDATE nodes SET beat = 0, left_at = ? WHERE left_at = 0", u.now().UnixMicro()); err != nil {
+			return err
+		}
 		done = &Upgraded{From: version, To: len(u.schema), Backup: BackupPath(u.path, version)}
 		return u.schema.apply(ctx, tx, version)
 	})

@@ -242,6 +242,9 @@ func TestUpgradeTakesSilentNodesForDead(t *testing.T) {
 		if _, past, err := play(t, path, future(), c.u, func(time.Duration) {}); err != nil || past != c.after {
 			t.Errorf("%s: %v after %s, want %s", name, err, past, c.after)
 		}
+		if number(t, path, "SELECT COUNT(*) FROM nodes WHERE left_at > 0 AND beat = 0") != 1 {
+			t.Errorf("%s: its jobs are not taken back at once", name)
+		}
 	}
 }
 

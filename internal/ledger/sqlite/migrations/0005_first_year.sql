@@ -14,10 +14,10 @@ CREATE TABLE upgrade (
     asker   TEXT   NOT NULL,
     renewed BIGINT NOT NULL
 );
--- A program from before this schema that stood still during the upgrade, and goes on
--- after it, can neither beat nor claim: it would lose jobs again and again.
+-- A program from before this schema that stood still during the upgrade, which has
+-- recorded its end, and goes on after it: it can neither register again nor claim, or it
+-- would lose jobs again and again.
 /*sqlite: CREATE TRIGGER nodes_new BEFORE INSERT ON nodes WHEN NEW.schema = 0 AND NEW.left_at = 0 BEGIN SELECT RAISE(ABORT, 'this program is too old for its ledger, which was upgraded: stop this node and start the new version'); END; */
-/*sqlite: CREATE TRIGGER nodes_beat BEFORE UPDATE OF beat ON nodes WHEN NEW.schema = 0 AND NEW.left_at = 0 BEGIN SELECT RAISE(ABORT, 'this program is too old for its ledger, which was upgraded: stop this node and start the new version'); END; */
 /*sqlite: CREATE TRIGGER jobs_claim BEFORE UPDATE OF instance ON jobs WHEN NEW.state = 'running' AND EXISTS (SELECT 1 FROM nodes WHERE nodes.instance = NEW.instance AND nodes.schema = 0) BEGIN SELECT RAISE(ABORT, 'this program is too old for its ledger, which was upgraded: stop this node and start the new version'); END; */
 
 -- Lease: of each instance, in microseconds; 0 for a program from before that was
