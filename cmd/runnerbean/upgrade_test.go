@@ -137,7 +137,9 @@ func TestNodeLeavesForAnUpgrade(t *testing.T) {
 	p.until("it runs", func() bool { r, _ := p.get(running); return r.State == jobs.Running })
 	db := p.openLedger()
 	defer renewWish(t, db)()
-	p.until("/readyz says why", func() bool { return strings.Contains(p.text503("/readyz"), "node n2 waits to upgrade the ledger to schema 99") })
+	p.until("/readyz says why", func() bool {
+		return strings.Contains(p.text503("/readyz"), "node n2 waits to upgrade the ledger to schema 99")
+	})
 	if r, _ := p.get(running); r.State != jobs.Running {
 		t.Errorf("state %s of what ran, before its end", r.State)
 	}
@@ -258,7 +260,9 @@ func TestMigrateCommand(t *testing.T) {
 		t.Errorf("doctor: %s", out)
 	}
 	p.launch("migrate", "--wait", "10m", "--json")
-	p.until("it waits", func() bool { return strings.Contains(p.log.String(), "waiting for node old (version (devel)) to be stopped") })
+	p.until("it waits", func() bool {
+		return strings.Contains(p.log.String(), "waiting for node old (version (devel)) to be stopped")
+	})
 	kill()
 	p.until("it has upgraded", func() bool { return p.ended() })
 	_, text, _ := strings.Cut(p.log.String(), "{")
