@@ -52,12 +52,6 @@ func (s schema) newer(version int) error {
 	return fmt.Errorf("it has schema %d, and this program knows %d: %w", version, len(s), ErrNewer)
 }
 
-// querier is a connection or a transaction.
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
-
 // readSchema returns the version of the schema of a file, 0 for a file without tables.
 func readSchema(ctx context.Context, q querier) (version int, err error) {
 	var tables, known int
