@@ -101,6 +101,10 @@ type Selection struct {
 	Cursor string `json:"cursor,omitempty"`
 	// Limit is how many jobs one call takes at most. Default 256, at most 1000.
 	Limit int `json:"limit,omitempty"`
+	// WithDependents makes a retry go on with the jobs that failed only because they need
+	// one of these, and with those that need them. A job that runs or has succeeded stays
+	// as it is then.
+	WithDependents bool `json:"with_dependents,omitempty"`
 	// DryRun only counts.
 	DryRun bool `json:"dry_run,omitempty"`
 	// MissingResult, for retry, selects the successes whose results are missing from the
@@ -121,6 +125,19 @@ type Selected struct {
 	// Stopped says why the call ended before it had done all that it found;
 	// empty where it did not.
 	Stopped string `json:"stopped,omitempty"`
+	// Dependents is there if they were asked for.
+	Dependents *Dependents `json:"dependents,omitempty"`
+}
+
+// Dependents is what became of the jobs that need the retried ones.
+type Dependents struct {
+	// Retried is how many of them are queued or waiting again.
+	Retried int `json:"retried"`
+	// LeftCount is how many stay failed or cancelled, and Left names at most 20 of them.
+	LeftCount int       `json:"left_count"`
+	Left      []Refusal `json:"left"`
+	// Pending says that the nodes are still at it.
+	Pending bool `json:"pending,omitempty"`
 }
 
 // Refusal says why a verb could not be applied to a job.

@@ -35,6 +35,9 @@ type Config struct {
 	// Apart returns why ledger and store do not belong together any more. A result that is
 	// absent then is not lost. Default: they always do.
 	Apart func(context.Context) error
+	// Revive makes one step of ledger.Dependents.Revive, and puts messages for the jobs
+	// that are queued again. Default: that of the ledger, without messages.
+	Revive func(ctx context.Context) (ledger.Revived, error)
 	// Drain and Undrain drain a node, or with "" the whole queue, and let it take work
 	// again. Default: the node refuses drains.
 	Drain   func(ctx context.Context, node, by, reason string) error

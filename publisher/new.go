@@ -24,6 +24,9 @@ func New(cfg Config) (*Publisher, error) {
 		return nil, errors.New("publisher: Config.Ledger, Config.Store and Config.BaseURL are required")
 	}
 	fill(&cfg)
+	if cfg.Revive == nil {
+		cfg.Revive = cfg.Ledger.Dependents.Revive
+	}
 	p := &Publisher{
 		cfg: cfg, log: cfg.Logger,
 	}
@@ -43,7 +46,7 @@ func New(cfg Config) (*Publisher, error) {
 	}
 	p.ops = operations.New(operations.Config{
 		Ledger: cfg.Ledger, Counters: cfg.Ledger.Activity, Nodes: cfg.Ledger.Nodes, Replays: cfg.Ledger.Replays,
-		BaseURL: cfg.BaseURL, Accept: cfg.Accept, Act: cfg.Act, ResultMissing: p.resultMissing,
+		Stuck: cfg.Ledger.Stuck, Revive: cfg.Revive, BaseURL: cfg.BaseURL, Accept: cfg.Accept, Act: cfg.Act, ResultMissing: p.resultMissing,
 		Drain: cfg.Drain, Undrain: cfg.Undrain, Control: cfg.Control, Forget: cfg.Forget, Logger: cfg.Logger,
 	})
 	p.addReaders()

@@ -45,8 +45,9 @@ func (f *jobFilter) query() url.Values {
 
 // jobSelection are the flags that select jobs for a verb.
 type jobSelection struct {
-	filter   jobFilter
-	all, yes bool
+	filter     jobFilter
+	all, yes   bool
+	dependents bool // of a retry
 }
 
 // register adds the flags to a command. states are those that --state allows; "" is all
@@ -58,7 +59,7 @@ func (s *jobSelection) register(flags *pflag.FlagSet, states string) {
 }
 
 // retryFlags are the flags of retry alone.
-type retryFlags struct{ asNew, missing bool }
+type retryFlags struct{ asNew, missing, dependents bool }
 
 // body returns the body of a retry of one job; nil if no flag is set.
 func (f retryFlags) body() []byte {
@@ -79,6 +80,8 @@ func (s *jobSelection) check(ids []string, again retryFlags) error {
 		return errors.New("give either ids or a selection by flags, not both")
 	case again.asNew && again.missing:
 		return errors.New("--missing-result runs a job again under its id: leave out --as-new")
+	case again.dependents && (again.asNew || again.missing):
+		return errors.New("--with-dependents retries failed jobs: leave out --as-new and --missing-result")
 	case len(ids) == 0 && again.asNew:
 		return errors.New("--as-new is for jobs that are given by their ids")
 	case len(ids) == 0 && !some && !s.all:
@@ -95,5 +98,6 @@ func (s *jobSelection) request() api.Selection {
 	return api.Selection{
 		Program: f.program, State: jobs.State(f.state), Node: f.node, Label: f.label,
 		Since: f.since.Time, Until: f.until.Time, Text: f.text, All: s.all,
+		WithDependents: s.dependents,
 	}
 }

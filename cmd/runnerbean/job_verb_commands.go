@@ -29,12 +29,16 @@ func newVerb(a *app, v verb) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: v.name + " [ID...]", Short: v.short, Long: v.long + selectionHelp, Example: v.example,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			selection.dependents = again.dependents
 			if err := selection.check(args, again); err != nil {
 				return usageError(fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help"))
 			}
 			c, err := apiclient.FromEnvironment()
 			if err != nil {
 				return err
+			}
+			if len(args) > 0 && again.dependents {
+				return v.runWithDependents(cmd.Context(), a, c, args)
 			}
 			if len(args) > 0 {
 				return v.runIDs(cmd.Context(), a, c, args, again)
@@ -46,6 +50,7 @@ func newVerb(a *app, v verb) *cobra.Command {
 	if v.name == "retry" {
 		cmd.Flags().BoolVar(&again.asNew, "as-new", false, "run the job again as a new one, as a succeeded one needs")
 		cmd.Flags().BoolVar(&again.missing, "missing-result", false, "succeeded jobs whose results are missing from the store")
+		cmd.Flags().BoolVar(&again.dependents, "with-dependents", false, "also retry the jobs that failed only because they need these")
 	}
 	return cmd
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -71,6 +72,26 @@ func printLine(w io.Writer, id, text string) error {
 	return err
 }
 
+// runWithDependents applies the verb to jobs and to those that failed because of them.
+func (v verb) runWithDependents(ctx context.Context, a *app, c *apiclient.Client, args []string) error {
+	selection := api.Selection{WithDependents: true}
+	for _, arg := range args {
+		id, err := jobID(ctx, c, arg)
+		if err != nil {
+			return err
+		}
+		selection.IDs = append(selection.IDs, id)
+	}
+	done, err := v.runPages(ctx, c, selection, func(api.Selected) {})
+	if err != nil {
+		return err
+	}
+	if err := v.print(a, done); err != nil {
+		return err
+	}
+	return v.failures(a, done)
+}
+
 // runSelected counts the selected jobs, asks for confirmation, and applies the verb.
 func (v verb) runSelected(ctx context.Context, a *app, c *apiclient.Client, s jobSelection, again retryFlags) error {
 	selection := s.request()
@@ -118,12 +139,25 @@ func (v verb) runPages(ctx context.Context, c *apiclient.Client, selection api.S
 			return sum, err
 		}
 		sum.Matched, sum.Done = sum.Matched+answer.Matched, sum.Done+answer.Done
+		sum.Dependents = addDependents(sum.Dependents, answer.Dependents)
 		room := max(0, maxFailures-len(sum.Failed))
 		sum.Failed = append(sum.Failed, answer.Failed[:min(room, len(answer.Failed))]...)
 		seen(sum)
 		if selection.Cursor = answer.Next; answer.Next == "" {
 			return sum, nil
 		}
+	}
+}
+
+// addDependents adds up the dependents of two answers.
+func addDependents(sum, d *api.Dependents) *api.Dependents {
+	if sum == nil || d == nil {
+		return cmp.Or(sum, d)
+	}
+	room := max(0, maxFailures-len(sum.Left))
+	return &api.Dependents{
+		Retried: sum.Retried + d.Retried, LeftCount: sum.LeftCount + d.LeftCount,
+		Left: append(sum.Left, d.Left[:min(room, len(d.Left))]...), Pending: sum.Pending || d.Pending,
 	}
 }
 
@@ -134,10 +168,30 @@ func (v verb) print(a *app, sum api.Selected) error {
 	if a.json {
 		return terminal.PrintJSON(a.stdout, sum)
 	}
-	if sum.Done == 0 {
+	if sum.Done > 0 {
+		if _, err := fmt.Fprintf(a.stdout, "%s %s\n", text.Count(sum.Done, "job", "jobs"), v.done); err != nil {
+			return err
+		}
+	}
+	return printDependents(a, sum.Dependents)
+}
+
+// printDependents says what became of the dependents of retried jobs.
+func printDependents(a *app, d *api.Dependents) error {
+	if d == nil {
 		return nil
 	}
-	_, err := fmt.Fprintf(a.stdout, "%s %s\n", text.Count(sum.Done, "job", "jobs"), v.done)
+	line := text.Count(d.Retried, "dependent", "dependents") + " queued again"
+	if d.Pending {
+		line += " so far; the nodes go on"
+	}
+	for _, left := range d.Left {
+		fmt.Fprintf(a.stderr, "%s is left: %s\n", terminal.Safe(left.ID), terminal.Safe(left.Detail))
+	}
+	if more := d.LeftCount - len(d.Left); more > 0 {
+		fmt.Fprintf(a.stderr, "and %s more are left\n", text.Grouped(more))
+	}
+	_, err := fmt.Fprintln(a.stdout, line)
 	return err
 }
 

@@ -41,12 +41,17 @@ many attempts as at first. What happened before stays in the job's history. A
 job still waits for the earliest start of its document. Its expiry stays in
 force, too, unless it has passed.
 
+A job whose needs have failed is refused: within a selection, needs come first.
+With --with-dependents the jobs that failed only because they need these are
+retried, too, and so on. One that needs another failed job stays and is named.
+
 The result of a job that has succeeded never changes. With --as-new it is run
 again as a new job, whose document names the old one. With --missing-result a
 success whose result is gone from the store is run again under its id; one whose
 result is there is left alone.`,
 		example: `  runnerbean retry 019aae04-9f80-7c61-8d2e-5b1c7a90e1f2
   runnerbean retry --program forecast --state failed
+  runnerbean retry --with-dependents 019aae04-9f80-7c61-8d2e-5b1c7a90e1f2
   runnerbean retry --as-new 019aae04-9f80-7c61-8d2e-5b1c7a90e1f2
   runnerbean retry --missing-result --all`,
 		past: "retried", done: "queued again",

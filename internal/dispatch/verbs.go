@@ -28,8 +28,20 @@ func (d *Dispatcher) Act(ctx context.Context, verb ledger.Verb, by string, targe
 			queued = append(queued, a.Record)
 		}
 	}
-	if err := d.sender.send(ctx, queued); err != nil {
-		d.cfg.Logger.Warn("jobs are queued again but not yet on their run tubes; the reconciler will put them", "jobs", len(queued), "err", err)
-	}
+	d.sendAgain(ctx, queued)
 	return acted, nil
+}
+
+// Revive makes one step of [ledger.Dependents.Revive], and puts messages for the jobs that
+// are queued again.
+func (d *Dispatcher) Revive(ctx context.Context) (ledger.Revived, error) {
+	step, err := d.cfg.Ledger.Dependents.Revive(ctx)
+	d.sendAgain(ctx, step.Jobs)
+	return step, err
+}
+
+func (d *Dispatcher) sendAgain(ctx context.Context, list []ledger.Record) {
+	if err := d.sender.send(ctx, list); err != nil {
+		d.cfg.Logger.Warn("jobs are queued again but not yet on their run tubes; the reconciler will put them", "jobs", len(list), "err", err)
+	}
 }

@@ -55,7 +55,6 @@ var (
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, '', 0, 0, '', 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO NOTHING`)
 	qInsertDocument = engine.NewQuery("INSERT INTO documents (id, digest, document) VALUES (?, ?, ?)")
-	qInsertLabel    = engine.NewQuery("INSERT INTO labels (label, accepted, job) VALUES (?, ?, ?) ON CONFLICT (label, accepted, job) DO NOTHING")
 	qDigest         = engine.NewQuery("SELECT digest FROM documents WHERE id = ?")
 )
 
@@ -117,18 +116,6 @@ func (c *candidate) describe(t *txn) error {
 	return c.label(t, t.now)
 }
 
-func labelText(key, value string) string { return engine.Clean(key+"="+value, maxLabel) }
-
-// label writes the labels of a job.
-func (c *candidate) label(t *txn, accepted time.Time) error {
-	for k, v := range c.entry.Job.Labels {
-		if _, err := t.Exec(qInsertLabel, labelText(k, v), engine.Micros(accepted), c.record.ID); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // known returns the result for an id that the ledger holds already.
 func (c *candidate) known(t *txn) (Accepted, error) {
 	r, _, err := t.get(c.record.ID)
@@ -171,8 +158,8 @@ func (c *candidate) connect(t *txn, r *Record) error {
 // need makes a queued job wait for the jobs that it needs. The job fails if one of them
 // has failed.
 func (c *candidate) need(t *txn, r *Record, wanted bool) error {
-	open := 0
-	for _, id := range slices.Compact(slices.Sorted(slices.Values(c.entry.Job.Needs))) {
+	open, needs := 0, slices.Compact(slices.Sorted(slices.Values(c.entry.Job.Needs)))
+	for i, id := range needs {
 		state, err := t.state(id)
 		switch {
 		case err != nil:
@@ -182,6 +169,9 @@ func (c *candidate) need(t *txn, r *Record, wanted bool) error {
 		case state == jobs.Succeeded:
 			continue
 		case state.Final():
+			if err := addUnmet(t, r.ID, needs[i:]); err != nil {
+				return err
+			}
 			return failNew(t, r, needText(id, state))
 		}
 		open++

@@ -42,8 +42,6 @@ func (e *ends) see(r *Record, attempts []Attempt) {
 	case !ended:
 	case last.Outcome != "":
 		e.add(last.Node, r.Program, r.State, last.Outcome)
-	case r.Error.Class == jobs.ClassDocument:
-		e.add("", "", r.State, r.Error.Class) // its program is not announced
 	default:
 		e.add("", r.Program, r.State, r.Error.Class)
 	}

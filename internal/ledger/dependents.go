@@ -22,14 +22,14 @@ var (
 	qMet        = engine.NewQuery("DELETE FROM needs WHERE need = ? AND job = ?")
 	qNeedsOf    = engine.NewQuery("SELECT need FROM needs WHERE job = ?")
 	qDropNeeds  = engine.NewQuery("DELETE FROM needs WHERE job = ?")
+	qKeepUnmet  = engine.NewQuery(`INSERT INTO unmet (need, job) SELECT need, job FROM needs
+		WHERE job = ? AND need NOT LIKE '` + programPrefix + `%' ON CONFLICT (need, job) DO NOTHING`)
 	qAnyNeed    = engine.NewQuery("SELECT 1 FROM needs WHERE job = ? LIMIT 1")
 	qAnyNeeding = engine.NewQuery("SELECT 1 FROM needs WHERE need = ? LIMIT 1")
 	qRelease    = engine.NewQuery(`UPDATE jobs SET state = 'queued', updated = ?, reason = '',
 		due = CASE WHEN not_before > ? THEN not_before ELSE ? END WHERE id = ? AND state = 'waiting'
 		RETURNING ` + recordColumns)
 	qLeaveRemaining = engine.NewQuery("INSERT INTO unsettled (job) VALUES (?) ON CONFLICT (job) DO NOTHING")
-	qRemaining      = engine.NewQuery("SELECT job FROM unsettled LIMIT 16")
-	qDropRemaining  = engine.NewQuery("DELETE FROM unsettled WHERE job = ?")
 	qFailNoNeed     = engine.NewQuery(`UPDATE jobs SET state = 'failed', finished = ?, updated = ?, reason = '', error = ?
 		WHERE id = ? AND state = ? RETURNING program, attempt, webhook, target`)
 )
@@ -72,15 +72,18 @@ func (t *txn) updateDependents(id string, state jobs.State) (released []Record, 
 
 // updateDependent updates one dependent.
 func (t *txn) updateDependent(job string, e endedJob) (released []Record, next []endedJob, err error) {
+	if e.state != jobs.Succeeded { // its needs are kept as unmet
+		if err := t.failWaiting(job, needText(e.id, e.state)); err != nil {
+			return nil, nil, err
+		}
+		next = []endedJob{{job, jobs.Failed}}
+	}
 	met, err := t.Exec(qMet, e.id, job)
-	if err != nil {
-		return nil, nil, err
+	if err != nil || next != nil {
+		return nil, next, err
 	}
 	if program, ok := strings.CutPrefix(e.id, programPrefix); ok && met > 0 {
 		t.recount(program)
-	}
-	if e.state != jobs.Succeeded {
-		return nil, []endedJob{{job, jobs.Failed}}, t.failWaiting(job, needText(e.id, e.state))
 	}
 	var one int
 	if waits, err := t.Row(qAnyNeed, []any{job}, &one); err != nil || waits {
@@ -120,7 +123,7 @@ func (t *txn) failWaiting(id, why string) error {
 }
 
 // fail ends a job that does not run, if it is still in state from, and drops its open
-// needs. It does not update its dependents.
+// needs, which are kept as unmet. It does not update its dependents.
 func (t *txn) fail(id string, from jobs.State, e *jobs.Error, kind string) error {
 	done, err := t.endIdle(qFailNoNeed, id, from, jobs.Failed, e)
 	if err != nil || !done {
@@ -128,8 +131,18 @@ func (t *txn) fail(id string, from jobs.State, e *jobs.Error, kind string) error
 	}
 	t.Changed(id)
 	t.note(kind, id, "", e.Message)
-	_, err = t.Exec(qDropNeeds, id)
-	return err
+	return dropNeeds(t, id)
+}
+
+// dropNeeds closes the open needs of a job that has ended before it started. They are kept
+// as unmet.
+func dropNeeds(t *txn, id string) error {
+	for _, q := range []*engine.Query{qKeepUnmet, qDropNeeds} {
+		if _, err := t.Exec(q, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // endDependents updates the dependents of a job that has just ended, if there are any.
@@ -165,39 +178,6 @@ func circular(t *txn, id string) (string, error) {
 		}
 	}
 	return "", nil
-}
-
-// updateRemaining updates dependents that were too many for one transaction. It returns
-// whether some may be left.
-func (t *txn) updateRemaining() (more bool) {
-	o := &op{weight: maxDependents, run: func(t *txn) error {
-		list, err := t.Strings(qRemaining)
-		if err != nil || len(list) == 0 {
-			return err
-		}
-		more = len(list) > 1
-		return t.updateOneRemaining(list[0])
-	}}
-	if err := t.run([]*op{o}); err != nil {
-		t.log.Error("the dependents of an ended job are not updated yet", "err", err)
-		return false
-	}
-	return more || t.remaining
-}
-
-func (t *txn) updateOneRemaining(id string) error {
-	if _, err := t.Exec(qDropRemaining, id); err != nil {
-		return err
-	}
-	state, err := t.state(id)
-	if strings.HasPrefix(id, programPrefix) {
-		state = jobs.Succeeded // a node has announced the program
-	}
-	if err != nil || !state.Final() {
-		return err
-	}
-	_, err = t.updateDependents(id, state)
-	return err
 }
 
 // programAnnounced releases the jobs that wait for a program that a node announces.

@@ -2,12 +2,14 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -17,7 +19,6 @@ var (
 	qExpired = engine.NewQuery(`SELECT id FROM jobs WHERE expires > 0 AND state IN ('queued', 'waiting')
 		AND expires <= ? ORDER BY expires LIMIT ?`)
 	qNeverCame    = engine.NewQuery("SELECT job, need FROM needs WHERE deadline > 0 AND deadline <= ? ORDER BY deadline LIMIT ?")
-	qAnyRemaining = engine.NewQuery("SELECT job FROM unsettled LIMIT 1")
 	qStillMissing = engine.NewQuery("SELECT 1 FROM needs WHERE need = ? AND job = ? AND deadline > 0")
 )
 
@@ -52,8 +53,8 @@ func (l *Ledger) expire(ctx context.Context, limit int) (ids []string, err error
 		return nil, err
 	}
 	list = append(list, late...)
-	var rest string
-	left, err := l.reader.Row(ctx, qAnyRemaining, nil, &rest)
+	var one int
+	left, err := l.reader.Row(ctx, qAnyRemaining, []any{engine.Micros(now.Add(-reviveAfter))}, &one)
 	if err != nil || (len(list) == 0 && !left) {
 		return nil, err
 	}
@@ -145,8 +146,6 @@ func expire(t *txn, r *Record) error {
 	return err
 }
 
-var qProgramNames = engine.NewQuery("SELECT name FROM programs ORDER BY name")
-
 // failUnannounced fails a job whose program no node has announced in time.
 func failUnannounced(t *txn, id, program string) error {
 	known, err := t.Strings(qProgramNames)
@@ -158,4 +157,39 @@ func failUnannounced(t *txn, id, program string) error {
 		Message: fmt.Sprintf("%s; it was waited for for %s", UnknownProgram(program, known), announceLimit),
 	}
 	return t.fail(id, jobs.Waiting, e, eventlog.KindFault)
+}
+
+// Fail ends a queued or waiting job that no node can handle. It does nothing for a job
+// that runs or has ended. It returns ErrUnknown for an unknown id.
+func (l *Ledger) Fail(ctx context.Context, id string, e jobs.Error) error {
+	err := l.do(ctx, &op{name: "fail", weight: 1, run: func(t *txn) error {
+		state, err := t.state(id)
+		switch {
+		case err == nil && state == "":
+			return ErrUnknown
+		case err != nil || state != jobs.Queued && state != jobs.Waiting:
+			return err
+		}
+		if err := t.fail(id, state, cleanError(&e), eventlog.KindFailed); err != nil {
+			return err
+		}
+		_, err = t.endDependents(id, jobs.Failed)
+		return err
+	}})
+	return engine.Wrap("fail", err)
+}
+
+// separately calls do with a list. If that panics, it calls do with each element, so
+// that the others are not held up.
+func separately[T any](list []T, do func([]T) error) error {
+	err := do(list)
+	var caught *panics.Error
+	if len(list) < 2 || !errors.As(err, &caught) {
+		return err
+	}
+	var errs []error
+	for i := range list {
+		errs = append(errs, do(list[i:i+1]))
+	}
+	return errors.Join(errs...)
 }

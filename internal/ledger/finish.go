@@ -21,8 +21,6 @@ var (
 		message, exit_code, signal, cpu_us, max_rss, quarantine)
 		SELECT id, attempt, node, instance, program_sha256, started, ?, ?, ?, exit_code, signal, cpu_us, max_rss, quarantine
 		FROM jobs WHERE id = ?`)
-	qDropLive    = engine.NewQuery("DELETE FROM live WHERE job = ?")
-	qDropPartial = engine.NewQuery("DELETE FROM partials WHERE job = ?")
 )
 
 // Finish ends an attempt. It returns the jobs that are queued as a result. If a cancel
@@ -74,15 +72,6 @@ func (t *txn) finish(id string, attempt int, e *Ending) ([]Record, error) {
 		return nil, nil
 	}
 	return t.updateDependents(id, e.State)
-}
-
-// dropLive deletes what a program reported while it ran.
-func dropLive(t *txn, id string) error {
-	if _, err := t.Exec(qDropLive, id); err != nil {
-		return err
-	}
-	_, err := t.Exec(qDropPartial, id)
-	return err
 }
 
 // running reads a job that the attempt still owns. It returns ErrStale or ErrUnknown

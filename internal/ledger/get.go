@@ -13,14 +13,6 @@ import (
 
 const maxPosition = 1000
 
-var qGet = engine.NewQuery("SELECT " + recordColumns + ", " + documentColumn + `,
-	live_progress, live_message, live_counters, live_updated, partial FROM (SELECT jobs.*,
-	live.progress AS live_progress, live.message AS live_message, live.counters AS live_counters,
-	live.updated AS live_updated, partials.partial FROM jobs
-	LEFT JOIN live ON live.job = jobs.id AND live.attempt = jobs.attempt
-	LEFT JOIN partials ON partials.job = jobs.id AND partials.attempt = jobs.attempt
-	WHERE jobs.id = ?) AS jobs`)
-
 // Get returns one job, with document and partial result. The error is ErrUnknown, and
 // also a *retention.Deleted if the job was deleted.
 func (l *Ledger) Get(ctx context.Context, id string) (_ Record, err error) {
@@ -34,17 +26,6 @@ func (l *Ledger) Get(ctx context.Context, id string) (_ Record, err error) {
 		return Record{}, fmt.Errorf("ledger: get: %w", err)
 	}
 	return row.record()
-}
-
-// get is Get in a transaction.
-func (t *txn) get(id string) (Record, bool, error) {
-	var row recordRow
-	found, err := t.Row(qGet, []any{id}, row.withAll()...)
-	if err != nil || !found {
-		return Record{}, false, err
-	}
-	r, err := row.record()
-	return r, err == nil, err
 }
 
 var (

@@ -109,6 +109,29 @@ func (s *machine) checkUnsent(rt *rapid.T) {
 	}
 }
 
+// checkUnmet compares the needs that were not met.
+func (s *machine) checkUnmet(rt *rapid.T) {
+	var want, got []string
+	for _, j := range s.m.jobs {
+		for _, n := range j.unmet {
+			want = append(want, j.id+" "+n)
+		}
+	}
+	rows, err := s.db.Reader.DB().Query("SELECT job, need FROM unmet")
+	s.must(err)
+	s.must(eachRow(rows, func(r engine.Row) error {
+		var job, need string
+		err := r.Scan(&job, &need)
+		got = append(got, job+" "+need)
+		return err
+	}))
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		rt.Fatalf("unmet needs: %s", diff)
+	}
+}
+
 // checkNeeds finds needs that nothing will fulfil.
 func (s *machine) checkNeeds(rt *rapid.T) {
 	var bad int
@@ -119,4 +142,6 @@ func (s *machine) checkNeeds(rt *rapid.T) {
 	if bad > 0 {
 		rt.Fatalf("%d needs are left over", bad)
 	}
+	s.wantNoWaitForTheFailed()
+	s.checkUnmet(rt)
 }

@@ -106,3 +106,17 @@ func digest(document []byte) [sha256.Size]byte {
 	}
 	return sha256.Sum256(b.Bytes())
 }
+
+var qInsertLabel = engine.NewQuery("INSERT INTO labels (label, accepted, job) VALUES (?, ?, ?) ON CONFLICT (label, accepted, job) DO NOTHING")
+
+// label writes the labels of a job.
+func (c *candidate) label(t *txn, accepted time.Time) error {
+	for k, v := range c.entry.Job.Labels {
+		if _, err := t.Exec(qInsertLabel, labelText(k, v), engine.Micros(accepted), c.record.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func labelText(key, value string) string { return engine.Clean(key+"="+value, maxLabel) }

@@ -7,7 +7,7 @@
 //
 // The path of a job: accept.go, claim.go, progress.go, finish.go, dependents.go. Its
 // parts are fields of Ledger: Nodes, Queues, Events, Activity, Outbox, Replays, Sessions, Retention,
-// Pairing and Pool.
+// Pairing, Pool, Dependents and Stuck.
 package ledger
 
 import (
@@ -31,6 +31,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/queues"
 	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
+	"github.com/runnerbean/runnerbean/internal/ledger/stuck"
 )
 
 // Config is the configuration of a Ledger.
@@ -79,13 +80,15 @@ const (
 
 // Ledger is an open ledger. It is safe for concurrent use.
 type Ledger struct {
-	Nodes    *nodes.Registry
-	Queues   *queues.Queues
-	Events   *eventlog.Log
-	Activity *activity.Counters
-	Outbox   *outbox.Outbox
-	Replays  *outbox.Replays
-	Sessions *Sessions
+	Nodes      *nodes.Registry
+	Queues     *queues.Queues
+	Events     *eventlog.Log
+	Activity   *activity.Counters
+	Outbox     *outbox.Outbox
+	Replays    *outbox.Replays
+	Sessions   *Sessions
+	Dependents *Dependents
+	Stuck      *stuck.Finder
 	// Upgraded is what Open has upgraded, or nil.
 	Upgraded  *Upgraded
 	Pairing   *pairing.Pairing
@@ -168,6 +171,7 @@ func (l *Ledger) open(ctx context.Context, path string, c Config) (err error) {
 	l.Nodes = nodes.New(a, nodes.Config{Lease: lease, Clock: l.clock, Schema: sqlite.Schema()}, func(t engine.Tx, program string) error { return t.(*txn).programAnnounced(program) })
 	l.Events, l.Activity, l.Replays, l.Sessions = eventlog.New(a), activity.New(a), outbox.NewReplays(a), &Sessions{a}
 	l.Queues = queues.New(a)
+	l.Dependents, l.Stuck = &Dependents{l.do}, stuck.New(a)
 	l.Outbox = outbox.New(a, outbox.Config{Webhook: c.Webhook, BaseURL: c.BaseURL, FormerURLs: c.FormerURLs})
 	l.Pairing, l.Pool, l.Retention = pairing.New(a), pool.New(a), retention.New(a)
 	l.queue = newWriteQueue(&txn{

@@ -28,7 +28,7 @@ func (m *model) state(id string) jobs.State {
 
 type modelJob struct {
 	id                 string
-	document           int // which of several documents under this id
+	document           string // which of several documents under this id
 	state              jobs.State
 	attempt            int
 	spent, crashes     int
@@ -41,6 +41,7 @@ type modelJob struct {
 	startAfter         time.Time
 	needs              []string
 	accepted           time.Time
+	unmet              []string        // needs that had not succeeded when it ended before it started
 	missing            map[string]bool // needs that were unknown when it was accepted
 	outcomes           []jobs.Outcome  // of its attempts; "" runs
 }
@@ -98,6 +99,40 @@ func (m *model) settle() {
 			}
 		}
 	}
+	for _, j := range m.jobs {
+		if j.state.Final() && j.attempt == 0 && !j.faulty && j.unmet == nil {
+			j.unmet = []string{}
+			for _, n := range j.needs {
+				if need := m.jobs[n]; need == nil || need.state != jobs.Succeeded {
+					j.unmet = append(j.unmet, n)
+				}
+			}
+		}
+	}
+}
+
+// revive queues the dependents of a job again whose failure byNeeds accepts and whose needs
+// have not failed, and theirs in turn. It returns their ids.
+func (m *model) revive(j *modelJob, byNeeds map[string]bool) (revived []string) {
+	for work := []string{j.id}; len(work) > 0; work = work[1:] {
+		for _, id := range m.ids {
+			d := m.jobs[id]
+			if d.state == jobs.Failed && byNeeds[id] && slices.Contains(d.unmet, work[0]) && m.again(d) == nil {
+				revived, work = append(revived, id), append(work, id)
+			}
+		}
+	}
+	return revived
+}
+
+// needed reports whether a job is an unmet need.
+func (m *model) needed(j *modelJob) bool {
+	for _, d := range m.jobs {
+		if slices.Contains(d.unmet, j.id) {
+			return true
+		}
+	}
+	return false
 }
 
 // waiting returns the state that a waiting job should have.
@@ -208,7 +243,7 @@ func (m *model) again(j *modelJob) error {
 			state = jobs.Waiting
 		}
 	}
-	j.state, j.spent, j.crashes, j.alone, j.faulty, j.missing = state, 0, 0, 0, false, nil
+	j.state, j.spent, j.crashes, j.alone, j.faulty, j.missing, j.unmet = state, 0, 0, 0, false, nil, nil
 	if j.notBefore = j.startAfter; m.expired(j) {
 		j.expires = time.Time{}
 	}

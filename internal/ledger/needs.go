@@ -14,6 +14,7 @@ const missingLimit = time.Hour
 
 var (
 	qInsertNeed = engine.NewQuery("INSERT INTO needs (need, job, deadline) VALUES (?, ?, ?) ON CONFLICT (need, job) DO NOTHING")
+	qAddUnmet   = engine.NewQuery("INSERT INTO unmet (need, job) VALUES (?, ?) ON CONFLICT (need, job) DO NOTHING")
 	qState      = engine.NewQuery("SELECT state FROM jobs WHERE id = ?")
 )
 
@@ -29,6 +30,21 @@ func (t *txn) addNeed(need, job string, state jobs.State) error {
 	}
 	_, err := t.Exec(qInsertNeed, need, job, deadline)
 	return err
+}
+
+// addUnmet keeps those needs of a job that have not succeeded. The job fails because of the
+// first of them.
+func addUnmet(t *txn, job string, needs []string) error {
+	for _, need := range needs {
+		state, err := t.state(need)
+		if err == nil && state != jobs.Succeeded {
+			_, err = t.Exec(qAddUnmet, need, job)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // state returns the state of a job, or "" for a job that the ledger never held. A deleted

@@ -21,8 +21,9 @@ const programPrefix = "program "
 func programNeed(program string) string { return programPrefix + program }
 
 var (
-	qAnnounced = engine.NewQuery("SELECT 1 FROM programs WHERE name = ?")
-	qAwaits    = engine.NewQuery("SELECT 1 FROM needs WHERE need = ? AND job = ?")
+	qProgramNames = engine.NewQuery("SELECT name FROM programs ORDER BY name")
+	qAnnounced    = engine.NewQuery("SELECT 1 FROM programs WHERE name = ?")
+	qAwaits       = engine.NewQuery("SELECT 1 FROM needs WHERE need = ? AND job = ?")
 )
 
 // announced reports whether any node has ever announced a program.

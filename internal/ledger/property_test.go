@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
@@ -52,7 +54,7 @@ func TestLedgerFollowsTheModel(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			// Steps that move jobs forward are more frequent.
 			"accept": s.accept, "claim": s.claim, "claim more": s.claim, "finish": s.finish, "finish more": s.finish,
-			"finish again": s.finishStale, "act": s.act, "act on running": s.actRunning,
+			"finish again": s.finishStale, "act": s.act, "act on running": s.actRunning, "retry with dependents": s.retryWithDependents,
 			"report": s.report, "recover": s.recover, "expire": s.expire, "beat": s.beat, "mark": s.mark,
 			"wait": s.wait, "rollup": s.rollup, "reopen": s.reopen, "crash": s.crash, "": s.check,
 		})
@@ -69,7 +71,7 @@ func newMachine(rt *rapid.T, dir string) *machine {
 	s.folder()
 	s.enter()
 	for _, i := range instances {
-		d.must(d.Nodes.Register(rt.Context(), nodes.Node{Name: nodeOf[i], Instance: i}))
+		d.must(d.Nodes.Register(rt.Context(), nodes.Node{Name: nodeOf[i], Instance: i, Programs: []nodes.Program{{Name: "p"}, {Name: "q"}}}))
 		s.m.beat[i] = s.m.now
 	}
 	return s
@@ -114,7 +116,8 @@ func (s *machine) some(rt *rapid.T, want func(*modelJob) bool) *modelJob {
 // newJob draws a job that may need others, some of which do not exist yet.
 func (s *machine) newJob(rt *rapid.T) (*modelJob, Entry) {
 	n := rapid.IntRange(0, 11).Draw(rt, "id")
-	j := &modelJob{id: jobID(n), document: rapid.IntRange(0, 1).Draw(rt, "document")}
+	j := &modelJob{id: jobID(n)}
+	version := rapid.IntRange(0, 1).Draw(rt, "document")
 	needs := rapid.SliceOfN(rapid.IntRange(0, 11), 0, 2).Draw(rt, "needs")
 	for _, k := range needs {
 		if k != n && !slices.Contains(j.needs, jobID(k)) {
@@ -128,7 +131,10 @@ func (s *machine) newJob(rt *rapid.T) (*modelJob, Entry) {
 		j.expires = s.m.now.Add(15 * time.Second)
 	}
 	doc := jobs.Job{ID: j.id, Program: programOf(j.id), Needs: j.needs, NotBefore: j.startAfter, Expires: j.expires}
-	e := Entry{Job: doc, Document: fmt.Appendf(nil, `{"id":%q,"n":%d}`, j.id, j.document)}
+	listed, err := json.Marshal(j.needs)
+	s.must(err)
+	j.document = fmt.Sprintf(`{"id":%q,"n":%d,"needs":%s}`, j.id, version, listed)
+	e := Entry{Job: doc, Document: []byte(j.document)}
 	if rapid.IntRange(0, 9).Draw(rt, "faulty") == 0 {
 		e.Fault = &jobs.Error{Class: jobs.ClassDocument, Message: "bad"}
 	}
@@ -258,6 +264,38 @@ func (s *machine) actOn(rt *rapid.T, j *modelJob) {
 	}
 	if before.state != j.state || verb == VerbReset && before.state == jobs.Queued {
 		delete(s.sent, j.id)
+	}
+}
+
+// retryWithDependents retries a job and those that failed because of it.
+func (s *machine) retryWithDependents(rt *rapid.T) {
+	j := s.some(rt, func(j *modelJob) bool { return j.state == jobs.Failed || s.m.needed(j) })
+	byNeeds := map[string]bool{}
+	for id, d := range s.m.jobs {
+		byNeeds[id] = d.state == jobs.Failed && s.record(id).Error.Class == jobs.ClassNeeds
+	}
+	before := s.states()
+	refusal := s.m.act(VerbRetry, j)
+	var want []string
+	if refusal == nil || !errors.Is(refusal, ErrNeeds) && s.m.needed(j) {
+		refusal, want = nil, s.m.revive(j, byNeeds)
+	}
+	job := jobs.Job{ID: j.id, Program: programOf(j.id), Needs: j.needs, NotBefore: j.startAfter, Expires: j.expires}
+	list, err := s.Act(rt.Context(), VerbRetry, "somebody", []Target{{ID: j.id, Job: &job, Dependents: true}})
+	s.must(err)
+	if got := list[0].Err; !errors.Is(got, refusal) || got != nil && refusal == nil {
+		rt.Fatalf("retry of %+v with dependents: %v, want %v", j, got, refusal)
+	}
+	got, _ := s.reviveAll()
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		rt.Fatalf("revived by %s: %s", j.id, diff)
+	}
+	for id, state := range before {
+		if state.Final() && !s.m.jobs[id].state.Final() {
+			delete(s.final, id)
+			delete(s.sent, id)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/runnerbean/runnerbean/jobs"
@@ -160,4 +161,52 @@ func requestedVerb(code int) Verb {
 		return VerbCancel
 	}
 	return requests[code]
+}
+
+// Reasons why Act refuses a job.
+var (
+	// ErrNotEnded is returned for the retry of a job that has not ended.
+	ErrNotEnded = errors.New("job has not ended")
+	// ErrNotRunning is returned for the stop of a job that does not run.
+	ErrNotRunning = errors.New("job does not run")
+	// ErrNeeds is returned for the retry of a job that needs a job that has not
+	// succeeded.
+	ErrNeeds = errors.New("job needs another one that has failed or was cancelled")
+	// ErrMissing is returned for the retry of a success whose result is said to be
+	// missing, if another attempt is the newest.
+	ErrMissing = errors.New("the result is not missing")
+	// ErrDocument is returned for the retry of a job whose document has a fault.
+	ErrDocument = errors.New("job document has a fault")
+)
+
+// Target is one job for Act. Job is set for the retry of a job whose document had a
+// fault: it is the decoded document.
+type Target struct {
+	ID  string
+	Job *jobs.Job
+	// Awaits is set for the retry of a job whose program no node has announced. See
+	// Entry.
+	Awaits string
+	// Updated is the expected Updated of the job. Zero accepts any.
+	Updated time.Time
+	// Missing is set for the retry of a success whose result the store has lost: it is
+	// the number of its newest attempt, which the caller saw before it looked there.
+	Missing int
+	// Dependents is set for a retry that also queues the jobs that failed only because
+	// they need this one. Revive does that. If the job itself runs already or has
+	// succeeded, only they are retried.
+	Dependents bool
+}
+
+// Acted is the result for one Target. Record is the current state of the job. Err says
+// why nothing was done: ErrUnknown, ErrFinal, ErrNotEnded, ErrNotRunning, ErrNeeds,
+// ErrDocument, engine.ErrChanged, retention.ErrNeeded or retention.ErrSending. For a job
+// that was deleted before, Err is an ErrUnknown and a *retention.Deleted. The Record of a
+// job that has just been deleted is as it was.
+type Acted struct {
+	ID     string
+	Record Record
+	Err    error
+	// Untouched says that the job itself needs no retry: only its dependents are retried.
+	Untouched bool
 }

@@ -129,3 +129,22 @@ func (r *liveRow) value() (v Live, err error) {
 	}
 	return v, err
 }
+
+var qGet = engine.NewQuery("SELECT " + recordColumns + ", " + documentColumn + `,
+	live_progress, live_message, live_counters, live_updated, partial FROM (SELECT jobs.*,
+	live.progress AS live_progress, live.message AS live_message, live.counters AS live_counters,
+	live.updated AS live_updated, partials.partial FROM jobs
+	LEFT JOIN live ON live.job = jobs.id AND live.attempt = jobs.attempt
+	LEFT JOIN partials ON partials.job = jobs.id AND partials.attempt = jobs.attempt
+	WHERE jobs.id = ?) AS jobs`)
+
+// get returns one job, with document and partial result.
+func (t *txn) get(id string) (Record, bool, error) {
+	var row recordRow
+	found, err := t.Row(qGet, []any{id}, row.withAll()...)
+	if err != nil || !found {
+		return Record{}, false, err
+	}
+	r, err := row.record()
+	return r, err == nil, err
+}

@@ -110,7 +110,7 @@ var rows = []string{
 	`INSERT INTO documents SELECT id, x'00', CAST('{"id":"' || id || '","program":"' || program || '","input":{"data":' ||
 		message || '},"result":{"url":"https://results.example/' || id || '"},"labels":' || labels || '}' AS BLOB) FROM jobs`,
 	`INSERT INTO live SELECT id, attempt, 0.5, 'half of it', '{"records":12}', updated FROM jobs WHERE state = 'running'`,
-	`INSERT INTO needs SELECT (SELECT id FROM jobs ORDER BY accepted DESC LIMIT 1), id, 0 FROM jobs WHERE state = 'waiting'`,
+	`INSERT INTO needs (need, job, deadline) SELECT (SELECT id FROM jobs ORDER BY accepted DESC LIMIT 1), id, 0 FROM jobs WHERE state = 'waiting'`,
 	`INSERT INTO events SELECT id, finished, CASE state WHEN 'failed' THEN 'failed' ELSE 'cancelled' END, id,
 		CASE state WHEN 'failed' THEN node ELSE '' END, 'attempt 1: error: exit status 1',
 		CASE state WHEN 'failed' THEN '' ELSE 'Ann' END FROM jobs WHERE state IN ('failed', 'cancelled')`,

@@ -30,7 +30,7 @@ var (
 var deletions = func() (list []*engine.Query) {
 	for _, where := range []string{
 		"jobs WHERE id", "documents WHERE id", "attempts WHERE job", "live WHERE job", "partials WHERE job",
-		"events WHERE job", "deliveries WHERE job", "needs WHERE job",
+		"events WHERE job", "deliveries WHERE job", "needs WHERE job", "unmet WHERE job", "reviving WHERE job",
 	} {
 		list = append(list, engine.NewQuery("DELETE FROM "+where+" = ?"))
 	}

@@ -3,18 +3,13 @@ package operations
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/jobs"
-)
-
-const (
-	// maxRefusals is how many jobs an answer names that a verb did not suit.
-	maxRefusals = 20
-	notDone     = "the node could not do it"
 )
 
 // Outcome is what a verb did to the jobs of a selection.
@@ -28,6 +23,8 @@ type Outcome struct {
 	Refusals []api.Refusal // the first of the refused
 	More     bool          // the selection leads to more jobs
 	Stopped  bool          // by an error, after some were done
+
+	Dependents *api.Dependents // of the done jobs; nil unless they were asked for
 }
 
 // ApplyUntil applies the verb of a selection to its jobs, in batches, until a time, and
@@ -66,11 +63,14 @@ func (o *Operations) Select(ctx context.Context, s Selection, limit int, dryRun 
 	if errors.Is(err, listing.ErrCursor) {
 		err = badCursor()
 	}
+	if err == nil && s.dependents && !s.dryRun {
+		done.Dependents = o.revive(ctx, s.Verb)
+	}
 	return answerOf(s, done), err
 }
 
 func answerOf(s Selection, done Outcome) api.Selected {
-	answer := api.Selected{Matched: done.Suited, Done: done.Done, Failed: done.Refusals, Next: s.Cursor()}
+	answer := api.Selected{Matched: done.Suited, Done: done.Done, Failed: done.Refusals, Next: s.Cursor(), Dependents: done.Dependents}
 	switch {
 	case done.Stopped && s.ids != nil:
 		answer.Stopped = "the node could not go on; name the jobs that are not done again"
@@ -90,28 +90,113 @@ func (o *Operations) apply(ctx context.Context, s *Selection, by string, room fu
 	if s.ids != nil {
 		return o.applyNamed(ctx, s, by, done, room)
 	}
-	for short := false; done.More; {
-		limit := room(done, short)
+	w := walk{ops: o, selection: s, by: by, done: done, helped: true}
+	for short := false; w.done.More; {
+		limit := room(w.done, short)
 		if limit == 0 {
 			break
 		}
-		before, after := *s, done
-		list, more, err := o.next(ctx, s, limit)
-		full := len(list) == limit
-		if err == nil {
-			list, err = o.onlyMissing(ctx, s.Verb, list)
-		}
-		if err == nil {
-			err = o.applyTo(ctx, s, s.suited(list, &after), by, &after)
-		}
-		if err != nil {
+		before := *s
+		var err error
+		if short, err = w.step(ctx, limit); err != nil {
 			*s = before
-			return o.stop(s, done, done.Found > 0, err)
+			return o.stop(s, w.done, w.done.Found > 0, err)
 		}
-		done = after
-		done.More, short = more, !full
 	}
-	return done, nil
+	return w.done, nil
+}
+
+// walk applies a verb to the pages of a selection.
+type walk struct {
+	ops       *Operations
+	selection *Selection
+	by        string
+	done      Outcome
+	// ahead are the jobs of a plan that has more of them than one step may take. They come
+	// before the page for which it was made is listed again.
+	ahead []ledger.Record
+	// helped is false if none of a plan could be done: its page is then taken as it is.
+	helped bool
+}
+
+// step applies the verb to at most limit jobs. short reports that the page had fewer.
+func (w *walk) step(ctx context.Context, limit int) (short bool, err error) {
+	if len(w.ahead) > 0 {
+		n := min(limit, len(w.ahead))
+		some, err := w.applyAhead(ctx, w.ahead[:n])
+		w.ahead, w.helped = w.ahead[n:], w.helped || some
+		return false, err
+	}
+	before, after := *w.selection, w.done
+	list, more, err := w.ops.next(ctx, w.selection, limit)
+	full := len(list) == limit
+	if err == nil {
+		list, err = w.ops.onlyMissing(ctx, w.selection.Verb, list)
+	}
+	if err != nil {
+		return false, err
+	}
+	order, err := w.ops.needsFirst(ctx, w.selection, list)
+	if err != nil {
+		return false, err
+	}
+	if len(order) > limit && w.helped {
+		// The jobs that have not ended come before the others, and need no plan.
+		notEnded := func(rec ledger.Record) bool { return !rec.State.Final() }
+		ended := slices.IndexFunc(list, func(rec ledger.Record) bool { return rec.State.Final() })
+		if err := w.applyPage(ctx, list[:ended], nil, &after); err != nil {
+			return false, err
+		}
+		w.ahead, w.helped, w.done = slices.DeleteFunc(order, notEnded), false, after
+		*w.selection = before.ofEnded()
+		return false, nil
+	}
+	if len(order) > limit {
+		order = nil
+	}
+	if err = w.applyPage(ctx, list, order, &after); err != nil {
+		return false, err
+	}
+	w.done, w.helped = after, true
+	w.done.More = more
+	return !full, nil
+}
+
+// applyPage applies the verb to the jobs of a page, in the order of a plan if there is one.
+func (w *walk) applyPage(ctx context.Context, page, order []ledger.Record, done *Outcome) error {
+	suited := w.selection.suited(page, done)
+	listed := make(map[string]bool, len(suited))
+	for _, rec := range suited {
+		listed[rec.ID] = true
+	}
+	if order == nil {
+		order = suited
+	}
+	return w.ops.applyTo(ctx, w.selection, order, w.by, func(a ledger.Acted) {
+		switch {
+		case listed[a.ID]:
+			w.selection.report(a, done)
+		case a.Err == nil: // a refused one comes again, on its own page
+			done.Found, done.Suited = done.Found+1, done.Suited+1
+			w.selection.report(a, done)
+		}
+	})
+}
+
+// applyAhead applies the verb to jobs that their pages lead to again if it is refused. It
+// reports whether some were done.
+func (w *walk) applyAhead(ctx context.Context, list []ledger.Record) (some bool, err error) {
+	done := w.done
+	err = w.ops.applyTo(ctx, w.selection, list, w.by, func(a ledger.Acted) {
+		if a.Err == nil {
+			some, done.Found, done.Suited = true, done.Found+1, done.Suited+1
+			w.selection.report(a, &done)
+		}
+	})
+	if err == nil {
+		w.done = done
+	}
+	return some, err
 }
 
 // applyNamed looks at all named jobs first, so that the outcome says how many suit.
@@ -131,6 +216,9 @@ func (o *Operations) applyNamed(ctx context.Context, s *Selection, by string, do
 		list, done.Found = rest, done.Found+len(present)
 	}
 	list = s.suited(list, &done)
+	if list, err = o.needsFirst(ctx, s, list); err != nil {
+		return done, err
+	}
 	s.ids = s.ids[:0:0]
 	for _, rec := range list {
 		s.ids = append(s.ids, rec.ID)
@@ -140,7 +228,7 @@ func (o *Operations) applyNamed(ctx context.Context, s *Selection, by string, do
 		if n == 0 {
 			return done, nil
 		}
-		if err := o.applyTo(ctx, s, list[:n], by, &done); err != nil {
+		if err := o.applyTo(ctx, s, list[:n], by, func(a ledger.Acted) { s.report(a, &done) }); err != nil {
 			return o.stop(s, done, !first, err)
 		}
 		list, s.ids = list[n:], s.ids[n:]
@@ -162,10 +250,7 @@ func (o *Operations) stop(s *Selection, done Outcome, some bool, err error) (Out
 // suited returns those jobs to which the verb applies, and counts them and the others.
 func (s *Selection) suited(list []ledger.Record, done *Outcome) (suited []ledger.Record) {
 	for _, rec := range list {
-		err := ledger.ErrUnknown
-		if rec.State != "" {
-			err = s.Verb.unsuited(rec.State)
-		}
+		err := s.unsuited(rec)
 		switch {
 		case s.hasChanged(rec):
 			done.Passed++
@@ -180,14 +265,15 @@ func (s *Selection) suited(list []ledger.Record, done *Outcome) (suited []ledger
 	return suited
 }
 
-// applyTo applies the verb to jobs in one transaction.
-func (o *Operations) applyTo(ctx context.Context, s *Selection, list []ledger.Record, by string, done *Outcome) error {
+// applyTo applies the verb to jobs in one transaction. It calls report with the result of
+// each.
+func (o *Operations) applyTo(ctx context.Context, s *Selection, list []ledger.Record, by string, report func(ledger.Acted)) error {
 	if len(list) == 0 || s.dryRun {
 		return nil
 	}
 	targets := make([]ledger.Target, len(list))
 	for i, rec := range list {
-		targets[i].ID = rec.ID
+		targets[i].ID, targets[i].Dependents = rec.ID, s.dependents
 		if s.Verb.Missing {
 			targets[i].Missing = rec.Attempt
 		}
@@ -197,13 +283,17 @@ func (o *Operations) applyTo(ctx context.Context, s *Selection, list []ledger.Re
 		return err
 	}
 	for _, a := range acted {
-		s.report(a, done)
+		report(a)
 	}
 	return nil
 }
 
 // report adds what became of a job to an outcome.
 func (s *Selection) report(a ledger.Acted, done *Outcome) {
+	if a.Untouched {
+		done.Suited--
+		return
+	}
 	if a.Err == nil {
 		done.Done++
 		if a.Record.State == jobs.Running {

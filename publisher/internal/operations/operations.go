@@ -14,6 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
+	"github.com/runnerbean/runnerbean/internal/ledger/stuck"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -38,6 +39,11 @@ type Replays interface {
 	Remember(ctx context.Context, key string, r outbox.Replayed) error
 }
 
+// Stuck finds what holds jobs up.
+type Stuck interface {
+	FailedNeeds(ctx context.Context, jobs []string) ([]stuck.Edge, error)
+}
+
 // Counters is the number of jobs in each state.
 type Counters interface {
 	Counts(ctx context.Context) (map[jobs.State]int, error)
@@ -47,11 +53,13 @@ type Counters interface {
 type Config struct {
 	Ledger   Ledger
 	Counters Counters
+	Stuck    Stuck
 	Nodes    Nodes
 	Replays  Replays
 	BaseURL  string
 	Accept   func(ctx context.Context, document []byte, submitter string) (ledger.Accepted, error)
 	Act      func(ctx context.Context, verb ledger.Verb, by string, targets []ledger.Target) ([]ledger.Acted, error)
+	Revive   func(ctx context.Context) (ledger.Revived, error)
 	// ResultMissing reports whether the store has no result of a job.
 	ResultMissing func(ctx context.Context, id string) (bool, error)
 	Drain         func(ctx context.Context, node, by, reason string) error

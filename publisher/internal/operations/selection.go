@@ -25,10 +25,11 @@ type Selection struct {
 	// since: the same request, sent twice, does nothing twice.
 	AsOf time.Time
 
-	dryRun bool
-	ids    []string       // the named jobs that are still to come, or
-	states []jobs.State   // the states that are still to come, in this order, and
-	filter listing.Filter // what else the jobs have to be. Its State and Limit are empty.
+	dryRun     bool
+	dependents bool           // a retry that goes on with the dependents
+	ids        []string       // the named jobs that are still to come, or
+	states     []jobs.State   // the states that are still to come, in this order, and
+	filter     listing.Filter // what else the jobs have to be. Its State and Limit are empty.
 }
 
 // SelectNamed returns a selection of jobs by their ids.
@@ -77,6 +78,14 @@ func (s *Selection) Resume(cursor string) bool {
 	return true
 }
 
+// ofEnded returns the selection from the first state on in which jobs have ended.
+func (s Selection) ofEnded() Selection {
+	for len(s.states) > 0 && !s.states[0].Final() {
+		s.states, s.filter.Cursor = s.states[1:], ""
+	}
+	return s
+}
+
 // next returns the next jobs that match, at most limit, and whether there may be more.
 // It returns fewer than limit at the end, and where the ledger has searched enough.
 func (o *Operations) next(ctx context.Context, s *Selection, limit int) (list []ledger.Record, more bool, err error) {
@@ -114,10 +123,30 @@ func (o *Operations) named(ctx context.Context, s *Selection) ([]ledger.Record, 
 	return list, nil
 }
 
+// again reports whether the verb queues ended jobs again.
+func (s *Selection) again() bool {
+	return s.Verb.Name == ledger.VerbRetry || s.Verb.Name == ledger.VerbReset
+}
+
+// unsuited returns the error with which the ledger would refuse the verb for a job, or nil.
+func (s *Selection) unsuited(rec ledger.Record) error {
+	switch {
+	case rec.State == "":
+		return ledger.ErrUnknown
+	case s.dependents:
+		return nil // a job that needs no retry may have dependents that do
+	}
+	return s.Verb.unsuited(rec.State)
+}
+
+// applies reports whether the verb is to be applied to a job.
+func (s *Selection) applies(rec ledger.Record) bool {
+	return !s.hasChanged(rec) && s.unsuited(rec) == nil
+}
+
 // hasChanged reports whether a job is to be passed over because of AsOf.
 func (s *Selection) hasChanged(rec ledger.Record) bool {
-	again := s.Verb.Name == ledger.VerbRetry || s.Verb.Name == ledger.VerbReset
-	return again && !s.AsOf.IsZero() && rec.Updated.After(s.AsOf)
+	return s.again() && !s.AsOf.IsZero() && rec.Updated.After(s.AsOf)
 }
 
 // SelectionOf checks what a request of the API selects. What is wrong is a problem.
@@ -128,8 +157,12 @@ func SelectionOf(v Verb, order api.Selection) (Selection, error) {
 	}
 	some := filter != listing.Filter{}
 	switch {
+	case order.WithDependents && (v.Name != ledger.VerbRetry || v.Missing):
+		return Selection{}, httpio.BadMember("/with_dependents", "is for the retry of failed jobs")
 	case order.IDs != nil:
-		return namedBy(v, order, some)
+		s, err := namedBy(v, order, some)
+		s.dependents = order.WithDependents
+		return s, err
 	case some && order.All:
 		return Selection{}, httpio.BadMember("/all", "stands alone: leave it out where other members select the jobs")
 	case !some && !order.All:
@@ -139,6 +172,7 @@ func SelectionOf(v Verb, order api.Selection) (Selection, error) {
 		return Selection{}, httpio.BadMember("/state", fmt.Sprintf("is %s, but only a job that is %s can be %s", order.State, OneOf(v.States), v.Done))
 	}
 	s := SelectMatching(v, filter)
+	s.dependents = order.WithDependents
 	if !s.Resume(order.Cursor) {
 		err = badCursor()
 	}

@@ -16,6 +16,12 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
+const (
+	// maxRefusals is how many jobs an answer names that a verb did not suit.
+	maxRefusals = 20
+	notDone     = "the node could not do it"
+)
+
 // Verb is what can be done to jobs.
 type Verb struct {
 	Name ledger.Verb
@@ -153,6 +159,10 @@ func (v Verb) advice(a ledger.Acted) (detail string, known bool) {
 		return fmt.Sprintf("the job does not run: it is %s; use cancel to end it before it starts", state), true
 	case errors.Is(a.Err, ledger.ErrNeeds):
 		return "the job cannot run as things are: " + textBefore(a.Err, ledger.ErrNeeds), true
+	case errors.Is(a.Err, ledger.ErrCancelled):
+		return "the job was cancelled itself; retry it if it shall run", true
+	case errors.Is(a.Err, ledger.ErrOwnReason):
+		return "the job failed for a reason of its own; retry it if it shall run", true
 	case errors.Is(a.Err, ledger.ErrDocument):
 		return "the job would fail again: " + textBefore(a.Err, ledger.ErrDocument) + "; submit a corrected document under a new id", true
 	}

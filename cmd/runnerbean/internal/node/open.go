@@ -177,7 +177,7 @@ func (n *Node) newPublisher() (*publisher.Publisher, error) {
 		Ledger: n.ledger, Store: n.store, BaseURL: n.set.BaseURL, Node: n.set.Node,
 		Token: n.set.Token, TokensFile: n.set.TokensFile, ReadOnly: readOnly(n.set, n.listener.Addr()), CORS: n.set.CORS, NoFastResults: !n.set.FastResults,
 		URLKeyFile: urlKeyFile, TLSCert: n.set.TLSCert, TLSKey: n.set.TLSKey,
-		Accept: n.accept, Act: n.dispatcher.Act, Apart: n.apart, Drain: n.gate.drain, Undrain: n.gate.undrain, Control: n.gate.control, Forget: n.dispatcher.Forget,
+		Accept: n.accept, Act: n.dispatcher.Act, Revive: n.dispatcher.Revive, Apart: n.apart, Drain: n.gate.drain, Undrain: n.gate.undrain, Control: n.gate.control, Forget: n.dispatcher.Forget,
 		Servers: n.dispatcher.Servers, Paused: n.dispatcher.Paused, Metrics: n.metrics.Handler(), Observe: n.metrics.Request,
 		Ready: n.ready, Logger: n.log.Logger,
 		Connections: func() int { return HTTPConnections(OpenFiles(), n.worker.Slots()) },

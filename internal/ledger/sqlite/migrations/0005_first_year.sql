@@ -29,6 +29,35 @@ ALTER TABLE nodes ADD COLUMN lease BIGINT NOT NULL DEFAULT 0;
 -- may start, which a backoff moves.
 ALTER TABLE jobs ADD COLUMN start_after BIGINT NOT NULL DEFAULT 0;
 UPDATE jobs SET start_after = not_before WHERE attempt = 0 AND not_before > 0;
+-- The needs that were not met when their job ended before it started. They go when the
+-- job is queued again. Of jobs that ended earlier, the one need is known that their
+-- error names: 'job ' and its id.
+CREATE TABLE unmet (
+    need TEXT NOT NULL,
+    job  TEXT NOT NULL,
+    PRIMARY KEY (need, job)
+) /*sqlite: WITHOUT ROWID */;
+CREATE INDEX unmet_job ON unmet (job);
+INSERT INTO unmet (need, job) SELECT SUBSTR(error, 33, 36), id FROM jobs
+    WHERE state = 'failed' AND attempt = 0 AND error LIKE '{"class":"needs","message":"job ____________________________________, which it needs, %';
+-- Jobs that were retried with their dependents, and whose dependents are still to be
+-- looked at: those after an id. at is when a person asked for that.
+CREATE TABLE reviving (
+    job   TEXT   NOT NULL PRIMARY KEY,
+    at    BIGINT NOT NULL,
+    after TEXT   NOT NULL,
+    asker TEXT   NOT NULL
+) /*sqlite: WITHOUT ROWID */;
+CREATE INDEX reviving_at ON reviving (at, job);
+-- Since when a job waits for a need that nobody has put; 0 where it is there. A job that
+-- waits for ever has a deadline that never comes.
+ALTER TABLE needs ADD COLUMN missing_since BIGINT NOT NULL DEFAULT 0;
+UPDATE needs SET missing_since = deadline - 3600000000 WHERE deadline > 0 AND need NOT LIKE 'program %';
+CREATE INDEX needs_missing ON needs (missing_since) WHERE missing_since > 0;
+-- Attempts that the restarts of nodes interrupted since the job was queued by a person,
+-- and how long the longest of them ran, in microseconds.
+ALTER TABLE jobs ADD COLUMN interruptions BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN longest_interrupted BIGINT NOT NULL DEFAULT 0;
 
 -- Fair shares: how many jobs a program starts in its turn; 0 where a node from before
 -- that was recorded has announced it: 1.
