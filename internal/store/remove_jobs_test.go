@@ -13,9 +13,9 @@ import (
 // objectsOf creates an object of each kind for a job with several attempts.
 func objectsOf(t *testing.T, s *Store, id string, attempts int) (keys []string) {
 	t.Helper()
-	keys = jobKeys(JobObjects{ID: id, Attempts: attempts})
+	keys = []string{ResultKey(id)}
 	for n := 1; n <= attempts; n++ {
-		keys = append(keys, FileKey(id, n, "plot.png"), FileKey(id, n, "deep/Folder x"))
+		keys = append(keys, LogKey(id, n), SeriesKey(id, n), OutputKey(id, n), AsideKey(id, n), FileKey(id, n, "plot.png"), FileKey(id, n, "deep/Folder x"))
 	}
 	for _, key := range keys {
 		if err := s.Create(t.Context(), key, []byte("x")); err != nil {

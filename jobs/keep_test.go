@@ -1,0 +1,111 @@
+package jobs_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const keepDay = jobs.Duration(24 * time.Hour)
+
+func TestParseKeep(t *testing.T) {
+	t.Parallel()
+	all := func(d jobs.Duration) jobs.Keep { return jobs.Keep{Succeeded: d, Failed: d, Cancelled: d} }
+	for text, want := range map[string]jobs.Keep{
+		"": {}, " ": {}, "90d": all(90 * keepDay), "forever": all(jobs.Forever), " 2w ": all(14 * keepDay),
+		"succeeded=90d,failed=30d":                  {Succeeded: 90 * keepDay, Failed: 30 * keepDay},
+		"cancelled=1h , succeeded = forever":        {Cancelled: jobs.Duration(time.Hour), Succeeded: jobs.Forever},
+		"succeeded=1d,failed=1d,cancelled=1d":       all(keepDay),
+		"failed=36h":                                {Failed: 36 * jobs.Duration(time.Hour)},
+		"succeeded=90m,failed=forever,cancelled=2w": {Succeeded: jobs.Duration(90 * time.Minute), Failed: jobs.Forever, Cancelled: 14 * keepDay},
+	} {
+		got, err := jobs.ParseKeep(text)
+		if err != nil || got != want {
+			t.Errorf("%q is %+v, %v; want %+v", text, got, err, want)
+		}
+		if again, err := jobs.ParseKeep(got.String()); err != nil || again != want {
+			t.Errorf("%q is written %q, which is %+v, %v", text, got, again, err)
+		}
+	}
+	for _, text := range []string{"0", "0s", "-1d", "soon", "succeeded", "queued=1d", "=1d", "succeeded=", "succeeded=0", "succeeded=1d,succeeded=2d", "1d,2d", "failed=1d,", ","} {
+		if got, err := jobs.ParseKeep(text); err == nil || !strings.Contains(err.Error(), `"30d"`) {
+			t.Errorf("%q is %+v, %v", text, got, err)
+		}
+	}
+}
+
+func TestKeepInADocument(t *testing.T) {
+	t.Parallel()
+	document := func(keep string) []byte {
+		id := jobs.NewID()
+		return []byte(`{"id":"` + id + `","program":"p","input":{"data":1},"result":{"url":"https://r.example/` + id + `"},"keep":` + keep + `}`)
+	}
+	for text, want := range map[string]string{
+		`"30d"`: "30d", `"forever"`: "forever", `null`: "", `{"succeeded":"90d","failed":"1h"}`: "succeeded=90d,failed=1h0m0s",
+		`{"cancelled":"forever"}`: "cancelled=forever", `{"succeeded":"1d","failed":null}`: "succeeded=1d",
+	} {
+		job, err := jobs.Decode(document(text))
+		if err != nil || job.Keep.String() != want {
+			t.Errorf("%s is %q, %v; want %q", text, job.Keep, err, want)
+			continue
+		}
+		written, err := json.Marshal(job)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := jobs.Decode(written)
+		if err != nil || again.Keep != job.Keep {
+			t.Errorf("%s is written %s: %+v, %v", text, written, again.Keep, err)
+		}
+	}
+	for _, text := range []string{`30`, `"0"`, `"-1d"`, `""`, `"30"`, `true`, `[]`, `["1d"]`, `{}`, `{"running":"1d"}`, `{"failed":1}`, `{"failed":"0s"}`, `{"failed":"x"}`, `"` + strings.Repeat("1", 70) + `d"`} {
+		if _, err := jobs.Decode(document(text)); err == nil || !strings.Contains(err.Error(), "keep") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestTheMoreSpecialKeepWins(t *testing.T) {
+	t.Parallel()
+	k := jobs.Keep{Failed: keepDay}.Or(jobs.Keep{Failed: 2 * keepDay, Succeeded: jobs.Forever}).Or(jobs.Keep{Cancelled: 3 * keepDay, Succeeded: keepDay})
+	if want := (jobs.Keep{Succeeded: jobs.Forever, Failed: keepDay, Cancelled: 3 * keepDay}); k != want {
+		t.Errorf("%+v, want %+v", k, want)
+	}
+	if k.Shortest() != time.Duration(keepDay) || (jobs.Keep{Failed: jobs.Forever}).Shortest() != 0 || (jobs.Keep{}).Shortest() != 0 {
+		t.Error("the shortest span is wrong")
+	}
+	if k.Of(jobs.Failed) != keepDay || k.Of(jobs.Queued) != 0 {
+		t.Error("the span of a state is wrong")
+	}
+}
+
+func FuzzParseKeep(f *testing.F) {
+	for _, text := range []string{"90d", "forever", "succeeded=1d,failed=2h", "failed=,", "106751d"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		k, err := jobs.ParseKeep(text)
+		if err != nil {
+			return
+		}
+		for _, state := range jobs.States {
+			if k.Of(state) < 0 {
+				t.Errorf("%q keeps %s for %d", text, state, k.Of(state))
+			}
+		}
+		if again, err := jobs.ParseKeep(k.String()); err != nil || again != k {
+			t.Errorf("%q is %+v, written %q, which is %+v, %v", text, k, k, again, err)
+		}
+		written, err := json.Marshal(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var again jobs.Keep
+		if err := json.Unmarshal(written, &again); (err != nil || again != k) && k != (jobs.Keep{}) {
+			t.Errorf("%q is %+v, written %s, which is %+v, %v", text, k, written, again, err)
+		}
+	})
+}
