@@ -93,6 +93,12 @@ mutant 'this node and beanstalkd are asked' internal/outbound 'TestReservedServe
 mutant 'an older end is delivered beside a newer one' internal/ledger TestNewestEndIsDeliveredLast \
 	internal/ledger/outbox/deliveries.go "CASE WHEN hooks.owner = '' THEN excluded.next ELSE hooks.next END" 'excluded.next'
 
+mutant 'turns of other programs ignored' worker 'TestProgramsTakeTurns|TestTurnsOfSeveralServers' \
+	worker/turns.go 'if !s.Contended(name, weight) {' 'if true {'
+
+mutant 'turns are not counted' worker/internal/scheduler TestNoProgramStarves \
+	worker/internal/scheduler/scheduler.go 't.on.left, t.on.ended = t.on.weight, t.of.ends' 't.on.left = t.on.weight'
+
 mutant 'final kill of the group removed' worker/internal/process TestGroupEnds \
 	worker/internal/process/supervise.go '_ = unix.Kill(-s.pid, unix.SIGKILL)' ''
 

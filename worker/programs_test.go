@@ -41,6 +41,26 @@ func TestNewProgram(t *testing.T) {
 	r.await(r.submit(job("other")), jobs.Succeeded)
 }
 
+// TestWeightIsAnnounced changes the weight of a program while a node runs.
+func TestWeightIsAnnounced(t *testing.T) {
+	t.Parallel()
+	changes := make(chan []nodes.Program, 100)
+	r := newFixture(t, func(c *Config) { c.OnPrograms = func(list []nodes.Program) { changes <- list } })
+	r.install("plain", "echo 1")
+	r.installFolder("heavy", "echo 1", `{"weight":2}`)
+	weights := func(list []nodes.Program) string { return fmt.Sprint(list[0].Name, list[0].Weight, list[1].Name, list[1].Weight) }
+	n := r.start()
+	if got := weights(n.Programs()); got != "heavy2plain1" {
+		t.Errorf("announced %s", got)
+	}
+	manifest := filepath.Join(r.cfg.Programs, "heavy", "program.json")
+	r.must(os.WriteFile(manifest+".new", []byte(`{"weight":1000}`), 0o600))
+	r.must(os.Rename(manifest+".new", manifest))
+	if got := weights(receive(t, changes)); got != "heavy1000plain1" {
+		t.Errorf("announced %s", got)
+	}
+}
+
 // TestSpoiledProgram makes a program writable by all. The job waits with the reason,
 // and runs once that is corrected.
 func TestSpoiledProgram(t *testing.T) {
