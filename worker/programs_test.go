@@ -48,7 +48,9 @@ func TestWeightIsAnnounced(t *testing.T) {
 	r := newFixture(t, func(c *Config) { c.OnPrograms = func(list []nodes.Program) { changes <- list } })
 	r.install("plain", "echo 1")
 	r.installFolder("heavy", "echo 1", `{"weight":2}`)
-	weights := func(list []nodes.Program) string { return fmt.Sprint(list[0].Name, list[0].Weight, list[1].Name, list[1].Weight) }
+	weights := func(list []nodes.Program) string {
+		return fmt.Sprint(list[0].Name, list[0].Weight, list[1].Name, list[1].Weight)
+	}
 	n := r.start()
 	if got := weights(n.Programs()); got != "heavy2plain1" {
 		t.Errorf("announced %s", got)
