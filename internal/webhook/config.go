@@ -53,8 +53,9 @@ type Config struct {
 	Outbox Outbox
 	// Owner is the id of this instance. Required.
 	Owner string
-	// Key signs webhooks, see jobs.SignWebhook. Required.
-	Key []byte
+	// Keys sign webhooks, each with a signature of its own, see jobs.SignWebhook. At least
+	// one is required.
+	Keys [][]byte
 	// ResultURL returns the URL at which the result of a job is read, or ErrNotYet.
 	// Required.
 	ResultURL func(ctx context.Context, job string) (string, error)

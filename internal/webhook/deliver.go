@@ -35,8 +35,8 @@ type Deliverer struct {
 
 // New checks the configuration. Run does the work.
 func New(cfg Config) (*Deliverer, error) {
-	if cfg.Outbox == nil || cfg.Owner == "" || len(cfg.Key) == 0 || cfg.ResultURL == nil || cfg.Document == nil {
-		return nil, errors.New("webhook: Config.Outbox, Owner, Key, ResultURL and Document are required")
+	if cfg.Outbox == nil || cfg.Owner == "" || len(cfg.Keys) == 0 || cfg.ResultURL == nil || cfg.Document == nil {
+		return nil, errors.New("webhook: Config.Outbox, Owner, Keys, ResultURL and Document are required")
 	}
 	cfg = cfg.withDefaults()
 	return &Deliverer{

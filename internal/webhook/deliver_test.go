@@ -136,7 +136,7 @@ func newFixture(t *testing.T, change func(*Config), hooks ...Hook) *fixture {
 	}
 	r := &fixture{memoryOutbox: newOutbox(hooks...), log: &bytes.Buffer{}, seen: map[string]int{}}
 	cfg := Config{
-		Outbox: r.memoryOutbox, Owner: "i1", Key: secret, Every: 5 * time.Millisecond, Base: 10 * time.Millisecond,
+		Outbox: r.memoryOutbox, Owner: "i1", Keys: [][]byte{secret}, Every: 5 * time.Millisecond, Base: 10 * time.Millisecond,
 		Outbound:  outbound.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
 		ResultURL: func(_ context.Context, id string) (string, error) { return "https://results.example/" + id, nil },
 		Document: func(context.Context, string) (io.ReadCloser, int64, error) {
@@ -542,7 +542,7 @@ func TestWhatIsPutOffForTooLongIsGivenUp(t *testing.T) {
 		h.Tries, h.Ended = test.tries, time.Now().Add(-test.age)
 		o := newOutbox(h)
 		d, err := New(Config{
-			Outbox: o, Owner: "i1", Key: []byte(key), ResultURL: func(context.Context, string) (string, error) { return "", nil },
+			Outbox: o, Owner: "i1", Keys: [][]byte{[]byte(key)}, ResultURL: func(context.Context, string) (string, error) { return "", nil },
 			Document: func(context.Context, string) (io.ReadCloser, int64, error) { return nil, 0, ErrGoesOn },
 		})
 		if err != nil {

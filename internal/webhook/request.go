@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
@@ -94,7 +95,11 @@ func (r *requester) post(ctx context.Context, h Hook) error {
 	stamp := strconv.FormatInt(time.Now().Unix(), 10)
 	req.Header.Set(jobs.HeaderWebhookID, h.ID)
 	req.Header.Set(jobs.HeaderWebhookTimestamp, stamp)
-	req.Header.Set(jobs.HeaderWebhookSignature, jobs.SignWebhook(h.ID, stamp, body, r.cfg.Key))
+	signatures := make([]string, len(r.cfg.Keys))
+	for i, key := range r.cfg.Keys {
+		signatures[i] = jobs.SignWebhook(h.ID, stamp, body, key)
+	}
+	req.Header.Set(jobs.HeaderWebhookSignature, strings.Join(signatures, " "))
 	return r.do(req)
 }
 

@@ -1,9 +1,12 @@
 package webhook
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -175,4 +178,35 @@ func TestSlowPutsHoldUpOnlyTheirHost(t *testing.T) {
 		}
 	}
 	close(release)
+}
+
+// TestEachKeySigns has receivers with either of two keys.
+func TestEachKeySigns(t *testing.T) {
+	t.Parallel()
+	keys := []string{key, "whsec_" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32))}
+	verified := make(chan error, len(keys))
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		for _, k := range keys {
+			_, err := jobs.VerifyWebhook(r.Header, body, k, time.Now())
+			verified <- err
+		}
+	}))
+	defer server.Close()
+	r := newFixture(t, func(c *Config) {
+		c.Keys = nil
+		for _, k := range keys {
+			secret, err := jobs.WebhookKey(k)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Keys = append(c.Keys, secret)
+		}
+	}, hook(server.URL))
+	defer r.stop()
+	for range keys {
+		if err := <-verified; err != nil {
+			t.Error(err)
+		}
+	}
 }

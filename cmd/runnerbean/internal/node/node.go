@@ -44,20 +44,21 @@ type Node struct {
 	// leaving is why the node ends for an upgrade of the ledger; nil if it does not.
 	leaving atomic.Pointer[string]
 
-	lock       *os.File // on the data folder
-	identity   string   // of the data folder
-	listener   net.Listener
-	metrics    *metrics.Metrics
-	tracer     *tracing.Tracer // nil where no collector is named
-	ledger     *ledger.Ledger
-	store      *store.Store
-	storeID    store.Identity
-	machine    *vitals.Collector
-	dispatcher *dispatch.Dispatcher
-	worker     *worker.Worker
-	gate       *intakeGate
-	publisher  *publisher.Publisher
-	webhooks   *webhook.Deliverer
+	lock        *os.File // on the data folder
+	identity    string   // of the data folder
+	listener    net.Listener
+	metrics     *metrics.Metrics
+	tracer      *tracing.Tracer // nil where no collector is named
+	ledger      *ledger.Ledger
+	store       *store.Store
+	storeID     store.Identity
+	machine     *vitals.Collector
+	dispatcher  *dispatch.Dispatcher
+	worker      *worker.Worker
+	gate        *intakeGate
+	publisher   *publisher.Publisher
+	webhookKeys [][]byte // the first is that of the pool
+	webhooks    *webhook.Deliverer
 }
 
 // BaseURL returns what the URLs of this node's results begin with.

@@ -39,7 +39,7 @@ func Open(ctx context.Context, set settings.Settings, log Log) (*Node, error) {
 		log.Warn(warning)
 	}
 	n := &Node{set: set, instance: jobs.NewID(), log: log, announced: make(chan struct{}, 1)}
-	for _, open := range []func(context.Context) error{n.openFolders, n.listen, n.openRecords, n.openParts, n.register} {
+	for _, open := range []func(context.Context) error{n.openFolders, n.listen, n.openRecords, n.openWebhookKeys, n.openParts, n.register} {
 		if err := open(ctx); err != nil {
 			n.Close()
 			return nil, err

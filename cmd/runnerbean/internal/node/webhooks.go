@@ -3,13 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/base64"
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
@@ -23,12 +17,8 @@ import (
 
 // newWebhooks returns what tells URLs of the ends of jobs and delivers results.
 func (n *Node) newWebhooks(out outbound.Config) (*webhook.Deliverer, error) {
-	key, err := webhookKey(n.set.WebhookKey)
-	if err != nil {
-		return nil, fmt.Errorf("RUNNERBEAN_WEBHOOK_KEY_FILE: %w", err)
-	}
 	return webhook.New(webhook.Config{
-		Outbox: n.ledger.Outbox, Owner: n.instance, Key: key, Outbound: out,
+		Outbox: n.ledger.Outbox, Owner: n.instance, Keys: n.webhookKeys, Outbound: out,
 		ResultURL: n.resultURL, Document: n.finalDocument, Observe: n.observeHook, Logger: n.log.Logger,
 	})
 }
@@ -83,28 +73,4 @@ func (n *Node) resultURL(ctx context.Context, id string) (string, error) {
 		return job.Result.URL, nil
 	}
 	return n.set.BaseURL + "/" + id, nil
-}
-
-// webhookKey reads the key that signs webhooks, and makes the file if there is none.
-func webhookKey(path string) ([]byte, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		text, err = makeWebhookKey(path)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return jobs.WebhookKey(string(text))
-}
-
-func makeWebhookKey(path string) ([]byte, error) {
-	secret := make([]byte, 32)
-	_, _ = rand.Read(secret) // cannot fail
-	text := []byte("whsec_" + base64.StdEncoding.EncodeToString(secret) + "\n")
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	_, err = f.Write(text)
-	return text, errors.Join(err, f.Sync(), f.Close())
 }

@@ -107,7 +107,7 @@ func (s *Settings) checkFiles() error {
 
 // checkWebhookKey checks a key file that is not the default one.
 func (s *Settings) checkWebhookKey() error {
-	if s.WebhookKey == filepath.Join(s.Data, webhookKeyName) {
+	if !s.NamesWebhookKey() {
 		return nil
 	}
 	text, err := os.ReadFile(s.WebhookKey)

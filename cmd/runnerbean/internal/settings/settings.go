@@ -4,6 +4,7 @@ package settings
 import (
 	"iter"
 	"net/url"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"time"
@@ -38,7 +39,7 @@ type Settings struct {
 	FetchAllow    []string      `env:"FETCH_ALLOW" help:"networks from which inputs may come besides the public ones, such as 10.1.0.0/16,127.0.0.1"`
 	FetchProxy    string        `env:"FETCH_PROXY" help:"proxy for inputs, deliveries and webhooks, http://[USER:PASSWORD@]HOST:PORT; those of the environment are not used"`
 	Webhook       string        `env:"WEBHOOK" help:"URL that gets a webhook at the end of every job, besides the URLs that jobs name"`
-	WebhookKey    string        `env:"WEBHOOK_KEY_FILE" path:"true" help:"file of the key that signs webhooks (default: webhook.key in the data folder, made at the first start)"`
+	WebhookKey    string        `env:"WEBHOOK_KEY_FILE" path:"true" help:"file of the key that signs webhooks (default: the key of the ledger, which is copied to webhook.key in the data folder)"`
 	Token         string        `env:"TOKEN" help:"token with the role operator; the command line sends it to the node"`
 	TokenFile     string        `env:"TOKEN_FILE" path:"true" help:"file that holds the token, instead of TOKEN"`
 	TokensFile    string        `env:"TOKENS_FILE" path:"true" help:"file of the tokens of viewers, operators and submitters; see \"runnerbean token\""`
@@ -85,6 +86,12 @@ func (s *Settings) StoreFolder() string {
 		return u.Path
 	}
 	return s.Store
+}
+
+// NamesWebhookKey reports whether a setting names the file of the webhook key. Otherwise
+// the key is that of the ledger, and WebhookKey is its copy in the data folder.
+func (s *Settings) NamesWebhookKey() bool {
+	return s.WebhookKey != filepath.Join(s.Data, webhookKeyName)
 }
 
 // Error says that a setting cannot work. The exit code is that of wrong usage.
