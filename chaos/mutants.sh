@@ -109,7 +109,7 @@ mutant 'a node in trouble takes work as usual' worker TestNodeInTroubleTriesOneJ
 	worker/executor.go 'case e.gate.troubled():' 'case e.gate.troubled() && false:'
 
 mutant 'a broken log pipe ends the node' cmd/runnerbean TestBrokenLogPipeEndsNoNode \
-	cmd/runnerbean/node_process.go 'signal.Notify(broken, syscall.SIGPIPE)' 'signal.Reset(syscall.SIGPIPE)'
+	cmd/runnerbean/node_process.go 'signal.Notify(broken, syscall.SIGPIPE)' 'signal.Stop(broken)'
 
 mutant 'a full log buffer blocks' cmd/runnerbean/internal/logbuffer TestStuckLogBlocksNothingAndTellsWhatWasDropped \
 	cmd/runnerbean/internal/logbuffer/buffer.go 'len(b.pending)+len(lines) > maxPending' 'false'

@@ -230,7 +230,7 @@ func TestStoppingNodeIsNotReadyTakesNoJobsAndServesResults(t *testing.T) {
 		t.Errorf("a job that runs is not served: %+v", r)
 	}
 	write(t, gate, "")
-	<-p.done
+	p.wait("it ends after its last job")
 	p.start("worker")
 	if r := p.final(running); r.State != jobs.Succeeded || r.Attempt != 1 {
 		t.Errorf("the job that ran is %s in attempt %d", r.State, r.Attempt)

@@ -163,11 +163,31 @@ func (p *process) end(signal syscall.Signal) {
 	if err := p.cmd.Process.Signal(signal); err != nil {
 		p.t.Fatal(err)
 	}
+	p.wait(signal.String() + " ends it")
+}
+
+// wait waits for the end of the process.
+func (p *process) wait(what string) {
+	p.t.Helper()
 	select {
 	case <-p.done:
 	case <-time.After(patience):
-		p.t.Fatalf("%v does not end it:\n%s", signal, p.log)
+		p.t.Fatalf("never came to pass: %s\n%s", what, p.log)
 	}
+}
+
+// signal sends a signal and does not wait for its effect.
+func (p *process) signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// logs waits for n lines with some words.
+func (p *process) logs(words string, n int) {
+	p.t.Helper()
+	p.until(fmt.Sprintf("%d log lines with %q", n, words), func() bool { return strings.Count(p.log.String(), words) >= n })
 }
 
 // until polls until a condition is true.

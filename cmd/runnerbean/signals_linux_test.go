@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
-	"fmt"
 	"io"
 	"math/big"
 	"net/http"
@@ -39,20 +38,6 @@ func forNodeCommands(t *testing.T, test func(t *testing.T, command string, p *pr
 			test(t, command, prepare(t))
 		})
 	}
-}
-
-// signal sends a signal and does not wait for its effect.
-func (p *process) signal(s syscall.Signal) {
-	p.t.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-// logs waits for n lines with some words.
-func (p *process) logs(words string, n int) {
-	p.t.Helper()
-	p.until(fmt.Sprintf("%d log lines with %q", n, words), func() bool { return strings.Count(p.log.String(), words) >= n })
 }
 
 func TestHangupChecksProgramsAgainAndEndsNothing(t *testing.T) {
@@ -348,4 +333,36 @@ func TestClientsEndWithABrokenPipeAndAHangup(t *testing.T) {
 	if status, ok := watch.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGHUP {
 		t.Errorf("after a hang-up: %v, want SIGHUP", watch.ProcessState)
 	}
+}
+
+// TestTerminalThatStopsOrCloses starts a node at a terminal of its own. Ctrl-S stops the
+// log, and then the terminal closes, which sends SIGHUP. Jobs go on.
+func TestTerminalThatStopsOrCloses(t *testing.T) {
+	t.Parallel()
+	forNodeCommands(t, func(t *testing.T, command string, p *process) {
+		p.install("loud", "head -c 1000 /dev/zero | tr '\\0' x >&2; exit 65")
+		keyboard, tty := openTerminal(t)
+		p.stderr, p.attr = tty, &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 2}
+		p.start(command)
+		tty.Close()
+		if _, err := keyboard.WriteString("\x13"); err != nil {
+			t.Fatal(err)
+		}
+		p.fillLog()
+		if r := p.final(p.submit("echo", "7")); r.State != jobs.Succeeded {
+			t.Errorf("state %s while the terminal stands still", r.State)
+		}
+		if err := keyboard.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if r := p.final(p.submit("echo", "7")); r.State != jobs.Succeeded {
+				t.Errorf("state %s without a terminal", r.State)
+			}
+		}
+		p.end(syscall.SIGTERM)
+		if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+	})
 }

@@ -88,14 +88,14 @@ func TestNodeRefusesSlotsThatItsLimitsDoNotHold(t *testing.T) {
 	q := p.beside("n2")
 	p.openFiles = 64
 	p.launch("worker")
-	<-p.done
+	p.wait("it refuses to start")
 	if code := p.cmd.ProcessState.ExitCode(); code != exitUsage || !strings.Contains(p.log.String(), "a node with 2 slots needs 160 open files, 24 for each slot, and the limit is 64") {
 		t.Errorf("with 64 open files: exit code %d\n%s", code, p.log)
 	}
 	p.env = append(p.env, "RUNNERBEAN_SLOTS=3")
 	p.openFiles = 160
 	p.launch("worker")
-	<-p.done
+	p.wait("it refuses to start")
 	if code := p.cmd.ProcessState.ExitCode(); code != exitUsage || !strings.Contains(p.log.String(), "set RUNNERBEAN_SLOTS to at most 2") {
 		t.Errorf("with 160 open files: exit code %d\n%s", code, p.log)
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/base64"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -123,4 +125,42 @@ func TestNodeTellsItsOwnWebhookOfEveryEnd(t *testing.T) {
 	p.until("it is counted", func() bool {
 		return strings.Contains(p.text("/metrics"), "\nrunnerbean_webhooks_total{outcome=\"delivered\"} 1\n")
 	})
+}
+
+func TestHangupReplacesTheKeyOfWebhooks(t *testing.T) {
+	t.Parallel()
+	p := newNode(t, queuetest.Start(t).Addr)
+	file := filepath.Join(t.TempDir(), "webhook.key")
+	current := func() string {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Error(err)
+		}
+		return string(text)
+	}
+	l := &listener{}
+	p.env = append(p.env, "RUNNERBEAN_FETCH_ALLOW=127.0.0.0/8", "RUNNERBEAN_WEBHOOK="+listen(t, l, current), "RUNNERBEAN_WEBHOOK_KEY_FILE="+file)
+	put := func(key string) {
+		if err := os.WriteFile(file, []byte(key), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := "whsec_" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("a"), 32)) + "\n"
+	put(first)
+	p.start("worker")
+	told := func(n int) {
+		t.Helper()
+		p.submit("echo", "1")
+		p.until("a webhook that the key verifies", func() bool { return len(l.received()) == n })
+	}
+	told(1)
+	put("no key\n")
+	p.signal(syscall.SIGHUP)
+	p.logs("stays in force setting=RUNNERBEAN_WEBHOOK_KEY_FILE", 1)
+	put(first)
+	told(2)
+	put("whsec_" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("b"), 32)) + "\n")
+	p.signal(syscall.SIGHUP)
+	p.logs("read again setting=RUNNERBEAN_WEBHOOK_KEY_FILE", 1)
+	told(3)
 }

@@ -44,6 +44,9 @@ func New(cfg Config) (*Deliverer, error) {
 	}, nil
 }
 
+// SetKeys replaces Config.Keys, and may be called at any time.
+func (d *Deliverer) SetKeys(keys [][]byte) { d.requests.keys.Store(&keys) }
+
 // Run delivers until ctx ends, and returns when the tries under way have ended.
 func (d *Deliverer) Run(ctx context.Context) error {
 	defer d.requests.client.CloseIdleConnections()

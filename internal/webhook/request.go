@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
@@ -52,6 +53,7 @@ func (e *statusError) Error() string {
 // requester sends hooks to their receivers. Its errors do not repeat the URL.
 type requester struct {
 	cfg    Config
+	keys   atomic.Pointer[[][]byte] // at first Config.Keys
 	client *http.Client
 }
 
@@ -65,7 +67,9 @@ func newRequester(cfg Config) *requester {
 		// A receiver could redirect a signed message to another one.
 		return http.ErrUseLastResponse
 	}
-	return &requester{cfg: cfg, client: client}
+	r := &requester{cfg: cfg, client: client}
+	r.keys.Store(&cfg.Keys)
+	return r
 }
 
 // send makes one try.
@@ -95,8 +99,9 @@ func (r *requester) post(ctx context.Context, h Hook) error {
 	stamp := strconv.FormatInt(time.Now().Unix(), 10)
 	req.Header.Set(jobs.HeaderWebhookID, h.ID)
 	req.Header.Set(jobs.HeaderWebhookTimestamp, stamp)
-	signatures := make([]string, len(r.cfg.Keys))
-	for i, key := range r.cfg.Keys {
+	keys := *r.keys.Load()
+	signatures := make([]string, len(keys))
+	for i, key := range keys {
 		signatures[i] = jobs.SignWebhook(h.ID, stamp, body, key)
 	}
 	req.Header.Set(jobs.HeaderWebhookSignature, strings.Join(signatures, " "))

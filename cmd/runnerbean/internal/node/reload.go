@@ -1,7 +1,11 @@
 package node
 
 import (
+	"os"
+
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
+	"github.com/runnerbean/runnerbean/internal/webhook"
+	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher"
 )
 
@@ -13,7 +17,25 @@ func (n *Node) Reload() {
 	if n.set.TokenFile != "" {
 		reloadToken(n.set.TokenFile, n.publisher, n.log)
 	}
+	if n.set.NamesWebhookKey() {
+		reloadWebhookKey(n.set.WebhookKey, n.webhooks, n.log)
+	}
 	n.worker.Reload()
+}
+
+// reloadWebhookKey reads the file of the key that signs webhooks again.
+func reloadWebhookKey(path string, w *webhook.Deliverer, log Log) {
+	text, err := os.ReadFile(path)
+	var key []byte
+	if err == nil {
+		key, err = jobs.WebhookKey(string(text))
+	}
+	if err != nil {
+		log.Error("cannot be used; what it said before stays in force", "setting", "RUNNERBEAN_WEBHOOK_KEY_FILE", "err", err)
+		return
+	}
+	w.SetKeys([][]byte{key})
+	log.Info("read again", "setting", "RUNNERBEAN_WEBHOOK_KEY_FILE")
 }
 
 // reloadToken reads the file of the one operator's token again.
