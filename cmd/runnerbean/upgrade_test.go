@@ -7,10 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -275,4 +279,47 @@ func TestMigrateCommand(t *testing.T) {
 	}
 	p.expect(0, "already", "migrate")
 	p.expect(0, "✓ ledger", "doctor")
+}
+
+// Root's migrate works with the settings and as the user of the systemd service, so that
+// the node can use all files that it makes. Without a service it refuses to be another
+// user than the owner of the ledger.
+func TestMigrateWorksAsTheService(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root may become another user")
+	}
+	p := newNode(t, "127.0.0.1:9")
+	putOldLedger(t, p, 2)
+	data := p.setting("DATA")
+	if _, err := p.openLedger().Exec("UPDATE nodes SET left_at = 1; PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+		t.Fatal(err)
+	}
+	nobody, err := user.Lookup("nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, _ := strconv.Atoi(nobody.Uid)
+	gid, _ := strconv.Atoi(nobody.Gid)
+	for dir := data; dir != filepath.Dir(os.TempDir()) && dir != os.TempDir(); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := filepath.WalkDir(data, func(path string, _ fs.DirEntry, err error) error { return errors.Join(err, os.Chown(path, uid, gid)) }); err != nil {
+		t.Fatal(err)
+	}
+	p.expect(exitUsage, "belongs to nobody: run this as that user", "migrate")
+	units := t.TempDir()
+	write(t, filepath.Join(units, "runnerbean.service"), "[Service]\nUser=nobody\nEnvironment=RUNNERBEAN_DATA="+data+"\n")
+	p.env = append(withoutSettings(), asRunnerbean+"=1", unitsIn+"="+units)
+	p.expect(0, "was upgraded from schema 2", "migrate")
+	if err := filepath.WalkDir(data, func(path string, entry fs.DirEntry, err error) error {
+		if info, fault := entry.Info(); fault != nil || int(info.Sys().(*syscall.Stat_t).Uid) != uid {
+			t.Errorf("%s belongs to another user: %v", path, fault)
+		}
+		return err
+	}); err != nil {
+		t.Error(err)
+	}
 }

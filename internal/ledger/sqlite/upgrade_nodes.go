@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -37,8 +38,8 @@ func (i *Instance) String() string {
 	return fmt.Sprintf("node %s (version %s)", i.Name, i.Version)
 }
 
-// readInstances returns the instances that have not left of a ledger with a version of
-// the schema.
+// readInstances returns the instances that have not left, by name, of a ledger with a
+// version of the schema.
 func readInstances(ctx context.Context, q querier, version int) (list []Instance, err error) {
 	columns := []string{"instance", "name", "version", "beat", "''", "0", "0"}
 	if version >= schemaOfHome {
@@ -61,6 +62,7 @@ func readInstances(ctx context.Context, q querier, version int) (list []Instance
 		i.Beat, i.Lease = time.UnixMicro(beat).UTC(), time.Duration(lease)*time.Microsecond
 		list = append(list, i)
 	}
+	slices.SortStableFunc(list, func(a, b Instance) int { return strings.Compare(a.Name, b.Name) })
 	return list, rows.Err()
 }
 
