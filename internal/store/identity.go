@@ -22,6 +22,10 @@ const (
 	idLength = 10
 )
 
+// restoringFile marks a folder into which a restore writes. All that is beside it comes
+// from the restore.
+const restoringFile = "restoring"
+
 // ErrDetached is returned by Attached if the path of the store does not lead to the
 // folder that is open.
 var ErrDetached = errors.New("store: the folder was moved, removed or unmounted")
@@ -123,6 +127,12 @@ func parseIdentity(text []byte) (id Identity, err error) {
 	return id, nil
 }
 
+// text is the content of the file.
+func (id Identity) text() ([]byte, error) {
+	text, err := json.Marshal(id)
+	return append(text, '\n'), err
+}
+
 func goodID(id string) bool {
 	return len(id) == idLength && strings.Trim(id, "abcdefghijklmnopqrstuvwxyz234567") == ""
 }
@@ -141,6 +151,10 @@ func (s *Store) Identify(id Identity) (Identity, error) {
 	if err := s.writeIdentity(id, s.root.Link); err != nil && !errors.Is(err, fs.ErrExist) {
 		return Identity{}, fmt.Errorf("store: identity: %w", full(err))
 	}
+	// A restore was killed after its last step.
+	if err := s.root.Remove(restoringFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Identity{}, fmt.Errorf("store: %w", err)
+	}
 	if err := s.top.Sync(); err != nil {
 		return Identity{}, fmt.Errorf("store: identity: %w", err)
 	}
@@ -158,7 +172,7 @@ func (s *Store) SetIdentity(id Identity) error {
 
 // writeIdentity writes a temporary file and then puts it in its place.
 func (s *Store) writeIdentity(id Identity, place func(from, to string) error) error {
-	text, err := json.Marshal(id)
+	text, err := id.text()
 	if err != nil {
 		return err
 	}
@@ -167,7 +181,7 @@ func (s *Store) writeIdentity(id Identity, place func(from, to string) error) er
 		return err
 	}
 	defer func() { _ = s.root.Remove(name) }()
-	_, err = f.Write(append(text, '\n'))
+	_, err = f.Write(text)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
@@ -198,6 +212,3 @@ func (s *Store) Attached(id Identity) error {
 	}
 	return nil
 }
-
-// restoringFile marks a folder into which a restore writes.
-const restoringFile = "restoring"

@@ -79,9 +79,9 @@ func plain(c byte) bool {
 	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.' || c == '%'
 }
 
-// checkKey admits two to five parts of plain characters that begin with a letter
+// CheckKey returns an ErrKey unless a key is well formed: two to five parts of plain characters that begin with a letter
 // or a digit. That leaves no way out of the store or into its temporary folder.
-func checkKey(key string) error {
+func CheckKey(key string) error {
 	parts := strings.Split(key, "/")
 	if len(key) > maxKey || len(parts) < 2 || len(parts) > 5 || parts[0] == tempRoot {
 		return fmt.Errorf("%w: %.64q", ErrKey, key)

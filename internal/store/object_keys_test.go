@@ -10,7 +10,7 @@ func TestCheckKey(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a", maxPart)
 	for _, key := range []string{ResultKey(id1), LogKey(id1, 1), SeriesKey(id1, 1), AsideKey(id1, 12), "a/b", "a/" + long, "a/b/c/d/e", "results/0a/0.json"} {
-		if err := checkKey(key); err != nil {
+		if err := CheckKey(key); err != nil {
 			t.Errorf("%q: %v", key, err)
 		}
 	}
@@ -20,7 +20,7 @@ func TestCheckKey(t *testing.T) {
 		ResultKey("../../etc/passwd"), "a/b:c", "con:/b",
 	}
 	for _, key := range bad {
-		if err := checkKey(key); !errors.Is(err, ErrKey) {
+		if err := CheckKey(key); !errors.Is(err, ErrKey) {
 			t.Errorf("%q: %v", key, err)
 		}
 	}
@@ -65,7 +65,7 @@ func FuzzFileKey(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, a, b string, attempt int) {
 		ka, kb := FileKey(id1, attempt, a), FileKey(id1, attempt, b)
-		if err := checkKey(ka); err != nil {
+		if err := CheckKey(ka); err != nil {
 			t.Fatal(err)
 		}
 		if (a == b) != (ka == kb) {
@@ -80,7 +80,7 @@ func FuzzCheckKey(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, key string) {
 		_, _, _ = ResultKey(key), LogKey(key, 1), AsideKey(key, -1)
-		if checkKey(key) != nil {
+		if CheckKey(key) != nil {
 			return
 		}
 		if strings.Contains(key, "..") && strings.Contains("/"+key+"/", "/../") || strings.HasPrefix(key, "/") ||

@@ -51,5 +51,5 @@ func check(ctx context.Context, key string) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("store: %w", context.Cause(ctx))
 	}
-	return checkKey(key)
+	return CheckKey(key)
 }

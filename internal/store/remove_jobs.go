@@ -32,7 +32,7 @@ func (s *Store) RemoveJobs(ctx context.Context, list []JobObjects) (err error) {
 	changed := map[string]bool{}
 	shards := map[string][]string{}
 	for _, j := range list {
-		if checkKey(ResultKey(j.ID)) != nil {
+		if CheckKey(ResultKey(j.ID)) != nil {
 			continue // no object can have such a key
 		}
 		if err := ctx.Err(); err != nil {

@@ -55,7 +55,7 @@ func Look(ctx context.Context, set settings.Settings) (p Pair, err error) {
 func (p *Pair) Fault() error {
 	owner, ledger := p.Store.Identity, p.Ledger
 	switch {
-	case p.Store.Restoring:
+	case p.Store.Restoring && (ledger.ID == "" || owner.Ledger != ledger.ID):
 		return p.apart("a restore into %s has not come to its end: run \"runnerbean restore\" again", p.Store.Folder)
 	case ledger.Store != "" && owner.Store == "":
 		return p.apart("the ledger %s belongs to the store %s, but the folder %s has no store: mount its disk or set RUNNERBEAN_STORE to where it is; if the store is lost for good, %s makes a new one",

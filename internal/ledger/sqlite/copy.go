@@ -1,0 +1,156 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// CopyTo copies what is committed in the file of a ledger to a new file, in one read
+// transaction: it comes to its end however much other processes write. It replaces a file
+// of this name. The copy is without the secrets of the pool, which CopyTo returns by name.
+func CopyTo(ctx context.Context, path, to string) (secrets map[string]string, err error) {
+	if err := vacuumInto(ctx, path, to); err != nil {
+		return nil, err
+	}
+	err = change(ctx, to, func(db *sql.DB) error {
+		if known, err := hasTable(ctx, db, "secrets"); err != nil || !known {
+			return err
+		}
+		rows, err := db.QueryContext(ctx, "SELECT name, secret FROM secrets")
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		secrets = map[string]string{}
+		for rows.Next() {
+			var name, secret string
+			if err := rows.Scan(&name, &secret); err != nil {
+				return err
+			}
+			secrets[name] = secret
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		_, err = db.ExecContext(ctx, "DELETE FROM secrets")
+		return err
+	})
+	return secrets, err
+}
+
+// PrepareRestored makes the copy of a ledger ready for nodes. Queued jobs get new
+// messages, since beanstalkd may not have the old ones. No node uses the copy, so that
+// those in it have left, and the jobs that ran there run again at once. It adds the
+// secrets.
+func PrepareRestored(ctx context.Context, path string, secrets map[string]string) error {
+	return change(ctx, path, func(db *sql.DB) error {
+		if _, err := db.ExecContext(ctx, "UPDATE jobs SET server = '', message = 0 WHERE state = 'queued' AND server <> ''"); err != nil {
+			return err
+		}
+		if _, err := db.ExecContext(ctx, "UPDATE nodes SET beat = 0, left_at = ? WHERE left_at = 0", time.Now().UnixMicro()); err != nil {
+			return err
+		}
+		for name, secret := range secrets {
+			if _, err := db.ExecContext(ctx, "INSERT INTO secrets (name, secret) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET secret = excluded.secret", name, secret); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// change opens a copy that nobody else uses, and leaves one complete file.
+func change(ctx context.Context, path string, do func(*sql.DB) error) (err error) {
+	db, err := sql.Open("sqlite", dsn(path, "journal_mode(DELETE)", "secure_delete(1)"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	db.SetMaxOpenConns(2) // a query may be open beside a change
+	return do(db)
+}
+
+func hasTable(ctx context.Context, db *sql.DB, name string) (bool, error) {
+	n := 0
+	err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?", name).Scan(&n)
+	return n > 0, err
+}
+
+// Copied is the open copy of a ledger. Nobody changes the file meanwhile.
+type Copied struct{ db *sql.DB }
+
+// OpenCopy opens a copy for reading. The caller closes it.
+func OpenCopy(path string) (*Copied, error) {
+	db, err := sql.Open("sqlite", dsn(path, "query_only(1)")+"&mode=ro&immutable=1")
+	if err != nil {
+		return nil, err
+	}
+	return &Copied{db}, nil
+}
+
+// Close closes the copy.
+func (c *Copied) Close() error { return c.db.Close() }
+
+// Check checks that the file is a whole database.
+func (c *Copied) Check(ctx context.Context) error {
+	var said string
+	if err := c.db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&said); err != nil {
+		return err
+	}
+	if said != "ok" {
+		return fmt.Errorf("the copy of the ledger is damaged: %s", said)
+	}
+	return nil
+}
+
+// Count returns the number of jobs that have had an attempt.
+func (c *Copied) Count(ctx context.Context) (n int, err error) {
+	err = c.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM jobs WHERE attempt > 0").Scan(&n)
+	return n, err
+}
+
+// Job is a job that has had an attempt.
+type Job struct {
+	ID      string
+	State   string
+	Attempt int // the number of the newest
+}
+
+// Jobs are such jobs in the order of their ids.
+type Jobs struct{ rows *sql.Rows }
+
+// Jobs begins to read the jobs that have had an attempt. The caller closes them.
+func (c *Copied) Jobs(ctx context.Context) (*Jobs, error) {
+	rows, err := c.db.QueryContext(ctx, "SELECT id, state, attempt FROM jobs WHERE attempt > 0 ORDER BY id")
+	return &Jobs{rows}, err
+}
+
+// Next returns the next job; false after the last.
+func (j *Jobs) Next() (job Job, ok bool, err error) {
+	if !j.rows.Next() {
+		return job, false, j.rows.Err()
+	}
+	err = j.rows.Scan(&job.ID, &job.State, &job.Attempt)
+	return job, err == nil, err
+}
+
+// Close ends the reading.
+func (j *Jobs) Close() error { return j.rows.Close() }
+
+// JobNow reads one job of a ledger that other processes may have open. It returns false
+// if there is none.
+func JobNow(ctx context.Context, path, id string) (job Job, ok bool, err error) {
+	db, err := sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "query_only(1)"))
+	if err != nil {
+		return job, false, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	err = db.QueryRowContext(ctx, "SELECT id, state, attempt FROM jobs WHERE id = ?", id).Scan(&job.ID, &job.State, &job.Attempt)
+	if errors.Is(err, sql.ErrNoRows) {
+		return job, false, nil
+	}
+	return job, err == nil, err
+}
