@@ -31,7 +31,7 @@ BROWSER := ./publisher ./cmd/runnerbean ./examples/demo ./internal/browsertest
 
 .PHONY: test
 test: need-beanstalkd need-chromium need-strace need-php ## Set up and test, in at most 10 minutes on 2 cores
-	@$(call parts,build race-quick test-browser smoke)
+	@$(call parts,build race-quick flood test-browser smoke)
 
 .PHONY: ci
 ci: need-promtool need-nginx need-wrk ## Check what takes longer: staticcheck, other platforms, races, benchmarks, chaos, mutants
@@ -53,6 +53,10 @@ race: race-quick race-browser ## Run all tests with the race detector
 .PHONY: race-quick
 race-quick: ## Run all tests but those that drive a browser, with the race detector
 	@$(cgroup); $(GO) test -race -timeout 10m $$($(GO) list ./... | grep -vxE '$(subst $() ,|,$(patsubst ./%,$(MODULE)/%,$(BROWSER)))')
+
+.PHONY: flood
+flood: ## Run the test with 20,000 queued jobs, which are 1,000 with the race detector
+	@$(BUILD) $(GO) test -timeout 5m -run '^TestFewJobsBesideMany$$' ./worker
 
 .PHONY: race-browser
 race-browser: ## Run the tests that drive a browser, with the race detector
