@@ -20,7 +20,9 @@ type Drains struct {
 // Nodes is the answer to GET /api/v1/nodes.
 type Nodes struct {
 	Nodes []Node `json:"nodes"`
-	Next  string `json:"next,omitempty"` // cursor of the next page
+	// Differences say what the living nodes of the pool should have alike and have not.
+	Differences []string `json:"differences,omitempty"`
+	Next        string   `json:"next,omitempty"` // cursor of the next page
 }
 
 // Forgotten is the answer to DELETE /api/v1/nodes/{name}.
@@ -49,6 +51,9 @@ type Node struct {
 	Programs []string `json:"programs"`
 	// Installed are the same with their hashes.
 	Installed []Installed `json:"installed,omitempty"`
+	// Settings are those that all nodes of a pool should have alike, by name. Keys are
+	// there by their fingerprints.
+	Settings map[string]string `json:"settings,omitempty"`
 	// Vitals are its last measurements; nil if there are none.
 	Vitals *Vitals `json:"vitals,omitempty"`
 	// Control is what persons have set.

@@ -119,6 +119,12 @@ func printNodes(a *app, list api.Nodes, at time.Time) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", terminal.Safe(n.Name), terminal.NodeState(n, at), lastSeen(n), slotsText(n),
 			load, memory, disk, terminal.Safe(n.Version), programs)
 	}
+	for i, difference := range list.Differences {
+		if i == 0 {
+			fmt.Fprintln(w, "\nThe nodes of a pool should have these alike:")
+		}
+		fmt.Fprintln(w, "  "+terminal.Safe(difference))
+	}
 	return w.Flush()
 }
 

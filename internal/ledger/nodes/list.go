@@ -11,7 +11,7 @@ import (
 const maxNodes = 1000 // in one answer
 
 var (
-	qNodes = engine.NewQuery(`SELECT nodes.instance, name, base_url, version, slots, started, beat, left_at, programs, home, lease, vitals
+	qNodes = engine.NewQuery(`SELECT nodes.instance, name, base_url, version, slots, started, beat, left_at, programs, home, lease, settings, vitals
 		FROM nodes LEFT JOIN vitals ON vitals.instance = nodes.instance ORDER BY name, started DESC, nodes.instance LIMIT ?`)
 	qPrograms = engine.NewQuery("SELECT name, sha256, description, input, result, weight FROM programs ORDER BY name")
 )
@@ -22,14 +22,19 @@ func (r *Registry) List(ctx context.Context) (list []Node, err error) {
 	err = r.ledger.Each(ctx, qNodes, []any{maxNodes}, func(row engine.Row) error {
 		var n Node
 		var started, beat, left, lease int64
-		var programs string
-		if err := row.Scan(&n.Instance, &n.Name, &n.BaseURL, &n.Version, &n.Slots, &started, &beat, &left, &programs, &n.Home, &lease, (*[]byte)(&n.Vitals)); err != nil {
+		var programs, settings string
+		if err := row.Scan(&n.Instance, &n.Name, &n.BaseURL, &n.Version, &n.Slots, &started, &beat, &left, &programs, &n.Home, &lease, &settings, (*[]byte)(&n.Vitals)); err != nil {
 			return err
 		}
 		n.Lease = r.live.leaseOf(lease)
 		n.Started, n.Beat, n.Left = engine.FromMicros(started), engine.FromMicros(beat), engine.FromMicros(left)
 		if left == 0 {
 			r.live.sight(&n)
+		}
+		if settings != "" {
+			if err := json.Unmarshal([]byte(settings), &n.Settings); err != nil {
+				return err
+			}
 		}
 		list = append(list, n)
 		if programs == "" {

@@ -29,6 +29,9 @@ type Node struct {
 	// lock on the folder proves that an older instance is dead.
 	Home     string
 	Programs []Program
+	// Settings are those that nodes of a pool should have alike, by name. Keys are there by
+	// their fingerprints. It is nil for a program from before they were recorded.
+	Settings map[string]string
 	// Vitals is the JSON of the last api.Vitals of the instance, or nil. Register
 	// ignores it.
 	Vitals json.RawMessage

@@ -13,6 +13,7 @@ import (
 const (
 	maxPrograms = 4 << 20 // bytes of all programs of a node as JSON
 	maxVitals   = 256 << 10
+	maxSettings = 64 << 10
 	// forgetNodes is how long an instance stays listed after its last heartbeat.
 	forgetNodes = 7 * 24 * time.Hour
 	// keepInstances is how many ended instances of one node stay listed.
@@ -20,11 +21,11 @@ const (
 )
 
 var (
-	qRegister = engine.NewQuery(`INSERT INTO nodes (instance, name, base_url, version, slots, started, beat, left_at, programs, home, lease, schema)
-		VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET name = excluded.name,
+	qRegister = engine.NewQuery(`INSERT INTO nodes (instance, name, base_url, version, slots, started, beat, left_at, programs, home, lease, schema, settings)
+		VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?) ON CONFLICT (instance) DO UPDATE SET name = excluded.name,
 		base_url = excluded.base_url, version = excluded.version, slots = excluded.slots, beat = excluded.beat,
 		left_at = 0, programs = excluded.programs, home = excluded.home, lease = excluded.lease,
-		schema = excluded.schema`)
+		schema = excluded.schema, settings = excluded.settings`)
 	qForget = engine.NewQuery(`DELETE FROM nodes WHERE beat < ? AND left_at < ?
 		AND NOT EXISTS (SELECT 1 FROM jobs WHERE state = 'running' AND instance = nodes.instance)`)
 	qForgetMany = engine.NewQuery(`DELETE FROM nodes WHERE name = ? AND left_at > 0
@@ -96,13 +97,17 @@ func (r *Registry) register(t engine.Tx, n *Node, programs string) error {
 	if _, err := t.Exec(qForgetVitals); err != nil {
 		return err
 	}
+	settings, err := settingsText(n.Settings)
+	if err != nil {
+		return err
+	}
 	started := n.Started
 	if started.IsZero() {
 		started = t.Now()
 	}
-	_, err := t.Exec(qRegister, n.Instance, n.Name, engine.Clean(n.BaseURL, engine.MaxReason),
+	_, err = t.Exec(qRegister, n.Instance, n.Name, engine.Clean(n.BaseURL, engine.MaxReason),
 		engine.Clean(n.Version, engine.MaxName), n.Slots, engine.Micros(started), engine.Micros(t.Now()), programs, n.Home,
-		r.live.lease.Microseconds(), r.schema)
+		r.live.lease.Microseconds(), r.schema, settings)
 	if err != nil {
 		return err
 	}
@@ -123,6 +128,18 @@ func (r *Registry) announce(t engine.Tx, list []Program) error {
 		}
 	}
 	return nil
+}
+
+// settingsText returns the settings of a node as JSON, or "" for none.
+func settingsText(settings map[string]string) (string, error) {
+	if settings == nil {
+		return "", nil
+	}
+	b, err := json.Marshal(settings)
+	if err == nil && len(b) > maxSettings {
+		err = fmt.Errorf("settings: %w", engine.ErrTooBig)
+	}
+	return string(b), err
 }
 
 func programsText(list []Program) (string, error) {

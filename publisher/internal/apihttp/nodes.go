@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -21,6 +22,7 @@ func (a *API) GetNodes(c echo.Context) (any, error) {
 		return nil, err
 	}
 	var list api.Nodes
+	list.Differences = health.Differences(nodes)
 	list.Nodes, list.Next = cut(at, nodes, lifeKey)
 	return list, nil
 }

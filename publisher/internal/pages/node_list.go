@@ -18,6 +18,8 @@ type nodesView struct {
 	frame
 	Rows []nodeRow
 	Gone []nodeRow // nodes that were stopped
+	// Differences say what living nodes should have alike and have not.
+	Differences []string
 }
 
 type nodeRow struct {
@@ -47,7 +49,7 @@ func (p *Pages) NodeList(c echo.Context) error {
 // newNodesView lists each name once, in its newest life, and older lives that are
 // alive or have running jobs.
 func newNodesView(f frame, nodes []api.Node) nodesView {
-	v := nodesView{frame: f}
+	v := nodesView{frame: f, Differences: health.Differences(nodes)}
 	seen := map[string]bool{}
 	for _, n := range nodes {
 		if seen[n.Name] && !n.Alive && n.Running == 0 {

@@ -90,7 +90,7 @@ func nodeOf(n nodes.Node, drained bool, running int, control nodes.Control) api.
 		Name: n.Name, Instance: n.Instance, BaseURL: n.BaseURL, Version: n.Version,
 		Alive: n.Alive, Drained: drained, Slots: n.Slots, Running: running, Control: controlOf(control),
 		Programs: make([]string, 0, len(n.Programs)), Started: n.Started, Beat: n.Beat, Left: n.Left,
-		Seen: n.Seen, Lapses: n.Lapses,
+		Seen: n.Seen, Lapses: n.Lapses, Settings: n.Settings,
 	}
 	for _, program := range n.Programs {
 		shown.Programs = append(shown.Programs, program.Name)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
@@ -73,4 +74,32 @@ func checkClock(ctx context.Context, set settings.Settings) Finding {
 		return check.failure("the node's clock differs by "+off.Round(time.Second).String(), "set the clocks (timedatectl set-ntp true)")
 	}
 	return check.ok("agrees with the node at " + base)
+}
+
+// checkAlike asks the node at RUNNERBEAN_URL what the nodes of its pool have not alike.
+func checkAlike(ctx context.Context) []Finding {
+	const check = name("pool")
+	base, answer, err := getFromNode(ctx, "/api/v1/nodes?limit=1")
+	switch {
+	case err != nil:
+		return []Finding{check.warning(err.Error())}
+	case answer == nil:
+		return nil // checkReady says so
+	}
+	defer answer.Body.Close()
+	var list api.Nodes
+	if answer.StatusCode != http.StatusOK {
+		return []Finding{check.warning("the nodes of the pool cannot be compared: "+base+" answers "+answer.Status, "set RUNNERBEAN_TOKEN")}
+	}
+	if err := json.NewDecoder(io.LimitReader(answer.Body, apiclient.MaxAnswer)).Decode(&list); err != nil {
+		return []Finding{check.warning(err.Error())}
+	}
+	if len(list.Differences) == 0 {
+		return []Finding{check.ok("its living nodes have settings, versions and programs alike")}
+	}
+	var findings []Finding
+	for _, difference := range list.Differences {
+		findings = append(findings, check.warning(terminal.Safe(difference), "make it alike on all nodes of the pool"))
+	}
+	return findings
 }

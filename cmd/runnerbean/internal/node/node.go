@@ -88,5 +88,6 @@ func (n *Node) row() nodes.Node {
 	return nodes.Node{
 		Name: n.set.Node, Instance: n.instance, Home: n.identity, BaseURL: n.set.BaseURL,
 		Version: version.Get().Version, Slots: n.worker.Slots(), Programs: n.worker.Programs(),
+		Settings: sharedSettings(n.set, n.webhookKeys),
 	}
 }

@@ -39,7 +39,7 @@ func Open(ctx context.Context, set settings.Settings, log Log) (*Node, error) {
 		log.Warn(warning)
 	}
 	n := &Node{set: set, instance: jobs.NewID(), log: log, announced: make(chan struct{}, 1)}
-	for _, open := range []func(context.Context) error{n.openFolders, n.listen, n.openRecords, n.openWebhookKeys, n.openParts, n.register} {
+	for _, open := range []func(context.Context) error{n.openFolders, n.listen, n.openRecords, n.openParts, n.register} {
 		if err := open(ctx); err != nil {
 			n.Close()
 			return nil, err
@@ -115,7 +115,7 @@ func (n *Node) openRecords(ctx context.Context) error {
 	return err
 }
 
-func (n *Node) openParts(context.Context) error {
+func (n *Node) openParts(ctx context.Context) error {
 	out, err := outboundConfig(n.set, n.listener.Addr())
 	if err != nil {
 		return err
@@ -131,6 +131,9 @@ func (n *Node) openParts(context.Context) error {
 	n.gate = &intakeGate{
 		node: n.set.Node, slots: n.set.Slots, ledger: n.ledger, worker: n.worker, dispatcher: n.dispatcher,
 		lowDisk: func(was bool) *string { return lowDisk(n.set, n.store, was) }, apart: n.apart, announce: n.announce, maxSlots: func() int { return readLimits().slots() }, log: n.log.Logger,
+	}
+	if n.webhookKeys, err = openWebhookKeys(ctx, n.set, n.ledger.Pool, n.log.Logger); err != nil {
+		return err
 	}
 	if n.publisher, err = n.newPublisher(); err != nil {
 		return err
@@ -202,6 +205,9 @@ func (n *Node) register(ctx context.Context) error {
 	}
 	if errors.As(err, &twin) {
 		return fmt.Errorf("%w: give this one another name with RUNNERBEAN_NODE", err)
+	}
+	if err == nil {
+		err = logDifferences(ctx, n.ledger.Nodes, n.log.Logger)
 	}
 	if err != nil || !reconciles {
 		return err

@@ -10,55 +10,57 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
+	"github.com/runnerbean/runnerbean/internal/ledger/pool"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// openWebhookKeys reads the keys that sign webhooks: that of the file that a setting names,
+// openWebhookKeys returns the keys that sign webhooks: that of the file that a setting names,
 // else that of the pool. The first node of a pool stores the key of its data folder there,
 // and each node has a copy in its data folder, for receivers. A node whose data folder has
 // another key, as from before the ledger kept it, signs with both: whoever verified its
 // webhooks still can.
-func (n *Node) openWebhookKeys(ctx context.Context) error {
-	if n.set.NamesWebhookKey() {
-		key, err := webhookKey(n.set.WebhookKey)
+func openWebhookKeys(ctx context.Context, set settings.Settings, p *pool.Pool, log *slog.Logger) ([][]byte, error) {
+	if set.NamesWebhookKey() {
+		key, err := webhookKey(set.WebhookKey)
 		if err != nil {
-			return fmt.Errorf("RUNNERBEAN_WEBHOOK_KEY_FILE: %w", err)
+			return nil, fmt.Errorf("RUNNERBEAN_WEBHOOK_KEY_FILE: %w", err)
 		}
-		n.webhookKeys = [][]byte{key}
-		return nil
+		return [][]byte{key}, nil
 	}
-	own, err := readWebhookKey(n.set.WebhookKey)
+	own, err := readWebhookKey(set.WebhookKey)
 	if err != nil {
-		return fmt.Errorf("%s: %w", n.set.WebhookKey, err)
+		return nil, fmt.Errorf("%s: %w", set.WebhookKey, err)
 	}
 	offer := own
 	if own == "" {
 		offer = newWebhookKey()
 	}
-	shared, err := n.ledger.Pool.WebhookKey(ctx, offer)
+	shared, err := p.WebhookKey(ctx, offer)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	key, err := jobs.WebhookKey(shared)
 	if err != nil {
-		return fmt.Errorf("the webhook key of the ledger: %w", err)
+		return nil, fmt.Errorf("the webhook key of the ledger: %w", err)
 	}
-	n.webhookKeys = [][]byte{key}
+	keys := [][]byte{key}
 	if own == "" {
-		return writeWebhookKey(n.set.WebhookKey, shared)
+		return keys, writeWebhookKey(set.WebhookKey, shared)
 	}
 	old, err := jobs.WebhookKey(own)
 	if err == nil && !bytes.Equal(old, key) {
-		n.webhookKeys = append(n.webhookKeys, old)
-		n.log.Warn("the webhook key of the data folder differs from that of the pool; webhooks are signed with both",
-			"file", n.set.WebhookKey, "its_fingerprint", keyFingerprint(old), "fingerprint_of_the_pool", keyFingerprint(key),
+		keys = append(keys, old)
+		log.Warn("the webhook key of the data folder differs from that of the pool; webhooks are signed with both",
+			"file", set.WebhookKey, "its_fingerprint", keyFingerprint(old), "fingerprint_of_the_pool", keyFingerprint(key),
 			"do", "give receivers the key of another node's data folder, then remove this file")
 	}
-	return err
+	return keys, err
 }
 
 // keyFingerprint distinguishes keys without telling them.

@@ -18,11 +18,11 @@ import (
 func keyNode(t *testing.T, l *ledger.Ledger, set settings.Settings) ([][]byte, string) {
 	t.Helper()
 	log := &bytes.Buffer{}
-	n := &Node{set: set, ledger: l, log: Log{Logger: slog.New(slog.NewTextHandler(log, nil))}}
-	if err := n.openWebhookKeys(t.Context()); err != nil {
+	keys, err := openWebhookKeys(t.Context(), set, l.Pool, slog.New(slog.NewTextHandler(log, nil)))
+	if err != nil {
 		t.Fatal(err)
 	}
-	return n.webhookKeys, log.String()
+	return keys, log.String()
 }
 
 // TestWebhookKeyOfThePool: the first node brings the key of its data folder into the
@@ -80,8 +80,7 @@ func TestWebhookKeyOfThePool(t *testing.T) {
 	if keys, _ := keyNode(t, l, named); len(keys) != 1 || bytes.Equal(keys[0], secret) {
 		t.Error("a named file does not count")
 	}
-	n := &Node{set: folder("hello\n"), ledger: l, log: Log{Logger: slog.Default()}}
-	if err := n.openWebhookKeys(t.Context()); err == nil || strings.Contains(err.Error(), "hello") {
+	if _, err := openWebhookKeys(t.Context(), folder("hello\n"), l.Pool, slog.Default()); err == nil || strings.Contains(err.Error(), "hello") {
 		t.Errorf("a bad key: %v", err)
 	}
 }
