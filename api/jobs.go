@@ -93,7 +93,9 @@ type Selection struct {
 	// labels and messages.
 	Since time.Time `json:"since,omitzero"`
 	Until time.Time `json:"until,omitzero"`
-	Text  string    `json:"text,omitempty"`
+	// EndedBefore selects jobs that have ended before a time.
+	EndedBefore time.Time `json:"ended_before,omitzero"`
+	Text        string    `json:"text,omitempty"`
 	// IDs, alone, names the jobs; at most 1000.
 	IDs []string `json:"ids,omitempty"`
 	All bool     `json:"all,omitempty"`
@@ -127,6 +129,10 @@ type Selected struct {
 	Stopped string `json:"stopped,omitempty"`
 	// Dependents is there if they were asked for.
 	Dependents *Dependents `json:"dependents,omitempty"`
+	// Bytes is the size of what a delete with DryRun would remove from the store, of the
+	// Measured jobs among those that matched.
+	Bytes    int64 `json:"bytes,omitempty"`
+	Measured int   `json:"measured,omitempty"`
 }
 
 // Dependents is what became of the jobs that need the retried ones.

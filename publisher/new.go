@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/publisher/internal/admission"
 	"github.com/runnerbean/runnerbean/publisher/internal/apihttp"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
@@ -45,6 +46,9 @@ func New(cfg Config) (*Publisher, error) {
 		return nil, fmt.Errorf("publisher: %w", err)
 	}
 	p.ops = operations.New(operations.Config{
+		Size: func(ctx context.Context, id string, attempts int) (int64, error) {
+			return cfg.Store.JobSize(ctx, store.JobObjects{ID: id, Attempts: attempts})
+		},
 		Ledger: cfg.Ledger, Counters: cfg.Ledger.Activity, Nodes: cfg.Ledger.Nodes, Replays: cfg.Ledger.Replays,
 		Stuck: cfg.Ledger.Stuck, Revive: cfg.Revive, BaseURL: cfg.BaseURL, Accept: cfg.Accept, Act: cfg.Act, ResultMissing: p.resultMissing,
 		Drain: cfg.Drain, Undrain: cfg.Undrain, Control: cfg.Control, Forget: cfg.Forget, Logger: cfg.Logger,

@@ -48,6 +48,9 @@ type jobSelection struct {
 	filter     jobFilter
 	all, yes   bool
 	dependents bool // of a retry
+	// Of prune.
+	older  pastTime
+	dryRun bool
 }
 
 // register adds the flags to a command. states are those that --state allows; "" is all
@@ -97,7 +100,7 @@ func (s *jobSelection) request() api.Selection {
 	f := s.filter
 	return api.Selection{
 		Program: f.program, State: jobs.State(f.state), Node: f.node, Label: f.label,
-		Since: f.since.Time, Until: f.until.Time, Text: f.text, All: s.all,
+		Since: f.since.Time, Until: f.until.Time, EndedBefore: s.older.Time, Text: f.text, All: s.all,
 		WithDependents: s.dependents,
 	}
 }

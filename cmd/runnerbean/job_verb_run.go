@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -145,10 +146,12 @@ func (v verb) runWithDependents(ctx context.Context, a *app, c *apiclient.Client
 func (v verb) runSelected(ctx context.Context, a *app, c *apiclient.Client, s jobSelection, again retryFlags) error {
 	selection := s.request()
 	selection.MissingResult = again.missing
-	selection.DryRun = true
-	counted, err := v.runPages(ctx, c, selection, func(api.Selected) {})
+	counted, err := v.count(ctx, a, c, selection)
 	if err != nil {
 		return err
+	}
+	if s.dryRun {
+		return printSizes(a, counted)
 	}
 	if counted.Matched == 0 {
 		fmt.Fprintf(a.stderr, "No jobs matched: nothing to %s\n", v.name)
@@ -157,12 +160,7 @@ func (v verb) runSelected(ctx context.Context, a *app, c *apiclient.Client, s jo
 	if err := v.confirm(a, counted.Matched, s.yes); err != nil {
 		return err
 	}
-	selection.DryRun = false
-	out := a.stderr
-	if a.json {
-		out = io.Discard
-	}
-	bar := terminal.NewCountBar(out, v.name, counted.Matched)
+	bar := terminal.NewCountBar(a.bars(), v.name, counted.Matched)
 	done, err := v.runPages(ctx, c, selection, func(sum api.Selected) { bar.Set(sum.Matched) })
 	bar.End()
 	if err != nil {
@@ -172,6 +170,48 @@ func (v verb) runSelected(ctx context.Context, a *app, c *apiclient.Client, s jo
 		return err
 	}
 	return v.failures(a, done)
+}
+
+// count counts the selected jobs with a progress bar. Its total are all jobs to which the
+// verb applies.
+func (v verb) count(ctx context.Context, a *app, c *apiclient.Client, selection api.Selection) (api.Selected, error) {
+	selection.DryRun = true
+	total := 0
+	if terminal.Interactive(a.bars()) {
+		all, err := v.runPages(ctx, c, api.Selection{All: true, DryRun: true}, func(api.Selected) {})
+		if err != nil {
+			return all, err
+		}
+		total = all.Matched
+	}
+	bar := terminal.NewCountBar(a.bars(), "counting", total)
+	defer bar.End()
+	return v.runPages(ctx, c, selection, func(sum api.Selected) { bar.Set(sum.Matched) })
+}
+
+// bars returns where progress bars are drawn.
+func (a *app) bars() io.Writer {
+	if a.json {
+		return io.Discard
+	}
+	return a.stderr
+}
+
+// printSizes prints how many jobs a dry run found, and what they have in the store.
+func printSizes(a *app, sum api.Selected) error {
+	if a.json {
+		return terminal.PrintJSON(a.stdout, sum)
+	}
+	line := text.Count(sum.Matched, "job", "jobs")
+	switch {
+	case sum.Measured == sum.Matched:
+		line += " with " + text.Bytes(sum.Bytes) + " in the store (all were measured)"
+	case sum.Measured > 0:
+		estimate := int64(float64(sum.Bytes) / float64(sum.Measured) * float64(sum.Matched))
+		line += " with about " + text.Bytes(estimate) + " in the store (" + text.Grouped(sum.Measured) + " of them were measured)"
+	}
+	_, err := fmt.Fprintln(a.stdout, line)
+	return err
 }
 
 // runPages calls the node until the selection has no next page, and adds up the answers.
@@ -188,6 +228,7 @@ func (v verb) runPages(ctx context.Context, c *apiclient.Client, selection api.S
 			return sum, err
 		}
 		sum.Matched, sum.Done = sum.Matched+answer.Matched, sum.Done+answer.Done
+		sum.Bytes, sum.Measured = sum.Bytes+answer.Bytes, sum.Measured+answer.Measured
 		sum.Dependents = addDependents(sum.Dependents, answer.Dependents)
 		room := max(0, maxFailures-len(sum.Failed))
 		sum.Failed = append(sum.Failed, answer.Failed[:min(room, len(answer.Failed))]...)
@@ -277,4 +318,38 @@ func (v verb) confirm(a *app, n int, yes bool) error {
 		return nil
 	}
 	return errors.New("nothing was done")
+}
+
+// newPrune returns the command that deletes old jobs.
+func newPrune(a *app) *cobra.Command {
+	var selection jobSelection
+	v := verbs[slices.IndexFunc(verbs, func(v verb) bool { return v.name == "delete" })]
+	cmd := &cobra.Command{
+		Use: "prune --older AGE", Short: "Delete jobs that have ended long ago, with their results, logs and files",
+		Long: `Delete jobs that have ended before a time, with their results, logs and files.
+That cannot be undone. --dry-run prints how many there are, and how much room
+they take in the store: of many, that is estimated from a sample.
+
+To have the nodes do it, set RUNNERBEAN_KEEP, or keep in program.json.`,
+		Example: `  runnerbean prune --older 90d --dry-run
+  runnerbean prune --older 30d --program forecast --state failed --yes`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if selection.older.IsZero() {
+				return usageError(fmt.Errorf("say which jobs are old: --older 90d; see %q", cmd.CommandPath()+" --help"))
+			}
+			c, err := apiclient.FromEnvironment()
+			if err != nil {
+				return err
+			}
+			return v.runSelected(cmd.Context(), a, c, selection, retryFlags{})
+		},
+	}
+	flags := cmd.Flags()
+	flags.Var(&selection.older, "older", "jobs that ended before then: "+pastTimeHelp)
+	flags.StringVar(&selection.filter.program, "program", "", "only jobs of this program")
+	flags.StringVar(&selection.filter.state, "state", "", "only jobs in this state ("+v.states+")")
+	flags.BoolVar(&selection.dryRun, "dry-run", false, "only count and measure")
+	flags.BoolVarP(&selection.yes, "yes", "y", false, "do not ask")
+	return cmd
 }

@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -179,4 +182,38 @@ func TestNewestInstances(t *testing.T) {
 	if want := "a3 a2 b2 b1"; strings.Join(got, " ") != want {
 		t.Errorf("got %v, want %s", got, want)
 	}
+}
+
+func TestDeleteAndPrune(t *testing.T) {
+	t.Parallel()
+	p := startWorker(t)
+	urls := make([]string, 4)
+	for i := range urls {
+		urls[i] = p.submit("echo", "[1]")
+		p.final(urls[i])
+	}
+	if n := p.results(urls); n != len(urls) {
+		t.Fatalf("%d results are stored", n)
+	}
+	p.expect(0, idOf(urls[0])+" is deleted", "delete", urls[0])
+	p.expect(exitError, "410", "delete", urls[0])
+	p.expect(exitError, "was deleted at", "show", urls[0])
+	p.expect(exitUsage, "--older 90d", "prune")
+	p.expect(0, "0 jobs", "prune", "--older", "1h", "--dry-run")
+	p.expect(0, "3 jobs with ", "prune", "--older", "0s", "--dry-run")
+	p.expect(0, "in the store (all were measured)", "prune", "--older", "0s", "--dry-run")
+	p.expect(exitUsage, "3 jobs would be deleted", "prune", "--older", "0s")
+	p.expect(0, "0 jobs", "prune", "--older", "0s", "--dry-run", "--state", "failed")
+	p.expect(0, "3 jobs deleted", "prune", "--older", "0s", "--program", "echo", "--yes")
+	p.until("their objects are removed", func() bool { return p.results(urls) == 0 })
+}
+
+// results returns how many results of jobs are in the store.
+func (p *process) results(urls []string) (n int) {
+	for _, url := range urls {
+		if _, err := os.Stat(filepath.Join(p.setting("DATA"), "store", store.ResultKey(idOf(url)))); err == nil {
+			n++
+		}
+	}
+	return n
 }

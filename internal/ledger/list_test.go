@@ -95,6 +95,7 @@ func filters(all []Record) []listing.Filter {
 		{func(f *listing.Filter) { f.Node = "n1" }, func(f *listing.Filter) { f.Node = "n2" }},
 		{func(f *listing.Filter) { f.Label = "colour=red" }, func(f *listing.Filter) { f.Label = "colour" }},
 		{func(f *listing.Filter) { f.Since = since }, func(f *listing.Filter) { f.Until = until }, func(f *listing.Filter) { f.Since, f.Until = since, until }},
+		{func(f *listing.Filter) { f.EndedBefore = all[len(all)/3].Accepted }, func(f *listing.Filter) { f.EndedBefore = all[0].Accepted.Add(time.Hour) }},
 		{
 			func(f *listing.Filter) { f.Text = "Went WRONG" }, func(f *listing.Filter) { f.Text = "colour=blue" }, func(f *listing.Filter) { f.Text = "Lu" },
 			func(f *listing.Filter) { f.Text = all[9].ID }, func(f *listing.Filter) { f.Text = strings.ToUpper(all[9].ID[:8]) }, func(f *listing.Filter) { f.Text = "P0" },
@@ -124,7 +125,8 @@ func filters(all []Record) []listing.Filter {
 func matches(r *Record, f *listing.Filter) bool {
 	return (f.State == "" || r.State == f.State) && (f.Program == "" || r.Program == f.Program) &&
 		(f.Node == "" || r.Node == f.Node) && (f.Label == "" || hasLabel(r, f.Label)) && hasText(r, f.Text) &&
-		(f.Since.IsZero() || !r.Accepted.Before(f.Since)) && (f.Until.IsZero() || r.Accepted.Before(f.Until))
+		(f.Since.IsZero() || !r.Accepted.Before(f.Since)) && (f.Until.IsZero() || r.Accepted.Before(f.Until)) &&
+		(f.EndedBefore.IsZero() || r.State.Final() && r.Finished.Before(f.EndedBefore))
 }
 
 func hasLabel(r *Record, label string) bool {

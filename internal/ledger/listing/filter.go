@@ -14,6 +14,8 @@ type Filter struct {
 	Label   string // "key=value"
 	// Since and Until bound the time of acceptance: not before Since, and before Until.
 	Since, Until time.Time
+	// EndedBefore selects jobs that have ended before a time.
+	EndedBefore time.Time
 	// Text is the beginning of an id (at least 8 characters), a label as "key=value", or
 	// any text in id, program, labels, reason or error message. Case does not matter.
 	Text string

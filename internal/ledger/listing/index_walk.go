@@ -19,7 +19,8 @@ const (
 )
 
 const (
-	rest = "(? = '' OR jobs.state = ?) AND (? = '' OR jobs.program = ?) AND (? = '' OR jobs.node = ?)"
+	rest = "(? = '' OR jobs.state = ?) AND (? = '' OR jobs.program = ?) AND (? = '' OR jobs.node = ?)" +
+		" AND (? = 0 OR jobs.finished > 0 AND jobs.finished < ?)"
 	// The log tail, which may follow the message in error, is not searched.
 	texts = ", jobs.program, jobs.labels, jobs.reason, SUBSTR(jobs.error, 1, 8192)"
 )
@@ -71,7 +72,7 @@ func (c *criteria) kind() int {
 	switch {
 	case c.Text != "":
 		return walkText
-	case c.State != "" || c.Program != "" || c.Node != "":
+	case c.State != "" || c.Program != "" || c.Node != "" || !c.EndedBefore.IsZero():
 		return walkRest
 	}
 	return walkIndex
@@ -79,7 +80,8 @@ func (c *criteria) kind() int {
 
 // args returns the arguments of rest.
 func (c *criteria) args() []any {
-	return []any{string(c.State), string(c.State), c.Program, c.Program, c.Node, c.Node}
+	ended := engine.Micros(c.EndedBefore)
+	return []any{string(c.State), string(c.State), c.Program, c.Program, c.Node, c.Node, ended, ended}
 }
 
 // found is a place that a walk has read.

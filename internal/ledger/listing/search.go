@@ -40,6 +40,7 @@ func Find(ctx context.Context, r engine.Reader, f Filter, patience time.Duration
 		return page, err
 	}
 	f.Limit = PageSize(f.Limit)
+	f.Until = engine.Earlier(f.Until, f.EndedBefore) // a job is accepted before it ends
 	if until := (Cursor{Accepted: engine.Micros(f.Until)}); !f.Until.IsZero() && from.Before(until) {
 		from = until
 	}

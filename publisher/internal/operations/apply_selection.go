@@ -25,6 +25,9 @@ type Outcome struct {
 	Stopped  bool          // by an error, after some were done
 
 	Dependents *api.Dependents // of the done jobs; nil unless they were asked for
+
+	bytes    int64 // in the store, of the measured jobs
+	measured int
 }
 
 // ApplyUntil applies the verb of a selection to its jobs, in batches, until a time, and
@@ -70,7 +73,7 @@ func (o *Operations) Select(ctx context.Context, s Selection, limit int, dryRun 
 }
 
 func answerOf(s Selection, done Outcome) api.Selected {
-	answer := api.Selected{Matched: done.Suited, Done: done.Done, Failed: done.Refusals, Next: s.Cursor(), Dependents: done.Dependents}
+	answer := api.Selected{Matched: done.Suited, Done: done.Done, Failed: done.Refusals, Next: s.Cursor(), Dependents: done.Dependents, Bytes: done.bytes, Measured: done.measured}
 	switch {
 	case done.Stopped && s.ids != nil:
 		answer.Stopped = "the node could not go on; name the jobs that are not done again"
@@ -171,6 +174,9 @@ func (w *walk) applyPage(ctx context.Context, page, order []ledger.Record, done 
 	}
 	if order == nil {
 		order = suited
+	}
+	if w.selection.dryRun && w.selection.Verb.Name == ledger.VerbDelete {
+		return w.ops.measure(ctx, suited, done)
 	}
 	return w.ops.applyTo(ctx, w.selection, order, w.by, func(a ledger.Acted) {
 		switch {
@@ -284,6 +290,24 @@ func (o *Operations) applyTo(ctx context.Context, s *Selection, list []ledger.Re
 	}
 	for _, a := range acted {
 		report(a)
+	}
+	return nil
+}
+
+// maxMeasured is how many jobs a dry run measures in one call.
+const maxMeasured = 4
+
+// measure adds the sizes of some jobs in the store to an outcome.
+func (o *Operations) measure(ctx context.Context, list []ledger.Record, done *Outcome) error {
+	for _, rec := range list {
+		if done.measured >= maxMeasured {
+			return nil
+		}
+		n, err := o.cfg.Size(ctx, rec.ID, rec.Attempt)
+		if err != nil {
+			return err
+		}
+		done.bytes, done.measured = done.bytes+n, done.measured+1
 	}
 	return nil
 }

@@ -67,6 +67,8 @@ type Config struct {
 	Control       func(ctx context.Context, node string, change func(*nodes.Control), by string, expect *time.Time) (nodes.Control, error)
 	Forget        func(ctx context.Context, node, by string) (int, error)
 	Logger        *slog.Logger
+	// Size returns how many bytes the objects of a job have in the store.
+	Size func(ctx context.Context, id string, attempts int) (int64, error)
 }
 
 // Operations changes jobs and nodes.

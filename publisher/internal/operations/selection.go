@@ -185,7 +185,7 @@ func badCursor() error {
 
 // filterOf reads what an order names, by the rules of a listing's query.
 func filterOf(order api.Selection) (listing.Filter, error) {
-	f := listing.Filter{Since: order.Since, Until: order.Until}
+	f := listing.Filter{Since: order.Since, Until: order.Until, EndedBefore: order.EndedBefore}
 	members := []struct{ name, value string }{
 		{"program", order.Program},
 		{"state", string(order.State)},

@@ -1,14 +1,17 @@
 package doctor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/diskuse"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/node"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/health"
@@ -34,15 +37,21 @@ func checkFolder(check name, folder, setting string) Finding {
 	return check.ok(folder + " can be written")
 }
 
-func checkDisk(set settings.Settings) Finding {
+// useTimeout is how long is measured what takes room.
+const useTimeout = 3 * time.Second
+
+func checkDisk(ctx context.Context, set settings.Settings) Finding {
 	const check = name("disk")
 	total, free, err := vitals.DiskSpace(existing(set.StoreFolder()))
 	if err != nil {
 		return check.warning(err.Error())
 	}
-	detail := text.Bytes(free) + " free for results"
+	ctx, cancel := context.WithTimeout(ctx, useTimeout)
+	defer cancel()
+	use := diskuse.Measure(ctx, set)
+	detail := text.JoinClauses(text.Bytes(free)+" free for results", use.Text())
 	if word := health.DiskWord(api.Disk{Total: total, Free: free, Floor: int64(set.MinFree)}); word != "" {
-		return check.warning(word+": "+detail, "make room, or set RUNNERBEAN_STORE to a larger disk")
+		return check.warning(word+": "+detail, text.JoinClauses("make room, or set RUNNERBEAN_STORE to a larger disk", use.Advice()))
 	}
 	return check.ok(detail)
 }

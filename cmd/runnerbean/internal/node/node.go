@@ -55,6 +55,7 @@ type Node struct {
 	machine     *vitals.Collector
 	dispatcher  *dispatch.Dispatcher
 	worker      *worker.Worker
+	disks       *disks
 	gate        *intakeGate
 	publisher   *publisher.Publisher
 	webhookKeys [][]byte // the first is that of the pool

@@ -128,9 +128,10 @@ func (n *Node) openParts(ctx context.Context) error {
 	if n.worker, err = n.newWorker(servers, out); err != nil {
 		return err
 	}
+	n.disks = &disks{set: n.set, store: n.store, ledger: n.ledger, log: n.log.Logger}
 	n.gate = &intakeGate{
 		node: n.set.Node, slots: n.set.Slots, ledger: n.ledger, worker: n.worker, dispatcher: n.dispatcher,
-		lowDisk: func(was bool) *string { return lowDisk(n.set, n.store, was) }, apart: n.apart, announce: n.announce, maxSlots: func() int { return readLimits().slots() }, log: n.log.Logger,
+		lowDisk: n.disks.low, apart: n.apart, announce: n.announce, maxSlots: func() int { return readLimits().slots() }, log: n.log.Logger,
 	}
 	if n.webhookKeys, err = openWebhookKeys(ctx, n.set, n.ledger.Pool, n.log.Logger); err != nil {
 		return err
@@ -220,6 +221,9 @@ func (n *Node) Close() error {
 	errs := []error{n.tracer.Close()}
 	if n.dispatcher != nil {
 		errs = append(errs, n.dispatcher.Close())
+	}
+	if n.disks != nil {
+		n.disks.close()
 	}
 	if n.store != nil {
 		errs = append(errs, n.store.Close())
