@@ -36,6 +36,10 @@ func (p *Publisher) ServedFast() int64 { return p.served.Load() }
 // came to the router. Config.Observe is not called for them.
 func (p *Publisher) FromMemory() int64 { return p.fromMemory.Load() + p.served.Load() }
 
+// StreamsDropped returns how many messages event streams did not get because they were
+// behind.
+func (p *Publisher) StreamsDropped() int64 { return p.broker.Dropped() }
+
 // Streams returns the number of event streams and held answers.
 func (p *Publisher) Streams() int {
 	return p.broker.Len()

@@ -39,7 +39,7 @@ func TestMetricsOfANodeAtWork(t *testing.T) {
 	for _, want := range []string{
 		`runnerbean_beanstalkd_up{server="` + server.Addr + `"} 1`,
 		`runnerbean_queue_jobs{program="hangs",state="running"} 1`, `runnerbean_slots_busy 1`, `runnerbean_queue_oldest_seconds{program="hangs"} 0`,
-		`runnerbean_node_heartbeat_age_seconds{node="n1"}`, `runnerbean_slots 2`, `runnerbean_nodes{state="alive"} 1`, `runnerbean_jobs_ended_total{class="succeeded",program="echo",state="succeeded"} 1`,
+		`runnerbean_node_heartbeat_age_seconds{node="n1"}`, `runnerbean_slots 2`, `runnerbean_nodes{state="up"} 1`, `runnerbean_jobs_ended_total{class="succeeded",program="echo",state="succeeded"} 1`,
 		`runnerbean_attempts_total{outcome="failed",program="refuses"} 1`, `runnerbean_run_duration_seconds_count{program="echo"} 1`,
 		`runnerbean_ledger_errors_total{op="finish"} 0`, `runnerbean_store_errors_total{op="create"} 0`,
 		`runnerbean_http_requests_total{code="2xx",method="POST",route="/api/v1/jobs"} 3`, `runnerbean_disk_floor_bytes{use="data, `,

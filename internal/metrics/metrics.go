@@ -34,6 +34,9 @@ type Config struct {
 	Disks func() []api.Disk
 	// Streams returns the number of open event streams.
 	Streams func() int
+	// StreamsDropped returns how many messages event streams did not get because they were
+	// behind.
+	StreamsDropped func() int64
 	// FromMemory returns the number of results that were served from memory, without
 	// the router.
 	FromMemory func() int64
@@ -95,6 +98,12 @@ func (m *Metrics) registerReaders(cfg Config) {
 			Namespace: namespace, Name: "log_dropped_total",
 			Help: "Lines of the log that were dropped: they could not be written, or nobody read them in time.",
 		}, func() float64 { return float64(cfg.LogDropped()) }))
+	}
+	if cfg.StreamsDropped != nil {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Namespace: namespace, Name: "event_messages_dropped_total",
+			Help: "Messages that event streams did not get because they were behind.",
+		}, func() float64 { return float64(cfg.StreamsDropped()) }))
 	}
 	if cfg.FromMemory != nil {
 		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{

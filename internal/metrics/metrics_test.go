@@ -34,14 +34,20 @@ func full() *Metrics {
 	m := New(Config{
 		Version: "v1.2.3", Logger: silent,
 		Slots:   func() (int, int) { return 4, 3 },
-		Streams: func() int { return 7 }, FromMemory: func() int64 { return 12 }, LogDropped: func() int64 { return 5 }, Trouble: func() bool { return true },
+		Streams: func() int { return 7 }, StreamsDropped: func() int64 { return 8 }, FromMemory: func() int64 { return 12 }, LogDropped: func() int64 { return 5 }, Trouble: func() bool { return true },
 		Pool: func(context.Context) (Pool, error) {
 			return Pool{
 				Counts: map[jobs.State]int64{jobs.Queued: 2, jobs.Succeeded: 9},
 				Queue: api.Queue{Programs: []api.ProgramQueue{
 					{Program: "forecast", Queued: 5, Scheduled: 3, Running: 1, Oldest: time.Now().Add(-time.Hour)},
 				}},
-				Nodes: []api.Node{{Name: "n1", Alive: true, Seen: time.Now().Add(-time.Second)}, {Name: "n2", Seen: time.Now().Add(-time.Minute)}},
+				Nodes: []api.Node{
+					{Name: "n1", Alive: true, Seen: time.Now().Add(-time.Second), Lapses: time.Now().Add(time.Minute)},
+					{Name: "n2", Seen: time.Now().Add(-time.Minute)},
+					{Name: "n3", Alive: true, Control: api.Control{Paused: true}},
+					{Name: "n4", Alive: true, Drained: true},
+					{Name: "n5", Alive: true, Seen: time.Now().Add(-time.Minute), Lapses: time.Now()},
+				},
 			}, nil
 		},
 		Servers: func(context.Context) []api.Server {
@@ -111,7 +117,8 @@ func TestValues(t *testing.T) {
 		`runnerbean_queue_jobs{program="forecast",state="running"} 1`,
 		`runnerbean_queue_jobs{program="forecast",state="queued"} 2`,
 		`runnerbean_queue_jobs{program="forecast",state="scheduled"} 3`,
-		`runnerbean_nodes{state="alive"} 1`, `runnerbean_nodes{state="late"} 1`,
+		`runnerbean_nodes{state="up"} 1`, `runnerbean_nodes{state="paused"} 1`, `runnerbean_nodes{state="drained"} 1`,
+		`runnerbean_nodes{state="late"} 1`, `runnerbean_nodes{state="dead"} 1`,
 		`runnerbean_reconciler_actions_total{kind="lost"} 2`,
 		`runnerbean_beanstalkd_up{server="127.0.0.1:11300"} 1`, `runnerbean_beanstalkd_up{server="10.0.0.1:11300"} 0`,
 		`runnerbean_beanstalkd_messages{server="127.0.0.1:11300",state="ready"} 5`,
@@ -119,7 +126,7 @@ func TestValues(t *testing.T) {
 		`runnerbean_beanstalkd_orphaned_documents{server="127.0.0.1:11300"} 5`,
 		`runnerbean_http_requests_total{code="2xx",method="GET",route="/:id"} 1`,
 		`runnerbean_ledger_errors_total{op="finish"} 0`, `runnerbean_store_errors_total{op="create"} 1`,
-		`runnerbean_event_streams 7`, `runnerbean_http_memory_results_total 12`, `runnerbean_log_dropped_total 5`, `runnerbean_node_trouble 1`, `runnerbean_disk_free_bytes{use="data"} 40`,
+		`runnerbean_event_streams 7`, `runnerbean_event_messages_dropped_total 8`, `runnerbean_http_memory_results_total 12`, `runnerbean_log_dropped_total 5`, `runnerbean_node_trouble 1`, `runnerbean_disk_free_bytes{use="data"} 40`,
 	)
 }
 
@@ -157,7 +164,7 @@ func TestLabelsAreBounded(t *testing.T) {
 	text := scrape(t, m)
 	wantLines(t, text, `runnerbean_attempts_total{outcome="timeout",program="other"} 101`,
 		`runnerbean_queue_jobs{program="other",state="queued"} 100`, `runnerbean_http_requests_total{code="2xx",method="other",route="/"} 300`,
-		`runnerbean_nodes{state="alive"} 299`, `runnerbean_nodes{state="late"} 1`)
+		`runnerbean_nodes{state="late"} 299`, `runnerbean_nodes{state="dead"} 1`)
 	for prefix, want := range map[string]int{
 		"runnerbean_attempts_total{": maxPrograms + 1, "runnerbean_queue_oldest_seconds{": maxPrograms + 1,
 		"runnerbean_node_heartbeat_age_seconds{": maxNodes, "runnerbean_ledger_errors_total{": maxOperations + 1,

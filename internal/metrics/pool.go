@@ -39,7 +39,7 @@ var (
 	jobsDesc     = desc("jobs", "Jobs in the ledger, of the whole pool, by state.", "state")
 	queueDesc    = desc("queue_jobs", "Jobs that have not ended, of the whole pool, by program and state: queued, running, waiting.", "program", "state")
 	oldestDesc   = desc("queue_oldest_seconds", "For how long the queued job has been due that has waited the longest, of the whole pool; 0 where none is due.", "program")
-	nodesDesc    = desc("nodes", "Nodes of the pool: alive, or late with their heartbeat.", "state")
+	nodesDesc    = desc("nodes", "Nodes of the pool that have not left, by state: up, drained, paused, late with the heartbeat, dead.", "state")
 	silentDesc   = desc("node_heartbeat_age_seconds", "How long ago the node's heartbeat was last seen to change, by the clock of who reports it.", "node")
 )
 
@@ -112,22 +112,21 @@ func (p *pool) collectQueue(ch chan<- prometheus.Metric, q api.Queue) {
 }
 
 // collectNodes sends the number of nodes by state, and the age of the heartbeats of those
-// that have been silent the longest. The state "late" counts nodes that are dead.
+// that have been silent the longest.
 func collectNodes(ch chan<- prometheus.Metric, nodes []api.Node, now time.Time) {
 	nodes = slices.Clone(nodes)
 	slices.SortStableFunc(nodes, func(a, b api.Node) int { return a.Seen.Compare(b.Seen) })
-	dead, seen := 0, map[string]bool{}
+	states, seen := map[health.State]int{health.Up: 0, health.Drained: 0, health.Paused: 0, health.Late: 0, health.Dead: 0}, map[string]bool{}
 	for _, n := range nodes {
-		if health.StateOf(n, now) == health.Dead {
-			dead++
-		}
+		states[health.StateOf(n, now)]++
 		if !seen[n.Name] && len(seen) < maxNodes {
 			seen[n.Name] = true
 			gauge(ch, silentDesc, max(0, now.Sub(n.Seen)).Seconds(), n.Name)
 		}
 	}
-	gauge(ch, nodesDesc, float64(len(nodes)-dead), "alive")
-	gauge(ch, nodesDesc, float64(dead), "late")
+	for state, n := range states {
+		gauge(ch, nodesDesc, float64(n), string(state))
+	}
 }
 
 // Pool is the state that all nodes share.

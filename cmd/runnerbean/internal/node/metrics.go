@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/version"
@@ -16,16 +17,17 @@ import (
 // are opened later; nothing calls them before the publisher serves.
 func (n *Node) newMetrics() *metrics.Metrics {
 	return metrics.New(metrics.Config{
-		Version:    version.Get().Version,
-		Slots:      n.slotsNow,
-		Trouble:    func() bool { return n.worker.Trouble() != nil },
-		Pool:       n.pool,
-		Servers:    func(ctx context.Context) []api.Server { return n.dispatcher.Servers(ctx) },
-		Disks:      func() []api.Disk { return n.readMachine().Disks },
-		Streams:    func() int { return n.publisher.Streams() },
-		FromMemory: func() int64 { return n.publisher.FromMemory() },
-		Logger:     n.log.Logger,
-		LogDropped: func() int64 { total, _ := n.log.Dropped(); return total },
+		Version:        version.Get().Version,
+		Slots:          n.slotsNow,
+		Trouble:        func() bool { return n.worker.Trouble() != nil },
+		Pool:           n.pool,
+		Servers:        func(ctx context.Context) []api.Server { return n.dispatcher.Servers(ctx) },
+		Disks:          func() []api.Disk { return n.readMachine().Disks },
+		Streams:        func() int { return n.publisher.Streams() },
+		StreamsDropped: func() int64 { return n.publisher.StreamsDropped() },
+		FromMemory:     func() int64 { return n.publisher.FromMemory() },
+		Logger:         n.log.Logger,
+		LogDropped:     func() int64 { total, _ := n.log.Dropped(); return total },
 	})
 }
 
@@ -45,8 +47,8 @@ func (n *Node) pool(ctx context.Context) (metrics.Pool, error) {
 	if err != nil {
 		return metrics.Pool{}, err
 	}
-	nodes, err := n.ledger.Nodes.List(ctx)
-	p := metrics.Pool{Counts: map[jobs.State]int64{}, Nodes: presentNodes(nodes)}
+	present, err := presentNodes(ctx, n.ledger.Nodes)
+	p := metrics.Pool{Counts: map[jobs.State]int64{}, Nodes: present}
 	for state, count := range counts {
 		p.Counts[state] = int64(count)
 	}
@@ -69,11 +71,26 @@ func (n *Node) slotsNow() (total, busy int) {
 }
 
 // presentNodes returns the newest instance of each node that has not left, with what
-// its state needs. list is in order of name, the newest instance first.
-func presentNodes(list []nodes.Node) []api.Node {
-	all := make([]api.Node, len(list))
-	for i, n := range list {
-		all[i] = api.Node{Name: n.Name, Alive: n.Alive, Left: n.Left, Seen: n.Seen, Lapses: n.Lapses}
+// its state needs.
+func presentNodes(ctx context.Context, r *nodes.Registry) ([]api.Node, error) {
+	list, err := r.List(ctx) // in order of name, the newest instance first
+	if err != nil {
+		return nil, err
 	}
-	return health.Present(all)
+	controls, err := r.Controls(ctx)
+	if err != nil {
+		return nil, err
+	}
+	drains, err := r.Drains(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]api.Node, len(list))
+	for i, one := range list {
+		all[i] = api.Node{
+			Name: one.Name, Alive: one.Alive, Left: one.Left, Seen: one.Seen, Lapses: one.Lapses, Control: api.Control{Paused: controls[one.Name].Paused},
+			Drained: slices.ContainsFunc(drains, func(d nodes.Drain) bool { return d.Node == one.Name }),
+		}
+	}
+	return health.Present(all), nil
 }
