@@ -93,6 +93,29 @@ type Queue struct {
 	// Programs are those that have jobs which have not ended.
 	Programs []ProgramQueue `json:"programs"`
 	Drained  *Drain         `json:"drained,omitempty"`
+	// Missing are needs that nobody has put for ten minutes or more.
+	Missing *MissingNeeds `json:"missing,omitempty"`
+	// Interrupted are the jobs that the restarts of their nodes have interrupted three
+	// times or more.
+	Interrupted *Interrupted `json:"interrupted,omitempty"`
+}
+
+// MissingNeeds are needs of waiting jobs that nobody has put.
+type MissingNeeds struct {
+	Count int `json:"count"` // at most 1000
+	// Job has waited for Need for the longest, since Since.
+	Job   string    `json:"job"`
+	Need  string    `json:"need"`
+	Since time.Time `json:"since"`
+}
+
+// Interrupted are jobs that may be longer than the time between two restarts.
+type Interrupted struct {
+	Count int `json:"count"` // at most 1000
+	// Job is the one with the most interruptions, Longest the longest of its runs.
+	Job     string  `json:"job"`
+	Times   int     `json:"times"`
+	Longest float64 `json:"longest_seconds"`
 }
 
 // ProgramQueue is what waits for one program.

@@ -15,11 +15,26 @@ const day = 24 * time.Hour
 // "90m" or "2d".
 type Duration time.Duration
 
-// MarshalText writes d as [time.Duration.String] does.
-func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+// Forever is a time span that never ends, for Keep and NeedsTimeout of a [Job].
+const Forever Duration = math.MaxInt64
 
-// UnmarshalText is [ParseDuration].
+// keepForever is how Forever is written.
+const keepForever = "forever"
+
+// MarshalText writes d as [time.Duration.String] does, and [Forever] as "forever".
+func (d Duration) MarshalText() ([]byte, error) {
+	if d == Forever {
+		return []byte(keepForever), nil
+	}
+	return []byte(time.Duration(d).String()), nil
+}
+
+// UnmarshalText is [ParseDuration], and reads "forever" as [Forever].
 func (d *Duration) UnmarshalText(text []byte) error {
+	if string(text) == keepForever {
+		*d = Forever
+		return nil
+	}
 	v, err := ParseDuration(string(text))
 	*d = Duration(v)
 	return err

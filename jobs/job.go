@@ -36,8 +36,11 @@ type Job struct {
 	// program or the node.
 	Attempts int `json:"attempts,omitzero"`
 	// Needs are the ids of jobs that must have succeeded before this one starts.
-	Needs  []string          `json:"needs,omitempty"`
-	Labels map[string]string `json:"labels,omitempty"`
+	Needs []string `json:"needs,omitempty"`
+	// NeedsTimeout is how long the job waits for a needed job that nobody has put; zero is
+	// an hour, [Forever] has no end.
+	NeedsTimeout Duration          `json:"needs_timeout,omitzero"`
+	Labels       map[string]string `json:"labels,omitempty"`
 	// Traceparent is a W3C trace context; the program finds it in its environment.
 	Traceparent string `json:"traceparent,omitempty"`
 	// Webhook is the URL that is told when the job has ended, see

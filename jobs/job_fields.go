@@ -16,23 +16,24 @@ func convert(t parsedDocument) (Job, *Fault) {
 	var c converter
 	doc := object(t.root)
 	job := Job{
-		ID:          text(doc["id"]),
-		Program:     text(doc["program"]),
-		Input:       input(object(doc["input"]), t),
-		Files:       files(array(doc["files"])),
-		Result:      Target{URL: text(object(doc["result"])["url"])},
-		Created:     c.time(doc, "created"),
-		Priority:    priority(doc["priority"]),
-		NotBefore:   c.time(doc, "not_before"),
-		Expires:     c.time(doc, "expires"),
-		Timeout:     c.duration(doc, "timeout"),
-		Attempts:    int(integer(doc["attempts"])),
-		Needs:       texts(array(doc["needs"])),
-		Labels:      labels(object(doc["labels"])),
-		Traceparent: text(doc["traceparent"]),
-		Webhook:     text(doc["webhook"]),
-		Keep:        c.keep(doc),
-		RerunOf:     text(doc["rerun_of"]),
+		ID:           text(doc["id"]),
+		Program:      text(doc["program"]),
+		Input:        input(object(doc["input"]), t),
+		Files:        files(array(doc["files"])),
+		Result:       Target{URL: text(object(doc["result"])["url"])},
+		Created:      c.time(doc, "created"),
+		Priority:     priority(doc["priority"]),
+		NotBefore:    c.time(doc, "not_before"),
+		Expires:      c.time(doc, "expires"),
+		Timeout:      c.duration(doc, "timeout"),
+		Attempts:     int(integer(doc["attempts"])),
+		NeedsTimeout: c.duration(doc, "needs_timeout"),
+		Needs:        texts(array(doc["needs"])),
+		Labels:       labels(object(doc["labels"])),
+		Traceparent:  text(doc["traceparent"]),
+		Webhook:      text(doc["webhook"]),
+		Keep:         c.keep(doc),
+		RerunOf:      text(doc["rerun_of"]),
 	}
 	return job, c.fault
 }
@@ -50,7 +51,7 @@ func (c *converter) time(doc map[string]any, name string) time.Time {
 	return t
 }
 
-// maxTimeout is the longest timeout of one attempt.
+// maxTimeout is the longest timeout of one attempt, and of needs.
 const maxTimeout = 30 * 24 * time.Hour
 
 // duration reads a duration, whose range the schema cannot check.
@@ -58,6 +59,9 @@ func (c *converter) duration(doc map[string]any, name string) Duration {
 	s, ok := doc[name].(string)
 	if !ok {
 		return 0
+	}
+	if s == keepForever && name == "needs_timeout" {
+		return Forever
 	}
 	d, err := ParseDuration(s)
 	if (err != nil || d <= 0 || d > maxTimeout) && c.fault == nil {

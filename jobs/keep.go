@@ -4,19 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 )
 
-// Forever is the time span of a Keep after which nothing is deleted.
-const Forever Duration = math.MaxInt64
-
 // Keep is how long a job is kept after its end, by its final state. Zero says nothing.
 type Keep struct{ Succeeded, Failed, Cancelled Duration }
-
-// keepForever is how Forever is written.
-const keepForever = "forever"
 
 // errKeep says what a Keep is.
 var errKeep = errors.New(`must be a time span above 0 such as "30d", "forever", or both by final state such as succeeded=90d,failed=30d`)

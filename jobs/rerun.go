@@ -15,5 +15,6 @@ func (j Job) RerunAs(id string, now time.Time) Job {
 	j.Result.URL = strings.TrimSuffix(j.Result.URL, j.ID) + id
 	j.ID, j.RerunOf = id, j.ID
 	j.Created, j.NotBefore, j.Expires, j.Needs = createdAt(now), time.Time{}, time.Time{}, nil
+	j.NeedsTimeout = 0
 	return j
 }

@@ -48,6 +48,7 @@ func (p policy) ending(rec *ledger.Record, f *fault.Fault, logTail string) ledge
 		p.awaitInputs(&e, rec, f)
 	case f.Outcome == jobs.OutcomeInterrupted:
 		p.again(&e, 0, f.Message)
+		e.Shutdown = f.Shutdown
 	case !f.Final && f.Outcome.Spends() && rec.Spent+1 < p.attempts:
 		p.again(&e, p.backoff.Wait(rec.Spent+1),
 			fmt.Sprintf("%d of %d attempts spent; the last one: %s", rec.Spent+1, p.attempts, f.Message))

@@ -62,8 +62,8 @@ func TestShutdownInterrupts(t *testing.T) {
 		}
 		n.wait()
 		record := r.get(id)
-		if record.State != jobs.Queued || record.Spent != 0 || !record.NotBefore.IsZero() {
-			t.Errorf("job is %s, %d spent, not before %s", record.State, record.Spent, record.NotBefore)
+		if record.State != jobs.Queued || record.Spent != 0 || record.Interruptions != 1 || !record.NotBefore.IsZero() {
+			t.Errorf("job is %s, %d spent, %d interruptions, not before %s", record.State, record.Spent, record.Interruptions, record.NotBefore)
 		}
 		open()
 		r.start()

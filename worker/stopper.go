@@ -86,7 +86,7 @@ func (s *stopper) fault(node string) error {
 	case verb != "":
 		return &fault.Fault{Outcome: jobs.OutcomeCancelled, Message: "cancelled while it ran"}
 	}
-	return &fault.Fault{Outcome: jobs.OutcomeInterrupted, Message: "interrupted: node " + node + " was shut down"}
+	return &fault.Fault{Outcome: jobs.OutcomeInterrupted, Message: "interrupted: node " + node + " was shut down", Shutdown: true}
 }
 
 // extend returns a context that ends d after ctx has ended.

@@ -34,7 +34,7 @@ const (
 func VerdictOf(o api.Overview) api.Verdict {
 	v := api.Verdict{Level: api.LevelOK, Findings: []api.Finding{}}
 	for _, look := range []func(api.Overview) []api.Finding{
-		checkNodes, checkTrouble, checkServers, checkDisks, checkQueue, checkFailures, checkControls, checkQuarantine,
+		checkNodes, checkTrouble, checkServers, checkDisks, checkQueue, checkStuck, checkFailures, checkControls, checkQuarantine,
 	} {
 		for _, f := range look(o) {
 			f.Text += "."
@@ -263,6 +263,29 @@ func checkQueue(o api.Overview) []api.Finding {
 }
 
 func waits(n int64) string { return text.Count(n, "job waits", "jobs wait") }
+
+// checkStuck finds jobs that do not come to an end by themselves.
+func checkStuck(o api.Overview) []api.Finding {
+	var list []api.Finding
+	if m := o.Queue.Missing; m != nil {
+		f := api.Finding{Level: api.LevelWarn, Path: "/jobs/" + url.PathEscape(m.Job)}
+		f.Text = fmt.Sprintf("Job %s needs job %s, which nobody has put since %s", text.ShortID(m.Job), text.Line(m.Need, text.NameLimit), m.Since.UTC().Format(time.RFC3339))
+		if m.Count > 1 {
+			f.Text += fmt.Sprintf("; %s more needs are missing so", text.Grouped(m.Count-1))
+		}
+		list = append(list, f)
+	}
+	if i := o.Queue.Interrupted; i != nil {
+		f := api.Finding{Level: api.LevelWarn, Path: "/jobs/" + url.PathEscape(i.Job)}
+		f.Text = fmt.Sprintf("Restarts of nodes have interrupted job %s %d times, the longest run after %s", text.ShortID(i.Job), i.Times, text.RoughDuration(time.Duration(i.Longest*float64(time.Second))))
+		if i.Count > 1 {
+			f.Text += fmt.Sprintf(", and %s", text.Count(i.Count-1, "more job three times or more", "more jobs three times or more"))
+		}
+		f.Text += ": raise RUNNERBEAN_SHUTDOWN_GRACE, or drain nodes before a restart"
+		list = append(list, f)
+	}
+	return list
+}
 
 // checkProgram finds a program whose jobs wait although slots that could run them are idle,
 // or whose jobs no node can run.

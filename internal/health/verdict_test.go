@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -82,6 +83,20 @@ func TestJudge(t *testing.T) {
 				o.Nodes[2].Lapses = o.At.Add(time.Second)
 			},
 			api.LevelWarn, "One node is late: worker3, its 2 jobs move in 1 s.", "/nodes/worker3",
+		},
+		"a need that nobody has put": {
+			func(o *api.Overview) {
+				o.Queue.Missing = &api.MissingNeeds{Count: 3, Job: "01990000-0000-7000-8000-000000000001", Need: "01990000-0000-7000-8000-000000000002", Since: o.At}
+			}, api.LevelWarn,
+			"Job " + text.ShortID("01990000-0000-7000-8000-000000000001") + " needs job 01990000-0000-7000-8000-000000000002, which nobody has put since 2026-11-22T12:00:00Z; 2 more needs are missing so.",
+			"/jobs/01990000-0000-7000-8000-000000000001",
+		},
+		"interrupted again and again": {
+			func(o *api.Overview) {
+				o.Queue.Interrupted = &api.Interrupted{Count: 2, Job: "01990000-0000-7000-8000-000000000001", Times: 5, Longest: 7200}
+			}, api.LevelWarn,
+			"Restarts of nodes have interrupted job " + text.ShortID("01990000-0000-7000-8000-000000000001") + " 5 times, the longest run after 2 h, and 1 more job three times or more: raise RUNNERBEAN_SHUTDOWN_GRACE, or drain nodes before a restart.",
+			"/jobs/01990000-0000-7000-8000-000000000001",
 		},
 		"ahead": {silentFor(2, -time.Minute, true), api.LevelOK, well, ""},
 		"dead":  {silentFor(0, 3*time.Minute, false), api.LevelBad, "One node is dead: worker1, silent for 3 min.", "/nodes/worker1"},

@@ -175,7 +175,7 @@ func (c *candidate) need(t *txn, r *Record, wanted bool) error {
 			return failNew(t, r, needText(id, state))
 		}
 		open++
-		if err := t.addNeed(id, r.ID, state); err != nil {
+		if err := t.addNeed(id, r.ID, state, c.entry.Job.NeedsTimeout); err != nil {
 			return err
 		}
 	}

@@ -28,6 +28,8 @@ type Ending struct {
 	MaxRSS    int64 // bytes
 	// Inputs says whether the attempt got the inputs of its job.
 	Inputs Inputs
+	// Shutdown says that the shutdown of the node interrupted the attempt.
+	Shutdown bool
 }
 
 // Inputs says whether an attempt got the inputs of its job.
@@ -70,6 +72,7 @@ type running struct {
 	started, due, startAfter       int64 // as in the row
 	crashes, alone                 int   // attempts that were lost, and in quarantine
 	fetchSince, fetchTries         int64 // as in the row
+	interruptions, longest         int64 // as in the row
 	quarantined                    bool
 	needed, live                   bool
 }
@@ -129,6 +132,25 @@ func (r *running) inputs(e *Ending, now int64) (since, tries int64) {
 		return now, 1
 	}
 	return r.fetchSince, r.fetchTries + 1
+}
+
+// interrupted returns the interruptions with that of this attempt, and the longest run.
+func (r *running) interrupted(e *Ending, now int64) (n, longest int64) {
+	switch {
+	case requestedVerb(r.requested) == VerbReset:
+		return 0, 0
+	case !e.Shutdown:
+		return r.interruptions, r.longest
+	}
+	return r.interruptions + 1, max(r.longest, now-r.started)
+}
+
+// noteInterruptions adds to the reason of a job that restarts interrupt again and again.
+func (r *running) noteInterruptions(e *Ending, now int64) {
+	n, longest := r.interrupted(e, now)
+	if e.State == jobs.Queued && e.Shutdown {
+		e.Reason = engine.Clean(strings.TrimSuffix(e.Reason+"; "+interruptedText(int(n), engine.Microseconds(longest)), "; "), engine.MaxReason)
+	}
 }
 
 func endKind(e *Ending) string {

@@ -27,7 +27,7 @@ var (
 type overdue struct{ id, need string }
 
 // Expire fails jobs that expired before they started. It also fails jobs that have
-// waited for an hour for a job that nobody submitted, or for ten minutes for a program
+// waited for their needs_timeout, by default an hour, for a job that nobody submitted, or for ten minutes for a program
 // that no node announced. It returns their ids. limit bounds their number; 0 means 256.
 func (l *Ledger) Expire(ctx context.Context, limit int) ([]string, error) {
 	if limit <= 0 {
@@ -119,7 +119,7 @@ func (o overdue) expire(t *txn) (bool, error) {
 	if program, ok := strings.CutPrefix(o.need, programPrefix); ok {
 		err = failUnannounced(t, o.id, program)
 	} else {
-		err = t.failWaiting(o.id, "job "+o.need+", which it needs, never came")
+		err = t.failWaiting(o.id, "job "+o.need+", which it needs, never came: nobody has put it within the needs_timeout of the document")
 	}
 	if err != nil {
 		return false, err

@@ -11,11 +11,11 @@ import (
 )
 
 var (
-	qEnding = engine.NewQuery(`SELECT state, attempt, cancel_requested, node, program, started, due, webhook, target, crashes, alone_crashes, quarantine, fetch_since, fetch_tries, start_after,
+	qEnding = engine.NewQuery(`SELECT state, attempt, cancel_requested, node, program, started, due, webhook, target, crashes, alone_crashes, quarantine, fetch_since, fetch_tries, start_after, interruptions, longest_interrupted,
 		EXISTS (SELECT 1 FROM needs WHERE need = jobs.id), EXISTS (SELECT 1 FROM live WHERE job = jobs.id) FROM jobs WHERE id = ?`)
 	qFinish = engine.NewQuery(`UPDATE jobs SET state = ?, finished = ?, updated = ?, not_before = ?, reason = ?, error = ?,
 		spent = (spent + ?) * ?, crashes = (crashes + ?) * ?, alone_crashes = (alone_crashes + ?) * ?, cancel_requested = 0, outcome = ?, exit_code = ?, signal = ?,
-		cpu_us = ?, max_rss = ?, due = ?, fetch_since = ?, fetch_tries = ?
+		cpu_us = ?, max_rss = ?, due = ?, fetch_since = ?, fetch_tries = ?, interruptions = ?, longest_interrupted = ?
 		WHERE id = ? AND state = 'running' AND attempt = ? AND cancel_requested = ?`)
 	qAttempt = engine.NewQuery(`INSERT INTO attempts (job, number, node, instance, program_sha256, started, finished, outcome,
 		message, exit_code, signal, cpu_us, max_rss, quarantine)
@@ -80,7 +80,7 @@ func (t *txn) running(id string, attempt int) (r running, err error) {
 	var state jobs.State
 	var newest int
 	found, err := t.Row(qEnding, []any{id}, (*string)(&state), &newest, &r.requested, &r.node,
-		&r.program, &r.started, &r.due, &r.webhook, &r.target, &r.crashes, &r.alone, &r.quarantined, &r.fetchSince, &r.fetchTries, &r.startAfter, &r.needed, &r.live)
+		&r.program, &r.started, &r.due, &r.webhook, &r.target, &r.crashes, &r.alone, &r.quarantined, &r.fetchSince, &r.fetchTries, &r.startAfter, &r.interruptions, &r.longest, &r.needed, &r.live)
 	switch {
 	case err != nil:
 		return r, err
@@ -102,6 +102,7 @@ func (t *txn) finishRow(id string, attempt int, e *Ending) (running, error) {
 		}
 		r.applyRequest(e)
 		r.noteQuarantine(e)
+		r.noteInterruptions(e, engine.Micros(t.now))
 		n, err := t.Exec(qFinish, r.args(id, attempt, e, t.now)...)
 		if err != nil || n > 0 {
 			return r, err
@@ -119,10 +120,11 @@ func (r *running) args(id string, attempt int, e *Ending, now time.Time) []any {
 		done, outcome, due = 0, "", max(engine.Micros(now), notBefore)
 	}
 	since, tries := r.inputs(e, engine.Micros(now))
+	interruptions, longest := r.interrupted(e, engine.Micros(now))
 	return []any{
 		string(e.State), done, engine.Micros(now), notBefore, e.Reason, errorText(e.Error),
 		engine.Bool(e.Outcome.Spends()), keep, engine.Bool(lost), keep, engine.Bool(lost && r.quarantined), keep,
-		string(outcome), e.ExitCode, e.Signal, e.CPU.Microseconds(), e.MaxRSS, due, since, tries,
+		string(outcome), e.ExitCode, e.Signal, e.CPU.Microseconds(), e.MaxRSS, due, since, tries, interruptions, longest,
 		id, attempt, r.requested,
 	}
 }

@@ -138,7 +138,7 @@ func (s *machine) checkNeeds(rt *rapid.T) {
 	s.must(s.db.Reader.DB().QueryRow(`SELECT COUNT(*) FROM needs LEFT JOIN jobs need ON need.id = needs.need
 		JOIN jobs job ON job.id = needs.job
 		WHERE job.state <> 'waiting' OR need.state IN ('succeeded', 'failed', 'cancelled')
-		OR (need.id IS NULL) <> (deadline > 0)`).Scan(&bad))
+		OR (need.id IS NULL) <> (deadline > 0) OR (deadline > 0) <> (missing_since > 0)`).Scan(&bad))
 	if bad > 0 {
 		rt.Fatalf("%d needs are left over", bad)
 	}

@@ -103,7 +103,7 @@ func (m *model) settle() {
 		if j.state.Final() && j.attempt == 0 && !j.faulty && j.unmet == nil {
 			j.unmet = []string{}
 			for _, n := range j.needs {
-				if need := m.jobs[n]; need == nil || need.state != jobs.Succeeded {
+				if m.state(n) != jobs.Succeeded {
 					j.unmet = append(j.unmet, n)
 				}
 			}

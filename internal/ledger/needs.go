@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
@@ -9,11 +10,12 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// missingLimit is how long a job waits for a job that was never submitted.
+// missingLimit is how long a job waits for a job that was never submitted, unless its
+// document sets needs_timeout.
 const missingLimit = time.Hour
 
 var (
-	qInsertNeed = engine.NewQuery("INSERT INTO needs (need, job, deadline) VALUES (?, ?, ?) ON CONFLICT (need, job) DO NOTHING")
+	qInsertNeed = engine.NewQuery("INSERT INTO needs (need, job, deadline, missing_since) VALUES (?, ?, ?, ?) ON CONFLICT (need, job) DO NOTHING")
 	qAddUnmet   = engine.NewQuery("INSERT INTO unmet (need, job) VALUES (?, ?) ON CONFLICT (need, job) DO NOTHING")
 	qState      = engine.NewQuery("SELECT state FROM jobs WHERE id = ?")
 )
@@ -22,14 +24,27 @@ func needText(id string, state jobs.State) string {
 	return fmt.Sprintf("job %s, which it needs, is %s", id, state)
 }
 
-func (t *txn) addNeed(need, job string, state jobs.State) error {
-	deadline := int64(0)
+// addNeed makes a job wait for another one, which is in a state. limit is how long it waits
+// for one that nobody has put yet; 0 is missingLimit.
+func (t *txn) addNeed(need, job string, state jobs.State, limit jobs.Duration) error {
+	var deadline, since int64
 	if state == "" {
-		deadline = engine.Micros(t.now.Add(missingLimit))
+		deadline, since = missingUntil(t.now, limit), engine.Micros(t.now)
 		t.missing = new(true)
 	}
-	_, err := t.Exec(qInsertNeed, need, job, deadline)
+	_, err := t.Exec(qInsertNeed, need, job, deadline, since)
 	return err
+}
+
+// missingUntil returns when a job fails whose need nobody has put.
+func missingUntil(now time.Time, limit jobs.Duration) int64 {
+	switch limit {
+	case 0:
+		limit = jobs.Duration(missingLimit)
+	case jobs.Forever:
+		return math.MaxInt64
+	}
+	return engine.Micros(now.Add(time.Duration(limit)))
 }
 
 // addUnmet keeps those needs of a job that have not succeeded. The job fails because of the
@@ -70,7 +85,7 @@ func waitText(open int) string {
 
 var (
 	qAnyMissing = engine.NewQuery("SELECT 1 FROM needs WHERE deadline > 0 LIMIT 1")
-	qFound      = engine.NewQuery("UPDATE needs SET deadline = 0 WHERE need = ? AND deadline > 0")
+	qFound      = engine.NewQuery("UPDATE needs SET deadline = 0, missing_since = 0 WHERE need = ? AND deadline > 0")
 )
 
 // wanted reports whether jobs wait for a new one, and records that it exists now.

@@ -19,7 +19,7 @@ var (
 	qDropLive    = engine.NewQuery("DELETE FROM live WHERE job = ?")
 	qDropPartial = engine.NewQuery("DELETE FROM partials WHERE job = ?")
 	qQueueAgain  = engine.NewQuery(`UPDATE jobs SET state = ?, finished = 0, updated = ?, not_before = ?, start_after = ?, expires = ?, spent = 0,
-		crashes = 0, alone_crashes = 0, fetch_since = 0, fetch_tries = 0, cancel_requested = 0, outcome = '', exit_code = 0, signal = '', cpu_us = 0, max_rss = 0,
+		crashes = 0, alone_crashes = 0, fetch_since = 0, fetch_tries = 0, interruptions = 0, longest_interrupted = 0, cancel_requested = 0, outcome = '', exit_code = 0, signal = '', cpu_us = 0, max_rss = 0,
 		server = '', message = 0, reason = ?, error = '', due = ?, look_at = CASE WHEN keep = '' THEN 0 ELSE ? END WHERE id = ? AND state = ?`)
 	qDescribe = engine.NewQuery("UPDATE jobs SET program = ?, priority = ?, created = ?, labels = ?, webhook = ?, target = ?, keep = ?, look_at = ? WHERE id = ?")
 )
@@ -48,7 +48,7 @@ func queueAgain(t *txn, verb Verb, by string, r *Record, target *Target) (refusa
 	}
 	state, reason := jobs.Queued, ""
 	for _, need := range open {
-		if err := t.addNeed(need, r.ID, jobs.Waiting); err != nil {
+		if err := t.addNeed(need, r.ID, jobs.Waiting, 0); err != nil {
 			return nil, err
 		}
 		state, reason = jobs.Waiting, waitText(len(open))

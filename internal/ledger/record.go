@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/runnerbean/runnerbean/jobs"
@@ -56,6 +57,10 @@ type Record struct {
 	// FetchSince is when the first of them ended, or zero.
 	FetchTries int
 	FetchSince time.Time
+	// Interruptions counts the attempts that the shutdown of their node interrupted since
+	// a person queued the job. LongestInterrupted is how long the longest of them ran.
+	Interruptions      int
+	LongestInterrupted time.Duration
 	// Node and Instance run the job, or ran it last.
 	Node, Instance string
 	// Asked is what a person requested for a running job: VerbCancel, VerbTerminate,
@@ -67,6 +72,24 @@ type Record struct {
 	Error *jobs.Error
 	// Live is the last report of the running program.
 	Live Live
+}
+
+// ManyInterruptions is the number of interruptions from which on a job may be longer than
+// its node runs between two restarts: it would run again and again.
+const ManyInterruptions = 3
+
+// InterruptedText says how often restarts have interrupted a job, and what helps. It is
+// empty for fewer than ManyInterruptions.
+func (r *Record) InterruptedText() string {
+	return interruptedText(r.Interruptions, r.LongestInterrupted)
+}
+
+func interruptedText(n int, longest time.Duration) string {
+	if n < ManyInterruptions {
+		return ""
+	}
+	return fmt.Sprintf("restarts of its nodes have interrupted it %d times, the longest run after %s: raise RUNNERBEAN_SHUTDOWN_GRACE, drain the node before a restart, or split the job",
+		n, longest.Round(time.Second))
 }
 
 // RunsAlone reports whether the next attempt runs in quarantine.

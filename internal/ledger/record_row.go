@@ -45,16 +45,16 @@ func labelsText(labels map[string]string) string {
 // recordColumns are the columns of jobs that make a Record.
 const recordColumns = `id, program, state, priority, created, accepted, not_before, expires, started, finished, updated,
 	attempt, spent, crashes, cancel_requested, node, instance, reason, error, labels, due, quarantine, alone_crashes,
-	fetch_since, fetch_tries, start_after`
+	fetch_since, fetch_tries, start_after, interruptions, longest_interrupted`
 
 // recordRow is the scan target of recordColumns and of columns that some queries add.
 type recordRow struct {
 	Record
-	created, accepted, notBefore, expires, started, finished, updated, due, fetchSince, startAfter int64
-	errText, labels                                                                                string
-	requested                                                                                      int
-	document                                                                                       []byte
-	live                                                                                           liveRow
+	created, accepted, notBefore, expires, started, finished, updated, due, fetchSince, startAfter, longest int64
+	errText, labels                                                                                         string
+	requested                                                                                               int
+	document                                                                                                []byte
+	live                                                                                                    liveRow
 }
 
 func (r *recordRow) dest() []any {
@@ -62,7 +62,7 @@ func (r *recordRow) dest() []any {
 		&r.ID, &r.Program, (*string)(&r.State), &r.Priority, &r.created, &r.accepted, &r.notBefore, &r.expires,
 		&r.started, &r.finished, &r.updated, &r.Attempt, &r.Spent, &r.Crashes, &r.requested,
 		&r.Node, &r.Instance, &r.Reason, &r.errText, &r.labels, &r.due, &r.Quarantined, &r.AloneCrashes,
-		&r.fetchSince, &r.FetchTries, &r.startAfter,
+		&r.fetchSince, &r.FetchTries, &r.startAfter, &r.Interruptions, &r.longest,
 	}
 }
 
@@ -87,6 +87,7 @@ func (r *recordRow) record() (Record, error) {
 	r.NotBefore, r.Expires = engine.FromMicros(r.notBefore), engine.FromMicros(r.expires)
 	r.Started, r.Finished, r.Updated = engine.FromMicros(r.started), engine.FromMicros(r.finished), engine.FromMicros(r.updated)
 	r.Due, r.FetchSince, r.StartAfter = engine.FromMicros(r.due), engine.FromMicros(r.fetchSince), engine.FromMicros(r.startAfter)
+	r.LongestInterrupted = engine.Microseconds(r.longest)
 	r.Document, r.Asked = r.document, requestedVerb(r.requested)
 	if r.errText != "" {
 		if err := json.Unmarshal([]byte(r.errText), &r.Record.Error); err != nil {

@@ -120,7 +120,7 @@ var (
 		AND cancel_requested <> ? AND NOT (cancel_requested = 2 AND 1 = ?)`)
 	qCancel = engine.NewQuery(`UPDATE jobs SET state = 'cancelled', finished = ?, updated = ?, reason = '', error = ?
 		WHERE id = ? AND state = ? RETURNING program, attempt, webhook, target`)
-	qResetIdle = engine.NewQuery(`UPDATE jobs SET spent = 0, crashes = 0, alone_crashes = 0, fetch_since = 0, fetch_tries = 0, not_before = start_after, reason = ?, updated = ?, due = ?, server = '', message = 0
+	qResetIdle = engine.NewQuery(`UPDATE jobs SET spent = 0, crashes = 0, alone_crashes = 0, fetch_since = 0, fetch_tries = 0, interruptions = 0, longest_interrupted = 0, not_before = start_after, reason = ?, updated = ?, due = ?, server = '', message = 0
 		WHERE id = ? AND state = ?`)
 )
 

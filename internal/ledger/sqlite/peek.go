@@ -30,6 +30,10 @@ type Peeked struct {
 	Instances []Instance
 	// Newest are the ids of the newest successes, at most 32.
 	Newest []string
+	// Missing is the need that nobody has put for the longest time, or empty; MissingFor is
+	// the job that needs it, since MissingSince, in microseconds.
+	Missing, MissingFor string
+	MissingSince        int64
 }
 
 // Peek reads a ledger that other processes may have open. It changes nothing. It returns
@@ -58,6 +62,9 @@ func peek(ctx context.Context, db *sql.DB) (p Peeked, err error) {
 		{"schema_version", "version", "SELECT COALESCE(MAX(version), 0) FROM schema_version", &p.Schema},
 		{"identity", "id", "SELECT COALESCE(MAX(id), '') FROM identity WHERE one = 1", &p.ID},
 		{"identity", "store", "SELECT COALESCE(MAX(store), '') FROM identity WHERE one = 1", &p.Store},
+		{"needs", "missing_since", "SELECT COALESCE(MIN(missing_since), 0) FROM needs WHERE missing_since > 0", &p.MissingSince},
+		{"needs", "missing_since", "SELECT COALESCE((SELECT need FROM needs WHERE missing_since > 0 ORDER BY missing_since LIMIT 1), '')", &p.Missing},
+		{"needs", "missing_since", "SELECT COALESCE((SELECT job FROM needs WHERE missing_since > 0 ORDER BY missing_since LIMIT 1), '')", &p.MissingFor},
 	} {
 		columns := 0
 		err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM pragma_table_info(?) WHERE name = ?", read.table, read.column).Scan(&columns)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -57,7 +58,7 @@ func addLive(r *jobs.Result, rec ledger.Record) {
 	if json.Valid(live.Partial) {
 		r.Partial = live.Partial
 	}
-	r.Reason = rec.Reason
+	r.Reason = text.JoinClauses(rec.Reason, rec.InterruptedText())
 	if rec.Asked != "" {
 		r.Reason = asked[rec.Asked]
 	}

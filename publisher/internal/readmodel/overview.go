@@ -172,7 +172,23 @@ func (p *Overviews) addQueue(ctx context.Context, o *api.Overview, _ lookback) e
 	for _, q := range b.Programs {
 		o.Queue.Programs = append(o.Queue.Programs, queueOf(q))
 	}
-	return nil
+	return p.addStuck(ctx, &o.Queue)
+}
+
+// addStuck adds the jobs that do not come to an end by themselves.
+func (p *Overviews) addStuck(ctx context.Context, q *api.Queue) error {
+	n, oldest, err := p.cfg.Ledger.Stuck.Missing(ctx)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		q.Missing = &api.MissingNeeds{Count: n, Job: oldest.Job, Need: oldest.Need, Since: oldest.Since}
+	}
+	n, most, err := p.cfg.Ledger.Stuck.Interrupted(ctx)
+	if n > 0 {
+		q.Interrupted = &api.Interrupted{Count: n, Job: most.Job, Times: most.Times, Longest: most.Longest.Seconds()}
+	}
+	return err
 }
 
 func (p *Overviews) addActivity(ctx context.Context, o *api.Overview, back lookback) error {

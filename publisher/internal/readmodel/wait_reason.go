@@ -95,8 +95,15 @@ func (p *Jobs) explainWaiting(ctx context.Context, r *jobs.Result, rec ledger.Re
 // notKnown is the state of a job that has not been submitted yet.
 const notKnown = "not known yet"
 
-// explainMissing adds the reasons why a job that is not known yet may come late.
+// explainMissing adds the reasons why a job that is not known yet may come late, or never.
 func (p *Jobs) explainMissing(ctx context.Context, r *jobs.Result) error {
+	need, found, err := p.cfg.Ledger.Stuck.MissingOf(ctx, r.ID)
+	if err != nil {
+		return err
+	}
+	if found {
+		r.Reason = text.JoinClauses(r.Reason, "needs job "+need.Need+", which nobody has put since "+need.Since.Format(time.RFC3339))
+	}
 	drains, err := p.cfg.Drains(ctx)
 	if err == nil && drains.Queue != nil {
 		r.Reason = text.JoinClauses(r.Reason, "the queue is drained: no new job is accepted")

@@ -37,6 +37,8 @@ type Fault struct {
 	// Awaits is set if the inputs cannot be fetched yet. The job waits for them
 	// and is not charged.
 	Awaits *Temporary
+	// Shutdown is set if the shutdown of the node interrupted the attempt.
+	Shutdown bool
 	// Final is set if another attempt would end in the same way.
 	Final bool
 }

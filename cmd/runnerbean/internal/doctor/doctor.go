@@ -15,7 +15,7 @@ func Examine(ctx context.Context, set settings.Settings) []Finding {
 	defer cancel()
 	findings := append(checkUnknown(), checkBeanstalkd(ctx, set)...)
 	findings = append(findings, checkFolder("data folder", set.Data, "RUNNERBEAN_DATA"))
-	findings = append(findings, checkSchema(ctx, set), checkPair(ctx, set), checkDisk(ctx, set), checkOpenFiles(set), checkReady(ctx), checkClock(ctx, set))
+	findings = append(findings, checkSchema(ctx, set), checkPair(ctx, set), checkNeeds(ctx, set), checkDisk(ctx, set), checkOpenFiles(set), checkReady(ctx), checkClock(ctx, set))
 	findings = append(findings, checkAlike(ctx)...)
 	findings = append(findings, checkPrograms(set)...)
 	return append(findings, checkAccess(set), checkProxy(set), checkIsolation(), checkSystem())

@@ -58,6 +58,7 @@ CREATE INDEX needs_missing ON needs (missing_since) WHERE missing_since > 0;
 -- and how long the longest of them ran, in microseconds.
 ALTER TABLE jobs ADD COLUMN interruptions BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN longest_interrupted BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX jobs_interrupted ON jobs (interruptions) WHERE interruptions > 2;
 
 -- Fair shares: how many jobs a program starts in its turn; 0 where a node from before
 -- that was recorded has announced it: 1.
