@@ -100,7 +100,11 @@ func TestVerbsOfSelections(t *testing.T) {
 	if err := json.Unmarshal([]byte(p.expect(0, "", "retry", "--program", "echo", "-y", "--json")), &sum); err != nil || sum.Done != 5 || sum.Matched != 5 {
 		t.Errorf("%v %+v", err, sum)
 	}
-	p.expect(0, "6 jobs terminated", "terminate", "--all", "--yes")
+	p.expect(exitUsage, "--with-dependents retries failed jobs", "retry", "--with-dependents", "--as-new", p.submit("refuses", "1"))
+	p.expect(exitError, "has not come to its end", "retry", "--with-dependents", p.submit("refuses", "1"))
+	p.expect(0, "8 jobs terminated", "terminate", "--all", "--yes")
+	p.expect(0, "0 dependents queued again", "retry", "--with-dependents", "--program", "refuses", "--yes")
+	p.expect(0, "3 jobs terminated", "terminate", "--program", "refuses", "--yes")
 	if out := p.expect(0, "", "list", "--state", "cancelled"); strings.Count(out, "cancelled") < 6 {
 		t.Errorf("the list has\n%s", out)
 	}
