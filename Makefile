@@ -133,6 +133,10 @@ chaos: need-beanstalkd need-strace need-faketime build ## Run the fault scenario
 chaos-short: need-beanstalkd need-strace need-faketime build ## Run the fault scenarios in a few minutes
 	$(BUILD) $(GO) run ./chaos -short -bin $(BIN)/runnerbean $(if $(SEED),-seed $(SEED)) $(CHAOS)
 
+.PHONY: year
+year: need-beanstalkd need-faketime build ## Live a year of a pool in about ten minutes: upgrades, backups, restores, full disks; SEED=n repeats
+	$(BUILD) $(GO) run ./chaos -bin $(BIN)/runnerbean $(if $(SEED),-seed $(SEED)) $(if $(DOC),-doc $(DOC)) c14
+
 .PHONY: mutants
 mutants: need-beanstalkd need-strace ## Remove each safeguard once: a test must fail
 	CGO_ENABLED=0 chaos/mutants.sh

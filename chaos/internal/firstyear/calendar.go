@@ -29,19 +29,20 @@ type plan struct {
 	backups     func(week int) bool
 	restores    func(week int) bool
 	full        func(week int) bool // the disk fills up
+	pad         int                 // most bytes that fill up an input, and so a result
 	diskSize    int                 // bytes
 	mostUsed    float64             // MiB, without what the scenario itself puts on the disk
 }
 
 var (
 	fullPlan = plan{
-		weeks: 52, jobs: 1930, keep: 8, diskSize: 320 << 20, mostUsed: 256,
+		weeks: 52, jobs: 1930, keep: 6, pad: 3000, diskSize: 320 << 20, mostUsed: 256,
 		backups:  func(week int) bool { return week%4 == 3 },
 		restores: func(week int) bool { return week%13 == 10 },
 		full:     func(week int) bool { return week == 20 || week == 41 },
 	}
 	shortPlan = plan{
-		weeks: 5, jobs: 400, keep: 2, diskSize: 96 << 20, mostUsed: 64,
+		weeks: 5, jobs: 400, keep: 2, pad: 20_000, diskSize: 96 << 20, mostUsed: 64,
 		backups:  func(week int) bool { return week == 2 },
 		restores: func(week int) bool { return week == 3 },
 		full:     func(week int) bool { return week == 2 || week == 4 },

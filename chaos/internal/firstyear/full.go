@@ -17,14 +17,14 @@ func (y *year) fillDisk(ctx context.Context) error {
 	if err := y.disk.measure(); err != nil {
 		return err
 	}
-	ballast, err := y.disk.fill(minFree - 4<<20)
+	ballast, err := y.disk.fill(minFree - 1<<20)
 	if err != nil {
 		return err
 	}
 	history := y.pool.bed.History
 	for _, n := range y.pool.nodes {
 		said := ""
-		err := y.pool.within(ctx, time.Minute, n.Process.Name+" takes no more work", func(ctx context.Context) bool {
+		err := y.pool.within(ctx, 3*time.Minute, n.Process.Name+" takes no more work", func(ctx context.Context) bool {
 			var status int
 			status, said = ready(ctx, n)
 			return status == http.StatusServiceUnavailable && strings.Contains(said, "RUNNERBEAN_MIN_FREE")
@@ -40,7 +40,7 @@ func (y *year) fillDisk(ctx context.Context) error {
 		return err
 	}
 	for _, n := range y.pool.nodes {
-		err := y.pool.within(ctx, time.Minute, n.Process.Name+" takes work again", func(ctx context.Context) bool {
+		err := y.pool.within(ctx, 3*time.Minute, n.Process.Name+" takes work again", func(ctx context.Context) bool {
 			status, _ := ready(ctx, n)
 			return status == http.StatusOK
 		})

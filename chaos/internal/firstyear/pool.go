@@ -119,7 +119,7 @@ func (p *pool) start(ctx context.Context, path string) error {
 	}
 	for _, n := range p.nodes {
 		p.use(n, path, 0)
-		if err := n.Up(ctx); err != nil {
+		if err := up(ctx, n); err != nil {
 			return err
 		}
 	}
@@ -138,9 +138,20 @@ func (p *pool) supervise(ctx context.Context) error {
 		if n.Process.Alive() {
 			continue
 		}
-		if err := n.Up(ctx); err != nil {
+		if err := up(ctx, n); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// up starts a node and demands that it answers.
+func up(ctx context.Context, n *testbed.Node) error {
+	if err := n.Up(ctx); err != nil {
+		return err
+	}
+	if !n.Process.Alive() {
+		return fmt.Errorf("%s has ended: see its log %s", n.Process.Name, n.Process.LogFile())
 	}
 	return nil
 }

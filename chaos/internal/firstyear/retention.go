@@ -175,7 +175,7 @@ func (r *retention) end(ctx context.Context) error {
 			gone[j.doc.ID] = true
 		}
 	}
-	if err := r.pool.awaitGone(ctx, due); err != nil {
+	if err := r.pool.awaitGone(ctx, due, 0); err != nil {
 		return err
 	}
 	for i, j := range r.list {

@@ -158,5 +158,5 @@ func (u *upgrade) startKilled(ctx context.Context, n *testbed.Node) error {
 		testbed.Sleep(ctx, time.Duration(u.rng.IntN(400))*time.Millisecond)
 		n.Process.Kill()
 	}
-	return n.Up(ctx)
+	return up(ctx, n)
 }

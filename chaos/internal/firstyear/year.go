@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/runnerbean/runnerbean/chaos/check"
@@ -61,10 +63,10 @@ func (y *year) week(ctx context.Context, n int) error {
 		return err
 	}
 	kinds := y.kinds
-	if n == 0 {
+	if n < 2 { // the first nodes may still run
 		kinds = kinds[:oldKinds]
 	}
-	list := makeJobs(y.pool.bed, y.rng, kinds, y.plan.jobs, 3000)
+	list := makeJobs(y.pool.bed, y.rng, kinds, y.plan.jobs, y.plan.pad)
 	y.all = append(y.all, list...)
 	for _, j := range list {
 		j.week = n
@@ -126,6 +128,10 @@ func (y *year) clean(ctx context.Context, n int) error {
 	if n == 0 {
 		return nil
 	}
+	// A week is seconds long, and the nodes delete in small steps: wait for most of last week.
+	if err := y.pool.awaitGone(ctx, y.due, y.plan.jobs/2); err != nil {
+		return err
+	}
 	if err := y.pool.move(ctx, week); err != nil {
 		return err
 	}
@@ -181,7 +187,17 @@ func (y *year) upgrade(ctx context.Context) error {
 		}
 		y.pool.use(n, y.today, y.pool.schema)
 		y.pool.nodes[1-i].Process.ExpectEnd(true) // it may, when it is too old
-		if err := n.Up(ctx); err != nil {
+		if err := up(ctx, n); err != nil {
+			return err
+		}
+	}
+	// The operator does not want to go back any more.
+	copies, err := filepath.Glob(y.pool.at.Ledger + ".schema-*")
+	if err != nil {
+		return err
+	}
+	for _, path := range copies {
+		if err := os.Remove(path); err != nil {
 			return err
 		}
 	}
@@ -197,7 +213,7 @@ func (y *year) end(ctx context.Context) error {
 		return err
 	}
 	y.look(ctx, -1)
-	if err := y.pool.awaitGone(ctx, y.due); err != nil {
+	if err := y.pool.awaitGone(ctx, y.due, 0); err != nil {
 		return err
 	}
 	y.pool.readAll(ctx, y.all)
