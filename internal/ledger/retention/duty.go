@@ -12,7 +12,8 @@ var (
 	qTakeDuty = engine.NewQuery(`INSERT INTO retention (one, owner, until) VALUES (1, ?, ?)
 		ON CONFLICT (one) DO UPDATE SET owner = excluded.owner, until = excluded.until
 		WHERE retention.owner = excluded.owner OR retention.until <= ? OR retention.until > ?`)
-	qDuty = engine.NewQuery("SELECT owner, until FROM retention WHERE one = 1")
+	qRelease = engine.NewQuery("UPDATE retention SET until = 0 WHERE owner = ?")
+	qDuty    = engine.NewQuery("SELECT owner, until FROM retention WHERE one = 1")
 )
 
 // Take takes or renews the duty to delete for the pool. It reports whether owner has it
@@ -37,4 +38,13 @@ func (r *Retention) Take(ctx context.Context, owner string, span time.Duration) 
 		return err
 	}})
 	return mine, engine.Wrap("retention duty", err)
+}
+
+// Release ends the duty of an owner, if it has it, so that another can take it at once.
+func (r *Retention) Release(ctx context.Context, owner string) error {
+	err := r.ledger.Do(ctx, engine.Op{Name: "retention-duty", Weight: 1, Soft: true, Run: func(t engine.Tx) error {
+		_, err := t.Exec(qRelease, engine.Clean(owner, engine.MaxName))
+		return err
+	}})
+	return engine.Wrap("retention duty", err)
 }

@@ -62,12 +62,22 @@ func (l *Loop) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			l.release(ctx)
 			return nil
 		case <-ticker.C:
 		}
 		if err := panics.Call(func() error { return l.Round(ctx) }); err != nil && ctx.Err() == nil {
 			l.Logger.Warn("cannot delete old jobs now; the next attempt goes on", "node", l.Node, "err", err)
 		}
+	}
+}
+
+// release lets another node delete at once. If it fails, that one waits for up to a minute.
+func (l *Loop) release(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if err := l.Ledger.Retention.Release(ctx, l.Instance); err != nil {
+		l.Logger.Debug("the duty to delete old jobs is not given up", "node", l.Node, "err", err)
 	}
 }
 

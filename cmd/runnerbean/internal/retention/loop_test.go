@@ -221,6 +221,22 @@ func TestARoundDeletesWhatIsDueAndTheNextRemovesItsObjects(t *testing.T) {
 	}
 }
 
+func TestAnotherNodeDeletesAtOnceAfterAStop(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, t.TempDir(), 0)
+	first := p.loop("1d")
+	p.must(first.Round(t.Context()))
+	if mine, err := p.ledger.Retention.Take(t.Context(), "other", duty); err != nil || mine {
+		t.Fatalf("two have the duty: %v", err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	p.must(first.Run(ctx))
+	if mine, err := p.ledger.Retention.Take(t.Context(), "other", duty); err != nil || !mine {
+		t.Errorf("nobody can take the duty of a node that has stopped: %v", err)
+	}
+}
+
 func TestObjectsThatCannotBeRemovedHoldUpNoOthers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
