@@ -66,6 +66,11 @@ var scenarios = []scenario{
 		shortLimit: 3 * time.Minute,
 		builds:     []build{today}, run: firstyear.Retention,
 	},
+	{
+		name: "c14", title: "a year of a moved clock: upgrades, backups, restores, and a disk that is nearly full",
+		limit: 40 * time.Minute, shortLimit: 4 * time.Minute,
+		builds: []build{today, firstyear.BuildOld}, run: firstyear.Year,
+	},
 }
 
 type build = func(ctx context.Context, builds *testbed.Builds) (path string, err error)

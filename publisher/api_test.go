@@ -1,6 +1,7 @@
 package publisher
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -53,6 +54,23 @@ func TestPostJobAgain(t *testing.T) {
 		if p := decodeAs[jobs.Problem](t, r); r.StatusCode != http.StatusConflict || p.Status != http.StatusConflict {
 			t.Errorf("%s: %d %+v", name, r.StatusCode, p)
 		}
+	}
+}
+
+func TestPostOfADocumentThatCameThroughTheInbox(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := jobs.NewID()
+	document := fmt.Sprintf(`{"id":%q,"program":"forecast","input":{"data":1},"result":{"url":"http://127.0.0.1:8420/%s"}}`, id, id)
+	if accepted, err := b.acceptDocument(t.Context(), []byte(document), ""); err != nil || accepted.Err != nil {
+		t.Fatal(err, accepted.Err)
+	}
+	if r := b.ask("POST", "/api/v1/jobs", document, jsonBody); r.StatusCode != http.StatusOK {
+		t.Errorf("the same document: %d %s", r.StatusCode, bodyOf(t, r))
+	}
+	other := strings.Replace(document, `"data":1`, `"data":2`, 1)
+	if r := b.ask("POST", "/api/v1/jobs", other, jsonBody); r.StatusCode != http.StatusConflict {
+		t.Errorf("another document: %d", r.StatusCode)
 	}
 }
 

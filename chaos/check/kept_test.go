@@ -60,9 +60,13 @@ func TestCheckOfDeletions(t *testing.T) {
 		story *story
 		want  []string
 	}{
-		"all well":                      {keptWell(), nil},
-		"nothing is deleted":            {begin("c14").good(10, "a").parts(95, "a", 200, nil), []string{none}},
-		"nobody looks at the parts":     {begin("c14").meant("a", 1).good(10, "a").clock(1000, 2000).gone(3000, "a"), []string{half}},
+		"all well":                  {keptWell(), nil},
+		"nothing is deleted":        {begin("c14").good(10, "a").parts(95, "a", 200, nil), []string{none}},
+		"nobody looks at the parts": {begin("c14").meant("a", 1).good(10, "a").clock(1000, 2000).gone(3000, "a"), []string{half}},
+		"a job that the backup has though nobody saw it": {
+			keptWell().meant("a", 1000).at(2900, Event{What: Put, Who: "beanstalkd", Job: "a"}).backup(3000).get(3100, "a", 200, "succeeded", "aa").
+				restore(3200).at(3300, Event{What: Post, Job: "a", Status: 409}).get(3400, "a", 200, "succeeded", "aa").clock(3500, 4000).gone(3600, "a"), nil,
+		},
 		"a job that is kept for ever":   {keptWell().good(3000, "a").gone(4000, "a"), []string{early}},
 		"a job that is deleted early":   {keptWell().meant("a", 1000).good(2100, "a").gone(3000, "a"), []string{early}},
 		"a job that is deleted in time": {keptWell().meant("a", 1000).good(2100, "a").clock(3000, 4000).gone(3020, "a"), nil},

@@ -44,6 +44,7 @@ type life struct {
 	keep     int64  // nanoseconds; 0: for ever
 	meant    string // state; "" for succeeded
 	accepted int64  // time of the first answer that shows it; 0: none
+	first    int64  // by the moved clock: nobody had the job before; 0: nobody has it
 	// The end was not before endAfter, by the moved clock, and not after endBefore;
 	// 0: not known.
 	endAfter, endBefore int64
@@ -77,17 +78,29 @@ func (k *kept) follow(id string, l *life, e Event) {
 				k.back.add("%s (then accepted again by %s)", id, e.Who)
 			}
 		}
+		if e.Status == 409 && l.gone == 0 { // it is known, with a document from another way
+			l.accept(e)
+		}
 		if e.Status == 201 {
+			l.submit(k.clock.earliest(e.T))
 			l.endAfter = max(l.endAfter, k.clock.earliest(e.T))
 		}
 	case Put:
-		if e.Status == 0 && l.accepted == 0 {
-			l.endAfter = max(l.endAfter, k.clock.earliest(e.T))
+		if e.Status == 0 {
+			l.submit(k.clock.earliest(e.T))
 		}
 	case Get:
 		k.followAnswer(id, l, e)
 	case Parts:
 		k.followParts(id, l, e)
+	}
+}
+
+// submit notes that somebody has submitted the job at a time of the moved clock.
+func (l *life) submit(t int64) {
+	if l.first == 0 {
+		l.first = t
+		l.endAfter = max(l.endAfter, t)
 	}
 }
 
@@ -216,9 +229,9 @@ func (k *kept) restore(l *life, backup, restored int64) (same bool) {
 		}
 		return true
 	}
-	fresh := life{keep: l.keep, meant: l.meant, removed: l.removed}
+	fresh := life{keep: l.keep, meant: l.meant, removed: l.removed, first: l.first, endAfter: l.first}
 	if l.accepted > 0 && l.accepted < backup {
-		fresh.accepted, fresh.endAfter = l.accepted, l.endAfter
+		fresh.accepted = l.accepted
 	}
 	*l = fresh
 	return false

@@ -42,7 +42,7 @@ var (
 		full:     func(week int) bool { return week == 20 || week == 41 },
 	}
 	shortPlan = plan{
-		weeks: 5, jobs: 400, keep: 2, pad: 20_000, diskSize: 96 << 20, mostUsed: 64,
+		weeks: 5, jobs: 400, keep: 2, pad: 20_000, diskSize: 128 << 20, mostUsed: 96,
 		backups:  func(week int) bool { return week == 2 },
 		restores: func(week int) bool { return week == 3 },
 		full:     func(week int) bool { return week == 2 || week == 4 },

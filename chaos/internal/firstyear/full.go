@@ -57,7 +57,7 @@ func (y *year) fillDisk(ctx context.Context) error {
 // prune deletes what is older than a week, more than half of all jobs.
 func (y *year) prune(ctx context.Context) error {
 	asked := time.Now()
-	_, err := y.pool.command(ctx, y.pool.nodes[y.rng.IntN(2)], "prune", "--older", "1w", "--yes")
+	_, err := y.pool.command(ctx, y.pool.nodes[y.rng.IntN(2)], "prune", "--older", "7d", "--yes")
 	y.pool.bed.History.Note(check.Event{T: asked.UnixNano(), Took: int64(time.Since(asked)), What: check.Prune, N: week.Seconds()})
 	return err
 }

@@ -138,9 +138,13 @@ func (r *retention) awaitDeletion(ctx context.Context) {
 	})
 }
 
-// byHand deletes a few jobs by their ids.
+// byHand deletes a few jobs by their ids, and asks what a prune would delete, which
+// deletes nothing.
 func (r *retention) byHand(ctx context.Context, list []*job) error {
 	n := r.pool.nodes[r.rng.IntN(len(r.pool.nodes))]
+	if _, err := r.pool.command(ctx, n, "prune", "--older", "6h", "--dry-run"); err != nil {
+		return err
+	}
 	args := []string{"delete", "--yes"}
 	for _, j := range list[:5] {
 		r.pool.bed.History.Note(check.Event{What: check.Remove, Job: j.doc.ID})

@@ -69,8 +69,12 @@ func (o *Operations) hidden(ctx context.Context, caller auth.Caller, accepted le
 }
 
 // sameAgain reports whether the ledger holds the same document. The time of creation
-// and the trace may differ: each request without them is given new ones.
+// and the trace may differ: each request without them is given new ones. A document from
+// the inbox is given none.
 func (o *Operations) sameAgain(document []byte, id string, rec ledger.Record) bool {
+	if bytes.Equal(document, rec.Document) {
+		return true
+	}
 	var had struct{ Traceparent string }
 	_ = json.Unmarshal(rec.Document, &had)
 	complete, err := jobs.Defaults{ID: id, Base: o.cfg.BaseURL, Now: rec.Created, Traceparent: had.Traceparent}.Complete(document)
