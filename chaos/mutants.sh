@@ -69,6 +69,15 @@ mutant 'file sync of the store removed' internal/store TestSyncedBeforeAnswer \
 mutant 'file sync of the ledger removed' internal/ledger TestSyncedBeforeAnswer \
 	internal/ledger/sqlite/sync_linux.go 'err := syscall.Fdatasync(int(f.Fd())); err' 'err := error(nil); err'
 
+mutant 'statements left open at a clean stop' internal/ledger TestCleanStopLeavesOneCompleteFile \
+	internal/ledger/sqlite/writer.go 'errors.Join(closeStatements(w.stmts), w.abandon())' 'w.abandon()'
+
+mutant 'version of the schema not compared' internal/ledger TestLedgerTakesNothingOnceItIsTooNew \
+	internal/ledger/sqlite/writer.go 'version > len(w.schema)' 'version < 0'
+
+mutant 'second look at the nodes, under the lock, removed' internal/ledger/sqlite TestUpgradeLooksAgainUnderTheLock \
+	internal/ledger/sqlite/upgrade.go 'err := u.noNodes(ctx, tx, version); err' 'err := error(nil); err'
+
 mutant 'folder sync removed' internal/store TestSyncedBeforeAnswer \
 	internal/store/folder_sync.go 'b.err = f.fsync()' 'b.err = nil'
 

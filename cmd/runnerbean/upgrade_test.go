@@ -93,7 +93,9 @@ func TestJobsOfOldLedgersKeepTheirPromises(t *testing.T) {
 				t.Fatalf("%d jobs", len(list))
 			}
 			p.launch("worker") // first it waits to see that the old node is dead
-			p.until("it waits", func() bool { return strings.Contains(p.log.String(), "whether node old (version (devel)) is alive") })
+			p.until("it waits", func() bool {
+				return strings.Contains(p.log.String(), "which nodes are alive: node old (version (devel))")
+			})
 			p.until("it is up", func() bool { return strings.Contains(p.log.String(), "node is up") })
 			for _, j := range list {
 				checkPromise(t, p, j)
@@ -259,13 +261,13 @@ func TestMigrateCommand(t *testing.T) {
 			time.Sleep(50 * time.Millisecond)
 		}
 	}()
-	p.expect(exitSchema, "node old (version (devel)) cannot follow: stop it", "migrate")
+	p.expect(exitSchema, "cannot follow; stop them, then try again: node old (version (devel))", "migrate")
 	if out := p.expect(0, "! ledger", "doctor"); !strings.Contains(out, "schema 2") || !strings.Contains(out, "node old (version (devel))") {
 		t.Errorf("doctor: %s", out)
 	}
 	p.launch("migrate", "--wait", "10m", "--json")
 	p.until("it waits", func() bool {
-		return strings.Contains(p.log.String(), "waiting for node old (version (devel)) to be stopped")
+		return strings.Contains(p.log.String(), "cannot follow an upgrade: node old (version (devel))")
 	})
 	kill()
 	p.until("it has upgraded", func() bool { return p.ended() })

@@ -114,6 +114,11 @@ func (u *upgrader) upgrade(ctx context.Context, version int) (done *Upgraded, er
 	if err := u.noNodes(ctx, u.conn, version); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil && !errors.Is(err, errChanged) && !errors.Is(err, ErrNodes) {
+			err = fmt.Errorf("upgrade from schema %d to %d: %w", version, len(u.schema), err)
+		}
+	}()
 	u.say("no node uses the ledger: it is copied and upgraded")
 	err = inTransaction(ctx, u.conn, func(tx *sql.Tx) error {
 		if now, err := readSchema(ctx, tx); err != nil || now != version {
@@ -154,15 +159,15 @@ func (u *upgrader) noNodes(ctx context.Context, q querier, version int) error {
 	waited := u.now().Sub(u.began)
 	switch {
 	case len(old) > 0 && waited >= u.Stop:
-		return fmt.Errorf("%w from schema %d to %d: %s cannot follow: stop it, then try again", ErrNodes, version, len(u.schema), names(old))
+		return fmt.Errorf("%w from schema %d to %d: nodes are alive that cannot follow; stop them, then try again: %s", ErrNodes, version, len(u.schema), names(old))
 	case len(leaving) > 0 && waited >= max(u.Follow, u.Stop):
-		return fmt.Errorf("%w from schema %d to %d: %s has not left for %s: stop it, then try again", ErrNodes, version, len(u.schema), names(leaving), waited.Round(time.Second))
+		return fmt.Errorf("%w from schema %d to %d: nodes have not left for %s; stop them, then try again: %s", ErrNodes, version, len(u.schema), waited.Round(time.Second), names(leaving))
 	case len(old) > 0:
-		u.say("waiting for " + names(old) + " to be stopped: it cannot follow an upgrade")
+		u.say("waiting until somebody stops the nodes that cannot follow an upgrade: " + names(old))
 	case len(leaving) > 0:
-		u.say("waiting for " + names(leaving) + " to leave")
+		u.say("waiting for nodes to leave: " + names(leaving))
 	case len(unknown) > 0:
-		u.say("waiting to see whether " + names(unknown) + " is alive")
+		u.say("waiting to see which nodes are alive: " + names(unknown))
 	default:
 		return nil
 	}

@@ -151,7 +151,7 @@ func TestUpgradeWaitsUntilLivingNodesHaveLeft(t *testing.T) {
 	if want := (Upgraded{From: version, To: version + 1, Backup: BackupPath(path, version)}); db.Upgraded == nil || *db.Upgraded != want {
 		t.Errorf("%+v, want %+v", db.Upgraded, want)
 	}
-	if text := strings.Join(said, "; "); !strings.Contains(text, "node n1 (version v0.2.0) to leave") {
+	if text := strings.Join(said, "; "); !strings.Contains(text, "to leave: node n1 (version v0.2.0)") {
 		t.Errorf("said: %s", text)
 	}
 	backupHas(t, path, version, 1)
@@ -169,7 +169,7 @@ func TestWishIsRenewedEverySecondAndWithdrawn(t *testing.T) {
 		exec(t, path, beat)
 		renewals[number(t, path, "SELECT renewed FROM upgrade")] = true
 	})
-	if !errors.Is(err, ErrNodes) || !strings.Contains(err.Error(), "node n1 (version v0.2.0) has not left for 1m0s: stop it") {
+	if !errors.Is(err, ErrNodes) || !strings.Contains(err.Error(), "have not left for 1m0s; stop them, then try again: node n1 (version v0.2.0)") {
 		t.Errorf("%v", err)
 	}
 	if past != time.Minute || len(renewals) != 60 {
@@ -191,7 +191,7 @@ func TestUpgradeIsRefusedWhileAnOldNodeLives(t *testing.T) {
 				exec(t, path, beat)
 			}
 		})
-		if !errors.Is(err, ErrNodes) || !strings.Contains(err.Error(), "node n1 (version v0.1.0) cannot follow: stop it") {
+		if !errors.Is(err, ErrNodes) || !strings.Contains(err.Error(), "cannot follow; stop them, then try again: node n1 (version v0.1.0)") {
 			t.Errorf("schema %d: %v", version, err)
 		}
 		if past > 5*time.Second {
