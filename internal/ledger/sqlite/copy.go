@@ -32,7 +32,7 @@ func CopyTo(ctx context.Context, path, to string) (secrets map[string]string, er
 			}
 			secrets[name] = secret
 		}
-		if err := rows.Err(); err != nil {
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 			return err
 		}
 		_, err = db.ExecContext(ctx, "DELETE FROM secrets")
@@ -64,12 +64,12 @@ func PrepareRestored(ctx context.Context, path string, secrets map[string]string
 
 // change opens a copy that nobody else uses, and leaves one complete file.
 func change(ctx context.Context, path string, do func(*sql.DB) error) (err error) {
-	db, err := sql.Open("sqlite", dsn(path, "journal_mode(DELETE)", "secure_delete(1)"))
+	db, err := sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "journal_mode(DELETE)", "secure_delete(1)"))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	db.SetMaxOpenConns(2) // a query may be open beside a change
+	db.SetMaxOpenConns(1)
 	return do(db)
 }
 

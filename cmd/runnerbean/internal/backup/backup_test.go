@@ -72,7 +72,7 @@ func must(t testing.TB, err error) {
 
 func (p *pool) sql(text string) {
 	p.t.Helper()
-	db, err := sql.Open("sqlite", p.LedgerPath())
+	db, err := sql.Open("sqlite", "file:"+p.LedgerPath()+"?_pragma=busy_timeout(10000)")
 	must(p.t, err)
 	_, err = db.Exec(text)
 	must(p.t, errors.Join(err, db.Close()))
@@ -354,17 +354,5 @@ func TestFileAppearsWhole(t *testing.T) {
 	}
 	if got := objects(t, filepath.Dir(file)); len(got) != 1 {
 		t.Errorf("left: %d files", len(got))
-	}
-}
-
-// BenchmarkBackup saves and checks 50,000 jobs.
-func BenchmarkBackup(b *testing.B) {
-	p := newPool(b, 50_000)
-	for b.Loop() {
-		archive, s := p.archive()
-		b.SetBytes(s.Bytes)
-		if _, err := Check(b.Context(), bytes.NewReader(archive), silent); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

@@ -4,8 +4,12 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,38 +87,45 @@ func TestHostileArchives(t *testing.T) {
 	other := file(manifestName, strings.Replace(good[0].body, `"format":1`, `"format":2`, 1))
 	newer := file(manifestName, strings.Replace(good[0].body, `"schema":`, `"schema":9`, 1))
 	id := "ffffffff-0000-7000-8000-00000000ffff"
-	for name, list := range map[string][]entry{
-		"nothing":             {},
-		"no manifest":         good[1:],
-		"long manifest":       {text},
-		"another format":      {other},
-		"a newer schema":      append([]entry{newer}, good[1:]...),
-		"no ledger":           {good[0], object},
-		"another ledger":      {good[0], file(ledgerName, "not a database, at least not one that anybody could open")},
-		"way out":             {good[0], good[1], file("store/../../../etc/cron.d/x", "x")},
-		"absolute":            {good[0], good[1], file("/etc/cron.d/x", "x")},
-		"temporary folder":    {good[0], good[1], file("store/tmp/x", "x")},
-		"the identity":        {good[0], good[1], file("store/identity", "x")},
-		"twice":               {good[0], good[1], object, object},
-		"not in order":        {good[0], good[1], good[4], good[3]},
-		"of no job":           {good[0], good[1], file("store/"+store.ResultKey(id), "x")},
-		"link":                {good[0], good[1], link},
-		"more than the disk":  {good[0], good[1], huge},
-		"no end":              good[:len(good)-1],
-		"no table":            append(append([]entry{}, good[:len(good)-2]...), good[len(good)-1]),
-		"an object left out":  append(append([]entry{}, good[:2]...), good[3:]...),
-		"something after it":  append(append([]entry{}, good...), file("more", "x")),
-		"second manifest":     {good[0], good[1], good[0]},
-		"the table of others": {good[0], good[1], file(digestPrefix+"00000000", strings.Repeat("0", 64)+" 1 manifest.json\n")},
-		"long table":          {good[0], good[1], file(digestPrefix+"00000000", strings.Repeat("0", maxTable+1))},
+	changed := good[2]
+	changed.body = strings.Repeat("x", len(changed.body))
+	for name, test := range map[string]struct {
+		list []entry
+		want string // a part of the error
+	}{
+		"nothing":             {nil, "ends too early"},
+		"no manifest":         {good[1:], "begins with"},
+		"long manifest":       {[]entry{text}, "too large"},
+		"another format":      {[]entry{other}, "its format is 2"},
+		"a newer schema":      {append([]entry{newer}, good[1:]...), "this program knows"},
+		"no ledger":           {[]entry{good[0], object}, "in place of the ledger"},
+		"another ledger":      {[]entry{good[0], file(ledgerName, "not a database, at least not one that anybody could open")}, "its ledger"},
+		"way out":             {[]entry{good[0], good[1], file("store/../../../etc/cron.d/x", "x")}, "bad key"},
+		"absolute":            {[]entry{good[0], good[1], file("/etc/cron.d/x", "x")}, "has no place"},
+		"temporary folder":    {[]entry{good[0], good[1], file("store/tmp/x", "x")}, "bad key"},
+		"the identity":        {[]entry{good[0], good[1], file("store/identity", "x")}, "bad key"},
+		"twice":               {rebuilt(t, append(append([]entry{}, good[:3]...), good[2:]...)), "twice, or not in order"},
+		"not in order":        {rebuilt(t, append(append([]entry{}, good[0], good[1], good[3], good[2]), good[4:]...)), "twice, or not in order"},
+		"of no job":           {[]entry{good[0], good[1], file("store/"+store.ResultKey(id), "x")}, "of no job"},
+		"link":                {[]entry{good[0], good[1], link}, "is not a file"},
+		"more than the disk":  {[]entry{good[0], good[1], huge}, ""}, // the disk, or its end
+		"no end":              {good[:len(good)-1], "ends too early"},
+		"no table":            {append(append([]entry{}, good[:len(good)-2]...), good[len(good)-1]), "does not belong"},
+		"an object left out":  {append(append([]entry{}, good[:2]...), good[3:]...), "other digests"},
+		"another content":     {append(append([]entry{}, good[0], good[1], changed), good[3:]...), "other digests"},
+		"a result left out":   {rebuilt(t, without(good, "/results/")), "successes have no result"},
+		"something after it":  {append(append([]entry{}, good...), file("more", "x")), "more after its end"},
+		"second manifest":     {[]entry{good[0], good[1], good[0]}, "has no place"},
+		"the table of others": {[]entry{good[0], good[1], file(digestPrefix+"00000000", strings.Repeat("0", 64)+" 1 manifest.json\n")}, "other digests"},
+		"long table":          {[]entry{good[0], good[1], file(digestPrefix+"00000000", strings.Repeat("0", maxTable+1))}, "too large"},
 	} {
 		to := place(t)
-		_, err := Restore(t.Context(), to, bytes.NewReader(packed(t, list)), "", silent)
-		if err == nil {
-			t.Errorf("%s: it is restored", name)
+		_, err := Restore(t.Context(), to, bytes.NewReader(packed(t, test.list)), "", silent)
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: restored with %v, want %q", name, err, test.want)
 		}
-		if _, checkErr := Check(t.Context(), bytes.NewReader(packed(t, list)), silent); checkErr == nil {
-			t.Errorf("%s: the check takes it", name)
+		if _, err := Check(t.Context(), bytes.NewReader(packed(t, test.list)), silent); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: checked with %v, want %q", name, err, test.want)
 		}
 		for path := range objects(t, to.Data) {
 			if path == "ledger.db" || strings.Contains(path, "cron") || path == "store/identity" || path == "ledger.db.restoring" {
@@ -122,6 +133,36 @@ func TestHostileArchives(t *testing.T) {
 			}
 		}
 	}
+}
+
+// without leaves out the first entry that has a text in its name.
+func without(list []entry, part string) []entry {
+	i := slices.IndexFunc(list, func(e entry) bool { return strings.Contains(e.Name, part) })
+	return slices.Delete(slices.Clone(list), i, i+1)
+}
+
+// rebuilt makes the table and the end fit entries that have one table.
+func rebuilt(t testing.TB, list []entry) []entry {
+	t.Helper()
+	list = slices.Clone(list)
+	last := len(list) - 1
+	var end End
+	must(t, json.Unmarshal([]byte(list[last].body), &end))
+	table := ""
+	end.Objects, end.Bytes = 0, 0
+	for _, e := range list[:last-1] {
+		sum := sha256.Sum256([]byte(e.body))
+		table += digestLine(hex.EncodeToString(sum[:]), e.Size, e.Name)
+		if strings.HasPrefix(e.Name, objectPrefix) {
+			end.Objects, end.Bytes = end.Objects+1, end.Bytes+e.Size
+		}
+	}
+	sum := sha256.Sum256([]byte(table))
+	end.Tables = hex.EncodeToString(sum[:])
+	body, err := json.Marshal(end)
+	must(t, err)
+	list[last-1], list[last] = file(list[last-1].Name, table), file(endName, string(body))
+	return list
 }
 
 // TestMoreObjectsThanATable has no table after a thousand objects.
