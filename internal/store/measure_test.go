@@ -54,6 +54,25 @@ func TestMeasureFindsWhatIsThere(t *testing.T) {
 	}
 }
 
+func TestMeasureOfAFullFolderTakesASample(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "logs", "aa")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const n = 3 * maxStats
+	for i := range n {
+		if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("%d.1.log", i)), make([]byte, 10), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u, err := Measure(t.Context(), dir, time.Time{})
+	if err != nil || u.Exact || len(u.Kinds) != 1 || u.Kinds[0].Bytes != 10*n || len(u.Sample) > maxStats {
+		t.Errorf("%+v of %d jobs, %v; want %d bytes", u.Kinds, len(u.Sample), err, 10*n)
+	}
+}
+
 func TestMeasureOfNothing(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
