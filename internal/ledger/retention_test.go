@@ -139,7 +139,7 @@ func TestAJobThatIsNeededOrToBeSentStays(t *testing.T) {
 	needed := d.add(at(ownBase))
 	d.end(needed, d.run(needed), jobs.Succeeded, jobs.OutcomeSucceeded)
 	d.write(qLeaveRemaining, needed) // as if it had more dependents than one transaction updates
-	d.write(qInsertNeed, needed, jobs.NewID(), 0)
+	d.write(qInsertNeed, needed, jobs.NewID(), 0, 0)
 	if _, err := d.act(VerbDelete, needed); err == nil {
 		// The writer may have updated the rest before.
 		d.wantRows("unsettled", 0)

@@ -99,7 +99,7 @@ func TestFailureOfOneInABatch(t *testing.T) {
 			return then
 		}}
 	}
-	bad := &op{run: func(tx *txn) error { _, err := tx.Exec(qInsertNeed, nil, "x", 0); return err }}
+	bad := &op{run: func(tx *txn) error { _, err := tx.Exec(qInsertNeed, nil, "x", 0, 0); return err }}
 	results := []<-chan error{
 		d.queueUp(t.Context(), write("a", nil)), d.queueUp(t.Context(), write("b", boom)),
 		d.queueUp(t.Context(), bad), d.queueUp(t.Context(), write("c", nil)),

@@ -3,10 +3,12 @@ package results
 import (
 	"bytes"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
@@ -25,7 +27,12 @@ func newStored(t *testing.T, size int) (*Documents, string) {
 	if err := s.Create(t.Context(), store.ResultKey(id), []byte(body)); err != nil {
 		t.Fatal(err)
 	}
-	return NewDocuments(Config{Store: s, CacheControl: httpio.Immutable, CacheBytes: 64 << 20}), id
+	l, err := ledger.Open(t.Context(), ledger.Config{DSN: "sqlite:" + filepath.Join(t.TempDir(), "ledger.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return NewDocuments(Config{Ledger: l, Store: s, CacheControl: httpio.Immutable, CacheBytes: 64 << 20}), id
 }
 
 func TestOneReadingForMany(t *testing.T) {
