@@ -140,15 +140,20 @@ func (j *Jobs) Next() (job Job, ok bool, err error) {
 // Close ends the reading.
 func (j *Jobs) Close() error { return j.rows.Close() }
 
-// JobNow reads one job of a ledger that other processes may have open. It returns false
-// if there is none.
-func JobNow(ctx context.Context, path, id string) (job Job, ok bool, err error) {
+// OpenLive opens the file of a ledger that other processes change, for reading. The
+// caller closes it.
+func OpenLive(path string) (*Copied, error) {
 	db, err := sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "query_only(1)"))
 	if err != nil {
-		return job, false, err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	err = db.QueryRowContext(ctx, "SELECT id, state, attempt FROM jobs WHERE id = ?", id).Scan(&job.ID, &job.State, &job.Attempt)
+	db.SetMaxOpenConns(1)
+	return &Copied{db}, nil
+}
+
+// Job reads one job. It returns false if there is none.
+func (c *Copied) Job(ctx context.Context, id string) (job Job, ok bool, err error) {
+	err = c.db.QueryRowContext(ctx, "SELECT id, state, attempt FROM jobs WHERE id = ?", id).Scan(&job.ID, &job.State, &job.Attempt)
 	if errors.Is(err, sql.ErrNoRows) {
 		return job, false, nil
 	}

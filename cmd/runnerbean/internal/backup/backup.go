@@ -47,7 +47,12 @@ func Write(ctx context.Context, o Options) (Summary, error) {
 		return Summary{}, err
 	}
 	defer objects.Close()
-	w := &writer{ctx: ctx, store: objects, live: o.Settings.LedgerPath(), progress: o.Progress.Set}
+	live, err := sqlite.OpenLive(o.Settings.LedgerPath())
+	if err != nil {
+		return Summary{}, err
+	}
+	defer live.Close()
+	w := &writer{ctx: ctx, store: objects, live: live, progress: o.Progress.Set}
 	w.summary.Manifest = Manifest{
 		Format: format, Ledger: pair.Ledger.ID, Store: pair.Ledger.Store, Schema: pair.Ledger.Schema,
 		Time: time.Now().UTC(), Version: version.Get().Version,
@@ -116,7 +121,7 @@ func (o *Options) stream(w *writer) (err error) {
 }
 
 func (o *Options) archive(w *writer, out io.Writer, copied string) error {
-	secrets, err := sqlite.CopyTo(w.ctx, w.live, copied)
+	secrets, err := sqlite.CopyTo(w.ctx, o.Settings.LedgerPath(), copied)
 	if err != nil {
 		return fmt.Errorf("the ledger cannot be copied to %s: %w", copied, err)
 	}

@@ -25,7 +25,7 @@ import (
 type writer struct {
 	ctx     context.Context
 	store   *store.Store
-	live    string // the file of the ledger that nodes use
+	live    *sqlite.Copied // the ledger that nodes use
 	tar     *tar.Writer
 	table   strings.Builder
 	lines   int
@@ -185,7 +185,7 @@ func (w *writer) object(key string) error {
 // lost counts a success whose result or files are not in the store, unless the job was
 // deleted, or run again, since the ledger was copied.
 func (w *writer) lost(job sqlite.Job) error {
-	now, known, err := sqlite.JobNow(w.ctx, w.live, job.ID)
+	now, known, err := w.live.Job(w.ctx, job.ID)
 	if err != nil || !known || now != job {
 		return err
 	}
