@@ -58,13 +58,13 @@ var scenarios = []scenario{
 	},
 	{
 		name: "c12", title: "nodes are upgraded from two old versions, then while they run, and killed meanwhile",
-		shortLimit: 3 * time.Minute,
+		shortLimit: 5 * time.Minute,
 		builds:     []build{today, firstyear.BuildOld, firstyear.BuildOlder}, run: firstyear.Upgrade,
 	},
 	{
 		name: "c13", title: "jobs are deleted after hours of a moved clock, and nodes are killed meanwhile",
-		shortLimit: 3 * time.Minute,
-		builds:     []build{today}, run: firstyear.Retention,
+		limit: 20 * time.Minute, shortLimit: 5 * time.Minute,
+		builds: []build{today}, run: firstyear.Retention,
 	},
 	{
 		name: "c14", title: "a year of a moved clock: upgrades, backups, restores, and a disk that is nearly full",
