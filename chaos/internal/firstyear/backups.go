@@ -92,11 +92,12 @@ func (y *year) loseData() error {
 }
 
 // submitAgain submits the jobs again that had not ended when the backup was begun, as a
-// web server would. Those that the backup has are known.
-func (y *year) submitAgain(ctx context.Context) {
+// web server would. Those that the backup has are known. The others end in this week n.
+func (y *year) submitAgain(ctx context.Context, n int) {
 	var list []*testbed.Job
 	for _, j := range y.all {
 		if !y.backup.ended[j.doc] {
+			j.week = n
 			list = append(list, j.doc)
 		}
 	}

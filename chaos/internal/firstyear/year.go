@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/runnerbean/runnerbean/chaos/check"
@@ -87,10 +88,10 @@ func (y *year) week(ctx context.Context, n int) error {
 		return err
 	}
 	y.pool.poll.AwaitEnds(ctx, 20*time.Second)
-	y.look(ctx, n)
 	if y.plan.restores(n) {
-		y.submitAgain(ctx)
+		y.submitAgain(ctx, n)
 	}
+	y.look(ctx, n)
 	if y.plan.full(n) {
 		if err := y.fillDisk(ctx); err != nil {
 			return err
@@ -144,7 +145,8 @@ func (y *year) clean(ctx context.Context, n int) error {
 	return nil
 }
 
-// look asks for the jobs whose time is over.
+// look asks for the jobs whose time is over, and adds those whose last week is n to them. A
+// restore may have moved the end of a job to a later week.
 func (y *year) look(ctx context.Context, n int) {
 	var left []*job
 	y.pool.readAll(ctx, y.due)
@@ -153,7 +155,7 @@ func (y *year) look(ctx context.Context, n int) {
 			left = append(left, j)
 		}
 	}
-	y.due = left
+	y.due = slices.DeleteFunc(left, func(j *job) bool { return j.week+int(j.kind.keep/week) > n && n >= 0 })
 	for _, j := range y.all {
 		if j.kind.keep > 0 && j.week+int(j.kind.keep/week) == n {
 			y.due = append(y.due, j)
