@@ -67,6 +67,10 @@ func TestCheckOfDeletions(t *testing.T) {
 			keptWell().meant("a", 1000).at(2900, Event{What: Put, Who: "beanstalkd", Job: "a"}).backup(3000).get(3100, "a", 200, "succeeded", "aa").
 				restore(3200).at(3300, Event{What: Post, Job: "a", Status: 409}).get(3400, "a", 200, "succeeded", "aa").clock(3500, 4000).gone(3600, "a"), nil,
 		},
+		"a job whose first answer is lost": {
+			keptWell().meant("a", 1000).at(2900, Event{What: Post, Job: "a"}).at(2950, Event{What: Post, Job: "a", Status: 200}).
+				get(3000, "a", 200, "succeeded", "aa").clock(3500, 4000).gone(3600, "a"), nil,
+		},
 		"a job that is kept for ever":   {keptWell().good(3000, "a").gone(4000, "a"), []string{early}},
 		"a job that is deleted early":   {keptWell().meant("a", 1000).good(2100, "a").gone(3000, "a"), []string{early}},
 		"a job that is deleted in time": {keptWell().meant("a", 1000).good(2100, "a").clock(3000, 4000).gone(3020, "a"), nil},

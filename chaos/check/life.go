@@ -81,14 +81,12 @@ func (k *kept) follow(id string, l *life, e Event) {
 		if e.Status == 409 && l.gone == 0 { // it is known, with a document from another way
 			l.accept(e)
 		}
+		l.submit(k.clock.earliest(e.T)) // the answer may be lost, and the job accepted
 		if e.Status == 201 {
-			l.submit(k.clock.earliest(e.T))
 			l.endAfter = max(l.endAfter, k.clock.earliest(e.T))
 		}
 	case Put:
-		if e.Status == 0 {
-			l.submit(k.clock.earliest(e.T))
-		}
+		l.submit(k.clock.earliest(e.T))
 	case Get:
 		k.followAnswer(id, l, e)
 	case Parts:

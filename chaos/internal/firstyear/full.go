@@ -13,7 +13,7 @@ import (
 
 // fillDisk fills the disk until the nodes take no more work, and makes room by a prune. The
 // ballast is removed only after that.
-func (y *year) fillDisk(ctx context.Context) error {
+func (y *year) fillDisk(ctx context.Context, n int) error {
 	if err := y.disk.measure(); err != nil {
 		return err
 	}
@@ -22,11 +22,11 @@ func (y *year) fillDisk(ctx context.Context) error {
 		return err
 	}
 	history := y.pool.bed.History
-	for _, n := range y.pool.nodes {
+	for _, node := range y.pool.nodes {
 		said := ""
-		err := y.pool.within(ctx, 3*time.Minute, n.Process.Name+" takes no more work", func(ctx context.Context) bool {
+		err := y.pool.within(ctx, 3*time.Minute, node.Process.Name+" takes no more work", func(ctx context.Context) bool {
 			var status int
-			status, said = ready(ctx, n)
+			status, said = ready(ctx, node)
 			return status == http.StatusServiceUnavailable && strings.Contains(said, "RUNNERBEAN_MIN_FREE")
 		})
 		if err != nil {
@@ -39,18 +39,20 @@ func (y *year) fillDisk(ctx context.Context) error {
 	if err := y.prune(ctx); err != nil {
 		return err
 	}
-	for _, n := range y.pool.nodes {
-		err := y.pool.within(ctx, 3*time.Minute, n.Process.Name+" takes work again", func(ctx context.Context) bool {
-			status, _ := ready(ctx, n)
+	for _, node := range y.pool.nodes {
+		err := y.pool.within(ctx, 3*time.Minute, node.Process.Name+" takes work again", func(ctx context.Context) bool {
+			status, _ := ready(ctx, node)
 			return status == http.StatusOK
 		})
 		if err != nil {
 			return err
 		}
 	}
-	if err := y.pool.works(ctx, y.pool.nodes[0], time.Minute); err != nil {
+	probe, err := y.pool.runOne(ctx, y.pool.nodes[0], time.Minute)
+	if err != nil {
 		return err
 	}
+	y.all = append(y.all, &job{doc: probe, kind: &y.kinds[0], week: n})
 	return os.Remove(ballast)
 }
 

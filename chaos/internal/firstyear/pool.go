@@ -167,12 +167,18 @@ func (p *pool) restart(ctx context.Context) error {
 
 // works reports whether a job that is given to a node ends within the time.
 func (p *pool) works(ctx context.Context, n *testbed.Node, within time.Duration) error {
+	_, err := p.runOne(ctx, n, within)
+	return err
+}
+
+// runOne gives a job to a node and waits for its end.
+func (p *pool) runOne(ctx context.Context, n *testbed.Node, within time.Duration) (*testbed.Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	j := p.bed.WorkJob(p.bed.Rand, "work", 0, 100)
 	p.bed.History.Note(check.Event{What: check.Meant, Job: j.ID, N: p.keep.Seconds(), State: "succeeded"})
 	p.load().Submit(ctx, []*testbed.Job{j}, 0)
-	return testbed.Until(ctx, 50*time.Millisecond, "a job given to "+n.Process.Name+" ends", func() bool {
+	return j, testbed.Until(ctx, 50*time.Millisecond, "a job given to "+n.Process.Name+" ends", func() bool {
 		return p.bed.GetResult(ctx, n, j, true).Final()
 	})
 }

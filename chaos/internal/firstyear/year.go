@@ -93,7 +93,7 @@ func (y *year) week(ctx context.Context, n int) error {
 	}
 	y.look(ctx, n)
 	if y.plan.full(n) {
-		if err := y.fillDisk(ctx); err != nil {
+		if err := y.fillDisk(ctx, n); err != nil {
 			return err
 		}
 	}
