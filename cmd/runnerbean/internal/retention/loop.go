@@ -119,7 +119,7 @@ func (l *Loop) removeObjects(ctx context.Context, end time.Time) (more bool, err
 				return true, failed
 			}
 			removed, err := l.remove(ctx, chunk)
-			failed = errors.Join(err)
+			failed = cmp.Or(failed, err) // the first one is enough
 			if len(removed) > 0 {
 				if err := l.Ledger.Retention.Removed(ctx, removed); err != nil {
 					return true, err
