@@ -12,7 +12,7 @@ var (
 	qTakeDuty = engine.NewQuery(`INSERT INTO retention (one, owner, until) VALUES (1, ?, ?)
 		ON CONFLICT (one) DO UPDATE SET owner = excluded.owner, until = excluded.until
 		WHERE retention.owner = excluded.owner OR retention.until <= ? OR retention.until > ?`)
-	qRelease = engine.NewQuery("UPDATE retention SET until = 0 WHERE owner = ?")
+	qRelease = engine.NewQuery("UPDATE retention SET until = 0 WHERE one = 1 AND owner = ?")
 	qDuty    = engine.NewQuery("SELECT owner, until FROM retention WHERE one = 1")
 )
 

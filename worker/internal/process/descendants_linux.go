@@ -45,7 +45,7 @@ func (d *descendants) fork(memoryLimit int64, attr *syscall.SysProcAttr, forkExe
 		return pid, err
 	}
 	attr.UseCgroupFD = false
-	d.mark.number = newMark().number
+	running.renumber(&d.mark, newMark().number)
 	if pid, err = d.mark.fork(forkExec); err == nil {
 		d.cgroup.Discard()
 		d.cgroup = nil

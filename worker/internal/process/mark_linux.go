@@ -136,7 +136,7 @@ func ownSession() int {
 // running are the marks of the programs that run now.
 var running = registry{marks: map[*mark]bool{}}
 
-// registry guards the leaders of its marks.
+// registry guards the leaders and the numbers of its marks.
 type registry struct {
 	mu    sync.Mutex
 	marks map[*mark]bool
@@ -152,6 +152,12 @@ func (r *registry) started(m *mark, leader int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m.leader = leader
+}
+
+func (r *registry) renumber(m *mark, number uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m.number = number
 }
 
 func (r *registry) remove(m *mark) {
