@@ -26,16 +26,16 @@ build: ## Build the binary, the example program and the website into bin/; VERSI
 demo: need-beanstalkd build ## Run the main job end to end; DEMO_ONCE=1 runs it once and exits
 	$(BIN)/demo -bin $(BIN)/runnerbean -programs $(BIN)/programs -website $(BIN)/website
 
-# What drives a browser is slow under the race detector, so "make ci" does that.
-BROWSER := ./publisher ./cmd/runnerbean ./examples/demo ./internal/browsertest
+# What drives a browser or works SQLite hard is slow under the race detector, so "make ci" does that.
+SLOW := ./publisher ./cmd/runnerbean ./examples/demo ./internal/browsertest ./internal/ledger ./worker
 
 .PHONY: test
 test: need-beanstalkd need-chromium need-strace need-php ## Set up and test, in at most 10 minutes on 2 cores
-	@$(call parts,build race-quick flood test-browser smoke)
+	@$(call parts,build race-quick test-slow smoke)
 
 .PHONY: ci
 ci: need-promtool need-nginx need-wrk ## Check what takes longer: staticcheck, other platforms, races, benchmarks, chaos, mutants
-	@$(call parts,lint cross rules race-browser bench-once chaos-short mutants)
+	@$(call parts,lint cross rules race-slow bench-once chaos-short mutants)
 
 # parts makes one target after the other. It says what each does, by its help text, and at the end how long each took.
 parts = took=; for part in $(1); do \
@@ -48,23 +48,19 @@ parts = took=; for part in $(1); do \
 cgroup = if [ "$$(id -u)" = 0 ] && grep -q ' - cgroup2 ' /proc/self/mountinfo 2>/dev/null; then export RUNNERBEAN_NEED_CGROUP=1; fi
 
 .PHONY: race
-race: race-quick race-browser ## Run all tests with the race detector
+race: race-quick race-slow ## Run all tests with the race detector
 
 .PHONY: race-quick
-race-quick: ## Run all tests but those that drive a browser, with the race detector
-	@$(cgroup); $(GO) test -race -timeout 10m $$($(GO) list ./... | grep -vxE '$(subst $() ,|,$(patsubst ./%,$(MODULE)/%,$(BROWSER)))')
+race-quick: ## Run all tests but the slow ones with the race detector
+	@$(cgroup); $(GO) test -race -timeout 10m $$($(GO) list ./... | grep -vxE '$(subst $() ,|,$(patsubst ./%,$(MODULE)/%,$(SLOW)))')
 
-.PHONY: flood
-flood: ## Run the test with 20,000 queued jobs, which are 1,000 with the race detector
-	@$(BUILD) $(GO) test -timeout 5m -run '^TestFewJobsBesideMany$$' ./worker
+.PHONY: race-slow
+race-slow: ## Run the slow tests with the race detector: browser, ledger, worker
+	@$(cgroup); $(GO) test -race -timeout 15m $(SLOW)
 
-.PHONY: race-browser
-race-browser: ## Run the tests that drive a browser, with the race detector
-	@$(cgroup); $(GO) test -race -timeout 15m $(BROWSER)
-
-.PHONY: test-browser
-test-browser: ## Run the tests that drive a browser, without the race detector
-	@$(cgroup); $(BUILD) $(GO) test -timeout 10m $(BROWSER)
+.PHONY: test-slow
+test-slow: ## Run the slow tests without the race detector: browser, ledger, worker
+	@$(cgroup); $(BUILD) $(GO) test -timeout 10m $(SLOW)
 
 .PHONY: check
 check: lint cross rules ## Check the code without running it

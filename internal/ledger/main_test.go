@@ -27,6 +27,9 @@ const crashEnv = "LEDGER_TEST_WRITE_UNTIL_KILLED"
 // checks is the number of runs of the property test, unless a flag says otherwise.
 var checks = "100"
 
+// manyDependents is the size of a graph that takes several transactions.
+var manyDependents = 5001
+
 func TestMain(m *testing.M) {
 	if path := os.Getenv(crashEnv); path != "" {
 		writeUntilKilled(path)

@@ -189,10 +189,10 @@ func (d *fixture) countStates(want map[jobs.State]int) {
 func TestRetryWithManyDependentsSurvivesItsProcess(t *testing.T) {
 	t.Parallel()
 	d := newGraph(t)
-	const n = 5001
+	n := manyDependents
 	root, _ := d.reviveGraph(n)
 	d.must(d.retryWithDependents(root))
-	for range 5 {
+	for range n / 1000 {
 		step, err := d.Dependents.Revive(t.Context())
 		d.must(err)
 		if len(step.Jobs)+len(step.Left) > maxDependents || !step.More {
