@@ -125,9 +125,14 @@ fuzz: ## Fuzz every decoder for FUZZTIME each (default 20000x)
 chaos: need-beanstalkd need-strace need-faketime build ## Run the fault scenarios in full; CHAOS='c1 c5' runs some, SEED=n repeats
 	$(BUILD) $(GO) run ./chaos -bin $(BIN)/runnerbean $(if $(SEED),-seed $(SEED)) $(if $(DOC),-doc $(DOC)) $(CHAOS)
 
+# An archive of the sources has no history. The upgrade of ledgers that old versions wrote is tested in any case.
+OLD_COMMITS = $(shell git cat-file -e '3ea2163^{commit}' 2>/dev/null && git cat-file -e '01e0af4^{commit}' 2>/dev/null && echo yes)
+WITHOUT_OLD := c1 c2 c3 c4 c5 c6 c7 c8 c9 c10 c11 c13
+
 .PHONY: chaos-short
 chaos-short: need-beanstalkd need-strace need-faketime build ## Run the fault scenarios in a few minutes
-	$(BUILD) $(GO) run ./chaos -short -bin $(BIN)/runnerbean $(if $(SEED),-seed $(SEED)) $(CHAOS)
+	@$(if $(CHAOS)$(OLD_COMMITS),,echo "C12 and C14 are left out: they build old versions, and this checkout does not have their commits; run git fetch --unshallow")
+	$(BUILD) $(GO) run ./chaos -short -bin $(BIN)/runnerbean $(if $(SEED),-seed $(SEED)) $(or $(CHAOS),$(if $(OLD_COMMITS),,$(WITHOUT_OLD)))
 
 .PHONY: year
 year: need-beanstalkd need-faketime build ## Live a year of a pool in about ten minutes: upgrades, backups, restores, full disks; SEED=n repeats
