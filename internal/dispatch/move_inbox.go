@@ -85,24 +85,21 @@ func (m InboxMove) server(ctx context.Context, addr string, done *Moved) error {
 	}
 	for _, state := range []queue.TubeState{queue.Ready, queue.Delayed} {
 		for range wanted {
-			more, err := m.one(ctx, p, addr, state)
+			more, err := m.one(ctx, p, addr, state, done)
 			if err != nil {
 				return err
 			}
 			if !more {
 				break
 			}
-			done.Documents++
-			if m.Progress != nil {
-				m.Progress(done.Documents)
-			}
 		}
 	}
 	return nil
 }
 
-// one moves the first document of the inbox in a state. It reports whether there was one.
-func (m InboxMove) one(ctx context.Context, p *queue.Producer, addr string, state queue.TubeState) (bool, error) {
+// one moves the first document of the inbox in a state, and counts it. It reports whether
+// there was one.
+func (m InboxMove) one(ctx context.Context, p *queue.Producer, addr string, state queue.TubeState, done *Moved) (bool, error) {
 	id, body, err := p.First(ctx, addr, inboxOf(m.Prefix, m.From), state)
 	if errors.Is(err, queue.ErrGone) {
 		return false, nil
@@ -126,5 +123,12 @@ func (m InboxMove) one(ctx context.Context, p *queue.Producer, addr string, stat
 	if _, err := p.Put(ctx, message); err != nil {
 		return false, fmt.Errorf("message %d: %w", id, err)
 	}
-	return true, p.Remove(ctx, addr, []uint64{id})
+	if err := p.Remove(ctx, addr, []uint64{id}); err != nil {
+		return false, err
+	}
+	done.Documents++
+	if m.Progress != nil {
+		m.Progress(done.Documents)
+	}
+	return true, nil
 }
