@@ -1,16 +1,12 @@
 package jobs
 
 import (
-	"cmp"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/jobs/internal/nodeapi"
 )
 
 // Config says where a client puts its jobs and where their results will be. The
@@ -26,17 +22,34 @@ type Config struct {
 	// BaseURL is what result URLs begin with: the address of the node or of
 	// the load balancer before the nodes. Default http://127.0.0.1:8420.
 	BaseURL string
+	// API is where the API of the nodes is, if it is not under BaseURL. Default BaseURL.
+	API string
+	// Durable submits jobs to the API and not to beanstalkd: Enqueue returns after the
+	// ledger's commit, and at once tells a program that no node has. It takes longer, and
+	// needs a node that is up. EnqueueBatch sends up to 1,000 jobs in one request. While none is, Enqueue tries on until the deadline of its
+	// context, for at most 30 s.
+	Durable bool
+	// Token is the bearer token for the API, as runnerbean token add prints it. It is
+	// sent to the API only, never to where a redirect leads, and not for results.
+	Token string
 	// MaxBody is the size in bytes of the largest document that beanstalkd
 	// takes, where its option -z says so. Default [MaxQueued], at most
 	// [MaxDocument].
 	MaxBody int
-	// Timeout bounds one command to beanstalkd and its answer. Default 5 s.
+	// Timeout bounds one command to beanstalkd or one request to the API, and its
+	// answer. Default 5 s.
 	Timeout time.Duration
+	// Conns is the largest number of connections to each beanstalkd. Each carries the
+	// puts of many callers. Default 8.
+	Conns int
 	// HTTP fetches results. It must not limit the time of a whole answer if
-	// Follow is to use Server-Sent Events. Default a client of its own.
+	// Follow is to use Server-Sent Events. Default a client of its own with a copy of
+	// http.DefaultTransport, or with that one itself if the application has wrapped it.
 	HTTP *http.Client
-	// Grace is for how long Wait and Follow take "404 Not Found" as "not yet",
-	// because a new job may not have reached the ledger. Default 30 s.
+	// Grace is for how long Wait and Follow ask again while the answer is "404 Not Found",
+	// because a new job may not have reached the ledger, or 200 with something else than
+	// a result, such as a maintenance page. It counts from the first such answer in a
+	// row. Default 30 s.
 	Grace time.Duration
 	// Idle is how long an HTTP connection may be silent before the client closes
 	// it. Nodes send something every 15 s. Default 60 s.
@@ -44,7 +57,11 @@ type Config struct {
 	// MaxResult is the size in bytes of the largest result that is read.
 	// Default 64 MiB.
 	MaxResult int64
-	// Logger gets a warning when a result cannot be read. Default slog.Default().
+	// Wrap returns a function that stands around all puts: it may change jobs, count, time,
+	// log and refuse. New calls it once, with the function that puts the jobs. Default none.
+	Wrap func(next EnqueueFunc) EnqueueFunc
+	// Logger gets a warning when a result cannot be read or the API does not answer. Default
+	// slog.Default().
 	Logger *slog.Logger
 }
 
@@ -62,69 +79,13 @@ type Client struct {
 	cfg   Config
 	tube  string
 	queue *queue.Producer
-	own   *http.Transport // nil where the caller brought a client
+	own   *http.Transport // nil where the application brought a transport
+	api   *nodeapi.Client
+	// wrapped is what Config.Wrap has returned; nil without it.
+	wrapped EnqueueFunc
 }
 
-// New returns a client, which the caller closes. It connects when it is first
-// used. The error is for a bad Config.
-func New(cfg Config) (*Client, error) {
-	cfg, err := cfg.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	c := &Client{cfg: cfg, tube: queue.InboxTube(cfg.Prefix)}
-	if err := queue.ValidTube(c.tube); err != nil {
-		return nil, fmt.Errorf("jobs: prefix %q: %w", cfg.Prefix, err)
-	}
-	c.queue, err = queue.NewProducer(queue.Config{
-		Addrs: cfg.Beanstalkd, Timeout: cfg.Timeout, MaxBody: cfg.MaxBody, Logger: cfg.Logger,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("jobs: %w", err)
-	}
-	if c.cfg.HTTP == nil {
-		c.own = http.DefaultTransport.(*http.Transport).Clone()
-		c.own.MaxIdleConnsPerHost = 64 // one web server follows many jobs at one node
-		c.cfg.HTTP = &http.Client{Transport: c.own}
-	}
-	return c, nil
-}
-
-// withDefaults fills and checks a Config.
-func (cfg Config) withDefaults() (Config, error) {
-	if cfg.Grace < 0 || cfg.Idle < 0 || cfg.Timeout < 0 || cfg.MaxResult < 0 || cfg.MaxBody < 0 {
-		return cfg, errors.New("jobs: negative time or size in Config")
-	}
-	cfg.Prefix = cmp.Or(cfg.Prefix, defaultPrefix)
-	cfg.BaseURL = strings.TrimRight(cmp.Or(cfg.BaseURL, defaultBaseURL), "/")
-	cfg.MaxBody = min(cmp.Or(cfg.MaxBody, MaxQueued), MaxDocument)
-	cfg.Grace = cmp.Or(cfg.Grace, defaultGrace)
-	cfg.Idle = cmp.Or(cfg.Idle, defaultIdle)
-	cfg.MaxResult = cmp.Or(cfg.MaxResult, defaultMaxResult)
-	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
-	u, err := webURL(cfg.BaseURL)
-	if err != nil {
-		return cfg, fmt.Errorf("jobs: BaseURL: %w", err)
-	}
-	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return cfg, errors.New("jobs: BaseURL must have neither user, query nor fragment")
-	}
-	return cfg, nil
-}
-
-// webURL parses an absolute http or https URL.
-func webURL(s string) (*url.URL, error) {
-	u, err := url.Parse(s)
-	if err != nil {
-		return nil, err
-	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return nil, fmt.Errorf("%q is not an absolute http or https URL", s)
-	}
-	return u, nil
-}
-
-// Close closes the client's connections. It does not end a Follow or Wait that is
+// Close closes the client's own connections. It does not end a Follow or Wait that is
 // under way: their contexts do.
 func (c *Client) Close() error {
 	if c.own != nil {

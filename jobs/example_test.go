@@ -5,12 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/runnerbean/runnerbean/jobs"
@@ -29,7 +26,9 @@ func Example() {
 
 	// A handler of a web server: the answer does not wait for the job.
 	handler := func(w http.ResponseWriter, r *http.Request) {
-		job, err := client.Enqueue(r.Context(), jobs.Job{
+		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+		defer cancel()
+		job, err := client.Enqueue(ctx, jobs.Job{
 			Program: "forecast",
 			Input:   jobs.Input{URL: "https://grid.example/meters/42.json"},
 		})
@@ -67,71 +66,31 @@ func ExampleClient_Enqueue() {
 	// Output: http://127.0.0.1:8420/019aae04-9f80-7c61-8d2e-5b1c7a90e1f2
 }
 
-func ExampleVerifyWebhook() {
-	// The text of the node's RUNNERBEAN_WEBHOOK_KEY_FILE, kept as a secret.
-	const key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-
-	handler := func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64<<10))
-		if err != nil {
-			http.Error(w, "cannot read it", http.StatusBadRequest)
-			return
-		}
-		hook, err := jobs.VerifyWebhook(r.Header, body, key, time.Now())
-		if err != nil {
-			http.Error(w, "not signed by the key", http.StatusUnauthorized)
-			return
-		}
-		fmt.Println(hook.Data.Program, hook.Data.State)
-		w.WriteHeader(http.StatusNoContent)
-	}
-
-	// What a node sends.
-	body := `{"type":"job.succeeded","data":{"id":"019aae04-9f80-7c61-8d2e-5b1c7a90e1f2","program":"forecast","state":"succeeded"}}`
-	secret, err := jobs.WebhookKey(key)
-	if err != nil {
-		log.Fatal(err)
-	}
-	stamp := strconv.FormatInt(time.Now().Unix(), 10)
-	r := httptest.NewRequest(http.MethodPost, "/done", strings.NewReader(body))
-	r.Header.Set(jobs.HeaderWebhookID, "019aae04-a1b2-7c61-8d2e-5b1c7a90e1f2")
-	r.Header.Set(jobs.HeaderWebhookTimestamp, stamp)
-	r.Header.Set(jobs.HeaderWebhookSignature, jobs.SignWebhook("019aae04-a1b2-7c61-8d2e-5b1c7a90e1f2", stamp, []byte(body), secret))
-
-	w := httptest.NewRecorder()
-	handler(w, r)
-	fmt.Println(w.Code)
-	// Output:
-	// forecast succeeded
-	// 204
-}
-
-func ExampleClient_Enqueue_fault() {
-	client, err := jobs.New(jobs.Config{Beanstalkd: []string{exampleAddr}})
-	if err != nil {
-		log.Fatal(err)
-	}
+func ExampleClient_Enqueue_errors() {
+	client := exampleClient()
 	defer client.Close()
 
-	_, err = client.Enqueue(context.Background(), jobs.Job{
-		Program:  "forecast",
-		Input:    jobs.Input{URL: "https://grid.example/meters/42.json"},
-		Attempts: 500,
-	})
-	if fault, ok := errors.AsType[*jobs.Fault](err); ok {
-		fmt.Println(fault.Pointer)
-		fmt.Println(fault.Message)
+	job := jobs.Job{Program: "forecast", Input: jobs.Data(42), Attempts: 500}
+	job, err := client.Enqueue(context.Background(), job)
+	if errors.Is(err, jobs.ErrMaybePut) {
+		job, err = client.Enqueue(context.Background(), job) // has its id by now, so that it runs once
 	}
-	// Output:
-	// /attempts
-	// attempts must be at most 100
+	fault, invalid := errors.AsType[*jobs.Fault](err)
+	switch {
+	case err == nil:
+		fmt.Println("put", job.ID)
+	case invalid:
+		fmt.Println("fault at", fault.Pointer+":", fault.Message)
+	case errors.Is(err, jobs.ErrMaybePut):
+		fmt.Println("not known; put the same job again later")
+	default:
+		fmt.Println("not put:", err)
+	}
+	// Output: fault at /attempts: attempts must be at most 100
 }
 
 func ExampleClient_EnqueueBatch() {
-	client, err := jobs.New(jobs.Config{Beanstalkd: []string{exampleAddr}})
-	if err != nil {
-		log.Fatal(err)
-	}
+	client := exampleClient()
 	defer client.Close()
 
 	var batch []jobs.Job
@@ -141,112 +100,97 @@ func ExampleClient_EnqueueBatch() {
 			Input:   jobs.Input{URL: fmt.Sprintf("https://grid.example/meters/%d.json", meter)},
 		})
 	}
-	put, err := client.EnqueueBatch(context.Background(), batch)
-	fmt.Println(len(put), err)
-	// Output: 100 <nil>
-}
-
-func ExampleClient_Follow() {
-	node := exampleNode()
-	defer node.Close()
-	client, err := jobs.New(jobs.Config{})
-	if err != nil {
-		log.Fatal(err)
+	batch[7].Attempts = 500 // a fault, which does not hold up the others
+	all, err := client.EnqueueBatch(context.Background(), batch)
+	if err != nil { // of at least one job
+		fmt.Println(errors.Is(err, jobs.ErrNotPut), errors.Is(err, jobs.ErrMaybePut))
 	}
-	defer client.Close()
-
-	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
-	defer cancel()
-	for res, err := range client.Follow(ctx, node.URL+"/019aae04-9f80-7c61-8d2e-5b1c7a90e1f2") {
-		if err != nil {
-			log.Fatal(err)
-		}
+	var again []jobs.Job
+	for i, e := range all {
 		switch {
-		case res.Progress != nil:
-			fmt.Printf("%s %.0f %%\n", res.State, *res.Progress*100)
-		case res.State == jobs.Succeeded:
-			fmt.Printf("%s: %s\n", res.State, res.Result)
-		default:
-			fmt.Println(res.State)
+		case errors.Is(e.Err, jobs.ErrInvalid):
+			fault, _ := errors.AsType[*jobs.Fault](e.Err)
+			fmt.Println(i, fault.Message)
+		case e.Err != nil:
+			again = append(again, e.Job) // it has its id, so it will not run twice
 		}
 	}
+	fmt.Println(len(again))
 	// Output:
-	// queued
-	// running 40 %
-	// running 80 %
-	// succeeded: {"values":[24.9,25.3]}
+	// true false
+	// 7 attempts must be at most 100
+	// 0
 }
 
-func ExampleClient_Wait() {
-	node := exampleNode()
-	defer node.Close()
-	client, err := jobs.New(jobs.Config{})
+func ExampleData() {
+	client := exampleClient()
+	defer client.Close()
+
+	type window struct {
+		Meter int `json:"meter"`
+		Days  int `json:"days"`
+	}
+	job, err := client.Enqueue(context.Background(), jobs.Job{
+		Program: "forecast",
+		Input:   jobs.Data(window{Meter: 42, Days: 7}),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(string(job.Input.Data))
+	// Output: {"meter":42,"days":7}
+}
+
+func ExampleClient_Ping() {
+	client := exampleClient()
+	defer client.Close()
+
+	// A readiness probe of a web server.
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+		defer cancel()
+		if err := client.Ping(ctx); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	}
+
+	w := httptest.NewRecorder()
+	handler(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	fmt.Print(w.Body)
+	// Output: ready
+}
+
+func ExampleConfig_durable() {
+	client, err := jobs.New(jobs.Config{
+		BaseURL: fake.URL,            // https://results.example
+		Token:   fake.Config().Token, // kept as a secret, with the role submit
+		Durable: true,
+	})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer client.Close()
 
-	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
-	defer cancel()
-	res, err := client.Wait(ctx, node.URL+"/019aae04-9f80-7c61-8d2e-5b1c7a90e1f2")
-	if err != nil {
-		log.Fatal(err)
+	job, err := client.Enqueue(context.Background(), jobs.Job{
+		ID:      "019aae04-a1b2-7c61-8d2e-5b1c7a90e1f2", // such as that of an order, so that it runs once
+		Program: "forecast",
+		Input:   jobs.Data([]float64{24.1, 23.8}),
+	})
+	switch {
+	case errors.Is(err, jobs.ErrConflict):
+		fmt.Println("this order had another input")
+	case errors.Is(err, jobs.ErrInvalid):
+		fmt.Println("a fault:", err)
+	case errors.Is(err, jobs.ErrMaybePut):
+		fmt.Println("not known; put the same job again later")
+	case err != nil:
+		fmt.Println("not put:", err)
+	default:
+		fmt.Println("recorded", job.ID)
 	}
-	fmt.Println(res.State, string(res.Result))
-	// Output: succeeded {"values":[24.9,25.3]}
-}
-
-func ExampleDecode() {
-	job, err := jobs.Decode([]byte(`{
-		"id": "019aae04-9f80-7c61-8d2e-5b1c7a90e1f2",
-		"program": "forecast",
-		"input": {"data": {"meter": 12345678901234567890}},
-		"result": {"url": "https://results.example/019aae04-9f80-7c61-8d2e-5b1c7a90e1f2"},
-		"timeout": "1.5h"
-	}`))
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(job.Program, string(job.Input.Data), time.Duration(job.Timeout))
-	// Output: forecast {"meter": 12345678901234567890} 1h30m0s
-}
-
-func ExampleFault() {
-	for _, document := range []string{
-		`{"id": "019aae04-9f80-7c61-8d2e-5b1c7a90e1f2", "programm": "forecast"}`,
-		`{"id": "019aae04-9f80-7c61-8d2e-5b1c7a90e1f2", "program": "../bin/sh", "input": {"data": null},
-		  "result": {"url": "https://results.example/019aae04-9f80-7c61-8d2e-5b1c7a90e1f2"}}`,
-		`{"id": "019aae04-9f80-7c61-8d2e-5b1c7a90e1f2", "id": "again"}`,
-		`{"id": `,
-	} {
-		_, err := jobs.Decode([]byte(document))
-		if fault, ok := errors.AsType[*jobs.Fault](err); ok {
-			fmt.Printf("%q %s\n", fault.Pointer, fault.Message)
-		}
-	}
-	// Output:
-	// "/programm" unknown field "programm"; did you mean "program"?
-	// "/program" program must be the name of an installed program: 1 to 64 lower-case letters, digits, '.', '_' or '-', the first a letter or digit, not "../bin/sh"
-	// "/id" id occurs twice; a name may occur once in an object
-	// "" the document is not JSON: it ends too early
-}
-
-func ExampleComplete() {
-	document := []byte(`{"id":"019aae04-9f80-7c61-8d2e-5b1c7a90e1f2","program":"forecast","input":{"data":null}}`)
-	now := time.Date(2026, 11, 22, 6, 16, 0, 0, time.UTC)
-	complete, err := jobs.Complete(document, "https://results.example", now)
-	if err != nil {
-		log.Fatal(err)
-	}
-	job, err := jobs.Decode(complete)
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(job.Result.URL)
-	fmt.Println(job.Created)
-	// Output:
-	// https://results.example/019aae04-9f80-7c61-8d2e-5b1c7a90e1f2
-	// 2026-11-22 06:16:00 +0000 UTC
+	// Output: recorded 019aae04-a1b2-7c61-8d2e-5b1c7a90e1f2
 }
 
 // encoding/json writes a Job and leaves out the fields that are not set.
@@ -275,38 +219,4 @@ func ExampleJob() {
 	//   },
 	//   "timeout": "1h30m0s"
 	// }
-}
-
-// exampleNode stands for a node whose one job is at its beginning.
-func exampleNode() *httptest.Server {
-	const head = `{"id":"019aae04-9f80-7c61-8d2e-5b1c7a90e1f2","program":"forecast","timestamp":"2026-11-22T06:16:00Z",`
-	states := []string{
-		head + `"state":"queued"}`,
-		head + `"state":"running","progress":0.4}`,
-		head + `"state":"running","progress":0.8}`,
-		head + `"state":"succeeded","result":{"values":[24.9,25.3]}}`,
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{id}", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, states[len(states)-1])
-	})
-	mux.HandleFunc("GET /{id}/events", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
-		for _, s := range states {
-			fmt.Fprintf(w, "event: state\ndata: %s\n\n", s)
-		}
-	})
-	return httptest.NewServer(mux)
-}
-
-func ExampleSignURL() {
-	// A line of the nodes' RUNNERBEAN_URL_KEY_FILE.
-	key := []byte("Zm9ydHktdHdvIGJ5dGVzIHRoYXQgbm9ib2R5IGtub3dz")
-	result := "https://results.example/019aae04-9f80-7c61-8d2e-5b1c7a90e1f2"
-	signed, err := jobs.SignURL(result, key, time.Unix(1795000000, 0))
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(signed)
-	// Output: https://results.example/019aae04-9f80-7c61-8d2e-5b1c7a90e1f2?expires=1795000000&signature=8Cd9SeCyMaLHQLti-nP2FP5_yU-Tx2TBH96v8P4DpWc
 }

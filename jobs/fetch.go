@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,14 +9,18 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
+
+	"github.com/runnerbean/runnerbean/internal/signature"
+	"github.com/runnerbean/runnerbean/jobs/internal/web"
 )
 
 var (
-	// ErrNotResult is returned if a URL answers 200 or 202 with something other than
-	// a result document.
+	// ErrNotResult is returned if a URL answers with success, but with something other
+	// than a result document.
 	ErrNotResult = errors.New("not a result document")
 	// ErrResultTooLarge is returned for a result of more than Config.MaxResult
 	// bytes.
@@ -26,6 +31,7 @@ var (
 
 const (
 	maxProblem    = 1 << 20 // bytes of an error answer
+	maxPage       = 4 << 10 // bytes of one that is a page
 	maxRetryAfter = time.Minute
 )
 
@@ -33,12 +39,12 @@ const (
 // An error answer becomes a [*Problem]. Its status 404 means that no node knows
 // the job, or not yet.
 func (c *Client) Result(ctx context.Context, url string) (Result, error) {
-	if _, err := webURL(url); err != nil {
+	if _, err := web.ParseURL(url); err != nil {
 		return Result{}, fmt.Errorf("jobs: result: %w", err)
 	}
 	a, err := c.get(ctx, url, 0)
 	if err != nil {
-		return Result{}, fmt.Errorf("jobs: result %s: %w", url, err)
+		return Result{}, fmt.Errorf("jobs: result %s: %w", web.WithoutQuery(url), err)
 	}
 	return a.result, nil
 }
@@ -54,7 +60,7 @@ type answer struct {
 // get reads a result document. The server may delay its answer for hold, until the
 // state of the job changes.
 func (c *Client) get(ctx context.Context, url string, hold time.Duration) (answer, error) {
-	header := http.Header{"Accept": {"application/json"}}
+	header := http.Header{"Accept": {"application/json"}, "Cache-Control": {"no-cache"}}
 	if hold > 0 {
 		header.Set("Prefer", "wait="+strconv.Itoa(int(hold.Seconds())))
 	}
@@ -64,11 +70,25 @@ func (c *Client) get(ctx context.Context, url string, hold time.Duration) (answe
 	}
 	defer resp.Body.Close()
 	a := answer{retryAfter: retryAfter(resp.Header, time.Now())}
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusAccepted {
+	if resp.StatusCode/100 != 2 {
 		return a, problem(resp)
 	}
 	a.result, err = readResult(resp.Body, c.cfg.MaxResult)
-	return a, err
+	signFiles(a.result.Artifacts, url)
+	return a, elsewhere(err, url, resp)
+}
+
+// elsewhere adds to an error that the answer came from another server, to which the
+// request was redirected.
+func elsewhere(err error, asked string, resp *http.Response) error {
+	if !errors.Is(err, ErrNotResult) || resp.Request == nil {
+		return err
+	}
+	if u, e := web.ParseURL(asked); e != nil || strings.EqualFold(u.Host, resp.Request.URL.Host) {
+		return err
+	}
+	err = fmt.Errorf("%w, from %s after a redirect", err, web.WithoutQuery(resp.Request.URL.String()))
+	return &web.Lasting{Err: err, Advice: web.AdviceRedirect}
 }
 
 // readResult reads a result document of at most limit bytes.
@@ -100,17 +120,35 @@ func parseResult(text []byte) (Result, error) {
 func problem(resp *http.Response) *Problem {
 	p := &Problem{}
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if kind == "application/problem+json" {
+	switch {
+	case kind == "application/problem+json":
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
 		if jsonv2.Unmarshal(text, p) != nil {
 			p = &Problem{}
 		}
+	case resp.StatusCode == http.StatusBadRequest && speaksHTTPS(resp):
+		p.Detail = web.AdviceHTTPS
 	}
 	p.Status = resp.StatusCode
 	if p.Title == "" {
 		p.Title = http.StatusText(resp.StatusCode)
 	}
+	p.shorten()
+	if resp.Request != nil {
+		p.conceal(resp.Request.URL.Query().Get(signature.ParamSignature))
+	}
 	return p
+}
+
+// speaksHTTPS reports whether the answer is that of an HTTPS port to plain HTTP, in
+// the words of Go, nginx and Apache.
+func speaksHTTPS(resp *http.Response) bool {
+	if resp.Request != nil && resp.Request.URL.Scheme != "http" {
+		return false
+	}
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxPage))
+	return bytes.Contains(text, []byte("HTTP request")) && bytes.Contains(text, []byte("HTTPS")) ||
+		bytes.Contains(text, []byte("plain HTTP to an SSL-enabled server port"))
 }
 
 // retryAfter returns the wait that the header Retry-After asks for, in seconds or
@@ -140,6 +178,7 @@ func (c *Client) open(ctx context.Context, url string, header http.Header, idle 
 			return resp, nil
 		}
 	}
+	err = web.Explained(err)
 	timer.Stop()
 	if errors.Is(context.Cause(ctx), errIdle) {
 		err = errIdle

@@ -38,7 +38,8 @@ var (
 // each change, until one is final. It reads the node's Server-Sent Events,
 // reconnects, and polls if there are none. It retries while the network or the
 // server is away, so give ctx a deadline or break out of the loop. A lasting error,
-// or the end of ctx, is yielded once, as the last.
+// or the end of ctx, is yielded once, as the last. It leaves out documents that are
+// older than what it has yielded: a cache may still have them.
 func (c *Client) Follow(ctx context.Context, url string) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
 		f, err := c.follower(url, yield)
@@ -56,7 +57,10 @@ type follower struct {
 	poller *poller
 	events string // URL of the stream
 	yield  func(Result, error) bool
-	last   Result
+	last   Result // yielded
+	newest Result // seen, also if it was not yielded
+	// outdated is since when only older documents come; zero if the last was not.
+	outdated time.Time
 	// done is set after a final state and when the caller breaks out of the loop.
 	done bool
 	// polling is set once streams have proved useless. silent counts the streams in
@@ -96,7 +100,9 @@ func (f *follower) poll(ctx context.Context) error {
 	res, err := f.poller.next(ctx)
 	if err == nil {
 		f.poller.hold = holdFor
-		f.emit(res)
+		if f.isNews(res) {
+			f.emit(res)
+		}
 	}
 	return err
 }
@@ -130,7 +136,9 @@ func (f *follower) notFound(ctx context.Context) error {
 		return f.poller.failed(ctx, err, a.retryAfter)
 	}
 	f.poller.succeeded()
-	f.emit(a.result)
+	if f.isNews(a.result) {
+		f.emit(a.result)
+	}
 	return nil
 }
 
@@ -184,13 +192,33 @@ func (f *follower) event(e sse.Event) error {
 		// The end of a stream may cut an event in two.
 		return fmt.Errorf("%w: %v", io.ErrUnexpectedEOF, err)
 	}
+	if !f.isNews(res) {
+		return nil
+	}
 	f.silent = 0
 	f.poller.succeeded()
 	if res.State == Succeeded && res.Result == nil {
 		return errLeftOut
 	}
+	signFiles(res.Artifacts, f.poller.url)
 	f.emit(res)
 	return nil
+}
+
+// isNews notes a document and reports whether it is not older than those before. Clocks
+// of nodes may differ, so a final state is believed once it has been repeated for as
+// long as a new job may be unknown.
+func (f *follower) isNews(res Result) bool {
+	if isOlder(res, f.newest) {
+		if f.outdated.IsZero() {
+			f.outdated = time.Now()
+		}
+		if !res.State.Final() || time.Since(f.outdated) < f.poller.c.cfg.Grace {
+			return false
+		}
+	}
+	f.newest, f.outdated = res, time.Time{}
+	return true
 }
 
 // emit yields a state unless it is the same as the one before.
@@ -200,6 +228,23 @@ func (f *follower) emit(res Result) {
 	}
 	f.last = res
 	f.done = !f.yield(res, nil) || res.State.Final()
+}
+
+// isOlder reports whether document a was made before b. A success is the last state, and
+// its document may have an earlier attempt and time than that of the run which found it.
+// A person's retry goes back to queued at a later time. A later attempt, and the end of a
+// running one, come later whatever the clocks of two nodes say.
+func isOlder(a, b Result) bool {
+	switch {
+	case a.State == Succeeded || b.State == Succeeded:
+		return a.State != Succeeded
+	case a.Timestamp.After(b.Timestamp), a.Attempt > b.Attempt:
+		return false
+	case a.Attempt < b.Attempt:
+		return true
+	}
+	ended := b.State == Running && a.State.Final()
+	return a.Timestamp.Before(b.Timestamp) && !ended
 }
 
 // sameState compares two results without their Timestamp.

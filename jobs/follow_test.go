@@ -219,7 +219,7 @@ func TestFollowGivesUp(t *testing.T) {
 	}{
 		"unknown for good": {refuse(404), "", problemOf(404), 30 * time.Second},
 		"forbidden":        {refuse(403), "", problemOf(403), 0},
-		"a page":           {text(200, "text/html", "<h1>"), "", is(jobs.ErrNotResult), 0},
+		"a page":           {page(), "", is(jobs.ErrNotResult), 30 * time.Second},
 		"too large": {
 			node(refuse(405), answer(jobs.Succeeded, strings.Repeat(" ", 2000))), "",
 			is(jobs.ErrResultTooLarge), 0,
@@ -228,6 +228,7 @@ func TestFollowGivesUp(t *testing.T) {
 			node(stream(event(jobs.Running, ""), ":\n\n", 50*time.Second, ":\n\n", 50*time.Second), refuse(404)), "running",
 			is(context.DeadlineExceeded), time.Minute,
 		},
+		"unknown, slow down":    {after("60", refuse(404)), "", problemOf(404), 30 * time.Second},
 		"deadline in a poll":    {node(refuse(405), held(answer(jobs.Running, ""))), "running", is(context.DeadlineExceeded), time.Minute},
 		"deadline in an outage": {refuse(503), "", both(is(context.DeadlineExceeded), problemOf(503)), time.Minute},
 	} {

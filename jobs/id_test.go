@@ -26,7 +26,7 @@ func TestNewID(t *testing.T) {
 func TestValidID(t *testing.T) {
 	t.Parallel()
 	for id, want := range map[string]bool{
-		anID: true, otherID: true, uuid.NewString(): true,
+		anID: true, "4bf92f35-77b3-4da6-a3ce-929d0e0e4736": true, uuid.NewString(): true,
 		"":                                      false,
 		"x":                                     false,
 		anID + "0":                              false,

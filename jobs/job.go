@@ -1,20 +1,34 @@
 package jobs
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
 // DefaultPriority is the priority of a job that names none. As in beanstalkd,
 // 0 is the most urgent and 4294967295 the least.
 const DefaultPriority uint32 = 1024
 
+const (
+	// MaxDocument is the size of the largest job document, in bytes.
+	MaxDocument = 1 << 20
+	// MaxQueued is the size of the largest document that beanstalkd accepts by
+	// default (its option -z), in bytes. Give larger inputs by URL.
+	MaxQueued = 65535
+)
+
 // Job is a job document: what to run, where the input is, and where the result will
-// be. docs/wire-format.md describes each field. The JSON Schema (see [Schema]) has
-// the rules.
+// be. docs/wire-format.md describes each field and its rules. [Job.Validate] checks
+// them.
 type Job struct {
-	// ID is a lower-case UUID, version 7 ([NewID] returns one) or 4. A document that
-	// is put twice makes one job.
+	// ID is a lower-case UUID, version 7 ([NewID] returns one) or 4. A job that is put
+	// again under its id is one job, also with another Created or Traceparent. Any other
+	// difference is a conflict: the first one stands.
 	ID string `json:"id"`
 	// Program is the name of an installed program, never a path.
 	Program string `json:"program"`
@@ -49,7 +63,7 @@ type Job struct {
 	// Keep says how long the job is kept after its end; where it says nothing, the
 	// program or the node does.
 	Keep Keep `json:"keep,omitzero"`
-	// RerunOf is the id of the job that this one repeats, see [Job.Rerun].
+	// RerunOf is the id of the job that this one repeats, because a result never changes.
 	RerunOf string `json:"rerun_of,omitempty"`
 }
 
@@ -58,8 +72,31 @@ type Input struct {
 	URL string `json:"url,omitempty"`
 	// SHA256 is the lower-case hex digest that the fetched bytes must have.
 	SHA256 string `json:"sha256,omitempty"`
-	// Data is the input value itself.
+	// Data is the input value itself, see [Data].
 	Data json.RawMessage `json:"data,omitzero"`
+}
+
+// Data returns an input that is v as encoding/json writes it. Enqueue returns a [*Fault] at
+// /input/data for a value that cannot be written, such as NaN, a channel, a text that is
+// not UTF-8 or a cycle.
+func Data(v any) Input {
+	text, err := jsonv2.Marshal(v, jsonv1.DefaultOptionsV1(), jsontext.EscapeForHTML(false), jsontext.AllowInvalidUTF8(false))
+	if err != nil {
+		return Input{Data: append([]byte(unwritable), err.Error()...)}
+	}
+	return Input{Data: text}
+}
+
+// unwritable begins the Data of a value that cannot be written; its error follows. The text
+// is not JSON, so that no encoder takes it for a value, and an Input can be compared.
+const unwritable = "cannot be written as JSON: "
+
+// dataFault returns the fault of a value that Data could not write, or nil.
+func (in Input) dataFault() *Fault {
+	if why, ok := bytes.CutPrefix(in.Data, []byte(unwritable)); ok {
+		return newFault("/input/data", unwritable+"%.200s", why)
+	}
+	return nil
 }
 
 // File is an additional input, fetched to inputs/Name.

@@ -2,49 +2,58 @@ package jobs_test
 
 import (
 	"fmt"
-	"os"
+	"log"
 	"testing"
 
 	"go.uber.org/goleak"
 
-	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/jobs/jobstest"
 )
 
-// exampleAddr is the beanstalkd of the examples, which have no testing.T.
+// fake stands for beanstalkd and a node in the examples, which have no testing.T. It runs
+// the program "forecast". Jobs of other programs stay queued.
+var fake *jobstest.Fake
+
+// exampleAddr is where beanstalkd listens, 127.0.0.1:11300 as a rule.
 var exampleAddr string
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(withBeanstalkd{m}) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(withFake{m}) }
 
-// withBeanstalkd runs tests beside a beanstalkd of the examples.
-type withBeanstalkd struct{ *testing.M }
+// withFake runs tests beside the fake of the examples.
+type withFake struct{ *testing.M }
 
-func (m withBeanstalkd) Run() int {
+func (m withFake) Run() int {
 	tb := &mainTB{}
 	defer tb.cleanup()
-	exampleAddr = queuetest.Start(tb).Addr
+	fake = jobstest.NewFake(tb)
+	fake.Handle("forecast", func(job jobs.Job) (any, error) {
+		fake.Progress(job.ID, 0.4, "week 1")
+		fake.Progress(job.ID, 0.8, "week 2")
+		return map[string][]float64{"values": {24.9, 25.3}}, nil
+	})
+	exampleAddr = fake.Config().Beanstalkd[0]
 	return m.M.Run()
 }
 
-// mainTB is what queuetest needs of a test.
+// exampleClient returns a client of the fake. A web server makes one as the example of the
+// package shows.
+func exampleClient() *jobs.Client {
+	client, err := jobs.New(fake.Config())
+	if err != nil {
+		log.Fatal(err)
+	}
+	return client
+}
+
+// mainTB is what NewFake needs of a test.
 type mainTB struct {
 	testing.TB
 	after []func()
 }
 
-func (*mainTB) Helper()             {}
-func (tb *mainTB) Cleanup(f func()) { tb.after = append(tb.after, f) }
-
-func (tb *mainTB) TempDir() string {
-	dir, err := os.MkdirTemp("", "jobs")
-	if err != nil {
-		panic(err)
-	}
-	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
-
-func (*mainTB) Skip(args ...any)             { fmt.Fprintln(os.Stderr, args...); os.Exit(1) }
-func (*mainTB) Fatal(args ...any)            { panic(fmt.Sprint(args...)) }
+func (*mainTB) Helper()                      {}
+func (tb *mainTB) Cleanup(f func())          { tb.after = append(tb.after, f) }
 func (*mainTB) Fatalf(f string, args ...any) { panic(fmt.Sprintf(f, args...)) }
 func (*mainTB) Errorf(f string, args ...any) { panic(fmt.Sprintf(f, args...)) }
 

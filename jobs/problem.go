@@ -2,6 +2,9 @@ package jobs
 
 import (
 	"fmt"
+	"net/http"
+	"strings"
+	"unicode"
 )
 
 // Problem is an error answer, application/problem+json (RFC 9457).
@@ -24,4 +27,48 @@ func (p *Problem) Error() string {
 		s += " (at " + p.Pointer + ")"
 	}
 	return s
+}
+
+// Is reports whether the status means [ErrUnknown] or [ErrConflict].
+func (p *Problem) Is(target error) bool {
+	switch target {
+	case ErrUnknown:
+		return p.Status == http.StatusNotFound || p.Status == http.StatusGone
+	case ErrConflict:
+		return p.Status == http.StatusConflict
+	}
+	return false
+}
+
+// maxProblemText is the length of the longest text of a problem, in bytes.
+const maxProblemText = 2000
+
+// shorten makes each text one line of bounded length: a log may hold it.
+func (p *Problem) shorten() {
+	for _, text := range p.texts() {
+		s := strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) {
+				return ' '
+			}
+			return r
+		}, *text)
+		if len(s) > maxProblemText {
+			s = strings.ToValidUTF8(s[:maxProblemText], "") + "…"
+		}
+		*text = s
+	}
+}
+
+// conceal removes a secret that the server has sent back.
+func (p *Problem) conceal(secret string) {
+	if secret == "" {
+		return
+	}
+	for _, text := range p.texts() {
+		*text = strings.ReplaceAll(*text, secret, "…")
+	}
+}
+
+func (p *Problem) texts() []*string {
+	return []*string{&p.Type, &p.Title, &p.Detail, &p.Instance, &p.Pointer}
 }

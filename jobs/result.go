@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -42,6 +43,22 @@ type Result struct {
 	Error     *Error          `json:"error,omitempty"`
 }
 
+// Decode decodes the result of a job that has succeeded into v, as encoding/json does. Otherwise
+// the error is [ErrNotSucceeded] and, if the job failed or was cancelled, an [*Error] too.
+// A partial result is not decoded.
+func (r Result) Decode(v any) error {
+	switch {
+	case r.State != Succeeded && r.Error != nil:
+		return fmt.Errorf("jobs: job %s %w: %w", r.ID, ErrNotSucceeded, r.Error)
+	case r.State != Succeeded:
+		return fmt.Errorf("jobs: job %s %w: it is %s", r.ID, ErrNotSucceeded, r.State)
+	}
+	if err := json.Unmarshal(r.Result, v); err != nil {
+		return fmt.Errorf("jobs: result of job %s: %w", r.ID, err)
+	}
+	return nil
+}
+
 // Provenance says what a result was made from.
 type Provenance struct {
 	ProgramSHA256 string   `json:"program_sha256,omitempty"`
@@ -73,18 +90,7 @@ type LeftOut struct {
 	Reason string `json:"reason"`
 }
 
-// MaxOutputs is for how many of the newest unsuccessful attempts of a job the files
-// in out/ are kept.
-const MaxOutputs = 3
-
-// Output is what is kept of the files that an attempt left in out/.
-type Output struct {
-	Attempt   int        `json:"attempt,omitzero"`
-	Artifacts []Artifact `json:"artifacts,omitempty"`
-	LeftOut   []LeftOut  `json:"left_out,omitempty"`
-}
-
-// Error says why a job did not succeed.
+// Error says why a job did not succeed. It is an error, see [Result.Decode].
 type Error struct {
 	Class   Outcome `json:"class"`
 	Message string  `json:"message"`
@@ -93,4 +99,13 @@ type Error struct {
 	Pointer string `json:"pointer,omitempty"`
 	// LogTail is the end of the program's standard error.
 	LogTail string `json:"log_tail,omitempty"`
+}
+
+// Error returns the class and the message, and the pointer if there is one.
+func (e *Error) Error() string {
+	s := string(e.Class) + ": " + e.Message
+	if e.Pointer != "" {
+		s += " (at " + e.Pointer + ")"
+	}
+	return s
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/retry"
+	"github.com/runnerbean/runnerbean/jobs/internal/web"
 )
 
 const (
@@ -20,12 +21,17 @@ const (
 	backoffMost  = 10 * time.Second
 	unknownMost  = time.Second // between two polls of a job that is not known yet
 	warnAfter    = 3           // failures in a row
+	// lastingGrace is for how long a fault that does not pass by itself is tried again: a
+	// certificate or a name may be changed right now.
+	lastingGrace = 5 * time.Second
 )
 
 // Wait blocks until the job whose result is at url has ended, and returns its final
 // result: look at State. It retries while the network or the server is away, so
 // give ctx a deadline. The error is a [*Problem] for a job that is unknown for
-// longer than Config.Grace and for any other lasting refusal.
+// longer than Config.Grace and for any other lasting refusal, [ErrNotResult] for a URL
+// that answers with something else for as long, and comes after a few seconds for what
+// does not pass: a certificate that is not trusted, an unknown host, a wrong scheme.
 func (c *Client) Wait(ctx context.Context, url string) (Result, error) {
 	w, err := c.newPoller(url)
 	if err != nil {
@@ -48,15 +54,16 @@ type poller struct {
 	hold time.Duration
 	// rest is how long to wait before the next request.
 	rest time.Duration
-	// unknown is since when the job is not found; zero while it is.
-	unknown  time.Time
-	failures int // in a row
+	// row is the kind of the newest failures, since when there is no other kind.
+	row      failure
+	since    time.Time
+	failures int // in a row, of any kind
 	// last is the error of the newest of them.
 	last error
 }
 
 func (c *Client) newPoller(url string) (*poller, error) {
-	if _, err := webURL(url); err != nil {
+	if _, err := web.ParseURL(url); err != nil {
 		return nil, fmt.Errorf("jobs: result: %w", err)
 	}
 	return &poller{c: c, url: url}, nil
@@ -110,7 +117,7 @@ func (w *poller) ended(ctx context.Context) error {
 }
 
 func (w *poller) succeeded() {
-	w.unknown, w.failures, w.last = time.Time{}, 0, nil
+	w.row, w.failures, w.last = 0, 0, nil
 }
 
 // failed returns nil if another try is worthwhile, and sets w.rest.
@@ -119,27 +126,66 @@ func (w *poller) failed(ctx context.Context, err error, after time.Duration) err
 		return w.ended(ctx) // err is only what the end of ctx looks like
 	}
 	w.last = err
+	kind := kindOf(err)
+	if kind != w.row {
+		w.row, w.since = kind, time.Now()
+	}
 	most := backoffMost
 	if isStatus(err, http.StatusNotFound) {
 		most = unknownMost
-		if w.unknown.IsZero() {
-			w.unknown = time.Now()
-		}
-		if time.Since(w.unknown) >= w.c.cfg.Grace {
-			return w.wrap(err)
-		}
-	} else if !temporary(err) {
-		return w.wrap(err)
 	}
 	w.failures++
-	if w.failures == warnAfter && most == backoffMost {
-		w.c.cfg.Logger.Warn("result cannot be read, will try on", slog.String("url", w.url), slog.Any("err", err))
-	}
 	w.rest = max(retry.Backoff{Base: backoffFirst, Max: most}.Wait(w.failures), after)
+	if kind != passing {
+		left := w.c.grace(kind) - time.Since(w.since)
+		if left <= 0 {
+			return w.wrap(err)
+		}
+		w.rest = min(w.rest, left)
+	}
+	if w.failures == warnAfter && most == backoffMost {
+		w.c.cfg.Logger.Warn("result cannot be read, will try on", slog.String("url", web.WithoutQuery(w.url)), slog.Any("err", err))
+	}
 	return nil
 }
 
-func (w *poller) wrap(err error) error { return fmt.Errorf("jobs: result %s: %w", w.url, err) }
+// failure is a kind of failure, by how long it is worthwhile to try again.
+type failure int
+
+const (
+	passing  failure = iota + 1 // until the context ends
+	noResult                    // not found, or something else: Config.Grace
+	lasting                     // lastingGrace
+	refused                     // not at all
+)
+
+func kindOf(err error) failure {
+	if _, ok := errors.AsType[*web.Lasting](err); ok {
+		return lasting
+	}
+	switch {
+	case isStatus(err, http.StatusNotFound), errors.Is(err, ErrNotResult):
+		return noResult
+	case temporary(err):
+		return passing
+	}
+	return refused
+}
+
+// grace is for how long failures of a kind in a row are tried again.
+func (c *Client) grace(kind failure) time.Duration {
+	switch kind {
+	case noResult:
+		return c.cfg.Grace
+	case lasting:
+		return min(lastingGrace, c.cfg.Grace)
+	}
+	return 0
+}
+
+func (w *poller) wrap(err error) error {
+	return fmt.Errorf("jobs: result %s: %w", web.WithoutQuery(w.url), err)
+}
 
 // temporary reports whether the next request may succeed.
 func temporary(err error) bool {

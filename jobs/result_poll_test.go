@@ -28,6 +28,27 @@ func TestResult(t *testing.T) {
 	})
 }
 
+// TestResultSignsFiles checks each way to read the result of a signed URL.
+func TestResultSignsFiles(t *testing.T) {
+	file := strings.TrimSuffix(resultURL, "/") + "/files/a.png"
+	doc := `,"result":1,"artifacts":[{"name":"a.png","url":"` + file + `"}]`
+	for how, events := range map[string]http.HandlerFunc{"stream": stream(event(jobs.Succeeded, doc)), "poll": refuse(405)} {
+		t.Run(how, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := clientOf(t, node(events, answer(jobs.Succeeded, doc)))
+				for res, err := range c.Follow(t.Context(), resultURL+"?expires=1&signature=S") {
+					if err != nil {
+						t.Fatal(err)
+					}
+					if u := res.Artifacts[0].URL; u != file+"?expires=1&signature=S" {
+						t.Errorf("the file is at %s", u)
+					}
+				}
+			})
+		})
+	}
+}
+
 func TestResultPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := clientOf(t, answer(jobs.Running, `,"progress":0.5`))
@@ -131,6 +152,10 @@ func TestWait(t *testing.T) {
 		"down":             {hour(refuse(503)), time.Hour, time.Hour + 20*time.Second, jobs.Succeeded},
 		"too many":         {script(after("40", refuse(429)), answer(jobs.Succeeded, "")), 40 * time.Second, 41 * time.Second, jobs.Succeeded},
 		"cut":              {hour(cut), time.Hour, time.Hour + 20*time.Second, jobs.Succeeded},
+		"maintenance":      {script(page(), page(), otherJSON(), answer(jobs.Succeeded, "")), 0, 3 * time.Second, jobs.Succeeded},
+		"pages, long":      {hour(script(page(), refuse(503))), time.Hour, time.Hour + 20*time.Second, jobs.Succeeded},
+		"lost and down":    {hour(script(refuse(404), refuse(503))), time.Hour, time.Hour + 20*time.Second, jobs.Succeeded},
+		"outage, unknown":  {outageThenUnknown(), time.Hour + 20*time.Second, time.Hour + 22*time.Second, jobs.Succeeded},
 		"silent":           {script(silent, answer(jobs.Succeeded, "")), time.Minute, time.Minute + time.Second, jobs.Succeeded},
 		"silent halfway":   {script(halfway, answer(jobs.Succeeded, "")), time.Minute, time.Minute + time.Second, jobs.Succeeded},
 	} {
@@ -160,9 +185,14 @@ func TestWaitGivesUp(t *testing.T) {
 	}{
 		"unknown for good":    {refuse(404), problemOf(404), 30 * time.Second},
 		"known once":          {script(answer(jobs.Queued, ""), refuse(404)), problemOf(404), 30 * time.Second},
+		"unknown, slow down":  {after("60", refuse(404)), problemOf(404), 30 * time.Second},
 		"forbidden":           {refuse(403), problemOf(403), 0},
 		"gone":                {refuse(410), problemOf(410), 0},
-		"a page":              {text(200, "text/html", "<h1>"), is(jobs.ErrNotResult), 0},
+		"a page":              {page(), is(jobs.ErrNotResult), 30 * time.Second},
+		"a page, slow down":   {after("60", page()), is(jobs.ErrNotResult), 30 * time.Second},
+		"other JSON":          {otherJSON(), is(jobs.ErrNotResult), 30 * time.Second},
+		"no content":          {text(204, "text/html", ""), is(jobs.ErrNotResult), 30 * time.Second},
+		"known, then a page":  {script(answer(jobs.Queued, ""), page()), is(jobs.ErrNotResult), 31 * time.Second},
 		"deadline":            {answer(jobs.Running, ""), is(context.DeadlineExceeded), time.Hour},
 		"deadline and outage": {refuse(500), both(is(context.DeadlineExceeded), problemOf(500)), time.Hour},
 		"deadline, silent":    {silent, is(context.DeadlineExceeded), time.Hour},
@@ -185,18 +215,41 @@ func TestWaitGivesUp(t *testing.T) {
 	}
 }
 
+// TestGrace checks that Config.Grace bounds both what is not found and what is no result.
+func TestGrace(t *testing.T) {
+	for name, handler := range map[string]http.HandlerFunc{"unknown": refuse(404), "a page": page(), "both": script(refuse(404), page())} {
+		for _, grace := range []time.Duration{2 * time.Second, 10 * time.Minute} {
+			t.Run(name+", "+grace.String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					c := clientWith(t, jobs.Config{Grace: grace}, after("60", handler))
+					begin := time.Now()
+					_, err := c.Wait(t.Context(), resultURL)
+					if d := time.Since(begin); err == nil || d < grace || d > grace+time.Second {
+						t.Errorf("Wait: %v after %v, want an error after %v", err, d, grace)
+					}
+					begin = time.Now()
+					got := follow(t.Context(), c)
+					if d := time.Since(begin); got.err == nil || d < grace || d > grace+time.Second {
+						t.Errorf("Follow: %v after %v, want an error after %v", got.err, d, grace)
+					}
+				})
+			})
+		}
+	}
+}
+
 func TestWaitAsksToBeHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var prefer, accept string
+		var prefer, accept, cache string
 		c := clientOf(t, func(w http.ResponseWriter, r *http.Request) {
-			prefer, accept = r.Header.Get("Prefer"), r.Header.Get("Accept")
+			prefer, accept, cache = r.Header.Get("Prefer"), r.Header.Get("Accept"), r.Header.Get("Cache-Control")
 			answer(jobs.Succeeded, "")(w, r)
 		})
 		if _, err := c.Wait(t.Context(), resultURL); err != nil {
 			t.Fatal(err)
 		}
-		if prefer != "wait=30" || accept != "application/json" {
-			t.Errorf("Prefer %q, Accept %q", prefer, accept)
+		if prefer != "wait=30" || accept != "application/json" || cache != "no-cache" {
+			t.Errorf("Prefer %q, Accept %q, Cache-Control %q", prefer, accept, cache)
 		}
 	})
 }
@@ -235,6 +288,29 @@ func lostForAWhile() http.HandlerFunc {
 		}
 	}
 }
+
+// outageThenUnknown is a job that is not known at first, behind an outage of an hour,
+// and then not known for less than the time of grace.
+func outageThenUnknown() http.HandlerFunc {
+	begin := sync.OnceValue(time.Now)
+	return func(w http.ResponseWriter, r *http.Request) {
+		switch age := time.Since(begin()); {
+		case age == 0:
+			refuse(404)(w, r)
+		case age < time.Hour:
+			refuse(503)(w, r)
+		case age < time.Hour+20*time.Second:
+			refuse(404)(w, r)
+		default:
+			answer(jobs.Succeeded, "")(w, r)
+		}
+	}
+}
+
+// page is what a proxy shows during maintenance.
+func page() http.HandlerFunc { return text(200, "text/html", "<h1>Back soon</h1>") }
+
+func otherJSON() http.HandlerFunc { return text(200, "application/json", `{"status":"maintenance"}`) }
 
 func after(v string, h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {

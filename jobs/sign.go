@@ -1,84 +1,87 @@
 package jobs
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/url"
+	"path"
 	"strconv"
 	"strings"
 	"time"
-)
 
-// MinURLKey is the length in bytes of the shortest key that signs URLs.
-const MinURLKey = 32
-
-// The query parameters of a signed URL.
-const (
-	ParamExpires   = "expires"
-	ParamSignature = "signature"
-)
-
-var (
-	// ErrSignature is the error of a signature that is missing or of another key.
-	ErrSignature = errors.New("the URL has no valid signature")
-	// ErrURLExpired is the error of a URL whose time is over.
-	ErrURLExpired = errors.New("the URL has expired")
+	"github.com/runnerbean/runnerbean/internal/signature"
+	"github.com/runnerbean/runnerbean/jobs/internal/web"
 )
 
 // SignURL returns the URL of a result with the parameters expires, in Unix seconds,
 // and signature. Nodes with RUNNERBEAN_RESULTS=signed answer it until expires. The
 // signature is of the job's id, so the same query also opens /events, /log and
 // /files below the result. key is a line of the nodes' RUNNERBEAN_URL_KEY_FILE
-// without the line break, at least [MinURLKey] bytes.
+// without the line break, at least 32 bytes. A time before 1970, such as the
+// zero Time, is an error.
 func SignURL(resultURL string, key []byte, expires time.Time) (string, error) {
-	u, err := webURL(resultURL)
+	u, err := web.ParseURL(resultURL)
 	if err != nil {
 		return "", fmt.Errorf("jobs: %w", err)
 	}
 	id := idOf(u.Path)
 	if !ValidID(id) {
-		return "", fmt.Errorf("jobs: %q is not the URL of a result", resultURL)
+		return "", fmt.Errorf("jobs: %q is not the URL of a result", web.WithoutQuery(resultURL))
 	}
-	if len(key) < MinURLKey {
-		return "", fmt.Errorf("jobs: a key for URLs has at least %d bytes", MinURLKey)
+	if len(key) < signature.MinURLKey {
+		return "", fmt.Errorf("jobs: a key for URLs has at least %d bytes", signature.MinURLKey)
+	}
+	if expires.Unix() <= 0 {
+		return "", errors.New("jobs: a signed URL needs the time when it expires")
 	}
 	q, until := u.Query(), strconv.FormatInt(expires.Unix(), 10)
-	q.Set(ParamExpires, until)
-	q.Set(ParamSignature, urlSignature(key, id, until))
+	q.Set(signature.ParamExpires, until)
+	q.Set(signature.ParamSignature, signature.URL(key, id, until))
 	u.RawQuery = q.Encode()
 	return u.String(), nil
 }
 
-// VerifySignature checks the query that SignURL has made for the job id. It returns
-// [ErrSignature] or [ErrURLExpired] for one that is not valid.
-func VerifySignature(id string, query url.Values, key []byte, now time.Time) error {
-	until, signature := query[ParamExpires], query[ParamSignature]
-	if len(until) != 1 || len(signature) != 1 || len(key) < MinURLKey {
-		return ErrSignature
+// signFiles opens files below a result with the query that has opened the result. It
+// leaves alone those that have a query of their own kind and those of other places,
+// which must not get the signature.
+func signFiles(files []Artifact, resultURL string) {
+	result, err := web.ParseURL(resultURL)
+	if err != nil {
+		return
 	}
-	if !hmac.Equal([]byte(urlSignature(key, id, until[0])), []byte(signature[0])) {
-		return ErrSignature
+	query := result.Query()
+	if !query.Has(signature.ParamExpires) || !query.Has(signature.ParamSignature) {
+		return
 	}
-	end, err := strconv.ParseInt(until[0], 10, 64)
-	if err != nil || now.Unix() >= end {
-		return ErrURLExpired
+	for i, f := range files {
+		u, err := web.ParseURL(f.URL)
+		if err != nil || !isBelow(u, result) {
+			continue
+		}
+		if q := u.Query(); !q.Has(signature.ParamSignature) && !q.Has(signature.ParamExpires) {
+			q[signature.ParamExpires], q[signature.ParamSignature] = query[signature.ParamExpires], query[signature.ParamSignature]
+			u.RawQuery = q.Encode()
+			files[i].URL = u.String()
+		}
 	}
-	return nil
 }
 
-func urlSignature(key []byte, id, until string) string {
-	m := hmac.New(sha256.New, key)
-	m.Write([]byte("v1\n" + id + "\n" + until))
-	return base64.RawURLEncoding.EncodeToString(m.Sum(nil))
+// isBelow reports whether u is on the same server as result and in the folder that its
+// path names.
+func isBelow(u, result *url.URL) bool {
+	if u.Scheme != result.Scheme || !strings.EqualFold(u.Host, result.Host) || u.User != nil {
+		return false
+	}
+	if path.Clean(u.Path) != u.Path || strings.ContainsRune(u.Path, '\\') {
+		return false // browsers would leave the folder
+	}
+	return strings.HasPrefix(u.Path, strings.TrimSuffix(result.Path, "/")+"/")
 }
 
 // idOf returns the job id in the path of a result or of something below it. A file
 // below it may itself be named like an id.
-func idOf(path string) string {
-	path, _, _ = strings.Cut(path, "/files/")
-	path = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(path, "/"), "/events"), "/log")
-	return path[strings.LastIndexByte(path, '/')+1:]
+func idOf(result string) string {
+	result, _, _ = strings.Cut(result, "/files/")
+	result = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(result, "/"), "/events"), "/log")
+	return result[strings.LastIndexByte(result, '/')+1:]
 }

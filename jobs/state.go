@@ -45,13 +45,3 @@ const (
 	ClassExpired  Outcome = "expired"  // had not started when it expired
 	ClassNeeds    Outcome = "needs"    // a job that it needs did not succeed
 )
-
-// Spends reports whether an attempt that ended so counts against the job's
-// attempts.
-func (o Outcome) Spends() bool {
-	switch o {
-	case OutcomeError, OutcomeTimeout, OutcomeStalled, OutcomeKilled:
-		return true
-	}
-	return false
-}

@@ -2,8 +2,6 @@ package jobs
 
 import (
 	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,13 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-)
 
-// The header fields of a webhook, as Standard Webhooks names them.
-const (
-	HeaderWebhookID        = "webhook-id"
-	HeaderWebhookTimestamp = "webhook-timestamp"
-	HeaderWebhookSignature = "webhook-signature"
+	"github.com/runnerbean/runnerbean/internal/signature"
 )
 
 // ErrWebhook is wrapped by the error of a request that does not come from a node
@@ -55,19 +48,19 @@ type WebhookJob struct {
 // request byte for byte; read it with a limit, such as 64 KiB. The error wraps
 // [ErrWebhook]: answer 401.
 func VerifyWebhook(header http.Header, body []byte, key string, now time.Time) (Webhook, error) {
-	secret, err := WebhookKey(key)
+	secret, err := signature.WebhookKey(key)
 	if err != nil {
-		return Webhook{}, err
+		return Webhook{}, fmt.Errorf("jobs: %w", err)
 	}
-	id, stamp := header.Get(HeaderWebhookID), header.Get(HeaderWebhookTimestamp)
+	id, stamp := header.Get(signature.WebhookID), header.Get(signature.WebhookTimestamp)
 	seconds, err := strconv.ParseInt(stamp, 10, 64)
 	if err != nil || id == "" {
-		return Webhook{}, fmt.Errorf("%w: it has no %s or %s", ErrWebhook, HeaderWebhookID, HeaderWebhookTimestamp)
+		return Webhook{}, fmt.Errorf("%w: it has no %s or %s", ErrWebhook, signature.WebhookID, signature.WebhookTimestamp)
 	}
 	if now.Sub(time.Unix(seconds, 0)).Abs() > webhookTolerance {
 		return Webhook{}, fmt.Errorf("%w: its time is more than %s off this clock", ErrWebhook, webhookTolerance)
 	}
-	if !signedBy(header.Get(HeaderWebhookSignature), SignWebhook(id, stamp, body, secret)) {
+	if !signedBy(header.Get(signature.WebhookSignature), signature.Webhook(id, stamp, body, secret)) {
 		return Webhook{}, fmt.Errorf("%w: no signature in it is by this key", ErrWebhook)
 	}
 	w := Webhook{ID: id}
@@ -84,24 +77,4 @@ func signedBy(list, want string) bool {
 		found = hmac.Equal([]byte(got), []byte(want)) || found
 	}
 	return found
-}
-
-// SignWebhook returns the signature of a webhook as Standard Webhooks defines it.
-// stamp is its time in Unix seconds, and secret what [WebhookKey] returns.
-func SignWebhook(id, stamp string, body, secret []byte) string {
-	mac := hmac.New(sha256.New, secret)
-	mac.Write([]byte(id + "." + stamp + "."))
-	mac.Write(body)
-	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
-}
-
-// WebhookKey decodes a key in the form of key files: "whsec_" and 24 to 64 bytes in
-// base64. The error does not repeat the key.
-func WebhookKey(text string) ([]byte, error) {
-	encoded, ok := strings.CutPrefix(strings.TrimSpace(text), "whsec_")
-	secret, err := base64.StdEncoding.DecodeString(encoded)
-	if !ok || err != nil || len(secret) < 24 || len(secret) > 64 {
-		return nil, errors.New(`jobs: a webhook key is "whsec_" and 24 to 64 bytes in base64, as of: echo whsec_$(openssl rand -base64 32)`)
-	}
-	return secret, nil
 }

@@ -17,6 +17,8 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
+const anID = "019aae04-9f80-7c61-8d2e-5b1c7a90e1f2"
+
 // resultURL is the URL of the one job of the fake nodes.
 const resultURL = "http://node.example/results/" + anID
 

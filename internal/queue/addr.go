@@ -51,7 +51,7 @@ func parseAddr(text string) (string, error) {
 		return "", err
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return "", fmt.Errorf("%q is no port", port)
+		return "", fmt.Errorf("%q is no port, 1 to 65535 are", port)
 	}
 	if ip, err := netip.ParseAddr(host); err == nil && validZone(ip.Zone()) {
 		return net.JoinHostPort(ip.String(), port), nil

@@ -156,7 +156,7 @@ func BenchmarkBareReserveDelete(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		if i%len(batch) == 0 {
 			b.StopTimer()
-			must[[]Receipt](b)(p.PutAll(b.Context(), batch))
+			must[[]Outcome](b)(p.PutAll(b.Context(), batch))
 			b.StartTimer()
 		}
 		id, _, err := c.Reserve(time.Minute)

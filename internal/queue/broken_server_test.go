@@ -18,7 +18,7 @@ func TestProperReplies(t *testing.T) {
 	for _, op := range operations {
 		t.Run(op.name, func(t *testing.T) {
 			t.Parallel()
-			f := startFake(t, func(p *peer) { p.answer(op.name, op.reply); p.hang() })
+			f := startFake(t, func(p *peer) { p.answer(op.reply); p.hang() })
 			c := dialFake(t, f)
 			if err := op.run(t, c); err != nil {
 				t.Error(err)
@@ -41,7 +41,7 @@ func TestCutReplies(t *testing.T) {
 		for ending, end := range endings {
 			t.Run(op.name+"/"+ending, func(t *testing.T) {
 				t.Parallel()
-				f := startFake(t, func(p *peer) { p.answer(op.name, op.reply[:p.number]); end(p) })
+				f := startFake(t, func(p *peer) { p.answer(op.reply[:p.number]); end(p) })
 				for offset := range len(op.reply) {
 					c := dialFake(t, f)
 					err := op.run(t, c)
@@ -68,7 +68,7 @@ func TestHangingReplies(t *testing.T) {
 		t.Run(op.name, func(t *testing.T) {
 			t.Parallel()
 			half := op.reply[:len(op.reply)/2]
-			f := startFake(t, func(p *peer) { p.answer(op.name, half); p.hang() })
+			f := startFake(t, func(p *peer) { p.answer(half); p.hang() })
 			c := dialFake(t, f)
 			c.timeout = 20 * time.Millisecond
 			if err := op.run(t, c); !errors.Is(err, os.ErrDeadlineExceeded) || !c.dead.Load() {
@@ -83,7 +83,7 @@ func TestContextEndsCommand(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	f := startFake(t, func(p *peer) { p.command(); cancel(); p.hang() })
 	c := dialFake(t, f)
-	_, err := c.put(ctx, Message{Tube: "t", Body: []byte("x")})
+	_, err := c.tubes(ctx)
 	if !errors.Is(err, context.Canceled) || !c.dead.Load() {
 		t.Errorf("got %v, dead %v", err, c.dead.Load())
 	}
@@ -111,7 +111,7 @@ func TestGarbage(t *testing.T) {
 	for _, op := range operations {
 		t.Run(op.name, func(t *testing.T) {
 			t.Parallel()
-			f := startFake(t, func(p *peer) { p.answer(op.name, garbage[p.number]); p.hang() })
+			f := startFake(t, func(p *peer) { p.answer(garbage[p.number]); p.hang() })
 			for _, line := range garbage {
 				c := dialFake(t, f)
 				if err := op.run(t, c); !errors.Is(err, ErrReply) {
@@ -125,29 +125,12 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
-// A server without memory may have said so to the use before the put, and then
-// the next answer would belong to the put before.
-func TestNoMemoryEndsTheConnection(t *testing.T) {
-	t.Parallel()
-	for _, reply := range []string{"OUT_OF_MEMORY\r\nINSERTED 5\r\n", "BURIED 5\r\n"} {
-		f := startFake(t, func(p *peer) { p.answer("put", reply); p.hang() })
-		c := dialFake(t, f)
-		_, err := c.put(t.Context(), Message{Tube: "t", Body: []byte("x")})
-		if !errors.Is(err, ErrFull) || !c.dead.Load() {
-			t.Errorf("%q: %v, dead %v", reply, err, c.dead.Load())
-		}
-	}
-}
-
 func TestServerSaysNo(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		op, reply string
 		want      error
 	}{
-		{"put", "JOB_TOO_BIG\r\n", ErrTooBig},
-		{"put", "DRAINING\r\n", ErrDraining},
-		{"put", "INTERNAL_ERROR\r\n", ErrRefused},
 		{"reserve", "TIMED_OUT\r\n", errNone},
 		{"reserve", "DEADLINE_SOON\r\n", errDeadline},
 		{"delete", "NOT_FOUND\r\n", ErrGone},
@@ -160,7 +143,7 @@ func TestServerSaysNo(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.op+" "+strings.TrimSpace(test.reply), func(t *testing.T) {
 			t.Parallel()
-			f := startFake(t, func(p *peer) { p.answer(test.op, test.reply); p.hang() })
+			f := startFake(t, func(p *peer) { p.answer(test.reply); p.hang() })
 			c := dialFake(t, f)
 			for _, op := range operations {
 				if op.name != test.op {
@@ -180,7 +163,7 @@ func TestServerSaysNo(t *testing.T) {
 // What comes unasked after a reply is not taken for the next one.
 func TestMoreThanAskedFor(t *testing.T) {
 	t.Parallel()
-	f := startFake(t, func(p *peer) { p.answer("delete", "DELETED\r\nDELETED\r\n"); p.hang() })
+	f := startFake(t, func(p *peer) { p.answer("DELETED\r\nDELETED\r\n"); p.hang() })
 	c := dialFake(t, f)
 	first, second := holding(c), &Delivery{ID: 8, conn: c}
 	c.held.add(8)
@@ -197,7 +180,7 @@ func TestStatedSizeIsNotAllocated(t *testing.T) {
 	const size = 100 << 20
 	block := make([]byte, 1<<20)
 	f := startFake(t, func(p *peer) {
-		p.answer("reserve", fmt.Sprintf("RESERVED 9 %d\r\n", size))
+		p.answer(fmt.Sprintf("RESERVED 9 %d\r\n", size))
 		if p.number == 0 {
 			return
 		}
@@ -229,85 +212,6 @@ func allocated() uint64 {
 	return m.TotalAlloc
 }
 
-// Answers that come before their commands were sent harm nobody.
-func TestPutAllAnsweredTooSoon(t *testing.T) {
-	t.Parallel()
-	const messages = 200
-	f := startFake(t, func(p *peer) {
-		for i := range messages {
-			p.say(fmt.Sprintf("INSERTED %d\r\n", i+1))
-		}
-		p.hang()
-	})
-	c := dialFake(t, f)
-	receipts := make([]Receipt, messages)
-	// Whether the answers are seen to be too early is a matter of luck.
-	err := c.putAll(t.Context(), manyMessages(messages, "t"), receipts)
-	if err != nil && !errors.Is(err, ErrReply) {
-		t.Error(err)
-	}
-}
-
-// PutAll says exactly which messages were acknowledged before the end.
-func TestPutAllCutShort(t *testing.T) {
-	t.Parallel()
-	const messages, answered = 500, 137
-	f := startFake(t, func(p *peer) {
-		for i := range answered {
-			p.command()
-			p.say(fmt.Sprintf("INSERTED %d\r\n", i+1))
-		}
-		p.leave()
-	})
-	p := newProducer(t, f.cfg)
-	receipts, err := p.PutAll(t.Context(), manyMessages(messages, "t"))
-	if err == nil || len(receipts) != messages {
-		t.Fatalf("%d receipts, %v", len(receipts), err)
-	}
-	for i, r := range receipts {
-		if i < answered && r.ID != uint64(i+1) || i >= answered && r != (Receipt{}) {
-			t.Fatalf("receipt %d: %+v", i, r)
-		}
-	}
-}
-
-// One refusal stops a batch, keeps what was put, and leaves the connection in
-// step and at once ready for more.
-func TestPutAllRefused(t *testing.T) {
-	t.Parallel()
-	const refused = "no"
-	f := startFake(t, func(p *peer) {
-		if p.number > 0 {
-			t.Error("a second connection was made")
-		}
-		for id := 1; ; id++ {
-			switch line := p.command(); {
-			case line == "":
-				return
-			case strings.HasSuffix(line, fmt.Sprint(" ", len(refused))):
-				p.say("JOB_TOO_BIG\r\n")
-			default:
-				p.say(fmt.Sprintf("INSERTED %d\r\n", id))
-			}
-		}
-	})
-	p := newProducer(t, f.cfg)
-	for round := range 100 {
-		messages := manyMessages(300, "t")
-		messages[round].Body = []byte(refused)
-		receipts, err := p.PutAll(t.Context(), messages)
-		if !errors.Is(err, ErrTooBig) {
-			t.Fatal(err)
-		}
-		for i, r := range receipts {
-			put := r.ID != 0
-			if i < round && !put || i == round && put || put && i > 0 && i-1 != round && r.ID != receipts[i-1].ID+1 {
-				t.Fatalf("refused %d: receipt %d is %+v after %+v", round, i, r, receipts[max(0, i-1)])
-			}
-		}
-	}
-}
-
 // A panic in the midst of a command leaves nothing of it behind: the connection
 // may be out of step, so it is used no more; others take its place.
 func TestPanicEndsItsConnection(t *testing.T) {
@@ -315,7 +219,7 @@ func TestPanicEndsItsConnection(t *testing.T) {
 	_, p, _ := pair(t)
 	pool := p.pools[0]
 	var caught *panics.Error
-	for range 2 * maxConns {
+	for range 2 * DefaultConns {
 		var used *conn
 		err := pool.use(t.Context(), func(c *conn) error {
 			used = c
@@ -334,57 +238,6 @@ func TestPanicEndsItsConnection(t *testing.T) {
 	}
 	if err := p.Ping(t.Context()); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestCloseEndsPut(t *testing.T) {
-	t.Parallel()
-	const puts = 3
-	asked := make(chan bool)
-	f := startFake(t, func(p *peer) { p.command(); asked <- true; p.hang() })
-	p := newProducer(t, f.cfg)
-	failed := make(chan error)
-	for range puts {
-		go func() {
-			_, err := p.Put(t.Context(), Message{Tube: "t"})
-			failed <- err
-		}()
-		<-asked
-	}
-	go p.Close()
-	for range puts {
-		if err := <-failed; !errors.Is(err, ErrClosed) {
-			t.Errorf("got %v", err)
-		}
-	}
-}
-
-// What one server acknowledged is not put again on the next.
-func TestPutAllGoesOnElsewhere(t *testing.T) {
-	t.Parallel()
-	const messages, first = 300, 137
-	script := func(most int) func(*peer) {
-		return func(p *peer) {
-			for i := 0; i < most && p.command() != ""; i++ {
-				p.say(fmt.Sprintf("INSERTED %d\r\n", i+1))
-			}
-			p.leave()
-		}
-	}
-	one, two := startFake(t, script(first)), startFake(t, script(messages))
-	p := newProducer(t, Config{Addrs: []string{one.addr, two.addr}})
-	receipts, err := p.PutAll(t.Context(), manyMessages(messages, "t"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, r := range receipts {
-		want := Receipt{one.addr, "fake", uint64(i + 1)}
-		if i >= first {
-			want = Receipt{two.addr, "fake", uint64(i + 1 - first)}
-		}
-		if r != want {
-			t.Fatalf("receipt %d: %+v, want %+v", i, r, want)
-		}
 	}
 }
 

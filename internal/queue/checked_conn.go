@@ -25,16 +25,14 @@ type checkedConn struct {
 	trailer bool   // the line end after the body has not been read yet
 	skipped int    // size of a discarded body that was over maxBody
 	fault   error  // the first error; it is permanent
-
-	puts *putBuffer // nil while commands are sent one by one
 }
 
 func newCheckedConn(nc net.Conn, maxBody int) *checkedConn {
 	return &checkedConn{Conn: nc, in: bufio.NewReader(nc), maxBody: maxBody}
 }
 
-// begin prepares for one command, or for a pipeline of the same command. It sets which
-// reply is expected, how many notices may precede it, and the time limit.
+// begin prepares for one command. It sets which reply is expected, how many notices may
+// precede it, and the time limit.
 func (w *checkedConn) begin(want shape, notices int, limit time.Duration) error {
 	if w.fault == nil && (w.in.Buffered() > 0 || len(w.out) > 0 || w.left > 0 || w.trailer) {
 		w.fault = fmt.Errorf("%w: more than was asked for", ErrReply)
@@ -43,12 +41,6 @@ func (w *checkedConn) begin(want shape, notices int, limit time.Duration) error 
 		return w.fault
 	}
 	w.want, w.notices, w.skipped = want, notices, 0
-	return w.extend(limit)
-}
-
-// extend sets the deadline of the command, or of the rest of the pipeline, to limit from
-// now.
-func (w *checkedConn) extend(limit time.Duration) error {
 	return w.SetDeadline(time.Now().Add(limit))
 }
 
@@ -161,33 +153,5 @@ func unexpected(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
-	return err
-}
-
-// Write implements io.Writer for go-beanstalk.
-func (w *checkedConn) Write(p []byte) (int, error) {
-	g := w.puts
-	if g == nil {
-		return w.Conn.Write(p)
-	}
-	if g.unread == 0 {
-		g.unread = putLength(p)
-	}
-	g.data = append(g.data, p...)
-	if g.unread -= len(p); g.unread == 0 {
-		g.count++
-		g.record()
-	}
-	return len(p), nil
-}
-
-// flush sends the collected puts if they fill a batch, or if now is set.
-func (w *checkedConn) flush(now bool) error {
-	g := w.puts
-	if g.count == 0 || !now && g.count < batchPuts && len(g.data) < batchBytes {
-		return nil
-	}
-	_, err := w.Conn.Write(g.data)
-	g.data, g.count = g.data[:0], 0
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 // safe for concurrent use. A dead connection stays dead.
 type conn struct {
 	addr, server string
+	trip         time.Duration // of the first command
 	timeout      time.Duration
 	wire         *checkedConn
 	client       *beanstalk.Conn
@@ -32,7 +34,10 @@ type conn struct {
 func dial(ctx context.Context, cfg Config, addr string) (*conn, error) {
 	network, address := Network(addr)
 	nc, err := (&net.Dialer{Timeout: cfg.DialTimeout}).DialContext(ctx, network, address)
-	if err != nil {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil: // it is not the caller's
+		return nil, fmt.Errorf("queue: %s: no connection within %v: %w", addr, cfg.DialTimeout, os.ErrDeadlineExceeded)
+	case err != nil:
 		return nil, fmt.Errorf("queue: %s: %w", addr, err)
 	}
 	w := newCheckedConn(nc, cfg.MaxBody)
@@ -41,7 +46,9 @@ func dial(ctx context.Context, cfg Config, addr string) (*conn, error) {
 		wire: w, client: beanstalk.NewConn(w), watching: 1,
 		turn: make(chan struct{}, 1),
 	}
+	asked := time.Now()
 	stats, err := c.stats(ctx)
+	c.trip = time.Since(asked)
 	if err == nil {
 		c.server, err = instance(stats)
 	}
@@ -63,7 +70,7 @@ func instance(stats map[string]string) (string, error) {
 	return id, nil
 }
 
-// call is one command, or a pipeline of one command.
+// call is one command.
 type call struct {
 	name    string
 	want    shape
@@ -162,22 +169,4 @@ func (c *conn) tubeStats(ctx context.Context, tube string) (stats map[string]str
 		return err
 	})
 	return stats, err
-}
-
-// put sends a message that Producer.checked has accepted.
-func (c *conn) put(ctx context.Context, m Message) (r Receipt, err error) {
-	err = c.do(ctx, call{name: "put", want: putShape, notices: 1}, func() error {
-		r, err = c.send(m)
-		return err
-	})
-	return r, err
-}
-
-func (c *conn) send(m Message) (Receipt, error) {
-	tube := beanstalk.Tube{Conn: c.client, Name: m.Tube}
-	id, err := tube.Put(m.Body, m.Priority, m.Delay, m.TTR)
-	if err != nil {
-		return Receipt{}, err
-	}
-	return Receipt{Addr: c.addr, Server: c.server, ID: id}, nil
 }

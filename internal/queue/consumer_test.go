@@ -127,7 +127,7 @@ func TestWatchListChanges(t *testing.T) {
 func TestReserveBatch(t *testing.T) {
 	t.Parallel()
 	_, p, c := pair(t)
-	must[[]Receipt](t)(p.PutAll(t.Context(), manyMessages(25, "t")))
+	must[[]Outcome](t)(p.PutAll(t.Context(), manyMessages(25, "t")))
 	for _, want := range []int{10, 10, 5} {
 		batch := must[[]*Delivery](t)(c.ReserveBatch(t.Context(), tubeT, 10))
 		if len(batch) != want {

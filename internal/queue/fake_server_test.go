@@ -141,13 +141,6 @@ var operations = []struct {
 	name, reply string
 	run         func(testing.TB, *conn) error
 }{
-	{"put", "INSERTED 1234\r\n", func(tb testing.TB, c *conn) error {
-		r, err := c.put(tb.Context(), Message{Tube: "t", Body: []byte("x")})
-		if err == nil && r != (Receipt{c.addr, "fake", 1234}) {
-			tb.Errorf("receipt %+v", r)
-		}
-		return err
-	}},
 	{"reserve", "RESERVED 1234 2\r\nhi\r\n", func(tb testing.TB, c *conn) error {
 		d, err := c.reserve(tb.Context(), map[string]bool{"t": true}, 0)
 		if err == nil && (d.ID != 1234 || string(d.Body) != "hi") {
@@ -186,15 +179,6 @@ var operations = []struct {
 	}},
 	{"pause-tube", "PAUSED\r\n", func(tb testing.TB, c *conn) error { return c.unpause(tb.Context(), "t") }},
 	{"kick", "KICKED 0\r\n", func(tb testing.TB, c *conn) error { return c.kick(tb.Context(), "t", 10) }},
-	{"putAll", "INSERTED 1\r\nINSERTED 2\r\n", func(tb testing.TB, c *conn) error {
-		receipts := make([]Receipt, 2)
-		messages := []Message{{Tube: "t", Body: []byte("x")}, {Tube: "t", Body: []byte("x")}}
-		err := c.putAll(tb.Context(), messages, receipts)
-		if err == nil && (receipts[0].ID != 1 || receipts[1].ID != 2) {
-			tb.Errorf("receipts %+v", receipts)
-		}
-		return err
-	}},
 }
 
 // holding makes the connection believe that it holds job 7.
@@ -204,10 +188,7 @@ func holding(c *conn) *Delivery {
 }
 
 // answer plays a script that waits for the operation and says reply.
-func (p *peer) answer(op, reply string) {
+func (p *peer) answer(reply string) {
 	p.command()
-	if op == "putAll" {
-		p.command()
-	}
 	p.say(reply)
 }

@@ -11,13 +11,9 @@ import (
 	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
-const (
-	// maxConns bounds the connections of a Producer to one server.
-	maxConns = 8
-	// maxIdle is how long an idle connection stays usable. Firewalls drop connections
-	// that are idle for longer.
-	maxIdle = time.Minute
-)
+// maxIdle is how long an idle connection stays usable. Firewalls drop connections that
+// are idle for longer.
+const maxIdle = time.Minute
 
 // pool keeps connections to one server. Each is lent to one user at a time.
 type pool struct {
@@ -33,7 +29,7 @@ type pool struct {
 }
 
 func newPool(cfg Config, addr string) *pool {
-	p := &pool{cfg: cfg, addr: addr, room: make(chan struct{}, maxConns), lent: make(map[*conn]bool)}
+	p := &pool{cfg: cfg, addr: addr, room: make(chan struct{}, cfg.Conns), lent: make(map[*conn]bool)}
 	p.ended, p.end = context.WithCancel(context.Background())
 	return p
 }
@@ -158,10 +154,10 @@ func (p *pool) close() {
 		c.discard()
 	}
 	p.mu.Unlock()
-	for range maxConns {
+	for range p.cfg.Conns {
 		p.room <- struct{}{}
 	}
-	for range maxConns {
+	for range p.cfg.Conns {
 		<-p.room
 	}
 }

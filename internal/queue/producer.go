@@ -11,12 +11,19 @@ import (
 )
 
 // Producer puts messages on one of several servers. It tries the server that worked last
-// first, then the others in order. It is safe for concurrent use.
+// first, then the others in order. It goes on to the next server if one does not answer,
+// refuses messages, or cannot take them before the caller's deadline. It is safe for
+// concurrent use.
 type Producer struct {
-	cfg   Config
-	pools []*pool
-	good  atomic.Int64 // index of the server that worked last
-	close sync.Once
+	cfg    Config
+	pools  []*pool      // for all commands but puts
+	queues []*putQueue  // of the same servers
+	good   atomic.Int64 // index of the server that worked last
+
+	mu     sync.Mutex
+	closed bool
+	calls  sync.WaitGroup // of Put and PutAll
+	close  sync.Once
 }
 
 // NewProducer returns a Producer that connects at first use. The caller closes it.
@@ -28,27 +35,85 @@ func NewProducer(cfg Config) (*Producer, error) {
 	p := &Producer{cfg: cfg}
 	for _, addr := range cfg.Addrs {
 		p.pools = append(p.pools, newPool(cfg, addr))
+		p.queues = append(p.queues, startPutQueue(cfg, addr))
 	}
 	return p, nil
 }
 
-// Put puts a message on the first server that accepts it, and tries each server once. It
-// waits at most Config.DialTimeout plus twice Config.Timeout for each. It returns
-// ErrTube, ErrTooBig, ErrClosed, the error of ctx, or the joined errors of all servers.
-// After an error the message may have been put.
+// Put puts a message on the first server that accepts it. If ctx has no deadline, it waits
+// at most Config.DialTimeout plus twice Config.Timeout. It returns ErrTube, ErrTooBig,
+// ErrClosed, ErrOverloaded, the error of ctx, or the errors of the servers. The error is
+// ErrMaybePut if and only if the message was sent to a server that did not answer.
 func (p *Producer) Put(ctx context.Context, m Message) (Receipt, error) {
-	m, err := p.checked(m)
-	if err != nil {
-		return Receipt{}, err
+	outcomes, err := p.PutAll(ctx, []Message{m})
+	return outcomes[0].Receipt, err
+}
+
+// PutAll puts messages in order, without waiting for each answer. It checks all messages
+// before it puts any. It returns one outcome for each message, with errors as Put returns
+// them. The error is nil if all were put, otherwise it joins the different errors of the
+// outcomes.
+func (p *Producer) PutAll(ctx context.Context, messages []Message) ([]Outcome, error) {
+	checked := make([]Message, len(messages))
+	for i, m := range messages {
+		var err error
+		if checked[i], err = p.checked(m); err != nil {
+			return allFailed(len(messages), err)
+		}
 	}
-	var r Receipt
-	err = p.each(ctx, func(s *pool) error {
-		return s.use(ctx, func(c *conn) error {
-			r, err = c.put(ctx, m)
-			return err
-		})
-	})
-	return r, err
+	if err := p.enter(ctx); err != nil {
+		return allFailed(len(messages), err)
+	}
+	defer p.calls.Done()
+	b := newBatch(ctx, p.cfg.DialTimeout+2*p.cfg.Timeout, checked)
+	first := int(p.good.Load())
+	if caught := panics.Catch(func() {
+		if at := b.run(p.queues, first); at != first && at >= 0 {
+			p.good.Store(int64(at))
+		}
+	}); caught != nil {
+		b.leave(caught)
+	}
+	return b.outcomes, joinOutcomes(b.outcomes)
+}
+
+// enter counts a call, so that Close waits for it.
+func (p *Producer) enter(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("queue: put: %w", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return ErrClosed
+	}
+	p.calls.Add(1)
+	return nil
+}
+
+func allFailed(n int, err error) ([]Outcome, error) {
+	outcomes := make([]Outcome, n)
+	for i := range outcomes {
+		outcomes[i].Err = err
+	}
+	return outcomes, err
+}
+
+// joinOutcomes joins the different errors of outcomes, up to a few.
+func joinOutcomes(outcomes []Outcome) error {
+	const most = 8
+	var all []error
+	seen := map[string]bool{}
+	for _, o := range outcomes {
+		if o.Err != nil && len(all) < most && !seen[o.Err.Error()] {
+			seen[o.Err.Error()] = true
+			all = append(all, o.Err)
+		}
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	return errors.Join(all...)
 }
 
 // checked validates a message and fills in defaults.
@@ -59,33 +124,11 @@ func (p *Producer) checked(m Message) (Message, error) {
 	if len(m.Body) > p.cfg.MaxBody {
 		return m, fmt.Errorf("%w: %d bytes, at most %d are allowed", ErrTooBig, len(m.Body), p.cfg.MaxBody)
 	}
-	if m.Body == nil {
-		m.Body = []byte{} // go-beanstalk sends no body at all for nil
-	}
 	if m.TTR <= 0 {
 		m.TTR = DefaultTTR
 	}
 	m.Delay, m.TTR = wholeSeconds(m.Delay), wholeSeconds(m.TTR)
 	return m, nil
-}
-
-// each calls f with one server after another until a call succeeds.
-func (p *Producer) each(ctx context.Context, f func(*pool) error) error {
-	var all []error
-	first := int(p.good.Load())
-	for i := range p.pools {
-		at := (first + i) % len(p.pools)
-		err := f(p.pools[at])
-		if err == nil {
-			p.good.Store(int64(at))
-			return nil
-		}
-		all = append(all, err)
-		if ctx.Err() != nil || errors.Is(err, ErrTooBig) || errors.Is(err, ErrClosed) {
-			break
-		}
-	}
-	return errors.Join(all...)
 }
 
 // Server describes one server.
@@ -135,22 +178,35 @@ func (p *pool) server(ctx context.Context) Server {
 	return s
 }
 
-// Ping returns nil if at least one server answers.
+// Ping asks all servers at the same time, and returns nil as soon as one has answered.
+// Otherwise it returns the joined errors of all servers.
 func (p *Producer) Ping(ctx context.Context) error {
-	return p.each(ctx, func(s *pool) error {
-		return s.use(ctx, func(c *conn) error {
-			_, err := c.stats(ctx)
-			return err
-		})
-	})
+	answers := make(chan error, len(p.pools))
+	for _, pool := range p.pools {
+		go func() { answers <- panics.Call(func() error { return pool.server(ctx).Err }) }()
+	}
+	var all []error
+	for range p.pools {
+		err := <-answers
+		if err == nil {
+			return nil
+		}
+		all = append(all, err)
+	}
+	return errors.Join(all...)
 }
 
-// Close ends all operations and closes all connections. It returns when every call has
-// returned its connection.
+// Close refuses new puts, waits until those under way have ended, each by its own deadline
+// at the latest, ends all other operations, and closes all connections.
 func (p *Producer) Close() error {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.calls.Wait()
 	p.close.Do(func() {
-		for _, pool := range p.pools {
-			pool.close()
+		for i := range p.pools {
+			p.queues[i].close()
+			p.pools[i].close()
 		}
 	})
 	return nil

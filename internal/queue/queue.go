@@ -34,6 +34,8 @@ const (
 	DefaultDialTimeout = 2 * time.Second
 	// DefaultTimeout bounds one command and its answer.
 	DefaultTimeout = 5 * time.Second
+	// DefaultConns bounds the connections of a Producer to one server.
+	DefaultConns = 8
 )
 
 var (
@@ -52,6 +54,12 @@ var (
 	ErrReply = errors.New("queue: not a reply of beanstalkd")
 	// ErrRefused means that the server failed without a reason: INTERNAL_ERROR.
 	ErrRefused = errors.New("queue: refused by the server")
+	// ErrOverloaded means that a message was not put because the servers cannot take it
+	// before the caller's deadline.
+	ErrOverloaded = errors.New("queue: overloaded")
+	// ErrMaybePut means that a message was sent and not answered, so it may have been put.
+	// After any other error it was not put.
+	ErrMaybePut = errors.New("queue: may have been put")
 	// ErrClosed means that the Producer or Consumer is closed.
 	ErrClosed = errors.New("queue: closed")
 )
@@ -65,6 +73,9 @@ type Config struct {
 	DialTimeout time.Duration
 	// Timeout bounds a command and its answer. Default: DefaultTimeout.
 	Timeout time.Duration
+	// Conns is the largest number of connections of a Producer to each server. Default:
+	// DefaultConns.
+	Conns int
 	// MaxBody is the largest body, in bytes, to put or receive. Default: DefaultMaxBody.
 	MaxBody int
 	// Logger logs outages. Default: no logs.
@@ -82,11 +93,12 @@ func (c Config) withDefaults() (Config, error) {
 			return c, err
 		}
 	}
-	if c.DialTimeout < 0 || c.Timeout < 0 || c.MaxBody < 0 {
+	if c.DialTimeout < 0 || c.Timeout < 0 || c.Conns < 0 || c.MaxBody < 0 {
 		return c, errors.New("queue: negative timeout or limit")
 	}
 	c.DialTimeout = cmp.Or(c.DialTimeout, DefaultDialTimeout)
 	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
+	c.Conns = cmp.Or(c.Conns, DefaultConns)
 	c.MaxBody = cmp.Or(c.MaxBody, DefaultMaxBody)
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	return c, nil
@@ -112,4 +124,12 @@ type Receipt struct {
 	Server string
 	// ID is the job's number on that server. It is never 0.
 	ID uint64
+}
+
+// Outcome is what became of one message of a batch.
+type Outcome struct {
+	// Receipt is zero if Err is set.
+	Receipt
+	// Err is nil if the message was put. See Producer.Put for its values.
+	Err error
 }

@@ -14,25 +14,6 @@ import (
 	"github.com/beanstalkd/go-beanstalk"
 )
 
-func TestPutLength(t *testing.T) {
-	t.Parallel()
-	tests := []struct{ lines, body string }{
-		{"put 0 0 60 2\r\n", "hi"},
-		{"put 4294967295 10 60 0\r\n", ""},
-		{"use t\r\nput 0 0 60 11\r\n", "put 0 0 1 9"},
-		{"use put\r\nput 0 0 60 3\r\n", "\r\n\n"},
-	}
-	for _, test := range tests {
-		whole := test.lines + test.body + "\r\n"
-		// The client's buffer holds at least the lines.
-		for begun := len(test.lines); begun <= len(whole); begun++ {
-			if got := putLength([]byte(whole[:begun])); got != len(whole) {
-				t.Errorf("%q: got %d, want %d", whole[:begun], got, len(whole))
-			}
-		}
-	}
-}
-
 var shapes = []shape{putShape, reserveShape, reserveJobShape, deleteShape, releaseShape, buryShape, touchShape, statsShape, tubesShape, pauseShape, kickShape}
 
 // pattern says the same as a shape, slowly.

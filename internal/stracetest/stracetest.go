@@ -16,6 +16,7 @@ import (
 // Call is one system call that has returned. A call can begin while another one
 // is under way: its Begin is then between Begin and End of the other.
 type Call struct {
+	Thread string // its id
 	Name   string
 	Args   string // as printed by strace: descriptors with their paths
 	Result string
@@ -95,9 +96,9 @@ func parse(text string) (calls []Call) {
 	open := map[string]Call{}
 	for i, line := range strings.Split(text, "\n") {
 		if m := whole.FindStringSubmatch(line); m != nil {
-			calls = append(calls, Call{Name: m[2], Args: m[3], Result: m[4], Begin: i, End: i})
+			calls = append(calls, Call{Thread: m[1], Name: m[2], Args: m[3], Result: m[4], Begin: i, End: i})
 		} else if m := begun.FindStringSubmatch(line); m != nil {
-			open[m[1]] = Call{Name: m[2], Args: m[3], Begin: i}
+			open[m[1]] = Call{Thread: m[1], Name: m[2], Args: m[3], Begin: i}
 		} else if m := resumed.FindStringSubmatch(line); m != nil && open[m[1]].Name == m[2] {
 			c := open[m[1]]
 			c.Args, c.Result, c.End = c.Args+m[3], m[4], i

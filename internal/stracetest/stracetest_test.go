@@ -16,9 +16,9 @@ func TestParse(t *testing.T) {
 11 linkat(4</d/#9 (deleted)>, <unfinished ...>
 `)
 	want := []Call{
-		{Name: "openat", Args: `3</d>, "a)", O_RDONLY`, Result: "4</d/a>", Begin: 0, End: 0},
-		{Name: "write", Args: `1<pipe:[7]>, "done\n", 5`, Result: "5", Begin: 2, End: 2},
-		{Name: "fsync", Args: "5</d>", Result: "-1 EIO (Input/output error)", Begin: 1, End: 3},
+		{Thread: "11", Name: "openat", Args: `3</d>, "a)", O_RDONLY`, Result: "4</d/a>", Begin: 0, End: 0},
+		{Thread: "11", Name: "write", Args: `1<pipe:[7]>, "done\n", 5`, Result: "5", Begin: 2, End: 2},
+		{Thread: "12", Name: "fsync", Args: "5</d>", Result: "-1 EIO (Input/output error)", Begin: 1, End: 3},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatal(diff)
