@@ -36,6 +36,25 @@ func TestPostJob(t *testing.T) {
 	}
 }
 
+// TestPostJobMinimal checks the answer to a client that does not want to know what the job
+// waits for.
+func TestPostJobMinimal(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for prefer, minimal := range map[string]bool{
+		"": false, "return=minimal": true, "wait=5, Return=\"minimal\"; x": true, "return=representation": false, "return": false, "return=representation, return=minimal": false,
+	} {
+		r := b.ask("POST", "/api/v1/jobs", `{"program":"forecast","input":{"data":[1]}}`, jsonBody, "Prefer: "+prefer)
+		got := decodeAs[jobs.Result](t, r)
+		if r.StatusCode != http.StatusCreated || got.State != jobs.Queued || got.Created.IsZero() || r.Header.Get("Location") == "" {
+			t.Errorf("%q: %d %+v", prefer, r.StatusCode, got)
+		}
+		if (got.Position == nil) != minimal || (r.Header.Get("Preference-Applied") == "return=minimal") != minimal {
+			t.Errorf("%q: %v %+v", prefer, r.Header, got)
+		}
+	}
+}
+
 func TestPostJobAgain(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -49,11 +68,45 @@ func TestPostJobAgain(t *testing.T) {
 				t.Errorf("%s: %d %s, want %d", name, r.StatusCode, bodyOf(t, r), want)
 			}
 		}
-		other := strings.Replace(document, `"data":1`, `"data":2`, 1)
+		other := strings.Replace(document, `"data":1`, `"data":"a secret"`, 1)
 		r := b.ask("POST", "/api/v1/jobs", other, jsonBody)
-		if p := decodeAs[jobs.Problem](t, r); r.StatusCode != http.StatusConflict || p.Status != http.StatusConflict {
+		p := decodeAs[jobs.Problem](t, r)
+		if r.StatusCode != http.StatusConflict || p.Status != http.StatusConflict || p.Pointer != "/input/data" || strings.Contains(p.Detail, "secret") {
 			t.Errorf("%s: %d %+v", name, r.StatusCode, p)
 		}
+	}
+}
+
+// TestPostAfterALostAnswer checks the retries of several processes, each of which fills in
+// a time and a trace of its own, on both ways into the ledger.
+func TestPostAfterALostAnswer(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := jobs.NewID()
+	created := func(at string) string {
+		return fmt.Sprintf(`{"created":%q,"input":{"data":{"b":1,"a":2}},"program":"forecast","id":%q,"result":{"url":"http://127.0.0.1:8420/%s"}}`, at, id, id)
+	}
+	bare := fmt.Sprintf(`{"id":%q,"program":"forecast","input":{"data":{"a":2,"b":1}}}`, id)
+	post := func(document string, want int, fields ...string) {
+		t.Helper()
+		if r := b.ask("POST", "/api/v1/jobs", document, append(fields, jsonBody)...); r.StatusCode != want {
+			t.Errorf("%d %s, want %d for %s", r.StatusCode, bodyOf(t, r), want, document)
+		}
+	}
+	inbox := func(document string) {
+		t.Helper()
+		if accepted, err := b.acceptDocument(t.Context(), []byte(document), ""); err != nil || accepted.New || accepted.Err != nil {
+			t.Errorf("%+v, %v for %s", accepted, err, document)
+		}
+	}
+	post(created("2026-11-22T06:16:00Z"), http.StatusCreated)
+	post(created("2026-11-22T06:17:00Z"), http.StatusOK)
+	post(bare, http.StatusOK, "Traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	inbox(created("2026-11-22T06:18:00Z"))
+	inbox(created("2026-11-22T06:16:00Z"))
+	events, err := b.ledger.Events.Newest(t.Context(), id, 10)
+	if err != nil || len(events) != 1 {
+		t.Errorf("%+v, %v; want the acceptance alone", events, err)
 	}
 }
 
@@ -92,7 +145,7 @@ func TestPostJobFaults(t *testing.T) {
 		{"nothing", "", []string{jsonBody}, 400, ""},
 		{"not JSON", "{", []string{jsonBody}, 400, ""},
 		{"two values", good + good, []string{jsonBody}, 400, ""},
-		{"array", "[1]", []string{jsonBody}, 422, ""},
+		{"number", "1", []string{jsonBody}, 422, ""},
 		{"bad program", `{"program":"../x","input":{"data":1}}`, []string{jsonBody}, 422, "/program"},
 		{"unknown field", `{"program":"forecast","input":{"data":1},"colour":1}`, []string{jsonBody}, 422, "/colour"},
 		{"too large", `"` + strings.Repeat("x", jobs.MaxDocument) + `"`, []string{jsonBody}, 413, ""},

@@ -32,6 +32,7 @@ type fakeNode struct {
 	noEvents bool
 	deaf     atomic.Bool // event streams bring nothing after their beginning
 	broken   atomic.Bool // 503 to everything about the job
+	dead     atomic.Bool // no answer to anything about the job
 	server   *httptest.Server
 	mu       sync.Mutex
 	result   jobs.Result // guarded
@@ -44,11 +45,18 @@ type fakeNode struct {
 func newFakeNode(t *testing.T) *fakeNode {
 	n := &fakeNode{news: make(chan struct{}), known: true}
 	mux := http.NewServeMux()
-	for _, path := range []string{"/assets/", "/runnerbean.js"} {
+	for _, path := range []string{"/assets/", "/runnerbean.js", "/runnerbean.d.ts"} {
 		mux.HandleFunc("GET "+path, serveAsset(t))
 	}
-	mux.HandleFunc("GET /"+testID, n.serveResult)
-	mux.HandleFunc("GET /"+testID+"/events", n.serveEvents)
+	mux.HandleFunc("GET /"+testID, n.alive(n.serveResult))
+	mux.HandleFunc("GET /"+testID+"/events", n.alive(n.serveEvents))
+	mux.HandleFunc("GET /results/events", n.alive(n.serveEvents))
+	mux.HandleFunc("GET /expired", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, `{"title":"Forbidden","status":403,"detail":"this URL has expired; ask whoever gave it to you for a new one"}`)
+	})
 	mux.HandleFunc("GET /"+testID+"/log", func(w http.ResponseWriter, r *http.Request) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -95,6 +103,22 @@ func (n *fakeNode) now() (jobs.Result, bool, chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.result, n.known, n.news
+}
+
+// alive ends the connection where the node is dead.
+func (n *fakeNode) alive(serve http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if n.dead.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		serve(w, r)
+	}
+}
+
+// die ends all connections, and answers no more.
+func (n *fakeNode) die() {
+	n.dead.Store(true)
+	n.server.CloseClientConnections()
 }
 
 func (n *fakeNode) serveResult(w http.ResponseWriter, r *http.Request) {
@@ -187,6 +211,15 @@ func TestInChromium(t *testing.T) {
 		"follow survives":                           followSurvives,
 		"a retry is seen":                           retryIsSeen,
 		"follow as an iterator":                     followAsAnIterator,
+		"element in a page that is rendered again":  elementIsRendered,
+		"element asks again":                        elementAsksAgain,
+		"element for programs":                      elementIsProgrammed,
+		"element tells that the connection is lost": elementTellsLoss,
+		"element tells what keeps it from a result": elementTellsDeadEnds,
+		"element and signed URLs":                   elementRefused,
+		"element looks":                             elementLooks,
+		"page of docs/browser.md":                   pageOfTheDocs,
+		"types of what the script exports":          typesNameTheExports,
 		"plots in Go and in JavaScript agree":       bothPlotsAgree,
 		"durations in Go and in JavaScript agree":   bothSpansAgree,
 	} {
@@ -204,7 +237,7 @@ func pageFollowsAJob(t *testing.T, chromium context.Context) {
 	n.set(func(r *jobs.Result) {
 		*r = jobs.Result{ID: testID, Program: "forecast", State: jobs.Queued, Created: time.Now().Add(-9 * time.Second), Position: ptr(3)}
 	})
-	b := browsertest.NewTab(t, chromium)
+	b := browsertest.NewTab(t, chromium, "Failed to load resource", "ERR_")
 	b.Do(chromedp.Navigate(n.url + "/" + testID))
 	b.Until(`document.querySelector('#verdict').textContent === 'Queued, 3 jobs before it.'`)
 	b.Shoot("queued")
@@ -227,6 +260,12 @@ func pageFollowsAJob(t *testing.T, chromium context.Context) {
 	b.Until(`document.querySelector('#message').textContent === 'fitting, week 3 of 8' && /left$/.test(document.querySelector('#left').textContent)`)
 	b.Until(`document.querySelector('#log').textContent.includes('step 17  mape') && !!document.querySelector('#plots path.line')`)
 	b.Shoot("running")
+
+	n.broken.Store(true)
+	n.server.CloseClientConnections()
+	b.Until(`document.querySelector('#left').textContent.startsWith('No connection since ')`)
+	n.broken.Store(false)
+	b.Until(`/left$/.test(document.querySelector('#left').textContent)`)
 
 	n.set(func(r *jobs.Result) {
 		r.State, r.Progress, r.Message, r.Partial, r.Counters = jobs.Succeeded, nil, "", nil, nil

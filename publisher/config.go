@@ -26,9 +26,10 @@ type Config struct {
 	BaseURL string
 	// Node is the name of this node, for the pages and events.
 	Node string
-	// Accept records a document that jobs.Complete has filled in, and returns after
-	// the commit. submitter is the name of its sender. Default: the node takes no jobs.
-	Accept func(ctx context.Context, document []byte, submitter string) (ledger.Accepted, error)
+	// Accept records documents that jobdoc.Complete has filled in, and returns after the
+	// commit, with an answer to each. submitter is the name of their sender. Default: the
+	// node takes no jobs.
+	Accept func(ctx context.Context, documents [][]byte, submitter string) ([]ledger.Accepted, error)
 	// Act applies a verb to at most 256 jobs. The argument by is the name of the
 	// caller. Default: the node refuses all verbs.
 	Act func(ctx context.Context, verb ledger.Verb, by string, targets []ledger.Target) ([]ledger.Acted, error)

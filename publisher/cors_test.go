@@ -43,11 +43,13 @@ func TestWhatEverybodyMayReadPagesOfAnyOriginMay(t *testing.T) {
 		id := b.withFile()
 		query, errs := "", []string{"/" + jobs.NewID(), "/nonsense"}
 		if !b.p.auth.OpenResults() {
-			query, errs = "?"+signature(t, id, time.Hour), nil
+			query = "?" + signedQuery(t, id, time.Hour)
+			// A page has to see why a result is refused.
+			errs = []string{"/" + id, "/" + id + "?" + signedQuery(t, id, -time.Hour), "/" + id + "/events?expires=1&signature=x", "/" + jobs.NewID() + "/log"}
 		}
 		for _, path := range append(errs,
 			"/"+id+query, "/results/"+id+query, "/"+id+"/log"+query, "/"+id+"/files/plot.png"+query, "/"+id+"/events"+query,
-			"/runnerbean.js", "/assets/plot.js", "/schema/job.json", "/schema/result.json", "/openapi.json",
+			"/runnerbean.js", "/runnerbean.d.ts", "/assets/plot.js", "/schema/job.json", "/schema/result.json", "/openapi.json",
 		) {
 			for _, origin := range []string{fromListed, fromOther, "Origin: null"} {
 				for range 2 { // from the store, from memory

@@ -20,12 +20,17 @@ import (
 // embedder serves a page of another origin, with a strict policy, that holds the
 // element.
 func embedder(t *testing.T, node, body string) string {
+	return embedderWith(t, node, body, "connect-src "+node)
+}
+
+// embedderWith allows connections as the page's policy says.
+func embedderWith(t *testing.T, node, body, connect string) string {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/":
-			w.Header().Set("Content-Security-Policy", fmt.Sprintf("default-src 'none'; script-src 'self' %s; connect-src %s; style-src 'self'; img-src data:; require-trusted-types-for 'script'", node, node))
+			w.Header().Set("Content-Security-Policy", fmt.Sprintf("default-src 'none'; script-src 'self' %s; %s; style-src 'self'; img-src data:; require-trusted-types-for 'script'", node, connect))
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
-			fmt.Fprintf(w, `<!doctype html><html lang=en><meta name=viewport content="width=device-width"><link rel=icon href="data:,"><link rel=stylesheet href=/site.css><title>A site</title><script type=module src=%q></script><script type=module src=/site.js></script><h1>Demand</h1>%s`, node+"/runnerbean.js", body)
+			fmt.Fprintf(w, `<!doctype html><html lang=en><meta name=viewport content="width=device-width"><link rel=icon href="data:,"><link rel=stylesheet href=/site.css><title>A site</title><script type=module src=%q></script><script type=module src=/site.js></script><main><h1>Demand</h1>%s</main>`, node+"/runnerbean.js", body)
 		case "/site.css":
 			w.Header().Set("Content-Type", "text/css")
 			fmt.Fprint(w, `:root { color-scheme: light dark; font: 16px/1.5 Georgia, serif } body { max-width: 46rem; margin: 2rem auto; padding: 0 1rem }`)
@@ -116,7 +121,7 @@ func elementSaysNoResult(t *testing.T, chromium context.Context) {
 		fmt.Fprint(w, `{"title":"Gone","status":410,"detail":"The result was archived"}`)
 	}))
 	t.Cleanup(gone.Close)
-	b := browsertest.NewTab(t, chromium, "410")
+	b := browsertest.NewTab(t, chromium, "410", "runnerbean-result: ")
 	b.Do(chromedp.Navigate(embedder(t, gone.URL, `<runnerbean-result src="`+gone.URL+`/`+testID+`"></runnerbean-result>`)))
 	b.Until(part("error") + `?.textContent === 'The result was archived'`)
 	b.Until(`document.querySelector('runnerbean-result').setAttribute('src', 'javascript:1') ?? true`)
@@ -125,14 +130,18 @@ func elementSaysNoResult(t *testing.T, chromium context.Context) {
 }
 
 // manyElements has more elements on a page than a browser opens connections to one
-// server. All of them must get news.
+// server, of different URLs. All of them must get news.
 func manyElements(t *testing.T, chromium context.Context) {
 	n := newFakeNode(t)
 	n.set(func(r *jobs.Result) {
 		*r = jobs.Result{ID: testID, Program: "forecast", State: jobs.Running, Progress: ptr(0.5)}
 	})
 	b := browsertest.NewTab(t, chromium)
-	b.Do(chromedp.Navigate(embedder(t, n.url, strings.Repeat(`<runnerbean-result src="`+n.url+`/`+testID+`"></runnerbean-result>`, 9))))
+	var elements strings.Builder
+	for i := range 9 {
+		elements.WriteString(elementOf(fmt.Sprintf("%s/%s?element=%d", n.url, testID, i)))
+	}
+	b.Do(chromedp.Navigate(embedder(t, n.url, elements.String())))
 	all := `[...document.querySelectorAll('runnerbean-result')]`
 	b.Until(all + `.every((e) => e.result?.progress === 0.5)`)
 	n.set(func(r *jobs.Result) { r.Progress = ptr(0.75) })

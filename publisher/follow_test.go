@@ -149,7 +149,7 @@ func bothPlotsAgree(t *testing.T, chromium context.Context) {
 func bothSpansAgree(t *testing.T, chromium context.Context) {
 	b := browsertest.NewTab(t, chromium, "favicon.ico")
 	b.Do(chromedp.Navigate(newFakeNode(t).url + "/runnerbean.js"))
-	browsertest.Evaluate[any](b, `import('/runnerbean.js').then((m) => { globalThis.bean = m; }), null`)
+	browsertest.Evaluate[any](b, `import('/assets/words.js').then((m) => { globalThis.bean = m; }), null`)
 	b.Until(`globalThis.bean`)
 	for _, s := range []float64{0.012, 0.5, 1, 2.4, 9.94, 14.2, 59, 59.7, 90, 3599.7, 3600, 5400, 86399, 86400, 93600, 864000} {
 		want := text.Duration(time.Duration(s * float64(time.Second)))

@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/store"
@@ -62,7 +63,7 @@ func newBench(t testing.TB, change ...func(*Config)) *bench {
 	t.Cleanup(func() { b.store.Close() })
 	cfg := Config{
 		Ledger: b.ledger, Store: b.store, BaseURL: "http://127.0.0.1:8420", Node: testNode,
-		Accept: b.acceptDocument, Act: b.act, Drain: b.ledger.Nodes.Drain, Undrain: b.ledger.Nodes.Undrain, Control: b.ledger.Nodes.SetControl, Forget: b.ledger.Nodes.Forget, Logger: quiet,
+		Accept: b.acceptDocuments, Act: b.act, Drain: b.ledger.Nodes.Drain, Undrain: b.ledger.Nodes.Undrain, Control: b.ledger.Nodes.SetControl, Forget: b.ledger.Nodes.Forget, Logger: quiet,
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -92,15 +93,32 @@ func (b *bench) run() {
 
 // acceptDocument accepts a document as the dispatcher does.
 func (b *bench) acceptDocument(ctx context.Context, document []byte, submitter string) (ledger.Accepted, error) {
-	job, err := jobs.Decode(document)
-	if err != nil {
-		return ledger.Accepted{}, err
-	}
-	accepted, err := b.ledger.Accept(ctx, []ledger.Entry{{Job: job, Document: document, Submitter: submitter}})
+	accepted, err := b.acceptDocuments(ctx, [][]byte{document}, submitter)
 	if err != nil {
 		return ledger.Accepted{}, err
 	}
 	return accepted[0], nil
+}
+
+// acceptDocuments accepts documents as the dispatcher does, but for twice the same id.
+func (b *bench) acceptDocuments(ctx context.Context, documents [][]byte, submitter string) ([]ledger.Accepted, error) {
+	answers := make([]ledger.Accepted, len(documents))
+	var entries []ledger.Entry
+	var at []int
+	for i, document := range documents {
+		job, err := jobdoc.Decode(document)
+		if answers[i].Err = err; err == nil {
+			entries, at = append(entries, ledger.Entry{Job: job, Document: document, Submitter: submitter}), append(at, i)
+		}
+	}
+	accepted, err := b.ledger.Accept(ctx, entries)
+	if err != nil {
+		return nil, err
+	}
+	for k, a := range accepted {
+		answers[at[k]] = a
+	}
+	return answers, nil
 }
 
 // act applies a verb as the dispatcher does.

@@ -2,27 +2,22 @@ package publisher
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 
-	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/internal/published"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// resultMissing reports whether the store has lost the result of a success. While the
-// store is not that of the ledger, nothing is lost: the error says so.
+// resultMissing reports whether the result of a success is lost. While the store is not
+// that of the ledger, none of its objects is lost: the error says so.
 func (p *Publisher) resultMissing(ctx context.Context, id string) (bool, error) {
-	if p.cfg.Apart != nil {
-		if err := p.cfg.Apart(ctx); err != nil {
-			return false, httpio.Unavailable("the store cannot be asked for results: " + err.Error())
+	found, err := published.New(p.cfg.Ledger.Results, p.cfg.Store).Exists(ctx, id, func(ctx context.Context) error {
+		if p.cfg.Apart == nil {
+			return nil
 		}
-	}
-	object, err := p.cfg.Store.Open(ctx, store.ResultKey(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return true, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	return false, object.Close()
+		if err := p.cfg.Apart(ctx); err != nil {
+			return httpio.Unavailable("the store cannot be asked for results: " + err.Error())
+		}
+		return nil
+	})
+	return !found && err == nil, err
 }

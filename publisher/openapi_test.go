@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -143,7 +144,7 @@ func TestOpenAPIHasThePublishedSchemas(t *testing.T) {
 	}
 	names := strings.NewReplacer("#/$defs/id", "#/components/schemas/JobID", "#/$defs/sha256", "#/components/schemas/SHA256",
 		"#/$defs/url", "#/components/schemas/WebURL", "#/$defs/time", "#/components/schemas/Time", "#/$defs/keep", "#/components/schemas/KeepSpan")
-	for name, published := range map[string][]byte{"Job": jobs.Schema(), "Result": jobs.ResultSchema()} {
+	for name, published := range map[string][]byte{"Job": jobdoc.Schema(), "Result": jobdoc.ResultSchema()} {
 		var want map[string]any
 		if err := json.Unmarshal([]byte(names.Replace(string(published))), &want); err != nil {
 			t.Fatal(err)
@@ -246,8 +247,11 @@ func populated(t *testing.T) *inspector {
 	id := b.inState(jobs.Running)
 	b.report(id, 0.5)
 	vitals, err := httpio.Marshal(api.Vitals{
-		At: time.Now(), CPUs: 2, Disks: []api.Disk{{Path: "/", Use: "data", Total: 9, Free: 1, Floor: 1}}, Battery: &api.Battery{Charge: 1},
+		At: time.Now(), CPUs: 2, Disks: []api.Disk{{Path: "/", Use: "data", Total: 9, Free: 1, Reusable: 1, Floor: 1}}, Battery: &api.Battery{Charge: 1},
 		Processes: []api.Process{{Job: id, Attempt: 1, PID: 7, Name: "x", Started: time.Now()}},
+		Warm: []api.WarmProcess{
+			{Program: testProgram, PID: 8, Started: time.Now(), Jobs: 1, Job: id, Memory: 1}, {Program: testProgram, PID: 9, Started: time.Now()},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -330,6 +334,8 @@ func (i *inspector) changes(api string) {
 	whole := string(jobDocument(jobs.NewID(), ""))
 	i.try(201, "POST", api+"/jobs", whole)
 	i.try(409, "POST", api+"/jobs", strings.Replace(whole, `"data":1`, `"data":2`, 1))
+	i.try(200, "POST", api+"/jobs", "["+goodJob+","+whole+","+strings.Replace(whole, `"data":1`, `"data":2`, 1)+"]", "Idempotency-Key: 3")
+	i.try(422, "POST", api+"/jobs", "[]")
 	failed := i.failed()
 	i.try(201, "POST", api+"/jobs/"+failed+"/retry", `{"as_new":true}`, "Idempotency-Key: 2")
 	i.try(200, "POST", api+"/jobs/"+failed+"/retry", `{"as_new":true}`, "Idempotency-Key: 2")

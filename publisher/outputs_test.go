@@ -22,7 +22,7 @@ func (b *bench) failedWith(names ...string) string {
 	b.t.Helper()
 	id := b.queued("")
 	attempt := b.running(id)
-	out := jobs.Output{Attempt: attempt, LeftOut: []jobs.LeftOut{{Name: "link<b>", Reason: "it is a symbolic link"}}}
+	out := api.Output{Attempt: attempt, LeftOut: []jobs.LeftOut{{Name: "link<b>", Reason: "it is a symbolic link"}}}
 	for _, name := range names {
 		url := fmt.Sprintf("http://127.0.0.1:8420/%s/files/%s?attempt=%d", id, jobview.EscapePath(name), attempt)
 		out.Artifacts = append(out.Artifacts, jobs.Artifact{Name: name, URL: url, Size: 10, SHA256: strings.Repeat("ab", 32)})
@@ -95,7 +95,7 @@ func TestSignedFilesOfAFailure(t *testing.T) {
 	t.Parallel()
 	b, _ := newSigned(t)
 	id := b.failedWith("a/b.txt")
-	query := signature(t, id, time.Hour)
+	query := signedQuery(t, id, time.Hour)
 	if r := b.get("/" + id + "/files/a/b.txt?attempt=1"); r.StatusCode != 401 && r.StatusCode != 403 {
 		t.Errorf("unsigned: %d", r.StatusCode)
 	}

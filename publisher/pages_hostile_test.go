@@ -10,6 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/runnerbean/runnerbean/internal/browsertest"
+	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -63,7 +64,7 @@ func TestJobsPageSaysHowFarItHasLooked(t *testing.T) {
 	for range 2500 {
 		id := jobs.NewID()
 		document := jobDocument(id, "")
-		job, err := jobs.Decode(document)
+		job, err := jobdoc.Decode(document)
 		if err != nil {
 			t.Fatal(err)
 		}

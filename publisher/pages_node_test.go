@@ -81,6 +81,11 @@ func TestNodeAndProgramPagesInTheBrowser(t *testing.T) {
 			{Job: id, Attempt: 1, PID: 4711, Parent: 1, Name: "forecast", CPU: 0.02, CPUSeconds: 0.4, Memory: 12 << 20, Started: at},
 			{Job: id, Attempt: 1, PID: 4712, Parent: 4711, Name: "solver", CPU: 0.98, CPUSeconds: 81.3, Memory: 612 << 20, Started: at},
 		},
+		Warm: []api.WarmProcess{
+			{Program: "weather", PID: 4802, Started: at, Jobs: 12345, Memory: 88 << 20},
+			{Program: testProgram, PID: 4801, Started: at.Add(-26 * time.Hour), Jobs: 7, Job: id, Memory: 1200 << 20},
+			{Program: "weather", PID: 4803, Started: at.Add(88 * time.Second)},
+		},
 	}
 	chromium := browsertest.Start(t)
 	for _, page := range []struct{ path, name, holds string }{

@@ -112,8 +112,8 @@ func TestErrorsOfResultsAreForWhoAsks(t *testing.T) {
 		{"file of a lost result", "/" + lost + "/files/x", b, 503, "The result is missing"},
 		{"lost file", "/" + cut + "/files/plot.png", b, 503, "The file is missing"},
 		{"signature missing", "/" + id, signed, 401, "This address is not complete"},
-		{"signature expired", "/" + id + "?" + signature(t, id, -time.Second), signed, 403, "This URL has expired; ask whoever gave it to you"},
-		{"signature wrong", "/" + id + "?" + signature(t, done, time.Hour), signed, 403, "The signature of this URL is not right"},
+		{"signature expired", "/" + id + "?" + signedQuery(t, id, -time.Second), signed, 403, "This URL has expired; ask whoever gave it to you"},
+		{"signature wrong", "/" + id + "?" + signedQuery(t, done, time.Hour), signed, 403, "The signature of this URL is not right"},
 		{"signature of a log", "/" + id + "/log", signed, 401, "This address is not complete"},
 		{"broken ledger", "/" + gone, closed, 500, "Something went wrong here"},
 	} {

@@ -39,6 +39,7 @@ func (p *Publisher) table() []route {
 		{http.MethodGet, "/schema/*", p.assets.Get, auth.Anyone},
 		{http.MethodGet, "/assets/*", p.assets.Get, auth.Anyone},
 		{http.MethodGet, "/runnerbean.js", p.assets.Get, auth.Anyone},
+		{http.MethodGet, "/runnerbean.d.ts", p.assets.Get, auth.Anyone},
 		{http.MethodGet, "/openapi.json", p.assets.Get, auth.Anyone},
 		{http.MethodGet, "/healthz", getHealth, auth.Anyone},
 		{http.MethodGet, "/readyz", p.getReady, auth.Anyone},
@@ -73,7 +74,7 @@ func (p *Publisher) resultRoutes() (list []route) {
 			route{http.MethodGet, at + "/log", p.results.GetLog, auth.Holder},
 			route{http.MethodGet, at + "/files/*", p.results.GetFile, auth.Holder})
 	}
-	return list
+	return append(list, route{http.MethodGet, "/results/events", p.results.GetSharedEvents, auth.Anyone})
 }
 
 // verbRoutes returns the routes of verbs, for one job and for many.

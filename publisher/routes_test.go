@@ -75,6 +75,7 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/schema/result.json", 200, "application/schema+json"},
 		{"GET", "/schema/x.json", 404, httpio.TypeProblem},
 		{"GET", "/runnerbean.js", 200, "text/javascript; charset=utf-8"},
+		{"GET", "/runnerbean.d.ts", 200, "application/typescript; charset=utf-8"},
 		{"GET", "/assets/dash.css", 200, "text/css; charset=utf-8"},
 		{"GET", "/assets/live.js", 200, "text/javascript; charset=utf-8"},
 		{"HEAD", "/assets/style.css", 200, "text/css; charset=utf-8"},

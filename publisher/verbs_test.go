@@ -235,8 +235,8 @@ func TestHeldIntakeSaysWhenToComeBack(t *testing.T) {
 	t.Parallel()
 	held := &heldIntake{}
 	b := newBench(t, func(c *Config) {
-		c.Accept = func(context.Context, []byte, string) (ledger.Accepted, error) {
-			return ledger.Accepted{}, fmt.Errorf("accept: %w", held)
+		c.Accept = func(context.Context, [][]byte, string) ([]ledger.Accepted, error) {
+			return nil, fmt.Errorf("accept: %w", held)
 		}
 	})
 	done, _ := b.succeeded("[1]")

@@ -38,7 +38,8 @@ func (b *Tab) Audit() []string {
 // walk records the element with the focus, and returns what is wrong with it,
 // or "end" after the last element.
 const walk = `(() => {
-  const el = document.activeElement;
+  let el = document.activeElement;
+  while (el?.shadowRoot?.activeElement) el = el.shadowRoot.activeElement;
   if (!el || el === document.body) return 'end';
   if (el === walked.last) return ''; // a field for a date has a stop for each part
   if (walked.has(el)) return 'end';

@@ -43,6 +43,7 @@ func TestAudit(t *testing.T) {
 		"target of":                     `<button style="min-height:0;min-width:0;padding:0;border:0;font-size:9px">x</button>`,
 		"sticks out":                    `<div style="width:900px">x</div>`,
 		"contrast of":                   `<p style="color:#555;background:#333">x</p>`,
+		"<i> \"inside\" has a contrast": `<div><template shadowrootmode="open"><i style="color:#555;background:#333">inside</i></template></div>`,
 		"have a contrast":               `<svg role="img" aria-label="x" width="90" height="90"><text y="20" fill="#333">x</text></svg>`,
 		"no name though":                `<nav><a href="/n">n</a></nav>`,
 		"outside all landmarks":         `</main><div>x</div>`,
@@ -55,7 +56,8 @@ func TestAudit(t *testing.T) {
 		}
 	}
 	for fault, markup := range map[string]string{
-		"does not show":     `<button style="outline:none">x</button>`,
+		"does not show": `<button style="outline:none">x</button>`,
+		"does not show that it has the focus: <button id=\"inside\"": `<div><template shadowrootmode="open"><button id="inside" style="outline:none">x</button></template></div>`,
 		"cannot be reached": `<button onfocus="this.blur()">x</button>`,
 		"out of sight":      `<a href="/z" style="position:fixed;left:-99px">x</a>`,
 	} {

@@ -1,8 +1,11 @@
 // Looks over the page as it stands and returns what keeps people from using it,
-// one sentence each. What it checks is a part of WCAG 2.2, level AA.
+// one sentence each. What it checks is a part of WCAG 2.2, level AA. It looks into
+// open shadow roots, too.
 (() => {
   const faults = new Set();
-  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const roots = (within) => [within, ...[...within.querySelectorAll('*')].filter((el) => el.shadowRoot).flatMap((el) => roots(el.shadowRoot))];
+  const all = (selector, within = document) => roots(within).flatMap((root) => [...root.querySelectorAll(selector)]);
+  const above = (el) => el.assignedSlot ?? el.parentElement ?? el.getRootNode().host;
   const shown = (el) => el.checkVisibility({visibilityProperty: true}) && el.getClientRects().length > 0;
   const what = (el) => `<${el.localName}${el.id ? ` id=${el.id}` : ''}${el.className?.baseVal ?? el.className ? ` class="${el.className.baseVal ?? el.className}"` : ''}> ${JSON.stringify((el.textContent ?? '').trim().slice(0, 40))}`;
   const fault = (el, text) => { faults.add(`${what(el)} ${text}`); };
@@ -91,17 +94,21 @@
   const ground = (el) => {
     if (!el) return matchMedia('(prefers-color-scheme: dark)').matches ? [18, 18, 18, 1] : [255, 255, 255, 1];
     const own = colour(getComputedStyle(el).backgroundColor);
-    return own[3] === 1 ? own : over(own, ground(el.parentElement));
+    return own[3] === 1 ? own : over(own, ground(above(el)));
   };
   const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
     .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const el = walker.currentNode.parentElement;
-    if (!walker.currentNode.data.trim() || el.closest('script, style, noscript, title, option, :disabled') || !shown(el) || unseen(el)) continue;
+  const texts = roots(document).flatMap((root) => {
+    const walker = document.createTreeWalker(root.body ?? root, NodeFilter.SHOW_TEXT), found = [];
+    while (walker.nextNode()) found.push(walker.currentNode);
+    return found;
+  });
+  for (const node of texts) {
+    const el = node.parentElement ?? node.getRootNode().host;
+    if (!node.data.trim() || el.closest('script, style, noscript, title, option, :disabled') || !shown(el) || unseen(el)) continue;
     const style = getComputedStyle(el), behind = ground(el);
     let front = colour(el instanceof SVGElement ? style.fill : style.color);
-    for (let e = el; e; e = e.parentElement) front = [...front.slice(0, 3), front[3] * getComputedStyle(e).opacity];
+    for (let e = el; e; e = above(e)) front = [...front.slice(0, 3), front[3] * getComputedStyle(e).opacity];
     const [a, b] = [light(over(front, behind)), light(behind)];
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), size = parseFloat(style.fontSize);
     const want = size >= 24 || size >= 18.66 && style.fontWeight >= 700 ? 3 : 4.5;

@@ -2,6 +2,8 @@ package auth
 
 import (
 	"net/http"
+	"net/url"
+	"sync"
 
 	"github.com/labstack/echo/v4"
 
@@ -45,8 +47,8 @@ func (a *Auth) admit(c echo.Context, needs Level) error {
 // admitCaller needs a token or a session with the role of the level, where tokens
 // are needed at all.
 func (a *Auth) admitCaller(c echo.Context, needs Level) error {
-	if c.Request().Header.Get(outbound.Header) != "" {
-		return httpio.Problem(http.StatusForbidden, "a job's URL leads to this node, which gives jobs nothing but results")
+	if err := refuseJobs(c.Request()); err != nil {
+		return err
 	}
 	h := c.Response().Header()
 	a.allowListedOrigin(h, c.Request())
@@ -68,6 +70,14 @@ func (a *Auth) admitCaller(c echo.Context, needs Level) error {
 	return err
 }
 
+// refuseJobs returns an error for a request that a node makes because a job names the URL.
+func refuseJobs(r *http.Request) error {
+	if r.Header.Get(outbound.Header) == "" {
+		return nil
+	}
+	return httpio.Problem(http.StatusForbidden, "a job's URL leads to this node, which gives jobs nothing but results")
+}
+
 // admitSubmitter lets a token with the role submit use a route about a job that
 // it has submitted. Other jobs are unknown to it.
 func (a *Auth) admitSubmitter(c echo.Context, caller Caller) error {
@@ -75,6 +85,11 @@ func (a *Auth) admitSubmitter(c echo.Context, caller Caller) error {
 	if id == "" {
 		return nil
 	}
+	return a.submitted(c, caller, id)
+}
+
+// submitted returns ledger.ErrUnknown for a job that the caller's token has not submitted.
+func (a *Auth) submitted(c echo.Context, caller Caller, id string) error {
 	submitter, err := a.cfg.Ledger.Submitter(c.Request().Context(), id)
 	if err == nil && submitter != caller.Name {
 		err = ledger.ErrUnknown
@@ -92,14 +107,50 @@ func (a *Auth) admitHolder(c echo.Context) error {
 		return nil
 	}
 	c.Response().Header().Set("Cache-Control", "private, no-cache") // unless the handler says otherwise
-	err := a.verify(c, signature)
+	err := a.verify(c.Param("id"), signature)
 	if err == nil {
 		// The URL is the only secret, so that a page of any origin that has it may read the answer.
 		AllowAnyOrigin(c.Response().Header(), c.Request())
 		return nil
 	}
-	if refused := a.admitCaller(c, OwnReader); refused == nil || len(signature) == 0 {
+	refused := a.admitCaller(c, OwnReader)
+	if refused == nil {
+		return nil
+	}
+	AllowAnyOrigin(c.Response().Header(), c.Request()) // a page can say why there is no result
+	if len(signature) == 0 {
 		return refused
 	}
 	return a.badSignature(c, err)
+}
+
+// ResultReader returns a function that says whether the sender of a request may read the
+// result of a job: with its signature, or as a caller who may read all results or who has
+// submitted it. The error is what admitHolder answers.
+func (a *Auth) ResultReader(c echo.Context) func(id string, signature url.Values) error {
+	if a.OpenResults() {
+		return func(string, url.Values) error { return nil }
+	}
+	identified := sync.OnceValues(func() (Caller, error) {
+		if err := refuseJobs(c.Request()); err != nil {
+			return Caller{}, err
+		}
+		return a.identify(c)
+	})
+	return func(id string, signature url.Values) error {
+		bad := a.verify(id, signature)
+		if bad == nil {
+			return nil
+		}
+		caller, err := identified()
+		switch {
+		case err == nil && caller.Role >= Viewer:
+			return nil
+		case err == nil:
+			return a.submitted(c, caller, id)
+		case len(signature) == 0:
+			return err
+		}
+		return a.badSignature(c, bad)
+	}
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/internal/signature"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
@@ -17,11 +17,11 @@ import (
 // may an answer be sent before the router has seen the request.
 func (a *Auth) OpenResults() bool { return a.keys == nil }
 
-// verify checks the signature in a result's URL with every key.
-func (a *Auth) verify(c echo.Context, query url.Values) error {
-	err := jobs.ErrSignature
+// verify checks the signature of a result's URL with every key.
+func (a *Auth) verify(id string, query url.Values) error {
+	err := signature.ErrURL
 	for _, key := range a.keys.All() {
-		if err = jobs.VerifySignature(c.Param("id"), query, key, time.Now()); !errors.Is(err, jobs.ErrSignature) {
+		if err = signature.VerifyURL(id, query, key, time.Now()); !errors.Is(err, signature.ErrURL) {
 			break
 		}
 	}
@@ -32,7 +32,7 @@ func (a *Auth) verify(c echo.Context, query url.Values) error {
 // wrong ones do not keep an address from using a right one.
 func (a *Auth) badSignature(c echo.Context, err error) error {
 	c.Response().Header().Del("WWW-Authenticate")
-	if errors.Is(err, jobs.ErrURLExpired) {
+	if errors.Is(err, signature.ErrURLExpired) {
 		return httpio.Problem(http.StatusForbidden, "this URL has expired; ask whoever gave it to you for a new one")
 	}
 	a.failures.Count(c.RealIP(), time.Now())
@@ -65,11 +65,11 @@ func SignedQuery(c echo.Context) string {
 // results are open now.
 func takeSignature(r *http.Request) url.Values {
 	taken := url.Values{}
-	if !strings.Contains(r.URL.RawQuery, jobs.ParamSignature) && !strings.Contains(r.URL.RawQuery, jobs.ParamExpires) {
+	if !strings.Contains(r.URL.RawQuery, signature.ParamSignature) && !strings.Contains(r.URL.RawQuery, signature.ParamExpires) {
 		return taken
 	}
 	query := r.URL.Query()
-	for _, name := range []string{jobs.ParamExpires, jobs.ParamSignature} {
+	for _, name := range []string{signature.ParamExpires, signature.ParamSignature} {
 		if values := query[name]; values != nil {
 			taken[name] = values
 			query.Del(name)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/text"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 const (
@@ -43,7 +42,7 @@ type LegendEntry struct {
 
 // Lines draws series over a window. what describes the chart to readers who do
 // not see it. With whole, the axis has whole numbers only.
-func Lines(what, unit string, w api.Window, list []jobs.Series, whole bool) LineChart {
+func Lines(what, unit string, w api.Window, list []api.Series, whole bool) LineChart {
 	lines := linesOf(list)
 	p := LineChart{Unit: unit, From: text.Moment(w.From), Until: text.Moment(w.Until), Step: text.Duration(stepOf(w))}
 	if len(lines) == 0 || w.Step <= 0 {

@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runnerbean/runnerbean/api"
-	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/charttest"
 )
 
@@ -56,7 +55,7 @@ func TestLinesOfHostileNames(t *testing.T) {
 func TestLinesHaveGaps(t *testing.T) {
 	t.Parallel()
 	gap := math.NaN()
-	p := Lines("Jobs", "jobs", windowOf(time.Minute, 7), []jobs.Series{{Name: "a", Points: points(1, 2, gap, 4, gap, gap, 3)}}, true)
+	p := Lines("Jobs", "jobs", windowOf(time.Minute, 7), []api.Series{{Name: "a", Points: points(1, 2, gap, 4, gap, gap, 3)}}, true)
 	_, path, _ := strings.Cut(string(p.SVG), `class="line c0"`)
 	if n := strings.Count(path, "M"); n != 3 {
 		t.Errorf("the line has %d stretches, want 3: %s", n, path)
@@ -72,7 +71,7 @@ func TestLinesHaveGaps(t *testing.T) {
 func TestLinesOfNothing(t *testing.T) {
 	t.Parallel()
 	gap := math.NaN()
-	for name, list := range map[string][]jobs.Series{"no series": nil, "no points": {{Name: "a"}}, "only gaps": {{Name: "a", Points: points(gap, gap)}}} {
+	for name, list := range map[string][]api.Series{"no series": nil, "no points": {{Name: "a"}}, "only gaps": {{Name: "a", Points: points(gap, gap)}}} {
 		if p := Lines("Jobs", "jobs", windowOf(time.Minute, 2), list, true); !p.Empty || p.SVG != "" {
 			t.Errorf("%s: %+v", name, p)
 		}
@@ -83,7 +82,7 @@ func TestOddLinesAreDrawn(t *testing.T) {
 	t.Parallel()
 	for name, values := range map[string][]float64{"one point": {3}, "zeros": {0, 0, 0}, "huge": {1e300, 0}, "beyond": {math.Inf(1), 2, 1}, "tiny": {1e-300, 0}, "negative": {-1, -2}} {
 		for _, whole := range []bool{false, true} {
-			p := Lines("Jobs", "jobs", windowOf(time.Minute, len(values)), []jobs.Series{{Name: "a", Points: points(values...)}}, whole)
+			p := Lines("Jobs", "jobs", windowOf(time.Minute, len(values)), []api.Series{{Name: "a", Points: points(values...)}}, whole)
 			checkSVG(t, string(p.SVG))
 			if p.Empty || strings.Contains(string(p.SVG), "NaN") || strings.Contains(string(p.SVG), "Inf") {
 				t.Errorf("%s: %s", name, p.SVG)
@@ -112,9 +111,9 @@ func TestALineKeepsItsColour(t *testing.T) {
 
 func TestNamesAtTheEndsDoNotCover(t *testing.T) {
 	t.Parallel()
-	var list []jobs.Series
+	var list []api.Series
 	for i := range maxLines {
-		list = append(list, jobs.Series{Name: fmt.Sprint("n", i), Points: points(5, 5)})
+		list = append(list, api.Series{Name: fmt.Sprint("n", i), Points: points(5, 5)})
 	}
 	p := Lines("Jobs", "jobs", windowOf(time.Minute, 2), list, true)
 	_, ends, _ := strings.Cut(string(p.SVG), `class="ends"`)
@@ -189,7 +188,7 @@ func FuzzLines(f *testing.F) {
 	f.Add("a", 1.0, -2.0, 60.0)
 	f.Fuzz(func(t *testing.T, name string, a, b, step float64) {
 		w := api.Window{From: noon, Until: noon.Add(time.Hour), Step: step}
-		p := Lines("Jobs", "jobs", w, []jobs.Series{{Name: name, Points: []*float64{&a, nil, &b}}}, false)
+		p := Lines("Jobs", "jobs", w, []api.Series{{Name: name, Points: []*float64{&a, nil, &b}}}, false)
 		checkSVG(t, string(p.SVG))
 		checkSVG(t, string(p.Table))
 	})

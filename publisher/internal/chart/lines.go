@@ -9,7 +9,6 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/text"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 const (
@@ -28,7 +27,7 @@ type line struct {
 }
 
 // linesOf returns at most maxLines series that have a value.
-func linesOf(list []jobs.Series) []line {
+func linesOf(list []api.Series) []line {
 	var lines []line
 	for _, s := range list[:min(len(list), maxLines)] {
 		l := line{name: s.Name, newest: math.NaN()}

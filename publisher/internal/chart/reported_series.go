@@ -5,8 +5,8 @@ import (
 	"math"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/text"
-	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/jsonvalue"
 )
 
@@ -19,7 +19,7 @@ const (
 
 // Reported draws the numbers that a program reported while it ran, one drawing
 // for each. started is when its attempt started.
-func Reported(reported jobs.JobSeries, started time.Time) []TimeSeries {
+func Reported(reported api.JobSeries, started time.Time) []TimeSeries {
 	var list []TimeSeries
 	for _, one := range reported.Series {
 		s := series{unit: one.Name}

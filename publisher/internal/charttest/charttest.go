@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/api"
 )
 
 // Forecast returns a result as a forecasting program writes it: n half-hourly
@@ -70,10 +70,10 @@ func root(t testing.TB) string {
 }
 
 // Waves returns a series of n points for each name.
-func Waves(names []string, n int) []jobs.Series {
-	var list []jobs.Series
+func Waves(names []string, n int) []api.Series {
+	var list []api.Series
 	for i, name := range names {
-		s := jobs.Series{Name: name}
+		s := api.Series{Name: name}
 		for k := range n {
 			v := 8 - float64(i) + 4*math.Sin(float64(k)/9+float64(i))
 			s.Points = append(s.Points, &v)

@@ -67,7 +67,7 @@ func ProblemOf(err error) (p *jobs.Problem, ok bool) {
 	case errors.Is(err, engine.ErrChanged):
 		return Problem(http.StatusPreconditionFailed, "it was changed meanwhile: read it again, and send the request with its new ETag if it is still wanted"), true
 	case errors.Is(err, ledger.ErrConflict):
-		return Problem(http.StatusConflict, "the id is known with another document"), true
+		return conflict(err), true
 	case errors.Is(err, ledger.ErrClosed):
 		return Problem(http.StatusServiceUnavailable, "the node is shutting down"), true
 	case errors.Is(err, listing.ErrCursor):
@@ -105,6 +105,17 @@ func missing(err error) *jobs.Problem {
 	}
 	p := Problem(http.StatusServiceUnavailable, "the job has succeeded, but its "+what+" is missing from the store of this node; its operator can bring the file back, or run the job again: retry with {\"missing_result\": true}")
 	p.Title = "The " + what + " is missing"
+	return p
+}
+
+// conflict returns the answer to ErrConflict.
+func conflict(err error) *jobs.Problem {
+	var differs *ledger.Conflict
+	if !errors.As(err, &differs) {
+		return Problem(http.StatusConflict, ledger.ErrConflict.Error())
+	}
+	p := Problem(http.StatusConflict, differs.Error())
+	p.Pointer = differs.Pointer
 	return p
 }
 

@@ -10,7 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/internal/text"
 )
 
 const (
@@ -58,7 +58,7 @@ func paramNames(q url.Values) []string { return slices.Sorted(maps.Keys(q)) }
 // SetTime reads a date or a time into t, and returns what is wrong with the value or "".
 func SetTime(t *time.Time, value string) string {
 	var err error
-	if *t, err = jobs.ParseTime(value, time.UTC); err != nil {
+	if *t, err = text.ParseTime(value, time.UTC); err != nil {
 		return "is a date or a time (UTC if it does not say), such as 2026-11-22 or 2026-11-22T06:16:00Z"
 	}
 	return ""

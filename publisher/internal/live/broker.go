@@ -185,7 +185,7 @@ func (b *Broker) ServeJob(w http.ResponseWriter, r *http.Request, s *Subscriptio
 	b.streams.Serve(w, r, 0, func(st *Stream) {
 		st.Send(opening)
 		st.Send(first)
-		s.follow(st)
+		s.begin(st)
 	}, s.Close)
 }
 

@@ -17,6 +17,9 @@ type Document interface {
 	Failed() bool
 	// Message returns the event of this document, or nil if there is none.
 	Message() *Message
+	// SharedMessage returns the event of this document, or of why there is none, in a
+	// stream with other jobs. It never ends the stream.
+	SharedMessage() *Message
 }
 
 func same(a, b Document) bool {

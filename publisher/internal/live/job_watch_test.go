@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -43,6 +44,13 @@ func (d *fakeDocument) Message() *Message {
 		return nil
 	}
 	return Event("state", d.version, nil, "state")
+}
+
+func (d *fakeDocument) SharedMessage() *Message {
+	if d.err != nil {
+		return Event("refused", "", []byte(d.id), "state "+d.id)
+	}
+	return Event("state", "", []byte(d.id+" "+d.version), "state "+d.id)
 }
 
 var errUnknown = errors.New("unknown")
@@ -398,7 +406,7 @@ func TestStreamEvictedBeforeItBegins(t *testing.T) {
 	go func() {
 		defer close(ended)
 		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
-		b.streams.Serve(httptest.NewRecorder(), r, 0, evicted.follow, evicted.Close)
+		b.streams.Serve(httptest.NewRecorder(), r, 0, evicted.begin, evicted.Close)
 	}()
 	select {
 	case <-ended:
@@ -411,4 +419,36 @@ func TestStreamEvictedBeforeItBegins(t *testing.T) {
 	if b.Len() != 0 {
 		t.Errorf("%d places are left", b.Len())
 	}
+}
+
+// TestSharedStreamLeavesNoWatch follows jobs in one stream whose client goes away while it
+// begins, later, and at the end of the broker.
+func TestSharedStreamLeavesNoWatch(t *testing.T) {
+	f := &fakeJob{}
+	f.state.Store(jobs.Running)
+	b := startBroker(t, 2, f)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := b.ServeJobs(w, r, []string{"a", "b", "c"}, []*Message{Event("refused", "", []byte("d"), "state d")}); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(b.End)
+	watched := func() int {
+		b.jobs.mu.Lock()
+		defer b.jobs.mu.Unlock()
+		return len(b.jobs.topics)
+	}
+	for _, want := range []string{"retry: 2000\n\nevent: refused\ndata: d\n\n", ""} {
+		resp, err := http.Get(server.URL) //nolint:noctx // closed below
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := make([]byte, len(want))
+		if _, err := io.ReadFull(resp.Body, text); err != nil || string(text) != want {
+			t.Errorf("%q, %v; want %q", text, err, want)
+		}
+		resp.Body.Close()
+	}
+	(&rig{t: t}).eventually(func() bool { b.streams.Sweep(); return b.Len() == 0 && watched() == 0 })
 }

@@ -15,6 +15,8 @@ type Subscription struct {
 	// evicted is closed when another client takes the place of a subscription without
 	// a stream.
 	evicted chan struct{}
+	// shared is true if the stream has other jobs, too.
+	shared bool
 
 	mu sync.Mutex
 	// mail holds the newest document only. It is nil once a stream gets the documents.
@@ -32,15 +34,20 @@ func (s *Subscription) Documents() <-chan Document { return s.mail }
 // Evicted is closed when another client has taken the place.
 func (s *Subscription) Evicted() <-chan struct{} { return s.evicted }
 
-// follow sends the documents to a stream from now on. It closes a stream whose place
-// was taken while it began.
+// begin lets a stream of its own follow the job. It closes the stream if its place was
+// taken while it began.
+func (s *Subscription) begin(st *Stream) {
+	if !s.places.SetEvict(s.place, st.Close, nil) {
+		st.Close()
+	}
+	s.follow(st)
+}
+
+// follow sends the documents to a stream from now on.
 func (s *Subscription) follow(st *Stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stream = st
-	if !s.places.SetEvict(s.place, st.Close, nil) {
-		st.Close()
-	}
 	select {
 	case d := <-s.mail:
 		s.send(d)
@@ -65,7 +72,11 @@ func (s *Subscription) deliver(d Document) {
 }
 
 func (s *Subscription) send(d Document) {
-	if m := d.Message(); m != nil {
+	m := d.Message()
+	if s.shared {
+		m = d.SharedMessage()
+	}
+	if m != nil {
 		s.stream.Send(m)
 	}
 }

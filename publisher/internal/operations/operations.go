@@ -57,7 +57,7 @@ type Config struct {
 	Nodes    Nodes
 	Replays  Replays
 	BaseURL  string
-	Accept   func(ctx context.Context, document []byte, submitter string) (ledger.Accepted, error)
+	Accept   func(ctx context.Context, documents [][]byte, submitter string) ([]ledger.Accepted, error)
 	Act      func(ctx context.Context, verb ledger.Verb, by string, targets []ledger.Target) ([]ledger.Acted, error)
 	Revive   func(ctx context.Context) (ledger.Revived, error)
 	// ResultMissing reports whether the store has no result of a job.

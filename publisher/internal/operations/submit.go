@@ -1,17 +1,15 @@
 package operations
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/retention"
-	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -24,35 +22,66 @@ func (o *Operations) TakesJobs() error {
 	return nil
 }
 
-// Accept records a complete document. by names who submits it.
+// Accept records a complete document. by names who submits it. The error is also that of
+// the document.
 func (o *Operations) Accept(ctx context.Context, document []byte, by string) (ledger.Accepted, error) {
 	if err := o.TakesJobs(); err != nil {
 		return ledger.Accepted{}, err
 	}
-	return o.cfg.Accept(ctx, document, by)
+	return first(o.cfg.Accept(ctx, [][]byte{document}, by))
 }
 
-// Submit completes the document of a request and records it. id is the id of the job
-// where the document has none.
-func (o *Operations) Submit(ctx context.Context, caller auth.Caller, document []byte, id, traceparent string) (ledger.Accepted, error) {
-	complete, err := jobs.Defaults{ID: id, Base: o.cfg.BaseURL, Now: time.Now(), Traceparent: traceparent}.Complete(document)
+// first returns the answer to the only document.
+func first(all []ledger.Accepted, err error) (ledger.Accepted, error) {
 	if err != nil {
 		return ledger.Accepted{}, err
 	}
-	accepted, err := o.Accept(ctx, complete, caller.By)
-	if err == nil && errors.Is(accepted.Err, retention.ErrDeleted) {
-		return accepted, httpio.Problem(http.StatusConflict, accepted.Err.Error()+"; submit it under a new id to run it again")
+	return all[0], all[0].Err
+}
+
+// Submit is SubmitAll for one document. The error is also that of the document.
+func (o *Operations) Submit(ctx context.Context, caller auth.Caller, document []byte, id, traceparent string) (ledger.Accepted, error) {
+	return first(o.SubmitAll(ctx, caller, [][]byte{document}, []string{id}, traceparent))
+}
+
+// SubmitAll completes the documents of a request and records them in one transaction. ids
+// are the ids of the jobs of which the documents have none. There is an answer to each, in
+// order; its Err says why a document was not recorded. The error is for all of them.
+func (o *Operations) SubmitAll(ctx context.Context, caller auth.Caller, documents [][]byte, ids []string, traceparent string) ([]ledger.Accepted, error) {
+	if err := o.TakesJobs(); err != nil {
+		return nil, err
 	}
-	if err == nil {
-		err = o.hidden(ctx, caller, accepted)
+	complete := make([][]byte, len(documents))
+	now := time.Now()
+	for i, document := range documents {
+		var err error
+		complete[i], err = jobdoc.Defaults{ID: ids[i], Base: o.cfg.BaseURL, Now: now, Traceparent: traceparent}.Complete(document)
+		if err != nil {
+			complete[i] = document // is refused with the same fault
+		}
 	}
-	if err != nil || accepted.Err == nil || o.sameAgain(document, id, accepted.Record) {
-		return accepted, err
+	all, err := o.cfg.Accept(ctx, complete, caller.By)
+	for i := range all {
+		all[i].Err = o.outcome(ctx, caller, all[i], ids[i])
+	}
+	return all, err
+}
+
+// outcome returns what the caller learns of a document that was not recorded. id is the one
+// that the job has got where its document has none.
+func (o *Operations) outcome(ctx context.Context, caller auth.Caller, accepted ledger.Accepted, id string) error {
+	if errors.Is(accepted.Err, retention.ErrDeleted) {
+		return httpio.Problem(http.StatusConflict, accepted.Err.Error()+"; submit it under a new id to run it again")
+	}
+	if accepted.Record.ID != "" {
+		if err := o.hidden(ctx, caller, accepted); err != nil {
+			return err
+		}
 	}
 	if errors.Is(accepted.Err, ledger.ErrConflict) && accepted.Record.ID == id {
-		return accepted, errOtherRequest // the id was derived from an idempotency key
+		return errOtherRequest // the id was derived from an idempotency key
 	}
-	return accepted, accepted.Err
+	return accepted.Err
 }
 
 // hidden returns ErrConflict for a job that was known already and that the caller,
@@ -68,19 +97,6 @@ func (o *Operations) hidden(ctx context.Context, caller auth.Caller, accepted le
 	return err
 }
 
-// sameAgain reports whether the ledger holds the same document. The time of creation
-// and the trace may differ: each request without them is given new ones. A document from
-// the inbox is given none.
-func (o *Operations) sameAgain(document []byte, id string, rec ledger.Record) bool {
-	if bytes.Equal(document, rec.Document) {
-		return true
-	}
-	var had struct{ Traceparent string }
-	_ = json.Unmarshal(rec.Document, &had)
-	complete, err := jobs.Defaults{ID: id, Base: o.cfg.BaseURL, Now: rec.Created, Traceparent: had.Traceparent}.Complete(document)
-	return err == nil && bytes.Equal(complete, rec.Document)
-}
-
 // Rerun submits the job id again, as a new job with newID.
 func (o *Operations) Rerun(ctx context.Context, id, newID, by string) (ledger.Accepted, error) {
 	if err := o.TakesJobs(); err != nil {
@@ -90,20 +106,7 @@ func (o *Operations) Rerun(ctx context.Context, id, newID, by string) (ledger.Ac
 	if err != nil {
 		return ledger.Accepted{}, err
 	}
-	accepted, err := o.cfg.Accept(ctx, document, by)
-	if err == nil && !isRerun(accepted.Record, id) {
-		err = accepted.Err
-	}
-	return accepted, err
-}
-
-// isRerun reports whether a job repeats the job id. The document of a repeated
-// request differs from the first one by its time, so that documents are not compared.
-func isRerun(rec ledger.Record, id string) bool {
-	var doc struct {
-		RerunOf string `json:"rerun_of"`
-	}
-	return json.Unmarshal(rec.Document, &doc) == nil && doc.RerunOf == id
+	return first(o.cfg.Accept(ctx, [][]byte{document}, by))
 }
 
 func (o *Operations) rerunDocument(ctx context.Context, id, newID string) ([]byte, error) {
@@ -114,9 +117,9 @@ func (o *Operations) rerunDocument(ctx context.Context, id, newID string) ([]byt
 	if !rec.State.Final() {
 		return nil, httpio.Problem(http.StatusConflict, fmt.Sprintf("the job has not come to its end: it is %s; wait for that", rec.State))
 	}
-	job, err := jobs.Decode(rec.Document)
+	job, err := jobdoc.Decode(rec.Document)
 	if err != nil {
 		return nil, err
 	}
-	return httpio.Marshal(job.RerunAs(newID, time.Now()))
+	return httpio.Marshal(rerun(job, newID, time.Now()))
 }

@@ -49,7 +49,7 @@ func formFilter(query url.Values) url.Values {
 // momentOf returns the time of a form as the API takes it, and other values as they
 // are.
 func momentOf(s string) string {
-	if t, err := jobs.ParseTime(s, time.UTC); err == nil {
+	if t, err := text.ParseTime(s, time.UTC); err == nil {
 		return t.UTC().Format(time.RFC3339)
 	}
 	return s

@@ -34,6 +34,7 @@ type nodeView struct {
 	Disks    []diskView
 	Jobs     []nodeJob
 	MoreJobs int
+	Warm     warmList
 	Programs []installedView
 	Facts    []jobview.Fact
 	Lives    []lifeView
@@ -44,6 +45,7 @@ type nodeView struct {
 
 type diskView struct {
 	Use, Path, Free, Total, Tone string
+	Reusable                     string // empty for none
 	Value                        string // share in use, from 0 to 1
 	Percent                      string
 }
@@ -131,7 +133,7 @@ func newNodeView(f frame, n api.Node, all []api.Node) *nodeView {
 		AllJobs: text.Link(f.Root + "/jobs?node=" + url.QueryEscape(n.Name)), AllLog: text.Link(f.Root + "/events?node=" + url.QueryEscape(n.Name)),
 	}
 	v.Act, v.Does = v.Path+"/act", nodeSentence(n, health.State(v.State))
-	v.Figures, v.Disks = nodeFigures(n), nodeDisks(n)
+	v.Figures, v.Disks, v.Warm = nodeFigures(n), nodeDisks(n), nodeWarm(f.Root, n)
 	for _, i := range n.Installed {
 		v.Programs = append(v.Programs, newInstalled(f.Root, i, n, all))
 	}
@@ -203,6 +205,9 @@ func nodeDisks(n api.Node) (list []diskView) {
 	}
 	for _, d := range n.Vitals.Disks {
 		v := diskView{Use: text.Line(d.Use, text.NameLimit), Path: text.Line(d.Path, 200), Free: text.Bytes(d.Free), Total: text.Bytes(d.Total), Tone: diskTone(d)}
+		if d.Reusable > 0 {
+			v.Reusable = text.Bytes(d.Reusable)
+		}
 		if d.Total > 0 {
 			used := 1 - float64(d.Free)/float64(d.Total)
 			v.Value, v.Percent = fmt.Sprintf("%.3f", min(max(used, 0), 1)), text.Percent(used)

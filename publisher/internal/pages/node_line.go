@@ -51,7 +51,7 @@ func machine(m *api.Vitals) []string {
 		list = append(list, "memory "+text.Bytes(m.MemoryTotal-m.MemoryAvailable)+" of "+text.Bytes(m.MemoryTotal))
 	}
 	if d, ok := health.Scarcest(m.Disks); ok {
-		list = append(list, "disk "+text.Bytes(d.Free)+" free")
+		list = append(list, "disk "+health.DiskRoom(d))
 	}
 	if b := m.Battery; b != nil {
 		words := "battery " + sharePercent(min(max(b.Charge, 0), 1))

@@ -135,7 +135,7 @@ func tightest(disks []api.Disk) (value, tip, tone string) {
 	if !ok {
 		return "", "", ""
 	}
-	return text.Bytes(least.Free) + " free", text.Line(least.Use, text.NameLimit) + ", " + text.Line(least.Path, 200), diskTone(least)
+	return health.DiskRoom(least), text.Line(least.Use, text.NameLimit) + ", " + text.Line(least.Path, 200), diskTone(least)
 }
 
 // diskTone returns the class of a disk on pages.

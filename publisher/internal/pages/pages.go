@@ -34,7 +34,7 @@ type Config struct {
 	Jobs     func(ctx context.Context, f listing.Filter) (api.Page, error)
 	Job      func(ctx context.Context, id string) (api.Details, error)
 	Record   func(ctx context.Context, id string) (ledger.Record, error)
-	Series   func(ctx context.Context, id string) (jobs.JobSeries, error)
+	Series   func(ctx context.Context, id string) (api.JobSeries, error)
 	// Result returns the result of a job, or how it stands, with the end of its log.
 	// The error is [httpio.ErrMissing] where the store does not have the result.
 	Result   func(ctx context.Context, id string) (jobview.Data, error)

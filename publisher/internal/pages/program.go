@@ -13,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/text"
@@ -33,6 +34,7 @@ type programView struct {
 	Windows     []navLink
 	Window      string
 	Nodes       []installedView
+	Warm        warmList
 	Failures    []partView
 	Finished    chart.LineChart
 	Durations   chart.Histogram
@@ -75,6 +77,11 @@ func (p *Pages) programPage(c echo.Context, name string, fill func(api.ProgramDe
 	for _, r := range recent.Jobs {
 		v.Recent = append(v.Recent, row(f.Root, r))
 	}
+	nodes, err := p.cfg.Nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v.Warm = programWarm(f.Root, name, nodes)
 	if f.CanAct {
 		v.Form = fill(d, f.Root)
 	}
@@ -201,13 +208,10 @@ func (p *Pages) submit(c echo.Context, program string, f *formView, posted url.V
 	if !ok {
 		return "", nil
 	}
-	document, err := jobs.Complete(document, p.cfg.BaseURL, time.Now())
+	document, err := jobdoc.Complete(document, p.cfg.BaseURL, time.Now())
 	var accepted ledger.Accepted
 	if err == nil {
 		accepted, err = p.cfg.Operations.Accept(c.Request().Context(), document, auth.CallerOf(c).By)
-	}
-	if err == nil && accepted.Err != nil && !errors.Is(accepted.Err, ledger.ErrConflict) {
-		err = accepted.Err
 	}
 	var fault *jobs.Fault
 	if errors.As(err, &fault) {

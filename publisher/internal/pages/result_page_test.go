@@ -119,7 +119,7 @@ func checkHarmless(t *testing.T, page string) {
 
 func TestPublicAssets(t *testing.T) {
 	t.Parallel()
-	if a, err := NewAssets(noon); err != nil || len(a.byPath) != len(published)+2 {
+	if a, err := NewAssets(noon); err != nil || len(a.byPath) != len(published)+3 {
 		t.Errorf("%v", err)
 	}
 }

@@ -49,7 +49,7 @@ func sums(list []activity.Tally) (ended map[jobs.State]int64, failures, unfinish
 
 // lines returns the jobs that ended per minute, one line for each name. Jobs without a name
 // are left out.
-func lines(a activity.History, list []activity.Tally, now time.Time, name func(activity.Tally) string) []jobs.Series {
+func lines(a activity.History, list []activity.Tally, now time.Time, name func(activity.Tally) string) []api.Series {
 	counts, totals := map[string][]float64{}, map[string]float64{}
 	for _, t := range list {
 		n := name(t)
@@ -62,9 +62,9 @@ func lines(a activity.History, list []activity.Tally, now time.Time, name func(a
 		counts[n][t.Step] += float64(t.N)
 		totals[n] += float64(t.N)
 	}
-	out := []jobs.Series{}
+	out := []api.Series{}
 	for _, n := range busiest(counts, totals) {
-		out = append(out, jobs.Series{Name: n, Points: perMinute(a, counts[n], now)})
+		out = append(out, api.Series{Name: n, Points: perMinute(a, counts[n], now)})
 	}
 	return out
 }
@@ -112,8 +112,8 @@ func perMinute(a activity.History, counts []float64, now time.Time) []*float64 {
 }
 
 // depthLines returns the lengths of the queue, with gaps where they were not measured.
-func depthLines(list []activity.Depth) []jobs.Series {
-	out := []jobs.Series{{Name: "queued"}, {Name: "running"}, {Name: "waiting"}}
+func depthLines(list []activity.Depth) []api.Series {
+	out := []api.Series{{Name: "queued"}, {Name: "running"}, {Name: "waiting"}}
 	for i := range out {
 		out[i].Points = make([]*float64, len(list))
 	}

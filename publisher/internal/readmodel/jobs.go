@@ -11,6 +11,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/health"
+	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/outbound"
@@ -67,12 +68,12 @@ func (p *Jobs) Details(ctx context.Context, id string) (api.Details, error) {
 	if err != nil {
 		return api.Details{}, err
 	}
-	d := api.Details{Allowed: allowed(rec.State), Updated: rec.Updated}
+	d := api.Details{Details: jobs.Details{Allowed: allowed(rec.State), Updated: rec.Updated}}
 	if d.Status, err = p.Status(ctx, rec); err != nil {
 		return d, err
 	}
 	// A document that was recorded with a fault may be unreadable.
-	d.Job, _ = jobs.Read(rec.Document)
+	d.Job, _ = jobdoc.Read(rec.Document)
 	d.Why = d.Status.Reason
 	switch rec.State {
 	case jobs.Running:
@@ -132,8 +133,8 @@ func (p *Jobs) addProcesses(ctx context.Context, d *api.Details, rec ledger.Reco
 
 // Series returns the numbers that the newest attempt of a job has reported over time. It is
 // empty if there are none. The error may be [ledger.ErrUnknown].
-func (p *Jobs) Series(ctx context.Context, id string) (jobs.JobSeries, error) {
-	none := jobs.JobSeries{Seconds: []float64{}, Series: []jobs.Series{}}
+func (p *Jobs) Series(ctx context.Context, id string) (api.JobSeries, error) {
+	none := api.JobSeries{Seconds: []float64{}, Series: []api.Series{}}
 	rec, err := p.cfg.Ledger.Get(ctx, id)
 	if err != nil {
 		return none, err
@@ -147,7 +148,7 @@ func (p *Jobs) Series(ctx context.Context, id string) (jobs.JobSeries, error) {
 		return none, err
 	}
 	defer object.Close()
-	var found jobs.JobSeries
+	var found api.JobSeries
 	err = json.NewDecoder(io.LimitReader(object, maxSeriesBytes)).Decode(&found)
 	return found, err
 }
@@ -174,7 +175,7 @@ func (p *Jobs) Attempts(ctx context.Context, id string) ([]api.Attempt, error) {
 		return nil, err
 	}
 	list := attemptsOf(found)
-	for i := range list[max(0, len(list)-jobs.MaxOutputs):] {
+	for i := range list[max(0, len(list)-api.MaxOutputs):] {
 		a := &list[len(list)-1-i]
 		if a.Outcome == "" || a.Outcome == jobs.OutcomeSucceeded {
 			continue
@@ -190,7 +191,7 @@ func (p *Jobs) Attempts(ctx context.Context, id string) ([]api.Attempt, error) {
 
 // Output returns the files that an attempt without success has left. It is empty if there
 // are none, or if they are no longer kept.
-func (p *Jobs) Output(ctx context.Context, id string, attempt int) (out jobs.Output, err error) {
+func (p *Jobs) Output(ctx context.Context, id string, attempt int) (out api.Output, err error) {
 	object, err := p.cfg.Store.Open(ctx, store.OutputKey(id, attempt))
 	if errors.Is(err, fs.ErrNotExist) {
 		return out, nil

@@ -8,19 +8,21 @@ import (
 	"sync"
 	"time"
 
-	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/internal/ledger/results"
+	"github.com/runnerbean/runnerbean/internal/published"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/fastpath"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// maxCached is the size in bytes of the largest result kept in memory.
-const maxCached = 1 << 20
+// maxCached is the size in bytes of the largest result kept in memory. Larger ones are
+// thus in the store.
+const maxCached = results.Max
 
-// stored is the result object of a succeeded job.
+// stored is the result of a succeeded job.
 type stored struct {
 	id       string
-	blob     *httpio.CachedResponse // nil where the object is too large to be kept
+	blob     *httpio.CachedResponse // nil where the result is too large to be kept
 	size     int64
 	etag     string
 	modified time.Time
@@ -45,10 +47,13 @@ func (s *stored) cost() int64 {
 	return s.blob.Size()
 }
 
-func (s *stored) read(object *store.Object, cacheControl string) error {
-	body := make([]byte, object.Size)
-	if _, err := io.ReadFull(object, body); err != nil {
-		return fmt.Errorf("result %s: %w", s.id, err)
+func (s *stored) read(document published.Document, cacheControl string) error {
+	body := document.Bytes
+	if body == nil {
+		body = make([]byte, document.Size)
+		if _, err := io.ReadFull(document, body); err != nil {
+			return fmt.Errorf("result %s: %w", s.id, err)
+		}
 	}
 	s.blob = httpio.NewCachedResponse(body, s.modified, httpio.TypeJSON, cacheControl, "")
 	s.etag = s.blob.ETag()

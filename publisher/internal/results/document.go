@@ -28,11 +28,12 @@ type document struct {
 	stored  *stored // of a success
 	err     error   // why there is no document
 
-	once  sync.Once
-	event *live.Message // made when it is asked for first
+	// Each is made when it is asked for first.
+	once, sharedOnce sync.Once
+	event, shared    *live.Message
 }
 
-// ID, State, Version, Failed and Message make document a [live.Document].
+// ID, State, Version, Failed, Message and SharedMessage make document a [live.Document].
 func (d *document) ID() string { return d.id }
 
 // State returns "" for an unknown job.
@@ -57,6 +58,19 @@ func (d *document) Message() *live.Message {
 		}
 	})
 	return d.event
+}
+
+// SharedMessage returns the document, or why there is none, as an event of a stream
+// with other jobs. It has no id, because a stream of many jobs has no one version.
+func (d *document) SharedMessage() *live.Message {
+	d.sharedOnce.Do(func() {
+		if d.err != nil {
+			d.shared = refused(d.id, d.err)
+		} else {
+			d.shared = live.Event("state", "", d.body, "state "+d.id)
+		}
+	})
+	return d.shared
 }
 
 func (d *document) final() bool { return d.state.Final() }

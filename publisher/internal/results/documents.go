@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/published"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/publisher/internal/readmodel"
 )
@@ -14,6 +15,7 @@ import (
 type Documents struct {
 	ledger       *ledger.Ledger
 	store        *store.Store
+	published    *published.Results
 	jobs         *readmodel.Jobs
 	cacheControl string // of results
 	cache        *cache
@@ -33,5 +35,8 @@ type Config struct {
 
 // NewDocuments returns Documents.
 func NewDocuments(cfg Config) *Documents {
-	return &Documents{ledger: cfg.Ledger, store: cfg.Store, jobs: cfg.Jobs, cacheControl: cfg.CacheControl, cache: newCache(cfg.CacheBytes)}
+	return &Documents{
+		ledger: cfg.Ledger, store: cfg.Store, published: published.New(cfg.Ledger.Results, cfg.Store), jobs: cfg.Jobs,
+		cacheControl: cfg.CacheControl, cache: newCache(cfg.CacheBytes),
+	}
 }

@@ -19,7 +19,7 @@ const (
 	fillTimeout = 30 * time.Second
 )
 
-// stored returns the result object of id from the cache or the store.
+// stored returns the result of id from the cache, the ledger or the store.
 // [store.ErrNotExist].
 func (docs *Documents) stored(ctx context.Context, id string) (*stored, error) {
 	if s := docs.cache.get(id); s != nil {
@@ -37,16 +37,16 @@ func (docs *Documents) stored(ctx context.Context, id string) (*stored, error) {
 }
 
 func (docs *Documents) load(ctx context.Context, id string) (*stored, error) {
-	object, err := docs.store.Open(ctx, store.ResultKey(id))
+	document, err := docs.published.Open(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	defer object.Close()
-	s := &stored{id: id, size: object.Size, modified: object.ModTime.UTC()}
-	if object.Size > maxCached {
-		err = s.digest(object)
+	defer document.Close()
+	s := &stored{id: id, size: document.Size, modified: document.ModTime.UTC()}
+	if document.Size > maxCached {
+		err = s.digest(document)
 	} else {
-		err = s.read(object, docs.cacheControl)
+		err = s.read(document, docs.cacheControl)
 	}
 	if err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func (docs *Documents) load(ctx context.Context, id string) (*stored, error) {
 	return s, docs.forgetDeleted(ctx, id)
 }
 
-// serveStored answers with a result object, from memory or from the store.
+// serveStored answers with a result, from memory or from the store.
 func (hs *Handlers) serveStored(w http.ResponseWriter, r *http.Request, s *stored) error {
 	if s.blob != nil {
 		s.blob.Serve(w, r)

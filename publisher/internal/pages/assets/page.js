@@ -1,8 +1,9 @@
 // Keeps the page about a job up to date. It follows the result, updates the progress
 // in place, and requests the page again when more has changed.
 
-import {follow, left, visible} from '../runnerbean.js';
+import {follow} from '../runnerbean.js';
 import {tail as readTail} from './log.js';
+import {left, visible} from './words.js';
 
 const $ = (id) => document.getElementById(id);
 const put = (el, text) => { if (el && el.textContent !== text) el.textContent = text; };
@@ -64,13 +65,23 @@ const move = (d) => {
   put($('left'), left(d));
 };
 
+const clock = new Intl.DateTimeFormat(undefined, {timeStyle: 'medium'});
+let newest;
+
+/** Tells that the connection is lost, and takes it back. */
+const connection = ({connected, since}) => {
+  if (!connected) put($('left'), `No connection since ${clock.format(since)}; trying again`);
+  else if (newest) put($('left'), left(newest));
+};
+
 const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 const watch = async () => {
   let shown;
   const looking = setInterval(tail, 2000);
   try {
-    for await (const doc of follow(signed())) {
+    for await (const doc of follow(signed(), {onStatus: connection})) {
+      newest = doc;
       const final = ['succeeded', 'failed', 'cancelled'].includes(doc.state), now = outline(doc);
       // A page that the server has just written for a final state is up to date.
       if (!shown && final && doc.state === $('job').dataset.state) shown = now;

@@ -6,7 +6,7 @@
  * It may have unit, name, lower and upper. A null is a missing value.
  */
 
-import {span as words, visible} from '../runnerbean.js';
+import {span as words, visible} from './words.js';
 
 const DAY = 86_400, HEIGHT = 300, TOP = 12, INNER = 252, POINTS = 2000;
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, DAY, 2 * DAY, 7 * DAY, 14 * DAY];
