@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/retention"
+	"github.com/runnerbean/runnerbean/internal/ledger/samejob"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -17,7 +19,7 @@ import (
 type Accepted struct {
 	// New is false if the ledger held the id already.
 	New bool
-	// Err is ErrConflict if the id is known with another document, a *retention.Deleted if
+	// Err is a *Conflict if the id is known with another document, a *retention.Deleted if
 	// the job was deleted, and engine.ErrTooBig if a value is too large to record.
 	Err error
 	// Record is the current state of the job.
@@ -27,12 +29,19 @@ type Accepted struct {
 // Accept records documents in one transaction, in order. The result has one Accepted per
 // entry, with the same index. The error concerns all entries.
 func (l *Ledger) Accept(ctx context.Context, entries []Entry) ([]Accepted, error) {
+	return AcceptEarly(ctx, l, entries, func([]Accepted) {})
+}
+
+// AcceptEarly is [Ledger.Accept]. It calls committed after the commit, while the disk takes
+// it. A power cut in that moment undoes the acceptance, so nobody may be told of it before
+// AcceptEarly returns. For an id that is known with other bytes Err is ErrConflict until then.
+func AcceptEarly(ctx context.Context, l *Ledger, entries []Entry, committed func([]Accepted)) ([]Accepted, error) {
 	candidates := make([]candidate, len(entries))
 	for i := range entries {
 		candidates[i] = newCandidate(&entries[i])
 	}
 	accepted := make([]Accepted, len(entries))
-	err := l.do(ctx, &op{name: "accept", weight: len(entries), run: func(t *txn) error {
+	o := &op{name: "accept", weight: len(entries), early: true, run: func(t *txn) error {
 		for i := range candidates {
 			a, err := candidates[i].accept(t)
 			if err != nil {
@@ -41,11 +50,64 @@ func (l *Ledger) Accept(ctx context.Context, entries []Entry) ([]Accepted, error
 			accepted[i] = a
 		}
 		return nil
-	}})
+	}}
+	err := l.do(ctx, o)
+	if err == nil {
+		committed(accepted)
+		err = o.synced()
+	}
+	if err == nil {
+		err = compareKnown(ctx, l, candidates, accepted)
+	}
 	if err != nil {
 		return nil, engine.Wrap("accept", err)
 	}
 	return accepted, nil
+}
+
+// compareKnown decides on the documents whose id is known with other bytes: only another job
+// is a conflict. It does so after the transaction, so that large documents do not hold
+// up the writer.
+func compareKnown(ctx context.Context, l *Ledger, candidates []candidate, accepted []Accepted) error {
+	var events []eventlog.Event
+	for i := range accepted {
+		if accepted[i].Err != ErrConflict {
+			continue
+		}
+		err := candidates[i].difference(ctx, l)
+		var conflict *Conflict
+		var deleted *retention.Deleted
+		switch {
+		case errors.As(err, &conflict):
+			accepted[i].Err = conflict
+			events = append(events, eventlog.Event{Kind: eventlog.KindConflict, Job: candidates[i].record.ID, Message: conflict.event()})
+		case errors.As(err, &deleted):
+			accepted[i].Err = deleted
+		case err != nil:
+			return err
+		default:
+			accepted[i].Err = nil
+		}
+	}
+	if len(events) == 0 {
+		return nil
+	}
+	return l.Events.NoteAll(ctx, events)
+}
+
+// difference returns a *Conflict if the ledger holds another job under the id.
+func (c *candidate) difference(ctx context.Context, l *Ledger) error {
+	first, err := l.Get(ctx, c.record.ID)
+	if err != nil {
+		return err
+	}
+	at, same, err := samejob.Difference(first.Document, c.entry.Document, func(url string) (bool, error) {
+		return l.Outbox.Serves(ctx, url)
+	})
+	if err != nil || same {
+		return err
+	}
+	return &Conflict{Pointer: at}
 }
 
 var (
@@ -54,8 +116,7 @@ var (
 		outcome, exit_code, signal, cpu_us, max_rss, server, message, reason, error, labels, due, webhook, target, submitter, start_after, keep, look_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, '', 0, 0, '', 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO NOTHING`)
-	qInsertDocument = engine.NewQuery("INSERT INTO documents (id, digest, document) VALUES (?, ?, ?)")
-	qDigest         = engine.NewQuery("SELECT digest FROM documents WHERE id = ?")
+	qInsertDocument = engine.NewQuery("INSERT INTO documents (id, document) VALUES (?, ?)")
 )
 
 // accept records one document. Accepted.Err says why it did not.
@@ -110,7 +171,7 @@ func faultText(e *jobs.Error) string {
 
 // describe writes the parts of a job that never change.
 func (c *candidate) describe(t *txn) error {
-	if _, err := t.Exec(qInsertDocument, c.record.ID, c.digest[:], c.entry.Document); err != nil {
+	if _, err := t.Exec(qInsertDocument, c.record.ID, c.entry.Document); err != nil {
 		return err
 	}
 	return c.label(t, t.now)
@@ -122,15 +183,10 @@ func (c *candidate) known(t *txn) (Accepted, error) {
 	if err != nil {
 		return Accepted{}, err
 	}
-	var d []byte
-	if _, err := t.Row(qDigest, []any{c.record.ID}, &d); err != nil {
-		return Accepted{}, err
+	if !bytes.Equal(r.Document, c.entry.Document) {
+		return Accepted{Err: ErrConflict, Record: r}, nil // unless compareKnown finds the same job in it
 	}
-	if bytes.Equal(d, c.digest[:]) {
-		return Accepted{Record: r}, nil
-	}
-	t.note(eventlog.KindConflict, r.ID, "", "another document came under this id; the first one stands")
-	return Accepted{Err: ErrConflict, Record: r}, nil
+	return Accepted{Record: r}, nil
 }
 
 // connect links a new job with the jobs that it needs and with those that need it.

@@ -2,8 +2,10 @@ package ledger
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -73,6 +76,82 @@ func TestAcceptOfAKnownID(t *testing.T) {
 		t.Errorf("document changed: %s", got)
 	}
 	d.recount()
+}
+
+// TestAcceptOfARetry checks that a retry by another process, with a time of its own, is
+// the same job, and that a conflict says where.
+func TestAcceptOfARetry(t *testing.T) {
+	t.Parallel()
+	d := newFixture(t)
+	e := entry(nil)
+	d.put(e)
+	later, other := e.Job, e.Job
+	later.Created = d.clock.now().Add(time.Minute)
+	other.Input.Data = json.RawMessage(`"a secret"`)
+	d.run(e.Job.ID)
+	if a := d.put(entryOf(later)); a.New || a.Err != nil || a.Record.State != jobs.Running {
+		t.Errorf("created later: %+v", a)
+	}
+	a := d.put(entryOf(other))
+	var conflict *Conflict
+	if a.New || !errors.As(a.Err, &conflict) || !errors.Is(a.Err, ErrConflict) || conflict.Pointer != "/input/data" {
+		t.Errorf("another input: %+v", a)
+	}
+	events, err := d.Events.Newest(t.Context(), e.Job.ID, 10)
+	d.must(err)
+	for _, text := range []string{events[0].Message, a.Err.Error()} {
+		if !strings.Contains(text, "/input/data") || strings.Contains(text, "secret") {
+			t.Errorf("%q, want where it differs and no value", text)
+		}
+	}
+	if diff := cmp.Diff([]string{eventlog.KindAccepted, eventlog.KindConflict}, d.kinds(e.Job.ID)); diff != "" {
+		t.Error(diff)
+	}
+	if got := d.record(e.Job.ID).Document; !bytes.Equal(got, e.Document) {
+		t.Errorf("document changed: %s", got)
+	}
+	d.end(e.Job.ID, 1, jobs.Succeeded, jobs.OutcomeSucceeded)
+	_, err = d.act(VerbDelete, e.Job.ID)
+	d.must(err)
+	if a := d.put(entryOf(later)); a.New || !errors.Is(a.Err, retention.ErrDeleted) {
+		t.Errorf("of a deleted job: %+v", a)
+	}
+	// It was deleted between the transaction and the comparison.
+	again, answer := entryOf(later), []Accepted{{Err: ErrConflict}}
+	d.must(compareKnown(t.Context(), d.Ledger, []candidate{newCandidate(&again)}, answer))
+	if !errors.Is(answer[0].Err, retention.ErrDeleted) {
+		t.Errorf("of a job that was deleted meanwhile: %+v", answer[0])
+	}
+	d.recount()
+}
+
+// TestAcceptOfARetryAtAnotherAddress checks that two URLs of the pool are the same.
+func TestAcceptOfARetryAtAnotherAddress(t *testing.T) {
+	t.Parallel()
+	l, err := Open(t.Context(), Config{
+		DSN: "sqlite:" + filepath.Join(t.TempDir(), "ledger.db"), BaseURL: "https://a.example", FormerURLs: []string{"https://b.example/x"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	first := entry(nil)
+	for _, c := range []struct {
+		base string
+		err  error
+	}{
+		{"https://a.example/", nil},
+		{"https://b.example/x/", nil},
+		{"https://a.example:443/", nil},
+		{"https://c.example/", ErrConflict},
+	} {
+		again := first.Job
+		again.Result.URL = c.base + again.ID
+		got, err := l.Accept(t.Context(), []Entry{entryOf(again)})
+		if err != nil || !errors.Is(got[0].Err, c.err) {
+			t.Errorf("%s: %+v, %v", c.base, got, err)
+		}
+	}
 }
 
 func TestAcceptOfAFault(t *testing.T) {

@@ -26,6 +26,9 @@ type Ending struct {
 	Signal    string
 	CPU       time.Duration
 	MaxRSS    int64 // bytes
+	// Result is the result document of a success, of at most results.Max bytes. It is nil
+	// if the result is in the store.
+	Result []byte
 	// Inputs says whether the attempt got the inputs of its job.
 	Inputs Inputs
 	// Shutdown says that the shutdown of the node interrupted the attempt.
@@ -225,4 +228,13 @@ func (t *txn) endIdle(q *engine.Query, id string, from, to jobs.State, e *jobs.E
 	t.count(v.Program, from, to)
 	t.ended(v)
 	return true, nil
+}
+
+// Spends reports whether an attempt that ended so counts against the job's attempts.
+func Spends(o jobs.Outcome) bool {
+	switch o {
+	case jobs.OutcomeError, jobs.OutcomeTimeout, jobs.OutcomeStalled, jobs.OutcomeKilled:
+		return true
+	}
+	return false
 }

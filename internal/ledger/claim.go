@@ -31,7 +31,7 @@ type Claim struct {
 // change repeats what was read.
 var (
 	qClaimable = engine.NewQuery(`SELECT program, state, priority, created, accepted, not_before, expires, attempt, spent, crashes,
-		alone_crashes, error, labels, due, fetch_since, fetch_tries, start_after, document FROM jobs JOIN documents ON documents.id = jobs.id WHERE jobs.id = ?`)
+		alone_crashes, error, labels, due, fetch_since, fetch_tries, start_after, ` + engine.Document + ` FROM jobs WHERE id = ?`)
 	qClaim = engine.NewQuery(`UPDATE jobs SET state = 'running', attempt = ?, started = ?, updated = ?, node = ?,
 		instance = ?, program_sha256 = ?, server = '', message = 0, reason = '', quarantine = ?
 		WHERE id = ? AND state = 'queued' AND attempt = ?`)
@@ -42,7 +42,7 @@ var (
 // alone. If the claim is refused, the result says how the job stands. It returns
 // ErrUnknown for an unknown id.
 // Claim returns before the claim is on the disk, but the sync starts at once. After a
-// power cut in that moment the job is queued again. Its program has not run by then.
+// power cut in that moment the job is queued again, although its program may have begun.
 func (l *Ledger) Claim(ctx context.Context, id string, o Owner, programSHA256 string) (Claim, error) {
 	o.Node, o.Instance = engine.Clean(o.Node, engine.MaxName), engine.Clean(o.Instance, engine.MaxName)
 	sum := engine.Clean(programSHA256, engine.MaxName)

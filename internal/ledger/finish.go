@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/results"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -26,13 +27,16 @@ var (
 // Finish ends an attempt. It returns the jobs that are queued as a result. If a cancel
 // was requested and the ending would queue the job again, the job is cancelled. If a
 // reset was requested, any ending but a success queues it again with its budgets
-// cleared. It returns ErrStale or ErrUnknown if the attempt does not own the job.
+// cleared. The result of a success is written in the same transaction. It returns ErrStale
+// or ErrUnknown if the attempt does not own the job.
 func (l *Ledger) Finish(ctx context.Context, id string, attempt int, e Ending) (released []Record, err error) {
 	e, err = checkEnding(e)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: finish: %w", err)
 	}
-	err = l.do(ctx, &op{name: "finish", weight: 1, run: func(t *txn) (err error) {
+	// A transaction takes results of about 16 MiB at most.
+	weight := 1 + len(e.Result)>>13
+	err = l.do(ctx, &op{name: "finish", weight: weight, run: func(t *txn) (err error) {
 		e := e // finish may change it
 		released, err = t.finish(id, attempt, &e)
 		return err
@@ -62,6 +66,11 @@ func (t *txn) finish(id string, attempt int, e *Ending) ([]Record, error) {
 	}
 	if e.State == jobs.Queued {
 		return nil, keepAttempt(t, id, e)
+	}
+	if e.State == jobs.Succeeded && e.Result != nil {
+		if err := results.Insert(t, id, e.Result); err != nil {
+			return nil, err
+		}
 	}
 	if ended.live && e.State == jobs.Succeeded {
 		if err := dropLive(t, id); err != nil {
@@ -123,7 +132,7 @@ func (r *running) args(id string, attempt int, e *Ending, now time.Time) []any {
 	interruptions, longest := r.interrupted(e, engine.Micros(now))
 	return []any{
 		string(e.State), done, engine.Micros(now), notBefore, e.Reason, errorText(e.Error),
-		engine.Bool(e.Outcome.Spends()), keep, engine.Bool(lost), keep, engine.Bool(lost && r.quarantined), keep,
+		engine.Bool(Spends(e.Outcome)), keep, engine.Bool(lost), keep, engine.Bool(lost && r.quarantined), keep,
 		string(outcome), e.ExitCode, e.Signal, e.CPU.Microseconds(), e.MaxRSS, due, since, tries, interruptions, longest,
 		id, attempt, r.requested,
 	}

@@ -1,12 +1,10 @@
 package ledger
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/keepspan"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -36,7 +34,6 @@ type Entry struct {
 type candidate struct {
 	entry  *Entry
 	record Record
-	digest [sha256.Size]byte
 	labels string
 	// webhook is the URL that the document wants to be called at the end.
 	webhook string
@@ -50,7 +47,7 @@ func newCandidate(e *Entry) candidate {
 	if e.Document == nil {
 		e.Document = []byte{}
 	}
-	c := candidate{entry: e, digest: digest(e.Document), labels: labelsText(j.Labels), webhook: engine.Clean(j.Webhook, engine.MaxURL), target: engine.Clean(j.Result.URL, engine.MaxURL)}
+	c := candidate{entry: e, labels: labelsText(j.Labels), webhook: engine.Clean(j.Webhook, engine.MaxURL), target: engine.Clean(j.Result.URL, engine.MaxURL)}
 	c.record = Record{
 		ID: j.ID, Program: engine.Clean(j.Program, engine.MaxName), Priority: j.EffectivePriority(),
 		Document: e.Document, Labels: j.Labels,
@@ -67,7 +64,7 @@ func (c *candidate) keep() string { return c.entry.Job.Keep.String() }
 // lookAt returns when retention looks at the job first, in microseconds: it cannot be due
 // before. 0 is never.
 func (c *candidate) lookAt(accepted time.Time) int64 {
-	span := c.entry.Job.Keep.Shortest()
+	span := keepspan.Shortest(c.entry.Job.Keep)
 	if span == 0 {
 		return 0
 	}
@@ -96,15 +93,6 @@ func (c *candidate) check() error {
 		}
 	}
 	return nil
-}
-
-// digest returns the hash of a document without insignificant white space.
-func digest(document []byte) [sha256.Size]byte {
-	var b bytes.Buffer
-	if json.Compact(&b, document) != nil {
-		return sha256.Sum256(document)
-	}
-	return sha256.Sum256(b.Bytes())
 }
 
 var qInsertLabel = engine.NewQuery("INSERT INTO labels (label, accepted, job) VALUES (?, ?, ?) ON CONFLICT (label, accepted, job) DO NOTHING")

@@ -6,8 +6,8 @@
 // after the commit. Several processes may share one SQLite file.
 //
 // The path of a job: accept.go, claim.go, progress.go, finish.go, dependents.go. Its
-// parts are fields of Ledger: Nodes, Queues, Events, Activity, Outbox, Replays, Sessions, Retention,
-// Pairing, Pool, Dependents and Stuck.
+// parts are fields of Ledger: Nodes, Queues, Events, Activity, Outbox, Replays, Sessions, Results,
+// Retention, Pairing, Pool, Dependents and Stuck.
 package ledger
 
 import (
@@ -29,6 +29,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/pairing"
 	"github.com/runnerbean/runnerbean/internal/ledger/pool"
 	"github.com/runnerbean/runnerbean/internal/ledger/queues"
+	"github.com/runnerbean/runnerbean/internal/ledger/results"
 	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 	"github.com/runnerbean/runnerbean/internal/ledger/stuck"
@@ -93,6 +94,7 @@ type Ledger struct {
 	Upgraded  *Upgraded
 	Pairing   *pairing.Pairing
 	Pool      *pool.Pool
+	Results   *results.Results
 	Retention *retention.Retention
 
 	db     *sqlite.DB
@@ -173,7 +175,7 @@ func (l *Ledger) open(ctx context.Context, path string, c Config) (err error) {
 	l.Queues = queues.New(a)
 	l.Dependents, l.Stuck = &Dependents{l.do}, stuck.New(a)
 	l.Outbox = outbox.New(a, outbox.Config{Webhook: c.Webhook, BaseURL: c.BaseURL, FormerURLs: c.FormerURLs})
-	l.Pairing, l.Pool, l.Retention = pairing.New(a), pool.New(a), retention.New(a)
+	l.Pairing, l.Pool, l.Results, l.Retention = pairing.New(a), pool.New(a), results.New(a), retention.New(a)
 	l.queue = newWriteQueue(&txn{
 		w: l.db.Writer, failure: newFailure(l.log), log: l.log, clock: l.now, listeners: &l.listeners,
 		activity: l.Activity, outbox: l.Outbox, nodes: l.Nodes,

@@ -177,7 +177,7 @@ func (m *model) expired(j *modelJob) bool { return !j.expires.IsZero() && !j.exp
 // finish ends the running attempt.
 func (m *model) finish(j *modelJob, e Ending) {
 	j.outcomes[len(j.outcomes)-1] = e.Outcome
-	if e.Outcome.Spends() {
+	if Spends(e.Outcome) {
 		j.spent++
 	}
 	if e.Outcome == jobs.OutcomeLost {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -150,7 +151,7 @@ func needsOf(r *Record, job *jobs.Job) ([]string, error) {
 	case job != nil:
 		return job.Needs, nil
 	}
-	doc, err := jobs.Read(r.Document)
+	doc, err := jobdoc.Read(r.Document)
 	return doc.Needs, err
 }
 

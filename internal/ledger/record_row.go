@@ -66,20 +66,17 @@ func (r *recordRow) dest() []any {
 	}
 }
 
-// withDocument returns the targets of recordColumns and documentColumn.
+// withDocument returns the targets of recordColumns and engine.Document.
 func (r *recordRow) withDocument() []any { return append(r.dest(), &r.document) }
 
 // withLive returns the targets of recordColumns and liveColumns.
 func (r *recordRow) withLive() []any { return append(r.dest(), r.live.dest()...) }
 
-// withAll returns the targets of recordColumns, documentColumn, liveColumns and the
+// withAll returns the targets of recordColumns, engine.Document, liveColumns and the
 // partial result.
 func (r *recordRow) withAll() []any {
 	return append(append(r.withDocument(), r.live.dest()...), &r.live.partial)
 }
-
-// documentColumn follows recordColumns of a query on jobs.
-const documentColumn = "(SELECT document FROM documents WHERE documents.id = jobs.id)"
 
 // record converts the scanned row.
 func (r *recordRow) record() (Record, error) {
@@ -131,7 +128,7 @@ func (r *liveRow) value() (v Live, err error) {
 	return v, err
 }
 
-var qGet = engine.NewQuery("SELECT " + recordColumns + ", " + documentColumn + `,
+var qGet = engine.NewQuery("SELECT " + recordColumns + ", " + engine.Document + `,
 	live_progress, live_message, live_counters, live_updated, partial FROM (SELECT jobs.*,
 	live.progress AS live_progress, live.message AS live_message, live.counters AS live_counters,
 	live.updated AS live_updated, partials.partial FROM jobs

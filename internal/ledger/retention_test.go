@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/internal/keepspan"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
@@ -209,7 +210,7 @@ func (d *fixture) looked() (ids []string) {
 }
 
 func keep(text string) jobs.Keep {
-	k, err := jobs.ParseKeep(text)
+	k, err := keepspan.Parse(text)
 	if err != nil {
 		panic(err)
 	}

@@ -25,10 +25,18 @@ type op struct {
 	soft   bool
 	weight int
 	state  opState
-	early  bool // answered before it is on the disk; the sync starts at once
-	hard   bool // changed something that must be on the disk
+	early  bool  // answered before it is on the disk; the sync starts at once
+	later  *op   // of an early operation that was answered: answered after the sync
+	hard   bool  // changed something that must be on the disk
+	commit int64 // the number of its batch
 	err    error
 	done   chan struct{} // closed when it is answered
+}
+
+// synced waits until an early operation is on the disk.
+func (o *op) synced() error {
+	<-o.later.done
+	return o.later.err
 }
 
 // opState decides between the writer that begins an operation and the caller that gives

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 	"github.com/runnerbean/runnerbean/internal/stracetest"
@@ -215,6 +216,46 @@ func TestClaimThatIsNotSynced(t *testing.T) {
 	d.run(id)
 	<-d.Failed()
 	if _, err := d.Finish(t.Context(), id, 1, ending(jobs.Succeeded, jobs.OutcomeSucceeded)); !errors.Is(err, ErrReopen) {
+		t.Errorf("%v", err)
+	}
+}
+
+// An acceptance is shown after its commit and answered after its sync.
+func TestAcceptEarlyBeforeTheSync(t *testing.T) {
+	t.Parallel()
+	d := newFixture(t)
+	d.must(d.Ledger.Close())
+	shown, synced, broken := make(chan struct{}), false, false
+	d.Ledger = d.openWith(func(w *sqlite.Writer) {
+		w.SyncLog = func(f *os.File) error {
+			select {
+			case <-shown:
+			case <-time.After(10 * time.Second):
+				t.Error("the acceptance is not shown before the sync")
+			}
+			if broken {
+				return errors.New("broken disk")
+			}
+			synced = true
+			return f.Sync()
+		}
+	})
+	accept := func() error {
+		e := entry(nil)
+		_, err := AcceptEarly(t.Context(), d.Ledger, []Entry{e}, func(accepted []Accepted) {
+			if r, err := d.Get(t.Context(), e.Job.ID); err != nil || r.State != jobs.Queued || !accepted[0].New {
+				t.Errorf("%+v, %v", r, err)
+			}
+			close(shown)
+		})
+		return err
+	}
+	d.must(accept())
+	if !synced {
+		t.Error("answered before the sync")
+	}
+	shown, broken = make(chan struct{}), true
+	if err := accept(); !errors.Is(err, ErrReopen) {
 		t.Errorf("%v", err)
 	}
 }

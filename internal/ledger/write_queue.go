@@ -36,6 +36,9 @@ type writeQueue struct {
 	versions chan chan int64 // asks for the version of the file
 	done     chan struct{}   // closed when writer and syncer have ended
 	closing  atomic.Bool     // the writer leaves the rest for later
+
+	commits atomic.Int64 // batches
+	synced  int64        // batches that are on the disk; used by sync
 }
 
 func newWriteQueue(t *txn, rest func(*txn) bool) *writeQueue {
@@ -186,13 +189,16 @@ func (q *writeQueue) runBatch(t *txn, batch []*op) (remaining bool) {
 // process. The others also wait for the sync while the writer goes on. That includes
 // operations that wrote nothing, because what they read may not be on the disk yet.
 func (q *writeQueue) answer(batch []*op) {
+	commit := q.commits.Add(1)
 	for _, o := range batch {
+		o.commit = commit
 		switch {
 		case o.soft:
 			close(o.done)
 		case o.early:
+			o.later = &op{hard: o.hard, commit: commit, done: make(chan struct{})}
 			close(o.done)
-			q.syncs <- &op{hard: o.hard, done: make(chan struct{})}
+			q.syncs <- o.later
 		default:
 			q.syncs <- o
 		}
@@ -218,11 +224,8 @@ func (q *writeQueue) sync() {
 func (q *writeQueue) syncBatch(batch []*op) {
 	err := q.failure.Err() // a sync after a failed one proves nothing
 	for _, o := range batch {
-		if o.hard && o.err == nil && err == nil {
-			if err = q.w.Sync(); err != nil {
-				err = q.failure.fail("sync", err)
-			}
-			break
+		if o.hard && o.err == nil && err == nil && o.commit > q.synced {
+			err = q.syncLog()
 		}
 	}
 	for _, o := range batch {
@@ -231,6 +234,16 @@ func (q *writeQueue) syncBatch(batch []*op) {
 		}
 		close(o.done)
 	}
+}
+
+// syncLog syncs all that was committed before.
+func (q *writeQueue) syncLog() error {
+	committed := q.commits.Load()
+	if err := q.w.Sync(); err != nil {
+		return q.failure.fail("sync", err)
+	}
+	q.synced = committed
+	return nil
 }
 
 // checkpoint copies the log to the file if the log is long.

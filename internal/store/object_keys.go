@@ -25,7 +25,7 @@ func LogKey(id string, attempt int) string {
 }
 
 // SeriesKey is where the progress and the counters of an attempt are over time, a
-// jobs.JobSeries in JSON. A program that says no number has none. It comes some
+// api.JobSeries in JSON. A program that says no number has none. It comes some
 // seconds after the start and changes until the end, as the log does.
 func SeriesKey(id string, attempt int) string {
 	return key("series", id, "."+strconv.Itoa(attempt)+".json")
@@ -39,7 +39,7 @@ func FileKey(id string, attempt int, name string) string {
 }
 
 // OutputKey is where the list is of the files that an attempt left which is no
-// success, a jobs.Output in JSON.
+// success, an api.Output in JSON.
 func OutputKey(id string, attempt int) string {
 	return key("outputs", id, "."+strconv.Itoa(attempt)+".json")
 }

@@ -13,6 +13,14 @@ type Query struct {
 
 var Queries []*Query
 
+// Document is the column with the document of a job, in a query on jobs. Documents from
+// before schema 6 are in a table of their own.
+const Document = `COALESCE((SELECT document FROM documents WHERE documents.id = jobs.id),
+	(SELECT document FROM old_documents WHERE old_documents.id = jobs.id))`
+
+// Reusable reads how many bytes of the file are free pages.
+var Reusable = NewQuery("SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size")
+
 // NewQuery registers a text. Call it during package initialisation only. Parameters are
 // written `?`.
 func NewQuery(text string) *Query {

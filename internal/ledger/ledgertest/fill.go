@@ -34,9 +34,38 @@ func FillQueue(ctx context.Context, path string, n int) error {
 	return fill(ctx, path, n, "CASE WHEN i < total / 100 THEN 'succeeded' ELSE 'queued' END")
 }
 
-// FillEnded makes a ledger whose jobs have all ended.
+// FillEnded makes a ledger whose jobs have all ended. Of the newest 1,000 more have failed
+// or were cancelled: 100 and 50, so that the pages of a small ledger are as full as those
+// of a large one.
 func FillEnded(ctx context.Context, path string, n int) error {
-	return fill(ctx, path, n, "CASE WHEN dice < 950 THEN 'succeeded' WHEN dice < 985 THEN 'failed' ELSE 'cancelled' END")
+	return fill(ctx, path, n, `CASE WHEN dice < IIF(i < total - 1000, 950, 850) THEN 'succeeded'
+		WHEN dice < IIF(i < total - 1000, 985, 950) THEN 'failed' ELSE 'cancelled' END`)
+}
+
+// FillResults is FillEnded with results of 10 KiB in the ledger, which compress to about
+// half. A million jobs are 11 GB.
+func FillResults(ctx context.Context, path string, n int) (err error) {
+	if err := FillEnded(ctx, path, n); err != nil {
+		return err
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	db.SetMaxOpenConns(1)
+	for _, text := range []string{
+		"PRAGMA journal_mode = DELETE", "PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF", // no second copy in a log
+		`INSERT INTO results (job, at, document) SELECT id, finished,
+			CAST('{"id":"' || id || '","attempt":1,"result":"' || hex(randomblob(5000)) || '"}' AS BLOB)
+			FROM jobs WHERE state = 'succeeded' ORDER BY id`,
+		"PRAGMA journal_mode = WAL",
+	} {
+		if _, err := db.ExecContext(ctx, text); err != nil {
+			return fmt.Errorf("%w: %s", err, text)
+		}
+	}
+	return nil
 }
 
 // dice is from 0 to 999. Most jobs that have not ended are in the newest fiftieth, or in
@@ -107,7 +136,7 @@ var rows = []string{
 		'{"customer":"c' || (i / 3 % $customers) || '","meter":"' || (i % 5000) || '"}', at, '' FROM made`,
 	"INSERT INTO labels SELECT 'customer=' || json_extract(labels, '$.customer'), accepted, id FROM jobs",
 	"INSERT INTO labels SELECT 'meter=' || json_extract(labels, '$.meter'), accepted, id FROM jobs",
-	`INSERT INTO documents SELECT id, x'00', CAST('{"id":"' || id || '","program":"' || program || '","input":{"data":' ||
+	`INSERT INTO documents SELECT id, CAST('{"id":"' || id || '","program":"' || program || '","input":{"data":' ||
 		message || '},"result":{"url":"https://results.example/' || id || '"},"labels":' || labels || '}' AS BLOB) FROM jobs`,
 	`INSERT INTO live SELECT id, attempt, 0.5, 'half of it', '{"records":12}', updated FROM jobs WHERE state = 'running'`,
 	`INSERT INTO needs (need, job, deadline) SELECT (SELECT id FROM jobs ORDER BY accepted DESC LIMIT 1), id, 0 FROM jobs WHERE state = 'waiting'`,

@@ -6,15 +6,15 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
-	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // targetUnknown is the target of a job from a version that did not store targets.
 const targetUnknown = "?"
 
 var (
-	qTarget = engine.NewQuery("SELECT document FROM documents WHERE id = ?")
+	qTarget = engine.NewQuery("SELECT " + engine.Document + " FROM jobs WHERE id = ?")
 	// A delivery that is being sent keeps its lease. The newer end is sent after it.
 	qDelivery = engine.NewQuery("INSERT INTO hooks (" + hookColumns + `, next, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET url = excluded.url, program = excluded.program, state = excluded.state, class = excluded.class,
@@ -42,11 +42,11 @@ type Delivery struct {
 // may be known than when the job was accepted.
 func (o *Outbox) writeDelivery(t engine.Tx, h *Hook) error {
 	if h.URL == targetUnknown {
-		var document []byte
-		if _, err := t.Row(qTarget, []any{h.Job}, &document); err != nil {
+		var text []byte
+		if _, err := t.Row(qTarget, []any{h.Job}, &text); err != nil {
 			return err
 		}
-		job, _ := jobs.Read(document)
+		job, _ := jobdoc.Read(text)
 		h.URL = engine.Clean(job.Result.URL, engine.MaxURL)
 	}
 	var err error

@@ -31,7 +31,9 @@ var (
 		ORDER BY program, priority LIMIT 1`)
 	qOldest   = engine.NewQuery("SELECT due FROM jobs WHERE state = 'queued' AND program = ? ORDER BY due LIMIT 1")
 	qPriority = engine.NewQuery("SELECT priority FROM jobs WHERE id = ?")
-	qEqual    = engine.NewQuery("SELECT 1 FROM jobs WHERE state = 'queued' AND server = ? AND program = ? AND priority = ? LIMIT 1")
+	qNextDue  = engine.NewQuery(`SELECT not_before FROM jobs WHERE state = 'queued' AND not_before > 0 AND server = ? AND not_before > ?
+		ORDER BY not_before LIMIT 1`)
+	qEqual = engine.NewQuery("SELECT 1 FROM jobs WHERE state = 'queued' AND server = ? AND program = ? AND priority = ? LIMIT 1")
 )
 
 // Heads returns the programs that have messages on a server and jobs that are due, by name;
@@ -72,6 +74,14 @@ func (q *Queues) Priority(ctx context.Context, id string) (priority uint32, know
 	var p int64
 	known, err = q.ledger.Row(ctx, qPriority, []any{id}, &p)
 	return uint32(p), known, engine.Wrap("priority", err)
+}
+
+// NextDue returns the earliest start of the queued jobs that have one after a time, and that
+// have messages on a server. It is zero if there is none.
+func (q *Queues) NextDue(ctx context.Context, server string, after time.Time) (time.Time, error) {
+	var due int64
+	_, err := q.ledger.Row(ctx, qNextDue, []any{server, engine.Micros(after)}, &due)
+	return engine.FromMicros(due), engine.Wrap("next due", err)
 }
 
 // Sharing returns the programs that have due jobs and queued jobs of a priority, of which

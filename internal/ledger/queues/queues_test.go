@@ -68,6 +68,15 @@ func TestHeads(t *testing.T) {
 			t.Errorf("%s: %v %s", server, err, diff)
 		}
 	}
+	for server, want := range map[string]time.Time{"s1": hour, "s2": hour, "s3": {}} {
+		got, err := l.Queues.NextDue(t.Context(), server, hour.Add(-time.Minute))
+		if !got.Equal(want.Truncate(time.Microsecond)) || err != nil {
+			t.Errorf("%s: the next job is due at %s, not %s: %v", server, got, want, err)
+		}
+	}
+	if got, err := l.Queues.NextDue(t.Context(), "s1", hour); !got.IsZero() || err != nil {
+		t.Errorf("a job is due at %s, after the last one: %v", got, err)
+	}
 	for priority, want := range map[uint32][]string{9: {"a", "c"}, 7: {"b"}, 3: {"b"}, 4: nil} {
 		got, err := l.Queues.Sharing(t.Context(), priority)
 		slices.Sort(got)

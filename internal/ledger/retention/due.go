@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/keepspan"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -69,8 +70,8 @@ func scanRow(r engine.Row) (v row, err error) {
 
 // own returns what the document says about how long its job is kept; 0 for nothing.
 func (v *row) own() jobs.Duration {
-	k, _ := jobs.ParseKeep(v.keep) // the ledger has written it
-	return k.Of(v.state)
+	k, _ := keepspan.Parse(v.keep) // the ledger has written it
+	return keepspan.Of(k, v.state)
 }
 
 // end returns when a job has been kept for a span; 0 for never.
@@ -114,8 +115,8 @@ func (r *Retention) lookLater(ctx context.Context, rows []row) error {
 			v := &rows[i]
 			next := v.end(v.own())
 			if !v.state.Final() {
-				k, _ := jobs.ParseKeep(v.keep)
-				next = engine.Micros(t.Now().Add(max(leastWait, k.Shortest())))
+				k, _ := keepspan.Parse(v.keep)
+				next = engine.Micros(t.Now().Add(max(leastWait, keepspan.Shortest(k))))
 			}
 			if _, err := t.Exec(qLookAt, next, v.id, v.at, v.updated); err != nil {
 				return err
@@ -147,7 +148,7 @@ func (r *Retention) Next(ctx context.Context, w *Walk) (list []Due, more bool, e
 		return nil, false, engine.Wrap("retention", err)
 	}
 	for range maxPairs {
-		span := programs[w.program].Or(w.Keep).Of(w.state)
+		span := keepspan.Of(keepspan.Or(programs[w.program], w.Keep), w.state)
 		if w.state.Final() && span > 0 && span < jobs.Forever {
 			rows, err := r.ended(ctx, w, span, &list)
 			if err != nil || rows == maxRows {
@@ -194,7 +195,7 @@ func (r *Retention) keeps(ctx context.Context) (map[string]jobs.Keep, error) {
 	err := r.ledger.Each(ctx, qKeeps, nil, func(row engine.Row) error {
 		var name, text string
 		err := row.Scan(&name, &text)
-		list[name], _ = jobs.ParseKeep(text) // the node has checked it
+		list[name], _ = keepspan.Parse(text) // the node has checked it
 		return err
 	})
 	return list, err

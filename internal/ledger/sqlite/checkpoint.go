@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
@@ -11,27 +12,59 @@ const (
 	// file. It is twice SQLite's default, because the same pages change again and again.
 	// With four times the default the longest commit takes ten times as long.
 	checkpointFrames = 2000
-	// The length of the log is read after this many statements.
+	// longLog is a length, in pages, that the log has only if readers kept SQLite from
+	// writing it from its start again. Its file is cut to as much, about.
+	longLog = 2 * checkpointFrames
+	// The length of the log is read after statements that wrote about so many pages.
 	checkpointLook = 200
 )
 
 var (
 	qLogLength  = engine.NewQuery("PRAGMA wal_checkpoint(NOOP)")
 	qCheckpoint = engine.NewQuery("PRAGMA wal_checkpoint(PASSIVE)")
+	qRestartLog = engine.NewQuery("PRAGMA wal_checkpoint(RESTART)")
 	qEmptyLog   = engine.NewQuery("PRAGMA wal_checkpoint(TRUNCATE)")
+	qWaitShort  = engine.NewQuery("PRAGMA busy_timeout = 50")
+	qWaitNot    = engine.NewQuery("PRAGMA busy_timeout = 0")
 )
 
 // Checkpoint copies the log to the file if the log is long. SQLite would do so in
 // COMMIT, but would not report a sync that fails there.
 func (w *Writer) Checkpoint() error {
-	if w.statements < checkpointLook {
+	if w.written < checkpointLook {
 		return nil
 	}
-	w.statements = 0
+	w.written = 0
 	length, done, err := w.runCheckpoint(qLogLength)
-	if err == nil && length-done >= checkpointFrames {
+	if err != nil {
+		return err
+	}
+	if length < longLog {
+		w.restartAt = longLog
+	}
+	switch {
+	case length >= w.restartAt:
+		w.restartAt = 2 * length // a reader may stay for long
+		err = w.restartLog()
+	case length-done >= checkpointFrames:
 		_, _, err = w.runCheckpoint(qCheckpoint)
 	}
+	return err
+}
+
+// restartLog copies the log to the file and waits for its readers, 50 ms at most, so that
+// the next transaction writes it from its start. Readers that begin meanwhile read the
+// file. Without this, readers that overlap let the log grow for as long as they come.
+func (w *Writer) restartLog() (err error) {
+	timeout := 0
+	if _, err := w.Row(qWaitShort, nil, &timeout); err != nil {
+		return err
+	}
+	defer func() {
+		_, wait := w.Row(qWaitNot, nil, &timeout)
+		err = errors.Join(err, wait)
+	}()
+	_, _, err = w.runCheckpoint(qRestartLog)
 	return err
 }
 

@@ -117,6 +117,8 @@ type Job struct {
 	ID      string
 	State   string
 	Attempt int // the number of the newest
+	// Result reports whether the ledger has its result.
+	Result bool
 }
 
 // Jobs are such jobs in the order of their ids.
@@ -124,8 +126,25 @@ type Jobs struct{ rows *sql.Rows }
 
 // Jobs begins to read the jobs that have had an attempt. The caller closes them.
 func (c *Copied) Jobs(ctx context.Context) (*Jobs, error) {
-	rows, err := c.db.QueryContext(ctx, "SELECT id, state, attempt FROM jobs WHERE attempt > 0 ORDER BY id")
-	return &Jobs{rows}, err
+	result, err := hasResult(ctx, c.db)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := c.db.QueryContext(ctx, "SELECT id, state, attempt, "+result+" FROM jobs WHERE attempt > 0 ORDER BY id")
+	if err != nil {
+		return nil, err
+	}
+	return &Jobs{rows}, nil
+}
+
+// hasResult returns an expression that says of a row of jobs whether the ledger has its
+// result. Ledgers before schema 6 have none.
+func hasResult(ctx context.Context, db *sql.DB) (string, error) {
+	known, err := hasTable(ctx, db, "results")
+	if known {
+		return "EXISTS (SELECT 1 FROM results WHERE job = jobs.id)", err
+	}
+	return "0", err
 }
 
 // Next returns the next job; false after the last.
@@ -133,7 +152,7 @@ func (j *Jobs) Next() (job Job, ok bool, err error) {
 	if !j.rows.Next() {
 		return job, false, j.rows.Err()
 	}
-	err = j.rows.Scan(&job.ID, &job.State, &job.Attempt)
+	err = j.rows.Scan(&job.ID, &job.State, &job.Attempt, &job.Result)
 	return job, err == nil, err
 }
 
@@ -153,9 +172,19 @@ func OpenLive(path string) (*Copied, error) {
 
 // Job reads one job. It returns false if there is none.
 func (c *Copied) Job(ctx context.Context, id string) (job Job, ok bool, err error) {
-	err = c.db.QueryRowContext(ctx, "SELECT id, state, attempt FROM jobs WHERE id = ?", id).Scan(&job.ID, &job.State, &job.Attempt)
+	result, err := hasResult(ctx, c.db)
+	if err != nil {
+		return job, false, err
+	}
+	err = c.db.QueryRowContext(ctx, "SELECT id, state, attempt, "+result+" FROM jobs WHERE id = ?", id).Scan(&job.ID, &job.State, &job.Attempt, &job.Result)
 	if errors.Is(err, sql.ErrNoRows) {
 		return job, false, nil
 	}
 	return job, err == nil, err
+}
+
+// Result reads the result document of a job whose Result is true.
+func (c *Copied) Result(ctx context.Context, id string) (document []byte, err error) {
+	err = c.db.QueryRowContext(ctx, "SELECT document FROM results WHERE job = ?", id).Scan(&document)
+	return document, err
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -87,7 +88,7 @@ func (db *DB) Abandon() error { return errors.Join(db.Reader.close(), db.Writer.
 // openWriter opens the writing connection and upgrades the schema.
 func openWriter(ctx context.Context, path string, o Options) (*Writer, *Upgraded, error) {
 	db, err := sql.Open("sqlite", dsn(path, "busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)",
-		"foreign_keys(1)", "wal_autocheckpoint(0)", "journal_size_limit(67108864)", "cache_size(-4096)", "temp_store(MEMORY)"))
+		"foreign_keys(1)", "wal_autocheckpoint(0)", fmt.Sprintf("journal_size_limit(%d)", longLog*pageSize), "cache_size(-4096)", "temp_store(MEMORY)"))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -28,12 +28,15 @@ type Peeked struct {
 	Schema int
 	// Instances are those of nodes that have not left.
 	Instances []Instance
-	// Newest are the ids of the newest successes, at most 32.
+	// Newest are the ids of the newest successes whose results are not in the ledger, at
+	// most 32.
 	Newest []string
 	// Missing is the need that nobody has put for the longest time, or empty; MissingFor is
 	// the job that needs it, since MissingSince, in microseconds.
 	Missing, MissingFor string
 	MissingSince        int64
+	// Reusable is the room inside the file, in bytes.
+	Reusable int64
 }
 
 // Peek reads a ledger that other processes may have open. It changes nothing. It returns
@@ -81,11 +84,18 @@ func peek(ctx context.Context, db *sql.DB) (p Peeked, err error) {
 	if p.Schema == 0 {
 		return p, nil
 	}
+	if err := db.QueryRowContext(ctx, engine.Reusable.Text).Scan(&p.Reusable); err != nil {
+		return p, err
+	}
 	if p.Instances, err = readInstances(ctx, db, p.Schema); err != nil {
 		return p, err
 	}
-	rows, err := db.QueryContext(ctx, `SELECT id FROM (SELECT id, state FROM jobs ORDER BY accepted DESC, id DESC LIMIT ?)
-		WHERE state = 'succeeded' LIMIT ?`, peekLook, peekSample)
+	result, err := hasResult(ctx, db)
+	if err != nil {
+		return p, err
+	}
+	rows, err := db.QueryContext(ctx, `SELECT id FROM (SELECT id, state FROM jobs ORDER BY accepted DESC, id DESC LIMIT ?) AS jobs
+		WHERE state = 'succeeded' AND NOT `+result+` LIMIT ?`, peekLook, peekSample)
 	if err != nil {
 		return p, err
 	}

@@ -20,6 +20,8 @@ var (
 	backgroundC  = context.Background()
 )
 
+const pageSize = 4096 // of the file, in bytes
+
 // Writer is the connection that writes. One goroutine uses it. Another one may call Sync
 // meanwhile.
 type Writer struct {
@@ -27,14 +29,18 @@ type Writer struct {
 	Patience time.Duration
 	// SyncLog syncs the write-ahead log. Default: fdatasync.
 	SyncLog func(wal *os.File) error
+	// Trace is called with each statement before it runs. Default: none.
+	Trace func(*engine.Query)
 
-	schema     schema // that this program knows
-	db         *sql.DB
-	conn       *sql.Conn
-	stmts      []*sql.Stmt // by query number
-	lock       *writeLock
-	wal        *os.File // the write-ahead log
-	statements int      // since the length of the log was read
+	schema  schema // that this program knows
+	db      *sql.DB
+	conn    *sql.Conn
+	stmts   []*sql.Stmt // by query number
+	lock    *writeLock
+	wal     *os.File // the write-ahead log
+	written int      // pages, about, since the length of the log was read
+	// restartAt is the length of the log, in pages, at which the writer waits for readers.
+	restartAt int
 }
 
 // close closes the connection. If it is the last one, SQLite removes the log.
@@ -47,6 +53,9 @@ func (w *Writer) abandon() error {
 }
 
 func (w *Writer) stmt(q *engine.Query) (*sql.Stmt, error) {
+	if w.Trace != nil {
+		w.Trace(q)
+	}
 	if s := w.stmts[q.Number]; s != nil {
 		return s, nil
 	}
@@ -60,7 +69,7 @@ func (w *Writer) stmt(q *engine.Query) (*sql.Stmt, error) {
 
 // Exec runs q and returns the number of rows that it changed.
 func (w *Writer) Exec(q *engine.Query, args ...any) (int64, error) {
-	w.statements++
+	w.written += pages(args)
 	s, err := w.stmt(q)
 	if err != nil {
 		return 0, err
@@ -70,6 +79,17 @@ func (w *Writer) Exec(q *engine.Query, args ...any) (int64, error) {
 		return 0, err
 	}
 	return r.RowsAffected()
+}
+
+// pages returns about how many pages a statement writes.
+func pages(args []any) int {
+	n := 1
+	for _, a := range args {
+		if b, ok := a.([]byte); ok {
+			n += len(b) / pageSize
+		}
+	}
+	return n
 }
 
 // Row scans the first row of q. It returns false if there is none.
