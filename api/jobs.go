@@ -18,21 +18,13 @@ type Page struct {
 
 // Details is the answer to GET /api/v1/jobs/<id>.
 type Details struct {
-	Job      jobs.Job    `json:"job"`
-	Status   jobs.Result `json:"status"`
-	Attempts []Attempt   `json:"attempts"`
-	Events   []Event     `json:"events"`
-	// Why says in words what a job that is not final waits for; empty while it
-	// runs as it should.
-	Why string `json:"why,omitempty"`
-	// Allowed are the verbs that may be applied now, such as cancel and retry.
-	Allowed []string `json:"allowed"`
+	jobs.Details
+	Attempts []Attempt `json:"attempts"`
+	Events   []Event   `json:"events"`
 	// Processes that run for it now.
 	Processes []Process `json:"processes,omitempty"`
 	// Delivery is that of the final document to result.url, where no node serves it.
 	Delivery *Delivery `json:"delivery,omitempty"`
-	// Updated is when its state changed last; the ETag stands for it.
-	Updated time.Time `json:"updated"`
 }
 
 // DeliveryState is the state of a delivery.

@@ -92,6 +92,19 @@ type Vitals struct {
 	// LogDropped is how many lines of its log the node has dropped since its start; 0
 	// where the last one was dropped more than five minutes ago.
 	LogDropped int64 `json:"log_dropped,omitempty"`
+	// Warm are the processes of stream programs, at most 256.
+	Warm []WarmProcess `json:"warm,omitempty"`
+}
+
+// WarmProcess is a process of a stream program. It runs one job after another.
+type WarmProcess struct {
+	Program string    `json:"program"`
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"` // on the node's own clock
+	Jobs    int       `json:"jobs"`    // that it has ended
+	// Job is the job that it runs; empty while it waits for one.
+	Job    string `json:"job,omitempty"`
+	Memory int64  `json:"memory_bytes"` // of it and its descendants; 0 where it is not known
 }
 
 // Trouble is the state of a node that has failed several jobs in a row by a fault of its
@@ -115,7 +128,10 @@ type Disk struct {
 	Use   string `json:"use"` // one or more of data, ledger, store, scratch and programs
 	Total int64  `json:"total_bytes"`
 	Free  int64  `json:"free_bytes"` // for this user
-	// Floor is below what free space no work is taken.
+	// Reusable is the room inside the ledger's file, where it is on this file system. New
+	// jobs use it before the file grows.
+	Reusable int64 `json:"reusable_bytes,omitempty"`
+	// Floor is below what room no work is taken: half of it must be free.
 	Floor int64 `json:"floor_bytes"`
 }
 

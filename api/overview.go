@@ -36,9 +36,9 @@ type Overview struct {
 	// FinishedByNode and FinishedByProgram are jobs that ended per minute, the
 	// busiest first, at most 8 and then [Others]. Depth is the longest that the
 	// queue was in each step: queued, running, waiting.
-	FinishedByNode    []jobs.Series `json:"finished_by_node"`
-	FinishedByProgram []jobs.Series `json:"finished_by_program"`
-	Depth             []jobs.Series `json:"depth"`
+	FinishedByNode    []Series `json:"finished_by_node"`
+	FinishedByProgram []Series `json:"finished_by_program"`
+	Depth             []Series `json:"depth"`
 
 	Nodes   []Node        `json:"nodes"`   // that have not left, or not in good order
 	Servers []Server      `json:"servers"` // beanstalkd, as this node sees them
@@ -156,9 +156,10 @@ type Server struct {
 	// Memory of the server's process in bytes; 0 where it is not on this machine.
 	Memory   int64 `json:"memory_bytes,omitzero"`
 	Draining bool  `json:"draining,omitempty"`
-	// UnreadInbox counts documents on the common inbox where no node takes from it.
+	// UnreadInbox counts messages on the common inbox where no node takes from it. A
+	// message has one document or several.
 	UnreadInbox int64 `json:"unread_inbox,omitzero"`
-	// Orphaned are inboxes with documents of nodes that do not exist or are not up.
+	// Orphaned are inboxes with messages of nodes that do not exist or are not up.
 	Orphaned []OrphanedInbox `json:"orphaned,omitempty"`
 	// Shared are inboxes from which nodes of other ledgers take documents, too.
 	Shared []SharedInbox `json:"shared,omitempty"`
@@ -177,11 +178,12 @@ type PausedTube struct {
 	Until   time.Time `json:"until"`
 }
 
-// OrphanedInbox is an inbox with documents from which no node takes.
+// OrphanedInbox is an inbox with messages from which no node takes. A message has one
+// document or several.
 type OrphanedInbox struct {
-	Tube      string `json:"tube"`
-	Node      string `json:"node"` // as the tube names it
-	Documents int64  `json:"documents"`
+	Tube     string `json:"tube"`
+	Node     string `json:"node"` // as the tube names it
+	Messages int64  `json:"messages"`
 }
 
 // SharedInbox is an inbox from which nodes of several ledgers take documents: a

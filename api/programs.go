@@ -13,7 +13,7 @@ type ProgramDetails struct {
 	Failures   map[jobs.Outcome]int64 `json:"failures"`
 	Unfinished map[jobs.Outcome]int64 `json:"unfinished"`
 	// Finished is jobs that ended per minute, by final state.
-	Finished []jobs.Series `json:"finished"`
+	Finished []Series `json:"finished"`
 	// Durations counts succeeded attempts by how long they ran.
 	Durations []Bin `json:"durations"`
 	// Mean of those, in seconds; 0 where there are none.

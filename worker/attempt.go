@@ -83,19 +83,23 @@ func (a *attempt) checkResult(ctx context.Context) error {
 }
 
 // environment returns all environment variables of the program, for one of several slots.
-func (a *attempt) environment(scratch string, slots int) []string {
+// Those of one job are not for stream programs. dir is the working directory.
+func (a *attempt) environment(dir, scratch string, slots int) []string {
 	defaults := []string{
 		"LANG=C.UTF-8",
-		"HOME=" + a.run.dir,
-		"TMPDIR=" + a.run.dir + "/tmp",
-		"RUNNERBEAN_JOB_ID=" + a.job.ID,
-		"RUNNERBEAN_ATTEMPT=" + strconv.Itoa(a.record.Attempt),
+		"HOME=" + dir,
+		"TMPDIR=" + dir + "/tmp",
 		"RUNNERBEAN_PROGRAM=" + a.record.Program,
-		"RUNNERBEAN_RESULT_URL=" + a.job.Result.URL,
 		scratchEntry(scratch),
 	}
-	if a.run.span.parent != "" {
-		defaults = append(defaults, "TRACEPARENT="+a.run.span.parent)
+	if !a.program.Manifest.Stream() {
+		defaults = append(defaults,
+			"RUNNERBEAN_JOB_ID="+a.job.ID,
+			"RUNNERBEAN_ATTEMPT="+strconv.Itoa(a.record.Attempt),
+			"RUNNERBEAN_RESULT_URL="+a.job.Result.URL)
+		if a.run.span.parent != "" {
+			defaults = append(defaults, "TRACEPARENT="+a.run.span.parent)
+		}
 	}
 	return a.program.Manifest.Environ(defaults, max(1, runtime.NumCPU()/max(1, slots)))
 }

@@ -22,52 +22,54 @@ type finisher struct {
 	panics       *panicRecorder
 }
 
-// finish records the end of an attempt, whose error is err, and returns it. It returns nil
-// if the end is not recorded: the attempt is not the job's newest, or the ledger fails.
-// After a panic it records an end without what the run has left.
-func (f *finisher) finish(ctx context.Context, a *attempt, err error) (ending *ledger.Ending) {
-	caught := panics.Catch(func() { ending = f.tryFinish(ctx, a, err) })
+// finish records the end of an attempt, whose error is err, and returns it. Its result, if
+// it is small, is published in the same step. It returns nil if the end is not recorded:
+// the attempt is not the job's newest (stale), or the ledger fails. After a panic it records
+// an end without what the run has left but its result.
+func (f *finisher) finish(ctx context.Context, a *attempt, err error) (ending *ledger.Ending, stale bool) {
+	caught := panics.Catch(func() { ending, stale = f.tryFinish(ctx, a, err) })
 	if caught == nil {
-		return ending
+		return ending, stale
 	}
-	return f.finishAfterPanic(ctx, a, caught)
+	return f.finishAfterPanic(ctx, a, caught), false
 }
 
-func (f *finisher) tryFinish(ctx context.Context, a *attempt, err error) *ledger.Ending {
+func (f *finisher) tryFinish(ctx context.Context, a *attempt, err error) (_ *ledger.Ending, stale bool) {
 	if errors.Is(err, fault.ErrStale) {
 		a.logger.Warn("an attempt was stopped", "err", err)
-		return nil
+		return nil, true
 	}
 	ending := f.ending(a, err)
 	for try := 1; ; try++ {
 		released, err := f.cfg.Ledger.Finish(ctx, a.record.ID, a.record.Attempt, ending)
 		if err == nil {
 			f.panics.safely(ctx, a.record.ID, "ended", func() { f.ended(ctx, a, &ending, released) })
-			return &ending
+			return &ending, false
 		}
 		if caught, panicked := errors.AsType[*panics.Error](err); panicked {
-			return f.finishAfterPanic(ctx, a, caught)
+			return f.finishAfterPanic(ctx, a, caught), false
 		}
 		// A ledger that could not write to its disk takes nothing until it is reopened.
-		gone := fault.IsStale(err) || errors.Is(err, ledger.ErrReopen)
+		stale := fault.IsStale(err)
+		gone := stale || errors.Is(err, ledger.ErrReopen)
 		if gone || try&(try-1) == 0 || ctx.Err() != nil { // the first, second, fourth …
 			a.logger.Error("the end of an attempt is not recorded", "outcome", ending.Outcome, "err", err)
 		}
 		// The slot waits for the ledger: a job whose end is not recorded runs again.
 		if gone || !retry.Sleep(ctx, min(f.backoff.Wait(try), maxLedgerWait)) {
-			return nil
+			return nil, stale
 		}
 	}
 }
 
 // finishAfterPanic records that the attempt failed because of a panic, or that it
-// succeeded if the job has a result.
+// succeeded if the job has a result or gets it in this step.
 func (f *finisher) finishAfterPanic(ctx context.Context, a *attempt, caught *panics.Error) *ledger.Ending {
 	f.panics.record(ctx, a.record.ID, "finish", caught)
 	defect := fault.Internal(caught)
 	ending := ledger.Ending{Outcome: defect.Outcome, State: jobs.Failed, ExitCode: -1, Error: defect.JobError()}
-	if a.publication.Done() {
-		ending = ledger.Ending{Outcome: jobs.OutcomeSucceeded, State: jobs.Succeeded, ExitCode: -1}
+	if result := a.publication.Result(); result != nil || a.publication.Done() {
+		ending = ledger.Ending{Outcome: jobs.OutcomeSucceeded, State: jobs.Succeeded, ExitCode: -1, Result: result}
 	}
 	err := panics.Call(func() error {
 		_, err := f.cfg.Ledger.Finish(ctx, a.record.ID, a.record.Attempt, ending)
@@ -91,6 +93,9 @@ func (f *finisher) ending(a *attempt, err error) ledger.Ending {
 		inputs: f.inputBackoff, patience: f.cfg.inputPatience,
 	}
 	e := p.ending(&a.record, end, a.run.logTail())
+	if e.State == jobs.Succeeded {
+		e.Result = a.publication.Result()
+	}
 	if a.fetched {
 		e.Inputs = ledger.InputsHad
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
+	"github.com/runnerbean/runnerbean/internal/ledger/results"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/report"
@@ -42,6 +43,12 @@ type Config struct {
 	// Ledger and Store are closed by the caller. Required.
 	Ledger Ledger
 	Store  publish.Store
+	// Results is the results in the ledger. Required.
+	Results publish.Results
+	// LedgerResults is the size of the largest result document that is published in the
+	// ledger, in bytes: at most results.Max. Larger ones are objects of the store. Default
+	// none.
+	LedgerResults int
 	// Events is the log of events of the ledger. Required.
 	Events publish.Events
 	// Nodes is the nodes of the ledger, and Queues its queues. Required.
@@ -190,8 +197,10 @@ func (c *Config) checkNames() error {
 		return errors.New("Config.Events, Config.Nodes and Config.Queues are required")
 	case c.Ledger == nil:
 		return errors.New("Config.Ledger is required")
-	case c.Store == nil:
-		return errors.New("Config.Store is required")
+	case c.Store == nil || c.Results == nil:
+		return errors.New("Config.Store and Config.Results are required")
+	case c.LedgerResults < 0 || c.LedgerResults > results.Max:
+		return fmt.Errorf("Config.LedgerResults must be from 0 to %d", results.Max)
 	case c.Node == "" || c.Instance == "":
 		return errors.New("Config.Node and Config.Instance are required")
 	case c.Slots > api.MaxSlots:

@@ -13,6 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/worker/internal/fault"
 	"github.com/runnerbean/runnerbean/worker/internal/process"
+	"github.com/runnerbean/runnerbean/worker/internal/stream"
 	"github.com/runnerbean/runnerbean/worker/internal/workdir"
 )
 
@@ -52,6 +53,33 @@ func verdict(exit *process.Exit, l *limits, log string) error {
 		f.Message = "it asked to be run again later (exit code 75)" + after(logtext.ErrorLine(log))
 	default:
 		f.Message = fmt.Sprintf("exit code %d", exit.Code) + after(logtext.ErrorLine(log))
+	}
+	return f
+}
+
+// streamVerdict returns the fault of a job that a stream program ended; nil for a result.
+func streamVerdict(out *stream.Outcome, l *limits, log string) error {
+	f := &fault.Fault{Outcome: jobs.OutcomeError}
+	exit := &out.Exit
+	switch {
+	case out.Wrong != nil:
+		f.Message = out.Wrong.Error()
+	case out.Failure != nil:
+		if f.Message = out.Failure.Message; f.Message == "" {
+			f.Message = "it answered with an error without a message"
+		}
+		if out.Failure.Final {
+			f.Outcome = jobs.OutcomeFailed
+		}
+	case out.Answered:
+		exit.StdoutTooBig = int64(len(exit.Stdout)) > l.stdout
+		return verdict(exit, l, log)
+	case exit.StdoutTooBig:
+		f.Message = fmt.Sprintf("it wrote more than %s to stdout without the end of a line (RUNNERBEAN_MAX_RESULT)", bytesize.Size(l.stdout))
+	case exit.Code == 0 && !exit.Cancelled && !exit.Stalled && !exit.TimedOut:
+		f.Message = "it ended with exit code 0 and did not answer"
+	default:
+		return verdict(exit, l, log)
 	}
 	return f
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -16,13 +17,14 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/worker/internal/publish"
 )
 
 // gates installs a program of which each attempt waits for open. It leaves a file and
 // prints out, in which $N is the number of the attempt.
 func (r *fixture) gates(name, out string) (open func(attempt int)) {
 	gate := filepath.Join(r.dir, name+".gate.")
-	r.install(name, `N=$RUNNERBEAN_ATTEMPT; echo '{"message":"running"}' >&3
+	r.install(name, `N=$RUNNERBEAN_ATTEMPT; touch `+filepath.Join(r.dir, "started.")+`$N; echo '{"message":"running"}' >&3
 		while [ ! -e `+gate+`$N ]; do sleep 0.01; done; echo `+out+` | tee out/f`)
 	return func(attempt int) { r.must(os.WriteFile(gate+strconv.Itoa(attempt), nil, 0o600)) }
 }
@@ -52,23 +54,33 @@ func (r *fixture) countEvents(id, kind string) (n int) {
 func (n *node) idle() bool { return len(n.running.list()) == 0 }
 
 // TestFence runs a first attempt that the ledger takes for lost, and a second one. The
-// second one has the result, whichever ends first.
+// second one has the result, whichever ends first. Large results go to the store.
 func TestFence(t *testing.T) {
 	t.Parallel()
+	large := func(value string) string { return `[` + value + `,"` + strings.Repeat("x", 4096) + `"]` }
 	for name, c := range map[string]struct {
-		first, second int
-		out           string
+		first  int    // the attempt that ends first
+		result string // of the first attempt
+		second string
 	}{
-		"newest first, equal":     {2, 1, "7"},
-		"newest first, different": {2, 1, "$N"},
-		"stale first, equal":      {1, 2, "7"},
-		"stale first, different":  {1, 2, "$N"},
+		"newest first, equal":               {2, "7", "7"},
+		"newest first, different":           {2, "1", "2"},
+		"stale first, equal":                {1, "7", "7"},
+		"stale first, different":            {1, "1", "2"},
+		"newest first, equal and large":     {2, large("7"), large("7")},
+		"newest first, different and large": {2, large("1"), large("2")},
+		"stale first, equal and large":      {1, large("7"), large("7")},
+		"stale first, different and large":  {1, large("1"), large("2")},
+		"newest first and small":            {2, large("1"), "2"},
+		"newest first and large":            {2, "1", large("2")},
+		"stale first and small":             {1, "1", large("2")},
+		"stale first and large":             {1, large("1"), "2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			// Only the fence may find out that the first attempt is stale.
-			r := newFixture(t, func(c *Config) { c.holdsEvery = time.Hour })
-			open := r.gates("p", c.out)
+			r := newFixture(t, func(c *Config) { c.holdsEvery, c.LedgerResults = time.Hour, 4096 })
+			open := r.gates("p", `"$([ $N = 1 ] && echo '`+c.result+`' || echo '`+c.second+`')"`)
 			n := r.start()
 			j := job("p")
 			r.submit(j)
@@ -78,51 +90,119 @@ func TestFence(t *testing.T) {
 			r.until("there are two attempts", func() bool { return len(n.running.list()) == 2 })
 
 			open(c.first)
-			r.until("one has ended", func() bool { return len(n.running.list()) == 1 })
-			if published := r.has(store.ResultKey(j.ID)); published != (c.first == 2) {
-				t.Errorf("after attempt %d a result is published: %v", c.first, published)
-			}
-			if c.first == 1 && !r.has(store.AsideKey(j.ID, 1)) {
-				t.Error("the result of the first attempt is not kept")
-			}
 			var before string
-			if c.first == 2 {
-				before = string(r.object(store.ResultKey(j.ID)))
+			if c.first == 1 {
+				r.until("the result of the first attempt is kept", func() bool { return r.has(store.AsideKey(j.ID, 1)) })
+				if r.published(j.ID) {
+					t.Error("the result of the first attempt is published")
+				}
+			} else {
+				r.await(j.ID, jobs.Succeeded)
+				before = string(r.document(j.ID))
 			}
-			open(c.second)
+			open(3 - c.first)
 			r.until("both have ended", n.idle)
 			r.await(j.ID, jobs.Succeeded)
-			if after := string(r.object(store.ResultKey(j.ID))); before != "" && after != before {
+			n.stop()
+			n.wait()
+			if after := string(r.document(j.ID)); before != "" && after != before {
 				t.Errorf("the result was %s and is %s", before, after)
 			}
-			r.checkSecondWon(j.ID, c.out == "$N")
+			if small := len(c.second) < 4096; (r.recorded(j.ID) != nil) != small || r.has(store.ResultKey(j.ID)) == small {
+				t.Error("the result is not where its size wants it")
+			}
+			r.checkSecondWon(j.ID, c.result, c.second)
 		})
 	}
 }
 
 // checkSecondWon checks that the job has the result of the second attempt. That of the
 // first must be kept aside and recorded if it differs, and be gone otherwise.
-func (r *fixture) checkSecondWon(id string, differs bool) {
+func (r *fixture) checkSecondWon(id, first, second string) {
 	r.t.Helper()
 	if diff := cmp.Diff([]jobs.Outcome{jobs.OutcomeLost, jobs.OutcomeSucceeded}, r.outcomes(id)); diff != "" {
 		r.t.Error(diff)
 	}
-	if got := r.result(id); got.Attempt != 2 || differs && string(got.Result) != "2" {
+	if got := r.result(id); got.Attempt != 2 || string(got.Result) != second {
 		r.t.Errorf("the result is %s, of attempt %d", got.Result, got.Attempt)
 	}
-	conflicts := 0
+	differs, conflicts := first != second, 0
 	if differs {
 		conflicts = 1
 	}
 	if got := r.countEvents(id, "conflict"); got != conflicts {
 		r.t.Errorf("%d conflicts are counted, want %d", got, conflicts)
 	}
-	if differs && !strings.Contains(string(r.object(store.AsideKey(id, 1))), `"result":1`) {
+	if differs && !strings.Contains(string(r.object(store.AsideKey(id, 1))), `"result":`+first) {
 		r.t.Errorf("aside is %s", r.object(store.AsideKey(id, 1)))
 	}
 	got := []bool{r.has(store.AsideKey(id, 1)), r.has(store.FileKey(id, 1, "f")), r.has(store.FileKey(id, 2, "f"))}
 	if diff := cmp.Diff([]bool{differs, differs, true}, got); diff != "" {
 		r.t.Errorf("kept aside, file of the first, file of the second: %s", diff)
+	}
+}
+
+// gatedStore creates its first object, the large result of a first attempt, once the gate
+// is open.
+type gatedStore struct {
+	publish.Store
+	once                sync.Once
+	reached, gate, made chan struct{}
+}
+
+func (s *gatedStore) Create(ctx context.Context, key string, data []byte) error {
+	first := false
+	s.once.Do(func() { first = true })
+	if first {
+		close(s.reached)
+		<-s.gate
+		defer close(s.made)
+	}
+	return s.Store.Create(ctx, key, data)
+}
+
+// TestLargeResultAfterTheFence has a node that is suspended between the fence and the
+// object of its large result. The next attempt does not find the object. Its small result
+// wins and the object goes, whichever of the two comes first.
+func TestLargeResultAfterTheFence(t *testing.T) {
+	t.Parallel()
+	first := `["1","` + strings.Repeat("x", 4096) + `"]`
+	for name, late := range map[string]bool{"before the end": false, "after the end": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := &gatedStore{reached: make(chan struct{}), gate: make(chan struct{}), made: make(chan struct{})}
+			r := newFixture(t, func(c *Config) {
+				s.Store, c.Store, c.holdsEvery, c.LedgerResults = c.Store, s, time.Hour, 4096
+			})
+			open := r.gates("p", `"$([ $N = 1 ] && echo '`+first+`' || echo 2)"`)
+			n := r.start()
+			j := job("p")
+			r.submit(j)
+			open(1)
+			receive(t, s.reached)
+			r.recover(r.cfg.Instance)
+			r.put(j)
+			r.until("the second attempt has looked for a result", func() bool {
+				_, err := os.Stat(filepath.Join(r.dir, "started.2"))
+				return err == nil
+			})
+			if !late {
+				close(s.gate)
+				receive(t, s.made)
+			}
+			open(2)
+			r.await(j.ID, jobs.Succeeded)
+			if late {
+				r.until("the second attempt has deleted its message", func() bool { return r.messages("p") == 1 })
+				close(s.gate)
+			}
+			n.stop()
+			n.wait()
+			if r.has(store.ResultKey(j.ID)) {
+				t.Error("the object of the first attempt stays beside the result")
+			}
+			r.checkSecondWon(j.ID, first, "2")
+		})
 	}
 }
 
@@ -195,7 +275,7 @@ func TestPausedNode(t *testing.T) {
 	r.start()
 	r.put(j)
 	r.await(j.ID, jobs.Succeeded)
-	before := string(r.object(store.ResultKey(j.ID)))
+	before := string(r.document(j.ID))
 
 	text, err := os.ReadFile(pids + "1")
 	r.must(err)
@@ -206,7 +286,7 @@ func TestPausedNode(t *testing.T) {
 	}
 	r.must(cmd.Process.Signal(syscall.SIGCONT))
 	r.until("the stale program has ended", func() bool { return syscall.Kill(pid, 0) != nil })
-	if after := string(r.object(store.ResultKey(j.ID))); after != before {
+	if after := string(r.document(j.ID)); after != before {
 		t.Errorf("the result was %s and is %s", before, after)
 	}
 }

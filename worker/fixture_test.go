@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -83,7 +84,8 @@ func openFixture(t testing.TB, bean *queuetest.Server, dir string, options ...fu
 	t.Cleanup(func() { r.store.Close() })
 	r.producer, err = queue.NewProducer(queue.Config{Addrs: []string{r.bean.Addr}})
 	r.must(err)
-	t.Cleanup(func() { r.producer.Close() })
+	producer := r.producer // a test may set another one
+	t.Cleanup(func() { producer.Close() })
 	r.cfg = r.config()
 	for _, option := range options {
 		option(&r.cfg)
@@ -104,7 +106,7 @@ func (r *fixture) openLedger() {
 func (r *fixture) config() Config {
 	return Config{
 		Queue: queue.Config{Addrs: []string{r.bean.Addr}}, Prefix: testPrefix,
-		Ledger: r.ledger, Events: r.ledger.Events, Nodes: r.ledger.Nodes, Queues: r.ledger.Queues, Store: r.store, Node: "n1", Instance: jobs.NewID(), BaseURL: testBase,
+		Ledger: r.ledger, Events: r.ledger.Events, Nodes: r.ledger.Nodes, Queues: r.ledger.Queues, Store: r.store, Results: r.ledger.Results, LedgerResults: 64 << 10, Node: "n1", Instance: jobs.NewID(), BaseURL: testBase,
 		Programs: filepath.Join(r.dir, "programs"), Scratch: filepath.Join(r.dir, "scratch"),
 		Slots: 2, Grace: 2 * time.Second, BackoffBase: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
 		Outbound: outbound.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Logger: testLogger(),
@@ -279,12 +281,38 @@ func (r *fixture) await(id string, state jobs.State) ledger.Record {
 	}
 }
 
+// inStore has all results published in the store.
+func inStore(c *Config) { c.LedgerResults = 0 }
+
 // result reads a published result.
 func (r *fixture) result(id string) jobs.Result {
 	r.t.Helper()
 	var result jobs.Result
-	r.must(json.Unmarshal(r.object(store.ResultKey(id)), &result))
+	r.must(json.Unmarshal(r.document(id), &result))
 	return result
+}
+
+// document reads a published result as readers do: from the ledger, or else the store.
+func (r *fixture) document(id string) []byte {
+	r.t.Helper()
+	if document := r.recorded(id); document != nil {
+		return document
+	}
+	return r.object(store.ResultKey(id))
+}
+
+// recorded returns the result in the ledger; nil if there is none.
+func (r *fixture) recorded(id string) []byte {
+	r.t.Helper()
+	result, _, err := r.ledger.Results.Get(context.Background(), id)
+	r.must(err)
+	return result.Document
+}
+
+// published reports whether the job has a result, in the ledger or in the store.
+func (r *fixture) published(id string) bool {
+	r.t.Helper()
+	return r.recorded(id) != nil || r.has(store.ResultKey(id))
 }
 
 func (r *fixture) object(key string) []byte {
@@ -328,13 +356,22 @@ func (r *fixture) hasEvent(id, kind string) bool {
 // tubeEmpty waits until no message is left on a program's run tube.
 func (r *fixture) tubeEmpty(program string) {
 	r.t.Helper()
-	r.until("the run tube is empty", func() bool {
-		stats, err := r.producer.TubeStats(context.Background(), r.bean.Addr, queue.RunTube(testPrefix, r.ledger.ID(), program))
-		if err != nil {
-			return false
-		}
-		return stats["current-jobs-ready"] == "0" && stats["current-jobs-reserved"] == "0" && stats["current-jobs-delayed"] == "0"
-	})
+	r.until("the run tube is empty", func() bool { return r.messages(program) == 0 })
+}
+
+// messages returns how many messages are on a program's run tube; -1 if it is not known.
+func (r *fixture) messages(program string) (sum int) {
+	r.t.Helper()
+	stats, err := r.producer.TubeStats(context.Background(), r.bean.Addr, queue.RunTube(testPrefix, r.ledger.ID(), program))
+	if err != nil {
+		return -1
+	}
+	for _, state := range []string{"ready", "reserved", "delayed"} {
+		n, err := strconv.Atoi(stats["current-jobs-"+state])
+		r.must(err)
+		sum += n
+	}
+	return sum
 }
 
 // serve runs an HTTP server for inputs.

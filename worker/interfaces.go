@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
@@ -33,4 +34,5 @@ type Nodes interface {
 type Queues interface {
 	Heads(ctx context.Context, server string) ([]queues.Head, error)
 	Priority(ctx context.Context, id string) (priority uint32, known bool, err error)
+	NextDue(ctx context.Context, server string, after time.Time) (time.Time, error)
 }

@@ -219,7 +219,14 @@ func (h *jobHandler) attempt(ctx context.Context, message *queue.Delivery, a *at
 	safely := func(step string, f func()) bool { return h.panics.safely(end, a.record.ID, step, f) }
 	safely("files", func() { h.finisher.keepFiles(end, a, err) })
 	safely("log", func() { flusher.storeLog(end); flusher.storeSeries(end) })
-	ending := h.finisher.finish(end, a, err)
+	ending, stale := h.finisher.finish(end, a, err)
+	safely("compare", func() {
+		if stale {
+			a.publication.Stale(end)
+		} else if ending != nil && ending.Result != nil {
+			a.publication.Recorded(end)
+		}
+	})
 	flusher.stop()
 	if !safely("acknowledge", func() { h.ack.afterAttempt(end, message, a, ending) }) {
 		h.ack.release(end, message, a.record.Priority, h.ack.spread(elsewhereDelay))
@@ -235,7 +242,7 @@ func (h *jobHandler) attempt(ctx context.Context, message *queue.Delivery, a *at
 	if a.run.exit != nil {
 		h.trouble.Success(a.start)
 	}
-	return ending != nil || errors.Is(err, fault.ErrStale)
+	return ending != nil || stale
 }
 
 // tidy removes what the attempt has left on disk.
@@ -246,4 +253,7 @@ func tidy(a *attempt) {
 		start = time.Time{} // they may still change the directory
 	}
 	a.res.scratch.Close(start)
+	if a.run.folder != nil {
+		a.run.folder.Abandon()
+	}
 }

@@ -170,22 +170,31 @@ func (i *failingLedger) Finish(ctx context.Context, id string, attempt int, e le
 	return i.Ledger.Finish(ctx, id, attempt, e)
 }
 
-// TestLedgerFails checks that no job is lost or run twice.
+// TestLedgerFails checks that no job is lost or run twice, and that its result waits for
+// the ledger.
 func TestLedgerFails(t *testing.T) {
 	t.Parallel()
-	r := newFixture(t, func(c *Config) {
-		i := &failingLedger{Ledger: c.Ledger}
-		i.holds.Store(3)
-		i.ends.Store(3)
-		c.Ledger = i
-	})
-	r.install("p", "echo 1")
-	r.start()
-	id := r.submit(job("p"))
-	if record := r.await(id, jobs.Succeeded); record.Attempt != 1 {
-		t.Errorf("%d attempts", record.Attempt)
+	for name, option := range map[string]func(*Config){"result in the ledger": func(*Config) {}, "result in the store": inStore} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newFixture(t, func(c *Config) {
+				i := &failingLedger{Ledger: c.Ledger}
+				i.holds.Store(3)
+				i.ends.Store(3)
+				c.Ledger = i
+			}, option)
+			r.install("p", "echo 1")
+			r.start()
+			id := r.submit(job("p"))
+			if record := r.await(id, jobs.Succeeded); record.Attempt != 1 {
+				t.Errorf("%d attempts", record.Attempt)
+			}
+			if got := string(r.result(id).Result); got != "1" {
+				t.Errorf("the result is %s", got)
+			}
+			r.tubeEmpty("p")
+		})
 	}
-	r.tubeEmpty("p")
 }
 
 // TestLedgerRefuses delays the message while no claim is possible.

@@ -49,7 +49,7 @@ func childNode(spec string) error {
 		return err
 	}
 	w, err := New(Config{
-		Queue: queue.Config{Addrs: []string{c.Addr}}, Prefix: testPrefix, Ledger: l, Events: l.Events, Nodes: l.Nodes, Queues: l.Queues, Store: s, Node: "n1", Instance: c.Instance,
+		Queue: queue.Config{Addrs: []string{c.Addr}}, Prefix: testPrefix, Ledger: l, Events: l.Events, Nodes: l.Nodes, Queues: l.Queues, Store: s, Results: l.Results, LedgerResults: 64 << 10, Node: "n1", Instance: c.Instance,
 		BaseURL: testBase, Programs: filepath.Join(c.Dir, "programs"), Scratch: filepath.Join(c.Dir, "scratch"), Slots: 1,
 	})
 	if err != nil {

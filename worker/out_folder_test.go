@@ -14,13 +14,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // output returns the list of files that a failed attempt left.
-func (r *fixture) output(id string, attempt int) (out jobs.Output) {
+func (r *fixture) output(id string, attempt int) (out api.Output) {
 	r.t.Helper()
 	r.must(json.Unmarshal(r.object(store.OutputKey(id, attempt)), &out))
 	return out
@@ -109,7 +110,7 @@ func TestOutputOfAttempts(t *testing.T) {
 		t.Errorf("the result has %q", got)
 	}
 	for n := 1; n <= 5; n++ {
-		kept := n > 6-jobs.MaxOutputs
+		kept := n > 6-api.MaxOutputs
 		if r.has(store.OutputKey(id, n)) != kept || r.has(store.FileKey(id, n, "f")) != kept {
 			t.Errorf("attempt %d: list %v, file %v, want %v", n, r.has(store.OutputKey(id, n)), r.has(store.FileKey(id, n, "f")), kept)
 		}

@@ -52,7 +52,11 @@ func (m *panicking) Finish(ctx context.Context, id string, attempt int, e ledger
 	if m.at == "finish" && !m.stepped.Swap(true) {
 		m.step("finish", id)
 	}
-	return m.Ledger.Finish(ctx, id, attempt, e)
+	released, err := m.Ledger.Finish(ctx, id, attempt, e)
+	if m.at == "finished" && !m.stepped.Swap(true) {
+		m.step("finished", id)
+	}
+	return released, err
 }
 
 func (m *panicking) Cancelling(ctx context.Context, instance string) ([]ledger.Stopping, error) {
@@ -85,15 +89,17 @@ func (m *panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("pl
 func TestPanics(t *testing.T) {
 	t.Parallel()
 	const waits = `echo '{"progress":0.5}' >&3; echo waiting >&2; exec sleep 1000`
+	inTheStore := func(c *Config, _ *panicking) { inStore(c) }
 	cases := map[string]struct {
 		script string
 		state  jobs.State
 		plant  func(*Config, *panicking) // before the start
 		arm    func(*Worker, string)     // after the worker is made
 	}{
-		"claim": {}, "claim inside": {}, "publish": {},
+		"claim": {}, "claim inside": {}, "publish": {plant: inTheStore},
 		"finish":    {state: jobs.Succeeded},
-		"published": {state: jobs.Succeeded}, "stop": {state: jobs.Succeeded, script: `sleep 1.5; cat`},
+		"finished":  {state: jobs.Succeeded},
+		"published": {state: jobs.Succeeded, plant: inTheStore}, "stop": {state: jobs.Succeeded, script: `sleep 1.5; cat`},
 		"report": {script: waits}, "log": {script: waits},
 		"start":  {plant: func(c *Config, m *panicking) { c.stage = m.stage("start") }},
 		"event":  {script: waits, plant: func(c *Config, m *panicking) { c.stage = m.stage("event") }},
@@ -144,6 +150,9 @@ func TestPanics(t *testing.T) {
 				want = jobs.Failed
 			}
 			record := r.await(bad, want)
+			if got := r.published(bad); got != (want == jobs.Succeeded) {
+				t.Errorf("the job is %s, and has a result: %v", want, got)
+			}
 			if e := record.Error; want == jobs.Failed && (e.Class != jobs.OutcomeInternal || !strings.Contains(e.Message, "a defect of the node: panic")) {
 				t.Errorf("error is %+v", e)
 			}

@@ -6,6 +6,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/worker/internal/process"
 	"github.com/runnerbean/runnerbean/worker/internal/progress"
+	"github.com/runnerbean/runnerbean/worker/internal/workdir"
 )
 
 // maxRendered is how much of the end of a log is rendered. It is more than maxLogTail: a
@@ -14,7 +15,8 @@ const maxRendered = 64 << 10
 
 // programRun is the run of a program in an attempt.
 type programRun struct {
-	dir    string // the working directory
+	dir    string           // the working directory; empty if a stream program left nothing in it
+	folder *workdir.Scratch // the working directory of a stream program's job; may be nil
 	log    process.Log
 	series progress.Series
 	handle process.Handle

@@ -115,7 +115,7 @@ func TestAdopt(t *testing.T) {
 // one is kept aside.
 func TestSecondResult(t *testing.T) {
 	t.Parallel()
-	r := newFixture(t)
+	r := newFixture(t, inStore)
 	r.install("p", `echo '{ "a": 2 }'`)
 	r.start()
 	for _, c := range []struct {
@@ -150,7 +150,7 @@ func TestResultIsUnchanged(t *testing.T) {
 	if got := string(r.result(id).Result); got != out {
 		t.Errorf("result is %s", got)
 	}
-	document := string(r.object(store.ResultKey(id)))
+	document := string(r.document(id))
 	for _, want := range []string{`"state":"succeeded"`, `"timestamp":"20`, `"attempt":1`, `"node":"n1"`, `"program_sha256":"`} {
 		if !strings.Contains(document, want) {
 			t.Errorf("%s is not in %s", want, document)
@@ -169,7 +169,7 @@ func TestEmptyValues(t *testing.T) {
 		j.Input.Data = []byte(value)
 		id := r.submit(j)
 		r.await(id, jobs.Succeeded)
-		if document := string(r.object(store.ResultKey(id))); !strings.HasSuffix(document, `,"result":`+value+"}") {
+		if document := string(r.document(id)); !strings.HasSuffix(document, `,"result":`+value+"}") {
 			t.Errorf("%s became %s", value, document)
 		}
 	}
@@ -280,7 +280,7 @@ func TestFullDisk(t *testing.T) {
 			full := &fullStore{Store: c.Store}
 			full.left.Store(fails)
 			c.Store = full
-		})
+		}, inStore)
 		r.install("p", "echo 1")
 		r.start()
 		id := r.submit(job("p"))
@@ -321,7 +321,7 @@ func (s *falseErrorStore) Create(ctx context.Context, key string, data []byte) e
 // stay.
 func TestFalseErrorOfTheStore(t *testing.T) {
 	t.Parallel()
-	r := newFixture(t, func(c *Config) { c.Store = &falseErrorStore{Store: c.Store} })
+	r := newFixture(t, func(c *Config) { c.Store = &falseErrorStore{Store: c.Store} }, inStore)
 	r.install("p", "echo x >out/f; echo 1")
 	r.start()
 	id := r.submit(job("p"))

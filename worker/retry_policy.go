@@ -49,7 +49,7 @@ func (p policy) ending(rec *ledger.Record, f *fault.Fault, logTail string) ledge
 	case f.Outcome == jobs.OutcomeInterrupted:
 		p.again(&e, 0, f.Message)
 		e.Shutdown = f.Shutdown
-	case !f.Final && f.Outcome.Spends() && rec.Spent+1 < p.attempts:
+	case !f.Final && ledger.Spends(f.Outcome) && rec.Spent+1 < p.attempts:
 		p.again(&e, p.backoff.Wait(rec.Spent+1),
 			fmt.Sprintf("%d of %d attempts spent; the last one: %s", rec.Spent+1, p.attempts, f.Message))
 	}

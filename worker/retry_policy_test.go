@@ -57,7 +57,7 @@ func TestEveryOutcome(t *testing.T) {
 		spends bool
 	}
 	// The ledger records lost attempts, which have a limit of their own.
-	if jobs.OutcomeLost.Spends() || jobs.OutcomeSucceeded.Spends() {
+	if ledger.Spends(jobs.OutcomeLost) || ledger.Spends(jobs.OutcomeSucceeded) {
 		t.Error("an attempt that was lost, or succeeded, spends one")
 	}
 	for outcome, want := range map[jobs.Outcome]struct{ early, last after }{
@@ -73,7 +73,7 @@ func TestEveryOutcome(t *testing.T) {
 		p := policy{backoff: retry.Backoff{Base: time.Second, Max: time.Minute, Jitter: func() float64 { return 0 }}, node: "n", attempts: 3, now: time.Now()}
 		for spent, want := range map[int]after{0: want.early, 2: want.last} {
 			e := p.ending(&ledger.Record{Attempt: 7, Spent: spent, Crashes: 4}, &fault.Fault{Outcome: outcome, Message: "m"}, "")
-			if got := (after{e.State, e.Outcome.Spends()}); got != want {
+			if got := (after{e.State, ledger.Spends(e.Outcome)}); got != want {
 				t.Errorf("%s with %d spent: %+v, want %+v", outcome, spent, got, want)
 			}
 			if waits := !e.NotBefore.IsZero(); waits != (e.State == jobs.Queued && want.spends) || waits && e.Reason == "" {

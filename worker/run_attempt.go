@@ -1,11 +1,13 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -15,6 +17,7 @@ import (
 	"github.com/runnerbean/runnerbean/worker/internal/program"
 	"github.com/runnerbean/runnerbean/worker/internal/progress"
 	"github.com/runnerbean/runnerbean/worker/internal/publish"
+	"github.com/runnerbean/runnerbean/worker/internal/stream"
 	"github.com/runnerbean/runnerbean/worker/internal/workdir"
 )
 
@@ -28,6 +31,8 @@ type runner struct {
 	pause    *process.PauseGate // pauses the running programs
 	slots    func() int
 	panics   *panicRecorder
+	streams  *stream.Pool
+	scratch  *workdir.Root
 }
 
 // run runs an attempt. The error is nil for a success, fault.ErrStale or a *fault.Fault.
@@ -61,7 +66,7 @@ func (r *runner) tryRun(a *attempt) error {
 		return &fault.Fault{Outcome: jobs.OutcomeInterrupted, Message: "its message was on the run tube of program " + a.program.About.Name}
 	}
 	var err error
-	if a.job, err = jobs.Read(a.record.Document); err != nil {
+	if a.job, err = jobdoc.Read(a.record.Document); err != nil {
 		return &fault.Fault{Outcome: jobs.OutcomeInput, Message: "the job document cannot be read: " + err.Error()}
 	}
 	a.publication.Job = &a.job
@@ -93,8 +98,7 @@ func (r *runner) runProgram(a *attempt) error {
 	if problem := a.program.About.Problem; problem != "" {
 		return r.others.cannotStart(ctx, a.record.Program, problem)
 	}
-	var err error
-	if a.run.dir, err = a.res.scratch.Open(); err != nil {
+	if err := r.openFolder(a); err != nil {
 		return fault.OfNode("no scratch folder", err)
 	}
 	stdin, sources, err := r.fetcher.Fetch(ctx, input.Request{
@@ -106,16 +110,46 @@ func (r *runner) runProgram(a *attempt) error {
 	}
 	defer stdin.Close()
 	a.sources, a.fetched = sources, true
+	if a.program.Manifest.Stream() {
+		return r.execStream(a, &stdin)
+	}
+	if err := r.verify(a); err != nil {
+		return err
+	}
+	return r.exec(a, &stdin)
+}
+
+// openFolder makes the working directory. A job of a stream program has one of its own only
+// for files: it is not that of the executor, since its process outlives the job.
+func (r *runner) openFolder(a *attempt) (err error) {
+	switch {
+	case !a.program.Manifest.Stream():
+		a.run.dir, err = a.res.scratch.Open()
+	case len(a.job.Files) > 0:
+		a.run.folder = r.scratch.NewScratch()
+		a.run.dir, err = a.run.folder.Open()
+	}
+	if err == nil && a.run.dir == "" && a.job.Input.URL != "" {
+		_, err = a.res.scratch.Open() // for an input that is too large for memory
+	}
+	return err
+}
+
+// verify checks that the program is still what was claimed, just before its start.
+func (r *runner) verify(a *attempt) error {
 	current, err := r.programs.Verify(a.program)
+	if err == nil && current.Manifest.Stream() != a.program.Manifest.Stream() {
+		err = errors.New("its mode was changed after the attempt had begun")
+	}
 	if err != nil {
 		return &fault.Fault{Outcome: jobs.OutcomeInterrupted, Message: "program " + a.record.Program + ": " + err.Error(), Program: true}
 	}
 	if problem := current.About.Problem; problem != "" {
-		return r.others.cannotStart(ctx, a.record.Program, problem)
+		return r.others.cannotStart(a.stop.ctx, a.record.Program, problem)
 	}
 	a.program = current
 	a.limit(r.cfg)
-	return r.exec(a, &stdin)
+	return nil
 }
 
 // exec runs the program.
@@ -130,21 +164,37 @@ func (r *runner) exec(a *attempt, stdin *input.Stdin) error {
 	reporter := r.reporter(a)
 	unwatch := r.watchQuota(a)
 	a.run.span, a.run.began = newSpan(a.job.Traceparent), time.Now()
-	exit, err := process.Run(a.stop.ctx, process.Spec{
-		Path: a.program.Path, Env: a.environment(r.cfg.Scratch, r.slots()), Dir: a.run.dir,
-		Stdin: stdin.Data, StdinFile: stdin.File, MaxStdout: a.limits.stdout,
-		Log: &a.run.log, Event: r.eventHandler(a, reporter), Timeout: max(a.budget.Left(), time.Millisecond), Stall: a.limits.stall,
-		Grace: r.cfg.Grace, Kill: a.stop.killed, Pause: r.pause, Handle: &a.run.handle,
-		MemoryLimit: a.limits.memory, FileSize: a.limits.scratch, OpenFiles: r.cfg.MaxOpenFiles,
-	})
-	a.run.ended = time.Now()
+	spec := r.spec(a, a.run.dir)
+	spec.Stdin, spec.StdinFile = stdin.Data, stdin.File
+	spec.Log, spec.Event, spec.Handle, spec.Kill = &a.run.log, r.eventHandler(a, reporter), &a.run.handle, a.stop.killed
+	spec.Timeout, spec.Stall = max(a.budget.Left(), time.Millisecond), a.limits.stall
+	exit, err := process.Run(a.stop.ctx, spec)
 	unwatch()
+	if err := r.ended(a, reporter, &exit, err); err != nil {
+		return err
+	}
+	return verdict(&exit, &a.limits, a.run.renderedLog())
+}
+
+// spec returns how to start the program in a working directory.
+func (r *runner) spec(a *attempt, dir string) process.Spec {
+	return process.Spec{
+		Path: a.program.Path, Env: a.environment(dir, r.cfg.Scratch, r.slots()), Dir: dir, MaxStdout: a.limits.stdout,
+		Grace: r.cfg.Grace, Pause: r.pause,
+		MemoryLimit: a.limits.memory, FileSize: a.limits.scratch, OpenFiles: r.cfg.MaxOpenFiles,
+	}
+}
+
+// ended notes that the program has ended, or has answered, and gives the slot back. It
+// returns the fault of one that was not started or was killed by this node.
+func (r *runner) ended(a *attempt, reporter *progress.Reporter, exit *process.Exit, err error) error {
+	a.run.ended = time.Now()
 	a.res.leaveSlot()
 	reporter.Stop()
 	if err != nil {
 		return r.notStarted(a, err)
 	}
-	a.run.exit = &exit
+	a.run.exit = exit
 	a.budget.Used += a.run.ended.Sub(a.run.began)
 	if exit.EventsDropped > 0 {
 		fmt.Fprintf(&a.run.log, "runnerbean: %d event lines were too long and are ignored\n", exit.EventsDropped)
@@ -153,13 +203,68 @@ func (r *runner) exec(a *attempt, stdin *input.Stdin) error {
 	if exit.Killed {
 		return killedHere(a.stop.killed)
 	}
-	return verdict(&exit, &a.limits, a.run.renderedLog())
+	return nil
+}
+
+const (
+	// maxStreamInput bounds the input of a job of a stream program, which is sent from
+	// memory, in bytes.
+	maxStreamInput = 64 << 20
+	// maxEnvelope is how much longer than its result an answer may be, in bytes.
+	maxEnvelope = 4 << 10
+)
+
+// execStream runs the job in a process of a stream program.
+func (r *runner) execStream(a *attempt, stdin *input.Stdin) error {
+	if a.stop.ctx.Err() != nil {
+		return a.stop.fault(r.cfg.Node)
+	}
+	data, err := stdin.Bytes(maxStreamInput)
+	if err != nil {
+		return err
+	}
+	r.cfg.atStage("start")
+	reporter := r.reporter(a)
+	unwatch := func() {}
+	if a.run.dir != "" {
+		unwatch = r.watchQuota(a)
+	}
+	a.run.span, a.run.began = newSpan(a.job.Traceparent), time.Now()
+	job := stream.Run{
+		Job: stream.Job{ID: a.job.ID, Attempt: a.record.Attempt, Input: data}, Program: a.program, Folder: a.run.dir, KillJob: a.stop.kill,
+		Task: process.Task{
+			Log: &a.run.log, Event: r.eventHandler(a, reporter), Handle: &a.run.handle, Kill: a.stop.killed,
+			Timeout: max(a.budget.Left(), time.Millisecond), Stall: a.limits.stall,
+		},
+	}
+	job.Start = func(dir string) (process.Spec, error) {
+		if err := r.verify(a); err != nil {
+			return process.Spec{}, err
+		}
+		job.Program = a.program
+		spec := r.spec(a, dir)
+		spec.MaxStdout += maxEnvelope
+		return spec, nil
+	}
+	out, err := r.streams.Do(a.stop.ctx, &job)
+	unwatch()
+	if out.Kept != nil {
+		a.run.folder, a.run.dir = out.Kept, out.Dir
+	}
+	if err := r.ended(a, reporter, &out.Exit, err); err != nil {
+		return err
+	}
+	return streamVerdict(&out, &a.limits, a.run.renderedLog())
 }
 
 // reporter returns a reporter of the program's events to the ledger.
 func (r *runner) reporter(a *attempt) *progress.Reporter {
+	id := ""
+	if a.program.Manifest.Stream() {
+		id = a.job.ID
+	}
 	return progress.NewReporter(progress.Config{
-		Start: a.start, Log: &a.run.log, Series: &a.run.series, Guard: a.stop.guard,
+		Job: id, Start: a.start, Log: &a.run.log, Series: &a.run.series, Guard: a.stop.guard,
 		Report: func(live ledger.Live) {
 			ctx, cancel := extend(a.stop.ctx, finishTime)
 			defer cancel()
@@ -193,10 +298,13 @@ func (r *runner) watchQuota(a *attempt) (stop func()) {
 // before the start may have had a reason to kill the program.
 func (r *runner) notStarted(a *attempt, err error) error {
 	a.run.span, a.run.began = span{}, time.Time{}
+	known, isFault := errors.AsType[*fault.Fault](err)
 	switch {
 	case a.stop.killed.Err() != nil:
 		return killedHere(a.stop.killed)
-	case nodeAtFault(err, a.run.dir):
+	case isFault:
+		return known
+	case nodeAtFault(err, cmp.Or(a.run.dir, r.cfg.Scratch)):
 		return fault.OfNode("program "+a.record.Program, err)
 	}
 	return r.others.startFault(a.stop.ctx, a.record.Program, err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -25,11 +26,11 @@ func TestSeriesAreStored(t *testing.T) {
 	r.install("silent", `echo '{"message":"hello"}' >&3; echo 1`)
 	r.start()
 	id, silent := r.submit(job("p")), r.submit(job("silent"))
-	read := func(attempt int) (got jobs.JobSeries) {
+	read := func(attempt int) (got api.JobSeries) {
 		r.must(json.Unmarshal(r.object(store.SeriesKey(id, attempt)), &got))
 		return got
 	}
-	last := func(s jobs.JobSeries) (values []float64) {
+	last := func(s api.JobSeries) (values []float64) {
 		for _, line := range s.Series {
 			values = append(values, *line.Points[len(line.Points)-1])
 		}

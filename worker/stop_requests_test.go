@@ -148,7 +148,7 @@ func TestVerbForOneAttempt(t *testing.T) {
 	}
 	open(1)
 	r.until("both have ended", n.idle)
-	if r.has(store.ResultKey(j.ID)) {
+	if r.published(j.ID) {
 		t.Error("a cancelled job has a result")
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/runnerbean/runnerbean/worker/internal/process/cgroup"
 	"github.com/runnerbean/runnerbean/worker/internal/program"
 	"github.com/runnerbean/runnerbean/worker/internal/publish"
+	"github.com/runnerbean/runnerbean/worker/internal/stream"
 	"github.com/runnerbean/runnerbean/worker/internal/trouble"
 	"github.com/runnerbean/runnerbean/worker/internal/workdir"
 )
@@ -40,7 +41,8 @@ type Worker struct {
 	scratch    *workdir.Root
 	usage      processUsage // of processors by the running programs
 	pause      *process.PauseGate
-	pausing    sync.Mutex // keeps gate and pause the same
+	streams    *stream.Pool // processes of stream programs
+	pausing    sync.Mutex   // keeps gate and pause the same
 	prepared   sync.Once
 }
 
@@ -65,6 +67,10 @@ func New(cfg Config) (*Worker, error) {
 	w.fetcher = input.NewFetcher(input.Config{
 		Client: w.client, Timeout: cfg.FetchTimeout, MaxInput: cfg.MaxInput, MaxFiles: cfg.MaxFiles,
 		Backoff: retry.Backoff{Base: min(cfg.BackoffBase, time.Second), Max: 10 * time.Second, Jitter: cfg.Jitter},
+	})
+	w.streams = stream.New(stream.Config{
+		Root: w.scratch, Slots: w.Slots, Logger: cfg.Logger,
+		Installed: func(name string) *program.Program { return w.programs.Current().Programs[name] },
 	})
 	recorder := &panicRecorder{node: cfg.Node, events: cfg.Events, logger: cfg.Logger}
 	w.stops = &stopWatcher{cfg: &w.cfg, running: w.running, panics: recorder}
@@ -92,13 +98,15 @@ func (w *Worker) newHandler(recorder *panicRecorder) *jobHandler {
 		cfg: cfg, programs: w.programs, gate: w.gate, quarantine: w.quarantine, running: w.running,
 		runner: &runner{
 			cfg: cfg, programs: w.programs, others: others, fetcher: w.fetcher, pause: w.pause, slots: w.Slots, panics: recorder,
+			streams: w.streams, scratch: w.scratch,
 		},
 		finisher: &finisher{cfg: cfg, backoff: backoff, inputBackoff: inputBackoff, panics: recorder},
 		publish: &publish.Config{
-			Node: cfg.Node, BaseURL: cfg.BaseURL, Store: cfg.Store, Ledger: cfg.Ledger, Events: cfg.Events, Backoff: backoff, MaxFiles: cfg.MaxFiles,
+			Node: cfg.Node, BaseURL: cfg.BaseURL, Store: cfg.Store, Ledger: cfg.Ledger, Results: cfg.Results, Events: cfg.Events, Backoff: backoff, MaxFiles: cfg.MaxFiles,
+			LedgerResults: cfg.LedgerResults,
 		},
 		ack: ack, others: others, panics: recorder, trouble: w.trouble,
-		swap:  &messageSwap{ledger: cfg.Ledger, programs: w.programs, ack: ack, logger: cfg.Logger, atStage: cfg.atStage},
+		swap:  &messageSwap{ledger: cfg.Ledger, scheduled: newScheduled(cfg.Queues), programs: w.programs, ack: ack, logger: cfg.Logger, atStage: cfg.atStage},
 		turns: newTurns(cfg, w.programs, ack),
 	}
 }
@@ -131,6 +139,7 @@ func (w *Worker) Run(take, work context.Context) error {
 	watchers.Go(func() { w.programs.Run(watch) })
 	watchers.Go(func() { w.scratch.Watch(watch) })
 	watchers.Go(func() { w.stops.run(watch) })
+	watchers.Go(func() { w.streams.Run(take, work) })
 	watchers.Go(func() { w.interruptAfterGrace(take, watch, interrupt) })
 	err := w.slots.open(take, work)
 	if err != nil {
@@ -138,6 +147,7 @@ func (w *Worker) Run(take, work context.Context) error {
 	}
 	<-take.Done()
 	w.slots.close()
+	w.streams.Close()
 	stop()
 	watchers.Wait()
 	return err
@@ -209,6 +219,10 @@ func (w *Worker) SetSlots(n int) error {
 // more, the first ones of each program. Their use of a processor is since the last call. It
 // reads a few files for each process. Call it every few seconds.
 func (w *Worker) Processes() []api.Process { return w.usage.list(w.running.list()) }
+
+// Warm returns the processes of stream programs, at most 256. It reads a few files for each
+// of them. Call it every few seconds.
+func (w *Worker) Warm() []api.WarmProcess { return w.streams.Warm() }
 
 // Quarantine returns the job that keeps this node from taking others, and whether it runs
 // already; nil if there is none.

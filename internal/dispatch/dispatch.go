@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -33,8 +34,9 @@ type Config struct {
 	Inbox string
 	// Ledger is the record of jobs; the caller closes it. Required.
 	Ledger *ledger.Ledger
-	// Batch is how many documents are accepted in one transaction. Default 128, so
-	// that even the largest documents together fit into memory.
+	// Batch is how many messages of an inbox are reserved at once, and how many
+	// documents are accepted in one transaction unless one message has more. Default
+	// 128, so that even the largest messages together fit into memory.
 	Batch int
 	// Interval is the time between two rounds of the reconciler. Default 5 s. A
 	// negative value switches the reconciler off, for tests that show its purpose.
@@ -46,7 +48,7 @@ type Config struct {
 	// Logger. Default slog.Default().
 	Logger *slog.Logger
 
-	decode func(document []byte) (jobs.Job, error) // default jobs.Decode
+	decode func(document []byte) (jobs.Job, error) // default jobdoc.Decode
 }
 
 func (cfg Config) withDefaults() (Config, error) {
@@ -61,7 +63,7 @@ func (cfg Config) withDefaults() (Config, error) {
 	cfg.Interval = cmp.Or(cfg.Interval, 5*time.Second)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	if cfg.decode == nil {
-		cfg.decode = jobs.Decode
+		cfg.decode = jobdoc.Decode
 	}
 	if cfg.OnAction == nil {
 		cfg.OnAction = func(string, int) {}
@@ -105,7 +107,9 @@ func New(cfg Config) (*Dispatcher, error) {
 	events := &eventRecorder{ledger: cfg.Ledger, node: cfg.Node, log: cfg.Logger, onAction: cfg.OnAction}
 	programs := &knownPrograms{ledger: cfg.Ledger}
 	sender := &sender{ledger: cfg.Ledger, producer: producer, tubes: tubes}
-	documents := &documents{ledger: cfg.Ledger, decode: cfg.decode, programs: programs, sender: sender, events: events}
+	documents := &documents{
+		ledger: cfg.Ledger, accept: acceptOf(cfg.Ledger), decode: cfg.decode, programs: programs, sender: sender, events: events,
+	}
 	gate := newIntakeGate()
 	paused := &pauseList{}
 	shared := &sharedInboxes{ledger: cfg.Ledger, producer: producer, tubes: tubes, events: events}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,7 +22,26 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// acceptOne accepts one document. The error is also that of the document.
+func (f *fixture) acceptOne(ctx context.Context, document string) (ledger.Accepted, error) {
+	accepted, err := f.Accept(ctx, [][]byte{[]byte(document)}, "")
+	if err != nil {
+		return ledger.Accepted{}, err
+	}
+	var fault *jobs.Fault
+	if errors.As(accepted[0].Err, &fault) {
+		err = fault
+	}
+	return accepted[0], err
+}
+
+func TestMain(m *testing.M) {
+	if setting := os.Getenv(killedVar); setting != "" {
+		fmt.Println(killed(setting))
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const patience = 20 * time.Second
 
@@ -55,7 +75,7 @@ func newFixture(t *testing.T, args ...string) *fixture {
 	return &fixture{Dispatcher: d, server: server, ledger: l, path: path}
 }
 
-func announce(t *testing.T, l *ledger.Ledger, names ...string) {
+func announce(t testing.TB, l *ledger.Ledger, names ...string) {
 	t.Helper()
 	node := nodes.Node{Name: "n1", Instance: jobs.NewID(), Slots: 1}
 	for _, name := range names {
@@ -249,10 +269,10 @@ func TestAcceptSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	var fault *jobs.Fault
-	if _, err := f.Accept(t.Context(), []byte("{"), ""); !errors.As(err, &fault) || !fault.Syntax {
+	if _, err := f.acceptOne(t.Context(), "{"); !errors.As(err, &fault) || !fault.Syntax {
 		t.Errorf("half a document: %v, want a syntax fault", err)
 	}
-	_, err := f.Accept(t.Context(), []byte(document(jobs.NewID(), "forcast")), "")
+	_, err := f.acceptOne(t.Context(), document(jobs.NewID(), "forcast"))
 	if !errors.As(err, &fault) || fault.Pointer != "/program" || !strings.Contains(fault.Message, "forecast") {
 		t.Errorf("unknown program: %v, want a fault at /program that names forecast", err)
 	}
@@ -262,15 +282,15 @@ func TestAcceptTwice(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	id := jobs.NewID()
-	first, err := f.Accept(t.Context(), []byte(document(id, "cat")), "")
+	first, err := f.acceptOne(t.Context(), document(id, "cat"))
 	if err != nil || !first.New || first.Record.State != jobs.Queued {
 		t.Fatalf("first: %+v, %v", first, err)
 	}
-	again, err := f.Accept(t.Context(), []byte(document(id, "cat")), "")
+	again, err := f.acceptOne(t.Context(), document(id, "cat"))
 	if err != nil || again.New || again.Err != nil {
 		t.Errorf("the same again: %+v, %v; want nothing new", again, err)
 	}
-	other, err := f.Accept(t.Context(), []byte(document(id, "forecast")), "")
+	other, err := f.acceptOne(t.Context(), document(id, "forecast"))
 	if err != nil || !errors.Is(other.Err, ledger.ErrConflict) {
 		t.Errorf("another document: %+v, %v; want ErrConflict", other, err)
 	}
@@ -286,7 +306,7 @@ func TestAcceptedWhileBeanstalkdIsAwayIsSentLater(t *testing.T) {
 	id := jobs.NewID()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	accepted, err := f.Accept(ctx, []byte(document(id, "cat")), "")
+	accepted, err := f.acceptOne(ctx, document(id, "cat"))
 	if err != nil || !accepted.New {
 		t.Fatalf("%+v, %v", accepted, err)
 	}
@@ -304,7 +324,7 @@ func TestHintsAreSentAgainToAServerThatLostThem(t *testing.T) {
 	for range 5 {
 		id := jobs.NewID()
 		ids[id] = true
-		if _, err := f.Accept(t.Context(), []byte(document(id, "cat")), ""); err != nil {
+		if _, err := f.acceptOne(t.Context(), document(id, "cat")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -340,7 +360,7 @@ func TestNotBeforeDelaysTheHint(t *testing.T) {
 	later, now := jobs.NewID(), jobs.NewID()
 	delayed := strings.Replace(document(later, "cat"), `"program"`, `"not_before":"2999-01-01T00:00:00Z","program"`, 1)
 	for _, doc := range []string{delayed, document(now, "cat")} {
-		if _, err := f.Accept(t.Context(), []byte(doc), ""); err != nil {
+		if _, err := f.acceptOne(t.Context(), doc); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -359,7 +379,7 @@ func TestPriorityOrdersHints(t *testing.T) {
 	slow, urgent := jobs.NewID(), jobs.NewID()
 	doc := strings.Replace(document(urgent, "cat"), `"program"`, `"priority":0,"program"`, 1)
 	for _, d := range []string{document(slow, "cat"), doc} {
-		if _, err := f.Accept(t.Context(), []byte(d), ""); err != nil {
+		if _, err := f.acceptOne(t.Context(), d); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -374,11 +394,61 @@ func TestExpiredJobFails(t *testing.T) {
 	f.serve(t)
 	id := jobs.NewID()
 	doc := strings.Replace(document(id, "cat"), `"program"`, `"expires":"2020-01-01T00:00:00Z","program"`, 1)
-	if _, err := f.Accept(t.Context(), []byte(doc), ""); err != nil {
+	if _, err := f.acceptOne(t.Context(), doc); err != nil {
 		t.Fatal(err)
 	}
 	r := f.state(t, id, jobs.Failed)
 	if r.Error == nil || r.Error.Class != jobs.ClassExpired {
 		t.Errorf("error %+v, want class expired", r.Error)
 	}
+}
+
+// TestAcceptMany checks that a faulty document does not hold up the others, that needs may
+// come in any order, and that an id twice refuses all.
+func TestAcceptMany(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	a, b, bad := jobs.NewID(), jobs.NewID(), jobs.NewID()
+	needs := strings.Replace(document(a, "cat"), `"id"`, `"needs":["`+b+`"],"id"`, 1)
+	answers, err := f.Accept(t.Context(), [][]byte{[]byte(needs), []byte(document(bad, "forcast")), []byte("3"), []byte(document(b, "cat"))}, "")
+	must(t, err)
+	var unknown, number *jobs.Fault
+	if !answers[0].New || !answers[3].New || !errors.As(answers[1].Err, &unknown) || unknown.ID != bad || !errors.As(answers[2].Err, &number) {
+		t.Fatalf("%+v", answers)
+	}
+	f.state(t, a, jobs.Waiting)
+	f.state(t, b, jobs.Queued)
+	if _, err := f.ledger.Get(t.Context(), bad); !errors.Is(err, ledger.ErrUnknown) {
+		t.Errorf("a refused document: %v", err)
+	}
+	c, d := jobs.NewID(), jobs.NewID()
+	_, err = f.Accept(t.Context(), [][]byte{[]byte(document(c, "cat")), []byte(document(d, "cat")), []byte(document(c, "cat"))}, "")
+	var fault *jobs.Fault
+	if !errors.As(err, &fault) || fault.Pointer != "/2/id" {
+		t.Errorf("an id twice: %v", err)
+	}
+	for _, id := range []string{c, d} {
+		if _, err := f.ledger.Get(t.Context(), id); !errors.Is(err, ledger.ErrUnknown) {
+			t.Errorf("%s: %v, want nothing recorded", id, err)
+		}
+	}
+}
+
+// TestAcceptADocumentOnWhichTheNodePanics checks that it alone is refused.
+func TestAcceptADocumentOnWhichTheNodePanics(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	decode, mine := f.documents.decode, jobs.NewID()
+	f.documents.decode = func(document []byte) (jobs.Job, error) {
+		if strings.Contains(string(document), mine) {
+			panic("a mine")
+		}
+		return decode(document)
+	}
+	id := jobs.NewID()
+	answers, err := f.Accept(t.Context(), [][]byte{[]byte(document(mine, "cat")), []byte(document(id, "cat"))}, "")
+	if err != nil || !isPanic(answers[0].Err) || !answers[1].New {
+		t.Errorf("%+v, %v", answers, err)
+	}
+	f.state(t, id, jobs.Queued)
 }

@@ -12,10 +12,20 @@ import (
 // documents checks job documents and records them in the ledger.
 type documents struct {
 	ledger   *ledger.Ledger
+	accept   acceptFunc // of the ledger
 	decode   func(document []byte) (jobs.Job, error)
 	programs *knownPrograms
 	sender   *sender
 	events   *eventRecorder
+}
+
+// acceptFunc is [ledger.AcceptEarly] of a ledger.
+type acceptFunc func(ctx context.Context, entries []ledger.Entry, committed func([]ledger.Accepted)) ([]ledger.Accepted, error)
+
+func acceptOf(l *ledger.Ledger) acceptFunc {
+	return func(ctx context.Context, entries []ledger.Entry, committed func([]ledger.Accepted)) ([]ledger.Accepted, error) {
+		return ledger.AcceptEarly(ctx, l, entries, committed)
+	}
 }
 
 // check decodes a document and makes sure that its program is known. If the error
@@ -28,14 +38,23 @@ func (d *documents) check(ctx context.Context, document []byte) (jobs.Job, error
 	return job, d.programs.check(ctx, job.Program)
 }
 
-// record writes entries in one transaction and sends messages for those that are
-// runnable. A failure to send is only logged: the reconciler sends them later.
-func (d *documents) record(ctx context.Context, entries []ledger.Entry) ([]ledger.Accepted, error) {
-	var accepted []ledger.Accepted
-	err := panics.Call(func() (err error) { accepted, err = d.ledger.Accept(ctx, entries); return err })
+// record writes entries in one transaction. While the disk takes it, record puts messages for
+// those that are runnable: after a power cut in that moment they name jobs that the ledger
+// does not know, and the documents come again. A failure to send is only logged: the
+// reconciler sends them later.
+func (d *documents) record(ctx context.Context, entries []ledger.Entry) (accepted []ledger.Accepted, err error) {
+	err = panics.Call(func() (err error) {
+		accepted, err = d.accept(ctx, entries, func(committed []ledger.Accepted) { d.send(ctx, committed) })
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
+	return accepted, nil
+}
+
+// send puts messages for the runnable jobs among those that are new.
+func (d *documents) send(ctx context.Context, accepted []ledger.Accepted) {
 	fresh := make([]ledger.Record, 0, len(accepted))
 	for _, a := range accepted {
 		if a.New {
@@ -45,7 +64,6 @@ func (d *documents) record(ctx context.Context, entries []ledger.Entry) ([]ledge
 	if err := panics.Call(func() error { return d.sender.send(ctx, fresh) }); err != nil {
 		d.events.log.Warn("jobs are recorded but not yet on their run tubes; the reconciler will put them", "jobs", len(fresh), "err", err)
 	}
-	return accepted, nil
 }
 
 // repaired returns the job of a document whose fault is gone, for instance because

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -39,7 +40,7 @@ func TestADocumentThatPanicsHurtsNoOther(t *testing.T) {
 		if strings.Contains(string(document), bad) || string(document) == nameless {
 			panic("a mine")
 		}
-		return jobs.Decode(document)
+		return jobdoc.Decode(document)
 	}
 	inbox := queue.InboxTube("runnerbean")
 	var good []string

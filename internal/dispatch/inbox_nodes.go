@@ -79,7 +79,7 @@ func readersAmong(ctx context.Context, p *queue.Producer, addr, prefix string, t
 	return list, nil
 }
 
-// UnreadInbox returns the number of documents on the common inbox of a server
+// UnreadInbox returns the number of messages on the common inbox of a server
 // from which no node takes them. It returns 0 if a node does.
 func UnreadInbox(ctx context.Context, p *queue.Producer, addr, prefix string) (int64, error) {
 	stats, err := p.TubeStats(ctx, addr, queue.InboxTube(prefix))

@@ -10,21 +10,24 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/retention"
-	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/retry"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// retryLater is how long inbox jobs are put aside while the ledger cannot record
-// them, for instance because the disk is full.
-const retryLater = 5 * time.Second
+const (
+	// retryLater is how long inbox messages are put aside while the ledger cannot record
+	// them, for instance because the disk is full.
+	retryLater = 5 * time.Second
+	// takeTimeout bounds one transaction, and what is asked of beanstalkd around it.
+	takeTimeout = 30 * time.Second
+)
 
 // intake takes documents from the inbox tubes.
 type intake struct {
 	queue     queue.Config
-	batch     int // documents in one transaction
+	batch     int // see Config.Batch
 	tubes     tubes
 	gate      *intakeGate
 	documents *documents
@@ -59,83 +62,124 @@ func (in *intake) serve(ctx context.Context, addr string) error {
 			}
 			continue
 		}
-		// A batch that was reserved is finished even if ctx ends meanwhile.
-		if !in.takeSafely(context.WithoutCancel(ctx), batch) && !retry.Sleep(ctx, retryLater) {
+		if !in.take(ctx, batch) && !retry.Sleep(ctx, retryLater) {
 			return nil
 		}
 	}
 }
 
-// take records one batch. It deletes a message once the ledger has the job, buries
-// one that cannot be read, and releases all where the ledger failed. It reports
-// whether the ledger worked.
+// take records the documents of a batch of messages. It deletes a message once the
+// ledger has all its documents, buries one with a document that cannot be recorded, and
+// releases all where the ledger failed. It reports whether the ledger worked. When ctx
+// ends, it finishes one transaction; the server returns the other messages to their tube.
 func (in *intake) take(ctx context.Context, batch []*queue.Delivery) bool {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	entries := make([]ledger.Entry, 0, len(batch))
-	readable := make([]*queue.Delivery, 0, len(batch))
-	for _, delivery := range batch {
-		entry, err := in.entrySafely(ctx, delivery.Body)
-		var fault *jobs.Fault
-		switch {
-		case err == nil:
-			entries = append(entries, entry)
-			readable = append(readable, delivery)
-		case errors.As(err, &fault):
-			in.bury(ctx, delivery, err)
-		default:
+	for len(batch) > 0 && ctx.Err() == nil {
+		var taken int
+		err := panics.Call(func() (err error) { taken, err = in.takeSome(context.WithoutCancel(ctx), batch); return err })
+		if caught := (*panics.Error)(nil); errors.As(err, &caught) {
+			in.events.caught(ctx, "", "intake", caught)
+		}
+		if err != nil {
 			in.release(ctx, batch, err)
 			return false
 		}
-	}
-	accepted, err := in.documents.record(ctx, entries)
-	switch {
-	case isPanic(err) && len(entries) > 1:
-		return in.takeOneByOne(ctx, readable)
-	case isPanic(err):
-		in.bury(ctx, readable[0], err)
-		return true
-	case err != nil:
-		in.release(ctx, readable, err)
-		return false
-	}
-	for i, delivery := range readable {
-		in.finish(ctx, delivery, accepted[i].Err)
+		batch = batch[taken:]
 	}
 	return true
 }
 
-// takeSafely is take. If take panics, the documents stay where they are.
-func (in *intake) takeSafely(ctx context.Context, batch []*queue.Delivery) (ok bool) {
-	if caught := panics.Catch(func() { ok = in.take(ctx, batch) }); caught != nil {
-		in.events.caught(ctx, "", "intake", caught)
-		in.release(ctx, batch, caught)
+// takeSome records the documents of the first messages of a batch in one transaction, at
+// most in.batch documents or one message. It returns how many messages it has ended.
+func (in *intake) takeSome(ctx context.Context, batch []*queue.Delivery) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, takeTimeout)
+	defer cancel()
+	var messages []inboxMessage
+	var entries []ledger.Entry
+	for documents := 0; len(messages) < len(batch); {
+		m := openMessage(batch[len(messages)])
+		if documents += len(m.documents); documents > in.batch && len(messages) > 0 {
+			break
+		}
+		if err := in.read(ctx, &m); err != nil {
+			return 0, err
+		}
+		messages = append(messages, m)
+		entries = append(entries, m.entries...)
 	}
-	return ok
+	accepted, err := in.record(ctx, entries)
+	if err != nil {
+		return 0, err
+	}
+	for i := range messages {
+		n := len(messages[i].entries)
+		in.finish(ctx, &messages[i], accepted[:n])
+		accepted = accepted[n:]
+	}
+	return len(messages), nil
 }
 
-// takeOneByOne takes each document alone, so that one on which the ledger panics
-// does not hold up the others.
-func (in *intake) takeOneByOne(ctx context.Context, batch []*queue.Delivery) bool {
-	ok := true
-	for i := range batch {
-		ok = in.takeSafely(ctx, batch[i:i+1]) && ok
+// read makes the entries of a message. An error says that the ledger does not answer.
+func (in *intake) read(ctx context.Context, m *inboxMessage) error {
+	for i, document := range m.documents {
+		entry, err := in.entrySafely(ctx, document)
+		var fault *jobs.Fault
+		switch {
+		case err == nil:
+			m.entries, m.at = append(m.entries, entry), append(m.at, i)
+		case errors.As(err, &fault):
+			m.refuse(i, err)
+		default:
+			return err
+		}
 	}
-	return ok
+	return nil
 }
 
-// finish deletes a message whose document the ledger has recorded, or has refused
-// because its id is taken or was that of a job that was deleted. It buries one that was refused otherwise.
-func (in *intake) finish(ctx context.Context, delivery *queue.Delivery, refused error) {
-	if errors.Is(refused, retention.ErrDeleted) {
-		in.events.log.Info("a document came again whose job was deleted; it is not run", "beanstalkd", delivery.Addr, "message", delivery.ID, "err", refused)
-	} else if refused != nil && !errors.Is(refused, ledger.ErrConflict) {
-		in.bury(ctx, delivery, refused)
+// record records entries in one transaction. If the ledger panics on one of them, it
+// records each alone, so that one does not hold up the others.
+func (in *intake) record(ctx context.Context, entries []ledger.Entry) ([]ledger.Accepted, error) {
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	accepted, err := in.documents.record(ctx, entries)
+	if !isPanic(err) {
+		return accepted, err
+	}
+	accepted = make([]ledger.Accepted, len(entries))
+	for i := range entries {
+		alone, err := in.documents.record(ctx, entries[i:i+1])
+		switch {
+		case isPanic(err):
+			accepted[i].Err = err
+		case err != nil:
+			return nil, err
+		default:
+			accepted[i] = alone[0]
+		}
+	}
+	return accepted, nil
+}
+
+// finish deletes a message whose documents the ledger has recorded, or has refused
+// because an id is taken or was that of a job that was deleted. It buries a message with
+// a document that was refused otherwise: kicked, it changes nothing for those recorded.
+func (in *intake) finish(ctx context.Context, m *inboxMessage, accepted []ledger.Accepted) {
+	for i, a := range accepted {
+		switch {
+		case a.Err == nil, errors.Is(a.Err, ledger.ErrConflict):
+		case errors.Is(a.Err, retention.ErrDeleted):
+			in.events.log.Info("a document came again whose job was deleted; it is not run", "beanstalkd", m.delivery.Addr, "message", m.delivery.ID, "err", a.Err)
+		default:
+			m.refuse(m.at[i], a.Err)
+		}
+	}
+	if fault := m.fault(); fault != nil {
+		in.bury(ctx, m, fault)
 		return
 	}
-	if err := delivery.Delete(ctx); err != nil {
-		// The document comes again and changes nothing, because its id is known.
-		in.events.log.Debug("inbox job not deleted", "err", err)
+	if err := m.delivery.Delete(ctx); err != nil {
+		// The documents come again and change nothing, because their ids are known.
+		in.events.log.Debug("inbox message not deleted", "err", err)
 	}
 }
 
@@ -189,23 +233,23 @@ func (in *intake) entrySafely(ctx context.Context, document []byte) (ledger.Entr
 }
 
 // bury keeps a message that cannot be recorded, so that a person can look at it.
-func (in *intake) bury(ctx context.Context, delivery *queue.Delivery, fault error) {
-	in.events.log.Warn("an inbox job cannot be recorded; it is buried", "beanstalkd", delivery.Addr, "message", delivery.ID, "err", fault)
+func (in *intake) bury(ctx context.Context, m *inboxMessage, fault error) {
+	in.events.log.Warn("an inbox message cannot be recorded; it is buried", "beanstalkd", m.delivery.Addr, "message", m.delivery.ID, "err", fault)
 	in.events.record(ctx, []eventlog.Event{{
-		Kind: "unreadable",
-		Message: fmt.Sprintf("inbox job %d on %s is buried: %v; it begins %q",
-			delivery.ID, delivery.Addr, fault, logtext.First(string(delivery.Body), 64)),
+		Kind: "unreadable", Message: fmt.Sprintf("inbox message %d on %s is buried: %v; it begins %q", m.delivery.ID, m.delivery.Addr, fault, m.begin()),
 	}})
-	if err := delivery.Bury(ctx, jobs.DefaultPriority); err != nil {
-		in.events.log.Warn("inbox job not buried; it comes again", "err", err)
+	if err := m.delivery.Bury(ctx, jobs.DefaultPriority); err != nil {
+		in.events.log.Warn("inbox message not buried; it comes again", "err", err)
 	}
 }
 
 func (in *intake) release(ctx context.Context, batch []*queue.Delivery, cause error) {
-	in.events.log.Error("the ledger does not record; inbox jobs stay where they are", "jobs", len(batch), "err", cause)
+	ctx, cancel := context.WithTimeout(ctx, takeTimeout)
+	defer cancel()
+	in.events.log.Error("the ledger does not record; inbox messages stay where they are", "messages", len(batch), "err", cause)
 	for _, delivery := range batch {
 		if err := delivery.Return(ctx, retryLater); err != nil {
-			in.events.log.Debug("inbox job not released", "err", err)
+			in.events.log.Debug("inbox message not released", "err", err)
 		}
 	}
 }

@@ -16,7 +16,7 @@ func TestHeldInboxJobsStayWhereTheyAre(t *testing.T) {
 	id := jobs.NewID()
 	f.put(t, "runnerbean/inbox", document(id, "cat"))
 	var held *Held
-	if _, err := f.Accept(t.Context(), []byte(document(jobs.NewID(), "cat")), ""); !errors.As(err, &held) || held.Retry() <= 0 {
+	if _, err := f.acceptOne(t.Context(), document(jobs.NewID(), "cat")); !errors.As(err, &held) || held.Retry() <= 0 {
 		t.Errorf("Accept: %v", err)
 	}
 	f.Hold("still")

@@ -9,32 +9,32 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// InboxMove moves the documents of one inbox to another, on each server for itself. Each
-// document is deleted once the server has answered that it has the copy. Killed between
-// the two, it is there twice, and the ledger accepts it once.
+// InboxMove moves the messages of one inbox to another, on each server for itself. Each
+// message is deleted once the server has answered that it has the copy. Killed between
+// the two, it is there twice, and the ledger accepts its documents once.
 type InboxMove struct {
 	Queue  queue.Config
 	Prefix string
-	// From is the node whose inbox is emptied. To is the node that gets its documents;
+	// From is the node whose inbox is emptied. To is the node that gets its messages;
 	// "" means the common inbox.
 	From, To string
 	// DryRun only counts.
 	DryRun bool
-	// Progress is called after each document with the number of those moved. It may be nil.
+	// Progress is called after each message with the number of those moved. It may be nil.
 	Progress func(moved int64)
 }
 
 // Moved is what an InboxMove has done.
 type Moved struct {
-	// Documents is how many were moved, or would be.
-	Documents int64 `json:"documents"`
+	// Messages is how many were moved, or would be. A message has one document or several.
+	Messages int64 `json:"messages"`
 	// Buried is how many stay, because they could not be recorded and wait for a person.
 	Buried int64 `json:"buried"`
 }
 
-// Run moves the documents that are there at its begin, and those that come meanwhile but
+// Run moves the messages that are there at its begin, and those that come meanwhile but
 // for the last. It refuses an inbox from which a node takes, and one to which nobody
-// would come for them. After an error some documents are moved, and Run may be repeated.
+// would come for them. After an error some messages are moved, and Run may be repeated.
 func (m InboxMove) Run(ctx context.Context) (done Moved, err error) {
 	for _, node := range []string{m.From, m.To} {
 		if err := queue.ValidTube(inboxOf(m.Prefix, node)); err != nil {
@@ -42,7 +42,7 @@ func (m InboxMove) Run(ctx context.Context) (done Moved, err error) {
 		}
 	}
 	if m.From == "" || m.From == m.To {
-		return done, errors.New("say whose documents to move, and to which other inbox")
+		return done, errors.New("say whose messages to move, and to which other inbox")
 	}
 	m.Queue.MaxBody = jobs.MaxDocument
 	for _, addr := range m.Queue.Addrs {
@@ -77,10 +77,10 @@ func (m InboxMove) server(ctx context.Context, addr string, done *Moved) error {
 		return err
 	}
 	if n := integer(to["current-watching"]); n == 0 {
-		return fmt.Errorf("no node takes from %s; start one first, or move the documents elsewhere", inboxOf(m.Prefix, m.To))
+		return fmt.Errorf("no node takes from %s; start one first, or move the messages elsewhere", inboxOf(m.Prefix, m.To))
 	}
 	if m.DryRun {
-		done.Documents += wanted
+		done.Messages += wanted
 		return nil
 	}
 	for _, state := range []queue.TubeState{queue.Ready, queue.Delayed} {
@@ -97,7 +97,7 @@ func (m InboxMove) server(ctx context.Context, addr string, done *Moved) error {
 	return nil
 }
 
-// one moves the first document of the inbox in a state, and counts it. It reports whether
+// one moves the first message of the inbox in a state, and counts it. It reports whether
 // there was one.
 func (m InboxMove) one(ctx context.Context, p *queue.Producer, addr string, state queue.TubeState, done *Moved) (bool, error) {
 	id, body, err := p.First(ctx, addr, inboxOf(m.Prefix, m.From), state)
@@ -126,9 +126,9 @@ func (m InboxMove) one(ctx context.Context, p *queue.Producer, addr string, stat
 	if err := p.Remove(ctx, addr, []uint64{id}); err != nil {
 		return false, err
 	}
-	done.Documents++
+	done.Messages++
 	if m.Progress != nil {
-		m.Progress(done.Documents)
+		m.Progress(done.Messages)
 	}
 	return true, nil
 }

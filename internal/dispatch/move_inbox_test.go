@@ -50,7 +50,7 @@ func TestDocumentsOfNodesThatAreGoneAreFound(t *testing.T) {
 	f.put(t, "other/inbox/n1", "x")
 	f.state(t, own, jobs.Queued)
 	want := []api.OrphanedInbox{
-		{Tube: "runnerbean/inbox/nobody", Node: "nobody", Documents: 2}, {Tube: "runnerbean/inbox/left", Node: "left", Documents: 1},
+		{Tube: "runnerbean/inbox/nobody", Node: "nobody", Messages: 2}, {Tube: "runnerbean/inbox/left", Node: "left", Messages: 1},
 	}
 	if diff := cmp.Diff(want, f.orphans(t)); diff != "" {
 		t.Error(diff)
@@ -157,7 +157,7 @@ func TestMoveKeepsPriorityAndDelay(t *testing.T) {
 	// The server notices only soon that the connection that buried one is closed.
 	waitFor(t, func() bool {
 		done, err := f.move("old", "new").Run(t.Context())
-		return err == nil && done == (Moved{Documents: 2, Buried: 1})
+		return err == nil && done == (Moved{Messages: 2, Buried: 1})
 	})
 	for body, want := range map[string]struct {
 		state    queue.TubeState
@@ -186,7 +186,7 @@ func TestMoveIsRefused(t *testing.T) {
 		"not a tube":       {"o ld", "", "bad tube name"},
 		"not a tube to go": {"old", strings.Repeat("x", 300), "bad tube name"},
 	} {
-		if done, err := f.move(c.from, c.to).Run(t.Context()); err == nil || !strings.Contains(err.Error(), c.says) || done.Documents > 0 {
+		if done, err := f.move(c.from, c.to).Run(t.Context()); err == nil || !strings.Contains(err.Error(), c.says) || done.Messages > 0 {
 			t.Errorf("%s: %+v, %v", name, done, err)
 		}
 	}
@@ -196,7 +196,7 @@ func TestMoveIsRefused(t *testing.T) {
 		dry := f.move("old", "")
 		dry.DryRun = true
 		done, err := dry.Run(t.Context())
-		return err == nil && done.Documents == 1
+		return err == nil && done.Messages == 1
 	})
 	f.server.Stop()
 	if _, err := f.move("old", "").Run(t.Context()); err == nil || errors.Is(err, context.Canceled) {
@@ -217,7 +217,7 @@ func TestMoveKeepsWhatCannotBePut(t *testing.T) {
 		servers, err := f.producer.Servers(t.Context())
 		return err == nil && servers[0].Stats["draining"] == "true"
 	})
-	if done, err := f.move("old", "new").Run(t.Context()); !errors.Is(err, queue.ErrDraining) || done.Documents > 0 {
+	if done, err := f.move("old", "new").Run(t.Context()); !errors.Is(err, queue.ErrDraining) || done.Messages > 0 {
 		t.Errorf("%+v, %v", done, err)
 	}
 	if stats, err := f.producer.TubeStats(t.Context(), f.server.Addr, "runnerbean/inbox/old"); waitingOn(stats) != 1 || err != nil {

@@ -29,14 +29,14 @@ func inboxOf(prefix, node string) string {
 	return queue.InboxTube(prefix) + "/" + node
 }
 
-// waitingOn returns how many documents are on a tube and will be given out. It does not
+// waitingOn returns how many messages are on a tube and will be given out. It does not
 // count buried ones, because they wait for a person.
 func waitingOn(stats map[string]string) int64 {
 	return integer(stats["current-jobs-ready"]) + integer(stats["current-jobs-delayed"]) + integer(stats["current-jobs-reserved"])
 }
 
-// OrphanedInboxes returns the inboxes of nodes on a server that have documents and from
-// which no node takes, those with the most documents first.
+// OrphanedInboxes returns the inboxes of nodes on a server that have messages and from
+// which no node takes, those with the most messages first.
 func OrphanedInboxes(ctx context.Context, p *queue.Producer, addr, prefix string) ([]api.OrphanedInbox, error) {
 	tubes, err := p.Tubes(ctx, addr)
 	if err != nil {
@@ -62,14 +62,14 @@ func orphanedAmong(ctx context.Context, p *queue.Producer, addr, prefix string, 
 			return nil, err
 		}
 		if n := waitingOn(stats); n > 0 && stats["current-watching"] == "0" {
-			list = append(list, api.OrphanedInbox{Tube: tube, Node: node, Documents: n})
+			list = append(list, api.OrphanedInbox{Tube: tube, Node: node, Messages: n})
 		}
 	}
-	slices.SortStableFunc(list, func(a, b api.OrphanedInbox) int { return cmp.Compare(b.Documents, a.Documents) })
+	slices.SortStableFunc(list, func(a, b api.OrphanedInbox) int { return cmp.Compare(b.Messages, a.Messages) })
 	return list[:min(len(list), maxOrphaned)], nil
 }
 
-// orphanedInboxes finds documents that wait for nodes that do not exist or are not up.
+// orphanedInboxes finds messages that wait for nodes that do not exist or are not up.
 type orphanedInboxes struct {
 	ledger   *ledger.Ledger
 	producer *queue.Producer
@@ -87,14 +87,14 @@ func (o *orphanedInboxes) look(ctx context.Context, addr string, tubes []string)
 		list, err = o.withoutLiving(ctx, list)
 	}
 	if err != nil {
-		o.events.warn(ctx, "cannot look for documents on the inboxes of nodes that are not up", err)
+		o.events.warn(ctx, "cannot look for messages on the inboxes of nodes that are not up", err)
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, i := range list {
 		if !slices.ContainsFunc(o.found[addr], func(old api.OrphanedInbox) bool { return old.Tube == i.Tube }) {
-			o.events.log.Warn("documents wait on the inbox of a node that is not up", "inbox", i.Tube, "beanstalkd", addr, "documents", i.Documents,
+			o.events.log.Warn("messages wait on the inbox of a node that is not up", "inbox", i.Tube, "beanstalkd", addr, "messages", i.Messages,
 				"do", fmt.Sprintf("start the node, or move them: runnerbean inbox move %s", i.Node))
 		}
 	}

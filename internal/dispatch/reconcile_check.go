@@ -121,30 +121,30 @@ func (c *messageCheck) queue(ctx context.Context, name queueName, addr string) (
 // those.
 func (c *messageCheck) replace(ctx context.Context, addr string, list []ledger.Placed, stats []map[string]string) error {
 	now := c.now()
-	reasons := map[string]string{}
+	found := map[string]finding{}
 	var bad []ledger.Placed
-	var useless []uint64
 	for i, p := range list {
-		if reasons[p.ID] != "" || now.Sub(p.Updated).Abs() < checkAfter {
+		if found[p.ID].reason != "" || now.Sub(p.Updated).Abs() < checkAfter {
 			continue
 		}
-		f := c.check(now, p, stats[i])
-		if f.reason == "" {
-			continue
+		if f := c.check(now, p, stats[i]); f.reason != "" {
+			found[p.ID], bad = f, append(bad, p)
 		}
-		reasons[p.ID] = f.reason
-		bad = append(bad, p)
-		if f.remove {
+	}
+	bad, err := c.resender.unchanged(ctx, bad)
+	if err != nil || len(bad) == 0 {
+		return err
+	}
+	var useless []uint64
+	for _, p := range bad {
+		if found[p.ID].remove {
 			useless = append(useless, p.Message)
 		}
-		if f.overdue {
+		if found[p.ID].overdue {
 			c.overdue.add(p.Server, p.Message)
 		}
 	}
-	if len(bad) == 0 {
-		return nil
-	}
-	if err := c.resender.resend(ctx, bad, func(p ledger.Placed) string { return reasons[p.ID] }); err != nil {
+	if err := c.resender.resend(ctx, bad, func(p ledger.Placed) string { return found[p.ID].reason }); err != nil {
 		return nil // resend has logged it; the next round tries again
 	}
 	return c.producer.Remove(ctx, addr, useless)

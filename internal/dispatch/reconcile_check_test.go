@@ -1,11 +1,13 @@
 package dispatch
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -14,7 +16,7 @@ import (
 // queued accepts a job and returns the place of its message on the run tube.
 func (f *fixture) queued(t *testing.T, id string) ledger.Placed {
 	t.Helper()
-	if _, err := f.Accept(t.Context(), []byte(document(id, "cat")), ""); err != nil {
+	if _, err := f.acceptOne(t.Context(), document(id, "cat")); err != nil {
 		t.Fatal(err)
 	}
 	return f.placed(t, id)
@@ -130,6 +132,54 @@ func TestCheckReplacesMessagesThatAreOfNoUse(t *testing.T) {
 				t.Errorf("suspects left: %v", a.suspects)
 			}
 		})
+	}
+}
+
+// Many messages are asked for one after the other. A job may run and end between the reading
+// of its queue and the question for its message.
+func TestJobThatHasRunMeanwhileGetsNoMessage(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	a := f.reconciler.check
+	id := jobs.NewID()
+	old := f.queued(t, id)
+	claim, err := f.ledger.Claim(t.Context(), id, ledger.Owner{Instance: "i1", Node: "n1"}, "")
+	must(t, err)
+	if !claim.OK {
+		t.Fatalf("%+v", claim)
+	}
+	must(t, f.producer.Remove(t.Context(), f.server.Addr, []uint64{old.Message}))
+	f.later(a, checkAfter+time.Second)
+	must(t, a.replace(t.Context(), f.server.Addr, []ledger.Placed{old}, []map[string]string{nil}))
+	events, err := f.ledger.Events.Newest(t.Context(), id, 0)
+	must(t, err)
+	if i := slices.IndexFunc(events, func(e eventlog.Event) bool { return e.Kind == "resent" }); i >= 0 {
+		t.Errorf("%+v", events[i])
+	}
+	if n := f.messages(t); n != "1" {
+		t.Errorf("%s messages were put", n)
+	}
+}
+
+// A job may be queued again meanwhile, with a message that is delayed as it should be.
+func TestMessageOfAJobThatChangedMeanwhileStays(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	a := f.reconciler.check
+	id := jobs.NewID()
+	old := f.queued(t, id)
+	claim, err := f.ledger.Claim(t.Context(), id, ledger.Owner{Instance: "i1", Node: "n1"}, "")
+	must(t, err)
+	if !claim.OK {
+		t.Fatalf("%+v", claim)
+	}
+	f.later(a, checkAfter+time.Second)
+	late := map[string]string{"tube": f.sender.tubes.run("cat"), "state": "delayed", "time-left": "7200"}
+	must(t, a.replace(t.Context(), f.server.Addr, []ledger.Placed{old}, []map[string]string{late}))
+	stats, err := f.producer.MessageStats(t.Context(), f.server.Addr, []uint64{old.Message})
+	must(t, err)
+	if stats[0] == nil || f.messages(t) != "1" {
+		t.Errorf("its message: %v, %s were put", stats[0], f.messages(t))
 	}
 }
 

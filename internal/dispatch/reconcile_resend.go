@@ -10,6 +10,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/jobs"
 )
 
 const (
@@ -42,7 +43,9 @@ func (r *resender) resendMissing(ctx context.Context, living map[string]string) 
 	r.events.warn(ctx, "cannot look for jobs without a message", err)
 	missing, markErr := r.markFound(ctx, living, list)
 	r.events.warn(ctx, "messages that are still there are not marked", markErr)
-	if len(missing) > 0 && r.resend(ctx, missing, reasonUnsent) != nil {
+	missing, err = r.unchanged(ctx, missing)
+	r.events.warn(ctx, "cannot read the jobs without a message again", err)
+	if err != nil || len(missing) > 0 && r.resend(ctx, missing, reasonUnsent) != nil {
 		return false
 	}
 	return more && markErr == nil
@@ -94,6 +97,33 @@ func (r *resender) findOn(ctx context.Context, server, addr string, list []ledge
 		}
 	}
 	return found, rest
+}
+
+// unchanged returns the jobs that are still queued as they were when they were read. Others
+// may have run meanwhile, and their messages are gone with them.
+func (r *resender) unchanged(ctx context.Context, list []ledger.Placed) (same []ledger.Placed, err error) {
+	for part := range slices.Chunk(list, maxRound) {
+		ids := make([]string, len(part))
+		for i, p := range part {
+			ids[i] = p.ID
+		}
+		now, err := r.ledger.GetMany(ctx, ids)
+		if err != nil {
+			return nil, err
+		}
+		queued := make(map[string]time.Time, len(now))
+		for i := range now {
+			if now[i].State == jobs.Queued {
+				queued[now[i].ID] = now[i].Updated
+			}
+		}
+		for _, p := range part {
+			if at, ok := queued[p.ID]; ok && at.Equal(p.Updated) {
+				same = append(same, p)
+			}
+		}
+	}
+	return same, nil
 }
 
 // resend puts new messages for queued jobs, and records the reason for each.

@@ -36,7 +36,7 @@ func TestInboxJobWaitsForItsProgram(t *testing.T) {
 		t.Errorf("%q", r.Reason)
 	}
 	var fault *jobs.Fault
-	if _, err := f.Accept(t.Context(), []byte(document(jobs.NewID(), "forecas")), ""); !errors.As(err, &fault) || fault.Pointer != "/program" {
+	if _, err := f.acceptOne(t.Context(), document(jobs.NewID(), "forecas")); !errors.As(err, &fault) || fault.Pointer != "/program" {
 		t.Errorf("%v", err)
 	}
 	good := jobs.NewID()

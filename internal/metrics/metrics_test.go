@@ -52,11 +52,11 @@ func full() *Metrics {
 		},
 		Servers: func(context.Context) []api.Server {
 			return []api.Server{
-				{Addr: "127.0.0.1:11300", OK: true, Orphaned: []api.OrphanedInbox{{Node: "a", Documents: 2}, {Node: "b", Documents: 3}}, Ready: 5, Reserved: 1, Overdue: 1, Memory: 1 << 20},
+				{Addr: "127.0.0.1:11300", OK: true, Orphaned: []api.OrphanedInbox{{Node: "a", Messages: 2}, {Node: "b", Messages: 3}}, Ready: 5, Reserved: 1, Overdue: 1, Memory: 1 << 20},
 				{Addr: "10.0.0.1:11300", Error: "refused"},
 			}
 		},
-		Disks: func() []api.Disk { return []api.Disk{{Use: "data", Total: 100, Free: 40, Floor: 10}} },
+		Disks: func() []api.Disk { return []api.Disk{{Use: "data", Total: 100, Free: 40, Reusable: 6, Floor: 10}} },
 	})
 	m.Ended(attempt("forecast"))
 	m.Action("lost", 2)
@@ -123,10 +123,10 @@ func TestValues(t *testing.T) {
 		`runnerbean_beanstalkd_up{server="127.0.0.1:11300"} 1`, `runnerbean_beanstalkd_up{server="10.0.0.1:11300"} 0`,
 		`runnerbean_beanstalkd_messages{server="127.0.0.1:11300",state="ready"} 5`,
 		`runnerbean_beanstalkd_memory_bytes{server="127.0.0.1:11300"} 1.048576e+06`,
-		`runnerbean_beanstalkd_orphaned_documents{server="127.0.0.1:11300"} 5`,
+		`runnerbean_beanstalkd_orphaned_messages{server="127.0.0.1:11300"} 5`,
 		`runnerbean_http_requests_total{code="2xx",method="GET",route="/:id"} 1`,
 		`runnerbean_ledger_errors_total{op="finish"} 0`, `runnerbean_store_errors_total{op="create"} 1`,
-		`runnerbean_event_streams 7`, `runnerbean_event_messages_dropped_total 8`, `runnerbean_http_memory_results_total 12`, `runnerbean_log_dropped_total 5`, `runnerbean_node_trouble 1`, `runnerbean_disk_free_bytes{use="data"} 40`,
+		`runnerbean_event_streams 7`, `runnerbean_event_messages_dropped_total 8`, `runnerbean_http_memory_results_total 12`, `runnerbean_log_dropped_total 5`, `runnerbean_node_trouble 1`, `runnerbean_disk_free_bytes{use="data"} 40`, `runnerbean_disk_reusable_bytes{use="data"} 6`,
 	)
 }
 

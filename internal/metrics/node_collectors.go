@@ -34,12 +34,15 @@ type disks struct{ read func() []api.Disk }
 var (
 	diskFreeDesc  = desc("disk_free_bytes", "Room on the file system, for this user.", "use")
 	diskSizeDesc  = desc("disk_size_bytes", "Size of the file system.", "use")
-	diskFloorDesc = desc("disk_floor_bytes", "Free room below which no work is taken.", "use")
+	diskFloorDesc = desc("disk_floor_bytes", "Room below which no work is taken.", "use")
+
+	diskReusableDesc = desc("disk_reusable_bytes", "Room inside the ledger's file, where it is on the file system.", "use")
 )
 
 // Describe implements [prometheus.Collector].
 func (d disks) Describe(ch chan<- *prometheus.Desc) {
 	ch <- diskFreeDesc
+	ch <- diskReusableDesc
 	ch <- diskSizeDesc
 	ch <- diskFloorDesc
 }
@@ -53,6 +56,7 @@ func (d disks) Collect(ch chan<- prometheus.Metric) {
 		}
 		seen[disk.Use] = true
 		gauge(ch, diskFreeDesc, float64(disk.Free), disk.Use)
+		gauge(ch, diskReusableDesc, float64(disk.Reusable), disk.Use)
 		if disk.Total > 0 {
 			gauge(ch, diskSizeDesc, float64(disk.Total), disk.Use)
 		}
@@ -70,7 +74,7 @@ var (
 	serverMessageDesc = desc("beanstalkd_messages", "Messages in this system's tubes on the server: ready, reserved, delayed, buried.", "server", "state")
 	serverOverdueDesc = desc("beanstalkd_overdue_messages", "Messages that are held for longer than they may be, among those looked at.", "server")
 	serverMemoryDesc  = desc("beanstalkd_memory_bytes", "Memory of the server's process, where it runs on this machine.", "server")
-	serverOrphanDesc  = desc("beanstalkd_orphaned_documents", "Documents on the inboxes of nodes that do not exist or are not up.", "server")
+	serverOrphanDesc  = desc("beanstalkd_orphaned_messages", "Messages on the inboxes of nodes that do not exist or are not up.", "server")
 	serverDrainDesc   = desc("beanstalkd_draining", "Whether the server takes no more messages.", "server")
 )
 
@@ -105,7 +109,7 @@ func collectServer(ch chan<- prometheus.Metric, s api.Server) {
 	gauge(ch, serverOverdueDesc, float64(s.Overdue), s.Addr)
 	orphaned := int64(0)
 	for _, o := range s.Orphaned {
-		orphaned += o.Documents
+		orphaned += o.Messages
 	}
 	gauge(ch, serverOrphanDesc, float64(orphaned), s.Addr)
 	gauge(ch, serverDrainDesc, truth(s.Draining), s.Addr)

@@ -44,7 +44,7 @@ type Config struct {
 // Tracer sends spans. A nil Tracer does nothing.
 type Tracer struct {
 	provider *trace.TracerProvider
-	exporter trace.SpanExporter
+	exporter *loggingExporter
 	tracer   api.Tracer
 	log      *slog.Logger
 }
@@ -71,14 +71,15 @@ func FromEnvironment(ctx context.Context, cfg Config) (*Tracer, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err), exporter.Shutdown(ctx))
 	}
+	logging := &loggingExporter{SpanExporter: exporter, log: cfg.Logger}
 	provider := trace.NewTracerProvider(
-		trace.WithBatcher(&loggingExporter{SpanExporter: exporter, log: cfg.Logger},
+		trace.WithBatcher(logging,
 			trace.WithMaxQueueSize(maxQueue), trace.WithMaxExportBatchSize(maxBatch),
 			trace.WithBatchTimeout(sendEvery), trace.WithExportTimeout(sendLimit)),
 		trace.WithResource(about),
 		trace.WithIDGenerator(ids{}),
 	)
-	return &Tracer{provider: provider, exporter: exporter, tracer: provider.Tracer("github.com/runnerbean/runnerbean"), log: cfg.Logger}, nil
+	return &Tracer{provider: provider, exporter: logging, tracer: provider.Tracer("github.com/runnerbean/runnerbean"), log: cfg.Logger}, nil
 }
 
 // wanted reports whether the environment asks for traces, by the rules of the
@@ -121,6 +122,7 @@ func (t *Tracer) Close() error {
 	defer cancel()
 	if err := t.provider.Shutdown(ctx); err != nil {
 		t.log.Warn("the last spans could not be sent", "err", err)
+		t.exporter.givenUp.Store(true)
 		return t.exporter.Shutdown(context.Background()) // ends the request under way
 	}
 	return nil

@@ -23,13 +23,18 @@ func disks(places []Place) []api.Disk {
 			continue
 		}
 		device := uint64(at.Dev)
+		reusable := int64(0)
+		if p.Reusable != nil {
+			reusable = p.Reusable()
+		}
 		if i := slices.Index(systems, device); i >= 0 {
 			list[i].Use += ", " + p.Use
 			list[i].Floor = max(list[i].Floor, p.Floor)
+			list[i].Reusable += reusable
 			continue
 		}
 		if total, free, err := DiskSpace(p.Path); err == nil {
-			list = append(list, api.Disk{Path: p.Path, Use: p.Use, Total: total, Free: free, Floor: p.Floor})
+			list = append(list, api.Disk{Path: p.Path, Use: p.Use, Total: total, Free: free, Reusable: reusable, Floor: p.Floor})
 			systems = append(systems, device)
 		}
 	}
@@ -46,9 +51,17 @@ func DiskSpace(path string) (total, free int64, err error) {
 	return int64(st.Blocks) * int64(st.Bsize), int64(st.Bavail) * int64(st.Bsize), nil
 }
 
+// SameDisk reports whether two paths are on one file system.
+func SameDisk(a, b string) bool {
+	var at, other unix.Stat_t
+	return unix.Stat(a, &at) == nil && unix.Stat(b, &other) == nil && at.Dev == other.Dev
+}
+
 // Place is a folder that a node writes to.
 type Place struct {
 	Path, Use string
 	// Floor is the free space in bytes below which the node takes no work.
 	Floor int64
+	// Reusable returns how many bytes of a file in the folder can be used again. Nil is none.
+	Reusable func() int64
 }

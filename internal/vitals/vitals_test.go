@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestRead(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	c := New(Config{Places: []Place{{dir, "data", 5}}, Power: dir})
+	c := New(Config{Places: []Place{{dir, "data", 5, nil}}, Power: dir})
 	begun := time.Now().Add(-time.Millisecond)
 	v := c.Read(t.Context())
 	if v.At.Before(begun) || v.CPUs < 1 || v.CPU < 0 || v.CPU > 1 || v.MemoryTotal < 1<<20 ||
@@ -120,19 +120,27 @@ func TestDisksOfOneFileSystem(t *testing.T) {
 	if err := os.Mkdir(other, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	places := []Place{{dir, "data", 7}, {filepath.Join(dir, "absent"), "store", 9}, {other, "scratch", 8}, {"/proc", "programs", 0}}
+	places := []Place{
+		{Path: dir, Use: "data", Floor: 7},
+		{Path: filepath.Join(dir, "absent"), Use: "store", Floor: 9},
+		{Path: other, Use: "ledger", Floor: 8, Reusable: func() int64 { return 3 }},
+		{Path: "/proc", Use: "programs"},
+	}
 	list := disks(places)
 	if len(list) != 2 {
 		t.Fatalf("%+v", list)
 	}
-	if d := list[0]; d.Path != dir || d.Use != "data, scratch" || d.Floor != 8 {
+	if d := list[0]; d.Path != dir || d.Use != "data, ledger" || d.Floor != 8 || d.Reusable != 3 {
 		t.Errorf("%+v", d)
 	}
-	if d := list[1]; d.Path != "/proc" || d.Use != "programs" {
+	if d := list[1]; d.Path != "/proc" || d.Use != "programs" || d.Reusable != 0 {
 		t.Errorf("%+v", d)
 	}
 	if none := disks(nil); none == nil || len(none) != 0 {
 		t.Errorf("%#v", none)
+	}
+	if !SameDisk(dir, other) || SameDisk(dir, "/proc") || SameDisk(dir, filepath.Join(dir, "absent")) {
+		t.Error("what is on one file system is mistaken")
 	}
 }
 
@@ -181,7 +189,7 @@ func TestBattery(t *testing.T) {
 }
 
 func BenchmarkRead(b *testing.B) {
-	c := New(Config{Places: []Place{{"/", "data", 0}, {"/tmp", "scratch", 0}}})
+	c := New(Config{Places: []Place{{"/", "data", 0, nil}, {"/tmp", "scratch", 0, nil}}})
 	for b.Loop() {
 		c.Read(b.Context())
 	}

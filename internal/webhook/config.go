@@ -53,7 +53,7 @@ type Config struct {
 	Outbox Outbox
 	// Owner is the id of this instance. Required.
 	Owner string
-	// Keys sign webhooks, each with a signature of its own, see jobs.SignWebhook. At least
+	// Keys sign webhooks, each with a signature of its own, see signature.Webhook. At least
 	// one is required.
 	Keys [][]byte
 	// ResultURL returns the URL at which the result of a job is read, or ErrNotYet.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/internal/outbound"
+	"github.com/runnerbean/runnerbean/internal/signature"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -130,7 +131,7 @@ type fixture struct {
 
 func newFixture(t *testing.T, change func(*Config), hooks ...Hook) *fixture {
 	t.Helper()
-	secret, err := jobs.WebhookKey(key)
+	secret, err := signature.WebhookKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/internal/outbound"
+	"github.com/runnerbean/runnerbean/internal/signature"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -97,14 +98,14 @@ func (r *requester) post(ctx context.Context, h Hook) error {
 		return err
 	}
 	stamp := strconv.FormatInt(time.Now().Unix(), 10)
-	req.Header.Set(jobs.HeaderWebhookID, h.ID)
-	req.Header.Set(jobs.HeaderWebhookTimestamp, stamp)
+	req.Header.Set(signature.WebhookID, h.ID)
+	req.Header.Set(signature.WebhookTimestamp, stamp)
 	keys := *r.keys.Load()
 	signatures := make([]string, len(keys))
 	for i, key := range keys {
-		signatures[i] = jobs.SignWebhook(h.ID, stamp, body, key)
+		signatures[i] = signature.Webhook(h.ID, stamp, body, key)
 	}
-	req.Header.Set(jobs.HeaderWebhookSignature, strings.Join(signatures, " "))
+	req.Header.Set(signature.WebhookSignature, strings.Join(signatures, " "))
 	return r.do(req)
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
+	"github.com/runnerbean/runnerbean/internal/signature"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -196,7 +197,7 @@ func TestEachKeySigns(t *testing.T) {
 	r := newFixture(t, func(c *Config) {
 		c.Keys = nil
 		for _, k := range keys {
-			secret, err := jobs.WebhookKey(k)
+			secret, err := signature.WebhookKey(k)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,8 +3,13 @@ package input
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+
+	"github.com/runnerbean/runnerbean/internal/bytesize"
+	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/worker/internal/fault"
 )
 
 // maxInMemory is how much of an input is held in memory. A larger one is kept in a
@@ -46,6 +51,23 @@ func (in *Stdin) all() ([]byte, error) {
 	data := make([]byte, info.Size())
 	_, err = in.File.ReadAt(data, 0)
 	return data, err
+}
+
+// Bytes returns the whole input in memory, if it has at most limit bytes. The error is a
+// fault.
+func (in *Stdin) Bytes(limit int64) ([]byte, error) {
+	if in.File != nil {
+		info, err := in.File.Stat()
+		if err == nil && info.Size() > limit {
+			return nil, &fault.Fault{Outcome: jobs.OutcomeInput, Message: fmt.Sprintf(
+				"the input has %s, and a stream program takes at most %s", bytesize.Size(info.Size()), bytesize.Size(limit))}
+		}
+	}
+	data, err := in.all()
+	if err != nil {
+		return nil, fault.OfNode("the input cannot be read", err)
+	}
+	return data, nil
 }
 
 // Close removes the file, if there is one.

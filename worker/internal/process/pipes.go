@@ -3,6 +3,7 @@
 package process
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"time"
@@ -22,6 +23,10 @@ const (
 )
 
 const (
+	// startDelay is how long pipes are left alone after the start. A program that
+	// ends within that time costs one wake-up instead of one for each piece and
+	// each end of its output. What it writes fits into the pipes, or it waits.
+	startDelay = 5 * time.Millisecond
 	// exitDelay is how long pipes are left alone after one has ended.
 	exitDelay = 2 * time.Millisecond
 	// drainTimeout bounds the reading of pipes that a process still holds open
@@ -35,6 +40,11 @@ type pipes struct {
 	fds     [fdCount]unix.PollFd // Fd -1 is closed
 	buffers *buffers
 	stdin   []byte // not yet written
+	sent    int    // bytes of it that a pipe has taken
+	stream  bool   // the input stays open, and answers are lines
+	input   int32  // of a stream: the pipe of stdin; -1 once it is closed
+	broken  bool   // of a stream: the program has closed its stdin
+	lineEnd int    // of a stream: where the first line of stdout ends, or -1
 
 	stdout    []byte
 	maxStdout int64
@@ -43,6 +53,7 @@ type pipes struct {
 	events    eventLines
 	flow      outputFlow
 	active    bool // the program may have written something since this was cleared
+	served    bool // at least once
 }
 
 func newPipes(spec Spec) (pipes, error) {
@@ -50,9 +61,12 @@ func newPipes(spec Spec) (pipes, error) {
 	if err != nil {
 		return pipes{}, err
 	}
-	p := pipes{buffers: b, stdin: spec.Stdin, maxStdout: spec.MaxStdout, log: spec.Log}
+	p := pipes{
+		buffers: b, stdin: spec.Stdin, maxStdout: spec.MaxStdout, log: spec.Log,
+		stream: spec.stream, input: -1, lineEnd: -1, served: spec.stream,
+	}
 	p.events.emit = spec.Event
-	p.flow.off = spec.Event == nil
+	p.flow.off = spec.Event == nil && !spec.stream
 	for i := range p.fds {
 		p.fds[i] = unix.PollFd{Fd: -1, Events: unix.POLLIN}
 	}
@@ -93,6 +107,10 @@ func (p *pipes) openStdin(stdin *os.File) (int, error) {
 	if _, err := unix.FcntlInt(uintptr(w), unix.F_SETFL, unix.O_NONBLOCK); err != nil {
 		return r, err
 	}
+	if p.stream {
+		p.input, p.fds[fdStdin].Fd = int32(w), -1
+		return r, nil
+	}
 	p.writeStdin()
 	return r, nil
 }
@@ -100,6 +118,13 @@ func (p *pipes) openStdin(stdin *os.File) (int, error) {
 // serve waits until there is something to do, for timeout at most, and does it.
 // It reports whether the program has ended.
 func (p *pipes) serve(timeout time.Duration) (exited bool) {
+	if !p.served {
+		p.served = true
+		if p.fds[fdStdin].Fd < 0 { // the program has its whole input
+			poll(p.fds[:fdStdout], within(timeout, startDelay))
+			return p.fds[fdExit].Revents != 0
+		}
+	}
 	poll(p.fds[:], timeout)
 	if p.transfer() {
 		// The end of one pipe mostly means that the program ends. Waiting for
@@ -107,6 +132,14 @@ func (p *pipes) serve(timeout time.Duration) (exited bool) {
 		poll(p.fds[:fdWake], exitDelay)
 	}
 	return p.fds[fdExit].Revents != 0
+}
+
+// within returns the shorter of two times, of which a negative one has no end.
+func within(timeout, most time.Duration) time.Duration {
+	if timeout < 0 {
+		return most
+	}
+	return min(timeout, most)
 }
 
 // poll waits until a descriptor is ready or the time is over; a negative time
@@ -155,12 +188,12 @@ func (p *pipes) writeStdin() {
 		case err == unix.EAGAIN:
 			return
 		case err != nil:
-			p.stdin = nil
+			p.stdin, p.broken = nil, true
 		default:
-			p.stdin = p.stdin[n:]
+			p.stdin, p.sent = p.stdin[n:], p.sent+n
 		}
 	}
-	p.close(fdStdin)
+	p.stdinWritten()
 }
 
 // read reads once from a pipe, or closes it at its end.
@@ -180,6 +213,9 @@ func (p *pipes) read(at int) {
 		p.close(at)
 	default:
 		p.take(at, buffer[:n])
+		if n < len(buffer) && p.fds[at].Revents&unix.POLLHUP != 0 && p.fds[at].Fd >= 0 {
+			p.close(at) // that was all
+		}
 	}
 }
 
@@ -190,6 +226,7 @@ func (p *pipes) take(at int, data []byte) {
 		if room := p.maxStdout - int64(len(p.stdout)); int64(len(data)) > room {
 			data, p.tooBig = data[:room], true
 		}
+		p.findLine(data)
 		p.stdout = appendWithin(p.stdout, data, p.maxStdout)
 	case fdStderr:
 		if p.log != nil {
@@ -265,6 +302,7 @@ func (p *pipes) close(at int) {
 // release closes all descriptors and returns the buffers to the pool.
 func (p *pipes) release() {
 	p.pollEvents()
+	p.closeInput()
 	p.fds[fdWake].Fd = -1 // belongs to the buffers
 	for i := range p.fds {
 		p.close(i)
@@ -272,3 +310,49 @@ func (p *pipes) release() {
 	bufferPool.Put(p.buffers)
 	p.buffers = nil
 }
+
+// send writes a line to a stream.
+func (p *pipes) send(line []byte) {
+	p.reset()
+	p.stdin, p.sent, p.fds[fdStdin].Fd = line, 0, p.input
+	p.writeStdin()
+}
+
+// reset forgets what a stream has written to stdout.
+func (p *pipes) reset() { p.stdout, p.lineEnd, p.tooBig = nil, -1, false }
+
+// stdinWritten is called after the end of the input. Only the pipe of a stream stays open.
+func (p *pipes) stdinWritten() {
+	if p.stream {
+		p.fds[fdStdin].Fd = -1
+		return
+	}
+	p.close(fdStdin)
+}
+
+// closeInput closes the input of a stream.
+func (p *pipes) closeInput() {
+	if p.input >= 0 {
+		_ = unix.Close(int(p.input))
+		p.input, p.fds[fdStdin].Fd = -1, -1
+	}
+}
+
+// findLine looks for the end of the first line of a stream in data, which is about to be
+// appended to stdout.
+func (p *pipes) findLine(data []byte) {
+	if p.stream && p.lineEnd < 0 {
+		if i := bytes.IndexByte(data, '\n'); i >= 0 {
+			p.lineEnd = len(p.stdout) + i
+		}
+	}
+}
+
+// answered reports whether a stream has written a line.
+func (p *pipes) answered() bool { return p.lineEnd >= 0 }
+
+// answer returns the first line and what came after it.
+func (p *pipes) answer() (line, after []byte) { return p.stdout[:p.lineEnd], p.stdout[p.lineEnd+1:] }
+
+// hungUp reports whether the program has closed a pipe that a stream needs.
+func (p *pipes) hungUp() bool { return p.broken || p.fds[fdStdout].Fd < 0 }

@@ -70,6 +70,8 @@ type Spec struct {
 	Handle *Handle
 	// OnStart gets the process id, which is also the id of the group.
 	OnStart func(pid int)
+
+	stream bool // the program does tasks
 }
 
 func (s *Spec) setDefaults() {

@@ -11,16 +11,21 @@ import (
 
 // supervise serves the program until its first process has ended.
 func (s *supervisor) supervise(ctx context.Context) {
-	for exited := false; !exited; {
-		now := time.Now()
-		s.followGate(now)
-		s.check(ctx, now)
-		if s.memory.sample(s.pid, now) == 1 {
-			s.limits.setAll(s.descendants.pids)
-		}
-		s.pipes.resumeEvents(now)
-		exited = s.pipes.serve(s.untilNext(now))
+	for !s.step(ctx) {
 	}
+}
+
+// step waits for the next thing to do and does it. It reports whether the first process
+// has ended.
+func (s *supervisor) step(ctx context.Context) (exited bool) {
+	now := time.Now()
+	s.followGate(now)
+	s.check(ctx, now)
+	if s.memory.sample(s.pid, now) == 1 {
+		s.limits.setAll(s.descendants.pids)
+	}
+	s.pipes.resumeEvents(now)
+	return s.pipes.serve(s.untilNext(now))
 }
 
 // check stops the program if there is a reason to, and kills it if that did not
@@ -105,6 +110,7 @@ func (s *supervisor) nextCheck() time.Time {
 // finish ends the descendants, reads what is left in the pipes, and then reaps
 // the leader. Until then no other process can get the number of the group.
 func (s *supervisor) finish() {
+	s.pipes.closeInput()
 	s.pipes.close(fdStdin)
 	s.spec.Handle.set(nil)
 	if !s.pausedAt.IsZero() {

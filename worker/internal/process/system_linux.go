@@ -99,6 +99,9 @@ type memoryMeter struct {
 	step    time.Duration
 	samples int
 	most    int64 // bytes
+	// resident is set for a program with tasks. Then the memory that it holds now counts,
+	// and not what it has held before.
+	resident *taskUsage
 }
 
 const (
@@ -123,7 +126,13 @@ func (m *memoryMeter) sample(pid int, now time.Time) int {
 	return m.samples
 }
 
-func (m *memoryMeter) look(pid int) { m.most = max(m.most, peakMemory(pid)) }
+func (m *memoryMeter) look(pid int) {
+	if m.resident != nil {
+		m.most = max(m.most, m.resident.look())
+		return
+	}
+	m.most = max(m.most, peakMemory(pid))
+}
 
 func (m *memoryMeter) result(usage unix.Rusage) int64 {
 	var self unix.Rusage

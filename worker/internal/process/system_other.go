@@ -103,7 +103,12 @@ func closeWaker(w waker) {
 }
 
 // memoryMeter has the figure of wait4 only.
-type memoryMeter struct{ next time.Time }
+type memoryMeter struct {
+	next     time.Time
+	step     time.Duration
+	most     int64
+	resident *taskUsage
+}
 
 func (m *memoryMeter) sample(int, time.Time) int { return 0 }
 
@@ -160,3 +165,17 @@ func (h *Handle) Processes(int) []Process { return nil }
 func KillByEnvironment(context.Context, string) (int, error) {
 	return 0, fmt.Errorf("process: search by environment: %w", errors.ErrUnsupported)
 }
+
+// taskUsage of a program with tasks is not known.
+type taskUsage struct{ tasks int }
+
+func newTaskUsage(int) taskUsage { return taskUsage{} }
+
+func (u *taskUsage) cpu() time.Duration { return 0 }
+
+func (u *taskUsage) most(sampled int64, _ time.Duration) int64 { return sampled }
+
+func (u *taskUsage) close() {}
+
+// unreadBytes is not known.
+func unreadBytes(int) int { return -1 }

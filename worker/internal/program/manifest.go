@@ -49,11 +49,33 @@ type Manifest struct {
 	Environment []string `json:"environment"`
 	// Deterministic means that equal inputs give equal results.
 	Deterministic bool `json:"deterministic"`
+	// Mode is ModeRun or ModeStream; empty is ModeRun.
+	Mode    string  `json:"mode"`
+	Recycle Recycle `json:"recycle"`
 
 	// InputSchema and ResultSchema are compiled; nil if there is none.
 	InputSchema  *validate.Schema `json:"-"`
 	ResultSchema *validate.Schema `json:"-"`
 }
+
+// The modes of a program.
+const (
+	// ModeRun starts a process for each job.
+	ModeRun = "run"
+	// ModeStream starts processes that run one job after another. Jobs of the program
+	// may share a process.
+	ModeStream = "stream"
+)
+
+// Recycle says when a process of a stream program is replaced: before the next job after
+// so many jobs, or so long after its start. Zero is never.
+type Recycle struct {
+	Jobs  int           `json:"jobs"`
+	After jobs.Duration `json:"after"`
+}
+
+// Stream reports whether processes of the program run one job after another.
+func (m *Manifest) Stream() bool { return m.Mode == ModeStream }
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 
@@ -88,6 +110,9 @@ func (m *Manifest) check() error {
 	if err := m.checkLimits(); err != nil {
 		return err
 	}
+	if err := m.checkMode(); err != nil {
+		return err
+	}
 	for _, name := range m.Environment {
 		if !envName.MatchString(name) {
 			return fmt.Errorf("environment: %q is not the name of a variable", name)
@@ -110,6 +135,25 @@ func (m *Manifest) checkLimits() error {
 	}
 	if m.Scratch != 0 && m.Scratch < minLimit {
 		return fmt.Errorf(`scratch must be at least %s; write it as "512MiB"`, minLimit)
+	}
+	return nil
+}
+
+func (m *Manifest) checkMode() error {
+	switch m.Mode {
+	case "", ModeRun:
+		if m.Recycle != (Recycle{}) {
+			return errors.New(`recycle is for programs with "mode":"stream"`)
+		}
+	case ModeStream:
+	default:
+		return fmt.Errorf("mode must be %q or %q", ModeRun, ModeStream)
+	}
+	if m.Recycle.Jobs < 0 {
+		return errors.New("recycle: jobs must not be negative")
+	}
+	if m.Recycle.After < 0 || time.Duration(m.Recycle.After) > maxDuration {
+		return errors.New("recycle: after must be between 0 and 365d")
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ const (
 // event is one line that a program writes to its events descriptor. Unknown members
 // are ignored, so that programs may be newer than nodes.
 type event struct {
+	ID       jsontext.Value     `json:"id"` // of the job, in events of stream programs
 	Progress *float64           `json:"progress"`
 	Message  *string            `json:"message"`
 	Counters map[string]float64 `json:"counters"`
@@ -46,6 +47,12 @@ func decodeEvent(line []byte) (event, error) {
 	}
 	err := e.checkPartial()
 	return e, err
+}
+
+// names reports whether the event has the id of a job.
+func (e *event) names(job string) bool {
+	id, err := jsontext.AppendUnquote(nil, e.ID)
+	return err == nil && e.ID.Kind() == '"' && string(id) == job
 }
 
 // checkPartial checks the partial result and makes it compact.

@@ -1,10 +1,14 @@
 package progress
 
 import (
+	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/worker/internal/fault"
 )
 
@@ -28,6 +32,37 @@ func FuzzEvent(f *testing.F) {
 			t.Errorf("%d counters, partial %s", len(e.Counters), e.Partial)
 		}
 	})
+}
+
+// TestEventsOfOtherJobs checks that events of stream programs must name their job, and that
+// other programs may write any id.
+func TestEventsOfOtherJobs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		job, line string
+		taken     bool
+	}{
+		{"a", `{"id":"a","progress":1}`, true},
+		{"a", `{"id":"\u0061","progress":1}`, true},
+		{"a", `{"id":"b","progress":1}`, false},
+		{"a", `{"progress":1}`, false},
+		{"a", `{"id":null,"progress":1}`, false},
+		{"1", `{"id":1,"progress":1}`, false},
+		{"", `{"id":7,"progress":1}`, true},
+		{"", `{"progress":1}`, true},
+	} {
+		var log bytes.Buffer
+		var reports []ledger.Live
+		r := NewReporter(Config{
+			Job: c.job, Start: time.Now(), Log: &log, Series: &Series{},
+			Report: func(live ledger.Live) { reports = append(reports, live) }, Guard: func(f func()) { f() },
+		})
+		r.Event([]byte(c.line))
+		r.Stop()
+		if taken := len(reports) > 0; taken != c.taken || taken == strings.Contains(log.String(), "1 events are ignored") {
+			t.Errorf("job %q, %s: taken is %v, log %q", c.job, c.line, taken, log.String())
+		}
+	}
 }
 
 // TestMessage shows a message as a terminal does.

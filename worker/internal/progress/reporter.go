@@ -15,8 +15,11 @@ import (
 // are merged.
 const reportEvery = 250 * time.Millisecond
 
-// Config of a Reporter. All fields are required.
+// Config of a Reporter. All fields but Job are required.
 type Config struct {
+	// Job is the id of the job if its process runs other jobs, too; else empty. Events
+	// that do not name it are then ignored.
+	Job string
 	// Start of the attempt.
 	Start time.Time
 	// Log gets a line for the first events that cannot be read.
@@ -38,6 +41,7 @@ type Reporter struct {
 	pending ledger.Live
 	dirty   bool
 	bad     int // events that could not be read
+	foreign int // events that do not name the job
 
 	wake        chan struct{}
 	quit, ended chan struct{} // nil until the first event
@@ -53,6 +57,10 @@ func (r *Reporter) Event(line []byte) {
 		if r.bad++; r.bad <= 3 {
 			fmt.Fprintf(r.cfg.Log, "runnerbean: an event line is ignored: %v\n", err)
 		}
+		return
+	}
+	if r.cfg.Job != "" && !e.names(r.cfg.Job) {
+		r.foreign++
 		return
 	}
 	r.cfg.Series.add(time.Since(r.cfg.Start), e.Progress, e.Counters)
@@ -135,6 +143,9 @@ func (r *Reporter) send() {
 
 // Stop reports the rest. No event may come after it.
 func (r *Reporter) Stop() {
+	if r.foreign > 0 {
+		fmt.Fprintf(r.cfg.Log, "runnerbean: %d events are ignored: they do not have the id of this job\n", r.foreign)
+	}
 	if r.quit != nil {
 		close(r.quit)
 		<-r.ended

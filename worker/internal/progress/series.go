@@ -4,8 +4,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/logtext"
-	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/worker/internal/strictjson"
 )
 
@@ -114,15 +114,15 @@ func (s *Series) Count() int {
 }
 
 // snapshot returns all points.
-func (s *Series) snapshot(attempt int) jobs.JobSeries {
+func (s *Series) snapshot(attempt int) api.JobSeries {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := jobs.JobSeries{Attempt: attempt, Seconds: make([]float64, len(s.points))}
+	out := api.JobSeries{Attempt: attempt, Seconds: make([]float64, len(s.points))}
 	for i, p := range s.points {
 		out.Seconds[i] = p.at.Round(time.Millisecond).Seconds()
 	}
 	for i, name := range append([]string{progressSeries}, s.names...) {
-		line := jobs.Series{Name: name, Points: make([]*float64, len(s.points))}
+		line := api.Series{Name: name, Points: make([]*float64, len(s.points))}
 		known := false
 		for j := range s.points {
 			if p := &s.points[j]; p.known[i] {
@@ -136,7 +136,7 @@ func (s *Series) snapshot(attempt int) jobs.JobSeries {
 	return out
 }
 
-// Document returns the points as they are stored: a jobs.JobSeries in JSON.
+// Document returns the points as they are stored: a api.JobSeries in JSON.
 func (s *Series) Document(attempt int) ([]byte, error) {
 	document, err := strictjson.Marshal(s.snapshot(attempt))
 	return append(document, '\n'), err

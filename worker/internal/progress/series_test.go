@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/api"
 )
 
 func numbers(values ...any) []*float64 {
@@ -34,7 +34,7 @@ func TestSeries(t *testing.T) {
 	s.add(time.Second, &half, nil)
 	s.add(2*time.Second, nil, map[string]float64{"m": 7})
 	s.add(3*time.Second, nil, nil)
-	want := jobs.JobSeries{Attempt: 3, Seconds: []float64{0.01, 1, 2}, Series: []jobs.Series{
+	want := api.JobSeries{Attempt: 3, Seconds: []float64{0.01, 1, 2}, Series: []api.Series{
 		{Name: "progress", Points: numbers(nil, 0.5, 0.5)},
 		{Name: "n", Points: numbers(2.0, 2.0, 2.0)},
 		{Name: "m", Points: numbers(nil, nil, 7.0)},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/worker/internal/fault"
 	"github.com/runnerbean/runnerbean/worker/internal/strictjson"
@@ -41,12 +42,13 @@ func (p *Publication) compose(ctx context.Context, r *Run) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	}
-	files, err := strictjson.Marshal(jobs.Output{Artifacts: out.Artifacts, LeftOut: out.LeftOut()})
+	if len(out.Artifacts)+len(out.LeftOut()) == 0 {
+		return append(document, '}'), nil
+	}
+	files, err := strictjson.Marshal(api.Output{Artifacts: out.Artifacts, LeftOut: out.LeftOut()})
 	if err != nil {
 		return nil, fault.OfNode("the result cannot be written", err)
 	}
-	if len(files) > len("{}") {
-		document = append(document, ',')
-	}
+	document = append(document, ',')
 	return append(document, files[1:]...), nil
 }

@@ -6,8 +6,8 @@ import (
 	"io"
 	"strconv"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/store"
-	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/worker/internal/strictjson"
 )
 
@@ -28,7 +28,7 @@ func (p *Publication) KeepOutput(ctx context.Context, dir string, log io.Writer)
 	if len(out.Artifacts)+len(out.LeftOut()) == 0 {
 		return
 	}
-	list, err := strictjson.Marshal(jobs.Output{Attempt: p.record.Attempt, Artifacts: out.Artifacts, LeftOut: out.LeftOut()})
+	list, err := strictjson.Marshal(api.Output{Attempt: p.record.Attempt, Artifacts: out.Artifacts, LeftOut: out.LeftOut()})
 	if err == nil {
 		err = p.cfg.Store.Replace(ctx, store.OutputKey(p.record.ID, p.record.Attempt), list)
 	}
@@ -41,14 +41,14 @@ func (p *Publication) KeepOutput(ctx context.Context, dir string, log io.Writer)
 // DropOutput removes the files of earlier attempts except for the newest ones. It looks
 // at several attempts: one whose node died has removed nothing.
 func (p *Publication) DropOutput(ctx context.Context) {
-	last := p.record.Attempt - jobs.MaxOutputs
+	last := p.record.Attempt - api.MaxOutputs
 	for n := last; n > 0 && n > last-maxDropped; n-- {
 		key := store.OutputKey(p.record.ID, n)
 		object, err := p.cfg.Store.Open(ctx, key)
 		if err != nil {
 			continue
 		}
-		var old jobs.Output
+		var old api.Output
 		err = json.NewDecoder(io.LimitReader(object, maxOutputList)).Decode(&old)
 		_ = object.Close()
 		if err != nil {

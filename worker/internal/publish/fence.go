@@ -37,11 +37,11 @@ func (p *Publication) fence(ctx context.Context) error {
 	}
 }
 
-// Adopt takes the result that an earlier attempt published before it died. It returns
+// Adopt takes the result that an earlier attempt created before it died. It returns
 // ErrNothing if there is none. It creates the result again: that attempt may have died
 // before it synced the folder. If the result is there, to create it is just the sync.
 func (p *Publication) Adopt(ctx context.Context) error {
-	document, _, err := p.readResult(ctx, store.ResultKey(p.record.ID))
+	document, _, err := p.readObject(ctx, store.ResultKey(p.record.ID))
 	if errors.Is(err, fs.ErrNotExist) {
 		return ErrNothing
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/internal/ledger/results"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/retry"
 	"github.com/runnerbean/runnerbean/internal/store"
@@ -33,6 +34,11 @@ type Ledger interface {
 	Holds(ctx context.Context, id string, attempt int) error
 }
 
+// Results are the results in the ledger; *results.Results implements it.
+type Results interface {
+	Get(ctx context.Context, job string) (result results.Result, found bool, err error)
+}
+
 // Events is the log of events; *eventlog.Log implements it.
 type Events interface {
 	Note(ctx context.Context, e eventlog.Event) error
@@ -45,11 +51,15 @@ type Config struct {
 	Node, BaseURL string
 	Store         Store
 	Ledger        Ledger
+	Results       Results
 	Events        Events
 	// Backoff between tries to store something or to ask the ledger.
 	Backoff retry.Backoff
 	// MaxFiles bounds the files of one attempt together, in bytes.
 	MaxFiles int64
+	// LedgerResults is the size of the largest result for the ledger, in bytes; at most
+	// results.Max. 0: all results are objects.
+	LedgerResults int
 }
 
 // Publication publishes what one attempt leaves.
@@ -62,6 +72,9 @@ type Publication struct {
 	logger *slog.Logger
 	stored []string // keys of files
 	done   bool
+	result []byte
+
+	deterministic bool // by program.json
 }
 
 // Run is a run of a program that came to its end.
@@ -84,8 +97,13 @@ func New(cfg *Config, record *ledger.Record, logger *slog.Logger) *Publication {
 	return &Publication{cfg: cfg, record: record, logger: logger}
 }
 
-// Done reports whether the job has a result, which this attempt has published or found.
+// Done reports whether the result of the job is in the store, where this attempt has
+// created or found it.
 func (p *Publication) Done() bool { return p.done }
+
+// Result returns the result that the ledger is to take in the transaction that ends the
+// attempt. It is nil if there is none or if it is in the store.
+func (p *Publication) Result() []byte { return p.result }
 
 // persist tries several times to store something: a disk that is full may have room a
 // moment later.

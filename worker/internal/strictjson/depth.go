@@ -1,6 +1,7 @@
 package strictjson
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -34,13 +35,22 @@ type depthMeter struct {
 }
 
 func (m *depthMeter) add(data []byte) error {
+	quote, slash := -1, -1 // the next ones; each byte is looked at once for each
 	for i := 0; i < len(data); i++ {
 		c := data[i]
 		switch {
 		case m.escaped:
 			m.escaped = false
 		case m.quoted:
-			m.escaped, m.quoted = c == '\\', c != '"'
+			if quote < i {
+				quote = next(data, i, '"')
+			}
+			if slash < i {
+				slash = next(data, i, '\\')
+			}
+			if i = min(quote, slash); i < len(data) {
+				m.escaped, m.quoted = slash < quote, slash < quote
+			}
 		case c == '"':
 			m.quoted = true
 		case c == '{' || c == '[':
@@ -57,6 +67,14 @@ func (m *depthMeter) add(data []byte) error {
 		}
 	}
 	return nil
+}
+
+// next returns the offset of the next c in data from i on, or the length of data.
+func next(data []byte, i int, c byte) int {
+	if n := bytes.IndexByte(data[i:], c); n >= 0 {
+		return i + n
+	}
+	return len(data)
 }
 
 // depthReader is a reader of JSON within the bounds of depthMeter, until ctx ends.

@@ -42,7 +42,7 @@ type StoreFile func(ctx context.Context, f *os.File, name string, room int64) (j
 // Output collects the files that a program left in out/. It opens nothing but regular
 // files and folders: the program may have put links, devices or pipes there.
 type Output struct {
-	// Dir is the working directory.
+	// Dir is the working directory; empty if the program left nothing.
 	Dir string
 	// Strict makes it a fault if there is too much: no file may be missing from a
 	// result. Otherwise it is left out.
@@ -66,6 +66,9 @@ type Output struct {
 
 // Collect stores the files. Its errors are faults.
 func (o *Output) Collect(ctx context.Context) error {
+	if o.Dir == "" {
+		return nil
+	}
 	o.room = o.MaxBytes
 	dir, err := openFolder(filepath.Join(o.Dir, "out"))
 	switch {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
@@ -25,10 +24,18 @@ type Scratch struct {
 	in           *Root
 	root         string             // of the executor; empty if there is none
 	dir          string             // working directory of the attempt; empty if there is none
-	fingerprints []fingerprint.File // of root, dir and its folders, when they were made
+	paths        []string           // of root, dir (at dirIndex) and its folders
+	fingerprints []fingerprint.File // of paths, when they were made
 	made         time.Time
+	checked      time.Time // when Close found nothing changed; zero for never
 	count        int
 }
+
+// recheckAfter is how long after Close the next Open looks at the folders in the directory
+// again. Before, it only looks whether the directory has all of them.
+const recheckAfter = 100 * time.Millisecond
+
+const dirIndex = 1
 
 // NewScratch returns a Scratch that makes its folder on the first use.
 func (r *Root) NewScratch() *Scratch { return &Scratch{in: r} }
@@ -36,7 +43,7 @@ func (r *Root) NewScratch() *Scratch { return &Scratch{in: r} }
 // Open returns a working directory that is empty but for its folders.
 func (s *Scratch) Open() (string, error) {
 	if s.dir != "" {
-		if now, err := s.currentFingerprints(); err == nil && slices.Equal(now, s.fingerprints) {
+		if time.Since(s.checked) < recheckAfter && s.same(dirIndex, dirIndex+1) || s.same(0, len(s.paths)) {
 			return s.dir, nil
 		}
 		s.Abandon() // somebody has removed or changed it since the last attempt
@@ -68,6 +75,10 @@ func (s *Scratch) fresh() (dir string, err error) {
 		}
 	}
 	s.dir = dir
+	s.paths = append(s.paths[:0], s.root, dir)
+	for _, name := range folders {
+		s.paths = append(s.paths, dir+"/"+name)
+	}
 	if s.fingerprints, err = s.currentFingerprints(); err != nil {
 		s.dir = ""
 		return "", err
@@ -77,15 +88,19 @@ func (s *Scratch) fresh() (dir string, err error) {
 }
 
 // InputPath returns the path of the file for an input that is too large for memory.
-func (s *Scratch) InputPath() string { return filepath.Join(s.root, "stdin") }
+func (s *Scratch) InputPath() string { return s.root + "/stdin" }
 
 // Close ends the attempt that began at start. It removes the working directory unless
 // nothing has changed in it; for the zero time it always does.
 func (s *Scratch) Close(start time.Time) {
-	if s.dir == "" || !start.IsZero() && s.unchanged(start) {
+	if s.dir == "" {
 		return
 	}
-	s.dir, s.fingerprints = "", nil
+	if !start.IsZero() && s.unchanged(start) {
+		s.checked = time.Now()
+		return
+	}
+	s.dir, s.checked = "", time.Time{}
 	list, err := os.ReadDir(s.root)
 	for _, entry := range list {
 		err = cmp.Or(err, removeAll(filepath.Join(s.root, entry.Name())))
@@ -100,31 +115,35 @@ func (s *Scratch) Abandon() {
 	if s.root != "" {
 		s.in.remove(s.root)
 	}
-	s.root, s.dir, s.fingerprints = "", "", nil
+	s.root, s.dir, s.checked = "", "", time.Time{}
 }
 
 // unchanged reports whether nothing has changed since the directory was made.
 func (s *Scratch) unchanged(start time.Time) bool {
-	now, err := s.currentFingerprints()
-	if err != nil || !slices.Equal(now, s.fingerprints) {
+	return s.same(0, len(s.paths)) && (start.Sub(s.made) > timestampTick || s.isEmpty())
+}
+
+// same reports whether some of the fingerprints are those of then.
+func (s *Scratch) same(from, to int) bool {
+	if len(s.fingerprints) != len(s.paths) {
 		return false
 	}
-	return start.Sub(s.made) > timestampTick || s.isEmpty()
+	for i := from; i < to; i++ {
+		if now, err := fingerprint.Lstat(s.paths[i]); err != nil || now != s.fingerprints[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // currentFingerprints returns those of the root, the directory and its folders.
 func (s *Scratch) currentFingerprints() ([]fingerprint.File, error) {
-	list := make([]fingerprint.File, 0, 2+len(folders))
-	paths := []string{s.root, s.dir}
-	for _, name := range folders {
-		paths = append(paths, s.dir+"/"+name)
-	}
-	for _, path := range paths {
-		f, err := fingerprint.Lstat(path)
-		if err != nil {
+	list := make([]fingerprint.File, len(s.paths))
+	for i, path := range s.paths {
+		var err error
+		if list[i], err = fingerprint.Lstat(path); err != nil {
 			return nil, err
 		}
-		list = append(list, f)
 	}
 	return list, nil
 }

@@ -74,6 +74,33 @@ func TestScratchIsFresh(t *testing.T) {
 	}
 }
 
+// TestScratchIsChecked changes a working directory between two attempts. Files in its folders
+// are not looked for at once after the first one.
+func TestScratchIsChecked(t *testing.T) {
+	t.Parallel()
+	traces := map[string]func(dir string) error{
+		"file":    func(dir string) error { return os.WriteFile(filepath.Join(dir, "tmp", "x"), nil, 0o600) },
+		"removed": func(dir string) error { return os.Remove(filepath.Join(dir, "tmp")) },
+	}
+	for name, trace := range traces {
+		for _, soon := range []bool{false, true} {
+			s := openScratch(t)
+			before := s.dir
+			s.Close(s.made.Add(time.Minute))
+			if err := trace(before); err != nil {
+				t.Fatal(err)
+			}
+			if s.checked = s.checked.Add(-time.Hour); soon {
+				s.checked = s.checked.Add(2 * time.Hour)
+			}
+			dir, err := s.Open()
+			if kept := dir == before; err != nil || kept != (soon && name == "file") {
+				t.Errorf("%s, soon: %v: kept: %v, %v", name, soon, kept, err)
+			}
+		}
+	}
+}
+
 // TestRemoveAll removes a tree that is hard to remove. As root only the depth makes it
 // hard.
 func TestRemoveAll(t *testing.T) {
