@@ -87,14 +87,16 @@ func exists(path string) func() bool {
 
 // TestBackupUnderLoad saves a node that works, with kills of the backup and of the node,
 // and restores the archive in another place, with a kill of the restore. Each job that
-// had ended in the archive has its result there, with its digest; the others run.
+// had ended in the archive has its result there, with its digest; the others run. Half of
+// the first results are in the ledger, half in the store.
 func TestBackupUnderLoad(t *testing.T) {
 	t.Parallel()
 	server := queuetest.Start(t)
 	p := newNode(t, server.Addr)
+	p.env = append(p.env, "RUNNERBEAN_LEDGER_RESULTS=1KiB")
 	p.start("worker")
 	for n := range 40 {
-		p.final(p.submit("echo", fmt.Sprint(n)))
+		p.final(p.submit("echo", fmt.Sprintf("%q", strings.Repeat("x", n%2*2000))))
 	}
 	stop := make(chan struct{})
 	var stopped sync.WaitGroup
@@ -109,7 +111,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	close(stop)
 	stopped.Wait()
 	var saved backup.Summary
-	if err := json.Unmarshal([]byte(out), &saved); err != nil || saved.Jobs < 40 || saved.Missing > 0 {
+	if err := json.Unmarshal([]byte(out), &saved); err != nil || saved.Jobs < 40 || saved.Missing > 0 || saved.Objects < 20 {
 		t.Errorf("saved %s, %v", out, err)
 	}
 	p.must("restore", "--check", file)

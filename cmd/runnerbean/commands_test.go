@@ -43,6 +43,21 @@ func TestCommandsAsAClient(t *testing.T) {
 			t.Errorf("exit code %d\n%s%s", code, out, log)
 		}
 	})
+	t.Run("many", func(t *testing.T) {
+		const one, odd = `{"program":"echo","input":{"data":1}}`, `{"program":"ecko","input":{"data":1}}`
+		for _, text := range []string{one + "\n" + odd + "\n" + one + "\n", "[" + one + "," + odd + "," + one + "]"} {
+			out, log, code := p.client(text, "submit", "-")
+			if urls := strings.Fields(out); code != 1 || len(urls) != 2 || !strings.Contains(log, "document 2 is refused") || !strings.Contains(log, "ecko") {
+				t.Errorf("code %d: %s%s", code, out, log)
+			}
+			for _, url := range strings.Fields(out) {
+				p.final(url)
+			}
+		}
+		if _, log, code := p.client(one+one, "submit", "-", "--wait"); code == 0 || !strings.Contains(log, "one job") {
+			t.Errorf("waiting for two: code %d: %s", code, log)
+		}
+	})
 	t.Run("unknown program", func(t *testing.T) {
 		_, log, code := p.client("", "submit", "--program", "ecko", "--data", "1")
 		if code != exitError || !strings.Contains(log, "/program") || !strings.Contains(log, "echo") {

@@ -90,10 +90,21 @@ func newDeliveringNode(t *testing.T) *process {
 
 // TestResultsAreDelivered checks that the node delivers the document that it serves: of
 // a success, of a failure, of a job that never ran, and after a crash between the end
-// and the delivery.
+// and the delivery. The result is in the ledger or in the store.
 func TestResultsAreDelivered(t *testing.T) {
 	t.Parallel()
+	for place, limit := range map[string]string{"ledger": "64KiB", "store": "0"} {
+		t.Run(place, func(t *testing.T) {
+			t.Parallel()
+			resultsAreDelivered(t, limit)
+		})
+	}
+}
+
+func resultsAreDelivered(t *testing.T, limit string) {
+	t.Helper()
 	p, b := newDeliveringNode(t), newBucket(t)
+	p.env = append(p.env, "RUNNERBEAN_LEDGER_RESULTS="+limit)
 	b.set(true)
 	p.start("worker")
 	ids := []string{b.send(p, "echo", "/r/"), b.send(p, "refuses", "/r/")}

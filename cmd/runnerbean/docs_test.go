@@ -78,7 +78,7 @@ func TestRecipesPutJobs(t *testing.T) {
 			continue
 		}
 		ran++
-		r := p.final(p.url + "/" + found[len(found)-1])
+		r := p.lastOfMany(p.url + "/" + found[len(found)-1])
 		if r.State != jobs.Succeeded {
 			t.Errorf("%s, %s: %s, %+v", b.page, b.language, r.State, r.Error)
 			continue
@@ -92,35 +92,22 @@ func TestRecipesPutJobs(t *testing.T) {
 	}
 }
 
+// lastOfMany returns the result at a URL whose job ends after others.
+func (p *process) lastOfMany(url string) (result jobs.Result) {
+	p.t.Helper()
+	ended := func() (ok bool) {
+		result, ok = p.get(url)
+		return ok && result.State.Final()
+	}
+	for n := -1; !ended(); n = p.succeeded() {
+		p.until("more jobs end before "+url, func() bool { return ended() || p.succeeded() > n })
+	}
+	return result
+}
+
 func installed(name string) bool {
 	_, err := exec.LookPath(name)
 	return err == nil
-}
-
-// TestGoOfReadme compiles the Go code of the README.
-func TestGoOfReadme(t *testing.T) {
-	t.Parallel()
-	for _, b := range blocks(t) {
-		if b.language != "go" {
-			continue
-		}
-		if _, data, ok := strings.Cut(b.code, "// or the input itself: "); ok {
-			data, _, _ = strings.Cut(data, "\n")
-			b.code += "_ = " + data + "\n"
-		}
-		code := strings.ReplaceAll(b.code, "// ...", "if err != nil {\n\tpanic(err)\n}")
-		text := "package main\nimport (\n\"encoding/json\"\n\"net/http\"\n\"github.com/runnerbean/runnerbean/jobs\"\n)\n" +
-			"func main() { http.HandleFunc(\"/\", answer) }\nvar _ = json.RawMessage(nil)\nfunc answer(w http.ResponseWriter, r *http.Request) {\nctx := r.Context()\n" + code + "}\n"
-		path := filepath.Join(t.TempDir(), "main.go")
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.CommandContext(t.Context(), "go", "vet", path)
-		cmd.Dir = "../.."
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s\n%s", b.page, err, out, text)
-		}
-	}
 }
 
 // TestCommandsOfThePages checks that the commands and flags in README and docs exist.

@@ -35,16 +35,16 @@ func TestDocumentsOfAnOldNodeAreMoved(t *testing.T) {
 	if out := p.must("inbox"); !strings.Contains(out, "oldnode  1 ") {
 		t.Errorf("inbox says\n%s", out)
 	}
-	if out := p.must("inbox", "move", "oldnode", "--dry-run"); !strings.Contains(out, "1 document would be moved") {
+	if out := p.must("inbox", "move", "oldnode", "--dry-run"); !strings.Contains(out, "1 message would be moved") {
 		t.Errorf("%s", out)
 	}
-	if out := p.must("inbox", "move", "oldnode", "n1", "--json"); !strings.Contains(out, `"documents": 1`) {
+	if out := p.must("inbox", "move", "oldnode", "n1", "--json"); !strings.Contains(out, `"messages": 1`) {
 		t.Errorf("%s", out)
 	}
 	if r := p.final(p.url + "/" + id); r.State != jobs.Succeeded {
 		t.Errorf("the job is %s", r.State)
 	}
-	if out := p.must("inbox"); !strings.Contains(out, "no documents wait") {
+	if out := p.must("inbox"); !strings.Contains(out, "no messages wait") {
 		t.Errorf("inbox says\n%s", out)
 	}
 }

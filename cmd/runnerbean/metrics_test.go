@@ -22,6 +22,7 @@ func TestMetricsOfANodeAtWork(t *testing.T) {
 	t.Parallel()
 	server := queuetest.Start(t)
 	p := newNode(t, server.Addr)
+	p.env = append(p.env, "RUNNERBEAN_LEDGER_RESULTS=0") // the store is used
 	p.start("worker")
 	if r := p.final(p.submit("echo", `1`)); r.State != jobs.Succeeded {
 		t.Fatalf("%+v", r)

@@ -80,3 +80,17 @@ func (p *process) verdictSays(node, word string) bool {
 	}
 	return named >= 0 && strings.Contains(o.Verdict.Findings[named].Text, "is "+word)
 }
+
+// TestProgramsTextCountsWarmProcesses of a node that is alive.
+func TestProgramsTextCountsWarmProcesses(t *testing.T) {
+	t.Parallel()
+	n := api.Node{Alive: true, Programs: []string{"bad", "cat", "model"}, Installed: []api.Installed{{Name: "bad", Problem: "no"}}}
+	n.Vitals = &api.Vitals{Warm: []api.WarmProcess{{Program: "model"}, {Program: "gone"}, {Program: "model"}}}
+	if got, want := programsText(n), "bad (cannot start), cat, model (2 warm)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	n.Alive = false
+	if got, want := programsText(n), "bad (cannot start), cat, model"; got != want {
+		t.Errorf("a dead node: %q, want %q", got, want)
+	}
+}

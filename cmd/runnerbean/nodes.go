@@ -128,10 +128,19 @@ func printNodes(a *app, list api.Nodes, at time.Time) error {
 	return w.Flush()
 }
 
-// programsText names the programs of a node, and says which of them cannot start.
+// programsText names the programs of a node. It says which of them cannot start, and how
+// many processes a stream program has.
 func programsText(n api.Node) string {
-	names := slices.Clone(n.Programs)
+	names, warm := slices.Clone(n.Programs), map[string]int{}
+	if n.Vitals != nil && n.Alive {
+		for _, p := range n.Vitals.Warm {
+			warm[p.Program]++
+		}
+	}
 	for i, name := range names {
+		if count := warm[name]; count > 0 {
+			names[i] += fmt.Sprintf(" (%d warm)", count)
+		}
 		if slices.ContainsFunc(n.Installed, func(p api.Installed) bool { return p.Name == name && p.Problem != "" }) {
 			names[i] += " (cannot start)"
 		}
@@ -161,9 +170,10 @@ func lastSeen(n api.Node) string {
 func newInbox(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inbox",
-		Short: "Show documents that wait for nodes that are not up, and move them",
-		Long: `Show the inboxes with documents from which no node takes: a node was renamed or
-scrapped, or is not running. It asks beanstalkd, with the settings of a node.`,
+		Short: "Show messages that wait for nodes that are not up, and move them",
+		Long: `Show the inboxes with messages from which no node takes: a node was renamed or
+scrapped, or is not running. A message has one document or several. It asks
+beanstalkd, with the settings of a node.`,
 		Example: `  runnerbean inbox
   runnerbean inbox move worker1`,
 		Args: cobra.NoArgs,
@@ -183,11 +193,11 @@ func newInboxMove(a *app) *cobra.Command {
 	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "move OLDNODE [NEWNODE]",
-		Short: "Move the documents of a node that is not up to the common inbox or another node",
-		Long: `Move the documents on the inbox of a node that is not up to the inbox of another
+		Short: "Move the messages of a node that is not up to the common inbox or another node",
+		Long: `Move the messages on the inbox of a node that is not up to the inbox of another
 node, or without one to the common inbox, from which all nodes take. Each is
-deleted once beanstalkd has its copy. It can be stopped and repeated: a document
-that was left on both is accepted once. Buried ones stay.`,
+deleted once beanstalkd has its copy. It can be stopped and repeated: the jobs of a
+message that was left on both are accepted once. Buried ones stay.`,
 		Example: `  runnerbean inbox move worker1 --dry-run
   runnerbean inbox move worker1 worker2`,
 		Args: cobra.RangeArgs(1, 2),
@@ -233,15 +243,15 @@ func printInboxes(ctx context.Context, a *app, set settings.Settings) error {
 	case a.json:
 		return errors.Join(terminal.PrintJSON(a.stdout, list), failed)
 	case len(list) == 0 && failed == nil:
-		_, err := fmt.Fprintln(a.stdout, "no documents wait for nodes that are not up")
+		_, err := fmt.Fprintln(a.stdout, "no messages wait for nodes that are not up")
 		return err
 	case len(list) == 0:
 		return failed
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NODE\tDOCUMENTS\tSERVER")
+	fmt.Fprintln(w, "NODE\tMESSAGES\tSERVER")
 	for _, o := range list {
-		fmt.Fprintf(w, "%s\t%d\t%s\n", terminal.Safe(o.Node), o.Documents, terminal.Safe(o.Server))
+		fmt.Fprintf(w, "%s\t%d\t%s\n", terminal.Safe(o.Node), o.Messages, terminal.Safe(o.Server))
 	}
 	return errors.Join(w.Flush(), failed)
 }
@@ -255,19 +265,19 @@ func runInboxMove(ctx context.Context, a *app, move dispatch.InboxMove) error {
 	}
 	done, verb := wanted, "would be moved"
 	if !move.DryRun {
-		bar := terminal.NewCountBar(a.stderr, "moved", int(wanted.Documents))
+		bar := terminal.NewCountBar(a.stderr, "moved", int(wanted.Messages))
 		move.Progress = func(n int64) { bar.Set(int(n)) }
 		done, err = move.Run(ctx)
 		bar.End()
 		if err != nil {
-			return fmt.Errorf("moved %s: %w; run it again for the rest", text.Count(done.Documents, "document", "documents"), err)
+			return fmt.Errorf("moved %s: %w; run it again for the rest", text.Count(done.Messages, "message", "messages"), err)
 		}
 		verb = "moved"
 	}
 	if a.json {
 		return terminal.PrintJSON(a.stdout, done)
 	}
-	fmt.Fprintf(a.stdout, "%s %s\n", text.Count(done.Documents, "document", "documents"), verb)
+	fmt.Fprintf(a.stdout, "%s %s\n", text.Count(done.Messages, "message", "messages"), verb)
 	if done.Buried > 0 {
 		fmt.Fprintf(a.stdout, "%d are buried and stay: see the events of kind unreadable\n", done.Buried)
 	}

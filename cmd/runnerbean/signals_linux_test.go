@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/internal/signature"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -103,7 +104,7 @@ func TestHangupReadsTokensKeysAndCertificatesAgain(t *testing.T) {
 		}
 	}
 	put(tokens, "")
-	put(urlKeys, strings.Repeat("k", jobs.MinURLKey)+"\n")
+	put(urlKeys, strings.Repeat("k", signature.MinURLKey)+"\n")
 	p.env = append(p.env, "RUNNERBEAN_TOKENS_FILE="+tokens, "RUNNERBEAN_RESULTS=signed", "RUNNERBEAN_URL_KEY_FILE="+urlKeys,
 		"RUNNERBEAN_TLS_CERT="+certificate, "RUNNERBEAN_TLS_KEY="+key)
 	p.launch("worker")

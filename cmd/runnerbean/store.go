@@ -51,7 +51,7 @@ func acceptStore(ctx context.Context, a *app, yes bool) error {
 		return fmt.Errorf("there is no ledger at %s: a node makes ledger and store when it starts", set.LedgerPath())
 	}
 	if p.Missing > 0 && !yes {
-		return fmt.Errorf("of the newest %d successes in the ledger, %d have no result in %s: add --yes if this is to be the store", len(p.Ledger.Newest), p.Missing, p.Store.Folder)
+		return fmt.Errorf("of the newest %d successes whose results are not in the ledger, %d have none in %s: add --yes if this is to be the store", len(p.Ledger.Newest), p.Missing, p.Store.Folder)
 	}
 	l, err := ledger.Open(ctx, ledger.Config{DSN: set.Ledger})
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,8 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
+	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -27,21 +30,39 @@ type submitFlags struct {
 func newSubmit(a *app) *cobra.Command {
 	var flags submitFlags
 	cmd := &cobra.Command{
-		Use:   "submit [FILE]",
-		Short: "Submit a job and print its result URL",
+		Use:   "submit [FILE...]",
+		Short: "Submit jobs and print their result URLs",
 		Long: `Submit a job to the node at RUNNERBEAN_URL and print its result URL. The job is
 a JSON document in FILE, or on standard input with "-", or made of flags. What
-the document leaves out of id, result.url and created is filled in.`,
+the document leaves out of id, result.url and created is filled in.
+
+Several files are several jobs, and so are several documents in a file, one
+behind the other. They go to the node in requests of up to 1,000. What is
+refused is told on standard error, does not hold up the others, and makes the
+exit code 1.`,
 		Example: `  runnerbean submit job.json
   runnerbean submit --program forecast --input https://example.org/meter.json --wait
-  echo '{"a":1}' | runnerbean submit --program cat --data -`,
-		Args: cobra.MaximumNArgs(1),
+  echo '{"a":1}' | runnerbean submit --program cat --data -
+  runnerbean submit a.json b.json
+  runnerbean submit jobs.jsonl`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			document, err := flags.document(a, cmd, args)
-			if err != nil {
-				return err
+			if len(args) == 0 || flags.program != "" {
+				document, err := flags.document(a, cmd, args)
+				if err != nil {
+					return err
+				}
+				return submit(cmd.Context(), a, document, flags.wait)
 			}
-			return submit(cmd.Context(), a, document, flags.wait)
+			documents, err := readDocuments(a.stdin, args)
+			switch {
+			case err != nil:
+				return err
+			case len(documents) == 1:
+				return submit(cmd.Context(), a, documents[0], flags.wait)
+			case flags.wait:
+				return usageError(errors.New("--wait is for one job"))
+			}
+			return submitMany(cmd.Context(), a, documents)
 		},
 	}
 	f := cmd.Flags()
@@ -58,10 +79,8 @@ the document leaves out of id, result.url and created is filled in.`,
 // document returns the job that the arguments or flags describe.
 func (f *submitFlags) document(a *app, cmd *cobra.Command, args []string) ([]byte, error) {
 	switch {
-	case len(args) == 1 && f.program != "":
+	case len(args) > 0 && f.program != "":
 		return nil, usageError(errors.New("give either a file or --program, not both"))
-	case len(args) == 1:
-		return readInput(a.stdin, args[0])
 	case f.program == "":
 		return nil, usageError(errors.New("give a file with a job, or --program with --input or --data"))
 	}
@@ -106,15 +125,104 @@ func (f *submitFlags) inputOf(a *app) (map[string]any, error) {
 // readInput reads a file, or standard input for "-". It reads one byte more than a
 // document may have, so that the node refuses a document that is too large.
 func readInput(stdin io.Reader, name string) ([]byte, error) {
+	return readUpTo(stdin, name, jobs.MaxDocument+1)
+}
+
+func readUpTo(stdin io.Reader, name string, limit int64) ([]byte, error) {
 	if name == "-" {
-		return io.ReadAll(io.LimitReader(stdin, jobs.MaxDocument+1))
+		return io.ReadAll(io.LimitReader(stdin, limit))
 	}
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, jobs.MaxDocument+1))
+	return io.ReadAll(io.LimitReader(file, limit))
+}
+
+// maxFile is how much is read of one file with many documents, in bytes.
+const maxFile = 256 << 20
+
+// readDocuments returns the documents in files. What is no JSON stays whole, so that the
+// node says what is wrong with it.
+func readDocuments(stdin io.Reader, files []string) (all [][]byte, err error) {
+	for _, name := range files {
+		text, err := readUpTo(stdin, name, maxFile+1)
+		if err != nil {
+			return nil, err
+		}
+		if len(text) > maxFile {
+			return nil, fmt.Errorf("%s has more than %d bytes; split it", name, maxFile)
+		}
+		some, rest := splitText(text)
+		if len(some) == 1 && jobdoc.IsArray(some[0]) {
+			if elements, fault := jobdoc.Split(some[0], len(text)); fault == nil {
+				some = elements
+			}
+		}
+		if len(bytes.TrimSpace(rest)) > 0 || len(some) == 0 {
+			some = append(some, rest)
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+// splitText returns the JSON values that follow one another in a text, and what is left.
+func splitText(text []byte) (values [][]byte, rest []byte) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	for at := int64(0); ; at = decoder.InputOffset() {
+		var value json.RawMessage
+		if decoder.Decode(&value) != nil {
+			return values, text[at:]
+		}
+		values = append(values, value)
+	}
+}
+
+// submitMany submits documents in order, in few requests.
+func submitMany(ctx context.Context, a *app, documents [][]byte) error {
+	c, err := apiclient.FromEnvironment()
+	if err != nil {
+		return err
+	}
+	var all api.Submitted
+	for len(documents) > 0 {
+		n, size := 0, 0
+		for n < len(documents) && n < api.MaxSubmitted && (n == 0 || size+len(documents[n])+n+2 <= jobs.MaxDocument) {
+			size += len(documents[n])
+			n++
+		}
+		body := append(append([]byte{'['}, bytes.Join(documents[:n], []byte{','})...), ']')
+		var some api.Submitted
+		if err := c.Post(ctx, "/api/v1/jobs", body, &some); err != nil {
+			return fmt.Errorf("%w; %d documents were submitted before", err, len(all.Jobs))
+		}
+		all.Refused, all.Jobs, documents = all.Refused+some.Refused, append(all.Jobs, some.Jobs...), documents[n:]
+	}
+	return printSubmitted(a, c.Base, all)
+}
+
+// printSubmitted prints the URLs of what was recorded, and why the others were refused.
+func printSubmitted(a *app, base string, all api.Submitted) error {
+	for i, job := range all.Jobs {
+		if job.Error != nil {
+			fmt.Fprintf(a.stderr, "document %d is refused: %s\n", i+1, terminal.Safe(job.Error.Error()))
+		} else if !a.json {
+			if _, err := fmt.Fprintln(a.stdout, base+"/"+job.ID); err != nil {
+				return err
+			}
+		}
+	}
+	if a.json {
+		if err := terminal.PrintJSON(a.stdout, all); err != nil {
+			return err
+		}
+	}
+	if all.Refused > 0 {
+		return fmt.Errorf("%d of %d documents are refused", all.Refused, len(all.Jobs))
+	}
+	return nil
 }
 
 func submit(ctx context.Context, a *app, document []byte, wait bool) error {

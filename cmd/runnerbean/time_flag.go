@@ -6,7 +6,8 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/internal/text"
+	"github.com/runnerbean/runnerbean/internal/timespan"
 )
 
 // pastTimeHelp explains the values of a pastTime.
@@ -33,16 +34,16 @@ func (w *pastTime) Type() string { return "time" }
 
 // moment reads a date, a time, or a time span from now. sign is -1 for spans into the
 // past and 1 for spans into the future.
-func moment(text string, now time.Time, sign time.Duration) (time.Time, error) {
-	if d, err := jobs.ParseDuration(text); err == nil {
+func moment(s string, now time.Time, sign time.Duration) (time.Time, error) {
+	if d, err := timespan.Parse(s); err == nil {
 		if d < 0 {
-			return time.Time{}, fmt.Errorf("%q is negative: write the time span alone, such as 2h or 90d", text)
+			return time.Time{}, fmt.Errorf("%q is negative: write the time span alone, such as 2h or 90d", s)
 		}
 		return now.Add(sign * d), nil
 	}
-	at, err := jobs.ParseTime(text, time.Local)
+	at, err := text.ParseTime(s, time.Local)
 	if err != nil {
-		return at, fmt.Errorf("%q is neither a time span such as 2h, 90d or 1w nor a date or time such as 2026-11-22 or 2026-11-22T06:16:00Z", terminal.Safe(terminal.Shorten(text, 70)))
+		return at, fmt.Errorf("%q is neither a time span such as 2h, 90d or 1w nor a date or time such as 2026-11-22 or 2026-11-22T06:16:00Z", terminal.Safe(terminal.Shorten(s, 70)))
 	}
 	return at, nil
 }
@@ -51,7 +52,7 @@ func moment(text string, now time.Time, sign time.Duration) (time.Time, error) {
 type spanFlag time.Duration
 
 func (s *spanFlag) Set(text string) error {
-	d, err := jobs.ParseDuration(text)
+	d, err := timespan.Parse(text)
 	*s = spanFlag(d)
 	return err
 }

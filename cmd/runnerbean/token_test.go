@@ -10,6 +10,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/internal/signature"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -21,7 +22,7 @@ func TestAccessFromTheCommandLine(t *testing.T) {
 	p := newNode(t, server.Addr)
 	folder := t.TempDir()
 	tokens, key := filepath.Join(folder, "tokens"), filepath.Join(folder, "key")
-	if err := os.WriteFile(key, []byte(strings.Repeat("k", jobs.MinURLKey)+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(key, []byte(strings.Repeat("k", signature.MinURLKey)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p.env = append(p.env, "RUNNERBEAN_TOKENS_FILE="+tokens, "RUNNERBEAN_RESULTS=signed", "RUNNERBEAN_URL_KEY_FILE="+key)
@@ -85,7 +86,7 @@ func TestWrongUsageOfTokens(t *testing.T) {
 // TestPathsOfTheCommandLine checks that ~ and blanks work in the paths of settings.
 func TestPathsOfTheCommandLine(t *testing.T) {
 	home := t.TempDir()
-	for name, text := range map[string]string{"token": "a token\n", "key": strings.Repeat("k", jobs.MinURLKey) + "\n"} {
+	for name, text := range map[string]string{"token": "a token\n", "key": strings.Repeat("k", signature.MinURLKey) + "\n"} {
 		if err := os.WriteFile(filepath.Join(home, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -34,10 +34,12 @@ type oldJob struct {
 
 // putOldLedger makes the data folder of a node of an older program. testdata/upgrade has
 // ledger and store of nodes that were killed: of commit 01e0af4 for schema 1, 3ea2163 for
-// schema 2. It returns the jobs.
+// schema 2. The ledger of a later schema is that of schema 2 after its migrations. It
+// returns the jobs.
 func putOldLedger(t *testing.T, p *process, version int) (list []oldJob) {
 	t.Helper()
-	folder := fmt.Sprintf("testdata/upgrade/schema-%d", version)
+	const newest = 2 // of the folders
+	folder := fmt.Sprintf("testdata/upgrade/schema-%d", min(version, newest))
 	if err := os.CopyFS(p.setting("DATA"), os.DirFS(folder)); err != nil {
 		t.Fatal(err)
 	}
@@ -48,6 +50,20 @@ func putOldLedger(t *testing.T, p *process, version int) (list []oldJob) {
 	db := p.openLedger()
 	if _, err := db.Exec(string(text)); err != nil {
 		t.Fatal(err)
+	}
+	for n := newest + 1; n <= version; n++ {
+		names, err := filepath.Glob(fmt.Sprintf("../../internal/ledger/sqlite/migrations/%04d_*.sql", n))
+		if err != nil || len(names) != 1 {
+			t.Fatal(names, err)
+		}
+		text, err := os.ReadFile(names[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		words := strings.NewReplacer("/*sqlite:", "", "*/", "") // as the ledger reads it
+		if _, err := db.Exec(words.Replace(string(text))); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if _, err := db.Exec(fmt.Sprintf("PRAGMA journal_mode = WAL; UPDATE schema_version SET version = %d", version)); err != nil {
 		t.Fatal(err)
@@ -82,7 +98,7 @@ func (p *process) openLedger() *sql.DB {
 // waiting succeed, those that had ended stay as they were, and a scheduled one waits.
 func TestJobsOfOldLedgersKeepTheirPromises(t *testing.T) {
 	t.Parallel()
-	for _, version := range []int{1, 2} {
+	for _, version := range []int{1, 2, 5} { // 5 is the last without results in the ledger
 		t.Run(fmt.Sprint("schema ", version), func(t *testing.T) {
 			t.Parallel()
 			p := newNode(t, queuetest.Start(t).Addr)

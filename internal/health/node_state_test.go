@@ -45,22 +45,44 @@ func TestEachStateHasItsWord(t *testing.T) {
 func TestDisks(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		free, floor, total int64
-		level              api.Level
-		word               string
+		free, reusable, floor, total int64
+		level                        api.Level
+		word                         string
 	}{
-		{99, 100, 1000, api.LevelBad, "full"},
-		{100, 100, 1000, api.LevelWarn, "nearly full"},
-		{399, 100, 1000, api.LevelWarn, "nearly full"},
-		{400, 100, 1000, api.LevelOK, ""},
-		{400, 100, 21000, api.LevelWarn, "nearly full"},
-		{19, 0, 1000, api.LevelWarn, "nearly full"}, // a folder of programs has no floor
-		{20, 0, 1000, api.LevelOK, ""},
-		{0, 0, 0, api.LevelOK, ""},
+		{99, 0, 100, 1000, api.LevelBad, "full"},
+		{100, 0, 100, 1000, api.LevelWarn, "nearly full"},
+		{399, 0, 100, 1000, api.LevelWarn, "nearly full"},
+		{400, 0, 100, 1000, api.LevelOK, ""},
+		{400, 0, 100, 21000, api.LevelWarn, "nearly full"},
+		{19, 0, 0, 1000, api.LevelWarn, "nearly full"}, // a folder of programs has no floor
+		{20, 0, 0, 1000, api.LevelOK, ""},
+		{0, 0, 0, 0, api.LevelOK, ""},
+		{60, 39, 100, 1000, api.LevelBad, "full"},
+		{60, 40, 100, 1000, api.LevelWarn, "nearly full"},
+		{50, 9000, 100, 1000, api.LevelWarn, "nearly full"},
+		{49, 9000, 100, 1000, api.LevelBad, "full"},
+		{250, 149, 100, 1000, api.LevelWarn, "nearly full"},
+		{250, 150, 100, 1000, api.LevelOK, ""},
+		{199, 9000, 100, 1000, api.LevelWarn, "nearly full"},
+		{300, 120, 100, 21000, api.LevelOK, ""},
 	} {
-		d := api.Disk{Free: test.free, Floor: test.floor, Total: test.total}
+		d := api.Disk{Free: test.free, Reusable: test.reusable, Floor: test.floor, Total: test.total}
 		if DiskLevel(d) != test.level || DiskWord(d) != test.word {
 			t.Errorf("%+v is %q, %q", test, DiskLevel(d), DiskWord(d))
 		}
+	}
+}
+
+// TestScarcestCountsRoomInsideTheLedger has disks whose order is another without that room.
+func TestScarcestCountsRoomInsideTheLedger(t *testing.T) {
+	t.Parallel()
+	ledger := api.Disk{Path: "/ledger", Free: 80, Reusable: 60, Floor: 100}
+	store := api.Disk{Path: "/store", Free: 120, Floor: 100}
+	if d, ok := Scarcest([]api.Disk{ledger, store}); !ok || d.Path != store.Path {
+		t.Errorf("%+v, want that of the store", d)
+	}
+	ledger.Free = 49
+	if d, ok := Scarcest([]api.Disk{store, ledger}); !ok || d.Path != ledger.Path {
+		t.Errorf("%+v, want that of the ledger", d)
 	}
 }

@@ -192,7 +192,7 @@ func checkServers(o api.Overview) []api.Finding {
 		if s.UnreadInbox > 0 {
 			list = append(list, api.Finding{Level: api.LevelWarn, Text: fmt.Sprintf(
 				"%s has %s on the common inbox, from which no node takes: put them on the inbox of a node, or set RUNNERBEAN_INBOX=shared",
-				at, text.Count(s.UnreadInbox, "document", "documents"))})
+				at, text.Count(s.UnreadInbox, "message", "messages"))})
 		}
 		list = append(list, checkOrphaned(s, at)...)
 		for _, shared := range s.Shared {
@@ -208,21 +208,21 @@ func checkServers(o api.Overview) []api.Finding {
 	return list
 }
 
-// checkOrphaned finds documents that wait for nodes that are not up.
+// checkOrphaned finds messages that wait for nodes that are not up.
 func checkOrphaned(s api.Server, at string) []api.Finding {
 	if len(s.Orphaned) == 0 {
 		return nil
 	}
-	documents, names := int64(0), make([]string, len(s.Orphaned))
+	messages, names := int64(0), make([]string, len(s.Orphaned))
 	for i, o := range s.Orphaned {
-		documents, names[i] = documents+o.Documents, text.Line(o.Node, text.NameLimit)
+		messages, names[i] = messages+o.Messages, text.Line(o.Node, text.NameLimit)
 	}
 	whose := "the inbox of the node " + names[0] + ", which is not up: start it, or move them"
 	if len(names) > 1 {
 		whose = "the inboxes of nodes that are not up (" + text.Some(names, nodesShown) + "): start them, or move them"
 	}
 	return []api.Finding{{Level: api.LevelWarn, Text: fmt.Sprintf("%s has %s on %s with runnerbean inbox move %s",
-		at, text.Count(documents, "document", "documents"), whose, names[0])}}
+		at, text.Count(messages, "message", "messages"), whose, names[0])}}
 }
 
 func checkDisks(o api.Overview) []api.Finding {
@@ -236,9 +236,9 @@ func checkDisks(o api.Overview) []api.Finding {
 		if f.Level == api.LevelOK {
 			continue
 		}
-		f.Text = fmt.Sprintf("A disk of %s is %s: %s free at %s", text.Line(n.Name, text.NameLimit), DiskWord(d), text.Bytes(d.Free), text.Line(d.Path, text.NameLimit))
+		f.Text = fmt.Sprintf("A disk of %s is %s: %s at %s", text.Line(n.Name, text.NameLimit), DiskWord(d), DiskRoom(d), text.Line(d.Path, text.NameLimit))
 		if f.Level == api.LevelBad {
-			f.Text += ", and it takes no work below " + text.Bytes(d.Floor)
+			f.Text += ", and it takes no work below " + text.Bytes(d.Floor) + HalfFree(d)
 		}
 		list = append(list, f)
 	}

@@ -123,17 +123,17 @@ func TestJudge(t *testing.T) {
 		},
 		"documents on an inbox that is not read": {
 			func(o *api.Overview) { o.Servers[0].UnreadInbox = 2 }, api.LevelWarn,
-			"beanstalkd at 127.0.0.1:11300 has 2 documents on the common inbox, from which no node takes: put them on the inbox of a node, or set RUNNERBEAN_INBOX=shared.", "",
+			"beanstalkd at 127.0.0.1:11300 has 2 messages on the common inbox, from which no node takes: put them on the inbox of a node, or set RUNNERBEAN_INBOX=shared.", "",
 		},
 		"documents for a node that is not up": {
-			func(o *api.Overview) { o.Servers[0].Orphaned = []api.OrphanedInbox{{Node: "old\u202e", Documents: 2}} }, api.LevelWarn,
-			`beanstalkd at 127.0.0.1:11300 has 2 documents on the inbox of the node old\u{202e}, which is not up: start it, or move them with runnerbean inbox move old\u{202e}.`, "",
+			func(o *api.Overview) { o.Servers[0].Orphaned = []api.OrphanedInbox{{Node: "old\u202e", Messages: 2}} }, api.LevelWarn,
+			`beanstalkd at 127.0.0.1:11300 has 2 messages on the inbox of the node old\u{202e}, which is not up: start it, or move them with runnerbean inbox move old\u{202e}.`, "",
 		},
 		"documents for two nodes that are not up": {
 			func(o *api.Overview) {
-				o.Servers[0].Orphaned = []api.OrphanedInbox{{Node: "old1", Documents: 2}, {Node: "old2", Documents: 1}}
+				o.Servers[0].Orphaned = []api.OrphanedInbox{{Node: "old1", Messages: 2}, {Node: "old2", Messages: 1}}
 			}, api.LevelWarn,
-			"beanstalkd at 127.0.0.1:11300 has 3 documents on the inboxes of nodes that are not up (old1, old2): start them, or move them with runnerbean inbox move old1.", "",
+			"beanstalkd at 127.0.0.1:11300 has 3 messages on the inboxes of nodes that are not up (old1, old2): start them, or move them with runnerbean inbox move old1.", "",
 		},
 		"shared inbox": {
 			func(o *api.Overview) { o.Servers[0].Shared = []api.SharedInbox{{Text: "Another ledger also takes"}} }, api.LevelWarn, "Another ledger also takes.", "",
@@ -158,6 +158,14 @@ func TestJudge(t *testing.T) {
 			func(o *api.Overview) { o.Nodes[1].Vitals.Disks[0].Free = 500e6 },
 			api.LevelBad, "A disk of worker2 is full: 477 MiB free at /data, and it takes no work below 954 MiB.", "/nodes/worker2",
 		},
+		"disk with room inside the ledger's file": {func(o *api.Overview) {
+			d := &o.Nodes[1].Vitals.Disks[0]
+			d.Free, d.Reusable = 700e6, 600e6
+		}, api.LevelWarn, "A disk of worker2 is nearly full: 668 MiB free and 572 MiB inside the ledger's file at /data.", "/nodes/worker2"},
+		"disk full beside the ledger": {func(o *api.Overview) {
+			d := &o.Nodes[1].Vitals.Disks[0]
+			d.Free, d.Reusable = 400e6, 5e9
+		}, api.LevelBad, "A disk of worker2 is full: 382 MiB free and 4.7 GiB inside the ledger's file at /data, and it takes no work below 954 MiB, and half of that must be free.", "/nodes/worker2"},
 		"queue that moves": {queue(time.Minute, "forecast"), api.LevelOK, "All is well: 3 nodes, 6 of 8 slots busy, 1,200 jobs queued.", ""},
 		"queue that is for tomorrow": {
 			func(o *api.Overview) { queue(time.Hour, "forecast")(o); scheduled(o, 1200) },

@@ -56,7 +56,7 @@ func (a *audit) close() error {
 
 // next goes on to the next job.
 func (a *audit) next() (err error) {
-	if a.more && !a.result && a.job.State == string(jobs.Succeeded) {
+	if a.more && !a.result && !a.job.Result && a.job.State == string(jobs.Succeeded) {
 		a.without++
 	}
 	a.result = false

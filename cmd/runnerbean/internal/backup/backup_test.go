@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -96,7 +97,8 @@ func (p *pool) jobs() (list []sqlite.Job) {
 	}
 }
 
-// put stores what a job has left: of each third success also files.
+// put stores what a job has left: of each third success also files. The result of each
+// fifth is in the ledger.
 func (p *pool) put(s *store.Store, job sqlite.Job) {
 	p.t.Helper()
 	must(p.t, s.Replace(p.t.Context(), store.LogKey(job.ID, 1), []byte("log of "+job.ID)))
@@ -112,6 +114,10 @@ func (p *pool) put(s *store.Store, job sqlite.Job) {
 		document = fmt.Sprintf(`{"id":%q,"attempt":1,"result":[1],"artifacts":[{"name":"Plot 1.svg"},{"name":"a/b"}]}`, job.ID)
 		must(p.t, s.Replace(p.t.Context(), store.FileKey(job.ID, 1, "Plot 1.svg"), []byte("<svg>")))
 		must(p.t, s.Replace(p.t.Context(), store.FileKey(job.ID, 1, "a/b"), bytes.Repeat([]byte("b"), 100_000)))
+	}
+	if len(p.succeeded)%5 == 0 {
+		p.sql(fmt.Sprintf("INSERT INTO results (job, at, document) VALUES ('%s', 1, CAST('%s' AS BLOB))", job.ID, document))
+		return
 	}
 	must(p.t, s.Replace(p.t.Context(), store.ResultKey(job.ID), []byte(document)))
 }
@@ -187,11 +193,79 @@ func TestRestoreIsWhatWasSaved(t *testing.T) {
 	if err != nil || pair.Fault() != nil || pair.Missing > 0 || pair.Store.Restoring {
 		t.Errorf("the pair: %+v, %v, %v", pair, err, pair.Fault())
 	}
+	if got, want := q.results(), p.results(); len(want) == 0 || !cmp.Equal(got, want) {
+		t.Errorf("the results in the ledgers differ: %s", cmp.Diff(want, got))
+	}
 	if n := q.count("SELECT COUNT(*) FROM jobs WHERE state = 'queued' AND server <> ''"); n > 0 {
 		t.Errorf("%d queued jobs have old messages", n)
 	}
 	if n := q.count("SELECT COUNT(*) FROM secrets WHERE secret = 'geheim-geheim'"); n != 1 {
 		t.Errorf("%d secrets are restored", n)
+	}
+}
+
+// results returns the results in the ledger by job.
+func (p *pool) results() map[string]string {
+	p.t.Helper()
+	copied, err := sqlite.OpenCopy(p.LedgerPath())
+	must(p.t, err)
+	defer copied.Close()
+	all := map[string]string{}
+	for _, job := range p.jobs() {
+		if job.Result {
+			document, err := copied.Result(p.t.Context(), job.ID)
+			must(p.t, err)
+			all[job.ID] = string(document)
+		}
+	}
+	return all
+}
+
+// withLedger returns an archive whose ledger and manifest were changed.
+func withLedger(t testing.TB, archive []byte, text string, manifest *strings.Replacer) []byte {
+	t.Helper()
+	list := entries(t, archive)
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	must(t, os.WriteFile(path, []byte(list[1].body), 0o600))
+	p := pool{Settings: settings.Settings{Ledger: "sqlite:" + path}, t: t}
+	p.sql(text)
+	body, err := os.ReadFile(path)
+	must(t, err)
+	list[0], list[1] = file(manifestName, manifest.Replace(list[0].body)), file(ledgerName, string(body))
+	return packed(t, rebuilt(t, list))
+}
+
+// TestArchiveBeforeResultsInTheLedger restores an archive of schema 5.
+func TestArchiveBeforeResultsInTheLedger(t *testing.T) {
+	t.Parallel()
+	p := newPool(t, 60)
+	s, err := store.Open(p.Store)
+	must(t, err)
+	for id, document := range p.results() {
+		must(t, s.Replace(t.Context(), store.ResultKey(id), []byte(document)))
+	}
+	must(t, s.Close())
+	p.sql("DELETE FROM results")
+	archive, saved := p.archive()
+	archive = withLedger(t, archive, "DROP TABLE results; UPDATE schema_version SET version = 5",
+		strings.NewReplacer(fmt.Sprintf(`"schema":%d`, saved.Schema), `"schema":5`))
+	to := place(t)
+	restored, err := Restore(t.Context(), to, bytes.NewReader(archive), "", silent)
+	if err != nil || restored.Jobs != saved.Jobs || restored.Missing != 0 {
+		t.Errorf("%+v, %v", restored, err)
+	}
+	if diff := cmp.Diff(objects(t, p.Store), objects(t, to.Store)); diff != "" {
+		t.Errorf("the stores differ: %.2000s", diff)
+	}
+}
+
+// TestResultsLeftOutOfTheLedger checks an archive whose ledger has lost its results.
+func TestResultsLeftOutOfTheLedger(t *testing.T) {
+	t.Parallel()
+	archive, _ := newPool(t, 40).archive()
+	archive = withLedger(t, archive, "DELETE FROM results", strings.NewReplacer())
+	if _, err := Check(t.Context(), bytes.NewReader(archive), silent); !errors.Is(err, ErrArchive) || !strings.Contains(err.Error(), "successes have no result") {
+		t.Errorf("checked with %v", err)
 	}
 }
 
@@ -219,23 +293,25 @@ func TestArchiveHasNoSecrets(t *testing.T) {
 	}
 }
 
-// TestMissingResults saves a pool that has lost the result of one job, a file of another
-// one, and the result of a job that is deleted during the backup.
+// TestMissingResults saves a pool that has lost the result of one job, files of two others,
+// one of them with a result in the ledger, and the result of a job that is deleted during the backup.
 func TestMissingResults(t *testing.T) {
 	t.Parallel()
 	p := newPool(t, 300)
-	lost, deleted, fileless := p.succeeded[1], p.succeeded[3], p.succeeded[2]
-	for _, key := range []string{store.ResultKey(lost), store.ResultKey(deleted), store.FileKey(fileless, 1, "a/b")} {
+	lost, deleted, fileless, small := p.succeeded[1], p.succeeded[3], p.succeeded[2], p.succeeded[14]
+	for _, key := range []string{store.ResultKey(lost), store.ResultKey(deleted), store.FileKey(fileless, 1, "a/b"), store.FileKey(small, 1, "a/b")} {
 		must(t, os.Remove(filepath.Join(p.Store, key)))
 	}
 	archive, saved := p.archive(func(o *Options) {
 		o.Progress.Begin = func(int) { p.sql("DELETE FROM jobs WHERE id = '" + deleted + "'") } // after the copy
 	})
-	if saved.Missing != 2 || !cmp.Equal(saved.MissingJobs, []string{lost, fileless}) && !cmp.Equal(saved.MissingJobs, []string{fileless, lost}) {
-		t.Errorf("%+v, want %s and %s to be missing", saved, lost, fileless)
+	want := []string{lost, fileless, small}
+	slices.Sort(want)
+	if !slices.Equal(slices.Sorted(slices.Values(saved.MissingJobs)), want) || saved.Missing != len(want) {
+		t.Errorf("%+v, want %s to be missing", saved, want)
 	}
 	checked, err := Check(t.Context(), bytes.NewReader(archive), silent)
-	if err != nil || checked.Missing != 2 {
+	if err != nil || checked.Missing != len(want) {
 		t.Errorf("%+v, %v", checked, err)
 	}
 }

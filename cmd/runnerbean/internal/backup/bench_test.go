@@ -2,16 +2,20 @@ package backup
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/storepair"
+	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/ledgertest"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
@@ -29,6 +33,45 @@ func BenchmarkBackup(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkBackupOfLargeLedger saves a ledger whose results of 10 KiB are in it.
+// BENCH_JOBS is the number of jobs.
+func BenchmarkBackupOfLargeLedger(b *testing.B) {
+	n, err := strconv.Atoi(cmp.Or(os.Getenv("BENCH_JOBS"), "1000"))
+	must(b, err)
+	p := &pool{Settings: place(b), t: b}
+	must(b, ledgertest.FillResults(b.Context(), p.LedgerPath(), n))
+	l, err := ledger.Open(b.Context(), ledger.Config{DSN: p.Ledger})
+	must(b, err)
+	s, err := store.Open(p.Store)
+	must(b, err)
+	_, err = storepair.Claim(b.Context(), l, s)
+	must(b, errors.Join(err, s.Close(), l.Close()))
+	info, err := os.Stat(p.LedgerPath())
+	must(b, err)
+	file := filepath.Join(b.TempDir(), "archive")
+	b.Run("write", func(b *testing.B) {
+		for b.Loop() {
+			saved, err := Write(b.Context(), Options{Settings: p.Settings, File: file, Progress: silent})
+			must(b, err)
+			if saved.Missing > 0 {
+				b.Fatalf("%d results are missing", saved.Missing)
+			}
+		}
+		archive, err := os.Stat(file)
+		must(b, err)
+		b.ReportMetric(float64(info.Size())/1e6, "ledger-MB")
+		b.ReportMetric(float64(archive.Size())/1e6, "archive-MB")
+	})
+	b.Run("restore", func(b *testing.B) {
+		for b.Loop() {
+			archive, err := os.Open(file)
+			must(b, err)
+			_, err = Restore(b.Context(), place(b), archive, "", silent)
+			must(b, errors.Join(err, archive.Close()))
+		}
+	})
 }
 
 // BenchmarkBackupUnderLoad saves a ledger of 200,000 jobs while another process would
@@ -62,7 +105,7 @@ func BenchmarkBackupUnderLoad(b *testing.B) {
 				}
 				id := jobs.NewID()
 				document := fmt.Sprintf(`{"id":%q,"program":"echo","input":{"data":1},"result":{"url":"http://h/%s"}}`, id, id)
-				job, err := jobs.Read([]byte(document))
+				job, err := jobdoc.Read([]byte(document))
 				if err == nil {
 					_, err = l.Accept(b.Context(), []ledger.Entry{{Job: job, Document: []byte(document)}})
 				}

@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,17 +27,23 @@ type files struct {
 }
 
 // objectsOf returns the keys of the objects that a job may have, in the order of an
-// archive. needed are those among them that must be there: the result of a success and
-// its files.
-func objectsOf(ctx context.Context, s *store.Store, job sqlite.Job) (keys []string, needed map[string]bool, err error) {
+// archive. needed are those among them that must be there: the files of a success and its
+// result, unless that is in the copy of the ledger.
+func objectsOf(ctx context.Context, s *store.Store, db *sqlite.Copied, job sqlite.Job) (keys []string, needed map[string]bool, err error) {
 	needed = map[string]bool{}
-	result, found, err := readFiles(ctx, s, store.ResultKey(job.ID))
+	var result files
+	if job.Result {
+		result, err = readSmall(ctx, db, job.ID)
+	} else {
+		var found bool
+		result, found, err = readFiles(ctx, s, store.ResultKey(job.ID))
+		if found || job.State == string(jobs.Succeeded) {
+			keys = append(keys, store.ResultKey(job.ID))
+			needed[store.ResultKey(job.ID)] = job.State == string(jobs.Succeeded)
+		}
+	}
 	if err != nil {
 		return nil, nil, err
-	}
-	if found || job.State == string(jobs.Succeeded) {
-		keys = append(keys, store.ResultKey(job.ID))
-		needed[store.ResultKey(job.ID)] = job.State == string(jobs.Succeeded)
 	}
 	for _, name := range result.names {
 		key := store.FileKey(job.ID, result.attempt, name)
@@ -60,6 +67,18 @@ func objectsOf(ctx context.Context, s *store.Store, job sqlite.Job) (keys []stri
 	}
 	slices.Sort(keys)
 	return slices.Compact(keys), needed, nil
+}
+
+// readSmall reads the files that a result in the ledger names.
+func readSmall(ctx context.Context, db *sqlite.Copied, id string) (list files, err error) {
+	document, err := db.Result(ctx, id)
+	if err == nil {
+		list, err = parseFiles(bytes.NewReader(document))
+	}
+	if err != nil {
+		return list, fmt.Errorf("the result of job %s in the ledger: %w", id, err)
+	}
+	return list, nil
 }
 
 // readFiles reads the files that the document at a key names. found is false if there is

@@ -135,7 +135,7 @@ func (w *writer) jobs(copied string) error {
 		if err != nil || !ok {
 			return err
 		}
-		if err := w.job(job); err != nil {
+		if err := w.job(db, job); err != nil {
 			return err
 		}
 		w.summary.Jobs++
@@ -143,8 +143,8 @@ func (w *writer) jobs(copied string) error {
 	}
 }
 
-func (w *writer) job(job sqlite.Job) error {
-	keys, needed, err := objectsOf(w.ctx, w.store, job)
+func (w *writer) job(db *sqlite.Copied, job sqlite.Job) error {
+	keys, needed, err := objectsOf(w.ctx, w.store, db, job)
 	if err != nil {
 		return err
 	}

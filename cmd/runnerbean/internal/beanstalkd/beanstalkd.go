@@ -91,6 +91,9 @@ func checkFree(addr string) error {
 	return listener.Close()
 }
 
+// PID returns the id of the child.
+func (b *Server) PID() int { return b.cmd.Process.Pid }
+
 // Wait waits until ctx or beanstalkd ends. If beanstalkd ends first, Wait calls cancel
 // and returns an error.
 func (b *Server) Wait(ctx context.Context, cancel context.CancelFunc) error {

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/beanstalkd"
@@ -17,20 +16,17 @@ import (
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 )
 
-// Options say how much is measured.
-type Options struct {
-	Jobs, Slots, Rounds, Samples int
-	Idle                         time.Duration
-}
-
 // Run starts a beanstalkd and a node in a temporary folder, and measures them.
 func Run(ctx context.Context, progress io.Writer, o Options) (Report, error) {
+	if err := o.check(); err != nil {
+		return Report{}, err
+	}
 	folder, err := os.MkdirTemp("", "runnerbean-bench-*")
 	if err != nil {
 		return Report{}, err
 	}
 	defer os.RemoveAll(folder)
-	set, err := benchSettings(folder, o.Slots)
+	set, err := benchSettings(folder, o)
 	if err != nil {
 		return Report{}, err
 	}
@@ -47,26 +43,29 @@ func Run(ctx context.Context, progress io.Writer, o Options) (Report, error) {
 	running, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- n.Run(running, running) }()
-	report, err := measure(ctx, progress, n, set, o)
+	report, err := measure(ctx, progress, n, set, child.PID(), o)
 	cancel()
 	return report, errors.Join(err, <-ended, n.Close())
 }
 
 // benchSettings returns the settings of the node, and installs its programs.
-func benchSettings(folder string, slots int) (settings.Settings, error) {
+func benchSettings(folder string, o Options) (settings.Settings, error) {
 	queueAddr, err := beanstalkd.FreeAddr()
 	if err != nil {
 		return settings.Settings{}, err
 	}
 	set := settings.Settings{
-		Beanstalkd: []string{queueAddr}, Prefix: "bench", Node: "bench", Data: folder,
-		Slots: slots, Listen: "127.0.0.1:0", Timeout: time.Minute, Attempts: 1,
-		Grace: time.Second, ShutdownGrace: time.Second,
+		Beanstalkd: []string{queueAddr}, Prefix: "bench", Node: "bench", Data: filepath.Join(folder, "data"), Programs: filepath.Join(folder, "programs"),
+		Slots: o.Slots, Listen: "127.0.0.1:0", Timeout: time.Minute, Attempts: 1,
+		Grace: time.Second, ShutdownGrace: time.Second, LedgerResults: 64 << 10, // as by default
 	}
 	if err := set.FillDefaults(); err != nil {
 		return set, err
 	}
-	return set, installBenchPrograms(set.Programs)
+	if err := installBenchPrograms(set.Programs); err != nil || o.Mode != ModeStream {
+		return set, err
+	}
+	return set, installStreamProgram(set.Programs)
 }
 
 func installBenchPrograms(folder string) error {
@@ -77,49 +76,39 @@ func installBenchPrograms(folder string) error {
 	if err != nil {
 		return err
 	}
-	// The time includes the start of a shell and of date, so it is an upper bound.
-	stamp := []byte("#!/bin/sh\nexec date +%s%N\n")
 	return errors.Join(
 		os.WriteFile(filepath.Join(folder, "cat"), cat, 0o755),
-		os.WriteFile(filepath.Join(folder, "stamp"), stamp, 0o755),
+		installStamp(filepath.Join(folder, "stamp")),
 	)
 }
 
-func measure(ctx context.Context, progress io.Writer, n *node.Node, set settings.Settings, o Options) (Report, error) {
-	report := Report{Slots: o.Slots}
-	b, err := newBencher(n, set)
+func measure(ctx context.Context, progress io.Writer, n *node.Node, set settings.Settings, server int, o Options) (Report, error) {
+	report := Report{Mode: o.Mode, Size: o.Size, Slots: o.Slots, Jobs: o.Jobs}
+	b, err := newBencher(n, set, o.Size)
 	if err != nil {
 		return report, err
 	}
 	defer b.close()
-	if _, err := b.throughput(ctx, o.Slots); err != nil { // until the node works
+	r := &rounds{
+		options: o, bencher: b, meter: meter{base: n.BaseURL(), addr: set.Beanstalkd[0], child: server},
+		cat: filepath.Join(set.Programs, "cat"), cmdstalk: findCmdstalk(set.Beanstalkd[0], o.Slots, b.input), progress: progress,
+	}
+	if _, err := b.throughput(ctx, r.program(), o.Slots, func(int) {}); err != nil { // until the node works
 		return report, err
 	}
 	fmt.Fprintf(progress, "idle for %s ...\n", o.Idle)
 	report.IdleCPU, report.IdleMemory = idle(ctx, o.Idle)
 	fmt.Fprintf(progress, "latency of %d jobs ...\n", o.Samples)
-	if report.PutToStart, err = b.latency(ctx, o.Samples); err != nil {
+	if report.PutToStart, err = b.latency(ctx, set.Programs, o.Samples); err != nil {
 		return report, err
 	}
-	var spawns, wholes []float64
-	for round := range o.Rounds {
-		fmt.Fprintf(progress, "round %d of %d ...\n", round+1, o.Rounds)
-		spawn, err := spawnAlone(ctx, filepath.Join(set.Programs, "cat"), b.input, o.Slots, o.Jobs)
+	for n := range o.Rounds {
+		one, err := r.measure(ctx, n)
 		if err != nil {
 			return report, err
 		}
-		whole, err := b.throughput(ctx, o.Jobs)
-		if err != nil {
-			return report, err
-		}
-		spawns, wholes = append(spawns, spawn), append(wholes, whole)
+		report.Rounds = append(report.Rounds, one)
 	}
-	report.Spawn, report.Whole = median(spawns), median(wholes)
-	report.Ratio = report.Whole / report.Spawn
+	report.sum(r.total, r.parts)
 	return report, nil
-}
-
-func median(values []float64) float64 {
-	slices.Sort(values)
-	return values[len(values)/2]
 }

@@ -28,6 +28,8 @@ const (
 	maxAsked = 1000
 	// maxPrograms is how many programs are named.
 	maxPrograms = 3
+
+	theLedger = "the ledger with small results"
 )
 
 // Use is what takes room.
@@ -52,7 +54,7 @@ func Measure(ctx context.Context, set settings.Settings) Use {
 		u.parts = append(u.parts, part{k.Kind, k.Bytes})
 		u.old += k.Old
 	}
-	u.parts = append(u.parts, part{"the ledger", ledgerSize(set.LedgerPath())}, part{"scratch", folderSize(ctx, filepath.Join(set.Data, "scratch"))})
+	u.parts = append(u.parts, part{theLedger, ledgerSize(set.LedgerPath())}, part{"scratch", folderSize(ctx, filepath.Join(set.Data, "scratch"))})
 	u.parts = slices.DeleteFunc(u.parts, func(p part) bool { return p.bytes == 0 })
 	slices.SortStableFunc(u.parts, func(a, b part) int { return cmp.Compare(b.bytes, a.bytes) })
 	return u
@@ -103,11 +105,15 @@ func (u Use) Text() string {
 }
 
 // Advice says what would free room; "" if that would not free much.
-func (u Use) Advice() string {
-	if u.old == 0 {
-		return ""
+func (u Use) Advice() (advice string) {
+	const prune = "runnerbean prune --older " + oldText
+	if u.old > 0 {
+		advice = fmt.Sprintf("%q would free up to %s; RUNNERBEAN_KEEP does that all the time", prune, text.Bytes(u.old))
 	}
-	return fmt.Sprintf("%q would free up to %s; RUNNERBEAN_KEEP does that all the time", "runnerbean prune --older "+oldText, text.Bytes(u.old))
+	if len(u.parts) > 0 && u.parts[0].name == theLedger {
+		advice = text.JoinClauses(advice, fmt.Sprintf("%s keeps the size of its file: %q makes room in it for new jobs, and VACUUM makes it smaller", theLedger, prune))
+	}
+	return advice
 }
 
 // Programs names the programs whose jobs take most room in the store, from the sample; ""

@@ -73,7 +73,7 @@ func checkTubes(ctx context.Context, set settings.Settings, producer *queue.Prod
 	unread, err := dispatch.UnreadInbox(ctx, producer, addr, set.Prefix)
 	if err == nil && unread > 0 && set.Inbox == dispatch.InboxNode {
 		findings = append(findings, check.warning(
-			fmt.Sprintf("%d documents on the common inbox %s on %s, from which no node takes", unread, queue.InboxTube(set.Prefix), addr),
+			fmt.Sprintf("%s on the common inbox %s on %s, from which no node takes", text.Count(unread, "message", "messages"), queue.InboxTube(set.Prefix), addr),
 			"put them on the inbox of a node, or set RUNNERBEAN_INBOX=shared",
 		))
 	}
@@ -83,7 +83,7 @@ func checkTubes(ctx context.Context, set settings.Settings, producer *queue.Prod
 	}
 	for _, o := range orphaned {
 		findings = append(findings, check.warning(
-			fmt.Sprintf("%s on the inbox %s on %s, from which no node takes", text.Count(o.Documents, "document", "documents"), o.Tube, addr),
+			fmt.Sprintf("%s on the inbox %s on %s, from which no node takes", text.Count(o.Messages, "message", "messages"), o.Tube, addr),
 			"start the node "+o.Node+", or move them: runnerbean inbox move "+o.Node,
 		))
 	}

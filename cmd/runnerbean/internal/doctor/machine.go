@@ -15,6 +15,7 @@ import (
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/node"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/health"
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/internal/vitals"
 	"github.com/runnerbean/runnerbean/worker"
@@ -48,9 +49,14 @@ func checkDisk(ctx context.Context, set settings.Settings) Finding {
 	}
 	ctx, cancel := context.WithTimeout(ctx, useTimeout)
 	defer cancel()
+	disk := api.Disk{Total: total, Free: free, Floor: int64(set.MinFree)}
+	if vitals.SameDisk(existing(set.StoreFolder()), filepath.Dir(set.LedgerPath())) {
+		seen, _ := ledger.Peek(ctx, set.Ledger) // checkSchema tells an error
+		disk.Reusable = seen.Reusable
+	}
 	use := diskuse.Measure(ctx, set)
-	detail := text.JoinClauses(text.Bytes(free)+" free for results", use.Text())
-	if word := health.DiskWord(api.Disk{Total: total, Free: free, Floor: int64(set.MinFree)}); word != "" {
+	detail := text.JoinClauses(health.DiskRoom(disk)+" for results", use.Text())
+	if word := health.DiskWord(disk); word != "" {
 		return check.warning(word+": "+detail, text.JoinClauses("make room, or set RUNNERBEAN_STORE to a larger disk", use.Advice()))
 	}
 	return check.ok(detail)

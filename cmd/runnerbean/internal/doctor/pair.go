@@ -23,7 +23,7 @@ func checkPair(ctx context.Context, set settings.Settings) Finding {
 	}
 	switch {
 	case p.Missing > 0:
-		return check.warning(fmt.Sprintf("%d of the newest %d successes have no result in %s", p.Missing, len(p.Ledger.Newest), p.Store.Folder),
+		return check.warning(fmt.Sprintf("%d of the newest %d successes whose results are not in the ledger have none in %s", p.Missing, len(p.Ledger.Newest), p.Store.Folder),
 			"bring the files back, or run the jobs again: runnerbean retry --missing-result --all")
 	case p.Ledger.ID == "":
 		return check.ok("there is no ledger yet: the node makes it when it starts")

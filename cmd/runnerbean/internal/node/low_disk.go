@@ -12,55 +12,26 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/diskuse"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
-	"github.com/runnerbean/runnerbean/internal/bytesize"
 	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/panics"
-	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/internal/vitals"
 )
 
-// lowDisk returns which file system has less than MinFree bytes free, or nil. was says
-// that one had; then a tenth more must be free.
-func lowDisk(set settings.Settings, s *store.Store, was bool) *string {
-	want := int64(set.MinFree)
-	if was {
-		want += want / 10
-	}
-	for _, place := range []struct {
-		what string
-		free func() (int64, error)
-	}{
-		{"results", s.Free},
-		{"data", func() (int64, error) { return freeAt(set.Data) }},
-		{"the ledger", func() (int64, error) { return freeAt(filepath.Dir(set.LedgerPath())) }},
-	} {
-		free, err := place.free()
-		disk := api.Disk{Free: free, Floor: want}
-		if err != nil || health.DiskLevel(disk) != api.LevelBad {
-			continue
-		}
-		full := fmt.Sprintf("the disk for %s is %s: %s free, RUNNERBEAN_MIN_FREE is %s", place.what, health.DiskWord(disk), bytesize.Size(free), set.MinFree)
-		return &full
-	}
-	return nil
-}
-
-func freeAt(folder string) (int64, error) {
-	_, free, err := vitals.DiskSpace(folder)
-	return free, err
-}
-
 // measureTimeout is how long a node measures what takes the room of a full disk.
 const measureTimeout = 10 * time.Second
+
+// reusableTimeout bounds how long the ledger is asked for the room inside its file. It is
+// shorter than vitalsTimeout, so that a busy ledger leaves out that number only.
+const reusableTimeout = 250 * time.Millisecond
 
 // disks watches the free space of a node. When a disk becomes full, it measures in the
 // background what takes the room, and says that from then on, too.
 type disks struct {
 	set    settings.Settings
-	store  *store.Store
 	ledger *ledger.Ledger
+	free   func(folder string) (int64, error)
 	log    *slog.Logger
 
 	room      atomic.Pointer[string] // what takes the room, and what would free it
@@ -70,7 +41,7 @@ type disks struct {
 // low returns which disk is full, and why, or nil. was says that one had been full at the
 // call before.
 func (d *disks) low(was bool) *string {
-	full := lowDisk(d.set, d.store, was)
+	full := d.full(was)
 	if full == nil {
 		d.room.Store(nil)
 		return nil
@@ -82,6 +53,52 @@ func (d *disks) low(was bool) *string {
 		*full = text.JoinClauses(*full, *room)
 	}
 	return full
+}
+
+// full returns which file system has less room than MinFree, or nil. was says that one
+// had; then a tenth more is needed.
+func (d *disks) full(was bool) *string {
+	want := int64(d.set.MinFree)
+	if was {
+		want += want / 10
+	}
+	ledgerAt, reusable := filepath.Dir(d.set.LedgerPath()), sync.OnceValue(d.reusable)
+	for _, place := range []struct{ what, path string }{
+		{"results", d.set.StoreFolder()},
+		{"data", d.set.Data},
+		{"the ledger", ledgerAt},
+	} {
+		free, err := d.free(place.path)
+		if err != nil || free >= want {
+			continue
+		}
+		disk := api.Disk{Free: free, Floor: want}
+		if vitals.SameDisk(place.path, ledgerAt) {
+			disk.Reusable = reusable()
+		}
+		if health.DiskLevel(disk) != api.LevelBad {
+			continue
+		}
+		full := fmt.Sprintf("the disk for %s is %s: %s, RUNNERBEAN_MIN_FREE is %s%s", place.what, health.DiskWord(disk), health.DiskRoom(disk), d.set.MinFree, health.HalfFree(disk))
+		return &full
+	}
+	return nil
+}
+
+// reusable returns the room inside the ledger's file; 0 if the ledger does not answer.
+func (d *disks) reusable() int64 {
+	ctx, cancel := context.WithTimeout(context.Background(), reusableTimeout)
+	defer cancel()
+	size, err := d.ledger.Results.Reusable(ctx)
+	if err != nil {
+		return 0
+	}
+	return size
+}
+
+func freeAt(folder string) (int64, error) {
+	_, free, err := vitals.DiskSpace(folder)
+	return free, err
 }
 
 // measure finds out what takes the room.

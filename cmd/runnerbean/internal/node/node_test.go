@@ -94,14 +94,23 @@ func (n *testNode) row() (row nodes.Node) {
 
 func (n *testNode) submit() string {
 	n.t.Helper()
-	j := jobs.Job{ID: jobs.NewID(), Program: "cat", Input: jobs.Input{Data: json.RawMessage("1")}, Created: time.Now().UTC()}
+	return n.submitInput(1)
+}
+
+func (n *testNode) submitInput(value any) string {
+	n.t.Helper()
+	input, err := json.Marshal(value)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	j := jobs.Job{ID: jobs.NewID(), Program: "cat", Input: jobs.Input{Data: input}, Created: time.Now().UTC()}
 	j.Result.URL = n.set.BaseURL + "/" + j.ID
 	document, err := json.Marshal(j)
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	if _, err := n.dispatcher.Accept(n.t.Context(), document, ""); err != nil {
-		n.t.Fatal(err)
+	if a, err := n.dispatcher.Accept(n.t.Context(), [][]byte{document}, ""); err != nil || a[0].Err != nil {
+		n.t.Fatal(a, err)
 	}
 	return j.ID
 }
@@ -192,7 +201,7 @@ func TestPlaces(t *testing.T) {
 	set := settings.Settings{Data: "/d", Ledger: "sqlite:/l/ledger.db", Store: "file:///s%20t", Programs: "/p", MinFree: 7}
 	want := [][2]string{{"/d", "data"}, {"/l", "ledger"}, {"/s t", "store"}, {"/d/scratch", "scratch"}, {"/p", "programs"}}
 	var got [][2]string
-	for _, p := range places(set, "/d/scratch") {
+	for _, p := range places(set, "/d/scratch", nil) {
 		got = append(got, [2]string{p.Path, p.Use})
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -120,7 +120,8 @@ func (n *Node) openParts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.machine = vitals.New(vitals.Config{Places: places(n.set, n.scratch())})
+	n.disks = &disks{set: n.set, ledger: n.ledger, free: freeAt, log: n.log.Logger}
+	n.machine = vitals.New(vitals.Config{Places: places(n.set, n.scratch(), n.disks.reusable)})
 	servers := queue.Config{Addrs: n.set.Beanstalkd, Logger: n.log.Logger}
 	if n.dispatcher, err = n.newDispatcher(servers); err != nil {
 		return err
@@ -128,7 +129,6 @@ func (n *Node) openParts(ctx context.Context) error {
 	if n.worker, err = n.newWorker(servers, out); err != nil {
 		return err
 	}
-	n.disks = &disks{set: n.set, store: n.store, ledger: n.ledger, log: n.log.Logger}
 	n.gate = &intakeGate{
 		node: n.set.Node, slots: n.set.Slots, ledger: n.ledger, worker: n.worker, dispatcher: n.dispatcher,
 		lowDisk: n.disks.low, apart: n.apart, announce: n.announce, maxSlots: func() int { return readLimits().slots() }, log: n.log.Logger,
@@ -161,7 +161,7 @@ func (n *Node) newWorker(servers queue.Config, out outbound.Config) (*worker.Wor
 	}
 	return worker.New(worker.Config{
 		Queue: servers, Prefix: n.set.Prefix, Ledger: n.ledger, Events: n.ledger.Events, Nodes: n.ledger.Nodes, Queues: n.ledger.Queues, Store: n.store,
-		Node: n.set.Node, Instance: n.instance, BaseURL: n.set.BaseURL,
+		Results: n.ledger.Results, LedgerResults: int(n.set.LedgerResults), Node: n.set.Node, Instance: n.instance, BaseURL: n.set.BaseURL,
 		Programs: n.set.Programs, Scratch: n.scratch(), Slots: n.set.Slots,
 		Grace: max(n.set.Grace, 1), ShutdownGrace: shutdownGrace,
 		Timeout: n.set.Timeout, Attempts: n.set.Attempts, Outbound: out,

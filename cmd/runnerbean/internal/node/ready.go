@@ -40,12 +40,12 @@ func (n *Node) stopReason() string {
 	return "this node is being stopped"
 }
 
-// accept records a document, unless the node is being stopped.
-func (n *Node) accept(ctx context.Context, document []byte, submitter string) (ledger.Accepted, error) {
+// accept records documents, unless the node is being stopped.
+func (n *Node) accept(ctx context.Context, documents [][]byte, submitter string) ([]ledger.Accepted, error) {
 	if n.stopping.Load() {
-		return ledger.Accepted{}, &dispatch.Held{Reason: n.stopReason() + ": send the job to another node, or again when this one is back"}
+		return nil, &dispatch.Held{Reason: n.stopReason() + ": send the job to another node, or again when this one is back"}
 	}
-	return n.dispatcher.Accept(ctx, document, submitter)
+	return n.dispatcher.Accept(ctx, documents, submitter)
 }
 
 func (n *Node) diskFailure() error { return cmp.Or(n.ledger.Err(), n.store.Err()) }

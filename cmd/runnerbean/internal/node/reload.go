@@ -4,8 +4,8 @@ import (
 	"os"
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
+	"github.com/runnerbean/runnerbean/internal/signature"
 	"github.com/runnerbean/runnerbean/internal/webhook"
-	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher"
 )
 
@@ -28,7 +28,7 @@ func reloadWebhookKey(path string, w *webhook.Deliverer, log Log) {
 	text, err := os.ReadFile(path)
 	var key []byte
 	if err == nil {
-		key, err = jobs.WebhookKey(string(text))
+		key, err = signature.WebhookKey(string(text))
 	}
 	if err != nil {
 		log.Error("cannot be used; what it said before stays in force", "setting", "RUNNERBEAN_WEBHOOK_KEY_FILE", "err", err)

@@ -20,6 +20,7 @@ import (
 // kill ends it at once. Run serves results until the last job has ended, and returns
 // when all parts have ended. The first part that ends stops the others.
 func (n *Node) Run(stop, kill context.Context) error {
+	tuneCollection()
 	n.log.Info("node is up", "node", n.set.Node, "url", n.set.BaseURL, "slots", n.set.Slots,
 		"programs", names(n.worker.Programs()), "beanstalkd", strings.Join(n.set.Beanstalkd, ","))
 	n.gate.start(stop)

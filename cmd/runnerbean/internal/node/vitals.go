@@ -18,11 +18,11 @@ const vitalsTimeout = time.Second
 const recentDrop = 5 * time.Minute
 
 // places returns the folders that the node writes to or reads programs from.
-func places(set settings.Settings, scratch string) []vitals.Place {
+func places(set settings.Settings, scratch string, reusable func() int64) []vitals.Place {
 	floor := int64(set.MinFree)
 	return []vitals.Place{
 		{Path: set.Data, Use: "data", Floor: floor},
-		{Path: filepath.Dir(set.LedgerPath()), Use: "ledger", Floor: floor},
+		{Path: filepath.Dir(set.LedgerPath()), Use: "ledger", Floor: floor, Reusable: reusable},
 		{Path: set.StoreFolder(), Use: "store", Floor: floor},
 		{Path: scratch, Use: "scratch"},
 		{Path: set.Programs, Use: "programs"},
@@ -36,7 +36,7 @@ func (n *Node) vitals() []byte {
 	if v.At.IsZero() {
 		return nil
 	}
-	v.Processes, v.Quarantine, v.Trouble = n.worker.Processes(), n.worker.Quarantine(), n.worker.Trouble()
+	v.Processes, v.Warm, v.Quarantine, v.Trouble = n.worker.Processes(), n.worker.Warm(), n.worker.Quarantine(), n.worker.Trouble()
 	if most := readLimits().slots(); most < api.MaxSlots {
 		v.MaxSlots = most
 	}

@@ -17,7 +17,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/ledger/pool"
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/internal/signature"
 )
 
 // openWebhookKeys returns the keys that sign webhooks: that of the file that a setting names,
@@ -45,7 +45,7 @@ func openWebhookKeys(ctx context.Context, set settings.Settings, p *pool.Pool, l
 	if err != nil {
 		return nil, err
 	}
-	key, err := jobs.WebhookKey(shared)
+	key, err := signature.WebhookKey(shared)
 	if err != nil {
 		return nil, fmt.Errorf("the webhook key of the ledger: %w", err)
 	}
@@ -53,7 +53,7 @@ func openWebhookKeys(ctx context.Context, set settings.Settings, p *pool.Pool, l
 	if own == "" {
 		return keys, writeWebhookKey(set.WebhookKey, shared)
 	}
-	old, err := jobs.WebhookKey(own)
+	old, err := signature.WebhookKey(own)
 	if err == nil && !bytes.Equal(old, key) {
 		keys = append(keys, old)
 		log.Warn("the webhook key of the data folder differs from that of the pool; webhooks are signed with both",
@@ -79,7 +79,7 @@ func webhookKey(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return jobs.WebhookKey(text)
+	return signature.WebhookKey(text)
 }
 
 // readWebhookKey returns the valid key of a file, or "" if there is no file or an empty one.
@@ -90,7 +90,7 @@ func readWebhookKey(path string) (string, error) {
 		return "", nil
 	}
 	if err == nil {
-		_, err = jobs.WebhookKey(text)
+		_, err = signature.WebhookKey(text)
 	}
 	return text, err
 }

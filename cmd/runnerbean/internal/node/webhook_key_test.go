@@ -11,7 +11,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/internal/signature"
 )
 
 // keyNode opens the webhook keys of a node on a ledger. It returns them and the log.
@@ -52,7 +52,7 @@ func TestWebhookKeyOfThePool(t *testing.T) {
 		return string(b)
 	}
 	shared, other := newWebhookKey(), newWebhookKey()
-	secret, err := jobs.WebhookKey(shared)
+	secret, err := signature.WebhookKey(shared)
 	if err != nil {
 		t.Fatal(err)
 	}

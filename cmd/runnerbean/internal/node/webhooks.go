@@ -7,9 +7,10 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/internal/outbound"
-	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/internal/published"
 	"github.com/runnerbean/runnerbean/internal/webhook"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher"
@@ -41,11 +42,11 @@ func (n *Node) finalDocument(ctx context.Context, id string) (io.ReadCloser, int
 	case !rec.State.Final():
 		return nil, 0, webhook.ErrGoesOn
 	case rec.State == jobs.Succeeded:
-		object, err := n.store.Open(ctx, store.ResultKey(id))
+		document, err := published.New(n.ledger.Results, n.store).Open(ctx, id)
 		if err != nil {
 			return nil, 0, err
 		}
-		return object, object.Size, nil
+		return document, document.Size, nil
 	}
 	text, err := publisher.EndDocument(rec)
 	return io.NopCloser(bytes.NewReader(text)), int64(len(text)), err
@@ -65,7 +66,7 @@ func (n *Node) resultURL(ctx context.Context, id string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	job, _ := jobs.Read(rec.Document)
+	job, _ := jobdoc.Read(rec.Document)
 	switch {
 	case d.State == api.DeliveryPending && time.Since(rec.Finished) < deliveryFirst:
 		return "", webhook.ErrNotYet

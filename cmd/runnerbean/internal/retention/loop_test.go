@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/runnerbean/runnerbean/internal/keepspan"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
@@ -171,7 +172,7 @@ func (p *place) removals() map[string]bool {
 }
 
 func (p *place) loop(keep string) *Loop {
-	k, err := jobs.ParseKeep(keep)
+	k, err := keepspan.Parse(keep)
 	p.must(err)
 	return &Loop{Ledger: p.ledger, Store: p.store, Node: "n", Instance: "i", Keep: k, Logger: slog.New(slog.DiscardHandler)}
 }

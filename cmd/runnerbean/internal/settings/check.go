@@ -16,7 +16,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/access"
 	"github.com/runnerbean/runnerbean/internal/queue"
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/internal/signature"
 )
 
 const (
@@ -113,7 +113,7 @@ func (s *Settings) checkWebhookKey() error {
 	text, err := os.ReadFile(s.WebhookKey)
 	switch {
 	case err == nil:
-		_, err = jobs.WebhookKey(string(text))
+		_, err = signature.WebhookKey(string(text))
 		return err
 	case errors.Is(err, fs.ErrNotExist): // it is made at the first start
 		_, err = os.Stat(filepath.Dir(s.WebhookKey))

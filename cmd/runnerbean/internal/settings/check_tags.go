@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/internal/timespan"
 )
 
 // checkTags refuses values that the tags choices, min, max and also do not allow.
@@ -74,7 +74,7 @@ func parseNumber(t reflect.Type, text string) int64 {
 	value := reflect.New(t)
 	switch v := value.Interface().(type) {
 	case *time.Duration:
-		d, err := jobs.ParseDuration(text)
+		d, err := timespan.Parse(text)
 		must(err)
 		return int64(d)
 	case encoding.TextUnmarshaler:

@@ -14,12 +14,15 @@ import (
 
 	"github.com/caarlos0/env/v10"
 
+	"github.com/runnerbean/runnerbean/internal/keepspan"
+	"github.com/runnerbean/runnerbean/internal/timespan"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // parsers read time spans with units that Go does not know, such as 2d.
 var parsers = map[reflect.Type]env.ParserFunc{
-	reflect.TypeFor[time.Duration](): func(text string) (any, error) { return jobs.ParseDuration(text) },
+	reflect.TypeFor[time.Duration](): func(text string) (any, error) { return timespan.Parse(text) },
+	reflect.TypeFor[jobs.Keep]():     func(text string) (any, error) { return keepspan.Parse(text) },
 }
 
 // Read reads the environment and fills in the defaults. Its error names every setting

@@ -35,7 +35,7 @@ type Settings struct {
 	BaseURL       string        `env:"BASE_URL" help:"beginning of all result URLs (default: http:// or, with TLS, https:// and the listen address)"`
 	FormerURLs    []string      `env:"FORMER_URLS" help:"base URLs that the pool had before and the ledger does not know, comma-separated: results there are not delivered"`
 	Ledger        string        `env:"LEDGER" help:"record of jobs, sqlite:PATH (default: ledger.db in the data folder)"`
-	Store         string        `env:"STORE" help:"results and logs, file:///PATH (default: store in the data folder)"`
+	Store         string        `env:"STORE" help:"larger results, logs and files, file:///PATH (default: store in the data folder)"`
 	FetchAllow    []string      `env:"FETCH_ALLOW" help:"networks from which inputs may come besides the public ones, such as 10.1.0.0/16,127.0.0.1"`
 	FetchProxy    string        `env:"FETCH_PROXY" help:"proxy for inputs, deliveries and webhooks, http://[USER:PASSWORD@]HOST:PORT; those of the environment are not used"`
 	Webhook       string        `env:"WEBHOOK" help:"URL that gets a webhook at the end of every job, besides the URLs that jobs name"`
@@ -55,6 +55,7 @@ type Settings struct {
 	Lease         time.Duration `env:"LEASE" envDefault:"20s" min:"1s" max:"1d" help:"time without a heartbeat after which this node counts as dead and its jobs run elsewhere"`
 	Stall         time.Duration `env:"STALL" envDefault:"15m" min:"0" max:"365d" help:"time without output and CPU use after which a program is stopped; 0: never"`
 	MaxResult     bytesize.Size `env:"MAX_RESULT" envDefault:"16MiB" min:"1" help:"largest output of a program on stdout"`
+	LedgerResults bytesize.Size `env:"LEDGER_RESULTS" envDefault:"64KiB" min:"0" max:"1MiB" help:"largest result that the ledger holds; larger ones are files of the store; 0: all are"`
 	MaxScratch    bytesize.Size `env:"MAX_SCRATCH" envDefault:"10GiB" min:"64KiB" also:"0 for no limit" help:"largest scratch folder of one attempt; 0: no limit"`
 	MaxMemory     bytesize.Size `env:"MAX_MEMORY" envDefault:"0" min:"1MiB" also:"0 for no limit" help:"memory that one program may use; 0: no limit"`
 	MaxOpenFiles  uint64        `env:"MAX_OPEN_FILES" envDefault:"4096" min:"16" help:"files that one program may have open"`

@@ -64,6 +64,7 @@ func TestBadSettings(t *testing.T) {
 		"LEASE":            {"0", "999ms", "2d"},
 		"STALL":            {"-1s", "never"},
 		"MAX_RESULT":       {"0", "-1", "lots", "1,5GiB", "2EiB"},
+		"LEDGER_RESULTS":   {"-1", "2MiB", "all"},
 		"MAX_SCRATCH":      {"1", "-1"},
 		"MAX_MEMORY":       {"512", "10 XB"},
 		"MAX_OPEN_FILES":   {"0", "3", "-1"},

@@ -26,8 +26,8 @@ var ErrApart = errors.New("ledger and store do not belong together")
 type Pair struct {
 	Ledger sqlite.Peeked
 	Store  store.Found
-	// Missing is how many of the newest successes of the ledger have no result in the
-	// store.
+	// Missing is how many of the newest successes whose results are not in the ledger have
+	// none in the store either.
 	Missing int
 	path    string // of the ledger
 }
@@ -69,10 +69,10 @@ func (p *Pair) Fault() error {
 	case owner.Store != "":
 		return nil
 	case len(ledger.Newest) == 0 && p.Store.Results:
-		return p.apart("the store %s has results, but %s is %s without a success: set RUNNERBEAN_LEDGER to the ledger of these results, or RUNNERBEAN_STORE to another folder; if this ledger is to have the store, %s records it",
+		return p.apart("the store %s has results, but %s is %s without a result in a store: set RUNNERBEAN_LEDGER to the ledger of these results, or RUNNERBEAN_STORE to another folder; if this ledger is to have the store, %s records it",
 			p.Store.Folder, p.path, p.ledgerWord(), AcceptCommand)
 	case p.tooFew():
-		return p.apart("of the newest %d successes in the ledger %s, %d have no result in the store %s: set RUNNERBEAN_STORE to the store of this ledger; all nodes of a ledger share one store; if this is the store, %s records it",
+		return p.apart("of the newest %d successes in the ledger %s without a result in it, %d have no result in the store %s: set RUNNERBEAN_STORE to the store of this ledger; all nodes of a ledger share one store; if this is the store, %s records it",
 			len(ledger.Newest), p.path, p.Missing, p.Store.Folder, AcceptCommand)
 	}
 	return nil

@@ -87,6 +87,19 @@ func putResults(t *testing.T, set settings.Settings, except int) {
 	}
 }
 
+// putSmall puts the results of all successes into the ledger.
+func putSmall(t *testing.T, set settings.Settings) {
+	t.Helper()
+	db, err := sql.Open("sqlite", set.LedgerPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.Exec("INSERT INTO results (job, at, document) SELECT id, 1, x'00' FROM jobs WHERE state = 'succeeded'")
+	if err = errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // putOther stores a result that no ledger knows.
 func putOther(t *testing.T, set settings.Settings) {
 	t.Helper()
@@ -127,6 +140,8 @@ func TestPairs(t *testing.T) {
 	putResults(t, most, 5)
 	half := filled(t)
 	putResults(t, half, 2)
+	small := filled(t)
+	putSmall(t, small)
 	restoring := absentPair(t)
 	if err := errors.Join(os.Mkdir(restoring.Store, 0o755), os.WriteFile(filepath.Join(restoring.Store, "restoring"), nil, 0o644)); err != nil {
 		t.Fatal(err)
@@ -146,6 +161,7 @@ func TestPairs(t *testing.T) {
 		"upgraded, few are missing":    {most, ""},
 		"upgraded, half are missing":   {half, "have no result in the store"},
 		"upgraded, store is absent":    {filled(t), "have no result in the store"},
+		"upgraded, all in the ledger":  {small, ""},
 		"upgraded, store of another":   {settings.Settings{Ledger: old.Ledger, Store: one.Store}, "belongs to the ledger"},
 		"a restore that did not end":   {restoring, `run "runnerbean restore" again`},
 		"ledger is absent, store too":  {noLedger, ""},

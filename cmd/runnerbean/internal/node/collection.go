@@ -1,0 +1,51 @@
+package node
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+)
+
+const (
+	// cheapGarbage is how much garbage may pile up in a small heap, in bytes. The live heap
+	// of most nodes is so small that Go would collect it many times a second.
+	cheapGarbage = 32 << 20
+	// goPercent is the default of GOGC, and mostPercent the most that is set.
+	goPercent, mostPercent = 100, 400
+)
+
+// tuneCollection makes garbage collections of a small heap less frequent, unless the operator
+// has set GOGC or GOMEMLIMIT. A heap of 32 MiB and more is collected as ever.
+var tuneCollection = sync.OnceFunc(func() {
+	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
+		watchCollections()
+	}
+})
+
+// watchCollections sets GOGC after each collection from now on.
+func watchCollections() {
+	afterCollection(&collection{percent: goPercent, live: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}})
+}
+
+// collection is garbage after each collection, so that its finalizer runs.
+type collection struct {
+	percent int // in force
+	live    []metrics.Sample
+}
+
+// afterCollection sets GOGC by the live heap, and has itself called after the next collection.
+func afterCollection(c *collection) {
+	runtime.SetFinalizer(c, afterCollection)
+	metrics.Read(c.live)
+	if percent := percentFor(c.live[0].Value.Uint64()); percent != c.percent {
+		c.percent = percent
+		debug.SetGCPercent(percent)
+	}
+}
+
+// percentFor returns GOGC for a live heap in bytes.
+func percentFor(live uint64) int {
+	return int(min(max(cheapGarbage*100/max(live, 1), goPercent), mostPercent))
+}
