@@ -15,7 +15,7 @@ import (
 func submitUntil(ctx context.Context, bed *testbed.Testbed, p *cluster, enough func(context.Context) error) ([]*testbed.Job, error) {
 	const batch, every = 40, time.Second
 	rng := bed.Random("jobs")
-	l := &testbed.Load{Bed: bed, Poll: p.poll, Nodes: p.nodes, Inbox: p.beanstalkd.Addr}
+	l := &testbed.Load{Bed: bed, Poll: p.poll, Nodes: p.nodes, Inbox: p.beanstalkd.Addr, Array: 4}
 	done := make(chan error, 1)
 	go func() { done <- enough(ctx) }()
 	var all []*testbed.Job

@@ -10,6 +10,7 @@ import (
 
 // fault is an error or a kill at one system call.
 type fault struct {
+	large     bool   // the job has a result that is too large for the ledger
 	call      string // name of the system call
 	nth       int    // number of the call in its thread since the program's exit
 	injection string // in the syntax of strace's inject
@@ -52,6 +53,7 @@ func (trace callTrace) kinds(kills bool) []string {
 
 // callTrace is the calls from a program's exit to the end of its job.
 type callTrace struct {
+	large bool           // as in fault
 	calls []string       // descriptions, in order
 	count map[string]int // by name: how often it occurs in the thread where it occurs most
 }
@@ -74,7 +76,7 @@ func (trace callTrace) faults() (list []fault) {
 		}
 		for _, how := range hows {
 			for n := range trace.count[name] {
-				list = append(list, fault{call: name, nth: n + 1, injection: how})
+				list = append(list, fault{large: trace.large, call: name, nth: n + 1, injection: how})
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -73,7 +74,7 @@ func newHostileRun(ctx context.Context, bed *testbed.Testbed) (*hostileRun, erro
 		return nil, err
 	}
 	c := &hostileRun{
-		bed: bed, exe: filepath.Join(bed.Dir, "hostile-child"), modes: map[string]string{}, ended: map[string]time.Time{},
+		bed: bed, modes: map[string]string{}, ended: map[string]time.Time{},
 		late: map[string]bool{}, perMode: map[string]int{},
 	}
 	folder, err := c.install()
@@ -90,15 +91,8 @@ func newHostileRun(ctx context.Context, bed *testbed.Testbed) (*hostileRun, erro
 // install copies this binary to a path of its own, so that a process without an
 // environment is found by its executable.
 func (c *hostileRun) install() (string, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	text, err := os.ReadFile(self)
-	if err != nil {
-		return "", err
-	}
-	if err := os.WriteFile(c.exe, text, 0o755); err != nil {
+	var err error
+	if c.exe, err = c.bed.CopySelf("hostile-child"); err != nil {
 		return "", err
 	}
 	programs, err := c.bed.Folder("programs")
@@ -231,12 +225,8 @@ func (c *hostileRun) watch(ctx context.Context) {
 // text is the command line, which names the job.
 func (c *hostileRun) children() map[string]string {
 	found := map[string]string{}
-	links, _ := filepath.Glob("/proc/[0-9]*/exe")
-	for _, link := range links {
-		if exe, err := os.Readlink(link); err != nil || exe != c.exe {
-			continue
-		}
-		folder := filepath.Dir(link)
+	for _, pid := range testbed.ProcessesOf(c.exe) {
+		folder := filepath.Join("/proc", strconv.Itoa(pid))
 		line, _ := os.ReadFile(filepath.Join(folder, "cmdline"))
 		env, _ := os.ReadFile(filepath.Join(folder, "environ"))
 		_, id, _ := strings.Cut(string(env), "RUNNERBEAN_JOB_ID=")

@@ -52,11 +52,11 @@ func (t *target) describe(c traced) (string, bool) {
 // deletes the message and empties the scratch folder.
 const afterEnd = 50 * time.Millisecond
 
-// traceHealthy returns the calls of a job without faults, the first one of the
+// traceHealthy returns the calls of a job without faults, one of the first of the
 // node.
-func (t *target) traceHealthy(ctx context.Context) (callTrace, error) {
-	trace := callTrace{count: map[string]int{}}
-	calls, err := t.traceOne(ctx, "%file,%desc")
+func (t *target) traceHealthy(ctx context.Context, large bool) (callTrace, error) {
+	trace := callTrace{large: large, count: map[string]int{}}
+	calls, err := t.traceOne(ctx, "%file,%desc", large)
 	of := map[string]int{} // by thread and name
 	for _, c := range calls {
 		if what, ok := t.describe(c); ok {
@@ -73,12 +73,12 @@ func (t *target) traceHealthy(ctx context.Context) (callTrace, error) {
 
 // observe restarts the node and returns the number that each kind of the call
 // has in its thread.
-func (t *target) observe(ctx context.Context, name string) (map[string]int, error) {
+func (t *target) observe(ctx context.Context, name string, large bool) (map[string]int, error) {
 	t.node.Process.Terminate(10 * time.Second)
 	if err := t.restart(ctx); err != nil {
 		return nil, err
 	}
-	calls, err := t.traceOne(ctx, name)
+	calls, err := t.traceOne(ctx, name, large)
 	of, at := map[string]int{}, map[string]int{}
 	for _, c := range calls {
 		of[c.thread]++
@@ -90,8 +90,8 @@ func (t *target) observe(ctx context.Context, name string) (map[string]int, erro
 }
 
 // traceOne traces a job without faults.
-func (t *target) traceOne(ctx context.Context, names string) ([]traced, error) {
-	j, open, err := t.startGated(ctx)
+func (t *target) traceOne(ctx context.Context, names string, large bool) ([]traced, error) {
+	j, open, err := t.startGated(ctx, large)
 	if err != nil {
 		return nil, err
 	}
@@ -100,16 +100,17 @@ func (t *target) traceOne(ctx context.Context, names string) ([]traced, error) {
 		return nil, err
 	}
 	open()
-	if t.known[j.ID] = t.follow(ctx, j, trace); !t.known[j.ID] {
+	if !t.follow(ctx, j, trace) {
 		return nil, errors.New("a healthy job did not succeed")
 	}
+	t.stored[j.ID] = large
 	testbed.Sleep(ctx, afterEnd)
 	return trace.end()
 }
 
 // inject causes one fault in one job and records the outcome.
 func (t *target) inject(ctx context.Context, h fault, cov *coverage) error {
-	j, open, err := t.startGated(ctx)
+	j, open, err := t.startGated(ctx, h.large)
 	if err != nil {
 		return err
 	}
@@ -134,8 +135,8 @@ func (t *target) inject(ctx context.Context, h fault, cov *coverage) error {
 		return err
 	}
 	ended = ended && t.bed.GetResult(ctx, t.node, j, false).State == "succeeded"
-	t.known[j.ID] = ended
-	o.complete = t.hasFile(j.ID)
+	t.stored[j.ID] = ended && h.large
+	o.complete = t.hasFile(ctx, j)
 	t.checkFiles(ctx, &o, trace.killed != 0)
 	if !o.ended || !o.complete || o.took > patience/2 {
 		t.bed.History.Logf("%s after %s at %v: ended %t, whole %t, after %v", j.ID, h, t.injected(h, calls), o.ended, o.complete, o.took)

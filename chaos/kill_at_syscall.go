@@ -22,12 +22,16 @@ func killAtEachSyscall(ctx context.Context, bed *testbed.Testbed) error {
 			return err
 		}
 	}
-	trace, err := targets[0].traceHealthy(ctx)
-	if err != nil {
-		return err
+	var traces []callTrace
+	var list []fault
+	for _, large := range []bool{false, true} {
+		trace, err := targets[0].traceHealthy(ctx, large)
+		if err != nil {
+			return err
+		}
+		bed.History.Logf("a healthy job (large: %t) makes %d calls after its program: %v", large, len(trace.calls), trace.calls)
+		traces, list = append(traces, trace), append(list, trace.faults()...)
 	}
-	bed.History.Logf("a healthy job makes %d calls after its program: %v", len(trace.calls), trace.calls)
-	list := trace.faults()
 	if bed.Config.Short {
 		rng := bed.Random("faults")
 		rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
@@ -38,11 +42,14 @@ func killAtEachSyscall(ctx context.Context, bed *testbed.Testbed) error {
 		return err
 	}
 	if !bed.Config.Short {
-		if err := injectMissed(ctx, bed, targets, trace, cov); err != nil {
-			return err
+		for _, trace := range traces {
+			if err := injectMissed(ctx, bed, targets, trace, cov); err != nil {
+				return err
+			}
 		}
 	}
-	return cov.report(ctx, bed, targets, trace, len(list))
+	all := callTrace{calls: slices.Concat(traces[0].calls, traces[1].calls)}
+	return cov.report(ctx, bed, targets, all, len(list))
 }
 
 // injectMissed tries the kinds of calls that had no fault. It may miss again,
@@ -56,13 +63,13 @@ func injectMissed(ctx context.Context, bed *testbed.Testbed, targets []*target, 
 				if len(missed) == 0 {
 					continue
 				}
-				seen, err := targets[0].observe(ctx, name)
+				seen, err := targets[0].observe(ctx, name, trace.large)
 				if err != nil {
 					return err
 				}
 				for kind, at := range seen {
 					if slices.Contains(missed, kind) {
-						list = append(list, fault{call: name, nth: at, injection: how})
+						list = append(list, fault{large: trace.large, call: name, nth: at, injection: how})
 					}
 				}
 			}

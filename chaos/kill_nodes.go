@@ -36,7 +36,7 @@ func (k killTest) run(ctx context.Context, bed *testbed.Testbed) error {
 	defer stop()
 	go func() { killed <- k.killUntil(ctx, killing, bed, p) }()
 	watch := watchInbox(killing, bed, p.beanstalkd)
-	(&testbed.Load{Bed: bed, Poll: p.poll, Nodes: p.nodes, Inbox: p.beanstalkd.Addr}).Submit(ctx, list, over)
+	(&testbed.Load{Bed: bed, Poll: p.poll, Nodes: p.nodes, Inbox: p.beanstalkd.Addr, Array: 4}).Submit(ctx, list, over)
 	if err := <-killed; err != nil {
 		return err
 	}

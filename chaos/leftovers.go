@@ -44,7 +44,7 @@ func (t *target) leftovers() (found []string) {
 		found = append(found, fmt.Sprintf("%d temporary folders of 2 processes", len(folders)))
 	}
 	for _, file := range below(filepath.Join(t.at.Store, "results"), 2) {
-		if id, ok := strings.CutSuffix(filepath.Base(file), ".json"); !ok || !t.known[id] {
+		if id, ok := strings.CutSuffix(filepath.Base(file), ".json"); !ok || !t.stored[id] {
 			found = append(found, file)
 		}
 	}
@@ -52,12 +52,7 @@ func (t *target) leftovers() (found []string) {
 }
 
 // hasFile reports whether the result of a job names the program's file.
-func (t *target) hasFile(id string) bool {
-	files, err := filepath.Glob(filepath.Join(t.at.Store, "results", "*", id+".json"))
-	if err != nil || len(files) != 1 {
-		return false
-	}
-	text, err := os.ReadFile(files[0])
+func (t *target) hasFile(ctx context.Context, j *testbed.Job) bool {
 	var document struct{ Artifacts []struct{ Name string } }
-	return err == nil && json.Unmarshal(text, &document) == nil && len(document.Artifacts) == 1
+	return json.Unmarshal(t.bed.GetResult(ctx, t.reader, j, true).Body, &document) == nil && len(document.Artifacts) == 1
 }

@@ -20,6 +20,9 @@ import (
 )
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == testbed.StreamArgument {
+		os.Exit(testbed.RunStreamProgram())
+	}
 	if testbed.CalledAsProgram() {
 		os.Exit(testbed.RunProgram(programs))
 	}

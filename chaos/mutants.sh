@@ -72,6 +72,18 @@ mutant 'file sync of the ledger removed' internal/ledger TestSyncedBeforeAnswer 
 mutant 'statements left open at a clean stop' internal/ledger TestCleanStopLeavesOneCompleteFile \
 	internal/ledger/sqlite/writer.go 'errors.Join(closeStatements(w.stmts), w.abandon())' 'w.abandon()'
 
+mutant 'a retry at another time is a conflict' internal/ledger 'TestAcceptOfARetry' \
+	internal/ledger/samejob/difference.go 'j.Created, j.Traceparent = time.Time{}, ""' '_ = time.Time{}'
+
+mutant 'documents of many messages in one transaction' internal/dispatch TestLedgerThatDoesNotRecordKeepsMessages \
+	internal/dispatch/intake.go 'documents > in.batch && len(messages) > 0' 'false'
+
+mutant 'a document on which the ledger panics holds up others' internal/dispatch TestADocumentOnWhichTheLedgerPanics \
+	internal/dispatch/intake.go 'if !isPanic(err) {' 'if true {'
+
+mutant 'a message with an unreadable document is deleted' internal/dispatch TestUnreadableDocumentOfMany \
+	internal/dispatch/inbox_message.go 'm.refused = append(m.refused, refusal{at, err})' ''
+
 mutant 'version of the schema not compared' internal/ledger TestLedgerTakesNothingOnceItIsTooNew \
 	internal/ledger/sqlite/writer.go 'version > len(w.schema)' 'version < 0'
 
@@ -88,7 +100,32 @@ mutant 'attempt fence of the ledger removed' internal/ledger TestFinishRefused \
 	internal/ledger/finish.go 'state != jobs.Running || newest != attempt' 'state != jobs.Running || newest < attempt' \
 	internal/ledger/finish.go "AND state = 'running' AND attempt = ? AND" "AND state = 'running' AND attempt >= ? AND"
 
-mutant 'fence before a publish removed' worker 'TestFence|TestStale' \
+mutant 'the result is not in the transaction that ends the job' internal/ledger TestFinishPublishesTheResult \
+	internal/ledger/finish.go 'results.Insert(t, id, e.Result)' 'error(nil)' \
+	internal/ledger/finish.go '	"github.com/runnerbean/runnerbean/internal/ledger/results"
+' ''
+
+mutant 'a success is recorded without its result' worker 'TestFence|TestPanics' \
+	worker/attempt_end.go 'e.Result = a.publication.Result()' 'e.Result = nil'
+
+mutant 'a success after a panic is recorded without its result' worker TestPanics \
+	worker/attempt_end.go 'ExitCode: -1, Result: result}' 'ExitCode: -1}'
+
+mutant 'the result of a stale attempt is taken' internal/ledger TestFinishPublishesTheResult \
+	internal/ledger/finish.go 'ended, err := t.finishRow(id, attempt, e)
+	if err != nil {' 'ended, err := t.finishRow(id, attempt, e)
+	if err != nil && e.Result != nil {
+		return nil, results.Insert(t, id, e.Result)
+	}
+	if err != nil {'
+
+mutant 'the result of a stale attempt is not compared' worker TestFence \
+	worker/job_handler.go 'a.publication.Stale(end)' '_ = end'
+
+mutant 'an object beside a result in the ledger stays' worker TestLargeResultAfterTheFence \
+	worker/internal/publish/conflict.go 'p.drop(ctx, []string{key})' '_ = key'
+
+mutant 'fence before a large result removed' worker 'TestFence|TestStale' \
 	worker/internal/publish/fence.go 'case fault.IsStale(err):
 			return fault.ErrStale' 'case fault.IsStale(err):
 			return nil'
@@ -120,8 +157,50 @@ mutant 'a node in trouble takes work as usual' worker TestNodeInTroubleTriesOneJ
 mutant 'a broken log pipe ends the node' cmd/runnerbean TestBrokenLogPipeEndsNoNode \
 	cmd/runnerbean/node_process.go 'signal.Notify(broken, syscall.SIGPIPE)' 'signal.Stop(broken)'
 
+mutant 'a job may be put twice under one id by one batch' jobs TestEnqueueBatchPutsWhatIsValid \
+	jobs/enqueue_batch.go 'if k, twice := places[e.Job.ID]; twice {' 'if k, twice := places[e.Job.ID]; twice && k < 0 {'
+
+mutant 'a put without an answer counts as not put' jobs TestPutErrors \
+	jobs/enqueue_error.go 'return errors.Is(err, queue.ErrMaybePut) ||' 'return errors.Is(err, queue.ErrTooBig) ||'
+
+mutant 'faults tell the password of a URL' jobs TestFaultsHoldNoSecrets \
+	jobs/validate.go 'jsondoc.ExcerptURL(s))' 'jsondoc.Excerpt(s))'
+
 mutant 'a full log buffer blocks' cmd/runnerbean/internal/logbuffer TestStuckLogBlocksNothingAndTellsWhatWasDropped \
 	cmd/runnerbean/internal/logbuffer/buffer.go 'len(b.pending)+len(lines) > maxPending' 'false'
+
+mutant 'the token follows redirects' jobs/internal/nodeapi TestRedirectIsNotFollowed \
+	jobs/internal/nodeapi/nodeapi.go 'return http.ErrUseLastResponse' 'return nil'
+
+mutant 'a lost answer is forgotten' jobs TestDurableEnqueue \
+	jobs/api.go 'lost = lost || mayBeDone(err)' 'lost = mayBeDone(err)'
+
+mutant 'a server tells the token to the log' jobs TestAPIErrors \
+	jobs/api.go 'p.conceal(c.cfg.Token)' ''
+
+mutant 'puts: no limit in flight at a slow server' internal/queue TestLoadFollowsTheServer \
+	internal/queue/load.go 'if l.each > 0 {' 'if false {'
+
+mutant 'puts: a silent server keeps its callers' internal/queue TestHungServerBesideAHealthyOne \
+	internal/queue/batch.go 'quiet && !r.last' 'quiet && false'
+
+mutant 'puts: a failed server is tried each time' internal/queue TestFailedServerIsSkipped \
+	internal/queue/breaker.go 'return !now.Before(b.probeAt)' 'return true'
+
+mutant 'puts: a lost connection counts as not put' internal/queue 'TestCutPutReplies|TestOutcomesAreTrue' \
+	internal/queue/put_errors.go 'target == errLost || target == ErrMaybePut' 'target == errLost'
+
+mutant 'puts: one refusal hides that a message may be put' internal/queue TestMaybePutHidesOtherErrors \
+	internal/queue/put_errors.go 'case maybeA && !maybeB:' 'case maybeA && !maybeB && false:' internal/queue/put_errors.go 'case maybeB && !maybeA:' 'case maybeB && !maybeA && false:'
+
+mutant 'puts: Close does not wait' internal/queue TestCloseWaitsForPuts \
+	internal/queue/producer.go 'p.calls.Wait()' ''
+
+mutant 'stream: an answer to another job is taken' worker/internal/stream TestAnswer \
+	worker/internal/stream/answer.go 'case *a.ID != job:' 'case *a.ID != job && false:'
+
+mutant 'stream: what was written between jobs costs a job an attempt' worker/internal/stream TestBetweenJobs \
+	worker/internal/process/stream.go 'return ErrUnasked' 'return nil'
 
 if ((unnoticed)); then
 	echo "$unnoticed of the changes went unnoticed" >&2

@@ -71,6 +71,10 @@ var scenarios = []scenario{
 		limit: 40 * time.Minute, shortLimit: 4 * time.Minute,
 		builds: []build{today, firstyear.BuildOld}, run: firstyear.Year,
 	},
+	{
+		name: "c15", title: "stream programs under the same kills, and their processes are killed, too",
+		run: killStreams,
+	},
 }
 
 type build = func(ctx context.Context, builds *testbed.Builds) (path string, err error)

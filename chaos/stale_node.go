@@ -83,8 +83,12 @@ func (s *staleNodes) submit(ctx context.Context, rng *rand.Rand) map[string]bool
 	ids := map[string]bool{}
 	l := &testbed.Load{Bed: s.bed, Poll: s.cluster.poll, Nodes: s.cluster.nodes}
 	var list []*testbed.Job
-	for range 2 * s.slots {
-		j := s.bed.WorkJob(rng, "work", time.Duration(500+rng.IntN(3000))*time.Millisecond, rng.IntN(3000))
+	for i := range 2 * s.slots {
+		pad := rng.IntN(3000)
+		if i%3 == 0 {
+			pad = testbed.LargePad
+		}
+		j := s.bed.WorkJob(rng, "work", time.Duration(500+rng.IntN(3000))*time.Millisecond, pad)
 		ids[j.ID] = true
 		list = append(list, j)
 	}

@@ -54,7 +54,7 @@ type target struct {
 	at     testbed.Shared
 	rng    *rand.Rand
 	count  int
-	known  map[string]bool // jobs that have succeeded
+	stored map[string]bool // jobs that have succeeded with a large result
 }
 
 func newTarget(ctx context.Context, bed *testbed.Testbed, name, folder string) (*target, error) {
@@ -70,7 +70,7 @@ func newTarget(ctx context.Context, bed *testbed.Testbed, name, folder string) (
 		return nil, err
 	}
 	at := testbed.Shared{Beanstalkd: b.Addr, Programs: folder, Ledger: filepath.Join(home, "ledger.db"), Store: filepath.Join(home, "store")}
-	t := &target{bed: bed, at: at, rng: bed.Random(name), known: map[string]bool{}}
+	t := &target{bed: bed, at: at, rng: bed.Random(name), stored: map[string]bool{}}
 	if t.node, err = bed.NewNode(name, at, 1, nil); err != nil {
 		return nil, err
 	}
@@ -85,8 +85,8 @@ func newTarget(ctx context.Context, bed *testbed.Testbed, name, folder string) (
 
 // startGated submits a job and waits until its program is at the gate, which
 // open opens.
-func (t *target) startGated(ctx context.Context) (j *testbed.Job, open func(), err error) {
-	j, gate := t.newJob(t.rng)
+func (t *target) startGated(ctx context.Context, large bool) (j *testbed.Job, open func(), err error) {
+	j, gate := t.newJob(t.rng, large)
 	if err := syscall.Mkfifo(gate, 0o600); err != nil {
 		return nil, nil, err
 	}
@@ -167,10 +167,13 @@ func (t *target) expectKill() {
 }
 
 // newJob returns a job whose program waits at a gate, and the path of the gate.
-func (t *target) newJob(rng *rand.Rand) (*testbed.Job, string) {
+func (t *target) newJob(rng *rand.Rand, large bool) (*testbed.Job, string) {
 	t.count++
 	gate := fmt.Sprintf("%s/gate-%s-%d", t.bed.Dir, t.node.Process.Name, t.count)
 	g := gatedTask{Task: testbed.Task{History: t.bed.History.Path, Seed: rng.Uint64() >> 11, Pad: 9000}, Gate: gate}
+	if large {
+		g.Pad = testbed.LargePad
+	}
 	j := t.bed.NewJob(rng, "gated", g, nil)
 	j.Answer = g.Answer(j.ID)
 	return j, gate

@@ -30,6 +30,7 @@ var rules = map[string][]rule{
 	"c12": append([]rule{noUnexpectedEnds}, promised...),
 	"c13": keeping,
 	"c14": keeping,
+	"c15": append([]rule{programKills, warmRuns}, strict...),
 }
 
 // Check returns the figures of a history. For an unknown scenario it uses the

@@ -30,6 +30,8 @@ const (
 	Stop     = "stop"
 	Continue = "continue"
 	Term     = "term"
+	// KillProgram: process N of a program was sent SIGKILL.
+	KillProgram = "kill-program"
 	// Wipe: the binlog of beanstalkd Who was deleted.
 	Wipe = "wipe"
 	// Cut: a connection Who was cut after N bytes. Clock: the clock of Who was moved by N seconds.
@@ -46,7 +48,7 @@ const (
 	// answer says that the job was deleted. Text says what is wrong with the body.
 	Get = "get"
 	// Run, Ran: the program of Job began, and ended with exit code Status, on node
-	// Who as Attempt.
+	// Who as Attempt. N is the process of a stream program.
 	Run = "run"
 	Ran = "ran"
 	// Deleted: node Who deleted a message of Job from a run tube.

@@ -16,13 +16,15 @@ type facts struct {
 	polls     int // with an answer
 	processes map[string]*processLife
 	kills     []Event // with deletions of the binlog
-	inboxes   []Event
-	tubes     map[string]float64
-	died      []Event
-	cuts      int
-	clocks    int
-	measures  []Event
-	kept      kept
+	// programKills are kills of processes of programs.
+	programKills []Event
+	inboxes      []Event
+	tubes        map[string]float64
+	died         []Event
+	cuts         int
+	clocks       int
+	measures     []Event
+	kept         kept
 }
 
 // job has the events of one job.
@@ -44,6 +46,7 @@ type job struct {
 type run struct {
 	node       string
 	attempt    int
+	pid        int // of a stream program; 0 for others
 	began, ran int64
 	failed     bool // it asked for another attempt by its exit code
 }
@@ -102,6 +105,8 @@ func (f *facts) add(e Event) {
 		f.process(e)
 	case Wipe:
 		f.kills = append(f.kills, e)
+	case KillProgram:
+		f.programKills = append(f.programKills, e)
 	case Inbox:
 		f.inboxes = append(f.inboxes, e)
 	case Tube:
@@ -151,7 +156,7 @@ func (j *job) add(e Event, f *facts) {
 	case Get:
 		j.poll(e, f)
 	case Run:
-		j.runs = append(j.runs, run{node: e.Who, attempt: e.Attempt, began: e.T})
+		j.runs = append(j.runs, run{node: e.Who, attempt: e.Attempt, pid: int(e.N), began: e.T})
 	case Ran:
 		j.ran(e)
 	case Deleted:

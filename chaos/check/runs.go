@@ -25,10 +25,32 @@ func (r *run) inFlight(s outage, finish time.Duration) bool {
 	return r.began < s.to && (r.ran == 0 || r.ran > s.from-int64(finish))
 }
 
+// killed reports whether the process of a run was killed while the run was in flight.
+func (r *run) killed(e Event, finish time.Duration) bool {
+	return r.pid != 0 && r.pid == int(e.N) && r.began < e.T && (r.ran == 0 || r.ran > e.T-int64(finish))
+}
+
+// killedBefore reports whether the process of a run was killed before the next run began.
+func (f *facts) killedBefore(before, next *run) bool {
+	return slices.ContainsFunc(f.programKills, func(e Event) bool { return e.T < next.began && before.killed(e, longestFinish) })
+}
+
+// runsAtKills counts the kills of processes that had a run in flight.
+func (f *facts) runsAtKills() (n int) {
+	for _, e := range f.programKills {
+		if slices.ContainsFunc(f.order, func(j *job) bool {
+			return (j.success == 0 || j.success > e.T) && slices.ContainsFunc(j.runs, func(r run) bool { return r.killed(e, usualFinish) })
+		}) {
+			n++
+		}
+	}
+	return n
+}
+
 // explained reports whether there is a reason for the next run: the run before
-// failed, or was in flight in an outage of its node.
+// failed, or was in flight in an outage of its node or when its process was killed.
 func (f *facts) explained(before, next *run) bool {
-	if before.failed {
+	if before.failed || f.killedBefore(before, next) {
 		return true
 	}
 	p, ok := f.processes[before.node]
@@ -43,7 +65,7 @@ func (f *facts) explained(before, next *run) bool {
 // extraRuns demands that only jobs run again that were in flight in an outage
 // of their node. It can bound their number only from above: it counts the runs
 // of that life of the node that had not ended more than 0.1 s before and had
-// shown no result, at most two for each slot.
+// shown no result, at most two for each slot; and those of killed processes.
 func extraRuns(f *facts) []Figure {
 	extra := 0
 	for _, j := range f.order {
@@ -53,7 +75,7 @@ func extraRuns(f *facts) []Figure {
 			}
 		}
 	}
-	most := f.mostInFlight()
+	most := f.mostInFlight() + f.runsAtKills()
 	return []Figure{{
 		Name: "extra runs", Wanted: fmt.Sprintf("at most %d, in flight at kills", most),
 		Got: fmt.Sprint(extra), OK: extra <= most,

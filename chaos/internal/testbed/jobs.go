@@ -25,6 +25,9 @@ type Task struct {
 	Fails   int    `json:"fails,omitempty"` // number of attempts that end in EX_TEMPFAIL before one succeeds
 }
 
+// LargePad makes a result too large for the ledger of a node with default settings.
+const LargePad = 80 << 10
+
 // WorkJob returns a job of a program like "work" that runs for so long.
 func (bed *Testbed) WorkJob(rng *rand.Rand, program string, work time.Duration, pad int) *Job {
 	return bed.TaskJob(rng, program, Task{MS: int(work.Milliseconds()), Pad: pad})

@@ -16,6 +16,7 @@ type Load struct {
 	Poll  *Poller
 	Nodes []*Node
 	Inbox string // address of the beanstalkd whose inbox gets every other job; "" for none
+	Array int    // the largest number of documents in a message of the inbox; 0 for one
 }
 
 // Submit returns when the last job was accepted.
@@ -74,37 +75,66 @@ func (l *Load) post(ctx context.Context, rng *rand.Rand, j *Job) {
 }
 
 // puts puts documents on the inbox over one connection, and opens a new one
-// after an error.
+// after an error. A message has from one to l.Array documents, in turn.
 func (l *Load) puts(ctx context.Context, list []*Job, began time.Time, over time.Duration) {
 	var conn *Client
-	for at, j := range list {
-		if !l.due(ctx, j, began, over, at, len(list)) {
-			break
+	defer func() {
+		if conn != nil {
+			conn.Close()
+		}
+	}()
+	size := 0
+	for at := 0; at < len(list); at += size {
+		size = min(size%max(l.Array, 1)+1, len(list)-at)
+		for i := at; i < at+size; i++ {
+			if !l.due(ctx, list[i], began, over, i, len(list)) {
+				return
+			}
 		}
 		for ctx.Err() == nil {
-			var err error
-			asked := time.Now()
-			if conn == nil {
-				conn, err = DialBeanstalkd(l.Inbox)
-			}
-			if err == nil {
-				err = conn.Put(Inbox, j.Document)
-			}
-			e := check.Event{T: asked.UnixNano(), Took: int64(time.Since(asked)), What: check.Put, Who: "beanstalkd", Job: j.ID}
-			if err == nil {
-				l.Bed.History.Note(e)
+			if conn = l.put(conn, list[at:at+size]); conn != nil {
 				break
-			}
-			e.Status, e.Text = 1, err.Error()
-			l.Bed.History.Note(e)
-			if conn != nil {
-				conn.Close()
-				conn = nil
 			}
 			Sleep(ctx, 20*time.Millisecond)
 		}
 	}
-	if conn != nil {
-		conn.Close()
+}
+
+// put puts jobs in one message. It returns the connection, or nil after an error.
+func (l *Load) put(conn *Client, list []*Job) *Client {
+	var err error
+	asked := time.Now()
+	if conn == nil {
+		conn, err = DialBeanstalkd(l.Inbox)
 	}
+	if err == nil {
+		err = conn.Put(Inbox, body(list))
+	}
+	for _, j := range list {
+		e := check.Event{T: asked.UnixNano(), Took: int64(time.Since(asked)), What: check.Put, Who: "beanstalkd", Job: j.ID}
+		if err != nil {
+			e.Status, e.Text = 1, err.Error()
+		}
+		l.Bed.History.Note(e)
+	}
+	if err != nil && conn != nil {
+		conn.Close()
+		return nil
+	}
+	return conn
+}
+
+// body returns a document, or an array of several.
+func body(list []*Job) []byte {
+	if len(list) == 1 {
+		return list[0].Document
+	}
+	out := []byte("[")
+	for i, j := range list {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, j.Document...)
+	}
+	return append(out, ']')
 }

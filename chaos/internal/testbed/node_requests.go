@@ -37,6 +37,7 @@ func (bed *Testbed) send(ctx context.Context, n *Node, path string, body []byte)
 
 // observation is an answer of a result URL.
 type observation struct {
+	Body   []byte
 	Status int
 	State  string
 	sum    string
@@ -62,7 +63,7 @@ func (bed *Testbed) GetResult(ctx context.Context, n *Node, j *Job, plain bool) 
 	}
 	asked := time.Now()
 	status, body := Do(req)
-	s := observation{Status: status}
+	s := observation{Status: status, Body: body}
 	e := check.Event{T: asked.UnixNano(), Took: int64(time.Since(asked)), What: check.Get, Who: n.Process.Name, Job: j.ID, Status: status}
 	if status == http.StatusOK || status == http.StatusAccepted {
 		s.State, e.Text = j.check(body)

@@ -47,21 +47,3 @@ func ReadUsage(pid int) (Usage, error) {
 	}
 	return u, err
 }
-
-// Zombies counts the dead children of a process that it has not waited for.
-func Zombies(pid int) (n int) {
-	processes, _ := os.ReadDir("/proc")
-	for _, p := range processes {
-		text, err := os.ReadFile("/proc/" + p.Name() + "/stat")
-		if err != nil {
-			continue
-		}
-		// The name in parentheses may contain anything.
-		_, rest, _ := strings.Cut(string(text[strings.LastIndexByte(string(text), ')')+1:]), " ")
-		words := strings.Fields(rest)
-		if len(words) > 1 && words[0] == "Z" && words[1] == strconv.Itoa(pid) {
-			n++
-		}
-	}
-	return n
-}
