@@ -27,15 +27,15 @@ demo: need-beanstalkd build ## Run the main job end to end; DEMO_ONCE=1 runs it 
 	$(BIN)/demo -bin $(BIN)/runnerbean -programs $(BIN)/programs -website $(BIN)/website
 
 # What drives a browser or works SQLite hard is slow under the race detector, so "make ci" does that.
-SLOW := ./publisher ./cmd/runnerbean ./examples/demo ./internal/browsertest ./internal/ledger ./worker
+SLOW := ./publisher ./publisher/internal/pages ./cmd/runnerbean ./examples/demo ./internal/browsertest ./internal/ledger ./internal/dispatch ./worker
 
 .PHONY: test
-test: need-beanstalkd need-chromium need-strace need-php ## Set up and test, in at most 10 minutes on 2 cores
+test: need-beanstalkd need-chromium need-strace need-php need-python ## Set up and test, in at most 10 minutes on 2 cores
 	@$(call parts,build race-quick test-slow smoke)
 
 .PHONY: ci
-ci: need-promtool need-nginx need-wrk ## Check what takes longer: staticcheck, other platforms, races, benchmarks, chaos, mutants
-	@$(call parts,lint cross rules race-slow bench-once chaos-short mutants)
+ci: need-promtool need-nginx need-wrk ## Check what takes longer: staticcheck, types, other platforms, races, benchmarks, chaos, mutants
+	@$(call parts,lint types cross rules race-slow bench-once chaos-short mutants)
 
 # parts makes one target after the other. It says what each does, by its help text, and at the end how long each took.
 parts = took=; for part in $(1); do \
@@ -47,20 +47,23 @@ parts = took=; for part in $(1); do \
 # Where control groups can be had, a test that finds none fails.
 cgroup = if [ "$$(id -u)" = 0 ] && grep -q ' - cgroup2 ' /proc/self/mountinfo 2>/dev/null; then export RUNNERBEAN_NEED_CGROUP=1; fi
 
+# "make lint" vets all packages. Without the paths of its files, a second clone compiles nothing again.
+TEST := GOFLAGS=-trimpath $(GO) test -vet=off
+
 .PHONY: race
 race: race-quick race-slow ## Run all tests with the race detector
 
 .PHONY: race-quick
 race-quick: ## Run all tests but the slow ones with the race detector
-	@$(cgroup); $(GO) test -race -timeout 10m $$($(GO) list ./... | grep -vxE '$(subst $() ,|,$(patsubst ./%,$(MODULE)/%,$(SLOW)))')
+	@$(cgroup); $(TEST) -race -timeout 10m $$($(GO) list ./... | grep -vxE '$(subst $() ,|,$(patsubst ./%,$(MODULE)/%,$(SLOW)))')
 
 .PHONY: race-slow
-race-slow: ## Run the slow tests with the race detector: browser, ledger, worker
-	@$(cgroup); $(GO) test -race -timeout 15m $(SLOW)
+race-slow: ## Run the slow tests with the race detector: browser, ledger, dispatch, worker
+	@$(cgroup); $(TEST) -race -timeout 15m $(SLOW)
 
 .PHONY: test-slow
-test-slow: ## Run the slow tests without the race detector: browser, ledger, worker
-	@$(cgroup); $(BUILD) $(GO) test -timeout 10m $(SLOW)
+test-slow: ## Run the slow tests without the race detector: browser, ledger, dispatch, worker
+	@$(cgroup); CGO_ENABLED=0 $(TEST) -timeout 10m $(SLOW)
 
 .PHONY: check
 check: lint cross rules ## Check the code without running it
@@ -78,6 +81,10 @@ lint: format vet ## Run gofumpt, vet, staticcheck, go mod tidy and shellcheck
 	$(BUILD) $(GO) tool staticcheck ./...
 	$(GO) mod tidy -diff
 	@if command -v shellcheck >/dev/null; then shellcheck .ci/run chaos/*.sh; fi
+
+.PHONY: types
+types: need-tsc ## Check the TypeScript types of runnerbean.js with a program that uses all of them
+	tsc -p publisher/internal/pages/testdata/typescript
 
 .PHONY: rules
 rules: need-promtool ## Check the example configuration of Prometheus and test its alert rules
@@ -108,6 +115,10 @@ bench-streams: ## Hold 10,000 event streams and 1,000 dashboards open
 	RUNNERBEAN_BENCH_STREAMS=10000 RUNNERBEAN_BENCH_DASHBOARDS=1000 RUNNERBEAN_BENCH_SECONDS=20 \
 	  $(GO) test -run '^$$' -bench 'Streams|Dashboards' -benchtime 1x ./publisher
 
+.PHONY: overload-plot
+overload-plot: need-beanstalkd ## Measure Enqueue under overload and draw docs/overload.svg
+	OVERLOAD_SVG=$(CURDIR)/docs/overload.svg $(BUILD) $(GO) test -run '^$$' -bench Overload -benchtime 1x ./internal/clientfaults
+
 .PHONY: bench-once
 bench-once: ## Run each benchmark once, so that they stay true
 	$(BUILD) $(GO) test -run '^$$' -bench . -benchtime 1x ./... | grep -vE '^(goos|goarch|pkg|cpu|PASS|ok|\?)'
@@ -127,12 +138,17 @@ chaos: need-beanstalkd need-strace need-faketime build ## Run the fault scenario
 
 # An archive of the sources has no history. The upgrade of ledgers that old versions wrote is tested in any case.
 OLD_COMMITS = $(shell git cat-file -e '3ea2163^{commit}' 2>/dev/null && git cat-file -e '01e0af4^{commit}' 2>/dev/null && echo yes)
-WITHOUT_OLD := c1 c2 c3 c4 c5 c6 c7 c8 c9 c10 c11 c13
+WITHOUT_OLD := c1 c2 c3 c4 c5 c6 c7 c8 c9 c10 c11 c13 c15
 
 .PHONY: chaos-short
 chaos-short: need-beanstalkd need-strace need-faketime build ## Run the fault scenarios in a few minutes
 	@$(if $(CHAOS)$(OLD_COMMITS),,echo "C12 and C14 are left out: they build old versions, and this checkout does not have their commits; run git fetch --unshallow")
 	$(BUILD) $(GO) run ./chaos -short -bin $(BIN)/runnerbean $(if $(SEED),-seed $(SEED)) $(or $(CHAOS),$(if $(OLD_COMMITS),,$(WITHOUT_OLD)))
+
+.PHONY: client-faults
+client-faults: need-beanstalkd build ## Enqueue from 100 goroutines through faults for 30 minutes; CLIENT_FAULTS=5m for less, SEED=n repeats
+	RUNNERBEAN=$(CURDIR)/$(BIN)/runnerbean RUNNERBEAN_CLIENT_FAULTS=$(or $(CLIENT_FAULTS),30m) $(if $(SEED),SEED=$(SEED)) \
+	  $(GO) test ./internal/clientfaults -run TestClientFaults -count=1 -v -timeout 24h
 
 .PHONY: year
 year: need-beanstalkd need-faketime build ## Live a year of a pool in about ten minutes: upgrades, backups, restores, full disks; SEED=n repeats
@@ -159,9 +175,17 @@ need-beanstalkd:
 need-php:
 	@command -v php >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=php-cli
 
+.PHONY: need-python
+need-python:
+	@command -v python3 >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=python3
+
 .PHONY: need-promtool
 need-promtool:
 	@command -v promtool >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=prometheus
+
+.PHONY: need-tsc
+need-tsc:
+	@command -v tsc >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=node-typescript
 
 .PHONY: need-nginx
 need-nginx:

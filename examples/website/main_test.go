@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -18,9 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
-	"github.com/runnerbean/runnerbean/internal/queue"
-	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/jobs/jobstest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -30,25 +28,15 @@ const (
 	baseURL = "http://site.example"
 )
 
-// stub accepts jobs without a beanstalkd.
-type stub struct {
-	err error
-	put []jobs.Job
-}
-
-func (s *stub) Enqueue(_ context.Context, job jobs.Job) (jobs.Job, error) {
-	job.ID = "019aa0e4-7c11-7f6b-9d3c-2f1a5b6c7d8e"
-	s.put = append(s.put, job)
-	return job, s.err
-}
-
-func handlerFor(t *testing.T, client enqueuer) http.Handler {
+// newHandler returns the website's handler, and the fake that takes its jobs.
+func newHandler(t *testing.T) (http.Handler, *jobstest.Fake) {
 	t.Helper()
-	s, err := newSite(client, nodeURL, baseURL, slog.New(slog.DiscardHandler))
+	fake := jobstest.NewFake(t)
+	s, err := newSite(fake.Client, nodeURL, baseURL, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.handler()
+	return s.handler(), fake
 }
 
 func ask(h http.Handler, method, target, body string, headers ...string) *httptest.ResponseRecorder {
@@ -105,7 +93,8 @@ func TestAnswers(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := ask(handlerFor(t, &stub{}), test.method, test.target, test.body, test.headers...)
+			h, _ := newHandler(t)
+			w := ask(h, test.method, test.target, test.body, test.headers...)
 			if w.Code != test.status || !strings.Contains(w.Body.String(), test.says) {
 				t.Errorf("got %d %.300s, want %d and %q", w.Code, w.Body, test.status, test.says)
 			}
@@ -118,7 +107,7 @@ func TestAnswers(t *testing.T) {
 
 func TestUnchangedAnswersAreNotSentAgain(t *testing.T) {
 	t.Parallel()
-	h := handlerFor(t, &stub{})
+	h, _ := newHandler(t)
 	tag := ask(h, "GET", "/data/demand.json", "").Header().Get("ETag")
 	if w := ask(h, "GET", "/data/demand.json", "", "If-None-Match", tag); w.Code != 304 || w.Body.Len() != 0 {
 		t.Errorf("got %d with %d bytes, want 304", w.Code, w.Body.Len())
@@ -128,23 +117,11 @@ func TestUnchangedAnswersAreNotSentAgain(t *testing.T) {
 	}
 }
 
-func TestBeanstalkdAway(t *testing.T) {
-	t.Parallel()
-	w := ask(handlerFor(t, &stub{err: errors.New("10.0.0.7: connection refused")}), "POST", "/forecasts", "horizon=48")
-	if w.Code != 503 || w.Header().Get("Retry-After") == "" || strings.Contains(w.Body.String(), "10.0.0.7") {
-		t.Errorf("got %d %s", w.Code, w.Body)
-	}
-}
-
 func TestInputOfAJobHasItsDigest(t *testing.T) {
 	t.Parallel()
-	client := &stub{}
-	h := handlerFor(t, client)
+	h, fake := newHandler(t)
 	ask(h, "POST", "/forecasts", "horizon=672")
-	if len(client.put) != 1 {
-		t.Fatalf("%d jobs were put, want 1", len(client.put))
-	}
-	in := client.put[0].Input
+	in := fake.RequireEnqueued(t, "forecast", 1)[0].Input
 	body := ask(h, "GET", strings.TrimPrefix(in.URL, baseURL), "").Body.Bytes()
 	if digest(body) != in.SHA256 {
 		t.Errorf("%s has the digest %s, the job says %s", in.URL, digest(body), in.SHA256)
@@ -202,12 +179,11 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// TestOrderReachesBeanstalkd starts the whole server, sends the form as a browser does,
-// and takes the job from a real inbox tube.
-func TestOrderReachesBeanstalkd(t *testing.T) {
+// TestServer starts the whole server and sends the form as a browser does.
+func TestServer(t *testing.T) {
 	t.Parallel()
-	server := queuetest.Start(t)
-	base, stop := start(t, "-beanstalkd", server.Addr, "-prefix", "test", "-node", nodeURL)
+	fake := jobstest.NewFake(t)
+	base, stop := start(t, "-beanstalkd", fake.Config().Beanstalkd[0], "-prefix", "test", "-node", fake.URL)
 	client := &http.Client{Timeout: 10 * time.Second}
 	defer client.CloseIdleConnections()
 	response, err := client.PostForm(base+"/forecasts", url.Values{"horizon": {"48"}})
@@ -215,12 +191,11 @@ func TestOrderReachesBeanstalkd(t *testing.T) {
 		t.Fatal(err)
 	}
 	response.Body.Close()
-	id := strings.TrimPrefix(response.Request.URL.Path, "/forecasts/")
-	if response.StatusCode != 200 || !jobs.ValidID(id) {
-		t.Fatalf("came to %s with %s", response.Request.URL, response.Status)
+	job := fake.RequireEnqueued(t, "forecast", 1)[0]
+	if response.StatusCode != 200 || response.Request.URL.Path != "/forecasts/"+job.ID {
+		t.Errorf("came to %s with %s", response.Request.URL, response.Status)
 	}
-	job := take(t, server.Addr, "test")
-	if job.ID != id || job.Result.URL != nodeURL+"/"+id || job.Program != "forecast" || !strings.HasPrefix(job.Input.URL, base+"/data/demand.json?") {
+	if job.Result.URL != fake.URL+"/"+job.ID || !strings.HasPrefix(job.Input.URL, base+"/data/demand.json?") {
 		t.Errorf("job is %+v", job)
 	}
 	if err := stop(); err != nil {
@@ -257,27 +232,4 @@ func start(t *testing.T, args ...string) (base string, stop func() error) {
 		case <-tick.C:
 		}
 	}
-}
-
-func take(t *testing.T, addr, prefix string) jobs.Job {
-	t.Helper()
-	consumer, err := queue.NewConsumer(queue.Config{Addrs: []string{addr}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer consumer.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	delivery, err := consumer.Reserve(ctx, []string{queue.InboxTube(prefix)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	job, err := jobs.Decode(delivery.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := delivery.Delete(ctx); err != nil {
-		t.Error(err)
-	}
-	return job
 }

@@ -1,22 +1,17 @@
 package main
 
 import (
-	"context"
 	"embed"
 	"html/template"
 	"log/slog"
 
 	"github.com/runnerbean/runnerbean/jobs"
-) // enqueuer is the part of jobs.Client that the website uses.
-
-type enqueuer interface {
-	Enqueue(ctx context.Context, job jobs.Job) (jobs.Job, error)
-}
+)
 
 // site has the handlers of the website. It stores nothing about jobs, because the URL
 // of a page contains the job id.
 type site struct {
-	client enqueuer
+	client *jobs.Client
 	node   string // URL without a trailing slash
 	base   string
 	demand series
@@ -24,7 +19,7 @@ type site struct {
 	log    *slog.Logger
 }
 
-func newSite(client enqueuer, node, base string, log *slog.Logger) (*site, error) {
+func newSite(client *jobs.Client, node, base string, log *slog.Logger) (*site, error) {
 	demand, err := readDemand(demandCSV)
 	if err != nil {
 		return nil, err

@@ -92,7 +92,8 @@ func TestOnlyMetricsImportsThePrometheusClient(t *testing.T) {
 }
 
 // TestJobsIsLight holds the promise that a web server can import jobs without
-// a database, a server framework or process handling coming along.
+// a database, a server framework or process handling coming along. jobs/jobstest, which
+// only tests import, is another package.
 func TestJobsIsLight(t *testing.T) {
 	out := goList(t, "-deps", "-f", "{{.ImportPath}}", "./jobs", "./api")
 	for _, heavy := range []string{"github.com/labstack/echo/v4", "database/sql", "modernc.org/sqlite", "os/exec", "html/template", "flag", "github.com/spf13/cobra"} {
