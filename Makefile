@@ -26,16 +26,13 @@ build: ## Build the binary, the example program and the website into bin/; VERSI
 demo: need-beanstalkd build ## Run the main job end to end; DEMO_ONCE=1 runs it once and exits
 	$(BIN)/demo -bin $(BIN)/runnerbean -programs $(BIN)/programs -website $(BIN)/website
 
-# What drives a browser or works SQLite hard is slow under the race detector, so "make ci" does that.
-SLOW := ./publisher ./publisher/internal/pages ./cmd/runnerbean ./examples/demo ./internal/browsertest ./internal/ledger ./internal/dispatch ./worker
-
 .PHONY: test
 test: need-beanstalkd need-chromium need-strace need-php need-python ## Set up and test, in at most 10 minutes on 2 cores
-	@$(call parts,build race-quick test-slow smoke)
+	@$(call parts,build test-all smoke)
 
 .PHONY: ci
 ci: need-promtool need-nginx need-wrk ## Check what takes longer: staticcheck, types, other platforms, races, benchmarks, chaos, mutants
-	@$(call parts,lint types cross rules race-slow bench-once chaos-short mutants)
+	@$(call parts,lint types cross rules race bench-once chaos-short mutants)
 
 # parts makes one target after the other. It says what each does, by its help text, and at the end how long each took.
 parts = took=; for part in $(1); do \
@@ -48,22 +45,17 @@ parts = took=; for part in $(1); do \
 cgroup = if [ "$$(id -u)" = 0 ] && grep -q ' - cgroup2 ' /proc/self/mountinfo 2>/dev/null; then export RUNNERBEAN_NEED_CGROUP=1; fi
 
 # "make lint" vets all packages. Without the paths of its files, a second clone compiles nothing again.
-TEST := GOFLAGS=-trimpath $(GO) test -vet=off
+TEST := $(GO) test -vet=off
 
+# Without the race detector, whose code takes as long to compile again as the tests to run.
+.PHONY: test-all
+test-all: ## Run all tests
+	@$(cgroup); $(BUILD) $(TEST) -timeout 10m ./...
+
+# The tests of the layout have no goroutines, and compile all packages without the race detector.
 .PHONY: race
-race: race-quick race-slow ## Run all tests with the race detector
-
-.PHONY: race-quick
-race-quick: ## Run all tests but the slow ones with the race detector
-	@$(cgroup); $(TEST) -race -timeout 10m $$($(GO) list ./... | grep -vxE '$(subst $() ,|,$(patsubst ./%,$(MODULE)/%,$(SLOW)))')
-
-.PHONY: race-slow
-race-slow: ## Run the slow tests with the race detector: browser, ledger, dispatch, worker
-	@$(cgroup); $(TEST) -race -timeout 15m $(SLOW)
-
-.PHONY: test-slow
-test-slow: ## Run the slow tests without the race detector: browser, ledger, dispatch, worker
-	@$(cgroup); CGO_ENABLED=0 $(TEST) -timeout 10m $(SLOW)
+race: ## Run all tests with the race detector
+	@$(cgroup); GOFLAGS=-trimpath $(TEST) -race -timeout 15m $$($(GO) list ./... | grep -vx '$(MODULE)/internal/layout')
 
 .PHONY: check
 check: lint cross rules ## Check the code without running it

@@ -120,6 +120,23 @@ func (s *Server) Signal(sig syscall.Signal) {
 	if err := s.run.cmd.Process.Signal(sig); err != nil {
 		s.tb.Fatalf("queuetest: %v", err)
 	}
+	if sig == syscall.SIGSTOP {
+		s.awaitStop()
+	}
+}
+
+// awaitStop returns when the server is stopped: until then it may still answer.
+func (s *Server) awaitStop() {
+	s.tb.Helper()
+	stat := fmt.Sprintf("/proc/%d/stat", s.run.cmd.Process.Pid)
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		if text, err := os.ReadFile(stat); err != nil || bytes.Contains(text, []byte(") T ")) {
+			return
+		}
+		if time.Now().After(end) {
+			s.tb.Fatal("queuetest: beanstalkd ignored SIGSTOP")
+		}
+	}
 }
 
 func (s *Server) end(sig syscall.Signal) {

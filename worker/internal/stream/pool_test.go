@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -206,6 +207,15 @@ func dead(pid int) bool {
 	return err != nil || strings.Contains(string(stat), ") Z ")
 }
 
+// stopped reports whether SIGSTOP has reached all threads. Until then one may still read.
+func stopped(pid int) bool {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	return len(tasks) > 0 && !slices.ContainsFunc(tasks, func(path string) bool {
+		stat, err := os.ReadFile(path)
+		return err != nil || !strings.Contains(string(stat), ") T ")
+	})
+}
+
 func gone(pid int) bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
 
 // TestProtocol runs a job that breaks the protocol or its limits in a process that has done
@@ -373,6 +383,7 @@ func TestUnread(t *testing.T) {
 		p := b.program("p", program.Recycle{})
 		first := b.good(p, "ok")
 		must(t, syscall.Kill(first.PID, syscall.SIGSTOP))
+		until(t, "it is stopped", func() bool { return stopped(first.PID) })
 		j := b.begin(t.Context(), p, "ok "+strings.Repeat("x", size))
 		b.sent(j)
 		must(t, syscall.Kill(first.PID, syscall.SIGKILL))
