@@ -114,8 +114,8 @@ var (
 	qInsertJob = engine.NewQuery(`INSERT INTO jobs (id, program, state, priority, created, accepted, not_before, expires,
 		started, finished, updated, attempt, spent, crashes, cancel_requested, node, instance, program_sha256,
 		outcome, exit_code, signal, cpu_us, max_rss, server, message, reason, error, labels, due, webhook, target, submitter, start_after, keep, look_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, '', 0, 0, '', 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (id) DO NOTHING`)
+		SELECT ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, '', 0, 0, '', 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+		WHERE NOT EXISTS (SELECT 1 FROM deleted WHERE id = ?) ON CONFLICT (id) DO NOTHING`)
 	qInsertDocument = engine.NewQuery("INSERT INTO documents (id, document) VALUES (?, ?)")
 )
 
@@ -123,9 +123,6 @@ var (
 func (c *candidate) accept(t *txn) (Accepted, error) {
 	if c.err != nil {
 		return Accepted{Err: c.err}, nil
-	}
-	if d, err := retention.Find(t, c.record.ID); err != nil || d != nil {
-		return Accepted{Err: d, Record: Record{ID: c.record.ID}}, err
 	}
 	r := c.record
 	r.Accepted, r.Updated, r.State, r.Due = t.now, t.now, jobs.Queued, engine.Later(t.now, c.record.NotBefore)
@@ -138,7 +135,7 @@ func (c *candidate) accept(t *txn) (Accepted, error) {
 	}
 	n, err := t.Exec(qInsertJob, r.ID, r.Program, string(r.State), int64(r.Priority), engine.Micros(r.Created), engine.Micros(r.Accepted),
 		engine.Micros(r.NotBefore), engine.Micros(r.Expires), engine.Micros(r.Finished), engine.Micros(r.Updated), r.Reason, errorText(r.Error), c.labels, engine.Micros(r.Due), c.webhook, target,
-		engine.Clean(c.entry.Submitter, engine.MaxName), engine.Micros(r.StartAfter), c.keep(), c.lookAt(t.now))
+		engine.Clean(c.entry.Submitter, engine.MaxName), engine.Micros(r.StartAfter), c.keep(), c.lookAt(t.now), r.ID)
 	if err != nil {
 		return Accepted{}, err
 	}
@@ -159,6 +156,7 @@ func (c *candidate) accept(t *txn) (Accepted, error) {
 	if err := c.connect(t, &r); err != nil {
 		return Accepted{}, err
 	}
+	t.accepted.add(&r, t.now)
 	return Accepted{New: true, Record: r}, nil
 }
 
@@ -177,8 +175,11 @@ func (c *candidate) describe(t *txn) error {
 	return c.label(t, t.now)
 }
 
-// known returns the result for an id that the ledger holds already.
+// known returns the result for an id that the ledger holds already, or that was deleted.
 func (c *candidate) known(t *txn) (Accepted, error) {
+	if d, err := retention.Find(t, c.record.ID); err != nil || d != nil {
+		return Accepted{Err: d, Record: Record{ID: c.record.ID}}, err
+	}
 	r, _, err := t.get(c.record.ID)
 	if err != nil {
 		return Accepted{}, err

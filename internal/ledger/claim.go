@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
+	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -31,10 +33,10 @@ type Claim struct {
 // change repeats what was read.
 var (
 	qClaimable = engine.NewQuery(`SELECT program, state, priority, created, accepted, not_before, expires, attempt, spent, crashes,
-		alone_crashes, error, labels, due, fetch_since, fetch_tries, start_after, ` + engine.Document + ` FROM jobs WHERE id = ?`)
+		alone_crashes, error, labels, due, updated, fetch_since, fetch_tries, start_after, ` + engine.Document + ` FROM jobs WHERE id = ?`)
 	qClaim = engine.NewQuery(`UPDATE jobs SET state = 'running', attempt = ?, started = ?, updated = ?, node = ?,
 		instance = ?, program_sha256 = ?, server = '', message = 0, reason = '', quarantine = ?
-		WHERE id = ? AND state = 'queued' AND attempt = ?`)
+		WHERE id = ? AND state = 'queued' AND attempt = ? AND updated = ?`)
 )
 
 // Claim makes the caller the owner of the next attempt of a queued job that is due. An
@@ -57,39 +59,124 @@ func (l *Ledger) Claim(ctx context.Context, id string, o Owner, programSHA256 st
 	return claim, nil
 }
 
+// Bounds of acceptedJobs.
+const (
+	maxAcceptedJobs  = 1024
+	maxAcceptedBytes = 4 << 20 // of documents
+	// acceptedAge is how long a job that nobody claims stays while there is no room.
+	acceptedAge = 10 * time.Second
+)
+
+// acceptedJobs are jobs that this process has just accepted, so that their claims need not
+// read them. They prove nothing: a claim changes only a row that is still the same. Only
+// the writer uses them.
+type acceptedJobs struct {
+	jobs  map[string]Record
+	bytes int
+	swept time.Time // when old jobs were removed
+}
+
+// add keeps a job that is due, if there is room.
+func (a *acceptedJobs) add(r *Record, now time.Time) {
+	if r.State != jobs.Queued || r.waits(now) || !a.room(len(r.Document), now) {
+		return
+	}
+	if a.jobs == nil {
+		a.jobs = map[string]Record{}
+	}
+	own := *r
+	own.Document = bytes.Clone(r.Document) // the caller's may be a part of something large
+	a.jobs[r.ID], a.bytes = own, a.bytes+len(own.Document)
+}
+
+// room reports whether there is room for a document. If not, it removes old jobs, at most
+// once each acceptedAge.
+func (a *acceptedJobs) room(size int, now time.Time) bool {
+	full := func() bool { return len(a.jobs) >= maxAcceptedJobs || a.bytes+size > maxAcceptedBytes }
+	if !full() {
+		return true
+	}
+	if since := now.Sub(a.swept); since >= 0 && since < acceptedAge {
+		return false
+	}
+	a.swept = now
+	for id, r := range a.jobs {
+		if age := now.Sub(r.Accepted); age < 0 || age >= acceptedAge {
+			a.take(id)
+		}
+	}
+	return !full()
+}
+
+// take removes a job and returns it.
+func (a *acceptedJobs) take(id string) (Record, bool) {
+	r, ok := a.jobs[id]
+	if ok {
+		delete(a.jobs, id)
+		a.bytes -= len(r.Document)
+	}
+	return r, ok
+}
+
 func claimJob(t *txn, id string, o Owner, sum string) (Claim, error) {
-	var r recordRow
-	found, err := t.Row(qClaimable, []any{id}, &r.Program, (*string)(&r.State), &r.Priority, &r.created, &r.accepted,
-		&r.notBefore, &r.expires, &r.Attempt, &r.Spent, &r.Crashes, &r.AloneCrashes, &r.errText, &r.labels, &r.due, &r.fetchSince, &r.FetchTries, &r.startAfter, &r.document)
+	if r, ok := t.accepted.take(id); ok {
+		if c, claimed, err := claimRow(t, &r, o, sum); claimed || err != nil {
+			return c, err
+		}
+	}
+	r, found, err := claimable(t, id)
 	switch {
 	case err != nil:
 		return Claim{}, err
 	case !found:
 		return Claim{}, ErrUnknown
 	}
-	now := engine.Micros(t.now)
-	r.NotBefore, r.StartAfter = engine.FromMicros(r.notBefore), engine.FromMicros(r.startAfter)
-	if r.State != jobs.Queued || r.Wait(t.now) > 0 || (r.expires > 0 && r.expires <= now) {
-		return refuse(t, id)
-	}
-	if r.RunsAlone() && !o.Alone {
+	if r.State == jobs.Queued && r.RunsAlone() && !o.Alone && !r.waits(t.now) {
 		claim, err := refuse(t, id)
 		claim.Quarantine = claim.Record.State == jobs.Queued
 		return claim, err
 	}
-	n, err := t.Exec(qClaim, r.Attempt+1, now, now, o.Node, o.Instance, sum, engine.Bool(r.RunsAlone()), id, r.Attempt)
-	if err != nil {
-		return Claim{}, err
+	if c, claimed, err := claimRow(t, &r, o, sum); claimed || err != nil {
+		return c, err
 	}
-	if n == 0 {
-		return refuse(t, id)
+	return refuse(t, id)
+}
+
+// claimable reads what a claim needs of a job.
+func claimable(t *txn, id string) (Record, bool, error) {
+	var r recordRow
+	found, err := t.Row(qClaimable, []any{id}, &r.Program, (*string)(&r.State), &r.Priority, &r.created, &r.accepted,
+		&r.notBefore, &r.expires, &r.Attempt, &r.Spent, &r.Crashes, &r.AloneCrashes, &r.errText, &r.labels, &r.due, &r.updated,
+		&r.fetchSince, &r.FetchTries, &r.startAfter, &r.document)
+	if err != nil || !found {
+		return Record{}, false, err
+	}
+	r.ID = id
+	record, err := r.record()
+	return record, true, err
+}
+
+// waits reports whether a queued job is not due yet, or has expired.
+func (r *Record) waits(now time.Time) bool {
+	return r.Wait(now) > 0 || !r.Expires.IsZero() && !r.Expires.After(now)
+}
+
+// claimRow claims a job unless it has changed since r was read.
+func claimRow(t *txn, r *Record, o Owner, sum string) (c Claim, claimed bool, err error) {
+	if r.State != jobs.Queued || r.waits(t.now) {
+		return Claim{}, false, nil
+	}
+	now := engine.Micros(t.now)
+	n, err := t.Exec(qClaim, r.Attempt+1, now, now, o.Node, o.Instance, sum, engine.Bool(r.RunsAlone()), r.ID, r.Attempt, engine.Micros(r.Updated))
+	if err != nil || n == 0 {
+		return Claim{}, false, err
 	}
 	t.count(r.Program, jobs.Queued, jobs.Running)
-	t.Changed(id)
-	r.ID, r.State, r.Node, r.Instance, r.Quarantined = id, jobs.Running, o.Node, o.Instance, r.RunsAlone()
-	r.Attempt, r.started, r.updated = r.Attempt+1, now, now
-	record, err := r.record()
-	return Claim{OK: true, Record: record}, err
+	t.Changed(r.ID)
+	r.State, r.Node, r.Instance, r.Quarantined = jobs.Running, o.Node, o.Instance, r.RunsAlone()
+	r.Attempt, r.Started, r.Updated = r.Attempt+1, t.now, t.now
+	t.claimed.add(r)
+	return Claim{OK: true, Record: *r}, true, nil
 }
 
 // refuse returns why a job cannot be claimed now.

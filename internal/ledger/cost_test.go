@@ -169,7 +169,7 @@ func (m *meter) lives(batches, size int) map[string]cost {
 		return err
 	})
 	l["finish"] = m.ofEach(entries, func(id string) error {
-		_, err := m.Finish(ctx, id, 1, Ending{Outcome: jobs.OutcomeSucceeded, State: jobs.Succeeded, Result: lifeResult})
+		_, err := m.Finish(ctx, id, 1, Ending{Outcome: jobs.OutcomeSucceeded, State: jobs.Succeeded, Inputs: InputsHad, Result: lifeResult})
 		return err
 	})
 	return l
@@ -209,14 +209,14 @@ var costs = []struct {
 	// statements and pages that are written to the log, per job
 	statements, pages float64
 }{
-	{1, "accept", 8, 10.5},
+	{1, "accept", 7, 10.5},
 	{1, "mark-sent", 4, 2.5},
-	{1, "claim", 6, 5.5},
-	{1, "finish", 8, 12.5},
-	{8, "accept", 3.625, 4.6},
+	{1, "claim", 5, 5.5},
+	{1, "finish", 7, 12.5},
+	{8, "accept", 2.625, 4.6},
 	{8, "mark-sent", 1.375, 0.7},
-	{8, "claim", 2.5, 0.95},
-	{8, "finish", 3.625, 4.6},
+	{8, "claim", 1.5, 0.95},
+	{8, "finish", 2.625, 4.6},
 }
 
 func TestCostOfAJob(t *testing.T) {

@@ -18,6 +18,11 @@ var (
 		spent = (spent + ?) * ?, crashes = (crashes + ?) * ?, alone_crashes = (alone_crashes + ?) * ?, cancel_requested = 0, outcome = ?, exit_code = ?, signal = ?,
 		cpu_us = ?, max_rss = ?, due = ?, fetch_since = ?, fetch_tries = ?, interruptions = ?, longest_interrupted = ?
 		WHERE id = ? AND state = 'running' AND attempt = ? AND cancel_requested = ?`)
+	// qSucceed is qFinish for a success of which the claim has told all that matters.
+	qSucceed = engine.NewQuery(`UPDATE jobs SET state = 'succeeded', finished = ?, updated = ?, not_before = start_after, reason = '', error = '',
+		outcome = ?, exit_code = ?, signal = ?, cpu_us = ?, max_rss = ?, fetch_since = 0, fetch_tries = 0
+		WHERE id = ? AND state = 'running' AND attempt = ? AND cancel_requested = 0 AND webhook = '' AND target = ''
+		AND NOT EXISTS (SELECT 1 FROM needs WHERE need = jobs.id) AND NOT EXISTS (SELECT 1 FROM live WHERE job = jobs.id)`)
 	qAttempt = engine.NewQuery(`INSERT INTO attempts (job, number, node, instance, program_sha256, started, finished, outcome,
 		message, exit_code, signal, cpu_us, max_rss, quarantine)
 		SELECT id, attempt, node, instance, program_sha256, started, ?, ?, ?, exit_code, signal, cpu_us, max_rss, quarantine
@@ -53,8 +58,46 @@ const finishTries = 5
 
 var errMoving = errors.New("the job keeps changing")
 
+// maxClaimedJobs is more than a node runs at a time.
+const maxClaimedJobs = 4096
+
+// claimedJobs are what the claims of this process have read of jobs that run, so that a
+// plain success need not read it again. They prove nothing: qSucceed changes only a row to
+// which they apply. Only the writer uses them.
+type claimedJobs map[string]claimedJob
+
+type claimedJob struct {
+	attempt int
+	running
+}
+
+func (c claimedJobs) add(r *Record) {
+	if len(c) >= maxClaimedJobs {
+		clear(c) // of jobs whose attempts others have ended
+	}
+	c[r.ID] = claimedJob{r.Attempt, running{
+		node: r.Node, program: r.Program, started: engine.Micros(r.Started), due: engine.Micros(r.Due), startAfter: engine.Micros(r.StartAfter),
+	}}
+}
+
+// succeed ends a plain success: one without webhook, delivery, dependents and reports of
+// the running program, of which nothing was requested. It returns false for any other.
+func (t *txn) succeed(id string, attempt int, e *Ending) (r running, done bool, err error) {
+	c, known := t.claimed[id]
+	delete(t.claimed, id)
+	if !known || c.attempt != attempt || e.State != jobs.Succeeded || e.Inputs != InputsHad || e.Shutdown || Spends(e.Outcome) || e.Outcome == jobs.OutcomeLost {
+		return running{}, false, nil
+	}
+	now := engine.Micros(t.now)
+	n, err := t.Exec(qSucceed, now, now, string(e.Outcome), e.ExitCode, e.Signal, e.CPU.Microseconds(), e.MaxRSS, id, attempt)
+	return c.running, n > 0, err
+}
+
 func (t *txn) finish(id string, attempt int, e *Ending) ([]Record, error) {
-	ended, err := t.finishRow(id, attempt, e)
+	ended, done, err := t.succeed(id, attempt, e)
+	if err == nil && !done {
+		ended, err = t.finishRow(id, attempt, e)
+	}
 	if err != nil {
 		return nil, err
 	}

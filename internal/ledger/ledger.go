@@ -178,7 +178,7 @@ func (l *Ledger) open(ctx context.Context, path string, c Config) (err error) {
 	l.Pairing, l.Pool, l.Results, l.Retention = pairing.New(a), pool.New(a), results.New(a), retention.New(a)
 	l.queue = newWriteQueue(&txn{
 		w: l.db.Writer, failure: newFailure(l.log), log: l.log, clock: l.now, listeners: &l.listeners,
-		activity: l.Activity, outbox: l.Outbox, nodes: l.Nodes,
+		activity: l.Activity, outbox: l.Outbox, nodes: l.Nodes, claimed: claimedJobs{},
 	}, (*txn).updateRemaining)
 	l.external.queue, l.external.log = l.queue, l.log
 	if _, err = l.Nodes.Dead(ctx); err != nil { // the first look at the heartbeats

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/activity"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -39,6 +41,166 @@ func TestClaim(t *testing.T) {
 		t.Error(diff)
 	}
 	d.recount()
+}
+
+// TestClaimAfterChanges checks that a claim returns the job as it is now, not as this process
+// has accepted it.
+func TestClaimAfterChanges(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(d, other *fixture, id string){
+		"nothing":               func(*fixture, *fixture, string) {},
+		"accepted by another":   func(d, _ *fixture, _ string) { d.queue.tx.accepted = acceptedJobs{} },
+		"cancelled and retried": func(d, _ *fixture, id string) { actAgain(d, id) },
+		"the same by another":   func(_, other *fixture, id string) { actAgain(other, id) },
+		"run and retried by another": func(_, other *fixture, id string) {
+			other.end(id, other.run(id), jobs.Failed, jobs.OutcomeFailed)
+			_, err := other.act(VerbRetry, id)
+			other.must(err)
+		},
+		"reset by another": func(_, other *fixture, id string) {
+			other.clock.advance(time.Minute)
+			_, err := other.act(VerbReset, id)
+			other.must(err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newFixture(t)
+			other := &fixture{t: t, clock: d.clock, path: d.path}
+			other.Ledger = d.open()
+			defer other.Close()
+			id := d.add(func(j *jobs.Job) {
+				j.Labels, j.Expires = map[string]string{"a": "b"}, d.clock.now().Add(time.Hour)
+			})
+			change(d, other, id)
+			d.clock.advance(time.Second)
+			c, err := d.Claim(t.Context(), id, Owner{Instance: "i1", Node: "n1"}, "abc")
+			d.must(err)
+			if diff := cmp.Diff(Claim{OK: true, Record: d.record(id)}, c); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// actAgain cancels a job and retries it after it would have expired.
+func actAgain(d *fixture, id string) {
+	_, err := d.act(VerbCancel, id)
+	d.must(err)
+	d.clock.advance(2 * time.Hour)
+	_, err = d.act(VerbRetry, id)
+	d.must(err)
+}
+
+// TestSuccessOfAnyJob checks that a success is recorded the same whether the ledger knows the
+// job from its claim or reads it.
+func TestSuccessOfAnyJob(t *testing.T) {
+	t.Parallel()
+	for name, run := range map[string]func(d, other *fixture, id string) (attempt int){
+		"first attempt": func(d, _ *fixture, id string) int { return d.run(id) },
+		"after a backoff": func(d, _ *fixture, id string) int {
+			e := ending(jobs.Queued, jobs.OutcomeError)
+			e.NotBefore = d.clock.now().Add(time.Minute)
+			_, err := d.Finish(d.t.Context(), id, d.run(id), e)
+			d.must(err)
+			d.clock.advance(2 * time.Minute)
+			return d.run(id)
+		},
+		"after inputs were missing": func(d, _ *fixture, id string) int {
+			e := ending(jobs.Queued, jobs.OutcomeInput)
+			e.Inputs = InputsAwaited
+			_, err := d.Finish(d.t.Context(), id, d.run(id), e)
+			d.must(err)
+			return d.run(id)
+		},
+		"run by another since": func(d, other *fixture, id string) int {
+			first := d.run(id)
+			d.clock.advance(time.Minute)
+			other.end(id, first, jobs.Queued, jobs.OutcomeLost)
+			d.clock.advance(time.Minute)
+			return other.run(id)
+		},
+		"lost": func(d, other *fixture, id string) int {
+			first := d.run(id)
+			other.end(id, first, jobs.Queued, jobs.OutcomeLost)
+			return first
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			type end struct {
+				Record   Record
+				Attempts []Attempt
+				Tallies  []activity.Tally
+				Stale    bool
+			}
+			id := jobs.NewID()
+			of := func(forget bool) (e end) {
+				d := newFixture(t)
+				other := &fixture{t: t, clock: d.clock, path: d.path}
+				other.Ledger = d.open()
+				defer other.Close()
+				d.add(func(j *jobs.Job) { j.ID, j.Result.URL = id, "https://results.example/"+id })
+				d.clock.advance(time.Second)
+				attempt := run(d, other, id)
+				if forget {
+					d.must(d.do(t.Context(), &op{run: func(t *txn) error { clear(t.claimed); return nil }}))
+				}
+				d.clock.advance(time.Second)
+				_, err := d.Finish(t.Context(), id, attempt, ending(jobs.Succeeded, jobs.OutcomeSucceeded))
+				e.Stale = errors.Is(err, ErrStale)
+				if !e.Stale {
+					d.must(err)
+				}
+				e.Record = d.record(id)
+				e.Attempts, err = d.Attempts(t.Context(), id)
+				d.must(err)
+				e.Tallies = d.activity(10*time.Minute, "").Programs
+				d.recount()
+				return e
+			}
+			if diff := cmp.Diff(of(true), of(false)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestAcceptedJobsAreBounded checks how much is kept of jobs that nobody claims.
+func TestAcceptedJobsAreBounded(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 22, 6, 16, 0, 0, time.UTC)
+	for _, c := range []struct{ size, want int }{{1, maxAcceptedJobs}, {maxAcceptedBytes / 4, 4}} {
+		var a acceptedJobs
+		fill := func() {
+			for range 2 * maxAcceptedJobs {
+				a.add(&Record{ID: jobs.NewID(), State: jobs.Queued, Accepted: now, Document: make([]byte, c.size)}, now)
+			}
+		}
+		check := func(when string) {
+			t.Helper()
+			if len(a.jobs) != c.want || a.bytes != c.want*c.size {
+				t.Errorf("%d bytes each, %s: %d jobs, %d bytes", c.size, when, len(a.jobs), a.bytes)
+			}
+		}
+		fill()
+		check("full")
+		for id := range a.jobs {
+			a.take(id)
+			break
+		}
+		fill()
+		check("after one was taken")
+		now = now.Add(acceptedAge)
+		old := maps.Clone(a.jobs)
+		fill()
+		check("after a while")
+		for id := range a.jobs {
+			if _, ok := old[id]; ok {
+				t.Fatal("an old job has kept its place")
+			}
+		}
+	}
 }
 
 func TestClaimRefused(t *testing.T) {

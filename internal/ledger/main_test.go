@@ -156,7 +156,7 @@ func (d *fixture) end(id string, attempt int, state jobs.State, outcome jobs.Out
 }
 
 func ending(state jobs.State, outcome jobs.Outcome) Ending {
-	e := Ending{State: state, Outcome: outcome}
+	e := Ending{State: state, Outcome: outcome, Inputs: InputsHad}
 	if state != jobs.Succeeded {
 		e.Error = &jobs.Error{Class: outcome, Message: "it went wrong"}
 	}

@@ -190,7 +190,7 @@ func (s *machine) claim(rt *rapid.T) {
 func (s *machine) ending(rt *rapid.T) Ending {
 	e := rapid.SampledFrom([]Ending{
 		{State: jobs.Succeeded, Outcome: jobs.OutcomeSucceeded},
-		{State: jobs.Succeeded, Outcome: jobs.OutcomeSucceeded},
+		{State: jobs.Succeeded, Outcome: jobs.OutcomeSucceeded, Inputs: InputsHad},
 		{State: jobs.Failed, Outcome: jobs.OutcomeFailed},
 		{State: jobs.Failed, Outcome: jobs.OutcomeError},
 		{State: jobs.Queued, Outcome: jobs.OutcomeTimeout},

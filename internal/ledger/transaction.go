@@ -72,6 +72,9 @@ type txn struct {
 	staged effects
 	all    effects
 
+	accepted acceptedJobs
+	claimed  claimedJobs
+
 	remaining bool  // dependents are left for another transaction
 	missing   *bool // whether any job waits for one that was never submitted
 }
