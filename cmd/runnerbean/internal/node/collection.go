@@ -1,6 +1,7 @@
 package node
 
 import (
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -14,6 +15,9 @@ const (
 	cheapGarbage = 32 << 20
 	// goPercent is the default of GOGC, and mostPercent the most that is set.
 	goPercent, mostPercent = 100, 400
+	// smallMemory is what Go may take in all while GOGC is raised, in bytes. Without it a heap
+	// that grows at once, by large outputs of programs, is collected at five times its size.
+	smallMemory = 64 << 20
 )
 
 // tuneCollection makes garbage collections of a small heap less frequent, unless the operator
@@ -41,8 +45,17 @@ func afterCollection(c *collection) {
 	metrics.Read(c.live)
 	if percent := percentFor(c.live[0].Value.Uint64()); percent != c.percent {
 		c.percent = percent
+		debug.SetMemoryLimit(limitFor(percent))
 		debug.SetGCPercent(percent)
 	}
+}
+
+// limitFor returns GOMEMLIMIT for a GOGC.
+func limitFor(percent int) int64 {
+	if percent > goPercent {
+		return smallMemory
+	}
+	return math.MaxInt64
 }
 
 // percentFor returns GOGC for a live heap in bytes.

@@ -1,7 +1,9 @@
 package node
 
 import (
+	"math"
 	"runtime"
+	"runtime/debug"
 	"runtime/metrics"
 	"testing"
 )
@@ -20,9 +22,15 @@ func TestCollectionIsTuned(t *testing.T) {
 	watchCollections()
 	large := make([]byte, 64<<20)
 	collectUntil(func(percent uint64) bool { return percent == goPercent })
+	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
+		t.Errorf("a large heap has a limit of %d bytes", limit)
+	}
 	runtime.KeepAlive(large)
 	large = nil
 	collectUntil(func(percent uint64) bool { return percent > goPercent })
+	if limit := debug.SetMemoryLimit(-1); limit != smallMemory {
+		t.Errorf("a small heap has a limit of %d bytes", limit)
+	}
 }
 
 // collectUntil collects garbage until GOGC is as wanted.
