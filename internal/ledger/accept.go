@@ -156,7 +156,11 @@ func (c *candidate) accept(t *txn) (Accepted, error) {
 	if err := c.connect(t, &r); err != nil {
 		return Accepted{}, err
 	}
-	t.accepted.add(&r, t.now)
+	if r.State == jobs.Queued && !r.waits(t.now) {
+		own := r
+		own.Document = bytes.Clone(r.Document) // the caller's may be a part of something large
+		t.accepted.Add(r.ID, own, len(own.Document), t.now)
+	}
 	return Accepted{New: true, Record: r}, nil
 }
 

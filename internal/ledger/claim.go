@@ -1,9 +1,7 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
-	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -59,67 +57,8 @@ func (l *Ledger) Claim(ctx context.Context, id string, o Owner, programSHA256 st
 	return claim, nil
 }
 
-// Bounds of acceptedJobs.
-const (
-	maxAcceptedJobs  = 1024
-	maxAcceptedBytes = 4 << 20 // of documents
-	// acceptedAge is how long a job that nobody claims stays while there is no room.
-	acceptedAge = 10 * time.Second
-)
-
-// acceptedJobs are jobs that this process has just accepted, so that their claims need not
-// read them. They prove nothing: a claim changes only a row that is still the same. Only
-// the writer uses them.
-type acceptedJobs struct {
-	jobs  map[string]Record
-	bytes int
-	swept time.Time // when old jobs were removed
-}
-
-// add keeps a job that is due, if there is room.
-func (a *acceptedJobs) add(r *Record, now time.Time) {
-	if r.State != jobs.Queued || r.waits(now) || !a.room(len(r.Document), now) {
-		return
-	}
-	if a.jobs == nil {
-		a.jobs = map[string]Record{}
-	}
-	own := *r
-	own.Document = bytes.Clone(r.Document) // the caller's may be a part of something large
-	a.jobs[r.ID], a.bytes = own, a.bytes+len(own.Document)
-}
-
-// room reports whether there is room for a document. If not, it removes old jobs, at most
-// once each acceptedAge.
-func (a *acceptedJobs) room(size int, now time.Time) bool {
-	full := func() bool { return len(a.jobs) >= maxAcceptedJobs || a.bytes+size > maxAcceptedBytes }
-	if !full() {
-		return true
-	}
-	if since := now.Sub(a.swept); since >= 0 && since < acceptedAge {
-		return false
-	}
-	a.swept = now
-	for id, r := range a.jobs {
-		if age := now.Sub(r.Accepted); age < 0 || age >= acceptedAge {
-			a.take(id)
-		}
-	}
-	return !full()
-}
-
-// take removes a job and returns it.
-func (a *acceptedJobs) take(id string) (Record, bool) {
-	r, ok := a.jobs[id]
-	if ok {
-		delete(a.jobs, id)
-		a.bytes -= len(r.Document)
-	}
-	return r, ok
-}
-
 func claimJob(t *txn, id string, o Owner, sum string) (Claim, error) {
-	if r, ok := t.accepted.take(id); ok {
+	if r, ok := t.accepted.Take(id); ok {
 		if c, claimed, err := claimRow(t, &r, o, sum); claimed || err != nil {
 			return c, err
 		}
@@ -156,11 +95,6 @@ func claimable(t *txn, id string) (Record, bool, error) {
 	return record, true, err
 }
 
-// waits reports whether a queued job is not due yet, or has expired.
-func (r *Record) waits(now time.Time) bool {
-	return r.Wait(now) > 0 || !r.Expires.IsZero() && !r.Expires.After(now)
-}
-
 // claimRow claims a job unless it has changed since r was read.
 func claimRow(t *txn, r *Record, o Owner, sum string) (c Claim, claimed bool, err error) {
 	if r.State != jobs.Queued || r.waits(t.now) {
@@ -175,7 +109,7 @@ func claimRow(t *txn, r *Record, o Owner, sum string) (c Claim, claimed bool, er
 	t.Changed(r.ID)
 	r.State, r.Node, r.Instance, r.Quarantined = jobs.Running, o.Node, o.Instance, r.RunsAlone()
 	r.Attempt, r.Started, r.Updated = r.Attempt+1, t.now, t.now
-	t.claimed.add(r)
+	t.claimed.Add(r.ID, claimedJob{r.Attempt, r.Node, r.Program, engine.Micros(r.Started), engine.Micros(r.Due)}, 0, t.now)
 	return Claim{OK: true, Record: *r}, true, nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/changes"
 )
 
 // externalEvery is the interval of the checks. A tenth of it would cost an idle node
@@ -16,7 +18,7 @@ type externalCommits struct {
 	queue *writeQueue
 	log   *slog.Logger
 
-	listeners listeners
+	listeners changes.Listeners
 	every     time.Duration
 	first     sync.Once
 	looks     atomic.Int64
@@ -30,7 +32,7 @@ func (c *externalCommits) add(f func()) (remove func()) {
 	if !c.queue.closed {
 		c.first.Do(func() { c.wg.Go(c.watch) })
 	}
-	return c.listeners.add(func([]string) { f() })
+	return c.listeners.Add(func([]string) { f() })
 }
 
 // watch checks until the ledger is closed.
@@ -47,7 +49,7 @@ func (c *externalCommits) watch() {
 		var now int64
 		if now, ok = c.version(); ok && now != known {
 			known = now
-			c.listeners.notify(c.log, []string{""})
+			c.listeners.Notify(c.log, []string{""})
 		}
 		c.looks.Add(1)
 	}

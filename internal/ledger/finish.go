@@ -58,43 +58,21 @@ const finishTries = 5
 
 var errMoving = errors.New("the job keeps changing")
 
-// maxClaimedJobs is more than a node runs at a time.
-const maxClaimedJobs = 4096
-
-// claimedJobs are what the claims of this process have read of jobs that run, so that a
-// plain success need not read it again. They prove nothing: qSucceed changes only a row to
-// which they apply. Only the writer uses them.
-type claimedJobs map[string]claimedJob
-
-type claimedJob struct {
-	attempt int
-	running
-}
-
-func (c claimedJobs) add(r *Record) {
-	if len(c) >= maxClaimedJobs {
-		clear(c) // of jobs whose attempts others have ended
-	}
-	c[r.ID] = claimedJob{r.Attempt, running{
-		node: r.Node, program: r.Program, started: engine.Micros(r.Started), due: engine.Micros(r.Due), startAfter: engine.Micros(r.StartAfter),
-	}}
-}
-
-// succeed ends a plain success: one without webhook, delivery, dependents and reports of
-// the running program, of which nothing was requested. It returns false for any other.
-func (t *txn) succeed(id string, attempt int, e *Ending) (r running, done bool, err error) {
-	c, known := t.claimed[id]
-	delete(t.claimed, id)
+// succeed ends a plain success of a job that this process has claimed: one without webhook,
+// delivery, dependents and reports of the running program, of which nothing was requested.
+// It returns false for any other.
+func succeed(t *txn, id string, attempt int, e *Ending) (r running, done bool, err error) {
+	c, known := t.claimed.Take(id)
 	if !known || c.attempt != attempt || e.State != jobs.Succeeded || e.Inputs != InputsHad || e.Shutdown || Spends(e.Outcome) || e.Outcome == jobs.OutcomeLost {
 		return running{}, false, nil
 	}
 	now := engine.Micros(t.now)
 	n, err := t.Exec(qSucceed, now, now, string(e.Outcome), e.ExitCode, e.Signal, e.CPU.Microseconds(), e.MaxRSS, id, attempt)
-	return c.running, n > 0, err
+	return running{node: c.node, program: c.program, started: c.started, due: c.due}, n > 0, err
 }
 
 func (t *txn) finish(id string, attempt int, e *Ending) ([]Record, error) {
-	ended, done, err := t.succeed(id, attempt, e)
+	ended, done, err := succeed(t, id, attempt, e)
 	if err == nil && !done {
 		ended, err = t.finishRow(id, attempt, e)
 	}

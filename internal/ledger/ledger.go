@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/activity"
+	"github.com/runnerbean/runnerbean/internal/ledger/changes"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
@@ -31,6 +32,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/queues"
 	"github.com/runnerbean/runnerbean/internal/ledger/results"
 	"github.com/runnerbean/runnerbean/internal/ledger/retention"
+	"github.com/runnerbean/runnerbean/internal/ledger/sessions"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 	"github.com/runnerbean/runnerbean/internal/ledger/stuck"
 )
@@ -87,7 +89,7 @@ type Ledger struct {
 	Activity   *activity.Counters
 	Outbox     *outbox.Outbox
 	Replays    *outbox.Replays
-	Sessions   *Sessions
+	Sessions   *sessions.Sessions
 	Dependents *Dependents
 	Stuck      *stuck.Finder
 	// Upgraded is what Open has upgraded, or nil.
@@ -108,7 +110,7 @@ type Ledger struct {
 
 	maxScheduled int64 // tests change it
 
-	listeners listeners
+	listeners changes.Listeners
 	external  externalCommits
 }
 
@@ -171,14 +173,14 @@ func (l *Ledger) open(ctx context.Context, path string, c Config) (err error) {
 	l.reader, l.Upgraded = l.db.Reader, l.db.Upgraded
 	a := l.access()
 	l.Nodes = nodes.New(a, nodes.Config{Lease: lease, Clock: l.clock, Schema: sqlite.Schema()}, func(t engine.Tx, program string) error { return t.(*txn).programAnnounced(program) })
-	l.Events, l.Activity, l.Replays, l.Sessions = eventlog.New(a), activity.New(a), outbox.NewReplays(a), &Sessions{a}
+	l.Events, l.Activity, l.Replays, l.Sessions = eventlog.New(a), activity.New(a), outbox.NewReplays(a), sessions.New(a)
 	l.Queues = queues.New(a)
 	l.Dependents, l.Stuck = &Dependents{l.do}, stuck.New(a)
 	l.Outbox = outbox.New(a, outbox.Config{Webhook: c.Webhook, BaseURL: c.BaseURL, FormerURLs: c.FormerURLs})
 	l.Pairing, l.Pool, l.Results, l.Retention = pairing.New(a), pool.New(a), results.New(a), retention.New(a)
 	l.queue = newWriteQueue(&txn{
 		w: l.db.Writer, failure: newFailure(l.log), log: l.log, clock: l.now, listeners: &l.listeners,
-		activity: l.Activity, outbox: l.Outbox, nodes: l.Nodes, claimed: claimedJobs{},
+		activity: l.Activity, outbox: l.Outbox, nodes: l.Nodes,
 	}, (*txn).updateRemaining)
 	l.external.queue, l.external.log = l.queue, l.log
 	if _, err = l.Nodes.Dead(ctx); err != nil { // the first look at the heartbeats
@@ -277,7 +279,7 @@ func (l *Ledger) Rollup(ctx context.Context) (err error) {
 // changed, before the callers of the operations get their answers. f must return at
 // once, must not call the ledger and must not keep ids. remove ends the calls.
 func (l *Ledger) OnChange(f func(ids []string)) (remove func()) {
-	return l.listeners.add(f)
+	return l.listeners.Add(f)
 }
 
 // OnExternalCommit calls f soon after another process, or another Ledger of this one,

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"errors"
-	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger/activity"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/internal/ledger/recent"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -49,7 +49,7 @@ func TestClaimAfterChanges(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(d, other *fixture, id string){
 		"nothing":               func(*fixture, *fixture, string) {},
-		"accepted by another":   func(d, _ *fixture, _ string) { d.queue.tx.accepted = acceptedJobs{} },
+		"accepted by another":   func(d, _ *fixture, _ string) { d.queue.tx.accepted = recent.Jobs[Record]{} },
 		"cancelled and retried": func(d, _ *fixture, id string) { actAgain(d, id) },
 		"the same by another":   func(_, other *fixture, id string) { actAgain(other, id) },
 		"run and retried by another": func(_, other *fixture, id string) {
@@ -144,7 +144,7 @@ func TestSuccessOfAnyJob(t *testing.T) {
 				d.clock.advance(time.Second)
 				attempt := run(d, other, id)
 				if forget {
-					d.must(d.do(t.Context(), &op{run: func(t *txn) error { clear(t.claimed); return nil }}))
+					d.must(d.do(t.Context(), &op{run: func(t *txn) error { t.claimed = recent.Jobs[claimedJob]{}; return nil }}))
 				}
 				d.clock.advance(time.Second)
 				_, err := d.Finish(t.Context(), id, attempt, ending(jobs.Succeeded, jobs.OutcomeSucceeded))
@@ -163,43 +163,6 @@ func TestSuccessOfAnyJob(t *testing.T) {
 				t.Error(diff)
 			}
 		})
-	}
-}
-
-// TestAcceptedJobsAreBounded checks how much is kept of jobs that nobody claims.
-func TestAcceptedJobsAreBounded(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 11, 22, 6, 16, 0, 0, time.UTC)
-	for _, c := range []struct{ size, want int }{{1, maxAcceptedJobs}, {maxAcceptedBytes / 4, 4}} {
-		var a acceptedJobs
-		fill := func() {
-			for range 2 * maxAcceptedJobs {
-				a.add(&Record{ID: jobs.NewID(), State: jobs.Queued, Accepted: now, Document: make([]byte, c.size)}, now)
-			}
-		}
-		check := func(when string) {
-			t.Helper()
-			if len(a.jobs) != c.want || a.bytes != c.want*c.size {
-				t.Errorf("%d bytes each, %s: %d jobs, %d bytes", c.size, when, len(a.jobs), a.bytes)
-			}
-		}
-		fill()
-		check("full")
-		for id := range a.jobs {
-			a.take(id)
-			break
-		}
-		fill()
-		check("after one was taken")
-		now = now.Add(acceptedAge)
-		old := maps.Clone(a.jobs)
-		fill()
-		check("after a while")
-		for id := range a.jobs {
-			if _, ok := old[id]; ok {
-				t.Fatal("an old job has kept its place")
-			}
-		}
 	}
 }
 

@@ -117,6 +117,11 @@ func (r *Record) Wait(now time.Time) time.Duration {
 	return wait
 }
 
+// waits reports whether a queued job is not due yet, or has expired.
+func (r *Record) waits(now time.Time) bool {
+	return r.Wait(now) > 0 || !r.Expires.IsZero() && !r.Expires.After(now)
+}
+
 // Live is the last report of a running program.
 type Live struct {
 	Progress *float64

@@ -8,10 +8,12 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/activity"
+	"github.com/runnerbean/runnerbean/internal/ledger/changes"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
+	"github.com/runnerbean/runnerbean/internal/ledger/recent"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -60,7 +62,7 @@ type txn struct {
 	failure   *failure
 	log       *slog.Logger
 	clock     func() time.Time
-	listeners *listeners
+	listeners *changes.Listeners
 	activity  *activity.Counters
 	outbox    *outbox.Outbox
 	nodes     *nodes.Registry
@@ -72,11 +74,20 @@ type txn struct {
 	staged effects
 	all    effects
 
-	accepted acceptedJobs
-	claimed  claimedJobs
+	// What this process has just written, so that the next step of a job need not read it.
+	// It proves nothing: the step changes only a row that is still the same.
+	accepted recent.Jobs[Record]
+	claimed  recent.Jobs[claimedJob]
 
 	remaining bool  // dependents are left for another transaction
 	missing   *bool // whether any job waits for one that was never submitted
+}
+
+// claimedJob is what a claim knows of a running job.
+type claimedJob struct {
+	attempt       int
+	node, program string
+	started, due  int64 // as in the row
 }
 
 // effects are the results of operations beside their rows. They are written at the
@@ -243,7 +254,7 @@ func (t *txn) run(ops []*op) error {
 		return failAll(ops, fmt.Errorf("commit: %w", err))
 	}
 	t.activity.Late(t.all.ended)
-	t.listeners.notify(t.log, t.all.changed)
+	t.listeners.Notify(t.log, t.all.changed)
 	return nil
 }
 

@@ -1,4 +1,5 @@
-package ledger
+// Package changes tells listeners which jobs a commit has changed.
+package changes
 
 import (
 	"log/slog"
@@ -11,8 +12,9 @@ import (
 // maxNotified is the largest number of ids in one call of a listener.
 const maxNotified = 1024
 
-// listeners are called after a commit with the ids of the jobs that it changed.
-type listeners struct {
+// Listeners are called after a commit with the ids of the jobs that it changed. The zero
+// value has none.
+type Listeners struct {
 	mu   sync.Mutex
 	next int
 	list []listener
@@ -23,7 +25,8 @@ type listener struct {
 	f      func(ids []string)
 }
 
-func (s *listeners) add(f func(ids []string)) func() {
+// Add adds a listener. The result removes it.
+func (s *Listeners) Add(f func(ids []string)) (remove func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.next++
@@ -36,7 +39,8 @@ func (s *listeners) add(f func(ids []string)) func() {
 	}
 }
 
-func (s *listeners) notify(log *slog.Logger, ids []string) {
+// Notify calls all listeners with at most 1,024 ids at a time. It logs their panics.
+func (s *Listeners) Notify(log *slog.Logger, ids []string) {
 	if len(ids) == 0 {
 		return
 	}

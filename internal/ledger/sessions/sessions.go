@@ -1,4 +1,5 @@
-package ledger
+// Package sessions records in the ledger which logins a person has ended.
+package sessions
 
 import (
 	"context"
@@ -16,6 +17,9 @@ var (
 
 // Sessions are the logins that a person ended.
 type Sessions struct{ ledger engine.Access }
+
+// New returns the ended logins of a ledger.
+func New(ledger engine.Access) *Sessions { return &Sessions{ledger} }
 
 // End records that a session is invalid on every node. expires is when it would have
 // ended by itself. The record is kept until then.
