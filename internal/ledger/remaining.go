@@ -15,8 +15,11 @@ import (
 // has left, because the caller may have died.
 const reviveAfter = time.Minute
 
+// maxRemaining is how many ended jobs one transaction looks at whose dependents were left.
+const maxRemaining = 16
+
 var (
-	qRemaining     = engine.NewQuery("SELECT job FROM unsettled LIMIT 16")
+	qRemaining     = engine.NewQuery(fmt.Sprintf("SELECT job FROM unsettled LIMIT %d", maxRemaining))
 	qDropRemaining = engine.NewQuery("DELETE FROM unsettled WHERE job = ?")
 	qAnyRemaining  = engine.NewQuery("SELECT 1 FROM (SELECT 1 FROM unsettled UNION ALL SELECT 1 FROM reviving WHERE at <= ?) AS rest LIMIT 1")
 
@@ -36,8 +39,13 @@ func (t *txn) updateRemaining() (more bool) {
 		if err != nil || len(list) == 0 {
 			return err
 		}
-		more = len(list) > 1
-		return t.updateOneRemaining(list[0])
+		more = len(list) == maxRemaining
+		for _, id := range list {
+			if err := t.updateOneRemaining(id); err != nil || t.remaining {
+				return err
+			}
+		}
+		return nil
 	}}
 	if err := t.run([]*op{o}); err != nil {
 		t.log.Error("the dependents of an ended job are not updated yet", "err", err)
