@@ -27,12 +27,12 @@ demo: need-beanstalkd build ## Run the main job end to end; DEMO_ONCE=1 runs it 
 	$(BIN)/demo -bin $(BIN)/runnerbean -programs $(BIN)/programs -website $(BIN)/website
 
 .PHONY: test
-test: need-beanstalkd need-chromium need-strace need-php need-python ## Set up and test, in at most 10 minutes on 2 cores
+test: need-beanstalkd need-chromium need-postgresql need-strace need-php need-python ## Set up and test, in at most 10 minutes on 2 cores
 	@$(call parts,build test-all smoke)
 
 .PHONY: ci
 ci: need-promtool need-nginx need-wrk ## Check what takes longer: staticcheck, types, other platforms, races, benchmarks, chaos, mutants
-	@$(call parts,lint types cross rules race bench-once chaos-short mutants)
+	@$(call parts,lint types cross rules race test-postgres bench-once chaos-short mutants)
 
 # parts makes one target after the other. It says what each does, by its help text, and at the end how long each took.
 parts = took=; for part in $(1); do \
@@ -56,6 +56,10 @@ test-all: ## Run all tests
 .PHONY: race
 race: ## Run all tests with the race detector
 	@$(cgroup); GOFLAGS=-trimpath $(TEST) -race -timeout 15m $$($(GO) list ./... | grep -vx '$(MODULE)/internal/layout')
+
+.PHONY: test-postgres
+test-postgres: need-postgresql ## Run the tests of the ledger on a private PostgreSQL
+	LEDGER_TEST_POSTGRES=1 $(BUILD) $(TEST) -timeout 10m ./internal/ledger
 
 .PHONY: check
 check: lint cross rules ## Check the code without running it
@@ -176,6 +180,9 @@ need-promtool:
 	@command -v promtool >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=prometheus
 
 .PHONY: need-tsc
+need-postgresql:
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || $(MAKE) --no-print-directory apt PACKAGES=postgresql
+
 need-tsc:
 	@command -v tsc >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=node-typescript
 

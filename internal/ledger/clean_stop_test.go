@@ -27,7 +27,7 @@ func left(t *testing.T, path string) (names []string) {
 // The last process that closes a ledger leaves everything in one file.
 func TestCleanStopLeavesOneCompleteFile(t *testing.T) {
 	t.Parallel()
-	d := newFixture(t)
+	d := newFileFixture(t)
 	other := d.open()
 	id := d.add(nil)
 	if _, err := other.Get(t.Context(), id); err != nil { // the reader has statements, too
@@ -57,7 +57,7 @@ func TestCleanStopLeavesOneCompleteFile(t *testing.T) {
 // After a lost write nothing of the log goes to the file, not even at the end.
 func TestStopAfterALostWriteLeavesTheLog(t *testing.T) {
 	t.Parallel()
-	d := newFixture(t)
+	d := newFileFixture(t)
 	broken := d.openWith(func(w *sqlite.Writer) { w.SyncLog = func(*os.File) error { return errors.New("lost") } })
 	d.must(d.Close())
 	if _, err := broken.Accept(t.Context(), []Entry{entry(nil)}); !errors.Is(err, ErrReopen) {

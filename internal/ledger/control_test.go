@@ -106,7 +106,7 @@ func TestVitals(t *testing.T) {
 	d.clock.advance(30 * 24 * time.Hour)
 	d.must(d.Nodes.Register(t.Context(), nodes.Node{Name: "n9", Instance: "i9"}))
 	left := 0
-	d.must(d.db.Reader.DB().QueryRow("SELECT COUNT(*) FROM vitals").Scan(&left))
+	d.must(sqlDB(d.Ledger).QueryRow("SELECT COUNT(*) FROM vitals").Scan(&left))
 	if left != 0 {
 		t.Errorf("vitals of %d instances are left", left)
 	}

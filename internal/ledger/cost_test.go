@@ -15,6 +15,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
+	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -46,10 +47,10 @@ func newMeter(t testing.TB, keepLog bool) *meter {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	m := &meter{t: t, wal: path + "-wal"}
-	c := Config{BaseURL: "https://results.example/", Observe: func(string, time.Duration, error) { m.operations.Add(1) }}
+	c := Config{DSN: "sqlite:" + path, BaseURL: "https://results.example/", Observe: func(string, time.Duration, error) { m.operations.Add(1) }}
 	m.Ledger = newLedger(c)
-	m.must(m.open(context.Background(), path, c))
-	w := m.db.Writer
+	m.must(m.open(context.Background(), c))
+	w := m.db.Writer.(*sqlite.Writer)
 	w.Trace = m.see
 	sync := w.SyncLog
 	w.SyncLog = func(f *os.File) error {
@@ -60,7 +61,7 @@ func newMeter(t testing.TB, keepLog bool) *meter {
 	t.Cleanup(func() { _ = m.Close() })
 	m.must(m.Nodes.Register(t.Context(), nodes.Node{Name: "n1", Instance: "i1", Programs: []nodes.Program{{Name: "p"}}}))
 	if keepLog {
-		conn, err := m.db.Reader.DB().Conn(context.Background())
+		conn, err := sqlDB(m.Ledger).Conn(context.Background())
 		m.must(err)
 		t.Cleanup(func() { _ = conn.Close() })
 		_, err = conn.ExecContext(context.Background(), "BEGIN DEFERRED; SELECT COUNT(*) FROM jobs")

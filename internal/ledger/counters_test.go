@@ -59,9 +59,9 @@ func (e *ends) add(node, program string, state jobs.State, class jobs.Outcome) {
 func (s *machine) checkCounters(rt *rapid.T) {
 	for _, seconds := range []int{60, 600, 7200} {
 		for axis, column := range map[string]string{"n": "node", "p": "program"} {
-			rows, err := s.db.Reader.DB().Query(`SELECT name, state, class, SUM(n) FROM (
-				SELECT name, state, class, n FROM activity WHERE grain = ? AND axis = ?
-				UNION ALL SELECT `+column+`, state, class, n FROM tallies) GROUP BY name, state, class`, seconds, axis)
+			rows, err := sqlDB(s.Ledger).Query(`SELECT name, state, class, SUM(n) FROM (
+				SELECT name, state, class, n FROM activity WHERE grain = $1 AND axis = $2
+				UNION ALL SELECT `+column+`, state, class, n FROM tallies) AS counted GROUP BY name, state, class`, seconds, axis)
 			s.must(err)
 			got := map[string]int{}
 			s.must(eachRow(rows, func(r engine.Row) error {
@@ -78,8 +78,8 @@ func (s *machine) checkCounters(rt *rapid.T) {
 	}
 	s.checkActivity(rt)
 	bins := 0
-	s.must(s.db.Reader.DB().QueryRow(`SELECT COALESCE(SUM(n), 0) FROM (SELECT n FROM durations
-		UNION ALL SELECT n FROM tallies WHERE bin >= 0)`).Scan(&bins))
+	s.must(sqlDB(s.Ledger).QueryRow(`SELECT COALESCE(SUM(n), 0) FROM (SELECT n FROM durations
+		UNION ALL SELECT n FROM tallies WHERE bin >= 0) AS bins`).Scan(&bins))
 	if bins != s.ends.bins {
 		rt.Fatalf("%d successes in the histograms, there were %d", bins, s.ends.bins)
 	}

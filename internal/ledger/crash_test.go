@@ -57,7 +57,7 @@ func writeOne(ctx context.Context, l *Ledger) {
 
 func TestKilledWhileWriting(t *testing.T) {
 	t.Parallel()
-	d := newFixture(t)
+	d := newFileFixture(t)
 	d.must(d.Ledger.Close())
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), crashEnv+"="+d.path)
@@ -95,7 +95,7 @@ func TestKilledWhileWriting(t *testing.T) {
 func (d *fixture) sound() {
 	d.t.Helper()
 	var verdict string
-	d.must(d.db.Reader.DB().QueryRow("PRAGMA integrity_check").Scan(&verdict))
+	d.must(sqlDB(d.Ledger).QueryRow("PRAGMA integrity_check").Scan(&verdict))
 	if verdict != "ok" {
 		d.t.Errorf("integrity check: %s", verdict)
 	}
@@ -103,7 +103,7 @@ func (d *fixture) sound() {
 
 func TestTwoProcessesOnOneFile(t *testing.T) {
 	t.Parallel()
-	d := newFixture(t)
+	d := newFileFixture(t)
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), crashEnv+"="+d.path)
 	out, err := cmd.StdoutPipe()
@@ -129,8 +129,8 @@ func TestTwoProcessesOnOneFile(t *testing.T) {
 
 func TestTwoHandlesOnOneFile(t *testing.T) {
 	t.Parallel()
-	d := newFixture(t)
-	other := &fixture{Ledger: d.open(), t: t, clock: d.clock, path: d.path}
+	d := newFileFixture(t)
+	other := &fixture{Ledger: d.open(), t: t, clock: d.clock, path: d.path, dsn: d.dsn}
 	t.Cleanup(func() { _ = other.Ledger.Close() })
 	var wg sync.WaitGroup
 	for _, one := range []*fixture{d, other} {

@@ -212,7 +212,7 @@ func TestReplays(t *testing.T) {
 func (d *fixture) wantRows(table string, want int) {
 	d.t.Helper()
 	n := 0
-	d.must(d.db.Reader.DB().QueryRow("SELECT COUNT(*) FROM " + table).Scan(&n))
+	d.must(sqlDB(d.Ledger).QueryRow("SELECT COUNT(*) FROM " + table).Scan(&n))
 	if n != want {
 		d.t.Errorf("%d rows in %s, want %d", n, table, want)
 	}

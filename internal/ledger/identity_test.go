@@ -20,33 +20,33 @@ func TestIdentity(t *testing.T) {
 	if !regexp.MustCompile(`^[a-z2-7]{10}$`).MatchString(a.ID()) || a.ID() == b.ID() {
 		t.Errorf("ids %q and %q", a.ID(), b.ID())
 	}
-	read := func(path string) string {
+	read := func(dsn string) string {
 		t.Helper()
-		id, err := ReadID(t.Context(), "sqlite:"+path)
+		id, err := ReadID(t.Context(), dsn)
 		a.must(err)
 		return id
 	}
 	again := a.open()
-	if again.ID() != a.ID() || read(a.path) != a.ID() {
-		t.Errorf("%q, opened again %q, read %q", a.ID(), again.ID(), read(a.path))
+	if again.ID() != a.ID() || read(a.dsn) != a.ID() {
+		t.Errorf("%q, opened again %q, read %q", a.ID(), again.ID(), read(a.dsn))
 	}
 	a.must(again.Close())
 	a.must(a.Close())
 	// A read by another user must not create files that the node cannot write.
 	before, err := os.ReadDir(filepath.Dir(a.path))
 	a.must(err)
-	if id := read(a.path); id != a.ID() {
+	if id := read(a.dsn); id != a.ID() {
 		t.Errorf("closed: %q", id)
 	}
 	if after, err := os.ReadDir(filepath.Dir(a.path)); err != nil || len(after) != len(before) {
 		t.Errorf("files %v, before %v, %v", after, before, err)
 	}
-	if id := read(filepath.Join(t.TempDir(), "none.db")); id != "" {
+	if id := read("sqlite:" + filepath.Join(t.TempDir(), "none.db")); id != "" {
 		t.Errorf("of nothing: %q", id)
 	}
 	old := filepath.Join(t.TempDir(), "old.db")
 	oldLedger(t, old)
-	if id := read(old); id != "" {
+	if id := read("sqlite:" + old); id != "" {
 		t.Errorf("of an old ledger: %q", id)
 	}
 	if id, err := ReadID(t.Context(), "sqlite:"+t.TempDir()); err == nil {
@@ -100,7 +100,7 @@ func TestUpgradePutsMessagesAnew(t *testing.T) {
 // A ledger without an id is not opened, because its jobs have messages under the old id.
 func TestLostIdentity(t *testing.T) {
 	t.Parallel()
-	d := newFixture(t)
+	d := newFileFixture(t)
 	d.must(d.Close())
 	db, err := sql.Open("sqlite", d.path)
 	d.must(err)

@@ -32,7 +32,7 @@ func (s *machine) check(rt *rapid.T) {
 
 // checkStates compares the state and attempt of all jobs.
 func (s *machine) checkStates(rt *rapid.T) {
-	rows, err := s.db.Reader.DB().Query("SELECT id, state, attempt FROM jobs")
+	rows, err := sqlDB(s.Ledger).Query("SELECT id, state, attempt FROM jobs")
 	s.must(err)
 	got, want := map[string]string{}, map[string]string{}
 	s.must(eachRow(rows, func(r engine.Row) error {
@@ -117,7 +117,7 @@ func (s *machine) checkUnmet(rt *rapid.T) {
 			want = append(want, j.id+" "+n)
 		}
 	}
-	rows, err := s.db.Reader.DB().Query("SELECT job, need FROM unmet")
+	rows, err := sqlDB(s.Ledger).Query("SELECT job, need FROM unmet")
 	s.must(err)
 	s.must(eachRow(rows, func(r engine.Row) error {
 		var job, need string
@@ -135,7 +135,7 @@ func (s *machine) checkUnmet(rt *rapid.T) {
 // checkNeeds finds needs that nothing will fulfil.
 func (s *machine) checkNeeds(rt *rapid.T) {
 	var bad int
-	s.must(s.db.Reader.DB().QueryRow(`SELECT COUNT(*) FROM needs LEFT JOIN jobs need ON need.id = needs.need
+	s.must(sqlDB(s.Ledger).QueryRow(`SELECT COUNT(*) FROM needs LEFT JOIN jobs need ON need.id = needs.need
 		JOIN jobs job ON job.id = needs.job
 		WHERE job.state <> 'waiting' OR need.state IN ('succeeded', 'failed', 'cancelled')
 		OR (need.id IS NULL) <> (deadline > 0) OR (deadline > 0) <> (missing_since > 0)`).Scan(&bad))

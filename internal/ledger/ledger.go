@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"time"
@@ -29,6 +30,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/internal/ledger/pairing"
 	"github.com/runnerbean/runnerbean/internal/ledger/pool"
+	"github.com/runnerbean/runnerbean/internal/ledger/postgres"
 	"github.com/runnerbean/runnerbean/internal/ledger/queues"
 	"github.com/runnerbean/runnerbean/internal/ledger/results"
 	"github.com/runnerbean/runnerbean/internal/ledger/retention"
@@ -39,7 +41,8 @@ import (
 
 // Config is the configuration of a Ledger.
 type Config struct {
-	// DSN is "sqlite:PATH". Required.
+	// DSN is "sqlite:PATH", or "postgres://USER@HOST/DATABASE" with what libpq takes.
+	// Required.
 	DSN string
 	// Lease is how long an instance counts as alive after the last observed change of
 	// its heartbeat. Default 20 s.
@@ -99,7 +102,7 @@ type Ledger struct {
 	Results   *results.Results
 	Retention *retention.Retention
 
-	db     *sqlite.DB
+	db     engine.Database
 	reader engine.Reader
 	queue  *writeQueue
 	clock  func() time.Time
@@ -118,13 +121,9 @@ type Ledger struct {
 // and leave, and makes a copy first. It returns ErrNewer, ErrNodes or ErrUpgrading. The
 // caller closes the ledger.
 func Open(ctx context.Context, c Config) (*Ledger, error) {
-	path, ok := sqlitePath(c.DSN)
-	if !ok {
-		return nil, fmt.Errorf("ledger: open %q: want sqlite:PATH", c.DSN)
-	}
 	l := newLedger(c)
-	if err := l.open(ctx, path, c); err != nil {
-		return nil, fmt.Errorf("ledger: open %s: %w", path, err)
+	if err := l.open(ctx, c); err != nil {
+		return nil, fmt.Errorf("ledger: open %s: %w", Name(c.DSN), err)
 	}
 	l.queue.start()
 	noteUpgrade(ctx, l)
@@ -161,16 +160,49 @@ func newLedger(c Config) *Ledger {
 	return l
 }
 
-func (l *Ledger) open(ctx context.Context, path string, c Config) (err error) {
+// Name names a ledger for people: without the password of its DSN.
+func Name(dsn string) string {
+	if path, ok := sqlitePath(dsn); ok {
+		return path
+	}
+	if u, err := url.Parse(dsn); err == nil && isPostgres(dsn) {
+		return u.Scheme + "://" + u.Host + u.Path
+	}
+	return "the ledger"
+}
+
+func isPostgres(dsn string) bool {
+	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
+}
+
+var errDSN = errors.New("want sqlite:PATH or postgres://USER@HOST/DATABASE")
+
+func openDatabase(ctx context.Context, c Config) (engine.Database, *Upgraded, error) {
+	path, ok := sqlitePath(c.DSN)
+	switch {
+	case ok:
+		file, err := sqlite.Open(ctx, path, sqlite.Options{Upgrade: c.Upgrade})
+		if err != nil {
+			return engine.Database{}, nil, err
+		}
+		return file.Engine(), file.Upgraded, nil
+	case isPostgres(c.DSN):
+		db, err := postgres.Open(ctx, c.DSN)
+		return db, nil, err
+	}
+	return engine.Database{}, nil, errDSN
+}
+
+func (l *Ledger) open(ctx context.Context, c Config) (err error) {
 	lease := c.Lease
 	if lease <= 0 {
 		lease = defaultLease
 	}
 	c.Upgrade.Lease = cmp.Or(c.Upgrade.Lease, lease)
-	if l.db, err = sqlite.Open(ctx, path, sqlite.Options{Upgrade: c.Upgrade}); err != nil {
+	if l.db, l.Upgraded, err = openDatabase(ctx, c); err != nil {
 		return err
 	}
-	l.reader, l.Upgraded = l.db.Reader, l.db.Upgraded
+	l.reader = l.db.Reader
 	a := l.access()
 	l.Nodes = nodes.New(a, nodes.Config{Lease: lease, Clock: l.clock, Schema: sqlite.Schema()}, func(t engine.Tx, program string) error { return t.(*txn).programAnnounced(program) })
 	l.Events, l.Activity, l.Replays, l.Sessions = eventlog.New(a), activity.New(a), outbox.NewReplays(a), sessions.New(a)
@@ -216,10 +248,15 @@ func (l *Ledger) ID() string { return l.db.ID }
 // ReadID returns the id of a ledger that other processes may have open. It changes
 // nothing. The id is empty if there is no ledger yet or if it has no id yet.
 func ReadID(ctx context.Context, dsn string) (string, error) {
-	path, _ := sqlitePath(dsn)
-	id, err := sqlite.ReadID(ctx, path)
+	var id string
+	var err error
+	if path, ok := sqlitePath(dsn); ok {
+		id, err = sqlite.ReadID(ctx, path)
+	} else {
+		id, err = postgres.ReadID(ctx, dsn)
+	}
 	if err != nil {
-		return "", fmt.Errorf("ledger: read the id of %s: %w", path, err)
+		return "", fmt.Errorf("ledger: read the id of %s: %w", Name(dsn), err)
 	}
 	return id, nil
 }

@@ -66,7 +66,7 @@ func TestClaimAfterChanges(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := newFixture(t)
-			other := &fixture{t: t, clock: d.clock, path: d.path}
+			other := &fixture{t: t, clock: d.clock, path: d.path, dsn: d.dsn}
 			other.Ledger = d.open()
 			defer other.Close()
 			id := d.add(func(j *jobs.Job) {
@@ -137,7 +137,7 @@ func TestSuccessOfAnyJob(t *testing.T) {
 			id := jobs.NewID()
 			of := func(forget bool) (e end) {
 				d := newFixture(t)
-				other := &fixture{t: t, clock: d.clock, path: d.path}
+				other := &fixture{t: t, clock: d.clock, path: d.path, dsn: d.dsn}
 				other.Ledger = d.open()
 				defer other.Close()
 				d.add(func(j *jobs.Job) { j.ID, j.Result.URL = id, "https://results.example/"+id })

@@ -42,7 +42,7 @@ func (l *Ledger) List(ctx context.Context, f listing.Filter) (page Page, err err
 
 func (l *Ledger) list(ctx context.Context, f listing.Filter) (page Page, err error) {
 	// The snapshot keeps a job from moving between lists while they are read.
-	tx, err := l.db.Reader.Snapshot(ctx)
+	tx, err := l.db.Snapshot(ctx)
 	if err != nil {
 		return Page{}, err
 	}

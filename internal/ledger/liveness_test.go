@@ -16,7 +16,7 @@ import (
 // observer opens the file of the fixture as another process with its own clock.
 func (d *fixture) observer(off time.Duration) *fixture {
 	d.t.Helper()
-	o := &fixture{t: d.t, clock: &testClock{}, path: d.path}
+	o := &fixture{t: d.t, clock: &testClock{}, path: d.path, dsn: d.dsn}
 	o.clock.us.Store(d.clock.now().Add(off).UnixMicro())
 	o.Ledger = o.open()
 	return o
@@ -142,10 +142,10 @@ func TestOldInstancesAreForgotten(t *testing.T) {
 // registers a node with its name.
 func (d *fixture) withLease(name string, lease time.Duration) *fixture {
 	d.t.Helper()
-	o := &fixture{t: d.t, clock: d.clock, path: d.path}
-	c := Config{Now: d.clock.now, Logger: slog.New(slog.DiscardHandler), Lease: lease}
+	o := &fixture{t: d.t, clock: d.clock, path: d.path, dsn: d.dsn}
+	c := Config{DSN: d.dsn, Now: d.clock.now, Logger: slog.New(slog.DiscardHandler), Lease: lease}
 	o.Ledger = newLedger(c)
-	d.must(o.Ledger.open(d.t.Context(), d.path, c))
+	d.must(o.Ledger.open(d.t.Context(), c))
 	o.queue.start()
 	d.must(o.Nodes.Register(d.t.Context(), nodes.Node{Name: name, Instance: name + "-1", Home: name}))
 	return o

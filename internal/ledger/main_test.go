@@ -5,9 +5,11 @@ import (
 	"database/sql"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,12 +19,16 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
+	"github.com/runnerbean/runnerbean/internal/ledger/postgres/postgrestest"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // crashEnv turns the test binary into a process that writes until it is killed.
 const crashEnv = "LEDGER_TEST_WRITE_UNTIL_KILLED"
+
+// postgresEnv has those tests that are not about SQLite files run on PostgreSQL.
+const postgresEnv = "LEDGER_TEST_POSTGRES"
 
 // checks is the number of runs of the property test, unless a flag says otherwise.
 var checks = "100"
@@ -38,7 +44,28 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.checks", checks); err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m)
+	os.Exit(runTests(m))
+}
+
+// server is a PostgreSQL, if the tests are to run there and not on SQLite.
+var server *postgrestest.Server
+
+func runTests(m *testing.M) int {
+	if os.Getenv(postgresEnv) != "" {
+		var err error
+		if server, err = postgrestest.Start(); err != nil {
+			panic(err)
+		}
+	}
+	code := m.Run()
+	if server != nil {
+		server.Stop()
+	}
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 // testClock is a clock that a test moves.
@@ -62,12 +89,26 @@ type fixture struct {
 	*Ledger
 	t     tester
 	clock *testClock
-	path  string
+	path  string // of the file, on SQLite
+	dsn   string
 }
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	d := &fixture{t: t, clock: &testClock{}, path: filepath.Join(t.TempDir(), "ledger.db")}
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	return newFixtureOf(t, newDSN(t, path), path)
+}
+
+// newFileFixture returns a fixture on SQLite, whatever the others use.
+func newFileFixture(t testing.TB) *fixture {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	return newFixtureOf(t, "sqlite:"+path, path)
+}
+
+func newFixtureOf(t testing.TB, dsn, path string) *fixture {
+	t.Helper()
+	d := &fixture{t: t, clock: &testClock{}, path: path, dsn: dsn}
 	d.clock.us.Store(time.Date(2026, 11, 22, 6, 16, 0, 123456000, time.UTC).UnixMicro())
 	d.Ledger = d.open()
 	t.Cleanup(func() { _ = d.Ledger.Close() })
@@ -81,10 +122,12 @@ func (d *fixture) open() *Ledger { return d.openWith(func(*sqlite.Writer) {}) }
 // openWith opens it and changes the writer before it starts.
 func (d *fixture) openWith(change func(*sqlite.Writer)) *Ledger {
 	d.t.Helper()
-	c := Config{Now: d.clock.now, Logger: slog.New(slog.DiscardHandler)}
+	c := Config{DSN: d.dsn, Now: d.clock.now, Logger: slog.New(slog.DiscardHandler)}
 	l := newLedger(c)
-	d.must(l.open(context.Background(), d.path, c))
-	change(l.db.Writer)
+	d.must(l.open(context.Background(), c))
+	if w, ok := l.db.Writer.(*sqlite.Writer); ok {
+		change(w)
+	}
 	l.queue.start()
 	return l
 }
@@ -200,7 +243,7 @@ func (d *fixture) recount() {
 	for _, s := range jobs.States {
 		want[s] = 0
 	}
-	rows, err := d.db.Reader.DB().Query("SELECT state, COUNT(*) FROM jobs GROUP BY state")
+	rows, err := sqlDB(d.Ledger).Query("SELECT state, COUNT(*) FROM jobs GROUP BY state")
 	d.must(err)
 	d.must(eachRow(rows, func(r engine.Row) error {
 		var s jobs.State
@@ -221,9 +264,9 @@ func (d *fixture) recountBacklog() {
 	got, err := d.Backlog(d.t.Context())
 	d.must(err)
 	var want Backlog
-	rows, err := d.db.Reader.DB().Query(`SELECT CASE WHEN EXISTS (SELECT 1 FROM needs WHERE need = 'program ' || program AND job = id) THEN '' ELSE program END AS counted,
-		SUM(state = 'queued'), SUM(state = 'running'), SUM(state = 'waiting'),
-		COALESCE(SUM(state = 'queued' AND due > $1), 0), COALESCE(MIN(CASE WHEN state = 'queued' AND due <= $1 THEN due END), 0) FROM jobs
+	rows, err := sqlDB(d.Ledger).Query(`SELECT CASE WHEN EXISTS (SELECT 1 FROM needs WHERE need = 'program ' || program AND job = id) THEN '' ELSE program END AS counted,
+		COUNT(*) FILTER (WHERE state = 'queued'), COUNT(*) FILTER (WHERE state = 'running'), COUNT(*) FILTER (WHERE state = 'waiting'),
+		COUNT(*) FILTER (WHERE state = 'queued' AND due > $1), COALESCE(MIN(CASE WHEN state = 'queued' AND due <= $1 THEN due END), 0) FROM jobs
 		WHERE state IN ('queued', 'running', 'waiting') GROUP BY counted ORDER BY counted`, engine.Micros(d.now()))
 	d.must(err)
 	d.must(eachRow(rows, func(r engine.Row) error {
@@ -261,3 +304,22 @@ func (d *fixture) write(q *engine.Query, args ...any) {
 		return err
 	}}))
 }
+
+// onFile reports whether the ledger is an SQLite file.
+func (d *fixture) onFile() bool { return strings.HasPrefix(d.dsn, "sqlite:") }
+
+// newDSN returns the DSN of a new ledger: a file, or a schema of its own in PostgreSQL.
+func newDSN(t tester, path string) string {
+	t.Helper()
+	if server == nil {
+		return "sqlite:" + path
+	}
+	dsn, err := server.NewSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dsn
+}
+
+// sqlDB returns the connections of a ledger for reading.
+func sqlDB(l *Ledger) *sql.DB { return l.db.Reader.(interface{ DB() *sql.DB }).DB() }

@@ -102,7 +102,7 @@ var qBrokenDepth = engine.NewQuery("INSERT INTO depths (grain, at, waiting, queu
 // A row with a wrong type causes an error, not a panic.
 func TestActivityWithABrokenRow(t *testing.T) {
 	t.Parallel()
-	d := newFixture(t)
+	d := newFileFixture(t)
 	d.write(qBrokenDepth, engine.Micros(d.clock.now()))
 	if _, err := d.Activity.History(t.Context(), d.clock.now().Add(-1e9), d.clock.now().Add(1e9), ""); err == nil {
 		t.Error("a broken row is not noticed")

@@ -92,6 +92,7 @@ func (s *machine) folder() {
 	dir := filepath.Join(s.dir, fmt.Sprint(s.opens))
 	s.must(os.MkdirAll(dir, 0o700))
 	s.path = filepath.Join(dir, "ledger.db")
+	s.dsn = newDSN(s.t, s.path)
 }
 
 func jobID(n int) string { return fmt.Sprintf("01990000-0000-7000-8000-%012d", n) }
@@ -359,7 +360,7 @@ func (s *machine) wait(rt *rapid.T) {
 func (s *machine) rollup(rt *rapid.T) {
 	s.must(s.Activity.Rollup(rt.Context()))
 	left := 0
-	s.must(s.db.Reader.DB().QueryRow("SELECT COUNT(*) FROM tallies WHERE at <> ?", engine.Micros(s.now().Truncate(time.Minute))).Scan(&left))
+	s.must(sqlDB(s.Ledger).QueryRow(fmt.Sprintf("SELECT COUNT(*) FROM tallies WHERE at <> %d", engine.Micros(s.now().Truncate(time.Minute)))).Scan(&left))
 	if left > 0 {
 		rt.Fatalf("%d rows are not rolled up", left)
 	}
@@ -370,19 +371,24 @@ func (s *machine) reopen(*rapid.T) {
 	s.enter()
 }
 
-// crash copies the files while a job is being accepted and continues with the copy. The
+// crash copies the files while a job is being accepted and continues with the copy. On
+// PostgreSQL it opens the ledger again. The
 // job is there completely or not at all.
 func (s *machine) crash(rt *rapid.T) {
 	j, e := s.newJob(rt)
-	old, from := s.Ledger, s.path
-	s.folder()
+	old, from, file := s.Ledger, s.path, s.onFile()
+	if file {
+		s.folder()
+	}
 	done := make(chan error)
 	go func() {
 		_, err := old.Accept(rt.Context(), []Entry{e})
 		done <- err
 	}()
 	for _, suffix := range []string{"", "-wal"} {
-		s.must(copyFile(from+suffix, s.path+suffix))
+		if file {
+			s.must(copyFile(from+suffix, s.path+suffix))
+		}
 	}
 	s.must(<-done)
 	s.must(old.Close())

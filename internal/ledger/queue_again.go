@@ -21,7 +21,7 @@ var (
 	qDropPartial = engine.NewQuery("DELETE FROM partials WHERE job = ?")
 	qQueueAgain  = engine.NewQuery(`UPDATE jobs SET state = ?, finished = 0, updated = ?, not_before = ?, start_after = ?, expires = ?, spent = 0,
 		crashes = 0, alone_crashes = 0, fetch_since = 0, fetch_tries = 0, interruptions = 0, longest_interrupted = 0, cancel_requested = 0, outcome = '', exit_code = 0, signal = '', cpu_us = 0, max_rss = 0,
-		server = '', message = 0, reason = ?, error = '', due = ?, look_at = CASE WHEN keep = '' THEN 0 ELSE ? END WHERE id = ? AND state = ?`)
+		server = '', message = 0, reason = ?, error = '', due = ?, look_at = CASE WHEN keep = '' THEN 0 ELSE CAST(? AS BIGINT) END WHERE id = ? AND state = ?`)
 	qDescribe = engine.NewQuery("UPDATE jobs SET program = ?, priority = ?, created = ?, labels = ?, webhook = ?, target = ?, keep = ?, look_at = ? WHERE id = ?")
 )
 

@@ -49,7 +49,7 @@ func (d *fixture) wantResult(id, want string) {
 // first ones left, and the file does not grow.
 func TestReusable(t *testing.T) {
 	t.Parallel()
-	d := newFixture(t)
+	d := newFileFixture(t)
 	const size, count = 50_000, 20
 	end := func() (ids []string) {
 		for range count {
@@ -90,6 +90,6 @@ func (d *fixture) reusable() int64 {
 // filePages returns the length of the file.
 func (d *fixture) filePages() (n int64) {
 	d.t.Helper()
-	d.must(d.db.Reader.DB().QueryRow("PRAGMA page_count").Scan(&n))
+	d.must(sqlDB(d.Ledger).QueryRow("PRAGMA page_count").Scan(&n))
 	return n
 }

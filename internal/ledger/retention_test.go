@@ -21,7 +21,11 @@ import (
 // mentions returns the tables that have a row with a job's id in a column of its own.
 func (d *fixture) mentions(id string) (tables []string) {
 	d.t.Helper()
-	rows, err := d.db.Reader.DB().Query(`SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c WHERE m.type = 'table'`)
+	query, parameter := `SELECT m.name, c.name FROM sqlite_master AS m, pragma_table_info(m.name) AS c WHERE m.type = 'table'`, "?"
+	if !d.onFile() {
+		query, parameter = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()", "$1"
+	}
+	rows, err := sqlDB(d.Ledger).Query(query)
 	d.must(err)
 	type column struct{ table, name string }
 	var columns []column
@@ -33,7 +37,7 @@ func (d *fixture) mentions(id string) (tables []string) {
 	}))
 	for _, c := range columns {
 		var n int
-		d.must(d.db.Reader.DB().QueryRow(fmt.Sprintf("SELECT COUNT(*) FROM %q WHERE CAST(%q AS TEXT) LIKE ?", c.table, c.name), "%"+id+"%").Scan(&n))
+		d.must(sqlDB(d.Ledger).QueryRow(fmt.Sprintf("SELECT COUNT(*) FROM %q WHERE CAST(%q AS TEXT) LIKE %s", c.table, c.name, parameter), "%"+id+"%").Scan(&n))
 		if n > 0 && !slices.Contains(tables, c.table) {
 			tables = append(tables, c.table)
 		}

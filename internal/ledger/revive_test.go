@@ -214,7 +214,7 @@ func TestRetryWithManyDependentsSurvivesItsProcess(t *testing.T) {
 		_, err := d.Expire(t.Context(), 0)
 		d.must(err)
 		left := 0
-		d.must(d.db.Reader.DB().QueryRow("SELECT COUNT(*) FROM reviving").Scan(&left))
+		d.must(sqlDB(d.Ledger).QueryRow("SELECT COUNT(*) FROM reviving").Scan(&left))
 		more = left > 0
 	}
 	d.countStates(map[jobs.State]int{jobs.Queued: 1, jobs.Waiting: n - 1})
@@ -243,12 +243,12 @@ func TestRetryWithManyDependentsGoesOnWithTheSameCall(t *testing.T) {
 func (d *fixture) wantNoWaitForTheFailed() {
 	d.t.Helper()
 	bad := 0
-	d.must(d.db.Reader.DB().QueryRow(`SELECT COUNT(*) FROM needs JOIN jobs ON jobs.id = needs.need
+	d.must(sqlDB(d.Ledger).QueryRow(`SELECT COUNT(*) FROM needs JOIN jobs ON jobs.id = needs.need
 		WHERE jobs.state IN ('succeeded', 'failed', 'cancelled')`).Scan(&bad))
 	if bad > 0 {
 		d.t.Errorf("%d needs have ended", bad)
 	}
-	d.must(d.db.Reader.DB().QueryRow("SELECT COUNT(*) FROM unmet JOIN jobs ON jobs.id = unmet.job WHERE jobs.state NOT IN ('failed', 'cancelled')").Scan(&bad))
+	d.must(sqlDB(d.Ledger).QueryRow("SELECT COUNT(*) FROM unmet JOIN jobs ON jobs.id = unmet.job WHERE jobs.state NOT IN ('failed', 'cancelled')").Scan(&bad))
 	if bad > 0 {
 		d.t.Errorf("%d unmet needs are of jobs that have not failed", bad)
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/internal/ledger/recent"
-	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -58,7 +57,7 @@ func (s *opState) abandon() bool { return s.v.CompareAndSwap(0, abandoned) }
 // txn is the transaction in which operations run. It stages what each operation counts,
 // notes and changes, and keeps that if the operation succeeds.
 type txn struct {
-	w         *sqlite.Writer
+	w         engine.Writer
 	failure   *failure
 	log       *slog.Logger
 	clock     func() time.Time
@@ -248,7 +247,7 @@ func (t *txn) run(ops []*op) error {
 		switch {
 		case t.panicked("commit", err) && len(ops) > 1:
 			return errAlone
-		case sqlite.IsLostWrite(err):
+		case t.w.Lost(err):
 			err = t.failure.fail("commit", err)
 		}
 		return failAll(ops, fmt.Errorf("commit: %w", err))

@@ -189,7 +189,7 @@ func TestManyUnannouncedPrograms(t *testing.T) {
 	rows := func(table string, want int) {
 		t.Helper()
 		var n int
-		d.must(d.db.Reader.DB().QueryRow("SELECT COUNT(*) FROM " + table).Scan(&n))
+		d.must(sqlDB(d.Ledger).QueryRow("SELECT COUNT(*) FROM " + table).Scan(&n))
 		if n != want {
 			t.Errorf("%d rows of %s, want %d", n, table, want)
 		}
@@ -198,7 +198,7 @@ func TestManyUnannouncedPrograms(t *testing.T) {
 	d.announce("late")
 	d.until(func() bool { // what is too much for one transaction follows
 		var n int
-		d.must(d.db.Reader.DB().QueryRow("SELECT COUNT(*) FROM jobs WHERE state = 'queued'").Scan(&n))
+		d.must(sqlDB(d.Ledger).QueryRow("SELECT COUNT(*) FROM jobs WHERE state = 'queued'").Scan(&n))
 		return n == many/2
 	})
 	d.recount()

@@ -102,7 +102,7 @@ func rowsAffected(r sql.Result) int64 {
 // A ledger that a newer program upgrades while it is open takes no more writes.
 func TestLedgerTakesNothingOnceItIsTooNew(t *testing.T) {
 	t.Parallel()
-	d := newFixture(t)
+	d := newFileFixture(t)
 	id := d.add(nil)
 	execute(t, d.path, "UPDATE schema_version SET version = 99")
 	if _, err := d.Claim(t.Context(), id, Owner{Instance: "i1", Node: "n1"}, ""); !errors.Is(err, ErrReopen) || !errors.Is(err, ErrNewer) {

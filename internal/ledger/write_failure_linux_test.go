@@ -164,7 +164,7 @@ func TestFailedDiskEndsWriting(t *testing.T) {
 // A failed sync is not repeated.
 func TestFailedSyncIsNotRepeated(t *testing.T) {
 	t.Parallel()
-	d := newFixture(t)
+	d := newFileFixture(t)
 	d.must(d.Ledger.Close())
 	syncs := 0
 	d.Ledger = d.openWith(func(w *sqlite.Writer) {
@@ -209,7 +209,7 @@ func TestFailedSyncIsNotRepeated(t *testing.T) {
 // A claim is answered before the sync. If the sync fails, all later operations fail.
 func TestClaimThatIsNotSynced(t *testing.T) {
 	t.Parallel()
-	d := newFixture(t)
+	d := newFileFixture(t)
 	id := d.add(nil)
 	d.must(d.Ledger.Close())
 	d.Ledger = d.openWith(func(w *sqlite.Writer) { w.SyncLog = func(*os.File) error { return errors.New("broken disk") } })
@@ -223,7 +223,7 @@ func TestClaimThatIsNotSynced(t *testing.T) {
 // An acceptance is shown after its commit and answered after its sync.
 func TestAcceptEarlyBeforeTheSync(t *testing.T) {
 	t.Parallel()
-	d := newFixture(t)
+	d := newFileFixture(t)
 	d.must(d.Ledger.Close())
 	shown, synced, broken := make(chan struct{}), false, false
 	d.Ledger = d.openWith(func(w *sqlite.Writer) {

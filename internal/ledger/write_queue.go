@@ -9,7 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 const (
@@ -20,7 +20,7 @@ const (
 // writeQueue hands operations to the goroutine that writes. The goroutine commits
 // waiting operations together and answers each after the commit.
 type writeQueue struct {
-	w       *sqlite.Writer
+	w       engine.Writer
 	tx      *txn
 	log     *slog.Logger
 	failure *failure
@@ -253,9 +253,9 @@ func (q *writeQueue) checkpoint() {
 	}
 	err := q.w.Checkpoint()
 	switch {
-	case sqlite.IsLostWrite(err):
+	case q.w.Lost(err):
 		_ = q.failure.fail("checkpoint", err)
-	case err != nil && !sqlite.IsBusy(err):
+	case err != nil:
 		q.log.Warn("the ledger's log is not brought into its file yet", "err", err)
 	}
 }

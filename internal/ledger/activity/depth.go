@@ -15,7 +15,7 @@ type Depth struct {
 
 var qDepth = engine.NewQuery(fmt.Sprintf(`INSERT INTO depths (grain, at, waiting, queued, running)
 		SELECT steps.grain, steps.at, sums.waiting, sums.queued, sums.running
-		FROM (SELECT %d AS grain, ? AS at UNION ALL SELECT %d, ? UNION ALL SELECT %d, ?) AS steps
+		FROM (SELECT %d AS grain, CAST(? AS BIGINT) AS at UNION ALL SELECT %d, CAST(? AS BIGINT) UNION ALL SELECT %d, CAST(? AS BIGINT)) AS steps
 		CROSS JOIN (SELECT COALESCE(SUM(waiting), 0) AS waiting, COALESCE(SUM(queued), 0) AS queued,
 			COALESCE(SUM(running), 0) AS running FROM backlog) AS sums
 		WHERE 1 = 1 ON CONFLICT (grain, at) DO UPDATE SET

@@ -20,7 +20,7 @@ const (
 
 const (
 	rest = "(? = '' OR jobs.state = ?) AND (? = '' OR jobs.program = ?) AND (? = '' OR jobs.node = ?)" +
-		" AND (? = 0 OR jobs.finished > 0 AND jobs.finished < ?)"
+		" AND (CAST(? AS BIGINT) = 0 OR jobs.finished > 0 AND jobs.finished < ?)"
 	// The log tail, which may follow the message in error, is not searched.
 	texts = ", jobs.program, jobs.labels, jobs.reason, SUBSTR(jobs.error, 1, 8192)"
 )

@@ -43,8 +43,8 @@ var lostWrites = []int{
 	sqlite3.SQLITE_IOERR_TRUNCATE, sqlite3.SQLITE_IOERR_CLOSE,
 }
 
-// IsLostWrite reports whether the kernel may have lost a write of the file.
-func IsLostWrite(err error) bool {
+// isLostWrite reports whether the kernel may have lost a write of the file.
+func isLostWrite(err error) bool {
 	var e *sqlite.Error
 	return errors.As(err, &e) && slices.Contains(lostWrites, e.Code())
 }

@@ -29,8 +29,16 @@ var (
 )
 
 // Checkpoint copies the log to the file if the log is long. SQLite would do so in
-// COMMIT, but would not report a sync that fails there.
+// COMMIT, but would not report a sync that fails there. It does nothing while another
+// process does it.
 func (w *Writer) Checkpoint() error {
+	if err := w.checkpoint(); err != nil && !IsBusy(err) {
+		return err
+	}
+	return nil
+}
+
+func (w *Writer) checkpoint() error {
 	if w.written < checkpointLook {
 		return nil
 	}

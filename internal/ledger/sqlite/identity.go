@@ -16,8 +16,8 @@ const IDLength = 10
 // lowerBase32 encodes ids that may be part of the name of a tube.
 var lowerBase32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// newID returns a new id of 50 random bits.
-func newID() string {
+// NewID returns a new id of a ledger: 50 random bits.
+func NewID() string {
 	random := make([]byte, 7)
 	rand.Read(random) // never fails
 	return lowerBase32.EncodeToString(random)[:IDLength]
@@ -25,7 +25,7 @@ func newID() string {
 
 // identify writes the id of a new ledger.
 func identify(ctx context.Context, tx *sql.Tx) error {
-	_, err := tx.ExecContext(ctx, "INSERT INTO identity (one, id) VALUES (1, ?) ON CONFLICT (one) DO NOTHING", newID())
+	_, err := tx.ExecContext(ctx, "INSERT INTO identity (one, id) VALUES (1, ?) ON CONFLICT (one) DO NOTHING", NewID())
 	return err
 }
 

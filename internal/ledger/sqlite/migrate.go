@@ -35,6 +35,19 @@ var present = readMigrations()
 // Schema returns the version of the schema that this program knows.
 func Schema() int { return len(present) }
 
+// Migrations returns the texts of the migrations as other engines run them.
+func Migrations() (list []string) {
+	files, err := fs.ReadDir(migrations, "migrations")
+	for _, file := range files {
+		text, fault := migrations.ReadFile("migrations/" + file.Name())
+		list, err = append(list, onlySQLite.ReplaceAllString(string(text), "")), errors.Join(err, fault)
+	}
+	if err != nil {
+		panic(err) // they are part of the program
+	}
+	return list
+}
+
 func readMigrations() (s schema) {
 	list, err := fs.ReadDir(migrations, "migrations")
 	for _, file := range list {
@@ -46,6 +59,9 @@ func readMigrations() (s schema) {
 	}
 	return s
 }
+
+// Newer returns an ErrNewer for a ledger of a version.
+func Newer(version int) error { return present.newer(version) }
 
 // newer returns an ErrNewer for a file of a version.
 func (s schema) newer(version int) error {

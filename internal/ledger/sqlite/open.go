@@ -74,6 +74,14 @@ func (db *DB) connect(ctx context.Context, path string, o Options) (err error) {
 	return nil
 }
 
+// Engine returns the open file as the ledger uses it.
+func (db *DB) Engine() engine.Database {
+	return engine.Database{
+		ID: db.ID, Reader: db.Reader, Writer: db.Writer, Close: db.Close, Abandon: db.Abandon,
+		Snapshot: func(ctx context.Context) (engine.Snapshot, error) { return db.Reader.Snapshot(ctx) },
+	}
+}
+
 // Close closes all connections. The last process that closes the file leaves everything
 // in it, and no log.
 func (db *DB) Close() error {

@@ -159,6 +159,9 @@ func (w *Writer) Rollback() {
 	_, _ = w.Exec(qRollback)
 }
 
+// Lost reports whether the kernel may have lost a write of the file.
+func (w *Writer) Lost(err error) bool { return isLostWrite(err) }
+
 // Sync makes all commits survive a power cut.
 func (w *Writer) Sync() error { return w.SyncLog(w.wal) }
 
