@@ -42,7 +42,8 @@ func noRefusals(f *facts) []Figure {
 func halfJobs(f *facts) []Figure {
 	n, example := f.kept.half.n, f.kept.half.example
 	for _, j := range f.order {
-		if l := &j.life; l.url > 0 && (l.gone == 0 || l.gone > l.url+follow) {
+		l := &j.life
+		if l.url > 0 && (l.gone == 0 || l.gone > l.url+follow) || l.cached > 0 && (l.gone == 0 || l.stale) {
 			n++
 			example = j.id + " (its URL is there, other parts are not)"
 		}

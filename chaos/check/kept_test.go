@@ -109,6 +109,16 @@ func TestCheckOfDeletions(t *testing.T) {
 		"a result has no job": {
 			keptWell().good(3000, "a").parts(3200, "a", 410, map[string]int{"before": 200, "after": 200}), []string{half},
 		},
+		"a result is in memory, and nobody asks for long": {
+			keptWell().good(3000, "a").at(3050, Event{What: Remove, Job: "a"}).parts(3200, "a", 410, map[string]int{"before": 200, "after": 200}).gone(60_000, "a"), nil,
+		},
+		"a result is in memory for too long": {
+			keptWell().good(3000, "a").at(3050, Event{What: Remove, Job: "a"}).parts(3200, "a", 410, map[string]int{"before": 200, "after": 200}).
+				get(13_300, "a", 200, "succeeded", "aa").gone(60_000, "a"), []string{half},
+		},
+		"a file is missing, and nobody asks for long": {
+			keptWell().good(3000, "a").at(3050, Event{What: Remove, Job: "a"}).parts(3200, "a", 200, map[string]int{"file": 404}).gone(60_000, "a"), []string{half},
+		},
 		"a job goes while somebody looks":     {keptWell().parts(3000, "old", 410, map[string]int{"before": 200, "show": 200}), nil},
 		"a part gives no answer":              {keptWell().parts(3000, "old", 410, map[string]int{"show": 0}), nil},
 		"a job fails that is meant to":        {keptWell().at(1, Event{What: Meant, Job: "a", State: "failed"}).post(3000, "a").get(3100, "a", 200, "failed", "bb"), nil},

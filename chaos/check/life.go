@@ -55,7 +55,12 @@ type life struct {
 	goneAt              []string // the nodes that have said so
 	// url is the time of the last look at the job where its URL was there, but not all of
 	// its parts; 0: none.
-	url     int64
+	url int64
+	// cached is the time of the first look at the job where a node answered with its result
+	// although all other parts said that it was deleted; 0: none. stale says that a result
+	// came later than a node may have it in its memory.
+	cached  int64
+	stale   bool
 	promise int64 // time of a restore that has to show the job; 0: none, or shown
 }
 
@@ -126,6 +131,7 @@ func (k *kept) followAnswer(id string, l *life, e Event) {
 			k.early.add("%s", id)
 		}
 	}
+	l.stale = l.stale || l.cached > 0 && e.State != Gone && e.T > l.cached+follow
 	k.fulfil(id, l, e)
 	switch {
 	case e.State == Gone:
@@ -181,18 +187,24 @@ func (k *kept) followParts(id string, l *life, e Event) {
 		}
 	}
 	k.parts++
-	there := 0
+	there, deleted := 0, 0
 	for name, status := range e.Parts {
 		switch {
 		case name == "before" || name == "after":
 		case status == 200:
 			there++
-		case status != 410 && status != 404:
+		case status == 410:
+			deleted++
+		case status != 404:
 			k.half.add("%s (%v)", id, e.Parts)
 			return
 		}
 	}
 	switch {
+	case url == 200 && deleted == len(e.Parts)-2:
+		if l.cached == 0 {
+			l.cached = e.T
+		}
 	case url == 200 && there < len(e.Parts)-2:
 		l.url = e.T
 	case url == 410 && there > 0:
@@ -216,7 +228,7 @@ func (k *kept) restore(l *life, backup, restored int64) (same bool) {
 	if l.gone > 0 && l.gone < backup {
 		return true
 	}
-	l.gone, l.goneAt, l.url = 0, nil, 0
+	l.gone, l.goneAt, l.url, l.cached, l.stale = 0, nil, 0, 0, false
 	if l.removed > backup {
 		l.removed = 0
 	}
