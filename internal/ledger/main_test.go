@@ -56,6 +56,9 @@ func runTests(m *testing.M) int {
 		if server, err = postgrestest.Start(); err != nil {
 			panic(err)
 		}
+		if err := flag.Set("rapid.checks", "25"); err != nil { // each statement is a message
+			panic(err)
+		}
 	}
 	code := m.Run()
 	if server != nil {
