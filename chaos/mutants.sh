@@ -98,7 +98,13 @@ mutant 'create-if-absent turned into replace' internal/store 'TestCreateKeepsThe
 
 mutant 'attempt fence of the ledger removed' internal/ledger TestFinishRefused \
 	internal/ledger/finish.go 'state != jobs.Running || newest != attempt' 'state != jobs.Running || newest < attempt' \
-	internal/ledger/finish.go "AND state = 'running' AND attempt = ? AND" "AND state = 'running' AND attempt >= ? AND"
+	internal/ledger/finish.go "AND state = 'running' AND attempt = ? AND cancel_requested = ?" "AND state = 'running' AND attempt >= ? AND cancel_requested = ?"
+
+mutant 'a success is recorded although its attempt was lost' internal/ledger TestSuccessOfAnyJob \
+	internal/ledger/finish.go "AND state = 'running' AND attempt = ? AND cancel_requested = 0" "AND attempt = ? AND cancel_requested = 0"
+
+mutant 'a claim trusts what was accepted' internal/ledger TestClaimAfterChanges \
+	internal/ledger/claim.go 'AND attempt = ? AND updated = ?' 'AND attempt = ? AND 0 < ?'
 
 mutant 'the result is not in the transaction that ends the job' internal/ledger TestFinishPublishesTheResult \
 	internal/ledger/finish.go 'results.Insert(t, id, e.Result)' 'error(nil)' \
@@ -112,8 +118,10 @@ mutant 'a success after a panic is recorded without its result' worker TestPanic
 	worker/attempt_end.go 'ExitCode: -1, Result: result}' 'ExitCode: -1}'
 
 mutant 'the result of a stale attempt is taken' internal/ledger TestFinishPublishesTheResult \
-	internal/ledger/finish.go 'ended, err := t.finishRow(id, attempt, e)
-	if err != nil {' 'ended, err := t.finishRow(id, attempt, e)
+	internal/ledger/finish.go '		ended, err = t.finishRow(id, attempt, e)
+	}
+	if err != nil {' '		ended, err = t.finishRow(id, attempt, e)
+	}
 	if err != nil && e.Result != nil {
 		return nil, results.Insert(t, id, e.Result)
 	}
