@@ -189,6 +189,31 @@ func TestVersion(t *testing.T) {
 	}
 }
 
+// Sync returns when the log on the disk holds all commits before it.
+func TestSync(t *testing.T) {
+	t.Parallel()
+	for _, setting := range []string{"on", "off"} {
+		url := newURL(t)
+		w := open(t, url+"&synchronous_commit="+setting).Writer
+		other, err := sql.Open("pgx", url)
+		must(t, err)
+		defer other.Close()
+		for range 20 { // the log may go to the disk by itself
+			must(t, w.Begin())
+			_, err := w.Exec(qAdd, 0)
+			must(t, err)
+			must(t, w.Commit())
+			end, flushed := "", false
+			must(t, other.QueryRow("SELECT pg_current_wal_insert_lsn()").Scan(&end))
+			must(t, w.Sync())
+			must(t, other.QueryRow("SELECT pg_current_wal_flush_lsn() >= $1::pg_lsn", end).Scan(&flushed))
+			if !flushed {
+				t.Fatalf("synchronous_commit %s: Sync has returned before the disk has the log", setting)
+			}
+		}
+	}
+}
+
 // A snapshot sees no later commits.
 func TestSnapshot(t *testing.T) {
 	t.Parallel()

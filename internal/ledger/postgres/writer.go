@@ -143,11 +143,13 @@ func (w *Writer) release() {
 
 // Sync makes all commits survive a power cut, and on the synchronous standbys if there are
 // some: a commit that waits for the disk also waits for the log of all commits before it.
-// The message is what it has to write; nobody reads it.
+// The message is what it has to write; nobody reads it. It waits even if the operator has
+// turned synchronous_commit off for other programs.
 func (w *Writer) Sync() error {
 	ctx, cancel := limited()
 	defer cancel()
-	_, err := w.syncDB.ExecContext(ctx, "SELECT pg_logical_emit_message(true, 'runnerbean', '')")
+	_, err := w.syncDB.ExecContext(ctx, `SELECT pg_logical_emit_message(true, 'runnerbean', ''), set_config('synchronous_commit',
+		CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)`)
 	return err
 }
 
