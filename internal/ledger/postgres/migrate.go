@@ -33,7 +33,9 @@ func migrate(ctx context.Context, tx *sql.Tx) (id string, err error) {
 	case !known:
 		// The sequence counts the transactions of all writers: see Writer.Version.
 		steps = append(steps, "CREATE TABLE schema_version (version BIGINT NOT NULL)", "INSERT INTO schema_version VALUES (0)",
-			"CREATE SEQUENCE writes", "SELECT nextval('writes')")
+			"CREATE SEQUENCE writes", "SELECT nextval('writes')",
+			// The number of the last commit of each connected process: see Writer.Commit.
+			"CREATE TABLE writers (id TEXT NOT NULL PRIMARY KEY, number BIGINT NOT NULL, at BIGINT NOT NULL) WITH (fillfactor = 50)")
 	}
 	for i, step := range steps[version:] {
 		if _, err := tx.ExecContext(ctx, text.ReplaceAllString(step, `TEXT COLLATE "C"$1`)); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 )
 
 const (
@@ -37,7 +38,7 @@ func Open(ctx context.Context, url string) (engine.Database, error) {
 	db.SetMaxOpenConns(readers)
 	db.SetMaxIdleConns(readers)
 	db.SetConnMaxIdleTime(idleLimit)
-	w := &Writer{db: stdlib.OpenDB(*config), syncDB: stdlib.OpenDB(*config)}
+	w := &Writer{db: stdlib.OpenDB(*config), syncDB: stdlib.OpenDB(*config), outage: outageLimit}
 	w.db.SetMaxOpenConns(1)
 	w.syncDB.SetMaxOpenConns(1)
 	r := &Reader{db: db}
@@ -107,7 +108,18 @@ func (w *Writer) prepare(ctx context.Context) (id string, err error) {
 	if id, err = migrate(ctx, tx); err != nil {
 		return "", err
 	}
-	return id, tx.Commit()
+	now, own := time.Now(), sqlite.NewID()
+	if _, err := tx.ExecContext(ctx, "DELETE FROM writers WHERE at < $1", engine.Micros(now.Add(-forgetAfter))); err != nil {
+		return "", err
+	}
+	if _, err := tx.ExecContext(ctx, "INSERT INTO writers (id, number, at) VALUES ($1, 0, $2)", own, engine.Micros(now)); err != nil {
+		return "", err
+	}
+	if err := tx.Commit(); err != nil {
+		return "", err
+	}
+	w.id = own
+	return id, nil
 }
 
 func ignoreDone(err error) error {

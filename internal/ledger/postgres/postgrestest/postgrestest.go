@@ -27,9 +27,13 @@ const patience = time.Minute
 
 // Server is a running server.
 type Server struct {
-	dir string
-	cmd *exec.Cmd
-	log bytes.Buffer // complete once the process has ended
+	// Dir is the folder of its socket.
+	Dir string
+
+	who     *syscall.SysProcAttr
+	options []string
+	cmd     *exec.Cmd
+	log     bytes.Buffer // complete once the process has ended
 }
 
 // Start starts a server with the options of postgres, such as "-c", "fsync=on". The caller
@@ -39,34 +43,44 @@ func Start(options ...string) (s *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s = &Server{dir: dir}
+	s = &Server{Dir: dir, options: options}
 	defer func() {
 		if err != nil {
 			_ = os.RemoveAll(dir)
 		}
 	}()
-	who, err := credential(dir)
-	if err != nil {
+	if s.who, err = credential(dir); err != nil {
 		return nil, err
 	}
 	// Another collation than C shows whether the tables set theirs.
 	init := exec.Command(binary("initdb"), "-D", filepath.Join(dir, "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale-provider=icu", "--icu-locale=en", "--locale=C.UTF-8", "-N")
-	init.SysProcAttr, init.Dir = who, dir
+	init.SysProcAttr, init.Dir = s.who, dir
 	if out, err := init.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, out)
 	}
+	return s, s.Run()
+}
+
+// Run starts the server again after Crash.
+func (s *Server) Run() error {
 	s.cmd = exec.Command(binary("postgres"), append([]string{
-		"-D", filepath.Join(dir, "data"), "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=500",
-	}, options...)...)
-	s.cmd.SysProcAttr, s.cmd.Dir, s.cmd.Stderr = who, dir, &s.log
+		"-D", filepath.Join(s.Dir, "data"), "-k", s.Dir, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=500",
+	}, s.options...)...)
+	s.cmd.SysProcAttr, s.cmd.Dir, s.cmd.Stderr = s.who, s.Dir, &s.log
 	if err := s.cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.await(); err != nil {
-		s.Stop()
-		return nil, fmt.Errorf("%w: %s", err, s.log.String())
+		s.Crash()
+		return fmt.Errorf("%w: %s", err, s.log.String())
 	}
-	return s, nil
+	return nil
+}
+
+// Crash ends the server at once. What it has not written to its files is lost.
+func (s *Server) Crash() {
+	_ = s.cmd.Process.Signal(syscall.SIGQUIT)
+	_ = s.cmd.Wait()
 }
 
 // credential returns how to run PostgreSQL, which refuses to run as root: as the user
@@ -122,7 +136,7 @@ func (s *Server) await() error {
 
 // URL returns a URL of the database with a search_path; empty for the default.
 func (s *Server) URL(schema string) string {
-	query := url.Values{"host": {s.dir}}
+	query := url.Values{"host": {s.Dir}}
 	if schema != "" {
 		query.Set("search_path", schema)
 	}
@@ -145,7 +159,6 @@ func (s *Server) NewSchema() (string, error) {
 
 // Stop ends the server and removes its folder.
 func (s *Server) Stop() {
-	_ = s.cmd.Process.Signal(syscall.SIGQUIT) // at once
-	_ = s.cmd.Wait()
-	_ = os.RemoveAll(s.dir)
+	s.Crash()
+	_ = os.RemoveAll(s.Dir)
 }
