@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -18,10 +19,11 @@ const good = `<!doctype html><html lang="en"><title>Good</title><meta name="view
 // TestAudit breaks a good page in one way after the other.
 func TestAudit(t *testing.T) {
 	t.Parallel()
-	page := ""
+	var page atomic.Value // the browser also asks for an icon, at any time
+	page.Store("")
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		fmt.Fprint(w, page)
+		fmt.Fprint(w, page.Load())
 	}))
 	t.Cleanup(s.Close)
 	b := NewTab(t, Start(t), "favicon")
@@ -48,7 +50,7 @@ func TestAudit(t *testing.T) {
 		"no name though":                `<nav><a href="/n">n</a></nav>`,
 		"outside all landmarks":         `</main><div>x</div>`,
 	} {
-		page = fmt.Sprintf(good, markup)
+		page.Store(fmt.Sprintf(good, markup))
 		b.Do(chromedp.Navigate(s.URL))
 		found := strings.Join(b.Audit(), "\n")
 		if fault = strings.ReplaceAll(fault, "have a", "has a"); !strings.Contains(found, fault) || fault == "" && found != "" {
@@ -61,13 +63,13 @@ func TestAudit(t *testing.T) {
 		"cannot be reached": `<button onfocus="this.blur()">x</button>`,
 		"out of sight":      `<a href="/z" style="position:fixed;left:-99px">x</a>`,
 	} {
-		page = fmt.Sprintf(good, markup)
+		page.Store(fmt.Sprintf(good, markup))
 		b.Do(chromedp.Navigate(s.URL))
 		if found := strings.Join(b.Walk(), "\n"); !strings.Contains(found, fault) {
 			t.Errorf("%s: found %q, want %q", markup, found, fault)
 		}
 	}
-	page = fmt.Sprintf(good, "")
+	page.Store(fmt.Sprintf(good, ""))
 	b.Do(chromedp.Navigate(s.URL))
 	b.CheckKeyboard("good")
 	b.CheckAccess("good")
