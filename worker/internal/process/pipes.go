@@ -223,8 +223,12 @@ func (p *pipes) take(at int, data []byte) {
 	p.active = true
 	switch at {
 	case fdStdout:
-		if room := p.maxStdout - int64(len(p.stdout)); int64(len(data)) > room {
-			data, p.tooBig = data[:room], true
+		if p.tooBig {
+			return
+		}
+		if int64(len(p.stdout)+len(data)) > p.maxStdout {
+			p.stdout, p.tooBig = nil, true // nobody needs it, and it takes much memory
+			return
 		}
 		p.findLine(data)
 		p.stdout = appendWithin(p.stdout, data, p.maxStdout)

@@ -99,7 +99,7 @@ type Exit struct {
 	// OutOfMemory says that the kernel killed a process of the program because of
 	// MemoryLimit. A limit on each process leads to an error exit instead.
 	OutOfMemory bool
-	// Stdout is what the program wrote, at most MaxStdout bytes.
+	// Stdout is what the program wrote; nil if that was more than MaxStdout bytes.
 	Stdout []byte
 	// CPU is the user and system time of the program and of the descendants that
 	// it waited for.
