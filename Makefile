@@ -55,7 +55,7 @@ test-all: ## Run all tests
 # The tests of the layout have no goroutines, and compile all packages without the race detector.
 .PHONY: race
 race: ## Run all tests with the race detector
-	@$(cgroup); GOFLAGS=-trimpath $(TEST) -race -timeout 15m $$($(GO) list ./... | grep -vx '$(MODULE)/internal/layout')
+	@$(cgroup); GOFLAGS=-trimpath $(TEST) -race -timeout 30m $$($(GO) list ./... | grep -vx '$(MODULE)/internal/layout')
 
 .PHONY: test-postgres
 test-postgres: need-postgresql ## Run the tests of the ledger on a private PostgreSQL
