@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/postgres/postgrestest"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 )
@@ -172,17 +173,21 @@ func TestCrash(t *testing.T) {
 	}
 }
 
+// ownServer returns a server that the test may crash, and a ledger there.
+func ownServer(t *testing.T) (*postgrestest.Server, engine.Database) {
+	t.Helper()
+	s, err := postgrestest.Start()
+	must(t, err)
+	t.Cleanup(s.Stop)
+	url, err := s.NewSchema()
+	must(t, err)
+	return s, open(t, url)
+}
+
 // The writer waits for a server that is away, and then goes on.
 func TestOutage(t *testing.T) {
 	t.Parallel()
-	s, err := postgrestest.Start()
-	must(t, err)
-	defer s.Stop()
-	url, err := s.NewSchema()
-	must(t, err)
-	db, err := Open(t.Context(), url)
-	must(t, err)
-	defer db.Close()
+	s, db := ownServer(t)
 	s.Crash()
 	if err := db.Writer.Begin(); err == nil || db.Writer.Lost(err) {
 		t.Errorf("begun while it is away: %v", err)
@@ -198,18 +203,11 @@ func TestOutage(t *testing.T) {
 // An outage that takes too long ends the wait.
 func TestOutageThatLasts(t *testing.T) {
 	t.Parallel()
-	s, err := postgrestest.Start()
-	must(t, err)
-	defer s.Stop()
-	url, err := s.NewSchema()
-	must(t, err)
-	db, err := Open(t.Context(), url)
-	must(t, err)
-	defer db.Close()
+	s, db := ownServer(t)
 	w := db.Writer.(*Writer)
 	w.outage = 100 * time.Millisecond
 	must(t, w.Begin())
-	_, err = w.Exec(qAdd, 0)
+	_, err := w.Exec(qAdd, 0)
 	must(t, err)
 	s.Crash()
 	if err := w.Commit(); !w.Lost(err) {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -154,7 +155,8 @@ func (w *Writer) Commit() error {
 	}
 	_, err := w.conn.ExecContext(ctx, commit)
 	var refused *pgconn.PgError
-	if err != nil && wrote && !(errors.As(err, &refused) && refused.Code[:2] != "57") {
+	// Class 57: the server ends the connection, for example because it stops.
+	if err != nil && wrote && !(errors.As(err, &refused) && !strings.HasPrefix(refused.Code, "57")) {
 		w.release() // a transaction that is still open ends with its connection
 		err = w.findOut(err)
 	}
