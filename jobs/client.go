@@ -16,12 +16,23 @@ type Config struct {
 	// Beanstalkd lists addresses, host:port or unix:/PATH. A job goes to the first that
 	// answers. Default 127.0.0.1:11300.
 	Beanstalkd []string
+	// Copies is on how many of the servers of Beanstalkd each job is put, so that any
+	// Copies-1 of them may be lost with their disks before a node has recorded it. Nodes run a
+	// job once, however many copies come. Each copy costs what a put costs, one after the
+	// other. If fewer servers take the job, the error is [ErrMaybePut]: list more servers
+	// than copies, so that puts go on while one is away. Durable needs no copies and makes
+	// none. Default 1.
+	Copies int
 	// Prefix begins every tube name. It must be the same on the nodes. Default
 	// "runnerbean".
 	Prefix string
 	// BaseURL is what result URLs begin with: the address of the node or of
 	// the load balancer before the nodes. Default http://127.0.0.1:8420.
 	BaseURL string
+	// Node puts jobs on the inbox of the node of this name only, for nodes that share no
+	// ledger: each has a client, with a BaseURL that leads to it. Default: any node takes a
+	// job. Durable asks the node at API.
+	Node string
 	// API is where the API of the nodes is, if it is not under BaseURL. Default BaseURL.
 	API string
 	// Durable submits jobs to the API and not to beanstalkd: Enqueue returns after the

@@ -50,6 +50,7 @@ func appendJob(dst []byte, j *Job) ([]byte, *Fault) {
 		e.end(']')
 	}
 	e.span("needs_timeout", j.NeedsTimeout)
+	e.optional("needs_failed", j.NeedsFailed)
 	e.labels(j.Labels)
 	e.optional("traceparent", j.Traceparent)
 	e.optional("webhook", j.Webhook)

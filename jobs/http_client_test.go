@@ -169,6 +169,11 @@ func TestNewRefusesAddresses(t *testing.T) {
 			t.Errorf("%s: %v, want %q in it and no secret", test.base, err, test.want)
 		}
 	}
+	for _, name := range []string{"a b", "a/b", "ä", strings.Repeat("n", 200)} {
+		if _, err := jobs.New(jobs.Config{Node: name}); err == nil || !strings.Contains(err.Error(), "name of a node") {
+			t.Errorf("node %.20q: %v", name, err)
+		}
+	}
 	for _, addr := range []string{"host:99999", "host:0", "host:", ":11300", "[::1]:65536"} {
 		c, err := jobs.New(jobs.Config{Beanstalkd: []string{addr}})
 		if err == nil {

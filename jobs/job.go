@@ -49,12 +49,17 @@ type Job struct {
 	// Attempts is how many attempts may end in error; zero leaves it to the
 	// program or the node.
 	Attempts int `json:"attempts,omitzero"`
-	// Needs are the ids of jobs that must have succeeded before this one starts.
+	// Needs are the ids or result URLs of jobs that must have succeeded before this one
+	// starts. Its program finds what they left in inputs/needs.
 	Needs []string `json:"needs,omitempty"`
 	// NeedsTimeout is how long the job waits for a needed job that nobody has put; zero is
 	// an hour, [Forever] has no end.
-	NeedsTimeout Duration          `json:"needs_timeout,omitzero"`
-	Labels       map[string]string `json:"labels,omitempty"`
+	NeedsTimeout Duration `json:"needs_timeout,omitzero"`
+	// NeedsFailed says what happens if a needed job fails or is cancelled: this one fails
+	// too ([NeedsFail], or empty), or it runs with what there is once all needed jobs have
+	// ended ([NeedsRun]).
+	NeedsFailed string            `json:"needs_failed,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
 	// Traceparent is a W3C trace context; the program finds it in its environment.
 	Traceparent string `json:"traceparent,omitempty"`
 	// Webhook is the URL that is told when the job has ended, see
@@ -66,6 +71,12 @@ type Job struct {
 	// RerunOf is the id of the job that this one repeats, because a result never changes.
 	RerunOf string `json:"rerun_of,omitempty"`
 }
+
+// Values of [Job.NeedsFailed].
+const (
+	NeedsFail = "fail"
+	NeedsRun  = "run"
+)
 
 // Input says where a program's standard input comes from: either URL or Data.
 type Input struct {

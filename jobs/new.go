@@ -23,13 +23,18 @@ func New(cfg Config) (*Client, error) {
 	if err := queue.ValidTube(c.tube); err != nil {
 		return nil, fmt.Errorf("jobs: prefix %q: %w", cfg.Prefix, err)
 	}
+	if cfg.Node != "" {
+		if c.tube = queue.NodeInboxTube(cfg.Prefix, cfg.Node); queue.ValidTube(c.tube) != nil || strings.Contains(cfg.Node, "/") {
+			return nil, fmt.Errorf("jobs: %q is not the name of a node", cfg.Node)
+		}
+	}
 	c.cfg.HTTP, c.own = web.NewClient(cfg.HTTP)
 	c.api, err = nodeapi.New(nodeapi.Config{Base: cfg.API, Token: cfg.Token, HTTP: c.cfg.HTTP, Timeout: cfg.Timeout})
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
 	c.queue, err = queue.NewProducer(queue.Config{
-		Addrs: cfg.Beanstalkd, Timeout: cfg.Timeout, Conns: cfg.Conns, MaxBody: cfg.MaxBody, Logger: cfg.Logger,
+		Addrs: cfg.Beanstalkd, Timeout: cfg.Timeout, Conns: cfg.Conns, Copies: cfg.Copies, MaxBody: cfg.MaxBody, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
@@ -42,14 +47,14 @@ func New(cfg Config) (*Client, error) {
 
 // withDefaults fills and checks a Config.
 func (cfg Config) withDefaults() (Config, error) {
-	if cfg.Grace < 0 || cfg.Idle < 0 || cfg.Timeout < 0 || cfg.MaxResult < 0 || cfg.MaxBody < 0 || cfg.Conns < 0 {
+	if cfg.Grace < 0 || cfg.Idle < 0 || cfg.Timeout < 0 || cfg.MaxResult < 0 || cfg.MaxBody < 0 || cfg.Conns < 0 || cfg.Copies < 0 {
 		return cfg, errors.New("jobs: negative time, size or number in Config")
 	}
 	cfg.Prefix = cmp.Or(cfg.Prefix, defaultPrefix)
 	cfg.BaseURL = strings.TrimRight(cmp.Or(cfg.BaseURL, defaultBaseURL), "/")
 	cfg.MaxBody = min(cmp.Or(cfg.MaxBody, MaxQueued), MaxDocument)
 	if cfg.Durable {
-		cfg.MaxBody = MaxDocument
+		cfg.MaxBody, cfg.Copies = MaxDocument, 1
 	}
 	cfg.Timeout = cmp.Or(cfg.Timeout, queue.DefaultTimeout)
 	cfg.Grace = cmp.Or(cfg.Grace, defaultGrace)

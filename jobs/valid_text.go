@@ -2,22 +2,26 @@ package jobs
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/google/uuid"
 )
 
 // The limits and the words of internal/jobdoc/schema/job.json. A property test there
 // compares the two.
 const (
 	maxFiles     = 1000
-	maxNeeds     = 1000
+	maxNeeds     = 10_000
 	maxLabels    = 64
 	maxProgram   = 64
 	maxLabelName = 63
 	maxLabel     = 256
 	maxURL       = 4096
 	maxFileName  = 255 // the longest that common file systems allow, in bytes
+	needsFolder  = "needs"
 	maxFileSize  = 1<<53 - 1
 	maxAttempts  = 100
 	maxTimeout   = 30 * Duration(day) // of one attempt, and of needs
@@ -25,6 +29,7 @@ const (
 	dataDepth    = 2                  // of those around input.data
 
 	wantID       = "a lower-case UUID of version 4 or 7"
+	wantNeed     = "the id of a job, or its result URL"
 	wantProgram  = "the name of an installed program: 1 to 64 lower-case letters, digits, '.', '_' or '-', the first a letter or digit"
 	wantLabel    = "1 to 63 lower-case letters, digits, '.', '_' or '-', the first a letter or digit"
 	wantURL      = "an absolute http or https URL without user name or password, of at most 4096 characters"
@@ -33,10 +38,21 @@ const (
 	wantTrace    = `a W3C trace context, such as "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"`
 	wantTimeout  = `a time span such as "90s", "1h30m", "2d" or "1w", above zero and at most 30 days`
 	wantNeeds    = wantTimeout + `, or "forever"`
+	wantFailed   = `"fail" or "run"`
 	wantKeep     = `a time span above zero such as "30d", or "forever", or an object with those for "succeeded", "failed" and "cancelled"`
 	wantTime     = "in the years 0 to 9999, in a zone of whole minutes"
 	wantUTF8     = "valid UTF-8"
 )
+
+// validNeed reports whether s names a job by its id or its result URL.
+func validNeed(s string) bool {
+	id := NeedID(s)
+	server := strings.TrimSuffix(s, id)
+	return ValidID(id) && utf8.ValidString(server) && (server == "" || resultServer.MatchString(server))
+}
+
+// resultServer is what stands before the id in a result URL.
+var resultServer = regexp.MustCompile(`^https?://[^\s?#@]+/$`)
 
 // validName reports whether s is a name of lower-case letters, digits, '.', '_' and
 // '-', of which the first is a letter or digit.
@@ -124,3 +140,38 @@ func validTime(t time.Time) bool {
 
 // trimSpace removes what JSON takes as white space.
 func trimSpace(data []byte) []byte { return bytes.Trim(data, " \t\r\n") }
+
+// NewID returns the id of a new job: a UUID of version 7 (RFC 9562), so that ids
+// sort by the time at which they were made.
+func NewID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// ValidID reports whether id is a lower-case UUID of version 4 or 7, as the schema
+// demands.
+func ValidID(id string) bool {
+	if len(id) != 36 {
+		return false
+	}
+	for i := range len(id) {
+		if !validIDByte(i, id[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// validIDByte reports whether c may stand at place i of an id.
+func validIDByte(i int, c byte) bool {
+	switch i {
+	case 8, 13, 18, 23:
+		return c == '-'
+	case 14: // version
+		return c == '4' || c == '7'
+	case 19: // variant
+		return c == '8' || c == '9' || c == 'a' || c == 'b'
+	}
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f'
+}
+
+// NeedID returns the id of a job that an entry of [Job.Needs] names, by its id or its result
+// URL.
+func NeedID(need string) string { return need[strings.LastIndexByte(need, '/')+1:] }

@@ -185,8 +185,11 @@ func (j *Job) checkNeeds(first *firstFault) {
 	}
 	seen := make(map[string]bool, len(j.Needs))
 	for i, id := range j.Needs {
-		if !ValidID(id) {
-			first.addValue(jsondoc.Element("/needs", i), wantID, id)
+		switch {
+		case len(id) > maxURL && len([]rune(id)) > maxURL:
+			first.add(jsondoc.Element("/needs", i), "must have at most %s", jsondoc.Count(maxURL, "character"))
+		case !validNeed(id):
+			first.addValue(jsondoc.Element("/needs", i), wantNeed, id)
 		}
 		if seen[id] {
 			first.add("/needs", "must not have the same entry twice")
@@ -231,6 +234,9 @@ func (j *Job) checkTimes(first *firstFault) {
 	}
 	if d := j.NeedsTimeout; d < 0 {
 		first.addValue("/needs_timeout", wantNeeds, d.text())
+	}
+	if f := j.NeedsFailed; f != "" && f != NeedsFail && f != NeedsRun {
+		first.addValue("/needs_failed", wantFailed, f)
 	}
 }
 
@@ -312,16 +318,26 @@ func (j *Job) fileRules() *Fault {
 			return newFault(jsondoc.Element("/files", i)+"/name", "must differ from the name of files[%d], %s", k, jsondoc.Excerpt(name))
 		}
 		first[name] = i
+		if name == needsFolder && len(j.Needs) > 0 {
+			return newFault(jsondoc.Element("/files", i)+"/name", "must not be %q in a job with needs: inputs/%[1]s is the folder of what they have left", needsFolder)
+		}
 	}
 	return nil
 }
 
-// idRules checks that a job neither waits for itself nor repeats itself.
+// idRules checks that a job neither waits for itself nor repeats itself, and needs no job
+// twice.
 func (j *Job) idRules() *Fault {
-	for i, id := range j.Needs {
+	first := make(map[string]int, len(j.Needs))
+	for i, need := range j.Needs {
+		id := NeedID(need)
 		if id == j.ID {
-			return newFault(jsondoc.Element("/needs", i), "must not be the job's own id")
+			return newFault(jsondoc.Element("/needs", i), "must not be the job itself")
 		}
+		if k, ok := first[id]; ok {
+			return newFault(jsondoc.Element("/needs", i), "must not be the same job as needs[%d]", k)
+		}
+		first[id] = i
 	}
 	if j.RerunOf == j.ID {
 		return newFault("/rerun_of", "must not be the job's own id")

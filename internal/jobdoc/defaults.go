@@ -69,13 +69,6 @@ type memberValue struct {
 
 func (p memberValue) absent() bool { return !p.there || p.to > 0 }
 
-// insertPoint is the place just behind an opening brace.
-type insertPoint struct {
-	at    int64
-	empty bool // nothing else is between the braces
-	add   []string
-}
-
 // edit replaces a part of the document by text.
 type edit struct {
 	from, to int64
@@ -102,22 +95,6 @@ func readOutline(data []byte) (outline, error) {
 	default:
 		return o, err
 	}
-}
-
-// members reads an object; visit must consume the value of each name.
-func members(dec *jsontext.Decoder, visit func(*jsontext.Decoder, string) error) (insertPoint, error) {
-	_, err := dec.ReadToken()
-	h := insertPoint{at: dec.InputOffset(), empty: dec.PeekKind() == jsontext.KindEndObject}
-	for err == nil && dec.PeekKind() != jsontext.KindEndObject {
-		var name jsontext.Token
-		if name, err = dec.ReadToken(); err == nil {
-			err = visit(dec, name.String())
-		}
-	}
-	if err == nil {
-		_, err = dec.ReadToken()
-	}
-	return h, err
 }
 
 // member notes one member of the document.

@@ -31,6 +31,7 @@ func convert(t parsedDocument) (jobs.Job, *jobs.Fault) {
 		Timeout:      c.duration(doc, "timeout"),
 		Attempts:     int(integer(doc["attempts"])),
 		NeedsTimeout: c.duration(doc, "needs_timeout"),
+		NeedsFailed:  text(doc["needs_failed"]),
 		Needs:        texts(array(doc["needs"])),
 		Labels:       labels(object(doc["labels"])),
 		Traceparent:  text(doc["traceparent"]),
@@ -126,4 +127,12 @@ func texts(list []any) []string {
 		out[i] = text(v)
 	}
 	return out
+}
+
+// withNeedIDs names the needed jobs by their ids.
+func withNeedIDs(job jobs.Job) jobs.Job {
+	for i, need := range job.Needs {
+		job.Needs[i] = jobs.NeedID(need)
+	}
+	return job
 }

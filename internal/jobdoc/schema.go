@@ -23,6 +23,8 @@ var (
 	schemaText []byte
 	//go:embed schema/result.json
 	resultSchemaText []byte
+	//go:embed schema/batch.json
+	batchSchemaText []byte
 )
 
 // Schema returns a copy of the JSON Schema (2020-12) of a job document.
@@ -30,6 +32,10 @@ func Schema() []byte { return slices.Clone(schemaText) }
 
 // ResultSchema returns a copy of the JSON Schema (2020-12) of a result document.
 func ResultSchema() []byte { return slices.Clone(resultSchemaText) }
+
+// BatchSchema returns a copy of the JSON Schema (2020-12) of a batch, as POST /api/v1/batches
+// takes it.
+func BatchSchema() []byte { return slices.Clone(batchSchemaText) }
 
 // schemaIndex is a schema with its parts by the location that the validator
 // reports.

@@ -22,6 +22,8 @@ const (
 // often.
 var (
 	ids       = good(firstID, secondID).bad("", "x", strings.ToUpper(firstID), firstID+"0", strings.Replace(firstID, "-7", "-6", 1), firstID[:35]+"\xff", firstID[:35]+"é")
+	failed    = good("", jobs.NeedsFail, jobs.NeedsRun).bad("x", "Run", "\xff")
+	needs     = good(secondID, "https://results.example/"+secondID, "http://127.0.0.1:8420/é/"+secondID).bad("", "x", "/"+secondID, "http:///"+secondID, "ftp://a/"+secondID, "http://a/"+secondID+"/", "http://a/?"+secondID, "http://u:p@a/"+secondID, "http://a b/"+secondID, "http://a/\xff/"+secondID, "http://a/"+strings.ToUpper(secondID), "http://a/"+strings.Repeat("é", 4090)+"/"+secondID, "http://a/"+strings.Repeat("x", 4090)+"/"+secondID)
 	programs  = good("forecast", "a", "a.b_c-1", strings.Repeat("a", 64)).bad("", "../sh", "A", "-a", "a b", "a\n", strings.Repeat("a", 65), "é", "a\xff")
 	urls      = good("https://grid.example/meters/42.json", "http://a/?x=1#y", "http://[::1]:80/é", "http://a/"+strings.Repeat("é", 4000)).bad("x", "ftp://a/b", "http://", "https://a b", "http://a/\u2028", "http://u:p@a/b", "http://a:b:c/", "http://[::1", "http://a/%zz", "http://a/\t", "HTTP://a/b", "http://:80/", "http://a/\xff", "http://a/"+strings.Repeat("é", 4090), "http://a/"+strings.Repeat("x", 4090))
 	digests   = good("", strings.Repeat("0f", 32)).bad("x", strings.Repeat("0F", 32), strings.Repeat("0f", 31))
@@ -75,7 +77,7 @@ func Draw(t *rapid.T) jobs.Job {
 	j := jobs.Job{
 		ID: ids.draw(d, "id"), Program: programs.draw(d, "program"), Input: d.input(),
 		Created: times.draw(d, "created"), NotBefore: times.draw(d, "not_before"), Expires: times.draw(d, "expires"),
-		Timeout: spans.draw(d, "timeout"), NeedsTimeout: spans.draw(d, "needs_timeout"), Attempts: attempts.draw(d, "attempts"),
+		Timeout: spans.draw(d, "timeout"), NeedsTimeout: spans.draw(d, "needs_timeout"), NeedsFailed: failed.draw(d, "needs_failed"), Attempts: attempts.draw(d, "attempts"),
 		Traceparent: traces.draw(d, "traceparent"), Labels: map[string]string{},
 		Keep: jobs.Keep{Succeeded: keeps.draw(d, "succeeded"), Failed: keeps.draw(d, "failed"), Cancelled: keeps.draw(d, "cancelled")},
 	}
@@ -119,10 +121,10 @@ func (d drawer) lists(j *jobs.Job) {
 		}
 		j.Files = append(j.Files, f)
 	}
-	for i := range d.length("needs", 1000) {
+	for i := range d.length("needs", 10_000) {
 		id := jobs.NewID()
 		if i < 2 && d.odd {
-			id = ids.draw(d, "need")
+			id = needs.draw(d, "need")
 		}
 		j.Needs = append(j.Needs, id)
 	}
@@ -155,7 +157,7 @@ func Each(yield func(jobs.Job) bool) {
 	for _, all := range [][]func(*jobs.Job){
 		each(ids, func(j *jobs.Job, s string) { j.ID, j.Result.URL = s, "https://results.example/"+s }),
 		each(ids, func(j *jobs.Job, s string) { j.RerunOf = s }),
-		each(ids, func(j *jobs.Job, s string) { j.Needs = []string{s} }),
+		each(needs, func(j *jobs.Job, s string) { j.Needs = []string{s} }),
 		each(programs, func(j *jobs.Job, s string) { j.Program = s }),
 		each(urls, func(j *jobs.Job, s string) { j.Input = jobs.Input{URL: s} }),
 		each(urls, func(j *jobs.Job, s string) { j.Result.URL = s }),
@@ -168,6 +170,7 @@ func Each(yield func(jobs.Job) bool) {
 		each(values, func(j *jobs.Job, s string) { j.Labels = map[string]string{"a": s} }),
 		each(spans, func(j *jobs.Job, d jobs.Duration) { j.Timeout = d }),
 		each(spans, func(j *jobs.Job, d jobs.Duration) { j.NeedsTimeout = d }),
+		each(failed, func(j *jobs.Job, s string) { j.NeedsFailed = s }),
 		each(keeps, func(j *jobs.Job, d jobs.Duration) { j.Keep.Failed = d }),
 		each(attempts, func(j *jobs.Job, n int) { j.Attempts = n }),
 		each(times, func(j *jobs.Job, t time.Time) { j.Expires = t }),

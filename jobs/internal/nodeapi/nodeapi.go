@@ -89,13 +89,13 @@ func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
 	if err := ctx.Err(); err != nil {
 		return Answer{}, fmt.Errorf("%w: %w", ErrNotSent, err)
 	}
-	var asked, connected atomic.Bool
+	var asked, connected, taken atomic.Bool
 	timed, cancel := context.WithTimeout(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { asked.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	}), c.cfg.Timeout)
 	defer cancel()
-	a, err := c.do(timed, r)
+	a, err := c.do(timed, r, &taken)
 	switch {
 	case err == nil:
 		return a, nil
@@ -106,16 +106,23 @@ func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
 	case errors.Is(err, context.DeadlineExceeded):
 		err = errors.New(err.Error()) // a limit of Config.HTTP, not of the caller
 	}
-	if asked.Load() && !connected.Load() {
+	// The time may be over before a transport asks for a connection. One of the caller's own
+	// may have none, but takes the body.
+	if !connected.Load() && (asked.Load() || r.Body != nil && !taken.Load()) {
 		err = fmt.Errorf("%w: %w", ErrNotSent, err)
 	}
 	return a, err
 }
 
-func (c *Client) do(ctx context.Context, r Request) (Answer, error) {
+// do sets taken once the transport has begun to read the body.
+func (c *Client) do(ctx context.Context, r Request, taken *atomic.Bool) (Answer, error) {
 	req, err := http.NewRequestWithContext(ctx, r.Method, c.cfg.Base+r.Path, bytes.NewReader(r.Body))
 	if err != nil {
 		return Answer{}, err
+	}
+	if r.Body != nil {
+		req.GetBody = func() (io.ReadCloser, error) { return &watchedBody{bytes.NewReader(r.Body), taken}, nil }
+		req.Body, _ = req.GetBody()
 	}
 	req.Header.Set("Accept", "application/json")
 	if r.Body != nil {
@@ -137,6 +144,19 @@ func (c *Client) do(ctx context.Context, r Request) (Answer, error) {
 	a.Body, err = read(resp, r.MaxAnswer)
 	return a, err
 }
+
+// watchedBody notes that it is read.
+type watchedBody struct {
+	io.Reader
+	taken *atomic.Bool
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	b.taken.Store(true)
+	return b.Reader.Read(p)
+}
+
+func (b *watchedBody) Close() error { return nil }
 
 // read reads a body. Of the answer to a request that failed only the beginning is kept.
 func read(resp *http.Response, limit int64) ([]byte, error) {

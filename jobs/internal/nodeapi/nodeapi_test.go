@@ -3,6 +3,7 @@ package nodeapi
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -113,5 +114,38 @@ func TestSent(t *testing.T) {
 		}
 		cancel()
 		node.Close()
+	}
+}
+
+type transport func(*http.Request) error
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return nil, f(r) }
+
+// TestBodyTaken checks what is known after the error of a transport of the caller's own, which
+// tells nothing of connections. One whose time is over takes no body.
+func TestBodyTaken(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		sent bool
+		take func(*http.Request) (io.Reader, error)
+	}{
+		"not taken":   {take: func(*http.Request) (io.Reader, error) { return strings.NewReader(""), nil }},
+		"taken":       {sent: true, take: func(r *http.Request) (io.Reader, error) { return r.Body, nil }},
+		"taken again": {sent: true, take: func(r *http.Request) (io.Reader, error) { return r.GetBody() }},
+	} {
+		c, err := New(Config{Base: "http://127.0.0.1:1", Token: secret, Timeout: time.Minute, HTTP: &http.Client{Transport: transport(func(r *http.Request) error {
+			body, err := tt.take(r)
+			if err == nil {
+				_, err = io.ReadAll(body)
+			}
+			return errors.Join(err, errors.New("over"))
+		})}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Do(t.Context(), Request{Method: http.MethodPost, Path: "/", Body: []byte("{}")})
+		if err == nil || errors.Is(err, ErrNotSent) == tt.sent {
+			t.Errorf("%s: error %v", name, err)
+		}
 	}
 }
