@@ -8,10 +8,12 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/activity"
+	"github.com/runnerbean/runnerbean/internal/ledger/cycle"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/internal/ledger/samejob"
+	"github.com/runnerbean/runnerbean/internal/ledger/states"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -113,8 +115,8 @@ func (c *candidate) difference(ctx context.Context, l *Ledger) error {
 var (
 	qInsertJob = engine.NewQuery(`INSERT INTO jobs (id, program, state, priority, created, accepted, not_before, expires,
 		started, finished, updated, attempt, spent, crashes, cancel_requested, node, instance, program_sha256,
-		outcome, exit_code, signal, cpu_us, max_rss, server, message, reason, error, labels, due, webhook, target, submitter, start_after, keep, look_at)
-		SELECT ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, '', 0, 0, '', 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+		outcome, exit_code, signal, cpu_us, max_rss, server, message, reason, error, labels, due, webhook, target, submitter, start_after, keep, look_at, batch, frame)
+		SELECT ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, 0, 0, 0, 0, '', '', '', '', 0, '', 0, 0, '', 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 		WHERE NOT EXISTS (SELECT 1 FROM deleted WHERE id = ?) ON CONFLICT (id) DO NOTHING`)
 	qInsertDocument = engine.NewQuery("INSERT INTO documents (id, document) VALUES (?, ?)")
 )
@@ -135,7 +137,7 @@ func (c *candidate) accept(t *txn) (Accepted, error) {
 	}
 	n, err := t.Exec(qInsertJob, r.ID, r.Program, string(r.State), int64(r.Priority), engine.Micros(r.Created), engine.Micros(r.Accepted),
 		engine.Micros(r.NotBefore), engine.Micros(r.Expires), engine.Micros(r.Finished), engine.Micros(r.Updated), r.Reason, errorText(r.Error), c.labels, engine.Micros(r.Due), c.webhook, target,
-		engine.Clean(c.entry.Submitter, engine.MaxName), engine.Micros(r.StartAfter), c.keep(), c.lookAt(t.now), r.ID)
+		engine.Clean(c.entry.Submitter, engine.MaxName), engine.Micros(r.StartAfter), c.keep(), c.lookAt(t.now), c.entry.Batch, c.entry.Frame, r.ID)
 	if err != nil {
 		return Accepted{}, err
 	}
@@ -173,7 +175,7 @@ func faultText(e *jobs.Error) string {
 
 // describe writes the parts of a job that never change.
 func (c *candidate) describe(t *txn) error {
-	if _, err := t.Exec(qInsertDocument, c.record.ID, c.entry.Document); err != nil {
+	if err := t.Queue(qInsertDocument, c.record.ID, c.entry.Document); err != nil {
 		return err
 	}
 	return c.label(t, t.now)
@@ -217,41 +219,44 @@ func (c *candidate) connect(t *txn, r *Record) error {
 }
 
 // need makes a queued job wait for the jobs that it needs. The job fails if one of them
-// has failed.
+// has failed, unless its document says that it runs then.
 func (c *candidate) need(t *txn, r *Record, wanted bool) error {
-	open, needs := 0, slices.Compact(slices.Sorted(slices.Values(c.entry.Job.Needs)))
-	for i, id := range needs {
-		state, err := t.state(id)
-		switch {
-		case err != nil:
-			return err
+	job := &c.entry.Job
+	needs := slices.Compact(slices.Sorted(slices.Values(job.Needs)))
+	known, err := states.OfAll(t, needs)
+	if err != nil {
+		return err
+	}
+	var open []openNeed
+	for _, id := range needs {
+		switch state := known[id]; {
 		case id == r.ID:
 			return failNew(t, r, "it needs itself")
-		case state == jobs.Succeeded:
-			continue
+		case state == jobs.Succeeded || state.Final() && job.NeedsFailed == jobs.NeedsRun:
 		case state.Final():
-			if err := addUnmet(t, r.ID, needs[i:]); err != nil {
+			if err := addUnmet(t, r.ID, needs, known); err != nil {
 				return err
 			}
 			return failNew(t, r, needText(id, state))
-		}
-		open++
-		if err := t.addNeed(id, r.ID, state, c.entry.Job.NeedsTimeout); err != nil {
-			return err
+		default:
+			open = append(open, openNeedOf(t, id, state, job.NeedsTimeout))
 		}
 	}
-	if open == 0 {
+	if len(open) == 0 {
 		return nil
 	}
+	if err := addNeeds(t, r.ID, open, job.NeedsFailed == jobs.NeedsRun); err != nil {
+		return err
+	}
 	if wanted {
-		if round, err := circular(t, r.ID); err != nil || round != "" {
+		if round, err := cycle.Find(t, r.ID); err != nil || round != "" {
 			if err == nil {
 				err = failNew(t, r, round)
 			}
 			return err
 		}
 	}
-	return waitNew(t, r, open)
+	return waitNew(t, r, len(open))
 }
 
 var (

@@ -261,6 +261,11 @@ func TestAcceptSeesACircleOfNeeds(t *testing.T) {
 			t.Errorf("%+v", r.Error)
 		}
 	}
+	// The last one closes the circle.
+	want := "what it needs waits for it: " + strings.Join([]string{ids[2], ids[0], ids[1], ids[2]}, " needs ")
+	if r := d.wantState(ids[2], jobs.Failed); r.Error.Message != want {
+		t.Errorf("%q, want %q", r.Error.Message, want)
+	}
 	self := jobs.NewID()
 	d.put(entry(func(j *jobs.Job) { j.ID, j.Needs = self, []string{self} }))
 	d.wantState(self, jobs.Failed)

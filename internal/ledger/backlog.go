@@ -36,7 +36,7 @@ type ProgramBacklog struct {
 const dueTimes = 10
 
 var (
-	qBacklog = engine.NewQuery(`SELECT program, queued, running, waiting FROM backlog
+	qBacklog = engine.NewQuery(`SELECT program, queued, running, waiting FROM job_counts
 		WHERE queued > 0 OR running > 0 OR waiting > 0 ORDER BY program`)
 	qNextDue   = engine.NewQuery("SELECT program, due FROM jobs WHERE state = 'queued' AND program > ? ORDER BY program, due LIMIT 1")
 	qScheduled = engine.NewQuery("SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND program = ? AND due > ? LIMIT ?) AS later")

@@ -17,7 +17,7 @@ import (
 
 // benchLedger opens a new ledger.
 func benchLedger(b *testing.B) *Ledger {
-	l, err := Open(b.Context(), Config{DSN: "sqlite:" + filepath.Join(b.TempDir(), "l.db")})
+	l, err := Open(b.Context(), Config{DSN: newDSN(b, filepath.Join(b.TempDir(), "l.db"))})
 	if err != nil {
 		b.Fatal(err)
 	}

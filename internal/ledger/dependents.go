@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
@@ -13,16 +12,14 @@ const (
 	// maxDependents is the largest number of dependents that one operation updates. The
 	// others follow in their own transactions.
 	maxDependents = 256
-	// maxChain is the largest number of jobs that the search for circular needs visits.
-	maxChain = 10_000
 )
 
 var (
-	qDependents = engine.NewQuery("SELECT job FROM needs WHERE need = ? LIMIT ?")
-	qMet        = engine.NewQuery("DELETE FROM needs WHERE need = ? AND job = ?")
-	qNeedsOf    = engine.NewQuery("SELECT need FROM needs WHERE job = ?")
-	qDropNeeds  = engine.NewQuery("DELETE FROM needs WHERE job = ?")
-	qKeepUnmet  = engine.NewQuery(`INSERT INTO unmet (need, job) SELECT need, job FROM needs
+	qDependents  = engine.NewQuery("SELECT job FROM needs WHERE need = ? LIMIT ?")
+	qTakesAnyEnd = engine.NewQuery("SELECT 1 FROM needs WHERE need = ? AND job = ? AND any_end = 1")
+	qMet         = engine.NewQuery("DELETE FROM needs WHERE need = ? AND job = ?")
+	qDropNeeds   = engine.NewQuery("DELETE FROM needs WHERE job = ?")
+	qKeepUnmet   = engine.NewQuery(`INSERT INTO unmet (need, job) SELECT need, job FROM needs
 		WHERE job = ? AND need NOT LIKE '` + programPrefix + `%' ON CONFLICT (need, job) DO NOTHING`)
 	qAnyNeed    = engine.NewQuery("SELECT 1 FROM needs WHERE job = ? LIMIT 1")
 	qAnyNeeding = engine.NewQuery("SELECT 1 FROM needs WHERE need = ? LIMIT 1")
@@ -41,7 +38,8 @@ type endedJob struct {
 }
 
 // updateDependents updates the jobs that need a job that has ended, and their dependents
-// in turn. A success releases the jobs that need nothing else. Any other end fails them.
+// in turn. A success releases the jobs that need nothing else. Any other end fails them,
+// unless their documents say that they run then.
 // It returns the released jobs.
 func (t *txn) updateDependents(id string, state jobs.State) (released []Record, err error) {
 	work, budget := []endedJob{{id, state}}, maxDependents
@@ -72,11 +70,13 @@ func (t *txn) updateDependents(id string, state jobs.State) (released []Record, 
 
 // updateDependent updates one dependent.
 func (t *txn) updateDependent(job string, e endedJob) (released []Record, next []endedJob, err error) {
-	if e.state != jobs.Succeeded { // its needs are kept as unmet
+	if fails, err := failsWith(t, job, e); err != nil {
+		return nil, nil, err
+	} else if fails { // its needs are kept as unmet
+		next = []endedJob{{job, jobs.Failed}}
 		if err := t.failWaiting(job, needText(e.id, e.state)); err != nil {
 			return nil, nil, err
 		}
-		next = []endedJob{{job, jobs.Failed}}
 	}
 	met, err := t.Exec(qMet, e.id, job)
 	if err != nil || next != nil {
@@ -96,6 +96,16 @@ func (t *txn) updateDependent(job string, e endedJob) (released []Record, next [
 	return released, nil, err
 }
 
+// failsWith reports whether a dependent fails because of the end of a job that it needs.
+func failsWith(t *txn, job string, e endedJob) (bool, error) {
+	if e.state == jobs.Succeeded {
+		return false, nil
+	}
+	var one int
+	anyEnd, err := t.Row(qTakesAnyEnd, []any{e.id, job}, &one)
+	return !anyEnd, err
+}
+
 // leaveRemaining leaves the dependents of a job to another transaction.
 func (t *txn) leaveRemaining(id string) error {
 	t.remaining = true
@@ -103,7 +113,7 @@ func (t *txn) leaveRemaining(id string) error {
 	return err
 }
 
-// release queues a job whose needs have all succeeded.
+// release queues a job that needs nothing any more.
 func (t *txn) release(id string) (Record, bool, error) {
 	var row recordRow
 	ok, err := t.Change(qRelease, []any{engine.Micros(t.now), engine.Micros(t.now), engine.Micros(t.now), id}, row.dest()...)
@@ -112,7 +122,7 @@ func (t *txn) release(id string) (Record, bool, error) {
 	}
 	t.count(row.Program, jobs.Waiting, jobs.Queued)
 	t.Changed(id)
-	t.note(eventlog.KindReleased, id, "", "all that it waited for has succeeded")
+	t.note(eventlog.KindReleased, id, "", "all that it waited for has ended")
 	r, err := row.record()
 	return r, err == nil, err
 }
@@ -152,32 +162,6 @@ func (t *txn) endDependents(id string, state jobs.State) ([]Record, error) {
 		return nil, err
 	}
 	return t.updateDependents(id, state)
-}
-
-// circular follows the open needs of a new job that other jobs need already. It returns
-// what is wrong if they lead back to the job.
-func circular(t *txn, id string) (string, error) {
-	seen, work := map[string]bool{}, []string{id}
-	for len(work) > 0 {
-		needs, err := t.Strings(qNeedsOf, work[len(work)-1])
-		if err != nil {
-			return "", err
-		}
-		work = work[:len(work)-1]
-		for _, n := range needs {
-			if n == id {
-				return "what it needs waits for it: the needs go round in a circle", nil
-			}
-			if !seen[n] {
-				seen[n] = true
-				work = append(work, n)
-			}
-		}
-		if len(seen) > maxChain {
-			return fmt.Sprintf("its needs lead through more than %d waiting jobs", maxChain), nil
-		}
-	}
-	return "", nil
 }
 
 // programAnnounced releases the jobs that wait for a program that a node announces.

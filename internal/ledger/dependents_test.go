@@ -157,3 +157,70 @@ func TestUnsettledAreSettledLater(t *testing.T) {
 	d.until(func() bool { return d.record(dependent).State == jobs.Queued })
 	d.recount()
 }
+
+// TestRunsAfterFailedNeeds has jobs that run with what there is: once all of their needs have
+// ended in any way, also if that was before they came.
+func TestRunsAfterFailedNeeds(t *testing.T) {
+	t.Parallel()
+	d := newFixture(t)
+	a, b, early := d.add(nil), d.add(nil), jobs.NewID()
+	run := func(needs ...string) func(*jobs.Job) {
+		return func(j *jobs.Job) { j.Needs, j.NeedsFailed = needs, jobs.NeedsRun }
+	}
+	both, late := d.add(run(a, b)), d.add(run(early))
+	strict := d.add(func(j *jobs.Job) { j.Needs = []string{a} })
+	afterStrict := d.add(run(strict))
+	if released := d.end(a, d.run(a), jobs.Failed, jobs.OutcomeFailed); len(released) != 1 || released[0].ID != afterStrict {
+		t.Errorf("the failure has released %v", ids(released))
+	}
+	d.wantState(strict, jobs.Failed)
+	d.wantState(both, jobs.Waiting)
+	if _, err := d.act(VerbCancel, b); err != nil {
+		t.Error(err)
+	}
+	d.wantState(both, jobs.Queued)
+	d.wantState(d.add(run(a, b)), jobs.Queued)
+	d.add(func(j *jobs.Job) { j.ID = early })
+	d.end(early, d.run(early), jobs.Failed, jobs.OutcomeFailed)
+	d.wantState(late, jobs.Queued)
+
+	// A retry of the need does not stop what runs after it, and a retry of that waits.
+	d.end(both, d.run(both), jobs.Failed, jobs.OutcomeFailed)
+	if _, err := d.act(VerbRetry, both); err != nil {
+		t.Error(err)
+	}
+	d.wantState(both, jobs.Queued)
+
+	// One that nobody puts fails the job.
+	never := d.add(run(jobs.NewID()))
+	d.clock.advance(missingLimit + time.Second)
+	if expired, err := d.Expire(t.Context(), 0); err != nil || !slices.Contains(expired, never) {
+		t.Errorf("%v, %v", expired, err)
+	}
+	d.recount()
+}
+
+// TestManyNeeds has a job that needs as many others as a document may name. All of them come
+// later and have a fault, so that they end at once.
+func TestManyNeeds(t *testing.T) {
+	t.Parallel()
+	d := newFixture(t)
+	const most = 10_000
+	var entries []Entry
+	var needs []string
+	for range most {
+		e := entry(nil)
+		e.Fault = &jobs.Error{Class: jobs.ClassDocument, Message: "bad"}
+		entries, needs = append(entries, e), append(needs, e.Job.ID)
+	}
+	all := d.add(func(j *jobs.Job) { j.Needs, j.NeedsFailed = needs, jobs.NeedsRun })
+	for list := range slices.Chunk(entries, 1000) {
+		if r := d.wantState(all, jobs.Waiting); r.Reason != "waits for 10000 other jobs" {
+			t.Error(r.Reason)
+		}
+		_, err := d.Accept(t.Context(), list)
+		d.must(err)
+	}
+	d.wantState(all, jobs.Queued)
+	d.recount()
+}

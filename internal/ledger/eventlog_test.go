@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
@@ -151,6 +152,30 @@ func TestEventsAfter(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestNoteOnce has several nodes find the same thing.
+func TestNoteOnce(t *testing.T) {
+	t.Parallel()
+	d := newFixture(t)
+	conflict := func(node, message string) eventlog.Event {
+		return eventlog.Event{Kind: eventlog.KindConflict, Job: "j", Node: node, Message: message}
+	}
+	var g errgroup.Group
+	for i := range 8 {
+		g.Go(func() error { return d.Events.NoteOnce(t.Context(), conflict(fmt.Sprint("n", i), "differs")) })
+	}
+	d.must(g.Wait())
+	d.must(d.Events.NoteOnce(t.Context(), conflict("n1", "differs too")))
+	list, err := d.Events.Newest(t.Context(), "j", 0)
+	d.must(err)
+	var got []string
+	for i := range list {
+		got = append(got, list[i].Message)
+	}
+	if diff := cmp.Diff([]string{"differs too", "differs"}, got); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/internal/ledger/states"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -163,7 +164,7 @@ func failUnannounced(t *txn, id, program string) error {
 // that runs or has ended. It returns ErrUnknown for an unknown id.
 func (l *Ledger) Fail(ctx context.Context, id string, e jobs.Error) error {
 	err := l.do(ctx, &op{name: "fail", weight: 1, run: func(t *txn) error {
-		state, err := t.state(id)
+		state, err := states.Of(t, id)
 		switch {
 		case err == nil && state == "":
 			return ErrUnknown

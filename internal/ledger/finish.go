@@ -56,8 +56,6 @@ func (l *Ledger) Finish(ctx context.Context, id string, attempt int, e Ending) (
 // SQLite none does, because one transaction writes at a time.
 const finishTries = 5
 
-var errMoving = errors.New("the job keeps changing")
-
 // succeed ends a plain success of a job that this process has claimed: one without webhook,
 // delivery, dependents and reports of the running program, of which nothing was requested.
 // It returns false for any other.
@@ -138,7 +136,7 @@ func (t *txn) finishRow(id string, attempt int, e *Ending) (running, error) {
 			return r, err
 		}
 	}
-	return running{}, errMoving
+	return running{}, errors.New("the job keeps changing")
 }
 
 func (r *running) args(id string, attempt int, e *Ending, now time.Time) []any {
@@ -166,6 +164,5 @@ func keepAttempt(t *txn, id string, e *Ending) error {
 	if e.Error != nil && e.Error.Message != "" {
 		message = e.Error.Message
 	}
-	_, err := t.Exec(qAttempt, engine.Micros(t.now), string(e.Outcome), message, id)
-	return err
+	return t.Queue(qAttempt, engine.Micros(t.now), string(e.Outcome), message, id)
 }

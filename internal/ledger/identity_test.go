@@ -22,9 +22,9 @@ func TestIdentity(t *testing.T) {
 	}
 	read := func(dsn string) string {
 		t.Helper()
-		id, err := ReadID(t.Context(), dsn)
+		seen, err := Peek(t.Context(), dsn)
 		a.must(err)
-		return id
+		return seen.ID
 	}
 	again := a.open()
 	if again.ID() != a.ID() || read(a.dsn) != a.ID() {
@@ -49,8 +49,8 @@ func TestIdentity(t *testing.T) {
 	if id := read("sqlite:" + old); id != "" {
 		t.Errorf("of an old ledger: %q", id)
 	}
-	if id, err := ReadID(t.Context(), "sqlite:"+t.TempDir()); err == nil {
-		t.Errorf("of a folder: %q", id)
+	if seen, err := Peek(t.Context(), "sqlite:"+t.TempDir()); err == nil {
+		t.Errorf("of a folder: %+v", seen)
 	}
 }
 

@@ -28,6 +28,8 @@ type Entry struct {
 	// Submitter is the name of the token that submitted the document. It is empty if the
 	// document came by the inbox or if no token was required.
 	Submitter string
+	Batch     string // id of the batch of which the job is the frame Frame, or ""
+	Frame     int
 }
 
 // candidate is an Entry with everything prepared that needs no transaction.
@@ -100,7 +102,7 @@ var qInsertLabel = engine.NewQuery("INSERT INTO labels (label, accepted, job) VA
 // label writes the labels of a job.
 func (c *candidate) label(t *txn, accepted time.Time) error {
 	for k, v := range c.entry.Job.Labels {
-		if _, err := t.Exec(qInsertLabel, labelText(k, v), engine.Micros(accepted), c.record.ID); err != nil {
+		if err := t.Queue(qInsertLabel, labelText(k, v), engine.Micros(accepted), c.record.ID); err != nil {
 			return err
 		}
 	}

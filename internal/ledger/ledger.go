@@ -7,7 +7,7 @@
 //
 // The path of a job: accept.go, claim.go, progress.go, finish.go, dependents.go. Its
 // parts are fields of Ledger: Nodes, Queues, Events, Activity, Outbox, Replays, Sessions, Results,
-// Retention, Pairing, Pool, Dependents and Stuck.
+// Logs, Checkpoints, Retention, Pairing, Pool, Dependents and Stuck.
 package ledger
 
 import (
@@ -16,16 +16,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/activity"
+	"github.com/runnerbean/runnerbean/internal/ledger/batches"
 	"github.com/runnerbean/runnerbean/internal/ledger/changes"
+	"github.com/runnerbean/runnerbean/internal/ledger/checkpoints"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/internal/ledger/families"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
+	"github.com/runnerbean/runnerbean/internal/ledger/logs"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/internal/ledger/pairing"
@@ -88,6 +91,8 @@ const (
 type Ledger struct {
 	Nodes      *nodes.Registry
 	Queues     *queues.Queues
+	Batches    *batches.Batches
+	Families   *families.Families
 	Events     *eventlog.Log
 	Activity   *activity.Counters
 	Outbox     *outbox.Outbox
@@ -96,11 +101,16 @@ type Ledger struct {
 	Dependents *Dependents
 	Stuck      *stuck.Finder
 	// Upgraded is what Open has upgraded, or nil.
-	Upgraded  *Upgraded
-	Pairing   *pairing.Pairing
-	Pool      *pool.Pool
-	Results   *results.Results
-	Retention *retention.Retention
+	Upgraded *Upgraded
+	// Server says how the server of a ledger in PostgreSQL is doing; nil for a file.
+	Server      func(context.Context) (engine.Server, error)
+	Pairing     *pairing.Pairing
+	Pool        *pool.Pool
+	Results     *results.Results
+	Logs        *logs.Logs
+	Retention   *retention.Retention
+	Checkpoints *checkpoints.Checkpoints
+	FullDisk    engine.FullDisk
 
 	db     engine.Database
 	reader engine.Reader
@@ -111,7 +121,8 @@ type Ledger struct {
 	observe   func(op string, d time.Duration, err error)
 	maxSearch time.Duration // tests change it
 
-	maxScheduled int64 // tests change it
+	maxScheduled int64         // tests change it
+	watching     time.Duration // Watch of nodes.Config; tests change it
 
 	listeners changes.Listeners
 	external  externalCommits
@@ -165,17 +176,23 @@ func Name(dsn string) string {
 	if path, ok := sqlitePath(dsn); ok {
 		return path
 	}
-	if u, err := url.Parse(dsn); err == nil && isPostgres(dsn) {
-		return u.Scheme + "://" + u.Host + u.Path
+	if isPostgres(dsn) {
+		return postgres.Name(dsn)
 	}
 	return "the ledger"
+}
+
+// Servers returns the servers of a ledger, host:port; none for a file.
+func Servers(dsn string) []string {
+	if !isPostgres(dsn) {
+		return nil
+	}
+	return postgres.Servers(dsn)
 }
 
 func isPostgres(dsn string) bool {
 	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
 }
-
-var errDSN = errors.New("want sqlite:PATH or postgres://USER@HOST/DATABASE")
 
 func openDatabase(ctx context.Context, c Config) (engine.Database, *Upgraded, error) {
 	path, ok := sqlitePath(c.DSN)
@@ -190,7 +207,7 @@ func openDatabase(ctx context.Context, c Config) (engine.Database, *Upgraded, er
 		db, err := postgres.Open(ctx, c.DSN)
 		return db, nil, err
 	}
-	return engine.Database{}, nil, errDSN
+	return engine.Database{}, nil, errors.New("want sqlite:PATH or postgres://USER@HOST/DATABASE")
 }
 
 func (l *Ledger) open(ctx context.Context, c Config) (err error) {
@@ -202,17 +219,17 @@ func (l *Ledger) open(ctx context.Context, c Config) (err error) {
 	if l.db, l.Upgraded, err = openDatabase(ctx, c); err != nil {
 		return err
 	}
-	l.reader = l.db.Reader
+	l.reader, l.Server = l.db.Reader, l.db.Server
 	a := l.access()
-	l.Nodes = nodes.New(a, nodes.Config{Lease: lease, Clock: l.clock, Schema: sqlite.Schema()}, func(t engine.Tx, program string) error { return t.(*txn).programAnnounced(program) })
+	l.Nodes = nodes.New(a, nodes.Config{Lease: lease, Watch: l.watching, Clock: l.clock, Schema: sqlite.Schema()}, func(t engine.Tx, program string) error { return t.(*txn).programAnnounced(program) })
 	l.Events, l.Activity, l.Replays, l.Sessions = eventlog.New(a), activity.New(a), outbox.NewReplays(a), sessions.New(a)
-	l.Queues = queues.New(a)
+	l.Queues, l.Batches, l.Families = queues.New(a), batches.New(a), families.New(a)
 	l.Dependents, l.Stuck = &Dependents{l.do}, stuck.New(a)
 	l.Outbox = outbox.New(a, outbox.Config{Webhook: c.Webhook, BaseURL: c.BaseURL, FormerURLs: c.FormerURLs})
-	l.Pairing, l.Pool, l.Results, l.Retention = pairing.New(a), pool.New(a), results.New(a), retention.New(a)
+	l.Pairing, l.Pool, l.Results, l.Logs, l.Retention, l.Checkpoints = pairing.New(a), pool.New(a), results.New(a), logs.New(a), retention.New(a), checkpoints.New(a)
 	l.queue = newWriteQueue(&txn{
 		w: l.db.Writer, failure: newFailure(l.log), log: l.log, clock: l.now, listeners: &l.listeners,
-		activity: l.Activity, outbox: l.Outbox, nodes: l.Nodes,
+		activity: l.Activity, outbox: l.Outbox, nodes: l.Nodes, full: &l.FullDisk,
 	}, (*txn).updateRemaining)
 	l.external.queue, l.external.log = l.queue, l.log
 	if _, err = l.Nodes.Dead(ctx); err != nil { // the first look at the heartbeats
@@ -245,29 +262,16 @@ func (l *Ledger) now() time.Time { return l.clock().UTC().Truncate(time.Microsec
 // distinguishes ledgers that use the same beanstalkd.
 func (l *Ledger) ID() string { return l.db.ID }
 
-// ReadID returns the id of a ledger that other processes may have open. It changes
-// nothing. The id is empty if there is no ledger yet or if it has no id yet.
-func ReadID(ctx context.Context, dsn string) (string, error) {
-	var id string
-	var err error
-	if path, ok := sqlitePath(dsn); ok {
-		id, err = sqlite.ReadID(ctx, path)
-	} else {
-		id, err = postgres.ReadID(ctx, dsn)
-	}
-	if err != nil {
-		return "", fmt.Errorf("ledger: read the id of %s: %w", Name(dsn), err)
-	}
-	return id, nil
-}
-
 // Peek reads the identity of a ledger that other processes may have open. It changes
-// nothing. It returns the zero value if there is no ledger yet.
-func Peek(ctx context.Context, dsn string) (sqlite.Peeked, error) {
-	path, _ := sqlitePath(dsn)
-	seen, err := sqlite.Peek(ctx, path)
+// nothing. It returns the zero value if there is no ledger yet; the id is empty if it has none yet.
+func Peek(ctx context.Context, dsn string) (seen engine.Peeked, err error) {
+	if path, ok := sqlitePath(dsn); ok {
+		seen, err = sqlite.Peek(ctx, path)
+	} else {
+		seen, err = postgres.Peek(ctx, dsn)
+	}
 	if err != nil {
-		return seen, fmt.Errorf("ledger: read %s: %w", path, err)
+		return seen, fmt.Errorf("ledger: read %s: %w", Name(dsn), err)
 	}
 	return seen, nil
 }
@@ -319,8 +323,7 @@ func (l *Ledger) OnChange(f func(ids []string)) (remove func()) {
 	return l.listeners.Add(f)
 }
 
-// OnExternalCommit calls f soon after another process, or another Ledger of this one,
-// has committed to the same file. What changed is not known. Several commits in a second
-// cause one call. f must return at once and must not call the ledger. remove ends the
-// calls.
+// OnExternalCommit calls f soon after another process, or another Ledger of this one, has
+// committed to the same file. What changed is not known. Several commits in a second cause one
+// call. f must return at once and must not call the ledger. remove ends the calls.
 func (l *Ledger) OnExternalCommit(f func()) (remove func()) { return l.external.add(f) }

@@ -362,7 +362,7 @@ func TestCancel(t *testing.T) {
 			t.Errorf("%+v, %v", r, err)
 		}
 	}
-	list, err := d.Cancelling(t.Context(), "i1")
+	list, err := d.Cancelling(t.Context(), []string{running, queued})
 	if diff := cmp.Diff([]Stopping{{running, 1, VerbCancel}}, list); diff != "" || err != nil {
 		t.Error(diff, err)
 	}
@@ -370,7 +370,7 @@ func TestCancel(t *testing.T) {
 	if diff := cmp.Diff([]string{eventlog.KindAccepted, eventlog.KindCancelRequested, eventlog.KindCancelled}, d.kinds(running)); diff != "" {
 		t.Error(diff)
 	}
-	if list, err := d.Cancelling(t.Context(), "i1"); len(list) > 0 || err != nil {
+	if list, err := d.Cancelling(t.Context(), []string{running}); len(list) > 0 || err != nil {
 		t.Error(list, err)
 	}
 	if r, err := d.act(VerbCancel, running); !errors.Is(err, ErrFinal) || r.State != jobs.Cancelled {

@@ -145,6 +145,7 @@ func (d *fixture) withLease(name string, lease time.Duration) *fixture {
 	o := &fixture{t: d.t, clock: d.clock, path: d.path, dsn: d.dsn}
 	c := Config{DSN: d.dsn, Now: d.clock.now, Logger: slog.New(slog.DiscardHandler), Lease: lease}
 	o.Ledger = newLedger(c)
+	o.watching = always
 	d.must(o.Ledger.open(d.t.Context(), c))
 	o.queue.start()
 	d.must(o.Nodes.Register(d.t.Context(), nodes.Node{Name: name, Instance: name + "-1", Home: name}))
@@ -256,4 +257,27 @@ func TestATwinIsAliveForItsOwnLease(t *testing.T) {
 	}
 	d.clock.advance(time.Second)
 	d.must(d.Nodes.Register(t.Context(), stranger))
+}
+
+// After an outage that all nodes have seen, none of them is taken for dead.
+func TestOutageOfTheLedger(t *testing.T) {
+	t.Parallel()
+	d := newFixture(t)
+	d.run(d.add(nil))
+	d.Close()
+	c := Config{DSN: d.dsn, Now: d.clock.now, Logger: slog.New(slog.DiscardHandler)}
+	var err error
+	d.Ledger, err = Open(t.Context(), c) // with watch as nodes have it
+	d.must(err)
+	defer d.Close()
+	for _, pass := range []time.Duration{5 * time.Second, time.Minute, 5 * time.Second, 4 * time.Second} {
+		d.clock.advance(pass)
+		if list, err := d.Recover(t.Context(), 0); err != nil || len(list) > 0 {
+			t.Errorf("after %s more: lost %v, %v", pass, list, err)
+		}
+	}
+	d.clock.advance(time.Second) // 5 s of the minute count
+	if list, err := d.Recover(t.Context(), 0); err != nil || len(list) != 1 {
+		t.Errorf("lost %v, %v", list, err)
+	}
 }

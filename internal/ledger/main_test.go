@@ -50,17 +50,28 @@ func TestMain(m *testing.M) {
 // server is a PostgreSQL, if the tests are to run there and not on SQLite.
 var server *postgrestest.Server
 
+// pooler is a PgBouncer in front of it, if they are to go through one.
+var pooler *postgrestest.Pooler
+
 func runTests(m *testing.M) int {
 	if os.Getenv(postgresEnv) != "" {
 		var err error
 		if server, err = postgrestest.Start(); err != nil {
 			panic(err)
 		}
+		if os.Getenv(postgresEnv) == "pgbouncer" {
+			if pooler, err = server.StartPooler(); err != nil {
+				panic(err)
+			}
+		}
 		if err := flag.Set("rapid.checks", "25"); err != nil { // each statement is a message
 			panic(err)
 		}
 	}
 	code := m.Run()
+	if pooler != nil {
+		pooler.Stop()
+	}
 	if server != nil {
 		server.Stop()
 	}
@@ -86,6 +97,9 @@ type tester interface {
 	Fatalf(format string, args ...any)
 	Context() context.Context
 }
+
+// always makes all time count for the age of heartbeats, however far the clock of a test jumps.
+const always = 10000 * time.Hour
 
 // fixture is a ledger under test. Its node "n1" is alive as instance "i1".
 type fixture struct {
@@ -127,6 +141,7 @@ func (d *fixture) openWith(change func(*sqlite.Writer)) *Ledger {
 	d.t.Helper()
 	c := Config{DSN: d.dsn, Now: d.clock.now, Logger: slog.New(slog.DiscardHandler)}
 	l := newLedger(c)
+	l.watching = always
 	d.must(l.open(context.Background(), c))
 	if w, ok := l.db.Writer.(*sqlite.Writer); ok {
 		change(w)
@@ -317,7 +332,11 @@ func newDSN(t tester, path string) string {
 	if server == nil {
 		return "sqlite:" + path
 	}
-	dsn, err := server.NewSchema()
+	named := server.NewSchema
+	if pooler != nil {
+		named = pooler.NewDatabase // a connection of others has no search_path
+	}
+	dsn, err := named()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
+	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // Sent is a job with the message that was put on its run tube.
@@ -27,7 +28,7 @@ var qSent = engine.NewQuery("UPDATE jobs SET server = ?, message = ? WHERE id = 
 func (l *Ledger) MarkSent(ctx context.Context, sent []Sent) error {
 	err := l.do(ctx, &op{name: "mark-sent", weight: len(sent), soft: true, run: func(t *txn) error {
 		for _, s := range sent {
-			if _, err := t.Exec(qSent, engine.Clean(s.Server, engine.MaxName), int64(s.Message), s.ID); err != nil {
+			if err := t.Queue(qSent, engine.Clean(s.Server, engine.MaxName), int64(s.Message), s.ID); err != nil {
 				return err
 			}
 		}
@@ -98,7 +99,9 @@ func staleQueues(ctx context.Context, r engine.Reader, servers []string) (list [
 			if q.program, err = nextQueue(ctx, r, server, q.program); q.program == "" {
 				break
 			}
-			list = append(list, q)
+			if q.program != jobs.BatchProgram { // nodes take batches from the ledger
+				list = append(list, q)
+			}
 		}
 	}
 	return list, err
@@ -130,9 +133,8 @@ func nextQueue(ctx context.Context, r engine.Reader, server, after string) (prog
 	return program, err
 }
 
-// Queue returns the queued jobs of a program whose messages are on a server, in the
-// order in which they are to start. after is the job before the first one, or the zero
-// Placed.
+// Queue returns the queued jobs of a program whose messages are on a server, in the order in
+// which they are to start. after is the job before the first one, or the zero Placed.
 func (l *Ledger) Queue(ctx context.Context, server, program string, after Placed, limit int) (list []Placed, err error) {
 	args := []any{server, program, int64(after.Priority), engine.Micros(after.Accepted), after.ID, limit}
 	err = l.reader.Each(ctx, qQueue, args, func(rows engine.Row) error {

@@ -40,10 +40,33 @@ type modelJob struct {
 	notBefore, expires time.Time
 	startAfter         time.Time
 	needs              []string
+	anyEnd             bool            // of its needs will do
+	met                map[string]bool // needs that have ended while it waited, if any end will do
 	accepted           time.Time
 	unmet              []string        // needs that had not succeeded when it ended before it started
 	missing            map[string]bool // needs that were unknown when it was accepted
 	outcomes           []jobs.Outcome  // of its attempts; "" runs
+}
+
+func (j *modelJob) needsFailed() string {
+	if j.anyEnd {
+		return jobs.NeedsRun
+	}
+	return jobs.NeedsFail
+}
+
+// isMet reports whether a job waits for a need no more.
+func (m *model) isMet(j *modelJob, need string) bool {
+	return m.state(need) == jobs.Succeeded || j.met[need]
+}
+
+// meet notes the needs that have ended of a job for which any end will do.
+func (m *model) meet(j *modelJob) {
+	for _, n := range j.needs {
+		if j.anyEnd && m.state(n).Final() {
+			j.met[n] = true
+		}
+	}
 }
 
 func (m *model) alive(instance string) bool {
@@ -56,7 +79,7 @@ func (m *model) accept(j *modelJob, fault bool) {
 	for _, o := range m.jobs {
 		delete(o.missing, j.id)
 	}
-	j.state, j.accepted, j.missing, j.notBefore = jobs.Queued, m.now, map[string]bool{}, j.startAfter
+	j.state, j.accepted, j.missing, j.notBefore, j.met = jobs.Queued, m.now, map[string]bool{}, j.startAfter, map[string]bool{}
 	m.jobs[j.id] = j
 	m.ids = append(m.ids, j.id)
 	if fault {
@@ -64,11 +87,12 @@ func (m *model) accept(j *modelJob, fault bool) {
 		m.settle()
 		return
 	}
+	m.meet(j)
 	for _, n := range j.needs {
 		if m.state(n) == "" {
 			j.missing[n] = true
 		}
-		if m.state(n) != jobs.Succeeded {
+		if !m.isMet(j, n) {
 			j.state = jobs.Waiting
 		}
 	}
@@ -85,7 +109,7 @@ func (m *model) reaches(from, to string, seen map[string]bool) bool {
 		return false
 	}
 	seen[from] = true
-	return slices.ContainsFunc(j.needs, func(n string) bool { return n == to || m.reaches(n, to, seen) })
+	return slices.ContainsFunc(j.needs, func(n string) bool { return !m.isMet(j, n) && (n == to || m.reaches(n, to, seen)) })
 }
 
 // settle applies every end to the jobs that need it.
@@ -94,6 +118,7 @@ func (m *model) settle() {
 		again = false
 		for _, j := range m.jobs {
 			if j.state == jobs.Waiting {
+				m.meet(j)
 				j.state = m.waiting(j)
 				again = again || j.state != jobs.Waiting
 			}
@@ -103,7 +128,7 @@ func (m *model) settle() {
 		if j.state.Final() && j.attempt == 0 && !j.faulty && j.unmet == nil {
 			j.unmet = []string{}
 			for _, n := range j.needs {
-				if m.state(n) != jobs.Succeeded {
+				if !m.isMet(j, n) {
 					j.unmet = append(j.unmet, n)
 				}
 			}
@@ -117,12 +142,17 @@ func (m *model) revive(j *modelJob, byNeeds map[string]bool) (revived []string) 
 	for work := []string{j.id}; len(work) > 0; work = work[1:] {
 		for _, id := range m.ids {
 			d := m.jobs[id]
-			if d.state == jobs.Failed && byNeeds[id] && slices.Contains(d.unmet, work[0]) && m.again(d) == nil {
+			if d.state == jobs.Failed && byNeeds[id] && slices.Contains(d.unmet, work[0]) && !m.blocked(d) && m.again(d) == nil {
 				revived, work = append(revived, id), append(work, id)
 			}
 		}
 	}
 	return revived
+}
+
+// blocked reports whether an unmet need of a job has failed or was cancelled.
+func (m *model) blocked(j *modelJob) bool {
+	return slices.ContainsFunc(j.unmet, func(n string) bool { return m.state(n) == jobs.Failed || m.state(n) == jobs.Cancelled })
 }
 
 // needed reports whether a job is an unmet need.
@@ -140,9 +170,10 @@ func (m *model) waiting(j *modelJob) jobs.State {
 	state := jobs.Queued
 	for _, n := range j.needs {
 		switch need := m.state(n); {
+		case m.isMet(j, n):
 		case !need.Final():
 			state = jobs.Waiting
-		case need != jobs.Succeeded:
+		default:
 			return jobs.Failed
 		}
 	}
@@ -235,14 +266,17 @@ func (m *model) act(verb Verb, j *modelJob) error {
 func (m *model) again(j *modelJob) error {
 	state := jobs.Queued
 	for _, n := range j.needs {
-		switch m.state(n) {
-		case "", jobs.Failed, jobs.Cancelled:
+		switch s := m.state(n); {
+		case j.attempt > 0: // it has started
+		case s == jobs.Succeeded || s.Final() && j.anyEnd:
+		case s == "" || s.Final():
 			return ErrNeeds
-		case jobs.Succeeded:
 		default:
 			state = jobs.Waiting
 		}
 	}
+	j.met = map[string]bool{}
+	m.meet(j)
 	j.state, j.spent, j.crashes, j.alone, j.faulty, j.missing, j.unmet = state, 0, 0, 0, false, nil, nil
 	if j.notBefore = j.startAfter; m.expired(j) {
 		j.expires = time.Time{}

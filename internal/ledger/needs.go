@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
-	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -15,25 +14,39 @@ import (
 const missingLimit = time.Hour
 
 var (
-	qInsertNeed = engine.NewQuery("INSERT INTO needs (need, job, deadline, missing_since) VALUES (?, ?, ?, ?) ON CONFLICT (need, job) DO NOTHING")
+	qInsertNeed = engine.NewManyRows("INSERT INTO needs (need, job, deadline, missing_since, any_end) VALUES ", 5, " ON CONFLICT (need, job) DO NOTHING")
 	qAddUnmet   = engine.NewQuery("INSERT INTO unmet (need, job) VALUES (?, ?) ON CONFLICT (need, job) DO NOTHING")
-	qState      = engine.NewQuery("SELECT state FROM jobs WHERE id = ?")
 )
 
 func needText(id string, state jobs.State) string {
 	return fmt.Sprintf("job %s, which it needs, is %s", id, state)
 }
 
-// addNeed makes a job wait for another one, which is in a state. limit is how long it waits
-// for one that nobody has put yet; 0 is missingLimit.
-func (t *txn) addNeed(need, job string, state jobs.State, limit jobs.Duration) error {
-	var deadline, since int64
-	if state == "" {
-		deadline, since = missingUntil(t.now, limit), engine.Micros(t.now)
-		t.missing = new(true)
+// openNeed is a job, or a program, that a waiting job needs.
+type openNeed struct {
+	need            string
+	deadline, since int64 // as in the row: 0 if the need is there
+}
+
+// openNeedOf returns the need of a job that is in a state. limit is how long another one
+// waits for one that nobody has put yet; 0 is missingLimit.
+func openNeedOf(t *txn, need string, state jobs.State, limit jobs.Duration) openNeed {
+	if state != "" {
+		return openNeed{need: need}
 	}
-	_, err := t.Exec(qInsertNeed, need, job, deadline, since)
-	return err
+	t.missing = new(true)
+	return openNeed{need, missingUntil(t.now, limit), engine.Micros(t.now)}
+}
+
+// addNeeds makes a job wait for others. anyEnd says that they need not succeed.
+func addNeeds(t *txn, job string, list []openNeed, anyEnd bool) error {
+	return qInsertNeed.Split(len(list), func(q *engine.Query, from, to int) error {
+		args := make([]any, 0, 5*(to-from))
+		for _, n := range list[from:to] {
+			args = append(args, n.need, job, n.deadline, n.since, engine.Bool(anyEnd))
+		}
+		return t.Queue(q, args...)
+	})
 }
 
 // missingUntil returns when a job fails whose need nobody has put.
@@ -49,31 +62,16 @@ func missingUntil(now time.Time, limit jobs.Duration) int64 {
 
 // addUnmet keeps those needs of a job that have not succeeded. The job fails because of the
 // first of them.
-func addUnmet(t *txn, job string, needs []string) error {
+func addUnmet(t *txn, job string, needs []string, states map[string]jobs.State) error {
 	for _, need := range needs {
-		state, err := t.state(need)
-		if err == nil && state != jobs.Succeeded {
-			_, err = t.Exec(qAddUnmet, need, job)
+		if states[need] == jobs.Succeeded {
+			continue
 		}
-		if err != nil {
+		if err := t.Queue(qAddUnmet, need, job); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// state returns the state of a job, or "" for a job that the ledger never held. A deleted
-// job has the state that it had: its end counts for the jobs that need it.
-func (t *txn) state(id string) (s jobs.State, err error) {
-	found, err := t.Row(qState, []any{id}, (*string)(&s))
-	if err != nil || found {
-		return s, err
-	}
-	d, err := retention.Find(t, id)
-	if d != nil {
-		s = d.State
-	}
-	return s, err
 }
 
 func waitText(open int) string {

@@ -42,9 +42,8 @@ func (t *txn) awaits(id, program string) (bool, error) {
 // await makes a job wait for its program until announceLimit after it is due.
 func (t *txn) await(r *Record) error {
 	deadline := engine.Later(t.now, r.NotBefore).Add(announceLimit)
-	_, err := t.Exec(qInsertNeed, programNeed(r.Program), r.ID, engine.Micros(deadline), 0)
 	t.missing = new(true)
-	return err
+	return addNeeds(t, r.ID, []openNeed{{programNeed(r.Program), engine.Micros(deadline), 0}}, false)
 }
 
 // recount counts a job under its program when it no longer waits for the program.

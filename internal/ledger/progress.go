@@ -132,17 +132,23 @@ type Stopping struct {
 	Verb    Verb
 }
 
-var qStopping = engine.NewQuery("SELECT id, attempt, cancel_requested FROM jobs WHERE state = 'running' AND cancel_requested > 0 AND instance = ?")
+var qStopping = engine.NewManyRows("SELECT id, attempt, cancel_requested FROM jobs WHERE state = 'running' AND cancel_requested > 0 AND id IN (", 0, ")")
 
-// Cancelling lists the running attempts of an instance that are to be stopped.
-func (l *Ledger) Cancelling(ctx context.Context, instance string) (list []Stopping, err error) {
-	err = l.reader.Each(ctx, qStopping, []any{instance}, func(r engine.Row) error {
-		var s Stopping
-		var code int
-		err := r.Scan(&s.ID, &s.Attempt, &code)
-		s.Verb = requestedVerb(code)
-		list = append(list, s)
-		return err
+// Cancelling lists the running attempts of jobs that are to be stopped.
+func (l *Ledger) Cancelling(ctx context.Context, ids []string) (list []Stopping, err error) {
+	err = qStopping.Split(len(ids), func(q *engine.Query, from, to int) error {
+		args := make([]any, 0, to-from)
+		for _, id := range ids[from:to] {
+			args = append(args, id)
+		}
+		return l.reader.Each(ctx, q, args, func(r engine.Row) error {
+			var s Stopping
+			var code int
+			err := r.Scan(&s.ID, &s.Attempt, &code)
+			s.Verb = requestedVerb(code)
+			list = append(list, s)
+			return err
+		})
 	})
 	return list, engine.Wrap("cancelling", err)
 }

@@ -131,10 +131,13 @@ func (s *machine) newJob(rt *rapid.T) (*modelJob, Entry) {
 	if rapid.IntRange(0, 4).Draw(rt, "expiring") == 0 {
 		j.expires = s.m.now.Add(15 * time.Second)
 	}
-	doc := jobs.Job{ID: j.id, Program: programOf(j.id), Needs: j.needs, NotBefore: j.startAfter, Expires: j.expires}
+	// Where a job ends together with its need, it is open which of them comes first.
+	alone := j.expires.IsZero() && !slices.ContainsFunc(j.needs, func(n string) bool { return s.m.state(n) == "" })
+	j.anyEnd = alone && rapid.IntRange(0, 2).Draw(rt, "any end") > 0
+	doc := jobs.Job{ID: j.id, Program: programOf(j.id), Needs: j.needs, NeedsFailed: j.needsFailed(), NotBefore: j.startAfter, Expires: j.expires}
 	listed, err := json.Marshal(j.needs)
 	s.must(err)
-	j.document = fmt.Sprintf(`{"id":%q,"n":%d,"needs":%s}`, j.id, version, listed)
+	j.document = fmt.Sprintf(`{"id":%q,"n":%d,"needs":%s,"needs_failed":%q}`, j.id, version, listed, j.needsFailed())
 	e := Entry{Job: doc, Document: []byte(j.document)}
 	if rapid.IntRange(0, 9).Draw(rt, "faulty") == 0 {
 		e.Fault = &jobs.Error{Class: jobs.ClassDocument, Message: "bad"}
@@ -254,7 +257,7 @@ func (s *machine) actOn(rt *rapid.T, j *modelJob) {
 	verb := rapid.SampledFrom(Verbs).Draw(rt, "verb")
 	before := *j
 	refusal := s.m.act(verb, j)
-	job := jobs.Job{ID: j.id, Program: programOf(j.id), Needs: j.needs, NotBefore: j.startAfter, Expires: j.expires}
+	job := jobs.Job{ID: j.id, Program: programOf(j.id), Needs: j.needs, NeedsFailed: j.needsFailed(), NotBefore: j.startAfter, Expires: j.expires}
 	list, err := s.Act(rt.Context(), verb, "somebody", []Target{{ID: j.id, Job: &job}})
 	s.must(err)
 	if got := list[0]; !errors.Is(got.Err, refusal) || got.Err != nil && refusal == nil || got.Record.State != j.state {
@@ -281,7 +284,7 @@ func (s *machine) retryWithDependents(rt *rapid.T) {
 	if refusal == nil || !errors.Is(refusal, ErrNeeds) && s.m.needed(j) {
 		refusal, want = nil, s.m.revive(j, byNeeds)
 	}
-	job := jobs.Job{ID: j.id, Program: programOf(j.id), Needs: j.needs, NotBefore: j.startAfter, Expires: j.expires}
+	job := jobs.Job{ID: j.id, Program: programOf(j.id), Needs: j.needs, NeedsFailed: j.needsFailed(), NotBefore: j.startAfter, Expires: j.expires}
 	list, err := s.Act(rt.Context(), VerbRetry, "somebody", []Target{{ID: j.id, Job: &job, Dependents: true}})
 	s.must(err)
 	if got := list[0].Err; !errors.Is(got, refusal) || got != nil && refusal == nil {

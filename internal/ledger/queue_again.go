@@ -8,6 +8,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/internal/ledger/states"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -32,11 +33,11 @@ func queueAgain(t *txn, verb Verb, by string, r *Record, target *Target) (refusa
 	if job == nil && r.Error != nil && r.Error.Class == jobs.ClassDocument {
 		return ErrDocument, nil
 	}
-	needs, err := needsOf(r, job)
+	needs, anyEnd, err := needsOf(r, job)
 	if err != nil {
 		return ErrDocument, nil
 	}
-	open, refusal, err := openNeeds(t, needs)
+	open, refusal, err := openNeeds(t, needs, anyEnd)
 	if refusal != nil || err != nil {
 		return refusal, err
 	}
@@ -48,11 +49,11 @@ func queueAgain(t *txn, verb Verb, by string, r *Record, target *Target) (refusa
 		return nil, err
 	}
 	state, reason := jobs.Queued, ""
-	for _, need := range open {
-		if err := t.addNeed(need, r.ID, jobs.Waiting, 0); err != nil {
-			return nil, err
-		}
+	if len(open) > 0 {
 		state, reason = jobs.Waiting, waitText(len(open))
+	}
+	if err := addNeeds(t, r.ID, open, anyEnd); err != nil {
+		return nil, err
 	}
 	counted, err := awaitAgain(t, r, target, &state, &reason)
 	if err != nil {
@@ -142,34 +143,39 @@ func noteOfAgain(verb Verb, r *Record) (kind, was string) {
 	return eventlog.KindRetried, "was " + string(r.State)
 }
 
-// needsOf returns the ids of the jobs that a job needs, from its document. A job that has
-// started needs none any more, because a success never changes.
-func needsOf(r *Record, job *jobs.Job) ([]string, error) {
+// needsOf returns the ids of the jobs that a job needs, and whether any end of them will do,
+// from its document. A job that has started needs none any more, because a success never
+// changes.
+func needsOf(r *Record, job *jobs.Job) (needs []string, anyEnd bool, err error) {
 	switch {
 	case r.Attempt > 0:
-		return nil, nil
-	case job != nil:
-		return job.Needs, nil
+		return nil, false, nil
+	case job == nil:
+		doc, err := jobdoc.Read(r.Document)
+		if err != nil {
+			return nil, false, err
+		}
+		job = &doc
 	}
-	doc, err := jobdoc.Read(r.Document)
-	return doc.Needs, err
+	return job.Needs, job.NeedsFailed == jobs.NeedsRun, nil
 }
 
 // openNeeds returns the needs that have not ended. refusal names a need that ended
 // without success.
-func openNeeds(t *txn, needs []string) (open []string, refusal, err error) {
+func openNeeds(t *txn, needs []string, anyEnd bool) (open []openNeed, refusal, err error) {
+	known, err := states.OfAll(t, needs)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, need := range needs {
-		state, err := t.state(need)
-		switch {
-		case err != nil:
-			return nil, nil, err
-		case state == jobs.Succeeded:
+		switch state := known[need]; {
+		case state == jobs.Succeeded || state.Final() && anyEnd:
 		case state.Final():
 			return nil, fmt.Errorf("%s, retry that first: %w", needText(need, state), ErrNeeds), nil
 		case state == "":
 			return nil, fmt.Errorf("job %s, which it needs, is not known: %w", need, ErrNeeds), nil
 		default:
-			open = append(open, need)
+			open = append(open, openNeed{need: need})
 		}
 	}
 	return open, nil, nil

@@ -15,6 +15,8 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/ledgertest"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
+	"github.com/runnerbean/runnerbean/internal/ledger/move"
+	"github.com/runnerbean/runnerbean/internal/ledger/postgres/postgrestest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -43,7 +45,7 @@ func benchReads(b *testing.B, n int, fill func(context.Context, string, int) err
 	if err := fill(b.Context(), path, n); err != nil {
 		b.Fatal(err)
 	}
-	l, err := ledger.Open(b.Context(), ledger.Config{DSN: "sqlite:" + path})
+	l, err := ledger.Open(b.Context(), ledger.Config{DSN: moved(b, path)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -51,6 +53,28 @@ func benchReads(b *testing.B, n int, fill func(context.Context, string, int) err
 	for _, c := range readCases(b, l) {
 		b.Run(c.name, func(b *testing.B) { benchRead(b, c.read) })
 	}
+}
+
+// moved returns the name of a ledger, which it moves to a private PostgreSQL if the tests of
+// the package run there.
+func moved(b *testing.B, path string) string {
+	b.Helper()
+	if os.Getenv("LEDGER_TEST_POSTGRES") == "" {
+		return "sqlite:" + path
+	}
+	s, err := postgrestest.Start()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(s.Stop)
+	url, err := s.NewSchema()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := move.Move(b.Context(), path, url, move.Observer{Waiting: func(string) {}, Begin: func(int) {}, Copied: func(int) {}}); err != nil {
+		b.Fatal(err)
+	}
+	return url
 }
 
 // benchRead reports the median and the 99th percentile of single calls.

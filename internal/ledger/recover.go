@@ -15,8 +15,6 @@ type Recovered struct {
 	State jobs.State // queued, failed at QuarantineLimit, or cancelled if requested
 }
 
-const defaultRecover = 256
-
 var qLostBy = engine.NewQuery(`SELECT id, attempt, instance, node FROM jobs
 		WHERE state = 'running' AND instance = ? LIMIT ?`)
 
@@ -33,7 +31,7 @@ type lost struct {
 // means 256.
 func (l *Ledger) Recover(ctx context.Context, limit int) ([]Recovered, error) {
 	if limit <= 0 {
-		limit = defaultRecover
+		limit = 256
 	}
 	list, err := l.recover(ctx, limit)
 	if err != nil {
@@ -99,6 +97,9 @@ func (j *lost) end(t *txn) (Recovered, bool, error) {
 		Error: &jobs.Error{Class: jobs.OutcomeLost, Message: "node " + j.node + " died while it ran the job"},
 	}
 	r, err := t.running(j.id, j.attempt)
+	if r.program == jobs.BatchProgram { // it does nothing that could end a node
+		e.Outcome, e.Error = jobs.OutcomeInterrupted, &jobs.Error{Class: jobs.OutcomeInterrupted, Message: e.Error.Message}
+	}
 	if r.quarantined {
 		e.Error.Message += " with nothing beside it"
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/states"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -47,7 +48,7 @@ func (t *txn) updateRemaining() (more bool) {
 		}
 		return nil
 	}}
-	if err := t.run([]*op{o}); err != nil {
+	if _, err := t.run([]*op{o}, nil); err != nil {
 		t.log.Error("the dependents of an ended job are not updated yet", "err", err)
 		return false
 	}
@@ -58,7 +59,7 @@ func (t *txn) updateOneRemaining(id string) error {
 	if _, err := t.Exec(qDropRemaining, id); err != nil {
 		return err
 	}
-	state, err := t.state(id)
+	state, err := states.Of(t, id)
 	if strings.HasPrefix(id, programPrefix) {
 		state = jobs.Succeeded // a node has announced the program
 	}
@@ -76,7 +77,7 @@ func reviveRemaining(t *txn) (more bool) {
 		more = step.More
 		return err
 	}}
-	if err := t.run([]*op{o}); err != nil {
+	if _, err := t.run([]*op{o}, nil); err != nil {
 		t.log.Error("the dependents of a retried job are not queued again yet", "err", err)
 		return false
 	}

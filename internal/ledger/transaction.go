@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -66,7 +67,8 @@ type txn struct {
 	outbox    *outbox.Outbox
 	nodes     *nodes.Registry
 
-	now time.Time
+	now  time.Time
+	full *engine.FullDisk
 
 	wrote  bool // the current operation has changed something
 	broken bool // SQL failed: the transaction may be gone
@@ -150,7 +152,7 @@ func (t *txn) panicked(op string, err error) bool {
 }
 
 // commit writes the effects and commits.
-func (t *txn) commit() (err error) {
+func (t *txn) commit(durable bool) (err error) {
 	defer panics.Recover(&err)
 	if err := eventlog.Write(t, t.all.events); err != nil {
 		return err
@@ -164,7 +166,7 @@ func (t *txn) commit() (err error) {
 	if err := t.outbox.Write(t, t.all.hooks); err != nil {
 		return err
 	}
-	return t.w.Commit()
+	return t.w.Commit(durable)
 }
 
 // Exec changes rows and returns their number.
@@ -173,6 +175,14 @@ func (t *txn) Exec(q *engine.Query, args ...any) (int64, error) {
 	t.broken = t.broken || err != nil
 	t.wrote = t.wrote || n > 0
 	return n, err
+}
+
+// Queue runs q before the next statement, or at the commit, which returns its error.
+func (t *txn) Queue(q *engine.Query, args ...any) error {
+	err := t.w.Queue(q, args...)
+	t.broken = t.broken || err != nil
+	t.wrote = true
+	return err
 }
 
 // Row scans the first row of q. q may be a change that returns a row.
@@ -216,18 +226,27 @@ func (t *txn) Now() time.Time { return t.now }
 // errAlone means that the operations of a batch must run in transactions of their own.
 var errAlone = errors.New("operations have to run alone")
 
-// run runs ops in one transaction. It sets the err of each. If it returns errAlone,
+// run runs ops, and what more adds to them once the transaction has begun, in one transaction.
+// It returns all of them and sets the err of each. If it returns errAlone,
 // nothing was changed.
-func (t *txn) run(ops []*op) error {
+func (t *txn) run(ops []*op, more func([]*op) []*op) ([]*op, error) {
 	t.reset()
+	defer func() {
+		for _, o := range ops {
+			t.full.Note(o.err)
+		}
+	}()
 	if err := t.failure.Err(); err != nil {
-		return failAll(ops, err)
+		return ops, failAll(ops, err)
 	}
 	if err := t.w.Begin(); err != nil {
 		if errors.Is(err, ErrNewer) {
 			err = t.failure.fail("begin", err)
 		}
-		return failAll(ops, fmt.Errorf("begin: %w", err))
+		return ops, failAll(ops, fmt.Errorf("begin: %w", err))
+	}
+	if more != nil {
+		ops = more(ops)
 	}
 	for _, o := range ops {
 		if !o.state.start() {
@@ -237,24 +256,24 @@ func (t *txn) run(ops []*op) error {
 		if o.err != nil && (t.wrote || t.broken) {
 			t.w.Rollback()
 			if len(ops) > 1 {
-				return errAlone
+				return ops, errAlone
 			}
-			return o.err
+			return ops, o.err
 		}
 	}
-	if err := t.commit(); err != nil {
+	if err := t.commit(slices.ContainsFunc(ops, func(o *op) bool { return o.hard })); err != nil {
 		t.w.Rollback()
 		switch {
 		case t.panicked("commit", err) && len(ops) > 1:
-			return errAlone
+			return ops, errAlone
 		case t.w.Lost(err):
 			err = t.failure.fail("commit", err)
 		}
-		return failAll(ops, fmt.Errorf("commit: %w", err))
+		return ops, failAll(ops, fmt.Errorf("commit: %w", err))
 	}
 	t.activity.Late(t.all.ended)
 	t.listeners.Notify(t.log, t.all.changed)
-	return nil
+	return ops, nil
 }
 
 func failAll(ops []*op, err error) error {

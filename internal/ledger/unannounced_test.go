@@ -194,7 +194,7 @@ func TestManyUnannouncedPrograms(t *testing.T) {
 			t.Errorf("%d rows of %s, want %d", n, table, want)
 		}
 	}
-	rows("backlog WHERE program <> '' AND (waiting > 0 OR queued > 0 OR running > 0)", 0)
+	rows("job_counts WHERE program <> '' AND (waiting > 0 OR queued > 0 OR running > 0)", 0)
 	d.announce("late")
 	d.until(func() bool { // what is too much for one transaction follows
 		var n int
@@ -210,7 +210,7 @@ func TestManyUnannouncedPrograms(t *testing.T) {
 	d.recount()
 	rows("needs", 0)
 	rows("tallies WHERE program LIKE 'made-up%'", 0)
-	rows("backlog WHERE program LIKE 'made-up%'", 0)
+	rows("job_counts WHERE program LIKE 'made-up%'", 0)
 	b, err := d.Backlog(t.Context())
 	d.must(err)
 	if len(b.Programs) != 1 || b.Waiting != 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/checkpoints"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
@@ -50,6 +51,9 @@ func (target *Target) act(t *txn, verb Verb, by string) (Acted, error) {
 		return a, nil
 	}
 	refusal, err := change(t, verb, by, &r, target)
+	if err == nil && refusal == nil && verb == VerbReset {
+		err = checkpoints.Drop(t, r.ID)
+	}
 	if err != nil {
 		return a, err
 	}

@@ -243,7 +243,7 @@ func TestTerminateIsNotTakenBack(t *testing.T) {
 			t.Errorf("%s: %q is asked, want %q (%v)", c.verb, r.Asked, c.want, err)
 		}
 	}
-	list, err := d.Cancelling(t.Context(), "i1")
+	list, err := d.Cancelling(t.Context(), []string{id})
 	d.must(err)
 	if diff := cmp.Diff([]Stopping{{id, 1, VerbCancel}}, list); diff != "" {
 		t.Error(diff)

@@ -154,7 +154,10 @@ func (q *writeQueue) yieldToSenders() {
 
 // collect adds waiting operations to a batch.
 func (q *writeQueue) collect(batch []*op) []*op {
-	weight := batch[0].weight
+	weight := 0
+	for _, o := range batch {
+		weight += o.weight
+	}
 	for len(batch) < maxBatch && weight < maxWeight {
 		select {
 		case o, ok := <-q.ops:
@@ -173,11 +176,13 @@ func (q *writeQueue) collect(batch []*op) []*op {
 // runBatch runs operations and answers them. It returns whether dependents are left to
 // update.
 func (q *writeQueue) runBatch(t *txn, batch []*op) (remaining bool) {
-	if err := t.run(batch); errors.Is(err, errAlone) {
+	// Others may have written for a while: what has come meanwhile shares the transaction.
+	batch, err := t.run(batch, q.collect)
+	if errors.Is(err, errAlone) {
 		// One of them failed after it had written. Each gets its own transaction, so
 		// that it fails alone.
 		for i := range batch {
-			_ = t.run(batch[i : i+1])
+			_, _ = t.run(batch[i:i+1], nil)
 			remaining = remaining || t.remaining
 		}
 	}

@@ -99,13 +99,15 @@ func TestFailureOfOneInABatch(t *testing.T) {
 			return then
 		}}
 	}
-	bad := &op{run: func(tx *txn) error { _, err := tx.Exec(qInsertNeed, nil, "x", 0, 0); return err }}
+	bad := &op{run: func(tx *txn) error { _, err := tx.Exec(qInsertNeed[len(qInsertNeed)-1], nil, "x", 0, 0, 0); return err }}
+	// On PostgreSQL the statement of the next operation, or the commit, tells that it fails.
+	queued := &op{run: func(tx *txn) error { return tx.Queue(qInsertNeed[len(qInsertNeed)-1], nil, "y", 0, 0, 0) }}
 	results := []<-chan error{
 		d.queueUp(t.Context(), write("a", nil)), d.queueUp(t.Context(), write("b", boom)),
-		d.queueUp(t.Context(), bad), d.queueUp(t.Context(), write("c", nil)),
+		d.queueUp(t.Context(), bad), d.queueUp(t.Context(), queued), d.queueUp(t.Context(), write("c", nil)),
 	}
 	release()
-	for i, want := range []string{"", "boom", "null", ""} {
+	for i, want := range []string{"", "boom", "null", "null", ""} {
 		err := <-results[i]
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(strings.ToLower(err.Error()), want) {
 			t.Errorf("%d: %v, want %q", i, err, want)

@@ -17,7 +17,7 @@ var qDepth = engine.NewQuery(fmt.Sprintf(`INSERT INTO depths (grain, at, waiting
 		SELECT steps.grain, steps.at, sums.waiting, sums.queued, sums.running
 		FROM (SELECT %d AS grain, CAST(? AS BIGINT) AS at UNION ALL SELECT %d, CAST(? AS BIGINT) UNION ALL SELECT %d, CAST(? AS BIGINT)) AS steps
 		CROSS JOIN (SELECT COALESCE(SUM(waiting), 0) AS waiting, COALESCE(SUM(queued), 0) AS queued,
-			COALESCE(SUM(running), 0) AS running FROM backlog) AS sums
+			COALESCE(SUM(running), 0) AS running FROM job_counts) AS sums
 		WHERE 1 = 1 ON CONFLICT (grain, at) DO UPDATE SET
 		waiting = CASE WHEN excluded.waiting > depths.waiting THEN excluded.waiting ELSE depths.waiting END,
 		queued = CASE WHEN excluded.queued > depths.queued THEN excluded.queued ELSE depths.queued END,

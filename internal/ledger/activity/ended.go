@@ -55,8 +55,7 @@ func Write(t engine.Tx, list []Ended) error {
 		for _, v := range list[from:to] {
 			args = append(args, v.at, v.Node, v.Program, string(v.State), string(v.Class), v.Bin, v.N, v.Run, v.CPU, v.Wait)
 		}
-		_, err := t.Exec(q, args...)
-		return err
+		return t.Queue(q, args...)
 	})
 }
 

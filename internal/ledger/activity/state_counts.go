@@ -49,9 +49,14 @@ var (
 		` ON CONFLICT (program) DO UPDATE SET waiting = backlog.waiting + excluded.waiting,
 		queued = backlog.queued + excluded.queued, running = backlog.running + excluded.running,
 		succeeded = backlog.succeeded + excluded.succeeded, failed = backlog.failed + excluded.failed,
-		cancelled = backlog.cancelled + excluded.cancelled`)
+		cancelled = backlog.cancelled + excluded.cancelled`).
+		Or("INSERT INTO backlog_steps (program, waiting, queued, running, succeeded, failed, cancelled) VALUES ", 7,
+			` ON CONFLICT (step, program) DO UPDATE SET waiting = backlog_steps.waiting + excluded.waiting,
+		queued = backlog_steps.queued + excluded.queued, running = backlog_steps.running + excluded.running,
+		succeeded = backlog_steps.succeeded + excluded.succeeded, failed = backlog_steps.failed + excluded.failed,
+		cancelled = backlog_steps.cancelled + excluded.cancelled`)
 	qCountsNow = engine.NewQuery(`SELECT COALESCE(SUM(waiting), 0), COALESCE(SUM(queued), 0), COALESCE(SUM(running), 0),
-		COALESCE(SUM(succeeded), 0), COALESCE(SUM(failed), 0), COALESCE(SUM(cancelled), 0) FROM backlog`)
+		COALESCE(SUM(succeeded), 0), COALESCE(SUM(failed), 0), COALESCE(SUM(cancelled), 0) FROM job_counts`)
 )
 
 // WriteCounts writes the changes, ordered by program to avoid deadlocks in engines that
@@ -65,8 +70,7 @@ func WriteCounts(t engine.Tx, list []StateCount) error {
 			d := c.delta
 			args = append(args, c.Program, d[0], d[1], d[2], d[3], d[4], d[5])
 		}
-		_, err := t.Exec(q, args...)
-		return err
+		return t.Queue(q, args...)
 	})
 }
 

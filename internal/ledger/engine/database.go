@@ -10,6 +10,8 @@ type Database struct {
 	Writer Writer
 	// Snapshot begins a snapshot. The caller closes it.
 	Snapshot func(context.Context) (Snapshot, error)
+	// Server says how the server of the database is doing; nil for a file.
+	Server func(context.Context) (Server, error)
 	// Close closes all connections.
 	Close func() error
 	// Abandon closes all connections after a lost write.
@@ -30,16 +32,21 @@ type Writer interface {
 	Begin() error
 	// Exec changes rows and returns their number.
 	Exec(q *Query, args ...any) (int64, error)
+	// Queue runs q before the next statement or the commit, which returns its error. It is
+	// for changes whose number of rows nobody asks for: a server gets them in one message
+	// with what follows.
+	Queue(q *Query, args ...any) error
 	// Row scans the first row of q. It returns false if there is none.
 	Row(q *Query, args []any, dest ...any) (bool, error)
 	// Each calls scan for every row of q. scan must not run statements.
 	Each(q *Query, args []any, scan func(Row) error) error
-	// Commit ends the transaction. What it changed survives the death of this process, and
-	// after Sync a power cut.
-	Commit() error
+	// Commit ends the transaction. What it changed survives the death of this process. What
+	// is durable also survives a power cut, at once or after Sync: an engine whose readers
+	// may see a commit before a crash that loses it waits for the disk here.
+	Commit(durable bool) error
 	// Rollback ends the transaction without its changes. It may have ended already.
 	Rollback()
-	// Sync makes all commits survive a power cut.
+	// Sync makes all durable commits survive a power cut.
 	Sync() error
 	// Checkpoint does between two transactions what the engine needs now and then.
 	Checkpoint() error

@@ -26,6 +26,9 @@ type Tx interface {
 	Now() time.Time
 	// Exec changes rows and returns their number.
 	Exec(q *Query, args ...any) (int64, error)
+	// Queue is Exec for a change whose number of rows nobody asks for. It runs before the
+	// next statement, or at the commit.
+	Queue(q *Query, args ...any) error
 	// Change is Row for a statement that changes rows.
 	Change(q *Query, args []any, dest ...any) (bool, error)
 	// Row scans the first row of q. It returns false if there is none.

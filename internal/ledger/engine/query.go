@@ -1,9 +1,5 @@
 package engine
 
-import (
-	"strings"
-)
-
 // Query is one SQL text. Number is its index among the prepared statements of a
 // connection.
 type Query struct {
@@ -36,43 +32,4 @@ func NewQuery(text string) *Query {
 func (q *Query) Or(postgreSQL string) *Query {
 	q.PostgreSQL = postgreSQL
 	return q
-}
-
-// tuples returns n times "(?,?,...)" with width parameters each, or "?" for width 0.
-func tuples(n, width int) string {
-	one := "?,"
-	if width > 0 {
-		one = "(" + strings.TrimSuffix(strings.Repeat("?,", width), ",") + "),"
-	}
-	return strings.TrimSuffix(strings.Repeat(one, n), ",")
-}
-
-// sizes are the numbers of rows that have a statement. Few statements thus serve any
-// number.
-var sizes = [...]int{64, 16, 4, 2, 1}
-
-// ManyRows has one statement for each of sizes.
-type ManyRows [len(sizes)]*Query
-
-func NewManyRows(before string, width int, after string) *ManyRows {
-	var m ManyRows
-	for i, n := range sizes {
-		m[i] = NewQuery(before + tuples(n, width) + after)
-	}
-	return &m
-}
-
-// Split calls f with pieces of n rows, each of a size that has a statement.
-func (m *ManyRows) Split(n int, f func(q *Query, from, to int) error) error {
-	for from := 0; from < n; {
-		i := 0
-		for sizes[i] > n-from {
-			i++
-		}
-		if err := f(m[i], from, from+sizes[i]); err != nil {
-			return err
-		}
-		from += sizes[i]
-	}
-	return nil
 }

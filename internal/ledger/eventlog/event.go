@@ -17,6 +17,19 @@ type Event struct {
 	Message string
 }
 
+// cleaned returns the event with its texts cut to what the ledger holds. Now is its time
+// if it has none.
+func (e Event) cleaned(now time.Time) Event {
+	v := Event{
+		ID: engine.Clean(e.ID, engine.MaxID), At: e.At, Kind: engine.Clean(e.Kind, engine.MaxName), Job: engine.Clean(e.Job, engine.MaxID),
+		Node: engine.Clean(e.Node, engine.MaxName), By: engine.Clean(e.By, engine.MaxName), Message: engine.Clean(e.Message, engine.MaxReason),
+	}
+	if v.At.IsZero() {
+		v.At = now
+	}
+	return v
+}
+
 const eventColumns = "id, at, kind, job, node, asker, message"
 
 func scanEvent(r engine.Row) (e Event, err error) {
@@ -48,7 +61,6 @@ func Write(t engine.Tx, list []Event) error {
 		for _, e := range list[from:to] {
 			args = append(args, e.ID, engine.Micros(e.At), e.Kind, e.Job, e.Node, e.By, engine.Clean(e.Message, engine.MaxReason))
 		}
-		_, err := t.Exec(q, args...)
-		return err
+		return t.Queue(q, args...)
 	})
 }

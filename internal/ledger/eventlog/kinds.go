@@ -26,8 +26,9 @@ const (
 	KindDeliveryOwnURL  = "delivery-own-url" // not delivered: the pool serves the URL
 	KindResultMissing   = "result-missing"   // a success runs again whose result is gone
 	KindStoreAccepted   = "store-accepted"
-	KindUpgrade         = "upgrade"  // a node leaves for an upgrade of the ledger
-	KindUpgraded        = "upgraded" // the ledger
+	KindUpgrade         = "upgrade"            // a node leaves for an upgrade of the ledger
+	KindUpgraded        = "upgraded"           // the ledger
+	KindCheckpoint      = "checkpoint-skipped" // it is broken or missing
 	KindFailed          = "failed"
 	KindSucceeded       = "succeeded"
 )

@@ -26,16 +26,25 @@ func (l *Log) NoteAll(ctx context.Context, list []Event) error {
 	err := l.ledger.Do(ctx, engine.Op{Name: "note", Weight: len(list), Run: func(t engine.Tx) error {
 		cleaned := make([]Event, 0, len(list))
 		for _, e := range list {
-			v := Event{
-				ID: engine.Clean(e.ID, engine.MaxID), At: e.At, Kind: engine.Clean(e.Kind, engine.MaxName), Job: engine.Clean(e.Job, engine.MaxID),
-				Node: engine.Clean(e.Node, engine.MaxName), By: engine.Clean(e.By, engine.MaxName), Message: e.Message,
-			}
-			if v.At.IsZero() {
-				v.At = t.Now()
-			}
-			cleaned = append(cleaned, v)
+			cleaned = append(cleaned, e.cleaned(t.Now()))
 		}
 		return Write(t, cleaned)
+	}})
+	return engine.Wrap("note", err)
+}
+
+var qNoted = engine.NewQuery("SELECT 1 FROM events WHERE job = ? AND kind = ? AND message = ? LIMIT 1")
+
+// NoteOnce is Note for an event that several nodes can find. It records nothing if the job
+// has an event of the same kind with the same message.
+func (l *Log) NoteOnce(ctx context.Context, e Event) error {
+	err := l.ledger.Do(ctx, engine.Op{Name: "note", Weight: 1, Run: func(t engine.Tx) error {
+		v := e.cleaned(t.Now())
+		var one int
+		if noted, err := t.Row(qNoted, []any{v.Job, v.Kind, v.Message}, &one); err != nil || noted {
+			return err
+		}
+		return Write(t, []Event{v})
 	}})
 	return engine.Wrap("note", err)
 }

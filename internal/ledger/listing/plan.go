@@ -17,7 +17,7 @@ var (
 		ORDER BY server, program, priority, accepted LIMIT 1`)
 	qNextPriority = engine.NewQuery(`SELECT priority FROM jobs WHERE state = 'queued' AND server = ? AND program = ? AND priority > ?
 		ORDER BY priority LIMIT 1`)
-	qKnownPrograms = engine.NewQuery("SELECT program FROM backlog ORDER BY program LIMIT ?")
+	qKnownPrograms = engine.NewQuery("SELECT program FROM job_counts ORDER BY program LIMIT ?")
 	qAnyLabelled   = engine.NewQuery("SELECT 1 FROM labels WHERE label = ? LIMIT 1")
 )
 

@@ -12,10 +12,17 @@ import (
 // be hours off.
 type liveness struct {
 	lease time.Duration    // of this process
+	watch time.Duration    // the most time between two looks that counts
 	clock func() time.Time // not rounded
 
-	mu   sync.Mutex
-	seen map[string]sighting
+	mu     sync.Mutex
+	seen   map[string]sighting
+	looked time.Time // when any heartbeat was read last
+	// writes are the heartbeats of this process that are being written, and since when
+	// there has been one. excused is how much of that time was left out.
+	writes  int
+	writing time.Time
+	excused time.Duration
 }
 
 // sighting is when the present value of a heartbeat was first seen.
@@ -29,12 +36,52 @@ type sighting struct {
 func (l *liveness) see(instance string, beat int64, now time.Time) sighting {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.skip(now)
 	s, known := l.seen[instance]
 	if !known || s.beat != beat {
 		s = sighting{beat: beat, at: now, renewed: known}
 		l.seen[instance] = s
 	}
 	return s
+}
+
+// skip leaves out of all ages the time for which this process has read no heartbeat, and that
+// for which it could not write its own: the database was away, maybe for all nodes, another
+// node held up all writers, or this process stood still. The caller holds the lock.
+func (l *liveness) skip(now time.Time) {
+	missed := time.Duration(0)
+	if !l.looked.IsZero() {
+		missed = max(0, now.Sub(l.looked)-l.watch)
+	}
+	if l.writes > 0 {
+		if blocked := now.Sub(l.writing) - l.watch - l.excused; blocked > 0 {
+			l.excused += blocked
+			missed = max(missed, blocked)
+		}
+	}
+	if missed > 0 {
+		for instance, s := range l.seen {
+			s.at = s.at.Add(min(missed, max(0, now.Sub(s.at))))
+			l.seen[instance] = s
+		}
+	}
+	l.looked = engine.Later(l.looked, now)
+}
+
+// write records that this process begins to write a heartbeat. The function end is called
+// when that is over.
+func (l *liveness) write() (end func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.writes == 0 {
+		l.writing, l.excused = l.clock(), 0
+	}
+	l.writes++
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.writes--
+	}
 }
 
 // MaxLease is the longest lease that is taken from the row of an instance.

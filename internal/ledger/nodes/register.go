@@ -167,6 +167,7 @@ func (r *Registry) Beat(ctx context.Context, instance string, programs []Program
 		vitals = nil
 	}
 	if err == nil {
+		defer r.live.write()()
 		err = r.ledger.Do(ctx, engine.Op{Name: "beat", Weight: 1, Soft: true, Run: func(t engine.Tx) error {
 			return r.beat(t, instance, programs, text, slots, vitals)
 		}})

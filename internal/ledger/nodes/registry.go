@@ -3,6 +3,7 @@
 package nodes
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -44,6 +45,9 @@ type Config struct {
 	// Lease is that of the instances which this process registers. An instance is dead if
 	// its heartbeat has not changed for its lease.
 	Lease time.Duration
+	// Watch is the most time between two looks at heartbeats that counts as their age.
+	// Default: a quarter of Lease.
+	Watch time.Duration
 	// Clock is not rounded.
 	Clock func() time.Time
 	// Schema is the version of the schema that this program knows.
@@ -53,5 +57,7 @@ type Config struct {
 // New returns the nodes of a ledger. announced is called for each program that a node
 // announces.
 func New(ledger engine.Access, c Config, announced func(engine.Tx, string) error) *Registry {
-	return &Registry{ledger: ledger, announced: announced, schema: c.Schema, live: liveness{lease: c.Lease, clock: c.Clock, seen: map[string]sighting{}}}
+	return &Registry{ledger: ledger, announced: announced, schema: c.Schema, live: liveness{
+		lease: c.Lease, watch: cmp.Or(c.Watch, c.Lease/4), clock: c.Clock, seen: map[string]sighting{},
+	}}
 }

@@ -28,7 +28,7 @@ type Outbox struct {
 	ledger   engine.Access
 	webhook  string
 	delivers bool
-	urls     pool.URLs
+	urls     *pool.URLs
 }
 
 // New returns the outbox of a ledger.

@@ -49,8 +49,7 @@ func (o *Outbox) Write(t engine.Tx, hooks []Hook) error {
 		for _, h := range list[from:to] {
 			args = append(args, h.args()...)
 		}
-		_, err := t.Exec(q, args...)
-		return err
+		return t.Queue(q, args...)
 	})
 }
 

@@ -2,6 +2,8 @@ package pool
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
@@ -41,13 +43,17 @@ func RememberURLs(t engine.Tx, own string) error {
 	return err
 }
 
-// URLs decides which URLs the pool itself serves.
-type URLs struct{ known map[string]bool }
+// URLs decides which URLs the pool itself serves. Its methods may be called at the same time.
+type URLs struct {
+	known map[string]bool
+	mu    sync.Mutex
+	found map[string]bool // in the ledger, which keeps them; at most maxBaseURLs
+}
 
 // NewURLs returns a decision that knows the base URLs of list beside those of the
 // ledger.
-func NewURLs(list ...string) URLs {
-	u := URLs{map[string]bool{}}
+func NewURLs(list ...string) *URLs {
+	u := &URLs{known: map[string]bool{}, found: map[string]bool{}}
 	for _, base := range list {
 		if base = Canonical(base); base != "" {
 			u.known[base] = true
@@ -58,20 +64,33 @@ func NewURLs(list ...string) URLs {
 
 // Serves reports whether a URL is a base URL of the pool or below one. row reads the
 // ledger.
-func (u URLs) Serves(url string, row func(q *engine.Query, args []any, dest ...any) (bool, error)) (bool, error) {
+func (u *URLs) Serves(url string, row func(q *engine.Query, args []any, dest ...any) (bool, error)) (bool, error) {
 	list := prefixes(url)
-	for _, prefix := range list {
-		if u.known[prefix] {
-			return true, nil
-		}
+	if slices.ContainsFunc(list, u.knows) {
+		return true, nil
 	}
 	for _, prefix := range list {
 		var one int
 		if found, err := row(qIsBaseURL, []any{prefix}, &one); found || err != nil {
+			u.remember(prefix, found && err == nil)
 			return found, err
 		}
 	}
 	return false, nil
+}
+
+func (u *URLs) knows(prefix string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.known[prefix] || u.found[prefix]
+}
+
+func (u *URLs) remember(prefix string, found bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if found && len(u.found) < maxBaseURLs {
+		u.found[prefix] = true
+	}
 }
 
 // BaseURLs returns the base URLs that nodes of the ledger have had, the newest first; at

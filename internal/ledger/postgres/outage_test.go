@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"errors"
 	"net"
 	neturl "net/url"
 	"path/filepath"
@@ -116,18 +117,22 @@ func TestCommitWithoutAnswer(t *testing.T) {
 		p := newProxy(t, late)
 		url := newURL(t)
 		w := open(t, strings.Replace(url, neturl.QueryEscape(server.Dir), neturl.QueryEscape(p.dir), 1)).Writer
-		must(t, w.Begin())
-		_, err := w.Exec(qAdd, -1)
-		must(t, err)
-		p.breakAt("COMMIT")
-		err = w.Commit()
+		for prepared := range 2 {
+			must(t, w.Begin())
+			_, err := w.Exec(qAdd, -1)
+			must(t, err)
+			if prepared == 0 {
+				must(t, w.Commit(true))
+			}
+		}
+		p.breakAt(w.(*Writer).id) // goes with the COMMIT
+		err := w.Commit(true)
 		if late != (err == nil) || w.Lost(err) {
 			t.Errorf("late %v: %v", late, err)
 		}
 		w.Rollback()
-		must(t, w.Sync())
 		must(t, w.Begin())
-		version, want := 0, sqlite.Schema()
+		version, want := 0, sqlite.Schema()-1
 		if late {
 			want--
 		}
@@ -136,18 +141,18 @@ func TestCommitWithoutAnswer(t *testing.T) {
 		}
 		_, err = w.Exec(qAdd, -1)
 		must(t, err)
-		must(t, w.Commit())
-		must(t, w.Sync())
+		must(t, w.Commit(true))
 	}
 }
 
-// A commit that the server forgets in a crash is noticed by Sync, and one that it has is not.
+// A durable commit survives a crash of the server. Another one may not; the writer goes on
+// without it.
 func TestCrash(t *testing.T) {
 	t.Parallel()
 	s, err := postgrestest.Start("-c", "wal_writer_delay=10s", "-c", "bgwriter_lru_maxpages=0")
 	must(t, err)
 	defer s.Stop()
-	for _, synced := range []bool{true, false} {
+	for _, durable := range []bool{true, false} {
 		url, err := s.NewSchema()
 		must(t, err)
 		db, err := Open(t.Context(), url)
@@ -156,19 +161,19 @@ func TestCrash(t *testing.T) {
 		must(t, w.Begin())
 		_, err = w.Exec(qAdd, -1)
 		must(t, err)
-		must(t, w.Commit())
-		if synced {
-			must(t, w.Sync())
-		}
+		must(t, w.Commit(durable))
 		s.Crash()
 		must(t, s.Run())
-		err = w.Sync()
 		version := 0
-		_, readErr := db.Reader.Row(t.Context(), qRead, nil, &version)
-		must(t, readErr)
-		if kept := version == sqlite.Schema()-1; synced && (err != nil || !kept) || !synced && (!w.Lost(err) || kept) {
-			t.Errorf("synced %v: Sync says %v, version %d", synced, err, version)
+		_, err = db.Reader.Row(t.Context(), qRead, nil, &version)
+		must(t, err)
+		if kept := version == sqlite.Schema()-1; durable && !kept {
+			t.Error("a durable commit is lost")
 		}
+		must(t, w.Begin())
+		_, err = w.Exec(qAdd, -1)
+		must(t, err)
+		must(t, w.Commit(true))
 		must(t, db.Close())
 	}
 }
@@ -189,15 +194,22 @@ func TestOutage(t *testing.T) {
 	t.Parallel()
 	s, db := ownServer(t)
 	s.Crash()
-	if err := db.Writer.Begin(); err == nil || db.Writer.Lost(err) {
+	if err := db.Writer.Begin(); !errors.Is(err, engine.ErrAway) || db.Writer.Lost(err) {
 		t.Errorf("begun while it is away: %v", err)
 	}
-	synced := make(chan error)
-	go func() { synced <- db.Writer.Sync() }()
+	version := 0
+	if _, err := db.Reader.Row(t.Context(), qRead, nil, &version); !errors.Is(err, engine.ErrAway) {
+		t.Errorf("read while it is away: %v", err)
+	}
+	if _, err := db.Reader.Row(t.Context(), &engine.Query{Text: "SELECT nothing"}, nil, &version); !errors.Is(err, engine.ErrAway) {
+		t.Errorf("read while it is away: %v", err)
+	}
 	must(t, s.Run())
-	must(t, <-synced)
+	if _, err := db.Reader.Row(t.Context(), &engine.Query{Text: "SELECT nothing"}, nil, &version); err == nil || errors.Is(err, engine.ErrAway) {
+		t.Errorf("a fault of a query: %v", err)
+	}
 	must(t, db.Writer.Begin())
-	must(t, db.Writer.Commit())
+	must(t, db.Writer.Commit(true))
 }
 
 // An outage that takes too long ends the wait.
@@ -210,11 +222,32 @@ func TestOutageThatLasts(t *testing.T) {
 	_, err := w.Exec(qAdd, 0)
 	must(t, err)
 	s.Crash()
-	if err := w.Commit(); !w.Lost(err) {
+	if err := w.Commit(true); !w.Lost(err) {
 		t.Errorf("commit: %v", err)
 	}
 	w.Rollback()
-	if err := w.Sync(); !w.Lost(err) {
-		t.Errorf("sync: %v", err)
+}
+
+// A process that stands still in a transaction does not keep others from writing.
+func TestFrozenWriter(t *testing.T) {
+	t.Parallel()
+	url := newURL(t)
+	a, b := open(t, url).Writer.(*Writer), open(t, url).Writer
+	a.frozen = 2 * time.Second
+	must(t, a.Begin())
+	_, err := a.Exec(qAdd, -1)
+	must(t, err)
+	must(t, b.Begin()) // once the server has ended the transaction of a
+	must(t, b.Commit(true))
+	if err := a.Commit(true); err == nil || a.Lost(err) {
+		t.Errorf("committed by the one that stood still: %v", err)
 	}
+	a.Rollback()
+	a.frozen = frozenLimit
+	must(t, a.Begin())
+	version := 0
+	if _, err := a.Row(qRead, nil, &version); err != nil || version != sqlite.Schema() {
+		t.Errorf("version %d, %v", version, err)
+	}
+	must(t, a.Commit(true))
 }

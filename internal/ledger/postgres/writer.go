@@ -1,15 +1,18 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
@@ -18,19 +21,21 @@ import (
 
 // These are not registered, because SQLite does not know them.
 var (
-	qSchema  = &engine.Query{Text: "SELECT version FROM schema_version"}
 	qVersion = &engine.Query{Text: "SELECT last_value FROM writes"}
-	qNumber  = &engine.Query{Text: "SELECT number FROM writers WHERE id = ?"}
-	// qSync waits even if the operator has turned synchronous_commit off for other programs.
-	// Nobody reads the message; it makes the commit write.
-	qSync = &engine.Query{Text: `SELECT number, pg_logical_emit_message(true, 'runnerbean', ''), set_config('synchronous_commit',
-		CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true) FROM writers WHERE id = ?`}
+	qNumber  = &engine.Query{Text: "SELECT number FROM commits WHERE writer = ? AND number > ? LIMIT 1"}
 )
 
 const (
-	// statementLimit bounds each statement.
+	// statementLimit bounds each statement, with those that were queued before it.
 	statementLimit = 30 * time.Second
-	// outageLimit is how long Commit and Sync try to learn what has become of a commit.
+	// maxQueued is the largest number of statements, and maxQueuedBytes of bytes in them, that
+	// wait for another one.
+	maxQueued      = 64
+	maxQueuedBytes = 1 << 20
+	// frozenLimit is how long a transaction may stand still before the server ends it: a node
+	// that is stopped or cut off must not keep all others from writing.
+	frozenLimit = 5 * time.Second
+	// outageLimit is how long Commit tries to learn what has become of a transaction.
 	outageLimit = 10 * time.Minute
 	// forgetAfter is when the row of a process that has ended badly is removed: so long
 	// after its last commit.
@@ -40,63 +45,96 @@ const (
 var (
 	// errNoTransaction is returned outside of a transaction.
 	errNoTransaction = errors.New("there is no transaction")
-	// errLost is returned if commits that this process has made are gone, or if it is not
-	// known whether they are.
-	errLost = errors.New("PostgreSQL has lost commits, or cannot say whether it has")
+	// errLost is returned if it cannot be found out whether a transaction was committed.
+	errLost = errors.New("PostgreSQL does not say whether it has committed a transaction")
 )
 
-// Writer is the connection that writes and the one that syncs. One goroutine uses it.
-// Another one may call Sync meanwhile.
+// Writer is the connection that writes. One goroutine uses it.
 type Writer struct {
-	db, syncDB *sql.DB
-	key        int64  // of the advisory lock
-	id         string // of this process, in writers
-	own        int64  // transactions that this process has begun
-	wrote      bool   // the transaction has changed something
-	number     int64  // of the last commit that changed something
-	committed  atomic.Int64
-	outage     time.Duration // outageLimit, unless tests change it
+	db     *sql.DB
+	key    int64     // of the advisory lock
+	id     string    // of this process, in writers
+	level  string    // of synchronous_commit, for what is durable
+	own    int64     // transactions that this process has begun
+	wrote  bool      // the transaction has changed something
+	number int64     // of the last commit that changed something
+	folded time.Time // the last fold
+	// forgotten is the first of the commits that may still have a row.
+	forgotten int64
+	outage    time.Duration // outageLimit, unless tests change it
+	frozen    time.Duration // frozenLimit, unless tests change it
+
+	// queued are the statements that go with the next one. What they have are queuedBytes.
+	queued      []*pgx.QueuedQuery
+	queuedBytes int
 
 	// conn is held from Begin to the end of the transaction, so that a connection that
 	// broke is replaced by the next Begin.
 	conn *sql.Conn
 }
 
-func (w *Writer) close() error {
-	w.release()
-	ctx, cancel := limited()
-	defer cancel()
-	if w.id != "" { // an error leaves the row to a later process
-		_, _ = w.db.ExecContext(ctx, "DELETE FROM writers WHERE id = $1", w.id)
+// Begin waits until no other process writes. It returns sqlite.ErrNewer if a newer version of the program has upgraded the
+// tables meanwhile.
+func (w *Writer) Begin() error {
+	err := w.begin()
+	if _, refused := errors.AsType[*pgconn.ConnectError](err); errors.Is(err, engine.ErrAway) && !refused {
+		return w.begin() // the connection was broken from before
 	}
-	return errors.Join(w.db.Close(), w.syncDB.Close())
+	return err
 }
 
-// Begin waits until no other process writes. The commit does not wait for the disk: see
-// Sync. It returns sqlite.ErrNewer if a newer version of the program has upgraded the
-// tables meanwhile.
-func (w *Writer) Begin() (err error) {
+func (w *Writer) begin() (err error) {
 	ctx, cancel := limited()
 	defer cancel()
 	if w.conn, err = w.db.Conn(ctx); err != nil {
-		return err
+		return away(context.Background(), err)
 	}
-	// Several statements without parameters go in one message. The next one sees what the
-	// holder of the lock before has committed.
-	begin := fmt.Sprintf("BEGIN; SET LOCAL synchronous_commit = off; SELECT pg_advisory_xact_lock(%d); SELECT nextval('writes')", w.key)
-	if _, err := w.conn.ExecContext(ctx, begin); err != nil {
-		w.Rollback()
-		return err
+	// Several statements without parameters go in one message. Those behind the lock see what
+	// its holder before has committed.
+	begin := fmt.Sprintf("BEGIN; SET LOCAL idle_in_transaction_session_timeout = %d; SELECT pg_advisory_xact_lock(%d); SELECT nextval('writes'); SELECT version FROM schema_version",
+		w.frozen.Milliseconds(), w.key)
+	version, err := w.lastNumber(begin)
+	if err == nil {
+		w.own++
 	}
-	w.own++
-	version := 0
-	if _, err = w.Row(qSchema, nil, &version); err == nil && version > sqlite.Schema() {
+	if err == nil && version > sqlite.Schema() {
 		err = sqlite.Newer(version)
 	}
 	if err != nil {
 		w.Rollback()
+		return away(context.Background(), err)
 	}
-	return err
+	return nil
+}
+
+// lastNumber runs statements without parameters, and returns the number in the only row of the
+// last one.
+func (w *Writer) lastNumber(statements string) (n int, err error) {
+	err = w.raw(func(c *pgx.Conn) error {
+		results, err := c.PgConn().Exec(context.Background(), statements).ReadAll()
+		if err != nil {
+			return err
+		}
+		last := results[len(results)-1].Rows
+		if len(last) != 1 || len(last[0]) != 1 {
+			return errors.New("schema_version does not have one row")
+		}
+		n, err = strconv.Atoi(string(last[0][0]))
+		return err
+	})
+	return n, err
+}
+
+// raw calls f with the connection, which has statementLimit for it. A deadline costs less than
+// a context that ends, which takes a goroutine for each statement.
+func (w *Writer) raw(f func(*pgx.Conn) error) error {
+	return w.conn.Raw(func(c any) error {
+		conn := c.(*stdlib.Conn).Conn()
+		if err := conn.PgConn().Conn().SetDeadline(time.Now().Add(statementLimit)); err != nil {
+			return err
+		}
+		return f(conn)
+	})
 }
 
 // limited returns the context of one statement.
@@ -104,68 +142,188 @@ func limited() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), statementLimit)
 }
 
+// Queue runs q with the next statement or the commit.
+func (w *Writer) Queue(q *engine.Query, args ...any) error {
+	if w.conn == nil {
+		return errNoTransaction
+	}
+	w.queued = append(w.queued, &pgx.QueuedQuery{SQL: Text(q), Arguments: args})
+	w.wrote = true
+	for _, a := range args {
+		switch a := a.(type) {
+		case []byte:
+			w.queuedBytes += len(a)
+		case string:
+			w.queuedBytes += len(a)
+		}
+	}
+	if len(w.queued) < maxQueued && w.queuedBytes < maxQueuedBytes {
+		return nil
+	}
+	return w.flush()
+}
+
+// flush runs what is queued.
+func (w *Writer) flush() error {
+	if len(w.queued) == 0 {
+		return nil
+	}
+	_, err := w.send()
+	return err
+}
+
+// send runs what is queued, and the statements behind it, in one message. It returns the number
+// of rows that the last one has changed.
+func (w *Writer) send(statements ...*pgx.QueuedQuery) (n int64, err error) {
+	all := append(w.queued, statements...)
+	w.queued, w.queuedBytes = w.queued[:0], 0
+	err = w.raw(func(c *pgx.Conn) error {
+		results := c.SendBatch(context.Background(), &pgx.Batch{QueuedQueries: all})
+		for range all {
+			tag, err := results.Exec()
+			if err != nil {
+				_ = results.Close() // it returns the same error
+				return err
+			}
+			n = tag.RowsAffected()
+		}
+		return results.Close()
+	})
+	return n, away(context.Background(), err)
+}
+
 // Exec runs q and returns the number of rows that it changed.
 func (w *Writer) Exec(q *engine.Query, args ...any) (int64, error) {
 	if w.conn == nil {
 		return 0, errNoTransaction
 	}
-	ctx, cancel := limited()
-	defer cancel()
-	r, err := w.conn.ExecContext(ctx, textOf(q), args...)
-	if err != nil {
-		return 0, err
-	}
-	n, err := r.RowsAffected()
+	n, err := w.send(&pgx.QueuedQuery{SQL: Text(q), Arguments: args})
 	w.wrote = w.wrote || n > 0
 	return n, err
 }
 
 // Row scans the first row of q. It returns false if there is none.
-func (w *Writer) Row(q *engine.Query, args []any, dest ...any) (bool, error) {
-	if w.conn == nil {
-		return false, errNoTransaction
+func (w *Writer) Row(q *engine.Query, args []any, dest ...any) (found bool, err error) {
+	err = w.query(q, args, func(rows pgx.Rows) error {
+		if found = rows.Next(); !found {
+			return nil
+		}
+		return row{rows}.Scan(dest...)
+	})
+	return found, err
+}
+
+// row scans numbers into *bool, as database/sql does: flags are numbers in the tables.
+type row struct{ pgx.Rows }
+
+func (r row) Scan(dest ...any) error {
+	for i := range dest {
+		if b, ok := dest[i].(*bool); ok {
+			dest[i] = flag{b}
+		}
 	}
-	ctx, cancel := limited()
-	defer cancel()
-	return first(ctx, w.conn, q, args, dest)
+	return r.Rows.Scan(dest...)
+}
+
+// flag takes a number or a truth value.
+type flag struct{ to *bool }
+
+func (f flag) Scan(value any) error {
+	switch v := value.(type) {
+	case bool:
+		*f.to = v
+	case int64:
+		*f.to = v != 0
+	default:
+		return fmt.Errorf("%T is not a flag", value)
+	}
+	return nil
 }
 
 // Each calls scan for every row of q.
 func (w *Writer) Each(q *engine.Query, args []any, scan func(engine.Row) error) error {
-	if w.conn == nil {
-		return errNoTransaction
-	}
-	ctx, cancel := limited()
-	defer cancel()
-	return each(ctx, w.conn, q, args, scan)
+	return w.query(q, args, func(rows pgx.Rows) error {
+		for rows.Next() {
+			if err := scan(row{rows}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
-// Commit ends the transaction. A transaction that has changed something leaves its number in
-// the row of this process. If the connection breaks before the answer comes, the row says
-// whether it was committed.
-func (w *Writer) Commit() error {
+// query runs what is queued, and q, in one message, and calls read with the rows of q.
+func (w *Writer) query(q *engine.Query, args []any, read func(pgx.Rows) error) error {
 	if w.conn == nil {
 		return errNoTransaction
 	}
-	ctx, cancel := limited()
-	defer cancel()
-	commit, wrote := "COMMIT", w.wrote
-	if wrote {
-		commit = fmt.Sprintf("UPDATE writers SET number = %d, at = %d WHERE id = '%s'; COMMIT", w.number+1, engine.Micros(time.Now()), w.id)
+	var readErr error // of a row, not of the connection
+	err := w.raw(func(c *pgx.Conn) error {
+		rows, end, err := w.begunQuery(c, q, args)
+		if err != nil {
+			return errors.Join(err, end())
+		}
+		readErr = read(rows)
+		rows.Close()
+		return errors.Join(rows.Err(), end())
+	})
+	return cmp.Or(away(context.Background(), err), readErr)
+}
+
+// begunQuery sends what is queued, and q. The caller closes the rows, and then calls end.
+func (w *Writer) begunQuery(c *pgx.Conn, q *engine.Query, args []any) (rows pgx.Rows, end func() error, err error) {
+	if len(w.queued) == 0 {
+		rows, err = c.Query(context.Background(), Text(q), args...)
+		return rows, func() error { return nil }, err
 	}
-	_, err := w.conn.ExecContext(ctx, commit)
+	all := append(w.queued, &pgx.QueuedQuery{SQL: Text(q), Arguments: args})
+	w.queued, w.queuedBytes = w.queued[:0], 0
+	results := c.SendBatch(context.Background(), &pgx.Batch{QueuedQueries: all})
+	for range len(all) - 1 {
+		if _, err := results.Exec(); err != nil {
+			_ = results.Close() // it returns the same error
+			return nil, func() error { return nil }, err
+		}
+	}
+	rows, err = results.Query()
+	return rows, results.Close, err
+}
+
+// Commit ends the transaction. A durable one waits for the disk, and for synchronous standbys:
+// until then nobody else sees what it changed. One that is not may be lost if the server
+// crashes. A transaction that has changed something leaves its number in the rows of this
+// process. If the connection breaks before the answer comes, the row says whether it was
+// committed.
+func (w *Writer) Commit(durable bool) error {
+	if w.conn == nil {
+		return errNoTransaction
+	}
+	wrote := w.wrote
+	var commit []*pgx.QueuedQuery
+	if wrote {
+		level := "off"
+		if durable {
+			level = w.level
+		}
+		commit = []*pgx.QueuedQuery{
+			{SQL: "SET LOCAL synchronous_commit = " + level},
+			{SQL: "INSERT INTO commits (writer, number) VALUES ($1, $2)", Arguments: []any{w.id, w.number + 1}},
+		}
+	}
+	_, err := w.send(append(commit, &pgx.QueuedQuery{SQL: "COMMIT"})...)
 	var refused *pgconn.PgError
 	// Class 57: the server ends the connection, for example because it stops.
 	if err != nil && wrote && !(errors.As(err, &refused) && !strings.HasPrefix(refused.Code, "57")) {
 		w.release() // a transaction that is still open ends with its connection
 		err = w.findOut(err)
+	} else {
+		err = away(context.Background(), err)
 	}
 	if err != nil {
 		return err // Rollback follows
 	}
 	if wrote {
 		w.number++
-		w.committed.Store(w.number)
 	}
 	w.release()
 	return nil
@@ -184,7 +342,7 @@ func (w *Writer) findOut(err error) error {
 		if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", w.key); err != nil {
 			return err
 		}
-		_, err = first(ctx, tx, qNumber, []any{w.id}, []any{&number})
+		_, err = first(ctx, tx, qNumber, []any{w.id, w.number}, []any{&number})
 		return err
 	})
 	switch {
@@ -192,10 +350,8 @@ func (w *Writer) findOut(err error) error {
 		return fmt.Errorf("%w: %w", errLost, errors.Join(err, unknown))
 	case number > w.number:
 		return nil
-	case number < w.number:
-		return fmt.Errorf("%w: %w", errLost, err)
 	}
-	return err
+	return away(context.Background(), err)
 }
 
 // retry calls try until it succeeds or the outage has taken too long.
@@ -218,9 +374,11 @@ func (w *Writer) Rollback() {
 	if w.conn == nil {
 		return
 	}
-	ctx, cancel := limited()
-	defer cancel()
-	_, _ = w.conn.ExecContext(ctx, "ROLLBACK")
+	w.queued, w.queuedBytes = w.queued[:0], 0
+	_ = w.raw(func(c *pgx.Conn) error {
+		_, err := c.PgConn().Exec(context.Background(), "ROLLBACK").ReadAll()
+		return err
+	})
 	w.release()
 }
 
@@ -230,30 +388,16 @@ func (w *Writer) release() {
 	if w.conn == nil {
 		return
 	}
+	_ = w.conn.Raw(func(c any) error { return c.(*stdlib.Conn).Conn().PgConn().Conn().SetDeadline(time.Time{}) })
 	_ = w.conn.Close()
-	w.conn, w.wrote = nil, false
+	clear(w.queued[:cap(w.queued)]) // they may be large
+	w.conn, w.wrote, w.queued, w.queuedBytes = nil, false, w.queued[:0], 0
 }
 
-// Sync makes all commits survive a power cut, and the loss of the server if it has
-// synchronous standbys: a commit that waits for the disk also waits for the log of all commits
-// before it. It returns an error for which Lost is true if PostgreSQL has started again, or a
-// standby has taken over, without a commit of this process.
-func (w *Writer) Sync() error {
-	committed, number := w.committed.Load(), int64(-1)
-	err := w.retry(func(ctx context.Context) error {
-		_, err := first(ctx, w.syncDB, qSync, []any{w.id}, []any{&number, new(any), new(any)})
-		return err
-	})
-	if err == nil && number >= committed {
-		return nil
-	}
-	return errors.Join(errLost, err)
-}
+// Sync does nothing: Commit waits for the disk.
+func (w *Writer) Sync() error { return nil }
 
-// Checkpoint does nothing: PostgreSQL does what is needed.
-func (w *Writer) Checkpoint() error { return nil }
-
-// Lost reports whether commits are gone, or may be.
+// Lost reports whether it is not known what was committed.
 func (w *Writer) Lost(err error) bool { return errors.Is(err, errLost) }
 
 // Version returns how many transactions other processes have begun to write.

@@ -60,6 +60,5 @@ func Insert(t engine.Tx, job string, document []byte) error {
 	if len(document) > Max {
 		return fmt.Errorf("a result of %d bytes: %w", len(document), engine.ErrTooBig)
 	}
-	_, err := t.Exec(qInsert, job, engine.Micros(t.Now()), document)
-	return err
+	return t.Queue(qInsert, job, engine.Micros(t.Now()), document)
 }

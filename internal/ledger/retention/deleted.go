@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // Remembered is how long the ids of deleted jobs are remembered.
@@ -17,6 +18,7 @@ const deletedColumns = "id, program, state, at"
 
 var (
 	qDeleted      = engine.NewQuery("SELECT " + deletedColumns + " FROM deleted WHERE id = ?")
+	qStates       = engine.NewManyRows("SELECT id, state FROM deleted WHERE id IN (", 0, ")")
 	qDeletedAfter = engine.NewQuery("SELECT number, id FROM deleted WHERE number > ? ORDER BY number LIMIT ?")
 	qOldest       = engine.NewQuery("SELECT number FROM deleted ORDER BY number LIMIT 1")
 	// The objects of a job whose id is forgotten must not be found any more.
@@ -48,6 +50,17 @@ func (d *Deleted) found(found bool, at int64) *Deleted {
 	}
 	d.At = engine.FromMicros(at)
 	return d
+}
+
+// States adds the states at the end of deleted jobs to states. Other ids are left out.
+func States(t engine.Tx, ids []string, states map[string]jobs.State) error {
+	return qStates.Each(ids, t.Each, func(row engine.Row) error {
+		var id string
+		var state jobs.State
+		err := row.Scan(&id, (*string)(&state))
+		states[id] = state
+		return err
+	})
 }
 
 // After returns the ids of jobs deleted after a number, at most 1,000, and the number of

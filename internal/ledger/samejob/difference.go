@@ -4,6 +4,7 @@ package samejob
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -70,6 +71,7 @@ func align(a, b *jobs.Job) {
 		j.Created, j.Traceparent = time.Time{}, ""
 		j.NotBefore, j.Expires = j.NotBefore.UTC(), j.Expires.UTC()
 		j.Needs = slices.Sorted(slices.Values(j.Needs))
+		j.NeedsFailed = cmp.Or(j.NeedsFailed, jobs.NeedsFail)
 		priority := j.EffectivePriority()
 		j.Priority = &priority
 	}

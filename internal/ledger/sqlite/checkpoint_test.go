@@ -48,7 +48,7 @@ func (l *longLedger) fill(pages, size int) {
 			_, err = l.Exec(qBlob, l.next, document)
 		}
 		if err == nil {
-			err = l.Commit()
+			err = l.Commit(true)
 		}
 		if err == nil {
 			err = l.Checkpoint()

@@ -142,10 +142,13 @@ func (c *Copied) Jobs(ctx context.Context) (*Jobs, error) {
 func hasResult(ctx context.Context, db *sql.DB) (string, error) {
 	known, err := hasTable(ctx, db, "results")
 	if known {
-		return "EXISTS (SELECT 1 FROM results WHERE job = jobs.id)", err
+		return ownResult, err
 	}
 	return "0", err
 }
+
+// ownResult says of a row of jobs that its result is in the ledger.
+const ownResult = "EXISTS (SELECT 1 FROM results WHERE job = jobs.id)"
 
 // Next returns the next job; false after the last.
 func (j *Jobs) Next() (job Job, ok bool, err error) {
@@ -187,4 +190,29 @@ func (c *Copied) Job(ctx context.Context, id string) (job Job, ok bool, err erro
 func (c *Copied) Result(ctx context.Context, id string) (document []byte, err error) {
 	err = c.db.QueryRowContext(ctx, "SELECT document FROM results WHERE job = ?", id).Scan(&document)
 	return document, err
+}
+
+// Checkpoint names a checkpoint of a job.
+type Checkpoint struct{ Attempt, Number int }
+
+// Checkpoints returns the checkpoints of a job that are kept. Ledgers without their table
+// have none.
+func (c *Copied) Checkpoints(ctx context.Context, id string) (list []Checkpoint, err error) {
+	known, err := hasTable(ctx, c.db, "checkpoints")
+	if err != nil || !known {
+		return nil, err
+	}
+	rows, err := c.db.QueryContext(ctx, "SELECT attempt, number FROM checkpoints WHERE job = ? AND state = 1 ORDER BY number", id)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var one Checkpoint
+		if err := rows.Scan(&one.Attempt, &one.Number); err != nil {
+			return nil, err
+		}
+		list = append(list, one)
+	}
+	return list, rows.Err()
 }

@@ -38,10 +38,3 @@ func readID(ctx context.Context, r *Reader) (id string, err error) {
 	}
 	return id, err
 }
-
-// ReadID returns the id of a ledger that other processes may have open. It changes
-// nothing. The id is empty if there is no file yet or if it has no id yet.
-func ReadID(ctx context.Context, path string) (string, error) {
-	seen, err := Peek(ctx, path)
-	return seen.ID, err
-}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 
@@ -17,31 +18,9 @@ const (
 	peekLook = 20_000
 )
 
-// Peeked is what Peek reads.
-type Peeked struct {
-	// ID is the id of the ledger. It is empty if there is no ledger, or one from before
-	// ledgers had ids.
-	ID string
-	// Store is the id of its store, or empty.
-	Store string
-	// Schema is the version of the schema. It is 0 if there is no ledger.
-	Schema int
-	// Instances are those of nodes that have not left.
-	Instances []Instance
-	// Newest are the ids of the newest successes whose results are not in the ledger, at
-	// most 32.
-	Newest []string
-	// Missing is the need that nobody has put for the longest time, or empty; MissingFor is
-	// the job that needs it, since MissingSince, in microseconds.
-	Missing, MissingFor string
-	MissingSince        int64
-	// Reusable is the room inside the file, in bytes.
-	Reusable int64
-}
-
 // Peek reads a ledger that other processes may have open. It changes nothing. It returns
 // the zero value if there is no file yet or if it has no tables.
-func Peek(ctx context.Context, path string) (p Peeked, err error) {
+func Peek(ctx context.Context, path string) (p engine.Peeked, err error) {
 	db, err := openReadOnly(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return p, nil
@@ -57,7 +36,20 @@ func Peek(ctx context.Context, path string) (p Peeked, err error) {
 	return p, err
 }
 
-func peek(ctx context.Context, db *sql.DB) (p Peeked, err error) {
+func peek(ctx context.Context, db *sql.DB) (p engine.Peeked, err error) {
+	p, err = ReadPeeked(ctx, db, func(table, column string) (known bool, err error) {
+		err = db.QueryRowContext(ctx, "SELECT COUNT(*) > 0 FROM pragma_table_info(?) WHERE name = ?", table, column).Scan(&known)
+		return known, err
+	})
+	if err == nil && p.Schema > 0 {
+		err = db.QueryRowContext(ctx, engine.Reusable.Text).Scan(&p.Reusable)
+	}
+	return p, err
+}
+
+// ReadPeeked reads all but Reusable of a ledger of any version of the schema. has says
+// whether a table has a column.
+func ReadPeeked(ctx context.Context, db *sql.DB, has func(table, column string) (bool, error)) (p engine.Peeked, err error) {
 	for _, read := range []struct {
 		table, column, query string
 		dest                 any
@@ -69,12 +61,11 @@ func peek(ctx context.Context, db *sql.DB) (p Peeked, err error) {
 		{"needs", "missing_since", "SELECT COALESCE((SELECT need FROM needs WHERE missing_since > 0 ORDER BY missing_since LIMIT 1), '')", &p.Missing},
 		{"needs", "missing_since", "SELECT COALESCE((SELECT job FROM needs WHERE missing_since > 0 ORDER BY missing_since LIMIT 1), '')", &p.MissingFor},
 	} {
-		columns := 0
-		err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM pragma_table_info(?) WHERE name = ?", read.table, read.column).Scan(&columns)
+		known, err := has(read.table, read.column)
 		if err != nil {
 			return p, err
 		}
-		if columns == 0 {
+		if !known {
 			continue
 		}
 		if err := db.QueryRowContext(ctx, read.query).Scan(read.dest); err != nil {
@@ -84,28 +75,34 @@ func peek(ctx context.Context, db *sql.DB) (p Peeked, err error) {
 	if p.Schema == 0 {
 		return p, nil
 	}
-	if err := db.QueryRowContext(ctx, engine.Reusable.Text).Scan(&p.Reusable); err != nil {
-		return p, err
-	}
 	if p.Instances, err = readInstances(ctx, db, p.Schema); err != nil {
 		return p, err
 	}
-	result, err := hasResult(ctx, db)
+	p.Newest, err = newest(ctx, db, has)
+	return p, err
+}
+
+// newest returns the ids of the newest successes whose results are not in the ledger.
+func newest(ctx context.Context, db *sql.DB, has func(table, column string) (bool, error)) (ids []string, err error) {
+	known, err := has("results", "job")
 	if err != nil {
-		return p, err
+		return nil, err
 	}
-	rows, err := db.QueryContext(ctx, `SELECT id FROM (SELECT id, state FROM jobs ORDER BY accepted DESC, id DESC LIMIT ?) AS jobs
-		WHERE state = 'succeeded' AND NOT `+result+` LIMIT ?`, peekLook, peekSample)
+	query := fmt.Sprintf(`SELECT id FROM (SELECT id, state FROM jobs ORDER BY accepted DESC, id DESC LIMIT %d) AS jobs WHERE state = 'succeeded'`, peekLook)
+	if known {
+		query += " AND NOT " + ownResult
+	}
+	rows, err := db.QueryContext(ctx, fmt.Sprintf("%s LIMIT %d", query, peekSample))
 	if err != nil {
-		return p, err
+		return nil, err
 	}
 	err = eachRow(rows, func(r engine.Row) error {
 		var id string
 		err := r.Scan(&id)
-		p.Newest = append(p.Newest, id)
+		ids = append(ids, id)
 		return err
 	})
-	return p, err
+	return ids, err
 }
 
 // openReadOnly opens a file that other processes may have open. The error is an

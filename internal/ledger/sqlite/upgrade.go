@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 var (
@@ -96,16 +98,32 @@ func (u *upgrader) look(ctx context.Context) (version int, done *Upgraded, err e
 	version, err = readSchema(ctx, u.conn)
 	switch {
 	case err != nil:
-	case version > len(u.schema):
+	case version > u.schema.version():
 		err = u.schema.newer(version)
-	case version == len(u.schema):
-		err = u.refuseOthers(ctx)
+	case version == u.schema.version():
+		if err = u.refuseOthers(ctx); err == nil {
+			err = u.extend(ctx, version)
+		}
 	case version == 0:
 		err = u.schema.create(ctx, u.conn)
 	default:
 		done, err = u.upgrade(ctx, version)
 	}
 	return version, done, err
+}
+
+// extend runs the additive migrations that are missing, while nodes use the ledger. It returns
+// errChanged if it has to be called again.
+func (u *upgrader) extend(ctx context.Context, version int) error {
+	if applied, err := readApplied(ctx, u.conn, version); err != nil || applied >= len(u.schema) {
+		return err
+	}
+	return inTransaction(ctx, u.conn, func(tx *sql.Tx) error {
+		if now, err := readSchema(ctx, tx); err != nil || now != version {
+			return errors.Join(err, errChanged)
+		}
+		return u.schema.apply(ctx, tx, version)
+	})
 }
 
 // upgrade upgrades a ledger if no node uses it. It returns errChanged if it has to be
@@ -116,7 +134,7 @@ func (u *upgrader) upgrade(ctx context.Context, version int) (done *Upgraded, er
 	}
 	defer func() {
 		if err != nil && !errors.Is(err, errChanged) && !errors.Is(err, ErrNodes) {
-			err = fmt.Errorf("upgrade from schema %d to %d: %w", version, len(u.schema), err)
+			err = fmt.Errorf("upgrade from schema %d to %d: %w", version, u.schema.version(), err)
 		}
 	}()
 	u.say("no node uses the ledger: it is copied and upgraded")
@@ -134,7 +152,7 @@ func (u *upgrader) upgrade(ctx context.Context, version int) (done *Upgraded, er
 		if _, err := tx.ExecContext(ctx, "UPDATE nodes SET beat = 0, left_at = ? WHERE left_at = 0", u.now().UnixMicro()); err != nil {
 			return err
 		}
-		done = &Upgraded{From: version, To: len(u.schema), Backup: BackupPath(u.path, version)}
+		done = &Upgraded{From: version, To: u.schema.version(), Backup: BackupPath(u.path, version)}
 		return u.schema.apply(ctx, tx, version)
 	})
 	return done, err
@@ -148,7 +166,7 @@ func (u *upgrader) noNodes(ctx context.Context, q querier, version int) error {
 		return err
 	}
 	alive, unknown := u.observer.pending(list, u.now())
-	var old, leaving []Instance
+	var old, leaving []engine.Instance
 	for _, i := range alive {
 		if i.Schema == 0 {
 			old = append(old, i)
@@ -159,9 +177,9 @@ func (u *upgrader) noNodes(ctx context.Context, q querier, version int) error {
 	waited := u.now().Sub(u.began)
 	switch {
 	case len(old) > 0 && waited >= u.Stop:
-		return fmt.Errorf("%w from schema %d to %d: nodes are alive that cannot follow; stop them, then try again: %s", ErrNodes, version, len(u.schema), names(old))
+		return fmt.Errorf("%w from schema %d to %d: nodes are alive that cannot follow; stop them, then try again: %s", ErrNodes, version, u.schema.version(), names(old))
 	case len(leaving) > 0 && waited >= max(u.Follow, u.Stop):
-		return fmt.Errorf("%w from schema %d to %d: nodes have not left for %s; stop them, then try again: %s", ErrNodes, version, len(u.schema), waited.Round(time.Second), names(leaving))
+		return fmt.Errorf("%w from schema %d to %d: nodes have not left for %s; stop them, then try again: %s", ErrNodes, version, u.schema.version(), waited.Round(time.Second), names(leaving))
 	case len(old) > 0:
 		u.say("waiting until somebody stops the nodes that cannot follow an upgrade: " + names(old))
 	case len(leaving) > 0:
@@ -191,12 +209,12 @@ func (u *upgrader) wait(ctx context.Context, version int, cause error) error {
 // want renews the wish for an upgrade, which makes nodes leave.
 func (u *upgrader) want(ctx context.Context, version int) error {
 	now := u.now()
-	if version < schemaOfFollowers || now.Sub(u.renewed) < renewEvery {
+	if version < schemaOfFollowers || version >= u.schema.version() || now.Sub(u.renewed) < renewEvery {
 		return nil
 	}
 	u.renewed = now
 	_, err := u.conn.ExecContext(ctx, `INSERT INTO upgrade (one, version, asker, renewed) VALUES (1, ?, ?, ?) ON CONFLICT (one) DO UPDATE SET
-		version = excluded.version, asker = excluded.asker, renewed = excluded.renewed`, len(u.schema), u.Asker, now.UnixMicro())
+		version = excluded.version, asker = excluded.asker, renewed = excluded.renewed`, u.schema.version(), u.Asker, now.UnixMicro())
 	return err
 }
 
@@ -233,12 +251,12 @@ func (u *upgrader) refuseOthers(ctx context.Context) error {
 			return err
 		case !found:
 			version, err := readSchema(ctx, u.conn)
-			if err == nil && version > len(u.schema) {
+			if err == nil && version > u.schema.version() {
 				err = u.schema.newer(version)
 			}
 			return err
 		case last.Renewed != first.Renewed:
-			return fmt.Errorf("%w to schema %d by %s, and this program knows %d: start the new version", ErrUpgrading, last.Version, last.Asker, len(u.schema))
+			return fmt.Errorf("%w to schema %d by %s, and this program knows %d: start the new version", ErrUpgrading, last.Version, last.Asker, u.schema.version())
 		}
 	}
 	_, err = u.conn.ExecContext(ctx, "DELETE FROM upgrade WHERE renewed = ?", first.Renewed)
@@ -253,7 +271,7 @@ type wish struct {
 }
 
 func (u *upgrader) readWish(ctx context.Context) (w wish, found bool, err error) {
-	err = u.conn.QueryRowContext(ctx, "SELECT version, asker, renewed FROM upgrade WHERE version > ?", len(u.schema)).Scan(&w.Version, &w.Asker, &w.Renewed)
+	err = u.conn.QueryRowContext(ctx, "SELECT version, asker, renewed FROM upgrade WHERE version > ?", u.schema.version()).Scan(&w.Version, &w.Asker, &w.Renewed)
 	if errors.Is(err, sql.ErrNoRows) {
 		return w, false, nil
 	}

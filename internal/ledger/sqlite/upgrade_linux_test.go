@@ -72,8 +72,8 @@ func TestUpgradeKilledAtAnyStepIsDoneByTheNextStart(t *testing.T) {
 		"copy made":       {".schema-4.part", "fsync:when=1", 4},
 		"copy synced":     {".schema-4.part", "renameat:when=1", 4},
 		"first change":    {"-wal", "pwrite64:when=2", 4},
-		"log synced":      {"-wal", "fdatasync,fsync:when=2", len(present)},
-		"log in the file": {"", "pwrite64:when=1", len(present)},
+		"log synced":      {"-wal", "fdatasync,fsync:when=2", Schema()},
+		"log in the file": {"", "pwrite64:when=1", Schema()},
 	} {
 		t.Run(step, func(t *testing.T) {
 			t.Parallel()
@@ -93,8 +93,8 @@ func TestUpgradeKilledAtAnyStepIsDoneByTheNextStart(t *testing.T) {
 			if out, err := opener(t, path).CombinedOutput(); err != nil || string(out) != "opened: <nil>\n" {
 				t.Fatalf("%v: %s", err, out)
 			}
-			if v, n := number(t, path, "SELECT version FROM schema_version"), number(t, path, "SELECT COUNT(*) FROM nodes"); v != len(present) || n != 200 {
-				t.Errorf("schema %d with %d nodes, want %d with 200", v, n, len(present))
+			if v, n := number(t, path, "SELECT version FROM schema_version"), number(t, path, "SELECT COUNT(*) FROM nodes"); v != Schema() || n != 200 {
+				t.Errorf("schema %d with %d nodes, want %d with 200", v, n, Schema())
 			}
 			backupHas(t, path, 4, 200)
 		})

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 )
 
 const (
@@ -18,29 +20,9 @@ const (
 	maxInstances                    = 1000 // that are looked at
 )
 
-// Instance is an instance of a node that has not left, as a ledger of any version of the
-// schema records it.
-type Instance struct {
-	ID, Name string
-	Version  string // of its program
-	Home     string // of its data folder; "" if it has not recorded that
-	// Schema is the version of the schema that its program knows; 0 if it has not
-	// recorded that. Then it cannot leave for an upgrade by itself.
-	Schema int
-	Beat   time.Time     // by the clock of the node
-	Lease  time.Duration // 0 if it has not recorded that
-}
-
-func (i *Instance) String() string {
-	if i.Version == "" {
-		return "node " + i.Name
-	}
-	return fmt.Sprintf("node %s (version %s)", i.Name, i.Version)
-}
-
 // readInstances returns the instances that have not left, by name, of a ledger with a
 // version of the schema.
-func readInstances(ctx context.Context, q querier, version int) (list []Instance, err error) {
+func readInstances(ctx context.Context, q querier, version int) (list []engine.Instance, err error) {
 	columns := []string{"instance", "name", "version", "beat", "''", "0", "0"}
 	if version >= schemaOfHome {
 		columns[4] = "home"
@@ -54,7 +36,7 @@ func readInstances(ctx context.Context, q querier, version int) (list []Instance
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var i Instance
+		var i engine.Instance
 		var beat, lease int64
 		if err := rows.Scan(&i.ID, &i.Name, &i.Version, &beat, &i.Home, &i.Schema, &lease); err != nil {
 			return nil, err
@@ -62,7 +44,7 @@ func readInstances(ctx context.Context, q querier, version int) (list []Instance
 		i.Beat, i.Lease = time.UnixMicro(beat).UTC(), time.Duration(lease)*time.Microsecond
 		list = append(list, i)
 	}
-	slices.SortStableFunc(list, func(a, b Instance) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(list, func(a, b engine.Instance) int { return strings.Compare(a.Name, b.Name) })
 	return list, rows.Err()
 }
 
@@ -82,7 +64,7 @@ type observer struct {
 }
 
 // pending returns the instances that are alive, or of which that is not known yet.
-func (o *observer) pending(list []Instance, now time.Time) (alive, unknown []Instance) {
+func (o *observer) pending(list []engine.Instance, now time.Time) (alive, unknown []engine.Instance) {
 	for _, i := range list {
 		s, known := o.seen[i.ID]
 		if !known || !s.beat.Equal(i.Beat) {
@@ -105,7 +87,7 @@ func (o *observer) pending(list []Instance, now time.Time) (alive, unknown []Ins
 }
 
 // names returns a list of instances for a sentence.
-func names(list []Instance) string {
+func names(list []engine.Instance) string {
 	const most = 5
 	var text []string
 	for _, i := range list[:min(most, len(list))] {

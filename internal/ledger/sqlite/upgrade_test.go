@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -126,14 +127,117 @@ func unchanged(t *testing.T, path string, version int) {
 	}
 }
 
+// An additive migration runs once, beside a node that does not know it and goes on, also after
+// its next start.
+func TestAdditiveMigration(t *testing.T) {
+	t.Parallel()
+	path := ledgerAt(t, Schema())
+	exec(t, path, newNode)
+	older, err := Open(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = older.Close() })
+	added := append(present[:len(present):len(present)],
+		step{"0007_added" + additive, "CREATE TABLE added (one BIGINT NOT NULL); ALTER TABLE jobs ADD COLUMN added BIGINT NOT NULL DEFAULT 0"})
+	errs := make(chan error)
+	for range 4 {
+		go func() {
+			db, err := Open(context.Background(), path, Options{schema: added, now: time.Now, sleep: pause})
+			if err == nil {
+				err = db.Close()
+			}
+			errs <- err
+		}()
+	}
+	for range 4 {
+		if err := <-errs; err != nil {
+			t.Fatal(err)
+		}
+	}
+	unchanged(t, path, Schema())
+	if number(t, path, "SELECT applied FROM schema_additions") != len(added) || number(t, path, "SELECT COUNT(added) FROM jobs") != 0 {
+		t.Error("it has not run")
+	}
+	if number(t, path, "SELECT COUNT(*) FROM nodes WHERE left_at = 0") != 1 {
+		t.Error("the node is said to have left")
+	}
+	again, err := Open(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatalf("an older program starts: %v", err)
+	}
+	t.Cleanup(func() { _ = again.Close() })
+	for _, w := range []*Writer{older.Writer, again.Writer} {
+		if err := w.Begin(); err != nil {
+			t.Fatalf("an older program writes: %v", err)
+		}
+		w.Rollback()
+	}
+	if _, err := Hold(t.Context(), path); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%d migrations, and this program knows %d", len(added), len(present))) {
+		t.Errorf("an older program moves it: %v", err)
+	}
+}
+
+// adds matches the statements of additive migrations: programs that do not know them write the
+// same rows as before. A unique index could refuse those.
+var adds = regexp.MustCompile(`^(CREATE TABLE \w+ \(|CREATE VIEW \w+ AS |INSERT INTO backlog_folded |CREATE INDEX \w+ ON \w+ \(|ALTER TABLE \w+ ADD COLUMN \w+ \w+ NOT NULL DEFAULT )`)
+
+func TestAdditiveMigrationsOnlyAdd(t *testing.T) {
+	t.Parallel()
+	comments := regexp.MustCompile(`(?m)--.*$|/\*(?s:.*?)\*/`)
+	postgreSQL := Migrations()
+	for i, step := range present {
+		if !strings.HasSuffix(step.name, additive) {
+			continue
+		}
+		for text := range strings.SplitSeq(comments.ReplaceAllString(step.text+";"+postgreSQL[i], ""), ";") {
+			if text = strings.Join(strings.Fields(text), " "); text != "" && !adds.MatchString(text) {
+				t.Errorf("%s: older programs may not bear it: %s", step.name, text)
+			}
+		}
+	}
+	for text, want := range map[string]bool{
+		"CREATE TABLE t (a BIGINT NOT NULL)": true, "CREATE INDEX i ON t (a)": true, "ALTER TABLE t ADD COLUMN b TEXT NOT NULL DEFAULT ''": true,
+		"CREATE UNIQUE INDEX i ON t (a)": false, "ALTER TABLE t ADD COLUMN b TEXT NOT NULL": false, "DROP TABLE t": false, "UPDATE t SET a = 1": false,
+		"ALTER TABLE t RENAME COLUMN a TO b": false,
+	} {
+		if adds.MatchString(text) != want {
+			t.Errorf("%s: %t", text, !want)
+		}
+	}
+}
+
+// A migration that is not additive runs after the additive ones that are missing, and only then
+// older programs are refused.
+func TestMigrationAfterAnAdditiveOne(t *testing.T) {
+	t.Parallel()
+	added := append(present[:len(present):len(present)], step{"0007_added" + additive, "CREATE TABLE added (one BIGINT NOT NULL)"})
+	next := append(added[:len(added):len(added)], step{"0008_next.sql", "ALTER TABLE added ADD COLUMN two BIGINT NOT NULL DEFAULT 0"})
+	for name, before := range map[string]schema{"which has run": added, "which has not": present} {
+		path := ledgerAt(t, Schema())
+		for _, s := range []schema{before, next, next} {
+			db, _, err := play(t, path, s, Upgrade{}, func(time.Duration) {})
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			_ = db.Close()
+		}
+		for _, s := range []schema{present, added} {
+			if _, _, err := play(t, path, s, Upgrade{}, func(time.Duration) {}); !errors.Is(err, ErrNewer) || !strings.Contains(err.Error(), fmt.Sprintf("it has schema %d, and this program knows %d", len(next), Schema())) {
+				t.Errorf("%s: an older program: %v", name, err)
+			}
+		}
+	}
+}
+
 func TestUpgradeWaitsUntilLivingNodesHaveLeft(t *testing.T) {
 	t.Parallel()
-	path := ledgerAt(t, len(present))
+	path := ledgerAt(t, Schema())
 	exec(t, path, newNode)
 	var said []string
-	wished, version := 0, len(present)
+	wished, version := 0, Schema()
 	db, past, err := play(t, path, future(), Upgrade{Asker: "node n2", Waiting: func(text string) { said = append(said, text) }}, func(past time.Duration) {
-		if n := number(t, path, fmt.Sprintf("SELECT COUNT(*) FROM upgrade WHERE version = %d AND asker = 'node n2'", version+1)); n > 0 {
+		if n := number(t, path, fmt.Sprintf("SELECT COUNT(*) FROM upgrade WHERE version = %d AND asker = 'node n2'", future().version())); n > 0 {
 			wished++
 		}
 		if past < 9*time.Second {
@@ -148,21 +252,21 @@ func TestUpgradeWaitsUntilLivingNodesHaveLeft(t *testing.T) {
 	if past > 10*time.Second || wished == 0 || number(t, path, "SELECT COUNT(*) FROM upgrade") > 0 {
 		t.Errorf("it took %s; the wish was seen %d times", past, wished)
 	}
-	if want := (Upgraded{From: version, To: version + 1, Backup: BackupPath(path, version)}); db.Upgraded == nil || *db.Upgraded != want {
+	if want := (Upgraded{From: version, To: future().version(), Backup: BackupPath(path, version)}); db.Upgraded == nil || *db.Upgraded != want {
 		t.Errorf("%+v, want %+v", db.Upgraded, want)
 	}
 	if text := strings.Join(said, "; "); !strings.Contains(text, "to leave: node n1 (version v0.2.0)") {
 		t.Errorf("said: %s", text)
 	}
 	backupHas(t, path, version, 1)
-	if number(t, path, "SELECT version FROM schema_version") != version+1 || number(t, path, "SELECT COUNT(*) FROM future") != 0 {
+	if number(t, path, "SELECT version FROM schema_version") != future().version() || number(t, path, "SELECT COUNT(*) FROM future") != 0 {
 		t.Error("it is not upgraded")
 	}
 }
 
 func TestWishIsRenewedEverySecondAndWithdrawn(t *testing.T) {
 	t.Parallel()
-	path := ledgerAt(t, len(present))
+	path := ledgerAt(t, Schema())
 	exec(t, path, newNode)
 	renewals := map[int]bool{}
 	_, past, err := play(t, path, future(), Upgrade{Follow: time.Minute}, func(time.Duration) {
@@ -178,7 +282,7 @@ func TestWishIsRenewedEverySecondAndWithdrawn(t *testing.T) {
 	if number(t, path, "SELECT COUNT(*) FROM upgrade") > 0 {
 		t.Error("the wish is still there")
 	}
-	unchanged(t, path, len(present))
+	unchanged(t, path, Schema())
 }
 
 func TestUpgradeIsRefusedWhileAnOldNodeLives(t *testing.T) {
@@ -232,9 +336,9 @@ func TestUpgradeTakesSilentNodesForDead(t *testing.T) {
 	}{
 		"old":                         {4, oldNode, Upgrade{Lease: time.Second}, oldLease},
 		"old, with a long lease":      {4, oldNode, Upgrade{Lease: time.Minute}, time.Minute},
-		"with a lease of its own":     {len(present), newNode, Upgrade{Lease: time.Minute}, 20 * time.Second},
-		"of the same data folder":     {len(present), newNode, Upgrade{Home: "h1"}, 0},
-		"has left":                    {len(present), strings.Replace(newNode, "1, 1, 0,", "1, 0, 7,", 1), Upgrade{}, 0},
+		"with a lease of its own":     {Schema(), newNode, Upgrade{Lease: time.Minute}, 20 * time.Second},
+		"of the same data folder":     {Schema(), newNode, Upgrade{Home: "h1"}, 0},
+		"has left":                    {Schema(), strings.Replace(newNode, "1, 1, 0,", "1, 0, 7,", 1), Upgrade{}, 0},
 		"without a known data folder": {2, oldNode, Upgrade{}, oldLease},
 	} {
 		path := ledgerAt(t, c.version)
@@ -297,8 +401,8 @@ func TestTwoProgramsUpgradeTogether(t *testing.T) {
 // renews keeps nobody from starting and is removed.
 func TestOldProgramDoesNotStartDuringAnUpgrade(t *testing.T) {
 	t.Parallel()
-	path := ledgerAt(t, len(present))
-	exec(t, path, fmt.Sprintf("INSERT INTO upgrade (one, version, asker, renewed) VALUES (1, %d, 'node n2', 1)", len(present)+1))
+	path := ledgerAt(t, Schema())
+	exec(t, path, fmt.Sprintf("INSERT INTO upgrade (one, version, asker, renewed) VALUES (1, %d, 'node n2', 1)", Schema()+1))
 	if _, _, err := play(t, path, present, Upgrade{}, func(past time.Duration) {
 		if past%time.Second == 0 {
 			exec(t, path, "UPDATE upgrade SET renewed = renewed + 1")

@@ -92,6 +92,12 @@ func pages(args []any) int {
 	return n
 }
 
+// Queue runs q at once.
+func (w *Writer) Queue(q *engine.Query, args ...any) error {
+	_, err := w.Exec(q, args...)
+	return err
+}
+
 // Row scans the first row of q. It returns false if there is none.
 func (w *Writer) Row(q *engine.Query, args []any, dest ...any) (bool, error) {
 	s, err := w.stmt(q)
@@ -126,7 +132,7 @@ func (w *Writer) Begin() error {
 	}
 	version := 0
 	_, err := w.Row(qSchema, nil, &version)
-	if err == nil && version > len(w.schema) {
+	if err == nil && version > w.schema.version() {
 		err = w.schema.newer(version)
 	}
 	if err != nil {
@@ -149,7 +155,7 @@ func (w *Writer) begin() error {
 }
 
 // Commit ends the transaction. It does not sync the log; see Sync.
-func (w *Writer) Commit() error {
+func (w *Writer) Commit(bool) error {
 	_, err := w.Exec(qCommit)
 	return err
 }

@@ -23,17 +23,14 @@ var qFailedNeeds = engine.NewManyRows(`SELECT unmet.job, unmet.need FROM unmet J
 // FailedNeeds returns the needs that have failed or were cancelled, of jobs that ended
 // before they started.
 func (f *Finder) FailedNeeds(ctx context.Context, jobs []string) (list []Edge, err error) {
-	err = qFailedNeeds.Split(len(jobs), func(q *engine.Query, from, to int) error {
-		args := make([]any, 0, to-from)
-		for _, id := range jobs[from:to] {
-			args = append(args, id)
-		}
-		return f.ledger.Each(ctx, q, args, func(row engine.Row) error {
-			var e Edge
-			err := row.Scan(&e.Job, &e.Need)
-			list = append(list, e)
-			return err
-		})
+	read := func(q *engine.Query, args []any, scan func(engine.Row) error) error {
+		return f.ledger.Each(ctx, q, args, scan)
+	}
+	err = qFailedNeeds.Each(jobs, read, func(row engine.Row) error {
+		var e Edge
+		err := row.Scan(&e.Job, &e.Need)
+		list = append(list, e)
+		return err
 	})
 	return list, engine.Wrap("failed needs", err)
 }

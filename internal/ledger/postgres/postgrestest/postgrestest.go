@@ -6,7 +6,9 @@ package postgrestest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -30,6 +32,9 @@ type Server struct {
 	// Dir is the folder of its socket.
 	Dir string
 
+	// Port is that of 127.0.0.1 where StartTCP has started it; else it has only the socket.
+	Port int
+
 	who     *syscall.SysProcAttr
 	options []string
 	cmd     *exec.Cmd
@@ -38,12 +43,27 @@ type Server struct {
 
 // Start starts a server with the options of postgres, such as "-c", "fsync=on". The caller
 // stops it.
-func Start(options ...string) (s *Server, err error) {
+func Start(options ...string) (*Server, error) { return start(0, options) }
+
+// StartTCP starts a server that listens on a port of 127.0.0.1, too.
+func StartTCP(options ...string) (*Server, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	if err := l.Close(); err != nil {
+		return nil, err
+	}
+	return start(port, append([]string{"-c", "listen_addresses=127.0.0.1", "-c", fmt.Sprintf("port=%d", port)}, options...))
+}
+
+func start(port int, options []string) (s *Server, err error) {
 	dir, err := os.MkdirTemp("", "pg") // short, because it is part of the name of a socket
 	if err != nil {
 		return nil, err
 	}
-	s = &Server{Dir: dir, options: options}
+	s = &Server{Dir: dir, Port: port, options: options}
 	defer func() {
 		if err != nil {
 			_ = os.RemoveAll(dir)
@@ -137,6 +157,9 @@ func (s *Server) await() error {
 // URL returns a URL of the database with a search_path; empty for the default.
 func (s *Server) URL(schema string) string {
 	query := url.Values{"host": {s.Dir}}
+	if s.Port != 0 {
+		query.Set("port", strconv.Itoa(s.Port))
+	}
 	if schema != "" {
 		query.Set("search_path", schema)
 	}
@@ -155,6 +178,81 @@ func (s *Server) NewSchema() (string, error) {
 	schema := "t" + strings.ReplaceAll(jobs.NewID(), "-", "")
 	_, err = conn.Exec(ctx, "CREATE SCHEMA "+schema)
 	return s.URL(schema), err
+}
+
+// Exec runs statements as the superuser.
+func (s *Server) Exec(statements ...string) error { return s.ExecIn("postgres", statements...) }
+
+// ExecIn does so in another database.
+func (s *Server) ExecIn(database string, statements ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, s.URL("")+"&dbname="+database)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	for _, statement := range statements {
+		if _, err := conn.Exec(ctx, statement); err != nil {
+			return fmt.Errorf("%s: %w", statement, err)
+		}
+	}
+	return nil
+}
+
+// Write writes a file into the folder of the data, for the server to read after it has started
+// again, and returns its path.
+func (s *Server) Write(name, text string) (string, error) {
+	path := filepath.Join(s.Dir, "data", name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return "", err
+	}
+	return path, s.give(path)
+}
+
+// Folder makes a folder that the server may write, for a tablespace.
+func (s *Server) Folder(path string) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	return s.give(path)
+}
+
+func (s *Server) give(path string) error {
+	if s.who == nil {
+		return nil
+	}
+	return os.Chown(path, int(s.who.Credential.Uid), int(s.who.Credential.Gid))
+}
+
+// Freeze stops all processes of the server, so that it answers nothing and breaks no connection,
+// until Thaw.
+func (s *Server) Freeze() error { return s.signal(syscall.SIGSTOP) }
+
+// Thaw ends Freeze.
+func (s *Server) Thaw() error { return s.signal(syscall.SIGCONT) }
+
+// signal signals the server, which then starts no more processes, and its children. Each of
+// them has a process group of its own.
+func (s *Server) signal(signal syscall.Signal) error {
+	pid := s.cmd.Process.Pid
+	if err := syscall.Kill(pid, signal); err != nil {
+		return err
+	}
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", pid))
+	if err != nil {
+		return err
+	}
+	for child := range strings.FieldsSeq(string(children)) {
+		n, err := strconv.Atoi(child)
+		if err != nil {
+			return err
+		}
+		if err := syscall.Kill(n, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return err
+		}
+	}
+	return nil
 }
 
 // Stop ends the server and removes its folder.
