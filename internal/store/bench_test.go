@@ -81,7 +81,7 @@ func BenchmarkCreate(b *testing.B) {
 // as they are but once in a node's life.
 func creator(b *testing.B, unnamed bool, next *atomic.Int64) func() error {
 	s := open(b, benchDir(b))
-	s.unnamed = s.unnamed && unnamed
+	s.disk().unnamed = s.disk().unnamed && unnamed
 	warm(b, s)
 	return func() error {
 		n := next.Add(1)
@@ -92,7 +92,7 @@ func creator(b *testing.B, unnamed bool, next *atomic.Int64) func() error {
 // warm makes the folders, which a node does once in its life.
 func warm(b *testing.B, s *Store) {
 	for n := range 256 {
-		if err := s.ensure(fmt.Sprintf("results/%02x", n)); err != nil {
+		if err := s.disk().ensure(fmt.Sprintf("results/%02x", n)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 func init() { children["writer"] = writeForEver }
@@ -36,11 +37,11 @@ func whole(data []byte) bool {
 
 // writeForEver creates objects and prints the key of each that is safe.
 func writeForEver() error {
-	s, err := Open(os.Getenv("STORE_TEST_DIR"))
+	s, err := Open(context.Background(), os.Getenv("STORE_TEST_DIR"))
 	if err != nil {
 		return err
 	}
-	s.unnamed = s.unnamed && os.Getenv("STORE_TEST_WAY") == "unnamed"
+	s.disk().unnamed = s.disk().unnamed && os.Getenv("STORE_TEST_WAY") == "unnamed"
 	var wg sync.WaitGroup
 	for w := range 3 {
 		wg.Go(func() {
@@ -79,7 +80,7 @@ func TestKilledWriters(t *testing.T) {
 			if left := tempFiles(t, s); len(left) > 0 {
 				t.Errorf("not swept: %v", left)
 			}
-			if entries, _ := fs.ReadDir(s.root.FS(), tempRoot); len(entries) != 1 {
+			if entries, _ := fs.ReadDir(s.disk().root.FS(), tempRoot); len(entries) != 1 {
 				t.Errorf("folders of dead processes are left: %v", entries)
 			}
 		})
@@ -122,12 +123,12 @@ func checkObjects(t *testing.T, s *Store, safe []string) {
 	t.Helper()
 	seen := map[string]bool{}
 	for _, top := range []string{"results", "logs"} {
-		err := fs.WalkDir(s.root.FS(), top, func(name string, d fs.DirEntry, err error) error {
+		err := fs.WalkDir(s.disk().root.FS(), top, func(name string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() {
 				return err
 			}
 			seen[name] = true
-			if data, err := fs.ReadFile(s.root.FS(), name); err != nil || !whole(data) {
+			if data, err := fs.ReadFile(s.disk().root.FS(), name); err != nil || !whole(data) {
 				t.Errorf("%s is not whole: %d bytes, %v", name, len(data), err)
 			}
 			return nil
@@ -148,7 +149,7 @@ func TestSweepSparesTheLiving(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	first := open(t, dir)
-	first.unnamed = false
+	first.disk().unnamed = false
 	pr, pw := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
@@ -182,7 +183,7 @@ func TestManyOpenAtOnce(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for i := range 10 {
-				s, err := Open(dir)
+				s, err := Open(context.Background(), dir)
 				if err != nil {
 					t.Error(err)
 					return
@@ -210,7 +211,7 @@ func TestOpenBesideLeftovers(t *testing.T) {
 	if err := errors.Join(os.Mkdir(path.Join(dir, tempRoot), 0o700), os.Symlink("/etc", path.Join(dir, tempRoot, "left"))); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open("file://" + dir)
+	s, err := Open(context.Background(), "file://"+dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,5 +220,37 @@ func TestOpenBesideLeftovers(t *testing.T) {
 	}
 	if _, err := os.Stat("/etc/passwd"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSweepSparesOtherMachines opens a store beside the temporary folders of other machines,
+// whose locks cannot be seen.
+func TestSweepSparesOtherMachines(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a := open(t, dir)
+	a.disk().unnamed = false // as on NFS
+	lives, old, before := path.Join(dir, tempRoot, "0123abcd-lives"), path.Join(dir, tempRoot, "0123abcd-old"), path.Join(dir, tempRoot, "before")
+	for _, name := range []string{lives, old, before} {
+		if err := os.MkdirAll(path.Join(name, "1"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if at := time.Now().Add(-sweepAfter - time.Hour); os.Chtimes(old, at, at) != nil {
+		t.Fatal("cannot change the time")
+	}
+	open(t, dir)
+	for name, want := range map[string]bool{lives: true, old: false, before: false} {
+		if _, err := os.Stat(name); (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// Another machine sweeps that of a.
+	if err := os.RemoveAll(path.Join(dir, a.disk().temp.path)); err != nil {
+		t.Fatal(err)
+	}
+	mustCreate(t, a, ResultKey(id1), "x")
+	if err := a.Replace(t.Context(), LogKey(id1, 1), []byte("y")); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -4,41 +4,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
-	"time"
 )
 
 // chunk is how many bytes of a stream are copied between two checks of the context.
 const chunk = 4 << 20
 
-// Create creates the object key from data. When it returns nil, the object is synced to
-// disk. It returns ErrExists if the object exists and leaves that unchanged, ErrFull,
-// ErrKey or ErrReopen.
-func (s *Store) Create(ctx context.Context, key string, data []byte) error {
-	_, err := s.CreateFrom(ctx, key, bytes.NewReader(data))
-	return err
-}
-
-// CreateFrom does the same as Create for a stream. It reads r to the end and returns the
-// size of the object in bytes. The caller bounds the stream, see Bounded. After a read
-// error there is no object.
-func (s *Store) CreateFrom(ctx context.Context, key string, r io.Reader) (n int64, err error) {
-	defer s.watch("create", time.Now(), &err)
-	if err := check(ctx, key); err != nil {
-		return 0, err
-	}
-	n, err = s.create(ctx, key, r)
-	if err != nil {
-		return 0, fault(key, err)
-	}
-	return n, nil
-}
-
-func (s *Store) create(ctx context.Context, key string, r io.Reader) (int64, error) {
+func (s *disk) create(ctx context.Context, key string, r io.Reader) (int64, error) {
 	if err := s.Err(); err != nil {
 		return 0, err
 	}
@@ -63,7 +38,7 @@ func (s *Store) create(ctx context.Context, key string, r io.Reader) (int64, err
 }
 
 // write writes r to a new file, syncs it, and then links it under name.
-func (s *Store) write(ctx context.Context, f *folder, name string, r io.Reader) (n int64, err error) {
+func (s *disk) write(ctx context.Context, f *folder, name string, r io.Reader) (n int64, err error) {
 	t, err := s.newTemp(f)
 	if err != nil {
 		return 0, err
@@ -98,20 +73,7 @@ func fill(ctx context.Context, f *os.File, r io.Reader) (int64, error) {
 	}
 }
 
-// Replace creates or replaces the object key. Readers see either the old or the new
-// object. It does not sync: a power cut may leave the old object, or an empty one.
-func (s *Store) Replace(ctx context.Context, key string, data []byte) (err error) {
-	defer s.watch("replace", time.Now(), &err)
-	if err := check(ctx, key); err != nil {
-		return err
-	}
-	if err := s.replace(key, data); err != nil {
-		return fmt.Errorf("store: %s: %w", key, full(err))
-	}
-	return nil
-}
-
-func (s *Store) replace(key string, data []byte) error {
+func (s *disk) replace(_ context.Context, key string, data []byte) error {
 	f, name, err := s.temp.create()
 	if err != nil {
 		return err
@@ -127,7 +89,7 @@ func (s *Store) replace(key string, data []byte) error {
 }
 
 // rename makes the folder of key only where it turns out to be absent.
-func (s *Store) rename(from, key string) error {
+func (s *disk) rename(from, key string) error {
 	err := s.root.Rename(from, key)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err

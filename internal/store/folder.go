@@ -10,12 +10,9 @@ import (
 // maxKnown bounds how many synced folders are remembered.
 const maxKnown = 8192
 
-// Failed returns a channel that is closed after the disk failed to sync a folder. From
-// then on Create returns ErrReopen, and Err returns the cause.
-func (s *Store) Failed() <-chan struct{} { return s.failed }
+func (s *disk) Failed() <-chan struct{} { return s.failed }
 
-// Err returns an ErrReopen with its cause, or nil while the store works.
-func (s *Store) Err() error {
+func (s *disk) Err() error {
 	select {
 	case <-s.failed:
 		return s.failure
@@ -25,7 +22,7 @@ func (s *Store) Err() error {
 }
 
 // keep syncs a folder. After one failure every call fails.
-func (s *Store) keep(f *folder) error {
+func (s *disk) keep(f *folder) error {
 	err := f.sync()
 	if err != nil {
 		s.failing.Do(func() {
@@ -38,7 +35,7 @@ func (s *Store) keep(f *folder) error {
 
 // enter returns the handle of a folder, which it creates if necessary. The caller calls
 // leave.
-func (s *Store) enter(dir string) (*folder, error) {
+func (s *disk) enter(dir string) (*folder, error) {
 	if err := s.ensure(dir); err != nil {
 		return nil, err
 	}
@@ -52,7 +49,7 @@ func (s *Store) enter(dir string) (*folder, error) {
 	return f, err
 }
 
-func (s *Store) handle(dir string) (*folder, error) {
+func (s *disk) handle(dir string) (*folder, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.folders[dir]
@@ -68,7 +65,7 @@ func (s *Store) handle(dir string) (*folder, error) {
 	return f, nil
 }
 
-func (s *Store) leave(f *folder) {
+func (s *disk) leave(f *folder) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f.refs--; f.refs == 0 {
@@ -79,7 +76,7 @@ func (s *Store) leave(f *folder) {
 
 // ensure creates a folder and syncs its parent. It also syncs if the folder exists,
 // because the process that created it may not have synced yet.
-func (s *Store) ensure(dir string) error {
+func (s *disk) ensure(dir string) error {
 	if dir == "." || s.isKnown(dir) {
 		return nil
 	}
@@ -98,14 +95,14 @@ func (s *Store) ensure(dir string) error {
 	return nil
 }
 
-func (s *Store) isKnown(dir string) bool {
+func (s *disk) isKnown(dir string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, ok := s.known[dir]
 	return ok
 }
 
-func (s *Store) remember(dir string) {
+func (s *disk) remember(dir string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.known) >= maxKnown {
@@ -114,7 +111,7 @@ func (s *Store) remember(dir string) {
 	s.known[dir] = struct{}{}
 }
 
-func (s *Store) forget() {
+func (s *disk) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.known)

@@ -51,11 +51,11 @@ func TestSyncsAreShared(t *testing.T) {
 func TestFolderThatCannotBeSynced(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir())
-	f, err := s.enter("results/cd")
+	f, err := s.disk().enter("results/cd")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.leave(f)
+	defer s.disk().leave(f)
 	broken := errors.New("broken")
 	f.fsync = func() error { return broken }
 	for range 2 {
@@ -79,10 +79,10 @@ func TestFileThatCannotBeSynced(t *testing.T) {
 	t.Parallel()
 	for _, way := range []string{"unnamed", "temporary"} {
 		s := open(t, t.TempDir())
-		s.unnamed = s.unnamed && way == "unnamed"
+		s.disk().unnamed = s.disk().unnamed && way == "unnamed"
 		broken := errors.New("broken")
 		var files []string
-		s.fsync = func(f *os.File) error {
+		s.disk().fsync = func(f *os.File) error {
 			info, err := f.Stat()
 			if err != nil {
 				t.Error(err)
@@ -112,19 +112,19 @@ func TestFileThatCannotBeSynced(t *testing.T) {
 func TestSweptBeforeLocked(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir())
-	if !s.temp.stillThere() {
+	if !s.disk().temp.stillThere() {
 		t.Error("a folder that is there")
 	}
-	if err := s.root.Remove(s.temp.path); err != nil {
+	if err := s.disk().root.Remove(s.disk().temp.path); err != nil {
 		t.Fatal(err)
 	}
-	if s.temp.stillThere() {
+	if s.disk().temp.stillThere() {
 		t.Error("a folder that is gone")
 	}
-	if err := s.root.Mkdir(s.temp.path, folderPerm); err != nil {
+	if err := s.disk().root.Mkdir(s.disk().temp.path, folderPerm); err != nil {
 		t.Fatal(err)
 	}
-	if s.temp.stillThere() {
+	if s.disk().temp.stillThere() {
 		t.Error("another folder of the same name")
 	}
 }

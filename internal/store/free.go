@@ -10,7 +10,7 @@ import (
 
 // Free returns how many bytes an unprivileged user can still write to the store's file
 // system.
-func (s *Store) Free() (int64, error) {
+func (s *disk) Free() (int64, error) {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(s.top.Fd()), &st); err != nil {
 		return 0, fmt.Errorf("store: free space: %w", err)

@@ -88,11 +88,11 @@ func createOnFullDisk() error {
 // refuseThenTake tries an object that has no room, then makes room and tries a
 // small one.
 func refuseThenTake(dir string, makeRoom func() error, size int) error {
-	s, err := Open(dir)
+	s, err := Open(context.Background(), dir)
 	if err != nil {
 		return err
 	}
-	s.unnamed = s.unnamed && os.Getenv("STORE_TEST_WAY") == "unnamed"
+	s.disk().unnamed = s.disk().unnamed && os.Getenv("STORE_TEST_WAY") == "unnamed"
 	ctx, key := context.Background(), ResultKey(id1)
 	if err := s.Create(ctx, key, make([]byte, size)); !errors.Is(err, ErrFull) {
 		return fmt.Errorf("create on a full disk: %v", err)
@@ -103,7 +103,7 @@ func refuseThenTake(dir string, makeRoom func() error, size int) error {
 	if _, err := s.Open(ctx, key); !errors.Is(err, ErrNotExist) {
 		return fmt.Errorf("something is left: %v", err)
 	}
-	if entries, err := fs.ReadDir(s.root.FS(), s.temp.path); err != nil || len(entries) > 0 {
+	if entries, err := fs.ReadDir(s.disk().root.FS(), s.disk().temp.path); err != nil || len(entries) > 0 {
 		return fmt.Errorf("temporary files are left: %v, %v", entries, err)
 	}
 	if err := makeRoom(); err != nil {

@@ -31,7 +31,7 @@ func TestOneIdentity(t *testing.T) {
 			t.Errorf("%v beside %v", id, got[0])
 		}
 	}
-	found, err := Inspect(dir)
+	found, err := Inspect(t.Context(), dir)
 	if err != nil || found.Identity != got[0] || found.Results || found.Folder != dir {
 		t.Errorf("found %+v, %v", found, err)
 	}
@@ -52,21 +52,21 @@ func TestOneIdentity(t *testing.T) {
 func TestInspectCreatesNothing(t *testing.T) {
 	t.Parallel()
 	absent := filepath.Join(t.TempDir(), "absent")
-	if found, err := Inspect(absent); err != nil || found.Results || found.Identity != (Identity{}) {
+	if found, err := Inspect(t.Context(), absent); err != nil || found.Results || found.Identity != (Identity{}) {
 		t.Errorf("absent: %+v, %v", found, err)
 	}
 	if _, err := os.Stat(absent); !os.IsNotExist(err) {
 		t.Errorf("the folder was made: %v", err)
 	}
 	s := open(t, t.TempDir())
-	if err := s.ensure("results/00"); err != nil {
+	if err := s.disk().ensure("results/00"); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := Inspect(s.root.Name()); err != nil || found.Results {
+	if found, err := Inspect(t.Context(), s.disk().root.Name()); err != nil || found.Results {
 		t.Errorf("an empty folder of results: %+v, %v", found, err)
 	}
 	mustCreate(t, s, ResultKey(id1), "{}")
-	if found, err := Inspect(s.root.Name()); err != nil || !found.Results {
+	if found, err := Inspect(t.Context(), s.disk().root.Name()); err != nil || !found.Results {
 		t.Errorf("a result: %+v, %v", found, err)
 	}
 }
@@ -81,29 +81,29 @@ func TestStoreKeepsToItsFolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Attached(id); err != nil {
+	if err := s.Attached(t.Context(), id); err != nil {
 		t.Errorf("attached: %v", err)
 	}
-	if err := s.Attached(NewIdentity("aaaaaaaaaa")); !errors.Is(err, ErrDetached) {
+	if err := s.Attached(t.Context(), NewIdentity("aaaaaaaaaa")); !errors.Is(err, ErrDetached) {
 		t.Errorf("with another identity: %v", err)
 	}
 	if err := os.Rename(dir, dir+".away"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Attached(id); !errors.Is(err, ErrDetached) {
+	if err := s.Attached(t.Context(), id); !errors.Is(err, ErrDetached) {
 		t.Errorf("moved away: %v", err)
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Attached(id); !errors.Is(err, ErrDetached) {
+	if err := s.Attached(t.Context(), id); !errors.Is(err, ErrDetached) {
 		t.Errorf("with another folder in its place: %v", err)
 	}
 	mustCreate(t, s, ResultKey(id1), "{}")
-	if found, err := Inspect(dir); err != nil || found.Results {
+	if found, err := Inspect(t.Context(), dir); err != nil || found.Results {
 		t.Errorf("in its place: %+v, %v", found, err)
 	}
-	if found, err := Inspect(dir + ".away"); err != nil || !found.Results {
+	if found, err := Inspect(t.Context(), dir+".away"); err != nil || !found.Results {
 		t.Errorf("in the folder that was open: %+v, %v", found, err)
 	}
 }

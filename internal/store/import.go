@@ -31,6 +31,9 @@ type Import struct {
 // It empties a folder in which an import was killed. It returns ErrNotEmpty, or
 // filelock.ErrHeld if another process imports. The caller calls Finish or Close.
 func BeginImport(url string) (*Import, error) {
+	if IsBucket(url) {
+		return nil, errors.New("store: RUNNERBEAN_STORE is a bucket: copy its objects back with the tools of its server")
+	}
 	dir, err := folderOf(url)
 	if err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 
 func open(t testing.TB, dir string) *Store {
 	t.Helper()
-	s, err := Open(dir)
+	s, err := Open(context.Background(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,12 +47,15 @@ func bothWays(t *testing.T, test func(t *testing.T, s *Store)) {
 			t.Parallel()
 			s := open(t, t.TempDir())
 			if way == "temporary" {
-				s.unnamed = false
+				s.disk().unnamed = false
 			}
 			test(t, s)
 		})
 	}
 }
+
+// disk returns the folder of a store that is in one.
+func (s *Store) disk() *disk { return s.engine.(*disk) }
 
 func mustCreate(t testing.TB, s *Store, key, data string) {
 	t.Helper()

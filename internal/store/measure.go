@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,14 +113,13 @@ func (u *Usage) shard(ctx context.Context, dir string, before time.Time, k *Kind
 	k.Bytes, k.Old = k.Bytes+sum.Bytes, k.Old+sum.Old
 }
 
-// JobSize returns how many bytes the objects of a job have.
-func (s *Store) JobSize(ctx context.Context, j JobObjects) (n int64, err error) {
-	if err := check(ctx, ResultKey(j.ID)); err != nil {
-		return 0, err
-	}
+func (s *disk) jobSize(ctx context.Context, j JobObjects) (n int64, err error) {
 	keys := jobKeys(j)
-	files, err := s.keysOf(ctx, filepath.Dir(FileKey(j.ID, 1, "x")), []string{j.ID})
-	for _, key := range append(keys, files...) {
+	for _, shard := range shardsOf(j.ID) {
+		some, failed := s.keysOf(ctx, shard, []string{j.ID})
+		keys, err = append(keys, some...), cmp.Or(err, failed)
+	}
+	for _, key := range keys {
 		if info, missing := s.root.Lstat(key); missing == nil {
 			n += info.Size()
 		}

@@ -88,7 +88,7 @@ func TestMeasureOfNothing(t *testing.T) {
 
 func TestJobSize(t *testing.T) {
 	t.Parallel()
-	s, err := Open(t.TempDir())
+	s, err := Open(context.Background(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

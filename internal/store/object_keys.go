@@ -4,7 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
+	"path"
 	"strconv"
 	"strings"
 )
@@ -47,6 +47,11 @@ func OutputKey(id string, attempt int) string {
 // AsideKey is where a result is kept that differs from the one published before.
 func AsideKey(id string, attempt int) string {
 	return key("aside", id, "."+strconv.Itoa(attempt)+".json")
+}
+
+// CheckpointKey is where the checkpoint of a job with a number is, which an attempt has made.
+func CheckpointKey(id string, attempt, number int) string {
+	return key("checkpoints", id, "."+strconv.Itoa(attempt)+"."+strconv.Itoa(number)+".tar.zst")
 }
 
 // key shards by the end of the id, which is random in every kind of UUID. An id
@@ -106,24 +111,26 @@ func goodPart(p string) bool {
 	return true
 }
 
-// Bounded reads from r, and fails with ErrTooBig where r has more than limit
-// bytes, so that CreateFrom makes no object of a stream that is too long.
-func Bounded(r io.Reader, limit int64) io.Reader { return &bounded{r: r, left: max(0, limit)} }
+// Kinds are the folders of a store that hold objects of jobs.
+var Kinds = []string{"results", "logs", "series", "files", "outputs", "aside", "checkpoints"}
 
-type bounded struct {
-	r    io.Reader
-	left int64
+// JobObjects names a job and the number of its newest attempt.
+type JobObjects struct {
+	ID       string
+	Attempts int
 }
 
-func (b *bounded) Read(p []byte) (int, error) {
-	if int64(len(p)) > b.left+1 {
-		p = p[:b.left+1]
+// shardsOf returns the folders in which the names of a job's objects are not known in advance:
+// those of its files and its checkpoints.
+func shardsOf(id string) []string {
+	return []string{path.Dir(FileKey(id, 1, "x")), path.Dir(CheckpointKey(id, 1, 1))}
+}
+
+// jobKeys returns the keys of all objects of a job but its files and checkpoints.
+func jobKeys(j JobObjects) []string {
+	keys := []string{ResultKey(j.ID)}
+	for n := 1; n <= j.Attempts; n++ {
+		keys = append(keys, LogKey(j.ID, n), SeriesKey(j.ID, n), OutputKey(j.ID, n), AsideKey(j.ID, n))
 	}
-	n, err := b.r.Read(p)
-	if int64(n) > b.left {
-		n, b.left = int(b.left), 0
-		return n, ErrTooBig
-	}
-	b.left -= int64(n)
-	return n, err
+	return keys
 }

@@ -14,7 +14,7 @@ func TestOneWriterWins(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	stores := []*Store{open(t, dir), open(t, dir)} // as two processes would have it
-	stores[1].unnamed = false
+	stores[1].disk().unnamed = false
 	for round := range 8 {
 		key := FileKey(id1, round, "x")
 		var wins atomic.Int32

@@ -9,47 +9,32 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 )
-
-// Kinds are the folders of a store that hold objects of jobs.
-var Kinds = []string{"results", "logs", "series", "files", "outputs", "aside"}
-
-// JobObjects names a job and the number of its newest attempt.
-type JobObjects struct {
-	ID       string
-	Attempts int
-}
 
 // readEntries is how many names of a folder are read at once.
 const readEntries = 1024
 
-// RemoveJobs removes all objects of jobs, and syncs the folders that it changed, so that
-// no power cut brings an object back. It does nothing for objects that are not there. An
-// error means that some objects may be left; the call can be repeated.
-func (s *Store) RemoveJobs(ctx context.Context, list []JobObjects) (err error) {
-	defer s.watch("remove-jobs", time.Now(), &err)
+// removeJobs also syncs the folders that it changed.
+func (s *disk) removeJobs(ctx context.Context, list []JobObjects) error {
 	changed := map[string]bool{}
 	shards := map[string][]string{}
 	for _, j := range list {
-		if CheckKey(ResultKey(j.ID)) != nil {
-			continue // no object can have such a key
-		}
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("store: %w", context.Cause(ctx))
 		}
 		for _, key := range jobKeys(j) {
-			if err := s.remove(key, changed); err != nil {
+			if err := s.removeOne(key, changed); err != nil {
 				return err
 			}
 		}
-		shard := path.Dir(FileKey(j.ID, 1, "x"))
-		shards[shard] = append(shards[shard], j.ID)
+		for _, shard := range shardsOf(j.ID) {
+			shards[shard] = append(shards[shard], j.ID)
+		}
 	}
 	for shard, ids := range shards {
 		keys, err := s.keysOf(ctx, shard, ids)
 		for i := 0; err == nil && i < len(keys); i++ {
-			err = s.remove(keys[i], changed)
+			err = s.removeOne(keys[i], changed)
 		}
 		if err != nil {
 			return err
@@ -63,16 +48,9 @@ func (s *Store) RemoveJobs(ctx context.Context, list []JobObjects) (err error) {
 	return nil
 }
 
-// jobKeys returns the keys of all objects of a job but its files.
-func jobKeys(j JobObjects) []string {
-	keys := []string{ResultKey(j.ID)}
-	for n := 1; n <= j.Attempts; n++ {
-		keys = append(keys, LogKey(j.ID, n), SeriesKey(j.ID, n), OutputKey(j.ID, n), AsideKey(j.ID, n))
-	}
-	return keys
-}
+func (s *disk) remove(_ context.Context, key string) error { return s.root.Remove(key) }
 
-func (s *Store) remove(key string, changed map[string]bool) error {
+func (s *disk) removeOne(key string, changed map[string]bool) error {
 	err := s.root.Remove(key)
 	switch {
 	case err == nil:
@@ -84,7 +62,7 @@ func (s *Store) remove(key string, changed map[string]bool) error {
 }
 
 // keysOf returns the keys of the objects in a folder whose names begin with one of ids.
-func (s *Store) keysOf(ctx context.Context, dir string, ids []string) (keys []string, err error) {
+func (s *disk) keysOf(ctx context.Context, dir string, ids []string) (keys []string, err error) {
 	wanted := map[string]bool{}
 	for _, id := range ids {
 		wanted[id] = true
@@ -100,7 +78,7 @@ func (s *Store) keysOf(ctx context.Context, dir string, ids []string) (keys []st
 
 // eachEntry calls f for the entries of a folder until it returns false. A folder that is
 // not there has none.
-func (s *Store) eachEntry(ctx context.Context, dir string, f func(fs.DirEntry) bool) error {
+func (s *disk) eachEntry(ctx context.Context, dir string, f func(fs.DirEntry) bool) error {
 	d, err := s.root.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -123,7 +101,7 @@ func (s *Store) eachEntry(ctx context.Context, dir string, f func(fs.DirEntry) b
 	}
 }
 
-func (s *Store) syncFolder(dir string) error {
+func (s *disk) syncFolder(dir string) error {
 	f, err := s.handle(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // removed by a person; nothing in it can come back

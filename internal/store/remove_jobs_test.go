@@ -15,7 +15,7 @@ func objectsOf(t *testing.T, s *Store, id string, attempts int) (keys []string) 
 	t.Helper()
 	keys = []string{ResultKey(id)}
 	for n := 1; n <= attempts; n++ {
-		keys = append(keys, LogKey(id, n), SeriesKey(id, n), OutputKey(id, n), AsideKey(id, n), FileKey(id, n, "plot.png"), FileKey(id, n, "deep/Folder x"))
+		keys = append(keys, LogKey(id, n), SeriesKey(id, n), OutputKey(id, n), AsideKey(id, n), FileKey(id, n, "plot.png"), FileKey(id, n, "deep/Folder x"), CheckpointKey(id, n, n))
 	}
 	for _, key := range keys {
 		if err := s.Create(t.Context(), key, []byte("x")); err != nil {
@@ -45,7 +45,7 @@ func left(t *testing.T, dir string) (n int) {
 func TestRemoveJobsLeavesNothingOfAJobAndAllOfTheOthers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, err := Open(dir)
+	s, err := Open(context.Background(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestRemoveJobsLeavesNothingOfAJobAndAllOfTheOthers(t *testing.T) {
 func TestRemoveJobsTellsWhatItCannotRemove(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s, err := Open(dir)
+	s, err := Open(context.Background(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,78 +1,151 @@
-// Package store keeps results, logs and files as objects under keys. The engine
-// here is a folder, which several processes on one machine may share: an object
-// is there completely or not at all, whatever is killed and whenever.
+// Package store keeps results, logs and files as objects under keys, in a folder or in a
+// bucket of an S3-compatible server. Several processes may share it: an object is there
+// completely or not at all, whatever is killed and whenever.
 package store
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"strings"
-	"sync"
+	"slices"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/store/readcache"
 )
 
-var (
-	// ErrExists is returned by Create and CreateFrom for a key that has an
-	// object, which is safe on disk by then. It is an fs.ErrExist.
-	ErrExists error = sentinel{"store: object exists", fs.ErrExist}
-	// ErrNotExist is returned for a key that has no object. It is an fs.ErrNotExist.
-	ErrNotExist error = sentinel{"store: no such object", fs.ErrNotExist}
-	// ErrFull is returned where a disk, a quota or a limit on file size is full.
-	// Nothing of the object is left.
-	ErrFull = errors.New("store: disk full")
-	// ErrKey is returned for a key that is not well formed.
-	ErrKey = errors.New("store: bad key")
-	// ErrReopen is returned by Create and CreateFrom after the disk has failed to
-	// sync a folder: the kernel tells of that once, so that a later sync that
-	// succeeds proves nothing. It ends when the store is opened again.
-	ErrReopen = errors.New("store: the disk has failed to keep a name: nothing more is created until the store is opened again")
-	// ErrTooBig is returned by a reader from Bounded, and so by CreateFrom.
-	ErrTooBig = errors.New("store: object too big")
-)
-
-// sentinel is an error that is also one of package fs.
-type sentinel struct {
-	text string
-	is   error
-}
-
-func (s sentinel) Error() string { return s.text }
-func (s sentinel) Unwrap() error { return s.is }
-
-// Store is a folder of objects. Its methods may be called at the same time.
+// Store keeps objects. Its methods may be called at the same time.
 type Store struct {
-	root    *os.Root
-	top     *os.File // the same folder
-	temp    *tempFolder
+	engine
 	observe func(op string, took time.Duration, err error) // may be nil
-	fsync   func(*os.File) error                           // of objects
-	// unnamed is set where files can be written before they have a name.
-	unnamed bool
-
-	failing sync.Once
-	failed  chan struct{} // closed once failure is set
-	failure error
-
-	mu      sync.Mutex
-	folders map[string]*folder  // those in use now
-	known   map[string]struct{} // those that are safe on disk, as far as remembered
 }
 
-// Object is an open object. The caller closes it. ReadSeekCloser is an *os.File
-// in a folder store, so that a server may let the kernel send it.
-type Object struct {
-	io.ReadSeekCloser
-	Size    int64 // bytes
-	ModTime time.Time
+// Open opens the store at url: "file:///PATH", an absolute path, or
+// "s3://BUCKET/PREFIX?endpoint=URL". It creates a folder if necessary and removes temporary
+// files of dead processes. The caller closes the store.
+func Open(ctx context.Context, url string) (*Store, error) {
+	if IsBucket(url) {
+		b, err := openBucket(ctx, url)
+		if err != nil {
+			return nil, err
+		}
+		return &Store{engine: b}, nil
+	}
+	d, err := openDisk(url)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{engine: d}, nil
+}
+
+// Create creates the object key from data. When it returns nil, the object is safe on disk.
+// It returns ErrExists if the object exists and leaves that unchanged, ErrFull, ErrKey or
+// ErrReopen.
+func (s *Store) Create(ctx context.Context, key string, data []byte) error {
+	_, err := s.CreateFrom(ctx, key, bytes.NewReader(data))
+	return err
+}
+
+// CreateFrom does the same as Create for a stream. It reads r to the end and returns the
+// size of the object in bytes. The caller bounds the stream, see Bounded. After a read
+// error there is no object.
+func (s *Store) CreateFrom(ctx context.Context, key string, r io.Reader) (n int64, err error) {
+	defer s.watch("create", time.Now(), &err)
+	if err := check(ctx, key); err != nil {
+		return 0, err
+	}
+	if n, err = s.create(ctx, key, r); err != nil {
+		return 0, fault(key, err)
+	}
+	return n, nil
+}
+
+// Replace creates or replaces the object key. Readers see either the old or the new
+// object. It does not sync: a power cut may leave the old object, or an empty one.
+func (s *Store) Replace(ctx context.Context, key string, data []byte) (err error) {
+	defer s.watch("replace", time.Now(), &err)
+	if err := check(ctx, key); err != nil {
+		return err
+	}
+	if err := s.replace(ctx, key, data); err != nil {
+		return fmt.Errorf("store: %s: %w", key, full(err))
+	}
+	return nil
+}
+
+// Open opens the object key for reading; ErrNotExist where there is none. Reads and seeks
+// end with ctx.
+func (s *Store) Open(ctx context.Context, key string) (o *Object, err error) {
+	defer s.watch("open", time.Now(), &err)
+	if err := check(ctx, key); err != nil {
+		return nil, err
+	}
+	if o, err = s.open(ctx, key); err != nil {
+		return nil, fault(key, err)
+	}
+	return o, nil
+}
+
+// Delete removes the object key. A folder returns ErrNotExist where there is none. It is
+// not synced: a power cut may bring the object back, whole.
+func (s *Store) Delete(ctx context.Context, key string) (err error) {
+	defer s.watch("delete", time.Now(), &err)
+	if err := check(ctx, key); err != nil {
+		return err
+	}
+	if err := s.remove(ctx, key); err != nil {
+		return fault(key, err)
+	}
+	return nil
+}
+
+// RemoveJobs removes all objects of jobs, so that no power cut brings one back. It does
+// nothing for objects that are not there. An error means that some objects may be left;
+// the call can be repeated.
+func (s *Store) RemoveJobs(ctx context.Context, list []JobObjects) (err error) {
+	defer s.watch("remove-jobs", time.Now(), &err)
+	list = slices.DeleteFunc(slices.Clone(list), func(j JobObjects) bool { return CheckKey(ResultKey(j.ID)) != nil }) // no object can have such a key
+	return s.removeJobs(ctx, list)
+}
+
+// JobSize returns how many bytes the objects of a job have.
+func (s *Store) JobSize(ctx context.Context, j JobObjects) (n int64, err error) {
+	if err := check(ctx, ResultKey(j.ID)); err != nil {
+		return 0, err
+	}
+	return s.jobSize(ctx, j)
+}
+
+// check is what every method begins with.
+func check(ctx context.Context, key string) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("store: %w", context.Cause(ctx))
+	}
+	return CheckKey(key)
 }
 
 // Observe has f told of the end of each operation: "create", "open", "replace" or
 // "delete". That an object exists, or does not, is no error here. It is called
 // before the store is used.
 func (s *Store) Observe(f func(op string, took time.Duration, err error)) { s.observe = f }
+
+// KeepCopies has the node keep copies of results and files that are read more than once, if the
+// store is in a bucket. It is called before the store is used.
+func (s *Store) KeepCopies(cfg readcache.Config) (err error) {
+	if b, ok := s.engine.(*inBucket); ok {
+		b.copies, err = readcache.Open(b.bucket, cfg)
+	}
+	return err
+}
+
+// Copies returns the copies that the node keeps. It is nil, which has no copies, if there are none.
+func (s *Store) Copies() *readcache.Cache {
+	if b, ok := s.engine.(*inBucket); ok {
+		return b.copies
+	}
+	return nil
+}
 
 // watch tells who observes; it is deferred.
 func (s *Store) watch(op string, began time.Time, err *error) {
@@ -86,27 +159,20 @@ func (s *Store) watch(op string, began time.Time, err *error) {
 	s.observe(op, time.Since(began), failed)
 }
 
-// fault gives an error its key and the package's own words.
-func fault(key string, err error) error {
-	switch {
-	case errors.Is(err, ErrNotExist), errors.Is(err, ErrExists), errors.Is(err, ErrTooBig):
-	case errors.Is(err, fs.ErrNotExist):
-		err = ErrNotExist
-	case errors.Is(err, fs.ErrExist):
-		err = ErrExists
-	default:
-		err = full(err)
+// Inspect looks at the folder or bucket of a store and changes nothing. A folder that does
+// not exist holds nothing.
+func Inspect(ctx context.Context, url string) (Found, error) {
+	if IsBucket(url) {
+		return inspectBucket(ctx, url)
 	}
-	if text := err.Error(); strings.HasPrefix(text, "store: ") {
-		return fmt.Errorf("%w: %s", err, key)
-	}
-	return fmt.Errorf("store: %s: %w", key, err)
+	return inspectFolder(url)
 }
 
-// full marks an error that says there is no room.
-func full(err error) error {
-	if err != nil && noRoom(err) {
-		return fmt.Errorf("%w: %w", ErrFull, err)
+// Missing returns how many of some jobs have no result in the store at url. It changes
+// nothing.
+func Missing(ctx context.Context, url string, ids []string) (int, error) {
+	if IsBucket(url) {
+		return missingInBucket(ctx, url, ids)
 	}
-	return err
+	return missingInFolder(url, ids)
 }

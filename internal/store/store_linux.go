@@ -12,7 +12,7 @@ import (
 
 // canUnnamed tries whether this file system has files without a name, and /proc
 // the way to give them one.
-func (s *Store) canUnnamed() bool {
+func (s *disk) canUnnamed() bool {
 	f, err := openUnnamed(s.temp.lock)
 	if err != nil {
 		return false
@@ -55,7 +55,7 @@ func syncOne(*os.File) error { return nil }
 
 // openObject opens a key by one call, which keeps to the store's folder as
 // os.Root does by one call for each part.
-func (s *Store) openObject(key string) (*os.File, error) {
+func (s *disk) openObject(key string) (*os.File, error) {
 	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS}
 	fd, err := unix.Openat2(int(s.top.Fd()), key, &how)
 	switch err {

@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-func (s *Store) canUnnamed() bool { return false }
+func (s *disk) canUnnamed() bool { return false }
 
 func openUnnamed(*os.File) (*os.File, error) { return nil, errors.ErrUnsupported }
 
@@ -17,4 +17,4 @@ func syncAll(*os.File) error { return nil }
 
 func syncOne(f *os.File) error { return f.Sync() }
 
-func (s *Store) openObject(key string) (*os.File, error) { return s.root.Open(key) }
+func (s *disk) openObject(key string) (*os.File, error) { return s.root.Open(key) }

@@ -60,7 +60,7 @@ func TestCreateKeepsTheFirst(t *testing.T) {
 // tempFiles lists what lies in the temporary folders of all processes.
 func tempFiles(t testing.TB, s *Store) (names []string) {
 	t.Helper()
-	err := fs.WalkDir(s.root.FS(), tempRoot, func(name string, d fs.DirEntry, err error) error {
+	err := fs.WalkDir(s.disk().root.FS(), tempRoot, func(name string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			names = append(names, name)
 		}
@@ -123,7 +123,7 @@ func TestOpenAndDelete(t *testing.T) {
 	}
 	_, err = s.Open(t.Context(), key)
 	absent("Open after", err)
-	if err := os.MkdirAll(filepath.Join(s.root.Name(), "results/aa/folder.json"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(s.disk().root.Name(), "results/aa/folder.json"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	_, err = s.Open(t.Context(), "results/aa/folder.json")
@@ -246,7 +246,7 @@ func TestFolderThatWentAway(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir())
 	mustCreate(t, s, ResultKey(id1), "1")
-	if err := os.RemoveAll(filepath.Join(s.root.Name(), "results")); err != nil {
+	if err := os.RemoveAll(filepath.Join(s.disk().root.Name(), "results")); err != nil {
 		t.Fatal(err)
 	}
 	mustCreate(t, s, ResultKey(id1), "2")
@@ -254,7 +254,7 @@ func TestFolderThatWentAway(t *testing.T) {
 
 func TestFree(t *testing.T) {
 	t.Parallel()
-	if n, err := open(t, t.TempDir()).Free(); n <= 0 || err != nil {
+	if n, err := open(t, t.TempDir()).disk().Free(); n <= 0 || err != nil {
 		t.Errorf("Free: %d, %v", n, err)
 	}
 }
@@ -263,7 +263,7 @@ func TestLinksDoNotLeadOut(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir())
 	outside := t.TempDir()
-	if err := os.Symlink(outside, filepath.Join(s.root.Name(), "results")); err != nil {
+	if err := os.Symlink(outside, filepath.Join(s.disk().root.Name(), "results")); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Create(t.Context(), ResultKey(id1), nil); err == nil {

@@ -18,12 +18,12 @@ func init() { children["creator"] = createOne }
 
 // createOne creates one object and says so.
 func createOne() error {
-	s, err := Open(os.Getenv("STORE_TEST_DIR"))
+	s, err := Open(context.Background(), os.Getenv("STORE_TEST_DIR"))
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	s.unnamed = s.unnamed && os.Getenv("STORE_TEST_WAY") == "unnamed"
+	s.disk().unnamed = s.disk().unnamed && os.Getenv("STORE_TEST_WAY") == "unnamed"
 	if err := s.Create(context.Background(), ResultKey(id1), []byte("body")); err != nil {
 		return err
 	}

@@ -8,13 +8,13 @@ import (
 // tempFile is a file on its way to become an object. Discard it in any case.
 type tempFile struct {
 	*os.File
-	store  *Store
+	store  *disk
 	folder *folder
 	name   string // empty for a file without a name
 }
 
 // newTemp makes a file for an object in f.
-func (s *Store) newTemp(f *folder) (*tempFile, error) {
+func (s *disk) newTemp(f *folder) (*tempFile, error) {
 	if s.unnamed {
 		file, err := openUnnamed(f.dir)
 		return &tempFile{File: file, store: s, folder: f}, err

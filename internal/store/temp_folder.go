@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/runnerbean/runnerbean/internal/filelock"
 )
@@ -33,7 +34,7 @@ func openTemp(root *os.Root) (*tempFolder, error) {
 	}
 	sweep(root)
 	for {
-		t := &tempFolder{root: root, path: path.Join(tempRoot, strings.ToLower(rand.Text()))}
+		t := &tempFolder{root: root, path: path.Join(tempRoot, kernel+strings.ToLower(rand.Text()))}
 		if ok, err := t.claim(); ok || err != nil {
 			return t, err
 		}
@@ -70,10 +71,14 @@ func (t *tempFolder) stillThere() bool {
 	return err1 == nil && err2 == nil && os.SameFile(held, named)
 }
 
-// create makes an empty file; the caller closes it and removes or renames name.
+// create makes an empty file; the caller closes it and removes or renames name. It makes the
+// folder again if another machine has swept it after a long time without a file.
 func (t *tempFolder) create() (f *os.File, name string, err error) {
 	name = path.Join(t.path, strconv.FormatUint(t.next.Add(1), 36))
 	f, err = t.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm)
+	if errors.Is(err, fs.ErrNotExist) && t.root.MkdirAll(t.path, folderPerm) == nil {
+		f, err = t.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, filePerm)
+	}
 	return f, name, err
 }
 
@@ -82,12 +87,30 @@ func (t *tempFolder) close() error {
 	return errors.Join(t.root.RemoveAll(t.path), t.lock.Close())
 }
 
+// sweepAfter is how long a folder of another machine has had no new file when it is swept.
+const sweepAfter = 24 * time.Hour
+
+// kernel begins the names of the folders of this machine, since it was booted.
+var kernel = func() string {
+	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if len(id) < 8 {
+		return ""
+	}
+	return string(id[:8]) + "-"
+}()
+
 // sweep removes the folders whose lock is free, because no process uses them. A folder
-// that cannot be removed stays; it does not prevent opening a store.
+// that cannot be removed stays; it does not prevent opening a store. On NFS a lock on a
+// folder is seen by processes of the same machine only: folders of others are left until
+// they are old.
 func sweep(root *os.Root) {
 	entries, _ := fs.ReadDir(root.FS(), tempRoot)
 	for _, e := range entries {
-		_ = sweepOne(root, path.Join(tempRoot, e.Name()))
+		info, err := e.Info()
+		theirs := strings.Contains(e.Name(), "-") && !strings.HasPrefix(e.Name(), kernel)
+		if err == nil && (!theirs || time.Since(info.ModTime()) > sweepAfter) {
+			_ = sweepOne(root, path.Join(tempRoot, e.Name()))
+		}
 	}
 }
 

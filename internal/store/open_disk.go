@@ -1,16 +1,15 @@
 package store
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 )
 
-// Open opens the store at url: "file:///PATH" or an absolute path. It creates the folder
-// if necessary and removes temporary files of dead processes. The caller closes the
-// store.
-func Open(url string) (*Store, error) {
+func openDisk(url string) (*disk, error) {
 	dir, err := folderOf(url)
 	if err != nil {
 		return nil, err
@@ -25,7 +24,7 @@ func Open(url string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	s := &Store{root: root, fsync: (*os.File).Sync, failed: make(chan struct{}), folders: map[string]*folder{}, known: map[string]struct{}{}}
+	s := &disk{root: root, fsync: (*os.File).Sync, failed: make(chan struct{}), folders: map[string]*folder{}, known: map[string]struct{}{}}
 	if err := s.prepare(); err != nil {
 		_ = root.Close()
 		return nil, fmt.Errorf("store: %w", full(err))
@@ -34,7 +33,7 @@ func Open(url string) (*Store, error) {
 }
 
 // prepare opens the store's other handles besides root.
-func (s *Store) prepare() (err error) {
+func (s *disk) prepare() (err error) {
 	if s.top, err = s.root.Open("."); err != nil {
 		return err
 	}
@@ -44,6 +43,26 @@ func (s *Store) prepare() (err error) {
 	}
 	s.unnamed = s.canUnnamed()
 	return nil
+}
+
+func (s *disk) open(_ context.Context, key string) (*Object, error) {
+	f, err := s.openObject(key)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = ErrNotExist
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return &Object{ReadSeekCloser: f, Size: info.Size(), ModTime: info.ModTime()}, nil
+}
+
+func (s *disk) Close() error {
+	return errors.Join(s.temp.close(), s.top.Close(), s.root.Close())
 }
 
 // folderOf returns the folder that a URL names.
@@ -56,7 +75,7 @@ func folderOf(raw string) (string, error) {
 	case err != nil:
 		return "", fmt.Errorf("store: %w", err)
 	case u.Scheme != "file":
-		return "", fmt.Errorf("store: %q is neither file:///PATH nor an absolute path", raw)
+		return "", fmt.Errorf("store: %q is not a store: write file:///PATH, an absolute path or s3://BUCKET/PREFIX?endpoint=URL", raw)
 	case u.Host != "" && u.Host != "localhost", !filepath.IsAbs(u.Path), u.RawQuery != "", u.Fragment != "":
 		return "", fmt.Errorf("store: %q is not of the form file:///PATH", raw)
 	}
