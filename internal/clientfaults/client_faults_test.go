@@ -16,6 +16,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/internal/retry"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -162,9 +163,17 @@ func unfinished(ctx context.Context, n *node, p *queue.Producer, brokers []*brok
 			left += count
 		}
 	}
+	// The node gives the same overview for a second: a job that it has accepted meanwhile
+	// may be in neither count.
+	counted := time.Now().Truncate(time.Millisecond)
 	var now api.Overview
-	if err := n.get(ctx, "/api/v1/overview", &now); err != nil {
-		return 0, err
+	for now.At.Before(counted) {
+		if err := n.get(ctx, "/api/v1/overview", &now); err != nil {
+			return 0, err
+		}
+		if !retry.Sleep(ctx, 10*time.Millisecond) {
+			return 0, ctx.Err()
+		}
 	}
 	return left + now.Counts[jobs.Waiting] + now.Counts[jobs.Queued] + now.Counts[jobs.Running], nil
 }

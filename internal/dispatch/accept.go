@@ -57,7 +57,12 @@ func (d *Dispatcher) Accept(ctx context.Context, documents [][]byte, submitter s
 
 // acceptable returns the job of a document. A panic is recorded, and is the error then.
 func (d *Dispatcher) acceptable(ctx context.Context, document []byte) (job jobs.Job, err error) {
-	err = panics.Call(func() (err error) { job, err = d.documents.check(ctx, document); return err })
+	err = panics.Call(func() (err error) {
+		if job, err = d.documents.check(ctx, document); err == nil && job.Program == jobs.BatchProgram {
+			err = d.documents.checkBatch(ctx, &job)
+		}
+		return err
+	})
 	var unknown *unknownProgram
 	var caught *panics.Error
 	switch {

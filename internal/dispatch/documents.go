@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -34,6 +35,9 @@ func (d *documents) check(ctx context.Context, document []byte) (jobs.Job, error
 	job, err := d.decode(document)
 	if err != nil {
 		return jobs.Job{}, err
+	}
+	if job.Program == jobs.BatchProgram {
+		return job, nil // each node has it
 	}
 	return job, d.programs.check(ctx, job.Program)
 }
@@ -84,4 +88,27 @@ func (d *documents) repaired(ctx context.Context, id string) (job *jobs.Job, awa
 		return nil, ""
 	}
 	return &found, ""
+}
+
+// checkBatch makes sure that the programs of a batch are known.
+func (d *documents) checkBatch(ctx context.Context, job *jobs.Job) error {
+	batch, _, err := jobdoc.Batch(job)
+	if err != nil {
+		return err
+	}
+	parts := map[string]*jobs.Job{"/input/data/job/program": &batch.Job, "/input/data/bundle/program": batch.Bundle}
+	for pointer, part := range parts {
+		if part == nil {
+			continue
+		}
+		err := d.programs.check(ctx, part.Program)
+		var unknown *unknownProgram
+		if errors.As(err, &unknown) {
+			return &jobs.Fault{Pointer: pointer, Message: unknown.Error(), ID: job.ID, Program: job.Program, ResultURL: job.Result.URL}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

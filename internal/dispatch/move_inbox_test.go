@@ -123,6 +123,13 @@ func TestMoveLosesNoDocument(t *testing.T) {
 		})
 	}
 	movers.Wait()
+	// beanstalkd may still have to notice the end of a connection that held a message.
+	waitFor(t, func() bool {
+		_, err := f.move("old", "").Run(t.Context())
+		must(t, err)
+		stats, err := f.producer.TubeStats(t.Context(), f.server.Addr, "runnerbean/inbox/old")
+		return err == nil && waitingOn(stats) == 0
+	})
 	for _, id := range ids {
 		f.state(t, id, jobs.Queued)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/internal/retry"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -31,6 +32,8 @@ type resender struct {
 	producer *queue.Producer
 	sender   *sender
 	events   *eventRecorder
+
+	looks retry.Pace
 }
 
 // resendMissing puts messages for queued jobs that can have none: never put, or
@@ -38,8 +41,13 @@ type resender struct {
 // still have a message in its binlog. resendMissing reports whether there are more
 // such jobs. living maps the instances of the servers that answer to addresses.
 func (r *resender) resendMissing(ctx context.Context, living map[string]string) (more bool) {
+	began := time.Now()
+	if !r.looks.Ready(began) {
+		return false
+	}
 	instances := slices.Collect(maps.Keys(living))
 	list, more, err := r.ledger.Unsent(ctx, instances, time.Now().Add(-unsentAfter), maxRound)
+	r.looks.Took(time.Now(), time.Since(began))
 	r.events.warn(ctx, "cannot look for jobs without a message", err)
 	missing, markErr := r.markFound(ctx, living, list)
 	r.events.warn(ctx, "messages that are still there are not marked", markErr)

@@ -36,7 +36,7 @@ func (s *sender) send(ctx context.Context, records []ledger.Record) error {
 	messages := make([]queue.Message, 0, len(records))
 	ids := make([]string, 0, len(records))
 	for _, r := range records {
-		if r.State == jobs.Queued {
+		if r.State == jobs.Queued && r.Program != jobs.BatchProgram { // nodes take batches from the ledger
 			messages, ids = append(messages, s.message(r)), append(ids, r.ID)
 		}
 	}

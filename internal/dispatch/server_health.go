@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -68,7 +69,7 @@ func (h *serverHealth) look(ctx context.Context) <-chan struct{} {
 	}
 	if h.list == nil {
 		for _, addr := range h.addrs {
-			h.list = append(h.list, api.Server{Addr: addr, Error: "it has not answered yet"})
+			h.list = append(h.list, api.Server{Addr: addr, State: api.ServerDown, Error: "it has not answered yet"})
 		}
 	}
 	looking := make(chan struct{})
@@ -81,6 +82,7 @@ func (h *serverHealth) look(ctx context.Context) <-chan struct{} {
 		h.overdue.keep(list)
 		h.mu.Lock()
 		defer h.mu.Unlock()
+		noteStates(list, h.list, time.Now())
 		h.list, h.at, h.looking = list, time.Now(), nil
 		close(looking)
 	}()
@@ -115,12 +117,40 @@ func (h *serverHealth) read(ctx context.Context) []api.Server {
 	return list
 }
 
+// noteStates sets since when each server is in its state. A state that was there at the look
+// before keeps its time.
+func noteStates(list, before []api.Server, now time.Time) {
+	for i := range list {
+		s := &list[i]
+		if !s.OK {
+			s.State = api.ServerDown
+		}
+		s.Since = now.UTC().Truncate(time.Second)
+		if i < len(before) && before[i].State == s.State && !before[i].Since.IsZero() {
+			s.Since = before[i].Since
+		}
+	}
+}
+
+// stateOf returns the state of a server that answers.
+func stateOf(s queue.Server) api.ServerState {
+	switch {
+	case s.Stats["draining"] == "true":
+		return api.ServerDraining
+	case errors.Is(s.Refused, queue.ErrFull), errors.Is(s.Refused, queue.ErrRefused):
+		return api.ServerFull
+	case s.Slow:
+		return api.ServerSlow
+	}
+	return api.ServerUp
+}
+
 func serverOf(s queue.Server) api.Server {
 	if s.Err != nil {
 		return api.Server{Addr: s.Addr, Error: s.Err.Error()}
 	}
 	return api.Server{
-		Addr: s.Addr, OK: true, Version: unquoted(s.Version), ID: s.ID,
+		Addr: s.Addr, OK: true, State: stateOf(s), Version: unquoted(s.Version), ID: s.ID,
 		Uptime: float64(integer(s.Stats["uptime"])), Draining: s.Stats["draining"] == "true",
 		Memory: serverRSS(unquoted(s.Stats["hostname"]), int(integer(s.Stats["pid"]))),
 	}
@@ -162,6 +192,9 @@ func (h *serverHealth) count(ctx context.Context, s *api.Server, tubes []string)
 			return
 		}
 		h.paused.see(s.Addr, tube, h.tubes.program(tube), stats)
+		if h.tubes.program(tube) == "" {
+			s.Inbox += integer(stats["current-jobs-ready"]) + integer(stats["current-jobs-reserved"]) + integer(stats["current-jobs-delayed"])
+		}
 		s.Ready += integer(stats["current-jobs-ready"])
 		s.Reserved += integer(stats["current-jobs-reserved"])
 		s.Delayed += integer(stats["current-jobs-delayed"])

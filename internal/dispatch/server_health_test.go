@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -37,8 +38,8 @@ func TestServersCountOurTubes(t *testing.T) {
 	f.put(t, "runnerbean/inbox/n1", "x")
 	f.put(t, "somebody/else", "x")
 	got := f.fresh(t)
-	want := []api.Server{{Addr: f.server.Addr, OK: true, Ready: 2, Reserved: 1}}
-	ignore := cmpopts.IgnoreFields(api.Server{}, "Version", "ID", "Uptime", "Memory")
+	want := []api.Server{{Addr: f.server.Addr, OK: true, State: api.ServerUp, Ready: 2, Inbox: 1, Reserved: 1}}
+	ignore := cmpopts.IgnoreFields(api.Server{}, "Version", "ID", "Uptime", "Memory", "Since")
 	if diff := cmp.Diff(want, got, ignore); diff != "" {
 		t.Error(diff)
 	}
@@ -173,5 +174,43 @@ func TestActionsAreTold(t *testing.T) {
 	d.reconciler.once(t.Context())
 	if n := seen.get("lost"); n != 1 {
 		t.Errorf("lost %d", n)
+	}
+}
+
+// TestStatesOfServers sees one server drain, hang and go, with the time of each change, and
+// another one that has refused a message.
+func TestStatesOfServers(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	before := f.fresh(t)[0]
+	if before.State != api.ServerUp || before.Since.IsZero() {
+		t.Fatalf("got %+v", before)
+	}
+	f.health.mu.Lock()
+	f.health.list[0].Since = f.health.list[0].Since.Add(-time.Hour)
+	f.health.mu.Unlock()
+	if got := f.fresh(t)[0]; !got.Since.Equal(before.Since.Add(-time.Hour)) {
+		t.Errorf("the state has not changed, and is said to be so since %v", got.Since)
+	}
+	f.server.Signal(syscall.SIGUSR1)
+	if got := f.fresh(t)[0]; got.State != api.ServerDraining || got.Since.Before(before.Since) {
+		t.Errorf("got %+v", got)
+	}
+	f.server.Kill()
+	if got := f.fresh(t)[0]; got.State != api.ServerDown || got.Since.Before(before.Since) {
+		t.Errorf("got %+v", got)
+	}
+	for _, c := range []struct {
+		server queue.Server
+		want   api.ServerState
+	}{
+		{queue.Server{Refused: fmt.Errorf("x: %w", queue.ErrFull)}, api.ServerFull},
+		{queue.Server{Refused: fmt.Errorf("x: %w", queue.ErrDraining)}, api.ServerUp}, // it drains no more
+		{queue.Server{Slow: true}, api.ServerSlow},
+		{queue.Server{Slow: true, Stats: map[string]string{"draining": "true"}}, api.ServerDraining},
+	} {
+		if got := serverOf(c.server).State; got != c.want {
+			t.Errorf("%+v is %s, want %s", c.server, got, c.want)
+		}
 	}
 }

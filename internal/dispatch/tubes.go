@@ -36,7 +36,7 @@ func (t tubes) inboxes() []string {
 	if t.node == "" {
 		return []string{common}
 	}
-	own := []string{common + "/" + t.node, t.reader().tube(t.prefix)}
+	own := []string{queue.NodeInboxTube(t.prefix, t.node), t.reader().tube(t.prefix)}
 	if t.inbox == InboxNode {
 		return own
 	}

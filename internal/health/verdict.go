@@ -180,6 +180,10 @@ func checkServers(o api.Overview) []api.Finding {
 			list = append(list, api.Finding{Level: down, Text: at + " does not answer"})
 		case s.Draining:
 			list = append(list, api.Finding{Level: api.LevelWarn, Text: at + " is in drain mode: it takes no messages"})
+		case s.State == api.ServerFull:
+			list = append(list, api.Finding{Level: api.LevelWarn, Text: at + " is full: it has refused a message"})
+		case s.State == api.ServerSlow:
+			list = append(list, api.Finding{Level: api.LevelWarn, Text: at + " is slow"})
 		}
 		for _, t := range s.Paused {
 			what := "documents"

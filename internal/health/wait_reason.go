@@ -7,6 +7,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/text"
+	"github.com/runnerbean/runnerbean/jobs"
 )
 
 const (
@@ -89,6 +90,8 @@ func awaySince(n api.Node) string {
 // number of jobs before it in the queue, if known.
 func (p Capacity) WaitReason(program string, before int, known bool) string {
 	switch {
+	case program == jobs.BatchProgram:
+		return "waits for a node that is not drained to take it up"
 	case len(p.working) > 0 && p.busy >= p.slots:
 		return text.JoinClauses(p.full(), ahead(before, known))
 	case len(p.working) > 0 && known && before == 0:

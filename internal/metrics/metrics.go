@@ -32,6 +32,8 @@ type Config struct {
 	Servers func(context.Context) []api.Server
 	// Disks returns the file systems that this node writes to.
 	Disks func() []api.Disk
+	// Cache returns the figures of the copies of objects of a bucket.
+	Cache func() Cache
 	// Streams returns the number of open event streams.
 	Streams func() int
 	// StreamsDropped returns how many messages event streams did not get because they were
@@ -84,6 +86,9 @@ func (m *Metrics) registerReaders(cfg Config) {
 	}
 	if cfg.Servers != nil {
 		m.registry.MustRegister(guarded{servers{cfg.Servers}, m.log})
+	}
+	if cfg.Cache != nil {
+		m.registry.MustRegister(guarded{cache{cfg.Cache}, m.log})
 	}
 	if cfg.Disks != nil {
 		m.registry.MustRegister(guarded{disks{cfg.Disks}, m.log})

@@ -37,7 +37,8 @@ func full() *Metrics {
 		Streams: func() int { return 7 }, StreamsDropped: func() int64 { return 8 }, FromMemory: func() int64 { return 12 }, LogDropped: func() int64 { return 5 }, Trouble: func() bool { return true },
 		Pool: func(context.Context) (Pool, error) {
 			return Pool{
-				Counts: map[jobs.State]int64{jobs.Queued: 2, jobs.Succeeded: 9},
+				Database: &Database{DeadRows: 70, OldestTransaction: 90 * time.Second, Lag: 3 * time.Second, Size: 1 << 20},
+				Counts:   map[jobs.State]int64{jobs.Queued: 2, jobs.Succeeded: 9},
 				Queue: api.Queue{Programs: []api.ProgramQueue{
 					{Program: "forecast", Queued: 5, Scheduled: 3, Running: 1, Oldest: time.Now().Add(-time.Hour)},
 				}},
@@ -56,6 +57,7 @@ func full() *Metrics {
 				{Addr: "10.0.0.1:11300", Error: "refused"},
 			}
 		},
+		Cache: func() Cache { return Cache{Hits: 21, Misses: 3, Bytes: 500} },
 		Disks: func() []api.Disk { return []api.Disk{{Use: "data", Total: 100, Free: 40, Reusable: 6, Floor: 10}} },
 	})
 	m.Ended(attempt("forecast"))
@@ -105,6 +107,7 @@ func wantLines(t *testing.T, text string, lines ...string) {
 func TestValues(t *testing.T) {
 	t.Parallel()
 	wantLines(t, scrape(t, full()),
+		`runnerbean_ledger_dead_rows 70`, `runnerbean_ledger_oldest_transaction_seconds 90`, `runnerbean_ledger_standby_lag_seconds 3`,
 		`runnerbean_jobs_ended_total{class="timeout",program="forecast",state="failed"} 1`,
 		`runnerbean_attempts_total{outcome="timeout",program="forecast"} 1`,
 		`runnerbean_run_duration_seconds_sum{program="forecast"} 60`,

@@ -28,6 +28,36 @@ func (s slots) Collect(ch chan<- prometheus.Metric) {
 	gauge(ch, idleDesc, float64(max(0, total-busy)))
 }
 
+// Cache is the figures of the copies that a node keeps of objects of a bucket.
+type Cache struct {
+	Hits, Misses int64 // reads of a copy, and of the bucket
+	Bytes        int64 // of all copies
+}
+
+// cache collects them.
+type cache struct{ read func() Cache }
+
+var (
+	cacheHitsDesc   = desc("cache_hits_total", "Reads of results and files of a bucket that a copy answered.")
+	cacheMissesDesc = desc("cache_misses_total", "Reads of results and files that the bucket answered.")
+	cacheBytesDesc  = desc("cache_bytes", "Bytes of the copies of results and files of a bucket.")
+)
+
+// Describe implements [prometheus.Collector].
+func (c cache) Describe(ch chan<- *prometheus.Desc) {
+	ch <- cacheHitsDesc
+	ch <- cacheMissesDesc
+	ch <- cacheBytesDesc
+}
+
+// Collect implements [prometheus.Collector].
+func (c cache) Collect(ch chan<- prometheus.Metric) {
+	now := c.read()
+	ch <- prometheus.MustNewConstMetric(cacheHitsDesc, prometheus.CounterValue, float64(now.Hits))
+	ch <- prometheus.MustNewConstMetric(cacheMissesDesc, prometheus.CounterValue, float64(now.Misses))
+	gauge(ch, cacheBytesDesc, float64(now.Bytes))
+}
+
 // disks collects the file systems that this node writes to.
 type disks struct{ read func() []api.Disk }
 

@@ -40,12 +40,16 @@ var (
 	queueDesc    = desc("queue_jobs", "Jobs that have not ended, of the whole pool, by program and state: queued, running, waiting.", "program", "state")
 	oldestDesc   = desc("queue_oldest_seconds", "For how long the queued job has been due that has waited the longest, of the whole pool; 0 where none is due.", "program")
 	nodesDesc    = desc("nodes", "Nodes of the pool that have not left, by state: up, drained, paused, late with the heartbeat, dead.", "state")
+	deadRowsDesc = desc("ledger_dead_rows", "Rows of the ledger's tables in PostgreSQL that are dead and not removed yet.")
+	oldestTxDesc = desc("ledger_oldest_transaction_seconds", "Age of the oldest transaction in the database of the ledger; until its end no dead row is removed that is younger.")
+	lagDesc      = desc("ledger_standby_lag_seconds", "How far the slowest standby of the database is behind, as far as this user may see it.")
+	sizeDesc     = desc("ledger_database_bytes", "Size of the ledger's tables and indexes in PostgreSQL.")
 	silentDesc   = desc("node_heartbeat_age_seconds", "How long ago the node's heartbeat was last seen to change, by the clock of who reports it.", "node")
 )
 
 // Describe implements [prometheus.Collector].
 func (p *pool) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{readableDesc, jobsDesc, queueDesc, oldestDesc, nodesDesc, silentDesc} {
+	for _, d := range []*prometheus.Desc{readableDesc, jobsDesc, queueDesc, oldestDesc, nodesDesc, silentDesc, deadRowsDesc, oldestTxDesc, lagDesc, sizeDesc} {
 		ch <- d
 	}
 }
@@ -59,6 +63,12 @@ func (p *pool) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, state := range []jobs.State{jobs.Waiting, jobs.Queued, jobs.Running, jobs.Succeeded, jobs.Failed, jobs.Cancelled} {
 		gauge(ch, jobsDesc, float64(now.Counts[state]), string(state))
+	}
+	if d := now.Database; d != nil {
+		gauge(ch, deadRowsDesc, float64(d.DeadRows))
+		gauge(ch, oldestTxDesc, d.OldestTransaction.Seconds())
+		gauge(ch, lagDesc, d.Lag.Seconds())
+		gauge(ch, sizeDesc, float64(d.Size))
 	}
 	p.collectQueue(ch, now.Queue)
 	collectNodes(ch, now.Nodes, time.Now())
@@ -136,4 +146,12 @@ type Pool struct {
 	Queue  api.Queue
 	// Nodes are the newest instances of nodes that have not left, see [health.Present].
 	Nodes []api.Node
+	// Database is how the server of the ledger is doing; nil if the ledger is a file.
+	Database *Database
+}
+
+// Database is how a server of PostgreSQL is doing.
+type Database struct {
+	DeadRows, Size         int64 // rows; bytes
+	OldestTransaction, Lag time.Duration
 }

@@ -10,10 +10,11 @@ import (
 type Config struct {
 	// Allow are networks beyond the public ones.
 	Allow []netip.Prefix
-	// Beanstalkd and Listener, each host:port, are never asked, whatever Allow
-	// says: the beanstalkd servers, and where this process itself listens. An empty
-	// Listener is none.
+	// Beanstalkd, Database and Listener, each host:port, are never asked, whatever Allow
+	// says: the beanstalkd servers, those of the ledger, and where this process itself
+	// listens. An empty Listener is none.
 	Beanstalkd []string
+	Database   []string
 	Listener   string
 	// Proxy asks in place of this process, but for what is in Allow. Its user name
 	// and password are shown to it. Default none.

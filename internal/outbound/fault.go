@@ -17,6 +17,7 @@ const (
 	notPublic    = "is neither at a public address nor in a network of RUNNERBEAN_FETCH_ALLOW"
 	portRefused  = "has port 11300, that of beanstalkd, which is never asked"
 	isBeanstalkd = "is a beanstalkd server, which is never asked"
+	isDatabase   = "is the database of the ledger, which is never asked"
 	isThisNode   = "is this node, which never asks itself"
 )
 

@@ -38,6 +38,9 @@ func reservedOf(cfg Config) []reserved {
 	for _, address := range cfg.Beanstalkd {
 		add(address, isBeanstalkd)
 	}
+	for _, address := range cfg.Database {
+		add(address, isDatabase)
+	}
 	add(cfg.Listener, isThisNode)
 	return all
 }

@@ -21,7 +21,7 @@ func TestLedgerBeforeStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	s, err := store.Open(t.TempDir())
+	s, err := store.Open(context.Background(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

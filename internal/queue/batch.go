@@ -3,10 +3,11 @@ package queue
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
-// batch is the messages of one call on their way to the first server that takes them.
+// batch is the messages of one call on their way to the first servers that take them.
 type batch struct {
 	ctx      context.Context
 	deadline time.Time
@@ -16,7 +17,15 @@ type batch struct {
 	final    []bool // the outcome will not change
 	left     int    // outcomes that are not final
 	open     []visit
-	lost     bool // the last request lost a connection
+	lost     bool          // the last request lost a connection
+	copies   int           // servers that each message is put on
+	placed   [][]placement // of each message; nil if copies is 1
+}
+
+// placement is where a message was put.
+type placement struct {
+	queue   *putQueue
+	receipt Receipt
 }
 
 // visit is a request that has not ended.
@@ -25,19 +34,23 @@ type visit struct {
 	request *request
 }
 
-func newBatch(ctx context.Context, limit time.Duration, messages []Message) *batch {
+func newBatch(ctx context.Context, limit time.Duration, copies int, messages []Message) *batch {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		deadline = time.Now().Add(limit)
 	}
-	return &batch{
-		ctx: ctx, deadline: deadline, wake: make(chan struct{}, 1), messages: messages,
+	b := &batch{
+		ctx: ctx, deadline: deadline, wake: make(chan struct{}, 1), messages: messages, copies: copies,
 		outcomes: make([]Outcome, len(messages)), final: make([]bool, len(messages)), left: len(messages),
 	}
+	if copies > 1 {
+		b.placed = make([][]placement, len(messages))
+	}
+	return b
 }
 
-// run tries one server after the other, from the first one on, until each message is put
-// or refused. It returns the index of the server that put the last one, or -1. A server
+// run tries one server after the other, from the first one on, until each message is put on
+// enough of them, or refused. It returns the index of the server that put the last one, or -1. A server
 // that was away, or that lost a connection, is tried once more after the others.
 func (b *batch) run(servers []*putQueue, first int) int {
 	var again []int
@@ -68,10 +81,13 @@ func (b *batch) visit(q *putQueue, last bool) bool {
 	if err := b.ctx.Err(); err != nil || b.left == 0 {
 		return false
 	}
-	r := b.request(last)
+	r := b.request(q, last)
+	if r.left == 0 {
+		return false
+	}
 	if err := q.submit(r); err != nil {
 		for i := range r.puts {
-			b.record(r.puts[i].index, Outcome{Err: err})
+			b.record(q, r.puts[i].index, Outcome{Err: err})
 		}
 		return errors.Is(err, errAway)
 	}
@@ -81,18 +97,25 @@ func (b *batch) visit(q *putQueue, last bool) bool {
 	return b.lost
 }
 
-func (b *batch) request(last bool) *request {
-	r := &request{wake: b.wake, deadline: b.deadline, last: last, puts: make([]put, b.left), left: b.left}
+// request returns the puts of the messages that a server has not taken yet.
+func (b *batch) request(q *putQueue, last bool) *request {
+	r := &request{wake: b.wake, deadline: b.deadline, last: last, puts: make([]put, b.left)}
 	n := 0
 	for i, m := range b.messages {
-		if b.final[i] {
+		if b.final[i] || b.has(q, i) {
 			continue
 		}
 		r.puts[n] = put{of: r, index: i, message: m, size: putSize(&m)}
 		r.bytes += r.puts[n].size
 		n++
 	}
+	r.puts, r.left = r.puts[:n], n
 	return r
+}
+
+// has reports whether a server has put a message.
+func (b *batch) has(q *putQueue, i int) bool {
+	return b.placed != nil && slices.ContainsFunc(b.placed[i], func(p placement) bool { return p.queue == q })
 }
 
 // await collects outcomes until a request has ended, its server is silent, all messages
@@ -119,7 +142,7 @@ func (b *batch) await(r *request) {
 func (b *batch) collect(r *request) (ready bool) {
 	still := b.open[:0]
 	for _, v := range b.open {
-		left, quiet := v.queue.collect(v.request, b.take)
+		left, quiet := v.queue.collect(v.request, func(p *put) { b.take(v.queue, p) })
 		if left > 0 {
 			still = append(still, v)
 		}
@@ -132,20 +155,29 @@ func (b *batch) collect(r *request) (ready bool) {
 	return ready
 }
 
-func (b *batch) take(p *put) {
+func (b *batch) take(q *putQueue, p *put) {
 	b.lost = b.lost || errors.Is(p.outcome.Err, errLost) || errors.Is(p.outcome.Err, errAway)
-	b.record(p.index, p.outcome)
+	b.record(q, p.index, p.outcome)
 }
 
 // record adds the outcome of a message at one server.
-func (b *batch) record(i int, o Outcome) {
+func (b *batch) record(q *putQueue, i int, o Outcome) {
 	if b.final[i] {
 		return
 	}
-	if o.Err == nil {
-		b.outcomes[i] = o
-	} else {
+	switch {
+	case o.Err != nil:
 		b.outcomes[i].Err = joinErrors(b.outcomes[i].Err, o.Err)
+	case b.placed == nil:
+		b.outcomes[i] = o
+	default:
+		if !b.has(q, i) {
+			b.placed[i] = append(b.placed[i], placement{q, o.Receipt})
+		}
+		if len(b.placed[i]) < b.copies {
+			return
+		}
+		b.outcomes[i] = Outcome{Receipt: b.placed[i][0].receipt}
 	}
 	if o.Err == nil || errors.Is(o.Err, ErrTooBig) || errors.Is(o.Err, ErrClosed) {
 		b.final[i] = true
@@ -158,7 +190,7 @@ func (b *batch) record(i int, o Outcome) {
 func (b *batch) leave(why error) {
 	for _, v := range b.open {
 		v.queue.withdraw(v.request, why)
-		v.queue.collect(v.request, b.take)
+		v.queue.collect(v.request, func(p *put) { b.take(v.queue, p) })
 	}
 	b.open = nil
 	if why == nil {
@@ -167,6 +199,16 @@ func (b *batch) leave(why error) {
 	for i := range b.outcomes {
 		if !b.final[i] && !errors.Is(b.outcomes[i].Err, why) {
 			b.outcomes[i].Err = errors.Join(b.outcomes[i].Err, why)
+		}
+	}
+}
+
+// finish says of messages that are on fewer servers than they should be that they may have
+// been put: nodes take them from one as from all.
+func (b *batch) finish() {
+	for i, placed := range b.placed {
+		if n := len(placed); n > 0 && n < b.copies {
+			b.outcomes[i] = Outcome{Err: &copiesError{n: n, copies: b.copies, why: b.outcomes[i].Err}}
 		}
 	}
 }

@@ -34,6 +34,9 @@ func (b *breaker) worked() { *b = breaker{} }
 // open reports whether the last try failed.
 func (b *breaker) open() bool { return b.failures > 0 }
 
+// rests reports whether the last try failed just now.
+func (b *breaker) rests(now time.Time) bool { return b.open() && now.Before(b.probeAt) }
+
 // mayTry reports whether the server may be tried now: by a caller who has no other server,
 // or in the background.
 func (b *breaker) mayTry(now time.Time, last bool) bool {

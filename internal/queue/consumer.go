@@ -30,6 +30,7 @@ type Consumer struct {
 	conn     *conn
 	failures int       // consecutive
 	away     time.Time // start of the current outage, or zero
+	retryAt  time.Time // when the server may be tried again
 }
 
 // NewConsumer returns a Consumer of cfg.Addrs[0]. The caller closes it.
@@ -59,6 +60,62 @@ func (c *Consumer) Reserve(ctx context.Context, tubes []string) (*Delivery, erro
 // ReserveBatch waits for a message as Reserve does, and also reserves the other ready
 // messages, up to limit messages in all.
 func (c *Consumer) ReserveBatch(ctx context.Context, tubes []string, limit int) ([]*Delivery, error) {
+	set, err := tubeSet(tubes)
+	if err != nil {
+		return nil, err
+	}
+	ctx, leave, err := c.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	return c.untilSome(ctx, set, limit)
+}
+
+// Poll reserves a message that is ready on any of the tubes. It returns nil if there is
+// none, if the server does not answer until ctx ends, or if it is left alone after a
+// failure. The errors are those of Reserve, but not that of ctx.
+func (c *Consumer) Poll(ctx context.Context, tubes []string) (*Delivery, error) {
+	set, err := tubeSet(tubes)
+	if err != nil {
+		return nil, err
+	}
+	ctx, leave, err := c.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	if time.Now().Before(c.retryAt) {
+		return nil, nil
+	}
+	batch, err := c.attempt(ctx, set, 1, false)
+	switch {
+	case len(batch) > 0:
+		return batch[0], nil
+	case c.ended.Err() != nil:
+		return nil, ErrClosed
+	case err != nil && !errors.Is(ctx.Err(), context.Canceled):
+		c.failed(err)
+	}
+	return nil, nil
+}
+
+// enter waits for the end of other calls. The caller calls leave. The context that it
+// returns ends with Close, too.
+func (c *Consumer) enter(ctx context.Context) (own context.Context, leave func(), err error) {
+	own, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(c.ended, cancel)
+	select {
+	case c.busy <- struct{}{}:
+		return own, func() { <-c.busy; stop(); cancel() }, nil
+	case <-own.Done():
+		stop()
+		cancel()
+		return nil, nil, c.why(own)
+	}
+}
+
+func tubeSet(tubes []string) (map[string]bool, error) {
 	if err := validTubes(tubes); err != nil {
 		return nil, err
 	}
@@ -66,28 +123,22 @@ func (c *Consumer) ReserveBatch(ctx context.Context, tubes []string, limit int) 
 	for _, tube := range tubes {
 		set[tube] = true
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(c.ended, cancel)()
-	select {
-	case c.busy <- struct{}{}:
-		defer func() { <-c.busy }()
-	case <-ctx.Done():
-		return nil, c.why(ctx)
-	}
-	return c.untilSome(ctx, set, limit)
+	return set, nil
 }
 
 func (c *Consumer) untilSome(ctx context.Context, tubes map[string]bool, limit int) ([]*Delivery, error) {
 	for {
-		batch, err := c.attempt(ctx, tubes, limit)
+		if left := time.Until(c.retryAt); left > 0 {
+			retry.Sleep(ctx, left)
+		}
+		batch, err := c.attempt(ctx, tubes, limit, true)
 		switch {
 		case len(batch) > 0:
 			return batch, nil
 		case ctx.Err() != nil:
 			return nil, c.why(ctx)
 		case err != nil:
-			c.pause(ctx, err)
+			c.failed(err)
 		}
 	}
 }
@@ -100,11 +151,15 @@ func (c *Consumer) why(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// attempt waits once for a message. It returns no error if none arrived.
-func (c *Consumer) attempt(ctx context.Context, tubes map[string]bool, limit int) ([]*Delivery, error) {
+// attempt asks once for a message, and waits for one if it may. It returns no error if none
+// arrived.
+func (c *Consumer) attempt(ctx context.Context, tubes map[string]bool, limit int, waits bool) ([]*Delivery, error) {
 	wait, err := c.connect(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if !waits {
+		wait = 0
 	}
 	first, err := c.conn.reserve(ctx, tubes, wait)
 	if errors.Is(err, errDeadline) {
@@ -152,21 +207,21 @@ func (c *Consumer) more(ctx context.Context, tubes map[string]bool, batch []*Del
 
 // works records a valid answer, which ends an outage.
 func (c *Consumer) works() {
-	c.failures = 0
+	c.failures, c.retryAt = 0, time.Time{}
 	if !c.away.IsZero() {
 		c.log.Info("beanstalkd is back", "away", time.Since(c.away).Round(time.Millisecond))
 		c.away = time.Time{}
 	}
 }
 
-// pause waits with backoff before the next attempt. It logs an outage once.
-func (c *Consumer) pause(ctx context.Context, err error) {
+// failed leaves the server alone for a while, with backoff. It logs an outage once.
+func (c *Consumer) failed(err error) {
 	if c.away.IsZero() {
 		c.away = time.Now()
 		c.log.Warn("beanstalkd does not answer; trying until it does", "err", err)
 	}
 	c.failures++
-	retry.Sleep(ctx, retry.Backoff{Base: firstPause, Max: longestPause}.Wait(c.failures))
+	c.retryAt = time.Now().Add(retry.Backoff{Base: firstPause, Max: longestPause}.Wait(c.failures))
 }
 
 // Close ends a Reserve that is under way and closes the connection. Messages that are

@@ -377,3 +377,48 @@ func TestConsumerSurvivesRogue(t *testing.T) {
 		t.Errorf("logged once more: %v", (<-logged.got).Message)
 	}
 }
+
+// TestPollLeavesAServerAlone polls a server that hangs: after the first poll the others
+// return at once, and the server is tried now and then, with longer waits.
+func TestPollLeavesAServerAlone(t *testing.T) {
+	t.Parallel()
+	var conns atomic.Int64
+	var works atomic.Bool
+	f := startRaw(t, func(p *peer) {
+		conns.Add(1)
+		if !works.Load() {
+			p.hang()
+			return
+		}
+		p.answer(greeting)
+		p.answer("RESERVED 7 2\r\nhi\r\n")
+		p.hang()
+	})
+	c := newConsumer(t, f.cfg)
+	poll := func() *Delivery {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		return must[*Delivery](t)(c.Poll(ctx, []string{"t"}))
+	}
+	const polls = 1000
+	for range polls {
+		if d := poll(); d != nil {
+			t.Fatalf("got %+v", d)
+		}
+	}
+	if n := conns.Load(); n == 0 || n > polls/10 {
+		t.Errorf("%d connections for %d polls", n, polls)
+	}
+	works.Store(true)
+	var d *Delivery
+	for end := time.Now().Add(patience); d == nil && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		d = poll()
+	}
+	if d == nil || string(d.Body) != "hi" {
+		t.Errorf("after the server works again: %+v", d)
+	}
+	_ = c.Close()
+	if _, err := c.Poll(t.Context(), []string{"t"}); !errors.Is(err, ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}

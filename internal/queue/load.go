@@ -73,8 +73,11 @@ func (l *load) wait(others int) time.Duration {
 // connections. One connection carries more to a server nearby: its puts share writes.
 func (l *load) far() bool { return l.alone > 1e-3 }
 
+// leastSilence is how long a server may always be silent before callers go to another.
+const leastSilence = 250 * time.Millisecond
+
 // silence returns for how long a server that works is never silent.
 func (l *load) silence() time.Duration {
-	const least, trips = 250 * time.Millisecond, 8
-	return max(least, time.Duration(trips*l.trip*float64(time.Second)))
+	const trips = 8
+	return max(leastSilence, time.Duration(trips*l.trip*float64(time.Second)))
 }

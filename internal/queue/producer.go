@@ -6,14 +6,16 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
-// Producer puts messages on one of several servers. It tries the server that worked last
-// first, then the others in order. It goes on to the next server if one does not answer,
-// refuses messages, or cannot take them before the caller's deadline. It is safe for
-// concurrent use.
+// Producer puts messages on one of several servers, or on Config.Copies of them. It tries
+// the server that worked last first, then the others in order. It goes on to the next
+// server if one does not answer, refuses messages, or cannot take them before the caller's
+// deadline. A server that has failed or refused is left alone for a while if others take
+// the message. It is safe for concurrent use.
 type Producer struct {
 	cfg    Config
 	pools  []*pool      // for all commands but puts
@@ -40,10 +42,11 @@ func NewProducer(cfg Config) (*Producer, error) {
 	return p, nil
 }
 
-// Put puts a message on the first server that accepts it. If ctx has no deadline, it waits
+// Put puts a message on the first servers that accept it. If ctx has no deadline, it waits
 // at most Config.DialTimeout plus twice Config.Timeout. It returns ErrTube, ErrTooBig,
 // ErrClosed, ErrOverloaded, the error of ctx, or the errors of the servers. The error is
-// ErrMaybePut if and only if the message was sent to a server that did not answer.
+// ErrMaybePut if and only if the message was sent to a server that did not answer, or was
+// put on fewer servers than Config.Copies.
 func (p *Producer) Put(ctx context.Context, m Message) (Receipt, error) {
 	outcomes, err := p.PutAll(ctx, []Message{m})
 	return outcomes[0].Receipt, err
@@ -65,8 +68,8 @@ func (p *Producer) PutAll(ctx context.Context, messages []Message) ([]Outcome, e
 		return allFailed(len(messages), err)
 	}
 	defer p.calls.Done()
-	b := newBatch(ctx, p.cfg.DialTimeout+2*p.cfg.Timeout, checked)
-	first := int(p.good.Load())
+	b := newBatch(ctx, p.cfg.DialTimeout+2*p.cfg.Timeout, p.cfg.Copies, checked)
+	first := p.first()
 	if caught := panics.Catch(func() {
 		if at := b.run(p.queues, first); at != first && at >= 0 {
 			p.good.Store(int64(at))
@@ -74,7 +77,21 @@ func (p *Producer) PutAll(ctx context.Context, messages []Message) ([]Outcome, e
 	}); caught != nil {
 		b.leave(caught)
 	}
+	b.finish()
 	return b.outcomes, joinOutcomes(b.outcomes)
+}
+
+// first returns the index of the server that is tried first: one that has refused a put, if
+// it is time to try it again, else the one that worked last.
+func (p *Producer) first() int {
+	if len(p.queues) > p.cfg.Copies {
+		for i, q := range p.queues {
+			if q.tryRefused(time.Now()) {
+				return i
+			}
+		}
+	}
+	return int(p.good.Load())
 }
 
 // enter counts a call, so that Close waits for it.
@@ -141,6 +158,11 @@ type Server struct {
 	Err error
 	// Stats are the server's statistics under the names of beanstalkd.
 	Stats map[string]string
+	// Slow means that it took longer for them than a server may be silent before callers go
+	// to another.
+	Slow bool
+	// Refused is why it has refused the last put of this Producer, or nil.
+	Refused error
 }
 
 // Servers asks all servers at the same time for their statistics. It returns them in the
@@ -153,6 +175,7 @@ func (p *Producer) Servers(ctx context.Context) ([]Server, error) {
 			if err := panics.Call(func() error { servers[i] = pool.server(ctx); return nil }); err != nil {
 				servers[i] = Server{Addr: pool.addr, Err: err}
 			}
+			servers[i].Refused = p.queues[i].refused()
 		})
 	}
 	wg.Wait()
@@ -169,7 +192,9 @@ func (p *Producer) Servers(ctx context.Context) ([]Server, error) {
 func (p *pool) server(ctx context.Context) Server {
 	s := Server{Addr: p.addr}
 	s.Err = p.use(ctx, func(c *conn) (err error) {
+		asked := time.Now()
 		s.Stats, err = c.stats(ctx)
+		s.Slow = time.Since(asked) > leastSilence
 		return err
 	})
 	if s.Err == nil {

@@ -70,3 +70,19 @@ func joinErrors(a, b error) error {
 	}
 	return errors.Join(a, b)
 }
+
+// copiesError means that a message is on fewer servers than it should be.
+type copiesError struct {
+	n, copies int
+	why       error
+}
+
+func (e *copiesError) Error() string {
+	return fmt.Sprintf("queue: put on %d of %d servers: %v", e.n, e.copies, e.why)
+}
+
+// Is does not match errors that mean that the message was not put, but for the one that no
+// other try can mend.
+func (e *copiesError) Is(target error) bool {
+	return target == ErrMaybePut || target == ErrTooBig && errors.Is(e.why, ErrTooBig)
+}

@@ -31,7 +31,8 @@ type putQueue struct {
 	progress time.Time // of the last answer, or of the first put since none was in flight
 	load     load
 	breaker  breaker
-	numbers  int // of connections so far
+	refusals breaker // of puts
+	numbers  int     // of connections so far
 	dialing  int
 	dialed   time.Time  // start of the last dial
 	cramped  bool       // a put waits because all connections are full
@@ -209,9 +210,13 @@ func (q *putQueue) match(c *putConn, answer putAnswer, now time.Time) error {
 		if !errors.Is(answer.err, ErrTooBig) { // the others would be refused, too
 			q.waiting.remove(p.of)
 			p.of.endRest(p.outcome.Err)
+			if !q.refusals.rests(now) { // one refusal of many that were in flight
+				q.refusals.failed(now, 0, p.outcome.Err)
+			}
 		}
 		return nil
 	}
+	q.refusals.worked()
 	p.end(Outcome{Receipt: Receipt{Addr: q.addr, Server: c.server, ID: answer.id}})
 	return nil
 }

@@ -47,9 +47,12 @@ func (q *putQueue) admit(r *request, now time.Time) error {
 	return nil
 }
 
-// away returns an error if the server does not answer, so that the request should go to
+// away returns an error if the server does not answer or has just refused a put, so that the request should go to
 // another server. The last server is tried nevertheless, unless that was done just now.
 func (q *putQueue) away(r *request, now time.Time, left time.Duration) error {
+	if !r.last && q.refusals.rests(now) {
+		return &awayError{q.refusals.err}
+	}
 	if q.breaker.open() && q.dialing == 0 {
 		try := q.breaker.mayTry(now, r.last)
 		if try && !r.last {
@@ -67,6 +70,20 @@ func (q *putQueue) away(r *request, now time.Time, left time.Duration) error {
 		return &overloadError{addr: q.addr, expected: silent, left: left}
 	}
 	return nil
+}
+
+// refused returns why the server has refused the last put, or nil.
+func (q *putQueue) refused() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.refusals.err
+}
+
+// tryRefused reports whether it is time to find out if the server still refuses puts.
+func (q *putQueue) tryRefused(now time.Time) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.refusals.open() && !q.refusals.rests(now) && !q.breaker.open()
 }
 
 // silent returns for how long the server has not answered while it should.

@@ -9,6 +9,7 @@ package queue
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -76,6 +77,8 @@ type Config struct {
 	// Conns is the largest number of connections of a Producer to each server. Default:
 	// DefaultConns.
 	Conns int
+	// Copies is on how many of the servers a Producer puts each message. Default: 1.
+	Copies int
 	// MaxBody is the largest body, in bytes, to put or receive. Default: DefaultMaxBody.
 	MaxBody int
 	// Logger logs outages. Default: no logs.
@@ -93,8 +96,12 @@ func (c Config) withDefaults() (Config, error) {
 			return c, err
 		}
 	}
-	if c.DialTimeout < 0 || c.Timeout < 0 || c.Conns < 0 || c.MaxBody < 0 {
+	if c.DialTimeout < 0 || c.Timeout < 0 || c.Conns < 0 || c.MaxBody < 0 || c.Copies < 0 {
 		return c, errors.New("queue: negative timeout or limit")
+	}
+	c.Copies = cmp.Or(c.Copies, 1)
+	if n := len(slices.Compact(slices.Sorted(slices.Values(c.Addrs)))); c.Copies > n {
+		return c, fmt.Errorf("queue: %d copies of a message need as many servers, and there are %d", c.Copies, n)
 	}
 	c.DialTimeout = cmp.Or(c.DialTimeout, DefaultDialTimeout)
 	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)

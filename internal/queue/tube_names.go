@@ -15,6 +15,9 @@ const tubeChars = "-+/;.$_()0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 // InboxTube returns the tube of incoming documents.
 func InboxTube(prefix string) string { return prefix + "/inbox" }
 
+// NodeInboxTube returns the tube of documents for one node.
+func NodeInboxTube(prefix, node string) string { return InboxTube(prefix) + "/" + node }
+
 // RunTube returns the tube of one program's runnable jobs in one ledger.
 func RunTube(prefix, ledger, program string) string { return RunTubes(prefix) + ledger + "/" + program }
 

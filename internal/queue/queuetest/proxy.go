@@ -2,11 +2,13 @@ package queuetest
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -103,6 +105,14 @@ func (p *Proxy) Refuse() {
 	}
 	p.mu.Unlock()
 	p.Cut()
+	// A process that another test is starting has the listener until its exec.
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		conn, err := net.Dial("tcp", p.Addr)
+		if err != nil {
+			return
+		}
+		_ = conn.Close()
+	}
 }
 
 // Resume ends every fault and delay.
@@ -142,6 +152,9 @@ func (p *Proxy) set(mode proxyMode) {
 
 func (p *Proxy) listen() {
 	l, err := net.Listen("tcp", p.Addr)
+	for end := time.Now().Add(patience); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(end); l, err = net.Listen("tcp", p.Addr) {
+		time.Sleep(time.Millisecond) // see Refuse
+	}
 	if err != nil {
 		p.tb.Errorf("queuetest: proxy: %v", err)
 		return
