@@ -1,0 +1,157 @@
+package batch
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/runnerbean/runnerbean/internal/dispatch"
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/batches"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+const (
+	// chunk is how many frames one transaction takes. It holds up other work for some
+	// milliseconds.
+	chunk = 100
+	// actChunk is how many jobs a person's verb changes in one transaction.
+	actChunk = 100
+	// listChunk is how many frames without success one read takes.
+	listChunk = 1000
+	// everyFrame is below all numbers of frames and that of the bundle.
+	everyFrame = batches.Bundle - 1
+	// asker is who retries and cancels frames.
+	asker = "the batch"
+)
+
+// order returns the indices of frames so that each comes after those that it needs.
+func order(e *jobs.Expander) []int {
+	place := make(map[int]int, e.Len())
+	needs := make([]int, e.Len()) // how many are not in the order yet
+	for i := range e.Len() {
+		place[e.Frame(i).Number] = i
+	}
+	needed := map[int][]int{}
+	list := make([]int, 0, e.Len())
+	for i := range e.Len() {
+		frame := e.Frame(i)
+		for _, n := range frame.Needs {
+			needed[place[n]] = append(needed[place[n]], i)
+		}
+		if needs[i] = len(frame.Needs); needs[i] == 0 {
+			list = append(list, i)
+		}
+	}
+	for at := 0; at < len(list); at++ {
+		for _, i := range needed[list[at]] {
+			if needs[i]--; needs[i] == 0 {
+				list = append(list, i)
+			}
+		}
+	}
+	return list
+}
+
+// expansion makes the jobs of the frames that the ledger does not hold yet.
+type expansion struct {
+	expander *jobs.Expander
+	base     string // the result URL of the batch, without its id
+	rest     []int  // indices of frames that are still to be made
+}
+
+// newExpansion leaves out the frames that are known.
+func newExpansion(e *jobs.Expander, batch *jobs.Job, known map[int]bool) *expansion {
+	x := &expansion{expander: e, base: strings.TrimSuffix(batch.Result.URL, batch.ID)}
+	for _, i := range order(e) {
+		if !known[e.Frame(i).Number] {
+			x.rest = append(x.rest, i)
+		}
+	}
+	return x
+}
+
+// next returns the documents of the next frames, at most limit.
+func (x *expansion) next(limit int) ([]dispatch.Frame, error) {
+	frames := make([]dispatch.Frame, 0, min(limit, len(x.rest)))
+	for _, i := range x.rest[:cap(frames)] {
+		job, err := x.expander.Job(i)
+		if err != nil {
+			return nil, err
+		}
+		frame, err := x.frame(x.expander.Frame(i).Number, &job)
+		if err != nil {
+			return nil, err
+		}
+		frames = append(frames, frame)
+	}
+	return frames, nil
+}
+
+// frame returns the document of a job of the batch.
+func (x *expansion) frame(number int, job *jobs.Job) (dispatch.Frame, error) {
+	job.Result.URL = x.base + job.ID
+	document, err := json.Marshal(job)
+	if err != nil {
+		return dispatch.Frame{}, fmt.Errorf("frame %d: %w", number, err)
+	}
+	return dispatch.Frame{Number: number, Document: document, ID: job.ID, Program: job.Program, ResultURL: job.Result.URL}, nil
+}
+
+// cancelFrames cancels the open frames of a batch. It returns how many there were.
+func cancelFrames(ctx context.Context, cfg *Config, id string, verb ledger.Verb) (open int, err error) {
+	for after := everyFrame; ; {
+		list, err := cfg.Ledger.Batches.Open(ctx, id, after, actChunk)
+		if err != nil || len(list) == 0 {
+			return open, err
+		}
+		open += len(list)
+		after = list[len(list)-1].Number
+		if err := act(ctx, cfg, verb, list); err != nil {
+			return open, err
+		}
+	}
+}
+
+// retryFrames queues frames again that failed or were cancelled before a time. A frame can only
+// run after those that it needs, so it goes over them until none is left that can.
+func retryFrames(ctx context.Context, cfg *Config, id string, before time.Time) error {
+	for left := -1; ; {
+		n := 0
+		for after := everyFrame; ; {
+			list, err := cfg.Ledger.Batches.Unsuccessful(ctx, id, after, before, listChunk)
+			if err != nil {
+				return err
+			}
+			if len(list) == 0 {
+				break
+			}
+			n += len(list)
+			after = list[len(list)-1].Number
+			if err := act(ctx, cfg, ledger.VerbRetry, list); err != nil {
+				return err
+			}
+		}
+		if n == 0 || n == left {
+			return nil
+		}
+		left = n
+	}
+}
+
+// act applies a verb to frames. A frame that refuses it stays as it is.
+func act(ctx context.Context, cfg *Config, verb ledger.Verb, list []batches.Frame) error {
+	for some := range slices.Chunk(list, actChunk) {
+		targets := make([]ledger.Target, len(some))
+		for i := range some {
+			targets[i].ID = some[i].Job
+		}
+		if _, err := cfg.Dispatcher.Act(ctx, verb, asker, targets); err != nil {
+			return err
+		}
+	}
+	return nil
+}
