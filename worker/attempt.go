@@ -9,6 +9,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/worker/internal/checkpoint"
 	"github.com/runnerbean/runnerbean/worker/internal/program"
 	"github.com/runnerbean/runnerbean/worker/internal/publish"
 	"github.com/runnerbean/runnerbean/worker/internal/strictjson"
@@ -60,6 +61,8 @@ type attempt struct {
 	sources     []jobs.Source
 	run         programRun
 	publication *publish.Publication
+	checkpoints *checkpoint.Keeper // nil for none
+	restored    bool               // a checkpoint, before the program started
 }
 
 // misrouted reports whether the message was on the run tube of another program.
@@ -97,6 +100,9 @@ func (a *attempt) environment(dir, scratch string, slots int) []string {
 			"RUNNERBEAN_JOB_ID="+a.job.ID,
 			"RUNNERBEAN_ATTEMPT="+strconv.Itoa(a.record.Attempt),
 			"RUNNERBEAN_RESULT_URL="+a.job.Result.URL)
+		if a.restored {
+			defaults = append(defaults, "RUNNERBEAN_RESTORED=1")
+		}
 		if a.run.span.parent != "" {
 			defaults = append(defaults, "TRACEPARENT="+a.run.span.parent)
 		}

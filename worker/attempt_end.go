@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -12,6 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/retry"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/worker/internal/fault"
+	"github.com/runnerbean/runnerbean/worker/internal/unreported"
 )
 
 // finisher records the ends of attempts in the ledger. All executors share it.
@@ -20,6 +22,7 @@ type finisher struct {
 	backoff      retry.Backoff
 	inputBackoff retry.Backoff // for inputs that cannot be fetched yet
 	panics       *panicRecorder
+	unreported   unreported.Folder
 }
 
 // finish records the end of an attempt, whose error is err, and returns it. Its result, if
@@ -40,8 +43,13 @@ func (f *finisher) tryFinish(ctx context.Context, a *attempt, err error) (_ *led
 		return nil, true
 	}
 	ending := f.ending(a, err)
+	keep, forget, stop := f.keeper(a, &ending)
+	defer stop()
 	for try := 1; ; try++ {
 		released, err := f.cfg.Ledger.Finish(ctx, a.record.ID, a.record.Attempt, ending)
+		if err == nil || fault.IsStale(err) {
+			forget()
+		}
 		if err == nil {
 			f.panics.safely(ctx, a.record.ID, "ended", func() { f.ended(ctx, a, &ending, released) })
 			return &ending, false
@@ -55,11 +63,68 @@ func (f *finisher) tryFinish(ctx context.Context, a *attempt, err error) (_ *led
 		if gone || try&(try-1) == 0 || ctx.Err() != nil { // the first, second, fourth …
 			a.logger.Error("the end of an attempt is not recorded", "outcome", ending.Outcome, "err", err)
 		}
+		if !stale {
+			keep()
+		}
 		// The slot waits for the ledger: a job whose end is not recorded runs again.
 		if gone || !retry.Sleep(ctx, min(f.backoff.Wait(try), maxLedgerWait)) {
 			return nil, stale
 		}
 	}
+}
+
+// reportLimit bounds how long New tries to record the ends of earlier instances.
+const reportLimit = 30 * time.Second
+
+// reportLeft opens the folder of ends and records those that earlier instances have left. What
+// the ledger does not take now stays there.
+func reportLeft(cfg *Config) (folder unreported.Folder, err error) {
+	if cfg.Unreported == "" {
+		return folder, nil
+	}
+	if folder, err = unreported.Open(cfg.Unreported); err != nil {
+		return folder, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), reportLimit)
+	defer cancel()
+	if err := folder.Report(ctx, cfg.Ledger, cfg.Logger); err != nil {
+		cfg.Logger.Warn("ends of attempts of earlier instances are not recorded", "err", err)
+	}
+	return folder, nil
+}
+
+// keepAfter is how long the ledger may take for an end until it is kept on the disk.
+const keepAfter = time.Second
+
+// keeper returns a function that writes an end to the disk, so that the next instance of this
+// node can record it if this one does not, and one that removes it. It is also written when
+// the ledger has taken too long, until the caller calls stop.
+func (f *finisher) keeper(a *attempt, e *ledger.Ending) (keep, forget, stop func()) {
+	var once sync.Once
+	kept := false
+	keep = func() {
+		once.Do(func() {
+			kept = true
+			if err := f.unreported.Keep(a.record.ID, a.record.Attempt, e); err != nil {
+				a.logger.Warn("the end of an attempt cannot be kept until the ledger takes it; the job runs again if this node ends before", "err", err)
+			}
+		})
+	}
+	slow := time.AfterFunc(keepAfter, func() { _ = panics.Call(func() error { keep(); return nil }) })
+	stop = func() {
+		slow.Stop()
+		once.Do(func() {}) // waits if it is being written, and keeps it from being written later
+	}
+	forget = func() {
+		stop()
+		if !kept {
+			return
+		}
+		if err := f.unreported.Forget(a.record.ID, a.record.Attempt); err != nil {
+			a.logger.Warn("the file of an end that is in the ledger cannot be removed", "err", err)
+		}
+	}
+	return keep, forget, stop
 }
 
 // finishAfterPanic records that the attempt failed because of a panic, or that it

@@ -158,7 +158,7 @@ func benchTake(b *testing.B, busy, installed int) {
 	}
 	w, err := New(r.cfg)
 	r.must(err)
-	source, err := openSource(r.cfg.Queue, r.cfg.Queue.Addrs)
+	source, err := openSource(r.cfg.Queue)
 	r.must(err)
 	defer source.close()
 	ctx, tubes := context.Background(), w.programs.Current().Tubes

@@ -20,6 +20,9 @@ import (
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/report"
+	"github.com/runnerbean/runnerbean/worker/internal/checkpoint"
+	"github.com/runnerbean/runnerbean/worker/internal/growinglog"
+	"github.com/runnerbean/runnerbean/worker/internal/input"
 	"github.com/runnerbean/runnerbean/worker/internal/publish"
 	"github.com/runnerbean/runnerbean/worker/internal/workdir"
 )
@@ -43,8 +46,15 @@ type Config struct {
 	// Ledger and Store are closed by the caller. Required.
 	Ledger Ledger
 	Store  publish.Store
+	// Logs takes the logs of running programs where the store is a bucket. Default: the
+	// store takes them, each time the whole log of at most 512 KiB.
+	Logs growinglog.Ledger
+	// Checkpoints is the checkpoints in the ledger. Default: none are kept.
+	Checkpoints checkpoint.Ledger
 	// Results is the results in the ledger. Required.
 	Results publish.Results
+	// Published opens the results of other jobs, in the ledger or the store. Required.
+	Published input.Results
 	// LedgerResults is the size of the largest result document that is published in the
 	// ledger, in bytes: at most results.Max. Larger ones are objects of the store. Default
 	// none.
@@ -63,6 +73,9 @@ type Config struct {
 	// Scratch is a folder for this instance alone. What an earlier one has left there is
 	// removed. Required unless Slots is 0 and stays 0.
 	Scratch string
+	// Unreported is a folder for the ends of attempts while the ledger does not answer. New
+	// records those of earlier instances. Default: they are in memory only.
+	Unreported string
 	// Slots is how many programs run at the same time, until SetSlots: at most
 	// api.MaxSlots. A negative number is one for each processor.
 	Slots int
@@ -96,7 +109,7 @@ type Config struct {
 	MaxOpenFiles uint64
 	// MaxInput bounds an input in bytes. Default 256 MiB.
 	MaxInput int64
-	// MaxFiles bounds the input files of one job together, and the artifacts of one
+	// MaxFiles bounds the input files of one job and what its needs have left together, and the artifacts of one
 	// attempt, in bytes. Default 10 GiB.
 	MaxFiles int64
 	// FetchTimeout bounds the fetch of one input, tries included. Default 5 min.
@@ -107,6 +120,9 @@ type Config struct {
 	// Send puts messages for jobs that are queued because another one has ended.
 	// Default: the reconciler does it.
 	Send func(context.Context, []ledger.Record) error
+	// Enqueue records the document of a job that the program of another job, parent, has made.
+	// See [enqueue.Config]. Default: programs may make no jobs.
+	Enqueue func(ctx context.Context, parent string, document []byte) error
 	// OnPrograms gets the installed programs after every change. Default: nothing.
 	OnPrograms func([]nodes.Program)
 	// OnTrouble is called after a change of Worker.Trouble. Default: nothing.
@@ -197,8 +213,8 @@ func (c *Config) checkNames() error {
 		return errors.New("Config.Events, Config.Nodes and Config.Queues are required")
 	case c.Ledger == nil:
 		return errors.New("Config.Ledger is required")
-	case c.Store == nil || c.Results == nil:
-		return errors.New("Config.Store and Config.Results are required")
+	case c.Store == nil || c.Results == nil || c.Published == nil:
+		return errors.New("Config.Store, Config.Results and Config.Published are required")
 	case c.LedgerResults < 0 || c.LedgerResults > results.Max:
 		return fmt.Errorf("Config.LedgerResults must be from 0 to %d", results.Max)
 	case c.Node == "" || c.Instance == "":

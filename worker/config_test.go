@@ -11,6 +11,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/ledger/queues"
 	"github.com/runnerbean/runnerbean/internal/ledger/results"
+	"github.com/runnerbean/runnerbean/internal/published"
 	"github.com/runnerbean/runnerbean/internal/store"
 )
 
@@ -23,7 +24,7 @@ func TestConfig(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	good := func() Config {
-		return Config{Ledger: ledgerWithID{}, Events: &eventlog.Log{}, Nodes: &nodes.Registry{}, Queues: &queues.Queues{}, Store: &store.Store{}, Results: &results.Results{}, Node: "n", Instance: "i", BaseURL: "http://h:1/", Programs: dir, Scratch: dir, Slots: 1}
+		return Config{Ledger: ledgerWithID{}, Events: &eventlog.Log{}, Nodes: &nodes.Registry{}, Queues: &queues.Queues{}, Store: &store.Store{}, Results: &results.Results{}, Published: &published.Results{}, Node: "n", Instance: "i", BaseURL: "http://h:1/", Programs: dir, Scratch: dir, Slots: 1}
 	}
 	plain := filepath.Join(dir, "file")
 	if err := os.WriteFile(plain, nil, 0o600); err != nil {
@@ -33,6 +34,7 @@ func TestConfig(t *testing.T) {
 		"Config.Ledger":    func(c *Config) { c.Ledger = nil },
 		"Config.Store":     func(c *Config) { c.Store = nil },
 		"Config.Results":   func(c *Config) { c.Results = nil },
+		"Config.Published": func(c *Config) { c.Published = nil },
 		"from 0 to 104857": func(c *Config) { c.LedgerResults = results.Max + 1 },
 		"Config.Node":      func(c *Config) { c.Node = "" },
 		"Config.Queues":    func(c *Config) { c.Queues = nil },

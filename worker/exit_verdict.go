@@ -21,6 +21,7 @@ import (
 const (
 	exitFailed = 65 // EX_DATAERR
 	exitLater  = 75 // EX_TEMPFAIL
+	exitSaved  = 85 // it goes on from its checkpoint
 )
 
 // verdict returns the fault of a program that ended; nil if it ended well. log is its
@@ -51,6 +52,9 @@ func verdict(exit *process.Exit, l *limits, log string) error {
 		}
 	case exit.Code == exitLater:
 		f.Message = "it asked to be run again later (exit code 75)" + after(logtext.ErrorLine(log))
+	case exit.Code == exitSaved:
+		f.Outcome, f.Saved = jobs.OutcomeInterrupted, true
+		f.Message = "it has saved a checkpoint and asked to be run again (exit code 85)"
 	default:
 		f.Message = fmt.Sprintf("exit code %d", exit.Code) + after(logtext.ErrorLine(log))
 	}
@@ -78,6 +82,8 @@ func streamVerdict(out *stream.Outcome, l *limits, log string) error {
 		f.Message = fmt.Sprintf("it wrote more than %s to stdout without the end of a line (RUNNERBEAN_MAX_RESULT)", bytesize.Size(l.stdout))
 	case exit.Code == 0 && !exit.Cancelled && !exit.Stalled && !exit.TimedOut:
 		f.Message = "it ended with exit code 0 and did not answer"
+	case exit.Code == exitSaved && !exit.Cancelled && !exit.Stalled && !exit.TimedOut:
+		f.Message = "exit code 85; stream programs have no checkpoints" + after(logtext.ErrorLine(log))
 	default:
 		return verdict(exit, l, log)
 	}
@@ -88,6 +94,9 @@ func streamVerdict(out *stream.Outcome, l *limits, log string) error {
 // too large, another attempt would be killed, too.
 func killedHere(killed context.Context) error {
 	cause := context.Cause(killed)
+	if known, is := errors.AsType[*fault.Fault](cause); is {
+		return known
+	}
 	_, over := errors.AsType[*workdir.Excess](cause)
 	return &fault.Fault{Outcome: jobs.OutcomeKilled, Final: over, Message: cause.Error()}
 }

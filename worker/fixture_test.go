@@ -18,6 +18,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/outbound"
+	"github.com/runnerbean/runnerbean/internal/published"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/internal/store"
@@ -79,7 +80,7 @@ func openFixture(t testing.TB, bean *queuetest.Server, dir string, options ...fu
 	}
 	r.openLedger()
 	var err error
-	r.store, err = store.Open("file://" + filepath.Join(dir, "store"))
+	r.store, err = store.Open(context.Background(), "file://"+filepath.Join(dir, "store"))
 	r.must(err)
 	t.Cleanup(func() { r.store.Close() })
 	r.producer, err = queue.NewProducer(queue.Config{Addrs: []string{r.bean.Addr}})
@@ -106,7 +107,7 @@ func (r *fixture) openLedger() {
 func (r *fixture) config() Config {
 	return Config{
 		Queue: queue.Config{Addrs: []string{r.bean.Addr}}, Prefix: testPrefix,
-		Ledger: r.ledger, Events: r.ledger.Events, Nodes: r.ledger.Nodes, Queues: r.ledger.Queues, Store: r.store, Results: r.ledger.Results, LedgerResults: 64 << 10, Node: "n1", Instance: jobs.NewID(), BaseURL: testBase,
+		Ledger: r.ledger, Events: r.ledger.Events, Nodes: r.ledger.Nodes, Queues: r.ledger.Queues, Store: r.store, Checkpoints: r.ledger.Checkpoints, Results: r.ledger.Results, Published: published.New(r.ledger.Results, r.store), LedgerResults: 64 << 10, Node: "n1", Instance: jobs.NewID(), BaseURL: testBase,
 		Programs: filepath.Join(r.dir, "programs"), Scratch: filepath.Join(r.dir, "scratch"),
 		Slots: 2, Grace: 2 * time.Second, BackoffBase: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
 		Outbound: outbound.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Logger: testLogger(),

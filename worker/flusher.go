@@ -8,14 +8,16 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/store"
+	"github.com/runnerbean/runnerbean/worker/internal/growinglog"
 )
 
 const (
 	// logEvery is how often the log of a running program is stored while it changes.
 	logEvery = time.Second
-	// seriesEvery is how often the series of a running program is stored while it
-	// changes.
-	seriesEvery = 5 * time.Second
+	// seriesEvery is how often the series of a running program is stored while it changes,
+	// and bucketSeriesEvery where the store is a bucket, in which each write is paid for.
+	seriesEvery       = 5 * time.Second
+	bucketSeriesEvery = 10 * time.Second
 )
 
 // flusher stores the log and the series of a running attempt from time to time, and
@@ -29,7 +31,8 @@ type flusher struct {
 	store   interface {
 		Replace(ctx context.Context, key string, data []byte) error
 	}
-	logger *slog.Logger
+	growing *growinglog.Log // nil if the store can replace the log all the time
+	logger  *slog.Logger
 
 	timer *time.Timer
 	quit  chan struct{}
@@ -39,6 +42,7 @@ type flusher struct {
 	logStored int64 // bytes of the log that were written when it was stored
 	added     int   // numbers in the series when that was stored
 	warned    bool
+	unkept    bool // the last append of the log failed, which was logged
 }
 
 // start runs the flusher within guard, on another goroutine, until stop.
@@ -48,22 +52,58 @@ func (f *flusher) start(guard func(func())) {
 }
 
 func (f *flusher) loop() {
-	logs, series, touches := time.NewTicker(logEvery), time.NewTicker(seriesEvery), time.NewTicker(queue.TouchEvery)
+	logs, series, touches := time.NewTicker(logEvery), time.NewTicker(f.seriesEvery()), time.NewTicker(queue.TouchEvery)
 	defer logs.Stop()
 	defer series.Stop()
 	defer touches.Stop()
-	f.storeLog(f.ctx)
+	f.growLog(f.ctx)
 	for {
 		select {
 		case <-f.quit:
 			return
 		case <-logs.C:
-			f.storeLog(f.ctx)
+			f.growLog(f.ctx)
 		case <-series.C:
 			f.storeSeries(f.ctx)
 		case <-touches.C:
 			f.touch()
 		}
+	}
+}
+
+func (f *flusher) seriesEvery() time.Duration {
+	if f.growing != nil {
+		return bucketSeriesEvery
+	}
+	return seriesEvery
+}
+
+// growLog lets readers see what the program has written so far.
+func (f *flusher) growLog(ctx context.Context) {
+	if f.growing == nil {
+		f.storeLog(ctx)
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	err := f.growing.Grow(ctx)
+	if err != nil && !f.unkept {
+		f.logger.Warn("log not appended; trying until it is", "err", err)
+	}
+	f.unkept = err != nil
+}
+
+// endLog stores the log of a program that has ended. If the store is away, what the ledger
+// has of the log stays there, and a node stores it later.
+func (f *flusher) endLog(ctx context.Context) {
+	stored := f.storeLog(ctx)
+	if f.growing == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.growing.End(ctx, stored); err != nil {
+		f.logger.Warn("log not completed in the ledger", "err", err)
 	}
 }
 
@@ -76,19 +116,21 @@ func (f *flusher) touch() {
 	}
 }
 
-// storeLog stores the log if it has grown since it was stored last.
-func (f *flusher) storeLog(ctx context.Context) {
+// storeLog stores the log if it has grown since it was stored last. It reports whether the
+// store has all of it.
+func (f *flusher) storeLog(ctx context.Context) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	total := f.run.log.Total()
 	if total == f.logStored {
-		return
+		return true
 	}
 	if err := f.store.Replace(ctx, store.LogKey(f.id, f.attempt), f.run.log.Snapshot()); err != nil {
 		f.logger.Warn("log not stored", "err", err)
-		return
+		return false
 	}
 	f.logStored = total
+	return true
 }
 
 // storeSeries stores the series if it has grown since it was stored last.

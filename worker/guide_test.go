@@ -14,17 +14,18 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// guideProgram returns the program in a language that docs/programs.md has.
-func guideProgram(t *testing.T, language string) string {
+// guideProgram returns the program in a language that docs/programs.md has under a heading.
+func guideProgram(t *testing.T, heading, language string) string {
 	t.Helper()
 	text, err := os.ReadFile("../docs/programs.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, found := strings.Cut(string(text), "\n```"+language+"\n")
+	_, rest, headed := strings.Cut(string(text), "\n## "+heading+"\n")
+	_, rest, found := strings.Cut(rest, "\n```"+language+"\n")
 	program, _, closed := strings.Cut(rest, "\n```\n")
-	if !found || !closed {
-		t.Fatalf("docs/programs.md has no program in %s", language)
+	if !headed || !found || !closed {
+		t.Fatalf("docs/programs.md has no program in %s under %q", language, heading)
 	}
 	return program + "\n"
 }
@@ -46,9 +47,68 @@ func TestGuidePrograms(t *testing.T) {
 			dir := filepath.Join(r.cfg.Programs, "smooth")
 			r.must(os.Mkdir(dir, 0o755))
 			r.must(os.WriteFile(filepath.Join(dir, "program.json"), []byte(`{"environment":["PATH"]}`), 0o600))
-			r.must(os.WriteFile(filepath.Join(dir, "run"), []byte(guideProgram(t, language)), 0o700))
+			r.must(os.WriteFile(filepath.Join(dir, "run"), []byte(guideProgram(t, map[string]string{"python": "In Python", "r": "In R"}[language], language)), 0o700))
 			r.start()
 			smooths(r, language)
+		})
+	}
+}
+
+// TestGuideNeeds runs the program of docs/programs.md that adds results up.
+func TestGuideNeeds(t *testing.T) {
+	t.Parallel()
+	r := newFixture(t)
+	r.must(os.WriteFile(filepath.Join(r.cfg.Programs, "sum"), []byte(guideProgram(t, "Needs", "python")), 0o700))
+	r.install("echo", "cat")
+	r.start()
+	sum := job("sum")
+	for _, value := range []string{"1", "2.5"} {
+		j := job("echo")
+		j.Input.Data = []byte(value)
+		sum.Needs = append(sum.Needs, j.ID)
+		r.submit(j)
+		r.await(j.ID, jobs.Succeeded)
+	}
+	r.submit(sum)
+	r.await(sum.ID, jobs.Succeeded)
+	if got := string(r.result(sum.ID).Result); got != "3.5" {
+		t.Errorf("the sum is %s", got)
+	}
+}
+
+// TestGuideCheckpoints runs the program of docs/programs.md that saves checkpoints: at once, and
+// in attempts that are interrupted.
+func TestGuideCheckpoints(t *testing.T) {
+	t.Parallel()
+	for name, stops := range map[string]int{"at once": 0, "interrupted": 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newFixture(t, func(c *Config) { c.ShutdownGrace = -1 })
+			program := guideProgram(t, "Checkpoints", "python")
+			if stops > 0 { // slower, so that it does not end before it is stopped
+				before := program
+				program = strings.Replace(program, "        state[\"step\"] += 1\n", "        state[\"step\"] += 1\n        if state[\"step\"] % 1000 == 1: __import__(\"time\").sleep(0.002)\n", 1)
+				if program == before {
+					t.Fatal("the program has changed: change this test")
+				}
+			}
+			r.must(os.WriteFile(filepath.Join(r.cfg.Programs, "sum"), []byte(program), 0o700))
+			n := r.start()
+			id := r.submit(job("sum"))
+			for range stops {
+				saved := len(r.kept(id))
+				r.until("it has saved", func() bool { return len(r.kept(id)) > saved || r.get(id).State == jobs.Succeeded || saved == 2 })
+				n.stop()
+				n.wait()
+				n = r.start()
+			}
+			r.await(id, jobs.Succeeded)
+			if got := string(r.result(id).Result); got != "499999500000" {
+				t.Errorf("the sum is %s", got)
+			}
+			if stops > 0 && r.get(id).Spent > 0 {
+				t.Errorf("it has cost %d attempts", r.get(id).Spent)
+			}
 		})
 	}
 }

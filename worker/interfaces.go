@@ -20,7 +20,7 @@ type Ledger interface {
 	Report(ctx context.Context, id string, attempt int, live ledger.Live) error
 	Finish(ctx context.Context, id string, attempt int, e ledger.Ending) ([]ledger.Record, error)
 	Fail(ctx context.Context, id string, e jobs.Error) error
-	Cancelling(ctx context.Context, instance string) ([]ledger.Stopping, error)
+	Cancelling(ctx context.Context, ids []string) ([]ledger.Stopping, error)
 	Holds(ctx context.Context, id string, attempt int) error
 	OnChange(f func(ids []string)) (remove func())
 }

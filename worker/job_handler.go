@@ -10,6 +10,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/worker/internal/fault"
+	"github.com/runnerbean/runnerbean/worker/internal/growinglog"
 	"github.com/runnerbean/runnerbean/worker/internal/program"
 	"github.com/runnerbean/runnerbean/worker/internal/publish"
 	"github.com/runnerbean/runnerbean/worker/internal/trouble"
@@ -210,6 +211,9 @@ func (h *jobHandler) attempt(ctx context.Context, message *queue.Delivery, a *at
 		ctx: a.stop.ctx, id: a.record.ID, attempt: a.record.Attempt, run: &a.run,
 		message: message, store: h.cfg.Store, logger: a.logger,
 	}
+	if h.cfg.Logs != nil {
+		flusher.growing = &growinglog.Log{Job: a.record.ID, Attempt: a.record.Attempt, Source: &a.run.log, Ledger: h.cfg.Logs}
+	}
 	flusher.start(a.stop.guard)
 	err := h.runner.run(a)
 	h.running.remove(a)
@@ -218,7 +222,7 @@ func (h *jobHandler) attempt(ctx context.Context, message *queue.Delivery, a *at
 	defer done()
 	safely := func(step string, f func()) bool { return h.panics.safely(end, a.record.ID, step, f) }
 	safely("files", func() { h.finisher.keepFiles(end, a, err) })
-	safely("log", func() { flusher.storeLog(end); flusher.storeSeries(end) })
+	safely("log", func() { flusher.endLog(end); flusher.storeSeries(end) })
 	ending, stale := h.finisher.finish(end, a, err)
 	safely("compare", func() {
 		if stale {
@@ -227,6 +231,9 @@ func (h *jobHandler) attempt(ctx context.Context, message *queue.Delivery, a *at
 			a.publication.Recorded(end)
 		}
 	})
+	if ending != nil && ending.State == jobs.Succeeded {
+		safely("checkpoints", func() { a.checkpoints.Done(end) })
+	}
 	flusher.stop()
 	if !safely("acknowledge", func() { h.ack.afterAttempt(end, message, a, ending) }) {
 		h.ack.release(end, message, a.record.Priority, h.ack.spread(elsewhereDelay))

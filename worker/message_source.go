@@ -3,34 +3,26 @@ package worker
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/queue"
 )
 
-// messageSource is where a slot gets its messages from: one server or, if there are
-// fewer slots than servers, several.
+// pollLimit is how long a server may take for an answer to a poll before the others are
+// asked.
+const pollLimit = 500 * time.Millisecond
+
+// messageSource is where an executor gets its messages from: every server.
 type messageSource struct {
 	consumers []*queue.Consumer
-}
-
-// serversOf returns the servers of slot i of n: one, in turn, or several if there are
-// fewer slots than servers.
-func serversOf(addrs []string, i, n int) []string {
-	if n >= len(addrs) {
-		return addrs[i%len(addrs):][:1]
-	}
-	var mine []string
-	for ; i < len(addrs); i += n {
-		mine = append(mine, addrs[i])
-	}
-	return mine
+	first     int // index of the server that is asked first
 }
 
 // openSource connects to servers on the first reserve.
-func openSource(cfg queue.Config, addrs []string) (*messageSource, error) {
+func openSource(cfg queue.Config) (*messageSource, error) {
 	s := &messageSource{}
-	for _, addr := range addrs {
+	for _, addr := range cfg.Addrs {
 		cfg.Addrs = []string{addr}
 		c, err := queue.NewConsumer(cfg)
 		if err != nil {
@@ -55,12 +47,36 @@ type answer struct {
 	err     error
 }
 
-// reserve waits for a message from any of the servers. If two come at once, one goes
-// back.
+// reserve waits for a message from any of the servers. The servers are asked one after the
+// other, so that none has to take a message back, and each first in turn, so that no queue
+// waits for the end of another. If none has a message, reserve waits for all of them.
 func (s *messageSource) reserve(ctx context.Context, tubes []string) (*queue.Delivery, error) {
 	if len(s.consumers) == 1 {
 		return s.consumers[0].Reserve(ctx, tubes)
 	}
+	first := s.first
+	s.first = (first + 1) % len(s.consumers)
+	for i := range s.consumers {
+		message, err := poll(ctx, s.consumers[(first+i)%len(s.consumers)], tubes)
+		if err == nil && message == nil {
+			err = ctx.Err()
+		}
+		if message != nil || err != nil {
+			return message, err
+		}
+	}
+	return s.await(ctx, tubes)
+}
+
+// poll returns a message that is ready on a server, or nil.
+func poll(ctx context.Context, c *queue.Consumer, tubes []string) (*queue.Delivery, error) {
+	ctx, cancel := context.WithTimeout(ctx, pollLimit)
+	defer cancel()
+	return c.Poll(ctx, tubes)
+}
+
+// await waits for a message from any of the servers. If two come at once, one goes back.
+func (s *messageSource) await(ctx context.Context, tubes []string) (*queue.Delivery, error) {
 	first, cancel := context.WithCancel(ctx)
 	defer cancel()
 	answers := make(chan answer, len(s.consumers))

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -197,6 +198,41 @@ func TestLedgerFails(t *testing.T) {
 	}
 }
 
+// TestEndIsKept checks that an end that the ledger did not take survives the node: the next
+// one records it, and the program does not run again.
+func TestEndIsKept(t *testing.T) {
+	t.Parallel()
+	i := &failingLedger{}
+	i.ends.Store(1 << 20)
+	r := newFixture(t, func(c *Config) {
+		i.Ledger, c.Ledger = c.Ledger, i
+		c.Unreported = filepath.Join(t.TempDir(), "unreported")
+	})
+	kept := func() int {
+		list, err := filepath.Glob(filepath.Join(r.cfg.Unreported, "*.json"))
+		r.must(err)
+		return len(list)
+	}
+	r.install("p", "echo 1")
+	r.start()
+	id := r.submit(job("p"))
+	r.until("the end is kept", func() bool { return kept() == 1 })
+	if record := r.get(id); record.State != jobs.Running {
+		t.Fatalf("the job is %s", record.State)
+	}
+	next := r.cfg // as the first would start again, which still tries
+	next.Ledger = i.Ledger
+	_, err := New(next)
+	r.must(err)
+	if record := r.get(id); record.State != jobs.Succeeded || record.Attempt != 1 || kept() != 0 {
+		t.Errorf("%+v; %d kept", record, kept())
+	}
+	if got := string(r.result(id).Result); got != "1" {
+		t.Errorf("the result is %s", got)
+	}
+	i.ends.Store(0) // the first learns that its attempt has ended
+}
+
 // TestLedgerRefuses delays the message while no claim is possible.
 func TestLedgerRefuses(t *testing.T) {
 	t.Parallel()
@@ -249,25 +285,6 @@ func TestBeanstalkdGone(t *testing.T) {
 	r.bean.Restart()
 	r.await(r.submit(job("slow")), jobs.Succeeded)
 	r.tubeEmpty("slow")
-}
-
-func TestServersOf(t *testing.T) {
-	t.Parallel()
-	addrs := []string{"a", "b", "c"}
-	for n, want := range map[int][][]string{
-		1: {{"a", "b", "c"}},
-		2: {{"a", "c"}, {"b"}},
-		3: {{"a"}, {"b"}, {"c"}},
-		5: {{"a"}, {"b"}, {"c"}, {"a"}, {"b"}},
-	} {
-		var got [][]string
-		for i := range n {
-			got = append(got, serversOf(addrs, i, n))
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Error(diff)
-		}
-	}
 }
 
 // TestOneSlotTwoServers takes work from both servers, also while one is down.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
+	"github.com/runnerbean/runnerbean/internal/published"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -41,7 +42,7 @@ func childNode(spec string) error {
 	if err != nil {
 		return err
 	}
-	s, err := store.Open(filepath.Join(c.Dir, "store"))
+	s, err := store.Open(context.Background(), filepath.Join(c.Dir, "store"))
 	if err != nil {
 		return err
 	}
@@ -49,7 +50,7 @@ func childNode(spec string) error {
 		return err
 	}
 	w, err := New(Config{
-		Queue: queue.Config{Addrs: []string{c.Addr}}, Prefix: testPrefix, Ledger: l, Events: l.Events, Nodes: l.Nodes, Queues: l.Queues, Store: s, Results: l.Results, LedgerResults: 64 << 10, Node: "n1", Instance: c.Instance,
+		Queue: queue.Config{Addrs: []string{c.Addr}}, Prefix: testPrefix, Ledger: l, Events: l.Events, Nodes: l.Nodes, Queues: l.Queues, Store: s, Checkpoints: l.Checkpoints, Results: l.Results, Published: published.New(l.Results, s), LedgerResults: 64 << 10, Node: "n1", Instance: c.Instance,
 		BaseURL: testBase, Programs: filepath.Join(c.Dir, "programs"), Scratch: filepath.Join(c.Dir, "scratch"), Slots: 1,
 	})
 	if err != nil {

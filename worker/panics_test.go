@@ -59,11 +59,11 @@ func (m *panicking) Finish(ctx context.Context, id string, attempt int, e ledger
 	return released, err
 }
 
-func (m *panicking) Cancelling(ctx context.Context, instance string) ([]ledger.Stopping, error) {
+func (m *panicking) Cancelling(ctx context.Context, ids []string) ([]ledger.Stopping, error) {
 	if id := m.job.Load(); id != nil {
 		m.step("stop", *id)
 	}
-	return m.Ledger.Cancelling(ctx, instance)
+	return m.Ledger.Cancelling(ctx, ids)
 }
 
 func (m *panicking) Create(ctx context.Context, key string, data []byte) error {

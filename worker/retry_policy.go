@@ -47,7 +47,11 @@ func (p policy) ending(rec *ledger.Record, f *fault.Fault, logTail string) ledge
 	case f.Awaits != nil:
 		p.awaitInputs(&e, rec, f)
 	case f.Outcome == jobs.OutcomeInterrupted:
-		p.again(&e, 0, f.Message)
+		wait := time.Duration(0)
+		if f.Saved {
+			wait = p.backoff.Wait(1) // bounds the starts of a program that saves and ends at once
+		}
+		p.again(&e, wait, f.Message)
 		e.Shutdown = f.Shutdown
 	case !f.Final && ledger.Spends(f.Outcome) && rec.Spent+1 < p.attempts:
 		p.again(&e, p.backoff.Wait(rec.Spent+1),

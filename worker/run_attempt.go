@@ -7,10 +7,15 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/panics"
+	"github.com/runnerbean/runnerbean/internal/retry"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/worker/internal/checkpoint"
+	"github.com/runnerbean/runnerbean/worker/internal/enqueue"
 	"github.com/runnerbean/runnerbean/worker/internal/fault"
 	"github.com/runnerbean/runnerbean/worker/internal/input"
 	"github.com/runnerbean/runnerbean/worker/internal/process"
@@ -39,6 +44,7 @@ type runner struct {
 // After a panic it is a fault, unless the job has a result.
 func (r *runner) run(a *attempt) error {
 	err := panics.Call(func() error { return r.tryRun(a) })
+	a.checkpoints.Abort()
 	caught := a.stop.panic.Load()
 	if errors.As(err, &caught); caught == nil {
 		return err
@@ -103,7 +109,7 @@ func (r *runner) runProgram(a *attempt) error {
 	}
 	stdin, sources, err := r.fetcher.Fetch(ctx, input.Request{
 		Job: &a.job, Schema: a.program.Manifest.InputSchema, Budget: &a.budget,
-		Dir: a.run.dir, SpillPath: a.res.scratch.InputPath(), MaxScratch: a.limits.scratch,
+		Dir: a.run.dir, SpillPath: a.res.scratch.InputPath(), MaxScratch: a.limits.scratch, Log: &a.run.log,
 	})
 	if err != nil {
 		return err
@@ -116,6 +122,9 @@ func (r *runner) runProgram(a *attempt) error {
 	if err := r.verify(a); err != nil {
 		return err
 	}
+	if err := r.restore(a); err != nil {
+		return err
+	}
 	return r.exec(a, &stdin)
 }
 
@@ -125,7 +134,7 @@ func (r *runner) openFolder(a *attempt) (err error) {
 	switch {
 	case !a.program.Manifest.Stream():
 		a.run.dir, err = a.res.scratch.Open()
-	case len(a.job.Files) > 0:
+	case len(a.job.Files) > 0 || len(a.job.Needs) > 0:
 		a.run.folder = r.scratch.NewScratch()
 		a.run.dir, err = a.run.folder.Open()
 	}
@@ -173,7 +182,7 @@ func (r *runner) exec(a *attempt, stdin *input.Stdin) error {
 	if err := r.ended(a, reporter, &exit, err); err != nil {
 		return err
 	}
-	return verdict(&exit, &a.limits, a.run.renderedLog())
+	return r.lastCheckpoint(a, verdict(&exit, &a.limits, a.run.renderedLog()))
 }
 
 // spec returns how to start the program in a working directory.
@@ -200,7 +209,7 @@ func (r *runner) ended(a *attempt, reporter *progress.Reporter, exit *process.Ex
 		fmt.Fprintf(&a.run.log, "runnerbean: %d event lines were too long and are ignored\n", exit.EventsDropped)
 	}
 	r.cfg.atStage("output")
-	if exit.Killed {
+	if _, refused := errors.AsType[*fault.Fault](context.Cause(a.stop.killed)); exit.Killed || refused {
 		return killedHere(a.stop.killed)
 	}
 	return nil
@@ -264,7 +273,7 @@ func (r *runner) reporter(a *attempt) *progress.Reporter {
 		id = a.job.ID
 	}
 	return progress.NewReporter(progress.Config{
-		Job: id, Start: a.start, Log: &a.run.log, Series: &a.run.series, Guard: a.stop.guard,
+		Job: id, Start: a.start, Log: &a.run.log, Series: &a.run.series, Guard: a.stop.guard, Saved: a.checkpoints.Ask, Enqueue: r.enqueuer(a),
 		Report: func(live ledger.Live) {
 			ctx, cancel := extend(a.stop.ctx, finishTime)
 			defer cancel()
@@ -276,6 +285,24 @@ func (r *runner) reporter(a *attempt) *progress.Reporter {
 			}
 		},
 	})
+}
+
+// enqueuer returns what makes the jobs that the program asks for. The program waits meanwhile,
+// if it writes faster than they are recorded. It is killed if one is refused.
+func (r *runner) enqueuer(a *attempt) func(jsontext.Value) {
+	programs := a.program.Manifest.Enqueue
+	if r.cfg.Enqueue == nil {
+		programs = nil
+	}
+	e := enqueue.New(enqueue.Config{
+		Parent: &a.job, Programs: programs, Log: &a.run.log,
+		Accept: func(ctx context.Context, document []byte) error { return r.cfg.Enqueue(ctx, a.job.ID, document) },
+	})
+	return func(request jsontext.Value) {
+		if err := e.Enqueue(a.stop.ctx, request); err != nil {
+			a.stop.kill(err)
+		}
+	}
 }
 
 func (r *runner) eventHandler(a *attempt, reporter *progress.Reporter) func([]byte) {
@@ -308,6 +335,65 @@ func (r *runner) notStarted(a *attempt, err error) error {
 		return fault.OfNode("program "+a.record.Program, err)
 	}
 	return r.others.startFault(a.stop.ctx, a.record.Program, err)
+}
+
+// restore puts the newest checkpoint of an earlier attempt into the working directory.
+func (r *runner) restore(a *attempt) (err error) {
+	if r.cfg.Checkpoints == nil {
+		return nil
+	}
+	a.checkpoints = checkpoint.New(checkpoint.Config{
+		Ledger: r.cfg.Checkpoints, Store: r.cfg.Store, Events: r.cfg.Events, Job: a.record.ID, Attempt: a.record.Attempt, Node: r.cfg.Node,
+		Dir: a.run.dir + "/checkpoint", Spool: a.res.scratch.CheckpointPath(), Limit: cmp.Or(a.limits.scratch, r.cfg.MaxFiles),
+		Log: &a.run.log, Guard: a.stop.guard, Logger: a.logger, Backoff: retry.Backoff{Base: r.cfg.BackoffBase, Max: r.cfg.BackoffMax, Jitter: r.cfg.Jitter},
+	})
+	if a.record.Attempt == 1 {
+		return nil
+	}
+	if a.restored, err = a.checkpoints.Restore(a.stop.ctx); err != nil {
+		if a.stop.ctx.Err() != nil {
+			return a.stop.fault(r.cfg.Node)
+		}
+		return fault.OfNode("its checkpoint cannot be restored", err)
+	}
+	return nil
+}
+
+const (
+	// saveTime bounds the packing of a checkpoint after its program has ended, and
+	// saveStopped after the attempt was stopped: service managers wait 90 s for a node.
+	saveTime    = 10 * time.Minute
+	saveStopped = 40 * time.Second
+)
+
+// lastCheckpoint keeps the checkpoint of a program that has ended, and returns how the attempt
+// ends. err is what the program says.
+func (r *runner) lastCheckpoint(a *attempt, err error) error {
+	if err == nil {
+		a.checkpoints.Abort() // nobody needs one
+		return nil
+	}
+	ctx, cancel := extend(a.stop.ctx, saveStopped)
+	defer cancel()
+	ctx, expire := context.WithTimeout(ctx, saveTime)
+	defer expire()
+	defer context.AfterFunc(a.stop.killed, cancel)()
+	if a.run.exit.Code != exitSaved {
+		a.checkpoints.Wait(ctx)
+		return err
+	}
+	failed := a.checkpoints.Last(ctx)
+	_, refused := errors.AsType[*checkpoint.Refused](failed)
+	end, known := errors.AsType[*fault.Fault](err)
+	switch {
+	case failed == nil, !known, !end.Saved, errors.Is(failed, checkpoint.ErrStale): // the ledger refuses the end, too
+		return err
+	case a.stop.ctx.Err() != nil:
+		return a.stop.fault(r.cfg.Node)
+	case refused, errors.Is(failed, checkpoint.ErrSame):
+		return &fault.Fault{Outcome: jobs.OutcomeError, Message: "it asked to be run again (exit code 85), but " + failed.Error()}
+	}
+	return fault.OfNode("its checkpoint cannot be kept", failed)
 }
 
 // publish makes the output of the program the result of the job.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 
 	"github.com/runnerbean/runnerbean/api"
@@ -17,13 +16,12 @@ var ErrSlots = fmt.Errorf("worker: slots must be between 0 and %d", api.MaxSlots
 // slots are the slots of a worker, with two executors each. Their number changes while
 // they work.
 type slots struct {
-	addrs  []string // of the beanstalkd servers
 	node   string
 	logger *slog.Logger
 	// prepare is called before executors start.
 	prepare func()
-	// newExecutor returns an executor for a slot and some servers.
-	newExecutor func(addrs []string, taken chan struct{}) (*executor, error)
+	// newExecutor returns an executor for a slot.
+	newExecutor func(taken chan struct{}) (*executor, error)
 
 	mu         sync.Mutex
 	count      int             // in force
@@ -35,9 +33,8 @@ type slots struct {
 // slot is room for one running program. It outlives its executors: those that end after
 // their current jobs keep the slot until then, and new ones wait.
 type slot struct {
-	taken chan struct{} // full while the slot is taken
-	addrs []string      // of the beanstalkd servers that its executors serve
-	end   context.CancelFunc
+	taken chan struct{}      // full while the slot is taken
+	end   context.CancelFunc // of its executors; nil while it has none
 }
 
 // number returns how many programs may run at the same time now.
@@ -102,13 +99,11 @@ func (s *slots) fit() error {
 	}
 	var errs []error
 	for i, slot := range s.all {
-		var addrs []string
-		if i < s.count {
-			addrs = serversOf(s.addrs, i, s.count)
-		}
-		if !slices.Equal(addrs, slot.addrs) {
+		switch {
+		case i >= s.count:
 			slot.stop()
-			errs = append(errs, s.start(slot, addrs))
+		case slot.end == nil:
+			errs = append(errs, s.start(slot))
 		}
 	}
 	return errors.Join(errs...)
@@ -119,18 +114,15 @@ func (s *slot) stop() {
 	if s.end != nil {
 		s.end()
 	}
-	s.addrs, s.end = nil, nil
+	s.end = nil
 }
 
-// start starts two executors that serve some servers; none if there are no servers.
-func (s *slots) start(slot *slot, addrs []string) error {
-	if len(addrs) == 0 {
-		return nil
-	}
+// start starts the two executors of a slot.
+func (s *slots) start(slot *slot) error {
 	take, end := context.WithCancel(s.take)
-	slot.addrs, slot.end = addrs, end
+	slot.end = end
 	for range 2 {
-		e, err := s.newExecutor(addrs, slot.taken)
+		e, err := s.newExecutor(slot.taken)
 		if err != nil {
 			slot.stop()
 			return fmt.Errorf("worker: %w", err)

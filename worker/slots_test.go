@@ -5,13 +5,16 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -166,4 +169,98 @@ func TestSlotsOnAndOff(t *testing.T) {
 		}
 	}
 	r.tubeEmpty("quick")
+}
+
+// TestEverySlotTakesFromEveryServer puts the messages of all jobs on the last of three servers:
+// every slot must get one, also while the other servers are dead or hang.
+func TestEverySlotTakesFromEveryServer(t *testing.T) {
+	t.Parallel()
+	for name, harm := range map[string]func(one, two *queuetest.Server){
+		"all work": func(_, _ *queuetest.Server) {},
+		"two dead": func(one, two *queuetest.Server) { one.Kill(); two.Kill() },
+		"two hang": func(one, two *queuetest.Server) { one.Signal(syscall.SIGSTOP); two.Signal(syscall.SIGSTOP) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			one, two := queuetest.Start(t), queuetest.Start(t)
+			r := newFixture(t, func(c *Config) {
+				c.Slots, c.Queue.Timeout, c.Queue.Addrs = 3, time.Hour, []string{one.Addr, two.Addr, c.Queue.Addrs[0]}
+			})
+			open := r.gate("slow")
+			harm(one, two)
+			n := r.start()
+			ids := r.crowd("slow", 3)
+			r.until("every slot runs a job", func() bool { return n.busy() == 3 })
+			open()
+			for _, id := range ids {
+				r.await(id, jobs.Succeeded)
+			}
+		})
+	}
+}
+
+// TestPendingReserves counts at the servers: each free slot has one reserve pending at each
+// server, and a slot that runs a job has none.
+func TestPendingReserves(t *testing.T) {
+	t.Parallel()
+	const slots = 8
+	r := newFixture(t, func(c *Config) {
+		c.Slots, c.Queue.Addrs = slots, append(c.Queue.Addrs, queuetest.Start(t).Addr, queuetest.Start(t).Addr)
+	})
+	open := r.gate("slow")
+	servers, err := queue.NewProducer(queue.Config{Addrs: r.cfg.Queue.Addrs})
+	r.must(err)
+	defer servers.Close()
+	pending := func(want int) {
+		t.Helper()
+		r.until("every free slot waits at every server", func() bool {
+			list, err := servers.Servers(t.Context())
+			r.must(err)
+			same := 0
+			for _, s := range list {
+				n, err := strconv.Atoi(s.Stats["current-waiting"])
+				r.must(err)
+				if n == want {
+					same++
+				}
+			}
+			return same == len(list)
+		})
+	}
+	n := r.start()
+	pending(slots)
+	ids := r.crowd("slow", slots-2)
+	r.until("all jobs run", func() bool { return n.busy() == slots-2 })
+	pending(2)
+	ids = append(ids, r.crowd("slow", 2)...)
+	r.until("all slots are taken", func() bool { return n.busy() == slots })
+	pending(0)
+	open()
+	for _, id := range ids {
+		r.await(id, jobs.Succeeded)
+	}
+	pending(slots)
+}
+
+// TestServersTakeTurns has a queue on one server and a single job on another.
+func TestServersTakeTurns(t *testing.T) {
+	t.Parallel()
+	other := queuetest.Start(t)
+	r := newFixture(t, func(c *Config) { c.Slots, c.Queue.Addrs = 1, append(c.Queue.Addrs, other.Addr) })
+	r.install("quick", "echo 1")
+	ids := r.crowd("quick", 6)
+	j := job("quick")
+	r.accept(j)
+	r.putTo(other.Addr, j)
+	r.start()
+	started := r.await(j.ID, jobs.Succeeded).Started
+	earlier := 0
+	for _, id := range ids {
+		if r.await(id, jobs.Succeeded).Started.Before(started) {
+			earlier++
+		}
+	}
+	if earlier > 2 {
+		t.Errorf("%d jobs of the other server came first", earlier)
+	}
 }

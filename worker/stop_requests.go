@@ -102,7 +102,7 @@ func (w *stopWatcher) stopSome(ctx context.Context, checked time.Time) time.Time
 	if len(list) == 0 {
 		return checked
 	}
-	w.stopAsked(ctx)
+	w.stopAsked(ctx, list)
 	// The wall clock goes on while a machine sleeps. If it is set, the ledger is asked
 	// once too often.
 	if d := wallClock().Sub(checked); d < 0 || d >= w.cfg.holdsEvery {
@@ -115,8 +115,12 @@ func (w *stopWatcher) stopSome(ctx context.Context, checked time.Time) time.Time
 func wallClock() time.Time { return time.Now().Round(0) }
 
 // stopAsked stops the attempts that a person wants stopped.
-func (w *stopWatcher) stopAsked(ctx context.Context) {
-	list, err := w.cfg.Ledger.Cancelling(ctx, w.cfg.Instance)
+func (w *stopWatcher) stopAsked(ctx context.Context, running []*attempt) {
+	ids := make([]string, len(running))
+	for i, a := range running {
+		ids[i] = a.record.ID
+	}
+	list, err := w.cfg.Ledger.Cancelling(ctx, ids)
 	if err != nil && ctx.Err() == nil {
 		w.cfg.Logger.Warn("cannot ask which jobs are to be stopped", "err", err)
 	}

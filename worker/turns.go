@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/internal/retry"
 	"github.com/runnerbean/runnerbean/worker/internal/program"
 	"github.com/runnerbean/runnerbean/worker/internal/scheduler"
 )
@@ -25,23 +26,29 @@ type turns struct {
 	logger   *slog.Logger
 
 	mu      sync.Mutex
-	servers map[string]*scheduler.Scheduler // by address
+	servers map[string]*serverTurns // by address
+}
+
+// serverTurns are the turns on one server.
+type serverTurns struct {
+	turns *scheduler.Scheduler
+	looks retry.Pace
 }
 
 func newTurns(cfg *Config, programs *program.Registry, ack *messageAck) *turns {
 	return &turns{
 		queues: cfg.Queues, programs: programs, tube: cfg.tube, ack: ack, logger: cfg.Logger,
-		servers: map[string]*scheduler.Scheduler{},
+		servers: map[string]*serverTurns{},
 	}
 }
 
-// of returns the scheduler of a server.
-func (t *turns) of(addr string) *scheduler.Scheduler {
+// of returns the turns of a server.
+func (t *turns) of(addr string) *serverTurns {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := t.servers[addr]
 	if s == nil {
-		s = scheduler.New()
+		s = &serverTurns{turns: scheduler.New()}
 		t.servers[addr] = s
 	}
 	return s
@@ -54,15 +61,15 @@ func (t *turns) take(ctx context.Context, held **queue.Delivery, m *runMessage, 
 	name, weight := (*p).About.Name, (*p).About.Weight
 	s := t.of((*held).Addr)
 	t.look(ctx, s, (*held).Server)
-	if !s.Contended(name, weight) {
-		return s.Take(name, weight)
+	if !s.turns.Contended(name, weight) {
+		return s.turns.Take(name, weight)
 	}
 	priority, known, err := t.queues.Priority(ctx, m.ID)
 	if err != nil || !known {
-		return s.Take(name, weight) // the claim will report it
+		return s.turns.Take(name, weight) // the claim will report it
 	}
 	for range maxPasses {
-		turn := s.Next(name, weight, priority)
+		turn := s.turns.Next(name, weight, priority)
 		if turn.Program == name {
 			return turn
 		}
@@ -73,38 +80,45 @@ func (t *turns) take(ctx context.Context, held **queue.Delivery, m *runMessage, 
 		}
 		if content.Program != turn.Program {
 			turn.GivenBack()
-			turn = s.Found(content.Program, its.About.Weight, priority)
+			turn = s.turns.Found(content.Program, its.About.Weight, priority)
 		}
 		t.ack.release(ctx, *held, priority, 0)
 		*held, *m, *p = other, content, its
 		return turn
 	}
-	return s.Take(name, weight)
+	return s.turns.Take(name, weight)
 }
 
-// look looks at the queues if the scheduler asks for it.
-func (t *turns) look(ctx context.Context, s *scheduler.Scheduler, server string) {
-	if !s.Look(time.Now()) {
+// look looks at the queues if the scheduler asks for it. Beside an old snapshot PostgreSQL reads all
+// jobs that have left a queue since then, so looks become slow.
+func (t *turns) look(ctx context.Context, s *serverTurns, server string) {
+	installed := t.programs.Current()
+	began := time.Now()
+	if !s.looks.Ready(began) || !s.turns.Look(began) {
+		return
+	}
+	if len(installed.Programs) < 2 {
+		s.turns.Looked(nil) // a single program takes no turns; others may have been removed
 		return
 	}
 	heads, err := t.queues.Heads(ctx, server)
+	s.looks.Took(time.Now(), time.Since(began))
 	if err != nil {
 		t.logger.Debug("cannot read which programs have due jobs", "err", err) // the claim will report it
 		return
 	}
-	installed := t.programs.Current()
 	var due []scheduler.Due
 	for _, h := range heads {
 		if p := installed.Programs[h.Program]; p != nil && slices.Contains(installed.Tubes, t.tube(h.Program)) {
 			due = append(due, scheduler.Due{Program: h.Program, Weight: p.About.Weight, Priority: h.Priority})
 		}
 	}
-	s.Looked(due)
+	s.turns.Looked(due)
 }
 
 // other reserves a message beside the held one, whose job is at least as urgent as a
-// priority: of the program of the turn, or of one that had no due jobs at the last look. Only
-// the tubes of programs with due jobs are left out, since each costs a command. It returns nil
+// priority: of the program of the turn, or of one that is not known to have jobs. Only
+// the tubes of programs that may not take the turn are left out, since each costs a command. It returns nil
 // if there is no such message.
 func (t *turns) other(ctx context.Context, held *queue.Delivery, own string, turn *scheduler.Turn, priority uint32) (*queue.Delivery, runMessage, *program.Program) {
 	installed := t.programs.Current()

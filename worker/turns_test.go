@@ -20,6 +20,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/worker/internal/scheduler"
 )
 
 // queued records n jobs, puts their messages and marks them as sent.
@@ -259,4 +260,26 @@ func TestFewJobsBesideMany(t *testing.T) {
 		t.Errorf("%d of the many started after the ten were queued and before the last of the ten", before)
 	}
 	t.Logf("%d of the many started before the last of the ten", before)
+}
+
+// TestRemovedProgramTakesNoTurns leaves a node with one program, after another one had jobs.
+func TestRemovedProgramTakesNoTurns(t *testing.T) {
+	t.Parallel()
+	r := newFixture(t, func(c *Config) { c.Slots = 1 })
+	r.install("p", `echo 1`)
+	w, err := New(r.cfg)
+	r.must(err)
+	turns := newTurns(&w.cfg, w.programs, nil)
+	s := turns.of(r.bean.Addr)
+	s.turns.Looked([]scheduler.Due{{Program: "removed", Weight: 1, Priority: jobs.DefaultPriority}})
+	for range 4 { // more than its weight
+		s.turns.Take("p", 1).Claimed()
+	}
+	if !s.turns.Contended("p", 1) {
+		t.Fatal("the other program has no turn before")
+	}
+	turns.look(t.Context(), s, "server")
+	if s.turns.Contended("p", 1) {
+		t.Error("a program that was removed still has a turn")
+	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/runnerbean/runnerbean/worker/internal/publish"
 	"github.com/runnerbean/runnerbean/worker/internal/stream"
 	"github.com/runnerbean/runnerbean/worker/internal/trouble"
+	"github.com/runnerbean/runnerbean/worker/internal/unreported"
 	"github.com/runnerbean/runnerbean/worker/internal/workdir"
 )
 
@@ -42,7 +43,8 @@ type Worker struct {
 	usage      processUsage // of processors by the running programs
 	pause      *process.PauseGate
 	streams    *stream.Pool // processes of stream programs
-	pausing    sync.Mutex   // keeps gate and pause the same
+	unreported unreported.Folder
+	pausing    sync.Mutex // keeps gate and pause the same
 	prepared   sync.Once
 }
 
@@ -66,12 +68,16 @@ func New(cfg Config) (*Worker, error) {
 	}
 	w.fetcher = input.NewFetcher(input.Config{
 		Client: w.client, Timeout: cfg.FetchTimeout, MaxInput: cfg.MaxInput, MaxFiles: cfg.MaxFiles,
+		Jobs: cfg.Ledger, Results: cfg.Published, Objects: cfg.Store,
 		Backoff: retry.Backoff{Base: min(cfg.BackoffBase, time.Second), Max: 10 * time.Second, Jitter: cfg.Jitter},
 	})
 	w.streams = stream.New(stream.Config{
 		Root: w.scratch, Slots: w.Slots, Logger: cfg.Logger,
 		Installed: func(name string) *program.Program { return w.programs.Current().Programs[name] },
 	})
+	if w.unreported, err = reportLeft(&cfg); err != nil {
+		return nil, fmt.Errorf("worker: folder of ends that are not recorded: %w", err)
+	}
 	recorder := &panicRecorder{node: cfg.Node, events: cfg.Events, logger: cfg.Logger}
 	w.stops = &stopWatcher{cfg: &w.cfg, running: w.running, panics: recorder}
 	w.trouble = trouble.New(trouble.Config{
@@ -79,10 +85,10 @@ func New(cfg Config) (*Worker, error) {
 		OnChange: func(in bool) { w.gate.inTrouble(in); cfg.OnTrouble() }, Logger: cfg.Logger,
 	})
 	w.quarantine = newQuarantine(&w.cfg, w.gate)
-	w.slots = &slots{addrs: cfg.Queue.Addrs, node: cfg.Node, logger: cfg.Logger, count: cfg.Slots, prepare: func() { w.prepared.Do(w.prepare) }}
+	w.slots = &slots{node: cfg.Node, logger: cfg.Logger, count: cfg.Slots, prepare: func() { w.prepared.Do(w.prepare) }}
 	handler := w.newHandler(recorder)
-	w.slots.newExecutor = func(addrs []string, taken chan struct{}) (*executor, error) {
-		return w.newExecutor(handler, addrs, taken)
+	w.slots.newExecutor = func(taken chan struct{}) (*executor, error) {
+		return w.newExecutor(handler, taken)
 	}
 	return w, nil
 }
@@ -100,7 +106,7 @@ func (w *Worker) newHandler(recorder *panicRecorder) *jobHandler {
 			cfg: cfg, programs: w.programs, others: others, fetcher: w.fetcher, pause: w.pause, slots: w.Slots, panics: recorder,
 			streams: w.streams, scratch: w.scratch,
 		},
-		finisher: &finisher{cfg: cfg, backoff: backoff, inputBackoff: inputBackoff, panics: recorder},
+		finisher: &finisher{cfg: cfg, backoff: backoff, inputBackoff: inputBackoff, panics: recorder, unreported: w.unreported},
 		publish: &publish.Config{
 			Node: cfg.Node, BaseURL: cfg.BaseURL, Store: cfg.Store, Ledger: cfg.Ledger, Results: cfg.Results, Events: cfg.Events, Backoff: backoff, MaxFiles: cfg.MaxFiles,
 			LedgerResults: cfg.LedgerResults,
@@ -111,9 +117,9 @@ func (w *Worker) newHandler(recorder *panicRecorder) *jobHandler {
 	}
 }
 
-// newExecutor returns an executor for a slot that serves some servers.
-func (w *Worker) newExecutor(handler *jobHandler, addrs []string, taken chan struct{}) (*executor, error) {
-	source, err := openSource(w.cfg.Queue, addrs)
+// newExecutor returns an executor for a slot.
+func (w *Worker) newExecutor(handler *jobHandler, taken chan struct{}) (*executor, error) {
+	source, err := openSource(w.cfg.Queue)
 	if err != nil {
 		return nil, err
 	}

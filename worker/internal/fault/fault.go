@@ -39,6 +39,8 @@ type Fault struct {
 	Awaits *Temporary
 	// Shutdown is set if the shutdown of the node interrupted the attempt.
 	Shutdown bool
+	// Saved is set if the program has saved a checkpoint and asked to be run again.
+	Saved bool
 	// Final is set if another attempt would end in the same way.
 	Final bool
 }

@@ -15,9 +15,12 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/runnerbean/runnerbean/internal/bytesize"
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/outbound"
+	"github.com/runnerbean/runnerbean/internal/published"
 	"github.com/runnerbean/runnerbean/internal/retry"
+	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/worker/internal/fault"
 )
@@ -38,6 +41,21 @@ const (
 	maxChecked = 4 * maxWithSchema
 )
 
+// Jobs reads the records of jobs; *ledger.Ledger implements it.
+type Jobs interface {
+	Get(ctx context.Context, id string) (ledger.Record, error)
+}
+
+// Results opens the results of jobs; *published.Results implements it.
+type Results interface {
+	Open(ctx context.Context, job string) (published.Document, error)
+}
+
+// Objects opens artifacts; *store.Store implements it.
+type Objects interface {
+	Open(ctx context.Context, key string) (*store.Object, error)
+}
+
 // Config of a Fetcher. All fields are required.
 type Config struct {
 	Client *http.Client // the caller closes its idle connections
@@ -47,6 +65,10 @@ type Config struct {
 	Backoff retry.Backoff
 	// MaxInput bounds an input, and MaxFiles the files of one job together, in bytes.
 	MaxInput, MaxFiles int64
+	// Jobs, Results and Objects have what needed jobs have left.
+	Jobs    Jobs
+	Results Results
+	Objects Objects
 }
 
 // Fetcher fetches inputs. Several attempts may use it at the same time.

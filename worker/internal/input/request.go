@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -21,19 +22,22 @@ import (
 type Request struct {
 	Job    *jobs.Job
 	Schema *validate.Schema // of the input; nil if there is none
-	// Dir is the working directory. Files go to its folder inputs.
+	// Dir is the working directory. Files, and what needed jobs have left, go to its folder
+	// inputs.
 	Dir string
 	// SpillPath is where an input is kept that is too large for memory.
 	SpillPath string
+	// Log is the log of the job.
+	Log io.Writer
 	// MaxScratch bounds the working directory in bytes; 0 is no limit.
 	MaxScratch int64
 	// Budget is the time for checks.
 	Budget *strictjson.Budget
 }
 
-// Fetch fetches the standard input and the files of a job, and checks that the
-// standard input is JSON as the program wants it. The sources say where they came
-// from. The caller closes the input. The error is a fault.
+// Fetch fetches the standard input and the files of a job, copies what the jobs have left
+// that it needs, and checks that the standard input is JSON as the program wants it. The
+// sources say where the standard input and the files came from. The caller closes the input. The error is a fault.
 func (f *Fetcher) Fetch(ctx context.Context, r Request) (Stdin, []jobs.Source, error) {
 	in, source, err := f.stdin(ctx, &r)
 	sources := []jobs.Source{source}
@@ -42,9 +46,12 @@ func (f *Fetcher) Fetch(ctx context.Context, r Request) (Stdin, []jobs.Source, e
 		if r.MaxScratch > 0 {
 			limit = min(limit, r.MaxScratch)
 		}
-		var files []jobs.Source
-		files, err = f.files(ctx, filepath.Join(r.Dir, "inputs"), r.Job.Files, limit)
-		sources = append(sources, files...)
+		inputs := filepath.Join(r.Dir, "inputs")
+		if limit, err = f.needs(ctx, r.Job, r.Log, inputs, limit); err == nil {
+			var files []jobs.Source
+			files, err = f.files(ctx, inputs, r.Job.Files, limit)
+			sources = append(sources, files...)
+		}
 	}
 	if err != nil {
 		in.Close()

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bytes"
 	"sync"
 
 	"github.com/runnerbean/runnerbean/internal/logtext"
@@ -76,15 +77,31 @@ func (l *Log) Snapshot() []byte {
 	defer l.mu.Unlock()
 	out := make([]byte, 0, len(l.head)+len(l.tail)+64)
 	out = append(out, l.head...)
-	n := l.omitted()
-	if n == 0 {
+	if l.omitted() == 0 {
 		out = append(out, l.tail[l.next:]...)
 		return append(out, l.tail[:l.next]...)
 	}
-	out = logtext.Head(out)
-	tail := logtext.Tail(append(append(make([]byte, 0, len(l.tail)), l.tail[l.next:]...), l.tail[:l.next]...))
-	n = l.total - int64(len(out)) - int64(len(tail))
-	return append(append(out, logtext.Gap(n)...), tail...)
+	return logtext.WithGap(out, l.ordered(), l.total)
+}
+
+// ordered returns a copy of the tail.
+func (l *Log) ordered() []byte {
+	return append(append(make([]byte, 0, len(l.tail)), l.tail[l.next:]...), l.tail[:l.next]...)
+}
+
+// Since returns copies of what is kept from a position on, at most two chunks: what belongs
+// to the head and what belongs to the tail.
+func (l *Log) Since(position int64) (chunks []logtext.Chunk) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if position < int64(len(l.head)) {
+		chunks = append(chunks, logtext.Chunk{Position: position, Data: bytes.Clone(l.head[position:])})
+	}
+	first := l.total - int64(len(l.tail))
+	if from := max(position, first); from < l.total {
+		chunks = append(chunks, logtext.Chunk{Position: from, Data: l.ordered()[from-first:]})
+	}
+	return chunks
 }
 
 func (l *Log) omitted() int64 { return l.total - int64(len(l.head)) - int64(len(l.tail)) }

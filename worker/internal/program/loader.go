@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -18,11 +17,10 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/panics"
+	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/worker/internal/fault"
 	"github.com/runnerbean/runnerbean/worker/internal/fingerprint"
 )
-
-var programName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
 // Program is an installed program that passed every check.
 type Program struct {
@@ -52,6 +50,9 @@ func (l *loader) load(name string) (p *Program, err error) {
 	defer panics.Recover(&err) // a panic costs this program alone
 	if !programName.MatchString(name) {
 		return nil, fmt.Errorf("the name does not match %s", programName)
+	}
+	if name == jobs.BatchProgram {
+		return nil, fmt.Errorf("the name %s is that of a program of the node, which runs batches: rename the folder", name)
 	}
 	p = &Program{files: map[string]fingerprint.File{}, folders: map[string]fingerprint.File{}, outside: map[string]fingerprint.File{}}
 	p.About.Name = name

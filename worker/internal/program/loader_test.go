@@ -16,3 +16,13 @@ func TestPanicInTheLoader(t *testing.T) {
 		t.Errorf("the loader says %v", err)
 	}
 }
+
+// TestReservedName refuses a program with the name of the one that runs batches.
+func TestReservedName(t *testing.T) {
+	t.Parallel()
+	tr := newTree(t)
+	tr.file("batch", 0o755, "#!/bin/sh\n")
+	if _, err := newLoader(tr.dir).load("batch"); err == nil || !strings.Contains(err.Error(), "rename the folder") {
+		t.Errorf("the loader says %v", err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,6 +48,8 @@ type Manifest struct {
 	Weight *int `json:"weight"`
 	// Environment names variables of the node that the program may see.
 	Environment []string `json:"environment"`
+	// Enqueue names the programs of which a job of this one may make jobs.
+	Enqueue []string `json:"enqueue"`
 	// Deterministic means that equal inputs give equal results.
 	Deterministic bool `json:"deterministic"`
 	// Mode is ModeRun or ModeStream; empty is ModeRun.
@@ -76,6 +79,8 @@ type Recycle struct {
 
 // Stream reports whether processes of the program run one job after another.
 func (m *Manifest) Stream() bool { return m.Mode == ModeStream }
+
+var programName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
 
 var envName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 
@@ -113,15 +118,28 @@ func (m *Manifest) check() error {
 	if err := m.checkMode(); err != nil {
 		return err
 	}
+	for _, name := range m.Enqueue {
+		if !programName.MatchString(name) || name == jobs.BatchProgram {
+			return fmt.Errorf("enqueue: %q is not the name of a program", name)
+		}
+	}
 	for _, name := range m.Environment {
 		if !envName.MatchString(name) {
 			return fmt.Errorf("environment: %q is not the name of a variable", name)
 		}
-		if strings.HasPrefix(name, "RUNNERBEAN_") {
-			return fmt.Errorf("environment: %s: the node's own settings are not passed to programs", name)
+		if strings.HasPrefix(name, "RUNNERBEAN_") || slices.Contains(nodeSecrets, name) {
+			return fmt.Errorf("environment: %s: the node's own settings and keys are not passed to programs", name)
 		}
 	}
 	return nil
+}
+
+// nodeSecrets are variables with which a node opens the ledger and the store. A program that
+// has them could change results.
+var nodeSecrets = []string{
+	"PGPASSWORD", "PGPASSFILE", "PGSERVICEFILE", "PGSSLKEY", "PGSSLPASSWORD",
+	"AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_SESSION_TOKEN",
+	"AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN",
 }
 
 // checkLimits refuses limits with which no program can run. If a person writes 512,

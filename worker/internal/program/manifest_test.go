@@ -26,6 +26,8 @@ func TestLimitsInManifest(t *testing.T) {
 		`{"mode":"stream","recycle":{"after":"9000h"}}`: "recycle: after must be between 0 and 365d",
 		`{"mode":"stream","recycle":{"job":1}}`:         "job",
 		`{"mode":"stream","recycle":1000}`:              "recycle",
+		`{"environment":["PGPASSWORD"]}`:                "not passed to programs",
+		`{"environment":["AWS_SECRET_ACCESS_KEY"]}`:     "not passed to programs",
 	} {
 		if _, err := decodeManifest([]byte(document)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error is %v, want %s", document, err, want)

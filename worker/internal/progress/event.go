@@ -25,6 +25,8 @@ type event struct {
 	Message  *string            `json:"message"`
 	Counters map[string]float64 `json:"counters"`
 	Partial  jsontext.Value     `json:"partial"`
+	Enqueue  jsontext.Value     `json:"enqueue"`
+	Saved    jsontext.Value     `json:"checkpoint"` // true says that the program has saved one
 }
 
 // decodeEvent reads one line and checks its bounds.

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 )
@@ -15,7 +17,7 @@ import (
 // are merged.
 const reportEvery = 250 * time.Millisecond
 
-// Config of a Reporter. All fields but Job are required.
+// Config of a Reporter. All fields but Job and Saved are required.
 type Config struct {
 	// Job is the id of the job if its process runs other jobs, too; else empty. Events
 	// that do not name it are then ignored.
@@ -28,6 +30,11 @@ type Config struct {
 	Series *Series
 	// Report records what is new. It is called on another goroutine, within Guard.
 	Report func(ledger.Live)
+	// Enqueue makes a job of what the program asks for. It is called by Event.
+	Enqueue func(request jsontext.Value)
+	// Saved is called when the program has saved a checkpoint. It must return at once.
+	// Default: nothing.
+	Saved func()
 	// Guard calls a function and handles its panic.
 	Guard func(func())
 }
@@ -62,6 +69,12 @@ func (r *Reporter) Event(line []byte) {
 	if r.cfg.Job != "" && !e.names(r.cfg.Job) {
 		r.foreign++
 		return
+	}
+	if len(e.Enqueue) > 0 {
+		r.cfg.Enqueue(e.Enqueue)
+	}
+	if r.cfg.Saved != nil && string(e.Saved) == "true" {
+		r.cfg.Saved()
 	}
 	r.cfg.Series.add(time.Since(r.cfg.Start), e.Progress, e.Counters)
 	r.merge(e)

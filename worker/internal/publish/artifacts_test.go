@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -16,7 +17,7 @@ import (
 // fault, not the node.
 func TestArtifactThatGrows(t *testing.T) {
 	t.Parallel()
-	objects, err := store.Open("file://" + t.TempDir())
+	objects, err := store.Open(context.Background(), "file://"+t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

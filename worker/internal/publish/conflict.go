@@ -101,7 +101,8 @@ func (p *Publication) compare(ctx context.Context, document []byte, late, winner
 	return true
 }
 
-// conflict keeps a result that differs from the published one and records an event.
+// conflict keeps a result that differs from the published one and records an event. Both
+// attempts may find the difference at the same time.
 func (p *Publication) conflict(ctx context.Context, document []byte, loser, winner int) (kept bool) {
 	message := fmt.Sprintf("attempt %d gave another result than attempt %d, which stays; the other one ", loser, winner)
 	err := p.keepAside(ctx, loser, document)
@@ -113,7 +114,7 @@ func (p *Publication) conflict(ctx context.Context, document []byte, loser, winn
 	if p.deterministic {
 		message += "; program.json says that the program is deterministic"
 	}
-	p.Note(ctx, "conflict", message)
+	p.note(ctx, p.cfg.Events.NoteOnce, "conflict", message)
 	return err == nil
 }
 

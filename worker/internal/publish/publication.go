@@ -42,6 +42,7 @@ type Results interface {
 // Events is the log of events; *eventlog.Log implements it.
 type Events interface {
 	Note(ctx context.Context, e eventlog.Event) error
+	NoteOnce(ctx context.Context, e eventlog.Event) error
 }
 
 // Config is what all publications of a node share. All fields are required.
@@ -130,9 +131,13 @@ func (p *Publication) drop(ctx context.Context, keys []string) {
 
 // Note records an event of the job.
 func (p *Publication) Note(ctx context.Context, kind, message string) {
+	p.note(ctx, p.cfg.Events.Note, kind, message)
+}
+
+func (p *Publication) note(ctx context.Context, record func(context.Context, eventlog.Event) error, kind, message string) {
 	e := eventlog.Event{Kind: kind, Job: p.record.ID, Node: p.cfg.Node, Message: logtext.Clean(message, fault.MaxMessage)}
 	p.logger.Warn(e.Message, "event", kind)
-	if err := p.cfg.Events.Note(ctx, e); err != nil {
+	if err := record(ctx, e); err != nil {
 		p.logger.Warn("event not recorded", "event", kind, "err", err)
 	}
 }

@@ -137,13 +137,15 @@ func (s *Scheduler) Found(program string, weight int, priority uint32) *Turn {
 	return s.begin(program, p)
 }
 
-// Others returns the programs with due jobs, as far as is known, besides that of the turn.
+// Others returns the programs that may not take the turn, besides its own: those with due jobs,
+// as far as is known, and those that have ended a turn since its program has. The others are
+// not known to have jobs.
 func (t *Turn) Others() []string {
 	t.of.mu.Lock()
 	defer t.of.mu.Unlock()
 	var names []string
 	for name, p := range t.of.programs {
-		if p.due && p != t.on {
+		if p != t.on && (p.due || p.ended > t.on.ended) {
 			names = append(names, name)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"github.com/runnerbean/runnerbean/worker/internal/process"
 )
@@ -139,6 +140,16 @@ var acts = map[string]func(c *served, r request, arg string){
 		_, _ = io.WriteString(os.Stdout, c.answer(r.ID, 0)+c.answer(r.ID, 0))
 	},
 	"leave": func(c *served, r request, _ string) { c.ok(r); os.Exit(1) },
+	// long writes an answer that takes several reads, and ends, while nobody reads.
+	"long": func(_ *served, r request, _ string) {
+		if _, err := unix.FcntlInt(os.Stdout.Fd(), unix.F_SETPIPE_SZ, 256<<10); err != nil {
+			panic(err)
+		}
+		fmt.Fprintln(os.Stderr, "a line")
+		await("go")
+		fmt.Printf("{\"id\":%q,\"result\":{\"pid\":%d,\"fill\":%q}}\n", r.ID, os.Getpid(), strings.Repeat("x", 150<<10))
+		os.Exit(1)
+	},
 	"huge": func(*served, request, string) {
 		for {
 			_, _ = io.WriteString(os.Stdout, strings.Repeat("x", 1<<16))

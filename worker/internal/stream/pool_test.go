@@ -334,7 +334,7 @@ func TestBetweenJobs(t *testing.T) {
 		b.good(p, "leave")
 	}
 	first := b.good(p, "then print")
-	b.later()
+	b.mark("go") // the process may be killed before it can tell that it has printed
 	until(t, "the output is found", func() bool { return gone(first.PID) })
 	next := b.good(p, "ok")
 	if err := syscall.Kill(next.PID, syscall.SIGKILL); err != nil {
@@ -472,6 +472,60 @@ func TestEventFlood(t *testing.T) {
 	}
 }
 
+// echo is a log that writes a new line into the pipe of the program for each that it gets.
+type echo struct {
+	pipe  *os.File
+	until time.Time
+}
+
+func (e *echo) Write(data []byte) (int, error) {
+	if time.Now().Before(e.until) {
+		_, _ = e.pipe.WriteString("again\n")
+	}
+	return len(data), nil
+}
+
+// TestLogFlood checks that a log whose pipe is never empty does not keep an answer from
+// being read.
+func TestLogFlood(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 1)
+	p := b.program("p", program.Recycle{})
+	first := b.good(p, "ok")
+	pipe, err := os.OpenFile(fmt.Sprintf("/proc/%d/fd/2", first.PID), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pipe.Close()
+	log := &echo{pipe, time.Now().Add(time.Minute)}
+	b.good(p, "events", func(r *Run) { r.Task.Log = log })
+	if time.Now().After(log.until) {
+		t.Error("the answer was not returned before the log was empty")
+	}
+}
+
+// writer is a log that calls a function.
+type writer func()
+
+func (w writer) Write(data []byte) (int, error) { w(); return len(data), nil }
+
+// TestAnswerBeforeExit checks that an answer is read that is still in the pipe when the end
+// of its process is seen.
+func TestAnswerBeforeExit(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, 1)
+	p := b.program("p", program.Recycle{})
+	first := b.good(p, "ok")
+	if last := b.good(p, "long", func(r *Run) {
+		r.Task.Log = writer(func() { // nothing is read meanwhile
+			b.mark("go")
+			until(t, "it has ended", func() bool { return dead(first.PID) })
+		})
+	}); last.PID != first.PID {
+		t.Errorf("%+v, %+v", first, last)
+	}
+}
+
 // TestStops ends a job from outside.
 func TestStops(t *testing.T) {
 	t.Parallel()
@@ -531,7 +585,7 @@ func TestQuota(t *testing.T) {
 		out.Kept.Abandon()
 	}
 	first := b.good(p, "then fill") // the next job must not pay for it
-	b.later()
+	b.mark("go")                    // the process may be killed before it can tell that it is done
 	until(t, "its process has ended", func() bool { return gone(first.PID) })
 }
 

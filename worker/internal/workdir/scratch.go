@@ -90,6 +90,9 @@ func (s *Scratch) fresh() (dir string, err error) {
 // InputPath returns the path of the file for an input that is too large for memory.
 func (s *Scratch) InputPath() string { return s.root + "/stdin" }
 
+// CheckpointPath returns the path of the file for a checkpoint that is packed or unpacked.
+func (s *Scratch) CheckpointPath() string { return s.root + "/checkpoint" }
+
 // Close ends the attempt that began at start. It removes the working directory unless
 // nothing has changed in it; for the zero time it always does.
 func (s *Scratch) Close(start time.Time) {
