@@ -142,6 +142,10 @@ type Server struct {
 	OK      bool   `json:"ok"`
 	Error   string `json:"error,omitempty"`
 	Version string `json:"version,omitempty"`
+	// State is one of the states of servers below, as the answering node sees it, and Since
+	// is when that node has first seen it.
+	State ServerState `json:"state,omitempty"`
+	Since time.Time   `json:"since,omitzero"`
 	// ID changes at every start of the server.
 	ID     string  `json:"id,omitempty"`
 	Uptime float64 `json:"uptime_seconds,omitzero"`
@@ -150,6 +154,9 @@ type Server struct {
 	Reserved int64 `json:"reserved"`
 	Delayed  int64 `json:"delayed"`
 	Buried   int64 `json:"buried"`
+	// Inbox counts the messages among them that are on inboxes: a node has not recorded
+	// their documents yet. A message has one document or several.
+	Inbox int64 `json:"inbox"`
 	// Overdue counts messages that are reserved for longer than they may be
 	// (negative time-left), among those that were looked at.
 	Overdue int64 `json:"overdue"`
@@ -167,6 +174,19 @@ type Server struct {
 	// paused them there.
 	Paused []PausedTube `json:"paused,omitempty"`
 }
+
+// ServerState is how a beanstalkd server is doing.
+type ServerState string
+
+// States of servers. Nodes leave one that is full or drains alone for a while, and put
+// messages on the others.
+const (
+	ServerUp       ServerState = "up"
+	ServerSlow     ServerState = "slow"     // it takes long to answer
+	ServerFull     ServerState = "full"     // it has refused the last message of the node
+	ServerDraining ServerState = "draining" // it takes no messages
+	ServerDown     ServerState = "down"     // it does not answer
+)
 
 // PausedTube is a tube that somebody has paused with beanstalkd's pause-tube. The
 // nodes that take from it resume it within seconds.

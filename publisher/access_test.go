@@ -88,7 +88,7 @@ func pathOf(r route, id string) string {
 	case strings.Contains(r.path, ":name"):
 		path = strings.Replace(path, ":name", testProgram, 1)
 	}
-	return strings.Replace(path, "*", "plot.png", 1)
+	return strings.NewReplacer("*", "plot.png", ":number", "1").Replace(path)
 }
 
 const foreignPage = "Sec-Fetch-Site: cross-site"

@@ -32,7 +32,7 @@ func canonicalID(next echo.HandlerFunc) echo.HandlerFunc {
 func canonicalLocation(c echo.Context) string {
 	id, route, u := c.Param("id"), c.Path(), c.Request().URL
 	lower := strings.ToLower(id)
-	slash := strings.HasSuffix(route, "/:id/")
+	slash := strings.HasSuffix(route, "/")
 	if !slash && id == lower || !jobs.ValidID(lower) {
 		return ""
 	}
@@ -42,9 +42,10 @@ func canonicalLocation(c echo.Context) string {
 		return ""
 	}
 	location := strings.Repeat("../", strings.Count(rest, "/")) + lower
-	if !slash {
-		location += rest
+	if slash {
+		rest = strings.TrimSuffix(rest, "/")
 	}
+	location += rest
 	if u.RawQuery != "" {
 		location += "?" + u.RawQuery
 	}

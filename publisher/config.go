@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -26,6 +27,9 @@ type Config struct {
 	BaseURL string
 	// Node is the name of this node, for the pages and events.
 	Node string
+	// Proxies are the networks of proxies whose X-Forwarded-For field is believed. Default: this
+	// machine and private networks.
+	Proxies []netip.Prefix
 	// Accept records documents that jobdoc.Complete has filled in, and returns after the
 	// commit, with an answer to each. submitter is the name of their sender. Default: the
 	// node takes no jobs.

@@ -1,13 +1,19 @@
 package publisher
 
 import (
+	"archive/tar"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/logtext"
@@ -63,6 +69,88 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%s with its tag: %d", name, r.StatusCode)
 		}
 	}
+}
+
+// TestTar reads all files of a job from one tar, which is the same each time.
+func TestTar(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	long := strings.Repeat("ä", 120) + "/" + strings.Repeat("b", 200)
+	files := map[string]string{"plots/week.png": "0123456789", "empty": "", long: strings.Repeat("x", 70_000)}
+	names := []string{"plots/week.png", "empty", long}
+	var artifacts []jobs.Artifact
+	for _, name := range names {
+		artifacts = append(artifacts, jobs.Artifact{Name: name, Size: int64(len(files[name])), SHA256: strings.Repeat("ab", 32)})
+	}
+	id, _ := b.succeeded("1", artifacts...)
+	for name, text := range files {
+		if err := b.store.Create(t.Context(), store.FileKey(id, 1, name), []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var first string
+	for _, at := range []string{"/", "/results/"} {
+		r := b.get(at + id + "/files.tar")
+		body := bodyOf(t, r)
+		if first == "" {
+			first = body
+		}
+		if r.StatusCode != 200 || body != first || r.Header.Get("Content-Length") != strconv.Itoa(len(body)) || r.Header.Get("Content-Type") != "application/x-tar" ||
+			r.Header.Get("Content-Disposition") != "attachment; filename="+id+".tar" || r.Header.Get("Cache-Control") != httpio.Immutable {
+			t.Errorf("%d, %d bytes, %v", r.StatusCode, len(body), r.Header)
+		}
+		if r := b.get(at+id+"/files.tar", "If-None-Match: "+r.Header.Get("ETag")); r.StatusCode != 304 || r.Header.Get("ETag") == "" {
+			t.Errorf("with its tag: %d", r.StatusCode)
+		}
+	}
+	var got []string
+	for in := tar.NewReader(strings.NewReader(first)); ; {
+		h, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(in)
+		if err != nil || string(text) != files[h.Name] || h.Mode != 0o644 || h.ModTime.Before(time.Unix(1, 0)) {
+			t.Errorf("%s: %d bytes, %v, %+v", h.Name, len(text), err, h)
+		}
+		got = append(got, h.Name)
+	}
+	if diff := cmp.Diff(names, got); diff != "" {
+		t.Error(diff)
+	}
+	if r := b.ask("HEAD", "/"+id+"/files.tar", ""); r.StatusCode != 200 || r.Header.Get("Content-Length") != strconv.Itoa(len(first)) {
+		t.Errorf("HEAD: %d %v", r.StatusCode, r.Header)
+	}
+	page := bodyOf(t, b.get("/"+id, "Accept: text/html"))
+	if !strings.Contains(page, `href="/`+id+`/files.tar"`) {
+		t.Errorf("the page has no link to it:\n%s", page)
+	}
+}
+
+// TestTarRefused asks for the files of jobs that have none, and of one that has lost some.
+func TestTarRefused(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	none, _ := b.succeeded("1")
+	lost, _ := b.succeeded("1", jobs.Artifact{Name: "a"}, jobs.Artifact{Name: "b"})
+	half, _ := b.succeeded("1", jobs.Artifact{Name: "a"}, jobs.Artifact{Name: "b"})
+	if err := b.store.Create(t.Context(), store.FileKey(half, 1, "a"), nil); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string]int{none: 404, b.queued(""): 404, b.failed(): 404, jobs.NewID(): 404, lost: 503} {
+		if r := b.get("/" + id + "/files.tar"); r.StatusCode != want || r.Header.Get("ETag") != "" {
+			t.Errorf("%d %s, want %d", r.StatusCode, bodyOf(t, r), want)
+		}
+	}
+	defer func() {
+		if recover() != http.ErrAbortHandler {
+			t.Error("the answer without the second file is not broken off")
+		}
+	}()
+	b.get("/" + half + "/files.tar")
 }
 
 func TestFilesOfALargeResult(t *testing.T) {

@@ -160,7 +160,7 @@ func (s *resultServer) is(f func() bool) bool {
 // eventually waits for a condition.
 func (s *resultServer) eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	deadline := time.After(time.Minute)
+	deadline := time.After(3 * time.Minute)
 	look := time.NewTicker(5 * time.Millisecond)
 	defer look.Stop()
 	for !s.is(f) {
@@ -231,6 +231,9 @@ func (s *resultServer) serveStream(w http.ResponseWriter, r *http.Request) {
 		ids = r.URL.Query()["job"]
 		s.mu.Lock()
 		s.opened = append(s.opened, ids)
+		// A page closes its stream before it opens another for more results; the server may
+		// see that later.
+		s.open = slices.DeleteFunc(s.open, func(o []string) bool { return slices.Contains(ids, o[0]) })
 		s.open = append(s.open, ids)
 		s.mostHeld = max(s.mostHeld, len(s.open)+s.singles+s.held)
 		s.mu.Unlock()
@@ -238,8 +241,7 @@ func (s *resultServer) serveStream(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			i := slices.IndexFunc(s.open, func(o []string) bool { return &o[0] == &ids[0] })
-			s.open = slices.Delete(s.open, i, i+1)
+			s.open = slices.DeleteFunc(s.open, func(o []string) bool { return &o[0] == &ids[0] })
 		}()
 	}
 	w.Header().Set("Content-Type", "text/event-stream")

@@ -53,11 +53,12 @@ func newBench(t testing.TB, change ...func(*Config)) *bench {
 	b := &bench{t: t, logged: &lockedBuffer{}, folder: folder}
 	quiet := slog.New(slog.NewTextHandler(b.logged, nil))
 	var err error
-	if b.ledger, err = ledger.Open(t.Context(), ledger.Config{DSN: "sqlite:" + folder + "/ledger.db", Logger: quiet}); err != nil {
+	// No heartbeat follows, so the lease is longer than any test.
+	if b.ledger, err = ledger.Open(t.Context(), ledger.Config{DSN: "sqlite:" + folder + "/ledger.db", Lease: time.Hour, Logger: quiet}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.ledger.Close() })
-	if b.store, err = store.Open("file://" + folder + "/store"); err != nil {
+	if b.store, err = store.Open(context.Background(), "file://"+folder+"/store"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.store.Close() })
@@ -300,6 +301,6 @@ func plainWords(markup string) string {
 
 const (
 	typeHTML     = "text/html; charset=utf-8"
-	resultPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	resultPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	loginPolicy  = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )

@@ -7,10 +7,13 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/runnerbean/runnerbean/internal/published"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/publisher/internal/admission"
 	"github.com/runnerbean/runnerbean/publisher/internal/apihttp"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
+	"github.com/runnerbean/runnerbean/publisher/internal/frames"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 	"github.com/runnerbean/runnerbean/publisher/internal/live"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
@@ -32,7 +35,9 @@ func New(cfg Config) (*Publisher, error) {
 		cfg: cfg, log: cfg.Logger,
 	}
 	p.conns = admission.New(cfg.Connections)
+	p.proxies = httpio.NewProxies(cfg.Proxies)
 	p.broker = live.NewBroker(live.Config{
+		Proxies:    p.proxies,
 		MaxStreams: func() int { return min(cfg.MaxStreams, max(1, cfg.Connections()*7/8)) },
 		Read:       func(ctx context.Context, id string) live.Document { return p.docs.Read(ctx, id) },
 		Source:     readmodel.NewsSource{Ledger: cfg.Ledger}, Logger: cfg.Logger,
@@ -40,7 +45,7 @@ func New(cfg Config) (*Publisher, error) {
 	var err error
 	p.auth, err = auth.New(auth.Config{
 		Ledger: cfg.Ledger, Events: cfg.Ledger.Events, Sessions: cfg.Ledger.Sessions, BaseURL: cfg.BaseURL, Node: cfg.Node, TokensFile: cfg.TokensFile, Token: cfg.Token,
-		ReadOnly: cfg.ReadOnly, URLKeyFile: cfg.URLKeyFile, TLSCert: cfg.TLSCert, TLSKey: cfg.TLSKey, CORS: cfg.CORS, Logger: cfg.Logger,
+		ReadOnly: cfg.ReadOnly, URLKeyFile: cfg.URLKeyFile, TLSCert: cfg.TLSCert, TLSKey: cfg.TLSKey, CORS: cfg.CORS, Proxies: p.proxies, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("publisher: %w", err)
@@ -69,7 +74,7 @@ func (p *Publisher) newAPI() *apihttp.API {
 	return apihttp.New(apihttp.Config{
 		BaseURL: p.cfg.BaseURL, Auth: p.auth, Operations: p.ops, Record: p.cfg.Ledger.Get, Broker: p.broker,
 		Jobs: p.jobs, Nodes: p.nodes, Programs: p.programs, Overviews: p.overviews, Events: p.events,
-		Document: p.docs.Get,
+		Document: p.docs.Get, Batches: p.cfg.Ledger.Batches,
 	})
 }
 
@@ -81,6 +86,10 @@ func (p *Publisher) newPages() *pages.Pages {
 		Verdict: p.overviews.Verdict, Overview: p.overviews.Get, Counts: p.cfg.Ledger.Activity.Counts,
 		Jobs: p.jobs.List, Job: p.jobs.Details, Record: p.cfg.Ledger.Get, Series: p.jobs.Series, Result: p.docs.PageResult,
 		Nodes: p.nodes.Now, NodeOf: p.nodes.Get, Programs: p.programs.Now, Program: p.programs.Get, Events: p.events.Page,
+		Frames: frames.NewReader(frames.Config{
+			Batches: p.cfg.Ledger.Batches, Record: p.cfg.Ledger.Get, Results: published.New(p.cfg.Ledger.Results, p.cfg.Store),
+		}),
+		BatchOf: p.cfg.Ledger.Batches.Of, Stages: p.cfg.Ledger.Families.Stages,
 	})
 }
 
@@ -101,7 +110,8 @@ func (p *Publisher) addResults() {
 		Ledger: p.cfg.Ledger, Store: p.cfg.Store, Jobs: p.jobs, CacheControl: p.auth.ResultCacheControl(), CacheBytes: p.cfg.CacheBytes,
 	})
 	p.results = results.NewHandlers(results.HandlersConfig{
-		Documents: p.docs, Auth: p.auth, Broker: p.broker, MaxFiles: func() int { return max(4, p.cfg.Connections()/7) },
+		Documents: p.docs, Auth: p.auth, Broker: p.broker, Proxies: p.proxies, MaxFiles: func() int { return max(4, p.cfg.Connections()/7) },
 		SendPage: func(c echo.Context, data jobview.Data) error { return p.pages.SendResult(c, data) },
+		Logger:   p.log,
 	})
 }

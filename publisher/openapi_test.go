@@ -21,6 +21,8 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/jobdoc"
+	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/batches"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -105,11 +107,11 @@ func TestOpenAPIHasEveryRoute(t *testing.T) {
 	b := newBench(t, func(c *Config) { c.Metrics = http.NotFoundHandler() })
 	routes := map[string]bool{}
 	for _, r := range b.p.table() {
-		path := strings.NewReplacer(":id", "{id}", ":name", "{name}", "files/*", "files/{name}").Replace(r.path)
+		path := strings.NewReplacer(":id", "{id}", ":name", "{name}", ":number", "{number}", "files/*", "files/{name}").Replace(r.path)
 		switch {
-		case strings.HasSuffix(r.path, "/:id/"): // another spelling
+		case len(r.path) > 1 && strings.HasSuffix(r.path, "/"): // another spelling
 		case path == "/schema/*":
-			routes["GET /schema/job.json"], routes["GET /schema/result.json"] = true, true
+			routes["GET /schema/job.json"], routes["GET /schema/batch.json"], routes["GET /schema/result.json"] = true, true, true
 		case strings.HasPrefix(path, "/api/"), strings.HasPrefix(path, "/{id}"), strings.HasPrefix(path, "/results/"),
 			slices.Contains([]string{"/healthz", "/readyz", "/metrics", "/openapi.json"}, path):
 			routes[r.method+" "+path] = true
@@ -167,7 +169,7 @@ type inspector struct {
 
 func newInspector(b *bench) *inspector {
 	b.t.Helper()
-	for _, kind := range []string{"text/event-stream", "text/html", "image/png"} {
+	for _, kind := range []string{"text/event-stream", "text/html", "image/png", "application/x-tar"} {
 		openapi3filter.RegisterBodyDecoder(kind, openapi3filter.PlainBodyDecoder)
 	}
 	openapi3filter.RegisterBodyDecoder("application/schema+json", openapi3filter.JSONBodyDecoder)
@@ -278,10 +280,11 @@ func TestOpenAPIIsTrue(t *testing.T) {
 	const api = "/api/v1"
 	i.reads(api)
 	i.changes(api)
+	i.batches(api)
 	i.faults(api)
 	for path, item := range described(t, false).Paths.Map() {
 		for method, o := range item.Operations() {
-			if !i.seen[o.OperationID] && !strings.Contains(path, "/results/") && o.OperationID != "followResult" {
+			if !i.seen[o.OperationID] && !strings.Contains(path, "/results/") && o.OperationID != "followResult" && !strings.HasPrefix(o.OperationID, "followResultOf") {
 				t.Errorf("%s %s has never answered well", method, path)
 			}
 		}
@@ -303,6 +306,7 @@ func (i *inspector) reads(base string) {
 	}
 	i.try(200, "GET", "/"+done+"/log?tail=2", "")
 	i.try(200, "GET", "/"+done+"/files/plot.png", "")
+	i.try(200, "GET", "/"+done+"/files.tar", "")
 	for _, q := range []string{"", "?limit=2", "?state=failed", "?program=" + testProgram, "?node=" + testNode, "?label=a%3Db", "?text=forecast", "?since=2020-01-01T00:00:00Z&until=2099-01-01T00:00:00Z"} {
 		i.try(200, "GET", base+"/jobs"+q, "")
 	}
@@ -321,7 +325,7 @@ func (i *inspector) reads(base string) {
 	i.try(304, "GET", base+"/nodes/"+testNode, "", "If-None-Match: "+tag)
 	for _, path := range []string{
 		base + "/nodes", base + "/nodes?limit=1", base + "/nodes/gone", base + "/drain", base + "/programs", base + "/programs?limit=1", base + "/events", base + "/events?limit=1&by=machine&node=" + testNode,
-		"/schema/job.json", "/schema/result.json", "/openapi.json", "/healthz", "/readyz", "/metrics",
+		"/schema/job.json", "/schema/batch.json", "/schema/result.json", "/openapi.json", "/healthz", "/readyz", "/metrics",
 	} {
 		i.try(200, "GET", path, "")
 	}
@@ -372,6 +376,41 @@ func (i *inspector) changes(api string) {
 	i.try(200, "GET", api+"/overview?range=6h", "")
 	i.try(200, "DELETE", api+"/drain?node=", "")
 	i.try(404, "DELETE", api+"/drain?node=", "")
+}
+
+// batches submits batches, and reads frames.
+func (i *inspector) batches(api string) {
+	i.try(201, "POST", api+"/batches", goodBatch, "Idempotency-Key: 5")
+	i.try(200, "POST", api+"/batches", goodBatch, "Idempotency-Key: 5")
+	i.try(422, "POST", api+"/batches", `{"frames":"1-3"}`, "Idempotency-Key: 5")
+	i.try(201, "POST", api+"/batches", `{"job":{"program":"forecast"},"frames":["1-3",4,{"number":5,"values":{"x":1},"needs":[4]}],"max_running":2,"bundle":{"program":"forecast"},
+		"labels":{"a":"b"},"priority":1,"keep":"7d","webhook":"https://shop.example/hook","created":"2026-11-22T06:16:00Z"}`)
+	i.try(201, "POST", api+"/batches", `{"job":{"program":"forecast"},"matrix":{"x":[1,2],"y":["a"]}}`)
+	batch, open := i.batch("1-2"), i.batch("1-2")
+	i.withFiles(i.frame(batch, 1), "plot.png")
+	i.frame(batch, 2)
+	i.ofBatch(batch, jobs.BundleID(batch), batches.Bundle)
+	i.withFiles(jobs.BundleID(batch), "plot.png")
+	for _, q := range []string{"", "?state=succeeded", "?first=1&last=2", "?limit=1", "?sort=time&limit=3", "?sort=number"} {
+		i.try(200, "GET", api+"/jobs/"+batch+"/frames"+q, "")
+	}
+	i.try(400, "GET", api+"/jobs/"+batch+"/frames?x=1", "")
+	i.try(404, "GET", api+"/jobs/"+i.queued("")+"/frames", "")
+	for _, folder := range []string{"/", "/results/"} {
+		i.try(409, "GET", folder+open+"/bundle.tar", "")
+		i.try(404, "GET", folder+open+"/frames/1", "")
+		i.try(404, "GET", folder+open+"/bundle", "")
+		i.try(202, "GET", folder+batch+"/frames/2", "")
+		for _, of := range []string{"/frames/1", "/bundle"} {
+			for _, below := range []string{"", "/log?tail=2", "/files.tar", "/files/plot.png"} {
+				i.try(200, "GET", folder+batch+of+below, "")
+			}
+		}
+	}
+	i.do(ledger.VerbCancel, jobs.FrameID(batch, 2))
+	i.succeed(batch, 1, "{}")
+	i.try(200, "GET", "/"+batch+"/bundle.tar", "")
+	i.try(200, "GET", "/results/"+batch+"/bundle.tar", "")
 }
 
 // deletes deletes jobs, and reads what is left.

@@ -15,6 +15,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/admission"
 	"github.com/runnerbean/runnerbean/publisher/internal/apihttp"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/live"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 	"github.com/runnerbean/runnerbean/publisher/internal/pages"
@@ -31,6 +32,7 @@ type Publisher struct {
 	results   *results.Handlers
 	broker    *live.Broker
 	conns     *admission.Limiter
+	proxies   *httpio.Proxies
 	nodes     *readmodel.Nodes
 	programs  *readmodel.Programs
 	overviews *readmodel.Overviews

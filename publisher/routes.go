@@ -49,9 +49,11 @@ func (p *Publisher) table() []route {
 		{http.MethodPost, "/logout", login.SignOut, auth.Anyone},
 
 		{http.MethodPost, "/api/v1/jobs", p.api.PostJob, auth.OwnActor},
+		{http.MethodPost, "/api/v1/batches", p.api.PostBatch, auth.OwnActor},
 		{http.MethodGet, "/api/v1/jobs", apihttp.JSON(p.api.GetJobs), auth.Viewer},
 		{http.MethodGet, "/api/v1/jobs/:id", p.api.GetJob, auth.OwnReader},
 		{http.MethodGet, "/api/v1/jobs/:id/series", apihttp.JSON(p.api.GetSeries), auth.Viewer},
+		{http.MethodGet, "/api/v1/jobs/:id/frames", apihttp.JSON(p.api.GetFrames), auth.OwnReader},
 		{http.MethodGet, "/api/v1/overview", p.api.GetOverview, auth.Viewer},
 		{http.MethodGet, "/api/v1/nodes", apihttp.JSON(p.api.GetNodes), auth.Viewer},
 		{http.MethodGet, "/api/v1/nodes/:name", p.api.GetNode, auth.Viewer},
@@ -64,18 +66,31 @@ func (p *Publisher) table() []route {
 	})
 }
 
-// resultRoutes returns the routes of results, which are at two paths.
+// resultRoutes returns the routes of results, which are at two paths. A batch also has those of
+// its frames and of its bundle below its own.
 func (p *Publisher) resultRoutes() (list []route) {
 	for _, at := range []string{"/:id", "/results/:id"} {
-		list = append(list,
-			route{http.MethodGet, at, p.results.GetResult, auth.Holder},
-			route{http.MethodGet, at + "/", p.results.GetResult, auth.Holder}, // redirected
-			route{http.MethodGet, at + "/events", p.results.GetEvents, auth.Holder},
-			route{http.MethodGet, at + "/log", p.results.GetLog, auth.Holder},
-			route{http.MethodGet, at + "/files/*", p.results.GetFile, auth.Holder})
+		list = slices.Concat(list, p.resultRoutesAt(at, itself), p.resultRoutesAt(at+"/frames/:number", p.results.OfFrame),
+			p.resultRoutesAt(at+"/bundle", p.results.OfBundle), []route{{http.MethodGet, at + "/bundle.tar", p.results.GetBundleTar, auth.Holder}})
 	}
 	return append(list, route{http.MethodGet, "/results/events", p.results.GetSharedEvents, auth.Anyone})
 }
+
+// resultRoutesAt returns the routes of a result at a path. of returns the handler for the job
+// that the path means.
+func (p *Publisher) resultRoutesAt(at string, of func(echo.HandlerFunc) echo.HandlerFunc) []route {
+	return []route{
+		{http.MethodGet, at, of(p.results.GetResult), auth.Holder},
+		{http.MethodGet, at + "/", of(p.results.GetResult), auth.Holder}, // redirected
+		{http.MethodGet, at + "/events", of(p.results.GetEvents), auth.Holder},
+		{http.MethodGet, at + "/log", of(p.results.GetLog), auth.Holder},
+		{http.MethodGet, at + "/files.tar", of(p.results.GetTar), auth.Holder},
+		{http.MethodGet, at + "/files/*", of(p.results.GetFile), auth.Holder},
+	}
+}
+
+// itself is for paths that name the job.
+func itself(handler echo.HandlerFunc) echo.HandlerFunc { return handler }
 
 // verbRoutes returns the routes of verbs, for one job and for many.
 func (p *Publisher) verbRoutes() []route {

@@ -72,6 +72,7 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/" + nobody + "/files/plot.png", 404, httpio.TypeProblem},
 		{"GET", "/x/files/plot.png", 404, httpio.TypeProblem},
 		{"GET", "/schema/job.json", 200, "application/schema+json"},
+		{"GET", "/schema/batch.json", 200, "application/schema+json"},
 		{"GET", "/schema/result.json", 200, "application/schema+json"},
 		{"GET", "/schema/x.json", 404, httpio.TypeProblem},
 		{"GET", "/runnerbean.js", 200, "text/javascript; charset=utf-8"},

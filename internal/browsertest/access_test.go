@@ -74,3 +74,15 @@ func TestAudit(t *testing.T) {
 	b.CheckKeyboard("good")
 	b.CheckAccess("good")
 }
+
+// TestComplaintsArrive writes messages, the last of which a test must not miss.
+func TestComplaintsArrive(t *testing.T) {
+	t.Parallel()
+	b := NewTab(t, Start(t))
+	for n := range 100 {
+		Evaluate[bool](b, fmt.Sprintf(`console.warn('message %d'), true`, n))
+		if got := b.Complaints(); len(got) != n+1 || !strings.Contains(got[n], fmt.Sprintf("message %d", n)) {
+			t.Fatalf("after message %d: %q", n, got)
+		}
+	}
+}

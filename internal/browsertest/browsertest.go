@@ -4,6 +4,7 @@ package browsertest
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,11 +17,17 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience bounds every wait. It is long enough for a busy machine.
-const patience = 60 * time.Second
+const (
+	// patience bounds every wait. It is long enough for a busy machine.
+	patience = 3 * time.Minute
+	// tabTime bounds the life of a tab.
+	tabTime = 15 * time.Minute
+	// consoleTime bounds the wait for the messages of a console, of a page that may hang.
+	consoleTime = 30 * time.Second
+)
 
 // Start starts Debian's chromium, or fails the test if it is missing. Chromium
-// ends with the test.
+// ends with the test. The time of each tab is bounded, not that of all together.
 func Start(t *testing.T) context.Context {
 	t.Helper()
 	options := []chromedp.ExecAllocatorOption{
@@ -30,9 +37,7 @@ func Start(t *testing.T) context.Context {
 		chromedp.Flag("disable-renderer-backgrounding", true), chromedp.Flag("disable-background-timer-throttling", true),
 		chromedp.UserDataDir(t.TempDir()),
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 5*time.Minute)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	ctx, cancel := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
@@ -51,27 +56,32 @@ type Tab struct {
 	t      *testing.T
 	ignore []string
 	mu     sync.Mutex
-	faults []string // guarded by mu
+	faults []string                 // guarded by mu
+	marks  map[string]chan struct{} // guarded by mu: messages of settle that have not arrived
 }
 
 // NewTab opens a tab. It ignores console messages that contain one of the texts
 // in ignore.
 func NewTab(t *testing.T, chromium context.Context, ignore ...string) *Tab {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(chromium)
+	ctx, cancel := context.WithTimeout(chromium, tabTime)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = chromedp.Cancel(ctx) })
-	b := &Tab{Context: ctx, t: t, ignore: ignore}
+	b := &Tab{Context: ctx, t: t, ignore: ignore, marks: map[string]chan struct{}{}}
 	messages := chromedp.Console(ctx)
 	go func() {
 		for m, err := range messages {
 			if err != nil {
 				return
 			}
-			b.note(m.String() + " " + m.URL)
+			if !b.arrived(m.Text) {
+				b.note(m.String() + " " + m.URL)
+			}
 		}
 	}()
 	return b
@@ -88,8 +98,39 @@ func (b *Tab) note(s string) {
 	b.faults = append(b.faults, s)
 }
 
+// arrived reports whether a message is one of settle.
+func (b *Tab) arrived(text string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	reached, is := b.marks[text]
+	if is {
+		delete(b.marks, text)
+		close(reached)
+	}
+	return is
+}
+
+// settle waits for the messages that the page has written: they reach the test
+// later than the values that it evaluates. Messages keep their order.
+func (b *Tab) settle() {
+	reached, mark := make(chan struct{}), "end of messages "+rand.Text()
+	b.mu.Lock()
+	b.marks[mark] = reached
+	b.mu.Unlock()
+	ctx, cancel := context.WithTimeout(b.Context, consoleTime)
+	defer cancel()
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`console.debug('`+mark+`'), true`)); err != nil {
+		return // the page is gone
+	}
+	select {
+	case <-reached:
+	case <-ctx.Done():
+	}
+}
+
 // Complaints returns the messages of the console so far.
 func (b *Tab) Complaints() []string {
+	b.settle()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return append([]string(nil), b.faults...)

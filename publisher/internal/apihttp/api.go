@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/batches"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
@@ -15,6 +16,13 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 	"github.com/runnerbean/runnerbean/publisher/internal/readmodel"
 )
+
+// Batches reads the frames of batches.
+type Batches interface {
+	// List returns frames by number, Slowest those that ran longest.
+	List(ctx context.Context, batch string, state jobs.State, first, last, limit int) ([]batches.Frame, error)
+	Slowest(ctx context.Context, batch string, limit int) ([]batches.Frame, error)
+}
 
 // Config of an API. All fields are required.
 type Config struct {
@@ -31,6 +39,8 @@ type Config struct {
 	Record func(ctx context.Context, id string) (ledger.Record, error)
 	// Document returns the document at a job's result URL, also as JSON.
 	Document func(ctx context.Context, id string) (jobs.Result, []byte, error)
+	// Batches reads the frames of batches.
+	Batches Batches
 	// Broker serves the event stream of the news.
 	Broker *live.Broker
 }

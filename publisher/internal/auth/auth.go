@@ -11,6 +11,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/access"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // Ledger is what Auth reads and writes in the ledger.
@@ -41,6 +42,7 @@ type Config struct {
 	URLKeyFile        string
 	TLSCert, TLSKey   string
 	CORS              []string
+	Proxies           *httpio.Proxies
 	Logger            *slog.Logger
 }
 

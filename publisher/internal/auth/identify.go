@@ -102,7 +102,7 @@ func (a *Auth) noteFailure(c echo.Context, expired access.Token) {
 		return
 	}
 	from := c.RealIP()
-	if behind := httpio.ForwardedAddress(c.Request()); behind != from {
+	if behind := a.cfg.Proxies.Address(c.Request()); behind != from {
 		from = behind + " through " + from // a private address may be a proxy, or claim to be one
 	}
 	message := "a wrong token came from " + from

@@ -142,3 +142,26 @@ func Share(part float64) template.HTML {
 	return template.HTML(fmt.Sprintf( //nolint:gosec // a number
 		`<svg class="share" width="100%%" height="8" aria-hidden="true"><rect class="whole" width="100%%" height="8" rx="4"/><rect class="part" width="%.1f%%" height="8" rx="4"/></svg>`, part*100))
 }
+
+// Part is one part of a bar.
+type Part struct {
+	Class string // CSS class of the part
+	N     int
+}
+
+// Parts draws a bar of parts of a whole, one after another. The page says the same in numbers
+// beside it.
+func Parts(parts []Part, whole int) template.HTML {
+	var b strings.Builder
+	b.WriteString(`<svg class="share" width="100%" height="10" aria-hidden="true"><rect class="whole" width="100%" height="10"/>`)
+	at := 0.0
+	for _, p := range parts {
+		width := float64(max(p.N, 0)) / float64(max(whole, 1)) * 100
+		if p.N > 0 && at < 100 {
+			fmt.Fprintf(&b, `<rect class="%s" x="%.2f%%" width="%.2f%%" height="10"/>`, template.HTMLEscapeString(p.Class), at, min(width, 100-at))
+		}
+		at += width
+	}
+	b.WriteString(`</svg>`)
+	return template.HTML(b.String()) //nolint:gosec // numbers, and a class that is escaped
+}

@@ -243,7 +243,7 @@ func TestSlowHeads(t *testing.T) {
 // been answered.
 func TestAnIdleConnectionMayRest(t *testing.T) {
 	t.Parallel()
-	const limit = 200 * time.Millisecond
+	const limit = 2 * time.Second
 	r := newTestServer(t, "fast", limit, long, long)
 	c, in := r.dial()
 	r.send(c, quick)

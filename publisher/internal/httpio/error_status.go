@@ -14,6 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/ledger/retention"
+	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -68,6 +69,12 @@ func ProblemOf(err error) (p *jobs.Problem, ok bool) {
 		return Problem(http.StatusPreconditionFailed, "it was changed meanwhile: read it again, and send the request with its new ETag if it is still wanted"), true
 	case errors.Is(err, ledger.ErrConflict):
 		return conflict(err), true
+	case errors.Is(err, engine.ErrNoRoom):
+		return Problem(http.StatusServiceUnavailable, engine.ErrNoRoom.Error()+": try again later"), true
+	case errors.Is(err, engine.ErrAway):
+		return Problem(http.StatusServiceUnavailable, "the ledger does not answer: try again later"), true
+	case errors.Is(err, store.ErrAway):
+		return Problem(http.StatusServiceUnavailable, "the store does not answer: try again later"), true
 	case errors.Is(err, ledger.ErrClosed):
 		return Problem(http.StatusServiceUnavailable, "the node is shutting down"), true
 	case errors.Is(err, listing.ErrCursor):

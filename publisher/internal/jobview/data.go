@@ -28,8 +28,8 @@ type Data struct {
 	// LogURL, EventsURL and JSONURL are links of the page; the page leaves out
 	// those that are empty.
 	LogURL, EventsURL, JSONURL string
-	// FilesURL is the path above the files. Query is the signature that opens them.
-	FilesURL, Query string
+	// FilesURL is the path above the files, and TarURL all of them. Query is the signature that opens them.
+	FilesURL, TarURL, Query string
 	// Large is the size in bytes of a result that is too large for the page; 0 for
 	// others.
 	Large int64
@@ -40,4 +40,5 @@ type Data struct {
 func (d *Data) SetLinks(path, query string) {
 	d.LogURL, d.EventsURL = httpio.AddQuery(path+"/log", query), httpio.AddQuery(path+"/events", query)
 	d.JSONURL, d.FilesURL, d.Query = httpio.AddQuery(path+"?format=json", query), path+"/files/", query
+	d.TarURL = httpio.AddQuery(path+"/files.tar", query)
 }

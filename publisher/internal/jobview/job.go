@@ -38,7 +38,8 @@ type Job struct {
 	JSON     string
 	JSONCut  bool
 	JSONURL  string
-	Refresh  int // seconds until the page loads again without scripts
+	TarURL   string // of all files; empty for fewer than two
+	Refresh  int    // seconds until the page loads again without scripts
 }
 
 // New returns the view of a job.
@@ -66,6 +67,9 @@ func New(d Data) *Job {
 	}
 	v.Earlier = earlier
 	v.Facts, v.Files, v.Inputs = facts(r), artifacts(r.Artifacts, d.FilesURL, d.Query), inputs(r)
+	if len(r.Artifacts) > 1 {
+		v.TarURL = text.Link(d.TarURL)
+	}
 	v.NotKept = notKept(r.LeftOut)
 	v.JSON, v.JSONCut = jsonvalue.Pretty(d.ResultJSON, MaxJSON)
 	v.Title = fmt.Sprintf("%s: %s", v.Program, text.Line(string(r.State), text.NameLimit))

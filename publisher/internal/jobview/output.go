@@ -36,14 +36,20 @@ type Output struct {
 	TooBig string
 }
 
-// Image is a file that is shown as an image.
-type Image struct{ Name, URL, Note string }
+// Image is a file that is shown as an image, or played as a film.
+type Image struct {
+	Name, URL, Note string
+	Film            bool
+}
 
 // imageTypes are the suffixes of files that browsers show as images without
 // running anything in them.
 var imageTypes = map[string]bool{
 	".png": true, ".jpg": true, ".jpeg": true, ".gif": true, ".webp": true, ".avif": true, ".svg": true,
 }
+
+// filmTypes are the suffixes of files that browsers play.
+var filmTypes = map[string]bool{".webm": true, ".mp4": true, ".ogv": true}
 
 // output fills v from the result of a job, or from what it has so far.
 func (v *Output) output(r jobs.Result) {
@@ -92,15 +98,30 @@ func (v *Output) images(r jobs.Result, base, query string) {
 		if len(v.Images) == maxImages {
 			return
 		}
-		if !imageTypes[strings.ToLower(path.Ext(a.Name))] || a.Size > maxImageBytes {
+		suffix := strings.ToLower(path.Ext(a.Name))
+		film := filmTypes[suffix] // a browser reads no more of it than it plays
+		if !film && (!imageTypes[suffix] || a.Size > maxImageBytes) {
 			continue
 		}
 		to := text.Link(httpio.AddQuery(base+EscapePath(a.Name), query))
-		v.Images = append(v.Images, Image{Name: text.Line(a.Name, 200), URL: to, Note: text.Bytes(a.Size)})
+		v.Images = append(v.Images, Image{Name: text.Line(a.Name, 200), URL: to, Note: text.Bytes(a.Size), Film: film})
 	}
 }
 
 // Any reports whether there is anything to show.
 func (v *Output) Any() bool {
 	return len(v.Plots)+len(v.Figures)+len(v.Grids)+len(v.Images) > 0 || v.Tree != nil || v.Text != "" || v.TooBig != ""
+}
+
+// maxThumbnailBytes is the size up to which a file is shown among many others.
+const maxThumbnailBytes = 4 << 20
+
+// Thumbnail returns the name of the first file that can stand for a job as an image, or "".
+func Thumbnail(files []jobs.Artifact) string {
+	for _, a := range files {
+		if imageTypes[strings.ToLower(path.Ext(a.Name))] && a.Size <= maxThumbnailBytes {
+			return a.Name
+		}
+	}
+	return ""
 }

@@ -31,6 +31,8 @@ type Config struct {
 	MaxStreams func() int
 	// Read returns the present document of a job.
 	Read func(ctx context.Context, id string) Document
+	// Proxies tell the addresses of clients.
+	Proxies *httpio.Proxies
 	// Source is where the news is read from.
 	Source Source
 	Logger *slog.Logger
@@ -43,6 +45,7 @@ type Config struct {
 type Broker struct {
 	streams *Streams
 	places  *admission.Limiter
+	proxies *httpio.Proxies
 	jobs    *jobWatch
 	news    *news
 	wake    chan struct{} // holds one
@@ -55,7 +58,7 @@ type Broker struct {
 // NewBroker returns a Broker. Run makes it work.
 func NewBroker(cfg Config) *Broker {
 	b := &Broker{
-		streams: NewStreams(), places: admission.New(cfg.MaxStreams),
+		streams: NewStreams(), places: admission.New(cfg.MaxStreams), proxies: cfg.Proxies,
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	b.jobs = newJobWatch(cfg.Read, cfg.Logger, b.wakeUp)
@@ -192,7 +195,7 @@ func (b *Broker) ServeJob(w http.ResponseWriter, r *http.Request, s *Subscriptio
 // ServeNews answers a request with the news that f asks for, for lifetime at most.
 // The stream may go on after ServeNews has returned. ErrBusy, ErrClosing.
 func (b *Broker) ServeNews(w http.ResponseWriter, r *http.Request, lifetime time.Duration, f *Follower) error {
-	place, err := b.acquire(httpio.ClientNetwork(r), func() {}) // a stream that is evicted early ends when it begins
+	place, err := b.acquire(b.proxies.Network(r), func() {}) // a stream that is evicted early ends when it begins
 	if err != nil {
 		return err
 	}

@@ -3,10 +3,12 @@ package live
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/panics"
 )
 
@@ -37,6 +39,7 @@ type news struct {
 	wants   map[string]int
 	named   map[string]int // by job
 	change  bool
+	outside bool                // another process has changed something since the last cycle
 	pending map[string]struct{} // changed jobs that somebody follows
 	lost    bool                // there were too many
 	woken   bool                // since the last round
@@ -127,7 +130,8 @@ func (n *news) changedOutside() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.members > 0 {
-		n.change = true
+		n.change, n.outside = true, true
+		n.pend(slices.Collect(maps.Keys(n.named)))
 		n.wakeLocked()
 	}
 }
@@ -191,20 +195,21 @@ type work struct {
 	jobs    []string
 	lost    bool
 	change  bool
+	outside bool
 	wants   map[string]bool
 }
 
 func (n *news) takeWork() work {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	w := work{joining: n.joining, lost: n.lost, change: n.change, wants: map[string]bool{}}
+	w := work{joining: n.joining, lost: n.lost, change: n.change, outside: n.outside, wants: map[string]bool{}}
 	for id := range n.pending {
 		w.jobs = append(w.jobs, id)
 	}
 	for _, t := range Types {
 		w.wants[t] = n.wants[t] > 0
 	}
-	n.joining, n.lost, n.change, n.woken = nil, false, false, false
+	n.joining, n.lost, n.change, n.outside, n.woken = nil, false, false, false, false
 	clear(n.pending)
 	return w
 }
@@ -225,8 +230,12 @@ func (n *news) cycleSafely(ctx context.Context, now time.Time) time.Duration {
 // cycle sends what there is to send, and returns when to look again.
 func (n *news) cycle(ctx context.Context, now time.Time) time.Duration {
 	w := n.takeWork()
-	if w.wants[TypeEvent] && n.sendEvents(ctx, now) {
-		w.change = true
+	if w.wants[TypeEvent] || w.wants[TypeJob] && (w.outside || !n.reader.reads()) {
+		fresh := n.sendEvents(ctx, now)
+		w.change = w.change || len(fresh) > 0
+		if w.outside && w.wants[TypeJob] {
+			w.jobs = append(w.jobs, jobsOf(fresh)...)
+		}
 	}
 	n.welcome(ctx, w.joining)
 	if w.lost {
@@ -265,11 +274,23 @@ func (n *news) sendJobs(ctx context.Context, ids []string) {
 	}
 }
 
-// sendEvents sends the new events; it reports whether there were any.
-func (n *news) sendEvents(ctx context.Context, now time.Time) bool {
+// jobsOf returns the jobs that events are about. Which jobs another process has changed is
+// not known otherwise.
+func jobsOf(list []api.Event) []string {
+	ids := map[string]bool{}
+	for _, e := range list {
+		if e.Job != "" {
+			ids[e.Job] = true
+		}
+	}
+	return slices.Collect(maps.Keys(ids))
+}
+
+// sendEvents sends the new events and returns them.
+func (n *news) sendEvents(ctx context.Context, now time.Time) []api.Event {
 	fresh := n.reader.freshEvents(ctx, now)
 	if len(fresh) == 0 {
-		return false
+		return nil
 	}
 	byProgram := len(n.recipients(TypeEvent, func(f *Follower) bool { return f.Program != "" })) > 0
 	programs := n.reader.programsOf(ctx, fresh, byProgram)
@@ -278,7 +299,7 @@ func (n *news) sendEvents(ctx context.Context, now time.Time) bool {
 			n.send(m, TypeEvent, func(f *Follower) bool { return f.concerns(e.Job, programs[e.Job]) })
 		}
 	}
-	return true
+	return fresh
 }
 
 // sendNodes sends what has become of nodes. It reports whether any node has changed,

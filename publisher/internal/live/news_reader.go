@@ -59,10 +59,13 @@ func (r *newsReader) jobs(ctx context.Context, ids []string) []api.JobNews {
 	return list
 }
 
+// reads reports whether freshEvents has been called, so that the next call returns what is new.
+func (r *newsReader) reads() bool { return r.window.seen != nil }
+
 // freshEvents returns the events that are new. The first call returns none: all that
 // is there is old.
 func (r *newsReader) freshEvents(ctx context.Context, now time.Time) []api.Event {
-	first := r.window.seen == nil
+	first := !r.reads()
 	fresh, err := r.window.read(ctx, now, r.source)
 	r.complain("events", err)
 	if first {

@@ -3,8 +3,6 @@ package live
 import (
 	"net/http"
 	"sync"
-
-	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
 // MaxJobs is how many jobs one stream may follow.
@@ -15,7 +13,7 @@ const MaxJobs = 64
 // with the jobs, because a person may retry them. ServeJobs may return while the stream
 // goes on. ErrBusy, ErrClosing.
 func (b *Broker) ServeJobs(w http.ResponseWriter, r *http.Request, ids []string, first []*Message) error {
-	place, err := b.acquire(httpio.ClientNetwork(r), func() {}) // a stream that is evicted early ends when it begins
+	place, err := b.acquire(b.proxies.Network(r), func() {}) // a stream that is evicted early ends when it begins
 	if err != nil {
 		return err
 	}

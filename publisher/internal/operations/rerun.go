@@ -8,12 +8,11 @@ import (
 )
 
 // rerun returns a new job that repeats j under a new id and URL, because a result
-// never changes. The new job names j in RerunOf. It has no NotBefore, Expires and
-// Needs, which bound j to its time and to other jobs.
+// never changes. The new job names j in RerunOf. It has no NotBefore and Expires,
+// which bound j to its time. Its needs have succeeded, and the program finds what they left.
 func rerun(j jobs.Job, id string, now time.Time) jobs.Job {
 	j.Result.URL = strings.TrimSuffix(j.Result.URL, j.ID) + id
 	j.ID, j.RerunOf = id, j.ID
-	j.Created, j.NotBefore, j.Expires, j.Needs = now.UTC().Truncate(time.Millisecond), time.Time{}, time.Time{}, nil
-	j.NeedsTimeout = 0
+	j.Created, j.NotBefore, j.Expires = now.UTC().Truncate(time.Millisecond), time.Time{}, time.Time{}
 	return j
 }

@@ -95,6 +95,7 @@ func NewAssets(now time.Time) (*Assets, error) {
 		a.byPath[path] = httpio.NewCachedResponse(body, now, contentType, assetCache, "Accept-Encoding")
 	}
 	add("/schema/job.json", jobdoc.Schema(), typeSchema)
+	add("/schema/batch.json", jobdoc.BatchSchema(), typeSchema)
 	add("/schema/result.json", jobdoc.ResultSchema(), typeSchema)
 	script, err := wholeScript()
 	if err != nil {

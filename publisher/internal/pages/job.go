@@ -17,6 +17,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/chart"
+	"github.com/runnerbean/runnerbean/publisher/internal/families"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 	"github.com/runnerbean/runnerbean/publisher/internal/jsonvalue"
@@ -28,6 +29,7 @@ const maxProcesses = 100
 // jobPage is the page of the dashboard about one job.
 type jobPage struct {
 	frame
+	batchPart
 	Job       *jobview.Job
 	ResultURL string // the page for visitors
 	Why       string // why it has not started
@@ -39,6 +41,7 @@ type jobPage struct {
 	Processes []processView
 	Labels    []linkView
 	Needs     []linkView
+	Family    *families.View
 	Rerun     linkView // the job that this one repeats
 	Delivery  jobview.Delivery
 	Events    []jobEvent
@@ -84,12 +87,24 @@ func (p *Pages) jobPage(ctx context.Context, c echo.Context, id string) (*jobPag
 		return nil, err
 	}
 	v := &jobPage{}
-	if v.Job, err = p.jobPart(ctx, id, details); err != nil {
+	var result jobs.Result
+	if v.Job, result, err = p.jobPart(ctx, id, details); err != nil {
 		return nil, err
 	}
 	v.frame = p.frame(c, "jobs", v.Job.Title)
 	v.fill(details, rec)
 	v.links(details)
+	if v.Frames, err = p.frames(ctx, result, c.QueryParams(), operatorPlace(v.Root, id)); err != nil {
+		return nil, err
+	}
+	if v.Frames != nil {
+		v.isBatch(details, rec)
+	} else if v.Of, v.What, err = p.ofBatch(ctx, id); err != nil {
+		return nil, err
+	}
+	if v.Family, err = families.New(ctx, p.cfg.Stages, v.Root, id, details.Job.Labels); err != nil {
+		return nil, err
+	}
 	v.Delivery = jobview.NewDelivery(details.Delivery)
 	series, err := p.cfg.Series(ctx, id)
 	if n := len(details.Attempts); err == nil && n > 0 {
@@ -98,21 +113,22 @@ func (p *Pages) jobPage(ctx context.Context, c echo.Context, id string) (*jobPag
 	return v, err
 }
 
-// jobPart returns the part of the page that visitors see too.
-func (p *Pages) jobPart(ctx context.Context, id string, details api.Details) (*jobview.Job, error) {
+// jobPart returns the part of the page that visitors see too, and what it is made from.
+func (p *Pages) jobPart(ctx context.Context, id string, details api.Details) (*jobview.Job, jobs.Result, error) {
 	d, err := p.cfg.Result(ctx, id)
 	if errors.Is(err, httpio.ErrMissing) {
-		return jobWithoutResult(details, p.root)
+		v, err := jobWithoutResult(details, p.root)
+		return v, details.Status, err
 	}
 	if err != nil {
-		return nil, err
+		return nil, d.Result, err
 	}
 	if !d.Result.State.Final() {
 		d.Result = details.Status
 	}
 	d.Root = p.root
 	d.SetLinks(p.root+"/"+id, "")
-	return jobview.New(d), nil
+	return jobview.New(d), d.Result, nil
 }
 
 // jobWithoutResult returns jobPart for a success whose result the store has lost.
@@ -145,6 +161,18 @@ func (v *jobPage) fill(d api.Details, rec ledger.Record) {
 	// A page with the time at which it was made would have another tag each time.
 	v.Job.Facts = slices.DeleteFunc(v.Job.Facts, func(f jobview.Fact) bool { return f.Name == jobview.MadeAt })
 	v.Document, v.DocCut = jsonvalue.Pretty(v.document(d, rec), jobview.MaxJSON)
+}
+
+// isBatch sets what the page of a batch has in place of what other jobs have.
+func (v *jobPage) isBatch(d api.Details, rec ledger.Record) {
+	v.Job.Output = jobview.Output{} // the frames say the same
+	if !v.CanAct {
+		return
+	}
+	v.Forms = batchForms(v.Root, v.Action, d, rec)
+	v.Verbs = slices.DeleteFunc(v.Verbs, func(b verbButton) bool {
+		return b.Verb == string(ledger.VerbCancel) || b.Verb == string(ledger.VerbRetry)
+	})
 }
 
 // document returns the job's document. Without the right to act, it has no secrets.

@@ -29,7 +29,8 @@ type jobsOrder struct {
 	selection operations.Selection
 	query     url.Values // the filters of the list; empty where jobs are ticked
 	confirmed bool
-	done      int // by the forms before this one
+	done      int    // by the forms before this one
+	back      string // id of the job on whose page the form is; empty for the list
 }
 
 func (o *jobsOrder) verb() operations.Verb { return o.selection.Verb }
@@ -63,6 +64,9 @@ func readJobsOrder(c echo.Context) (*jobsOrder, error) {
 		err = o.selectIDs(verb, form["id"])
 	}
 	o.selection.AsOf = readAsOf(form)
+	if id := form.Get(fieldBack); jobs.ValidID(id) {
+		o.back = id
+	}
 	return o, err
 }
 
@@ -153,9 +157,13 @@ func (p *Pages) confirmJobs(c echo.Context, o *jobsOrder) error {
 	if v.Nothing {
 		v.Heading = fmt.Sprintf("No job can be %s.", o.verb().Done)
 	}
-	v.Action, v.Back = v.Root+"/jobs/act", v.Root+"/jobs"+with(o.query, "", "")
+	v.Action = v.Root + "/jobs/act"
+	v.Back, _ = o.leave(v.Root)
 	return send(c, http.StatusOK, dashboardPolicy, "confirm", v)
 }
+
+// fieldBack is the field of a form with the id of the job on whose page it is.
+const fieldBack = "back"
 
 // fields returns the hidden fields that carry an order through a form.
 func (o *jobsOrder) fields() []field {
@@ -171,7 +179,18 @@ func (o *jobsOrder) fields() []field {
 			}
 		}
 	}
+	if o.back != "" {
+		list = append(list, field{fieldBack, o.back})
+	}
 	return list
+}
+
+// leave returns where a page after the form leads back to.
+func (o *jobsOrder) leave(root string) (path, words string) {
+	if o.back != "" {
+		return root + "/jobs/" + o.back, "To the batch"
+	}
+	return root + "/jobs" + with(o.query, "", ""), "To the list"
 }
 
 // outcomeView says what was done.
@@ -202,7 +221,7 @@ func (p *Pages) actOnJobs(c echo.Context, o *jobsOrder) error {
 
 func (p *Pages) outcome(c echo.Context, o *jobsOrder, d operations.Outcome) outcomeView {
 	o.done += d.Done
-	v := outcomeView{frame: p.frame(c, "jobs", "Jobs "+o.verb().Done), BackText: "To the list"}
+	v := outcomeView{frame: p.frame(c, "jobs", "Jobs "+o.verb().Done)}
 	v.Heading = fmt.Sprintf("%s %s.", text.Capitalize(jobsText(o.done)), verbWords[o.verb().Name].did)
 	if o.done == 0 && !d.More {
 		v.Heading = "Nothing has been done."
@@ -216,7 +235,8 @@ func (p *Pages) outcome(c echo.Context, o *jobsOrder, d operations.Outcome) outc
 		v.Passed = text.IsAre(jobsText(d.Passed), d.Passed) + " left alone: changed since you looked."
 	}
 	v.refusals(d)
-	v.Action, v.Back = v.Root+"/jobs/act", v.Root+"/jobs"+with(o.query, "", "")
+	v.Action = v.Root + "/jobs/act"
+	v.Back, v.BackText = o.leave(v.Root)
 	if d.More {
 		v.Hidden = append(o.fields(), field{"as_of", fmt.Sprint(o.selection.AsOf.UnixMilli())}, field{"done", fmt.Sprint(o.done)})
 		if cursor := o.selection.Cursor(); cursor != "" {

@@ -297,6 +297,7 @@ func runningRow(root string, r jobs.Result) rowView {
 // serverView is a beanstalkd server on the overview.
 type serverView struct {
 	Addr, Tone, State, Version                        string
+	Inbox                                             string // messages whose documents no node has recorded yet
 	Ready, Reserved, Delayed, Buried, Overdue, Memory string
 	ReservedTone, BuriedTone, OverdueTone             string
 	Since                                             text.Piece
@@ -304,9 +305,12 @@ type serverView struct {
 
 func serverOf(s api.Server) serverView {
 	v := serverView{
-		Addr: text.Line(s.Addr, text.NameLimit), Version: text.Line(s.Version, 20), Tone: "ok", State: "ok",
-		Ready: text.Grouped(s.Ready), Reserved: text.Grouped(s.Reserved), Delayed: text.Grouped(s.Delayed), Buried: text.Grouped(s.Buried),
+		Addr: text.Line(s.Addr, text.NameLimit), Version: text.Line(s.Version, 20), Tone: "ok", State: "up",
+		Inbox: text.Grouped(s.Inbox), Ready: text.Grouped(s.Ready), Reserved: text.Grouped(s.Reserved), Delayed: text.Grouped(s.Delayed), Buried: text.Grouped(s.Buried),
 		Overdue: text.Grouped(s.Overdue), Memory: "–",
+	}
+	if !s.Since.IsZero() {
+		v.Since = text.Moment(s.Since)
 	}
 	if s.Memory > 0 {
 		v.Memory = text.Bytes(s.Memory)
@@ -319,13 +323,17 @@ func serverOf(s api.Server) serverView {
 	}
 	switch {
 	case !s.OK:
-		v.Tone, v.State = "bad", "does not answer"
+		v.Tone, v.State = "bad", "down"
 		if s.Error != "" {
 			v.State += ": " + text.Line(strings.TrimSpace(s.Error), 200)
 		}
-		v.Ready, v.Reserved, v.Delayed, v.Buried, v.Overdue, v.Memory = "–", "–", "–", "–", "–", "–"
+		v.Inbox, v.Ready, v.Reserved, v.Delayed, v.Buried, v.Overdue, v.Memory = "–", "–", "–", "–", "–", "–", "–"
 	case s.Draining:
 		v.Tone, v.State = "warn", "drains: takes no messages"
+	case s.State == api.ServerFull:
+		v.Tone, v.State = "warn", "full: has refused a message"
+	case s.State == api.ServerSlow:
+		v.Tone, v.State = "warn", "slow"
 	}
 	return v
 }

@@ -51,8 +51,11 @@ func sampleOverview(now time.Time) api.Overview {
 			node("worker3", 2, 1, 13*time.Second, nil),
 		},
 		Servers: []api.Server{
-			{Addr: "10.0.0.5:11300", OK: true, Version: "1.12", Ready: 312, Reserved: 6, Memory: 1_900_000},
-			{Addr: "10.0.0.6:11300", Error: "dial tcp 10.0.0.6:11300: connect: connection refused"},
+			{Addr: "10.0.0.5:11300", OK: true, State: api.ServerUp, Since: now.Add(-time.Hour), Version: "1.12", Ready: 312, Inbox: 7, Reserved: 6, Memory: 1_900_000},
+			{Addr: "10.0.0.7:11300", OK: true, State: api.ServerFull, Since: now.Add(-time.Minute)},
+			{Addr: "10.0.0.8:11300", OK: true, State: api.ServerDraining, Draining: true, Since: now.Add(-time.Minute)},
+			{Addr: "10.0.0.9:11300", OK: true, State: api.ServerSlow, Since: now.Add(-time.Minute)},
+			{Addr: "10.0.0.6:11300", State: api.ServerDown, Since: now.Add(-time.Minute), Error: "dial tcp 10.0.0.6:11300: connect: connection refused"},
 		},
 		Running: []jobs.Result{
 			job("01", "forecast", "worker1", 0.72, "week 3", 100*time.Second), job("02", "forecast", "worker1", 0.35, "", 50*time.Second),
@@ -93,7 +96,7 @@ func TestOverviewSaysWhatIs(t *testing.T) {
 		"finished in the last hour 1,284", "busy 6 of 8 slots", "queued, the oldest " + text.Moment(noon.Add(-130*time.Second)).Brief(), "312 and 4 waiting", "succeeded in the last hour 99.8 %",
 		"failed in the last hour 3", "One node is late: worker3", "beanstalkd at 10.0.0.6:11300 does not answer", "The queue is drained: no new job is accepted since", "(new <b>disks</b>)", "week 3", "about 40 s",
 		"The input could not be used 2", "It ran longer than allowed 1", "Attempts that did not end their job: 5 error, 1 lost",
-		"memory 2.9 GiB of 7.5 GiB", "disk 57 GiB free", "battery 83 %, discharging", "cancel requested 019a8f3e…7f31 : no longer needed by alice", "does not answer: dial tcp",
+		"memory 2.9 GiB of 7.5 GiB", "disk 57 GiB free", "battery 83 %, discharging", "cancel requested 019a8f3e…7f31 : no longer needed by alice", "down: dial tcp", "full: has refused a message", "drains: takes no messages", "slow since", "up since",
 	} {
 		if !strings.Contains(page, part) {
 			t.Errorf("no %q in %s", part, page)

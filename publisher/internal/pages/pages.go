@@ -12,6 +12,8 @@ import (
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
+	"github.com/runnerbean/runnerbean/publisher/internal/families"
+	"github.com/runnerbean/runnerbean/publisher/internal/frames"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
@@ -43,6 +45,12 @@ type Config struct {
 	Programs func(ctx context.Context) (api.Programs, error)
 	Program  func(ctx context.Context, name, window string) (api.ProgramDetails, error)
 	Events   func(ctx context.Context, f eventlog.Filter) (api.EventPage, error)
+	// Frames reads what pages show of batches. BatchOf returns the batch of a job and its number
+	// there, below 0 for the bundle; the batch is empty for other jobs.
+	Frames *frames.Reader
+	// Stages reads the jobs that programs have made of a job.
+	Stages  families.Stages
+	BatchOf func(ctx context.Context, id string) (batch string, number int, err error)
 }
 
 // Pages has the handlers of the dashboard. Its pages are kept for a moment, see
@@ -61,4 +69,9 @@ func New(cfg Config) *Pages {
 
 // Forget makes the next pages show what has been changed. Call it after each
 // change that came in through this node.
-func (p *Pages) Forget() { p.cache.forget() }
+func (p *Pages) Forget() {
+	p.cache.forget()
+	if p.cfg.Frames != nil {
+		p.cfg.Frames.Forget()
+	}
+}

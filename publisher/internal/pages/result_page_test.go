@@ -24,7 +24,7 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 func render(t *testing.T, d jobview.Data) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := templates.ExecuteTemplate(&b, "result.html", jobview.New(d)); err != nil {
+	if err := templates.ExecuteTemplate(&b, "result.html", resultPage{Job: jobview.New(d)}); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()
@@ -119,7 +119,7 @@ func checkHarmless(t *testing.T, page string) {
 
 func TestPublicAssets(t *testing.T) {
 	t.Parallel()
-	if a, err := NewAssets(noon); err != nil || len(a.byPath) != len(published)+3 {
+	if a, err := NewAssets(noon); err != nil || len(a.byPath) != len(published)+4 {
 		t.Errorf("%v", err)
 	}
 }
@@ -131,7 +131,7 @@ func BenchmarkRenderPage(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if err := templates.ExecuteTemplate(&bytes.Buffer{}, "result.html", jobview.New(jobview.Data{Result: r, ResultJSON: doc})); err != nil {
+		if err := templates.ExecuteTemplate(&bytes.Buffer{}, "result.html", resultPage{Job: jobview.New(jobview.Data{Result: r, ResultJSON: doc})}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -124,7 +124,7 @@ func controlOf(c nodes.Control) api.Control {
 	return api.Control{Slots: c.Slots, Paused: c.Paused, Since: c.Since, By: c.By, Reason: c.Reason, Updated: c.Updated}
 }
 
-// runningBy counts the running jobs of each instance.
+// runningBy counts the running jobs of each instance that take slots: batches do not.
 func (p *Nodes) runningBy(ctx context.Context) (map[string]int, error) {
 	counts, filter := map[string]int{}, listing.Filter{State: jobs.Running, Limit: httpio.MaxPage}
 	for range maxRunningPages {
@@ -133,7 +133,9 @@ func (p *Nodes) runningBy(ctx context.Context) (map[string]int, error) {
 			return nil, err
 		}
 		for _, rec := range page.Jobs {
-			counts[rec.Instance]++
+			if rec.Program != jobs.BatchProgram {
+				counts[rec.Instance]++
+			}
 		}
 		if filter.Cursor = page.Next; page.Next == "" {
 			break

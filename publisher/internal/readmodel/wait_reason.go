@@ -63,7 +63,8 @@ func (p *Jobs) explainWaiting(ctx context.Context, r *jobs.Result, rec ledger.Re
 	}
 	var open []string
 	missing := false
-	for _, id := range doc.Needs[:min(len(doc.Needs), needsShown)] {
+	for _, need := range doc.Needs[:min(len(doc.Needs), needsShown)] {
+		id := jobs.NeedID(need)
 		state, err := p.stateOf(ctx, id)
 		if err != nil {
 			return err

@@ -10,7 +10,6 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger/results"
 	"github.com/runnerbean/runnerbean/internal/published"
-	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/fastpath"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
@@ -31,13 +30,6 @@ type stored struct {
 	index *index // read when it is asked for first
 
 	prepared fastpath.Prepared
-}
-
-// index is what a result document says about its files.
-type index struct {
-	Attempt   int             `json:"attempt"`
-	Artifacts []jobs.Artifact `json:"artifacts"`
-	LeftOut   []jobs.LeftOut  `json:"left_out"`
 }
 
 func (s *stored) cost() int64 {

@@ -30,7 +30,10 @@ func (docs *Documents) forgetDeleted(ctx context.Context, id string) error {
 
 // Forget drops the results of jobs that have changed: of a job that has succeeded that
 // is its deletion, or a loss of its result.
-func (docs *Documents) Forget(ids []string) { docs.cache.remove(ids) }
+func (docs *Documents) Forget(ids []string) {
+	docs.cache.remove(ids)
+	docs.store.Copies().ForgetJobs(ids)
+}
 
 // FollowDeletions drops the results of jobs that other processes delete, or run again
 // because the result is lost, until ctx ends.
@@ -64,8 +67,9 @@ func (docs *Documents) forgetAfter(ctx context.Context, last *int64) error {
 			return err
 		}
 		*last = number
-		if docs.cache.remove(ids); len(ids) == 0 {
+		if len(ids) == 0 {
 			return nil
 		}
+		docs.Forget(ids)
 	}
 }

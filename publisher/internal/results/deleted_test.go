@@ -1,6 +1,7 @@
 package results
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"testing"
@@ -21,7 +22,7 @@ func TestAResultReadDuringADeletionIsNotKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	s, err := store.Open(filepath.Join(dir, "store"))
+	s, err := store.Open(context.Background(), filepath.Join(dir, "store"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package results
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -17,7 +18,7 @@ import (
 // newStored returns documents over a store with one result of a size.
 func newStored(t *testing.T, size int) (*Documents, string) {
 	t.Helper()
-	s, err := store.Open(t.TempDir())
+	s, err := store.Open(context.Background(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ func (docs *Documents) forgetLost(ctx context.Context, newest **string) error {
 	}
 	if *newest != nil && **newest != id {
 		docs.cache.clear()
+		docs.store.Copies().Clear()
 	}
 	*newest = &id
 	return nil

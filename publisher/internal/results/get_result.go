@@ -68,7 +68,7 @@ func (hs *Handlers) current(c echo.Context, id string) (*document, error) {
 // newest document. Who names the document that it has does not wait where that
 // is an older one.
 func (hs *Handlers) hold(c echo.Context, id string, wait time.Duration) (*document, error) {
-	sub, err := hs.broker.Subscribe(id, httpio.ClientNetwork(c.Request()))
+	sub, err := hs.broker.Subscribe(id, hs.proxies.Network(c.Request()))
 	if err != nil {
 		return nil, err
 	}

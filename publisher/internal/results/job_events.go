@@ -20,7 +20,7 @@ func (hs *Handlers) GetEvents(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	sub, err := hs.broker.Subscribe(id, httpio.ClientNetwork(c.Request()))
+	sub, err := hs.broker.Subscribe(id, hs.proxies.Network(c.Request()))
 	if err != nil {
 		return err
 	}

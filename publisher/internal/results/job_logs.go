@@ -2,11 +2,9 @@ package results
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -14,20 +12,9 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/store"
-	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
-)
-
-const (
-	// logAttempt, logPosition and logTotal tell where the part of a log belongs
-	// that an answer has: to which attempt, at which of the bytes that its program
-	// wrote, and how many those are so far.
-	logAttempt  = "Log-Attempt"
-	logPosition = "Log-Position"
-	logTotal    = "Log-Total"
 )
 
 // GetLog answers with the log of the newest attempt, or of ?attempt=N, and of
@@ -61,6 +48,10 @@ func (hs *Handlers) GetLog(c echo.Context) error {
 }
 
 func (hs *Handlers) sendLog(c echo.Context, id string, query logQuery) error {
+	// The ledger is asked first: it has a log until the store has the whole of it.
+	if sent, err := hs.sendRunningLog(c, id, query); sent || err != nil {
+		return err
+	}
 	w := httpio.RollingDeadline(c.Response().Writer)
 	object, err := hs.open(c.Response().Writer, c.Request(), store.LogKey(id, query.attempt))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -82,11 +73,9 @@ func (hs *Handlers) sendLog(c echo.Context, id string, query logQuery) error {
 		if err != nil {
 			return err
 		}
-		content = strings.NewReader(logtext.Visible(logtext.Render(string(raw)), true))
+		content = rendered(raw)
 	}
-	// A log may change twice within the second that Last-Modified can tell.
-	c.Response().Header().Set("ETag", fmt.Sprintf(`"%x-%x"`, object.ModTime.UnixNano(), object.Size))
-	http.ServeContent(w, c.Request(), "", object.ModTime, content)
+	serveLog(c, w, content, object.ModTime, object.Size)
 	return nil
 }
 
@@ -132,55 +121,6 @@ func characterAt(object *store.Object, offset int64) (int64, error) {
 	}
 	first, err := io.ReadAll(io.LimitReader(object, utf8.UTFMax))
 	return offset + int64(len(first)-len(logtext.Tail(first))), err
-}
-
-// logQuery says which log, and how much of it.
-type logQuery struct {
-	attempt  int
-	tail     int64 // bytes from the end; -1: all
-	from     int64 // position in what the program wrote; -1: as stored
-	rendered bool
-}
-
-func parseLogQuery(q url.Values) (logQuery, error) {
-	out := logQuery{tail: -1, from: -1}
-	for name, values := range q {
-		n, err := strconv.ParseInt(values[0], 10, 64)
-		valid := err == nil && len(values) == 1 && n >= 0
-		switch {
-		case name == "attempt" && valid && n >= 1 && n <= 1<<31:
-			out.attempt = int(n)
-		case name == "tail" && valid:
-			out.tail = n
-		case name == "from" && valid:
-			out.from = n
-		case name == "rendered" && len(values) == 1 && (values[0] == "true" || values[0] == "false"):
-			out.rendered = values[0] == "true"
-		case name == "attempt":
-			return out, httpio.BadParameter(name, "is a number from 1, once")
-		case name == "tail" || name == "from":
-			return out, httpio.BadParameter(name, "is a number of bytes, once")
-		case name == "rendered":
-			return out, httpio.BadParameter(name, "is true or false, once")
-		default:
-			return out, httpio.BadParameter(name, "is not known here; attempt, tail, from and rendered are")
-		}
-	}
-	if out.from >= 0 && (out.tail >= 0 || out.rendered) {
-		return out, httpio.BadParameter("from", "goes with neither tail nor rendered")
-	}
-	return out, nil
-}
-
-// of returns the number of the attempt, or 0 before the first.
-func (q logQuery) of(rec ledger.Record) (int, error) {
-	if q.attempt == 0 {
-		return rec.Attempt, nil
-	}
-	if q.attempt > rec.Attempt {
-		return 0, httpio.Problem(http.StatusNotFound, "the job has had "+text.Plural(rec.Attempt, "attempt"))
-	}
-	return q.attempt, nil
 }
 
 // window is the part of r that begins at off.

@@ -71,6 +71,10 @@ func (docs *Documents) logTail(ctx context.Context, r jobs.Result) ([]byte, erro
 	if r.Attempt == 0 {
 		return nil, nil
 	}
+	running, found, err := docs.runningLog(ctx, r.ID, logQuery{attempt: r.Attempt, from: -1, tail: pageTail})
+	if found || err != nil {
+		return running.text, err
+	}
 	object, err := docs.store.Open(ctx, store.LogKey(r.ID, r.Attempt))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -67,17 +67,22 @@ func (hs *Handlers) GetFile(c echo.Context) error {
 	return nil
 }
 
-// artifact finds a file in the result document; what that does not name is not served.
-func (hs *Handlers) artifact(c echo.Context, id, name string) (jobs.Artifact, int, error) {
+// artifacts returns what the result of a job says about its files.
+func (hs *Handlers) artifacts(c echo.Context, id string) (index, error) {
 	ctx := c.Request().Context()
 	d := hs.docs.Read(ctx, id)
 	if d.err != nil {
-		return jobs.Artifact{}, 0, d.err
+		return index{}, d.err
 	}
 	if d.stored == nil {
-		return jobs.Artifact{}, 0, httpio.Problem(http.StatusNotFound, "the job has no files; its state is "+string(d.state))
+		return index{}, httpio.Problem(http.StatusNotFound, "the job has no files; its state is "+string(d.state))
 	}
-	found, err := hs.docs.files(ctx, d.stored)
+	return hs.docs.files(ctx, d.stored)
+}
+
+// artifact finds a file in the result document; what that does not name is not served.
+func (hs *Handlers) artifact(c echo.Context, id, name string) (jobs.Artifact, int, error) {
+	found, err := hs.artifacts(c, id)
 	if err != nil {
 		return jobs.Artifact{}, 0, err
 	}

@@ -17,16 +17,18 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 )
 
-// carriedFiles adds the signed query of a result to the URLs of its files. URLs of other
-// places stay as they are.
-func carriedFiles(id string, files []jobs.Artifact, query string) []jobs.Artifact {
+// carriedFiles adds the signed query of a result to the URLs of its files, and has them below
+// the path at which the result was asked for: that of its job, or of a frame of a batch. URLs
+// of other places stay as they are.
+func carriedFiles(id, path string, files []jobs.Artifact, query string) []jobs.Artifact {
 	if query == "" {
 		return files
 	}
 	files = slices.Clone(files)
 	for i, f := range files {
-		if strings.Contains(f.URL, "/"+id+"/files/") {
-			files[i].URL = httpio.AddQuery(f.URL, query)
+		before, name, found := strings.Cut(f.URL, "/"+id+"/files/")
+		if found {
+			files[i].URL = httpio.AddQuery(before+"/"+path+"/files/"+name, query)
 		}
 	}
 	return files
@@ -41,12 +43,13 @@ func (hs *Handlers) serveOpened(c echo.Context, s *stored) error {
 	if len(found.Artifacts) == 0 {
 		return hs.serveStored(c.Response().Writer, c.Request(), s)
 	}
-	return hs.serveCarried(c.Response().Writer, c.Request(), s, auth.SignedQuery(c))
+	return hs.serveCarried(c, s, auth.SignedQuery(c))
 }
 
 // serveCarried answers with a result whose files are opened by the query that
 // has opened it.
-func (hs *Handlers) serveCarried(w http.ResponseWriter, r *http.Request, s *stored, query string) error {
+func (hs *Handlers) serveCarried(c echo.Context, s *stored, query string) error {
+	w, r := c.Response().Writer, c.Request()
 	source, err := hs.source(w, r, s)
 	if err != nil {
 		return err
@@ -64,7 +67,7 @@ func (hs *Handlers) serveCarried(w http.ResponseWriter, r *http.Request, s *stor
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	if err := copyCarried(httpio.RollingDeadline(w), source, s.id, query); err != nil {
+	if err := copyCarried(httpio.RollingDeadline(w), source, s.id, pathOf(c, s.id), query); err != nil {
 		panic(http.ErrAbortHandler) // the client must not take a part for the whole
 	}
 	return nil
@@ -79,7 +82,7 @@ func (hs *Handlers) source(w http.ResponseWriter, r *http.Request, s *stored) (i
 
 // copyCarried copies a result document of any size and puts the query to the
 // URLs of its files.
-func copyCarried(w io.Writer, r io.Reader, id, query string) error {
+func copyCarried(w io.Writer, r io.Reader, id, path, query string) error {
 	d := jsontext.NewDecoder(r, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	e := jsontext.NewEncoder(w, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	for {
@@ -97,7 +100,7 @@ func copyCarried(w io.Writer, r io.Reader, id, query string) error {
 		if !files {
 			continue
 		}
-		if err := copyFiles(e, d, id, query); err != nil {
+		if err := copyFiles(e, d, id, path, query); err != nil {
 			return err
 		}
 	}
@@ -109,7 +112,7 @@ func isName(d *jsontext.Decoder) bool {
 	return kind == '{' && read%2 == 1
 }
 
-func copyFiles(e *jsontext.Encoder, d *jsontext.Decoder, id, query string) error {
+func copyFiles(e *jsontext.Encoder, d *jsontext.Decoder, id, path, query string) error {
 	value, err := d.ReadValue()
 	if err != nil {
 		return err
@@ -118,7 +121,7 @@ func copyFiles(e *jsontext.Encoder, d *jsontext.Decoder, id, query string) error
 	if err := json.Unmarshal(value, &files); err != nil {
 		return e.WriteValue(value)
 	}
-	body, err := httpio.Marshal(carriedFiles(id, files, query))
+	body, err := httpio.Marshal(carriedFiles(id, path, files, query))
 	if err != nil {
 		return err
 	}

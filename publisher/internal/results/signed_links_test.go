@@ -16,14 +16,14 @@ func TestLargeDocumentsAreCarriedOnAsTheyAre(t *testing.T) {
 		{`{"a":"artifacts","artifacts":7,"result":[` + big + `0]}`, `{"a":"artifacts","artifacts":7,"result":[` + strings.Replace(big, `\u2028`, "\u2028", 1) + `0]}`},
 	} {
 		var out bytes.Buffer
-		if err := copyCarried(&out, strings.NewReader(test.in), id, "q=1"); err != nil {
+		if err := copyCarried(&out, strings.NewReader(test.in), id, id, "q=1"); err != nil {
 			t.Fatal(err)
 		}
 		if got := strings.TrimSpace(out.String()); got != test.out {
 			t.Errorf("%.300s became %.300s", test.in, got)
 		}
 	}
-	if err := copyCarried(&bytes.Buffer{}, strings.NewReader(`{"artifacts":[`), id, "q=1"); err == nil {
+	if err := copyCarried(&bytes.Buffer{}, strings.NewReader(`{"artifacts":[`), id, id, "q=1"); err == nil {
 		t.Error("half a document is a whole one")
 	}
 }

@@ -28,21 +28,34 @@ type object struct {
 // open opens an object to be sent as the answer to r; the caller closes it.
 // [store.ErrNotExist], errFiles.
 func (hs *Handlers) open(w http.ResponseWriter, r *http.Request, key string) (*object, error) {
-	o := &object{sending: hs.sending}
-	o.place.From = httpio.ClientNetwork(r)
-	if !o.sending.Take(&o.place) {
-		return nil, errFiles
+	o, err := hs.reserve(r)
+	if err != nil {
+		return nil, err
 	}
-	var err error
 	if o.Object, err = hs.docs.store.Open(r.Context(), key); err != nil {
 		o.sending.Release(&o.place)
 		return nil, err
 	}
+	o.yield(w)
+	return o, nil
+}
+
+// reserve takes a place to send objects as the answer to r; the caller closes it. errFiles.
+func (hs *Handlers) reserve(r *http.Request) (*object, error) {
+	o := &object{sending: hs.sending}
+	o.place.From = hs.proxies.Network(r)
+	if !o.sending.Take(&o.place) {
+		return nil, errFiles
+	}
+	return o, nil
+}
+
+// yield lets another client take the place. What is written to w then fails.
+func (o *object) yield(w http.ResponseWriter) {
 	o.sending.SetEvict(&o.place, func() {
 		o.cut.Store(true)
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now())
 	}, nil)
-	return o, nil
 }
 
 // openRecorded is open for an object that is recorded to be there: else it is
@@ -68,7 +81,11 @@ func (o *object) Read(b []byte) (int, error) {
 	return o.Object.Read(b)
 }
 
+// Close gives the place back and closes the object, if there is one.
 func (o *object) Close() error {
 	o.sending.Release(&o.place)
+	if o.Object == nil {
+		return nil
+	}
 	return o.Object.Close()
 }

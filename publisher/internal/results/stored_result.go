@@ -138,6 +138,5 @@ func (docs *Documents) readIndex(ctx context.Context, s *stored) (index, error) 
 		return found, orMissing(err, store.ResultKey(s.id), httpio.ErrMissing)
 	}
 	defer object.Close()
-	err = json.NewDecoder(object).Decode(&found)
-	return found, err
+	return decodeIndex(object)
 }

@@ -38,15 +38,27 @@ const drawn = async (doc) => {
 /** What requires the whole page again; the rest is updated in place. */
 const outline = (d) => JSON.stringify([d.state, d.attempt, d.node, d.position, d.not_before, d.started, !!d.partial, Object.keys(d.counters ?? {})]);
 
-const renew = async () => {
+const load = async () => {
   const answer = await fetch(location.href, {headers: {Accept: 'text/html'}, cache: 'no-cache'});
-  const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-  const fresh = page.getElementById('job'), old = $('job');
-  if (!answer.ok || !fresh) throw new Error('no page');
-  const focus = document.activeElement?.id, open = $('document')?.open;
+  if (!answer.ok) throw new Error('no page');
+  return new DOMParser().parseFromString(await answer.text(), 'text/html');
+};
+
+/** Replaces an element, and leaves the focus where it is. */
+const swap = (old, fresh) => {
+  const at = document.activeElement, link = at?.getAttribute('href');
   old.replaceWith(document.adoptNode(fresh));
+  const again = at?.id ? $(at.id) : link && [...fresh.querySelectorAll('a')].find((a) => a.getAttribute('href') === link);
+  if (at && !at.isConnected) again?.focus({preventScroll: true});
+};
+
+const renew = async () => {
+  const page = await load(), fresh = page.getElementById('job'), old = $('job');
+  if (!fresh) throw new Error('no page');
+  const open = $('document')?.open;
+  framesText = fresh.querySelector('#frames')?.outerHTML;
+  swap(old, fresh);
   if ($('document')) $('document').open = open;
-  if (focus) $(focus)?.focus();
   document.title = page.title;
   localise();
   put($('live'), $('verdict')?.textContent ?? '');
@@ -63,6 +75,33 @@ const move = (d) => {
   }
   put($('message'), visible(d.message || d.reason || ''));
   put($('left'), left(d));
+};
+
+const FRAMES = 4000; // ms between two looks at the frames of a batch
+let framesAt = Date.now(), framesDue, framesOwed = 0, framesText = $('frames')?.outerHTML; // as the server has sent them
+
+const renewFrames = async () => {
+  [framesAt, framesDue] = [Date.now(), undefined];
+  const page = await load(), fresh = page.getElementById('frames'), old = $('frames');
+  if (!fresh || !old || fresh.outerHTML === framesText) return;
+  framesText = fresh.outerHTML;
+  swap(old, fresh);
+  localise();
+};
+
+const plan = () => {
+  if (!framesOwed || !$('frames')) return;
+  framesDue ??= setTimeout(async () => {
+    framesOwed--;
+    await renewFrames().catch(() => {});
+    plan();
+  }, Math.max(0, framesAt + FRAMES - Date.now()));
+};
+
+/** Requests the frames of a batch when the pause is over, and once more, since the server may have used cached data. */
+const frames = () => {
+  framesOwed = 2;
+  plan();
 };
 
 const clock = new Intl.DateTimeFormat(undefined, {timeStyle: 'medium'});
@@ -91,6 +130,7 @@ const watch = async () => {
       move(doc);
       await drawn(doc);
       if (!final) tail();
+      frames();
     }
   } catch (err) {
     put($('left'), `No news: ${visible(err.message, 200)}`);

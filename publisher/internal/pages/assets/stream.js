@@ -119,7 +119,7 @@ export class Server {
 
 /** One stream, and the follows that share it. */
 class Stream {
-  #server; #alone; #follows = new Set(); #has = new Set(); #stop; #timer;
+  #server; #alone; #follows = new Set(); #has = new Set(); #stop; #timer; #freed = Promise.resolve();
   #opened = 0; #from = 0; #breaks = 0; #vain = 0;
 
   constructor(server, alone) {
@@ -177,13 +177,24 @@ class Stream {
     const stop = this.#stop = new AbortController(), mine = () => this.#stop === stop;
     this.#opened = Date.now();
     this.#has = new Set([...this.#follows].map((f) => f.job));
-    const place = await takePlace(this.#server.together.origin);
+    const before = this.#freed;
+    let free;
+    this.#freed = new Promise((resolve) => { free = resolve; });
+    await before; // the connection that this one replaces has a place
+    const place = mine() ? await takePlace(this.#server.together.origin) : null;
     const end = place && mine() ? await this.#read(stop) : {};
     place?.();
+    free();
     if (!mine()) return;
     this.#stop = null;
     if (place) this.#ended(end);
-    else this.#from = Date.now() + PACE;
+    else this.#yielded();
+  }
+
+  // Another page has the place. What the connection before has brought is all there is.
+  #yielded() {
+    this.#from = Date.now() + PACE;
+    for (const f of this.#follows) if (f.served) f.lost(0);
   }
 
   get #url() {
