@@ -39,6 +39,7 @@ cmdstalk, too, if that is in the PATH. A table says what a job costs, by part.`,
 	f.StringVar(&o.Mode, "mode", o.Mode, "run starts a process for each job, stream has one that stays")
 	f.IntVar(&o.Size, "size", o.Size, "bytes of an input (default 10240; 1024 with --mode stream)")
 	f.StringVar(&o.CPUProfile, "cpuprofile", o.CPUProfile, "write the processor profile of the last round of jobs to a file")
+	f.StringVar(&o.Ledger, "ledger", o.Ledger, "database without a ledger that is measured in place of a file, postgres://USER@HOST/DATABASE")
 	f.IntVar(&o.Jobs, "jobs", o.Jobs, "jobs in each round")
 	f.IntVar(&o.Slots, "slots", o.Slots, "slots of the node")
 	f.IntVar(&o.Rounds, "rounds", o.Rounds, "rounds of each kind, in turn")

@@ -58,6 +58,37 @@ func TestCommandsAsAClient(t *testing.T) {
 			t.Errorf("waiting for two: code %d: %s", code, log)
 		}
 	})
+	for name, c := range map[string]struct {
+		stdin, want string
+		args        []string
+	}{
+		"array":  {"", `1 11 21`, []string{"--array", "1-21:10", "--data", `"${frame}"`}},
+		"lines":  {"a b\n\n<c>\n", `"1 a b" "3 <c>"`, []string{"--each-line", "-", "--data", `"${frame} ${line}"`}},
+		"matrix": {"", `{"a":1,"b":"x","frame":0} {"a":1,"b":true,"frame":1} {"a":2,"b":"x","frame":2} {"a":2,"b":true,"frame":3}`, []string{"--matrix", "a=1,2", "--matrix", "b=x,true"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			id := jobs.NewID()
+			args := append([]string{"submit", "--program", "echo", "--label", "of=" + name, "--batch", id}, c.args...)
+			out, log, code := p.client(c.stdin, args...)
+			if code != 0 || !strings.Contains(log, "list --label batch="+id) {
+				t.Fatalf("exit code %d\n%s%s", code, out, log)
+			}
+			if r := p.final(strings.TrimSpace(out)); r.ID != id || r.State != jobs.Succeeded {
+				t.Fatalf("%+v", r)
+			}
+			results := p.framesOf(id)
+			if got := strings.Join(results, " "); got != c.want {
+				t.Errorf("the results are %s, want %s", got, c.want)
+			}
+			if again, log, code := p.client(c.stdin, args...); again != out || code != 0 {
+				t.Errorf("the same batch again: exit code %d\n%s%s", code, again, log)
+			}
+			listed, _, _ := p.client("", "list", "--label", "batch="+id, "--json")
+			if n := strings.Count(listed, `"id"`); n != len(results) {
+				t.Errorf("%d jobs are listed, want %d:\n%s", n, len(results), listed)
+			}
+		})
+	}
 	t.Run("unknown program", func(t *testing.T) {
 		_, log, code := p.client("", "submit", "--program", "ecko", "--data", "1")
 		if code != exitError || !strings.Contains(log, "/program") || !strings.Contains(log, "echo") {
@@ -105,6 +136,27 @@ func TestCommandsAsAClient(t *testing.T) {
 	})
 }
 
+// framesOf returns the results of the frames of a batch, by number.
+func (p *process) framesOf(id string) (results []string) {
+	p.t.Helper()
+	var list api.Frames
+	p.api("/api/v1/jobs/"+id+"/frames", &list)
+	for _, f := range list.Frames {
+		var value any
+		if err := json.Unmarshal(p.final(f.URL).Result, &value); err != nil {
+			p.t.Fatal(err)
+		}
+		var text bytes.Buffer
+		e := json.NewEncoder(&text)
+		e.SetEscapeHTML(false)
+		if err := e.Encode(value); err != nil {
+			p.t.Fatal(err)
+		}
+		results = append(results, strings.TrimSpace(text.String()))
+	}
+	return results
+}
+
 func TestDoctorSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	p := newNode(t, freePort(t))
@@ -143,6 +195,17 @@ func TestWrongUsage(t *testing.T) {
 		"both":               {[]string{"submit", "x.json", "--program", "p"}, nil, "not both"},
 		"no input":           {[]string{"submit", "--program", "p"}, nil, "--input"},
 		"data is no JSON":    {[]string{"submit", "--program", "p", "--data", "{"}, nil, "JSON"},
+		"batch of a file":    {[]string{"submit", "x.json", "--array", "1-2"}, nil, "a batch needs --program"},
+		"two batches":        {[]string{"submit", "--program", "p", "--array", "1-2", "--matrix", "a=1"}, nil, "give one of"},
+		"bad array":          {[]string{"submit", "--program", "p", "--array", "2-1"}, nil, "--array"},
+		"huge array":         {[]string{"submit", "--program", "p", "--array", "1-10000000"}, nil, "more than 100000 frames"},
+		"bad matrix":         {[]string{"submit", "--program", "p", "--matrix", "a"}, nil, "write a name and values"},
+		"matrix twice":       {[]string{"submit", "--program", "p", "--matrix", "a=1", "--matrix", "a=2"}, nil, "a is given twice"},
+		"matrix of frames":   {[]string{"submit", "--program", "p", "--matrix", "frame=1"}, nil, "the name of a value"},
+		"no lines":           {[]string{"submit", "--program", "p", "--each-line", "-"}, nil, "- has no lines"},
+		"absent lines":       {[]string{"submit", "--program", "p", "--each-line", "/absent"}, nil, "no such file"},
+		"unknown value":      {[]string{"submit", "--program", "p", "--array", "1-2", "--data", `"${line}"`}, nil, "is no value of the frame"},
+		"batch without id":   {[]string{"submit", "--program", "p", "--array", "1-2", "--batch", "seven"}, nil, "UUID"},
 		"attempt 0":          {[]string{"logs", jobs.NewID(), "--attempt", "0"}, nil, "counted from 1"},
 		"attempt -1":         {[]string{"logs", jobs.NewID(), "--attempt=-1"}, nil, "counted from 1"},
 		"no id":              {[]string{"show", "seven"}, nil, "seven"},
@@ -187,23 +250,18 @@ func TestEverySettingIsDocumented(t *testing.T) {
 	}
 }
 
-// TestContainersUseRealSettings checks the names of settings in Dockerfile and
-// docker-compose.yml.
+// TestContainersUseRealSettings checks the names of settings in Dockerfile and the compose
+// files.
 func TestContainersUseRealSettings(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{"RUNNERBEAN_URL": true}
 	for _, name := range settings.Names() {
 		known[name] = true
 	}
-	for _, file := range []string{"../../Dockerfile", "../../docker-compose.yml"} {
+	for _, file := range []string{"../../Dockerfile", "../../docker-compose.yml", "../../examples/pool/docker-compose.yml"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
-		}
-		for check := range strings.SplitSeq(string(text), "\n") {
-			if strings.Contains(check, `"doctor"`) && !strings.Contains(check, `"env", "-u", "RUNNERBEAN_TOKEN"`) {
-				t.Errorf("%s gives a check a token, as the user that programs run as: %s", file, check)
-			}
 		}
 		names := regexp.MustCompile(`RUNNERBEAN_[A-Z_]+`).FindAllString(string(text), -1)
 		if len(names) == 0 {
@@ -214,6 +272,19 @@ func TestContainersUseRealSettings(t *testing.T) {
 				t.Errorf("%s sets %s, which is no setting", file, name)
 			}
 		}
+	}
+}
+
+// TestImageClosesItsBinary checks that the user of an image cannot read the binary. Then the
+// kernel closes the environment of a health check, which has the token, to programs.
+func TestImageClosesItsBinary(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "chmod 711 bin/runnerbean") {
+		t.Error("the user of the image can read its binary")
 	}
 }
 

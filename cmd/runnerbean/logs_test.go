@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/internal/store/bucket/buckettest"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -18,6 +20,28 @@ import (
 func TestFollowedLog(t *testing.T) {
 	t.Parallel()
 	p := newNode(t, queuetest.Start(t).Addr)
+	followLog(p, p)
+}
+
+// TestFollowedLogInABucket follows it at a node that has no programs, from a store whose
+// objects cannot grow.
+func TestFollowedLogInABucket(t *testing.T) {
+	bucket := buckettest.Start(t)
+	p := newNode(t, queuetest.Start(t).Addr)
+	reader := p.beside("n2")
+	for _, n := range []*process{p, reader} {
+		n.env = append(n.env, "RUNNERBEAN_STORE="+bucket.URL, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test-secret")
+	}
+	reader.env = append(reader.env, "RUNNERBEAN_PROGRAMS="+t.TempDir())
+	followLog(p, reader)
+	if n := len(slices.DeleteFunc(bucket.Keys(), func(key string) bool { return !strings.Contains(key, "/logs/") })); n != 2 {
+		t.Errorf("%d logs in the bucket after 2 attempts", n)
+	}
+}
+
+// followLog starts the nodes, runs the program at p and reads its log at reader.
+func followLog(p, reader *process) {
+	t := p.t
 	gates := t.TempDir()
 	p.install("chatter", fmt.Sprintf(`if [ "$RUNNERBEAN_ATTEMPT" = 1 ]; then
 awk 'BEGIN { for (i = 0; i < 150000; i++) printf "größer als %%d €\n", i }' >&2
@@ -31,7 +55,10 @@ until [ -e %[1]s/2 ]; do sleep 0.05; done
 printf '100 %%%%\nfertig' >&2
 echo 1`, gates))
 	p.start("worker")
-	url := p.submit("chatter", "1")
+	if reader != p {
+		reader.start("worker")
+	}
+	url := strings.Replace(p.submit("chatter", "1"), p.url, reader.url, 1)
 	p.until("the program has written", func() bool { r, _ := p.get(url); return r.Message == "written" })
 	self := p.background("logs", "-f", url)
 	p.until("the end of the first attempt's log", func() bool { return strings.Contains(self.log.String(), "größer als 149999 €\n") })

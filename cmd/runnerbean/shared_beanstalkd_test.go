@@ -50,25 +50,30 @@ func TestNodesThatShareBeanstalkdOnly(t *testing.T) {
 	}
 }
 
-// putInTurn puts documents on the inboxes of the nodes in turn, and returns the ids by
-// node.
+// putInTurn has a client for each node put jobs in turn, and returns the ids by node.
 func putInTurn(t *testing.T, addr string, pool []*process, n int) [][]string {
 	t.Helper()
-	producer, err := queue.NewProducer(queue.Config{Addrs: []string{addr}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer producer.Close()
 	ids := make([][]string, len(pool))
-	messages := make([]queue.Message, n)
-	for i := range messages {
-		at, id := i%len(pool), jobs.NewID()
-		ids[at] = append(ids[at], id)
-		document := fmt.Sprintf(`{"id":%q,"program":"who","input":{"data":%d},"result":{"url":"%s/%s"}}`, id, i, pool[at].url, id)
-		messages[i] = queue.Message{Tube: fmt.Sprintf("runnerbean/inbox/w%d", at+1), Body: []byte(document), Priority: jobs.DefaultPriority}
-	}
-	if _, err := producer.PutAll(t.Context(), messages); err != nil {
-		t.Fatal(err)
+	for at, p := range pool {
+		client, err := jobs.New(jobs.Config{Beanstalkd: []string{addr}, Node: fmt.Sprintf("w%d", at+1), BaseURL: p.url})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		var list []jobs.Job
+		for i := at; i < n; i += len(pool) {
+			list = append(list, jobs.Job{Program: "who", Input: jobs.Input{Data: fmt.Append(nil, i)}})
+		}
+		put, err := client.EnqueueBatch(t.Context(), list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range put {
+			if want := p.url + "/" + e.Job.ID; e.Err != nil || e.Job.Result.URL != want {
+				t.Fatalf("the result of a job is to be at %s, not %s: %v", want, e.Job.Result.URL, e.Err)
+			}
+			ids[at] = append(ids[at], e.Job.ID)
+		}
 	}
 	return ids
 }

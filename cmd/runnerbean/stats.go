@@ -131,7 +131,10 @@ func serverText(s api.Server) string {
 	if !s.OK {
 		return line + ": " + terminal.Safe(s.Error)
 	}
-	line += fmt.Sprintf(": %s ready, %d reserved, %s delayed, %s buried", text.Grouped(s.Ready), s.Reserved,
+	if s.State != "" && s.State != api.ServerUp {
+		line += " (" + terminal.Safe(string(s.State)) + ")"
+	}
+	line += fmt.Sprintf(": %s on inboxes; %s ready, %d reserved, %s delayed, %s buried", text.Grouped(s.Inbox), text.Grouped(s.Ready), s.Reserved,
 		text.Grouped(s.Delayed), text.Grouped(s.Buried))
 	if s.Overdue > 0 {
 		line += fmt.Sprintf(", %d overdue", s.Overdue)

@@ -48,7 +48,7 @@ func acceptStore(ctx context.Context, a *app, yes bool) error {
 		return err
 	}
 	if p.Ledger.ID == "" && !p.Store.Results {
-		return fmt.Errorf("there is no ledger at %s: a node makes ledger and store when it starts", set.LedgerPath())
+		return fmt.Errorf("there is no ledger at %s: a node makes ledger and store when it starts", ledger.Name(set.Ledger))
 	}
 	if p.Missing > 0 && !yes {
 		return fmt.Errorf("of the newest %d successes whose results are not in the ledger, %d have none in %s: add --yes if this is to be the store", len(p.Ledger.Newest), p.Missing, p.Store.Folder)
@@ -57,7 +57,7 @@ func acceptStore(ctx context.Context, a *app, yes bool) error {
 	if err != nil {
 		return err
 	}
-	s, err := store.Open(set.Store)
+	s, err := store.Open(ctx, set.Store)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}

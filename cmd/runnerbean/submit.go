@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/batch"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -25,27 +27,44 @@ type submitFlags struct {
 	timeout              spanFlag
 	labels               map[string]string
 	wait                 bool
+	batch                batch.Flags
 }
 
-func newSubmit(a *app) *cobra.Command {
-	var flags submitFlags
-	cmd := &cobra.Command{
-		Use:   "submit [FILE...]",
-		Short: "Submit jobs and print their result URLs",
-		Long: `Submit a job to the node at RUNNERBEAN_URL and print its result URL. The job is
+const (
+	submitHelp = `Submit a job to the node at RUNNERBEAN_URL and print its result URL. The job is
 a JSON document in FILE, or on standard input with "-", or made of flags. What
 the document leaves out of id, result.url and created is filled in.
 
 Several files are several jobs, and so are several documents in a file, one
 behind the other. They go to the node in requests of up to 1,000. What is
 refused is told on standard error, does not hold up the others, and makes the
-exit code 1.`,
-		Example: `  runnerbean submit job.json
+exit code 1.
+
+With --array, --each-line or --matrix the flags describe a batch: many jobs
+that differ in a number or a few values. Texts in --data and --input may have
+these values in them, as ${frame}, ${line} or the name of a parameter; without
+both the input is an object of them. ${frame:4} is the number with at least 4
+digits. The jobs have the labels batch and frame.`
+	submitExamples = `  runnerbean submit job.json
   runnerbean submit --program forecast --input https://example.org/meter.json --wait
   echo '{"a":1}' | runnerbean submit --program cat --data -
   runnerbean submit a.json b.json
-  runnerbean submit jobs.jsonl`,
+  runnerbean submit jobs.jsonl
+  runnerbean submit --program render --array 1-1000:10
+  runnerbean submit --program parse --each-line urls.txt --input '${line}'
+  runnerbean submit --program sweep --matrix a=1,2,3 --matrix b=x,y`
+)
+
+func newSubmit(a *app) *cobra.Command {
+	var flags submitFlags
+	cmd := &cobra.Command{
+		Use:   "submit [FILE...]",
+		Short: "Submit jobs and print their result URLs",
+		Long:  submitHelp, Example: submitExamples,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if flags.batch.Given() {
+				return flags.submitBatch(cmd, a, args)
+			}
 			if len(args) == 0 || flags.program != "" {
 				document, err := flags.document(a, cmd, args)
 				if err != nil {
@@ -58,6 +77,9 @@ exit code 1.`,
 			case err != nil:
 				return err
 			case len(documents) == 1:
+				if documents[0], err = batch.Whole(documents[0]); err != nil {
+					return err
+				}
 				return submit(cmd.Context(), a, documents[0], flags.wait)
 			case flags.wait:
 				return usageError(errors.New("--wait is for one job"))
@@ -72,6 +94,7 @@ exit code 1.`,
 	f.Int64Var(&flags.priority, "priority", int64(jobs.DefaultPriority), "0 is the most urgent")
 	f.Var(&flags.timeout, "timeout", "limit of one attempt, such as 90s, 1h30m or 2d (default: the program's or the node's)")
 	f.StringToStringVar(&flags.labels, "label", nil, "label as key=value, may be repeated")
+	flags.batch.Add(f)
 	f.BoolVar(&flags.wait, "wait", false, "show progress and print the result; exit code 3 if the job fails")
 	return cmd
 }
@@ -120,6 +143,54 @@ func (f *submitFlags) inputOf(a *app) (map[string]any, error) {
 		return nil, usageError(errors.New("--data is not JSON"))
 	}
 	return map[string]any{"data": json.RawMessage(data)}, nil
+}
+
+// submitBatch submits a job for each frame of a batch.
+func (f *submitFlags) submitBatch(cmd *cobra.Command, a *app, args []string) error {
+	switch {
+	case len(args) > 0 || f.program == "":
+		return usageError(errors.New("a batch needs --program, and no file"))
+	}
+	job := jobs.Job{Program: f.program, Labels: f.labels, Timeout: jobs.Duration(f.timeout)}
+	if cmd.Flags().Changed("priority") {
+		if f.priority < 0 || f.priority > math.MaxUint32 {
+			return usageError(fmt.Errorf("--priority must be from 0 to %d", uint32(math.MaxUint32)))
+		}
+		job.Priority = new(uint32(f.priority))
+	}
+	if f.input != "" || f.data != "" {
+		input, err := f.inputOf(a)
+		if err != nil {
+			return err
+		}
+		job.Input.URL, _ = input["url"].(string)
+		job.Input.Data, _ = input["data"].(json.RawMessage)
+	}
+	b, err := f.batch.Read(job, func(name string) (io.ReadCloser, error) {
+		if name == "-" {
+			return io.NopCloser(a.stdin), nil
+		}
+		return os.Open(name)
+	})
+	if err != nil {
+		return usageError(err)
+	}
+	documents, err := batch.Documents(&b)
+	if err != nil {
+		return usageError(err)
+	}
+	if len(documents) == 1 {
+		fmt.Fprintf(a.stderr, "batch %s; list its jobs with: runnerbean list --label batch=%[1]s\n", b.ID)
+		return submit(cmd.Context(), a, documents[0], f.wait)
+	}
+	if f.wait {
+		return usageError(fmt.Errorf("the batch is too large for one document of %d bytes, and --wait is for one", jobs.MaxDocument))
+	}
+	fmt.Fprintf(a.stderr, "batch %s is too large for one document; its %d jobs are submitted one by one\n", b.ID, len(documents))
+	if err := submitMany(cmd.Context(), a, documents); err != nil {
+		return fmt.Errorf("%w; the same flags with --batch %s submit what is missing", err, b.ID)
+	}
+	return nil
 }
 
 // readInput reads a file, or standard input for "-". It reads one byte more than a

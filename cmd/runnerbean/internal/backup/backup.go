@@ -32,6 +32,9 @@ type Options struct {
 // name only when it is complete and on the disk; it replaces an older one. If results
 // were missing from the store, Summary.Missing says so, and the archive has all others.
 func Write(ctx context.Context, o Options) (Summary, error) {
+	if err := needsFile(o.Settings); err != nil {
+		return Summary{}, err
+	}
 	pair, err := storepair.Look(ctx, o.Settings)
 	if err == nil {
 		err = pair.Fault()
@@ -42,7 +45,7 @@ func Write(ctx context.Context, o Options) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	objects, err := store.Open(o.Settings.Store)
+	objects, err := store.Open(ctx, o.Settings.Store)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -63,6 +66,14 @@ func Write(ctx context.Context, o Options) (Summary, error) {
 		err = o.file(w)
 	}
 	return w.summary, err
+}
+
+// needsFile refuses a ledger in PostgreSQL.
+func needsFile(set settings.Settings) error {
+	if set.LedgerPath() != "" {
+		return nil
+	}
+	return errors.New("RUNNERBEAN_LEDGER is in PostgreSQL, and archives are of ledgers in files: save the database by pg_dump or pg_basebackup first and then the store; see \"PostgreSQL\" in docs/operations.md")
 }
 
 // file writes the archive beside its place, and moves it there.

@@ -52,7 +52,7 @@ func newPool(t testing.TB, n int) *pool {
 	l, err := ledger.Open(t.Context(), ledger.Config{DSN: p.Ledger})
 	must(t, err)
 	defer l.Close()
-	s, err := store.Open(p.Store)
+	s, err := store.Open(context.Background(), p.Store)
 	must(t, err)
 	defer s.Close()
 	_, err = storepair.Claim(t.Context(), l, s)
@@ -106,6 +106,8 @@ func (p *pool) put(s *store.Store, job sqlite.Job) {
 		list := fmt.Sprintf(`{"attempt":1,"artifacts":[{"name":"left of %s"}]}`, job.ID)
 		must(p.t, s.Replace(p.t.Context(), store.OutputKey(job.ID, 1), []byte(list)))
 		must(p.t, s.Replace(p.t.Context(), store.FileKey(job.ID, 1, "left of "+job.ID), []byte("left")))
+		p.sql(fmt.Sprintf("INSERT INTO checkpoints (job, number, attempt, state, sha256, size, at) VALUES ('%s', 12, 1, 1, '', 5, 1)", job.ID))
+		must(p.t, s.Replace(p.t.Context(), store.CheckpointKey(job.ID, 1, 12), []byte("saved")))
 		return
 	}
 	p.succeeded = append(p.succeeded, job.ID)
@@ -239,7 +241,7 @@ func withLedger(t testing.TB, archive []byte, text string, manifest *strings.Rep
 func TestArchiveBeforeResultsInTheLedger(t *testing.T) {
 	t.Parallel()
 	p := newPool(t, 60)
-	s, err := store.Open(p.Store)
+	s, err := store.Open(context.Background(), p.Store)
 	must(t, err)
 	for id, document := range p.results() {
 		must(t, s.Replace(t.Context(), store.ResultKey(id), []byte(document)))

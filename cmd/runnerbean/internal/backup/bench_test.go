@@ -3,6 +3,7 @@ package backup
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -44,7 +45,7 @@ func BenchmarkBackupOfLargeLedger(b *testing.B) {
 	must(b, ledgertest.FillResults(b.Context(), p.LedgerPath(), n))
 	l, err := ledger.Open(b.Context(), ledger.Config{DSN: p.Ledger})
 	must(b, err)
-	s, err := store.Open(p.Store)
+	s, err := store.Open(context.Background(), p.Store)
 	must(b, err)
 	_, err = storepair.Claim(b.Context(), l, s)
 	must(b, errors.Join(err, s.Close(), l.Close()))
@@ -83,7 +84,7 @@ func BenchmarkBackupUnderLoad(b *testing.B) {
 	l, err := ledger.Open(b.Context(), ledger.Config{DSN: p.Ledger})
 	must(b, err)
 	defer l.Close()
-	s, err := store.Open(p.Store)
+	s, err := store.Open(context.Background(), p.Store)
 	must(b, err)
 	defer s.Close()
 	must(b, s.SetIdentity(store.NewIdentity(l.ID()))) // its results are missing, which costs a look each

@@ -49,6 +49,13 @@ func objectsOf(ctx context.Context, s *store.Store, db *sqlite.Copied, job sqlit
 		key := store.FileKey(job.ID, result.attempt, name)
 		keys, needed[key] = append(keys, key), true
 	}
+	saved, err := db.Checkpoints(ctx, job.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, c := range saved {
+		keys = append(keys, store.CheckpointKey(job.ID, c.Attempt, c.Number))
+	}
 	for n := 1; n <= job.Attempt; n++ {
 		keys = append(keys, store.LogKey(job.ID, n), store.SeriesKey(job.ID, n))
 		for _, list := range []string{store.OutputKey(job.ID, n), store.AsideKey(job.ID, n)} {

@@ -118,6 +118,9 @@ func (c *checker) object(key string, _ int64, _ time.Time, r io.Reader) error {
 // ledger gets its name last, so that a restore that was killed leaves none and can be
 // called again.
 func Restore(ctx context.Context, set settings.Settings, in io.Reader, keysFile string, progress Progress) (s Summary, err error) {
+	if err := needsFile(set); err != nil {
+		return s, err
+	}
 	path := set.LedgerPath()
 	for _, name := range []string{path, path + "-wal"} {
 		if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {

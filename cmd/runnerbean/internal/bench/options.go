@@ -21,6 +21,8 @@ type Options struct {
 	// CPUProfile is the file that gets the processor profile of the last round of jobs; ""
 	// for none.
 	CPUProfile string
+	// Ledger is the URL of a database without a ledger, which gets one; "" for a file.
+	Ledger string
 }
 
 func (o *Options) check() error {

@@ -14,6 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/beanstalkd"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/node"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
+	"github.com/runnerbean/runnerbean/internal/ledger"
 )
 
 // Run starts a beanstalkd and a node in a temporary folder, and measures them.
@@ -26,7 +27,7 @@ func Run(ctx context.Context, progress io.Writer, o Options) (Report, error) {
 		return Report{}, err
 	}
 	defer os.RemoveAll(folder)
-	set, err := benchSettings(folder, o)
+	set, err := benchSettings(ctx, folder, o)
 	if err != nil {
 		return Report{}, err
 	}
@@ -49,14 +50,18 @@ func Run(ctx context.Context, progress io.Writer, o Options) (Report, error) {
 }
 
 // benchSettings returns the settings of the node, and installs its programs.
-func benchSettings(folder string, o Options) (settings.Settings, error) {
+func benchSettings(ctx context.Context, folder string, o Options) (settings.Settings, error) {
+	database, err := benchLedger(ctx, o.Ledger)
+	if err != nil {
+		return settings.Settings{}, err
+	}
 	queueAddr, err := beanstalkd.FreeAddr()
 	if err != nil {
 		return settings.Settings{}, err
 	}
 	set := settings.Settings{
 		Beanstalkd: []string{queueAddr}, Prefix: "bench", Node: "bench", Data: filepath.Join(folder, "data"), Programs: filepath.Join(folder, "programs"),
-		Slots: o.Slots, Listen: "127.0.0.1:0", Timeout: time.Minute, Attempts: 1,
+		Ledger: database, Slots: o.Slots, Listen: "127.0.0.1:0", Timeout: time.Minute, Attempts: 1,
 		Grace: time.Second, ShutdownGrace: time.Second, LedgerResults: 64 << 10, // as by default
 	}
 	if err := set.FillDefaults(); err != nil {
@@ -66,6 +71,20 @@ func benchSettings(folder string, o Options) (settings.Settings, error) {
 		return set, err
 	}
 	return set, installStreamProgram(set.Programs)
+}
+
+// benchLedger returns the name of a ledger that does not exist yet; "" for a file in the
+// temporary folder.
+func benchLedger(ctx context.Context, url string) (string, error) {
+	name, err := settings.LedgerName(url)
+	if err != nil || name == "" {
+		return "", err
+	}
+	seen, err := ledger.Peek(ctx, name)
+	if err == nil && seen.Schema > 0 {
+		err = &settings.Error{Err: fmt.Errorf("%s has a ledger already, and the jobs of this measurement would stay in it: name an empty schema (&search_path=NAME in the URL)", ledger.Name(name))}
+	}
+	return name, err
 }
 
 func installBenchPrograms(folder string) error {

@@ -48,20 +48,28 @@ type part struct {
 // Measure measures store, ledger and scratch of a node. It ends early with what it has
 // when ctx ends. What cannot be read counts nothing.
 func Measure(ctx context.Context, set settings.Settings) Use {
-	objects, _ := store.Measure(ctx, set.StoreFolder(), time.Now().Add(-oldAge))
-	u := Use{exact: objects.Exact, sample: objects.Sample}
+	u := Use{exact: true}
+	var objects store.Usage
+	if folder := set.StoreFolder(); folder != "" {
+		objects, _ = store.Measure(ctx, folder, time.Now().Add(-oldAge))
+		u.exact, u.sample = objects.Exact, objects.Sample
+	}
 	for _, k := range objects.Kinds {
 		u.parts = append(u.parts, part{k.Kind, k.Bytes})
 		u.old += k.Old
 	}
-	u.parts = append(u.parts, part{theLedger, ledgerSize(set.LedgerPath())}, part{"scratch", folderSize(ctx, filepath.Join(set.Data, "scratch"))})
+	u.parts = append(u.parts, part{theLedger, ledgerSize(set.LedgerPath())}, part{"scratch", folderSize(ctx, filepath.Join(set.Data, "scratch"))},
+		part{"copies of objects of the bucket", folderSize(ctx, set.CacheFolder())})
 	u.parts = slices.DeleteFunc(u.parts, func(p part) bool { return p.bytes == 0 })
 	slices.SortStableFunc(u.parts, func(a, b part) int { return cmp.Compare(b.bytes, a.bytes) })
 	return u
 }
 
-// ledgerSize returns the size of the files of a ledger.
+// ledgerSize returns the size of the files of a ledger. path is "" if it has none.
 func ledgerSize(path string) (n int64) {
+	if path == "" {
+		return 0
+	}
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		if info, err := os.Stat(path + suffix); err == nil {
 			n += info.Size()

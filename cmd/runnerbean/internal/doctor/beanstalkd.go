@@ -10,12 +10,13 @@ import (
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
 	"github.com/runnerbean/runnerbean/internal/dispatch"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/text"
 )
 
-func checkBeanstalkd(ctx context.Context, set settings.Settings) []Finding {
+// checkBeanstalkd checks the servers, and the tubes of the ledger that was read.
+func checkBeanstalkd(ctx context.Context, set settings.Settings, read *engine.Peeked) []Finding {
 	const check = name("beanstalkd")
 	producer, err := queue.NewProducer(queue.Config{Addrs: set.Beanstalkd})
 	if err != nil {
@@ -38,8 +39,8 @@ func checkBeanstalkd(ctx context.Context, set settings.Settings) []Finding {
 		default:
 			findings = append(findings, check.ok(fmt.Sprintf("%s answers, version %s", s.Addr, strings.Trim(s.Version, `"`))))
 		}
-		if s.Err == nil {
-			findings = append(findings, checkTubes(ctx, set, producer, s.Addr)...)
+		if s.Err == nil && read != nil {
+			findings = append(findings, checkTubes(ctx, set, read.ID, producer, s.Addr)...)
 		}
 	}
 	return findings
@@ -54,12 +55,8 @@ func startAdvice() string {
 
 // checkTubes looks for nodes of other ledgers that take documents from the inboxes of
 // this node, and for paused tubes.
-func checkTubes(ctx context.Context, set settings.Settings, producer *queue.Producer, addr string) []Finding {
+func checkTubes(ctx context.Context, set settings.Settings, id string, producer *queue.Producer, addr string) []Finding {
 	const check = name("tubes")
-	id, err := ledger.ReadID(ctx, set.Ledger)
-	if err != nil {
-		return []Finding{check.warning(err.Error(), "run doctor as the user of the node")}
-	}
 	own := dispatch.InboxReader{Inbox: set.Inbox, Ledger: id, Node: set.Node}
 	others, err := dispatch.InboxReaders(ctx, producer, addr, set.Prefix)
 	if err != nil {

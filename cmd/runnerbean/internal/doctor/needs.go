@@ -1,23 +1,18 @@
 package doctor
 
 import (
-	"context"
 	"fmt"
 	"time"
 
-	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
-	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/stuck"
 )
 
 // checkNeeds says whether a job waits for one that nobody has put for a while.
-func checkNeeds(ctx context.Context, set settings.Settings) Finding {
+func checkNeeds(seen engine.Peeked) Finding {
 	const check = name("needs")
-	seen, err := ledger.Peek(ctx, set.Ledger)
 	since := time.UnixMicro(seen.MissingSince).UTC()
 	switch {
-	case err != nil:
-		return check.failure(err.Error(), "run doctor as the user of the node; see RUNNERBEAN_LEDGER")
 	case seen.Missing == "":
 		return check.ok("no job waits for one that nobody has put")
 	case time.Since(since) < stuck.MissingAfter:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/storepair"
+	"github.com/runnerbean/runnerbean/internal/store"
 )
 
 // checkPair checks that ledger and store belong together, and that the newest results
@@ -14,8 +15,8 @@ import (
 func checkPair(ctx context.Context, set settings.Settings) Finding {
 	const check = name("store")
 	p, err := storepair.Look(ctx, set)
-	if err != nil {
-		return check.failure(err.Error(), "run doctor as the user of the node; see RUNNERBEAN_LEDGER and RUNNERBEAN_STORE")
+	if err != nil { // it names the setting
+		return check.failure(err.Error(), "run doctor as the user of the node")
 	}
 	if err := p.Fault(); err != nil {
 		detail, do, _ := strings.Cut(strings.TrimPrefix(err.Error(), storepair.ErrApart.Error()+": "), ": ")
@@ -31,4 +32,14 @@ func checkPair(ctx context.Context, set settings.Settings) Finding {
 		return check.ok("the store is not recorded yet: the node does so when it starts")
 	}
 	return check.ok(fmt.Sprintf("the store %s belongs to the ledger %s", p.Store.Identity.Store, p.Ledger.ID))
+}
+
+// checkStore checks the store where the ledger cannot be read.
+func checkStore(ctx context.Context, set settings.Settings) Finding {
+	const check = name("store")
+	found, err := store.Inspect(ctx, set.Store)
+	if err != nil {
+		return check.failure(err.Error(), "run doctor as the user of the node; see RUNNERBEAN_STORE")
+	}
+	return check.ok(found.Folder + " can be read")
 }

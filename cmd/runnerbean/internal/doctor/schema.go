@@ -1,22 +1,18 @@
 package doctor
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
-	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
 )
 
 // checkSchema says whether the ledger has to be upgraded, and which nodes know too old a
 // schema.
-func checkSchema(ctx context.Context, set settings.Settings) Finding {
+func checkSchema(seen engine.Peeked) Finding {
 	const check = name("ledger")
-	seen, err := ledger.Peek(ctx, set.Ledger)
-	if err != nil {
-		return check.failure(err.Error(), "run doctor as the user of the node; see RUNNERBEAN_LEDGER")
-	}
 	var old []string
 	for _, i := range seen.Instances {
 		if i.Schema < seen.Schema {
@@ -27,6 +23,8 @@ func checkSchema(ctx context.Context, set settings.Settings) Finding {
 	switch {
 	case seen.Schema == 0:
 		return check.ok("there is none yet: the node makes it when it starts")
+	case seen.Schema == sqlite.MovedSchema:
+		return check.failure("it was moved to PostgreSQL", "set RUNNERBEAN_LEDGER to the URL of that database")
 	case seen.Schema > known:
 		return check.failure(fmt.Sprintf("it has schema %d, and this program knows %d", seen.Schema, known), "use the version of the program that upgraded it; to go back see \"Upgrading\" in docs/operations.md")
 	case seen.Schema < known && len(old) > 0:

@@ -12,7 +12,7 @@ import (
 const (
 	// cheapGarbage is how much garbage may pile up in a small heap, in bytes. The live heap
 	// of most nodes is so small that Go would collect it many times a second.
-	cheapGarbage = 32 << 20
+	cheapGarbage = 16 << 20
 	// goPercent is the default of GOGC, and mostPercent the most that is set.
 	goPercent, mostPercent = 100, 400
 	// smallMemory is what Go may take in all while GOGC is raised, in bytes. Without it a heap
@@ -21,7 +21,7 @@ const (
 )
 
 // tuneCollection makes garbage collections of a small heap less frequent, unless the operator
-// has set GOGC or GOMEMLIMIT. A heap of 32 MiB and more is collected as ever.
+// has set GOGC or GOMEMLIMIT. A heap of 16 MiB and more is collected as ever.
 var tuneCollection = sync.OnceFunc(func() {
 	if os.Getenv("GOGC") == "" && os.Getenv("GOMEMLIMIT") == "" {
 		watchCollections()

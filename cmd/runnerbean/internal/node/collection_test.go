@@ -10,7 +10,7 @@ import (
 
 func TestPercentFor(t *testing.T) {
 	t.Parallel()
-	for live, want := range map[uint64]int{0: 400, 1 << 20: 400, 8 << 20: 400, 16 << 20: 200, 32 << 20: 100, 33 << 20: 100, 1 << 40: 100} {
+	for live, want := range map[uint64]int{0: 400, 1 << 20: 400, 4 << 20: 400, 8 << 20: 200, 16 << 20: 100, 17 << 20: 100, 1 << 40: 100} {
 		if got := percentFor(live); got != want {
 			t.Errorf("live heap of %d bytes: GOGC %d, not %d", live, got, want)
 		}

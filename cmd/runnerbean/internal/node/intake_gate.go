@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
+	"github.com/runnerbean/runnerbean/internal/batch"
 	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
@@ -17,6 +19,7 @@ import (
 const (
 	gateInterval = time.Second
 	gateTimeout  = 5 * time.Second
+	gateTells    = time.Minute // how often a fault is logged that lasts
 	// unknownDrains is the reason for taking nothing before the first look.
 	unknownDrains = "it is not known yet what is drained or paused"
 )
@@ -30,6 +33,7 @@ type intakeGate struct {
 	ledger     *ledger.Ledger
 	worker     *worker.Worker
 	dispatcher *dispatch.Dispatcher
+	batches    *batch.Runner
 	lowDisk    func(was bool) *string
 	apart      func(context.Context) error // why ledger and store are no pair any more
 	maxSlots   func() int                  // that the limits of this process hold
@@ -56,9 +60,16 @@ func (g *intakeGate) start(ctx context.Context) {
 func (g *intakeGate) run(ctx context.Context) error {
 	ticker := time.NewTicker(gateInterval)
 	defer ticker.Stop()
+	var told time.Time // zero while looks succeed
 	for {
-		if err := g.look(ctx); err != nil && ctx.Err() == nil {
+		err := g.look(ctx)
+		switch {
+		case err == nil && !told.IsZero():
+			g.log.Info("the ledger can be read again", "node", g.node)
+			told = time.Time{}
+		case err != nil && ctx.Err() == nil && time.Since(told) > gateTells:
 			g.log.Warn("cannot read what is drained or set for this node; nothing changes until it can", "node", g.node, "err", err)
+			told = time.Now()
 		}
 		notifyAlive()
 		select {
@@ -77,13 +88,14 @@ func (g *intakeGate) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, gateTimeout)
 	defer cancel()
 	low := g.lowDisk(g.low.Load() != nil)
-	if err := g.apart(ctx); err != nil {
+	if err := cmp.Or(g.apart(ctx), g.ledger.FullDisk.Err()); err != nil {
 		text := err.Error()
 		low = &text
 	}
 	g.low.Store(low)
 	if low != nil {
 		g.worker.Hold(*low)
+		g.batches.Hold(*low)
 		g.dispatcher.Hold(*low)
 	}
 	// Controls come first: a paused node that starts must not take a job.
@@ -104,6 +116,7 @@ func (g *intakeGate) look(ctx context.Context) error {
 		}
 	}
 	g.worker.Hold(node)
+	g.batches.Hold(node)
 	g.dispatcher.Hold(queue)
 	return nil
 }

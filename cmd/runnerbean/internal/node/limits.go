@@ -27,11 +27,13 @@ type limits struct {
 	files     int
 	processes int   // and threads
 	memory    int64 // in bytes, of the cgroup
+	slotFiles int   // that each slot needs
 }
 
-// readLimits returns the limits in force. What is not limited is as large as can be.
-func readLimits() limits {
-	l := limits{files: OpenFiles(), processes: math.MaxInt, memory: math.MaxInt64}
+// readLimits returns the limits in force, for a node with a number of beanstalkd servers.
+// What is not limited is as large as can be.
+func readLimits(servers int) limits {
+	l := limits{files: OpenFiles(), processes: math.MaxInt, memory: math.MaxInt64, slotFiles: SlotFiles(servers)}
 	var processes unix.Rlimit
 	// The kernel does not hold root to this one.
 	if os.Geteuid() != 0 && unix.Getrlimit(unix.RLIMIT_NPROC, &processes) == nil {
@@ -76,16 +78,16 @@ func readLimit(dir, name string) int64 {
 
 // slots returns how many slots the limits hold, at most api.MaxSlots.
 func (l limits) slots() int {
-	most := min((l.files-OwnFiles-httpFiles)/SlotFiles, (l.processes-ownProcesses)/slotProcesses)
+	most := min((l.files-OwnFiles-httpFiles)/l.slotFiles, (l.processes-ownProcesses)/slotProcesses)
 	return min(max(most, 0), api.MaxSlots)
 }
 
 // check returns an error if the limits do not hold a node with some slots.
 func (l limits) check(slots int) error {
-	files, processes := OwnFiles+httpFiles+slots*SlotFiles, ownProcesses+slots*slotProcesses
+	files, processes := OwnFiles+httpFiles+slots*l.slotFiles, ownProcesses+slots*slotProcesses
 	switch {
 	case files > l.files:
-		return l.refusal(slots, "open files", files, l.files, SlotFiles, "ulimit -n, or LimitNOFILE in the systemd unit")
+		return l.refusal(slots, "open files", files, l.files, l.slotFiles, "ulimit -n, or LimitNOFILE in the systemd unit")
 	case processes > l.processes:
 		return l.refusal(slots, "processes and threads", processes, l.processes, slotProcesses, "ulimit -u, or LimitNPROC or TasksMax in the systemd unit")
 	}
@@ -104,7 +106,7 @@ func (l limits) refusal(slots int, what string, need, have, each int, how string
 // settings: the jobs would fail one after the other. Else it returns a warning if its
 // memory does not, or "".
 func CheckLimits(set settings.Settings) (warning string, err error) {
-	l := readLimits()
+	l := readLimits(len(set.Beanstalkd))
 	if err := l.check(set.Slots); err != nil {
 		return "", &settings.Error{Err: err}
 	}

@@ -25,7 +25,7 @@ func TestLimitsHoldSlots(t *testing.T) {
 		{most, 0, 0, "processes and threads"},
 		{most, most, api.MaxSlots, ""},
 	} {
-		l := limits{files: test.files, processes: test.processes, memory: math.MaxInt64}
+		l := limits{files: test.files, processes: test.processes, memory: math.MaxInt64, slotFiles: SlotFiles(1)}
 		if n := l.slots(); n != test.slots {
 			t.Errorf("%+v hold %d slots, want %d", l, n, test.slots)
 		}
@@ -37,7 +37,7 @@ func TestLimitsHoldSlots(t *testing.T) {
 			t.Errorf("%+v: %v, want %q", l, err, test.says)
 		}
 	}
-	if err := (limits{files: 64, processes: most}).check(0); err == nil {
+	if err := (limits{files: 64, processes: most, slotFiles: SlotFiles(1)}).check(0); err == nil {
 		t.Error("64 open files are enough for a node without slots")
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +31,7 @@ type disks struct {
 	set    settings.Settings
 	ledger *ledger.Ledger
 	free   func(folder string) (int64, error)
+	spare  func() // frees what the node can do without
 	log    *slog.Logger
 
 	room      atomic.Pointer[string] // what takes the room, and what would free it
@@ -47,7 +47,7 @@ func (d *disks) low(was bool) *string {
 		return nil
 	}
 	if !was {
-		d.measuring.Go(d.measure)
+		d.measuring.Go(func() { d.spare(); d.measure() })
 	}
 	if room := d.room.Load(); room != nil {
 		*full = text.JoinClauses(*full, *room)
@@ -62,18 +62,21 @@ func (d *disks) full(was bool) *string {
 	if was {
 		want += want / 10
 	}
-	ledgerAt, reusable := filepath.Dir(d.set.LedgerPath()), sync.OnceValue(d.reusable)
+	ledgerAt, reusable := d.set.LedgerFolder(), sync.OnceValue(d.reusable)
 	for _, place := range []struct{ what, path string }{
 		{"results", d.set.StoreFolder()},
 		{"data", d.set.Data},
 		{"the ledger", ledgerAt},
 	} {
+		if place.path == "" { // it is on another machine
+			continue
+		}
 		free, err := d.free(place.path)
 		if err != nil || free >= want {
 			continue
 		}
 		disk := api.Disk{Free: free, Floor: want}
-		if vitals.SameDisk(place.path, ledgerAt) {
+		if ledgerAt != "" && vitals.SameDisk(place.path, ledgerAt) {
 			disk.Reusable = reusable()
 		}
 		if health.DiskLevel(disk) != api.LevelBad {

@@ -36,9 +36,9 @@ func TestFullDiskWithRoomInsideTheLedger(t *testing.T) {
 		}
 		return true
 	})
-	free.Store(floor - 1000)
+	free.Store(floor - 300<<10) // rows of jobs that ran leave some room in the file
 	n.until("it takes no work", func() bool { return n.low() != "" })
-	if said := n.low(); !strings.Contains(said, "1023 KiB free") || !strings.Contains(said, "RUNNERBEAN_MIN_FREE is 1.0 MiB") {
+	if said := n.low(); !strings.Contains(said, "724 KiB free") || !strings.Contains(said, "RUNNERBEAN_MIN_FREE is 1.0 MiB") {
 		t.Error(said)
 	}
 	if acted, err := n.ledger.Act(t.Context(), ledger.VerbDelete, "ada", old); err != nil || acted[0].Err != nil {
@@ -65,7 +65,7 @@ func TestFullDiskWithRoomInsideTheLedger(t *testing.T) {
 func TestUnansweringLedgerHasNoRoom(t *testing.T) {
 	t.Parallel()
 	n := startNode(t, t.TempDir(), queuetest.Start(t).Addr)
-	d := &disks{set: n.set, ledger: n.ledger, free: func(string) (int64, error) { return int64(n.set.MinFree) - 1, nil }}
+	d := &disks{set: n.set, spare: func() {}, ledger: n.ledger, free: func(string) (int64, error) { return int64(n.set.MinFree) - 1, nil }}
 	n.stop()
 	if full := d.full(false); full == nil || strings.Contains(*full, "inside") || d.reusable() != 0 {
 		t.Errorf("%v, %d", full, d.reusable())

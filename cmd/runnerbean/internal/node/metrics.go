@@ -16,7 +16,12 @@ import (
 // newMetrics returns what /metrics shows of this node. The functions use parts that
 // are opened later; nothing calls them before the publisher serves.
 func (n *Node) newMetrics() *metrics.Metrics {
+	var cache func() metrics.Cache
+	if n.set.Caches() {
+		cache = func() metrics.Cache { s := n.store.Copies().Stats(); return metrics.Cache(s) }
+	}
 	return metrics.New(metrics.Config{
+		Cache:          cache,
 		Version:        version.Get().Version,
 		Slots:          n.slotsNow,
 		Trouble:        func() bool { return n.worker.Trouble() != nil },
@@ -57,7 +62,22 @@ func (n *Node) pool(ctx context.Context) (metrics.Pool, error) {
 			Program: b.Program, Queued: b.Queued, Scheduled: b.Scheduled, Running: b.Running, Waiting: b.Waiting, Oldest: b.Oldest,
 		})
 	}
+	if err == nil {
+		p.Database, err = n.database(ctx)
+	}
 	return p, err
+}
+
+// database returns how the server of the ledger is doing; nil if the ledger is a file.
+func (n *Node) database(ctx context.Context) (*metrics.Database, error) {
+	if n.ledger.Server == nil {
+		return nil, nil
+	}
+	s, err := n.ledger.Server(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &metrics.Database{DeadRows: s.DeadRows, Size: s.Size, OldestTransaction: s.Oldest, Lag: s.Lag}, nil
 }
 
 // slotsNow returns the number of slots, and how many are busy. A job in quarantine

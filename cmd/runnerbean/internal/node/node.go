@@ -11,6 +11,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/version"
+	"github.com/runnerbean/runnerbean/internal/batch"
 	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
@@ -55,6 +56,7 @@ type Node struct {
 	machine     *vitals.Collector
 	dispatcher  *dispatch.Dispatcher
 	worker      *worker.Worker
+	batches     *batch.Runner
 	disks       *disks
 	gate        *intakeGate
 	publisher   *publisher.Publisher

@@ -6,15 +6,19 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/storepair"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/version"
+	"github.com/runnerbean/runnerbean/internal/batch"
 	"github.com/runnerbean/runnerbean/internal/dispatch"
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/outbound"
+	"github.com/runnerbean/runnerbean/internal/published"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/retry"
 	"github.com/runnerbean/runnerbean/internal/store"
@@ -107,10 +111,11 @@ func (n *Node) openRecords(ctx context.Context) error {
 	if err := n.openLedger(ctx); err != nil {
 		return err
 	}
-	if n.store, err = store.Open(n.set.Store); err != nil {
-		return err
+	if n.store, err = store.Open(ctx, n.set.Store); err != nil {
+		return fmt.Errorf("%w (see RUNNERBEAN_STORE)", err)
 	}
 	n.store.Observe(n.metrics.Store)
+	keepCopies(n.store, n.set, n.log.Logger)
 	n.storeID, err = storepair.Claim(ctx, n.ledger, n.store)
 	return err
 }
@@ -120,7 +125,7 @@ func (n *Node) openParts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.disks = &disks{set: n.set, ledger: n.ledger, free: freeAt, log: n.log.Logger}
+	n.disks = &disks{set: n.set, ledger: n.ledger, free: freeAt, spare: n.store.Copies().Clear, log: n.log.Logger}
 	n.machine = vitals.New(vitals.Config{Places: places(n.set, n.scratch(), n.disks.reusable)})
 	servers := queue.Config{Addrs: n.set.Beanstalkd, Logger: n.log.Logger}
 	if n.dispatcher, err = n.newDispatcher(servers); err != nil {
@@ -129,9 +134,10 @@ func (n *Node) openParts(ctx context.Context) error {
 	if n.worker, err = n.newWorker(servers, out); err != nil {
 		return err
 	}
+	n.batches = batch.New(batch.Config{Ledger: n.ledger, Dispatcher: n.dispatcher, Node: n.set.Node, Instance: n.instance, Logger: n.log.Logger})
 	n.gate = &intakeGate{
-		node: n.set.Node, slots: n.set.Slots, ledger: n.ledger, worker: n.worker, dispatcher: n.dispatcher,
-		lowDisk: n.disks.low, apart: n.apart, announce: n.announce, maxSlots: func() int { return readLimits().slots() }, log: n.log.Logger,
+		node: n.set.Node, slots: n.set.Slots, ledger: n.ledger, worker: n.worker, dispatcher: n.dispatcher, batches: n.batches,
+		lowDisk: n.disks.low, apart: n.apart, announce: n.announce, maxSlots: func() int { return readLimits(len(n.set.Beanstalkd)).slots() }, log: n.log.Logger,
 	}
 	if n.webhookKeys, err = openWebhookKeys(ctx, n.set, n.ledger.Pool, n.log.Logger); err != nil {
 		return err
@@ -159,17 +165,37 @@ func (n *Node) newWorker(servers queue.Config, out outbound.Config) (*worker.Wor
 	if shutdownGrace == 0 {
 		shutdownGrace = -1 // the worker takes 0 for its default
 	}
-	return worker.New(worker.Config{
+	cfg := worker.Config{
 		Queue: servers, Prefix: n.set.Prefix, Ledger: n.ledger, Events: n.ledger.Events, Nodes: n.ledger.Nodes, Queues: n.ledger.Queues, Store: n.store,
-		Results: n.ledger.Results, LedgerResults: int(n.set.LedgerResults), Node: n.set.Node, Instance: n.instance, BaseURL: n.set.BaseURL,
-		Programs: n.set.Programs, Scratch: n.scratch(), Slots: n.set.Slots,
+		Checkpoints: n.ledger.Checkpoints, Results: n.ledger.Results, Published: published.New(n.ledger.Results, n.store), LedgerResults: int(n.set.LedgerResults), Node: n.set.Node, Instance: n.instance, BaseURL: n.set.BaseURL,
+		Programs: n.set.Programs, Scratch: n.scratch(), Unreported: filepath.Join(n.set.Data, "unreported"), Slots: n.set.Slots,
 		Grace: max(n.set.Grace, 1), ShutdownGrace: shutdownGrace,
 		Timeout: n.set.Timeout, Attempts: n.set.Attempts, Outbound: out,
 		Stall: n.set.Stall, MaxStdout: int64(n.set.MaxResult), MaxScratch: int64(n.set.MaxScratch),
 		MaxMemory: int64(n.set.MaxMemory), MaxOpenFiles: n.set.MaxOpenFiles,
-		Send:       n.dispatcher.Send,
+		Send: n.dispatcher.Send, Enqueue: enqueuer(n.ledger, n.dispatcher),
 		OnPrograms: func([]nodes.Program) { n.announce() }, OnTrouble: n.announce, OnEnded: n.attemptEnded, Logger: n.log.Logger,
-	})
+	}
+	if store.IsBucket(n.set.Store) {
+		cfg.Logs = n.ledger.Logs // objects of a bucket cannot grow
+	}
+	return worker.New(cfg)
+}
+
+// enqueuer returns what records a job that the program of another one, parent, has made. It
+// has the submitter of the parent.
+func enqueuer(l *ledger.Ledger, d *dispatch.Dispatcher) func(ctx context.Context, parent string, document []byte) error {
+	return func(ctx context.Context, parent string, document []byte) error {
+		submitter, err := l.Submitter(ctx, parent)
+		if err != nil {
+			return err
+		}
+		accepted, err := d.Accept(ctx, [][]byte{document}, submitter)
+		if err != nil {
+			return err
+		}
+		return accepted[0].Err
+	}
 }
 
 func (n *Node) newPublisher() (*publisher.Publisher, error) {
@@ -177,14 +203,19 @@ func (n *Node) newPublisher() (*publisher.Publisher, error) {
 	if n.set.Results == settings.ResultsOpen {
 		urlKeyFile = "" // the setting is for the command line
 	}
+	proxies, err := n.set.ProxyNetworks()
+	if err != nil {
+		return nil, err
+	}
 	return publisher.New(publisher.Config{
-		Ledger: n.ledger, Store: n.store, BaseURL: n.set.BaseURL, Node: n.set.Node,
+		Proxies: proxies,
+		Ledger:  n.ledger, Store: n.store, BaseURL: n.set.BaseURL, Node: n.set.Node,
 		Token: n.set.Token, TokensFile: n.set.TokensFile, ReadOnly: readOnly(n.set, n.listener.Addr()), CORS: n.set.CORS, NoFastResults: !n.set.FastResults,
 		URLKeyFile: urlKeyFile, TLSCert: n.set.TLSCert, TLSKey: n.set.TLSKey,
 		Accept: n.accept, Act: n.dispatcher.Act, Revive: n.dispatcher.Revive, Apart: n.apart, Drain: n.gate.drain, Undrain: n.gate.undrain, Control: n.gate.control, Forget: n.dispatcher.Forget,
 		Servers: n.dispatcher.Servers, Paused: n.dispatcher.Paused, Metrics: n.metrics.Handler(), Observe: n.metrics.Request,
 		Ready: n.ready, Logger: n.log.Logger,
-		Connections: func() int { return HTTPConnections(OpenFiles(), n.worker.Slots()) },
+		Connections: func() int { return HTTPConnections(OpenFiles(), n.worker.Slots(), len(n.set.Beanstalkd)) },
 	})
 }
 
@@ -192,6 +223,9 @@ func (n *Node) newPublisher() (*publisher.Publisher, error) {
 // programs. Where the ledger has a node of this name on another data folder,
 // register waits until that node is dead for sure, by the lease of that node.
 func (n *Node) register(ctx context.Context) error {
+	if err := checkPrefix(ctx, n.ledger.Nodes, n.set); err != nil {
+		return err
+	}
 	err := n.ledger.Nodes.Register(ctx, n.row())
 	var twin *nodes.TwinError
 	if errors.As(err, &twin) {

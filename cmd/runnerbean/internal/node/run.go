@@ -51,6 +51,7 @@ func (n *Node) Run(stop, kill context.Context) error {
 	})
 	part("publisher", func() error { return n.publisher.Serve(serve, n.listener) })
 	part("dispatch", func() error { return n.dispatcher.Run(failed) })
+	part("batches", func() error { return n.batches.Run(failed) })
 	part("webhooks", func() error { return n.webhooks.Run(serve) })
 	part("gate", func() error { return n.gate.run(serve) })
 	part("heartbeat", func() error { return n.heartbeat(fail).Run(serve) })

@@ -28,6 +28,7 @@ func sharedSettings(s settings.Settings, webhookKeys [][]byte) map[string]string
 	}
 	return map[string]string{
 		"the webhook key":           strings.Join(keys, " and "),
+		prefixSetting:               s.Prefix,
 		"RUNNERBEAN_WEBHOOK":        webhook,
 		"RUNNERBEAN_TIMEOUT":        s.Timeout.String(),
 		"RUNNERBEAN_ATTEMPTS":       fmt.Sprint(s.Attempts),
@@ -43,6 +44,25 @@ func sharedSettings(s settings.Settings, webhookKeys [][]byte) map[string]string
 		"RUNNERBEAN_FETCH_ALLOW":    strings.Join(s.FetchAllow, ","),
 		"RUNNERBEAN_FORMER_URLS":    strings.Join(s.FormerURLs, ","),
 	}
+}
+
+// prefixSetting names the setting that separates pools on beanstalkd.
+const prefixSetting = "RUNNERBEAN_PREFIX"
+
+// checkPrefix returns an error if a node of the ledger that is alive has another prefix: two pools
+// in one ledger would run each other's jobs.
+func checkPrefix(ctx context.Context, known *nodes.Registry, set settings.Settings) error {
+	list, err := known.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, other := range list {
+		prefix := other.Settings[prefixSetting]
+		if other.Name != set.Node && other.Alive && prefix != "" && prefix != set.Prefix {
+			return &settings.Error{Err: fmt.Errorf("the node %s of this ledger has RUNNERBEAN_PREFIX=%s, and this one %s: nodes of a pool have the same, and another pool has a ledger of its own: set RUNNERBEAN_PREFIX, or RUNNERBEAN_LEDGER (in PostgreSQL a schema of its own: search_path=NAME in the URL)", other.Name, prefix, set.Prefix)}
+		}
+	}
+	return nil
 }
 
 // logDifferences says once what the nodes of the pool have not alike.

@@ -11,8 +11,8 @@ import (
 // moved or replaced while the node runs, or another store was accepted for the ledger.
 // It is nil if the ledger cannot be read.
 func (n *Node) apart(ctx context.Context) error {
-	if err := n.store.Attached(n.storeID); err != nil {
-		return fmt.Errorf("%w: mount or move it back, or restart the node", err)
+	if err := n.store.Attached(ctx, n.storeID); err != nil {
+		return err
 	}
 	recorded, err := n.ledger.Pairing.Store(ctx)
 	if err == nil && recorded != n.storeID.Store {

@@ -35,6 +35,9 @@ func (n *Node) openLedger(ctx context.Context) (err error) {
 		Logger:  n.log.Logger,
 		Upgrade: upgrade(n.set, "node "+n.set.Node, n.identity, waiting),
 	})
+	if err != nil {
+		err = fmt.Errorf("%w (see RUNNERBEAN_LEDGER)", err)
+	}
 	return err
 }
 
@@ -60,7 +63,7 @@ func (n *Node) left() error {
 
 // Migration is what Migrate has done.
 type Migration struct {
-	Ledger string `json:"ledger"` // the file
+	Ledger string `json:"ledger"` // the file, or the URL without its password
 	Before int    `json:"before"` // version of the schema
 	After  int    `json:"after"`
 	Backup string `json:"backup,omitempty"` // the file with the ledger from before, if it was upgraded
@@ -70,9 +73,11 @@ type Migration struct {
 // up to wait for nodes that have to be stopped by hand. waiting is called with what it
 // waits for.
 func Migrate(ctx context.Context, set settings.Settings, wait time.Duration, waiting func(string)) (m Migration, err error) {
-	m.Ledger = set.LedgerPath()
-	if err := checkOwner(m.Ledger); err != nil {
-		return m, err
+	m.Ledger = ledger.Name(set.Ledger)
+	if path := set.LedgerPath(); path != "" {
+		if err := checkOwner(path); err != nil {
+			return m, err
+		}
 	}
 	home, unlock, err := lockHome(set.Data)
 	if err != nil {

@@ -3,7 +3,7 @@ package node
 import (
 	"context"
 	"encoding/json"
-	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
@@ -20,13 +20,18 @@ const recentDrop = 5 * time.Minute
 // places returns the folders that the node writes to or reads programs from.
 func places(set settings.Settings, scratch string, reusable func() int64) []vitals.Place {
 	floor := int64(set.MinFree)
-	return []vitals.Place{
+	list := []vitals.Place{
 		{Path: set.Data, Use: "data", Floor: floor},
-		{Path: filepath.Dir(set.LedgerPath()), Use: "ledger", Floor: floor, Reusable: reusable},
-		{Path: set.StoreFolder(), Use: "store", Floor: floor},
 		{Path: scratch, Use: "scratch"},
 		{Path: set.Programs, Use: "programs"},
 	}
+	if folder := set.StoreFolder(); folder != "" {
+		list = slices.Insert(list, 1, vitals.Place{Path: folder, Use: "store", Floor: floor})
+	}
+	if folder := set.LedgerFolder(); folder != "" {
+		list = slices.Insert(list, 1, vitals.Place{Path: folder, Use: "ledger", Floor: floor, Reusable: reusable})
+	}
+	return list
 }
 
 // vitals returns what the heartbeat says of this machine, as JSON; nil where nothing
@@ -37,7 +42,7 @@ func (n *Node) vitals() []byte {
 		return nil
 	}
 	v.Processes, v.Warm, v.Quarantine, v.Trouble = n.worker.Processes(), n.worker.Warm(), n.worker.Quarantine(), n.worker.Trouble()
-	if most := readLimits().slots(); most < api.MaxSlots {
+	if most := readLimits(len(n.set.Beanstalkd)).slots(); most < api.MaxSlots {
 		v.MaxSlots = most
 	}
 	if total, last := n.log.Dropped(); time.Since(last) < recentDrop {

@@ -16,7 +16,6 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/internal/panics"
-	"github.com/runnerbean/runnerbean/internal/retry"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -35,10 +34,6 @@ const (
 
 	maxDeleted = 50  // jobs in one transaction
 	maxRemoved = 100 // jobs whose objects are removed in one step
-	// leastPause and idleTimes are the pause after each step: a step takes at most a tenth
-	// of the time.
-	leastPause = 20 * time.Millisecond
-	idleTimes  = 9
 )
 
 // Loop deletes for one node. One node of a pool does it at a time.
@@ -53,6 +48,8 @@ type Loop struct {
 
 	walk   retention.Walk
 	walked time.Time // when the last search has ended
+	logs   leftLogs
+	saved  leftCheckpoints
 }
 
 // Run works until ctx ends. A failure is logged, and the next round goes on.
@@ -88,17 +85,15 @@ func (l *Loop) Round(ctx context.Context) error {
 	if err != nil || !mine {
 		return err
 	}
+	l.logs.ledger, l.logs.store = l.Ledger.Logs, l.Store
+	l.saved.ledger, l.saved.store = l.Ledger.Checkpoints, l.Store
+	unmoved := errors.Join(l.logs.move(ctx), l.saved.remove(ctx, time.Now().Add(budget)))
 	more, err := l.removeObjects(ctx, time.Now().Add(budget))
 	if err != nil || more {
-		return err // no more is deleted than can be removed
+		return errors.Join(unmoved, err) // no more is deleted than can be removed
 	}
 	d := deletion{loop: l, end: time.Now().Add(budget), programs: map[string]int{}}
-	return errors.Join(d.run(ctx), d.note(ctx))
-}
-
-// step pauses after a step that began at a time. It returns false when ctx has ended.
-func step(ctx context.Context, began time.Time) bool {
-	return retry.Sleep(ctx, max(leastPause, idleTimes*time.Since(began)))
+	return errors.Join(unmoved, d.run(ctx), d.note(ctx))
 }
 
 // removeObjects removes the objects of deleted jobs from the store until a time. It

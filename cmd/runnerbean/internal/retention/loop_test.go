@@ -55,7 +55,7 @@ func open(dir string, ahead time.Duration) (*ledger.Ledger, *store.Store, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := store.Open(filepath.Join(dir, "store"))
+	s, err := store.Open(context.Background(), filepath.Join(dir, "store"))
 	return l, s, errors.Join(err)
 }
 

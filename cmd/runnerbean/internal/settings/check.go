@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -28,8 +29,9 @@ const (
 // check returns an error that names every setting that cannot work.
 func (s *Settings) check() error {
 	_, badNetwork := s.FetchNetworks()
+	_, badProxies := s.ProxyNetworks()
 	_, badProxy := s.FetchProxyURL()
-	return errors.Join(badNetwork, badProxy, s.checkNames(), s.checkTags(), s.checkFolders(), s.checkFiles(),
+	return errors.Join(badNetwork, badProxies, badProxy, s.checkNames(), s.checkTags(), s.checkFolders(), s.checkFiles(),
 		s.checkOrigins(), s.checkAccess(), s.checkWebhook())
 }
 
@@ -47,16 +49,15 @@ func (s *Settings) checkNames() error {
 
 // checkFolders refuses paths that can never be folders.
 func (s *Settings) checkFolders() error {
-	ledger := s.LedgerPath()
-	folders := map[string]string{"DATA": s.Data, "PROGRAMS": s.Programs, "LEDGER": filepath.Dir(ledger), "STORE": s.StoreFolder()}
+	folders := map[string]string{"DATA": s.Data, "PROGRAMS": s.Programs, "LEDGER": cmp.Or(s.LedgerFolder(), s.Data), "STORE": cmp.Or(s.StoreFolder(), s.Data)}
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(folders)) {
 		if err := folderFault(folders[name]); err != nil {
 			errs = append(errs, fmt.Errorf("%s%s: %w", EnvPrefix, name, err))
 		}
 	}
-	if info, err := os.Stat(ledger); err == nil && !info.Mode().IsRegular() {
-		errs = append(errs, fmt.Errorf("RUNNERBEAN_LEDGER: %s is not a file", ledger))
+	if info, err := os.Stat(s.LedgerPath()); err == nil && !info.Mode().IsRegular() {
+		errs = append(errs, fmt.Errorf("RUNNERBEAN_LEDGER: %s is not a file", s.LedgerPath()))
 	}
 	return errors.Join(errs...)
 }

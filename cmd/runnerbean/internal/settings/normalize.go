@@ -11,7 +11,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/postgres"
 	"github.com/runnerbean/runnerbean/internal/queue"
+	"github.com/runnerbean/runnerbean/internal/store"
 )
 
 // defaultListenPort is used where RUNNERBEAN_LISTEN is only a host.
@@ -19,7 +21,7 @@ const defaultListenPort = "8420"
 
 // normalize rewrites settings that may be written in several ways.
 func (s *Settings) normalize() error {
-	s.FetchAllow, s.CORS = trimmed(s.FetchAllow), trimmed(s.CORS)
+	s.FetchAllow, s.Proxies, s.CORS = trimmed(s.FetchAllow), trimmed(s.Proxies), trimmed(s.CORS)
 	for i, origin := range s.CORS {
 		s.CORS[i] = strings.ToLower(strings.TrimRight(origin, "/"))
 	}
@@ -42,7 +44,7 @@ func (s *Settings) normalize() error {
 		s.FormerURLs[i], err = baseURL(former)
 		check("FORMER_URLS", err)
 	}
-	s.Ledger, err = ledgerName(s.Ledger)
+	s.Ledger, err = LedgerName(s.Ledger)
 	check("LEDGER", err)
 	s.Store, err = storeName(s.Store)
 	check("STORE", err)
@@ -140,10 +142,10 @@ func baseURL(text string) (string, error) {
 	switch {
 	case err != nil:
 		return "", errors.New("it is not a URL such as https://results.example")
-	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Hostname() == "":
-		return "", fmt.Errorf("%.100q is not a URL such as https://results.example: it begins with http:// or https:// and a host", text)
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#"):
 		return "", errors.New("an id is added to it: it must not have a user, a query or a fragment")
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Hostname() == "":
+		return "", fmt.Errorf("%.100q is not a URL such as https://results.example: it begins with http:// or https:// and a host", text)
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
@@ -153,8 +155,17 @@ func baseURL(text string) (string, error) {
 	return strings.TrimRight(u.String(), "/"), nil
 }
 
-// ledgerName returns sqlite:PATH with an absolute path. "" stays "".
-func ledgerName(text string) (string, error) {
+// named quotes the scheme of a URL, unless it is none: then it may hold a password.
+func named(scheme string, found bool) string {
+	if !found || strings.Trim(strings.ToLower(scheme), "abcdefghijklmnopqrstuvwxyz0123456789+.-") != "" {
+		return "it"
+	}
+	return strconv.Quote(scheme[:min(len(scheme), 20)])
+}
+
+// LedgerName returns sqlite:PATH with an absolute path, or the URL of a database. "" stays
+// "". The error never repeats a URL, which may hold a password.
+func LedgerName(text string) (string, error) {
 	if text == "" {
 		return "", nil
 	}
@@ -162,8 +173,13 @@ func ledgerName(text string) (string, error) {
 	switch {
 	case filepath.IsAbs(text):
 		path = text
+	case strings.EqualFold(scheme, "postgres"), strings.EqualFold(scheme, "postgresql"):
+		if err := postgres.CheckURL("postgres:" + path); err != nil {
+			return "", err
+		}
+		return "postgres:" + path, nil
 	case !found || !strings.EqualFold(scheme, "sqlite"):
-		return "", fmt.Errorf("%.40q is not a ledger that this version knows: write sqlite:/PATH", scheme)
+		return "", fmt.Errorf("%s is not a ledger that this version knows: write sqlite:/PATH or postgres://USER@HOST/DATABASE", named(scheme, found))
 	case strings.HasPrefix(path, "///"):
 		path = path[2:]
 	}
@@ -182,8 +198,10 @@ func storeName(text string) (string, error) {
 		return "", nil
 	case filepath.IsAbs(text):
 		path = text
+	case store.IsBucket(text):
+		return store.BucketName(text)
 	case !found || !strings.EqualFold(scheme, "file"):
-		return "", fmt.Errorf("%.40q is not a store that this version knows: write file:///PATH", scheme)
+		return "", fmt.Errorf("%s is not a store that this version knows: write file:///PATH or s3://BUCKET/PREFIX?endpoint=URL", named(scheme, found))
 	case strings.HasPrefix(path, "//"):
 		u, err := url.Parse("file:" + path)
 		if err != nil || u.Host != "" && u.Host != "localhost" || u.RawQuery != "" || u.Fragment != "" || u.Path == "" {

@@ -13,11 +13,20 @@ import (
 // FetchNetworks returns the networks of RUNNERBEAN_FETCH_ALLOW. A single address is a
 // network of one address.
 func (s *Settings) FetchNetworks() ([]netip.Prefix, error) {
+	return parseNetworks("FETCH_ALLOW", s.FetchAllow)
+}
+
+// ProxyNetworks returns the networks of RUNNERBEAN_PROXIES.
+func (s *Settings) ProxyNetworks() ([]netip.Prefix, error) {
+	return parseNetworks("PROXIES", s.Proxies)
+}
+
+func parseNetworks(name string, list []string) ([]netip.Prefix, error) {
 	var networks []netip.Prefix
-	for _, text := range s.FetchAllow {
+	for _, text := range list {
 		network, err := parseNetwork(strings.TrimSpace(text))
 		if err != nil {
-			return nil, fmt.Errorf("RUNNERBEAN_FETCH_ALLOW: %w (an address or a network such as 10.1.0.0/16 is wanted)", err)
+			return nil, fmt.Errorf("%s%s: %w (an address or a network such as 10.1.0.0/16 is wanted)", EnvPrefix, name, err)
 		}
 		networks = append(networks, network)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/bytesize"
+	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -34,8 +35,9 @@ type Settings struct {
 	Listen        string        `env:"LISTEN" envDefault:"127.0.0.1:8420" help:"address of the HTTP server"`
 	BaseURL       string        `env:"BASE_URL" help:"beginning of all result URLs (default: http:// or, with TLS, https:// and the listen address)"`
 	FormerURLs    []string      `env:"FORMER_URLS" help:"base URLs that the pool had before and the ledger does not know, comma-separated: results there are not delivered"`
-	Ledger        string        `env:"LEDGER" help:"record of jobs, sqlite:PATH (default: ledger.db in the data folder)"`
-	Store         string        `env:"STORE" help:"larger results, logs and files, file:///PATH (default: store in the data folder)"`
+	Ledger        string        `env:"LEDGER" help:"record of jobs, sqlite:PATH, or for several machines postgres://USER@HOST/DATABASE (default: ledger.db in the data folder)"`
+	Store         string        `env:"STORE" help:"larger results, logs and files, file:///PATH, or for several machines s3://BUCKET/PREFIX?endpoint=URL (default: store in the data folder)"`
+	Cache         bytesize.Size `env:"CACHE" envDefault:"1GiB" help:"copies in the data folder of results and files of an s3:// store that are read more than once; 0: none"`
 	FetchAllow    []string      `env:"FETCH_ALLOW" help:"networks from which inputs may come besides the public ones, such as 10.1.0.0/16,127.0.0.1"`
 	FetchProxy    string        `env:"FETCH_PROXY" help:"proxy for inputs, deliveries and webhooks, http://[USER:PASSWORD@]HOST:PORT; those of the environment are not used"`
 	Webhook       string        `env:"WEBHOOK" help:"URL that gets a webhook at the end of every job, besides the URLs that jobs name"`
@@ -61,6 +63,7 @@ type Settings struct {
 	MaxOpenFiles  uint64        `env:"MAX_OPEN_FILES" envDefault:"4096" min:"16" help:"files that one program may have open"`
 	MinFree       bytesize.Size `env:"MIN_FREE" envDefault:"256MiB" help:"free disk space below which the node takes no work and no new jobs"`
 	Keep          jobs.Keep     `env:"KEEP" help:"time after its end for which a job is kept if neither job nor program says it: 90d, or by state succeeded=90d,failed=30d (default: forever)"`
+	Proxies       []string      `env:"PROXIES" help:"addresses or networks of the proxies whose X-Forwarded-For is believed, comma-separated (default: this machine and private networks)"`
 	CORS          []string      `env:"CORS" help:"origins whose pages may use the API; results, schemas and scripts may be read from any"`
 	Log           string        `env:"LOG" choices:"text,json" help:"text or json (default: text on a terminal, else json)"`
 }
@@ -78,16 +81,39 @@ const (
 	ResultsSigned = "signed"
 )
 
-// LedgerPath returns the file of the ledger.
-func (s *Settings) LedgerPath() string { return strings.TrimPrefix(s.Ledger, ledgerScheme) }
+// LedgerPath returns the file of the ledger, or "" if it is in PostgreSQL.
+func (s *Settings) LedgerPath() string {
+	path, ok := strings.CutPrefix(s.Ledger, ledgerScheme)
+	if !ok {
+		return ""
+	}
+	return path
+}
 
-// StoreFolder returns the folder of the store.
+// LedgerFolder returns the folder of the ledger's file, or "" if it is in PostgreSQL.
+func (s *Settings) LedgerFolder() string {
+	if path := s.LedgerPath(); path != "" {
+		return filepath.Dir(path)
+	}
+	return ""
+}
+
+// StoreFolder returns the folder of the store, or "" if it is a bucket.
 func (s *Settings) StoreFolder() string {
+	if store.IsBucket(s.Store) {
+		return ""
+	}
 	if u, err := url.Parse(s.Store); err == nil && u.Scheme == "file" {
 		return u.Path
 	}
 	return s.Store
 }
+
+// CacheFolder returns the folder of the copies of objects of a bucket.
+func (s *Settings) CacheFolder() string { return filepath.Join(s.Data, "cache") }
+
+// Caches reports whether the node keeps such copies.
+func (s *Settings) Caches() bool { return s.Cache > 0 && store.IsBucket(s.Store) }
 
 // NamesWebhookKey reports whether a setting names the file of the webhook key. Otherwise
 // the key is that of the ledger, and WebhookKey is its copy in the data folder.

@@ -5,13 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
 	"github.com/runnerbean/runnerbean/internal/ledger"
-	"github.com/runnerbean/runnerbean/internal/ledger/sqlite"
+	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/store"
 )
 
@@ -24,28 +21,26 @@ var ErrApart = errors.New("ledger and store do not belong together")
 
 // Pair is what a ledger and a store say about one another.
 type Pair struct {
-	Ledger sqlite.Peeked
+	Ledger engine.Peeked
 	Store  store.Found
 	// Missing is how many of the newest successes whose results are not in the ledger have
 	// none in the store either.
 	Missing int
-	path    string // of the ledger
+	path    string // of the ledger, or its URL without the password
+	inFile  bool   // the ledger is
 }
 
 // Look reads ledger and store. It changes nothing and creates nothing.
 func Look(ctx context.Context, set settings.Settings) (p Pair, err error) {
-	p.path = set.LedgerPath()
+	p.path, p.inFile = ledger.Name(set.Ledger), set.LedgerPath() != ""
 	if p.Ledger, err = ledger.Peek(ctx, set.Ledger); err != nil {
-		return p, err
+		return p, fmt.Errorf("%w (see RUNNERBEAN_LEDGER)", err)
 	}
-	if p.Store, err = store.Inspect(set.Store); err != nil {
+	if p.Store, err = store.Inspect(ctx, set.Store); err == nil {
+		p.Missing, err = store.Missing(ctx, set.Store, p.Ledger.Newest)
+	}
+	if err != nil {
 		return p, fmt.Errorf("%w (see RUNNERBEAN_STORE)", err)
-	}
-	for _, id := range p.Ledger.Newest {
-		_, err := os.Lstat(filepath.Join(p.Store.Folder, filepath.FromSlash(store.ResultKey(id))))
-		if errors.Is(err, fs.ErrNotExist) {
-			p.Missing++
-		}
 	}
 	return p, nil
 }
@@ -58,11 +53,11 @@ func (p *Pair) Fault() error {
 	case p.Store.Restoring && (ledger.ID == "" || owner.Ledger != ledger.ID):
 		return p.apart("a restore into %s has not come to its end: run \"runnerbean restore\" again", p.Store.Folder)
 	case ledger.Store != "" && owner.Store == "":
-		return p.apart("the ledger %s belongs to the store %s, but the folder %s has no store: mount its disk or set RUNNERBEAN_STORE to where it is; if the store is lost for good, %s makes a new one",
-			p.path, ledger.Store, p.Store.Folder, AcceptCommand)
+		return p.apart("the ledger %s belongs to the store %s, but %s has no store: mount its disk or set RUNNERBEAN_STORE to where it is%s; if the store is lost for good, %s makes a new one",
+			p.path, ledger.Store, p.Store.Folder, p.ownSchema(), AcceptCommand)
 	case ledger.Store != "" && (owner.Store != ledger.Store || owner.Ledger != ledger.ID):
-		return p.apart("the ledger %s (%s) belongs to the store %s, but the folder %s has the store %s of the ledger %s: set RUNNERBEAN_LEDGER and RUNNERBEAN_STORE to a pair; all nodes of a ledger share one store; if this folder is to be the store, %s records it",
-			p.path, ledger.ID, ledger.Store, p.Store.Folder, owner.Store, owner.Ledger, AcceptCommand)
+		return p.apart("the ledger %s (%s) belongs to the store %s, but %s has the store %s of the ledger %s: set RUNNERBEAN_LEDGER and RUNNERBEAN_STORE to a pair; all nodes of a ledger share one store%s; if this is to be the store, %s records it",
+			p.path, ledger.ID, ledger.Store, p.Store.Folder, owner.Store, owner.Ledger, p.ownSchema(), AcceptCommand)
 	case owner.Store != "" && owner.Ledger != ledger.ID:
 		return p.apart("the store %s belongs to the ledger %s, but %s is %s: set RUNNERBEAN_LEDGER to the ledger of this store, or RUNNERBEAN_STORE to another folder; if this ledger is to have the store, %s records it",
 			p.Store.Folder, owner.Ledger, p.path, p.ledgerWord(), AcceptCommand)
@@ -81,6 +76,14 @@ func (p *Pair) Fault() error {
 // tooFew reports whether more than a quarter of the newest results is missing: of two
 // nodes with a store each, half are. Fewer may have been removed by hand.
 func (p *Pair) tooFew() bool { return p.Missing > len(p.Ledger.Newest)/4 }
+
+// ownSchema says how two pools share a database.
+func (p *Pair) ownSchema() string {
+	if p.inFile {
+		return ""
+	}
+	return "; another pool in this database needs a schema of its own (search_path=NAME in RUNNERBEAN_LEDGER)"
+}
 
 func (p *Pair) ledgerWord() string {
 	switch {

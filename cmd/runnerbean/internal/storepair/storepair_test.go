@@ -1,6 +1,7 @@
 package storepair
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"os"
@@ -40,7 +41,7 @@ func claim(t *testing.T, set settings.Settings) (store.Identity, error) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	s, err := store.Open(set.Store)
+	s, err := store.Open(context.Background(), set.Store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +73,7 @@ func putResults(t *testing.T, set settings.Settings, except int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := store.Open(set.Store)
+	s, err := store.Open(context.Background(), set.Store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +104,7 @@ func putSmall(t *testing.T, set settings.Settings) {
 // putOther stores a result that no ledger knows.
 func putOther(t *testing.T, set settings.Settings) {
 	t.Helper()
-	s, err := store.Open(set.Store)
+	s, err := store.Open(context.Background(), set.Store)
 	if err != nil {
 		t.Fatal(err)
 	}
