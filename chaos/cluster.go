@@ -34,6 +34,7 @@ func submitUntil(ctx context.Context, bed *testbed.Testbed, p *cluster, enough f
 // cluster is some nodes with one ledger, one store and one beanstalkd.
 type cluster struct {
 	beanstalkd *testbed.Server
+	database   *testbed.Database // nil if the ledger is a file
 	nodes      []*testbed.Node
 	poll       *testbed.Poller
 }

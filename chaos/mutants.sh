@@ -85,7 +85,16 @@ mutant 'a message with an unreadable document is deleted' internal/dispatch Test
 	internal/dispatch/inbox_message.go 'm.refused = append(m.refused, refusal{at, err})' ''
 
 mutant 'version of the schema not compared' internal/ledger TestLedgerTakesNothingOnceItIsTooNew \
-	internal/ledger/sqlite/writer.go 'version > len(w.schema)' 'version < 0'
+	internal/ledger/sqlite/writer.go 'version > w.schema.version()' 'version < 0'
+
+mutant 'version of the schema: PostgreSQL does not compare it' internal/ledger/postgres TestNewerSchema \
+	internal/ledger/postgres/writer.go 'version > sqlite.Schema()' 'version < 0'
+
+mutant 'version of the schema: an additive migration is a new one' internal/ledger/sqlite TestAdditiveMigration \
+	internal/ledger/sqlite/migrate.go '!strings.HasSuffix(s[n-1].name, additive)' 'n > 0 || !strings.HasSuffix(s[n-1].name, additive)'
+
+mutant 'version of the schema: an additive migration runs again' internal/ledger/postgres TestAdditiveMigration \
+	internal/ledger/postgres/migrate.go 'max(version, applied), nil' 'version, nil'
 
 mutant 'second look at the nodes, under the lock, removed' internal/ledger/sqlite TestUpgradeLooksAgainUnderTheLock \
 	internal/ledger/sqlite/upgrade.go 'err := u.noNodes(ctx, tx, version); err' 'err := error(nil); err'
@@ -148,10 +157,19 @@ mutant 'an older end is delivered beside a newer one' internal/ledger TestNewest
 	internal/ledger/outbox/deliveries.go "CASE WHEN hooks.owner = '' THEN excluded.next ELSE hooks.next END" 'excluded.next'
 
 mutant 'turns of other programs ignored' worker 'TestProgramsTakeTurns|TestTurnsOfSeveralServers' \
-	worker/turns.go 'if !s.Contended(name, weight) {' 'if true {'
+	worker/turns.go 'if !s.turns.Contended(name, weight) {' 'if true {'
 
 mutant 'turns are not counted' worker/internal/scheduler TestNoProgramStarves \
 	worker/internal/scheduler/scheduler.go 't.on.left, t.on.ended = t.on.weight, t.of.ends' 't.on.left = t.on.weight'
+
+mutant 'slots take from one server only' worker TestEverySlotTakesFromEveryServer \
+	worker/message_source.go 'for _, addr := range cfg.Addrs {' 'for _, addr := range cfg.Addrs[:1] {'
+
+mutant 'a slot waits behind a server that hangs' worker TestEverySlotTakesFromEveryServer \
+	worker/message_source.go 'context.WithTimeout(ctx, pollLimit)' 'context.WithCancel(ctx)'
+
+mutant 'the first server is always asked first' worker TestServersTakeTurns \
+	worker/message_source.go 's.first = (first + 1) % len(s.consumers)' ''
 
 mutant 'final kill of the group removed' worker/internal/process TestGroupEnds \
 	worker/internal/process/supervise.go '_ = unix.Kill(-s.pid, unix.SIGKILL)' ''
@@ -204,11 +222,106 @@ mutant 'puts: one refusal hides that a message may be put' internal/queue TestMa
 mutant 'puts: Close does not wait' internal/queue TestCloseWaitsForPuts \
 	internal/queue/producer.go 'p.calls.Wait()' ''
 
+mutant 'copies: one server is enough' internal/queue TestCopies \
+	internal/queue/batch.go 'if len(b.placed[i]) < b.copies {' 'if len(b.placed[i]) == 0 {'
+
+mutant 'copies: a job on too few servers is said not to be put' internal/queue TestCopies \
+	internal/queue/put_errors.go 'target == ErrMaybePut || target == ErrTooBig' 'target == ErrTooBig'
+
+mutant 'puts: a server that refuses is asked each time' internal/queue TestServerThatRefusesIsLeftAlone \
+	internal/queue/put_submit.go '!r.last && q.refusals.rests(now)' 'false'
+
 mutant 'stream: an answer to another job is taken' worker/internal/stream TestAnswer \
 	worker/internal/stream/answer.go 'case *a.ID != job:' 'case *a.ID != job && false:'
 
+mutant 'a commit in PostgreSQL does not wait for the disk' internal/ledger/postgres 'TestDurableCommit|TestCrash' \
+	internal/ledger/postgres/writer.go 'level = w.level' 'level = "off"'
+
+mutant 'programs may have the keys of the node' worker/internal/program TestLimitsInManifest \
+	worker/internal/program/manifest.go ' || slices.Contains(nodeSecrets, name)' ' || name == "" && slices.Contains(nodeSecrets, name)'
+
+mutant 'the name of a ledger in PostgreSQL holds a part of its password' internal/ledger/postgres TestName \
+	internal/ledger/postgres/url.go 'name := "postgres://" + strings.Join(hosts, ",")' 'name := "postgres://" + config.Password + strings.Join(hosts, ",")'
+
+mutant 'a node that stands still keeps all others from writing to PostgreSQL' internal/ledger/postgres TestFrozenWriter \
+	internal/ledger/postgres/writer.go 'SET LOCAL idle_in_transaction_session_timeout = %d' 'SET LOCAL idle_session_timeout = %d'
+
+mutant 'an outage of the ledger makes nodes dead' internal/ledger/nodes TestUnwatched \
+	internal/ledger/nodes/liveness.go 's.at = s.at.Add(min(missed, ' 's.at = s.at.Add(min(0, '
+
+mutant 'a writer that nobody lets write makes nodes dead' internal/ledger/nodes TestUnwritten \
+	internal/ledger/nodes/liveness.go 'missed = max(missed, blocked)' 'missed = max(missed, 0)'
+
+mutant 'PostgreSQL: a claim may read all queued jobs' internal/ledger TestPlansOnPostgreSQL \
+	internal/ledger/postgres/reader.go ' AND )state (=|IN)' ' AND )stage (=|IN)'
+
+mutant 'bucket: an object whose answer was lost is that of another' internal/store/bucket TestFaults \
+	internal/store/bucket/write.go 'case info.UserMetadata[writerField] == write:' 'case info.UserMetadata[writerField] == write && false:'
+
+mutant 'bucket: an object is created without a condition' internal/store/bucket 'TestOpenRefuses|TestCreate' \
+	internal/store/bucket/write.go '	if c == absent {
+		o.SetMatchETagExcept("*")' '	if c != absent {
+		o.SetMatchETagExcept("*")'
+
+mutant 'cache: the copy of an object that another node removed or wrote is read' internal/store/readcache TestRemovedElsewhere \
+	internal/store/readcache/cache.go 'case err != nil || version != e.version || key != e.key:' 'case version+key == "":'
+
+mutant 'cache: a copy from before the start is not checked' internal/store/readcache TestStartAgain \
+	internal/store/readcache/copy.go 'err == nil && t.SHA256 != ' 'err == nil && t.SHA256 == "" && t.SHA256 != '
+
+mutant 'cache: half a copy is left after a kill' internal/store/readcache TestKilledWhileItCopies \
+	internal/store/readcache/index.go '_ = x.root.Remove(f.Name())' ''
+
+mutant 'cache: an object that is removed while it is copied stays' internal/store/readcache TestForgottenWhileItIsCopied \
+	internal/store/readcache/cache.go 'if err == nil && !f.dropped {' 'if err == nil {'
+
+mutant 'the temporary folder of another machine is swept' internal/store TestSweepSparesOtherMachines \
+	internal/store/temp_folder.go '(!theirs || ' '(!theirs || theirs || '
+
+mutant 'an end that the ledger does not take is in memory only' worker TestEndIsKept \
+	worker/attempt_end.go 'err := f.unreported.Keep(a.record.ID, a.record.Attempt, e); err != nil' 'err := error(nil); err != nil'
+
+mutant 'PostgreSQL: changes of counts are folded while their step is open' internal/ledger/postgres TestFold \
+	internal/ledger/postgres/fold.go "currval('writes') / 64 - 1 AS step" "currval('writes') / 64 AS step"
+
+mutant 'a log leaves the ledger although the store does not have it' worker TestLogInTheLedger \
+	worker/internal/growinglog/growing_log.go 'case !stored:' 'case !stored && false:'
+
 mutant 'stream: what was written between jobs costs a job an attempt' worker/internal/stream TestBetweenJobs \
 	worker/internal/process/stream.go 'return ErrUnasked' 'return nil'
+
+mutant 'batch: a retry leaves the frames as they are' internal/batch TestFailedFrames \
+	internal/batch/run.go 'return list[i].Finished, nil' 'return time.Time{}, nil'
+
+mutant 'batch: all frames are open at once' internal/batch TestMaxRunning \
+	internal/batch/run.go 'if n = min(n, most-open); n <= 0 {' 'if open > 1<<30 {'
+
+mutant 'enqueue: a program makes jobs of any other' worker/internal/enqueue TestRefused \
+	worker/internal/enqueue/enqueue.go '!slices.Contains(e.cfg.Programs, r.Program)' 'len(e.cfg.Programs) > 9 || slices.Contains(e.cfg.Programs, "")'
+
+mutant 'enqueue: each attempt makes jobs of its own' worker/internal/enqueue TestDocument \
+	worker/internal/enqueue/enqueue.go '"enqueue/"+key' 'key+time.Now().String()'
+
+mutant 'checkpoint: an old attempt records one' internal/ledger TestOldAttemptRecordsNoCheckpoint \
+	internal/ledger/checkpoints/checkpoints.go 'WHERE id = ? AND attempt = ? AND state' 'WHERE id = ? AND attempt >= ? AND state'
+
+mutant 'checkpoint: a running job that is reset records one' internal/ledger TestResetDropsCheckpoints \
+	internal/ledger/checkpoints/checkpoints.go "AND cancel_requested <> 3" "AND cancel_requested <> 4"
+
+mutant 'checkpoint: a reset drops none' internal/ledger TestResetDropsCheckpoints \
+	internal/ledger/verbs.go 'refusal == nil && verb == VerbReset' 'refusal == nil && verb == ""'
+
+mutant 'checkpoint: the digest is not compared' worker TestBrokenCheckpoint \
+	worker/internal/checkpoint/unpack.go 'n != size || hex.EncodeToString(digest.Sum(nil)) != sum' 'n != size || hex.EncodeToString(digest.Sum(nil)) == ""'
+
+mutant 'checkpoint: changes while it is packed are not seen' worker/internal/checkpoint TestUntilSame \
+	worker/internal/checkpoint/pack.go '!errors.Is(err, errChanged)' '!errors.Is(err, errChanged) || true'
+
+mutant 'checkpoint: the same one again costs nothing' worker TestRunAgainForNothing \
+	worker/internal/checkpoint/checkpoint.go 'err == nil && k.newest == k.restored' 'err == nil && k.newest == ""'
+
+mutant 'checkpoint: what a dead node has begun stays' internal/ledger TestLeftCheckpointsAreFound \
+	internal/ledger/checkpoints/left.go 'return !runs && now.Sub(r.at) > begunFor' 'return runs && now.Sub(r.at) > begunFor'
 
 if ((unnoticed)); then
 	echo "$unnoticed of the changes went unnoticed" >&2

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/chaos/internal/firstyear"
+	"github.com/runnerbean/runnerbean/chaos/internal/pool"
 	"github.com/runnerbean/runnerbean/chaos/internal/testbed"
 )
 
@@ -74,6 +75,18 @@ var scenarios = []scenario{
 	{
 		name: "c15", title: "stream programs under the same kills, and their processes are killed, too",
 		run: killStreams,
+	},
+	{
+		name: "c16", title: "the ledger is in PostgreSQL: it crashes, and nodes and beanstalkd are killed at random",
+		limit: 15 * time.Minute, run: killTest{postgres: true}.run,
+	},
+	{
+		name: "c17", title: "a pool: nodes, beanstalkds, PostgreSQL, the store and the balancer, each on a network of its own, are killed, stopped and cut off",
+		limit: 15 * time.Minute, shortLimit: 3 * time.Minute, run: pool.Faults,
+	},
+	{
+		name: "c18", title: "pools are upgraded node by node under load, from release 0.1.0 and from today's, and back",
+		limit: 5 * time.Minute, shortLimit: 5 * time.Minute, builds: pool.Builds, run: pool.Upgrade,
 	},
 }
 

@@ -31,6 +31,9 @@ var rules = map[string][]rule{
 	"c13": keeping,
 	"c14": keeping,
 	"c15": append([]rule{programKills, warmRuns}, strict...),
+	"c16": strict,
+	"c17": strict,
+	"c18": append([]rule{runsAfterKills, noUnexpectedEnds}, promised...),
 }
 
 // Check returns the figures of a history. For an unknown scenario it uses the

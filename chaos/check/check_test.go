@@ -102,6 +102,28 @@ func TestCheck(t *testing.T) {
 		"a slow answer that was asked for before": {
 			begin("c1").at(35, Event{What: Get, Job: "a", Status: 202, State: "running", Took: int64(time.Second)}).good(10, "a"), nil,
 		},
+		"no answer while the database is away": {
+			begin("c16").good(10, "a").at(150, Event{What: Start, Who: Database}).at(190, Event{What: Kill, Who: Database}).
+				get(200, "a", 503, "", "").at(300, Event{What: Up, Who: Database}).get(310, "a", 503, "", "").get(400, "a", 200, "succeeded", "aa"), nil,
+		},
+		"no answer that was asked for just before the database went away": {
+			begin("c16").good(10, "a").at(150, Event{What: Start, Who: Database}).at(190, Event{What: Kill, Who: Database}).
+				at(189, Event{What: Get, Job: "a", Status: 503, Took: int64(10 * time.Millisecond)}).at(300, Event{What: Up, Who: Database}).get(400, "a", 200, "succeeded", "aa"), nil,
+		},
+		"no answer before the database went away": {
+			begin("c16").good(10, "a").at(150, Event{What: Start, Who: Database}).at(190, Event{What: Kill, Who: Database}).
+				at(179, Event{What: Get, Job: "a", Status: 503, Took: int64(10 * time.Millisecond)}).at(300, Event{What: Up, Who: Database}).get(400, "a", 200, "succeeded", "aa"), []string{back},
+		},
+		"a balancer without a node": {
+			begin("c17").good(10, "a").at(200, Event{What: Get, Who: Balancer, Job: "a", Status: 502}).get(210, "a", 200, "succeeded", "aa"), nil,
+		},
+		"a balancer whose node answers an error": {
+			begin("c17").good(10, "a").at(200, Event{What: Get, Who: Balancer, Job: "a", Status: 500}).get(210, "a", 200, "succeeded", "aa"), []string{back},
+		},
+		"no answer while the database is there": {
+			begin("c16").good(10, "a").at(20, Event{What: Start, Who: Database}).at(190, Event{What: Kill, Who: Database}).
+				get(200, "a", 202, "queued", "").at(300, Event{What: Up, Who: Database}).get(1400, "a", 503, "", "").get(1500, "a", 200, "succeeded", "aa"), []string{back},
+		},
 		"no answer is no way back": {begin("c1").good(10, "a").get(200, "a", 0, "", ""), nil},
 		"the result of another job": {
 			begin("c1").good(10, "a").at(300, Event{What: Get, Job: "a", Status: 200, State: "succeeded", Sum: "aa", Text: "of another job"}),
@@ -116,12 +138,27 @@ func TestCheck(t *testing.T) {
 			begin("c1").post(10, "a").run(20, 0, "a", "node1", 1).run(21, 0, "b", "node2", 1).at(30, Event{What: Kill, Who: "node2"}).
 				run(40, 50, "a", "node2", 2).get(60, "a", 200, "succeeded", "aa"), []string{noReason},
 		},
+		"run again because the database crashed": {
+			begin("c16").post(10, "a").at(15, Event{What: Start, Who: Database}).run(20, 0, "a", "node1", 1).at(30, Event{What: Kill, Who: Database}).
+				at(35, Event{What: Up, Who: Database}).run(40, 50, "a", "node2", 2).get(60, "a", 200, "succeeded", "aa"), nil,
+		},
 		"run again because beanstalkd was killed": {
 			begin("c1").post(10, "a").run(20, 0, "a", "node1", 1).at(30, Event{What: Kill, Who: "beanstalkd"}).
 				run(40, 50, "a", "node2", 2).get(60, "a", 200, "succeeded", "aa"), []string{extra, noReason},
 		},
 		"run again long after its end": {
 			begin("c1").good(10, "a").at(5000, Event{What: Kill, Who: "node1"}).run(5050, 5060, "a", "node2", 2), []string{extra, noReason},
+		},
+		"run again by the next version after a kill": {
+			begin("c18").post(10, "a").run(20, 25, "a", "node1", 1).at(900, Event{What: Kill, Who: "node1"}).at(990, Event{What: Up, Who: "node1"}).
+				run(1000, 1010, "a", "node2", 2).get(1100, "a", 200, "succeeded", "aa"), nil,
+		},
+		"run again by the next version for no reason": {
+			begin("c18").good(10, "a").at(900, Event{What: Kill, Who: "node1"}).run(1000, 1010, "a", "node2", 2), []string{"extra runs of jobs whose node was not killed"},
+		},
+		"run again by the next version after the end of another node": {
+			begin("c18").post(10, "a").run(20, 25, "a", "node1", 1).at(30, Event{What: Kill, Who: "node2"}).
+				run(1000, 1010, "a", "node2", 2).get(1100, "a", 200, "succeeded", "aa"), []string{"extra runs of jobs whose node was not killed"},
 		},
 		"run again because it failed": {
 			begin("c1").post(10, "a").at(20, Event{What: Run, Who: "node1", Job: "a", Attempt: 1}).

@@ -3,7 +3,9 @@ package check
 import (
 	"cmp"
 	"math"
+	"net/http"
 	"slices"
+	"strings"
 )
 
 // facts are the events of a history, grouped for the rules.
@@ -228,5 +230,33 @@ func (p *processLife) endOutages(t int64, stopped bool) {
 	}
 }
 
+// Database is the name of the process that has the ledger, if it is in PostgreSQL.
+const Database = "postgres"
+
+// Balancer is the name of the process that passes requests on to nodes.
+const Balancer = "balancer"
+
+// noNode reports whether a balancer says that it has no answer of a node, or passes on that
+// what all nodes need is away. How long that may last is measured by the scenario.
+func noNode(e Event) bool {
+	return e.Who == Balancer && (e.Status == http.StatusBadGateway || e.Status == http.StatusServiceUnavailable || e.Status == http.StatusGatewayTimeout)
+}
+
+// awaySlack is how long after its return a node may still answer that the database is away, in
+// nanoseconds: its last try may have been before.
+const awaySlack = int64(1e9)
+
+// ledgerAway reports whether an answer says that the ledger does not answer, and that was so
+// between the request and the answer.
+func (f *facts) ledgerAway(e Event) bool {
+	p := f.processes[Database]
+	return e.Status == http.StatusServiceUnavailable && p != nil && slices.ContainsFunc(p.outages, func(o outage) bool {
+		return o.from <= e.T+e.Took && (o.to == never || e.T <= o.to+awaySlack)
+	})
+}
+
 // node reports whether the process is a node. Servers have no slots.
 func (p *processLife) node() bool { return p.slots > 0 }
+
+// isBeanstalkd reports whether a name is that of a beanstalkd.
+func isBeanstalkd(name string) bool { return strings.HasPrefix(name, "beanstalkd") }

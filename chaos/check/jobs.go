@@ -26,8 +26,7 @@ func (f *facts) mayBeLost(put Event) bool {
 		}
 	}
 	return slices.ContainsFunc(f.kills, func(e Event) bool {
-		p, known := f.processes[e.Who]
-		return known && !p.node() && e.T > put.T && e.T < taken
+		return isBeanstalkd(e.Who) && e.T > put.T && e.T < taken
 	})
 }
 
@@ -50,17 +49,27 @@ func acceptedJobs(f *facts) []Figure {
 			posted++
 		}
 	}
-	nodes, servers := 0, 0
+	nodes, servers, databases, others := 0, 0, 0, 0
 	for _, e := range f.kills {
 		switch p := f.processes[e.Who]; {
 		case p == nil || e.What == Wipe:
 		case p.node():
 			nodes++
-		default:
+		case e.Who == Database:
+			databases++
+		case isBeanstalkd(e.Who):
 			servers++
+		default:
+			others++
 		}
 	}
 	got := fmt.Sprintf("%d, %d of them by POST, through %d kills of nodes and %d of beanstalkd", owed, posted, nodes, servers)
+	if databases > 0 {
+		got += fmt.Sprintf(", and %d crashes of PostgreSQL", databases)
+	}
+	if others > 0 {
+		got += fmt.Sprintf(" and %d kills of store and balancer", others)
+	}
 	return []Figure{{Name: "jobs accepted", Wanted: "some", Got: got, OK: owed > 0}}
 }
 
@@ -141,8 +150,8 @@ func oneContent(f *facts) []Figure {
 	return wantNone("result URLs with more than one content", bad, fmt.Sprintf("%d over %d polls", urls, f.polls), example)
 }
 
-// noRegressions demands that every answer after succeeded says succeeded, too, or
-// that the job was deleted.
+// noRegressions demands that every answer after succeeded says succeeded, too, that the job
+// was deleted, or that the ledger does not answer while PostgreSQL is away.
 func noRegressions(f *facts) []Figure {
 	n, example := 0, ""
 	for _, j := range f.order {
@@ -150,7 +159,7 @@ func noRegressions(f *facts) []Figure {
 			continue
 		}
 		for _, e := range j.polls {
-			if e.T > j.success && e.State != "succeeded" && e.State != Gone {
+			if e.T > j.success && e.State != "succeeded" && e.State != Gone && !f.ledgerAway(e) && !noNode(e) {
 				n++
 				example = fmt.Sprintf("%s (then status %d, %s, from %s)", j.id, e.Status, e.State, e.Who)
 			}

@@ -47,19 +47,20 @@ func (f *facts) runsAtKills() (n int) {
 	return n
 }
 
-// explained reports whether there is a reason for the next run: the run before
-// failed, or was in flight in an outage of its node or when its process was killed.
+// explained reports whether there is a reason for the next run: the run before failed, or was
+// in flight in an outage of its node or of the database, or when its process was killed.
 func (f *facts) explained(before, next *run) bool {
 	if before.failed || f.killedBefore(before, next) {
 		return true
 	}
-	p, ok := f.processes[before.node]
-	if !ok {
-		return false
+	for _, name := range []string{before.node, Database} {
+		if p, ok := f.processes[name]; ok && slices.ContainsFunc(p.outages, func(s outage) bool {
+			return s.from < next.began && s.to > before.began && before.inFlight(s, longestFinish)
+		}) {
+			return true
+		}
 	}
-	return slices.ContainsFunc(p.outages, func(s outage) bool {
-		return s.from < next.began && s.to > before.began && before.inFlight(s, longestFinish)
-	})
+	return false
 }
 
 // extraRuns demands that only jobs run again that were in flight in an outage
@@ -84,8 +85,12 @@ func extraRuns(f *facts) []Figure {
 
 func (f *facts) mostInFlight() int {
 	sum := 0
+	var crashes []outage // of the database, which concern all nodes
+	if d := f.processes[Database]; d != nil {
+		crashes = d.outages
+	}
 	for name, p := range f.processes {
-		for _, s := range p.outages {
+		for _, s := range slices.Concat(p.outages, crashes) {
 			sum += min(f.inFlightAt(name, p, s), jobsPerSlot*p.slots)
 		}
 	}
@@ -125,6 +130,27 @@ func unexplainedRuns(f *facts) []Figure {
 		}
 	}
 	return wantNone("extra runs without a reason", n, "", example)
+}
+
+// runsAfterKills demands that a job runs again only if its run failed, or if its node was killed
+// after the run began and before anybody was told of its success. Unlike unexplainedRuns it does
+// not bound how long a busy node needs to record an end.
+func runsAfterKills(f *facts) []Figure {
+	n, example := 0, ""
+	for _, j := range f.order {
+		for i := 1; i < len(j.runs); i++ {
+			before, next := &j.runs[i-1], &j.runs[i]
+			p := f.processes[before.node]
+			if before.failed || p != nil && slices.ContainsFunc(p.outages, func(s outage) bool {
+				return !s.stopped && s.from < next.began && before.began < s.to && (j.success == 0 || s.from < j.success)
+			}) {
+				continue
+			}
+			n++
+			example = fmt.Sprintf("%s (attempt %d on %s, then %d on %s)", j.id, before.attempt, before.node, next.attempt, next.node)
+		}
+	}
+	return wantNone("extra runs of jobs whose node was not killed", n, "", example)
 }
 
 // takeovers demands enough jobs that started on a node which was then stopped,

@@ -23,7 +23,7 @@ func (bed *Testbed) NewServer(name string, env ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, err := bed.port()
+	addr, err := bed.Addr(name)
 	if err != nil {
 		return nil, err
 	}

@@ -90,10 +90,6 @@ func (b *Builds) Today(ctx context.Context) (string, error) {
 // fails if the history of this checkout does not have the commit.
 func (b *Builds) Old(ctx context.Context, commit string) (string, error) {
 	return b.once("old-"+commit, func(folder, path string) error {
-		tree := filepath.Join(folder, "tree")
-		if err := checkOut(ctx, commit, tree); err != nil {
-			return fmt.Errorf("the program of commit %s is needed to upgrade from: %w", commit, err)
-		}
 		overlay, err := movableClock(ctx)
 		if err != nil {
 			return err
@@ -102,10 +98,41 @@ func (b *Builds) Old(ctx context.Context, commit string) (string, error) {
 		if err != nil {
 			return err
 		}
-		if err := buildIn(ctx, tree, path, "-overlay", list); err != nil {
-			return fmt.Errorf("the program of commit %s, whose modules must be in the cache or reachable: %w", commit, err)
+		return buildAt(ctx, commit, folder, path, "-overlay", list)
+	})
+}
+
+// At builds the program exactly as it was at a commit. It fails if the history of this
+// checkout does not have the commit.
+func (b *Builds) At(ctx context.Context, commit string) (string, error) {
+	return b.once("at-"+commit, func(folder, path string) error { return buildAt(ctx, commit, folder, path) })
+}
+
+// buildAt builds the tree of a commit in a folder.
+func buildAt(ctx context.Context, commit, folder, path string, flags ...string) error {
+	tree := filepath.Join(folder, "tree")
+	if err := checkOut(ctx, commit, tree); err != nil {
+		return fmt.Errorf("the program of commit %s is needed to upgrade from: %w", commit, err)
+	}
+	if err := buildIn(ctx, tree, path, flags...); err != nil {
+		return fmt.Errorf("the program of commit %s, whose modules must be in the cache or reachable: %w", commit, err)
+	}
+	return nil
+}
+
+// Next builds the present tree with one more migration, which is additive: the next version
+// of the program.
+func (b *Builds) Next(ctx context.Context) (string, error) {
+	return b.once("next", func(folder, path string) error {
+		root, err := moduleRoot(ctx)
+		if err != nil {
+			return err
 		}
-		return nil
+		list, err := additiveMigration(root).write(folder)
+		if err != nil {
+			return err
+		}
+		return Build(ctx, path, "-overlay", list)
 	})
 }
 
@@ -116,7 +143,7 @@ func checkOut(ctx context.Context, commit, tree string) error {
 		return err
 	}
 	if out, err := exec.CommandContext(ctx, "git", "-C", root, "cat-file", "-e", commit+"^{commit}").CombinedOutput(); err != nil {
-		return fmt.Errorf("this checkout does not have the commit; fetch its whole history (git fetch --unshallow): %w %s", err, out)
+		return fmt.Errorf("this checkout does not have the commit: get the whole history of the project (git fetch --unshallow; an archive of the sources, or a history that was squashed, has none): %w %s", err, out)
 	}
 	if err := os.MkdirAll(tree, 0o755); err != nil {
 		return err

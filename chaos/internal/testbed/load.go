@@ -111,7 +111,7 @@ func (l *Load) put(conn *Client, list []*Job) *Client {
 		err = conn.Put(Inbox, body(list))
 	}
 	for _, j := range list {
-		e := check.Event{T: asked.UnixNano(), Took: int64(time.Since(asked)), What: check.Put, Who: "beanstalkd", Job: j.ID}
+		e := check.Event{T: asked.UnixNano(), Took: int64(time.Since(asked)), What: check.Put, Who: l.Inbox, Job: j.ID}
 		if err != nil {
 			e.Status, e.Text = 1, err.Error()
 		}

@@ -46,7 +46,7 @@ func (bed *Testbed) NewShared(beanstalkd string, programs ...string) (Shared, er
 // NewNode returns a node that is not started. The names of settings, such as
 // LEASE, have no prefix.
 func (bed *Testbed) NewNode(name string, at Shared, slots int, settings map[string]string) (*Node, error) {
-	addr, err := bed.port()
+	addr, err := bed.Addr(name)
 	if err != nil {
 		return nil, err
 	}

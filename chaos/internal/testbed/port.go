@@ -13,6 +13,17 @@ type port struct {
 	addr   string
 }
 
+// placePort is the port of every server that has an address of its own.
+const placePort = "8420"
+
+// Addr returns the address for the server of a name.
+func (bed *Testbed) Addr(name string) (string, error) {
+	if place, ok := bed.Places[name]; ok {
+		return place.Addr + ":" + placePort, nil
+	}
+	return bed.port()
+}
+
 func (bed *Testbed) port() (string, error) {
 	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {

@@ -34,9 +34,18 @@ type Process struct {
 }
 
 func (bed *Testbed) process(name, path string, args, env []string) *Process {
+	if place, ok := bed.Places[name]; ok {
+		args = slices.Concat(place.Enter[1:], []string{path}, args)
+		path = place.Enter[0]
+	}
 	p := &Process{bed: bed, Name: name, path: path, Args: args, Env: env}
 	bed.atEnd(p.end)
 	return p
+}
+
+// NewProcess returns any server that is not started.
+func (bed *Testbed) NewProcess(name, path string, args, env []string) *Process {
+	return bed.process(name, path, args, env)
 }
 
 // Use sets the program of the next start.

@@ -21,12 +21,21 @@ type Testbed struct {
 	Dir     string // has all files of the scenario
 	Rand    *rand.Rand
 
+	// Places are where processes run, by their names, if not on this machine's loopback.
+	Places map[string]Place
+
 	// Background are goroutines that end when the processes have ended.
 	Background sync.WaitGroup
 
 	mu      sync.Mutex
 	ends    []func()       // end the processes
 	closers []func() error // are called after ends
+}
+
+// Place is a network of its own for a process.
+type Place struct {
+	Addr  string   // IP address of the process
+	Enter []string // the beginning of a command that runs there
 }
 
 // Config says what a testbed is for.
@@ -88,6 +97,9 @@ func (bed *Testbed) atClose(closer func() error) {
 	defer bed.mu.Unlock()
 	bed.closers = append(bed.closers, closer)
 }
+
+// AtClose registers what Close does after all processes have ended.
+func (bed *Testbed) AtClose(closer func() error) { bed.atClose(closer) }
 
 // Close ends all processes and closes the history.
 func (bed *Testbed) Close() error {
