@@ -1,10 +1,10 @@
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
-COPY go.mod go.sum ./
-RUN go mod download
 COPY . .
 ARG VERSION
-RUN make build VERSION=$VERSION
+# Programs run as the user of the node and of its health check. The kernel closes the environment of a process whose
+# binary this user cannot read, from the first moment on.
+RUN make build VERSION=$VERSION && chmod 711 bin/runnerbean && go clean -cache
 
 # The node: one static binary and the programs that it may run.
 FROM debian:bookworm-slim AS node

@@ -31,6 +31,7 @@ func port(name, usual string) (string, error) {
 type config struct {
 	bin, programs, website, data string
 	once                         bool
+	baseURL                      string // where browsers find the node; empty for its own address
 }
 
 // resolve makes the paths absolute, because the children may run in other folders. It

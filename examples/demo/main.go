@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -85,7 +86,7 @@ func start(ctx context.Context, cfg config, children *family) (addresses, error)
 	}
 	at := addresses{beanstalkd: queue, node: "http://" + node, website: "http://" + site}
 	environment := append(inherited(),
-		"RUNNERBEAN_BEANSTALKD="+queue, "RUNNERBEAN_LISTEN="+node, "RUNNERBEAN_BASE_URL="+at.node,
+		"RUNNERBEAN_BEANSTALKD="+queue, "RUNNERBEAN_LISTEN="+node, "RUNNERBEAN_BASE_URL="+cmp.Or(cfg.baseURL, at.node),
 		"RUNNERBEAN_DATA="+filepath.Join(cfg.data, "data"), "RUNNERBEAN_PROGRAMS="+cfg.programs,
 		"RUNNERBEAN_NODE=demo", "WEBSITE_LISTEN="+site, "WEBSITE_URL="+at.website)
 	children.ended = make(chan string, 2)
