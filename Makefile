@@ -26,13 +26,29 @@ build: ## Build the binary, the example program and the website into bin/; VERSI
 demo: need-beanstalkd build ## Run the main job end to end; DEMO_ONCE=1 runs it once and exits
 	$(BIN)/demo -bin $(BIN)/runnerbean -programs $(BIN)/programs -website $(BIN)/website
 
+.PHONY: demo-render
+demo-render: need-beanstalkd need-povray need-ffmpeg build ## Render an animation as a batch, and make a film of it; DEMO_ONCE=1 ends the node then
+	@mkdir -p $(BIN)/render && cp -r examples/render/programs/. $(BIN)/render && cp examples/render/scene.pov $(BIN)/render/draw
+	examples/batch-demo.sh $(BIN)/runnerbean render $(BIN)/render examples/render/batch.json
+
+.PHONY: test-render
+test-render: need-beanstalkd need-povray need-ffmpeg need-chromium build ## Render the animation and play the film in chromium
+	$(BUILD) $(TEST) -tags render -count=1 -timeout 10m -v ./examples/render
+
+.PHONY: demo-sweep
+demo-sweep: need-beanstalkd build ## Price an option over a matrix of parameters as a batch; DEMO_ONCE=1 ends the node then
+	@mkdir -p $(BIN)/sweep
+	$(BUILD) $(GO) build -o $(BIN)/sweep/sweep ./examples/sweep
+	$(BUILD) $(GO) build -o $(BIN)/sweep/collect ./examples/sweep/collect
+	examples/batch-demo.sh $(BIN)/runnerbean sweep $(BIN)/sweep examples/sweep/batch.json
+
 .PHONY: test
-test: need-beanstalkd need-chromium need-postgresql need-strace need-php need-python ## Set up and test, in at most 10 minutes on 2 cores
+test: need-beanstalkd need-chromium need-postgresql need-strace need-php need-python need-haproxy need-varnish ## Set up and test, in at most 10 minutes on 2 cores
 	@$(call parts,build test-all smoke)
 
 .PHONY: ci
 ci: need-promtool need-nginx need-wrk ## Check what takes longer: staticcheck, types, other platforms, races, benchmarks, chaos, mutants
-	@$(call parts,lint types cross rules race test-postgres bench-once chaos-short mutants)
+	@$(call parts,lint types cross rules race test-postgres test-s3 test-pool bench-once chaos-short pool-test-short upgrade-test mutants)
 
 # parts makes one target after the other. It says what each does, by its help text, and at the end how long each took.
 parts = took=; for part in $(1); do \
@@ -47,10 +63,11 @@ cgroup = if [ "$$(id -u)" = 0 ] && grep -q ' - cgroup2 ' /proc/self/mountinfo 2>
 # "make lint" vets all packages. Without the paths of its files, a second clone compiles nothing again.
 TEST := $(GO) test -vet=off
 
-# Without the race detector, whose code takes as long to compile again as the tests to run.
+# Without the race detector, whose code takes as long to compile again as the tests to run. The two packages that take
+# longest come first, so that none of them runs alone at the end.
 .PHONY: test-all
 test-all: ## Run all tests
-	@$(cgroup); $(BUILD) $(TEST) -timeout 10m ./...
+	@$(cgroup); $(BUILD) $(TEST) -timeout 20m ./publisher ./cmd/runnerbean ./...
 
 # The tests of the layout have no goroutines, and compile all packages without the race detector.
 .PHONY: race
@@ -58,8 +75,18 @@ race: ## Run all tests with the race detector
 	@$(cgroup); GOFLAGS=-trimpath $(TEST) -race -timeout 30m $$($(GO) list ./... | grep -vx '$(MODULE)/internal/layout')
 
 .PHONY: test-postgres
-test-postgres: need-postgresql ## Run the tests of the ledger on a private PostgreSQL
-	LEDGER_TEST_POSTGRES=1 $(BUILD) $(TEST) -timeout 10m ./internal/ledger
+test-postgres: need-postgresql need-pgbouncer ## Run the tests of the ledger on a private PostgreSQL, and some through PgBouncer
+	LEDGER_TEST_POSTGRES=1 $(BUILD) $(TEST) -count=1 -timeout 10m ./internal/ledger ./internal/batch
+	LEDGER_TEST_POSTGRES=pgbouncer $(BUILD) $(TEST) -count=1 -timeout 10m $(or $(PGBOUNCER_TESTS),-run 'Model|Race|Accept|Claim|Finish|Recover') ./internal/ledger
+
+.PHONY: test-s3
+test-s3: need-versitygw ## Run the tests of the store on a private versitygw
+	STORE_TEST_VERSITYGW=$(VERSITYGW) $(BUILD) $(TEST) -count=1 -timeout 5m ./internal/store/...
+
+# These start many nodes and servers, which takes minutes. Their files have the build tag pool.
+.PHONY: test-pool
+test-pool: need-beanstalkd need-postgresql ## Run the tests of nodes on PostgreSQL, a bucket and several beanstalkd
+	$(BUILD) $(TEST) -tags pool -timeout 20m -run '^TestPool' ./cmd/runnerbean
 
 .PHONY: check
 check: lint cross rules ## Check the code without running it
@@ -70,13 +97,13 @@ format: ## Check that gofumpt would change nothing
 
 .PHONY: vet
 vet: ## Run go vet
-	$(BUILD) $(GO) vet ./...
+	$(BUILD) $(GO) vet -tags pool,containers,render ./...
 
 .PHONY: lint
 lint: format vet ## Run gofumpt, vet, staticcheck, go mod tidy and shellcheck
-	$(BUILD) $(GO) tool staticcheck ./...
+	$(BUILD) $(GO) tool staticcheck -tags pool,containers,render ./...
 	$(GO) mod tidy -diff
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run chaos/*.sh; fi
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run chaos/*.sh examples/pool/*.sh examples/batch-demo.sh examples/render/programs/*/run; fi
 
 .PHONY: types
 types: need-tsc ## Check the TypeScript types of runnerbean.js with a program that uses all of them
@@ -128,18 +155,47 @@ fuzz: ## Fuzz every decoder for FUZZTIME each (default 20000x)
 	    echo "fuzz $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-20000x} $$pkg || exit 1; \
 	  done; done
 
+CHAOS_RUN = CHAOS_VERSITYGW=$(VERSITYGW) $(BUILD) $(GO) run ./chaos -bin $(BIN)/runnerbean $(if $(SEED),-seed $(SEED))
+CHAOS_NEEDS := need-beanstalkd need-postgresql need-strace need-faketime build
+
 .PHONY: chaos
-chaos: need-beanstalkd need-strace need-faketime build ## Run the fault scenarios in full; CHAOS='c1 c5' runs some, SEED=n repeats
-	$(BUILD) $(GO) run ./chaos -bin $(BIN)/runnerbean $(if $(SEED),-seed $(SEED)) $(if $(DOC),-doc $(DOC)) $(CHAOS)
+chaos: $(CHAOS_NEEDS) ## Run the fault scenarios of one machine in full; CHAOS='c1 c5' runs some, SEED=n repeats
+	$(CHAOS_RUN) $(if $(DOC),-doc $(DOC)) $(or $(CHAOS),$(ONE_MACHINE) c12 c14)
+
+.PHONY: simulate
+simulate: ## Simulate pools of up to 1,000 nodes with measured costs; SIMULATE='-base 2' changes one
+	$(BUILD) $(GO) run ./internal/scaling $(SIMULATE)
 
 # An archive of the sources has no history. The upgrade of ledgers that old versions wrote is tested in any case.
 OLD_COMMITS = $(shell git cat-file -e '3ea2163^{commit}' 2>/dev/null && git cat-file -e '01e0af4^{commit}' 2>/dev/null && echo yes)
-WITHOUT_OLD := c1 c2 c3 c4 c5 c6 c7 c8 c9 c10 c11 c13 c15
+ONE_MACHINE := c1 c2 c3 c4 c5 c6 c7 c8 c9 c10 c11 c13 c15 c16
 
 .PHONY: chaos-short
-chaos-short: need-beanstalkd need-strace need-faketime build ## Run the fault scenarios in a few minutes
+chaos-short: $(CHAOS_NEEDS) ## Run the fault scenarios of one machine in a few minutes
 	@$(if $(CHAOS)$(OLD_COMMITS),,echo "C12 and C14 are left out: they build old versions, and this checkout does not have their commits; run git fetch --unshallow")
-	$(BUILD) $(GO) run ./chaos -short -bin $(BIN)/runnerbean $(if $(SEED),-seed $(SEED)) $(or $(CHAOS),$(if $(OLD_COMMITS),,$(WITHOUT_OLD)))
+	$(CHAOS_RUN) -short $(or $(CHAOS),$(ONE_MACHINE) $(if $(OLD_COMMITS),c12 c14))
+
+.PHONY: pool-test
+pool-test: need-versitygw need-haproxy need-ip $(CHAOS_NEEDS) ## Run a pool in network namespaces and kill, stop and cut off all of it; requires root
+	$(CHAOS_RUN) $(if $(DOC),-doc $(DOC)) c17
+
+# A container may have no right to make namespaces.
+.PHONY: pool-test-short
+pool-test-short: need-versitygw need-haproxy need-ip $(CHAOS_NEEDS) ## The same in a minute
+	@if ip netns add runnerbean-trial 2>/dev/null && ip netns del runnerbean-trial; then $(CHAOS_RUN) -short c17; \
+	  else echo "C17 IS NOT RUN: this user may not make network namespaces"; fi
+
+.PHONY: upgrade-test
+upgrade-test: need-versitygw $(CHAOS_NEEDS) ## Upgrade pools node by node under load, from release 0.1.0 and from the present
+	@if git cat-file -e '6d50e07^{commit}' 2>/dev/null; then $(CHAOS_RUN) $(if $(DOC),-doc $(DOC)) -short c18; \
+	  else echo "C18 IS NOT RUN: it builds release 0.1.0, and this checkout does not have its commit; run git fetch --unshallow"; fi
+
+# The test runs what "git stash create" sees, without the files that git does not know.
+.PHONY: containers
+containers: need-chromium ## Build and run the compose files: a job on one node, and on a pool that loses a node
+	@if ! timeout 30 docker version >/dev/null 2>&1; then echo "THE CONTAINERS ARE NOT RUN: no container engine answers"; \
+	  elif ! docker compose version >/dev/null 2>&1 && ! command -v docker-compose >/dev/null; then echo "THE CONTAINERS ARE NOT RUN: docker compose is missing"; \
+	  else examples/pool/base-images.sh && $(BUILD) $(GO) test -tags containers -count=1 -v -timeout 70m ./examples/pool; fi
 
 .PHONY: client-faults
 client-faults: need-beanstalkd build ## Enqueue from 100 goroutines through faults for 30 minutes; CLIENT_FAULTS=5m for less, SEED=n repeats
@@ -167,6 +223,14 @@ need-beanstalkd:
 	@command -v beanstalkd >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=beanstalkd
 
 # The recipes of the docs are run in each language that they are given in.
+.PHONY: need-povray
+need-povray:
+	@command -v povray >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=povray
+
+.PHONY: need-ffmpeg
+need-ffmpeg:
+	@command -v ffmpeg >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=ffmpeg
+
 .PHONY: need-php
 need-php:
 	@command -v php >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=php-cli
@@ -179,10 +243,34 @@ need-python:
 need-promtool:
 	@command -v promtool >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=prometheus
 
-.PHONY: need-tsc
+.PHONY: need-postgresql
 need-postgresql:
 	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || $(MAKE) --no-print-directory apt PACKAGES=postgresql
 
+# An S3 server for tests.
+VERSITYGW := $(CURDIR)/$(BIN)/tools/versitygw
+
+.PHONY: need-versitygw
+need-versitygw:
+	@[ -x $(VERSITYGW) ] || GOBIN=$(dir $(VERSITYGW)) GOFLAGS=-trimpath CGO_ENABLED=0 $(GO) install github.com/versity/versitygw/cmd/versitygw@v1.8.0
+
+.PHONY: need-pgbouncer
+need-pgbouncer:
+	@PATH=$$PATH:/usr/sbin; command -v pgbouncer >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=pgbouncer
+
+.PHONY: need-haproxy
+need-haproxy:
+	@PATH=$$PATH:/usr/sbin; command -v haproxy >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=haproxy
+
+.PHONY: need-varnish
+need-varnish:
+	@PATH=$$PATH:/usr/sbin; command -v varnishd >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=varnish
+
+.PHONY: need-ip
+need-ip:
+	@PATH=$$PATH:/usr/sbin; command -v ip >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=iproute2
+
+.PHONY: need-tsc
 need-tsc:
 	@command -v tsc >/dev/null || $(MAKE) --no-print-directory apt PACKAGES=node-typescript
 
