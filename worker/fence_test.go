@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -253,6 +255,33 @@ func TestStale(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestLateStart fetches an input for so long that the ledger takes the attempt for lost. Its program
+// does not start.
+func TestLateStart(t *testing.T) {
+	t.Parallel()
+	asked, answer := make(chan time.Time, 2), make(chan struct{})
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		asked <- time.Now()
+		<-answer
+		_, _ = io.WriteString(w, "1")
+	})
+	r := newFixture(t, func(c *Config) { c.holdsEvery = time.Hour }) // only the start may find it out
+	r.install("p", `touch `+filepath.Join(r.dir, "started.")+`$RUNNERBEAN_ATTEMPT; cat`)
+	n := r.start()
+	j := job("p")
+	j.Input = jobs.Input{URL: url}
+	id := r.submit(j)
+	since := <-asked
+	r.recover(r.cfg.Instance)
+	r.until("the start is late", func() bool { return time.Since(since) > longStart })
+	close(answer)
+	r.await(id, jobs.Succeeded)
+	r.until("both have ended", n.idle)
+	if _, err := os.Stat(filepath.Join(r.dir, "started.1")); err == nil {
+		t.Error("the program of the lost attempt has started")
 	}
 }
 

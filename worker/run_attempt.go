@@ -125,6 +125,9 @@ func (r *runner) runProgram(a *attempt) error {
 	if err := r.restore(a); err != nil {
 		return err
 	}
+	if err := r.holds(a); err != nil {
+		return err
+	}
 	return r.exec(a, &stdin)
 }
 
@@ -158,6 +161,21 @@ func (r *runner) verify(a *attempt) error {
 	}
 	a.program = current
 	a.limit(r.cfg)
+	return nil
+}
+
+// longStart is the time from the claim to the start of a program after which the ledger is asked
+// whether the attempt is still the newest. The node may have been suspended.
+const longStart = time.Second
+
+// holds asks that, if the start took long. If the ledger does not answer, the program starts.
+func (r *runner) holds(a *attempt) error {
+	if d := wallClock().Sub(a.start.Round(0)); d >= 0 && d < longStart {
+		return nil
+	}
+	if err := r.cfg.Ledger.Holds(a.stop.ctx, a.record.ID, a.record.Attempt); fault.IsStale(err) {
+		return fault.ErrStale
+	}
 	return nil
 }
 

@@ -201,6 +201,16 @@ func TestCheck(t *testing.T) {
 				at(30, Event{What: Stop, Who: "node1"}).at(40, Event{What: Continue, Who: "node1"}).get(70, "a", 200, "succeeded", "aa"),
 			[]string{"attempts that a stopped node had to yield", "of them with a program that had ended meanwhile"},
 		},
+		"a stopped node starts a program when it continues": {
+			begin("c5").post(10, "a").at(30, Event{What: Stop, Who: "node1"}).run(40, 80, "a", "node2", 2).
+				at(60, Event{What: Continue, Who: "node1"}).at(65, Event{What: Run, Who: "node1", Job: "a", Attempt: 1}).get(90, "a", 200, "succeeded", "aa"),
+			[]string{"of them with a program that had ended meanwhile"},
+		},
+		"a node that was not stopped starts an old attempt": {
+			begin("c5").post(10, "a").at(30, Event{What: Stop, Who: "node2"}).at(35, Event{What: Continue, Who: "node2"}).run(40, 80, "a", "node2", 2).
+				at(65, Event{What: Run, Who: "node1", Job: "a", Attempt: 1}).get(90, "a", 200, "succeeded", "aa"),
+			[]string{"of them with a program that had ended meanwhile", extra, noReason},
+		},
 		"a message is deleted too early": {
 			begin("c7").post(10, "a").at(20, Event{What: Deleted, Who: "node1", Job: "a"}).run(40, 50, "a", "node2", 1).
 				get(60, "a", 200, "succeeded", "aa").at(70, Event{What: Tube, Who: "t"}), []string{"messages deleted whose job ran afterwards"},

@@ -14,6 +14,11 @@ const (
 	longestFinish = time.Second
 )
 
+// longestStart is how long after a node continues it may still start the program of an attempt
+// that it claimed before it was stopped. After that it has asked the ledger whether the attempt
+// is still the newest.
+const longestStart = 5 * time.Second
+
 // jobsPerSlot is how many jobs of a slot can be in flight: one runs while the
 // result of another is stored.
 const jobsPerSlot = 2
@@ -47,10 +52,20 @@ func (f *facts) runsAtKills() (n int) {
 	return n
 }
 
+// startedLate reports whether a node was stopped between the claim of an attempt and the start of
+// its program, and another attempt began meanwhile. The node may start the program before it learns that.
+func (f *facts) startedLate(before, next *run) bool {
+	p := f.processes[next.node]
+	return next.attempt < before.attempt && p != nil && slices.ContainsFunc(p.outages, func(s outage) bool {
+		return s.stopped && s.from < before.began && before.began < s.to && s.to < next.began && next.began < s.to+int64(longestStart)
+	})
+}
+
 // explained reports whether there is a reason for the next run: the run before failed, or was
-// in flight in an outage of its node or of the database, or when its process was killed.
+// in flight in an outage of its node or of the database, or when its process was killed, or the
+// next run started late.
 func (f *facts) explained(before, next *run) bool {
-	if before.failed || f.killedBefore(before, next) {
+	if before.failed || f.killedBefore(before, next) || f.startedLate(before, next) {
 		return true
 	}
 	for _, name := range []string{before.node, Database} {
@@ -66,17 +81,20 @@ func (f *facts) explained(before, next *run) bool {
 // extraRuns demands that only jobs run again that were in flight in an outage
 // of their node. It can bound their number only from above: it counts the runs
 // of that life of the node that had not ended more than 0.1 s before and had
-// shown no result, at most two for each slot; and those of killed processes.
+// shown no result, at most two for each slot; those of killed processes; and those that started late.
 func extraRuns(f *facts) []Figure {
-	extra := 0
+	extra, late := 0, 0
 	for _, j := range f.order {
 		for i := range max(len(j.runs)-1, 0) {
 			if !j.runs[i].failed {
 				extra++
 			}
+			if f.startedLate(&j.runs[i], &j.runs[i+1]) {
+				late++
+			}
 		}
 	}
-	most := f.mostInFlight() + f.runsAtKills()
+	most := f.mostInFlight() + f.runsAtKills() + late
 	return []Figure{{
 		Name: "extra runs", Wanted: fmt.Sprintf("at most %d, in flight at kills", most),
 		Got: fmt.Sprint(extra), OK: extra <= most,
