@@ -24,6 +24,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/batches"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/ledger/postgres/postgrestest"
+	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -403,6 +404,35 @@ func TestMaxRunning(t *testing.T) {
 	}
 	if f.most > 4 || f.most < 2 {
 		t.Errorf("%d frames at once", f.most)
+	}
+}
+
+// TestDeleteFrame deletes a frame when its batch has ended, and not before: the batch would make
+// the frame again.
+func TestDeleteFrame(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.node("n1")
+	b := render(jobs.Range(1, 9, 1))
+	b.MaxRunning = 3
+	id := f.submit(b)
+	first := jobs.FrameID(id, 1)
+	remove := func() error {
+		acted, err := f.dispatcher.Act(t.Context(), ledger.VerbDelete, "otto", []ledger.Target{{ID: first}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return acted[0].Err
+	}
+	f.quota = 3
+	f.until(id, func(ledger.Record) bool { return f.states(id)[jobs.Succeeded] == 3 })
+	if err := remove(); !errors.Is(err, retention.ErrBatch) {
+		t.Errorf("delete of a frame of a running batch: %v", err)
+	}
+	f.quota = 100
+	f.work(id)
+	if err := remove(); err != nil || len(f.states(id)) != 1 || f.states(id)[jobs.Succeeded] != 8 {
+		t.Errorf("delete of a frame of a batch that has ended: %v, %v", err, f.states(id))
 	}
 }
 

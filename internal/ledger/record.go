@@ -228,7 +228,7 @@ type Target struct {
 
 // Acted is the result for one Target. Record is the current state of the job. Err says
 // why nothing was done: ErrUnknown, ErrFinal, ErrNotEnded, ErrNotRunning, ErrNeeds,
-// ErrDocument, engine.ErrChanged, retention.ErrNeeded or retention.ErrSending. For a job
+// ErrDocument, engine.ErrChanged, retention.ErrNeeded, ErrBatch or ErrSending. For a job
 // that was deleted before, Err is an ErrUnknown and a *retention.Deleted. The Record of a
 // job that has just been deleted is as it was.
 type Acted struct {

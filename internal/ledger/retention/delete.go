@@ -17,7 +17,9 @@ type Job struct {
 }
 
 var (
-	qAnyNeeding  = engine.NewQuery("SELECT 1 FROM needs WHERE need = ? LIMIT 1")
+	qAnyNeeding = engine.NewQuery("SELECT 1 FROM needs WHERE need = ? LIMIT 1")
+	qOpenBatch  = engine.NewQuery(`SELECT 1 FROM jobs frame JOIN jobs batch ON batch.id = frame.batch
+		WHERE frame.id = ? AND frame.batch <> '' AND batch.state IN ('queued', 'running')`)
 	qUnsettled   = engine.NewQuery("SELECT 1 FROM unsettled WHERE job = ?")
 	qAnyHook     = engine.NewQuery("SELECT 1 FROM hooks WHERE job = ? LIMIT 1")
 	qDeleteLabel = engine.NewQuery("DELETE FROM labels WHERE label = ? AND accepted = ? AND job = ?")
@@ -38,7 +40,8 @@ var deletions = func() (list []*engine.Query) {
 }()
 
 // Delete deletes all rows of a job that has ended, and remembers its id and the objects
-// that are to be removed. refusal is ErrNeeded or ErrSending if nothing was done.
+// that are to be removed. refusal is ErrNeeded, ErrBatch or
+// ErrSending if nothing was done.
 func Delete(t engine.Tx, j *Job) (refusal, err error) {
 	if refusal, err = refuse(t, j.ID); refusal != nil || err != nil {
 		return refusal, err
@@ -61,7 +64,7 @@ func refuse(t engine.Tx, id string) (refusal, err error) {
 	for _, check := range []struct {
 		q   *engine.Query
 		why error
-	}{{qAnyNeeding, ErrNeeded}, {qUnsettled, ErrNeeded}, {qAnyHook, ErrSending}} {
+	}{{qAnyNeeding, ErrNeeded}, {qUnsettled, ErrNeeded}, {qOpenBatch, ErrBatch}, {qAnyHook, ErrSending}} {
 		var one int
 		if found, err := t.Row(check.q, []any{id}, &one); err != nil || found {
 			return check.why, err

@@ -17,6 +17,8 @@ var (
 	ErrDeleted = errors.New("the job was deleted")
 	// ErrNeeded is returned for a job that jobs wait for.
 	ErrNeeded = errors.New("other jobs still wait for its end")
+	// ErrBatch is returned for a frame of a batch that has not ended.
+	ErrBatch = errors.New("its batch has not ended")
 	// ErrSending is returned for a job whose webhook or delivery is still to be sent.
 	ErrSending = errors.New("its webhook or its delivery has not been sent yet")
 )

@@ -138,6 +138,8 @@ func (v Verb) advice(a ledger.Acted) (detail string, known bool) {
 		return deleted.Error(), true
 	case errors.Is(a.Err, retention.ErrNeeded):
 		return "the job cannot be deleted yet: " + a.Err.Error() + "; delete it when they have started, or cancel them", true
+	case errors.Is(a.Err, retention.ErrBatch):
+		return "the frame cannot be deleted yet: " + a.Err.Error() + "; delete it when the batch has ended, or cancel the batch", true
 	case errors.Is(a.Err, retention.ErrSending):
 		return "the job cannot be deleted yet: " + a.Err.Error() + "; delete it when that has been sent or given up", true
 	case errors.Is(a.Err, ledger.ErrNotEnded) && v.Name == ledger.VerbDelete:
