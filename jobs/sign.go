@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,8 +16,8 @@ import (
 
 // SignURL returns the URL of a result with the parameters expires, in Unix seconds,
 // and signature. Nodes with RUNNERBEAN_RESULTS=signed answer it until expires. The
-// signature is of the job's id, so the same query also opens /events, /log and
-// /files below the result. key is a line of the nodes' RUNNERBEAN_URL_KEY_FILE
+// signature is of the job's id, so the same query also opens what is below the
+// result: /events, /log, /files and, of a batch, /frames and /bundle.tar. key is a line of the nodes' RUNNERBEAN_URL_KEY_FILE
 // without the line break, at least 32 bytes. A time before 1970, such as the
 // zero Time, is an error.
 func SignURL(resultURL string, key []byte, expires time.Time) (string, error) {
@@ -78,10 +79,15 @@ func isBelow(u, result *url.URL) bool {
 	return strings.HasPrefix(u.Path, strings.TrimSuffix(result.Path, "/")+"/")
 }
 
-// idOf returns the job id in the path of a result or of something below it. A file
-// below it may itself be named like an id.
+// idOf returns the job id in the path of a result or of something below it, and "" if there is
+// none. A file below it may itself be named like an id.
 func idOf(result string) string {
 	result, _, _ = strings.Cut(result, "/files/")
-	result = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(result, "/"), "/events"), "/log")
-	return result[strings.LastIndexByte(result, '/')+1:]
+	segments := strings.Split(result, "/")
+	for _, segment := range slices.Backward(segments) {
+		if ValidID(segment) {
+			return segment
+		}
+	}
+	return ""
 }

@@ -28,7 +28,7 @@ func queryOf(t *testing.T, signed string) url.Values {
 }
 
 func TestSignedURLOpensOneJobForAWhile(t *testing.T) {
-	for _, path := range []string{"", "/", "/log", "/events", "/files/a/b.png", "/files/" + NewID(), "/files/log", "?format=json"} {
+	for _, path := range []string{"", "/", "/log", "/events", "/files/a/b.png", "/files/" + NewID(), "/files/log", "?format=json", "/frames/7", "/frames/7/files/a.png", "/bundle.tar"} {
 		signed, err := SignURL("https://results.example/x/"+signedID+path, urlKey, signedAt.Add(time.Hour))
 		if err != nil {
 			t.Fatalf("%s: %v", path, err)

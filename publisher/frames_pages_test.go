@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"github.com/runnerbean/runnerbean/internal/browsertest"
 	"github.com/runnerbean/runnerbean/internal/jobdoc"
@@ -388,6 +389,9 @@ func manyFramesInBrowser(t *testing.T, chromium context.Context) {
 	tab.Until(`document.querySelectorAll('.cells a').length === 500`)
 	tab.Shoot("batch-many")
 	tab.CheckAccess("batch of many frames")
+	browsertest.Evaluate[bool](tab, `(() => { document.querySelector('.skipcells').focus(); return true; })()`)
+	tab.Do(chromedp.KeyEvent(kb.Enter))
+	tab.Until(`document.activeElement.id === 'after-frames'`)
 	tab.Do(chromedp.Click(chromedp.CSS(`.cells li:nth-child(5) a`)))
 	tab.Until(`document.querySelectorAll('.cells a').length === 5`)
 	tab.Shoot("batch-range")
