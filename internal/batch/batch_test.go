@@ -388,6 +388,15 @@ func TestCancelledInTheQueue(t *testing.T) {
 	}
 	f.node("n2")
 	f.until(id, func(ledger.Record) bool { return f.states(id)[jobs.Cancelled] == 5 })
+
+	f.quota = math.MaxInt
+	f.say(func(string) jobs.State { return jobs.Succeeded })
+	if acted, err := f.dispatcher.Act(t.Context(), ledger.VerbRetry, "otto", []ledger.Target{{ID: id}}); err != nil || acted[0].Err != nil {
+		t.Fatal(err, acted)
+	}
+	if r := f.work(id); r.State != jobs.Succeeded || f.states(id)[jobs.Succeeded] != 5 {
+		t.Errorf("after a retry the batch is %s, its frames %v", r.State, f.states(id))
+	}
 }
 
 // TestMaxRunning keeps the number of open frames within the bound.

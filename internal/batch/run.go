@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/batches"
+	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/retry"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -143,29 +145,21 @@ func (r *run) prepare(ctx context.Context) (err error) {
 	}
 	r.frames, r.bundle = expander.Len(), expander.Bundle()
 	r.expand = newExpansion(expander, &r.job, known)
-	before, err := r.failedBefore(ctx)
+	before, err := r.retriedAt(ctx)
 	if err != nil || before.IsZero() {
 		return err
 	}
 	return retryFrames(ctx, &r.cfg, r.record.ID, before)
 }
 
-// failedBefore returns when the batch last ended without success, if this attempt is a retry of
-// that. It is zero if the attempts since were only interrupted.
-func (r *run) failedBefore(ctx context.Context) (time.Time, error) {
-	if r.record.Attempt < 2 {
-		return time.Time{}, nil
+// retriedAt returns when a person last retried the batch; zero for never. It is also asked for when
+// another node goes on: the frames that failed since are not queued again.
+func (r *run) retriedAt(ctx context.Context) (time.Time, error) {
+	list, err := r.cfg.Ledger.Events.Newest(ctx, r.record.ID, 0)
+	if at := slices.IndexFunc(list, func(e eventlog.Event) bool { return e.Kind == eventlog.KindRetried }); err == nil && at >= 0 {
+		return list[at].At, nil
 	}
-	list, err := r.cfg.Ledger.Attempts(ctx, r.record.ID)
-	if err != nil {
-		return time.Time{}, err
-	}
-	for i := len(list) - 1; i >= 0; i-- {
-		if list[i].Outcome == jobs.OutcomeFailed || list[i].Outcome == jobs.OutcomeCancelled {
-			return list[i].Finished, nil
-		}
-	}
-	return time.Time{}, nil
+	return time.Time{}, err
 }
 
 // step makes frames, and reports if it is time. It reports whether the batch has ended.
