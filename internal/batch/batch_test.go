@@ -416,6 +416,38 @@ func TestMaxRunning(t *testing.T) {
 	}
 }
 
+// TestMaxRunningOfChains runs two at once of frames of which each needs the one before: those that
+// wait do not take the place of others.
+func TestMaxRunningOfChains(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.node("n1")
+	frames := jobs.Range(0, 99, 1)
+	for i := range frames {
+		if i%10 > 0 {
+			frames[i].Needs = []int{i - 1}
+		}
+	}
+	b := render(frames)
+	b.MaxRunning = 2
+	f.say(func(number string) jobs.State {
+		if number == "0" {
+			return jobs.Queued // it goes on running
+		}
+		return jobs.Succeeded
+	})
+	id := f.submit(b)
+	f.until(id, func(ledger.Record) bool { return f.states(id)[jobs.Succeeded] == 90 })
+	f.say(func(string) jobs.State { return jobs.Succeeded })
+	first := jobs.FrameID(id, 0)
+	if _, err := f.ledger.Finish(t.Context(), first, 1, ledger.Ending{Outcome: jobs.OutcomeSucceeded, State: jobs.Succeeded, Result: []byte("{}")}); err != nil {
+		t.Fatal(err)
+	}
+	if r := f.work(id); r.State != jobs.Succeeded || f.most > 2 {
+		t.Errorf("%s, %d frames at once", r.State, f.most)
+	}
+}
+
 // TestDeleteFrame deletes a frame when its batch has ended, and not before: the batch would make
 // the frame again.
 func TestDeleteFrame(t *testing.T) {

@@ -22,6 +22,9 @@ const (
 	actChunk = 100
 	// listChunk is how many frames without success one read takes.
 	listChunk = 1000
+	// readyScan is how many frames are looked at for those that need not wait. The first one of
+	// all is ready once no frame is open.
+	readyScan = 10_000
 	// everyFrame is below all numbers of frames and that of the bundle.
 	everyFrame = batches.Bundle - 1
 	// asker is who retries and cancels frames.
@@ -59,19 +62,45 @@ func order(e *jobs.Expander) []int {
 // expansion makes the jobs of the frames that the ledger does not hold yet.
 type expansion struct {
 	expander *jobs.Expander
-	base     string // the result URL of the batch, without its id
-	rest     []int  // indices of frames that are still to be made
+	base     string       // the result URL of the batch, without its id
+	rest     []int        // indices of frames that are still to be made
+	needs    bool         // some of them need frames
+	unmade   map[int]bool // numbers of rest
 }
 
 // newExpansion leaves out the frames that are known.
 func newExpansion(e *jobs.Expander, batch *jobs.Job, known map[int]bool) *expansion {
-	x := &expansion{expander: e, base: strings.TrimSuffix(batch.Result.URL, batch.ID)}
+	x := &expansion{expander: e, base: strings.TrimSuffix(batch.Result.URL, batch.ID), unmade: map[int]bool{}}
 	for _, i := range order(e) {
-		if !known[e.Frame(i).Number] {
+		if frame := e.Frame(i); !known[frame.Number] {
 			x.rest = append(x.rest, i)
+			x.unmade[frame.Number] = true
+			x.needs = x.needs || len(frame.Needs) > 0
 		}
 	}
 	return x
+}
+
+// readyFirst moves up to limit frames to the front whose needs have ended: they are made and not
+// open. It returns how many. As long as frames are left one of the open ones leads to them.
+func (x *expansion) readyFirst(limit int, open map[int]bool) (n int) {
+	waits := func(need int) bool { return x.unmade[need] || open[need] }
+	for at := 0; at < min(len(x.rest), readyScan) && n < limit; at++ {
+		if i := x.rest[at]; !slices.ContainsFunc(x.expander.Frame(i).Needs, waits) {
+			copy(x.rest[n+1:at+1], x.rest[n:at])
+			x.rest[n] = i
+			n++
+		}
+	}
+	return n
+}
+
+// made removes the first n frames.
+func (x *expansion) made(n int) {
+	for _, i := range x.rest[:n] {
+		delete(x.unmade, x.expander.Frame(i).Number)
+	}
+	x.rest = x.rest[n:]
 }
 
 // next returns the documents of the next frames, at most limit.

@@ -144,7 +144,9 @@ func (r *run) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	r.frames, r.bundle = expander.Len(), expander.Bundle()
-	r.expand = newExpansion(expander, &r.job, known)
+	if r.expand = newExpansion(expander, &r.job, known); len(r.expand.rest) == 0 {
+		r.expand = nil
+	}
 	before, err := r.retriedAt(ctx)
 	if err != nil || before.IsZero() {
 		return err
@@ -184,15 +186,10 @@ func (r *run) step(ctx context.Context) (done bool, err error) {
 // allows. It leaves half of the time to others that write.
 func (r *run) expandSome(ctx context.Context) error {
 	for r.expand != nil && r.stop == "" && ctx.Err() == nil {
-		began, n := time.Now(), chunk
-		if most := r.batch.MaxRunning; most > 0 {
-			open, err := r.cfg.Ledger.Batches.CountOpen(ctx, r.record.ID, 0, most)
-			if err != nil {
-				return err
-			}
-			if n = min(n, most-open); n <= 0 {
-				return nil
-			}
+		began := time.Now()
+		n, err := r.room(ctx)
+		if err != nil || n == 0 {
+			return err
 		}
 		frames, err := r.expand.next(n)
 		if err == nil {
@@ -201,7 +198,7 @@ func (r *run) expandSome(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if r.expand.rest = r.expand.rest[len(frames):]; len(r.expand.rest) == 0 {
+		if r.expand.made(len(frames)); len(r.expand.rest) == 0 {
 			r.expand = nil
 			return nil
 		}
@@ -210,6 +207,26 @@ func (r *run) expandSome(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// room returns how many of the next frames may be made now: at most a chunk, and no more than may
+// be open. Under such a bound it prefers frames that need not wait for others of the batch.
+func (r *run) room(ctx context.Context) (int, error) {
+	n, most := min(chunk, len(r.expand.rest)), r.batch.MaxRunning
+	if most == 0 {
+		return n, nil
+	}
+	b := r.cfg.Ledger.Batches
+	open, err := b.CountOpen(ctx, r.record.ID, 0, most)
+	if n = min(n, most-open); err != nil || n <= 0 || !r.expand.needs {
+		return max(n, 0), err
+	}
+	list, err := b.Open(ctx, r.record.ID, batches.Bundle, most)
+	waits := make(map[int]bool, len(list))
+	for _, frame := range list {
+		waits[frame.Number] = true
+	}
+	return r.expand.readyFirst(n, waits), err
 }
 
 // accept records frames. A frame whose id is taken by another job is one that has failed.
