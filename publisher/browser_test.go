@@ -207,6 +207,7 @@ func TestInChromium(t *testing.T) {
 		"frames of a batch":                         framesInBrowser,
 		"images of frames":                          imagesInBrowser,
 		"many frames":                               manyFramesInBrowser,
+		"jobs that a program has made":              familyInBrowser,
 		"hostile work":                              hostileWork,
 		"work that failed":                          failedWork,
 		"jobs, found and cancelled":                 jobsInBrowser,
