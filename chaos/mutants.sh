@@ -291,10 +291,19 @@ mutant 'stream: what was written between jobs costs a job an attempt' worker/int
 	worker/internal/process/stream.go 'return ErrUnasked' 'return nil'
 
 mutant 'batch: a retry leaves the frames as they are' internal/batch TestFailedFrames \
-	internal/batch/run.go 'return list[i].Finished, nil' 'return time.Time{}, nil'
+	internal/batch/run.go 'return list[at].At, nil' 'return time.Time{}, nil'
 
 mutant 'batch: all frames are open at once' internal/batch TestMaxRunning \
-	internal/batch/run.go 'if n = min(n, most-open); n <= 0 {' 'if open > 1<<30 {'
+	internal/batch/run.go 'if n = min(n, most-open); err != nil' 'if open < 0 || err != nil'
+
+mutant 'batch: frames that wait take the place of others' internal/batch TestMaxRunningOfChains \
+	internal/batch/expansion.go 'return x.unmade[need] || open[need]' 'return false'
+
+mutant 'retention: a frame leaves before its batch ends' internal/batch TestDeleteFrame \
+	internal/ledger/retention/delete.go '{qOpenBatch, ErrBatch}, ' ''
+
+mutant 'a program starts for an attempt that is stale' worker TestLateStart \
+	worker/run_attempt.go 'err := r.holds(a); err != nil' 'err := error(nil); err != nil'
 
 mutant 'enqueue: a program makes jobs of any other' worker/internal/enqueue TestRefused \
 	worker/internal/enqueue/enqueue.go '!slices.Contains(e.cfg.Programs, r.Program)' 'len(e.cfg.Programs) > 9 || slices.Contains(e.cfg.Programs, "")'
