@@ -20,11 +20,25 @@ type Page struct {
 type Details struct {
 	jobs.Details
 	Attempts []Attempt `json:"attempts"`
-	Events   []Event   `json:"events"`
+	// Chunks are the parts of a larger work that the program has said that it works on,
+	// the newest first. Only the newest are kept.
+	Chunks []Chunk `json:"chunks,omitempty"`
+	Events []Event `json:"events"`
 	// Processes that run for it now.
 	Processes []Process `json:"processes,omitempty"`
 	// Delivery is that of the final document to result.url, where no node serves it.
 	Delivery *Delivery `json:"delivery,omitempty"`
+}
+
+// Chunk is a part of a larger work, with the attempts that worked on it.
+type Chunk struct {
+	ID string `json:"id"`
+	// Of says of how many, or of what; empty if the program has not said so.
+	Of string `json:"of,omitempty"`
+	// Attempts are their numbers, in order.
+	Attempts []int `json:"attempts"`
+	// Began is when the newest of them began it.
+	Began time.Time `json:"began"`
 }
 
 // DeliveryState is the state of a delivery.
@@ -65,6 +79,8 @@ type Attempt struct {
 	// CPUSeconds is user and system time together.
 	CPUSeconds float64 `json:"cpu_seconds,omitzero"`
 	MaxRSS     int64   `json:"max_rss_bytes,omitzero"`
+	// Counters are the last values that its program has reported.
+	Counters map[string]float64 `json:"counters,omitempty"`
 	// Quarantine is whether nothing ran beside it on its node, because the job had
 	// been lost with its nodes before.
 	Quarantine bool `json:"quarantine,omitzero"`

@@ -32,6 +32,8 @@ type Result struct {
 	Progress *float64           `json:"progress,omitempty"`
 	Message  string             `json:"message,omitempty"`
 	Counters map[string]float64 `json:"counters,omitempty"`
+	// Chunk is the part of a larger work that a running program works on, as it says.
+	Chunk *Chunk `json:"chunk,omitempty"`
 	// Partial is the newest partial result of a running program.
 	Partial json.RawMessage `json:"partial,omitzero"`
 
@@ -57,6 +59,13 @@ func (r Result) Decode(v any) error {
 		return fmt.Errorf("jobs: result of job %s: %w", r.ID, err)
 	}
 	return nil
+}
+
+// Chunk is a part of a larger work.
+type Chunk struct {
+	ID string `json:"id"`
+	// Of says of how many, or of what; empty if the program has not said so.
+	Of string `json:"of,omitempty"`
 }
 
 // Provenance says what a result was made from.

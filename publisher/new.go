@@ -73,7 +73,7 @@ func New(cfg Config) (*Publisher, error) {
 func (p *Publisher) newAPI() *apihttp.API {
 	return apihttp.New(apihttp.Config{
 		BaseURL: p.cfg.BaseURL, Auth: p.auth, Operations: p.ops, Record: p.cfg.Ledger.Get, Broker: p.broker,
-		Jobs: p.jobs, Nodes: p.nodes, Programs: p.programs, Overviews: p.overviews, Events: p.events,
+		Jobs: p.jobs, Nodes: p.nodes, Programs: p.programs, Counters: p.counters, Overviews: p.overviews, Events: p.events,
 		Document: p.docs.Get, Batches: p.cfg.Ledger.Batches,
 	})
 }
@@ -85,7 +85,7 @@ func (p *Publisher) newPages() *pages.Pages {
 		Level:   func(path string) auth.Level { return p.levels[path] },
 		Verdict: p.overviews.Verdict, Overview: p.overviews.Get, Counts: p.cfg.Ledger.Activity.Counts,
 		Jobs: p.jobs.List, Job: p.jobs.Details, Record: p.cfg.Ledger.Get, Series: p.jobs.Series, Result: p.docs.PageResult,
-		Nodes: p.nodes.Now, NodeOf: p.nodes.Get, Programs: p.programs.Now, Program: p.programs.Get, Events: p.events.Page,
+		Nodes: p.nodes.Now, NodeOf: p.nodes.Get, Programs: p.programs.Now, Program: p.programs.Get, Counters: p.counters.Get, Events: p.events.Page,
 		Frames: frames.NewReader(frames.Config{
 			Batches: p.cfg.Ledger.Batches, Record: p.cfg.Ledger.Get, Results: published.New(p.cfg.Ledger.Results, p.cfg.Store),
 		}),
@@ -100,7 +100,7 @@ func (p *Publisher) addReaders() {
 	}
 	p.nodes = readmodel.NewNodes(cfg)
 	p.jobs, p.events = readmodel.NewJobs(cfg, p.nodes), readmodel.NewEvents(cfg)
-	p.programs = readmodel.NewPrograms(cfg, p.nodes)
+	p.programs, p.counters = readmodel.NewPrograms(cfg, p.nodes), readmodel.NewCounters(cfg)
 	p.overviews = readmodel.NewOverviews(cfg, p.nodes, p.jobs, p.events)
 }
 

@@ -248,6 +248,7 @@ func populated(t *testing.T) *inspector {
 	}
 	id := b.inState(jobs.Running)
 	b.report(id, 0.5)
+	b.count(id)
 	vitals, err := httpio.Marshal(api.Vitals{
 		At: time.Now(), CPUs: 2, Disks: []api.Disk{{Path: "/", Use: "data", Total: 9, Free: 1, Reusable: 1, Floor: 1}}, Battery: &api.Battery{Charge: 1},
 		Processes: []api.Process{{Job: id, Attempt: 1, PID: 7, Name: "x", Started: time.Now()}},
@@ -295,6 +296,8 @@ func (i *inspector) reads(base string) {
 	for _, back := range readmodel.Lookbacks {
 		i.try(200, "GET", base+"/overview?range="+back.Name, "")
 		i.try(200, "GET", base+"/programs/"+testProgram+"?range="+back.Name, "")
+		i.try(200, "GET", base+"/counters?program="+testProgram+"&range="+back.Name, "")
+		i.try(200, "GET", base+"/counters?node="+testNode+"&range="+back.Name, "")
 	}
 	png := jobs.Artifact{Name: "plot.png", URL: "http://127.0.0.1:8420/x", Size: 3, SHA256: strings.Repeat("a", 64)}
 	done, _ := i.succeeded("[1]", png)
@@ -447,6 +450,11 @@ func (i *inspector) faults(api string) {
 		{404, "GET", "/nodes/nobody", "", nil},
 		{404, "GET", "/programs/nothing", "", nil},
 		{400, "GET", "/overview?range=2h", "", nil},
+		{400, "GET", "/counters", "", nil},
+		{400, "GET", "/counters?program=P", "", nil},
+		{400, "GET", "/counters?program=", "", nil},
+		{400, "GET", "/counters?node=n1&range=2h", "", nil},
+		{400, "GET", "/counters?node=n1&job=x", "", nil},
 		{400, "GET", "/overview?x=1", "", nil},
 		{400, "GET", "/jobs?state=done", "", nil},
 		{400, "GET", "/jobs?state=failed&state=failed", "", nil},

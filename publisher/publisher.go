@@ -35,6 +35,7 @@ type Publisher struct {
 	proxies   *httpio.Proxies
 	nodes     *readmodel.Nodes
 	programs  *readmodel.Programs
+	counters  *readmodel.Counters
 	overviews *readmodel.Overviews
 	jobs      *readmodel.Jobs
 	events    *readmodel.Events

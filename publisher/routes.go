@@ -59,6 +59,7 @@ func (p *Publisher) table() []route {
 		{http.MethodGet, "/api/v1/nodes/:name", p.api.GetNode, auth.Viewer},
 		{http.MethodGet, "/api/v1/programs", apihttp.JSON(p.api.GetPrograms), auth.Viewer},
 		{http.MethodGet, "/api/v1/programs/:name", apihttp.JSON(p.api.GetProgram), auth.Viewer},
+		{http.MethodGet, "/api/v1/counters", apihttp.JSON(p.api.GetCounters), auth.Viewer},
 		{http.MethodGet, "/api/v1/events", p.api.GetEvents, auth.Viewer},
 		{http.MethodGet, "/api/v1/drain", apihttp.JSON(p.api.GetDrain), auth.Viewer},
 		{http.MethodPost, "/api/v1/drain", p.api.PostDrain, auth.Operator},

@@ -21,6 +21,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/report"
 	"github.com/runnerbean/runnerbean/worker/internal/checkpoint"
+	"github.com/runnerbean/runnerbean/worker/internal/counting"
 	"github.com/runnerbean/runnerbean/worker/internal/growinglog"
 	"github.com/runnerbean/runnerbean/worker/internal/input"
 	"github.com/runnerbean/runnerbean/worker/internal/publish"
@@ -51,6 +52,11 @@ type Config struct {
 	Logs growinglog.Ledger
 	// Checkpoints is the checkpoints in the ledger. Default: none are kept.
 	Checkpoints checkpoint.Ledger
+	// Counters takes what programs count. Default: it is not added up over time.
+	Counters counting.Ledger
+	// OnCounted gets what was counted, every few seconds one call for each counter that has
+	// grown. It must not block. Default: nothing.
+	OnCounted func(program, counter string, n float64)
 	// Results is the results in the ledger. Required.
 	Results publish.Results
 	// Published opens the results of other jobs, in the ledger or the store. Required.

@@ -15,6 +15,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/retry"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/worker/internal/checkpoint"
+	"github.com/runnerbean/runnerbean/worker/internal/counting"
 	"github.com/runnerbean/runnerbean/worker/internal/enqueue"
 	"github.com/runnerbean/runnerbean/worker/internal/fault"
 	"github.com/runnerbean/runnerbean/worker/internal/input"
@@ -38,6 +39,7 @@ type runner struct {
 	panics   *panicRecorder
 	streams  *stream.Pool
 	scratch  *workdir.Root
+	counting *counting.Counting // nil for none
 }
 
 // run runs an attempt. The error is nil for a success, fault.ErrStale or a *fault.Fault.
@@ -290,8 +292,12 @@ func (r *runner) reporter(a *attempt) *progress.Reporter {
 	if a.program.Manifest.Stream() {
 		id = a.job.ID
 	}
+	var count func(map[string]float64)
+	if r.counting != nil {
+		count = r.counting.Attempt(a.record.Program, a.restored, &a.run.log).Take
+	}
 	return progress.NewReporter(progress.Config{
-		Job: id, Start: a.start, Log: &a.run.log, Series: &a.run.series, Guard: a.stop.guard, Saved: a.checkpoints.Ask, Enqueue: r.enqueuer(a),
+		Job: id, Start: a.start, Log: &a.run.log, Series: &a.run.series, Guard: a.stop.guard, Saved: a.checkpoints.Ask, Enqueue: r.enqueuer(a), Count: count,
 		Report: func(live ledger.Live) {
 			ctx, cancel := extend(a.stop.ctx, finishTime)
 			defer cancel()

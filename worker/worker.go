@@ -16,6 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/retry"
+	"github.com/runnerbean/runnerbean/worker/internal/counting"
 	"github.com/runnerbean/runnerbean/worker/internal/input"
 	"github.com/runnerbean/runnerbean/worker/internal/process"
 	"github.com/runnerbean/runnerbean/worker/internal/process/cgroup"
@@ -42,7 +43,8 @@ type Worker struct {
 	scratch    *workdir.Root
 	usage      processUsage // of processors by the running programs
 	pause      *process.PauseGate
-	streams    *stream.Pool // processes of stream programs
+	streams    *stream.Pool       // processes of stream programs
+	counting   *counting.Counting // nil for none
 	unreported unreported.Folder
 	pausing    sync.Mutex // keeps gate and pause the same
 	prepared   sync.Once
@@ -75,6 +77,9 @@ func New(cfg Config) (*Worker, error) {
 		Root: w.scratch, Slots: w.Slots, Logger: cfg.Logger,
 		Installed: func(name string) *program.Program { return w.programs.Current().Programs[name] },
 	})
+	if cfg.Counters != nil {
+		w.counting = counting.New(counting.Config{Ledger: cfg.Counters, Node: cfg.Node, Logger: cfg.Logger, OnCount: cfg.OnCounted})
+	}
 	if w.unreported, err = reportLeft(&cfg); err != nil {
 		return nil, fmt.Errorf("worker: folder of ends that are not recorded: %w", err)
 	}
@@ -104,7 +109,7 @@ func (w *Worker) newHandler(recorder *panicRecorder) *jobHandler {
 		cfg: cfg, programs: w.programs, gate: w.gate, quarantine: w.quarantine, running: w.running,
 		runner: &runner{
 			cfg: cfg, programs: w.programs, others: others, fetcher: w.fetcher, pause: w.pause, slots: w.Slots, panics: recorder,
-			streams: w.streams, scratch: w.scratch,
+			streams: w.streams, scratch: w.scratch, counting: w.counting,
 		},
 		finisher: &finisher{cfg: cfg, backoff: backoff, inputBackoff: inputBackoff, panics: recorder, unreported: w.unreported},
 		publish: &publish.Config{
@@ -146,6 +151,9 @@ func (w *Worker) Run(take, work context.Context) error {
 	watchers.Go(func() { w.scratch.Watch(watch) })
 	watchers.Go(func() { w.stops.run(watch) })
 	watchers.Go(func() { w.streams.Run(take, work) })
+	if w.counting != nil {
+		watchers.Go(func() { w.counting.Run(watch) })
+	}
 	watchers.Go(func() { w.interruptAfterGrace(take, watch, interrupt) })
 	err := w.slots.open(take, work)
 	if err != nil {

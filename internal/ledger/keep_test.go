@@ -14,6 +14,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
+	"github.com/runnerbean/runnerbean/internal/ledger/live"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -69,16 +70,16 @@ func TestReportBounds(t *testing.T) {
 	id := d.add(nil)
 	d.run(id)
 	many := map[string]float64{}
-	for i := range maxCounters {
+	for i := range live.MaxCounters {
 		many[fmt.Sprint(i)] = 1
 	}
 	nan := math.NaN()
-	d.must(d.Report(t.Context(), id, 1, Live{Counters: many, Partial: make([]byte, maxPartial)}))
+	d.must(d.Report(t.Context(), id, 1, Live{Counters: many, Partial: make([]byte, live.MaxPartial)}))
 	for name, v := range map[string]Live{
 		"one counter more": {Counters: map[string]float64{"more": 1}},
 		"NaN counter":      {Counters: map[string]float64{"1": math.Inf(1)}},
 		"NaN progress":     {Progress: &nan},
-		"partial":          {Partial: make([]byte, maxPartial+1)},
+		"partial":          {Partial: make([]byte, live.MaxPartial+1)},
 	} {
 		if err := d.Report(t.Context(), id, 1, v); !errors.Is(err, engine.ErrTooBig) {
 			t.Errorf("%s: %v", name, err)

@@ -7,7 +7,7 @@
 //
 // The path of a job: accept.go, claim.go, progress.go, finish.go, dependents.go. Its
 // parts are fields of Ledger: Nodes, Queues, Events, Activity, Outbox, Replays, Sessions, Results,
-// Logs, Checkpoints, Retention, Pairing, Pool, Dependents and Stuck.
+// Logs, Counters, Chunks, Checkpoints, Retention, Pairing, Pool, Dependents and Stuck.
 package ledger
 
 import (
@@ -24,6 +24,8 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/batches"
 	"github.com/runnerbean/runnerbean/internal/ledger/changes"
 	"github.com/runnerbean/runnerbean/internal/ledger/checkpoints"
+	"github.com/runnerbean/runnerbean/internal/ledger/chunks"
+	"github.com/runnerbean/runnerbean/internal/ledger/counters"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/families"
@@ -95,6 +97,8 @@ type Ledger struct {
 	Families   *families.Families
 	Events     *eventlog.Log
 	Activity   *activity.Counters
+	Counters   *counters.Counters
+	Chunks     *chunks.Chunks
 	Outbox     *outbox.Outbox
 	Replays    *outbox.Replays
 	Sessions   *sessions.Sessions
@@ -223,7 +227,7 @@ func (l *Ledger) open(ctx context.Context, c Config) (err error) {
 	a := l.access()
 	l.Nodes = nodes.New(a, nodes.Config{Lease: lease, Watch: l.watching, Clock: l.clock, Schema: sqlite.Schema()}, func(t engine.Tx, program string) error { return t.(*txn).programAnnounced(program) })
 	l.Events, l.Activity, l.Replays, l.Sessions = eventlog.New(a), activity.New(a), outbox.NewReplays(a), sessions.New(a)
-	l.Queues, l.Batches, l.Families = queues.New(a), batches.New(a), families.New(a)
+	l.Queues, l.Batches, l.Families, l.Counters, l.Chunks = queues.New(a), batches.New(a), families.New(a), counters.New(a), chunks.New(a)
 	l.Dependents, l.Stuck = &Dependents{l.do}, stuck.New(a)
 	l.Outbox = outbox.New(a, outbox.Config{Webhook: c.Webhook, BaseURL: c.BaseURL, FormerURLs: c.FormerURLs})
 	l.Pairing, l.Pool, l.Results, l.Logs, l.Retention, l.Checkpoints = pairing.New(a), pool.New(a), results.New(a), logs.New(a), retention.New(a), checkpoints.New(a)
@@ -308,7 +312,7 @@ func (l *Ledger) do(ctx context.Context, o *op) (err error) {
 // rows. Call it about once a minute. It does nothing if another process has done it.
 func (l *Ledger) Rollup(ctx context.Context) (err error) {
 	defer l.watch("rollup", time.Now(), &err)
-	for _, do := range []func(context.Context) error{l.Activity.Rollup, l.Activity.Prune, l.Outbox.Prune, l.Replays.Prune, l.Events.Prune, l.Retention.Prune} {
+	for _, do := range []func(context.Context) error{l.Activity.Rollup, l.Activity.Prune, l.Counters.Prune, l.Outbox.Prune, l.Replays.Prune, l.Events.Prune, l.Retention.Prune} {
 		if err := do(ctx); err != nil {
 			return fmt.Errorf("ledger: rollup: %w", err)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
+	"github.com/runnerbean/runnerbean/internal/ledger/live"
 )
 
 // Page is one page of jobs, newest first. It may hold fewer jobs than asked for, even
@@ -22,10 +23,7 @@ type Page struct {
 const maxMany = 1000 // ids of one GetMany
 
 // qListed reads records without documents and partial results.
-var qListed = engine.NewManyRows("SELECT "+recordColumns+`,
-	live_progress, live_message, live_counters, live_updated FROM (SELECT jobs.*,
-	live.progress AS live_progress, live.message AS live_message, live.counters AS live_counters,
-	live.updated AS live_updated FROM jobs
+var qListed = engine.NewManyRows("SELECT "+recordColumns+", "+live.Names+` FROM (SELECT jobs.*, `+live.Renamed+` FROM jobs
 	LEFT JOIN live ON live.job = jobs.id AND live.attempt = jobs.attempt WHERE jobs.id IN (`, 0, `)) AS jobs
 	ORDER BY accepted DESC, id DESC`)
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/jobdoc"
+	"github.com/runnerbean/runnerbean/internal/ledger/counters"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/states"
@@ -75,7 +76,7 @@ func queueAgain(t *txn, verb Verb, by string, r *Record, target *Target) (refusa
 	t.Changed(r.ID)
 	kind, was := noteOfAgain(verb, r)
 	t.Note(by, kind, r.ID, "", was+"; queued again"+startText(start, t.now)+expiryText(r.Expires, expires))
-	return nil, execAll(t, r.ID, qDropLive, qDropPartial, qDropUnmet)
+	return nil, dropLive(t, r.ID, qDropUnmet)
 }
 
 // timesAgain returns the earliest start and the expiry of a job that is queued again. Both
@@ -201,9 +202,12 @@ func redescribe(t *txn, r *Record, job *jobs.Job) error {
 	return c.label(t, r.Accepted)
 }
 
-// dropLive deletes what a program reported while it ran.
-func dropLive(t *txn, id string) error {
-	return execAll(t, id, qDropLive, qDropPartial)
+// dropLive deletes what a program reported while it ran, but for its last counters, and more.
+func dropLive(t *txn, id string, more ...*engine.Query) error {
+	if err := counters.Keep(t, id); err != nil {
+		return err
+	}
+	return execAll(t, id, append(more, qDropLive, qDropPartial)...)
 }
 
 // execAll runs statements about one job.

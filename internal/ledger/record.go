@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/live"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -123,13 +124,7 @@ func (r *Record) waits(now time.Time) bool {
 }
 
 // Live is the last report of a running program.
-type Live struct {
-	Progress *float64
-	Message  string
-	Counters map[string]float64
-	Partial  json.RawMessage
-	Updated  time.Time
-}
+type Live = live.Live
 
 // Attempt is one run of a job.
 type Attempt struct {

@@ -1,11 +1,11 @@
 package ledger
 
 import (
-	"database/sql"
 	"encoding/json"
 	"fmt"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/live"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -54,7 +54,7 @@ type recordRow struct {
 	errText, labels                                                                                         string
 	requested                                                                                               int
 	document                                                                                                []byte
-	live                                                                                                    liveRow
+	live                                                                                                    live.Row
 }
 
 func (r *recordRow) dest() []any {
@@ -69,13 +69,13 @@ func (r *recordRow) dest() []any {
 // withDocument returns the targets of recordColumns and engine.Document.
 func (r *recordRow) withDocument() []any { return append(r.dest(), &r.document) }
 
-// withLive returns the targets of recordColumns and liveColumns.
-func (r *recordRow) withLive() []any { return append(r.dest(), r.live.dest()...) }
+// withLive returns the targets of recordColumns and live.Columns.
+func (r *recordRow) withLive() []any { return append(r.dest(), r.live.Dest()...) }
 
-// withAll returns the targets of recordColumns, engine.Document, liveColumns and the
+// withAll returns the targets of recordColumns, engine.Document, live.Columns and the
 // partial result.
 func (r *recordRow) withAll() []any {
-	return append(append(r.withDocument(), r.live.dest()...), &r.live.partial)
+	return append(append(r.withDocument(), r.live.Dest()...), &r.live.Partial)
 }
 
 // record converts the scanned row.
@@ -97,41 +97,12 @@ func (r *recordRow) record() (Record, error) {
 		}
 	}
 	var err error
-	r.Live, err = r.live.value()
+	r.Live, err = r.live.Value()
 	return r.Record, err
 }
 
-// liveColumns are the columns of live, outer-joined, without the partial result.
-const liveColumns = `live.progress, live.message, live.counters, live.updated`
-
-// liveRow is the scan target of liveColumns.
-type liveRow struct {
-	progress          sql.NullFloat64
-	message, counters sql.NullString
-	updated           sql.NullInt64
-	partial           []byte
-}
-
-func (r *liveRow) dest() []any { return []any{&r.progress, &r.message, &r.counters, &r.updated} }
-
-func (r *liveRow) value() (v Live, err error) {
-	if r.progress.Valid {
-		v.Progress = &r.progress.Float64
-	}
-	v.Message, v.Updated = r.message.String, engine.FromMicros(r.updated.Int64)
-	if len(r.partial) > 0 {
-		v.Partial = r.partial
-	}
-	if r.counters.String != "" {
-		err = json.Unmarshal([]byte(r.counters.String), &v.Counters)
-	}
-	return v, err
-}
-
 var qGet = engine.NewQuery("SELECT " + recordColumns + ", " + engine.Document + `,
-	live_progress, live_message, live_counters, live_updated, partial FROM (SELECT jobs.*,
-	live.progress AS live_progress, live.message AS live_message, live.counters AS live_counters,
-	live.updated AS live_updated, partials.partial FROM jobs
+	` + live.Names + `, partial FROM (SELECT jobs.*, ` + live.Renamed + `, partials.partial FROM jobs
 	LEFT JOIN live ON live.job = jobs.id AND live.attempt = jobs.attempt
 	LEFT JOIN partials ON partials.job = jobs.id AND partials.attempt = jobs.attempt
 	WHERE jobs.id = ?) AS jobs`)

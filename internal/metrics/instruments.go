@@ -11,12 +11,14 @@ type Metrics struct {
 	registry registry
 	log      *slog.Logger
 	programs *names
+	counters *names
 
 	ended    *prometheus.CounterVec
 	attempts *prometheus.CounterVec
 	wait     *prometheus.HistogramVec
 	run      *prometheus.HistogramVec
 	cpu      *prometheus.CounterVec
+	counted  *prometheus.CounterVec
 	fetch    prometheus.Histogram
 	publish  prometheus.Histogram
 

@@ -8,6 +8,8 @@ import (
 const (
 	// maxPrograms is the largest number of programs with a label of their own.
 	maxPrograms = 200
+	// maxCounters is the largest number of counters of programs with a label of their own.
+	maxCounters = 500
 	// other is the label of all other values.
 	other = "other"
 )

@@ -53,7 +53,7 @@ func New(cfg Config) *Metrics {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	m := &Metrics{registry: registry{prometheus.NewRegistry()}, log: cfg.Logger, programs: newNames(maxPrograms)}
+	m := &Metrics{registry: registry{prometheus.NewRegistry()}, log: cfg.Logger, programs: newNames(maxPrograms), counters: newNames(maxCounters)}
 	m.makeWork()
 	m.makeHTTP()
 	m.ledger, m.store = m.registry.operations("ledger"), m.registry.operations("store")

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,6 +12,7 @@ import (
 func (m *Metrics) makeWork() {
 	m.ended = m.registry.counter("jobs_ended_total", "Jobs that came to their end with an attempt on this node.", "program", "state", "class")
 	m.attempts = m.registry.counter("attempts_total", "Attempts that ended on this node.", "program", "outcome")
+	m.counted = m.registry.counter("program_counter_total", "What programs have counted on this node.", "program", "counter")
 	m.cpu = m.registry.counter("run_cpu_seconds_total", "Processor time of programs that ended, user and system.", "program")
 	m.wait = m.registry.histogram("queue_wait_seconds", "From a job's being queued to the start of an attempt.", workBuckets, "program")
 	m.run = m.registry.histogram("run_duration_seconds", "How long programs ran.", workBuckets, "program")
@@ -43,6 +45,19 @@ func (m *Metrics) Ended(e report.Attempt) {
 	observe(m.run.WithLabelValues(program), e.Run)
 	observe(m.fetch, e.Fetch)
 	observe(m.publish, e.Publish)
+}
+
+// Counted counts what a program has counted. Counters of programs without a label of their own,
+// and those beyond maxCounters, are one.
+func (m *Metrics) Counted(program, counter string, n float64) {
+	label, pair := m.programs.label(program), other
+	if label != other {
+		pair = m.counters.label(program + "\x00" + counter)
+	}
+	if pair != other {
+		pair = strings.ToValidUTF8(counter, "�")
+	}
+	m.counted.WithLabelValues(label, pair).Add(max(0, n))
 }
 
 // observe records a duration. A step that did not happen has the duration 0 and is left

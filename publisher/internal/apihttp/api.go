@@ -33,6 +33,7 @@ type Config struct {
 	Jobs      *readmodel.Jobs
 	Nodes     *readmodel.Nodes
 	Programs  *readmodel.Programs
+	Counters  *readmodel.Counters
 	Overviews *readmodel.Overviews
 	Events    *readmodel.Events
 	// Record returns a job as the ledger has it.

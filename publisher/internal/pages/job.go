@@ -17,6 +17,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/chart"
+	"github.com/runnerbean/runnerbean/publisher/internal/counted"
 	"github.com/runnerbean/runnerbean/publisher/internal/families"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
@@ -38,6 +39,8 @@ type jobPage struct {
 	Tries     []attemptRow
 	Earlier   string
 	Series    []chart.TimeSeries
+	Chunk     string // what it works on
+	Chunks    *counted.Chunks
 	Processes []processView
 	Labels    []linkView
 	Needs     []linkView
@@ -53,6 +56,7 @@ type jobPage struct {
 // attemptRow is one attempt with its process.
 type attemptRow struct {
 	jobview.Attempt
+	Counted                           string
 	Started                           text.Piece
 	Took, End, CPU, Memory, Node, SHA string
 	NodeURL                           string
@@ -154,6 +158,7 @@ func (v *jobPage) fill(d api.Details, rec ledger.Record) {
 		v.Tries = append(v.Tries, v.try(a))
 	}
 	v.Earlier = earlier
+	v.Chunk, v.Chunks = counted.ChunkWords(d.Status.Chunk), counted.NewChunks(d.Chunks)
 	v.Processes = processTree(d.Processes[:min(len(d.Processes), maxProcesses)])
 	for _, e := range slices.Backward(newest(d.Events)) {
 		v.Events = append(v.Events, jobEvent{text.Moment(e.At), text.Line(e.Kind, text.NameLimit), text.Line(e.By, text.NameLimit), text.Line(e.Message, 400)})
@@ -226,6 +231,7 @@ func (v *jobPage) try(a api.Attempt) attemptRow {
 	t := attemptRow{
 		Attempt: jobview.NewAttempt(a, links), Started: text.Moment(a.Started), End: ending(a),
 		Node: text.Line(a.Node, text.NameLimit), SHA: text.Line(a.ProgramSHA256, 64),
+		Counted: counted.Words(a.Counters),
 	}
 	if a.Node != "" {
 		t.NodeURL = text.Link(v.Root + "/nodes/" + url.PathEscape(a.Node))

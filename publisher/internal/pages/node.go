@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/text"
 	"github.com/runnerbean/runnerbean/jobs"
+	"github.com/runnerbean/runnerbean/publisher/internal/counted"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 )
@@ -35,6 +37,8 @@ type nodeView struct {
 	Jobs     []nodeJob
 	MoreJobs int
 	Warm     warmList
+	Counted  *counted.View
+	Windows  []navLink
 	Programs []installedView
 	Facts    []jobview.Fact
 	Lives    []lifeView
@@ -54,6 +58,7 @@ type diskView struct {
 type nodeJob struct {
 	rowView
 	Act       string // address of the form that restarts it
+	Chunk     string // what it works on
 	Processes []processView
 }
 
@@ -89,7 +94,7 @@ func (p *Pages) Node(c echo.Context) error {
 	}
 	f := p.frame(c, "nodes", text.Line(name, text.NameLimit))
 	return p.sendShared(c, "node.html", func(ctx context.Context) (any, error) {
-		return p.nodePage(ctx, f, name)
+		return p.nodePage(ctx, f, name, cmp.Or(c.QueryParam("range"), defaultWindow))
 	})
 }
 
@@ -101,7 +106,7 @@ func nodeParam(c echo.Context) (string, error) {
 	return name, nil
 }
 
-func (p *Pages) nodePage(ctx context.Context, f frame, name string) (any, error) {
+func (p *Pages) nodePage(ctx context.Context, f frame, name, window string) (any, error) {
 	node, err := p.cfg.NodeOf(ctx, name)
 	if err != nil {
 		return nil, err
@@ -118,7 +123,12 @@ func (p *Pages) nodePage(ctx context.Context, f frame, name string) (any, error)
 	if err != nil {
 		return nil, err
 	}
+	counters, err := p.cfg.Counters(ctx, "", name, window)
+	if err != nil {
+		return nil, err
+	}
 	v := newNodeView(f, node, nodes)
+	v.Counted, v.Windows = counted.OfNode(counters), windowLinks(window)
 	v.addJobs(node, running.Jobs)
 	for _, e := range events.Events {
 		v.Events = append(v.Events, eventOf(f.Root, e))
@@ -276,7 +286,7 @@ func (v *nodeView) addJobs(n api.Node, running []jobs.Result) {
 	for _, r := range running {
 		path := v.Root + "/jobs/" + url.PathEscape(r.ID)
 		v.Jobs = append(v.Jobs, nodeJob{
-			rowView: row(v.Root, r), Act: text.Link(path + "/act"), Processes: processTree(processes[r.ID]),
+			rowView: row(v.Root, r), Act: text.Link(path + "/act"), Processes: processTree(processes[r.ID]), Chunk: counted.ChunkWords(r.Chunk),
 		})
 	}
 	v.MoreJobs = max(0, n.Running-len(running))

@@ -84,6 +84,14 @@ var ranges = []struct{ name, short, long string }{
 	{"30d", "30 d", "in 30 days"},
 }
 
+// windowLinks returns the links to all windows of a page. here is that which it shows.
+func windowLinks(here string) (list []navLink) {
+	for _, w := range ranges {
+		list = append(list, navLink{Path: "?range=" + w.name, Text: w.name, Here: w.name == here})
+	}
+	return list
+}
+
 func newOverviewView(f frame, o api.Overview, by string) *overviewView {
 	v := &overviewView{frame: f, RunningAll: text.Grouped(o.Counts[jobs.Running]), Notices: notices(api.Drains{Queue: o.Queue.Drained})}
 	v.links(o.Window.Name, by)

@@ -44,6 +44,7 @@ type Config struct {
 	NodeOf   func(ctx context.Context, name string) (api.Node, error)
 	Programs func(ctx context.Context) (api.Programs, error)
 	Program  func(ctx context.Context, name, window string) (api.ProgramDetails, error)
+	Counters func(ctx context.Context, program, node, window string) (api.Counters, error)
 	Events   func(ctx context.Context, f eventlog.Filter) (api.EventPage, error)
 	// Frames reads what pages show of batches. BatchOf returns the batch of a job and its number
 	// there, below 0 for the bundle; the batch is empty for other jobs.

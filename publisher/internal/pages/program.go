@@ -20,6 +20,7 @@ import (
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/chart"
+	"github.com/runnerbean/runnerbean/publisher/internal/counted"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 )
@@ -37,6 +38,7 @@ type programView struct {
 	Warm        warmList
 	Failures    []partView
 	Finished    chart.LineChart
+	Counted     *counted.View
 	Durations   chart.Histogram
 	Recent      []rowView
 	AllJobs     string
@@ -70,6 +72,11 @@ func (p *Pages) programPage(c echo.Context, name string, fill func(api.ProgramDe
 		return nil, err
 	}
 	v := newProgramView(f, d)
+	counters, err := p.cfg.Counters(ctx, name, "", d.Window.Name)
+	if err != nil {
+		return nil, err
+	}
+	v.Counted = counted.OfProgram(counters)
 	recent, err := p.cfg.Jobs(ctx, listing.Filter{Program: name, Limit: maxRecent})
 	if err != nil {
 		return nil, err
@@ -95,9 +102,7 @@ func newProgramView(f frame, d api.ProgramDetails) *programView {
 	}
 	v.Trouble, v.TroubleTone = programTrouble(d.Program)
 	v.Figures = programFigures(d)
-	for _, w := range ranges {
-		v.Windows = append(v.Windows, navLink{Path: "?range=" + w.name, Text: w.name, Here: w.name == d.Window.Name})
-	}
+	v.Windows = windowLinks(d.Window.Name)
 	for _, n := range d.Nodes {
 		v.Nodes = append(v.Nodes, installedView{
 			Name: text.Line(n.Node, text.NameLimit), Path: text.Link(f.Root + "/nodes/" + url.PathEscape(n.Node)),

@@ -54,7 +54,7 @@ func addEnd(r *jobs.Result, rec ledger.Record) {
 
 func addLive(r *jobs.Result, rec ledger.Record) {
 	live := rec.Live
-	r.Progress, r.Message, r.Counters = live.Progress, live.Message, live.Counters
+	r.Progress, r.Message, r.Counters, r.Chunk = live.Progress, live.Message, live.Counters, live.Chunk
 	if json.Valid(live.Partial) {
 		r.Partial = live.Partial
 	}

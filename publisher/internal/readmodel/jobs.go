@@ -104,6 +104,9 @@ func (p *Jobs) addHistory(ctx context.Context, d *api.Details) error {
 	if d.Attempts, err = p.Attempts(ctx, d.Status.ID); err != nil {
 		return err
 	}
+	if d.Chunks, err = p.chunks(ctx, d.Status.ID); err != nil {
+		return err
+	}
 	events, err := p.cfg.Ledger.Events.Newest(ctx, d.Status.ID, maxEvents)
 	d.Events = EventsOf(events)
 	if err == nil {
@@ -175,6 +178,13 @@ func (p *Jobs) Attempts(ctx context.Context, id string) ([]api.Attempt, error) {
 		return nil, err
 	}
 	list := attemptsOf(found)
+	counted, err := p.cfg.Ledger.Counters.OfAttempts(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for i := range list {
+		list[i].Counters = counted[list[i].Number]
+	}
 	for i := range list[max(0, len(list)-api.MaxOutputs):] {
 		a := &list[len(list)-1-i]
 		if a.Outcome == "" || a.Outcome == jobs.OutcomeSucceeded {

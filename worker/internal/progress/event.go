@@ -27,6 +27,9 @@ type event struct {
 	Partial  jsontext.Value     `json:"partial"`
 	Enqueue  jsontext.Value     `json:"enqueue"`
 	Saved    jsontext.Value     `json:"checkpoint"` // true says that the program has saved one
+	Chunk    jsontext.Value     `json:"chunk"`
+
+	chunk *chunk // nil if it has none
 }
 
 // decodeEvent reads one line and checks its bounds.
@@ -47,7 +50,11 @@ func decodeEvent(line []byte) (event, error) {
 	if len(e.Counters) > maxCounters {
 		return event{}, errors.New("it has more than 64 counters")
 	}
-	err := e.checkPartial()
+	var err error
+	if e.chunk, err = decodeChunk(e.Chunk); err != nil {
+		return event{}, err
+	}
+	err = e.checkPartial()
 	return e, err
 }
 

@@ -4,12 +4,14 @@ package progress
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/chunks"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 )
 
@@ -17,7 +19,10 @@ import (
 // are merged.
 const reportEvery = 250 * time.Millisecond
 
-// Config of a Reporter. All fields but Job and Saved are required.
+// maxBegun bounds the chunks of one report. If there are more the oldest are left out.
+const maxBegun = 64
+
+// Config of a Reporter. All fields but Job, Count and Saved are required.
 type Config struct {
 	// Job is the id of the job if its process runs other jobs, too; else empty. Events
 	// that do not name it are then ignored.
@@ -30,6 +35,8 @@ type Config struct {
 	Series *Series
 	// Report records what is new. It is called on another goroutine, within Guard.
 	Report func(ledger.Live)
+	// Count gets the counters of each event. Default: nothing.
+	Count func(map[string]float64)
 	// Enqueue makes a job of what the program asks for. It is called by Event.
 	Enqueue func(request jsontext.Value)
 	// Saved is called when the program has saved a checkpoint. It must return at once.
@@ -49,6 +56,8 @@ type Reporter struct {
 	dirty   bool
 	bad     int // events that could not be read
 	foreign int // events that do not name the job
+	chunk   chunk
+	begun   int // chunks
 
 	wake        chan struct{}
 	quit, ended chan struct{} // nil until the first event
@@ -75,6 +84,9 @@ func (r *Reporter) Event(line []byte) {
 	}
 	if r.cfg.Saved != nil && string(e.Saved) == "true" {
 		r.cfg.Saved()
+	}
+	if r.cfg.Count != nil && len(e.Counters) > 0 {
+		r.cfg.Count(e.Counters)
 	}
 	r.cfg.Series.add(time.Since(r.cfg.Start), e.Progress, e.Counters)
 	r.merge(e)
@@ -103,7 +115,22 @@ func (r *Reporter) merge(e event) {
 	if len(e.Partial) > 0 {
 		r.pending.Partial = []byte(e.Partial)
 	}
+	r.begin(e.chunk)
 	r.count(e.Counters)
+}
+
+// begin adds a chunk to those of the next report, unless the program works on it already.
+func (r *Reporter) begin(c *chunk) {
+	if c == nil || r.chunk == *c {
+		return
+	}
+	r.chunk = *c
+	r.begun++
+	list := append(r.pending.Chunks, chunks.Chunk{ID: c.id, Of: c.of, Number: r.begun, Began: time.Now().UTC()})
+	if len(list) > maxBegun {
+		list = slices.Clone(list[len(list)-maxBegun:])
+	}
+	r.pending.Chunks = list
 }
 
 // count merges counters into a new map. A report may still use the old one.
@@ -143,11 +170,11 @@ func (r *Reporter) run() {
 	}
 }
 
-// send reports what is new. A partial result goes once: the ledger keeps it.
+// send reports what is new. A partial result and chunks go once: the ledger keeps them.
 func (r *Reporter) send() {
 	r.mu.Lock()
 	live, dirty := r.pending, r.dirty
-	r.dirty, r.pending.Partial = false, nil
+	r.dirty, r.pending.Partial, r.pending.Chunks = false, nil, nil
 	r.mu.Unlock()
 	if dirty {
 		r.cfg.Report(live)

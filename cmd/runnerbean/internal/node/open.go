@@ -167,7 +167,7 @@ func (n *Node) newWorker(servers queue.Config, out outbound.Config) (*worker.Wor
 	}
 	cfg := worker.Config{
 		Queue: servers, Prefix: n.set.Prefix, Ledger: n.ledger, Events: n.ledger.Events, Nodes: n.ledger.Nodes, Queues: n.ledger.Queues, Store: n.store,
-		Checkpoints: n.ledger.Checkpoints, Results: n.ledger.Results, Published: published.New(n.ledger.Results, n.store), LedgerResults: int(n.set.LedgerResults), Node: n.set.Node, Instance: n.instance, BaseURL: n.set.BaseURL,
+		Checkpoints: n.ledger.Checkpoints, Counters: n.ledger.Counters, OnCounted: n.metrics.Counted, Results: n.ledger.Results, Published: published.New(n.ledger.Results, n.store), LedgerResults: int(n.set.LedgerResults), Node: n.set.Node, Instance: n.instance, BaseURL: n.set.BaseURL,
 		Programs: n.set.Programs, Scratch: n.scratch(), Unreported: filepath.Join(n.set.Data, "unreported"), Slots: n.set.Slots,
 		Grace: max(n.set.Grace, 1), ShutdownGrace: shutdownGrace,
 		Timeout: n.set.Timeout, Attempts: n.set.Attempts, Outbound: out,

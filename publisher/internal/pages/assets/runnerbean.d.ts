@@ -28,6 +28,8 @@ export interface ResultDocument<R = unknown> {
   progress?: number;
   message?: string;
   counters?: Record<string, number>;
+  /** The part of a larger work that a running program works on. */
+  chunk?: { id: string; of?: string };
   /** The newest partial result of a running program. */
   partial?: unknown;
   provenance?: Provenance;
