@@ -14,7 +14,7 @@ import (
 
 // FuzzEvent checks the bounds of events.
 func FuzzEvent(f *testing.F) {
-	for _, seed := range []string{`{"progress":0.4,"message":"week 3"}`, `{"counters":{"n":1200}}`, `{"partial":{"x":[1]}}`, `{"checkpoint":true}`, `{"progress":1e999}`, "[]", "{"} {
+	for _, seed := range []string{`{"progress":0.4,"message":"week 3"}`, `{"counters":{"n":1200}}`, `{"partial":{"x":[1]}}`, `{"checkpoint":true}`, `{"chunk":{"id":"packages-17","of":40}}`, `{"chunk":{"id":1e3,"of":"\u001b"}}`, `{"progress":1e999}`, "[]", "{"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
@@ -27,6 +27,9 @@ func FuzzEvent(f *testing.F) {
 		}
 		if m := e.Message; m != nil && (len(*m) > fault.MaxMessage || !utf8.ValidString(*m)) {
 			t.Errorf("message is %q", *m)
+		}
+		if c := e.chunk; c != nil && (c.id == "" || len(c.id) > maxChunkText || len(c.of) > maxChunkText || !utf8.ValidString(c.id+c.of) || strings.ContainsAny(c.id+c.of, "\x00\x1b\r\n\t")) {
+			t.Errorf("chunk is %q of %q", c.id, c.of)
 		}
 		if len(e.Counters) > maxCounters || len(e.Partial) > maxPartial || len(e.Partial) > 0 && !json.Valid(e.Partial) {
 			t.Errorf("%d counters, partial %s", len(e.Counters), e.Partial)
