@@ -57,6 +57,9 @@ func printDetails(out io.Writer, d api.Details) error {
 	fmt.Fprintf(w, "job\t%s\n", terminal.Safe(s.ID))
 	fmt.Fprintf(w, "program\t%s\n", terminal.Safe(s.Program))
 	fmt.Fprintf(w, "state\t%s\n", terminal.JobStatus(s))
+	if s.Chunk != nil {
+		fmt.Fprintf(w, "chunk\t%s\n", terminal.Chunk(s.Chunk))
+	}
 	if d.Why != "" {
 		fmt.Fprintf(w, "why\t%s\n", terminal.Safe(d.Why))
 	}

@@ -60,6 +60,8 @@ func full() *Metrics {
 		Cache: func() Cache { return Cache{Hits: 21, Misses: 3, Bytes: 500} },
 		Disks: func() []api.Disk { return []api.Disk{{Use: "data", Total: 100, Free: 40, Reusable: 6, Floor: 10}} },
 	})
+	m.Counted("forecast", "records.bad", 3)
+	m.Counted("forecast", "records.bad", 0.5)
 	m.Ended(attempt("forecast"))
 	m.Action("lost", 2)
 	m.Webhook("delivered")
@@ -115,6 +117,7 @@ func TestValues(t *testing.T) {
 		`runnerbean_run_duration_seconds_bucket{program="forecast",le="60"} 1`,
 		`runnerbean_queue_wait_seconds_sum{program="forecast"} 2`,
 		`runnerbean_run_cpu_seconds_total{program="forecast"} 3`,
+		`runnerbean_program_counted_total{counter="records.bad",program="forecast"} 3.5`,
 		`runnerbean_slots 4`, `runnerbean_slots_busy 3`, `runnerbean_slots_idle 1`,
 		`runnerbean_jobs{state="succeeded"} 9`, `runnerbean_jobs{state="failed"} 0`,
 		`runnerbean_queue_jobs{program="forecast",state="running"} 1`,
@@ -160,6 +163,9 @@ func TestLabelsAreBounded(t *testing.T) {
 	})
 	for i := range 300 {
 		m.Ended(attempt(fmt.Sprint("p", i)))
+		for k := range 3 {
+			m.Counted(fmt.Sprint("p", i), fmt.Sprint("c", k, "\"\n\xff"), 1)
+		}
 		m.Ledger(fmt.Sprint("op", i), 1, nil)
 		m.Request("/", fmt.Sprint("BREW", i), 200, 1)
 	}
@@ -170,6 +176,7 @@ func TestLabelsAreBounded(t *testing.T) {
 		`runnerbean_nodes{state="late"} 299`, `runnerbean_nodes{state="dead"} 1`)
 	for prefix, want := range map[string]int{
 		"runnerbean_attempts_total{": maxPrograms + 1, "runnerbean_queue_oldest_seconds{": maxPrograms + 1,
+		"runnerbean_program_counted_total{": maxCounters + 34 + 1, // other counters of 34 programs, and other programs
 		"runnerbean_node_heartbeat_age_seconds{": maxNodes, "runnerbean_ledger_errors_total{": maxOperations + 1,
 	} {
 		if n := strings.Count(text, "\n"+prefix); n != want {

@@ -12,7 +12,7 @@ import (
 func (m *Metrics) makeWork() {
 	m.ended = m.registry.counter("jobs_ended_total", "Jobs that came to their end with an attempt on this node.", "program", "state", "class")
 	m.attempts = m.registry.counter("attempts_total", "Attempts that ended on this node.", "program", "outcome")
-	m.counted = m.registry.counter("program_counter_total", "What programs have counted on this node.", "program", "counter")
+	m.counted = m.registry.counter("program_counted_total", "What programs have counted on this node.", "program", "counter")
 	m.cpu = m.registry.counter("run_cpu_seconds_total", "Processor time of programs that ended, user and system.", "program")
 	m.wait = m.registry.histogram("queue_wait_seconds", "From a job's being queued to the start of an attempt.", workBuckets, "program")
 	m.run = m.registry.histogram("run_duration_seconds", "How long programs ran.", workBuckets, "program")

@@ -54,6 +54,17 @@ func JobNote(r jobs.Result) string {
 	}
 }
 
+// Chunk returns what a running program works on: "packages-17 of 40"; empty for nil.
+func Chunk(c *jobs.Chunk) string {
+	switch {
+	case c == nil:
+		return ""
+	case c.Of == "":
+		return Safe(c.ID)
+	}
+	return Safe(c.ID) + " of " + Safe(c.Of)
+}
+
 // Time writes a time in the zone of this machine, and the zero time as "-".
 func Time(t time.Time) string {
 	if t.IsZero() {

@@ -163,6 +163,9 @@ func (m *model) jobLine(r jobs.Result) string {
 		}
 		told += " " + terminal.Safe(r.Message)
 	}
+	if r.State == jobs.Running && r.Chunk != nil {
+		told += " (" + terminal.Chunk(r.Chunk) + ")"
+	}
 	if filters[m.filter] == "" {
 		told = terminal.Safe(string(r.State)) + " " + told
 	}
