@@ -12,6 +12,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/browsertest"
 	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/chunks"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -26,7 +27,7 @@ func hostileWork(t *testing.T, chromium context.Context) {
 	running := b.queued(`"labels":{"k":` + quoted(evil) + `}`)
 	b.running(running)
 	progress := 0.5
-	err := b.ledger.Report(context.Background(), running, 1, ledger.Live{Progress: &progress, Message: evil, Counters: map[string]float64{evil: 1}, Partial: []byte(`{` + quoted(evil) + `:[` + quoted(evil) + `,{}]}`)})
+	err := b.ledger.Report(context.Background(), running, 1, ledger.Live{Progress: &progress, Message: evil, Counters: map[string]float64{evil: 1}, Chunks: []chunks.Chunk{{ID: evil[:100], Of: evil[:90], Number: 1, Began: time.Now()}}, Partial: []byte(`{` + quoted(evil) + `:[` + quoted(evil) + `,{}]}`)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,10 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/runnerbean/runnerbean/internal/browsertest"
+	"github.com/runnerbean/runnerbean/internal/ledger/counters"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -131,6 +133,11 @@ func TestHostileProgramsAndNodes(t *testing.T) {
 	}}
 	if err := b.ledger.Nodes.Register(context.Background(), node); err != nil {
 		t.Fatal(err)
+	}
+	for _, name := range []string{bad[:64], bad[:60] + ".bad"} {
+		if err := b.ledger.Counters.Add(context.Background(), node.Name, []counters.Sum{{Program: "bad", Name: name, At: time.Now(), N: 1e15}}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	tab := browsertest.NewTab(t, browsertest.Start(t))
 	for _, path := range []string{"/nodes", "/nodes/" + url.PathEscape(bad[:100]), "/programs", "/programs/bad"} {
