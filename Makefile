@@ -42,6 +42,13 @@ demo-sweep: need-beanstalkd build ## Price an option over a matrix of parameters
 	$(BUILD) $(GO) build -o $(BIN)/sweep/collect ./examples/sweep/collect
 	examples/batch-demo.sh $(BIN)/runnerbean sweep $(BIN)/sweep examples/sweep/batch.json
 
+.PHONY: demo-catalog
+demo-catalog: need-beanstalkd build ## Fetch, parse and add up this machine's package lists on two nodes; DEMO_ONCE=1 ends the nodes then
+	$(BUILD) $(GO) build -o $(BIN)/catalog/catalog ./examples/catalog
+	@mkdir -p $(BIN)/catalog/programs && cp -r examples/catalog/programs/. $(BIN)/catalog/programs
+	@for program in $(BIN)/catalog/programs/*; do install -m 755 $(BIN)/catalog/catalog $$program/run; done
+	examples/catalog/demo.sh $(BIN)/runnerbean $(BIN)/catalog/catalog $(BIN)/catalog/programs
+
 .PHONY: test
 test: need-beanstalkd need-chromium need-postgresql need-strace need-php need-python need-haproxy need-varnish ## Set up and test, in at most 10 minutes on 2 cores
 	@$(call parts,build test-all smoke)
@@ -103,7 +110,7 @@ vet: ## Run go vet
 lint: format vet ## Run gofumpt, vet, staticcheck, go mod tidy and shellcheck
 	$(BUILD) $(GO) tool staticcheck -tags pool,containers,render ./...
 	$(GO) mod tidy -diff
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run chaos/*.sh examples/pool/*.sh examples/batch-demo.sh examples/render/programs/*/run; fi
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run chaos/*.sh examples/pool/*.sh examples/batch-demo.sh examples/catalog/demo.sh examples/render/programs/*/run; fi
 
 .PHONY: types
 types: need-tsc ## Check the TypeScript types of runnerbean.js with a program that uses all of them

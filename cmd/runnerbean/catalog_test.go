@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/jobs"
+)
+
+// catalogLists are the package lists of the tests: 42 records and 6 bad paragraphs.
+const catalogLists = "../../examples/catalog/testdata/lists"
+
+// installCatalog installs the programs of examples/catalog, which may fetch from this machine.
+func (p *process) installCatalog() (binary string) {
+	p.t.Helper()
+	binary = filepath.Join(p.folder, "catalog")
+	if out, err := exec.CommandContext(p.t.Context(), "go", "build", "-o", binary, "../../examples/catalog").CombinedOutput(); err != nil {
+		p.t.Fatalf("%v\n%s", err, out)
+	}
+	run, err := os.ReadFile(binary)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, name := range []string{"catalog", "catalog-fetch", "catalog-parse", "catalog-aggregate"} {
+		folder := filepath.Join(p.setting("PROGRAMS"), name)
+		if err := os.Mkdir(folder, 0o755); err != nil {
+			p.t.Fatal(err)
+		}
+		manifest, err := os.ReadFile(filepath.Join("../../examples/catalog/programs", name, "program.json"))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		write(p.t, filepath.Join(folder, "program.json"), string(manifest))
+		write(p.t, filepath.Join(folder, "run"), string(run))
+	}
+	p.env = append(p.env, "RUNNERBEAN_FETCH_ALLOW=127.0.0.1")
+	return binary
+}
+
+// serveCatalog serves package lists with "catalog serve", and returns the URL of their index.
+func serveCatalog(t *testing.T, binary string, args ...string) string {
+	t.Helper()
+	server := exec.CommandContext(t.Context(), binary, append([]string{"serve", "-listen", "127.0.0.1:0", "-chunks", "12"}, args...)...)
+	out, err := server.StdoutPipe()
+	if err == nil {
+		err = server.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Process.Kill(); _ = server.Wait() })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, _, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(line, "The lists:")), ",")
+	return url
+}
+
+// submitCatalog submits the index at a URL, and returns the id of the plan.
+func (p *process) submitCatalog(url string) string {
+	p.t.Helper()
+	return idOf(strings.TrimSpace(p.must("submit", "--program", "catalog", "--input", url)))
+}
+
+// catalogResult is what the tests look at of a catalog.
+type catalogResult struct {
+	Source                     string
+	Records, Bad, Chunks, Jobs int
+	GiB                        float64
+	Failed                     []string
+	Workers                    []struct {
+		Worker          string
+		Chunks, Records int
+	}
+}
+
+// catalogOf waits for the catalog of a plan, and checks its family and its workers.
+func (p *process) catalogOf(plan string) (got catalogResult, files [3]string) {
+	p.t.Helper()
+	if r := p.final(p.url + "/" + plan); r.State != jobs.Succeeded {
+		p.t.Fatalf("%+v: %+v", r, r.Error)
+	}
+	last := p.url + "/" + jobs.DerivedID(plan, "enqueue/aggregate")
+	if err := p.final(last).Decode(&got); err != nil {
+		p.t.Fatal(err)
+	}
+	var list struct{ Jobs []struct{ ID string } }
+	p.api("/api/v1/jobs?limit=1000&label=family="+plan, &list)
+	if got.Jobs = len(list.Jobs); got.Jobs != 2*(got.Chunks+len(got.Failed))+1 {
+		p.t.Errorf("%d jobs of %+v", got.Jobs, got)
+	}
+	chunks, records := 0, 0
+	for _, w := range got.Workers {
+		chunks, records = chunks+w.Chunks, records+w.Records
+	}
+	if chunks != got.Chunks || records != got.Records {
+		p.t.Errorf("the workers do not add up: %+v", got)
+	}
+	for i, name := range []string{"catalog.json", "sections.svg", "sizes.svg"} {
+		files[i] = p.text(strings.TrimPrefix(last, p.url) + "/files/" + name)
+	}
+	if plot := p.text(strings.TrimPrefix(last, p.url) + "/files/throughput.svg"); strings.Count(plot, `class="line l`) != 2*len(got.Workers) {
+		p.t.Errorf("the plot of %+v: %s", got.Workers, plot)
+	}
+	return got, files
+}
+
+// TestCatalog runs examples/catalog on two nodes. The numbers are those of its lists.
+func TestCatalog(t *testing.T) {
+	t.Parallel()
+	a := newNode(t, queuetest.Start(t).Addr)
+	b := a.beside("n2")
+	url := serveCatalog(t, a.installCatalog(), "-lists", catalogLists)
+	b.installCatalog()
+	a.start("worker")
+	b.start("worker")
+	got, files := a.catalogOf(a.submitCatalog(url))
+	if got.Records != 42 || got.Bad != 6 || got.GiB != 2 || got.Chunks < 5 || len(got.Failed) != 0 {
+		t.Errorf("%+v", got)
+	}
+	type group struct{ Packages, KiB int }
+	var catalog struct {
+		Total struct {
+			Records, Bad, KiB int
+			Sections          map[string]group
+			Sizes             []int
+		}
+	}
+	if err := json.Unmarshal([]byte(files[0]), &catalog); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]group{ // package n of 40 has 2^(n mod 20) KiB, and section n mod 4
+		"admin": {10, 2 * 0x11111}, "libs": {11, 2*0x22222 + 1}, "contrib/games": {10, 2 * 0x44444}, "python": {10, 2 * 0x88888}, "none": {1, 0},
+	}
+	if diff := cmp.Diff(want, catalog.Total.Sections); diff != "" {
+		t.Error(diff)
+	}
+	sizes := []int{0, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2}
+	if diff := cmp.Diff(sizes, catalog.Total.Sizes); diff != "" || catalog.Total.KiB != 2*(1<<20-1)+1 {
+		t.Errorf("%d KiB, %s", catalog.Total.KiB, diff)
+	}
+}
+
+// TestCatalogOfALostPart changes a part after its index was made. The catalog is without it, and
+// names it.
+func TestCatalogOfALostPart(t *testing.T) {
+	t.Parallel()
+	p := newNode(t, queuetest.Start(t).Addr)
+	lists := serveCatalog(t, p.installCatalog(), "-lists", "/nowhere", "-status", filepath.Join(catalogLists, "archive.example_dists_test_main_binary-amd64_Packages"))
+	p.start("worker")
+	answer, err := http.Get(lists)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var index struct {
+		Source string           `json:"source"`
+		Parts  []map[string]any `json:"parts"`
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&index); err != nil {
+		t.Fatal(err)
+	}
+	index.Parts[2]["sha256"] = strings.Repeat("0", 64)
+	changed := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(index) }))
+	defer changed.Close()
+	got, _ := p.catalogOf(p.submitCatalog(changed.URL))
+	if diff := cmp.Diff([]string{"installed-3"}, got.Failed); diff != "" || got.Chunks != len(index.Parts)-1 || !strings.Contains(got.Source, "since apt has no package lists") {
+		t.Errorf("%+v, %s", got, diff)
+	}
+}
+
+// TestCatalogOfAKilledNode kills the node of examples/catalog in each stage. Each job is there
+// once, and the files are those of a run without that.
+func TestCatalogOfAKilledNode(t *testing.T) {
+	t.Parallel()
+	p := newNode(t, queuetest.Start(t).Addr)
+	url := serveCatalog(t, p.installCatalog(), "-lists", catalogLists)
+	p.start("worker")
+	want, wantFiles := p.catalogOf(p.submitCatalog(url))
+	plan := p.submitCatalog(url)
+	reached := func(key string, running bool) func() bool {
+		return func() bool {
+			r, ok := p.get(p.url + "/" + jobs.DerivedID(plan, "enqueue/"+key))
+			return ok && (running || r.State.Final())
+		}
+	}
+	for _, stage := range []struct {
+		key     string
+		running bool
+	}{{"fetch 1", true}, {"fetch 3", false}, {"parse " + strconv.Itoa(want.Chunks/2), false}, {"aggregate", true}} {
+		p.until(stage.key, reached(stage.key, stage.running))
+		p.end(syscall.SIGKILL)
+		p.start("worker")
+	}
+	got, files := p.catalogOf(plan)
+	if got.Chunks != want.Chunks || got.Jobs != want.Jobs || files != wantFiles {
+		t.Errorf("%+v, want %+v: %s, want %s", got, want, files, wantFiles)
+	}
+}
