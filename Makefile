@@ -40,7 +40,7 @@ demo-sweep: need-beanstalkd build ## Price an option over a matrix of parameters
 	@mkdir -p $(BIN)/sweep
 	$(BUILD) $(GO) build -o $(BIN)/sweep/sweep ./examples/sweep
 	$(BUILD) $(GO) build -o $(BIN)/sweep/collect ./examples/sweep/collect
-	examples/batch-demo.sh $(BIN)/runnerbean sweep $(BIN)/sweep examples/sweep/batch.json
+	examples/batch-demo.sh $(BIN)/runnerbean sweep $(BIN)/sweep $(or $(SWEEP),examples/sweep/batch.json)
 
 .PHONY: demo-catalog
 demo-catalog: need-beanstalkd build ## Fetch, parse and add up this machine's package lists on two nodes; DEMO_ONCE=1 ends the nodes then
@@ -49,13 +49,20 @@ demo-catalog: need-beanstalkd build ## Fetch, parse and add up this machine's pa
 	@for program in $(BIN)/catalog/programs/*; do install -m 755 $(BIN)/catalog/catalog $$program/run; done
 	examples/catalog/demo.sh $(BIN)/runnerbean $(BIN)/catalog/catalog $(BIN)/catalog/programs
 
+.PHONY: demos-short
+demos-short: ## Run the demos of batches and pipelines once: the sweep with fewer paths, the catalog, the film in chromium
+	@mkdir -p $(BIN) && sed 's/"paths": 400000/"paths": 40000/' examples/sweep/batch.json >$(BIN)/sweep-short.json
+	DEMO_ONCE=1 $(MAKE) --no-print-directory demo-sweep SWEEP=$(BIN)/sweep-short.json
+	DEMO_ONCE=1 $(MAKE) --no-print-directory demo-catalog
+	$(MAKE) --no-print-directory test-render
+
 .PHONY: test
 test: need-beanstalkd need-chromium need-postgresql need-strace need-php need-python need-haproxy need-varnish ## Set up and test, in at most 10 minutes on 2 cores
 	@$(call parts,build test-all smoke)
 
 .PHONY: ci
-ci: need-promtool need-nginx need-wrk ## Check what takes longer: staticcheck, types, other platforms, races, benchmarks, chaos, mutants
-	@$(call parts,lint types cross rules race test-postgres test-s3 test-pool bench-once chaos-short pool-test-short upgrade-test mutants)
+ci: need-promtool need-nginx need-wrk ## Check what takes longer: staticcheck, types, other platforms, races, benchmarks, demos, chaos, mutants
+	@$(call parts,lint types cross rules race test-postgres test-s3 test-pool bench-once demos-short chaos-short pool-test-short upgrade-test mutants)
 
 # parts makes one target after the other. It says what each does, by its help text, and at the end how long each took.
 parts = took=; for part in $(1); do \

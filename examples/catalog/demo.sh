@@ -34,7 +34,7 @@ until_true() {
   done
 }
 answers() { exec 3<>"/dev/tcp/${1%:*}/${1##*:}"; }
-both_up() { [ "$("$runnerbean" nodes | grep -cE '^(north|south) ')" = 2 ]; }
+both_up() { [ "$("$runnerbean" nodes | grep -cE "^(north|south) +up ")" = 2 ]; }
 
 until_true "the first node does not start" "$runnerbean" nodes
 RUNNERBEAN_DATA=$folder/south RUNNERBEAN_NODE=south RUNNERBEAN_LISTEN=$second RUNNERBEAN_FETCH_ALLOW=127.0.0.0/8 "$runnerbean" worker >"$folder/south.log" 2>&1 &
@@ -47,11 +47,20 @@ until_true "the lists are not served" answers "$lists"
 # id_of reads the first id of a JSON document.
 id_of() { grep -o '"id": *"[^"]*"' | head -n 1 | cut -d '"' -f 4; }
 
-"$runnerbean" submit --program catalog --input "http://$lists/index.json" --wait >"$folder/plan.json" 2>"$folder/plan.log"
+# to_end NAME COMMAND… runs a command of runnerbean that waits for a job.
+to_end() {
+  if ! "$runnerbean" "${@:2}" >"$folder/$1.json" 2>"$folder/$1.log"; then
+    cat "$folder/$1.log" >&2
+    exit 1
+  fi
+}
+
+to_end plan submit --program catalog --input "http://$lists/index.json" --wait
 plan=$(id_of <"$folder/plan.json")
 last=$("$runnerbean" list --json --label "family=$plan" --program catalog-aggregate | id_of)
-if ! "$runnerbean" watch "$last" >"$folder/catalog.json" 2>"$folder/watch.log"; then
-  tail -n 1 "$folder/watch.log" >&2
+to_end catalog watch "$last"
+if ! grep -q '"failed": \[\]' "$folder/catalog.json"; then
+  echo "parts are missing: $folder/catalog.json names them in failed" >&2
   exit 1
 fi
 echo "The catalog:    http://$first/$last"
