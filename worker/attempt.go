@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"runtime"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
@@ -61,8 +63,10 @@ type attempt struct {
 	sources     []jobs.Source
 	run         programRun
 	publication *publish.Publication
-	checkpoints *checkpoint.Keeper // nil for none
-	restored    bool               // a checkpoint, before the program started
+	checkpoints *checkpoint.Keeper                // nil for none
+	keeper      atomic.Pointer[checkpoint.Keeper] // checkpoints, for other goroutines
+	once        sync.Once                         // for the log: its program does not save for a drain
+	restored    bool                              // a checkpoint, before the program started
 }
 
 // misrouted reports whether the message was on the run tube of another program.

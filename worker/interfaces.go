@@ -28,6 +28,8 @@ type Ledger interface {
 // Nodes lists the nodes; *nodes.Registry has it.
 type Nodes interface {
 	List(ctx context.Context) ([]nodes.Node, error)
+	Drains(ctx context.Context) ([]nodes.Drain, error)
+	Controls(ctx context.Context) (map[string]nodes.Control, error)
 }
 
 // Queues says which programs have jobs that are due; *queues.Queues implements it.

@@ -107,7 +107,7 @@ func (h *jobHandler) tryHandle(take, ctx context.Context, held **queue.Delivery,
 func (h *jobHandler) isolate(take, work context.Context, message *queue.Delivery, r ledger.Record, p *program.Program, res *resources) bool {
 	q := h.quarantine
 	if !q.exclusive.TryLock() {
-		h.ack.release(work, message, r.Priority, h.ack.spread(quarantineDelay))
+		h.ack.release(work, message, messagePriority(&r), h.ack.spread(quarantineDelay))
 		return true
 	}
 	defer q.exclusive.Unlock()
@@ -120,7 +120,7 @@ func (h *jobHandler) isolate(take, work context.Context, message *queue.Delivery
 		return h.claimFailed(work, message, r.ID, err)
 	}
 	if closed, _ := h.gate.closed(); closed || !empty || take.Err() != nil {
-		h.ack.release(work, message, r.Priority, h.ack.spread(quarantineDelay))
+		h.ack.release(work, message, messagePriority(&r), h.ack.spread(quarantineDelay))
 		return true
 	}
 	q.set(&r, true)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/queues"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -28,6 +29,11 @@ type messageAck struct {
 	}
 	jitter func() float64 // in [0, 1)
 	logger *slog.Logger
+}
+
+// messagePriority returns the priority of the message of a job.
+func messagePriority(r *ledger.Record) uint32 {
+	return queues.MessagePriority(r.Priority, r.Attempt, r.Error, false)
 }
 
 // remove deletes a message.
@@ -68,11 +74,11 @@ func (m *messageAck) decline(ctx context.Context, message *queue.Delivery, r *le
 	case r.State == jobs.Running && alive:
 		// The longer a job has been running, the longer it may go on.
 		age := min(max(time.Since(r.Started)/4, 10*time.Second), 20*time.Second)
-		m.release(ctx, message, r.Priority, m.spread(age))
+		m.release(ctx, message, messagePriority(r), m.spread(age))
 	case r.State == jobs.Queued && r.Wait(time.Now()) > 0:
-		m.release(ctx, message, r.Priority, r.Wait(time.Now()))
+		m.release(ctx, message, messagePriority(r), r.Wait(time.Now()))
 	default:
-		m.release(ctx, message, r.Priority, m.spread(2*time.Second))
+		m.release(ctx, message, messagePriority(r), m.spread(2*time.Second))
 	}
 }
 
@@ -81,7 +87,7 @@ func (m *messageAck) decline(ctx context.Context, message *queue.Delivery, r *le
 func (m *messageAck) afterAttempt(ctx context.Context, message *queue.Delivery, a *attempt, e *ledger.Ending) {
 	switch {
 	case e == nil:
-		m.release(ctx, message, a.record.Priority, m.spread(2*time.Second))
+		m.release(ctx, message, messagePriority(&a.record), m.spread(2*time.Second))
 	case a.misrouted():
 		// The job gets a message of its own, because none is marked as sent.
 		m.remove(ctx, message)
@@ -91,7 +97,8 @@ func (m *messageAck) afterAttempt(ctx context.Context, message *queue.Delivery, 
 		if err := m.ledger.MarkSent(ctx, sent); err != nil {
 			a.logger.Debug("message not marked; the job gets another one", "err", err)
 		}
-		m.release(ctx, message, a.record.Priority, time.Until(e.NotBefore))
+		priority := queues.MessagePriority(a.record.Priority, a.record.Attempt, e.Error, a.checkpoints.Kept())
+		m.release(ctx, message, priority, time.Until(e.NotBefore))
 	default:
 		m.remove(ctx, message)
 	}

@@ -366,11 +366,16 @@ func (r *runner) restore(a *attempt) (err error) {
 	if r.cfg.Checkpoints == nil {
 		return nil
 	}
+	var ask func() bool
+	if sig := a.program.Manifest.CheckpointSignal(); sig != 0 {
+		ask = func() bool { return a.run.handle.Signal(sig) }
+	}
 	a.checkpoints = checkpoint.New(checkpoint.Config{
 		Ledger: r.cfg.Checkpoints, Store: r.cfg.Store, Events: r.cfg.Events, Job: a.record.ID, Attempt: a.record.Attempt, Node: r.cfg.Node,
 		Dir: a.run.dir + "/checkpoint", Spool: a.res.scratch.CheckpointPath(), Limit: cmp.Or(a.limits.scratch, r.cfg.MaxFiles),
-		Log: &a.run.log, Guard: a.stop.guard, Logger: a.logger, Backoff: retry.Backoff{Base: r.cfg.BackoffBase, Max: r.cfg.BackoffMax, Jitter: r.cfg.Jitter},
+		Log: &a.run.log, Signal: ask, Guard: a.stop.guard, Logger: a.logger, Backoff: retry.Backoff{Base: r.cfg.BackoffBase, Max: r.cfg.BackoffMax, Jitter: r.cfg.Jitter},
 	})
+	a.keeper.Store(a.checkpoints)
 	if a.record.Attempt == 1 {
 		return nil
 	}

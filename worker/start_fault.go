@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/worker/internal/fault"
 	"github.com/runnerbean/runnerbean/worker/internal/program"
@@ -40,6 +43,43 @@ func (o *otherNodes) takeOver(ctx context.Context, name string) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// drained returns since when a node is drained, or zero.
+func (o *otherNodes) drained(ctx context.Context, node string) (since time.Time, err error) {
+	list, err := o.nodes.Drains(ctx)
+	for _, d := range list {
+		if d.Node == node {
+			since = d.Since
+		}
+	}
+	return since, err
+}
+
+// free returns the programs that other nodes can start which take work.
+func (o *otherNodes) free(ctx context.Context) (map[string]bool, error) {
+	list, err := o.nodes.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	drains, err := o.nodes.Drains(ctx)
+	if err != nil {
+		return nil, err
+	}
+	controls, err := o.nodes.Controls(ctx)
+	programs := map[string]bool{}
+	for _, n := range list {
+		drained := slices.ContainsFunc(drains, func(d nodes.Drain) bool { return d.Node == n.Name })
+		if !n.Alive || n.Slots == 0 || n.Instance == o.instance || drained || controls[n.Name].Paused {
+			continue
+		}
+		for _, p := range n.Programs {
+			if p.Problem == "" {
+				programs[p.Name] = true
+			}
+		}
+	}
+	return programs, err
 }
 
 // cannotStart returns the fault of a program with a problem that this node announces. The

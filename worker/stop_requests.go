@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/runnerbean/runnerbean/worker/internal/checkpoint"
 	"github.com/runnerbean/runnerbean/worker/internal/fault"
 )
 
@@ -71,11 +72,74 @@ func (r *runningAttempts) onChange(ids []string) {
 }
 
 // stopWatcher stops the running attempts that a person wants stopped, and those that are
-// not the newest of their jobs.
+// not the newest of their jobs. It makes programs save on request.
 type stopWatcher struct {
 	cfg     *Config
 	running *runningAttempts
+	others  *otherNodes
 	panics  *panicRecorder
+}
+
+// saveAsked passes on to programs that a person, or the drain of this node, wants a checkpoint.
+func (w *stopWatcher) saveAsked(ctx context.Context, list []*attempt) {
+	if w.cfg.Checkpoints == nil {
+		return
+	}
+	var ids []string
+	able := false
+	for _, a := range list {
+		if k := a.keeper.Load(); k != nil {
+			ids, able = append(ids, a.record.ID), able || k.Able()
+		}
+	}
+	requests, err := w.cfg.Checkpoints.Requests(ctx, ids)
+	if err != nil && ctx.Err() == nil {
+		w.cfg.Logger.Warn("cannot ask which checkpoints are wanted", "err", err)
+	}
+	for _, r := range requests {
+		a := w.running.get(attemptKey{r.Job, r.Attempt})
+		if a == nil || a.keeper.Load() == nil {
+			continue
+		}
+		if err := a.keeper.Load().Serve(ctx, r); err != nil && ctx.Err() == nil {
+			a.logger.Warn("the request for a checkpoint is not answered yet", "err", err)
+		}
+	}
+	if able {
+		w.handOver(ctx, list)
+	}
+}
+
+// handOver makes programs of a drained node save, and interrupts those that have: their jobs go
+// on from there on other nodes. A program that does not save on request runs to its end.
+func (w *stopWatcher) handOver(ctx context.Context, list []*attempt) {
+	since, err := w.others.drained(ctx, w.cfg.Node)
+	if err != nil && ctx.Err() == nil {
+		w.cfg.Logger.Warn("cannot ask whether this node is drained", "err", err)
+	}
+	if err != nil || since.IsZero() {
+		return
+	}
+	elsewhere, err := w.others.free(ctx)
+	if err != nil {
+		w.cfg.Logger.Warn("cannot ask which nodes can go on with the jobs of this one", "err", err)
+		return
+	}
+	for _, a := range list {
+		k := a.keeper.Load()
+		if !k.Able() || !elsewhere[a.record.Program] || a.stop.ctx.Err() != nil {
+			continue
+		}
+		switch state, why := k.Request(checkpoint.Drain, since.String()); state {
+		case checkpoint.Saved:
+			a.stop.cancel(errDrained)
+		case checkpoint.NotSaved:
+			a.once.Do(func() {
+				a.logger.Warn("the node is drained, and a program has not saved a checkpoint: it runs on", "err", why)
+			})
+		case checkpoint.Waiting:
+		}
+	}
 }
 
 // run watches until ctx ends.
@@ -103,6 +167,7 @@ func (w *stopWatcher) stopSome(ctx context.Context, checked time.Time) time.Time
 		return checked
 	}
 	w.stopAsked(ctx, list)
+	w.saveAsked(ctx, list)
 	// The wall clock goes on while a machine sleeps. If it is set, the ledger is asked
 	// once too often.
 	if d := wallClock().Sub(checked); d < 0 || d >= w.cfg.holdsEvery {

@@ -15,6 +15,7 @@ import (
 // Why an attempt may be stopped, besides fault.ErrStale and panics.
 var (
 	errAsked       = errors.New("a person has asked for it")
+	errDrained     = errors.New("the node is drained")
 	errInterrupted = errors.New("the node was shut down")
 )
 
@@ -85,6 +86,9 @@ func (s *stopper) fault(node string) error {
 		return &fault.Fault{Outcome: jobs.OutcomeCancelled, Message: "terminated while it ran"}
 	case verb != "":
 		return &fault.Fault{Outcome: jobs.OutcomeCancelled, Message: "cancelled while it ran"}
+	}
+	if errors.Is(context.Cause(s.ctx), errDrained) {
+		return &fault.Fault{Outcome: jobs.OutcomeInterrupted, Message: "interrupted: node " + node + " is drained, and the program has saved a checkpoint"}
 	}
 	return &fault.Fault{Outcome: jobs.OutcomeInterrupted, Message: "interrupted: node " + node + " was shut down", Shutdown: true}
 }

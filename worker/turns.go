@@ -82,7 +82,7 @@ func (t *turns) take(ctx context.Context, held **queue.Delivery, m *runMessage, 
 			turn.GivenBack()
 			turn = s.turns.Found(content.Program, its.About.Weight, priority)
 		}
-		t.ack.release(ctx, *held, priority, 0)
+		t.ack.putBack(ctx, *held, 0) // it may be more urgent than its job
 		*held, *m, *p = other, content, its
 		return turn
 	}

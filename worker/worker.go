@@ -35,6 +35,7 @@ type Worker struct {
 	slots      *slots
 	running    *runningAttempts
 	stops      *stopWatcher
+	others     *otherNodes
 	gate       *intakeGate
 	quarantine *quarantine
 	trouble    *trouble.Trouble
@@ -84,7 +85,8 @@ func New(cfg Config) (*Worker, error) {
 		return nil, fmt.Errorf("worker: folder of ends that are not recorded: %w", err)
 	}
 	recorder := &panicRecorder{node: cfg.Node, events: cfg.Events, logger: cfg.Logger}
-	w.stops = &stopWatcher{cfg: &w.cfg, running: w.running, panics: recorder}
+	w.others = &otherNodes{instance: cfg.Instance, nodes: cfg.Nodes, programs: w.programs}
+	w.stops = &stopWatcher{cfg: &w.cfg, running: w.running, others: w.others, panics: recorder}
 	w.trouble = trouble.New(trouble.Config{
 		Node: cfg.Node, Backoff: retry.Backoff{Base: cfg.BackoffBase, Max: maxTroubleWait, Jitter: cfg.Jitter},
 		OnChange: func(in bool) { w.gate.inTrouble(in); cfg.OnTrouble() }, Logger: cfg.Logger,
@@ -104,11 +106,10 @@ func (w *Worker) newHandler(recorder *panicRecorder) *jobHandler {
 	backoff := retry.Backoff{Base: cfg.BackoffBase, Max: cfg.BackoffMax, Jitter: cfg.Jitter}
 	inputBackoff := retry.Backoff{Base: 5 * cfg.BackoffBase, Max: 3 * cfg.BackoffMax, Jitter: cfg.Jitter}
 	ack := &messageAck{ledger: cfg.Ledger, jitter: cfg.Jitter, logger: cfg.Logger}
-	others := &otherNodes{instance: cfg.Instance, nodes: cfg.Nodes, programs: w.programs}
 	return &jobHandler{
 		cfg: cfg, programs: w.programs, gate: w.gate, quarantine: w.quarantine, running: w.running,
 		runner: &runner{
-			cfg: cfg, programs: w.programs, others: others, fetcher: w.fetcher, pause: w.pause, slots: w.Slots, panics: recorder,
+			cfg: cfg, programs: w.programs, others: w.others, fetcher: w.fetcher, pause: w.pause, slots: w.Slots, panics: recorder,
 			streams: w.streams, scratch: w.scratch, counting: w.counting,
 		},
 		finisher: &finisher{cfg: cfg, backoff: backoff, inputBackoff: inputBackoff, panics: recorder, unreported: w.unreported},
@@ -116,7 +117,7 @@ func (w *Worker) newHandler(recorder *panicRecorder) *jobHandler {
 			Node: cfg.Node, BaseURL: cfg.BaseURL, Store: cfg.Store, Ledger: cfg.Ledger, Results: cfg.Results, Events: cfg.Events, Backoff: backoff, MaxFiles: cfg.MaxFiles,
 			LedgerResults: cfg.LedgerResults,
 		},
-		ack: ack, others: others, panics: recorder, trouble: w.trouble,
+		ack: ack, others: w.others, panics: recorder, trouble: w.trouble,
 		swap:  &messageSwap{ledger: cfg.Ledger, scheduled: newScheduled(cfg.Queues), programs: w.programs, ack: ack, logger: cfg.Logger, atStage: cfg.atStage},
 		turns: newTurns(cfg, w.programs, ack),
 	}

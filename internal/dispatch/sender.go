@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/queues"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -37,7 +38,7 @@ func (s *sender) send(ctx context.Context, records []ledger.Record) error {
 	ids := make([]string, 0, len(records))
 	for _, r := range records {
 		if r.State == jobs.Queued && r.Program != jobs.BatchProgram { // nodes take batches from the ledger
-			messages, ids = append(messages, s.message(r)), append(ids, r.ID)
+			messages, ids = append(messages, s.message(ctx, r)), append(ids, r.ID)
 		}
 	}
 	if len(messages) == 0 {
@@ -53,7 +54,7 @@ func (s *sender) send(ctx context.Context, records []ledger.Record) error {
 	return errors.Join(putErr, s.mark(ctx, sent))
 }
 
-func (s *sender) message(r ledger.Record) queue.Message {
+func (s *sender) message(ctx context.Context, r ledger.Record) queue.Message {
 	body, err := json.Marshal(struct {
 		ID      string `json:"id"`
 		Program string `json:"program"`
@@ -63,8 +64,18 @@ func (s *sender) message(r ledger.Record) queue.Message {
 	}
 	return queue.Message{
 		Tube: s.tubes.run(r.Program), Body: body,
-		Priority: r.Priority, TTR: queue.RunTTR, Delay: r.Wait(time.Now()),
+		Priority: s.priority(ctx, r), TTR: queue.RunTTR, Delay: r.Wait(time.Now()),
 	}
+}
+
+// priority returns the priority of the message of a job.
+func (s *sender) priority(ctx context.Context, r ledger.Record) uint32 {
+	p := queues.MessagePriority(r.Priority, r.Attempt, r.Error, false)
+	if p < r.Priority || r.Attempt == 0 {
+		return p
+	}
+	kept, err := s.ledger.Checkpoints.Kept(ctx, r.ID) // without an answer the job comes in its turn
+	return queues.MessagePriority(r.Priority, r.Attempt, r.Error, err == nil && len(kept) > 0)
 }
 
 // messageJob returns the id of the job that a message on a run tube is about, or

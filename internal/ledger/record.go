@@ -162,10 +162,12 @@ const (
 	// VerbDelete deletes a job that has ended, with all that belongs to it. Its id stays
 	// known as deleted. See package retention.
 	VerbDelete Verb = "delete"
+	// VerbCheckpoint asks a running program for a checkpoint. The job runs on.
+	VerbCheckpoint Verb = "checkpoint"
 )
 
 // Verbs are all verbs.
-var Verbs = []Verb{VerbCancel, VerbStop, VerbTerminate, VerbRetry, VerbReset, VerbDelete}
+var Verbs = []Verb{VerbCancel, VerbStop, VerbTerminate, VerbRetry, VerbReset, VerbDelete, VerbCheckpoint}
 
 // requests are the values of cancel_requested.
 var requests = []Verb{"", VerbCancel, VerbTerminate, VerbReset}

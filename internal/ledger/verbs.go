@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/checkpoints"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
@@ -108,9 +109,11 @@ func change(t *txn, verb Verb, by string, r *Record, target *Target) (refusal, e
 		return queueAgain(t, verb, by, r, target)
 	case verb == VerbRetry:
 		return ErrNotEnded, nil
+	case r.State == jobs.Running && verb == VerbCheckpoint:
+		return checkpoints.Ask(t, r.ID, r.Attempt, checkpoints.Runner{Instance: r.Instance, Node: r.Node, Program: r.Program}, by)
 	case r.State == jobs.Running:
 		return nil, request(t, verb, by, r)
-	case verb == VerbStop:
+	case verb == VerbStop, verb == VerbCheckpoint:
 		return ErrNotRunning, nil
 	case verb == VerbReset:
 		return nil, resetIdle(t, by, r)
@@ -145,7 +148,7 @@ func request(t *txn, verb Verb, by string, r *Record) error {
 }
 
 func cancelIdle(t *txn, by string, r *Record) error {
-	e := &jobs.Error{Class: jobs.OutcomeCancelled, Message: "cancelled" + byText(by)}
+	e := &jobs.Error{Class: jobs.OutcomeCancelled, Message: strings.TrimSuffix("cancelled by "+by, " by ")}
 	done, err := t.endIdle(qCancel, r.ID, r.State, jobs.Cancelled, e)
 	if err != nil || !done {
 		return err
@@ -201,11 +204,4 @@ func deleteJob(t *txn, by string, r *Record) (refusal, err error) {
 		t.Note(by, eventlog.KindDeleted, r.ID, "", fmt.Sprintf("was %s; program %s", r.State, r.Program))
 	}
 	return nil, nil
-}
-
-func byText(by string) string {
-	if by == "" {
-		return ""
-	}
-	return " by " + by
 }

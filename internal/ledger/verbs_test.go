@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/checkpoints"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
@@ -50,32 +51,32 @@ func TestVerbsInEveryState(t *testing.T) {
 		jobs.Queued: {
 			VerbDelete: refused(jobs.Queued, ErrNotEnded),
 			VerbCancel: {State: jobs.Cancelled}, VerbTerminate: {State: jobs.Cancelled}, VerbReset: {State: jobs.Queued},
-			VerbStop: refused(jobs.Queued, ErrNotRunning), VerbRetry: refused(jobs.Queued, ErrNotEnded),
+			VerbStop: refused(jobs.Queued, ErrNotRunning), VerbCheckpoint: refused(jobs.Queued, ErrNotRunning), VerbRetry: refused(jobs.Queued, ErrNotEnded),
 		},
 		jobs.Waiting: {
 			VerbDelete: refused(jobs.Waiting, ErrNotEnded),
 			VerbCancel: {State: jobs.Cancelled}, VerbTerminate: {State: jobs.Cancelled}, VerbReset: {State: jobs.Waiting},
-			VerbStop: refused(jobs.Waiting, ErrNotRunning), VerbRetry: refused(jobs.Waiting, ErrNotEnded),
+			VerbStop: refused(jobs.Waiting, ErrNotRunning), VerbCheckpoint: refused(jobs.Waiting, ErrNotRunning), VerbRetry: refused(jobs.Waiting, ErrNotEnded),
 		},
 		jobs.Running: {
 			VerbDelete: refused(jobs.Running, ErrNotEnded),
 			VerbCancel: {jobs.Running, VerbCancel, nil}, VerbStop: {jobs.Running, VerbCancel, nil},
 			VerbTerminate: {jobs.Running, VerbTerminate, nil}, VerbReset: {jobs.Running, VerbReset, nil},
-			VerbRetry: refused(jobs.Running, ErrNotEnded),
+			VerbRetry: refused(jobs.Running, ErrNotEnded), VerbCheckpoint: refused(jobs.Running, checkpoints.ErrUnable),
 		},
 		jobs.Succeeded: {
 			VerbDelete: {State: jobs.Succeeded},
-			VerbCancel: refused(jobs.Succeeded, ErrFinal), VerbStop: refused(jobs.Succeeded, ErrFinal),
+			VerbCancel: refused(jobs.Succeeded, ErrFinal), VerbStop: refused(jobs.Succeeded, ErrFinal), VerbCheckpoint: refused(jobs.Succeeded, ErrFinal),
 			VerbTerminate: refused(jobs.Succeeded, ErrFinal), VerbRetry: refused(jobs.Succeeded, ErrFinal), VerbReset: refused(jobs.Succeeded, ErrFinal),
 		},
 		jobs.Failed: {
 			VerbDelete: {State: jobs.Failed},
-			VerbCancel: refused(jobs.Failed, ErrFinal), VerbStop: refused(jobs.Failed, ErrFinal),
+			VerbCancel: refused(jobs.Failed, ErrFinal), VerbStop: refused(jobs.Failed, ErrFinal), VerbCheckpoint: refused(jobs.Failed, ErrFinal),
 			VerbTerminate: refused(jobs.Failed, ErrFinal), VerbRetry: {State: jobs.Queued}, VerbReset: {State: jobs.Queued},
 		},
 		jobs.Cancelled: {
 			VerbDelete: {State: jobs.Cancelled},
-			VerbCancel: refused(jobs.Cancelled, ErrFinal), VerbStop: refused(jobs.Cancelled, ErrFinal),
+			VerbCancel: refused(jobs.Cancelled, ErrFinal), VerbStop: refused(jobs.Cancelled, ErrFinal), VerbCheckpoint: refused(jobs.Cancelled, ErrFinal),
 			VerbTerminate: refused(jobs.Cancelled, ErrFinal), VerbRetry: {State: jobs.Queued}, VerbReset: {State: jobs.Queued},
 		},
 	} {

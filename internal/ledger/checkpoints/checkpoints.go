@@ -29,6 +29,10 @@ type Checkpoint struct {
 	SHA256  string
 	Size    int64 // of the object, in bytes
 	At      time.Time
+	// Restored is the last attempt that has begun from it, or 0. Broken says why the last one
+	// that tried could not.
+	Restored int
+	Broken   string
 }
 
 // States of a row.
@@ -47,9 +51,10 @@ var (
 	qRecord = engine.NewQuery(`UPDATE checkpoints SET state = 1, sha256 = ?, size = ?, at = ?
 		WHERE job = ? AND number = ? AND attempt = ? AND state = 0 AND EXISTS (SELECT 1 ` + holds + `)`)
 	qDropOld = engine.NewQuery(`UPDATE checkpoints SET state = 2 WHERE job = ? AND state = 1 AND number NOT IN
-		(SELECT number FROM checkpoints WHERE job = ? AND state = 1 ORDER BY number DESC LIMIT ?)`)
-	qKept = engine.NewQuery(`SELECT job, number, attempt, sha256, size, at FROM checkpoints
+		(SELECT number FROM checkpoints WHERE job = ? AND state = 1 AND broken = '' ORDER BY number DESC LIMIT ?)`)
+	qKept = engine.NewQuery(`SELECT job, number, attempt, sha256, size, at, restored, broken FROM checkpoints
 		WHERE job = ? AND state = 1 ORDER BY number DESC LIMIT ?`)
+	qTried   = engine.NewQuery("UPDATE checkpoints SET restored = CASE WHEN ? = '' THEN ? ELSE restored END, broken = ? WHERE job = ? AND number = ? AND state = 1")
 	qDropOne = engine.NewQuery("UPDATE checkpoints SET state = 2 WHERE job = ? AND number = ? AND state = 0")
 	qDropAll = engine.NewQuery("UPDATE checkpoints SET state = 2 WHERE job = ? AND state <> 2")
 	qDone    = engine.NewQuery(`UPDATE checkpoints SET state = 2 WHERE job = ? AND state <> 2
@@ -68,7 +73,7 @@ func (c *Checkpoints) Begin(ctx context.Context, job string, attempt int) (numbe
 }
 
 // Record records that the object of a checkpoint is in the store, and drops the oldest if more
-// than Keep are kept. ok is false if nothing was written, as for Begin, or if the job was reset
+// than Keep are kept, and those that are broken. ok is false if nothing was written, as for Begin, or if the job was reset
 // meanwhile: the caller then removes the object and calls Abandon.
 func (c *Checkpoints) Record(ctx context.Context, p Checkpoint) (ok bool, err error) {
 	err = c.ledger.Do(ctx, engine.Op{Name: "record-checkpoint", Weight: 1, Run: func(t engine.Tx) error {
@@ -96,12 +101,22 @@ func (c *Checkpoints) Kept(ctx context.Context, job string) (list []Checkpoint, 
 	err = c.ledger.Each(ctx, qKept, []any{job, Keep}, func(r engine.Row) error {
 		var p Checkpoint
 		var at int64
-		err := r.Scan(&p.Job, &p.Number, &p.Attempt, &p.SHA256, &p.Size, &at)
+		err := r.Scan(&p.Job, &p.Number, &p.Attempt, &p.SHA256, &p.Size, &at, &p.Restored, &p.Broken)
 		p.At = engine.FromMicros(at)
 		list = append(list, p)
 		return err
 	})
 	return list, engine.Wrap("checkpoints", err)
+}
+
+// Tried records that an attempt has begun from a checkpoint, or why it could not.
+func (c *Checkpoints) Tried(ctx context.Context, p Checkpoint, attempt int, broken string) error {
+	broken = engine.Clean(broken, engine.MaxReason)
+	err := c.ledger.Do(ctx, engine.Op{Name: "try-checkpoint", Weight: 1, Soft: true, Run: func(t engine.Tx) error {
+		_, err := t.Exec(qTried, broken, attempt, broken, p.Job, p.Number)
+		return err
+	}})
+	return engine.Wrap("try checkpoint", err)
 }
 
 // Done drops all checkpoints of a job that has succeeded.

@@ -84,9 +84,26 @@ func (r *row) unwanted(now time.Time) bool {
 	return !runs && now.Sub(r.at) > begunFor
 }
 
+// expire removes requests of attempts whose nodes have died.
+func (c *Checkpoints) expire(ctx context.Context) error {
+	old, one := engine.Micros(c.ledger.Now().Add(-forgetRequests)), 0
+	if found, err := c.ledger.Row(ctx, qAnyExpired, []any{old}, &one); err != nil || !found {
+		return err
+	}
+	return c.ledger.Do(ctx, engine.Op{Name: "expire-checkpoint-requests", Weight: 1, Soft: true, Run: func(t engine.Tx) error {
+		_, err := t.Exec(qExpired, old)
+		return err
+	}})
+}
+
 // Look looks at checkpoints after one, at most 500, and drops those that nobody needs. It
 // returns the last one that it has looked at, or the zero Key after the end.
 func (c *Checkpoints) Look(ctx context.Context, after Key) (last Key, err error) {
+	if after == (Key{}) {
+		if err := c.expire(ctx); err != nil {
+			return after, engine.Wrap("look at checkpoint requests", err)
+		}
+	}
 	var unwanted []row
 	n, now := 0, c.ledger.Now()
 	err = c.ledger.Each(ctx, qLook, []any{after.Job, after.Number, maxLooks}, func(er engine.Row) error {

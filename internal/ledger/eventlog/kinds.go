@@ -29,6 +29,8 @@ const (
 	KindUpgrade         = "upgrade"            // a node leaves for an upgrade of the ledger
 	KindUpgraded        = "upgraded"           // the ledger
 	KindCheckpoint      = "checkpoint-skipped" // it is broken or missing
+	KindCheckpointAsked = "checkpoint-asked"
+	KindCheckpointNone  = "checkpoint-refused" // what a program has saved is not kept, or it has saved nothing
 	KindFailed          = "failed"
 	KindSucceeded       = "succeeded"
 )

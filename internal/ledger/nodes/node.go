@@ -49,6 +49,8 @@ type Program struct {
 	Weight int `json:"weight,omitempty"`
 	// Keep says how long jobs of the program are kept, as jobs.Keep writes it.
 	Keep string `json:"keep,omitempty"`
+	// Checkpoint is whether it saves a checkpoint on request.
+	Checkpoint bool `json:"checkpoint,omitempty"`
 	// Problem says why the node cannot start it. Empty for a good one.
 	Problem string `json:"problem,omitempty"`
 }

@@ -31,7 +31,8 @@ var (
 // deletions delete the rows of one job, whose id is their argument.
 var deletions = func() (list []*engine.Query) {
 	for _, where := range []string{
-		"jobs WHERE id", "documents WHERE id", "old_documents WHERE id", "results WHERE job", "attempts WHERE job", "live WHERE job", "partials WHERE job", "log_chunks WHERE job", "checkpoints WHERE job", "attempt_counters WHERE job", "chunks WHERE job",
+		"jobs WHERE id", "documents WHERE id", "old_documents WHERE id", "results WHERE job", "attempts WHERE job", "live WHERE job", "partials WHERE job", "log_chunks WHERE job",
+		"checkpoints WHERE job", "checkpoint_requests WHERE job", "attempt_counters WHERE job", "chunks WHERE job",
 		"events WHERE job", "deliveries WHERE job", "needs WHERE job", "unmet WHERE job", "reviving WHERE job",
 	} {
 		list = append(list, engine.NewQuery("DELETE FROM "+where+" = ?"))

@@ -38,7 +38,7 @@ var (
 	ErrSame = errors.New("its checkpoint is the one with which it began")
 )
 
-// Config of a Keeper. All fields are required.
+// Config of a Keeper. All fields but Signal are required.
 type Config struct {
 	Ledger Ledger
 	Store  Store
@@ -54,6 +54,9 @@ type Config struct {
 	Limit int64
 	// Log is the log of the program. It gets a line for a checkpoint that is not kept.
 	Log io.Writer
+	// Signal asks the program for a checkpoint, and reports whether it will get that. It must
+	// not block. Nil: the program does not save on request.
+	Signal func() bool
 	// Guard calls a function on another goroutine than the caller's and handles its panic.
 	Guard   func(func())
 	Logger  *slog.Logger
@@ -62,11 +65,12 @@ type Config struct {
 
 // Keeper keeps the checkpoints of one attempt. A nil Keeper keeps none.
 type Keeper struct {
-	cfg     Config
-	ctx     context.Context // of packings that the program has asked for
-	cancel  context.CancelFunc
-	working sync.WaitGroup
-	ending  chan struct{} // is closed when no event comes any more
+	cfg      Config
+	ctx      context.Context // of packings that the program has asked for
+	cancel   context.CancelFunc
+	working  sync.WaitGroup
+	requests requests
+	ending   chan struct{} // is closed when no event comes any more
 
 	mu                  sync.Mutex
 	asked, busy, closed bool
@@ -75,11 +79,12 @@ type Keeper struct {
 	restored string // digest of the checkpoint with which the attempt began
 	newest   string // digest of the newest one
 	told     string // the last line in the log
+	events   int    // about checkpoints that are not kept
 }
 
 // New returns the Keeper of an attempt. The caller calls Abort at the end.
 func New(cfg Config) *Keeper {
-	k := &Keeper{cfg: cfg, ending: make(chan struct{})}
+	k := &Keeper{cfg: cfg, requests: requests{signal: cfg.Signal}, ending: make(chan struct{})}
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	return k
 }
@@ -105,7 +110,11 @@ func (k *Keeper) Ask() {
 func (k *Keeper) work() {
 	for k.next() {
 		began := time.Now()
-		if err := k.save(k.ctx); err != nil && k.ctx.Err() == nil {
+		err := k.save(k.ctx)
+		if k.ctx.Err() == nil {
+			k.requests.answer(err)
+		}
+		if err != nil && k.ctx.Err() == nil {
 			k.tell(err)
 		}
 		pause := time.NewTimer(leastPause - time.Since(began))
@@ -122,11 +131,17 @@ func (k *Keeper) next() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.busy = k.asked && k.ctx.Err() == nil
-	k.asked = false
+	if k.asked = false; k.busy {
+		k.requests.begin()
+	}
 	return k.busy
 }
 
-// tell writes to the logs why a checkpoint is not kept, once in a row.
+// maxEvents bounds the events of an attempt about checkpoints that are not kept.
+const maxEvents = 3
+
+// tell writes to the logs why a checkpoint is not kept, once in a row. The first ones are events
+// of the job, too.
 func (k *Keeper) tell(err error) {
 	if err.Error() == k.told {
 		return
@@ -134,6 +149,14 @@ func (k *Keeper) tell(err error) {
 	k.told = err.Error()
 	fmt.Fprintf(k.cfg.Log, "runnerbean: a checkpoint is not kept: %v\n", err)
 	k.cfg.Logger.Warn("a checkpoint is not kept", "err", err)
+	if k.events++; k.events > maxEvents || errors.Is(err, ErrStale) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(k.ctx), abandonTime)
+	defer cancel()
+	if err := k.record(ctx, eventlog.KindCheckpointNone, fmt.Sprintf("a checkpoint of attempt %d is not kept: %v", k.cfg.Attempt, err)); err != nil {
+		k.cfg.Logger.Debug("an event is not recorded", "err", err)
+	}
 }
 
 // Wait waits until what the program has asked for is done, or until ctx ends. No event may
@@ -260,6 +283,9 @@ func (k *Keeper) abandon(ctx context.Context, c *checkpoints.Checkpoint) {
 	}
 }
 
+// Kept reports whether the job has a checkpoint, after Wait or Abort.
+func (k *Keeper) Kept() bool { return k != nil && k.newest != "" }
+
 // Done drops the checkpoints of a job that has succeeded. If it fails, retention does it.
 func (k *Keeper) Done(ctx context.Context) {
 	if k == nil || k.newest == "" {
@@ -274,8 +300,13 @@ func (k *Keeper) Done(ctx context.Context) {
 func (k *Keeper) note(ctx context.Context, message string) error {
 	fmt.Fprintf(k.cfg.Log, "runnerbean: %s\n", message)
 	k.cfg.Logger.Warn(message, "event", eventlog.KindCheckpoint)
+	return k.record(ctx, eventlog.KindCheckpoint, message)
+}
+
+// record records an event of the job.
+func (k *Keeper) record(ctx context.Context, kind, message string) error {
 	if len(message) > fault.MaxMessage {
 		message = message[:fault.MaxMessage]
 	}
-	return k.cfg.Events.Note(ctx, eventlog.Event{Kind: eventlog.KindCheckpoint, Job: k.cfg.Job, Node: k.cfg.Node, Message: message})
+	return k.cfg.Events.Note(ctx, eventlog.Event{Kind: kind, Job: k.cfg.Job, Node: k.cfg.Node, Message: message})
 }

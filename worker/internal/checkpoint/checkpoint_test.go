@@ -51,9 +51,12 @@ func (l *ledger) Abandon(_ context.Context, _ string, number int) error {
 	return nil
 }
 
-func (l *ledger) Kept(context.Context, string) ([]checkpoints.Checkpoint, error) { return l.kept, nil }
-func (l *ledger) Done(context.Context, string) error                             { return nil }
-func (l *ledger) Note(context.Context, eventlog.Event) error                     { return nil }
+func (l *ledger) Kept(context.Context, string) ([]checkpoints.Checkpoint, error)    { return l.kept, nil }
+func (l *ledger) Tried(context.Context, checkpoints.Checkpoint, int, string) error  { return nil }
+func (l *ledger) Requests(context.Context, []string) ([]checkpoints.Request, error) { return nil, nil }
+func (l *ledger) Answered(context.Context, checkpoints.Request) error               { return nil }
+func (l *ledger) Done(context.Context, string) error                                { return nil }
+func (l *ledger) Note(context.Context, eventlog.Event) error                        { return nil }
 
 // slow is a store whose objects are created when the test says so.
 type slow struct {

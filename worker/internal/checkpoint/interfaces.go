@@ -15,6 +15,9 @@ type Ledger interface {
 	Record(ctx context.Context, p checkpoints.Checkpoint) (ok bool, err error)
 	Abandon(ctx context.Context, job string, number int) error
 	Kept(ctx context.Context, job string) ([]checkpoints.Checkpoint, error)
+	Tried(ctx context.Context, p checkpoints.Checkpoint, attempt int, broken string) error
+	Requests(ctx context.Context, ids []string) ([]checkpoints.Request, error)
+	Answered(ctx context.Context, r checkpoints.Request) error
 	Done(ctx context.Context, job string) error
 }
 

@@ -26,6 +26,7 @@ func (k *Keeper) Restore(ctx context.Context) (restored bool, err error) {
 		err := k.restore(ctx, c)
 		if err == nil {
 			k.restored, k.newest = c.SHA256, c.SHA256
+			k.tried(ctx, c, "")
 			fmt.Fprintf(k.cfg.Log, "runnerbean: the program goes on from checkpoint %d, which attempt %d has saved\n", c.Number, c.Attempt)
 			return true, nil
 		}
@@ -33,6 +34,7 @@ func (k *Keeper) Restore(ctx context.Context) (restored bool, err error) {
 		if !errors.As(err, &b) {
 			return false, fmt.Errorf("checkpoint %d: %w", c.Number, err)
 		}
+		k.tried(ctx, c, b.reason)
 		next := "the program starts from the beginning"
 		if i+1 < len(list) {
 			next = "the one before is tried"
@@ -43,6 +45,14 @@ func (k *Keeper) Restore(ctx context.Context) (restored bool, err error) {
 		}
 	}
 	return false, nil
+}
+
+// tried records what became of a checkpoint, for people. The program starts all the same if that
+// fails.
+func (k *Keeper) tried(ctx context.Context, c *checkpoints.Checkpoint, broken string) {
+	if err := k.cfg.Ledger.Tried(ctx, *c, k.cfg.Attempt, broken); err != nil {
+		k.cfg.Logger.Debug("what became of a checkpoint is not recorded", "number", c.Number, "err", err)
+	}
 }
 
 // restore restores one checkpoint. It unpacks nothing before the digest was checked.

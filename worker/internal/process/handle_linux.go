@@ -1,7 +1,9 @@
 package process
 
 import (
+	"bytes"
 	"os"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -31,6 +33,27 @@ func (h *Handle) Processes(limit int) []Process {
 		})
 	}
 	return list
+}
+
+// Signal sends a signal to the first process of the program if it has a handler for it, and
+// reports whether it was sent. A process without one would be killed by many signals, also one
+// that is about to set its handler.
+func (h *Handle) Signal(sig unix.Signal) bool {
+	h.mu.Lock() // so that set waits until the signal is sent, and the process is not reaped before
+	defer h.mu.Unlock()
+	if h.running == nil || h.running.mark.leader <= 0 {
+		return false
+	}
+	sent, err := signalIf(h.running.mark.leader, sig, func(pid int) bool { return handles(procFile(pid, "status"), sig) })
+	return sent && err == nil
+}
+
+// handles reports whether a process with a file status of /proc has a handler for a signal.
+func handles(status []byte, sig unix.Signal) bool {
+	_, rest, found := bytes.Cut(status, []byte("\nSigCgt:"))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	mask, err := strconv.ParseUint(string(bytes.TrimSpace(line)), 16, 64)
+	return found && err == nil && mask>>(sig-1)&1 == 1
 }
 
 // pids returns the processes of the program, the leader first.

@@ -161,6 +161,9 @@ func (d *descendants) release() {}
 // Processes returns nil: the processes cannot be listed.
 func (h *Handle) Processes(int) []Process { return nil }
 
+// Signal sends nothing here: whether the program would handle it is not known.
+func (h *Handle) Signal(unix.Signal) bool { return false }
+
 // KillByEnvironment fails.
 func KillByEnvironment(context.Context, string) (int, error) {
 	return 0, fmt.Errorf("process: search by environment: %w", errors.ErrUnsupported)

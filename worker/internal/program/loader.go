@@ -69,6 +69,7 @@ func (l *loader) load(name string) (p *Program, err error) {
 	if p.Manifest.Weight != nil {
 		p.About.Weight = *p.Manifest.Weight
 	}
+	p.About.Checkpoint = p.Manifest.Checkpoint != ""
 	p.About.Keep = p.Manifest.Keep.String()
 	p.About.Input, p.About.Result = []byte(p.Manifest.Input), []byte(p.Manifest.Result)
 	return p, nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/sys/unix"
 
 	"github.com/runnerbean/runnerbean/internal/bytesize"
 	"github.com/runnerbean/runnerbean/internal/validate"
@@ -52,6 +53,9 @@ type Manifest struct {
 	Enqueue []string `json:"enqueue"`
 	// Deterministic means that equal inputs give equal results.
 	Deterministic bool `json:"deterministic"`
+	// Checkpoint names the signal on which the program saves a checkpoint: SIGUSR1 or
+	// SIGUSR2. Empty: it does not save on request.
+	Checkpoint string `json:"checkpoint"`
 	// Mode is ModeRun or ModeStream; empty is ModeRun.
 	Mode    string  `json:"mode"`
 	Recycle Recycle `json:"recycle"`
@@ -60,6 +64,12 @@ type Manifest struct {
 	InputSchema  *validate.Schema `json:"-"`
 	ResultSchema *validate.Schema `json:"-"`
 }
+
+// checkpointSignals are those on which a program may save. Nothing else sends them.
+var checkpointSignals = map[string]unix.Signal{"SIGUSR1": unix.SIGUSR1, "SIGUSR2": unix.SIGUSR2}
+
+// CheckpointSignal returns the signal on which the program saves a checkpoint, or 0.
+func (m *Manifest) CheckpointSignal() unix.Signal { return checkpointSignals[m.Checkpoint] }
 
 // The modes of a program.
 const (
@@ -158,6 +168,12 @@ func (m *Manifest) checkLimits() error {
 }
 
 func (m *Manifest) checkMode() error {
+	switch {
+	case m.Checkpoint != "" && m.CheckpointSignal() == 0:
+		return fmt.Errorf(`checkpoint must be "SIGUSR1" or "SIGUSR2", the signal on which the program saves, not %.40q`, m.Checkpoint)
+	case m.Checkpoint != "" && m.Stream():
+		return errors.New(`checkpoint is not for programs with "mode":"stream"`)
+	}
 	switch m.Mode {
 	case "", ModeRun:
 		if m.Recycle != (Recycle{}) {

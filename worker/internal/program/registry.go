@@ -228,7 +228,7 @@ func (r *Registry) chooseTubes() {
 }
 
 func sameProgram(a, b nodes.Program) bool {
-	return a.Name == b.Name && a.SHA256 == b.SHA256 && a.Problem == b.Problem && a.Description == b.Description && a.Weight == b.Weight &&
+	return a.Name == b.Name && a.SHA256 == b.SHA256 && a.Problem == b.Problem && a.Description == b.Description && a.Weight == b.Weight && a.Checkpoint == b.Checkpoint &&
 		string(a.Input) == string(b.Input) && string(a.Result) == string(b.Result)
 }
 
