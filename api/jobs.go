@@ -28,6 +28,31 @@ type Details struct {
 	Processes []Process `json:"processes,omitempty"`
 	// Delivery is that of the final document to result.url, where no node serves it.
 	Delivery *Delivery `json:"delivery,omitempty"`
+	// Checkpoints are those that are kept, the newest first.
+	Checkpoints []Checkpoint `json:"checkpoints,omitempty"`
+	// CheckpointAsked is what a person asks of the running program, until it has an answer.
+	CheckpointAsked *CheckpointAsked `json:"checkpoint_asked,omitempty"`
+}
+
+// Checkpoint is what a program has saved, so that the next attempt goes on from there.
+type Checkpoint struct {
+	// Number grows with each checkpoint of the job. Attempt has made it.
+	Number  int       `json:"number"`
+	Attempt int       `json:"attempt"`
+	At      time.Time `json:"at"`
+	// Bytes is the size of the packed files, and SHA256 their digest.
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+	// Restored is the last attempt that has begun from it.
+	Restored int `json:"restored,omitzero"`
+	// Broken says why an attempt could not begin from it.
+	Broken string `json:"broken,omitempty"`
+}
+
+// CheckpointAsked is a request for a checkpoint.
+type CheckpointAsked struct {
+	At time.Time `json:"at"`
+	By string    `json:"by,omitempty"`
 }
 
 // Chunk is a part of a larger work, with the attempts that worked on it.

@@ -163,6 +163,8 @@ type Installed struct {
 	SHA256 string `json:"sha256"`
 	// Weight is how many jobs it starts in its turn, beside other programs.
 	Weight int `json:"weight"`
+	// Checkpoint is whether it saves a checkpoint on request.
+	Checkpoint bool `json:"checkpoint,omitempty"`
 	// Problem says why it cannot be started there; empty for a good one.
 	Problem string `json:"problem,omitempty"`
 }

@@ -359,6 +359,7 @@ func (i *inspector) changes(api string) {
 		i.try(413, "POST", api+"/jobs/"+verb, `{"text":"`+strings.Repeat("x", 64<<10)+`"}`)
 	}
 	i.deletes(api)
+	i.checkpoints(api)
 	i.try(200, "PATCH", api+"/nodes/"+testNode, `{"slots":2,"reason":"hot"}`)
 	i.try(200, "GET", api+"/nodes/"+testNode, "")
 	i.try(200, "PATCH", api+"/nodes/"+testNode, `{"slots":null}`)
@@ -417,6 +418,23 @@ func (i *inspector) batches(api string) {
 }
 
 // deletes deletes jobs, and reads what is left.
+// checkpoints asks programs for checkpoints, and reads what is kept.
+func (i *inspector) checkpoints(api string) {
+	id := i.inState(jobs.Running)
+	i.try(409, "POST", api+"/jobs/"+id+"/checkpoint", "")
+	i.able()
+	i.saved(id)
+	tag := i.get(api + "/jobs/" + id).Header.Get("ETag")
+	i.try(412, "POST", api+"/jobs/"+id+"/checkpoint", "", `If-Match: "1-1"`)
+	i.try(202, "POST", api+"/jobs/"+id+"/checkpoint", "", "If-Match: "+tag, "Idempotency-Key: "+id)
+	i.try(409, "POST", api+"/jobs/"+i.inState(jobs.Succeeded)+"/checkpoint", "")
+	i.try(200, "POST", api+"/jobs/checkpoint", `{"ids":["`+id+`","`+jobs.NewID()+`"]}`)
+	i.try(200, "POST", api+"/jobs/checkpoint", `{"all":true,"dry_run":true}`)
+	i.try(422, "POST", api+"/jobs/checkpoint", `{}`)
+	i.try(200, "GET", api+"/jobs/"+id, "")
+	i.try(200, "GET", api+"/nodes/"+testNode, "")
+}
+
 func (i *inspector) deletes(api string) {
 	id, other, third := i.inState(jobs.Succeeded), i.inState(jobs.Failed), i.inState(jobs.Cancelled)
 	i.try(412, "DELETE", api+"/jobs/"+id, "", `If-Match: "1-1"`)

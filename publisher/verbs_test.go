@@ -66,6 +66,10 @@ func TestVerbs(t *testing.T) {
 			jobs.Waiting: "waiting", jobs.Queued: "queued", jobs.Running: "running: is being reset",
 			jobs.Succeeded: "409: " + rerun, jobs.Failed: "queued", jobs.Cancelled: "queued",
 		},
+		ledger.VerbCheckpoint: {
+			jobs.Waiting: "409: only a running program", jobs.Queued: "409: only a running program", jobs.Running: "409: does not save a checkpoint on request",
+			jobs.Succeeded: "409: " + rerun, jobs.Failed: "409: retry runs it again", jobs.Cancelled: "409: retry runs it again",
+		},
 		ledger.VerbDelete: {
 			jobs.Waiting: "409: cancel it first", jobs.Queued: "409: cancel it first", jobs.Running: "409: cancel it first",
 			jobs.Succeeded: "succeeded", jobs.Failed: "failed", jobs.Cancelled: "cancelled",

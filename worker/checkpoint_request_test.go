@@ -260,6 +260,40 @@ func TestDrainWithoutAnotherNode(t *testing.T) {
 	}
 }
 
+// TestBegunWorkIsTakenUpFirst stops a node with 50 new jobs in the queue. The job that ran is the
+// first to run then.
+func TestBegunWorkIsTakenUpFirst(t *testing.T) {
+	t.Parallel()
+	r := newFixture(t, func(c *Config) { c.Slots, c.ShutdownGrace = 1, -1 })
+	order := filepath.Join(r.dir, "order")
+	r.install("p", `echo $RUNNERBEAN_JOB_ID >>`+order+`; [ -e checkpoint/n ] && { echo 1; exit; }
+		[ -s `+order+`.began ] && { echo 1; exit; }; echo began >`+order+`.began
+		trap 'echo 41 >checkpoint/n; exit 85' TERM; echo '{"message":"running"}' >&3; while :; do sleep 0.01; done`)
+	n := r.start()
+	id := r.submit(job("p"))
+	r.awaitMessage(id)
+	fresh := r.queued(50, "p", jobs.DefaultPriority)
+	n.stop()
+	n.wait()
+	servers, err := r.producer.Servers(context.Background())
+	r.must(err)
+	placed, err := r.ledger.Queue(context.Background(), servers[0].ID, "p", ledger.Placed{}, 100)
+	r.must(err)
+	at := slices.IndexFunc(placed, func(p ledger.Placed) bool { return p.ID == id })
+	stats, err := r.producer.MessageStats(t.Context(), r.bean.Addr, []uint64{placed[at].Message})
+	r.must(err)
+	if got := stats[0]["pri"]; got != "1023" {
+		t.Errorf("its message has priority %s", got)
+	}
+	r.start()
+	r.await(fresh[len(fresh)-1], jobs.Succeeded)
+	text, err := os.ReadFile(order)
+	r.must(err)
+	if ran := strings.Fields(string(text)); len(ran) != 52 || ran[0] != id || ran[1] != id {
+		t.Errorf("%d have run, first %s, want %s", len(ran), ran[:2], id)
+	}
+}
+
 // TestCancelKeepsACheckpoint cancels a program that saves on SIGTERM. A retry goes on from there.
 func TestCancelKeepsACheckpoint(t *testing.T) {
 	t.Parallel()

@@ -16,6 +16,9 @@ const (
 	maxLogTail = 4 << 10 // in an error, in bytes
 	// maxLedgerWait bounds the wait for a ledger or a disk that fails.
 	maxLedgerWait = 30 * time.Second
+	// mostSaves is the number of the attempt from which on it counts as an error that a program
+	// saves and asks to be run again: it would otherwise go on without end.
+	mostSaves = 1000
 	// maxTroubleWait bounds the wait between two tries of a node that is in trouble.
 	maxTroubleWait = time.Minute
 )
@@ -36,6 +39,10 @@ type policy struct {
 func (p policy) ending(rec *ledger.Record, f *fault.Fault, logTail string) ledger.Ending {
 	if f == nil {
 		return ledger.Ending{Outcome: jobs.OutcomeSucceeded, State: jobs.Succeeded, ExitCode: -1}
+	}
+	if f.Saved && rec.Attempt >= mostSaves {
+		f = &fault.Fault{Outcome: jobs.OutcomeError, Message: fmt.Sprintf(
+			"it has saved a checkpoint and asked to be run again (exit code 85) in attempt %d: from attempt %d on that counts as an error, since the job may never end", rec.Attempt, mostSaves)}
 	}
 	e := ledger.Ending{Outcome: f.Outcome, State: jobs.Failed, ExitCode: -1, Error: f.JobError()}
 	e.Error.LogTail = logtext.Clean(logTail, maxLogTail)

@@ -30,6 +30,8 @@ func TestPolicy(t *testing.T) {
 		{"input", ledger.Record{Attempt: 1}, &fault.Fault{Outcome: jobs.OutcomeInput}, jobs.Failed, 0, ""},
 		{"cancelled", ledger.Record{Attempt: 1}, &fault.Fault{Outcome: jobs.OutcomeCancelled}, jobs.Cancelled, 0, ""},
 		{"interrupted", ledger.Record{Attempt: 9, Spent: 2}, &fault.Fault{Outcome: jobs.OutcomeInterrupted, Message: "m"}, jobs.Queued, 0, "m"},
+		{"saved", ledger.Record{Attempt: mostSaves - 1, Spent: 2}, &fault.Fault{Outcome: jobs.OutcomeInterrupted, Saved: true, Message: "m"}, jobs.Queued, time.Second, "m"},
+		{"saved too often", ledger.Record{Attempt: mostSaves, Spent: 2}, &fault.Fault{Outcome: jobs.OutcomeInterrupted, Saved: true, Message: "m"}, jobs.Failed, 0, ""},
 		{"node", ledger.Record{Attempt: 3, Spent: 1}, fault.OfNode("disk", strictjson.ErrEmpty), jobs.Queued, 2 * time.Second, "node n: disk: empty"},
 		{"node again and again", ledger.Record{Attempt: 99}, fault.OfNode("disk", strictjson.ErrEmpty), jobs.Queued, time.Minute, "node n: disk: empty"},
 	}

@@ -76,4 +76,13 @@ not been sent yet. See "prune" for old jobs.`,
   runnerbean delete --label customer=42 --yes`,
 		past: "deleted", done: "deleted", states: "succeeded, failed, cancelled",
 	},
+	{
+		name: "checkpoint", short: "Ask running programs to save a checkpoint; the jobs run on",
+		long: `Ask running programs to save a checkpoint, from which another attempt would go on.
+The jobs run on. Only programs whose program.json says "checkpoint" save on
+request. "show" lists the checkpoints of a job.`,
+		example: `  runnerbean checkpoint 019aae04-9f80-7c61-8d2e-5b1c7a90e1f2
+  runnerbean checkpoint --program simulate --yes`,
+		past: "asked for a checkpoint", done: "asked for a checkpoint", states: "running",
+	},
 }

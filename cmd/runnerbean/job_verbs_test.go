@@ -58,6 +58,7 @@ func TestVerbsOfOneJob(t *testing.T) {
 			p.expect(exitError, "retry runs it again", verb, url)
 		}
 		url := running()
+		p.expect(exitError, "does not save a checkpoint on request", "checkpoint", url)
 		p.expect(0, idOf(url)+" is ", "reset", url)
 		if r := p.final(url); r.State != jobs.Succeeded || r.Attempt != 2 {
 			t.Errorf("reset: %s in attempt %d", r.State, r.Attempt)

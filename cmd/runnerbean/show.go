@@ -88,6 +88,7 @@ func printDetails(out io.Writer, d api.Details) error {
 		fmt.Fprintf(w, "attempt %d\t%s\n", attempt.Number, attemptText(attempt))
 		filesText(w, attempt.Artifacts, attempt.LeftOut)
 	}
+	checkpointsText(w, d)
 	for _, process := range d.Processes {
 		fmt.Fprintf(w, "process %d\t%s\n", process.PID, processText(process, s.Timestamp))
 	}
@@ -99,6 +100,23 @@ func printDetails(out io.Writer, d api.Details) error {
 		fmt.Fprintf(w, "you can\t%s\n", terminal.Safe(strings.Join(d.Allowed, ", ")))
 	}
 	return w.Flush()
+}
+
+// checkpointsText prints the checkpoints of a job.
+func checkpointsText(w io.Writer, d api.Details) {
+	if asked := d.CheckpointAsked; asked != nil {
+		fmt.Fprintf(w, "checkpoint\tasked for %s%s\n", terminal.Time(asked.At), strings.TrimSuffix(" by "+terminal.Safe(asked.By), " by "))
+	}
+	for _, c := range d.Checkpoints {
+		line := fmt.Sprintf("%s, of attempt %d, %s, SHA-256 %s", terminal.Time(c.At), c.Attempt, text.Bytes(c.Bytes), terminal.Safe(c.SHA256))
+		if c.Restored > 0 {
+			line += fmt.Sprintf("; attempt %d has begun from it", c.Restored)
+		}
+		if c.Broken != "" {
+			line += "; it cannot be used: " + terminal.Safe(c.Broken)
+		}
+		fmt.Fprintf(w, "checkpoint %d\t%s\n", c.Number, line)
+	}
 }
 
 func deliveryText(d *api.Delivery) string {

@@ -176,7 +176,7 @@ func TestLabelsAreBounded(t *testing.T) {
 		`runnerbean_nodes{state="late"} 299`, `runnerbean_nodes{state="dead"} 1`)
 	for prefix, want := range map[string]int{
 		"runnerbean_attempts_total{": maxPrograms + 1, "runnerbean_queue_oldest_seconds{": maxPrograms + 1,
-		"runnerbean_program_counted_total{": maxCounters + 34 + 1, // other counters of 34 programs, and other programs
+		"runnerbean_program_counted_total{":      maxCounters + 34 + 1, // other counters of 34 programs, and other programs
 		"runnerbean_node_heartbeat_age_seconds{": maxNodes, "runnerbean_ledger_errors_total{": maxOperations + 1,
 	} {
 		if n := strings.Count(text, "\n"+prefix); n != want {

@@ -81,6 +81,7 @@ func (c *Checkpoints) Record(ctx context.Context, p Checkpoint) (ok bool, err er
 		if ok = n > 0; err != nil || !ok {
 			return err
 		}
+		t.Changed(p.Job)
 		_, err = t.Exec(qDropOld, p.Job, p.Job, Keep)
 		return err
 	}})

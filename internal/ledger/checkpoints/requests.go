@@ -32,10 +32,10 @@ var (
 	qAsk       = engine.NewQuery(`INSERT INTO checkpoint_requests (job, attempt, at, asker) VALUES (?, ?, ?, ?)
 		ON CONFLICT (job) DO UPDATE SET attempt = excluded.attempt, at = excluded.at, asker = excluded.asker
 		WHERE checkpoint_requests.attempt <> excluded.attempt`)
-	qRequests = engine.NewManyRows("SELECT job, attempt, at, asker FROM checkpoint_requests WHERE job IN (", 0, ")")
-	qAnswered = engine.NewQuery("DELETE FROM checkpoint_requests WHERE job = ? AND attempt = ? AND at = ?")
+	qRequests   = engine.NewManyRows("SELECT job, attempt, at, asker FROM checkpoint_requests WHERE job IN (", 0, ")")
+	qAnswered   = engine.NewQuery("DELETE FROM checkpoint_requests WHERE job = ? AND attempt = ? AND at = ?")
 	qAnyExpired = engine.NewQuery("SELECT 1 FROM checkpoint_requests WHERE at < ? LIMIT 1")
-	qExpired  = engine.NewQuery("DELETE FROM checkpoint_requests WHERE at < ?")
+	qExpired    = engine.NewQuery("DELETE FROM checkpoint_requests WHERE at < ?")
 )
 
 // Runner is the program that runs a job, and where.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/auth"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
@@ -43,7 +44,7 @@ func (a *API) PostVerb(v operations.Verb) echo.HandlerFunc {
 			if err != nil {
 				return 0, nil, err
 			}
-			answer, err := a.statusOf(ctx, rec)
+			answer, err := a.statusOf(ctx, v, rec)
 			return http.StatusAccepted, answer, err
 		})
 	}
@@ -51,11 +52,13 @@ func (a *API) PostVerb(v operations.Verb) echo.HandlerFunc {
 
 // statusOf returns the document of a job to which a verb was applied. Where it cannot be
 // read, the answer is what the record says.
-func (a *API) statusOf(ctx context.Context, rec ledger.Record) (json.RawMessage, error) {
+func (a *API) statusOf(ctx context.Context, v operations.Verb, rec ledger.Record) (json.RawMessage, error) {
 	result, body, err := a.cfg.Document(ctx, rec.ID)
 	switch {
 	case err != nil:
 		return httpio.Marshal(readmodel.Summary(rec, time.Now()))
+	case v.Name == ledger.VerbCheckpoint && result.State == jobs.Running:
+		result.Reason = "is asked for a checkpoint"
 	case len(result.Partial) == 0:
 		return body, nil
 	}

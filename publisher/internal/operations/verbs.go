@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/checkpoints"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -44,6 +45,7 @@ var Verbs = []Verb{
 	{Name: ledger.VerbRetry, Done: "retried", States: []jobs.State{jobs.Failed, jobs.Cancelled}},
 	{Name: ledger.VerbReset, Done: "reset", States: []jobs.State{jobs.Waiting, jobs.Queued, jobs.Running, jobs.Failed, jobs.Cancelled}},
 	{Name: ledger.VerbDelete, Done: "deleted", States: []jobs.State{jobs.Succeeded, jobs.Failed, jobs.Cancelled}},
+	{Name: ledger.VerbCheckpoint, Done: "asked for a checkpoint", States: []jobs.State{jobs.Running}},
 }
 
 // Apply applies a verb to one job and returns the job as it is then. by names who
@@ -153,6 +155,10 @@ func (v Verb) advice(a ledger.Acted) (detail string, known bool) {
 	case errors.Is(a.Err, ledger.ErrFinal) && state == jobs.Succeeded:
 		return `the job has succeeded and its result never changes: POST {"as_new": true} to /api/v1/jobs/` + a.ID +
 			"/retry to run it again as a new job", true
+	case errors.Is(a.Err, checkpoints.ErrUnable):
+		return fmt.Sprintf(`the program %s does not save a checkpoint on request: its program.json does not say "checkpoint" at the node that runs it`, a.Record.Program), true
+	case errors.Is(a.Err, ledger.ErrNotRunning) && v.Name == ledger.VerbCheckpoint:
+		return fmt.Sprintf("the job does not run: it is %s, and only a running program can save a checkpoint", state), true
 	case errors.Is(a.Err, ledger.ErrFinal):
 		return fmt.Sprintf("the job has already come to its end: %s; it cannot be %s, but retry runs it again", state, v.Done), true
 	case errors.Is(a.Err, ledger.ErrNotEnded):

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -42,6 +43,8 @@ type jobPage struct {
 	Chunk     string // what it works on
 	Chunks    *counted.Chunks
 	Processes []processView
+	Saved     []checkpointRow
+	SaveAsked []text.Piece // the request for a checkpoint; empty for none
 	Labels    []linkView
 	Needs     []linkView
 	Family    *families.View
@@ -60,6 +63,12 @@ type attemptRow struct {
 	Started                           text.Piece
 	Took, End, CPU, Memory, Node, SHA string
 	NodeURL                           string
+}
+
+// checkpointRow is one checkpoint.
+type checkpointRow struct {
+	Number, Attempt, Size, SHA, Short, Use, Broken string
+	At                                             text.Piece
 }
 
 type linkView struct{ Text, URL string }
@@ -159,6 +168,7 @@ func (v *jobPage) fill(d api.Details, rec ledger.Record) {
 	}
 	v.Earlier = earlier
 	v.Chunk, v.Chunks = counted.ChunkWords(d.Status.Chunk), counted.NewChunks(d.Chunks)
+	v.checkpoints(d)
 	v.Processes = processTree(d.Processes[:min(len(d.Processes), maxProcesses)])
 	for _, e := range slices.Backward(newest(d.Events)) {
 		v.Events = append(v.Events, jobEvent{text.Moment(e.At), text.Line(e.Kind, text.NameLimit), text.Line(e.By, text.NameLimit), text.Line(e.Message, 400)})
@@ -191,6 +201,30 @@ func (v *jobPage) document(d api.Details, rec ledger.Record) []byte {
 		return nil
 	}
 	return text
+}
+
+// checkpoints sets what the program has saved.
+func (v *jobPage) checkpoints(d api.Details) {
+	if asked := d.CheckpointAsked; asked != nil {
+		v.SaveAsked = []text.Piece{text.Words("The program is asked for one since "), text.Moment(asked.At)}
+		if asked.By != "" {
+			v.SaveAsked = append(v.SaveAsked, text.Words(", by %s", text.Line(asked.By, text.NameLimit)))
+		}
+	}
+	for _, c := range d.Checkpoints {
+		row := checkpointRow{
+			Number: strconv.Itoa(c.Number), Attempt: strconv.Itoa(c.Attempt), Size: text.Bytes(c.Bytes), At: text.Moment(c.At),
+			SHA: text.Line(c.SHA256, 64), Broken: text.Line(c.Broken, jobview.MessageLimit),
+		}
+		row.Short = row.SHA[:min(len(row.SHA), 12)]
+		if c.Restored > 0 {
+			row.Use = fmt.Sprintf("attempt %d has begun from it", c.Restored)
+		}
+		if c.Broken != "" {
+			row.Use = "cannot be used"
+		}
+		v.Saved = append(v.Saved, row)
+	}
 }
 
 // newest returns the last events of a job, the oldest first.

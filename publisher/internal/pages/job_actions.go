@@ -39,6 +39,7 @@ func jobButtons(d api.Details, rec ledger.Record) []verbButton {
 		}
 		offer(ledger.VerbCancel, "Cancel")
 	case jobs.Running:
+		offer(ledger.VerbCheckpoint, "Checkpoint")
 		offer(ledger.VerbReset, "Restart")
 		offer(ledger.VerbCancel, "Cancel")
 		offer(ledger.VerbTerminate, "Terminate")

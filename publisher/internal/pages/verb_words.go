@@ -56,6 +56,11 @@ var verbWords = map[ledger.Verb]verbText{
 			jobs.Running: "are killed at once and start over", jobs.Failed: "are queued again", jobs.Cancelled: "are queued again",
 		},
 	},
+	ledger.VerbCheckpoint: {
+		button: "Checkpoint", does: "will be asked for a checkpoint", did: "asked for a checkpoint",
+		after: "The programs run on.",
+		each:  map[jobs.State]string{jobs.Running: "are asked to save what they need to go on from here"},
+	},
 	ledger.VerbDelete: {
 		button: "Delete", many: true, grave: true, does: "will be deleted", did: "deleted",
 		after: "A deleted job cannot be brought back. Its address says from then on that it was deleted.",

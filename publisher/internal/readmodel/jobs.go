@@ -85,14 +85,36 @@ func (p *Jobs) Details(ctx context.Context, id string) (api.Details, error) {
 	if err == nil {
 		err = p.addHistory(ctx, &d)
 	}
+	if err == nil && rec.Attempt > 0 {
+		err = p.addCheckpoints(ctx, &d, rec)
+	}
 	return d, err
 }
 
-// allowed returns the names of the verbs that apply to a job in a state.
+// addCheckpoints adds the checkpoints of a job, and the request for one.
+func (p *Jobs) addCheckpoints(ctx context.Context, d *api.Details, rec ledger.Record) error {
+	kept, err := p.cfg.Ledger.Checkpoints.Kept(ctx, rec.ID)
+	for _, c := range kept {
+		d.Checkpoints = append(d.Checkpoints, api.Checkpoint{
+			Number: c.Number, Attempt: c.Attempt, At: c.At, Bytes: c.Size, SHA256: c.SHA256, Restored: c.Restored, Broken: c.Broken,
+		})
+	}
+	if err != nil || rec.State != jobs.Running {
+		return err
+	}
+	asked, err := p.cfg.Ledger.Checkpoints.Requests(ctx, []string{rec.ID})
+	if len(asked) > 0 && asked[0].Attempt == rec.Attempt {
+		d.CheckpointAsked = &api.CheckpointAsked{At: asked[0].At, By: asked[0].By}
+	}
+	return err
+}
+
+// allowed returns the names of the verbs that apply to a job in a state. A checkpoint can be
+// asked only of some programs.
 func allowed(state jobs.State) []string {
 	list := []string{}
 	for _, v := range operations.Verbs {
-		if v.Suits(state) {
+		if v.Suits(state) && v.Name != ledger.VerbCheckpoint {
 			list = append(list, string(v.Name))
 		}
 	}
@@ -129,6 +151,9 @@ func (p *Jobs) addProcesses(ctx context.Context, d *api.Details, rec ledger.Reco
 				d.Processes = append(d.Processes, process)
 			}
 		}
+	}
+	if slices.ContainsFunc(nodes[i].Installed, func(i api.Installed) bool { return i.Name == rec.Program && i.Checkpoint }) {
+		d.Allowed = append(d.Allowed, string(ledger.VerbCheckpoint))
 	}
 	d.Why = text.JoinClauses(d.Why, health.RunningReason(nodes[i]))
 	return nil

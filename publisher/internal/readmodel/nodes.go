@@ -95,7 +95,7 @@ func nodeOf(n nodes.Node, drained bool, running int, control nodes.Control) api.
 	for _, program := range n.Programs {
 		shown.Programs = append(shown.Programs, program.Name)
 		shown.Installed = append(shown.Installed, api.Installed{
-			Name: program.Name, SHA256: program.SHA256, Weight: max(program.Weight, 1), Problem: program.Problem,
+			Name: program.Name, SHA256: program.SHA256, Weight: max(program.Weight, 1), Checkpoint: program.Checkpoint, Problem: program.Problem,
 		})
 	}
 	if n.Left.IsZero() { // old vitals of a stopped node say nothing
