@@ -13,6 +13,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/internal/ledger/activity"
+	"github.com/runnerbean/runnerbean/internal/ledger/backlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -322,7 +323,7 @@ func TestManyScheduledJobsAreNotDue(t *testing.T) {
 	want(5)
 	add(3, time.Time{})
 	want(5)
-	add(dueTimes*2, time.Time{}) // too many of both: at least the bound
+	add(backlog.DueTimes*2, time.Time{}) // too many of both: at least the bound
 	want(2)
 }
 

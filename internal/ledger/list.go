@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/backlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/ledger/live"
@@ -112,4 +113,15 @@ func scanListed(rows engine.Row) (Record, error) {
 		return Record{}, err
 	}
 	return row.record()
+}
+
+// Backlog is the number of jobs that have not ended, and ProgramBacklog that of one program.
+type (
+	Backlog        = backlog.Backlog
+	ProgramBacklog = backlog.Program
+)
+
+// Backlog returns the number of jobs that have not ended, see [backlog.Read].
+func (l *Ledger) Backlog(ctx context.Context) (Backlog, error) {
+	return backlog.Read(ctx, l.access(), l.maxScheduled)
 }

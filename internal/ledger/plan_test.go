@@ -31,10 +31,6 @@ func TestNoStatementReadsAllJobs(t *testing.T) {
 func TestQueriesUseTheirIndex(t *testing.T) {
 	t.Parallel()
 	sqlitetest.Want(t, map[*engine.Query]string{
-		qNextDue:   "COVERING INDEX jobs_age (program>?)",
-		qScheduled: "COVERING INDEX jobs_age (program=? AND due>?)",
-		qDue:       "COVERING INDEX jobs_age (program=? AND due<?)",
-
 		qBefore: "COVERING INDEX jobs_queue (server=? AND program=? AND (priority,accepted,id)", qUnsent: "jobs_queue (server=? AND program=?)",
 		qMoreUrgent: "COVERING INDEX jobs_due (server=? AND not_before>? AND not_before<?)",
 		qNextQueue:  "COVERING INDEX jobs_queue (server=? AND program>?)", qQueue: "jobs_queue (server=? AND program=? AND (priority,accepted,id)",

@@ -1,4 +1,5 @@
-package ledger
+// Package backlog counts the jobs that have not ended.
+package backlog
 
 import (
 	"context"
@@ -18,11 +19,11 @@ type Backlog struct {
 	// is due.
 	Oldest time.Time
 	// Programs are the programs with such jobs, by name.
-	Programs []ProgramBacklog
+	Programs []Program
 }
 
-// ProgramBacklog is the Backlog of one program.
-type ProgramBacklog struct {
+// Program is the Backlog of one program.
+type Program struct {
 	Program                  string
 	Queued, Running, Waiting int64
 	// Scheduled is exact up to 10,000. Above, it is at least 10,000 if 100,000 jobs are
@@ -31,9 +32,12 @@ type ProgramBacklog struct {
 	Oldest    time.Time
 }
 
-// dueTimes limits the count of due jobs to this multiple of maxScheduled. They are
+// DueTimes limits the count of due jobs to this multiple of maxScheduled. They are
 // counted if more jobs of a program than that are not due.
-const dueTimes = 10
+const DueTimes = 10
+
+// maxPrograms is the largest number of programs whose times are read.
+const maxPrograms = 500
 
 var (
 	qBacklog = engine.NewQuery(`SELECT program, queued, running, waiting FROM job_counts
@@ -43,14 +47,14 @@ var (
 	qDue       = engine.NewQuery("SELECT COUNT(*) FROM (SELECT 1 FROM jobs WHERE state = 'queued' AND program = ? AND due <= ? LIMIT ?) AS due")
 )
 
-// Backlog returns the number of jobs that have not ended, by program, and when the
-// oldest became due. The numbers come from counters. Times are read for at most 500
-// programs.
-func (l *Ledger) Backlog(ctx context.Context) (b Backlog, err error) {
-	defer l.watch("backlog", time.Now(), &err)
+// Read returns the number of jobs that have not ended, by program, and when the oldest became
+// due. The numbers come from counters. Times are read for at most 500 programs. maxScheduled
+// limits the count of jobs of a program that are not due.
+func Read(ctx context.Context, a engine.Access, maxScheduled int64) (b Backlog, err error) {
+	defer a.Observe("backlog", time.Now(), &err)
 	places := map[string]int{}
-	err = l.reader.Each(ctx, qBacklog, nil, func(r engine.Row) error {
-		var p ProgramBacklog
+	err = a.Reader.Each(ctx, qBacklog, nil, func(r engine.Row) error {
+		var p Program
 		err := r.Scan(&p.Program, &p.Queued, &p.Running, &p.Waiting)
 		b.Queued, b.Running, b.Waiting = b.Queued+p.Queued, b.Running+p.Running, b.Waiting+p.Waiting
 		if p.Program == "" {
@@ -63,14 +67,14 @@ func (l *Ledger) Backlog(ctx context.Context) (b Backlog, err error) {
 	if err != nil {
 		return Backlog{}, fmt.Errorf("ledger: backlog: %w", err)
 	}
-	err = dues(ctx, l.reader, engine.Micros(l.now()), func(program string, oldest time.Time) error {
+	err = dues(ctx, a.Reader, engine.Micros(a.Now()), func(program string, oldest time.Time) error {
 		i, known := places[program]
 		if !known {
 			return nil // queued since then
 		}
 		p := &b.Programs[i]
 		p.Oldest, b.Oldest = oldest, engine.Earlier(b.Oldest, oldest)
-		n, err := scheduled(ctx, l.reader, engine.Micros(l.now()), p, l.maxScheduled)
+		n, err := scheduled(ctx, a.Reader, engine.Micros(a.Now()), p, maxScheduled)
 		p.Scheduled, b.Scheduled = n, b.Scheduled+n
 		return err
 	})
@@ -81,7 +85,7 @@ func (l *Ledger) Backlog(ctx context.Context) (b Backlog, err error) {
 // due, or zero.
 func dues(ctx context.Context, r engine.Reader, now int64, see func(program string, oldest time.Time) error) error {
 	program := ""
-	for range maxQueues {
+	for range maxPrograms {
 		var due int64
 		found, err := r.Row(ctx, qNextDue, []any{program}, &program, &due)
 		if err != nil || !found {
@@ -99,7 +103,7 @@ func dues(ctx context.Context, r engine.Reader, now int64, see func(program stri
 
 // scheduled returns the number of queued jobs of a program that are not due. It counts
 // up to limit.
-func scheduled(ctx context.Context, r engine.Reader, now int64, p *ProgramBacklog, limit int64) (n int64, err error) {
+func scheduled(ctx context.Context, r engine.Reader, now int64, p *Program, limit int64) (n int64, err error) {
 	if p.Oldest.IsZero() {
 		return p.Queued, nil
 	}
@@ -108,8 +112,8 @@ func scheduled(ctx context.Context, r engine.Reader, now int64, p *ProgramBacklo
 		return n, err
 	}
 	var due int64
-	_, err = r.Row(ctx, qDue, []any{p.Program, now, dueTimes * limit}, &due)
-	if due < dueTimes*limit {
+	_, err = r.Row(ctx, qDue, []any{p.Program, now, DueTimes * limit}, &due)
+	if due < DueTimes*limit {
 		n = max(n, p.Queued-due)
 	}
 	return n, err
