@@ -32,6 +32,8 @@ type Details struct {
 	Checkpoints []Checkpoint `json:"checkpoints,omitempty"`
 	// CheckpointAsked is what a person asks of the running program, until it has an answer.
 	CheckpointAsked *CheckpointAsked `json:"checkpoint_asked,omitempty"`
+	// Loop is the loop of a job that repeats.
+	Loop *Loop `json:"loop,omitempty"`
 }
 
 // Checkpoint is what a program has saved, so that the next attempt goes on from there.
@@ -64,6 +66,29 @@ type Chunk struct {
 	Attempts []int `json:"attempts"`
 	// Began is when the newest of them began it.
 	Began time.Time `json:"began"`
+}
+
+// Loop is a loop, and the place of a job in it. The result of the newest success is at the result
+// URL of the job and "/latest".
+type Loop struct {
+	// ID is that of the loop and of its first job.
+	ID string `json:"id"`
+	// Run is the number of the job, and Runs that of the newest one. The first has 1.
+	Run  int `json:"run"`
+	Runs int `json:"runs"`
+	// Newest is the id of the newest job, and State its state. Latest is the id of the newest
+	// success.
+	Newest string     `json:"newest"`
+	State  jobs.State `json:"state,omitempty"`
+	Latest string     `json:"latest,omitempty"`
+	// Previous and Next are the ids of the jobs before and after this one.
+	Previous string `json:"previous,omitempty"`
+	Next     string `json:"next,omitempty"`
+	// NextAt is when the newest job starts, while it waits for that.
+	NextAt time.Time `json:"next_at,omitzero"`
+	// Ended is when a person ended the loop for good, and EndedBy who.
+	Ended   time.Time `json:"ended,omitzero"`
+	EndedBy string    `json:"ended_by,omitempty"`
 }
 
 // DeliveryState is the state of a delivery.

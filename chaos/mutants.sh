@@ -311,6 +311,15 @@ mutant 'enqueue: a program makes jobs of any other' worker/internal/enqueue Test
 mutant 'enqueue: each attempt makes jobs of its own' worker/internal/enqueue TestDocument \
 	worker/internal/enqueue/enqueue.go '"enqueue/"+key' 'key+time.Now().String()'
 
+mutant 'loop: it goes on after its end' internal/ledger TestLoopEndsBesideASuccess \
+	internal/ledger/loops/next.go '!found || ended != 0 || loop.Runs' '!found || loop.Runs'
+
+mutant 'loop: an older success makes a next job' internal/ledger TestLoopResultMissing \
+	internal/ledger/loops/next.go 'loop.Runs != place.Run' 'loop.Runs < place.Run'
+
+mutant 'loop: the last of its jobs is deleted, and it stays' internal/ledger TestLoopOutlivesItsJobs \
+	internal/ledger/retention/delete.go 'other.id <> ?)`' "other.id = ?)\`"
+
 mutant 'checkpoint: an old attempt records one' internal/ledger TestOldAttemptRecordsNoCheckpoint \
 	internal/ledger/checkpoints/checkpoints.go 'WHERE id = ? AND attempt = ? AND state' 'WHERE id = ? AND attempt >= ? AND state'
 

@@ -44,7 +44,7 @@ type Batch struct {
 	ID string
 	// Job is what all frames have in common. Its ID, Result, RerunOf and the labels "batch"
 	// and "frame" must be empty. Labels, Priority, Created, Traceparent and Keep are also those
-	// of the batch itself; Webhook is only that of the batch. Texts in Input.Data, Input.URL
+	// of the batch itself; Webhook and Repeat are only those of the batch. Texts in Input.Data, Input.URL
 	// and the URLs of Files may have values of the frame in them:
 	//
 	//	${frame}     its number
@@ -130,7 +130,7 @@ func (e *Expander) Job(i int) (job Job, err error) {
 		f.Message = fmt.Sprintf("frame %d: %s", frame.Number, f.Message)
 		return Job{}, f
 	}
-	job.Webhook = ""
+	job.Webhook, job.Repeat = "", 0
 	e.batch.identify(&frame, &job)
 	return job, nil
 }
@@ -158,7 +158,7 @@ func (e *Expander) Bundle() *Job {
 	if job.Input.URL == "" && job.Input.Data == nil {
 		job.Input.Data = []byte("{}")
 	}
-	job.ID, job.Labels = BundleID(b.ID), b.labels(bundleFrame)
+	job.ID, job.Labels, job.Repeat = BundleID(b.ID), b.labels(bundleFrame), 0
 	job.Priority, job.Keep, job.Created, job.Traceparent = b.Job.Priority, b.Job.Keep, b.Job.Created, b.Job.Traceparent
 	job.Needs, job.NeedsTimeout = make([]string, e.frames), Forever
 	for i := range job.Needs {
@@ -169,7 +169,7 @@ func (e *Expander) Bundle() *Job {
 
 // ofBatch are the members of Job that are those of the batch in its document, or that a frame
 // gets.
-var ofBatch = []string{"id", "result", "created", "labels", "priority", "traceparent", "webhook"}
+var ofBatch = []string{"id", "result", "created", "labels", "priority", "traceparent", "webhook", "repeat"}
 
 // batchInput is the input of the job that is a batch. docs/wire-format.md describes it.
 type batchInput struct {
@@ -211,7 +211,7 @@ func (b *Batch) Document() (Job, error) {
 	}
 	return Job{
 		ID: b.ID, Program: BatchProgram, Input: Input{Data: data}, Labels: b.Job.Labels, Priority: b.Job.Priority,
-		Created: b.Job.Created, Traceparent: b.Job.Traceparent, Webhook: b.Job.Webhook, Keep: b.Job.Keep,
+		Created: b.Job.Created, Traceparent: b.Job.Traceparent, Webhook: b.Job.Webhook, Keep: b.Job.Keep, Repeat: b.Job.Repeat,
 	}, nil
 }
 

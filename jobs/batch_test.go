@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
@@ -57,6 +58,25 @@ func TestBatch(t *testing.T) {
 	}
 	if len(b.Job.Labels) != 1 || len(b.Job.Needs) != 1 || b.Job.Files[0].URL != "https://scenes.example/${frame}.pov" {
 		t.Errorf("the batch has changed: %+v", b.Job)
+	}
+}
+
+// TestBatchRepeats has the batch repeat, and none of its jobs.
+func TestBatchRepeats(t *testing.T) {
+	t.Parallel()
+	hour := Duration(time.Hour)
+	b := Batch{ID: batchID, Frames: []Frame{{Number: 1}, {Number: 2}}, Job: Job{Program: "p", Repeat: hour}, Bundle: &Job{Program: "q", Repeat: hour}}
+	document, err := b.Document()
+	if err != nil || document.Repeat != hour || strings.Contains(string(document.Input.Data), "repeat") {
+		t.Errorf("%+v, %v", document, err)
+	}
+	list, err := b.Jobs()
+	if err != nil || list[0].Repeat != 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	e, err := b.Expander()
+	if err != nil || e.Bundle().Repeat != 0 {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -55,6 +55,7 @@ func appendJob(dst []byte, j *Job) ([]byte, *Fault) {
 	e.optional("traceparent", j.Traceparent)
 	e.optional("webhook", j.Webhook)
 	e.keep(j.Keep)
+	e.span("repeat", j.Repeat)
 	e.optional("rerun_of", j.RerunOf)
 	e.end('}')
 	return e.out, f

@@ -130,7 +130,7 @@ func everyField() jobs.Job {
 		NotBefore: at.Add(time.Hour).In(time.FixedZone("", 3600)), Expires: at.Add(24 * time.Hour),
 		Timeout: jobs.Duration(90 * time.Minute), Attempts: 3, Needs: []string{other}, NeedsTimeout: jobs.Forever,
 		Labels: map[string]string{"meter": "42", "a": "<&>\u2028 é"}, Traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-		Webhook: "https://www.example/done?shop=7", Keep: jobs.Keep{Succeeded: jobs.Forever, Failed: jobs.Duration(time.Hour)}, RerunOf: other,
+		Webhook: "https://www.example/done?shop=7", Keep: jobs.Keep{Succeeded: jobs.Forever, Failed: jobs.Duration(time.Hour)}, Repeat: jobs.Duration(10 * time.Minute), RerunOf: other,
 	}
 }
 

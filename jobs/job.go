@@ -68,6 +68,10 @@ type Job struct {
 	// Keep says how long the job is kept after its end; where it says nothing, the
 	// program or the node does.
 	Keep Keep `json:"keep,omitzero"`
+	// Repeat makes the job the first run of a loop: so long after a success the next job of
+	// the loop starts, from 1 s to 366 days. It has the same document, and an id of its own. The
+	// newest success is at Result.URL + "/latest". Zero is a job that runs once.
+	Repeat Duration `json:"repeat,omitzero"`
 	// RerunOf is the id of the job that this one repeats, because a result never changes.
 	RerunOf string `json:"rerun_of,omitempty"`
 }

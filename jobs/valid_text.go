@@ -24,6 +24,8 @@ const (
 	needsFolder  = "needs"
 	maxFileSize  = 1<<53 - 1
 	maxAttempts  = 100
+	minRepeat    = Duration(time.Second)
+	maxRepeat    = 366 * Duration(day)
 	maxTimeout   = 30 * Duration(day) // of one attempt, and of needs
 	maxDepth     = 64                 // of objects and arrays in the document
 	dataDepth    = 2                  // of those around input.data
@@ -37,6 +39,7 @@ const (
 	wantFileName = "a plain file name without slashes or control characters, of at most 255 bytes"
 	wantTrace    = `a W3C trace context, such as "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"`
 	wantTimeout  = `a time span such as "90s", "1h30m", "2d" or "1w", above zero and at most 30 days`
+	wantRepeat   = `a time span such as "10m", "1h30m" or "1d", from 1 second to 366 days`
 	wantNeeds    = wantTimeout + `, or "forever"`
 	wantFailed   = `"fail" or "run"`
 	wantKeep     = `a time span above zero such as "30d", or "forever", or an object with those for "succeeded", "failed" and "cancelled"`

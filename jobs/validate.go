@@ -232,6 +232,9 @@ func (j *Job) checkTimes(first *firstFault) {
 	if d := j.Timeout; d < 0 || d == Forever {
 		first.addValue("/timeout", wantTimeout, d.text())
 	}
+	if d := j.Repeat; d < 0 || d == Forever {
+		first.addValue("/repeat", wantRepeat, d.text())
+	}
 	if d := j.NeedsTimeout; d < 0 {
 		first.addValue("/needs_timeout", wantNeeds, d.text())
 	}
@@ -250,6 +253,9 @@ func (j *Job) checkSpans() *Fault {
 	}
 	if d := j.NeedsTimeout; d > maxTimeout && d != Forever {
 		return newFault("/needs_timeout", "must be %s, not %q", wantNeeds, d.text())
+	}
+	if d := j.Repeat; d != 0 && (d < minRepeat || d > maxRepeat) {
+		return newFault("/repeat", "must be %s, not %q", wantRepeat, d.text())
 	}
 	return nil
 }

@@ -282,6 +282,7 @@ func TestOpenAPIIsTrue(t *testing.T) {
 	i.reads(api)
 	i.changes(api)
 	i.batches(api)
+	i.loops(api)
 	i.faults(api)
 	for path, item := range described(t, false).Paths.Map() {
 		for method, o := range item.Operations() {
@@ -415,6 +416,25 @@ func (i *inspector) batches(api string) {
 	i.succeed(batch, 1, "{}")
 	i.try(200, "GET", "/"+batch+"/bundle.tar", "")
 	i.try(200, "GET", "/results/"+batch+"/bundle.tar", "")
+}
+
+// loops reads the runs of a loop, and ends it.
+func (i *inspector) loops(api string) {
+	first := i.queued(`"repeat":"10m"`)
+	i.withFiles(first, "plot.png")
+	for _, folder := range []string{"/", "/results/"} {
+		i.try(202, "GET", folder+first+"/runs/2", "")
+		i.try(404, "GET", folder+first+"/runs/3", "")
+		i.try(200, "GET", folder+first+"/latest", "")
+		for _, below := range []string{"", "/log?tail=2", "/files.tar", "/files/plot.png"} {
+			i.try(200, "GET", folder+first+"/runs/1"+below, "")
+		}
+	}
+	i.try(200, "GET", api+"/jobs/"+first, "")
+	i.try(202, "POST", api+"/jobs/"+first+"/end-loop", "")
+	i.try(200, "GET", api+"/jobs/"+first, "")
+	i.try(409, "POST", api+"/jobs/"+i.queued("")+"/end-loop", "")
+	i.try(422, "POST", api+"/jobs/"+first+"/end-loop", `{"x":1}`)
 }
 
 // deletes deletes jobs, and reads what is left.

@@ -74,6 +74,14 @@ func (p *Publisher) resultRoutes() (list []route) {
 		list = slices.Concat(list, p.resultRoutesAt(at, itself), p.resultRoutesAt(at+"/frames/:number", p.results.OfFrame),
 			p.resultRoutesAt(at+"/bundle", p.results.OfBundle), []route{{http.MethodGet, at + "/bundle.tar", p.results.GetBundleTar, auth.Holder}})
 	}
+	for _, at := range []string{"/:id", "/results/:id"} {
+		latest := at + "/latest"
+		list = append(list,
+			route{http.MethodGet, latest, p.results.OfLatest(p.results.GetResult), auth.Holder},
+			route{http.MethodGet, latest + "/", p.results.OfLatest(p.results.GetResult), auth.Holder}, // redirected
+			route{http.MethodGet, latest + "/events", p.results.OfLatest(p.results.GetEvents), auth.Holder})
+		list = append(list, p.resultRoutesAt(at+"/runs/:number", p.results.OfRun)...)
+	}
 	return append(list, route{http.MethodGet, "/results/events", p.results.GetSharedEvents, auth.Anyone})
 }
 
@@ -108,7 +116,7 @@ func (p *Publisher) verbRoutes() []route {
 			list = append(list, route{http.MethodDelete, "/api/v1/jobs/:id", p.api.PostVerb(v), needs})
 		}
 	}
-	return list
+	return append(list, route{http.MethodPost, "/api/v1/jobs/:id/" + string(ledger.VerbEndLoop), p.api.PostVerb(operations.EndLoop), auth.OwnActor})
 }
 
 // nodeRoutes returns the routes that change a node.

@@ -17,7 +17,7 @@ import (
 func raw(text string) json.RawMessage { return json.RawMessage(text) }
 
 var optional = []string{
-	"files", "created", "priority", "not_before", "expires", "timeout", "attempts", "needs", "needs_timeout", "labels", "traceparent", "webhook", "rerun_of",
+	"files", "created", "priority", "not_before", "expires", "timeout", "attempts", "needs", "needs_timeout", "labels", "traceparent", "webhook", "repeat", "rerun_of",
 }
 
 // TestAbsent checks that values that mean "none" in other languages count as absent.

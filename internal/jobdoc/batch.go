@@ -21,7 +21,7 @@ const (
 )
 
 // ofBatch are the members of a job that a frame has from its batch.
-var ofBatch = []string{"id", "result", "created", "labels", "priority", "traceparent", "webhook", "rerun_of"}
+var ofBatch = []string{"id", "result", "created", "labels", "priority", "traceparent", "webhook", "repeat", "rerun_of"}
 
 // Batch reads the batch of a job of the program [jobs.BatchProgram]. All its frames have
 // values for the names in its template. The error is a [*jobs.Fault].

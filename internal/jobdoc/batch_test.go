@@ -121,6 +121,7 @@ func TestBatchDocumentFaults(t *testing.T) {
 		`{"job":{"program":"P!"},"frames":"1"}`:                                                                 `/input/data/job/program: input.data.job.program must be`,
 		`{"job":{"program":"p","tmieout":"1s"},"frames":"1"}`:                                                   `/input/data/job/tmieout: unknown field "tmieout"`,
 		`{"job":{"program":"p","labels":{}},"frames":"1"}`:                                                      `/input/data/job/labels: input.data.job.labels is that of the batch`,
+		`{"job":{"program":"p","repeat":"1h"},"frames":"1"}`:                                                    `/input/data/job/repeat: input.data.job.repeat is that of the batch`,
 		`{"job":{"program":"batch","input":{"data":{}}},"frames":"1"}`:                                          `/input/data/job/program: input.data.job.program must not be a batch`,
 		`{"job":{"program":"p"},"frames":"1","bundle":{"program":"batch"}}`:                                     `must not be a batch again`,
 		`{"job":{"program":"p"},"frames":"1","bundle":{}}`:                                                      `/input/data/bundle`,

@@ -39,7 +39,7 @@ const full = `{"id":"` + anID + `","program":"forecast","input":{"data":{"n": 12
 	"created":"2026-11-22T06:16:00.123Z","priority":0,"not_before":"2026-11-22T07:00:00+01:00",
 	"expires":"2026-11-23T06:16:00Z","timeout":"1h30m","attempts":3.0,"needs":["` + otherID + `"],"needs_timeout":"1d",
 	"labels":{"meter":"42"},"traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-	"webhook":"https://www.example/done?shop=7","rerun_of":"` + otherID + `"}`
+	"webhook":"https://www.example/done?shop=7","repeat":"10m","rerun_of":"` + otherID + `"}`
 
 // with returns the minimal document with members replaced. A nil value removes a
 // member.
@@ -86,6 +86,7 @@ func TestDecode(t *testing.T) {
 		Labels:       map[string]string{"meter": "42"},
 		Traceparent:  "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 		Webhook:      "https://www.example/done?shop=7",
+		Repeat:       jobs.Duration(10 * time.Minute),
 		RerunOf:      otherID,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -247,6 +248,12 @@ func TestDecodeFaults(t *testing.T) {
 		"needs timeout zero":  {with(object{"needs_timeout": "0s"}), "/needs_timeout", "above zero"},
 		"needs timeout long":  {with(object{"needs_timeout": "31d"}), "/needs_timeout", "at most 30 days"},
 		"needs timeout word":  {with(object{"needs_timeout": "never"}), "/needs_timeout", "forever"},
+		"repeat short":        {with(object{"repeat": "999ms"}), "/repeat", `repeat must be a time span such as "10m", "1h30m" or "1d", from 1 second to 366 days, not "999ms"`},
+		"repeat long":         {with(object{"repeat": "367d"}), "/repeat", "from 1 second to 366 days"},
+		"repeat vast":         {with(object{"repeat": "9999999999999999999h"}), "/repeat", "to 366 days"},
+		"repeat zero":         {with(object{"repeat": "0s"}), "/repeat", "from 1 second"},
+		"repeat for ever":     {with(object{"repeat": "forever"}), "/repeat", "time span"},
+		"repeat number":       {with(object{"repeat": 600}), "/repeat", "repeat must be a string"},
 		"timeout for ever":    {with(object{"timeout": "forever"}), "/timeout", "time span"},
 		"timeout zero":        {with(object{"timeout": "0s"}), "/timeout", "above zero"},
 		"timeout negative":    {with(object{"timeout": "-1s"}), "/timeout", `time span such as "90s"`},

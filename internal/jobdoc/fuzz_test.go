@@ -27,6 +27,7 @@ func seeds() []string {
 		with(object{"priority": json.RawMessage("1e999999999")}),
 		with(object{"created": "0000-01-01T00:00:00+23:59", "expires": "9999-12-31T23:59:59.9999999999-23:59"}),
 		with(object{"timeout": "2562047h47m16.854775807s"}),
+		with(object{"repeat": "10m"}), with(object{"repeat": ".5s", "timeout": "forever"}), with(object{"repeat": "366d1ns"}),
 		with(object{"labels": object{"a/b~": "\u2028"}, "needs": []any{otherID}}),
 		with(object{"files": []any{object{"name": "..", "url": "http://[::1"}}}),
 		with(object{"input": object{"data": object{"a": json.RawMessage(`[-0.0,1E+2,"\ud83d\ude00"]`)}}}),

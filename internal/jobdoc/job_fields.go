@@ -37,6 +37,7 @@ func convert(t parsedDocument) (jobs.Job, *jobs.Fault) {
 		Traceparent:  text(doc["traceparent"]),
 		Webhook:      text(doc["webhook"]),
 		Keep:         c.keep(doc),
+		Repeat:       c.duration(doc, "repeat"),
 		RerunOf:      text(doc["rerun_of"]),
 	}
 	return job, c.fault

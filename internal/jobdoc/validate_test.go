@@ -97,7 +97,9 @@ func schemaOnly(text []byte) *jobs.Fault {
 }
 
 // badSpan: the schema does not know how long a time span is.
-func badSpan(f *jobs.Fault) bool { return f.Pointer == "/timeout" || f.Pointer == "/needs_timeout" }
+func badSpan(f *jobs.Fault) bool {
+	return f.Pointer == "/timeout" || f.Pointer == "/needs_timeout" || f.Pointer == "/repeat"
+}
 
 // badURL reports whether a fault is that of a URL that package net/url refuses.
 func badURL(job *jobs.Job, f *jobs.Fault) bool {

@@ -11,6 +11,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/cycle"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/internal/ledger/loops"
 	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/internal/ledger/samejob"
 	"github.com/runnerbean/runnerbean/internal/ledger/states"
@@ -175,6 +176,11 @@ func faultText(e *jobs.Error) string {
 
 // describe writes the parts of a job that never change.
 func (c *candidate) describe(t *txn) error {
+	if c.entry.Job.Repeat > 0 {
+		if err := loops.Join(t, c.record.ID, c.entry.Loop, c.entry.Run); err != nil {
+			return err
+		}
+	}
 	if err := t.Queue(qInsertDocument, c.record.ID, c.entry.Document); err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ type running struct {
 	fetchSince, fetchTries         int64 // as in the row
 	interruptions, longest         int64 // as in the row
 	quarantined                    bool
-	needed, live                   bool
+	needed, live, repeats          bool
 }
 
 // end returns the end of the running attempt. Times are at least zero, because clocks

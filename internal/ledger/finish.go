@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
+	"github.com/runnerbean/runnerbean/internal/ledger/loops"
 	"github.com/runnerbean/runnerbean/internal/ledger/results"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
 var (
 	qEnding = engine.NewQuery(`SELECT state, attempt, cancel_requested, node, program, started, due, webhook, target, crashes, alone_crashes, quarantine, fetch_since, fetch_tries, start_after, interruptions, longest_interrupted,
-		EXISTS (SELECT 1 FROM needs WHERE need = jobs.id), EXISTS (SELECT 1 FROM live WHERE job = jobs.id) FROM jobs WHERE id = ?`)
+		EXISTS (SELECT 1 FROM needs WHERE need = jobs.id), EXISTS (SELECT 1 FROM live WHERE job = jobs.id), loop <> '' FROM jobs WHERE id = ?`)
 	qFinish = engine.NewQuery(`UPDATE jobs SET state = ?, finished = ?, updated = ?, not_before = ?, reason = ?, error = ?,
 		spent = (spent + ?) * ?, crashes = (crashes + ?) * ?, alone_crashes = (alone_crashes + ?) * ?, cancel_requested = 0, outcome = ?, exit_code = ?, signal = ?,
 		cpu_us = ?, max_rss = ?, due = ?, fetch_since = ?, fetch_tries = ?, interruptions = ?, longest_interrupted = ?
@@ -21,7 +22,7 @@ var (
 	// qSucceed is qFinish for a success of which the claim has told all that matters.
 	qSucceed = engine.NewQuery(`UPDATE jobs SET state = 'succeeded', finished = ?, updated = ?, not_before = start_after, reason = '', error = '',
 		outcome = ?, exit_code = ?, signal = ?, cpu_us = ?, max_rss = ?, fetch_since = 0, fetch_tries = 0
-		WHERE id = ? AND state = 'running' AND attempt = ? AND cancel_requested = 0 AND webhook = '' AND target = ''
+		WHERE id = ? AND state = 'running' AND attempt = ? AND cancel_requested = 0 AND webhook = '' AND target = '' AND loop = ''
 		AND NOT EXISTS (SELECT 1 FROM needs WHERE need = jobs.id) AND NOT EXISTS (SELECT 1 FROM live WHERE job = jobs.id)`)
 	qAttempt = engine.NewQuery(`INSERT INTO attempts (job, number, node, instance, program_sha256, started, finished, outcome,
 		message, exit_code, signal, cpu_us, max_rss, quarantine)
@@ -57,7 +58,7 @@ func (l *Ledger) Finish(ctx context.Context, id string, attempt int, e Ending) (
 const finishTries = 5
 
 // succeed ends a plain success of a job that this process has claimed: one without webhook,
-// delivery, dependents and reports of the running program, of which nothing was requested.
+// delivery, loop, dependents and reports of the running program, of which nothing was requested.
 // It returns false for any other.
 func succeed(t *txn, id string, attempt int, e *Ending) (r running, done bool, err error) {
 	c, known := t.claimed.Take(id)
@@ -96,10 +97,37 @@ func (t *txn) finish(id string, attempt int, e *Ending) ([]Record, error) {
 			return nil, err
 		}
 	}
-	if !ended.needed {
-		return nil, nil
+	var released []Record
+	if ended.repeats && e.State == jobs.Succeeded {
+		if released, err = t.repeat(id); err != nil {
+			return nil, err
+		}
 	}
-	return t.updateDependents(id, e.State)
+	if !ended.needed {
+		return released, nil
+	}
+	dependents, err := t.updateDependents(id, e.State)
+	return append(released, dependents...), err
+}
+
+// repeat makes the next job of a loop of which a job has succeeded.
+func (t *txn) repeat(id string) (next []Record, err error) {
+	r, found, err := t.get(id)
+	var submitter string
+	if err == nil && found {
+		_, err = t.Row(qSubmitter, []any{id}, &submitter)
+	}
+	if err != nil || !found {
+		return nil, err
+	}
+	return next, loops.Succeeded(t, id, r.Document, func(j loops.Job) (made bool, refused, err error) {
+		c := newCandidate(&Entry{Job: j.Job, Document: j.Document, Submitter: submitter, Loop: j.Loop, Run: j.Run})
+		a, err := c.accept(t)
+		if a.New {
+			next = append(next, a.Record)
+		}
+		return a.New, a.Err, err
+	})
 }
 
 // running reads a job that the attempt still owns. It returns ErrStale or ErrUnknown
@@ -108,7 +136,7 @@ func (t *txn) running(id string, attempt int) (r running, err error) {
 	var state jobs.State
 	var newest int
 	found, err := t.Row(qEnding, []any{id}, (*string)(&state), &newest, &r.requested, &r.node,
-		&r.program, &r.started, &r.due, &r.webhook, &r.target, &r.crashes, &r.alone, &r.quarantined, &r.fetchSince, &r.fetchTries, &r.startAfter, &r.interruptions, &r.longest, &r.needed, &r.live)
+		&r.program, &r.started, &r.due, &r.webhook, &r.target, &r.crashes, &r.alone, &r.quarantined, &r.fetchSince, &r.fetchTries, &r.startAfter, &r.interruptions, &r.longest, &r.needed, &r.live, &r.repeats)
 	switch {
 	case err != nil:
 		return r, err

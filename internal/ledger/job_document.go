@@ -30,6 +30,8 @@ type Entry struct {
 	Submitter string
 	Batch     string // id of the batch of which the job is the frame Frame, or ""
 	Frame     int
+	Loop      string // id of the loop of which the job is the run Run; "" begins a loop if the job repeats
+	Run       int
 }
 
 // candidate is an Entry with everything prepared that needs no transaction.

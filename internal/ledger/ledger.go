@@ -31,6 +31,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/families"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
 	"github.com/runnerbean/runnerbean/internal/ledger/logs"
+	"github.com/runnerbean/runnerbean/internal/ledger/loops"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/internal/ledger/pairing"
@@ -95,6 +96,7 @@ type Ledger struct {
 	Queues     *queues.Queues
 	Batches    *batches.Batches
 	Families   *families.Families
+	Loops      *loops.Loops
 	Events     *eventlog.Log
 	Activity   *activity.Counters
 	Counters   *counters.Counters
@@ -227,7 +229,8 @@ func (l *Ledger) open(ctx context.Context, c Config) (err error) {
 	a := l.access()
 	l.Nodes = nodes.New(a, nodes.Config{Lease: lease, Watch: l.watching, Clock: l.clock, Schema: sqlite.Schema()}, func(t engine.Tx, program string) error { return t.(*txn).programAnnounced(program) })
 	l.Events, l.Activity, l.Replays, l.Sessions = eventlog.New(a), activity.New(a), outbox.NewReplays(a), sessions.New(a)
-	l.Queues, l.Batches, l.Families, l.Counters, l.Chunks = queues.New(a), batches.New(a), families.New(a), counters.New(a), chunks.New(a)
+	l.Queues, l.Batches, l.Families, l.Loops = queues.New(a), batches.New(a), families.New(a), loops.New(a)
+	l.Counters, l.Chunks = counters.New(a), chunks.New(a)
 	l.Dependents, l.Stuck = &Dependents{l.do}, stuck.New(a)
 	l.Outbox = outbox.New(a, outbox.Config{Webhook: c.Webhook, BaseURL: c.BaseURL, FormerURLs: c.FormerURLs})
 	l.Pairing, l.Pool, l.Results, l.Logs, l.Retention, l.Checkpoints = pairing.New(a), pool.New(a), results.New(a), logs.New(a), retention.New(a), checkpoints.New(a)

@@ -9,6 +9,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/counters"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/internal/ledger/loops"
 	"github.com/runnerbean/runnerbean/internal/ledger/states"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -196,6 +197,9 @@ func redescribe(t *txn, r *Record, job *jobs.Job) error {
 		return err
 	}
 	_, err = t.Exec(qDescribe, c.record.Program, int64(c.record.Priority), engine.Micros(c.record.Created), c.labels, c.webhook, target, c.keep(), c.lookAt(t.now), r.ID)
+	if err == nil && job.Repeat > 0 {
+		err = loops.Join(t, r.ID, "", 0)
+	}
 	if err != nil {
 		return err
 	}

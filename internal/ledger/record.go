@@ -164,9 +164,11 @@ const (
 	VerbDelete Verb = "delete"
 	// VerbCheckpoint asks a running program for a checkpoint. The job runs on.
 	VerbCheckpoint Verb = "checkpoint"
+	// VerbEndLoop ends the loop of a job for good, and cancels the newest job of it.
+	VerbEndLoop Verb = "end-loop"
 )
 
-// Verbs are all verbs.
+// Verbs are all verbs but VerbEndLoop, which is for jobs that repeat.
 var Verbs = []Verb{VerbCancel, VerbStop, VerbTerminate, VerbRetry, VerbReset, VerbDelete, VerbCheckpoint}
 
 // requests are the values of cancel_requested.
@@ -200,6 +202,8 @@ var (
 	// ErrMissing is returned for the retry of a success whose result is said to be
 	// missing, if another attempt is the newest.
 	ErrMissing = errors.New("the result is not missing")
+	// ErrNoLoop is returned for the end of the loop of a job that does not repeat.
+	ErrNoLoop = errors.New("job does not repeat")
 	// ErrDocument is returned for the retry of a job whose document has a fault.
 	ErrDocument = errors.New("job document has a fault")
 )
@@ -225,7 +229,7 @@ type Target struct {
 
 // Acted is the result for one Target. Record is the current state of the job. Err says
 // why nothing was done: ErrUnknown, ErrFinal, ErrNotEnded, ErrNotRunning, ErrNeeds,
-// ErrDocument, engine.ErrChanged, retention.ErrNeeded, ErrBatch or ErrSending. For a job
+// ErrNoLoop, ErrDocument, engine.ErrChanged, retention.ErrNeeded, ErrBatch or ErrSending. For a job
 // that was deleted before, Err is an ErrUnknown and a *retention.Deleted. The Record of a
 // job that has just been deleted is as it was.
 type Acted struct {

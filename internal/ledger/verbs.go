@@ -10,6 +10,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/checkpoints"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
+	"github.com/runnerbean/runnerbean/internal/ledger/loops"
 	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
 	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -43,6 +44,9 @@ func (target *Target) act(t *txn, verb Verb, by string) (Acted, error) {
 	r, found, err := t.get(target.ID)
 	if err == nil && !found {
 		a.Err, err = t.unknown(target.ID)
+		if err == nil && verb == VerbEndLoop { // of which the first job may have been deleted
+			a.Record, a.Err, err = endOldLoop(t, by, target.ID, a.Err)
+		}
 	}
 	if err != nil || !found {
 		return a, err
@@ -98,6 +102,8 @@ func change(t *txn, verb Verb, by string, r *Record, target *Target) (refusal, e
 	switch {
 	case verb == VerbDelete:
 		return deleteJob(t, by, r)
+	case verb == VerbEndLoop:
+		return endLoop(t, by, r.ID)
 	case r.State == jobs.Succeeded && verb == VerbRetry && target.Missing > 0:
 		if target.Missing != r.Attempt {
 			return ErrMissing, nil
@@ -177,6 +183,32 @@ func resetIdle(t *txn, by string, r *Record) error {
 	t.Changed(r.ID)
 	t.Note(by, eventlog.KindReset, r.ID, "", "it starts over"+startText(r.StartAfter, t.now))
 	return nil
+}
+
+// endLoop ends the loop of a job for good, and cancels its newest job, which may be another one.
+func endLoop(t *txn, by, id string) (refusal, err error) {
+	newest, err := loops.End(t, by, id)
+	if err != nil || newest == "" {
+		return ErrNoLoop, err
+	}
+	r, found, err := t.get(newest)
+	if err != nil || !found || r.State.Final() {
+		return nil, err
+	}
+	return change(t, VerbCancel, by, &r, &Target{ID: newest})
+}
+
+// endOldLoop is endLoop for the id of a job that the ledger does not hold. It returns the newest
+// job of the loop, or unknown if there is none.
+func endOldLoop(t *txn, by, id string, unknown error) (r Record, refusal, err error) {
+	newest, err := loops.End(t, by, id)
+	if err != nil || newest == "" {
+		return r, unknown, err
+	}
+	if refusal, err = endLoop(t, by, newest); err == nil {
+		r, _, err = t.get(newest)
+	}
+	return r, refusal, err
 }
 
 // deleteJob deletes a job that has ended.

@@ -32,6 +32,7 @@ var (
 	labels    = good("meter", "a.b", "0", strings.Repeat("a", 63)).bad("", "A", "a/b~", ".a", "é", strings.Repeat("a", 64), strings.Repeat("a", 600))
 	values    = good("", "42", "<&>\u2028\"\\\x00", strings.Repeat("é", 256)).bad(strings.Repeat("é", 257), strings.Repeat("x", 257), "\xff")
 	spans     = good(0, jobs.Duration(90*time.Minute), 1, jobs.Duration(720*time.Hour), jobs.Duration(1500)).bad(-1, jobs.Duration(720*time.Hour)+1, jobs.Forever, math.MinInt64)
+	repeats   = good(0, jobs.Duration(10*time.Minute), jobs.Duration(time.Second), jobs.Duration(366*24*time.Hour)).bad(-1, 1, jobs.Duration(time.Second)-1, jobs.Duration(366*24*time.Hour)+1, jobs.Forever)
 	keeps     = good(0, jobs.Duration(time.Hour), jobs.Duration(90*24*time.Hour), jobs.Forever).bad(-1, jobs.Duration(-24*time.Hour))
 	attempts  = good(0, 1, 100).bad(-1, 101, math.MaxInt)
 	sizes     = good[int64](0, 1, 1<<53-1).bad(-1, 1<<53, math.MinInt64)
@@ -79,7 +80,7 @@ func Draw(t *rapid.T) jobs.Job {
 		Created: times.draw(d, "created"), NotBefore: times.draw(d, "not_before"), Expires: times.draw(d, "expires"),
 		Timeout: spans.draw(d, "timeout"), NeedsTimeout: spans.draw(d, "needs_timeout"), NeedsFailed: failed.draw(d, "needs_failed"), Attempts: attempts.draw(d, "attempts"),
 		Traceparent: traces.draw(d, "traceparent"), Labels: map[string]string{},
-		Keep: jobs.Keep{Succeeded: keeps.draw(d, "succeeded"), Failed: keeps.draw(d, "failed"), Cancelled: keeps.draw(d, "cancelled")},
+		Repeat: repeats.draw(d, "repeat"), Keep: jobs.Keep{Succeeded: keeps.draw(d, "succeeded"), Failed: keeps.draw(d, "failed"), Cancelled: keeps.draw(d, "cancelled")},
 	}
 	j.Result.URL = "https://results.example/" + j.ID
 	if d.odd && d.rarely("result") {
@@ -170,6 +171,7 @@ func Each(yield func(jobs.Job) bool) {
 		each(values, func(j *jobs.Job, s string) { j.Labels = map[string]string{"a": s} }),
 		each(spans, func(j *jobs.Job, d jobs.Duration) { j.Timeout = d }),
 		each(spans, func(j *jobs.Job, d jobs.Duration) { j.NeedsTimeout = d }),
+		each(repeats, func(j *jobs.Job, d jobs.Duration) { j.Repeat = d }),
 		each(failed, func(j *jobs.Job, s string) { j.NeedsFailed = s }),
 		each(keeps, func(j *jobs.Job, d jobs.Duration) { j.Keep.Failed = d }),
 		each(attempts, func(j *jobs.Job, n int) { j.Attempts = n }),

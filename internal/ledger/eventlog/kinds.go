@@ -31,6 +31,7 @@ const (
 	KindCheckpoint      = "checkpoint-skipped" // it is broken or missing
 	KindCheckpointAsked = "checkpoint-asked"
 	KindCheckpointNone  = "checkpoint-refused" // what a program has saved is not kept, or it has saved nothing
+	KindLoop            = "loop"               // it was ended for good, or makes no next job
 	KindFailed          = "failed"
 	KindSucceeded       = "succeeded"
 )

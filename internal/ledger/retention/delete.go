@@ -25,7 +25,10 @@ var (
 	qDeleteLabel = engine.NewQuery("DELETE FROM labels WHERE label = ? AND accepted = ? AND job = ?")
 	qNumber      = engine.NewQuery("SELECT COALESCE(MAX(number), 0) FROM deleted")
 	qRemember    = engine.NewQuery("INSERT INTO deleted (id, number, at, program, state) VALUES (?, ?, ?, ?, ?)")
-	qLeave       = engine.NewQuery("INSERT INTO removals (job, attempts) VALUES (?, ?)")
+	// A loop is forgotten with the last of its jobs.
+	qForgetLoop = engine.NewQuery(`DELETE FROM loops WHERE id = (SELECT loop FROM jobs WHERE id = ? AND loop <> '')
+		AND NOT EXISTS (SELECT 1 FROM jobs AS other WHERE other.loop = loops.id AND other.loop <> '' AND other.id <> ?)`)
+	qLeave = engine.NewQuery("INSERT INTO removals (job, attempts) VALUES (?, ?)")
 )
 
 // deletions delete the rows of one job, whose id is their argument.
@@ -46,6 +49,9 @@ var deletions = func() (list []*engine.Query) {
 func Delete(t engine.Tx, j *Job) (refusal, err error) {
 	if refusal, err = refuse(t, j.ID); refusal != nil || err != nil {
 		return refusal, err
+	}
+	if _, err := t.Exec(qForgetLoop, j.ID, j.ID); err != nil {
+		return nil, err
 	}
 	for _, q := range deletions {
 		if _, err := t.Exec(q, j.ID); err != nil {

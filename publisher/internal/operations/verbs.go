@@ -37,7 +37,10 @@ type Verb struct {
 // RetryMissing runs successes again whose results are missing.
 var RetryMissing = Verb{Name: ledger.VerbRetry, Done: "retried for its result", States: []jobs.State{jobs.Succeeded}, Missing: true}
 
-// Verbs are all verbs.
+// EndLoop ends the loop of a job. It is for one job, in whatever state that is.
+var EndLoop = Verb{Name: ledger.VerbEndLoop, Done: "ended as a loop", States: jobs.States}
+
+// Verbs are the verbs for one job and for many.
 var Verbs = []Verb{
 	{Name: ledger.VerbCancel, Done: "cancelled", States: []jobs.State{jobs.Waiting, jobs.Queued, jobs.Running}},
 	{Name: ledger.VerbStop, Done: "stopped", States: []jobs.State{jobs.Running}},
@@ -165,6 +168,8 @@ func (v Verb) advice(a ledger.Acted) (detail string, known bool) {
 		return fmt.Sprintf("the job has not come to its end: it is %s; wait for that, or use reset to let it start over now", state), true
 	case errors.Is(a.Err, ledger.ErrNotRunning):
 		return fmt.Sprintf("the job does not run: it is %s; use cancel to end it before it starts", state), true
+	case errors.Is(a.Err, ledger.ErrNoLoop):
+		return "the job does not repeat: use cancel to end it", true
 	case errors.Is(a.Err, ledger.ErrNeeds):
 		return "the job cannot run as things are: " + textBefore(a.Err, ledger.ErrNeeds), true
 	case errors.Is(a.Err, ledger.ErrCancelled):

@@ -84,7 +84,7 @@ var eventNames = []string{"kind", "node", "job", "by", "since", "until", "text"}
 // eventKinds are the kinds of events that the form suggests.
 var eventKinds = []string{
 	eventlog.KindFailed, eventlog.KindRetrying, eventlog.KindLost, eventlog.KindFault, eventlog.KindConflict, eventlog.KindExpired, eventlog.KindInterrupted,
-	eventlog.KindCancelRequested, eventlog.KindCancelled, eventlog.KindRetried, eventlog.KindReset, eventlog.KindReleased, eventlog.KindCheckpoint, eventlog.KindCheckpointAsked, eventlog.KindCheckpointNone,
+	eventlog.KindCancelRequested, eventlog.KindCancelled, eventlog.KindRetried, eventlog.KindReset, eventlog.KindReleased, eventlog.KindCheckpoint, eventlog.KindCheckpointAsked, eventlog.KindCheckpointNone, eventlog.KindLoop,
 	eventlog.KindDrained, eventlog.KindUndrained, eventlog.KindPaused, eventlog.KindResumed, eventlog.KindSlots, eventlog.KindForgotten, eventlog.KindHookGivenUp, eventlog.KindDeliveryGivenUp, eventlog.KindDeliveryOwnURL,
 	eventlog.KindUpgrade, eventlog.KindUpgraded,
 }

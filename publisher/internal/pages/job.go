@@ -23,6 +23,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 	"github.com/runnerbean/runnerbean/publisher/internal/jsonvalue"
+	"github.com/runnerbean/runnerbean/publisher/internal/loops"
 )
 
 // maxProcesses is how many processes are listed.
@@ -48,6 +49,7 @@ type jobPage struct {
 	Labels    []linkView
 	Needs     []linkView
 	Family    *families.View
+	Loop      *loops.View
 	Rerun     linkView // the job that this one repeats
 	Delivery  jobview.Delivery
 	Events    []jobEvent
@@ -118,7 +120,7 @@ func (p *Pages) jobPage(ctx context.Context, c echo.Context, id string) (*jobPag
 	if v.Family, err = families.New(ctx, p.cfg.Stages, v.Root, id, details.Job.Labels); err != nil {
 		return nil, err
 	}
-	v.Delivery = jobview.NewDelivery(details.Delivery)
+	v.Loop, v.Delivery = loops.New(details.Loop, details.Job.Repeat, v.Root, id), jobview.NewDelivery(details.Delivery)
 	series, err := p.cfg.Series(ctx, id)
 	if n := len(details.Attempts); err == nil && n > 0 {
 		v.Series = chart.Reported(series, details.Attempts[n-1].Started)

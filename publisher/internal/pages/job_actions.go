@@ -30,22 +30,27 @@ func jobButtons(d api.Details, rec ledger.Record) []verbButton {
 			list = append(list, verbButton{Verb: string(name), Text: text, Grave: grave(name, rec.State)})
 		}
 	}
+	cancel := "Cancel"
+	if d.Loop != nil {
+		cancel = "Stop the loop"
+	}
 	switch rec.State {
 	case jobs.Waiting:
-		offer(ledger.VerbCancel, "Cancel")
+		offer(ledger.VerbCancel, cancel)
 	case jobs.Queued:
 		if rec.Wait(time.Now()) > 0 {
 			offer(ledger.VerbReset, "Do not wait")
 		}
-		offer(ledger.VerbCancel, "Cancel")
+		offer(ledger.VerbCancel, cancel)
 	case jobs.Running:
 		offer(ledger.VerbCheckpoint, "Checkpoint")
 		offer(ledger.VerbReset, "Restart")
-		offer(ledger.VerbCancel, "Cancel")
+		offer(ledger.VerbCancel, cancel)
 		offer(ledger.VerbTerminate, "Terminate")
 	case jobs.Failed, jobs.Cancelled:
 		offer(ledger.VerbRetry, "Retry")
 	}
+	offer(ledger.VerbEndLoop, verbWords[ledger.VerbEndLoop].button)
 	offer(ledger.VerbDelete, "Delete")
 	if rec.State.Final() && d.Job.ID != "" {
 		list = append(list, verbButton{Verb: verbRerun, Text: "Run again as a new job"})
@@ -71,9 +76,11 @@ func (p *Pages) ActOnJob(c echo.Context) error {
 	if form.Get("verb") == verbRerun {
 		return p.rerunFromPage(c, id)
 	}
-	v, err := verbNamed(form.Get("verb"))
-	if err != nil {
-		return err
+	v := operations.EndLoop
+	if name := form.Get("verb"); name != string(v.Name) {
+		if v, err = verbNamed(name); err != nil {
+			return err
+		}
 	}
 	rec, err := p.cfg.Record(c.Request().Context(), id)
 	if err != nil {
@@ -124,6 +131,9 @@ func (p *Pages) confirmJob(c echo.Context, v operations.Verb, rec ledger.Record)
 	view := confirmView{
 		frame: p.frame(c, "jobs", words.button), Heading: words.button + " this job?", After: words.after,
 		Button: words.button, Grave: true, Hidden: []field{{"verb", string(v.Name)}, {"confirm", "yes"}},
+	}
+	if v.Name == ledger.VerbEndLoop {
+		view.Heading = "End the loop of this job for good?"
 	}
 	view.Consequences = append([]string{text.Line(rec.Program, text.NameLimit) + " " + text.ShortID(rec.ID)}, consequences(v, n)...)
 	view.Back = view.Root + "/jobs/" + rec.ID

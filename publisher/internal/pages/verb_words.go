@@ -61,6 +61,10 @@ var verbWords = map[ledger.Verb]verbText{
 		after: "The programs run on.",
 		each:  map[jobs.State]string{jobs.Running: "are asked to save what they need to go on from here"},
 	},
+	ledger.VerbEndLoop: {
+		button: "End the loop for good", grave: true,
+		after: "The newest job of the loop is cancelled if it has not ended, and none follows any more, also not after a retry. That cannot be undone. To stop the loop for a while, cancel its newest job.",
+	},
 	ledger.VerbDelete: {
 		button: "Delete", many: true, grave: true, does: "will be deleted", did: "deleted",
 		after: "A deleted job cannot be brought back. Its address says from then on that it was deleted.",
@@ -94,7 +98,7 @@ func consequences(v operations.Verb, n operations.Count) []string {
 	var list []string
 	words := verbWords[v.Name]
 	for _, state := range v.States {
-		if k := n.States[state]; k > 0 {
+		if k := n.States[state]; k > 0 && words.each != nil {
 			list = append(list, fmt.Sprintf("%s %s %s.", text.Grouped(k), state, singular(words.each[state], k)))
 		}
 	}

@@ -88,7 +88,34 @@ func (p *Jobs) Details(ctx context.Context, id string) (api.Details, error) {
 	if err == nil && rec.Attempt > 0 {
 		err = p.addCheckpoints(ctx, &d, rec)
 	}
+	if err == nil && d.Job.Repeat > 0 {
+		err = p.addLoop(ctx, &d)
+	}
 	return d, err
+}
+
+// addLoop adds the loop of a job that repeats.
+func (p *Jobs) addLoop(ctx context.Context, d *api.Details) error {
+	place, found, err := p.cfg.Ledger.Loops.Place(ctx, d.Status.ID)
+	if err != nil || !found {
+		return err
+	}
+	d.Loop = &api.Loop{
+		ID: place.ID, Run: place.Run, Runs: place.Runs, Newest: place.Newest, Latest: place.Latest,
+		Previous: place.Previous, Next: place.Next, Ended: place.Ended, EndedBy: place.EndedBy,
+	}
+	if place.Ended.IsZero() {
+		d.Allowed = append(d.Allowed, string(ledger.VerbEndLoop))
+	}
+	newest, err := p.cfg.Ledger.GetMany(ctx, []string{place.Newest})
+	if err != nil || len(newest) == 0 {
+		return err
+	}
+	d.Loop.State = newest[0].State
+	if d.Loop.State == jobs.Queued && newest[0].Wait(time.Now()) > 0 {
+		d.Loop.NextAt = newest[0].NotBefore
+	}
+	return nil
 }
 
 // addCheckpoints adds the checkpoints of a job, and the request for one.

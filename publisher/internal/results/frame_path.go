@@ -34,7 +34,7 @@ func (hs *Handlers) OfFrame(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		number, err := frameParam(c)
+		number, err := numberParam(c, "frames")
 		if err != nil {
 			return err
 		}
@@ -55,27 +55,32 @@ func (hs *Handlers) OfBundle(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// frameParam returns the number of a frame in a path, or a problem where it is none. Each frame
+// numberParam returns the number of a frame or run in a path, or a problem where it is none. Each
 // has one path.
-func frameParam(c echo.Context) (int, error) {
+func numberParam(c echo.Context, of string) (int, error) {
 	given := c.Param("number")
 	n, err := strconv.Atoi(given)
 	if err != nil || n < 0 || n > jobs.MaxFrame || strconv.Itoa(n) != given {
-		return 0, httpio.Problem(http.StatusNotFound, "there is nothing at this path; that of a frame ends in frames/ and its number, without zeros before it")
+		return 0, httpio.Problem(http.StatusNotFound, "there is nothing at this path; that of one of the "+of+" ends in "+of+"/ and its number, without zeros before it")
 	}
 	return n, nil
 }
 
 // answerAs answers for a job of a batch as at its own result URL.
 func (hs *Handlers) answerAs(c echo.Context, next echo.HandlerFunc, batch, id, what string) error {
-	values := slices.Clone(c.ParamValues())
-	values[slices.Index(c.ParamNames(), "id")] = id
-	c.SetParamValues(values...)
-	err := next(c)
+	err := answerFor(c, next, id)
 	if isUnknown(err) && !errors.Is(err, retention.ErrDeleted) && !c.Response().Committed {
 		return hs.notMade(c, batch, what, err)
 	}
 	return err
+}
+
+// answerFor answers as at the result URL of a job.
+func answerFor(c echo.Context, next echo.HandlerFunc, id string) error {
+	values := slices.Clone(c.ParamValues())
+	values[slices.Index(c.ParamNames(), "id")] = id
+	c.SetParamValues(values...)
+	return next(c)
 }
 
 // notMade says why a job of a batch is unknown.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -30,7 +29,7 @@ func (hs *Handlers) servePage(c echo.Context, d *document) error {
 	if data.Attempts, err = hs.docs.attempts(c.Request().Context(), data.Result); err != nil {
 		return err
 	}
-	data.SetLinks(strings.TrimSuffix(c.Request().URL.Path, "/"), auth.SignedQuery(c))
+	data.SetLinks(linksPath(c), auth.SignedQuery(c))
 	return hs.sendPage(c, data)
 }
 
