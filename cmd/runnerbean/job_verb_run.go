@@ -30,6 +30,31 @@ func newVerbs(a *app) []*cobra.Command {
 	return list
 }
 
+// endLoop is the name of the command that ends loops, and of its verb.
+const endLoop = "end-loop"
+
+// newEndLoop returns the command that ends loops. It takes no selection: a loop is named by any of
+// its jobs.
+func newEndLoop(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: endLoop + " ID...", Short: "End loops for good: cancel the newest job, and make no next one",
+		Long: `End loops for good, each named by the id or result URL of any of its jobs, the
+first one also if it was deleted. The newest job is cancelled if it has not ended,
+and none follows any more, also not after a retry. That cannot be undone.
+
+To stop a loop for a while, cancel its newest job ("runnerbean show" names it). When
+that is retried and succeeds, the loop goes on.`,
+		Example: "  runnerbean end-loop 019aae04-9f80-7c61-8d2e-5b1c7a90e1f2", Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := apiclient.FromEnvironment()
+			if err != nil {
+				return err
+			}
+			return verb{name: endLoop}.runIDs(cmd.Context(), a, c, args, retryFlags{})
+		},
+	}
+}
+
 const selectionHelp = `
 
 Jobs are given by their ids or result URLs, or selected by flags, which must all
@@ -105,6 +130,9 @@ func hint(id string, err error) string {
 func (v verb) printOne(a *app, c *apiclient.Client, id string, status jobs.Result) error {
 	if v.name == "delete" && !a.json {
 		return printLine(a.stdout, id, "is deleted")
+	}
+	if v.name == endLoop && !a.json {
+		return printLine(a.stdout, id, "repeats no more: the loop has ended for good")
 	}
 	return printVerb(a, c, id, status)
 }

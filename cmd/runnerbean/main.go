@@ -90,7 +90,7 @@ Settings are environment variables, which --env-file reads from a file, too; see
 	})
 	root.AddCommand(
 		newDev(a), newWorker(a),
-		newSubmit(a), newShow(a), newWatch(a), newList(a), newLogs(a),
+		newSubmit(a), newShow(a), newWatch(a), newList(a), newLogs(a), newEndLoop(a),
 		newStats(a), newTop(a), newDrain(a), newToken(a), newSign(a), newNodes(a), newInbox(a), newPrune(a),
 		newStore(a), newBackup(a), newRestore(a), newBench(a), newDoctor(a), newMigrate(a), newVersion(a), newHelpConfig(a),
 	)

@@ -70,6 +70,9 @@ func printDetails(out io.Writer, d api.Details) error {
 	if d.Job.RerunOf != "" {
 		fmt.Fprintf(w, "rerun of\t%s\n", terminal.Safe(d.Job.RerunOf))
 	}
+	if d.Loop != nil {
+		fmt.Fprintf(w, "loop\t%s\n", loopText(d.Loop, d.Job.Repeat))
+	}
 	if s.Error != nil {
 		fmt.Fprintf(w, "error\t%s\n", terminal.JobError(s.Error))
 	}
@@ -117,6 +120,24 @@ func checkpointsText(w io.Writer, d api.Details) {
 		}
 		fmt.Fprintf(w, "checkpoint %d\t%s\n", c.Number, line)
 	}
+}
+
+// loopText says which run of its loop a job is, and what comes next.
+func loopText(l *api.Loop, repeat jobs.Duration) string {
+	line := fmt.Sprintf("run %d of %d, each %s after a success", l.Run, l.Runs, terminal.Duration(time.Duration(repeat)))
+	if l.Run != l.Runs {
+		line += "; newest " + terminal.Safe(l.Newest) + ", " + terminal.Safe(string(l.State))
+	}
+	if !l.NextAt.IsZero() {
+		line += "; starts " + terminal.Time(l.NextAt)
+	}
+	if !l.Ended.IsZero() {
+		line += "; ended for good " + terminal.Time(l.Ended)
+		if l.EndedBy != "" {
+			line += " by " + terminal.Safe(l.EndedBy)
+		}
+	}
+	return line
 }
 
 func deliveryText(d *api.Delivery) string {

@@ -24,7 +24,7 @@ import (
 type submitFlags struct {
 	program, input, data string
 	priority             int64
-	timeout              spanFlag
+	timeout, repeat      spanFlag
 	labels               map[string]string
 	wait                 bool
 	batch                batch.Flags
@@ -93,6 +93,7 @@ func newSubmit(a *app) *cobra.Command {
 	f.StringVar(&flags.data, "data", "", "the input itself, JSON; - reads it from standard input")
 	f.Int64Var(&flags.priority, "priority", int64(jobs.DefaultPriority), "0 is the most urgent")
 	f.Var(&flags.timeout, "timeout", "limit of one attempt, such as 90s, 1h30m or 2d (default: the program's or the node's)")
+	f.Var(&flags.repeat, "repeat", "run again so long after each success, such as 10m or 1d; see \"runnerbean end-loop\"")
 	f.StringToStringVar(&flags.labels, "label", nil, "label as key=value, may be repeated")
 	flags.batch.Add(f)
 	f.BoolVar(&flags.wait, "wait", false, "show progress and print the result; exit code 3 if the job fails")
@@ -118,6 +119,9 @@ func (f *submitFlags) document(a *app, cmd *cobra.Command, args []string) ([]byt
 	}
 	if f.timeout != 0 {
 		document["timeout"] = f.timeout.String()
+	}
+	if f.repeat != 0 {
+		document["repeat"] = f.repeat.String()
 	}
 	if len(f.labels) > 0 {
 		document["labels"] = f.labels
@@ -151,7 +155,7 @@ func (f *submitFlags) submitBatch(cmd *cobra.Command, a *app, args []string) err
 	case len(args) > 0 || f.program == "":
 		return usageError(errors.New("a batch needs --program, and no file"))
 	}
-	job := jobs.Job{Program: f.program, Labels: f.labels, Timeout: jobs.Duration(f.timeout)}
+	job := jobs.Job{Program: f.program, Labels: f.labels, Timeout: jobs.Duration(f.timeout), Repeat: jobs.Duration(f.repeat)}
 	if cmd.Flags().Changed("priority") {
 		if f.priority < 0 || f.priority > math.MaxUint32 {
 			return usageError(fmt.Errorf("--priority must be from 0 to %d", uint32(math.MaxUint32)))
