@@ -279,6 +279,29 @@ func TestLoopEndsBesideASuccess(t *testing.T) {
 	}
 }
 
+// A loop that is ended while the node of its job is away has no live job once that is lost.
+func TestLoopEndsWhileItsNodeIsAway(t *testing.T) {
+	t.Parallel()
+	d := newFixture(t)
+	first := d.add(each10m)
+	second := d.nextDue(first)
+	n := d.run(second)
+	_, err := d.act(VerbEndLoop, first)
+	d.must(err)
+	d.advance(time.Minute)
+	lost, err := d.Recover(t.Context(), 0)
+	d.must(err)
+	if len(lost) != 1 || lost[0] != (Recovered{second, jobs.Cancelled}) {
+		t.Errorf("lost: %v", lost)
+	}
+	if _, err := d.Finish(t.Context(), second, n, ending(jobs.Succeeded, jobs.OutcomeSucceeded)); !errors.Is(err, ErrStale) {
+		t.Errorf("the node is back: %v", err)
+	}
+	if ids, live := d.members(first); live != 0 || len(ids) != 2 {
+		t.Errorf("%v, %d live", ids, live)
+	}
+}
+
 // A document that comes again neither begins a second loop nor revives one.
 func TestLoopDocumentAgain(t *testing.T) {
 	t.Parallel()

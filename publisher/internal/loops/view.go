@@ -3,6 +3,7 @@ package loops
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/runnerbean/runnerbean/api"
@@ -12,7 +13,7 @@ import (
 
 // View is the loop of a job on its page.
 type View struct {
-	// Every says how often it repeats, and Run which run of the loop the job is.
+	// Every says how often it repeats, or repeated, and Run which run of the loop the job is.
 	Every, Run string
 	// NextAt is when the newest job starts; empty if it does not wait for that.
 	NextAt text.Piece
@@ -32,7 +33,7 @@ func New(l *api.Loop, repeat jobs.Duration, root, id string) *View {
 	if l == nil {
 		return nil
 	}
-	v := &View{Every: text.Duration(time.Duration(repeat)), Run: "run " + text.Grouped(l.Run) + " of " + strconv.Itoa(l.Runs)}
+	v := &View{Every: "Repeats " + text.Duration(time.Duration(repeat)) + " after each success", Run: "run " + text.Grouped(l.Run) + " of " + strconv.Itoa(l.Runs)}
 	if l.Run == l.Runs {
 		v.Run = "run " + text.Grouped(l.Run)
 	}
@@ -41,6 +42,7 @@ func New(l *api.Loop, repeat jobs.Duration, root, id string) *View {
 	}
 	switch {
 	case !l.Ended.IsZero():
+		v.Every = "Repeated" + strings.TrimPrefix(v.Every, "Repeats")
 		v.Ended, v.At = "Ended for good", text.Moment(l.Ended)
 		if l.EndedBy != "" {
 			v.Ended += " by " + text.Line(l.EndedBy, text.NameLimit)

@@ -38,7 +38,7 @@ func jobButtons(d api.Details, rec ledger.Record) []verbButton {
 	case jobs.Waiting:
 		offer(ledger.VerbCancel, cancel)
 	case jobs.Queued:
-		if rec.Wait(time.Now()) > 0 {
+		if rec.Wait(time.Now()) > 0 && !rec.StartAfter.After(time.Now()) { // a reset keeps to the document
 			offer(ledger.VerbReset, "Do not wait")
 		}
 		offer(ledger.VerbCancel, cancel)
