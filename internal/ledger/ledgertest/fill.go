@@ -138,7 +138,12 @@ var rows = []string{
 	"INSERT INTO labels SELECT 'meter=' || json_extract(labels, '$.meter'), accepted, id FROM jobs",
 	`INSERT INTO documents SELECT id, CAST('{"id":"' || id || '","program":"' || program || '","input":{"data":' ||
 		message || '},"result":{"url":"https://results.example/' || id || '"},"labels":' || labels || '}' AS BLOB) FROM jobs`,
-	`INSERT INTO live SELECT id, attempt, 0.5, 'half of it', '{"records":12}', updated FROM jobs WHERE state = 'running'`,
+	`INSERT INTO live (job, attempt, progress, message, counters, chunk, updated)
+		SELECT id, attempt, 0.5, 'half of it', '{"records":12}', '{"id":"packages-17"}', updated FROM jobs WHERE state = 'running'`,
+	`INSERT INTO attempt_counters SELECT id, 1, '{"records":12}' FROM jobs WHERE state = 'running'`,
+	`INSERT INTO chunks SELECT id, attempt, 'packages-17', 1, '40', updated FROM jobs WHERE state = 'running'`,
+	`INSERT INTO counted SELECT program, 7200, finished - finished % 7200000000, node, 'records', COUNT(*) * 12.5 FROM jobs
+		WHERE state = 'succeeded' GROUP BY 1, 3, 4`,
 	`INSERT INTO needs (need, job, deadline) SELECT (SELECT id FROM jobs ORDER BY accepted DESC LIMIT 1), id, 0 FROM jobs WHERE state = 'waiting'`,
 	`INSERT INTO events SELECT id, finished, CASE state WHEN 'failed' THEN 'failed' ELSE 'cancelled' END, id,
 		CASE state WHEN 'failed' THEN node ELSE '' END, 'attempt 1: error: exit status 1',
