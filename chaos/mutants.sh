@@ -338,6 +338,21 @@ mutant 'checkpoint: changes while it is packed are not seen' worker/internal/che
 mutant 'checkpoint: the same one again costs nothing' worker TestRunAgainForNothing \
 	worker/internal/checkpoint/checkpoint.go 'err == nil && k.newest == k.restored' 'err == nil && k.newest == ""'
 
+mutant 'checkpoint: a program without a handler gets the signal' worker/internal/process TestSignal \
+	worker/internal/process/handle_linux.go 'handles(procFile(pid, "status"), sig)' 'len(procFile(pid, "status")) > 0'
+
+mutant 'checkpoint: a packing from before a request answers it' worker/internal/checkpoint TestRequests \
+	worker/internal/checkpoint/requests.go 'r != nil && r.saving && !r.done' 'r != nil && !r.done'
+
+mutant 'checkpoint: a broken one counts as kept' internal/ledger TestBrokenCheckpointsDoNotCount \
+	internal/ledger/checkpoints/checkpoints.go "AND state = 1 AND broken = ''" 'AND state = 1'
+
+mutant 'drain: interrupts what no other node can take over' worker TestDrainWithoutAnotherNode \
+	worker/stop_requests.go '!elsewhere[a.record.Program]' 'elsewhere == nil'
+
+mutant 'queue: begun work comes in its turn' internal/dispatch TestBegunWorkComesFirst \
+	internal/ledger/queues/message_priority.go 'return priority - 1' 'return priority'
+
 mutant 'checkpoint: what a dead node has begun stays' internal/ledger TestLeftCheckpointsAreFound \
 	internal/ledger/checkpoints/left.go 'return !runs && now.Sub(r.at) > begunFor' 'return runs && now.Sub(r.at) > begunFor'
 

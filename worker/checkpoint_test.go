@@ -243,6 +243,11 @@ func TestBrokenCheckpoint(t *testing.T) {
 					said = append(said, e.Message)
 				}
 			}
+			for i, kept := range r.kept(id)[1:] { // the first is that of the third attempt
+				if broken := kept.Broken != ""; broken || name == "both" || kept.Restored != 3 {
+					t.Errorf("%d: %+v", i, kept)
+				}
+			}
 			if !slices.EqualFunc(said, c.events, strings.HasPrefix) {
 				t.Errorf("events %q, want %q", said, c.events)
 			}

@@ -86,11 +86,16 @@ func (w *stopWatcher) saveAsked(ctx context.Context, list []*attempt) {
 		return
 	}
 	var ids []string
-	able := false
+	able, programs := false, w.others.programs.Current().Programs
 	for _, a := range list {
 		if k := a.keeper.Load(); k != nil {
-			ids, able = append(ids, a.record.ID), able || k.Able()
+			// People are told what the program is that is installed now.
+			p := programs[a.record.Program]
+			ids, able = append(ids, a.record.ID), able || k.Able() || p != nil && p.About.Checkpoint
 		}
+	}
+	if !able {
+		return
 	}
 	requests, err := w.cfg.Checkpoints.Requests(ctx, ids)
 	if err != nil && ctx.Err() == nil {
@@ -105,9 +110,7 @@ func (w *stopWatcher) saveAsked(ctx context.Context, list []*attempt) {
 			a.logger.Warn("the request for a checkpoint is not answered yet", "err", err)
 		}
 	}
-	if able {
-		w.handOver(ctx, list)
-	}
+	w.handOver(ctx, list)
 }
 
 // handOver makes programs of a drained node save, and interrupts those that have: their jobs go
@@ -132,7 +135,9 @@ func (w *stopWatcher) handOver(ctx context.Context, list []*attempt) {
 		}
 		switch state, why := k.Request(checkpoint.Drain, since.String()); state {
 		case checkpoint.Saved:
-			a.stop.cancel(errDrained)
+			if a.run.handle.Running() { // else its result is being published
+				a.stop.cancel(errDrained)
+			}
 		case checkpoint.NotSaved:
 			a.once.Do(func() {
 				a.logger.Warn("the node is drained, and a program has not saved a checkpoint: it runs on", "err", why)

@@ -41,6 +41,13 @@ func (h *Handle) set(running *descendants) {
 	h.running, h.paused = running, false
 }
 
+// Running reports whether a program runs.
+func (h *Handle) Running() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.running != nil
+}
+
 func (h *Handle) setPaused(paused bool) {
 	if h == nil {
 		return
