@@ -97,6 +97,25 @@ func TestCheckpointOnRequest(t *testing.T) {
 	}
 }
 
+// TestCheckpointOfAPausedProgram asks a program that stands still. It answers when it goes on.
+func TestCheckpointOfAPausedProgram(t *testing.T) {
+	t.Parallel()
+	r := newFixture(t)
+	gate := filepath.Join(r.dir, "gate")
+	r.installFolder("p", savesOnSignal(gate), onSignal)
+	n := r.start()
+	n.announce()
+	id := r.submit(job("p"))
+	r.awaitMessage(id)
+	n.Pause("a test")
+	r.act(ledger.VerbCheckpoint, id)
+	n.Resume()
+	r.awaitAnswer(id)
+	r.awaitKept(id, 1)
+	r.must(os.WriteFile(gate, nil, 0o600))
+	r.await(id, jobs.Succeeded)
+}
+
 // TestUnableProgram asks programs that do not save on request, or not yet. No signal reaches
 // them: they would not survive it.
 func TestUnableProgram(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/worker/internal/checkpoint"
 	"github.com/runnerbean/runnerbean/worker/internal/fault"
+	"github.com/runnerbean/runnerbean/worker/internal/process"
 )
 
 // askEvery is how often the ledger is asked which attempts are to be stopped. A person may
@@ -77,12 +78,14 @@ type stopWatcher struct {
 	cfg     *Config
 	running *runningAttempts
 	others  *otherNodes
+	pause   *process.PauseGate
 	panics  *panicRecorder
 }
 
-// saveAsked passes on to programs that a person, or the drain of this node, wants a checkpoint.
+// saveAsked passes on to programs that a person, or the drain of this node, wants a checkpoint. In
+// a pause they stand still, and would not answer.
 func (w *stopWatcher) saveAsked(ctx context.Context, list []*attempt) {
-	if w.cfg.Checkpoints == nil {
+	if w.cfg.Checkpoints == nil || w.pause.Closed() {
 		return
 	}
 	var ids []string

@@ -86,7 +86,7 @@ func New(cfg Config) (*Worker, error) {
 	}
 	recorder := &panicRecorder{node: cfg.Node, events: cfg.Events, logger: cfg.Logger}
 	w.others = &otherNodes{instance: cfg.Instance, nodes: cfg.Nodes, programs: w.programs}
-	w.stops = &stopWatcher{cfg: &w.cfg, running: w.running, others: w.others, panics: recorder}
+	w.stops = &stopWatcher{cfg: &w.cfg, running: w.running, others: w.others, pause: w.pause, panics: recorder}
 	w.trouble = trouble.New(trouble.Config{
 		Node: cfg.Node, Backoff: retry.Backoff{Base: cfg.BackoffBase, Max: maxTroubleWait, Jitter: cfg.Jitter},
 		OnChange: func(in bool) { w.gate.inTrouble(in); cfg.OnTrouble() }, Logger: cfg.Logger,
