@@ -26,24 +26,31 @@ import (
 // poolOnServers prepares two nodes with a ledger in PostgreSQL and a store in a bucket.
 func poolOnServers(t *testing.T) (a, b *process, database string) {
 	t.Helper()
+	a, b, _, _ = poolAndServers(t)
+	return a, b, a.setting("LEDGER")
+}
+
+// poolAndServers does what poolOnServers does, and returns the servers, for faults of them.
+func poolAndServers(t *testing.T) (a, b *process, server *postgrestest.Server, queue *queuetest.Server) {
+	t.Helper()
 	bucket := buckettest.Start(t).URL
 	server, err := postgrestest.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Stop)
-	database, err = server.NewSchema()
+	database, err := server.NewSchema()
 	if err != nil {
 		t.Fatal(err)
 	}
-	beanstalkd := queuetest.Start(t).Addr
-	a, b = newNode(t, beanstalkd), newNode(t, beanstalkd)
+	queue = queuetest.Start(t)
+	a, b = newNode(t, queue.Addr), newNode(t, queue.Addr)
 	for _, n := range []*process{a, b} {
 		n.env = append(n.env, "RUNNERBEAN_LEDGER="+database, "RUNNERBEAN_STORE="+bucket, "RUNNERBEAN_LEASE=5s",
 			"AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test-secret")
 	}
 	b.env = append(b.env, "RUNNERBEAN_NODE=n2")
-	return a, b, database
+	return a, b, server, queue
 }
 
 // news is one event of a stream.

@@ -38,3 +38,35 @@ func TestPoolBatchOfAKilledNode(t *testing.T) {
 	killed.start("worker")
 	killed.checkFilm(id)
 }
+
+// TestPoolBatchOfKilledServers kills the database, beanstalkd with and without the loss of its
+// disk, and both nodes, while a batch runs. The files are those of a run without that.
+func TestPoolBatchOfKilledServers(t *testing.T) {
+	for name, batch := range faultyBatches {
+		t.Run(name, func(t *testing.T) {
+			a, b, database, queue := poolAndServers(t)
+			g := gate(t.TempDir())
+			for _, n := range []*process{a, b} {
+				batch.install(n)
+				g.hold(n, batch.program)
+				n.start("worker")
+			}
+			wantBundle, wantFrames := a.bundleAfter(batch, g)
+			run := func() {
+				if err := database.Run(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			crash := func() { database.Crash(); run() }
+			lost := func() { queue.Kill(); queue.Wipe(); queue.Restart() }
+			restart := func(n *process) func() {
+				return func() { n.end(syscall.SIGKILL); n.start("worker") }
+			}
+			all := func() { database.Crash(); lost(); run(); restart(b)() }
+			bundle, frames := a.bundleAfter(batch, g, crash, queue.Restart, lost, restart(a), all)
+			if bundle != wantBundle || frames != wantFrames {
+				t.Errorf("%s and %s, want %s and %s", bundle, frames, wantBundle, wantFrames)
+			}
+		})
+	}
+}

@@ -105,23 +105,34 @@ func TestSubmitBatch(t *testing.T) {
 	p.expect(2, "", "submit", "--program", "one", "--array", "1-3:0")
 }
 
+// installSweep installs the programs of examples/sweep.
+func (p *process) installSweep() {
+	p.t.Helper()
+	for name, path := range map[string]string{"sweep": "./examples/sweep", "collect": "./examples/sweep/collect"} {
+		build := exec.Command("go", "build", "-o", filepath.Join(p.setting("PROGRAMS"), name), path)
+		build.Dir = "../.."
+		if out, err := build.CombinedOutput(); err != nil {
+			p.t.Fatalf("%v\n%s", err, out)
+		}
+	}
+}
+
+// sweepBatch is a batch of 12 frames with checkpoints.
+func sweepBatch(id string) string {
+	return fmt.Sprintf(`{"id":%q,"program":"batch","input":{"data":{
+		"job":{"program":"sweep","input":{"data":{"frame":"${frame}","volatility":"${v}","strike":"${k}","paths":15000}}},
+		"matrix":{"v":[0.1,0.2,0.3,0.4],"k":[90,100,110]},"bundle":{"program":"collect"}}}}`, id)
+}
+
 // TestSweepOfAKilledNode kills the node of examples/sweep again and again. All numbers are those
 // of programs that ran in a shell.
 func TestSweepOfAKilledNode(t *testing.T) {
 	t.Parallel()
 	p := newNode(t, queuetest.Start(t).Addr)
-	for name, path := range map[string]string{"sweep": "./examples/sweep", "collect": "./examples/sweep/collect"} {
-		build := exec.Command("go", "build", "-o", filepath.Join(p.setting("PROGRAMS"), name), path)
-		build.Dir = "../.."
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-	}
+	p.installSweep()
 	p.start("worker")
 	id := jobs.NewID()
-	p.postJob(fmt.Sprintf(`{"id":%q,"program":"batch","input":{"data":{
-		"job":{"program":"sweep","input":{"data":{"frame":"${frame}","volatility":"${v}","strike":"${k}","paths":30000}}},
-		"matrix":{"v":[0.1,0.3],"k":[90,100,110]},"bundle":{"program":"collect"}}}}`, id))
+	p.postJob(sweepBatch(id))
 	for n := range 4 {
 		p.until("a program", func() bool {
 			r, _ := p.get(p.url + "/" + id)
@@ -132,12 +143,12 @@ func TestSweepOfAKilledNode(t *testing.T) {
 	}
 	p.final(p.url + "/" + id)
 	var got struct{ Points []json.RawMessage }
-	if err := p.final(p.url + "/" + jobs.BundleID(id)).Decode(&got); err != nil || len(got.Points) != 6 {
+	if err := p.final(p.url + "/" + jobs.BundleID(id)).Decode(&got); err != nil || len(got.Points) != 12 {
 		t.Fatalf("%v: %s", err, got.Points)
 	}
 	for n, point := range got.Points {
 		shell := exec.Command(filepath.Join(p.setting("PROGRAMS"), "sweep"))
-		shell.Stdin = strings.NewReader(fmt.Sprintf(`{"frame":%d,"volatility":%v,"strike":%v,"paths":30000}`, n, []float64{0.1, 0.3}[n/3], []int{90, 100, 110}[n%3]))
+		shell.Stdin = strings.NewReader(fmt.Sprintf(`{"frame":%d,"volatility":%v,"strike":%v,"paths":15000}`, n, []float64{0.1, 0.2, 0.3, 0.4}[n/3], []int{90, 100, 110}[n%3]))
 		want, err := shell.Output()
 		if err != nil || strings.TrimSpace(string(want)) != string(point) {
 			t.Errorf("frame %d: %s, want %s, %v", n, point, want, err)
