@@ -10,6 +10,8 @@ import (
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
+
+	"github.com/runnerbean/runnerbean/internal/jsondoc"
 )
 
 // BatchProgram is the program of the job that is a batch. Nodes run it themselves.
@@ -65,6 +67,10 @@ type Batch struct {
 	// inputs/needs, by their numbers: at most [MaxBundled] frames. It needs Program; Input is
 	// {} if it is empty. Its NeedsFailed says whether it runs if a frame has not succeeded.
 	Bundle *Job
+	// Package are files in the store of the nodes, by names such as "scenes/forest.pov", with
+	// their SHA-256 digests: at most [MaxPackage]. In Job and Bundle the URL of the input or of a
+	// file may be "package:" and such a name.
+	Package Package
 }
 
 // MaxBundled is the largest number of frames of a batch with a Bundle.
@@ -104,7 +110,10 @@ func (b *Batch) Expander() (*Expander, error) {
 	if f != nil {
 		return nil, f
 	}
-	t, f := newTemplate(&b.Job)
+	t, f := newTemplate(&b.Job, b.Package)
+	if f == nil {
+		f = t.checkWork(n)
+	}
 	if f != nil {
 		return nil, f
 	}
@@ -135,12 +144,22 @@ func (e *Expander) Job(i int) (job Job, err error) {
 	return job, nil
 }
 
-// Check checks that the template has a value for each name in it, in all frames. The error is
-// a [*Fault] whose message names the frame.
+// Check checks that the template has a value for each name in it, and that the package has the
+// files that it names, in all frames. The error is a [*Fault] whose message names the frame.
 func (e *Expander) Check() error {
+	if e.batch.Bundle != nil {
+		if _, f := e.batch.Package.inPackage(e.batch.Bundle); f != nil {
+			f.Pointer = jsondoc.Bounded("/bundle" + f.Pointer)
+			return f
+		}
+	}
 	for i := range e.frames {
 		frame := e.Frame(i)
-		if f := e.template.checkNames(&frame); f != nil {
+		f := e.template.checkNames(&frame)
+		if f == nil {
+			f = e.template.checkPackage(&frame)
+		}
+		if f != nil {
 			f.Message = fmt.Sprintf("frame %d: %s", frame.Number, f.Message)
 			return f
 		}
@@ -154,7 +173,7 @@ func (e *Expander) Bundle() *Job {
 	if b.Bundle == nil {
 		return nil
 	}
-	job := *b.Bundle
+	job, _ := b.Package.inPackage(b.Bundle) // Check has found what it names
 	if job.Input.URL == "" && job.Input.Data == nil {
 		job.Input.Data = []byte("{}")
 	}
@@ -178,6 +197,7 @@ type batchInput struct {
 	Matrix     jsontext.Value  `json:"matrix,omitempty"`
 	MaxRunning int             `json:"max_running,omitzero"`
 	Bundle     json.RawMessage `json:"bundle,omitempty"`
+	Package    Package         `json:"package,omitempty"`
 }
 
 // frameInput is a frame that has more than its number.
@@ -197,7 +217,7 @@ func (b *Batch) Document() (Job, error) {
 	if err != nil {
 		return Job{}, err
 	}
-	in := batchInput{Frames: frameInputs(b.Frames), Matrix: matrixInput(b.Matrix), MaxRunning: b.MaxRunning}
+	in := batchInput{Frames: frameInputs(b.Frames), Matrix: matrixInput(b.Matrix), MaxRunning: b.MaxRunning, Package: b.Package}
 	var f *Fault
 	if in.Job, f = partOfBatch(b.Job); f == nil && b.Bundle != nil {
 		in.Bundle, f = partOfBatch(*b.Bundle)
@@ -299,6 +319,9 @@ func (b *Batch) check() (frames int, f *Fault) {
 		return 0, newFault("/labels", "must have at most %d entries: each frame gets %q and %q, too", maxLabels-2, batchLabel, frameLabel)
 	case b.MaxRunning < 0:
 		return 0, newFault("/max_running", "must be at least 0")
+	}
+	if f := b.Package.check(); f != nil {
+		return 0, f
 	}
 	for _, label := range []string{batchLabel, frameLabel} {
 		if _, taken := b.Job.Labels[label]; taken {

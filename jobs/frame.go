@@ -3,11 +3,14 @@ package jobs
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/runnerbean/runnerbean/internal/inputurl"
 	"github.com/runnerbean/runnerbean/internal/jsondoc"
 )
 
@@ -20,6 +23,63 @@ const (
 	// frameNumber is the name of the number among the values of a frame.
 	frameNumber = "frame"
 )
+
+const (
+	// MaxPackage is the largest number of files in the package of a batch.
+	MaxPackage = 10_000
+	// maxPackageURLs bounds the URLs in all frames of a batch that name files of its package and
+	// differ between frames: each is looked up before the batch is accepted.
+	maxPackageURLs = 2_000_000
+)
+
+// Package are the files of a batch that are in the store of the nodes, by their names, with
+// their SHA-256 digests. A name is a relative path, such as "scenes/forest.pov".
+type Package map[string]string
+
+// check checks names and digests.
+func (p Package) check() *Fault {
+	if len(p) > MaxPackage {
+		return newFault("/package", "must have at most %d files, not %d", MaxPackage, len(p))
+	}
+	for _, name := range slices.Sorted(maps.Keys(p)) {
+		if why := inputurl.BadName(name); why != "" {
+			return newFault(jsondoc.Member("/package", name), "%s", why)
+		}
+		if digest := p[name]; !validDigest(digest) {
+			return newFault(jsondoc.Member("/package", name), "must be %s, not %s", wantDigest, jsondoc.Excerpt(digest))
+		}
+	}
+	return nil
+}
+
+// resolve returns the URL of a file of the package, or the URL as it is.
+func (p Package) resolve(url, pointer string) (string, *Fault) {
+	name, ok := inputurl.Packaged(url)
+	if !ok {
+		return url, nil
+	}
+	digest, ok := p[name]
+	if !ok {
+		return "", newFault(pointer, "names the file %s, which is not in the package", jsondoc.Excerpt(name))
+	}
+	return inputurl.OfStore(digest), nil
+}
+
+// inPackage returns a copy of a job with the URLs of files of the package.
+func (p Package) inPackage(job *Job) (Job, *Fault) {
+	own := *job
+	var f *Fault
+	if own.Input.URL, f = p.resolve(job.Input.URL, "/input/url"); f != nil {
+		return own, f
+	}
+	own.Files = slices.Clone(job.Files)
+	for i := range own.Files {
+		if own.Files[i].URL, f = p.resolve(job.Files[i].URL, jsondoc.Element("/files", i)+"/url"); f != nil {
+			return own, f
+		}
+	}
+	return own, nil
+}
 
 // Frame is one job of a [Batch].
 type Frame struct {

@@ -11,6 +11,7 @@ import (
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/runnerbean/runnerbean/internal/inputurl"
 	"github.com/runnerbean/runnerbean/internal/jsondoc"
 )
 
@@ -22,6 +23,8 @@ type template struct {
 	files [][]piece // of the URLs of Files
 	at    []string  // pointers of files
 	names []valueName
+	// of are the files that URLs may name.
+	of Package
 }
 
 // valueName is the name of a value in a template, and where it stands first.
@@ -36,8 +39,8 @@ type piece struct {
 	whole   bool   // the value is JSON of its own
 }
 
-func newTemplate(job *Job) (*template, *Fault) {
-	t := &template{job: job}
+func newTemplate(job *Job, of Package) (*template, *Fault) {
+	t := &template{job: job, of: of}
 	var f *Fault
 	if f = job.Input.dataFault(); f != nil {
 		return nil, f
@@ -87,18 +90,73 @@ func (t *template) fill(frame *Frame, job *Job) *Fault {
 	case job.Input.URL == "":
 		job.Input.Data, f = frameValues(frame)
 	default:
-		job.Input.URL, f = expand(t.url, frame, "/input/url")
+		job.Input.URL, f = t.address(t.url, frame, "/input/url")
 	}
 	if f != nil {
 		return f
 	}
 	job.Files = slices.Clone(t.job.Files)
 	for i := range job.Files {
-		if job.Files[i].URL, f = expand(t.files[i], frame, t.at[i]); f != nil {
+		if job.Files[i].URL, f = t.address(t.files[i], frame, t.at[i]); f != nil {
 			return f
 		}
 	}
 	return nil
+}
+
+// address returns a URL in a frame.
+func (t *template) address(pieces []piece, frame *Frame, pointer string) (string, *Fault) {
+	url, f := expand(pieces, frame, pointer)
+	if f != nil {
+		return "", f
+	}
+	return t.of.resolve(url, pointer)
+}
+
+// named calls look with each URL that names a file of the package.
+func (t *template) named(look func(pieces []piece, pointer string) *Fault) *Fault {
+	packaged := func(pieces []piece) bool { _, ok := inputurl.Packaged(pieces[0].literal); return ok }
+	if packaged(t.url) {
+		if f := look(t.url, "/input/url"); f != nil {
+			return f
+		}
+	}
+	for i, pieces := range t.files {
+		if packaged(pieces) {
+			if f := look(pieces, t.at[i]); f != nil {
+				return f
+			}
+		}
+	}
+	return nil
+}
+
+// checkPackage checks that the package has what the frame names. checkWork has looked at the
+// URLs that are the same in all frames.
+func (t *template) checkPackage(frame *Frame) *Fault {
+	return t.named(func(pieces []piece, pointer string) *Fault {
+		if len(pieces) == 1 {
+			return nil
+		}
+		_, f := t.address(pieces, frame, pointer)
+		return f
+	})
+}
+
+// checkWork checks the URLs that name the same file of the package in all frames, and bounds
+// the number of the others in all frames together.
+func (t *template) checkWork(frames int) *Fault {
+	different := 0
+	return t.named(func(pieces []piece, pointer string) *Fault {
+		if len(pieces) == 1 {
+			_, f := t.of.resolve(pieces[0].literal, pointer)
+			return f
+		}
+		if different += frames; different > maxPackageURLs {
+			return newFault(pointer, "is one of more than %d names of files in all frames: split the batch, or give frames fewer files of their own", maxPackageURLs)
+		}
+		return nil
+	})
 }
 
 // checkNames checks that the frame has a value for each name.

@@ -84,6 +84,8 @@ const (
 
 // Input says where a program's standard input comes from: either URL or Data.
 type Input struct {
+	// URL is http or https, or "sha256:" and the digest of a file in the store of the nodes,
+	// which the package of a batch has brought there.
 	URL string `json:"url,omitempty"`
 	// SHA256 is the lower-case hex digest that the fetched bytes must have.
 	SHA256 string `json:"sha256,omitempty"`
@@ -114,7 +116,7 @@ func (in Input) dataFault() *Fault {
 	return nil
 }
 
-// File is an additional input, fetched to inputs/Name.
+// File is an additional input, fetched to inputs/Name. URL is as in [Input].
 type File struct {
 	Name   string `json:"name"`
 	URL    string `json:"url"`

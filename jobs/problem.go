@@ -16,6 +16,9 @@ type Problem struct {
 	Instance string `json:"instance,omitempty"`
 	// Pointer is the JSON pointer of the fault in the document that was sent.
 	Pointer string `json:"pointer,omitempty"`
+	// Missing are the SHA-256 digests of the files that the document names and that the store
+	// does not have.
+	Missing []string `json:"missing,omitempty"`
 }
 
 func (p *Problem) Error() string {

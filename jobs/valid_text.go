@@ -35,6 +35,7 @@ const (
 	wantProgram  = "the name of an installed program: 1 to 64 lower-case letters, digits, '.', '_' or '-', the first a letter or digit"
 	wantLabel    = "1 to 63 lower-case letters, digits, '.', '_' or '-', the first a letter or digit"
 	wantURL      = "an absolute http or https URL without user name or password, of at most 4096 characters"
+	wantSource   = wantURL + `, or "sha256:" and the digest of a file in the store`
 	wantDigest   = "a SHA-256 digest: 64 lower-case hexadecimal digits"
 	wantFileName = "a plain file name without slashes or control characters, of at most 255 bytes"
 	wantTrace    = `a W3C trace context, such as "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"`

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/runnerbean/runnerbean/internal/inputurl"
 	"github.com/runnerbean/runnerbean/internal/jsondoc"
 )
 
@@ -16,6 +17,9 @@ func (j Job) Validate() error {
 	f := j.check()
 	if f == nil && j.Input.Data != nil {
 		_, f = appendData(nil, j.Input.Data)
+	}
+	if f == nil {
+		f = j.packageRule()
 	}
 	if f != nil {
 		return j.identified(f)
@@ -98,6 +102,22 @@ func (f *firstFault) addURL(pointer, value string) {
 	f.add(pointer, "must be "+wantURL+", not %s", jsondoc.ExcerptURL(value))
 }
 
+// sourceText reports whether s may say where an input is, by its text.
+func sourceText(s string) bool {
+	if inputurl.IsWeb(s) {
+		return urlText(s)
+	}
+	return inputurl.ValidText(s, maxURL)
+}
+
+func (f *firstFault) addSource(pointer, value string) {
+	if len([]rune(value)) > maxURL {
+		f.addURL(pointer, value)
+		return
+	}
+	f.add(pointer, "must be "+wantSource+", not %s", jsondoc.ExcerptURL(value))
+}
+
 func (j *Job) checkIdentity(first *firstFault) {
 	if !ValidID(j.ID) {
 		first.addValue("/id", wantID, j.ID)
@@ -136,8 +156,8 @@ func (j *Job) checkInput(first *firstFault) {
 	if (in.URL != "") == hasData {
 		first.add("/input", "must have exactly one of url and data")
 	}
-	if in.URL != "" && !urlText(in.URL) {
-		first.addURL("/input/url", in.URL)
+	if in.URL != "" && !sourceText(in.URL) {
+		first.addSource("/input/url", in.URL)
 	}
 	if in.SHA256 != "" && !validDigest(in.SHA256) {
 		first.addValue("/input/sha256", wantDigest, in.SHA256)
@@ -163,8 +183,8 @@ func (j *Job) checkFiles(first *firstFault) {
 		case !validFileName(f.Name):
 			first.addValue(at("/name"), wantFileName, f.Name)
 		}
-		if !urlText(f.URL) {
-			first.addURL(at("/url"), f.URL)
+		if !sourceText(f.URL) {
+			first.addSource(at("/url"), f.URL)
 		}
 		if f.SHA256 != "" && !validDigest(f.SHA256) {
 			first.addValue(at("/sha256"), wantDigest, f.SHA256)
@@ -278,7 +298,7 @@ func (j *Job) resultRule() *Fault {
 
 // urlRules checks that all other URLs are absolute and hold no password.
 func (j *Job) urlRules() *Fault {
-	if j.Input.URL != "" {
+	if j.Input.URL != "" && inputurl.IsWeb(j.Input.URL) {
 		if f := checkURL("/input/url", j.Input.URL); f != nil {
 			return f
 		}
@@ -289,8 +309,25 @@ func (j *Job) urlRules() *Fault {
 		}
 	}
 	for i := range j.Files {
+		if !inputurl.IsWeb(j.Files[i].URL) {
+			continue
+		}
 		if f := checkURL("", j.Files[i].URL); f != nil {
 			return checkURL(jsondoc.Element("/files", i)+"/url", j.Files[i].URL)
+		}
+	}
+	return nil
+}
+
+// packageRule checks that the job names no file of a package, since it has none.
+func (j *Job) packageRule() *Fault {
+	const wants = "must not name a file of a package: only the job of a batch has one"
+	if _, packaged := inputurl.Packaged(j.Input.URL); packaged {
+		return newFault("/input/url", wants)
+	}
+	for i := range j.Files {
+		if _, packaged := inputurl.Packaged(j.Files[i].URL); packaged {
+			return newFault(jsondoc.Element("/files", i)+"/url", wants)
 		}
 	}
 	return nil

@@ -34,6 +34,12 @@ type Config struct {
 	// commit, with an answer to each. submitter is the name of their sender. Default: the
 	// node takes no jobs.
 	Accept func(ctx context.Context, documents [][]byte, submitter string) ([]ledger.Accepted, error)
+	// Uploads is a folder for the files of packages while they come. Default: no batch may
+	// come as a tar.
+	Uploads string
+	// Room returns why no package may come now, since a disk of the node is full, or nil.
+	// Default: there is always room.
+	Room func() error
 	// Act applies a verb to at most 256 jobs. The argument by is the name of the
 	// caller. Default: the node refuses all verbs.
 	Act func(ctx context.Context, verb ledger.Verb, by string, targets []ledger.Target) ([]ledger.Acted, error)
@@ -105,6 +111,9 @@ func fill(cfg *Config) {
 	cfg.BaseURL = strings.TrimRight(cfg.BaseURL, "/")
 	if cfg.Ready == nil {
 		cfg.Ready = func(context.Context) error { return nil }
+	}
+	if cfg.Room == nil {
+		cfg.Room = func() error { return nil }
 	}
 	if cfg.Paused == nil {
 		cfg.Paused = func() []api.PausedTube { return nil }

@@ -17,6 +17,7 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/jobview"
 	"github.com/runnerbean/runnerbean/publisher/internal/live"
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
+	"github.com/runnerbean/runnerbean/publisher/internal/packages"
 	"github.com/runnerbean/runnerbean/publisher/internal/pages"
 	"github.com/runnerbean/runnerbean/publisher/internal/readmodel"
 	"github.com/runnerbean/runnerbean/publisher/internal/results"
@@ -71,10 +72,14 @@ func New(cfg Config) (*Publisher, error) {
 
 // newAPI returns the API over what this node reads and does.
 func (p *Publisher) newAPI() *apihttp.API {
+	var receiver apihttp.Packages
+	if p.cfg.Uploads != "" {
+		receiver = packages.New(packages.Config{Files: p.cfg.Ledger.Packages, Objects: p.cfg.Store, Folder: p.cfg.Uploads, Room: p.cfg.Room})
+	}
 	return apihttp.New(apihttp.Config{
 		BaseURL: p.cfg.BaseURL, Auth: p.auth, Operations: p.ops, Record: p.cfg.Ledger.Get, Broker: p.broker,
 		Jobs: p.jobs, Nodes: p.nodes, Programs: p.programs, Counters: p.counters, Overviews: p.overviews, Events: p.events,
-		Document: p.docs.Get, Batches: p.cfg.Ledger.Batches,
+		Document: p.docs.Get, Batches: p.cfg.Ledger.Batches, Packages: receiver,
 	})
 }
 

@@ -61,6 +61,8 @@ type Config struct {
 	Results publish.Results
 	// Published opens the results of other jobs, in the ledger or the store. Required.
 	Published input.Results
+	// Packages is the files of packages in the ledger. Required.
+	Packages input.Packages
 	// LedgerResults is the size of the largest result document that is published in the
 	// ledger, in bytes: at most results.Max. Larger ones are objects of the store. Default
 	// none.
@@ -219,8 +221,8 @@ func (c *Config) checkNames() error {
 		return errors.New("Config.Events, Config.Nodes and Config.Queues are required")
 	case c.Ledger == nil:
 		return errors.New("Config.Ledger is required")
-	case c.Store == nil || c.Results == nil || c.Published == nil:
-		return errors.New("Config.Store, Config.Results and Config.Published are required")
+	case c.Store == nil || c.Results == nil || c.Published == nil || c.Packages == nil:
+		return errors.New("Config.Store, Config.Results, Config.Published and Config.Packages are required")
 	case c.LedgerResults < 0 || c.LedgerResults > results.Max:
 		return fmt.Errorf("Config.LedgerResults must be from 0 to %d", results.Max)
 	case c.Node == "" || c.Instance == "":

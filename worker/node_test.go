@@ -50,7 +50,7 @@ func childNode(spec string) error {
 		return err
 	}
 	w, err := New(Config{
-		Queue: queue.Config{Addrs: []string{c.Addr}}, Prefix: testPrefix, Ledger: l, Events: l.Events, Nodes: l.Nodes, Queues: l.Queues, Store: s, Checkpoints: l.Checkpoints, Results: l.Results, Published: published.New(l.Results, s), LedgerResults: 64 << 10, Node: "n1", Instance: c.Instance,
+		Queue: queue.Config{Addrs: []string{c.Addr}}, Prefix: testPrefix, Ledger: l, Events: l.Events, Nodes: l.Nodes, Queues: l.Queues, Store: s, Checkpoints: l.Checkpoints, Packages: l.Packages, Results: l.Results, Published: published.New(l.Results, s), LedgerResults: 64 << 10, Node: "n1", Instance: c.Instance,
 		BaseURL: testBase, Programs: filepath.Join(c.Dir, "programs"), Scratch: filepath.Join(c.Dir, "scratch"), Slots: 1,
 	})
 	if err != nil {

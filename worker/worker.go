@@ -71,7 +71,7 @@ func New(cfg Config) (*Worker, error) {
 	}
 	w.fetcher = input.NewFetcher(input.Config{
 		Client: w.client, Timeout: cfg.FetchTimeout, MaxInput: cfg.MaxInput, MaxFiles: cfg.MaxFiles,
-		Jobs: cfg.Ledger, Results: cfg.Published, Objects: cfg.Store,
+		Jobs: cfg.Ledger, Results: cfg.Published, Objects: cfg.Store, Packages: cfg.Packages,
 		Backoff: retry.Backoff{Base: min(cfg.BackoffBase, time.Second), Max: 10 * time.Second, Jitter: cfg.Jitter},
 	})
 	w.streams = stream.New(stream.Config{

@@ -17,6 +17,7 @@ import (
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/apiclient"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/batch"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/terminal"
+	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/upload"
 	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -40,6 +41,9 @@ behind the other. They go to the node in requests of up to 1,000. What is
 refused is told on standard error, does not hold up the others, and makes the
 exit code 1.
 
+A tar is a batch: batch.json, and the files that it names as package:NAME in
+place of URLs. Files that the nodes have already are not sent again.
+
 With --array, --each-line or --matrix the flags describe a batch: many jobs
 that differ in a number or a few values. Texts in --data and --input may have
 these values in them, as ${frame}, ${line} or the name of a parameter; without
@@ -50,6 +54,7 @@ digits. The jobs have the labels batch and frame.`
   echo '{"a":1}' | runnerbean submit --program cat --data -
   runnerbean submit a.json b.json
   runnerbean submit jobs.jsonl
+  runnerbean submit batch.tar --wait
   runnerbean submit --program render --array 1-1000:10
   runnerbean submit --program parse --each-line urls.txt --input '${line}'
   runnerbean submit --program sweep --matrix a=1,2,3 --matrix b=x,y`
@@ -64,6 +69,9 @@ func newSubmit(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if flags.batch.Given() {
 				return flags.submitBatch(cmd, a, args)
+			}
+			if len(args) == 1 && flags.program == "" && upload.IsTar(args[0]) {
+				return submitTar(cmd.Context(), a, args[0], flags.wait)
 			}
 			if len(args) == 0 || flags.program != "" {
 				document, err := flags.document(a, cmd, args)
@@ -312,6 +320,24 @@ func submit(ctx context.Context, a *app, document []byte, wait bool) error {
 	if err := c.Post(ctx, "/api/v1/jobs", document, &pending); err != nil {
 		return err
 	}
+	return submitted(ctx, a, c, pending, wait)
+}
+
+// submitTar submits a batch with its files.
+func submitTar(ctx context.Context, a *app, path string, wait bool) error {
+	c, err := apiclient.FromEnvironment()
+	if err != nil {
+		return err
+	}
+	pending, err := upload.Submit(ctx, c, path, a.stderr)
+	if err != nil {
+		return err
+	}
+	return submitted(ctx, a, c, pending, wait)
+}
+
+// submitted prints where the result of a job will be, or waits for it.
+func submitted(ctx context.Context, a *app, c *apiclient.Client, pending jobs.Result, wait bool) error {
 	resultURL := c.Base + "/" + pending.ID
 	if wait {
 		fmt.Fprintln(a.stderr, resultURL)
@@ -320,6 +346,6 @@ func submit(ctx context.Context, a *app, document []byte, wait bool) error {
 	if a.json {
 		return terminal.PrintJSON(a.stdout, pending)
 	}
-	_, err = fmt.Fprintln(a.stdout, resultURL)
+	_, err := fmt.Fprintln(a.stdout, resultURL)
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/packages"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -13,8 +14,9 @@ import (
 // Accept records documents in one transaction and returns after the ledger's commit, with
 // an answer to each, in order. submitter is the name of the token that sent them, or "".
 //
-// Accepted.Err is a *[jobs.Fault] for a document with a fault, and [ledger.ErrConflict] if
-// its id is known with another document. Neither holds up the others. The error is for all
+// Accepted.Err is a *[jobs.Fault] for a document with a fault, a *[packages.Missing] if the store
+// does not have the files that it names, and [ledger.ErrConflict] if its id is known with another
+// document. Neither holds up the others. The error is for all
 // of them, and nothing is recorded then: a *[Held] while no new jobs are accepted, and a
 // *[jobs.Fault] if two have the same id.
 func (d *Dispatcher) Accept(ctx context.Context, documents [][]byte, submitter string) ([]ledger.Accepted, error) {
@@ -27,8 +29,9 @@ func (d *Dispatcher) Accept(ctx context.Context, documents [][]byte, submitter s
 	for i, document := range documents {
 		job, err := d.acceptable(ctx, document)
 		var fault *jobs.Fault
+		var missing *packages.Missing
 		switch {
-		case errors.As(err, &fault), isPanic(err):
+		case errors.As(err, &fault), errors.As(err, &missing), isPanic(err):
 			answers[i].Err = err
 			continue
 		case err != nil:
@@ -60,6 +63,9 @@ func (d *Dispatcher) acceptable(ctx context.Context, document []byte) (job jobs.
 	err = panics.Call(func() (err error) {
 		if job, err = d.documents.check(ctx, document); err == nil && job.Program == jobs.BatchProgram {
 			err = d.documents.checkBatch(ctx, &job)
+		}
+		if err == nil {
+			err = d.documents.use(ctx, &job)
 		}
 		return err
 	})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/packages"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -88,6 +89,28 @@ func (d *documents) repaired(ctx context.Context, id string) (job *jobs.Job, awa
 		return nil, ""
 	}
 	return &found, ""
+}
+
+// use records which files in the store a job uses, before the job is recorded. The error is a
+// *[packages.Missing] if the store does not have all of them.
+func (d *documents) use(ctx context.Context, job *jobs.Job) error {
+	digests, err := jobdoc.StoredFiles(job)
+	if err != nil || len(digests) == 0 {
+		return err
+	}
+	return d.ledger.Packages.Use(ctx, job.ID, digests)
+}
+
+// useOf is use for a document of an inbox: a job fails if the store does not have its files.
+func (d *documents) useOf(ctx context.Context, entry *ledger.Entry) error {
+	if entry.Fault != nil {
+		return nil
+	}
+	err := panics.Call(func() error { return d.use(ctx, &entry.Job) })
+	if missing, ok := errors.AsType[*packages.Missing](err); ok {
+		entry.Fault, err = &jobs.Error{Class: jobs.ClassDocument, Message: missing.Error() + "; send the files first, with POST /api/v1/batches"}, nil
+	}
+	return err
 }
 
 // checkBatch makes sure that the programs of a batch are known.

@@ -122,6 +122,9 @@ func (in *intake) takeSome(ctx context.Context, batch []*queue.Delivery) (int, e
 func (in *intake) read(ctx context.Context, m *inboxMessage) error {
 	for i, document := range m.documents {
 		entry, err := in.entrySafely(ctx, document)
+		if err == nil {
+			err = in.documents.useOf(ctx, &entry)
+		}
 		var fault *jobs.Fault
 		switch {
 		case err == nil:

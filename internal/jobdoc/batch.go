@@ -61,7 +61,7 @@ func insideBatch(f *jobs.Fault) *jobs.Fault {
 		return f
 	}
 	at := batchInput
-	if !slices.Contains([]string{"frames", "matrix", "max_running", "bundle", "job"}, first) {
+	if !slices.Contains([]string{"frames", "matrix", "max_running", "bundle", "package", "job"}, first) {
 		at += "/job"
 	}
 	return moved(f, at)
@@ -93,8 +93,12 @@ func (r *batchReader) read() *jobs.Fault {
 			if err := jsonv2.Unmarshal(value, &r.batch.MaxRunning); err != nil || r.batch.MaxRunning < 1 {
 				return fault(at, "must be an integer above 0; leave it out where there is no limit")
 			}
+		case "package":
+			if err := jsonv2.Unmarshal(value, &r.batch.Package); err != nil || value.Kind() != '{' {
+				return fault(at, "must be an object of the names of files, with their SHA-256 digests")
+			}
 		default:
-			return fault(jsondoc.Member(batchInput, name), "is not known: a batch has job, frames or matrix, max_running and bundle")
+			return fault(jsondoc.Member(batchInput, name), "is not known: a batch has job, frames or matrix, max_running, bundle and package")
 		}
 		return nil
 	})
@@ -138,7 +142,7 @@ func (r *batchReader) part(raw jsontext.Value, at string) (jobs.Job, *jobs.Fault
 	if err != nil {
 		return jobs.Job{}, fault(at, "cannot be read: %s", err)
 	}
-	job, f := decodeJob(text)
+	job, f := decodeAs(text, inBatch)
 	if f != nil {
 		return jobs.Job{}, moved(f, at)
 	}

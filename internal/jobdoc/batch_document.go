@@ -10,7 +10,7 @@ import (
 )
 
 // BatchDocument returns the job document of a batch that is written in one object: job, frames
-// or matrix, max_running and bundle go to input.data, all else stays beside it. The error is a
+// or matrix, max_running, bundle and package go to input.data, all else stays beside it. The error is a
 // [*jobs.Fault].
 func BatchDocument(data []byte) ([]byte, error) {
 	if f := tooLarge(data); f != nil {
@@ -22,7 +22,7 @@ func BatchDocument(data []byte) ([]byte, error) {
 	inside, outside := map[string]jsontext.Value{}, map[string]jsontext.Value{}
 	f := eachMember(data, "", func(name string, value jsontext.Value) *jobs.Fault {
 		switch name {
-		case "job", "frames", "matrix", "max_running", "bundle":
+		case "job", "frames", "matrix", "max_running", "bundle", "package":
 			inside[name] = value
 		case "program", "input":
 			return fault("/"+name, "is in job, which all frames have in common")

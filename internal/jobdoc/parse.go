@@ -6,17 +6,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
+	"github.com/runnerbean/runnerbean/internal/inputurl"
 	"github.com/runnerbean/runnerbean/internal/jsondoc"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
 // decodeJob reads the text once. All later steps use the parsed document.
-func decodeJob(data []byte) (jobs.Job, *jobs.Fault) {
+func decodeJob(data []byte) (jobs.Job, *jobs.Fault) { return decodeAs(data, rules) }
+
+// decodeAs is decodeJob. more checks what the schema cannot express.
+func decodeAs(data []byte, more func(jobs.Job) *jobs.Fault) (jobs.Job, *jobs.Fault) {
 	if f := tooLarge(data); f != nil {
 		return jobs.Job{}, f
 	}
@@ -25,7 +30,7 @@ func decodeJob(data []byte) (jobs.Job, *jobs.Fault) {
 	if err != nil {
 		return jobs.Job{}, schema.unreadable(data, err)
 	}
-	job, f := schema.check(t)
+	job, f := schema.check(t, more)
 	if f != nil {
 		return jobs.Job{}, schema.identify(f, t.root)
 	}
@@ -41,7 +46,7 @@ func tooLarge(data []byte) *jobs.Fault {
 }
 
 // check validates a document and converts it to a Job.
-func (c *schemaIndex) check(t parsedDocument) (jobs.Job, *jobs.Fault) {
+func (c *schemaIndex) check(t parsedDocument, more func(jobs.Job) *jobs.Fault) (jobs.Job, *jobs.Fault) {
 	if t.fault != nil {
 		return jobs.Job{}, t.fault
 	}
@@ -50,7 +55,7 @@ func (c *schemaIndex) check(t parsedDocument) (jobs.Job, *jobs.Fault) {
 	}
 	job, f := convert(t)
 	if f == nil {
-		f = rules(job)
+		f = more(job)
 	}
 	return job, f
 }
@@ -62,6 +67,21 @@ func rules(job jobs.Job) *jobs.Fault {
 	}
 	f, _ := errors.AsType[*jobs.Fault](job.Validate())
 	return f
+}
+
+// inBatch is rules for the part of a batch that is a job: it may name files of the package.
+func inBatch(job jobs.Job) *jobs.Fault {
+	const known = "http://localhost/"
+	if _, packaged := inputurl.Packaged(job.Input.URL); packaged {
+		job.Input.URL = known
+	}
+	job.Files = slices.Clone(job.Files)
+	for i := range job.Files {
+		if _, packaged := inputurl.Packaged(job.Files[i].URL); packaged {
+			job.Files[i].URL = known
+		}
+	}
+	return rules(job)
 }
 
 // invalid returns the fault of a document that does not meet the schema.

@@ -169,10 +169,16 @@ func (f violation) fault(v any) *jobs.Fault {
 		return fault(f.pointer, "%s", wants)
 	}
 	is := jsondoc.Excerpt(v)
-	if s, ok := v.(string); ok && f.part == resolveRef(jobSchema().root.Properties["webhook"]) {
+	if s, ok := v.(string); ok && f.ofURL() {
 		is = jsondoc.ExcerptURL(s)
 	}
 	return fault(f.pointer, "must be %s, not %s", f.part.Title, is)
+}
+
+// ofURL reports whether the value is a URL, of which what may be secret is not repeated.
+func (f violation) ofURL() bool {
+	top := jobSchema().root.Properties
+	return f.part == resolveRef(top["webhook"]) || f.part == resolveRef(top["input"].Properties["url"])
 }
 
 var typeNames = map[string]string{

@@ -42,7 +42,7 @@ func FuzzValidate(f *testing.F) {
 }
 
 // rule matches what is beyond the schema.
-var rule = regexp.MustCompile(`must (end in|have neither query nor|not carry a user|differ from the name|not be the job's own|be after not_before|have at most 255 bytes)`)
+var rule = regexp.MustCompile(`must (end in|have neither query nor|not carry a user|differ from the name|not be the job's own|be after not_before|have at most 255 bytes|not name a file of a package)`)
 
 type failer interface {
 	Helper()

@@ -34,6 +34,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/loops"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/ledger/outbox"
+	"github.com/runnerbean/runnerbean/internal/ledger/packages"
 	"github.com/runnerbean/runnerbean/internal/ledger/pairing"
 	"github.com/runnerbean/runnerbean/internal/ledger/pool"
 	"github.com/runnerbean/runnerbean/internal/ledger/postgres"
@@ -116,6 +117,7 @@ type Ledger struct {
 	Logs        *logs.Logs
 	Retention   *retention.Retention
 	Checkpoints *checkpoints.Checkpoints
+	Packages    *packages.Packages
 	FullDisk    engine.FullDisk
 
 	db     engine.Database
@@ -217,10 +219,7 @@ func openDatabase(ctx context.Context, c Config) (engine.Database, *Upgraded, er
 }
 
 func (l *Ledger) open(ctx context.Context, c Config) (err error) {
-	lease := c.Lease
-	if lease <= 0 {
-		lease = defaultLease
-	}
+	lease := cmp.Or(max(c.Lease, 0), defaultLease)
 	c.Upgrade.Lease = cmp.Or(c.Upgrade.Lease, lease)
 	if l.db, l.Upgraded, err = openDatabase(ctx, c); err != nil {
 		return err
@@ -233,7 +232,7 @@ func (l *Ledger) open(ctx context.Context, c Config) (err error) {
 	l.Counters, l.Chunks = counters.New(a), chunks.New(a)
 	l.Dependents, l.Stuck = &Dependents{l.do}, stuck.New(a)
 	l.Outbox = outbox.New(a, outbox.Config{Webhook: c.Webhook, BaseURL: c.BaseURL, FormerURLs: c.FormerURLs})
-	l.Pairing, l.Pool, l.Results, l.Logs, l.Retention, l.Checkpoints = pairing.New(a), pool.New(a), results.New(a), logs.New(a), retention.New(a), checkpoints.New(a)
+	l.Pairing, l.Pool, l.Results, l.Logs, l.Retention, l.Checkpoints, l.Packages = pairing.New(a), pool.New(a), results.New(a), logs.New(a), retention.New(a), checkpoints.New(a), packages.New(a)
 	l.queue = newWriteQueue(&txn{
 		w: l.db.Writer, failure: newFailure(l.log), log: l.log, clock: l.now, listeners: &l.listeners,
 		activity: l.Activity, outbox: l.Outbox, nodes: l.Nodes, full: &l.FullDisk,

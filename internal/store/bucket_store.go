@@ -31,9 +31,10 @@ type inBucket struct {
 // Close closes idle connections.
 func (s *inBucket) Close() error { return errors.Join(s.copies.Close(), s.bucket.Close()) }
 
-// final reports whether the object of a key never changes and is served to browsers.
+// final reports whether the object of a key never changes and is read more than once: it is
+// served to browsers, or is an input of many frames.
 func final(key string) bool {
-	return strings.HasPrefix(key, "results/") || strings.HasPrefix(key, "files/")
+	return strings.HasPrefix(key, "results/") || strings.HasPrefix(key, "files/") || strings.HasPrefix(key, "packages/")
 }
 
 // IsBucket reports whether a URL names a bucket rather than a folder.

@@ -54,7 +54,12 @@ func CheckpointKey(id string, attempt, number int) string {
 	return key("checkpoints", id, "."+strconv.Itoa(attempt)+"."+strconv.Itoa(number)+".tar.zst")
 }
 
-// key shards by the end of the id, which is random in every kind of UUID. An id
+// PackageKey is where the file of packages with a SHA-256 digest and a number is.
+func PackageKey(digest string, number int64) string {
+	return key("packages", digest, "."+strconv.FormatInt(number, 10))
+}
+
+// key shards by the end of the id, which is random in every kind of UUID and in digests. An id
 // that is too short gives a key that is refused.
 func key(kind, id, rest string) string {
 	shard := id[max(0, len(id)-2):]
@@ -111,8 +116,8 @@ func goodPart(p string) bool {
 	return true
 }
 
-// Kinds are the folders of a store that hold objects of jobs.
-var Kinds = []string{"results", "logs", "series", "files", "outputs", "aside", "checkpoints"}
+// Kinds are the folders of a store that hold objects of jobs, and files of packages.
+var Kinds = []string{"results", "logs", "series", "files", "outputs", "aside", "checkpoints", "packages"}
 
 // JobObjects names a job and the number of its newest attempt.
 type JobObjects struct {

@@ -26,6 +26,7 @@ var (
 	needs     = good(secondID, "https://results.example/"+secondID, "http://127.0.0.1:8420/é/"+secondID).bad("", "x", "/"+secondID, "http:///"+secondID, "ftp://a/"+secondID, "http://a/"+secondID+"/", "http://a/?"+secondID, "http://u:p@a/"+secondID, "http://a b/"+secondID, "http://a/\xff/"+secondID, "http://a/"+strings.ToUpper(secondID), "http://a/"+strings.Repeat("é", 4090)+"/"+secondID, "http://a/"+strings.Repeat("x", 4090)+"/"+secondID)
 	programs  = good("forecast", "a", "a.b_c-1", strings.Repeat("a", 64)).bad("", "../sh", "A", "-a", "a b", "a\n", strings.Repeat("a", 65), "é", "a\xff")
 	urls      = good("https://grid.example/meters/42.json", "http://a/?x=1#y", "http://[::1]:80/é", "http://a/"+strings.Repeat("é", 4000)).bad("x", "ftp://a/b", "http://", "https://a b", "http://a/\u2028", "http://u:p@a/b", "http://a:b:c/", "http://[::1", "http://a/%zz", "http://a/\t", "HTTP://a/b", "http://:80/", "http://a/\xff", "http://a/"+strings.Repeat("é", 4090), "http://a/"+strings.Repeat("x", 4090))
+	sources   = good(append(urls.good[:2:2], "sha256:"+strings.Repeat("0f", 32))...).bad(append(urls.odd[:1:1], "sha256:", "sha256:"+strings.Repeat("0F", 32), "sha256:"+strings.Repeat("0f", 33), "package:", "package:a b/ü", "package:../x", "package:a\nb", `package:a\b`, "package:\xff", "package:"+strings.Repeat("é", 4090))...)
 	digests   = good("", strings.Repeat("0f", 32)).bad("x", strings.Repeat("0F", 32), strings.Repeat("0f", 31))
 	names     = good("scene.pov", "a", "b", "c", "é", strings.Repeat("x", 255)).bad("", ".", "..", "a/b", `a\b`, "a\nb", "a\x7f", "a\u0085", "\xff", strings.Repeat("é", 128), strings.Repeat("x", 256))
 	traces    = good("", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").bad("x", "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "00-00000000000000000000000000000000-00f067aa0ba902b7-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0g")
@@ -102,7 +103,7 @@ func Draw(t *rapid.T) jobs.Job {
 func (d drawer) input() (in jobs.Input) {
 	url, data := d.often("by url"), d.odd && d.rarely("both")
 	if url {
-		in.URL, in.SHA256 = urls.draw(d, "input.url"), digests.draw(d, "input.sha256")
+		in.URL, in.SHA256 = sources.draw(d, "input.url"), digests.draw(d, "input.sha256")
 	}
 	if !url || data {
 		in.Data = json.RawMessage(documents.draw(d, "data"))
@@ -116,7 +117,7 @@ func (d drawer) input() (in jobs.Input) {
 // lists draws short lists, and rarely long ones.
 func (d drawer) lists(j *jobs.Job) {
 	for i := range d.length("files", 1000) {
-		f := jobs.File{Name: names.draw(d, "name"), URL: urls.draw(d, "url"), SHA256: digests.draw(d, "sha256"), Size: sizes.draw(d, "size")}
+		f := jobs.File{Name: names.draw(d, "name"), URL: sources.draw(d, "url"), SHA256: digests.draw(d, "sha256"), Size: sizes.draw(d, "size")}
 		if i > 3 {
 			f = jobs.File{Name: jobs.NewID(), URL: "http://a/b"}
 		}
@@ -161,6 +162,8 @@ func Each(yield func(jobs.Job) bool) {
 		each(needs, func(j *jobs.Job, s string) { j.Needs = []string{s} }),
 		each(programs, func(j *jobs.Job, s string) { j.Program = s }),
 		each(urls, func(j *jobs.Job, s string) { j.Input = jobs.Input{URL: s} }),
+		each(sources, func(j *jobs.Job, s string) { j.Input = jobs.Input{URL: s} }),
+		each(sources, func(j *jobs.Job, s string) { j.Files = []jobs.File{{Name: "a", URL: s}} }),
 		each(urls, func(j *jobs.Job, s string) { j.Result.URL = s }),
 		each(urls, func(j *jobs.Job, s string) { j.Webhook = s }),
 		each(digests, func(j *jobs.Job, s string) { j.Input = jobs.Input{URL: "http://a/b", SHA256: s} }),

@@ -3,6 +3,7 @@ package apihttp
 
 import (
 	"context"
+	"io"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -24,7 +25,13 @@ type Batches interface {
 	Slowest(ctx context.Context, batch string, limit int) ([]batches.Frame, error)
 }
 
-// Config of an API. All fields are required.
+// Packages receives the tars of batches.
+type Packages interface {
+	// Receive puts the files of a tar into the store, and returns the batch with their digests.
+	Receive(ctx context.Context, tar io.Reader) (batch []byte, err error)
+}
+
+// Config of an API. All fields but Packages are required.
 type Config struct {
 	BaseURL    string
 	Auth       *auth.Auth
@@ -42,6 +49,8 @@ type Config struct {
 	Document func(ctx context.Context, id string) (jobs.Result, []byte, error)
 	// Batches reads the frames of batches.
 	Batches Batches
+	// Packages may be nil: then no batch may come as a tar.
+	Packages Packages
 	// Broker serves the event stream of the news.
 	Broker *live.Broker
 }

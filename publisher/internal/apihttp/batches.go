@@ -2,10 +2,12 @@ package apihttp
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/internal/batchtar"
 	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/jsondoc"
 	"github.com/runnerbean/runnerbean/internal/ledger"
@@ -15,12 +17,13 @@ import (
 	"github.com/runnerbean/runnerbean/publisher/internal/operations"
 )
 
-// PostBatch submits a batch that is written in one object, as [API.PostJob] submits its job.
+// PostBatch submits a batch that is written in one object, as [API.PostJob] submits its job. A
+// batch may also come as a tar of batch.json and its files.
 func (a *API) PostBatch(c echo.Context) error {
 	if err := a.cfg.Operations.TakesJobs(); err != nil {
 		return err
 	}
-	body, err := httpio.ReadBody(c, jobs.MaxDocument)
+	body, err := a.batchBody(c)
 	if err != nil {
 		return err
 	}
@@ -38,6 +41,27 @@ func (a *API) PostBatch(c echo.Context) error {
 		return inBatch(err)
 	}
 	return a.sendAccepted(c, accepted)
+}
+
+// batchBody returns the batch of a request, also one that comes as a tar with its files.
+func (a *API) batchBody(c echo.Context) ([]byte, error) {
+	if a.cfg.Packages == nil || !httpio.IsTar(c.Request()) {
+		return httpio.ReadBody(c, jobs.MaxDocument)
+	}
+	ctx := c.Request().Context()
+	if err := a.cfg.Operations.Open(ctx); err != nil {
+		return nil, err
+	}
+	upload, err := httpio.Upload(c)
+	if err != nil {
+		return nil, err
+	}
+	body, err := a.cfg.Packages.Receive(ctx, upload)
+	httpio.ExtendDeadline(c.Response().Writer, httpio.WriteTimeout)
+	if refused, ok := errors.AsType[*batchtar.Refused](err); ok {
+		err = &jobs.Problem{Status: http.StatusUnprocessableEntity, Title: "Not a valid package", Detail: refused.Error()}
+	}
+	return body, err
 }
 
 // batchInput is where the document of a job has what a batch has at its top.

@@ -13,6 +13,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/internal/ledger/listing"
+	"github.com/runnerbean/runnerbean/internal/ledger/packages"
 	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -48,11 +49,14 @@ func ProblemOf(err error) (p *jobs.Problem, ok bool) {
 	var size *http.MaxBytesError
 	var later temporary
 	var deleted *retention.Deleted
+	var absent *packages.Missing
 	switch {
 	case errors.As(err, &p):
 		return p, true
 	case errors.As(err, &fault):
 		return faultProblem(fault), true
+	case errors.As(err, &absent):
+		return missingFiles(absent), true
 	case errors.As(err, &size):
 		return tooLarge(size.Limit), true
 	case errors.As(err, &later):
@@ -91,6 +95,14 @@ func faultProblem(f *jobs.Fault) *jobs.Problem {
 		status, title = http.StatusBadRequest, "Not JSON"
 	}
 	return &jobs.Problem{Status: status, Title: title, Detail: f.Message, Pointer: f.Pointer}
+}
+
+// missingFiles returns the answer to a job that uses files that the store does not have.
+func missingFiles(m *packages.Missing) *jobs.Problem {
+	return &jobs.Problem{
+		Status: http.StatusUnprocessableEntity, Title: "Files are missing",
+		Detail: m.Error() + "; send those in missing with the batch, as a tar", Missing: m.Digests,
+	}
 }
 
 func statusProblem(e *echo.HTTPError) *jobs.Problem {

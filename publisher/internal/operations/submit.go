@@ -22,6 +22,15 @@ func (o *Operations) TakesJobs() error {
 	return nil
 }
 
+// Open returns why no job is accepted now, or nil.
+func (o *Operations) Open(ctx context.Context) error {
+	if err := o.TakesJobs(); err != nil {
+		return err
+	}
+	_, err := o.cfg.Accept(ctx, nil, "")
+	return err
+}
+
 // Accept records a complete document. by names who submits it. The error is also that of
 // the document.
 func (o *Operations) Accept(ctx context.Context, document []byte, by string) (ledger.Accepted, error) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"time"
@@ -15,7 +16,9 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/runnerbean/runnerbean/internal/bytesize"
+	"github.com/runnerbean/runnerbean/internal/inputurl"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/packages"
 	"github.com/runnerbean/runnerbean/internal/logtext"
 	"github.com/runnerbean/runnerbean/internal/outbound"
 	"github.com/runnerbean/runnerbean/internal/published"
@@ -56,6 +59,13 @@ type Objects interface {
 	Open(ctx context.Context, key string) (*store.Object, error)
 }
 
+// Packages finds files of packages; *packages.Packages implements it.
+type Packages interface {
+	Find(ctx context.Context, sha256 string) (f packages.File, found bool, err error)
+	// Drop has a file sent again whose object is damaged.
+	Drop(ctx context.Context, f packages.File) error
+}
+
 // Config of a Fetcher. All fields are required.
 type Config struct {
 	Client *http.Client // the caller closes its idle connections
@@ -69,6 +79,8 @@ type Config struct {
 	Jobs    Jobs
 	Results Results
 	Objects Objects
+	// Packages knows the files of packages, which are in Objects.
+	Packages Packages
 }
 
 // Fetcher fetches inputs. Several attempts may use it at the same time.
@@ -127,6 +139,9 @@ func (s source) wrap(err error, tries int) error {
 
 // once tries to fetch src once.
 func (f *Fetcher) once(ctx context.Context, src source, dst sink) (jobs.Source, error) {
+	if digest, ok := inputurl.Stored(src.url); ok {
+		return f.stored(ctx, src, digest, dst)
+	}
 	u, err := url.Parse(src.url)
 	if err != nil {
 		return jobs.Source{}, errors.New("not a URL")
@@ -148,6 +163,56 @@ func (f *Fetcher) once(ctx context.Context, src source, dst sink) (jobs.Source, 
 		return jobs.Source{}, err
 	}
 	return src.receive(answer, dst)
+}
+
+// stored copies a file of a package from the store to dst. A damaged object is dropped, so that
+// the file can be sent again.
+func (f *Fetcher) stored(ctx context.Context, src source, digest string, dst sink) (jobs.Source, error) {
+	got := jobs.Source{URL: src.url}
+	if src.sha256 != "" && src.sha256 != digest {
+		return got, fmt.Errorf("the job says that its SHA-256 is %s", src.sha256)
+	}
+	file, found, err := f.cfg.Packages.Find(ctx, digest)
+	switch {
+	case err != nil:
+		return got, &fault.Temporary{Err: err}
+	case !found:
+		return got, errors.New("it is not in the store; submit a package with the file, and retry the job")
+	case file.Size > src.limit:
+		return got, src.tooLarge()
+	case src.size >= 0 && file.Size != src.size:
+		return got, fmt.Errorf("it is %d bytes long, and the job says %d", file.Size, src.size)
+	}
+	object, err := f.cfg.Objects.Open(ctx, store.PackageKey(file.SHA256, file.Number))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errors.New("it is missing from the store")
+	}
+	if err != nil {
+		return got, &fault.Temporary{Err: err}
+	}
+	defer object.Close()
+	if err := dst.reset(); err != nil {
+		return got, &local{err}
+	}
+	sum := sha256.New()
+	if object.Size == file.Size {
+		if got.Size, err = src.copy(dst, sum, object); err != nil {
+			return got, storeError(err)
+		}
+	}
+	if got.SHA256 = hex.EncodeToString(sum.Sum(nil)); got.SHA256 != digest {
+		err := errors.New("it is damaged in the store; submit a package with the file, and retry the job")
+		return got, errors.Join(err, f.cfg.Packages.Drop(ctx, file))
+	}
+	return got, nil
+}
+
+// storeError returns an error of a copy: what the store does now it may not do later.
+func storeError(err error) error {
+	if _, here := errors.AsType[*local](err); here || temporary(err) != nil {
+		return err
+	}
+	return &fault.Temporary{Err: err}
 }
 
 // dialError returns an error of net/http in readable form. It is a *fault.Temporary if

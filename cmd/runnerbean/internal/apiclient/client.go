@@ -94,16 +94,31 @@ func (c *Client) Call(ctx context.Context, method, path string, body []byte, out
 	return err
 }
 
+// PostTar sends a tar to an API path without a time limit, and decodes the answer into out.
+func (c *Client) PostTar(ctx context.Context, path string, tar io.Reader, out any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.Base+path, tar)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/x-tar")
+	_, err = c.do(&http.Client{Transport: c.transport}, request, out)
+	return err
+}
+
 func (c *Client) call(ctx context.Context, method, path string, body []byte, out any) (http.Header, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.Base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Accept", "application/json")
 	if method != http.MethodGet {
 		request.Header.Set("Content-Type", "application/json")
 	}
-	answer, err := c.HTTP.Do(request)
+	return c.do(c.HTTP, request, out)
+}
+
+func (c *Client) do(client *http.Client, request *http.Request, out any) (http.Header, error) {
+	request.Header.Set("Accept", "application/json")
+	answer, err := client.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("%w; is a node running at %s? (see RUNNERBEAN_URL)", err, c.Base)
 	}

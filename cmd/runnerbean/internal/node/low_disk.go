@@ -11,6 +11,7 @@ import (
 	"github.com/runnerbean/runnerbean/api"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/diskuse"
 	"github.com/runnerbean/runnerbean/cmd/runnerbean/internal/settings"
+	"github.com/runnerbean/runnerbean/internal/dispatch"
 	"github.com/runnerbean/runnerbean/internal/health"
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/panics"
@@ -84,6 +85,14 @@ func (d *disks) full(was bool) *string {
 		}
 		full := fmt.Sprintf("the disk for %s is %s: %s, RUNNERBEAN_MIN_FREE is %s%s", place.what, health.DiskWord(disk), health.DiskRoom(disk), d.set.MinFree, health.HalfFree(disk))
 		return &full
+	}
+	return nil
+}
+
+// noRoom returns why nothing large may come now, or nil.
+func (d *disks) noRoom() error {
+	if full := d.full(false); full != nil {
+		return &dispatch.Held{Reason: *full}
 	}
 	return nil
 }

@@ -167,7 +167,7 @@ func (n *Node) newWorker(servers queue.Config, out outbound.Config) (*worker.Wor
 	}
 	cfg := worker.Config{
 		Queue: servers, Prefix: n.set.Prefix, Ledger: n.ledger, Events: n.ledger.Events, Nodes: n.ledger.Nodes, Queues: n.ledger.Queues, Store: n.store,
-		Checkpoints: n.ledger.Checkpoints, Counters: n.ledger.Counters, OnCounted: n.metrics.Counted, Results: n.ledger.Results, Published: published.New(n.ledger.Results, n.store), LedgerResults: int(n.set.LedgerResults), Node: n.set.Node, Instance: n.instance, BaseURL: n.set.BaseURL,
+		Checkpoints: n.ledger.Checkpoints, Packages: n.ledger.Packages, Counters: n.ledger.Counters, OnCounted: n.metrics.Counted, Results: n.ledger.Results, Published: published.New(n.ledger.Results, n.store), LedgerResults: int(n.set.LedgerResults), Node: n.set.Node, Instance: n.instance, BaseURL: n.set.BaseURL,
 		Programs: n.set.Programs, Scratch: n.scratch(), Unreported: filepath.Join(n.set.Data, "unreported"), Slots: n.set.Slots,
 		Grace: max(n.set.Grace, 1), ShutdownGrace: shutdownGrace,
 		Timeout: n.set.Timeout, Attempts: n.set.Attempts, Outbound: out,
@@ -212,7 +212,7 @@ func (n *Node) newPublisher() (*publisher.Publisher, error) {
 		Ledger:  n.ledger, Store: n.store, BaseURL: n.set.BaseURL, Node: n.set.Node,
 		Token: n.set.Token, TokensFile: n.set.TokensFile, ReadOnly: readOnly(n.set, n.listener.Addr()), CORS: n.set.CORS, NoFastResults: !n.set.FastResults,
 		URLKeyFile: urlKeyFile, TLSCert: n.set.TLSCert, TLSKey: n.set.TLSKey,
-		Accept: n.accept, Act: n.dispatcher.Act, Revive: n.dispatcher.Revive, Apart: n.apart, Drain: n.gate.drain, Undrain: n.gate.undrain, Control: n.gate.control, Forget: n.dispatcher.Forget,
+		Uploads: n.scratch(), Room: n.disks.noRoom, Accept: n.accept, Act: n.dispatcher.Act, Revive: n.dispatcher.Revive, Apart: n.apart, Drain: n.gate.drain, Undrain: n.gate.undrain, Control: n.gate.control, Forget: n.dispatcher.Forget,
 		Servers: n.dispatcher.Servers, Paused: n.dispatcher.Paused, Metrics: n.metrics.Handler(), Observe: n.metrics.Request,
 		Ready: n.ready, Logger: n.log.Logger,
 		Connections: func() int { return HTTPConnections(OpenFiles(), n.worker.Slots(), len(n.set.Beanstalkd)) },

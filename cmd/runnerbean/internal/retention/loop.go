@@ -50,6 +50,7 @@ type Loop struct {
 	walked time.Time // when the last search has ended
 	logs   leftLogs
 	saved  leftCheckpoints
+	sent   leftFiles
 }
 
 // Run works until ctx ends. A failure is logged, and the next round goes on.
@@ -87,7 +88,8 @@ func (l *Loop) Round(ctx context.Context) error {
 	}
 	l.logs.ledger, l.logs.store = l.Ledger.Logs, l.Store
 	l.saved.ledger, l.saved.store = l.Ledger.Checkpoints, l.Store
-	unmoved := errors.Join(l.logs.move(ctx), l.saved.remove(ctx, time.Now().Add(budget)))
+	l.sent.ledger, l.sent.store = l.Ledger.Packages, l.Store
+	unmoved := errors.Join(l.logs.move(ctx), l.saved.remove(ctx, time.Now().Add(budget)), l.sent.remove(ctx, time.Now().Add(budget)))
 	more, err := l.removeObjects(ctx, time.Now().Add(budget))
 	if err != nil || more {
 		return errors.Join(unmoved, err) // no more is deleted than can be removed
