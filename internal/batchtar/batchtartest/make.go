@@ -21,8 +21,11 @@ func Make(t testing.TB, entries ...Entry) []byte {
 	w := tar.NewWriter(&out)
 	for _, e := range entries {
 		h := &tar.Header{Name: e.Name, Typeflag: e.Type, Linkname: e.Link, Mode: 0o644, Size: int64(len(e.Text)), PAXRecords: e.Records}
-		if h.Typeflag == 0 {
+		switch h.Typeflag {
+		case 0:
 			h.Typeflag = tar.TypeReg
+		case tar.TypeXGlobalHeader:
+			h = &tar.Header{Typeflag: e.Type, PAXRecords: e.Records}
 		}
 		if err := w.WriteHeader(h); err != nil {
 			t.Fatal(err)
