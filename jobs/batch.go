@@ -10,8 +10,6 @@ import (
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
-
-	"github.com/runnerbean/runnerbean/internal/jsondoc"
 )
 
 // BatchProgram is the program of the job that is a batch. Nodes run it themselves.
@@ -149,7 +147,6 @@ func (e *Expander) Job(i int) (job Job, err error) {
 func (e *Expander) Check() error {
 	if e.batch.Bundle != nil {
 		if _, f := e.batch.Package.inPackage(e.batch.Bundle); f != nil {
-			f.Pointer = jsondoc.Bounded("/bundle" + f.Pointer)
 			return f
 		}
 	}

@@ -65,16 +65,16 @@ func (p Package) resolve(url, pointer string) (string, *Fault) {
 	return inputurl.OfStore(digest), nil
 }
 
-// inPackage returns a copy of a job with the URLs of files of the package.
+// inPackage returns a copy of a bundle with the URLs of files of the package.
 func (p Package) inPackage(job *Job) (Job, *Fault) {
 	own := *job
 	var f *Fault
-	if own.Input.URL, f = p.resolve(job.Input.URL, "/input/url"); f != nil {
+	if own.Input.URL, f = p.resolve(job.Input.URL, "/bundle/input/url"); f != nil {
 		return own, f
 	}
 	own.Files = slices.Clone(job.Files)
 	for i := range own.Files {
-		if own.Files[i].URL, f = p.resolve(job.Files[i].URL, jsondoc.Element("/files", i)+"/url"); f != nil {
+		if own.Files[i].URL, f = p.resolve(job.Files[i].URL, jsondoc.Element("/bundle/files", i)+"/url"); f != nil {
 			return own, f
 		}
 	}

@@ -145,7 +145,7 @@ func TestOpenAPIHasThePublishedSchemas(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := strings.NewReplacer("#/$defs/id", "#/components/schemas/JobID", "#/$defs/sha256", "#/components/schemas/SHA256",
-		"#/$defs/url", "#/components/schemas/WebURL", "#/$defs/time", "#/components/schemas/Time", "#/$defs/keep", "#/components/schemas/KeepSpan")
+		"#/$defs/source", "#/components/schemas/SourceURL", "#/$defs/url", "#/components/schemas/WebURL", "#/$defs/time", "#/components/schemas/Time", "#/$defs/keep", "#/components/schemas/KeepSpan")
 	for name, published := range map[string][]byte{"Job": jobdoc.Schema(), "Result": jobdoc.ResultSchema()} {
 		var want map[string]any
 		if err := json.Unmarshal([]byte(names.Replace(string(published))), &want); err != nil {
