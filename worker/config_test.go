@@ -9,6 +9,7 @@ import (
 
 	"github.com/runnerbean/runnerbean/internal/ledger/eventlog"
 	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
+	"github.com/runnerbean/runnerbean/internal/ledger/packages"
 	"github.com/runnerbean/runnerbean/internal/ledger/queues"
 	"github.com/runnerbean/runnerbean/internal/ledger/results"
 	"github.com/runnerbean/runnerbean/internal/published"
@@ -24,7 +25,7 @@ func TestConfig(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	good := func() Config {
-		return Config{Ledger: ledgerWithID{}, Events: &eventlog.Log{}, Nodes: &nodes.Registry{}, Queues: &queues.Queues{}, Store: &store.Store{}, Results: &results.Results{}, Published: &published.Results{}, Node: "n", Instance: "i", BaseURL: "http://h:1/", Programs: dir, Scratch: dir, Slots: 1}
+		return Config{Ledger: ledgerWithID{}, Events: &eventlog.Log{}, Nodes: &nodes.Registry{}, Queues: &queues.Queues{}, Store: &store.Store{}, Results: &results.Results{}, Published: &published.Results{}, Packages: &packages.Packages{}, Node: "n", Instance: "i", BaseURL: "http://h:1/", Programs: dir, Scratch: dir, Slots: 1}
 	}
 	plain := filepath.Join(dir, "file")
 	if err := os.WriteFile(plain, nil, 0o600); err != nil {

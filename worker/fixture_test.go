@@ -107,7 +107,7 @@ func (r *fixture) openLedger() {
 func (r *fixture) config() Config {
 	return Config{
 		Queue: queue.Config{Addrs: []string{r.bean.Addr}}, Prefix: testPrefix,
-		Ledger: r.ledger, Events: r.ledger.Events, Nodes: r.ledger.Nodes, Queues: r.ledger.Queues, Store: r.store, Checkpoints: r.ledger.Checkpoints, Results: r.ledger.Results, Published: published.New(r.ledger.Results, r.store), LedgerResults: 64 << 10, Node: "n1", Instance: jobs.NewID(), BaseURL: testBase,
+		Ledger: r.ledger, Events: r.ledger.Events, Nodes: r.ledger.Nodes, Queues: r.ledger.Queues, Store: r.store, Checkpoints: r.ledger.Checkpoints, Packages: r.ledger.Packages, Results: r.ledger.Results, Published: published.New(r.ledger.Results, r.store), LedgerResults: 64 << 10, Node: "n1", Instance: jobs.NewID(), BaseURL: testBase,
 		Programs: filepath.Join(r.dir, "programs"), Scratch: filepath.Join(r.dir, "scratch"),
 		Slots: 2, Grace: 2 * time.Second, BackoffBase: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond,
 		Outbound: outbound.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}, Logger: testLogger(),

@@ -59,6 +59,13 @@ func PackageKey(digest string, number int64) string {
 	return key("packages", digest, "."+strconv.FormatInt(number, 10))
 }
 
+// PackageFile returns what [PackageKey] has made a key of.
+func PackageFile(key string) (digest string, number int64, ok bool) {
+	digest, text, _ := strings.Cut(path.Base(key), ".")
+	number, err := strconv.ParseInt(text, 10, 64)
+	return digest, number, err == nil && key == PackageKey(digest, number)
+}
+
 // key shards by the end of the id, which is random in every kind of UUID and in digests. An id
 // that is too short gives a key that is refused.
 func key(kind, id, rest string) string {

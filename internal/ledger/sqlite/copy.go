@@ -216,3 +216,43 @@ func (c *Copied) Checkpoints(ctx context.Context, id string) (list []Checkpoint,
 	}
 	return list, rows.Err()
 }
+
+// PackageFile names a file of packages that is kept.
+type PackageFile struct {
+	SHA256 string
+	Number int64
+}
+
+// PackageFiles returns files of packages after one, at most 1,000, in order. Ledgers without
+// their table have none.
+func (c *Copied) PackageFiles(ctx context.Context, after PackageFile) (list []PackageFile, err error) {
+	known, err := hasTable(ctx, c.db, "package_files")
+	if err != nil || !known {
+		return nil, err
+	}
+	rows, err := c.db.QueryContext(ctx, `SELECT sha256, number FROM package_files WHERE state = 1 AND (sha256, number) > (?, ?)
+		ORDER BY sha256, number LIMIT 1000`, after.SHA256, after.Number)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var one PackageFile
+		if err := rows.Scan(&one.SHA256, &one.Number); err != nil {
+			return nil, err
+		}
+		list = append(list, one)
+	}
+	return list, rows.Err()
+}
+
+// HasPackageFile reports whether a file of packages is kept.
+func (c *Copied) HasPackageFile(ctx context.Context, f PackageFile) (bool, error) {
+	known, err := hasTable(ctx, c.db, "package_files")
+	if err != nil || !known {
+		return false, err
+	}
+	var n int
+	err = c.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM package_files WHERE sha256 = ? AND number = ? AND state = 1", f.SHA256, f.Number).Scan(&n)
+	return n > 0, err
+}

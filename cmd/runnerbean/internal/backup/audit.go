@@ -66,8 +66,15 @@ func (a *audit) next() (err error) {
 	return err
 }
 
-// see takes an object. One of no job of the ledger is an error.
-func (a *audit) see(key string) error {
+// see takes an object. One of no job of the ledger, and no file of packages in it, is an error.
+func (a *audit) see(ctx context.Context, key string) error {
+	if digest, number, ok := store.PackageFile(key); ok {
+		known, err := a.db.HasPackageFile(ctx, sqlite.PackageFile{SHA256: digest, Number: number})
+		if err == nil && !known {
+			err = bad("the object %.300q is no file of packages in its ledger", key)
+		}
+		return err
+	}
 	id := jobOf(key)
 	for a.more && a.job.ID < id {
 		if err := a.next(); err != nil {

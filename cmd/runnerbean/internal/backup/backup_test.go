@@ -108,6 +108,9 @@ func (p *pool) put(s *store.Store, job sqlite.Job) {
 		must(p.t, s.Replace(p.t.Context(), store.FileKey(job.ID, 1, "left of "+job.ID), []byte("left")))
 		p.sql(fmt.Sprintf("INSERT INTO checkpoints (job, number, attempt, state, sha256, size, at) VALUES ('%s', 12, 1, 1, '', 5, 1)", job.ID))
 		must(p.t, s.Replace(p.t.Context(), store.CheckpointKey(job.ID, 1, 12), []byte("saved")))
+		digest := strings.Repeat(job.ID[len(job.ID)-2:], 32)
+		p.sql(fmt.Sprintf("INSERT OR IGNORE INTO package_files (sha256, number, state, size, at) VALUES ('%s', 12, 1, 4, 1)", digest))
+		must(p.t, s.Replace(p.t.Context(), store.PackageKey(digest, 12), []byte("sent")))
 		return
 	}
 	p.succeeded = append(p.succeeded, job.ID)

@@ -5,7 +5,7 @@
 //
 //	manifest.json   what the archive is of
 //	ledger.db       a copy of the ledger
-//	store/KEY       an object of the store, in the order of jobs and keys
+//	store/KEY       an object of the store, in the order of jobs and keys; files of packages last
 //	digests/N       after at most 1,000 objects: their SHA-256, sizes and names
 //	end.json        how many objects there are, and the SHA-256 of all digests
 package backup
@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/runnerbean/runnerbean/internal/store"
 )
 
 const (
@@ -91,8 +93,14 @@ func jobOf(key string) string {
 	return id
 }
 
-// before reports whether an object stands before another one in an archive.
+// before reports whether an object stands before another one in an archive. Files of packages
+// stand behind all others, in the order of their digests.
 func before(key, other string) bool {
+	digest, number, ofPackage := store.PackageFile(key)
+	digest2, number2, otherOfPackage := store.PackageFile(other)
+	if ofPackage || otherOfPackage {
+		return otherOfPackage && (!ofPackage || digest < digest2 || digest == digest2 && number < number2)
+	}
 	id, next := jobOf(key), jobOf(other)
 	return id < next || id == next && key < other
 }

@@ -106,7 +106,7 @@ func fits(size, free int64, name string) error {
 }
 
 func (c *checker) object(key string, _ int64, _ time.Time, r io.Reader) error {
-	if err := c.audit.see(key); err != nil {
+	if err := c.audit.see(c.ctx, key); err != nil {
 		return err
 	}
 	c.progress.Set(c.audit.jobs)
@@ -173,7 +173,7 @@ func (t *restorer) manifest(m Manifest) error {
 }
 
 func (t *restorer) object(key string, size int64, mod time.Time, r io.Reader) error {
-	if err := t.audit.see(key); err != nil {
+	if err := t.audit.see(t.ctx, key); err != nil {
 		return err
 	}
 	free, err := t.target.Free()

@@ -118,7 +118,7 @@ func (w *writer) ledger(copied string) error {
 	return w.entry(ledgerName, info.Size(), w.summary.Time, f)
 }
 
-// jobs writes the objects of all jobs.
+// jobs writes the objects of all jobs, and the files of packages.
 func (w *writer) jobs(copied string) error {
 	db, err := sqlite.OpenCopy(copied)
 	if err != nil {
@@ -132,14 +132,34 @@ func (w *writer) jobs(copied string) error {
 	defer list.Close()
 	for {
 		job, ok, err := list.Next()
-		if err != nil || !ok {
+		if err != nil {
 			return err
+		}
+		if !ok {
+			return errors.Join(list.Close(), w.packages(db))
 		}
 		if err := w.job(db, job); err != nil {
 			return err
 		}
 		w.summary.Jobs++
 		w.progress(w.summary.Jobs)
+	}
+}
+
+// packages writes the files of packages. One that is not there was removed since the ledger was
+// copied, or a job says that it is missing.
+func (w *writer) packages(db *sqlite.Copied) error {
+	for after := (sqlite.PackageFile{}); ; {
+		page, err := db.PackageFiles(w.ctx, after)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, f := range page {
+			if err := w.object(store.PackageKey(f.SHA256, f.Number)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		after = page[len(page)-1]
 	}
 }
 
