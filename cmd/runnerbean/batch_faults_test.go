@@ -38,13 +38,20 @@ type gate string
 
 func (g gate) file(name string) string { return filepath.Join(string(g), name) }
 
+// move moves a program of a node away, and returns where it is: another one takes its place.
+func (p *process) move(program string) (moved string) {
+	p.t.Helper()
+	moved = filepath.Join(p.folder, strings.ReplaceAll(program, "/", "-")+"-moved")
+	if err := os.Rename(filepath.Join(p.setting("PROGRAMS"), program), moved); err != nil {
+		p.t.Fatal(err)
+	}
+	return moved
+}
+
 // hold makes a program of a node wait at the gate.
 func (g gate) hold(p *process, program string) {
 	p.t.Helper()
-	installed, held := filepath.Join(p.setting("PROGRAMS"), program), filepath.Join(p.folder, program)
-	if err := os.Rename(installed, held); err != nil {
-		p.t.Fatal(err)
-	}
+	held := p.move(program)
 	p.install(program, fmt.Sprintf(`cd %s || exit 1
 take() { for token in token-*; do mv "$token" "taken-$$" 2>/dev/null && return; done; return 1; }
 until [ -e open ] || take; do sleep 0.02; done

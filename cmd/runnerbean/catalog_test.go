@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -182,30 +183,49 @@ func TestCatalogOfALostPart(t *testing.T) {
 	}
 }
 
-// TestCatalogOfAKilledNode kills the node of examples/catalog in each stage. Each job is there
-// once, and the files are those of a run without that.
+// TestCatalogOfAKilledNode kills the node of examples/catalog while the first program has made some
+// jobs, twice while parts are parsed, and at the end. Each job is there once, and the files are
+// those of a run without that.
 func TestCatalogOfAKilledNode(t *testing.T) {
 	t.Parallel()
 	p := newNode(t, queuetest.Start(t).Addr)
 	url := serveCatalog(t, p.installCatalog(), "-lists", catalogLists)
+	g := gate(t.TempDir())
+	g.hold(p, "catalog-parse/run")
+	hang := g.file("hang")
+	write(t, hang, "")
+	p.install("catalog/run", fmt.Sprintf(`if [ -e %[1]s ]; then %[2]s 3>&1 >/dev/null | head -n 7 >&3; exec sleep 600; fi; exec %[2]s`, hang, p.move("catalog/run")))
 	p.start("worker")
+	killed := p.submitCatalog(url)
+	child := func(key string) (jobs.Result, bool) {
+		return p.get(p.url + "/" + jobs.DerivedID(killed, "enqueue/"+key))
+	}
+	restart := func() { p.end(syscall.SIGKILL); p.start("worker") }
+	p.until("some jobs", func() bool { _, ok := child("parse 2"); return ok })
+	if err := os.Remove(hang); err != nil {
+		t.Fatal(err)
+	}
+	restart()
+	for _, succeeded := range []int{0, 2} {
+		g.let(t, succeeded)
+		p.until("running jobs", func() bool {
+			counts := map[jobs.State]int{}
+			for n := 0; ; n++ {
+				r, ok := child("parse " + strconv.Itoa(n))
+				if !ok {
+					break
+				}
+				counts[r.State]++
+			}
+			return counts[jobs.Running] > 0 && counts[jobs.Succeeded] >= min(succeeded, 1)
+		})
+		restart()
+	}
+	write(t, g.file("open"), "")
+	p.until("the last job", func() bool { _, ok := child("aggregate"); return ok })
+	restart()
+	got, files := p.catalogOf(killed)
 	want, wantFiles := p.catalogOf(p.submitCatalog(url))
-	plan := p.submitCatalog(url)
-	reached := func(key string, running bool) func() bool {
-		return func() bool {
-			r, ok := p.get(p.url + "/" + jobs.DerivedID(plan, "enqueue/"+key))
-			return ok && (running || r.State.Final())
-		}
-	}
-	for _, stage := range []struct {
-		key     string
-		running bool
-	}{{"fetch 1", true}, {"fetch 3", false}, {"parse " + strconv.Itoa(want.Chunks/2), false}, {"aggregate", true}} {
-		p.until(stage.key, reached(stage.key, stage.running))
-		p.end(syscall.SIGKILL)
-		p.start("worker")
-	}
-	got, files := p.catalogOf(plan)
 	if got.Chunks != want.Chunks || got.Jobs != want.Jobs || files != wantFiles {
 		t.Errorf("%+v, want %+v: %s, want %s", got, want, files, wantFiles)
 	}
