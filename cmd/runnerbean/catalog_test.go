@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/runnerbean/runnerbean/internal/browsertest"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -119,16 +120,19 @@ func (p *process) catalogOf(plan string) (got catalogResult, files [3]string) {
 	return got, files
 }
 
-// TestCatalog runs examples/catalog on two nodes. The numbers are those of its lists.
+// TestCatalog runs examples/catalog on two nodes, and looks at its pages. The numbers are those of
+// its lists.
 func TestCatalog(t *testing.T) {
 	t.Parallel()
 	a := newNode(t, queuetest.Start(t).Addr)
-	b := a.beside("n2")
+	b := a.beside("south")
+	a.env = append(a.env, "RUNNERBEAN_NODE=north")
 	url := serveCatalog(t, a.installCatalog(), "-lists", catalogLists)
 	b.installCatalog()
 	a.start("worker")
 	b.start("worker")
-	got, files := a.catalogOf(a.submitCatalog(url))
+	plan := a.submitCatalog(url)
+	got, files := a.catalogOf(plan)
 	if got.Records != 42 || got.Bad != 6 || got.GiB != 2 || got.Chunks < 5 || len(got.Failed) != 0 {
 		t.Errorf("%+v", got)
 	}
@@ -153,6 +157,13 @@ func TestCatalog(t *testing.T) {
 	if diff := cmp.Diff(sizes, catalog.Total.Sizes); diff != "" || catalog.Total.KiB != 2*(1<<20-1)+1 {
 		t.Errorf("%d KiB, %s", catalog.Total.KiB, diff)
 	}
+	tab := browsertest.NewTab(t, browsertest.Start(t))
+	tab.Open(a.url + "/" + jobs.DerivedID(plan, "enqueue/aggregate"))
+	tab.Until(`[...document.querySelectorAll('.images img')].filter((i) => i.naturalWidth === 400).length === 3`)
+	tab.CheckLook("catalog")
+	tab.Open(a.url + "/jobs/" + plan)
+	tab.Until(`document.querySelector('main').textContent.includes('catalog-aggregate')`)
+	tab.CheckLook("catalog-pipeline")
 }
 
 // TestCatalogOfALostPart changes a part after its index was made. The catalog is without it, and
