@@ -27,7 +27,9 @@ func newDrain(a *app) *cobra.Command {
 		Use:   "drain [NODE]",
 		Short: "Take a node, or the whole queue, out of work, and back",
 		Long: `Take a node out of work: it finishes what it runs and takes nothing new, and
-goes on serving results. With --queue instead of a node no new job is accepted
+goes on serving results. Programs that save on request are asked for a
+checkpoint, and their jobs go on from there on another node, if one can run
+them. With --queue instead of a node no new job is accepted
 anywhere: the API answers 503, jobs in the inbox stay there, and those that were
 accepted before still run. Both last until --off, restarts included.
 
@@ -117,7 +119,7 @@ func (f drainFlags) text(node string) string {
 	case node == "":
 		return "the queue takes no new jobs; accepted ones still run. Undo it with: runnerbean drain --queue --off"
 	}
-	return "node " + terminal.Safe(node) + " finishes what it runs and takes no new work. Undo it with: runnerbean drain " + terminal.Safe(node) + " --off"
+	return "node " + terminal.Safe(node) + " finishes what it runs, or hands it over, and takes no new work. Undo it with: runnerbean drain " + terminal.Safe(node) + " --off"
 }
 
 func printDrains(a *app, d api.Drains) error {

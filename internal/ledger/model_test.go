@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/checkpoints"
 	"github.com/runnerbean/runnerbean/internal/ledger/engine"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -245,6 +246,8 @@ func (m *model) act(verb Verb, j *modelJob) error {
 		return ErrFinal
 	case verb == VerbRetry:
 		return ErrNotEnded
+	case verb == VerbCheckpoint && j.state == jobs.Running:
+		return checkpoints.ErrUnable // no program of the model saves on request
 	case j.state == jobs.Running:
 		if verb == VerbStop {
 			verb = VerbCancel
@@ -252,7 +255,7 @@ func (m *model) act(verb Verb, j *modelJob) error {
 		if j.asked != VerbTerminate || verb != VerbCancel {
 			j.asked = verb
 		}
-	case verb == VerbStop:
+	case verb == VerbStop, verb == VerbCheckpoint:
 		return ErrNotRunning
 	case verb == VerbReset:
 		j.spent, j.crashes, j.alone, j.notBefore = 0, 0, 0, j.startAfter
