@@ -21,8 +21,8 @@ const (
 	// forget is after how long without growth a counter gives its place to another one.
 	forget = time.Hour
 	// maxSums bounds the sums that wait for the ledger. If there are more, the oldest are
-	// dropped.
-	maxSums = 8192
+	// dropped. maxPiece is how many of them one write of the ledger takes.
+	maxSums, maxPiece = 8192, 512
 
 	flushEvery = 2 * time.Second
 	// flushTime bounds one flush, so that a ledger that is away does not hold up the end of
@@ -151,22 +151,26 @@ func (c *Counting) Flush(ctx context.Context) bool {
 		c.cfg.OnCount(k.program, k.name, n)
 		c.waiting[k] += n
 	}
-	list := c.oldest()
-	if len(list) == 0 {
-		return true
-	}
 	ctx, cancel := context.WithTimeout(ctx, flushTime)
 	defer cancel()
-	if err := c.cfg.Ledger.Add(ctx, c.cfg.Node, list); err != nil {
-		c.cfg.Logger.Warn("counters not recorded; trying until they are", "err", err)
-		return false
+	for keys := range slices.Chunk(c.oldest(), maxPiece) {
+		list := make([]counters.Sum, 0, len(keys))
+		for _, k := range keys {
+			list = append(list, counters.Sum{Program: k.program, Name: k.name, At: time.Unix(k.at, 0), N: c.waiting[k]})
+		}
+		if err := c.cfg.Ledger.Add(ctx, c.cfg.Node, list); err != nil {
+			c.cfg.Logger.Warn("counters not recorded; trying until they are", "err", err)
+			return false
+		}
+		for _, k := range keys {
+			delete(c.waiting, k)
+		}
 	}
-	clear(c.waiting)
 	return true
 }
 
 // oldest returns what waits, the oldest first, and drops the oldest of too many.
-func (c *Counting) oldest() []counters.Sum {
+func (c *Counting) oldest() []key {
 	keys := slices.SortedFunc(maps.Keys(c.waiting), func(a, b key) int {
 		return cmp.Or(cmp.Compare(a.at, b.at), strings.Compare(a.program, b.program), strings.Compare(a.name, b.name))
 	})
@@ -180,9 +184,5 @@ func (c *Counting) oldest() []counters.Sum {
 			c.cfg.Logger.Warn("what was counted long ago is dropped: the ledger does not answer")
 		}
 	}
-	list := make([]counters.Sum, 0, len(keys))
-	for _, k := range keys {
-		list = append(list, counters.Sum{Program: k.program, Name: k.name, At: time.Unix(k.at, 0), N: c.waiting[k]})
-	}
-	return list
+	return keys
 }
