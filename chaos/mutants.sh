@@ -84,6 +84,15 @@ mutant 'a document on which the ledger panics holds up others' internal/dispatch
 mutant 'a message with an unreadable document is deleted' internal/dispatch TestUnreadableDocumentOfMany \
 	internal/dispatch/inbox_message.go 'm.refused = append(m.refused, refusal{at, err})' ''
 
+mutant 'counters: a program that goes on from a checkpoint counts again' worker/internal/counting TestRestored \
+	worker/internal/counting/attempt.go 'case !known && a.restored:' 'case false:'
+
+mutant 'counters: the last ones of a node are dropped at its end' worker/internal/counting TestRunThatEndsAtOnce \
+	worker/internal/counting/counting.go '			c.Flush(context.WithoutCancel(ctx))
+			return
+		case <-c.wake:' '			return
+		case <-c.wake:'
+
 mutant 'version of the schema not compared' internal/ledger TestLedgerTakesNothingOnceItIsTooNew \
 	internal/ledger/sqlite/writer.go 'version > w.schema.version()' 'version < 0'
 
