@@ -58,7 +58,8 @@ type Counting struct {
 
 	flushing sync.Mutex
 	waiting  map[key]float64 // what the ledger did not take
-	dropped  bool
+	away     bool            // the last flush failed, which was logged
+	dropped  bool            // some sums were dropped, which was logged
 }
 
 type key struct {
@@ -159,13 +160,17 @@ func (c *Counting) Flush(ctx context.Context) bool {
 			list = append(list, counters.Sum{Program: k.program, Name: k.name, At: time.Unix(k.at, 0), N: c.waiting[k]})
 		}
 		if err := c.cfg.Ledger.Add(ctx, c.cfg.Node, list); err != nil {
-			c.cfg.Logger.Warn("counters not recorded; trying until they are", "err", err)
+			if !c.away {
+				c.cfg.Logger.Warn("counters not recorded; trying until they are", "err", err)
+			}
+			c.away = true
 			return false
 		}
 		for _, k := range keys {
 			delete(c.waiting, k)
 		}
 	}
+	c.away, c.dropped = false, false
 	return true
 }
 
