@@ -365,6 +365,18 @@ mutant 'queue: begun work comes in its turn' internal/dispatch TestBegunWorkCome
 mutant 'checkpoint: what a dead node has begun stays' internal/ledger TestLeftCheckpointsAreFound \
 	internal/ledger/checkpoints/left.go 'return !runs && now.Sub(r.at) > begunFor' 'return runs && now.Sub(r.at) > begunFor'
 
+mutant 'package: a tar without an end is taken' internal/batchtar TestCutOff \
+	internal/batchtar/read.go 'in.n < t.end+block' 'in.n < t.end'
+
+mutant 'package: a link is taken' internal/batchtar TestRefused \
+	internal/batchtar/read.go 'h.Typeflag != tar.TypeReg:' 'h.Typeflag != tar.TypeReg && h.Typeflag != tar.TypeSymlink:'
+
+mutant 'package: a file goes that frames use' internal/ledger TestFilesOfPackagesAreKept \
+	internal/ledger/packages/dropped.go "OR EXISTS (SELECT 1 FROM jobs WHERE batch = package_uses.job AND batch <> '')" "OR EXISTS (SELECT 1 FROM jobs WHERE batch = package_uses.job AND batch = '')"
+
+mutant 'package: a damaged file reaches a program' worker TestStoredFiles \
+	worker/internal/input/fetch.go 'got.SHA256 != digest {' 'got.SHA256 == "" {'
+
 if ((unnoticed)); then
 	echo "$unnoticed of the changes went unnoticed" >&2
 	exit 1

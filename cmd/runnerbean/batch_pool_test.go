@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"syscall"
 	"testing"
@@ -68,5 +69,30 @@ func TestPoolBatchOfKilledServers(t *testing.T) {
 				t.Errorf("%s and %s, want %s and %s", bundle, frames, wantBundle, wantFrames)
 			}
 		})
+	}
+}
+
+// TestPoolPackage sends a package to one node, whose frames the other one runs. The bucket has the
+// files once.
+func TestPoolPackage(t *testing.T) {
+	a, b, _ := poolOnServers(t)
+	a.env = append(a.env, "RUNNERBEAN_SLOTS=0")
+	for _, n := range []*process{a, b} {
+		n.install("count", `cat >/dev/null; wc -c <inputs/large`)
+		n.start("worker")
+	}
+	a.until("the program", func() bool { return strings.Contains(a.text("/api/v1/programs"), `"count"`) })
+	large := strings.Repeat("0123456789abcdef", 400_000)
+	path := a.packageOf(`{"job":{"program":"count","input":{"url":"package:in.json"},"files":[{"name":"large","url":"package:large"}]},"frames":"1-10"}`,
+		"in.json", "1", "large", large, "twice", large)
+	var r jobs.Result
+	for range 2 {
+		if err := json.Unmarshal([]byte(a.must("submit", path, "--wait")), &r); err != nil || r.State != jobs.Succeeded {
+			t.Fatal(r, err)
+		}
+	}
+	frame := b.final(b.url + "/" + jobs.FrameID(r.ID, 7))
+	if string(frame.Result) != "6400000" || frame.Node != "n2" {
+		t.Errorf("%s on %s", frame.Result, frame.Node)
 	}
 }
