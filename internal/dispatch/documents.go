@@ -72,7 +72,7 @@ func (d *documents) send(ctx context.Context, accepted []ledger.Accepted) {
 }
 
 // repaired returns the job of a document whose fault is gone, for instance because
-// its program has been installed since. awaits is set for a job that was cancelled
+// its program has been installed, or its files have been sent since. awaits is set for a job that was cancelled
 // while it waited for its program, and says that no node has announced it yet.
 func (d *documents) repaired(ctx context.Context, id string) (job *jobs.Job, awaits string) {
 	r, err := d.ledger.Get(ctx, id)
@@ -85,7 +85,7 @@ func (d *documents) repaired(ctx context.Context, id string) (job *jobs.Job, awa
 	switch faulty := r.Error != nil && r.Error.Class == jobs.ClassDocument; {
 	case errors.As(err, &unknown) && !faulty:
 		return nil, unknown.Error()
-	case err != nil || found.ID != id || !faulty:
+	case err != nil || found.ID != id || !faulty || d.use(ctx, &found) != nil:
 		return nil, ""
 	}
 	return &found, ""

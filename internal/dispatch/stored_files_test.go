@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/packages"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -17,13 +18,22 @@ func TestFilesOfInboxJobs(t *testing.T) {
 	f := newFixture(t)
 	f.serve(t)
 	there, absent := strings.Repeat("a", 64), strings.Repeat("b", 64)
-	sent, _, err := f.ledger.Packages.Begin(t.Context(), there)
-	if err != nil {
-		t.Fatal(err)
+	send := func(digest string) {
+		t.Helper()
+		sent, _, err := f.ledger.Packages.Begin(t.Context(), digest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok, err := f.ledger.Packages.Record(t.Context(), sent); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
 	}
-	if ok, err := f.ledger.Packages.Record(t.Context(), sent); !ok || err != nil {
-		t.Fatal(err)
+	retry := func(id string) error {
+		acted, err := f.Act(t.Context(), ledger.VerbRetry, "", []ledger.Target{{ID: id}})
+		return errors.Join(err, acted[0].Err)
 	}
+	send(there)
+	var failed []string
 	document := func(program, rest string) (id, text string) {
 		id = jobs.NewID()
 		return id, fmt.Sprintf(`{"id":%q,"program":%q,%s,"result":{"url":"http://r.example/%[1]s"}}`, id, program, rest)
@@ -44,6 +54,9 @@ func TestFilesOfInboxJobs(t *testing.T) {
 		if r.Error.Class != jobs.ClassDocument || !strings.Contains(r.Error.Message, "not in the store, among them "+absent) {
 			t.Errorf("%s: %+v", name, r.Error)
 		}
+		if failed = append(failed, bad); !errors.Is(retry(bad), ledger.ErrDocument) {
+			t.Errorf("%s is retried without its file", name)
+		}
 		_, text := kind(absent)
 		if _, err := f.acceptOne(t.Context(), text); err != nil {
 			t.Error(err)
@@ -53,5 +66,12 @@ func TestFilesOfInboxJobs(t *testing.T) {
 		if err != nil || !ok || missing.Digests[0] != absent || accepted[1].Err != nil {
 			t.Errorf("%s: %+v, %v", name, accepted, err)
 		}
+	}
+	send(absent)
+	for _, id := range failed {
+		if err := retry(id); err != nil {
+			t.Errorf("with its file: %v", err)
+		}
+		f.state(t, id, jobs.Queued)
 	}
 }

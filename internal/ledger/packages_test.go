@@ -54,7 +54,8 @@ func TestFilesOfPackagesAreKept(t *testing.T) {
 	d.must(d.Packages.Use(t.Context(), single, []string{"single", "both"}))
 	d.must(d.Packages.Use(t.Context(), gone, []string{"gone"})) // killed before the job was recorded
 	for _, e := range []Entry{
-		{Job: jobs.Job{ID: batch, Program: jobs.BatchProgram}}, {Job: jobs.Job{ID: single, Program: "p"}},
+		{Job: jobs.Job{ID: batch, Program: jobs.BatchProgram}},
+		{Job: jobs.Job{ID: single, Program: "p"}},
 		{Job: jobs.Job{ID: jobs.FrameID(batch, 1), Program: "p"}, Batch: batch, Frame: 1},
 	} {
 		e.Document = []byte("{}")
