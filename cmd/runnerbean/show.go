@@ -76,14 +76,7 @@ func printDetails(out io.Writer, d api.Details) error {
 	if s.Error != nil {
 		fmt.Fprintf(w, "error\t%s\n", terminal.JobError(s.Error))
 	}
-	for _, t := range []struct {
-		name string
-		at   time.Time
-	}{{"created", s.Created}, {"started", s.Started}, {"finished", s.Finished}, {"not before", s.NotBefore}} {
-		if !t.at.IsZero() {
-			fmt.Fprintf(w, "%s\t%s\n", t.name, terminal.Time(t.at))
-		}
-	}
+	timesText(w, s)
 	for _, key := range slices.Sorted(maps.Keys(d.Job.Labels)) {
 		fmt.Fprintf(w, "label\t%s=%s\n", terminal.Safe(key), terminal.Safe(d.Job.Labels[key]))
 	}
@@ -103,6 +96,18 @@ func printDetails(out io.Writer, d api.Details) error {
 		fmt.Fprintf(w, "you can\t%s\n", terminal.Safe(strings.Join(d.Allowed, ", ")))
 	}
 	return w.Flush()
+}
+
+// timesText prints when a job came to its states.
+func timesText(w io.Writer, s jobs.Result) {
+	for _, t := range []struct {
+		name string
+		at   time.Time
+	}{{"created", s.Created}, {"started", s.Started}, {"finished", s.Finished}, {"not before", s.NotBefore}} {
+		if !t.at.IsZero() {
+			fmt.Fprintf(w, "%s\t%s\n", t.name, terminal.Time(t.at))
+		}
+	}
 }
 
 // checkpointsText prints the checkpoints of a job.

@@ -280,7 +280,7 @@ func waitNew(t *txn, r *Record, open int) error {
 
 // awaitNew makes a new job wait for its program, unless a node has announced it since.
 func awaitNew(t *txn, r *Record, reason string) error {
-	if known, err := t.announced(r.Program); err != nil || known {
+	if known, err := announced(t, r.Program); err != nil || known {
 		return err
 	}
 	if err := t.await(r); err != nil {
@@ -313,7 +313,7 @@ func (c *candidate) faulty(t *txn, r *Record) error {
 	v := &end{job: r.ID, name: r.Program, webhook: c.webhook, target: target, Ended: activity.Ended{
 		EndedKey: activity.EndedKey{Program: r.Program, State: r.State, Class: r.Error.Class, Bin: activity.NoBin}, N: 1,
 	}}
-	known, err := t.announced(r.Program)
+	known, err := announced(t, r.Program)
 	if !known {
 		v.Program = ""
 	}

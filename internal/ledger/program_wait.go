@@ -27,7 +27,7 @@ var (
 )
 
 // announced reports whether any node has ever announced a program.
-func (t *txn) announced(program string) (bool, error) {
+func announced(t *txn, program string) (bool, error) {
 	var one int
 	return t.Row(qAnnounced, []any{program}, &one)
 }

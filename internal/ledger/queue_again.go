@@ -127,7 +127,7 @@ func awaitAgain(t *txn, r *Record, target *Target, state *jobs.State, reason *st
 	if target.Awaits == "" {
 		return next.Program, nil
 	}
-	if known, err := t.announced(next.Program); err != nil || known {
+	if known, err := announced(t, next.Program); err != nil || known {
 		return next.Program, err
 	}
 	*state, *reason = jobs.Waiting, strings.TrimPrefix(*reason+"; "+target.Awaits, "; ")

@@ -227,7 +227,7 @@ func mayRevive(t *txn, r *Record) (refusal, err error) {
 // awaitsAgain returns the reason why a job waits for its program, or "" if a node has
 // announced it.
 func awaitsAgain(t *txn, program string) (string, error) {
-	if known, err := t.announced(program); err != nil || known {
+	if known, err := announced(t, program); err != nil || known {
 		return "", err
 	}
 	known, err := t.Strings(qProgramNames)
