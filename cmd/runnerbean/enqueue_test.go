@@ -51,7 +51,7 @@ echo 5`, `"parse","total"`)
 	if len(list.Jobs) != 6 {
 		t.Errorf("the family has %d jobs", len(list.Jobs))
 	}
-	stage := regexp.MustCompile(`program=parse">parse</a></td>(<td class="num">0</td>){3}<td class="num">5</td>`)
+	stage := regexp.MustCompile(`program=parse">parse</a></td>(<td class="r">0</td>){3}<td class="r">5</td>`)
 	for _, job := range []string{id, jobs.DerivedID(id, "enqueue/total")} {
 		page := p.textAs("", "/jobs/"+job)
 		if !stage.MatchString(page) || strings.Contains(page, "Made by job") != (job != id) {
