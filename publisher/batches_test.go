@@ -39,7 +39,7 @@ func TestPostBatch(t *testing.T) {
 	if r := post(goodBatch, "Idempotency-Key: k"); r.StatusCode != 200 || decodeAs[jobs.Result](t, r).ID != first.ID {
 		t.Errorf("again: %d", r.StatusCode)
 	}
-	if r := post(strings.Replace(goodBatch, "1-3", "1-4", 1), "Idempotency-Key: k"); r.StatusCode != 422 {
+	if r := post(strings.Replace(goodBatch, `"1-3"`, `"1-4"`, 1), "Idempotency-Key: k"); r.StatusCode != 422 {
 		t.Errorf("another batch under the same key: %d", r.StatusCode)
 	}
 	whole := `{"id":"` + jobs.NewID() + `","max_running":2,"keep":"7d","priority":3,` + goodBatch[1:]
@@ -48,7 +48,7 @@ func TestPostBatch(t *testing.T) {
 			t.Errorf("%d %s, want %d", r.StatusCode, bodyOf(t, r), want)
 		}
 	}
-	r = post(strings.Replace(whole, "1-3", "1-4", 1))
+	r = post(strings.Replace(whole, `"1-3"`, `"1-4"`, 1))
 	if p := decodeAs[jobs.Problem](t, r); r.StatusCode != 409 || p.Pointer != "/frames" || strings.Contains(p.Detail, "input") {
 		t.Errorf("another batch under the same id: %d %+v", r.StatusCode, p)
 	}
