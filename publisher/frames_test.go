@@ -137,6 +137,7 @@ func TestFramesThatAreNotThere(t *testing.T) {
 	for path, want := range map[string]string{
 		open + "/frames/1": "has not made its frame 1 yet", open + "/bundle/log": "has not made its bundle yet", open + "/frames/7/files/x": "has not made its frame 7 yet",
 		ended + "/frames/2": "has no frame 2", ended + "/bundle": "has no bundle", plain + "/frames/1": "no job with this id", nobody + "/frames/1": "no job with this id",
+		ended + "/frames/2/events": "has no frame 2", ended + "/bundle/events": "has no bundle", plain + "/frames/1/events": "no batch with this id",
 		open + "/frames/01": "nothing at this path", open + "/frames/+1": "nothing at this path", open + "/frames/-1": "nothing at this path", open + "/frames/x": "nothing at this path",
 		open + "/frames/2147483648": "nothing at this path", open + "/frames": "nothing at this path", open + "/frames/1/x": "nothing at this path", "x/frames/1": "nothing at this path", "x/bundle": "nothing at this path",
 	} {

@@ -5,9 +5,11 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/jobs"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
@@ -68,6 +70,11 @@ func numberParam(c echo.Context, of string) (int, error) {
 
 // answerAs answers for a job of a batch as at its own result URL.
 func (hs *Handlers) answerAs(c echo.Context, next echo.HandlerFunc, batch, id, what string) error {
+	if strings.HasSuffix(c.Path(), "/events") { // which waits for a job that is yet to come
+		if err := hs.neverMade(c, batch, id, what); err != nil {
+			return err
+		}
+	}
 	err := answerFor(c, next, id)
 	if isUnknown(err) && !errors.Is(err, retention.ErrDeleted) && !c.Response().Committed {
 		return hs.notMade(c, batch, what, err)
@@ -83,8 +90,24 @@ func answerFor(c echo.Context, next echo.HandlerFunc, id string) error {
 	return next(c)
 }
 
+// neverMade returns an error if a job of a batch is unknown and cannot come any more.
+func (hs *Handlers) neverMade(c echo.Context, batch, id, what string) error {
+	_, unknown := hs.docs.ledger.Get(c.Request().Context(), id)
+	if !errors.Is(unknown, ledger.ErrUnknown) || errors.Is(unknown, retention.ErrDeleted) {
+		return nil
+	}
+	rec, err := hs.docs.ledger.Get(c.Request().Context(), batch)
+	if err != nil && !errors.Is(err, retention.ErrDeleted) || err == nil && rec.Program == jobs.BatchProgram && !rec.State.Final() {
+		return nil
+	}
+	return hs.notMade(c, batch, what, httpio.Problem(http.StatusNotFound, "no batch with this id is known"))
+}
+
 // notMade says why a job of a batch is unknown.
 func (hs *Handlers) notMade(c echo.Context, batch, what string, unknown error) error {
+	if c.Request().Context().Err() != nil {
+		return unknown
+	}
 	rec, err := hs.docs.ledger.Get(c.Request().Context(), batch)
 	switch {
 	case err != nil:
