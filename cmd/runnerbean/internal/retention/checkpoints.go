@@ -1,11 +1,8 @@
 package retention
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/checkpoints"
@@ -26,32 +23,17 @@ func (l *leftCheckpoints) remove(ctx context.Context, end time.Time) (err error)
 	if l.looked, err = l.ledger.Look(ctx, l.looked); err != nil {
 		return err
 	}
-	var failed error
-	for after := (checkpoints.Key{}); time.Now().Before(end); {
-		began := time.Now()
-		page, err := l.ledger.Dropped(ctx, after)
-		if err != nil || len(page) == 0 {
-			return errors.Join(failed, err)
-		}
-		last := page[len(page)-1]
-		after = checkpoints.Key{Job: last.Job, Number: last.Number}
-		var removed []checkpoints.Checkpoint
-		for _, c := range page {
-			err := l.store.Delete(ctx, store.CheckpointKey(c.Job, c.Attempt, c.Number))
-			if err == nil || errors.Is(err, fs.ErrNotExist) {
-				removed = append(removed, c)
-				continue
+	d := dropped[checkpoints.Checkpoint]{
+		page: func(ctx context.Context, after checkpoints.Checkpoint) ([]checkpoints.Checkpoint, error) {
+			return l.ledger.Dropped(ctx, checkpoints.Key{Job: after.Job, Number: after.Number})
+		},
+		forget: l.ledger.Forget,
+		remove: func(ctx context.Context, c checkpoints.Checkpoint) error {
+			if err := l.store.Delete(ctx, store.CheckpointKey(c.Job, c.Attempt, c.Number)); err != nil {
+				return fmt.Errorf("a checkpoint of job %s: %w", c.Job, err)
 			}
-			failed = cmp.Or(failed, fmt.Errorf("a checkpoint of job %s: %w", c.Job, err)) // the first one is enough
-		}
-		if len(removed) > 0 {
-			if err := l.ledger.Forget(ctx, removed); err != nil {
-				return err
-			}
-		}
-		if !step(ctx, began) {
-			return ctx.Err()
-		}
+			return nil
+		},
 	}
-	return failed
+	return d.run(ctx, end)
 }

@@ -1,11 +1,8 @@
 package retention
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/runnerbean/runnerbean/internal/ledger/packages"
@@ -25,31 +22,11 @@ func (l *leftFiles) remove(ctx context.Context, end time.Time) error {
 	if err := l.ledger.Look(ctx, &l.walk); err != nil {
 		return err
 	}
-	var failed error
-	for after := (packages.File{}); time.Now().Before(end); {
-		began := time.Now()
-		page, err := l.ledger.Dropped(ctx, after)
-		if err != nil || len(page) == 0 {
-			return errors.Join(failed, err)
+	d := dropped[packages.File]{page: l.ledger.Dropped, forget: l.ledger.Forget, remove: func(ctx context.Context, f packages.File) error {
+		if err := l.store.Delete(ctx, store.PackageKey(f.SHA256, f.Number)); err != nil {
+			return fmt.Errorf("the file %s of a package: %w", f.SHA256, err)
 		}
-		after = page[len(page)-1]
-		var removed []packages.File
-		for _, f := range page {
-			err := l.store.Delete(ctx, store.PackageKey(f.SHA256, f.Number))
-			if err == nil || errors.Is(err, fs.ErrNotExist) {
-				removed = append(removed, f)
-				continue
-			}
-			failed = cmp.Or(failed, fmt.Errorf("the file %s of a package: %w", f.SHA256, err)) // the first one is enough
-		}
-		if len(removed) > 0 {
-			if err := l.ledger.Forget(ctx, removed); err != nil {
-				return err
-			}
-		}
-		if !step(ctx, began) {
-			return ctx.Err()
-		}
-	}
-	return failed
+		return nil
+	}}
+	return d.run(ctx, end)
 }
