@@ -1,11 +1,13 @@
 package results
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/publisher/internal/httpio"
 	"github.com/runnerbean/runnerbean/publisher/internal/live"
 )
@@ -51,7 +53,7 @@ func (hs *Handlers) arrived(c echo.Context, sub *live.Subscription) (*document, 
 			if err = d.err; err == nil {
 				return d, nil
 			}
-			if !isUnknown(err) || !httpio.IsRecentID(sub.ID(), time.Now()) {
+			if !isUnknown(err) || errors.Is(err, retention.ErrDeleted) || !httpio.IsRecentID(sub.ID(), time.Now()) {
 				return nil, err
 			}
 		case <-timeout.C:
