@@ -50,10 +50,10 @@ func Join(t engine.Tx, id, loop string, run int) error {
 	return err
 }
 
-// Succeeded records the success of a job of a loop, and makes the next job with insert. made is
-// false if another job has the id, or if the job is refused for another reason. document is that of the job. It makes none if
-// the job is not the newest, if the loop was ended, and if it would start after the document
-// expires.
+// Succeeded records the success of a job of a loop, and makes the next job with insert, whose made
+// is false if another job has the id, or if the job is refused for another reason. document is
+// that of the job. It makes none if the job is not the newest, if the loop was ended, and if the
+// next job would start after the document expires.
 func Succeeded(t engine.Tx, id string, document []byte, insert func(Job) (made bool, refused, err error)) error {
 	var loop Loop
 	var place Job
