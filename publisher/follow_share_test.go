@@ -305,6 +305,6 @@ func thousandFollows(t *testing.T, chromium context.Context) {
 	tab.Until(`Object.values(runs).every((r) => r.ended && !r.error) && !timers.size && !ears`)
 	s.eventually(t, "no stream is left", func() bool { return len(s.open)+s.singles+s.held == 0 })
 	browsertest.Evaluate[any](tab, `navigator.locks.query().then((q) => { globalThis.locks = q; }), null`)
-	tab.Until(`globalThis.locks?.held.length + locks?.pending.length === 0`)
+	tab.Until(`globalThis.locks && locks.held.length + locks.pending.length === 0`)
 	tab.CheckComplaints()
 }
