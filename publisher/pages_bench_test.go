@@ -92,6 +92,9 @@ func (f *filled) targets() (list []string) {
 			name = "program0"
 		}
 		path := strings.NewReplacer(":id", ":failed", ":name", name).Replace(r.path)
+		if path == "/api/v1/counters" {
+			path += "?program=program0"
+		}
 		if r.method == http.MethodGet && r.needs == auth.Viewer && !strings.Contains(path, "*") && path != "/metrics" {
 			list = append(list, path)
 		}
