@@ -1,11 +1,20 @@
 #!/usr/bin/env bash
 # Takes one safeguard at a time out of a copy of the tree and demands that the
 # tests named beside it fail. An argument selects the safeguards whose names
-# contain it.
+# contain it. Two run at a time, each takes every second safeguard to a copy of its
+# own: most of the time goes to compiling and linking one package.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 only=${1:-}
+if [[ ! ${MUTANTS_PART:-} ]]; then
+	MUTANTS_PART=0 chaos/mutants.sh "$only" & parts=($!)
+	MUTANTS_PART=1 chaos/mutants.sh "$only" & parts+=($!)
+	trap 'kill "${parts[@]}" 2>/dev/null || true' EXIT
+	failed=0
+	for part in "${parts[@]}"; do wait "$part" || failed=1; done
+	exit $failed
+fi
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 mkdir "$copy/tree"
@@ -15,9 +24,16 @@ git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' 
 done | tar --null --files-from=- -cf - | tar -xf - -C "$copy/tree"
 export GOFLAGS='-buildvcs=false -trimpath'
 unnoticed=0
+position=0
 
 # build TEST-BINARY PACKAGE
-build() { (cd "$copy/tree" && go test -c -o "$1" "./$2"); }
+build() { (cd "$copy/tree" && go test -c -ldflags='-s -w' -o "$1" "./$2"); }
+
+# unchanged PACKAGE: builds the tests of the unchanged package to $binary, unless they are there.
+unchanged() {
+	binary=$copy/unchanged/$1.test
+	[[ -x $binary ]] || build "$binary" "$1" || die "$1 does not compile"
+}
 
 # run TEST-BINARY PACKAGE TESTS: the tests' output goes to $copy/output.
 run() { (cd "$copy/tree/$2" && timeout 120 "$1" -test.v -test.failfast -test.timeout 100s -test.run "^($3)\$") >"$copy/output" 2>&1; }
@@ -39,11 +55,11 @@ change() {
 
 # mutant NAME PACKAGE TESTS FILE OLD NEW [FILE OLD NEW]...
 mutant() {
-	local name=$1 package=$2 tests=$3 binary=$copy/test
+	local name=$1 package=$2 tests=$3 saved=$copy/saved binary
 	[[ $name == *"$only"* ]] || return 0
-	local saved=$copy/saved
+	((position++ % 2 == MUTANTS_PART)) || return 0
 	shift 3
-	build "$binary" "$package" || die "$package does not compile"
+	unchanged "$package"
 	run "$binary" "$package" "$tests" || die "$name: $tests must pass before anything is changed"
 	grep -q '^--- PASS: ' "$copy/output" || die "$name: there is no test $tests in $package"
 	rm -rf "$saved" && cp -a "$copy/tree/$package" "$saved"
@@ -51,6 +67,7 @@ mutant() {
 		change "$1" "$2" "$3"
 		shift 3
 	done
+	binary=$copy/changed.test
 	build "$binary" "$package" || die "$name: the change does not compile, so it shows nothing"
 	if run "$binary" "$package" "$tests"; then
 		echo "UNNOTICED  $name ($package: $tests)"
