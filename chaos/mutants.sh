@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Takes one safeguard at a time out of a copy of the tree and demands that the
 # tests named beside it fail. An argument selects the safeguards whose names
-# contain it. Two run at a time, each takes every second safeguard to a copy of its
-# own: most of the time goes to compiling and linking one package.
+# contain it. Four parts run at a time, each with every fourth safeguard and a copy
+# of its own: some tests wait until a time limit ends them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 only=${1:-}
 if [[ ! ${MUTANTS_PART:-} ]]; then
-	MUTANTS_PART=0 chaos/mutants.sh "$only" & parts=($!)
-	MUTANTS_PART=1 chaos/mutants.sh "$only" & parts+=($!)
+	parts=()
+	for part in 0 1 2 3; do MUTANTS_PART=$part chaos/mutants.sh "$only" & parts+=($!); done
 	trap 'kill "${parts[@]}" 2>/dev/null || true' EXIT
 	failed=0
 	for part in "${parts[@]}"; do wait "$part" || failed=1; done
@@ -57,7 +57,7 @@ change() {
 mutant() {
 	local name=$1 package=$2 tests=$3 saved=$copy/saved binary
 	[[ $name == *"$only"* ]] || return 0
-	((position++ % 2 == MUTANTS_PART)) || return 0
+	((position++ % 4 == MUTANTS_PART)) || return 0
 	shift 3
 	unchanged "$package"
 	run "$binary" "$package" "$tests" || die "$name: $tests must pass before anything is changed"
