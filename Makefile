@@ -77,11 +77,11 @@ cgroup = if [ "$$(id -u)" = 0 ] && grep -q ' - cgroup2 ' /proc/self/mountinfo 2>
 # "make lint" vets all packages. Without the paths of its files, a second clone compiles nothing again.
 TEST := $(GO) test -vet=off
 
-# Without the race detector, whose code takes as long to compile again as the tests to run. The two packages that take
-# longest come first, so that none of them runs alone at the end.
+# Without the race detector, whose code takes as long to compile again as the tests to run. The three packages that
+# take longest come first, so that none of them runs alone at the end.
 .PHONY: test-all
 test-all: ## Run all tests
-	@$(cgroup); $(BUILD) $(TEST) -timeout 20m ./publisher ./cmd/runnerbean ./...
+	@$(cgroup); $(BUILD) $(TEST) -timeout 20m ./publisher ./cmd/runnerbean ./worker ./...
 
 # The tests of the layout have no goroutines, and compile all packages without the race detector.
 .PHONY: race
