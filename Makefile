@@ -61,8 +61,8 @@ test: need-beanstalkd need-chromium need-postgresql need-strace need-php need-py
 	@$(call parts,build test-all smoke)
 
 .PHONY: ci
-ci: need-promtool need-nginx need-wrk ## Check what takes longer: staticcheck, types, other platforms, races, benchmarks, demos, chaos, mutants
-	@$(call parts,lint types cross rules race test-postgres test-s3 test-pool bench-once demos-short chaos-short pool-test-short upgrade-test mutants)
+ci: need-promtool need-nginx need-wrk ## Check what takes longer: staticcheck, types, other platforms, races, benchmarks, demos, chaos, containers, mutants
+	@$(call parts,lint types cross rules race test-postgres test-s3 test-pool bench-once demos-short chaos-short pool-test-short upgrade-test containers mutants)
 
 # parts makes one target after the other. It says what each does, by its help text, and at the end how long each took.
 parts = took=; for part in $(1); do \
