@@ -32,8 +32,9 @@ demo-render: need-beanstalkd need-povray need-ffmpeg build ## Render an animatio
 	examples/batch-demo.sh $(BIN)/runnerbean render $(BIN)/render examples/render/batch.json
 
 .PHONY: test-render
-test-render: need-beanstalkd need-povray need-ffmpeg need-chromium build ## Render the animation and play the film in chromium
+test-render: need-beanstalkd need-povray need-ffmpeg need-chromium need-postgresql build ## Render the animation, play the film in chromium, and kill nodes and servers while frames are drawn
 	$(BUILD) $(TEST) -tags render -count=1 -timeout 10m -v ./examples/render
+	$(BUILD) $(TEST) -tags render,pool -count=1 -timeout 10m -run '^(TestBatchOfAKilledBeanstalkd|TestPoolBatchOfKilledServers)$$/render' ./cmd/runnerbean
 
 .PHONY: demo-sweep
 demo-sweep: need-beanstalkd build ## Price an option over a matrix of parameters as a batch; DEMO_ONCE=1 ends the node then
@@ -50,7 +51,7 @@ demo-catalog: need-beanstalkd build ## Fetch, parse and add up this machine's pa
 	examples/catalog/demo.sh $(BIN)/runnerbean $(BIN)/catalog/catalog $(BIN)/catalog/programs
 
 .PHONY: demos-short
-demos-short: ## Run the demos of batches and pipelines once: the sweep with fewer paths, the catalog, the film in chromium
+demos-short: ## Run the demos of batches and pipelines once: the sweep with fewer paths, the catalog, the film
 	@mkdir -p $(BIN) && sed 's/"paths": 400000/"paths": 40000/' examples/sweep/batch.json >$(BIN)/sweep-short.json
 	DEMO_ONCE=1 $(MAKE) --no-print-directory demo-sweep SWEEP=$(BIN)/sweep-short.json
 	DEMO_ONCE=1 $(MAKE) --no-print-directory demo-catalog

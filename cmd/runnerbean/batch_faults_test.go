@@ -76,22 +76,31 @@ func (p *process) bundleAfter(b faultyBatch, g gate, faults ...func()) (bundle, 
 	id := jobs.NewID()
 	p.postJob(b.document(id))
 	ended := 0.0
+	more := func() (ok, final bool) {
+		r, ok := p.get(p.url + "/" + id)
+		if ok = ok && r.Counters["succeeded"] > ended && r.Counters["running"] > 0; ok {
+			ended = r.Counters["succeeded"]
+		}
+		return ok, r.State.Final()
+	}
 	for i, fault := range faults {
 		g.let(p.t, b.each)
 		p.until(fmt.Sprintf("more frames before fault %d", i), func() bool {
-			r, ok := p.get(p.url + "/" + id)
-			if r.State.Final() {
-				p.t.Fatalf("the batch has ended before fault %d: %+v", i, r)
+			ok, final := more()
+			if final {
+				p.t.Fatalf("the batch has ended before fault %d", i)
 			}
-			if !ok || r.Counters["succeeded"] <= ended || r.Counters["running"] == 0 {
-				return false
-			}
-			ended = r.Counters["succeeded"]
-			return true
+			return ok
 		})
 		fault()
 	}
 	write(p.t, g.file("open"), "")
+	for final := false; !final; { // a busy machine draws few frames in the time of one wait
+		p.until("more frames, or the end", func() (ok bool) {
+			ok, final = more()
+			return ok || final
+		})
+	}
 	var s batch.Summary
 	if r := p.final(p.url + "/" + id); r.Decode(&s) != nil || s.Frames == 0 || s.Succeeded != s.Frames {
 		p.t.Fatalf("%+v: %+v", r, r.Error)
