@@ -2,11 +2,15 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/runnerbean/runnerbean/internal/batch"
@@ -33,6 +37,9 @@ func (p *process) packageFiles() (texts []string) {
 	p.t.Helper()
 	root := filepath.Join(p.folder, "data", "store", "packages")
 	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) && path == root {
+			return nil
+		}
 		if err != nil || e.IsDir() {
 			return err
 		}
@@ -87,6 +94,60 @@ func TestSubmitPackage(t *testing.T) {
 	again := p.must("submit", second, "--wait")
 	if err := json.Unmarshal([]byte(again), &r); err != nil || r.State != jobs.Succeeded {
 		t.Errorf("%s, %v", again, err)
+	}
+}
+
+// TestPackageOfAKilledNode kills the node while a package comes. The store has the files that had
+// come, and there is no job. Then the same package is taken.
+func TestPackageOfAKilledNode(t *testing.T) {
+	t.Parallel()
+	p := startWorker(t)
+	p.install("count", "cat >/dev/null; wc -c <inputs/large")
+	path := p.packageOf(`{"job":{"program":"count","input":{"url":"package:small"},"files":[{"name":"large","url":"package:large"}]},"frames":"1-2"}`,
+		"small", "1", "large", strings.Repeat("0123456789abcdef", 200_000))
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, sender := io.Pipe()
+	answered := make(chan error, 1)
+	go func() {
+		answer, err := http.Post(p.url+"/api/v1/batches", "application/x-tar", body)
+		if err == nil {
+			answer.Body.Close()
+			err = fmt.Errorf("the node answers %s", answer.Status)
+		}
+		answered <- err
+	}()
+	if _, err := sender.Write(text[:len(text)-1_000_000]); err != nil {
+		t.Fatal(err)
+	}
+	p.until("the first file", func() bool { return len(p.packageFiles()) == 1 })
+	p.end(syscall.SIGKILL)
+	sender.Close()
+	if err := <-answered; strings.Contains(err.Error(), "answers") {
+		t.Error(err)
+	}
+	p.start("worker")
+	if got := p.packageFiles(); len(got) != 1 || got[0] != "1" {
+		t.Errorf("the store has the files %.100q", got)
+	}
+	if text := p.text("/api/v1/jobs"); !strings.Contains(text, `"jobs":[]`) {
+		t.Errorf("there are jobs: %s", text)
+	}
+	if left, err := filepath.Glob(filepath.Join(p.folder, "data", "*", "package-*")); err != nil || len(left) > 0 {
+		t.Errorf("%q %v is left", left, err)
+	}
+	p.until("the program", func() bool { return strings.Contains(p.text("/api/v1/programs"), `"count"`) })
+	var r jobs.Result
+	if err := json.Unmarshal([]byte(p.must("submit", path, "--wait")), &r); err != nil || r.State != jobs.Succeeded {
+		t.Fatal(r, err)
+	}
+	if frame := p.final(p.url + "/" + jobs.FrameID(r.ID, 2)); string(frame.Result) != "3200000" {
+		t.Errorf("%s", frame.Result)
+	}
+	if got := p.packageFiles(); len(got) != 2 {
+		t.Errorf("the store has %d files", len(got))
 	}
 }
 
