@@ -33,7 +33,7 @@ func TestPostBatch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, frames, err := jobdoc.Batch(&job); err != nil || frames.Len() != 3 {
+	if _, frames, err := jobdoc.Batch(&job, nil); err != nil || frames.Len() != 3 {
 		t.Errorf("%v in %s", err, rec.Document)
 	}
 	if r := post(goodBatch, "Idempotency-Key: k"); r.StatusCode != 200 || decodeAs[jobs.Result](t, r).ID != first.ID {

@@ -99,7 +99,7 @@ func TestPostPackage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, frames, err := jobdoc.Batch(&job)
+	_, frames, err := jobdoc.Batch(&job, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

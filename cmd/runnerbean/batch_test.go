@@ -101,6 +101,12 @@ func TestSubmitBatch(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &r); err != nil || r.Decode(&s) != nil || s.Frames != 3 || code != 0 {
 		t.Errorf("%+v, %v, %d: %s", s, err, code, log)
 	}
+	lines := filepath.Join(t.TempDir(), "lines")
+	write(t, lines, strings.Repeat(strings.Repeat("x", 20_000)+"\n", 60)) // more than a document takes
+	out = p.must("submit", "--wait", "--program", "one", "--data", `"${line}"`, "--each-line", lines)
+	if err := json.Unmarshal([]byte(out), &r); err != nil || r.Decode(&s) != nil || s.Frames != 60 || s.Succeeded != 60 {
+		t.Errorf("%+v, %v", s, err)
+	}
 	p.expect(1, "/input/data/job/program", "submit", "--program", "unknown", "--array", "1-3")
 	p.expect(2, "", "submit", "--program", "one", "--array", "1-3:0")
 }

@@ -48,7 +48,8 @@ With --array, --each-line or --matrix the flags describe a batch: many jobs
 that differ in a number or a few values. Texts in --data and --input may have
 these values in them, as ${frame}, ${line} or the name of a parameter; without
 both the input is an object of them. ${frame:4} is the number with at least 4
-digits. The jobs have the labels batch and frame.`
+digits. The jobs have the labels batch and frame. A batch that is too large for
+one document of 1 MiB goes as a tar with its frames in a file.`
 	submitExamples = `  runnerbean submit job.json
   runnerbean submit --program forecast --input https://example.org/meter.json --wait
   echo '{"a":1}' | runnerbean submit --program cat --data -
@@ -187,22 +188,28 @@ func (f *submitFlags) submitBatch(cmd *cobra.Command, a *app, args []string) err
 	if err != nil {
 		return usageError(err)
 	}
-	documents, err := batch.Documents(&b)
+	document, frames, err := batch.Document(&b)
 	if err != nil {
 		return usageError(err)
 	}
-	if len(documents) == 1 {
-		fmt.Fprintf(a.stderr, "batch %s; list its jobs with: runnerbean list --label batch=%[1]s\n", b.ID)
-		return submit(cmd.Context(), a, documents[0], f.wait)
+	fmt.Fprintf(a.stderr, "batch %s; list its jobs with: runnerbean list --label batch=%[1]s\n", b.ID)
+	if frames == nil {
+		return submit(cmd.Context(), a, document, f.wait)
 	}
-	if f.wait {
-		return usageError(fmt.Errorf("the batch is too large for one document of %d bytes, and --wait is for one", jobs.MaxDocument))
+	return submitFrames(cmd.Context(), a, document, frames, f.wait)
+}
+
+// submitFrames submits a batch whose frames are a file of its own.
+func submitFrames(ctx context.Context, a *app, document, frames []byte, wait bool) error {
+	file, err := os.CreateTemp("", "runnerbean-batch-*.tar")
+	if err != nil {
+		return err
 	}
-	fmt.Fprintf(a.stderr, "batch %s is too large for one document; its %d jobs are submitted one by one\n", b.ID, len(documents))
-	if err := submitMany(cmd.Context(), a, documents); err != nil {
-		return fmt.Errorf("%w; the same flags with --batch %s submit what is missing", err, b.ID)
+	defer os.Remove(file.Name())
+	if err := errors.Join(batch.WriteTar(file, document, frames), file.Close()); err != nil {
+		return fmt.Errorf("%s: %w", file.Name(), err)
 	}
-	return nil
+	return submitTar(ctx, a, file.Name(), wait)
 }
 
 // readInput reads a file, or standard input for "-". It reads one byte more than a

@@ -27,6 +27,7 @@ import (
 	"github.com/runnerbean/runnerbean/internal/ledger/retention"
 	"github.com/runnerbean/runnerbean/internal/queue"
 	"github.com/runnerbean/runnerbean/internal/queue/queuetest"
+	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
@@ -63,6 +64,8 @@ type fixture struct {
 	t          *testing.T
 	ledger     *ledger.Ledger
 	dispatcher *dispatch.Dispatcher
+	folder     string // of the store
+	store      *store.Store
 	changed    chan struct{}
 
 	mu      sync.Mutex
@@ -100,7 +103,13 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Close() })
-	f := &fixture{t: t, ledger: l, dispatcher: d, changed: make(chan struct{}, 1), quota: math.MaxInt, outcome: func(ledger.Record) jobs.State { return jobs.Succeeded }}
+	folder := t.TempDir()
+	s, err := store.Open(t.Context(), "file://"+folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	f := &fixture{t: t, ledger: l, dispatcher: d, folder: folder, store: s, changed: make(chan struct{}, 1), quota: math.MaxInt, outcome: func(ledger.Record) jobs.State { return jobs.Succeeded }}
 	t.Cleanup(l.OnChange(func([]string) {
 		select {
 		case f.changed <- struct{}{}:
@@ -119,7 +128,7 @@ func (f *fixture) node(name string) (stop func()) {
 	if err := f.ledger.Nodes.Register(f.t.Context(), nodes.Node{Name: name, Instance: instance, Slots: 1}); err != nil {
 		f.t.Fatal(err)
 	}
-	r := New(Config{Ledger: f.ledger, Dispatcher: f.dispatcher, Node: name, Instance: instance, Interval: 10 * time.Millisecond, Logger: quiet()})
+	r := New(Config{Ledger: f.ledger, Dispatcher: f.dispatcher, Store: f.store, Node: name, Instance: instance, Interval: 10 * time.Millisecond, Logger: quiet()})
 	r.Hold("")
 	ctx, cancel := context.WithCancel(f.t.Context())
 	ended := make(chan struct{})
@@ -622,7 +631,7 @@ func TestHold(t *testing.T) {
 	if err := f.ledger.Nodes.Register(t.Context(), nodes.Node{Name: "n1", Instance: instance, Slots: 1}); err != nil {
 		t.Fatal(err)
 	}
-	r := New(Config{Ledger: f.ledger, Dispatcher: f.dispatcher, Node: "n1", Instance: instance, Interval: 10 * time.Millisecond, Logger: quiet()})
+	r := New(Config{Ledger: f.ledger, Dispatcher: f.dispatcher, Store: f.store, Node: "n1", Instance: instance, Interval: 10 * time.Millisecond, Logger: quiet()})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = r.Run(ctx) }()

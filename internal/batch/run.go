@@ -74,6 +74,7 @@ func (r *run) serve(ctx context.Context) {
 		})
 		var caught *panics.Error
 		var fault *jobs.Fault
+		var lost *lostFile
 		switch {
 		case done && err == nil, errors.Is(err, ledger.ErrStale), errors.Is(err, ledger.ErrUnknown):
 			return
@@ -83,9 +84,14 @@ func (r *run) serve(ctx context.Context) {
 				Class: jobs.OutcomeInternal, Message: "a defect of the node: " + caught.Error(),
 			}})
 			return
-		case errors.As(err, &fault): // it was taken by a program that knew less
+		case errors.As(err, &fault): // in its frames, or it was taken by a program that knew less
 			r.finishSafely(ctx, ledger.Ending{Outcome: jobs.OutcomeFailed, State: jobs.Failed, Error: &jobs.Error{
 				Class: jobs.ClassDocument, Message: fault.Message, Pointer: fault.Pointer,
+			}})
+			return
+		case errors.As(err, &lost):
+			r.finishSafely(ctx, ledger.Ending{Outcome: jobs.OutcomeInput, State: jobs.Failed, Error: &jobs.Error{
+				Class: jobs.OutcomeInput, Message: lost.Error(), Pointer: framesPointer,
 			}})
 			return
 		case ctx.Err() != nil:
@@ -133,7 +139,8 @@ func (r *run) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	var expander *jobs.Expander
-	if r.batch, expander, err = jobdoc.Batch(&r.job); err != nil {
+	open := func(digest string) ([]byte, error) { return framesFile(ctx, &r.cfg, digest) }
+	if r.batch, expander, err = jobdoc.Batch(&r.job, open); err != nil {
 		return err
 	}
 	if r.submitter, err = l.Submitter(ctx, r.record.ID); err != nil {

@@ -115,7 +115,7 @@ func (d *documents) useOf(ctx context.Context, entry *ledger.Entry) error {
 
 // checkBatch makes sure that the programs of a batch are known.
 func (d *documents) checkBatch(ctx context.Context, job *jobs.Job) error {
-	batch, _, err := jobdoc.Batch(job)
+	batch, _, err := jobdoc.Batch(job, nil)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/runnerbean/runnerbean/internal/inputurl"
 	"github.com/runnerbean/runnerbean/internal/jsondoc"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -23,15 +24,26 @@ const (
 // ofBatch are the members of a job that a frame has from its batch.
 var ofBatch = []string{"id", "result", "created", "labels", "priority", "traceparent", "webhook", "repeat", "rerun_of"}
 
+// MaxFrames is the size of the largest file of a package that has the frames of a batch, in bytes.
+const MaxFrames = 32 << 20
+
 // Batch reads the batch of a job of the program [jobs.BatchProgram]. All its frames have
-// values for the names in its template. The error is a [*jobs.Fault].
-func Batch(job *jobs.Job) (*jobs.Batch, *jobs.Expander, error) {
+// values for the names in its template. Where they are in a file of the package, open returns its
+// text by its SHA-256; if open is nil the batch has no frames then, and the Expander is nil. The
+// error is a [*jobs.Fault] or that of open.
+func Batch(job *jobs.Job, open func(sha256 string) ([]byte, error)) (*jobs.Batch, *jobs.Expander, error) {
 	if job.Input.Data == nil {
 		return nil, nil, fault("/input", "must have data: the job is a batch, and its frames are there")
 	}
 	r := batchReader{of: job, batch: jobs.Batch{ID: job.ID}}
 	if f := r.read(); f != nil {
 		return nil, nil, f
+	}
+	if r.file != "" {
+		unknown, err := r.readFile(open)
+		if err != nil || unknown {
+			return &r.batch, nil, err
+		}
 	}
 	e, err := r.batch.Expander()
 	if err == nil {
@@ -47,11 +59,42 @@ func Batch(job *jobs.Job) (*jobs.Batch, *jobs.Expander, error) {
 	return &r.batch, e, nil
 }
 
+// readFile reads the frames in a file of the package. unknown means that nothing can open it: all
+// but the frames is checked.
+func (r *batchReader) readFile(open func(sha256 string) ([]byte, error)) (unknown bool, err error) {
+	const at = batchInput + "/frames"
+	digest, ok := r.batch.Package[r.file]
+	if !ok {
+		return false, fault(at, "names the file %s, which is not in the package", jsondoc.Excerpt(r.file))
+	}
+	if open == nil {
+		r.batch.Frames = []jobs.Frame{{}}
+		_, err := r.batch.Expander()
+		r.batch.Frames = nil
+		if f, ok := errors.AsType[*jobs.Fault](err); ok {
+			return true, insideBatch(f)
+		}
+		return true, nil
+	}
+	text, err := open(digest)
+	if err != nil {
+		return false, err
+	}
+	if raw := jsontext.Value(text); !raw.IsValid() || raw.Kind() != '[' {
+		return false, fault(at, "names the file %s, which must be a JSON list of numbers, ranges and frames", jsondoc.Excerpt(r.file))
+	}
+	if f := r.frames(text, at); f != nil {
+		return false, f
+	}
+	return false, nil
+}
+
 // batchReader reads the input of a batch.
 type batchReader struct {
 	of    *jobs.Job // the job that is the batch
 	batch jobs.Batch
 	job   jsontext.Value // the member "job"
+	file  string         // of the package, with the frames
 }
 
 // insideBatch moves a fault of a batch, or of the job in it, to where it is in the document.
@@ -154,10 +197,18 @@ func (r *batchReader) part(raw jsontext.Value, at string) (jobs.Job, *jobs.Fault
 	return job, nil
 }
 
-// frames reads a list of numbers, ranges and frames, or a text of numbers and ranges.
+// frames reads a list of numbers, ranges and frames, a text of numbers and ranges, or the name of a
+// file of the package.
 func (r *batchReader) frames(raw jsontext.Value, at string) *jobs.Fault {
 	r.batch.Frames = []jobs.Frame{}
 	if raw.Kind() == '"' {
+		var text string
+		if jsonv2.Unmarshal(raw, &text) == nil {
+			if name, ok := inputurl.Packaged(text); ok {
+				r.file = name
+				return nil
+			}
+		}
 		return r.frame(raw, at)
 	}
 	var list []jsontext.Value
@@ -230,7 +281,7 @@ func (r *batchReader) matrix(raw jsontext.Value, at string) *jobs.Fault {
 
 // batchFault returns the fault of a job that is a batch, or nil.
 func batchFault(job *jobs.Job) *jobs.Fault {
-	_, _, err := Batch(job)
+	_, _, err := Batch(job, nil)
 	f, _ := errors.AsType[*jobs.Fault](err)
 	return f
 }

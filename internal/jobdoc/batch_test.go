@@ -59,7 +59,7 @@ func TestBatchDocument(t *testing.T) {
 			if job.Webhook != common.Webhook || *job.Priority != 7 || job.Labels["film"] != "forest" {
 				t.Errorf("the batch is %+v", job)
 			}
-			read, expander, err := Batch(&job)
+			read, expander, err := Batch(&job, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -106,35 +106,39 @@ func TestBatchDocumentFaults(t *testing.T) {
 		`{}`:                                  `/input/data: input.data must have job`,
 		`{"job":{"program":"p"}}`:             `must have frames or matrix`,
 		`{"job":{"program":"p"},"frames":[]}`: `/input/data/frames: input.data.frames must have at least one frame`,
-		`{"job":{"program":"p"},"frames":"1-10000000"}`:                                                         `has more than 100000 frames`,
-		`{"job":{"program":"p"},"frames":["0-99999","100000-100001"]}`:                                          `/input/data/frames: input.data.frames must have at most 100000 frames`,
-		`{"job":{"program":"p"},"frames":[-1]}`:                                                                 `must have numbers from 0 to 2147483647, not -1`,
-		`{"job":{"program":"p"},"frames":[1.5]}`:                                                                `/input/data/frames/0: input.data.frames[0] must be an integer`,
-		`{"job":{"program":"p"},"frames":[1,1]}`:                                                                `must not have the number 1 twice`,
-		`{"job":{"program":"p"},"frames":[null]}`:                                                               `must be a number, a range`,
-		`{"job":{"program":"p"},"frames":[{"values":{}}]}`:                                                      `must have an integer number`,
-		`{"job":{"program":"p"},"frames":[{"number":1,"need":[2]}]}`:                                            `nothing else`,
-		`{"job":{"program":"p"},"frames":[{"number":1,"needs":[1]}]}`:                                           `need one another in a circle: 1 needs 1`,
-		`{"job":{"program":"p"},"frames":[{"number":1,"needs":[2]}]}`:                                           `frame 1 needs frame 2, which the batch does not have`,
-		`{"job":{"program":"p","input":{"data":"${x}"}},"frames":"1-3"}`:                                        `/input/data/job/input/data: frame 1: input.data has ${x}, which is no value of the frame`,
-		`{"job":{"program":"p","input":{"data":["${"]}},"frames":"1-3"}`:                                        `/input/data/job/input/data/0: input.data.job.input.data[0] has a ${ without`,
-		`{"job":{"program":"P!"},"frames":"1"}`:                                                                 `/input/data/job/program: input.data.job.program must be`,
-		`{"job":{"program":"p","tmieout":"1s"},"frames":"1"}`:                                                   `/input/data/job/tmieout: unknown field "tmieout"`,
-		`{"job":{"program":"p","labels":{}},"frames":"1"}`:                                                      `/input/data/job/labels: input.data.job.labels is that of the batch`,
-		`{"job":{"program":"p","repeat":"1h"},"frames":"1"}`:                                                    `/input/data/job/repeat: input.data.job.repeat is that of the batch`,
-		`{"job":{"program":"batch","input":{"data":{}}},"frames":"1"}`:                                          `/input/data/job/program: input.data.job.program must not be a batch`,
-		`{"job":{"program":"p"},"frames":"1","bundle":{"program":"batch"}}`:                                     `must not be a batch again`,
-		`{"job":{"program":"p"},"frames":"1","bundle":{}}`:                                                      `/input/data/bundle`,
-		`{"job":{"program":"p"},"frames":"1-20000","bundle":{"program":"b"}}`:                                   `/input/data/bundle: input.data.bundle takes at most 10000 frames, not 20000`,
-		`{"job":{"program":"p"},"frames":"1","max_running":0}`:                                                  `/input/data/max_running: input.data.max_running must be an integer above 0`,
-		`{"job":{"program":"p"},"frame":"1"}`:                                                                   `/input/data/frame: input.data.frame is not known`,
-		`{"job":{"program":"p"},"matrix":{"a":1}}`:                                                              `/input/data/matrix/a: input.data.matrix.a must be a list of values`,
-		`{"job":{"program":"p"},"matrix":{"a":[]}}`:                                                             `must have at least one value`,
-		`{"job":{"program":"p"},"matrix":{"A":[1]}}`:                                                            `the name of a value must be`,
-		`{"job":{"program":"p"},"matrix":{}}`:                                                                   `must have at least one frame`,
-		`{"job":{"program":"p"},"matrix":{"a":[1]},"frames":[1]}`:                                               `must not stand beside matrix`,
-		`{"job":{"program":"p","input":{"data":"` + strings.Repeat("x", 900_000) + `"}},"frames":"1-100000"}`:   `which 100000 frames would repeat`,
-		`{"job":{"program":"p"},"matrix":{` + strings.TrimSuffix(strings.Repeat(`"a%":[1,2],`, 17), ",") + `}}`: `must have at most 100000 combinations`,
+		`{"job":{"program":"p"},"frames":"1-10000000"}`:                                                             `has more than 100000 frames`,
+		`{"job":{"program":"p"},"frames":["0-99999","100000-100001"]}`:                                              `/input/data/frames: input.data.frames must have at most 100000 frames`,
+		`{"job":{"program":"p"},"frames":[-1]}`:                                                                     `must have numbers from 0 to 2147483647, not -1`,
+		`{"job":{"program":"p"},"frames":[1.5]}`:                                                                    `/input/data/frames/0: input.data.frames[0] must be an integer`,
+		`{"job":{"program":"p"},"frames":[1,1]}`:                                                                    `must not have the number 1 twice`,
+		`{"job":{"program":"p"},"frames":[null]}`:                                                                   `must be a number, a range`,
+		`{"job":{"program":"p"},"frames":[{"values":{}}]}`:                                                          `must have an integer number`,
+		`{"job":{"program":"p"},"frames":[{"number":1,"need":[2]}]}`:                                                `nothing else`,
+		`{"job":{"program":"p"},"frames":[{"number":1,"needs":[1]}]}`:                                               `need one another in a circle: 1 needs 1`,
+		`{"job":{"program":"p"},"frames":[{"number":1,"needs":[2]}]}`:                                               `frame 1 needs frame 2, which the batch does not have`,
+		`{"job":{"program":"p","input":{"data":"${x}"}},"frames":"1-3"}`:                                            `/input/data/job/input/data: frame 1: input.data has ${x}, which is no value of the frame`,
+		`{"job":{"program":"p","input":{"data":["${"]}},"frames":"1-3"}`:                                            `/input/data/job/input/data/0: input.data.job.input.data[0] has a ${ without`,
+		`{"job":{"program":"P!"},"frames":"1"}`:                                                                     `/input/data/job/program: input.data.job.program must be`,
+		`{"job":{"program":"p","tmieout":"1s"},"frames":"1"}`:                                                       `/input/data/job/tmieout: unknown field "tmieout"`,
+		`{"job":{"program":"p","labels":{}},"frames":"1"}`:                                                          `/input/data/job/labels: input.data.job.labels is that of the batch`,
+		`{"job":{"program":"p","repeat":"1h"},"frames":"1"}`:                                                        `/input/data/job/repeat: input.data.job.repeat is that of the batch`,
+		`{"job":{"program":"batch","input":{"data":{}}},"frames":"1"}`:                                              `/input/data/job/program: input.data.job.program must not be a batch`,
+		`{"job":{"program":"p"},"frames":"1","bundle":{"program":"batch"}}`:                                         `must not be a batch again`,
+		`{"job":{"program":"p"},"frames":"1","bundle":{}}`:                                                          `/input/data/bundle`,
+		`{"job":{"program":"p"},"frames":"1-20000","bundle":{"program":"b"}}`:                                       `/input/data/bundle: input.data.bundle takes at most 10000 frames, not 20000`,
+		`{"job":{"program":"p"},"frames":"1","max_running":0}`:                                                      `/input/data/max_running: input.data.max_running must be an integer above 0`,
+		`{"job":{"program":"p"},"frame":"1"}`:                                                                       `/input/data/frame: input.data.frame is not known`,
+		`{"job":{"program":"p"},"frames":"package:f"}`:                                                              `/input/data/frames: input.data.frames names the file "f", which is not in the package`,
+		`{"job":{"program":"p"},"frames":["package:f"]}`:                                                            `/input/data/frames/0: input.data.frames[0] cannot be read`,
+		`{"job":{"program":"p"},"frames":"package:f","package":{"f":"` + someDigest + `"},"matrix":{"a":[1]}}`:      `must not stand beside matrix`,
+		`{"job":{"program":"p","input":{"data":["${"]}},"frames":"package:f","package":{"f":"` + someDigest + `"}}`: `/input/data/job/input/data/0: input.data.job.input.data[0] has a ${ without`,
+		`{"job":{"program":"p"},"matrix":{"a":1}}`:                                                                  `/input/data/matrix/a: input.data.matrix.a must be a list of values`,
+		`{"job":{"program":"p"},"matrix":{"a":[]}}`:                                                                 `must have at least one value`,
+		`{"job":{"program":"p"},"matrix":{"A":[1]}}`:                                                                `the name of a value must be`,
+		`{"job":{"program":"p"},"matrix":{}}`:                                                                       `must have at least one frame`,
+		`{"job":{"program":"p"},"matrix":{"a":[1]},"frames":[1]}`:                                                   `must not stand beside matrix`,
+		`{"job":{"program":"p","input":{"data":"` + strings.Repeat("x", 900_000) + `"}},"frames":"1-100000"}`:       `which 100000 frames would repeat`,
+		`{"job":{"program":"p"},"matrix":{` + strings.TrimSuffix(strings.Repeat(`"a%":[1,2],`, 17), ",") + `}}`:     `must have at most 100000 combinations`,
 	} {
 		for n := 0; strings.Contains(input, "a%"); n++ {
 			input = strings.Replace(input, "a%", "a"+string(rune('a'+n)), 1)
@@ -177,6 +181,56 @@ func schemaAllows(t *testing.T, schema *jsonschema.Schema, document string) bool
 		t.Fatal(err)
 	}
 	return schema.Validate(v) == nil
+}
+
+var someDigest = strings.Repeat("0", 64)
+
+// TestFramesInAFile reads frames from a file of the package, and what is wrong with them.
+func TestFramesInAFile(t *testing.T) {
+	t.Parallel()
+	job := jobs.Job{ID: batchOfTests, Program: jobs.BatchProgram, Input: jobs.Input{Data: []byte(
+		`{"job":{"program":"p","input":{"data":"${x}"}},"frames":"package:f.json","package":{"f.json":"` + someDigest + `"},"max_running":2}`)}}
+	if batch, expander, err := Batch(&job, nil); err != nil || expander != nil || len(batch.Frames) != 0 || batch.MaxRunning != 2 || batch.Package["f.json"] != someDigest {
+		t.Fatalf("without the file: %+v, %v", batch, err)
+	}
+	if digests, err := StoredFiles(&job); err != nil || len(digests) != 1 || digests[0] != someDigest {
+		t.Errorf("%q, %v", digests, err)
+	}
+	read := func(text string) (*jobs.Expander, error) {
+		_, expander, err := Batch(&job, func(digest string) ([]byte, error) {
+			if digest != someDigest {
+				t.Errorf("opened %s", digest)
+			}
+			return []byte(text), nil
+		})
+		return expander, err
+	}
+	expander, err := read(`[{"number":7,"values":{"x":"a"},"needs":[2]},{"number":2,"values":{"x":"b"}}]`)
+	if err != nil || expander.Len() != 2 || expander.Frame(0).Number != 7 {
+		t.Fatal(err)
+	}
+	if frame, err := expander.Job(1); err != nil || string(frame.Input.Data) != `"b"` {
+		t.Errorf("%+v, %v", frame, err)
+	}
+	for text, want := range map[string]string{
+		"":                   "/input/data/frames: input.data.frames names the file \"f.json\", which must be a JSON list",
+		`"1-3"`:              "must be a JSON list",
+		`"package:f.json"`:   "must be a JSON list",
+		`["package:f.json"]`: "/input/data/frames/0: input.data.frames[0] cannot be read",
+		"[]":                 "must have at least one frame",
+		`["1-3"]`:            "frame 1: input.data has ${x}, which is no value",
+		`[{"number":1,"values":{"x":1}},{"number":1,"values":{"x":1}}]`: "must not have the number 1 twice",
+		`["0-99999",{"number":100000},{"number":100001}]`:               "must have at most 100000 frames",
+	} {
+		_, err := read(text)
+		if f, ok := errors.AsType[*jobs.Fault](err); !ok || !strings.Contains(f.Pointer+": "+f.Message, want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+	gone := errors.New("gone")
+	if _, _, err := Batch(&job, func(string) ([]byte, error) { return nil, gone }); !errors.Is(err, gone) {
+		t.Error(err)
+	}
 }
 
 // TestBatchSchema takes the examples of batches, in both forms.

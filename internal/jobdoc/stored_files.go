@@ -14,7 +14,7 @@ func StoredFiles(job *jobs.Job) (digests []string, err error) {
 	if job.Program != jobs.BatchProgram {
 		return named(nil, job), nil
 	}
-	batch, _, err := Batch(job)
+	batch, _, err := Batch(job, nil)
 	if err != nil {
 		return nil, err
 	}

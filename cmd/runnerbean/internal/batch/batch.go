@@ -3,6 +3,7 @@
 package batch
 
 import (
+	"archive/tar"
 	"bufio"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/runnerbean/runnerbean/internal/batchtar"
+	"github.com/runnerbean/runnerbean/internal/bytesize"
 	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/jobs"
 )
@@ -113,28 +116,52 @@ func readMatrix(list []string) (parameters []jobs.Parameter, err error) {
 	return parameters, nil
 }
 
-// Documents returns the document of a batch or, if that is too large for one, those of its
-// frames. They have no result URLs, which the node fills in.
-func Documents(b *jobs.Batch) ([][]byte, error) {
+// framesFile is the file of a package that has the frames of a large batch.
+const framesFile = "frames.json"
+
+// Document returns the document of a batch, without a result URL, which the node fills in. If
+// it is too large for one document, it is that of a package: frames is then its file
+// frames.json.
+func Document(b *jobs.Batch) (document, frames []byte, err error) {
 	whole, err := b.Document()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	document, err := withoutResult(whole)
-	if err != nil || len(document)+resultRoom <= jobs.MaxDocument {
-		return [][]byte{document}, err
+	if document, err = withoutResult(whole); err != nil || len(document)+resultRoom <= jobs.MaxDocument {
+		return document, nil, err
 	}
-	list, err := b.Jobs()
-	if err != nil {
-		return nil, err
+	members := map[string]json.RawMessage{}
+	if err := json.Unmarshal(document, &members); err != nil {
+		return nil, nil, err
 	}
-	documents := make([][]byte, len(list))
-	for i := range list {
-		if documents[i], err = withoutResult(list[i]); err != nil {
-			return nil, err
+	delete(members, "program")
+	delete(members, "input")
+	if err := json.Unmarshal(whole.Input.Data, &members); err != nil {
+		return nil, nil, err
+	}
+	frames, members["frames"] = members["frames"], json.RawMessage(`"package:`+framesFile+`"`)
+	if frames == nil || len(frames) > jobdoc.MaxFrames {
+		return nil, nil, fmt.Errorf("the batch is larger than %s: split it", bytesize.Size(jobdoc.MaxFrames))
+	}
+	document, err = json.Marshal(members)
+	return document, frames, err
+}
+
+// WriteTar writes the package of a document and its frames.
+func WriteTar(w io.Writer, document, frames []byte) error {
+	out := tar.NewWriter(w)
+	for _, file := range []struct {
+		name string
+		text []byte
+	}{{batchtar.Document, document}, {framesFile, frames}} {
+		if err := out.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: file.name, Mode: 0o644, Size: int64(len(file.text))}); err != nil {
+			return err
+		}
+		if _, err := out.Write(file.text); err != nil {
+			return err
 		}
 	}
-	return documents, nil
+	return out.Close()
 }
 
 // resultRoom is left in a document for the result URL.

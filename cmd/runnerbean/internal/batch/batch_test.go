@@ -1,30 +1,79 @@
 package batch
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/runnerbean/runnerbean/internal/batchtar"
+	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/jobs"
 )
 
-// TestLargeBatch makes documents of the frames where that of the batch would be too large.
+// TestLargeBatch puts the frames into a file where the document would be too large.
 func TestLargeBatch(t *testing.T) {
 	t.Parallel()
-	for lines, want := range map[int]int{10: 1, 5000: 5000} {
-		b := jobs.Batch{Job: jobs.Job{Program: "p"}}
+	for lines, large := range map[int]bool{10: false, 5000: true, 100_000: true} {
+		b := jobs.Batch{Job: jobs.Job{Program: "p", Labels: map[string]string{"a": "b"}}, MaxRunning: 7}
 		for n := range lines {
-			b.Frames = append(b.Frames, jobs.Frame{Number: n, Values: map[string]json.RawMessage{"line": fmt.Appendf(nil, `"%0300d"`, n)}})
+			b.Frames = append(b.Frames, jobs.Frame{Number: n, Values: map[string]json.RawMessage{"line": fmt.Appendf(nil, `"%0230d"`, n)}})
 		}
-		list, err := Documents(&b)
-		if err != nil || len(list) != want {
-			t.Fatalf("%d lines: %d documents, %v", lines, len(list), err)
+		document, frames, err := Document(&b)
+		if err != nil || (frames != nil) != large || len(document) > jobs.MaxDocument {
+			t.Fatalf("%d lines: %d and %d bytes, %v", lines, len(document), len(frames), err)
 		}
-		var job jobs.Job
-		if err := json.Unmarshal(list[len(list)-1], &job); err != nil || (job.Program == jobs.BatchProgram) != (want == 1) || len(list[0]) > jobs.MaxDocument {
-			t.Errorf("%d lines: %+v, %v", lines, job, err)
+		if !large {
+			continue
 		}
+		var packed bytes.Buffer
+		if err := WriteTar(&packed, document, frames); err != nil {
+			t.Fatal(err)
+		}
+		files := map[string]string{}
+		found, err := batchtar.Read(t.Context(), &packed, func(name string, _ int64, r io.Reader) (string, error) {
+			text, err := io.ReadAll(r)
+			digest := fmt.Sprintf("%x", sha256.Sum256(text))
+			files[digest] = string(text)
+			return digest, err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, err := found.Whole()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if whole, err = Whole(whole); err == nil {
+			whole, err = jobdoc.Complete(whole, "http://a.example", time.Now())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		job, err := jobdoc.Decode(whole)
+		if err != nil || job.ID != b.ID || job.Labels["a"] != "b" {
+			t.Fatalf("%+v, %v", job, err)
+		}
+		read, expander, err := jobdoc.Batch(&job, func(digest string) ([]byte, error) { return []byte(files[digest]), nil })
+		if err != nil || expander.Len() != lines || read.MaxRunning != 7 || string(expander.Frame(9).Values["line"]) != fmt.Sprintf(`"%0230d"`, 9) {
+			t.Errorf("%+v, %v", read, err)
+		}
+	}
+}
+
+// TestTooLargeBatch refuses a batch whose frames no file may have.
+func TestTooLargeBatch(t *testing.T) {
+	t.Parallel()
+	b := jobs.Batch{Job: jobs.Job{Program: "p"}}
+	for n := range 100 {
+		b.Frames = append(b.Frames, jobs.Frame{Number: n, Values: map[string]json.RawMessage{"line": fmt.Appendf(nil, `"%0400000d"`, n)}})
+	}
+	if _, _, err := Document(&b); err == nil || !strings.Contains(err.Error(), "larger than 32 MiB") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -134,7 +134,7 @@ func (n *Node) openParts(ctx context.Context) error {
 	if n.worker, err = n.newWorker(servers, out); err != nil {
 		return err
 	}
-	n.batches = batch.New(batch.Config{Ledger: n.ledger, Dispatcher: n.dispatcher, Node: n.set.Node, Instance: n.instance, Logger: n.log.Logger})
+	n.batches = batch.New(batch.Config{Ledger: n.ledger, Dispatcher: n.dispatcher, Store: n.store, Node: n.set.Node, Instance: n.instance, Logger: n.log.Logger})
 	n.gate = &intakeGate{
 		node: n.set.Node, slots: n.set.Slots, ledger: n.ledger, worker: n.worker, dispatcher: n.dispatcher, batches: n.batches,
 		lowDisk: n.disks.low, apart: n.apart, announce: n.announce, maxSlots: func() int { return readLimits(len(n.set.Beanstalkd)).slots() }, log: n.log.Logger,
