@@ -1,6 +1,7 @@
 package jobdoc
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -211,17 +212,25 @@ func (r *batchReader) frames(raw jsontext.Value, at string) *jobs.Fault {
 		}
 		return r.frame(raw, at)
 	}
-	var list []jsontext.Value
-	if err := jsonv2.Unmarshal(raw, &list); err != nil {
+	if raw.Kind() != '[' {
 		return fault(at, "must be a text such as \"1-48\", or a list of numbers, ranges and frames")
 	}
-	for i, one := range list {
+	list := jsontext.NewDecoder(bytes.NewReader(raw))
+	_, err := list.ReadToken()
+	for i := 0; err == nil && list.PeekKind() != ']'; i++ {
+		var one jsontext.Value
+		if one, err = list.ReadValue(); err != nil {
+			break
+		}
 		if f := r.frame(one, jsondoc.Element(at, i)); f != nil {
 			return f
 		}
 		if len(r.batch.Frames) > jobs.MaxFrames {
 			return fault(at, "must have at most %d frames", jobs.MaxFrames)
 		}
+	}
+	if err != nil {
+		return fault(at, "cannot be read: %s", err)
 	}
 	return nil
 }
