@@ -79,10 +79,11 @@ cgroup = if [ "$$(id -u)" = 0 ] && grep -q ' - cgroup2 ' /proc/self/mountinfo 2>
 TEST := $(GO) test -vet=off
 
 # Without the race detector, whose code takes as long to compile again as the tests to run. The three packages that
-# take longest come first, so that none of them runs alone at the end.
+# take longest come first, so that none of them runs alone at the end. Their tests mostly wait: there is one package more
+# than processors.
 .PHONY: test-all
 test-all: ## Run all tests
-	@$(cgroup); $(BUILD) $(TEST) -timeout 20m ./publisher ./cmd/runnerbean ./worker ./...
+	@$(cgroup); $(BUILD) $(TEST) -p $$(($$(getconf _NPROCESSORS_ONLN) + 1)) -timeout 20m ./publisher ./cmd/runnerbean ./worker ./...
 
 # The tests of the layout have no goroutines, and compile all packages without the race detector.
 .PHONY: race
