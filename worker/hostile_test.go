@@ -36,14 +36,15 @@ var hostile = map[string]struct {
 	"busy":        {`exit 75`, ``, jobs.OutcomeError, "run again later"},
 	"crash":       {`kill -SEGV $$`, ``, jobs.OutcomeKilled, "signal 11"},
 	"suicide":     {`kill -9 0`, ``, jobs.OutcomeKilled, "signal 9"},
-	"large-file":  {`exec head -c 20000000 /dev/zero >x`, ``, jobs.OutcomeKilled, "at most 8.0 MiB"},
-	"many-files":  {`for i in 1 2 3 4 5 6; do head -c 2000000 /dev/zero >tmp/$i; done; chmod 0 tmp; exec sleep 1000`, ``, jobs.OutcomeKilled, "take more than 8.0 MiB"},
-	"moved-away":  {`mv "$PWD" ../elsewhere; for i in 1 2 3 4 5 6; do head -c 2000000 /dev/zero >$i; done; exec sleep 1000`, ``, jobs.OutcomeKilled, "take more than 8.0 MiB"},
-	"beside":      {script: `mkdir ../beside; echo x >../beside/x; echo 1`},
-	"deep":        {`for i in $(seq 200); do mkdir d; cd d; done; exec sleep 1000`, ``, jobs.OutcomeKilled, "nested more than 128 deep"},
-	"locked-up":   {script: `mkdir -p a/b; touch a/b/c; ln -s / a/root; chmod 0 a/b a out tmp .; echo 1`},
-	"no-folders":  {script: `rmdir *; ln -s /etc inputs; echo 1`, class: jobs.OutcomeError, message: "folder out cannot be read"},
-	"artifacts":   {script: `cd out; seq 1 1100 | xargs touch; echo 1`, class: jobs.OutcomeError, message: "more than 1000 files"},
+	// The limit comes a moment after the start.
+	"large-file": {`while [ "$(ulimit -f)" = unlimited ]; do :; done; exec head -c 20000000 /dev/zero >x`, ``, jobs.OutcomeKilled, "at most 8.0 MiB"},
+	"many-files": {`for i in 1 2 3 4 5 6; do head -c 2000000 /dev/zero >tmp/$i; done; chmod 0 tmp; exec sleep 1000`, ``, jobs.OutcomeKilled, "take more than 8.0 MiB"},
+	"moved-away": {`mv "$PWD" ../elsewhere; for i in 1 2 3 4 5 6; do head -c 2000000 /dev/zero >$i; done; exec sleep 1000`, ``, jobs.OutcomeKilled, "take more than 8.0 MiB"},
+	"beside":     {script: `mkdir ../beside; echo x >../beside/x; echo 1`},
+	"deep":       {`for i in $(seq 200); do mkdir d; cd d; done; exec sleep 1000`, ``, jobs.OutcomeKilled, "nested more than 128 deep"},
+	"locked-up":  {script: `mkdir -p a/b; touch a/b/c; ln -s / a/root; chmod 0 a/b a out tmp .; echo 1`},
+	"no-folders": {script: `rmdir *; ln -s /etc inputs; echo 1`, class: jobs.OutcomeError, message: "folder out cannot be read"},
+	"artifacts":  {script: `cd out; seq 1 1100 | xargs touch; echo 1`, class: jobs.OutcomeError, message: "more than 1000 files"},
 }
 
 // TestHostile runs all hostile programs at the same time. Each ends in its own class
