@@ -9,6 +9,8 @@ import (
 	"io"
 	"io/fs"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -16,6 +18,34 @@ import (
 
 // framesPointer is where a batch names its frames.
 const framesPointer = "/input/data/frames"
+
+// maxHeld bounds the files with frames of all batches that run on a node, in bytes: a batch has
+// several times the size of its file in memory.
+const maxHeld = 4 * jobdoc.MaxFrames
+
+// held is the room that a batch takes for the file with its frames.
+type held struct {
+	room *semaphore.Weighted // of the node, in bytes
+	size int64
+}
+
+// take waits until there is room, unless it was taken before.
+func (h *held) take(ctx context.Context, size int64) error {
+	if h.size > 0 {
+		return nil
+	}
+	if err := h.room.Acquire(ctx, size); err != nil {
+		return fmt.Errorf("other batches with frames in files take the memory of the node: %w", err)
+	}
+	h.size = size
+	return nil
+}
+
+// release gives the room back.
+func (h *held) release() {
+	h.room.Release(h.size)
+	h.size = 0
+}
 
 // lostFile is the error of a batch whose frames are in a file that the store does not have whole.
 type lostFile struct{ sha256, why string }
@@ -25,9 +55,9 @@ func (l *lostFile) Error() string {
 }
 
 // framesFile returns the text of a file of a package that has the frames. A damaged object is
-// dropped, so that the file can be sent again. The error is a [*jobs.Fault] or a *lostFile if
+// dropped, so that the file can be sent again. It waits until there is room. The error is a [*jobs.Fault] or a *lostFile if
 // another try would find the same.
-func framesFile(ctx context.Context, cfg *Config, digest string) ([]byte, error) {
+func framesFile(ctx context.Context, cfg *Config, digest string, h *held) ([]byte, error) {
 	file, found, err := cfg.Ledger.Packages.Find(ctx, digest)
 	switch {
 	case err != nil:
@@ -36,6 +66,9 @@ func framesFile(ctx context.Context, cfg *Config, digest string) ([]byte, error)
 		return nil, &lostFile{digest, "is not in the store"}
 	case file.Size > jobdoc.MaxFrames:
 		return nil, &jobs.Fault{Pointer: framesPointer, Message: fmt.Sprintf("input.data.frames must name a file of at most %d bytes, not %d", jobdoc.MaxFrames, file.Size)}
+	}
+	if err := h.take(ctx, file.Size); err != nil {
+		return nil, err
 	}
 	text, err := readObject(ctx, cfg.Store, store.PackageKey(file.SHA256, file.Number))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -1,18 +1,24 @@
 package batch
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/runnerbean/runnerbean/internal/jobdoc"
 	"github.com/runnerbean/runnerbean/internal/ledger"
+	"github.com/runnerbean/runnerbean/internal/ledger/nodes"
 	"github.com/runnerbean/runnerbean/internal/ledger/packages"
 	"github.com/runnerbean/runnerbean/internal/store"
 	"github.com/runnerbean/runnerbean/jobs"
@@ -130,6 +136,43 @@ func TestFramesFileFaults(t *testing.T) {
 		}
 		if r := f.work(id); r.State != jobs.Succeeded {
 			t.Errorf("%s: %s %+v", name, r.State, r.Error)
+		}
+	}
+}
+
+// TestFramesFilesAtOnce runs batches one after the other where the node has room for the frames of
+// one.
+func TestFramesFilesAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	const text = `[{"number":1,"values":{"x":1}},{"number":2,"values":{"x":2}}]`
+	digest, _ := f.keep(text)
+	f.quota = 0
+	instance := jobs.NewID()
+	if err := f.ledger.Nodes.Register(t.Context(), nodes.Node{Name: "n1", Instance: instance, Slots: 1}); err != nil {
+		t.Fatal(err)
+	}
+	r := New(Config{Ledger: f.ledger, Dispatcher: f.dispatcher, Store: f.store, Node: "n1", Instance: instance, Interval: 10 * time.Millisecond, Logger: quiet()})
+	r.files = semaphore.NewWeighted(int64(len(text)))
+	r.Hold("")
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = r.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-ended })
+	first := f.submitFrames(digest)
+	f.until(first, func(ledger.Record) bool { return f.states(first)[jobs.Queued]+f.states(first)[jobs.Running] == 2 })
+	second := f.submitFrames(digest)
+	f.until(second, func(r ledger.Record) bool { return r.State == jobs.Running })
+	if made := f.states(second); len(made) > 0 {
+		t.Errorf("the second batch has frames: %v", made)
+	}
+	if r.files.TryAcquire(1) {
+		t.Error("there is room beside the first batch")
+	}
+	f.quota = math.MaxInt
+	for _, id := range []string{first, second} {
+		if r := f.work(id); r.State != jobs.Succeeded {
+			t.Errorf("%s: %+v", r.State, r.Error)
 		}
 	}
 }

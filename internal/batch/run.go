@@ -34,6 +34,7 @@ type run struct {
 	cfg    Config
 	record ledger.Record
 	wake   chan struct{}
+	held   held
 
 	job       jobs.Job
 	batch     *jobs.Batch
@@ -59,6 +60,7 @@ func (r *run) wakeUp() {
 // serve runs the batch until it ends or ctx does. Then another node may take it up.
 func (r *run) serve(ctx context.Context) {
 	log := r.cfg.Logger.With("batch", r.record.ID)
+	defer r.held.release()
 	ready := false
 	for {
 		done := false
@@ -139,7 +141,7 @@ func (r *run) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	var expander *jobs.Expander
-	open := func(digest string) ([]byte, error) { return framesFile(ctx, &r.cfg, digest) }
+	open := func(digest string) ([]byte, error) { return framesFile(ctx, &r.cfg, digest, &r.held) }
 	if r.batch, expander, err = jobdoc.Batch(&r.job, open); err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/runnerbean/runnerbean/internal/ledger"
 	"github.com/runnerbean/runnerbean/internal/panics"
 	"github.com/runnerbean/runnerbean/internal/retry"
@@ -31,6 +33,7 @@ const (
 type Runner struct {
 	cfg   Config
 	owner ledger.Owner
+	files *semaphore.Weighted // files with frames, in bytes, of maxHeld
 	swept time.Time
 
 	mu      sync.Mutex
@@ -46,7 +49,7 @@ func New(cfg Config) *Runner {
 	cfg.Interval = cmp.Or(cfg.Interval, time.Second)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	return &Runner{
-		cfg: cfg, owner: ledger.Owner{Instance: cfg.Instance, Node: cfg.Node}, runs: map[string]*run{},
+		cfg: cfg, owner: ledger.Owner{Instance: cfg.Instance, Node: cfg.Node}, files: semaphore.NewWeighted(maxHeld), runs: map[string]*run{},
 		held: "the node starts",
 	}
 }
@@ -134,7 +137,7 @@ func (r *Runner) free() int {
 
 // start runs a batch that was claimed.
 func (r *Runner) start(ctx context.Context, record ledger.Record) {
-	one := &run{cfg: r.cfg, record: record, wake: make(chan struct{}, 1)}
+	one := &run{cfg: r.cfg, record: record, wake: make(chan struct{}, 1), held: held{room: r.files}}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.release == nil {
